@@ -1,0 +1,73 @@
+# apikeyd: `make help` lists what there is to make.
+
+GO            ?= go
+LINT_VERSION  := v2.15.0
+LINT          := bin/golangci-lint-$(LINT_VERSION)
+FUZZ_TIME     ?= 30s
+SOURCES       := $(shell find . -name '*.go' -o -name '*.sql') go.mod go.sum
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## Run the service on 127.0.0.1:8080, with its data in this folder
+	bin/apikeyd serve
+
+.PHONY: build
+build: bin/apikeyd ## Build the static binary bin/apikeyd
+
+bin/apikeyd: $(SOURCES)
+	CGO_ENABLED=0 $(GO) build -buildvcs=auto -trimpath -ldflags '-s -w' -o $@ ./cmd/apikeyd
+
+.PHONY: test
+test: ## Run all tests
+	$(GO) test ./...
+
+.PHONY: generate
+generate: ## Make gen/ from openapi.yaml
+	$(GO) tool oapi-codegen --config oapi-codegen.yaml openapi.yaml
+
+.PHONY: check
+check: format vet lint drift test race ## Everything that must hold before a commit
+
+.PHONY: format
+format: ## Fail if a file is not formatted
+	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "gofmt -w these files:"; echo "$$unformatted"; exit 1; fi
+
+.PHONY: vet
+vet: ## Run go vet
+	$(GO) vet ./...
+
+.PHONY: lint
+lint: $(LINT) ## Run the linters, which also hold the architecture
+	$(LINT) run
+
+$(LINT):
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	mv bin/golangci-lint $@
+
+.PHONY: drift
+drift: generate ## Fail if gen/ or go.mod is not what the sources make of it
+	$(GO) mod tidy -diff
+	@git diff --exit-code -- gen || { echo "gen/ differs from what openapi.yaml generates: commit it"; exit 1; }
+
+.PHONY: race
+race: ## Run all tests with the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+.PHONY: fuzz
+fuzz: ## Fuzz each target for FUZZ_TIME (30s)
+	@for file in $$(grep -rl '^func Fuzz' --include='*_test.go' .); do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\).*/\1/p' $$file); do \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZ_TIME) ./$$(dirname $$file) || exit 1; \
+		done; \
+	done
+
+.PHONY: cover
+cover: ## Run all tests and show what they do not reach
+	$(GO) test -coverpkg=./apikey,./handlers,./store/...,./verify,./cmd/... -coverprofile=cover.out ./...
+	$(GO) tool cover -func=cover.out

@@ -1,0 +1,61 @@
+package apikey
+
+import "fmt"
+
+// This file is the rule "no escalation": without it, any child of the first key
+// could take over the first key.
+
+// MayWrite returns a *DeniedError if the key k may change no key at all.
+func (k Key) MayWrite() error {
+	if !k.Scopes.Has(ScopeWrite) {
+		return &DeniedError{Reason: "this needs a key with the scope " + ScopeWrite}
+	}
+	return nil
+}
+
+// MayReach returns a *DeniedError if the key k may not name owner in a request.
+func (k Key) MayReach(owner string) error {
+	if owner != k.Owner && !k.Scopes.Has(ScopeAdmin) {
+		return &DeniedError{Reason: "owner: only a key with " + ScopeAdmin +
+			" may name another owner; leave it out"}
+	}
+	return nil
+}
+
+// MayCreate returns a *DeniedError if the key k may not create key: for another
+// owner, or with a scope that k lacks.
+func (k Key) MayCreate(key Key) error {
+	if err := k.MayReach(key.Owner); err != nil {
+		return err
+	}
+	return k.mayGrant(key.Scopes)
+}
+
+// MayManage returns a *DeniedError if the key k may not change, rotate or revoke
+// target: one of target's scopes is not its own.
+func (k Key) MayManage(target Key) error {
+	if lacking := k.Scopes.Ungrantable(target.Scopes); len(lacking) > 0 {
+		return &DeniedError{Reason: fmt.Sprintf("that key has scopes that yours lacks (%s); "+
+			"use a key that has them, or one with %s", lacking, ScopeAdmin)}
+	}
+	return nil
+}
+
+// MayChange returns a *DeniedError if the key k may not make this change to target.
+func (k Key) MayChange(target Key, c Change) error {
+	if err := k.MayManage(target); err != nil {
+		return err
+	}
+	if c.Scopes == nil {
+		return nil
+	}
+	return k.mayGrant(*c.Scopes)
+}
+
+func (k Key) mayGrant(scopes Scopes) error {
+	if lacking := k.Scopes.Ungrantable(scopes); len(lacking) > 0 {
+		return &DeniedError{Reason: fmt.Sprintf("scopes: your key lacks %s, so it cannot grant that; "+
+			"leave it out, or use a key that has it", lacking)}
+	}
+	return nil
+}

@@ -1,0 +1,51 @@
+package apikey
+
+import (
+	"errors"
+	"strings"
+)
+
+// FieldError says which field breaks a rule, and how to mend it. Message completes
+// a sentence that begins with the field, and never holds the value.
+type FieldError struct {
+	Field   string
+	Message string
+}
+
+// InvalidError lists what is wrong with a request, at least one field.
+type InvalidError struct{ Fields []FieldError }
+
+// Error is one sentence, fit for the caller.
+func (e *InvalidError) Error() string {
+	parts := make([]string, len(e.Fields))
+	for i, f := range e.Fields {
+		parts[i] = f.Field + " " + f.Message
+	}
+	return strings.Join(parts, "; ")
+}
+
+func invalid(field, message string) error {
+	return &InvalidError{Fields: []FieldError{{Field: field, Message: message}}}
+}
+
+// joinInvalid makes one InvalidError of several, or nil of none.
+func joinInvalid(errs ...error) error {
+	var joined InvalidError
+	for _, err := range errs {
+		var one *InvalidError
+		if errors.As(err, &one) {
+			joined.Fields = append(joined.Fields, one.Fields...)
+		}
+	}
+	if len(joined.Fields) == 0 {
+		return nil
+	}
+	return &joined
+}
+
+// DeniedError says what the acting key may not do. Reason is a sentence fit for
+// that key's holder.
+type DeniedError struct{ Reason string }
+
+// Error returns the reason.
+func (e *DeniedError) Error() string { return e.Reason }

@@ -1,0 +1,71 @@
+package apikey
+
+import (
+	"slices"
+	"time"
+)
+
+// Key is one API key as it is stored: everything but its secret.
+type Key struct {
+	ID         ID
+	Owner      string
+	Name       string
+	Prefix     string // recognises the key; see Secret.Prefix
+	Scopes     Scopes
+	SecretHash Hash
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+	RevokedAt  time.Time // zero unless revoked
+	LastUsedAt time.Time // zero until used
+}
+
+// Status is derived from a key and the time; it is never stored.
+type Status string
+
+// The statuses of a key, as the contract spells them.
+const (
+	StatusActive  Status = "ACTIVE"
+	StatusExpired Status = "EXPIRED"
+	StatusRevoked Status = "REVOKED"
+)
+
+// Status returns REVOKED if the key is revoked, else EXPIRED from its expiry on,
+// else ACTIVE.
+func (k Key) Status(now time.Time) Status {
+	switch {
+	case k.IsRevoked():
+		return StatusRevoked
+	case !now.Before(k.ExpiresAt):
+		return StatusExpired
+	}
+	return StatusActive
+}
+
+// IsRevoked reports whether the key was ended for good.
+func (k Key) IsRevoked() bool { return !k.RevokedAt.IsZero() }
+
+// Change is what a PATCH asks for. A nil field stays as it is.
+type Change struct {
+	Name      *string
+	ExpiresAt *time.Time
+	Scopes    *Scopes
+}
+
+// Apply returns the key with the change made, and the names of the fields that
+// differ.
+func (k Key) Apply(c Change) (Key, []string) {
+	var changed []string
+	if c.Name != nil && *c.Name != k.Name {
+		k.Name = *c.Name
+		changed = append(changed, "name")
+	}
+	if c.ExpiresAt != nil && !truncate(*c.ExpiresAt).Equal(k.ExpiresAt) {
+		k.ExpiresAt = truncate(*c.ExpiresAt)
+		changed = append(changed, "expires_at")
+	}
+	if c.Scopes != nil && !slices.Equal(*c.Scopes, k.Scopes) {
+		k.Scopes = *c.Scopes
+		changed = append(changed, "scopes")
+	}
+	return k, changed
+}

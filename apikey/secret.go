@@ -1,0 +1,162 @@
+package apikey
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"regexp"
+	"strings"
+)
+
+// The widths of a secret's parts after "PREFIX_"; docs/key-format.md specifies them.
+const (
+	idWidth       = 22
+	randomWidth   = 32
+	checksumWidth = 6
+	bodyWidth     = idWidth + randomWidth + checksumWidth
+
+	// displayWidth is how much of the body the prefix in answers shows.
+	displayWidth = 8
+)
+
+// DefaultPrefix begins a secret unless the operator chooses another.
+const DefaultPrefix = "ak"
+
+const maxPrefixLength = 20
+
+// redacted stands wherever somebody tries to print a secret or a hash.
+const redacted = "[redacted]"
+
+// ErrMalformed says that a text cannot be a secret: wrong form, wrong checksum,
+// or an id that is none.
+var ErrMalformed = errors.New("malformed secret")
+
+// Secret is what a caller proves itself with. It cannot be printed, logged or
+// encoded: only Reveal gives it up. The zero Secret is no secret.
+type Secret struct {
+	text string
+	id   ID
+}
+
+// NewSecret mints a secret for the key id from 32 random base62 digits (190 bits).
+// The prefix must satisfy CheckPrefix.
+func NewSecret(prefix string, id ID) Secret {
+	text := make([]byte, len(prefix)+1+bodyWidth)
+	copy(text, prefix)
+	text[len(prefix)] = '_'
+	body := text[len(prefix)+1:]
+	idDigits(body[:idWidth], id)
+	randomBase62(body[idWidth : idWidth+randomWidth])
+	checksumDigits(body[idWidth+randomWidth:], text[:len(text)-checksumWidth])
+	return Secret{text: string(text), id: id}
+}
+
+// ParseSecret reads a secret with any allowed prefix. It returns ErrMalformed,
+// without saying why, for everything that NewSecret could not have made.
+func ParseSecret(s string) (Secret, error) {
+	split := len(s) - bodyWidth - 1
+	if split < 1 || s[split] != '_' || CheckPrefix(s[:split]) != nil {
+		return Secret{}, ErrMalformed
+	}
+	var want [checksumWidth]byte
+	end := len(s) - checksumWidth
+	checksumDigits(want[:], []byte(s[:end]))
+	if s[end:] != string(want[:]) {
+		return Secret{}, ErrMalformed
+	}
+	body := s[split+1:]
+	for i := idWidth; i < idWidth+randomWidth; i++ {
+		if base62Value(body[i]) < 0 {
+			return Secret{}, ErrMalformed
+		}
+	}
+	id, ok := parseIDDigits(body[:idWidth])
+	if !ok {
+		return Secret{}, ErrMalformed
+	}
+	return Secret{text: s, id: id}, nil
+}
+
+// checksumDigits writes the CRC-32 (IEEE) of what stands before it.
+func checksumDigits(dst, before []byte) {
+	putBase62(dst, 0, uint64(crc32.ChecksumIEEE(before)))
+}
+
+// CheckPrefix says what is wrong with a prefix for new secrets. Allowed is
+// [a-z][a-z0-9_]{0,19}.
+func CheckPrefix(prefix string) error {
+	ok := prefix != "" && len(prefix) <= maxPrefixLength && prefix[0] >= 'a' && prefix[0] <= 'z'
+	for i := range len(prefix) {
+		c := prefix[i]
+		ok = ok && (c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_')
+	}
+	if !ok {
+		return fmt.Errorf("a key prefix is 1 to %d of a-z, 0-9 and _, beginning with a letter", maxPrefixLength)
+	}
+	return nil
+}
+
+// ID returns the id of the key that the secret belongs to.
+func (s Secret) ID() ID { return s.id }
+
+// Prefix returns the part that recognises a key and opens nothing: PREFIX_ and the
+// first eight digits of the id.
+func (s Secret) Prefix() string {
+	return s.text[:len(s.text)-bodyWidth+displayWidth]
+}
+
+// Hash returns what is stored in place of the secret.
+func (s Secret) Hash() Hash { return sha256.Sum256([]byte(s.text)) }
+
+// Reveal returns the secret itself. Its callers are the places where a secret may
+// leave the program.
+func (s Secret) Reveal() string { return s.text }
+
+// String redacts.
+func (s Secret) String() string { return redacted }
+
+// GoString redacts.
+func (s Secret) GoString() string { return redacted }
+
+// Format redacts, whatever the verb.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+
+// LogValue redacts.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText redacts, in JSON too.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// Hash is the SHA-256 of a secret. A secret has 190 random bits, so a slow password
+// hash would add cost and no safety.
+type Hash [sha256.Size]byte
+
+// Equal compares in constant time.
+func (h Hash) Equal(other Hash) bool { return subtle.ConstantTimeCompare(h[:], other[:]) == 1 }
+
+// String redacts.
+func (h Hash) String() string { return redacted }
+
+// Format redacts, whatever the verb.
+func (h Hash) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+
+// LogValue redacts.
+func (h Hash) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText redacts, in JSON too.
+func (h Hash) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// likeSecret is the form of a secret, whatever its checksum.
+var likeSecret = regexp.MustCompile(`[a-z][a-z0-9_]{0,19}_[0-9A-Za-z]{60}`)
+
+// Redact blanks everything in s that has the form of a secret. The checksum does
+// not matter: a mistyped secret gives away nearly as much as a right one.
+func Redact(s string) string {
+	if len(s) <= bodyWidth || !strings.Contains(s, "_") {
+		return s
+	}
+	return likeSecret.ReplaceAllLiteralString(s, redacted)
+}

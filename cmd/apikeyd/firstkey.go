@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+)
+
+const (
+	// adminName is the name and the owner of the first key.
+	adminName = "admin"
+	// firstKeyLifetime is that of the first key, unless the maximum is shorter.
+	firstKeyLifetime = 10 * 365 * 24 * time.Hour
+	maxKeyFileSize   = 1024
+)
+
+// firstKey makes the key without which nobody could call the API.
+type firstKey struct {
+	store  store.Store
+	policy apikey.Policy
+	file   string
+	log    *slog.Logger
+	now    func() time.Time
+}
+
+// ensure gives an empty store its first key. The file is durable before the key is
+// committed, so a crash in between leaves a file to adopt and never a key whose
+// secret nobody has.
+func (f firstKey) ensure(ctx context.Context) error {
+	page, err := f.store.Keys(ctx, store.Query{Limit: 1})
+	if err != nil || page.Total > 0 {
+		return err
+	}
+	now := f.now()
+	draft := apikey.Draft{
+		Owner:     adminName,
+		Name:      adminName,
+		Scopes:    apikey.Scopes{apikey.ScopeAdmin},
+		ExpiresAt: now.Add(f.policy.Longest(firstKeyLifetime)),
+	}
+	adopted, err := f.read()
+	var key apikey.Key
+	switch {
+	case err == nil:
+		key, _, err = f.policy.KeyFor(now, draft, adopted)
+	case errors.Is(err, os.ErrNotExist):
+		var secret apikey.Secret
+		if key, secret, err = f.policy.NewKey(now, draft); err == nil {
+			err = f.write(secret)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("the first key: %w", err)
+	}
+	if err := f.store.CreateKey(ctx, store.Operator("serve"), key); err != nil {
+		return fmt.Errorf("the first key: %w", err)
+	}
+	f.log.Info("made the first key; its secret is in the file", "file", f.file,
+		"name", key.Name, "owner", key.Owner, "expires_at", apikey.Timestamp(key.ExpiresAt).String())
+	return nil
+}
+
+// read returns the secret that is already in the file. It returns os.ErrNotExist if
+// there is no file, and refuses any other content by naming the file.
+func (f firstKey) read() (apikey.Secret, error) {
+	info, err := os.Stat(f.file)
+	if err != nil {
+		return apikey.Secret{}, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxKeyFileSize {
+		return apikey.Secret{}, f.refused()
+	}
+	text, err := os.ReadFile(f.file)
+	if err != nil {
+		return apikey.Secret{}, err
+	}
+	secret, err := apikey.ParseSecret(strings.TrimSuffix(string(text), "\n"))
+	if err != nil {
+		return apikey.Secret{}, f.refused()
+	}
+	return secret, nil
+}
+
+func (f firstKey) refused() error {
+	return fmt.Errorf("%s exists and holds no secret, while the database holds no keys; "+
+		"move it away, or name another file with --admin-key-file", f.file)
+}
+
+// write makes the file whole or not at all: a temporary file is renamed.
+func (f firstKey) write(secret apikey.Secret) error {
+	dir := filepath.Dir(f.file)
+	temp, err := os.CreateTemp(dir, ".admin.key-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name()) // gone already if all went well
+	_, err = temp.WriteString(secret.Reveal() + "\n")
+	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(temp.Name(), f.file); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// syncDir makes a rename durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"apikeyd/handlers"
+	"apikeyd/store/sqlstore"
+	"apikeyd/verify"
+)
+
+// The limits of the HTTP server: bodies are at most 64 KiB and answers at most a few
+// hundred, so a client that needs longer is not a client.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	writeTimeout      = 30 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 32 << 10
+	shutdownTimeout   = 20 * time.Second
+)
+
+type serveCommand struct {
+	databaseFlag
+	policyFlags
+	Listen       string `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"Where to listen (${default})."`
+	AdminKeyFile string `env:"APIKEYD_ADMIN_KEY_FILE" placeholder:"FILE" help:"Where the first key is written (admin.key beside the database)."`
+}
+
+// Run serves until ctx ends, then stops accepting, finishes what is in flight,
+// writes what is in memory and closes the store.
+func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
+	log := slog.New(slog.NewTextHandler(s.err, nil))
+	policy, err := c.policy()
+	if err != nil {
+		return err
+	}
+	// Before the database: an address that is taken must leave nothing behind.
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	defer listener.Close()
+	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: c.Database, Serve: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	first := firstKey{store: db, policy: policy, file: c.adminKeyFile(), log: log, now: time.Now}
+	if err := first.ensure(ctx); err != nil {
+		return err
+	}
+	verifier := verify.New(db, log, time.Now)
+	handler, err := handlers.New(handlers.Config{
+		Store: db, Verifier: verifier, Policy: policy, Log: log, Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	log.Info("serving", "url", "http://"+listener.Addr().String(), "database", c.Database, "version", version())
+	return serveUntil(ctx, listener, handler, verifier, log)
+}
+
+func (c *serveCommand) adminKeyFile() string {
+	if c.AdminKeyFile != "" {
+		return c.AdminKeyFile
+	}
+	return filepath.Join(filepath.Dir(c.Database), "admin.key")
+}
+
+func serveUntil(
+	ctx context.Context, listener net.Listener, handler http.Handler, verifier *verify.Verifier, log *slog.Logger,
+) error {
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	var background sync.WaitGroup
+	running, stop := context.WithCancel(ctx)
+	background.Go(func() { verifier.Run(running) })
+	failed := make(chan error, 1)
+	background.Go(func() { failed <- server.Serve(listener) })
+
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		log.Info("stopping")
+	}
+	// The signal has ended ctx, and what is left to do must not end with it.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	err = errors.Join(err, server.Shutdown(last))
+	stop()
+	background.Wait()
+	err = errors.Join(err, verifier.Flush(last))
+	log.Info("stopped")
+	return err
+}

@@ -1,0 +1,174 @@
+package handlers
+
+import (
+	"context"
+
+	"apikeyd/apikey"
+	"apikeyd/gen"
+	"apikeyd/store"
+)
+
+const (
+	defaultPage         = 1
+	defaultItemsPerPage = 20
+)
+
+// CreateApiKey implements the operation createApiKey.
+func (s *Server) CreateApiKey(
+	ctx context.Context, request gen.CreateApiKeyRequestObject,
+) (gen.CreateApiKeyResponseObject, error) {
+	who, _ := callerFrom(ctx)
+	draft := apikey.Draft{
+		Owner:     or(request.Body.Owner, who.key.Owner),
+		Name:      request.Body.Name,
+		Scopes:    who.key.Scopes.Inherited(),
+		ExpiresAt: request.Body.ExpiresAt.Time(),
+	}
+	if request.Body.Scopes != nil {
+		draft.Scopes = *request.Body.Scopes
+	}
+	now := s.Now()
+	key, secret, err := s.Policy.NewKey(now, draft)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Store.CreateKey(ctx, who.actor(), key); err != nil {
+		return nil, err
+	}
+	location := "/v1/api-keys/" + key.ID.String()
+	return gen.CreateApiKey201JSONResponse{
+		Body:    keyWithSecret(key, secret, now),
+		Headers: gen.CreateApiKey201ResponseHeaders{Location: &location},
+	}, nil
+}
+
+// ListApiKeys implements the operation listApiKeys.
+func (s *Server) ListApiKeys(
+	ctx context.Context, request gen.ListApiKeysRequestObject,
+) (gen.ListApiKeysResponseObject, error) {
+	who, _ := callerFrom(ctx)
+	owner, err := listedOwner(who.key, request.Params.Owner)
+	if err != nil {
+		return nil, err
+	}
+	page := or(request.Params.Page, defaultPage)
+	size := or(request.Params.ItemsPerPage, defaultItemsPerPage)
+	found, err := s.Store.Keys(ctx, store.Query{Owner: owner, Limit: size, Offset: (page - 1) * size})
+	if err != nil {
+		return nil, err
+	}
+	return gen.ListApiKeys200JSONResponse{Body: gen.ApiKeyListResponse{
+		Data: keyResponses(found.Keys, s.Now()),
+		Pagination: gen.Pagination{
+			TotalPages:   (found.Total + size - 1) / size,
+			CurrentPage:  page,
+			ItemsPerPage: size,
+		},
+	}}, nil
+}
+
+// GetApiKey implements the operation getApiKey.
+func (s *Server) GetApiKey(
+	ctx context.Context, request gen.GetApiKeyRequestObject,
+) (gen.GetApiKeyResponseObject, error) {
+	who, _ := callerFrom(ctx)
+	ref, err := reference(who.key, request.KeyName, request.Params.Owner)
+	if err != nil {
+		return nil, err
+	}
+	key, err := s.Store.Key(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	return gen.GetApiKey200JSONResponse{ApiKeyJSONResponse: s.answer(key)}, nil
+}
+
+// UpdateApiKey implements the operation updateApiKey.
+func (s *Server) UpdateApiKey(
+	ctx context.Context, request gen.UpdateApiKeyRequestObject,
+) (gen.UpdateApiKeyResponseObject, error) {
+	who, _ := callerFrom(ctx)
+	ref, err := reference(who.key, request.KeyName, request.Params.Owner)
+	if err != nil {
+		return nil, err
+	}
+	change := changeOf(request.Body)
+	if err := s.Policy.CheckChange(s.Now(), change); err != nil {
+		return nil, err
+	}
+	key, err := s.Store.UpdateKey(ctx, who.actor(), ref, change)
+	if err != nil {
+		return nil, err
+	}
+	return gen.UpdateApiKey200JSONResponse{ApiKeyJSONResponse: s.answer(key)}, nil
+}
+
+// RevokeApiKey implements the operation revokeApiKey.
+func (s *Server) RevokeApiKey(
+	ctx context.Context, request gen.RevokeApiKeyRequestObject,
+) (gen.RevokeApiKeyResponseObject, error) {
+	who, _ := callerFrom(ctx)
+	ref, err := reference(who.key, request.KeyName, request.Params.Owner)
+	if err != nil {
+		return nil, err
+	}
+	key, err := s.Store.RevokeKey(ctx, who.actor(), ref)
+	if err != nil {
+		return nil, err
+	}
+	return gen.RevokeApiKey200JSONResponse{ApiKeyJSONResponse: s.answer(key)}, nil
+}
+
+func (s *Server) answer(key apikey.Key) gen.ApiKeyJSONResponse {
+	return gen.ApiKeyJSONResponse{Body: keyResponse(key, s.Now())}
+}
+
+// reference says which key a caller means by {key_name} and ?owner=. A UUID is
+// always an id. What no key can be named is not found, without asking the store.
+func reference(who apikey.Key, keyName string, owner *string) (store.Ref, error) {
+	ref := store.Ref{Owner: who.Owner}
+	if owner != nil {
+		if err := checkOwner(who, *owner); err != nil {
+			return store.Ref{}, err
+		}
+		ref.Owner = *owner
+	}
+	if id, err := apikey.ParseID(keyName); err == nil {
+		ref.ID = id
+		if owner == nil && who.Scopes.Has(apikey.ScopeAdmin) {
+			ref.Owner = "" // by id an admin reaches any owner's key
+		}
+		return ref, nil
+	}
+	if apikey.CheckName(keyName) != nil {
+		return store.Ref{}, store.ErrNotFound
+	}
+	ref.Name = keyName
+	return ref, nil
+}
+
+// listedOwner says whose keys a list shows; empty is everybody's.
+func listedOwner(who apikey.Key, owner *string) (string, error) {
+	switch {
+	case owner != nil:
+		return *owner, checkOwner(who, *owner)
+	case who.Scopes.Has(apikey.ScopeAdmin):
+		return "", nil
+	}
+	return who.Owner, nil
+}
+
+func checkOwner(who apikey.Key, owner string) error {
+	if err := apikey.CheckOwner(owner); err != nil {
+		return err
+	}
+	return who.MayReach(owner)
+}
+
+// or returns what p points to, or a default.
+func or[T any](p *T, otherwise T) T {
+	if p == nil {
+		return otherwise
+	}
+	return *p
+}

@@ -1,0 +1,74 @@
+// Package handlers serves the contract over HTTP: it authenticates, validates,
+// calls the store, and turns every error into the contract's error shape.
+package handlers
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+
+	"apikeyd/apikey"
+	"apikeyd/gen"
+	"apikeyd/store"
+	"apikeyd/verify"
+)
+
+// Config is what a Server needs. All fields but Policy must be set.
+type Config struct {
+	Store    store.Store
+	Verifier *verify.Verifier
+	Policy   apikey.Policy
+	Log      *slog.Logger
+	Now      func() time.Time
+}
+
+// Server implements the operations of the contract.
+type Server struct{ Config }
+
+var _ gen.StrictServerInterface = (*Server)(nil)
+
+// New returns the handler of everything apikeyd answers: the contract under /v1,
+// and /healthz and /readyz. It fails if the contract has an operation that nothing
+// protects.
+func New(c Config) (http.Handler, error) {
+	s := &Server{c}
+	guards, err := s.guards()
+	if err != nil {
+		return nil, err
+	}
+	e := echo.New()
+	e.HTTPErrorHandler = s.writeError
+	e.Use(s.logRequests, recoverPanics())
+	gen.RegisterHandlersWithOptions(e, gen.NewStrictHandler(s, nil),
+		gen.RegisterHandlersOptions{OperationMiddlewares: guards})
+	probes := []string{http.MethodGet, http.MethodHead}
+	e.Match(probes, "/healthz", s.healthz)
+	e.Match(probes, "/readyz", s.readyz)
+	return e, nil
+}
+
+// recoverPanics makes an error of a panic, for the one mapper.
+func recoverPanics() echo.MiddlewareFunc {
+	return middleware.RecoverWithConfig(middleware.RecoverConfig{
+		DisableStackAll: true,
+		LogErrorFunc: func(_ echo.Context, err error, stack []byte) error {
+			return &panicError{cause: err, stack: string(stack)}
+		},
+	})
+}
+
+// healthz says that the process answers.
+func (s *Server) healthz(c echo.Context) error {
+	return c.JSON(http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// readyz says that the store answers too.
+func (s *Server) readyz(c echo.Context) error {
+	if err := s.Store.Ping(c.Request().Context()); err != nil {
+		return err
+	}
+	return s.healthz(c)
+}

@@ -1,0 +1,172 @@
+package handlers
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+
+	"apikeyd/apikey"
+)
+
+// maxFields bounds how many faults one answer lists.
+const maxFields = 20
+
+// schemaOptions keep the schema and the value out of errors: they may hold a secret,
+// and printing a deeply nested value takes seconds.
+func schemaOptions() []openapi3.SchemaValidationOption {
+	return []openapi3.SchemaValidationOption{
+		openapi3.VisitAsRequest(),
+		openapi3.MultiErrors(),
+		openapi3.DisableSchemaErrorDetails(),
+	}
+}
+
+// validateBody holds a decoded body against its schema.
+func validateBody(op operation, value any) error {
+	var faults faults
+	faults.addSchemaErrors(op.body.Value.VisitJSON(value, schemaOptions()...))
+	return faults.err()
+}
+
+// validateQuery holds the query against the operation's parameters, each of which
+// may come once. Nothing else may come.
+func validateQuery(op operation, r *http.Request) error {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return invalid("query", "is not well-formed; percent-encode it")
+	}
+	var faults faults
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		switch p := op.query.GetByInAndName(openapi3.ParameterInQuery, name); {
+		case p == nil:
+			faults.add(name, "is not a query parameter of this operation; leave it out")
+		case len(query[name]) > 1:
+			faults.add(name, "must come once")
+		default:
+			faults.addParameterError(p, r, query)
+		}
+	}
+	return faults.err()
+}
+
+func (f *faults) addParameterError(p *openapi3.Parameter, r *http.Request, query url.Values) {
+	input := &openapi3filter.RequestValidationInput{
+		Request:     r,
+		QueryParams: query,
+		Options: &openapi3filter.Options{
+			SkipSettingDefaults:     true,
+			SchemaValidationOptions: schemaOptions(),
+		},
+	}
+	err := openapi3filter.ValidateParameter(r.Context(), input, p)
+	var schemaError *openapi3.SchemaError
+	switch {
+	case err == nil:
+	case errors.As(err, &schemaError):
+		f.add(p.Name, mend(schemaError))
+	default: // not even of the right type
+		f.add(p.Name, describe(p.Schema.Value))
+	}
+}
+
+// faults collects what is wrong with a request, one message for each field.
+type faults []apikey.FieldError
+
+func (f *faults) add(field, message string) {
+	const maxLength = 64 // the field may be a name that the caller made up
+	field = apikey.Redact(field)
+	if runes := []rune(field); len(runes) > maxLength {
+		field = string(runes[:maxLength]) + "…"
+	}
+	same := func(e apikey.FieldError) bool { return e.Field == field }
+	if len(*f) < maxFields && !slices.ContainsFunc(*f, same) {
+		*f = append(*f, apikey.FieldError{Field: field, Message: message})
+	}
+}
+
+func (f *faults) err() error {
+	if len(*f) == 0 {
+		return nil
+	}
+	return &apikey.InvalidError{Fields: *f}
+}
+
+// addSchemaErrors adds every fault that the schema found.
+func (f *faults) addSchemaErrors(err error) {
+	var (
+		several openapi3.MultiError
+		one     *openapi3.SchemaError
+	)
+	switch {
+	case err == nil:
+	case errors.As(err, &several):
+		for _, err := range several {
+			f.addSchemaErrors(err)
+		}
+	case !errors.As(err, &one):
+		f.add("body", "does not match the contract")
+	case one.SchemaField == "properties":
+		f.addUnknown(one)
+	default:
+		f.add(fieldName(one.JSONPointer()), mend(one))
+	}
+}
+
+// addUnknown adds the properties that an object has and its schema has not.
+func (f *faults) addUnknown(err *openapi3.SchemaError) {
+	object, _ := err.Value.(map[string]any)
+	known := slices.Sorted(maps.Keys(err.Schema.Properties))
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		if err.Schema.Properties[name] == nil {
+			f.add(fieldName(append(err.JSONPointer(), name)),
+				"is not a property here; known are "+strings.Join(known, ", "))
+		}
+	}
+}
+
+// fieldName names a place in the body, such as "name" or "scopes.3".
+func fieldName(path []string) string {
+	if len(path) == 0 {
+		return "body"
+	}
+	return strings.Join(path, ".")
+}
+
+// mend says how to mend a value that its schema refuses.
+func mend(err *openapi3.SchemaError) string {
+	switch err.SchemaField {
+	case "required":
+		return "is required"
+	case "uniqueItems":
+		return "must not name an item twice"
+	case "pattern":
+		if message, ok := err.Schema.Extensions["x-pattern-message"].(string); ok {
+			return message
+		}
+	}
+	return describe(err.Schema)
+}
+
+// describe says what a schema asks for.
+func describe(s *openapi3.Schema) string {
+	switch {
+	case s.Type.Is(openapi3.TypeString) && s.Format == "date-time":
+		return apikey.ErrNotTimestamp.Error()
+	case s.Type.Is(openapi3.TypeString) && s.MaxLength != nil:
+		return fmt.Sprintf("must be a string of %d to %d characters", s.MinLength, *s.MaxLength)
+	case s.Type.Is(openapi3.TypeArray) && s.MaxItems != nil:
+		return fmt.Sprintf("must be an array of at most %d items", *s.MaxItems)
+	case s.Type.Is(openapi3.TypeInteger) && s.Min != nil && s.Max != nil:
+		return fmt.Sprintf("must be a whole number from %.0f to %.0f", *s.Min, *s.Max)
+	case s.Type.Is(openapi3.TypeObject):
+		return "must be a JSON object"
+	}
+	return "must be of type " + strings.Join(s.Type.Slice(), " or ")
+}

@@ -1,0 +1,122 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"runtime"
+
+	"modernc.org/sqlite" // registers the driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"apikeyd/store"
+)
+
+// mode is what a pool of connections is for.
+type mode string
+
+const (
+	writing mode = "rw"
+	reading mode = "ro"
+)
+
+// busyTimeout is how long, in milliseconds, a connection waits for a lock that
+// another process holds: the command line beside the server.
+const busyTimeout = 5000
+
+// pragma is a setting of each connection and what SQLite answers when it is in
+// force. SQLite ignores an unknown pragma silently, so each one is asked back.
+type pragma struct{ name, value, answer string }
+
+func pragmas(m mode) []pragma {
+	p := []pragma{
+		{"busy_timeout", fmt.Sprint(busyTimeout), fmt.Sprint(busyTimeout)},
+		{"foreign_keys", "1", "1"},
+	}
+	if m == writing {
+		p = append(p,
+			pragma{"journal_mode", "WAL", "wal"},
+			pragma{"synchronous", "FULL", "2"}, // an acknowledged write survives power loss
+		)
+	}
+	return p
+}
+
+func openPool(ctx context.Context, path string, m mode) (*sql.DB, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	query := url.Values{"mode": {string(m)}}
+	for _, p := range pragmas(m) {
+		query.Add("_pragma", p.name+"("+p.value+")")
+	}
+	connections := max(4, runtime.NumCPU())
+	if m == writing {
+		// A transaction that begins as a reader cannot wait for the write lock.
+		query.Set("_txlock", "immediate")
+		connections = 1
+	}
+	// Without "file:" SQLite would take the mode for a part of the name.
+	dsn := url.URL{Scheme: "file", Path: absolute, RawQuery: query.Encode()}
+	pool, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, err
+	}
+	pool.SetMaxOpenConns(connections)
+	pool.SetMaxIdleConns(connections)
+	if err := assertPragmas(ctx, pool, m); err != nil {
+		return nil, errors.Join(err, pool.Close())
+	}
+	return pool, nil
+}
+
+func assertPragmas(ctx context.Context, pool *sql.DB, m mode) error {
+	for _, p := range pragmas(m) {
+		var answer string
+		if err := pool.QueryRowContext(ctx, "PRAGMA "+p.name).Scan(&answer); err != nil {
+			return translateOpen(err)
+		}
+		if answer != p.answer {
+			return fmt.Errorf("SQLite refused %s=%s and stays at %s", p.name, p.value, answer)
+		}
+	}
+	return nil
+}
+
+// translateOpen names the one failure of opening that a user can cause.
+func translateOpen(err error) error {
+	var driverError *sqlite.Error
+	if errors.As(err, &driverError) && driverError.Code()&0xff == sqlite3.SQLITE_NOTADB {
+		return ErrForeign
+	}
+	return err
+}
+
+// translate turns a driver's error into one of the store's, by code.
+func translate(ctx context.Context, err error) error {
+	var driverError *sqlite.Error
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, sql.ErrNoRows):
+		return store.ErrNotFound
+	case !errors.As(err, &driverError):
+		return err
+	}
+	code := driverError.Code()
+	if code == sqlite3.SQLITE_CONSTRAINT_UNIQUE {
+		return store.ErrNameTaken
+	}
+	switch code & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY,
+		sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL:
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	return err
+}

@@ -1,0 +1,133 @@
+// Package store says what storage promises. store/sqlstore keeps the promise and
+// store/storetest checks it.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"apikeyd/apikey"
+)
+
+// The errors of a Store. Methods return them bare or wrapped; compare with errors.Is.
+var (
+	// ErrNotFound says that there is no such key within reach.
+	ErrNotFound = errors.New("no such key")
+	// ErrNameTaken says that another key of the owner, not revoked, has the name.
+	ErrNameTaken = errors.New("name is taken")
+	// ErrRevoked says that a revoked key cannot be changed.
+	ErrRevoked = errors.New("key is revoked")
+	// ErrActorGone says that the acting key stopped being good before the change
+	// could be made: revoked, expired, or no longer with that secret.
+	ErrActorGone = errors.New("the acting key is no longer good")
+	// ErrUnavailable says that the store cannot answer now (busy, disk full, file
+	// gone). Asking again later may help; a change was not acknowledged.
+	ErrUnavailable = errors.New("the store is unavailable")
+)
+
+// Store keeps keys and the audit log of their changes. All methods are safe for
+// concurrent use. An error that is none of the above is a defect or a damaged
+// database.
+//
+// Every mutating method takes the Actor and writes, in one transaction, the change
+// and its audit event. In that same transaction it checks again that the actor's
+// key is still good (else ErrActorGone) and that it may do this to the key as it is
+// now (else *apikey.DeniedError). When the method returns, the change is durable
+// and every later read sees it. Times are kept in whole milliseconds.
+type Store interface {
+	// Key returns the key that ref names, whatever its status. A name finds the key
+	// that holds it, else the most recently revoked one. It returns ErrNotFound if
+	// there is none.
+	Key(ctx context.Context, ref Ref) (apikey.Key, error)
+
+	// Keys returns one page of keys, newest first by id, and how many match in all.
+	Keys(ctx context.Context, q Query) (Page, error)
+
+	// CreateKey stores a new key. It returns ErrNameTaken, ErrActorGone or a
+	// *apikey.DeniedError.
+	CreateKey(ctx context.Context, actor Actor, key apikey.Key) error
+
+	// UpdateKey makes a change and returns the key as it is afterwards. A change
+	// that changes nothing writes nothing. It returns ErrNotFound, ErrRevoked,
+	// ErrNameTaken, ErrActorGone or a *apikey.DeniedError.
+	UpdateKey(ctx context.Context, actor Actor, ref Ref, change apikey.Change) (apikey.Key, error)
+
+	// RevokeKey ends a key for good and returns it. Revoking a revoked key changes
+	// nothing. It returns ErrNotFound, ErrActorGone or a *apikey.DeniedError.
+	RevokeKey(ctx context.Context, actor Actor, ref Ref) (apikey.Key, error)
+
+	// RecordUses moves last-used times forward, never back. Unknown ids are ignored.
+	RecordUses(ctx context.Context, uses map[apikey.ID]time.Time) error
+
+	// AuditEvents returns up to limit events, newest first.
+	AuditEvents(ctx context.Context, limit int) ([]Event, error)
+
+	// Ping returns nil if the store can answer and keep changes now.
+	Ping(ctx context.Context) error
+
+	// Close releases everything. No method may be called afterwards.
+	Close() error
+}
+
+// Ref names one key: by ID if that is set, else by Owner and Name. With an ID, a
+// non-empty Owner must be the key's owner; an empty one reaches any owner's key.
+type Ref struct {
+	ID    apikey.ID
+	Owner string
+	Name  string
+}
+
+// ByID names the key with this id, whoever owns it.
+func ByID(id apikey.ID) Ref { return Ref{ID: id} }
+
+// ByName names a key by its owner and name.
+func ByName(owner, name string) Ref { return Ref{Owner: owner, Name: name} }
+
+// Query selects keys for a list.
+type Query struct {
+	Owner  string // empty is every owner
+	Limit  int    // how many keys at most, from 1
+	Offset int    // how many to pass over first
+}
+
+// Page is an answer to a Query.
+type Page struct {
+	Keys  []apikey.Key
+	Total int // how many keys match in all
+}
+
+// Actor is who makes a change: a key, or the operator of this machine.
+type Actor struct {
+	Key       apikey.ID   // zero is the operator
+	Secret    apikey.Hash // of the secret with which the key proved itself
+	Via       string      // "http", or the operator's command
+	RequestID string      // ties the audit event to the log; empty for the operator
+}
+
+// Operator is somebody who holds the database itself and may do everything.
+func Operator(command string) Actor { return Actor{Via: command} }
+
+// IsOperator reports whether the actor holds the database rather than a key.
+func (a Actor) IsOperator() bool { return a.Key.IsZero() }
+
+// The actions that the audit log records.
+const (
+	ActionCreate = "create"
+	ActionUpdate = "update"
+	ActionRevoke = "revoke"
+)
+
+// Event is one line of the append-only audit log. It never holds a secret or a hash.
+type Event struct {
+	ID        apikey.ID
+	At        time.Time
+	Action    string
+	Key       apikey.ID // the key that was changed
+	Owner     string    // its owner
+	Name      string    // its name afterwards
+	Changed   []string  // for update: the fields that changed
+	Actor     apikey.ID // zero is the operator
+	Via       string
+	RequestID string
+}

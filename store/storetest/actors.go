@@ -1,0 +1,167 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+)
+
+// attempts are the three ways to change something.
+func (f *fixture) attempts(target store.Ref) map[string]func(store.Actor) error {
+	return map[string]func(store.Actor) error{
+		"create": func(a store.Actor) error {
+			return f.CreateKey(f.ctx(), a, f.draft("acme", "key "+apikey.NewID().String()))
+		},
+		"update": func(a store.Actor) error {
+			_, err := f.rename(a, target, "key "+apikey.NewID().String())
+			return err
+		},
+		"revoke": func(a store.Actor) error {
+			_, err := f.RevokeKey(f.ctx(), a, target)
+			return err
+		},
+	}
+}
+
+func testActorGone(f *fixture) {
+	target := f.create("acme", "target")
+	revoked := f.create("acme", "revoked", apikey.ScopeAdmin)
+	f.revoke(store.ByID(revoked.ID))
+	wrongSecret := f.create("acme", "wrong secret", apikey.ScopeAdmin)
+	wrongSecret.SecretHash = target.SecretHash
+	expired := f.create("acme", "expired", apikey.ScopeAdmin)
+	f.clock.Advance(time.Hour)
+
+	for name, key := range map[string]apikey.Key{
+		"revoked": revoked, "expired": expired, "wrong secret": wrongSecret, "unknown": f.draft("acme", "unknown"),
+	} {
+		for verb, attempt := range f.attempts(store.ByID(target.ID)) {
+			if err := attempt(actorOf(key)); !errors.Is(err, store.ErrActorGone) {
+				f.Errorf("%s by a key that is %s: %v", verb, name, err)
+			}
+		}
+	}
+	f.wantKey(f.get(store.ByID(target.ID)), target)
+}
+
+func testAuthority(f *fixture) {
+	reader := f.create("acme", "reader", apikey.ScopeRead)
+	writer := f.create("acme", "writer", apikey.ScopeRead, apikey.ScopeWrite)
+	admin := f.create("acme", "admin", apikey.ScopeAdmin)
+	stranger := f.create("other", "stranger")
+
+	// keys:write is asked for again, inside the transaction.
+	for _, attempt := range f.attempts(store.ByID(reader.ID)) {
+		f.wantDenied(attempt(actorOf(reader)))
+	}
+	// A key with scopes that the actor lacks is out of bounds, revoked or not.
+	f.wantDenied(second(f.rename(actorOf(writer), store.ByID(admin.ID), "mine")))
+	f.wantDenied(second(f.RevokeKey(f.ctx(), actorOf(writer), store.ByID(admin.ID))))
+	// Nor can it make or raise one.
+	f.wantDenied(f.CreateKey(f.ctx(), actorOf(writer), f.draft("acme", "child", apikey.ScopeAdmin)))
+	f.wantDenied(f.CreateKey(f.ctx(), actorOf(writer), f.draft("acme", "child", "datasets:read")))
+	for _, ref := range []store.Ref{store.ByID(writer.ID), store.ByID(reader.ID)} {
+		raised := apikey.Scopes{apikey.ScopeRead, apikey.ScopeVerify}
+		f.wantDenied(second(f.UpdateKey(f.ctx(), actorOf(writer), ref, apikey.Change{Scopes: &raised})))
+	}
+	// Another owner's key is not there at all.
+	f.wantDenied(f.CreateKey(f.ctx(), actorOf(writer), f.draft("other", "child")))
+	f.wantErr(second(f.rename(actorOf(writer), store.ByID(stranger.ID), "mine")), store.ErrNotFound)
+	f.wantErr(second(f.RevokeKey(f.ctx(), actorOf(writer), store.ByID(stranger.ID))), store.ErrNotFound)
+
+	// What it may do, and what an admin may.
+	f.must(f.CreateKey(f.ctx(), actorOf(writer), f.draft("acme", "child", apikey.ScopeWrite)))
+	f.must(second(f.rename(actorOf(writer), store.ByID(reader.ID), "reader 2")))
+	f.must(f.CreateKey(f.ctx(), actorOf(admin), f.draft("other", "from admin", "datasets:read")))
+	f.must(second(f.rename(actorOf(admin), store.ByID(stranger.ID), "renamed by admin")))
+	f.must(second(f.RevokeKey(f.ctx(), actorOf(writer), store.ByID(writer.ID))))
+}
+
+// testRevokedActorRace changes keys with one actor while it is being revoked: what
+// was changed must have been changed before.
+func testRevokedActorRace(f *fixture) {
+	for round := range 10 {
+		actor := f.create("acme", fmt.Sprint("actor ", round), apikey.ScopeWrite)
+		var wg sync.WaitGroup
+		started, answered := make(chan struct{}), make(chan struct{})
+		for worker := range 4 {
+			wg.Go(func() {
+				for i := 0; ; i++ {
+					var after bool
+					select {
+					case <-answered:
+						after = true
+					default:
+					}
+					err := f.CreateKey(f.ctx(), actorOf(actor), f.draft("acme", fmt.Sprint(round, worker, i)))
+					if i == 0 && worker == 0 {
+						close(started)
+					}
+					if after && err == nil {
+						f.Errorf("a key was created after its creator's revocation was answered")
+					}
+					if err != nil {
+						f.wantErr(err, store.ErrActorGone)
+						return
+					}
+				}
+			})
+		}
+		<-started
+		f.revoke(store.ByID(actor.ID))
+		close(answered)
+		wg.Wait()
+	}
+	f.wantRevokedLast()
+}
+
+// wantRevokedLast checks in the audit log that no actor did anything after its
+// revocation. Events come newest first.
+func (f *fixture) wantRevokedLast() {
+	f.Helper()
+	acted := map[apikey.ID]bool{}
+	for _, event := range f.events() {
+		acted[event.Actor] = true
+		if event.Action == store.ActionRevoke && acted[event.Key] {
+			f.Errorf("%s acted after its revocation", event.Name)
+		}
+	}
+}
+
+func testAudit(f *fixture) {
+	admin := f.create("acme", "admin", apikey.ScopeAdmin)
+	actor := actorOf(admin)
+	key := f.draft("other", "ci")
+	f.must(f.CreateKey(f.ctx(), actor, key))
+	f.clock.Advance(time.Second)
+	f.must(second(f.rename(actor, store.ByID(key.ID), "cd")))
+	f.must(second(f.rename(actor, store.ByID(key.ID), "cd")))
+	f.must(second(f.RevokeKey(f.ctx(), operator, store.ByID(key.ID))))
+	f.must(second(f.RevokeKey(f.ctx(), operator, store.ByID(key.ID))))
+	// What fails leaves no trace.
+	f.wantErr(f.CreateKey(f.ctx(), actor, f.draft("acme", "admin")), store.ErrNameTaken)
+	f.wantErr(second(f.rename(actor, store.ByID(key.ID), "x")), store.ErrRevoked)
+
+	start, later := f.clock.Now().Add(-time.Second), f.clock.Now()
+	want := []store.Event{
+		{At: later, Action: store.ActionRevoke, Key: key.ID, Owner: "other", Name: "cd", Via: "storetest"},
+		{At: later, Action: store.ActionUpdate, Key: key.ID, Owner: "other", Name: "cd",
+			Changed: []string{"name"}, Actor: admin.ID, Via: "http", RequestID: "R1"},
+		{At: start, Action: store.ActionCreate, Key: key.ID, Owner: "other", Name: "ci",
+			Actor: admin.ID, Via: "http", RequestID: "R1"},
+		{At: start, Action: store.ActionCreate, Key: admin.ID, Owner: "acme", Name: "admin", Via: "storetest"},
+	}
+	diff := cmp.Diff(want, f.events(), cmpopts.IgnoreFields(store.Event{}, "ID"), cmpopts.EquateEmpty())
+	if diff != "" {
+		f.Errorf("the audit log differs (-want +got):\n%s", diff)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }

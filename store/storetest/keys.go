@@ -1,0 +1,236 @@
+package storetest
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+)
+
+func testRoundTrip(f *fixture) {
+	want := f.create("acme", "ключ/%2F 🙂", apikey.ScopeRead, "datasets:read")
+	f.wantKey(f.get(store.ByID(want.ID)), want)
+	none := f.create("acme", "no scopes")
+	f.wantKey(f.get(store.ByID(none.ID)), none)
+	longest := f.create(strings.Repeat("ы", 255), strings.Repeat("🙂", 255))
+	f.wantKey(f.get(store.ByID(longest.ID)), longest)
+}
+
+func testLookUp(f *fixture) {
+	key := f.create("acme", "ci")
+	f.wantKey(f.get(store.ByName("acme", "ci")), key)
+	f.wantKey(f.get(store.Ref{ID: key.ID, Owner: "acme"}), key)
+	for _, ref := range []store.Ref{
+		{ID: key.ID, Owner: "other"},
+		store.ByID(apikey.NewID()),
+		store.ByName("other", "ci"),
+		store.ByName("acme", "CI"),
+		store.ByName("acme", ""),
+		{},
+	} {
+		_, err := f.Key(f.ctx(), ref)
+		f.wantErr(err, store.ErrNotFound)
+		_, err = f.rename(operator, ref, "x")
+		f.wantErr(err, store.ErrNotFound)
+		_, err = f.RevokeKey(f.ctx(), operator, ref)
+		f.wantErr(err, store.ErrNotFound)
+	}
+}
+
+func testNames(f *fixture) {
+	first := f.create("acme", "ci")
+	f.wantErr(f.CreateKey(f.ctx(), operator, f.draft("acme", "ci")), store.ErrNameTaken)
+	f.create("other", "ci")
+
+	other := f.create("acme", "cd")
+	_, err := f.rename(operator, store.ByID(other.ID), "ci")
+	f.wantErr(err, store.ErrNameTaken)
+
+	// An expired key still holds its name; a revoked one does not.
+	f.clock.Advance(2 * time.Hour)
+	f.wantErr(f.CreateKey(f.ctx(), operator, f.draft("acme", "ci")), store.ErrNameTaken)
+	first = f.revoke(store.ByID(first.ID))
+	f.wantKey(f.get(store.ByName("acme", "ci")), first)
+
+	second := f.create("acme", "ci")
+	f.wantKey(f.get(store.ByName("acme", "ci")), second)
+
+	// Two keys of one name, revoked within one millisecond, are no clash; nor is the
+	// earlier one in the way of finding the later.
+	f.clock.Advance(time.Millisecond)
+	second = f.revoke(store.ByID(second.ID))
+	third := f.create("acme", "ci")
+	third = f.revoke(store.ByID(third.ID))
+	f.wantKey(f.get(store.ByName("acme", "ci")), third)
+	f.wantKey(f.get(store.ByID(second.ID)), second)
+}
+
+func testNameBytes(f *fixture) {
+	// The same letter, composed and decomposed; case; a trailing full stop; wildcards.
+	names := []string{"\u00e9", "e\u0301", "a", "A", "a.", "%", "_", "a/b", "a%2Fb", "100%", "a b"}
+	for _, name := range names {
+		f.create("acme", name)
+	}
+	for _, name := range names {
+		if got := f.get(store.ByName("acme", name)).Name; got != name {
+			f.Errorf("looking for %q found %q", name, got)
+		}
+	}
+}
+
+func testConcurrentCreates(f *fixture) {
+	won := f.atOnce(16, store.ErrNameTaken, func(int) error {
+		return f.CreateKey(f.ctx(), operator, f.draft("acme", "ci"))
+	})
+	if won != 1 {
+		f.Errorf("%d creates won the name", won)
+	}
+}
+
+func testConcurrentRenames(f *fixture) {
+	const keys = 16
+	var refs []store.Ref
+	for i := range keys {
+		refs = append(refs, store.ByID(f.create("acme", numbered(i)).ID))
+	}
+	won := f.atOnce(keys, store.ErrNameTaken, func(i int) error {
+		_, err := f.rename(operator, refs[i], "ci")
+		return err
+	})
+	if won != 1 {
+		f.Errorf("%d renames won the name", won)
+	}
+}
+
+func testUpdate(f *fixture) {
+	key := f.create("acme", "ci", apikey.ScopeRead)
+	ref := store.ByName("acme", "ci")
+
+	same, err := f.UpdateKey(f.ctx(), operator, ref, apikey.Change{})
+	f.must(err)
+	f.wantKey(same, key)
+	same, err = f.rename(operator, ref, "ci")
+	f.must(err)
+	f.wantKey(same, key)
+
+	name, end, scopes := "cd", key.ExpiresAt.Add(time.Hour), apikey.Scopes{"a", "b"}
+	changed, err := f.UpdateKey(f.ctx(), operator, ref,
+		apikey.Change{Name: &name, ExpiresAt: &end, Scopes: &scopes})
+	f.must(err)
+	key.Name, key.ExpiresAt, key.Scopes = name, end, scopes
+	f.wantKey(changed, key)
+	f.wantKey(f.get(store.ByName("acme", "cd")), key)
+	_, err = f.Key(f.ctx(), ref)
+	f.wantErr(err, store.ErrNotFound)
+}
+
+func testProlong(f *fixture) {
+	key := f.create("acme", "ci")
+	f.clock.Advance(time.Hour)
+	if got := f.get(store.ByID(key.ID)).Status(f.clock.Now()); got != apikey.StatusExpired {
+		f.Errorf("status at the very end is %s", got)
+	}
+	end := f.clock.Now().Add(time.Hour)
+	prolonged, err := f.UpdateKey(f.ctx(), operator, store.ByID(key.ID), apikey.Change{ExpiresAt: &end})
+	f.must(err)
+	if got := prolonged.Status(f.clock.Now()); got != apikey.StatusActive {
+		f.Errorf("status after prolonging is %s", got)
+	}
+}
+
+func testUpdateRevoked(f *fixture) {
+	key := f.create("acme", "ci")
+	revoked := f.revoke(store.ByID(key.ID))
+	_, err := f.rename(operator, store.ByID(key.ID), "cd")
+	f.wantErr(err, store.ErrRevoked)
+	_, err = f.UpdateKey(f.ctx(), operator, store.ByID(key.ID), apikey.Change{})
+	f.wantErr(err, store.ErrRevoked)
+	f.wantKey(f.get(store.ByID(key.ID)), revoked)
+}
+
+func testRevokeTwice(f *fixture) {
+	key := f.create("acme", "ci")
+	first := f.revoke(store.ByID(key.ID))
+	if !first.RevokedAt.Equal(f.clock.Now()) {
+		f.Errorf("revoked at %s, want %s", first.RevokedAt, f.clock.Now())
+	}
+	f.clock.Advance(time.Minute)
+	f.wantKey(f.revoke(store.ByName("acme", "ci")), first)
+	f.wantKey(f.get(store.ByID(key.ID)), first)
+}
+
+func testList(f *fixture) {
+	page, err := f.Keys(f.ctx(), store.Query{Limit: 20})
+	f.must(err)
+	if page.Total != 0 || len(page.Keys) != 0 {
+		f.Fatalf("an empty store lists %d of %d keys", len(page.Keys), page.Total)
+	}
+	var all, mine []string
+	for i := range 9 {
+		owner := []string{"acme", "other", "third"}[i%3]
+		key := f.create(owner, numbered(i))
+		all = append([]string{key.Name}, all...)
+		if owner == "acme" {
+			mine = append([]string{key.Name}, mine...)
+		}
+	}
+	f.revoke(store.ByName("acme", "key-003"))
+	f.clock.Advance(2 * time.Hour) // the others expire; all are listed nonetheless
+
+	f.wantList(store.Query{Limit: 2}, all)
+	f.wantList(store.Query{Limit: 100}, all)
+	f.wantList(store.Query{Owner: "acme", Limit: 2}, mine)
+	f.wantList(store.Query{Owner: "nobody", Limit: 2}, nil)
+}
+
+// wantList reads all pages of a query.
+func (f *fixture) wantList(q store.Query, want []string) {
+	f.Helper()
+	var got []string
+	for {
+		page, err := f.Keys(f.ctx(), q)
+		f.must(err)
+		if page.Total != len(want) {
+			f.Errorf("total of %+v is %d, want %d", q, page.Total, len(want))
+		}
+		if len(page.Keys) == 0 {
+			break
+		}
+		for _, key := range page.Keys {
+			got = append(got, key.Name)
+		}
+		q.Offset += q.Limit
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		f.Errorf("the list differs (-want +got):\n%s", diff)
+	}
+}
+
+func testRecordUses(f *fixture) {
+	used, unused := f.create("acme", "used"), f.create("acme", "unused")
+	at := f.clock.Now().Add(time.Second)
+	f.must(f.RecordUses(f.ctx(), nil))
+	f.must(f.RecordUses(f.ctx(), map[apikey.ID]time.Time{used.ID: at, apikey.NewID(): at}))
+	f.must(f.RecordUses(f.ctx(), map[apikey.ID]time.Time{used.ID: at.Add(-time.Millisecond)}))
+	if got := f.get(store.ByID(used.ID)).LastUsedAt; !got.Equal(at) {
+		f.Errorf("last used at %s, want %s", got, at)
+	}
+	f.wantKey(f.get(store.ByID(unused.ID)), unused)
+}
+
+func testCancelled(f *fixture) {
+	ctx, cancel := context.WithCancel(f.ctx())
+	cancel()
+	key := f.draft("acme", "ci")
+	f.wantErr(f.CreateKey(ctx, operator, key), context.Canceled)
+	_, err := f.Key(ctx, store.ByID(key.ID))
+	f.wantErr(err, context.Canceled)
+	_, err = f.Key(f.ctx(), store.ByID(key.ID))
+	f.wantErr(err, store.ErrNotFound)
+}
+
+func testPing(f *fixture) { f.must(f.Ping(f.ctx())) }

@@ -1,0 +1,186 @@
+// Package storetest is the conformance suite of store.Store: what the interface
+// promises, checked against a real database.
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+)
+
+// Clock is a clock that stands still until it is told to move. It is safe for
+// concurrent use.
+type Clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+// NewClock returns a clock that shows a whole millisecond.
+func NewClock() *Clock {
+	return &Clock{now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
+}
+
+// Now returns the time that the clock shows.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// Advance moves the clock.
+func (c *Clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// Run checks a Store. open must return a fresh, empty one that uses now as its
+// clock and is closed when the test ends.
+func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store) {
+	t.Helper()
+	tests := map[string]func(*fixture){
+		"a key comes back as it was stored":    testRoundTrip,
+		"look-up by id and by name":            testLookUp,
+		"names are unique among living keys":   testNames,
+		"names compare byte for byte":          testNameBytes,
+		"one of many creates wins a name":      testConcurrentCreates,
+		"one of many renames wins a name":      testConcurrentRenames,
+		"update changes what it is told to":    testUpdate,
+		"an expired key can be prolonged":      testProlong,
+		"a revoked key cannot be changed":      testUpdateRevoked,
+		"revoking twice changes nothing":       testRevokeTwice,
+		"lists are newest first and complete":  testList,
+		"uses move forward only":               testRecordUses,
+		"an actor that is no longer good":      testActorGone,
+		"an actor stays within its authority":  testAuthority,
+		"nothing commits after the revocation": testRevokedActorRace,
+		"every change leaves one audit event":  testAudit,
+		"a cancelled call changes nothing":     testCancelled,
+		"a store that works answers a ping":    testPing,
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			clock := NewClock()
+			test(&fixture{T: t, Store: open(t, clock.Now), clock: clock})
+		})
+	}
+}
+
+// fixture is one test's store, with the calls that must succeed.
+type fixture struct {
+	*testing.T
+	store.Store
+	clock *Clock
+}
+
+func (f *fixture) ctx() context.Context { return f.Context() }
+
+var operator = store.Operator("storetest")
+
+// draft makes a key that no store has yet.
+func (f *fixture) draft(owner, name string, scopes ...string) apikey.Key {
+	f.Helper()
+	key, _, err := apikey.Policy{}.NewKey(f.clock.Now(), apikey.Draft{
+		Owner: owner, Name: name, Scopes: append(apikey.Scopes{}, scopes...),
+		ExpiresAt: f.clock.Now().Add(time.Hour),
+	})
+	f.must(err)
+	return key
+}
+
+// create stores a new key.
+func (f *fixture) create(owner, name string, scopes ...string) apikey.Key {
+	f.Helper()
+	key := f.draft(owner, name, scopes...)
+	f.must(f.CreateKey(f.ctx(), operator, key))
+	return key
+}
+
+func (f *fixture) get(ref store.Ref) apikey.Key {
+	f.Helper()
+	key, err := f.Key(f.ctx(), ref)
+	f.must(err)
+	return key
+}
+
+func (f *fixture) revoke(ref store.Ref) apikey.Key {
+	f.Helper()
+	key, err := f.RevokeKey(f.ctx(), operator, ref)
+	f.must(err)
+	return key
+}
+
+func (f *fixture) rename(actor store.Actor, ref store.Ref, name string) (apikey.Key, error) {
+	return f.UpdateKey(f.ctx(), actor, ref, apikey.Change{Name: &name})
+}
+
+func (f *fixture) events() []store.Event {
+	f.Helper()
+	events, err := f.AuditEvents(f.ctx(), 1000)
+	f.must(err)
+	return events
+}
+
+func (f *fixture) must(err error) {
+	f.Helper()
+	if err != nil {
+		f.Fatal(err)
+	}
+}
+
+func (f *fixture) wantErr(got, want error) {
+	f.Helper()
+	if !errors.Is(got, want) {
+		f.Errorf("error is %v, want %v", got, want)
+	}
+}
+
+func (f *fixture) wantDenied(got error) {
+	f.Helper()
+	if _, ok := errors.AsType[*apikey.DeniedError](got); !ok {
+		f.Errorf("error is %v, want a *apikey.DeniedError", got)
+	}
+}
+
+func (f *fixture) wantKey(got, want apikey.Key) {
+	f.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		f.Errorf("the key differs (-want +got):\n%s", diff)
+	}
+}
+
+// actorOf acts as a key, as the server does after authentication.
+func actorOf(key apikey.Key) store.Actor {
+	return store.Actor{Key: key.ID, Secret: key.SecretHash, Via: "http", RequestID: "R1"}
+}
+
+// atOnce runs n calls together and returns how many succeeded. Every failure must
+// be the one expected.
+func (f *fixture) atOnce(n int, failure error, call func(i int) error) int {
+	f.Helper()
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { errs[i] = call(i) })
+	}
+	wg.Wait()
+	succeeded := 0
+	for _, err := range errs {
+		if err == nil {
+			succeeded++
+		} else {
+			f.wantErr(err, failure)
+		}
+	}
+	return succeeded
+}
+
+func numbered(i int) string { return fmt.Sprintf("key-%03d", i) }
