@@ -29,6 +29,7 @@ test: ## Run all tests
 .PHONY: generate
 generate: ## Make gen/ from openapi.yaml
 	$(GO) tool oapi-codegen --config oapi-codegen.yaml openapi.yaml
+	cp openapi.yaml gen/openapi.yaml
 
 .PHONY: check
 check: format vet lint drift test race ## Everything that must hold before a commit

@@ -127,15 +127,20 @@ func TestNothingPrintsASecret(t *testing.T) {
 
 func TestRedact(t *testing.T) {
 	secret := apikey.NewSecret("acme_live", apikey.NewID()).Reveal()
-	mistyped := secret[:len(secret)-1] + "!"
+	body := strings.TrimPrefix(secret, "acme_live_")
 	for text, want := range map[string]string{
-		"":                            "",
-		"nothing_here":                "nothing_here",
-		secret:                        "[redacted]",
-		"/v1/api-keys/" + secret:      "/v1/api-keys/[redacted]",
-		"a " + secret + ", " + secret: "a [redacted], [redacted]",
-		secret[:len(secret)-1] + "0":  "[redacted]",
-		mistyped:                      mistyped,
+		"":                                "",
+		"nothing_here":                    "nothing_here",
+		someUUID:                          someUUID,
+		secret:                            "[redacted]",
+		"/v1/api-keys/" + secret:          "/v1/api-keys/[redacted]",
+		"a " + secret + ", " + secret:     "a [redacted], [redacted]",
+		secret[:len(secret)-1] + "0":      "[redacted]",
+		secret[:len(secret)-20]:           "[redacted]",
+		body:                              "[redacted]",
+		"ACME_" + body:                    "ACME_[redacted]",
+		"acme%5F" + body:                  "acme%[redacted]",
+		strings.ToUpper("x_" + body[:40]): "X_[redacted]",
 	} {
 		if got := apikey.Redact(text); got != want {
 			t.Errorf("Redact(%q) = %q, want %q", text, got, want)

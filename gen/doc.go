@@ -2,3 +2,10 @@
 // interface and the embedded contract. Only this file is written by hand; run make
 // generate after changing the contract.
 package gen
+
+import _ "embed"
+
+// Contract is openapi.yaml, byte for byte.
+//
+//go:embed openapi.yaml
+var Contract []byte

@@ -7,7 +7,6 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
 
-	"apikeyd/apikey"
 	"apikeyd/gen"
 )
 
@@ -30,11 +29,6 @@ func (s *Server) guards() (map[string][]echo.MiddlewareFunc, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the embedded contract: %w", err)
 	}
-	contract.SetStringFormatValidator("date-time", openapi3.NewCallbackValidator(
-		func(value string) error {
-			_, err := apikey.ParseTimestamp(value)
-			return err
-		}))
 	guards := make(map[string][]echo.MiddlewareFunc)
 	for path, item := range contract.Paths.Map() {
 		for method, o := range item.Operations() {

@@ -15,14 +15,14 @@ import (
 
 var errBodyTooLarge = errors.New("the body must be at most 64 KiB")
 
-// panicError is a panic that was recovered.
+// panicError is a panic that was recovered. It does not unwrap: whatever was thrown,
+// the answer is a 500.
 type panicError struct {
 	cause error
 	stack string
 }
 
 func (e *panicError) Error() string { return "panic: " + e.cause.Error() }
-func (e *panicError) Unwrap() error { return e.cause }
 
 // problem is an error as HTTP tells it.
 type problem struct {

@@ -48,19 +48,21 @@ func changes(method string) bool {
 	return method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions
 }
 
-// logRequest writes one line. The query is never in it, and the path only redacted.
+// logRequest writes one line. The query is never in it, and what a caller chose only
+// redacted: a secret can be put anywhere, even where the method belongs.
 func (s *Server) logRequest(c echo.Context, took time.Duration) {
 	r := c.Request()
 	attrs := []slog.Attr{
 		slog.String("request_id", requestID(c)),
-		slog.String("method", r.Method),
+		slog.String("method", apikey.Redact(r.Method)),
 		slog.String("path", apikey.Redact(r.URL.Path)),
 		slog.Int("status", c.Response().Status),
 		slog.Duration("took", took),
 		slog.String("remote", r.RemoteAddr),
 	}
 	if who, ok := callerFrom(r.Context()); ok && !who.key.ID.IsZero() {
-		attrs = append(attrs, slog.String("key", who.key.ID.String()), slog.String("owner", who.key.Owner))
+		attrs = append(attrs, slog.String("key", who.key.ID.String()),
+			slog.String("owner", apikey.Redact(who.key.Owner)))
 	}
 	level := slog.LevelInfo
 	if err, ok := c.Get(errorField).(error); ok {

@@ -5,6 +5,8 @@ package handlers
 import (
 	"log/slog"
 	"net/http"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -44,10 +46,21 @@ func New(c Config) (http.Handler, error) {
 	e.Use(s.logRequests, recoverPanics())
 	gen.RegisterHandlersWithOptions(e, gen.NewStrictHandler(s, nil),
 		gen.RegisterHandlersOptions{OperationMiddlewares: guards})
+	endParameters(e)
 	probes := []string{http.MethodGet, http.MethodHead}
 	e.Match(probes, "/healthz", s.healthz)
 	e.Match(probes, "/readyz", s.readyz)
 	return e, nil
+}
+
+// endParameters keeps a parameter that ends a route from taking slashes, as Echo's
+// do unless something follows them: a/b would reach what only a%2Fb names.
+func endParameters(e *echo.Echo) {
+	for _, route := range e.Routes() {
+		if strings.HasPrefix(path.Base(route.Path), ":") {
+			e.RouteNotFound(route.Path+"/*", echo.NotFoundHandler)
+		}
+	}
 }
 
 // recoverPanics makes an error of a panic, for the one mapper.

@@ -18,6 +18,15 @@ import (
 // maxFields bounds how many faults one answer lists.
 const maxFields = 20
 
+// formats are those of strings. They are an option of each validation, because a
+// schema by itself does not know the formats of its document.
+var formats = map[string]openapi3.StringFormatValidator{
+	"date-time": openapi3.NewCallbackValidator(func(value string) error {
+		_, err := apikey.ParseTimestamp(value)
+		return err
+	}),
+}
+
 // schemaOptions keep the schema and the value out of errors: they may hold a secret,
 // and printing a deeply nested value takes seconds.
 func schemaOptions() []openapi3.SchemaValidationOption {
@@ -25,13 +34,21 @@ func schemaOptions() []openapi3.SchemaValidationOption {
 		openapi3.VisitAsRequest(),
 		openapi3.MultiErrors(),
 		openapi3.DisableSchemaErrorDetails(),
+		openapi3.WithStringFormatValidators(formats),
 	}
 }
 
 // validateBody holds a decoded body against its schema.
 func validateBody(op operation, value any) error {
+	err := op.body.Value.VisitJSON(value, schemaOptions()...)
+	if err == nil {
+		return nil
+	}
 	var faults faults
-	faults.addSchemaErrors(op.body.Value.VisitJSON(value, schemaOptions()...))
+	faults.addSchemaErrors(err)
+	if len(faults) == 0 {
+		return invalidBody("does not match the contract")
+	}
 	return faults.err()
 }
 
@@ -82,6 +99,9 @@ type faults []apikey.FieldError
 func (f *faults) add(field, message string) {
 	const maxLength = 64 // the field may be a name that the caller made up
 	field = apikey.Redact(field)
+	if field == "" {
+		field = `""` // a name of no characters is allowed in JSON and in a query
+	}
 	if runes := []rune(field); len(runes) > maxLength {
 		field = string(runes[:maxLength]) + "…"
 	}
@@ -98,25 +118,36 @@ func (f *faults) err() error {
 	return &apikey.InvalidError{Fields: *f}
 }
 
-// addSchemaErrors adds every fault that the schema found.
+// addSchemaErrors adds what the schema found.
 func (f *faults) addSchemaErrors(err error) {
-	var (
-		several openapi3.MultiError
-		one     *openapi3.SchemaError
-	)
-	switch {
-	case err == nil:
-	case errors.As(err, &several):
-		for _, err := range several {
-			f.addSchemaErrors(err)
+	told := make(map[string]bool) // the objects whose unknown properties were added
+	for _, one := range schemaErrors(err) {
+		switch object := fieldName(one.JSONPointer()); {
+		case len(*f) == maxFields:
+			return
+		case one.SchemaField != "properties":
+			f.add(object, mend(one))
+		case !told[object]:
+			// There is one such error for each property, and none says which.
+			f.addUnknown(one)
+			told[object] = true
 		}
-	case !errors.As(err, &one):
-		f.add("body", "does not match the contract")
-	case one.SchemaField == "properties":
-		f.addUnknown(one)
-	default:
-		f.add(fieldName(one.JSONPointer()), mend(one))
 	}
+}
+
+// schemaErrors lists what a schema found, however deep it is wrapped.
+func schemaErrors(err error) []*openapi3.SchemaError {
+	if several, ok := errors.AsType[openapi3.MultiError](err); ok {
+		var all []*openapi3.SchemaError
+		for _, err := range several {
+			all = append(all, schemaErrors(err)...)
+		}
+		return all
+	}
+	if one, ok := errors.AsType[*openapi3.SchemaError](err); ok {
+		return []*openapi3.SchemaError{one}
+	}
+	return nil
 }
 
 // addUnknown adds the properties that an object has and its schema has not.

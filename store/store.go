@@ -97,19 +97,22 @@ type Page struct {
 	Total int // how many keys match in all
 }
 
-// Actor is who makes a change: a key, or the operator of this machine.
+// Actor is who makes a change: a key, or the operator of this machine. The zero
+// Actor is nobody and may change nothing.
 type Actor struct {
-	Key       apikey.ID   // zero is the operator
+	Key       apikey.ID   // zero for the operator
 	Secret    apikey.Hash // of the secret with which the key proved itself
 	Via       string      // "http", or the operator's command
 	RequestID string      // ties the audit event to the log; empty for the operator
+
+	operator bool
 }
 
 // Operator is somebody who holds the database itself and may do everything.
-func Operator(command string) Actor { return Actor{Via: command} }
+func Operator(command string) Actor { return Actor{Via: command, operator: true} }
 
 // IsOperator reports whether the actor holds the database rather than a key.
-func (a Actor) IsOperator() bool { return a.Key.IsZero() }
+func (a Actor) IsOperator() bool { return a.operator }
 
 // The actions that the audit log records.
 const (

@@ -65,7 +65,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	)
 	command, err := parser.Parse(args)
 	if err != nil {
-		parser.Errorf("%s", err)
+		parser.Errorf("%s", apikey.Redact(err.Error())) // a secret typed in the wrong place
 		fmt.Fprintln(stderr, "Run apikeyd --help to see what it takes.")
 		return exitUsage
 	}

@@ -65,14 +65,20 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	if err := db.openFile(o.Serve); err != nil {
 		return nil, err
 	}
+	if db.reader, err = openPool(ctx, db.path, reading); err != nil {
+		return nil, err
+	}
+	// Before the writer, which turns whatever file it opens into a WAL database.
+	if err := checkSchema(ctx, db.reader, o.Serve); err != nil {
+		return nil, err
+	}
 	if db.writer, err = openPool(ctx, db.path, writing); err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, db.writer, o.Serve); err != nil {
-		return nil, err
-	}
-	if db.reader, err = openPool(ctx, db.path, reading); err != nil {
-		return nil, err
+	if o.Serve {
+		if err := migrate(ctx, db.writer); err != nil {
+			return nil, err
+		}
 	}
 	return db, nil
 }

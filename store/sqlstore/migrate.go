@@ -8,6 +8,7 @@ import (
 	"io/fs"
 
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
 )
 
 //go:embed migrations
@@ -16,30 +17,11 @@ var migrations embed.FS
 // applicationID marks a SQLite file as ours: "apik".
 const applicationID = 0x6170696b
 
-// migrate brings the schema up to date if allowed to, and refuses a database that
-// is not ours, too new, or too old to be used as it is.
-func migrate(ctx context.Context, db *sql.DB, allowed bool) error {
-	if err := checkOurs(ctx, db); err != nil {
-		return err
-	}
-	files, err := fs.Sub(migrations, "migrations/sqlite")
+// migrate brings the schema up to date.
+func migrate(ctx context.Context, writer *sql.DB) error {
+	provider, err := newProvider(writer)
 	if err != nil {
 		return err
-	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
-	if err != nil {
-		return err
-	}
-	current, target, err := provider.GetVersions(ctx)
-	switch {
-	case err != nil:
-		return fmt.Errorf("reading the schema version: %w", err)
-	case current == target:
-		return nil
-	case current > target:
-		return ErrTooNew
-	case !allowed:
-		return ErrNotMigrated
 	}
 	if _, err := provider.Up(ctx); err != nil {
 		return fmt.Errorf("bringing the schema up to date: %w", err)
@@ -47,17 +29,58 @@ func migrate(ctx context.Context, db *sql.DB, allowed bool) error {
 	return nil
 }
 
-// checkOurs accepts an empty file and one that carries our mark.
-func checkOurs(ctx context.Context, db *sql.DB) error {
-	var mark, tables int
-	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&mark); err != nil {
-		return translateOpen(err)
+func newProvider(db *sql.DB) (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, "migrations/sqlite")
+	if err != nil {
+		return nil, err
 	}
-	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
-		return translateOpen(err)
+	return goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
+}
+
+// checkSchema refuses a database that is not ours, too new, or, unless it may be
+// migrated, too old. It only reads: what is refused stays as it was.
+func checkSchema(ctx context.Context, reader *sql.DB, mayMigrate bool) error {
+	provider, err := newProvider(reader)
+	if err != nil {
+		return err
 	}
-	if mark != applicationID && tables > 0 {
-		return ErrForeign
+	sources := provider.ListSources()
+	target := sources[len(sources)-1].Version
+	current, err := schemaVersion(ctx, reader)
+	switch {
+	case err != nil:
+		return err
+	case current > target:
+		return ErrTooNew
+	case current < target && !mayMigrate:
+		return ErrNotMigrated
 	}
 	return nil
+}
+
+// schemaVersion returns the version of the last migration, 0 for an empty database.
+// The provider's own GetVersions would create its table.
+func schemaVersion(ctx context.Context, reader *sql.DB) (int64, error) {
+	var mark, tables int
+	if err := reader.QueryRowContext(ctx, "PRAGMA application_id").Scan(&mark); err != nil {
+		return 0, translateOpen(err)
+	}
+	if mark == applicationID {
+		versions, err := database.NewStore(database.DialectSQLite3, goose.DefaultTablename)
+		if err != nil {
+			return 0, err
+		}
+		return versions.GetLatestVersion(ctx, reader)
+	}
+	// The table of versions comes first, in a transaction of its own; a crash right
+	// after it leaves nothing else.
+	err := reader.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema
+		WHERE name NOT IN ($1, 'sqlite_sequence')`, goose.DefaultTablename).Scan(&tables)
+	if err != nil {
+		return 0, translateOpen(err)
+	}
+	if tables > 0 {
+		return 0, ErrForeign
+	}
+	return 0, nil
 }

@@ -1,10 +1,14 @@
 package sqlstore_test
 
 import (
+	"database/sql"
+	"errors"
+	"net/url"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"apikeyd/apikey"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 	"apikeyd/store/storetest"
@@ -12,20 +16,102 @@ import (
 
 func TestConformance(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, now func() time.Time) store.Store {
-		return open(t, filepath.Join(t.TempDir(), "keys.db"), now)
+		return openWith(t, sqlstore.Options{Path: newPath(t), Serve: true, Now: now})
 	})
 }
 
-func open(t *testing.T, path string, now func() time.Time) *sqlstore.DB {
+var operator = store.Operator("test")
+
+func newPath(t *testing.T) string { return filepath.Join(t.TempDir(), "keys.db") }
+
+// open opens a database as a server does, until the test ends.
+func open(t *testing.T, path string) *sqlstore.DB {
 	t.Helper()
-	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true, Now: now})
-	if err != nil {
-		t.Fatal(err)
-	}
+	return openWith(t, sqlstore.Options{Path: path, Serve: true})
+}
+
+// openBeside opens a database as the command line does.
+func openBeside(t *testing.T, path string) *sqlstore.DB {
+	t.Helper()
+	return openWith(t, sqlstore.Options{Path: path})
+}
+
+func openWith(t *testing.T, o sqlstore.Options) *sqlstore.DB {
+	t.Helper()
+	db, err := sqlstore.Open(t.Context(), o)
+	must(t, err)
 	t.Cleanup(func() {
 		if err := db.Close(); err != nil {
 			t.Error(err)
 		}
 	})
 	return db
+}
+
+// initialise leaves an empty database at path, served by nobody.
+func initialise(t *testing.T, path string) {
+	t.Helper()
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
+	must(t, err)
+	must(t, db.Close())
+}
+
+// raw opens a connection of our own, past the store. It creates the file.
+func raw(t *testing.T, path string) *sql.DB {
+	t.Helper()
+	dsn := url.URL{Scheme: "file", Path: path}
+	db, err := sql.Open("sqlite", dsn.String())
+	must(t, err)
+	db.SetMaxOpenConns(1) // BEGIN and COMMIT must meet
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+func execute(t *testing.T, db *sql.DB, statement string) {
+	t.Helper()
+	_, err := db.ExecContext(t.Context(), statement)
+	must(t, err)
+}
+
+// draft makes a key that no store has yet, and its secret.
+func draft(t *testing.T, name string) (apikey.Key, apikey.Secret) {
+	t.Helper()
+	now := time.Now()
+	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Draft{
+		Owner: "acme", Name: name, Scopes: apikey.Scopes{apikey.ScopeRead}, ExpiresAt: now.Add(time.Hour),
+	})
+	must(t, err)
+	return key, secret
+}
+
+func create(t *testing.T, db *sqlstore.DB, name string) apikey.Key {
+	t.Helper()
+	key, _ := draft(t, name)
+	must(t, db.CreateKey(t.Context(), operator, key))
+	return key
+}
+
+func wantKey(t *testing.T, db *sqlstore.DB, name string) {
+	t.Helper()
+	if _, err := db.Key(t.Context(), store.ByName("acme", name)); err != nil {
+		t.Errorf("key %q: %v", name, err)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantErr(t *testing.T, got, want error) {
+	t.Helper()
+	if !errors.Is(got, want) {
+		t.Errorf("error is %v, want %v", got, want)
+	}
 }

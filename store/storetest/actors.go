@@ -48,6 +48,11 @@ func testActorGone(f *fixture) {
 			}
 		}
 	}
+	for verb, attempt := range f.attempts(store.ByID(target.ID)) {
+		if err := attempt(store.Actor{}); !errors.Is(err, store.ErrActorGone) {
+			f.Errorf("%s by nobody: %v", verb, err)
+		}
+	}
 	f.wantKey(f.get(store.ByID(target.ID)), target)
 }
 

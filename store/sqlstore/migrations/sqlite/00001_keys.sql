@@ -51,3 +51,12 @@ BEGIN
     SELECT RAISE(ABORT, 'audit_events is append-only');
 END;
 -- +goose StatementEnd
+
+-- REPLACE deletes without asking the trigger above.
+-- +goose StatementBegin
+CREATE TRIGGER audit_events_no_replace BEFORE INSERT ON audit_events
+WHEN EXISTS (SELECT 1 FROM audit_events WHERE id = NEW.id)
+BEGIN
+    SELECT RAISE(ABORT, 'audit_events is append-only');
+END;
+-- +goose StatementEnd

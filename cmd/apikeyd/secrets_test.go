@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// Whatever a caller does with a secret, it is neither logged nor said back.
+func TestSecretsAreNeverLogged(t *testing.T) {
+	t.Parallel()
+	s := serve(t, t.TempDir())
+	admin := s.adminKey()
+	created := s.want(http.StatusCreated, "POST", "/v1/api-keys", admin, keyJSON("ci"))
+	secret := created.Secret
+	mistyped := secret[:len(secret)-1] + "!"
+	swapped := strings.Replace(secret, "_", "_0", 1)[:len(secret)] // checksum wrong
+
+	refusals := []answer{
+		s.want(http.StatusNotFound, "GET", "/v1/api-keys/"+secret, admin, ""),
+		s.want(http.StatusNotFound, "DELETE", "/v1/api-keys/x"+url.PathEscape(secret+"/"+secret), admin, ""),
+		s.want(http.StatusNotFound, "GET", "/"+secret, admin, ""),
+		s.want(http.StatusBadRequest, "GET", "/v1/api-keys?owner="+secret, admin, ""),
+		s.want(http.StatusBadRequest, "GET", "/v1/api-keys?key="+secret, admin, ""),
+		s.want(http.StatusBadRequest, "GET", "/v1/api-keys?"+secret+"=1", admin, ""),
+		s.want(http.StatusBadRequest, "POST", "/v1/api-keys", admin, keyJSON(secret)),
+		s.want(http.StatusBadRequest, "POST", "/v1/api-keys", admin, fmt.Sprintf(`{%q: 1}`, secret)),
+		s.want(http.StatusBadRequest, "POST", "/v1/api-keys", admin, secret),
+		s.want(http.StatusUnauthorized, "GET", "/v1/api-keys", mistyped, ""),
+		s.want(http.StatusUnauthorized, "GET", "/v1/api-keys", swapped, ""),
+	}
+	for _, refusal := range refusals {
+		wantNoSecret(t, refusal.body)
+	}
+	for _, nonsense := range []string{
+		secret + "\r\n\r\n",
+		"GET /" + secret + " HTTP/9.9\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: localhost\r\n" + secret + "\r\n\r\n",
+	} {
+		connection, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		must(t, err)
+		_, err = io.WriteString(connection, nonsense)
+		must(t, err)
+		said, err := io.ReadAll(connection)
+		must(t, err)
+		wantNoSecret(t, string(said))
+		must(t, connection.Close())
+	}
+	must(t, s.terminate())
+
+	// The log has a line for each of them, so there was something to find.
+	log := s.output.String()
+	if lines := strings.Count(log, "msg=request"); lines != len(refusals)+1 {
+		t.Errorf("the log has %d lines of requests, want %d", lines, len(refusals)+1)
+	}
+	for _, text := range []string{secret, admin} {
+		const randomWidth, checksumWidth = 32, 6
+		end := len(text) - checksumWidth
+		if strings.Contains(log, text[end-randomWidth:end]) {
+			t.Error("the random part of a secret is in the log")
+		}
+	}
+}
+
+// A secret typed where the command line expects something else is not repeated.
+func TestSecretsOnTheCommandLine(t *testing.T) {
+	t.Parallel()
+	s := serve(t, t.TempDir())
+	secret := s.adminKey()
+	for _, args := range [][]string{
+		{secret},
+		{"keys", "list", secret},
+		{"keys", "revoke", secret},
+		{"keys", "create", "--name", secret, "--expires-in", "1h"},
+		{"keys", "create", "--name", "x", "--scope", secret, "--expires-in", "1h"},
+		{"keys", "create", "--name", "x", "--expires-in", secret},
+		{"keys", "create", "--name", "x", "--expires-at", secret},
+		{"keys", "list", "--database", secret},
+		{"keys", "list", "--" + secret},
+		{"serve", "--listen", secret},
+		{"serve", "--key-prefix", secret, "--listen", "127.0.0.1:0"},
+	} {
+		cmd, err := program(s.dir, nil, args...)
+		must(t, err)
+		out, err := cmd.CombinedOutput()
+		if err == nil {
+			t.Errorf("it succeeded with a secret as argument %d", len(args))
+		}
+		wantNoSecret(t, string(out))
+	}
+}

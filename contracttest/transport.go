@@ -1,0 +1,169 @@
+// Package contracttest holds every exchange of a test against openapi.yaml, with a
+// validator that is independent of the one in the server. It is for tests only.
+package contracttest
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+	"github.com/pb33f/libopenapi-validator/config"
+	invalid "github.com/pb33f/libopenapi-validator/errors"
+	v3 "github.com/pb33f/libopenapi/datamodel/high/v3"
+)
+
+// Contract is openapi.yaml, ready to check exchanges. It is safe for concurrent use.
+type Contract struct {
+	document  *v3.Document
+	validator validator.Validator
+}
+
+// Load reads the text of openapi.yaml, which must itself be a valid document.
+func Load(text []byte) (*Contract, error) {
+	document, err := libopenapi.NewDocument(text)
+	if err != nil {
+		return nil, err
+	}
+	model, err := document.BuildV3Model()
+	if err != nil {
+		return nil, err
+	}
+	v, errs := validator.NewValidator(document,
+		config.WithFormatAssertions(),
+		config.WithContentAssertions(),
+		config.WithStrictMode(), // what the contract does not declare is an error
+		config.WithStrictIgnoredHeaders(
+			// HTTP's own, which a contract does not declare, and the credentials, which it
+			// declares as security schemes.
+			"Date", "Content-Length", "Content-Type", "Connection", "User-Agent", "Accept-Encoding",
+			"X-Api-Key", "Authorization"),
+		config.WithRejectUndeclaredRequestBody(),
+		config.WithoutSecurityValidation(), // a refusal for want of credentials is a good answer
+	)
+	if len(errs) > 0 {
+		return nil, fmt.Errorf("validator: %v", errs)
+	}
+	if ok, problems := v.ValidateDocument(); !ok {
+		return nil, fmt.Errorf("openapi.yaml: %s", describe(problems))
+	}
+	return &Contract{document: &model.Model, validator: v}, nil
+}
+
+// Transport passes exchanges on and fails the test that sees one break the contract.
+type Transport struct {
+	TB       testing.TB
+	Contract *Contract
+	Base     http.RoundTripper
+	Coverage *Coverage // may be nil
+}
+
+// RoundTrip checks each answer of an operation of the contract, and each request that
+// the service took for good. What is no operation is passed on unchecked.
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	var sent []byte
+	if r.Body != nil {
+		var err error
+		if sent, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
+		r = r.Clone(r.Context())
+		r.Body = io.NopCloser(bytes.NewReader(sent))
+	}
+	answer, err := t.Base.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	received, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return nil, err
+	}
+	_ = answer.Body.Close() // it is read
+	answer.Body = io.NopCloser(bytes.NewReader(received))
+
+	path := strings.TrimPrefix(requestPath(r), "/")
+	operation, template, ok := t.Contract.find(r.Method, path)
+	if !ok {
+		return answer, nil
+	}
+	t.Coverage.saw(operation, answer.StatusCode)
+	t.check(r, template, sent, answer, received)
+	return answer, nil
+}
+
+func (t *Transport) check(r *http.Request, template string, sent []byte, answer *http.Response, received []byte) {
+	t.TB.Helper()
+	replay := func() *http.Request {
+		clone := r.Clone(r.Context())
+		// The validator splits paths after decoding them; any {key_name} is a string.
+		clone.URL.Path, clone.URL.RawPath, clone.URL.Opaque = strings.ReplaceAll(template, "{key_name}", "x"), "", ""
+		clone.Body = io.NopCloser(bytes.NewReader(sent))
+		if sent == nil {
+			clone.Body = http.NoBody
+		}
+		return clone
+	}
+	copied := *answer
+	copied.Body = io.NopCloser(bytes.NewReader(received))
+	if ok, problems := t.Contract.validator.ValidateHttpResponse(replay(), &copied); !ok {
+		t.TB.Errorf("%s %s: the answer %d breaks the contract: %s\n%s",
+			r.Method, template, answer.StatusCode, describe(problems), received)
+	}
+	if answer.StatusCode >= 300 && answer.StatusCode != http.StatusConflict {
+		return // a request that was refused need not be good
+	}
+	if ok, problems := t.Contract.validator.ValidateHttpRequest(replay()); !ok {
+		t.TB.Errorf("%s %s: the service took a request that breaks the contract: %s\n%s",
+			r.Method, template, describe(problems), sent)
+	}
+}
+
+// requestPath is the path as it goes out.
+func requestPath(r *http.Request) string {
+	if r.URL.Opaque == "" {
+		return r.URL.EscapedPath()
+	}
+	path := r.URL.Opaque
+	if rest, found := strings.CutPrefix(path, "//"); found {
+		_, path, _ = strings.Cut(rest, "/")
+	}
+	path, _, _ = strings.Cut(path, "?")
+	return path
+}
+
+// find returns the operation that a request means, and its path in the contract.
+func (c *Contract) find(method, path string) (operation, template string, ok bool) {
+	if method != strings.ToUpper(method) {
+		return "", "", false // methods are case-sensitive (RFC 9110, section 9.1)
+	}
+	segments := strings.Split(path, "/")
+	for template, item := range c.document.Paths.PathItems.FromOldest() {
+		pattern := strings.Split(strings.TrimPrefix(template, "/"), "/")
+		if !slices.EqualFunc(pattern, segments, func(p, s string) bool {
+			return p == s || strings.HasPrefix(p, "{") && s != ""
+		}) {
+			continue
+		}
+		if o := item.GetOperations().GetOrZero(strings.ToLower(method)); o != nil {
+			return o.OperationId, template, true
+		}
+	}
+	return "", "", false
+}
+
+func describe(problems []*invalid.ValidationError) string {
+	var all []string
+	for _, p := range problems {
+		text := p.Message + ": " + p.Reason
+		for _, s := range p.SchemaValidationErrors {
+			text += "; " + s.FieldPath + " " + s.Reason
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, "\n")
+}

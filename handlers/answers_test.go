@@ -1,0 +1,182 @@
+package handlers_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// response is what came back.
+type response struct {
+	k       *kit
+	request request
+	status  int
+	header  http.Header
+	raw     []byte
+}
+
+// The shapes of the contract, as a client would write them down.
+type (
+	key struct {
+		ID         string   `json:"id"`
+		Name       string   `json:"name"`
+		Owner      string   `json:"owner"`
+		Prefix     string   `json:"prefix"`
+		Scopes     []string `json:"scopes"`
+		Status     string   `json:"status"`
+		CreatedAt  string   `json:"created_at"`
+		ExpiresAt  string   `json:"expires_at"`
+		RevokedAt  string   `json:"revoked_at"`
+		LastUsedAt string   `json:"last_used_at"`
+		Secret     string   `json:"secret"`
+	}
+	keyList struct {
+		Data       []key      `json:"data"`
+		Pagination pagination `json:"pagination"`
+	}
+	pagination struct {
+		TotalPages   int `json:"total_pages"`
+		CurrentPage  int `json:"current_page"`
+		ItemsPerPage int `json:"items_per_page"`
+	}
+	failure struct {
+		Status    int      `json:"status"`
+		Message   string   `json:"message"`
+		Code      string   `json:"code"`
+		RequestID string   `json:"request_id"`
+		Details   []detail `json:"details"`
+	}
+	detail struct {
+		Field   string `json:"field"`
+		Message string `json:"message"`
+	}
+)
+
+// check holds an answer against what every answer promises.
+func (r response) check() {
+	r.k.Helper()
+	if r.status >= 500 && !r.request.failing {
+		r.k.Errorf("%s: status %d: %s\n%s", r.request, r.status, r.raw, r.k.log)
+	}
+	r.wantHeader("Cache-Control", "no-store")
+	if len(r.header.Values("X-Request-Id")) != 1 || len(r.header.Get("X-Request-Id")) < 16 {
+		r.k.Errorf("%s: X-Request-Id is %q", r.request, r.header.Values("X-Request-Id"))
+	}
+	r.checkSecrets()
+	bodiless := r.request.method == http.MethodHead || r.status == http.StatusNoContent
+	if bodiless {
+		return
+	}
+	r.wantHeader("Content-Type", "application/json")
+	if !json.Valid(r.raw) {
+		r.k.Errorf("%s: the body is not JSON: %.200q", r.request, r.raw)
+	} else if r.status >= 400 {
+		r.checkFailure()
+	}
+}
+
+// checkSecrets looks for secrets: only a 201 holds one, its own, once.
+func (r response) checkSecrets() {
+	r.k.Helper()
+	text := string(r.raw)
+	if r.status == http.StatusCreated {
+		secret := r.key().Secret
+		if secret == "" {
+			r.k.Errorf("%s: no secret in %s", r.request, text)
+			return
+		}
+		r.k.secrets.add(secret)
+		text = strings.Replace(text, secret, "", 1)
+	}
+	if r.k.secrets.in(text + fmt.Sprint(r.header)) {
+		r.k.Errorf("%s: the answer holds a secret: %v\n%s", r.request, r.header, r.raw)
+	}
+}
+
+func (r response) checkFailure() {
+	r.k.Helper()
+	f := r.failure()
+	if f.Status != r.status || f.Message == "" || f.Code == "" || f.RequestID != r.header.Get("X-Request-Id") {
+		r.k.Errorf("%s: not the error shape of status %d: %s", r.request, r.status, r.raw)
+	}
+	for _, d := range f.Details {
+		if d.Field == "" || d.Message == "" || !strings.Contains(f.Message, d.Message) {
+			r.k.Errorf("%s: a detail says too little: %s", r.request, r.raw)
+		}
+	}
+	if challenge := r.header.Get("WWW-Authenticate"); (r.status == 401) != strings.HasPrefix(challenge, "Bearer realm=") {
+		r.k.Errorf("%s: WWW-Authenticate is %q with status %d", r.request, challenge, r.status)
+	}
+}
+
+// want ends the test unless the answer has this status.
+func (r response) want(status int) response {
+	r.k.Helper()
+	if r.status != status {
+		r.k.Fatalf("%s: status %d, want %d: %s", r.request, r.status, status, r.raw)
+	}
+	return r
+}
+
+// refused expects an error. Empty is any code.
+func (r response) refused(status int, code string) failure {
+	r.k.Helper()
+	if r.status != status {
+		r.k.Errorf("%s: status %d, want %d: %.300s", r.request, r.status, status, r.raw)
+		return failure{}
+	}
+	f := r.failure()
+	if code != "" && f.Code != code {
+		r.k.Errorf("%s: code %s, want %s: %s", r.request, f.Code, code, f.Message)
+	}
+	return f
+}
+
+// invalid expects a 400 that names this field, and maybe others. Empty is any.
+func (r response) invalid(field string) failure {
+	r.k.Helper()
+	f := r.refused(http.StatusBadRequest, "INVALID_REQUEST")
+	named := field == ""
+	for _, d := range f.Details {
+		named = named || d.Field == field
+	}
+	if !named {
+		r.k.Errorf("%s: the answer does not name %q: %.300s", r.request, field, r.raw)
+	}
+	return f
+}
+
+func (r response) wantHeader(name, want string) {
+	r.k.Helper()
+	if got := r.header.Get(name); got != want {
+		r.k.Errorf("%s: %s is %q, want %q (status %d)", r.request, name, got, want, r.status)
+	}
+}
+
+func (r response) key() key {
+	r.k.Helper()
+	return decode[key](r)
+}
+
+func (r response) list() keyList {
+	r.k.Helper()
+	return decode[keyList](r)
+}
+
+func (r response) failure() failure {
+	r.k.Helper()
+	return decode[failure](r)
+}
+
+// decode reads a body that has nothing but what the shape has.
+func decode[T any](r response) (shape T) {
+	r.k.Helper()
+	d := json.NewDecoder(bytes.NewReader(r.raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&shape); err != nil {
+		r.k.Errorf("%s: %v in %.300q", r.request, err, r.raw)
+	}
+	return shape
+}

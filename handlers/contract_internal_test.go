@@ -1,0 +1,45 @@
+package handlers
+
+import (
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// An operation that nothing protects must stop the server from starting.
+func TestNewOperationDeniesByDefault(t *testing.T) {
+	t.Parallel()
+	good := func() *openapi3.Operation {
+		return &openapi3.Operation{
+			Security:   &openapi3.SecurityRequirements{openapi3.NewSecurityRequirement().Authenticate("ApiKeyAuth")},
+			Extensions: map[string]any{requiredScope: "keys:read"},
+		}
+	}
+	body := func(mediaType string, required bool) *openapi3.RequestBodyRef {
+		content := openapi3.NewContentWithSchema(openapi3.NewObjectSchema(), []string{mediaType})
+		return &openapi3.RequestBodyRef{Value: openapi3.NewRequestBody().WithContent(content).WithRequired(required)}
+	}
+	tests := []struct {
+		name  string
+		spoil func(*openapi3.Operation)
+		ok    bool
+	}{
+		{"as it should be", func(*openapi3.Operation) {}, true},
+		{"with a body", func(o *openapi3.Operation) { o.RequestBody = body("application/json", true) }, true},
+		{"no security", func(o *openapi3.Operation) { o.Security = nil }, false},
+		{"empty security", func(o *openapi3.Operation) { o.Security = openapi3.NewSecurityRequirements() }, false},
+		{"no scope", func(o *openapi3.Operation) { o.Extensions = nil }, false},
+		{"a scope that is no string", func(o *openapi3.Operation) { o.Extensions[requiredScope] = true }, false},
+		{"a body that is not JSON", func(o *openapi3.Operation) { o.RequestBody = body("text/plain", true) }, false},
+		{"a body that may be left out", func(o *openapi3.Operation) { o.RequestBody = body("application/json", false) }, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			o := good()
+			tt.spoil(o)
+			if _, err := newOperation(&openapi3.PathItem{}, o); (err == nil) != tt.ok {
+				t.Errorf("error is %v", err)
+			}
+		})
+	}
+}

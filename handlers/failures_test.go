@@ -1,0 +1,200 @@
+package handlers_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"apikeyd/apikey"
+	"apikeyd/handlers"
+	"apikeyd/store"
+	"apikeyd/verify"
+)
+
+// failing is a store whose calls end in fail, before they reach the real one.
+type failing struct {
+	store.Store
+	fail func() error
+}
+
+func (s failing) Key(context.Context, store.Ref) (apikey.Key, error) { return apikey.Key{}, s.fail() }
+
+func (s failing) Keys(context.Context, store.Query) (store.Page, error) {
+	return store.Page{}, s.fail()
+}
+
+func (s failing) CreateKey(context.Context, store.Actor, apikey.Key) error { return s.fail() }
+
+func (s failing) UpdateKey(context.Context, store.Actor, store.Ref, apikey.Change) (apikey.Key, error) {
+	return apikey.Key{}, s.fail()
+}
+
+func (s failing) RevokeKey(context.Context, store.Actor, store.Ref) (apikey.Key, error) {
+	return apikey.Key{}, s.fail()
+}
+
+func (s failing) Ping(context.Context) error { return s.fail() }
+
+// calls are one good request for each operation.
+func (k *kit) calls() []request {
+	k.Helper()
+	var all []request
+	for _, op := range k.operations("n") {
+		r := request{method: op.method, path: op.path, key: k.admin.Secret, failing: true}
+		if op.method == "POST" || op.method == "PATCH" {
+			r.body = goodBody
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+func TestFailuresOfTheStore(t *testing.T) {
+	t.Parallel()
+	secret := apikey.NewSecret("ak", apikey.NewID()).Reveal()
+	cause := "the cause " + secret + " is not for callers"
+	tests := []struct {
+		name   string
+		fail   func() error
+		status int
+		code   string
+		logged []string
+	}{
+		{"an error that nobody expected", func() error { return errors.New(cause) },
+			500, "INTERNAL", []string{"level=ERROR", "the cause [redacted] is not for callers"}},
+		{"a panic", func() error { panic(cause) },
+			500, "INTERNAL", []string{"level=ERROR", "panic: the cause [redacted] is not for callers", "stack=", "failures_test.go"}},
+		{"a panic with an error", func() error { panic(errors.New(cause)) },
+			500, "INTERNAL", []string{"level=ERROR", "panic: the cause [redacted]", "stack="}},
+		{"a panic with an error of ours", func() error { panic(fmt.Errorf("%s: %w", cause, store.ErrNotFound)) },
+			500, "INTERNAL", []string{"level=ERROR", "panic: the cause [redacted]", "stack="}},
+		{"a panic of the runtime", func() error { return []error{}[len(cause)] },
+			500, "INTERNAL", []string{"level=ERROR", "panic: runtime error: index out of range", "stack="}},
+		{"unavailable", func() error { return fmt.Errorf("%w: %s", store.ErrUnavailable, cause) },
+			503, "UNAVAILABLE", []string{"level=ERROR", "the cause [redacted]"}},
+		{"out of time", func() error { return context.DeadlineExceeded },
+			503, "UNAVAILABLE", []string{"level=ERROR"}},
+	}
+	where := map[string]func(c *handlers.Config, s failing){
+		"serving": func(c *handlers.Config, s failing) { c.Store = s },
+		"authenticating": func(c *handlers.Config, s failing) {
+			c.Verifier = verify.New(s, c.Log, c.Now)
+		},
+	}
+	for _, tt := range tests {
+		for place, put := range where {
+			t.Run(place+"/"+tt.name, func(t *testing.T) {
+				t.Parallel()
+				k := newKit(t, func(c *handlers.Config) { put(c, failing{c.Store, tt.fail}) })
+				k.secrets.add(secret)
+				for _, call := range k.calls() {
+					answer := k.do(call)
+					answer.refused(tt.status, tt.code)
+					if strings.Contains(string(answer.raw), "cause") {
+						k.Errorf("the answer tells the cause: %s", answer.raw)
+					}
+					if tt.status == 503 {
+						answer.wantHeader("Retry-After", "1")
+					}
+					lines := k.logged(answer.header.Get("X-Request-Id"))
+					if len(lines) != 1 {
+						k.Fatalf("logged %d lines: %q", len(lines), lines)
+					}
+					for _, want := range tt.logged {
+						if !strings.Contains(lines[0], want) {
+							k.Errorf("no %q in %s", want, lines[0])
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// What no key can be called is not found without asking the store.
+func TestImpossibleNamesAreNotLookedUp(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, func(c *handlers.Config) {
+		c.Store = failing{c.Store, func() error { panic("asked") }}
+	})
+	for _, name := range []string{"%00", "%ff", "%2e%2e", "%20a", "a%0a", strings.Repeat("n", 256), k.admin.Secret} {
+		for _, method := range []string{"GET", "DELETE"} {
+			k.do(request{method: method, path: keysPath + "/" + name, key: k.admin.Secret}).refused(404, "KEY_NOT_FOUND")
+		}
+	}
+}
+
+func TestPanicLeavesTheServerUp(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, func(c *handlers.Config) {
+		c.Store = failing{c.Store, func() error { panic("once") }}
+	})
+	k.do(request{path: keysPath, key: k.admin.Secret, failing: true}).want(500)
+	k.do(request{path: "/healthz"}).want(200)
+	k.do(request{path: "/readyz", failing: true}).refused(500, "INTERNAL")
+}
+
+func TestDatabaseFileIsGone(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	made := k.mustCreate(k.admin, fields{"name": "n"})
+	k.must(os.Remove(k.path))
+	failing := func(r request) {
+		k.Helper()
+		r.key, r.failing = k.admin.Secret, true
+		answer := k.do(r)
+		answer.refused(503, "UNAVAILABLE")
+		answer.wantHeader("Retry-After", "1")
+	}
+	// An answer would promise what the next start does not find.
+	failing(request{method: "POST", path: keysPath, body: goodBody})
+	failing(request{method: "PATCH", path: keyPath("n"), body: `{"name":"m"}`})
+	failing(request{method: "DELETE", path: keyPath(made.ID)})
+	failing(request{path: "/readyz"})
+	k.do(request{path: "/healthz"}).want(200)
+}
+
+// overtaken is a store in which the acting key is revoked between authentication
+// and the change.
+type overtaken struct{ store.Store }
+
+func (s overtaken) revoke(ctx context.Context, actor store.Actor) {
+	if _, err := s.Store.RevokeKey(ctx, operator, store.ByID(actor.Key)); err != nil {
+		panic(err)
+	}
+}
+
+func (s overtaken) CreateKey(ctx context.Context, actor store.Actor, key apikey.Key) error {
+	s.revoke(ctx, actor)
+	return s.Store.CreateKey(ctx, actor, key)
+}
+
+func (s overtaken) UpdateKey(ctx context.Context, actor store.Actor, ref store.Ref, change apikey.Change) (apikey.Key, error) {
+	s.revoke(ctx, actor)
+	return s.Store.UpdateKey(ctx, actor, ref, change)
+}
+
+func (s overtaken) RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref) (apikey.Key, error) {
+	s.revoke(ctx, actor)
+	return s.Store.RevokeKey(ctx, actor, ref)
+}
+
+func TestRequestInFlightIsOvertaken(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, func(c *handlers.Config) { c.Store = overtaken{c.Store} })
+	target := k.add("team", "target")
+	first := k.add("team", "first", "keys:read", "keys:write")
+	second := k.add("team", "second", "keys:read", "keys:write")
+	third := k.add("team", "third", "keys:read", "keys:write")
+	k.create(first, fields{"name": "late"}).refused(401, "CREDENTIAL_REVOKED")
+	k.patch(second, keyPath(target.ID), fields{"name": "late"}).refused(401, "CREDENTIAL_REVOKED")
+	k.revoke(third, keyPath(target.ID)).refused(401, "CREDENTIAL_REVOKED")
+	got := k.get(k.admin, keyPath(target.ID)).want(200).key()
+	if got.Name != "target" || got.Status != "ACTIVE" {
+		k.Errorf("the key is %q, %s", got.Name, got.Status)
+	}
+	k.get(k.admin, keyPath("late")+"?owner=team").refused(404, "KEY_NOT_FOUND")
+}

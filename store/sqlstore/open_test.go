@@ -1,0 +1,145 @@
+package sqlstore_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"apikeyd/store"
+	"apikeyd/store/sqlstore"
+)
+
+func TestPathsAreTakenLiterally(t *testing.T) {
+	for _, name := range []string{"a b.db", "100%.db", "%41.db", "what?mode=memory.db", "a#b.db", "ключ&=+.db"} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), name)
+			create(t, open(t, path), "ci")
+			if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+				t.Errorf("the database is not in its file: %v, %v", info, err)
+			}
+			wantKey(t, openBeside(t, path), "ci")
+		})
+	}
+}
+
+func TestRelativePath(t *testing.T) {
+	t.Chdir(t.TempDir())
+	create(t, open(t, "keys.db"), "ci")
+	if _, err := os.Stat("keys.db"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOneServerPerFile(t *testing.T) {
+	path := newPath(t)
+	first, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
+	must(t, err)
+	_, err = sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
+	wantErr(t, err, sqlstore.ErrInUse)
+	create(t, first, "ci") // the refused one did no harm
+	must(t, first.Close())
+	wantKey(t, open(t, path), "ci")
+}
+
+func TestBesideAServer(t *testing.T) {
+	path := newPath(t)
+	server, beside := open(t, path), openBeside(t, path)
+	create(t, server, "from the server")
+	wantKey(t, beside, "from the server")
+	create(t, beside, "from beside")
+	wantKey(t, server, "from beside")
+
+	_, err := beside.RevokeKey(t.Context(), operator, store.ByName("acme", "from the server"))
+	must(t, err)
+	key, err := server.Key(t.Context(), store.ByName("acme", "from the server"))
+	must(t, err)
+	if !key.IsRevoked() {
+		t.Error("the server does not see the revocation made beside it")
+	}
+}
+
+func TestMissing(t *testing.T) {
+	path := newPath(t)
+	_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
+	wantErr(t, err, sqlstore.ErrMissing)
+	wantFiles(t, filepath.Dir(path))
+}
+
+func TestEmptyFile(t *testing.T) {
+	path := newPath(t)
+	must(t, os.WriteFile(path, nil, 0o600))
+	_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
+	wantErr(t, err, sqlstore.ErrNotMigrated)
+	wantFiles(t, filepath.Dir(path), "keys.db")
+	wantContent(t, path, nil)
+
+	create(t, open(t, path), "ci") // a server may take it
+}
+
+func TestForeignFiles(t *testing.T) {
+	tests := map[string]func(t *testing.T, path string){
+		"text": func(t *testing.T, path string) {
+			must(t, os.WriteFile(path, []byte("Dear diary,\n"), 0o600))
+		},
+		"long text": func(t *testing.T, path string) {
+			must(t, os.WriteFile(path, bytes.Repeat([]byte("Dear diary,\n"), 10_000), 0o600))
+		},
+		"another program's database": func(t *testing.T, path string) {
+			execute(t, raw(t, path), `CREATE TABLE diary (day TEXT)`)
+		},
+		"another program's WAL database": func(t *testing.T, path string) {
+			db := raw(t, path)
+			execute(t, db, `PRAGMA journal_mode = WAL`)
+			execute(t, db, `CREATE TABLE diary (day TEXT)`)
+			must(t, db.Close())
+		},
+	}
+	for name, write := range tests {
+		for _, serve := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				path := newPath(t)
+				write(t, path)
+				before, err := os.ReadFile(path)
+				must(t, err)
+				_, err = sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: serve})
+				wantErr(t, err, sqlstore.ErrForeign)
+				wantContent(t, path, before)
+			})
+		}
+	}
+}
+
+func TestDirectory(t *testing.T) {
+	for _, serve := range []bool{false, true} {
+		dir := t.TempDir()
+		if db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: dir, Serve: serve}); err == nil {
+			t.Errorf("a folder was opened as a database, serve %t", serve)
+			must(t, db.Close())
+		}
+		wantFiles(t, dir)
+	}
+}
+
+func wantFiles(t *testing.T, dir string, want ...string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	must(t, err)
+	if len(entries) != len(want) {
+		t.Errorf("the folder holds %v, want %q", entries, want)
+		return
+	}
+	for i, entry := range entries {
+		if entry.Name() != want[i] {
+			t.Errorf("the folder holds %v, want %q", entries, want)
+		}
+	}
+}
+
+func wantContent(t *testing.T, path string, want []byte) {
+	t.Helper()
+	got, err := os.ReadFile(path)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%s was changed: %d bytes, want %d (%v)", filepath.Base(path), len(got), len(want), err)
+	}
+}

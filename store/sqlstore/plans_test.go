@@ -1,0 +1,104 @@
+// Of this package, not beside it: the plans are those of the very queries that the
+// store runs, and no SQL has to be exported or repeated for it.
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+)
+
+func TestQueryPlans(t *testing.T) {
+	db, err := Open(t.Context(), Options{Path: filepath.Join(t.TempDir(), "keys.db"), Serve: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	find := func(ref store.Ref) func(querier) error {
+		return func(q querier) error {
+			_, err := findKey(t.Context(), q, ref)
+			return err
+		}
+	}
+	list := func(owner string) func(querier) error {
+		return func(q querier) error {
+			_, err := listKeys(t.Context(), q, store.Query{Owner: owner, Limit: 20, Offset: -1})
+			return err
+		}
+	}
+	tests := map[string]struct {
+		run  func(querier) error
+		want []string
+	}{
+		"by id": {find(store.ByID(apikey.NewID())), []string{
+			"SEARCH api_keys USING PRIMARY KEY (id=?)",
+		}},
+		"by name": {find(store.ByName("acme", "ci")), []string{
+			"SEARCH api_keys USING INDEX api_keys_name (owner=? AND name=?)",
+			"SEARCH api_keys USING INDEX api_keys_revoked_name (owner=? AND name=? AND revoked_at>?)",
+		}},
+		"list of one owner": {list("acme"), []string{
+			"SEARCH api_keys USING COVERING INDEX api_keys_owner (owner=?)",
+			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
+		}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			p := &planner{t: t, db: db.reader}
+			if err := test.run(p); err != nil && !errors.Is(err, sql.ErrNoRows) {
+				t.Fatal(err)
+			}
+			// One line each: no scan, and no sorting beside the index.
+			if diff := cmp.Diff(test.want, p.plans); diff != "" {
+				t.Errorf("the plans differ (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// planner notes how SQLite would run each query that it is given, then runs it.
+type planner struct {
+	t     *testing.T
+	db    *sql.DB
+	plans []string
+}
+
+func (p *planner) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	p.explain(ctx, query, args)
+	return p.db.QueryRowContext(ctx, query, args...)
+}
+
+func (p *planner) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	p.explain(ctx, query, args)
+	return p.db.QueryContext(ctx, query, args...)
+}
+
+func (p *planner) explain(ctx context.Context, query string, args []any) {
+	p.t.Helper()
+	rows, err := p.db.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, args...)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer rows.Close()
+	var steps []string
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+			p.t.Fatal(err)
+		}
+		steps = append(steps, step)
+	}
+	if err := rows.Err(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.plans = append(p.plans, strings.Join(steps, "; "))
+}

@@ -1,0 +1,64 @@
+package sqlstore_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+	"apikeyd/store/sqlstore"
+)
+
+// No database page ever holds a secret, or its random part alone. Names that were
+// stored are found the same way, so the search can fail.
+func TestNoSecretInAnyPage(t *testing.T) {
+	path := newPath(t)
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
+	must(t, err)
+	var secrets []string
+	for _, name := range []string{"kept-key", "renamed-before", "revoked-key"} {
+		key, secret := draft(t, name)
+		must(t, db.CreateKey(t.Context(), operator, key))
+		secrets = append(secrets, secret.Reveal())
+	}
+	name := "renamed-after"
+	_, err = db.UpdateKey(t.Context(), operator, store.ByName("acme", "renamed-before"), apikey.Change{Name: &name})
+	must(t, err)
+	_, err = db.RevokeKey(t.Context(), operator, store.ByName("acme", "revoked-key"))
+	must(t, err)
+
+	search := func(when string) {
+		pages := readAll(t, filepath.Dir(path))
+		for _, name := range []string{"kept-key", "renamed-before", "renamed-after", "revoked-key"} {
+			if !bytes.Contains(pages, []byte(name)) {
+				t.Errorf("%s: the search does not even find the name %q", when, name)
+			}
+		}
+		for i, secret := range secrets {
+			const randomWidth, checksumWidth = 32, 6
+			end := len(secret) - checksumWidth
+			if bytes.Contains(pages, []byte(secret)) || bytes.Contains(pages, []byte(secret[end-randomWidth:end])) {
+				t.Errorf("%s: the secret of key %d is in a file", when, i)
+			}
+		}
+	}
+	search("while open")
+	must(t, db.Close())
+	search("after Close")
+}
+
+// readAll joins the content of all files in a folder.
+func readAll(t *testing.T, dir string) []byte {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	must(t, err)
+	var all []byte
+	for _, entry := range entries {
+		content, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+		must(t, err)
+		all = append(all, content...)
+	}
+	return all
+}

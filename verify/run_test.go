@@ -1,0 +1,136 @@
+package verify_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+	"apikeyd/verify"
+)
+
+// ledger is a store that keeps the uses it is told, or refuses them.
+type ledger struct {
+	store.Store
+	mu     sync.Mutex
+	reason error // to refuse
+	kept   []map[apikey.ID]time.Time
+}
+
+func (l *ledger) RecordUses(_ context.Context, uses map[apikey.ID]time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.reason == nil && len(uses) > 0 {
+		l.kept = append(l.kept, maps.Clone(uses))
+	}
+	return l.reason
+}
+
+func (l *ledger) refuse(reason error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reason = reason
+}
+
+// usesOf returns the times that each flush brought.
+func (l *ledger) usesOf(id apikey.ID) []time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var times []time.Time
+	for _, uses := range l.kept {
+		times = append(times, uses[id])
+	}
+	return times
+}
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	key, secret := f.add(time.Hour)
+	uses := &ledger{Store: f.store}
+	log := &bytes.Buffer{}
+	verifier := verify.New(uses, slog.New(slog.NewTextHandler(log, nil)), f.clock.Now)
+	use := func() time.Time {
+		t.Helper()
+		f.clock.Advance(time.Second)
+		if _, err := verifier.Verify(t.Context(), secret.Reveal()); err != nil {
+			t.Fatal(err)
+		}
+		return f.clock.Now()
+	}
+	// Time passes only in this bubble, and at once.
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		stopped := make(chan struct{})
+		go func() {
+			verifier.Run(ctx)
+			close(stopped)
+		}()
+		pass := func(d time.Duration) {
+			time.Sleep(d)
+			synctest.Wait()
+		}
+		wantUses := func(want ...time.Time) {
+			t.Helper()
+			if diff := cmp.Diff(want, uses.usesOf(key.ID)); diff != "" {
+				t.Errorf("the uses differ (-want +got):\n%s", diff)
+			}
+		}
+		first := use()
+		pass(verify.FlushInterval - time.Nanosecond)
+		wantUses()
+		pass(time.Nanosecond)
+		wantUses(first)
+		pass(verify.FlushInterval) // what was written is not written again
+		wantUses(first)
+
+		uses.refuse(store.ErrUnavailable)
+		second := use()
+		pass(2 * verify.FlushInterval)
+		wantUses(first)
+		if n := strings.Count(log.String(), "level=WARN"); n != 2 {
+			t.Errorf("%d warnings, want 2:\n%s", n, log)
+		}
+		uses.refuse(nil)
+		pass(verify.FlushInterval)
+		wantUses(first, second)
+
+		stop()
+		synctest.Wait()
+		select {
+		case <-stopped:
+		default:
+			t.Fatal("still running")
+		}
+		third := use()
+		pass(2 * verify.FlushInterval)
+		wantUses(first, second)
+		if err := verifier.Flush(t.Context()); err != nil { // the caller's last duty
+			t.Fatal(err)
+		}
+		wantUses(first, second, third)
+	})
+}
+
+// A server that stops has no use for a warning about its own end.
+func TestRunEndsQuietly(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	log := &bytes.Buffer{}
+	verifier := verify.New(&ledger{Store: f.store}, slog.New(slog.NewTextHandler(log, nil)), f.clock.Now)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	verifier.Run(ctx) // returns
+	if log.Len() > 0 {
+		t.Errorf("logged %s", log)
+	}
+}
