@@ -3,6 +3,8 @@
 GO            ?= go
 LINT_VERSION  := v2.15.0
 LINT          := bin/golangci-lint-$(LINT_VERSION)
+OASDIFF_VERSION := v1.36.0
+OASDIFF       := bin/oasdiff-$(OASDIFF_VERSION)
 FUZZ_TIME     ?= 30s
 SOURCES       := $(shell find . -name '*.go' -o -name '*.sql') go.mod go.sum
 
@@ -32,7 +34,7 @@ generate: ## Make gen/ from openapi.yaml
 	cp openapi.yaml gen/openapi.yaml
 
 .PHONY: check
-check: format vet lint drift test race ## Everything that must hold before a commit
+check: format vet lint drift breaking test race ## Everything that must hold before a commit
 
 .PHONY: format
 format: ## Fail if a file is not formatted
@@ -55,6 +57,21 @@ $(LINT):
 drift: generate ## Fail if gen/ or go.mod is not what the sources make of it
 	$(GO) mod tidy -diff
 	@git diff --exit-code -- gen || { echo "gen/ differs from what openapi.yaml generates: commit it"; exit 1; }
+
+.PHONY: breaking
+breaking: $(OASDIFF) ## Fail if the contract breaks clients of the seed or of the last release
+	@for base in compat/*.yaml; do \
+		echo "$$base -> openapi.yaml"; \
+		$(OASDIFF) breaking --fail-on WARN --err-ignore compat/accepted.txt --warn-ignore compat/accepted.txt \
+			$$base openapi.yaml || exit 1; \
+	done
+	@# Going back to the seed takes operations away: a check that does not mind is asleep.
+	@if $(OASDIFF) breaking --fail-on ERR openapi.yaml compat/seed.yaml >/dev/null; then \
+		echo "oasdiff finds nothing where much breaks"; exit 1; fi
+
+$(OASDIFF):
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/oasdiff/oasdiff@$(OASDIFF_VERSION)
+	mv bin/oasdiff $@
 
 .PHONY: race
 race: ## Run all tests with the race detector (needs a C compiler)

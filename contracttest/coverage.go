@@ -45,22 +45,20 @@ func (c *Coverage) Table(contract *Contract) []Row {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var rows []Row
-	for _, item := range contract.document.Paths.PathItems.FromOldest() {
-		for _, o := range item.GetOperations().FromOldest() {
-			rest := 0
-			for answer, n := range c.seen {
-				if answer.Operation == o.OperationId {
-					rest += n
-				}
+	for _, o := range contract.Operations() {
+		rest := 0
+		for answer, n := range c.seen {
+			if answer.Operation == o.ID {
+				rest += n
 			}
-			for status := range o.Responses.Codes.KeysFromOldest() {
-				n := c.seen[Answer{o.OperationId, status}]
-				rows = append(rows, Row{Answer{o.OperationId, status}, n})
-				rest -= n
-			}
-			if o.Responses.Default != nil {
-				rows = append(rows, Row{Answer{o.OperationId, "default"}, rest})
-			}
+		}
+		for _, status := range o.Statuses {
+			n := c.seen[Answer{o.ID, status}]
+			rows = append(rows, Row{Answer{o.ID, status}, n})
+			rest -= n
+		}
+		if o.Default {
+			rows = append(rows, Row{Answer{o.ID, "default"}, rest})
 		}
 	}
 	slices.SortFunc(rows, func(a, b Row) int { return strings.Compare(a.String(), b.String()) })

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -55,6 +56,27 @@ func Load(text []byte) (*Contract, error) {
 	return &Contract{document: &model.Model, validator: v}, nil
 }
 
+// Operation is one operation of the contract.
+type Operation struct {
+	ID, Method, Path string
+	Statuses         []string // documented by number
+	Default          bool     // and the rest, as errors
+}
+
+// Operations lists the operations of the contract.
+func (c *Contract) Operations() []Operation {
+	var all []Operation
+	for path, item := range c.document.Paths.PathItems.FromOldest() {
+		for method, o := range item.GetOperations().FromOldest() {
+			all = append(all, Operation{
+				ID: o.OperationId, Method: strings.ToUpper(method), Path: path,
+				Statuses: slices.Collect(o.Responses.Codes.KeysFromOldest()), Default: o.Responses.Default != nil,
+			})
+		}
+	}
+	return all
+}
+
 // Transport passes exchanges on and fails the test that sees one break the contract.
 type Transport struct {
 	TB       testing.TB
@@ -86,22 +108,22 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	_ = answer.Body.Close() // it is read
 	answer.Body = io.NopCloser(bytes.NewReader(received))
 
-	path := strings.TrimPrefix(requestPath(r), "/")
-	operation, template, ok := t.Contract.find(r.Method, path)
-	if !ok {
-		return answer, nil
+	if operation, ok := t.Contract.find(r.Method, requestPath(r)); ok {
+		t.Coverage.saw(operation.ID, answer.StatusCode)
+		t.check(r, operation, sent, answer, received)
 	}
-	t.Coverage.saw(operation, answer.StatusCode)
-	t.check(r, template, sent, answer, received)
 	return answer, nil
 }
 
-func (t *Transport) check(r *http.Request, template string, sent []byte, answer *http.Response, received []byte) {
+func (t *Transport) check(r *http.Request, o Operation, sent []byte, answer *http.Response, received []byte) {
 	t.TB.Helper()
+	if answer.StatusCode < 400 && !slices.Contains(o.Statuses, strconv.Itoa(answer.StatusCode)) {
+		t.TB.Errorf("%s: status %d is not documented, and default is for errors", o.ID, answer.StatusCode)
+	}
 	replay := func() *http.Request {
 		clone := r.Clone(r.Context())
 		// The validator splits paths after decoding them; any {key_name} is a string.
-		clone.URL.Path, clone.URL.RawPath, clone.URL.Opaque = strings.ReplaceAll(template, "{key_name}", "x"), "", ""
+		clone.URL.Path, clone.URL.RawPath, clone.URL.Opaque = strings.ReplaceAll(o.Path, "{key_name}", "x"), "", ""
 		clone.Body = io.NopCloser(bytes.NewReader(sent))
 		if sent == nil {
 			clone.Body = http.NoBody
@@ -111,15 +133,13 @@ func (t *Transport) check(r *http.Request, template string, sent []byte, answer 
 	copied := *answer
 	copied.Body = io.NopCloser(bytes.NewReader(received))
 	if ok, problems := t.Contract.validator.ValidateHttpResponse(replay(), &copied); !ok {
-		t.TB.Errorf("%s %s: the answer %d breaks the contract: %s\n%s",
-			r.Method, template, answer.StatusCode, describe(problems), received)
+		t.TB.Errorf("%s: the answer %d breaks the contract: %s\n%s", o.ID, answer.StatusCode, describe(problems), received)
 	}
 	if answer.StatusCode >= 300 && answer.StatusCode != http.StatusConflict {
 		return // a request that was refused need not be good
 	}
 	if ok, problems := t.Contract.validator.ValidateHttpRequest(replay()); !ok {
-		t.TB.Errorf("%s %s: the service took a request that breaks the contract: %s\n%s",
-			r.Method, template, describe(problems), sent)
+		t.TB.Errorf("%s: the service took a request that breaks the contract: %s\n%s", o.ID, describe(problems), sent)
 	}
 }
 
@@ -129,31 +149,29 @@ func requestPath(r *http.Request) string {
 		return r.URL.EscapedPath()
 	}
 	path := r.URL.Opaque
-	if rest, found := strings.CutPrefix(path, "//"); found {
+	if rest, found := strings.CutPrefix(path, "//"); found { // it begins with the host
 		_, path, _ = strings.Cut(rest, "/")
+		path = "/" + path
 	}
 	path, _, _ = strings.Cut(path, "?")
 	return path
 }
 
-// find returns the operation that a request means, and its path in the contract.
-func (c *Contract) find(method, path string) (operation, template string, ok bool) {
-	if method != strings.ToUpper(method) {
-		return "", "", false // methods are case-sensitive (RFC 9110, section 9.1)
-	}
+// find returns the operation that a request means. Methods are case-sensitive
+// (RFC 9110, section 9.1).
+func (c *Contract) find(method, path string) (Operation, bool) {
 	segments := strings.Split(path, "/")
-	for template, item := range c.document.Paths.PathItems.FromOldest() {
-		pattern := strings.Split(strings.TrimPrefix(template, "/"), "/")
-		if !slices.EqualFunc(pattern, segments, func(p, s string) bool {
-			return p == s || strings.HasPrefix(p, "{") && s != ""
-		}) {
-			continue
-		}
-		if o := item.GetOperations().GetOrZero(strings.ToLower(method)); o != nil {
-			return o.OperationId, template, true
+	for _, operation := range c.Operations() {
+		if operation.Method == method && slices.EqualFunc(strings.Split(operation.Path, "/"), segments, matches) {
+			return operation, true
 		}
 	}
-	return "", "", false
+	return Operation{}, false
+}
+
+// matches reports whether a segment of a path is what the contract has there.
+func matches(pattern, segment string) bool {
+	return pattern == segment || strings.HasPrefix(pattern, "{") && segment != ""
 }
 
 func describe(problems []*invalid.ValidationError) string {

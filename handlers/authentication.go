@@ -2,12 +2,14 @@ package handlers
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 
 	"github.com/labstack/echo/v4"
 
 	"apikeyd/apikey"
+	"apikeyd/gen"
 	"apikeyd/store"
 	"apikeyd/verify"
 )
@@ -35,6 +37,17 @@ type callerKey struct{}
 func callerFrom(ctx context.Context) (caller, bool) {
 	c, ok := ctx.Value(callerKey{}).(caller)
 	return c, ok
+}
+
+// requireCaller is a second lock behind authenticate: a handler that ran without a
+// caller would see every owner's keys.
+func requireCaller(next gen.StrictHandlerFunc, operationID string) gen.StrictHandlerFunc {
+	return func(c echo.Context, request any) (any, error) {
+		if _, ok := callerFrom(c.Request().Context()); !ok {
+			return nil, fmt.Errorf("%s was reached without authentication", operationID)
+		}
+		return next(c, request)
+	}
 }
 
 // actor is the caller as the store knows it.

@@ -37,7 +37,7 @@ func (s *Server) CreateApiKey(
 	}
 	location := "/v1/api-keys/" + key.ID.String()
 	return gen.CreateApiKey201JSONResponse{
-		Body:    keyWithSecret(key, secret, now),
+		Body:    createdResponse(key, secret, now),
 		Headers: gen.CreateApiKey201ResponseHeaders{Location: &location},
 	}, nil
 }

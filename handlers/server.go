@@ -44,7 +44,7 @@ func New(c Config) (http.Handler, error) {
 	e := echo.New()
 	e.HTTPErrorHandler = s.writeError
 	e.Use(s.logRequests, recoverPanics())
-	gen.RegisterHandlersWithOptions(e, gen.NewStrictHandler(s, nil),
+	gen.RegisterHandlersWithOptions(e, gen.NewStrictHandler(s, []gen.StrictMiddlewareFunc{requireCaller}),
 		gen.RegisterHandlersOptions{OperationMiddlewares: guards})
 	endParameters(e)
 	probes := []string{http.MethodGet, http.MethodHead}

@@ -26,9 +26,10 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // commands is the command line; kong reads its tags.
 type commands struct {
-	Serve   serveCommand   `cmd:"" help:"Serve the API. On an empty database, make the first key."`
-	Keys    keysCommands   `cmd:"" help:"Work on keys directly in the database, beside a server or not."`
-	Version versionCommand `cmd:"" help:"Say which version this is."`
+	Serve       serveCommand       `cmd:"" help:"Serve the API. On an empty database, make the first key."`
+	Keys        keysCommands       `cmd:"" help:"Work on keys directly in the database, beside a server or not."`
+	Conformance conformanceCommand `cmd:"" help:"Check a running deployment against its contract."`
+	Version     versionCommand     `cmd:"" help:"Say which version this is."`
 }
 
 // streams are where a command writes: results to out, everything else to err.

@@ -1,0 +1,119 @@
+package conformance
+
+import (
+	"net/http"
+	"net/url"
+
+	"apikeyd/apikey"
+)
+
+func authorityChecks() []check {
+	const group = "authority"
+	return []check{
+		{group, "a key without scopes named gets keys:read and keys:write of its creator", writing, inheritedScopes},
+		{group, "nobody grants a scope that his own key lacks", ruling, noGranting},
+		{group, "nobody changes or revokes a key that has a scope more", ruling, noTakeover},
+		{group, "another owner's keys are not there", ruling, owners},
+	}
+}
+
+func inheritedScopes(s *session) {
+	key, ok := s.create(s.plain())
+	if !ok {
+		return
+	}
+	got := list(key.body["scopes"])
+	want := s.scopes.Inherited()
+	same := len(got) == len(want)
+	for i := range want {
+		same = same && got[i] == want[i]
+	}
+	if !same {
+		s.fail("the new key has the scopes %v, want %v", got, want)
+	}
+}
+
+// writer makes a key that may write, of an owner of this run.
+func (s *session) writer() (created, bool) {
+	return s.create(s.plain().with("owner", s.run).with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite}))
+}
+
+func noGranting(s *session) {
+	writer, ok := s.writer()
+	if !ok {
+		return
+	}
+	child, ok := s.createAs(writer.secret, s.plain())
+	if !ok {
+		return
+	}
+	if child.body["owner"] != s.run {
+		s.fail("the child of a key of %s belongs to %v", s.run, child.body["owner"])
+	}
+	for _, scope := range []string{apikey.ScopeAdmin, apikey.ScopeVerify, "datasets:read"} {
+		scopes := []string{apikey.ScopeRead, scope}
+		s.want(http.StatusForbidden, request{operation: "createApiKey", secret: writer.secret,
+			body: s.plain().with("scopes", scopes).json(), why: "granting " + scope})
+		for _, key := range []created{child, writer} {
+			s.want(http.StatusForbidden, request{operation: "updateApiKey", secret: writer.secret, key: key.id,
+				body: fields{"scopes": scopes}.json(), why: "granting " + scope})
+		}
+	}
+	s.want(http.StatusForbidden, request{operation: "createApiKey", secret: writer.secret,
+		body: s.plain().with("owner", s.run+"-other").json(), why: "for another owner"})
+}
+
+func noTakeover(s *session) {
+	writer, ok := s.writer()
+	if !ok {
+		return
+	}
+	for _, scope := range []string{apikey.ScopeAdmin, "datasets:read"} {
+		target, ok := s.create(s.plain().with("owner", s.run).with("scopes", []string{scope}))
+		if !ok {
+			return
+		}
+		for why, body := range map[string]fields{
+			"renaming": {"name": s.newName()}, "prolonging": {"expires_at": inAnHour()},
+			"lowering": {"scopes": []string{}}, "touching": {},
+		} {
+			s.want(http.StatusForbidden, request{operation: "updateApiKey", secret: writer.secret, key: target.id,
+				body: body.json(), why: why + " a key with " + scope})
+		}
+		s.want(http.StatusForbidden, request{operation: "revokeApiKey", secret: writer.secret, key: target.id,
+			why: "revoking a key with " + scope})
+		got := s.want(http.StatusOK, request{operation: "getApiKey", key: target.id})
+		if got.body["status"] != "ACTIVE" || got.body["name"] != target.name {
+			s.fail("%s: the key was changed to %v", got.about, got.body)
+		}
+	}
+}
+
+func owners(s *session) {
+	writer, ok := s.writer()
+	if !ok {
+		return
+	}
+	stranger, ok := s.create(s.plain().with("owner", s.run+"-other").with("scopes", []string{}))
+	if !ok {
+		return
+	}
+	for _, name := range []string{stranger.id, stranger.name} {
+		for _, r := range []request{
+			{operation: "getApiKey"}, {operation: "revokeApiKey"}, {operation: "updateApiKey", body: "{}"},
+		} {
+			r.key, r.secret, r.why = name, writer.secret, "another owner's key"
+			s.want(http.StatusNotFound, r)
+			r.query = "owner=" + url.QueryEscape(s.run+"-other")
+			s.want(http.StatusForbidden, r)
+		}
+	}
+	s.want(http.StatusForbidden, request{operation: "listApiKeys", secret: writer.secret,
+		query: "owner=" + url.QueryEscape(s.run+"-other"), why: "another owner's keys"})
+	s.want(http.StatusOK, request{operation: "listApiKeys", secret: writer.secret,
+		query: "owner=" + url.QueryEscape(s.run), why: "its own owner, by name"})
+	s.want(http.StatusNotFound, request{operation: "getApiKey", key: stranger.name, why: "an admin, by name alone"})
+	s.want(http.StatusOK, request{operation: "getApiKey", key: stranger.name,
+		query: "owner=" + url.QueryEscape(s.run+"-other"), why: "an admin, by name and owner"})
+	s.want(http.StatusOK, request{operation: "revokeApiKey", key: stranger.id, why: "an admin, by id"})
+}

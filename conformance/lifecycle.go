@@ -1,0 +1,169 @@
+package conformance
+
+import (
+	"net/http"
+	"reflect"
+	"strings"
+	"time"
+
+	"apikeyd/apikey"
+)
+
+func lifecycleChecks() []check {
+	const group = "lifecycle"
+	return []check{
+		{group, "a key is created with its secret, once, and found by id and by name", writing, creation},
+		{group, "a new key works at once", writing, newKeyWorks},
+		{group, "a change changes what it names and nothing else", writing, changes},
+		{group, "a revoked key is refused at once and stays as it is", writing, revocation},
+		{group, "a name is taken until its key is revoked", writing, takenNames},
+	}
+}
+
+func creation(s *session) {
+	body := s.plain()
+	key, ok := s.create(body)
+	if !ok {
+		return
+	}
+	if key.body["status"] != "ACTIVE" || key.body["name"] != body["name"] || key.body["owner"] != s.owner ||
+		key.body["expires_at"] != body["expires_at"] {
+		s.fail("the new key is not what was asked for: %v", without(key.body, "secret"))
+	}
+	if prefix, _ := key.body["prefix"].(string); prefix == "" || !strings.HasPrefix(key.secret, prefix) ||
+		len(prefix) > len(key.secret)-38 {
+		s.fail("prefix %q does not recognise the secret, or gives it away", prefix)
+	}
+	if !strings.HasSuffix(key.location, "/v1/api-keys/"+key.id) {
+		s.fail("Location is %q, want the path of %s", key.location, key.id)
+	}
+	if _, ok := key.body["last_used_at"]; ok {
+		s.fail("last_used_at is there before any use")
+	}
+	want := without(key.body, "secret")
+	for _, name := range []string{key.id, key.name} {
+		got := s.want(http.StatusOK, request{operation: "getApiKey", key: name})
+		if !reflect.DeepEqual(got.body, want) {
+			s.fail("%s: the key is %v, was created as %v", got.about, got.body, want)
+		}
+	}
+}
+
+func without(body map[string]any, name string) map[string]any {
+	rest := make(map[string]any)
+	for k, v := range body {
+		if k != name {
+			rest[k] = v
+		}
+	}
+	return rest
+}
+
+func newKeyWorks(s *session) {
+	if !s.scopes.Has(apikey.ScopeRead) {
+		return
+	}
+	key, ok := s.create(s.plain().with("scopes", []string{apikey.ScopeRead}))
+	if !ok {
+		return
+	}
+	s.want(http.StatusOK, request{operation: "getApiKey", key: key.id, secret: key.secret, why: "with the new key"})
+}
+
+func changes(s *session) {
+	key, ok := s.create(s.plain())
+	if !ok {
+		return
+	}
+	want := without(key.body, "secret")
+	patch := func(why string, body fields) {
+		got := s.want(http.StatusOK, request{operation: "updateApiKey", key: key.id, body: body.json(), why: why})
+		if !reflect.DeepEqual(got.body, want) {
+			s.fail("%s: the key is %v, want %v", got.about, got.body, want)
+		}
+		got = s.want(http.StatusOK, request{operation: "getApiKey", key: key.id, why: "after " + why})
+		if !reflect.DeepEqual(got.body, want) {
+			s.fail("%s: the key is %v, want %v", got.about, got.body, want)
+		}
+	}
+	patch("no change", fields{})
+	patch("its own name", fields{"name": key.name})
+	want["name"] = s.newName()
+	patch("another name", fields{"name": want["name"]})
+	end := time.Now().Add(2 * time.Hour)
+	want["expires_at"] = apikey.Timestamp(end).String()
+	patch("another end", fields{"expires_at": end.In(time.FixedZone("", 2*60*60)).Format(time.RFC3339Nano)})
+	want["scopes"] = []any{}
+	patch("no scopes", fields{"scopes": []string{}})
+	s.want(http.StatusNotFound, request{operation: "getApiKey", key: key.name, why: "its former name"})
+}
+
+func revocation(s *session) {
+	key, ok := s.create(s.plain().with("scopes", readScopes(s)))
+	if !ok {
+		return
+	}
+	use := request{operation: "getApiKey", key: key.id, secret: key.secret, why: "with the revoked key"}
+	if s.scopes.Has(apikey.ScopeRead) {
+		// A cache that remembers the key must forget it.
+		before := use
+		before.why = "with the key before it is revoked"
+		s.want(http.StatusOK, before)
+	}
+	first := s.want(http.StatusOK, request{operation: "revokeApiKey", key: key.id})
+	s.want(http.StatusUnauthorized, use)
+	if first.body["status"] != "REVOKED" || first.body["revoked_at"] == nil {
+		s.fail("%s: status %v, revoked_at %v", first.about, first.body["status"], first.body["revoked_at"])
+	}
+	again := s.want(http.StatusOK, request{operation: "revokeApiKey", key: key.id, why: "again"})
+	if !reflect.DeepEqual(without(first.body, "last_used_at"), without(again.body, "last_used_at")) {
+		s.fail("%s: revoking again changed the key from %v to %v", again.about, first.body, again.body)
+	}
+	s.want(http.StatusConflict, request{operation: "updateApiKey", key: key.id,
+		body: fields{"name": s.newName()}.json(), why: "a revoked key"})
+	s.want(http.StatusUnauthorized, use)
+	got := s.want(http.StatusOK, request{operation: "getApiKey", key: key.id, why: "a revoked key"})
+	if got.body["status"] != "REVOKED" {
+		s.fail("%s: status %v", got.about, got.body["status"])
+	}
+}
+
+// readScopes is keys:read, if our key can grant it.
+func readScopes(s *session) []string {
+	if s.scopes.Has(apikey.ScopeRead) {
+		return []string{apikey.ScopeRead}
+	}
+	return []string{}
+}
+
+func takenNames(s *session) {
+	first, ok := s.create(s.plain())
+	if !ok {
+		return
+	}
+	other, ok := s.create(s.plain())
+	if !ok {
+		return
+	}
+	body := s.plain().with("name", first.name)
+	s.want(http.StatusConflict, request{operation: "createApiKey", body: body.json(), why: "a name that is taken"})
+	s.want(http.StatusConflict, request{operation: "updateApiKey", key: other.id,
+		body: fields{"name": first.name}.json(), why: "a name that is taken"})
+	s.want(http.StatusOK, request{operation: "revokeApiKey", key: first.name, why: "by name"})
+	second, ok := s.create(body)
+	if !ok {
+		return
+	}
+	for _, tt := range []struct{ why, revoke, finds string }{
+		{"two keys had the name", "", second.id},
+		{"both are revoked", second.id, second.id},
+	} {
+		if tt.revoke != "" {
+			s.want(http.StatusOK, request{operation: "revokeApiKey", key: tt.revoke})
+		}
+		got := s.want(http.StatusOK, request{operation: "getApiKey", key: first.name, why: tt.why})
+		if got.body["id"] != tt.finds {
+			s.fail("%s: found %v, want %s", got.about, got.body["id"], tt.finds)
+		}
+	}
+}
