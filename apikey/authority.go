@@ -35,8 +35,9 @@ func (k Key) MayCreate(key Key) error {
 // target: one of target's scopes is not its own.
 func (k Key) MayManage(target Key) error {
 	if lacking := k.Scopes.Ungrantable(target.Scopes); len(lacking) > 0 {
-		return &DeniedError{Reason: fmt.Sprintf("that key has scopes that yours lacks (%s); "+
-			"use a key that has them, or one with %s", lacking, ScopeAdmin)}
+		// Which ones is not told: who may not read the key shall not learn them here.
+		return &DeniedError{Reason: "that key has scopes that yours lacks; " +
+			"use a key that has them, or one with " + ScopeAdmin}
 	}
 	return nil
 }

@@ -24,7 +24,8 @@ func (e *InvalidError) Error() string {
 	return strings.Join(parts, "; ")
 }
 
-func invalid(field, message string) error {
+// Invalid says that one field breaks a rule.
+func Invalid(field, message string) error {
 	return &InvalidError{Fields: []FieldError{{Field: field, Message: message}}}
 }
 

@@ -16,7 +16,7 @@ func CheckName(name string) error {
 		return err
 	}
 	if _, err := ParseID(name); err == nil {
-		return invalid("name", "must not have the form of a UUID, which always means an id")
+		return Invalid("name", "must not have the form of a UUID, which always means an id")
 	}
 	return nil
 }
@@ -28,29 +28,40 @@ func CheckOwner(owner string) error { return checkText("owner", owner) }
 func checkText(field, s string) error {
 	switch n := utf8.RuneCountInString(s); {
 	case !utf8.ValidString(s):
-		return invalid(field, "must be valid UTF-8")
+		return Invalid(field, "must be valid UTF-8")
 	case n == 0 || n > maxNameLength:
-		return invalid(field, fmt.Sprintf("must be 1 to %d characters", maxNameLength))
+		return Invalid(field, fmt.Sprintf("must be 1 to %d characters", maxNameLength))
 	case s == "." || s == "..":
-		return invalid(field, `must not be "." or ".."`)
+		return Invalid(field, `must not be "." or ".."`)
 	}
 	for _, r := range s {
 		if unicode.IsControl(r) {
-			return invalid(field, "must not contain control characters such as line breaks")
+			return Invalid(field, "must not contain control characters such as line breaks")
 		}
 	}
 	first, _ := utf8.DecodeRuneInString(s)
 	last, _ := utf8.DecodeLastRuneInString(s)
 	if unicode.IsSpace(first) || unicode.IsSpace(last) {
-		return invalid(field, "must not begin or end with white space")
+		return Invalid(field, "must not begin or end with white space")
 	}
-	if looksSecret(s) {
-		return invalid(field, "must not be the secret of a key")
+	if holdsSecret(s) {
+		return Invalid(field, "must not hold the secret of a key")
 	}
 	return nil
 }
 
-func looksSecret(s string) bool {
-	_, err := ParseSecret(s)
-	return err == nil
+// holdsSecret reports whether a well-formed secret stands anywhere in s.
+func holdsSecret(s string) bool {
+	for i := 1; i+bodyWidth < len(s); i++ {
+		if s[i] != '_' {
+			continue
+		}
+		// The checksum covers the prefix, so only the right length of it passes.
+		for start := max(0, i-maxPrefixLength); start < i; start++ {
+			if _, err := ParseSecret(s[start : i+1+bodyWidth]); err == nil {
+				return true
+			}
+		}
+	}
+	return false
 }

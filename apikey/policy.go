@@ -27,11 +27,16 @@ func (p Policy) NewKey(now time.Time, d Draft) (Key, Secret, error) {
 	if prefix == "" {
 		prefix = DefaultPrefix
 	}
-	return p.KeyFor(now, d, NewSecret(prefix, NewID()))
+	secret := NewSecret(prefix, NewID())
+	key, err := p.KeyFor(now, d, secret)
+	if err != nil {
+		return Key{}, Secret{}, err
+	}
+	return key, secret, nil
 }
 
 // KeyFor is NewKey for a secret that exists already.
-func (p Policy) KeyFor(now time.Time, d Draft, secret Secret) (Key, Secret, error) {
+func (p Policy) KeyFor(now time.Time, d Draft, secret Secret) (Key, error) {
 	err := joinInvalid(
 		CheckName(d.Name),
 		p.checkExpiry(now, d.ExpiresAt),
@@ -39,7 +44,7 @@ func (p Policy) KeyFor(now time.Time, d Draft, secret Secret) (Key, Secret, erro
 		CheckScopes(d.Scopes),
 	)
 	if err != nil {
-		return Key{}, Secret{}, err
+		return Key{}, err
 	}
 	return Key{
 		ID:         secret.ID(),
@@ -50,7 +55,7 @@ func (p Policy) KeyFor(now time.Time, d Draft, secret Secret) (Key, Secret, erro
 		SecretHash: secret.Hash(),
 		CreatedAt:  truncate(now),
 		ExpiresAt:  truncate(d.ExpiresAt),
-	}, secret, nil
+	}, nil
 }
 
 // CheckChange returns an *InvalidError that lists every field of c at fault.
@@ -81,11 +86,11 @@ func (p Policy) checkExpiry(now, expiresAt time.Time) error {
 	expiresAt = truncate(expiresAt)
 	switch {
 	case !expiresAt.After(now):
-		return invalid(field, "must be in the future")
+		return Invalid(field, "must be in the future")
 	case expiresAt.Year() > 9999:
-		return invalid(field, "must not be after 9999-12-31T23:59:59.999Z")
+		return Invalid(field, "must not be after 9999-12-31T23:59:59.999Z")
 	case p.MaxLifetime > 0 && expiresAt.After(now.Add(p.MaxLifetime)):
-		return invalid(field, fmt.Sprintf("must be at most %s from now", p.MaxLifetime))
+		return Invalid(field, fmt.Sprintf("must be at most %s from now", p.MaxLifetime))
 	}
 	return nil
 }

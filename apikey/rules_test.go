@@ -45,6 +45,7 @@ func TestNames(t *testing.T) {
 		"UUID in braces":                 {"{" + someUUID + "}", true, true},
 		"UUID as URN":                    {"urn:uuid:" + someUUID, true, true},
 		"a secret":                       {secret, false, false},
+		"a secret inside":                {"key: " + secret + ".", false, false},
 		"a secret with a wrong checksum": {secret[:len(secret)-1] + "-", true, true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -29,21 +29,21 @@ type Scopes []string
 func CheckScopes(scopes Scopes) error {
 	const field = "scopes"
 	if len(scopes) > maxScopes {
-		return invalid(field, fmt.Sprintf("must be at most %d scopes", maxScopes))
+		return Invalid(field, fmt.Sprintf("must be at most %d scopes", maxScopes))
 	}
 	seen := make(map[string]bool, len(scopes))
 	for _, scope := range scopes {
 		switch {
 		case !isScopeToken(scope):
-			return invalid(field, fmt.Sprintf("must each be 1 to %d printable ASCII characters, "+
+			return Invalid(field, fmt.Sprintf("must each be 1 to %d printable ASCII characters, "+
 				"without spaces, quotes and backslashes", maxScopeLength))
 		case strings.HasPrefix(scope, ownNamespace) && !isOwn(scope):
-			return invalid(field, fmt.Sprintf("must not begin with %q, except %s, %s, %s and %s",
+			return Invalid(field, fmt.Sprintf("must not begin with %q, except %s, %s, %s and %s",
 				ownNamespace, ScopeRead, ScopeWrite, ScopeVerify, ScopeAdmin))
-		case looksSecret(scope):
-			return invalid(field, "must not hold the secret of a key")
+		case holdsSecret(scope):
+			return Invalid(field, "must not hold the secret of a key")
 		case seen[scope]:
-			return invalid(field, "must not name a scope twice")
+			return Invalid(field, "must not name a scope twice")
 		}
 		seen[scope] = true
 	}

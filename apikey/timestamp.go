@@ -12,7 +12,7 @@ const timestampLayout = "2006-01-02T15:04:05.000Z"
 // ErrNotTimestamp says that a text is not an RFC 3339 date-time with an offset, or
 // names a leap second, or lies outside the years 0000 to 9999 in UTC.
 var ErrNotTimestamp = errors.New(
-	"must be an RFC 3339 date-time with an offset, such as 2030-01-31T12:00:00Z")
+	"must be an RFC 3339 date-time with an offset, such as 2030-01-31T12:00:00Z, of the years 0000 to 9999 in UTC")
 
 // Timestamp is an instant in the contract's form: read from strict RFC 3339,
 // truncated to milliseconds, written in UTC with exactly three decimals.

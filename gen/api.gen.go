@@ -602,8 +602,9 @@ type ErrorJSONResponse struct {
 }
 
 type ForbiddenResponseHeaders struct {
-	CacheControl *string
-	XRequestId   *string
+	CacheControl    *string
+	WWWAuthenticate *string
+	XRequestId      *string
 }
 type ForbiddenJSONResponse struct {
 	Body ErrorResponse
@@ -722,6 +723,9 @@ func (response ListApiKeys403JSONResponse) VisitListApiKeysResponse(w http.Respo
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
 	}
 	if response.Headers.XRequestId != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
@@ -852,6 +856,9 @@ func (response CreateApiKey403JSONResponse) VisitCreateApiKeyResponse(w http.Res
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
 	}
 	if response.Headers.XRequestId != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
@@ -992,6 +999,9 @@ func (response RevokeApiKey403JSONResponse) VisitRevokeApiKeyResponse(w http.Res
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
 	if response.Headers.XRequestId != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
 	}
@@ -1130,6 +1140,9 @@ func (response GetApiKey403JSONResponse) VisitGetApiKeyResponse(w http.ResponseW
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
 	}
 	if response.Headers.XRequestId != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
@@ -1270,6 +1283,9 @@ func (response UpdateApiKey403JSONResponse) VisitUpdateApiKeyResponse(w http.Res
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
 	}
 	if response.Headers.XRequestId != nil {
 		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
@@ -1554,77 +1570,77 @@ func (sh *strictHandler) UpdateApiKey(ctx echo.Context, keyName KeyName, params 
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7Hv7UuPIkverZOg7Xwz0yka2gR5M7B8GzIynaeCAmZ457T64LKXtOkhVmqoSxttBxD7NPtg+yUZdJMu2",
-	"MDDd29t7mYmg7VJdUll5+eXFn72QJylnyJT02p+9KZIIhfl4TMIp1o45U4LHeiBCGQqaKsqZ1/Y68YzM",
-	"JQwZr0nFBQ4938MHkqQxem0vH/V8T4ZTTIjeQM1T/UwqQdnEe3z0vTMeErvf6vb9KUJK1BT4GNQUgeEM",
-	"7nDuw2gONFo6a+e+sUNSWrvDudwJGgdvSWPUrO2Pg6D2NmxFtQPcHdf2yP7obfhjdIDB+BmirlCJea0z",
-	"VijW6brGkLNIguIwI1TBCMdcICgxp2wCZEIoKxPXqDiKMoUTFOasDx8+1DqZmiJTNCQK1w/8mc/0YaQ0",
-	"CbauTo/hoNEIfNCf9t/uBdtLLDlCIlCAQBIn/zzwSErvcB4NvGfe/LfaFf6RoVS1XrROyTlJUIKaUgn4",
-	"EE4JmyBQZm5HorinIf4gIeaTQyBWNlKBEplaomz33d+av/1179e371vnl/39q1+aH34/ah2fdE830vbo",
-	"eykRJEHlpPMdzjU91YLDSILAhSFtSKOhFiKixacOlyhCZKqGLOQRAlXAWYhtGJKd0RCohCH5/83T0bAO",
-	"HbgncYYDRhnc3PROYMxFAls/1nbN/43mtp7uXpUwoFF9sHT3XkhrKU0xpkzrAdXUaZH2fI8Z0r07nN+a",
-	"j74n8I+MCoy8thIZbr6mixmrEs0O42qKArh+DGpKGMx5Zr4fAkOMJAy1jrRJlFA2zEn6I0MxX9BkVi/d",
-	"xV8Ejr229/92FqZixz6VO5YUcz8CZcqZRHM9nZS+w7n+FHKmtBC0P3skTWNqFX7nH9Jq/cuOsdtduRPs",
-	"eevXfodzIFLfKZXA+MyHGVVTnimgSoLEUKAWxk02rooIN39neXKFumxavDTX0H9EIjf01djUFYKLTVw6",
-	"IhEId+h3w4hjzsYxDb8hGwobQSUocofMz62FFiEqQeA9v8Po++GReaVvx6AOm6updmgYS2zDbqMFWyMe",
-	"zYHfo4D9XXhHj7Z92G0ewJbiHBLC5jAmNM4Eym0f9oIAtrTtGZMsVtv+gO0FLdgyrkLDAggJY1wBYXKG",
-	"QuvqIWjrpY+cEQnWu0S+9qvWqW4b2/rVbmPFx29aW576xfd4ysWIRhGybyvsTqwnnEcwyhQkZK75DRE3",
-	"/vz7kfNzrk55xqJvx55zDjILpxZccgEG08WcTQzGI2Wf+v2w6YZpPMgF/Rf8hqxaOvUr8qIKBG/aYG3+",
-	"F/LzMUc7JehyLNBRQqKIagaQ+FLwFIWiGuKMSSzR99LS0GcPH1IqUN4SVY1LzXNzNRBpHE9YBIpqrGqD",
-	"nM5lT8th26D6Vqt1YACMBpd8PJaofIe3B2ycqUygto8Z0yyItLAmNI6ptAHKKhZtBq2gFjRqrUa/0WwH",
-	"QTsI/ub5nsa0mlpP01PTtHj+KuLMoeFm6TFo/NF3+PFlsFHznaeWd5umX9tZFmXmOPmj56BzieufCuL5",
-	"6B8YKn2Evc8zKlUh2+3PKxcXEWXUgypM5GvBaHEmEYLMPROqTCgrAttNe10uZq6+naFpaa+n3+7pNwuN",
-	"HEdOJMvy0NyvNRq1ZqsfHFh5qAevkYllWd8oaK/bmFaFnqhxh0UF8tCEY/dvXRi8t9/c9kFyoJEEyYWC",
-	"0RzMa+u1ZR14YW6gIDPLTKZhjcKYSHWbyYKry7R+mCIrsKSeCqng9xjpIATjsQ9EQcKlgkYAEmKi8BDI",
-	"SAfKkDFFY712VXeLu2oE7dbrWfqfp7+pwDF9qLZ2Yyqk0pcmSKjD9tzK2UDsEASGfMKoRGmDcx94ikzm",
-	"QHCJBeTuNuj3z35529yvekGH1yvv49JmIUycX43xVzndrDV3+40f/4zwvs6e+Z5URGUvtDjXdu6qnTAy",
-	"6kxhDlPctRT0FAf5ZYPwQtN5XdC4zNir7q8X77onQMc5L30TL0D3t8velX0wXJwwhCmRkBIpi4md437v",
-	"166mg2WJfpdiwG3h+fkpmr7FPRXz1i7AknyTRl/fezOcAbLo0AiRyGI0El1paZpBq/FNvO2r/ecTd/yB",
-	"qum10cuyKyFxfDH22h9f6Q9XfZDLvFQbiSyOc9zjLANscRbPQaDKBMMIOCuYvL3OrxVtcGetS/OnPIo+",
-	"QUVovO4pxxTj6IlEtJ0498Eky6BIReqAwaLKpesvSVLF/SYoJZngsttMMqkDjzyhavHds29raV5sWaXE",
-	"y7B+HSDwCKucGDFZtJngbOLDmAsgmg0TQZI69M5/7Zz1Tm6vun+96V73YWs3CLYP4fiqe9I97/c6Z7fv",
-	"e9fXvfOf/AErDXbeH/V+urm4ufbLU91mS2NO/ZeX5/ZmazdobB9C7/z65vS0d9zrnvdvr48vLrs+nF5c",
-	"HfVOTrrnelJr+3DA3nV/vz2/6N+eXtycn/hw2en/vPiuZ+1uH8L7bv/nixMz3jk7u/hgD9nbPoTzzvvu",
-	"bb/zrnvu271KRBxsH8LRxcnvt/2Li9uzztVPXdjabbQMaf3u1XnnDLb2DGNuzju/dnpnnaOzrh5qbdcH",
-	"7D0XaOLwEQKJIlzLHq8wuUqSIiPKFab5giEgU2Jubg5JOAUjKqDK9+r5LwO8ZbWpQLsled4gRCbYmdpi",
-	"RoJMw6FCrlDIFQO60CB4oWZYxUCpbqsAZPePjMTSbFCO/qqUd2OFYt3hP+EcSwf+3O9fQuF/i4N2g8Cv",
-	"KgktWbN81SYFf64OshRb+pAx+keGQBJ9KVRJm9v4Qeqn0goIEWjSQ86t66sbMC0YRGAEo7lCc3P6Qx0a",
-	"+kabe3slpHcIjENoA/zSsK+HZ1OqcMBkSkLUUBipSbAgi3xz5rA+1FZ1WK8P7UC5/GJHiHMUm+stCXk4",
-	"QzZRU6/d3NvzvYSy/HtDh1VKodCM+vvHvw8GD0FQGwweGqeDwcPbU/3x4PTTP/1l7cZ976HmltYKubfG",
-	"W1Om35lQVvHuNslEJGjqYCSQ3BkA+EQt58OUJwVYXeSj2kAgkyiARj4QUEgS+y8jTPl6+znPIJxyLrEO",
-	"/RynDJgpgGlx8E3+T++8qGmZMlbMZ+s2KMyk4gmK2m7zvw1HL5eC7xVnlwmBTN2mq/63sa6KzjjepijW",
-	"5zeDqgWKKxKbyRUWIYCZjgzzNHdCVDjFJYvQetYelA/wl99mjdwqU3FdwMUKS52Lm3ZKkRY1F6fu74KB",
-	"maD4nY7PtmzNeffA13poslmtuvFptrwokERD39UaZ4IqLL7do6Dj+dD4gnIt0lgcvU7H7mpK5YC5krIP",
-	"hM3BJmHtin//138b2vhtrGNwB8dR5nlbbY5M3bNz2VuR549eQaDnmwSLROW+fyo5w5KgN5o/bhL0weCh",
-	"2dB/WlrC9470nxP98W33lcI+0jCTMkVGMULn+rjXK6qXxlZKDT650sEyi2BEwjsZEzm1YWRCHnqW+P3d",
-	"FQfte9bgu+dKZGgSnhhmgqr5tfbx5ZptJ9OvWeVNHDrPa+l5/bhwoa6A/FBzzRiLtye2Gvzou8aEDWdo",
-	"j2UPMuaMwMi2MhjZy8vSek87vjhjqlRqk9aUjfn67jah60NMpfJdKsl3Hs6wNJxieJe7SVkfsAF786aU",
-	"Zqac1d+8gWuNXYx8uXLzsHjhNlx3j6+6fePAiBywYcfly83qNri2DDerDkbtSEnpYIrCVCUloUYXTOHa",
-	"KO0XaNehRYDaENrks74pOWBacTgzTRC2PYAy/Ta5wamZg4eOEwYESs2B7r2OgVB/16T+cn1xbvPUQwtX",
-	"ND1OuPVHHWA4mhYITe9aTAJJ5hJmxgZxdzWH+ULNDKsUeosECVMGfLhgJL+oG3bH+IwBZWmmSuZBE3zD",
-	"Igxjg10W7sCHKLOVEiyPDli2mM0FCExNvmQ18pO+oYeAKYvOzL0xw0xXUjYmbTcIHH19mqB888aM5tn9",
-	"OnRM/VOaUY1z+seWk+VMvkXJzoYN2PCpBOvQGruYhugCPaeQndQUXJr1QBsDETtlke2dndlsVifmcZ2L",
-	"yY5bK3fOesfd8+uuWaP9GlU27XLZg3caJb4njEwwQaa0wni+d49CWj1r1Bt2EU+RkZR6ba9VD+otk8pW",
-	"U2Npyh1b+vukKjtwjjNt1E0W0TfSYZLAaopUODjtAzNjtkqSo0L4nWcgsUj2SeDjActbYfTIDw70Hjq5",
-	"LXsiNeXSgGYSx3aWNHVBB6M5wwHTjI2MtpgJpllI+1xIibR+1AQ4EjBJ1dzeS6F9vchre9oKWXsrveXW",
-	"pieSLYspRfJ13YnTcGro8CHkGdNSOxY8gcYTrT4ONyyqgxGaer3xcgl5oEmWeO1GYP4zXtCNVOGUqr41",
-	"0xZgboBY/kx5HMknqFmBL5V0adhVJuwZoj6tdCU1g+ArtyQtlZUqSqY6EDdvzseGEd9PCXnX8qJqUcGz",
-	"nVKPklnSeH7JUpHYLGo9v2jRFmE46G77uVW2KaaMZoz6lHHMx09aMsuo4+MnLRYySxIi5l7b0zdYeH0N",
-	"J8hEmlS0s3UaGK76RNu654Djo++lXFYYsPfkLi9tWF/hjP2iGc03RYk6vENMgap2uZfSNspI4CyeDxiB",
-	"KZFTi1Ns64yc8pn23KY7xjiZDw4uDi1gGJb7ZmGCSi5sWwlKlNCCRRMmBWDBQUjiWMcqeoMpkXU458bd",
-	"hYTBRGhPTPLQIA8gyktiDVIPc+Di7KsGOm4tm7vVxrOTuc1X5C0XuW2tsJ62huF6DIvEzxGPXtJx6Dyp",
-	"zUwnJI5dB95CJDo5IfrOtCnXDo7EGa5WCZ6qqjuLVs5HaCk1+IxidMHi+eqJml/azxduqnPZs/2LwDgI",
-	"OpkqadDhn6Ql4SMaY42kaVEmWg3v81rCx9XIqNQh8TKr6JonHpfDVxN6rFnkxle2yBWVjKoGN1dxcNUw",
-	"kFkYopTjLI7nX9NGlxvcNy0s5v0Ptuu7wcHzK4pm0G/uCKzQAjEm08nHK/2BMaCGjqXfJHzO+7wfrZOI",
-	"sarRv2t+VuByMNoUTDiP6tArRzMWz+lJCTfo23Tja5vrymXy0LgXwWcDJpXtTDedB0W/61ggOqcBVzr6",
-	"Nb9bKFK91llZR9UMAmuBTMuRCc21+fchY65Bsw594+QYN0+W3VDZ6pu0JGF5vG0KfBYYapQ9hpnxTNYC",
-	"QRmqD5h2PBU+wO5U8gHrOG+z0HSKpMT3rDK7z68oeia/ucpc5dmTL9MXvzoAPKVaIyx+Gs3dDzmE/qhl",
-	"WcdcRqbHtKw4BoiYMMOkNfjMthpYPGPSmQJDZMoUmBcib5dhrHWlStomqP5P1P4rRe0nVH9ezgqc/qo4",
-	"O/+JkSbtZSH5J5PjCCtym8e2dc0aPjUtp5wWJTf3e6lDGH5+HObdbnnBoA7v+T1lkwFb6qnhY4NRzYgV",
-	"ZcoUL1VKITEWmirXbZPb/k4u/wNmgJCNKkaY997bCvfzFt39EOyVFt3PQxkgUWQXu6m2Qq3gCbOfmc6e",
-	"rwD98UGh7TMvw/CYKFuM3ASz11t7LNDNG3eWIgmcgWvOKvZbDw9qTe/VINv1OL0IZP9vtVHfO+S0uvOl",
-	"/tNSIe5zu7ZeVokwjfncIUaijPIqEt+B4kVOeMfYL3d81SYxHWNR/fEtFM0bs0BxY0/CvBcuzz3nb/H4",
-	"6fE/AgAA//8=",
+	"7Ft7c9tIcv8qXcilTnJACiQle0VV/qAkapdnWdJJ1Pr2TJ84BJrEnIAZ7MxAFONSVT5NPlg+SWoeAEES",
+	"eu06jnPJbpVFDubR6OnHrx/84oU8zThDpqTX/eLFSCIU5uMRCWNsHHGmBE/0QIQyFDRTlDOv6/WSOVlI",
+	"GDPekIoLHHu+h/ckzRL0ul4x6vmeDGNMid5ALTL9TCpB2cx7ePC9Ux4Su9/69sMYISMqBj4FFSMwnMMt",
+	"LnyYLIBGK2ft3LV2SEYbt7iQO0Fr/x1pTdqNt9MgaLwLO1FjH3enjT3ydvIu/CHax2D6DFGXqMSi0Zsq",
+	"FJt0XWHIWSRBcZgTqmCCUy4QlFhQNgMyI5RViWvVHEWZwhkKc9bHjx8bvVzFyBQNicLNA3/ic30YqUyC",
+	"rcuTI9hvtQIf9Ke37/aC7RWWHCIRKEAgSdJ/HXkko7e4iEbeM2/+l8Yl/pqjVI1BtEnJGUlRgoqpBLwP",
+	"Y8JmCJSZ25Eo7miIf5SQ8NkBECsbmUCJTK1Qtvv+r+2//Hnv53cfOmcXw7eXf2p//OWwc3TcP3mStgff",
+	"y4ggKSonne9xoempFxxGUgQuDGljGo21EBEtPk24QBEiUw1kIY8QqALOQuzCmOxMxkAljMk/t08m4yb0",
+	"4I4kOY4YZXB9PTiGKRcpbP3Q2DX/t9rberp7VcKARs3Ryt17IW1kNMOEMq0HVFOnRdrzPWZI925xcWM+",
+	"+p7AX3MqMPK6SuT49DWdz1mdaPYYVzEK4PoxqJgwWPDcfD8AhhhJGGsd6ZIopWxckPRrjmKxpMmsXrmL",
+	"Pwicel3vn3aWpmLHPpU7lhRzPwJlxplEcz29jL7Hhf4Ucqa0EHS/eCTLEmoVfufv0mr9y46x2126E+x5",
+	"m9d+iwsgUt8plcD43Ic5VTHPFVAlQWIoUAvjUzaujgg3f2d1co26PLV4Za6h/5BEbuirsakvBBdPcemQ",
+	"RCDcod8NI444myY0/IZsKG0ElaDILTK/sBZahKgEgXf8FqPvh0fmlb4dg3psoWLt0DCR2IXdVge2Jjxa",
+	"AL9DAW934T093PZht70PW4pzSAlbwJTQJBcot33YCwLY0rZnSvJEbfsjthd0YEtzOCKKTIhECAljXAFh",
+	"co5Cq+uB9qLWhQLR3hcqnlirr3a8PhAWQcL57YhNqZAK5jEas0fA+aQ5kZCSCLeNOf5qF7gGC55aW536",
+	"u6/+hIsJjSJk31Y/nCbMOI9gkitIyQL0fUXcQICvydk6EPTUBhvzfzePz7g64TmLvh2LzzjIPIwtpuUC",
+	"DJRMOJsZaEmqrvz7sULXTMNQLui/4Tdk1cqp/0Bi91CArApiOhLoKCFRRDUDSHIheIZCUY2spiSR6HtZ",
+	"ZeiLh/cZFShviKqHw+a5uRptfdFYUEU1RLaxVe9ioOWwa4KJTqezb3CTxrR8OpWofAfzR2yaq1ygD0rk",
+	"TLMg0sKa0iShzjyvQ+B20AkaQavRaQ1b7W4QdIPgr57vaSitqfU0PQ1Ni+evA90CkT4tPSYIePAdbH0Z",
+	"WtV855nl3VPTr+wsC24LeP7Jc4i9wvXPJfF88ncMlT7C3ucplaqU7e6XtYvTvlD/pQpT+VoMXJ5JhCAL",
+	"z0RIM8rKePqpvS6WM9ffztC0stfjb/f4m4VGjiMnklV5aL9ttFqNdmcY7Ft5aAavkYlVWX9S0F63Ma2L",
+	"eFHDHQsr5IGJAu/eueh772172wfJgUYSJBcKJgswr63XVnXghSmJksw8NwmODQoTItVNLkuurtL6MUZW",
+	"Qlg9FTLB7zDSsQ8mUx+IgpRLBa0AJCRE4QGQiY7PIWeKJnrtuu6Wd9UKup3Xs/S/T38zgVN6X2/tLCoM",
+	"YyJIqFDIwsrZ+O8ABIZ8xqhEaXMCPvAMmQ4YDeRdYQG5vQmGw9M/vWu/rXtBFybU3seFTX6Y9EJ9aLHO",
+	"6XajvTts/fBbhPd19sz3pCIqf6HFubJz1+2EkVFnCguY4q6lpKc8yK8ahBeazquSxlXGXvZ/Pn/fPwY6",
+	"LXjpmzAF+n+5GFzaB+PlCWOIiYSMSFlO7B0NBz/3NR0sT/W7lANuC88vTtH0Le+pnLdxAZbk6yz6+t6b",
+	"4RyQRQdGiESeoJHoWkvTDjqtb+JtX+0/H7njj1TFV0Yvq66EJMn51Ot+eqU/XPdBLuFTbyTyJClwj7MM",
+	"sMVZsgCBKhcMI+CsZPL2Jr/WtMGdtSnNn4vg/RgVocmmp5xSTKJH8t924sIHk6ODMgOqAwaLKleuvyJJ",
+	"NfebopRkhqtuM82lDjyKPK7Fd8++raV5uWWdEq/C+k2AwCOsc2LEJO/mgrOZD1Ouw/pM8JkgaRMGZz/3",
+	"TgfHN5f9P1/3r4awtRsE2wdwdNk/7p8NB73Tmw+Dq6vB2Y/+iFUGex8OBz9en19f+dWpbrOVMaf+q8sL",
+	"e7O1G7S2D2BwdnV9cjI4GvTPhjdXR+cXfR9Ozi8PB8fH/TM9qbN9MGLv+7/cnJ0Pb07Or8+OfbjoDX9a",
+	"ftezdrcP4EN/+NP5sRnvnZ6ef7SH7G0fwFnvQ/9m2HvfP/PtXhUi9rcP4PD8+Jeb4fn5zWnv8sc+bO22",
+	"Ooa0Yf/yrHcKW3uGMddnvZ97g9Pe4WlfD3W2myP2gQs0sfwEgUQRbiSt15hcJ0mREeUa03zOEJApsTA3",
+	"hySMwYgKqOq9ev7LAG9VbWrQbkWenxAiE+zEtoaSItNwqJQrFHLNgC41CF6oGVYxUKqbOgDZ/zUniTQb",
+	"VKO/OuV9sjCy6fAfcY6VA38aDi+g9L/lQbtB4NdVolasWbHqKQV/rvyyElv6kDP6a45AUn0pVEmb2/ij",
+	"1E+lFRAi0KSYnFvXVzdiWjCIwAgmC4Xm5vSHJrT0jbb39ipI7wAYh9AG+JVhXw/PY6pwxGRGQtRQGKlJ",
+	"sCCLfHPmuDnWVnXcbI7tQLXqY0eIcxRPl3lScn+KbKZir9ve2/O9lLLie0uHVUqh0Iz626e/jUb3QdAY",
+	"je5bJ6PR/bsT/XH/5PO//GHjxn3vvuGWNkq5t8ZbU6bfmVBW8+42yUQkaOpgIpDcGgD4SAnpY8zTEqwu",
+	"81FdIJBLFEAjHwgoJKn9ywhTvt5+wXMIY84lNmFY4JQRM3U3LQ6+ySHqnZelNFM9S/h80waFuVQ8RdHY",
+	"bf+v4ejFSvC95uxyIZCpm2zd/7Y2VdEZx5sMxeb8dlC3QHFFEjO5xiIEMNeRoYtuICUqjHHFInSetQfV",
+	"A/zVt9kgt85UXJVwscZSF+KmnVKkRc3FqW93wcBMUPxWx2dbttS9u+9rPTTZrE7T+DRb1RRIorHvSpxz",
+	"QRWW3+5Q0OlibHxBtQRqLI5ep2N3FVM5Yq6S7QNhC7BJWLviP//9P8Y2fpvqGNzBcZRF3labI1Nu7V0M",
+	"1uT5k1cS6PkmwSJRue+fK86wIuit9g9PCfpodN9u6X86WsL3DvU/x/rju/4rhX2iYSZlikwShN7V0WBQ",
+	"Fk2NrZQafHKlg2UWwYSEtzIhMrZhZEruB5b4t7trDtr3rMF3z5XI0SQ8McwFVYsr7eOrpeJerl+zzps4",
+	"dF6U8IuydelCXd36vuF6QJZvT2wR+sF3/RBPnKE9lj3ImDMCE9tBYWSvqIbrPe348oxYqcwmrSmb8s3d",
+	"bULXh4RK5btUku88nGFpGGN4W7hJ2RyxEXvzppJmppw137yBK41djHy5Kve4fOEuXPWPLvtD48CIHLFx",
+	"z+XLzeouuG4QN6sJRu1IRekgRmGKoZJQowumXm6U9ndo14FFgNoQ2uSzvik5YlpxODO9F7YrgTL9NoXB",
+	"aZiDx44TBgRKzYH+nY6BUH/XpP7p6vzM5qnHFq5oepxw6486wHA0LRGa3rWcBJIsJMyNDeLuag6KhZoZ",
+	"Vin0FikSpgz4cMFIcVHX7JbxOQPKslxVzIMm+JpFGCYGuyzdgQ9RbislWB0dsXw5mwsQmJl8yXrk5+qf",
+	"BEw1dm7ujRlmukq2MWm7QeDoG9IU5Zs3ZrTI7jehZ2qu0oxqnDM8spysZvItSnY2bMTGjyVYx9bYJTRE",
+	"F+g5hexlpuDSbgbaGIjEKYvs7uzM5/MmMY+bXMx23Fq5czo46p9d9c0a7deosmmXiwG81yjxA2Fkhiky",
+	"pRXG8707FNLqWavZsot4hoxk1Ot6nWbQ7JhUtoqNpak2iunvs7rswBnOtVE3WUTfSIdJAqsYqXBw2gdm",
+	"xmyVpECF8AvPQWKZ7JPApyNWdODokT860Hvg5LbqiVTMpQHNJEnsLGnqgg5Gc4YjphkbGW0xE0yPkva5",
+	"kBFp/agJcCRgmqmFvZdS+waR1/W0FbL2VnqrHVWPJFuWU8rk66YTp2Fs6PAh5DnTUjsVPIXWIx1GDjcs",
+	"q4MRmjYB4+VSck/TPPW6rcD8Z7ygG6nDKXXtcqYbwdwAsfyJeRLJR6hZgy+1dGnYVSXsGaI+rzVDtYPg",
+	"K3dCrZSVakqmOhA3b86nhhHfTwl51/KiblHJs51Ka5RZ0np+yUqR2CzqPL9o2VphOOhu+7lVthenimaM",
+	"+lRxzKfPWjKrqOPTZy0WMk9TIhZe19M3WHp9DSfITJpUtLN1Ghiu+0TbMeiA44PvZVzWGLAP5LYobVhf",
+	"4Yz9sgfON0WJJrxHzICqbrWFE0zbrgTOksWIEYiJjC1Ose06MuZz7blNm45xMh8dXBxbwDCutuvCDJVc",
+	"2rYKlKigBYsmTArAgoOQJImOVfQGMZFNOOPG3YWEwUxoT0yK0KAIIKpLEg1SDwrg4uyrBjpuLVu41caz",
+	"k4XNVxQtF4VtrbGetobhWhvLxM8hj17S6Og8qc1MpyRJXOPfUiR6BSH6zrQp1w6OJDmuVwkeq6o7i1bN",
+	"R2gpNfiMYnTOksX6iZpf2s+Xbqp3MbBtk8A4CDqLlTTo8DfSkvIJTbBBsqwsE62H90Ut4dN6ZFTpkHiZ",
+	"VXTNEw+r4asJPTYscusrW+SaSkZdX52rOLhqGMg8DFHKaZ4ki69po6t99U8tLOf9A9v13WD/+RVlD+o3",
+	"dwRWaIEYk+nk45X+wBhQQ8fKTyG+FO3lD9ZJJFj3+4K++TWDy8FoUzDjPGrCoBrNWDynJ6XcoG/zIwBt",
+	"c125TB4Y9yL4fMSksg3xpvOgbLOdCkTnNOBSR7/m5xJlqtc6K+uo2kFgLZBpOTKhuTb/PuTMBmlRE4bG",
+	"yTFunqy6oarVN2lJwop42xT4LDDUKHsKc+OZrAWCKlQfMe14anyA3aniAzZx3tNC0yuTEt+zyuw+v6Ls",
+	"mfzmKnNZZE9+n7749QHgCdUaYfHTZOF+PyL0Ry3LOuYyMj2lVcUxQMSEGSatwee21cDiGZPOFBgiU6bA",
+	"vBR5uwwTrSt10jZD9f+i9j8paj+i+u1yVuL0V8XZxS+bNGkvC8k/mxxHWJPbPLKta9bwqbiaclqW3NzP",
+	"tA5g/OVhXHS7FQWDJnzgd5TNRmylp4ZPDUY1I1aUKVO8UimF1Fhoqly3TWH7e4X8j5gBQjaqmKA7N7IV",
+	"7uctuuv1f6VF94tQBkgU2cVuqq1QK3jE7Oems+crQH+8V2j7zKswPCHKFiOfgtmbrT0W6BaNOyuRBM7B",
+	"NWeV+22GB42292qQ7XqcXgSy/6/aqO8dclrd+b3+01Ih7gq7tllWiTBL+MIhRqKM8iqS3ILiZU54x9gv",
+	"d3zdJgmdYln98S0ULRqzQHFjT8KiF67IPRdv8fD54b8CAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -105,7 +105,8 @@ func (r response) checkFailure() {
 			r.k.Errorf("%s: a detail says too little: %s", r.request, r.raw)
 		}
 	}
-	if challenge := r.header.Get("WWW-Authenticate"); (r.status == 401) != strings.HasPrefix(challenge, "Bearer realm=") {
+	challenged := r.status == 401 || f.Code == "INSUFFICIENT_SCOPE"
+	if challenge := r.header.Get("WWW-Authenticate"); challenged != strings.HasPrefix(challenge, "Bearer realm=") {
 		r.k.Errorf("%s: WWW-Authenticate is %q with status %d", r.request, challenge, r.status)
 	}
 }

@@ -69,11 +69,14 @@ func (s *Server) authenticate(op operation) echo.MiddlewareFunc {
 			if err != nil {
 				return err
 			}
-			who := caller{key: result.Key, requestID: requestID(c)}
-			c.SetRequest(r.WithContext(context.WithValue(r.Context(), callerKey{}, who)))
+			if result.Code != verify.NotFound {
+				c.Set(keyField, result.Key)
+			}
 			if err := refusal(result.Code, op); err != nil {
 				return err
 			}
+			who := caller{key: result.Key, requestID: requestID(c)}
+			c.SetRequest(r.WithContext(context.WithValue(r.Context(), callerKey{}, who)))
 			return next(c)
 		}
 	}

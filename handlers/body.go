@@ -83,21 +83,21 @@ func describeSyntax(err error) string {
 	if errors.Is(err, jsontext.ErrDuplicateName) {
 		return "names a property twice"
 	}
-	return "must be one well-formed JSON value in UTF-8, and nothing after it"
+	return "must be one well-formed JSON value in UTF-8, with nothing after it and no number out of range"
 }
 
 func checkContentType(h http.Header) error {
 	const message = "must be application/json"
 	values := h.Values("Content-Type")
 	if len(values) != 1 {
-		return invalid("Content-Type", message)
+		return apikey.Invalid("Content-Type", message)
 	}
 	mediaType, params, err := mime.ParseMediaType(values[0])
 	if err != nil || mediaType != "application/json" {
-		return invalid("Content-Type", message)
+		return apikey.Invalid("Content-Type", message)
 	}
 	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
-		return invalid("Content-Type", message+", in UTF-8")
+		return apikey.Invalid("Content-Type", message+", in UTF-8")
 	}
 	return nil
 }
@@ -113,8 +113,4 @@ func refuseBody(r *http.Request) error {
 	return nil
 }
 
-func invalidBody(message string) error { return invalid("body", message) }
-
-func invalid(field, message string) error {
-	return &apikey.InvalidError{Fields: []apikey.FieldError{{Field: field, Message: message}}}
-}
+func invalidBody(message string) error { return apikey.Invalid("body", message) }

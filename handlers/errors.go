@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 
@@ -29,60 +30,69 @@ type problem struct {
 	status  int
 	code    string
 	message string
-	fields  []apikey.FieldError
+	fields  []apikey.FieldError // for 400
+	scope   string              // for 403: what the key lacks
 }
 
 // problemOf is the one place where an error becomes an HTTP status.
 func problemOf(err error) problem {
 	var (
-		invalidError *apikey.InvalidError
-		credentials  *credentialError
-		scope        *scopeError
-		denied       *apikey.DeniedError
-		httpError    *echo.HTTPError
+		invalid     *apikey.InvalidError
+		credentials *credentialError
+		scope       *scopeError
+		denied      *apikey.DeniedError
+		routing     *echo.HTTPError
 	)
 	switch {
-	case errors.As(err, &invalidError):
-		return problem{http.StatusBadRequest, "INVALID_REQUEST", invalidError.Error(), invalidError.Fields}
+	case errors.As(err, &invalid):
+		return problem{status: http.StatusBadRequest, code: "INVALID_REQUEST",
+			message: invalid.Error(), fields: invalid.Fields}
 	case errors.As(err, &credentials):
-		return problem{http.StatusUnauthorized, credentials.code, credentials.message, nil}
+		return problem{status: http.StatusUnauthorized, code: credentials.code, message: credentials.message}
 	case errors.Is(err, store.ErrActorGone):
-		return problem{http.StatusUnauthorized, "CREDENTIAL_REVOKED",
-			"the API key stopped being good while it was used; use another one", nil}
+		return problem{status: http.StatusUnauthorized, code: "CREDENTIAL_INVALID",
+			message: "the API key stopped being good while it was used; use another one"}
 	case errors.As(err, &scope):
-		return problem{http.StatusForbidden, "INSUFFICIENT_SCOPE", scope.Error(), nil}
+		return problem{status: http.StatusForbidden, code: "INSUFFICIENT_SCOPE",
+			message: scope.Error(), scope: scope.scope}
 	case errors.As(err, &denied):
-		return problem{http.StatusForbidden, "FORBIDDEN", denied.Reason, nil}
+		// It names scopes that the caller asked for, and those can be anything.
+		return problem{status: http.StatusForbidden, code: "FORBIDDEN", message: apikey.Redact(denied.Reason)}
 	case errors.Is(err, store.ErrNotFound):
-		return problem{http.StatusNotFound, "KEY_NOT_FOUND",
-			"there is no such key; key_name takes a name or an id, percent-encoded once", nil}
+		return problem{status: http.StatusNotFound, code: "KEY_NOT_FOUND",
+			message: "there is no such key; key_name takes a name or an id, percent-encoded once"}
 	case errors.Is(err, store.ErrNameTaken):
-		return problem{http.StatusConflict, "NAME_TAKEN",
-			"name is taken by another key of this owner; choose another, or revoke that key first", nil}
+		return problem{status: http.StatusConflict, code: "NAME_TAKEN",
+			message: "name is taken by another key of this owner; choose another, or revoke that key first"}
 	case errors.Is(err, store.ErrRevoked):
-		return problem{http.StatusConflict, "KEY_REVOKED", "a revoked key cannot be changed; create a new one", nil}
+		return problem{status: http.StatusConflict, code: "KEY_REVOKED",
+			message: "a revoked key cannot be changed; create a new one"}
 	case errors.Is(err, errBodyTooLarge):
-		return problem{http.StatusRequestEntityTooLarge, "BODY_TOO_LARGE", err.Error(), nil}
+		return problem{status: http.StatusRequestEntityTooLarge, code: "BODY_TOO_LARGE", message: err.Error()}
 	case errors.Is(err, store.ErrUnavailable),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return problem{http.StatusServiceUnavailable, "UNAVAILABLE", "the store cannot answer now; try again", nil}
-	case errors.As(err, &httpError):
-		return problemOfRouting(httpError)
+		return problem{status: http.StatusServiceUnavailable, code: "UNAVAILABLE",
+			message: "the database cannot answer now; look whether a change was made before you repeat it"}
+	case errors.As(err, &routing):
+		return problemOfRouting(routing.Code)
 	}
-	return problem{http.StatusInternalServerError, "INTERNAL",
-		"something went wrong here; tell the operator the request_id", nil}
+	return problem{status: http.StatusInternalServerError, code: "INTERNAL",
+		message: "something went wrong here; tell the operator the request_id"}
 }
 
 // problemOfRouting translates what Echo and the generated binder refuse. Their texts
 // can hold the submitted value, so they are not passed on.
-func problemOfRouting(err *echo.HTTPError) problem {
-	switch err.Code {
+func problemOfRouting(status int) problem {
+	switch status {
 	case http.StatusNotFound:
-		return problem{err.Code, "PATH_NOT_FOUND", "there is nothing at this path; the contract lists what there is", nil}
+		return problem{status: status, code: "PATH_NOT_FOUND",
+			message: "there is nothing at this path; the contract lists what there is"}
 	case http.StatusMethodNotAllowed:
-		return problem{err.Code, "METHOD_NOT_ALLOWED", "this path does not take this method; see the Allow header", nil}
+		return problem{status: status, code: "METHOD_NOT_ALLOWED",
+			message: "this path does not take this method; see the Allow header"}
 	}
-	return problem{http.StatusBadRequest, "INVALID_REQUEST", "the request does not match the contract", nil}
+	return problem{status: http.StatusBadRequest, code: "INVALID_REQUEST",
+		message: "the request does not match the contract"}
 }
 
 // writeError answers a request with an error.
@@ -92,11 +102,12 @@ func (s *Server) writeError(err error, c echo.Context) {
 	}
 	p := problemOf(err)
 	c.Set(errorField, err)
+	c.Set(problemField, p)
 	header := c.Response().Header()
-	switch p.status {
-	case http.StatusUnauthorized:
-		header.Set("WWW-Authenticate", challenge(p.code))
-	case http.StatusServiceUnavailable:
+	if challenge := challenge(p); challenge != "" {
+		header.Set("WWW-Authenticate", challenge)
+	}
+	if p.status == http.StatusServiceUnavailable {
 		header.Set("Retry-After", strconv.Itoa(1))
 	}
 	id := requestID(c)
@@ -118,11 +129,17 @@ func (s *Server) writeError(err error, c echo.Context) {
 	}
 }
 
-// challenge is the WWW-Authenticate header (RFC 6750, section 3): a request that
-// carried no credentials is told no error.
-func challenge(code string) string {
-	if code == "CREDENTIAL_MISSING" {
-		return `Bearer realm="apikeyd"`
+// challenge is the WWW-Authenticate header of an answer, or empty (RFC 6750, section
+// 3): a request that carried no credentials is told no error.
+func challenge(p problem) string {
+	const realm = `Bearer realm="apikeyd"`
+	switch {
+	case p.code == "CREDENTIAL_MISSING":
+		return realm
+	case p.status == http.StatusUnauthorized:
+		return realm + `, error="invalid_token"`
+	case p.scope != "":
+		return fmt.Sprintf(`%s, error="insufficient_scope", scope="%s"`, realm, p.scope)
 	}
-	return `Bearer realm="apikeyd", error="invalid_token"`
+	return ""
 }

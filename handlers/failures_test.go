@@ -189,12 +189,35 @@ func TestRequestInFlightIsOvertaken(t *testing.T) {
 	first := k.add("team", "first", "keys:read", "keys:write")
 	second := k.add("team", "second", "keys:read", "keys:write")
 	third := k.add("team", "third", "keys:read", "keys:write")
-	k.create(first, fields{"name": "late"}).refused(401, "CREDENTIAL_REVOKED")
-	k.patch(second, keyPath(target.ID), fields{"name": "late"}).refused(401, "CREDENTIAL_REVOKED")
-	k.revoke(third, keyPath(target.ID)).refused(401, "CREDENTIAL_REVOKED")
+	k.create(first, fields{"name": "late"}).refused(401, "CREDENTIAL_INVALID")
+	k.patch(second, keyPath(target.ID), fields{"name": "late"}).refused(401, "CREDENTIAL_INVALID")
+	k.revoke(third, keyPath(target.ID)).refused(401, "CREDENTIAL_INVALID")
 	got := k.get(k.admin, keyPath(target.ID)).want(200).key()
 	if got.Name != "target" || got.Status != "ACTIVE" {
 		k.Errorf("the key is %q, %s", got.Name, got.Status)
 	}
 	k.get(k.admin, keyPath("late")+"?owner=team").refused(404, "KEY_NOT_FOUND")
+}
+
+// punctual is a store that reports whether a call must end in time.
+type punctual struct {
+	store.Store
+	deadlines chan<- bool
+}
+
+func (s punctual) Keys(ctx context.Context, q store.Query) (store.Page, error) {
+	_, ok := ctx.Deadline()
+	s.deadlines <- ok
+	return s.Store.Keys(ctx, q)
+}
+
+// A request that waits for the database without end would lose its answer.
+func TestRequestsEndInTime(t *testing.T) {
+	t.Parallel()
+	deadlines := make(chan bool, 1)
+	k := newKit(t, func(c *handlers.Config) { c.Store = punctual{c.Store, deadlines} })
+	k.get(k.admin, keysPath).want(200)
+	if !<-deadlines {
+		k.Error("a request may wait for ever")
+	}
 }

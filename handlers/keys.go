@@ -134,6 +134,9 @@ func reference(who apikey.Key, keyName string, owner *string) (store.Ref, error)
 		ref.Owner = *owner
 	}
 	if id, err := apikey.ParseID(keyName); err == nil {
+		if id.IsZero() {
+			return store.Ref{}, store.ErrNotFound // it names no key, and must not become a name
+		}
 		ref.ID = id
 		if owner == nil && who.Scopes.Has(apikey.ScopeAdmin) {
 			ref.Owner = "" // by id an admin reaches any owner's key

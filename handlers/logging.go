@@ -1,10 +1,12 @@
 package handlers
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -15,7 +17,9 @@ import (
 // Where the echo context keeps what one request leaves for its log line.
 const (
 	requestIDField = "request_id"
+	keyField       = "key" // the key that was shown, good or not
 	errorField     = "error"
+	problemField   = "problem"
 )
 
 // requestID names the exchange. It is ours, never the caller's.
@@ -54,25 +58,52 @@ func (s *Server) logRequest(c echo.Context, took time.Duration) {
 	r := c.Request()
 	attrs := []slog.Attr{
 		slog.String("request_id", requestID(c)),
-		slog.String("method", apikey.Redact(r.Method)),
-		slog.String("path", apikey.Redact(r.URL.Path)),
+		slog.String("method", loggable(r.Method)),
+		slog.String("path", loggable(r.URL.Path)),
 		slog.Int("status", c.Response().Status),
 		slog.Duration("took", took),
 		slog.String("remote", r.RemoteAddr),
 	}
-	if who, ok := callerFrom(r.Context()); ok && !who.key.ID.IsZero() {
-		attrs = append(attrs, slog.String("key", who.key.ID.String()),
-			slog.String("owner", apikey.Redact(who.key.Owner)))
+	if key, ok := c.Get(keyField).(apikey.Key); ok {
+		attrs = append(attrs, slog.String("key", key.ID.String()), slog.String("owner", loggable(key.Owner)))
 	}
 	level := slog.LevelInfo
-	if err, ok := c.Get(errorField).(error); ok {
-		attrs = append(attrs, slog.String("error", apikey.Redact(err.Error())))
+	if p, ok := c.Get(problemField).(problem); ok {
+		err, _ := c.Get(errorField).(error)
+		attrs = append(attrs, slog.String("code", p.code))
+		switch {
+		case p.status < 500:
+			attrs = append(attrs, slog.String("message", apikey.Redact(p.message)))
+		case errors.Is(err, context.Canceled):
+			attrs = append(attrs, slog.String("message", "the client hung up"))
+		default:
+			level = slog.LevelError
+			attrs = append(attrs, slog.String("error", apikey.Redact(err.Error())))
+		}
 		if panicked, ok := errors.AsType[*panicError](err); ok {
 			attrs = append(attrs, slog.String("stack", panicked.stack))
 		}
 	}
-	if c.Response().Status >= 500 {
-		level = slog.LevelError
-	}
 	s.Log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// loggable makes text that a caller chose fit for the log: short, and without a
+// secret, also one that is percent-encoded more than once.
+func loggable(text string) string {
+	const maxLength = 256
+	decoded := text
+	for {
+		next, err := url.PathUnescape(decoded)
+		if err != nil || next == decoded {
+			break
+		}
+		decoded = next
+	}
+	if apikey.Redact(decoded) != decoded {
+		text = apikey.Redact(decoded)
+	}
+	if len(text) > maxLength {
+		text = text[:maxLength] + "…"
+	}
+	return text
 }

@@ -143,7 +143,7 @@ func TestLog(t *testing.T) {
 		{"a read", func() response { return k.get(k.admin, keyPath("n")).want(200) }, nil},
 		{"a probe", func() response { return k.do(request{path: "/readyz"}).want(200) }, nil},
 		{"no credentials", func() response { return k.get(key{}, keysPath) },
-			[]string{"level=INFO", "status=401", "error="}},
+			[]string{"level=INFO", "status=401", "code="}},
 		{"a scope that lacks", func() response { return k.get(k.add("team", "none"), keysPath) },
 			[]string{"status=403", "owner=team", "keys:read"}},
 		{"invalid", func() response { return k.create(k.admin, fields{"name": ""}) },

@@ -43,7 +43,7 @@ func New(c Config) (http.Handler, error) {
 	}
 	e := echo.New()
 	e.HTTPErrorHandler = s.writeError
-	e.Use(s.logRequests, recoverPanics())
+	e.Use(s.logRequests, recoverPanics(), limitTime())
 	gen.RegisterHandlersWithOptions(e, gen.NewStrictHandler(s, []gen.StrictMiddlewareFunc{requireCaller}),
 		gen.RegisterHandlersOptions{OperationMiddlewares: guards})
 	endParameters(e)
@@ -63,6 +63,18 @@ func endParameters(e *echo.Echo) {
 	}
 }
 
+// requestTimeout is how long a request may wait for the database. It is shorter than
+// the server's write timeout, so that the answer still gets out.
+const requestTimeout = 10 * time.Second
+
+// limitTime ends a request's context in time.
+func limitTime() echo.MiddlewareFunc {
+	return middleware.ContextTimeoutWithConfig(middleware.ContextTimeoutConfig{
+		Timeout:      requestTimeout,
+		ErrorHandler: func(err error, _ echo.Context) error { return err },
+	})
+}
+
 // recoverPanics makes an error of a panic, for the one mapper.
 func recoverPanics() echo.MiddlewareFunc {
 	return middleware.RecoverWithConfig(middleware.RecoverConfig{
@@ -78,7 +90,8 @@ func (s *Server) healthz(c echo.Context) error {
 	return c.JSON(http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// readyz says that the store answers too.
+// readyz says that the store answers too. It does not say that the store can be
+// written: a key is verified on a full disk as well.
 func (s *Server) readyz(c echo.Context) error {
 	if err := s.Store.Ping(c.Request().Context()); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -57,7 +58,7 @@ func validateBody(op operation, value any) error {
 func validateQuery(op operation, r *http.Request) error {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return invalid("query", "is not well-formed; percent-encode it")
+		return apikey.Invalid("query", "is not well-formed; percent-encode it")
 	}
 	var faults faults
 	for _, name := range slices.Sorted(maps.Keys(query)) {
@@ -85,12 +86,21 @@ func (f *faults) addParameterError(p *openapi3.Parameter, r *http.Request, query
 	err := openapi3filter.ValidateParameter(r.Context(), input, p)
 	var schemaError *openapi3.SchemaError
 	switch {
+	case err == nil && p.Schema.Value.Type.Is(openapi3.TypeInteger) && !isPlainInteger(query.Get(p.Name)):
+		f.add(p.Name, describe(p.Schema.Value))
 	case err == nil:
 	case errors.As(err, &schemaError):
 		f.add(p.Name, mend(schemaError))
 	default: // not even of the right type
 		f.add(p.Name, describe(p.Schema.Value))
 	}
+}
+
+// isPlainInteger reports whether a number has its one usual spelling: no plus sign and
+// no zeros in front.
+func isPlainInteger(text string) bool {
+	n, err := strconv.Atoi(text)
+	return err == nil && strconv.Itoa(n) == text
 }
 
 // faults collects what is wrong with a request, one message for each field.
@@ -153,11 +163,12 @@ func schemaErrors(err error) []*openapi3.SchemaError {
 // addUnknown adds the properties that an object has and its schema has not.
 func (f *faults) addUnknown(err *openapi3.SchemaError) {
 	object, _ := err.Value.(map[string]any)
-	known := slices.Sorted(maps.Keys(err.Schema.Properties))
+	message := "is not known here; known are " +
+		strings.Join(slices.Sorted(maps.Keys(err.Schema.Properties)), ", ")
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		if err.Schema.Properties[name] == nil {
-			f.add(fieldName(append(err.JSONPointer(), name)),
-				"is not a property here; known are "+strings.Join(known, ", "))
+			f.add(fieldName(append(err.JSONPointer(), name)), message)
+			message = "is not known here"
 		}
 	}
 }

@@ -63,7 +63,8 @@ type Store interface {
 	// AuditEvents returns up to limit events, newest first.
 	AuditEvents(ctx context.Context, limit int) ([]Event, error)
 
-	// Ping returns nil if the store can answer and keep changes now.
+	// Ping returns nil if the store can answer now. It writes nothing and waits for
+	// no writer: a store that cannot keep changes still answers.
 	Ping(ctx context.Context) error
 
 	// Close releases everything. No method may be called afterwards.

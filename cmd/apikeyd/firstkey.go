@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -50,7 +51,7 @@ func (f firstKey) ensure(ctx context.Context) error {
 	var key apikey.Key
 	switch {
 	case err == nil:
-		key, _, err = f.policy.KeyFor(now, draft, adopted)
+		key, err = f.policy.KeyFor(now, draft, adopted)
 	case errors.Is(err, os.ErrNotExist):
 		var secret apikey.Secret
 		if key, secret, err = f.policy.NewKey(now, draft); err == nil {
@@ -68,8 +69,9 @@ func (f firstKey) ensure(ctx context.Context) error {
 	return nil
 }
 
-// read returns the secret that is already in the file. It returns os.ErrNotExist if
-// there is no file, and refuses any other content by naming the file.
+// read returns the secret that is already in the file, and makes sure that it stays
+// there. It returns os.ErrNotExist if there is no file, and refuses any other content
+// by naming the file.
 func (f firstKey) read() (apikey.Secret, error) {
 	info, err := os.Stat(f.file)
 	if err != nil {
@@ -78,8 +80,16 @@ func (f firstKey) read() (apikey.Secret, error) {
 	if !info.Mode().IsRegular() || info.Size() > maxKeyFileSize {
 		return apikey.Secret{}, f.refused()
 	}
-	text, err := os.ReadFile(f.file)
+	if info.Mode().Perm()&0o077 != 0 {
+		f.log.Warn("others may read the first key", "file", f.file, "mode", info.Mode().Perm().String())
+	}
+	file, err := os.Open(f.file)
 	if err != nil {
+		return apikey.Secret{}, err
+	}
+	text, err := io.ReadAll(file)
+	// The crash that left the file may have come before it was durable.
+	if err := errors.Join(err, file.Sync(), file.Close(), syncDir(filepath.Dir(f.file))); err != nil {
 		return apikey.Secret{}, err
 	}
 	secret, err := apikey.ParseSecret(strings.TrimSuffix(string(text), "\n"))

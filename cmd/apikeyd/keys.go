@@ -39,9 +39,9 @@ type createCommand struct {
 	policyFlags
 	Name      string            `required:"" help:"Name of the key, unique among its owner's."`
 	Owner     string            `default:"admin" help:"Whom the key belongs to (${default})."`
-	Scope     []string          `sep:"none" help:"What the key may do; repeat it for several (keys:read and keys:write)."`
-	ExpiresIn time.Duration     `placeholder:"720h" xor:"expiry" required:"" help:"How long the key lives."`
-	ExpiresAt *apikey.Timestamp `placeholder:"2030-01-31T12:00:00Z" xor:"expiry" required:"" help:"When the key ends."`
+	Scope     []string          `sep:"none" help:"What the key may do; repeat the flag for several scopes, a comma is part of one (keys:read and keys:write)."`
+	ExpiresIn time.Duration     `placeholder:"DURATION" xor:"expiry" required:"" help:"How long the key lives, such as 720h; or say --expires-at."`
+	ExpiresAt *apikey.Timestamp `placeholder:"2030-01-31T12:00:00Z" xor:"expiry" required:"" help:"When the key ends, with an offset; or say --expires-in."`
 }
 
 // Run makes one key.
@@ -71,8 +71,10 @@ func (c *createCommand) Run(ctx context.Context, s streams) error {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintln(s.out, secret.Reveal())
-		return err
+		if _, err := fmt.Fprintln(s.out, secret.Reveal()); err != nil {
+			return fmt.Errorf("the key %s was made, but its secret could not be shown; revoke it: %w", key.ID, err)
+		}
+		return nil
 	})
 }
 

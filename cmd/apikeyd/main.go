@@ -1,12 +1,14 @@
-// Command apikeyd issues, lists, changes, revokes and checks API keys over HTTP.
+// Command apikeyd issues, lists, changes and revokes API keys over HTTP.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -40,10 +42,21 @@ type databaseFlag struct {
 	Database string `default:"apikeyd.db" env:"APIKEYD_DATABASE" placeholder:"FILE" help:"SQLite file (${default})."`
 }
 
+// Validate refuses what is no file before anybody prints it: a URL can hold a password.
+func (f databaseFlag) Validate() error {
+	switch {
+	case f.Database == "":
+		return errors.New("--database must name a file")
+	case strings.Contains(f.Database, "://"):
+		return errors.New("--database must name a SQLite file; this version takes no URL")
+	}
+	return nil
+}
+
 // policyFlags are shared by every command that makes keys.
 type policyFlags struct {
 	KeyPrefix      string        `default:"ak" env:"APIKEYD_KEY_PREFIX" help:"What new secrets begin with (${default})."`
-	MaxKeyLifetime time.Duration `default:"0" env:"APIKEYD_MAX_KEY_LIFETIME" placeholder:"720h" help:"How long a new or changed key may live, counted from the request; 0 is without limit."`
+	MaxKeyLifetime time.Duration `default:"0" env:"APIKEYD_MAX_KEY_LIFETIME" placeholder:"DURATION" help:"How long a new or changed key may live, counted from the request, such as 720h; 0 is without limit (0)."`
 }
 
 func (f policyFlags) policy() (apikey.Policy, error) {
@@ -62,7 +75,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 		kong.Name("apikeyd"),
 		kong.Description("A self-hosted API key service. Every flag with an environment variable can be set by it."),
 		kong.Writers(stdout, stderr),
-		kong.UsageOnError(),
 	)
 	command, err := parser.Parse(args)
 	if err != nil {

@@ -16,15 +16,16 @@ import (
 	"apikeyd/verify"
 )
 
-// The limits of the HTTP server: bodies are at most 64 KiB and answers at most a few
-// hundred, so a client that needs longer is not a client.
+// The limits of the HTTP server. The largest answer, a page of 100 keys with all the
+// scopes there may be, has 5 MB.
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 15 * time.Second
-	writeTimeout      = 30 * time.Second
+	writeTimeout      = 15 * time.Second
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 32 << 10
-	shutdownTimeout   = 20 * time.Second
+	shutdownTimeout   = 20 * time.Second // longer than any request may take
+	flushTimeout      = 5 * time.Second
 )
 
 type serveCommand struct {
@@ -100,12 +101,24 @@ func serveUntil(
 		log.Info("stopping")
 	}
 	// The signal has ended ctx, and what is left to do must not end with it.
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
-	defer cancel()
-	err = errors.Join(err, server.Shutdown(last))
+	ctx = context.WithoutCancel(ctx)
+	shutDown(ctx, server, log)
 	stop()
 	background.Wait()
-	err = errors.Join(err, verifier.Flush(last))
+	flushing, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
+	err = errors.Join(err, verifier.Flush(flushing))
 	log.Info("stopped")
 	return err
+}
+
+// shutDown finishes what is in flight, and hangs up on whoever takes too long to read
+// an answer.
+func shutDown(ctx context.Context, server *http.Server, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		log.Warn("hanging up on clients that do not finish", "error", err)
+		_ = server.Close() // its connections end with the process anyway
+	}
 }

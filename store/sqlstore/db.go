@@ -7,10 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
 	"time"
-
-	"github.com/gofrs/flock"
 
 	"apikeyd/apikey"
 	"apikeyd/store"
@@ -41,11 +38,9 @@ var (
 
 // DB is a store.Store over one SQLite file.
 type DB struct {
+	files  *files
 	writer *sql.DB // one connection; every transaction takes the write lock at once
 	reader *sql.DB
-	path   string
-	file   os.FileInfo  // the file we opened, to notice when it is gone
-	lock   *flock.Flock // nil unless serving
 	now    func() time.Time
 }
 
@@ -53,7 +48,7 @@ var _ store.Store = (*DB)(nil)
 
 // Open opens a database. The caller must Close it.
 func Open(ctx context.Context, o Options) (_ *DB, err error) {
-	db := &DB{path: o.Path, now: o.Now}
+	db := &DB{now: o.Now}
 	if db.now == nil {
 		db.now = time.Now
 	}
@@ -62,17 +57,14 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 			err = errors.Join(fmt.Errorf("database %s: %w", o.Path, err), db.Close())
 		}
 	}()
-	if err := db.openFile(o.Serve); err != nil {
-		return nil, err
-	}
-	if db.reader, err = openPool(ctx, db.path, reading); err != nil {
+	if db.files, err = openFiles(o.Path, o.Serve); err != nil {
 		return nil, err
 	}
 	// Before the writer, which turns whatever file it opens into a WAL database.
-	if err := checkSchema(ctx, db.reader, o.Serve); err != nil {
+	if err := inspect(ctx, db.files.path, o.Serve); err != nil {
 		return nil, err
 	}
-	if db.writer, err = openPool(ctx, db.path, writing); err != nil {
+	if db.writer, err = openPool(ctx, db.files.path, writing); err != nil {
 		return nil, err
 	}
 	if o.Serve {
@@ -80,62 +72,35 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 			return nil, err
 		}
 	}
-	return db, nil
+	if db.reader, err = openPool(ctx, db.files.path, reading); err != nil {
+		return nil, err
+	}
+	// The reader has read by now, so the WAL file is there.
+	return db, db.files.watch(db.files.path + "-wal")
 }
 
-// openFile makes sure that the file exists, is private, and is ours alone to serve.
-func (db *DB) openFile(serve bool) error {
+// inspect refuses a database that cannot be opened as it is, and leaves it untouched.
+func inspect(ctx context.Context, path string, serve bool) error {
+	m := reading
 	if serve {
-		lock := flock.New(db.path+".lock", flock.SetPermissions(0o600))
-		held, err := lock.TryLock()
-		if err != nil {
-			return err
-		}
-		if !held {
-			return ErrInUse
-		}
-		db.lock = lock
-		f, err := os.OpenFile(db.path, os.O_CREATE|os.O_RDWR, 0o600)
-		if err != nil {
-			return err
-		}
-		if err := f.Close(); err != nil {
-			return err
-		}
+		// What a crash left half done can only be undone by who may write.
+		m = mending
 	}
-	info, err := os.Stat(db.path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return ErrMissing
-	case err != nil:
+	pool, err := openPool(ctx, path, m)
+	if err != nil {
 		return err
-	case !info.Mode().IsRegular():
-		return errors.New("not a regular file")
 	}
-	db.file = info
-	return nil
-}
-
-// present notices that the file was deleted or replaced under us. SQLite would go
-// on writing to the deleted one, and acknowledged keys would be lost.
-func (db *DB) present() error {
-	info, err := os.Stat(db.path)
-	if err != nil || !os.SameFile(info, db.file) {
-		return fmt.Errorf("%w: the database file %s was removed or replaced", store.ErrUnavailable, db.path)
-	}
-	return nil
+	return errors.Join(checkSchema(ctx, pool, serve), pool.Close())
 }
 
 // Ping implements store.Store.
 func (db *DB) Ping(ctx context.Context) error {
-	if err := db.present(); err != nil {
+	if err := db.files.present(); err != nil {
 		return err
 	}
-	tx, err := db.writer.BeginTx(ctx, nil)
-	if err != nil {
-		return translate(ctx, err)
-	}
-	return translate(ctx, tx.Rollback())
+	var one int
+	err := db.reader.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT id FROM api_keys LIMIT 1)`).Scan(&one)
+	return translate(ctx, err)
 }
 
 // Close implements store.Store.
@@ -146,8 +111,8 @@ func (db *DB) Close() error {
 			errs = append(errs, pool.Close())
 		}
 	}
-	if db.lock != nil {
-		errs = append(errs, db.lock.Unlock())
+	if db.files != nil {
+		errs = append(errs, db.files.close())
 	}
 	return errors.Join(errs...)
 }

@@ -42,7 +42,7 @@ func (db *DB) mutate(ctx context.Context, actor store.Actor, do func(*mutation) 
 
 // write runs one transaction that is durable when write returns nil.
 func (db *DB) write(ctx context.Context, do func(*sql.Tx) error) error {
-	if err := db.present(); err != nil {
+	if err := db.files.present(); err != nil {
 		return err
 	}
 	tx, err := db.writer.BeginTx(ctx, nil)
@@ -58,7 +58,7 @@ func (db *DB) write(ctx context.Context, do func(*sql.Tx) error) error {
 		return translate(ctx, err)
 	}
 	// A file that vanished meanwhile took this commit with it.
-	return db.present()
+	return db.files.present()
 }
 
 // allowed applies a rule to the acting key. The operator may do everything.

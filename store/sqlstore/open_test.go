@@ -143,3 +143,22 @@ func wantContent(t *testing.T, path string, want []byte) {
 		t.Errorf("%s was changed: %d bytes, want %d (%v)", filepath.Base(path), len(got), len(want), err)
 	}
 }
+
+// One database is one database, whichever link leads to it.
+func TestLinksLeadToOneDatabase(t *testing.T) {
+	path := newPath(t)
+	key := create(t, open(t, path), "ci")
+	link := filepath.Join(t.TempDir(), "link.db")
+	must(t, os.Symlink(path, link))
+	_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: link, Serve: true})
+	wantErr(t, err, sqlstore.ErrInUse)
+	got, err := openBeside(t, link).Key(t.Context(), store.ByID(key.ID))
+	if err != nil || got.Name != "ci" {
+		t.Errorf("through the link is %q (%v)", got.Name, err)
+	}
+	nowhere := filepath.Join(t.TempDir(), "nowhere.db")
+	must(t, os.Symlink(filepath.Join(t.TempDir(), "no", "such.db"), nowhere))
+	if _, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: nowhere, Serve: true}); err == nil {
+		t.Error("a link to nowhere was served")
+	}
+}

@@ -19,8 +19,9 @@ import (
 type mode string
 
 const (
-	writing mode = "rw"
-	reading mode = "ro"
+	writing mode = "write"
+	reading mode = "read"
+	mending mode = "mend" // writes only to undo what a crash left half done
 )
 
 // busyTimeout is how long, in milliseconds, a connection waits for a lock that
@@ -50,7 +51,10 @@ func openPool(ctx context.Context, path string, m mode) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	query := url.Values{"mode": {string(m)}}
+	query := url.Values{"mode": {"rw"}}
+	if m == reading {
+		query.Set("mode", "ro")
+	}
 	for _, p := range pragmas(m) {
 		query.Add("_pragma", p.name+"("+p.value+")")
 	}

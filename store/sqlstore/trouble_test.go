@@ -36,8 +36,10 @@ func attempts(t *testing.T, db *sqlstore.DB, existing apikey.Key) map[string]fun
 // SQLite would go on writing to a file that nobody will ever find again.
 func TestLostFile(t *testing.T) {
 	tests := map[string]func(path string) error{
-		"removed": os.Remove,
-		"renamed": func(path string) error { return os.Rename(path, path+".moved") },
+		"removed":      os.Remove,
+		"WAL removed":  func(path string) error { return os.Remove(path + "-wal") },
+		"lock removed": func(path string) error { return os.Remove(path + ".lock") },
+		"renamed":      func(path string) error { return os.Rename(path, path+".moved") },
 		"replaced": func(path string) error {
 			if err := os.Rename(path, path+".moved"); err != nil {
 				return err
@@ -105,7 +107,32 @@ func TestGivesUpOnLock(t *testing.T) {
 	path := newPath(t)
 	db, other := open(t, path), raw(t, path)
 	execute(t, other, `BEGIN IMMEDIATE`)
-	wantErr(t, db.Ping(t.Context()), store.ErrUnavailable)
+	key, _ := draft(t, "ci")
+	wantErr(t, db.CreateKey(t.Context(), operator, key), store.ErrUnavailable)
+	must(t, db.Ping(t.Context())) // reading goes on
 	execute(t, other, `ROLLBACK`)
-	create(t, db, "ci")
+	must(t, db.CreateKey(t.Context(), operator, key))
+}
+
+// A crash while the empty file was being set up leaves a journal that only a writer
+// may undo.
+func TestHotJournal(t *testing.T) {
+	crashed, path := newPath(t), newPath(t)
+	other := raw(t, crashed)
+	execute(t, other, `PRAGMA cache_size = 1`) // pages reach the file before the commit
+	execute(t, other, `BEGIN IMMEDIATE`)
+	execute(t, other, `CREATE TABLE filler (content BLOB)`)
+	for range 20 {
+		execute(t, other, `INSERT INTO filler VALUES (randomblob(8192))`)
+	}
+	for _, suffix := range []string{"", "-journal"} {
+		text, err := os.ReadFile(crashed + suffix)
+		must(t, err)
+		if len(text) == 0 {
+			t.Fatalf("the file %q is empty: nothing is half done", suffix)
+		}
+		must(t, os.WriteFile(path+suffix, text, 0o600))
+	}
+	execute(t, other, `ROLLBACK`)
+	create(t, open(t, path), "ci")
 }

@@ -1,0 +1,113 @@
+package sqlstore
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/gofrs/flock"
+
+	"apikeyd/store"
+)
+
+// files are the files of an open database, which must stay where they are: SQLite
+// goes on writing to a deleted file, and what was acknowledged would be lost.
+type files struct {
+	path    string                 // of the database, links resolved
+	lock    *flock.Flock           // nil unless serving
+	watched map[string]os.FileInfo // what we opened, by path
+}
+
+// openFiles makes sure that the database file exists, is private, and is ours alone
+// to serve.
+func openFiles(path string, serve bool) (_ *files, err error) {
+	f := &files{watched: make(map[string]os.FileInfo)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.close())
+		}
+	}()
+	// By one name, whichever link leads there: the lock stands beside it.
+	f.path, err = resolve(path)
+	if errors.Is(err, os.ErrNotExist) && !serve {
+		return nil, ErrMissing
+	}
+	if err != nil {
+		return nil, err
+	}
+	if serve {
+		if err := f.takeLock(); err != nil {
+			return nil, err
+		}
+		file, err := os.OpenFile(f.path, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if err := file.Close(); err != nil {
+			return nil, err
+		}
+	}
+	if err := f.watch(f.path); errors.Is(err, os.ErrNotExist) {
+		return nil, ErrMissing
+	} else if err != nil {
+		return nil, err
+	}
+	if !f.watched[f.path].Mode().IsRegular() {
+		return nil, errors.New("not a regular file")
+	}
+	return f, nil
+}
+
+// resolve follows the links to a file, which itself need not exist.
+func resolve(path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if _, missing := os.Lstat(path); errors.Is(missing, os.ErrNotExist) {
+		var folder string
+		folder, err = filepath.EvalSymlinks(filepath.Dir(path))
+		real = filepath.Join(folder, filepath.Base(path))
+	}
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(real)
+}
+
+func (f *files) takeLock() error {
+	path := f.path + ".lock"
+	lock := flock.New(path, flock.SetPermissions(0o600))
+	held, err := lock.TryLock()
+	if err != nil {
+		return err
+	}
+	if !held {
+		return ErrInUse
+	}
+	f.lock = lock
+	return f.watch(path) // without it another server would get in
+}
+
+// watch remembers which file this is.
+func (f *files) watch(path string) error {
+	info, err := os.Stat(path)
+	f.watched[path] = info
+	return err
+}
+
+// present notices that a file was deleted or replaced.
+func (f *files) present() error {
+	for path, opened := range f.watched {
+		info, err := os.Stat(path)
+		if err != nil || !os.SameFile(info, opened) {
+			return fmt.Errorf("%w: the file %s was removed or replaced", store.ErrUnavailable, path)
+		}
+	}
+	return nil
+}
+
+func (f *files) close() error {
+	if f.lock == nil {
+		return nil
+	}
+	return f.lock.Unlock()
+}
