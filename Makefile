@@ -5,15 +5,17 @@ LINT_VERSION    := v2.15.0
 LINT            := bin/golangci-lint-$(LINT_VERSION)
 OASDIFF_VERSION := v1.36.0
 OASDIFF         := bin/oasdiff-$(OASDIFF_VERSION)
-GENERATED       := gen/api.gen.go gen/openapi.yaml
+GENERATED       := gen/api.gen.go gen/openapi.yaml client/internal/api/api.gen.go client/internal/seedapi/seedapi.gen.go \
+                   client-ts/src/contract.ts
+NODE_MODULES    := client-ts/node_modules
 FUZZ_TIME       ?= 30s
-SOURCES         := $(shell find . -name '*.go' -o -name '*.sql') go.mod go.sum
+SOURCES         := $(shell find . -name '*.go' -o -name '*.sql' -o -path './handlers/docs/*') go.mod go.sum
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## Run the service on 127.0.0.1:8080, with its data in this folder
@@ -30,12 +32,16 @@ test: ## Run all tests
 	$(GO) test ./...
 
 .PHONY: generate
-generate: ## Make gen/ from openapi.yaml
+generate: ## Make gen/ and the clients from openapi.yaml
 	$(GO) tool oapi-codegen --config oapi-codegen.yaml openapi.yaml
+	$(GO) tool oapi-codegen --config client/oapi-codegen.yaml openapi.yaml
+	$(GO) tool oapi-codegen --config client/internal/seedapi/oapi-codegen.yaml compat/seed.yaml
 	cp openapi.yaml gen/openapi.yaml
+	@if [ -d $(NODE_MODULES) ]; then cd client-ts && npm run --silent generate; \
+	else echo "Left out: client-ts/src/contract.ts, which needs Node.js and make node-modules"; fi
 
 .PHONY: check
-check: format vet lint drift breaking test race ## Everything that must hold before a commit
+check: format vet lint lint-contract drift breaking test race ## Everything that must hold before a commit
 
 .PHONY: format
 format: ## Fail if a file is not formatted
@@ -53,6 +59,16 @@ lint: $(LINT) ## Run the linters, which also hold the architecture
 $(LINT):
 	GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 	mv bin/golangci-lint $@
+
+.PHONY: node-modules
+node-modules: ## Install what the TypeScript client and lint-contract need (needs Node.js)
+	cd client-ts && npm ci
+
+.PHONY: lint-contract
+lint-contract: ## Run the linter of OpenAPI documents on openapi.yaml
+	@if [ -d $(NODE_MODULES) ] && node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 : 0)'; then \
+		cd client-ts && npm run --silent lint-contract; \
+	else echo "Left out: lint-contract, which needs Node.js 20 or later and make node-modules"; fi
 
 .PHONY: drift
 drift: ## Fail if go.mod, or what is generated, is not what the sources make of it

@@ -33,8 +33,8 @@ type Server struct{ Config }
 var _ gen.StrictServerInterface = (*Server)(nil)
 
 // New returns the handler of everything apikeyd answers: the contract under /v1,
-// and /healthz and /readyz. It fails if the contract has an operation that nothing
-// protects.
+// /healthz and /readyz, and the contract itself with its docs page. It fails if the
+// contract has an operation that nothing protects.
 func New(c Config) (http.Handler, error) {
 	s := &Server{c}
 	guards, err := s.guards()
@@ -50,6 +50,9 @@ func New(c Config) (http.Handler, error) {
 	probes := []string{http.MethodGet, http.MethodHead}
 	e.Match(probes, "/healthz", s.healthz)
 	e.Match(probes, "/readyz", s.readyz)
+	if err := registerDocs(e); err != nil {
+		return nil, err
+	}
 	return e, nil
 }
 

@@ -1,0 +1,93 @@
+// A typed client of the API Keys Management API. Paths, parameters, bodies and answers
+// come from the contract (contract.ts is generated); calls are openapi-fetch's.
+
+import createClient, { type Client, type ClientOptions } from "openapi-fetch";
+
+import type { components, paths } from "./contract.js";
+import { ApiKeysError } from "./error.js";
+
+export { ApiKeysError } from "./error.js";
+export type { components, operations, paths } from "./contract.js";
+
+export type ApiKey = components["schemas"]["ApiKeyResponse"];
+export type ApiKeyWithSecret = components["schemas"]["ApiKeyWithSecretResponse"];
+export type ErrorResponse = components["schemas"]["ErrorResponse"];
+
+export type ApiKeysClient = Client<paths, "application/json">;
+
+export interface ApiKeysClientOptions extends Omit<ClientOptions, "baseUrl" | "headers" | "redirect"> {
+  /** Where the service is, for example `https://keys.example.com`; may have a path. */
+  baseUrl: string;
+  /** The secret of the key to call with. White space around it is ignored. */
+  key: string;
+}
+
+/**
+ * Returns a client that calls the service at `baseUrl` with `key`. It calls nobody yet.
+ *
+ * An answer is `{ data, error, response }`: `error` is the contract's ErrorResponse, with
+ * its `status`, `code`, `message` and `request_id`. See {@link unwrap} for exceptions.
+ */
+export function createApiKeysClient({ key, ...options }: ApiKeysClientOptions): ApiKeysClient {
+  const secret = key.trim();
+  if (!/^[\x21-\x7e]+$/.test(secret)) {
+    // Left to fetch, the error would show the secret.
+    throw new TypeError("key is not the secret of an API key: it must be printable ASCII");
+  }
+  return createClient<paths, "application/json">({
+    ...options,
+    headers: { "x-api-key": secret },
+    redirect: "error", // fetch would take the secret along, to any host
+  });
+}
+
+/** The answer of a call: openapi-fetch's, as far as it matters here. */
+interface Answer<T> {
+  data?: T;
+  error?: unknown;
+  response: Response;
+}
+
+/** Awaits a call and returns its data; anything but a success is thrown as an ApiKeysError. */
+export async function unwrap<T>(call: Promise<Answer<T>>): Promise<T> {
+  const { data, error, response } = await call;
+  if (!response.ok || data === undefined) {
+    throw new ApiKeysError(response, error);
+  }
+  return data;
+}
+
+export interface ListAllOptions {
+  /** Whose keys; only a key with `keys:admin` may name another owner than its own. */
+  owner?: string;
+  /** How many keys one request asks for, 1 to 100. */
+  pageSize?: number;
+  signal?: AbortSignal;
+}
+
+/**
+ * Goes through all keys, newest first, page by page as they are needed. Keys that are
+ * created meanwhile may be missing; none comes twice. Throws an ApiKeysError.
+ */
+export async function* listAll(
+  client: ApiKeysClient,
+  { owner, pageSize = 100, signal }: ListAllOptions = {},
+): AsyncGenerator<ApiKey, void, undefined> {
+  let last: string | undefined;
+  for (let page = 1; ; page++) {
+    const query = { page, items_per_page: pageSize, ...(owner === undefined ? {} : { owner }) };
+    const init = signal === undefined ? {} : { signal };
+    const { data, pagination } = await unwrap(client.GET("/v1/api-keys", { params: { query }, ...init }));
+    for (const key of data) {
+      // Ids fall. One that does not was pushed here, from the page before, by a key
+      // created since.
+      if (last === undefined || key.id < last) {
+        last = key.id;
+        yield key;
+      }
+    }
+    if (data.length === 0 || page >= pagination.total_pages) {
+      return;
+    }
+  }
+}

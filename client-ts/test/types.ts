@@ -1,0 +1,28 @@
+// What must not compile: tsc fails where an expected error is missing.
+
+import { createApiKeysClient, unwrap } from "../src/index.js";
+import { admin, baseUrl, tomorrow } from "./service.js";
+
+export async function neverCalled(): Promise<void> {
+  // @ts-expect-error: a client needs a key
+  createApiKeysClient({ baseUrl });
+  // @ts-expect-error: there is no such path
+  await admin.GET("/v1/api-key");
+  // @ts-expect-error: the path does not take this method
+  await admin.DELETE("/v1/api-keys");
+  // @ts-expect-error: a new key needs an end
+  await admin.POST("/v1/api-keys", { body: { name: "a" } });
+  // @ts-expect-error: a name is a string
+  await admin.POST("/v1/api-keys", { body: { name: 1, expires_at: tomorrow() } });
+  // @ts-expect-error: the path has a parameter
+  await admin.GET("/v1/api-keys/{key_name}");
+
+  const key = await unwrap(admin.GET("/v1/api-keys/{key_name}", { params: { path: { key_name: "a" } } }));
+  // @ts-expect-error: there is no such status
+  key.status === "DELETED";
+  // @ts-expect-error: only creation answers the secret
+  key.secret;
+  const { data } = await admin.GET("/v1/api-keys");
+  // @ts-expect-error: there is none if there is an error
+  data.data;
+}

@@ -1,0 +1,153 @@
+// Package client talks to an apikeyd service: it creates, lists, changes and revokes
+// API keys.
+//
+//	c, err := client.New("https://keys.example.com", secret, client.Options{})
+//
+// # Errors
+//
+// What the service refuses is an *[Error]; [CodeOf] gives the code to switch on. Any
+// other error means that no answer came: the connection failed, or the context ended
+// (then errors.Is finds its error). No error holds the caller's secret.
+//
+// # Trying again
+//
+// A call that failed for a passing reason is made again, up to [Options].MaxRetries
+// times: after 0.1 to 0.2 seconds, then twice as long each time, on top of what the
+// service's Retry-After asks for. A wait of over 30 seconds, or one that the context
+// would not live to see, is left to the caller. What is tried again depends on what can
+// have happened:
+//
+//   - Nothing happened: no connection could be made, a 429, or a 503 of the service
+//     itself ([CodeUnavailable]). Every call is tried again.
+//   - Something may have happened: the connection broke or timed out, or a proxy answered
+//     502, 503 or 504. [Client.Get], [Client.List], and [Client.Update] and
+//     [Client.Revoke] by id are tried again. Update and Revoke by name are not, since the
+//     name may belong to another key by then; nor is [Client.Create].
+package client
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	defaultRetries   = 3
+	defaultUserAgent = "apikeyd-go-client"
+	attemptTimeout   = 30 * time.Second
+)
+
+// Options change how a Client works. The zero Options are ready to use.
+type Options struct {
+	// HTTPClient makes the requests. Nil is one that gives up an attempt after 30
+	// seconds. Redirects are not followed, whatever it says: they would carry the secret
+	// elsewhere.
+	HTTPClient *http.Client
+	// MaxRetries is how often a call that failed for a passing reason is made again.
+	// 0 is 3; negative is never.
+	MaxRetries int
+	// UserAgent names the program in the service's log. Empty is "apikeyd-go-client".
+	UserAgent string
+}
+
+// Client calls one service with one key. It is safe for concurrent use.
+type Client struct {
+	base  string // ends with a slash
+	owner *string
+	*sender
+}
+
+// New returns a Client for the service at baseURL, which may have a path, as behind a
+// proxy, and must be http or https. The secret is that of the key to call with; white
+// space around it, such as the line break at the end of a file, is ignored. New calls
+// nobody: a wrong address or secret shows at the first call.
+func New(baseURL, secret string, o Options) (*Client, error) {
+	base, err := parseBase(baseURL)
+	if err != nil {
+		return nil, err
+	}
+	secret = strings.TrimSpace(secret)
+	if err := checkSecret(secret); err != nil {
+		return nil, err
+	}
+	s := &sender{
+		http:       http.Client{Timeout: attemptTimeout},
+		authorize:  func(r *http.Request) { r.Header.Set("X-Api-Key", secret) },
+		redact:     func(text string) string { return strings.ReplaceAll(text, secret, redacted) },
+		userAgent:  defaultUserAgent,
+		maxRetries: defaultRetries,
+		wait:       wait,
+	}
+	if o.HTTPClient != nil {
+		s.http = *o.HTTPClient
+	}
+	s.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if o.UserAgent != "" {
+		s.userAgent = o.UserAgent
+	}
+	if o.MaxRetries != 0 {
+		s.maxRetries = o.MaxRetries
+	}
+	return &Client{base: base, sender: s}, nil
+}
+
+// ForOwner returns a Client whose calls are about one owner's keys: it creates keys for
+// that owner, finds no others, and lists no others. For another owner than its own, the
+// calling key needs keys:admin, or calls fail with [CodeForbidden]. An empty owner undoes
+// it. The two clients share their connections.
+func (c *Client) ForOwner(owner string) *Client {
+	other := *c
+	other.owner = nil
+	if owner != "" {
+		other.owner = &owner
+	}
+	return &other
+}
+
+// parseBase never repeats what it was given: it may be a secret in the wrong place.
+func parseBase(text string) (string, error) {
+	base, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return "", errors.New("apikeyd: the base URL is no URL")
+	case base.Scheme != "http" && base.Scheme != "https":
+		return "", errors.New("apikeyd: the base URL must begin with http:// or https://")
+	case base.Host == "":
+		return "", errors.New("apikeyd: the base URL must name a host")
+	case base.User != nil:
+		return "", errors.New("apikeyd: the base URL must not hold a user or password")
+	case base.RawQuery != "" || base.ForceQuery || base.Fragment != "":
+		return "", errors.New("apikeyd: the base URL must not hold a query or fragment")
+	}
+	// Requests are resolved against it, and only a folder keeps its whole path.
+	return strings.TrimRight(base.String(), "/") + "/", nil
+}
+
+// checkSecret refuses what cannot stand in a header. Whether it is good is for the
+// service to say.
+func checkSecret(secret string) error {
+	if secret == "" {
+		return errors.New("apikeyd: the secret is empty")
+	}
+	for i := range len(secret) {
+		if secret[i] <= ' ' || secret[i] > '~' {
+			return errors.New("apikeyd: the secret holds characters that no secret has")
+		}
+	}
+	return nil
+}
+
+// wait waits for d, or until ctx ends, and then returns its error.
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

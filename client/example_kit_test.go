@@ -1,0 +1,53 @@
+package client_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+
+	"apikeyd/apikey"
+	"apikeyd/servertest"
+)
+
+// service is a running service for an example.
+type service struct {
+	URL    string
+	Secret string // of a key that may do everything
+	Stop   func()
+}
+
+func startService() service {
+	tb := &exampleTB{}
+	s := servertest.Start(tb, servertest.Options{})
+	_, secret := s.Add(tb, "admin", "admin", apikey.ScopeAdmin)
+	return service{s.URL, secret.Reveal(), tb.end}
+}
+
+// exampleTB is the part of testing.TB that a service needs, for examples, which have
+// none.
+type exampleTB struct {
+	testing.TB
+	cleanups []func()
+}
+
+func (*exampleTB) Helper()                  {}
+func (*exampleTB) Context() context.Context { return context.Background() }
+func (tb *exampleTB) Cleanup(f func())      { tb.cleanups = append(tb.cleanups, f) }
+func (*exampleTB) Error(args ...any)        { panic(fmt.Sprint(args...)) }
+func (*exampleTB) Fatal(args ...any)        { panic(fmt.Sprint(args...)) }
+
+func (tb *exampleTB) TempDir() string {
+	dir, err := os.MkdirTemp("", "apikeyd-example-")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func (tb *exampleTB) end() {
+	for i := len(tb.cleanups) - 1; i >= 0; i-- {
+		tb.cleanups[i]()
+	}
+}

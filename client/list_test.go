@@ -1,0 +1,177 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"apikeyd/client"
+	"apikeyd/servertest"
+)
+
+// listKit is a service with n keys, "key 1" the newest, and a client that counts.
+func listKit(t *testing.T, n int) (*client.Client, *counter, []string) {
+	t.Helper()
+	k := newKit(t, servertest.Options{})
+	var want []string
+	for i := n; i >= 1; i-- {
+		k.Add(t, "customer", fmt.Sprintf("key %d", i))
+		want = append([]string{fmt.Sprintf("key %d", i)}, want...)
+	}
+	asked := &counter{base: k.Client.Transport}
+	c := newClient(t, k.URL, k.secret, client.Options{HTTPClient: &http.Client{Transport: asked}, MaxRetries: -1})
+	return c.ForOwner("customer"), asked, want
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	c, asked, want := listKit(t, 7)
+	for _, tt := range []struct{ size, requests int }{{1, 7}, {3, 3}, {7, 1}, {100, 1}, {0, 1}} {
+		asked.requests.Store(0)
+		list := c.List(t.Context(), client.ListOptions{PageSize: tt.size})
+		for range 2 { // a list can be read again
+			var got []string
+			for key, err := range list {
+				must(t, err)
+				got = append(got, key.Name)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("in pages of %d: %q, want %q", tt.size, got, want)
+			}
+		}
+		if n := asked.requests.Load(); n != int64(2*tt.requests) {
+			t.Errorf("%d requests for pages of %d, want %d", n, tt.size, 2*tt.requests)
+		}
+	}
+	for _, err := range c.ForOwner("nobody").List(t.Context(), client.ListOptions{}) {
+		t.Errorf("a list without keys goes on: %v", err)
+	}
+}
+
+func TestListBeyondTheLargestPage(t *testing.T) {
+	t.Parallel()
+	c, asked, want := listKit(t, 205)
+	got, err := names(t.Context(), c, client.ListOptions{})
+	must(t, err)
+	if !slices.Equal(got, want) || asked.requests.Load() != 3 {
+		t.Errorf("%d keys in %d requests", len(got), asked.requests.Load())
+	}
+}
+
+func TestListStopsWhereTheLoopBreaks(t *testing.T) {
+	t.Parallel()
+	c, asked, _ := listKit(t, 6)
+	for _, tt := range []struct{ keys, requests int }{{1, 1}, {2, 1}, {3, 2}, {6, 3}} {
+		asked.requests.Store(0)
+		seen := 0
+		for _, err := range c.List(t.Context(), client.ListOptions{PageSize: 2}) {
+			must(t, err)
+			if seen++; seen == tt.keys {
+				break
+			}
+		}
+		if n := asked.requests.Load(); n != int64(tt.requests) {
+			t.Errorf("%d requests for %d keys, want %d", n, tt.keys, tt.requests)
+		}
+	}
+	asked.requests.Store(0)
+	_ = c.List(t.Context(), client.ListOptions{})
+	if asked.requests.Load() != 0 {
+		t.Error("a list that nobody reads makes requests")
+	}
+}
+
+func TestListEndsWithAnError(t *testing.T) {
+	t.Parallel()
+	var pages atomic.Int64
+	k := newKit(t, servertest.Options{Handler: func(service http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if pages.Add(1) == 2 {
+				http.Error(w, "down", http.StatusBadGateway)
+				return
+			}
+			service.ServeHTTP(w, r)
+		})
+	}})
+	for _, name := range []string{"c", "b", "a"} {
+		k.Add(t, "customer", name)
+	}
+	c := newClient(t, k.URL, k.secret, client.Options{HTTPClient: k.Plain, MaxRetries: -1}).ForOwner("customer")
+	var seen, failed int
+	for key, err := range c.List(t.Context(), client.ListOptions{PageSize: 2}) {
+		if err == nil {
+			seen++
+			continue
+		}
+		failed++
+		wantError(t, err, 502, "")
+		if key.ID != "" {
+			t.Errorf("an error comes with %+v", key)
+		}
+	}
+	if seen != 2 || failed != 1 || pages.Load() != 2 {
+		t.Errorf("%d keys, %d errors, %d requests", seen, failed, pages.Load())
+	}
+	for _, size := range []int{-1, 101} {
+		_, err := names(t.Context(), k.admin, client.ListOptions{PageSize: size})
+		wantError(t, err, 400, client.CodeInvalidRequest)
+	}
+}
+
+// A new key pushes older ones to the next page, where they must not come again.
+func TestListWhileKeysAreCreated(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, servertest.Options{})
+	for i := 5; i >= 1; i-- {
+		k.Add(t, "customer", fmt.Sprint(i))
+	}
+	var got []string
+	for key, err := range k.admin.ForOwner("customer").List(t.Context(), client.ListOptions{PageSize: 2}) {
+		must(t, err)
+		got = append(got, key.Name)
+		if len(got) == 2 {
+			for i := range 5 { // more than a page
+				k.Add(t, "customer", fmt.Sprint("new ", i))
+			}
+		}
+	}
+	if want := []string{"1", "2", "3", "4", "5"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// A service that promises pages and has none must not be asked for ever.
+func TestListEndsAtAnEmptyPage(t *testing.T) {
+	t.Parallel()
+	asked := &counter{base: roundTrip(func(*http.Request) (*http.Response, error) {
+		return answer(200, nil, `{"data":[],"pagination":{"total_pages":1000000,"current_page":1,"items_per_page":1}}`), nil
+	})}
+	c := newClient(t, "http://keys.test", "secret", client.Options{HTTPClient: &http.Client{Transport: asked}})
+	all, err := names(t.Context(), c, client.ListOptions{})
+	must(t, err)
+	if len(all) != 0 || asked.requests.Load() != 1 {
+		t.Errorf("%q after %d requests", all, asked.requests.Load())
+	}
+}
+
+func TestListEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	c, asked, _ := listKit(t, 4)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var last error
+	for _, err := range c.List(ctx, client.ListOptions{PageSize: 1}) {
+		last = err
+		if asked.requests.Load() == 2 {
+			cancel()
+		}
+	}
+	if !errors.Is(last, context.Canceled) || !strings.HasPrefix(last.Error(), "apikeyd: ") {
+		t.Errorf("the list ends with %v", last)
+	}
+}
