@@ -36,7 +36,7 @@ var ErrMalformed = errors.New("malformed secret")
 // Secret is what a caller proves itself with. It cannot be printed, logged or
 // encoded: only Reveal gives it up. The zero Secret is no secret.
 type Secret struct {
-	text string
+	text *string // by pointer: fmt prints the fields of foreign structs without asking
 	id   ID
 }
 
@@ -50,8 +50,10 @@ func NewSecret(prefix string, id ID) Secret {
 	idDigits(body[:idWidth], id)
 	randomBase62(body[idWidth : idWidth+randomWidth])
 	checksumDigits(body[idWidth+randomWidth:], text[:len(text)-checksumWidth])
-	return Secret{text: string(text), id: id}
+	return secretOf(string(text), id)
 }
+
+func secretOf(text string, id ID) Secret { return Secret{text: &text, id: id} }
 
 // ParseSecret reads a secret with any allowed prefix. It returns ErrMalformed,
 // without saying why, for everything that NewSecret could not have made.
@@ -76,7 +78,7 @@ func ParseSecret(s string) (Secret, error) {
 	if !ok {
 		return Secret{}, ErrMalformed
 	}
-	return Secret{text: s, id: id}, nil
+	return secretOf(s, id), nil
 }
 
 // checksumDigits writes the CRC-32 (IEEE) of what stands before it.
@@ -104,15 +106,21 @@ func (s Secret) ID() ID { return s.id }
 // Prefix returns the part that recognises a key and opens nothing: PREFIX_ and the
 // first eight digits of the id.
 func (s Secret) Prefix() string {
-	return s.text[:len(s.text)-bodyWidth+displayWidth]
+	text := s.Reveal()
+	return text[:len(text)-bodyWidth+displayWidth]
 }
 
 // Hash returns what is stored in place of the secret.
-func (s Secret) Hash() Hash { return sha256.Sum256([]byte(s.text)) }
+func (s Secret) Hash() Hash { return sha256.Sum256([]byte(s.Reveal())) }
 
 // Reveal returns the secret itself. Its callers are the places where a secret may
 // leave the program.
-func (s Secret) Reveal() string { return s.text }
+func (s Secret) Reveal() string {
+	if s.text == nil {
+		return ""
+	}
+	return *s.text
+}
 
 // String redacts.
 func (s Secret) String() string { return redacted }

@@ -101,7 +101,9 @@ func TestNothingPrintsASecret(t *testing.T) {
 	hash := secret.Hash()
 	key := apikey.Key{ID: secret.ID(), SecretHash: hash}
 	raw := string(hash[:8])
-	for _, value := range []any{secret, &secret, hash, &hash, key, &key, []apikey.Secret{secret}} {
+	// fmt does not ask the methods of an unexported field.
+	hidden := struct{ secret apikey.Secret }{secret}
+	for _, value := range []any{secret, &secret, hash, &hash, key, &key, []apikey.Secret{secret}, hidden, &hidden} {
 		var log bytes.Buffer
 		slog.New(slog.NewTextHandler(&log, nil)).Info("m", "v", value)
 		slog.New(slog.NewJSONHandler(&log, nil)).Info("m", "v", value)

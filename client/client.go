@@ -17,8 +17,9 @@
 // would not live to see, is left to the caller. What is tried again depends on what can
 // have happened:
 //
-//   - Nothing happened: no connection could be made, a 429, or a 503 of the service
-//     itself ([CodeUnavailable]). Every call is tried again.
+//   - Nothing happened, or at worst a key was made whose name the second attempt finds
+//     taken: no connection could be made, a 429, or a 503 of the service itself
+//     ([CodeUnavailable]). Every call is tried again.
 //   - Something may have happened: the connection broke or timed out, or a proxy answered
 //     502, 503 or 504. [Client.Get], [Client.List], and [Client.Update] and
 //     [Client.Revoke] by id are tried again. Update and Revoke by name are not, since the

@@ -199,7 +199,7 @@ func TestAnswersThatAreNotTheServices(t *testing.T) {
 		{"good, with a bad date", json, 200, `{` + id + `,"created_at":"yesterday"}`, foreign},
 		{"an error with a good status", json, 200, `{"status":400,"message":"m","code":"c"}`, foreign},
 		{"another good status", json, 202, `{` + id + `}`, foreign},
-		{"too large", json, 200, `{` + id + `,"name":"` + strings.Repeat("n", 5<<20) + `"}`, "larger than 4 MiB"},
+		{"too large", json, 200, `{` + id + `,"name":"` + strings.Repeat("n", 9<<20) + `"}`, "larger than 8 MiB"},
 	} {
 		header := http.Header{"X-Request-Id": {"proxy-7"}}
 		if tt.kind != "" {

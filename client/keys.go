@@ -63,9 +63,9 @@ type Change struct {
 // Create makes a key. It returns an *[Error], among others with [CodeNameTaken],
 // [CodeInvalidRequest], or [CodeForbidden] if the calling key lacks one of the scopes.
 //
-// After any other error the key may exist, with a secret that nobody has. As a name is
-// unique, creating it again fails with CodeNameTaken if so: then [Client.Revoke] it
-// first.
+// After an error without a code, or with [CodeInternal], the key may exist, with a secret
+// that nobody has. Then creating it again fails with CodeNameTaken, as names are unique:
+// look at the key that has the name, and [Client.Revoke] it first.
 func (c *Client) Create(ctx context.Context, k NewKey) (CreatedKey, error) {
 	if err := checkText(&k.Name, c.owner, k.Scopes); err != nil {
 		return CreatedKey{}, err

@@ -66,7 +66,7 @@ func TestFromAnotherModule(t *testing.T) {
 			"GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off", "GOTOOLCHAIN=local", "CGO_ENABLED=0")
 	}
 
-	program := filepath.Join(dir, "program")
+	program := filepath.Join(dir, "program.exe") // a name that runs everywhere
 	goTool("build", "-o", program, ".")
 	names := output(t, dir, exec.CommandContext(t.Context(), program, k.URL), "KEY="+k.secret)
 	if names != "admin\n" {

@@ -19,7 +19,7 @@ const (
 	// nobody, as the secret of a request, sends no credentials.
 	nobody = "-"
 	// maxAnswer bounds what is read of an answer.
-	maxAnswer = 4 << 20
+	maxAnswer = 8 << 20
 	// maxFindings bounds what one check reports.
 	maxFindings = 20
 )
