@@ -9,7 +9,8 @@ GENERATED       := gen/api.gen.go gen/openapi.yaml client/internal/api/api.gen.g
                    client-ts/src/contract.ts
 NODE_MODULES    := client-ts/node_modules
 FUZZ_TIME       ?= 30s
-SOURCES         := $(shell find . -name '*.go' -o -name '*.sql' -o -path './handlers/docs/*') go.mod go.sum
+SOURCES         := $(shell find . -path ./$(NODE_MODULES) -prune -o \
+                   \( -name '*.go' -o -name '*.sql' -o -path './handlers/docs/*' \) -print) gen/openapi.yaml go.mod go.sum
 
 .DEFAULT_GOAL := help
 
@@ -108,5 +109,5 @@ fuzz: ## Fuzz each target for FUZZ_TIME (30s)
 
 .PHONY: cover
 cover: ## Run all tests and show what they do not reach
-	$(GO) test -coverpkg=./apikey,./handlers,./store/...,./verify,./cmd/... -coverprofile=cover.out ./...
+	$(GO) test -coverpkg=./apikey,./client,./conformance,./handlers,./store/...,./verify -coverprofile=cover.out ./...
 	$(GO) tool cover -func=cover.out
