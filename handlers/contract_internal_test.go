@@ -1,9 +1,13 @@
 package handlers
 
 import (
+	"context"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/labstack/echo/v4"
 )
 
 // An operation that nothing protects must stop the server from starting.
@@ -41,5 +45,26 @@ func TestNewOperationDeniesByDefault(t *testing.T) {
 				t.Errorf("error is %v", err)
 			}
 		})
+	}
+}
+
+// A handler that is reached past its guards must not run.
+func TestRequireCaller(t *testing.T) {
+	t.Parallel()
+	ran := 0
+	handler := requireCaller(func(echo.Context, any) (any, error) {
+		ran++
+		return nil, nil
+	}, "listApiKeys")
+	call := func(ctx context.Context) error {
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", http.NoBody)
+		_, err := handler(echo.New().NewContext(r, httptest.NewRecorder()), nil)
+		return err
+	}
+	if err := call(t.Context()); err == nil || ran != 0 {
+		t.Errorf("without a caller: error %v, ran %d times", err, ran)
+	}
+	if err := call(context.WithValue(t.Context(), callerKey{}, caller{})); err != nil || ran != 1 {
+		t.Errorf("with a caller: error %v, ran %d times", err, ran)
 	}
 }
