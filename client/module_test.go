@@ -45,8 +45,7 @@ func main() {
 }
 `
 
-// The client works from another module, without the network, and does not bring the
-// service with it.
+// The client works from another module, and does not bring the service with it.
 func TestFromAnotherModule(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, servertest.Options{})
@@ -63,7 +62,7 @@ func TestFromAnotherModule(t *testing.T) {
 	goTool := func(args ...string) string {
 		t.Helper()
 		return output(t, dir, exec.CommandContext(t.Context(), "go", args...),
-			"GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off", "GOTOOLCHAIN=local", "CGO_ENABLED=0")
+			"GOFLAGS=-mod=mod", "GOWORK=off", "GOTOOLCHAIN=local", "CGO_ENABLED=0")
 	}
 
 	program := filepath.Join(dir, "program.exe") // a name that runs everywhere
