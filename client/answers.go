@@ -29,26 +29,16 @@ func (a *keyAnswer) key() Key {
 	}
 }
 
-type createdAnswer api.ApiKeyWithSecretResponse
+// createdAnswer is a keyAnswer and its secret, as the contract puts them together.
+type createdAnswer struct {
+	keyAnswer
+	Secret string `json:"secret"`
+}
 
-func (a *createdAnswer) whole() bool { return a.Id != "" && a.Secret != "" }
+func (a *createdAnswer) whole() bool { return a.keyAnswer.whole() && a.Secret != "" }
 
 func (a *createdAnswer) created() CreatedKey {
-	return CreatedKey{
-		Key: Key{
-			ID:         a.Id,
-			Name:       a.Name,
-			Owner:      a.Owner,
-			Prefix:     a.Prefix,
-			Scopes:     a.Scopes,
-			Status:     Status(a.Status),
-			CreatedAt:  a.CreatedAt,
-			ExpiresAt:  a.ExpiresAt,
-			RevokedAt:  orZero(a.RevokedAt),
-			LastUsedAt: orZero(a.LastUsedAt),
-		},
-		Secret: Secret{text: &a.Secret},
-	}
+	return CreatedKey{Key: a.key(), Secret: Secret{text: &a.Secret}}
 }
 
 type listAnswer api.ApiKeyListResponse

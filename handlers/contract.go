@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -45,11 +46,11 @@ func (s *Server) guards() (map[string][]echo.MiddlewareFunc, error) {
 func newOperation(item *openapi3.PathItem, o *openapi3.Operation) (operation, error) {
 	op := operation{id: o.OperationID}
 	if o.Security == nil || len(*o.Security) == 0 {
-		return op, fmt.Errorf("no security")
+		return op, errors.New("no security")
 	}
 	scope, ok := o.Extensions[requiredScope].(string)
 	if !ok {
-		return op, fmt.Errorf("no %s", requiredScope)
+		return op, errors.New("no " + requiredScope)
 	}
 	op.scope = scope
 	for _, p := range append(append(openapi3.Parameters{}, item.Parameters...), o.Parameters...) {
@@ -62,7 +63,7 @@ func newOperation(item *openapi3.PathItem, o *openapi3.Operation) (operation, er
 	if o.RequestBody != nil {
 		media := o.RequestBody.Value.Content["application/json"]
 		if media == nil || !o.RequestBody.Value.Required {
-			return op, fmt.Errorf("a body that is not required JSON is not implemented")
+			return op, errors.New("a body that is not required JSON is not implemented")
 		}
 		op.body = media.Schema
 	}

@@ -6,8 +6,9 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// yamlToJSON keeps the order of the keys: operations and fields stand in the page as
-// the contract's author put them.
+// yamlToJSON makes the very document. The one that oapi-codegen embeds leaves out empty
+// properties and sorts the keys; here operations and fields stand in the page as the
+// contract's author put them.
 func yamlToJSON(text []byte) ([]byte, error) {
 	var root yaml.Node
 	if err := yaml.Unmarshal(text, &root); err != nil {
