@@ -23,9 +23,12 @@ func (k Key) MayReach(owner string) error {
 }
 
 // MayCreate returns a *DeniedError if the key k may not create key: for another
-// owner, or with a scope that k lacks.
+// owner, with a scope that k lacks, or with another rate limit than its own.
 func (k Key) MayCreate(key Key) error {
 	if err := k.MayReach(key.Owner); err != nil {
+		return err
+	}
+	if err := k.maySetRateLimit(k.RateLimit, key.RateLimit); err != nil {
 		return err
 	}
 	return k.mayGrant(key.Scopes)
@@ -47,10 +50,25 @@ func (k Key) MayChange(target Key, c Change) error {
 	if err := k.MayManage(target); err != nil {
 		return err
 	}
+	if c.RateLimit != nil {
+		if err := k.maySetRateLimit(target.RateLimit, *c.RateLimit); err != nil {
+			return err
+		}
+	}
 	if c.Scopes == nil {
 		return nil
 	}
 	return k.mayGrant(*c.Scopes)
+}
+
+// maySetRateLimit keeps limits in the hands of those who set them: what a key may leave
+// out, it gets.
+func (k Key) maySetRateLimit(without, with RateLimit) error {
+	if with != without && !k.Scopes.Has(ScopeAdmin) {
+		return &DeniedError{Reason: "rate_limit: only a key with " + ScopeAdmin +
+			" may set or change it; leave it out"}
+	}
+	return nil
 }
 
 func (k Key) mayGrant(scopes Scopes) error {

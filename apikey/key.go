@@ -1,6 +1,7 @@
 package apikey
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -12,11 +13,18 @@ type Key struct {
 	Name       string
 	Prefix     string // recognises the key; see Secret.Prefix
 	Scopes     Scopes
+	Metadata   Metadata
+	RateLimit  RateLimit
 	SecretHash Hash
 	CreatedAt  time.Time
 	ExpiresAt  time.Time
 	RevokedAt  time.Time // zero unless revoked
 	LastUsedAt time.Time // zero until used
+
+	// The secret before the last rotation and the end of its grace; both zero if there
+	// is none. Ask Accepts and GraceEnd.
+	OldSecretHash  Hash
+	OldSecretUntil time.Time
 }
 
 // Status is derived from a key and the time; it is never stored.
@@ -49,6 +57,8 @@ type Change struct {
 	Name      *string
 	ExpiresAt *time.Time
 	Scopes    *Scopes
+	Metadata  *Metadata  // replaces all of it
+	RateLimit *RateLimit // the zero RateLimit takes it away
 }
 
 // Apply returns the key with the change made, and the names of the fields that
@@ -66,6 +76,14 @@ func (k Key) Apply(c Change) (Key, []string) {
 	if c.Scopes != nil && !slices.Equal(*c.Scopes, k.Scopes) {
 		k.Scopes = *c.Scopes
 		changed = append(changed, "scopes")
+	}
+	if c.Metadata != nil && !maps.Equal(*c.Metadata, k.Metadata) {
+		k.Metadata = *c.Metadata
+		changed = append(changed, "metadata")
+	}
+	if c.RateLimit != nil && *c.RateLimit != k.RateLimit {
+		k.RateLimit = *c.RateLimit
+		changed = append(changed, "rate_limit")
 	}
 	return k, changed
 }

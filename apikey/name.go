@@ -34,10 +34,8 @@ func checkText(field, s string) error {
 	case s == "." || s == "..":
 		return Invalid(field, `must not be "." or ".."`)
 	}
-	for _, r := range s {
-		if unicode.IsControl(r) {
-			return Invalid(field, "must not contain control characters such as line breaks")
-		}
+	if hasControl(s) {
+		return Invalid(field, "must not contain control characters such as line breaks")
 	}
 	first, _ := utf8.DecodeRuneInString(s)
 	last, _ := utf8.DecodeLastRuneInString(s)

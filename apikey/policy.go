@@ -17,6 +17,8 @@ type Draft struct {
 	Owner     string
 	Name      string
 	Scopes    Scopes
+	Metadata  Metadata
+	RateLimit RateLimit
 	ExpiresAt time.Time
 }
 
@@ -42,9 +44,14 @@ func (p Policy) KeyFor(now time.Time, d Draft, secret Secret) (Key, error) {
 		p.checkExpiry(now, d.ExpiresAt),
 		CheckOwner(d.Owner),
 		CheckScopes(d.Scopes),
+		CheckMetadata(d.Metadata),
+		CheckRateLimit(d.RateLimit),
 	)
 	if err != nil {
 		return Key{}, err
+	}
+	if d.Metadata == nil {
+		d.Metadata = Metadata{}
 	}
 	return Key{
 		ID:         secret.ID(),
@@ -52,6 +59,8 @@ func (p Policy) KeyFor(now time.Time, d Draft, secret Secret) (Key, error) {
 		Name:       d.Name,
 		Prefix:     secret.Prefix(),
 		Scopes:     d.Scopes,
+		Metadata:   d.Metadata,
+		RateLimit:  d.RateLimit,
 		SecretHash: secret.Hash(),
 		CreatedAt:  truncate(now),
 		ExpiresAt:  truncate(d.ExpiresAt),
@@ -69,6 +78,12 @@ func (p Policy) CheckChange(now time.Time, c Change) error {
 	}
 	if c.Scopes != nil {
 		errs = append(errs, CheckScopes(*c.Scopes))
+	}
+	if c.Metadata != nil {
+		errs = append(errs, CheckMetadata(*c.Metadata))
+	}
+	if c.RateLimit != nil {
+		errs = append(errs, CheckRateLimit(*c.RateLimit))
 	}
 	return joinInvalid(errs...)
 }

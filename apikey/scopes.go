@@ -34,7 +34,7 @@ func CheckScopes(scopes Scopes) error {
 	seen := make(map[string]bool, len(scopes))
 	for _, scope := range scopes {
 		switch {
-		case !isScopeToken(scope):
+		case !IsScope(scope):
 			return Invalid(field, fmt.Sprintf("must each be 1 to %d printable ASCII characters, "+
 				"without spaces, quotes and backslashes", maxScopeLength))
 		case strings.HasPrefix(scope, ownNamespace) && !isOwn(scope):
@@ -50,7 +50,8 @@ func CheckScopes(scopes Scopes) error {
 	return nil
 }
 
-func isScopeToken(s string) bool {
+// IsScope reports whether s is a scope token that a key could hold.
+func IsScope(s string) bool {
 	if s == "" || len(s) > maxScopeLength {
 		return false
 	}

@@ -10,7 +10,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"path"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
+	"github.com/oapi-codegen/nullable"
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
@@ -43,6 +46,54 @@ func (e ApiKeyStatus) Valid() bool {
 	}
 }
 
+// Defines values for VerifyCode.
+const (
+	VerifyCodeEXPIRED           VerifyCode = "EXPIRED"
+	VerifyCodeINSUFFICIENTSCOPE VerifyCode = "INSUFFICIENT_SCOPE"
+	VerifyCodeNOTFOUND          VerifyCode = "NOT_FOUND"
+	VerifyCodeRATELIMITED       VerifyCode = "RATE_LIMITED"
+	VerifyCodeREVOKED           VerifyCode = "REVOKED"
+	VerifyCodeVALID             VerifyCode = "VALID"
+)
+
+// Valid indicates whether the value is a known member of the VerifyCode enum.
+func (e VerifyCode) Valid() bool {
+	switch e {
+	case VerifyCodeEXPIRED:
+		return true
+	case VerifyCodeINSUFFICIENTSCOPE:
+		return true
+	case VerifyCodeNOTFOUND:
+		return true
+	case VerifyCodeRATELIMITED:
+		return true
+	case VerifyCodeREVOKED:
+		return true
+	case VerifyCodeVALID:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ForwardAuthParamsRateLimited.
+const (
+	ForwardAuthParamsRateLimitedN403 ForwardAuthParamsRateLimited = "403"
+	ForwardAuthParamsRateLimitedN429 ForwardAuthParamsRateLimited = "429"
+)
+
+// Valid indicates whether the value is a known member of the ForwardAuthParamsRateLimited enum.
+func (e ForwardAuthParamsRateLimited) Valid() bool {
+	switch e {
+	case ForwardAuthParamsRateLimitedN403:
+		return true
+	case ForwardAuthParamsRateLimitedN429:
+		return true
+	default:
+		return false
+	}
+}
+
 // ApiKeyCreate defines model for ApiKeyCreate.
 type ApiKeyCreate struct {
 	// ExpiresAt The expiration date and time of the API key: RFC 3339 with an offset, in the
@@ -51,6 +102,13 @@ type ApiKeyCreate struct {
 	//
 	// Example: 2030-01-31T12:00:00Z
 	ExpiresAt apikey.Timestamp `json:"expires_at"`
+
+	// Metadata Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
+	// characters without control characters, values of at most 500. Never a secret.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
 
 	// Name The name of the API key, unique among its owner's keys that are not revoked and
 	// compared byte for byte. 1 to 255 characters; no control characters, no white
@@ -66,6 +124,10 @@ type ApiKeyCreate struct {
 	//
 	// Example: customer-42
 	Owner *Owner `json:"owner,omitempty"`
+
+	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. A key that is created
+	// without saying has the limit of the calling key.
+	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
 
 	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
 	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
@@ -90,6 +152,11 @@ type ApiKeyResponse struct {
 	// ExpiresAt Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt apikey.Timestamp `json:"expires_at"`
 
+	// GraceEndsAt Until when the secret before the last rotation is good; absent if it is not
+	//
+	// Example: 2026-11-24T09:00:00.000Z
+	GraceEndsAt *apikey.Timestamp `json:"grace_ends_at,omitempty"`
+
 	// Id Never changes; UUIDv7 (RFC 9562), so ids sort by creation
 	//
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
@@ -99,6 +166,13 @@ type ApiKeyResponse struct {
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	LastUsedAt *apikey.Timestamp `json:"last_used_at,omitempty"`
+
+	// Metadata Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
+	// characters without control characters, values of at most 500. Never a secret.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata Metadata `json:"metadata"`
 
 	// Name The name of the API key, unique among its owner's keys that are not revoked and
 	// compared byte for byte. 1 to 255 characters; no control characters, no white
@@ -119,6 +193,10 @@ type ApiKeyResponse struct {
 	//
 	// Example: ak_0TTLJ726
 	Prefix string `json:"prefix"`
+
+	// RateLimit How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
+	// one more each time `window_seconds` / `limit` have gone by.
+	RateLimit *RateLimit `json:"rate_limit,omitempty"`
 
 	// RevokedAt Present once the key is revoked
 	//
@@ -139,6 +217,14 @@ type ApiKeyResponse struct {
 	Status ApiKeyStatus `json:"status"`
 }
 
+// ApiKeyRotate defines model for ApiKeyRotate.
+type ApiKeyRotate struct {
+	// GraceSeconds How long the old secret stays good, at most 7 days
+	//
+	// Example: 86400
+	GraceSeconds *int `json:"grace_seconds,omitempty"`
+}
+
 // ApiKeyStatus REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
 //
 // Example: ACTIVE
@@ -151,6 +237,13 @@ type ApiKeyUpdate struct {
 	// Example: 2031-01-31T12:00:00Z
 	ExpiresAt *apikey.Timestamp `json:"expires_at,omitempty"`
 
+	// Metadata Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
+	// characters without control characters, values of at most 500. Never a secret.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
 	// Name The name of the API key, unique among its owner's keys that are not revoked and
 	// compared byte for byte. 1 to 255 characters; no control characters, no white
 	// space at either end, not `.` or `..`, not in UUID form, not a secret.
@@ -158,6 +251,10 @@ type ApiKeyUpdate struct {
 	//
 	// Example: ci-pipeline
 	Name *Name `json:"name,omitempty"`
+
+	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. A key that is created
+	// without saying has the limit of the calling key.
+	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
 
 	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
 	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
@@ -176,6 +273,11 @@ type ApiKeyWithSecretResponse struct {
 	// ExpiresAt Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt apikey.Timestamp `json:"expires_at"`
 
+	// GraceEndsAt Until when the secret before the last rotation is good; absent if it is not
+	//
+	// Example: 2026-11-24T09:00:00.000Z
+	GraceEndsAt *apikey.Timestamp `json:"grace_ends_at,omitempty"`
+
 	// Id Never changes; UUIDv7 (RFC 9562), so ids sort by creation
 	//
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
@@ -185,6 +287,13 @@ type ApiKeyWithSecretResponse struct {
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	LastUsedAt *apikey.Timestamp `json:"last_used_at,omitempty"`
+
+	// Metadata Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
+	// characters without control characters, values of at most 500. Never a secret.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata Metadata `json:"metadata"`
 
 	// Name The name of the API key, unique among its owner's keys that are not revoked and
 	// compared byte for byte. 1 to 255 characters; no control characters, no white
@@ -206,6 +315,10 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ak_0TTLJ726
 	Prefix string `json:"prefix"`
 
+	// RateLimit How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
+	// one more each time `window_seconds` / `limit` have gone by.
+	RateLimit *RateLimit `json:"rate_limit,omitempty"`
+
 	// RevokedAt Present once the key is revoked
 	//
 	// Example: 2026-12-24T18:00:00.000Z
@@ -219,7 +332,7 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
 
-	// Secret The full API key secret (only returned on creation)
+	// Secret The full API key secret (only returned on creation and rotation)
 	Secret string `json:"secret"`
 
 	// Status REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
@@ -243,9 +356,10 @@ type ErrorDetail struct {
 type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-	// CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN (403);
+	// CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-	// KEY_REVOKED (409); BODY_TOO_LARGE (413); INTERNAL (500); UNAVAILABLE (503).
+	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); RATE_LIMITED,
+	// TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE (503).
 	// More may be added.
 	//
 	//
@@ -270,6 +384,77 @@ type ErrorResponse struct {
 	// Example: 400
 	Status int `json:"status"`
 }
+
+// IntrospectionRequest defines model for IntrospectionRequest.
+type IntrospectionRequest struct {
+	// Token The secret that was shown to you; any string
+	//
+	// Example: the secret that you were shown
+	Token string `json:"token"`
+
+	// TokenTypeHint Ignored
+	//
+	// Example: access_token
+	TokenTypeHint *string `json:"token_type_hint,omitempty"`
+}
+
+// IntrospectionResponse defines model for IntrospectionResponse.
+type IntrospectionResponse struct {
+	// Active Whether the token is good now; if not, nothing else is told
+	Active bool `json:"active"`
+
+	// ClientId The key's id
+	//
+	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
+	ClientId *string `json:"client_id,omitempty"`
+
+	// Exp When the token ends, in seconds since 1970
+	//
+	// Example: 1896091200
+	Exp *int64 `json:"exp,omitempty"`
+
+	// Iat When the key was created, in seconds since 1970
+	//
+	// Example: 1795000000
+	Iat *int64 `json:"iat,omitempty"`
+
+	// Scope The key's scopes, separated by spaces
+	//
+	// Example: datasets:read
+	Scope *string `json:"scope,omitempty"`
+
+	// Sub The key's owner
+	//
+	// Example: customer-42
+	Sub *string `json:"sub,omitempty"`
+
+	// Username The key's name
+	//
+	// Example: ci-pipeline
+	Username *string `json:"username,omitempty"`
+}
+
+// LeakReport defines model for LeakReport.
+type LeakReport struct {
+	// Key The secret that you found; any string
+	//
+	// Example: the secret that you found
+	Key string `json:"key"`
+}
+
+// LeakReportResponse defines model for LeakReportResponse.
+type LeakReportResponse struct {
+	// Message Always the same
+	//
+	// Example: Thank you. If this was the secret of a key, it no longer works.
+	Message string `json:"message"`
+}
+
+// Metadata Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
+// characters without control characters, values of at most 500. Never a secret.
+//
+// Example: {"cost_center":"7","plan":"pro"}
+type Metadata map[string]string
 
 // Name The name of the API key, unique among its owner's keys that are not revoked and
 // compared byte for byte. 1 to 255 characters; no control characters, no white
@@ -298,12 +483,75 @@ type Pagination struct {
 	TotalPages int `json:"total_pages"`
 }
 
+// RateLimit How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
+// one more each time `window_seconds` / `limit` have gone by.
+type RateLimit struct {
+	// Limit How many calls at once, and how many more in each window
+	//
+	// Example: 100
+	Limit int `json:"limit"`
+
+	// WindowSeconds Example: 60
+	WindowSeconds int `json:"window_seconds"`
+}
+
+// RateLimitSetting The key's rate limit, or `null` for none; needs `keys:admin`. A key that is created
+// without saying has the limit of the calling key.
+type RateLimitSetting struct {
+	// Limit Example: 100
+	Limit int `json:"limit"`
+
+	// WindowSeconds Example: 60
+	WindowSeconds int `json:"window_seconds"`
+}
+
 // Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
 // `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
 // service, any other `keys:…` is refused; the rest belong to your API.
 //
 // Example: ["keys:read","datasets:read"]
 type Scopes = []string
+
+// VerifyCode NOT_FOUND if the string is malformed or no current secret, else the first of REVOKED,
+// EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+//
+// Example: VALID
+type VerifyCode string
+
+// VerifyRequest defines model for VerifyRequest.
+type VerifyRequest struct {
+	// Key The secret that was shown to you; any string
+	//
+	// Example: the secret that you were shown
+	Key string `json:"key"`
+
+	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
+	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
+	// service, any other `keys:…` is refused; the rest belong to your API.
+	//
+	//
+	// Example: ["keys:read","datasets:read"]
+	Scopes *Scopes `json:"scopes,omitempty"`
+}
+
+// VerifyResponse defines model for VerifyResponse.
+type VerifyResponse struct {
+	// Code NOT_FOUND if the string is malformed or no current secret, else the first of REVOKED,
+	// EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+	//
+	//
+	// Example: VALID
+	Code VerifyCode      `json:"code"`
+	Key  *ApiKeyResponse `json:"key,omitempty"`
+
+	// RetryAfterSeconds Present with RATE_LIMITED; after so many seconds one call will pass
+	//
+	// Example: 3
+	RetryAfterSeconds *int `json:"retry_after_seconds,omitempty"`
+
+	// Valid Whether `code` is VALID
+	Valid bool `json:"valid"`
+}
 
 // KeyName defines model for KeyName.
 type KeyName = string
@@ -323,8 +571,17 @@ type Error = ErrorResponse
 // Forbidden defines model for Forbidden.
 type Forbidden = ErrorResponse
 
+// NotAdmitted defines model for NotAdmitted.
+type NotAdmitted = ErrorResponse
+
 // NotFound defines model for NotFound.
 type NotFound = ErrorResponse
+
+// RateLimited defines model for RateLimited.
+type RateLimited = ErrorResponse
+
+// TooManyRequests defines model for TooManyRequests.
+type TooManyRequests = ErrorResponse
 
 // Unauthorized defines model for Unauthorized.
 type Unauthorized = ErrorResponse
@@ -333,6 +590,19 @@ type Unauthorized = ErrorResponse
 type ListApiKeysParams struct {
 	// Owner Another owner than your own; needs `keys:admin`
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Status Only keys that have this status now
+	Status *ApiKeyStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// NameContains Only keys whose name holds this text, letter for letter
+	NameContains *string `form:"name_contains,omitempty" json:"name_contains,omitempty"`
+
+	// ExpiresBefore Only keys whose `expires_at` lies before this time, expired ones included
+	ExpiresBefore *apikey.Timestamp `form:"expires_before,omitempty" json:"expires_before,omitempty"`
+
+	// LastUsedBefore Only keys that were last used before this time. A key that was never used counts
+	// from its creation.
+	LastUsedBefore *apikey.Timestamp `form:"last_used_before,omitempty" json:"last_used_before,omitempty"`
 
 	// Page Which page, counted from 1
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
@@ -359,11 +629,43 @@ type UpdateApiKeyParams struct {
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
+// RotateApiKeyParams defines parameters for RotateApiKey.
+type RotateApiKeyParams struct {
+	// Owner Another owner than your own; needs `keys:admin`
+	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+}
+
+// ForwardAuthParams defines parameters for ForwardAuth.
+type ForwardAuthParams struct {
+	// Scope Scopes that the key must hold, separated by spaces, or given several times. An
+	// empty or malformed one is refused like one that is lacking (403).
+	Scope *[]string `form:"scope,omitempty" json:"scope,omitempty"`
+
+	// RateLimited The status of a key that is over its rate limit: 403, or 429 for gateways that
+	// pass it on (nginx does not)
+	RateLimited *ForwardAuthParamsRateLimited `form:"rate_limited,omitempty" json:"rate_limited,omitempty"`
+}
+
+// ForwardAuthParamsRateLimited defines parameters for ForwardAuth.
+type ForwardAuthParamsRateLimited string
+
 // CreateApiKeyJSONRequestBody defines body for CreateApiKey for application/json ContentType.
 type CreateApiKeyJSONRequestBody = ApiKeyCreate
 
 // UpdateApiKeyJSONRequestBody defines body for UpdateApiKey for application/json ContentType.
 type UpdateApiKeyJSONRequestBody = ApiKeyUpdate
+
+// RotateApiKeyJSONRequestBody defines body for RotateApiKey for application/json ContentType.
+type RotateApiKeyJSONRequestBody = ApiKeyRotate
+
+// IntrospectTokenFormdataRequestBody defines body for IntrospectToken for application/x-www-form-urlencoded ContentType.
+type IntrospectTokenFormdataRequestBody = IntrospectionRequest
+
+// ReportLeakedKeyJSONRequestBody defines body for ReportLeakedKey for application/json ContentType.
+type ReportLeakedKeyJSONRequestBody = LeakReport
+
+// VerifyApiKeyJSONRequestBody defines body for VerifyApiKey for application/json ContentType.
+type VerifyApiKeyJSONRequestBody = VerifyRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -382,6 +684,21 @@ type ServerInterface interface {
 	// UpdateApiKey Change an API key
 	// (PATCH /v1/api-keys/{key_name})
 	UpdateApiKey(ctx echo.Context, keyName KeyName, params UpdateApiKeyParams) error
+	// RotateApiKey Give an API key a new secret
+	// (POST /v1/api-keys/{key_name}/rotate)
+	RotateApiKey(ctx echo.Context, keyName KeyName, params RotateApiKeyParams) error
+	// ForwardAuth Let a gateway's request pass, or not
+	// (GET /v1/forward-auth)
+	ForwardAuth(ctx echo.Context, params ForwardAuthParams) error
+	// IntrospectToken Verify a key by OAuth 2.0 token introspection
+	// (POST /v1/introspect)
+	IntrospectToken(ctx echo.Context) error
+	// ReportLeakedKey Report a key that you found
+	// (POST /v1/leaked-keys)
+	ReportLeakedKey(ctx echo.Context) error
+	// VerifyApiKey Verify a key that was shown to you
+	// (POST /v1/verify)
+	VerifyApiKey(ctx echo.Context) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -400,6 +717,34 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "name_contains" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name_contains", ctx.QueryParams(), &params.NameContains, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name_contains: %s", err))
+	}
+
+	// ------------- Optional query parameter "expires_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "expires_before", ctx.QueryParams(), &params.ExpiresBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter expires_before: %s", err))
+	}
+
+	// ------------- Optional query parameter "last_used_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "last_used_before", ctx.QueryParams(), &params.LastUsedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter last_used_before: %s", err))
 	}
 
 	// ------------- Optional query parameter "page" -------------
@@ -505,6 +850,83 @@ func (w *ServerInterfaceWrapper) UpdateApiKey(ctx echo.Context) error {
 	return err
 }
 
+// RotateApiKey converts echo context to params.
+func (w *ServerInterfaceWrapper) RotateApiKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "key_name" -------------
+	var keyName KeyName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key_name", ctx.Param("key_name"), &keyName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key_name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateApiKeyParams
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RotateApiKey(ctx, keyName, params)
+	return err
+}
+
+// ForwardAuth converts echo context to params.
+func (w *ServerInterfaceWrapper) ForwardAuth(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ForwardAuthParams
+	// ------------- Optional query parameter "scope" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope", ctx.QueryParams(), &params.Scope, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope: %s", err))
+	}
+
+	// ------------- Optional query parameter "rate_limited" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "rate_limited", ctx.QueryParams(), &params.RateLimited, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter rate_limited: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ForwardAuth(ctx, params)
+	return err
+}
+
+// IntrospectToken converts echo context to params.
+func (w *ServerInterfaceWrapper) IntrospectToken(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.IntrospectToken(ctx)
+	return err
+}
+
+// ReportLeakedKey converts echo context to params.
+func (w *ServerInterfaceWrapper) ReportLeakedKey(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReportLeakedKey(ctx)
+	return err
+}
+
+// VerifyApiKey converts echo context to params.
+func (w *ServerInterfaceWrapper) VerifyApiKey(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.VerifyApiKey(ctx)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -557,6 +979,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/v1/api-keys/:key_name", wrapper.RevokeApiKey, options.OperationMiddlewares["revokeApiKey"]...)
 	router.GET(options.BaseURL+"/v1/api-keys/:key_name", wrapper.GetApiKey, options.OperationMiddlewares["getApiKey"]...)
 	router.PATCH(options.BaseURL+"/v1/api-keys/:key_name", wrapper.UpdateApiKey, options.OperationMiddlewares["updateApiKey"]...)
+	router.POST(options.BaseURL+"/v1/api-keys/:key_name/rotate", wrapper.RotateApiKey, options.OperationMiddlewares["rotateApiKey"]...)
+	router.POST(options.BaseURL+"/v1/verify", wrapper.VerifyApiKey, options.OperationMiddlewares["verifyApiKey"]...)
+	router.GET(options.BaseURL+"/v1/forward-auth", wrapper.ForwardAuth, options.OperationMiddlewares["forwardAuth"]...)
+	router.POST(options.BaseURL+"/v1/introspect", wrapper.IntrospectToken, options.OperationMiddlewares["introspectToken"]...)
+	router.POST(options.BaseURL+"/v1/leaked-keys", wrapper.ReportLeakedKey, options.OperationMiddlewares["reportLeakedKey"]...)
 
 }
 
@@ -612,6 +1039,20 @@ type ForbiddenJSONResponse struct {
 	Headers ForbiddenResponseHeaders
 }
 
+type NotAdmittedResponseHeaders struct {
+	CacheControl    *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+type NotAdmittedJSONResponse struct {
+	Body ErrorResponse
+
+	Headers NotAdmittedResponseHeaders
+}
+
 type NotFoundResponseHeaders struct {
 	CacheControl *string
 	XRequestId   *string
@@ -620,6 +1061,30 @@ type NotFoundJSONResponse struct {
 	Body ErrorResponse
 
 	Headers NotFoundResponseHeaders
+}
+
+type RateLimitedResponseHeaders struct {
+	CacheControl    *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      *int
+	XRequestId      *string
+}
+type RateLimitedJSONResponse struct {
+	Body ErrorResponse
+
+	Headers RateLimitedResponseHeaders
+}
+
+type TooManyRequestsResponseHeaders struct {
+	CacheControl *string
+	RetryAfter   *int
+	XRequestId   *string
+}
+type TooManyRequestsJSONResponse struct {
+	Body ErrorResponse
+
+	Headers TooManyRequestsResponseHeaders
 }
 
 type UnauthorizedResponseHeaders struct {
@@ -1362,6 +1827,704 @@ func (response UpdateApiKeydefaultJSONResponse) VisitUpdateApiKeyResponse(w http
 	return err
 }
 
+type RotateApiKeyRequestObject struct {
+	KeyName KeyName `json:"key_name"`
+	Params  RotateApiKeyParams
+	Body    *RotateApiKeyJSONRequestBody
+}
+
+type RotateApiKeyResponseObject interface {
+	VisitRotateApiKeyResponse(w http.ResponseWriter) error
+}
+
+type RotateApiKey200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type RotateApiKey200JSONResponse struct {
+	Body    ApiKeyWithSecretResponse
+	Headers RotateApiKey200ResponseHeaders
+}
+
+func (response RotateApiKey200JSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateApiKey400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RotateApiKey400JSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateApiKey401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response RotateApiKey401JSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateApiKey403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RotateApiKey403JSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateApiKey404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response RotateApiKey404JSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateApiKey409JSONResponse struct{ ConflictJSONResponse }
+
+func (response RotateApiKey409JSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateApiKeydefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response RotateApiKeydefaultJSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForwardAuthRequestObject struct {
+	Params ForwardAuthParams
+}
+
+type ForwardAuthResponseObject interface {
+	VisitForwardAuthResponse(w http.ResponseWriter) error
+}
+
+type ForwardAuth200ResponseHeaders struct {
+	CacheControl    *string
+	RateLimit       *string
+	RateLimitPolicy *string
+	XApiKeyId       *string
+	XApiKeyName     *string
+	XApiKeyOwner    *string
+	XApiKeyScopes   *string
+	XRequestId      *string
+}
+
+type ForwardAuth200Response struct {
+	Headers ForwardAuth200ResponseHeaders
+}
+
+func (response ForwardAuth200Response) VisitForwardAuthResponse(w http.ResponseWriter) error {
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.XApiKeyId != nil {
+		w.Header().Set("X-Api-Key-Id", fmt.Sprint(*response.Headers.XApiKeyId))
+	}
+	if response.Headers.XApiKeyName != nil {
+		w.Header().Set("X-Api-Key-Name", fmt.Sprint(*response.Headers.XApiKeyName))
+	}
+	if response.Headers.XApiKeyOwner != nil {
+		w.Header().Set("X-Api-Key-Owner", fmt.Sprint(*response.Headers.XApiKeyOwner))
+	}
+	if response.Headers.XApiKeyScopes != nil {
+		w.Header().Set("X-Api-Key-Scopes", fmt.Sprint(*response.Headers.XApiKeyScopes))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	return nil
+}
+
+type ForwardAuth401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ForwardAuth401JSONResponse) VisitForwardAuthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForwardAuth403JSONResponse struct{ NotAdmittedJSONResponse }
+
+func (response ForwardAuth403JSONResponse) VisitForwardAuthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForwardAuth429JSONResponse struct{ RateLimitedJSONResponse }
+
+func (response ForwardAuth429JSONResponse) VisitForwardAuthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RateLimitPolicy != nil {
+		w.Header().Set("RateLimit-Policy", fmt.Sprint(*response.Headers.RateLimitPolicy))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForwardAuthdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response ForwardAuthdefaultJSONResponse) VisitForwardAuthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IntrospectTokenRequestObject struct {
+	Body *IntrospectTokenFormdataRequestBody
+}
+
+type IntrospectTokenResponseObject interface {
+	VisitIntrospectTokenResponse(w http.ResponseWriter) error
+}
+
+type IntrospectToken200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type IntrospectToken200JSONResponse struct {
+	Body    IntrospectionResponse
+	Headers IntrospectToken200ResponseHeaders
+}
+
+func (response IntrospectToken200JSONResponse) VisitIntrospectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IntrospectToken400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response IntrospectToken400JSONResponse) VisitIntrospectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IntrospectToken401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response IntrospectToken401JSONResponse) VisitIntrospectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IntrospectToken403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response IntrospectToken403JSONResponse) VisitIntrospectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IntrospectTokendefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response IntrospectTokendefaultJSONResponse) VisitIntrospectTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportLeakedKeyRequestObject struct {
+	Body *ReportLeakedKeyJSONRequestBody
+}
+
+type ReportLeakedKeyResponseObject interface {
+	VisitReportLeakedKeyResponse(w http.ResponseWriter) error
+}
+
+type ReportLeakedKey202ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type ReportLeakedKey202JSONResponse struct {
+	Body    LeakReportResponse
+	Headers ReportLeakedKey202ResponseHeaders
+}
+
+func (response ReportLeakedKey202JSONResponse) VisitReportLeakedKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportLeakedKey400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ReportLeakedKey400JSONResponse) VisitReportLeakedKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportLeakedKey429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response ReportLeakedKey429JSONResponse) VisitReportLeakedKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportLeakedKeydefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response ReportLeakedKeydefaultJSONResponse) VisitReportLeakedKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyApiKeyRequestObject struct {
+	Body *VerifyApiKeyJSONRequestBody
+}
+
+type VerifyApiKeyResponseObject interface {
+	VisitVerifyApiKeyResponse(w http.ResponseWriter) error
+}
+
+type VerifyApiKey200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type VerifyApiKey200JSONResponse struct {
+	Body    VerifyResponse
+	Headers VerifyApiKey200ResponseHeaders
+}
+
+func (response VerifyApiKey200JSONResponse) VisitVerifyApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyApiKey400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response VerifyApiKey400JSONResponse) VisitVerifyApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyApiKey401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response VerifyApiKey401JSONResponse) VisitVerifyApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyApiKey403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response VerifyApiKey403JSONResponse) VisitVerifyApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyApiKeydefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response VerifyApiKeydefaultJSONResponse) VisitVerifyApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListApiKeys List API keys
@@ -1379,6 +2542,21 @@ type StrictServerInterface interface {
 	// UpdateApiKey Change an API key
 	// (PATCH /v1/api-keys/{key_name})
 	UpdateApiKey(ctx context.Context, request UpdateApiKeyRequestObject) (UpdateApiKeyResponseObject, error)
+	// RotateApiKey Give an API key a new secret
+	// (POST /v1/api-keys/{key_name}/rotate)
+	RotateApiKey(ctx context.Context, request RotateApiKeyRequestObject) (RotateApiKeyResponseObject, error)
+	// ForwardAuth Let a gateway's request pass, or not
+	// (GET /v1/forward-auth)
+	ForwardAuth(ctx context.Context, request ForwardAuthRequestObject) (ForwardAuthResponseObject, error)
+	// IntrospectToken Verify a key by OAuth 2.0 token introspection
+	// (POST /v1/introspect)
+	IntrospectToken(ctx context.Context, request IntrospectTokenRequestObject) (IntrospectTokenResponseObject, error)
+	// ReportLeakedKey Report a key that you found
+	// (POST /v1/leaked-keys)
+	ReportLeakedKey(ctx context.Context, request ReportLeakedKeyRequestObject) (ReportLeakedKeyResponseObject, error)
+	// VerifyApiKey Verify a key that was shown to you
+	// (POST /v1/verify)
+	VerifyApiKey(ctx context.Context, request VerifyApiKeyRequestObject) (VerifyApiKeyResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -1565,82 +2743,338 @@ func (sh *strictHandler) UpdateApiKey(ctx echo.Context, keyName KeyName, params 
 	return nil
 }
 
+// RotateApiKey operation middleware
+func (sh *strictHandler) RotateApiKey(ctx echo.Context, keyName KeyName, params RotateApiKeyParams) error {
+	var request RotateApiKeyRequestObject
+
+	request.KeyName = keyName
+	request.Params = params
+
+	var body RotateApiKeyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateApiKey(ctx.Request().Context(), request.(RotateApiKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateApiKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RotateApiKeyResponseObject); ok {
+		return validResponse.VisitRotateApiKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ForwardAuth operation middleware
+func (sh *strictHandler) ForwardAuth(ctx echo.Context, params ForwardAuthParams) error {
+	var request ForwardAuthRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ForwardAuth(ctx.Request().Context(), request.(ForwardAuthRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ForwardAuth")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ForwardAuthResponseObject); ok {
+		return validResponse.VisitForwardAuthResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// IntrospectToken operation middleware
+func (sh *strictHandler) IntrospectToken(ctx echo.Context) error {
+	var request IntrospectTokenRequestObject
+
+	if form, err := ctx.FormParams(); err == nil {
+		var body IntrospectTokenFormdataRequestBody
+		if err := runtime.BindForm(&body, form, nil, nil); err != nil {
+			return err
+		}
+		request.Body = &body
+	} else {
+		return err
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.IntrospectToken(ctx.Request().Context(), request.(IntrospectTokenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "IntrospectToken")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(IntrospectTokenResponseObject); ok {
+		return validResponse.VisitIntrospectTokenResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReportLeakedKey operation middleware
+func (sh *strictHandler) ReportLeakedKey(ctx echo.Context) error {
+	var request ReportLeakedKeyRequestObject
+
+	var body ReportLeakedKeyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReportLeakedKey(ctx.Request().Context(), request.(ReportLeakedKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReportLeakedKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReportLeakedKeyResponseObject); ok {
+		return validResponse.VisitReportLeakedKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// VerifyApiKey operation middleware
+func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
+	var request VerifyApiKeyRequestObject
+
+	var body VerifyApiKeyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.VerifyApiKey(ctx.Request().Context(), request.(VerifyApiKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "VerifyApiKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(VerifyApiKeyResponseObject); ok {
+		return validResponse.VisitVerifyApiKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
 // Stored as a slice of fixed-width chunks rather than one concatenated
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7Ft7c9tIcv8qXcilTnJACiQle0VV/qAkapdnWdJJ1Pr2TJ84BJrEnIAZ7MxAFONSVT5NPlg+SWoeAEES",
-	"eu06jnPJbpVFDubR6OnHrx/84oU8zThDpqTX/eLFSCIU5uMRCWNsHHGmBE/0QIQyFDRTlDOv6/WSOVlI",
-	"GDPekIoLHHu+h/ckzRL0ul4x6vmeDGNMid5ALTL9TCpB2cx7ePC9Ux4Su9/69sMYISMqBj4FFSMwnMMt",
-	"LnyYLIBGK2ft3LV2SEYbt7iQO0Fr/x1pTdqNt9MgaLwLO1FjH3enjT3ydvIu/CHax2D6DFGXqMSi0Zsq",
-	"FJt0XWHIWSRBcZgTqmCCUy4QlFhQNgMyI5RViWvVHEWZwhkKc9bHjx8bvVzFyBQNicLNA3/ic30YqUyC",
-	"rcuTI9hvtQIf9Ke37/aC7RWWHCIRKEAgSdJ/HXkko7e4iEbeM2/+l8Yl/pqjVI1BtEnJGUlRgoqpBLwP",
-	"Y8JmCJSZ25Eo7miIf5SQ8NkBECsbmUCJTK1Qtvv+r+2//Hnv53cfOmcXw7eXf2p//OWwc3TcP3mStgff",
-	"y4ggKSonne9xoempFxxGUgQuDGljGo21EBEtPk24QBEiUw1kIY8QqALOQuzCmOxMxkAljMk/t08m4yb0",
-	"4I4kOY4YZXB9PTiGKRcpbP3Q2DX/t9rberp7VcKARs3Ryt17IW1kNMOEMq0HVFOnRdrzPWZI925xcWM+",
-	"+p7AX3MqMPK6SuT49DWdz1mdaPYYVzEK4PoxqJgwWPDcfD8AhhhJGGsd6ZIopWxckPRrjmKxpMmsXrmL",
-	"Pwicel3vn3aWpmLHPpU7lhRzPwJlxplEcz29jL7Hhf4Ucqa0EHS/eCTLEmoVfufv0mr9y46x2126E+x5",
-	"m9d+iwsgUt8plcD43Ic5VTHPFVAlQWIoUAvjUzaujgg3f2d1co26PLV4Za6h/5BEbuirsakvBBdPcemQ",
-	"RCDcod8NI444myY0/IZsKG0ElaDILTK/sBZahKgEgXf8FqPvh0fmlb4dg3psoWLt0DCR2IXdVge2Jjxa",
-	"AL9DAW934T093PZht70PW4pzSAlbwJTQJBcot33YCwLY0rZnSvJEbfsjthd0YEtzOCKKTIhECAljXAFh",
-	"co5Cq+uB9qLWhQLR3hcqnlirr3a8PhAWQcL57YhNqZAK5jEas0fA+aQ5kZCSCLeNOf5qF7gGC55aW536",
-	"u6/+hIsJjSJk31Y/nCbMOI9gkitIyQL0fUXcQICvydk6EPTUBhvzfzePz7g64TmLvh2LzzjIPIwtpuUC",
-	"DJRMOJsZaEmqrvz7sULXTMNQLui/4Tdk1cqp/0Bi91CArApiOhLoKCFRRDUDSHIheIZCUY2spiSR6HtZ",
-	"ZeiLh/cZFShviKqHw+a5uRptfdFYUEU1RLaxVe9ioOWwa4KJTqezb3CTxrR8OpWofAfzR2yaq1ygD0rk",
-	"TLMg0sKa0iShzjyvQ+B20AkaQavRaQ1b7W4QdIPgr57vaSitqfU0PQ1Ni+evA90CkT4tPSYIePAdbH0Z",
-	"WtV855nl3VPTr+wsC24LeP7Jc4i9wvXPJfF88ncMlT7C3ucplaqU7e6XtYvTvlD/pQpT+VoMXJ5JhCAL",
-	"z0RIM8rKePqpvS6WM9ffztC0stfjb/f4m4VGjiMnklV5aL9ttFqNdmcY7Ft5aAavkYlVWX9S0F63Ma2L",
-	"eFHDHQsr5IGJAu/eueh772172wfJgUYSJBcKJgswr63XVnXghSmJksw8NwmODQoTItVNLkuurtL6MUZW",
-	"Qlg9FTLB7zDSsQ8mUx+IgpRLBa0AJCRE4QGQiY7PIWeKJnrtuu6Wd9UKup3Xs/S/T38zgVN6X2/tLCoM",
-	"YyJIqFDIwsrZ+O8ABIZ8xqhEaXMCPvAMmQ4YDeRdYQG5vQmGw9M/vWu/rXtBFybU3seFTX6Y9EJ9aLHO",
-	"6XajvTts/fBbhPd19sz3pCIqf6HFubJz1+2EkVFnCguY4q6lpKc8yK8ahBeazquSxlXGXvZ/Pn/fPwY6",
-	"LXjpmzAF+n+5GFzaB+PlCWOIiYSMSFlO7B0NBz/3NR0sT/W7lANuC88vTtH0Le+pnLdxAZbk6yz6+t6b",
-	"4RyQRQdGiESeoJHoWkvTDjqtb+JtX+0/H7njj1TFV0Yvq66EJMn51Ot+eqU/XPdBLuFTbyTyJClwj7MM",
-	"sMVZsgCBKhcMI+CsZPL2Jr/WtMGdtSnNn4vg/RgVocmmp5xSTKJH8t924sIHk6ODMgOqAwaLKleuvyJJ",
-	"NfebopRkhqtuM82lDjyKPK7Fd8++raV5uWWdEq/C+k2AwCOsc2LEJO/mgrOZD1Ouw/pM8JkgaRMGZz/3",
-	"TgfHN5f9P1/3r4awtRsE2wdwdNk/7p8NB73Tmw+Dq6vB2Y/+iFUGex8OBz9en19f+dWpbrOVMaf+q8sL",
-	"e7O1G7S2D2BwdnV9cjI4GvTPhjdXR+cXfR9Ozi8PB8fH/TM9qbN9MGLv+7/cnJ0Pb07Or8+OfbjoDX9a",
-	"ftezdrcP4EN/+NP5sRnvnZ6ef7SH7G0fwFnvQ/9m2HvfP/PtXhUi9rcP4PD8+Jeb4fn5zWnv8sc+bO22",
-	"Ooa0Yf/yrHcKW3uGMddnvZ97g9Pe4WlfD3W2myP2gQs0sfwEgUQRbiSt15hcJ0mREeUa03zOEJApsTA3",
-	"hySMwYgKqOq9ev7LAG9VbWrQbkWenxAiE+zEtoaSItNwqJQrFHLNgC41CF6oGVYxUKqbOgDZ/zUniTQb",
-	"VKO/OuV9sjCy6fAfcY6VA38aDi+g9L/lQbtB4NdVolasWbHqKQV/rvyyElv6kDP6a45AUn0pVEmb2/ij",
-	"1E+lFRAi0KSYnFvXVzdiWjCIwAgmC4Xm5vSHJrT0jbb39ipI7wAYh9AG+JVhXw/PY6pwxGRGQtRQGKlJ",
-	"sCCLfHPmuDnWVnXcbI7tQLXqY0eIcxRPl3lScn+KbKZir9ve2/O9lLLie0uHVUqh0Iz626e/jUb3QdAY",
-	"je5bJ6PR/bsT/XH/5PO//GHjxn3vvuGWNkq5t8ZbU6bfmVBW8+42yUQkaOpgIpDcGgD4SAnpY8zTEqwu",
-	"81FdIJBLFEAjHwgoJKn9ywhTvt5+wXMIY84lNmFY4JQRM3U3LQ6+ySHqnZelNFM9S/h80waFuVQ8RdHY",
-	"bf+v4ejFSvC95uxyIZCpm2zd/7Y2VdEZx5sMxeb8dlC3QHFFEjO5xiIEMNeRoYtuICUqjHHFInSetQfV",
-	"A/zVt9kgt85UXJVwscZSF+KmnVKkRc3FqW93wcBMUPxWx2dbttS9u+9rPTTZrE7T+DRb1RRIorHvSpxz",
-	"QRWW3+5Q0OlibHxBtQRqLI5ep2N3FVM5Yq6S7QNhC7BJWLviP//9P8Y2fpvqGNzBcZRF3labI1Nu7V0M",
-	"1uT5k1cS6PkmwSJRue+fK86wIuit9g9PCfpodN9u6X86WsL3DvU/x/rju/4rhX2iYSZlikwShN7V0WBQ",
-	"Fk2NrZQafHKlg2UWwYSEtzIhMrZhZEruB5b4t7trDtr3rMF3z5XI0SQ8McwFVYsr7eOrpeJerl+zzps4",
-	"dF6U8IuydelCXd36vuF6QJZvT2wR+sF3/RBPnKE9lj3ImDMCE9tBYWSvqIbrPe348oxYqcwmrSmb8s3d",
-	"bULXh4RK5RcVKs1K6+QK/yibIzZib95U8suUs+abN3ClQYsRLFfeHpdv2oWr/tFlf2g8F5EjNu65RLlZ",
-	"3QXXBuJmNcHoG6loG8QoTBVUEmqUwBTKjbb+DrU6sNBPW0CbddZXJEdMawxnpunCtiNQpt+msDQNc/DY",
-	"ccKgP6k50L/TwQ/q75rUP12dn9kE9djiFE2Pk2r9UUcWjqYlNNO7lpNAkoWEuTE+3N3JQbFQM8Nqg94i",
-	"RcKUQR0uCiku6prdMj5nQFmWq4pd0ARfswjDxICWpR/wIcptiQSroyOWL2dzAQIzkyhZD/lc4ZOAKcPO",
-	"zb0xw0xXwja2bDcIHH1DmqJ888aMFmn9JvRMsVWaUQ1whkeWk9UUvoXHzniN2PixzOrYWrmEhugiPKeJ",
-	"vcxUWtrNQFsBkTgtkd2dnfl83iTmcZOL2Y5bK3dOB0f9s6u+WaMdGlU233IxgPcaHn4gjMwwRaa0wni+",
-	"d4dCWgVrNVt2Ec+QkYx6Xa/TDJodk8NWsTEx1Q4x/X1WlxY4w7m25iZ96BvpMNlfFSMVDkf7wMyYLY8U",
-	"cBB+4TlILLN8Evh0xIrWGz3yR4d2D5zcVl2Qirk0aJkkiZ0lTUHQ4WfOcMQ0YyOjLWaCaU7SzhYyIq0D",
-	"NZGNBEwztbD3UmrfIPK6njY/1tBKb7WV6pEsy3JKmXXd9N40jA0dPoQ8Z1pqp4Kn0HqktcgBhmVZMELT",
-	"H2DcW0ruaZqnXrcVmP+M+3MjdQClrk/OtCGYGyCWPzFPIvkINWu4pZYujbeqhD1D1Oe1Lqh2EHzlFqiV",
-	"elJNrVRH4ObN+dQw4vupHe9aXtQtKnm2U+mJMktazy9ZqQ6bRZ3nFy17KgwH3W0/t8o24VRhjFGfKoD5",
-	"9FlLZhVufPqsxULmaUrEwut6+gZLr69xBJlJk4N2tk4jwnWfaFsFHWJ88L2MyxoD9oHcFjUN6yucsV82",
-	"v/mmGtGE94gZUNWt9m6C6deVwFmyGDECMZGx2cb16ciYz7XnNv05xsl8dDhxbAHDuNqnCzNUcmnbKlCi",
-	"ghYsmjCxvwUHIUkSHaToDWIim3DGjbsLCYOZ0J6YFDFBETlUlyQanR4UwMXZVw103Fq2cKuNZycLm6go",
-	"ei0K21pjPW3xwvU0lhmfQx69pMPReVKbkk5JkriOv6VI9ApC9J1pU64dHElyXC8PPFZOdxatmojQUmrw",
-	"GcXonCWL9RM1v7SfL91U72Jg+yWBcRB0Fitp0OFvpCXlE5pgg2RZWR9aj+uLIsKn9ZCo0hrxMqvouiYe",
-	"VuNWE3NsWOTWV7bINSWMuoY6V2pwZTCQeRiilNM8SRZf00ZXG+qfWljO+we267vB/vMryubTb+4IrNAC",
-	"MSbTyccr/YExoIaOld9AfCn6yh+sk0iw7ocFffMzBpd80aZgxnnUhEE1mrF4Tk9KuUHfpvtf21xXJ5MH",
-	"xr0IPh8xqWwnvGk5KPtrpwLROQ241DGv+Z1EmeO1zso6qnYQWAtkeo1MTK7Nvw85s0Fa1IShcXKMmyer",
-	"bqhq9U0+krAiyjaVPQsMNcqewtx4JmuBoArVR0w7nhofYHeq+IBNnPe00PTKbMT3rDK7z68omyW/ucpc",
-	"2tsk7Pfpi18fAJ5QrREWP00W7ocjQn/UsqxjLiPTU1pVHANETJhh0hp8bnsMLJ4xeUyBITJlKstLkbfL",
-	"MNG6UidtM1T/L2r/k6L2I6rfLmclTn9VnF38pEmT9rKQ/LPJcYQ1Sc0j27NmDZ+KqymnZa3N/T7rAMZf",
-	"HsZFm1tRKWjCB35H2WzEVppp+NRgVDNiRZkyxSslUkiNhabKtdkUtr9XyP+IGSBko4oJunMjW9p+3qK7",
-	"FOorLbpfhDJAosgudlNtaVrBI2Y/Ny09XwH6471C22BeheEJUbYK+RTM3uzpsUC36NhZiSRwDq4rq9xv",
-	"MzxotL1Xg2zX3PQikP1/1UZ975CzKD/8TrxpqBB3hV3brKdEmCV84RAjUUZ5FUluQfEyJ7xj7Jc7vm6T",
-	"hE6xLPv4FooWHVmguLEnYdEEV+Sei7d4+PzwXwEAAP//",
+	"7H2Pcho51u+rnOr7fTX23AY3+F8MNXWLOPYMG8fO2niys0PWyLQArRuJtNTGbMpV92nug90n+eocqZtu",
+	"aDCeeLPZ2dmtmuCmJR1JR+f8zj/x2eur8URJLo32Gp+9EWchj+njMeuPeOVYSROrCB+EXPdjMTFCSa/h",
+	"taIpm2noSVXRRsW85/kef2DjScS9hpc+9XxP90d8zLADM5vgd9rEQg69x0ffO1N9Zvtb7L4z4jBhZgRq",
+	"AGbEQfIp3PGZD7czEGFhrJ372g6biModn+mdoHZ0yGq39crBIAgqh/3dsHLE9waVfXZwe9h/FR7xYPAE",
+	"UZfM8DMxFmaZqg8jZkBoiPjAIGXCNKAX96DPokgDM6Bkn/vAogh6n3qO9jGwIRMShISe6YHmfSVD3ZVb",
+	"YcwGpiK4GVRGxkxwDjEzPMKxK24nKrVguysL8+16d3zW9ZrxD3v1pvlhd3/T+VTeq0j0Z+WLjSMDDZ0u",
+	"OS23wEnCiGlQkjdoVnayOJvpC87m0w+1IGhOfzgInpoON/Gs0hoYHi/P5MqSA0bBlAkDt3ygYg4mngk5",
+	"tPuQH71WMpSQhg95TGN9+PCh0krMiEsj+szw5QF/UlMcjOVegq3L02M4qtUCH/DTweF+sF2Y82vOYh5D",
+	"zFk0/qHrsYm447Ow6z0x879UWhNRectnlXZYvokizG1eE5g9o5OYay5NgYQXOCdzcs7ZmJcTJNmYF/hp",
+	"wuM+l6bCZV+FPFxLY1/8dz2YiAmPhOQbE3MxlWWcgdQo/Oq3k5Noo8Y8ruzVNybmqq8mXJdTo+m7Ajma",
+	"TxgemhDFnJ6wPteLJPnAxxMzyx1MqWh15oSGzDDNjW7EnIWQ/TWNhXl6GS/5p4RrU8piuM8azEho4A/9",
+	"EZNDjnIAydc8vhd9/p2GSA3XLuPe27/W//Ln/Z8P3+2ev+8cXP6p/uGX17vHb05O19L26Hu4NmNunH56",
+	"y2dP8V1MpPVESKKY4RpX4X1hy3ERUWg3oMd2bnso3Hvsv+unt70qtOCeRQnvSiHh+rr9BgYqHsPWq8oe",
+	"/b9W38bX3VSZBBFWF4RbX1Ry/CuQOlRqnu9JIh1l3w199L2Yf0pEzEOvYeKEr9+mFTzeksqMkMOJz82I",
+	"SZiphP5uguQ81NBDLdlg4VjIXkrSp4THszlN1LqwF/8V84HX8P7Xzhws7Nhv9Y4lhfYn5nqipLb83pqI",
+	"t5x0TV9Jg0zQ+OyxySQSVuXv/F1bvb/ZMLa7SzeCHW952+/4DJjGPRV4LqY+TIUZqcSAMBp1VcyRGdeh",
+	"nDIi3Ps7xZdLjsu6xoV3if7XLHSPXmyZTuJYxetW6TULIXaDfjMLcazkIBL9r7gMmYwQGgy749JPpQWy",
+	"kNAQ83t1x0N8OmUa/p5oA7EyKJu/nXWjaX69RWvJmRkhjuKR5g3Yq+3C1q0KZ6DueQwHe/BWvN72Ya9+",
+	"BFtGKRgzOYMBE1ESc73tw34QwBbKowFLIrPtd+V+sAtbuOqopG6Z5tBnUioDTOopj/EINxG8OQTNEPRB",
+	"DgCm8NMHJkOIlLrryoGItYHpiJMoZOD0FO7imIXc4s8X28AFNLqubf7VL976UxXfijDk8uueGXc6hkqF",
+	"cJsYGLMZ4H6FimDBS65sGfZe18HS+1+8xufKtMKxMHjm/6WrHLH+nQZmESNJKqHtoUO1NrfcXpSx81bw",
+	"WrbOXlxha27UOH3/i47UN8EypyqRX5FfzhXopD+y9gNyBhq9kZJDMoJZHhF+O4or2/Z/0ckqOTtWhfTw",
+	"wU1kSfthr37UA6YRBwwIHggN2jCT6P/0k/Zl299R6h2TM/dYf0UWSFGJg8DO+hYa7oQMYRCrsbWYWBjG",
+	"XOum9SKVII7fA4a4liwxIxWLf3zNY1gY9XeEFx5Tizln/h7H3FHCwlDgArDofawmPDYCzeQBizT3vUnu",
+	"0WePP0xEzPUNM+W+DfqetgZhMye5ZcTcz9Z630Y51yDn4+7u7hEZwcAkqMFAc+M7n01XDhKTxNwHEyey",
+	"T24no2Asokg4Ll/0Z9SD3aAS1Cq7tU6t3giCRhD81fO9gYrHSK2H9FSQFs9f9Fr43pgbhjj/KQ56l773",
+	"mLok1r9PXqBH3/ktNnNX+N5c0D/VJJOcV9wYNxed+fXWtXTeP+sbSb07v3rO4ZPb54/Zcqnbv/M+CXjL",
+	"QWdCm+w0NT4vsEq6nMLwsX6uCyUbk8UxI30wYUMhs4DMur7ez99cnB3RVOhr9exWz6xPJyd0hyDPgfWD",
+	"Sq1Wqe92giPLgdXgOVxYPF1rWft5HQ9j1uc3XIblJ/daGhGhWZr6S/sxn8cnRhwilroY8GQ7+N8Edqu5",
+	"NM7dS14ts3Ak3YLs/cYFEWWOXo4AyVrOuknOz/tDF9fYP6hv+6AViFCDVrGB2xnQdmHb3xBjyMhMEors",
+	"LVGIK3OT6IwbFmNybkkR29EiTmJ1z0PEdzwa+MAMjJU2UAtAQ8QMzxY1oT1BFVC+pLudWtDYff6SfluS",
+	"bhLzgXgo1yXWWdIfsZj1DY+zaIRlzybEvK+GUmiurfvcBzXhkrhwhJPNLxu7uwk6nbM/HdYPyhblNwhc",
+	"amYdcaVb/96GF8iBX+K8K9nUOp6T2qvfck6eJ/J9zxkKGwnlK/vuoiil4+C0RWrBud3M6MlxWzamnxef",
+	"GyqaS3JuPhOqWJmXQmLaH/LteY3ALwmUollK+6SiMJWA2rCZlXXzk3oIIZvp/Pa9OtgLAt8bswcxTsZe",
+	"4yDYe0UPhLQPAr8sfrtirlfZ1hRpvDz5+eLtyRsUto6FfPJ1wslf3rcv7Re9+Wr2KPw2YVpnL7aOO+2f",
+	"T5ByiVT96mUPXBeen46CezFnz+y9Jb6zJF9PwpdHkpJPgcuwSXsSJ5GNRpbK8nqwW/tmkd9XxnIruOqD",
+	"MKMrYuo8rGFRdDHwGr8+E5st4iEXuyoX4kkUpag/PVZbSkZo5pokljwEJbNtJXshxRnby9u1IIPcwMuC",
+	"42MagHjDDRPRMoQbCB6tyFNwL858oNgjZJFdUDFYA6vAfTlGLmUvrdmQF/HcONEIr9L4tDV1npytpXne",
+	"ZZm8LFq4y8hVhXx15tA0VnLokzuJ4TIMYzauQvv859ZZ+83N5cmfr0+uOrC1FwTbTTi+PHlzct5pt85u",
+	"3rWvrtrnP/pdmXvYeve6/eP1xfWVn3/VdVZ45qRPsXkq7rb2gtp2E9rnV9enp+3j9sl55+bq+OL9iQ+n",
+	"F5ev22/enJz7cNnqnNyctd+1O7bJ7nazK9+e/HJzftG5Ob24Pn/jw/tW56f53/jW3nYT3p10frp4Q89b",
+	"Z2cXH2z7/e0mnLfendx0Wm9Pzn3blyPJB/rjotNygx1tN+H1xZtfbjoXFzdnrcsfT2Brr7a73SyQ5Xcl",
+	"fv+udf5LupRXsLVXP6LZdU4uz1tnsLVPa3t93vq51T5rvT47wUe729WufIdYfMxmyDcsDPlSPH9hn8qY",
+	"MaTTUKJcLiQHLk08o83nrD8C4jYwedbw/M2MufzJK7HkckdiDR+SKBjZDKYxlwiZM9bksV5QAfNDCBse",
+	"Lnu2uDY3ZUbGyaeERZo6yPtSys7/2pyRZaS2Qr3nBvyp03k/d+VmAxHIKMERBYGYtlonI9rSxEpPeB+H",
+	"zgX5i6LCqDu+IvfRiXHijSnToEdqKnGfZippApMzcPPNL5NZaDhTCUx5zG3rsqUiCm7w8c1IyBL90h5K",
+	"FS9Aadbvc61vLPVPSVT71gZrtEqesr4R96WcbCO8OGkaJAuZUdRYDNBI8VNLxcIzocGoKGdk3ioVcSaR",
+	"nH4kuCznVBc5+E4vpp5uaOGWOSHWGLJ2Npzi2kKmHmfQAs2c2tFhUEhhfHV0EBzV6si5GRoT0hzsecus",
+	"7HviSRMauc2ZD5sMf3i0H9D/NhqesNa6BbZgrDQTbnWOW6kQSG7XjZOaU6vS+5b6SzSP5cp8M9tp5tgr",
+	"z/9af1Acn5edlDPO7i75RMXmmQbAHZ89LV5QSgxUgnbAM+QKtXhyUkjA+hmtPvgrdZhLPSeqFle8M2Ly",
+	"DgmsQtuFdpChczNIMwF9EAakIqOUxzBV8Z2uPjmhdUL/Xc7MKd+kz2jBnnE5NCOvsZ9TNnn8sKiuyRdH",
+	"opxJgyrgjvOJ9em7M9vILOd6QBhD4BGSlK2pBlDDRntBV+b8PGleXN8GUHIuIN9mPVLLtNv9IKiCdQoy",
+	"t44L0AhxrzY3fS4piuUder43iRhlPMaKIAl7yC9FPShZwc0SiZ2p40MixaeEAxsjlhHGnervNH6rLauy",
+	"mFOCSprPxWTYlYinWEyyxXACPPihaheqvr+fW40mskjZIkkF05EwvCtJOuFScUEKicuQ1A70qj20Z3rV",
+	"as8+yOeR2icrVnNBcOSYpr6/T16P9O+a702YMTzGhfrbr3/rdh+CoNLtPtROu92Hw1P8eHT68X//1xJn",
+	"+95DxTWtZEfNmk1IGc6ZCVkyd5tvwDQgdXAbc3ZHDq8VSakfRmqcKZd5akIDGKBMBRH6wMBwNrb/SiaN",
+	"j90jy/dHSmlehU7qoOhKOr/IDj7lxmDP8+RcyseN1HQZuhfF+7/Hir4vxGMWzMwkjhGvTBYt31qp2keb",
+	"4mbC4+X360FZA6MMi+jlEiAd2DhGCq3GzPRHRf28+ySMzg/gF2ezRG6ZsC1kTaxVict+SDUwXMI9j8Vg",
+	"RjbQQMVTFocVlpgRRNxk/DphWsPWj8eXre0G9MjFtFztgyJFSQ5jNB/JsKNwbG8qZKimqXu0BztZDyN2",
+	"z2GIbW5nllGLmxuVlx8h7ZS+sEwBmXH0HVEhpCXEklAAbAU/ai3FbpkjtZR9ijMpsM9BvrvUTbumswU2",
+	"SPPWFkZYu+Op7+55Gz+HafmkH5TPMomiHqkB3MayTPkqtIgdUlPd4eOuTNWoZlRgNHJQo1BHhZuFX95x",
+	"t9c4HrvFxbOZ/iv2/newZavKX8gLkZ6xMZtBqOYY5mDPWgHWDtI27HhwuHeEVgEZi7BbJX+N3SK0AHq+",
+	"2y8qcsn+ske8Z1O7cvtJsICqY25nBBK70hWw+ISBbdKcbfH//+//69mg0iDRPHWWc53m2TmjPEZYsqB0",
+	"CP9mJkrRZPmYc/TktFGt/mqdNup2H+o1/M8uqqH91/ifN/jx8OSZGumWwyQW0iAjQuvquN3OMKE1t3z4",
+	"lCjDNS3eLevf6YjpkY1tjdlD2xJ/sLfgfPI9i8rc98jhj773M23EcalrdO4vFC74SMTjmo9ZhGrd5uEj",
+	"ELNqwoEmF3MxWRxTDSB1IHZl6vIs8WvSlAr+TIsVJ5OIkDN1S54+u58ulkNPPH9OcC6Ykw/wLA+IL+aG",
+	"K4Z+0m6XTAG7aDnv0Utbfv9Ex9IXJcisshrTBXnK9b5uyBwnPvrpMj0vbSbmJp7dUDFCMfZZFpsmOy2/",
+	"+U1XxqBdKmLqX0E0gKoCpiKKCHg8Aah8755FZe6q1DPWw/Ug2bXAYpnXa2HdbX++XcflDcBt5f0kFmZ2",
+	"hYuTL/RqJSit1jBcananRWeZl9dVnT1UXA33nExmS8ioUkqL/poh0DhMZYJTwbiAUxU7eU2WRlrwIzKf",
+	"Ju0xrQgOMB95ZMyExqVC3c0HZnBrS3tT3+h8AHq+OAIuqZADtdy7zRz0IRLa+C4Tx3cVSL6zZkmMORTr",
+	"bGJd7cqu/P77XGKjULL6/fdwxWVo9ZQrkutlK96Aq5Pjy5MOWatMd2Wv5TI0qXUDXL2ye6sKpL5ZTnnD",
+	"CIWB0KCZIJ1K5XZ0uL9ASzcthsUTbiOX5NHoSsogkFS6aaGakDiblJMrNHAPtqhQtkEyjfzCd3y2XYWW",
+	"zPWI0qwrbS9S2QAqm2mYjmau10lyG4l+z60rhV00rufJPY9nwPFvnPifri7O7Vnv2QABzs6pXPxoj6JN",
+	"Mc9iIthr9lI6MCMfj93xZu4Ma6uqsYsxZ9IQYHURxHTbr+WdRHEu5CQxOdCCBF/LkPcjcnvMpaYPYWIz",
+	"fXn+aVcm87dVDDGfEOBdDNe6wisGVAY2JS4gUygtqyOgtRcEjr6OGHP9/ff0NM1OxR3RU7SCmTVcrjvH",
+	"diXzmag2LuXEYVf2VqXr9SwEi0SfOxXh5EtrQgnD9WqAECWO3BnUjZ2d6XRaZfR1VcXDHddW75y1j0/O",
+	"r06oDZrEwthUjfdteMtnGt4xyYZ8jFK+9b7t+d49j7U9vrWqa6QmXLKJ8BrebjWo7lJipBmR4MzfW0HJ",
+	"NGXx/XM+RahJ+MYn7iAvnBlxEbsAlg+Sntks39ShBKciIt+CZHGsps4s0abZle7kIgok+xaVTuYsG4p7",
+	"Lqvwi0pA8yyrSoMadGVaTJz3oTcd1+fRtRkpTd467Jne0mRpOYNISd6VuC0hnTF6gUwsNPaRJGsbUEBS",
+	"23J3u6vZuW2HXsPD2Vjlo71icfiKZIv5K1ly3HKQNprlvIdkp+fKPkCSMV1WNZ2FBZ9TzzzP+1pNyJQW",
+	"k3TXSEWhq783/MH4EHHE9nQ07McFJ+IKWvGfG+eOKpK83i+25Bp/iupCshRi63nCK85BjLlv09kpRYWj",
+	"JO9HSbicundYkntUNrN0PDtMYWqbpCo9yRAEeinJFMXq0mwKfgJE1/Zk0rt9lUiju5KKTFA/pgk5y0n2",
+	"9YNK8GqT6c4zY19swh9Goj+ik+hbkrmri6mtoMG57ObjZjmAted6LZapyTxetAXMSgg6BiuoWfAcltJV",
+	"X3CnPEHUx4WbDepB8MLXGhSS/EtKZi4ktzNXA1qIb6eQb8+uRVmjbM12cvccUJPa000KRULUaPfpRvOa",
+	"aFpBt9tPtbJF9HnjhhRI3qz59SNyZt4Y+PUjsoVOxmMWz7yGhzuYYXA8ZmyoKf3TYQW0phYRqr3+w7mD",
+	"Hn1vonQJAHjH7tLka4u1HFiaX2jhkxe4Cm85n9CNVLn7WIBu4ULjMpqh4h8xPaJuXJ092u+Io6m+nkDa",
+	"B+cE6ln43svfvgVDbvRcu+eAfQ67W2zvkPWC/xPHr8K5IrjYZxKGMSJZljr8UrdgvgkVPzdTM8IhDDQ7",
+	"XFs0oak1IWM2s6oyLXxN0UUJfrBOXHdPSZaq9FqFm9xa4sS1zc0csyhyLpo5S7RSQnDPEMx4ZLAnfDEz",
+	"d1VVlZNo+VAgcilZS4KHqJkWR8T1QjCQAbXW+7a9AwWtm1gMR0aTrfZcWvIZvMWwrqNyrG5FxCtsMsly",
+	"1RdjbsUsXfeBxO+ir/ogyHmQfl10nOZK7TYTr64K77Ho7nCeyQXRXnth0V6SFFx2s4ZL3nVxBdAJpVgN",
+	"kiiavaSwz9+3t65h9t7vWEHsBUdPt8hupvnqGsUyLTCSvY4/nqlY7IVfSEfhisTP6aVTj1bbRLzsYrsT",
+	"ukbPhWhQpgyVCqvQzrsVLDDEl8aKzGACwuTEtJnnummr7NW0K22hB6MsU5354gYx5077wCW/V3d0T1+W",
+	"rmG1ntV49SDIsl66klxvqEd8SKT1loRV6JC2lIq+KeqzvPqg1AImUz+aykA+GawDZ724C9ryVm9XogYr",
+	"USa2p5wyWQaM65mmlTk7v+Ujs/d0i+wKjK9+ZC5Tr+iXnRe/3BNzKvBEWCB2O3O3ysX4EXkZLT/i6YHI",
+	"HxzrRSCznbLNpja4ZIERRTtj3ufSUK3GnOVtMx7hWSnjtiE3f7Dav5LVfuTmt/NZBvif5bJK7ztE0jbz",
+	"bn0kZ2O/JHZxbCt7reAzo7zvd+4JdJc3NqH3+bGXFgOnST9VeKfuhRx2ZcHHowYEdp1Lh8oxpVG5IgEY",
+	"k4QWxpXKpbK/lfJ/VxIQsubJLXfjhrYI5GmJ7m77eqZE91ObCFgY2sbuVZvxQRdtlh3EhMryXsCG4A+G",
+	"22uD8ng+YsYmFK7D68t1eRboptnKBZOET9Ms5ay/ZTujUveeDbJdgeJGIPs/VUZ965DTnp0v1Z+r8eZO",
+	"nBUZfw3ZV+pPSYNNqVsj70NBtGoTwS2ylWoKStrsUxWRixq0URN3t6iKbfVyV1J4EUFyr1AR3bMpqtYJ",
+	"THGNvLBsAgNtBMqnKORxsXcQsittqp/mVWiHvst5tfXfJK+w29yNjERMTpJCUZC62yu70pXTqQGYqcoq",
+	"QXPphC6Al4J8ep9ufCBhKFV6O6MeqakG1pX51JBQWSVB67gBAieqniGvnSRuZdFn14O97aEUmtMLLyCj",
+	"Q7bkcAnZDIyCW0pYKrKU3Z7pordloWSe0u+eLWxdsf7j8rW7L++c3syDsfr2XWvuZcvyh+/6P0+x/Cju",
+	"82rFOTUyfvjtOiaft70yhH6qYpBDIR+gh+/dOAHQ86ETMz4Qd9Bz/SD1PR+OWRjOsoc3zD49kfdqRnDX",
+	"0KN/WKe3jcRH4o43QHP7AGwtoQ2Rp3fNubpW63+1gJOi7+TNSN9R0opClwnpBK0g54fVQ1nX2V0nzPlh",
+	"5gk9aJiuyuLpVaElZzDmZqTC3PXHqGvILY+EJS6PZDHdoyspR8PmTzWht7gHO2mybFqbNU+1IVVgf6OA",
+	"SyPMLFsPygyrBwEZHSyr7cJFSnUOc9POwhbjZDiMSOh3kdAq2KvpkXabb2AtmOLt/nDdOa28akDI6eZ3",
+	"+mkOCp2UKI0cRywnFyz85kTOUshymhNt7f7SSkaCDpRoARq1BIsoeqxxa7rS3u+v4nz2a1EjI7fRszQf",
+	"PWJ9cpxRWf5SEvJS4jF/mESUKmnzz0vTGejQ5bVSlq28XES8UHyuzYwC2Uh8SY4FJc7ZdIo0KTCbSMnF",
+	"nA3YC3ZpxfbqR9YTyQx3XMJMV9Ipomv8Ycue8xSD2Luey6aXv+azPEhMYnue+2v/2qsf5fIisyD6ighx",
+	"yY+suGOOuAXJbqauyt/HfaKLP1CyXh/n3i39NZHNWqd3wJT8AMhmHWT3ZJX9asdmXcwvffpSRPLPghf5",
+	"q6wfLR8/2SZ/Se/XD6hzlPrupH+ns5ODp8a31QB56EBZ3Q7lroAPGWgQ2b0DZIiWWomXp8dweHBQt2mH",
+	"Vvk4Ea8nnN1RzDxCeTprFG8gKKk0rkKrK+0LqZxDJUZGo9DQ+9x1xd9drwGUzf/YswCB0lDt20ZFIaXl",
+	"zS2hoeK6K8nBtkLX+9b9lkMGuHa+TddFoOFeoOswKMnapU9bqTpVcVhMOpwnUlfhVMXjHDYo1tta/JBD",
+	"Cz5lFl8gncD0na7CMSVE2bTpRBd/JojMZuXyErRZUAllCnu+qx2Xe72ZofdQmU6nFVRVlSSOHFLY3EYq",
+	"vehjcyfYi9hp5RdplBhpWdlVyq1/GGPfQCIRPpnXNywKwp9dlWoad7InqF4N0k3Mb/7zJGIu+T4TjhFn",
+	"dzzMcpLLpSNaVOn1fYjICW9TDaq0ycoytKXzaV59P+aE+lmkfXeRyHSkSKiMUoHjOuyrJAohVLaO1TkQ",
+	"7G8Z2RuKrBm0IGKdz6sQsbZuuWYBKN9yhMnOFQZU7Db356WxaaoCMGymqR4q52ALSeBmEZBOwUJjxVsp",
+	"qmDvt9CpWywrl0ahqKlGHUIUkhMed6W7cLw8tIz9nNHGfKkLa5D+OMFy1lAiKR2bga14ABxWC6MINmfu",
+	"KyqYWnMhyDNcWblbTTYSmPUXE5glt4+UubSogEEqg6rp31tSbgL3Fi/l/2LRtxCbx+XOW3uFS2Sc0Dqj",
+	"mw9IWlku9BoogjTXWihZvJw2BVuTWKlBJr+cOFspuq5skU3640DzrtKbo3wXrnd+6DQN0kkHe3GKkBkg",
+	"6UpCJE3nsCanDPWX+cHHVH9rvS6usjW9Yo5+WYLdqsRUc4U+9mp2KmjNl6UiNbmr9rKb8tbUuRYv7etK",
+	"nAKVAlaB8tqZ/SsVYv01gIzSGDcGY3YXXiK1Eld/QWC1XQmEhcAu8IJQHJc29XX8n82EVqGI9SUyDos1",
+	"u18ZCC7Ux65w04e8L7QFC3+Av28qi7yA9UortL8E4BFt8X25E9MyxiRSM5fI5w6IYdEdGJXVzO1QaNXR",
+	"UNZJJAY8d8cWeaazq2eNIqDWT+8XTmvzUsf/srNw8bD76X0tZJY2nQy9nWVXMKS/4+dcB2mJDt1Y4YYr",
+	"rNzykKfUuUWng1zSly1vFJQ0jxjVxlXn3Vrl9fjx8X8CAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

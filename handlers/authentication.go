@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -19,14 +21,15 @@ type credentialError struct{ code, message string }
 
 func (e *credentialError) Error() string { return e.message }
 
-// scopeError is a 403: the caller's key lacks the operation's scope.
-type scopeError struct{ scope string }
+// scopeError is a 403: the caller's key lacks these scopes, all of them well-formed.
+type scopeError struct{ lacking apikey.Scopes }
 
-func (e *scopeError) Error() string { return "this operation needs a key with the scope " + e.scope }
+func (e *scopeError) Error() string { return "this needs a key with the scope " + e.lacking.String() }
 
 // caller is who makes a request.
 type caller struct {
 	key       apikey.Key
+	hash      apikey.Hash // of the secret that it showed
 	requestID string
 }
 
@@ -39,11 +42,37 @@ func callerFrom(ctx context.Context) (caller, bool) {
 	return c, ok
 }
 
-// requireCaller is a second lock behind authenticate: a handler that ran without a
-// caller would see every owner's keys.
+// visitor is who makes a request to a public operation.
+type visitor struct {
+	address   netip.Prefix
+	requestID string
+}
+
+type visitorKey struct{}
+
+func visitorFrom(ctx context.Context) visitor {
+	v, _ := ctx.Value(visitorKey{}).(visitor)
+	return v
+}
+
+// welcome is the guard of public operations, which everybody passes.
+func welcome(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		v := visitor{address: network(r.RemoteAddr), requestID: requestID(c)}
+		c.SetRequest(r.WithContext(context.WithValue(r.Context(), visitorKey{}, v)))
+		return next(c)
+	}
+}
+
+// requireCaller is a second lock behind the guards: a handler that ran without a caller
+// would see every owner's keys. Only the guard of a public operation lets visitors in.
 func requireCaller(next gen.StrictHandlerFunc, operationID string) gen.StrictHandlerFunc {
 	return func(c echo.Context, request any) (any, error) {
-		if _, ok := callerFrom(c.Request().Context()); !ok {
+		ctx := c.Request().Context()
+		_, called := callerFrom(ctx)
+		_, visited := ctx.Value(visitorKey{}).(visitor)
+		if !called && !visited {
 			return nil, fmt.Errorf("%s was reached without authentication", operationID)
 		}
 		return next(c, request)
@@ -52,7 +81,7 @@ func requireCaller(next gen.StrictHandlerFunc, operationID string) gen.StrictHan
 
 // actor is the caller as the store knows it.
 func (c caller) actor() store.Actor {
-	return store.Actor{Key: c.key.ID, Secret: c.key.SecretHash, Via: "http", RequestID: c.requestID}
+	return store.Actor{Key: c.key.ID, Secret: c.hash, Via: "http", RequestID: c.requestID}
 }
 
 // authenticate returns the middleware that lets only keys with the operation's
@@ -60,37 +89,57 @@ func (c caller) actor() store.Actor {
 func (s *Server) authenticate(op operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
+			c.Set(basicField, op.basic)
 			r := c.Request()
-			secret, err := credential(r.Header)
+			secret, err := credential(r, op.basic)
 			if err != nil {
 				return err
 			}
-			result, err := s.Verifier.Verify(r.Context(), secret, op.scope)
+			result, err := s.Verifier.Verify(r.Context(), secret, op.wants()...)
 			if err != nil {
 				return err
 			}
-			if result.Code != verify.NotFound {
-				c.Set(keyField, result.Key)
-			}
-			if err := refusal(result.Code, op); err != nil {
+			if err := s.enter(c, result, op.wants()); err != nil {
 				return err
 			}
-			who := caller{key: result.Key, requestID: requestID(c)}
-			c.SetRequest(r.WithContext(context.WithValue(r.Context(), callerKey{}, who)))
+			c.Set(changesField, op.scope == apikey.ScopeWrite)
 			return next(c)
 		}
 	}
 }
 
-// credential returns the one secret that a request carries, in x-api-key or as a
-// bearer token (RFC 6750, section 2.1). Other schemes are ignored.
-func credential(h http.Header) (string, error) {
-	secrets := h.Values("X-Api-Key")
-	for _, value := range h.Values("Authorization") {
+// enter makes the holder of a key the caller of a request, if the key is good and has
+// the scopes wanted.
+func (s *Server) enter(c echo.Context, result verify.Result, want apikey.Scopes) error {
+	if result.Code != verify.NotFound {
+		c.Set(keyField, result.Key)
+	}
+	if err := refusal(result, want); err != nil {
+		return err
+	}
+	r := c.Request()
+	who := caller{key: result.Key, hash: result.Hash, requestID: requestID(c)}
+	c.SetRequest(r.WithContext(context.WithValue(r.Context(), callerKey{}, who)))
+	return nil
+}
+
+// credential returns the one secret that a request carries, in x-api-key, as a bearer
+// token (RFC 6750, section 2.1) or, where basic is allowed, as the password of HTTP
+// Basic (RFC 6749, section 2.3.1). Other schemes are ignored.
+func credential(r *http.Request, basic bool) (string, error) {
+	secrets := r.Header.Values("X-Api-Key")
+	for _, value := range r.Header.Values("Authorization") {
 		scheme, token, _ := strings.Cut(value, " ")
 		if strings.EqualFold(scheme, "Bearer") {
 			secrets = append(secrets, strings.TrimLeft(token, " "))
 		}
+	}
+	if _, password, ok := r.BasicAuth(); ok && basic {
+		// OAuth clients encode it as a form; a secret has nothing that this would change.
+		if decoded, err := url.QueryUnescape(password); err == nil {
+			password = decoded
+		}
+		secrets = append(secrets, password)
 	}
 	var found string
 	for _, secret := range secrets {
@@ -110,12 +159,12 @@ func credential(h http.Header) (string, error) {
 	return found, nil
 }
 
-func refusal(code verify.Code, op operation) error {
-	switch code {
+func refusal(result verify.Result, want apikey.Scopes) error {
+	switch result.Code {
 	case verify.Valid:
 		return nil
 	case verify.InsufficientScope:
-		return &scopeError{op.scope}
+		return &scopeError{result.Key.Scopes.Missing(want)}
 	case verify.Revoked:
 		return &credentialError{"CREDENTIAL_REVOKED", "the API key was revoked; use another one"}
 	case verify.Expired:

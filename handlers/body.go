@@ -1,11 +1,13 @@
 package handlers
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -35,19 +37,33 @@ func (b validatedBody) ValidatedValue() any { return b.value }
 // Close does nothing: the server closes the body that it opened.
 func (b validatedBody) Close() error { return nil }
 
-// decodeBody reads a JSON body strictly: no duplicate names, no trailing data, no
-// invalid UTF-8, bounded in size and depth.
-func decodeBody(w http.ResponseWriter, r *http.Request) (any, error) {
-	if err := checkContentType(r.Header); err != nil {
-		return nil, err
+// decodeBody reads the body of an operation, bounded in size.
+func decodeBody(op operation, w http.ResponseWriter, r *http.Request) (validatedBody, error) {
+	if op.optional && r.ContentLength == 0 {
+		return validatedBody{Reader: http.NoBody, value: map[string]any{}}, nil
+	}
+	if err := checkContentType(r.Header, op.media); err != nil {
+		return validatedBody{}, err
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodySize))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, errBodyTooLarge
+		return validatedBody{}, errBodyTooLarge
 	}
 	if err != nil {
-		return nil, invalidBody("could not be read to its end")
+		return validatedBody{}, invalidBody("could not be read to its end")
 	}
+	if op.media == formMedia {
+		// The generated binder reads the form itself.
+		value, err := decodeForm(string(data))
+		return validatedBody{Reader: bytes.NewReader(data), value: value}, err
+	}
+	value, err := decodeJSON(data)
+	return validatedBody{Reader: http.NoBody, value: value}, err
+}
+
+// decodeJSON is strict: no duplicate names, no trailing data, no invalid UTF-8, bounded
+// in depth.
+func decodeJSON(data []byte) (any, error) {
 	if len(data) == 0 {
 		return nil, invalidBody("is empty; send a JSON object")
 	}
@@ -57,6 +73,27 @@ func decodeBody(w http.ResponseWriter, r *http.Request) (any, error) {
 	}
 	if deeperThan(maxDepth, value) {
 		return nil, invalidBody(fmt.Sprintf("nests deeper than %d levels", maxDepth))
+	}
+	return value, nil
+}
+
+// decodeForm makes an object of a form. Parameters without a value count as left out,
+// and none may come twice (RFC 6749, section 3.2).
+func decodeForm(text string) (any, error) {
+	form, err := url.ParseQuery(text)
+	if err != nil {
+		return nil, invalidBody("must be a well-formed form; percent-encode it")
+	}
+	value := make(map[string]any)
+	for name, values := range form {
+		if len(values) > 1 {
+			var twice faults
+			twice.add(name, "must come once")
+			return nil, twice.err()
+		}
+		if values[0] != "" {
+			value[name] = values[0]
+		}
 	}
 	return value, nil
 }
@@ -86,14 +123,14 @@ func describeSyntax(err error) string {
 	return "must be one well-formed JSON value in UTF-8, with nothing after it and no number out of range"
 }
 
-func checkContentType(h http.Header) error {
-	const message = "must be application/json"
+func checkContentType(h http.Header, want string) error {
+	message := "must be " + want
 	values := h.Values("Content-Type")
 	if len(values) != 1 {
 		return apikey.Invalid("Content-Type", message)
 	}
 	mediaType, params, err := mime.ParseMediaType(values[0])
-	if err != nil || mediaType != "application/json" {
+	if err != nil || mediaType != want {
 		return apikey.Invalid("Content-Type", message)
 	}
 	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {

@@ -3,56 +3,76 @@ package handlers
 import (
 	"errors"
 	"fmt"
-	"net/http"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
 
+	"apikeyd/apikey"
 	"apikeyd/gen"
 )
 
-// requiredScope is where the contract says which scope an operation needs.
-const requiredScope = "x-required-scope"
+const (
+	// requiredScope is where the contract says which scope an operation needs; none if
+	// it is empty.
+	requiredScope = "x-required-scope"
+	// public is where it says why an operation needs no key at all.
+	public = "x-public"
+
+	jsonMedia = "application/json"
+	formMedia = "application/x-www-form-urlencoded"
+)
 
 // operation is one operation of the contract, ready to check requests against.
 type operation struct {
-	id    string
-	scope string              // the caller's key must hold it
-	query openapi3.Parameters // the query parameters it takes
-	body  *openapi3.SchemaRef // nil if it takes none
+	id       string
+	public   bool                // nobody is asked for a key
+	scope    string              // the caller's key must hold it, unless it is empty
+	basic    bool                // the key may come by HTTP Basic too
+	query    openapi3.Parameters // the query parameters it takes
+	body     *openapi3.SchemaRef // nil if it takes none
+	media    string              // of the body
+	optional bool                // the body may be left out
 }
 
-// guards returns, for each operation, what a request must pass before its handler:
-// authentication, then validation. Denying is the default: an operation without
-// security or scope is an error, not an open door.
-func (s *Server) guards() (map[string][]echo.MiddlewareFunc, error) {
+// guards are, by operation, what a request must pass before its handler.
+type guards map[string][]echo.MiddlewareFunc
+
+// newGuards makes the guards of each operation: authentication, then validation. Denying
+// is the default: an operation without security or scope is an error, not an open door.
+func (s *Server) newGuards() (guards, error) {
 	contract, err := gen.GetSpec()
 	if err != nil {
 		return nil, fmt.Errorf("reading the embedded contract: %w", err)
 	}
-	guards := make(map[string][]echo.MiddlewareFunc)
+	all := make(guards)
 	for path, item := range contract.Paths.Map() {
 		for method, o := range item.Operations() {
 			op, err := newOperation(item, o)
 			if err != nil {
 				return nil, fmt.Errorf("contract: %s %s: %w", method, path, err)
 			}
-			guards[op.id] = []echo.MiddlewareFunc{s.authenticate(op), validate(op)}
+			all[op.id] = s.guard(op)
 		}
 	}
-	return guards, nil
+	return all, nil
+}
+
+func (s *Server) guard(op operation) []echo.MiddlewareFunc {
+	switch {
+	case op.public:
+		return []echo.MiddlewareFunc{welcome, validate(op)}
+	case op.id == "forwardAuth":
+		// A gateway sends what its client sent: there is nothing to hold it against.
+		return []echo.MiddlewareFunc{s.admit}
+	}
+	return []echo.MiddlewareFunc{s.authenticate(op), validate(op)}
 }
 
 func newOperation(item *openapi3.PathItem, o *openapi3.Operation) (operation, error) {
 	op := operation{id: o.OperationID}
-	if o.Security == nil || len(*o.Security) == 0 {
-		return op, errors.New("no security")
+	if err := op.readSecurity(o); err != nil {
+		return op, err
 	}
-	scope, ok := o.Extensions[requiredScope].(string)
-	if !ok {
-		return op, errors.New("no " + requiredScope)
-	}
-	op.scope = scope
 	for _, p := range append(append(openapi3.Parameters{}, item.Parameters...), o.Parameters...) {
 		// Path parameters are the handlers' own business: a key that cannot exist is
 		// not found, rather than badly asked for.
@@ -60,14 +80,51 @@ func newOperation(item *openapi3.PathItem, o *openapi3.Operation) (operation, er
 			op.query = append(op.query, p)
 		}
 	}
-	if o.RequestBody != nil {
-		media := o.RequestBody.Value.Content["application/json"]
-		if media == nil || !o.RequestBody.Value.Required {
-			return op, errors.New("a body that is not required JSON is not implemented")
-		}
-		op.body = media.Schema
+	return op, op.readBody(o)
+}
+
+func (op *operation) readSecurity(o *openapi3.Operation) error {
+	why, isPublic := o.Extensions[public].(string)
+	secured := o.Security != nil && len(*o.Security) > 0
+	if isPublic && why != "" && !secured {
+		op.public = true
+		return nil
 	}
-	return op, nil
+	if !secured {
+		return errors.New("no security, and no " + public)
+	}
+	for _, requirement := range *o.Security {
+		if _, ok := requirement["BasicAuth"]; ok {
+			op.basic = true
+		}
+	}
+	var ok bool
+	if op.scope, ok = o.Extensions[requiredScope].(string); !ok {
+		return errors.New("no " + requiredScope)
+	}
+	return nil
+}
+
+func (op *operation) readBody(o *openapi3.Operation) error {
+	if o.RequestBody == nil {
+		return nil
+	}
+	content := o.RequestBody.Value.Content
+	for _, op.media = range []string{jsonMedia, formMedia} {
+		if media := content[op.media]; media != nil && len(content) == 1 {
+			op.body, op.optional = media.Schema, !o.RequestBody.Value.Required
+			return nil
+		}
+	}
+	return errors.New("a body that is neither JSON nor a form is not implemented")
+}
+
+// wants returns the scopes that the caller's key must hold.
+func (op operation) wants() apikey.Scopes {
+	if op.scope == "" {
+		return nil
+	}
+	return apikey.Scopes{op.scope}
 }
 
 // validate returns the middleware that holds a request against the contract.
@@ -84,14 +141,14 @@ func validate(op operation) echo.MiddlewareFunc {
 				}
 				return next(c)
 			}
-			value, err := decodeBody(c.Response(), r)
+			body, err := decodeBody(op, c.Response(), r)
 			if err != nil {
 				return err
 			}
-			if err := validateBody(op, value); err != nil {
+			if err := validateBody(op, body.value); err != nil {
 				return err
 			}
-			r.Body = validatedBody{Reader: http.NoBody, value: value}
+			r.Body = body
 			return next(c)
 		}
 	}

@@ -34,8 +34,12 @@ func TestNewOperationDeniesByDefault(t *testing.T) {
 		{"empty security", func(o *openapi3.Operation) { o.Security = openapi3.NewSecurityRequirements() }, false},
 		{"no scope", func(o *openapi3.Operation) { o.Extensions = nil }, false},
 		{"a scope that is no string", func(o *openapi3.Operation) { o.Extensions[requiredScope] = true }, false},
-		{"a body that is not JSON", func(o *openapi3.Operation) { o.RequestBody = body("text/plain", true) }, false},
-		{"a body that may be left out", func(o *openapi3.Operation) { o.RequestBody = body("application/json", false) }, false},
+		{"public with a reason", func(o *openapi3.Operation) { o.Security, o.Extensions = nil, map[string]any{public: "because"} }, true},
+		{"public without a reason", func(o *openapi3.Operation) { o.Security, o.Extensions = nil, map[string]any{public: ""} }, false},
+		{"public, and a scope is asked for", func(o *openapi3.Operation) { o.Security = nil }, false},
+		{"a form", func(o *openapi3.Operation) { o.RequestBody = body(formMedia, true) }, true},
+		{"a body that is neither JSON nor a form", func(o *openapi3.Operation) { o.RequestBody = body("text/plain", true) }, false},
+		{"a body that may be left out", func(o *openapi3.Operation) { o.RequestBody = body("application/json", false) }, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -66,5 +70,8 @@ func TestRequireCaller(t *testing.T) {
 	}
 	if err := call(context.WithValue(t.Context(), callerKey{}, caller{})); err != nil || ran != 1 {
 		t.Errorf("with a caller: error %v, ran %d times", err, ran)
+	}
+	if err := call(context.WithValue(t.Context(), visitorKey{}, visitor{})); err != nil || ran != 2 {
+		t.Errorf("with a visitor of a public operation: error %v, ran %d times", err, ran)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -31,7 +32,8 @@ type problem struct {
 	code    string
 	message string
 	fields  []apikey.FieldError // for 400
-	scope   string              // for 403: what the key lacks
+	lacking apikey.Scopes       // for 403: what the key lacks
+	wait    time.Duration       // before trying again; 0 says nothing
 }
 
 // problemOf is the one place where an error becomes an HTTP status.
@@ -40,6 +42,8 @@ func problemOf(err error) problem {
 		invalid     *apikey.InvalidError
 		credentials *credentialError
 		scope       *scopeError
+		limited     *rateLimitError
+		slow        *slowDownError
 		denied      *apikey.DeniedError
 		routing     *echo.HTTPError
 	)
@@ -54,7 +58,12 @@ func problemOf(err error) problem {
 			message: "the API key stopped being good while it was used; use another one"}
 	case errors.As(err, &scope):
 		return problem{status: http.StatusForbidden, code: "INSUFFICIENT_SCOPE",
-			message: scope.Error(), scope: scope.scope}
+			message: apikey.Redact(scope.Error()), lacking: scope.lacking}
+	case errors.As(err, &limited):
+		return problem{status: limited.status, code: "RATE_LIMITED", message: limited.Error(), wait: limited.wait}
+	case errors.As(err, &slow):
+		return problem{status: http.StatusTooManyRequests, code: "TOO_MANY_REQUESTS",
+			message: slow.Error(), wait: slow.wait}
 	case errors.As(err, &denied):
 		// It names scopes that the caller asked for, and those can be anything.
 		return problem{status: http.StatusForbidden, code: "FORBIDDEN", message: apikey.Redact(denied.Reason)}
@@ -67,12 +76,17 @@ func problemOf(err error) problem {
 	case errors.Is(err, store.ErrRevoked):
 		return problem{status: http.StatusConflict, code: "KEY_REVOKED",
 			message: "a revoked key cannot be changed; create a new one"}
+	case errors.Is(err, store.ErrRotated):
+		return problem{status: http.StatusConflict, code: "KEY_ROTATED",
+			message: "the key was rotated by another call at the same moment; " +
+				"use the secret that it got, or rotate it again"}
 	case errors.Is(err, errBodyTooLarge):
 		return problem{status: http.StatusRequestEntityTooLarge, code: "BODY_TOO_LARGE", message: err.Error()}
 	case errors.Is(err, store.ErrUnavailable),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return problem{status: http.StatusServiceUnavailable, code: "UNAVAILABLE",
-			message: "the database cannot answer now; look whether a change was made before you repeat it"}
+			message: "the database cannot answer now; look whether a change was made before you repeat it",
+			wait:    time.Second}
 	case errors.As(err, &routing):
 		return problemOfRouting(routing.Code)
 	}
@@ -105,10 +119,14 @@ func (s *Server) writeError(err error, c echo.Context) {
 	c.Set(problemField, p)
 	header := c.Response().Header()
 	if challenge := challenge(p); challenge != "" {
-		header.Set("WWW-Authenticate", challenge)
+		header.Add("WWW-Authenticate", challenge)
 	}
-	if p.status == http.StatusServiceUnavailable {
-		header.Set("Retry-After", strconv.Itoa(1))
+	if basic, _ := c.Get(basicField).(bool); basic && p.status == http.StatusUnauthorized {
+		// A 401 challenges in the scheme that was tried (RFC 6749, section 5.2).
+		header.Add("WWW-Authenticate", `Basic realm="apikeyd"`)
+	}
+	if p.wait > 0 {
+		header.Set("Retry-After", strconv.Itoa(wholeSeconds(p.wait)))
 	}
 	id := requestID(c)
 	body := gen.ErrorResponse{Status: p.status, Message: p.message, Code: &p.code, RequestId: &id}
@@ -138,8 +156,8 @@ func challenge(p problem) string {
 		return realm
 	case p.status == http.StatusUnauthorized:
 		return realm + `, error="invalid_token"`
-	case p.scope != "":
-		return fmt.Sprintf(`%s, error="insufficient_scope", scope="%s"`, realm, p.scope)
+	case len(p.lacking) > 0:
+		return fmt.Sprintf(`%s, error="insufficient_scope", scope="%s"`, realm, apikey.Redact(p.lacking.String()))
 	}
 	return ""
 }

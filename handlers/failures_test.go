@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -38,19 +39,32 @@ func (s failing) RevokeKey(context.Context, store.Actor, store.Ref) (apikey.Key,
 
 func (s failing) Ping(context.Context) error { return s.fail() }
 
-// calls are one good request for each operation.
-func (k *kit) calls() []request {
+func (s failing) RotateKey(context.Context, store.Actor, store.Ref, apikey.Rotation) (apikey.Key, error) {
+	return apikey.Key{}, s.fail()
+}
+
+// calls are one good request for each operation that asks for a scope, those that only
+// verify left out on demand.
+func (k *kit) calls(verifying bool) []request {
 	k.Helper()
+	bodies := map[string]string{
+		"createApiKey": goodBody, "updateApiKey": goodBody, "rotateApiKey": "{}",
+		"verifyApiKey": fields{"key": k.admin.Secret}.json(), "introspectToken": "token=" + k.admin.Secret,
+	}
 	var all []request
 	for _, op := range k.operations("n") {
-		r := request{method: op.method, path: op.path, key: k.admin.Secret, failing: true}
-		if op.method == "POST" || op.method == "PATCH" {
-			r.body = goodBody
+		r := request{method: op.method, path: op.path, key: k.admin.Secret, failing: true, body: bodies[op.id]}
+		if op.id == "introspectToken" {
+			r.header = formHeader
 		}
-		all = append(all, r)
+		if verifying || op.scope != apikey.ScopeVerify {
+			all = append(all, r)
+		}
 	}
 	return all
 }
+
+var formHeader = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
 
 func TestFailuresOfTheStore(t *testing.T) {
 	t.Parallel()
@@ -90,7 +104,7 @@ func TestFailuresOfTheStore(t *testing.T) {
 				t.Parallel()
 				k := newKit(t, func(c *handlers.Config) { put(c, failing{c.Store, tt.fail}) })
 				k.secrets.add(secret)
-				for _, call := range k.calls() {
+				for _, call := range k.calls(place == "authenticating") {
 					answer := k.do(call)
 					answer.refused(tt.status, tt.code)
 					if strings.Contains(string(answer.raw), "cause") {

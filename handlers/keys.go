@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"time"
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
@@ -22,10 +23,15 @@ func (s *Server) CreateApiKey(
 		Owner:     or(request.Body.Owner, who.key.Owner),
 		Name:      request.Body.Name,
 		Scopes:    who.key.Scopes.Inherited(),
+		RateLimit: who.key.RateLimit,
+		Metadata:  apikey.Metadata(or(request.Body.Metadata, nil)),
 		ExpiresAt: request.Body.ExpiresAt.Time(),
 	}
 	if request.Body.Scopes != nil {
 		draft.Scopes = *request.Body.Scopes
+	}
+	if limit := rateLimitOf(request.Body.RateLimit); limit != nil {
+		draft.RateLimit = *limit
 	}
 	now := s.Now()
 	key, secret, err := s.Policy.NewKey(now, draft)
@@ -37,7 +43,7 @@ func (s *Server) CreateApiKey(
 	}
 	location := "/v1/api-keys/" + key.ID.String()
 	return gen.CreateApiKey201JSONResponse{
-		Body:    createdResponse(key, secret, now),
+		Body:    secretResponse(key, secret, now),
 		Headers: gen.CreateApiKey201ResponseHeaders{Location: &location},
 	}, nil
 }
@@ -51,14 +57,24 @@ func (s *Server) ListApiKeys(
 	if err != nil {
 		return nil, err
 	}
-	page := or(request.Params.Page, defaultPage)
-	size := or(request.Params.ItemsPerPage, defaultItemsPerPage)
-	found, err := s.Store.Keys(ctx, store.Query{Owner: owner, Limit: size, Offset: (page - 1) * size})
+	now, params := s.Now(), request.Params
+	page := or(params.Page, defaultPage)
+	size := or(params.ItemsPerPage, defaultItemsPerPage)
+	found, err := s.Store.Keys(ctx, store.Query{
+		Owner:          owner,
+		Status:         apikey.Status(or(params.Status, "")),
+		At:             now,
+		NameContains:   or(params.NameContains, ""),
+		ExpiresBefore:  or(params.ExpiresBefore, apikey.Timestamp{}).Time(),
+		LastUsedBefore: or(params.LastUsedBefore, apikey.Timestamp{}).Time(),
+		Limit:          size,
+		Offset:         (page - 1) * size,
+	})
 	if err != nil {
 		return nil, err
 	}
 	return gen.ListApiKeys200JSONResponse{Body: gen.ApiKeyListResponse{
-		Data: keyResponses(found.Keys, s.Now()),
+		Data: keyResponses(found.Keys, now),
 		Pagination: gen.Pagination{
 			TotalPages:   (found.Total + size - 1) / size,
 			CurrentPage:  page,
@@ -101,6 +117,32 @@ func (s *Server) UpdateApiKey(
 		return nil, err
 	}
 	return gen.UpdateApiKey200JSONResponse{ApiKeyJSONResponse: s.answer(key)}, nil
+}
+
+// RotateApiKey implements the operation rotateApiKey.
+func (s *Server) RotateApiKey(
+	ctx context.Context, request gen.RotateApiKeyRequestObject,
+) (gen.RotateApiKeyResponseObject, error) {
+	who, _ := callerFrom(ctx)
+	ref, err := reference(who.key, request.KeyName, request.Params.Owner)
+	if err != nil {
+		return nil, err
+	}
+	key, err := s.Store.Key(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	// The store refuses if it is no longer this secret that is replaced: of two rotations
+	// at once, the later would make the answer of the earlier untrue.
+	secret := key.NewSecret()
+	key, err = s.Store.RotateKey(ctx, who.actor(), store.ByID(key.ID), apikey.Rotation{
+		From: key.SecretHash, To: secret.Hash(),
+		Grace: time.Duration(or(request.Body.GraceSeconds, 0)) * time.Second,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return gen.RotateApiKey200JSONResponse{Body: secretResponse(key, secret, s.Now())}, nil
 }
 
 // RevokeApiKey implements the operation revokeApiKey.

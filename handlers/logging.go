@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"time"
 
@@ -14,12 +13,14 @@ import (
 	"apikeyd/apikey"
 )
 
-// Where the echo context keeps what one request leaves for its log line.
+// Where the echo context keeps what one request leaves for its log line and its errors.
 const (
 	requestIDField = "request_id"
 	keyField       = "key" // the key that was shown, good or not
 	errorField     = "error"
 	problemField   = "problem"
+	changesField   = "changes" // true for an operation that changes something
+	basicField     = "basic"   // true for an operation that takes HTTP Basic
 )
 
 // requestID names the exchange. It is ours, never the caller's.
@@ -29,7 +30,7 @@ func requestID(c echo.Context) string {
 }
 
 // logRequests gives each exchange its id and its common headers, and logs every
-// change and every refusal. Reads that succeed are not worth their cost.
+// change and every refusal. Reads and verifications that succeed are not worth their cost.
 func (s *Server) logRequests(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := s.Now()
@@ -41,15 +42,11 @@ func (s *Server) logRequests(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
-		if c.Response().Status >= 400 || changes(c.Request().Method) {
+		if changes, _ := c.Get(changesField).(bool); changes || c.Response().Status >= 400 {
 			s.logRequest(c, s.Now().Sub(start))
 		}
 		return nil
 	}
-}
-
-func changes(method string) bool {
-	return method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions
 }
 
 // logRequest writes one line. The query is never in it, and what a caller chose only

@@ -41,6 +41,9 @@ func TestUnknownMethods(t *testing.T) {
 	k.must(err)
 	taken := map[string][]string{"/healthz": {"GET", "HEAD"}, "/readyz": {"GET", "HEAD"}}
 	for path, item := range contract.Paths.Map() {
+		if path == "/v1/forward-auth" {
+			continue // it takes them all
+		}
 		path = strings.ReplaceAll(path, "{key_name}", target.ID)
 		for method := range item.Operations() {
 			taken[path] = append(taken[path], method)

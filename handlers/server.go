@@ -5,8 +5,7 @@ package handlers
 import (
 	"log/slog"
 	"net/http"
-	"path"
-	"strings"
+	"net/netip"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -14,6 +13,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
+	"apikeyd/ratelimit"
 	"apikeyd/store"
 	"apikeyd/verify"
 )
@@ -28,7 +28,10 @@ type Config struct {
 }
 
 // Server implements the operations of the contract.
-type Server struct{ Config }
+type Server struct {
+	Config
+	leakReports *ratelimit.Table[netip.Prefix] // those that did nothing, by address
+}
 
 var _ gen.StrictServerInterface = (*Server)(nil)
 
@@ -36,17 +39,17 @@ var _ gen.StrictServerInterface = (*Server)(nil)
 // /healthz and /readyz, and the contract itself with its docs page. It fails if the
 // contract has an operation that nothing protects.
 func New(c Config) (http.Handler, error) {
-	s := &Server{c}
-	guards, err := s.guards()
+	s := &Server{Config: c, leakReports: ratelimit.New[netip.Prefix](maxAddresses)}
+	guards, err := s.newGuards()
 	if err != nil {
 		return nil, err
 	}
 	e := echo.New()
 	e.HTTPErrorHandler = s.writeError
 	e.Use(s.logRequests, recoverPanics(), limitTime())
-	gen.RegisterHandlersWithOptions(e, gen.NewStrictHandler(s, []gen.StrictMiddlewareFunc{requireCaller}),
-		gen.RegisterHandlersOptions{OperationMiddlewares: guards})
-	endParameters(e)
+	contract := gen.NewStrictHandler(s, []gen.StrictMiddlewareFunc{requireCaller})
+	gen.RegisterHandlersWithOptions(e, contract, gen.RegisterHandlersOptions{OperationMiddlewares: guards})
+	registerForwardAuth(e, contract, guards)
 	probes := []string{http.MethodGet, http.MethodHead}
 	e.Match(probes, "/healthz", s.healthz)
 	e.Match(probes, "/readyz", s.readyz)
@@ -54,16 +57,6 @@ func New(c Config) (http.Handler, error) {
 		return nil, err
 	}
 	return e, nil
-}
-
-// endParameters keeps a parameter that ends a route from taking slashes, as Echo's
-// do unless something follows them: a/b would reach what only a%2Fb names.
-func endParameters(e *echo.Echo) {
-	for _, route := range e.Routes() {
-		if strings.HasPrefix(path.Base(route.Path), ":") {
-			e.RouteNotFound(route.Path+"/*", echo.NotFoundHandler)
-		}
-	}
 }
 
 // requestTimeout is how long a request may wait for the database. It is shorter than

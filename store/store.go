@@ -18,8 +18,10 @@ var (
 	ErrNameTaken = errors.New("name is taken")
 	// ErrRevoked says that a revoked key cannot be changed.
 	ErrRevoked = errors.New("key is revoked")
+	// ErrRotated says that the secret to replace is no longer the key's.
+	ErrRotated = errors.New("key was rotated meanwhile")
 	// ErrActorGone says that the acting key stopped being good before the change
-	// could be made: revoked, expired, or no longer with that secret.
+	// could be made: revoked, expired, or that secret rotated out.
 	ErrActorGone = errors.New("the acting key is no longer good")
 	// ErrUnavailable says that the store cannot answer now (busy, disk full, file
 	// gone). Asking again later may help; a change was not acknowledged.
@@ -57,6 +59,16 @@ type Store interface {
 	// nothing. It returns ErrNotFound, ErrActorGone or a *apikey.DeniedError.
 	RevokeKey(ctx context.Context, actor Actor, ref Ref) (apikey.Key, error)
 
+	// RotateKey gives a key another secret and returns it. It returns ErrNotFound,
+	// ErrRevoked, ErrRotated, ErrActorGone or a *apikey.DeniedError.
+	RotateKey(ctx context.Context, actor Actor, ref Ref, rotation apikey.Rotation) (apikey.Key, error)
+
+	// EndSecret ends the secret that the actor holds, and needs no other right: if it is
+	// its key's current one the key is revoked, expired or not; if it is the old one in
+	// its grace, the grace ends. It returns the key as it is afterwards, or ErrNotFound
+	// if the secret is neither.
+	EndSecret(ctx context.Context, actor Actor) (apikey.Key, error)
+
 	// RecordUses moves last-used times forward, never back. Unknown ids are ignored.
 	RecordUses(ctx context.Context, uses map[apikey.ID]time.Time) error
 
@@ -85,11 +97,17 @@ func ByID(id apikey.ID) Ref { return Ref{ID: id} }
 // ByName names a key by its owner and name.
 func ByName(owner, name string) Ref { return Ref{Owner: owner, Name: name} }
 
-// Query selects keys for a list.
+// Query selects keys for a list. A filter that is zero lets every key pass.
 type Query struct {
-	Owner  string // empty is every owner
-	Limit  int    // how many keys at most, from 1
-	Offset int    // how many to pass over first
+	Owner          string
+	Status         apikey.Status
+	At             time.Time // when keys must have that Status
+	NameContains   string    // byte for byte
+	ExpiresBefore  time.Time
+	LastUsedBefore time.Time // a key that was never used counts from its creation
+
+	Limit  int // how many keys at most, from 1
+	Offset int // how many to pass over first
 }
 
 // Page is an answer to a Query.
@@ -103,7 +121,7 @@ type Page struct {
 type Actor struct {
 	Key       apikey.ID   // zero for the operator
 	Secret    apikey.Hash // of the secret with which the key proved itself
-	Via       string      // "http", or the operator's command
+	Via       string      // "http", "leak report", or the operator's command
 	RequestID string      // ties the audit event to the log; empty for the operator
 
 	operator bool
@@ -120,6 +138,8 @@ const (
 	ActionCreate = "create"
 	ActionUpdate = "update"
 	ActionRevoke = "revoke"
+	ActionRotate = "rotate"
+	ActionLeak   = "leak" // whoever found the secret ended it
 )
 
 // Event is one line of the append-only audit log. It never holds a secret or a hash.
@@ -130,7 +150,7 @@ type Event struct {
 	Key       apikey.ID // the key that was changed
 	Owner     string    // its owner
 	Name      string    // its name afterwards
-	Changed   []string  // for update: the fields that changed
+	Changed   []string  // for update and leak: the fields that changed
 	Actor     apikey.ID // zero is the operator
 	Via       string
 	RequestID string

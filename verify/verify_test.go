@@ -163,6 +163,7 @@ func TestDecisions(t *testing.T) {
 			want := verify.Result{Code: tt.code}
 			if tt.key.ID != (apikey.ID{}) {
 				want.Key = f.get(tt.key.ID)
+				want.Hash = want.Key.SecretHash
 			}
 			if diff := cmp.Diff(want, f.verify(tt.secret, tt.want...)); diff != "" {
 				t.Errorf("the result differs (-want +got):\n%s", diff)

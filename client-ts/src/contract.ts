@@ -13,7 +13,8 @@ export interface paths {
         };
         /**
          * List API keys
-         * @description Newest first, whatever their status, never with a secret. You see the keys of
+         * @description Newest first, whatever their status, never with a secret. Filters narrow the list;
+         *     a key must pass all that are given. You see the keys of
          *     your own key's owner; with `keys:admin` those of all owners, or of the one
          *     named in `owner`. A page past the end is empty.
          */
@@ -84,6 +85,141 @@ export interface paths {
         patch: operations["updateApiKey"];
         trace?: never;
     };
+    "/v1/api-keys/{key_name}/rotate": {
+        parameters: {
+            query?: {
+                /** @description Another owner than your own; needs `keys:admin` */
+                owner?: components["parameters"]["Owner"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The name or the `id` of a key. Percent-encode it once: `a/b` is `a%2Fb`. A value
+                 *     in UUID form (8-4-4-4-12) is always an id.
+                 * @example ci-pipeline
+                 */
+                key_name: components["parameters"]["KeyName"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give an API key a new secret
+         * @description Answers the new secret, once; it works from now on. The old one stops now, or stays
+         *     good for `grace_seconds`, but never past `expires_at`; a still older one stops now in
+         *     any case. Id, name, prefix and everything else stay. A revoked key cannot be rotated
+         *     (409); of two rotations at once, one is refused (409), so that no answer shows a
+         *     secret that does not work.
+         *
+         *     Without `keys:admin` you can rotate only keys all of whose scopes your own key has.
+         *     A key may rotate itself.
+         */
+        post: operations["rotateApiKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Verify a key that was shown to you
+         * @description Says whether a secret is good now, holds all of `scopes`, and is within its rate
+         *     limit; whose key it is does not matter. Any string may be asked about. `code` is the
+         *     first that applies of NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED
+         *     and VALID. Only a VALID answer counts as a use of the key, and against its rate limit.
+         */
+        post: operations["verifyApiKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/forward-auth": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Let a gateway's request pass, or not
+         * @description For nginx `auth_request`, Traefik `forwardAuth`, Caddy `forward_auth`, Envoy
+         *     `ext_authz` and their like: send the client's own request headers here, and pass the
+         *     request on only if the answer is 200. The client's key is read from `x-api-key` or
+         *     `Authorization: Bearer`. Any method is taken, any body and unknown query parameters
+         *     are ignored; `/v1/forward-auth/…` is the same operation.
+         *
+         *     The identity headers of a 200 are always there, so that a client cannot smuggle its
+         *     own. Names and owners are percent-encoded UTF-8: decode them once.
+         */
+        get: operations["forwardAuth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/introspect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Verify a key by OAuth 2.0 token introspection
+         * @description RFC 7662, for clients that speak it already: the token is the secret of a key. A
+         *     token that is not good is `{"active": false}`, and why is not told. Your own key goes
+         *     into `Authorization: Bearer`, into `x-api-key`, or, here only, into HTTP Basic as the
+         *     password, whatever the user name. Form parameters that are not known are ignored, as
+         *     OAuth asks. Counts as a use of the key, but not against its rate limit.
+         */
+        post: operations["introspectToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/leaked-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Report a key that you found
+         * @description For secret scanners and honest finders; needs no credentials, since whoever has the
+         *     secret could do more with it than end it. The secret of a key revokes the key for
+         *     good; one that is being rotated out stops now, and its key stays; anything else does
+         *     nothing. The answer is always the same. Reports that do nothing are slowed down per
+         *     address.
+         */
+        post: operations["reportLeakedKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -111,6 +247,40 @@ export interface components {
          *     ]
          */
         Scopes: string[];
+        /**
+         * @description Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
+         *     characters without control characters, values of at most 500. Never a secret.
+         * @example {
+         *       "plan": "pro",
+         *       "cost_center": "7"
+         *     }
+         */
+        Metadata: {
+            [key: string]: string;
+        };
+        /**
+         * @description How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
+         *     one more each time `window_seconds` / `limit` have gone by.
+         */
+        RateLimit: {
+            /**
+             * @description How many calls at once, and how many more in each window
+             * @example 100
+             */
+            limit: number;
+            /** @example 60 */
+            window_seconds: number;
+        };
+        /**
+         * @description The key's rate limit, or `null` for none; needs `keys:admin`. A key that is created
+         *     without saying has the limit of the calling key.
+         */
+        RateLimitSetting: {
+            /** @example 100 */
+            limit: number;
+            /** @example 60 */
+            window_seconds: number;
+        } | null;
         ApiKeyCreate: {
             name: components["schemas"]["Name"];
             /**
@@ -122,6 +292,8 @@ export interface components {
             expires_at: string;
             owner?: components["schemas"]["Owner"];
             scopes?: components["schemas"]["Scopes"];
+            metadata?: components["schemas"]["Metadata"];
+            rate_limit?: components["schemas"]["RateLimitSetting"];
         };
         ApiKeyUpdate: {
             name?: components["schemas"]["Name"];
@@ -132,6 +304,16 @@ export interface components {
              */
             expires_at?: string;
             scopes?: components["schemas"]["Scopes"];
+            metadata?: components["schemas"]["Metadata"];
+            rate_limit?: components["schemas"]["RateLimitSetting"];
+        };
+        ApiKeyRotate: {
+            /**
+             * @description How long the old secret stays good, at most 7 days
+             * @default 0
+             * @example 86400
+             */
+            grace_seconds: number;
         };
         /**
          * @description REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
@@ -168,10 +350,18 @@ export interface components {
              * @example 2026-12-24T18:00:00.000Z
              */
             revoked_at?: string;
+            /**
+             * Format: date-time
+             * @description Until when the secret before the last rotation is good; absent if it is not
+             * @example 2026-11-24T09:00:00.000Z
+             */
+            grace_ends_at?: string;
             status: components["schemas"]["ApiKeyStatus"];
             name: components["schemas"]["Name"];
             owner: components["schemas"]["Owner"];
             scopes: components["schemas"]["Scopes"];
+            metadata: components["schemas"]["Metadata"];
+            rate_limit?: components["schemas"]["RateLimit"];
             /**
              * @description The first characters of the secret; recognises a key, opens nothing
              * @example ak_0TTLJ726
@@ -179,7 +369,7 @@ export interface components {
             prefix: string;
         };
         ApiKeyWithSecretResponse: components["schemas"]["ApiKeyResponse"] & {
-            /** @description The full API key secret (only returned on creation) */
+            /** @description The full API key secret (only returned on creation and rotation) */
             secret: string;
         };
         ApiKeyListResponse: {
@@ -197,6 +387,94 @@ export interface components {
             /** @example 20 */
             items_per_page: number;
         };
+        VerifyRequest: {
+            /**
+             * @description The secret that was shown to you; any string
+             * @example the secret that you were shown
+             */
+            key: string;
+            scopes?: components["schemas"]["Scopes"];
+        };
+        /**
+         * @description NOT_FOUND if the string is malformed or no current secret, else the first of REVOKED,
+         *     EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+         * @example VALID
+         * @enum {string}
+         */
+        VerifyCode: "VALID" | "NOT_FOUND" | "REVOKED" | "EXPIRED" | "INSUFFICIENT_SCOPE" | "RATE_LIMITED";
+        VerifyResponse: {
+            /** @description Whether `code` is VALID */
+            valid: boolean;
+            code: components["schemas"]["VerifyCode"];
+            key?: components["schemas"]["ApiKeyResponse"];
+            /**
+             * @description Present with RATE_LIMITED; after so many seconds one call will pass
+             * @example 3
+             */
+            retry_after_seconds?: number;
+        };
+        IntrospectionRequest: {
+            /**
+             * @description The secret that was shown to you; any string
+             * @example the secret that you were shown
+             */
+            token: string;
+            /**
+             * @description Ignored
+             * @example access_token
+             */
+            token_type_hint?: string;
+        };
+        IntrospectionResponse: {
+            /** @description Whether the token is good now; if not, nothing else is told */
+            active: boolean;
+            /**
+             * @description The key's scopes, separated by spaces
+             * @example datasets:read
+             */
+            scope?: string;
+            /**
+             * @description The key's owner
+             * @example customer-42
+             */
+            sub?: string;
+            /**
+             * @description The key's id
+             * @example 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
+             */
+            client_id?: string;
+            /**
+             * @description The key's name
+             * @example ci-pipeline
+             */
+            username?: string;
+            /**
+             * Format: int64
+             * @description When the key was created, in seconds since 1970
+             * @example 1795000000
+             */
+            iat?: number;
+            /**
+             * Format: int64
+             * @description When the token ends, in seconds since 1970
+             * @example 1896091200
+             */
+            exp?: number;
+        };
+        LeakReport: {
+            /**
+             * @description The secret that you found; any string
+             * @example the secret that you found
+             */
+            key: string;
+        };
+        LeakReportResponse: {
+            /**
+             * @description Always the same
+             * @example Thank you. If this was the secret of a key, it no longer works.
+             */
+            message: string;
+        };
         ErrorResponse: {
             /**
              * @description Equals the HTTP status
@@ -211,9 +489,10 @@ export interface components {
             /**
              * @description What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
              *     CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-             *     CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN (403);
+             *     CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
              *     KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-             *     KEY_REVOKED (409); BODY_TOO_LARGE (413); INTERNAL (500); UNAVAILABLE (503).
+             *     KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); RATE_LIMITED,
+             *     TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE (503).
              *     More may be added.
              * @example INVALID_REQUEST
              */
@@ -294,9 +573,50 @@ export interface components {
                 "application/json": components["schemas"]["ErrorResponse"];
             };
         };
-        /** @description The name is taken, or the key is revoked */
+        /** @description The name is taken, or the key is revoked or was just rotated */
         Conflict: {
             headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorResponse"];
+            };
+        };
+        /** @description The key is good but lacks a scope, or is over its rate limit */
+        NotAdmitted: {
+            headers: {
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                "Retry-After": components["headers"]["Retry-After"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorResponse"];
+            };
+        };
+        /** @description The key is over its rate limit, and `rate_limited=429` asked for this status */
+        RateLimited: {
+            headers: {
+                "Retry-After": components["headers"]["Retry-After"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorResponse"];
+            };
+        };
+        /** @description Too many requests of this kind from your address; wait Retry-After seconds */
+        TooManyRequests: {
+            headers: {
+                "Retry-After": components["headers"]["Retry-After"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
@@ -359,6 +679,38 @@ export interface components {
          * @example 1
          */
         "Retry-After": number;
+        /**
+         * @description The rate limit of the key, if it has one: `q` calls in `w` seconds
+         *     (draft-ietf-httpapi-ratelimit-headers-10)
+         * @example "key";q=100;w=60
+         */
+        "RateLimit-Policy": string;
+        /**
+         * @description What is left of it: `r` calls at once, all `q` of them again in `t` seconds
+         *     (draft-ietf-httpapi-ratelimit-headers-10)
+         * @example "key";r=42;t=35
+         */
+        RateLimit: string;
+        /**
+         * @description The id of the key; always present
+         * @example 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
+         */
+        "X-Api-Key-Id": string;
+        /**
+         * @description The name of the key, percent-encoded; always present
+         * @example ci%20pipeline
+         */
+        "X-Api-Key-Name": string;
+        /**
+         * @description The owner of the key, percent-encoded; always present
+         * @example customer-42
+         */
+        "X-Api-Key-Owner": string;
+        /**
+         * @description The scopes of the key, separated by spaces; always present, empty if it has none
+         * @example datasets:read datasets:write
+         */
+        "X-Api-Key-Scopes": string;
     };
     pathItems: never;
 }
@@ -369,6 +721,24 @@ export interface operations {
             query?: {
                 /** @description Another owner than your own; needs `keys:admin` */
                 owner?: components["parameters"]["Owner"];
+                /** @description Only keys that have this status now */
+                status?: components["schemas"]["ApiKeyStatus"];
+                /**
+                 * @description Only keys whose name holds this text, letter for letter
+                 * @example ci
+                 */
+                name_contains?: string;
+                /**
+                 * @description Only keys whose `expires_at` lies before this time, expired ones included
+                 * @example 2027-01-31T12:00:00Z
+                 */
+                expires_before?: string;
+                /**
+                 * @description Only keys that were last used before this time. A key that was never used counts
+                 *     from its creation.
+                 * @example 2026-08-31T12:00:00Z
+                 */
+                last_used_before?: string;
                 /** @description Which page, counted from 1 */
                 page?: number;
                 /** @description How many keys a page holds */
@@ -512,6 +882,181 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            default: components["responses"]["Error"];
+        };
+    };
+    rotateApiKey: {
+        parameters: {
+            query?: {
+                /** @description Another owner than your own; needs `keys:admin` */
+                owner?: components["parameters"]["Owner"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The name or the `id` of a key. Percent-encode it once: `a/b` is `a%2Fb`. A value
+                 *     in UUID form (8-4-4-4-12) is always an id.
+                 * @example ci-pipeline
+                 */
+                key_name: components["parameters"]["KeyName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ApiKeyRotate"];
+            };
+        };
+        responses: {
+            /** @description The key as it is now, with its new secret */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKeyWithSecretResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            default: components["responses"]["Error"];
+        };
+    };
+    verifyApiKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VerifyRequest"];
+            };
+        };
+        responses: {
+            /** @description The decision */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VerifyResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Error"];
+        };
+    };
+    forwardAuth: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Scopes that the key must hold, separated by spaces, or given several times. An
+                 *     empty or malformed one is refused like one that is lacking (403).
+                 * @example [
+                 *       "datasets:read"
+                 *     ]
+                 */
+                scope?: string[];
+                /**
+                 * @description The status of a key that is over its rate limit: 403, or 429 for gateways that
+                 *     pass it on (nginx does not)
+                 */
+                rate_limited?: "403" | "429";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request may pass; no body */
+            200: {
+                headers: {
+                    "X-Api-Key-Id": components["headers"]["X-Api-Key-Id"];
+                    "X-Api-Key-Name": components["headers"]["X-Api-Key-Name"];
+                    "X-Api-Key-Owner": components["headers"]["X-Api-Key-Owner"];
+                    "X-Api-Key-Scopes": components["headers"]["X-Api-Key-Scopes"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["NotAdmitted"];
+            429: components["responses"]["RateLimited"];
+            default: components["responses"]["Error"];
+        };
+    };
+    introspectToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": components["schemas"]["IntrospectionRequest"];
+            };
+        };
+        responses: {
+            /** @description What the token is */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IntrospectionResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Error"];
+        };
+    };
+    reportLeakedKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LeakReport"];
+            };
+        };
+        responses: {
+            /** @description Taken note of */
+            202: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeakReportResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            429: components["responses"]["TooManyRequests"];
             default: components["responses"]["Error"];
         };
     };

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"time"
 
-	"apikeyd/apikey"
 	"apikeyd/store"
 )
 
@@ -115,24 +114,4 @@ func (db *DB) Close() error {
 		errs = append(errs, db.files.close())
 	}
 	return errors.Join(errs...)
-}
-
-// millis is how a time is stored; the zero time is NULL.
-func millis(t time.Time) sql.NullInt64 {
-	return sql.NullInt64{Int64: t.UnixMilli(), Valid: !t.IsZero()}
-}
-
-func fromMillis(ms sql.NullInt64) time.Time {
-	if !ms.Valid {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms.Int64).UTC()
-}
-
-// nullID is how an id is stored; the zero id is NULL.
-func nullID(id apikey.ID) []byte {
-	if id.IsZero() {
-		return nil
-	}
-	return id[:]
 }

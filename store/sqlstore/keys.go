@@ -10,9 +10,6 @@ import (
 	"apikeyd/store"
 )
 
-const keyColumns = `id, owner, name, prefix, scopes, secret_hash,
-	created_at, expires_at, revoked_at, last_used_at`
-
 // querier is a pool or a transaction.
 type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
@@ -45,48 +42,6 @@ func findKey(ctx context.Context, q querier, ref store.Ref) (apikey.Key, error) 
 		`SELECT `+keyColumns+` FROM api_keys
 		WHERE owner = $1 AND name = $2 AND revoked_at IS NOT NULL
 		ORDER BY revoked_at DESC, id DESC LIMIT 1`, ref.Owner, ref.Name))
-}
-
-// Keys implements store.Store.
-func (db *DB) Keys(ctx context.Context, q store.Query) (store.Page, error) {
-	// One transaction, so that the total and the page agree.
-	tx, err := db.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return store.Page{}, translate(ctx, err)
-	}
-	defer func() { _ = tx.Rollback() }() // it only read
-	page, err := listKeys(ctx, tx, q)
-	return page, translate(ctx, err)
-}
-
-func listKeys(ctx context.Context, q querier, query store.Query) (store.Page, error) {
-	where, args := "", []any{}
-	if query.Owner != "" {
-		where, args = " WHERE owner = $1", []any{query.Owner}
-	}
-	page := store.Page{Keys: []apikey.Key{}}
-	err := q.QueryRowContext(ctx, `SELECT count(*) FROM api_keys`+where, args...).Scan(&page.Total)
-	if err != nil || query.Offset >= page.Total {
-		return page, err
-	}
-	limits := ` ORDER BY id DESC LIMIT $1 OFFSET $2`
-	if query.Owner != "" {
-		limits = ` ORDER BY id DESC LIMIT $2 OFFSET $3`
-	}
-	rows, err := q.QueryContext(ctx, `SELECT `+keyColumns+` FROM api_keys`+where+limits,
-		append(args, query.Limit, query.Offset)...)
-	if err != nil {
-		return page, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		key, err := scanKey(rows)
-		if err != nil {
-			return page, err
-		}
-		page.Keys = append(page.Keys, key)
-	}
-	return page, rows.Err()
 }
 
 // CreateKey implements store.Store.
@@ -149,6 +104,55 @@ func (db *DB) RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref) (
 	return key, err
 }
 
+// RotateKey implements store.Store.
+func (db *DB) RotateKey(
+	ctx context.Context, actor store.Actor, ref store.Ref, rotation apikey.Rotation,
+) (key apikey.Key, err error) {
+	err = db.mutate(ctx, actor, func(m *mutation) error {
+		if key, err = m.findKey(ctx, ref); err != nil {
+			return err
+		}
+		if err := m.allowed(func(acting apikey.Key) error { return acting.MayManage(key) }); err != nil {
+			return err
+		}
+		switch {
+		case key.IsRevoked():
+			return store.ErrRevoked
+		case !key.SecretHash.Equal(rotation.From):
+			return store.ErrRotated
+		}
+		key = key.Rotate(rotation, m.now)
+		if err := m.updateKey(ctx, key); err != nil {
+			return err
+		}
+		return m.audit(ctx, store.ActionRotate, key, nil)
+	})
+	return key, err
+}
+
+// EndSecret implements store.Store.
+func (db *DB) EndSecret(ctx context.Context, actor store.Actor) (key apikey.Key, err error) {
+	err = db.write(ctx, func(tx *sql.Tx) error {
+		m := db.newMutation(tx, actor)
+		if key, err = findKey(ctx, tx, store.ByID(actor.Key)); err != nil {
+			return err
+		}
+		if key.IsRevoked() || !key.Accepts(actor.Secret, m.now) {
+			return store.ErrNotFound
+		}
+		changed := "grace_ends_at"
+		if key.SecretHash.Equal(actor.Secret) {
+			key.RevokedAt, changed = m.now, "revoked_at"
+		}
+		key = key.EndGrace()
+		if err := m.updateKey(ctx, key); err != nil {
+			return err
+		}
+		return m.audit(ctx, store.ActionLeak, key, []string{changed})
+	})
+	return key, err
+}
+
 // RecordUses implements store.Store.
 func (db *DB) RecordUses(ctx context.Context, uses map[apikey.ID]time.Time) error {
 	if len(uses) == 0 {
@@ -168,27 +172,4 @@ func (db *DB) RecordUses(ctx context.Context, uses map[apikey.ID]time.Time) erro
 		}
 		return nil
 	})
-}
-
-// scanKey reads keyColumns from a row.
-func scanKey(row interface{ Scan(dest ...any) error }) (apikey.Key, error) {
-	var (
-		key                                apikey.Key
-		id, hash                           []byte
-		scopes                             string
-		created, expires, revoked, lastUse sql.NullInt64
-	)
-	err := row.Scan(&id, &key.Owner, &key.Name, &key.Prefix, &scopes, &hash,
-		&created, &expires, &revoked, &lastUse)
-	if err != nil {
-		return apikey.Key{}, err
-	}
-	copy(key.ID[:], id)
-	copy(key.SecretHash[:], hash)
-	key.Scopes = apikey.ParseScopes(scopes)
-	key.CreatedAt = fromMillis(created)
-	key.ExpiresAt = fromMillis(expires)
-	key.RevokedAt = fromMillis(revoked)
-	key.LastUsedAt = fromMillis(lastUse)
-	return key, nil
 }

@@ -22,7 +22,7 @@ type mutation struct {
 // read inside it: nothing commits for a key whose revocation was answered.
 func (db *DB) mutate(ctx context.Context, actor store.Actor, do func(*mutation) error) error {
 	return db.write(ctx, func(tx *sql.Tx) error {
-		m := &mutation{tx: tx, now: db.now().UTC().Truncate(time.Millisecond), actor: actor}
+		m := db.newMutation(tx, actor)
 		if !actor.IsOperator() {
 			acting, err := findKey(ctx, tx, store.ByID(actor.Key))
 			if errors.Is(err, sql.ErrNoRows) {
@@ -31,13 +31,17 @@ func (db *DB) mutate(ctx context.Context, actor store.Actor, do func(*mutation) 
 			if err != nil {
 				return err
 			}
-			if acting.Status(m.now) != apikey.StatusActive || !acting.SecretHash.Equal(actor.Secret) {
+			if acting.Status(m.now) != apikey.StatusActive || !acting.Accepts(actor.Secret, m.now) {
 				return store.ErrActorGone
 			}
 			m.acting = &acting
 		}
 		return do(m)
 	})
+}
+
+func (db *DB) newMutation(tx *sql.Tx, actor store.Actor) *mutation {
+	return &mutation{tx: tx, now: db.now().UTC().Truncate(time.Millisecond), actor: actor}
 }
 
 // write runs one transaction that is durable when write returns nil.
@@ -83,15 +87,22 @@ func (m *mutation) findKey(ctx context.Context, ref store.Ref) (apikey.Key, erro
 
 func (m *mutation) insertKey(ctx context.Context, k apikey.Key) error {
 	_, err := m.tx.ExecContext(ctx,
-		`INSERT INTO api_keys (`+keyColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		`INSERT INTO api_keys (`+keyColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 		k.ID[:], k.Owner, k.Name, k.Prefix, k.Scopes.String(), k.SecretHash[:],
-		millis(k.CreatedAt), millis(k.ExpiresAt), millis(k.RevokedAt), millis(k.LastUsedAt))
+		millis(k.CreatedAt), millis(k.ExpiresAt), millis(k.RevokedAt), millis(k.LastUsedAt),
+		hashOrNull(k.OldSecretHash), millis(k.OldSecretUntil), metadataJSON(k.Metadata),
+		numberOrNull(k.RateLimit.Limit), numberOrNull(int(k.RateLimit.Window/time.Second)))
 	return err
 }
 
 func (m *mutation) updateKey(ctx context.Context, k apikey.Key) error {
 	_, err := m.tx.ExecContext(ctx,
-		`UPDATE api_keys SET name = $1, scopes = $2, expires_at = $3, revoked_at = $4 WHERE id = $5`,
-		k.Name, k.Scopes.String(), millis(k.ExpiresAt), millis(k.RevokedAt), k.ID[:])
+		`UPDATE api_keys SET name = $1, scopes = $2, expires_at = $3, revoked_at = $4, secret_hash = $5,
+			old_secret_hash = $6, old_secret_until = $7, metadata = $8, rate_limit = $9, rate_window = $10
+		WHERE id = $11`,
+		k.Name, k.Scopes.String(), millis(k.ExpiresAt), millis(k.RevokedAt), k.SecretHash[:],
+		hashOrNull(k.OldSecretHash), millis(k.OldSecretUntil), metadataJSON(k.Metadata),
+		numberOrNull(k.RateLimit.Limit), numberOrNull(int(k.RateLimit.Window/time.Second)), k.ID[:])
 	return err
 }

@@ -38,6 +38,54 @@ func (e ApiKeyStatus) Valid() bool {
 	}
 }
 
+// Defines values for VerifyCode.
+const (
+	VerifyCodeEXPIRED           VerifyCode = "EXPIRED"
+	VerifyCodeINSUFFICIENTSCOPE VerifyCode = "INSUFFICIENT_SCOPE"
+	VerifyCodeNOTFOUND          VerifyCode = "NOT_FOUND"
+	VerifyCodeRATELIMITED       VerifyCode = "RATE_LIMITED"
+	VerifyCodeREVOKED           VerifyCode = "REVOKED"
+	VerifyCodeVALID             VerifyCode = "VALID"
+)
+
+// Valid indicates whether the value is a known member of the VerifyCode enum.
+func (e VerifyCode) Valid() bool {
+	switch e {
+	case VerifyCodeEXPIRED:
+		return true
+	case VerifyCodeINSUFFICIENTSCOPE:
+		return true
+	case VerifyCodeNOTFOUND:
+		return true
+	case VerifyCodeRATELIMITED:
+		return true
+	case VerifyCodeREVOKED:
+		return true
+	case VerifyCodeVALID:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ForwardAuthParamsRateLimited.
+const (
+	ForwardAuthParamsRateLimitedN403 ForwardAuthParamsRateLimited = "403"
+	ForwardAuthParamsRateLimitedN429 ForwardAuthParamsRateLimited = "429"
+)
+
+// Valid indicates whether the value is a known member of the ForwardAuthParamsRateLimited enum.
+func (e ForwardAuthParamsRateLimited) Valid() bool {
+	switch e {
+	case ForwardAuthParamsRateLimitedN403:
+		return true
+	case ForwardAuthParamsRateLimitedN429:
+		return true
+	default:
+		return false
+	}
+}
+
 // ApiKeyCreate defines model for ApiKeyCreate.
 type ApiKeyCreate struct {
 	// ExpiresAt The expiration date and time of the API key: RFC 3339 with an offset, in the
@@ -46,6 +94,13 @@ type ApiKeyCreate struct {
 	//
 	// Example: 2030-01-31T12:00:00Z
 	ExpiresAt time.Time `json:"expires_at"`
+
+	// Metadata Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
+	// characters without control characters, values of at most 500. Never a secret.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
 
 	// Name The name of the API key, unique among its owner's keys that are not revoked and
 	// compared byte for byte. 1 to 255 characters; no control characters, no white
@@ -61,6 +116,10 @@ type ApiKeyCreate struct {
 	//
 	// Example: customer-42
 	Owner *Owner `json:"owner,omitempty"`
+
+	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. A key that is created
+	// without saying has the limit of the calling key.
+	RateLimit *RateLimitSetting `json:"rate_limit,omitempty"`
 
 	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
 	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
@@ -85,6 +144,11 @@ type ApiKeyResponse struct {
 	// ExpiresAt Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt time.Time `json:"expires_at"`
 
+	// GraceEndsAt Until when the secret before the last rotation is good; absent if it is not
+	//
+	// Example: 2026-11-24T09:00:00.000Z
+	GraceEndsAt *time.Time `json:"grace_ends_at,omitempty"`
+
 	// Id Never changes; UUIDv7 (RFC 9562), so ids sort by creation
 	//
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
@@ -94,6 +158,13 @@ type ApiKeyResponse struct {
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+
+	// Metadata Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
+	// characters without control characters, values of at most 500. Never a secret.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata Metadata `json:"metadata"`
 
 	// Name The name of the API key, unique among its owner's keys that are not revoked and
 	// compared byte for byte. 1 to 255 characters; no control characters, no white
@@ -114,6 +185,10 @@ type ApiKeyResponse struct {
 	//
 	// Example: ak_0TTLJ726
 	Prefix string `json:"prefix"`
+
+	// RateLimit How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
+	// one more each time `window_seconds` / `limit` have gone by.
+	RateLimit *RateLimit `json:"rate_limit,omitempty"`
 
 	// RevokedAt Present once the key is revoked
 	//
@@ -134,6 +209,14 @@ type ApiKeyResponse struct {
 	Status ApiKeyStatus `json:"status"`
 }
 
+// ApiKeyRotate defines model for ApiKeyRotate.
+type ApiKeyRotate struct {
+	// GraceSeconds How long the old secret stays good, at most 7 days
+	//
+	// Example: 86400
+	GraceSeconds *int `json:"grace_seconds,omitempty"`
+}
+
 // ApiKeyStatus REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
 //
 // Example: ACTIVE
@@ -146,6 +229,13 @@ type ApiKeyUpdate struct {
 	// Example: 2031-01-31T12:00:00Z
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 
+	// Metadata Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
+	// characters without control characters, values of at most 500. Never a secret.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
 	// Name The name of the API key, unique among its owner's keys that are not revoked and
 	// compared byte for byte. 1 to 255 characters; no control characters, no white
 	// space at either end, not `.` or `..`, not in UUID form, not a secret.
@@ -153,6 +243,10 @@ type ApiKeyUpdate struct {
 	//
 	// Example: ci-pipeline
 	Name *Name `json:"name,omitempty"`
+
+	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. A key that is created
+	// without saying has the limit of the calling key.
+	RateLimit *RateLimitSetting `json:"rate_limit,omitempty"`
 
 	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
 	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
@@ -171,6 +265,11 @@ type ApiKeyWithSecretResponse struct {
 	// ExpiresAt Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt time.Time `json:"expires_at"`
 
+	// GraceEndsAt Until when the secret before the last rotation is good; absent if it is not
+	//
+	// Example: 2026-11-24T09:00:00.000Z
+	GraceEndsAt *time.Time `json:"grace_ends_at,omitempty"`
+
 	// Id Never changes; UUIDv7 (RFC 9562), so ids sort by creation
 	//
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
@@ -180,6 +279,13 @@ type ApiKeyWithSecretResponse struct {
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+
+	// Metadata Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
+	// characters without control characters, values of at most 500. Never a secret.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata Metadata `json:"metadata"`
 
 	// Name The name of the API key, unique among its owner's keys that are not revoked and
 	// compared byte for byte. 1 to 255 characters; no control characters, no white
@@ -201,6 +307,10 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ak_0TTLJ726
 	Prefix string `json:"prefix"`
 
+	// RateLimit How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
+	// one more each time `window_seconds` / `limit` have gone by.
+	RateLimit *RateLimit `json:"rate_limit,omitempty"`
+
 	// RevokedAt Present once the key is revoked
 	//
 	// Example: 2026-12-24T18:00:00.000Z
@@ -214,7 +324,7 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
 
-	// Secret The full API key secret (only returned on creation)
+	// Secret The full API key secret (only returned on creation and rotation)
 	Secret string `json:"secret"`
 
 	// Status REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
@@ -238,9 +348,10 @@ type ErrorDetail struct {
 type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-	// CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN (403);
+	// CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-	// KEY_REVOKED (409); BODY_TOO_LARGE (413); INTERNAL (500); UNAVAILABLE (503).
+	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); RATE_LIMITED,
+	// TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE (503).
 	// More may be added.
 	//
 	//
@@ -265,6 +376,77 @@ type ErrorResponse struct {
 	// Example: 400
 	Status int `json:"status"`
 }
+
+// IntrospectionRequest defines model for IntrospectionRequest.
+type IntrospectionRequest struct {
+	// Token The secret that was shown to you; any string
+	//
+	// Example: the secret that you were shown
+	Token string `json:"token"`
+
+	// TokenTypeHint Ignored
+	//
+	// Example: access_token
+	TokenTypeHint *string `json:"token_type_hint,omitempty"`
+}
+
+// IntrospectionResponse defines model for IntrospectionResponse.
+type IntrospectionResponse struct {
+	// Active Whether the token is good now; if not, nothing else is told
+	Active bool `json:"active"`
+
+	// ClientId The key's id
+	//
+	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
+	ClientId *string `json:"client_id,omitempty"`
+
+	// Exp When the token ends, in seconds since 1970
+	//
+	// Example: 1896091200
+	Exp *int64 `json:"exp,omitempty"`
+
+	// Iat When the key was created, in seconds since 1970
+	//
+	// Example: 1795000000
+	Iat *int64 `json:"iat,omitempty"`
+
+	// Scope The key's scopes, separated by spaces
+	//
+	// Example: datasets:read
+	Scope *string `json:"scope,omitempty"`
+
+	// Sub The key's owner
+	//
+	// Example: customer-42
+	Sub *string `json:"sub,omitempty"`
+
+	// Username The key's name
+	//
+	// Example: ci-pipeline
+	Username *string `json:"username,omitempty"`
+}
+
+// LeakReport defines model for LeakReport.
+type LeakReport struct {
+	// Key The secret that you found; any string
+	//
+	// Example: the secret that you found
+	Key string `json:"key"`
+}
+
+// LeakReportResponse defines model for LeakReportResponse.
+type LeakReportResponse struct {
+	// Message Always the same
+	//
+	// Example: Thank you. If this was the secret of a key, it no longer works.
+	Message string `json:"message"`
+}
+
+// Metadata Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
+// characters without control characters, values of at most 500. Never a secret.
+//
+// Example: {"cost_center":"7","plan":"pro"}
+type Metadata map[string]string
 
 // Name The name of the API key, unique among its owner's keys that are not revoked and
 // compared byte for byte. 1 to 255 characters; no control characters, no white
@@ -293,12 +475,75 @@ type Pagination struct {
 	TotalPages int `json:"total_pages"`
 }
 
+// RateLimit How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
+// one more each time `window_seconds` / `limit` have gone by.
+type RateLimit struct {
+	// Limit How many calls at once, and how many more in each window
+	//
+	// Example: 100
+	Limit int `json:"limit"`
+
+	// WindowSeconds Example: 60
+	WindowSeconds int `json:"window_seconds"`
+}
+
+// RateLimitSetting The key's rate limit, or `null` for none; needs `keys:admin`. A key that is created
+// without saying has the limit of the calling key.
+type RateLimitSetting struct {
+	// Limit Example: 100
+	Limit int `json:"limit"`
+
+	// WindowSeconds Example: 60
+	WindowSeconds int `json:"window_seconds"`
+}
+
 // Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
 // `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
 // service, any other `keys:…` is refused; the rest belong to your API.
 //
 // Example: ["keys:read","datasets:read"]
 type Scopes = []string
+
+// VerifyCode NOT_FOUND if the string is malformed or no current secret, else the first of REVOKED,
+// EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+//
+// Example: VALID
+type VerifyCode string
+
+// VerifyRequest defines model for VerifyRequest.
+type VerifyRequest struct {
+	// Key The secret that was shown to you; any string
+	//
+	// Example: the secret that you were shown
+	Key string `json:"key"`
+
+	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
+	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
+	// service, any other `keys:…` is refused; the rest belong to your API.
+	//
+	//
+	// Example: ["keys:read","datasets:read"]
+	Scopes *Scopes `json:"scopes,omitempty"`
+}
+
+// VerifyResponse defines model for VerifyResponse.
+type VerifyResponse struct {
+	// Code NOT_FOUND if the string is malformed or no current secret, else the first of REVOKED,
+	// EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+	//
+	//
+	// Example: VALID
+	Code VerifyCode      `json:"code"`
+	Key  *ApiKeyResponse `json:"key,omitempty"`
+
+	// RetryAfterSeconds Present with RATE_LIMITED; after so many seconds one call will pass
+	//
+	// Example: 3
+	RetryAfterSeconds *int `json:"retry_after_seconds,omitempty"`
+
+	// Valid Whether `code` is VALID
+	Valid bool `json:"valid"`
+}
 
 // KeyName defines model for KeyName.
 type KeyName = string
@@ -318,8 +563,17 @@ type Error = ErrorResponse
 // Forbidden defines model for Forbidden.
 type Forbidden = ErrorResponse
 
+// NotAdmitted defines model for NotAdmitted.
+type NotAdmitted = ErrorResponse
+
 // NotFound defines model for NotFound.
 type NotFound = ErrorResponse
+
+// RateLimited defines model for RateLimited.
+type RateLimited = ErrorResponse
+
+// TooManyRequests defines model for TooManyRequests.
+type TooManyRequests = ErrorResponse
 
 // Unauthorized defines model for Unauthorized.
 type Unauthorized = ErrorResponse
@@ -328,6 +582,19 @@ type Unauthorized = ErrorResponse
 type ListApiKeysParams struct {
 	// Owner Another owner than your own; needs `keys:admin`
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Status Only keys that have this status now
+	Status *ApiKeyStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// NameContains Only keys whose name holds this text, letter for letter
+	NameContains *string `form:"name_contains,omitempty" json:"name_contains,omitempty"`
+
+	// ExpiresBefore Only keys whose `expires_at` lies before this time, expired ones included
+	ExpiresBefore *time.Time `form:"expires_before,omitempty" json:"expires_before,omitempty"`
+
+	// LastUsedBefore Only keys that were last used before this time. A key that was never used counts
+	// from its creation.
+	LastUsedBefore *time.Time `form:"last_used_before,omitempty" json:"last_used_before,omitempty"`
 
 	// Page Which page, counted from 1
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
@@ -354,11 +621,43 @@ type UpdateApiKeyParams struct {
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
+// RotateApiKeyParams defines parameters for RotateApiKey.
+type RotateApiKeyParams struct {
+	// Owner Another owner than your own; needs `keys:admin`
+	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+}
+
+// ForwardAuthParams defines parameters for ForwardAuth.
+type ForwardAuthParams struct {
+	// Scope Scopes that the key must hold, separated by spaces, or given several times. An
+	// empty or malformed one is refused like one that is lacking (403).
+	Scope *[]string `form:"scope,omitempty" json:"scope,omitempty"`
+
+	// RateLimited The status of a key that is over its rate limit: 403, or 429 for gateways that
+	// pass it on (nginx does not)
+	RateLimited *ForwardAuthParamsRateLimited `form:"rate_limited,omitempty" json:"rate_limited,omitempty"`
+}
+
+// ForwardAuthParamsRateLimited defines parameters for ForwardAuth.
+type ForwardAuthParamsRateLimited string
+
 // CreateApiKeyJSONRequestBody defines body for CreateApiKey for application/json ContentType.
 type CreateApiKeyJSONRequestBody = ApiKeyCreate
 
 // UpdateApiKeyJSONRequestBody defines body for UpdateApiKey for application/json ContentType.
 type UpdateApiKeyJSONRequestBody = ApiKeyUpdate
+
+// RotateApiKeyJSONRequestBody defines body for RotateApiKey for application/json ContentType.
+type RotateApiKeyJSONRequestBody = ApiKeyRotate
+
+// IntrospectTokenFormdataRequestBody defines body for IntrospectToken for application/x-www-form-urlencoded ContentType.
+type IntrospectTokenFormdataRequestBody = IntrospectionRequest
+
+// ReportLeakedKeyJSONRequestBody defines body for ReportLeakedKey for application/json ContentType.
+type ReportLeakedKeyJSONRequestBody = LeakReport
+
+// VerifyApiKeyJSONRequestBody defines body for VerifyApiKey for application/json ContentType.
+type VerifyApiKeyJSONRequestBody = VerifyRequest
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -436,7 +735,8 @@ type ClientInterface interface {
 
 	// ListApiKeys List API keys
 	//
-	// Newest first, whatever their status, never with a secret. You see the keys of
+	// Newest first, whatever their status, never with a secret. Filters narrow the list;
+	// a key must pass all that are given. You see the keys of
 	// your own key's owner; with `keys:admin` those of all owners, or of the one
 	// named in `owner`. A page past the end is empty.
 	//
@@ -518,11 +818,134 @@ type ClientInterface interface {
 	//
 	// Corresponds with PATCH /v1/api-keys/{key_name} (the `UpdateApiKey` operationId).
 	UpdateApiKey(ctx context.Context, keyName KeyName, params *UpdateApiKeyParams, body UpdateApiKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateApiKeyWithBody Give an API key a new secret
+	//
+	// Answers the new secret, once; it works from now on. The old one stops now, or stays
+	// good for `grace_seconds`, but never past `expires_at`; a still older one stops now in
+	// any case. Id, name, prefix and everything else stay. A revoked key cannot be rotated
+	// (409); of two rotations at once, one is refused (409), so that no answer shows a
+	// secret that does not work.
+	//
+	// Without `keys:admin` you can rotate only keys all of whose scopes your own key has.
+	// A key may rotate itself.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/api-keys/{key_name}/rotate (the `RotateApiKey` operationId).
+	RotateApiKeyWithBody(ctx context.Context, keyName KeyName, params *RotateApiKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateApiKey Give an API key a new secret
+	//
+	// Answers the new secret, once; it works from now on. The old one stops now, or stays
+	// good for `grace_seconds`, but never past `expires_at`; a still older one stops now in
+	// any case. Id, name, prefix and everything else stay. A revoked key cannot be rotated
+	// (409); of two rotations at once, one is refused (409), so that no answer shows a
+	// secret that does not work.
+	//
+	// Without `keys:admin` you can rotate only keys all of whose scopes your own key has.
+	// A key may rotate itself.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/api-keys/{key_name}/rotate (the `RotateApiKey` operationId).
+	RotateApiKey(ctx context.Context, keyName KeyName, params *RotateApiKeyParams, body RotateApiKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ForwardAuth Let a gateway's request pass, or not
+	//
+	// For nginx `auth_request`, Traefik `forwardAuth`, Caddy `forward_auth`, Envoy
+	// `ext_authz` and their like: send the client's own request headers here, and pass the
+	// request on only if the answer is 200. The client's key is read from `x-api-key` or
+	// `Authorization: Bearer`. Any method is taken, any body and unknown query parameters
+	// are ignored; `/v1/forward-auth/…` is the same operation.
+	//
+	// The identity headers of a 200 are always there, so that a client cannot smuggle its
+	// own. Names and owners are percent-encoded UTF-8: decode them once.
+	//
+	// Corresponds with GET /v1/forward-auth (the `ForwardAuth` operationId).
+	ForwardAuth(ctx context.Context, params *ForwardAuthParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IntrospectTokenWithBody Verify a key by OAuth 2.0 token introspection
+	//
+	// RFC 7662, for clients that speak it already: the token is the secret of a key. A
+	// token that is not good is `{"active": false}`, and why is not told. Your own key goes
+	// into `Authorization: Bearer`, into `x-api-key`, or, here only, into HTTP Basic as the
+	// password, whatever the user name. Form parameters that are not known are ignored, as
+	// OAuth asks. Counts as a use of the key, but not against its rate limit.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/introspect (the `IntrospectToken` operationId).
+	IntrospectTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IntrospectTokenWithFormdataBody Verify a key by OAuth 2.0 token introspection
+	//
+	// RFC 7662, for clients that speak it already: the token is the secret of a key. A
+	// token that is not good is `{"active": false}`, and why is not told. Your own key goes
+	// into `Authorization: Bearer`, into `x-api-key`, or, here only, into HTTP Basic as the
+	// password, whatever the user name. Form parameters that are not known are ignored, as
+	// OAuth asks. Counts as a use of the key, but not against its rate limit.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type.
+	//
+	// Corresponds with POST /v1/introspect (the `IntrospectToken` operationId).
+	IntrospectTokenWithFormdataBody(ctx context.Context, body IntrospectTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportLeakedKeyWithBody Report a key that you found
+	//
+	// For secret scanners and honest finders; needs no credentials, since whoever has the
+	// secret could do more with it than end it. The secret of a key revokes the key for
+	// good; one that is being rotated out stops now, and its key stays; anything else does
+	// nothing. The answer is always the same. Reports that do nothing are slowed down per
+	// address.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/leaked-keys (the `ReportLeakedKey` operationId).
+	ReportLeakedKeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportLeakedKey Report a key that you found
+	//
+	// For secret scanners and honest finders; needs no credentials, since whoever has the
+	// secret could do more with it than end it. The secret of a key revokes the key for
+	// good; one that is being rotated out stops now, and its key stays; anything else does
+	// nothing. The answer is always the same. Reports that do nothing are slowed down per
+	// address.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/leaked-keys (the `ReportLeakedKey` operationId).
+	ReportLeakedKey(ctx context.Context, body ReportLeakedKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// VerifyApiKeyWithBody Verify a key that was shown to you
+	//
+	// Says whether a secret is good now, holds all of `scopes`, and is within its rate
+	// limit; whose key it is does not matter. Any string may be asked about. `code` is the
+	// first that applies of NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED
+	// and VALID. Only a VALID answer counts as a use of the key, and against its rate limit.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/verify (the `VerifyApiKey` operationId).
+	VerifyApiKeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// VerifyApiKey Verify a key that was shown to you
+	//
+	// Says whether a secret is good now, holds all of `scopes`, and is within its rate
+	// limit; whose key it is does not matter. Any string may be asked about. `code` is the
+	// first that applies of NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED
+	// and VALID. Only a VALID answer counts as a use of the key, and against its rate limit.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/verify (the `VerifyApiKey` operationId).
+	VerifyApiKey(ctx context.Context, body VerifyApiKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // ListApiKeys List API keys
 //
-// Newest first, whatever their status, never with a secret. You see the keys of
+// Newest first, whatever their status, never with a secret. Filters narrow the list;
+// a key must pass all that are given. You see the keys of
 // your own key's owner; with `keys:admin` those of all owners, or of the one
 // named in `owner`. A page past the end is empty.
 //
@@ -675,6 +1098,218 @@ func (c *Client) UpdateApiKey(ctx context.Context, keyName KeyName, params *Upda
 	return c.Client.Do(req)
 }
 
+// RotateApiKeyWithBody Give an API key a new secret
+//
+// Answers the new secret, once; it works from now on. The old one stops now, or stays
+// good for `grace_seconds`, but never past `expires_at`; a still older one stops now in
+// any case. Id, name, prefix and everything else stay. A revoked key cannot be rotated
+// (409); of two rotations at once, one is refused (409), so that no answer shows a
+// secret that does not work.
+//
+// Without `keys:admin` you can rotate only keys all of whose scopes your own key has.
+// A key may rotate itself.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/api-keys/{key_name}/rotate (the `RotateApiKey` operationId).
+func (c *Client) RotateApiKeyWithBody(ctx context.Context, keyName KeyName, params *RotateApiKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateApiKeyRequestWithBody(c.Server, keyName, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateApiKey Give an API key a new secret
+//
+// Answers the new secret, once; it works from now on. The old one stops now, or stays
+// good for `grace_seconds`, but never past `expires_at`; a still older one stops now in
+// any case. Id, name, prefix and everything else stay. A revoked key cannot be rotated
+// (409); of two rotations at once, one is refused (409), so that no answer shows a
+// secret that does not work.
+//
+// Without `keys:admin` you can rotate only keys all of whose scopes your own key has.
+// A key may rotate itself.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/api-keys/{key_name}/rotate (the `RotateApiKey` operationId).
+func (c *Client) RotateApiKey(ctx context.Context, keyName KeyName, params *RotateApiKeyParams, body RotateApiKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateApiKeyRequest(c.Server, keyName, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ForwardAuth Let a gateway's request pass, or not
+//
+// For nginx `auth_request`, Traefik `forwardAuth`, Caddy `forward_auth`, Envoy
+// `ext_authz` and their like: send the client's own request headers here, and pass the
+// request on only if the answer is 200. The client's key is read from `x-api-key` or
+// `Authorization: Bearer`. Any method is taken, any body and unknown query parameters
+// are ignored; `/v1/forward-auth/…` is the same operation.
+//
+// The identity headers of a 200 are always there, so that a client cannot smuggle its
+// own. Names and owners are percent-encoded UTF-8: decode them once.
+//
+// Corresponds with GET /v1/forward-auth (the `ForwardAuth` operationId).
+func (c *Client) ForwardAuth(ctx context.Context, params *ForwardAuthParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForwardAuthRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IntrospectTokenWithBody Verify a key by OAuth 2.0 token introspection
+//
+// RFC 7662, for clients that speak it already: the token is the secret of a key. A
+// token that is not good is `{"active": false}`, and why is not told. Your own key goes
+// into `Authorization: Bearer`, into `x-api-key`, or, here only, into HTTP Basic as the
+// password, whatever the user name. Form parameters that are not known are ignored, as
+// OAuth asks. Counts as a use of the key, but not against its rate limit.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/introspect (the `IntrospectToken` operationId).
+func (c *Client) IntrospectTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIntrospectTokenRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IntrospectTokenWithFormdataBody Verify a key by OAuth 2.0 token introspection
+//
+// RFC 7662, for clients that speak it already: the token is the secret of a key. A
+// token that is not good is `{"active": false}`, and why is not told. Your own key goes
+// into `Authorization: Bearer`, into `x-api-key`, or, here only, into HTTP Basic as the
+// password, whatever the user name. Form parameters that are not known are ignored, as
+// OAuth asks. Counts as a use of the key, but not against its rate limit.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type.
+//
+// Corresponds with POST /v1/introspect (the `IntrospectToken` operationId).
+func (c *Client) IntrospectTokenWithFormdataBody(ctx context.Context, body IntrospectTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIntrospectTokenRequestWithFormdataBody(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportLeakedKeyWithBody Report a key that you found
+//
+// For secret scanners and honest finders; needs no credentials, since whoever has the
+// secret could do more with it than end it. The secret of a key revokes the key for
+// good; one that is being rotated out stops now, and its key stays; anything else does
+// nothing. The answer is always the same. Reports that do nothing are slowed down per
+// address.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/leaked-keys (the `ReportLeakedKey` operationId).
+func (c *Client) ReportLeakedKeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportLeakedKeyRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportLeakedKey Report a key that you found
+//
+// For secret scanners and honest finders; needs no credentials, since whoever has the
+// secret could do more with it than end it. The secret of a key revokes the key for
+// good; one that is being rotated out stops now, and its key stays; anything else does
+// nothing. The answer is always the same. Reports that do nothing are slowed down per
+// address.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/leaked-keys (the `ReportLeakedKey` operationId).
+func (c *Client) ReportLeakedKey(ctx context.Context, body ReportLeakedKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportLeakedKeyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// VerifyApiKeyWithBody Verify a key that was shown to you
+//
+// Says whether a secret is good now, holds all of `scopes`, and is within its rate
+// limit; whose key it is does not matter. Any string may be asked about. `code` is the
+// first that applies of NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED
+// and VALID. Only a VALID answer counts as a use of the key, and against its rate limit.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/verify (the `VerifyApiKey` operationId).
+func (c *Client) VerifyApiKeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVerifyApiKeyRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// VerifyApiKey Verify a key that was shown to you
+//
+// Says whether a secret is good now, holds all of `scopes`, and is within its rate
+// limit; whose key it is does not matter. Any string may be asked about. `code` is the
+// first that applies of NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED
+// and VALID. Only a VALID answer counts as a use of the key, and against its rate limit.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/verify (the `VerifyApiKey` operationId).
+func (c *Client) VerifyApiKey(ctx context.Context, body VerifyApiKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVerifyApiKeyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // NewListApiKeysRequest constructs an http.Request for the ListApiKeys method
 func NewListApiKeysRequest(server string, params *ListApiKeysParams) (*http.Request, error) {
 	var err error
@@ -706,6 +1341,54 @@ func NewListApiKeysRequest(server string, params *ListApiKeysParams) (*http.Requ
 		if params.Owner != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", *params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.NameContains != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name_contains", *params.NameContains, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExpiresBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "expires_before", *params.ExpiresBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LastUsedBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "last_used_before", *params.LastUsedBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -980,6 +1663,266 @@ func NewUpdateApiKeyRequestWithBody(server string, keyName KeyName, params *Upda
 	}
 
 	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRotateApiKeyRequest calls the generic RotateApiKey builder with application/json body
+func NewRotateApiKeyRequest(server string, keyName KeyName, params *RotateApiKeyParams, body RotateApiKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRotateApiKeyRequestWithBody(server, keyName, params, "application/json", bodyReader)
+}
+
+// NewRotateApiKeyRequestWithBody constructs an http.Request for the RotateApiKey method, with any body, and a specified content type
+func NewRotateApiKeyRequestWithBody(server string, keyName KeyName, params *RotateApiKeyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key_name", keyName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/api-keys/%s/rotate", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Owner != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", *params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewForwardAuthRequest constructs an http.Request for the ForwardAuth method
+func NewForwardAuthRequest(server string, params *ForwardAuthParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/forward-auth")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Scope != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope", *params.Scope, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RateLimited != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "rate_limited", *params.RateLimited, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewIntrospectTokenRequestWithFormdataBody calls the generic IntrospectToken builder with application/x-www-form-urlencoded body
+func NewIntrospectTokenRequestWithFormdataBody(server string, body IntrospectTokenFormdataRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	bodyStr, err := runtime.MarshalForm(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = strings.NewReader(bodyStr.Encode())
+	return NewIntrospectTokenRequestWithBody(server, "application/x-www-form-urlencoded", bodyReader)
+}
+
+// NewIntrospectTokenRequestWithBody constructs an http.Request for the IntrospectToken method, with any body, and a specified content type
+func NewIntrospectTokenRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/introspect")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReportLeakedKeyRequest calls the generic ReportLeakedKey builder with application/json body
+func NewReportLeakedKeyRequest(server string, body ReportLeakedKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReportLeakedKeyRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewReportLeakedKeyRequestWithBody constructs an http.Request for the ReportLeakedKey method, with any body, and a specified content type
+func NewReportLeakedKeyRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/leaked-keys")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewVerifyApiKeyRequest calls the generic VerifyApiKey builder with application/json body
+func NewVerifyApiKeyRequest(server string, body VerifyApiKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewVerifyApiKeyRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewVerifyApiKeyRequestWithBody constructs an http.Request for the VerifyApiKey method, with any body, and a specified content type
+func NewVerifyApiKeyRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/verify")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,35 @@
+package apikey
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	maxRateLimit  = 1_000_000
+	maxRateWindow = 24 * time.Hour
+)
+
+// RateLimit is how often something may happen: Limit times at once, and once more each
+// time Window/Limit has gone by. The zero RateLimit is no limit.
+type RateLimit struct {
+	Limit  int           // 1 to 1,000,000
+	Window time.Duration // whole seconds, up to a day
+}
+
+// IsNone reports whether there is no limit.
+func (r RateLimit) IsNone() bool { return r == RateLimit{} }
+
+// CheckRateLimit says what is wrong with a key's rate limit. None is fine.
+func CheckRateLimit(r RateLimit) error {
+	switch {
+	case r.IsNone():
+		return nil
+	case r.Limit < 1 || r.Limit > maxRateLimit:
+		return Invalid("rate_limit.limit", fmt.Sprintf("must be a whole number from 1 to %d", maxRateLimit))
+	case r.Window < time.Second || r.Window > maxRateWindow || r.Window%time.Second != 0:
+		return Invalid("rate_limit.window_seconds",
+			fmt.Sprintf("must be a whole number from 1 to %d", maxRateWindow/time.Second))
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package handlers
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"apikeyd/apikey"
+	"apikeyd/gen"
+	"apikeyd/ratelimit"
+	"apikeyd/verify"
+)
+
+// registerForwardAuth lets forwardAuth be reached by every method, since gateways pass
+// on their client's, and below its path, since Envoy appends the client's.
+func registerForwardAuth(e *echo.Echo, contract gen.ServerInterface, guards guards) {
+	const path = "/v1/forward-auth"
+	wrapper := gen.ServerInterfaceWrapper{Handler: contract}
+	guard := guards["forwardAuth"]
+	for _, method := range []string{
+		http.MethodConnect, http.MethodDelete, http.MethodHead, http.MethodOptions, http.MethodPatch,
+		http.MethodPost, http.MethodPut, http.MethodTrace, echo.PROPFIND, echo.REPORT,
+	} {
+		e.Add(method, path, wrapper.ForwardAuth, guard...)
+	}
+	e.Any(path+"/*", wrapper.ForwardAuth, guard...)
+	// Methods that Echo does not know by name.
+	e.RouteNotFound(path, wrapper.ForwardAuth, guard...)
+	e.RouteNotFound(path+"/*", wrapper.ForwardAuth, guard...)
+}
+
+// admit is the guard of forwardAuth: the caller is the gateway's client, and what its
+// key must hold stands in the query.
+func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		secret, err := credential(r, false)
+		if err != nil {
+			return err
+		}
+		query := readForwardQuery(r.URL.RawQuery)
+		result, err := s.Verifier.Admit(r.Context(), secret, query.want...)
+		if err != nil {
+			return err
+		}
+		if limit := result.Key.RateLimit; result.Quota != (ratelimit.Quota{}) {
+			header := c.Response().Header()
+			header.Set("RateLimit-Policy", rateLimitPolicy(limit))
+			header.Set("RateLimit", rateLimitLeft(result.Quota))
+		}
+		if result.Code == verify.RateLimited {
+			c.Set(keyField, result.Key)
+			return &rateLimitError{query.limitedStatus, result.Key.RateLimit, result.Quota.RetryAfter}
+		}
+		if query.malformed && result.Code == verify.InsufficientScope {
+			return &apikey.DeniedError{Reason: "scope: the query asks for an empty or malformed scope, " +
+				"which no key holds; name one, or leave scope out to ask for none"}
+		}
+		if err := s.enter(c, result, query.want); err != nil {
+			return err
+		}
+		// What is in it was read above; the generated binder would refuse what it may hold.
+		c.Request().URL.RawQuery = ""
+		return next(c)
+	}
+}
+
+// ForwardAuth implements the operation forwardAuth, once admit let the request pass.
+func (s *Server) ForwardAuth(
+	ctx context.Context, _ gen.ForwardAuthRequestObject,
+) (gen.ForwardAuthResponseObject, error) {
+	who, _ := callerFrom(ctx)
+	id, scopes := who.key.ID.String(), who.key.Scopes.String()
+	name, owner := url.PathEscape(who.key.Name), url.PathEscape(who.key.Owner)
+	return gen.ForwardAuth200Response{Headers: gen.ForwardAuth200ResponseHeaders{
+		XApiKeyId: &id, XApiKeyName: &name, XApiKeyOwner: &owner, XApiKeyScopes: &scopes,
+	}}, nil
+}
+
+// forwardQuery is what the query of forwardAuth asks for.
+type forwardQuery struct {
+	want          apikey.Scopes
+	malformed     bool // one of them is no scope; then want holds one that no key holds
+	limitedStatus int
+}
+
+// readForwardQuery reads the parameters that are ours and passes over the rest: Envoy
+// appends its client's. What is ours and cannot be read asks for more, never for less.
+func readForwardQuery(text string) forwardQuery {
+	q := forwardQuery{limitedStatus: http.StatusForbidden}
+	for pair := range strings.SplitSeq(text, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		name, _ = url.QueryUnescape(name)
+		value, err := url.QueryUnescape(value)
+		switch name {
+		case "scope":
+			scopes := apikey.ParseScopes(value)
+			if err != nil || len(scopes) == 0 || !allScopes(scopes) {
+				q.malformed = true
+				scopes = apikey.Scopes{""}
+			}
+			q.want = append(q.want, scopes...)
+		case "rate_limited":
+			if value == "429" {
+				q.limitedStatus = http.StatusTooManyRequests
+			}
+		}
+	}
+	return q
+}
+
+func allScopes(scopes apikey.Scopes) bool {
+	for _, scope := range scopes {
+		if !apikey.IsScope(scope) {
+			return false
+		}
+	}
+	return true
+}
+
+// rateLimitError is a 403 or 429: the key is over its limit.
+type rateLimitError struct {
+	status int
+	limit  apikey.RateLimit
+	wait   time.Duration
+}
+
+func (e *rateLimitError) Error() string {
+	return fmt.Sprintf("the API key is over its rate limit of %d calls in %d s; try again in %d s",
+		e.limit.Limit, wholeSeconds(e.limit.Window), wholeSeconds(e.wait))
+}
+
+// rateLimitPolicy and rateLimitLeft are the fields RateLimit-Policy and RateLimit of
+// draft-ietf-httpapi-ratelimit-headers-10.
+func rateLimitPolicy(r apikey.RateLimit) string {
+	return fmt.Sprintf(`"key";q=%d;w=%d`, r.Limit, wholeSeconds(r.Window))
+}
+
+func rateLimitLeft(q ratelimit.Quota) string {
+	return fmt.Sprintf(`"key";r=%d;t=%d`, q.Remaining, wholeSeconds(q.Reset))
+}
+
+// wholeSeconds rounds up: whoever waits so long has waited long enough.
+func wholeSeconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }

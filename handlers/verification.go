@@ -1,0 +1,55 @@
+package handlers
+
+import (
+	"context"
+
+	"apikeyd/gen"
+	"apikeyd/verify"
+)
+
+// VerifyApiKey implements the operation verifyApiKey.
+func (s *Server) VerifyApiKey(
+	ctx context.Context, request gen.VerifyApiKeyRequestObject,
+) (gen.VerifyApiKeyResponseObject, error) {
+	result, err := s.Verifier.Admit(ctx, request.Body.Key, or(request.Body.Scopes, nil)...)
+	if err != nil {
+		return nil, err
+	}
+	answer := gen.VerifyResponse{Valid: result.Code == verify.Valid, Code: gen.VerifyCode(result.Code)}
+	if result.Code != verify.NotFound {
+		key := keyResponse(result.Key, s.Now())
+		answer.Key = &key
+	}
+	if result.Code == verify.RateLimited {
+		seconds := wholeSeconds(result.Quota.RetryAfter)
+		answer.RetryAfterSeconds = &seconds
+	}
+	return gen.VerifyApiKey200JSONResponse{Body: answer}, nil
+}
+
+// IntrospectToken implements the operation introspectToken (RFC 7662).
+func (s *Server) IntrospectToken(
+	ctx context.Context, request gen.IntrospectTokenRequestObject,
+) (gen.IntrospectTokenResponseObject, error) {
+	result, err := s.Verifier.Verify(ctx, request.Body.Token)
+	if err != nil {
+		return nil, err
+	}
+	return gen.IntrospectToken200JSONResponse{Body: s.introspection(result)}, nil
+}
+
+func (s *Server) introspection(result verify.Result) gen.IntrospectionResponse {
+	if result.Code != verify.Valid {
+		return gen.IntrospectionResponse{Active: false} // nothing else is told (section 2.2)
+	}
+	key, end := result.Key, result.Key.ExpiresAt
+	if !key.SecretHash.Equal(result.Hash) {
+		end = key.GraceEnd(s.Now()) // it is the token that ends then, not the key
+	}
+	scope, id := key.Scopes.String(), key.ID.String()
+	issued, expires := key.CreatedAt.Unix(), end.Unix()
+	return gen.IntrospectionResponse{
+		Active: true, Scope: &scope, Sub: &key.Owner, ClientId: &id, Username: &key.Name,
+		Iat: &issued, Exp: &expires,
+	}
+}

@@ -1,0 +1,131 @@
+// Package ratelimit counts calls against rate limits, exactly: the generic cell rate
+// algorithm (GCRA, ITU-T I.371) in whole microseconds, without rounding.
+//
+// A subject that was quiet for a window may call Limit times at once. Each call fills its
+// bucket by Window; the bucket drains by Limit in each microsecond, and holds Limit ×
+// Window. A call that would make it overflow is refused, and adds nothing. So in any time
+// span t at most Limit + Limit × t/Window calls pass.
+package ratelimit
+
+import (
+	"sync"
+	"time"
+
+	"apikeyd/apikey"
+)
+
+// Quota is what a call learns about its subject's limit.
+type Quota struct {
+	Allowed    bool
+	Remaining  int           // how many calls more would pass at once
+	RetryAfter time.Duration // until one call would pass; 0 if one would pass now
+	Reset      time.Duration // until all Limit calls would pass again
+}
+
+// Table remembers how full the buckets of many subjects are. It is safe for concurrent
+// use. A full bucket is empty again after its window, and empty ones are forgotten, so a
+// Table is as large as the number of subjects seen within their windows, or Max. A new
+// Table, as after a restart, has only empty buckets.
+type Table[K comparable] struct {
+	max int // 0 is without bound
+
+	mu      sync.Mutex
+	buckets map[K]bucket
+	sweepAt int // how many buckets there may be before empty ones are looked for
+}
+
+// New returns an empty Table of at most maximum subjects; 0 is without bound. At the
+// maximum some subject is forgotten for each new one: it begins anew.
+func New[K comparable](maximum int) *Table[K] {
+	return &Table[K]{max: maximum, buckets: make(map[K]bucket), sweepAt: firstSweep}
+}
+
+// firstSweep is how many buckets are no burden.
+const firstSweep = 1024
+
+// bucket is how full one subject's bucket is.
+type bucket struct {
+	limit apikey.RateLimit // another one begins with an empty bucket
+	at    int64            // microseconds since 1970
+	level int64            // in calls × microseconds, as it was then
+}
+
+// Take counts one call of a subject at now, unless its limit is used up.
+func (t *Table[K]) Take(subject K, limit apikey.RateLimit, now time.Time) Quota {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b, known := t.buckets[subject]
+	b = b.drain(limit, now)
+	if !known {
+		t.makeRoom(now)
+	}
+	quota := b.take()
+	t.buckets[subject] = b
+	return quota
+}
+
+// Len returns how many subjects are remembered.
+func (t *Table[K]) Len() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.buckets)
+}
+
+// drain is the bucket at now. A clock that went back drains nothing, and counts from
+// where it is.
+func (b bucket) drain(limit apikey.RateLimit, now time.Time) bucket {
+	at := now.UnixMicro()
+	if b.limit != limit {
+		return bucket{limit: limit, at: at}
+	}
+	elapsed := max(at-b.at, 0)
+	b.at = at
+	if elapsed >= limit.Window.Microseconds() {
+		b.level = 0
+	} else {
+		b.level = max(b.level-elapsed*int64(limit.Limit), 0)
+	}
+	return b
+}
+
+func (b *bucket) take() Quota {
+	window, limit := b.limit.Window.Microseconds(), int64(b.limit.Limit)
+	capacity := window * limit // at most 8.64e16
+	q := Quota{Allowed: b.level+window <= capacity}
+	if q.Allowed {
+		b.level += window
+	}
+	q.Remaining = int((capacity - b.level) / window)
+	q.Reset = drainTime(b.level, limit)
+	if q.Remaining == 0 {
+		q.RetryAfter = drainTime(b.level+window-capacity, limit)
+	}
+	return q
+}
+
+// drainTime is how long a level takes to drain, rounded up.
+func drainTime(level, limit int64) time.Duration {
+	return time.Duration((level+limit-1)/limit) * time.Microsecond
+}
+
+// makeRoom forgets what is empty, and at the maximum somebody, before a subject is added.
+func (t *Table[K]) makeRoom(now time.Time) {
+	if len(t.buckets) >= t.sweepAt {
+		for subject, b := range t.buckets {
+			if b.drain(b.limit, now).level == 0 {
+				delete(t.buckets, subject)
+			}
+		}
+		// Twice what is left: the cost of looking is spread over as many additions.
+		t.sweepAt = max(2*len(t.buckets), firstSweep)
+	}
+	if t.max == 0 {
+		return
+	}
+	for subject := range t.buckets {
+		if len(t.buckets) < t.max {
+			return
+		}
+		delete(t.buckets, subject)
+	}
+}
