@@ -28,7 +28,7 @@ func (e *scopeError) Error() string { return "this needs a key with the scope " 
 
 // caller is who makes a request.
 type caller struct {
-	key       apikey.Key
+	key       *apikey.Key // not to be changed
 	hash      apikey.Hash // of the secret that it showed
 	requestID string
 }

@@ -48,9 +48,9 @@ func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		if limit := result.Key.RateLimit; result.Quota != (ratelimit.Quota{}) {
+		if result.Quota != (ratelimit.Quota{}) {
 			header := c.Response().Header()
-			header.Set("RateLimit-Policy", rateLimitPolicy(limit))
+			header.Set("RateLimit-Policy", rateLimitPolicy(result.Key.RateLimit))
 			header.Set("RateLimit", rateLimitLeft(result.Quota))
 		}
 		if result.Code == verify.RateLimited {

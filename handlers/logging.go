@@ -61,7 +61,7 @@ func (s *Server) logRequest(c echo.Context, took time.Duration) {
 		slog.Duration("took", took),
 		slog.String("remote", r.RemoteAddr),
 	}
-	if key, ok := c.Get(keyField).(apikey.Key); ok {
+	if key, ok := c.Get(keyField).(*apikey.Key); ok {
 		attrs = append(attrs, slog.String("key", key.ID.String()), slog.String("owner", loggable(key.Owner)))
 	}
 	level := slog.LevelInfo
