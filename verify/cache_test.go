@@ -185,12 +185,12 @@ func TestOtherProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	beside, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer beside.Close()
+	defer func() { _ = beside.Close() }()
 	v := verify.New(db, slog.New(slog.DiscardHandler), verify.Options{})
 	for round := range 3 {
 		key, secret, err := apikey.Policy{}.NewKey(time.Now(), apikey.Draft{

@@ -26,15 +26,16 @@ func (s *statements) statement(ctx context.Context, query string) (*sql.Stmt, er
 	if err != nil {
 		return nil, err
 	}
-	if known, lost := s.prepared.LoadOrStore(query, stmt); lost {
-		return known.(*sql.Stmt), stmt.Close()
+	kept, lost := s.prepared.LoadOrStore(query, stmt)
+	if lost { // another was quicker
+		err = stmt.Close() //nolint:sqlclosecheck // only this one is closed here
 	}
-	return stmt, nil
+	return kept.(*sql.Stmt), err
 }
 
 // exec runs a statement that returns no rows, to its end.
 func (s *statements) exec(query string, args ...any) error {
-	stmt, err := s.statement(context.Background(), query)
+	stmt, err := s.statement(context.Background(), query) //nolint:sqlclosecheck // kept for the next time
 	if err != nil {
 		return err
 	}
@@ -44,7 +45,7 @@ func (s *statements) exec(query string, args ...any) error {
 
 // QueryContext implements querier.
 func (s *statements) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	stmt, err := s.statement(ctx, query)
+	stmt, err := s.statement(ctx, query) //nolint:sqlclosecheck // kept for the next time
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +54,7 @@ func (s *statements) QueryContext(ctx context.Context, query string, args ...any
 
 // QueryRowContext implements querier.
 func (s *statements) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	stmt, err := s.statement(ctx, query)
+	stmt, err := s.statement(ctx, query) //nolint:sqlclosecheck // kept for the next time
 	if err != nil {
 		return s.on.QueryRowContext(ctx, query, args...) // it fails the same way, and can say so
 	}
