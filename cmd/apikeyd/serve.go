@@ -19,13 +19,13 @@ import (
 // The limits of the HTTP server. The largest answer, a page of 100 keys with all the
 // scopes there may be, has 5 MB.
 const (
-	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 15 * time.Second
-	writeTimeout      = 15 * time.Second
-	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 32 << 10
-	shutdownTimeout   = 20 * time.Second // longer than any request may take
-	flushTimeout      = 5 * time.Second
+	// One time for the header and the whole request: two would be set one after the other.
+	readTimeout     = 10 * time.Second
+	writeTimeout    = 15 * time.Second
+	idleTimeout     = 2 * time.Minute
+	maxHeaderBytes  = 32 << 10
+	shutdownTimeout = 20 * time.Second // longer than any request may take
+	flushTimeout    = 5 * time.Second
 )
 
 type serveCommand struct {
@@ -103,7 +103,7 @@ func serveUntil(
 ) error {
 	server := &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: readHeaderTimeout,
+		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
