@@ -30,7 +30,16 @@ func TestQueryPlans(t *testing.T) {
 	}
 	list := func(owner string) func(querier) error {
 		return func(q querier) error {
-			_, err := listKeys(t.Context(), q, store.Query{Owner: owner, Limit: 20, Offset: -1})
+			query := store.Query{Owner: owner, Limit: 20}
+			if _, err := countKeys(t.Context(), q, query); err != nil {
+				return err
+			}
+			return listKeys(t.Context(), q, query, func(*sql.Rows) error { return nil })
+		}
+	}
+	ids := func(owner string) func(querier) error {
+		return func(q querier) error {
+			_, err := listIDs(t.Context(), q, store.Query{Owner: owner, Limit: 20})
 			return err
 		}
 	}
@@ -46,8 +55,15 @@ func TestQueryPlans(t *testing.T) {
 			"SEARCH api_keys USING INDEX api_keys_revoked_name (owner=? AND name=? AND revoked_at>?)",
 		}},
 		"list of one owner": {list("acme"), []string{
-			"SEARCH api_keys USING COVERING INDEX api_keys_owner (owner=?)",
+			"SCAN CONSTANT ROW; SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
 			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
+		}},
+		"ids of one owner": {ids("acme"), []string{
+			"SEARCH api_keys USING COVERING INDEX api_keys_owner (owner=?); " +
+				"SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
+		}},
+		"ids of everybody": {ids(""), []string{
+			"SCAN api_keys; SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
 		}},
 	}
 	for name, test := range tests {
