@@ -95,7 +95,7 @@ func TestFailuresOfTheStore(t *testing.T) {
 	where := map[string]func(c *handlers.Config, s failing){
 		"serving": func(c *handlers.Config, s failing) { c.Store = s },
 		"authenticating": func(c *handlers.Config, s failing) {
-			c.Verifier = verify.New(s, c.Log, c.Now)
+			c.Verifier = verify.New(s, c.Log, verify.Options{Now: c.Now})
 		},
 	}
 	for _, tt := range tests {

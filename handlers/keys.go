@@ -167,7 +167,7 @@ func (s *Server) answer(key apikey.Key) gen.ApiKeyJSONResponse {
 
 // reference says which key a caller means by {key_name} and ?owner=. A UUID is
 // always an id. What no key can be named is not found, without asking the store.
-func reference(who apikey.Key, keyName string, owner *string) (store.Ref, error) {
+func reference(who *apikey.Key, keyName string, owner *string) (store.Ref, error) {
 	ref := store.Ref{Owner: who.Owner}
 	if owner != nil {
 		if err := checkOwner(who, *owner); err != nil {
@@ -193,7 +193,7 @@ func reference(who apikey.Key, keyName string, owner *string) (store.Ref, error)
 }
 
 // listedOwner says whose keys a list shows; empty is everybody's.
-func listedOwner(who apikey.Key, owner *string) (string, error) {
+func listedOwner(who *apikey.Key, owner *string) (string, error) {
 	switch {
 	case owner != nil:
 		return *owner, checkOwner(who, *owner)
@@ -203,7 +203,7 @@ func listedOwner(who apikey.Key, owner *string) (string, error) {
 	return who.Owner, nil
 }
 
-func checkOwner(who apikey.Key, owner string) error {
+func checkOwner(who *apikey.Key, owner string) error {
 	if err := apikey.CheckOwner(owner); err != nil {
 		return err
 	}

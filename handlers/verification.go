@@ -17,7 +17,7 @@ func (s *Server) VerifyApiKey(
 	}
 	answer := gen.VerifyResponse{Valid: result.Code == verify.Valid, Code: gen.VerifyCode(result.Code)}
 	if result.Code != verify.NotFound {
-		key := keyResponse(result.Key, s.Now())
+		key := keyResponse(*result.Key, s.Now())
 		answer.Key = &key
 	}
 	if result.Code == verify.RateLimited {

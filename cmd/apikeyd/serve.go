@@ -32,6 +32,7 @@ type serveCommand struct {
 	databaseFlag
 	policyFlags
 	Listen       string `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"Where to listen (${default})."`
+	VerifyCache  int    `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to remember (${default}); 0 remembers none."`
 	AdminKeyFile string `env:"APIKEYD_ADMIN_KEY_FILE" placeholder:"FILE" help:"Where the first key is written (admin.key beside the database)."`
 }
 
@@ -58,7 +59,7 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 	if err := first.ensure(ctx); err != nil {
 		return err
 	}
-	verifier := verify.New(db, log, time.Now)
+	verifier := verify.New(db, log, c.verifyOptions())
 	handler, err := handlers.New(handlers.Config{
 		Store: db, Verifier: verifier, Policy: policy, Log: log, Now: time.Now,
 	})
@@ -67,6 +68,21 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 	}
 	log.Info("serving", "url", "http://"+listener.Addr().String(), "database", c.Database, "version", version())
 	return serveUntil(ctx, listener, handler, verifier, log)
+}
+
+func (c *serveCommand) verifyOptions() verify.Options {
+	if c.VerifyCache == 0 {
+		return verify.Options{CacheSize: -1}
+	}
+	return verify.Options{CacheSize: c.VerifyCache}
+}
+
+// Validate refuses a negative number before anything is opened.
+func (c *serveCommand) Validate() error {
+	if c.VerifyCache < 0 {
+		return errors.New("--verify-cache must not be negative")
+	}
+	return c.databaseFlag.Validate()
 }
 
 func (c *serveCommand) adminKeyFile() string {
