@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"apikeyd/apikey"
@@ -42,10 +43,7 @@ func (s *Server) CreateApiKey(
 		return nil, err
 	}
 	location := "/v1/api-keys/" + key.ID.String()
-	return gen.CreateApiKey201JSONResponse{
-		Body:    secretResponse(key, secret, now),
-		Headers: gen.CreateApiKey201ResponseHeaders{Location: &location},
-	}, nil
+	return secretAnswerOf(http.StatusCreated, location, secretResponse(&key, secret, now)), nil
 }
 
 // ListApiKeys implements the operation listApiKeys.
@@ -73,14 +71,14 @@ func (s *Server) ListApiKeys(
 	if err != nil {
 		return nil, err
 	}
-	return gen.ListApiKeys200JSONResponse{Body: gen.ApiKeyListResponse{
+	return listAnswerOf(gen.ApiKeyListResponse{
 		Data: keyResponses(found.Keys, now),
 		Pagination: gen.Pagination{
 			TotalPages:   (found.Total + size - 1) / size,
 			CurrentPage:  page,
 			ItemsPerPage: size,
 		},
-	}}, nil
+	}), nil
 }
 
 // GetApiKey implements the operation getApiKey.
@@ -96,7 +94,7 @@ func (s *Server) GetApiKey(
 	if err != nil {
 		return nil, err
 	}
-	return gen.GetApiKey200JSONResponse{ApiKeyJSONResponse: s.answer(key)}, nil
+	return keyAnswerOf(keyResponse(&key, s.Now())), nil
 }
 
 // UpdateApiKey implements the operation updateApiKey.
@@ -142,7 +140,7 @@ func (s *Server) RotateApiKey(
 	if err != nil {
 		return nil, err
 	}
-	return gen.RotateApiKey200JSONResponse{Body: secretResponse(key, secret, s.Now())}, nil
+	return gen.RotateApiKey200JSONResponse{Body: secretResponse(&key, secret, s.Now())}, nil
 }
 
 // RevokeApiKey implements the operation revokeApiKey.
@@ -162,7 +160,7 @@ func (s *Server) RevokeApiKey(
 }
 
 func (s *Server) answer(key apikey.Key) gen.ApiKeyJSONResponse {
-	return gen.ApiKeyJSONResponse{Body: keyResponse(key, s.Now())}
+	return gen.ApiKeyJSONResponse{Body: keyResponse(&key, s.Now())}
 }
 
 // reference says which key a caller means by {key_name} and ?owner=. A UUID is

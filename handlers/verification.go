@@ -17,14 +17,14 @@ func (s *Server) VerifyApiKey(
 	}
 	answer := gen.VerifyResponse{Valid: result.Code == verify.Valid, Code: gen.VerifyCode(result.Code)}
 	if result.Code != verify.NotFound {
-		key := keyResponse(*result.Key, s.Now())
+		key := keyResponse(result.Key, s.Now())
 		answer.Key = &key
 	}
 	if result.Code == verify.RateLimited {
 		seconds := wholeSeconds(result.Quota.RetryAfter)
 		answer.RetryAfterSeconds = &seconds
 	}
-	return gen.VerifyApiKey200JSONResponse{Body: answer}, nil
+	return verifyAnswerOf(answer), nil
 }
 
 // IntrospectToken implements the operation introspectToken (RFC 7662).

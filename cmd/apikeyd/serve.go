@@ -19,13 +19,13 @@ import (
 // The limits of the HTTP server. The largest answer, a page of 100 keys with all the
 // scopes there may be, has 5 MB.
 const (
-	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 15 * time.Second
-	writeTimeout      = 15 * time.Second
-	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 32 << 10
-	shutdownTimeout   = 20 * time.Second // longer than any request may take
-	flushTimeout      = 5 * time.Second
+	// One time for the header and the whole request: two would be set one after the other.
+	readTimeout     = 10 * time.Second
+	writeTimeout    = 15 * time.Second
+	idleTimeout     = 2 * time.Minute
+	maxHeaderBytes  = 32 << 10
+	shutdownTimeout = 20 * time.Second // longer than any request may take
+	flushTimeout    = 5 * time.Second
 )
 
 type serveCommand struct {
@@ -33,6 +33,7 @@ type serveCommand struct {
 	policyFlags
 	Listen       string `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"Where to listen (${default})."`
 	VerifyCache  int    `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to remember (${default}); 0 remembers none."`
+	Pprof        string `env:"APIKEYD_PPROF" placeholder:"ADDRESS" help:"Serve Go's profiles at this loopback address, such as 127.0.0.1:6060 (off)."`
 	AdminKeyFile string `env:"APIKEYD_ADMIN_KEY_FILE" placeholder:"FILE" help:"Where the first key is written (admin.key beside the database)."`
 }
 
@@ -66,6 +67,11 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return err
 	}
+	stopPprof, err := servePprof(ctx, c.Pprof)
+	if err != nil {
+		return err
+	}
+	defer stopPprof()
 	log.Info("serving", "url", "http://"+listener.Addr().String(), "database", c.Database, "version", version())
 	return serveUntil(ctx, listener, handler, verifier, log)
 }
@@ -82,7 +88,7 @@ func (c *serveCommand) Validate() error {
 	if c.VerifyCache < 0 {
 		return errors.New("--verify-cache must not be negative")
 	}
-	return c.databaseFlag.Validate()
+	return errors.Join(c.databaseFlag.Validate(), checkLoopback("--pprof", c.Pprof))
 }
 
 func (c *serveCommand) adminKeyFile() string {
@@ -97,7 +103,7 @@ func serveUntil(
 ) error {
 	server := &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: readHeaderTimeout,
+		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
