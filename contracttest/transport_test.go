@@ -12,7 +12,7 @@ import (
 )
 
 const goodKey = `{"id":"0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f","name":"ci","owner":"acme","prefix":"ak_0TTLJ726",
-	"scopes":["keys:read"],"status":"ACTIVE","created_at":"2026-11-23T12:00:00.000Z","expires_at":"2030-01-31T12:00:00.000Z"}`
+	"scopes":["keys:read"],"metadata":{},"status":"ACTIVE","created_at":"2026-11-23T12:00:00.000Z","expires_at":"2030-01-31T12:00:00.000Z"}`
 
 // verdict records what a transport reports instead of failing this test.
 type verdict struct {
@@ -89,6 +89,14 @@ func TestTransportNotices(t *testing.T) {
 		"another media type": {"GET", "/v1/api-keys/ci", "",
 			canned{200, http.Header{"Content-Type": {"text/plain"}}, goodKey}, "text/plain"},
 		"an error of another shape": {"GET", "/v1/api-keys/ci", "", canned{404, nil, `{"error":"no"}`}, "message"},
+		"metadata with names of the caller's": {"GET", "/v1/api-keys/ci", "",
+			canned{200, nil, changed(`"metadata":{}`, `"metadata":{"plan":"pro"," odd. ":"x"}`)}, ""},
+		"metadata that is no text": {"GET", "/v1/api-keys/ci", "",
+			canned{200, nil, changed(`"metadata":{}`, `"metadata":{"plan":1}`)}, "plan"},
+		"a gateway's request, as it came": {"GET", "/v1/forward-auth?page=1&page=2", "anything",
+			canned{200, http.Header{"Content-Type": nil, "X-Api-Key-Id": {"i"}}, ""}, ""},
+		"a body where the contract has none": {"GET", "/v1/forward-auth", "",
+			canned{200, http.Header{"Content-Type": {"text/plain"}}, "ok"}, "body"},
 		"a bad request that was taken": {"POST", "/v1/api-keys", `{"name":"ci"}`,
 			canned{201, nil, withSecret}, "took a request"},
 		"an unknown property that was taken": {"POST", "/v1/api-keys", strings.Replace(create, "{", `{"x":1,`, 1),
