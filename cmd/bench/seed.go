@@ -69,6 +69,10 @@ func (s seed) fill(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	return s.fillStore(ctx, db)
+}
+
+func (s seed) fillStore(ctx context.Context, db store.Store) error {
 	for name, draft := range callers {
 		draft.Name = name
 		secret, err := create(ctx, db, draft)
