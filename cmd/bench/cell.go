@@ -9,6 +9,7 @@ type cell struct {
 	connections int
 	leftOut     string // why it was not measured; empty if it was
 	pairs       []pair
+	disturbed   int // pairs that were measured again
 }
 
 // pair is two loads, one right after the other.
@@ -39,5 +40,8 @@ func over[T int | float64 | time.Duration](c cell, of func(pair) T) spread[T] {
 // toFloor is measured within a pair, so that a machine that is slow for a while slows
 // both sides.
 func (p pair) toFloor() float64 { return p.ours.perSecond() / p.floor.perSecond() }
+
+// others is what else the machine did meanwhile.
+func (p pair) others() float64 { return max(p.floor.others, p.ours.others) }
 
 func (p pair) toDisk() float64 { return p.ours.perSecond() / p.disk }

@@ -52,6 +52,7 @@ type runCommand struct {
 	Keys        []int    `default:"1000,1000000" help:"How many keys are stored (${default})."`
 	Rows        []string `help:"Which rows to measure, of forward-auth, verify-one, verify-many, verify-miss, get, list, list-all and create (all)."`
 	Cache       int      `default:"100000" help:"How many keys the service's cache holds (${default})."`
+	Quiet       int      `default:"100" placeholder:"PERCENT" help:"A pair during which other processes took more of the CPU time is measured again, several times if need be (100: never)."`
 	Program     string   `default:"bin/apikeyd" help:"The service (${default})."`
 	ServeFlag   []string `sep:"none" placeholder:"--FLAG=VALUE" help:"A further flag for apikeyd serve; may be repeated."`
 	Seeds       string   `placeholder:"FOLDER" help:"Where databases of many keys are kept for the next run; each is made once (not kept)."`
@@ -61,7 +62,7 @@ type runCommand struct {
 
 // Validate refuses what could not be measured.
 func (c *runCommand) Validate() error {
-	for _, n := range slices.Concat([]int{c.Pairs, c.Seconds, c.Cache}, c.Connections, c.Keys) {
+	for _, n := range slices.Concat([]int{c.Pairs, c.Seconds, c.Cache, c.Quiet}, c.Connections, c.Keys) {
 		if n < 1 {
 			return errors.New("all numbers must be at least 1")
 		}
@@ -98,6 +99,7 @@ func (c *runCommand) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	r := run{runCommand: *c, folder: folder, out: os.Stderr}
 	if err := r.all(ctx, rep); err != nil {
+		fmt.Fprintf(os.Stderr, "What was measured before it failed:\n\n%s\n", rep)
 		return err
 	}
 	if c.Output == "" {

@@ -84,7 +84,8 @@ func (p *process) waitURL() error {
 
 func (p *process) name() string { return filepath.Base(p.cmd.Path) }
 
-// stop ends the process as an operator would, and returns what it logged as an error.
+// stop ends the process as an operator would. It is an error if that, or anything before,
+// did not go well.
 func (p *process) stop() error {
 	_ = p.stdin.Close()
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
@@ -94,6 +95,10 @@ func (p *process) stop() error {
 		_ = p.cmd.Process.Kill()
 		<-p.exited
 		return fmt.Errorf("%s did not stop within %s", p.name(), patience)
+	}
+	if !p.cmd.ProcessState.Success() {
+		text, _ := os.ReadFile(p.log)
+		return fmt.Errorf("%s ended: %s\n%s", p.name(), p.cmd.ProcessState, text[max(0, len(text)-2000):])
 	}
 	return p.complaints()
 }

@@ -53,11 +53,7 @@ func (r *report) String() string {
 	if len(r.command.ServeFlag) > 0 {
 		fmt.Fprintf(&b, " apikeyd serve %s.", strings.Join(r.command.ServeFlag, " "))
 	}
-	if others := r.others(); len(others) > 0 {
-		s := spreadOf(others)
-		fmt.Fprintf(&b, " Beside server and wrk, everything else took %.0f %% of the CPU time (%.0f–%.0f %%).",
-			100*s.median, 100*s.low, 100*s.high)
-	}
+	r.writeDisturbance(&b)
 	b.WriteString("\n\n")
 	r.writeTargets(&b)
 	for _, keys := range r.command.Keys {
@@ -66,15 +62,24 @@ func (r *report) String() string {
 	return b.String()
 }
 
-// others is what else the machine did during each load.
-func (r *report) others() []float64 {
+// writeDisturbance says what else the machine did.
+func (r *report) writeDisturbance(b *strings.Builder) {
 	var others []float64
+	disturbed := 0
 	for _, c := range r.cells {
+		disturbed += c.disturbed
 		for _, p := range c.pairs {
 			others = append(others, p.floor.others, p.ours.others)
 		}
 	}
-	return others
+	if len(others) > 0 {
+		s := spreadOf(others)
+		fmt.Fprintf(b, " Beside server and wrk, everything else took %.0f %% of the CPU time (%.0f–%.0f %%).",
+			100*s.median, 100*s.low, 100*s.high)
+	}
+	if disturbed > 0 {
+		fmt.Fprintf(b, " %d pairs were measured again, because it was more than %d %%.", disturbed, r.command.Quiet)
+	}
 }
 
 func (r *report) writeTable(b *strings.Builder, keys int) {
