@@ -15,7 +15,7 @@ type cell struct {
 // pair is two loads, one right after the other.
 type pair struct {
 	floor, ours sample
-	disk        float64 // records per second, made durable one by one; 0 if not measured
+	disk        disk // around ours; zero if not measured
 }
 
 // sample is what one load cost its server.
@@ -44,4 +44,6 @@ func (p pair) toFloor() float64 { return p.ours.perSecond() / p.floor.perSecond(
 // others is what else the machine did meanwhile.
 func (p pair) others() float64 { return max(p.floor.others, p.ours.others) }
 
-func (p pair) toDisk() float64 { return p.ours.perSecond() / p.disk }
+func (p pair) toAppends() float64 { return p.ours.perSecond() / p.disk.appends }
+
+func (p pair) toOverwrites() float64 { return p.ours.perSecond() / p.disk.overwrites }

@@ -101,8 +101,8 @@ func madeUpReport() *report {
 			}},
 			{title: "verify, key not in the cache", keys: 1000, leftOut: "left out: too few"},
 			{title: "create, durable", keys: 1000, connections: 1, pairs: []pair{
-				{floor: madeUp(1000, time.Second, 8), ours: madeUp(90, time.Second, 20), disk: 100},
-				{floor: madeUp(1000, time.Second, 8), ours: madeUp(80, time.Second, 20), disk: 100},
+				{floor: madeUp(1000, time.Second, 8), ours: madeUp(90, time.Second, 20), disk: disk{100, 200}},
+				{floor: madeUp(1000, time.Second, 8), ours: madeUp(80, time.Second, 20), disk: disk{100, 200}},
 			}},
 			{title: "get one", keys: 2000, connections: 64, pairs: []pair{
 				{floor: madeUp(1000, time.Second, 8), ours: madeUp(100, time.Second, 20)},

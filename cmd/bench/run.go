@@ -143,6 +143,8 @@ func (r *run) onConnections(ctx context.Context, s seed, o row, server *process,
 		// What is judged is the machine, never the result.
 		if p.others() > float64(r.Quiet)/100 && c.disturbed < maxDisturbed*r.Pairs {
 			c.disturbed++
+			fmt.Fprintf(r.out, "  %s, -c %d: once more, others took %.0f %% of the CPU time\n",
+				o.name, connections, 100*p.others())
 			continue
 		}
 		c.pairs = append(c.pairs, p)
@@ -162,12 +164,20 @@ func (r *run) pair(ctx context.Context, o row, server *process, l load) (p pair,
 	if p.floor, err = r.measure(ctx, r.floor, bare); err != nil {
 		return p, fmt.Errorf("floor: %w", err)
 	}
+	if !o.writes || l.connections > 1 {
+		p.ours, err = r.measure(ctx, server, l)
+		return p, err
+	}
+	// Half before and half after: a disk that others use changes within seconds.
+	before, err := measureDisk(ctx, r.folder, l.seconds)
+	if err != nil {
+		return p, err
+	}
 	if p.ours, err = r.measure(ctx, server, l); err != nil {
 		return p, err
 	}
-	if o.writes && l.connections == 1 {
-		p.disk, err = diskRate(ctx, r.folder, l.seconds)
-	}
+	after, err := measureDisk(ctx, r.folder, l.seconds)
+	p.disk = mean(before, after)
 	return p, err
 }
 
