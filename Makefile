@@ -118,7 +118,7 @@ cover: ## Run all tests and show what they do not reach
 	$(GO) tool cover -func=cover.out
 
 .PHONY: bench
-bench: build bin/bench ## Measure bin/apikeyd under load (needs wrk); BENCH_FLAGS="--help" tells what else
+bench: build bin/bench ## Measure bin/apikeyd under load (needs wrk); BENCH_FLAGS="run --help" says how else
 	bin/bench $(BENCH_FLAGS)
 
 bin/bench: $(SOURCES) $(wildcard cmd/bench/scripts/*.lua)
