@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"apikeyd/gen"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
+	"apikeyd/verify"
 )
 
 // BenchmarkValidate decodes a body and holds it against the contract.
@@ -71,7 +71,8 @@ func BenchmarkEncode(b *testing.B) {
 	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
 	check(b, err)
 	b.Cleanup(func() { check(b, db.Close()) })
-	s := &Server{Config: Config{Store: db, Log: slog.New(slog.DiscardHandler), Now: time.Now}}
+	log := slog.New(slog.DiscardHandler)
+	s := &Server{Config: Config{Store: db, Log: log, Now: time.Now, Verifier: verify.New(db, log, verify.Options{})}}
 	var who apikey.Key
 	for i := range 20 {
 		who, _, err = apikey.Policy{}.NewKey(time.Now(), apikey.Draft{
@@ -81,7 +82,7 @@ func BenchmarkEncode(b *testing.B) {
 		check(b, err)
 		check(b, db.CreateKey(ctx, store.Operator("test"), who))
 	}
-	ctx = context.WithValue(ctx, callerKey{}, caller{key: who})
+	ctx = &exchange{Context: ctx, caller: caller{key: &who}, called: true}
 	one, err := s.GetApiKey(ctx, gen.GetApiKeyRequestObject{KeyName: who.Name})
 	check(b, err)
 	many, err := s.ListApiKeys(ctx, gen.ListApiKeysRequestObject{})
