@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -28,12 +29,15 @@ func TestQueryPlans(t *testing.T) {
 			return err
 		}
 	}
-	list := func(owner string) func(querier) error {
+	list := func(query store.Query) func(querier) error {
+		query.Limit, query.Offset = 20, -1
 		return func(q querier) error {
-			_, err := listKeys(t.Context(), q, store.Query{Owner: owner, Limit: 20, Offset: -1})
+			_, err := listKeys(t.Context(), q, query)
 			return err
 		}
 	}
+	narrow := store.Query{Owner: "acme", Status: apikey.StatusActive, At: time.Now(), NameContains: "ci",
+		ExpiresBefore: time.Now(), LastUsedBefore: time.Now()}
 	tests := map[string]struct {
 		run  func(querier) error
 		want []string
@@ -45,8 +49,12 @@ func TestQueryPlans(t *testing.T) {
 			"SEARCH api_keys USING INDEX api_keys_name (owner=? AND name=?)",
 			"SEARCH api_keys USING INDEX api_keys_revoked_name (owner=? AND name=? AND revoked_at>?)",
 		}},
-		"list of one owner": {list("acme"), []string{
+		"list of one owner": {list(store.Query{Owner: "acme"}), []string{
 			"SEARCH api_keys USING COVERING INDEX api_keys_owner (owner=?)",
+			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
+		}},
+		"list of one owner, with every filter": {list(narrow), []string{
+			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
 			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
 		}},
 	}
