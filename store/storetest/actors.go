@@ -120,6 +120,7 @@ func testActorRace(f *fixture) {
 					}
 					if after && err == nil {
 						f.Errorf("a key was created after the end of its creator's secret was answered")
+						return
 					}
 					if err != nil {
 						f.wantErr(err, store.ErrActorGone)
