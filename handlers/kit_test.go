@@ -193,7 +193,7 @@ func (k *kit) do(r request) response {
 	if r.key != "" {
 		sent.Header.Set("X-Api-Key", r.key)
 	}
-	if r.body != "" {
+	if r.body != "" || r.chunked {
 		sent.Body = io.NopCloser(strings.NewReader(r.body))
 		sent.ContentLength = int64(len(r.body))
 		if r.chunked {

@@ -68,6 +68,8 @@ func TestRotationWithoutGrace(t *testing.T) {
 		"no body":                  rotate(request{}),
 		"no body, but a type":      rotate(request{header: json}),
 		"no body, another type":    rotate(request{foreign: true, header: http.Header{"Content-Type": {"text/plain"}}}),
+		"an empty chunked body":    rotate(request{chunked: true, foreign: true}),
+		"the same, with a type":    rotate(request{chunked: true, foreign: true, header: json}),
 		"an empty object":          rotate(request{body: `{}`}),
 		"an empty object, chunked": rotate(request{body: `{}`, chunked: true}),
 		"zero":                     rotate(request{body: `{"grace_seconds":0}`}),
