@@ -57,14 +57,14 @@ func TestRotate(t *testing.T) {
 func TestRotationWithoutGrace(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	rotate := func(r request) func(key) response {
-		return func(target key) response {
+	rotate := func(r request) func(*kit, key) response {
+		return func(k *kit, target key) response {
 			r.method, r.path, r.key = "POST", keyPath(target.ID)+"/rotate", k.admin.Secret
 			return k.do(r)
 		}
 	}
 	json := http.Header{"Content-Type": {"application/json"}}
-	for name, call := range map[string]func(key) response{
+	for name, call := range map[string]func(*kit, key) response{
 		"no body":                  rotate(request{}),
 		"no body, but a type":      rotate(request{header: json}),
 		"no body, another type":    rotate(request{foreign: true, header: http.Header{"Content-Type": {"text/plain"}}}),
@@ -77,7 +77,7 @@ func TestRotationWithoutGrace(t *testing.T) {
 	} {
 		k.Run(name, func(k *kit) {
 			target := k.mustCreate(k.admin, fields{"name": name})
-			got := call(target).want(200).key()
+			got := call(k, target).want(200).key()
 			if got.GraceEndsAt != "" {
 				k.Errorf("the grace ends at %s", got.GraceEndsAt)
 			}
