@@ -48,13 +48,15 @@ func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		if result.Code != verify.NotFound {
+			c.Set(keyField, result.Key)
+		}
 		if limit := result.Key.RateLimit; result.Quota != (ratelimit.Quota{}) {
 			header := c.Response().Header()
 			header.Set("RateLimit-Policy", rateLimitPolicy(limit))
 			header.Set("RateLimit", rateLimitLeft(result.Quota))
 		}
 		if result.Code == verify.RateLimited {
-			c.Set(keyField, result.Key)
 			return &rateLimitError{query.limitedStatus, result.Key.RateLimit, result.Quota.RetryAfter}
 		}
 		if query.malformed && result.Code == verify.InsufficientScope {
