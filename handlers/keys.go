@@ -65,8 +65,8 @@ func (s *Server) ListApiKeys(
 		Status:         apikey.Status(or(params.Status, "")),
 		At:             now,
 		NameContains:   or(params.NameContains, ""),
-		ExpiresBefore:  or(params.ExpiresBefore, apikey.Timestamp{}).Time(),
-		LastUsedBefore: or(params.LastUsedBefore, apikey.Timestamp{}).Time(),
+		ExpiresBefore:  boundary(params.ExpiresBefore),
+		LastUsedBefore: boundary(params.LastUsedBefore),
 		Limit:          size,
 		Offset:         (page - 1) * size,
 	})
@@ -81,6 +81,18 @@ func (s *Server) ListApiKeys(
 			ItemsPerPage: size,
 		},
 	}}, nil
+}
+
+// boundary is the time in a filter. The zero time would be no filter, and there is no key
+// between it and the next millisecond.
+func boundary(at *apikey.Timestamp) time.Time {
+	if at == nil {
+		return time.Time{}
+	}
+	if at.Time().IsZero() {
+		return at.Time().Add(time.Millisecond)
+	}
+	return at.Time()
 }
 
 // GetApiKey implements the operation getApiKey.
