@@ -2,7 +2,9 @@ package handlers
 
 import (
 	"context"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
@@ -58,6 +60,9 @@ func (s *Server) ListApiKeys(
 		return nil, err
 	}
 	now, params := s.Now(), request.Params
+	if text := or(params.NameContains, ""); !utf8.ValidString(text) || strings.Contains(text, "\x00") {
+		return nil, apikey.Invalid("name_contains", "must be valid UTF-8, without NUL: no name is otherwise")
+	}
 	page := or(params.Page, defaultPage)
 	size := or(params.ItemsPerPage, defaultItemsPerPage)
 	found, err := s.Store.Keys(ctx, store.Query{
