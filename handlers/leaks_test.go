@@ -233,7 +233,9 @@ type endless struct {
 	fail error
 }
 
-func (s endless) EndSecret(context.Context, store.Actor) (apikey.Key, error) { return apikey.Key{}, s.fail }
+func (s endless) EndSecret(context.Context, store.Actor) (apikey.Key, error) {
+	return apikey.Key{}, s.fail
+}
 
 func TestReportsInTrouble(t *testing.T) {
 	t.Parallel()
