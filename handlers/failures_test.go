@@ -133,6 +133,39 @@ func TestFailuresOfTheStore(t *testing.T) {
 	}
 }
 
+// hidden is a store that cannot find one key now.
+type hidden struct {
+	store.Store
+	id apikey.ID
+}
+
+func (s hidden) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
+	if ref.ID == s.id {
+		return apikey.Key{}, store.ErrUnavailable
+	}
+	return s.Store.Key(ctx, ref)
+}
+
+// What cannot be looked up is not answered, least of all as not good.
+func TestQuestionsThatCannotBeAnswered(t *testing.T) {
+	t.Parallel()
+	id := apikey.NewID()
+	k := newKit(t, func(c *handlers.Config) { c.Verifier = verify.New(hidden{c.Store, id}, c.Log, c.Now) })
+	secret := apikey.NewSecret("ak", id).Reveal()
+	k.secrets.add(secret)
+	for _, r := range []request{
+		{method: "POST", path: verifyPath, key: k.admin.Secret, body: fields{"key": secret}.json()},
+		{method: "POST", path: introspectPath, key: k.admin.Secret, body: "token=" + secret, header: formHeader},
+		{path: forwardPath, key: secret},
+		{path: keysPath, key: secret},
+	} {
+		r.failing = true
+		answer := k.do(r)
+		answer.refused(503, "UNAVAILABLE")
+		answer.wantNoIdentity()
+	}
+}
+
 // What no key can be called is not found without asking the store.
 func TestImpossibleNamesAreNotLookedUp(t *testing.T) {
 	t.Parallel()
