@@ -8,17 +8,33 @@ import (
 
 const base62Digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// base62Value returns the value of one digit, or -1.
-func base62Value(c byte) int {
-	switch {
-	case c >= '0' && c <= '9':
-		return int(c - '0')
-	case c >= 'A' && c <= 'Z':
-		return int(c-'A') + 10
-	case c >= 'a' && c <= 'z':
-		return int(c-'a') + 36
+// notBase62 is the value of a byte that is no digit.
+const notBase62 = 0xff
+
+// base62Values holds the value of each byte. It is a constant string rather than a table,
+// so that nobody can change it.
+const base62Values = "" +
+	no16 + no16 + no16 + "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09" + no6 +
+	no1 + "\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18" +
+	"\x19\x1a\x1b\x1c\x1d\x1e\x1f\x20\x21\x22\x23" + no5 +
+	no1 + "\x24\x25\x26\x27\x28\x29\x2a\x2b\x2c\x2d\x2e\x2f\x30\x31\x32" +
+	"\x33\x34\x35\x36\x37\x38\x39\x3a\x3b\x3c\x3d" + no5 +
+	no16 + no16 + no16 + no16 + no16 + no16 + no16 + no16
+
+const (
+	no1  = "\xff"
+	no5  = no1 + no1 + no1 + no1 + no1
+	no6  = no5 + no1
+	no16 = no5 + no5 + no6
+)
+
+// isBase62 reports whether s has digits only.
+func isBase62(s string) bool {
+	var all byte
+	for i := range len(s) {
+		all |= base62Values[s[i]]
 	}
-	return -1
+	return all != notBase62 // the values of digits have six bits
 }
 
 // putBase62 fills dst with the number hi<<64+lo, most significant digit first,
@@ -32,24 +48,32 @@ func putBase62(dst []byte, hi, lo uint64) {
 	}
 }
 
-// parseBase62 is the inverse of putBase62. It reports false for a foreign
-// character and for a number of more than 128 bits.
+// parseBase62 is the inverse of putBase62. It reports false for a foreign character and
+// for a number of more than 128 bits.
 func parseBase62(s string) (hi, lo uint64, ok bool) {
-	for i := range len(s) {
-		v := base62Value(s[i])
-		if v < 0 {
-			return 0, 0, false
+	// As many digits at a time as fit one word.
+	const most = 10
+	var all byte
+	for len(s) > 0 {
+		n := min(most, len(s))
+		value, scale := uint64(0), uint64(1)
+		for i := range n {
+			digit := base62Values[s[i]]
+			all |= digit
+			value = value*62 + uint64(digit)
+			scale *= 62
 		}
-		overflow, h := bits.Mul64(hi, 62)
-		carryHi, l := bits.Mul64(lo, 62)
+		s = s[n:]
+		overflow, h := bits.Mul64(hi, scale)
+		carryHi, l := bits.Mul64(lo, scale)
 		var carry uint64
-		lo, carry = bits.Add64(l, uint64(v), 0)
+		lo, carry = bits.Add64(l, value, 0)
 		hi, carry = bits.Add64(h, carryHi, carry)
 		if overflow != 0 || carry != 0 {
 			return 0, 0, false
 		}
 	}
-	return hi, lo, true
+	return hi, lo, all != notBase62
 }
 
 // randomBase62 fills dst with digits of equal probability. Bytes from 248 up are
@@ -70,8 +94,7 @@ func randomBase62(dst []byte) {
 // idDigits writes an id last byte first, so that the first digits of a secret
 // come from its random end and differ from key to key.
 func idDigits(dst []byte, id ID) {
-	r := reverse(id)
-	putBase62(dst, binary.BigEndian.Uint64(r[:8]), binary.BigEndian.Uint64(r[8:]))
+	putBase62(dst, binary.LittleEndian.Uint64(id[8:]), binary.LittleEndian.Uint64(id[:8]))
 }
 
 func parseIDDigits(s string) (ID, bool) {
@@ -79,16 +102,8 @@ func parseIDDigits(s string) (ID, bool) {
 	if !ok {
 		return ID{}, false
 	}
-	var r ID
-	binary.BigEndian.PutUint64(r[:8], hi)
-	binary.BigEndian.PutUint64(r[8:], lo)
-	id := reverse(r)
+	var id ID
+	binary.LittleEndian.PutUint64(id[8:], hi)
+	binary.LittleEndian.PutUint64(id[:8], lo)
 	return id, id.isV7()
-}
-
-func reverse(id ID) ID {
-	for i, j := 0, len(id)-1; i < j; i, j = i+1, j-1 {
-		id[i], id[j] = id[j], id[i]
-	}
-	return id
 }

@@ -39,7 +39,7 @@ const (
 
 // Status returns REVOKED if the key is revoked, else EXPIRED from its expiry on,
 // else ACTIVE.
-func (k Key) Status(now time.Time) Status {
+func (k *Key) Status(now time.Time) Status {
 	switch {
 	case k.IsRevoked():
 		return StatusRevoked
@@ -50,7 +50,7 @@ func (k Key) Status(now time.Time) Status {
 }
 
 // IsRevoked reports whether the key was ended for good.
-func (k Key) IsRevoked() bool { return !k.RevokedAt.IsZero() }
+func (k *Key) IsRevoked() bool { return !k.RevokedAt.IsZero() }
 
 // Change is what a PATCH asks for. A nil field stays as it is.
 type Change struct {

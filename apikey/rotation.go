@@ -52,7 +52,10 @@ func (k Key) GraceEnd(now time.Time) time.Time {
 // Accepts reports whether a secret with this hash is the key's: the current one, or the
 // old one in its grace. It takes the same time for every hash. Whether the key is good
 // is for Status to say.
-func (k Key) Accepts(h Hash, now time.Time) bool {
+func (k *Key) Accepts(h Hash, now time.Time) bool {
+	if k.OldSecretUntil.IsZero() {
+		return k.SecretHash.Equal(h)
+	}
 	current, old := k.SecretHash.Equal(h), k.OldSecretHash.Equal(h)
 	return current || old && k.OldSecretUntil.After(now)
 }

@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"log/slog"
 	"regexp"
+	"unsafe"
 )
 
 // The widths of a secret's parts after "PREFIX_"; docs/key-format.md specifies them.
@@ -58,27 +59,42 @@ func secretOf(text string, id ID) Secret { return Secret{text: &text, id: id} }
 // ParseSecret reads a secret with any allowed prefix. It returns ErrMalformed,
 // without saying why, for everything that NewSecret could not have made.
 func ParseSecret(s string) (Secret, error) {
-	split := len(s) - bodyWidth - 1
-	if split < 1 || s[split] != '_' || CheckPrefix(s[:split]) != nil {
-		return Secret{}, ErrMalformed
-	}
-	var want [checksumWidth]byte
-	end := len(s) - checksumWidth
-	checksumDigits(want[:], []byte(s[:end]))
-	if s[end:] != string(want[:]) {
-		return Secret{}, ErrMalformed
-	}
-	body := s[split+1:]
-	for i := idWidth; i < idWidth+randomWidth; i++ {
-		if base62Value(body[i]) < 0 {
-			return Secret{}, ErrMalformed
-		}
-	}
-	id, ok := parseIDDigits(body[:idWidth])
+	id, ok := parseSecret(s)
 	if !ok {
 		return Secret{}, ErrMalformed
 	}
 	return secretOf(s, id), nil
+}
+
+// Identify returns what a verification needs of a secret, and allocates nothing: the id
+// of its key, and its hash. It reports false where ParseSecret returns ErrMalformed.
+func Identify(s string) (ID, Hash, bool) {
+	id, ok := parseSecret(s)
+	if !ok {
+		return ID{}, Hash{}, false
+	}
+	return id, sha256.Sum256(bytesOf(s)), true
+}
+
+func parseSecret(s string) (ID, bool) {
+	split := len(s) - bodyWidth - 1
+	if split < 1 || s[split] != '_' || !isPrefix(s[:split]) {
+		return ID{}, false
+	}
+	body, end := s[split+1:], len(s)-checksumWidth
+	if !isBase62(body[idWidth : idWidth+randomWidth]) {
+		return ID{}, false
+	}
+	if _, sum, ok := parseBase62(s[end:]); !ok || sum != uint64(crc32.ChecksumIEEE(bytesOf(s[:end]))) {
+		return ID{}, false
+	}
+	return parseIDDigits(body[:idWidth])
+}
+
+// bytesOf is the text itself, to be read only: a copy would be half the cost of what is
+// done with it.
+func bytesOf(s string) []byte {
+	return unsafe.Slice(unsafe.StringData(s), len(s)) //nolint:gosec // G103: nobody writes to it
 }
 
 // checksumDigits writes the CRC-32 (IEEE) of what stands before it.
@@ -89,15 +105,19 @@ func checksumDigits(dst, before []byte) {
 // CheckPrefix says what is wrong with a prefix for new secrets. Allowed is
 // [a-z][a-z0-9_]{0,19}.
 func CheckPrefix(prefix string) error {
+	if !isPrefix(prefix) {
+		return fmt.Errorf("a key prefix is 1 to %d of a-z, 0-9 and _, beginning with a letter", maxPrefixLength)
+	}
+	return nil
+}
+
+func isPrefix(prefix string) bool {
 	ok := prefix != "" && len(prefix) <= maxPrefixLength && prefix[0] >= 'a' && prefix[0] <= 'z'
 	for i := range len(prefix) {
 		c := prefix[i]
 		ok = ok && (c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_')
 	}
-	if !ok {
-		return fmt.Errorf("a key prefix is 1 to %d of a-z, 0-9 and _, beginning with a letter", maxPrefixLength)
-	}
-	return nil
+	return ok
 }
 
 // ID returns the id of the key that the secret belongs to.
@@ -111,7 +131,7 @@ func (s Secret) Prefix() string {
 }
 
 // Hash returns what is stored in place of the secret.
-func (s Secret) Hash() Hash { return sha256.Sum256([]byte(s.Reveal())) }
+func (s Secret) Hash() Hash { return sha256.Sum256(bytesOf(s.Reveal())) }
 
 // Reveal returns the secret itself. Its callers are the places where a secret may
 // leave the program.

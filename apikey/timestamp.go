@@ -54,6 +54,11 @@ func (t Timestamp) Time() time.Time { return time.Time(t) }
 // String writes the contract's form.
 func (t Timestamp) String() string { return time.Time(t).UTC().Format(timestampLayout) }
 
+// Append appends the contract's form.
+func (t Timestamp) Append(b []byte) []byte {
+	return time.Time(t).UTC().AppendFormat(b, timestampLayout)
+}
+
 // MarshalText writes the contract's form, in JSON too.
 func (t Timestamp) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 

@@ -1,10 +1,8 @@
 package handlers
 
 import (
-	"context"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 
@@ -12,7 +10,6 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
-	"apikeyd/store"
 	"apikeyd/verify"
 )
 
@@ -26,41 +23,11 @@ type scopeError struct{ lacking apikey.Scopes }
 
 func (e *scopeError) Error() string { return "this needs a key with the scope " + e.lacking.String() }
 
-// caller is who makes a request.
-type caller struct {
-	key       apikey.Key
-	hash      apikey.Hash // of the secret that it showed
-	requestID string
-}
-
-type callerKey struct{}
-
-// callerFrom returns who makes the request. Only a request that passed
-// authentication has a caller.
-func callerFrom(ctx context.Context) (caller, bool) {
-	c, ok := ctx.Value(callerKey{}).(caller)
-	return c, ok
-}
-
-// visitor is who makes a request to a public operation.
-type visitor struct {
-	address   netip.Prefix
-	requestID string
-}
-
-type visitorKey struct{}
-
-func visitorFrom(ctx context.Context) visitor {
-	v, _ := ctx.Value(visitorKey{}).(visitor)
-	return v
-}
-
 // welcome is the guard of public operations, which everybody passes.
 func welcome(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		r := c.Request()
-		v := visitor{address: network(r.RemoteAddr), requestID: requestID(c)}
-		c.SetRequest(r.WithContext(context.WithValue(r.Context(), visitorKey{}, v)))
+		x := exchangeOf(c.Request().Context())
+		x.visitor, x.visited = network(c.Request().RemoteAddr), true
 		return next(c)
 	}
 }
@@ -69,57 +36,46 @@ func welcome(next echo.HandlerFunc) echo.HandlerFunc {
 // would see every owner's keys. Only the guard of a public operation lets visitors in.
 func requireCaller(next gen.StrictHandlerFunc, operationID string) gen.StrictHandlerFunc {
 	return func(c echo.Context, request any) (any, error) {
-		ctx := c.Request().Context()
-		_, called := callerFrom(ctx)
-		_, visited := ctx.Value(visitorKey{}).(visitor)
-		if !called && !visited {
+		if x := exchangeOf(c.Request().Context()); !x.called && !x.visited {
 			return nil, fmt.Errorf("%s was reached without authentication", operationID)
 		}
 		return next(c, request)
 	}
 }
 
-// actor is the caller as the store knows it.
-func (c caller) actor() store.Actor {
-	return store.Actor{Key: c.key.ID, Secret: c.hash, Via: "http", RequestID: c.requestID}
-}
-
 // authenticate returns the middleware that lets only keys with the operation's
 // scope pass. It comes before validation: strangers learn nothing from messages.
 func (s *Server) authenticate(op operation) echo.MiddlewareFunc {
+	want := op.wants()
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			c.Set(basicField, op.basic)
 			r := c.Request()
+			x := exchangeOf(r.Context())
+			x.basic, x.changes = op.basic, op.scope == apikey.ScopeWrite
 			secret, err := credential(r, op.basic)
 			if err != nil {
 				return err
 			}
-			result, err := s.Verifier.Verify(r.Context(), secret, op.wants()...)
+			result, err := s.Verifier.Verify(r.Context(), secret, want...)
 			if err != nil {
 				return err
 			}
-			if err := s.enter(c, result, op.wants()); err != nil {
+			if err := x.enter(result, want); err != nil {
 				return err
 			}
-			c.Set(changesField, op.scope == apikey.ScopeWrite)
 			return next(c)
 		}
 	}
 }
 
-// enter makes the holder of a key the caller of a request, if the key is good and has
-// the scopes wanted.
-func (s *Server) enter(c echo.Context, result verify.Result, want apikey.Scopes) error {
-	if result.Code != verify.NotFound {
-		c.Set(keyField, result.Key)
-	}
+// enter makes the holder of a key the caller, if the key is good and has the scopes
+// wanted.
+func (x *exchange) enter(result verify.Result, want apikey.Scopes) error {
+	x.shown = result.Key
 	if err := refusal(result, want); err != nil {
 		return err
 	}
-	r := c.Request()
-	who := caller{key: result.Key, hash: result.Hash, requestID: requestID(c)}
-	c.SetRequest(r.WithContext(context.WithValue(r.Context(), callerKey{}, who)))
+	x.caller, x.called = caller{key: result.Key, hash: result.Hash, requestID: x.requestID}, true
 	return nil
 }
 

@@ -46,12 +46,9 @@ func decodeBody(op operation, w http.ResponseWriter, r *http.Request) (validated
 	if err := checkContentType(r.Header, op.media); err != nil {
 		return validatedBody{}, err
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodySize))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return validatedBody{}, errBodyTooLarge
-	}
+	data, err := readBody(w, r)
 	if err != nil {
-		return validatedBody{}, invalidBody("could not be read to its end")
+		return validatedBody{}, err
 	}
 	if op.media == formMedia {
 		// The generated binder reads the form itself.
@@ -75,6 +72,23 @@ func isEmpty(r *http.Request) bool {
 		io.Closer
 	}{body, r.Body}
 	return errors.Is(err, io.EOF)
+}
+
+// readBody reads a whole body, bounded in size.
+func readBody(w http.ResponseWriter, r *http.Request) (data []byte, err error) {
+	if n := r.ContentLength; n >= 0 && n <= maxBodySize {
+		data = make([]byte, n)
+		_, err = io.ReadFull(r.Body, data)
+	} else {
+		data, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodySize))
+	}
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return nil, errBodyTooLarge
+	}
+	if err != nil {
+		return nil, invalidBody("could not be read to its end")
+	}
+	return data, nil
 }
 
 // decodeJSON is strict: no duplicate names, no trailing data, no invalid UTF-8, bounded

@@ -65,6 +65,8 @@ func (s *Server) guard(op operation) []echo.MiddlewareFunc {
 	case op.id == "forwardAuth":
 		// A gateway sends what its client sent: there is nothing to hold it against.
 		return []echo.MiddlewareFunc{s.admit}
+	case op.id == "verifyApiKey":
+		return []echo.MiddlewareFunc{s.authenticate(op), s.verifyPlainly, validate(op)}
 	}
 	return []echo.MiddlewareFunc{s.authenticate(op), validate(op)}
 }

@@ -68,10 +68,10 @@ func TestRequireCaller(t *testing.T) {
 	if err := call(t.Context()); err == nil || ran != 0 {
 		t.Errorf("without a caller: error %v, ran %d times", err, ran)
 	}
-	if err := call(context.WithValue(t.Context(), callerKey{}, caller{})); err != nil || ran != 1 {
+	if err := call(&exchange{Context: t.Context(), called: true}); err != nil || ran != 1 {
 		t.Errorf("with a caller: error %v, ran %d times", err, ran)
 	}
-	if err := call(context.WithValue(t.Context(), visitorKey{}, visitor{})); err != nil || ran != 2 {
+	if err := call(&exchange{Context: t.Context(), visited: true}); err != nil || ran != 2 {
 		t.Errorf("with a visitor of a public operation: error %v, ran %d times", err, ran)
 	}
 }

@@ -46,7 +46,7 @@ type createdAnswer struct {
 	Status      gen.ApiKeyStatus
 }
 
-func keyResponse(k apikey.Key, now time.Time) gen.ApiKeyResponse {
+func keyResponse(k *apikey.Key, now time.Time) gen.ApiKeyResponse {
 	return gen.ApiKeyResponse(keyAnswer{
 		CreatedAt:   apikey.Timestamp(k.CreatedAt),
 		ExpiresAt:   apikey.Timestamp(k.ExpiresAt),
@@ -66,14 +66,14 @@ func keyResponse(k apikey.Key, now time.Time) gen.ApiKeyResponse {
 
 func keyResponses(keys []apikey.Key, now time.Time) []gen.ApiKeyResponse {
 	responses := make([]gen.ApiKeyResponse, len(keys))
-	for i, k := range keys {
-		responses[i] = keyResponse(k, now)
+	for i := range keys {
+		responses[i] = keyResponse(&keys[i], now)
 	}
 	return responses
 }
 
 // secretResponse is the one answer that holds a secret.
-func secretResponse(k apikey.Key, secret apikey.Secret, now time.Time) gen.ApiKeyWithSecretResponse {
+func secretResponse(k *apikey.Key, secret apikey.Secret, now time.Time) gen.ApiKeyWithSecretResponse {
 	r := keyResponse(k, now)
 	return gen.ApiKeyWithSecretResponse(createdAnswer{
 		CreatedAt:   r.CreatedAt,

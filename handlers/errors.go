@@ -114,22 +114,21 @@ func (s *Server) writeError(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
+	x := exchangeOf(c.Request().Context())
 	p := problemOf(err)
-	c.Set(errorField, err)
-	c.Set(problemField, p)
+	x.err, x.problem = err, p
 	header := c.Response().Header()
 	if challenge := challenge(p); challenge != "" {
 		header.Add("WWW-Authenticate", challenge)
 	}
-	if basic, _ := c.Get(basicField).(bool); basic && p.status == http.StatusUnauthorized {
+	if x.basic && p.status == http.StatusUnauthorized {
 		// A 401 challenges in the scheme that was tried (RFC 6749, section 5.2).
 		header.Add("WWW-Authenticate", `Basic realm="apikeyd"`)
 	}
 	if p.wait > 0 {
 		header.Set("Retry-After", strconv.Itoa(wholeSeconds(p.wait)))
 	}
-	id := requestID(c)
-	body := gen.ErrorResponse{Status: p.status, Message: p.message, Code: &p.code, RequestId: &id}
+	body := gen.ErrorResponse{Status: p.status, Message: p.message, Code: &p.code, RequestId: &x.requestID}
 	if len(p.fields) > 0 {
 		details := make([]gen.ErrorDetail, len(p.fields))
 		for i, f := range p.fields {
@@ -143,7 +142,7 @@ func (s *Server) writeError(err error, c echo.Context) {
 		err = c.JSON(p.status, body)
 	}
 	if err != nil {
-		s.Log.Warn("an error could not be answered", "request_id", id, "error", err)
+		s.Log.Warn("an error could not be answered", "request_id", x.requestID, "error", err)
 	}
 }
 

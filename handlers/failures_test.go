@@ -100,7 +100,7 @@ func TestFailuresOfTheStore(t *testing.T) {
 	where := map[string]func(c *handlers.Config, s failing){
 		"serving": func(c *handlers.Config, s failing) { c.Store = s },
 		"authenticating": func(c *handlers.Config, s failing) {
-			c.Verifier = verify.New(s, c.Log, c.Now)
+			c.Verifier = verify.New(s, c.Log, verify.Options{Now: c.Now})
 		},
 	}
 	for _, tt := range tests {
@@ -150,7 +150,9 @@ func (s hidden) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
 func TestQuestionsThatCannotBeAnswered(t *testing.T) {
 	t.Parallel()
 	id := apikey.NewID()
-	k := newKit(t, func(c *handlers.Config) { c.Verifier = verify.New(hidden{c.Store, id}, c.Log, c.Now) })
+	k := newKit(t, func(c *handlers.Config) {
+		c.Verifier = verify.New(hidden{c.Store, id}, c.Log, verify.Options{Now: c.Now})
+	})
 	secret := apikey.NewSecret("ak", id).Reveal()
 	k.secrets.add(secret)
 	for _, r := range []request{

@@ -43,17 +43,16 @@ func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		x := exchangeOf(r.Context())
 		query := readForwardQuery(r.URL.RawQuery)
 		result, err := s.Verifier.Admit(r.Context(), secret, query.want...)
 		if err != nil {
 			return err
 		}
-		if result.Code != verify.NotFound {
-			c.Set(keyField, result.Key)
-		}
-		if limit := result.Key.RateLimit; result.Quota != (ratelimit.Quota{}) {
+		x.shown = result.Key
+		if result.Quota != (ratelimit.Quota{}) {
 			header := c.Response().Header()
-			header.Set("RateLimit-Policy", rateLimitPolicy(limit))
+			header.Set("RateLimit-Policy", rateLimitPolicy(result.Key.RateLimit))
 			header.Set("RateLimit", rateLimitLeft(result.Quota))
 		}
 		if result.Code == verify.RateLimited {
@@ -63,7 +62,7 @@ func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
 			return &apikey.DeniedError{Reason: "scope: the query asks for an empty or malformed scope, " +
 				"which no key holds; name one, or leave scope out to ask for none"}
 		}
-		if err := s.enter(c, result, query.want); err != nil {
+		if err := x.enter(result, query.want); err != nil {
 			return err
 		}
 		// What is in it was read above; the generated binder would refuse what it may hold.

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -44,10 +45,7 @@ func (s *Server) CreateApiKey(
 		return nil, err
 	}
 	location := "/v1/api-keys/" + key.ID.String()
-	return gen.CreateApiKey201JSONResponse{
-		Body:    secretResponse(key, secret, now),
-		Headers: gen.CreateApiKey201ResponseHeaders{Location: &location},
-	}, nil
+	return secretAnswerOf(http.StatusCreated, location, secretResponse(&key, secret, now)), nil
 }
 
 // ListApiKeys implements the operation listApiKeys.
@@ -78,14 +76,14 @@ func (s *Server) ListApiKeys(
 	if err != nil {
 		return nil, err
 	}
-	return gen.ListApiKeys200JSONResponse{Body: gen.ApiKeyListResponse{
+	return listAnswerOf(gen.ApiKeyListResponse{
 		Data: keyResponses(found.Keys, now),
 		Pagination: gen.Pagination{
 			TotalPages:   (found.Total + size - 1) / size,
 			CurrentPage:  page,
 			ItemsPerPage: size,
 		},
-	}}, nil
+	}), nil
 }
 
 // boundary is the time in a filter. The zero time would be no filter, and there is no key
@@ -113,7 +111,7 @@ func (s *Server) GetApiKey(
 	if err != nil {
 		return nil, err
 	}
-	return gen.GetApiKey200JSONResponse{ApiKeyJSONResponse: s.answer(key)}, nil
+	return keyAnswerOf(keyResponse(&key, s.Now())), nil
 }
 
 // UpdateApiKey implements the operation updateApiKey.
@@ -159,7 +157,7 @@ func (s *Server) RotateApiKey(
 	if err != nil {
 		return nil, err
 	}
-	return gen.RotateApiKey200JSONResponse{Body: secretResponse(key, secret, s.Now())}, nil
+	return gen.RotateApiKey200JSONResponse{Body: secretResponse(&key, secret, s.Now())}, nil
 }
 
 // RevokeApiKey implements the operation revokeApiKey.
@@ -179,12 +177,12 @@ func (s *Server) RevokeApiKey(
 }
 
 func (s *Server) answer(key apikey.Key) gen.ApiKeyJSONResponse {
-	return gen.ApiKeyJSONResponse{Body: keyResponse(key, s.Now())}
+	return gen.ApiKeyJSONResponse{Body: keyResponse(&key, s.Now())}
 }
 
 // reference says which key a caller means by {key_name} and ?owner=. A UUID is
 // always an id. What no key can be named is not found, without asking the store.
-func reference(who apikey.Key, keyName string, owner *string) (store.Ref, error) {
+func reference(who *apikey.Key, keyName string, owner *string) (store.Ref, error) {
 	ref := store.Ref{Owner: who.Owner}
 	if owner != nil {
 		if err := checkOwner(who, *owner); err != nil {
@@ -210,7 +208,7 @@ func reference(who apikey.Key, keyName string, owner *string) (store.Ref, error)
 }
 
 // listedOwner says whose keys a list shows; empty is everybody's.
-func listedOwner(who apikey.Key, owner *string) (string, error) {
+func listedOwner(who *apikey.Key, owner *string) (string, error) {
 	switch {
 	case owner != nil:
 		return *owner, checkOwner(who, *owner)
@@ -220,7 +218,7 @@ func listedOwner(who apikey.Key, owner *string) (string, error) {
 	return who.Owner, nil
 }
 
-func checkOwner(who apikey.Key, owner string) error {
+func checkOwner(who *apikey.Key, owner string) error {
 	if err := apikey.CheckOwner(owner); err != nil {
 		return err
 	}

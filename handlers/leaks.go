@@ -35,10 +35,10 @@ func (e *slowDownError) Error() string {
 func (s *Server) ReportLeakedKey(
 	ctx context.Context, request gen.ReportLeakedKeyRequestObject,
 ) (gen.ReportLeakedKeyResponseObject, error) {
-	from := visitorFrom(ctx)
+	from := exchangeOf(ctx)
 	err := s.endLeaked(ctx, request.Body.Key, from.requestID)
 	if errors.Is(err, store.ErrNotFound) {
-		if quota := s.leakReports.Take(from.address, leakRate, s.Now()); !quota.Allowed {
+		if quota := s.leakReports.Take(from.visitor, leakRate, s.Now()); !quota.Allowed {
 			return nil, &slowDownError{quota.RetryAfter}
 		}
 		err = nil

@@ -46,7 +46,7 @@ func New(c Config) (http.Handler, error) {
 	}
 	e := echo.New()
 	e.HTTPErrorHandler = s.writeError
-	e.Use(s.logRequests, recoverPanics(), limitTime())
+	e.Use(s.begin, recoverPanics())
 	contract := gen.NewStrictHandler(s, []gen.StrictMiddlewareFunc{requireCaller})
 	gen.RegisterHandlersWithOptions(e, contract, gen.RegisterHandlersOptions{OperationMiddlewares: guards})
 	registerForwardAuth(e, contract, guards)
@@ -57,18 +57,6 @@ func New(c Config) (http.Handler, error) {
 		return nil, err
 	}
 	return e, nil
-}
-
-// requestTimeout is how long a request may wait for the database. It is shorter than
-// the server's write timeout, so that the answer still gets out.
-const requestTimeout = 10 * time.Second
-
-// limitTime ends a request's context in time.
-func limitTime() echo.MiddlewareFunc {
-	return middleware.ContextTimeoutWithConfig(middleware.ContextTimeoutConfig{
-		Timeout:      requestTimeout,
-		ErrorHandler: func(err error, _ echo.Context) error { return err },
-	})
 }
 
 // recoverPanics makes an error of a panic, for the one mapper.

@@ -30,18 +30,16 @@ var formats = map[string]openapi3.StringFormatValidator{
 
 // schemaOptions keep the schema and the value out of errors: they may hold a secret,
 // and printing a deeply nested value takes seconds.
-func schemaOptions() []openapi3.SchemaValidationOption {
-	return []openapi3.SchemaValidationOption{
-		openapi3.VisitAsRequest(),
-		openapi3.MultiErrors(),
-		openapi3.DisableSchemaErrorDetails(),
-		openapi3.WithStringFormatValidators(formats),
-	}
+var schemaOptions = []openapi3.SchemaValidationOption{
+	openapi3.VisitAsRequest(),
+	openapi3.MultiErrors(),
+	openapi3.DisableSchemaErrorDetails(),
+	openapi3.WithStringFormatValidators(formats),
 }
 
 // validateBody holds a decoded body against its schema.
 func validateBody(op operation, value any) error {
-	err := op.body.Value.VisitJSON(value, schemaOptions()...)
+	err := op.body.Value.VisitJSON(value, schemaOptions...)
 	if err == nil {
 		return nil
 	}
@@ -80,7 +78,7 @@ func (f *faults) addParameterError(p *openapi3.Parameter, r *http.Request, query
 		QueryParams: query,
 		Options: &openapi3filter.Options{
 			SkipSettingDefaults:     true,
-			SchemaValidationOptions: schemaOptions(),
+			SchemaValidationOptions: schemaOptions,
 		},
 	}
 	err := openapi3filter.ValidateParameter(r.Context(), input, p)

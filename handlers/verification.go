@@ -24,7 +24,7 @@ func (s *Server) VerifyApiKey(
 		seconds := wholeSeconds(result.Quota.RetryAfter)
 		answer.RetryAfterSeconds = &seconds
 	}
-	return gen.VerifyApiKey200JSONResponse{Body: answer}, nil
+	return verifyAnswerOf(answer), nil
 }
 
 // IntrospectToken implements the operation introspectToken (RFC 7662).

@@ -61,7 +61,7 @@ func Start(t testing.TB, o Options) *Server {
 		}
 	})
 	log := slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s.Verifier = verify.New(s.DB, log, o.Now)
+	s.Verifier = verify.New(s.DB, log, verify.Options{Now: o.Now})
 	config := handlers.Config{Store: s.DB, Verifier: s.Verifier, Log: log, Now: o.Now}
 	for _, configure := range o.Configure {
 		configure(&config)

@@ -75,12 +75,30 @@ type Store interface {
 	// AuditEvents returns up to limit events, newest first.
 	AuditEvents(ctx context.Context, limit int) ([]Event, error)
 
+	// Watch tells a watcher of every change from now on. There can be one.
+	Watch(w Watcher)
+
 	// Ping returns nil if the store can answer now. It writes nothing and waits for
 	// no writer: a store that cannot keep changes still answers.
 	Ping(ctx context.Context) error
 
 	// Close releases everything. No method may be called afterwards.
 	Close() error
+}
+
+// Watcher is told what a cache of keys must know. Its methods are quick, and safe for
+// concurrent use.
+type Watcher interface {
+	// Changed says that a key may differ from what was read of it. It returns before the
+	// call that changed the key does.
+	Changed(id apikey.ID)
+
+	// ChangedAll says that any key may.
+	ChangedAll()
+
+	// Trust says that until then nothing changes without being told. What was read may be
+	// used only while that is so; at first it is not.
+	Trust(until time.Time)
 }
 
 // Ref names one key: by ID if that is set, else by Owner and Name. With an ID, a

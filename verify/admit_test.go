@@ -161,11 +161,11 @@ func TestResultOfAdmit(t *testing.T) {
 		secret apikey.Secret
 		want   verify.Result
 	}{
-		{"a key without a limit", freeSecret, verify.Result{Code: verify.Valid, Key: free, Hash: freeSecret.Hash()}},
+		{"a key without a limit", freeSecret, verify.Result{Code: verify.Valid, Key: &free, Hash: freeSecret.Hash()}},
 		{"within the limit", limitedSecret,
-			verify.Result{Code: verify.Valid, Key: limited, Hash: limitedSecret.Hash(), Quota: passed}},
+			verify.Result{Code: verify.Valid, Key: &limited, Hash: limitedSecret.Hash(), Quota: passed}},
 		{"over the limit", limitedSecret,
-			verify.Result{Code: verify.RateLimited, Key: limited, Hash: limitedSecret.Hash(), Quota: minute}},
+			verify.Result{Code: verify.RateLimited, Key: &limited, Hash: limitedSecret.Hash(), Quota: minute}},
 		{"unknown", apikey.NewSecret("ak", apikey.NewID()), verify.Result{Code: verify.NotFound}},
 	} {
 		if diff := cmp.Diff(tt.want, f.admit(tt.secret.Reveal())); diff != "" {
@@ -175,8 +175,8 @@ func TestResultOfAdmit(t *testing.T) {
 	for name, secret := range map[string]string{
 		"empty": "", "not UTF-8": "\xff\x00", "a megabyte": strings.Repeat("a", 1<<20), "cut": freeSecret.Reveal()[1:],
 	} {
-		if got := f.admit(secret); got.Code != verify.NotFound || !got.Key.ID.IsZero() || got.Hash != (apikey.Hash{}) {
-			t.Errorf("%s: %s, key %s", name, got.Code, got.Key.ID)
+		if got := f.admit(secret); got.Code != verify.NotFound || got.Key != nil || got.Hash != (apikey.Hash{}) {
+			t.Errorf("%s: %s, key %v", name, got.Code, got.Key)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -227,7 +227,7 @@ func TestSecretsOfARotatedKey(t *testing.T) {
 	for name, secret := range map[string]apikey.Secret{"old": first, "new": second} {
 		for verb, ask := range map[string]func(string, ...string) verify.Result{"Verify": f.verify, "Admit": f.admit} {
 			// The hash tells which of the two was shown.
-			want := verify.Result{Code: verify.Valid, Key: rotated, Hash: secret.Hash()}
+			want := verify.Result{Code: verify.Valid, Key: &rotated, Hash: secret.Hash()}
 			if diff := cmp.Diff(want, ask(secret.Reveal(), "a")); diff != "" {
 				t.Errorf("%s of the %s secret differs (-want +got):\n%s", verb, name, diff)
 			}

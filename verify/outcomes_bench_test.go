@@ -43,7 +43,7 @@ func BenchmarkVerifyOutcomes(b *testing.B) {
 	}
 	for _, kind := range kinds {
 		b.Run(kind.name, func(b *testing.B) {
-			verifier := verify.New(db, slog.New(slog.DiscardHandler), time.Now)
+			verifier := verify.New(db, slog.New(slog.DiscardHandler), verify.Options{})
 			secrets := make([]string, many)
 			for i := range secrets {
 				secrets[i] = kind.secret()

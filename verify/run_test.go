@@ -58,17 +58,17 @@ func TestRun(t *testing.T) {
 	key, secret := f.add(time.Hour)
 	uses := &ledger{Store: f.store}
 	log := &bytes.Buffer{}
-	verifier := verify.New(uses, slog.New(slog.NewTextHandler(log, nil)), f.clock.Now)
-	use := func() time.Time {
-		t.Helper()
-		f.clock.Advance(time.Second)
-		if _, err := verifier.Verify(t.Context(), secret.Reveal()); err != nil {
-			t.Fatal(err)
-		}
-		return f.clock.Now()
-	}
 	// Time passes only in this bubble, and at once.
 	synctest.Test(t, func(t *testing.T) {
+		verifier := verify.New(uses, slog.New(slog.NewTextHandler(log, nil)), verify.Options{Now: f.clock.Now})
+		use := func() time.Time {
+			t.Helper()
+			f.clock.Advance(time.Second)
+			if _, err := verifier.Verify(t.Context(), secret.Reveal()); err != nil {
+				t.Fatal(err)
+			}
+			return f.clock.Now()
+		}
 		ctx, stop := context.WithCancel(t.Context())
 		stopped := make(chan struct{})
 		go func() {
@@ -126,7 +126,7 @@ func TestRunEndsQuietly(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	log := &bytes.Buffer{}
-	verifier := verify.New(&ledger{Store: f.store}, slog.New(slog.NewTextHandler(log, nil)), f.clock.Now)
+	verifier := verify.New(&ledger{Store: f.store}, slog.New(slog.NewTextHandler(log, nil)), verify.Options{Now: f.clock.Now})
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	verifier.Run(ctx) // returns

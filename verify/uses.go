@@ -8,44 +8,72 @@ import (
 	"apikeyd/apikey"
 )
 
-// FlushInterval is how late a last-used time may reach the store.
-const FlushInterval = 10 * time.Second
+const (
+	// FlushInterval is how late a last-used time may reach the store.
+	FlushInterval = 10 * time.Second
+	// flushAt is how many keys may wait for that, before they are written earlier.
+	flushAt = 20_000
+)
 
-// uses holds the last-used times that the store does not have yet: reading a key
-// must never cost a write. It is bounded by the keys used within a FlushInterval.
+// uses are the entries whose last use the store does not have yet: verifying a key must
+// never cost a write.
 type uses struct {
-	mu   sync.Mutex
-	last map[apikey.ID]time.Time
+	mu      sync.Mutex
+	entries []*entry
+	many    chan struct{} // tells Run that flushAt is reached
 }
 
-func (u *uses) record(id apikey.ID, at time.Time) {
+// record notes a use of a key.
+func (u *uses) record(e *entry, at time.Time) {
+	ms := at.UnixMilli()
+	for last := e.lastUse.Load(); last < ms; last = e.lastUse.Load() {
+		if e.lastUse.CompareAndSwap(last, ms) {
+			break
+		}
+	}
+	if !e.unsaved.Load() && e.unsaved.CompareAndSwap(false, true) {
+		u.add(e)
+	}
+}
+
+func (u *uses) add(entries ...*entry) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.last == nil {
-		u.last = make(map[apikey.ID]time.Time)
-	}
-	if at.After(u.last[id]) {
-		u.last[id] = at
+	u.entries = append(u.entries, entries...)
+	if len(u.entries) >= flushAt {
+		select {
+		case u.many <- struct{}{}:
+		default: // Run knows
+		}
 	}
 }
 
 // take empties the set.
-func (u *uses) take() map[apikey.ID]time.Time {
+func (u *uses) take() []*entry {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	taken := u.last
-	u.last = nil
+	taken := u.entries
+	u.entries = nil
 	return taken
 }
 
 // Flush writes the last-used times to the store. Times that could not be written
 // are kept for the next Flush.
 func (v *Verifier) Flush(ctx context.Context) error {
-	taken := v.uses.take()
-	err := v.store.RecordUses(ctx, taken)
+	entries := v.uses.take()
+	last := make(map[apikey.ID]time.Time, len(entries))
+	for _, e := range entries {
+		e.unsaved.Store(false) // before its time is read, so that no later use is missed
+		if at := time.UnixMilli(e.lastUse.Load()).UTC(); at.After(last[e.key.ID]) {
+			last[e.key.ID] = at
+		}
+	}
+	err := v.store.RecordUses(ctx, last)
 	if err != nil {
-		for id, at := range taken {
-			v.uses.record(id, at)
+		for _, e := range entries {
+			if e.unsaved.CompareAndSwap(false, true) {
+				v.uses.add(e)
+			}
 		}
 	}
 	return err
@@ -56,14 +84,18 @@ func (v *Verifier) Flush(ctx context.Context) error {
 func (v *Verifier) Run(ctx context.Context) {
 	tick := time.NewTicker(FlushInterval)
 	defer tick.Stop()
+	many := v.uses.many
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := v.Flush(ctx); err != nil && ctx.Err() == nil {
-				v.log.Warn("last-used times wait: the store cannot be written", "error", err)
-			}
+		case <-many:
+		}
+		many = v.uses.many
+		if err := v.Flush(ctx); err != nil && ctx.Err() == nil {
+			v.log.Warn("last-used times wait: the store cannot be written", "error", err)
+			many = nil // it may last: not without a pause
 		}
 	}
 }

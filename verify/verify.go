@@ -30,87 +30,121 @@ const (
 // Result is a decision.
 type Result struct {
 	Code  Code
-	Key   apikey.Key      // set unless Code is NotFound
+	Key   *apikey.Key     // as last read, not to be changed; nil if Code is NotFound
 	Hash  apikey.Hash     // of the secret; set unless Code is NotFound
 	Quota ratelimit.Quota // set by Admit if Code is Valid or RateLimited and the key has a limit
 }
 
-// Verifier verifies secrets and remembers when keys were used. It is safe for
+// DefaultCacheSize is how many keys a Verifier remembers if it is not told.
+const DefaultCacheSize = 100_000
+
+// Options change how a Verifier works. The zero Options are ready to use.
+type Options struct {
+	// CacheSize is how many keys, and how many refused secrets, are remembered. 0 is
+	// DefaultCacheSize; negative remembers nothing.
+	CacheSize int
+	Now       func() time.Time // the clock, that of the store; nil is time.Now
+}
+
+// Verifier verifies secrets and remembers keys and when they were used. It is safe for
 // concurrent use.
 type Verifier struct {
 	store store.Store
 	log   *slog.Logger
 	now   func() time.Time
+	cache *cache
 	uses  uses
 
 	// Only keys that have a limit, and whose secret was shown, get into it.
 	limits *ratelimit.Table[apikey.ID]
 }
 
-// New returns a Verifier over s. The caller runs Run beside it.
-func New(s store.Store, log *slog.Logger, now func() time.Time) *Verifier {
-	return &Verifier{store: s, log: log, now: now, limits: ratelimit.New[apikey.ID](0)}
+// New returns a Verifier over s, and has s tell it of every change. The caller runs Run
+// beside it.
+func New(s store.Store, log *slog.Logger, o Options) *Verifier {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.CacheSize == 0 {
+		o.CacheSize = DefaultCacheSize
+	}
+	v := &Verifier{
+		store: s, log: log, now: o.Now, cache: newCache(max(o.CacheSize, 0), o.Now()),
+		uses: uses{many: make(chan struct{}, 1)}, limits: ratelimit.New[apikey.ID](0),
+	}
+	s.Watch(v.cache)
+	return v
 }
 
 // Verify decides whether secret is good now and holds all the scopes wanted. Any
 // string is accepted. A Valid result counts as a use of the key. The error is the
 // store's, when it cannot be asked.
 func (v *Verifier) Verify(ctx context.Context, secret string, want ...string) (Result, error) {
-	now := v.now()
-	result, err := v.decide(ctx, secret, want, now)
-	if result.Code == Valid {
-		v.uses.record(result.Key.ID, now)
-	}
-	return result, err
+	return v.decide(ctx, secret, want, false)
 }
 
 // Admit is Verify for a call to somebody else's API: what is Valid also counts against
 // the key's rate limit, and is RateLimited if that is used up.
 func (v *Verifier) Admit(ctx context.Context, secret string, want ...string) (Result, error) {
-	now := v.now()
-	result, err := v.decide(ctx, secret, want, now)
-	if result.Code != Valid {
-		return result, err
-	}
-	if limit := result.Key.RateLimit; !limit.IsNone() {
-		if result.Quota = v.limits.Take(result.Key.ID, limit, now); !result.Quota.Allowed {
-			result.Code = RateLimited
-			return result, nil
-		}
-	}
-	v.uses.record(result.Key.ID, now)
-	return result, nil
+	return v.decide(ctx, secret, want, true)
 }
 
-func (v *Verifier) decide(ctx context.Context, secret string, want apikey.Scopes, now time.Time) (Result, error) {
-	parsed, err := apikey.ParseSecret(secret)
-	if err != nil {
-		return Result{Code: NotFound}, nil
+func (v *Verifier) decide(ctx context.Context, secret string, want apikey.Scopes, limited bool) (r Result, err error) {
+	r.Code = NotFound
+	id, hash, ok := apikey.Identify(secret)
+	if !ok {
+		return r, nil
 	}
-	hash := parsed.Hash()
-	key, err := v.store.Key(ctx, store.ByID(parsed.ID()))
-	if errors.Is(err, store.ErrNotFound) {
-		return Result{Code: NotFound}, nil
+	now := v.now()
+	found, refused := v.cache.find(id, hash, now)
+	if found == nil && !refused {
+		if found, err = v.look(ctx, id, hash, now); err != nil {
+			return Result{}, err
+		}
 	}
-	if err != nil {
-		return Result{}, err
+	if found == nil {
+		return r, nil
 	}
-	if !key.Accepts(hash, now) {
-		return Result{Code: NotFound}, nil
+	r.Key, r.Hash = &found.key, hash
+	r.Code = judge(r.Key, now, want)
+	if r.Code == Valid && limited && !r.Key.RateLimit.IsNone() {
+		if r.Quota = v.limits.Take(id, r.Key.RateLimit, now); !r.Quota.Allowed {
+			r.Code = RateLimited
+		}
 	}
-	return Result{Code: judge(key, now, want), Key: key, Hash: hash}, nil
+	if r.Code == Valid {
+		v.uses.record(found, now)
+	}
+	return r, nil
+}
+
+// look asks the store, and returns nil if no key accepts a secret with this hash.
+func (v *Verifier) look(ctx context.Context, id apikey.ID, hash apikey.Hash, now time.Time) (*entry, error) {
+	changes := v.cache.begin(id)
+	key, err := v.store.Key(ctx, store.ByID(id))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+	case err != nil:
+		return nil, err
+	case key.Accepts(hash, now):
+		return v.cache.keep(key, changes), nil
+	}
+	v.cache.refuse(id, hash, changes)
+	return nil, nil
 }
 
 // judge judges a key whose secret was right.
-func judge(key apikey.Key, now time.Time, want apikey.Scopes) Code {
+func judge(key *apikey.Key, now time.Time, want apikey.Scopes) Code {
 	switch key.Status(now) {
 	case apikey.StatusRevoked:
 		return Revoked
 	case apikey.StatusExpired:
 		return Expired
 	}
-	if len(key.Scopes.Missing(want)) > 0 {
-		return InsufficientScope
+	for _, scope := range want {
+		if !key.Scopes.Has(scope) {
+			return InsufficientScope
+		}
 	}
 	return Valid
 }

@@ -40,7 +40,7 @@ func newFixture(t *testing.T) *fixture {
 	f.must(err)
 	t.Cleanup(func() { f.must(db.Close()) })
 	f.store = db
-	f.verifier = verify.New(db, slog.New(slog.NewTextHandler(f.log, nil)), f.clock.Now)
+	f.verifier = verify.New(db, slog.New(slog.NewTextHandler(f.log, nil)), verify.Options{Now: f.clock.Now})
 	return f
 }
 
@@ -162,7 +162,8 @@ func TestDecisions(t *testing.T) {
 			f := &fixture{T: t, store: f.store, verifier: f.verifier}
 			want := verify.Result{Code: tt.code}
 			if tt.key.ID != (apikey.ID{}) {
-				want.Key = f.get(tt.key.ID)
+				key := f.get(tt.key.ID)
+				want.Key = &key
 				want.Hash = want.Key.SecretHash
 			}
 			if diff := cmp.Diff(want, f.verify(tt.secret, tt.want...)); diff != "" {

@@ -19,19 +19,21 @@ import (
 // The limits of the HTTP server. The largest answer, a page of 100 keys with all the
 // scopes there may be, has 5 MB.
 const (
-	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 15 * time.Second
-	writeTimeout      = 15 * time.Second
-	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 32 << 10
-	shutdownTimeout   = 20 * time.Second // longer than any request may take
-	flushTimeout      = 5 * time.Second
+	// One time for the header and the whole request: two would be set one after the other.
+	readTimeout     = 10 * time.Second
+	writeTimeout    = 15 * time.Second
+	idleTimeout     = 2 * time.Minute
+	maxHeaderBytes  = 32 << 10
+	shutdownTimeout = 20 * time.Second // longer than any request may take
+	flushTimeout    = 5 * time.Second
 )
 
 type serveCommand struct {
 	databaseFlag
 	policyFlags
 	Listen       string `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"Where to listen (${default})."`
+	VerifyCache  int    `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to remember (${default}); 0 remembers none."`
+	Pprof        string `env:"APIKEYD_PPROF" placeholder:"ADDRESS" help:"Serve Go's profiles at this loopback address, such as 127.0.0.1:6060 (off)."`
 	AdminKeyFile string `env:"APIKEYD_ADMIN_KEY_FILE" placeholder:"FILE" help:"Where the first key is written (admin.key beside the database)."`
 }
 
@@ -58,15 +60,35 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 	if err := first.ensure(ctx); err != nil {
 		return err
 	}
-	verifier := verify.New(db, log, time.Now)
+	verifier := verify.New(db, log, c.verifyOptions())
 	handler, err := handlers.New(handlers.Config{
 		Store: db, Verifier: verifier, Policy: policy, Log: log, Now: time.Now,
 	})
 	if err != nil {
 		return err
 	}
+	stopPprof, err := servePprof(ctx, c.Pprof)
+	if err != nil {
+		return err
+	}
+	defer stopPprof()
 	log.Info("serving", "url", "http://"+listener.Addr().String(), "database", c.Database, "version", version())
 	return serveUntil(ctx, listener, handler, verifier, log)
+}
+
+func (c *serveCommand) verifyOptions() verify.Options {
+	if c.VerifyCache == 0 {
+		return verify.Options{CacheSize: -1}
+	}
+	return verify.Options{CacheSize: c.VerifyCache}
+}
+
+// Validate refuses a negative number before anything is opened.
+func (c *serveCommand) Validate() error {
+	if c.VerifyCache < 0 {
+		return errors.New("--verify-cache must not be negative")
+	}
+	return errors.Join(c.databaseFlag.Validate(), checkLoopback("--pprof", c.Pprof))
 }
 
 func (c *serveCommand) adminKeyFile() string {
@@ -81,7 +103,7 @@ func serveUntil(
 ) error {
 	server := &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: readHeaderTimeout,
+		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,

@@ -12,13 +12,12 @@ import (
 const eventColumns = `id, at, action, key_id, owner, name, changed, actor_id, via, request_id`
 
 // audit writes the event of a change to key, as it is afterwards.
-func (m *mutation) audit(ctx context.Context, action string, key apikey.Key, changed []string) error {
+func (m *mutation) audit(action string, key apikey.Key, changed []string) error {
 	id := apikey.NewID()
-	_, err := m.tx.ExecContext(ctx,
+	return m.exec(
 		`INSERT INTO audit_events (`+eventColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		id[:], millis(m.now), action, key.ID[:], key.Owner, key.Name, strings.Join(changed, " "),
 		nullID(m.actor.Key), m.actor.Via, m.actor.RequestID)
-	return err
 }
 
 // AuditEvents implements store.Store.
@@ -26,18 +25,18 @@ func (db *DB) AuditEvents(ctx context.Context, limit int) ([]store.Event, error)
 	rows, err := db.reader.QueryContext(ctx,
 		`SELECT `+eventColumns+` FROM audit_events ORDER BY id DESC LIMIT $1`, limit)
 	if err != nil {
-		return nil, translate(ctx, err)
+		return nil, during(ctx, err)
 	}
 	defer rows.Close()
 	var events []store.Event
 	for rows.Next() {
 		event, err := scanEvent(rows)
 		if err != nil {
-			return nil, translate(ctx, err)
+			return nil, during(ctx, err)
 		}
 		events = append(events, event)
 	}
-	return events, translate(ctx, rows.Err())
+	return events, during(ctx, rows.Err())
 }
 
 func scanEvent(rows *sql.Rows) (store.Event, error) {

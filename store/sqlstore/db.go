@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"apikeyd/store"
@@ -38,16 +39,21 @@ var (
 // DB is a store.Store over one SQLite file.
 type DB struct {
 	files  *files
-	writer *sql.DB // one connection; every transaction takes the write lock at once
-	reader *sql.DB
+	pools  []*sql.DB
+	writer *writer
+	reader *sql.DB     // for lists, which may take long
+	points *statements // for single keys, which must not wait for lists
+	serve  bool
 	now    func() time.Time
+	close  func() error
 }
 
 var _ store.Store = (*DB)(nil)
 
 // Open opens a database. The caller must Close it.
 func Open(ctx context.Context, o Options) (_ *DB, err error) {
-	db := &DB{now: o.Now}
+	db := &DB{now: o.Now, serve: o.Serve}
+	db.close = sync.OnceValue(db.closeAll)
 	if db.now == nil {
 		db.now = time.Now
 	}
@@ -63,20 +69,41 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	if err := inspect(ctx, db.files.path, o.Serve); err != nil {
 		return nil, err
 	}
-	if db.writer, err = openPool(ctx, db.files.path, writing); err != nil {
+	writePool, err := db.openPool(ctx, writing)
+	if err != nil {
 		return nil, err
 	}
 	if o.Serve {
-		if err := migrate(ctx, db.writer); err != nil {
+		if err := migrate(ctx, writePool); err != nil {
 			return nil, err
 		}
 	}
-	if db.reader, err = openPool(ctx, db.files.path, reading); err != nil {
+	if db.writer, err = newWriter(ctx, writePool, db.files, db.now); err != nil {
 		return nil, err
 	}
+	if db.reader, err = db.openPool(ctx, reading); err != nil {
+		return nil, err
+	}
+	points, err := db.openPool(ctx, reading)
+	if err != nil {
+		return nil, err
+	}
+	db.points = &statements{on: points}
 	// The reader has read by now, so the WAL file is there.
 	return db, db.files.watch(db.files.path + "-wal")
 }
+
+// openPool opens a pool that Close closes.
+func (db *DB) openPool(ctx context.Context, m mode) (*sql.DB, error) {
+	pool, err := openPool(ctx, db.files.path, m)
+	if err == nil {
+		db.pools = append(db.pools, pool)
+	}
+	return pool, err
+}
+
+// Watch implements store.Store.
+func (db *DB) Watch(w store.Watcher) { db.writer.watch(w) }
 
 // inspect refuses a database that cannot be opened as it is, and leaves it untouched.
 func inspect(ctx context.Context, path string, serve bool) error {
@@ -99,16 +126,19 @@ func (db *DB) Ping(ctx context.Context) error {
 	}
 	var one int
 	err := db.reader.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT id FROM api_keys LIMIT 1)`).Scan(&one)
-	return translate(ctx, err)
+	return during(ctx, err)
 }
 
-// Close implements store.Store.
-func (db *DB) Close() error {
+// Close implements store.Store. Closing twice does nothing more.
+func (db *DB) Close() error { return db.close() }
+
+func (db *DB) closeAll() error {
 	var errs []error
-	for _, pool := range []*sql.DB{db.reader, db.writer} {
-		if pool != nil {
-			errs = append(errs, pool.Close())
-		}
+	if db.writer != nil {
+		errs = append(errs, db.writer.close())
+	}
+	for _, pool := range db.pools {
+		errs = append(errs, pool.Close())
 	}
 	if db.files != nil {
 		errs = append(errs, db.files.close())

@@ -1,9 +1,12 @@
 package sqlstore
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"apikeyd/apikey"
@@ -18,8 +21,12 @@ type querier interface {
 
 // Key implements store.Store.
 func (db *DB) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
-	key, err := findKey(ctx, db.reader, ref)
-	return key, translate(ctx, err)
+	if err := ctx.Err(); err != nil {
+		return apikey.Key{}, err
+	}
+	// A few steps down an index: watching for the end of ctx would cost more than that.
+	key, err := findKey(context.WithoutCancel(ctx), db.points, ref)
+	return key, translate(err)
 }
 
 func findKey(ctx context.Context, q querier, ref store.Ref) (apikey.Key, error) {
@@ -50,10 +57,10 @@ func (db *DB) CreateKey(ctx context.Context, actor store.Actor, key apikey.Key) 
 		if err := m.allowed(func(acting apikey.Key) error { return acting.MayCreate(key) }); err != nil {
 			return err
 		}
-		if err := m.insertKey(ctx, key); err != nil {
+		if err := m.insertKey(key); err != nil {
 			return err
 		}
-		return m.audit(ctx, store.ActionCreate, key, nil)
+		return m.audit(store.ActionCreate, key, nil)
 	})
 }
 
@@ -62,7 +69,7 @@ func (db *DB) UpdateKey(
 	ctx context.Context, actor store.Actor, ref store.Ref, change apikey.Change,
 ) (key apikey.Key, err error) {
 	err = db.mutate(ctx, actor, func(m *mutation) error {
-		if key, err = m.findKey(ctx, ref); err != nil {
+		if key, err = m.findKey(ref); err != nil {
 			return err
 		}
 		if err := m.allowed(func(acting apikey.Key) error { return acting.MayChange(key, change) }); err != nil {
@@ -75,10 +82,10 @@ func (db *DB) UpdateKey(
 		if key, changed = key.Apply(change); len(changed) == 0 {
 			return nil
 		}
-		if err := m.updateKey(ctx, key); err != nil {
+		if err := m.updateKey(key); err != nil {
 			return err
 		}
-		return m.audit(ctx, store.ActionUpdate, key, changed)
+		return m.audit(store.ActionUpdate, key, changed)
 	})
 	return key, err
 }
@@ -86,7 +93,7 @@ func (db *DB) UpdateKey(
 // RevokeKey implements store.Store.
 func (db *DB) RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref) (key apikey.Key, err error) {
 	err = db.mutate(ctx, actor, func(m *mutation) error {
-		if key, err = m.findKey(ctx, ref); err != nil {
+		if key, err = m.findKey(ref); err != nil {
 			return err
 		}
 		if err := m.allowed(func(acting apikey.Key) error { return acting.MayManage(key) }); err != nil {
@@ -96,10 +103,10 @@ func (db *DB) RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref) (
 			return nil
 		}
 		key.RevokedAt = m.now
-		if err := m.updateKey(ctx, key); err != nil {
+		if err := m.updateKey(key); err != nil {
 			return err
 		}
-		return m.audit(ctx, store.ActionRevoke, key, nil)
+		return m.audit(store.ActionRevoke, key, nil)
 	})
 	return key, err
 }
@@ -109,7 +116,7 @@ func (db *DB) RotateKey(
 	ctx context.Context, actor store.Actor, ref store.Ref, rotation apikey.Rotation,
 ) (key apikey.Key, err error) {
 	err = db.mutate(ctx, actor, func(m *mutation) error {
-		if key, err = m.findKey(ctx, ref); err != nil {
+		if key, err = m.findKey(ref); err != nil {
 			return err
 		}
 		if err := m.allowed(func(acting apikey.Key) error { return acting.MayManage(key) }); err != nil {
@@ -122,19 +129,19 @@ func (db *DB) RotateKey(
 			return store.ErrRotated
 		}
 		key = key.Rotate(rotation, m.now)
-		if err := m.updateKey(ctx, key); err != nil {
+		if err := m.updateKey(key); err != nil {
 			return err
 		}
-		return m.audit(ctx, store.ActionRotate, key, nil)
+		return m.audit(store.ActionRotate, key, nil)
 	})
 	return key, err
 }
 
 // EndSecret implements store.Store.
 func (db *DB) EndSecret(ctx context.Context, actor store.Actor) (key apikey.Key, err error) {
-	err = db.write(ctx, func(tx *sql.Tx) error {
-		m := db.newMutation(tx, actor)
-		if key, err = findKey(ctx, tx, store.ByID(actor.Key)); err != nil {
+	err = db.write(ctx, func(t *transaction) error {
+		m := db.newMutation(t, actor)
+		if key, err = m.read(store.ByID(actor.Key)); err != nil {
 			return err
 		}
 		if key.IsRevoked() || !key.Accepts(actor.Secret, m.now) {
@@ -145,31 +152,36 @@ func (db *DB) EndSecret(ctx context.Context, actor store.Actor) (key apikey.Key,
 			key.RevokedAt, changed = m.now, "revoked_at"
 		}
 		key = key.EndGrace()
-		if err := m.updateKey(ctx, key); err != nil {
+		if err := m.updateKey(key); err != nil {
 			return err
 		}
-		return m.audit(ctx, store.ActionLeak, key, []string{changed})
+		return m.audit(store.ActionLeak, key, []string{changed})
 	})
 	return key, err
 }
 
+// usesAtOnce is how many last-used times one transaction writes: few enough that the
+// changes behind it hardly wait.
+const usesAtOnce = 256
+
 // RecordUses implements store.Store.
 func (db *DB) RecordUses(ctx context.Context, uses map[apikey.ID]time.Time) error {
-	if len(uses) == 0 {
-		return nil
-	}
-	return db.write(ctx, func(tx *sql.Tx) error {
-		stmt, err := tx.PrepareContext(ctx, `UPDATE api_keys SET last_used_at = $1
-			WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $1)`)
+	// In the order of the table, so that neighbours share a page.
+	ids := slices.SortedFunc(maps.Keys(uses), func(a, b apikey.ID) int { return bytes.Compare(a[:], b[:]) })
+	for some := range slices.Chunk(ids, usesAtOnce) {
+		err := db.writer.background(ctx, func(t *transaction) error {
+			for _, id := range some {
+				err := t.exec(`UPDATE api_keys SET last_used_at = $1
+					WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $1)`, millis(uses[id]), id[:])
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 		if err != nil {
 			return err
 		}
-		defer stmt.Close()
-		for id, at := range uses {
-			if _, err := stmt.ExecContext(ctx, millis(at), id[:]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }

@@ -16,11 +16,11 @@ func (db *DB) Keys(ctx context.Context, q store.Query) (store.Page, error) {
 	// One transaction, so that the total and the page agree.
 	tx, err := db.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return store.Page{}, translate(ctx, err)
+		return store.Page{}, during(ctx, err)
 	}
 	defer func() { _ = tx.Rollback() }() // it only read
 	page, err := listKeys(ctx, tx, q)
-	return page, translate(ctx, err)
+	return page, during(ctx, err)
 }
 
 func listKeys(ctx context.Context, q querier, query store.Query) (store.Page, error) {

@@ -131,7 +131,8 @@ func testUpdate(f *fixture) {
 func testProlong(f *fixture) {
 	key := f.create("acme", "ci")
 	f.clock.Advance(time.Hour)
-	if got := f.get(store.ByID(key.ID)).Status(f.clock.Now()); got != apikey.StatusExpired {
+	expired := f.get(store.ByID(key.ID))
+	if got := expired.Status(f.clock.Now()); got != apikey.StatusExpired {
 		f.Errorf("status at the very end is %s", got)
 	}
 	end := f.clock.Now().Add(time.Hour)

@@ -1,0 +1,141 @@
+package handlers
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+)
+
+// requestTimeout is how long a request may wait for the database. It is shorter than
+// the server's write timeout, so that the answer still gets out.
+const requestTimeout = 10 * time.Second
+
+// exchange is one request, and what its layers leave for each other and for its log line.
+// It is also the request's context: so one allocation and one copy of the request are
+// enough for all of it, and the timer of its deadline is made only if somebody waits.
+type exchange struct {
+	context.Context //nolint:containedctx // it is a context: that of the connection, and more
+
+	start     time.Time
+	requestID string
+
+	caller  caller
+	called  bool         // the caller proved itself
+	visitor netip.Prefix // from where a public operation is called
+	visited bool         // a public operation is called
+
+	shown   *apikey.Key // whose secret was shown, good or not
+	changes bool        // the operation changes something
+	basic   bool        // the operation takes HTTP Basic
+	err     error       // that was answered
+	problem problem     // what was answered for it
+
+	mu      sync.Mutex
+	timed   context.Context //nolint:containedctx // made when first asked for
+	release context.CancelFunc
+}
+
+// caller is who makes a request.
+type caller struct {
+	key       *apikey.Key // not to be changed
+	hash      apikey.Hash // of the secret that it showed
+	requestID string
+}
+
+// actor is the caller as the store knows it.
+func (c caller) actor() store.Actor {
+	return store.Actor{Key: c.key.ID, Secret: c.hash, Via: "http", RequestID: c.requestID}
+}
+
+type exchangeKey struct{}
+
+// exchangeOf returns the exchange that a context belongs to, or an empty one.
+func exchangeOf(ctx context.Context) *exchange {
+	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
+		return x
+	}
+	return &exchange{Context: ctx}
+}
+
+// callerFrom returns who makes the request. Only a request that passed
+// authentication has a caller.
+func callerFrom(ctx context.Context) (caller, bool) {
+	x := exchangeOf(ctx)
+	return x.caller, x.called
+}
+
+// Value implements context.Context.
+func (x *exchange) Value(key any) any {
+	if key == (exchangeKey{}) {
+		return x
+	}
+	return x.current().Value(key)
+}
+
+// Deadline implements context.Context.
+func (x *exchange) Deadline() (time.Time, bool) { return x.limited().Deadline() }
+
+// Done implements context.Context.
+func (x *exchange) Done() <-chan struct{} { return x.limited().Done() }
+
+// Err implements context.Context.
+func (x *exchange) Err() error { return x.current().Err() }
+
+// current is the context with the deadline if there is one yet.
+func (x *exchange) current() context.Context {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.timed != nil {
+		return x.timed
+	}
+	return x.Context
+}
+
+// limited is the context with the deadline.
+func (x *exchange) limited() context.Context {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.timed == nil {
+		x.timed, x.release = context.WithTimeout(x.Context, requestTimeout)
+	}
+	return x.timed
+}
+
+// end releases the timer, if there is one.
+func (x *exchange) end() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.release != nil {
+		x.release()
+	}
+}
+
+// begin gives each exchange its id and its common headers, and logs every change and
+// every refusal. Reads and verifications that succeed are not worth their cost.
+func (s *Server) begin(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		// The id is ours, never the caller's.
+		x := &exchange{Context: r.Context(), start: s.Now(), requestID: rand.Text()}
+		defer x.end()
+		c.SetRequest(r.WithContext(x))
+		header := c.Response().Header()
+		header.Set("X-Request-Id", x.requestID)
+		header.Set("Cache-Control", "no-store")
+		if err := next(c); err != nil {
+			c.Error(err)
+		}
+		if x.changes || c.Response().Status >= http.StatusBadRequest {
+			s.logRequest(c, x)
+		}
+		return nil
+	}
+}

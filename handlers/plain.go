@@ -1,0 +1,116 @@
+package handlers
+
+import (
+	"bytes"
+	"io"
+	"slices"
+
+	"github.com/labstack/echo/v4"
+
+	"apikeyd/apikey"
+	"apikeyd/gen"
+)
+
+// verifyPlainly answers the body that verifyApiKey gets nearly always, before validation
+// and binding, which would cost more than all the rest of it. What it takes, they would
+// take with the same values: FuzzPlain holds that. All else it leaves to them.
+func (s *Server) verifyPlainly(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		if r.URL.RawQuery != "" || !slices.Equal(r.Header["Content-Type"], plainType) {
+			return next(c)
+		}
+		data, err := readBody(c.Response(), r)
+		if err != nil {
+			return err
+		}
+		body, ok := plainVerifyRequest(data)
+		if !ok {
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(data)), int64(len(data))
+			return next(c)
+		}
+		answer, err := s.VerifyApiKey(r.Context(), gen.VerifyApiKeyRequestObject{Body: &body})
+		if err != nil {
+			return err
+		}
+		return answer.VisitVerifyApiKeyResponse(c.Response())
+	}
+}
+
+var plainType = []string{"application/json"}
+
+// plainVerifyRequest reads {"key":"…"} or {"key":"…","scopes":["…",…]}, with spaces between
+// its parts at most, and in its strings only what needs no escape. It reports false for
+// everything else, good or bad.
+func plainVerifyRequest(data []byte) (gen.VerifyRequest, bool) {
+	const mostScopes = 8 // the search for one named twice is quadratic
+	p := plainReader{rest: data, ok: true}
+	var body gen.VerifyRequest
+	p.take('{')
+	p.property("key")
+	body.Key = p.text()
+	if p.next(',') {
+		p.property("scopes")
+		scopes := gen.Scopes{}
+		p.take('[')
+		for !p.next(']') && p.ok {
+			if len(scopes) > 0 {
+				p.take(',')
+			}
+			scope := p.text()
+			p.ok = p.ok && apikey.IsScope(scope) && !slices.Contains(scopes, scope) && len(scopes) < mostScopes
+			scopes = append(scopes, scope)
+		}
+		body.Scopes = &scopes
+	}
+	p.take('}')
+	p.spaces()
+	return body, p.ok && len(p.rest) == 0
+}
+
+// plainReader takes JSON apart. Once something is not plain, ok stays false.
+type plainReader struct {
+	rest []byte
+	ok   bool
+}
+
+func (p *plainReader) spaces() {
+	for len(p.rest) > 0 && p.rest[0] == ' ' {
+		p.rest = p.rest[1:]
+	}
+}
+
+// next takes a character if it comes next, after spaces.
+func (p *plainReader) next(c byte) bool {
+	p.spaces()
+	if len(p.rest) == 0 || p.rest[0] != c {
+		return false
+	}
+	p.rest = p.rest[1:]
+	return true
+}
+
+func (p *plainReader) take(c byte) { p.ok = p.next(c) && p.ok }
+
+func (p *plainReader) property(name string) {
+	p.ok = p.text() == name && p.ok
+	p.take(':')
+}
+
+// text takes a string of printable ASCII without escapes.
+func (p *plainReader) text() string {
+	p.take('"')
+	for i, c := range p.rest {
+		switch {
+		case c == '"':
+			text := string(p.rest[:i])
+			p.rest = p.rest[i+1:]
+			return text
+		case c < ' ' || c > '~' || c == '\\':
+			p.ok = false
+			return ""
+		}
+	}
+	p.ok = false
+	return ""
+}

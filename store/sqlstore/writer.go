@@ -1,0 +1,321 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+)
+
+const (
+	// maxWaiting is how many changes may wait for the writer. At the rate of a slow disk
+	// that is a few seconds' worth; more would only wait for their deadline.
+	maxWaiting = 4096
+	// maxBatch bounds how many changes one transaction makes, so that none waits long for
+	// the others.
+	maxBatch = 512
+
+	// pollInterval is how often the writer looks whether another process changed the file.
+	pollInterval = 100 * time.Millisecond
+	// staleBound is how long after such a look what is remembered of the file counts. It
+	// is the longest time for which a server may not know of a change by the command line.
+	staleBound = 500 * time.Millisecond
+)
+
+var (
+	errTooBusy = fmt.Errorf("%w: too many changes are waiting", store.ErrUnavailable)
+	errClosed  = errors.New("the database is closed")
+)
+
+// writer makes all changes, on the one connection that writes. It commits whatever is
+// waiting as one transaction: while one reaches the disk, the next gathers. A change is
+// answered when its transaction is durable.
+type writer struct {
+	statements
+	conn  *sql.Conn
+	files *files
+	now   func() time.Time
+
+	changes chan *job // first come, first served
+	uses    chan *job // last-used times: one with each batch, or when nothing else waits
+	stop    chan struct{}
+	stopped sync.WaitGroup
+
+	watcher     atomic.Pointer[store.Watcher]
+	dataVersion int64 // of the file, as the last poll saw it
+}
+
+// transaction is what a change is made with. It has no context: a caller that gives up
+// must not undo what others wait for.
+type transaction struct {
+	*statements
+	changed apikey.ID // the key that differs afterwards; zero for none
+	altered bool      // it existed before
+}
+
+// job is one change. Its do may run again in another transaction if the first comes to
+// nothing. It must fail before it writes, or not at all, unless the database itself fails.
+type job struct {
+	transaction
+	do    func(*transaction) error
+	state atomic.Int32
+	done  chan struct{}
+	err   error
+}
+
+// The states of a job. Its caller may give up only while it waits.
+const (
+	waiting int32 = iota
+	taken
+	abandoned
+)
+
+func newWriter(ctx context.Context, pool *sql.DB, f *files, now func() time.Time) (*writer, error) {
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{
+		statements: statements{on: conn}, conn: conn, files: f, now: now,
+		changes: make(chan *job, maxWaiting), uses: make(chan *job), stop: make(chan struct{}),
+	}
+	if w.dataVersion, err = w.readDataVersion(); err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	w.stopped.Go(w.run)
+	return w, nil
+}
+
+// close ends the writer after what it is doing. Nothing may wait for it.
+func (w *writer) close() error {
+	close(w.stop)
+	w.stopped.Wait()
+	return errors.Join(w.statements.close(), w.conn.Close())
+}
+
+// change makes one change, durable when it returns without error, and says whether it
+// altered a key. If ctx ends while the change waits, it is not made.
+func (w *writer) change(ctx context.Context, do func(*transaction) error) (altered bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	j := w.newJob(do)
+	select {
+	case w.changes <- j:
+	default:
+		return false, errTooBusy
+	}
+	err = w.wait(ctx, j)
+	return err == nil && j.altered, err
+}
+
+func (w *writer) newJob(do func(*transaction) error) *job {
+	return &job{transaction: transaction{statements: &w.statements}, do: do, done: make(chan struct{})}
+}
+
+// background makes a change that can wait until others are made.
+func (w *writer) background(ctx context.Context, do func(*transaction) error) error {
+	j := w.newJob(do)
+	select {
+	case w.uses <- j:
+		return w.wait(ctx, j)
+	case <-w.stop:
+		return errClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (w *writer) wait(ctx context.Context, j *job) error {
+	ended := func() bool { return j.state.CompareAndSwap(waiting, abandoned) }
+	select {
+	case <-j.done:
+		return j.err
+	case <-ctx.Done():
+		if ended() {
+			return ctx.Err()
+		}
+	case <-w.stop:
+		if ended() {
+			return errClosed
+		}
+	}
+	<-j.done // it is being made: whether it was is worth the wait
+	return j.err
+}
+
+func (w *writer) run() {
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-w.stop:
+			return
+		default:
+		}
+		select {
+		case j := <-w.changes:
+			w.commit(w.gather([]*job{j}, nil))
+		case j := <-w.uses:
+			w.commit(w.gather(nil, j))
+		case <-tick.C:
+		case <-w.stop:
+			return
+		}
+		w.poll()
+	}
+}
+
+// gather adds what is waiting to a batch, and after it at most one job of last-used times.
+func (w *writer) gather(batch []*job, use *job) []*job {
+	for more := true; more && len(batch) < maxBatch; {
+		select {
+		case j := <-w.changes:
+			batch = append(batch, j)
+		default:
+			more = false
+		}
+	}
+	if use == nil {
+		select {
+		case use = <-w.uses:
+		default:
+		}
+	}
+	if use != nil {
+		batch = append(batch, use)
+	}
+	return slices.DeleteFunc(batch, func(j *job) bool { return !j.state.CompareAndSwap(waiting, taken) })
+}
+
+// commit makes the changes of a batch and answers their callers.
+func (w *writer) commit(batch []*job) {
+	if len(batch) == 0 {
+		return
+	}
+	if !w.together(batch) {
+		for _, j := range batch {
+			w.together([]*job{j})
+		}
+	}
+	w.tell(batch)
+	for _, j := range batch {
+		close(j.done)
+	}
+}
+
+// together makes changes in one transaction. It reports false, and made none, if one of
+// several broke it: then each must be tried alone, so that it harms no other.
+func (w *writer) together(batch []*job) bool {
+	if err := w.begin(); err != nil {
+		return failAll(batch, err)
+	}
+	for _, j := range batch {
+		if j.err = j.try(); j.err == nil || isRefusal(j.err) {
+			continue
+		}
+		// SQLite may have undone everything by itself: nothing more may run in there.
+		w.rollback()
+		return len(batch) == 1
+	}
+	if err := w.exec(`COMMIT`); err != nil {
+		w.rollback()
+		return failAll(batch, translate(err))
+	}
+	// A file that vanished meanwhile took this commit with it.
+	if err := w.files.present(); err != nil {
+		return failAll(batch, err)
+	}
+	return true
+}
+
+func (w *writer) begin() error {
+	if err := w.files.present(); err != nil {
+		return err
+	}
+	return translate(w.exec(`BEGIN IMMEDIATE`))
+}
+
+// rollback undoes a transaction, unless SQLite did already.
+func (w *writer) rollback() { _ = w.exec(`ROLLBACK`) }
+
+// failAll gives every change that did not fail by itself the same error.
+func failAll(batch []*job, err error) bool {
+	for _, j := range batch {
+		if j.err == nil {
+			j.err = err
+		}
+	}
+	return true
+}
+
+// try makes the change. A panic is an error: it must not take the writer with it.
+func (j *job) try() (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic in a change: %v", cause)
+		}
+	}()
+	j.changed, j.altered = apikey.ID{}, false
+	return translate(j.do(&j.transaction))
+}
+
+// isRefusal reports whether an error says no to one change and leaves the transaction
+// good for others.
+func isRefusal(err error) bool {
+	for _, refusal := range []error{
+		store.ErrNotFound, store.ErrNameTaken, store.ErrRevoked, store.ErrRotated, store.ErrActorGone,
+	} {
+		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	_, denied := errors.AsType[*apikey.DeniedError](err)
+	return denied
+}
+
+// tell tells the watcher which keys changed, before anybody is told that they did.
+func (w *writer) tell(batch []*job) {
+	watcher := w.watcher.Load()
+	if watcher == nil {
+		return
+	}
+	for _, j := range batch {
+		// A commit that failed may have been made all the same.
+		if !j.changed.IsZero() && (j.err == nil || !isRefusal(j.err)) {
+			(*watcher).Changed(j.changed)
+		}
+	}
+}
+
+func (w *writer) watch(watcher store.Watcher) { w.watcher.Store(&watcher) }
+
+// poll looks whether another process changed the file since the last poll.
+func (w *writer) poll() {
+	watcher := w.watcher.Load()
+	if watcher == nil {
+		return
+	}
+	began := w.now()
+	version, err := w.readDataVersion()
+	if err != nil {
+		return // then nobody may trust what is remembered for long
+	}
+	if version != w.dataVersion {
+		w.dataVersion = version
+		(*watcher).ChangedAll()
+	}
+	(*watcher).Trust(began.Add(staleBound))
+}
+
+func (w *writer) readDataVersion() (version int64, err error) {
+	err = w.QueryRowContext(context.Background(), `PRAGMA data_version`).Scan(&version)
+	return version, err
+}

@@ -1,0 +1,186 @@
+package verify
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"apikeyd/apikey"
+)
+
+// cache remembers keys by id, and secrets that are no key's by hash. What it remembers is
+// as good as the store: a store.Watcher is told of every change before its call returns,
+// and what is remembered counts only as long as the store vouches for being told.
+//
+// A key that was read before a change must not be remembered after it. So each shard
+// counts the changes in it, a reader notes the count before it asks the store, and what
+// it read is kept only if the count is still the same.
+type cache struct {
+	max     int // of keys, and of refused secrets
+	start   time.Time
+	trusted atomic.Int64 // until when, in nanoseconds since start
+	keys    atomic.Int64
+	refused atomic.Int64
+	shards  [64]shard
+}
+
+type shard struct {
+	mu      sync.RWMutex
+	changes uint64
+	keys    map[apikey.ID]*entry
+	refused map[apikey.Hash]struct{}
+}
+
+// entry is a key and what a decision leaves with it. It outlives its place in the cache.
+type entry struct {
+	key    apikey.Key
+	recent atomic.Bool // used since somebody last looked for one to forget
+
+	lastUse atomic.Int64 // milliseconds since 1970
+	unsaved atomic.Bool  // whether the store must be told of lastUse
+}
+
+// newCache returns an empty cache of at most maximum keys; 0 remembers nothing.
+func newCache(maximum int, now time.Time) *cache {
+	c := &cache{max: maximum, start: now}
+	c.trusted.Store(math.MinInt64)
+	for i := range c.shards {
+		c.shards[i].clear()
+	}
+	return c
+}
+
+func (s *shard) clear() {
+	s.keys = make(map[apikey.ID]*entry)
+	s.refused = make(map[apikey.Hash]struct{})
+}
+
+func (c *cache) shard(id apikey.ID) *shard { return &c.shards[id[len(id)-1]%byte(len(c.shards))] }
+
+// find returns the key with this id if it is remembered and its secret has this hash,
+// and whether a secret with this hash is known to be none. A wrong secret of a remembered
+// key is asked for in the store like that of an unknown one, and takes as long.
+func (c *cache) find(id apikey.ID, hash apikey.Hash, now time.Time) (found *entry, refused bool) {
+	if int64(now.Sub(c.start)) >= c.trusted.Load() {
+		return nil, false
+	}
+	s := c.shard(id)
+	s.mu.RLock()
+	e := s.keys[id]
+	if e == nil || !e.key.Accepts(hash, now) {
+		e = nil
+		_, refused = s.refused[hash]
+	}
+	s.mu.RUnlock()
+	if e != nil && !e.recent.Load() {
+		e.recent.Store(true)
+	}
+	return e, refused
+}
+
+// begin notes the count of changes before the store is asked about an id.
+func (c *cache) begin(id apikey.ID) uint64 {
+	s := c.shard(id)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.changes
+}
+
+// keep remembers a key that was read after begin returned changes.
+func (c *cache) keep(key apikey.Key, changes uint64) *entry {
+	e := &entry{key: key}
+	if c.max == 0 {
+		return e
+	}
+	s := c.shard(key.ID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changes != changes {
+		return e
+	}
+	if s.keys[key.ID] == nil {
+		c.keys.Add(1)
+	}
+	s.keys[key.ID] = e
+	if c.keys.Load() > int64(c.max) {
+		s.forgetOne(e)
+		c.keys.Add(-1)
+	}
+	return e
+}
+
+// forgetOne makes room: it looks at a few keys, in no order, for one that was not used
+// lately.
+func (s *shard) forgetOne(newest *entry) {
+	const looks = 8
+	looked := 0
+	victim := newest.key.ID // if there is no other
+	for id, e := range s.keys {
+		if e == newest {
+			continue
+		}
+		victim = id
+		if looked++; looked == looks || !e.recent.Swap(false) {
+			break
+		}
+	}
+	delete(s.keys, victim)
+}
+
+// refuse remembers that no key had a secret with this hash, found out after begin
+// returned changes.
+func (c *cache) refuse(id apikey.ID, hash apikey.Hash, changes uint64) {
+	if c.max == 0 {
+		return
+	}
+	s := c.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changes != changes {
+		return
+	}
+	if c.refused.Load() >= int64(c.max) {
+		for old := range s.refused { // any one
+			delete(s.refused, old)
+			c.refused.Add(-1)
+			break
+		}
+		if c.refused.Load() >= int64(c.max) {
+			return
+		}
+	}
+	before := len(s.refused)
+	s.refused[hash] = struct{}{}
+	c.refused.Add(int64(len(s.refused) - before))
+}
+
+// Changed implements store.Watcher.
+func (c *cache) Changed(id apikey.ID) {
+	s := c.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changes++
+	if _, ok := s.keys[id]; ok {
+		delete(s.keys, id)
+		c.keys.Add(-1)
+	}
+	c.refused.Add(-int64(len(s.refused)))
+	clear(s.refused)
+}
+
+// ChangedAll implements store.Watcher.
+func (c *cache) ChangedAll() {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		s.changes++
+		c.keys.Add(-int64(len(s.keys)))
+		c.refused.Add(-int64(len(s.refused)))
+		s.clear()
+		s.mu.Unlock()
+	}
+}
+
+// Trust implements store.Watcher.
+func (c *cache) Trust(until time.Time) { c.trusted.Store(int64(until.Sub(c.start))) }

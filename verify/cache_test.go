@@ -1,0 +1,308 @@
+package verify_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+	"apikeyd/store/sqlstore"
+	"apikeyd/verify"
+)
+
+// counting is a real store that counts how often it is asked for a key, and may do
+// something between reading one and handing it over.
+type counting struct {
+	store.Store
+	asked   atomic.Int64
+	between func()
+}
+
+func (c *counting) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
+	c.asked.Add(1)
+	key, err := c.Store.Key(ctx, ref)
+	if c.between != nil {
+		c.between()
+	}
+	return key, err
+}
+
+// remembering is a fixture whose questions to the store are counted.
+type remembering struct {
+	*fixture
+	counted *counting
+}
+
+func newRemembering(t *testing.T, cacheSize int) *remembering {
+	t.Helper()
+	f := newFixture(t)
+	r := &remembering{f, &counting{Store: f.store}}
+	f.verifier = verify.New(r.counted, slog.New(slog.DiscardHandler),
+		verify.Options{Now: f.clock.Now, CacheSize: cacheSize})
+	return r
+}
+
+// asks returns how often the store was asked while f ran.
+func (r *remembering) asks(f func()) int64 {
+	before := r.counted.asked.Load()
+	f()
+	return r.counted.asked.Load() - before
+}
+
+func (r *remembering) wantCode(secret string, want verify.Code) {
+	r.Helper()
+	if got := r.verify(secret).Code; got != want {
+		r.Errorf("code %s, want %s", got, want)
+	}
+}
+
+// remember verifies a secret until that does not ask the store any more: the store
+// begins to vouch for its news a moment after it is opened.
+func remember(t testing.TB, v *verify.Verifier, secret apikey.Secret) {
+	t.Helper()
+	for !v.Remembers(secret) {
+		if _, err := v.Verify(t.Context(), secret.Reveal()); err != nil {
+			t.Fatal(err)
+		}
+		runtime.Gosched()
+	}
+}
+
+func TestHitsDoNotAskTheStore(t *testing.T) {
+	t.Parallel()
+	r := newRemembering(t, 0)
+	_, secret := r.add(time.Hour, "a")
+	remember(t, r.verifier, secret)
+	n := r.asks(func() {
+		for range 100 {
+			r.wantCode(secret.Reveal(), verify.Valid)
+		}
+	})
+	if n != 0 {
+		t.Errorf("the store was asked %d times", n)
+	}
+	// Nor do secrets that are known to be none, whether their id exists or not.
+	wrong := apikey.NewSecret("ak", secret.ID())
+	unknown := apikey.NewSecret("ak", apikey.NewID())
+	for _, bad := range []apikey.Secret{wrong, unknown} {
+		n := r.asks(func() {
+			for range 10 {
+				r.wantCode(bad.Reveal(), verify.NotFound)
+			}
+		})
+		if n != 1 {
+			t.Errorf("the store was asked %d times about a secret that is none", n)
+		}
+	}
+	r.wantCode(secret.Reveal(), verify.Valid)
+}
+
+// What is remembered is judged anew each time: time passes without a change.
+func TestRememberedKeysExpire(t *testing.T) {
+	t.Parallel()
+	r := newRemembering(t, 0)
+	_, secret := r.add(200 * time.Millisecond)
+	remember(t, r.verifier, secret)
+	r.clock.Advance(200 * time.Millisecond)
+	n := r.asks(func() { r.wantCode(secret.Reveal(), verify.Expired) })
+	if n != 0 {
+		t.Errorf("the store was asked %d times: this test shows nothing", n)
+	}
+}
+
+func TestChangesAreSeenAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRemembering(t, 0)
+	key, secret := r.add(time.Hour, "a")
+	ref := store.ByID(key.ID)
+	again := func() { r.Helper(); remember(t, r.verifier, secret) }
+
+	again()
+	r.must(second(r.store.UpdateKey(t.Context(), operator, ref, apikey.Change{Scopes: &apikey.Scopes{"b"}})))
+	if got := r.verify(secret.Reveal(), "a").Code; got != verify.InsufficientScope {
+		t.Errorf("a scope that was taken away: %s", got)
+	}
+
+	again()
+	next := key.NewSecret()
+	r.wantCode(next.Reveal(), verify.NotFound) // and is remembered as none
+	r.must(second(r.store.RotateKey(t.Context(), operator, ref,
+		apikey.Rotation{From: key.SecretHash, To: next.Hash(), Grace: time.Minute})))
+	r.wantCode(next.Reveal(), verify.Valid)
+	again() // in its grace
+	third := key.NewSecret()
+	r.must(second(r.store.RotateKey(t.Context(), operator, ref,
+		apikey.Rotation{From: next.Hash(), To: third.Hash()})))
+	r.wantCode(secret.Reveal(), verify.NotFound)
+	r.wantCode(next.Reveal(), verify.NotFound)
+
+	remember(t, r.verifier, third)
+	r.must(second(r.store.EndSecret(t.Context(), store.Actor{Key: key.ID, Secret: third.Hash()})))
+	r.wantCode(third.Reveal(), verify.Revoked)
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// A reader that has read a key before its revocation must not put it back after.
+func TestOvertakenReaderKeepsNothing(t *testing.T) {
+	t.Parallel()
+	r := newRemembering(t, 0)
+	_, other := r.add(time.Hour)
+	remember(t, r.verifier, other) // so that hits count
+	key, secret := r.add(time.Hour)
+	r.counted.between = func() {
+		r.must(second(r.store.RevokeKey(t.Context(), operator, store.ByID(key.ID))))
+		r.counted.between = nil
+	}
+	r.wantCode(secret.Reveal(), verify.Valid) // it began before
+	r.wantCode(secret.Reveal(), verify.Revoked)
+
+	// The same with a secret that becomes one meanwhile.
+	late, lateSecret, err := apikey.Policy{}.NewKey(r.clock.Now(), apikey.Draft{
+		Owner: "team", Name: "late", ExpiresAt: r.clock.Now().Add(time.Hour)})
+	r.must(err)
+	r.counted.between = func() {
+		r.must(r.store.CreateKey(t.Context(), operator, late))
+		r.counted.between = nil
+	}
+	r.wantCode(lateSecret.Reveal(), verify.NotFound)
+	r.wantCode(lateSecret.Reveal(), verify.Valid)
+}
+
+// Another process changes the file: when its call returns, no verification that starts
+// afterwards is out of date.
+func TestOtherProcess(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "keys.db")
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	beside, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = beside.Close() }()
+	v := verify.New(db, slog.New(slog.DiscardHandler), verify.Options{})
+	for round := range 3 {
+		key, secret, err := apikey.Policy{}.NewKey(time.Now(), apikey.Draft{
+			Owner: "team", Name: fmt.Sprint(round), ExpiresAt: time.Now().Add(time.Hour)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.CreateKey(t.Context(), operator, key); err != nil {
+			t.Fatal(err)
+		}
+		remember(t, v, secret)
+		var revoked atomic.Bool
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for last := false; !last; {
+					last = revoked.Load()
+					result, err := v.Verify(t.Context(), secret.Reveal())
+					if err != nil || last && result.Code != verify.Revoked {
+						t.Errorf("after the revocation: %s, %v", result.Code, err)
+					}
+				}
+			})
+		}
+		if _, err := beside.RevokeKey(t.Context(), operator, store.ByID(key.ID)); err != nil {
+			t.Error(err)
+		}
+		revoked.Store(true)
+		wg.Wait()
+	}
+}
+
+// deaf is a watcher's store that says nothing more after a while.
+type deaf struct {
+	store.Store
+	watcher store.Watcher
+}
+
+func (d *deaf) Watch(w store.Watcher) { d.watcher = w }
+
+func TestTrustEnds(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	_, secret := f.add(time.Hour)
+	d := &deaf{Store: &counting{Store: f.store}}
+	asked := &d.Store.(*counting).asked
+	v := verify.New(d, slog.New(slog.DiscardHandler), verify.Options{Now: f.clock.Now})
+	ask := func() int64 {
+		before := asked.Load()
+		if result, err := v.Verify(t.Context(), secret.Reveal()); err != nil || result.Code != verify.Valid {
+			t.Fatal(result.Code, err)
+		}
+		return asked.Load() - before
+	}
+	ask()
+	if ask() != 1 {
+		t.Error("something is remembered that nobody vouches for")
+	}
+	d.watcher.Trust(f.clock.Now().Add(time.Second))
+	if ask() != 0 {
+		t.Error("what is vouched for is not used")
+	}
+	f.clock.Advance(time.Second)
+	if ask() != 1 {
+		t.Error("what nobody vouches for any more is used")
+	}
+	d.watcher.Trust(f.clock.Now().Add(time.Second))
+	if ask() != 0 {
+		t.Error("it is not used again")
+	}
+	d.watcher.ChangedAll()
+	if ask() != 1 {
+		t.Error("it is used after everything may have changed")
+	}
+}
+
+func TestCacheIsBounded(t *testing.T) {
+	t.Parallel()
+	const size = 50
+	r := newRemembering(t, size)
+	_, first := r.add(time.Hour)
+	remember(t, r.verifier, first)
+	var secrets []apikey.Secret
+	for range 4 * size {
+		_, secret := r.add(time.Hour)
+		secrets = append(secrets, secret)
+		r.wantCode(secret.Reveal(), verify.Valid)
+		r.wantCode(apikey.NewSecret("ak", apikey.NewID()).Reveal(), verify.NotFound)
+		if keys, refused := r.verifier.Remembered(); keys > size || refused > size {
+			t.Fatalf("%d keys and %d refused secrets are remembered, want at most %d each", keys, refused, size)
+		}
+	}
+	if keys, _ := r.verifier.Remembered(); keys < size*9/10 {
+		t.Errorf("only %d keys are remembered", keys)
+	}
+	for _, secret := range secrets {
+		r.wantCode(secret.Reveal(), verify.Valid)
+	}
+}
+
+func TestNoCache(t *testing.T) {
+	t.Parallel()
+	r := newRemembering(t, -1)
+	_, secret := r.add(time.Hour)
+	n := r.asks(func() {
+		for range 5 {
+			r.wantCode(secret.Reveal(), verify.Valid)
+			r.wantCode(apikey.NewSecret("ak", secret.ID()).Reveal(), verify.NotFound)
+		}
+	})
+	if n != 10 {
+		t.Errorf("the store was asked %d times, want 10", n)
+	}
+}
+

@@ -1,0 +1,21 @@
+package verify
+
+import "apikeyd/apikey"
+
+// Remembers reports whether a verification of the secret would not ask the store.
+func (v *Verifier) Remembers(secret apikey.Secret) bool {
+	found, _ := v.cache.find(secret.ID(), secret.Hash(), v.now())
+	return found != nil
+}
+
+// Remembered returns how many keys and refused secrets are remembered.
+func (v *Verifier) Remembered() (keys, refused int) {
+	for i := range v.cache.shards {
+		s := &v.cache.shards[i]
+		s.mu.RLock()
+		keys += len(s.keys)
+		refused += len(s.refused)
+		s.mu.RUnlock()
+	}
+	return keys, refused
+}
