@@ -21,7 +21,7 @@ SOURCES         := $(shell find . -path ./$(NODE_MODULES) -prune -o \
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## Run the service on 127.0.0.1:8080, with its data in this folder
@@ -103,6 +103,11 @@ $(OASDIFF):
 .PHONY: race
 race: ## Run all tests with the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race ./...
+
+.PHONY: linearizability
+linearizability: ## End 1,000 secrets in each way while they are used, also with the race detector
+	$(GO) test ./handlers -run Linearizable -count 1 -timeout 30m -args -rounds 1000
+	CGO_ENABLED=1 $(GO) test -race ./handlers -run Linearizable -count 1 -timeout 60m -args -rounds 1000
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZ_TIME (30s)

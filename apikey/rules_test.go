@@ -1,6 +1,7 @@
 package apikey_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -117,6 +118,11 @@ func TestScopes(t *testing.T) {
 	if got := admin.Ungrantable(apikey.Scopes{"anything"}); got != nil {
 		t.Errorf("keys:admin may not grant %v", got)
 	}
+	for _, scopes := range []apikey.Scopes{admin, reader, {}} {
+		if got := apikey.ParseScopes(scopes.String()); !cmp.Equal(got, scopes) {
+			t.Errorf("%q is read as %q", scopes.String(), got)
+		}
+	}
 	for _, tt := range []struct{ creator, want apikey.Scopes }{
 		{admin, apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite}},
 		{reader, apikey.Scopes{apikey.ScopeRead}},
@@ -174,6 +180,22 @@ func TestTimestamp(t *testing.T) {
 	}
 }
 
+func TestTimestampAsText(t *testing.T) {
+	var stamp apikey.Timestamp
+	if err := json.Unmarshal([]byte(`"2030-01-31T12:00:00.5+02:00"`), &stamp); err != nil {
+		t.Fatal(err)
+	}
+	if want := time.Date(2030, 1, 31, 10, 0, 0, 5e8, time.UTC); !stamp.Time().Equal(want) {
+		t.Errorf("read as %s", stamp)
+	}
+	if text, err := json.Marshal(stamp); err != nil || string(text) != `"2030-01-31T10:00:00.500Z"` {
+		t.Errorf("written as %s (%v)", text, err)
+	}
+	if err := json.Unmarshal([]byte(`"tomorrow"`), &stamp); !errors.Is(err, apikey.ErrNotTimestamp) {
+		t.Errorf("error is %v", err)
+	}
+}
+
 func FuzzTimestamp(f *testing.F) {
 	f.Add("2030-01-31T12:00:00.5+02:00")
 	f.Add("9999-12-31T23:59:60Z")
@@ -225,6 +247,9 @@ func TestPolicy(t *testing.T) {
 	if got := policy.Longest(2 * time.Hour); got != time.Hour {
 		t.Errorf("Longest is %s", got)
 	}
+	if got := (apikey.Policy{}).Longest(2 * time.Hour); got != 2*time.Hour {
+		t.Errorf("Longest without a maximum is %s", got)
+	}
 }
 
 // TestEveryFaultIsListed wants one message for each field, not the first only.
@@ -272,6 +297,9 @@ func TestParseID(t *testing.T) {
 		if _, err := apikey.ParseID(text); (err == nil) != ok {
 			t.Errorf("ParseID(%q): %v, want accepted: %t", text, err, ok)
 		}
+	}
+	if id.IsZero() || !(apikey.ID{}).IsZero() {
+		t.Error("IsZero cannot tell ids apart")
 	}
 	last := apikey.NewID()
 	for range 10000 {

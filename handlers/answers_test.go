@@ -19,17 +19,24 @@ type response struct {
 // The shapes of the contract, as a client would write them down.
 type (
 	key struct {
-		ID         string   `json:"id"`
-		Name       string   `json:"name"`
-		Owner      string   `json:"owner"`
-		Prefix     string   `json:"prefix"`
-		Scopes     []string `json:"scopes"`
-		Status     string   `json:"status"`
-		CreatedAt  string   `json:"created_at"`
-		ExpiresAt  string   `json:"expires_at"`
-		RevokedAt  string   `json:"revoked_at"`
-		LastUsedAt string   `json:"last_used_at"`
-		Secret     string   `json:"secret"`
+		ID          string            `json:"id"`
+		Name        string            `json:"name"`
+		Owner       string            `json:"owner"`
+		Prefix      string            `json:"prefix"`
+		Scopes      []string          `json:"scopes"`
+		Metadata    map[string]string `json:"metadata"`
+		RateLimit   *rate             `json:"rate_limit"`
+		Status      string            `json:"status"`
+		CreatedAt   string            `json:"created_at"`
+		ExpiresAt   string            `json:"expires_at"`
+		GraceEndsAt string            `json:"grace_ends_at"`
+		RevokedAt   string            `json:"revoked_at"`
+		LastUsedAt  string            `json:"last_used_at"`
+		Secret      string            `json:"secret"`
+	}
+	rate struct {
+		Limit         int `json:"limit"`
+		WindowSeconds int `json:"window_seconds"`
 	}
 	keyList struct {
 		Data       []key      `json:"data"`
@@ -68,6 +75,12 @@ func (r response) check() {
 	if bodiless {
 		return
 	}
+	if r.status == http.StatusOK && strings.HasPrefix(r.request.path, forwardPath) {
+		if len(r.raw) > 0 {
+			r.k.Errorf("%s: a body that no gateway reads: %.200q", r.request, r.raw)
+		}
+		return
+	}
 	r.wantHeader("Content-Type", "application/json")
 	if !json.Valid(r.raw) {
 		r.k.Errorf("%s: the body is not JSON: %.200q", r.request, r.raw)
@@ -76,11 +89,14 @@ func (r response) check() {
 	}
 }
 
-// checkSecrets looks for secrets: only a 201 holds one, its own, once.
+// checkSecrets looks for secrets: only a creation and a rotation hold one, the new one,
+// once.
 func (r response) checkSecrets() {
 	r.k.Helper()
 	text := string(r.raw)
-	if r.status == http.StatusCreated {
+	path, _, _ := strings.Cut(r.request.path, "?")
+	rotated := r.status == http.StatusOK && r.request.method == http.MethodPost && strings.HasSuffix(path, "/rotate")
+	if r.status == http.StatusCreated || rotated {
 		secret := r.key().Secret
 		if secret == "" {
 			r.k.Errorf("%s: no secret in %s", r.request, text)

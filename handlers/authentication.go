@@ -86,16 +86,12 @@ func credential(r *http.Request, basic bool) (string, error) {
 	secrets := r.Header.Values("X-Api-Key")
 	for _, value := range r.Header.Values("Authorization") {
 		scheme, token, _ := strings.Cut(value, " ")
-		if strings.EqualFold(scheme, "Bearer") {
+		switch {
+		case strings.EqualFold(scheme, "Bearer"):
 			secrets = append(secrets, strings.TrimLeft(token, " "))
+		case basic:
+			secrets = append(secrets, basicPassword(value))
 		}
-	}
-	if _, password, ok := r.BasicAuth(); ok && basic {
-		// OAuth clients encode it as a form; a secret has nothing that this would change.
-		if decoded, err := url.QueryUnescape(password); err == nil {
-			password = decoded
-		}
-		secrets = append(secrets, password)
 	}
 	var found string
 	for _, secret := range secrets {
@@ -113,6 +109,17 @@ func credential(r *http.Request, basic bool) (string, error) {
 			"send an API key as x-api-key: SECRET or Authorization: Bearer SECRET"}
 	}
 	return found, nil
+}
+
+// basicPassword returns the password of HTTP Basic, or nothing.
+func basicPassword(authorization string) string {
+	r := http.Request{Header: http.Header{"Authorization": {authorization}}}
+	_, password, _ := r.BasicAuth()
+	// OAuth clients encode it as a form; a secret has nothing that this would change.
+	if decoded, err := url.QueryUnescape(password); err == nil {
+		return decoded
+	}
+	return password
 }
 
 func refusal(result verify.Result, want apikey.Scopes) error {

@@ -27,6 +27,7 @@ func TestOwners(t *testing.T) {
 			k.get(alice, path).refused(404, "KEY_NOT_FOUND")
 			k.patch(alice, path, fields{"name": "stolen"}).refused(404, "KEY_NOT_FOUND")
 			k.patch(alice, path, fields{}).refused(404, "KEY_NOT_FOUND")
+			k.rotate(alice, path, nil).refused(404, "KEY_NOT_FOUND")
 			k.revoke(alice, path).refused(404, "KEY_NOT_FOUND")
 		})
 	}
@@ -35,6 +36,7 @@ func TestOwners(t *testing.T) {
 			path += "?owner=bob"
 			k.get(alice, path).refused(403, "FORBIDDEN")
 			k.patch(alice, path, fields{"name": "stolen"}).refused(403, "FORBIDDEN")
+			k.rotate(alice, path, fields{"grace_seconds": 60}).refused(403, "FORBIDDEN")
 			k.revoke(alice, path).refused(403, "FORBIDDEN")
 		}
 		k.create(alice, fields{"owner": "bob"}).refused(403, "FORBIDDEN")
@@ -86,6 +88,7 @@ func TestAdminReach(t *testing.T) {
 			if tt.want.ID == "" {
 				k.get(k.admin, tt.path).refused(404, "KEY_NOT_FOUND")
 				k.patch(k.admin, tt.path, fields{"name": "other"}).refused(404, "KEY_NOT_FOUND")
+				k.rotate(k.admin, tt.path, nil).refused(404, "KEY_NOT_FOUND")
 				k.revoke(k.admin, tt.path).refused(404, "KEY_NOT_FOUND")
 				return
 			}
@@ -196,6 +199,7 @@ func TestNobodyManagesWhatIsAboveIt(t *testing.T) {
 			victim := k.add(tt.name, "victim", tt.victim...)
 			if tt.allowed {
 				k.patch(caller, keyPath("victim"), fields{"name": "renamed"}).want(200)
+				k.rotate(caller, keyPath("renamed"), nil).want(200)
 				k.revoke(caller, keyPath(victim.ID)).want(200)
 				return
 			}
@@ -204,6 +208,8 @@ func TestNobodyManagesWhatIsAboveIt(t *testing.T) {
 				for name, change := range k.changes() {
 					k.Run(name, func(k *kit) { k.patch(caller, path, change).refused(403, "FORBIDDEN") })
 				}
+				k.rotate(caller, path, nil).refused(403, "FORBIDDEN")
+				k.rotate(caller, path, fields{"grace_seconds": 604800}).refused(403, "FORBIDDEN")
 				k.revoke(caller, path).refused(403, "FORBIDDEN")
 			}
 			if diff := cmp.Diff(before, k.get(k.admin, keyPath(victim.ID)).want(200).key()); diff != "" {
@@ -213,6 +219,7 @@ func TestNobodyManagesWhatIsAboveIt(t *testing.T) {
 			k.revoke(k.admin, keyPath(victim.ID)).want(200)
 			k.revoke(caller, keyPath(victim.ID)).refused(403, "FORBIDDEN")
 			k.patch(caller, keyPath(victim.ID), fields{}).refused(403, "FORBIDDEN")
+			k.rotate(caller, keyPath(victim.ID), nil).refused(403, "FORBIDDEN")
 		})
 	}
 }
@@ -228,8 +235,11 @@ func TestChildOfTheFirstKey(t *testing.T) {
 		for name, change := range k.changes() {
 			k.Run(name, func(k *kit) { k.patch(child, path, change).refused(403, "FORBIDDEN") })
 		}
+		k.rotate(child, path, nil).refused(403, "FORBIDDEN")
+		k.rotate(child, path, fields{"grace_seconds": 604800}).refused(403, "FORBIDDEN")
 		k.revoke(child, path).refused(403, "FORBIDDEN")
 	}
+	k.get(k.admin, keysPath).want(200) // its secret is what it was
 	k.create(child, fields{"name": "heir", "scopes": []string{"keys:admin"}}).refused(403, "FORBIDDEN")
 	k.patch(child, keyPath("child"), fields{"scopes": []string{"keys:read", "keys:write", "keys:admin"}}).
 		refused(403, "FORBIDDEN")

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -39,7 +40,7 @@ func (b validatedBody) Close() error { return nil }
 
 // decodeBody reads the body of an operation, bounded in size.
 func decodeBody(op operation, w http.ResponseWriter, r *http.Request) (validatedBody, error) {
-	if op.optional && r.ContentLength == 0 {
+	if op.optional && isEmpty(r) {
 		return validatedBody{Reader: http.NoBody, value: map[string]any{}}, nil
 	}
 	if err := checkContentType(r.Header, op.media); err != nil {
@@ -56,6 +57,21 @@ func decodeBody(op operation, w http.ResponseWriter, r *http.Request) (validated
 	}
 	value, err := decodeJSON(data)
 	return validatedBody{Reader: http.NoBody, value: value}, err
+}
+
+// isEmpty reports whether a request has no body. One of unknown length may turn out empty:
+// a proxy passes on so what had none.
+func isEmpty(r *http.Request) bool {
+	if r.ContentLength >= 0 {
+		return r.ContentLength == 0
+	}
+	body := bufio.NewReader(r.Body)
+	_, err := body.Peek(1)
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{body, r.Body}
+	return errors.Is(err, io.EOF)
 }
 
 // readBody reads a whole body, bounded in size.

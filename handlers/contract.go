@@ -3,6 +3,7 @@ package handlers
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
@@ -134,6 +135,9 @@ func validate(op operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			r := c.Request()
+			if slices.Contains(c.ParamValues(), "") {
+				return echo.ErrNotFound // the router finds a parameter between two slashes
+			}
 			if err := validateQuery(op, r); err != nil {
 				return err
 			}

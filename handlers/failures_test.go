@@ -43,8 +43,8 @@ func (s failing) RotateKey(context.Context, store.Actor, store.Ref, apikey.Rotat
 	return apikey.Key{}, s.fail()
 }
 
-// calls are one good request for each operation that asks for a scope, those that only
-// verify left out on demand.
+// calls are one good request for each operation that verifies its caller, or else for
+// each that asks the store for more than that.
 func (k *kit) calls(verifying bool) []request {
 	k.Helper()
 	bodies := map[string]string{
@@ -61,7 +61,12 @@ func (k *kit) calls(verifying bool) []request {
 			all = append(all, r)
 		}
 	}
-	return all
+	// The two that ask for no scope of ours: one only verifies, one never does.
+	if verifying {
+		return append(all, request{path: forwardPath, key: k.admin.Secret, failing: true},
+			request{method: "BREW", path: forwardPath + "/x?scope=a", key: k.admin.Secret, failing: true, foreign: true})
+	}
+	return append(all, request{method: "POST", path: leaksPath, body: bodies["verifyApiKey"], failing: true})
 }
 
 var formHeader = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
@@ -125,6 +130,41 @@ func TestFailuresOfTheStore(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// hidden is a store that cannot find one key now.
+type hidden struct {
+	store.Store
+	id apikey.ID
+}
+
+func (s hidden) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
+	if ref.ID == s.id {
+		return apikey.Key{}, store.ErrUnavailable
+	}
+	return s.Store.Key(ctx, ref)
+}
+
+// What cannot be looked up is not answered, least of all as not good.
+func TestQuestionsThatCannotBeAnswered(t *testing.T) {
+	t.Parallel()
+	id := apikey.NewID()
+	k := newKit(t, func(c *handlers.Config) {
+		c.Verifier = verify.New(hidden{c.Store, id}, c.Log, verify.Options{Now: c.Now})
+	})
+	secret := apikey.NewSecret("ak", id).Reveal()
+	k.secrets.add(secret)
+	for _, r := range []request{
+		{method: "POST", path: verifyPath, key: k.admin.Secret, body: fields{"key": secret}.json()},
+		{method: "POST", path: introspectPath, key: k.admin.Secret, body: "token=" + secret, header: formHeader},
+		{path: forwardPath, key: secret},
+		{path: keysPath, key: secret},
+	} {
+		r.failing = true
+		answer := k.do(r)
+		answer.refused(503, "UNAVAILABLE")
+		answer.wantNoIdentity()
 	}
 }
 
@@ -196,6 +236,11 @@ func (s overtaken) RevokeKey(ctx context.Context, actor store.Actor, ref store.R
 	return s.Store.RevokeKey(ctx, actor, ref)
 }
 
+func (s overtaken) RotateKey(ctx context.Context, actor store.Actor, ref store.Ref, r apikey.Rotation) (apikey.Key, error) {
+	s.revoke(ctx, actor)
+	return s.Store.RotateKey(ctx, actor, ref, r)
+}
+
 func TestRequestInFlightIsOvertaken(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, func(c *handlers.Config) { c.Store = overtaken{c.Store} })
@@ -203,14 +248,40 @@ func TestRequestInFlightIsOvertaken(t *testing.T) {
 	first := k.add("team", "first", "keys:read", "keys:write")
 	second := k.add("team", "second", "keys:read", "keys:write")
 	third := k.add("team", "third", "keys:read", "keys:write")
+	fourth := k.add("team", "fourth", "keys:read", "keys:write")
 	k.create(first, fields{"name": "late"}).refused(401, "CREDENTIAL_INVALID")
 	k.patch(second, keyPath(target.ID), fields{"name": "late"}).refused(401, "CREDENTIAL_INVALID")
 	k.revoke(third, keyPath(target.ID)).refused(401, "CREDENTIAL_INVALID")
+	k.rotate(fourth, keyPath(target.ID), fields{"grace_seconds": 60}).refused(401, "CREDENTIAL_INVALID")
+	k.do(request{path: forwardPath, key: target.Secret}).want(200) // its secret is what it was
 	got := k.get(k.admin, keyPath(target.ID)).want(200).key()
 	if got.Name != "target" || got.Status != "ACTIVE" {
 		k.Errorf("the key is %q, %s", got.Name, got.Status)
 	}
 	k.get(k.admin, keyPath("late")+"?owner=team").refused(404, "KEY_NOT_FOUND")
+}
+
+// outpaced is a store in which the key is rotated between the look at it and the rotation.
+type outpaced struct{ store.Store }
+
+func (s outpaced) RotateKey(ctx context.Context, actor store.Actor, ref store.Ref, r apikey.Rotation) (apikey.Key, error) {
+	first := apikey.Rotation{From: r.From, To: apikey.NewSecret("ak", ref.ID).Hash(), Grace: apikey.MaxGrace}
+	if _, err := s.Store.RotateKey(ctx, operator, ref, first); err != nil {
+		panic(err)
+	}
+	return s.Store.RotateKey(ctx, actor, ref, r)
+}
+
+// An answer must not show a secret that does not work.
+func TestRotationIsOvertaken(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, func(c *handlers.Config) { c.Store = outpaced{c.Store} })
+	target := k.add("team", "target")
+	k.rotate(k.admin, keyPath(target.ID), nil).refused(409, "KEY_ROTATED")
+	k.do(request{path: forwardPath, key: target.Secret}).want(200) // in the grace of the other rotation
+	// By itself: its secret is still good, but no longer the one to replace.
+	self := k.add("team", "self", "keys:write")
+	k.rotate(self, keyPath(self.ID), nil).refused(409, "KEY_ROTATED")
 }
 
 // punctual is a store that reports whether a call must end in time.

@@ -49,13 +49,13 @@ func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		x.shown = result.Key
 		if result.Quota != (ratelimit.Quota{}) {
 			header := c.Response().Header()
 			header.Set("RateLimit-Policy", rateLimitPolicy(result.Key.RateLimit))
 			header.Set("RateLimit", rateLimitLeft(result.Quota))
 		}
 		if result.Code == verify.RateLimited {
-			x.shown = result.Key
 			return &rateLimitError{query.limitedStatus, result.Key.RateLimit, result.Quota.RetryAfter}
 		}
 		if query.malformed && result.Code == verify.InsufficientScope {

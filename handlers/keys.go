@@ -3,7 +3,9 @@ package handlers
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
@@ -56,6 +58,9 @@ func (s *Server) ListApiKeys(
 		return nil, err
 	}
 	now, params := s.Now(), request.Params
+	if text := or(params.NameContains, ""); !utf8.ValidString(text) || strings.Contains(text, "\x00") {
+		return nil, apikey.Invalid("name_contains", "must be valid UTF-8, without NUL: no name is otherwise")
+	}
 	page := or(params.Page, defaultPage)
 	size := or(params.ItemsPerPage, defaultItemsPerPage)
 	found, err := s.Verifier.Keys(ctx, store.Query{
@@ -63,8 +68,8 @@ func (s *Server) ListApiKeys(
 		Status:         apikey.Status(or(params.Status, "")),
 		At:             now,
 		NameContains:   or(params.NameContains, ""),
-		ExpiresBefore:  or(params.ExpiresBefore, apikey.Timestamp{}).Time(),
-		LastUsedBefore: or(params.LastUsedBefore, apikey.Timestamp{}).Time(),
+		ExpiresBefore:  boundary(params.ExpiresBefore),
+		LastUsedBefore: boundary(params.LastUsedBefore),
 		Limit:          size,
 		Offset:         (page - 1) * size,
 	})
@@ -79,6 +84,18 @@ func (s *Server) ListApiKeys(
 			ItemsPerPage: size,
 		},
 	}), nil
+}
+
+// boundary is the time in a filter. The zero time would be no filter, and there is no key
+// between it and the next millisecond.
+func boundary(at *apikey.Timestamp) time.Time {
+	if at == nil {
+		return time.Time{}
+	}
+	if at.Time().IsZero() {
+		return at.Time().Add(time.Millisecond)
+	}
+	return at.Time()
 }
 
 // GetApiKey implements the operation getApiKey.

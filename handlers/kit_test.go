@@ -126,6 +126,20 @@ func (k *kit) revoke(by key, path string) response {
 	return k.do(request{method: "DELETE", path: path, key: by.Secret})
 }
 
+// rotate asks for another secret. Without fields it sends no body.
+func (k *kit) rotate(by key, path string, f fields) response {
+	k.Helper()
+	path, query, _ := strings.Cut(path, "?")
+	r := request{method: "POST", path: path + "/rotate", key: by.Secret}
+	if query != "" {
+		r.path += "?" + query
+	}
+	if f != nil {
+		r.body = f.json()
+	}
+	return k.do(r)
+}
+
 // everything returns every key that there is, to see what a test changed.
 func (k *kit) everything() []key {
 	k.Helper()
@@ -136,7 +150,10 @@ func (k *kit) everything() []key {
 	return list.Data
 }
 
-const keysPath = "/v1/api-keys"
+const (
+	keysPath    = "/v1/api-keys"
+	forwardPath = "/v1/forward-auth"
+)
 
 // keyPath is the path of the key with this name or id.
 func keyPath(name string) string { return keysPath + "/" + url.PathEscape(name) }
@@ -158,6 +175,7 @@ type request struct {
 	body    string
 	chunked bool // does not tell the length of the body
 	failing bool // a 5xx is what the test is about
+	foreign bool // the contract does not describe such a request
 	outside bool // net/http itself answers, before any handler
 }
 
@@ -175,7 +193,7 @@ func (k *kit) do(r request) response {
 	if r.key != "" {
 		sent.Header.Set("X-Api-Key", r.key)
 	}
-	if r.body != "" {
+	if r.body != "" || r.chunked {
 		sent.Body = io.NopCloser(strings.NewReader(r.body))
 		sent.ContentLength = int64(len(r.body))
 		if r.chunked {
@@ -186,7 +204,7 @@ func (k *kit) do(r request) response {
 		sent.Header.Set("Content-Type", "application/json")
 	}
 	client := k.client
-	if r.outside {
+	if r.outside || r.foreign {
 		client = k.plain
 	}
 	received, err := client.Do(sent.WithContext(k.Context()))

@@ -21,7 +21,8 @@ func TestLifecycle(t *testing.T) {
 	made := answer.key()
 	want := key{
 		ID: made.ID, Name: "ci", Owner: "team", Scopes: []string{"keys:read", "keys:write"}, Status: "ACTIVE",
-		Prefix: made.Secret[:11], CreatedAt: "2026-11-23T12:00:00.000Z", ExpiresAt: "2030-01-31T12:00:00.000Z",
+		Metadata: map[string]string{},
+		Prefix:   made.Secret[:11], CreatedAt: "2026-11-23T12:00:00.000Z", ExpiresAt: "2030-01-31T12:00:00.000Z",
 		Secret: made.Secret,
 	}
 	if diff := cmp.Diff(want, made); diff != "" {

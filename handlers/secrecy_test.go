@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -33,6 +34,7 @@ func TestSecretsStaySecret(t *testing.T) {
 			k.Run(name, func(k *kit) {
 				k.inPaths(by, secret)
 				k.inHeaders(by, secret)
+				k.inQuestions(by, secret)
 				if _, err := apikey.ParseSecret(secret); err == nil { // else it is as good a name as any
 					k.inBodies(by, secret)
 				}
@@ -40,7 +42,7 @@ func TestSecretsStaySecret(t *testing.T) {
 		}
 	}
 	log := k.log.String()
-	for _, want := range []string{"status=400", "status=401", "status=404", "status=405", "[redacted]"} {
+	for _, want := range []string{"status=400", "status=401", "status=404", "status=405", "status=429", "[redacted]"} {
 		if !strings.Contains(log, want) {
 			k.Errorf("no %q in the log: what was it searched for?", want)
 		}
@@ -57,6 +59,8 @@ func TestSecretAmongWords(t *testing.T) {
 	k.create(k.admin, fields{"name": among}).invalid("name")
 	k.create(k.admin, fields{"owner": among}).invalid("owner")
 	k.create(k.admin, fields{"scopes": []string{"x-" + secret}}).invalid("scopes")
+	k.create(k.admin, fields{"metadata": fields{"note": among}}).invalid("metadata")
+	k.patch(k.admin, keyPath("admin"), fields{"metadata": fields{"note": among}}).invalid("metadata")
 
 	damaged := secret[:len(secret)-1] + "-"
 	careless := k.add("my key is "+damaged, "careless", "keys:read", "keys:write")
@@ -68,6 +72,12 @@ func TestSecretAmongWords(t *testing.T) {
 	if strings.Contains(denied.Message, randomPart(secret)) {
 		k.Errorf("the refusal repeats the secret: %s", denied.Message)
 	}
+	lacking := k.do(request{path: forwardPath + "?scope=x-" + damaged, key: careless.Secret})
+	lacking.refused(403, "INSUFFICIENT_SCOPE")
+	if text := fmt.Sprint(lacking.header) + string(lacking.raw); strings.Contains(text, randomPart(secret)) {
+		k.Errorf("the refusal repeats the secret: %s", text)
+	}
+	k.report(careless.Secret).thanked()
 	if strings.Contains(k.log.String(), randomPart(secret)) {
 		k.Errorf("the log holds the secret:\n%s", k.log)
 	}
@@ -129,10 +139,63 @@ func (k *kit) inBodies(by, secret string) {
 		fields{"name": "n", "expires_at": k.in(1e9), "scopes": []string{secret}}.json(),
 		fields{"name": "n", "expires_at": k.in(1e9), "scopes": []string{secret, secret}}.json(),
 		fields{"name": "n", "expires_at": k.in(1e9), "scopes": []string{secret + strings.Repeat("s", 100)}}.json(),
+		fields{"name": "n", "expires_at": k.in(1e9), "metadata": secret}.json(),
+		fields{"name": "n", "expires_at": k.in(1e9), "metadata": fields{"n": secret}}.json(),
+		fields{"name": "n", "expires_at": k.in(1e9), "metadata": fields{"n": "it is " + secret}}.json(),
+		fields{"name": "n", "expires_at": k.in(1e9), "metadata": fields{secret: "v"}}.json(),
+		fields{"name": "n", "expires_at": k.in(1e9), "metadata": fields{secret: 1, "my " + secret: fields{secret: secret}}}.json(),
+		fields{"name": "n", "expires_at": k.in(1e9), "rate_limit": secret}.json(),
+		fields{"name": "n", "expires_at": k.in(1e9), "rate_limit": fields{"limit": secret, secret: 1}}.json(),
+		fields{"grace_seconds": secret}.json(),
+		fields{"key": fields{secret: secret}}.json(),
+		fields{"key": "s", "scopes": []string{secret, secret}}.json(),
+		fields{"key": "s", secret: secret}.json(),
 	} {
 		k.do(request{method: "POST", path: keysPath, key: by, body: body})
 		k.do(request{method: "PATCH", path: keyPath("stored"), key: by, body: body})
+		k.do(request{method: "POST", path: keyPath("unknown") + "/rotate", key: by, body: body})
+		k.do(request{method: "POST", path: verifyPath, key: by, body: body})
+		k.do(request{method: "POST", path: leaksPath, key: by, body: body, foreign: true})
 	}
+}
+
+// inQuestions asks about a secret wherever one may be asked about, and where not. It is
+// not reported whole: that would end it.
+func (k *kit) inQuestions(by, secret string) {
+	k.Helper()
+	who := key{Secret: by}
+	k.ask(who, secret)
+	k.ask(who, secret+"x")
+	k.ask(who, secret, "x")
+	k.ask(who, k.admin.Secret, "x-"+secret)
+	k.ask(who, k.admin.Secret, secret, secret)
+	k.introspect(who, secret)
+	k.introspect(who, "x"+secret)
+	for _, form := range []string{
+		secret, secret + "=1&" + secret + "=2", "token=" + secret + "&token=" + secret, "token=x&token_type_hint=" + secret,
+		"token=%zz" + secret, "token=x;" + secret, secret + "[" + secret + "]=" + secret,
+	} {
+		k.do(request{method: "POST", path: introspectPath, key: by, header: formHeader, body: form, foreign: true})
+	}
+	k.do(request{method: "POST", path: introspectPath, body: "token=" + secret, foreign: true,
+		header: http.Header{"Content-Type": formHeader["Content-Type"], "Authorization": {basic(secret, percent(secret))}}})
+	for _, almost := range []string{"my key is " + secret, secret + "\n", secret[:len(secret)-1], percent(secret)} {
+		k.report(almost)
+	}
+	for _, rest := range []string{
+		"?scope=" + secret, "?scope=" + percent(secret), "?scope=x-" + secret, "?scope=a+" + secret + "&scope=%zz", "?" + secret + "=1",
+		"?rate_limited=" + secret, "?x=" + secret, "/" + secret, "/" + percent(percent(secret)), "/a/" + secret + "?scope=" + secret,
+	} {
+		for _, method := range []string{"GET", "POST", secret} {
+			k.do(request{method: method, path: forwardPath + rest, key: by, foreign: true})
+		}
+	}
+	for _, query := range []string{"status", "name_contains", "expires_before", "last_used_before"} {
+		k.do(request{path: keysPath + "?" + query + "=" + secret, key: by})
+		k.do(request{path: keysPath + "?" + query + "=" + secret + "&" + query + "=" + secret, key: by})
+	}
+	k.do(request{method: "POST", path: keyPath(secret) + "/rotate", key: by})
+	k.do(request{method: "POST", path: keyPath("unknown") + "/rotate?" + secret, key: by})
 }
 
 func (k *kit) inHeaders(by, secret string) {

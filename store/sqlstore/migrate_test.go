@@ -1,8 +1,16 @@
 package sqlstore_test
 
 import (
+	"os"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/pressly/goose/v3"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
 
@@ -79,5 +87,105 @@ func TestAuditLogIsAppendOnly(t *testing.T) {
 	must(t, err)
 	if len(events) != 1 || events[0].Via != operator.Via || events[0].At.IsZero() {
 		t.Errorf("the audit log is %+v", events)
+	}
+}
+
+// A database of the first release is brought up to date with nothing lost, and what
+// came later works on its keys.
+func TestFirstSchemaIsBroughtUpToDate(t *testing.T) {
+	path := newPath(t)
+	keys := firstSchema(t, path)
+	_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
+	wantErr(t, err, sqlstore.ErrNotMigrated)
+
+	for _, when := range []string{"after the migration", "after another start"} {
+		db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
+		must(t, err)
+		page, err := db.Keys(t.Context(), store.Query{Limit: 100})
+		must(t, err)
+		if diff := cmp.Diff(keys, page.Keys); diff != "" || page.Total != len(keys) {
+			t.Errorf("%s: %d keys, which differ (-want +got):\n%s", when, page.Total, diff)
+		}
+		events, err := db.AuditEvents(t.Context(), 10)
+		must(t, err)
+		if len(events) != 1 || events[0].Key != keys[0].ID || events[0].Via != "first schema" {
+			t.Errorf("%s: the audit log is %+v", when, events)
+		}
+		must(t, db.Close())
+	}
+
+	db, active := open(t, path), keys[0]
+	metadata, limit := apikey.Metadata{"plan": "pro"}, apikey.RateLimit{Limit: 3, Window: time.Minute}
+	_, err = db.UpdateKey(t.Context(), operator, store.ByID(active.ID), apikey.Change{Metadata: &metadata, RateLimit: &limit})
+	must(t, err)
+	rotation := apikey.Rotation{From: active.SecretHash, To: active.NewSecret().Hash(), Grace: time.Minute}
+	_, err = db.RotateKey(t.Context(), operator, store.ByID(active.ID), rotation)
+	must(t, err)
+	got, err := db.Key(t.Context(), store.ByID(active.ID))
+	must(t, err)
+	if !got.Accepts(rotation.From, time.Now()) || !got.Accepts(rotation.To, time.Now()) || got.RateLimit != limit ||
+		!cmp.Equal(got.Metadata, metadata) {
+		t.Errorf("the key is %+v", got)
+	}
+	// The rules of the first schema still hold.
+	key, _ := draft(t, active.Name)
+	wantErr(t, db.CreateKey(t.Context(), operator, key), store.ErrNameTaken)
+	if _, err := raw(t, path).ExecContext(t.Context(), `DELETE FROM audit_events`); err == nil {
+		t.Error("the audit log can be emptied")
+	}
+}
+
+// firstSchema leaves a database of schema version 1 at path, and returns its keys,
+// newest first: active, expired, revoked.
+func firstSchema(t *testing.T, path string) []apikey.Key {
+	t.Helper()
+	db := raw(t, path)
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, os.DirFS("migrations/sqlite"),
+		goose.WithDisableGlobalRegistry(true))
+	must(t, err)
+	_, err = provider.UpTo(t.Context(), 1)
+	must(t, err)
+
+	var keys []apikey.Key
+	for _, name := range []string{"revoked", "expired/%", "active ключ"} {
+		key, _ := draft(t, name)
+		switch name {
+		case "revoked":
+			key.RevokedAt, key.Scopes = key.CreatedAt.Add(time.Second), apikey.Scopes{}
+		case "expired/%":
+			key.ExpiresAt, key.LastUsedAt = key.CreatedAt.Add(-time.Hour), key.CreatedAt
+		}
+		millis := func(at time.Time) any {
+			if at.IsZero() {
+				return nil
+			}
+			return at.UnixMilli()
+		}
+		_, err := db.ExecContext(t.Context(), `INSERT INTO api_keys (id, owner, name, prefix, scopes, secret_hash,
+			created_at, expires_at, revoked_at, last_used_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+			key.ID[:], key.Owner, key.Name, key.Prefix, key.Scopes.String(), key.SecretHash[:],
+			millis(key.CreatedAt), millis(key.ExpiresAt), millis(key.RevokedAt), millis(key.LastUsedAt))
+		must(t, err)
+		keys = append([]apikey.Key{key}, keys...)
+	}
+	event := apikey.NewID()
+	_, err = db.ExecContext(t.Context(), `INSERT INTO audit_events VALUES ($1, 1, 'create', $2, 'acme', 'n', '', NULL,
+		'first schema', '')`, event[:], keys[0].ID[:])
+	must(t, err)
+	return keys
+}
+
+// A row that somebody spoiled is a defect that names the key, not a key without metadata.
+func TestSpoiledMetadata(t *testing.T) {
+	path := newPath(t)
+	db := open(t, path)
+	key := create(t, db, "ci")
+	execute(t, raw(t, path), `UPDATE api_keys SET metadata = '{"plan":'`)
+	_, err := db.Key(t.Context(), store.ByID(key.ID))
+	if err == nil || !strings.Contains(err.Error(), key.ID.String()) {
+		t.Errorf("error is %v", err)
+	}
+	if _, err := db.Keys(t.Context(), store.Query{Limit: 1}); err == nil {
+		t.Error("a list shows the key")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -28,9 +29,9 @@ func TestQueryPlans(t *testing.T) {
 			return err
 		}
 	}
-	list := func(owner string) func(querier) error {
+	list := func(query store.Query) func(querier) error {
+		query.Limit = 20
 		return func(q querier) error {
-			query := store.Query{Owner: owner, Limit: 20}
 			if _, err := countKeys(t.Context(), q, query); err != nil {
 				return err
 			}
@@ -43,6 +44,8 @@ func TestQueryPlans(t *testing.T) {
 			return err
 		}
 	}
+	narrow := store.Query{Owner: "acme", Status: apikey.StatusActive, At: time.Now(), NameContains: "ci",
+		ExpiresBefore: time.Now(), LastUsedBefore: time.Now()}
 	tests := map[string]struct {
 		run  func(querier) error
 		want []string
@@ -54,7 +57,7 @@ func TestQueryPlans(t *testing.T) {
 			"SEARCH api_keys USING INDEX api_keys_name (owner=? AND name=?)",
 			"SEARCH api_keys USING INDEX api_keys_revoked_name (owner=? AND name=? AND revoked_at>?)",
 		}},
-		"list of one owner": {list("acme"), []string{
+		"list of one owner": {list(store.Query{Owner: "acme"}), []string{
 			"SCAN CONSTANT ROW; SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
 			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
 		}},
@@ -64,6 +67,10 @@ func TestQueryPlans(t *testing.T) {
 		}},
 		"ids of everybody": {ids(""), []string{
 			"SCAN api_keys; SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
+		}},
+		"list of one owner, with every filter": {list(narrow), []string{
+			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
+			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
 		}},
 	}
 	for name, test := range tests {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"apikeyd/apikey"
 	"apikeyd/store"
@@ -18,7 +19,7 @@ func TestNoSecretInAnyPage(t *testing.T) {
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
 	must(t, err)
 	var secrets []string
-	for _, name := range []string{"kept-key", "renamed-before", "revoked-key"} {
+	for _, name := range []string{"kept-key", "renamed-before", "revoked-key", "rotated-key", "leaked-key"} {
 		key, secret := draft(t, name)
 		must(t, db.CreateKey(t.Context(), operator, key))
 		secrets = append(secrets, secret.Reveal())
@@ -28,10 +29,21 @@ func TestNoSecretInAnyPage(t *testing.T) {
 	must(t, err)
 	_, err = db.RevokeKey(t.Context(), operator, store.ByName("acme", "revoked-key"))
 	must(t, err)
+	rotated, err := db.Key(t.Context(), store.ByName("acme", "rotated-key"))
+	must(t, err)
+	secret := rotated.NewSecret()
+	secrets = append(secrets, secret.Reveal())
+	_, err = db.RotateKey(t.Context(), operator, store.ByID(rotated.ID),
+		apikey.Rotation{From: rotated.SecretHash, To: secret.Hash(), Grace: time.Minute})
+	must(t, err)
+	leaked, err := db.Key(t.Context(), store.ByName("acme", "leaked-key"))
+	must(t, err)
+	_, err = db.EndSecret(t.Context(), store.Actor{Key: leaked.ID, Secret: leaked.SecretHash, Via: "leak report"})
+	must(t, err)
 
 	search := func(when string) {
 		pages := readAll(t, filepath.Dir(path))
-		for _, name := range []string{"kept-key", "renamed-before", "renamed-after", "revoked-key"} {
+		for _, name := range []string{"kept-key", "renamed-before", "renamed-after", "revoked-key", "rotated-key", "leaked-key"} {
 			if !bytes.Contains(pages, []byte(name)) {
 				t.Errorf("%s: the search does not even find the name %q", when, name)
 			}

@@ -26,6 +26,15 @@ func attempts(t *testing.T, db *sqlstore.DB, existing apikey.Key) map[string]fun
 			_, err := db.RevokeKey(t.Context(), operator, store.ByID(existing.ID))
 			return err
 		},
+		"RotateKey": func() error {
+			rotation := apikey.Rotation{From: existing.SecretHash, To: existing.NewSecret().Hash()}
+			_, err := db.RotateKey(t.Context(), operator, store.ByID(existing.ID), rotation)
+			return err
+		},
+		"EndSecret": func() error {
+			_, err := db.EndSecret(t.Context(), store.Actor{Key: existing.ID, Secret: existing.SecretHash})
+			return err
+		},
 		"RecordUses": func() error {
 			return db.RecordUses(t.Context(), map[apikey.ID]time.Time{existing.ID: time.Now()})
 		},

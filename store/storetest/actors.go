@@ -13,7 +13,7 @@ import (
 	"apikeyd/store"
 )
 
-// attempts are the three ways to change something.
+// attempts are the ways in which an actor changes something.
 func (f *fixture) attempts(target store.Ref) map[string]func(store.Actor) error {
 	return map[string]func(store.Actor) error{
 		"create": func(a store.Actor) error {
@@ -25,6 +25,10 @@ func (f *fixture) attempts(target store.Ref) map[string]func(store.Actor) error 
 		},
 		"revoke": func(a store.Actor) error {
 			_, err := f.RevokeKey(f.ctx(), a, target)
+			return err
+		},
+		"rotate": func(a store.Actor) error {
+			_, err := f.RotateKey(f.ctx(), a, target, from(f.get(target), 0))
 			return err
 		},
 	}
@@ -89,10 +93,15 @@ func testAuthority(f *fixture) {
 	f.must(second(f.RevokeKey(f.ctx(), actorOf(writer), store.ByID(writer.ID))))
 }
 
-// testRevokedActorRace changes keys with one actor while it is being revoked: what
+// testActorRace changes keys with one actor while its secret is ended, in each way: what
 // was changed must have been changed before.
-func testRevokedActorRace(f *fixture) {
-	for round := range 10 {
+func testActorRace(f *fixture) {
+	ends := []func(apikey.Key){
+		func(key apikey.Key) { f.revoke(store.ByID(key.ID)) },
+		func(key apikey.Key) { f.rotate(key, 0) },
+		func(key apikey.Key) { f.must(second(f.EndSecret(f.ctx(), finder(key)))) },
+	}
+	for round := range 10 * len(ends) {
 		actor := f.create("acme", fmt.Sprint("actor ", round), apikey.ScopeWrite)
 		var wg sync.WaitGroup
 		started, answered := make(chan struct{}), make(chan struct{})
@@ -110,7 +119,8 @@ func testRevokedActorRace(f *fixture) {
 						close(started)
 					}
 					if after && err == nil {
-						f.Errorf("a key was created after its creator's revocation was answered")
+						f.Errorf("a key was created after the end of its creator's secret was answered")
+						return
 					}
 					if err != nil {
 						f.wantErr(err, store.ErrActorGone)
@@ -120,23 +130,28 @@ func testRevokedActorRace(f *fixture) {
 			})
 		}
 		<-started
-		f.revoke(store.ByID(actor.ID))
+		ends[round%len(ends)](actor)
 		close(answered)
 		wg.Wait()
 	}
-	f.wantRevokedLast()
+	f.wantEndedLast()
 }
 
-// wantRevokedLast checks in the audit log that no actor did anything after its
-// revocation. Events come newest first.
-func (f *fixture) wantRevokedLast() {
+// wantEndedLast checks in the audit log that no actor did anything after the end of its
+// secret. Events come newest first.
+func (f *fixture) wantEndedLast() {
 	f.Helper()
 	acted := map[apikey.ID]bool{}
-	for _, event := range f.events() {
-		acted[event.Actor] = true
-		if event.Action == store.ActionRevoke && acted[event.Key] {
-			f.Errorf("%s acted after its revocation", event.Name)
+	events, err := f.AuditEvents(f.ctx(), 100_000)
+	f.must(err)
+	for _, event := range events {
+		switch event.Action {
+		case store.ActionRevoke, store.ActionRotate, store.ActionLeak:
+			if acted[event.Key] {
+				f.Errorf("%s acted after its %s", event.Name, event.Action)
+			}
 		}
+		acted[event.Actor] = true
 	}
 }
 

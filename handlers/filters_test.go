@@ -1,0 +1,151 @@
+package handlers_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"apikeyd/apikey"
+)
+
+func TestBadFilters(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	tests := []struct{ name, query, field string }{
+		{"an unknown status", "status=GONE", "status"},
+		{"a status in lower case", "status=active", "status"},
+		{"an empty status", "status=", "status"},
+		{"a status without a value", "status", "status"},
+		{"two statuses in one", "status=ACTIVE,EXPIRED", "status"},
+		{"a status with a space", "status=ACTIVE%20", "status"},
+		{"two statuses", "status=ACTIVE&status=EXPIRED", "status"},
+		{"a status as an array", "status[]=ACTIVE", "status[]"},
+		{"no text", "name_contains=", "name_contains"},
+		{"a text without a value", "name_contains", "name_contains"},
+		{"256 characters", "name_contains=" + strings.Repeat("n", 256), "name_contains"},
+		{"two texts", "name_contains=a&name_contains=b", "name_contains"},
+		{"a text that is not UTF-8", "name_contains=a%ff", "name_contains"},
+		{"half a character", "name_contains=%D0", "name_contains"},
+		{"a text with NUL", "name_contains=a%00", "name_contains"},
+		{"another name", "name=a", "name"},
+		{"a name of another API", "q=a", "q"},
+	}
+	for _, parameter := range []string{"expires_before", "last_used_before"} {
+		for row, value := range map[string]string{
+			"empty": "", "no time": "2027-01-31", "no offset": "2027-01-31T12:00:00", "a number": "1801396800", "text": "tomorrow",
+			"a plus that is a space": "2027-01-31T12:00:00+02:00", "a leap second": "2016-12-31T23:59:60Z", "lower case": "2027-01-31t12:00:00z",
+			"past the year 9999": "9999-12-31T23:59:59-00:01", "February 30": "2027-02-30T12:00:00Z", "quoted": "%222027-01-31T12:00:00Z%22",
+			"repeated": "2027-01-31T12:00:00Z&" + parameter + "=2027-01-31T12:00:00Z", "a duration": "P1D",
+		} {
+			tests = append(tests, struct{ name, query, field string }{parameter + " " + row, parameter + "=" + value, parameter})
+		}
+		tests = append(tests, struct{ name, query, field string }{parameter + " in wrong case",
+			strings.ToUpper(parameter) + "=2027-01-31T12:00:00Z", strings.ToUpper(parameter)})
+	}
+	for _, tt := range tests {
+		k.Run(tt.name, func(k *kit) { k.get(k.admin, keysPath+"?"+tt.query).invalid(tt.field) })
+	}
+	several := k.get(k.admin, keysPath+"?status=x&expires_before=x&last_used_before=x&name_contains=&page=0")
+	for _, field := range []string{"status", "expires_before", "last_used_before", "name_contains", "page"} {
+		several.invalid(field)
+	}
+	// They belong to the list.
+	k.get(k.admin, keyPath("admin")+"?status=ACTIVE").invalid("status")
+}
+
+func TestFilters(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	reader := k.add("team", "reader", apikey.ScopeRead)
+	add := func(owner, name string, lifetime time.Duration) key {
+		return k.mustCreate(k.admin, fields{"name": name, "owner": owner, "expires_at": k.in(lifetime)})
+	}
+	build := add("team", "ci build", time.Hour)
+	add("team", "ci deploy", 2*time.Hour)
+	web := add("team", "web 100%", 3*time.Hour)
+	add("other", "ci other", time.Hour)
+	gone := add("team", "old ci", 2*time.Hour)
+	k.revoke(k.admin, keyPath(gone.ID)).want(200)
+	k.clock.Advance(30 * time.Minute)
+	k.get(build, keyPath("web 100%")).want(200)
+	add("team", "Ключ_1", time.Hour)
+	k.clock.Advance(30 * time.Minute) // now it is 13:00: ci build and ci other have just ended
+	k.get(web, keysPath).want(200)
+	k.must(k.verifier.Flush(k.Context()))
+
+	const team = "Ключ_1, old ci, web 100%, ci deploy, ci build, reader"
+	for _, tt := range []struct {
+		name, query string
+		want        string // newest first, joined by ", "
+	}{
+		{"none", "", team},
+		{"active", "status=ACTIVE", "Ключ_1, web 100%, ci deploy, reader"},
+		{"expired", "status=EXPIRED", "ci build"},
+		{"revoked", "status=REVOKED", "old ci"},
+		{"a part of a name", "name_contains=ci", "old ci, ci deploy, ci build"},
+		{"case counts", "name_contains=CI", ""},
+		{"a space, by a plus", "name_contains=ci+", "ci deploy, ci build"},
+		{"a space, by %20", "name_contains=ci%20d", "ci deploy"},
+		{"a percent sign", "name_contains=%25", "web 100%"},
+		{"an underscore", "name_contains=_", "Ключ_1"},
+		{"letters of two bytes", "name_contains=%D0%BB%D1%8E", "Ключ_1"},
+		{"letters of two bytes, in another case", "name_contains=%D0%BA%D0%BB", ""},
+		{"as they are", "name_contains=люч", "Ключ_1"},
+		{"a quote", "name_contains='", ""},
+		{"SQL", "name_contains='+OR+1=1+--", ""},
+		{"longer than any", "name_contains=" + strings.Repeat("n", 255), ""},
+		{"255 emoji", "name_contains=" + strings.Repeat("%F0%9F%94%91", 255), ""},
+		{"ends before now", "expires_before=2026-11-23T13:00:00Z", ""},
+		{"ends before a moment after", "expires_before=2026-11-23T13:00:00.001Z", "ci build"},
+		{"with an offset", "expires_before=2026-11-23T15:30:00.001%2B01:00", "Ключ_1, old ci, ci deploy, ci build"},
+		{"ends before the year 1", "expires_before=0001-01-01T00:00:00Z", ""},
+		{"ends before 1970", "expires_before=1969-12-31T23:59:59Z", ""},
+		{"ends before the end of time", "expires_before=9999-12-31T23:59:59.999Z", team},
+		{"used before the first came", "last_used_before=2026-11-23T12:00:00Z", ""},
+		{"never used counts from creation", "last_used_before=2026-11-23T12:00:00.001Z", "old ci, ci deploy, reader"},
+		{"used before half past", "last_used_before=2026-11-23T12:30:00.001Z", "Ключ_1, old ci, ci deploy, ci build, reader"},
+		{"used before the year 1", "last_used_before=0001-01-01T00:00:00Z", ""},
+		{"used before now", "last_used_before=2026-11-23T13:00:00.001Z", team},
+		{"name and status", "name_contains=ci&status=ACTIVE", "ci deploy"},
+		{"status and end", "status=ACTIVE&expires_before=2026-11-23T14:00:00.001Z", "Ключ_1, ci deploy"},
+		{"everything", "owner=team&status=EXPIRED&name_contains=b&expires_before=2026-11-23T14:00:00Z&last_used_before=2026-11-23T13:00:00Z", "ci build"},
+		{"everything, and one does not fit", "owner=team&status=EXPIRED&name_contains=b&expires_before=2026-11-23T14:00:00Z&last_used_before=2026-11-23T12:30:00Z", ""},
+	} {
+		k.Run(tt.name, func(k *kit) {
+			want := []string{}
+			if tt.want != "" {
+				want = strings.Split(tt.want, ", ")
+			}
+			for _, size := range []int{2, 100} {
+				k.wantFiltered(reader, tt.query, size, want)
+			}
+		})
+	}
+	// An admin's list holds every owner's keys, filtered or not.
+	k.wantFiltered(k.admin, "name_contains=ci", 3, []string{"old ci", "ci other", "ci deploy", "ci build"})
+	k.wantFiltered(k.admin, "name_contains=ci&owner=other", 3, []string{"ci other"})
+	k.wantFiltered(k.admin, "status=EXPIRED&owner=nobody", 3, []string{})
+	k.get(reader, keysPath+"?name_contains=ci&owner=other").refused(403, "FORBIDDEN")
+}
+
+// wantFiltered reads all pages of a filtered list.
+func (k *kit) wantFiltered(by key, query string, size int, want []string) {
+	k.Helper()
+	got := []string{}
+	pages := (len(want) + size - 1) / size
+	for page := 1; page <= pages+1; page++ {
+		list := k.get(by, fmt.Sprintf("%s?items_per_page=%d&page=%d&%s", keysPath, size, page, query)).want(200).list()
+		if diff := cmp.Diff(pagination{pages, page, size}, list.Pagination); diff != "" {
+			k.Errorf("the pages differ (-want +got):\n%s", diff)
+		}
+		for _, found := range list.Data {
+			got = append(got, found.Name)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		k.Errorf("the list differs (-want +got):\n%s", diff)
+	}
+}

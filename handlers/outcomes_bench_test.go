@@ -1,0 +1,66 @@
+package handlers_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"apikeyd/apikey"
+	"apikeyd/servertest"
+)
+
+// BenchmarkVerifyOutcomes shows what each outcome costs at the handler, asked by a
+// resource server and by a gateway: whether an id exists must not show in the time that a
+// refusal takes.
+func BenchmarkVerifyOutcomes(b *testing.B) {
+	var service http.Handler
+	s := servertest.Start(b, servertest.Options{Handler: func(h http.Handler) http.Handler {
+		service = h
+		return h
+	}})
+	_, verifier := s.Add(b, "gateway", "verifier", apikey.ScopeVerify)
+	key, secret := s.Add(b, "team", "ci")
+	// Many of each kind, so that none is answered from what the one before left behind.
+	const many = 1 << 10
+	kinds := []struct {
+		name   string
+		status int // of forward-auth
+		secret func() string
+	}{
+		{"malformed", 401, func() string { return strings.Replace(secret.Reveal(), "_", "-", 1) }},
+		{"unknown", 401, func() string { return apikey.NewSecret("ak", apikey.NewID()).Reveal() }},
+		{"wrong-secret", 401, func() string { return key.NewSecret().Reveal() }},
+		{"good", 200, secret.Reveal},
+	}
+	for _, kind := range kinds {
+		secrets := make([]string, many)
+		for i := range secrets {
+			secrets[i] = kind.secret()
+		}
+		run := func(name string, status int, ask func(secret string) *http.Request) {
+			b.Run(name+"/"+kind.name, func(b *testing.B) {
+				b.ReportAllocs()
+				i := 0
+				for b.Loop() {
+					answer := httptest.NewRecorder()
+					service.ServeHTTP(answer, ask(secrets[i%many]))
+					if answer.Code != status {
+						b.Fatalf("status %d: %s", answer.Code, answer.Body)
+					}
+					i++
+				}
+			})
+		}
+		run("verify", 200, func(secret string) *http.Request {
+			r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, verifyPath, strings.NewReader(`{"key":"`+secret+`"}`))
+			r.Header = http.Header{"X-Api-Key": {verifier.Reveal()}, "Content-Type": {"application/json"}}
+			return r
+		})
+		run("forward-auth", kind.status, func(secret string) *http.Request {
+			r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, forwardPath, http.NoBody)
+			r.Header = http.Header{"X-Api-Key": {secret}}
+			return r
+		})
+	}
+}

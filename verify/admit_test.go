@@ -1,0 +1,314 @@
+package verify_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"apikeyd/apikey"
+	"apikeyd/ratelimit"
+	"apikeyd/store"
+	"apikeyd/verify"
+)
+
+// addLimited stores a key that may be used so often.
+func (f *fixture) addLimited(limit int, window, lifetime time.Duration, scopes ...string) (apikey.Key, apikey.Secret) {
+	f.Helper()
+	key, secret := f.add(lifetime, scopes...)
+	rate := apikey.RateLimit{Limit: limit, Window: window}
+	return f.change(key.ID, apikey.Change{RateLimit: &rate}), secret
+}
+
+func (f *fixture) change(id apikey.ID, change apikey.Change) apikey.Key {
+	f.Helper()
+	key, err := f.store.UpdateKey(f.Context(), operator, store.ByID(id), change)
+	f.must(err)
+	return key
+}
+
+// rotate gives a key another secret.
+func (f *fixture) rotate(id apikey.ID, grace time.Duration) (apikey.Key, apikey.Secret) {
+	f.Helper()
+	key := f.get(id)
+	secret := key.NewSecret()
+	key, err := f.store.RotateKey(f.Context(), operator, store.ByID(id),
+		apikey.Rotation{From: key.SecretHash, To: secret.Hash(), Grace: grace})
+	f.must(err)
+	return key, secret
+}
+
+func (f *fixture) admit(secret string, want ...string) verify.Result {
+	f.Helper()
+	result, err := f.verifier.Admit(f.Context(), secret, want...)
+	f.must(err)
+	return result
+}
+
+func (f *fixture) wantAdmitted(what string, secret apikey.Secret, want verify.Code) {
+	f.Helper()
+	if got := f.admit(secret.Reveal()).Code; got != want {
+		f.Errorf("%s is %s, want %s", what, got, want)
+	}
+}
+
+// Where several codes apply, the first in their order is told, by both.
+func TestPrecedence(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	const short, long = time.Hour, 24 * time.Hour
+	limited := func(lifetime time.Duration) (apikey.Key, string) {
+		key, secret := f.addLimited(1, 24*time.Hour, lifetime, "a")
+		f.admit(secret.Reveal()) // uses it up for a day
+		return key, secret.Reveal()
+	}
+	_, valid := limited(long)
+	_, expired := limited(short)
+	revokedKey, revoked := limited(long)
+	bothKey, both := limited(short)
+	f.revoke(revokedKey.ID)
+	f.revoke(bothKey.ID)
+	stranger := apikey.NewSecret("ak", bothKey.ID).Reveal()
+	f.clock.Advance(short)
+
+	const none, held, lacking = "", "a", "b"
+	tests := []struct {
+		name, secret, scope string
+		admit, verify       verify.Code
+	}{
+		{"all at once, but the secret is another", stranger, lacking, verify.NotFound, verify.NotFound},
+		{"revoked, expired, scope, rate", both, lacking, verify.Revoked, verify.Revoked},
+		{"revoked, expired, rate", both, held, verify.Revoked, verify.Revoked},
+		{"revoked, scope, rate", revoked, lacking, verify.Revoked, verify.Revoked},
+		{"revoked, rate", revoked, none, verify.Revoked, verify.Revoked},
+		{"expired, scope, rate", expired, lacking, verify.Expired, verify.Expired},
+		{"expired, rate", expired, held, verify.Expired, verify.Expired},
+		{"scope, rate", valid, lacking, verify.InsufficientScope, verify.InsufficientScope},
+		{"rate", valid, held, verify.RateLimited, verify.Valid},
+		{"rate, no scope wanted", valid, none, verify.RateLimited, verify.Valid},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := &fixture{T: t, verifier: f.verifier}
+			var want []string
+			if tt.scope != "" {
+				want = []string{tt.scope}
+			}
+			if got := f.admit(tt.secret, want...).Code; got != tt.admit {
+				t.Errorf("Admit says %s, want %s", got, tt.admit)
+			}
+			if got := f.verify(tt.secret, want...).Code; got != tt.verify {
+				t.Errorf("Verify says %s, want %s", got, tt.verify)
+			}
+		})
+	}
+}
+
+// What is refused, and what Verify lets pass, uses nothing of the limit up.
+func TestOnlyAdmittedCallsCount(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	key, secret := f.addLimited(2, time.Hour, 24*time.Hour, "a")
+	const many = 50
+	for range many {
+		f.verify(secret.Reveal())
+		f.admit(secret.Reveal(), "lacking")
+		f.admit(apikey.NewSecret("ak", key.ID).Reveal())
+		f.admit(secret.Reveal()[1:])
+	}
+	quota := f.admit(secret.Reveal(), "a").Quota
+	if want := (ratelimit.Quota{Allowed: true, Remaining: 1, Reset: 30 * time.Minute}); quota != want {
+		t.Errorf("the quota of the first is %+v, want %+v", quota, want)
+	}
+	f.wantAdmitted("the second", secret, verify.Valid)
+	f.must(f.verifier.Flush(t.Context()))
+	lastUse := f.clock.Now()
+	f.clock.Advance(time.Minute)
+	for range many {
+		result := f.admit(secret.Reveal(), "a")
+		want := ratelimit.Quota{RetryAfter: 29 * time.Minute, Reset: 59 * time.Minute}
+		if result.Code != verify.RateLimited || result.Quota != want {
+			t.Fatalf("%s with the quota %+v, want %+v", result.Code, result.Quota, want)
+		}
+	}
+	// A call over the limit is no use of the key.
+	f.must(f.verifier.Flush(t.Context()))
+	f.wantLastUsed(key.ID, lastUse)
+	f.clock.Advance(29*time.Minute - time.Microsecond)
+	f.wantAdmitted("a moment too early", secret, verify.RateLimited)
+	f.clock.Advance(time.Microsecond)
+	f.wantAdmitted("just in time", secret, verify.Valid)
+	f.wantAdmitted("one more", secret, verify.RateLimited)
+	f.must(f.verifier.Flush(t.Context()))
+	f.wantLastUsed(key.ID, f.clock.Now())
+}
+
+func TestResultOfAdmit(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	free, freeSecret := f.add(time.Hour, "a")
+	limited, limitedSecret := f.addLimited(1, time.Minute, time.Hour, "a")
+	minute := ratelimit.Quota{RetryAfter: time.Minute, Reset: time.Minute}
+	passed := minute
+	passed.Allowed = true
+	for _, tt := range []struct {
+		name   string
+		secret apikey.Secret
+		want   verify.Result
+	}{
+		{"a key without a limit", freeSecret, verify.Result{Code: verify.Valid, Key: &free, Hash: freeSecret.Hash()}},
+		{"within the limit", limitedSecret,
+			verify.Result{Code: verify.Valid, Key: &limited, Hash: limitedSecret.Hash(), Quota: passed}},
+		{"over the limit", limitedSecret,
+			verify.Result{Code: verify.RateLimited, Key: &limited, Hash: limitedSecret.Hash(), Quota: minute}},
+		{"unknown", apikey.NewSecret("ak", apikey.NewID()), verify.Result{Code: verify.NotFound}},
+	} {
+		if diff := cmp.Diff(tt.want, f.admit(tt.secret.Reveal())); diff != "" {
+			t.Errorf("%s: the result differs (-want +got):\n%s", tt.name, diff)
+		}
+	}
+	for name, secret := range map[string]string{
+		"empty": "", "not UTF-8": "\xff\x00", "a megabyte": strings.Repeat("a", 1<<20), "cut": freeSecret.Reveal()[1:],
+	} {
+		if got := f.admit(secret); got.Code != verify.NotFound || got.Key != nil || got.Hash != (apikey.Hash{}) {
+			t.Errorf("%s: %s, key %v", name, got.Code, got.Key)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if result, err := f.verifier.Admit(ctx, freshly(f)); !errors.Is(err, context.Canceled) || result.Code != "" {
+		t.Errorf("without the store: %q, error %v", result.Code, err)
+	}
+}
+
+// freshly returns a secret that the verifier has not seen.
+func freshly(f *fixture) string {
+	_, secret := f.add(time.Hour)
+	return secret.Reveal()
+}
+
+func TestChangedLimitBeginsAnew(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	key, secret := f.addLimited(1, time.Hour, 24*time.Hour)
+	other, otherSecret := f.addLimited(1, time.Hour, 24*time.Hour)
+	f.wantAdmitted("the first", secret, verify.Valid)
+	f.wantAdmitted("the second", secret, verify.RateLimited)
+	f.wantAdmitted("another key's", otherSecret, verify.Valid)
+	f.change(key.ID, apikey.Change{RateLimit: &apikey.RateLimit{}})
+	for range 3 {
+		f.wantAdmitted("without a limit", secret, verify.Valid)
+	}
+	wider := apikey.RateLimit{Limit: 2, Window: time.Hour}
+	f.change(key.ID, apikey.Change{RateLimit: &wider})
+	f.wantAdmitted("the first of two", secret, verify.Valid)
+	f.wantAdmitted("the second of two", secret, verify.Valid)
+	f.wantAdmitted("the third of two", secret, verify.RateLimited)
+	f.wantAdmitted("another key's second", otherSecret, verify.RateLimited)
+	if !f.get(other.ID).LastUsedAt.IsZero() {
+		t.Error("a verification cost a write")
+	}
+	// The limit is the key's, whatever its secret.
+	_, secret = f.rotate(key.ID, time.Hour)
+	f.wantAdmitted("another secret", secret, verify.RateLimited)
+}
+
+func TestSecretsOfARotatedKey(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	key, first := f.add(24*time.Hour, "a")
+	f.wantAdmitted("the first secret", first, verify.Valid)
+	rotated, second := f.rotate(key.ID, time.Minute)
+	for name, secret := range map[string]apikey.Secret{"old": first, "new": second} {
+		for verb, ask := range map[string]func(string, ...string) verify.Result{"Verify": f.verify, "Admit": f.admit} {
+			// The hash tells which of the two was shown.
+			want := verify.Result{Code: verify.Valid, Key: &rotated, Hash: secret.Hash()}
+			if diff := cmp.Diff(want, ask(secret.Reveal(), "a")); diff != "" {
+				t.Errorf("%s of the %s secret differs (-want +got):\n%s", verb, name, diff)
+			}
+			want.Code = verify.InsufficientScope
+			if diff := cmp.Diff(want, ask(secret.Reveal(), "b")); diff != "" {
+				t.Errorf("%s of the %s secret without the scope differs (-want +got):\n%s", verb, name, diff)
+			}
+		}
+	}
+	f.clock.Advance(time.Minute - time.Nanosecond)
+	f.wantAdmitted("the old secret, a moment before its end", first, verify.Valid)
+	f.clock.Advance(time.Nanosecond)
+	f.wantAdmitted("the old secret, at its end", first, verify.NotFound)
+	f.wantAdmitted("the new secret", second, verify.Valid)
+
+	_, third := f.rotate(key.ID, time.Hour)
+	_, fourth := f.rotate(key.ID, time.Hour)
+	f.wantAdmitted("the last but one, in what was its grace", second, verify.NotFound)
+	f.wantAdmitted("the last", third, verify.Valid)
+	_, fifth := f.rotate(key.ID, 0)
+	f.wantAdmitted("one that was replaced without grace", fourth, verify.NotFound)
+	f.wantAdmitted("the current", fifth, verify.Valid)
+}
+
+// Both secrets of a key are as good as the key.
+func TestGraceSecretOfAnEndedKey(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	expired, expiredOld := f.add(time.Minute)
+	revoked, revokedOld := f.add(24 * time.Hour)
+	f.rotate(expired.ID, time.Hour)
+	f.rotate(revoked.ID, time.Hour)
+	f.wantAdmitted("a grace secret", expiredOld, verify.Valid)
+	f.revoke(revoked.ID)
+	f.wantAdmitted("the grace secret of a revoked key", revokedOld, verify.Revoked)
+	f.clock.Advance(time.Minute)
+	// Its grace was shortened to the key's end.
+	f.wantAdmitted("the grace secret of an expired key", expiredOld, verify.NotFound)
+	f.clock.Advance(time.Hour)
+	f.wantAdmitted("the old secret of a revoked key", revokedOld, verify.NotFound)
+
+	nearer, nearerOld := f.add(24 * time.Hour)
+	f.rotate(nearer.ID, time.Hour)
+	end := f.clock.Now().Add(time.Minute)
+	f.change(nearer.ID, apikey.Change{ExpiresAt: &end})
+	f.clock.Advance(time.Minute)
+	f.wantAdmitted("the grace secret of a key that was shortened", nearerOld, verify.Expired)
+}
+
+// Of many calls at once exactly as many pass as the limit has, from two keys that do not
+// disturb each other.
+func TestExactUnderConcurrency(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	const limit, callers, each = 100, 8, 50
+	_, first := f.addLimited(limit, time.Hour, 24*time.Hour)
+	_, second := f.addLimited(limit/2, time.Hour, 24*time.Hour)
+	var passed, passedSecond, limited atomic.Int64
+	var wg sync.WaitGroup
+	count := func(secret string, passed *atomic.Int64) {
+		switch result, err := f.verifier.Admit(t.Context(), secret); {
+		case err != nil:
+			t.Error(err)
+		case result.Code == verify.Valid:
+			passed.Add(1)
+		case result.Code == verify.RateLimited:
+			limited.Add(1)
+		default:
+			t.Errorf("%s", result.Code)
+		}
+	}
+	for range callers {
+		wg.Go(func() {
+			for range each {
+				count(first.Reveal(), &passed)
+				count(second.Reveal(), &passedSecond)
+			}
+		})
+	}
+	wg.Wait()
+	if passed.Load() != limit || passedSecond.Load() != limit/2 || limited.Load() != 2*callers*each-limit-limit/2 {
+		t.Errorf("%d and %d passed, %d were limited", passed.Load(), passedSecond.Load(), limited.Load())
+	}
+}

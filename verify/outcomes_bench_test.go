@@ -1,0 +1,62 @@
+package verify_test
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/store/sqlstore"
+	"apikeyd/verify"
+)
+
+// BenchmarkVerifyOutcomes shows what each outcome costs: whether an id exists must not
+// show in the time that a refusal takes.
+func BenchmarkVerifyOutcomes(b *testing.B) {
+	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = db.Close() }() // it is thrown away
+	now := time.Now()
+	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Draft{Owner: "team", Name: "ci", ExpiresAt: now.AddDate(1, 0, 0)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := db.CreateKey(b.Context(), operator, key); err != nil {
+		b.Fatal(err)
+	}
+	good := secret.Reveal()
+	// Many of each kind, so that none is answered from what the one before left behind.
+	const many = 1 << 10
+	kinds := []struct {
+		name   string
+		code   verify.Code
+		secret func() string
+	}{
+		{"malformed", verify.NotFound, func() string { return good[:len(good)-1] + "-" }},
+		{"unknown", verify.NotFound, func() string { return apikey.NewSecret("ak", apikey.NewID()).Reveal() }},
+		{"wrong-secret", verify.NotFound, func() string { return apikey.NewSecret("ak", key.ID).Reveal() }},
+		{"good", verify.Valid, func() string { return good }},
+	}
+	for _, kind := range kinds {
+		b.Run(kind.name, func(b *testing.B) {
+			verifier := verify.New(db, slog.New(slog.DiscardHandler), verify.Options{})
+			secrets := make([]string, many)
+			for i := range secrets {
+				secrets[i] = kind.secret()
+			}
+			ctx := context.WithoutCancel(b.Context())
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				if result, err := verifier.Admit(ctx, secrets[i%many]); err != nil || result.Code != kind.code {
+					b.Fatalf("result %s, error %v", result.Code, err)
+				}
+				i++
+			}
+		})
+	}
+}
