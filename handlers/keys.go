@@ -107,7 +107,7 @@ func (s *Server) GetApiKey(
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.find(ctx, ref)
+	key, err := s.Verifier.Key(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -174,18 +174,6 @@ func (s *Server) RevokeApiKey(
 		return nil, err
 	}
 	return gen.RevokeApiKey200JSONResponse{ApiKeyJSONResponse: s.answer(key)}, nil
-}
-
-// find finds a key to be shown.
-func (s *Server) find(ctx context.Context, ref store.Ref) (apikey.Key, error) {
-	if ref.ID.IsZero() {
-		return s.Store.Key(ctx, ref)
-	}
-	key, err := s.Verifier.Key(ctx, ref.ID)
-	if err == nil && ref.Owner != "" && key.Owner != ref.Owner {
-		return apikey.Key{}, store.ErrNotFound
-	}
-	return key, err
 }
 
 func (s *Server) answer(key apikey.Key) gen.ApiKeyJSONResponse {

@@ -22,7 +22,10 @@ type cache struct {
 	trusted atomic.Int64 // until when, in nanoseconds since start
 	keys    atomic.Int64
 	refused atomic.Int64
+	changed atomic.Uint64 // how often anything changed
 	shards  [shards]shard
+
+	shortcuts shortcuts
 }
 
 // shards is how many parts of the cache are locked apart.
@@ -68,7 +71,7 @@ func shardOf(id apikey.ID) byte { return id[len(id)-1] % shards }
 // and whether a secret with this hash is known to be none. A wrong secret of a remembered
 // key is asked for in the store like that of an unknown one, and takes as long.
 func (c *cache) find(id apikey.ID, hash apikey.Hash, now time.Time) (found *entry, refused bool) {
-	if int64(now.Sub(c.start)) >= c.trusted.Load() {
+	if !c.trusts(now) {
 		return nil, false
 	}
 	s := c.shard(id)
@@ -85,9 +88,12 @@ func (c *cache) find(id apikey.ID, hash apikey.Hash, now time.Time) (found *entr
 	return e, refused
 }
 
+// trusts reports whether what is remembered counts.
+func (c *cache) trusts(now time.Time) bool { return int64(now.Sub(c.start)) < c.trusted.Load() }
+
 // get returns the key with this id if it is remembered, whatever its secret.
 func (c *cache) get(id apikey.ID, now time.Time) *entry {
-	if int64(now.Sub(c.start)) >= c.trusted.Load() {
+	if !c.trusts(now) {
 		return nil
 	}
 	s := c.shard(id)
@@ -195,6 +201,7 @@ func (c *cache) refuse(id apikey.ID, hash apikey.Hash, changes uint64) {
 
 // Changed implements store.Watcher.
 func (c *cache) Changed(id apikey.ID) {
+	c.changed.Add(1)
 	s := c.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -209,6 +216,7 @@ func (c *cache) Changed(id apikey.ID) {
 
 // ChangedAll implements store.Watcher.
 func (c *cache) ChangedAll() {
+	c.changed.Add(1)
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()

@@ -19,3 +19,11 @@ func (v *Verifier) Remembered() (keys, refused int) {
 	}
 	return keys, refused
 }
+
+// Shortcuts returns how many names and pages are remembered.
+func (v *Verifier) Shortcuts() (names, pages int) {
+	s := &v.cache.shortcuts
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.names), len(s.pages)
+}

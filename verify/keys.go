@@ -2,23 +2,82 @@ package verify
 
 import (
 	"context"
+	"slices"
+	"sync"
+	"time"
 
 	"apikeyd/apikey"
 	"apikeyd/store"
 )
 
-// Key is store.Store's, by id, from what is remembered if it can be.
-func (v *Verifier) Key(ctx context.Context, id apikey.ID) (apikey.Key, error) {
+// maxShortcuts bounds how many names, and how many pages, are remembered.
+const maxShortcuts = 1024
+
+// shortcuts lead to keys that are remembered. They are forgotten all at once when there
+// are too many.
+type shortcuts struct {
+	mu    sync.Mutex
+	names map[name]apikey.ID
+	pages map[store.Query]idPage
+}
+
+// name is how a key is called. Only a hint leads from it to an id: whether the key still
+// has the name, the key says.
+type name struct{ owner, name string }
+
+// idPage is a page of a list, good until any key changes.
+type idPage struct {
+	store.IDPage
+	changes uint64
+}
+
+// Key is store.Store's, from what is remembered if it can be.
+func (v *Verifier) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
 	now := v.now()
-	if found := v.cache.get(id, now); found != nil {
+	if found := v.cache.named(ref, now); found != nil {
 		return found.current(), nil
 	}
-	changes := v.cache.begin(id)
-	key, err := v.store.Key(ctx, store.ByID(id))
+	changes := v.cache.beginAll()
+	key, err := v.store.Key(ctx, ref)
 	if err != nil {
 		return apikey.Key{}, err
 	}
-	return v.cache.keep(key, changes).current(), nil
+	if ref.ID.IsZero() {
+		v.cache.shortcuts.name(ref, key.ID)
+	}
+	return v.cache.keep(key, changes[shardOf(key.ID)]).current(), nil
+}
+
+// named returns the key that ref names, if it is remembered. Of the keys that have had a
+// name only the one that holds it now is looked for.
+func (c *cache) named(ref store.Ref, now time.Time) *entry {
+	id, byName := ref.ID, ref.ID.IsZero()
+	if byName {
+		id = c.shortcuts.named(ref)
+	}
+	found := c.get(id, now)
+	switch {
+	case found == nil,
+		ref.Owner != "" && ref.Owner != found.key.Owner,
+		byName && (found.key.Name != ref.Name || found.key.IsRevoked()):
+		return nil
+	}
+	return found
+}
+
+func (s *shortcuts) named(ref store.Ref) apikey.ID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.names[name{ref.Owner, ref.Name}]
+}
+
+func (s *shortcuts) name(ref store.Ref, id apikey.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.names == nil || len(s.names) >= maxShortcuts {
+		s.names = make(map[name]apikey.ID)
+	}
+	s.names[name{ref.Owner, ref.Name}] = id
 }
 
 // Keys is store.Store's, from what is remembered if that is all of the page.
@@ -26,8 +85,9 @@ func (v *Verifier) Keys(ctx context.Context, q store.Query) (store.Page, error) 
 	if !q.IsPlain() {
 		return v.store.Keys(ctx, q)
 	}
+	q.At = time.Time{} // it matters to filters only
 	now := v.now()
-	ids, err := v.store.KeyIDs(ctx, q)
+	ids, err := v.keyIDs(ctx, q, now)
 	if err != nil {
 		return store.Page{}, err
 	}
@@ -39,6 +99,27 @@ func (v *Verifier) Keys(ctx context.Context, q store.Query) (store.Page, error) 
 		}
 		page.Keys = append(page.Keys, found.current())
 	}
+	return page, nil
+}
+
+func (v *Verifier) keyIDs(ctx context.Context, q store.Query, now time.Time) (store.IDPage, error) {
+	changes, s := v.cache.changed.Load(), &v.cache.shortcuts
+	s.mu.Lock()
+	known, ok := s.pages[q]
+	s.mu.Unlock()
+	if ok && known.changes == changes && v.cache.trusts(now) {
+		return known.IDPage, nil
+	}
+	page, err := v.store.KeyIDs(ctx, q)
+	if err != nil {
+		return store.IDPage{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pages == nil || len(s.pages) >= maxShortcuts {
+		s.pages = make(map[store.Query]idPage)
+	}
+	s.pages[q] = idPage{store.IDPage{IDs: slices.Clip(page.IDs), Total: page.Total}, changes}
 	return page, nil
 }
 

@@ -1,0 +1,88 @@
+package verify_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+)
+
+// asStored wants a key, and a page of its owner's, to be what the store says.
+func (r *remembering) asStored(ref store.Ref) {
+	r.Helper()
+	want, wantErr := r.store.Key(r.Context(), ref)
+	got, err := r.verifier.Key(r.Context(), ref)
+	if diff := cmp.Diff(want, got); diff != "" || !errors.Is(err, wantErr) {
+		r.Errorf("key %+v differs (-want +got):\n%s\n%v, want %v", ref, diff, err, wantErr)
+	}
+	for _, q := range []store.Query{{Limit: 3}, {Owner: "team", Limit: 2, Offset: 1}, {Owner: "nobody", Limit: 2}} {
+		want, err := r.store.Keys(r.Context(), q)
+		r.must(err)
+		got, err := r.verifier.Keys(r.Context(), q)
+		r.must(err)
+		if diff := cmp.Diff(want, got); diff != "" {
+			r.Errorf("page %+v differs (-want +got):\n%s", q, diff)
+		}
+	}
+}
+
+// What is shown is what the store has, whatever was shown before.
+func TestKeysAreAsStored(t *testing.T) {
+	t.Parallel()
+	r := newRemembering(t, 0)
+	key, secret := r.add(time.Hour, "a")
+	other, _ := r.add(time.Hour)
+	remember(t, r.verifier, secret)
+	byID, byName := store.ByID(key.ID), store.ByName("team", key.Name)
+	check := func() {
+		r.Helper()
+		for range 2 { // the second time from what is remembered
+			for _, ref := range []store.Ref{byID, byName, {ID: key.ID, Owner: "another"}, store.ByName("team", "nobody"), store.ByName("another", key.Name)} {
+				r.asStored(ref)
+			}
+		}
+	}
+	check()
+	if n := r.asks(check); n == 0 || n > 8 { // only for what is not there
+		t.Errorf("the store was asked %d times", n)
+	}
+	rename := func(id apikey.ID, name string) {
+		r.must(second(r.store.UpdateKey(t.Context(), operator, store.ByID(id), apikey.Change{Name: &name})))
+		check()
+	}
+	rename(key.ID, "moved")
+	rename(other.ID, key.Name) // the old name is another key's now
+	rename(other.ID, "away")
+	rename(key.ID, key.Name)
+	r.must(second(r.store.RevokeKey(t.Context(), operator, byID)))
+	check()
+	rename(other.ID, key.Name) // the name of a revoked key is free
+	for i := range 4 {
+		r.add(time.Duration(i+1) * time.Hour)
+		check()
+	}
+	r.clock.Advance(time.Second)
+	r.must(second(r.verifier.Verify(t.Context(), secret.Reveal())))
+	check() // a use that the store does not know yet
+	r.must(r.verifier.Flush(t.Context()))
+	check()
+}
+
+func TestManyShortcuts(t *testing.T) {
+	t.Parallel()
+	r := newRemembering(t, 0)
+	key, _ := r.add(time.Hour)
+	for i := range 3000 {
+		if _, err := r.verifier.Keys(t.Context(), store.Query{Limit: 1, Offset: i}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.asStored(store.ByName("team", key.Name))
+	if names, pages := r.verifier.Shortcuts(); names > 1024 || pages > 1024 {
+		t.Errorf("%d names and %d pages are remembered", names, pages)
+	}
+}
