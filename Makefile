@@ -5,10 +5,15 @@ LINT_VERSION    := v2.15.0
 LINT            := bin/golangci-lint-$(LINT_VERSION)
 OASDIFF_VERSION := v1.36.0
 OASDIFF         := bin/oasdiff-$(OASDIFF_VERSION)
+BENCHSTAT_VERSION := v0.0.0-20260908200009-22c9c6c9d4da
+BENCHSTAT       := bin/benchstat-$(BENCHSTAT_VERSION)
+BASELINE        := docs/bench/baseline.txt
 GENERATED       := gen/api.gen.go gen/openapi.yaml client/internal/api/api.gen.go client/internal/seedapi/seedapi.gen.go \
                    client-ts/src/contract.ts
 NODE_MODULES    := client-ts/node_modules
 FUZZ_TIME       ?= 30s
+BENCH_FLAGS     ?= --output docs/performance.md
+BENCH_COUNT     ?= 6
 SOURCES         := $(shell find . -path ./$(NODE_MODULES) -prune -o \
                    \( -name '*.go' -o -name '*.sql' -o -path './handlers/docs/*' \) -print) gen/openapi.yaml go.mod go.sum
 
@@ -116,3 +121,30 @@ fuzz: ## Fuzz each target for FUZZ_TIME (30s)
 cover: ## Run all tests and show what they do not reach
 	$(GO) test -coverpkg=./apikey,./client,./conformance,./handlers,./store/...,./verify -coverprofile=cover.out ./...
 	$(GO) tool cover -func=cover.out
+
+.PHONY: bench
+bench: build bin/bench ## Measure bin/apikeyd under load (needs wrk); BENCH_FLAGS="run --help" says how else
+	bin/bench $(BENCH_FLAGS)
+
+bin/bench: $(SOURCES) $(wildcard cmd/bench/scripts/*.lua)
+	CGO_ENABLED=0 $(GO) build -o $@ ./cmd/bench
+
+.PHONY: bench-go
+bench-go: ## Run the Go benchmarks, each BENCH_COUNT times (6), into bin/bench.txt
+	@mkdir -p bin
+	$(GO) test -run '^$$' -bench . -count $(BENCH_COUNT) -benchtime 300ms \
+		./apikey ./handlers ./ratelimit ./store/sqlstore ./verify >bin/bench.txt
+	@grep -v '^Benchmark' bin/bench.txt
+
+.PHONY: bench-baseline
+bench-baseline: bench-go ## Keep what the Go benchmarks say now, to compare with later
+	@mkdir -p $(dir $(BASELINE))
+	cp bin/bench.txt $(BASELINE)
+
+.PHONY: benchstat
+benchstat: $(BENCHSTAT) bench-go ## Compare the Go benchmarks with the saved ones
+	$(BENCHSTAT) $(BASELINE) bin/bench.txt
+
+$(BENCHSTAT):
+	GOBIN=$(CURDIR)/bin $(GO) install golang.org/x/perf/cmd/benchstat@$(BENCHSTAT_VERSION)
+	mv bin/benchstat $@

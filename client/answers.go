@@ -15,18 +15,24 @@ type keyAnswer api.ApiKeyResponse
 func (a *keyAnswer) whole() bool { return a.Id != "" }
 
 func (a *keyAnswer) key() Key {
-	return Key{
-		ID:         a.Id,
-		Name:       a.Name,
-		Owner:      a.Owner,
-		Prefix:     a.Prefix,
-		Scopes:     a.Scopes,
-		Status:     Status(a.Status),
-		CreatedAt:  a.CreatedAt,
-		ExpiresAt:  a.ExpiresAt,
-		RevokedAt:  orZero(a.RevokedAt),
-		LastUsedAt: orZero(a.LastUsedAt),
+	k := Key{
+		ID:          a.Id,
+		Name:        a.Name,
+		Owner:       a.Owner,
+		Prefix:      a.Prefix,
+		Scopes:      a.Scopes,
+		Metadata:    a.Metadata,
+		Status:      Status(a.Status),
+		CreatedAt:   a.CreatedAt,
+		ExpiresAt:   a.ExpiresAt,
+		RevokedAt:   orZero(a.RevokedAt),
+		GraceEndsAt: orZero(a.GraceEndsAt),
+		LastUsedAt:  orZero(a.LastUsedAt),
 	}
+	if r := a.RateLimit; r != nil {
+		k.RateLimit = RateLimit{Limit: r.Limit, Window: time.Duration(r.WindowSeconds) * time.Second}
+	}
+	return k
 }
 
 // createdAnswer is a keyAnswer and its secret, as the contract puts them together.
@@ -44,6 +50,31 @@ func (a *createdAnswer) created() CreatedKey {
 type listAnswer api.ApiKeyListResponse
 
 func (a *listAnswer) whole() bool { return a.Data != nil }
+
+type verifyAnswer api.VerifyResponse
+
+// A decision that contradicts itself, or says nothing of whose key it is about, is none.
+func (a *verifyAnswer) whole() bool {
+	if VerifyCode(a.Code) == VerifyNotFound {
+		return !a.Valid
+	}
+	return a.Valid == (VerifyCode(a.Code) == VerifyValid) && a.Code != "" && a.Key != nil && (*keyAnswer)(a.Key).whole()
+}
+
+func (a *verifyAnswer) verification() Verification {
+	v := Verification{Code: VerifyCode(a.Code)}
+	if a.Key != nil {
+		v.Key = (*keyAnswer)(a.Key).key()
+	}
+	if a.RetryAfterSeconds != nil {
+		v.RetryAfter = seconds(*a.RetryAfterSeconds)
+	}
+	return v
+}
+
+type leakAnswer api.LeakReportResponse
+
+func (a *leakAnswer) whole() bool { return a.Message != "" }
 
 func orZero(t *time.Time) time.Time {
 	if t == nil {

@@ -1,5 +1,5 @@
-// Package client talks to an apikeyd service: it creates, lists, changes and revokes
-// API keys.
+// Package client talks to an apikeyd service: it creates, lists, changes, rotates,
+// revokes and verifies API keys. A [Guard] protects a service of yours with them.
 //
 //	c, err := client.New("https://keys.example.com", secret, client.Options{})
 //
@@ -7,7 +7,8 @@
 //
 // What the service refuses is an *[Error]; [CodeOf] gives the code to switch on. Any
 // other error means that no answer came: the connection failed, or the context ended
-// (then errors.Is finds its error). No error holds the caller's secret.
+// (then errors.Is finds its error). No error holds the caller's secret, nor one that was
+// asked about.
 //
 // # Trying again
 //
@@ -21,9 +22,11 @@
 //     taken: no connection could be made, a 429, or a 503 of the service itself
 //     ([CodeUnavailable]). Every call is tried again.
 //   - Something may have happened: the connection broke or timed out, or a proxy answered
-//     502, 503 or 504. [Client.Get], [Client.List], and [Client.Update] and
-//     [Client.Revoke] by id are tried again. Update and Revoke by name are not, since the
-//     name may belong to another key by then; nor is [Client.Create].
+//     502, 503 or 504. [Client.Get], [Client.List], [Client.ReportLeak], and
+//     [Client.Update] and [Client.Revoke] by id are tried again. Update and Revoke by name
+//     are not, since the name may belong to another key by then; nor are [Client.Create];
+//     [Client.Rotate], which would end the grace of the secret in use; and
+//     [Client.Verify], which would count twice against a rate limit.
 package client
 
 import (

@@ -117,12 +117,17 @@ func foreign(answer *http.Response) string {
 
 // retryAfter reads the header of that name: seconds, or from a proxy a date.
 func retryAfter(value string) time.Duration {
-	if seconds, err := strconv.Atoi(value); err == nil {
-		const year = 365 * 24 * 60 * 60 // far more would not fit a Duration
-		return time.Duration(min(max(seconds, 0), year)) * time.Second
+	if n, err := strconv.Atoi(value); err == nil {
+		return seconds(n)
 	}
 	if at, err := http.ParseTime(value); err == nil {
 		return max(time.Until(at), 0)
 	}
 	return 0
+}
+
+// seconds is a time to wait, up to a year: far more would not fit a Duration.
+func seconds(n int) time.Duration {
+	const year = 365 * 24 * 60 * 60
+	return time.Duration(min(max(n, 0), year)) * time.Second
 }

@@ -23,7 +23,7 @@ import (
 	"apikeyd/store/storetest"
 )
 
-// broken is a store that fails to find some keys.
+// broken is a store that fails to find some keys, or to find them as they stay.
 type broken struct{ store.Store }
 
 func (s broken) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
@@ -32,6 +32,15 @@ func (s broken) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
 		return apikey.Key{}, errors.New("something odd")
 	case "out of reach":
 		return apikey.Key{}, store.ErrUnavailable
+	case "rotated by two":
+		key, err := s.Store.Key(ctx, ref)
+		if err != nil {
+			return key, err
+		}
+		_, err = s.RotateKey(ctx, store.Operator("somebody else"), store.ByID(key.ID), apikey.Rotation{
+			From: key.SecretHash, To: key.NewSecret().Hash(),
+		})
+		return key, err
 	}
 	return s.Store.Key(ctx, ref)
 }
@@ -55,6 +64,13 @@ func TestEveryCode(t *testing.T) {
 	must(t, err)
 	clock.Advance(2 * time.Minute)
 	taken, revoked := create("taken"), create("revoked")
+	create("rotated by two")
+	limited, err := k.admin.Create(ctx, client.NewKey{
+		Name: "limited", ExpiresAt: hour, RateLimit: &client.RateLimit{Limit: 1, Window: time.Minute},
+	})
+	must(t, err)
+	_, err = k.admin.Verify(ctx, limited.Secret.Reveal())
+	must(t, err)
 	_, err = k.admin.Revoke(ctx, revoked.ID)
 	must(t, err)
 
@@ -97,7 +113,19 @@ func TestEveryCode(t *testing.T) {
 			_, err := k.admin.Update(ctx, revoked.ID, client.Change{Name: new("m")})
 			return err
 		}()},
+		{client.CodeKeyRotated, 409, func() error { _, err := k.admin.Rotate(ctx, "rotated by two", 0); return err }()},
 		{client.CodeBodyTooLarge, 413, tryCreate(k.admin, client.NewKey{Name: strings.Repeat("n", 64<<10), ExpiresAt: hour})},
+		// Only gateways ask for this answer.
+		{client.CodeRateLimited, 429, tryGet(altered(func(r *http.Request) {
+			r.URL.Path, r.URL.RawQuery = "/v1/forward-auth", "rate_limited=429"
+			r.Header.Set("X-Api-Key", limited.Secret.Reveal())
+		}), "n")},
+		{client.CodeTooManyRequests, 429, func() (err error) {
+			for range 31 {
+				err = k.admin.ReportLeak(ctx, "nothing that is a secret")
+			}
+			return err
+		}()},
 		{client.CodeInternal, 500, tryGet(k.admin, "a defect")},
 		{client.CodeUnavailable, 503, tryGet(k.admin, "out of reach")},
 	}
@@ -111,12 +139,10 @@ func TestEveryCode(t *testing.T) {
 		if text := fmt.Sprintf("apikeyd: %d %s: %s (request %s)", e.Status, e.Code, e.Message, e.RequestID); tt.err.Error() != text {
 			t.Errorf("%q, want %q", tt.err, text)
 		}
-		if wait := e.RetryAfter; (wait == time.Second) != (tt.status == 503) {
+		if wait := e.RetryAfter; (wait > 0) != (tt.status == 429 || tt.status == 503) {
 			t.Errorf("%s: retry after %v", tt.code, wait)
 		}
 	}
-	// What only calls answer that this client does not make yet.
-	seen = append(seen, client.CodeKeyRotated, client.CodeRateLimited, client.CodeTooManyRequests)
 	slices.Sort(seen)
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(contractCodes(t))), seen); diff != "" {
 		t.Errorf("the contract has other codes than were seen here: %s", diff)

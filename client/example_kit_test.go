@@ -2,7 +2,10 @@ package client_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"testing"
 
@@ -22,6 +25,19 @@ func startService() service {
 	s := servertest.Start(tb, servertest.Options{})
 	_, secret := s.Add(tb, "admin", "admin", apikey.ScopeAdmin)
 	return service{s.URL, secret.Reveal(), tb.end}
+}
+
+// textOrCode is the body of a good answer, or the code of an error.
+func textOrCode(answer *http.Response) string {
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		panic(err)
+	}
+	var told struct{ Code string }
+	if json.Unmarshal(body, &told) == nil {
+		return told.Code
+	}
+	return string(body)
 }
 
 // exampleTB is the part of testing.TB that a service needs, for examples, which have

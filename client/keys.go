@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"regexp"
 	"time"
-	"unicode/utf8"
 
 	"apikeyd/client/internal/api"
 )
@@ -24,19 +23,30 @@ const (
 // Key is an API key as the service knows it, without its secret. Times are in UTC and
 // whole milliseconds.
 type Key struct {
-	ID         string // a UUID that never changes; ids sort by creation
-	Name       string // unique among its owner's keys that are not revoked
-	Owner      string
-	Prefix     string // how its secret begins: recognises a key, opens nothing
-	Scopes     []string
-	Status     Status
-	CreatedAt  time.Time
-	ExpiresAt  time.Time
-	RevokedAt  time.Time // zero unless the key is revoked
-	LastUsedAt time.Time // zero if it never was; at most 10 seconds late
+	ID          string // a UUID that never changes; ids sort by creation
+	Name        string // unique among its owner's keys that are not revoked
+	Owner       string
+	Prefix      string // how its secret begins: recognises a key, opens nothing
+	Scopes      []string
+	Metadata    map[string]string
+	RateLimit   RateLimit // zero if it has none
+	Status      Status
+	CreatedAt   time.Time
+	ExpiresAt   time.Time
+	RevokedAt   time.Time // zero unless the key is revoked
+	GraceEndsAt time.Time // until when the secret before the last rotation is good; zero if it is not
+	LastUsedAt  time.Time // zero if it never was; at most 10 seconds late
 }
 
-// CreatedKey is a new key and its secret, which nothing will show again.
+// RateLimit is how often a key passes [Client.Verify] and the gateways that ask the
+// service: Limit times at once, and once more each time Window/Limit has gone by. The
+// zero RateLimit is none.
+type RateLimit struct {
+	Limit  int           // 1 to 1,000,000
+	Window time.Duration // whole seconds, up to a day
+}
+
+// CreatedKey is a key and its new secret, which nothing will show again.
 type CreatedKey struct {
 	Key
 	Secret Secret
@@ -51,13 +61,20 @@ type NewKey struct {
 	// that the calling key has; a pointer to no scopes makes a key that opens nothing in
 	// the service. It is a pointer so that a list that turns out empty grants nothing.
 	Scopes *[]string
+	// Metadata is whatever you want to keep with the key, but no secret.
+	Metadata map[string]string
+	// RateLimit of the key. Nil gives it that of the calling key; a pointer to the zero
+	// RateLimit is none. Saying either needs keys:admin.
+	RateLimit *RateLimit
 }
 
 // Change says what to change of a key. What is nil stays as it is.
 type Change struct {
 	Name      *string
-	ExpiresAt *time.Time // in the future; truncated to milliseconds
-	Scopes    *[]string  // replaces all of them
+	ExpiresAt *time.Time         // in the future; truncated to milliseconds
+	Scopes    *[]string          // replaces all of them
+	Metadata  *map[string]string // replaces all of it
+	RateLimit *RateLimit         // the zero RateLimit takes it away; needs keys:admin
 }
 
 // Create makes a key. It returns an *[Error], among others with [CodeNameTaken],
@@ -67,20 +84,12 @@ type Change struct {
 // that nobody has. Then creating it again fails with CodeNameTaken, as names are unique:
 // look at the key that has the name, and [Client.Revoke] it first.
 func (c *Client) Create(ctx context.Context, k NewKey) (CreatedKey, error) {
-	if err := checkText(&k.Name, c.owner, k.Scopes); err != nil {
-		return CreatedKey{}, err
-	}
-	request, err := api.NewCreateApiKeyRequest(c.base, api.ApiKeyCreate{
-		Name: k.Name, ExpiresAt: k.ExpiresAt.UTC(), Owner: c.owner, Scopes: scopes(k.Scopes),
-	})
+	body, err := k.body(c.owner)
 	if err != nil {
-		return CreatedKey{}, unsendable(err)
-	}
-	var answer createdAnswer
-	if err := c.send(ctx, request, false, http.StatusCreated, &answer); err != nil {
 		return CreatedKey{}, err
 	}
-	return answer.created(), nil
+	request, err := api.NewCreateApiKeyRequestWithBody(c.base, jsonType, body)
+	return c.secret(ctx, request, err, http.StatusCreated)
 }
 
 // Get finds a key by name or id. A name finds the key of the calling key's owner, or of
@@ -98,15 +107,35 @@ func (c *Client) Get(ctx context.Context, nameOrID string) (Key, error) {
 // [CodeKeyNotFound], [CodeNameTaken], [CodeKeyRevoked], [CodeInvalidRequest], or
 // [CodeForbidden] if the calling key lacks a scope of the key.
 func (c *Client) Update(ctx context.Context, nameOrID string, change Change) (Key, error) {
-	if err := checkText(change.Name, nil, change.Scopes); err != nil {
+	body, err := change.body()
+	if err != nil {
 		return Key{}, err
 	}
-	body := api.ApiKeyUpdate{Name: change.Name, Scopes: scopes(change.Scopes)}
-	if change.ExpiresAt != nil {
-		body.ExpiresAt = new(change.ExpiresAt.UTC())
-	}
-	request, err := api.NewUpdateApiKeyRequest(c.base, nameOrID, &api.UpdateApiKeyParams{Owner: c.owner}, body)
+	request, err := api.NewUpdateApiKeyRequestWithBody(
+		c.base, nameOrID, &api.UpdateApiKeyParams{Owner: c.owner}, jsonType, body)
 	return c.key(ctx, nameOrID, request, err)
+}
+
+// Rotate gives a key, found as by [Client.Get], a new secret, which works at once. The
+// one that it had stays good for the grace, whole seconds up to 7 days and never past the
+// key's end; a still older one stops now in any case. It returns an *[Error], among others
+// with [CodeKeyNotFound], [CodeKeyRevoked], [CodeKeyRotated] if another call was at it at
+// the same moment, or [CodeForbidden] if the calling key lacks a scope of the key.
+//
+// After an error without a code, or with [CodeInternal], the key may have a secret that
+// nobody has. Look at its GraceEndsAt before you rotate it again: that ends the grace of
+// the secret that is in use. A key may rotate itself; this Client goes on with the old
+// secret.
+func (c *Client) Rotate(ctx context.Context, nameOrID string, grace time.Duration) (CreatedKey, error) {
+	if err := checkName(nameOrID); err != nil {
+		return CreatedKey{}, err
+	}
+	if grace%time.Second != 0 {
+		return CreatedKey{}, errors.New("apikeyd: the grace must be whole seconds")
+	}
+	request, err := api.NewRotateApiKeyRequest(c.base, nameOrID, &api.RotateApiKeyParams{Owner: c.owner},
+		api.ApiKeyRotate{GraceSeconds: new(int(grace / time.Second))})
+	return c.secret(ctx, request, err, http.StatusOK)
 }
 
 // Revoke ends a key, found as by [Client.Get], for good and returns it. From then on
@@ -123,10 +152,8 @@ func (c *Client) key(ctx context.Context, nameOrID string, request *http.Request
 	if failed != nil {
 		return Key{}, unsendable(failed)
 	}
-	if nameOrID == "" || nameOrID == "." || nameOrID == ".." {
-		// It would change the path, and so what is asked for.
-		return Key{}, &Error{Status: http.StatusNotFound, Code: CodeKeyNotFound,
-			Message: "no key can have an empty name, or . or .. for a name; the service was not asked"}
+	if err := checkName(nameOrID); err != nil {
+		return Key{}, err
 	}
 	repeatable := request.Method == http.MethodGet || uuid.MatchString(nameOrID)
 	var answer keyAnswer
@@ -136,27 +163,27 @@ func (c *Client) key(ctx context.Context, nameOrID string, request *http.Request
 	return answer.key(), nil
 }
 
-// uuid is the form in which {key_name} is an id.
-var uuid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
-
-// checkText refuses what encoding/json would silently turn into another text.
-func checkText(name, owner *string, scopes *[]string) error {
-	valid := (name == nil || utf8.ValidString(*name)) && (owner == nil || utf8.ValidString(*owner))
-	if scopes != nil {
-		for _, scope := range *scopes {
-			valid = valid && utf8.ValidString(scope)
-		}
+// secret sends a request that makes a secret, which may have failed to be made. It is
+// not repeatable: what is lost with its answer is a secret.
+func (c *Client) secret(ctx context.Context, request *http.Request, failed error, want int) (CreatedKey, error) {
+	if failed != nil {
+		return CreatedKey{}, unsendable(failed)
 	}
-	if !valid {
-		return errors.New("apikeyd: the name, the owner or a scope is not valid UTF-8")
+	var answer createdAnswer
+	if err := c.send(ctx, request, false, want, &answer); err != nil {
+		return CreatedKey{}, err
+	}
+	return answer.created(), nil
+}
+
+// checkName refuses names that would change the path, and so what is asked for.
+func checkName(nameOrID string) error {
+	if nameOrID == "" || nameOrID == "." || nameOrID == ".." {
+		return &Error{Status: http.StatusNotFound, Code: CodeKeyNotFound,
+			Message: "no key can have an empty name, or . or .. for a name; the service was not asked"}
 	}
 	return nil
 }
 
-// scopes makes a nil list an empty one: in JSON it would be null.
-func scopes(list *[]string) *[]string {
-	if list != nil && *list == nil {
-		return &[]string{}
-	}
-	return list
-}
+// uuid is the form in which {key_name} is an id.
+var uuid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)

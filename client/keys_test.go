@@ -21,11 +21,13 @@ func TestLifeOfAKey(t *testing.T) {
 
 	created, err := k.admin.Create(ctx, client.NewKey{
 		Name: "ci", ExpiresAt: end, Scopes: &[]string{"keys:read", "datasets:read"},
+		Metadata: map[string]string{"plan": "<pro> & \"more\"", "ключ": ""},
 	})
 	must(t, err)
 	want := client.Key{
 		ID: created.ID, Name: "ci", Owner: "admin", Prefix: created.Prefix,
 		Scopes: []string{"keys:read", "datasets:read"}, Status: client.StatusActive,
+		Metadata:  map[string]string{"plan": "<pro> & \"more\"", "ключ": ""},
 		CreatedAt: clock.Now(), ExpiresAt: end.UTC().Truncate(time.Millisecond),
 	}
 	if diff := cmp.Diff(want, created.Key); diff != "" {
@@ -124,6 +126,84 @@ func TestScopesOfANewKey(t *testing.T) {
 	if len(changed.Scopes) != 0 {
 		t.Errorf("scopes %q after they were taken away", changed.Scopes)
 	}
+}
+
+func TestMetadata(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, servertest.Options{})
+	ctx := t.Context()
+	created, err := k.admin.Create(ctx, client.NewKey{Name: "n", ExpiresAt: inAnHour(), Metadata: map[string]string{}})
+	must(t, err)
+	if len(created.Metadata) != 0 {
+		t.Errorf("metadata %q", created.Metadata)
+	}
+	var none map[string]string
+	for _, tt := range []struct {
+		name   string
+		change client.Change
+		want   map[string]string
+	}{
+		{"set", client.Change{Metadata: &map[string]string{"a": "1", "b": "2"}}, map[string]string{"a": "1", "b": "2"}},
+		{"left alone", client.Change{Name: new("m")}, map[string]string{"a": "1", "b": "2"}},
+		{"replaced whole", client.Change{Metadata: &map[string]string{"c": "3"}}, map[string]string{"c": "3"}},
+		{"a nil map", client.Change{Metadata: &none}, map[string]string{}},
+	} {
+		changed, err := k.admin.Update(ctx, created.ID, tt.change)
+		must(t, err)
+		if diff := cmp.Diff(tt.want, changed.Metadata); diff != "" {
+			t.Errorf("%s: %s", tt.name, diff)
+		}
+	}
+}
+
+func TestRateLimit(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, servertest.Options{})
+	ctx := t.Context()
+	pro, none := client.RateLimit{Limit: 100, Window: time.Minute}, client.RateLimit{}
+	create := func(c *client.Client, name string, limit *client.RateLimit) client.CreatedKey {
+		t.Helper()
+		created, err := c.Create(ctx, client.NewKey{Name: name, ExpiresAt: inAnHour(), RateLimit: limit})
+		must(t, err)
+		return created
+	}
+	wantLimit := func(key client.Key, want client.RateLimit) {
+		t.Helper()
+		if key.RateLimit != want {
+			t.Errorf("%s: the limit is %v, want %v", key.Name, key.RateLimit, want)
+		}
+	}
+	limited := create(k.admin, "limited", &pro)
+	wantLimit(limited.Key, pro)
+	child := create(k.as(t, limited.Secret.Reveal()), "inherits", nil)
+	wantLimit(child.Key, pro)
+	wantLimit(create(k.admin, "admins have none", nil).Key, none)
+	wantLimit(create(k.admin, "said to have none", &none).Key, none)
+
+	change := func(limit *client.RateLimit) client.Key {
+		t.Helper()
+		changed, err := k.admin.Update(ctx, child.ID, client.Change{RateLimit: limit})
+		must(t, err)
+		return changed
+	}
+	other := client.RateLimit{Limit: 1, Window: 24 * time.Hour}
+	wantLimit(change(&other), other)
+	wantLimit(change(nil), other)
+	wantLimit(change(&none), none)
+
+	// The limit is not the key's own to take away.
+	_, err := k.as(t, limited.Secret.Reveal()).Update(ctx, limited.ID, client.Change{RateLimit: &none})
+	wantError(t, err, 403, client.CodeForbidden)
+	for _, bad := range []client.RateLimit{{Limit: 1}, {Window: time.Second}, {Limit: -1, Window: time.Second}} {
+		_, err := k.admin.Update(ctx, child.ID, client.Change{RateLimit: &bad})
+		wantError(t, err, 400, client.CodeInvalidRequest)
+	}
+	// 0.5 s would otherwise become 0, and 1.5 s another limit.
+	half := client.RateLimit{Limit: 1, Window: 1500 * time.Millisecond}
+	_, err = k.admin.Update(ctx, child.ID, client.Change{RateLimit: &half})
+	wantPlain(t, err)
+	_, err = k.admin.Create(ctx, client.NewKey{Name: "half", ExpiresAt: inAnHour(), RateLimit: &half})
+	wantPlain(t, err)
 }
 
 func TestForOwner(t *testing.T) {

@@ -4,21 +4,29 @@ import (
 	"context"
 	"iter"
 	"net/http"
+	"time"
 
 	"apikeyd/client/internal/api"
 )
 
 const defaultPageSize = 100
 
-// ListOptions change how a list is read. The zero ListOptions are ready to use.
+// ListOptions say which keys to list, and how. A key must pass all filters that are
+// given; the zero ListOptions list all keys.
 type ListOptions struct {
 	// PageSize is how many keys one request asks for, 1 to 100. 0 is 100.
 	PageSize int
+
+	Status        Status    // only keys that have it now
+	NameContains  string    // only keys whose name holds it, letter for letter
+	ExpiresBefore time.Time // only keys that end before, expired ones included
+	// LastUsedBefore lists only keys that were last used before. A key that was never used
+	// counts from its creation.
+	LastUsedBefore time.Time
 }
 
-// List goes through keys, newest first, whatever their status: those of the calling
-// key's owner, or those of [Client.ForOwner]; with keys:admin and without ForOwner,
-// those of all owners.
+// List goes through keys, newest first: those of the calling key's owner, or those of
+// [Client.ForOwner]; with keys:admin and without ForOwner, those of all owners.
 //
 //	for key, err := range c.List(ctx, client.ListOptions{}) {
 //		if err != nil {
@@ -29,7 +37,8 @@ type ListOptions struct {
 //
 // Pages are asked for as they are needed, and no more once the loop ends. An error ends
 // the list, and comes with the zero Key. Keys that are created meanwhile may be missing;
-// no key comes twice. Ranging over the same list again starts anew.
+// no key comes twice. A key that stops passing the filters meanwhile (you revoke what you
+// list by Status) moves others up, past the reader: list again until nothing comes. Ranging over the same list again starts anew.
 func (c *Client) List(ctx context.Context, o ListOptions) iter.Seq2[Key, error] {
 	if o.PageSize == 0 {
 		o.PageSize = defaultPageSize
@@ -37,7 +46,7 @@ func (c *Client) List(ctx context.Context, o ListOptions) iter.Seq2[Key, error] 
 	return func(yield func(Key, error) bool) {
 		last := "" // the id of the key before
 		for page := 1; ; page++ {
-			answer, err := c.page(ctx, page, o.PageSize)
+			answer, err := c.page(ctx, page, o)
 			if err != nil {
 				yield(Key{}, err)
 				return
@@ -60,13 +69,26 @@ func (c *Client) List(ctx context.Context, o ListOptions) iter.Seq2[Key, error] 
 	}
 }
 
-func (c *Client) page(ctx context.Context, page, size int) (*listAnswer, error) {
+func (c *Client) page(ctx context.Context, page int, o ListOptions) (*listAnswer, error) {
 	request, err := api.NewListApiKeysRequest(c.base, &api.ListApiKeysParams{
-		Owner: c.owner, Page: &page, ItemsPerPage: &size,
+		Owner: c.owner, Page: &page, ItemsPerPage: &o.PageSize,
+		Status:         unlessZero(api.ApiKeyStatus(o.Status)),
+		NameContains:   unlessZero(o.NameContains),
+		ExpiresBefore:  unlessZero(o.ExpiresBefore.UTC()),
+		LastUsedBefore: unlessZero(o.LastUsedBefore.UTC()),
 	})
 	if err != nil {
 		return nil, unsendable(err)
 	}
 	var answer listAnswer
 	return &answer, c.send(ctx, request, true, http.StatusOK, &answer)
+}
+
+// unlessZero is nil for the zero value.
+func unlessZero[T comparable](value T) *T {
+	var zero T
+	if value == zero {
+		return nil
+	}
+	return &value
 }

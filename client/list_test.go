@@ -9,9 +9,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"apikeyd/client"
 	"apikeyd/servertest"
+	"apikeyd/store/storetest"
 )
 
 // listKit is a service with n keys, "key 1" the newest, and a client that counts.
@@ -51,6 +53,58 @@ func TestList(t *testing.T) {
 	for _, err := range c.ForOwner("nobody").List(t.Context(), client.ListOptions{}) {
 		t.Errorf("a list without keys goes on: %v", err)
 	}
+}
+
+func TestListFilters(t *testing.T) {
+	t.Parallel()
+	clock := storetest.NewClock()
+	k := newKit(t, servertest.Options{Now: clock.Now})
+	theirs := k.admin.ForOwner("customer")
+	ctx, start := t.Context(), clock.Now()
+	add := func(name string, lives time.Duration) client.CreatedKey {
+		t.Helper()
+		created, err := theirs.Create(ctx, client.NewKey{Name: name, ExpiresAt: clock.Now().Add(lives)})
+		must(t, err)
+		return created
+	}
+	add("short", time.Minute)
+	ended := add("ended 100%", time.Hour)
+	_, err := theirs.Revoke(ctx, ended.ID)
+	must(t, err)
+	used := add("used 100%", 2*time.Hour)
+	clock.Advance(10 * time.Minute)
+	_, err = k.admin.Verify(ctx, used.Secret.Reveal())
+	must(t, err)
+	must(t, k.Verifier.Flush(ctx))
+	add("new", time.Hour)
+
+	zone := time.FixedZone("", 5*60*60) // must not matter
+	for name, tt := range map[string]struct {
+		filter client.ListOptions
+		want   []string
+	}{
+		"none":             {client.ListOptions{}, []string{"new", "used 100%", "ended 100%", "short"}},
+		"active":           {client.ListOptions{Status: client.StatusActive}, []string{"new", "used 100%"}},
+		"expired":          {client.ListOptions{Status: client.StatusExpired}, []string{"short"}},
+		"revoked":          {client.ListOptions{Status: client.StatusRevoked}, []string{"ended 100%"}},
+		"name":             {client.ListOptions{NameContains: " 100%"}, []string{"used 100%", "ended 100%"}},
+		"name, no pattern": {client.ListOptions{NameContains: "%"}, []string{"used 100%", "ended 100%"}},
+		"end":              {client.ListOptions{ExpiresBefore: start.Add(time.Hour + 1e6).In(zone)}, []string{"ended 100%", "short"}},
+		"use":              {client.ListOptions{LastUsedBefore: start.Add(time.Minute).In(zone)}, []string{"ended 100%", "short"}},
+		"all, in pages of one": {client.ListOptions{
+			Status: client.StatusRevoked, NameContains: "ended", ExpiresBefore: start.Add(2 * time.Hour),
+			LastUsedBefore: start.Add(time.Hour), PageSize: 1,
+		}, []string{"ended 100%"}},
+		"nobody passes": {client.ListOptions{Status: client.StatusActive, NameContains: "short"}, nil},
+	} {
+		got, err := names(ctx, theirs, tt.filter)
+		must(t, err)
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+	_, err = names(ctx, theirs, client.ListOptions{Status: "DELETED"})
+	wantError(t, err, 400, client.CodeInvalidRequest)
 }
 
 func TestListBeyondTheLargestPage(t *testing.T) {

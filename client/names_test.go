@@ -34,6 +34,10 @@ func TestNamesAreEncodedOnce(t *testing.T) {
 		if got, err = k.admin.Update(t.Context(), name, client.Change{Scopes: &[]string{}}); err != nil || got.ID != ids[name] {
 			t.Errorf("Update(%q): key %q, %v", name, got.Name, err)
 		}
+		rotated, err := k.admin.Rotate(t.Context(), name, 0)
+		if err != nil || rotated.ID != ids[name] {
+			t.Errorf("Rotate(%q): key %q, %v", name, rotated.Name, err)
+		}
 		if got, err = k.admin.Revoke(t.Context(), name); err != nil || got.ID != ids[name] {
 			t.Errorf("Revoke(%q): key %q, %v", name, got.Name, err)
 		}
@@ -71,6 +75,8 @@ func TestNamesThatArePathsAreNotAskedFor(t *testing.T) {
 		wantError(t, err, 404, client.CodeKeyNotFound)
 		_, err = c.Update(t.Context(), name, client.Change{})
 		wantError(t, err, 404, client.CodeKeyNotFound)
+		_, err = c.Rotate(t.Context(), name, 0)
+		wantError(t, err, 404, client.CodeKeyNotFound)
 		_, err = c.Revoke(t.Context(), name)
 		wantError(t, err, 404, client.CodeKeyNotFound)
 	}
@@ -92,6 +98,12 @@ func TestInvalidUTF8IsRefused(t *testing.T) {
 	wantPlain(t, err)
 	_, err = k.admin.Update(t.Context(), "admin", client.Change{Name: new(bad)})
 	wantPlain(t, err)
+	for _, metadata := range []map[string]string{{bad: ""}, {"n": bad}} {
+		_, err = k.admin.Create(t.Context(), client.NewKey{Name: "n", ExpiresAt: inAnHour(), Metadata: metadata})
+		wantPlain(t, err)
+		_, err = k.admin.Update(t.Context(), "admin", client.Change{Metadata: &metadata})
+		wantPlain(t, err)
+	}
 	_, err = k.admin.Get(t.Context(), bad)
 	wantError(t, err, 404, client.CodeKeyNotFound)
 	all, err := names(t.Context(), k.admin, client.ListOptions{})

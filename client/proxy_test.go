@@ -100,6 +100,50 @@ func TestALostCreate(t *testing.T) {
 	must(t, err)
 }
 
+// A rotation whose answer is lost is not made again: the secret in use, which is in its
+// grace, would end.
+func TestALostRotation(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, servertest.Options{})
+	_, inUse := k.Add(t, "admin", "n")
+	c, requests := proxied(t, k, 1, func(w http.ResponseWriter, pass func()) {
+		pass()
+		hijack(w, func(net.Conn) {})
+	})
+	_, err := c.Rotate(t.Context(), "n", time.Hour)
+	wantPlain(t, err)
+	if n := requests.Load(); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+	if v, err := k.admin.Verify(t.Context(), inUse.Reveal()); err != nil || !v.Valid() || v.Key.GraceEndsAt.IsZero() {
+		t.Errorf("the secret in use is %s until %v, %v", v.Code, v.Key.GraceEndsAt, err)
+	}
+}
+
+// Nor is a question whose answer is lost: it was counted.
+func TestALostVerification(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, servertest.Options{})
+	limited, err := k.admin.Create(t.Context(), client.NewKey{
+		Name: "n", ExpiresAt: inAnHour(), RateLimit: &client.RateLimit{Limit: 2, Window: 24 * time.Hour},
+	})
+	must(t, err)
+	c, requests := proxied(t, k, 1, func(w http.ResponseWriter, pass func()) {
+		pass()
+		hijack(w, func(net.Conn) {})
+	})
+	_, err = c.Verify(t.Context(), limited.Secret.Reveal())
+	wantPlain(t, err)
+	if n := requests.Load(); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+	for _, want := range []client.VerifyCode{client.VerifyValid, client.VerifyRateLimited} {
+		if v, err := c.Verify(t.Context(), limited.Secret.Reveal()); err != nil || v.Code != want {
+			t.Errorf("%s, %v, want %s", v.Code, err, want)
+		}
+	}
+}
+
 // A revocation by name whose answer is lost is not made again: the name is free, and may
 // belong to a new key by then.
 func TestALostRevocationByName(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 
 func TestWhatIsTriedAgain(t *testing.T) {
 	t.Parallel()
-	const repeatable, always, never = "get, list, update by id, revoke by id", "all", "none"
+	const repeatable, always, never = "get, list, update by id, revoke by id, report a leak", "all", "none"
 	for _, tt := range []struct {
 		name  string
 		reply reply

@@ -64,6 +64,12 @@ func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	key := fmt.Sprintf(`"id":%q`, keyID)
 	switch {
+	case strings.HasSuffix(r.URL.Path, "/v1/verify"):
+		return answer(200, nil, `{"valid":true,"code":"VALID","key":{`+key+`}}`), nil
+	case strings.HasSuffix(r.URL.Path, "/v1/leaked-keys"):
+		return answer(202, nil, `{"message":"thanks"}`), nil
+	case strings.HasSuffix(r.URL.Path, "/rotate"):
+		return answer(200, nil, `{`+key+`,"secret":"s"}`), nil
 	case r.Method == http.MethodPost:
 		return answer(201, nil, `{`+key+`,"secret":"s"}`), nil
 	case strings.HasSuffix(r.URL.Path, "/v1/api-keys"):
@@ -97,6 +103,10 @@ var calls = map[string]func(context.Context, *client.Client) error{
 		_, err := c.Update(ctx, keyID, client.Change{})
 		return err
 	},
+	"rotate by name": func(ctx context.Context, c *client.Client) error { _, err := c.Rotate(ctx, "n", 0); return err },
+	"rotate by id":   func(ctx context.Context, c *client.Client) error { _, err := c.Rotate(ctx, keyID, 0); return err },
+	"verify":         func(ctx context.Context, c *client.Client) error { _, err := c.Verify(ctx, "s"); return err },
+	"report a leak":  func(ctx context.Context, c *client.Client) error { return c.ReportLeak(ctx, "s") },
 	"revoke by name": func(ctx context.Context, c *client.Client) error { _, err := c.Revoke(ctx, "n"); return err },
 	"revoke by id":   func(ctx context.Context, c *client.Client) error { _, err := c.Revoke(ctx, keyID); return err },
 }

@@ -72,9 +72,10 @@ func wantNoSecret(t *testing.T, text, secret string) {
 func TestNoErrorHoldsTheSecret(t *testing.T) {
 	t.Parallel()
 	const secret = "ak_00000000000000000000000000000000000000000000000000000000000000"
+	const asked = "ak_11111111111111111111111111111111111111111111111111111111111111"
 	everywhere := func(status int) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
-			key := r.Header.Get("X-Api-Key")
+			key := r.Header.Get("X-Api-Key") + " " + keyIn(r)
 			w.Header().Set("X-Request-Id", key)
 			w.Header().Set("Content-Type", key+"/"+key)
 			w.Header().Set("Location", "http://"+key)
@@ -87,11 +88,11 @@ func TestNoErrorHoldsTheSecret(t *testing.T) {
 		}
 	}
 	handlers := map[string]http.HandlerFunc{
-		"its own key in an error": everywhere(400),
-		"in a redirect":           everywhere(302),
-		"in a good answer":        everywhere(200),
+		"the keys in an error": everywhere(400),
+		"in a redirect":        everywhere(302),
+		"in a good answer":     everywhere(200),
 		"in text": func(w http.ResponseWriter, r *http.Request) {
-			http.Error(w, r.Header.Get("X-Api-Key"), http.StatusBadGateway)
+			http.Error(w, r.Header.Get("X-Api-Key")+" "+keyIn(r), http.StatusBadGateway)
 		},
 		"no HTTP": func(w http.ResponseWriter, _ *http.Request) {
 			hijack(w, func(c net.Conn) { _, _ = c.Write([]byte("what?\r\n\r\n")) })
@@ -105,16 +106,28 @@ func TestNoErrorHoldsTheSecret(t *testing.T) {
 		_, err := c.Create(t.Context(), client.NewKey{Name: "n", ExpiresAt: inAnHour()})
 		_, err2 := c.Get(t.Context(), secret) // mistaken for a name
 		_, err3 := names(t.Context(), c, client.ListOptions{})
-		for _, err := range []error{err, err2, err3} {
+		_, err4 := c.Rotate(t.Context(), secret, 0)
+		_, err5 := c.Verify(t.Context(), asked)
+		err6 := c.ReportLeak(t.Context(), asked)
+		for _, err := range []error{err, err2, err3, err4, err5, err6} {
 			if err == nil {
 				t.Fatalf("%s: no error", name)
 			}
-			wantNoSecret(t, fmt.Sprintf("%s: %v %+v", name, err, err), secret)
+			texts := fmt.Sprintf("%s: %v %+v", name, err, err)
 			if e, ok := errors.AsType[*client.Error](err); ok {
-				wantNoSecret(t, fmt.Sprintf("%s: %+v", name, *e), secret) // all its fields
+				texts += fmt.Sprintf("%+v", *e) // all its fields
 			}
+			wantNoSecret(t, texts, secret)
+			wantNoSecret(t, texts, asked)
 		}
 	}
+}
+
+// keyIn is the property "key" of a body that has one.
+func keyIn(r *http.Request) string {
+	var body struct{ Key string }
+	_ = json.NewDecoder(r.Body).Decode(&body) // others have none
+	return body.Key
 }
 
 // hijack takes over the connection of an exchange and closes it.

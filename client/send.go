@@ -72,13 +72,13 @@ func (s *sender) attempt(ctx context.Context, r *http.Request, want int, out res
 	s.authorize(r)
 	answer, err := s.http.Do(r) //nolint:gosec // G704: the address is the caller's to choose
 	if err != nil {
-		return unanswered(err)
+		return s.unanswered(err)
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return unanswered(err)
+		return s.unanswered(err)
 	case len(body) > maxAnswer:
 		e := s.errorOf(answer, nil)
 		e.Message = "the answer is larger than 8 MiB"
@@ -90,10 +90,14 @@ func (s *sender) attempt(ctx context.Context, r *http.Request, want int, out res
 }
 
 // unanswered leaves out the URL that net/http adds: a name in it may be a secret that
-// somebody mistook for one.
-func unanswered(err error) error {
+// somebody mistook for one. An error that quotes a secret from what came (a broken
+// Location) is known by its text alone.
+func (s *sender) unanswered(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
+	}
+	if text := err.Error(); s.redact(text) != text {
+		err = errors.New(s.redact(text))
 	}
 	return fmt.Errorf("apikeyd: no answer: %w", err)
 }

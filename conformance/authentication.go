@@ -13,7 +13,7 @@ func authenticationChecks() []check {
 			s.everyOperation(nobody, http.StatusUnauthorized, "no credentials", nil)
 		}},
 		{group, "every operation refuses a key that does not exist", reading, func(s *session) {
-			unknown := apikey.NewSecret("ak", apikey.NewID()).Reveal()
+			unknown := unknownSecret()
 			s.everyOperation(unknown, http.StatusUnauthorized, "unknown key", nil)
 		}},
 		{group, "a damaged secret is refused", reading, damagedSecrets},
@@ -35,25 +35,33 @@ func authenticationChecks() []check {
 func (s *session) everyOperation(secret string, status int, why string, header http.Header) {
 	for _, name := range s.contract.names() {
 		op := s.contract.operations[name]
-		if s.readOnly && op.method != http.MethodGet || op.scope == "" {
+		if s.readOnly && op.method != http.MethodGet || op.public || op.scope == "" && status == http.StatusForbidden {
 			continue
 		}
 		r := request{operation: name, key: s.run, secret: secret, header: header, why: why}
-		if op.takesBody {
+		if op.media != "" {
 			r.body = "{}"
 		}
 		s.want(status, r)
 	}
 }
 
-func damagedSecrets(s *session) {
-	secret, err := apikey.ParseSecret(s.secret)
+// unknownSecret is well-formed, and no key's.
+func unknownSecret() string { return apikey.NewSecret("ak", apikey.NewID()).Reveal() }
+
+// anotherSecret is well-formed and names the same key, but is not its secret.
+func anotherSecret(secret string) string {
+	parsed, err := apikey.ParseSecret(secret)
 	if err != nil {
-		return // introduce saw to that
+		return "a secret that is not well-formed" // it will not be taken either
 	}
+	return apikey.NewSecret("ak", parsed.ID()).Reveal()
+}
+
+func damagedSecrets(s *session) {
 	text := s.secret
 	for why, damaged := range map[string]string{
-		"another secret of the same key": apikey.NewSecret("ak", secret.ID()).Reveal(),
+		"another secret of the same key": anotherSecret(text),
 		"cut short":                      text[:len(text)-1],
 		"one character more":             text + "0",
 		"not a secret at all":            "secret",
@@ -78,7 +86,7 @@ func schemes(s *session) {
 }
 
 func twoKeys(s *session) {
-	other := apikey.NewSecret("ak", apikey.NewID()).Reveal()
+	other := unknownSecret()
 	for why, tt := range map[string]struct {
 		header http.Header
 		status int

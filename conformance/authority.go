@@ -12,7 +12,7 @@ func authorityChecks() []check {
 	return []check{
 		{group, "a key without scopes named gets keys:read and keys:write of its creator", writing, inheritedScopes},
 		{group, "nobody grants a scope that his own key lacks", ruling, noGranting},
-		{group, "nobody changes or revokes a key that has a scope more", ruling, noTakeover},
+		{group, "nobody changes, rotates or revokes a key that has a scope more", ruling, noTakeover},
 		{group, "another owner's keys are not there", ruling, owners},
 	}
 }
@@ -69,7 +69,7 @@ func noTakeover(s *session) {
 		return
 	}
 	for _, scope := range []string{apikey.ScopeAdmin, "datasets:read"} {
-		target, ok := s.create(s.plain().with("owner", s.run).with("scopes", []string{scope}))
+		target, ok := s.create(s.plain().with("owner", s.run).with("scopes", []string{scope}).with("rate_limit", nil))
 		if !ok {
 			return
 		}
@@ -82,6 +82,9 @@ func noTakeover(s *session) {
 		}
 		s.want(http.StatusForbidden, request{operation: "revokeApiKey", secret: writer.secret, key: target.id,
 			why: "revoking a key with " + scope})
+		s.want(http.StatusForbidden, request{operation: "rotateApiKey", secret: writer.secret, key: target.id,
+			why: "rotating a key with " + scope})
+		s.want(http.StatusOK, request{operation: "forwardAuth", secret: target.secret, why: "after refused changes"})
 		got := s.want(http.StatusOK, request{operation: "getApiKey", key: target.id})
 		if got.body["status"] != "ACTIVE" || got.body["name"] != target.name {
 			s.fail("%s: the key was changed to %v", got.about, got.body)
@@ -101,6 +104,7 @@ func owners(s *session) {
 	for _, name := range []string{stranger.id, stranger.name} {
 		for _, r := range []request{
 			{operation: "getApiKey"}, {operation: "revokeApiKey"}, {operation: "updateApiKey", body: "{}"},
+			{operation: "rotateApiKey"},
 		} {
 			r.key, r.secret, r.why = name, writer.secret, "another owner's key"
 			s.want(http.StatusNotFound, r)

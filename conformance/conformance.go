@@ -22,12 +22,14 @@ type Options struct {
 	URL      string // where the deployment's /v1 is, without /v1
 	Key      string // a secret with at least keys:read and keys:write
 	Contract []byte // openapi.yaml
-	ReadOnly bool   // send only GET: nothing is created or changed
+	ReadOnly bool   // send only GET: nothing is created or changed, but for the uses of Key
 
 	// Client sends the requests; nil is one with a timeout of 30 seconds.
 	Client *http.Client
 	// Progress is told of each check when it ends; nil is nobody.
 	Progress func(Result)
+
+	only string // how the names of the checks to run begin
 }
 
 // Outcome is how a check ended.
@@ -107,6 +109,9 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	report := Report{URL: base.String()}
 	start := time.Now()
 	for _, c := range checks() {
+		if !strings.HasPrefix(c.name, o.only) {
+			continue
+		}
 		result := s.check(c)
 		report.Results = append(report.Results, result)
 		if o.Progress != nil {
@@ -127,20 +132,42 @@ type check struct {
 	test        func(*session)
 }
 
-// need is what a check cannot do without.
-type need int
+// need is what a check cannot do without. Needs add up.
+type need uint
 
 const (
-	reading need = iota // GET requests only
-	writing             // keys of its own
-	ruling              // a key with keys:admin
+	writing   need = 1 << iota // keys of its own
+	verifying                  // a key with keys:verify
+	ruling                     // a key with keys:admin
+	passing                    // a key without a rate limit, which the check would use up
+	reading   need = 0         // GET requests only
 )
+
+// missing says why a check cannot run here; empty if it can.
+func (s *session) missing(n need) string {
+	changing := n&(writing|verifying|ruling) != 0
+	switch {
+	case s.readOnly && changing:
+		return "it would change something"
+	case n&ruling != 0 && !s.scopes.Has(apikey.ScopeAdmin):
+		return "it needs a key with " + apikey.ScopeAdmin
+	case n&verifying != 0 && !s.scopes.Has(apikey.ScopeVerify):
+		return "it needs a key with " + apikey.ScopeVerify
+	case n&writing != 0 && !s.scopes.Has(apikey.ScopeWrite):
+		return "it needs a key with " + apikey.ScopeWrite
+	case n&passing != 0 && s.limited:
+		return "it needs a key without a rate limit"
+	}
+	return ""
+}
 
 func checks() []check {
 	var all []check
 	for _, group := range [][]check{
 		authenticationChecks(), lifecycleChecks(), nameChecks(), bodyChecks(), dateChecks(),
-		listChecks(), authorityChecks(), routingChecks(),
+		listChecks(), filterChecks(), metadataChecks(), authorityChecks(), rotationChecks(),
+		verificationChecks(), rateLimitChecks(), forwardAuthChecks(), introspectionChecks(), leakChecks(),
+		routingChecks(),
 	} {
 		all = append(all, group...)
 	}
@@ -152,14 +179,9 @@ func (s *session) check(c check) Result {
 	s.findings, s.exchanges = nil, 0
 	result := Result{Group: c.group, Check: c.name, Outcome: Skipped}
 	start := time.Now()
-	switch {
-	case s.readOnly && c.needs != reading:
-		s.findings = []string{"it would change something"}
-	case c.needs == ruling && !s.scopes.Has(apikey.ScopeAdmin):
-		s.findings = []string{"it needs a key with " + apikey.ScopeAdmin}
-	case c.needs == writing && !s.scopes.Has(apikey.ScopeWrite):
-		s.findings = []string{"it needs a key with " + apikey.ScopeWrite}
-	default:
+	if why := s.missing(c.needs); why != "" {
+		s.findings = []string{why}
+	} else {
 		c.test(s)
 		result.Outcome = Passed
 		if len(s.findings) > 0 {

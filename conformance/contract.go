@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"mime"
+	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
@@ -25,8 +26,9 @@ type contract struct {
 // operation is one operation of the contract.
 type operation struct {
 	method, path string
-	scope        string
-	takesBody    bool
+	scope        string // that the caller's key needs; empty is any
+	public       bool   // without a key too
+	media        string // of the body; empty if it takes none
 	responses    *openapi3.Responses
 }
 
@@ -38,10 +40,14 @@ func readContract(text []byte) (*contract, error) {
 	c := &contract{operations: make(map[string]operation)}
 	for path, item := range document.Paths.Map() {
 		for method, o := range item.Operations() {
-			scope, _ := o.Extensions["x-required-scope"].(string)
-			c.operations[o.OperationID] = operation{
-				method: method, path: path, scope: scope, takesBody: o.RequestBody != nil, responses: o.Responses,
+			op := operation{method: method, path: path, responses: o.Responses}
+			op.scope, _ = o.Extensions["x-required-scope"].(string)
+			_, op.public = o.Extensions["x-public"]
+			if o.RequestBody != nil {
+				for op.media = range o.RequestBody.Value.Content { // there is one
+				}
 			}
+			c.operations[o.OperationID] = op
 		}
 	}
 	schema := document.Components.Schemas["ErrorResponse"]
@@ -74,37 +80,51 @@ func checkInstant(text string) error {
 var requestIDForm = regexp.MustCompile(`^[\x21-\x7E]{8,}$`)
 
 // problems says what is wrong with an answer, whatever it was asked for.
-func (c *contract) problems(operationID string, a answer) []string {
-	var found []string
-	add := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
+func (c *contract) problems(a answer) []string {
+	found := headerProblems(a)
 	if a.status >= 500 {
-		add("status %d: nothing a client sends may cause that", a.status)
-	}
-	if media, _, err := mime.ParseMediaType(a.header.Get("Content-Type")); err != nil || media != "application/json" {
-		add("Content-Type is %q, want application/json", a.header.Get("Content-Type"))
-	}
-	id := a.header.Get("X-Request-Id")
-	if !requestIDForm.MatchString(id) {
-		add("X-Request-Id is %q", id)
-	}
-	if got := a.header.Get("Cache-Control"); got != "no-store" {
-		add("Cache-Control is %q, want no-store", got)
-	}
-	if a.status == 401 && a.header.Get("WWW-Authenticate") == "" {
-		add("401 without WWW-Authenticate")
+		found = append(found, fmt.Sprintf("status %d: nothing a client sends may cause that", a.status))
 	}
 	schema := c.errors
-	if op, ok := c.operations[operationID]; ok {
+	if op, ok := c.operations[a.operation]; ok {
 		var documented bool
 		if schema, documented = schemaOf(op.responses, a.status); !documented {
-			add("status %d is not documented for %s", a.status, operationID)
-			return found
+			return append(found, fmt.Sprintf("status %d is not documented for %s", a.status, a.operation))
 		}
+	}
+	if schema == nil || a.method == http.MethodHead {
+		if len(a.raw) > 0 {
+			found = append(found, fmt.Sprintf("a body of %d bytes where none belongs", len(a.raw)))
+		}
+		return found
+	}
+	return append(found, bodyProblems(schema, a)...)
+}
+
+// headerProblems checks the headers that every answer has.
+func headerProblems(a answer) []string {
+	var found []string
+	if id := a.header.Get("X-Request-Id"); !requestIDForm.MatchString(id) {
+		found = append(found, fmt.Sprintf("X-Request-Id is %q", id))
+	}
+	if got := a.header.Get("Cache-Control"); got != "no-store" {
+		found = append(found, fmt.Sprintf("Cache-Control is %q, want no-store", got))
+	}
+	if a.status == http.StatusUnauthorized && a.header.Get("WWW-Authenticate") == "" {
+		found = append(found, "401 without WWW-Authenticate")
+	}
+	return found
+}
+
+// bodyProblems holds a body against its schema.
+func bodyProblems(schema *openapi3.Schema, a answer) []string {
+	var found []string
+	if media, _, err := mime.ParseMediaType(a.header.Get("Content-Type")); err != nil || media != "application/json" {
+		found = append(found, fmt.Sprintf("Content-Type is %q, want application/json", a.header.Get("Content-Type")))
 	}
 	var value any
 	if err := json.Unmarshal(a.raw, &value); err != nil {
-		add("the body is not JSON")
-		return found
+		return append(found, "the body is not JSON")
 	}
 	found = append(found, mismatches(schema, value)...)
 	if a.status >= 400 {
@@ -128,7 +148,7 @@ func errorProblems(a answer) []string {
 	return found
 }
 
-// schemaOf finds what an answer of this status looks like.
+// schemaOf finds what an answer of this status looks like: nil if it has no body.
 func schemaOf(responses *openapi3.Responses, status int) (*openapi3.Schema, bool) {
 	response := responses.Value(strconv.Itoa(status))
 	if response == nil && status >= 400 {
@@ -138,6 +158,9 @@ func schemaOf(responses *openapi3.Responses, status int) (*openapi3.Schema, bool
 		return nil, false
 	}
 	media := response.Value.Content["application/json"]
+	if media == nil {
+		return nil, true
+	}
 	return media.Schema.Value, true
 }
 

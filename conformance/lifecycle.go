@@ -49,16 +49,6 @@ func creation(s *session) {
 	}
 }
 
-func without(body map[string]any, name string) map[string]any {
-	rest := make(map[string]any)
-	for k, v := range body {
-		if k != name {
-			rest[k] = v
-		}
-	}
-	return rest
-}
-
 func newKeyWorks(s *session) {
 	if !s.scopes.Has(apikey.ScopeRead) {
 		return

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"apikeyd/apikey"
@@ -20,6 +21,8 @@ const (
 	nobody = "-"
 	// maxAnswer bounds what is read of an answer.
 	maxAnswer = 8 << 20
+	// maxBody is how many bytes of a body the service takes.
+	maxBody = 64 << 10
 	// maxFindings bounds what one check reports.
 	maxFindings = 20
 )
@@ -33,12 +36,14 @@ type session struct {
 	secret   string // of the key that we were given
 	readOnly bool
 
-	owner  string        // of that key
-	scopes apikey.Scopes // of that key
-	run    string        // begins the name of everything this run creates
-	number int
+	id, name, owner string        // of that key
+	scopes          apikey.Scopes // of that key
+	limited         bool          // that key has a rate limit
+	run             string        // begins the name of everything this run creates
+	number          int
 
 	made      []created // to revoke when we are done
+	secrets   []string  // of keys of ours, that no answer may hold
 	findings  []string
 	exchanges int
 }
@@ -48,28 +53,32 @@ type created struct {
 	id, name, secret string
 	location         string
 	body             map[string]any
+	at               time.Time // when the answer came, by our clock
 }
 
 // request is one call, well-formed or not.
 type request struct {
 	why       string // what is special about it, for findings
 	operation string // of the contract; empty for what the contract does not have
-	method    string // needed without an operation
+	method    string // needed without an operation; else instead of its own
 	path      string // needed without an operation; escaped
 	key       string // {key_name}, escaped
+	below     string // stands behind the path; escaped
 	query     string
 	secret    string // empty is the session's
 	header    http.Header
-	body      string // a JSON document, unless header says otherwise
+	body      string // of the operation's media type, unless header says otherwise
 }
 
 // answer is what came back.
 type answer struct {
-	status int
-	header http.Header
-	raw    []byte
-	body   map[string]any // nil if it is no JSON object
-	about  string         // the request, for findings
+	operation string
+	method    string
+	status    int
+	header    http.Header
+	raw       []byte
+	body      map[string]any // nil if it is no JSON object
+	about     string         // the request, for findings
 }
 
 // fail records a finding. Secrets are blanked.
@@ -93,7 +102,10 @@ func (s *session) introduce() error {
 	if a.status != http.StatusOK {
 		return fmt.Errorf("%s answers %d: %v", a.about, a.status, a.body["message"])
 	}
+	s.id, s.secrets = secret.ID().String(), []string{s.secret}
+	s.name, _ = a.body["name"].(string)
 	s.owner, _ = a.body["owner"].(string)
+	_, s.limited = a.body["rate_limit"]
 	for _, scope := range list(a.body["scopes"]) {
 		text, _ := scope.(string)
 		s.scopes = append(s.scopes, text)
@@ -109,13 +121,27 @@ func (s *session) want(status int, r request) answer {
 		s.fail("%s", err)
 		return answer{}
 	}
-	for _, problem := range s.contract.problems(r.operation, a) {
+	s.judge(status, a)
+	return a
+}
+
+// judge is what want wants of an answer.
+func (s *session) judge(status int, a answer) {
+	for _, problem := range s.contract.problems(a) {
 		s.fail("%s: %s", a.about, problem)
 	}
 	s.checkSecrecy(a)
 	if a.status != status {
 		message, _ := a.body["message"].(string)
 		s.fail("%s: status %d, want %d; %s", a.about, a.status, status, message)
+	}
+}
+
+// wantCode wants an error of this code.
+func (s *session) wantCode(status int, code string, r request) answer {
+	a := s.want(status, r)
+	if a.status == status && a.body["code"] != code {
+		s.fail("%s: code %v, want %s", a.about, a.body["code"], code)
 	}
 	return a
 }
@@ -128,20 +154,16 @@ func (s *session) refuses(field string, r request) {
 	}
 }
 
-// checkSecrecy finds our own secrets in an answer. The answer that creates a key is
-// the one place for its secret.
+// checkSecrecy finds our own secrets in an answer. The answers that create and rotate a
+// key are the one place for its secret.
 func (s *session) checkSecrecy(a answer) {
 	text := string(a.raw)
-	if a.status == http.StatusCreated {
+	if a.operation == "createApiKey" || a.operation == "rotateApiKey" {
 		shown, _ := a.body["secret"].(string)
 		text = strings.Replace(text, shown, "", 1)
 	}
-	secrets := []string{s.secret}
-	for _, key := range s.made {
-		secrets = append(secrets, key.secret)
-	}
-	for _, secret := range secrets {
-		if secret != "" && strings.Contains(text, secret) {
+	for _, secret := range s.secrets {
+		if strings.Contains(text, secret) {
 			s.fail("%s: the answer holds the secret of a key", a.about)
 		}
 	}
@@ -149,9 +171,37 @@ func (s *session) checkSecrecy(a answer) {
 
 // send sends a request exactly as written and reads the whole answer.
 func (s *session) send(r request) (answer, error) {
+	a, err := s.exchange(r)
+	if err == nil {
+		s.exchanges++
+	}
+	return a, err
+}
+
+// sendAtOnce sends a request several times at the same moment.
+func (s *session) sendAtOnce(times int, r request) []answer {
+	answers, errs := make([]answer, times), make([]error, times)
+	var all sync.WaitGroup
+	for i := range times {
+		all.Go(func() { answers[i], errs[i] = s.exchange(r) })
+	}
+	all.Wait()
+	s.exchanges += times
+	if err := errors.Join(errs...); err != nil {
+		s.fail("%s", err)
+		return nil
+	}
+	return answers
+}
+
+// exchange is send for several at once.
+func (s *session) exchange(r request) (answer, error) {
 	method, path := r.method, r.path
 	if op, ok := s.contract.operations[r.operation]; ok {
-		method, path = op.method, strings.Replace(op.path, "{key_name}", r.key, 1)
+		path = strings.Replace(op.path, "{key_name}", r.key, 1) + r.below
+		if method == "" {
+			method = op.method
+		}
 	}
 	about := method + " " + path
 	if r.query != "" {
@@ -181,15 +231,18 @@ func (s *session) send(r request) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("%s: reading the answer: %w", about, err)
 	}
-	s.exchanges++
-	a := answer{status: got.StatusCode, header: got.Header, raw: raw, about: about}
+	a := answer{operation: r.operation, method: method, status: got.StatusCode, header: got.Header, raw: raw, about: about}
 	_ = json.Unmarshal(raw, &a.body) // what is no JSON object is found by the contract
 	return a, nil
 }
 
 func (s *session) setHeader(sent *http.Request, r request) {
 	if r.body != "" {
-		sent.Header.Set("Content-Type", "application/json")
+		media := s.contract.operations[r.operation].media
+		if media == "" {
+			media = "application/json"
+		}
+		sent.Header.Set("Content-Type", media)
 	}
 	switch r.secret {
 	case nobody:
@@ -203,68 +256,18 @@ func (s *session) setHeader(sent *http.Request, r request) {
 	}
 }
 
+// pause waits, unless the run is over.
+func (s *session) pause(d time.Duration) {
+	select {
+	case <-s.ctx.Done():
+	case <-time.After(d):
+	}
+}
+
 // newName returns a name that nobody has.
 func (s *session) newName() string {
 	s.number++
 	return fmt.Sprintf("%s-%d", s.run, s.number)
-}
-
-// fields are the properties of a body.
-type fields map[string]any
-
-func (f fields) json() string {
-	text, err := json.Marshal(f)
-	if err != nil {
-		panic(err) // only our own literals come here
-	}
-	return string(text)
-}
-
-// with returns f with a property set.
-func (f fields) with(name string, value any) fields {
-	all := fields{name: value}
-	for k, v := range f {
-		if k != name {
-			all[k] = v
-		}
-	}
-	return all
-}
-
-// plain is the body of a key that a creation accepts.
-func (s *session) plain() fields {
-	return fields{"name": s.newName(), "expires_at": inAnHour()}
-}
-
-func inAnHour() string { return apikey.Timestamp(time.Now().Add(time.Hour)).String() }
-
-// create makes a key that lives an hour, and remembers to revoke it. It reports false
-// if that failed; the finding is recorded.
-func (s *session) create(f fields) (created, bool) {
-	return s.createAs("", f)
-}
-
-// createAs is create with another key's secret.
-func (s *session) createAs(secret string, f fields) (created, bool) {
-	a := s.want(http.StatusCreated, request{operation: "createApiKey", secret: secret, body: f.json()})
-	key := created{body: a.body, location: a.header.Get("Location")}
-	key.id, _ = a.body["id"].(string)
-	key.name, _ = a.body["name"].(string)
-	key.secret, _ = a.body["secret"].(string)
-	if key.id != "" {
-		s.made = append(s.made, key)
-	}
-	return key, a.status == http.StatusCreated && key.id != "" && key.secret != ""
-}
-
-// cleanUp revokes what this run made, also after its context ended.
-func (s *session) cleanUp() {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), 30*time.Second)
-	defer cancel()
-	s.ctx = ctx
-	for _, key := range s.made {
-		_, _ = s.send(request{operation: "revokeApiKey", key: key.id}) // nothing is left to tell
-	}
 }
 
 // list returns a JSON array, or nil.

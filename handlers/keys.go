@@ -63,7 +63,7 @@ func (s *Server) ListApiKeys(
 	}
 	page := or(params.Page, defaultPage)
 	size := or(params.ItemsPerPage, defaultItemsPerPage)
-	found, err := s.Store.Keys(ctx, store.Query{
+	found, err := s.Verifier.Keys(ctx, store.Query{
 		Owner:          owner,
 		Status:         apikey.Status(or(params.Status, "")),
 		At:             now,
@@ -107,7 +107,7 @@ func (s *Server) GetApiKey(
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.Store.Key(ctx, ref)
+	key, err := s.find(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -174,6 +174,18 @@ func (s *Server) RevokeApiKey(
 		return nil, err
 	}
 	return gen.RevokeApiKey200JSONResponse{ApiKeyJSONResponse: s.answer(key)}, nil
+}
+
+// find finds a key to be shown.
+func (s *Server) find(ctx context.Context, ref store.Ref) (apikey.Key, error) {
+	if ref.ID.IsZero() {
+		return s.Store.Key(ctx, ref)
+	}
+	key, err := s.Verifier.Key(ctx, ref.ID)
+	if err == nil && ref.Owner != "" && key.Owner != ref.Owner {
+		return apikey.Key{}, store.ErrNotFound
+	}
+	return key, err
 }
 
 func (s *Server) answer(key apikey.Key) gen.ApiKeyJSONResponse {

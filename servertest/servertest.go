@@ -41,7 +41,8 @@ type Server struct {
 	Verifier *verify.Verifier
 	Log      *Log
 
-	now func() time.Time
+	now  func() time.Time
+	http *httptest.Server
 }
 
 // Start starts a service on an empty database. It ends with the test.
@@ -77,6 +78,10 @@ func Start(t testing.TB, o Options) *Server {
 	return s
 }
 
+// Stop closes the service's address and hangs up on its clients, as the end of its
+// process does. The database stays open.
+func (s *Server) Stop() { s.http.Close() }
+
 // contract is read once: it never changes while tests run.
 var contract = sync.OnceValues(func() (*contracttest.Contract, error) { return contracttest.Load(gen.Contract) })
 
@@ -96,6 +101,7 @@ func (s *Server) listen(t testing.TB, handler http.Handler, log *slog.Logger, o 
 	server.Config.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelError)
 	server.Start()
 	t.Cleanup(server.Close)
+	s.http = server
 	s.URL = server.URL
 	s.Plain = server.Client()
 	s.Plain.Timeout = time.Minute // a request that hangs is a failure

@@ -46,6 +46,10 @@ type Store interface {
 	// Keys returns one page of keys, newest first by id, and how many match in all.
 	Keys(ctx context.Context, q Query) (Page, error)
 
+	// KeyIDs returns the ids that Keys would return the keys of, and costs less. The query
+	// must be plain.
+	KeyIDs(ctx context.Context, q Query) (IDPage, error)
+
 	// CreateKey stores a new key. It returns ErrNameTaken, ErrActorGone or a
 	// *apikey.DeniedError.
 	CreateKey(ctx context.Context, actor Actor, key apikey.Key) error
@@ -128,9 +132,20 @@ type Query struct {
 	Offset int // how many to pass over first
 }
 
+// IsPlain reports whether a Query has no filter other than Owner.
+func (q Query) IsPlain() bool {
+	return q.Status == "" && q.NameContains == "" && q.ExpiresBefore.IsZero() && q.LastUsedBefore.IsZero()
+}
+
 // Page is an answer to a Query.
 type Page struct {
 	Keys  []apikey.Key
+	Total int // how many keys match in all
+}
+
+// IDPage is a Page by the ids of its keys.
+type IDPage struct {
+	IDs   []apikey.ID
 	Total int // how many keys match in all
 }
 

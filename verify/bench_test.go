@@ -16,7 +16,8 @@ import (
 // BenchmarkHit verifies a key that is remembered, and compares with the SHA-256 of its
 // secret: of pairs taken in turns, so that a busy machine slows both.
 func BenchmarkHit(b *testing.B) {
-	v, secret := newBenchmark(b)
+	v, secret := newBenchmark(b, verify.Options{})
+	remember(b, v, secret)
 	text, bytes, ctx := secret.Reveal(), []byte(secret.Reveal()), context.Background()
 	const round = 1000
 	var hashing, verifying time.Duration
@@ -40,8 +41,20 @@ func BenchmarkHit(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// newBenchmark returns a Verifier that remembers one key.
-func newBenchmark(b *testing.B) (*verify.Verifier, apikey.Secret) {
+// BenchmarkMiss verifies a key that is not remembered.
+func BenchmarkMiss(b *testing.B) {
+	v, secret := newBenchmark(b, verify.Options{CacheSize: -1})
+	text := secret.Reveal()
+	b.ReportAllocs()
+	for b.Loop() {
+		if r, err := v.Verify(b.Context(), text, "datasets:read"); err != nil || r.Code != verify.Valid {
+			b.Fatal(r.Code, err)
+		}
+	}
+}
+
+// newBenchmark returns a Verifier over a store of one key.
+func newBenchmark(b *testing.B, o verify.Options) (*verify.Verifier, apikey.Secret) {
 	b.Helper()
 	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
 	if err != nil {
@@ -57,7 +70,5 @@ func newBenchmark(b *testing.B) (*verify.Verifier, apikey.Secret) {
 	if err := db.CreateKey(b.Context(), operator, key); err != nil {
 		b.Fatal(err)
 	}
-	v := verify.New(db, slog.New(slog.DiscardHandler), verify.Options{})
-	remember(b, v, secret)
-	return v, secret
+	return verify.New(db, slog.New(slog.DiscardHandler), o), secret
 }

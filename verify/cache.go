@@ -22,8 +22,11 @@ type cache struct {
 	trusted atomic.Int64 // until when, in nanoseconds since start
 	keys    atomic.Int64
 	refused atomic.Int64
-	shards  [64]shard
+	shards  [shards]shard
 }
+
+// shards is how many parts of the cache are locked apart.
+const shards = 64
 
 type shard struct {
 	mu      sync.RWMutex
@@ -39,6 +42,7 @@ type entry struct {
 
 	lastUse atomic.Int64 // milliseconds since 1970
 	unsaved atomic.Bool  // whether the store must be told of lastUse
+	saved   atomic.Int64 // the last of which it was told since the key was read
 }
 
 // newCache returns an empty cache of at most maximum keys; 0 remembers nothing.
@@ -56,7 +60,9 @@ func (s *shard) clear() {
 	s.refused = make(map[apikey.Hash]struct{})
 }
 
-func (c *cache) shard(id apikey.ID) *shard { return &c.shards[id[len(id)-1]%byte(len(c.shards))] }
+func (c *cache) shard(id apikey.ID) *shard { return &c.shards[shardOf(id)] }
+
+func shardOf(id apikey.ID) byte { return id[len(id)-1] % shards }
 
 // find returns the key with this id if it is remembered and its secret has this hash,
 // and whether a secret with this hash is known to be none. A wrong secret of a remembered
@@ -79,12 +85,44 @@ func (c *cache) find(id apikey.ID, hash apikey.Hash, now time.Time) (found *entr
 	return e, refused
 }
 
+// get returns the key with this id if it is remembered, whatever its secret.
+func (c *cache) get(id apikey.ID, now time.Time) *entry {
+	if int64(now.Sub(c.start)) >= c.trusted.Load() {
+		return nil
+	}
+	s := c.shard(id)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.keys[id]
+}
+
+// save notes that the store knows of a use of a key.
+func (c *cache) save(id apikey.ID, at time.Time) {
+	s := c.shard(id)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if e := s.keys[id]; e != nil && at.After(e.key.LastUsedAt) {
+		e.saved.Store(at.UnixMilli())
+	}
+}
+
 // begin notes the count of changes before the store is asked about an id.
 func (c *cache) begin(id apikey.ID) uint64 {
 	s := c.shard(id)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.changes
+}
+
+// beginAll is begin for every shard.
+func (c *cache) beginAll() (changes [shards]uint64) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.RLock()
+		changes[i] = s.changes
+		s.mu.RUnlock()
+	}
+	return changes
 }
 
 // keep remembers a key that was read after begin returned changes.

@@ -305,4 +305,3 @@ func TestNoCache(t *testing.T) {
 		t.Errorf("the store was asked %d times, want 10", n)
 	}
 }
-

@@ -48,6 +48,8 @@ func (u *uses) add(entries ...*entry) {
 	}
 }
 
+func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
 // take empties the set.
 func (u *uses) take() []*entry {
 	u.mu.Lock()
@@ -64,7 +66,7 @@ func (v *Verifier) Flush(ctx context.Context) error {
 	last := make(map[apikey.ID]time.Time, len(entries))
 	for _, e := range entries {
 		e.unsaved.Store(false) // before its time is read, so that no later use is missed
-		if at := time.UnixMilli(e.lastUse.Load()).UTC(); at.After(last[e.key.ID]) {
+		if at := fromMillis(e.lastUse.Load()); at.After(last[e.key.ID]) {
 			last[e.key.ID] = at
 		}
 	}
@@ -75,8 +77,12 @@ func (v *Verifier) Flush(ctx context.Context) error {
 				v.uses.add(e)
 			}
 		}
+		return err
 	}
-	return err
+	for id, at := range last {
+		v.cache.save(id, at)
+	}
+	return nil
 }
 
 // Run flushes every FlushInterval until ctx ends. The caller flushes once more after

@@ -3,7 +3,7 @@
 
 import createClient, { type Client, type ClientOptions } from "openapi-fetch";
 
-import type { components, paths } from "./contract.js";
+import type { components, operations, paths } from "./contract.js";
 import { ApiKeysError } from "./error.js";
 
 export { ApiKeysError } from "./error.js";
@@ -11,6 +11,7 @@ export type { components, operations, paths } from "./contract.js";
 
 export type ApiKey = components["schemas"]["ApiKeyResponse"];
 export type ApiKeyWithSecret = components["schemas"]["ApiKeyWithSecretResponse"];
+export type Verification = components["schemas"]["VerifyResponse"];
 export type ErrorResponse = components["schemas"]["ErrorResponse"];
 
 export type ApiKeysClient = Client<paths, "application/json">;
@@ -57,25 +58,27 @@ export async function unwrap<T>(call: Promise<Answer<T>>): Promise<T> {
   return data;
 }
 
-export interface ListAllOptions {
-  /** Whose keys; only a key with `keys:admin` may name another owner than its own. */
-  owner?: string;
+type ListQuery = NonNullable<operations["listApiKeys"]["parameters"]["query"]>;
+
+/** Which keys to list, as the contract names the filters, and how. */
+export interface ListAllOptions extends Omit<ListQuery, "page" | "items_per_page"> {
   /** How many keys one request asks for, 1 to 100. */
   pageSize?: number;
   signal?: AbortSignal;
 }
 
 /**
- * Goes through all keys, newest first, page by page as they are needed. Keys that are
- * created meanwhile may be missing; none comes twice. Throws an ApiKeysError.
+ * Goes through all keys that pass the filters, newest first, page by page as they are
+ * needed. Keys that are created meanwhile may be missing; none comes twice. One that stops
+ * passing the filters meanwhile moves others up, past the reader. Throws an ApiKeysError.
  */
 export async function* listAll(
   client: ApiKeysClient,
-  { owner, pageSize = 100, signal }: ListAllOptions = {},
+  { pageSize = 100, signal, ...filters }: ListAllOptions = {},
 ): AsyncGenerator<ApiKey, void, undefined> {
   let last: string | undefined;
   for (let page = 1; ; page++) {
-    const query = { page, items_per_page: pageSize, ...(owner === undefined ? {} : { owner }) };
+    const query = { ...filters, page, items_per_page: pageSize };
     const init = signal === undefined ? {} : { signal };
     const { data, pagination } = await unwrap(client.GET("/v1/api-keys", { params: { query }, ...init }));
     for (const key of data) {

@@ -1,6 +1,6 @@
 // What must not compile: tsc fails where an expected error is missing.
 
-import { createApiKeysClient, unwrap } from "../src/index.js";
+import { createApiKeysClient, listAll, unwrap } from "../src/index.js";
 import { admin, baseUrl, tomorrow } from "./service.js";
 
 export async function neverCalled(): Promise<void> {
@@ -20,8 +20,17 @@ export async function neverCalled(): Promise<void> {
   const key = await unwrap(admin.GET("/v1/api-keys/{key_name}", { params: { path: { key_name: "a" } } }));
   // @ts-expect-error: there is no such status
   key.status === "DELETED";
-  // @ts-expect-error: only creation answers the secret
+  // @ts-expect-error: only creation and rotation answer the secret
   key.secret;
+  const verified = await unwrap(admin.POST("/v1/verify", { body: { key: "a" } }));
+  // @ts-expect-error: there is no such decision
+  verified.code === "GOOD";
+  // @ts-expect-error: a secret that is not found is no key's
+  verified.key.name;
+  // @ts-expect-error: metadata is text
+  await admin.POST("/v1/api-keys", { body: { name: "a", expires_at: tomorrow(), metadata: { a: 1 } } });
+  // @ts-expect-error: there is no such filter
+  listAll(admin, { name: "a" });
   const { data } = await admin.GET("/v1/api-keys");
   // @ts-expect-error: there is none if there is an error
   data.data;

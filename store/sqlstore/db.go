@@ -42,6 +42,7 @@ type DB struct {
 	pools  []*sql.DB
 	writer *writer
 	reader *sql.DB     // for lists, which may take long
+	lists  *statements // of it
 	points *statements // for single keys, which must not wait for lists
 	serve  bool
 	now    func() time.Time
@@ -84,6 +85,7 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	if db.reader, err = db.openPool(ctx, reading); err != nil {
 		return nil, err
 	}
+	db.lists = &statements{on: db.reader}
 	points, err := db.openPool(ctx, reading)
 	if err != nil {
 		return nil, err

@@ -13,38 +13,99 @@ import (
 
 // Keys implements store.Store.
 func (db *DB) Keys(ctx context.Context, q store.Query) (store.Page, error) {
-	// One transaction, so that the total and the page agree.
-	tx, err := db.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return store.Page{}, during(ctx, err)
-	}
-	defer func() { _ = tx.Rollback() }() // it only read
-	page, err := listKeys(ctx, tx, q)
+	page := store.Page{Keys: []apikey.Key{}}
+	total, err := db.list(ctx, q, func(rows *sql.Rows) error {
+		key, err := scanKey(rows)
+		page.Keys = append(page.Keys, key)
+		return err
+	})
+	page.Total = total
 	return page, during(ctx, err)
 }
 
-func listKeys(ctx context.Context, q querier, query store.Query) (store.Page, error) {
-	where := conditionsOf(query)
-	page := store.Page{Keys: []apikey.Key{}}
-	err := q.QueryRowContext(ctx, `SELECT count(*) FROM api_keys`+where.sql(), where.args...).Scan(&page.Total)
-	if err != nil || query.Offset >= page.Total {
-		return page, err
+// shallow is up to where passing over keys takes no time worth watching.
+const shallow = 1000
+
+// KeyIDs implements store.Store.
+func (db *DB) KeyIDs(ctx context.Context, q store.Query) (store.IDPage, error) {
+	if q.Offset <= shallow && ctx.Err() == nil {
+		ctx = context.WithoutCancel(ctx)
 	}
-	text := `SELECT ` + keyColumns + ` FROM api_keys` + where.sql() +
-		` ORDER BY id DESC LIMIT ` + where.arg(query.Limit) + ` OFFSET ` + where.arg(query.Offset)
-	rows, err := q.QueryContext(ctx, text, where.args...)
+	page, err := listIDs(ctx, db.lists, q)
+	if err == nil && len(page.IDs) == 0 { // then no row told how many there are
+		page.Total, err = countKeys(ctx, db.lists, q)
+	}
+	return page, during(ctx, err)
+}
+
+// listIDs lists ids, and how many keys there are, in one statement: so both are of one
+// moment. Filters other than Owner are not for it.
+func listIDs(ctx context.Context, q querier, query store.Query) (store.IDPage, error) {
+	page := store.IDPage{IDs: make([]apikey.ID, 0, query.Limit)}
+	const columns = `SELECT id, (SELECT keys FROM key_counts WHERE owner = $1) FROM api_keys `
+	const order = ` ORDER BY id DESC LIMIT $2 OFFSET $3`
+	text := columns + order
+	if query.Owner != everybody {
+		text = columns + `WHERE owner = $1` + order
+	}
+	rows, err := q.QueryContext(ctx, text, query.Owner, query.Limit, query.Offset)
 	if err != nil {
 		return page, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		key, err := scanKey(rows)
-		if err != nil {
+		var id sql.RawBytes
+		if err := rows.Scan(&id, &page.Total); err != nil {
 			return page, err
 		}
-		page.Keys = append(page.Keys, key)
+		page.IDs = append(page.IDs, apikey.ID(id))
 	}
 	return page, rows.Err()
+}
+
+// list has scan read each row of a page, and returns how many rows match in all.
+func (db *DB) list(ctx context.Context, q store.Query, scan func(*sql.Rows) error) (int, error) {
+	// One transaction, so that the total and the page agree.
+	tx, err := db.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = tx.Rollback() }() // it only read
+	total, err := countKeys(ctx, tx, q)
+	if err != nil || q.Offset >= total {
+		return total, err
+	}
+	return total, listKeys(ctx, tx, q, scan)
+}
+
+// countKeys returns how many keys match. Without filters that is known, with them they
+// are counted.
+func countKeys(ctx context.Context, q querier, query store.Query) (total int, err error) {
+	if query.IsPlain() {
+		err = q.QueryRowContext(ctx,
+			`SELECT coalesce((SELECT keys FROM key_counts WHERE owner = $1), 0)`, query.Owner).Scan(&total)
+		return total, err
+	}
+	where := conditionsOf(query)
+	err = q.QueryRowContext(ctx, `SELECT count(*) FROM api_keys`+where.sql(), where.args...).Scan(&total)
+	return total, err
+}
+
+func listKeys(ctx context.Context, q querier, query store.Query, scan func(*sql.Rows) error) error {
+	where := conditionsOf(query)
+	text := `SELECT ` + keyColumns + ` FROM api_keys` + where.sql() +
+		` ORDER BY id DESC LIMIT ` + where.arg(query.Limit) + ` OFFSET ` + where.arg(query.Offset)
+	rows, err := q.QueryContext(ctx, text, where.args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // conditions are what rows must meet, and the arguments of the statement so far.

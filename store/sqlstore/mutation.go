@@ -89,7 +89,7 @@ func (m *mutation) read(ref store.Ref) (apikey.Key, error) {
 }
 
 func (m *mutation) insertKey(k apikey.Key) error {
-	m.changed = k.ID
+	m.changed, m.created = k.ID, k.Owner
 	return m.exec(
 		`INSERT INTO api_keys (`+keyColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,

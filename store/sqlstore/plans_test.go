@@ -30,14 +30,22 @@ func TestQueryPlans(t *testing.T) {
 		}
 	}
 	list := func(query store.Query) func(querier) error {
-		query.Limit, query.Offset = 20, -1
+		query.Limit = 20
 		return func(q querier) error {
-			_, err := listKeys(t.Context(), q, query)
-			return err
+			if _, err := countKeys(t.Context(), q, query); err != nil {
+				return err
+			}
+			return listKeys(t.Context(), q, query, func(*sql.Rows) error { return nil })
 		}
 	}
 	narrow := store.Query{Owner: "acme", Status: apikey.StatusActive, At: time.Now(), NameContains: "ci",
 		ExpiresBefore: time.Now(), LastUsedBefore: time.Now()}
+	ids := func(owner string) func(querier) error {
+		return func(q querier) error {
+			_, err := listIDs(t.Context(), q, store.Query{Owner: owner, Limit: 20})
+			return err
+		}
+	}
 	tests := map[string]struct {
 		run  func(querier) error
 		want []string
@@ -50,12 +58,19 @@ func TestQueryPlans(t *testing.T) {
 			"SEARCH api_keys USING INDEX api_keys_revoked_name (owner=? AND name=? AND revoked_at>?)",
 		}},
 		"list of one owner": {list(store.Query{Owner: "acme"}), []string{
-			"SEARCH api_keys USING COVERING INDEX api_keys_owner (owner=?)",
+			"SCAN CONSTANT ROW; SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
 			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
 		}},
 		"list of one owner, with every filter": {list(narrow), []string{
 			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
 			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
+		}},
+		"ids of one owner": {ids("acme"), []string{
+			"SEARCH api_keys USING COVERING INDEX api_keys_owner (owner=?); " +
+				"SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
+		}},
+		"ids of everybody": {ids(""), []string{
+			"SCAN api_keys; SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
 		}},
 	}
 	for name, test := range tests {

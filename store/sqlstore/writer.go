@@ -58,6 +58,7 @@ type transaction struct {
 	*statements
 	changed apikey.ID // the key that differs afterwards; zero for none
 	altered bool      // it existed before
+	created string    // the owner that has a key more
 }
 
 // job is one change. Its do may run again in another transaction if the first comes to
@@ -225,7 +226,11 @@ func (w *writer) together(batch []*job) bool {
 		w.rollback()
 		return len(batch) == 1
 	}
-	if err := w.exec(`COMMIT`); err != nil {
+	err := w.count(batch)
+	if err == nil {
+		err = w.exec(`COMMIT`)
+	}
+	if err != nil {
 		w.rollback()
 		return failAll(batch, translate(err))
 	}
@@ -235,6 +240,28 @@ func (w *writer) together(batch []*job) bool {
 	}
 	return true
 }
+
+// count keeps the numbers of keys, once for all changes of a transaction.
+func (w *writer) count(batch []*job) error {
+	more := make(map[string]int)
+	for _, j := range batch {
+		if j.err == nil && j.created != "" {
+			more[j.created]++
+			more[everybody]++
+		}
+	}
+	for owner, n := range more {
+		err := w.exec(`INSERT INTO key_counts (owner, keys) VALUES ($1, $2)
+			ON CONFLICT (owner) DO UPDATE SET keys = key_counts.keys + excluded.keys`, owner, n)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// everybody stands for all owners in key_counts.
+const everybody = ""
 
 func (w *writer) begin() error {
 	if err := w.files.present(); err != nil {
@@ -263,7 +290,7 @@ func (j *job) try() (err error) {
 			err = fmt.Errorf("panic in a change: %v", cause)
 		}
 	}()
-	j.changed, j.altered = apikey.ID{}, false
+	j.changed, j.altered, j.created = apikey.ID{}, false, ""
 	return translate(j.do(&j.transaction))
 }
 

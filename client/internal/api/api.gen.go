@@ -68,24 +68,6 @@ func (e VerifyCode) Valid() bool {
 	}
 }
 
-// Defines values for ForwardAuthParamsRateLimited.
-const (
-	ForwardAuthParamsRateLimitedN403 ForwardAuthParamsRateLimited = "403"
-	ForwardAuthParamsRateLimitedN429 ForwardAuthParamsRateLimited = "429"
-)
-
-// Valid indicates whether the value is a known member of the ForwardAuthParamsRateLimited enum.
-func (e ForwardAuthParamsRateLimited) Valid() bool {
-	switch e {
-	case ForwardAuthParamsRateLimitedN403:
-		return true
-	case ForwardAuthParamsRateLimitedN429:
-		return true
-	default:
-		return false
-	}
-}
-
 // ApiKeyCreate defines model for ApiKeyCreate.
 type ApiKeyCreate struct {
 	// ExpiresAt The expiration date and time of the API key: RFC 3339 with an offset, in the
@@ -377,55 +359,6 @@ type ErrorResponse struct {
 	Status int `json:"status"`
 }
 
-// IntrospectionRequest defines model for IntrospectionRequest.
-type IntrospectionRequest struct {
-	// Token The secret that was shown to you; any string
-	//
-	// Example: the secret that you were shown
-	Token string `json:"token"`
-
-	// TokenTypeHint Ignored
-	//
-	// Example: access_token
-	TokenTypeHint *string `json:"token_type_hint,omitempty"`
-}
-
-// IntrospectionResponse defines model for IntrospectionResponse.
-type IntrospectionResponse struct {
-	// Active Whether the token is good now; if not, nothing else is told
-	Active bool `json:"active"`
-
-	// ClientId The key's id
-	//
-	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
-	ClientId *string `json:"client_id,omitempty"`
-
-	// Exp When the token ends, in seconds since 1970
-	//
-	// Example: 1896091200
-	Exp *int64 `json:"exp,omitempty"`
-
-	// Iat When the key was created, in seconds since 1970
-	//
-	// Example: 1795000000
-	Iat *int64 `json:"iat,omitempty"`
-
-	// Scope The key's scopes, separated by spaces
-	//
-	// Example: datasets:read
-	Scope *string `json:"scope,omitempty"`
-
-	// Sub The key's owner
-	//
-	// Example: customer-42
-	Sub *string `json:"sub,omitempty"`
-
-	// Username The key's name
-	//
-	// Example: ci-pipeline
-	Username *string `json:"username,omitempty"`
-}
-
 // LeakReport defines model for LeakReport.
 type LeakReport struct {
 	// Key The secret that you found; any string
@@ -563,14 +496,8 @@ type Error = ErrorResponse
 // Forbidden defines model for Forbidden.
 type Forbidden = ErrorResponse
 
-// NotAdmitted defines model for NotAdmitted.
-type NotAdmitted = ErrorResponse
-
 // NotFound defines model for NotFound.
 type NotFound = ErrorResponse
-
-// RateLimited defines model for RateLimited.
-type RateLimited = ErrorResponse
 
 // TooManyRequests defines model for TooManyRequests.
 type TooManyRequests = ErrorResponse
@@ -627,20 +554,6 @@ type RotateApiKeyParams struct {
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
-// ForwardAuthParams defines parameters for ForwardAuth.
-type ForwardAuthParams struct {
-	// Scope Scopes that the key must hold, separated by spaces, or given several times. An
-	// empty or malformed one is refused like one that is lacking (403).
-	Scope *[]string `form:"scope,omitempty" json:"scope,omitempty"`
-
-	// RateLimited The status of a key that is over its rate limit: 403, or 429 for gateways that
-	// pass it on (nginx does not)
-	RateLimited *ForwardAuthParamsRateLimited `form:"rate_limited,omitempty" json:"rate_limited,omitempty"`
-}
-
-// ForwardAuthParamsRateLimited defines parameters for ForwardAuth.
-type ForwardAuthParamsRateLimited string
-
 // CreateApiKeyJSONRequestBody defines body for CreateApiKey for application/json ContentType.
 type CreateApiKeyJSONRequestBody = ApiKeyCreate
 
@@ -649,9 +562,6 @@ type UpdateApiKeyJSONRequestBody = ApiKeyUpdate
 
 // RotateApiKeyJSONRequestBody defines body for RotateApiKey for application/json ContentType.
 type RotateApiKeyJSONRequestBody = ApiKeyRotate
-
-// IntrospectTokenFormdataRequestBody defines body for IntrospectToken for application/x-www-form-urlencoded ContentType.
-type IntrospectTokenFormdataRequestBody = IntrospectionRequest
 
 // ReportLeakedKeyJSONRequestBody defines body for ReportLeakedKey for application/json ContentType.
 type ReportLeakedKeyJSONRequestBody = LeakReport
@@ -850,46 +760,6 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/api-keys/{key_name}/rotate (the `RotateApiKey` operationId).
 	RotateApiKey(ctx context.Context, keyName KeyName, params *RotateApiKeyParams, body RotateApiKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// ForwardAuth Let a gateway's request pass, or not
-	//
-	// For nginx `auth_request`, Traefik `forwardAuth`, Caddy `forward_auth`, Envoy
-	// `ext_authz` and their like: send the client's own request headers here, and pass the
-	// request on only if the answer is 200. The client's key is read from `x-api-key` or
-	// `Authorization: Bearer`. Any method is taken, any body and unknown query parameters
-	// are ignored; `/v1/forward-auth/…` is the same operation.
-	//
-	// The identity headers of a 200 are always there, so that a client cannot smuggle its
-	// own. Names and owners are percent-encoded UTF-8: decode them once.
-	//
-	// Corresponds with GET /v1/forward-auth (the `ForwardAuth` operationId).
-	ForwardAuth(ctx context.Context, params *ForwardAuthParams, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// IntrospectTokenWithBody Verify a key by OAuth 2.0 token introspection
-	//
-	// RFC 7662, for clients that speak it already: the token is the secret of a key. A
-	// token that is not good is `{"active": false}`, and why is not told. Your own key goes
-	// into `Authorization: Bearer`, into `x-api-key`, or, here only, into HTTP Basic as the
-	// password, whatever the user name. Form parameters that are not known are ignored, as
-	// OAuth asks. Counts as a use of the key, but not against its rate limit.
-	//
-	// Takes any type of body and a specified content type.
-	//
-	// Corresponds with POST /v1/introspect (the `IntrospectToken` operationId).
-	IntrospectTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// IntrospectTokenWithFormdataBody Verify a key by OAuth 2.0 token introspection
-	//
-	// RFC 7662, for clients that speak it already: the token is the secret of a key. A
-	// token that is not good is `{"active": false}`, and why is not told. Your own key goes
-	// into `Authorization: Bearer`, into `x-api-key`, or, here only, into HTTP Basic as the
-	// password, whatever the user name. Form parameters that are not known are ignored, as
-	// OAuth asks. Counts as a use of the key, but not against its rate limit.
-	//
-	// Takes a body of the `application/x-www-form-urlencoded` content type.
-	//
-	// Corresponds with POST /v1/introspect (the `IntrospectToken` operationId).
-	IntrospectTokenWithFormdataBody(ctx context.Context, body IntrospectTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReportLeakedKeyWithBody Report a key that you found
 	//
@@ -1140,76 +1010,6 @@ func (c *Client) RotateApiKeyWithBody(ctx context.Context, keyName KeyName, para
 // Corresponds with POST /v1/api-keys/{key_name}/rotate (the `RotateApiKey` operationId).
 func (c *Client) RotateApiKey(ctx context.Context, keyName KeyName, params *RotateApiKeyParams, body RotateApiKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRotateApiKeyRequest(c.Server, keyName, params, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// ForwardAuth Let a gateway's request pass, or not
-//
-// For nginx `auth_request`, Traefik `forwardAuth`, Caddy `forward_auth`, Envoy
-// `ext_authz` and their like: send the client's own request headers here, and pass the
-// request on only if the answer is 200. The client's key is read from `x-api-key` or
-// `Authorization: Bearer`. Any method is taken, any body and unknown query parameters
-// are ignored; `/v1/forward-auth/…` is the same operation.
-//
-// The identity headers of a 200 are always there, so that a client cannot smuggle its
-// own. Names and owners are percent-encoded UTF-8: decode them once.
-//
-// Corresponds with GET /v1/forward-auth (the `ForwardAuth` operationId).
-func (c *Client) ForwardAuth(ctx context.Context, params *ForwardAuthParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewForwardAuthRequest(c.Server, params)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// IntrospectTokenWithBody Verify a key by OAuth 2.0 token introspection
-//
-// RFC 7662, for clients that speak it already: the token is the secret of a key. A
-// token that is not good is `{"active": false}`, and why is not told. Your own key goes
-// into `Authorization: Bearer`, into `x-api-key`, or, here only, into HTTP Basic as the
-// password, whatever the user name. Form parameters that are not known are ignored, as
-// OAuth asks. Counts as a use of the key, but not against its rate limit.
-//
-// Takes any type of body and a specified content type.
-//
-// Corresponds with POST /v1/introspect (the `IntrospectToken` operationId).
-func (c *Client) IntrospectTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewIntrospectTokenRequestWithBody(c.Server, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// IntrospectTokenWithFormdataBody Verify a key by OAuth 2.0 token introspection
-//
-// RFC 7662, for clients that speak it already: the token is the secret of a key. A
-// token that is not good is `{"active": false}`, and why is not told. Your own key goes
-// into `Authorization: Bearer`, into `x-api-key`, or, here only, into HTTP Basic as the
-// password, whatever the user name. Form parameters that are not known are ignored, as
-// OAuth asks. Counts as a use of the key, but not against its rate limit.
-//
-// Takes a body of the `application/x-www-form-urlencoded` content type.
-//
-// Corresponds with POST /v1/introspect (the `IntrospectToken` operationId).
-func (c *Client) IntrospectTokenWithFormdataBody(ctx context.Context, body IntrospectTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewIntrospectTokenRequestWithFormdataBody(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1734,112 +1534,6 @@ func NewRotateApiKeyRequestWithBody(server string, keyName KeyName, params *Rota
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
-	}
-
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
-	if err != nil {
-		return nil, err
-	}
-
-	req.Header.Add("Content-Type", contentType)
-
-	return req, nil
-}
-
-// NewForwardAuthRequest constructs an http.Request for the ForwardAuth method
-func NewForwardAuthRequest(server string, params *ForwardAuthParams) (*http.Request, error) {
-	var err error
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/v1/forward-auth")
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	if params != nil {
-		// queryValues collects non-styled parameters (passthrough, JSON)
-		// that are safe to round-trip through url.Values.Encode().
-		queryValues := queryURL.Query()
-		// rawQueryFragments collects pre-encoded query fragments from
-		// styled parameters, preserving literal commas as delimiters
-		// per the OpenAPI spec (e.g. "color=blue,black,brown").
-		var rawQueryFragments []string
-
-		if params.Scope != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope", *params.Scope, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
-		if params.RateLimited != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "rate_limited", *params.RateLimited, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
-		if encoded := queryValues.Encode(); encoded != "" {
-			rawQueryFragments = append(rawQueryFragments, encoded)
-		}
-		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
-	}
-
-	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-
-	return req, nil
-}
-
-// NewIntrospectTokenRequestWithFormdataBody calls the generic IntrospectToken builder with application/x-www-form-urlencoded body
-func NewIntrospectTokenRequestWithFormdataBody(server string, body IntrospectTokenFormdataRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	bodyStr, err := runtime.MarshalForm(body, nil)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = strings.NewReader(bodyStr.Encode())
-	return NewIntrospectTokenRequestWithBody(server, "application/x-www-form-urlencoded", bodyReader)
-}
-
-// NewIntrospectTokenRequestWithBody constructs an http.Request for the IntrospectToken method, with any body, and a specified content type
-func NewIntrospectTokenRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
-	var err error
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/v1/introspect")
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)

@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { type components, listAll, unwrap, type Verification } from "../src/index.js";
+import { admin, create, newOwner, tomorrow } from "./service.js";
+
+const verify = (key: string, ...scopes: string[]): Promise<Verification> =>
+  unwrap(admin.POST("/v1/verify", { body: { key, scopes } }));
+
+const update = (key_name: string, body: components["schemas"]["ApiKeyUpdate"]) =>
+  unwrap(admin.PATCH("/v1/api-keys/{key_name}", { params: { path: { key_name } }, body }));
+
+test("verify says what a key is good for, and why it is not", async () => {
+  const { owner } = await newOwner();
+  const { secret, ...key } = await create(owner, "a key", ["datasets:read"]);
+  assert.deepEqual(await verify(secret, "datasets:read"), { valid: true, code: "VALID", key });
+  assert.equal((await verify(secret, "datasets:read", "datasets:write")).code, "INSUFFICIENT_SCOPE");
+  assert.deepEqual(await verify("something else"), { valid: false, code: "NOT_FOUND" });
+  await unwrap(admin.DELETE("/v1/api-keys/{key_name}", { params: { path: { key_name: key.id } } }));
+  const { valid, code } = await verify(secret);
+  assert.deepEqual([valid, code], [false, "REVOKED"]);
+});
+
+test("a rate limit is counted, changed and taken away", async () => {
+  const { owner } = await newOwner();
+  const { secret, id, rate_limit } = await unwrap(admin.POST("/v1/api-keys", {
+    body: { owner, name: "limited", expires_at: tomorrow(), scopes: [], rate_limit: { limit: 1, window_seconds: 86400 } },
+  }));
+  assert.deepEqual(rate_limit, { limit: 1, window_seconds: 86400 });
+  assert.equal((await verify(secret)).code, "VALID");
+  const limited = await verify(secret);
+  assert.equal(limited.code, "RATE_LIMITED");
+  assert.ok(limited.retry_after_seconds && limited.retry_after_seconds > 0);
+
+  assert.deepEqual((await update(id, { rate_limit: { limit: 2, window_seconds: 1 } })).rate_limit, { limit: 2, window_seconds: 1 });
+  assert.deepEqual((await update(id, {})).rate_limit, { limit: 2, window_seconds: 1 });
+  assert.equal((await update(id, { rate_limit: null })).rate_limit, undefined);
+  assert.equal((await verify(secret)).code, "VALID");
+});
+
+test("metadata is kept as it is, and replaced whole", async () => {
+  const { owner } = await newOwner();
+  const metadata = { plan: "pro", "ключ": "<&>", "__proto__ ": "" };
+  const created = await unwrap(admin.POST("/v1/api-keys", { body: { owner, name: "m", expires_at: tomorrow(), metadata } }));
+  assert.deepEqual(created.metadata, metadata);
+  assert.deepEqual((await update(created.id, {})).metadata, metadata);
+  assert.deepEqual((await update(created.id, { metadata: { a: "b" } })).metadata, { a: "b" });
+  assert.deepEqual((await update(created.id, { metadata: {} })).metadata, {});
+});
+
+test("a rotation answers a new secret, and leaves the old one its grace", async () => {
+  const { owner, client } = await newOwner();
+  const rotate = (body?: { grace_seconds: number }) => unwrap(client.POST("/v1/api-keys/{key_name}/rotate", {
+    params: { path: { key_name: "a/b" } }, ...(body ? { body } : {}),
+  }));
+  const first = await create(owner, "a/b");
+  const second = await rotate({ grace_seconds: 3600 });
+  assert.deepEqual([second.id, second.prefix], [first.id, first.prefix]);
+  assert.notEqual(second.secret, first.secret);
+  assert.ok(second.grace_ends_at && new Date(second.grace_ends_at) > new Date());
+  assert.deepEqual([(await verify(first.secret)).code, (await verify(second.secret)).code], ["VALID", "VALID"]);
+
+  const third = await rotate();
+  assert.equal(third.grace_ends_at, undefined);
+  const codes = await Promise.all([first, second, third].map(async ({ secret }) => (await verify(secret)).code));
+  assert.deepEqual(codes, ["NOT_FOUND", "NOT_FOUND", "VALID"]);
+});
+
+test("a list is filtered", async () => {
+  const { owner } = await newOwner(); // has the key "caller"
+  const ended = await create(owner, "ended 100%");
+  await create(owner, "good 100%");
+  await unwrap(admin.DELETE("/v1/api-keys/{key_name}", { params: { path: { key_name: ended.id } } }));
+  const names = async (filters: Parameters<typeof listAll>[1]) => {
+    const seen: string[] = [];
+    for await (const { name } of listAll(admin, { owner, pageSize: 1, ...filters })) seen.push(name);
+    return seen;
+  };
+  const past = "2001-01-31T12:00:00Z";
+  const future = new Date(Date.now() + 48 * 60 * 60 * 1000).toISOString();
+  assert.deepEqual(await names({}), ["good 100%", "ended 100%", "caller"]);
+  assert.deepEqual(await names({ status: "ACTIVE" }), ["good 100%", "caller"]);
+  assert.deepEqual(await names({ status: "REVOKED" }), ["ended 100%"]);
+  assert.deepEqual(await names({ name_contains: " 100%" }), ["good 100%", "ended 100%"]);
+  assert.deepEqual(await names({ name_contains: "%", status: "ACTIVE" }), ["good 100%"]);
+  assert.deepEqual(await names({ expires_before: past }), []);
+  assert.deepEqual(await names({ expires_before: future, last_used_before: future }), ["good 100%", "ended 100%", "caller"]);
+  assert.deepEqual(await names({ last_used_before: past }), []);
+});
+
+test("a leaked key is ended by whoever found it", async () => {
+  const { owner } = await newOwner();
+  const { secret } = await create(owner, "leaked");
+  const report = async (key: string) => unwrap(admin.POST("/v1/leaked-keys", { body: { key } }));
+  const thanks = await report(secret);
+  assert.equal((await verify(secret)).code, "REVOKED");
+  assert.deepEqual(await report("something else"), thanks); // what it was is not told
+});

@@ -1,0 +1,214 @@
+package client_test
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"apikeyd/client"
+)
+
+// A good key is taken for good for as long as was said, and not a moment longer. The
+// change is made right after the service was asked: the worst that can happen.
+func TestGuardCache(t *testing.T) {
+	t.Parallel()
+	const longest = time.Minute
+	for _, tt := range []struct {
+		name   string
+		option time.Duration
+		end    time.Duration // when the answer must not be used any more
+		change func(*testing.T, *guarded, client.Key)
+		code   string // of the refusal; empty if the key is still good
+	}{
+		{"revoked", 10 * time.Second, 10 * time.Second, func(t *testing.T, g *guarded, key client.Key) {
+			_, err := g.admin.Revoke(t.Context(), key.ID)
+			must(t, err)
+		}, client.CodeCredentialRevoked},
+		{"a scope taken away", 10 * time.Second, 10 * time.Second, func(t *testing.T, g *guarded, key client.Key) {
+			_, err := g.admin.Update(t.Context(), key.ID, client.Change{Scopes: &[]string{}})
+			must(t, err)
+		}, client.CodeInsufficientScope},
+		{"rotated without a grace", 10 * time.Second, 10 * time.Second, func(t *testing.T, g *guarded, key client.Key) {
+			_, err := g.admin.Rotate(t.Context(), key.ID, 0)
+			must(t, err)
+		}, client.CodeCredentialInvalid},
+		{"unchanged", 10 * time.Second, 10 * time.Second, func(*testing.T, *guarded, client.Key) {}, ""},
+		{"more than a minute", time.Hour, longest, func(t *testing.T, g *guarded, key client.Key) {
+			_, err := g.admin.Revoke(t.Context(), key.ID)
+			must(t, err)
+		}, client.CodeCredentialRevoked},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			g := newGuarded(t, client.GuardOptions{CacheFor: tt.option})
+			key := g.add(t, "n", client.RateLimit{})
+			g.get(t, key.Secret.Reveal()).wantPass(t, "n")
+			tt.change(t, g, key.Key)
+			for _, wait := range []time.Duration{0, tt.end - time.Millisecond} {
+				g.clock.Advance(wait)
+				g.get(t, key.Secret.Reveal()).wantPass(t, "n")
+			}
+			if n := g.asked.requests.Load(); n != 1 {
+				t.Errorf("%d questions within the time", n)
+			}
+			g.clock.Advance(time.Millisecond)
+			if again := g.get(t, key.Secret.Reveal()); tt.code == "" && again.status != 200 || tt.code != "" && again.code != tt.code {
+				t.Errorf("%d %s after the time, want %q", again.status, again.code, tt.code)
+			}
+			if n := g.asked.requests.Load(); n != 2 {
+				t.Errorf("%d questions in all", n)
+			}
+			g.wantSecretFree(t, key.Secret)
+		})
+	}
+}
+
+// An answer is not used past the end of the key, or of the grace of its old secret.
+func TestGuardCacheEndsWithTheKey(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t, client.GuardOptions{CacheFor: time.Minute})
+	short, rotated := g.add(t, "short", client.RateLimit{}), g.add(t, "rotated", client.RateLimit{})
+	_, err := g.admin.Update(t.Context(), short.ID, client.Change{ExpiresAt: new(g.clock.Now().Add(5 * time.Second))})
+	must(t, err)
+	fresh, err := g.admin.Rotate(t.Context(), rotated.ID, 5*time.Second)
+	must(t, err)
+	for range 2 {
+		g.get(t, short.Secret.Reveal()).wantPass(t, "short")
+		g.get(t, rotated.Secret.Reveal()).wantPass(t, "rotated")
+		g.clock.Advance(2 * time.Second)
+	}
+	g.clock.Advance(time.Second)
+	g.get(t, short.Secret.Reveal()).wantRefused(t, 401, client.CodeCredentialExpired, badKey, "")
+	g.get(t, rotated.Secret.Reveal()).wantRefused(t, 401, client.CodeCredentialInvalid, badKey, "")
+	g.get(t, fresh.Secret.Reveal()).wantPass(t, "rotated")
+}
+
+// A clock that is set back prolongs nothing.
+func TestGuardCacheWhenTheClockIsSet(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t, client.GuardOptions{CacheFor: time.Minute})
+	key := g.add(t, "n", client.RateLimit{})
+	g.get(t, key.Secret.Reveal()).wantPass(t, "n")
+	_, err := g.admin.Revoke(t.Context(), key.ID)
+	must(t, err)
+	g.clock.Advance(-time.Second)
+	g.get(t, key.Secret.Reveal()).wantRefused(t, 401, client.CodeCredentialRevoked, badKey, "")
+}
+
+// Every call of a key that has a limit must be counted.
+func TestGuardCacheAndRateLimits(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t, client.GuardOptions{CacheFor: time.Minute})
+	key := g.add(t, "n", client.RateLimit{Limit: 3, Window: time.Hour})
+	for range 3 {
+		g.get(t, key.Secret.Reveal()).wantPass(t, "n")
+	}
+	g.get(t, key.Secret.Reveal()).wantRefused(t, 429, client.CodeRateLimited, "", "1200")
+	if n := g.asked.requests.Load(); n != 4 {
+		t.Errorf("%d questions", n)
+	}
+}
+
+// What was answered about some scopes says nothing about others.
+func TestGuardCacheKeepsScopesApart(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t, client.GuardOptions{})
+	key := g.add(t, "n", client.RateLimit{})
+	guard := client.NewGuard(g.admin, client.GuardOptions{CacheFor: time.Minute})
+	status := func(scopes ...string) int {
+		t.Helper()
+		return direct(t, guard.Require(scopes...), key.Secret.Reveal()).Code
+	}
+	for range 2 {
+		for _, tt := range []struct {
+			scopes []string
+			want   int
+		}{
+			{nil, 200}, {[]string{"datasets:read"}, 200}, {[]string{"datasets:write"}, 403},
+			{[]string{"datasets:read", "datasets:write"}, 403}, {[]string{"datasets:write", "datasets:read"}, 403},
+		} {
+			if got := status(tt.scopes...); got != tt.want {
+				t.Errorf("%q: %d, want %d", tt.scopes, got, tt.want)
+			}
+		}
+	}
+	n, text := guard.Remembered()
+	if n != 2 {
+		t.Errorf("%d answers are remembered", n)
+	}
+	wantNoSecret(t, text, key.Secret.Reveal())
+}
+
+// The cache is bounded, and what is outdated goes first.
+func TestGuardCacheIsBounded(t *testing.T) {
+	t.Parallel()
+	const most = 10_000
+	asked := &counter{base: roundTrip(func(*http.Request) (*http.Response, error) {
+		return answer(200, nil, `{"valid":true,"code":"VALID","key":{"id":"`+keyID+`"}}`), nil
+	})}
+	c := newClient(t, "http://keys.test", "secret", client.Options{HTTPClient: &http.Client{Transport: asked}})
+	guard := client.NewGuard(c, client.GuardOptions{CacheFor: time.Minute})
+	now := time.Now()
+	guard.SetNow(func() time.Time { return now })
+	for i := range most + 500 {
+		if got := direct(t, guard.Require(), fmt.Sprint("key-", i)).Code; got != 200 {
+			t.Fatal(got)
+		}
+	}
+	if n, _ := guard.Remembered(); n != most {
+		t.Errorf("%d answers are remembered, want %d", n, most)
+	}
+	now = now.Add(time.Minute)
+	for i := range 2 * most { // more than until it looks for what is outdated
+		direct(t, guard.Require(), fmt.Sprint("new-", i%10))
+	}
+	if n := asked.requests.Load(); n != most+500+10 {
+		t.Errorf("%d questions", n)
+	}
+}
+
+// Many who ask the same at once ask once; whoever must be counted asks for himself.
+func TestGuardAsksOnce(t *testing.T) {
+	t.Parallel()
+	const callers = 20
+	for _, tt := range []struct {
+		name   string
+		option time.Duration
+		limit  client.RateLimit
+		scopes []string
+		want   int64
+	}{
+		{"good", time.Minute, client.RateLimit{}, []string{"datasets:read"}, 1},
+		{"with a rate limit", time.Minute, client.RateLimit{Limit: callers, Window: time.Hour}, []string{"datasets:read"}, callers},
+		{"refused", time.Minute, client.RateLimit{}, []string{}, callers},
+		{"without a cache", 0, client.RateLimit{}, []string{"datasets:read"}, callers},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			g := newGuarded(t, client.GuardOptions{CacheFor: tt.option})
+			key := g.add(t, "n", tt.limit)
+			_, err := g.admin.Update(t.Context(), key.ID, client.Change{Scopes: &tt.scopes})
+			must(t, err)
+			arrived := g.gate.close()
+			var all sync.WaitGroup
+			for range callers {
+				all.Go(func() {
+					if a := g.get(t, key.Secret.Reveal()); (a.status == 200) != (len(tt.scopes) == 1) {
+						t.Errorf("%d %s", a.status, a.body)
+					}
+				})
+			}
+			<-arrived // somebody asks, and nobody is answered
+			g.gate.open()
+			all.Wait()
+			if n := g.asked.requests.Load(); n != tt.want {
+				t.Errorf("%d questions of %d callers, want %d", n, callers, tt.want)
+			}
+			if tt.limit.Limit > 0 { // each was counted
+				g.get(t, key.Secret.Reveal()).wantRefused(t, 429, client.CodeRateLimited, "", "180")
+			}
+		})
+	}
+}

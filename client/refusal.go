@@ -1,0 +1,86 @@
+package client
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"apikeyd/client/internal/api"
+)
+
+// refusal is what a Guard answers instead of the handler, as the service itself would.
+type refusal struct {
+	status    int
+	code      string
+	message   string
+	challenge string        // WWW-Authenticate; empty is none
+	wait      time.Duration // before trying again; 0 says nothing
+}
+
+const (
+	challengeKey  = `Bearer realm="api"`
+	badToken      = challengeKey + `, error="invalid_token"`
+	noSuchKey     = "the API key is not one of this service; check that it is whole"
+	cannotBeAsked = "API keys cannot be verified now; try again"
+)
+
+// unproven refuses a request without a good key. One that has none is told no error (RFC
+// 6750, section 3.1).
+func unproven(code, message string) *refusal {
+	r := &refusal{status: http.StatusUnauthorized, code: code, message: message, challenge: badToken}
+	if code == CodeCredentialMissing {
+		r.challenge = challengeKey
+	}
+	return r
+}
+
+// refusalOf is what a decision means for a request that needs these scopes; nil if it
+// may pass.
+func refusalOf(v Verification, scopes []string) *refusal {
+	switch v.Code {
+	case VerifyValid:
+		return nil
+	case VerifyRevoked:
+		return unproven(CodeCredentialRevoked, "the API key was revoked; use another one")
+	case VerifyExpired:
+		return unproven(CodeCredentialExpired, "the API key has expired; prolong it or use another one")
+	case VerifyInsufficientScope:
+		wanted := strings.Join(scopes, " ")
+		return &refusal{status: http.StatusForbidden, code: CodeInsufficientScope,
+			message:   "this needs an API key with the scopes " + wanted,
+			challenge: fmt.Sprintf(`%s, error="insufficient_scope", scope="%s"`, challengeKey, wanted)}
+	case VerifyRateLimited:
+		return &refusal{status: http.StatusTooManyRequests, code: CodeRateLimited,
+			message: fmt.Sprintf("the API key is over its rate limit; try again in %d s", wholeSeconds(v.RetryAfter)),
+			wait:    v.RetryAfter}
+	}
+	return unproven(CodeCredentialInvalid, noSuchKey)
+}
+
+// closed refuses a request because the service could not be asked.
+func closed(wait time.Duration) *refusal {
+	return &refusal{status: http.StatusServiceUnavailable, code: CodeUnavailable,
+		message: cannotBeAsked, wait: max(wait, time.Second)}
+}
+
+// ServeHTTP answers with the refusal.
+func (f *refusal) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	header := w.Header()
+	header.Set("Content-Type", jsonType)
+	header.Set("Cache-Control", "no-store")
+	if f.challenge != "" {
+		header.Set("WWW-Authenticate", f.challenge)
+	}
+	if f.wait > 0 {
+		header.Set("Retry-After", strconv.Itoa(wholeSeconds(f.wait)))
+	}
+	w.WriteHeader(f.status)
+	// Whoever does not wait for the answer does not miss it.
+	_ = json.NewEncoder(w).Encode(api.ErrorResponse{Status: f.status, Code: &f.code, Message: f.message})
+}
+
+// wholeSeconds rounds up: whoever waits so long has waited long enough.
+func wholeSeconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }

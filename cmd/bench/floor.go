@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// floorCommand serves the least that a service on Echo can do. It is a process of its
+// own, so that its CPU time and memory are its own.
+type floorCommand struct{}
+
+// floorAnswer is about as long as an answer about one key.
+var floorAnswer = []byte(`{"answer":"` + strings.Repeat("x", 300-len(`{"answer":""}`)) + `"}`)
+
+// Run serves on any free port, prints the URL, and ends with standard input: whoever
+// started it may end without a chance to stop it.
+func (floorCommand) Run(ctx context.Context) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: floorHandler(), ReadHeaderTimeout: 5 * time.Second}
+	fmt.Printf("serving url=http://%s\n", listener.Addr())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		_ = server.Close()
+	}()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func floorHandler() http.Handler {
+	e := echo.New()
+	e.GET("/", func(c echo.Context) error {
+		return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, floorAnswer)
+	})
+	return e
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"apikeyd/servertest"
+	"apikeyd/store"
+)
+
+// captured is what wrk really printed.
+func captured(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", file))
+	must(t, err)
+	return string(text)
+}
+
+func TestParseFigures(t *testing.T) {
+	t.Parallel()
+	good := captured(t, "good.txt")
+	got, err := parseFigures(good)
+	must(t, err)
+	want := figures{
+		requests: 31321, duration: 1004172 * time.Microsecond,
+		p50: 1470 * time.Microsecond, p99: 40571 * time.Microsecond,
+	}
+	if got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if rate := got.perSecond(); rate < 31190 || rate > 31191.5 {
+		t.Errorf("%f requests per second, where wrk says 31190.87", rate)
+	}
+	for _, tt := range []struct{ name, output, want string }{
+		{"nothing", "", "no figures"},
+		{"without our script", strings.ReplaceAll(good, "figures ", ""), "no figures"},
+		{"a figure that is no number", strings.ReplaceAll(good, "p50=1470", "p50=nan"), "nan"},
+		{"no answers", strings.ReplaceAll(good, "requests=31321", "requests=0"), "no request was answered"},
+		{"error statuses", captured(t, "status.txt"), "23921 requests failed (status)"},
+		{"unexpected answers", captured(t, "wrong.txt"), "21175 requests failed (wrong)"},
+		{"refused connections", strings.ReplaceAll(good, "connect=0", "connect=2"), "2 requests failed (connect)"},
+		{"broken reads", strings.ReplaceAll(good, "read=0", "read=3"), "3 requests failed (read)"},
+		{"broken writes", strings.ReplaceAll(good, "write=0", "write=4"), "4 requests failed (write)"},
+		{"timeouts", strings.ReplaceAll(good, "timeout=0", "timeout=5"), "5 requests failed (timeout)"},
+	} {
+		if _, err := parseFigures(tt.output); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: error %v, want one with %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+// TestLoads puts each row's load on the real service. How fast it is does not matter.
+func TestLoads(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("wrk"); err != nil {
+		if _, ci := os.LookupEnv("CI"); ci {
+			t.Fatal("wrk is missing")
+		}
+		t.Skip("wrk is missing, so no load is tried (apt-get install wrk)")
+	}
+	server := servertest.Start(t, servertest.Options{})
+	s := seed{folder: t.TempDir(), keys: 150}
+	must(t, s.fillStore(t.Context(), server.DB))
+	type trial struct {
+		load
+		good bool
+	}
+	var trials []trial
+	for i, r := range rows {
+		connections := 1
+		if r.script != "get" {
+			connections = manyConnections // two threads
+		}
+		l := r.load(s, server.URL, connections, 1, i)
+		l.options = append(l.options, r.expect...)
+		trials = append(trials, trial{l, true})
+		if r.name == "verify-many" {
+			l.options = append(l.options, "from=100")
+			trials = append(trials, trial{l, true})
+		}
+	}
+	wrong := rows[0].load(s, server.URL, 1, 1, len(rows))
+	wrong.options = append(wrong.options, "header=X-Nothing")
+	trials = append(trials, trial{wrong, false})
+	for _, try := range trials {
+		t.Run(try.script, func(t *testing.T) {
+			t.Parallel()
+			// A machine that is busy with other tests may not answer within a second.
+			_, err := try.run(t.Context(), t.TempDir())
+			for errors.Is(err, errNoAnswer) && try.seconds < 30 {
+				try.seconds *= 2
+				try.options[1] += "0" // of the seed: what was not answered may be made all the same
+				_, err = try.run(t.Context(), t.TempDir())
+			}
+			if (err == nil) != try.good {
+				t.Errorf("%s %q: error %v", try.url, try.options, err)
+			}
+		})
+	}
+}
+
+func TestSeed(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	s, err := plant(t.Context(), folder, 250)
+	must(t, err)
+	before, err := os.Stat(s.database())
+	must(t, err)
+	again, err := plant(t.Context(), folder, 250)
+	must(t, err)
+	after, err := os.Stat(again.database())
+	must(t, err)
+	if s != again || !before.ModTime().Equal(after.ModTime()) {
+		t.Error("a seed that was there was made again")
+	}
+
+	copied := seed{folder: t.TempDir(), keys: 250}
+	must(t, s.copyTo(copied.database()))
+	page := copied.list(t, store.Query{Owner: "customer-1", Limit: 200})
+	if page.Total != keysPerOwner {
+		t.Errorf("customer-1 has %d keys, want %d", page.Total, keysPerOwner)
+	}
+	if all, want := copied.list(t, store.Query{Limit: 1}).Total, 250+len(callers); all != want {
+		t.Errorf("%d keys, want %d", all, want)
+	}
+
+	secrets, err := os.ReadFile(s.secrets())
+	must(t, err)
+	lines := strings.Split(strings.TrimSuffix(string(secrets), "\n"), "\n")
+	if len(lines) != 250 {
+		t.Errorf("%d secrets, want 250", len(lines))
+	}
+	reader, err := os.ReadFile(s.caller("reader"))
+	must(t, err)
+	if string(reader) != lines[0] {
+		t.Error("the reader is not the first of the many")
+	}
+	if s.folderMode(t)&0o077 != 0 {
+		t.Error("others may look into a folder with secrets")
+	}
+}
+
+func TestMeasureDisk(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	got, err := measureDisk(t.Context(), folder, 1)
+	if err != nil || got.appends <= 0 || got.overwrites <= 0 {
+		t.Errorf("%+v, error %v", got, err)
+	}
+	left, err := os.ReadDir(folder)
+	must(t, err)
+	if len(left) > 0 {
+		t.Errorf("%v is left behind", left)
+	}
+}

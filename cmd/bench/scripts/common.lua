@@ -1,0 +1,61 @@
+-- What every load has in common. Go puts it before the load's own script, which defines
+-- prepare(). Options come as NAME=VALUE after the URL.
+
+options = {}
+
+local threads = {}
+
+-- setup runs in the main state, once for each thread.
+function setup(thread)
+  table.insert(threads, thread)
+  thread:set("number", #threads)
+end
+
+-- init runs in each thread. With an option that says what to expect, every answer is
+-- checked; that slows wrk down, so only the unmeasured loads do it.
+function init(args)
+  for _, arg in ipairs(args) do
+    local name, value = arg:match("^(%w+)=(.*)$")
+    options[name] = value
+  end
+  wrong = 0
+  if options.expect or options.header then
+    function response(_, headers, body)
+      local good = not options.expect or body:find(options.expect, 1, true)
+      if not good or options.header and not headers[options.header] then
+        wrong = wrong + 1
+        sample = body
+      end
+    end
+  end
+  if options.caller then
+    wrk.headers["X-Api-Key"] = content(options.caller)
+  end
+  prepare()
+end
+
+-- prepare is the load's own; a plain GET needs nothing.
+function prepare() end
+
+function content(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+-- done runs in the main state. Times are in microseconds.
+function done(summary, latency, _)
+  local wrong = 0
+  for _, thread in ipairs(threads) do
+    wrong = wrong + thread:get("wrong")
+    if thread:get("sample") then
+      print("unexpected answer: " .. thread:get("sample"):sub(1, 200))
+    end
+  end
+  local errors = summary.errors
+  print(string.format(
+    "figures requests=%d duration=%d p50=%d p99=%d connect=%d read=%d write=%d timeout=%d status=%d wrong=%d",
+    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+    errors.connect, errors.read, errors.write, errors.timeout, errors.status, wrong))
+end

@@ -1,0 +1,1 @@
+-- One GET again and again. Options: caller.

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// thousands writes 1000000 as 1,000,000.
+func thousands(n int) string {
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+// number writes a median and its range, as all of the following do.
+func number(s spread[float64]) string {
+	whole := func(f float64) string { return thousands(int(f + 0.5)) }
+	return fmt.Sprintf("%s (%s–%s)", whole(s.median), whole(s.low), whole(s.high))
+}
+
+func fraction(s spread[float64]) string {
+	digits := 2
+	if s.median < 0.1 {
+		digits = 4
+	}
+	return fmt.Sprintf("%.*f (%.*f–%.*f)", digits, s.median, digits, s.low, digits, s.high)
+}
+
+func durations(s spread[time.Duration]) string {
+	return fmt.Sprintf("%s (%s–%s)", duration(s.median), duration(s.low), duration(s.high))
+}
+
+// duration writes three digits, or whole microseconds.
+func duration(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return fmt.Sprintf("%d µs", d.Round(time.Microsecond).Microseconds())
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.2f ms", d.Seconds()*1e3)
+	case d < 100*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", d.Seconds()*1e3)
+	}
+	return fmt.Sprintf("%.0f ms", d.Seconds()*1e3)
+}
+
+func mebibytes(bytes int) string { return fmt.Sprintf("%.0f MiB", float64(bytes)/(1<<20)) }

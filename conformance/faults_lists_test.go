@@ -1,0 +1,166 @@
+package conformance_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"apikeyd/apikey"
+)
+
+var listFaults = map[string]planted{
+	"names are compared without case": {
+		refiltered("name_contains", func(key map[string]any, part string) bool {
+			name, _ := key["name"].(string)
+			return strings.Contains(strings.ToLower(name), strings.ToLower(part))
+		}),
+		"name_contains is taken letter for letter", `/A%/ finds`,
+	},
+	"name_contains is a pattern": {
+		refiltered("name_contains", func(key map[string]any, part string) bool {
+			name, _ := key["name"].(string)
+			pattern := strings.NewReplacer("%", ".*", "_", ".").Replace(regexp.QuoteMeta(part))
+			return regexp.MustCompile(pattern).MatchString(name)
+		}),
+		"name_contains is taken letter for letter", `/a_b/ finds`,
+	},
+	"name_contains is where names begin": {
+		refiltered("name_contains", func(key map[string]any, part string) bool {
+			name, _ := key["name"].(string)
+			return strings.HasPrefix(name, part)
+		}),
+		"name_contains is taken letter for letter", "a part in the middle finds",
+	},
+	"expires_before takes in its time": {
+		refiltered("expires_before", func(key map[string]any, before string) bool {
+			return !instant(key["expires_at"]).After(instant(before))
+		}),
+		"expires_before and last_used_before end just before", "listing expires_before",
+	},
+	"expires_before forgets the offset": {
+		requests(func(r *http.Request) {
+			if isList(r) {
+				r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "%2B02%3A00", "Z", 1)
+			}
+		}),
+		"expires_before and last_used_before end just before", "+02:00 finds",
+	},
+	"keys that were never used are left out": {
+		refiltered("last_used_before", func(key map[string]any, _ string) bool { return key["last_used_at"] != nil }),
+		"expires_before and last_used_before end just before", "listing last_used_before",
+	},
+	"keys that were never used are always there": {
+		requests(func(r *http.Request) { leaveOut(r, "last_used_before") }),
+		"expires_before and last_used_before end just before", "listing last_used_before",
+	},
+	"status is not looked at": {
+		requests(func(r *http.Request) { leaveOut(r, "status") }),
+		"status finds the keys that have it now", "listing ACTIVE finds",
+	},
+	"an expired key is listed as ACTIVE": {
+		refiltered("status", func(key map[string]any, status string) bool {
+			return key["status"] == status || status == "ACTIVE" && key["status"] == "EXPIRED"
+		}),
+		"status finds the keys that have it now", "listing ACTIVE finds",
+	},
+	"total_pages is that of the whole list": {
+		answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
+			whole := r.Clone(r.Context())
+			if !isList(r) || !leaveOut(whole, "name_contains") || a.Code != http.StatusOK {
+				return
+			}
+			var list struct{ Pagination map[string]any }
+			found := httptest.NewRecorder()
+			service.ServeHTTP(found, whole)
+			_ = json.Unmarshal(found.Body.Bytes(), &list) // the service wrote it
+			rewrite(a, func(body map[string]any) {
+				body["pagination"].(map[string]any)["total_pages"] = list.Pagination["total_pages"]
+			})
+		}),
+		"filters narrow each other", "on a page that is not the last",
+	},
+	"a filter opens every owner's list": {
+		requests(func(r *http.Request) {
+			if isList(r) && r.URL.Query().Has("name_contains") {
+				leaveOut(r, "owner")
+			}
+		}),
+		"filters narrow each other", "listing a name, of one owner finds",
+	},
+	"one filter is enough": {
+		requests(func(r *http.Request) {
+			if isList(r) && r.URL.Query().Has("status") {
+				leaveOut(r, "expires_before")
+			}
+		}),
+		"filters narrow each other", "listing a status and an end finds",
+	},
+	"a bad status is not looked at": {
+		requests(func(r *http.Request) {
+			if isList(r) && r.URL.Query().Get("status") == "active" {
+				leaveOut(r, "status")
+			}
+		}),
+		"a filter that is no good is refused", "?status=active: status 200, want 400",
+	},
+}
+
+func instant(value any) time.Time {
+	text, _ := value.(string)
+	stamp, _ := apikey.ParseTimestamp(text) // the zero time will be noticed
+	return stamp.Time()
+}
+
+// leaveOut takes a parameter out of a query, and reports whether it was there.
+func leaveOut(r *http.Request, name string) bool {
+	query := r.URL.Query()
+	if !query.Has(name) {
+		return false
+	}
+	query.Del(name)
+	r.URL.RawQuery = query.Encode()
+	return true
+}
+
+// refiltered makes a fault that reads one filter in a way of its own. It lists without
+// it, and picks and counts by itself.
+func refiltered(filter string, keep func(key map[string]any, value string) bool) func() fault {
+	return answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
+		query := r.URL.Query()
+		if !isList(r) || !query.Has(filter) || a.Code != http.StatusOK {
+			return
+		}
+		page, _ := strconv.Atoi(query.Get("page"))
+		size, _ := strconv.Atoi(query.Get("items_per_page"))
+		all := everyKey(service, r, filter)
+		all = slices.DeleteFunc(all, func(key any) bool { return !keep(key.(map[string]any), query.Get(filter)) })
+		rewrite(a, func(body map[string]any) {
+			from, to := min((page-1)*size, len(all)), min(page*size, len(all))
+			body["data"] = append([]any{}, all[from:to]...)
+			body["pagination"].(map[string]any)["total_pages"] = (len(all) + size - 1) / size
+		})
+	})
+}
+
+// everyKey lists what a request lists, without one of its filters, on all pages.
+func everyKey(service http.Handler, r *http.Request, filter string) []any {
+	var all []any
+	for page := 1; ; page++ {
+		query := r.URL.Query()
+		query.Del(filter)
+		query.Set("page", strconv.Itoa(page))
+		query.Set("items_per_page", "100")
+		var list struct{ Data []any }
+		found := ask(service, r, http.MethodGet, (&url.URL{Path: "/v1/api-keys", RawQuery: query.Encode()}).String(), "")
+		if json.Unmarshal(found.Body.Bytes(), &list) != nil || len(list.Data) == 0 {
+			return all
+		}
+		all = append(all, list.Data...)
+	}
+}

@@ -1,0 +1,244 @@
+package conformance_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+
+	"apikeyd/apikey"
+)
+
+var verificationFaults = map[string]planted{
+	"a lacking scope is told before the end": {
+		verified(func(sent, body map[string]any) {
+			if body["code"] == "EXPIRED" && sent["scopes"] != nil {
+				body["code"] = "INSUFFICIENT_SCOPE"
+			}
+		}),
+		"the code is the first that applies", "code INSUFFICIENT_SCOPE, valid false, want EXPIRED",
+	},
+	"an end is told before a revocation": {
+		verified(func(_, body map[string]any) {
+			if body["code"] == "REVOKED" {
+				body["code"] = "EXPIRED"
+			}
+		}),
+		"the code is the first that applies", "code EXPIRED, valid false, want REVOKED",
+	},
+	"a secret that was rotated out is told from others": {
+		verified(func(sent, body map[string]any) {
+			text, _ := sent["key"].(string)
+			if _, err := apikey.ParseSecret(text); err == nil && body["code"] == "NOT_FOUND" {
+				body["code"] = "REVOKED"
+			}
+		}),
+		"the code is the first that applies", "code REVOKED, valid false, want NOT_FOUND",
+	},
+	"a key is told for a secret that is not its own": {
+		answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
+			if !isVerify(r) || a.Code != http.StatusOK {
+				return
+			}
+			rewrite(a, func(body map[string]any) {
+				text, _ := sentJSON(r)["key"].(string)
+				if secret, err := apikey.ParseSecret(text); err == nil && body["code"] == "NOT_FOUND" {
+					key := ask(service, r, http.MethodGet, "/v1/api-keys/"+secret.ID().String(), "")
+					var told map[string]any
+					if key.Code == http.StatusOK && json.Unmarshal(key.Body.Bytes(), &told) == nil {
+						body["key"] = told
+					}
+				}
+			})
+		}),
+		"any string may be asked about", "code NOT_FOUND, and the key it tells is map[",
+	},
+	"what is no secret is a bad request": {
+		always(func(r *http.Request, a *httptest.ResponseRecorder) {
+			text, _ := sentJSON(r)["key"].(string)
+			if _, err := apikey.ParseSecret(text); isVerify(r) && err != nil {
+				refuse(a, http.StatusBadRequest)
+			}
+		}),
+		"any string may be asked about", "status 400, want 200",
+	},
+	"VALID does not say whose key it is": {
+		verified(func(_, body map[string]any) { delete(body, "key") }),
+		"a good key is VALID", "the key it tells is <nil>",
+	},
+	"valid does not mean VALID": {
+		verified(func(_, body map[string]any) { body["valid"] = true }),
+		"all the scopes asked for must be held", "code INSUFFICIENT_SCOPE, valid true",
+	},
+	"one scope of several is enough": {
+		answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
+			sent := sentJSON(r)
+			scopes, _ := sent["scopes"].([]any)
+			if !isVerify(r) || !strings.Contains(a.Body.String(), "INSUFFICIENT_SCOPE") {
+				return
+			}
+			for _, scope := range scopes {
+				sent["scopes"] = []any{scope}
+				text, _ := json.Marshal(sent) // it came from JSON
+				if alone := ask(service, r, http.MethodPost, "/v1/verify", string(text)); strings.Contains(alone.Body.String(), "VALID") {
+					*a = *alone
+				}
+			}
+		}),
+		"all the scopes asked for must be held", "(one of two is lacking): code VALID",
+	},
+	"keys:admin holds every scope": {
+		verified(func(_, body map[string]any) {
+			key, _ := body["key"].(map[string]any)
+			for _, scope := range asList(key["scopes"]) {
+				if scope == apikey.ScopeAdmin && body["code"] == "INSUFFICIENT_SCOPE" {
+					body["code"], body["valid"] = "VALID", true
+				}
+			}
+		}),
+		"keys:verify reaches every owner", "(a scope of an integrator): code VALID",
+	},
+	"verify tells only of its own owner's keys": {
+		verified(func(_, body map[string]any) {
+			key, _ := body["key"].(map[string]any)
+			if owner, _ := key["owner"].(string); strings.HasSuffix(owner, "-other") {
+				body["code"], body["valid"] = "NOT_FOUND", false
+				delete(body, "key")
+			}
+		}),
+		"keys:verify reaches every owner", "(another owner's key): code NOT_FOUND",
+	},
+	"verify needs no scope": {
+		func() fault {
+			var admin sync.Once
+			var key string
+			return fault{before: func(_ http.Handler, r *http.Request) {
+				admin.Do(func() { key = r.Header.Get("X-Api-Key") })
+				if isVerify(r) && r.Header.Get("X-Api-Key") != "" {
+					r.Header.Set("X-Api-Key", key)
+				}
+			}}
+		},
+		"every operation refuses a key without its scope", "POST /v1/verify (key without scopes): status 400, want 403",
+	},
+	"a scope asked for twice is overlooked": {
+		sentBodies(isVerify, func(body map[string]any) {
+			if scopes := asList(body["scopes"]); len(scopes) == 2 && scopes[0] == scopes[1] {
+				body["scopes"] = scopes[:1]
+			}
+		}),
+		"a question that is not well-formed", "(a scope comes twice): status 200, want 400",
+	},
+}
+
+func asList(value any) []any {
+	items, _ := value.([]any)
+	return items
+}
+
+// verified makes a fault that changes what verify answers.
+func verified(change func(sent, body map[string]any)) func() fault {
+	return always(func(r *http.Request, a *httptest.ResponseRecorder) {
+		if isVerify(r) && a.Code == http.StatusOK {
+			sent := sentJSON(r)
+			rewrite(a, func(body map[string]any) { change(sent, body) })
+		}
+	})
+}
+
+var introspectionFaults = map[string]planted{
+	"introspection says why a token is not active": {
+		introspected(false, func(body map[string]any) { body["error"] = "revoked" }),
+		"what is not good is inactive", "want active false and nothing else",
+	},
+	"an inactive token has an owner": {
+		introspected(false, func(body map[string]any) { body["sub"] = "acme" }),
+		"what is not good is inactive", "want active false and nothing else",
+	},
+	"an ended token is active": {
+		introspected(false, func(body map[string]any) { body["active"] = true }),
+		"what is not good is inactive", "(a secret that was rotated out): answered map[active:true]",
+	},
+	"an instant in milliseconds": {
+		introspected(true, func(body map[string]any) {
+			end, _ := body["exp"].(float64)
+			body["exp"] = end * 1000
+		}),
+		"a good token is active", "(a new key): answered",
+	},
+	"an old secret that ends with its key": {
+		answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
+			if !isIntrospection(r) || a.Code != http.StatusOK {
+				return
+			}
+			rewrite(a, func(body map[string]any) {
+				id, _ := body["client_id"].(string)
+				var key struct {
+					End apikey.Timestamp `json:"expires_at"`
+				}
+				found := ask(service, r, http.MethodGet, "/v1/api-keys/"+id, "")
+				if json.Unmarshal(found.Body.Bytes(), &key) == nil && id != "" {
+					body["exp"] = key.End.Time().Unix()
+				}
+			})
+		}),
+		"a good token is active", "(the old secret in its grace): answered",
+	},
+	"HTTP Basic is not taken": {
+		requests(func(r *http.Request) {
+			if _, _, ok := r.BasicAuth(); ok && isIntrospection(r) {
+				r.Header.Del("Authorization")
+			}
+		}),
+		"credentials come as bearer token", "(basic): status 401, want 200",
+	},
+	"HTTP Basic is taken everywhere": {
+		requests(func(r *http.Request) {
+			if _, password, ok := r.BasicAuth(); ok && !isIntrospection(r) {
+				r.Header.Set("X-Api-Key", password)
+			}
+		}),
+		"credentials come as bearer token", "(basic, which only introspection takes): status 200, want 401",
+	},
+	"no challenge for HTTP Basic": {
+		always(func(_ *http.Request, a *httptest.ResponseRecorder) {
+			if a.Code == http.StatusUnauthorized {
+				a.Header().Set("WWW-Authenticate", "Bearer")
+			}
+		}),
+		"credentials come as bearer token", "no challenge for HTTP Basic",
+	},
+	"a token that comes twice is taken": {
+		requests(func(r *http.Request) {
+			if form, err := url.ParseQuery(string(sentText(r))); err == nil && isIntrospection(r) && form.Has("token") {
+				form.Set("token", form.Get("token"))
+				setBody(r, form.Encode())
+			}
+		}),
+		"the request is a form", "(the token twice): status 200, want 400",
+	},
+	"unknown form parameters are refused": {
+		always(func(r *http.Request, a *httptest.ResponseRecorder) {
+			if isIntrospection(r) && strings.Contains(string(sentText(r)), "colour") {
+				refuse(a, http.StatusBadRequest)
+			}
+		}),
+		"the request is a form", "(unknown parameters): status 400, want 200",
+	},
+}
+
+// introspected makes a fault that changes what introspection answers of good tokens, or
+// of others.
+func introspected(active bool, change func(body map[string]any)) func() fault {
+	return always(func(r *http.Request, a *httptest.ResponseRecorder) {
+		if isIntrospection(r) && a.Code == http.StatusOK {
+			rewrite(a, func(body map[string]any) {
+				if body["active"] == active {
+					change(body)
+				}
+			})
+		}
+	})
+}

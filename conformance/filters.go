@@ -1,0 +1,227 @@
+package conformance
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"apikeyd/apikey"
+)
+
+func filterChecks() []check {
+	const group = "filters"
+	return []check{
+		{group, "status finds the keys that have it now", writing, statusFilter},
+		{group, "name_contains is taken letter for letter", writing, nameFilter},
+		{group, "expires_before and last_used_before end just before their time", writing, timeFilters},
+		{group, "filters narrow each other, the owner's keys, and the number of pages", writing, filtersTogether},
+		{group, "a filter that is no good is refused", reading, badFilters},
+	}
+}
+
+// family is keys of this run that a part of their names tells from all others.
+type family struct {
+	s      *session
+	marker string
+	query  string // finds them and, with names alike, nobody else
+	keys   map[string]created
+	order  []string // names without the marker, oldest first
+}
+
+func (s *session) newFamily() *family {
+	marker := s.newName() + "|"
+	_, owner := s.ours()
+	return &family{s: s, marker: marker, query: "&name_contains=" + url.QueryEscape(marker) + owner, keys: make(map[string]created)}
+}
+
+// add makes a key of the family. Nobody uses it, so that it counts from its creation.
+func (f *family) add(name string, more fields) bool {
+	owner, _ := f.s.ours()
+	body := fields{"name": f.marker + name, "owner": owner, "scopes": []string{}, "expires_at": inAnHour()}
+	for property, value := range more {
+		body[property] = value
+	}
+	key, ok := f.s.create(body)
+	f.keys[name] = key
+	f.order = append([]string{name}, f.order...)
+	return ok
+}
+
+// wants lists with a query, page by page, and wants just these keys.
+func (f *family) wants(why, query string, names ...string) {
+	var found, want []string
+	for _, id := range f.s.walk(query, 2) {
+		name := "a key of no family"
+		for n, key := range f.keys {
+			if key.id == id {
+				name = n
+			}
+		}
+		found = append(found, name)
+	}
+	for _, name := range f.order {
+		if slices.Contains(names, name) {
+			want = append(want, name)
+		}
+	}
+	if !slices.Equal(found, want) {
+		f.s.fail("listing %s finds %q, want %q", why, found, want)
+	}
+}
+
+func statusFilter(s *session) {
+	f := s.newFamily()
+	for _, name := range []string{"active", "revoked", "expired", "expired and revoked", "another active"} {
+		if !f.add(name, nil) {
+			return
+		}
+	}
+	for _, name := range []string{"expired", "expired and revoked"} {
+		if !s.expire(f.keys[name]) {
+			return
+		}
+	}
+	for _, name := range []string{"revoked", "expired and revoked"} {
+		s.want(http.StatusOK, request{operation: "revokeApiKey", key: f.keys[name].id})
+	}
+	f.wants("all", f.query, f.order...)
+	f.wants("ACTIVE", "&status=ACTIVE"+f.query, "active", "another active")
+	f.wants("EXPIRED", "&status=EXPIRED"+f.query, "expired")
+	f.wants("REVOKED", "&status=REVOKED"+f.query, "revoked", "expired and revoked")
+	s.want(http.StatusOK, request{operation: "updateApiKey", key: f.keys["expired"].id,
+		body: fields{"expires_at": inAnHour()}.json(), why: "prolonging an expired key"})
+	f.wants("ACTIVE after prolonging", "&status=ACTIVE"+f.query, "active", "expired", "another active")
+}
+
+func nameFilter(s *session) {
+	f := s.newFamily()
+	for _, name := range []string{"a%b", "a_b", "aXb", "A%B", `a\b`, "a'b", "a*b", "a?b", "é", "É", "e\u0301", "ключ", "a b", "(a"} {
+		if !f.add(name, nil) {
+			return
+		}
+	}
+	find := func(part string, names ...string) {
+		_, owner := s.ours()
+		f.wants("names with /"+part+"/", "&name_contains="+url.QueryEscape(f.marker+part)+owner, names...)
+	}
+	find("a%b", "a%b")
+	find("a_b", "a_b")
+	find("A%", "A%B")
+	find("a", "a%b", "a_b", "aXb", `a\b`, "a'b", "a*b", "a?b", "a b")
+	find(`a\`, `a\b`)
+	find("a'", "a'b")
+	find("a*", "a*b")
+	find("a?b", "a?b")
+	find("a b", "a b")
+	find("(", "(a")
+	find("%")
+	find("_")
+	find("é", "é")
+	find("e", "e\u0301")
+	find("КЛЮЧ")
+	find("клю", "ключ")
+	find("", f.order...)
+	_, owner := s.ours()
+	f.wants("names with a part in the middle", "&name_contains="+url.QueryEscape(f.marker[5:]+"aX")+owner, "aXb")
+	f.wants("names with the marker in capitals", "&name_contains="+url.QueryEscape(strings.ToUpper(f.marker))+owner)
+	f.wants("a name that is too long for all", "&name_contains="+url.QueryEscape(f.marker+strings.Repeat("я", 255-len(f.marker)))+owner)
+}
+
+func timeFilters(s *session) {
+	f := s.newFamily()
+	soon := time.Now().Add(10 * time.Minute).UTC().Truncate(time.Second)
+	for i, name := range []string{"first", "second", "third"} {
+		if !f.add(name, fields{"expires_at": apikey.Timestamp(soon.Add(time.Duration(i) * time.Second)).String()}) {
+			return
+		}
+	}
+	list := func(parameter string, t time.Time, offset string, names ...string) {
+		f.wants(parameter+" "+t.Format("2006-01-02T15:04:05.000")+offset,
+			"&"+parameter+"="+url.QueryEscape(t.Format("2006-01-02T15:04:05.000")+offset)+f.query, names...)
+	}
+	list("expires_before", soon, "Z")
+	list("expires_before", soon.Add(time.Millisecond), "Z", "first")
+	list("expires_before", soon.Add(time.Second), "Z", "first")
+	list("expires_before", soon.Add(2*time.Hour+2*time.Second), "+02:00", "first", "second")
+	list("expires_before", soon.Add(time.Hour), "Z", "first", "second", "third")
+	list("expires_before", soon.Add(-time.Hour), "Z")
+
+	// Some may have been made in the same millisecond.
+	second := stamp(f.keys["second"].body["created_at"])
+	for _, later := range []time.Duration{-24 * time.Hour, 0, time.Millisecond, 24 * time.Hour} {
+		at := second.Add(later)
+		var names []string
+		for name, key := range f.keys {
+			if stamp(key.body["created_at"]).Before(at) {
+				names = append(names, name)
+			}
+		}
+		list("last_used_before", at, "Z", names...)
+	}
+}
+
+func filtersTogether(s *session) {
+	f := s.newFamily()
+	soon := apikey.Timestamp(time.Now().Add(10 * time.Minute)).String()
+	for _, name := range []string{"a1", "a2", "a3", "b1", "b2"} {
+		if !f.add(name, nil) {
+			return
+		}
+	}
+	for _, name := range []string{"a4", "a5", "b3"} {
+		if !f.add(name, fields{"expires_at": soon}) {
+			return
+		}
+	}
+	for _, name := range []string{"a1", "a5"} {
+		s.want(http.StatusOK, request{operation: "revokeApiKey", key: f.keys[name].id})
+	}
+	_, owner := s.ours()
+	named := "&name_contains=" + url.QueryEscape(f.marker+"a") + owner
+	before := "&expires_before=" + url.QueryEscape(apikey.Timestamp(stamp(soon).Add(time.Millisecond)).String())
+	used := "&last_used_before=" + url.QueryEscape(apikey.Timestamp(time.Now().Add(24*time.Hour)).String())
+	f.wants("a name", named, "a1", "a2", "a3", "a4", "a5")
+	f.wants("a name and a status", named+"&status=ACTIVE", "a2", "a3", "a4")
+	f.wants("a name and an end", named+before, "a4", "a5")
+	f.wants("a status and an end", f.query+"&status=ACTIVE"+before, "a4", "b3")
+	f.wants("all of them", named+"&status=REVOKED"+before+used, "a5")
+	f.wants("what no key is", named+"&status=EXPIRED"+before+used)
+	if !s.scopes.Has(apikey.ScopeAdmin) {
+		return
+	}
+	if !f.add("a6", fields{"owner": s.run + "-other"}) {
+		return
+	}
+	f.wants("a name, of one owner", named+"&status=ACTIVE", "a2", "a3", "a4")
+	f.wants("a name, of every owner", strings.TrimSuffix(named, owner)+"&status=ACTIVE", "a2", "a3", "a4", "a6")
+}
+
+func badFilters(s *session) {
+	long := strings.Repeat("a", 256)
+	for query, field := range map[string]string{
+		"status=":                               "status",
+		"status=active":                         "status",
+		"status=DELETED":                        "status",
+		"status=ACTIVE&status=ACTIVE":           "status",
+		"status=ACTIVE,EXPIRED":                 "status",
+		"name_contains=":                        "name_contains",
+		"name_contains=" + long:                 "name_contains",
+		"name_contains=a&name_contains=a":       "name_contains",
+		"expires_before=":                       "expires_before",
+		"expires_before=tomorrow":               "expires_before",
+		"expires_before=2030-01-31":             "expires_before",
+		"expires_before=2030-01-31T12:00:00":    "expires_before",
+		"expires_before=2030-01-31T12:00:60Z":   "expires_before",
+		"expires_before=1893456000":             "expires_before",
+		"last_used_before=":                     "last_used_before",
+		"last_used_before=2030-02-30T12:00:00Z": "last_used_before",
+		"last_used_before=never":                "last_used_before",
+		"name=a":                                "name",
+		"expires_after=2030-01-31T12:00:00Z":    "expires_after",
+	} {
+		s.refuses(field, request{operation: "listApiKeys", query: query})
+	}
+	s.refuses("status", request{operation: "getApiKey", key: s.run, query: "status=ACTIVE"})
+}

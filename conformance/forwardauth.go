@@ -1,0 +1,187 @@
+package conformance
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"apikeyd/apikey"
+)
+
+// lost is a scope that no key of a run holds.
+const lost = "conformance:lost"
+
+func forwardAuthChecks() []check {
+	const group = "forward-auth"
+	return []check{
+		{group, "a good key passes, with its identity in the headers", reading | passing, identity},
+		{group, "identity headers are always there, safe, and never the client's own", writing | passing, safeIdentity},
+		{group, "every method passes, with any query and body, below the path too", reading | passing, anyRequest},
+		{group, "scopes in the query must all be held, and one that is none is lacking", reading | passing, forwardedScopes},
+		{group, "who proves nothing is refused", reading | passing, forwardedCredentials},
+		{group, "a secret that ended is refused at once", writing | passing, endedSecrets},
+	}
+}
+
+// safeValue is what percent-encoding leaves (RFC 3986: pchar). Header fields are ASCII.
+var safeValue = regexp.MustCompile(`^[A-Za-z0-9._~!$&'()*+,;=:@%-]*$`)
+
+// wantIdentity wants the headers that say whose key it was, each of them once.
+func (s *session) wantIdentity(a answer, id, name, owner string, scopes []string) {
+	if a.status != http.StatusOK {
+		return
+	}
+	for header, want := range map[string]string{
+		"X-Api-Key-Id": id, "X-Api-Key-Name": name, "X-Api-Key-Owner": owner,
+		"X-Api-Key-Scopes": strings.Join(scopes, " "),
+	} {
+		values := a.header.Values(header)
+		if len(values) != 1 {
+			s.fail("%s: %s is there %d times, want once", a.about, header, len(values))
+			continue
+		}
+		got := values[0]
+		if header == "X-Api-Key-Name" || header == "X-Api-Key-Owner" {
+			if !safeValue.MatchString(got) {
+				s.fail("%s: %s is not percent-encoded: %q", a.about, header, got)
+			}
+			decoded, err := url.PathUnescape(got)
+			if err != nil {
+				decoded = err.Error()
+			}
+			got = decoded
+		}
+		if got != want {
+			s.fail("%s: %s is %q, want %q", a.about, header, values[0], want)
+		}
+	}
+}
+
+func identity(s *session) {
+	a := s.want(http.StatusOK, request{operation: "forwardAuth"})
+	s.wantIdentity(a, s.id, s.name, s.owner, s.scopes)
+	a = s.want(http.StatusOK, request{operation: "forwardAuth", secret: nobody,
+		header: http.Header{"Authorization": {"Bearer " + s.secret}}, why: "bearer token"})
+	s.wantIdentity(a, s.id, s.name, s.owner, s.scopes)
+}
+
+func safeIdentity(s *session) {
+	smuggled := http.Header{
+		"X-Api-Key-Id": {"smuggled"}, "X-Api-Key-Name": {"smuggled"}, "X-Api-Key-Owner": {"smuggled"},
+		"X-Api-Key-Scopes": {apikey.ScopeAdmin},
+	}
+	for i, ending := range []string{
+		"", " b", "\"b\"", "%b", "%2Fb", "a%20b", "/b", "\\b", ",b", ";b", "+b", "=?utf-8?q?b?=", "ключ", "🙂", "e\u0301",
+		"\u00e9", "b\u200d", "\u2028b",
+	} {
+		name, owner, scopes := s.newName()+ending, s.owner, []string{}
+		if s.scopes.Has(apikey.ScopeAdmin) {
+			owner = s.run + ending
+		}
+		if i%2 == 1 {
+			scopes = []string{apikey.ScopeRead, apikey.ScopeWrite}
+		}
+		key, ok := s.create(fields{"name": name, "owner": owner, "scopes": scopes, "expires_at": inAnHour()})
+		if !ok {
+			return
+		}
+		a := s.want(http.StatusOK, request{operation: "forwardAuth", secret: key.secret, header: smuggled,
+			why: "a key named " + name})
+		s.wantIdentity(a, key.id, name, owner, scopes)
+	}
+}
+
+func anyRequest(s *session) {
+	requests := []request{
+		{below: "/"}, {below: "/a"}, {below: "/a/b%2Fc/%20"}, {below: "/api-keys"},
+		{query: "page=0&page=0&colour=red"}, {query: "%zz&=&;"}, {below: "/a", query: "x=1"},
+		{header: http.Header{"Content-Type": {"text/plain"}, "X-Forwarded-Method": {"POST"}, "X-Forwarded-Uri": {"/x"}}},
+	}
+	if !s.readOnly {
+		requests = append(requests, request{body: "{", why: "with a body"}, request{method: "POST", body: `{"a":1}`},
+			request{method: "PUT", body: "a", header: http.Header{"Content-Type": nil}, below: "/a"})
+		for _, method := range []string{"HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "NONSENSE"} {
+			requests = append(requests, request{method: method}, request{method: method, below: "/a/b"})
+		}
+	}
+	for _, r := range requests {
+		r.operation = "forwardAuth"
+		a := s.want(http.StatusOK, r)
+		s.wantIdentity(a, s.id, s.name, s.owner, s.scopes)
+	}
+	if s.readOnly {
+		return
+	}
+	for _, r := range []request{{method: "POST"}, {method: "HEAD"}, {method: "NONSENSE", below: "/a"}} {
+		r.operation, r.secret, r.why = "forwardAuth", nobody, "no credentials"
+		s.want(http.StatusUnauthorized, r)
+	}
+}
+
+func forwardedScopes(s *session) {
+	for _, query := range []string{
+		"scope=keys:read", "scope=keys%3Aread", "scope=keys:read+keys:read", "scope=keys:read&scope=keys:read",
+		"scope=%20keys:read%20", "Scope=" + lost, "scopes=" + lost, "x=scope=" + lost,
+	} {
+		s.want(http.StatusOK, request{operation: "forwardAuth", query: query})
+	}
+	for _, query := range []string{
+		"scope=" + lost, "scope=keys:read+" + lost, "scope=keys:read&scope=" + lost, "scope=" + lost + "&scope=keys:read",
+		"%73cope=" + lost, "x=1&scope=" + lost + "&y=2",
+	} {
+		s.wantCode(http.StatusForbidden, "INSUFFICIENT_SCOPE", request{operation: "forwardAuth", query: query})
+	}
+	for _, query := range []string{
+		"scope=", "scope", "scope=%20", "scope=%zz", "scope=%22", "scope=keys:read&scope=", "scope=keys:read+%5C",
+		"scope=%D1%8F", "scope=" + strings.Repeat("a", 129),
+	} {
+		s.want(http.StatusForbidden, request{operation: "forwardAuth", query: query, why: "a scope that is none"})
+	}
+}
+
+func forwardedCredentials(s *session) {
+	other := unknownSecret()
+	for why, header := range map[string]http.Header{
+		"no credentials":         nil,
+		"an empty key":           {"X-Api-Key": {""}},
+		"a key that is no key":   {"X-Api-Key": {"secret"}},
+		"an unknown key":         {"X-Api-Key": {other}},
+		"another scheme":         {"Authorization": {"Digest " + s.secret}},
+		"HTTP Basic":             {"Authorization": {basic("x", s.secret)}},
+		"two different keys":     {"X-Api-Key": {s.secret}, "Authorization": {"Bearer " + other}},
+		"two in one header line": {"X-Api-Key": {s.secret + ", " + s.secret}},
+	} {
+		s.want(http.StatusUnauthorized, request{operation: "forwardAuth", secret: nobody, header: header, why: why})
+	}
+	s.want(http.StatusUnauthorized, request{operation: "forwardAuth", secret: nobody, query: "scope=" + lost,
+		why: "no credentials, and a scope asked for"})
+}
+
+func endedSecrets(s *session) {
+	old, ok := s.reader()
+	if !ok {
+		return
+	}
+	forward := func(status int, secret, why string) {
+		s.want(status, request{operation: "forwardAuth", secret: secret, why: why})
+	}
+	forward(http.StatusOK, old.secret, "a new key")
+	key, ok := s.rotate(old, `{"grace_seconds":600}`)
+	if !ok {
+		return
+	}
+	forward(http.StatusOK, old.secret, "the old secret in its grace")
+	forward(http.StatusOK, key.secret, "the new secret")
+	if key, ok = s.rotate(key, ""); !ok {
+		return
+	}
+	forward(http.StatusUnauthorized, old.secret, "a secret that was rotated out")
+	forward(http.StatusOK, key.secret, "the newest secret")
+	key.at = old.at
+	if s.expire(key) {
+		forward(http.StatusUnauthorized, key.secret, "an expired key")
+	}
+	s.want(http.StatusOK, request{operation: "revokeApiKey", key: key.id})
+	forward(http.StatusUnauthorized, key.secret, "a revoked key")
+}

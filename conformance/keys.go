@@ -1,0 +1,160 @@
+package conformance
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"slices"
+	"time"
+
+	"apikeyd/apikey"
+)
+
+// fields are the properties of a body.
+type fields map[string]any
+
+func (f fields) json() string {
+	text, err := json.Marshal(f)
+	if err != nil {
+		panic(err) // only our own literals come here
+	}
+	return string(text)
+}
+
+// with returns f with a property set.
+func (f fields) with(name string, value any) fields {
+	all := fields{name: value}
+	for k, v := range f {
+		if k != name {
+			all[k] = v
+		}
+	}
+	return all
+}
+
+// plain is the body of a key that a creation accepts.
+func (s *session) plain() fields {
+	return fields{"name": s.newName(), "expires_at": inAnHour()}
+}
+
+func inAnHour() string { return apikey.Timestamp(time.Now().Add(time.Hour)).String() }
+
+// create makes a key that lives an hour, and remembers to revoke it. It reports false
+// if that failed; the finding is recorded.
+func (s *session) create(f fields) (created, bool) {
+	return s.createAs("", f)
+}
+
+// createAs is create with another key's secret.
+func (s *session) createAs(secret string, f fields) (created, bool) {
+	a := s.want(http.StatusCreated, request{operation: "createApiKey", secret: secret, body: f.json()})
+	key := created{body: a.body, location: a.header.Get("Location"), at: time.Now()}
+	key.id, _ = a.body["id"].(string)
+	key.name, _ = a.body["name"].(string)
+	key.secret, _ = a.body["secret"].(string)
+	if key.id != "" {
+		s.made = append(s.made, key)
+	}
+	s.keepSecret(key.secret)
+	return key, a.status == http.StatusCreated && key.id != "" && key.secret != ""
+}
+
+func (s *session) keepSecret(secret string) {
+	if secret != "" {
+		s.secrets = append(s.secrets, secret)
+	}
+}
+
+// rotate gives a key a new secret, and returns the key with that. The body may be empty.
+func (s *session) rotate(key created, body string) (created, bool) {
+	return s.rotateAs("", key, body)
+}
+
+// rotateAs is rotate with another key's secret.
+func (s *session) rotateAs(secret string, key created, body string) (created, bool) {
+	a := s.want(http.StatusOK, request{operation: "rotateApiKey", key: key.id, secret: secret, body: body})
+	key.body = a.body
+	key.secret, _ = a.body["secret"].(string)
+	s.keepSecret(key.secret)
+	return key, a.status == http.StatusOK && key.secret != ""
+}
+
+// good wants a secret of a key with keys:read to be taken.
+func (s *session) good(id, secret, why string) {
+	s.want(http.StatusOK, request{operation: "getApiKey", key: id, secret: secret, why: why})
+}
+
+// bad wants it to be refused.
+func (s *session) bad(id, secret, why string) {
+	s.want(http.StatusUnauthorized, request{operation: "getApiKey", key: id, secret: secret, why: why})
+}
+
+// get returns a key as it is now, without what every use of it changes.
+func (s *session) get(id, why string) map[string]any {
+	return without(s.want(http.StatusOK, request{operation: "getApiKey", key: id, why: why}).body, "last_used_at")
+}
+
+// same wants two keys to be alike, but for their secret and their last use.
+func (s *session) same(why string, got, want map[string]any) {
+	got, want = without(got, "secret", "last_used_at"), without(want, "secret", "last_used_at")
+	if !reflect.DeepEqual(got, want) {
+		s.fail("%s: the key is %v, want %v", why, got, want)
+	}
+}
+
+func without(body map[string]any, names ...string) map[string]any {
+	rest := make(map[string]any)
+	for k, v := range body {
+		if !slices.Contains(names, k) {
+			rest[k] = v
+		}
+	}
+	return rest
+}
+
+// stamp returns an instant of an answer, and the zero time if it is none.
+func stamp(value any) time.Time {
+	text, _ := value.(string)
+	parsed, err := apikey.ParseTimestamp(text)
+	if err != nil {
+		return time.Time{}
+	}
+	return parsed.Time()
+}
+
+// expire lets a key expire: it moves its end near, and waits.
+func (s *session) expire(key created) bool {
+	for lead := 250 * time.Millisecond; lead < time.Minute; lead *= 4 {
+		// The service's clock counts, and created_at shows it.
+		end := stamp(key.body["created_at"]).Add(time.Since(key.at) + lead)
+		moved, err := s.send(request{operation: "updateApiKey", key: key.id,
+			body: fields{"expires_at": apikey.Timestamp(end).String()}.json()})
+		if err == nil && moved.status == http.StatusBadRequest {
+			continue // we were too slow
+		}
+		for range 300 {
+			s.pause(lead / 2)
+			if found, err := s.send(request{operation: "getApiKey", key: key.id}); err != nil ||
+				found.status != http.StatusOK || found.body["status"] != "ACTIVE" {
+				break
+			}
+		}
+		break
+	}
+	if status := s.get(key.id, "after its end")["status"]; status != "EXPIRED" {
+		s.fail("a key whose expires_at has passed is %v", status)
+		return false
+	}
+	return true
+}
+
+// cleanUp revokes what this run made, also after its context ended.
+func (s *session) cleanUp() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), time.Minute)
+	defer cancel()
+	s.ctx = ctx
+	for _, key := range s.made {
+		_, _ = s.send(request{operation: "revokeApiKey", key: key.id}) // nothing is left to tell
+	}
+}

@@ -1,0 +1,229 @@
+package conformance
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"apikeyd/apikey"
+)
+
+func rotationChecks() []check {
+	const group = "rotation"
+	return []check{
+		{group, "a rotation ends the old secret at once and changes nothing else", writing, rotations},
+		{group, "a grace keeps the old secret good, until its end or the next rotation", writing, graces},
+		{group, "a revocation ends both secrets, and a revoked key cannot be rotated", writing, revokedRotation},
+		{group, "a key rotates itself", writing, selfRotation},
+		{group, "of rotations at once by one secret, one wins", writing, selfRotationsAtOnce},
+		{group, "of the secrets that rotations at once show, one works", writing, rotationsAtOnce},
+		{group, "grace_seconds is a whole number up to 7 days, and may be left out", writing, badRotations},
+	}
+}
+
+// reader makes a key whose secrets can be tried.
+func (s *session) reader() (created, bool) {
+	return s.create(s.plain().with("scopes", readScopes(s)).with("metadata", fields{"plan": "pro"}))
+}
+
+func rotations(s *session) {
+	key, ok := s.reader()
+	if !ok {
+		return
+	}
+	s.good(key.id, key.secret, "with the secret that will be replaced")
+	for why, body := range map[string]string{
+		"no body": "", "an empty object": "{}", "a grace of 0": `{"grace_seconds":0}`,
+	} {
+		rotated, ok := s.rotate(key, body)
+		if !ok {
+			return
+		}
+		s.same("rotating with "+why, rotated.body, key.body)
+		s.same("after rotating with "+why, s.get(key.id, "after rotating with "+why), key.body)
+		if prefix, _ := key.body["prefix"].(string); rotated.secret == key.secret || !strings.HasPrefix(rotated.secret, prefix) {
+			s.fail("rotating with %s: the new secret is the old one, or begins with another prefix", why)
+		}
+		s.bad(key.id, key.secret, "with the secret that was replaced with "+why)
+		s.good(key.id, rotated.secret, "with the new secret")
+		key.secret = rotated.secret
+	}
+	byName := s.want(http.StatusOK, request{operation: "rotateApiKey", key: key.name, why: "by name"})
+	secret, _ := byName.body["secret"].(string)
+	s.keepSecret(secret)
+	s.same(byName.about, byName.body, key.body)
+	s.want(http.StatusNotFound, request{operation: "rotateApiKey", key: s.run, why: "no such key"})
+}
+
+func graces(s *session) {
+	first, ok := s.reader()
+	if !ok {
+		return
+	}
+	second, ok := s.rotate(first, `{"grace_seconds":600}`)
+	if !ok {
+		return
+	}
+	s.checkGrace(second, 600*time.Second, first.at)
+	s.good(first.id, first.secret, "with the old secret in its grace")
+	s.good(first.id, second.secret, "with the new secret")
+	if got := s.get(first.id, "in its grace")["grace_ends_at"]; got != second.body["grace_ends_at"] {
+		s.fail("grace_ends_at is %v, the rotation answered %v", got, second.body["grace_ends_at"])
+	}
+
+	third, ok := s.rotate(second, `{"grace_seconds":604800}`)
+	if !ok {
+		return
+	}
+	if third.body["grace_ends_at"] != third.body["expires_at"] {
+		s.fail("a grace of 7 days ends at %v, past the end of the key or before it: %v",
+			third.body["grace_ends_at"], third.body["expires_at"])
+	}
+	s.bad(first.id, first.secret, "with the secret before the old one")
+	s.good(first.id, second.secret, "with the old secret in its grace")
+	s.good(first.id, third.secret, "with the newest secret")
+
+	fourth, ok := s.rotate(third, "")
+	if !ok {
+		return
+	}
+	if end, ok := fourth.body["grace_ends_at"]; ok {
+		s.fail("grace_ends_at is %v after a rotation without grace", end)
+	}
+	s.bad(first.id, second.secret, "with the secret whose grace the rotation ended")
+	s.bad(first.id, third.secret, "with the secret that was replaced without grace")
+	s.good(first.id, fourth.secret, "with the newest secret")
+}
+
+// checkGrace wants a grace to end when it should: after so long from the rotation, which
+// was between the creation and now.
+func (s *session) checkGrace(rotated created, grace time.Duration, createdAt time.Time) {
+	const slack = 5 * time.Second // of two clocks
+	begin := stamp(rotated.body["created_at"])
+	end := stamp(rotated.body["grace_ends_at"])
+	if end.Before(begin.Add(grace)) || end.After(begin.Add(time.Since(createdAt)+grace+slack)) {
+		s.fail("a grace of %s in a rotation right after %v ends at %v",
+			grace, rotated.body["created_at"], rotated.body["grace_ends_at"])
+	}
+}
+
+func revokedRotation(s *session) {
+	old, ok := s.reader()
+	if !ok {
+		return
+	}
+	key, ok := s.rotate(old, `{"grace_seconds":600}`)
+	if !ok {
+		return
+	}
+	s.good(key.id, old.secret, "with the old secret in its grace")
+	revoked := s.want(http.StatusOK, request{operation: "revokeApiKey", key: key.id})
+	if end, ok := revoked.body["grace_ends_at"]; ok {
+		s.fail("%s: grace_ends_at is %v", revoked.about, end)
+	}
+	s.bad(key.id, old.secret, "with the old secret of a revoked key")
+	s.bad(key.id, key.secret, "with the new secret of a revoked key")
+	s.wantCode(http.StatusConflict, "KEY_REVOKED", request{operation: "rotateApiKey", key: key.id, why: "a revoked key"})
+	s.same("after a refused rotation", s.get(key.id, "after a refused rotation"), revoked.body)
+	s.bad(key.id, key.secret, "after a refused rotation")
+}
+
+func selfRotation(s *session) {
+	old, ok := s.create(s.plain().with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite}))
+	if !ok {
+		return
+	}
+	key, ok := s.rotateAs(old.secret, old, "")
+	if !ok {
+		return
+	}
+	s.bad(key.id, old.secret, "with the secret that replaced itself")
+	s.good(key.id, key.secret, "with the secret it got")
+	if key, ok = s.rotateAs(key.secret, key, `{"grace_seconds":600}`); ok {
+		s.good(key.id, key.secret, "with the secret it got")
+	}
+}
+
+// selfRotationsAtOnce lets a secret replace itself several times at the same moment.
+// Whoever is told of success must hold a secret that works, so only one can be.
+func selfRotationsAtOnce(s *session) {
+	key, ok := s.create(s.plain().with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite}))
+	if !ok {
+		return
+	}
+	secrets := s.rotateAtOnce(request{key: key.id, secret: key.secret})
+	for _, secret := range secrets {
+		s.good(key.id, secret, "with the secret of a rotation that succeeded")
+	}
+	if len(secrets) != 1 {
+		s.fail("of 8 rotations at once by the same secret %d succeeded, want 1", len(secrets))
+	}
+}
+
+// rotationsAtOnce lets us replace another key's secret several times. Those that follow
+// each other succeed, those that meet do not, and the last to succeed has the secret.
+func rotationsAtOnce(s *session) {
+	key, ok := s.reader()
+	if !ok {
+		return
+	}
+	working := 0
+	secrets := s.rotateAtOnce(request{key: key.id})
+	for _, secret := range secrets {
+		r := request{operation: "getApiKey", key: key.id, secret: secret, why: "with one of the secrets"}
+		if a, err := s.send(r); err == nil && a.status == http.StatusOK {
+			working++
+		}
+	}
+	if working != 1 {
+		s.fail("of the %d secrets that rotations at once showed %d work, want 1", len(secrets), working)
+	}
+	s.bad(key.id, key.secret, "with the secret that was replaced")
+}
+
+// rotateAtOnce rotates a key 8 times at the same moment, and returns the secrets of those
+// that succeeded.
+func (s *session) rotateAtOnce(r request) []string {
+	r.operation, r.why = "rotateApiKey", "8 at once"
+	var secrets []string
+	for _, a := range s.sendAtOnce(8, r) {
+		switch {
+		case a.status == http.StatusOK:
+			secret, _ := a.body["secret"].(string)
+			s.keepSecret(secret)
+			s.judge(http.StatusOK, a)
+			secrets = append(secrets, secret)
+		case a.status == http.StatusUnauthorized && r.secret != "": // another replaced it
+			s.judge(http.StatusUnauthorized, a)
+		default:
+			s.judge(http.StatusConflict, a)
+			if a.body["code"] != "KEY_ROTATED" {
+				s.fail("%s: code %v, want KEY_ROTATED", a.about, a.body["code"])
+			}
+		}
+	}
+	return secrets
+}
+
+func badRotations(s *session) {
+	for why, tt := range map[string]struct{ field, body string }{
+		"less than none":            {"grace_seconds", `{"grace_seconds":-1}`},
+		"a second more than 7 days": {"grace_seconds", `{"grace_seconds":604801}`},
+		"half a second":             {"grace_seconds", `{"grace_seconds":0.5}`},
+		"a string":                  {"grace_seconds", `{"grace_seconds":"60"}`},
+		"null":                      {"grace_seconds", `{"grace_seconds":null}`},
+		"a number out of range":     {"body", `{"grace_seconds":1e999}`},
+		"twice":                     {"body", `{"grace_seconds":1,"grace_seconds":2}`},
+		"an unknown property":       {"grace", `{"grace":60}`},
+		"an array":                  {"body", `[]`},
+		"null for the body":         {"body", `null`},
+		"cut off":                   {"body", `{"grace_seconds":`},
+	} {
+		s.refuses(tt.field, request{operation: "rotateApiKey", key: s.run, body: tt.body, why: why})
+	}
+	s.refuses("Content-Type", request{operation: "rotateApiKey", key: s.run, body: "{}",
+		header: http.Header{"Content-Type": {"text/plain"}}, why: "another media type"})
+	s.refuses("page", request{operation: "rotateApiKey", key: s.run, query: "page=1"})
+	s.want(http.StatusRequestEntityTooLarge, request{operation: "rotateApiKey", key: s.run,
+		body: "{}" + padding(maxBody), why: "more than 64 KiB"})
+}

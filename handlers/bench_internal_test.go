@@ -1,0 +1,115 @@
+package handlers
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/gen"
+	"apikeyd/store"
+	"apikeyd/store/sqlstore"
+	"apikeyd/verify"
+)
+
+// BenchmarkValidate decodes a body and holds it against the contract.
+func BenchmarkValidate(b *testing.B) {
+	contract, err := gen.GetSpec()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, bb := range []struct {
+		name, path, body string
+		good             bool
+	}{
+		{"verify", "/v1/verify", `{"key":"the secret that you were shown","scopes":["datasets:read"]}`, true},
+		{"create smallest", "/v1/api-keys", `{"name":"ci pipeline","expires_at":"2099-01-31T12:00:00Z"}`, true},
+		{"create everything", "/v1/api-keys", `{"name":"mobile-app","expires_at":"2099-01-31T12:00:00Z","owner":"customer-42",` +
+			`"scopes":["datasets:read"],"metadata":{"plan":"pro"},"rate_limit":{"limit":100,"window_seconds":60}}`, true},
+		{"create refused", "/v1/api-keys", `{"name":"","expires_at":"tomorrow","color":"red"}`, false},
+	} {
+		item := contract.Paths.Value(bb.path)
+		op, err := newOperation(item, item.Post)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(bb.name, func(b *testing.B) {
+			body := []byte(bb.body)
+			b.ReportAllocs()
+			for b.Loop() {
+				value, err := decodeJSON(body)
+				if err == nil {
+					err = validateBody(op, value)
+				}
+				if (err == nil) != bb.good {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// sink is an answer that nobody reads.
+type sink struct {
+	header http.Header
+	bytes  int
+}
+
+func (s *sink) Header() http.Header { return s.header }
+func (s *sink) WriteHeader(int)     {}
+func (s *sink) Write(p []byte) (int, error) {
+	s.bytes += len(p)
+	return len(p), nil
+}
+
+// BenchmarkEncode writes answers as the handlers return them.
+func BenchmarkEncode(b *testing.B) {
+	ctx := b.Context()
+	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
+	check(b, err)
+	b.Cleanup(func() { check(b, db.Close()) })
+	log := slog.New(slog.DiscardHandler)
+	s := &Server{Config: Config{Store: db, Log: log, Now: time.Now, Verifier: verify.New(db, log, verify.Options{})}}
+	var who apikey.Key
+	for i := range 20 {
+		who, _, err = apikey.Policy{}.NewKey(time.Now(), apikey.Draft{
+			Owner: "customer", Name: fmt.Sprintf("key %d", i), Scopes: apikey.Scopes{"keys:read", "datasets:read"},
+			Metadata: apikey.Metadata{"plan": "pro"}, ExpiresAt: time.Now().AddDate(1, 0, 0),
+		})
+		check(b, err)
+		check(b, db.CreateKey(ctx, store.Operator("test"), who))
+	}
+	ctx = &exchange{Context: ctx, caller: caller{key: &who}, called: true}
+	one, err := s.GetApiKey(ctx, gen.GetApiKeyRequestObject{KeyName: who.Name})
+	check(b, err)
+	many, err := s.ListApiKeys(ctx, gen.ListApiKeysRequestObject{})
+	check(b, err)
+	for _, bb := range []struct {
+		name  string
+		write func(http.ResponseWriter) error
+	}{
+		{"one key", one.VisitGetApiKeyResponse},
+		{"list of 20", many.VisitListApiKeysResponse},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			w := &sink{header: make(http.Header)}
+			b.ReportAllocs()
+			for b.Loop() {
+				check(b, bb.write(w))
+			}
+			if w.bytes == 0 {
+				b.Fatal("nothing was written")
+			}
+		})
+	}
+}
+
+func check(b *testing.B, err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}

@@ -1,0 +1,58 @@
+package sqlstore_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+	"apikeyd/store/sqlstore"
+)
+
+// BenchmarkKey is what a verification asks of the store when no cache has the key.
+func BenchmarkKey(b *testing.B) {
+	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	var keys []apikey.Key
+	for i := range 256 {
+		now := time.Now()
+		key, _, err := apikey.Policy{}.NewKey(now, apikey.Draft{
+			Owner: "customer", Name: fmt.Sprintf("key %d", i), Scopes: apikey.Scopes{"datasets:read"},
+			ExpiresAt: now.AddDate(1, 0, 0),
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := db.CreateKey(b.Context(), store.Operator("test"), key); err != nil {
+			b.Fatal(err)
+		}
+		keys = append(keys, key)
+	}
+	for _, bb := range []struct {
+		name string
+		ref  func(apikey.Key) store.Ref
+	}{
+		{"by id", func(k apikey.Key) store.Ref { return store.ByID(k.ID) }},
+		{"by name", func(k apikey.Key) store.Ref { return store.ByName(k.Owner, k.Name) }},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			i := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := db.Key(b.Context(), bb.ref(keys[i%len(keys)])); err != nil {
+					b.Fatal(err)
+				}
+				i++
+			}
+		})
+	}
+}
