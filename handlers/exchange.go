@@ -127,9 +127,9 @@ func (s *Server) begin(next echo.HandlerFunc) echo.HandlerFunc {
 		x := &exchange{Context: r.Context(), start: s.Now(), requestID: rand.Text()}
 		defer x.end()
 		c.SetRequest(r.WithContext(x))
+		values := [...]string{x.requestID, "no-store"}
 		header := c.Response().Header()
-		header.Set("X-Request-Id", x.requestID)
-		header.Set("Cache-Control", "no-store")
+		header["X-Request-Id"], header["Cache-Control"] = values[:1:1], values[1:]
 		if err := next(c); err != nil {
 			c.Error(err)
 		}

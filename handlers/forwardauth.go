@@ -76,11 +76,24 @@ func (s *Server) ForwardAuth(
 	ctx context.Context, _ gen.ForwardAuthRequestObject,
 ) (gen.ForwardAuthResponseObject, error) {
 	who, _ := callerFrom(ctx)
-	id, scopes := who.key.ID.String(), who.key.Scopes.String()
-	name, owner := url.PathEscape(who.key.Name), url.PathEscape(who.key.Owner)
-	return gen.ForwardAuth200Response{Headers: gen.ForwardAuth200ResponseHeaders{
-		XApiKeyId: &id, XApiKeyName: &name, XApiKeyOwner: &owner, XApiKeyScopes: &scopes,
-	}}, nil
+	return admission{who.key}, nil
+}
+
+// admission is the answer that lets a request pass. The generated one writes its headers
+// by way of fmt.
+type admission struct{ key *apikey.Key }
+
+// VisitForwardAuthResponse makes it an answer of forwardAuth.
+func (a admission) VisitForwardAuthResponse(w http.ResponseWriter) error {
+	values := [...]string{
+		a.key.ID.String(), url.PathEscape(a.key.Name), url.PathEscape(a.key.Owner), a.key.Scopes.String(),
+	}
+	header := w.Header()
+	for i, name := range [...]string{"X-Api-Key-Id", "X-Api-Key-Name", "X-Api-Key-Owner", "X-Api-Key-Scopes"} {
+		header[name] = values[i : i+1 : i+1]
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
 }
 
 // forwardQuery is what the query of forwardAuth asks for.

@@ -41,6 +41,7 @@ type serveCommand struct {
 // writes what is in memory and closes the store.
 func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 	log := slog.New(slog.NewTextHandler(s.err, nil))
+	tuneMemory(c.VerifyCache)
 	policy, err := c.policy()
 	if err != nil {
 		return err

@@ -24,7 +24,7 @@ func (db *DB) mutate(ctx context.Context, actor store.Actor, do func(*mutation) 
 	return db.write(ctx, func(t *transaction) error {
 		m := db.newMutation(t, actor)
 		if !actor.IsOperator() {
-			acting, err := m.read(store.ByID(actor.Key))
+			acting, err := m.readActor(actor.Key)
 			if errors.Is(err, sql.ErrNoRows) {
 				return store.ErrActorGone
 			}
@@ -84,6 +84,23 @@ func (m *mutation) findKey(ref store.Ref) (apikey.Key, error) {
 	return key, err
 }
 
+// maxActors is how many acting keys are remembered.
+const maxActors = 256
+
+func (m *mutation) readActor(id apikey.ID) (apikey.Key, error) {
+	if key, ok := m.actors[id]; ok {
+		return key, nil
+	}
+	key, err := m.read(store.ByID(id))
+	if err == nil {
+		if len(m.actors) >= maxActors {
+			clear(m.actors)
+		}
+		m.actors[id] = key
+	}
+	return key, err
+}
+
 func (m *mutation) read(ref store.Ref) (apikey.Key, error) {
 	return findKey(context.Background(), m, ref)
 }
@@ -101,6 +118,7 @@ func (m *mutation) insertKey(k apikey.Key) error {
 
 func (m *mutation) updateKey(k apikey.Key) error {
 	m.changed, m.altered = k.ID, true
+	delete(m.actors, k.ID)
 	return m.exec(
 		`UPDATE api_keys SET name = $1, scopes = $2, expires_at = $3, revoked_at = $4, secret_hash = $5,
 			old_secret_hash = $6, old_secret_until = $7, metadata = $8, rate_limit = $9, rate_window = $10

@@ -38,14 +38,14 @@ func TestQueryPlans(t *testing.T) {
 			return listKeys(t.Context(), q, query, func(*sql.Rows) error { return nil })
 		}
 	}
-	narrow := store.Query{Owner: "acme", Status: apikey.StatusActive, At: time.Now(), NameContains: "ci",
-		ExpiresBefore: time.Now(), LastUsedBefore: time.Now()}
 	ids := func(owner string) func(querier) error {
 		return func(q querier) error {
 			_, err := listIDs(t.Context(), q, store.Query{Owner: owner, Limit: 20})
 			return err
 		}
 	}
+	narrow := store.Query{Owner: "acme", Status: apikey.StatusActive, At: time.Now(), NameContains: "ci",
+		ExpiresBefore: time.Now(), LastUsedBefore: time.Now()}
 	tests := map[string]struct {
 		run  func(querier) error
 		want []string
@@ -61,16 +61,16 @@ func TestQueryPlans(t *testing.T) {
 			"SCAN CONSTANT ROW; SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
 			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
 		}},
-		"list of one owner, with every filter": {list(narrow), []string{
-			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
-			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
-		}},
 		"ids of one owner": {ids("acme"), []string{
 			"SEARCH api_keys USING COVERING INDEX api_keys_owner (owner=?); " +
 				"SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
 		}},
 		"ids of everybody": {ids(""), []string{
 			"SCAN api_keys; SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
+		}},
+		"list of one owner, with every filter": {list(narrow), []string{
+			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
+			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
 		}},
 	}
 	for name, test := range tests {

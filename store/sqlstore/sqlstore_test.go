@@ -115,3 +115,45 @@ func wantErr(t *testing.T, got, want error) {
 		t.Errorf("error is %v, want %v", got, want)
 	}
 }
+
+// Another process takes away what an acting key may do: the next change sees that.
+func TestActorChangedByAnotherProcess(t *testing.T) {
+	path := newPath(t)
+	db, beside := open(t, path), openBeside(t, path)
+	for name, tt := range map[string]struct {
+		change func(apikey.Key) error
+		want   func(error) bool
+	}{
+		"revoked": {
+			func(k apikey.Key) error { return second(beside.RevokeKey(t.Context(), operator, store.ByID(k.ID))) },
+			func(err error) bool { return errors.Is(err, store.ErrActorGone) },
+		},
+		"without its scope": {
+			func(k apikey.Key) error {
+				change := apikey.Change{Scopes: &apikey.Scopes{apikey.ScopeRead}}
+				return second(beside.UpdateKey(t.Context(), operator, store.ByID(k.ID), change))
+			},
+			func(err error) bool { _, denied := errors.AsType[*apikey.DeniedError](err); return denied },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			acting, _ := draft(t, name)
+			acting.Scopes = apikey.Scopes{apikey.ScopeWrite}
+			must(t, db.CreateKey(t.Context(), operator, acting))
+			actor := store.Actor{Key: acting.ID, Secret: acting.SecretHash, Via: "test"}
+			create := func(n string) error {
+				key, _ := draft(t, name+n)
+				key.Owner, key.Scopes = acting.Owner, apikey.Scopes{}
+				return db.CreateKey(t.Context(), actor, key)
+			}
+			must(t, create(" 1"))
+			must(t, create(" 2")) // by what is remembered
+			must(t, tt.change(acting))
+			if err := create(" 3"); !tt.want(err) {
+				t.Errorf("error is %v", err)
+			}
+		})
+	}
+}
+
+func second[T any](_ T, err error) error { return err }

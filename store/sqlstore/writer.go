@@ -50,12 +50,16 @@ type writer struct {
 
 	watcher     atomic.Pointer[store.Watcher]
 	dataVersion int64 // of the file, as the last poll saw it
+
+	// The keys that acted lately, as they are: most changes are made by a few. Other
+	// processes' changes are seen at the start of each transaction, our own drop theirs.
+	actors map[apikey.ID]apikey.Key
 }
 
 // transaction is what a change is made with. It has no context: a caller that gives up
 // must not undo what others wait for.
 type transaction struct {
-	*statements
+	*writer
 	changed apikey.ID // the key that differs afterwards; zero for none
 	altered bool      // it existed before
 	created string    // the owner that has a key more
@@ -86,6 +90,7 @@ func newWriter(ctx context.Context, pool *sql.DB, f *files, now func() time.Time
 	w := &writer{
 		statements: statements{on: conn}, conn: conn, files: f, now: now,
 		changes: make(chan *job, maxWaiting), uses: make(chan *job), stop: make(chan struct{}),
+		actors: make(map[apikey.ID]apikey.Key),
 	}
 	if w.dataVersion, err = w.readDataVersion(); err != nil {
 		return nil, errors.Join(err, w.close())
@@ -118,7 +123,7 @@ func (w *writer) change(ctx context.Context, do func(*transaction) error) (alter
 }
 
 func (w *writer) newJob(do func(*transaction) error) *job {
-	return &job{transaction: transaction{statements: &w.statements}, do: do, done: make(chan struct{})}
+	return &job{transaction: transaction{writer: w}, do: do, done: make(chan struct{})}
 }
 
 // background makes a change that can wait until others are made.
@@ -170,10 +175,10 @@ func (w *writer) run() {
 		case j := <-w.uses:
 			w.commit(w.gather(nil, j))
 		case <-tick.C:
+			_ = w.poll() // if it fails, what is remembered soon counts no more
 		case <-w.stop:
 			return
 		}
-		w.poll()
 	}
 }
 
@@ -270,11 +275,21 @@ func (w *writer) begin() error {
 	if err := w.files.present(); err != nil {
 		return err
 	}
-	return translate(w.exec(`BEGIN IMMEDIATE`))
+	if err := w.exec(`BEGIN IMMEDIATE`); err != nil {
+		return translate(err)
+	}
+	if err := w.poll(); err != nil {
+		w.rollback()
+		return translate(err)
+	}
+	return nil
 }
 
 // rollback undoes a transaction, unless SQLite did already.
-func (w *writer) rollback() { _ = w.exec(`ROLLBACK`) }
+func (w *writer) rollback() {
+	_ = w.exec(`ROLLBACK`)
+	clear(w.actors) // some were read after changes that are no more
+}
 
 // failAll gives every change that did not fail by itself the same error.
 func failAll(batch []*job, err error) bool {
@@ -328,21 +343,24 @@ func (w *writer) tell(batch []*job) {
 func (w *writer) watch(watcher store.Watcher) { w.watcher.Store(&watcher) }
 
 // poll looks whether another process changed the file since the last poll.
-func (w *writer) poll() {
-	watcher := w.watcher.Load()
-	if watcher == nil {
-		return
-	}
+func (w *writer) poll() error {
 	began := w.now()
 	version, err := w.readDataVersion()
 	if err != nil {
-		return // then nobody may trust what is remembered for long
+		return err
 	}
-	if version != w.dataVersion {
+	changed := version != w.dataVersion
+	if changed {
 		w.dataVersion = version
-		(*watcher).ChangedAll()
+		clear(w.actors)
 	}
-	(*watcher).Trust(began.Add(staleBound))
+	if watcher := w.watcher.Load(); watcher != nil {
+		if changed {
+			(*watcher).ChangedAll()
+		}
+		(*watcher).Trust(began.Add(staleBound))
+	}
+	return nil
 }
 
 func (w *writer) readDataVersion() (version int64, err error) {
