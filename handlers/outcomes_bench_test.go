@@ -7,22 +7,29 @@ import (
 	"testing"
 
 	"apikeyd/apikey"
+	"apikeyd/handlers"
 	"apikeyd/servertest"
+	"apikeyd/verify"
 )
 
 // BenchmarkVerifyOutcomes shows what each outcome costs at the handler, asked by a
 // resource server and by a gateway: whether an id exists must not show in the time that a
 // refusal takes.
 func BenchmarkVerifyOutcomes(b *testing.B) {
+	// Many of each kind, and few that are remembered: each is new to the service.
+	const remembered, many = 1 << 8, 1 << 14
 	var service http.Handler
-	s := servertest.Start(b, servertest.Options{Handler: func(h http.Handler) http.Handler {
-		service = h
-		return h
-	}})
+	s := servertest.Start(b, servertest.Options{
+		Configure: []func(*handlers.Config){func(c *handlers.Config) {
+			c.Verifier = verify.New(c.Store, c.Log, verify.Options{CacheSize: remembered})
+		}},
+		Handler: func(h http.Handler) http.Handler {
+			service = h
+			return h
+		},
+	})
 	_, verifier := s.Add(b, "gateway", "verifier", apikey.ScopeVerify)
 	key, secret := s.Add(b, "team", "ci")
-	// Many of each kind, so that none is answered from what the one before left behind.
-	const many = 1 << 10
 	kinds := []struct {
 		name   string
 		status int // of forward-auth

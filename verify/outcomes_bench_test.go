@@ -29,8 +29,6 @@ func BenchmarkVerifyOutcomes(b *testing.B) {
 		b.Fatal(err)
 	}
 	good := secret.Reveal()
-	// Many of each kind, so that none is answered from what the one before left behind.
-	const many = 1 << 10
 	kinds := []struct {
 		name   string
 		code   verify.Code
@@ -41,22 +39,33 @@ func BenchmarkVerifyOutcomes(b *testing.B) {
 		{"wrong-secret", verify.NotFound, func() string { return apikey.NewSecret("ak", key.ID).Reveal() }},
 		{"good", verify.Valid, func() string { return good }},
 	}
-	for _, kind := range kinds {
-		b.Run(kind.name, func(b *testing.B) {
-			verifier := verify.New(db, slog.New(slog.DiscardHandler), verify.Options{})
-			secrets := make([]string, many)
-			for i := range secrets {
-				secrets[i] = kind.secret()
-			}
-			ctx := context.WithoutCancel(b.Context())
-			b.ReportAllocs()
-			i := 0
-			for b.Loop() {
-				if result, err := verifier.Admit(ctx, secrets[i%many]); err != nil || result.Code != kind.code {
-					b.Fatalf("result %s, error %v", result.Code, err)
+	for _, memory := range []struct {
+		name             string
+		remembered, many int // how many secrets are remembered, and how many are tried in turns
+	}{
+		{"never-seen", 1 << 8, 1 << 14},
+		{"seen-before", 1 << 14, 1 << 8},
+	} {
+		for _, kind := range kinds {
+			b.Run(memory.name+"/"+kind.name, func(b *testing.B) {
+				verifier := verify.New(db, slog.New(slog.DiscardHandler), verify.Options{CacheSize: memory.remembered})
+				secrets := make([]string, memory.many)
+				for i := range secrets {
+					secrets[i] = kind.secret()
 				}
-				i++
-			}
-		})
+				ctx := context.WithoutCancel(b.Context())
+				if _, err := verifier.Admit(ctx, good); err != nil { // somebody uses the key
+					b.Fatal(err)
+				}
+				b.ReportAllocs()
+				i := 0
+				for b.Loop() {
+					if result, err := verifier.Admit(ctx, secrets[i%memory.many]); err != nil || result.Code != kind.code {
+						b.Fatalf("result %s, error %v", result.Code, err)
+					}
+					i++
+				}
+			})
+		}
 	}
 }

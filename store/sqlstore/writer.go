@@ -128,6 +128,9 @@ func (w *writer) newJob(do func(*transaction) error) *job {
 
 // background makes a change that can wait until others are made.
 func (w *writer) background(ctx context.Context, do func(*transaction) error) error {
+	if err := ctx.Err(); err != nil {
+		return err // a writer that is free would take it all the same, every other time
+	}
 	j := w.newJob(do)
 	select {
 	case w.uses <- j:

@@ -228,6 +228,11 @@ func testCancelled(f *fixture) {
 	cancel()
 	key := f.draft("acme", "ci")
 	f.wantErr(f.CreateKey(ctx, operator, key), context.Canceled)
+	other := f.create("acme", "other")
+	for range 50 { // whoever tosses a coin is found out
+		f.wantErr(f.RecordUses(ctx, map[apikey.ID]time.Time{other.ID: f.clock.Now()}), context.Canceled)
+	}
+	f.wantKey(f.get(store.ByID(other.ID)), other)
 	_, err := f.Key(ctx, store.ByID(key.ID))
 	f.wantErr(err, context.Canceled)
 	_, err = f.Key(f.ctx(), store.ByID(key.ID))
