@@ -65,12 +65,9 @@ func exchangeOf(ctx context.Context) *exchange {
 	return &exchange{Context: ctx}
 }
 
-// callerFrom returns who makes the request. Only a request that passed
-// authentication has a caller.
-func callerFrom(ctx context.Context) (caller, bool) {
-	x := exchangeOf(ctx)
-	return x.caller, x.called
-}
+// callerFrom returns who makes the request. No handler runs before there is somebody,
+// but for those of public operations.
+func callerFrom(ctx context.Context) caller { return exchangeOf(ctx).caller }
 
 // Value implements context.Context.
 func (x *exchange) Value(key any) any {

@@ -75,7 +75,7 @@ func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
 func (s *Server) ForwardAuth(
 	ctx context.Context, _ gen.ForwardAuthRequestObject,
 ) (gen.ForwardAuthResponseObject, error) {
-	who, _ := callerFrom(ctx)
+	who := callerFrom(ctx)
 	return admission{who.key}, nil
 }
 

@@ -21,7 +21,7 @@ const (
 func (s *Server) CreateApiKey(
 	ctx context.Context, request gen.CreateApiKeyRequestObject,
 ) (gen.CreateApiKeyResponseObject, error) {
-	who, _ := callerFrom(ctx)
+	who := callerFrom(ctx)
 	draft := apikey.Draft{
 		Owner:     or(request.Body.Owner, who.key.Owner),
 		Name:      request.Body.Name,
@@ -52,7 +52,7 @@ func (s *Server) CreateApiKey(
 func (s *Server) ListApiKeys(
 	ctx context.Context, request gen.ListApiKeysRequestObject,
 ) (gen.ListApiKeysResponseObject, error) {
-	who, _ := callerFrom(ctx)
+	who := callerFrom(ctx)
 	owner, err := listedOwner(who.key, request.Params.Owner)
 	if err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func boundary(at *apikey.Timestamp) time.Time {
 func (s *Server) GetApiKey(
 	ctx context.Context, request gen.GetApiKeyRequestObject,
 ) (gen.GetApiKeyResponseObject, error) {
-	who, _ := callerFrom(ctx)
+	who := callerFrom(ctx)
 	ref, err := reference(who.key, request.KeyName, request.Params.Owner)
 	if err != nil {
 		return nil, err
@@ -118,7 +118,7 @@ func (s *Server) GetApiKey(
 func (s *Server) UpdateApiKey(
 	ctx context.Context, request gen.UpdateApiKeyRequestObject,
 ) (gen.UpdateApiKeyResponseObject, error) {
-	who, _ := callerFrom(ctx)
+	who := callerFrom(ctx)
 	ref, err := reference(who.key, request.KeyName, request.Params.Owner)
 	if err != nil {
 		return nil, err
@@ -138,7 +138,7 @@ func (s *Server) UpdateApiKey(
 func (s *Server) RotateApiKey(
 	ctx context.Context, request gen.RotateApiKeyRequestObject,
 ) (gen.RotateApiKeyResponseObject, error) {
-	who, _ := callerFrom(ctx)
+	who := callerFrom(ctx)
 	ref, err := reference(who.key, request.KeyName, request.Params.Owner)
 	if err != nil {
 		return nil, err
@@ -164,7 +164,7 @@ func (s *Server) RotateApiKey(
 func (s *Server) RevokeApiKey(
 	ctx context.Context, request gen.RevokeApiKeyRequestObject,
 ) (gen.RevokeApiKeyResponseObject, error) {
-	who, _ := callerFrom(ctx)
+	who := callerFrom(ctx)
 	ref, err := reference(who.key, request.KeyName, request.Params.Owner)
 	if err != nil {
 		return nil, err

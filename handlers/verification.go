@@ -17,7 +17,8 @@ func (s *Server) VerifyApiKey(
 	}
 	answer := gen.VerifyResponse{Valid: result.Code == verify.Valid, Code: gen.VerifyCode(result.Code)}
 	if result.Code != verify.NotFound {
-		key := keyResponse(result.Key, s.Now())
+		key := keyResponse(result.Key, result.At)
+		key.LastUsedAt = timestamp(result.Used)
 		answer.Key = &key
 	}
 	if result.Code == verify.RateLimited {
@@ -35,16 +36,16 @@ func (s *Server) IntrospectToken(
 	if err != nil {
 		return nil, err
 	}
-	return gen.IntrospectToken200JSONResponse{Body: s.introspection(result)}, nil
+	return gen.IntrospectToken200JSONResponse{Body: introspection(result)}, nil
 }
 
-func (s *Server) introspection(result verify.Result) gen.IntrospectionResponse {
+func introspection(result verify.Result) gen.IntrospectionResponse {
 	if result.Code != verify.Valid {
 		return gen.IntrospectionResponse{Active: false} // nothing else is told (section 2.2)
 	}
 	key, end := result.Key, result.Key.ExpiresAt
 	if !key.SecretHash.Equal(result.Hash) {
-		end = key.GraceEnd(s.Now()) // it is the token that ends then, not the key
+		end = key.GraceEnd(result.At) // it is the token that ends then, not the key
 	}
 	scope, id := key.Scopes.String(), key.ID.String()
 	issued, expires := key.CreatedAt.Unix(), end.Unix()

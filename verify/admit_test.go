@@ -168,7 +168,7 @@ func TestResultOfAdmit(t *testing.T) {
 			verify.Result{Code: verify.RateLimited, Key: &limited, Hash: limitedSecret.Hash(), Quota: minute}},
 		{"unknown", apikey.NewSecret("ak", apikey.NewID()), verify.Result{Code: verify.NotFound}},
 	} {
-		if diff := cmp.Diff(tt.want, f.admit(tt.secret.Reveal())); diff != "" {
+		if diff := cmp.Diff(tt.want, f.admit(tt.secret.Reveal()), timeless); diff != "" {
 			t.Errorf("%s: the result differs (-want +got):\n%s", tt.name, diff)
 		}
 	}
@@ -228,11 +228,11 @@ func TestSecretsOfARotatedKey(t *testing.T) {
 		for verb, ask := range map[string]func(string, ...string) verify.Result{"Verify": f.verify, "Admit": f.admit} {
 			// The hash tells which of the two was shown.
 			want := verify.Result{Code: verify.Valid, Key: &rotated, Hash: secret.Hash()}
-			if diff := cmp.Diff(want, ask(secret.Reveal(), "a")); diff != "" {
+			if diff := cmp.Diff(want, ask(secret.Reveal(), "a"), timeless); diff != "" {
 				t.Errorf("%s of the %s secret differs (-want +got):\n%s", verb, name, diff)
 			}
 			want.Code = verify.InsufficientScope
-			if diff := cmp.Diff(want, ask(secret.Reveal(), "b")); diff != "" {
+			if diff := cmp.Diff(want, ask(secret.Reveal(), "b"), timeless); diff != "" {
 				t.Errorf("%s of the %s secret without the scope differs (-want +got):\n%s", verb, name, diff)
 			}
 		}

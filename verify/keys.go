@@ -139,8 +139,13 @@ func (v *Verifier) readKeys(ctx context.Context, q store.Query) (store.Page, err
 // current is the key as the store has it, whose last use was written since it was read.
 func (e *entry) current() apikey.Key {
 	key := e.key
-	if ms := e.saved.Load(); ms > 0 {
-		key.LastUsedAt = fromMillis(ms)
-	}
+	key.LastUsedAt = e.used()
 	return key
+}
+
+func (e *entry) used() time.Time {
+	if ms := e.saved.Load(); ms > 0 {
+		return fromMillis(ms)
+	}
+	return e.key.LastUsedAt
 }

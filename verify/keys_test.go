@@ -86,3 +86,21 @@ func TestManyShortcuts(t *testing.T) {
 		t.Errorf("%d names and %d pages are remembered", names, pages)
 	}
 }
+
+// A result tells the last use that the store knows, however long the key is remembered.
+func TestResultsTellTheLastUse(t *testing.T) {
+	t.Parallel()
+	r := newRemembering(t, 0)
+	_, secret := r.add(time.Hour)
+	remember(t, r.verifier, secret)
+	r.clock.Advance(100 * time.Millisecond)
+	at := r.clock.Now()
+	if got := r.verify(secret.Reveal()); !got.Used.IsZero() || !got.At.Equal(at) {
+		t.Errorf("used %s at %s", got.Used, got.At)
+	}
+	r.must(r.verifier.Flush(t.Context()))
+	r.clock.Advance(100 * time.Millisecond)
+	if got := r.verify(secret.Reveal()).Used; !got.Equal(at) {
+		t.Errorf("used %s, want %s", got, at)
+	}
+}

@@ -30,7 +30,9 @@ const (
 // Result is a decision.
 type Result struct {
 	Code  Code
+	At    time.Time       // when it was made
 	Key   *apikey.Key     // as last read, not to be changed; nil if Code is NotFound
+	Used  time.Time       // the key's last use that the store knows; later than Key has it, perhaps
 	Hash  apikey.Hash     // of the secret; set unless Code is NotFound
 	Quota ratelimit.Quota // set by Admit if Code is Valid or RateLimited and the key has a limit
 }
@@ -105,7 +107,7 @@ func (v *Verifier) decide(ctx context.Context, secret string, want apikey.Scopes
 	if found == nil {
 		return r, nil
 	}
-	r.Key, r.Hash = &found.key, hash
+	r.At, r.Key, r.Hash, r.Used = now, &found.key, hash, found.used()
 	r.Code = judge(r.Key, now, want)
 	if r.Code == Valid && limited && !r.Key.RateLimit.IsNone() {
 		if r.Quota = v.limits.Take(id, r.Key.RateLimit, now); !r.Quota.Allowed {

@@ -47,6 +47,6 @@ func servePprof(ctx context.Context, address string) (stop func(), err error) {
 		closing, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		_ = errors.Join(server.Shutdown(closing), server.Close()) // nothing is lost with it
-		<-ended
+		_ = <-ended
 	}, nil
 }

@@ -51,7 +51,7 @@ func TestQueryPlans(t *testing.T) {
 		want []string
 	}{
 		"by id": {find(store.ByID(apikey.NewID())), []string{
-			"SEARCH api_keys USING PRIMARY KEY (id=?)",
+			"SEARCH api_keys USING PRIMARY KEY (id<?)",
 		}},
 		"by name": {find(store.ByName("acme", "ci")), []string{
 			"SEARCH api_keys USING INDEX api_keys_name (owner=? AND name=?)",
