@@ -109,6 +109,10 @@ linearizability: ## End 1,000 secrets in each way while they are used, also with
 	$(GO) test ./handlers -run Linearizable -count 1 -timeout 30m -args -rounds 1000
 	CGO_ENABLED=1 $(GO) test -race ./handlers -run Linearizable -count 1 -timeout 60m -args -rounds 1000
 
+.PHONY: durability
+durability: ## Kill the service 100 times while keys are created: none that was acknowledged is lost
+	$(GO) test ./cmd/apikeyd -run SurviveKill -count 1 -v -timeout 30m -args -kills 100
+
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZ_TIME (30s)
 	@for file in $$(grep -rl '^func Fuzz' --include='*_test.go' .); do \

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -139,7 +140,8 @@ func (db *DB) closeAll() error {
 	if db.writer != nil {
 		errs = append(errs, db.writer.close())
 	}
-	for _, pool := range db.pools {
+	// The one that writes is the first, and closed last: only it can bring the log home.
+	for _, pool := range slices.Backward(db.pools) {
 		errs = append(errs, pool.Close())
 	}
 	if db.files != nil {

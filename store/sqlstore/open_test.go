@@ -2,6 +2,7 @@ package sqlstore_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -9,6 +10,29 @@ import (
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
+
+// A database that was closed is one file: whoever copies it has everything.
+func TestClosedDatabaseIsOneFile(t *testing.T) {
+	path := newPath(t)
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
+	must(t, err)
+	key := create(t, db, "ci")
+	must(t, db.Ping(t.Context()))
+	_, err = db.Key(t.Context(), store.ByID(key.ID))
+	must(t, err)
+	must(t, db.Close())
+	for _, left := range []string{"-wal", "-shm"} {
+		if _, err := os.Stat(path + left); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is still there: %v", left, err)
+		}
+	}
+	data, err := os.ReadFile(path)
+	must(t, err)
+	copied := newPath(t)
+	must(t, os.WriteFile(copied, data, 0o600))
+	_, err = open(t, copied).Key(t.Context(), store.ByID(key.ID))
+	must(t, err)
+}
 
 func TestPathsAreTakenLiterally(t *testing.T) {
 	for _, name := range []string{"a b.db", "100%.db", "%41.db", "what?mode=memory.db", "a#b.db", "ключ&=+.db"} {
