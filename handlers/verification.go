@@ -17,8 +17,8 @@ func (s *Server) VerifyApiKey(
 	}
 	answer := gen.VerifyResponse{Valid: result.Code == verify.Valid, Code: gen.VerifyCode(result.Code)}
 	if result.Code != verify.NotFound {
-		key := keyResponse(result.Key, result.At)
-		key.LastUsedAt = timestamp(result.Used)
+		whole := result.Whole()
+		key := keyResponse(&whole, result.At)
 		answer.Key = &key
 	}
 	if result.Code == verify.RateLimited {

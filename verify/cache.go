@@ -23,9 +23,11 @@ type cache struct {
 	keys    atomic.Int64
 	refused atomic.Int64
 	changed atomic.Uint64 // how often anything changed
+	orphans atomic.Int64  // entries not in here whose last use the store may have to be told
 	shards  [shards]shard
 
 	shortcuts shortcuts
+	scopes    scopeSets
 }
 
 // shards is how many parts of the cache are locked apart.
@@ -40,8 +42,9 @@ type shard struct {
 
 // entry is a key and what a decision leaves with it. It outlives its place in the cache.
 type entry struct {
-	key    apikey.Key
-	recent atomic.Bool // used since somebody last looked for one to forget
+	key      apikey.Key  // without its metadata, which would take more memory than all the rest
+	metadata string      // as JSON; empty for none
+	recent   atomic.Bool // used since somebody last looked for one to forget
 
 	lastUse atomic.Int64 // milliseconds since 1970
 	unsaved atomic.Bool  // whether the store must be told of lastUse
@@ -133,14 +136,12 @@ func (c *cache) beginAll() (changes [shards]uint64) {
 
 // keep remembers a key that was read after begin returned changes.
 func (c *cache) keep(key apikey.Key, changes uint64) *entry {
-	e := &entry{key: key}
-	if c.max == 0 {
-		return e
-	}
+	e := c.scopes.newEntry(key)
 	s := c.shard(key.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.changes != changes {
+	if c.max == 0 || s.changes != changes {
+		c.orphans.Add(1)
 		return e
 	}
 	if s.keys[key.ID] == nil {
@@ -148,28 +149,31 @@ func (c *cache) keep(key apikey.Key, changes uint64) *entry {
 	}
 	s.keys[key.ID] = e
 	if c.keys.Load() > int64(c.max) {
-		s.forgetOne(e)
+		if s.forgetOne(e).unsaved.Load() {
+			c.orphans.Add(1)
+		}
 		c.keys.Add(-1)
 	}
 	return e
 }
 
 // forgetOne makes room: it looks at a few keys, in no order, for one that was not used
-// lately.
-func (s *shard) forgetOne(newest *entry) {
+// lately, and forgets that.
+func (s *shard) forgetOne(newest *entry) *entry {
 	const looks = 8
 	looked := 0
-	victim := newest.key.ID // if there is no other
-	for id, e := range s.keys {
+	victim := newest // if there is no other
+	for _, e := range s.keys {
 		if e == newest {
 			continue
 		}
-		victim = id
+		victim = e
 		if looked++; looked == looks || !e.recent.Swap(false) {
 			break
 		}
 	}
-	delete(s.keys, victim)
+	delete(s.keys, victim.key.ID)
+	return victim
 }
 
 // refuse remembers that no key had a secret with this hash, found out after begin

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"sync"
 	"time"
@@ -136,10 +137,15 @@ func (v *Verifier) readKeys(ctx context.Context, q store.Query) (store.Page, err
 	return page, nil
 }
 
-// current is the key as the store has it, whose last use was written since it was read.
+// current is the whole key as the store has it, whose last use was written since it was
+// read.
 func (e *entry) current() apikey.Key {
 	key := e.key
 	key.LastUsedAt = e.used()
+	if e.metadata != "" {
+		key.Metadata = nil                                    // that of the entry is shared
+		_ = json.Unmarshal([]byte(e.metadata), &key.Metadata) // newEntry wrote it
+	}
 	return key
 }
 

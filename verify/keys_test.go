@@ -95,12 +95,12 @@ func TestResultsTellTheLastUse(t *testing.T) {
 	remember(t, r.verifier, secret)
 	r.clock.Advance(100 * time.Millisecond)
 	at := r.clock.Now()
-	if got := r.verify(secret.Reveal()); !got.Used.IsZero() || !got.At.Equal(at) {
-		t.Errorf("used %s at %s", got.Used, got.At)
+	if got := r.verify(secret.Reveal()); !got.Whole().LastUsedAt.IsZero() || !got.At.Equal(at) {
+		t.Errorf("used %s at %s", got.Whole().LastUsedAt, got.At)
 	}
 	r.must(r.verifier.Flush(t.Context()))
 	r.clock.Advance(100 * time.Millisecond)
-	if got := r.verify(secret.Reveal()).Used; !got.Equal(at) {
+	if got := r.verify(secret.Reveal()).Whole().LastUsedAt; !got.Equal(at) {
 		t.Errorf("used %s, want %s", got, at)
 	}
 }

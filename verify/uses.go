@@ -11,8 +11,9 @@ import (
 const (
 	// FlushInterval is how late a last-used time may reach the store.
 	FlushInterval = 10 * time.Second
-	// flushAt is how many keys may wait for that, before they are written earlier.
-	flushAt = 20_000
+	// maxOrphans is how many entries may wait for that which nothing else keeps in memory,
+	// before they are written earlier.
+	maxOrphans = 20_000
 )
 
 // uses are the entries whose last use the store does not have yet: verifying a key must
@@ -20,7 +21,8 @@ const (
 type uses struct {
 	mu      sync.Mutex
 	entries []*entry
-	many    chan struct{} // tells Run that flushAt is reached
+	cache   *cache
+	many    chan struct{} // tells Run that there are maxOrphans
 }
 
 // record notes a use of a key.
@@ -40,7 +42,7 @@ func (u *uses) add(entries ...*entry) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.entries = append(u.entries, entries...)
-	if len(u.entries) >= flushAt {
+	if u.cache.orphans.Load() >= maxOrphans {
 		select {
 		case u.many <- struct{}{}:
 		default: // Run knows
@@ -56,6 +58,7 @@ func (u *uses) take() []*entry {
 	defer u.mu.Unlock()
 	taken := u.entries
 	u.entries = nil
+	u.cache.orphans.Store(0)
 	return taken
 }
 

@@ -30,10 +30,10 @@ const (
 // Result is a decision.
 type Result struct {
 	Code  Code
-	At    time.Time       // when it was made
-	Key   *apikey.Key     // as last read, not to be changed; nil if Code is NotFound
-	Used  time.Time       // the key's last use that the store knows; later than Key has it, perhaps
-	Hash  apikey.Hash     // of the secret; set unless Code is NotFound
+	At    time.Time   // when it was made
+	Key   *apikey.Key // without metadata, not to be changed; nil if Code is NotFound
+	Hash  apikey.Hash // of the secret; set unless Code is NotFound
+	entry *entry
 	Quota ratelimit.Quota // set by Admit if Code is Valid or RateLimited and the key has a limit
 }
 
@@ -47,6 +47,10 @@ type Options struct {
 	CacheSize int
 	Now       func() time.Time // the clock, that of the store; nil is time.Now
 }
+
+// Whole returns the key as the store has it, with its metadata and its last use. The code
+// must not be NotFound.
+func (r Result) Whole() apikey.Key { return r.entry.current() }
 
 // Verifier verifies secrets and remembers keys and when they were used. It is safe for
 // concurrent use.
@@ -72,8 +76,9 @@ func New(s store.Store, log *slog.Logger, o Options) *Verifier {
 	}
 	v := &Verifier{
 		store: s, log: log, now: o.Now, cache: newCache(max(o.CacheSize, 0), o.Now()),
-		uses: uses{many: make(chan struct{}, 1)}, limits: ratelimit.New[apikey.ID](0),
+		limits: ratelimit.New[apikey.ID](0),
 	}
+	v.uses = uses{cache: v.cache, many: make(chan struct{}, 1)}
 	s.Watch(v.cache)
 	return v
 }
@@ -107,7 +112,7 @@ func (v *Verifier) decide(ctx context.Context, secret string, want apikey.Scopes
 	if found == nil {
 		return r, nil
 	}
-	r.At, r.Key, r.Hash, r.Used = now, &found.key, hash, found.used()
+	r.At, r.Key, r.Hash, r.entry = now, &found.key, hash, found
 	r.Code = judge(r.Key, now, want)
 	if r.Code == Valid && limited && !r.Key.RateLimit.IsNone() {
 		if r.Quota = v.limits.Take(id, r.Key.RateLimit, now); !r.Quota.Allowed {

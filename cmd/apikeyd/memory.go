@@ -11,7 +11,7 @@ const (
 	gcPercent = 300
 	// baseMemory and keyMemory, in bytes, are what the program and each remembered key may
 	// take together before the collector works harder.
-	baseMemory = 40 << 20
+	baseMemory = 36 << 20
 	keyMemory  = 512
 )
 

@@ -173,9 +173,7 @@ func (db *DB) RecordUses(ctx context.Context, uses map[apikey.ID]time.Time) erro
 	for some := range slices.Chunk(ids, usesAtOnce) {
 		err := db.writer.background(ctx, func(t *transaction) error {
 			for _, id := range some {
-				err := t.exec(`UPDATE api_keys SET last_used_at = $1
-					WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $1)`, millis(uses[id]), id[:])
-				if err != nil {
+				if err := t.recordUse(id, uses[id]); err != nil {
 					return err
 				}
 			}
@@ -186,4 +184,11 @@ func (db *DB) RecordUses(ctx context.Context, uses map[apikey.ID]time.Time) erro
 		}
 	}
 	return nil
+}
+
+func (t *transaction) recordUse(id apikey.ID, at time.Time) error {
+	return t.exec(`INSERT INTO key_uses (id, last_used_at)
+		SELECT id, $1 FROM api_keys WHERE id = $2
+		ON CONFLICT (id) DO UPDATE SET last_used_at = excluded.last_used_at
+		WHERE key_uses.last_used_at < excluded.last_used_at`, millis(at), id[:])
 }

@@ -136,7 +136,7 @@ func conditionsOf(q store.Query) *conditions {
 		c.add(`expires_at < ` + c.instant(q.ExpiresBefore))
 	}
 	if !q.LastUsedBefore.IsZero() {
-		c.add(`coalesce(last_used_at, created_at) < ` + c.instant(q.LastUsedBefore))
+		c.add(`coalesce(` + lastUsedAt + `, created_at) < ` + c.instant(q.LastUsedBefore))
 	}
 	return c
 }

@@ -108,10 +108,10 @@ func (m *mutation) read(ref store.Ref) (apikey.Key, error) {
 func (m *mutation) insertKey(k apikey.Key) error {
 	m.changed, m.created = k.ID, k.Owner
 	return m.exec(
-		`INSERT INTO api_keys (`+keyColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+		`INSERT INTO api_keys (`+storedColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
 		k.ID[:], k.Owner, k.Name, k.Prefix, k.Scopes.String(), k.SecretHash[:],
-		millis(k.CreatedAt), millis(k.ExpiresAt), millis(k.RevokedAt), millis(k.LastUsedAt),
+		millis(k.CreatedAt), millis(k.ExpiresAt), millis(k.RevokedAt),
 		hashOrNull(k.OldSecretHash), millis(k.OldSecretUntil), metadataJSON(k.Metadata),
 		numberOrNull(k.RateLimit.Limit), numberOrNull(int(k.RateLimit.Window/time.Second)))
 }

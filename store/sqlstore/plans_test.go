@@ -46,20 +46,21 @@ func TestQueryPlans(t *testing.T) {
 	}
 	narrow := store.Query{Owner: "acme", Status: apikey.StatusActive, At: time.Now(), NameContains: "ci",
 		ExpiresBefore: time.Now(), LastUsedBefore: time.Now()}
+	const uses = "; CORRELATED SCALAR SUBQUERY 1; SEARCH key_uses USING PRIMARY KEY (id=?)"
 	tests := map[string]struct {
 		run  func(querier) error
 		want []string
 	}{
 		"by id": {find(store.ByID(apikey.NewID())), []string{
-			"SEARCH api_keys USING PRIMARY KEY (id<?)",
+			"SEARCH api_keys USING PRIMARY KEY (id<?)" + uses,
 		}},
 		"by name": {find(store.ByName("acme", "ci")), []string{
-			"SEARCH api_keys USING INDEX api_keys_name (owner=? AND name=?)",
-			"SEARCH api_keys USING INDEX api_keys_revoked_name (owner=? AND name=? AND revoked_at>?)",
+			"SEARCH api_keys USING INDEX api_keys_name (owner=? AND name=?)" + uses,
+			"SEARCH api_keys USING INDEX api_keys_revoked_name (owner=? AND name=? AND revoked_at>?)" + uses,
 		}},
 		"list of one owner": {list(store.Query{Owner: "acme"}), []string{
 			"SCAN CONSTANT ROW; SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
-			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
+			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)" + uses,
 		}},
 		"ids of one owner": {ids("acme"), []string{
 			"SEARCH api_keys USING COVERING INDEX api_keys_owner (owner=?); " +
@@ -69,8 +70,9 @@ func TestQueryPlans(t *testing.T) {
 			"SCAN api_keys; SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
 		}},
 		"list of one owner, with every filter": {list(narrow), []string{
-			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
-			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
+			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)" + uses,
+			"SEARCH api_keys USING INDEX api_keys_owner (owner=?); CORRELATED SCALAR SUBQUERY 2; " +
+				"SEARCH key_uses USING PRIMARY KEY (id=?)" + uses,
 		}},
 	}
 	for name, test := range tests {

@@ -9,9 +9,16 @@ import (
 	"apikeyd/apikey"
 )
 
-const keyColumns = `id, owner, name, prefix, scopes, secret_hash,
-	created_at, expires_at, revoked_at, last_used_at,
+// storedColumns are those of api_keys.
+const storedColumns = `id, owner, name, prefix, scopes, secret_hash,
+	created_at, expires_at, revoked_at,
 	old_secret_hash, old_secret_until, metadata, rate_limit, rate_window`
+
+// lastUsedAt is when a key was last used, or NULL.
+const lastUsedAt = `(SELECT last_used_at FROM key_uses WHERE key_uses.id = api_keys.id)`
+
+// keyColumns are all that make a key.
+const keyColumns = storedColumns + `, ` + lastUsedAt
 
 // scanKey reads keyColumns from a row.
 func scanKey(row interface{ Scan(dest ...any) error }) (apikey.Key, error) {
@@ -23,8 +30,8 @@ func scanKey(row interface{ Scan(dest ...any) error }) (apikey.Key, error) {
 		rateLimit, rateWindow                        sql.NullInt64
 	)
 	err := row.Scan(&id, &key.Owner, &key.Name, &key.Prefix, &scopes, &hash,
-		&created, &expires, &revoked, &lastUse,
-		&oldHash, &oldUntil, &metadata, &rateLimit, &rateWindow)
+		&created, &expires, &revoked,
+		&oldHash, &oldUntil, &metadata, &rateLimit, &rateWindow, &lastUse)
 	if err != nil {
 		return apikey.Key{}, err
 	}

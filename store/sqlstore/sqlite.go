@@ -47,7 +47,10 @@ func pragmas(m mode) []pragma {
 		)
 	case reading:
 		// In bytes: a look-up reads the operating system's memory instead of copying it.
-		p = append(p, pragma{"mmap_size", "1073741824", "1073741824"})
+		p = append(p,
+			pragma{"mmap_size", "1073741824", "1073741824"},
+			pragma{"cache_size", "-256", "-256"}, // so it needs little of its own, in KiB
+		)
 	}
 	return p
 }
