@@ -82,7 +82,7 @@ func BenchmarkEncode(b *testing.B) {
 		check(b, err)
 		check(b, db.CreateKey(ctx, store.Operator("test"), who))
 	}
-	ctx = &exchange{Context: ctx, caller: caller{key: &who}, called: true}
+	ctx = &exchange{Context: ctx, arrived: time.Now(), caller: caller{key: &who}, called: true}
 	one, err := s.GetApiKey(ctx, gen.GetApiKeyRequestObject{KeyName: who.Name})
 	check(b, err)
 	many, err := s.ListApiKeys(ctx, gen.ListApiKeysRequestObject{})

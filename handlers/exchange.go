@@ -14,8 +14,8 @@ import (
 	"apikeyd/store"
 )
 
-// requestTimeout is how long a request may wait for the database. It is shorter than
-// the server's write timeout, so that the answer still gets out.
+// requestTimeout is how long a request may take, its body and the database together. It
+// is shorter than the server's write timeout, so that the answer still gets out.
 const requestTimeout = 10 * time.Second
 
 // exchange is one request, and what its layers leave for each other and for its log line.
@@ -24,7 +24,8 @@ const requestTimeout = 10 * time.Second
 type exchange struct {
 	context.Context //nolint:containedctx // it is a context: that of the connection, and more
 
-	start     time.Time
+	start     time.Time // by the service's clock
+	arrived   time.Time // by the machine's
 	requestID string
 
 	caller  caller
@@ -101,7 +102,7 @@ func (x *exchange) limited() context.Context {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.timed == nil {
-		x.timed, x.release = context.WithTimeout(x.Context, requestTimeout)
+		x.timed, x.release = context.WithDeadline(x.Context, x.arrived.Add(requestTimeout))
 	}
 	return x.timed
 }
@@ -121,7 +122,7 @@ func (s *Server) begin(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		// The id is ours, never the caller's.
-		x := &exchange{Context: r.Context(), start: s.Now(), requestID: rand.Text()}
+		x := &exchange{Context: r.Context(), start: s.Now(), arrived: time.Now(), requestID: rand.Text()}
 		defer x.end()
 		c.SetRequest(r.WithContext(x))
 		values := [...]string{x.requestID, "no-store"}

@@ -71,12 +71,19 @@ func (t *Table[K]) Len() int {
 	return len(t.buckets)
 }
 
-// drain is the bucket at now. A clock that went back drains nothing, and counts from
-// where it is.
+// maxLate is by how much a call may be late: callers read the clock before they get here,
+// and may be overtaken.
+const maxLate = 30 * time.Second
+
+// drain is the bucket at now. A call that is late drains nothing. A clock that went back
+// further than that drains nothing either, and counts from where it is.
 func (b bucket) drain(limit apikey.RateLimit, now time.Time) bucket {
 	at := now.UnixMicro()
 	if b.limit != limit {
 		return bucket{limit: limit, at: at}
+	}
+	if late := b.at - at; late > 0 && late <= maxLate.Microseconds() {
+		at = b.at
 	}
 	elapsed := max(at-b.at, 0)
 	b.at = at

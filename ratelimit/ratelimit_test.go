@@ -51,6 +51,24 @@ func TestTake(t *testing.T) {
 	}
 }
 
+// Callers that read the clock and are overtaken do not make time pass twice.
+func TestLateCalls(t *testing.T) {
+	t.Parallel()
+	table, limit, passed := ratelimit.New[string](0), per(10, time.Second), 0
+	for i := range 1000 {
+		at := start
+		if i%2 == 1 {
+			at = start.Add(50 * time.Millisecond)
+		}
+		if table.Take("a", limit, at).Allowed {
+			passed++
+		}
+	}
+	if passed != 10 {
+		t.Errorf("%d calls passed within 50 ms, want 10", passed)
+	}
+}
+
 // FuzzExact compares with the definition, in rational numbers.
 func FuzzExact(f *testing.F) {
 	f.Add(uint32(7), uint32(1), uint64(1))

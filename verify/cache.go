@@ -23,7 +23,6 @@ type cache struct {
 	keys    atomic.Int64
 	refused atomic.Int64
 	changed atomic.Uint64 // how often anything changed
-	orphans atomic.Int64  // entries not in here whose last use the store may have to be told
 	shards  [shards]shard
 
 	shortcuts shortcuts
@@ -44,12 +43,17 @@ type shard struct {
 type entry struct {
 	key      apikey.Key  // without its metadata, which would take more memory than all the rest
 	metadata string      // as JSON; empty for none
+	kept     bool        // it is, or was, in the cache
 	recent   atomic.Bool // used since somebody last looked for one to forget
 
 	lastUse atomic.Int64 // milliseconds since 1970
 	unsaved atomic.Bool  // whether the store must be told of lastUse
 	saved   atomic.Int64 // the last of which it was told since the key was read
 }
+
+// maxMetadata is how many bytes of metadata a key may have to be remembered: a few greedy
+// ones shall not take the memory of all.
+const maxMetadata = 2048
 
 // newCache returns an empty cache of at most maximum keys; 0 remembers nothing.
 func newCache(maximum int, now time.Time) *cache {
@@ -105,13 +109,15 @@ func (c *cache) get(id apikey.ID, now time.Time) *entry {
 	return s.keys[id]
 }
 
-// save notes that the store knows of a use of a key.
-func (c *cache) save(id apikey.ID, at time.Time) {
+// save notes that the store knows of a use of a key. Like any change it overtakes whoever
+// has read the key before.
+func (c *cache) save(id apikey.ID, ms int64) {
 	s := c.shard(id)
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if e := s.keys[id]; e != nil && at.After(e.key.LastUsedAt) {
-		e.saved.Store(at.UnixMilli())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changes++
+	if e := s.keys[id]; e != nil && ms > max(e.saved.Load(), e.key.LastUsedAt.UnixMilli()) {
+		e.saved.Store(ms)
 	}
 }
 
@@ -140,18 +146,16 @@ func (c *cache) keep(key apikey.Key, changes uint64) *entry {
 	s := c.shard(key.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.max == 0 || s.changes != changes {
-		c.orphans.Add(1)
+	if c.max == 0 || s.changes != changes || len(e.metadata) > maxMetadata {
 		return e
 	}
+	e.kept = true
 	if s.keys[key.ID] == nil {
 		c.keys.Add(1)
 	}
 	s.keys[key.ID] = e
 	if c.keys.Load() > int64(c.max) {
-		if s.forgetOne(e).unsaved.Load() {
-			c.orphans.Add(1)
-		}
+		s.forgetOne(e)
 		c.keys.Add(-1)
 	}
 	return e
@@ -159,7 +163,7 @@ func (c *cache) keep(key apikey.Key, changes uint64) *entry {
 
 // forgetOne makes room: it looks at a few keys, in no order, for one that was not used
 // lately, and forgets that.
-func (s *shard) forgetOne(newest *entry) *entry {
+func (s *shard) forgetOne(newest *entry) {
 	const looks = 8
 	looked := 0
 	victim := newest // if there is no other
@@ -173,7 +177,6 @@ func (s *shard) forgetOne(newest *entry) *entry {
 		}
 	}
 	delete(s.keys, victim.key.ID)
-	return victim
 }
 
 // refuse remembers that no key had a secret with this hash, found out after begin

@@ -27,3 +27,10 @@ func (v *Verifier) Shortcuts() (names, pages int) {
 	defer s.mu.Unlock()
 	return len(s.names), len(s.pages)
 }
+
+// Unsaved returns how many uses wait to be written.
+func (v *Verifier) Unsaved() int {
+	v.uses.mu.Lock()
+	defer v.uses.mu.Unlock()
+	return len(v.uses.entries) + len(v.uses.pending)
+}

@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/store"
+	"apikeyd/verify"
 )
 
 // asStored wants a key, and a page of its owner's, to be what the store says.
@@ -102,5 +104,43 @@ func TestResultsTellTheLastUse(t *testing.T) {
 	r.clock.Advance(100 * time.Millisecond)
 	if got := r.verify(secret.Reveal()).Whole().LastUsedAt; !got.Equal(at) {
 		t.Errorf("used %s, want %s", got, at)
+	}
+}
+
+// A reader that was overtaken by the writing of last uses does not hide it.
+func TestFlushOvertakesAReader(t *testing.T) {
+	t.Parallel()
+	r := newRemembering(t, 0)
+	key, secret := r.add(time.Hour)
+	remember(t, r.verifier, secret)
+	r.must(second(r.verifier.Verify(t.Context(), secret.Reveal())))
+	name := "renamed"
+	r.must(second(r.store.UpdateKey(t.Context(), operator, store.ByID(key.ID), apikey.Change{Name: &name})))
+	r.counted.between = func() {
+		r.counted.between = nil
+		r.must(r.verifier.Flush(t.Context()))
+	}
+	r.must(second(r.verifier.Key(t.Context(), store.ByID(key.ID)))) // it began before
+	r.asStored(store.ByID(key.ID))
+}
+
+// While the store cannot be written, last uses take memory by key, not by use.
+func TestUsesAreKeptByKey(t *testing.T) {
+	t.Parallel()
+	r := newRemembering(t, -1)
+	refusing := &ledger{Store: r.store}
+	refusing.refuse(store.ErrUnavailable)
+	v := verify.New(refusing, slog.New(slog.DiscardHandler), verify.Options{Now: r.clock.Now, CacheSize: -1})
+	_, secret := r.add(time.Hour)
+	for range 100 {
+		for range 10 {
+			r.must(second(v.Verify(t.Context(), secret.Reveal())))
+		}
+		if v.Flush(t.Context()) == nil {
+			t.Fatal("the uses were written")
+		}
+	}
+	if n := v.Unsaved(); n != 1 {
+		t.Errorf("%d uses of one key are kept", n)
 	}
 }

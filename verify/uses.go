@@ -11,38 +11,48 @@ import (
 const (
 	// FlushInterval is how late a last-used time may reach the store.
 	FlushInterval = 10 * time.Second
-	// maxOrphans is how many entries may wait for that which nothing else keeps in memory,
-	// before they are written earlier.
-	maxOrphans = 20_000
+	// maxPending is how many keys that are not remembered may wait for that, before they
+	// are written earlier.
+	maxPending = 50_000
 )
 
-// uses are the entries whose last use the store does not have yet: verifying a key must
-// never cost a write.
+// uses are the last uses that the store does not know yet: verifying a key must never
+// cost a write. Those of remembered keys stand in their entries.
 type uses struct {
 	mu      sync.Mutex
 	entries []*entry
-	cache   *cache
-	many    chan struct{} // tells Run that there are maxOrphans
+	pending map[apikey.ID]int64 // of other keys, in milliseconds since 1970
+	many    chan struct{}       // tells Run that there are maxPending
 }
 
 // record notes a use of a key.
 func (u *uses) record(e *entry, at time.Time) {
 	ms := at.UnixMilli()
+	if !e.kept {
+		u.note(e.key.ID, ms)
+		return
+	}
 	for last := e.lastUse.Load(); last < ms; last = e.lastUse.Load() {
 		if e.lastUse.CompareAndSwap(last, ms) {
 			break
 		}
 	}
 	if !e.unsaved.Load() && e.unsaved.CompareAndSwap(false, true) {
-		u.add(e)
+		u.mu.Lock()
+		u.entries = append(u.entries, e)
+		u.mu.Unlock()
 	}
 }
 
-func (u *uses) add(entries ...*entry) {
+// note notes a use that no entry remembers.
+func (u *uses) note(id apikey.ID, ms int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.entries = append(u.entries, entries...)
-	if u.cache.orphans.Load() >= maxOrphans {
+	if u.pending == nil {
+		u.pending = make(map[apikey.ID]int64)
+	}
+	u.pending[id] = max(u.pending[id], ms)
+	if len(u.pending) >= maxPending {
 		select {
 		case u.many <- struct{}{}:
 		default: // Run knows
@@ -50,40 +60,40 @@ func (u *uses) add(entries ...*entry) {
 	}
 }
 
-func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
-
 // take empties the set.
-func (u *uses) take() []*entry {
+func (u *uses) take() map[apikey.ID]int64 {
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	taken := u.entries
-	u.entries = nil
-	u.cache.orphans.Store(0)
-	return taken
+	entries, last := u.entries, u.pending
+	u.entries, u.pending = nil, nil
+	u.mu.Unlock()
+	if last == nil {
+		last = make(map[apikey.ID]int64, len(entries))
+	}
+	for _, e := range entries {
+		e.unsaved.Store(false) // before its time is read, so that no later use is missed
+		last[e.key.ID] = max(last[e.key.ID], e.lastUse.Load())
+	}
+	return last
 }
+
+func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
 // Flush writes the last-used times to the store. Times that could not be written
 // are kept for the next Flush.
 func (v *Verifier) Flush(ctx context.Context) error {
-	entries := v.uses.take()
-	last := make(map[apikey.ID]time.Time, len(entries))
-	for _, e := range entries {
-		e.unsaved.Store(false) // before its time is read, so that no later use is missed
-		if at := fromMillis(e.lastUse.Load()); at.After(last[e.key.ID]) {
-			last[e.key.ID] = at
-		}
+	taken := v.uses.take()
+	last := make(map[apikey.ID]time.Time, len(taken))
+	for id, ms := range taken {
+		last[id] = fromMillis(ms)
 	}
-	err := v.store.RecordUses(ctx, last)
-	if err != nil {
-		for _, e := range entries {
-			if e.unsaved.CompareAndSwap(false, true) {
-				v.uses.add(e)
-			}
+	if err := v.store.RecordUses(ctx, last); err != nil {
+		for id, ms := range taken {
+			v.uses.note(id, ms)
 		}
 		return err
 	}
-	for id, at := range last {
-		v.cache.save(id, at)
+	for id, ms := range taken {
+		v.cache.save(id, ms)
 	}
 	return nil
 }

@@ -78,7 +78,7 @@ func New(s store.Store, log *slog.Logger, o Options) *Verifier {
 		store: s, log: log, now: o.Now, cache: newCache(max(o.CacheSize, 0), o.Now()),
 		limits: ratelimit.New[apikey.ID](0),
 	}
-	v.uses = uses{cache: v.cache, many: make(chan struct{}, 1)}
+	v.uses.many = make(chan struct{}, 1)
 	s.Watch(v.cache)
 	return v
 }

@@ -24,7 +24,7 @@ func checkLoopback(flag, address string) error {
 	return nil
 }
 
-// servePprof serves Go's profiles at an address until ctx ends, and returns once it
+// servePprof serves Go's profiles at an address until stop is called, and returns once it
 // listens. An empty address serves nothing.
 func servePprof(ctx context.Context, address string) (stop func(), err error) {
 	if address == "" {

@@ -41,7 +41,6 @@ type serveCommand struct {
 // writes what is in memory and closes the store.
 func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 	log := slog.New(slog.NewTextHandler(s.err, nil))
-	tuneMemory(c.VerifyCache)
 	policy, err := c.policy()
 	if err != nil {
 		return err
@@ -52,6 +51,11 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 		return fmt.Errorf("--listen: %w", err)
 	}
 	defer listener.Close()
+	stopPprof, err := servePprof(ctx, c.Pprof)
+	if err != nil {
+		return err
+	}
+	defer stopPprof()
 	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: c.Database, Serve: true})
 	if err != nil {
 		return err
@@ -68,11 +72,6 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return err
 	}
-	stopPprof, err := servePprof(ctx, c.Pprof)
-	if err != nil {
-		return err
-	}
-	defer stopPprof()
 	log.Info("serving", "url", "http://"+listener.Addr().String(), "database", c.Database, "version", version())
 	return serveUntil(ctx, listener, handler, verifier, log)
 }
@@ -114,6 +113,7 @@ func serveUntil(
 	var background sync.WaitGroup
 	running, stop := context.WithCancel(ctx)
 	background.Go(func() { verifier.Run(running) })
+	background.Go(func() { tuneMemory(running) })
 	failed := make(chan error, 1)
 	background.Go(func() { failed <- server.Serve(listener) })
 

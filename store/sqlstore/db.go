@@ -43,8 +43,7 @@ type DB struct {
 	pools  []*sql.DB
 	writer *writer
 	reader *sql.DB     // for lists, which may take long
-	lists  *statements // of it
-	points *statements // for single keys, which must not wait for lists
+	points *statements // for what is short, and must not wait for lists
 	serve  bool
 	now    func() time.Time
 	close  func() error
@@ -86,7 +85,6 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	if db.reader, err = db.openPool(ctx, reading); err != nil {
 		return nil, err
 	}
-	db.lists = &statements{on: db.reader}
 	points, err := db.openPool(ctx, reading)
 	if err != nil {
 		return nil, err
@@ -122,13 +120,22 @@ func inspect(ctx context.Context, path string, serve bool) error {
 	return errors.Join(checkSchema(ctx, pool, serve), pool.Close())
 }
 
+// readable refuses to read for somebody who is gone, or from a file that is: what it
+// says may be long out of date.
+func (db *DB) readable(ctx context.Context) error {
+	if db.writer.lost.Load() {
+		return fmt.Errorf("%w: the database was removed or replaced", store.ErrUnavailable)
+	}
+	return ctx.Err()
+}
+
 // Ping implements store.Store.
 func (db *DB) Ping(ctx context.Context) error {
 	if err := db.files.present(); err != nil {
 		return err
 	}
 	var one int
-	err := db.reader.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT id FROM api_keys LIMIT 1)`).Scan(&one)
+	err := db.points.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT id FROM api_keys LIMIT 1)`).Scan(&one)
 	return during(ctx, err)
 }
 

@@ -21,7 +21,7 @@ type querier interface {
 
 // Key implements store.Store.
 func (db *DB) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
-	if err := ctx.Err(); err != nil {
+	if err := db.readable(ctx); err != nil {
 		return apikey.Key{}, err
 	}
 	// A few steps down an index: watching for the end of ctx would cost more than that.

@@ -14,6 +14,9 @@ import (
 // Keys implements store.Store.
 func (db *DB) Keys(ctx context.Context, q store.Query) (store.Page, error) {
 	page := store.Page{Keys: []apikey.Key{}}
+	if err := db.readable(ctx); err != nil {
+		return page, err
+	}
 	total, err := db.list(ctx, q, func(rows *sql.Rows) error {
 		key, err := scanKey(rows)
 		page.Keys = append(page.Keys, key)
@@ -28,18 +31,21 @@ const shallow = 1000
 
 // KeyIDs implements store.Store.
 func (db *DB) KeyIDs(ctx context.Context, q store.Query) (store.IDPage, error) {
-	if q.Offset <= shallow && ctx.Err() == nil {
-		ctx = context.WithoutCancel(ctx)
+	if err := db.readable(ctx); err != nil {
+		return store.IDPage{}, err
 	}
-	page, err := listIDs(ctx, db.lists, q)
+	var from querier = db.reader
+	if q.Offset <= shallow {
+		ctx, from = context.WithoutCancel(ctx), db.points
+	}
+	page, err := listIDs(ctx, from, q)
 	if err == nil && len(page.IDs) == 0 { // then no row told how many there are
-		page.Total, err = countKeys(ctx, db.lists, q)
+		page.Total, err = countKeys(ctx, from, q)
 	}
 	return page, during(ctx, err)
 }
 
-// listIDs lists ids, and how many keys there are, in one statement: so both are of one
-// moment. Filters other than Owner are not for it.
+// listIDs lists ids, and with each how many keys there are: so both are of one moment. Filters other than Owner are not for it.
 func listIDs(ctx context.Context, q querier, query store.Query) (store.IDPage, error) {
 	page := store.IDPage{IDs: make([]apikey.ID, 0, query.Limit)}
 	const columns = `SELECT id, (SELECT keys FROM key_counts WHERE owner = $1) FROM api_keys `

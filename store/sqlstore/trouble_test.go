@@ -145,3 +145,31 @@ func TestHotJournal(t *testing.T) {
 	execute(t, other, `ROLLBACK`)
 	create(t, open(t, path), "ci")
 }
+
+// What a file says that is not there any more may be long out of date.
+func TestLostFileIsNotRead(t *testing.T) {
+	path := newPath(t)
+	db := open(t, path)
+	key := create(t, db, "ci")
+	read := func() map[string]error {
+		_, one := db.Key(t.Context(), store.ByID(key.ID))
+		_, page := db.Keys(t.Context(), store.Query{Limit: 1, Status: apikey.StatusActive, At: time.Now()})
+		_, ids := db.KeyIDs(t.Context(), store.Query{Limit: 1})
+		return map[string]error{"Key": one, "Keys": page, "KeyIDs": ids}
+	}
+	must(t, os.Rename(path, path+".moved"))
+	other, _ := draft(t, "other")
+	wantErr(t, db.CreateKey(t.Context(), operator, other), store.ErrUnavailable) // it looks
+	for name, err := range read() {
+		if err == nil {
+			t.Errorf("%s succeeded", name)
+		} else {
+			wantErr(t, err, store.ErrUnavailable)
+		}
+	}
+	must(t, os.Rename(path+".moved", path))
+	create(t, db, "back")
+	for _, err := range read() {
+		must(t, err)
+	}
+}

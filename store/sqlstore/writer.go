@@ -48,6 +48,7 @@ type writer struct {
 	stop    chan struct{}
 	stopped sync.WaitGroup
 
+	lost        atomic.Bool // the file was not where it was, when last looked for
 	watcher     atomic.Pointer[store.Watcher]
 	dataVersion int64 // of the file, as the last poll saw it
 
@@ -61,12 +62,11 @@ type writer struct {
 type transaction struct {
 	*writer
 	changed apikey.ID // the key that differs afterwards; zero for none
-	altered bool      // it existed before
 	created string    // the owner that has a key more
 }
 
 // job is one change. Its do may run again in another transaction if the first comes to
-// nothing. It must fail before it writes, or not at all, unless the database itself fails.
+// nothing. If it refuses, it must do so before it writes.
 type job struct {
 	transaction
 	do    func(*transaction) error
@@ -99,7 +99,7 @@ func newWriter(ctx context.Context, pool *sql.DB, f *files, now func() time.Time
 	return w, nil
 }
 
-// close ends the writer after what it is doing. Nothing may wait for it.
+// close ends the writer after what it is doing. What waits is not made.
 func (w *writer) close() error {
 	close(w.stop)
 	w.stopped.Wait()
@@ -107,8 +107,8 @@ func (w *writer) close() error {
 }
 
 // change makes one change, durable when it returns without error, and says whether it
-// altered a key. If ctx ends while the change waits, it is not made.
-func (w *writer) change(ctx context.Context, do func(*transaction) error) (altered bool, err error) {
+// changed a key. If ctx ends while the change waits, it is not made.
+func (w *writer) change(ctx context.Context, do func(*transaction) error) (changed bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
@@ -119,7 +119,7 @@ func (w *writer) change(ctx context.Context, do func(*transaction) error) (alter
 		return false, errTooBusy
 	}
 	err = w.wait(ctx, j)
-	return err == nil && j.altered, err
+	return err == nil && !j.changed.IsZero(), err
 }
 
 func (w *writer) newJob(do func(*transaction) error) *job {
@@ -204,35 +204,34 @@ func (w *writer) gather(batch []*job, use *job) []*job {
 	return slices.DeleteFunc(batch, func(j *job) bool { return !j.state.CompareAndSwap(waiting, taken) })
 }
 
-// commit makes the changes of a batch and answers their callers.
+// commit makes the changes of a batch and answers their callers. A change that breaks
+// their transaction is tried alone, and the others again without it.
 func (w *writer) commit(batch []*job) {
-	if len(batch) == 0 {
-		return
-	}
-	if !w.together(batch) {
-		for _, j := range batch {
-			w.together([]*job{j})
+	for len(batch) > 0 {
+		broken := w.together(batch)
+		if broken < 0 || len(batch) == 1 {
+			w.answer(batch)
+			return
 		}
-	}
-	w.tell(batch)
-	for _, j := range batch {
-		close(j.done)
+		alone := []*job{batch[broken]}
+		w.together(alone)
+		w.answer(alone)
+		batch = slices.Delete(batch, broken, broken+1)
 	}
 }
 
-// together makes changes in one transaction. It reports false, and made none, if one of
-// several broke it: then each must be tried alone, so that it harms no other.
-func (w *writer) together(batch []*job) bool {
+// together makes changes in one transaction. If one of them breaks it, none is made, and
+// its place is returned; else a negative number.
+func (w *writer) together(batch []*job) (broken int) {
 	if err := w.begin(); err != nil {
 		return failAll(batch, err)
 	}
-	for _, j := range batch {
-		if j.err = j.try(); j.err == nil || isRefusal(j.err) {
-			continue
+	for i, j := range batch {
+		if j.err = j.try(); j.err != nil && !isRefusal(j.err) {
+			// SQLite may have undone everything by itself: nothing more may run in there.
+			w.rollback()
+			return i
 		}
-		// SQLite may have undone everything by itself: nothing more may run in there.
-		w.rollback()
-		return len(batch) == 1
 	}
 	err := w.count(batch)
 	if err == nil {
@@ -246,7 +245,22 @@ func (w *writer) together(batch []*job) bool {
 	if err := w.files.present(); err != nil {
 		return failAll(batch, err)
 	}
-	return true
+	return -1
+}
+
+// answer tells the watcher which keys changed, then the callers what became of it.
+func (w *writer) answer(batch []*job) {
+	if watcher := w.watcher.Load(); watcher != nil {
+		for _, j := range batch {
+			// A commit that failed may have been made all the same.
+			if !j.changed.IsZero() {
+				(*watcher).Changed(j.changed)
+			}
+		}
+	}
+	for _, j := range batch {
+		close(j.done)
+	}
 }
 
 // count keeps the numbers of keys, once for all changes of a transaction.
@@ -272,10 +286,8 @@ func (w *writer) count(batch []*job) error {
 const everybody = ""
 
 func (w *writer) begin() error {
-	if err := w.files.present(); err != nil {
-		return err
-	}
 	if err := w.exec(`BEGIN IMMEDIATE`); err != nil {
+		w.rollback() // should one ever have been left open
 		return translate(err)
 	}
 	if err := w.poll(); err != nil {
@@ -291,14 +303,13 @@ func (w *writer) rollback() {
 	clear(w.actors) // some were read after changes that are no more
 }
 
-// failAll gives every change that did not fail by itself the same error.
-func failAll(batch []*job, err error) bool {
+// failAll gives all changes of a transaction that came to nothing its error. Refusals
+// too: what they refused for may be a change that came to nothing with it.
+func failAll(batch []*job, err error) int {
 	for _, j := range batch {
-		if j.err == nil {
-			j.err = err
-		}
+		j.err = err
 	}
-	return true
+	return -1
 }
 
 // try makes the change. A panic is an error: it must not take the writer with it.
@@ -308,7 +319,7 @@ func (j *job) try() (err error) {
 			err = fmt.Errorf("panic in a change: %v", cause)
 		}
 	}()
-	j.changed, j.altered, j.created = apikey.ID{}, false, ""
+	j.changed, j.created = apikey.ID{}, ""
 	return translate(j.do(&j.transaction))
 }
 
@@ -326,25 +337,17 @@ func isRefusal(err error) bool {
 	return denied
 }
 
-// tell tells the watcher which keys changed, before anybody is told that they did.
-func (w *writer) tell(batch []*job) {
-	watcher := w.watcher.Load()
-	if watcher == nil {
-		return
-	}
-	for _, j := range batch {
-		// A commit that failed may have been made all the same.
-		if !j.changed.IsZero() && (j.err == nil || !isRefusal(j.err)) {
-			(*watcher).Changed(j.changed)
-		}
-	}
-}
-
 func (w *writer) watch(watcher store.Watcher) { w.watcher.Store(&watcher) }
 
 // poll looks whether another process changed the file since the last poll.
 func (w *writer) poll() error {
 	began := w.now()
+	// A file that is not where it was changes without our hearing of it.
+	err := w.files.present()
+	w.lost.Store(err != nil)
+	if err != nil {
+		return err
+	}
 	version, err := w.readDataVersion()
 	if err != nil {
 		return err

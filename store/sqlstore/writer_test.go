@@ -267,3 +267,55 @@ func TestClosedWhileWaiting(t *testing.T) {
 		t.Errorf("after closing: %v", err)
 	}
 }
+
+// A refusal whose reason was undone with the transaction is no refusal.
+func TestRefusalsOfAnUndoneTransaction(t *testing.T) {
+	h := hold(t)
+	first := h.begin(t.Context(), h.insert("a"))
+	refused := h.begin(t.Context(), h.insert("a"))
+	// So that the commit fails, as on a full disk.
+	undone := h.begin(t.Context(), func(t *transaction) error { return t.exec(`ROLLBACK`) })
+	h.release()
+	for name, done := range map[string]<-chan error{"first": first, "refused": refused, "undone": undone} {
+		if err := <-done; err == nil || errors.Is(err, store.ErrNameTaken) {
+			t.Errorf("%s: error is %v", name, err)
+		}
+	}
+	h.wantNames()
+	if _, err := h.db.writer.change(t.Context(), h.insert("a")); err != nil {
+		t.Error(err)
+	}
+}
+
+// Of several changes that break their transaction, each harms itself alone.
+func TestSeveralFailures(t *testing.T) {
+	h := hold(t)
+	broken := errors.New("broken")
+	var good, bad []<-chan error
+	var want []string
+	for i := range 6 {
+		insert := h.insert(fmt.Sprint(i))
+		if i%2 == 0 {
+			want = append(want, fmt.Sprint(i))
+			good = append(good, h.begin(t.Context(), insert))
+			continue
+		}
+		bad = append(bad, h.begin(t.Context(), func(t *transaction) error { return errors.Join(insert(t), broken) }))
+	}
+	h.release()
+	for _, done := range bad {
+		if err := <-done; !errors.Is(err, broken) {
+			t.Errorf("a bad one: %v", err)
+		}
+	}
+	for _, done := range good {
+		if err := <-done; err != nil {
+			t.Errorf("a good one: %v", err)
+		}
+	}
+	h.wantNames(want...)
+	page, err := h.db.Keys(t.Context(), store.Query{Limit: 1})
+	if err != nil || page.Total != len(want) {
+		t.Errorf("%d keys are counted, want %d (%v)", page.Total, len(want), err)
+	}
+}
