@@ -9,43 +9,43 @@ import (
 )
 
 const (
-	// heapGoal is how large, in bytes, the heap may grow before it is collected, as long
-	// as less than that is alive: collecting a small heap often costs a tenth of the CPU
-	// time. With the default cache full, the process stays below 96 MiB.
-	heapGoal = 84 << 20
-	// The bounds of GOGC, by which the goal is reached. Below the lower one the collector
-	// would do little else; a heap with more alive grows by half.
-	minGCPercent = 50
-	maxGCPercent = 400
+	// gcPercent lets a heap as small as ours usually is grow to five times of what is
+	// alive before it is collected: that saves a tenth of the CPU time.
+	gcPercent = 400
+	// memoryGoal, in bytes, is how much Go's memory may become that way. With the default
+	// cache full of ordinary keys, the process stays below 96 MiB.
+	memoryGoal = 84 << 20
 )
 
-// tuneMemory keeps the heap near heapGoal until ctx ends, unless the operator said what
-// the garbage collector shall do.
+// tuneMemory tells the garbage collector what to spend until ctx ends, unless the
+// operator did. Its limit is soft and follows what is alive: one that stood below would
+// have it run without end.
 func tuneMemory(ctx context.Context) {
 	for _, name := range []string{"GOGC", "GOMEMLIMIT"} {
 		if _, told := os.LookupEnv(name); told {
 			return
 		}
 	}
+	debug.SetGCPercent(gcPercent)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	for percent := maxGCPercent; ; {
-		debug.SetGCPercent(percent)
+	for limit := int64(0); ; {
+		metrics.Read(live)
+		if wanted := memoryLimit(live[0].Value.Uint64()); wanted != limit {
+			limit = wanted
+			debug.SetMemoryLimit(limit)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		metrics.Read(live)
-		percent = gcPercent(live[0].Value.Uint64())
 	}
 }
 
-// gcPercent is by how much a heap may grow, in percent of what is alive of it.
-func gcPercent(live uint64) int {
-	if live == 0 || live >= heapGoal {
-		return minGCPercent
-	}
-	return int(min(max((heapGoal-live)*100/live, minGCPercent), maxGCPercent))
+// memoryLimit is the goal, or half more than is alive, in steps of 8 MiB.
+func memoryLimit(live uint64) int64 {
+	const step = 8 << 20
+	return max(memoryGoal, int64(min(live, 1<<50)*3/2)/step*step+step) //nolint:gosec // G115: it is bounded
 }

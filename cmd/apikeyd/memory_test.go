@@ -2,17 +2,12 @@ package main
 
 import "testing"
 
-func TestGCPercent(t *testing.T) {
+func TestMemoryLimit(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		live uint64
-		want int
-	}{
-		{0, minGCPercent}, {1, maxGCPercent}, {1 << 20, maxGCPercent}, {heapGoal / 2, 100}, {heapGoal / 4, 300},
-		{heapGoal - 1, minGCPercent}, {heapGoal, minGCPercent}, {1 << 40, minGCPercent},
-	} {
-		if got := gcPercent(tt.live); got != tt.want {
-			t.Errorf("with %d bytes alive %d %%, want %d %%", tt.live, got, tt.want)
+	for _, live := range []uint64{0, 1 << 20, 40 << 20, 56 << 20, 60 << 20, 1 << 30, 1 << 40} {
+		got := memoryLimit(live)
+		if got < memoryGoal || uint64(got) < live+live/2 || uint64(got) > max(memoryGoal, live+live/2+8<<20) {
+			t.Errorf("with %d bytes alive the limit is %d", live, got)
 		}
 	}
 }

@@ -41,12 +41,15 @@ func servePprof(ctx context.Context, address string) (stop func(), err error) {
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	// No limit on writing: a profile takes as long as it is asked to.
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: readTimeout, IdleTimeout: idleTimeout}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
+	ended := make(chan struct{})
+	go func() {
+		_ = server.Serve(listener) // until it is closed
+		close(ended)
+	}()
 	return func() {
 		closing, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		_ = errors.Join(server.Shutdown(closing), server.Close()) // nothing is lost with it
-		_ = <-ended
+		<-ended
 	}, nil
 }
