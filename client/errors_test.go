@@ -20,6 +20,7 @@ import (
 	"apikeyd/handlers"
 	"apikeyd/servertest"
 	"apikeyd/store"
+	"apikeyd/verify"
 	"apikeyd/store/storetest"
 )
 
@@ -50,7 +51,10 @@ func TestEveryCode(t *testing.T) {
 	t.Parallel()
 	clock := storetest.NewClock()
 	k := newKit(t, servertest.Options{Now: clock.Now, Configure: []func(*handlers.Config){
-		func(c *handlers.Config) { c.Store = broken{c.Store} },
+		func(c *handlers.Config) {
+			c.Store = broken{c.Store}
+			c.Verifier = verify.New(c.Store, c.Log, verify.Options{Now: c.Now})
+		},
 	}})
 	ctx := t.Context()
 	hour := clock.Now().Add(time.Hour)
@@ -227,7 +231,7 @@ func TestAnswersThatAreNotTheServices(t *testing.T) {
 		{"good, with a bad date", json, 200, `{` + id + `,"created_at":"yesterday"}`, foreign},
 		{"an error with a good status", json, 200, `{"status":400,"message":"m","code":"c"}`, foreign},
 		{"another good status", json, 202, `{` + id + `}`, foreign},
-		{"too large", json, 200, `{` + id + `,"name":"` + strings.Repeat("n", 9<<20) + `"}`, "larger than 8 MiB"},
+		{"too large", json, 200, `{` + id + `,"name":"` + strings.Repeat("n", 17<<20) + `"}`, "larger than 16 MiB"},
 	} {
 		header := http.Header{"X-Request-Id": {"proxy-7"}}
 		if tt.kind != "" {

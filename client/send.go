@@ -16,7 +16,7 @@ import (
 
 const (
 	// maxAnswer bounds an answer. A hundred of the largest possible keys fit.
-	maxAnswer = 8 << 20
+	maxAnswer = 16 << 20
 
 	// firstPause is the longest wait before the first retry. It doubles with each one, up
 	// to maxPause.
@@ -81,7 +81,7 @@ func (s *sender) attempt(ctx context.Context, r *http.Request, want int, out res
 		return s.unanswered(err)
 	case len(body) > maxAnswer:
 		e := s.errorOf(answer, nil)
-		e.Message = "the answer is larger than 8 MiB"
+		e.Message = "the answer is larger than 16 MiB"
 		return e
 	case answer.StatusCode != want || json.Unmarshal(body, out) != nil || !out.whole():
 		return s.errorOf(answer, body)

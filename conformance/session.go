@@ -20,7 +20,7 @@ const (
 	// nobody, as the secret of a request, sends no credentials.
 	nobody = "-"
 	// maxAnswer bounds what is read of an answer.
-	maxAnswer = 8 << 20
+	maxAnswer = 16 << 20
 	// maxBody is how many bytes of a body the service takes.
 	maxBody = 64 << 10
 	// maxFindings bounds what one check reports.

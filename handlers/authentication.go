@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -105,8 +106,11 @@ func credential(r *http.Request, basic bool) (string, error) {
 		}
 	}
 	if found == "" {
-		return "", &credentialError{"CREDENTIAL_MISSING",
-			"send an API key as x-api-key: SECRET or Authorization: Bearer SECRET"}
+		message := "send an API key as x-api-key: SECRET or Authorization: Bearer SECRET"
+		if basic {
+			message += ", or as the password of HTTP Basic"
+		}
+		return "", &credentialError{"CREDENTIAL_MISSING", message}
 	}
 	return found, nil
 }
@@ -122,12 +126,25 @@ func basicPassword(authorization string) string {
 	return password
 }
 
+// fewOf names each scope once, and no more than an answer should repeat: forward-auth
+// may be asked for any number.
+func fewOf(scopes apikey.Scopes) apikey.Scopes {
+	const most = 20
+	var few apikey.Scopes
+	for _, scope := range scopes {
+		if !slices.Contains(few, scope) && len(few) < most {
+			few = append(few, scope)
+		}
+	}
+	return few
+}
+
 func refusal(result verify.Result, want apikey.Scopes) error {
 	switch result.Code {
 	case verify.Valid:
 		return nil
 	case verify.InsufficientScope:
-		return &scopeError{result.Key.Scopes.Missing(want)}
+		return &scopeError{fewOf(result.Key.Scopes.Missing(want))}
 	case verify.Revoked:
 		return &credentialError{"CREDENTIAL_REVOKED", "the API key was revoked; use another one"}
 	case verify.Expired:

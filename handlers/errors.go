@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -136,10 +137,9 @@ func (s *Server) writeError(err error, c echo.Context) {
 		}
 		body.Details = &details
 	}
-	if c.Request().Method == http.MethodHead {
-		err = c.NoContent(p.status)
-	} else {
-		err = c.JSON(p.status, body)
+	text, err := json.Marshal(body)
+	if err == nil { // not by c.JSON, which obeys ?pretty; the server leaves it out of a HEAD's answer
+		err = c.JSONBlob(p.status, append(text, '\n'))
 	}
 	if err != nil {
 		s.Log.Warn("an error could not be answered", "request_id", x.requestID, "error", err)

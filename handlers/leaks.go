@@ -60,7 +60,7 @@ func (s *Server) endLeaked(ctx context.Context, leaked, requestID string) error 
 	if err != nil {
 		return err
 	}
-	if !key.Accepts(secret.Hash(), s.Now()) {
+	if key.IsRevoked() || !key.Accepts(secret.Hash(), s.Now()) {
 		return store.ErrNotFound
 	}
 	key, err = s.Store.EndSecret(ctx, store.Actor{

@@ -2,9 +2,10 @@ package handlers
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"log/slog"
-	"net/url"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -45,23 +46,50 @@ func (s *Server) logRequest(c echo.Context, x *exchange) {
 	s.Log.LogAttrs(r.Context(), level, "request", attrs...)
 }
 
-// loggable makes text that a caller chose fit for the log: short, and without a
-// secret, also one that is percent-encoded more than once.
+// loggable makes text that a caller chose fit for the log: short, and without a secret,
+// also one that is percent-encoded, or several times so.
 func loggable(text string) string {
-	const maxLength = 256
+	const (
+		maxLength = 256
+		maxRead   = 2048 // of what is encoded, three characters can be one
+		maxPasses = 8
+	)
+	text = text[:min(len(text), maxRead)]
 	decoded := text
-	for {
-		next, err := url.PathUnescape(decoded)
-		if err != nil || next == decoded {
+	for pass := 0; ; pass++ {
+		next := decodePercent(decoded)
+		if next == decoded {
 			break
+		}
+		if pass == maxPasses {
+			return "[redacted]" // nobody encodes so often for a good reason
 		}
 		decoded = next
 	}
-	if apikey.Redact(decoded) != decoded {
-		text = apikey.Redact(decoded)
+	if redacted := apikey.Redact(decoded); redacted != decoded {
+		text = redacted
 	}
 	if len(text) > maxLength {
 		text = text[:maxLength] + "…"
 	}
 	return text
+}
+
+// decodePercent decodes what is well-formed and leaves the rest as it is.
+func decodePercent(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	decoded := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if value, err := hex.DecodeString(s[i+1 : i+3]); err == nil {
+				decoded = append(decoded, value[0])
+				i += 2
+				continue
+			}
+		}
+		decoded = append(decoded, s[i])
+	}
+	return string(decoded)
 }

@@ -95,6 +95,7 @@ func (k *kit) inPaths(by, secret string) {
 		keyPath(secret) + "/more",
 		"/" + secret,
 		"/v1/" + secret + "/api-keys",
+		"/%25zz/" + percent(percent(secret)),
 		keysPath + "?" + secret,
 		keysPath + "?" + secret + "=1",
 		keysPath + "?" + percent(secret) + "=1",

@@ -87,6 +87,8 @@ func (f *faults) addParameterError(p *openapi3.Parameter, r *http.Request, query
 	case err == nil && p.Schema.Value.Type.Is(openapi3.TypeInteger) && !isPlainInteger(query.Get(p.Name)):
 		f.add(p.Name, describe(p.Schema.Value))
 	case err == nil:
+	case errors.As(err, &schemaError) && schemaError.Schema.Format == "date-time":
+		f.add(p.Name, mend(schemaError)+"; in a query a plus sign is %2B")
 	case errors.As(err, &schemaError):
 		f.add(p.Name, mend(schemaError))
 	default: // not even of the right type
@@ -186,6 +188,10 @@ func mend(err *openapi3.SchemaError) string {
 		return "is required"
 	case "uniqueItems":
 		return "must not name an item twice"
+	case "maxProperties":
+		return fmt.Sprintf("must have at most %d entries", *err.Schema.MaxProps)
+	case "enum":
+		return "must be one of " + strings.Trim(fmt.Sprint(err.Schema.Enum), "[]")
 	case "pattern":
 		if message, ok := err.Schema.Extensions["x-pattern-message"].(string); ok {
 			return message

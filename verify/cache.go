@@ -43,6 +43,7 @@ type shard struct {
 type entry struct {
 	key      apikey.Key  // without its metadata, which would take more memory than all the rest
 	metadata string      // as JSON; empty for none
+	large    bool        // too large to be remembered
 	kept     bool        // it is, or was, in the cache
 	recent   atomic.Bool // used since somebody last looked for one to forget
 
@@ -50,10 +51,6 @@ type entry struct {
 	unsaved atomic.Bool  // whether the store must be told of lastUse
 	saved   atomic.Int64 // the last of which it was told since the key was read
 }
-
-// maxMetadata is how many bytes of metadata a key may have to be remembered: a few greedy
-// ones shall not take the memory of all.
-const maxMetadata = 2048
 
 // newCache returns an empty cache of at most maximum keys; 0 remembers nothing.
 func newCache(maximum int, now time.Time) *cache {
@@ -146,7 +143,7 @@ func (c *cache) keep(key apikey.Key, changes uint64) *entry {
 	s := c.shard(key.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.max == 0 || s.changes != changes || len(e.metadata) > maxMetadata {
+	if c.max == 0 || s.changes != changes || e.large {
 		return e
 	}
 	e.kept = true

@@ -7,8 +7,13 @@ import (
 	"apikeyd/apikey"
 )
 
-// maxScopeSets bounds how many sets of scopes are shared.
-const maxScopeSets = 4096
+const (
+	// maxText is how many bytes the texts of a key may have for it to be remembered: a few
+	// greedy ones shall not take the memory of all.
+	maxText = 2048
+	// maxScopeSets bounds how many sets of scopes are shared.
+	maxScopeSets = 4096
+)
 
 // scopeSets are the sets of scopes that remembered keys have: a few for many keys.
 type scopeSets struct {
@@ -27,7 +32,11 @@ func (s *scopeSets) newEntry(key apikey.Key) *entry {
 	}
 	e := &entry{key: key}
 	e.key.Metadata = noMetadata
-	e.key.Scopes = s.share(key.Scopes)
+	scopes := key.Scopes.String()
+	e.large = len(key.Owner)+len(key.Name)+len(metadata)+len(scopes) > maxText
+	if !e.large {
+		e.key.Scopes = s.share(scopes, key.Scopes)
+	}
 	// One text in place of four, for the garbage collector to look at.
 	text := key.Owner + key.Name + key.Prefix + string(metadata)
 	for _, part := range []*string{&e.key.Owner, &e.key.Name, &e.key.Prefix} {
@@ -39,8 +48,7 @@ func (s *scopeSets) newEntry(key apikey.Key) *entry {
 }
 
 // share returns the same set, in memory that others use as well.
-func (s *scopeSets) share(scopes apikey.Scopes) apikey.Scopes {
-	text := scopes.String()
+func (s *scopeSets) share(text string, scopes apikey.Scopes) apikey.Scopes {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if known, ok := s.sets[text]; ok {

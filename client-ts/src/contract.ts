@@ -626,7 +626,7 @@ export interface components {
             };
         };
         /**
-         * @description Anything else: 413 (body over 64 KiB), 429 (too many failures), 500 (our fault),
+         * @description Anything else: 413 (body over 64 KiB), 500 (our fault),
          *     503 (the database cannot answer now; try again after Retry-After seconds, and look
          *     first whether a change was made)
          */

@@ -1,4 +1,4 @@
-// Command apikeyd issues, lists, changes and revokes API keys over HTTP.
+// Command apikeyd issues, lists, changes, rotates, revokes and verifies API keys over HTTP.
 package main
 
 import (
