@@ -20,8 +20,8 @@ import (
 	"apikeyd/handlers"
 	"apikeyd/servertest"
 	"apikeyd/store"
-	"apikeyd/verify"
 	"apikeyd/store/storetest"
+	"apikeyd/verify"
 )
 
 // broken is a store that fails to find some keys, or to find them as they stay.

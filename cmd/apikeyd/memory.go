@@ -47,5 +47,5 @@ func tuneMemory(ctx context.Context) {
 // memoryLimit is the goal, or half more than is alive, in steps of 8 MiB.
 func memoryLimit(live uint64) int64 {
 	const step = 8 << 20
-	return max(memoryGoal, int64(min(live, 1<<50)*3/2)/step*step+step) //nolint:gosec // G115: it is bounded
+	return max(memoryGoal, int64(min(live, 1<<50)*3/2)/step*step+step)
 }
