@@ -105,7 +105,9 @@ func (s *seen) listen(event any) {
 	case *network.EventLoadingFailed:
 		s.complaints = append(s.complaints, "failed to load: "+e.ErrorText)
 	case *log.EventEntryAdded: // where a violated policy is told
-		s.complaints = append(s.complaints, e.Entry.Text)
+		if e.Entry.Level != log.EntryLevelVerbose { // advice, such as on forms
+			s.complaints = append(s.complaints, e.Entry.Text)
+		}
 	case *runtime.EventExceptionThrown:
 		s.complaints = append(s.complaints, e.ExceptionDetails.Text)
 	case *runtime.EventConsoleAPICalled:

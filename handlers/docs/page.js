@@ -8,7 +8,7 @@ const optionalStartsEmpty = () => ({
       wrapSelectors: {
         parameterWithMetaByIdentity: (original) => (_state, ...args) => {
           const parameter = original(...args);
-          return parameter.get("required") ? parameter : parameter.deleteIn(["schema", "example"]);
+          return parameter.get("required") ? parameter : parameter.delete("example").deleteIn(["schema", "example"]);
         },
       },
     },
