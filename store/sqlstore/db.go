@@ -91,7 +91,11 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	}
 	db.points = &statements{on: points}
 	// The reader has read by now, so the WAL file is there.
-	return db, db.files.watch(db.files.path + "-wal")
+	if err := db.files.watch(db.files.path + "-wal"); err != nil {
+		return nil, err
+	}
+	db.writer.start() // last: it looks at what is watched
+	return db, nil
 }
 
 // openPool opens a pool that Close closes.

@@ -95,9 +95,10 @@ func newWriter(ctx context.Context, pool *sql.DB, f *files, now func() time.Time
 	if w.dataVersion, err = w.readDataVersion(); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
-	w.stopped.Go(w.run)
 	return w, nil
 }
+
+func (w *writer) start() { w.stopped.Go(w.run) }
 
 // close ends the writer after what it is doing. What waits is not made.
 func (w *writer) close() error {
