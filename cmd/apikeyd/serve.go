@@ -17,8 +17,7 @@ import (
 )
 
 // The limits of the HTTP server. The largest answer, a page of 100 keys with all the
-// scopes there may be, and the
-// metadata there may be, has 11 MB.
+// scopes and metadata there may be, has 11 MB.
 const (
 	// One time for the header and the whole request: two would be set one after the other.
 	readTimeout     = 10 * time.Second
