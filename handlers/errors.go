@@ -83,6 +83,9 @@ func problemOf(err error) problem {
 				"use the secret that it got, or rotate it again"}
 	case errors.Is(err, errBodyTooLarge):
 		return problem{status: http.StatusRequestEntityTooLarge, code: "BODY_TOO_LARGE", message: err.Error()}
+	case errors.Is(err, store.ErrDamaged):
+		return problem{status: http.StatusServiceUnavailable, code: "UNAVAILABLE",
+			message: "the database is damaged; its operator must restore a backup"}
 	case errors.Is(err, store.ErrUnavailable),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return problem{status: http.StatusServiceUnavailable, code: "UNAVAILABLE",

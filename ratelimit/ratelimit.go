@@ -27,7 +27,8 @@ type Quota struct {
 // Table is as large as the number of subjects seen within their windows, or Max. A new
 // Table, as after a restart, has only empty buckets.
 type Table[K comparable] struct {
-	max int // 0 is without bound
+	max   int       // 0 is without bound
+	epoch time.Time // instants count from here, so that setting the clock moves none
 
 	mu      sync.Mutex
 	buckets map[K]bucket
@@ -37,7 +38,7 @@ type Table[K comparable] struct {
 // New returns an empty Table of at most maximum subjects; 0 is without bound. At the
 // maximum some subject is forgotten for each new one: it begins anew.
 func New[K comparable](maximum int) *Table[K] {
-	return &Table[K]{max: maximum, buckets: make(map[K]bucket), sweepAt: firstSweep}
+	return &Table[K]{max: maximum, epoch: time.Now(), buckets: make(map[K]bucket), sweepAt: firstSweep}
 }
 
 // firstSweep is how many buckets are no burden.
@@ -46,7 +47,7 @@ const firstSweep = 1024
 // bucket is how full one subject's bucket is.
 type bucket struct {
 	limit apikey.RateLimit // another one begins with an empty bucket
-	at    int64            // microseconds since 1970
+	at    int64            // microseconds since the table's epoch
 	level int64            // in calls × microseconds, as it was then
 }
 
@@ -55,9 +56,10 @@ func (t *Table[K]) Take(subject K, limit apikey.RateLimit, now time.Time) Quota 
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b, known := t.buckets[subject]
-	b = b.drain(limit, now)
+	at := now.Sub(t.epoch).Microseconds()
+	b = b.drain(limit, at)
 	if !known {
-		t.makeRoom(now)
+		t.makeRoom(at)
 	}
 	quota := b.take()
 	t.buckets[subject] = b
@@ -75,10 +77,9 @@ func (t *Table[K]) Len() int {
 // and may be overtaken.
 const maxLate = 30 * time.Second
 
-// drain is the bucket at now. A call that is late drains nothing. A clock that went back
-// further than that drains nothing either, and counts from where it is.
-func (b bucket) drain(limit apikey.RateLimit, now time.Time) bucket {
-	at := now.UnixMicro()
+// drain is the bucket at an instant. A call that is late drains nothing. A clock that went
+// back further than that drains nothing either, and counts from where it is.
+func (b bucket) drain(limit apikey.RateLimit, at int64) bucket {
 	if b.limit != limit {
 		return bucket{limit: limit, at: at}
 	}
@@ -116,10 +117,10 @@ func drainTime(level, limit int64) time.Duration {
 }
 
 // makeRoom forgets what is empty, and at the maximum somebody, before a subject is added.
-func (t *Table[K]) makeRoom(now time.Time) {
+func (t *Table[K]) makeRoom(at int64) {
 	if len(t.buckets) >= t.sweepAt {
 		for subject, b := range t.buckets {
-			if b.drain(b.limit, now).level == 0 {
+			if b.drain(b.limit, at).level == 0 {
 				delete(t.buckets, subject)
 			}
 		}

@@ -26,11 +26,13 @@ var (
 	// ErrUnavailable says that the store cannot answer now (busy, disk full, file
 	// gone). Asking again later may help; a change was not acknowledged.
 	ErrUnavailable = errors.New("the store is unavailable")
+	// ErrDamaged says that what is stored is not what was written. Once a Store has
+	// found damage, every call returns it.
+	ErrDamaged = errors.New("the database is damaged")
 )
 
 // Store keeps keys and the audit log of their changes. All methods are safe for
-// concurrent use. An error that is none of the above is a defect or a damaged
-// database.
+// concurrent use. An error that is none of the above is a defect.
 //
 // Every mutating method takes the Actor and writes, in one transaction, the change
 // and its audit event. In that same transaction it checks again that the actor's

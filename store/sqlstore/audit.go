@@ -22,21 +22,24 @@ func (m *mutation) audit(action string, key apikey.Key, changed []string) error 
 
 // AuditEvents implements store.Store.
 func (db *DB) AuditEvents(ctx context.Context, limit int) ([]store.Event, error) {
-	rows, err := db.reader.QueryContext(ctx,
-		`SELECT `+eventColumns+` FROM audit_events ORDER BY id DESC LIMIT $1`, limit)
-	if err != nil {
-		return nil, during(ctx, err)
-	}
-	defer rows.Close()
 	var events []store.Event
-	for rows.Next() {
-		event, err := scanEvent(rows)
+	err := db.read(ctx, func() error {
+		rows, err := db.reader.QueryContext(ctx,
+			`SELECT `+eventColumns+` FROM audit_events ORDER BY id DESC LIMIT $1`, limit)
 		if err != nil {
-			return nil, during(ctx, err)
+			return err
 		}
-		events = append(events, event)
-	}
-	return events, during(ctx, rows.Err())
+		defer rows.Close()
+		for rows.Next() {
+			event, err := scanEvent(rows)
+			if err != nil {
+				return err
+			}
+			events = append(events, event)
+		}
+		return rows.Err()
+	})
+	return events, err
 }
 
 func scanEvent(rows *sql.Rows) (store.Event, error) {

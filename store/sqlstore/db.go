@@ -39,21 +39,22 @@ var (
 
 // DB is a store.Store over one SQLite file.
 type DB struct {
-	files  *files
-	pools  []*sql.DB
-	writer *writer
-	reader *sql.DB     // for lists, which may take long
-	points *statements // for what is short, and must not wait for lists
-	serve  bool
-	now    func() time.Time
-	close  func() error
+	condition *condition
+	files     *files
+	pools     []*sql.DB
+	writer    *writer
+	reader    *sql.DB     // for lists, which may take long
+	points    *statements // for what is short, and must not wait for lists
+	serve     bool
+	now       func() time.Time
+	close     func() error
 }
 
 var _ store.Store = (*DB)(nil)
 
 // Open opens a database. The caller must Close it.
 func Open(ctx context.Context, o Options) (_ *DB, err error) {
-	db := &DB{now: o.Now, serve: o.Serve}
+	db := &DB{condition: &condition{}, now: o.Now, serve: o.Serve}
 	db.close = sync.OnceValue(db.closeAll)
 	if db.now == nil {
 		db.now = time.Now
@@ -79,7 +80,7 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 			return nil, err
 		}
 	}
-	if db.writer, err = newWriter(ctx, writePool, db.files, db.now); err != nil {
+	if db.writer, err = newWriter(ctx, writePool, db); err != nil {
 		return nil, err
 	}
 	if db.reader, err = db.openPool(ctx, reading); err != nil {
@@ -124,23 +125,29 @@ func inspect(ctx context.Context, path string, serve bool) error {
 	return errors.Join(checkSchema(ctx, pool, serve), pool.Close())
 }
 
-// readable refuses to read for somebody who is gone, or from a file that is: what it
-// says may be long out of date.
-func (db *DB) readable(ctx context.Context) error {
-	if db.writer.lost.Load() {
-		return fmt.Errorf("%w: the database was removed or replaced", store.ErrUnavailable)
+// read runs a query, unless who asks is gone or the database cannot be believed.
+func (db *DB) read(ctx context.Context, query func() error) error {
+	err := db.condition.err()
+	if err == nil {
+		err = ctx.Err()
 	}
-	return ctx.Err()
+	if err == nil {
+		err = db.condition.during(ctx, db.condition.guarded(query))
+	}
+	return err
 }
 
 // Ping implements store.Store.
 func (db *DB) Ping(ctx context.Context) error {
-	if err := db.files.present(); err != nil {
+	// Looked for now, not when the writer last did: a file may be back.
+	if err := errors.Join(db.condition.damaged(), db.files.present()); err != nil {
 		return err
 	}
-	var one int
-	err := db.points.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT id FROM api_keys LIMIT 1)`).Scan(&one)
-	return during(ctx, err)
+	err := db.condition.guarded(func() error {
+		var one int
+		return db.points.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT id FROM api_keys LIMIT 1)`).Scan(&one)
+	})
+	return db.condition.during(ctx, err)
 }
 
 // Close implements store.Store. Closing twice does nothing more.

@@ -20,13 +20,13 @@ type querier interface {
 }
 
 // Key implements store.Store.
-func (db *DB) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
-	if err := db.readable(ctx); err != nil {
-		return apikey.Key{}, err
-	}
-	// A few steps down an index: watching for the end of ctx would cost more than that.
-	key, err := findKey(context.WithoutCancel(ctx), db.points, ref)
-	return key, translate(err)
+func (db *DB) Key(ctx context.Context, ref store.Ref) (key apikey.Key, err error) {
+	err = db.read(ctx, func() error {
+		// A few steps down an index: watching for the end of ctx would cost more than that.
+		key, err = findKey(context.WithoutCancel(ctx), db.points, ref)
+		return err
+	})
+	return key, err
 }
 
 func findKey(ctx context.Context, q querier, ref store.Ref) (apikey.Key, error) {

@@ -14,35 +14,34 @@ import (
 // Keys implements store.Store.
 func (db *DB) Keys(ctx context.Context, q store.Query) (store.Page, error) {
 	page := store.Page{Keys: []apikey.Key{}}
-	if err := db.readable(ctx); err != nil {
-		return page, err
-	}
-	total, err := db.list(ctx, q, func(rows *sql.Rows) error {
-		key, err := scanKey(rows)
-		page.Keys = append(page.Keys, key)
+	err := db.read(ctx, func() (err error) {
+		page.Total, err = db.list(ctx, q, func(rows *sql.Rows) error {
+			key, err := scanKey(rows)
+			page.Keys = append(page.Keys, key)
+			return err
+		})
 		return err
 	})
-	page.Total = total
-	return page, during(ctx, err)
+	return page, err
 }
 
 // shallow is up to where passing over keys takes no time worth watching.
 const shallow = 1000
 
 // KeyIDs implements store.Store.
-func (db *DB) KeyIDs(ctx context.Context, q store.Query) (store.IDPage, error) {
-	if err := db.readable(ctx); err != nil {
-		return store.IDPage{}, err
-	}
-	var from querier = db.reader
-	if q.Offset <= shallow {
-		ctx, from = context.WithoutCancel(ctx), db.points
-	}
-	page, err := listIDs(ctx, from, q)
-	if err == nil && len(page.IDs) == 0 { // then no row told how many there are
-		page.Total, err = countKeys(ctx, from, q)
-	}
-	return page, during(ctx, err)
+func (db *DB) KeyIDs(ctx context.Context, q store.Query) (page store.IDPage, err error) {
+	err = db.read(ctx, func() error {
+		var from querier = db.reader
+		if q.Offset <= shallow {
+			ctx, from = context.WithoutCancel(ctx), db.points
+		}
+		page, err = listIDs(ctx, from, q)
+		if err == nil && len(page.IDs) == 0 { // then no row told how many there are
+			page.Total, err = countKeys(ctx, from, q)
+		}
+		return err
+	})
+	return page, err
 }
 
 // listIDs lists ids, and with each how many keys there are: so both are of one moment. Filters other than Owner are not for it.

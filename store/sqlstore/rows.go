@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/store"
 )
 
 // storedColumns are those of api_keys.
@@ -35,6 +36,9 @@ func scanKey(row interface{ Scan(dest ...any) error }) (apikey.Key, error) {
 	if err != nil {
 		return apikey.Key{}, err
 	}
+	if len(id) != len(key.ID) || len(hash) != len(key.SecretHash) {
+		return apikey.Key{}, fmt.Errorf("%w: a key has an id or a hash of the wrong length", store.ErrDamaged)
+	}
 	copy(key.ID[:], id)
 	copy(key.SecretHash[:], hash)
 	copy(key.OldSecretHash[:], oldHash)
@@ -47,7 +51,7 @@ func scanKey(row interface{ Scan(dest ...any) error }) (apikey.Key, error) {
 	key.RateLimit.Limit = int(rateLimit.Int64)
 	key.RateLimit.Window = time.Duration(rateWindow.Int64) * time.Second
 	if err := json.Unmarshal([]byte(metadata), &key.Metadata); err != nil {
-		return apikey.Key{}, fmt.Errorf("the metadata of key %s: %w", key.ID, err)
+		return apikey.Key{}, fmt.Errorf("%w: the metadata of key %s cannot be read", store.ErrDamaged, key.ID)
 	}
 	return key, nil
 }

@@ -109,15 +109,6 @@ func translateOpen(err error) error {
 	return err
 }
 
-// during is translate for what ran under a context: its end is the cause, whatever the
-// driver calls it.
-func during(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return translate(err)
-}
-
 // translate turns a driver's error into one of the store's, by code.
 func translate(err error) error {
 	var driverError *sqlite.Error
@@ -137,6 +128,10 @@ func translate(err error) error {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY,
 		sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL:
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return fmt.Errorf("%w: %w", store.ErrDamaged, err)
 	}
 	return err
 }
+
+func isDamage(err error) bool { return errors.Is(err, store.ErrDamaged) }

@@ -42,6 +42,15 @@ func attempts(t *testing.T, db *sqlstore.DB, existing apikey.Key) map[string]fun
 	}
 }
 
+// reads are the outcomes of one call of every kind that reads.
+func reads(t *testing.T, db *sqlstore.DB, existing apikey.Key) map[string]error {
+	_, key := db.Key(t.Context(), store.ByID(existing.ID))
+	_, keys := db.Keys(t.Context(), store.Query{Limit: 1, Status: apikey.StatusActive, At: time.Now()})
+	_, ids := db.KeyIDs(t.Context(), store.Query{Limit: 1})
+	_, events := db.AuditEvents(t.Context(), 1)
+	return map[string]error{"Key": key, "Keys": keys, "KeyIDs": ids, "AuditEvents": events}
+}
+
 // SQLite would go on writing to a file that nobody will ever find again.
 func TestLostFile(t *testing.T) {
 	tests := map[string]func(path string) error{
@@ -151,16 +160,10 @@ func TestLostFileIsNotRead(t *testing.T) {
 	path := newPath(t)
 	db := open(t, path)
 	key := create(t, db, "ci")
-	read := func() map[string]error {
-		_, one := db.Key(t.Context(), store.ByID(key.ID))
-		_, page := db.Keys(t.Context(), store.Query{Limit: 1, Status: apikey.StatusActive, At: time.Now()})
-		_, ids := db.KeyIDs(t.Context(), store.Query{Limit: 1})
-		return map[string]error{"Key": one, "Keys": page, "KeyIDs": ids}
-	}
 	must(t, os.Rename(path, path+".moved"))
 	other, _ := draft(t, "other")
 	wantErr(t, db.CreateKey(t.Context(), operator, other), store.ErrUnavailable) // it looks
-	for name, err := range read() {
+	for name, err := range reads(t, db, key) {
 		if err == nil {
 			t.Errorf("%s succeeded", name)
 		} else {
@@ -169,7 +172,7 @@ func TestLostFileIsNotRead(t *testing.T) {
 	}
 	must(t, os.Rename(path+".moved", path))
 	create(t, db, "back")
-	for _, err := range read() {
+	for _, err := range reads(t, db, key) {
 		must(t, err)
 	}
 }

@@ -39,16 +39,16 @@ var (
 // answered when its transaction is durable.
 type writer struct {
 	statements
-	conn  *sql.Conn
-	files *files
-	now   func() time.Time
+	conn      *sql.Conn
+	files     *files
+	condition *condition
+	now       func() time.Time
 
 	changes chan *job // first come, first served
 	uses    chan *job // last-used times: one with each batch, or when nothing else waits
 	stop    chan struct{}
 	stopped sync.WaitGroup
 
-	lost        atomic.Bool // the file was not where it was, when last looked for
 	watcher     atomic.Pointer[store.Watcher]
 	dataVersion int64 // of the file, as the last poll saw it
 
@@ -82,13 +82,13 @@ const (
 	abandoned
 )
 
-func newWriter(ctx context.Context, pool *sql.DB, f *files, now func() time.Time) (*writer, error) {
+func newWriter(ctx context.Context, pool *sql.DB, db *DB) (*writer, error) {
 	conn, err := pool.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
 	w := &writer{
-		statements: statements{on: conn}, conn: conn, files: f, now: now,
+		statements: statements{on: conn}, conn: conn, files: db.files, condition: db.condition, now: db.now,
 		changes: make(chan *job, maxWaiting), uses: make(chan *job), stop: make(chan struct{}),
 		actors: make(map[apikey.ID]apikey.Key),
 	}
@@ -240,7 +240,7 @@ func (w *writer) together(batch []*job) (broken int) {
 	}
 	if err != nil {
 		w.rollback()
-		return failAll(batch, translate(err))
+		return failAll(batch, w.condition.translate(err))
 	}
 	// A file that vanished meanwhile took this commit with it.
 	if err := w.files.present(); err != nil {
@@ -287,15 +287,17 @@ func (w *writer) count(batch []*job) error {
 const everybody = ""
 
 func (w *writer) begin() error {
-	if err := w.exec(`BEGIN IMMEDIATE`); err != nil {
-		w.rollback() // should one ever have been left open
-		return translate(err)
+	if err := w.condition.damaged(); err != nil {
+		return err // what is written to it may make it worse
 	}
-	if err := w.poll(); err != nil {
-		w.rollback()
-		return translate(err)
+	err := w.exec(`BEGIN IMMEDIATE`)
+	if err == nil {
+		err = w.poll()
 	}
-	return nil
+	if err != nil {
+		w.rollback() // also should one ever have been left open
+	}
+	return w.condition.translate(err)
 }
 
 // rollback undoes a transaction, unless SQLite did already.
@@ -321,7 +323,7 @@ func (j *job) try() (err error) {
 		}
 	}()
 	j.changed, j.created = apikey.ID{}, ""
-	return translate(j.do(&j.transaction))
+	return j.condition.translate(j.do(&j.transaction))
 }
 
 // isRefusal reports whether an error says no to one change and leaves the transaction
@@ -345,7 +347,10 @@ func (w *writer) poll() error {
 	began := w.now()
 	// A file that is not where it was changes without our hearing of it.
 	err := w.files.present()
-	w.lost.Store(err != nil)
+	w.condition.lost.Store(err != nil)
+	if err == nil {
+		err = w.condition.damaged()
+	}
 	if err != nil {
 		return err
 	}
