@@ -109,9 +109,9 @@ linearizability: ## End 1,000 secrets in each way while they are used, also with
 	$(GO) test ./handlers -run Linearizable -count 1 -timeout 30m -args -rounds 1000
 	CGO_ENABLED=1 $(GO) test -race ./handlers -run Linearizable -count 1 -timeout 60m -args -rounds 1000
 
-.PHONY: durability
-durability: ## Kill the service 100 times while keys are created: none that was acknowledged is lost
-	$(GO) test ./cmd/apikeyd -run SurviveKill -count 1 -v -timeout 30m -args -kills 100
+.PHONY: chaos
+chaos: ## Kill the service 200 times, fill its disk, break it, soak it: what make test does a little of
+	$(GO) test ./cmd/apikeyd -run Chaos -count 1 -v -timeout 60m -args -kills 200 -soak 5m
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZ_TIME (30s)

@@ -67,6 +67,10 @@ func launch(dir string, env []string, args ...string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	return start(cmd)
+}
+
+func start(cmd *exec.Cmd) (*process, error) {
 	p := &process{cmd: cmd, exited: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &p.output, &p.output
 	if err := cmd.Start(); err != nil {
@@ -170,9 +174,11 @@ type answer struct {
 	status int
 	body   string
 
-	ID, Name, Secret, Message string
-	CreatedAt                 time.Time `json:"created_at"`
-	ExpiresAt                 time.Time `json:"expires_at"`
+	ID, Name, Secret, Message, Code string
+	Status                          any // of a key a word, of an error a number
+	Metadata                        map[string]string
+	CreatedAt                       time.Time `json:"created_at"`
+	ExpiresAt                       time.Time `json:"expires_at"`
 }
 
 // client opens a connection for each request, so that none outlives its server.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -26,7 +27,7 @@ func checkLoopback(flag, address string) error {
 
 // servePprof serves Go's profiles at an address until stop is called, and returns once it
 // listens. An empty address serves nothing.
-func servePprof(ctx context.Context, address string) (stop func(), err error) {
+func servePprof(ctx context.Context, address string, log *slog.Logger) (stop func(), err error) {
 	if address == "" {
 		return func() {}, nil
 	}
@@ -34,6 +35,7 @@ func servePprof(ctx context.Context, address string) (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("--pprof: %w", err)
 	}
+	log.Info("serving profiles", "url", "http://"+listener.Addr().String()+"/debug/pprof/")
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

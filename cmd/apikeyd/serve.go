@@ -51,7 +51,7 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 		return fmt.Errorf("--listen: %w", err)
 	}
 	defer listener.Close()
-	stopPprof, err := servePprof(ctx, c.Pprof)
+	stopPprof, err := servePprof(ctx, c.Pprof, log)
 	if err != nil {
 		return err
 	}

@@ -2,15 +2,12 @@ package main
 
 import (
 	"bufio"
-	"flag"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 )
@@ -63,60 +60,4 @@ func TestTerminateFinishesWhatIsInFlight(t *testing.T) {
 			t.Errorf("the list has no row %s:\n%s", row, list)
 		}
 	}
-}
-
-// kills is how often the test below kills the service; make durability asks for more.
-var kills = flag.Int("kills", 3, "how often the durability test kills the service")
-
-// kill -9 while many clients create keys, at no particular moment: every key whose answer
-// was read is there afterwards, and works.
-func TestAcknowledgedKeysSurviveKill(t *testing.T) {
-	t.Parallel()
-	const clients = 16 // so that several changes share a transaction
-	dir := t.TempDir()
-	acknowledged := map[string]string{} // secrets by id
-	for round := range *kills {
-		s, enough := serve(t, dir), 10+rand.IntN(100)
-		admin := s.adminKey()
-		var (
-			mu   sync.Mutex
-			wg   sync.WaitGroup
-			made int
-			kill = make(chan struct{})
-		)
-		for worker := range clients {
-			wg.Go(func() {
-				for i := 0; ; i++ {
-					key, err := s.try("POST", "/v1/api-keys", admin, keyJSON(fmt.Sprintf("%d-%d-%d", round, worker, i)))
-					if err != nil {
-						return // killed
-					}
-					if key.status != http.StatusCreated {
-						t.Errorf("status %d: %s", key.status, key.Message)
-						return
-					}
-					mu.Lock()
-					acknowledged[key.ID] = key.Secret
-					if made++; made == enough {
-						close(kill)
-					}
-					mu.Unlock()
-				}
-			})
-		}
-		select {
-		case <-kill:
-		case <-s.exited:
-		}
-		s.kill()
-		wg.Wait()
-	}
-	s := serve(t, dir)
-	for id, secret := range acknowledged {
-		s.want(http.StatusOK, "GET", "/v1/api-keys/"+id, secret, "")
-	}
-	if len(acknowledged) < 10**kills {
-		t.Errorf("only %d keys were made", len(acknowledged))
-	}
-	t.Logf("%d kills, %d acknowledged keys, all there", *kills, len(acknowledged))
 }
