@@ -17,12 +17,7 @@ import (
 // like that stand in blocks without a language.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("curl"); err != nil {
-		if _, ci := os.LookupEnv("CI"); ci {
-			t.Fatal("curl is missing")
-		}
-		t.Skip("the documents' commands need curl, which this machine does not have")
-	}
+	needs(t, "curl")
 	documents, err := filepath.Glob("../../docs/*.md")
 	must(t, err)
 	var ran []string

@@ -67,6 +67,10 @@ func launch(dir string, env []string, args ...string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	return start(cmd)
+}
+
+func start(cmd *exec.Cmd) (*process, error) {
 	p := &process{cmd: cmd, exited: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &p.output, &p.output
 	if err := cmd.Start(); err != nil {
@@ -268,4 +272,16 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// needs skips a test where a program is missing, but not in continuous integration.
+func needs(t *testing.T, tool string) {
+	t.Helper()
+	if _, err := exec.LookPath(tool); err == nil {
+		return
+	}
+	if _, ci := os.LookupEnv("CI"); ci {
+		t.Fatalf("%s is missing", tool)
+	}
+	t.Skipf("this test needs %s, which this machine does not have", tool)
 }
