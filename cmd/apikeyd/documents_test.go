@@ -17,7 +17,7 @@ import (
 // like that stand in blocks without a language.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
-	needs(t, "curl")
+	curl := needs(t, "curl")
 	documents, err := filepath.Glob("../../docs/*.md")
 	must(t, err)
 	var ran []string
@@ -28,7 +28,7 @@ func TestDocuments(t *testing.T) {
 			ran = append(ran, filepath.Base(path))
 			t.Run(filepath.Base(path), func(t *testing.T) {
 				t.Parallel()
-				runBlocks(t, serve(t, t.TempDir()), blocks)
+				runBlocks(t, serve(t, t.TempDir()), filepath.Dir(curl), blocks)
 			})
 		}
 	}
@@ -39,7 +39,7 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
-func runBlocks(t *testing.T, s *server, blocks []shellBlock) {
+func runBlocks(t *testing.T, s *server, tools string, blocks []shellBlock) {
 	t.Helper()
 	self, err := os.Executable()
 	must(t, err)
@@ -56,7 +56,7 @@ func runBlocks(t *testing.T, s *server, blocks []shellBlock) {
 	shell := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script.String())
 	shell.Dir = s.dir
 	shell.Env = []string{
-		"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "GORACE=" + quickExit,
+		"PATH=" + bin + ":" + tools + ":/usr/bin:/bin", "HOME=" + t.TempDir(), "GORACE=" + quickExit,
 		"APIKEYD_LISTEN=" + address,
 	}
 	out, err := shell.CombinedOutput()

@@ -274,14 +274,15 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// needs skips a test where a program is missing, but not in continuous integration.
-func needs(t *testing.T, tool string) {
+// needs finds a program, or skips the test, but not in continuous integration.
+func needs(t *testing.T, tool string) (path string) {
 	t.Helper()
-	if _, err := exec.LookPath(tool); err == nil {
-		return
+	if path, err := exec.LookPath(tool); err == nil {
+		return path
 	}
 	if _, ci := os.LookupEnv("CI"); ci {
 		t.Fatalf("%s is missing", tool)
 	}
 	t.Skipf("this test needs %s, which this machine does not have", tool)
+	return ""
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 )
@@ -21,8 +22,8 @@ func (f notifyFlag) notify(ctx context.Context, state string) error {
 	if err != nil {
 		return fmt.Errorf("NOTIFY_SOCKET: %w", err)
 	}
-	defer socket.Close()
-	if _, err := socket.Write([]byte(state)); err != nil {
+	_, err = socket.Write([]byte(state))
+	if err := errors.Join(err, socket.Close()); err != nil {
 		return fmt.Errorf("NOTIFY_SOCKET: %w", err)
 	}
 	return nil
