@@ -44,14 +44,14 @@ bin/apikeyd: $(SOURCES)
 release: $(CYCLONEDX) ## Make dist/: archives for all platforms, bills of materials, checksums
 	rm -rf dist
 	for platform in $(PLATFORMS); do \
-		GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO_BUILD) -o dist/build/$$platform ./cmd/apikeyd || exit 1; \
+		GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO_BUILD) -o dist/build/$$platform/ ./cmd/apikeyd || exit 1; \
 	done
-	$(GO) run ./packaging/release -sbom $(CYCLONEDX) -output dist $(PLATFORMS:%=dist/build/%)
+	$(GO) run ./packaging/release -sbom $(CYCLONEDX) -output dist $(PLATFORMS:%=dist/build/%/apikeyd*)
 	rm -r dist/build
 	cd dist && ls -l && cat SHA256SUMS
 
-$(CYCLONEDX):
-	GOBIN=$(CURDIR)/bin $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
+$(CYCLONEDX): # which writes its own checksum into each bill
+	CGO_ENABLED=0 GOBIN=$(CURDIR)/bin $(GO) install -trimpath github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
 	mv bin/cyclonedx-gomod $@
 
 .PHONY: reproducible

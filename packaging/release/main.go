@@ -86,8 +86,6 @@ func readProgram(path string) (program, error) {
 // name is what the files about this program begin with.
 func (p program) name() string { return "apikeyd_" + p.info.Main.Version + "_" + p.platform }
 
-func (p program) windows() bool { return strings.HasPrefix(p.platform, "windows_") }
-
 func (p program) writeSBOM(ctx context.Context, tool, output string) (string, error) {
 	name := p.name() + ".cdx.json"
 	cmd := exec.CommandContext(ctx, tool, "bin", "-json", "-licenses", "-std", "-noserial", "-notimestamp",
@@ -105,10 +103,7 @@ func (p program) writeArchive(ctx context.Context, output string) (name string, 
 	if err != nil {
 		return "", err
 	}
-	program := "apikeyd"
-	if p.windows() {
-		program += ".exe"
-	}
+	program := filepath.Base(p.path)
 	entries := []entry{{name: "THIRD_PARTY_LICENSES.txt", text: licences}}
 	files := map[string]string{program: p.path, "LICENSE": "LICENSE", "README.md": "README.md", "CHANGELOG.md": "CHANGELOG.md"}
 	documents, err := filepath.Glob("docs/*.md")
@@ -132,7 +127,7 @@ func (p program) writeArchive(ctx context.Context, output string) (name string, 
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
 
 	name, pack := p.name()+".tar.gz", writeTar
-	if p.windows() {
+	if strings.HasPrefix(p.platform, "windows_") {
 		name, pack = p.name()+".zip", writeZip
 	}
 	file, err := os.Create(filepath.Join(output, name))
