@@ -103,9 +103,12 @@ func (p program) writeArchive(ctx context.Context, output string) (name string, 
 	if err != nil {
 		return "", err
 	}
-	program := filepath.Base(p.path)
+	binary := filepath.Base(p.path)
 	entries := []entry{{name: "THIRD_PARTY_LICENSES.txt", text: licences}}
-	files := map[string]string{program: p.path, "LICENSE": "LICENSE", "README.md": "README.md", "CHANGELOG.md": "CHANGELOG.md"}
+	files := map[string]string{binary: p.path}
+	for _, path := range []string{"LICENSE", "README.md", "CHANGELOG.md", "openapi.yaml"} {
+		files[path] = path
+	}
 	documents, err := filepath.Glob("docs/*.md")
 	if err != nil {
 		return "", err
@@ -122,7 +125,7 @@ func (p program) writeArchive(ctx context.Context, output string) (name string, 
 		if err != nil {
 			return "", err
 		}
-		entries = append(entries, entry{name: name, text: text, executable: name == program})
+		entries = append(entries, entry{name: name, text: text, executable: name == binary})
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
 
