@@ -275,3 +275,16 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// needs finds a program, or skips the test, but not in continuous integration.
+func needs(t *testing.T, tool string) (path string) {
+	t.Helper()
+	if path, err := exec.LookPath(tool); err == nil {
+		return path
+	}
+	if _, ci := os.LookupEnv("CI"); ci {
+		t.Fatalf("%s is missing", tool)
+	}
+	t.Skipf("this test needs %s, which this machine does not have", tool)
+	return ""
+}

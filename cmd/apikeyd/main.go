@@ -31,6 +31,7 @@ type commands struct {
 	Serve       serveCommand       `cmd:"" help:"Serve the API. On an empty database, make the first key."`
 	Keys        keysCommands       `cmd:"" help:"Work on keys directly in the database, beside a server or not."`
 	Conformance conformanceCommand `cmd:"" help:"Check a running deployment against its contract."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Ask the server on this machine whether it is ready."`
 	Version     versionCommand     `cmd:"" help:"Say which version this is."`
 }
 
@@ -69,13 +70,18 @@ func (f policyFlags) policy() (apikey.Policy, error) {
 	return apikey.Policy{Prefix: f.KeyPrefix, MaxLifetime: f.MaxKeyLifetime}, nil
 }
 
-// run runs one command line and returns the exit status.
-func run(args []string, stdout, stderr io.Writer) int {
-	parser := kong.Must(&commands{},
+// newParser returns what reads a command line.
+func newParser(stdout, stderr io.Writer) *kong.Kong {
+	return kong.Must(&commands{},
 		kong.Name("apikeyd"),
 		kong.Description("A self-hosted API key service. Every flag with an environment variable can be set by it."),
 		kong.Writers(stdout, stderr),
 	)
+}
+
+// run runs one command line and returns the exit status.
+func run(args []string, stdout, stderr io.Writer) int {
+	parser := newParser(stdout, stderr)
 	command, err := parser.Parse(args)
 	if err != nil {
 		parser.Errorf("%s", apikey.Redact(err.Error())) // a secret typed in the wrong place

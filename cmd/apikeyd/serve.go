@@ -31,6 +31,7 @@ const (
 type serveCommand struct {
 	databaseFlag
 	policyFlags
+	notifyFlag
 	Listen       string `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"Where to listen (${default})."`
 	VerifyCache  int    `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to remember (${default}); 0 remembers none."`
 	Pprof        string `env:"APIKEYD_PPROF" placeholder:"ADDRESS" help:"Serve Go's profiles at this loopback address, such as 127.0.0.1:6060 (off)."`
@@ -73,6 +74,9 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	log.Info("serving", "url", "http://"+listener.Addr().String(), "database", c.Database, "version", version())
+	if err := c.notify(ctx, "READY=1"); err != nil {
+		return err
+	}
 	return serveUntil(ctx, listener, handler, verifier, log)
 }
 
