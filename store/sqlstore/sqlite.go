@@ -42,6 +42,7 @@ func pragmas(m mode) []pragma {
 		p = append(p,
 			pragma{"journal_mode", "WAL", "wal"},
 			pragma{"synchronous", "FULL", "2"}, // an acknowledged write survives power loss
+			pragma{"fullfsync", "1", "1"},      // on macOS, where fsync leaves it in the drive's cache
 			// In pages of 4 KiB: what is written often is copied into the database less often.
 			pragma{"wal_autocheckpoint", "4000", "4000"},
 		)
