@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,9 @@ import (
 type profileFlag struct {
 	Profile string `default:"default" env:"APIKEYD_PROFILE" placeholder:"NAME" complete:"profiles" help:"Name of the profile (${default})."`
 }
+
+// name is that of the profile; an empty environment variable is none.
+func (f profileFlag) name() string { return cmp.Or(f.Profile, defaultProfile) }
 
 type loginCommand struct {
 	profileFlag
@@ -46,7 +50,7 @@ func (c *loginCommand) AfterApply(ctx *kong.Context) error { return c.Own.check(
 
 // Run makes a profile.
 func (c *loginCommand) Run(ctx context.Context, s streams) (err error) {
-	if _, err := profilePath(c.Profile); err != nil {
+	if _, err := profilePath(c.name()); err != nil {
 		return err
 	}
 	p := profile{url: c.URL}
@@ -67,11 +71,11 @@ func (c *loginCommand) Run(ctx context.Context, s streams) (err error) {
 	if err := p.try(ctx, c.Timeout); err != nil {
 		return err
 	}
-	file, err := p.save(c.Profile)
+	file, err := p.save(c.name())
 	if err != nil {
 		return fmt.Errorf("the profile could not be kept: %w", err)
 	}
-	_, err = fmt.Fprintf(s.out, "Profile %s: %s with the key %s, in %s\n", c.Profile, printable(p.url), p.key.Prefix(), file)
+	_, err = fmt.Fprintf(s.out, "Profile %s: %s with the key %s, in %s\n", c.name(), printable(p.url), p.key.Prefix(), file)
 	return err
 }
 
@@ -114,18 +118,18 @@ Examples:
 
 // Run removes a profile.
 func (c *logoutCommand) Run(s streams) error {
-	path, err := profilePath(c.Profile)
+	path, err := profilePath(c.name())
 	if err != nil {
 		return err
 	}
 	err = os.Remove(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no profile %q; apikeyd profiles lists them", c.Profile)
+		return fmt.Errorf("there is no profile %q; apikeyd profiles lists them", c.name())
 	}
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "Profile %s is gone from this machine; its key still works until it is revoked\n", c.Profile)
+	_, err = fmt.Fprintf(s.out, "Profile %s is gone from this machine; its key still works until it is revoked\n", c.name())
 	return err
 }
 

@@ -29,12 +29,12 @@ type profileFile struct {
 	Key string `json:"key"`
 }
 
-var profileName = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$`)
+var profileName = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]{0,31}$`) // too short for a secret
 
 // profilePath returns the file of a profile, which need not be there.
 func profilePath(name string) (string, error) {
 	if !profileName.MatchString(name) {
-		return "", errors.New("a profile's name is 1 to 64 letters, digits, dots, dashes and underscores, " +
+		return "", errors.New("a profile's name is 1 to 32 letters, digits, dots, dashes and underscores, " +
 			"beginning with a letter or digit")
 	}
 	dir, err := profileDir()

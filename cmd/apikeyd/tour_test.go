@@ -21,7 +21,7 @@ func TestTour(t *testing.T) {
 	}
 	readme, err := os.ReadFile("../../README.md")
 	must(t, err)
-	blocks := tourBlocks(string(readme))
+	blocks := shellBlocks(string(readme), "## A tour with curl")
 	if len(blocks) == 0 {
 		t.Fatal("the README has no tour")
 	}
@@ -46,16 +46,39 @@ func TestTour(t *testing.T) {
 	}
 }
 
-type tourBlock struct {
+// The commands of docs/cli.md, pasted in order into one shell beside a fresh server. A
+// block marked "sh refused" must fail; no other command may.
+func TestCommandLinePage(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/cli.md")
+	must(t, err)
+	s := serve(t, t.TempDir())
+	var script strings.Builder
+	for _, block := range shellBlocks(string(page), "") {
+		text := strings.ReplaceAll(block.text, "http://127.0.0.1:8080", s.url)
+		if block.refused {
+			text = fmt.Sprintf("if (\n%s); then echo 'it was not refused' >&2; exit 1; fi\n", text)
+		}
+		script.WriteString(text)
+	}
+	shell := exec.CommandContext(t.Context(), "bash", "-xeuo", "pipefail", "-c", script.String())
+	shell.Dir = s.dir
+	shell.Env = append(os.Environ(), "HOME="+s.dir) // TestMain has put apikeyd on the path
+	if out, err := shell.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+type shellBlock struct {
 	text    string
 	refused bool
 }
 
-// tourBlocks returns the shell blocks below the tour's heading.
-func tourBlocks(readme string) []tourBlock {
-	var blocks []tourBlock
-	inTour, inBlock, inOther := false, false, false
-	for line := range strings.Lines(readme) {
+// shellBlocks returns the shell blocks of a page, or of what is below one heading.
+func shellBlocks(page, heading string) []shellBlock {
+	var blocks []shellBlock
+	below, inBlock, inOther := heading == "", false, false
+	for line := range strings.Lines(page) {
 		trimmed := strings.TrimSpace(line)
 		switch {
 		case inBlock && trimmed == "```":
@@ -65,11 +88,11 @@ func tourBlocks(readme string) []tourBlock {
 		case inOther && trimmed == "```":
 			inOther = false
 		case inOther:
-		case strings.HasPrefix(line, "## "):
-			inTour = trimmed == "## A tour with curl"
-		case inTour && (trimmed == "```sh" || trimmed == "```sh refused"):
+		case heading != "" && strings.HasPrefix(line, "## "):
+			below = trimmed == heading
+		case below && (trimmed == "```sh" || trimmed == "```sh refused"):
 			inBlock = true
-			blocks = append(blocks, tourBlock{refused: trimmed == "```sh refused"})
+			blocks = append(blocks, shellBlock{refused: trimmed == "```sh refused"})
 		case strings.HasPrefix(trimmed, "```"):
 			inOther = true
 		}
