@@ -98,8 +98,8 @@ func rateLimit(limit *rateFlag, none bool) *client.RateLimit {
 	return (*client.RateLimit)(limit)
 }
 
-// list is a list that the flags replace: nil if they say nothing.
-func list(given []string, none bool) *[]string {
+// replacement is a list as the flags say it: nil if they say nothing.
+func replacement(given []string, none bool) *[]string {
 	if none {
 		return &[]string{}
 	}

@@ -54,7 +54,7 @@ func (c *createCommand) Run(ctx context.Context, s streams) error {
 	wanted := client.NewKey{
 		Name:      c.Name,
 		ExpiresAt: time.Now().Add(c.ExpiresIn),
-		Scopes:    list(c.Scope, c.NoScopes),
+		Scopes:    replacement(c.Scope, c.NoScopes),
 		Metadata:  c.Metadata,
 		RateLimit: rateLimit(c.RateLimit, c.NoRateLimit),
 	}

@@ -42,7 +42,7 @@ Examples:
 func (c *updateCommand) change() client.Change {
 	change := client.Change{
 		Name:      c.Name,
-		Scopes:    list(c.Scope, c.NoScopes),
+		Scopes:    replacement(c.Scope, c.NoScopes),
 		RateLimit: rateLimit(c.RateLimit, c.NoRateLimit),
 	}
 	if c.ExpiresIn != nil {
@@ -75,7 +75,7 @@ func (c *updateCommand) Run(ctx context.Context, s streams) error {
 	c.newKeys = apikey.Policy{MaxLifetime: longest}
 	return c.withKeys(ctx, s, func(keys keyring) error {
 		key, err := keys.update(ctx, c.ref(), c.change())
-		if client.CodeOf(err) == client.CodeNameTaken {
+		if client.CodeOf(err) == client.CodeNameTaken && c.Name != nil {
 			return explain(err, "its owner", *c.Name)
 		}
 		if err != nil {

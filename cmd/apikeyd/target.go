@@ -160,24 +160,21 @@ func (f *ownKeyFlags) check(typed map[string]bool) error {
 // secret returns the caller's own secret: from the file named, else from the environment,
 // else from whoever sits at the terminal.
 func (f *ownKeyFlags) secret(ctx context.Context, s streams, question string) (apikey.Secret, error) {
-	text, source := f.Key, "APIKEYD_KEY"
-	switch {
-	case f.KeyFile != "":
-		source = f.KeyFile
-	case f.Key == "" && !s.in.isTerminal():
-		return apikey.Secret{}, errors.New("your own key is missing: set APIKEYD_KEY, name a file with --key-file, " +
-			"or log in with apikeyd login")
-	case f.Key == "":
-		source = stdinName
+	file := f.KeyFile
+	if file == "" && f.Key == "" {
+		if !s.in.isTerminal() {
+			return apikey.Secret{}, errors.New("your own key is missing: set APIKEYD_KEY, name a file with --key-file, " +
+				"or log in with apikeyd login")
+		}
+		file = stdinName
 	}
-	if source != "APIKEYD_KEY" {
+	text, source := f.Key, "APIKEYD_KEY"
+	if file != "" {
 		var err error
-		if text, err = s.readSecret(ctx, source, question); err != nil {
+		if text, err = s.readSecret(ctx, file, question); err != nil {
 			return apikey.Secret{}, err
 		}
-	}
-	if source == stdinName {
-		source = "standard input"
+		source = inputName(file)
 	}
 	// What is no secret is sent to nobody: it may be another file, or another password.
 	secret, err := apikey.ParseSecret(strings.TrimSpace(text))

@@ -144,12 +144,17 @@ func (s streams) readSecret(ctx context.Context, file, question string) (string,
 		return "", err
 	}
 	if text = strings.TrimRight(text, "\r\n"); text == "" {
-		if file == stdinName {
-			file = "standard input"
-		}
-		return "", fmt.Errorf("%s is empty; it should hold a secret", file)
+		return "", fmt.Errorf("%s is empty; it should hold a secret", inputName(file))
 	}
 	return text, nil
+}
+
+// inputName is a file as messages call it.
+func inputName(file string) string {
+	if file == stdinName {
+		return "standard input"
+	}
+	return file
 }
 
 func readBounded(r io.Reader) (string, error) {
