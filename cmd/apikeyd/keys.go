@@ -30,13 +30,8 @@ func (keysCommands) Help() string { return whereKeysAre }
 
 // keyFlags name the key that a command is about.
 type keyFlags struct {
-	ownerFlag
-	NameOrID string `arg:"" name:"key" help:"Name or id of the key."`
-}
-
-// ownerFlag says whose keys a command is about.
-type ownerFlag struct {
-	Owner *string `placeholder:"OWNER" help:"Whose key it is, if not yours: needs keys:admin on a server. In a database, a name without it is looked for among the keys of admin."`
+	Owner    *string `placeholder:"OWNER" help:"Whose key it is, if not yours: needs keys:admin on a server. In a database, a name without it is looked for among the keys of admin."`
+	NameOrID string  `arg:"" name:"key" help:"Name or id of the key."`
 }
 
 // jsonFlag chooses what standard output is for.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -113,11 +115,27 @@ func printable(text string) string {
 	return b.String()
 }
 
-// printJSON prints one line, readable where JSON need not escape.
+// printJSON prints one line. What does not print is escaped, as printable does: in JSON
+// that changes nothing.
 func printJSON(w io.Writer, shape any) error {
-	encoder := json.NewEncoder(w)
+	var line bytes.Buffer
+	encoder := json.NewEncoder(&line)
 	encoder.SetEscapeHTML(false)
-	return encoder.Encode(shape)
+	if err := encoder.Encode(shape); err != nil {
+		return err
+	}
+	var escaped []byte
+	for _, r := range line.String() {
+		if r == '\n' || strconv.IsPrint(r) {
+			escaped = utf8.AppendRune(escaped, r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			escaped = fmt.Appendf(escaped, `\u%04x`, unit)
+		}
+	}
+	_, err := w.Write(escaped)
+	return err
 }
 
 // contractKey is a key in the shape of the contract.

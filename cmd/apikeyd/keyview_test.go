@@ -1,6 +1,9 @@
 package main
 
 import (
+	"encoding/json"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -43,6 +46,22 @@ func TestPrintable(t *testing.T) {
 		if got := printable(text); got != want {
 			t.Errorf("%q becomes %q, want %q", text, got, want)
 		}
+	}
+}
+
+func TestPrintJSON(t *testing.T) {
+	t.Parallel()
+	texts := []string{"мой <&> 鍵 🔑", "\x1b[2J\u009b2J\n\t", "abc\u202egnp.exe", "\U000e0041\U0010ffff", "\uFFFD"}
+	var line strings.Builder
+	must(t, printJSON(&line, texts))
+	want := `["мой <&> 鍵 🔑","\u001b[2J\u009b2J\n\t","abc\u202egnp.exe","\udb40\udc41\udbff\udfff","` + "\uFFFD\"]\n"
+	if line.String() != want {
+		t.Errorf("%q, want %q", line.String(), want)
+	}
+	var back []string
+	must(t, json.Unmarshal([]byte(line.String()), &back))
+	if !slices.Equal(back, texts) {
+		t.Errorf("%q means %q", line.String(), back)
 	}
 }
 

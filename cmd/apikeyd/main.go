@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
 
@@ -93,7 +94,7 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 		kong.Description("A self-hosted API key service. Every flag with an environment variable can be set by it."),
 		kong.Writers(stdout, stderr),
 	)
-	command, err := parser.Parse(args)
+	command, err := parse(parser, args)
 	if err != nil {
 		text := apikey.Redact(err.Error())
 		parser.Errorf("%s", text)
@@ -118,4 +119,14 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 		parser.Errorf("%s", apikey.Redact(err.Error()))
 	}
 	return exitFailure
+}
+
+// parse reads the command line. The parser would turn what is no UTF-8 into another text.
+func parse(parser *kong.Kong, args []string) (*kong.Context, error) {
+	for _, arg := range args {
+		if !utf8.ValidString(arg) {
+			return nil, fmt.Errorf("the argument %q is not valid UTF-8", arg)
+		}
+	}
+	return parser.Parse(args)
 }

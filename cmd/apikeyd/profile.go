@@ -29,6 +29,9 @@ type profileFile struct {
 	Key string `json:"key"`
 }
 
+// errNoPlace says that the user has no configuration folder, and so no profiles.
+var errNoPlace = errors.New("there is no place for profiles")
+
 var profileName = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]{0,31}$`) // too short for a secret
 
 // profilePath returns the file of a profile, which need not be there.
@@ -44,7 +47,7 @@ func profilePath(name string) (string, error) {
 func profileDir() (string, error) {
 	dir, err := os.UserConfigDir()
 	if err != nil {
-		return "", fmt.Errorf("%w: there is no place for profiles: %w", fs.ErrNotExist, err)
+		return "", fmt.Errorf("%w: %w", errNoPlace, err)
 	}
 	return filepath.Join(dir, "apikeyd", "profiles"), nil
 }

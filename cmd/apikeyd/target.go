@@ -133,7 +133,7 @@ func (t *target) open(ctx context.Context, s streams) (keyring, error) {
 		if err == nil {
 			return openServer(p, t.Timeout)
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errNoPlace) {
 			return nil, err
 		}
 		t.Database = defaultDatabase
