@@ -78,7 +78,7 @@ var (
 // goroutines returns how many the server has, of which one answers this.
 func goroutines(t *testing.T, pprof string) int {
 	t.Helper()
-	response, err := client.Get(pprof + "goroutine?debug=1")
+	response, err := httpClient.Get(pprof + "goroutine?debug=1")
 	must(t, err)
 	defer response.Body.Close()
 	profile, err := io.ReadAll(response.Body)

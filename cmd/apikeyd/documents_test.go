@@ -13,7 +13,7 @@ import (
 
 // Every shell block ("sh") of each document, pasted in order into one shell beside a fresh
 // server, with its files and bin/apikeyd in the current folder, as after make run. A block
-// marked "sh refused" must show an error; no other block may. Commands that cannot run
+// marked "sh refused" must fail or show an error; no other block may. Commands that cannot run
 // like that stand in blocks without a language.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
@@ -32,7 +32,7 @@ func TestDocuments(t *testing.T) {
 			})
 		}
 	}
-	for _, name := range []string{"README.md", "api.md", "operations.md", "quickstart.md", "upgrade.md"} {
+	for _, name := range []string{"README.md", "api.md", "cli.md", "operations.md", "quickstart.md", "upgrade.md"} {
 		if !slices.Contains(ran, name) {
 			t.Errorf("%s has no commands that run", name)
 		}
@@ -47,11 +47,15 @@ func runBlocks(t *testing.T, s *server, tools string, blocks []shellBlock) {
 	must(t, os.Mkdir(bin, 0o700))
 	must(t, os.Symlink(self, filepath.Join(bin, "apikeyd"))) // see TestMain
 
-	const mark = "=== end of block ==="
+	const mark, failed = "=== end of block ===", "=== failed ==="
 	address := strings.TrimPrefix(s.url, "http://")
 	var script strings.Builder
 	for _, block := range blocks {
-		fmt.Fprintf(&script, "%s\necho '%s'\n", strings.ReplaceAll(block.text, "127.0.0.1:8080", address), mark)
+		text := strings.ReplaceAll(block.text, "127.0.0.1:8080", address)
+		if block.refused {
+			text = fmt.Sprintf("(\n%s) || echo '%s'\n", text, failed)
+		}
+		fmt.Fprintf(&script, "%s\necho '%s'\n", text, mark)
 	}
 	shell := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script.String())
 	shell.Dir = s.dir
@@ -65,7 +69,7 @@ func runBlocks(t *testing.T, s *server, tools string, blocks []shellBlock) {
 	}
 	outputs := strings.Split(string(out), mark)
 	for i, block := range blocks {
-		isError := regexp.MustCompile(`"status": ?[45]\d\d`).MatchString(outputs[i])
+		isError := regexp.MustCompile(`"status": ?[45]\d\d|` + failed).MatchString(outputs[i])
 		if isError != block.refused {
 			t.Errorf("block %d shows an error: %t, want %t\n%s\n%s", i+1, isError, block.refused, block.text, outputs[i])
 		}

@@ -17,6 +17,13 @@ type healthcheckCommand struct {
 	Timeout time.Duration `default:"3s" placeholder:"DURATION" help:"How long to wait for the answer (${default})."`
 }
 
+// Help is shown by --help.
+func (healthcheckCommand) Help() string {
+	return `Examples:
+  apikeyd healthcheck
+  apikeyd healthcheck --listen 127.0.0.1:9000`
+}
+
 // Validate refuses a time in which nothing can be answered.
 func (c *healthcheckCommand) Validate() error {
 	if c.Timeout <= 0 {

@@ -181,8 +181,8 @@ type answer struct {
 	ExpiresAt                       time.Time `json:"expires_at"`
 }
 
-// client opens a connection for each request, so that none outlives its server.
-var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+// httpClient opens a connection for each request, so that none outlives its server.
+var httpClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 
 // call makes a request. An empty secret or body is left out.
 func (s *server) call(method, path, secret, body string) answer {
@@ -203,7 +203,7 @@ func (s *server) try(method, path, secret, body string) (answer, error) {
 	if body != "" {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	response, err := client.Do(request)
+	response, err := httpClient.Do(request)
 	if err != nil {
 		return answer{}, err
 	}

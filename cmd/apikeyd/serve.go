@@ -38,6 +38,17 @@ type serveCommand struct {
 	AdminKeyFile string `env:"APIKEYD_ADMIN_KEY_FILE" placeholder:"FILE" help:"Where the first key is written (admin.key beside the database)."`
 }
 
+// Help teaches the command.
+func (serveCommand) Help() string {
+	return `Examples:
+
+    # On http://127.0.0.1:8080, with apikeyd.db and admin.key in this folder
+    apikeyd serve
+
+    # Elsewhere, and no key lives longer than 90 days
+    apikeyd serve --listen 127.0.0.1:9000 --database /var/lib/apikeyd/keys.db --max-key-lifetime 2160h`
+}
+
 // Run serves until ctx ends, then stops accepting, finishes what is in flight,
 // writes what is in memory and closes the store.
 func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
