@@ -30,6 +30,9 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 type commands struct {
 	Serve       serveCommand       `cmd:"" help:"Serve the API. On an empty database, make the first key."`
 	Keys        keysCommands       `cmd:"" help:"Work on keys directly in the database, beside a server or not."`
+	Backup      backupCommand      `cmd:"" help:"Copy the database into a file while it is served."`
+	Restore     restoreCommand     `cmd:"" help:"Make a database of a backup."`
+	Doctor      doctorCommand      `cmd:"" help:"Look for what is wrong with configuration, files and database."`
 	Conformance conformanceCommand `cmd:"" help:"Check a running deployment against its contract."`
 	Version     versionCommand     `cmd:"" help:"Say which version this is."`
 }
