@@ -58,7 +58,7 @@ func checkIntegrity(ctx context.Context, e *sqlstore.Examination) finding {
 	if err := e.Integrity(ctx); err != nil {
 		return found("%v", err).fail(askBackup)
 	}
-	return found("pages, indexes and rules of tables are sound")
+	return found("pages and indexes are sound")
 }
 
 func checkKeys(ctx context.Context, e *sqlstore.Examination) finding {

@@ -107,8 +107,7 @@ func (e *Examination) Size(ctx context.Context) error {
 	return err
 }
 
-// Integrity checks that SQLite finds the file sound: its pages, its indexes and the rules
-// of its tables.
+// Integrity checks that SQLite finds the file sound: its pages and its indexes.
 func (e *Examination) Integrity(ctx context.Context) error {
 	var found []string
 	scan := func(rows *sql.Rows) error {
@@ -137,6 +136,16 @@ func (e *Examination) Keys(ctx context.Context) error {
 	if !e.IsCurrent() {
 		return nil
 	}
+	// A rule of the table, which SQLite's own check passes over for who may only read.
+	var short string
+	err := e.row(ctx, `SELECT hex(id) FROM api_keys
+		WHERE length(id) <> 16 OR length(secret_hash) <> 32 OR length(old_secret_hash) <> 32 LIMIT 1`, &short)
+	if err == nil {
+		err = fmt.Errorf("%w: the id or a hash of key %s has the wrong length", ErrDamaged, short)
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
 	last := []byte{}
 	for read := rowsAtOnce; read == rowsAtOnce; {
 		read = 0
@@ -156,9 +165,8 @@ func (e *Examination) Keys(ctx context.Context) error {
 	return nil
 }
 
-// checkKey checks what scanKey takes as it is, but for the lengths of ids and hashes:
-// those are rules of the table, which Integrity checks. What names and scopes may be is
-// not asked: a rule that came later must not keep a key from being backed up.
+// checkKey checks what scanKey takes as it is. What names and scopes may be is not asked: a
+// rule that came later must not keep a key from being backed up.
 func checkKey(k apikey.Key) error {
 	wrong := ""
 	switch {

@@ -86,10 +86,15 @@ var logs = []string{"-wal", "-journal"}
 // until Close: who opens it meanwhile waits, and SQLite then lets nobody write to a file
 // that has been moved.
 func (s *Site) clear(ctx context.Context) error {
-	if err := inspect(ctx, s.files.path, true); err != nil {
+	// First as one who only looks: to a file that is none of ours nothing must happen, nor
+	// to what lies beside it.
+	e, err := Examine(ctx, s.files.path)
+	if err != nil {
 		return err
 	}
-	var err error
+	if err := e.Close(); err != nil {
+		return err
+	}
 	if s.old, err = openPool(ctx, s.files.path, mending); err != nil {
 		return err
 	}
