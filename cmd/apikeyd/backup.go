@@ -90,7 +90,7 @@ func (c *backupCommand) checkTarget() error {
 // copy makes and checks the backup.
 func (c *backupCommand) copy(ctx context.Context, to draft, bar *progressBar) (sqlstore.Contents, error) {
 	err := sqlstore.Backup(ctx, c.Database, to.File, func(done, total int) {
-		bar.show("copying", int64(done), int64(total))
+		bar.copying(int64(done), int64(total))
 	})
 	if errors.Is(err, sqlstore.ErrMissing) {
 		return sqlstore.Contents{}, fmt.Errorf("%w; name it with --database", err)

@@ -84,6 +84,6 @@ func (d draft) fill(ctx context.Context, from *os.File, bar *progressBar) error 
 			return d.Sync()
 		}
 		done += n
-		bar.show("copying", done, info.Size())
+		bar.copying(done, info.Size())
 	}
 }

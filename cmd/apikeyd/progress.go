@@ -22,11 +22,11 @@ func newProgressBar(w io.Writer) *progressBar {
 // eraseLine goes to the start of a terminal's line and empties it.
 const eraseLine = "\r\x1b[K"
 
-// show draws a part of a whole.
-func (p *progressBar) show(doing string, done, total int64) {
+// copying draws a part of a whole.
+func (p *progressBar) copying(done, total int64) {
 	const width = 40
 	filled := int(width * done / max(total, 1))
-	fmt.Fprintf(p.to, "%s%-8s [%s%s] %3d %%", eraseLine, doing,
+	fmt.Fprintf(p.to, "%scopying [%s%s] %3d %%", eraseLine,
 		strings.Repeat("#", filled), strings.Repeat(".", width-filled), 100*done/max(total, 1))
 }
 
