@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -72,7 +73,7 @@ func (c *backupCommand) checkTarget() error {
 		return err
 	}
 	for _, suffix := range []string{"", "-wal", "-shm", ".lock"} {
-		if own, err := os.Stat(c.Database + suffix); err == nil && os.SameFile(info, own) {
+		if own, err := os.Stat(c.realPath() + suffix); err == nil && os.SameFile(info, own) {
 			return fmt.Errorf("%s belongs to the database itself; name another file", c.File)
 		}
 	}
@@ -85,6 +86,14 @@ func (c *backupCommand) checkTarget() error {
 		return fmt.Errorf("%s is a database in use, or one that was not closed; name another file", c.File)
 	}
 	return nil
+}
+
+// realPath is where the database is, links resolved.
+func (f databaseFlag) realPath() string {
+	if real, err := filepath.EvalSymlinks(f.Database); err == nil {
+		return real
+	}
+	return f.Database
 }
 
 // copy makes and checks the backup.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 
+	"apikeyd/apikey"
 	"apikeyd/store/sqlstore"
 )
 
@@ -77,7 +78,8 @@ func (c *doctorCommand) Run(ctx context.Context, s streams) error {
 	findings := runChecks(ctx, c.outside())
 	e, err := sqlstore.Examine(ctx, c.Database)
 	if err != nil {
-		findings = append(findings, c.unreadable(err))
+		unreadable := check{"database", func(context.Context) finding { return c.unreadable(err) }}
+		findings = append(findings, runChecks(ctx, []check{unreadable})...)
 	} else {
 		findings = append(findings, runChecks(ctx, c.inside(e))...)
 		if err := e.Close(); err != nil {
@@ -100,7 +102,7 @@ func runChecks(ctx context.Context, checks []check) []finding {
 	findings := make([]finding, 0, len(checks))
 	for _, check := range checks {
 		f := check.look(ctx)
-		f.Check = check.name
+		f.Check, f.Found = check.name, apikey.Redact(f.Found) // a secret typed in the wrong place
 		findings = append(findings, f)
 	}
 	return findings

@@ -13,7 +13,7 @@ const askBackup = "stop the server and restore the last backup (docs/backup.md)"
 
 // unreadable is the finding of a database that cannot be looked at.
 func (c *doctorCommand) unreadable(err error) finding {
-	f := finding{Check: "database", Found: err.Error()}
+	f := found("%v", err)
 	switch {
 	case errors.Is(err, sqlstore.ErrMissing):
 		return f.fail("name it with --database, or run apikeyd serve once to make it")

@@ -37,14 +37,14 @@ func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ";
 
 // checkFiles looks at who may read and write what.
 func (c *doctorCommand) checkFiles(context.Context) finding {
-	path, err := filepath.EvalSymlinks(c.Database)
-	if errors.Is(err, os.ErrNotExist) {
+	path := c.realPath()
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
 		return found("there is no %s yet", c.Database).warn("apikeyd serve makes it, for its user alone")
-	}
-	if err != nil {
+	case err != nil:
 		return found("%v", err).fail("run doctor as the user that serves")
-	}
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+	case !info.Mode().IsRegular():
 		return found("%s is not a regular file", c.Database).fail("name another with --database")
 	}
 	var open []string
@@ -107,7 +107,7 @@ const (
 )
 
 func (c *doctorCommand) checkDiskSpace(context.Context) finding {
-	folder := filepath.Dir(c.Database)
+	folder := filepath.Dir(c.realPath())
 	free, known, err := freeDisk(folder)
 	switch {
 	case err != nil:
@@ -130,7 +130,7 @@ func (c *doctorCommand) checkDiskSpace(context.Context) finding {
 }
 
 func (c *doctorCommand) checkFileSystem(context.Context) finding {
-	name, kind, err := fileSystem(filepath.Dir(c.Database))
+	name, kind, err := fileSystem(filepath.Dir(c.realPath()))
 	if err != nil {
 		return found("%v", err).warn("look yourself that it is a local one")
 	}

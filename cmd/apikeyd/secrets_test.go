@@ -81,6 +81,10 @@ func TestSecretsOnTheCommandLine(t *testing.T) {
 		{"keys", "create", "--name", "x", "--expires-at", secret},
 		{"keys", "list", "--database", secret},
 		{"keys", "list", "--" + secret},
+		{"backup", "new.bak", "--database", secret},
+		{"restore", secret, "--database", "new.db"},
+		{"doctor", "--database", secret},
+		{"doctor", "--json", "--key-prefix", secret, "--admin-key-file", secret},
 		{"serve", "--listen", secret},
 		{"serve", "--key-prefix", secret, "--listen", "127.0.0.1:0"},
 	} {

@@ -120,6 +120,9 @@ func (s *Site) clear(ctx context.Context) error {
 // HasLog reports whether something lies beside a file that says: it is in use, or was not
 // closed. Then the file alone is not the database.
 func HasLog(path string) bool {
+	if real, err := resolve(path); err == nil {
+		path = real
+	}
 	for _, suffix := range logs {
 		if _, err := os.Lstat(path + suffix); err == nil {
 			return true
