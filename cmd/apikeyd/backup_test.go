@@ -236,3 +236,22 @@ func (s *server) wantDoctor(line string) {
 		s.t.Errorf("the doctor says\n%s\nwant %q", out, line)
 	}
 }
+
+// A file that came meanwhile stays, and the draft goes.
+func TestDraftReplacesNothing(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "keys.bak")
+	d, err := newDraft(path)
+	must(t, err)
+	must(t, os.WriteFile(path, []byte("precious"), 0o600))
+	if err := d.place(path, false); err == nil || !strings.Contains(err.Error(), "exists already") {
+		t.Errorf("error is %v", err)
+	}
+	d.discard()
+	entries, err := os.ReadDir(dir)
+	must(t, err)
+	text, err := os.ReadFile(path)
+	if err != nil || string(text) != "precious" || len(entries) != 1 {
+		t.Errorf("there are %v, and the file says %q (%v)", entries, text, err)
+	}
+}

@@ -2,8 +2,10 @@ package sqlstore_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -141,8 +143,12 @@ func TestBackupLeavesNothingElse(t *testing.T) {
 			}
 			to := backup(t, path)
 			wantFiles(t, filepath.Dir(path), want...)
-			_, err := sqlstore.ExamineFile(t.Context(), to)
+			// Nor does who looks into the backup, with whatever reads SQLite.
+			reader, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: to, RawQuery: "mode=ro"}).String())
 			must(t, err)
+			var keys int
+			must(t, reader.QueryRowContext(t.Context(), `SELECT count(*) FROM api_keys`).Scan(&keys))
+			must(t, reader.Close())
 			wantFiles(t, filepath.Dir(to), "backup.db")
 		})
 	}
