@@ -42,6 +42,12 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
+// end returns the last of what was written.
+func (o *output) end() string {
+	text := o.String()
+	return text[max(0, len(text)-2000):]
+}
+
 // process is a running apikeyd.
 type process struct {
 	cmd    *exec.Cmd
@@ -107,9 +113,9 @@ func (p *process) wait(done func() bool) error {
 			if done() {
 				return nil
 			}
-			return fmt.Errorf("apikeyd ended: %s\n%s", p.cmd.ProcessState, p.output.String())
+			return fmt.Errorf("apikeyd ended: %s\n%s", p.cmd.ProcessState, p.output.end())
 		case <-deadline:
-			return fmt.Errorf("apikeyd takes too long\n%s", p.output.String())
+			return fmt.Errorf("apikeyd takes too long\n%s", p.output.end())
 		case <-tick.C:
 		}
 	}

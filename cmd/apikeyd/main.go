@@ -36,6 +36,9 @@ type commands struct {
 	Login       loginCommand       `cmd:"" help:"Remember a server and your key for it, as a profile."`
 	Logout      logoutCommand      `cmd:"" help:"Forget a profile."`
 	Profiles    profilesCommand    `cmd:"" help:"List the profiles that apikeyd login made."`
+	Backup      backupCommand      `cmd:"" help:"Copy the database into a file while it is served."`
+	Restore     restoreCommand     `cmd:"" help:"Make a database of a backup."`
+	Doctor      doctorCommand      `cmd:"" help:"Look for what is wrong with configuration, files and database."`
 	Conformance conformanceCommand `cmd:"" help:"Check a running deployment against its contract."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask the server on this machine whether it is ready."`
 	Completion  completionCommand  `cmd:"" help:"Print a script that completes commands in your shell."`

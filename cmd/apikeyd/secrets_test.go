@@ -108,6 +108,10 @@ func TestSecretsOnTheCommandLine(t *testing.T) {
 		{"login", "--url", s.url, "--key-file", "admin.key", "--profile", secret},
 		{"logout", "--profile", secret},
 		{"completion", secret},
+		{"backup", "new.bak", "--database", secret},
+		{"restore", secret, "--database", "new.db"},
+		{"doctor", "--database", secret},
+		{"doctor", "--json", "--key-prefix", secret, "--admin-key-file", secret},
 		{"serve", "--listen", secret},
 		{"serve", "--key-prefix", secret, "--listen", "127.0.0.1:0"},
 	} {
