@@ -47,7 +47,7 @@ func TestChaosSoak(t *testing.T) {
 	}
 	// A few more may stay: a pool that opened its other connections, say.
 	if s.wait(func() bool { return goroutines(t, pprof) <= resting+4 }) != nil {
-		t.Errorf("%d goroutines before, and after:\n%s", resting, profile(t, pprof))
+		t.Errorf("%d goroutines before, and after:\n%s", resting, goroutineProfile(t, pprof))
 	}
 	l.check(s, l.keys, true)
 	t.Logf("%s: memory in MiB %v, %d goroutines before, %d after", *soak, memory, resting, goroutines(t, pprof))
@@ -81,12 +81,12 @@ var (
 // goroutines returns how many the server has, of which one answers this.
 func goroutines(t *testing.T, pprof string) int {
 	t.Helper()
-	n, err := strconv.Atoi(goroutineTotal.FindStringSubmatch(profile(t, pprof))[1])
+	n, err := strconv.Atoi(goroutineTotal.FindStringSubmatch(goroutineProfile(t, pprof))[1])
 	must(t, err)
 	return n
 }
 
-func profile(t *testing.T, pprof string) string {
+func goroutineProfile(t *testing.T, pprof string) string {
 	t.Helper()
 	response, err := httpClient.Get(pprof + "goroutine?debug=1")
 	must(t, err)
