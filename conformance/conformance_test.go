@@ -190,7 +190,7 @@ func TestLimitedKeys(t *testing.T) {
 func TestReadOnlyChangesNothing(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	_, secret := s.Add(t, "acme", "for the suite", apikey.ScopeAdmin)
-	before, err := s.DB.AuditEvents(t.Context(), 100)
+	before, err := s.DB.AuditEvents(t.Context(), store.EventQuery{Limit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestReadOnlyChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	after, err := s.DB.AuditEvents(t.Context(), 100)
+	after, err := s.DB.AuditEvents(t.Context(), store.EventQuery{Limit: 100})
 	if err != nil || len(after) != len(before) {
 		t.Errorf("%d changes were made (%v)", len(after)-len(before), err)
 	}
