@@ -30,6 +30,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 type commands struct {
 	Serve       serveCommand       `cmd:"" help:"Serve the API. On an empty database, make the first key."`
 	Keys        keysCommands       `cmd:"" help:"Work on keys directly in the database, beside a server or not."`
+	Audit       auditCommands      `cmd:"" help:"Verify and export the audit log, beside a server or not."`
 	Conformance conformanceCommand `cmd:"" help:"Check a running deployment against its contract."`
 	Version     versionCommand     `cmd:"" help:"Say which version this is."`
 }
