@@ -185,9 +185,6 @@ func auditFilters(s *session) {
 		s.fail("4 changes left %d events of their owner", len(whole))
 		return
 	}
-	at := func(i int, later time.Duration) string {
-		return url.QueryEscape(apikey.Timestamp(stamp(whole[i]["at"]).Add(later)).String())
-	}
 	// Some may be of the same millisecond.
 	during := func(keep func(time.Time) bool) (found []int) {
 		for i, event := range whole {
@@ -198,6 +195,9 @@ func auditFilters(s *session) {
 		return found
 	}
 	second := stamp(whole[2]["at"])
+	at := func(later time.Duration) string {
+		return url.QueryEscape(apikey.Timestamp(second.Add(later)).String())
+	}
 	for query, want := range map[string][]int{
 		"key=" + key.id:                               {0, 1, 2},
 		"key=" + key.id + "&action=update":            {1},
@@ -210,13 +210,13 @@ func auditFilters(s *session) {
 		"key=00000000-0000-0000-0000-000000000000":    nil,
 		"actor=00000000-0000-0000-0000-000000000000":  nil,
 		"before=00000000-0000-0000-0000-000000000000": nil,
-		"since=" + at(2, 0) + "&owner=" + url.QueryEscape(owner): during(
+		"since=" + at(0) + "&owner=" + url.QueryEscape(owner): during(
 			func(t time.Time) bool { return !t.Before(second) }),
-		"since=" + at(2, time.Millisecond) + "&owner=" + url.QueryEscape(owner): during(
+		"since=" + at(time.Millisecond) + "&owner=" + url.QueryEscape(owner): during(
 			func(t time.Time) bool { return t.After(second) }),
-		"until=" + at(2, 0) + "&owner=" + url.QueryEscape(owner): during(
+		"until=" + at(0) + "&owner=" + url.QueryEscape(owner): during(
 			func(t time.Time) bool { return t.Before(second) }),
-		"until=" + at(2, time.Millisecond) + "&key=" + key.id: slices.DeleteFunc(during(
+		"until=" + at(time.Millisecond) + "&key=" + key.id: slices.DeleteFunc(during(
 			func(t time.Time) bool { return !t.After(second) }), func(i int) bool { return i == 3 }),
 		"before=" + text(whole[1]["id"]) + "&owner=" + url.QueryEscape(owner): {2, 3},
 	} {

@@ -22,7 +22,11 @@ func TestRetention(t *testing.T) {
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{
 		Path: filepath.Join(t.TempDir(), "keys.db"), Serve: true, Now: clock.Now})
 	must(t, err)
-	defer db.Close()
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	const days = 10
 	for day := range days {
 		key, _, err := apikey.Policy{}.NewKey(clock.Now(), apikey.Draft{

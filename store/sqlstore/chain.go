@@ -111,7 +111,7 @@ func nextEventID(last apikey.ID, at time.Time) apikey.ID {
 
 // setTime puts a time into an id, as UUIDv7 has it: milliseconds in the first 48 bits.
 func setTime(id *apikey.ID, at time.Time) {
-	ms := uint64(max(0, at.UnixMilli()))
-	binary.BigEndian.PutUint32(id[:4], uint32(ms>>16))
-	binary.BigEndian.PutUint16(id[4:6], uint16(ms))
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(max(0, at.UnixMilli()))<<16)
+	copy(id[:6], ms[:])
 }
