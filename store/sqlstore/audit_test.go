@@ -193,23 +193,22 @@ func TestChainOfManyWriters(t *testing.T) {
 		must(t, err)
 		beside, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
 		must(t, err)
-		var all sync.WaitGroup
-		for i := range 40 {
-			all.Go(func() {
-				key, _ := draft(t, fmt.Sprint(round, " server ", i))
-				if err := db.CreateKey(t.Context(), operator, key); err != nil {
-					t.Error(err)
-				}
-				if i%10 == 0 {
-					key, _ := draft(t, fmt.Sprint(round, " beside ", i))
-					if err := beside.CreateKey(t.Context(), operator, key); err != nil {
+		for turn := range 2 {
+			var all sync.WaitGroup
+			for i := range 16 {
+				all.Go(func() {
+					key, _ := draft(t, fmt.Sprint(round, turn, " server ", i))
+					if err := db.CreateKey(t.Context(), operator, key); err != nil {
 						t.Error(err)
 					}
-				}
-			})
+				})
+			}
+			if turn == 0 { // at the same time as the server; whose next turn comes after it
+				create(t, beside, fmt.Sprint(round, " beside"))
+			}
+			all.Wait()
 		}
-		all.Wait()
-		total += 44
+		total += 2*16 + 1
 		heads = append(heads, wantWhole(t, db, total, heads...).Head)
 		must(t, errors.Join(beside.Close(), db.Close()))
 	}
