@@ -46,6 +46,33 @@ func (e ApiKeyStatus) Valid() bool {
 	}
 }
 
+// Defines values for AuditAction.
+const (
+	AuditActionCreate AuditAction = "create"
+	AuditActionLeak   AuditAction = "leak"
+	AuditActionRevoke AuditAction = "revoke"
+	AuditActionRotate AuditAction = "rotate"
+	AuditActionUpdate AuditAction = "update"
+)
+
+// Valid indicates whether the value is a known member of the AuditAction enum.
+func (e AuditAction) Valid() bool {
+	switch e {
+	case AuditActionCreate:
+		return true
+	case AuditActionLeak:
+		return true
+	case AuditActionRevoke:
+		return true
+	case AuditActionRotate:
+		return true
+	case AuditActionUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for VerifyCode.
 const (
 	VerifyCodeEXPIRED           VerifyCode = "EXPIRED"
@@ -339,6 +366,173 @@ type ApiKeyWithSecretResponse struct {
 	//
 	// Example: ACTIVE
 	Status ApiKeyStatus `json:"status"`
+}
+
+// AuditAction What was done to a key. `leak`: whoever found its secret reported it, which ended the
+// key, or the grace of the old secret.
+//
+// Example: update
+type AuditAction string
+
+// AuditActor The `id` of the key that acted, or `operator`: whoever holds the database itself. A
+// leaked key is named as the actor of its own end.
+//
+// Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
+type AuditActor = string
+
+// AuditChanges The properties of the key that changed, and only those: what each was and what it
+// became. `from` is absent if there was nothing before, `to` if there is nothing now;
+// both are in events from before values were recorded. A secret is never shown.
+type AuditChanges struct {
+	ExpiresAt   *AuditTimeChange      `json:"expires_at,omitempty"`
+	GraceEndsAt *AuditTimeChange      `json:"grace_ends_at,omitempty"`
+	Metadata    *AuditMetadataChange  `json:"metadata,omitempty"`
+	Name        *AuditTextChange      `json:"name,omitempty"`
+	RateLimit   *AuditRateLimitChange `json:"rate_limit,omitempty"`
+	RevokedAt   *AuditTimeChange      `json:"revoked_at,omitempty"`
+	Scopes      *AuditScopesChange    `json:"scopes,omitempty"`
+}
+
+// AuditEvent defines model for AuditEvent.
+type AuditEvent struct {
+	// Action What was done to a key. `leak`: whoever found its secret reported it, which ended the
+	// key, or the grace of the old secret.
+	//
+	//
+	// Example: update
+	Action AuditAction `json:"action"`
+
+	// Actor The `id` of the key that acted, or `operator`: whoever holds the database itself. A
+	// leaked key is named as the actor of its own end.
+	//
+	//
+	// Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
+	Actor AuditActor `json:"actor"`
+
+	// Address The IP address from which the call came; absent for the operator
+	//
+	// Example: 192.0.2.1
+	Address *string `json:"address,omitempty"`
+
+	// At Example: 2026-11-23T10:30:00.000Z
+	At apikey.Timestamp `json:"at"`
+
+	// Changes The properties of the key that changed, and only those: what each was and what it
+	// became. `from` is absent if there was nothing before, `to` if there is nothing now;
+	// both are in events from before values were recorded. A secret is never shown.
+	Changes AuditChanges `json:"changes"`
+
+	// Id UUIDv7 (RFC 9562); later events have greater ones
+	//
+	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
+	Id openapi_types.UUID `json:"id"`
+
+	// KeyId The key that it was done to
+	//
+	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
+	KeyId openapi_types.UUID `json:"key_id"`
+
+	// Name The name of the API key, unique among its owner's keys that are not revoked and
+	// compared byte for byte. 1 to 255 characters; no control characters, no white
+	// space at either end, not `.` or `..`, not in UUID form, not a secret.
+	//
+	//
+	// Example: ci-pipeline
+	Name Name `json:"name"`
+
+	// Owner Whom the key belongs to: a user id, a team, a tenant, as you choose. The rules
+	// of a name, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner Owner `json:"owner"`
+
+	// RequestId The X-Request-Id of the call; absent for the operator
+	//
+	// Example: 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
+	RequestId *string `json:"request_id,omitempty"`
+
+	// Via `http`, `leak report`, or the operator's command: `serve` made the first key,
+	// `keys create` and its like work on the database itself
+	//
+	//
+	// Example: http
+	Via string `json:"via"`
+}
+
+// AuditEventListResponse defines model for AuditEventListResponse.
+type AuditEventListResponse struct {
+	Data []AuditEvent `json:"data"`
+
+	// Next Give it as `before` to read on; absent once there is nothing more
+	//
+	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
+	Next *openapi_types.UUID `json:"next,omitempty"`
+}
+
+// AuditMetadataChange defines model for AuditMetadataChange.
+type AuditMetadataChange struct {
+	// From Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
+	// characters without control characters, values of at most 500. Never a secret.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	From *Metadata `json:"from,omitempty"`
+
+	// To Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
+	// characters without control characters, values of at most 500. Never a secret.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	To *Metadata `json:"to,omitempty"`
+}
+
+// AuditRateLimitChange defines model for AuditRateLimitChange.
+type AuditRateLimitChange struct {
+	// From How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
+	// one more each time `window_seconds` / `limit` have gone by.
+	From *RateLimit `json:"from,omitempty"`
+
+	// To How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
+	// one more each time `window_seconds` / `limit` have gone by.
+	To *RateLimit `json:"to,omitempty"`
+}
+
+// AuditScopesChange defines model for AuditScopesChange.
+type AuditScopesChange struct {
+	// From What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
+	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
+	// service, any other `keys:…` is refused; the rest belong to your API.
+	//
+	//
+	// Example: ["keys:read","datasets:read"]
+	From *Scopes `json:"from,omitempty"`
+
+	// To What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
+	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
+	// service, any other `keys:…` is refused; the rest belong to your API.
+	//
+	//
+	// Example: ["keys:read","datasets:read"]
+	To *Scopes `json:"to,omitempty"`
+}
+
+// AuditTextChange defines model for AuditTextChange.
+type AuditTextChange struct {
+	// From Example: ci-pipeline
+	From *string `json:"from,omitempty"`
+
+	// To Example: ci-pipeline-2
+	To *string `json:"to,omitempty"`
+}
+
+// AuditTimeChange defines model for AuditTimeChange.
+type AuditTimeChange struct {
+	// From Example: 2030-01-31T12:00:00.000Z
+	From *apikey.Timestamp `json:"from,omitempty"`
+
+	// To Example: 2031-01-31T12:00:00.000Z
+	To *apikey.Timestamp `json:"to,omitempty"`
 }
 
 // ErrorDetail defines model for ErrorDetail.
@@ -635,6 +829,33 @@ type RotateApiKeyParams struct {
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
+// ListAuditEventsParams defines parameters for ListAuditEvents.
+type ListAuditEventsParams struct {
+	// Key Only what was done to the key with this `id`, whatever its name was
+	Key *openapi_types.UUID `form:"key,omitempty" json:"key,omitempty"`
+
+	// Owner Only what was done to keys of this owner
+	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Actor Only what was done by the key with this `id`, or by the `operator`
+	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Action Only events of this kind
+	Action *AuditAction `form:"action,omitempty" json:"action,omitempty"`
+
+	// Since Only events at or after this time
+	Since *apikey.Timestamp `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only events before this time
+	Until *apikey.Timestamp `form:"until,omitempty" json:"until,omitempty"`
+
+	// Before Only events older than the one with this `id`, which need not be there any more
+	Before *openapi_types.UUID `form:"before,omitempty" json:"before,omitempty"`
+
+	// ItemsPerPage How many events an answer holds at most
+	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
+}
+
 // ForwardAuthParams defines parameters for ForwardAuth.
 type ForwardAuthParams struct {
 	// Scope Scopes that the key must hold, separated by spaces, or given several times. An
@@ -687,6 +908,9 @@ type ServerInterface interface {
 	// RotateApiKey Give an API key a new secret
 	// (POST /v1/api-keys/{key_name}/rotate)
 	RotateApiKey(ctx echo.Context, keyName KeyName, params RotateApiKeyParams) error
+	// ListAuditEvents List audit events
+	// (GET /v1/audit-events)
+	ListAuditEvents(ctx echo.Context, params ListAuditEventsParams) error
 	// ForwardAuth Let a gateway's request pass, or not
 	// (GET /v1/forward-auth)
 	ForwardAuth(ctx echo.Context, params ForwardAuthParams) error
@@ -875,6 +1099,73 @@ func (w *ServerInterfaceWrapper) RotateApiKey(ctx echo.Context) error {
 	return err
 }
 
+// ListAuditEvents converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAuditEvents(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditEventsParams
+	// ------------- Optional query parameter "key" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "key", ctx.QueryParams(), &params.Key, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key: %s", err))
+	}
+
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", ctx.QueryParams(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter actor: %s", err))
+	}
+
+	// ------------- Optional query parameter "action" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "action", ctx.QueryParams(), &params.Action, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter action: %s", err))
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter until: %s", err))
+	}
+
+	// ------------- Optional query parameter "before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "before", ctx.QueryParams(), &params.Before, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter before: %s", err))
+	}
+
+	// ------------- Optional query parameter "items_per_page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "items_per_page", ctx.QueryParams(), &params.ItemsPerPage, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter items_per_page: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAuditEvents(ctx, params)
+	return err
+}
+
 // ForwardAuth converts echo context to params.
 func (w *ServerInterfaceWrapper) ForwardAuth(ctx echo.Context) error {
 	var err error
@@ -984,6 +1275,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/forward-auth", wrapper.ForwardAuth, options.OperationMiddlewares["forwardAuth"]...)
 	router.POST(options.BaseURL+"/v1/introspect", wrapper.IntrospectToken, options.OperationMiddlewares["introspectToken"]...)
 	router.POST(options.BaseURL+"/v1/leaked-keys", wrapper.ReportLeakedKey, options.OperationMiddlewares["reportLeakedKey"]...)
+	router.GET(options.BaseURL+"/v1/audit-events", wrapper.ListAuditEvents, options.OperationMiddlewares["listAuditEvents"]...)
 
 }
 
@@ -1998,6 +2290,135 @@ func (response RotateApiKeydefaultJSONResponse) VisitRotateApiKeyResponse(w http
 	return err
 }
 
+type ListAuditEventsRequestObject struct {
+	Params ListAuditEventsParams
+}
+
+type ListAuditEventsResponseObject interface {
+	VisitListAuditEventsResponse(w http.ResponseWriter) error
+}
+
+type ListAuditEvents200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type ListAuditEvents200JSONResponse struct {
+	Body    AuditEventListResponse
+	Headers ListAuditEvents200ResponseHeaders
+}
+
+func (response ListAuditEvents200JSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEvents400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListAuditEvents400JSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEvents401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListAuditEvents401JSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEvents403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListAuditEvents403JSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEventsdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response ListAuditEventsdefaultJSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ForwardAuthRequestObject struct {
 	Params ForwardAuthParams
 }
@@ -2545,6 +2966,9 @@ type StrictServerInterface interface {
 	// RotateApiKey Give an API key a new secret
 	// (POST /v1/api-keys/{key_name}/rotate)
 	RotateApiKey(ctx context.Context, request RotateApiKeyRequestObject) (RotateApiKeyResponseObject, error)
+	// ListAuditEvents List audit events
+	// (GET /v1/audit-events)
+	ListAuditEvents(ctx context.Context, request ListAuditEventsRequestObject) (ListAuditEventsResponseObject, error)
 	// ForwardAuth Let a gateway's request pass, or not
 	// (GET /v1/forward-auth)
 	ForwardAuth(ctx context.Context, request ForwardAuthRequestObject) (ForwardAuthResponseObject, error)
@@ -2795,6 +3219,31 @@ func (sh *strictHandler) RotateApiKey(ctx echo.Context, keyName KeyName, params 
 	return nil
 }
 
+// ListAuditEvents operation middleware
+func (sh *strictHandler) ListAuditEvents(ctx echo.Context, params ListAuditEventsParams) error {
+	var request ListAuditEventsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAuditEvents(ctx.Request().Context(), request.(ListAuditEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAuditEvents")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAuditEventsResponseObject); ok {
+		return validResponse.VisitListAuditEventsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ForwardAuth operation middleware
 func (sh *strictHandler) ForwardAuth(ctx echo.Context, params ForwardAuthParams) error {
 	var request ForwardAuthRequestObject
@@ -2950,131 +3399,149 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H2Pcts40uerdPG+ryaeo2RK/hdLNXWlOPaMNo6dtZXJzo6yFkxCFtYUoBCgZW3KVfc092D3JF91A6RI",
-	"iZLliTebnZ3dqolMEUADaHT/+h/02QvVeKIkl0Z7rc/eiLOIJ/TxiIUjXjtS0iQqxgcR12EiJkYo6bW8",
-	"TjxlMw0DqWraqIQPPN/j92w8ibnX8rKnnu/pcMTHDDswswl+p00i5I338OB7pypktr/F7nsjDhNmRqCG",
-	"YEYcJJ/CLZ/5cD0DEZXG2r5rbLOJqN3ymd4OGocHrHHdrO0Pg6B2EO5EtUO+O6ztsf3rg/BldMiD4SNE",
-	"XTDDT8VYmGWqPoyYAaEh5kODlAnTgkEygJDFsQZmQMmQ+8DiGAafBo72MbAbJiQICQMzAM1DJSPdly+i",
-	"hA1NTXAzrI2MmeAcEmZ4jGPX3E7UGsFWX5bm2/du+azvtZMfdptt88PO3qbzqb1TsQhn1YuNIwMNnS05",
-	"LbfAScKIaVCSt2hWdrI4m+kzzubTD40gaE9/2A8emw43yazWGRqeLM/k0pIDRsGUCQPXfKgSDiaZCXlj",
-	"96E4eqNiKCENv+EJjfXhw4daJzUjLo0ImeHLA/6kpjgYK7wELy5OjuCw0Qh8wE/7B3vBVmnOrzhLeAIJ",
-	"Z/H4h77HJuKWz6K+98jM/1LrTETtDZ/VulH1JoqosHltYPaMThKuuTQlEp7hnMzJOWNjXk2QZGNe4qcJ",
-	"T0IuTY3LUEU8WktjKP67GUzEhMdC8o2JOZ/KKs5AahR+9dvJSbVRY57UdpsbE3MZqgnX1dRo+q5EjuYT",
-	"hocmQjGnJyzkepEkH/h4YmaFgykVrc6c0IgZprnRrYSzCPK/pokwjy/jBf+Ucm0qWQz3WYMZCQ38Phwx",
-	"ecNRDiD5mid3IuTfaYjVzdpl3H3z1+Zf/rz388HbnbN3vf2LPzU//PJq5+j18cla2h58D9dmzI3TT2/4",
-	"7DG+S4i0gYhIFDNc4zq8K205LiIK7RYM2Pb1AIX7gP138+R6UIcO3LE45X0pJLx/330NQ5WM4cXL2i79",
-	"v9HcwtfdVJkEEdUXhFsoagX+FUgdKjXP9ySRjrLvij76XsI/pSLhkdcyScrXb9MKHu9IZUbI4cTnZsQk",
-	"zFRKf7dBch5pGKCWbLFoLOQgI+lTypPZnCZqXdqL/0r40Gt5/2t7Dha27bd625JC+5NwPVFSW37vTMQb",
-	"TromVNIgE7Q+e2wyiYVV+dt/11bvbzaM7e7CjWDHW972Wz4DpnFPBZ6LqQ9TYUYqNSCMRl2VcGTGdSin",
-	"igj3/nb55Yrjsq5x6V2i/xWL3KNnW6bjJFHJulV6xSJI3KDfzEIcKTmMRfgVlyGXEUKDYbdc+pm0QBYS",
-	"GhJ+p255hE+nTMPfU20gUQZl87ezbjTNr7doHTkzI8RRPNa8BbuNHXhxraIZqDuewP4uvBGvtnzYCwJ4",
-	"gWJnyNLYbPl9uRfswAtcXNRF10xzCJmUygCTesoTPKltxGgOKDPEdlDAeRnK9IHJCGKlbvtyKBJtYDri",
-	"JPEYOHWEmzVmEbcw89n2aQF0rmtbfPWLd/hEJdciirj8ukfDHYIbpSK4Tg2M2QxwvyJF2v85V7YKYq/r",
-	"YOn9L17jM2U60VgYPNr/0lWOWXirgVlgSAJJaHu2UHvNDbRnZeyisbuWrfMXV5iUGzXO3v+iI/VNsMyJ",
-	"SuVX5JczBToNR9ZMQM5A2zZW8oZsXVYEft+Ofsq3/V90sirOjlUhA3xwFVvSfthtHg6AaVT3Q0IBQoM2",
-	"zKT6P/2kfdn295R6y+TMPdZfkQWUgjGTswzpOiNbaLgVMoJhosbWMGJRlHCt29ZZVIE4fg8Y4r1kqRmp",
-	"RPzjax7D0qi/I7zwkBnGBSv3KOGOEhZFAheAxe8SNeGJEWgND1msue9NCo8+e/x+IhKur5ipdmHQ97Q1",
-	"CJs5yS0j5u60zrsuyrkW+Rh3dnYOydYFJkENh5ob37lm+nKYmjThPpgklSF5l4yCsYhj4bh80W3RDHaC",
-	"WtCo7TR6jWYrCFpB8FfP94YqGSO1HtJTQ1o8f9E54Xtjbhji/Mc46G323kPmeVj/Pjl7HnznntjMK+F7",
-	"c0H/WJNccl5yY9xcdO6+W9fSOfmsCyRz4vzqOb9OYZ8/5sulrv/OQxLwloNOhTb5aWp9XmCVbDmF4WP9",
-	"VE9JPiZLEkb6YMJuhMzjLuv6ejd/c3F2RFOpr9WzWz2zkE5O5A5BkQOb+7VGo9bc6QWHlgPrwVO4sHy6",
-	"1rL20zq+SVjIr7iMqk/ue2lEjGZp5hYNEz4PQ4w4xCzzJODJdvC/Dexac2mcV5ecV2bhSLoF2f2NCyKq",
-	"/LkcAZK1nHWbfJx3By58sbff3PJBKxCRBq0SA9czoO3Ctr8hlJCTmaYUwFuiEFfmKtU5NyyG3tySIraj",
-	"RZwk6o5HiO94PPSBGRgrbaARgIaYGZ4vakp7giqgekl3eo2gtfP0Jf22JN0k4UNxX61LrLMkHLGEhYYn",
-	"edDBsmcbEh6qGyk019ZL7oOacElcOMLJFpeN3V4Fvd7pnw6a+1WL8hsELjWz/rbKrX9nowjkp6/w0VVs",
-	"ahPPSePlbzknTxP5vucMhY2E8qV9d1GU0nFw2iKz4Nxu5vQUuC0f0y+Kzw0VzQX5MJ8IVazMyyAx7Q/5",
-	"9rxW4FfEQ9EspX1ScZRJQG3YzMq6+Uk9gIjNdHH7Xu7vBoHvjdm9GKdjr7Uf7L6kB0LaB4FfFaZdMdfL",
-	"fGvKNF4c/3z+5vg1ClvHQj65NOH4L++6F/aLwXw1BxRlmzCt8xc7R73uz8dIuUSqfvXyB64Lz89Gwb2Y",
-	"s2f+3hLfWZLfT6LnR5KST4HLqE17kqSxDTpWyvJmsNP4ZpHfV8ZyK7jqgzCjS2LqIqxhcXw+9Fq/PhGb",
-	"LeIhF6KqFuJpHGeoPztWL5SM0cw1aSJ5BErm20r2QoYztpa3a0EGuYGXBcfHLM7wmhsm4mUINxQ8XpGO",
-	"4F6c+UAhRsgDuKASsAZWifsKjFzJXlqzG17Gc+NUI7zKwtDW1Hl0tpbmeZdV8rJs4S4jVxXx1QlC00TJ",
-	"G5/cSQyX4SZh4zp0z37unHZfX10c//n98WUPXuwGwVYbji6OXx+f9bqd06u33cvL7tmPfl8WHnbevur+",
-	"+P78/aVffNV1VnrmpE+5eSbuXuwGja02dM8u35+cdI+6x2e9q8uj83fHPpycX7zqvn59fObDRad3fHXa",
-	"fdvt2SY7W+2+fHP8y9XZee/q5Pz92Wsf3nV6P83/xrd2t9rw9rj30/lret45PT3/YNvvbbXhrPP2+KrX",
-	"eXN85tu+HEk+0B/nvY4b7HCrDa/OX/9y1Ts/vzrtXPx4DC92Gztb7RJZfl/i9287Z79kS3kJL3abhzS7",
-	"3vHFWecUXuzR2r4/6/zc6Z52Xp0e46OdrXpfvkUsPmYz5BsWRXwpbL+wT1XMGNFpqFAu55IDlyaZ0eZz",
-	"Fo6AuA1MkTU8fzNjrnjyKiy5wpFYw4ckCkY2UWnMJULmnDV5ohdUwPwQwoaHy54trs1VlZFx/CllsaYO",
-	"ir6UqvO/NjVkGamtUO+FAX/q9d7NXbn5QAQyKnBESSBmrdbJiK40idITHuLQhVh+WVQYdctXpDg6MU68",
-	"MWUa9EhNJe7TTKVtYHIGbr7FZTILDWcqhSlPuG1dtVREwRU+vhoJWaFfujdSJQtQmoUh1/rKUv+YRLVv",
-	"bbBGq+QpC424q+RkG+HFSdMgeciMosZiiEaKn1kqFp4JDUbFBSPzWqmYM4nkhLHgsppTXeTgO72YYbqh",
-	"hVvlhFhjyNrZcIprC5l5nEELNHMahwdBKVPx5eF+cNhoIufmaExIs7/rLbOy74lHTWjkNmc+bDL8weFe",
-	"QP/baHjCWusW2IKxyoS31alslUIgvV43TmZOrcriW+ov1TyRK9PKbKe5Y686zWv9QXF8XnVSTjm7veAT",
-	"lZgnGgC3fPa4eEEpMVQp2gFPkCvU4tFJIQHrZ7T64K/UYS7DnKhaXPHeiMlbJLAOXRfaQYYuzCBL+PNB",
-	"GJCKjFKewFQlt7r+6ITWCf23BTOnepM+owV7yuWNGXmtvYKyKeKHRXVNvjgS5UwaVAG3nE+sT9+d2VZu",
-	"OTcDwhgCj5CkpEw1hAY22g36suDnydLfQhtAKbiAfJvcSC2zbveCoA7WKcjcOi5AI8S92lyFXFIUyzvw",
-	"fG8SM0psTBRBEnZfXIpmULGCm+ULO1PHh1SKTykHNkYsI4w71d9p/FZbVmUJpwSVLG2LyagvEU+xhGSL",
-	"4QR48EPdLlRzb6+wGm1kkapFkgqmI2F4X5J0wqXighQSlxGpHRjUB2jPDOr1gX1QTBe1T1as5oLgKDBN",
-	"c2+PvB7Z3w3fmzBjeIIL9bdf/9bv3wdBrd+/b5z0+/cHJ/jx8OTj//6vJc72vfuaa1rLj5o1m5AynDMT",
-	"smLuNt+AaUDq4Drh7JYcXityTz+M1DhXLvPUhBYwQJkKIvKBgeFsbP+VTBofu0eWD0dKaV6HXuag6Es6",
-	"v8gOPuXGYM/zHFxKu43VdBm6l8X7v8eKvivFYxbMzDRJEK9MFi3fRqXaR5viasKT5febQVUDowyL6eUK",
-	"IB3YOEYGrcbMhKOyft55FEYXB/DLs1kit0rYlrIm1qrEZT+kGhou4Y4nYjgjG2iokilLohpLzQhibnJ+",
-	"nTCt4cWPRxedrRYMyMW0XNSDIkVJDmM0H8mwo3DsYCpkpKaZe3QA23kPI3bH4QbbXM8so5Y3N66uMkLa",
-	"KX1hmQIy4+g7okJIS4gloQTYSn7URobdckdqJfuUZ1Jin/1id5mbdk1nC2yQ5a0tjLB2xzPf3dM2fg7T",
-	"ikk/KJ9lGscDUgO4jVUJ8XXoEDtkprrDx32ZqVHNqI5o5KBGqVwKNwu/vOVur3E8do2LZxP6V+z972DL",
-	"VlW5kBciO2NjNoNIzTHM/q61AqwdpG3Ycf9g9xCtAjIWYadO/hq7RWgBDHy3X1TLkv9lj/jApnYV9pNg",
-	"ARXBXM8IJPalq1PxCQPbpDnb4v//3/83sEGlYap55iznOsuzc0Z5grBkQekQ/s1NlLLJ8rHg6Cloo0bz",
-	"5Tpt1O/fNxv4nx1UQ3uv8D+v8ePB8RM10jWHSSKkQUaEzuVRt5tjQmtu+fApVYZrWrxrFt7qmOmRjW2N",
-	"2X3XEr+/u+B88j2Lytz3yOEPvvczbcRRpWt07i8ULvhIxOOaj1mMat2m2yMQs2rCgSYXczF5HFMNIXMg",
-	"9mXm8qzwa9KUSv5MixUnk5iQM3VLnj67ny6WQ088f05wIZhTDPAsD4gvFoYrh36ybpdMAbtoBe/Rc1t+",
-	"/0TH0hclyKyyGrMFecz1vm7IAic++NkyPS1tJuEmmV1RMUI59lkVmyY7rbj5bVfGoF0qYuZfQTSAqgKm",
-	"Io4JeDwCqHzvjsVV7qrMMzbA9SDZtcBiuddrYd1tf75dx+UNwG3lYZoIM7vExSnWc3VSlFZrGC4zu7Pa",
-	"stzL64rL7muuVHtOJrOVYlQQpUW4Zgg0DjOZ4FQwLuBUJU5ek6WR1fWI3KdJe0wrggPMRx4ZM6FxqR53",
-	"84EZXNsK3sw3Oh+Ani+OgEsq5FAt924zB32IhTa+y8TxXaGR76xZEmMOxTqbWNf7si+//76Q2CiUrH//",
-	"PVxyGVk95WrhBvmKt+Dy+OjiuEfWKtN9Oei4DE1q3QJXluzeqgOpb1ZQ3jBCYSA0aCZIp1JVHR3uL9DS",
-	"bYth8YTbyCV5NPqSMggkVWhaqCYkzibj5BoNPIAXVA/bIplGfuFbPtuqQ0cWekRp1pe2F6lsAJXNNExH",
-	"M9frJL2ORThw60phF43reXzHkxlw/Bsn/qfL8zN71gc2QICzcyoXP9qjaFPM85gI9pq/lA3MyMdjd7xd",
-	"OMPaqmrsYsyZNARYXQQx2/b38laiOBdykpoCaEGC38uIhzG5PeZS04cotZm+vPi0L9P52yqBhE8I8C6G",
-	"a13hFQOq9poSF5AplFXPEdDaDQJHX0+Muf7+e3qaZafijugpWsHMGi7ve0d2JYuZqDYu5cRhXw5WpesN",
-	"LASLRcidinDypTOhhOFmPUCIksTuDOrW9vZ0Oq0z+rqukptt11Zvn3aPjs8uj6kNmsTC2FSNd114w2ca",
-	"3jLJbvgYpXznXdfzvTueaHt8G3XXSE24ZBPhtbydelDfocRIMyLBWbyegpJpquL7Z3yKUJPwjU/cQV44",
-	"M+IicQEsHyQ9s1m+mUMJTkRMvgXJkkRNnVmiTbsv3clFFEj2LSqd3Fl2I+64rMMvKgXN86wqDWrYl1nN",
-	"cNGH3nZcX0TXZqQ0eeuwZ3pLk6XlDCIleV/itkR0xugFMrHQ2EeSrG1AAUltq9rtrubntht5LQ9nY5WP",
-	"9so14CuSLeav5Mlxy0HaeFbwHpKdXij7AEnGdFVxdB4WfErZ8jzvazUhU1pM0l0jFUeuzN7we+NDzBHb",
-	"09GwHxeciCtoxX+unDuqTPJ6v9iSa/wxqkvJUoit5wmvOAcx5r5NZ6cUFY6SPIzTaDl176Ai96hqZtl4",
-	"dpjS1DZJVXqUIQj0UpIpitWl2ZT8BIiu7cmkd0OVSqP7kopMUD9mCTnLSfbN/VrwcpPpzjNjn23CH0Yi",
-	"HNFJ9C3J3NXFNFbQ4Fx283HzHMDGU70Wy9TkHi/aAmYlBB2DFdQseA4r6WouuFMeIerjwgUGzSB45tsL",
-	"Skn+FSUz55LbmashLcS3U8i3a9eiqlG+ZtuF6wyoSePxJqUiIWq083ijeU00raDb7cda2Vr5onFDCqRo",
-	"1vz6ETmzaAz8+hHZQqfjMUtmXsvDHcwxOB4zdqMp/dNhBbSmFhGqveXDuYMefG+idAUAeMtus+Rri7Uc",
-	"WJrfW+GTF7gObzif0MVThWtXgC7bQuMynqHiHzE9om5cnT3a74ijqb6eQNoH5wQaWPg+KF6yBTfc6Ll2",
-	"LwD7Ana32N4h6wX/J45fhzNFcDFkEm4SRLIsc/hlbsFiEyp+bmdmhEMYaHa4tmhCU2tCxmxmVWVW+Jqh",
-	"iwr8YJ247jqSPFXplYo2uZzEiWubmzlmcexcNHOW6GSE4J4hmPHIYE/5YmbuqqoqJ9GKoUDkUrKWBI9Q",
-	"My2OiOuFYCAHap13XXvVCVo3ibgZGU222lNpKWbwlsO6jsqxuhYxr7HJJM9VX4y5lbN03QcSv4u+6v2g",
-	"4EH6ddFxWii120y8uiq8h7K7w3kmF0R745lFe0VScNUFGi5518UVQKeUYjVM43j2nMK+eK3euob5e79j",
-	"BbEbHD7eIr+A5qtrFMu0wEj2Ov54omKx93ohHaWbED9nd0s9WG0T86r7647ptjwXokGZcqNUVIdu0a1g",
-	"gSG+NFZkBhMQJiemzTzXbVtlr6Z9aQs9GGWZ6twXN0w4d9oHLviduqXr+PJ0Dav1rMZrBkGe9dKX5HpD",
-	"PeJDKq23JKpDj7SlVPRNWZ8V1QelFjCZ+dFUDvLJYB0668Xdw1a0evsSNViFMrE9FZTJMmBczzSd3Nn5",
-	"LR+Z3cdb5FdgfPUjc5F5Rb/svPjVnpgTgSfCArHrmbs8LsGPyMto+RFPD0Xx4FgvApntlG02tcElC4wo",
-	"2pnwkEtDtRpzlrfNeIxnpYrbbrj5g9X+laz2Ize/nc9ywP8kl1V2rSGStpl36yM5G8OK2MWRrey1gs+M",
-	"ir7fuSfQ3dHYhsHnh0FWDJwl/dThrboT8qYvSz4eNSSw61w6VI4pjSoUCcCYJLQwrlQuk/2djP/7koCQ",
-	"NU+uuRs3skUgj0t0d9vXEyW6n9lEwKLINnav2owPuk+z6iCmVJb3DDYEvzfcXhtUxPMxMzahcB1eX67L",
-	"s0A3y1YumSR8mmUp5/0t2xm1pvdkkO0KFDcC2f+pMupbh5z27Hyp/lyNN7eTvMj4a8i+Sn9KFmzK3BpF",
-	"HwqiVZsIbpGtVFNQ0mafqphc1KCNmrgrRFViq5f7ksKLCJIHpYrogU1RtU5gimsUhWUbGGgjUD7FEU/K",
-	"vYOQfWlT/TSvQzfyXc6rrf8meYXdFi5eJGIKkhTKgtRdUtmXrpxODcFMVV4JWkgndAG8DOTT+3TjAwlD",
-	"qbLbGfVITTWwviymhkTKKglaxw0QOFH1BHntJHEnjz67HuxtD5XQnF54BhkdsSWHS8RmYBRcU8JSmaXs",
-	"9kwXvS0LJfOUfvdkYeuK9R+Wb9d9fuf0Zh6M1ZfsWnMvX5Y/fNf/eYrlR3FXVCvOqZHzw2/XMcW87ZUh",
-	"9BOVgLwR8h4G+N6VEwADH3oJ40NxCwPXD1I/8OGIRdEsf3jF7NNjeadmBHcNPfqHdXrbSHwsbnkLNLcP",
-	"wNYS2hB5dtecq2u1/lcLOCn6Tt6M7B0lrSh0mZBO0Apyflg9lHed33XCnB9mntCDhumqLJ5BHTpyBmNu",
-	"Rioq3HKMuobc8khY6vJIFtM9+pJyNGz+VBsGi3uwnSXLZrVZ81QbUgX2pwi4NMLM8vWgzLBmEJDRwfLa",
-	"LlykTOcwN+08bDFOb25iEvp9JLQO9gZ6pN3mG1gLpnyJP7zvndRetiDidME7/QIHhU4qlEaBI5aTCxZ+",
-	"WqJgKeQ5zam2dn9lJSNBB0q0AI1agsUUPda4NX1pr/FXSTH7tayRkdvoWZaPHrOQHGdUlr+UhLyUeMzv",
-	"JzGlStr888p0Bjp0Ra2UZysvFxEvFJ9rM6NANhJfkWNBiXM2nSJLCswnUnExZwt2gx1asd3mofVEMsMd",
-	"lzDTl3SK6LZ+eGHPeYZB7F3PVdMrXvNZHSQmsT3P/bV/7TYPC3mReRB9RYS44rdU3DFH3IJktzNX5e/j",
-	"PtHF3yFZr48L71b+aMhmrbM7YCp+52OzDvJ7sqp+nGOzLuaXPn0pIvlnwYviVdYPlo8fbVO8pPfrB9Q5",
-	"Sn130r/T+cnBU+PbaoAidKCsbodyV8CHHDSI/N4BMkQrrcSLkyM42N9v2rRDq3yciNcTzm4pZh6jPJ21",
-	"yjcQVFQa16HTl/aFTM6hEiOjUWgYfO674u++1wLK5n8YWIBAaaj2baPiiNLy5pbQjeK6L8nBtkLX+9b9",
-	"VkAGuHa+TddFoOFeoOswKMnapU9bqTpVSVROOpwnUtfhRCXjAjYo19ta/FBACz5lFp8jncD0ra7DESVE",
-	"2bTpVJd/DYjMZuXyErRZUAlVCnu+qz2Xe72ZoXdfm06nNVRVtTSJHVLY3EaqvOhjcyfYs9hp1RdpVBhp",
-	"edlVxq1/GGPfQCIRPpnXNywKwp9dlWoWd7InqFkPsk0sbv7TJGIh+T4XjjFntzzKc5KrpSNaVNn1fYjI",
-	"CW9TDaq0ycoysqXzWV59mHBC/SzWvrtIZDpSJFRGmcBxHYYqjSOIlK1jdQ4E+5NF9oYiawYtiFjn8ypF",
-	"rK1brl0CytccYbJzhQEVu839eVlsmqoADJtpqocqONgiErh5BKRXstBY+VaKOtj7LXTmFsvLpVEoaqpR",
-	"hwiF5IQnfekuHK8OLWM/p7QxX+rCGmY/TrCcNZRKSsdmYCseAIfVwiiCzbn7igqm1lwI8gRXVuFWk40E",
-	"ZvPZBGbF7SNVLi0qYJDKoGr695aUm8C9xUv5v1j0LcTmcbmL1l7pEhkntE7p5gOSVpYLvRaKIM21FkqW",
-	"L6fNwNYkUWqYyy8nzlaKrktbZJP9ONC8q+zmKN+F650fOkuDdNLBXpwiZA5I+pIQSds5rMkpQ/3lfvAx",
-	"1d9ar4urbM2umKNflmDXKjX1QqGPvZqdClqLZalITeGqvfymvDV1ruVL+/oSp0ClgHWgvHZm/8qEWLgG",
-	"kFEa48ZgzO7Cc6RW4uovCKyuK4GwENgFXhCK49Jmvo7/s5nQKhWxPkfGYblm9ysDwYX62BVu+oiHQluw",
-	"8Af4+6ayyEtYr7JC+0sAHtGW3FU7MS1jTGI1c4l87oAYFt+CUXnN3DaFVh0NVZ3EYsgLd2yRZzq/etYo",
-	"Amphdr9wVpuXOf6XnYWLh93P7mshs7TtZOj1LL+CIfu5Puc6yEp06MYKN1xp5ZaHPKHOLTodFpK+bHmj",
-	"oKR5xKg2rjrv1iqvh48P/xMAAP//",
+	"7H2Nchs5kuarIOp2o6W+IlWk/iwyOi5oWerhWJa0Et2e3qZXBFkgiWERoAugKK5PEfc092D3JBeZAOqP",
+	"RYqy1R5PT89EtKUSCkj8ZX75W5+9gZzOpGBCK6/x2RszGrIYfzylgzGrnEqhYxnBg5CpQcxnmkvhNbxW",
+	"tKBLRXpCVpSWMet5vsce6HQWMa/huaee76nBmE0pdKCXM/ib0jEXI+/x0fcu5ICa/ordd8aMzKgeEzkk",
+	"esyIYAsyYUuf9JeEh7mx9u5re3TGKxO2VHtB7eSY1vr1ytEwCCrHg/2wcsIOhpVDetQ/HrwKT1gwfIKo",
+	"G6rZBZ9yvUrVhzHVhCsSsaEGyrhukF7cIwMaRYpQTaQYMJ/QKCK9Tz1L+5TQEeWCcEF6ukcUG0gRqq7Y",
+	"CWM61BXO9LAy1noGc4ipZhGMXbE7UakFu12Rm2/Xm7Bl12vGPx3Um/qn/cNt51O5lhEfLMsXG0YmOLRb",
+	"clxuDpMkY6qIFKyBszKThdksXnA2n36qBUFz8dNR8NR0mI6XldZQs3h1JreGHKIlWVCuSZ8NZcyIjpdc",
+	"jMw+ZEevlQzFhWYjFuNYHz58qLTmesyE5gOq2eqAf5ELGIxmGpGdm/NTclKrBT6Bn46OD4Pd3JxfMxqz",
+	"mMSMRtOfuh6d8Qlbhl3viZn/rdKa8cpbtqy0w/JN5GFm85qEmjs6i5liQudIeIF7kpJzSaesnCBBpyx3",
+	"nmYsHjChK0wMZMjCjTQO+L/XgxmfsYgLtjUxVwtRdjKAGgl/+nJy5krLKYsrB/WtibkdyBlT5dQo/FuO",
+	"HMVmFC5NCGxOzeiAqSJJPmHTmV5mLqaQuDopoSHVVDGtGjGjIUl+W8RcP72MN+zTnCldesRgnxXRY64I",
+	"exiMqRgx4ANAvmLxPR+wHxSJ5GjjMh68/c/63/7j8Jfjd/uX152jm7/WP/z6ev/0zdn5RtoefQ/WZsq0",
+	"lU9v2fKpcxcjaT0eIiumsMZVcp3bclhEYNoN0qN7/R4w9x799/p5v1clLXJPoznrCi7I+/ftN2Qo4ynZ",
+	"eVU5wP/X6rvQ3E6VCsLDaoG5DXglc345UAdCzfM9gaQD77vDH30vZp/mPGah19DxnG3epjVnvCWkHsMJ",
+	"x3Oux1SQpZzj700iGAsV6YGUbNBwykXPkfRpzuJlShO+nduLf4vZ0Gt4/2MvBQt75q9qz5CC+xMzNZNC",
+	"mfPemvG3DGXNQAoNh6Dx2aOzWcSNyN/7uzJyf7thTHc3dgQz3uq2T9iSUAV7yuFeLHyy4Hos55pwrUBW",
+	"xQwO4yaUU0aEbb+Xb1xyXTa9nGuL9L+moX30Yst0Fscy3rRKr2lIYjvod7MQp1IMIz74hsuQ8AiuiKYT",
+	"JnzHLeAIcUVidi8nLISnC6rI3+dKk1hq4M3fz7rhNL/dorXEUo8BR7FIsQY5qO2Tnb4Ml0Tes5gcHZC3",
+	"/PWuTw6DgOwA2xnSeaR3/a44DPbJDiwuyKI+VYwMqBBSEyrUgsVwU5uA0SxQpoDtSAbnOZTpEypCEkk5",
+	"6Yohj5UmizFDjkeJFUewWVMaMgMzX2yfCqBz07vZpl+9w+cy7vMwZOLbXg17CUZShqQ/12RKlwT2K5Qo",
+	"/V9yZcsg9qYOVtp/9RpfSt0Kp1zD1f6HrnJEBxNFqAGGyJC4MncLpFeqoL3owc4quxuPddJwjUq51cuu",
+	"/Vddqe/iyJzLufiG5+VSEjUfjI2aACcDdNtIihHqujQL/L4f+ZRs+z/oZpXcHSNCevDgLjKk/XRQP+kR",
+	"qkDcDxEFcEWUpnqu/tVv2tdtf0fKd1Qs7WP1DY+AlGRKxdIhXatkc0UmXIRkGMupUYxoGMZMqaYxFpUg",
+	"jj8Chngv6FyPZcz/+1tew9yofyC88OgU44yWexozSwkNQw4LQKPrWM5YrDlow0MaKeZ7s8yjzx57mPGY",
+	"qTuqy00Y+HfcGoDNDPmW5qk5rXXdBj7XQBvj/v7+Ceq6hAoih0PFtG9NM10xnOt5zHyi47kYoHVJSzLl",
+	"UcTtKS+aLerBflAJapX9WqdWbwRBIwj+0/O9oYynQK0H9FSAFs8vGid8b8o0BZz/1Al659o9OsvD5vZo",
+	"7Hn0rXliO6uE76WM/qlXEs55y7S2c1GJ+W7Tm9bIZ0wgzojzm2ftOpl9/pgsl+z/nQ2QwZsTdMGVTm5T",
+	"43PhqLjl5JpN1XMtJcmYNI4pyoMZHXGR+F029XWdtizODmnK9bV+dutnNsCbE9pLkD2B9aNKrVap73eC",
+	"E3MCq8FzTmH+dm082s/reBTTAbtjIiy/ue+F5hGopc4sOohZ6oYYMxJRZ0mAm23hf5PQvmJCW6suGq90",
+	"4UraBTn4wgXhZfZcBgDJaM6qiTbO+2Prvjg8qu/6REnCQ0WUjDXpLwluF7z7Ba6EhMz5HB14KxTCytzN",
+	"VXIaiq43u6SA7XARZ7G8ZyHgOxYNfUI1mUqlSS0gikRUs2RR57gnIALKl3S/Uwsa+89f0u+L081iNuQP",
+	"5bLEGEsGYxrTgWZx4nQwx7NJYjaQI8EVU8ZK7hM5YwJP4Rgmm102OrkLOp2Lvx7Xj8oW5QsYLr5m7G2l",
+	"W39tvAhopy+x0ZVsah3uSe3Vl9yT57F837OKwlZM+da0LbJSvA5WWjgNzu5mQk/mtCVj+ln2uaWguUEb",
+	"5jOhiuF5DhLj/qBtz2sEfok/FNRS3CcZhY4DKk2XhtelN/WYhHSpstv36uggCHxvSh/4dD71GkfBwSt8",
+	"wIV5EPhlbto1c71NtiZP483ZL1dvz94As7VHyEeTJjn723X7xvyhl65mD71sM6pU0rB12mn/cgaUC6Dq",
+	"Ny95YLvwfDcK7EV6PJN2K+fOkPx+Fr48khRsQZgIm7gn8TwyTsdSXl4P9mvfLfL7xlhuzan6wPX4Fg91",
+	"FtbQKLoaeo3fnonNinjIuqjKmfg8ihzqd9dqR4oI1Fw9jwULiRTJtqK+4HDG7up2FXiQHXiVcXyEic9D",
+	"rluD8kgdjIlZUEVCKRgao4yftRcxOuk1yGIsEWYM5VyEGT8cidlMxholuE8WYz4YwykF7QSUFmfogjOL",
+	"/MfJrJSpWLXFXkHDCz3fm5s75HvGX+M54eL5HpCUv5BJ49ULaSct1wQTOLeyE0ga1gHEa4h092BbqZZx",
+	"ZgnGMgoVyTlCDHqpklZXAHEsdMINLkZIqGlOgQwTcKSIXAhYqKLSlsCwoLYJhs2o1iyGSfzXjiPxf/8W",
+	"VE5alXNaGX78/Opxp5L9/eBx9/P+Y+5Rrf64+28ra+Z7DxXbe2XKlKIj+ON0rgD/4jRMeApNjJhu/GS5",
+	"Tw0UXRMOltyUlWU3EDY0xj28EnosFYOVp5owOhjjCYW/4hOuu6LPBnTKqqQ3jOUUHf8pBtdjFhtfkkVA",
+	"FsH7pKdlL23B0wZCLppd0ZeggscYFsHu4e4ba5NVADCeQJEFvAuYKw5ZWCUtdyOgOzwoaiwXwmzwJla/",
+	"kdXAenb4lJk1LVVdnvn+tvwdX3VMPn19G1ZvRmUPOn1te66PLyesP9NDDls+c9LbiQ180cgO92qpBIFm",
+	"Z/fW+pbfWjrYRiPPsuJH36OOP23zjrlo1uZZfsfa184mas6tYctw1wY0igjcmEStGlrunNziLDeqndSr",
+	"QbVerZWx1g3a/pdpYoOUbzy5EI7HrNGJV5TgJiqTsbvOY3oPAonhMymYKmfCx7Wv0oUnbHnH1wT5JVyP",
+	"5+Tu76KT/46GOWNVXTvLrN3V8Xs4g9sdv41BZiuzvOd0lYjeWOtZzzc4xoKVXgJJ3Kg/KDKQ0ykVYYP0",
+	"FIvvWQ/jD7CRUbtB2nUFBl4ZdMZ6KIlAlkd8wshCxhOAbiXAoCDjgaQnoRzuJGqElqUkxylVL6226e6N",
+	"YyRmKT5u5FwvaapM2WGJmVKwhxIk/DO/x6A9qkjPSNUegE4MdZQiOR3OVpAX0lMTkv7S97XMNLp2EQuC",
+	"cWUFge8+R4PScvvWa2VSUWp+EVU5g87TZGWar6UrJ1K/iKjUUvM0RRuVvwIyWUvMuujPFa5j6CltXqmX",
+	"HrI1RKV4ZQuivtoAXiS7xGTwnA7LpoXOxTdMUx6VTImzKNyoISx9giGtJAkYBq5tHHq5259B06XmDKvD",
+	"ZGfr1Bkb9mxca09yBENz2uXHdZPe4CmRIVufkLKIpRj5KBMpLMMoptMqaV/+0rpov7m7OfuP92e3HbJz",
+	"EAS7TXJ6c/bm7LLTbl3cvWvf3rYvf/a7IvOw9e51++f3V+9v/WxT21numbV25V935rWdg6C22yTty9v3",
+	"5+ft0/bZZefu9vTq+swn51c3r9tv3pxd+uSm1Tm7u2i/a3fMK/u7za54e/br3eVV5+786v3lG59ctzp/",
+	"SX+HVge7TfLurPOXqzf4vHVxcfXBvH+42ySXrXdnd53W27NL3/RlSfIJ/nLVadnBTnab5PXVm1/vOldX",
+	"dxetm5/PyM5BbX+3mSPL7wr4+7vW5a9uKW/JzkH9BGfXObu5bF2QnUNc2/eXrV9a7YvW64szeLS/W+2K",
+	"d6D6TekSzg0NQeUriPXCPpUdxhBvQwlqvxKMMKHjJW4+qrp42ixEtEfD87eTyNmbVyKSM1diwzlEdDM2",
+	"iTFTJoyBxx5NFquCyTG9hGTLy7UZPJ59mtPImE1yGLLk/j8PJao15uTMgH/pdK7T0KFkIDRql9itcwY4",
+	"99YmHtEWOpZqxhDXZWLH86xCywlbk1JnDQ3a2ezQ0AD7tJTzJqFiSRJjTrpMuvDiUs6NCQPfLpcREybu",
+	"4PHdmIsSFNceCRkXXDd0MGBK3Rnqn+KoptUWa7SOnwI2vi89ySaiGCaNgyQhmhilzIcAJv0EUaI7gCui",
+	"ZZQBhn0pI0ZRQx9EnAm9SZn7QRUzGrfU3sqc3hscp2Y2DOOouXARTkRxgMq1k+Mglxn36uQoOKnV4eQm",
+	"YpwLfXTgrR5l3+NPumzhtFl31TbDH58cBvi/rYZHI82mBTZWnNIEq/WpU6VMYN7fNI7Tr9Zlja30N1cs",
+	"FmvTmEynSSDJVsCycFHsOS+7KReMTm5Qr32mw2nClk+zF+ASaPN/Fl/BN56cFBCweUbrL/5aGWYzmpGq",
+	"4op3xlRMgMAqadtQwoW1zdsZpIZtromQ6ARlMer2qvrkhDYx/XcZs2v5Jn32pvThgomRHnuNw4ywyeKH",
+	"orhGQzOycio0iIAJYzMTQ2bvbCPx1NYDxBgcrpDAJEA5JDV46SDoikxcgUu3GpiAvUzIge+M37BQttvD",
+	"IKgSE4RC8z4dt/CAe5W+GzCBUZPesed7s4hiIl0sEZLQh+xS1IOSFdwuP9W61nwyF/zTnBE6BSxjPS4s",
+	"/kERNOEYP0/MMCHCpQlREXYF4CkaI2/RDAEP/FA1C1U/PMysRhOOSNkiCUkWY65ZVyB3gqViHAUSEyGK",
+	"HdKr9tDBVK32zINseqJ5smY1C4wjc2jqh4foZXe/13KOot/+q9t9CIJKt/tQO+92H47P4ceT84//81le",
+	"IKAM5ky5KJm7iW+nigB1pB8zOkG1fU2u44exnCbCJQ2FbxBKgKcSHvqEEs3o1PwrqNA+dA9HfjCWUrEq",
+	"6TiHeFfg/YXj4GMuBvSc5nximmckF6vQPc/e/zlW9DoX/1dQM+dxDHhlVtR8a6ViH3SKuxmLV9vXg7IX",
+	"tNQ0wsYlQDowcXOJsY7qwTgvn/efhNHZAfz8bFbILWO2uSj9jSJxNe5FDjUT5J7FfLhEHWgo4wWNwwqd",
+	"6zGJmE7O64wqRXZ+Pr1p7TZID51bq0UkgKVIwdBoaRQ7DP/tLbgI5cKF4/TIXtKD8U3AO/1lmfcwKq9q",
+	"AbRjuPwqBajG4d+QCi6sMxVJyAG2XNxOzWG3JHCn9PjkZ5I7PkfZ7lxY0IbOCsfA5UkVRti44y5W5Hkb",
+	"n8K0bJIJ8Gcxj6IeigHYxrIE7CppZbw5CT7uCidGFcW6FWMLNXLlOWCz4I8TZvcaxqN9WDyTQL5m7/8A",
+	"W7auqgJaIdwdm9IlCWWKYY4OjBZg9CBlPHxHxwcnoBWgskj2q2ivMVsEGkDPt/uFtROS38wVN16c7H4i",
+	"LEBPRH+JILErbF0EHzGwSdIyb/y///N/eyaIcThXzAVnMeXyuqxSHgMsKQgdxL+JipJXWT5mDD0ZaVSr",
+	"v9okjbrdh3oN/rMPYujwNfznDfx4fPZMidRnZBZzoeEgktbtabudYEKjbvnk01xqZoIx+nQwURFVY2Oh",
+	"n9KHtiH+6KBgfPI9g8rs3+GEP/reL7gRp6Wm0dReyG2wKxIPaz6lEYh1k94NQMyICQuabIxf6sCTQ+IM",
+	"iF3hTJ4ldk2cUs6eabDibBYhcsZu0dKXC1zCJ56fEpwJHswGFK4OCA0zw+Ujm1y3K6qAWbSM9eilNb/f",
+	"0bD0VQkZ67RGtyBPmd43DZk5icZ9//w0jZjpeHmHye/5WNuyWGjU07Kb37Rp88qmvjn7CqABjN1Y8ChC",
+	"4PEEoPK9exqVmaucZawH64G8q3DEEqtXYd1Nf75Zx9UNgG1lg3nM9fIWFidbP6Q1B2614cA5tdvVMkms",
+	"vLaYyUPFlgZLyaSmMgkW4FB8sGEIUA4dT7AiGBZwIWPLr1HTcHUkeGLTxD3GFYEB0pHRfQ/jYv2n7Qem",
+	"pG8qRjnbaDoAPi+OAEvKxVCu9m4y1XwScaV9Gzbn28IWvtVmkY1ZFGt1YlXtiq748cdMIh2Xovrjj+SW",
+	"idDIKVt7pZeseIPcnp3enHVQW6WqK3otmxGIbzeILYNlW1UJim+aEd7E+e8V5ShTMXoUL/dXSOmmwbAm",
+	"ggPEPlo0ugLDOgQGFxioxgXMxp3kCg7cIztYf6mBPA3twhO23K2Slsj0CNysK0wvQpqAXbpUZDFe2l5n",
+	"837EBz27ruh2UbCeZ/csXhIGv8PE/3p7dWnues84CGB2VuTCj+YqmpTmxCcCvSaN3MAUbTxmx5uZO6yM",
+	"qIYupozauBrrQXTb/l5MBLBzLmZznQEtQPB7EbJBhGaPlGv6JJybzNJs2KbfFfO0tYxJzGYIeIvuWlvo",
+	"gxKsLrLAU4CqkKvWgkDrIAgsfR0+ZerHH/Gpy4aEHVEL0IJtOOb7zqlZyWzmo/FLWXbYFb113vGegWAR",
+	"HzArIix/ac0wQbVeDQCixJG9g6qxt7dYLKoU/1yV8WjPvqv2LtqnZ5e3Z/gOqMRcm9SA6zZ5y5aKvKOC",
+	"jtgUuHzruu353j2Llbm+tap9Sc6YoDPuNbz9alDdN3G9Y2Sc2XKImLxRFk9+yRYANRHf+Hg60Aqnx4zH",
+	"1oHl21hUk1XqDErknEdoWxA0juXCqiVKN7vC3lxAgajfgtBJjGUjfs9Elfwq50SxJItHETnsClejKmtD",
+	"b9pTn0XXGNOLHD+KTCtlwohtYLhgXWHCpuGOYQNUsUDZB5KMboAOSWWqqJldTe5tO/QaHszGCB/l5WuO",
+	"rQnuT5sk0W2rTtpombEeop6eKTNABCrTZcW4Erfgc8pkpXlG6wlZ4GKi7HJh6XC72IP2ScQA2+PVMD8W",
+	"jIhraIV/7qw5Kk/yZrvYimn8KapzyTmArdMES5gDnzLfpE9jSgQDTj6I5uFqqthxSa5L2czceGaY3NS2",
+	"i3F54kAg6MWkRmCrK7PJ2QkwKh1vJrYdyLnQqiswXBfko0sAWU3qrh9VglfbTDfNxHyxCX/AQGK4ib4h",
+	"mdk6DLU1NFiTXTpuknNWe67VYpWaxOKFW0ANh8BrsIaaguWwlK56wZzyBFEfCwXz6kHwwtXycpGaJSUa",
+	"rgQzM5dDXIjvp3DMgVmLspeSNdvLlM/DV2pPv5IrSoEv7T/9UlqDC1fQ7vZTb5nabFnlBgVIVq357SOc",
+	"zKwy8NtHOBZqPp3SeOk1PNjBBIPDNaMjhemGFiuANlVEqKaqpDUHPfreTKoSAPCOTlyyr8FaFiyl+Vk+",
+	"WoGr5C1jMyx0nCnzSbC4s8JUGxD8Y6rG2I2t6wb6OwbpjigXCNI+WCNQz8D3XraoMxkxrVLpngH2Gexu",
+	"sL1F1gX7J4xfJZcS4eKACjKKAclSZ/BzZsHsK1hsq+nUCIswQO2w74IKjW8jMqZLIypdoSWHLkrwgzHi",
+	"2vKXSajSaxluUwzTsmuTCzilUWRNNOmRaDlCYM8AzHiosM9ZMT1oXRUPy9GyrkA4pagtcRaCZCqOCOsF",
+	"YCABaq3rtimtCdpNzEdjrVBXey4t2YyivFvXUjmVfR6xCp3NkuD1os8tnx9kf0D2W7RVHwUZC9JvRcNp",
+	"prTLduzVVn15zJs7rGWywNprL8zaS5JQywo22mRR61cgao4hVsN5FC1fktlny7hvejFp9wcWEAfBydNv",
+	"JAVPv7lEMYeWUOS99nw8U7CYOtJAR67y/mdXy/jRSJuIldVLPxM2A9bxlJGUYZW0s2YFAwyh0VSiGoxA",
+	"GI2YJtNZNU1VN7noClNYwOXTOFvcMGbMSh9yw+7lBMu/J+EaRuoZiVcPgiTqpSvQ9AZyxCdzYdNKq6SD",
+	"0lJI/EtenmXFB4YWUOHsaDIB+aiwDq32Yut+Z7XergAJViJMTE8ZYbIKGDcfmlZi7Pyer8zB028kJRe/",
+	"+ZW5cVbRr7svfrkl5pzDjTBArL+0WeUx/Cio0fzwTA959uIYKwKq7RhttjDOJQOM0NsZswETGmsDpEfe",
+	"vMYiuCtlp23E9J9H7R951H5m+svPWQL4n2WycmX0gbTtrFsf0dg4KPFd2NRal4GfS9lPLIH2mwBN0vv8",
+	"2HPFp1zQT5W8k/dcjLoiZ+ORQwS71qSDFRKElpkkATJFDs21Lc3ieH/LnX8sKOHUkz5zFQNMEsjTHN1W",
+	"l34mR/edTkRoaOsS2KYuf3cN2zdVKV5Ah2APmpkytVk8bxOaN+sOq3VgDNB10co5lYQtXJRy0t+qnlGp",
+	"e88G2bYgzlYg+1+VR33vkNPcna+Vn+vx5l6cFLX6Fryv1J7inE3OrJG1oTQxU1/GE1tUQcgFkcJEn8oI",
+	"TdREaTmzn6yQsamW1RXoXgSQ3MtV4OqZEFVjBEa/RpZZNgklSnPgT1FoahSkvRMuusKE+ilWJe3QtzGv",
+	"pt4Y8ivoNlPoH4nJcFKSZ6T2owhdYdPp5JDohUwqD2XCCa0Dz4F8bI8VBpEZCum+BqDGcqEI7YpsaEgo",
+	"jZDAddwCgSNVz+DXlhO3Eu+z7cHW5ymD5tjgBXh0SFcMLiFdEi1JHwOW8kfKbM+iaG0plGjD8LtnM1tb",
+	"HO5x9WsuL2+c3s6Csf6jLkbdS5blT9v1v55gwVIQqVixRo3kPHyFjJmHXFdMwZe1LvQPY0lCHiahFaZU",
+	"DiaQiIx3fb3HHCEtjJH6zLuizGnewQAIk3JiHDZiPu2bMAkbGCxHZBQD21yMecSQDYI60MAujFrYE+wh",
+	"gdKW1ZYX0fDTiqmufIZga13lSQ2PEnd5idNzUSwXlyQIGhsMV6gDZ4ISErvOgqovSZMs8+cZFFLi1FxX",
+	"4GO7udiQBjMNlwv4ct/Y2oaK/nLtihqzAp6FpDjdGvpcOZgtOXqmwNQaIm31pGwd/vVDm6I1zxvb1qje",
+	"NDggkdiGSSa+9dKSwEGtgzrPBh855q2+VCSAJbDo9y+tbLsFbXh9X5g2Aybxm3IuUG71xgIHFIyFxIJD",
+	"w0Fc+siXVN4pm96moIRt728SAeDORsITjVnNZg38QcIByos3leCtWzlldkn+RFTfZTQAYpN0ixKQA483",
+	"IRxUkBKEk81MW4twzmVMxIiLB9KDdndWxen5pBNTNuQT0rP9AL09n5zSMFwmD++oeXom7uUSDXoaH/23",
+	"ceubWMOIT1iDKGYeEFMtwQQBuq+32ModxsNsTGoYX4j+GtdGCqPs2VwPe5c5uneMpp10nVQPp9bTlIYs",
+	"94iM18Up96qkBYyM6bEMM98NBCaCgQdA2NxGyhYDWrsCo1BNhHiT9Ip7sOfSgVz2eRpMjMqu+bgvE5rr",
+	"ZbIeGPteDwKEhjTJXodFclo1tdNOAjOm89EoQrW2C4RWifmmK9ZNxYhKY6PNfxaXvO+cV141SMjwk6n4",
+	"TWsMDinBhJkT8RQevM3YQpOsLYDCwIJLazUghkFUTBRgQxqhnFSwNV1hPowr42x+T97mgOX2EKu5D3nT",
+	"AboGsfDQSprVSmoVe5hFmAxiMuxKcQFeuqxESPKxVsukFMrrKL1E2QjEl0SRYmqACRh1aQ/JREo+ddUg",
+	"B8E+rthB/cT4Wqlm9pRQ3RV4i/D7t2TH3HNnZTFfTyybXvbDWeVyD9lomt1kfjuon2QyPxKxvEbolXyd",
+	"3F7zKTXJs03njP1jfKGr+GXvzfIx07b0M9zbve3KdpZ8OXu7DpJSnmWfu96ui7Q439cihN9L3Gc/Dvlo",
+	"zvGT72Q/e/ftQQIDrm9v+g8quTlwa3yT75g1jmDemkWVa+BDAhp4UlkJTe2ldvCb81NyfHRUN4kVRvhY",
+	"Fq9mjE4wKjACfrps5GssldRSwbLopoHjcyDE0CwOWsfnri1v0/UaBPMVH3u+rfK9dK21jEJMPEhtvSPJ",
+	"VFegC3GNrPeNgzGDDGDtfJOQBEDDNsCCX5hGZk0xhqsuZBzm0yrSVLEqOZfxNIMN8hVFDH7IoAUfc6eu",
+	"gE5C1URVySmGfJvEsLnKf18fHQPSRl4qXRAJZQI73dWOzS7bzpT9UFksFhUQVZV5HFmksL1OUlrKbHs3",
+	"34voReWlwkrUoiSx3J3WP5Wj70A5gidpBmeREf5i63C4yBpzg+rVwG1idvOfxxEz6YUJczRfb0iyrsq5",
+	"I2hU7oM4gMgRb2OVDWEMxiI0xYFc5uAgZoj6aaR8Wyot+ZiEYzi2w4GcRyEJpanUYV0kxmBjajAaNajA",
+	"Yq1XLxeTZxyPzRxQ7jOAydbZRzCdP/VYuug7zHPUdKkw4zvjQgyR4SYxHp2chkbzdbeqxFTwUs7xlxSE",
+	"AaaosAoPCYFJzljcFbZcfXnwHPRzgRvztU66ofvc72pcNH7WRBBKTE4nlgpXXEuEzYmDDlPCN5Q8e4az",
+	"LlO3bSuGWX8xhllSX63MaYcpmkJqEE3/3JxyG7hX/MztV7O+QvQhLHdW28uVybNM6wJrOyG3MqfQawAL",
+	"UkwpLkX+c28ObM1iKYcJ/7LsbC3rujVpxO5z+2lXrjam7yynxtPuEj0sdzCl4bhIAElXICJpWpc8GmWw",
+	"v8TTP8UKI8bqYmt3uCK6+K1m2pdzXc2kMpuPnWLJjmzhDaAmU0w4qQW8oZJHvixxV8AUsNhBlaBNnJrf",
+	"HBMbbABkmKixNRgzu/ASySOw+gWG1bZJngYC29ASgOKwtM7W8b+2Y1q5Mh0vkVORr0ryjYFgoQLImkCE",
+	"kA24MmDhT/D3XVnGc1ivtAbN1wA8pC2+LzdimoMxi+TSpirYC6JpNDFfZTFVAfYweMzSUNZJxIcsU0UU",
+	"LdPJx9zQOX/v0mcSa1wS2rBqLCxedt9VpEO1tGl5aH+ZFJlKPrZmTAfOGYk1uexwuZVbHfIcO7dfe8uE",
+	"tZsCDhzTAgGjGudg2u2FLUy4dYRFZgHQ7fH48fH/BwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -76,7 +76,7 @@ func (x *exchange) enter(result verify.Result, want apikey.Scopes) error {
 	if err := refusal(result, want); err != nil {
 		return err
 	}
-	x.caller, x.called = caller{key: result.Key, hash: result.Hash, requestID: x.requestID}, true
+	x.caller, x.called = caller{key: result.Key, hash: result.Hash, address: x.address, requestID: x.requestID}, true
 	return nil
 }
 

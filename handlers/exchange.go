@@ -27,6 +27,7 @@ type exchange struct {
 	start     time.Time // by the service's clock
 	arrived   time.Time // by the machine's
 	requestID string
+	address   netip.Addr // from where the request came; not valid if that is no IP address
 
 	caller  caller
 	called  bool         // the caller proved itself
@@ -48,12 +49,27 @@ type exchange struct {
 type caller struct {
 	key       *apikey.Key // not to be changed
 	hash      apikey.Hash // of the secret that it showed
+	address   netip.Addr
 	requestID string
 }
 
 // actor is the caller as the store knows it.
 func (c caller) actor() store.Actor {
-	return store.Actor{Key: c.key.ID, Secret: c.hash, Via: "http", RequestID: c.requestID}
+	return store.Actor{Key: c.key.ID, Secret: c.hash, Via: "http", Address: addressText(c.address), RequestID: c.requestID}
+}
+
+// addressOf is the address of a connection.
+func addressOf(remote string) netip.Addr {
+	both, _ := netip.ParseAddrPort(remote) // not valid on a socket that has none
+	return both.Addr().Unmap().WithZone("")
+}
+
+// addressText is an address for the audit log, empty if it is none.
+func addressText(address netip.Addr) string {
+	if !address.IsValid() {
+		return ""
+	}
+	return address.String()
 }
 
 type exchangeKey struct{}
@@ -122,7 +138,8 @@ func (s *Server) begin(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		// The id is ours, never the caller's.
-		x := &exchange{Context: r.Context(), start: s.Now(), arrived: time.Now(), requestID: rand.Text()}
+		x := &exchange{Context: r.Context(), start: s.Now(), arrived: time.Now(), requestID: rand.Text(),
+			address: addressOf(r.RemoteAddr)}
 		defer x.end()
 		c.SetRequest(r.WithContext(x))
 		values := [...]string{x.requestID, "no-store"}

@@ -36,7 +36,7 @@ func (s *Server) ReportLeakedKey(
 	ctx context.Context, request gen.ReportLeakedKeyRequestObject,
 ) (gen.ReportLeakedKeyResponseObject, error) {
 	from := exchangeOf(ctx)
-	err := s.endLeaked(ctx, request.Body.Key, from.requestID)
+	err := s.endLeaked(ctx, request.Body.Key, from)
 	if errors.Is(err, store.ErrNotFound) {
 		if quota := s.leakReports.Take(from.visitor, leakRate, s.Now()); !quota.Allowed {
 			return nil, &slowDownError{quota.RetryAfter}
@@ -50,7 +50,7 @@ func (s *Server) ReportLeakedKey(
 }
 
 // endLeaked returns store.ErrNotFound if there was nothing to end.
-func (s *Server) endLeaked(ctx context.Context, leaked, requestID string) error {
+func (s *Server) endLeaked(ctx context.Context, leaked string, from *exchange) error {
 	secret, err := apikey.ParseSecret(leaked)
 	if err != nil {
 		return store.ErrNotFound
@@ -64,12 +64,13 @@ func (s *Server) endLeaked(ctx context.Context, leaked, requestID string) error 
 		return store.ErrNotFound
 	}
 	key, err = s.Store.EndSecret(ctx, store.Actor{
-		Key: secret.ID(), Secret: secret.Hash(), Via: "leak report", RequestID: requestID,
+		Key: secret.ID(), Secret: secret.Hash(), Via: "leak report", Address: addressText(from.address),
+		RequestID: from.requestID,
 	})
 	if err != nil {
 		return err
 	}
-	s.Log.WarnContext(ctx, "a leaked secret was ended", "request_id", requestID,
+	s.Log.WarnContext(ctx, "a leaked secret was ended", "request_id", from.requestID,
 		"key", key.ID.String(), "owner", loggable(key.Owner), "revoked", key.IsRevoked())
 	return nil
 }

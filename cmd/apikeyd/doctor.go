@@ -129,6 +129,7 @@ func (c *doctorCommand) inside(e *sqlstore.Examination) []check {
 		{"integrity", look(e, checkIntegrity)},
 		{"keys", look(e, checkKeys)},
 		{"key counts", look(e, c.checkCounts)},
+		{"audit log", look(e, checkAudit)},
 		{"clock", look(e, checkClock)},
 	}
 }

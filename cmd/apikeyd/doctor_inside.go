@@ -87,6 +87,13 @@ func (c *doctorCommand) checkCounts(ctx context.Context, e *sqlstore.Examination
 	return found("%v: they were counted anew", err).warn("find out who wrote to the database")
 }
 
+func checkAudit(ctx context.Context, e *sqlstore.Examination) finding {
+	if err := e.Audit(ctx); err != nil {
+		return found("%v", err).fail("see what apikeyd audit verify says; if nobody explains it, " + askBackup)
+	}
+	return found("its chains are whole; apikeyd audit verify --expect compares them with a record of yours")
+}
+
 func (c *doctorCommand) recount(ctx context.Context) (err error) {
 	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: c.Database})
 	if err != nil {

@@ -26,16 +26,22 @@ type databaseKeys struct {
 
 var _ keyring = databaseKeys{}
 
-// openDatabase opens a database as it is.
+// openDatabase opens the keys of a database as it is.
 func openDatabase(ctx context.Context, path string, policy apikey.Policy) (keyring, error) {
-	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: path})
-	if errors.Is(err, sqlstore.ErrMissing) {
-		return nil, fmt.Errorf("%w; name it with --database, or run apikeyd serve once to make it", err)
-	}
+	db, err := openStore(ctx, path)
 	if err != nil {
 		return nil, err
 	}
 	return databaseKeys{db: db, policy: policy}, nil
+}
+
+// openStore opens a database as it is.
+func openStore(ctx context.Context, path string) (*sqlstore.DB, error) {
+	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: path})
+	if errors.Is(err, sqlstore.ErrMissing) {
+		err = fmt.Errorf("%w; name it with --database, or run apikeyd serve once to make it", err)
+	}
+	return db, err
 }
 
 func (d databaseKeys) create(ctx context.Context, owner *string, k client.NewKey) (issuedKey, error) {

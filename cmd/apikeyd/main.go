@@ -39,6 +39,7 @@ type commands struct {
 	Backup      backupCommand      `cmd:"" help:"Copy the database into a file while it is served."`
 	Restore     restoreCommand     `cmd:"" help:"Make a database of a backup."`
 	Doctor      doctorCommand      `cmd:"" help:"Look for what is wrong with configuration, files and database."`
+	Audit       auditCommands      `cmd:"" help:"Verify and export the audit log, beside a server or not."`
 	Conformance conformanceCommand `cmd:"" help:"Check a running deployment against its contract."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask the server on this machine whether it is ready."`
 	Completion  completionCommand  `cmd:"" help:"Print a script that completes commands in your shell."`

@@ -32,10 +32,11 @@ type serveCommand struct {
 	databaseFlag
 	policyFlags
 	notifyFlag
-	Listen       string `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"Where to listen (${default})."`
-	VerifyCache  int    `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to remember (${default}); 0 remembers none."`
-	Pprof        string `env:"APIKEYD_PPROF" placeholder:"ADDRESS" help:"Serve Go's profiles at this loopback address, such as 127.0.0.1:6060 (off)."`
-	AdminKeyFile string `env:"APIKEYD_ADMIN_KEY_FILE" placeholder:"FILE" help:"Where the first key is written (admin.key beside the database)."`
+	Listen         string        `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"Where to listen (${default})."`
+	VerifyCache    int           `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to remember (${default}); 0 remembers none."`
+	AuditRetention time.Duration `default:"0" env:"APIKEYD_AUDIT_RETENTION" placeholder:"DURATION" help:"How long audit events are kept, such as 8760h, at least 24h; 0 is for ever (0)."`
+	Pprof          string        `env:"APIKEYD_PPROF" placeholder:"ADDRESS" help:"Serve Go's profiles at this loopback address, such as 127.0.0.1:6060 (off)."`
+	AdminKeyFile   string        `env:"APIKEYD_ADMIN_KEY_FILE" placeholder:"FILE" help:"Where the first key is written (admin.key beside the database)."`
 }
 
 // Help teaches the command.
@@ -88,7 +89,8 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 	if err := c.notify(ctx, "READY=1"); err != nil {
 		return err
 	}
-	return serveUntil(ctx, listener, handler, verifier, log)
+	old := retention{log: db, keep: c.AuditRetention, every: retentionInterval, now: time.Now, out: log}
+	return serveUntil(ctx, listener, handler, verifier, old, log)
 }
 
 func (c *serveCommand) verifyOptions() verify.Options {
@@ -98,10 +100,13 @@ func (c *serveCommand) verifyOptions() verify.Options {
 	return verify.Options{CacheSize: c.VerifyCache}
 }
 
-// Validate refuses a negative number before anything is opened.
+// Validate refuses a number that is no good before anything is opened.
 func (c *serveCommand) Validate() error {
 	if c.VerifyCache < 0 {
 		return errors.New("--verify-cache must not be negative")
+	}
+	if c.AuditRetention != 0 && c.AuditRetention < minRetention {
+		return fmt.Errorf("--audit-retention must be 0, which is for ever, or at least %s", minRetention)
 	}
 	return errors.Join(c.databaseFlag.Validate(), checkLoopback("--pprof", c.Pprof))
 }
@@ -114,7 +119,8 @@ func (c *serveCommand) adminKeyFile() string {
 }
 
 func serveUntil(
-	ctx context.Context, listener net.Listener, handler http.Handler, verifier *verify.Verifier, log *slog.Logger,
+	ctx context.Context, listener net.Listener, handler http.Handler, verifier *verify.Verifier, old retention,
+	log *slog.Logger,
 ) error {
 	server := &http.Server{
 		Handler:           handler,
@@ -129,6 +135,7 @@ func serveUntil(
 	running, stop := context.WithCancel(ctx)
 	background.Go(func() { verifier.Run(running) })
 	background.Go(func() { tuneMemory(running) })
+	background.Go(func() { old.run(running) })
 	failed := make(chan error, 1)
 	background.Go(func() { failed <- server.Serve(listener) })
 

@@ -84,7 +84,7 @@ func (e *Examination) IsCurrent() bool { return e.version == e.target }
 
 // All is every other method in turn. It returns the first that finds something bad.
 func (e *Examination) All(ctx context.Context) (Contents, error) {
-	for _, check := range []func(context.Context) error{e.Size, e.Integrity, e.Keys, e.Names, e.Counts} {
+	for _, check := range []func(context.Context) error{e.Size, e.Integrity, e.Keys, e.Names, e.Counts, e.Audit} {
 		if err := check(ctx); err != nil {
 			return Contents{}, err
 		}
@@ -201,6 +201,23 @@ func (e *Examination) Names(ctx context.Context) error {
 		return err
 	}
 	return fmt.Errorf("%w: %q has two keys named %q", store.ErrDamaged, owner, name)
+}
+
+// Audit checks that the audit log is what was written. It returns store.ErrDamaged if not.
+func (e *Examination) Audit(ctx context.Context) error {
+	if !e.IsCurrent() {
+		return nil
+	}
+	reports, err := verifyChains(ctx, e.pool, nil)
+	if err != nil {
+		return during(ctx, err)
+	}
+	for _, report := range reports {
+		if len(report.Faults) > 0 {
+			return fmt.Errorf("%w: chain %s of the audit log: %s", store.ErrDamaged, report.Head.Chain, report.Faults[0])
+		}
+	}
+	return nil
 }
 
 // Counts checks that key_counts says how many keys each owner has. It returns ErrMiscounts

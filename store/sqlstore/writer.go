@@ -45,7 +45,7 @@ type writer struct {
 	now       func() time.Time
 
 	changes chan *job // first come, first served
-	uses    chan *job // last-used times: one with each batch, or when nothing else waits
+	spare   chan *job // what can wait: one with each batch, or when nothing else waits
 	stop    chan struct{}
 	stopped sync.WaitGroup
 
@@ -55,6 +55,10 @@ type writer struct {
 	// The keys that acted lately, as they are: most changes are made by a few. Other
 	// processes' changes are seen at the start of each transaction, our own drop theirs.
 	actors map[apikey.ID]apikey.Key
+
+	chain  string     // of audit events, that this writer makes longer
+	head   *chainHead // its end; nil until it is read, and remembered as the actors are
+	linked bool       // this transaction moved it
 }
 
 // transaction is what a change is made with. It has no context: a caller that gives up
@@ -89,8 +93,8 @@ func newWriter(ctx context.Context, pool *sql.DB, db *DB) (*writer, error) {
 	}
 	w := &writer{
 		statements: statements{on: conn}, conn: conn, files: db.files, condition: db.condition, now: db.now,
-		changes: make(chan *job, maxWaiting), uses: make(chan *job), stop: make(chan struct{}),
-		actors: make(map[apikey.ID]apikey.Key),
+		changes: make(chan *job, maxWaiting), spare: make(chan *job), stop: make(chan struct{}),
+		actors: make(map[apikey.ID]apikey.Key), chain: sharedChain,
 	}
 	if w.dataVersion, err = w.readDataVersion(); err != nil {
 		return nil, errors.Join(err, w.close())
@@ -134,7 +138,7 @@ func (w *writer) background(ctx context.Context, do func(*transaction) error) er
 	}
 	j := w.newJob(do)
 	select {
-	case w.uses <- j:
+	case w.spare <- j:
 		return w.wait(ctx, j)
 	case <-w.stop:
 		return errClosed
@@ -173,7 +177,7 @@ func (w *writer) run() {
 		select {
 		case j := <-w.changes:
 			w.commit(w.gather([]*job{j}, nil))
-		case j := <-w.uses:
+		case j := <-w.spare:
 			w.commit(w.gather(nil, j))
 		case <-tick.C:
 			_ = w.poll() // if it fails, what is remembered soon counts no more
@@ -183,8 +187,8 @@ func (w *writer) run() {
 	}
 }
 
-// gather adds what is waiting to a batch, and after it at most one job of last-used times.
-func (w *writer) gather(batch []*job, use *job) []*job {
+// gather adds what is waiting to a batch, and after it at most one job that could wait.
+func (w *writer) gather(batch []*job, spare *job) []*job {
 	for more := true; more && len(batch) < maxBatch; {
 		select {
 		case j := <-w.changes:
@@ -193,14 +197,14 @@ func (w *writer) gather(batch []*job, use *job) []*job {
 			more = false
 		}
 	}
-	if use == nil {
+	if spare == nil {
 		select {
-		case use = <-w.uses:
+		case spare = <-w.spare:
 		default:
 		}
 	}
-	if use != nil {
-		batch = append(batch, use)
+	if spare != nil {
+		batch = append(batch, spare)
 	}
 	return slices.DeleteFunc(batch, func(j *job) bool { return !j.state.CompareAndSwap(waiting, taken) })
 }
@@ -236,12 +240,16 @@ func (w *writer) together(batch []*job) (broken int) {
 	}
 	err := w.count(batch)
 	if err == nil {
+		err = w.keepHead()
+	}
+	if err == nil {
 		err = w.exec(`COMMIT`)
 	}
 	if err != nil {
 		w.rollback()
 		return failAll(batch, w.condition.translate(err))
 	}
+	w.linked = false
 	// A file that vanished meanwhile took this commit with it.
 	if err := w.files.present(); err != nil {
 		return failAll(batch, err)
@@ -303,7 +311,13 @@ func (w *writer) begin() error {
 // rollback undoes a transaction, unless SQLite did already.
 func (w *writer) rollback() {
 	_ = w.exec(`ROLLBACK`)
-	clear(w.actors) // some were read after changes that are no more
+	w.forget() // some was read after changes that are no more
+}
+
+// forget drops what is remembered of the file.
+func (w *writer) forget() {
+	clear(w.actors)
+	w.head, w.linked = nil, false
 }
 
 // failAll gives all changes of a transaction that came to nothing its error. Refusals
@@ -361,7 +375,7 @@ func (w *writer) poll() error {
 	changed := version != w.dataVersion
 	if changed {
 		w.dataVersion = version
-		clear(w.actors)
+		w.forget()
 	}
 	if watcher := w.watcher.Load(); watcher != nil {
 		if changed {
