@@ -79,7 +79,7 @@ func launch(dir string, env []string, args ...string) (*process, error) {
 	return p, nil
 }
 
-var urlInLog = regexp.MustCompile(`msg=serving url=(http://\S+)`)
+var urlInLog = regexp.MustCompile(`msg=serving url=(https?://\S+)`)
 
 // waitURL returns where the process serves, from its log.
 func (p *process) waitURL() (url string, err error) {

@@ -24,6 +24,7 @@ const (
 	writeTimeout    = 15 * time.Second
 	idleTimeout     = 2 * time.Minute
 	maxHeaderBytes  = 32 << 10
+	maxStreams      = 100              // of one HTTP/2 connection
 	shutdownTimeout = 20 * time.Second // longer than any request may take
 	flushTimeout    = 5 * time.Second
 )
@@ -31,6 +32,8 @@ const (
 type serveCommand struct {
 	databaseFlag
 	policyFlags
+	protectionFlags
+	tlsFlags
 	Listen       string `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"Where to listen (${default})."`
 	VerifyCache  int    `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to remember (${default}); 0 remembers none."`
 	Pprof        string `env:"APIKEYD_PPROF" placeholder:"ADDRESS" help:"Serve Go's profiles at this loopback address, such as 127.0.0.1:6060 (off)."`
@@ -46,10 +49,15 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	// Before the database: an address that is taken must leave nothing behind.
+	certificate, err := c.load(log, time.Now)
+	if err != nil {
+		return err
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
+	listener = c.limitConnections(listener, log)
 	defer listener.Close()
 	stopPprof, err := servePprof(ctx, c.Pprof)
 	if err != nil {
@@ -68,12 +76,18 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 	verifier := verify.New(db, log, c.verifyOptions())
 	handler, err := handlers.New(handlers.Config{
 		Store: db, Verifier: verifier, Policy: policy, Log: log, Now: time.Now,
+		TrustedProxies: c.trustedProxies(), AuthFailures: c.authFailures(),
 	})
 	if err != nil {
 		return err
 	}
-	log.Info("serving", "url", "http://"+listener.Addr().String(), "database", c.Database, "version", version())
-	return serveUntil(ctx, listener, handler, verifier, log)
+	scheme := "https://"
+	if certificate == nil {
+		scheme = "http://"
+		warnOfPlainText(listener, log)
+	}
+	log.Info("serving", "url", scheme+listener.Addr().String(), "database", c.Database, "version", version())
+	return serveUntil(ctx, listener, certificate, handler, verifier, log)
 }
 
 func (c *serveCommand) verifyOptions() verify.Options {
@@ -88,7 +102,8 @@ func (c *serveCommand) Validate() error {
 	if c.VerifyCache < 0 {
 		return errors.New("--verify-cache must not be negative")
 	}
-	return errors.Join(c.databaseFlag.Validate(), checkLoopback("--pprof", c.Pprof))
+	return errors.Join(c.databaseFlag.Validate(), c.protectionFlags.Validate(), c.tlsFlags.Validate(),
+		checkLoopback("--pprof", c.Pprof))
 }
 
 func (c *serveCommand) adminKeyFile() string {
@@ -99,7 +114,8 @@ func (c *serveCommand) adminKeyFile() string {
 }
 
 func serveUntil(
-	ctx context.Context, listener net.Listener, handler http.Handler, verifier *verify.Verifier, log *slog.Logger,
+	ctx context.Context, listener net.Listener, certificate *certificate, handler http.Handler,
+	verifier *verify.Verifier, log *slog.Logger,
 ) error {
 	server := &http.Server{
 		Handler:           handler,
@@ -109,13 +125,25 @@ func serveUntil(
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          maxStreams,
+			MaxReceiveBufferPerStream:     64 << 10, // a whole body
+			MaxReceiveBufferPerConnection: 256 << 10,
+			WriteByteTimeout:              writeTimeout,
+		},
 	}
 	var background sync.WaitGroup
 	running, stop := context.WithCancel(ctx)
 	background.Go(func() { verifier.Run(running) })
 	background.Go(func() { tuneMemory(running) })
+	serve := func() error { return server.Serve(listener) }
+	if certificate != nil {
+		server.TLSConfig = certificate.config()
+		serve = func() error { return server.ServeTLS(listener, "", "") }
+		background.Go(func() { certificate.follow(running) })
+	}
 	failed := make(chan error, 1)
-	background.Go(func() { failed <- server.Serve(listener) })
+	background.Go(func() { failed <- serve() })
 
 	var err error
 	select {
