@@ -10,7 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"fmt"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -308,14 +308,13 @@ func TestPlainTextElsewhereIsWarnedOf(t *testing.T) {
 	}
 }
 
-// readStatus reads the status of the next answer on a connection.
+// readStatus reads the status of the next answer on a connection, 0 if there is none. Its
+// body may be cut off.
 func readStatus(r *bufio.Reader) (int, error) {
 	response, err := http.ReadResponse(r, nil)
 	if err != nil {
 		return 0, err
 	}
-	if _, err := io.Copy(io.Discard, response.Body); err != nil {
-		return 0, fmt.Errorf("reading the answer: %w", err)
-	}
-	return response.StatusCode, response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	return response.StatusCode, errors.Join(err, response.Body.Close())
 }
