@@ -55,11 +55,17 @@ func program(dir string, env []string, args ...string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, args...)
+	cmd := bare(dir, env, self, args...)
 	cmd.Args[0] = "apikeyd" // see TestMain
+	return cmd, nil
+}
+
+// bare is a command in a folder with only this environment.
+func bare(dir string, env []string, name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
 	cmd.Env = append([]string{"HOME=/nonexistent", "GORACE=" + quickExit}, env...)
-	return cmd, nil
+	return cmd
 }
 
 func launch(dir string, env []string, args ...string) (*process, error) {
@@ -67,6 +73,10 @@ func launch(dir string, env []string, args ...string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	return start(cmd)
+}
+
+func start(cmd *exec.Cmd) (*process, error) {
 	p := &process{cmd: cmd, exited: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &p.output, &p.output
 	if err := cmd.Start(); err != nil {
