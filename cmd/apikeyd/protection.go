@@ -17,7 +17,7 @@ import (
 // protectionFlags bound what strangers can do to a server.
 type protectionFlags struct {
 	AuthFailures   int            `name:"auth-failures-per-minute" default:"60" env:"APIKEYD_AUTH_FAILURES_PER_MINUTE" placeholder:"N" help:"How many calls with a bad key one address may make in a minute before it is answered 429 (${default}); 0 is without limit. A good key always passes."`
-	TrustedProxies []proxyNetwork `env:"APIKEYD_TRUSTED_PROXIES" placeholder:"CIDR,…" help:"Proxies whose X-Forwarded-For is believed (nobody's); they must write it themselves."`
+	TrustedProxies []proxyNetwork `env:"APIKEYD_TRUSTED_PROXIES" placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is believed (nobody's); they must write it themselves."`
 	MaxConnections int            `default:"0" env:"APIKEYD_MAX_CONNECTIONS" placeholder:"N" help:"How many connections to keep open; others wait. 0 is what the limit of open files allows, at most 16384 (${default})."`
 }
 
@@ -57,14 +57,14 @@ type proxyNetwork struct{ netip.Prefix }
 // UnmarshalText reads one; kong splits the list.
 func (n *proxyNetwork) UnmarshalText(text []byte) error {
 	word := strings.TrimSpace(string(text))
-	if address, err := netip.ParseAddr(word); err == nil {
+	if address, err := netip.ParseAddr(word); err == nil && address.Zone() == "" {
 		n.Prefix = netip.PrefixFrom(address, address.BitLen())
 	} else if n.Prefix, err = netip.ParsePrefix(word); err != nil {
 		return fmt.Errorf("%q is no network such as 10.0.0.0/8, and no address", word)
 	}
 	switch {
-	case n.Addr().Is4In6() || n.Addr().Zone() != "":
-		return fmt.Errorf("%q must be a plain IPv4 or IPv6 network", word)
+	case n.Addr().Is4In6():
+		return fmt.Errorf("%q must be written as an IPv4 network", word)
 	case n.Prefix != n.Masked():
 		return fmt.Errorf("%q has bits behind its length; write %s", word, n.Masked())
 	case n.Bits() == 0:
