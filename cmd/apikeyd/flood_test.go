@@ -21,7 +21,7 @@ func (s *server) dial() net.Conn {
 	s.t.Helper()
 	connection, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 	must(s.t, err)
-	s.t.Cleanup(func() { connection.Close() })
+	s.t.Cleanup(func() { _ = connection.Close() })
 	return connection
 }
 

@@ -19,7 +19,7 @@ func (a *authority) dialHTTP2(s *server) (*tls.Conn, *http2.Framer) {
 	dialer := tls.Dialer{Config: &tls.Config{RootCAs: a.pool, NextProtos: []string{"h2"}}}
 	raw, err := dialer.DialContext(a.t.Context(), "tcp", strings.TrimPrefix(s.url, "https://"))
 	must(a.t, err)
-	a.t.Cleanup(func() { raw.Close() })
+	a.t.Cleanup(func() { _ = raw.Close() })
 	must(a.t, raw.SetDeadline(time.Now().Add(patience)))
 	_, err = io.WriteString(raw, http2.ClientPreface)
 	must(a.t, err)
@@ -105,7 +105,7 @@ func TestRapidReset(t *testing.T) {
 			t.Logf("%d requests taken back on one connection", sent)
 			left--
 		default:
-			if response, err := s.get(good, secret); err != nil || response.StatusCode != http.StatusOK {
+			if response, err := s.get(good, secret); err != nil || response.status != http.StatusOK {
 				t.Fatalf("a good client: %v, %v", response, err)
 			}
 			served++

@@ -86,39 +86,44 @@ func (a *authority) client(change func(*tls.Config)) *http.Client {
 	return &http.Client{Transport: transport, Timeout: patience}
 }
 
-// serial returns the number of the certificate that new connections see.
+// shown returns the serial number of the certificate that new connections see.
 func (a *authority) shown(s *server) int64 {
 	a.t.Helper()
 	dialer := tls.Dialer{Config: &tls.Config{RootCAs: a.pool}}
 	connection, err := dialer.DialContext(a.t.Context(), "tcp", strings.TrimPrefix(s.url, "https://"))
 	must(a.t, err)
-	defer connection.Close()
+	defer func() { _ = connection.Close() }()
 	return connection.(*tls.Conn).ConnectionState().PeerCertificates[0].SerialNumber.Int64()
 }
 
 // serveTLS starts a server that has a certificate of the authority.
-func (a *authority) serveTLS(cert, key []byte, args ...string) *server {
+func (a *authority) serveTLS(cert, key []byte) *server {
 	a.t.Helper()
 	dir := a.t.TempDir()
 	pairIn(a.t, dir, cert, key)
-	return serve(a.t, dir, append([]string{"--tls-cert", "tls.crt", "--tls-key", "tls.key"}, args...)...)
+	return serve(a.t, dir, "--tls-cert", "tls.crt", "--tls-key", "tls.key")
+}
+
+// reply is what tells one answer from another here.
+type reply struct {
+	status int
+	proto  string
 }
 
 // get asks for the list of keys.
-func (s *server) get(client *http.Client, secret string) (*http.Response, error) {
+func (s *server) get(client *http.Client, secret string) (reply, error) {
 	r, err := http.NewRequest(http.MethodGet, s.url+"/v1/api-keys", http.NoBody)
 	if err != nil {
-		return nil, err
+		return reply{}, err
 	}
 	r.Header.Set("X-Api-Key", secret)
 	response, err := client.Do(r)
 	if err != nil {
-		return nil, err
+		return reply{}, err
 	}
-	if _, err := io.Copy(io.Discard, response.Body); err != nil {
-		return nil, err
-	}
-	return response, response.Body.Close()
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	return reply{response.StatusCode, response.Proto}, err
 }
 
 func TestTLS(t *testing.T) {
@@ -148,8 +153,8 @@ func TestTLS(t *testing.T) {
 		response, err := s.get(a.client(tt.change), s.adminKey())
 		switch {
 		case tt.proto == "" && err == nil:
-			t.Errorf("%s: status %d over %s", name, response.StatusCode, response.Proto)
-		case tt.proto != "" && (err != nil || response.StatusCode != http.StatusOK || response.Proto != tt.proto):
+			t.Errorf("%s: status %d over %s", name, response.status, response.proto)
+		case tt.proto != "" && (err != nil || response.status != http.StatusOK || response.proto != tt.proto):
 			t.Errorf("%s: %v, %v", name, response, err)
 		}
 	}
@@ -157,12 +162,12 @@ func TestTLS(t *testing.T) {
 	one := a.client(nil)
 	one.Transport.(*http.Transport).ForceAttemptHTTP2 = false
 	one.Transport.(*http.Transport).TLSClientConfig.NextProtos = []string{"http/1.1"}
-	if response, err := s.get(one, s.adminKey()); err != nil || response.Proto != "HTTP/1.1" {
+	if response, err := s.get(one, s.adminKey()); err != nil || response.proto != "HTTP/1.1" {
 		t.Errorf("HTTP/1.1: %v, %v", response, err)
 	}
 	// Plain text is told so, and gets nothing else.
 	plain := &server{process: s.process, t: t, url: "http" + strings.TrimPrefix(s.url, "https")}
-	if response, err := plain.get(client, ""); err != nil || response.StatusCode != http.StatusBadRequest {
+	if response, err := plain.get(client, ""); err != nil || response.status != http.StatusBadRequest {
 		t.Errorf("plain text: %v, %v", response, err)
 	}
 	if log := s.output.String(); strings.Contains(log, "level=WARN msg=\"everybody") {
@@ -189,7 +194,7 @@ func TestCertificateRotation(t *testing.T) {
 		client.Transport.(*http.Transport).DisableKeepAlives = i%2 == 0
 		load.Go(func() {
 			for ctx.Err() == nil {
-				if response, err := s.get(client, secret); err != nil || response.StatusCode != http.StatusOK {
+				if response, err := s.get(client, secret); err != nil || response.status != http.StatusOK {
 					t.Errorf("while certificates change: %v, %v", response, err)
 				}
 				requests.Add(1)
@@ -201,7 +206,7 @@ func TestCertificateRotation(t *testing.T) {
 		cert, key, want := a.issue(time.Now().Add(time.Hour))
 		pairIn(t, s.dir, cert, key) // not at once: in between the two do not match
 		must(t, s.wait(func() bool { return a.shown(s) == want }))
-		if response, err := s.get(held, secret); err != nil || response.StatusCode != http.StatusOK {
+		if response, err := s.get(held, secret); err != nil || response.status != http.StatusOK {
 			t.Errorf("on a connection that lives on: %v, %v", response, err)
 		}
 	}
@@ -244,7 +249,7 @@ func TestBrokenCertificates(t *testing.T) {
 	must(t, os.Chmod(filepath.Join(s.dir, "tls.key"), 0o644))
 	must(t, s.wait(func() bool { return strings.Contains(s.output.String(), "the certificate is not valid now") }))
 	if response, err := s.get(a.client(nil), ""); err == nil {
-		t.Errorf("certificate %d has expired: status %d", second, response.StatusCode)
+		t.Errorf("certificate %d has expired: status %d", second, response.status)
 	}
 	if log := s.output.String(); strings.Count(log, kept) > said+1 { // one more while both files change
 		t.Errorf("it says again and again:\n%s", log)
