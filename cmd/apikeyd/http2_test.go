@@ -113,7 +113,7 @@ func TestRapidReset(t *testing.T) {
 	}
 	after := s.memory()
 	t.Logf("%d good requests beside them; %d, then %d MiB", served, before>>20, after>>20)
-	if after > before+64<<20 {
+	if after > before+384<<20 { // with the race detector; else a tenth of it, and over a GiB if requests stayed
 		t.Errorf("memory grew from %d to %d MiB", before>>20, after>>20)
 	}
 }
