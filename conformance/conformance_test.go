@@ -141,13 +141,13 @@ func TestOtherKeysAndPolicies(t *testing.T) {
 		scopes   []string
 		passed   int
 	}{
-		"read and write": {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeWrite}, 56},
+		"read and write": {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeWrite}, 57},
 		"read, write and verify": {servertest.Options{}, false,
-			[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify, "datasets:read"}, 65},
-		"read and verify":       {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeVerify}, 22},
-		"read only":             {servertest.Options{}, true, []string{apikey.ScopeRead}, 19},
-		"read only, with admin": {servertest.Options{}, true, []string{apikey.ScopeAdmin}, 19},
-		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 81},
+			[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify, "datasets:read"}, 66},
+		"read and verify":       {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeVerify}, 23},
+		"read only":             {servertest.Options{}, true, []string{apikey.ScopeRead}, 20},
+		"read only, with admin": {servertest.Options{}, true, []string{apikey.ScopeAdmin}, 20},
+		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 82},
 	} {
 		t.Run(name, func(t *testing.T) {
 			report := run(t, tt.options, tt.readOnly, tt.scopes...)
@@ -166,8 +166,8 @@ func TestLimitedKeys(t *testing.T) {
 		scopes []string
 		passed int
 	}{
-		"an admin":       {[]string{apikey.ScopeAdmin}, 72},
-		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 56},
+		"an admin":       {[]string{apikey.ScopeAdmin}, 73},
+		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 57},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := servertest.Start(t, servertest.Options{})

@@ -27,12 +27,13 @@ type exchange struct {
 	start     time.Time // by the service's clock
 	arrived   time.Time // by the machine's
 	requestID string
-	address   netip.Addr // from where the request came; not valid if that is no IP address
+
+	address netip.Addr // of the client; the zero Addr if it is not known
+	proxied bool       // a trusted proxy told it
 
 	caller  caller
-	called  bool         // the caller proved itself
-	visitor netip.Prefix // from where a public operation is called
-	visited bool         // a public operation is called
+	called  bool // the caller proved itself
+	visited bool // a public operation is called
 
 	shown   *apikey.Key // whose secret was shown, good or not
 	changes bool        // the operation changes something
@@ -56,12 +57,6 @@ type caller struct {
 // actor is the caller as the store knows it.
 func (c caller) actor() store.Actor {
 	return store.Actor{Key: c.key.ID, Secret: c.hash, Via: "http", Address: addressText(c.address), RequestID: c.requestID}
-}
-
-// addressOf is the address of a connection.
-func addressOf(remote string) netip.Addr {
-	both, _ := netip.ParseAddrPort(remote) // not valid on a socket that has none
-	return both.Addr().Unmap().WithZone("")
 }
 
 // addressText is an address for the audit log, empty if it is none.
@@ -138,13 +133,16 @@ func (s *Server) begin(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		// The id is ours, never the caller's.
-		x := &exchange{Context: r.Context(), start: s.Now(), arrived: time.Now(), requestID: rand.Text(),
-			address: addressOf(r.RemoteAddr)}
+		x := &exchange{Context: r.Context(), start: s.Now(), arrived: time.Now(), requestID: rand.Text()}
+		x.address, x.proxied = s.client(r)
 		defer x.end()
 		c.SetRequest(r.WithContext(x))
 		values := [...]string{x.requestID, "no-store"}
 		header := c.Response().Header()
 		header["X-Request-Id"], header["Cache-Control"] = values[:1:1], values[1:]
+		if framedUnsafely(r) {
+			header["Connection"] = []string{"close"}
+		}
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
@@ -153,4 +151,12 @@ func (s *Server) begin(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return nil
 	}
+}
+
+// framedUnsafely reports whether a proxy may have seen another end of this request than
+// net/http: it takes Transfer-Encoding beside Content-Length, and ignores it in HTTP/1.0,
+// without a word (RFC 9112, section 6.3). What follows on the connection would be taken for
+// the next request, so there must be none.
+func framedUnsafely(r *http.Request) bool {
+	return r.ProtoMajor == 1 && (len(r.TransferEncoding) > 0 || r.ProtoMinor == 0)
 }

@@ -22,7 +22,9 @@ func (s *Server) logRequest(c echo.Context, x *exchange) {
 		slog.String("path", loggable(r.URL.Path)),
 		slog.Int("status", c.Response().Status),
 		slog.Duration("took", s.Now().Sub(x.start)),
-		slog.String("remote", r.RemoteAddr),
+	}
+	if x.address.IsValid() {
+		attrs = append(attrs, slog.String("address", x.address.String()))
 	}
 	if x.shown != nil {
 		attrs = append(attrs, slog.String("key", x.shown.ID.String()), slog.String("owner", loggable(x.shown.Owner)))

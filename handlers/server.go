@@ -13,24 +13,27 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
-	"apikeyd/ratelimit"
 	"apikeyd/store"
 	"apikeyd/verify"
 )
 
-// Config is what a Server needs. All fields but Policy must be set.
+// Config is what a Server needs. Store, Verifier, Log and Now must be set.
 type Config struct {
 	Store    store.Store
 	Verifier *verify.Verifier
 	Policy   apikey.Policy
 	Log      *slog.Logger
 	Now      func() time.Time
+
+	TrustedProxies []netip.Prefix   // who is believed about where a request comes from
+	AuthFailures   apikey.RateLimit // of each address; the zero RateLimit is without limit
 }
 
 // Server implements the operations of the contract.
 type Server struct {
 	Config
-	leakReports *ratelimit.Table[netip.Prefix] // those that did nothing, by address
+	authFailures slowDown
+	leakReports  slowDown // those that did nothing
 }
 
 var _ gen.StrictServerInterface = (*Server)(nil)
@@ -39,7 +42,11 @@ var _ gen.StrictServerInterface = (*Server)(nil)
 // /healthz and /readyz, and the contract itself with its docs page. It fails if the
 // contract has an operation that nothing protects.
 func New(c Config) (http.Handler, error) {
-	s := &Server{Config: c, leakReports: ratelimit.New[netip.Prefix](maxAddresses)}
+	s := &Server{
+		Config:       c,
+		authFailures: newSlowDown(c.AuthFailures, "calls with a bad API key"),
+		leakReports:  newSlowDown(leakRate, "reports of what is no key's secret"),
+	}
 	guards, err := s.newGuards()
 	if err != nil {
 		return nil, err

@@ -162,6 +162,10 @@ export interface paths {
          *
          *     The identity headers of a 200 are always there, so that a client cannot smuggle its
          *     own. Names and owners are percent-encoded UTF-8: decode them once.
+         *
+         *     If the gateway is a trusted proxy of this deployment and tells its client's address in
+         *     `X-Forwarded-For`, a client that sends bad keys is slowed down: 403 with `Retry-After`
+         *     and `code` TOO_MANY_REQUESTS, or 429 if `rate_limited` says so.
          */
         get: operations["forwardAuth"];
         put?: never;
@@ -666,7 +670,7 @@ export interface components {
                 "application/json": components["schemas"]["ErrorResponse"];
             };
         };
-        /** @description Unauthorized */
+        /** @description No key, two different ones, or one that is not good */
         Unauthorized: {
             headers: {
                 "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
@@ -712,7 +716,10 @@ export interface components {
                 "application/json": components["schemas"]["ErrorResponse"];
             };
         };
-        /** @description The key is good but lacks a scope, or is over its rate limit */
+        /**
+         * @description The key is good but lacks a scope, or is over its rate limit; or the client is slowed
+         *     down (then with Retry-After)
+         */
         NotAdmitted: {
             headers: {
                 "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
@@ -727,7 +734,10 @@ export interface components {
                 "application/json": components["schemas"]["ErrorResponse"];
             };
         };
-        /** @description The key is over its rate limit, and `rate_limited=429` asked for this status */
+        /**
+         * @description The key is over its rate limit, or the client is slowed down, and `rate_limited=429`
+         *     asked for this status
+         */
         RateLimited: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -754,7 +764,8 @@ export interface components {
             };
         };
         /**
-         * @description Anything else: 413 (body over 64 KiB), 500 (our fault),
+         * @description Anything else: 413 (body over 64 KiB), 429 (too many calls with a bad key from your
+         *     address; try again after Retry-After seconds), 500 (our fault),
          *     503 (the database cannot answer now; try again after Retry-After seconds, and look
          *     first whether a change was made)
          */
@@ -1097,8 +1108,8 @@ export interface operations {
                  */
                 scope?: string[];
                 /**
-                 * @description The status of a key that is over its rate limit: 403, or 429 for gateways that
-                 *     pass it on (nginx does not)
+                 * @description The status of a key that is over its rate limit, and of a client that is slowed
+                 *     down: 403, or 429 for gateways that pass it on (nginx does not)
                  */
                 rate_limited?: "403" | "429";
             };

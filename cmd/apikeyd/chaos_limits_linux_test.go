@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"regexp"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -110,16 +108,4 @@ func (s *server) descriptors() int {
 	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.cmd.Process.Pid))
 	must(s.t, err)
 	return len(open)
-}
-
-var anonymousMemory = regexp.MustCompile(`RssAnon:\s+(\d+) kB`)
-
-// memory returns how many bytes a server holds that are no file's.
-func (s *server) memory() int {
-	s.t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
-	must(s.t, err)
-	kilobytes, err := strconv.Atoi(anonymousMemory.FindStringSubmatch(string(status))[1])
-	must(s.t, err)
-	return kilobytes << 10
 }

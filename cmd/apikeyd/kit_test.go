@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -61,11 +62,17 @@ func program(dir string, env []string, args ...string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, args...)
+	cmd := bare(dir, env, self, args...)
 	cmd.Args[0] = "apikeyd" // see TestMain
+	return cmd, nil
+}
+
+// bare is a command in a folder with only this environment.
+func bare(dir string, env []string, name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
 	cmd.Env = append([]string{"HOME=/nonexistent", "GORACE=" + quickExit}, env...)
-	return cmd, nil
+	return cmd
 }
 
 func launch(dir string, env []string, args ...string) (*process, error) {
@@ -89,7 +96,7 @@ func start(cmd *exec.Cmd) (*process, error) {
 	return p, nil
 }
 
-var urlInLog = regexp.MustCompile(`msg=serving url=(http://\S+)`)
+var urlInLog = regexp.MustCompile(`msg=serving url=(https?://\S+)`)
 
 // waitURL returns where the process serves, from its log.
 func (p *process) waitURL() (url string, err error) {
@@ -257,6 +264,22 @@ func (s *server) command(args ...string) string {
 	}
 	wantNoSecret(s.t, stderr.String())
 	return string(out)
+}
+
+var anonymousMemory = regexp.MustCompile(`RssAnon:\s+(\d+) kB`)
+
+// memory returns how many bytes a server holds that are no file's, or 0 where that is not
+// known.
+func (s *server) memory() int {
+	s.t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	found := anonymousMemory.FindSubmatch(status)
+	if err != nil || found == nil {
+		return 0
+	}
+	kilobytes, err := strconv.Atoi(string(found[1]))
+	must(s.t, err)
+	return kilobytes << 10
 }
 
 // keyJSON is the body that creates a key that lives for a day.

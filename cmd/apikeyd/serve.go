@@ -24,6 +24,7 @@ const (
 	writeTimeout    = 15 * time.Second
 	idleTimeout     = 2 * time.Minute
 	maxHeaderBytes  = 32 << 10
+	maxStreams      = 100              // of one HTTP/2 connection
 	shutdownTimeout = 20 * time.Second // longer than any request may take
 	flushTimeout    = 5 * time.Second
 )
@@ -31,6 +32,8 @@ const (
 type serveCommand struct {
 	databaseFlag
 	policyFlags
+	protectionFlags
+	tlsFlags
 	notifyFlag
 	Listen         string        `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"Where to listen (${default})."`
 	VerifyCache    int           `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to remember (${default}); 0 remembers none."`
@@ -59,10 +62,15 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	// Before the database: an address that is taken must leave nothing behind.
+	certificate, err := c.load(log, time.Now)
+	if err != nil {
+		return err
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
+	listener = c.limitConnections(listener, log)
 	defer listener.Close()
 	stopPprof, err := servePprof(ctx, c.Pprof, log)
 	if err != nil {
@@ -81,16 +89,24 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 	verifier := verify.New(db, log, c.verifyOptions())
 	handler, err := handlers.New(handlers.Config{
 		Store: db, Verifier: verifier, Policy: policy, Log: log, Now: time.Now,
+		TrustedProxies: c.trustedProxies(), AuthFailures: c.authFailures(),
 	})
 	if err != nil {
 		return err
 	}
-	log.Info("serving", "url", "http://"+listener.Addr().String(), "database", c.Database, "version", version())
+	scheme := "https://"
+	if certificate == nil {
+		scheme = "http://"
+		warnOfPlainText(listener, log)
+	}
+	log.Info("serving", "url", scheme+listener.Addr().String(), "database", c.Database, "version", version())
 	if err := c.notify(ctx, "READY=1"); err != nil {
 		return err
 	}
-	old := retention{log: db, keep: c.AuditRetention, every: retentionInterval, now: time.Now, out: log}
-	return serveUntil(ctx, listener, handler, verifier, old, log)
+	return service{
+		listener: listener, certificate: certificate, handler: handler, verifier: verifier, log: log,
+		retention: retention{log: db, keep: c.AuditRetention, every: retentionInterval, now: time.Now, out: log},
+	}.until(ctx)
 }
 
 func (c *serveCommand) verifyOptions() verify.Options {
@@ -108,7 +124,8 @@ func (c *serveCommand) Validate() error {
 	if c.AuditRetention != 0 && c.AuditRetention < minRetention {
 		return fmt.Errorf("--audit-retention must be 0, which is for ever, or at least %s", minRetention)
 	}
-	return errors.Join(c.databaseFlag.Validate(), checkLoopback("--pprof", c.Pprof))
+	return errors.Join(c.databaseFlag.Validate(), c.protectionFlags.Validate(), c.tlsFlags.Validate(),
+		checkLoopback("--pprof", c.Pprof))
 }
 
 func (c *serveCommand) adminKeyFile() string {
@@ -118,42 +135,62 @@ func (c *serveCommand) adminKeyFile() string {
 	return filepath.Join(filepath.Dir(c.Database), "admin.key")
 }
 
-func serveUntil(
-	ctx context.Context, listener net.Listener, handler http.Handler, verifier *verify.Verifier, old retention,
-	log *slog.Logger,
-) error {
+// service is what serves, ready to begin.
+type service struct {
+	listener    net.Listener
+	certificate *certificate // nil serves plain text
+	handler     http.Handler
+	verifier    *verify.Verifier
+	retention   retention
+	log         *slog.Logger
+}
+
+// until serves until ctx ends or serving fails.
+func (s service) until(ctx context.Context) error {
 	server := &http.Server{
-		Handler:           handler,
+		Handler:           s.handler,
 		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          maxStreams,
+			MaxReceiveBufferPerStream:     64 << 10, // a whole body
+			MaxReceiveBufferPerConnection: 256 << 10,
+			WriteByteTimeout:              writeTimeout,
+		},
 	}
 	var background sync.WaitGroup
 	running, stop := context.WithCancel(ctx)
-	background.Go(func() { verifier.Run(running) })
+	background.Go(func() { s.verifier.Run(running) })
 	background.Go(func() { tuneMemory(running) })
-	background.Go(func() { old.run(running) })
+	background.Go(func() { s.retention.run(running) })
+	serve := func() error { return server.Serve(s.listener) }
+	if s.certificate != nil {
+		server.TLSConfig = s.certificate.config()
+		serve = func() error { return server.ServeTLS(s.listener, "", "") }
+		background.Go(func() { s.certificate.follow(running) })
+	}
 	failed := make(chan error, 1)
-	background.Go(func() { failed <- server.Serve(listener) })
+	background.Go(func() { failed <- serve() })
 
 	var err error
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
-		log.Info("stopping")
+		s.log.Info("stopping")
 	}
 	// The signal has ended ctx, and what is left to do must not end with it.
 	ctx = context.WithoutCancel(ctx)
-	shutDown(ctx, server, log)
+	shutDown(ctx, server, s.log)
 	stop()
 	background.Wait()
 	flushing, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
-	err = errors.Join(err, verifier.Flush(flushing))
-	log.Info("stopped")
+	err = errors.Join(err, s.verifier.Flush(flushing))
+	s.log.Info("stopped")
 	return err
 }
 
