@@ -13,6 +13,7 @@ const eventColumns = `id, at, action, key_id, owner, name, changed, actor_id, vi
 
 // audit writes the event of a change to key, as it is afterwards.
 func (m *mutation) audit(action string, key apikey.Key, changed []string) error {
+	m.action = action
 	id := apikey.NewID()
 	return m.exec(
 		`INSERT INTO audit_events (`+eventColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -50,6 +51,8 @@ type writer struct {
 
 	lost        atomic.Bool // the file was not where it was, when last looked for
 	watcher     atomic.Pointer[store.Watcher]
+	tally       *tally
+	outage      outage
 	dataVersion int64 // of the file, as the last poll saw it
 
 	// The keys that acted lately, as they are: most changes are made by a few. Other
@@ -63,6 +66,7 @@ type transaction struct {
 	*writer
 	changed apikey.ID // the key that differs afterwards; zero for none
 	created string    // the owner that has a key more
+	action  string    // what the audit log calls it; empty for what it does not hold
 }
 
 // job is one change. Its do may run again in another transaction if the first comes to
@@ -82,7 +86,7 @@ const (
 	abandoned
 )
 
-func newWriter(ctx context.Context, pool *sql.DB, f *files, now func() time.Time) (*writer, error) {
+func newWriter(ctx context.Context, pool *sql.DB, f *files, now func() time.Time, log *slog.Logger) (*writer, error) {
 	conn, err := pool.Conn(ctx)
 	if err != nil {
 		return nil, err
@@ -90,7 +94,7 @@ func newWriter(ctx context.Context, pool *sql.DB, f *files, now func() time.Time
 	w := &writer{
 		statements: statements{on: conn}, conn: conn, files: f, now: now,
 		changes: make(chan *job, maxWaiting), uses: make(chan *job), stop: make(chan struct{}),
-		actors: make(map[apikey.ID]apikey.Key),
+		actors: make(map[apikey.ID]apikey.Key), tally: newTally(), outage: outage{log: log},
 	}
 	if w.dataVersion, err = w.readDataVersion(); err != nil {
 		return nil, errors.Join(err, w.close())
@@ -117,6 +121,7 @@ func (w *writer) change(ctx context.Context, do func(*transaction) error) (chang
 	select {
 	case w.changes <- j:
 	default:
+		w.tally.tooBusy.Add(1)
 		return false, errTooBusy
 	}
 	err = w.wait(ctx, j)
@@ -235,6 +240,7 @@ func (w *writer) together(batch []*job) (broken int) {
 		}
 	}
 	err := w.count(batch)
+	began := time.Now()
 	if err == nil {
 		err = w.exec(`COMMIT`)
 	}
@@ -242,10 +248,13 @@ func (w *writer) together(batch []*job) (broken int) {
 		w.rollback()
 		return failAll(batch, translate(err))
 	}
+	took := time.Since(began)
 	// A file that vanished meanwhile took this commit with it.
 	if err := w.files.present(); err != nil {
+		w.tally.add(&w.tally.failed)
 		return failAll(batch, err)
 	}
+	w.tally.committed(batch, took)
 	return -1
 }
 
@@ -300,6 +309,7 @@ func (w *writer) begin() error {
 
 // rollback undoes a transaction, unless SQLite did already.
 func (w *writer) rollback() {
+	w.tally.add(&w.tally.failed)
 	_ = w.exec(`ROLLBACK`)
 	clear(w.actors) // some were read after changes that are no more
 }
@@ -320,7 +330,7 @@ func (j *job) try() (err error) {
 			err = fmt.Errorf("panic in a change: %v", cause)
 		}
 	}()
-	j.changed, j.created = apikey.ID{}, ""
+	j.changed, j.created, j.action = apikey.ID{}, "", ""
 	return translate(j.do(&j.transaction))
 }
 
@@ -343,6 +353,15 @@ func (w *writer) watch(watcher store.Watcher) { w.watcher.Store(&watcher) }
 // poll looks whether another process changed the file since the last poll.
 func (w *writer) poll() error {
 	began := w.now()
+	err := w.look(began)
+	if err != nil {
+		w.tally.add(&w.tally.failedPolls)
+	}
+	w.outage.note(err, began)
+	return err
+}
+
+func (w *writer) look(began time.Time) error {
 	// A file that is not where it was changes without our hearing of it.
 	err := w.files.present()
 	w.lost.Store(err != nil)
