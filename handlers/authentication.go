@@ -25,11 +25,14 @@ type scopeError struct{ lacking apikey.Scopes }
 func (e *scopeError) Error() string { return "this needs a key with the scope " + e.lacking.String() }
 
 // welcome is the guard of public operations, which everybody passes.
-func welcome(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		x := exchangeOf(c.Request().Context())
-		x.visitor, x.visited = network(c.Request().RemoteAddr), true
-		return next(c)
+func welcome(op operation) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			x := exchangeOf(c.Request().Context())
+			x.answer.Operation, x.answer.Route = op.id, op.route
+			x.visitor, x.visited = network(c.Request().RemoteAddr), true
+			return next(c)
+		}
 	}
 }
 
@@ -52,6 +55,7 @@ func (s *Server) authenticate(op operation) echo.MiddlewareFunc {
 		return func(c echo.Context) error {
 			r := c.Request()
 			x := exchangeOf(r.Context())
+			x.answer.Operation, x.answer.Route = op.id, op.route
 			x.basic, x.changes = op.basic, op.scope == apikey.ScopeWrite
 			secret, err := credential(r, op.basic)
 			if err != nil {
@@ -61,6 +65,7 @@ func (s *Server) authenticate(op operation) echo.MiddlewareFunc {
 			if err != nil {
 				return err
 			}
+			x.answer.Authentication = result.Code
 			if err := x.enter(result, want); err != nil {
 				return err
 			}
