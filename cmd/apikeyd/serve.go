@@ -7,12 +7,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"apikeyd/handlers"
 	"apikeyd/store/sqlstore"
+	"apikeyd/tracing"
 	"apikeyd/verify"
 )
 
@@ -31,6 +33,8 @@ const (
 type serveCommand struct {
 	databaseFlag
 	policyFlags
+	logFlags
+	metricsFlag
 	Listen       string `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"Where to listen (${default})."`
 	VerifyCache  int    `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to remember (${default}); 0 remembers none."`
 	Pprof        string `env:"APIKEYD_PPROF" placeholder:"ADDRESS" help:"Serve Go's profiles at this loopback address, such as 127.0.0.1:6060 (off)."`
@@ -40,7 +44,7 @@ type serveCommand struct {
 // Run serves until ctx ends, then stops accepting, finishes what is in flight,
 // writes what is in memory and closes the store.
 func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
-	log := slog.New(slog.NewTextHandler(s.err, nil))
+	log := slog.New(c.logHandler(s.err))
 	policy, err := c.policy()
 	if err != nil {
 		return err
@@ -56,7 +60,17 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer stopPprof()
-	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: c.Database, Serve: true})
+	metricsListener, err := c.listenMetrics(ctx)
+	if err != nil {
+		return err
+	}
+	defer metricsListener.Close()
+	tracer, err := tracing.Start(ctx, os.LookupEnv, log, version())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeTracing(tracer)) }()
+	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: c.Database, Serve: true, Log: log})
 	if err != nil {
 		return err
 	}
@@ -65,15 +79,24 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 	if err := first.ensure(ctx); err != nil {
 		return err
 	}
-	verifier := verify.New(db, log, c.verifyOptions())
+	log = slog.New(tracer.LogHandler(log.Handler()))
+	verifier := verify.New(tracer.Store(db), log, c.verifyOptions())
+	m, err := c.newMetrics(db, verifier, log)
+	if err != nil {
+		return err
+	}
 	handler, err := handlers.New(handlers.Config{
-		Store: db, Verifier: verifier, Policy: policy, Log: log, Now: time.Now,
+		Store: tracer.Store(db), Verifier: verifier, Policy: policy, Log: log, Now: time.Now,
+		Observers: append(m.Observers(), tracer.Observers()...), RefusalLines: c.LogRefusals,
 	})
 	if err != nil {
 		return err
 	}
+	defer serveMetrics(ctx, metricsListener, m, log)()
+	server := newServer(handler)
+	server.ErrorLog, server.ConnState = c.serverLog(log), m.ConnState()
 	log.Info("serving", "url", "http://"+listener.Addr().String(), "database", c.Database, "version", version())
-	return serveUntil(ctx, listener, handler, verifier, log)
+	return serveUntil(ctx, listener, server, verifier, log)
 }
 
 func (c *serveCommand) verifyOptions() verify.Options {
@@ -88,7 +111,7 @@ func (c *serveCommand) Validate() error {
 	if c.VerifyCache < 0 {
 		return errors.New("--verify-cache must not be negative")
 	}
-	return errors.Join(c.databaseFlag.Validate(), checkLoopback("--pprof", c.Pprof))
+	return errors.Join(c.databaseFlag.Validate(), c.checkLog(), checkLoopback("--pprof", c.Pprof))
 }
 
 func (c *serveCommand) adminKeyFile() string {
@@ -98,18 +121,20 @@ func (c *serveCommand) adminKeyFile() string {
 	return filepath.Join(filepath.Dir(c.Database), "admin.key")
 }
 
-func serveUntil(
-	ctx context.Context, listener net.Listener, handler http.Handler, verifier *verify.Verifier, log *slog.Logger,
-) error {
-	server := &http.Server{
+func newServer(handler http.Handler) *http.Server {
+	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+}
+
+func serveUntil(
+	ctx context.Context, listener net.Listener, server *http.Server, verifier *verify.Verifier, log *slog.Logger,
+) error {
 	var background sync.WaitGroup
 	running, stop := context.WithCancel(ctx)
 	background.Go(func() { verifier.Run(running) })
