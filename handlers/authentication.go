@@ -28,10 +28,14 @@ type scopeError struct{ lacking apikey.Scopes }
 func (e *scopeError) Error() string { return "this needs a key with the scope " + e.lacking.String() }
 
 // welcome is the guard of public operations, which everybody passes.
-func welcome(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		exchangeOf(c.Request().Context()).visited = true
-		return next(c)
+func welcome(op operation) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			x := exchangeOf(c.Request().Context())
+			x.answer.Operation, x.answer.Route = op.id, op.route
+			x.visited = true
+			return next(c)
+		}
 	}
 }
 
@@ -54,6 +58,7 @@ func (s *Server) authenticate(op operation) echo.MiddlewareFunc {
 		return func(c echo.Context) error {
 			r := c.Request()
 			x := exchangeOf(r.Context())
+			x.answer.Operation, x.answer.Route = op.id, op.route
 			x.basic, x.changes = op.basic, op.scope == apikey.ScopeWrite
 			if err := s.prove(r, x, op.basic, want); err != nil {
 				return s.slowFailure(x, http.StatusTooManyRequests, err)
@@ -73,6 +78,7 @@ func (s *Server) prove(r *http.Request, x *exchange, basic bool, want apikey.Sco
 	if err != nil {
 		return err
 	}
+	x.answer.Authentication = result.Code
 	return x.enter(result, want)
 }
 

@@ -40,6 +40,7 @@ type exchange struct {
 	basic   bool        // the operation takes HTTP Basic
 	err     error       // that was answered
 	problem problem     // what was answered for it
+	answer  Answer      // for the observers
 
 	mu      sync.Mutex
 	timed   context.Context //nolint:containedctx // made when first asked for
@@ -136,6 +137,10 @@ func (s *Server) begin(next echo.HandlerFunc) echo.HandlerFunc {
 		x := &exchange{Context: r.Context(), start: s.Now(), arrived: time.Now(), requestID: rand.Text()}
 		x.address, x.proxied = s.client(r)
 		defer x.end()
+		x.answer.Operation = Other
+		for _, o := range s.Observers {
+			x.Context = o.Began(x.Context, r)
+		}
 		c.SetRequest(r.WithContext(x))
 		values := [...]string{x.requestID, "no-store"}
 		header := c.Response().Header()
@@ -146,9 +151,11 @@ func (s *Server) begin(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
-		if x.changes || c.Response().Status >= http.StatusBadRequest {
+		status := c.Response().Status
+		if x.changes || status >= http.StatusBadRequest {
 			s.logRequest(c, x)
 		}
+		s.observed(x, status)
 		return nil
 	}
 }

@@ -36,20 +36,23 @@ func registerForwardAuth(e *echo.Echo, contract gen.ServerInterface, guards guar
 
 // admit is the guard of forwardAuth: the caller is the gateway's client, and what its
 // key must hold stands in the query.
-func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		r := c.Request()
-		x := exchangeOf(r.Context())
-		query := readForwardQuery(r.URL.RawQuery)
-		if err := s.proveForward(r, c.Response().Header(), x, query); err != nil {
-			if x.proxied { // else the address is the gateway's, and so all its clients'
-				err = s.slowFailure(x, query.limitedStatus, err)
+func (s *Server) admit(op operation) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			r := c.Request()
+			x := exchangeOf(r.Context())
+			x.answer.Operation, x.answer.Route = op.id, op.route
+			query := readForwardQuery(r.URL.RawQuery)
+			if err := s.proveForward(r, c.Response().Header(), x, query); err != nil {
+				if x.proxied { // else the address is the gateway's, and so all its clients'
+					err = s.slowFailure(x, query.limitedStatus, err)
+				}
+				return err
 			}
-			return err
+			// What is in it was read above; the generated binder would refuse what it may hold.
+			r.URL.RawQuery = ""
+			return next(c)
 		}
-		// What is in it was read above; the generated binder would refuse what it may hold.
-		r.URL.RawQuery = ""
-		return next(c)
 	}
 }
 
@@ -63,7 +66,7 @@ func (s *Server) proveForward(r *http.Request, answer http.Header, x *exchange, 
 	if err != nil {
 		return err
 	}
-	x.shown = result.Key
+	x.shown, x.answer.Verification = result.Key, result.Code
 	if result.Quota != (ratelimit.Quota{}) {
 		answer.Set("RateLimit-Policy", rateLimitPolicy(result.Key.RateLimit))
 		answer.Set("RateLimit", rateLimitLeft(result.Quota))

@@ -13,6 +13,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
+	"apikeyd/logging"
 	"apikeyd/store"
 	"apikeyd/verify"
 )
@@ -27,13 +28,20 @@ type Config struct {
 
 	TrustedProxies []netip.Prefix   // who is believed about where a request comes from
 	AuthFailures   apikey.RateLimit // of each address; the zero RateLimit is without limit
+
+	// Observers are told of every request, in this order.
+	Observers []Observer
+	// RefusalLines is how many refusals of one code the log has a line for each second; the
+	// others are summed up. 0 is without limit.
+	RefusalLines int
 }
 
 // Server implements the operations of the contract.
 type Server struct {
 	Config
 	authFailures slowDown
-	leakReports  slowDown // those that did nothing
+	leakReports  slowDown         // those that did nothing
+	refusals     *logging.Limiter // nil lets all pass
 }
 
 var _ gen.StrictServerInterface = (*Server)(nil)
@@ -47,6 +55,9 @@ func New(c Config) (http.Handler, error) {
 		authFailures: newSlowDown(c.AuthFailures, "calls with a bad API key"),
 		leakReports:  newSlowDown(leakRate, "reports of what is no key's secret"),
 	}
+	if c.RefusalLines > 0 {
+		s.refusals = logging.NewLimiter(c.RefusalLines, s.logHeld)
+	}
 	guards, err := s.newGuards()
 	if err != nil {
 		return nil, err
@@ -58,8 +69,8 @@ func New(c Config) (http.Handler, error) {
 	gen.RegisterHandlersWithOptions(e, contract, gen.RegisterHandlersOptions{OperationMiddlewares: guards})
 	registerForwardAuth(e, contract, guards)
 	probes := []string{http.MethodGet, http.MethodHead}
-	e.Match(probes, "/healthz", s.healthz)
-	e.Match(probes, "/readyz", s.readyz)
+	e.Match(probes, "/healthz", s.healthz, named(Healthz, "/healthz"))
+	e.Match(probes, "/readyz", s.readyz, named(Readyz, "/readyz"))
 	if err := registerDocs(e); err != nil {
 		return nil, err
 	}

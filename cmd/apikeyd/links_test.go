@@ -10,7 +10,7 @@ import (
 )
 
 // pending are documents that are linked to and not there yet.
-var pending = []string{"observability.md"}
+var pending = []string{}
 
 var (
 	link    = regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)\s]*))?\)`)

@@ -7,12 +7,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"apikeyd/handlers"
 	"apikeyd/store/sqlstore"
+	"apikeyd/tracing"
 	"apikeyd/verify"
 )
 
@@ -32,6 +34,8 @@ const (
 type serveCommand struct {
 	databaseFlag
 	policyFlags
+	logFlags
+	metricsFlag
 	protectionFlags
 	tlsFlags
 	notifyFlag
@@ -56,7 +60,7 @@ func (serveCommand) Help() string {
 // Run serves until ctx ends, then stops accepting, finishes what is in flight,
 // writes what is in memory and closes the store.
 func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
-	log := slog.New(slog.NewTextHandler(s.err, nil))
+	log := slog.New(c.logHandler(s.err))
 	policy, err := c.policy()
 	if err != nil {
 		return err
@@ -77,7 +81,17 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer stopPprof()
-	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: c.Database, Serve: true})
+	metricsListener, err := c.listenMetrics(ctx)
+	if err != nil {
+		return err
+	}
+	defer metricsListener.Close()
+	tracer, err := tracing.Start(ctx, os.LookupEnv, log, version())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeTracing(tracer)) }()
+	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: c.Database, Serve: true, Log: log})
 	if err != nil {
 		return err
 	}
@@ -86,14 +100,23 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 	if err := first.ensure(ctx); err != nil {
 		return err
 	}
-	verifier := verify.New(db, log, c.verifyOptions())
+	log = slog.New(tracer.LogHandler(log.Handler()))
+	verifier := verify.New(tracer.Store(db), log, c.verifyOptions())
+	m, err := c.newMetrics(db, verifier, log)
+	if err != nil {
+		return err
+	}
 	handler, err := handlers.New(handlers.Config{
-		Store: db, Verifier: verifier, Policy: policy, Log: log, Now: time.Now,
+		Store: tracer.Store(db), Verifier: verifier, Policy: policy, Log: log, Now: time.Now,
+		Observers: append(m.Observers(), tracer.Observers()...), RefusalLines: c.LogRefusals,
 		TrustedProxies: c.trustedProxies(), AuthFailures: c.authFailures(),
 	})
 	if err != nil {
 		return err
 	}
+	defer serveMetrics(ctx, metricsListener, m, log)()
+	server := newServer(handler)
+	server.ErrorLog, server.ConnState = c.serverLog(log), m.ConnState()
 	scheme := "https://"
 	if certificate == nil {
 		scheme = "http://"
@@ -104,7 +127,7 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	return service{
-		listener: listener, certificate: certificate, handler: handler, verifier: verifier, log: log,
+		listener: listener, certificate: certificate, server: server, verifier: verifier, log: log,
 		retention: retention{log: db, keep: c.AuditRetention, every: retentionInterval, now: time.Now, out: log},
 	}.until(ctx)
 }
@@ -124,7 +147,7 @@ func (c *serveCommand) Validate() error {
 	if c.AuditRetention != 0 && c.AuditRetention < minRetention {
 		return fmt.Errorf("--audit-retention must be 0, which is for ever, or at least %s", minRetention)
 	}
-	return errors.Join(c.databaseFlag.Validate(), c.protectionFlags.Validate(), c.tlsFlags.Validate(),
+	return errors.Join(c.databaseFlag.Validate(), c.protectionFlags.Validate(), c.tlsFlags.Validate(), c.checkLog(),
 		checkLoopback("--pprof", c.Pprof))
 }
 
@@ -135,26 +158,14 @@ func (c *serveCommand) adminKeyFile() string {
 	return filepath.Join(filepath.Dir(c.Database), "admin.key")
 }
 
-// service is what serves, ready to begin.
-type service struct {
-	listener    net.Listener
-	certificate *certificate // nil serves plain text
-	handler     http.Handler
-	verifier    *verify.Verifier
-	retention   retention
-	log         *slog.Logger
-}
-
-// until serves until ctx ends or serving fails.
-func (s service) until(ctx context.Context) error {
-	server := &http.Server{
-		Handler:           s.handler,
+func newServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
 		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams:          maxStreams,
 			MaxReceiveBufferPerStream:     64 << 10, // a whole body
@@ -162,15 +173,29 @@ func (s service) until(ctx context.Context) error {
 			WriteByteTimeout:              writeTimeout,
 		},
 	}
+}
+
+// service is what serves, ready to begin.
+type service struct {
+	listener    net.Listener
+	certificate *certificate // nil serves plain text
+	server      *http.Server
+	verifier    *verify.Verifier
+	retention   retention
+	log         *slog.Logger
+}
+
+// until serves until ctx ends or serving fails.
+func (s service) until(ctx context.Context) error {
 	var background sync.WaitGroup
 	running, stop := context.WithCancel(ctx)
 	background.Go(func() { s.verifier.Run(running) })
 	background.Go(func() { tuneMemory(running) })
 	background.Go(func() { s.retention.run(running) })
-	serve := func() error { return server.Serve(s.listener) }
+	serve := func() error { return s.server.Serve(s.listener) }
 	if s.certificate != nil {
-		server.TLSConfig = s.certificate.config()
-		serve = func() error { return server.ServeTLS(s.listener, "", "") }
+		s.server.TLSConfig = s.certificate.config()
+		serve = func() error { return s.server.ServeTLS(s.listener, "", "") }
 		background.Go(func() { s.certificate.follow(running) })
 	}
 	failed := make(chan error, 1)
@@ -184,7 +209,7 @@ func (s service) until(ctx context.Context) error {
 	}
 	// The signal has ended ctx, and what is left to do must not end with it.
 	ctx = context.WithoutCancel(ctx)
-	shutDown(ctx, server, s.log)
+	shutDown(ctx, s.server, s.log)
 	stop()
 	background.Wait()
 	flushing, cancel := context.WithTimeout(ctx, flushTimeout)

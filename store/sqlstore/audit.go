@@ -18,6 +18,7 @@ const eventColumns = `id, at, action, key_id, owner, name, changes, actor_id, vi
 
 // audit writes the event of what a change made of a key.
 func (m *mutation) audit(action string, before, after *apikey.Key) error {
+	m.action = action
 	event := store.Event{
 		At: m.now, Action: action, Key: after.ID, Owner: after.Owner, Name: after.Name,
 		Actor: m.actor.Key, Via: m.actor.Via, Address: m.actor.Address, RequestID: m.actor.RequestID,

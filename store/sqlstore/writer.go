@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -50,6 +51,8 @@ type writer struct {
 	stopped sync.WaitGroup
 
 	watcher     atomic.Pointer[store.Watcher]
+	tally       *tally
+	outage      outage
 	dataVersion int64 // of the file, as the last poll saw it
 
 	// The keys that acted lately, as they are: most changes are made by a few. Other
@@ -67,6 +70,7 @@ type transaction struct {
 	*writer
 	changed apikey.ID // the key that differs afterwards; zero for none
 	created string    // the owner that has a key more
+	action  string    // what the audit log calls it; empty for what it does not hold
 }
 
 // job is one change. Its do may run again in another transaction if the first comes to
@@ -86,7 +90,7 @@ const (
 	abandoned
 )
 
-func newWriter(ctx context.Context, pool *sql.DB, db *DB) (*writer, error) {
+func newWriter(ctx context.Context, pool *sql.DB, db *DB, log *slog.Logger) (*writer, error) {
 	conn, err := pool.Conn(ctx)
 	if err != nil {
 		return nil, err
@@ -95,6 +99,7 @@ func newWriter(ctx context.Context, pool *sql.DB, db *DB) (*writer, error) {
 		statements: statements{on: conn}, conn: conn, files: db.files, condition: db.condition, now: db.now,
 		changes: make(chan *job, maxWaiting), spare: make(chan *job), stop: make(chan struct{}),
 		actors: make(map[apikey.ID]apikey.Key), chain: sharedChain,
+		tally: newTally(), outage: outage{log: log},
 	}
 	if w.dataVersion, err = w.readDataVersion(); err != nil {
 		return nil, errors.Join(err, w.close())
@@ -121,6 +126,7 @@ func (w *writer) change(ctx context.Context, do func(*transaction) error) (chang
 	select {
 	case w.changes <- j:
 	default:
+		w.tally.tooBusy.Add(1)
 		return false, errTooBusy
 	}
 	err = w.wait(ctx, j)
@@ -239,6 +245,7 @@ func (w *writer) together(batch []*job) (broken int) {
 		}
 	}
 	err := w.count(batch)
+	began := time.Now()
 	if err == nil {
 		err = w.keepHead()
 	}
@@ -250,10 +257,13 @@ func (w *writer) together(batch []*job) (broken int) {
 		return failAll(batch, w.condition.translate(err))
 	}
 	w.linked = false
+	took := time.Since(began)
 	// A file that vanished meanwhile took this commit with it.
 	if err := w.files.present(); err != nil {
+		w.tally.add(&w.tally.failed)
 		return failAll(batch, err)
 	}
+	w.tally.committed(batch, took)
 	return -1
 }
 
@@ -310,6 +320,7 @@ func (w *writer) begin() error {
 
 // rollback undoes a transaction, unless SQLite did already.
 func (w *writer) rollback() {
+	w.tally.add(&w.tally.failed)
 	_ = w.exec(`ROLLBACK`)
 	w.forget() // some was read after changes that are no more
 }
@@ -336,7 +347,7 @@ func (j *job) try() (err error) {
 			err = fmt.Errorf("panic in a change: %v", cause)
 		}
 	}()
-	j.changed, j.created = apikey.ID{}, ""
+	j.changed, j.created, j.action = apikey.ID{}, "", ""
 	return j.condition.translate(j.do(&j.transaction))
 }
 
@@ -359,6 +370,15 @@ func (w *writer) watch(watcher store.Watcher) { w.watcher.Store(&watcher) }
 // poll looks whether another process changed the file since the last poll.
 func (w *writer) poll() error {
 	began := w.now()
+	err := w.look(began)
+	if err != nil {
+		w.tally.add(&w.tally.failedPolls)
+	}
+	w.outage.note(err, began)
+	return err
+}
+
+func (w *writer) look(began time.Time) error {
 	// A file that is not where it was changes without our hearing of it.
 	err := w.files.present()
 	w.condition.lost.Store(err != nil)
