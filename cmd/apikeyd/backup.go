@@ -26,8 +26,8 @@ func (backupCommand) Help() string {
 gets its name only when it is whole. It holds hashes and no secrets, yet whoever has it knows all names and owners.
 
 Examples:
-  apikeyd backup /backup/keys-$(date +%F).db --database /var/lib/apikeyd/apikeyd.db
-  apikeyd restore /backup/keys-2030-01-31.db --database /var/lib/apikeyd/apikeyd.db`
+  apikeyd backup keys.bak
+  apikeyd backup /backup/keys-2030-01-31.db --database /var/lib/apikeyd/apikeyd.db`
 }
 
 // Run makes one backup.

@@ -19,7 +19,8 @@ var soak = flag.Duration("soak", 4*time.Second, "how long the soak test loads th
 func TestChaosSoak(t *testing.T) {
 	t.Parallel()
 	const samples = 8
-	s := serve(t, t.TempDir(), "--verify-cache", "1000", "--pprof", "127.0.0.1:0")
+	s := serve(t, t.TempDir(), "--verify-cache", "1000", "--pprof", "127.0.0.1:0",
+		"--auth-failures-per-minute", "0")
 	var pprof string
 	must(t, s.wait(func() bool {
 		if groups := pprofInLog.FindStringSubmatch(s.output.String()); groups != nil {

@@ -37,7 +37,7 @@ func TestExamplesInHelp(t *testing.T) {
 }
 
 var (
-	exampleCommand = regexp.MustCompile(`(?m)\bapikeyd ([^|)<>\n]+)`)
+	exampleCommand = regexp.MustCompile(`(?m)\bapikeyd ([^|&)<>\n]+)`)
 	exampleWord    = regexp.MustCompile(`"[^"]*"|\S+`)
 )
 

@@ -28,7 +28,7 @@ docs/backup.md says how to find and revoke them before it is served.
 
 Examples:
   apikeyd restore /backup/keys-2030-01-31.db --database /var/lib/apikeyd/apikeyd.db
-  apikeyd restore /backup/keys-2030-01-31.db --database drill.db && apikeyd doctor --database drill.db`
+  apikeyd restore /backup/keys-2030-01-31.db --database drill.db`
 }
 
 // Run restores one backup.

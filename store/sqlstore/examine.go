@@ -151,8 +151,11 @@ func (e *Examination) Keys(ctx context.Context) error {
 		err := e.rows(ctx, func(rows *sql.Rows) error {
 			read++
 			key, err := scanKey(rows)
+			if err != nil && !isDamage(err) {
+				err = fmt.Errorf("%w: %w", store.ErrDamaged, err)
+			}
 			if err != nil {
-				return fmt.Errorf("%w: %w", store.ErrDamaged, err)
+				return err
 			}
 			last = key.ID[:]
 			return checkKey(key)
