@@ -7,15 +7,22 @@ OASDIFF_VERSION := v1.36.0
 OASDIFF         := bin/oasdiff-$(OASDIFF_VERSION)
 BENCHSTAT_VERSION := v0.0.0-20260908200009-22c9c6c9d4da
 BENCHSTAT       := bin/benchstat-$(BENCHSTAT_VERSION)
+CYCLONEDX_VERSION := v1.10.0
+CYCLONEDX       := bin/cyclonedx-gomod-$(CYCLONEDX_VERSION)
 BASELINE        := docs/bench/baseline.txt
 GENERATED       := gen/api.gen.go gen/openapi.yaml client/internal/api/api.gen.go client/internal/seedapi/seedapi.gen.go \
-                   client-ts/src/contract.ts
+                   client-ts/src/contract.ts docs/configuration.md
 NODE_MODULES    := client-ts/node_modules
 FUZZ_TIME       ?= 30s
 BENCH_FLAGS     ?= --output docs/performance.md
 BENCH_COUNT     ?= 6
 SOURCES         := $(shell find . -path ./$(NODE_MODULES) -prune -o \
                    \( -name '*.go' -o -name '*.sql' -o -path './handlers/docs/*' \) -print) gen/openapi.yaml go.mod go.sum
+
+# How the program is built, everywhere: without C, without the folder it was built in, and with
+# the version that git gives it.
+GO_BUILD        := CGO_ENABLED=0 $(GO) build -buildvcs=auto -trimpath -ldflags '-s -w'
+PLATFORMS       := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
 
 .DEFAULT_GOAL := help
 
@@ -31,18 +38,43 @@ run: build ## Run the service on 127.0.0.1:8080, with its data in this folder
 build: bin/apikeyd ## Build the static binary bin/apikeyd
 
 bin/apikeyd: $(SOURCES)
-	CGO_ENABLED=0 $(GO) build -buildvcs=auto -trimpath -ldflags '-s -w' -o $@ ./cmd/apikeyd
+	$(GO_BUILD) -o $@ ./cmd/apikeyd
+
+.PHONY: release
+release: $(CYCLONEDX) ## Make dist/: archives for all platforms, bills of materials, checksums
+	rm -rf dist
+	for platform in $(PLATFORMS); do \
+		GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO_BUILD) -o dist/build/$$platform/ ./cmd/apikeyd || exit 1; \
+	done
+	$(GO) run ./packaging/release -sbom $(CYCLONEDX) -output dist $(PLATFORMS:%=dist/build/%/apikeyd*)
+	rm -r dist/build
+	cd dist && ls -l && cat SHA256SUMS
+
+$(CYCLONEDX): # which writes its own checksum into each bill
+	CGO_ENABLED=0 GOBIN=$(CURDIR)/bin $(GO) install -trimpath github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
+	mv bin/cyclonedx-gomod $@
+
+.PHONY: reproducible
+reproducible: ## Fail if the last commit, built twice in different places, gives different programs
+	@there=$$(mktemp -d) && trap 'rm -rf $$there' EXIT && \
+	git clone --quiet . $$there/first && git clone --quiet . $$there/second/place && \
+	$(MAKE) --no-print-directory -C $$there/first build && \
+	GOCACHE=$$there/cache $(MAKE) --no-print-directory -C $$there/second/place build && \
+	$$there/first/bin/apikeyd version && \
+	sha256sum $$there/first/bin/apikeyd $$there/second/place/bin/apikeyd && \
+	cmp $$there/first/bin/apikeyd $$there/second/place/bin/apikeyd
 
 .PHONY: test
 test: ## Run all tests
 	$(GO) test ./...
 
 .PHONY: generate
-generate: ## Make gen/ and the clients from openapi.yaml
+generate: ## Make gen/ and the clients from openapi.yaml, and docs/configuration.md from the flags
 	$(GO) tool oapi-codegen --config oapi-codegen.yaml openapi.yaml
 	$(GO) tool oapi-codegen --config client/oapi-codegen.yaml openapi.yaml
 	$(GO) tool oapi-codegen --config client/internal/seedapi/oapi-codegen.yaml compat/seed.yaml
 	cp openapi.yaml gen/openapi.yaml
+	$(GO) test ./cmd/apikeyd -run ConfigurationReference -count 1 -args -update
 	@if [ -d $(NODE_MODULES) ]; then cd client-ts && npm run --silent generate; \
 	else echo "Left out: client-ts/src/contract.ts, which needs Node.js and make node-modules"; fi
 
@@ -83,7 +115,7 @@ drift: ## Fail if go.mod, or what is generated, is not what the sources make of 
 	$(MAKE) --no-print-directory generate; \
 	after=$$(cat $(GENERATED) | cksum); \
 	if [ "$$before" != "$$after" ]; then \
-		echo "What is generated was not what openapi.yaml makes of it. It is now: commit it."; exit 1; fi
+		echo "What is generated was not what the sources make of it. It is now: commit it."; exit 1; fi
 
 .PHONY: breaking
 breaking: $(OASDIFF) ## Fail if the contract breaks clients of the seed or of the last release

@@ -1,6 +1,7 @@
 package apikey
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 )
@@ -19,6 +20,25 @@ type RateLimit struct {
 
 // IsNone reports whether there is no limit.
 func (r RateLimit) IsNone() bool { return r == RateLimit{} }
+
+// rateLimitJSON is how the contract spells a limit.
+type rateLimitJSON struct {
+	Limit         int   `json:"limit"`
+	WindowSeconds int64 `json:"window_seconds"`
+}
+
+// MarshalJSON writes the contract's form.
+func (r RateLimit) MarshalJSON() ([]byte, error) {
+	return json.Marshal(rateLimitJSON{r.Limit, int64(r.Window / time.Second)})
+}
+
+// UnmarshalJSON reads the contract's form.
+func (r *RateLimit) UnmarshalJSON(text []byte) error {
+	var j rateLimitJSON
+	err := json.Unmarshal(text, &j)
+	*r = RateLimit{Limit: j.Limit, Window: time.Duration(j.WindowSeconds) * time.Second}
+	return err
+}
 
 // CheckRateLimit says what is wrong with a key's rate limit. None is fine.
 func CheckRateLimit(r RateLimit) error {

@@ -51,6 +51,9 @@ func truncate(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond)
 // Time returns the instant.
 func (t Timestamp) Time() time.Time { return time.Time(t) }
 
+// Equal reports whether both are the same instant.
+func (t Timestamp) Equal(u Timestamp) bool { return time.Time(t).Equal(time.Time(u)) }
+
 // String writes the contract's form.
 func (t Timestamp) String() string { return time.Time(t).UTC().Format(timestampLayout) }
 

@@ -29,10 +29,17 @@ func (a *keyAnswer) key() Key {
 		GraceEndsAt: orZero(a.GraceEndsAt),
 		LastUsedAt:  orZero(a.LastUsedAt),
 	}
-	if r := a.RateLimit; r != nil {
-		k.RateLimit = RateLimit{Limit: r.Limit, Window: time.Duration(r.WindowSeconds) * time.Second}
+	if r := rateLimit(a.RateLimit); r != nil {
+		k.RateLimit = *r
 	}
 	return k
+}
+
+func rateLimit(r *api.RateLimit) *RateLimit {
+	if r == nil {
+		return nil
+	}
+	return &RateLimit{Limit: r.Limit, Window: time.Duration(r.WindowSeconds) * time.Second}
 }
 
 // createdAnswer is a keyAnswer and its secret, as the contract puts them together.
@@ -76,11 +83,11 @@ type leakAnswer api.LeakReportResponse
 
 func (a *leakAnswer) whole() bool { return a.Message != "" }
 
-func orZero(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
+func orZero[T any](p *T) (value T) {
+	if p != nil {
+		value = *p
 	}
-	return *t
+	return value
 }
 
 // unsendable is the error of a request that could not be made, such as a time that JSON

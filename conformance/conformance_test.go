@@ -141,13 +141,13 @@ func TestOtherKeysAndPolicies(t *testing.T) {
 		scopes   []string
 		passed   int
 	}{
-		"read and write": {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeWrite}, 56},
+		"read and write": {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeWrite}, 57},
 		"read, write and verify": {servertest.Options{}, false,
-			[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify, "datasets:read"}, 65},
-		"read and verify":       {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeVerify}, 22},
-		"read only":             {servertest.Options{}, true, []string{apikey.ScopeRead}, 19},
-		"read only, with admin": {servertest.Options{}, true, []string{apikey.ScopeAdmin}, 19},
-		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 75},
+			[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify, "datasets:read"}, 66},
+		"read and verify":       {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeVerify}, 23},
+		"read only":             {servertest.Options{}, true, []string{apikey.ScopeRead}, 20},
+		"read only, with admin": {servertest.Options{}, true, []string{apikey.ScopeAdmin}, 20},
+		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 82},
 	} {
 		t.Run(name, func(t *testing.T) {
 			report := run(t, tt.options, tt.readOnly, tt.scopes...)
@@ -166,8 +166,8 @@ func TestLimitedKeys(t *testing.T) {
 		scopes []string
 		passed int
 	}{
-		"an admin":       {[]string{apikey.ScopeAdmin}, 66},
-		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 56},
+		"an admin":       {[]string{apikey.ScopeAdmin}, 73},
+		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 57},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := servertest.Start(t, servertest.Options{})
@@ -190,7 +190,7 @@ func TestLimitedKeys(t *testing.T) {
 func TestReadOnlyChangesNothing(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	_, secret := s.Add(t, "acme", "for the suite", apikey.ScopeAdmin)
-	before, err := s.DB.AuditEvents(t.Context(), 100)
+	before, err := s.DB.AuditEvents(t.Context(), store.EventQuery{Limit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestReadOnlyChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	after, err := s.DB.AuditEvents(t.Context(), 100)
+	after, err := s.DB.AuditEvents(t.Context(), store.EventQuery{Limit: 100})
 	if err != nil || len(after) != len(before) {
 		t.Errorf("%d changes were made (%v)", len(after)-len(before), err)
 	}

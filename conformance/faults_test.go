@@ -36,7 +36,7 @@ func plantedFaults(t *testing.T) map[string]planted {
 	all, n := make(map[string]planted), 0
 	for _, some := range []map[string]planted{
 		contractFaults, listFaults, metadataFaults, rotationFaults, verificationFaults, introspectionFaults,
-		rateLimitFaults, forwardAuthFaults, leakFaults,
+		rateLimitFaults, forwardAuthFaults, leakFaults, auditFaults, slowDownFaults,
 	} {
 		maps.Copy(all, some)
 		n += len(some)
@@ -178,6 +178,8 @@ func isVerify(r *http.Request) bool { return r.URL.Path == "/v1/verify" }
 func isIntrospection(r *http.Request) bool { return r.URL.Path == "/v1/introspect" }
 
 func isForwardAuth(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v1/forward-auth") }
+
+func isAudit(r *http.Request) bool { return r.URL.Path == "/v1/audit-events" }
 
 func isLeakReport(r *http.Request) bool { return r.URL.Path == "/v1/leaked-keys" }
 

@@ -193,8 +193,8 @@ func (s *session) rotateAtOnce(r request) []string {
 			s.keepSecret(secret)
 			s.judge(http.StatusOK, a)
 			secrets = append(secrets, secret)
-		case a.status == http.StatusUnauthorized && r.secret != "": // another replaced it
-			s.judge(http.StatusUnauthorized, a)
+		case (a.status == http.StatusUnauthorized || a.slowed()) && r.secret != "": // another replaced it
+			s.judge(a.status, a)
 		default:
 			s.judge(http.StatusConflict, a)
 			if a.body["code"] != "KEY_ROTATED" {

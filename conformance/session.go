@@ -114,9 +114,14 @@ func (s *session) introduce() error {
 }
 
 // want sends a request, checks the answer against everything that holds for all
-// answers, and wants this status.
+// answers, and wants this status. Failures from our address may be slowed down, so those
+// that it wants are patient.
 func (s *session) want(status int, r request) answer {
-	a, err := s.send(r)
+	send := s.send
+	if status == http.StatusUnauthorized {
+		send = s.sendPatiently
+	}
+	a, err := send(r)
 	if err != nil {
 		s.fail("%s", err)
 		return answer{}

@@ -36,6 +36,7 @@ func TestGateways(t *testing.T) {
 			k.Run("identity cannot be taken away", identityCannotBeTakenAway)
 			k.Run("bad keys are refused", badKeysAreRefused)
 			k.Run("rate limit", func(k *kit) { rateLimitIsKept(k, said.limited) })
+			k.Run("clients that try keys", triersAreSlowedDown)
 			k.Run("revocation", revocationIsInForce)
 			k.Run("paths", unclearPathsAreRefused)
 			k.Run("questions", questionsAreTheGateways)
@@ -58,6 +59,32 @@ func TestGateways(t *testing.T) {
 			t.Errorf("the page's table lacks %s", name)
 		}
 	}
+}
+
+// triersAreSlowedDown by the address that the gateway sees, not by the one that they invent.
+func triersAreSlowedDown(k *kit) {
+	reader := k.reader("among bad ones")
+	invented := func(secret string, i int) http.Header {
+		header := with(secret)
+		address := fmt.Sprintf("192.0.2.%d", i)
+		header["X-Forwarded-For"], header["Forwarded"] = []string{address}, []string{"for=" + address}
+		return header
+	}
+	for i := range mostFailures + 1 {
+		a := k.send(request{path: "/reports/1", header: invented("ak_notakey", i)})
+		switch {
+		case len(a.reached) != 0:
+			k.Fatal("a bad key reached the upstream")
+		case a.StatusCode == http.StatusUnauthorized && i < mostFailures:
+			continue
+		case a.StatusCode != http.StatusTooManyRequests || a.Header.Get("Retry-After") == "":
+			k.Fatalf("bad key %d: status %d, Retry-After %q", i, a.StatusCode, a.Header.Get("Retry-After"))
+		}
+		break
+	}
+	k.passes(request{path: "/reports/1", header: invented(reader.Secret, 1)})
+	k.clock.Advance(time.Minute)
+	k.refused(request{path: "/reports/1", header: with("ak_notakey")}, http.StatusUnauthorized)
 }
 
 func goodKeysPass(k *kit) {

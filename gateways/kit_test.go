@@ -6,11 +6,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"apikeyd/apikey"
+	"apikeyd/handlers"
 	"apikeyd/servertest"
 	"apikeyd/store/storetest"
 )
@@ -31,10 +34,18 @@ type world struct {
 	admin    string
 }
 
+// mostFailures is how many bad keys a client may send in a minute: more than any case does
+// that is not about it.
+const mostFailures = 60
+
 func newKit(t *testing.T, g gateway, p page, replace ...string) *kit {
 	t.Helper()
 	w := &world{clock: storetest.NewClock(), asked: &asked{release: make(chan struct{})}, upstream: &upstream{}}
-	w.service = servertest.Start(t, servertest.Options{Now: w.clock.Now, Handler: w.asked.watch})
+	w.service = servertest.Start(t, servertest.Options{Now: w.clock.Now, Handler: w.asked.watch,
+		Configure: []func(*handlers.Config){func(c *handlers.Config) {
+			c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+			c.AuthFailures = apikey.RateLimit{Limit: mostFailures, Window: time.Minute}
+		}}})
 	t.Cleanup(func() { close(w.asked.release) }) // before the service ends, which waits for its answers
 	server := httptest.NewServer(w.upstream)
 	t.Cleanup(server.Close)

@@ -46,6 +46,33 @@ func (e ApiKeyStatus) Valid() bool {
 	}
 }
 
+// Defines values for AuditAction.
+const (
+	AuditActionCreate AuditAction = "create"
+	AuditActionLeak   AuditAction = "leak"
+	AuditActionRevoke AuditAction = "revoke"
+	AuditActionRotate AuditAction = "rotate"
+	AuditActionUpdate AuditAction = "update"
+)
+
+// Valid indicates whether the value is a known member of the AuditAction enum.
+func (e AuditAction) Valid() bool {
+	switch e {
+	case AuditActionCreate:
+		return true
+	case AuditActionLeak:
+		return true
+	case AuditActionRevoke:
+		return true
+	case AuditActionRotate:
+		return true
+	case AuditActionUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for VerifyCode.
 const (
 	VerifyCodeEXPIRED           VerifyCode = "EXPIRED"
@@ -339,6 +366,173 @@ type ApiKeyWithSecretResponse struct {
 	//
 	// Example: ACTIVE
 	Status ApiKeyStatus `json:"status"`
+}
+
+// AuditAction What was done to a key. `leak`: whoever found its secret reported it, which ended the
+// key, or the grace of the old secret.
+//
+// Example: update
+type AuditAction string
+
+// AuditActor The `id` of the key that acted, or `operator`: whoever holds the database itself. A
+// leaked key is named as the actor of its own end.
+//
+// Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
+type AuditActor = string
+
+// AuditChanges The properties of the key that changed, and only those: what each was and what it
+// became. `from` is absent if there was nothing before, `to` if there is nothing now;
+// both are in events from before values were recorded. A secret is never shown.
+type AuditChanges struct {
+	ExpiresAt   *AuditTimeChange      `json:"expires_at,omitempty"`
+	GraceEndsAt *AuditTimeChange      `json:"grace_ends_at,omitempty"`
+	Metadata    *AuditMetadataChange  `json:"metadata,omitempty"`
+	Name        *AuditTextChange      `json:"name,omitempty"`
+	RateLimit   *AuditRateLimitChange `json:"rate_limit,omitempty"`
+	RevokedAt   *AuditTimeChange      `json:"revoked_at,omitempty"`
+	Scopes      *AuditScopesChange    `json:"scopes,omitempty"`
+}
+
+// AuditEvent defines model for AuditEvent.
+type AuditEvent struct {
+	// Action What was done to a key. `leak`: whoever found its secret reported it, which ended the
+	// key, or the grace of the old secret.
+	//
+	//
+	// Example: update
+	Action AuditAction `json:"action"`
+
+	// Actor The `id` of the key that acted, or `operator`: whoever holds the database itself. A
+	// leaked key is named as the actor of its own end.
+	//
+	//
+	// Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
+	Actor AuditActor `json:"actor"`
+
+	// Address The IP address from which the call came; absent for the operator
+	//
+	// Example: 192.0.2.1
+	Address *string `json:"address,omitempty"`
+
+	// At Example: 2026-11-23T10:30:00.000Z
+	At apikey.Timestamp `json:"at"`
+
+	// Changes The properties of the key that changed, and only those: what each was and what it
+	// became. `from` is absent if there was nothing before, `to` if there is nothing now;
+	// both are in events from before values were recorded. A secret is never shown.
+	Changes AuditChanges `json:"changes"`
+
+	// Id UUIDv7 (RFC 9562); later events have greater ones
+	//
+	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
+	Id openapi_types.UUID `json:"id"`
+
+	// KeyId The key that it was done to
+	//
+	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
+	KeyId openapi_types.UUID `json:"key_id"`
+
+	// Name The name of the API key, unique among its owner's keys that are not revoked and
+	// compared byte for byte. 1 to 255 characters; no control characters, no white
+	// space at either end, not `.` or `..`, not in UUID form, not a secret.
+	//
+	//
+	// Example: ci-pipeline
+	Name Name `json:"name"`
+
+	// Owner Whom the key belongs to: a user id, a team, a tenant, as you choose. The rules
+	// of a name, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner Owner `json:"owner"`
+
+	// RequestId The X-Request-Id of the call; absent for the operator
+	//
+	// Example: 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
+	RequestId *string `json:"request_id,omitempty"`
+
+	// Via `http`, `leak report`, or the operator's command: `serve` made the first key,
+	// `keys create` and its like work on the database itself
+	//
+	//
+	// Example: http
+	Via string `json:"via"`
+}
+
+// AuditEventListResponse defines model for AuditEventListResponse.
+type AuditEventListResponse struct {
+	Data []AuditEvent `json:"data"`
+
+	// Next Give it as `before` to read on; absent once there is nothing more
+	//
+	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
+	Next *openapi_types.UUID `json:"next,omitempty"`
+}
+
+// AuditMetadataChange defines model for AuditMetadataChange.
+type AuditMetadataChange struct {
+	// From Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
+	// characters without control characters, values of at most 500. Never a secret.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	From *Metadata `json:"from,omitempty"`
+
+	// To Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
+	// characters without control characters, values of at most 500. Never a secret.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	To *Metadata `json:"to,omitempty"`
+}
+
+// AuditRateLimitChange defines model for AuditRateLimitChange.
+type AuditRateLimitChange struct {
+	// From How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
+	// one more each time `window_seconds` / `limit` have gone by.
+	From *RateLimit `json:"from,omitempty"`
+
+	// To How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
+	// one more each time `window_seconds` / `limit` have gone by.
+	To *RateLimit `json:"to,omitempty"`
+}
+
+// AuditScopesChange defines model for AuditScopesChange.
+type AuditScopesChange struct {
+	// From What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
+	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
+	// service, any other `keys:…` is refused; the rest belong to your API.
+	//
+	//
+	// Example: ["keys:read","datasets:read"]
+	From *Scopes `json:"from,omitempty"`
+
+	// To What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
+	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
+	// service, any other `keys:…` is refused; the rest belong to your API.
+	//
+	//
+	// Example: ["keys:read","datasets:read"]
+	To *Scopes `json:"to,omitempty"`
+}
+
+// AuditTextChange defines model for AuditTextChange.
+type AuditTextChange struct {
+	// From Example: ci-pipeline
+	From *string `json:"from,omitempty"`
+
+	// To Example: ci-pipeline-2
+	To *string `json:"to,omitempty"`
+}
+
+// AuditTimeChange defines model for AuditTimeChange.
+type AuditTimeChange struct {
+	// From Example: 2030-01-31T12:00:00.000Z
+	From *apikey.Timestamp `json:"from,omitempty"`
+
+	// To Example: 2031-01-31T12:00:00.000Z
+	To *apikey.Timestamp `json:"to,omitempty"`
 }
 
 // ErrorDetail defines model for ErrorDetail.
@@ -635,14 +829,41 @@ type RotateApiKeyParams struct {
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
+// ListAuditEventsParams defines parameters for ListAuditEvents.
+type ListAuditEventsParams struct {
+	// Key Only what was done to the key with this `id`, whatever its name was
+	Key *openapi_types.UUID `form:"key,omitempty" json:"key,omitempty"`
+
+	// Owner Only what was done to keys of this owner
+	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Actor Only what was done by the key with this `id`, or by the `operator`
+	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Action Only events of this kind
+	Action *AuditAction `form:"action,omitempty" json:"action,omitempty"`
+
+	// Since Only events at or after this time
+	Since *apikey.Timestamp `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only events before this time
+	Until *apikey.Timestamp `form:"until,omitempty" json:"until,omitempty"`
+
+	// Before Only events older than the one with this `id`, which need not be there any more
+	Before *openapi_types.UUID `form:"before,omitempty" json:"before,omitempty"`
+
+	// ItemsPerPage How many events an answer holds at most
+	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
+}
+
 // ForwardAuthParams defines parameters for ForwardAuth.
 type ForwardAuthParams struct {
 	// Scope Scopes that the key must hold, separated by spaces, or given several times. An
 	// empty or malformed one is refused like one that is lacking (403).
 	Scope *[]string `form:"scope,omitempty" json:"scope,omitempty"`
 
-	// RateLimited The status of a key that is over its rate limit: 403, or 429 for gateways that
-	// pass it on (nginx does not)
+	// RateLimited The status of a key that is over its rate limit, and of a client that is slowed
+	// down: 403, or 429 for gateways that pass it on (nginx does not)
 	RateLimited *ForwardAuthParamsRateLimited `form:"rate_limited,omitempty" json:"rate_limited,omitempty"`
 }
 
@@ -687,6 +908,9 @@ type ServerInterface interface {
 	// RotateApiKey Give an API key a new secret
 	// (POST /v1/api-keys/{key_name}/rotate)
 	RotateApiKey(ctx echo.Context, keyName KeyName, params RotateApiKeyParams) error
+	// ListAuditEvents List audit events
+	// (GET /v1/audit-events)
+	ListAuditEvents(ctx echo.Context, params ListAuditEventsParams) error
 	// ForwardAuth Let a gateway's request pass, or not
 	// (GET /v1/forward-auth)
 	ForwardAuth(ctx echo.Context, params ForwardAuthParams) error
@@ -875,6 +1099,73 @@ func (w *ServerInterfaceWrapper) RotateApiKey(ctx echo.Context) error {
 	return err
 }
 
+// ListAuditEvents converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAuditEvents(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditEventsParams
+	// ------------- Optional query parameter "key" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "key", ctx.QueryParams(), &params.Key, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key: %s", err))
+	}
+
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Optional query parameter "actor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor", ctx.QueryParams(), &params.Actor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter actor: %s", err))
+	}
+
+	// ------------- Optional query parameter "action" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "action", ctx.QueryParams(), &params.Action, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter action: %s", err))
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter until: %s", err))
+	}
+
+	// ------------- Optional query parameter "before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "before", ctx.QueryParams(), &params.Before, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter before: %s", err))
+	}
+
+	// ------------- Optional query parameter "items_per_page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "items_per_page", ctx.QueryParams(), &params.ItemsPerPage, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter items_per_page: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAuditEvents(ctx, params)
+	return err
+}
+
 // ForwardAuth converts echo context to params.
 func (w *ServerInterfaceWrapper) ForwardAuth(ctx echo.Context) error {
 	var err error
@@ -984,6 +1275,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/forward-auth", wrapper.ForwardAuth, options.OperationMiddlewares["forwardAuth"]...)
 	router.POST(options.BaseURL+"/v1/introspect", wrapper.IntrospectToken, options.OperationMiddlewares["introspectToken"]...)
 	router.POST(options.BaseURL+"/v1/leaked-keys", wrapper.ReportLeakedKey, options.OperationMiddlewares["reportLeakedKey"]...)
+	router.GET(options.BaseURL+"/v1/audit-events", wrapper.ListAuditEvents, options.OperationMiddlewares["listAuditEvents"]...)
 
 }
 
@@ -1998,6 +2290,135 @@ func (response RotateApiKeydefaultJSONResponse) VisitRotateApiKeyResponse(w http
 	return err
 }
 
+type ListAuditEventsRequestObject struct {
+	Params ListAuditEventsParams
+}
+
+type ListAuditEventsResponseObject interface {
+	VisitListAuditEventsResponse(w http.ResponseWriter) error
+}
+
+type ListAuditEvents200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type ListAuditEvents200JSONResponse struct {
+	Body    AuditEventListResponse
+	Headers ListAuditEvents200ResponseHeaders
+}
+
+func (response ListAuditEvents200JSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEvents400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListAuditEvents400JSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEvents401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListAuditEvents401JSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEvents403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListAuditEvents403JSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEventsdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response ListAuditEventsdefaultJSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ForwardAuthRequestObject struct {
 	Params ForwardAuthParams
 }
@@ -2545,6 +2966,9 @@ type StrictServerInterface interface {
 	// RotateApiKey Give an API key a new secret
 	// (POST /v1/api-keys/{key_name}/rotate)
 	RotateApiKey(ctx context.Context, request RotateApiKeyRequestObject) (RotateApiKeyResponseObject, error)
+	// ListAuditEvents List audit events
+	// (GET /v1/audit-events)
+	ListAuditEvents(ctx context.Context, request ListAuditEventsRequestObject) (ListAuditEventsResponseObject, error)
 	// ForwardAuth Let a gateway's request pass, or not
 	// (GET /v1/forward-auth)
 	ForwardAuth(ctx context.Context, request ForwardAuthRequestObject) (ForwardAuthResponseObject, error)
@@ -2795,6 +3219,31 @@ func (sh *strictHandler) RotateApiKey(ctx echo.Context, keyName KeyName, params 
 	return nil
 }
 
+// ListAuditEvents operation middleware
+func (sh *strictHandler) ListAuditEvents(ctx echo.Context, params ListAuditEventsParams) error {
+	var request ListAuditEventsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAuditEvents(ctx.Request().Context(), request.(ListAuditEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAuditEvents")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAuditEventsResponseObject); ok {
+		return validResponse.VisitListAuditEventsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ForwardAuth operation middleware
 func (sh *strictHandler) ForwardAuth(ctx echo.Context, params ForwardAuthParams) error {
 	var request ForwardAuthRequestObject
@@ -2950,131 +3399,153 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H2Pcts40uerdPG+ryaeo2RK/hdLNXWlOPaMNo6dtZXJzo6yFkxCFtYUoBCgZW3KVfc092D3JF91A6RI",
-	"iZLliTebnZ3dqolMEUADaHT/+h/02QvVeKIkl0Z7rc/eiLOIJ/TxiIUjXjtS0iQqxgcR12EiJkYo6bW8",
-	"TjxlMw0DqWraqIQPPN/j92w8ibnX8rKnnu/pcMTHDDswswl+p00i5I338OB7pypktr/F7nsjDhNmRqCG",
-	"YEYcJJ/CLZ/5cD0DEZXG2r5rbLOJqN3ymd4OGocHrHHdrO0Pg6B2EO5EtUO+O6ztsf3rg/BldMiD4SNE",
-	"XTDDT8VYmGWqPoyYAaEh5kODlAnTgkEygJDFsQZmQMmQ+8DiGAafBo72MbAbJiQICQMzAM1DJSPdly+i",
-	"hA1NTXAzrI2MmeAcEmZ4jGPX3E7UGsFWX5bm2/du+azvtZMfdptt88PO3qbzqb1TsQhn1YuNIwMNnS05",
-	"LbfAScKIaVCSt2hWdrI4m+kzzubTD40gaE9/2A8emw43yazWGRqeLM/k0pIDRsGUCQPXfKgSDiaZCXlj",
-	"96E4eqNiKCENv+EJjfXhw4daJzUjLo0ImeHLA/6kpjgYK7wELy5OjuCw0Qh8wE/7B3vBVmnOrzhLeAIJ",
-	"Z/H4h77HJuKWz6K+98jM/1LrTETtDZ/VulH1JoqosHltYPaMThKuuTQlEp7hnMzJOWNjXk2QZGNe4qcJ",
-	"T0IuTY3LUEU8WktjKP67GUzEhMdC8o2JOZ/KKs5AahR+9dvJSbVRY57UdpsbE3MZqgnX1dRo+q5EjuYT",
-	"hocmQjGnJyzkepEkH/h4YmaFgykVrc6c0IgZprnRrYSzCPK/pokwjy/jBf+Ucm0qWQz3WYMZCQ38Phwx",
-	"ecNRDiD5mid3IuTfaYjVzdpl3H3z1+Zf/rz388HbnbN3vf2LPzU//PJq5+j18cla2h58D9dmzI3TT2/4",
-	"7DG+S4i0gYhIFDNc4zq8K205LiIK7RYM2Pb1AIX7gP138+R6UIcO3LE45X0pJLx/330NQ5WM4cXL2i79",
-	"v9HcwtfdVJkEEdUXhFsoagX+FUgdKjXP9ySRjrLvij76XsI/pSLhkdcyScrXb9MKHu9IZUbI4cTnZsQk",
-	"zFRKf7dBch5pGKCWbLFoLOQgI+lTypPZnCZqXdqL/0r40Gt5/2t7Dha27bd625JC+5NwPVFSW37vTMQb",
-	"TromVNIgE7Q+e2wyiYVV+dt/11bvbzaM7e7CjWDHW972Wz4DpnFPBZ6LqQ9TYUYqNSCMRl2VcGTGdSin",
-	"igj3/nb55Yrjsq5x6V2i/xWL3KNnW6bjJFHJulV6xSJI3KDfzEIcKTmMRfgVlyGXEUKDYbdc+pm0QBYS",
-	"GhJ+p255hE+nTMPfU20gUQZl87ezbjTNr7doHTkzI8RRPNa8BbuNHXhxraIZqDuewP4uvBGvtnzYCwJ4",
-	"gWJnyNLYbPl9uRfswAtcXNRF10xzCJmUygCTesoTPKltxGgOKDPEdlDAeRnK9IHJCGKlbvtyKBJtYDri",
-	"JPEYOHWEmzVmEbcw89n2aQF0rmtbfPWLd/hEJdciirj8ukfDHYIbpSK4Tg2M2QxwvyJF2v85V7YKYq/r",
-	"YOn9L17jM2U60VgYPNr/0lWOWXirgVlgSAJJaHu2UHvNDbRnZeyisbuWrfMXV5iUGzXO3v+iI/VNsMyJ",
-	"SuVX5JczBToNR9ZMQM5A2zZW8oZsXVYEft+Ofsq3/V90sirOjlUhA3xwFVvSfthtHg6AaVT3Q0IBQoM2",
-	"zKT6P/2kfdn295R6y+TMPdZfkQWUgjGTswzpOiNbaLgVMoJhosbWMGJRlHCt29ZZVIE4fg8Y4r1kqRmp",
-	"RPzjax7D0qi/I7zwkBnGBSv3KOGOEhZFAheAxe8SNeGJEWgND1msue9NCo8+e/x+IhKur5ipdmHQ97Q1",
-	"CJs5yS0j5u60zrsuyrkW+Rh3dnYOydYFJkENh5ob37lm+nKYmjThPpgklSF5l4yCsYhj4bh80W3RDHaC",
-	"WtCo7TR6jWYrCFpB8FfP94YqGSO1HtJTQ1o8f9E54Xtjbhji/Mc46G323kPmeVj/Pjl7HnznntjMK+F7",
-	"c0H/WJNccl5yY9xcdO6+W9fSOfmsCyRz4vzqOb9OYZ8/5sulrv/OQxLwloNOhTb5aWp9XmCVbDmF4WP9",
-	"VE9JPiZLEkb6YMJuhMzjLuv6ejd/c3F2RFOpr9WzWz2zkE5O5A5BkQOb+7VGo9bc6QWHlgPrwVO4sHy6",
-	"1rL20zq+SVjIr7iMqk/ue2lEjGZp5hYNEz4PQ4w4xCzzJODJdvC/Dexac2mcV5ecV2bhSLoF2f2NCyKq",
-	"/LkcAZK1nHWbfJx3By58sbff3PJBKxCRBq0SA9czoO3Ctr8hlJCTmaYUwFuiEFfmKtU5NyyG3tySIraj",
-	"RZwk6o5HiO94PPSBGRgrbaARgIaYGZ4vakp7giqgekl3eo2gtfP0Jf22JN0k4UNxX61LrLMkHLGEhYYn",
-	"edDBsmcbEh6qGyk019ZL7oOacElcOMLJFpeN3V4Fvd7pnw6a+1WL8hsELjWz/rbKrX9nowjkp6/w0VVs",
-	"ahPPSePlbzknTxP5vucMhY2E8qV9d1GU0nFw2iKz4Nxu5vQUuC0f0y+Kzw0VzQX5MJ8IVazMyyAx7Q/5",
-	"9rxW4FfEQ9EspX1ScZRJQG3YzMq6+Uk9gIjNdHH7Xu7vBoHvjdm9GKdjr7Uf7L6kB0LaB4FfFaZdMdfL",
-	"fGvKNF4c/3z+5vg1ClvHQj65NOH4L++6F/aLwXw1BxRlmzCt8xc7R73uz8dIuUSqfvXyB64Lz89Gwb2Y",
-	"s2f+3hLfWZLfT6LnR5KST4HLqE17kqSxDTpWyvJmsNP4ZpHfV8ZyK7jqgzCjS2LqIqxhcXw+9Fq/PhGb",
-	"LeIhF6KqFuJpHGeoPztWL5SM0cw1aSJ5BErm20r2QoYztpa3a0EGuYGXBcfHLM7wmhsm4mUINxQ8XpGO",
-	"4F6c+UAhRsgDuKASsAZWifsKjFzJXlqzG17Gc+NUI7zKwtDW1Hl0tpbmeZdV8rJs4S4jVxXx1QlC00TJ",
-	"G5/cSQyX4SZh4zp0z37unHZfX10c//n98WUPXuwGwVYbji6OXx+f9bqd06u33cvL7tmPfl8WHnbevur+",
-	"+P78/aVffNV1VnrmpE+5eSbuXuwGja02dM8u35+cdI+6x2e9q8uj83fHPpycX7zqvn59fObDRad3fHXa",
-	"fdvt2SY7W+2+fHP8y9XZee/q5Pz92Wsf3nV6P83/xrd2t9rw9rj30/lret45PT3/YNvvbbXhrPP2+KrX",
-	"eXN85tu+HEk+0B/nvY4b7HCrDa/OX/9y1Ts/vzrtXPx4DC92Gztb7RJZfl/i9287Z79kS3kJL3abhzS7",
-	"3vHFWecUXuzR2r4/6/zc6Z52Xp0e46OdrXpfvkUsPmYz5BsWRXwpbL+wT1XMGNFpqFAu55IDlyaZ0eZz",
-	"Fo6AuA1MkTU8fzNjrnjyKiy5wpFYw4ckCkY2UWnMJULmnDV5ohdUwPwQwoaHy54trs1VlZFx/CllsaYO",
-	"ir6UqvO/NjVkGamtUO+FAX/q9d7NXbn5QAQyKnBESSBmrdbJiK40idITHuLQhVh+WVQYdctXpDg6MU68",
-	"MWUa9EhNJe7TTKVtYHIGbr7FZTILDWcqhSlPuG1dtVREwRU+vhoJWaFfujdSJQtQmoUh1/rKUv+YRLVv",
-	"bbBGq+QpC424q+RkG+HFSdMgeciMosZiiEaKn1kqFp4JDUbFBSPzWqmYM4nkhLHgsppTXeTgO72YYbqh",
-	"hVvlhFhjyNrZcIprC5l5nEELNHMahwdBKVPx5eF+cNhoIufmaExIs7/rLbOy74lHTWjkNmc+bDL8weFe",
-	"QP/baHjCWusW2IKxyoS31alslUIgvV43TmZOrcriW+ov1TyRK9PKbKe5Y686zWv9QXF8XnVSTjm7veAT",
-	"lZgnGgC3fPa4eEEpMVQp2gFPkCvU4tFJIQHrZ7T64K/UYS7DnKhaXPHeiMlbJLAOXRfaQYYuzCBL+PNB",
-	"GJCKjFKewFQlt7r+6ITWCf23BTOnepM+owV7yuWNGXmtvYKyKeKHRXVNvjgS5UwaVAG3nE+sT9+d2VZu",
-	"OTcDwhgCj5CkpEw1hAY22g36suDnydLfQhtAKbiAfJvcSC2zbveCoA7WKcjcOi5AI8S92lyFXFIUyzvw",
-	"fG8SM0psTBRBEnZfXIpmULGCm+ULO1PHh1SKTykHNkYsI4w71d9p/FZbVmUJpwSVLG2LyagvEU+xhGSL",
-	"4QR48EPdLlRzb6+wGm1kkapFkgqmI2F4X5J0wqXighQSlxGpHRjUB2jPDOr1gX1QTBe1T1as5oLgKDBN",
-	"c2+PvB7Z3w3fmzBjeIIL9bdf/9bv3wdBrd+/b5z0+/cHJ/jx8OTj//6vJc72vfuaa1rLj5o1m5AynDMT",
-	"smLuNt+AaUDq4Drh7JYcXityTz+M1DhXLvPUhBYwQJkKIvKBgeFsbP+VTBofu0eWD0dKaV6HXuag6Es6",
-	"v8gOPuXGYM/zHFxKu43VdBm6l8X7v8eKvivFYxbMzDRJEK9MFi3fRqXaR5viasKT5febQVUDowyL6eUK",
-	"IB3YOEYGrcbMhKOyft55FEYXB/DLs1kit0rYlrIm1qrEZT+kGhou4Y4nYjgjG2iokilLohpLzQhibnJ+",
-	"nTCt4cWPRxedrRYMyMW0XNSDIkVJDmM0H8mwo3DsYCpkpKaZe3QA23kPI3bH4QbbXM8so5Y3N66uMkLa",
-	"KX1hmQIy4+g7okJIS4gloQTYSn7URobdckdqJfuUZ1Jin/1id5mbdk1nC2yQ5a0tjLB2xzPf3dM2fg7T",
-	"ikk/KJ9lGscDUgO4jVUJ8XXoEDtkprrDx32ZqVHNqI5o5KBGqVwKNwu/vOVur3E8do2LZxP6V+z972DL",
-	"VlW5kBciO2NjNoNIzTHM/q61AqwdpG3Ycf9g9xCtAjIWYadO/hq7RWgBDHy3X1TLkv9lj/jApnYV9pNg",
-	"ARXBXM8IJPalq1PxCQPbpDnb4v//3/83sEGlYap55iznOsuzc0Z5grBkQekQ/s1NlLLJ8rHg6Cloo0bz",
-	"5Tpt1O/fNxv4nx1UQ3uv8D+v8ePB8RM10jWHSSKkQUaEzuVRt5tjQmtu+fApVYZrWrxrFt7qmOmRjW2N",
-	"2X3XEr+/u+B88j2Lytz3yOEPvvczbcRRpWt07i8ULvhIxOOaj1mMat2m2yMQs2rCgSYXczF5HFMNIXMg",
-	"9mXm8qzwa9KUSv5MixUnk5iQM3VLnj67ny6WQ088f05wIZhTDPAsD4gvFoYrh36ybpdMAbtoBe/Rc1t+",
-	"/0TH0hclyKyyGrMFecz1vm7IAic++NkyPS1tJuEmmV1RMUI59lkVmyY7rbj5bVfGoF0qYuZfQTSAqgKm",
-	"Io4JeDwCqHzvjsVV7qrMMzbA9SDZtcBiuddrYd1tf75dx+UNwG3lYZoIM7vExSnWc3VSlFZrGC4zu7Pa",
-	"stzL64rL7muuVHtOJrOVYlQQpUW4Zgg0DjOZ4FQwLuBUJU5ek6WR1fWI3KdJe0wrggPMRx4ZM6FxqR53",
-	"84EZXNsK3sw3Oh+Ani+OgEsq5FAt924zB32IhTa+y8TxXaGR76xZEmMOxTqbWNf7si+//76Q2CiUrH//",
-	"PVxyGVk95WrhBvmKt+Dy+OjiuEfWKtN9Oei4DE1q3QJXluzeqgOpb1ZQ3jBCYSA0aCZIp1JVHR3uL9DS",
-	"bYth8YTbyCV5NPqSMggkVWhaqCYkzibj5BoNPIAXVA/bIplGfuFbPtuqQ0cWekRp1pe2F6lsAJXNNExH",
-	"M9frJL2ORThw60phF43reXzHkxlw/Bsn/qfL8zN71gc2QICzcyoXP9qjaFPM85gI9pq/lA3MyMdjd7xd",
-	"OMPaqmrsYsyZNARYXQQx2/b38laiOBdykpoCaEGC38uIhzG5PeZS04cotZm+vPi0L9P52yqBhE8I8C6G",
-	"a13hFQOq9poSF5AplFXPEdDaDQJHX0+Muf7+e3qaZafijugpWsHMGi7ve0d2JYuZqDYu5cRhXw5WpesN",
-	"LASLRcidinDypTOhhOFmPUCIksTuDOrW9vZ0Oq0z+rqukptt11Zvn3aPjs8uj6kNmsTC2FSNd114w2ca",
-	"3jLJbvgYpXznXdfzvTueaHt8G3XXSE24ZBPhtbydelDfocRIMyLBWbyegpJpquL7Z3yKUJPwjU/cQV44",
-	"M+IicQEsHyQ9s1m+mUMJTkRMvgXJkkRNnVmiTbsv3clFFEj2LSqd3Fl2I+64rMMvKgXN86wqDWrYl1nN",
-	"cNGH3nZcX0TXZqQ0eeuwZ3pLk6XlDCIleV/itkR0xugFMrHQ2EeSrG1AAUltq9rtrubntht5LQ9nY5WP",
-	"9so14CuSLeav5Mlxy0HaeFbwHpKdXij7AEnGdFVxdB4WfErZ8jzvazUhU1pM0l0jFUeuzN7we+NDzBHb",
-	"09GwHxeciCtoxX+unDuqTPJ6v9iSa/wxqkvJUoit5wmvOAcx5r5NZ6cUFY6SPIzTaDl176Ai96hqZtl4",
-	"dpjS1DZJVXqUIQj0UpIpitWl2ZT8BIiu7cmkd0OVSqP7kopMUD9mCTnLSfbN/VrwcpPpzjNjn23CH0Yi",
-	"HNFJ9C3J3NXFNFbQ4Fx283HzHMDGU70Wy9TkHi/aAmYlBB2DFdQseA4r6WouuFMeIerjwgUGzSB45tsL",
-	"Skn+FSUz55LbmashLcS3U8i3a9eiqlG+ZtuF6wyoSePxJqUiIWq083ijeU00raDb7cda2Vr5onFDCqRo",
-	"1vz6ETmzaAz8+hHZQqfjMUtmXsvDHcwxOB4zdqMp/dNhBbSmFhGqveXDuYMefG+idAUAeMtus+Rri7Uc",
-	"WJrfW+GTF7gObzif0MVThWtXgC7bQuMynqHiHzE9om5cnT3a74ijqb6eQNoH5wQaWPg+KF6yBTfc6Ll2",
-	"LwD7Ana32N4h6wX/J45fhzNFcDFkEm4SRLIsc/hlbsFiEyp+bmdmhEMYaHa4tmhCU2tCxmxmVWVW+Jqh",
-	"iwr8YJ247jqSPFXplYo2uZzEiWubmzlmcexcNHOW6GSE4J4hmPHIYE/5YmbuqqoqJ9GKoUDkUrKWBI9Q",
-	"My2OiOuFYCAHap13XXvVCVo3ibgZGU222lNpKWbwlsO6jsqxuhYxr7HJJM9VX4y5lbN03QcSv4u+6v2g",
-	"4EH6ddFxWii120y8uiq8h7K7w3kmF0R745lFe0VScNUFGi5518UVQKeUYjVM43j2nMK+eK3euob5e79j",
-	"BbEbHD7eIr+A5qtrFMu0wEj2Ov54omKx93ohHaWbED9nd0s9WG0T86r7647ptjwXokGZcqNUVIdu0a1g",
-	"gSG+NFZkBhMQJiemzTzXbVtlr6Z9aQs9GGWZ6twXN0w4d9oHLviduqXr+PJ0Dav1rMZrBkGe9dKX5HpD",
-	"PeJDKq23JKpDj7SlVPRNWZ8V1QelFjCZ+dFUDvLJYB0668Xdw1a0evsSNViFMrE9FZTJMmBczzSd3Nn5",
-	"LR+Z3cdb5FdgfPUjc5F5Rb/svPjVnpgTgSfCArHrmbs8LsGPyMto+RFPD0Xx4FgvApntlG02tcElC4wo",
-	"2pnwkEtDtRpzlrfNeIxnpYrbbrj5g9X+laz2Ize/nc9ywP8kl1V2rSGStpl36yM5G8OK2MWRrey1gs+M",
-	"ir7fuSfQ3dHYhsHnh0FWDJwl/dThrboT8qYvSz4eNSSw61w6VI4pjSoUCcCYJLQwrlQuk/2djP/7koCQ",
-	"NU+uuRs3skUgj0t0d9vXEyW6n9lEwKLINnav2owPuk+z6iCmVJb3DDYEvzfcXhtUxPMxMzahcB1eX67L",
-	"s0A3y1YumSR8mmUp5/0t2xm1pvdkkO0KFDcC2f+pMupbh5z27Hyp/lyNN7eTvMj4a8i+Sn9KFmzK3BpF",
-	"HwqiVZsIbpGtVFNQ0mafqphc1KCNmrgrRFViq5f7ksKLCJIHpYrogU1RtU5gimsUhWUbGGgjUD7FEU/K",
-	"vYOQfWlT/TSvQzfyXc6rrf8meYXdFi5eJGIKkhTKgtRdUtmXrpxODcFMVV4JWkgndAG8DOTT+3TjAwlD",
-	"qbLbGfVITTWwviymhkTKKglaxw0QOFH1BHntJHEnjz67HuxtD5XQnF54BhkdsSWHS8RmYBRcU8JSmaXs",
-	"9kwXvS0LJfOUfvdkYeuK9R+Wb9d9fuf0Zh6M1ZfsWnMvX5Y/fNf/eYrlR3FXVCvOqZHzw2/XMcW87ZUh",
-	"9BOVgLwR8h4G+N6VEwADH3oJ40NxCwPXD1I/8OGIRdEsf3jF7NNjeadmBHcNPfqHdXrbSHwsbnkLNLcP",
-	"wNYS2hB5dtecq2u1/lcLOCn6Tt6M7B0lrSh0mZBO0Apyflg9lHed33XCnB9mntCDhumqLJ5BHTpyBmNu",
-	"Rioq3HKMuobc8khY6vJIFtM9+pJyNGz+VBsGi3uwnSXLZrVZ81QbUgX2pwi4NMLM8vWgzLBmEJDRwfLa",
-	"LlykTOcwN+08bDFOb25iEvp9JLQO9gZ6pN3mG1gLpnyJP7zvndRetiDidME7/QIHhU4qlEaBI5aTCxZ+",
-	"WqJgKeQ5zam2dn9lJSNBB0q0AI1agsUUPda4NX1pr/FXSTH7tayRkdvoWZaPHrOQHGdUlr+UhLyUeMzv",
-	"JzGlStr888p0Bjp0Ra2UZysvFxEvFJ9rM6NANhJfkWNBiXM2nSJLCswnUnExZwt2gx1asd3mofVEMsMd",
-	"lzDTl3SK6LZ+eGHPeYZB7F3PVdMrXvNZHSQmsT3P/bV/7TYPC3mReRB9RYS44rdU3DFH3IJktzNX5e/j",
-	"PtHF3yFZr48L71b+aMhmrbM7YCp+52OzDvJ7sqp+nGOzLuaXPn0pIvlnwYviVdYPlo8fbVO8pPfrB9Q5",
-	"Sn130r/T+cnBU+PbaoAidKCsbodyV8CHHDSI/N4BMkQrrcSLkyM42N9v2rRDq3yciNcTzm4pZh6jPJ21",
-	"yjcQVFQa16HTl/aFTM6hEiOjUWgYfO674u++1wLK5n8YWIBAaaj2baPiiNLy5pbQjeK6L8nBtkLX+9b9",
-	"VkAGuHa+TddFoOFeoOswKMnapU9bqTpVSVROOpwnUtfhRCXjAjYo19ta/FBACz5lFp8jncD0ra7DESVE",
-	"2bTpVJd/DYjMZuXyErRZUAlVCnu+qz2Xe72ZoXdfm06nNVRVtTSJHVLY3EaqvOhjcyfYs9hp1RdpVBhp",
-	"edlVxq1/GGPfQCIRPpnXNywKwp9dlWoWd7InqFkPsk0sbv7TJGIh+T4XjjFntzzKc5KrpSNaVNn1fYjI",
-	"CW9TDaq0ycoysqXzWV59mHBC/SzWvrtIZDpSJFRGmcBxHYYqjSOIlK1jdQ4E+5NF9oYiawYtiFjn8ypF",
-	"rK1brl0CytccYbJzhQEVu839eVlsmqoADJtpqocqONgiErh5BKRXstBY+VaKOtj7LXTmFsvLpVEoaqpR",
-	"hwiF5IQnfekuHK8OLWM/p7QxX+rCGmY/TrCcNZRKSsdmYCseAIfVwiiCzbn7igqm1lwI8gRXVuFWk40E",
-	"ZvPZBGbF7SNVLi0qYJDKoGr695aUm8C9xUv5v1j0LcTmcbmL1l7pEhkntE7p5gOSVpYLvRaKIM21FkqW",
-	"L6fNwNYkUWqYyy8nzlaKrktbZJP9ONC8q+zmKN+F650fOkuDdNLBXpwiZA5I+pIQSds5rMkpQ/3lfvAx",
-	"1d9ar4urbM2umKNflmDXKjX1QqGPvZqdClqLZalITeGqvfymvDV1ruVL+/oSp0ClgHWgvHZm/8qEWLgG",
-	"kFEa48ZgzO7Cc6RW4uovCKyuK4GwENgFXhCK49Jmvo7/s5nQKhWxPkfGYblm9ysDwYX62BVu+oiHQluw",
-	"8Af4+6ayyEtYr7JC+0sAHtGW3FU7MS1jTGI1c4l87oAYFt+CUXnN3DaFVh0NVZ3EYsgLd2yRZzq/etYo",
-	"Amphdr9wVpuXOf6XnYWLh93P7mshs7TtZOj1LL+CIfu5Puc6yEp06MYKN1xp5ZaHPKHOLTodFpK+bHmj",
-	"oKR5xKg2rjrv1iqvh48P/xMAAP//",
+	"7H0Nc9u4kuBfQfF2a+w5SpZkx4mlmrpSHHueXxw7ayuTNzvKWpAISXimAA0BWdbmXHW/5n7Y/ZKr7gYo",
+	"kqJkOfHLy87Oe1UTmyaBRqPR3934HAz0ZKqVUNYEzc/BWPBIJPjjMR+MReVYK5voGB5EwgwSObVSq6AZ",
+	"tOM5XxjWU7pirE5ELwgDcc8n01gEzcA/DcLADMZiwmEAu5jC34xNpBoFDw9hcK4HnMYrDt8ZCzbldsz0",
+	"kNmxYErM2a1YhKy/YDLKzbV3V9/jU1m5FQuzV6sfveT1fqNyOKzVKi8H+1HlSBwMKy/4Yf/l4FV0JGrD",
+	"R4C64lacy4m0q1B9HHPLpGGxGFqATNom6yU9NuBxbBi3TKuBCBmPY9b7vedgnzA+4lIxqVjP9pgRA60i",
+	"01U7UcKHtiKFHVbG1k5hDQm3Ioa5K24nKvXablfl1tsNbsWiG7SSnw4aLfvT/ott11N5r2M5WJQjG2Zm",
+	"OLVHOaJbwiLZmBumlWjiqmixsJr5M67m95/qtVpr/tNh7bHlCJssKu2hFcnqSq4JHGY1m3NpWV8MdSKY",
+	"TRZSjWgfsrPXS6aSyoqRSHCujx8/VtozOxbKygG3YnXCv+g5TMYzL7Gdq9NjdlSv10IGPx2+fFHbza35",
+	"teCJSFgieDz5qRvwqbwVi6gbPLLyv1XaU1l5KxaVs6h8E2WU2bwW43RGp4kwQtkcCM9wTpbgXPCJKAdI",
+	"8YnI0dNUJAOhbEWogY5EtBHGgfzXRm0qpyKWSmwNzOVclVEGQKPhT18OzsxYPRFJ5aCxNTDXAz0Vphwa",
+	"g3/LgWPElMOhiYDNmSkfCFMEKWRiMrWLzMFUGrGzBDTilhthTTMRPGLpb/NE2sfReCV+nwljS0kM9tkw",
+	"O5aGifvBmKuRAD4A4BuR3MmB+MGwWI82ovHg7b83/vZvL355+W7/4n3n8OqvjY+/vt4/fnNyuhG2hzAA",
+	"3EyEdfLprVg8RncJgtaTEbJiDjiusve5LQckAtNush7f6/eAuff4vzZO+70qa7M7Hs9EV0nFPnw4e8OG",
+	"OpmwnVeVA/x/vbELr7ulcsVkVC0wt4GsZOhXAnQg1IIwUAg68L4b/DEMEvH7TCYiCpo2mYnN27SGxttK",
+	"2zFQONK5HXPFFnqGv7eYEiIyrAdSssmjiVQ9D9LvM5EsljDh17m9+JdEDINm8D/2lsrCHv3V7BEouD+J",
+	"MFOtDNF7eyrfCpQ1A60sEEHzc8Cn01iSyN/7uyG5v900NNyVm4HmW932W7Fg3MCeSjgX85DNpR3rmWXS",
+	"GpBViQBi3KTllAHh3t/Lv1xyXDZ9nHsX4X/NI/fo2dB0kiQ62YSl1zxiiZv0u0HEsVbDWA6+IRpSHiEN",
+	"s/xWqNBzCyAhaVgi7vStiODpnBv295mxLNEWePP3gzdc5rdDWlst7Bj0KBEb0WQH9X2209fRguk7kbDD",
+	"A/ZWvt4N2UHjiO1YrdmEq4XTFuEYMs76PEIEDxM9QdbUVTyKEmFMC3Q0pyhz0O1YRs/zWuZuyF7UamwH",
+	"eNqQz2K7G3bVi9o+24GdA0HX50awAVdKW8aVmYsE2MBWg4eMq4jFWt921VAmxrL5WCA75czJOqCECY8E",
+	"6bDPRgQFjXbTt9lXv5p8TnXSl1Ek1Lc9d+6EjbSOWH9m2YQvGOxXpFG1eE7MlunvmwZYef+rcXyhbTua",
+	"SAt845+K5ZgPbg3jpHUit5OGDi6IxqX11/KMcBBLoVCQmljPRdRVkZ4rPGqKznOGGJ/7RGRN8I3nIX1x",
+	"jaG71cf+/a86i98FrZ3qmfqGhHahmZkNxmS8AEmBxR1rNUILnGfV0e9Haqbb/k86kiWHLlx36BicOZJM",
+	"PXj9JibAfzpoHPW6ihvQUYb4MXxjuZ2ZP4/i19FHR+t3XC3cY/MNacTrTE5Bd74BaditVNFSaWKpzoQ+",
+	"rhJd5o+gnXxQfGbHOpH/Kb4tR0NmZueaRXI4FAmcR62EwTOqlQC72tmXFsXrH0lhefBmf8aGP06Eg4RH",
+	"kQQ88fh9oqcisRJs/SGPjQiDaebR50DcT2UizA235Q4a/DvuIOjtAjmclUtnYfv9GWxEEz2o+/v7R86E",
+	"UEwPh0bY0Dmeumo4s7NEhMwmMzVA35nVbCLjWLrDUHTKNGr7tUqtXtmvd+qNZq3WrNX+PQiDoU4mAG0A",
+	"8FQAliAsul7CYCIsB0PjMUJ759978H6Vze+jK+shdM6X7XwuYbAUCY99kjLYa2GtW4tJnZObvnQuTHLw",
+	"eBfVb4HzWmX2+VOKLt3/uxigHCAKOpfGpoeu+blAKh6d0oqJeaofKJ2TJwlHsTHlI6nSqNKmsd4v3yyu",
+	"DmHKjbV+detXNsCTE7lDkKXAxmGlXq809ju1I6LAau0pVJg/XRtJ+2kDjxI+EDdCReUn94OyMga72Dt9",
+	"B4lYBlnGgsXc+0ngZDv7o8V436BaM0xdc7ZwJB1CDr4QIbLMWy1A0SLT3bTQg3v30gVnXhw2dkNmNJOR",
+	"YUYnlvUXDLcLvv2CQEkK5myG4ckVCAEzNzOTUkMxsOhQCjoiInGa6DsRgZ4o4mHIuGUTbSyr15hhMbci",
+	"ReoM9wREQDlK9zv1WnP/6Sj9vjjdNBFDeV8uS8hbMxjzhA+sSNKQCpFniyVioEdKGmEoBhAyPRUKqXAM",
+	"i82ijd/e1Dqd87++bByWIeULGC5+Rt7E0q1/TzESjEKUeCBLNrUB56T+6kvOydNYfhiQRbEdU76md4us",
+	"FI+DkxbeEnS7mcKTobZ0zjDLPrcUNFfooX2iqkI8z2vOuD/oXAyatbAk2gvmLe6TjiPPAY3lC+J1y5P6",
+	"kkV8YbLb9+rwoFYLgwm/l5PZJGge1g5e4QOp6EEtLAtCr1nrdbo1eRivTn65fHvyBpitI6EQHbbs5G/v",
+	"z67oD70lNnsYQ5xyY9IX28eds19OAHIFUP0WpA/cEEHoZ4G9WJJn+t4K3RHIH6bR82uSSsyZUFEL9ySZ",
+	"xRRSLeXljdp+/bvV/L6xLreGqj5KO75Gos6qNTyOL4dB87cn6mZFfcgF4MqZ+CyOvdbvj9WOVjFYw3aW",
+	"KBExrdJtRXvB6xm7q9tV4EFu4lXG8QkWPoukbQ/K85Aw42fODYvQ9NM+ityLBb/tNdl8rFHNGOqZijJR",
+	"RpaIqU4sSvCQzcdyMAYqBesEjBbvMAOaRf7jZdaSqTizxR1B4oVBGMzoDIUBRaMCL1yCMACQ8gcyfXn1",
+	"QLpF6zWpEj5o7gUSGr0gXiOEuwfbyq1OMigY6zgyLBeJIe2lytpdBcCJyAs3OBgR4/Q6BzAoncowPVeA",
+	"qKLRlqphtfomNWzKrRUJLOI/djyI//u3WuWoXTnlleGnz68edirZ3w8edj/vP+Qe1RsPu/+ygrMwuK+4",
+	"0SsTYQwfwR8nMwP6Ly6Dkm946gz186foPiZVdE2yW3pSVtBOKmxEbkA8EnasjQDMc8sEH4yRQuGv+ETa",
+	"ruqLAZ+IKusNEz3BtIalDm7HIqFgltOAnAYfsp7VveUbcvmC0vNWV/U1mOAJJn2IOzj75JRyBgBmSxg2",
+	"h29B50oiEVVZ258IGA4JxYz1XNEGb2L1G1kN4LMjJ4JwWmq6PPH7bfk7fuqZ/PLzbVg9zSru7fKz7bk+",
+	"fpyy/swIOd3yiYveTmzghyQ7/KelEgReO7lzTrr81vLBNhZ5lhU/hAH3/Gmbb+igOddo+Rk7e+9dp0S3",
+	"xJbR787jmMGJSc2qoePO6SnOcqP6UaNaqzaq9TLWusHa/zJLbLDkG48iwvOYNTbxihHcQmMy8cd5zO9A",
+	"IAl8ppUw5Uz4Zf2rbOFbsbiRa1IYU64nc3L3H2KT/wMdc+RVXbvKrN/V83ugwe3Ib2MK3coq7yRfBaI3",
+	"tnbaC0mPccpKL1VJ/Kw/GDbQkwlXUZP1jEjuRA8TIPAlMrtB2nUVppWRdiZ6KIlAlsfyVrC5Tm5BdStR",
+	"DAoyHkB6VJXDnUSL0LGUlJyW5qWzNv258YyEUPFpI+d6Tlflkh2WuCmVuC/RhH+Wd5iSyA3rkVTtgdKJ",
+	"iZxapdThfQV5IT2hhPvnPq9lrtG1SCwIxhUMAt99igVl9fZvr5VJRan5RVDlHDqPg5V5fS1cOZH6RUAt",
+	"PTWPQ7TR+CtoJmuBWZfbusJ1CJ7S1yuNUiJbA9RSX9kCqK92gBfBLnEZPGXAsmVhDPKNsFzGJUuSIo42",
+	"WgiLkGHCLkvToYFrU0Avd/oz2nSpO8PZMNnVenPGJXVTaO1RjkAwL4f8tG7RGyIlOhLry23miVajEGUi",
+	"BzSMEj6psrOLX9rnZ29urk7+7cPJdYftHNRquy12fHXy5uSic9Y+v3l3dn19dvFz2FWZh+13r89+/nD5",
+	"4TrMvuoGyz1z3q785969tnNQq++22NnF9YfT07Pjs5OLzs318eX7k5CdXl69Pnvz5uQiZFftzsnN+dm7",
+	"sw59sr/b6qq3J7/eXFx2bk4vP1y8Cdn7ducvy9/hrYPdFnt30vnL5Rt83j4/v/xI37/YbbGL9ruTm077",
+	"7clFSGM5kEKGv1x22m6yo90We3355tebzuXlzXn76ucTtnNQ399t5cAKuwr+/q598atH5TXbOWgc4eo6",
+	"J1cX7XO28wJx++Gi/Uv77Lz9+vwEHu3vVrvqHZh+E74AuuERmHwFsV7YpzJijPA0lGjtl0owoWyywM1H",
+	"UxepLQ3CI2kE4XYSOXvySkRy5khsoEPUbsZU9jMRihw8jjRFYgoux+UhZFsers3K48nvMx6T2ySnQ5ac",
+	"/6dpiWaNOzkz4V86nfcs9c6nE6FTu8RvnXPA+a828YgzZRNtpgL1ukxmfJ5VWH0r1hQMOkeD9T47dDTA",
+	"Pi30rMW4WrDUmbNEky18uNAzcmHg1+Uy4laoG3h8M5aqRIs7GymdFEI3fDAQxtwQ9I9xVHprCxyt46eg",
+	"G9+VUjKlNMOicZI0RxTTpOUQlMkw1SgxHCANszrOKIZ9rWPB0UKnfLVNxtwPplivuaX1Vhb03hA4pdUI",
+	"TOSWyidCMSNBVa4fvazl6v5eHR3WjuoNoNxUjEtlDw+CVVIOA/loyBaozYWrtpn+5dGLGv5vq+nRSbMJ",
+	"weTFKS0fW18YVsoEZv1N83j7al1N3Mp4MyMStbZIiwZNE0m2UiwLB8XRedlJORf89grt2icGnG7F4nH2",
+	"AlwCff5P4iv4xaOLAgA2r2j9wV8rw1y9NkJVxHhnzNUtAFhlZy7jcO58824FS8e2tExpDIKKBG17U310",
+	"QZuY/ruM27V8kz4HE35/LtTIjoPmi4ywyeoPRXGNjmZk5VxZEAG3Qkwph8yd2WYaqW3UUMeQcIQUljjq",
+	"IavDRwe1rsrkFfhisgEl7GVSDkLv/AZEuWFf1GpVRkkoPB/T8YgHvdfYm4FQmFwZvAzCYBpzLBNMNKok",
+	"/D6LikatBIPbVd+60FrIZkr+PhOMT0CXcREXkfxgGLpwKM6TCMxu9EVQXEVdBfoUT5C3WIEKD/xQJUQ1",
+	"XrzIYKMFJFKGJKXZfCyt6CrkToAqIVEgCRWh2GG9ag8DTNVqjx5kiy/pyRpsFhhHhmgaL15glN3/Xs8F",
+	"in77j273vlardLv39dNu9/7lKfx4dPrpfz4pCgSQwZq5VCVrpzx5bhhAx/qJ4Ldotq+p5Pw41pNUuCxT",
+	"6puMM+CpTEYh48wKPqF/FVc2hOGB5AdjrY2oso4PiHcVnl8ghxCLQWDkZUUrFrFiuvkKRnPs/b8GRt/n",
+	"8v8KZuYsSUBfmRYt33qp2Aeb4mYqktX3G7WyD6y2PMaXSxTpGuXNpc46bgfjvHzef1SNzk4Q5lezAm4Z",
+	"s80l828Uiat5L3pohWJ3IpHDBdpAQ53MeRJV+MyOWSxsSq9Tbgzb+fn4qr3bZD0Mbq22yACWopVApyUZ",
+	"dpj+25tLFem5T8fpsb10BIpNwDf9RVn0MC7v2QGwZyoRsxCgGYd/QyikcsFUBCGnsOXyduped0sTd0rJ",
+	"J7+SHPkcZofzaUEbBiuQAa10ZYaNO+5zRZ628Us1rVCs0lOzOO6hGIBtLCsvr7J2JpqT6sdd5cWo4diV",
+	"Y+xUjVzzEdgs+OOtcHsN8/E+II/K49fs/R9gy9b1jEAvhD9jE75gkV7qMIcHZAWQHWQownf48uAIrAI0",
+	"Ftl+Ff01tEVgAfRCt1/YGSL9jY44RXGy+4lqAUYi+gtUErvKdX0IUQemYi/64v/9n//boyTG4cwIn5wl",
+	"jK8Pc0Z5AmpJQeig/puaKHmT5VPG0ZORRvXGq03SqNu9b9ThP/sghl68hv+8gR9fnjxRIvUFmyZSWSBE",
+	"1r4+PjtLdUIyt0L2+0xbQckYfT64NTE3Y/LQT/j9GQF/eFBwPoUBaWXu70DhD2HwC27EcalrdOkvlC7Z",
+	"FYEHnE94DGKditdBESMx4ZQml+O3DODpIfMOxK7yLs8SvyYuKefPJF1xOo1Rc8Zh0dOXS1zCJ0G4BDiT",
+	"PJhNKFydEF7MTJfPbPLDrpgChLSM9+i5Lb9/oGPpqwoy1lmNHiGPud43TZmhRArfP71MIxE2Wdxg9X0+",
+	"17YsF5rKizOb33J1+8ZVyHn/CmgDmLsxl3GMiscjClUY3PG4zF3lPWM9wAfyrgKJpV6vAt5pvJDwuLoB",
+	"sK1iMEukXVwDcrLdUdoz4FYbCM6b3b5TS+rlda1a7iuu8dkSTE59V7C9iJGDDVOAceh5ghPBgMC5Thy/",
+	"RkvDd8mQqU8T9xgxAhMsZ8bwPcyL3a22n5izPvXD8r7R5QT4vDgDoFSqoV4dnSrVQhZLY0OXNhe6th2h",
+	"s2aRjTkt1tnEptpVXfXjj5lCOqlV9ccf2bVQEckp11mml2K8ya5Pjq9OOmitctNVvbYrV8Svm8w1+XJv",
+	"VRmKb54R3szH7w2XKFMxexQP91dI6RbpsJTBAWIfPRpdhWkdCpMLSFWTClbjKbmCE/fYDnaXaiJPQ7/w",
+	"rVjsVllbZUYEbtZVNIrSlLDLF4bNxws36nTWj+Wg5/CKYRcD+Dy5E8mCCfgdFv7X68sLOus9ChDA6pzI",
+	"hR/pKFLxcxoTgVHTl/zEHH08tOOtzBk2JKphiIngLq/GRRD9tp9yGc8SkNnAm5dl1wDwR9yjbEoMOpQM",
+	"Bn3W9jjB/F5KMQOU+5wzGJ+akogIu6TQ0gnY1RgcrjtTUtvrKqmMxVSQITuo1UHB9nuUdtzixoA0Hus5",
+	"ep6UloYoy0HhFv1B3SqQYVJNZzajqcGiP6hIDGL09SxFRciiGVXdZnNVw66aLd/WCUvEFLX8YozatVfh",
+	"DBvGzBGtaP/5BjyInYNazcHXkRNhfvwRn/oSUCBDwJ7xOagfOseEw2y5JwXjnAzoqt66lIAe6Z2xHAgn",
+	"Fx1TbU+xKrdRrYFelsSO8Zjm3t58Pq9y/HNVJ6M9963ZOz87Prm4PsFvHsLASkv1EO/P2FuxMOwdV3wk",
+	"JiDa2u/PgjC4E4khnlWvuo/0VCg+lUEz2K/WqvuUzDxGaZHtcIkVK2VJ9BdiDvo1KnUhHgkkADsWMnFR",
+	"u9Al4DpKdV40dipjdKgoniR67mwxY1td5dgVqL5o1IOkTT2EI3knVJX9qmfMiLR0yTA97CrfdiwbOGg5",
+	"es+aFJjIjGIujuktV2ftsuGV6CrKFQfGgi+gXTnlI5RWZBBhFNZQYzza1ZRZnUVBM4DVkMQ1Qb6N3JqK",
+	"huUraUrfamQ6XmRcpuicyDRhYAo9CGX91dJY6FM6ny2Lq9YDMkdkosD2ufhwusS9DVkswKDBo0E/Fjyn",
+	"a2CFf26cDy4P8mZn4Eo84DGocxVJYFAsq0phDXIiQqoZxzoQAeJrEM+i1fq4lyUFPmUr8/PRNLmlbZfY",
+	"8whBoKaPlZzAVldWk3OOYCo+nkx8d6BnypquQgECrNtXvaxWsjcOK7VX2yx3WX76bAv+iNnTcBJDAlm4",
+	"HhX1NTA4P+Vy3rTQrv5UV80qNKmbD7eAE4fAY7AGmoK7tBSuRsGH9AhQnwo9EBu12jM3QMylp5a0r7hU",
+	"glauh4iI76frzgHhouyjFGd7mY6I+En98U9ybULwo/3HP1p2PkMMut1+7Ctqt5e16FCAZG253z4BZWYt",
+	"oN8+AVmY2WTCk0XQDGAHU8MDjhkfGayxdLoCmJBFtZwahTof2EMYTLUpUQDe8Vtf4Uy6llOWlkVpIbq+",
+	"q+ytEFPsXZ3p3MqwX7fB+iIQ/GNuxjiM66ZnxnqOmckjLhUqaR+d56tHNksv26ebjYQ1S+mesWYyBgsZ",
+	"NM6cKDh9Yf4qu9CoLg64YqME1HfuvZzeF5r9BFuctbzt5DQMsLXct2rhvkZzgC9IVPouVV67KNEfyHPt",
+	"Opqm+VmvdbRNf1PHrqkAcsLj2PmlliTR9oDAnoEyE6CXYiaKNVHrWpc4jpaNfwKVookoRQSSqTgjGig6",
+	"SfvDAklSt1Qw6RI5GluDBupTYcmWUeVj2Q7Kie7LWFT4dJpm7BcDjfmiKPcDst+ig/6wlnGb/Vb0Fmf6",
+	"2WzHXl2rm4e8j8e5Ywusvf7MrL2k8rasB6erkHXBFGZmmFc2nMXx4jmZfbYz/6YP0/f+wALioHb0+Bdp",
+	"D9tvLlGIaBlH3uvo44mChVqDAxy5yxQ++/bUDyRtYlHWAv9EubJfz1NGWkdVdpZ1K5BiCC9NNJrBqAij",
+	"55bKu02LWuLpeVdRNwVfROQdkMNECCd92JW407fY0T/NUSGpRxKvUaulqT5dhf5GkCMhmylXS1tlHZSW",
+	"SuNf8vIsKz4wn4Ir7zzUqZKPBuvQWS+ulXvW6u0qkGAlwoRGygiTVYVxM9G0Uw/v93xkDh7/Iu1X+c2P",
+	"zJV3BX/deQnLPTGnEk4EKWL9hSulT+BHxcnyQ5oeyuzBIS8Cmu2YYjeniBopRhjiTcRAKIsNEZYkT5+J",
+	"GM5KGbWNhP2T1P6ZpPazsF9OZ6nC/ySXlb8ZAUDbzrv1CZ2Ng5KAjasn9m0Hcn0KUk+gu+ahxXqfH3q+",
+	"45bPdKqyd/pOqlFX5Xw8eojKrnPpYFsIZXWmMoJNkENL6/rReN7f9vRPXnZnnvSFb5NAlS+Pc3TX0/uJ",
+	"HD30NhHjkWvG4F71Rctr2D614ngGG0LcW0E9frP6vKvi3mw7rDa/IUXXp2jnTBIx96nZ6XirdkalETxZ",
+	"yXZdgLZSsv+78qjvXeWks/O18nO9vrmXpJ28vgXvK/Wn+GCTd2tkfSgtbE+gk1vXSULpOdOKUm51jC5q",
+	"ZqyeultIdEItwroK43WgJPdybcd6lJdLTmCMa2SZZYtxZqwE/hRH1JhhOTqTqqsoCmlElZ1FoUv0pSZr",
+	"yK9g2MzdDQhMhpOyPCN191x0lash1ENsh+vbLWVyKF0Azyv5+D62VURmqLS/g8GM9dww3lXZfJhIk5BA",
+	"PG6hgSNUT+DXjhO305C7G8E1JSpTzfGFZ+DREV9xuER8waxmfczSypMUbc+86G0p9KXDnMMnM1vXEe9h",
+	"9YKe53dOb+fBWH9PD5l7KVr+9F3/9xMs2P9iKVacUyOlh6+QMbNI2gp1uVkbQv841iySUZpPQv2BsGpG",
+	"ZaLr6yPmqNLCHMuYeVeVBc07mABBdTYUsFGzSZ/SJFw2tB6xUQJscz6WsUA2COZAE4cgs7CnxH2qSjtW",
+	"W945JFy2ifU9Q5RYGypPG5eUhMtLgp7zYo+8tCqSfDDSoA2cSUpI/Tpzbr6kNrQsnkdaSElQc11Xk+3W",
+	"4lIaaBm+APL5rk3bBor+Yi1Gya2AtJB25FsDn++BsyVHz3TVWgOkaxmVvaNg/dTUqedpc7vG3JsmB00k",
+	"cbmhaWy9tA9yrd5Bm2dDjByLdZ8rE8ABWIz7l7bz3QI2PL7PDBspk3hNoM8OXD2xwAGVEBFzyiFxEF8z",
+	"8yXthsqWtykpYdvzm2YAeNpIeSK51VypxB8kHaC8Y1WJvnWtJ8Kh5E+N6rvMBkDdZLlFqZIDjzdpOGgg",
+	"pRpOthxvrYZzqhOmRlLdsx68d+NMnF7IOgkXQ3nLem4cgLcXsmMeRYv04Q2npyfqTi/QoWfx0X9SWJ9y",
+	"DWN5K5rMCHrgrjSiJEB/s41rV0IRZnKpYX4hxmv8O1qRsecKXNxZlhjeIUs7HTptmc5dpGmZp91jOlmX",
+	"nN2rsjYwMmHHOspcBQlMBBMPALCZy5QtJrR2FWahUlp8i/WKe7Dna6B8yf0ygxqNXbqvWSgr7SLFByb8",
+	"N2o1yhVOS/YBSd6q5v6SKJ+YMZmNRjGatV0AtMroml5sFosZleSjzd90zD50TiuvmiwSeAsuXlOOySEA",
+	"2hlhfMStmHPELGc2mRlLGcH3i1ToR2Ia6wVG9JAABF4Nbs1ya3zys1Rd1ftb5ZQwJCL4qRcuV4NrA6Ix",
+	"/pZIU7gGq8kOavsuhzSfFo0pJWvSqFFHOmgcYdvz7BVaLnfc6DI1OHMIHlOBrzPu37Q6D7R/kDqlPTkQ",
+	"JDQEmAF1mMeoGhigxq6i6511kq3jyrtZsK1i9iaimA8wGooNplbK6VZK6MT9NMaiH6qkLFWFkM9khWBa",
+	"d7faDqfQRsnYBaoDAHxJ4iyWgFCOrC9vSRdSejUaEvKwQCmFawmRNtKtxiA0Ea/bGOQueNUz2yH+571P",
+	"dHNhGQ6yxFKuD6B4WZa60W8HjaNMGVCqrqxRBkou4nfsb8Kpkrrlg9R/jFvdipfYb9YbMu+W3ji/3de+",
+	"h2vJJfHbDZD2dS272X27IZadGr9Wc/pHqUHZq0ofiI4f/SZ7l+K3V54ESEN30H8w6cmBUxNS8WvWaYRF",
+	"jE7bXqNWpcqUTNtsYQiiND5wdXrMXh4eNqjghJiTYzdmKvgtZkvGwHQXzXzDrZLGOtgjn14o3i+Hd9J/",
+	"7rpeR92gybB49aEXupbvC/+21XGEBRlLH/hIC9NVGFpdowOFFHjNaEyAu5Cq00ABcy9g9zesKXQuqq7y",
+	"5YL5cpNl3WCVnepkktGZ8u1lSK/KaFEhFtJdApyMm1tTZceYCk9VgjMjMq3xXcBEu4xUYwtyo0yqL3e1",
+	"40oNt3Px31fm83kF5FlllsROg9reVivta7d9+PNZ7MXyvnEl5mLaZcBT659G43dgNMKTZTlvkRH+4pqy",
+	"+IwjOkGNas1vYnbzn8YRM7WmKXOkqzzSarRy7giWpr8dCSwVtEOw5YoiR7qKqFOULyMdJAKtIR6b0PXN",
+	"S28W8QzHDTjQsxhsAmrb4kJH5MiihpxkHhZYrIt25nIVKSDbymnTfQG6tAuCMuztsIzk+qxELHq1fGGw",
+	"/D8TWo2Q4aa5L52c5crzTdiqjNq5GR8QTbsDFUpRwXpLr8ovTyqEcc5xY742eDn0d0iv5ovjHTeKcUYF",
+	"vtg33kirUW1OA5fYH2BD/7snBDEzTfy2YpiNZ2OYJc32yoKZWLqqtAXR9F+bU26j7hWvRv5q1lfIygR0",
+	"Z03CXM9Ex7TOsdEXciuiwqAJLMgIY6RW+bv/vLI1TbQepvzLsbO1rOuaasqpHwTPDOUbpYbeo0wZCL4A",
+	"xnEHqgSXKlVIusrdrE+pCuiswvHSDIgJtpshb5Rr5OI7KuMN37yvZ7aaqWunm2+xf0u2CwtAk+ksnTaG",
+	"3tDWJd+jmnwp2PmiyjBWwOk3z8QGGxQyLGDZWhmjXXiOohrAfoFhnbniV1KBXcoNqOKAWu8Q+V/bMa1c",
+	"z5bnqDXJt6j5xopgoR3MmgSNSAykIWXhT+Xvu4oY5HS90oZEX6PgIWzJXbmnkwgjdfimB8Ty+Jau6KFu",
+	"CXuYVOdgKBsklkORaSmLHvv0Zj9MWrjzZUWpNy5N+Vj1KBYPe+jbE6JZ2nI8tL9IO46lN+85B7cL0mKD",
+	"NjddDnOrU57i4O7qv0y6PzW2kFguCToqBU2Xw567LpVbZ55kEIDhoIdPD/8/AAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -14,6 +14,9 @@ import (
 	"apikeyd/verify"
 )
 
+// codeMissing is the code of a request that carries no key.
+const codeMissing = "CREDENTIAL_MISSING"
+
 // credentialError is a 401: the caller did not prove itself.
 type credentialError struct{ code, message string }
 
@@ -25,11 +28,14 @@ type scopeError struct{ lacking apikey.Scopes }
 func (e *scopeError) Error() string { return "this needs a key with the scope " + e.lacking.String() }
 
 // welcome is the guard of public operations, which everybody passes.
-func welcome(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		x := exchangeOf(c.Request().Context())
-		x.visitor, x.visited = network(c.Request().RemoteAddr), true
-		return next(c)
+func welcome(op operation) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			x := exchangeOf(c.Request().Context())
+			x.answer.Operation, x.answer.Route = op.id, op.route
+			x.visited = true
+			return next(c)
+		}
 	}
 }
 
@@ -52,21 +58,28 @@ func (s *Server) authenticate(op operation) echo.MiddlewareFunc {
 		return func(c echo.Context) error {
 			r := c.Request()
 			x := exchangeOf(r.Context())
+			x.answer.Operation, x.answer.Route = op.id, op.route
 			x.basic, x.changes = op.basic, op.scope == apikey.ScopeWrite
-			secret, err := credential(r, op.basic)
-			if err != nil {
-				return err
-			}
-			result, err := s.Verifier.Verify(r.Context(), secret, want...)
-			if err != nil {
-				return err
-			}
-			if err := x.enter(result, want); err != nil {
-				return err
+			if err := s.prove(r, x, op.basic, want); err != nil {
+				return s.slowFailure(x, http.StatusTooManyRequests, err)
 			}
 			return next(c)
 		}
 	}
+}
+
+// prove makes the holder of the key that a request carries the caller.
+func (s *Server) prove(r *http.Request, x *exchange, basic bool, want apikey.Scopes) error {
+	secret, err := credential(r, basic)
+	if err != nil {
+		return err
+	}
+	result, err := s.Verifier.Verify(r.Context(), secret, want...)
+	if err != nil {
+		return err
+	}
+	x.answer.Authentication = result.Code
+	return x.enter(result, want)
 }
 
 // enter makes the holder of a key the caller, if the key is good and has the scopes
@@ -76,7 +89,7 @@ func (x *exchange) enter(result verify.Result, want apikey.Scopes) error {
 	if err := refusal(result, want); err != nil {
 		return err
 	}
-	x.caller, x.called = caller{key: result.Key, hash: result.Hash, requestID: x.requestID}, true
+	x.caller, x.called = caller{key: result.Key, hash: result.Hash, address: x.address, requestID: x.requestID}, true
 	return nil
 }
 
@@ -110,7 +123,7 @@ func credential(r *http.Request, basic bool) (string, error) {
 		if basic {
 			message += ", or as the password of HTTP Basic"
 		}
-		return "", &credentialError{"CREDENTIAL_MISSING", message}
+		return "", &credentialError{codeMissing, message}
 	}
 	return found, nil
 }

@@ -26,6 +26,7 @@ const (
 // operation is one operation of the contract, ready to check requests against.
 type operation struct {
 	id       string
+	route    string              // its path in the contract
 	public   bool                // nobody is asked for a key
 	scope    string              // the caller's key must hold it, unless it is empty
 	basic    bool                // the key may come by HTTP Basic too
@@ -52,6 +53,7 @@ func (s *Server) newGuards() (guards, error) {
 			if err != nil {
 				return nil, fmt.Errorf("contract: %s %s: %w", method, path, err)
 			}
+			op.route = path
 			all[op.id] = s.guard(op)
 		}
 	}
@@ -61,10 +63,10 @@ func (s *Server) newGuards() (guards, error) {
 func (s *Server) guard(op operation) []echo.MiddlewareFunc {
 	switch {
 	case op.public:
-		return []echo.MiddlewareFunc{welcome, validate(op)}
+		return []echo.MiddlewareFunc{welcome(op), validate(op)}
 	case op.id == "forwardAuth":
 		// A gateway sends what its client sent: there is nothing to hold it against.
-		return []echo.MiddlewareFunc{s.admit}
+		return []echo.MiddlewareFunc{s.admit(op)}
 	case op.id == "verifyApiKey":
 		return []echo.MiddlewareFunc{s.authenticate(op), s.verifyPlainly, validate(op)}
 	}

@@ -63,8 +63,7 @@ func problemOf(err error) problem {
 	case errors.As(err, &limited):
 		return problem{status: limited.status, code: "RATE_LIMITED", message: limited.Error(), wait: limited.wait}
 	case errors.As(err, &slow):
-		return problem{status: http.StatusTooManyRequests, code: "TOO_MANY_REQUESTS",
-			message: slow.Error(), wait: slow.wait}
+		return problem{status: slow.status, code: "TOO_MANY_REQUESTS", message: slow.Error(), wait: slow.wait}
 	case errors.As(err, &denied):
 		// It names scopes that the caller asked for, and those can be anything.
 		return problem{status: http.StatusForbidden, code: "FORBIDDEN", message: apikey.Redact(denied.Reason)}
@@ -154,7 +153,7 @@ func (s *Server) writeError(err error, c echo.Context) {
 func challenge(p problem) string {
 	const realm = `Bearer realm="apikeyd"`
 	switch {
-	case p.code == "CREDENTIAL_MISSING":
+	case p.code == codeMissing:
 		return realm
 	case p.status == http.StatusUnauthorized:
 		return realm + `, error="invalid_token"`

@@ -28,16 +28,19 @@ type exchange struct {
 	arrived   time.Time // by the machine's
 	requestID string
 
+	address netip.Addr // of the client; the zero Addr if it is not known
+	proxied bool       // a trusted proxy told it
+
 	caller  caller
-	called  bool         // the caller proved itself
-	visitor netip.Prefix // from where a public operation is called
-	visited bool         // a public operation is called
+	called  bool // the caller proved itself
+	visited bool // a public operation is called
 
 	shown   *apikey.Key // whose secret was shown, good or not
 	changes bool        // the operation changes something
 	basic   bool        // the operation takes HTTP Basic
 	err     error       // that was answered
 	problem problem     // what was answered for it
+	answer  Answer      // for the observers
 
 	mu      sync.Mutex
 	timed   context.Context //nolint:containedctx // made when first asked for
@@ -48,12 +51,21 @@ type exchange struct {
 type caller struct {
 	key       *apikey.Key // not to be changed
 	hash      apikey.Hash // of the secret that it showed
+	address   netip.Addr
 	requestID string
 }
 
 // actor is the caller as the store knows it.
 func (c caller) actor() store.Actor {
-	return store.Actor{Key: c.key.ID, Secret: c.hash, Via: "http", RequestID: c.requestID}
+	return store.Actor{Key: c.key.ID, Secret: c.hash, Via: "http", Address: addressText(c.address), RequestID: c.requestID}
+}
+
+// addressText is an address for the audit log, empty if it is none.
+func addressText(address netip.Addr) string {
+	if !address.IsValid() {
+		return ""
+	}
+	return address.String()
 }
 
 type exchangeKey struct{}
@@ -123,17 +135,35 @@ func (s *Server) begin(next echo.HandlerFunc) echo.HandlerFunc {
 		r := c.Request()
 		// The id is ours, never the caller's.
 		x := &exchange{Context: r.Context(), start: s.Now(), arrived: time.Now(), requestID: rand.Text()}
+		x.address, x.proxied = s.client(r)
 		defer x.end()
+		x.answer.Operation = Other
+		for _, o := range s.Observers {
+			x.Context = o.Began(x.Context, r)
+		}
 		c.SetRequest(r.WithContext(x))
 		values := [...]string{x.requestID, "no-store"}
 		header := c.Response().Header()
 		header["X-Request-Id"], header["Cache-Control"] = values[:1:1], values[1:]
+		if framedUnsafely(r) {
+			header["Connection"] = []string{"close"}
+		}
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
-		if x.changes || c.Response().Status >= http.StatusBadRequest {
+		status := c.Response().Status
+		if x.changes || status >= http.StatusBadRequest {
 			s.logRequest(c, x)
 		}
+		s.observed(x, status)
 		return nil
 	}
+}
+
+// framedUnsafely reports whether a proxy may have seen another end of this request than
+// net/http: it takes Transfer-Encoding beside Content-Length, and ignores it in HTTP/1.0,
+// without a word (RFC 9112, section 6.3). What follows on the connection would be taken for
+// the next request, so there must be none.
+func framedUnsafely(r *http.Request) bool {
+	return r.ProtoMajor == 1 && (len(r.TransferEncoding) > 0 || r.ProtoMinor == 0)
 }

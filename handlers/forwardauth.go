@@ -36,39 +36,49 @@ func registerForwardAuth(e *echo.Echo, contract gen.ServerInterface, guards guar
 
 // admit is the guard of forwardAuth: the caller is the gateway's client, and what its
 // key must hold stands in the query.
-func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		r := c.Request()
-		secret, err := credential(r, false)
-		if err != nil {
-			return err
+func (s *Server) admit(op operation) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			r := c.Request()
+			x := exchangeOf(r.Context())
+			x.answer.Operation, x.answer.Route = op.id, op.route
+			query := readForwardQuery(r.URL.RawQuery)
+			if err := s.proveForward(r, c.Response().Header(), x, query); err != nil {
+				if x.proxied { // else the address is the gateway's, and so all its clients'
+					err = s.slowFailure(x, query.limitedStatus, err)
+				}
+				return err
+			}
+			// What is in it was read above; the generated binder would refuse what it may hold.
+			r.URL.RawQuery = ""
+			return next(c)
 		}
-		x := exchangeOf(r.Context())
-		query := readForwardQuery(r.URL.RawQuery)
-		result, err := s.Verifier.Admit(r.Context(), secret, query.want...)
-		if err != nil {
-			return err
-		}
-		x.shown = result.Key
-		if result.Quota != (ratelimit.Quota{}) {
-			header := c.Response().Header()
-			header.Set("RateLimit-Policy", rateLimitPolicy(result.Key.RateLimit))
-			header.Set("RateLimit", rateLimitLeft(result.Quota))
-		}
-		if result.Code == verify.RateLimited {
-			return &rateLimitError{query.limitedStatus, result.Key.RateLimit, result.Quota.RetryAfter}
-		}
-		if query.malformed && result.Code == verify.InsufficientScope {
-			return &apikey.DeniedError{Reason: "scope: the query asks for an empty or malformed scope, " +
-				"which no key holds; name one, or leave scope out to ask for none"}
-		}
-		if err := x.enter(result, query.want); err != nil {
-			return err
-		}
-		// What is in it was read above; the generated binder would refuse what it may hold.
-		c.Request().URL.RawQuery = ""
-		return next(c)
 	}
+}
+
+// proveForward makes the holder of the key that a gateway's client sent the caller.
+func (s *Server) proveForward(r *http.Request, answer http.Header, x *exchange, query forwardQuery) error {
+	secret, err := credential(r, false)
+	if err != nil {
+		return err
+	}
+	result, err := s.Verifier.Admit(r.Context(), secret, query.want...)
+	if err != nil {
+		return err
+	}
+	x.shown, x.answer.Verification = result.Key, result.Code
+	if result.Quota != (ratelimit.Quota{}) {
+		answer.Set("RateLimit-Policy", rateLimitPolicy(result.Key.RateLimit))
+		answer.Set("RateLimit", rateLimitLeft(result.Quota))
+	}
+	if result.Code == verify.RateLimited {
+		return &rateLimitError{query.limitedStatus, result.Key.RateLimit, result.Quota.RetryAfter}
+	}
+	if query.malformed && result.Code == verify.InsufficientScope {
+		return &apikey.DeniedError{Reason: "scope: the query asks for an empty or malformed scope, " +
+			"which no key holds; name one, or leave scope out to ask for none"}
+	}
+	return x.enter(result, query.want)
 }
 
 // ForwardAuth implements the operation forwardAuth, once admit let the request pass.

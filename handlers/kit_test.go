@@ -1,6 +1,9 @@
 package handlers_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -246,13 +249,18 @@ func (s *secrets) add(secret string) {
 	s.all = append(s.all, secret)
 }
 
-// in reports whether text holds a secret, or only the random part of one.
+// in reports whether text holds a secret, or only the random part of one, or its hash.
 func (s *secrets) in(text string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, secret := range s.all {
-		if strings.Contains(text, randomPart(secret)) {
-			return true
+		hash := sha256.Sum256([]byte(secret))
+		for _, trace := range []string{
+			randomPart(secret), hex.EncodeToString(hash[:]), base64.RawStdEncoding.EncodeToString(hash[:]), fmt.Sprint(hash),
+		} {
+			if strings.Contains(text, trace) {
+				return true
+			}
 		}
 	}
 	return false

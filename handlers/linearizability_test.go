@@ -176,7 +176,7 @@ func (r *race) round(target key, end func(*race, key) key) (renewed key) {
 // which the store made them. Nobody acts with a target's key after its event.
 func (r *race) wantNothingAfter(action string) {
 	r.Helper()
-	events, err := r.db.AuditEvents(r.Context(), 1<<30)
+	events, err := r.db.AuditEvents(r.Context(), store.EventQuery{Limit: 1 << 30})
 	r.must(err)
 	acted := map[apikey.ID]bool{}
 	ends, changes := 0, 0

@@ -15,14 +15,20 @@ import (
 // logRequest writes one line. The query is never in it, and what a caller chose only
 // redacted: a secret can be put anywhere, even where the method belongs.
 func (s *Server) logRequest(c echo.Context, x *exchange) {
+	if x.err != nil && s.refusals != nil && !s.refusals.Pass(x.problem.code) {
+		return
+	}
 	r := c.Request()
 	attrs := []slog.Attr{
 		slog.String("request_id", x.requestID),
+		slog.String("operation", x.answer.Operation),
 		slog.String("method", loggable(r.Method)),
 		slog.String("path", loggable(r.URL.Path)),
 		slog.Int("status", c.Response().Status),
 		slog.Duration("took", s.Now().Sub(x.start)),
-		slog.String("remote", r.RemoteAddr),
+	}
+	if x.address.IsValid() {
+		attrs = append(attrs, slog.String("address", x.address.String()))
 	}
 	if x.shown != nil {
 		attrs = append(attrs, slog.String("key", x.shown.ID.String()), slog.String("owner", loggable(x.shown.Owner)))
@@ -44,6 +50,11 @@ func (s *Server) logRequest(c echo.Context, x *exchange) {
 		}
 	}
 	s.Log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// logHeld sums up the refusals that got no line of their own.
+func (s *Server) logHeld(code string, count int) {
+	s.Log.Warn("refusals without a line of their own", "code", code, "count", count)
 }
 
 // loggable makes text that a caller chose fit for the log: short, and without a secret,

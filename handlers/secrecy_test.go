@@ -10,10 +10,12 @@ import (
 )
 
 // TestSecretsStaySecret puts secrets wherever a request has room. The kit looks for
-// them in every answer, and at the end in the whole log.
+// them in every answer, and at the end in the whole log, and here in all metrics and traces.
 func TestSecretsStaySecret(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	seen := &observed{}
+	k := newKit(t, seen.by(t))
+	defer seen.nothingSecret(k)
 	stored := k.mustCreate(k.admin, fields{"name": "stored"}).Secret
 	expired := k.mustCreate(k.admin, fields{"name": "expired", "expires_at": k.in(1e6)}).Secret
 	k.clock.Advance(1e6)

@@ -13,24 +13,35 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
-	"apikeyd/ratelimit"
+	"apikeyd/logging"
 	"apikeyd/store"
 	"apikeyd/verify"
 )
 
-// Config is what a Server needs. All fields but Policy must be set.
+// Config is what a Server needs. Store, Verifier, Log and Now must be set.
 type Config struct {
 	Store    store.Store
 	Verifier *verify.Verifier
 	Policy   apikey.Policy
 	Log      *slog.Logger
 	Now      func() time.Time
+
+	TrustedProxies []netip.Prefix   // who is believed about where a request comes from
+	AuthFailures   apikey.RateLimit // of each address; the zero RateLimit is without limit
+
+	// Observers are told of every request, in this order.
+	Observers []Observer
+	// RefusalLines is how many refusals of one code the log has a line for each second; the
+	// others are summed up. 0 is without limit.
+	RefusalLines int
 }
 
 // Server implements the operations of the contract.
 type Server struct {
 	Config
-	leakReports *ratelimit.Table[netip.Prefix] // those that did nothing, by address
+	authFailures slowDown
+	leakReports  slowDown         // those that did nothing
+	refusals     *logging.Limiter // nil lets all pass
 }
 
 var _ gen.StrictServerInterface = (*Server)(nil)
@@ -39,7 +50,14 @@ var _ gen.StrictServerInterface = (*Server)(nil)
 // /healthz and /readyz, and the contract itself with its docs page. It fails if the
 // contract has an operation that nothing protects.
 func New(c Config) (http.Handler, error) {
-	s := &Server{Config: c, leakReports: ratelimit.New[netip.Prefix](maxAddresses)}
+	s := &Server{
+		Config:       c,
+		authFailures: newSlowDown(c.AuthFailures, "calls with a bad API key"),
+		leakReports:  newSlowDown(leakRate, "reports of what is no key's secret"),
+	}
+	if c.RefusalLines > 0 {
+		s.refusals = logging.NewLimiter(c.RefusalLines, s.logHeld)
+	}
 	guards, err := s.newGuards()
 	if err != nil {
 		return nil, err
@@ -51,8 +69,8 @@ func New(c Config) (http.Handler, error) {
 	gen.RegisterHandlersWithOptions(e, contract, gen.RegisterHandlersOptions{OperationMiddlewares: guards})
 	registerForwardAuth(e, contract, guards)
 	probes := []string{http.MethodGet, http.MethodHead}
-	e.Match(probes, "/healthz", s.healthz)
-	e.Match(probes, "/readyz", s.readyz)
+	e.Match(probes, "/healthz", s.healthz, named(Healthz, "/healthz"))
+	e.Match(probes, "/readyz", s.readyz, named(Readyz, "/readyz"))
 	if err := registerDocs(e); err != nil {
 		return nil, err
 	}

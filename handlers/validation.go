@@ -26,6 +26,10 @@ var formats = map[string]openapi3.StringFormatValidator{
 		_, err := apikey.ParseTimestamp(value)
 		return err
 	}),
+	"uuid": openapi3.NewCallbackValidator(func(value string) error {
+		_, err := apikey.ParseID(value)
+		return err
+	}),
 }
 
 // schemaOptions keep the schema and the value out of errors: they may hold a secret,
@@ -205,6 +209,8 @@ func describe(s *openapi3.Schema) string {
 	switch {
 	case s.Type.Is(openapi3.TypeString) && s.Format == "date-time":
 		return apikey.ErrNotTimestamp.Error()
+	case s.Type.Is(openapi3.TypeString) && s.Format == "uuid":
+		return "must be an id, such as 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f"
 	case s.Type.Is(openapi3.TypeString) && s.MaxLength != nil:
 		return fmt.Sprintf("must be a string of %d to %d characters", s.MinLength, *s.MaxLength)
 	case s.Type.Is(openapi3.TypeArray) && s.MaxItems != nil:

@@ -15,6 +15,7 @@ func (s *Server) VerifyApiKey(
 	if err != nil {
 		return nil, err
 	}
+	exchangeOf(ctx).answer.Verification = result.Code
 	answer := gen.VerifyResponse{Valid: result.Code == verify.Valid, Code: gen.VerifyCode(result.Code)}
 	if result.Code != verify.NotFound {
 		whole := result.Whole()
@@ -36,6 +37,7 @@ func (s *Server) IntrospectToken(
 	if err != nil {
 		return nil, err
 	}
+	exchangeOf(ctx).answer.Verification = result.Code
 	return gen.IntrospectToken200JSONResponse{Body: introspection(result)}, nil
 }
 

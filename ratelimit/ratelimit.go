@@ -36,7 +36,9 @@ type Table[K comparable] struct {
 }
 
 // New returns an empty Table of at most maximum subjects; 0 is without bound. At the
-// maximum some subject is forgotten for each new one: it begins anew.
+// maximum some subject is forgotten for each new one, and begins anew. Of a few it is the
+// one with the emptiest bucket: many subjects that call once each push out each other, and
+// hardly ever one that is near its limit.
 func New[K comparable](maximum int) *Table[K] {
 	return &Table[K]{max: maximum, epoch: time.Now(), buckets: make(map[K]bucket), sweepAt: firstSweep}
 }
@@ -127,13 +129,26 @@ func (t *Table[K]) makeRoom(at int64) {
 		// Twice what is left: the cost of looking is spread over as many additions.
 		t.sweepAt = max(2*len(t.buckets), firstSweep)
 	}
-	if t.max == 0 {
-		return
+	if t.max > 0 && len(t.buckets) >= t.max {
+		delete(t.buckets, t.emptiest(at))
 	}
-	for subject := range t.buckets {
-		if len(t.buckets) < t.max {
-			return
+}
+
+// candidates is how many subjects are looked at to forget one of them.
+const candidates = 16
+
+// emptiest returns the subject with the emptiest bucket of a few at random.
+func (t *Table[K]) emptiest(at int64) (least K) {
+	seen, lowest := 0, 0.0
+	for subject, b := range t.buckets { // in an order that is random enough
+		b = b.drain(b.limit, at)
+		level := float64(b.level) / (float64(b.limit.Limit) * float64(b.limit.Window.Microseconds()))
+		if seen == 0 || level < lowest {
+			least, lowest = subject, level
 		}
-		delete(t.buckets, subject)
+		if seen++; seen == candidates {
+			break
+		}
 	}
+	return least
 }

@@ -78,8 +78,7 @@ type Store interface {
 	// RecordUses moves last-used times forward, never back. Unknown ids are ignored.
 	RecordUses(ctx context.Context, uses map[apikey.ID]time.Time) error
 
-	// AuditEvents returns up to limit events, newest first.
-	AuditEvents(ctx context.Context, limit int) ([]Event, error)
+	AuditLog
 
 	// Watch tells a watcher of every change from now on. There can be one.
 	Watch(w Watcher)
@@ -157,6 +156,7 @@ type Actor struct {
 	Key       apikey.ID   // zero for the operator
 	Secret    apikey.Hash // of the secret with which the key proved itself
 	Via       string      // "http", "leak report", or the operator's command
+	Address   string      // from where the call came; empty for the operator
 	RequestID string      // ties the audit event to the log; empty for the operator
 
 	operator bool
@@ -167,26 +167,3 @@ func Operator(command string) Actor { return Actor{Via: command, operator: true}
 
 // IsOperator reports whether the actor holds the database rather than a key.
 func (a Actor) IsOperator() bool { return a.operator }
-
-// The actions that the audit log records.
-const (
-	ActionCreate = "create"
-	ActionUpdate = "update"
-	ActionRevoke = "revoke"
-	ActionRotate = "rotate"
-	ActionLeak   = "leak" // whoever found the secret ended it
-)
-
-// Event is one line of the append-only audit log. It never holds a secret or a hash.
-type Event struct {
-	ID        apikey.ID
-	At        time.Time
-	Action    string
-	Key       apikey.ID // the key that was changed
-	Owner     string    // its owner
-	Name      string    // its name afterwards
-	Changed   []string  // for update and leak: the fields that changed
-	Actor     apikey.ID // zero is the operator
-	Via       string
-	RequestID string
-}

@@ -23,6 +23,7 @@ type cache struct {
 	keys    atomic.Int64
 	refused atomic.Int64
 	changed atomic.Uint64 // how often anything changed
+	evicted atomic.Uint64 // how often one made room for another
 	shards  [shards]shard
 
 	shortcuts shortcuts
@@ -37,6 +38,9 @@ type shard struct {
 	changes uint64
 	keys    map[apikey.ID]*entry
 	refused map[apikey.Hash]struct{}
+
+	// Beside the lock, whose memory a decision needs anyway.
+	hits, misses atomic.Uint64
 }
 
 // entry is a key and what a decision leaves with it. It outlives its place in the cache.
@@ -86,6 +90,9 @@ func (c *cache) find(id apikey.ID, hash apikey.Hash, now time.Time) (found *entr
 		_, refused = s.refused[hash]
 	}
 	s.mu.RUnlock()
+	if e != nil || refused {
+		s.hits.Add(1)
+	}
 	if e != nil && !e.recent.Load() {
 		e.recent.Store(true)
 	}
@@ -154,6 +161,7 @@ func (c *cache) keep(key apikey.Key, changes uint64) *entry {
 	if c.keys.Load() > int64(c.max) {
 		s.forgetOne(e)
 		c.keys.Add(-1)
+		c.evicted.Add(1)
 	}
 	return e
 }
@@ -192,6 +200,7 @@ func (c *cache) refuse(id apikey.ID, hash apikey.Hash, changes uint64) {
 		for old := range s.refused { // any one
 			delete(s.refused, old)
 			c.refused.Add(-1)
+			c.evicted.Add(1)
 			break
 		}
 		if c.refused.Load() >= int64(c.max) {

@@ -2,8 +2,10 @@ package verify_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -66,6 +68,51 @@ func BenchmarkVerifyOutcomes(b *testing.B) {
 					i++
 				}
 			})
+		}
+	}
+}
+
+// BenchmarkUnknownAndWrongSecret tries an unknown id and a wrong secret of a key in turns,
+// so that what else the machine does falls on both alike, and reports the tenth and the
+// fiftieth percentile of each.
+func BenchmarkUnknownAndWrongSecret(b *testing.B) {
+	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = db.Close() }() // it is thrown away
+	ids, now := make([]apikey.ID, 300), time.Now()
+	for i := range ids {
+		key, _, err := apikey.Policy{}.NewKey(now, apikey.Draft{
+			Owner: "team", Name: fmt.Sprint("key ", i), ExpiresAt: now.AddDate(1, 0, 0),
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := db.CreateKey(b.Context(), operator, key); err != nil {
+			b.Fatal(err)
+		}
+		ids[i] = key.ID
+	}
+	verifier := verify.New(db, slog.New(slog.DiscardHandler), verify.Options{CacheSize: 1 << 8})
+	ctx := context.WithoutCancel(b.Context())
+	var took [2][]time.Duration
+	for b.Loop() {
+		id := ids[len(took[0])%len(ids)]
+		for kind, secret := range [2]string{
+			apikey.NewSecret("ak", apikey.NewID()).Reveal(), apikey.NewSecret("ak", id).Reveal(),
+		} {
+			start := time.Now()
+			if result, err := verifier.Admit(ctx, secret); err != nil || result.Code != verify.NotFound {
+				b.Fatalf("result %s, error %v", result.Code, err)
+			}
+			took[kind] = append(took[kind], time.Since(start))
+		}
+	}
+	for kind, name := range [2]string{"unknown", "wrong"} {
+		slices.Sort(took[kind])
+		for _, percent := range []int{10, 50} {
+			b.ReportMetric(float64(took[kind][len(took[kind])*percent/100].Nanoseconds()), fmt.Sprintf("ns/%s-p%d", name, percent))
 		}
 	}
 }

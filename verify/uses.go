@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"apikeyd/apikey"
@@ -22,7 +23,9 @@ type uses struct {
 	mu      sync.Mutex
 	entries []*entry
 	pending map[apikey.ID]int64 // of other keys, in milliseconds since 1970
+	oldest  int64               // when the first of all these was, while there are any
 	many    chan struct{}       // tells Run that there are maxPending
+	failed  atomic.Uint64       // attempts to write them
 }
 
 // record notes a use of a key.
@@ -39,6 +42,7 @@ func (u *uses) record(e *entry, at time.Time) {
 	}
 	if !e.unsaved.Load() && e.unsaved.CompareAndSwap(false, true) {
 		u.mu.Lock()
+		u.date(ms)
 		u.entries = append(u.entries, e)
 		u.mu.Unlock()
 	}
@@ -51,12 +55,20 @@ func (u *uses) note(id apikey.ID, ms int64) {
 	if u.pending == nil {
 		u.pending = make(map[apikey.ID]int64)
 	}
+	u.date(ms)
 	u.pending[id] = max(u.pending[id], ms)
 	if len(u.pending) >= maxPending {
 		select {
 		case u.many <- struct{}{}:
 		default: // Run knows
 		}
+	}
+}
+
+// date notes when a use was that the set does not hold yet.
+func (u *uses) date(ms int64) {
+	if len(u.entries)+len(u.pending) == 0 || ms < u.oldest {
+		u.oldest = ms
 	}
 }
 
@@ -87,6 +99,7 @@ func (v *Verifier) Flush(ctx context.Context) error {
 		last[id] = fromMillis(ms)
 	}
 	if err := v.store.RecordUses(ctx, last); err != nil {
+		v.uses.failed.Add(1)
 		for id, ms := range taken {
 			v.uses.note(id, ms)
 		}

@@ -127,6 +127,7 @@ func (v *Verifier) decide(ctx context.Context, secret string, want apikey.Scopes
 
 // look asks the store, and returns nil if no key accepts a secret with this hash.
 func (v *Verifier) look(ctx context.Context, id apikey.ID, hash apikey.Hash, now time.Time) (*entry, error) {
+	v.cache.shard(id).misses.Add(1)
 	changes := v.cache.begin(id)
 	key, err := v.store.Key(ctx, store.ByID(id))
 	switch {

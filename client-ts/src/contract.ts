@@ -162,6 +162,10 @@ export interface paths {
          *
          *     The identity headers of a 200 are always there, so that a client cannot smuggle its
          *     own. Names and owners are percent-encoded UTF-8: decode them once.
+         *
+         *     If the gateway is a trusted proxy of this deployment and tells its client's address in
+         *     `X-Forwarded-For`, a client that sends bad keys is slowed down: 403 with `Retry-After`
+         *     and `code` TOO_MANY_REQUESTS, or 429 if `rate_limited` says so.
          */
         get: operations["forwardAuth"];
         put?: never;
@@ -214,6 +218,28 @@ export interface paths {
          *     address.
          */
         post: operations["reportLeakedKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit-events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List audit events
+         * @description Who did what to which key, newest first. Filters narrow the list; an event must pass
+         *     all that are given. There are no page numbers, as the log grows while you read: give
+         *     the `next` of an answer as `before` to read on, until there is none.
+         */
+        get: operations["listAuditEvents"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -475,6 +501,112 @@ export interface components {
              */
             message: string;
         };
+        /**
+         * @description What was done to a key. `leak`: whoever found its secret reported it, which ended the
+         *     key, or the grace of the old secret.
+         * @example update
+         * @enum {string}
+         */
+        AuditAction: "create" | "update" | "rotate" | "revoke" | "leak";
+        /**
+         * @description The `id` of the key that acted, or `operator`: whoever holds the database itself. A
+         *     leaked key is named as the actor of its own end.
+         * @example 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
+         */
+        AuditActor: string;
+        AuditTextChange: {
+            /** @example ci-pipeline */
+            from?: string;
+            /** @example ci-pipeline-2 */
+            to?: string;
+        };
+        AuditTimeChange: {
+            /**
+             * Format: date-time
+             * @example 2030-01-31T12:00:00.000Z
+             */
+            from?: string;
+            /**
+             * Format: date-time
+             * @example 2031-01-31T12:00:00.000Z
+             */
+            to?: string;
+        };
+        AuditScopesChange: {
+            from?: components["schemas"]["Scopes"];
+            to?: components["schemas"]["Scopes"];
+        };
+        AuditMetadataChange: {
+            from?: components["schemas"]["Metadata"];
+            to?: components["schemas"]["Metadata"];
+        };
+        AuditRateLimitChange: {
+            from?: components["schemas"]["RateLimit"];
+            to?: components["schemas"]["RateLimit"];
+        };
+        /**
+         * @description The properties of the key that changed, and only those: what each was and what it
+         *     became. `from` is absent if there was nothing before, `to` if there is nothing now;
+         *     both are in events from before values were recorded. A secret is never shown.
+         */
+        AuditChanges: {
+            name?: components["schemas"]["AuditTextChange"];
+            expires_at?: components["schemas"]["AuditTimeChange"];
+            scopes?: components["schemas"]["AuditScopesChange"];
+            metadata?: components["schemas"]["AuditMetadataChange"];
+            rate_limit?: components["schemas"]["AuditRateLimitChange"];
+            revoked_at?: components["schemas"]["AuditTimeChange"];
+            grace_ends_at?: components["schemas"]["AuditTimeChange"];
+        };
+        AuditEvent: {
+            /**
+             * Format: uuid
+             * @description UUIDv7 (RFC 9562); later events have greater ones
+             * @example 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @example 2026-11-23T10:30:00.000Z
+             */
+            at: string;
+            action: components["schemas"]["AuditAction"];
+            /**
+             * Format: uuid
+             * @description The key that it was done to
+             * @example 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
+             */
+            key_id: string;
+            owner: components["schemas"]["Owner"];
+            name: components["schemas"]["Name"];
+            changes: components["schemas"]["AuditChanges"];
+            actor: components["schemas"]["AuditActor"];
+            /**
+             * @description `http`, `leak report`, or the operator's command: `serve` made the first key,
+             *     `keys create` and its like work on the database itself
+             * @example http
+             */
+            via: string;
+            /**
+             * @description The IP address from which the call came; absent for the operator
+             * @example 192.0.2.1
+             */
+            address?: string;
+            /**
+             * @description The X-Request-Id of the call; absent for the operator
+             * @example 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
+             */
+            request_id?: string;
+        };
+        AuditEventListResponse: {
+            data: components["schemas"]["AuditEvent"][];
+            /**
+             * Format: uuid
+             * @description Give it as `before` to read on; absent once there is nothing more
+             * @example 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
+             */
+            next?: string;
+        };
         ErrorResponse: {
             /**
              * @description Equals the HTTP status
@@ -538,7 +670,7 @@ export interface components {
                 "application/json": components["schemas"]["ErrorResponse"];
             };
         };
-        /** @description Unauthorized */
+        /** @description No key, two different ones, or one that is not good */
         Unauthorized: {
             headers: {
                 "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
@@ -584,7 +716,10 @@ export interface components {
                 "application/json": components["schemas"]["ErrorResponse"];
             };
         };
-        /** @description The key is good but lacks a scope, or is over its rate limit */
+        /**
+         * @description The key is good but lacks a scope, or is over its rate limit; or the client is slowed
+         *     down (then with Retry-After)
+         */
         NotAdmitted: {
             headers: {
                 "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
@@ -599,7 +734,10 @@ export interface components {
                 "application/json": components["schemas"]["ErrorResponse"];
             };
         };
-        /** @description The key is over its rate limit, and `rate_limited=429` asked for this status */
+        /**
+         * @description The key is over its rate limit, or the client is slowed down, and `rate_limited=429`
+         *     asked for this status
+         */
         RateLimited: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -626,7 +764,8 @@ export interface components {
             };
         };
         /**
-         * @description Anything else: 413 (body over 64 KiB), 500 (our fault),
+         * @description Anything else: 413 (body over 64 KiB), 429 (too many calls with a bad key from your
+         *     address; try again after Retry-After seconds), 500 (our fault),
          *     503 (the database cannot answer now; try again after Retry-After seconds, and look
          *     first whether a change was made)
          */
@@ -969,8 +1108,8 @@ export interface operations {
                  */
                 scope?: string[];
                 /**
-                 * @description The status of a key that is over its rate limit: 403, or 429 for gateways that
-                 *     pass it on (nginx does not)
+                 * @description The status of a key that is over its rate limit, and of a client that is slowed
+                 *     down: 403, or 429 for gateways that pass it on (nginx does not)
                  */
                 rate_limited?: "403" | "429";
             };
@@ -1057,6 +1196,61 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Error"];
+        };
+    };
+    listAuditEvents: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only what was done to the key with this `id`, whatever its name was
+                 * @example 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
+                 */
+                key?: string;
+                /** @description Only what was done to keys of this owner */
+                owner?: components["schemas"]["Owner"];
+                /** @description Only what was done by the key with this `id`, or by the `operator` */
+                actor?: components["schemas"]["AuditActor"];
+                /** @description Only events of this kind */
+                action?: components["schemas"]["AuditAction"];
+                /**
+                 * @description Only events at or after this time
+                 * @example 2026-11-01T00:00:00Z
+                 */
+                since?: string;
+                /**
+                 * @description Only events before this time
+                 * @example 2026-12-01T00:00:00Z
+                 */
+                until?: string;
+                /**
+                 * @description Only events older than the one with this `id`, which need not be there any more
+                 * @example 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
+                 */
+                before?: string;
+                /** @description How many events an answer holds at most */
+                items_per_page?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Some events */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditEventListResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             default: components["responses"]["Error"];
         };
     };

@@ -12,6 +12,7 @@ export type { components, operations, paths } from "./contract.js";
 export type ApiKey = components["schemas"]["ApiKeyResponse"];
 export type ApiKeyWithSecret = components["schemas"]["ApiKeyWithSecretResponse"];
 export type Verification = components["schemas"]["VerifyResponse"];
+export type AuditEvent = components["schemas"]["AuditEvent"];
 export type ErrorResponse = components["schemas"]["ErrorResponse"];
 
 export type ApiKeysClient = Client<paths, "application/json">;
@@ -92,5 +93,35 @@ export async function* listAll(
     if (data.length === 0 || page >= pagination.total_pages) {
       return;
     }
+  }
+}
+
+type AuditQuery = NonNullable<operations["listAuditEvents"]["parameters"]["query"]>;
+
+/** Which audit events to list, as the contract names the filters, and how. */
+export interface AuditOptions extends Omit<AuditQuery, "items_per_page"> {
+  /** How many events one request asks for, 1 to 100. */
+  pageSize?: number;
+  signal?: AbortSignal;
+}
+
+/**
+ * Goes through all audit events that pass the filters, newest first, as they are needed.
+ * The client's key needs keys:admin. Events that come meanwhile are not in it. Throws an
+ * ApiKeysError.
+ */
+export async function* auditEvents(
+  client: ApiKeysClient,
+  { pageSize = 100, signal, ...filters }: AuditOptions = {},
+): AsyncGenerator<AuditEvent, void, undefined> {
+  const init = signal === undefined ? {} : { signal };
+  const query: AuditQuery = { ...filters, items_per_page: pageSize };
+  for (;;) {
+    const { data, next } = await unwrap(client.GET("/v1/audit-events", { params: { query }, ...init }));
+    yield* data;
+    if (next === undefined) {
+      return;
+    }
+    query.before = next;
   }
 }

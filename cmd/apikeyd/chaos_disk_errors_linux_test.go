@@ -7,11 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 // The disk fails now and then to write, to read or to keep: such a change is refused with
@@ -20,7 +19,6 @@ func TestChaosDiskErrors(t *testing.T) {
 	t.Parallel()
 	strace := findStrace(t)
 	dir := t.TempDir()
-	serve(t, dir).kill() // the first start is not for this test
 	l := newLoad(t)
 	l.refusalIsUnsure = true
 	rounds := 0
@@ -29,17 +27,17 @@ func TestChaosDiskErrors(t *testing.T) {
 		for range max(1, *kills/40) {
 			rounds++
 			checked := len(l.keys)
-			s := serveUnder(t, dir, strace, "-D", "-f", "-qq", "-o", os.DevNull, "-e", "trace="+call,
-				"-e", "inject="+call+":error=EIO:when=40+"+fmt.Sprint(every))
+			s := serve(t, dir)
+			s.trace(strace, os.DevNull, "trace="+call, "inject="+call+":error=EIO:when=5+"+fmt.Sprint(every))
 			var made atomic.Int64
 			stop := make(chan struct{})
-			enough := sync.OnceFunc(func() { close(stop) })
-			time.AfterFunc(patience, enough)
-			l.run(s, 8, stop, func() {
-				if made.Add(1) >= 200 {
-					enough()
-				}
-			})
+			before := l.refusals()
+			go func() {
+				defer close(stop)
+				// A read that fails can be damage to SQLite, and then nothing is made any more.
+				must(t, s.wait(func() bool { return made.Load() >= 200 || l.refusals() >= before+200 }))
+			}()
+			l.run(s, 8, stop, func() { made.Add(1) })
 			s.kill()
 			again := serve(t, dir)
 			l.check(again, l.keys[checked:], false)
@@ -64,7 +62,8 @@ func TestChaosEveryChangeIsSynced(t *testing.T) {
 	const changes = 50
 	strace := findStrace(t)
 	calls := filepath.Join(t.TempDir(), "calls")
-	s := serveUnder(t, t.TempDir(), strace, "-D", "-f", "-qq", "-o", calls, "-e", "trace=fsync,fdatasync,write")
+	s := serve(t, t.TempDir())
+	s.trace(strace, calls, "trace=fsync,fdatasync,write")
 	admin := s.adminKey()
 	for i := range changes {
 		s.want(http.StatusCreated, "POST", "/v1/api-keys", admin, keyJSON(fmt.Sprint("key ", i)))
@@ -90,14 +89,38 @@ func TestChaosEveryChangeIsSynced(t *testing.T) {
 	}
 }
 
+// trace has strace follow the server's system calls until its end.
+func (s *server) trace(strace, output string, expressions ...string) {
+	s.t.Helper()
+	args := []string{"-f", "-qq", "-o", output, "-p", strconv.Itoa(s.cmd.Process.Pid)}
+	for _, e := range expressions {
+		args = append(args, "-e", e)
+	}
+	tracer, err := start(exec.Command(strace, args...))
+	must(s.t, err)
+	s.t.Cleanup(func() {
+		s.kill()
+		<-tracer.exited
+	})
+	must(s.t, tracer.wait(func() bool {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+		return err == nil && !strings.Contains(string(status), "TracerPid:\t0\n")
+	}))
+}
+
 func findStrace(t *testing.T) string {
 	t.Helper()
 	strace, err := exec.LookPath("strace")
 	if err != nil {
 		t.Skip("this needs strace")
 	}
-	if out, err := exec.Command(strace, "-o", os.DevNull, "true").CombinedOutput(); err != nil {
-		t.Skipf("this user may not trace a process: %s", out)
+	child := exec.Command("sleep", "60")
+	must(t, child.Start())
+	defer func() { _ = child.Process.Kill(); _ = child.Wait() }()
+	out, err := exec.Command("timeout", "--preserve-status", "1", strace, "-o", os.DevNull,
+		"-p", strconv.Itoa(child.Process.Pid)).CombinedOutput()
+	if strings.Contains(string(out), "not permitted") {
+		t.Skipf("this user may not trace a process: %v: %s", err, out)
 	}
 	return strace
 }

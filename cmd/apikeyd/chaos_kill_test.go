@@ -46,6 +46,7 @@ func TestChaosKill(t *testing.T) {
 	}
 	s := serve(t, dir)
 	l.check(s, l.keys, false)
+	l.checkAudit(s)
 	must(t, s.terminate())
 	l.report("kill -9", *kills)
 }
@@ -95,6 +96,7 @@ func TestChaosTerminate(t *testing.T) {
 	}
 	s := serve(t, dir)
 	l.check(s, l.keys, true)
+	l.checkAudit(s)
 	if n := len(l.refused); n > 0 {
 		t.Errorf("%d requests were refused", n)
 	}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -32,6 +34,7 @@ type load struct {
 type tracked struct {
 	id, secret string
 	ended      []string // secrets that a rotation ended
+	changes    int      // acknowledged ones
 	state
 	unsure *state // what it is if the last change was made, which nobody answered
 }
@@ -136,6 +139,7 @@ func (l *load) change(s *server, admin, kind string, key *tracked) (acknowledged
 // acknowledge takes over what an answer says.
 func (k *tracked) acknowledge(after state, a answer) {
 	k.state = after
+	k.changes++
 	if a.Secret == "" {
 		return
 	}
@@ -188,6 +192,29 @@ func (l *load) observe(s *server, admin string, key *tracked) state {
 func (s *server) verdict(admin, secret string) string {
 	s.t.Helper()
 	return s.want(http.StatusOK, "POST", "/v1/verify", admin, fmt.Sprintf(`{"key":%q}`, secret)).Code
+}
+
+// checkAudit holds the audit log against what was acknowledged: an event for each change,
+// none for what was not made, in a chain that is whole.
+func (l *load) checkAudit(s *server) {
+	l.t.Helper()
+	s.command("audit", "verify")
+	events := map[string]int{}
+	for line := range strings.Lines(s.command("audit", "export")) {
+		var event struct {
+			Key string `json:"key_id"`
+		}
+		must(l.t, json.Unmarshal([]byte(line), &event))
+		events[event.Key]++
+	}
+	for _, key := range l.keys {
+		if key.id == "" {
+			continue
+		}
+		if n := events[key.id]; n != key.changes && (key.unsure == nil || n != key.changes+1) {
+			l.t.Errorf("the audit log has %d events of key %s, of which %d changes were acknowledged", n, key.id, key.changes)
+		}
+	}
 }
 
 // refusals returns how many changes were answered with 503.

@@ -21,6 +21,16 @@ type conformanceCommand struct {
 	Format   string `enum:"text,json,junit" default:"text" help:"text for people, json or junit for continuous integration (${default})."`
 }
 
+// Help teaches the command.
+func (conformanceCommand) Help() string {
+	return `Keys that it makes are named conformance-… and revoked at the end. It ends with 1 if there are findings.
+
+Examples:
+
+    apikeyd conformance --url http://127.0.0.1:8080 --key-file admin.key
+    apikeyd conformance --url https://keys.example.com --key-file admin.key --read-only --format junit`
+}
+
 // errNotConforming is the exit status of a deployment with findings; they were told.
 var errNotConforming = errors.New("the deployment does not conform to the contract")
 

@@ -104,19 +104,24 @@ func (f firstKey) refused() error {
 		"move it away, or name another file with --admin-key-file", f.file)
 }
 
-// write makes the file whole or not at all: a temporary file is renamed.
 func (f firstKey) write(secret apikey.Secret) error {
-	dir := filepath.Dir(f.file)
-	temp, err := os.CreateTemp(dir, ".admin.key-*") // mode 0600
+	return writePrivate(f.file, secret.Reveal()+"\n")
+}
+
+// writePrivate makes a file that nobody else can read, whole or not at all: a temporary
+// one is renamed, and durable when this returns.
+func writePrivate(file, text string) error {
+	dir := filepath.Dir(file)
+	temp, err := os.CreateTemp(dir, "."+filepath.Base(file)+"-*") // mode 0600
 	if err != nil {
 		return err
 	}
 	defer os.Remove(temp.Name()) // gone already if all went well
-	_, err = temp.WriteString(secret.Reveal() + "\n")
+	_, err = temp.WriteString(text)
 	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(temp.Name(), f.file); err != nil {
+	if err := os.Rename(temp.Name(), file); err != nil {
 		return err
 	}
 	return syncDir(dir)

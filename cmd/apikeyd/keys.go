@@ -4,138 +4,124 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"text/tabwriter"
+	"strconv"
+	"strings"
 	"time"
 
-	"apikeyd/apikey"
-	"apikeyd/store"
-	"apikeyd/store/sqlstore"
+	"github.com/alecthomas/kong"
+
+	"apikeyd/client"
 )
 
-// keysCommands work on the database itself. Whoever can write to the file may do
-// everything, so nobody is ever locked out.
+// keysCommands work on keys: on a server, or in the database itself. Each is written once,
+// against a keyring.
 type keysCommands struct {
 	Create createCommand `cmd:"" help:"Make a key and print its secret, and nothing else, on standard output."`
 	List   listCommand   `cmd:"" help:"List keys, newest first."`
+	Get    getCommand    `cmd:"" help:"Show one key."`
+	Update updateCommand `cmd:"" help:"Change a key: its name, end, scopes, metadata or rate limit."`
+	Rotate rotateCommand `cmd:"" help:"Give a key a new secret and print it, and nothing else, on standard output."`
 	Revoke revokeCommand `cmd:"" help:"End a key for good."`
+	Verify verifyCommand `cmd:"" help:"Say whether a secret is good. It is read from standard input, a prompt or a file."`
 }
 
-// withStore runs do on the database, as it is.
-func (f databaseFlag) withStore(ctx context.Context, do func(store.Store) error) (err error) {
-	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: f.Database})
-	if errors.Is(err, sqlstore.ErrMissing) {
-		return fmt.Errorf("%w; name it with --database, or run apikeyd serve once to make it", err)
+// Help tells where keys are looked for.
+func (keysCommands) Help() string { return whereKeysAre }
+
+// keyFlags name the key that a command is about.
+type keyFlags struct {
+	Owner    *string `placeholder:"OWNER" help:"Whose key it is, if not yours: needs keys:admin on a server. In a database, a name without it is looked for among the keys of admin."`
+	NameOrID string  `arg:"" name:"key" help:"Name or id of the key."`
+}
+
+// jsonFlag chooses what standard output is for.
+type jsonFlag struct {
+	JSON bool `name:"json" help:"Print what the API would answer, for programs."`
+}
+
+// ref is the key that the flags name.
+func (f keyFlags) ref() keyRef { return keyRef{owner: f.Owner, nameOrID: f.NameOrID} }
+
+// show prints a key to a person or a program.
+func (f jsonFlag) show(s streams, key client.Key) error {
+	if !f.JSON {
+		return printKey(s.out, key, time.Now())
 	}
+	shape, err := contractKey(key)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	return do(db)
+	return printJSON(s.out, shape)
 }
 
-type createCommand struct {
-	databaseFlag
-	policyFlags
-	Name      string            `required:"" help:"Name of the key, unique among its owner's."`
-	Owner     string            `default:"admin" help:"Whom the key belongs to (${default})."`
-	Scope     []string          `sep:"none" help:"What the key may do; repeat the flag for several scopes, a comma is part of one (keys:read and keys:write)."`
-	ExpiresIn time.Duration     `placeholder:"DURATION" xor:"expiry" required:"" help:"How long the key lives, such as 720h; or say --expires-at."`
-	ExpiresAt *apikey.Timestamp `placeholder:"2030-01-31T12:00:00Z" xor:"expiry" required:"" help:"When the key ends, with an offset; or say --expires-in."`
+// hand prints a secret that nothing will show again: alone, so that a script can take it.
+func (f jsonFlag) hand(s streams, k issuedKey) (err error) {
+	if f.JSON {
+		shape, shapeErr := contractIssued(k)
+		if err = shapeErr; err == nil {
+			err = printJSON(s.out, shape)
+		}
+	} else {
+		_, err = fmt.Fprintln(s.out, k.secret.Reveal())
+	}
+	if err != nil {
+		return fmt.Errorf("the key %s has a new secret that could not be shown; revoke or rotate it: %w", k.ID, err)
+	}
+	return nil
 }
 
-// Run makes one key.
-func (c *createCommand) Run(ctx context.Context, s streams) error {
-	policy, err := c.policy()
-	if err != nil {
-		return err
+// rateFlag is a rate limit as it is typed.
+type rateFlag client.RateLimit
+
+// UnmarshalText reads LIMIT/WINDOW.
+func (r *rateFlag) UnmarshalText(text []byte) error {
+	limit, window, _ := strings.Cut(string(text), "/")
+	n, err := strconv.Atoi(limit)
+	d, windowErr := time.ParseDuration(window)
+	if err != nil || windowErr != nil || n < 1 || d < time.Second || d%time.Second != 0 {
+		return errors.New("must be a number of calls and whole seconds that they may come in, such as 100/1m")
 	}
-	now := time.Now()
-	draft := apikey.Draft{Owner: c.Owner, Name: c.Name, Scopes: c.Scope, ExpiresAt: now.Add(c.ExpiresIn)}
-	if c.ExpiresAt != nil {
-		draft.ExpiresAt = c.ExpiresAt.Time()
+	*r = rateFlag{Limit: n, Window: d}
+	return nil
+}
+
+// rateLimit is what the flags say about it: nil for nothing.
+func rateLimit(limit *rateFlag, none bool) *client.RateLimit {
+	if none {
+		return &client.RateLimit{}
 	}
-	if draft.Scopes == nil {
-		draft.Scopes = apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite}
+	return (*client.RateLimit)(limit)
+}
+
+// replacement is a list as the flags say it: nil if they say nothing.
+func replacement(given []string, none bool) *[]string {
+	if none {
+		return &[]string{}
 	}
-	key, secret, err := policy.NewKey(now, draft)
-	if err != nil {
-		return err
-	}
-	return c.withStore(ctx, func(db store.Store) error {
-		err := db.CreateKey(ctx, store.Operator("keys create"), key)
-		if errors.Is(err, store.ErrNameTaken) {
-			return fmt.Errorf("%s has a key named %q already; choose another name, or revoke that key first",
-				key.Owner, key.Name)
-		}
-		if err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintln(s.out, secret.Reveal()); err != nil {
-			return fmt.Errorf("the key %s was made, but its secret could not be shown; revoke it: %w", key.ID, err)
-		}
+	if given == nil {
 		return nil
-	})
-}
-
-type listCommand struct {
-	databaseFlag
-	Owner string `help:"Only this owner's keys."`
-}
-
-// Run prints a table of keys.
-func (c *listCommand) Run(ctx context.Context, s streams) error {
-	return c.withStore(ctx, func(db store.Store) error {
-		table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(table, "ID\tOWNER\tNAME\tPREFIX\tSTATUS\tEXPIRES\tLAST USED\tSCOPES")
-		now := time.Now()
-		for query := (store.Query{Owner: c.Owner, Limit: 1000}); ; query.Offset += query.Limit {
-			page, err := db.Keys(ctx, query)
-			if err != nil {
-				return err
-			}
-			if len(page.Keys) == 0 {
-				return table.Flush()
-			}
-			for _, key := range page.Keys {
-				writeRow(table, key, now)
-			}
-		}
-	})
-}
-
-func writeRow(w io.Writer, k apikey.Key, now time.Time) {
-	lastUsed := "never"
-	if !k.LastUsedAt.IsZero() {
-		lastUsed = apikey.Timestamp(k.LastUsedAt).String()
 	}
-	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Owner, k.Name, k.Prefix,
-		k.Status(now), apikey.Timestamp(k.ExpiresAt), lastUsed, k.Scopes)
+	return &given
 }
 
-type revokeCommand struct {
-	databaseFlag
-	Owner string `default:"admin" help:"Whose key it is, if it is named by name (${default})."`
-	Key   string `arg:"" help:"Name or id of the key."`
-}
-
-// Run revokes one key.
-func (c *revokeCommand) Run(ctx context.Context, s streams) error {
-	ref := store.ByName(c.Owner, c.Key)
-	if id, err := apikey.ParseID(c.Key); err == nil {
-		ref = store.ByID(id)
+// typedFlags are the names of the flags on the command line itself, not in the
+// environment.
+func typedFlags(ctx *kong.Context) map[string]bool {
+	typed := make(map[string]bool)
+	for _, element := range ctx.Path {
+		if element.Flag != nil {
+			typed[element.Flag.Name] = true
+		}
 	}
-	return c.withStore(ctx, func(db store.Store) error {
-		key, err := db.RevokeKey(ctx, store.Operator("keys revoke"), ref)
-		if errors.Is(err, store.ErrNotFound) {
-			return fmt.Errorf("%s has no key named %q, nor is that the id of a key; apikeyd keys list shows them all",
-				c.Owner, c.Key)
-		}
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(s.out, "%s of %s was revoked at %s\n",
-			key.Name, key.Owner, apikey.Timestamp(key.RevokedAt))
+	return typed
+}
+
+// withKeys runs do on the keys where the flags say.
+func (t *target) withKeys(ctx context.Context, s streams, do func(keyring) error) (err error) {
+	keys, err := t.open(ctx, s)
+	if err != nil {
 		return err
-	})
+	}
+	defer func() { err = errors.Join(err, keys.close()) }()
+	return do(keys)
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -42,6 +43,12 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
+// end returns the last of what was written.
+func (o *output) end() string {
+	text := o.String()
+	return text[max(0, len(text)-2000):]
+}
+
 // process is a running apikeyd.
 type process struct {
 	cmd    *exec.Cmd
@@ -55,11 +62,17 @@ func program(dir string, env []string, args ...string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, args...)
+	cmd := bare(dir, env, self, args...)
 	cmd.Args[0] = "apikeyd" // see TestMain
+	return cmd, nil
+}
+
+// bare is a command in a folder with only this environment.
+func bare(dir string, env []string, name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
 	cmd.Env = append([]string{"HOME=/nonexistent", "GORACE=" + quickExit}, env...)
-	return cmd, nil
+	return cmd
 }
 
 func launch(dir string, env []string, args ...string) (*process, error) {
@@ -83,7 +96,7 @@ func start(cmd *exec.Cmd) (*process, error) {
 	return p, nil
 }
 
-var urlInLog = regexp.MustCompile(`msg=serving url=(http://\S+)`)
+var urlInLog = regexp.MustCompile(`msg=serving url=(https?://\S+)`)
 
 // waitURL returns where the process serves, from its log.
 func (p *process) waitURL() (url string, err error) {
@@ -107,9 +120,9 @@ func (p *process) wait(done func() bool) error {
 			if done() {
 				return nil
 			}
-			return fmt.Errorf("apikeyd ended: %s\n%s", p.cmd.ProcessState, p.output.String())
+			return fmt.Errorf("apikeyd ended: %s\n%s", p.cmd.ProcessState, p.output.end())
 		case <-deadline:
-			return fmt.Errorf("apikeyd takes too long\n%s", p.output.String())
+			return fmt.Errorf("apikeyd takes too long\n%s", p.output.end())
 		case <-tick.C:
 		}
 	}
@@ -181,8 +194,8 @@ type answer struct {
 	ExpiresAt                       time.Time `json:"expires_at"`
 }
 
-// client opens a connection for each request, so that none outlives its server.
-var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+// httpClient opens a connection for each request, so that none outlives its server.
+var httpClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 
 // call makes a request. An empty secret or body is left out.
 func (s *server) call(method, path, secret, body string) answer {
@@ -203,7 +216,7 @@ func (s *server) try(method, path, secret, body string) (answer, error) {
 	if body != "" {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	response, err := client.Do(request)
+	response, err := httpClient.Do(request)
 	if err != nil {
 		return answer{}, err
 	}
@@ -253,6 +266,22 @@ func (s *server) command(args ...string) string {
 	return string(out)
 }
 
+var anonymousMemory = regexp.MustCompile(`RssAnon:\s+(\d+) kB`)
+
+// memory returns how many bytes a server holds that are no file's, or 0 where that is not
+// known.
+func (s *server) memory() int {
+	s.t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	found := anonymousMemory.FindSubmatch(status)
+	if err != nil || found == nil {
+		return 0
+	}
+	kilobytes, err := strconv.Atoi(string(found[1]))
+	must(s.t, err)
+	return kilobytes << 10
+}
+
 // keyJSON is the body that creates a key that lives for a day.
 func keyJSON(name string) string { return keyEndingIn(name, 24*time.Hour) }
 
@@ -274,4 +303,17 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// needs finds a program, or skips the test, but not in continuous integration.
+func needs(t *testing.T, tool string) (path string) {
+	t.Helper()
+	if path, err := exec.LookPath(tool); err == nil {
+		return path
+	}
+	if _, ci := os.LookupEnv("CI"); ci {
+		t.Fatalf("%s is missing", tool)
+	}
+	t.Skipf("this test needs %s, which this machine does not have", tool)
+	return ""
 }

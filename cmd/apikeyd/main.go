@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
 
@@ -22,20 +23,32 @@ const (
 	exitOK      = 0
 	exitFailure = 1
 	exitUsage   = 2
+	// exitInterrupted is what a shell says of a program that SIGINT ended.
+	exitInterrupted = 130
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 // commands is the command line; kong reads its tags.
 type commands struct {
 	Serve       serveCommand       `cmd:"" help:"Serve the API. On an empty database, make the first key."`
-	Keys        keysCommands       `cmd:"" help:"Work on keys directly in the database, beside a server or not."`
+	Keys        keysCommands       `cmd:"" help:"Work on keys, on a server or directly in the database."`
+	Login       loginCommand       `cmd:"" help:"Remember a server and your key for it, as a profile."`
+	Logout      logoutCommand      `cmd:"" help:"Forget a profile."`
+	Profiles    profilesCommand    `cmd:"" help:"List the profiles that apikeyd login made."`
+	Backup      backupCommand      `cmd:"" help:"Copy the database into a file while it is served."`
+	Restore     restoreCommand     `cmd:"" help:"Make a database of a backup."`
+	Doctor      doctorCommand      `cmd:"" help:"Look for what is wrong with configuration, files and database."`
+	Audit       auditCommands      `cmd:"" help:"Verify and export the audit log, beside a server or not."`
 	Conformance conformanceCommand `cmd:"" help:"Check a running deployment against its contract."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Ask the server on this machine whether it is ready."`
+	Completion  completionCommand  `cmd:"" help:"Print a script that completes commands in your shell."`
+	Complete    completeCommand    `cmd:"" hidden:"" name:"__complete"`
 	Version     versionCommand     `cmd:"" help:"Say which version this is."`
 }
 
-// streams are where a command writes: results to out, everything else to err.
-type streams struct{ out, err io.Writer }
+// errTold ends a command with exitFailure whose output says why already.
+var errTold = errors.New("")
 
 // databaseFlag is shared by every command that opens the database.
 type databaseFlag struct {
@@ -55,7 +68,12 @@ func (f databaseFlag) Validate() error {
 
 // policyFlags are shared by every command that makes keys.
 type policyFlags struct {
-	KeyPrefix      string        `default:"ak" env:"APIKEYD_KEY_PREFIX" help:"What new secrets begin with (${default})."`
+	KeyPrefix string `default:"ak" env:"APIKEYD_KEY_PREFIX" help:"What new secrets begin with (${default})."`
+	lifetimeFlag
+}
+
+// lifetimeFlag is shared by every command that says when a key ends.
+type lifetimeFlag struct {
 	MaxKeyLifetime time.Duration `default:"0" env:"APIKEYD_MAX_KEY_LIFETIME" placeholder:"DURATION" help:"How long a new or changed key may live, counted from the request, such as 720h; 0 is without limit (0)."`
 }
 
@@ -63,32 +81,62 @@ func (f policyFlags) policy() (apikey.Policy, error) {
 	if err := apikey.CheckPrefix(f.KeyPrefix); err != nil {
 		return apikey.Policy{}, fmt.Errorf("--key-prefix: %w", err)
 	}
-	if f.MaxKeyLifetime < 0 {
-		return apikey.Policy{}, fmt.Errorf("--max-key-lifetime must not be negative")
-	}
-	return apikey.Policy{Prefix: f.KeyPrefix, MaxLifetime: f.MaxKeyLifetime}, nil
+	longest, err := f.lifetime()
+	return apikey.Policy{Prefix: f.KeyPrefix, MaxLifetime: longest}, err
 }
 
-// run runs one command line and returns the exit status.
-func run(args []string, stdout, stderr io.Writer) int {
-	parser := kong.Must(&commands{},
+func (f lifetimeFlag) lifetime() (time.Duration, error) {
+	if f.MaxKeyLifetime < 0 {
+		return 0, errors.New("--max-key-lifetime must not be negative")
+	}
+	return f.MaxKeyLifetime, nil
+}
+
+// newParser returns what reads a command line.
+func newParser(stdout, stderr io.Writer) *kong.Kong {
+	return kong.Must(&commands{},
 		kong.Name("apikeyd"),
 		kong.Description("A self-hosted API key service. Every flag with an environment variable can be set by it."),
 		kong.Writers(stdout, stderr),
 	)
-	command, err := parser.Parse(args)
+}
+
+// run runs one command line and returns the exit status.
+func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
+	parser := newParser(stdout, stderr)
+	command, err := parse(parser, args)
 	if err != nil {
-		parser.Errorf("%s", apikey.Redact(err.Error())) // a secret typed in the wrong place
+		text := apikey.Redact(err.Error())
+		parser.Errorf("%s", text)
+		if text != err.Error() {
+			fmt.Fprintln(stderr, "A secret in an argument can be read by everybody on this machine: "+
+				"give it on standard input, at a prompt, in a file, or in the environment.")
+		}
 		fmt.Fprintln(stderr, "Run apikeyd --help to see what it takes.")
 		return exitUsage
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	command.BindTo(ctx, (*context.Context)(nil))
-	command.Bind(streams{stdout, stderr})
-	if err := command.Run(); err != nil {
+	command.Bind(streams{newInput(stdin), stdout, stderr})
+	switch err := command.Run(); {
+	case err == nil:
+		return exitOK
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		parser.Errorf("interrupted")
+		return exitInterrupted
+	case !errors.Is(err, errTold):
 		parser.Errorf("%s", apikey.Redact(err.Error()))
-		return exitFailure
 	}
-	return exitOK
+	return exitFailure
+}
+
+// parse reads the command line. The parser would turn what is no UTF-8 into another text.
+func parse(parser *kong.Kong, args []string) (*kong.Context, error) {
+	for _, arg := range args {
+		if !utf8.ValidString(arg) {
+			return nil, fmt.Errorf("the argument %q is not valid UTF-8", arg)
+		}
+	}
+	return parser.Parse(args)
 }

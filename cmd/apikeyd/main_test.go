@@ -1,15 +1,20 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"net"
+	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"apikeyd/client"
 )
 
 // TestMain makes this test binary the program itself when it is called apikeyd.
@@ -20,7 +25,7 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata/script",
-		Deadline:           time.Now().Add(time.Minute),
+		Deadline:           time.Now().Add(2 * time.Minute),
 		RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
 			taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -36,6 +41,9 @@ func TestScripts(t *testing.T) {
 			"exits":      exits,
 			"capture":    capture,
 			"serve-once": serveOnce,
+			"serve-here": serveHere,
+			"chmod":      chmod,
+			"make-keys":  makeKeys,
 		},
 	})
 }
@@ -79,4 +87,45 @@ func serveOnce(ts *testscript.TestScript, _ bool, args []string) {
 	_, err = p.waitURL()
 	ts.Check(err)
 	ts.Check(p.terminate())
+}
+
+// serveHere runs apikeyd serve in the current folder until the script ends, and sets URL,
+// ADMIN to the first key's secret, and HOME to a folder of its own.
+func serveHere(ts *testscript.TestScript, _ bool, _ []string) {
+	p, err := launch(ts.MkAbs("."), nil, "serve", "--listen", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() {
+		p.kill()
+		if likeSecret.MatchString(p.output.String()) {
+			ts.Fatalf("a secret was logged")
+		}
+	})
+	url, err := p.waitURL()
+	ts.Check(err)
+	ts.Setenv("URL", url)
+	ts.Setenv("ADMIN", strings.TrimSpace(ts.ReadFile("admin.key")))
+	ts.Setenv("HOME", ts.MkAbs("home"))
+}
+
+// chmod changes who may use a file: chmod 600 FILE.
+func chmod(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: chmod MODE FILE")
+	}
+	mode, err := strconv.ParseUint(args[0], 8, 12)
+	ts.Check(err)
+	ts.Check(os.Chmod(ts.MkAbs(args[1]), os.FileMode(mode)))
+}
+
+// makeKeys makes so many keys of the owner "many" on the server: make-keys 130.
+func makeKeys(ts *testscript.TestScript, _ bool, args []string) {
+	count, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	c, err := client.New(ts.Getenv("URL"), ts.Getenv("ADMIN"), client.Options{})
+	ts.Check(err)
+	for i := range count {
+		_, err := c.ForOwner("many").Create(context.Background(),
+			client.NewKey{Name: strconv.Itoa(i), ExpiresAt: time.Now().Add(time.Hour)})
+		ts.Check(err)
+	}
 }

@@ -42,7 +42,13 @@ func servePprof(ctx context.Context, address string, log *slog.Logger) (stop fun
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	// No limit on writing: a profile takes as long as it is asked to.
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: readTimeout, IdleTimeout: idleTimeout}
+	return serveBeside(listener, &http.Server{
+		Handler: mux, ReadHeaderTimeout: readTimeout, IdleTimeout: idleTimeout,
+	}), nil
+}
+
+// serveBeside runs a server beside the service until stop is called.
+func serveBeside(listener net.Listener, server *http.Server) (stop func()) {
 	ended := make(chan struct{})
 	go func() {
 		_ = server.Serve(listener) // until it is closed
@@ -53,5 +59,5 @@ func servePprof(ctx context.Context, address string, log *slog.Logger) (stop fun
 		defer cancel()
 		_ = errors.Join(server.Shutdown(closing), server.Close()) // nothing is lost with it
 		<-ended
-	}, nil
+	}
 }

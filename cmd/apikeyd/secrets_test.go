@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"apikeyd/apikey"
 )
 
 // Whatever a caller does with a secret, it is neither logged nor said back.
@@ -81,6 +83,35 @@ func TestSecretsOnTheCommandLine(t *testing.T) {
 		{"keys", "create", "--name", "x", "--expires-at", secret},
 		{"keys", "list", "--database", secret},
 		{"keys", "list", "--" + secret},
+		{"keys", "get", secret},
+		{"keys", "get", "x", "--owner", secret},
+		{"keys", "get", "x", "--url", s.url, "--key", secret},
+		{"keys", "get", "x", "--url", secret, "--key-file", "admin.key"},
+		{"keys", "get", "x", "--url", "https://" + secret + ".invalid", "--key-file", "admin.key", "--timeout", "1ms"},
+		{"keys", "get", "x", "--url", s.url, "--key-file", secret},
+		{"keys", "get", "x", "--profile", secret},
+		{"keys", "get", secret, "--url", s.url, "--key-file", "admin.key"},
+		{"keys", "create", "--name", "x", "--expires-in", "1h", "--metadata", "x=" + secret},
+		{"keys", "create", "--name", "x", "--expires-in", "1h", "--metadata", secret},
+		{"keys", "create", "--name", secret, "--expires-in", "1h", "--url", s.url, "--key-file", "admin.key"},
+		{"keys", "update", "admin", "--name", secret},
+		{"keys", "update", secret, "--name", "x"},
+		{"keys", "update", "admin", "--rate-limit", secret},
+		{"keys", "rotate", secret},
+		{"keys", "list", "--status", secret},
+		{"keys", "verify", secret},
+		{"keys", "verify", "--scope", secret},
+		{"keys", "verify", "--secret-file", secret},
+		{"login", secret},
+		{"login", "--url", s.url, "--key", secret},
+		{"login", "--url", secret, "--key-file", "admin.key"},
+		{"login", "--url", s.url, "--key-file", "admin.key", "--profile", secret},
+		{"logout", "--profile", secret},
+		{"completion", secret},
+		{"backup", "new.bak", "--database", secret},
+		{"restore", secret, "--database", "new.db"},
+		{"doctor", "--database", secret},
+		{"doctor", "--json", "--key-prefix", secret, "--admin-key-file", secret},
 		{"serve", "--listen", secret},
 		{"serve", "--key-prefix", secret, "--listen", "127.0.0.1:0"},
 	} {
@@ -92,4 +123,21 @@ func TestSecretsOnTheCommandLine(t *testing.T) {
 		}
 		wantNoSecret(t, string(out))
 	}
+}
+
+// However a profile is printed, its key is not.
+func TestProfilesDoNotPrintTheirKey(t *testing.T) {
+	t.Parallel()
+	p := profile{url: "https://keys.example.com", key: apikey.NewSecret("ak", apikey.NewID())}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		for _, value := range []any{p, &p, []profile{p}, serverKeys{url: p.url}} {
+			text := fmt.Sprintf(verb, value)
+			wantNoSecret(t, text)
+			if strings.Contains(text, p.key.Reveal()[12:40]) {
+				t.Errorf("%s prints the key", verb)
+			}
+		}
+	}
+	issued := issuedKey{secret: p.key}
+	wantNoSecret(t, fmt.Sprintf("%v %+v %#v", issued, issued, issued))
 }

@@ -145,7 +145,7 @@ func TestReadinessFollowsTheDatabase(t *testing.T) {
 // probe asks as a supervisor does; the answer's status field is no number there.
 func (s *server) probe(want int, path string) {
 	s.t.Helper()
-	response, err := client.Get(s.url + path)
+	response, err := httpClient.Get(s.url + path)
 	must(s.t, err)
 	must(s.t, response.Body.Close())
 	if response.StatusCode != want {

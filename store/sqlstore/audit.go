@@ -3,58 +3,173 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"strings"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"apikeyd/apikey"
 	"apikeyd/store"
 )
 
-const eventColumns = `id, at, action, key_id, owner, name, changed, actor_id, via, request_id`
+const eventColumns = `id, at, action, key_id, owner, name, changes, actor_id, via, address, request_id,
+	chain, seq, hash`
 
-// audit writes the event of a change to key, as it is afterwards.
-func (m *mutation) audit(action string, key apikey.Key, changed []string) error {
-	id := apikey.NewID()
-	return m.exec(
-		`INSERT INTO audit_events (`+eventColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		id[:], millis(m.now), action, key.ID[:], key.Owner, key.Name, strings.Join(changed, " "),
-		nullID(m.actor.Key), m.actor.Via, m.actor.RequestID)
+// audit writes the event of what a change made of a key.
+func (m *mutation) audit(action string, before, after *apikey.Key) error {
+	m.action = action
+	event := store.Event{
+		At: m.now, Action: action, Key: after.ID, Owner: after.Owner, Name: after.Name,
+		Actor: m.actor.Key, Via: m.actor.Via, Address: m.actor.Address, RequestID: m.actor.RequestID,
+	}
+	changes := store.ChangesBetween(before, after, m.now)
+	return m.insertEvent(&event, string(appendChanges(nil, &changes)))
 }
 
-// AuditEvents implements store.Store.
-func (db *DB) AuditEvents(ctx context.Context, limit int) ([]store.Event, error) {
+// insertEvent links an event and writes it.
+func (w *writer) insertEvent(e *store.Event, changes string) error {
+	if err := w.link(e, changes); err != nil {
+		return err
+	}
+	return w.exec(`INSERT INTO audit_events (`+eventColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+		e.ID[:], millis(e.At), e.Action, e.Key[:], e.Owner, e.Name, changes, nullID(e.Actor), e.Via, e.Address,
+		e.RequestID, e.Chain, e.Seq, e.Hash[:])
+}
+
+// AuditEvents implements store.AuditLog.
+func (db *DB) AuditEvents(ctx context.Context, q store.EventQuery) ([]store.Event, error) {
 	var events []store.Event
-	err := db.read(ctx, func() error {
-		rows, err := db.reader.QueryContext(ctx,
-			`SELECT `+eventColumns+` FROM audit_events ORDER BY id DESC LIMIT $1`, limit)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			event, err := scanEvent(rows)
-			if err != nil {
-				return err
-			}
-			events = append(events, event)
-		}
-		return rows.Err()
+	err := db.read(ctx, func() (err error) {
+		events, err = listEvents(ctx, db.reader, q)
+		return err
 	})
 	return events, err
 }
 
-func scanEvent(rows *sql.Rows) (store.Event, error) {
+func listEvents(ctx context.Context, q querier, query store.EventQuery) ([]store.Event, error) {
+	where := eventConditions(query)
+	rows, err := q.QueryContext(ctx, `SELECT `+eventColumns+` FROM audit_events`+where.sql()+
+		` ORDER BY id DESC LIMIT `+where.arg(query.Limit), where.args...)
+	if err != nil {
+		return nil, err
+	}
+	return readEvents(rows)
+}
+
+func eventConditions(q store.EventQuery) *conditions {
+	c := &conditions{}
+	if !q.Key.IsZero() {
+		c.add(`key_id = ` + c.arg(q.Key[:]))
+	}
+	if q.Owner != "" {
+		c.add(`owner = ` + c.arg(q.Owner))
+	}
+	if !q.Actor.IsZero() {
+		c.add(`actor_id = ` + c.arg(q.Actor[:]))
+	}
+	if q.Operator {
+		c.add(`actor_id IS NULL`)
+	}
+	if q.Action != "" {
+		c.add(`action = ` + c.arg(q.Action))
+	}
+	if !q.Since.IsZero() {
+		// An id is never of an earlier time than its event: the search can end there.
+		var first apikey.ID
+		setTime(&first, q.Since)
+		c.add(`at >= ` + c.instant(q.Since) + ` AND id >= ` + c.arg(first[:]))
+	}
+	if !q.Until.IsZero() {
+		c.add(`at < ` + c.instant(q.Until))
+	}
+	if !q.Before.IsZero() {
+		c.add(`id < ` + c.arg(q.Before[:]))
+	}
+	return c
+}
+
+// eventsAtOnce is how many events are read in one go while somebody goes through all.
+const eventsAtOnce = 1000
+
+// EachEvent implements store.AuditLog. It keeps no query open while somebody works on
+// events; what retention removes meanwhile is missing.
+func (db *DB) EachEvent(ctx context.Context, since time.Time, do func(store.Event) error) error {
+	for last := (apikey.ID{}); ; {
+		var events []store.Event
+		err := db.read(ctx, func() (err error) {
+			events, err = db.eventsAfter(ctx, last)
+			return err
+		})
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		last = events[len(events)-1].ID
+		for _, event := range events {
+			if event.At.Before(since) {
+				continue
+			}
+			if err := do(event); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (db *DB) eventsAfter(ctx context.Context, last apikey.ID) ([]store.Event, error) {
+	rows, err := db.reader.QueryContext(ctx,
+		`SELECT `+eventColumns+` FROM audit_events WHERE id > $1 ORDER BY id LIMIT $2`, last[:], eventsAtOnce)
+	if err != nil {
+		return nil, err
+	}
+	return readEvents(rows)
+}
+
+func readEvents(rows *sql.Rows) ([]store.Event, error) {
+	defer rows.Close()
+	events := []store.Event{}
+	for rows.Next() {
+		event, changes, err := scanEvent(rows)
+		if err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal([]byte(changes), &event.Changes); err != nil {
+			return nil, fmt.Errorf("%w: the changes of audit event %s cannot be read", store.ErrDamaged, event.ID)
+		}
+		events = append(events, event)
+	}
+	return events, rows.Err()
+}
+
+// scanEvent reads eventColumns from a row, the changes as they are stored. What it takes is
+// what was written, to the letter: an alteration must not get lost here.
+func scanEvent(rows *sql.Rows) (event store.Event, changes string, err error) {
 	var (
-		event              store.Event
-		id, keyID, actorID []byte
-		at                 sql.NullInt64
-		changed            string
+		id, key, actor, hash []byte
+		at                   sql.NullInt64
 	)
-	err := rows.Scan(&id, &at, &event.Action, &keyID, &event.Owner, &event.Name, &changed,
-		&actorID, &event.Via, &event.RequestID)
-	copy(event.ID[:], id)
-	copy(event.Key[:], keyID)
-	copy(event.Actor[:], actorID)
+	err = rows.Scan(&id, &at, &event.Action, &key, &event.Owner, &event.Name, &changes, &actor,
+		&event.Via, &event.Address, &event.RequestID, &event.Chain, &event.Seq, &hash)
+	if err != nil {
+		return event, "", err
+	}
 	event.At = fromMillis(at)
-	event.Changed = strings.Fields(changed)
-	return event, err
+	for _, part := range []struct {
+		name     string
+		to, from []byte
+	}{
+		{"id", event.ID[:], id}, {"key_id", event.Key[:], key}, {"actor_id", event.Actor[:], actor}, {"hash", event.Hash[:], hash},
+	} {
+		if part.name == "actor_id" && actor == nil {
+			continue
+		}
+		if copy(part.to, part.from) != len(part.to) || len(part.from) != len(part.to) {
+			err = errors.Join(err, fmt.Errorf("the %s of audit event %d has %d bytes", part.name, event.Seq, len(part.from)))
+		}
+	}
+	if actor != nil && event.Actor.IsZero() {
+		err = errors.Join(err, fmt.Errorf("the actor of audit event %d is nobody", event.Seq))
+	}
+	return event, changes, err
 }

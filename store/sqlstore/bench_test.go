@@ -56,3 +56,35 @@ func BenchmarkKey(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkCreate is many callers that create keys at once, each with its audit event.
+func BenchmarkCreate(b *testing.B) {
+	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	actor := store.Operator("bench")
+	now := time.Now()
+	b.SetParallelism(64)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			key, _, err := apikey.Policy{}.NewKey(now, apikey.Draft{
+				Owner: "customer", Name: apikey.NewID().String()[:35], Scopes: apikey.Scopes{"keys:read", "keys:write"},
+				ExpiresAt: now.AddDate(1, 0, 0),
+			})
+			if err == nil {
+				err = db.CreateKey(b.Context(), actor, key)
+			}
+			if err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}

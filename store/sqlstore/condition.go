@@ -45,13 +45,8 @@ func (c *condition) translate(err error) error {
 	return err
 }
 
-// during is translate for what ran under a context: its end is the cause, whatever the
-// driver calls it.
 func (c *condition) during(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return c.translate(err)
+	return c.translate(during(ctx, err))
 }
 
 // guarded runs what reads the files through mapped memory. What is missing there, as the

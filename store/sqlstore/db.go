@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -26,6 +27,10 @@ type Options struct {
 
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+
+	// Log hears of what no caller is told: that the file cannot be read, and can again.
+	// Nil discards it.
+	Log *slog.Logger
 }
 
 // The reasons for which Open refuses a database, beside those of the file system.
@@ -64,6 +69,9 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 			err = errors.Join(fmt.Errorf("database %s: %w", o.Path, err), db.Close())
 		}
 	}()
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	if db.files, err = openFiles(o.Path, o.Serve); err != nil {
 		return nil, err
 	}
@@ -80,7 +88,7 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 			return nil, err
 		}
 	}
-	if db.writer, err = newWriter(ctx, writePool, db); err != nil {
+	if db.writer, err = newWriter(ctx, writePool, db, o.Log); err != nil {
 		return nil, err
 	}
 	if db.reader, err = db.openPool(ctx, reading); err != nil {

@@ -87,6 +87,20 @@ func (f *files) takeLock() error {
 	return f.watch(path) // without it another server would get in
 }
 
+// IsServed reports whether a server has the database, and makes no file to find out.
+func IsServed(path string) (bool, error) {
+	path, err := resolve(path)
+	if err != nil {
+		return false, err
+	}
+	if _, err := os.Stat(path + ".lock"); err != nil {
+		return false, nil // no server was ever here, or its end is near
+	}
+	lock := flock.New(path+".lock", flock.SetFlag(os.O_RDONLY))
+	free, err := lock.TryRLock()
+	return !free, errors.Join(err, lock.Close())
+}
+
 // watch remembers which file this is.
 func (f *files) watch(path string) error {
 	info, err := os.Stat(path)

@@ -161,7 +161,7 @@ func wantExactly(t *testing.T, db *sqlstore.DB, keys []apikey.Key) {
 	t.Helper()
 	page, err := db.Keys(t.Context(), store.Query{Limit: 100_000})
 	must(t, err)
-	events, err := db.AuditEvents(t.Context(), 100_000)
+	events, err := db.AuditEvents(t.Context(), store.EventQuery{Limit: 100_000})
 	must(t, err)
 	var want, stored, audited []string
 	for _, key := range keys {

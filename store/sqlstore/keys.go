@@ -62,7 +62,7 @@ func (db *DB) CreateKey(ctx context.Context, actor store.Actor, key apikey.Key) 
 		if err := m.insertKey(key); err != nil {
 			return err
 		}
-		return m.audit(store.ActionCreate, key, nil)
+		return m.audit(store.ActionCreate, nil, &key)
 	})
 }
 
@@ -80,6 +80,7 @@ func (db *DB) UpdateKey(
 		if key.IsRevoked() {
 			return store.ErrRevoked
 		}
+		before := key
 		var changed []string
 		if key, changed = key.Apply(change); len(changed) == 0 {
 			return nil
@@ -87,7 +88,7 @@ func (db *DB) UpdateKey(
 		if err := m.updateKey(key); err != nil {
 			return err
 		}
-		return m.audit(store.ActionUpdate, key, changed)
+		return m.audit(store.ActionUpdate, &before, &key)
 	})
 	return key, err
 }
@@ -104,11 +105,12 @@ func (db *DB) RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref) (
 		if key.IsRevoked() {
 			return nil
 		}
+		before := key
 		key.RevokedAt = m.now
 		if err := m.updateKey(key); err != nil {
 			return err
 		}
-		return m.audit(store.ActionRevoke, key, nil)
+		return m.audit(store.ActionRevoke, &before, &key)
 	})
 	return key, err
 }
@@ -130,11 +132,12 @@ func (db *DB) RotateKey(
 		case !key.SecretHash.Equal(rotation.From):
 			return store.ErrRotated
 		}
+		before := key
 		key = key.Rotate(rotation, m.now)
 		if err := m.updateKey(key); err != nil {
 			return err
 		}
-		return m.audit(store.ActionRotate, key, nil)
+		return m.audit(store.ActionRotate, &before, &key)
 	})
 	return key, err
 }
@@ -149,15 +152,15 @@ func (db *DB) EndSecret(ctx context.Context, actor store.Actor) (key apikey.Key,
 		if key.IsRevoked() || !key.Accepts(actor.Secret, m.now) {
 			return store.ErrNotFound
 		}
-		changed := "grace_ends_at"
+		before := key
 		if key.SecretHash.Equal(actor.Secret) {
-			key.RevokedAt, changed = m.now, "revoked_at"
+			key.RevokedAt = m.now
 		}
 		key = key.EndGrace()
 		if err := m.updateKey(key); err != nil {
 			return err
 		}
-		return m.audit(store.ActionLeak, key, []string{changed})
+		return m.audit(store.ActionLeak, &before, &key)
 	})
 	return key, err
 }

@@ -34,19 +34,14 @@ func newProvider(db *sql.DB) (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
+	return goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true),
+		goose.WithGoMigrations(goose.NewGoMigration(5, &goose.GoFunc{RunTx: chainEvents}, nil)))
 }
 
 // checkSchema refuses a database that is not ours, too new, or, unless it may be
 // migrated, too old. It only reads: what is refused stays as it was.
 func checkSchema(ctx context.Context, reader *sql.DB, mayMigrate bool) error {
-	provider, err := newProvider(reader)
-	if err != nil {
-		return err
-	}
-	sources := provider.ListSources()
-	target := sources[len(sources)-1].Version
-	current, err := schemaVersion(ctx, reader)
+	current, target, err := schemaVersions(ctx, reader)
 	switch {
 	case err != nil:
 		return err
@@ -56,6 +51,17 @@ func checkSchema(ctx context.Context, reader *sql.DB, mayMigrate bool) error {
 		return ErrNotMigrated
 	}
 	return nil
+}
+
+// schemaVersions returns the version of a database and the one that is ours.
+func schemaVersions(ctx context.Context, reader *sql.DB) (current, target int64, err error) {
+	provider, err := newProvider(reader)
+	if err != nil {
+		return 0, 0, err
+	}
+	sources := provider.ListSources()
+	current, err = schemaVersion(ctx, reader)
+	return current, sources[len(sources)-1].Version, err
 }
 
 // schemaVersion returns the version of the last migration, 0 for an empty database.

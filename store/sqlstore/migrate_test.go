@@ -22,7 +22,7 @@ func TestOpeningAgainKeepsEverything(t *testing.T) {
 	must(t, db.Close())
 	again := open(t, path)
 	wantKey(t, again, "ci")
-	events, err := again.AuditEvents(t.Context(), 10)
+	events, err := again.AuditEvents(t.Context(), store.EventQuery{Limit: 10})
 	must(t, err)
 	if len(events) != 1 {
 		t.Errorf("the audit log has %d events, want 1", len(events))
@@ -76,14 +76,18 @@ func TestAuditLogIsAppendOnly(t *testing.T) {
 	for _, statement := range []string{
 		`UPDATE audit_events SET via = 'nobody'`,
 		`DELETE FROM audit_events`,
-		`REPLACE INTO audit_events SELECT id, 0, action, key_id, owner, name, changed, actor_id, via, request_id
-			FROM audit_events`,
+		`REPLACE INTO audit_events SELECT id, 0, action, key_id, owner, name, changes, actor_id, via, address, request_id,
+			chain, seq + 1, hash FROM audit_events`,
+		`UPDATE audit_chains SET seq = seq - 1`,
+		`DELETE FROM audit_chains`,
+		`INSERT INTO audit_anchors SELECT chain, event_id, seq + 1, hash, 0 FROM audit_chains`,
+		`INSERT INTO audit_anchors SELECT chain, event_id, seq, zeroblob(32), 0 FROM audit_chains`,
 	} {
 		if _, err := connection.ExecContext(t.Context(), statement); err == nil {
 			t.Errorf("the audit log took %q", statement)
 		}
 	}
-	events, err := db.AuditEvents(t.Context(), 10)
+	events, err := db.AuditEvents(t.Context(), store.EventQuery{Limit: 10})
 	must(t, err)
 	if len(events) != 1 || events[0].Via != operator.Via || events[0].At.IsZero() {
 		t.Errorf("the audit log is %+v", events)
@@ -106,7 +110,7 @@ func TestFirstSchemaIsBroughtUpToDate(t *testing.T) {
 		if diff := cmp.Diff(keys, page.Keys); diff != "" || page.Total != len(keys) {
 			t.Errorf("%s: %d keys, which differ (-want +got):\n%s", when, page.Total, diff)
 		}
-		events, err := db.AuditEvents(t.Context(), 10)
+		events, err := db.AuditEvents(t.Context(), store.EventQuery{Limit: 10})
 		must(t, err)
 		if len(events) != 1 || events[0].Key != keys[0].ID || events[0].Via != "first schema" {
 			t.Errorf("%s: the audit log is %+v", when, events)

@@ -44,6 +44,13 @@ func TestQueryPlans(t *testing.T) {
 			return err
 		}
 	}
+	events := func(query store.EventQuery) func(querier) error {
+		query.Limit = 20
+		return func(q querier) error {
+			_, err := listEvents(t.Context(), q, query)
+			return err
+		}
+	}
 	narrow := store.Query{Owner: "acme", Status: apikey.StatusActive, At: time.Now(), NameContains: "ci",
 		ExpiresBefore: time.Now(), LastUsedBefore: time.Now()}
 	const uses = "; CORRELATED SCALAR SUBQUERY 1; SEARCH key_uses USING PRIMARY KEY (id=?)"
@@ -69,6 +76,20 @@ func TestQueryPlans(t *testing.T) {
 		"ids of everybody": {ids(""), []string{
 			"SCAN api_keys; SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
 		}},
+		"events of everybody": {events(store.EventQuery{}), []string{"SCAN audit_events"}},
+		"events before one": {events(store.EventQuery{Owner: "acme", Before: apikey.NewID()}), []string{
+			"SEARCH audit_events USING PRIMARY KEY (id<?)",
+		}},
+		"events since then": {events(store.EventQuery{Action: store.ActionLeak, Since: time.Now()}), []string{
+			"SEARCH audit_events USING PRIMARY KEY (id>?)",
+		}},
+		"events of one key": {events(store.EventQuery{Key: apikey.NewID()}), []string{
+			"SEARCH audit_events USING INDEX audit_events_key (key_id=?)",
+		}},
+		"events of one key, since then and before one": {
+			events(store.EventQuery{Key: apikey.NewID(), Since: time.Now(), Before: apikey.NewID()}), []string{
+				"SEARCH audit_events USING INDEX audit_events_key (key_id=? AND id>? AND id<?)",
+			}},
 		"list of one owner, with every filter": {list(narrow), []string{
 			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)" + uses,
 			"SEARCH api_keys USING INDEX api_keys_owner (owner=?); CORRELATED SCALAR SUBQUERY 2; " +

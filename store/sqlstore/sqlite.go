@@ -22,6 +22,8 @@ const (
 	writing mode = "write"
 	reading mode = "read"
 	mending mode = "mend" // writes only to undo what a crash left half done
+	looking mode = "look" // reads, and takes the log away that it made itself
+	frozen  mode = "file" // reads a file that nobody writes to, past locks and logs
 )
 
 // busyTimeout is how long, in milliseconds, a connection waits for a lock that
@@ -31,6 +33,10 @@ const busyTimeout = 5000
 // pragma is a setting of each connection and what SQLite answers when it is in
 // force. SQLite ignores an unknown pragma silently, so each one is asked back.
 type pragma struct{ name, value, answer string }
+
+func (p pragma) refused(answer string) error {
+	return fmt.Errorf("SQLite refused %s=%s and stays at %s", p.name, p.value, answer)
+}
 
 func pragmas(m mode) []pragma {
 	p := []pragma{
@@ -42,10 +48,15 @@ func pragmas(m mode) []pragma {
 		p = append(p,
 			pragma{"journal_mode", "WAL", "wal"},
 			pragma{"synchronous", "FULL", "2"}, // an acknowledged write survives power loss
+			pragma{"fullfsync", "1", "1"},      // on macOS, where fsync leaves it in the drive's cache
 			// In pages of 4 KiB: what is written often is copied into the database less often.
 			pragma{"wal_autocheckpoint", "4000", "4000"},
+			// In bytes: what the log grew by during a backup goes back to the disk after it.
+			pragma{"journal_size_limit", "67108864", "67108864"},
 		)
-	case reading:
+	case looking:
+		p = append(p, pragma{"query_only", "1", "1"})
+	case reading, frozen:
 		// In bytes: a look-up reads the operating system's memory instead of copying it.
 		p = append(p,
 			pragma{"mmap_size", "1073741824", "1073741824"},
@@ -56,13 +67,12 @@ func pragmas(m mode) []pragma {
 }
 
 func openPool(ctx context.Context, path string, m mode) (*sql.DB, error) {
-	absolute, err := filepath.Abs(path)
-	if err != nil {
-		return nil, err
-	}
 	query := url.Values{"mode": {"rw"}}
-	if m == reading {
+	if m == reading || m == frozen {
 		query.Set("mode", "ro")
+	}
+	if m == frozen {
+		query.Set("immutable", "1")
 	}
 	for _, p := range pragmas(m) {
 		query.Add("_pragma", p.name+"("+p.value+")")
@@ -73,9 +83,11 @@ func openPool(ctx context.Context, path string, m mode) (*sql.DB, error) {
 		query.Set("_txlock", "immediate")
 		connections = 1
 	}
-	// Without "file:" SQLite would take the mode for a part of the name.
-	dsn := url.URL{Scheme: "file", Path: absolute, RawQuery: query.Encode()}
-	pool, err := sql.Open("sqlite", dsn.String())
+	dsn, err := dsn(path, query)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +99,13 @@ func openPool(ctx context.Context, path string, m mode) (*sql.DB, error) {
 	return pool, nil
 }
 
+// dsn names a file to SQLite. Without "file:" it would take the query for a part of the name.
+func dsn(path string, query url.Values) (string, error) {
+	absolute, err := filepath.Abs(path)
+	file := url.URL{Scheme: "file", Path: absolute, RawQuery: query.Encode()}
+	return file.String(), err
+}
+
 func assertPragmas(ctx context.Context, pool *sql.DB, m mode) error {
 	for _, p := range pragmas(m) {
 		var answer string
@@ -94,7 +113,7 @@ func assertPragmas(ctx context.Context, pool *sql.DB, m mode) error {
 			return translateOpen(err)
 		}
 		if answer != p.answer {
-			return fmt.Errorf("SQLite refused %s=%s and stays at %s", p.name, p.value, answer)
+			return p.refused(answer)
 		}
 	}
 	return nil
@@ -107,6 +126,15 @@ func translateOpen(err error) error {
 		return ErrForeign
 	}
 	return err
+}
+
+// during is translate for what ran under a context: its end is the cause, whatever the
+// driver calls it.
+func during(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return translate(err)
 }
 
 // translate turns a driver's error into one of the store's, by code.

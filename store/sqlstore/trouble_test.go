@@ -47,7 +47,7 @@ func reads(t *testing.T, db *sqlstore.DB, existing apikey.Key) map[string]error 
 	_, key := db.Key(t.Context(), store.ByID(existing.ID))
 	_, keys := db.Keys(t.Context(), store.Query{Limit: 1, Status: apikey.StatusActive, At: time.Now()})
 	_, ids := db.KeyIDs(t.Context(), store.Query{Limit: 1})
-	_, events := db.AuditEvents(t.Context(), 1)
+	_, events := db.AuditEvents(t.Context(), store.EventQuery{Limit: 1})
 	return map[string]error{"Key": key, "Keys": keys, "KeyIDs": ids, "AuditEvents": events}
 }
 

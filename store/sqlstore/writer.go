@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -45,16 +46,22 @@ type writer struct {
 	now       func() time.Time
 
 	changes chan *job // first come, first served
-	uses    chan *job // last-used times: one with each batch, or when nothing else waits
+	spare   chan *job // what can wait: one with each batch, or when nothing else waits
 	stop    chan struct{}
 	stopped sync.WaitGroup
 
 	watcher     atomic.Pointer[store.Watcher]
+	tally       *tally
+	outage      outage
 	dataVersion int64 // of the file, as the last poll saw it
 
 	// The keys that acted lately, as they are: most changes are made by a few. Other
 	// processes' changes are seen at the start of each transaction, our own drop theirs.
 	actors map[apikey.ID]apikey.Key
+
+	chain  string     // of audit events, that this writer makes longer
+	head   *chainHead // its end; nil until it is read, and remembered as the actors are
+	linked bool       // this transaction moved it
 }
 
 // transaction is what a change is made with. It has no context: a caller that gives up
@@ -63,6 +70,7 @@ type transaction struct {
 	*writer
 	changed apikey.ID // the key that differs afterwards; zero for none
 	created string    // the owner that has a key more
+	action  string    // what the audit log calls it; empty for what it does not hold
 }
 
 // job is one change. Its do may run again in another transaction if the first comes to
@@ -82,15 +90,16 @@ const (
 	abandoned
 )
 
-func newWriter(ctx context.Context, pool *sql.DB, db *DB) (*writer, error) {
+func newWriter(ctx context.Context, pool *sql.DB, db *DB, log *slog.Logger) (*writer, error) {
 	conn, err := pool.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
 	w := &writer{
 		statements: statements{on: conn}, conn: conn, files: db.files, condition: db.condition, now: db.now,
-		changes: make(chan *job, maxWaiting), uses: make(chan *job), stop: make(chan struct{}),
-		actors: make(map[apikey.ID]apikey.Key),
+		changes: make(chan *job, maxWaiting), spare: make(chan *job), stop: make(chan struct{}),
+		actors: make(map[apikey.ID]apikey.Key), chain: sharedChain,
+		tally: newTally(), outage: outage{log: log},
 	}
 	if w.dataVersion, err = w.readDataVersion(); err != nil {
 		return nil, errors.Join(err, w.close())
@@ -117,6 +126,7 @@ func (w *writer) change(ctx context.Context, do func(*transaction) error) (chang
 	select {
 	case w.changes <- j:
 	default:
+		w.tally.tooBusy.Add(1)
 		return false, errTooBusy
 	}
 	err = w.wait(ctx, j)
@@ -134,7 +144,7 @@ func (w *writer) background(ctx context.Context, do func(*transaction) error) er
 	}
 	j := w.newJob(do)
 	select {
-	case w.uses <- j:
+	case w.spare <- j:
 		return w.wait(ctx, j)
 	case <-w.stop:
 		return errClosed
@@ -173,7 +183,7 @@ func (w *writer) run() {
 		select {
 		case j := <-w.changes:
 			w.commit(w.gather([]*job{j}, nil))
-		case j := <-w.uses:
+		case j := <-w.spare:
 			w.commit(w.gather(nil, j))
 		case <-tick.C:
 			_ = w.poll() // if it fails, what is remembered soon counts no more
@@ -183,8 +193,8 @@ func (w *writer) run() {
 	}
 }
 
-// gather adds what is waiting to a batch, and after it at most one job of last-used times.
-func (w *writer) gather(batch []*job, use *job) []*job {
+// gather adds what is waiting to a batch, and after it at most one job that could wait.
+func (w *writer) gather(batch []*job, spare *job) []*job {
 	for more := true; more && len(batch) < maxBatch; {
 		select {
 		case j := <-w.changes:
@@ -193,14 +203,14 @@ func (w *writer) gather(batch []*job, use *job) []*job {
 			more = false
 		}
 	}
-	if use == nil {
+	if spare == nil {
 		select {
-		case use = <-w.uses:
+		case spare = <-w.spare:
 		default:
 		}
 	}
-	if use != nil {
-		batch = append(batch, use)
+	if spare != nil {
+		batch = append(batch, spare)
 	}
 	return slices.DeleteFunc(batch, func(j *job) bool { return !j.state.CompareAndSwap(waiting, taken) })
 }
@@ -235,6 +245,10 @@ func (w *writer) together(batch []*job) (broken int) {
 		}
 	}
 	err := w.count(batch)
+	began := time.Now()
+	if err == nil {
+		err = w.keepHead()
+	}
 	if err == nil {
 		err = w.exec(`COMMIT`)
 	}
@@ -242,10 +256,14 @@ func (w *writer) together(batch []*job) (broken int) {
 		w.rollback()
 		return failAll(batch, w.condition.translate(err))
 	}
+	w.linked = false
+	took := time.Since(began)
 	// A file that vanished meanwhile took this commit with it.
 	if err := w.files.present(); err != nil {
+		w.tally.add(&w.tally.failed)
 		return failAll(batch, err)
 	}
+	w.tally.committed(batch, took)
 	return -1
 }
 
@@ -302,8 +320,15 @@ func (w *writer) begin() error {
 
 // rollback undoes a transaction, unless SQLite did already.
 func (w *writer) rollback() {
+	w.tally.add(&w.tally.failed)
 	_ = w.exec(`ROLLBACK`)
-	clear(w.actors) // some were read after changes that are no more
+	w.forget() // some was read after changes that are no more
+}
+
+// forget drops what is remembered of the file.
+func (w *writer) forget() {
+	clear(w.actors)
+	w.head, w.linked = nil, false
 }
 
 // failAll gives all changes of a transaction that came to nothing its error. Refusals
@@ -322,7 +347,7 @@ func (j *job) try() (err error) {
 			err = fmt.Errorf("panic in a change: %v", cause)
 		}
 	}()
-	j.changed, j.created = apikey.ID{}, ""
+	j.changed, j.created, j.action = apikey.ID{}, "", ""
 	return j.condition.translate(j.do(&j.transaction))
 }
 
@@ -345,6 +370,15 @@ func (w *writer) watch(watcher store.Watcher) { w.watcher.Store(&watcher) }
 // poll looks whether another process changed the file since the last poll.
 func (w *writer) poll() error {
 	began := w.now()
+	err := w.look(began)
+	if err != nil {
+		w.tally.add(&w.tally.failedPolls)
+	}
+	w.outage.note(err, began)
+	return err
+}
+
+func (w *writer) look(began time.Time) error {
 	// A file that is not where it was changes without our hearing of it.
 	err := w.files.present()
 	w.condition.lost.Store(err != nil)
@@ -361,7 +395,7 @@ func (w *writer) poll() error {
 	changed := version != w.dataVersion
 	if changed {
 		w.dataVersion = version
-		clear(w.actors)
+		w.forget()
 	}
 	if watcher := w.watcher.Load(); watcher != nil {
 		if changed {

@@ -184,6 +184,9 @@ func TestTooManyWaiting(t *testing.T) {
 	if !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("error is %v, want %v", err, store.ErrUnavailable)
 	}
+	if s := h.db.Stats(); s.Waiting != maxWaiting || s.MaxWaiting != maxWaiting || s.TooBusy != 1 {
+		t.Errorf("%d of %d wait and %d were refused, want all and 1", s.Waiting, s.MaxWaiting, s.TooBusy)
+	}
 	h.release()
 	wg.Wait()
 	if _, err := h.db.writer.change(t.Context(), h.insert("afterwards")); err != nil {

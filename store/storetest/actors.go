@@ -6,9 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
-
 	"apikeyd/apikey"
 	"apikeyd/store"
 )
@@ -142,7 +139,7 @@ func testActorRace(f *fixture) {
 func (f *fixture) wantEndedLast() {
 	f.Helper()
 	acted := map[apikey.ID]bool{}
-	events, err := f.AuditEvents(f.ctx(), 100_000)
+	events, err := f.AuditEvents(f.ctx(), store.EventQuery{Limit: 100_000})
 	f.must(err)
 	for _, event := range events {
 		switch event.Action {
@@ -170,18 +167,16 @@ func testAudit(f *fixture) {
 	f.wantErr(second(f.rename(actor, store.ByID(key.ID), "x")), store.ErrRevoked)
 
 	start, later := f.clock.Now().Add(-time.Second), f.clock.Now()
-	want := []store.Event{
-		{At: later, Action: store.ActionRevoke, Key: key.ID, Owner: "other", Name: "cd", Via: "storetest"},
-		{At: later, Action: store.ActionUpdate, Key: key.ID, Owner: "other", Name: "cd",
-			Changed: []string{"name"}, Actor: admin.ID, Via: "http", RequestID: "R1"},
-		{At: start, Action: store.ActionCreate, Key: key.ID, Owner: "other", Name: "ci",
-			Actor: admin.ID, Via: "http", RequestID: "R1"},
-		{At: start, Action: store.ActionCreate, Key: admin.ID, Owner: "acme", Name: "admin", Via: "storetest"},
-	}
-	diff := cmp.Diff(want, f.events(), cmpopts.IgnoreFields(store.Event{}, "ID"), cmpopts.EquateEmpty())
-	if diff != "" {
-		f.Errorf("the audit log differs (-want +got):\n%s", diff)
-	}
+	f.wantEvents(f.events(),
+		store.Event{At: later, Action: store.ActionRevoke, Key: key.ID, Owner: "other", Name: "cd", Via: "storetest",
+			Changes: store.Changes{RevokedAt: to(apikey.Timestamp(later))}},
+		store.Event{At: later, Action: store.ActionUpdate, Key: key.ID, Owner: "other", Name: "cd",
+			Actor: admin.ID, Via: "http", Address: "192.0.2.1", RequestID: "R1",
+			Changes: store.Changes{Name: &store.Change[string]{From: new("ci"), To: new("cd")}}},
+		store.Event{At: start, Action: store.ActionCreate, Key: key.ID, Owner: "other", Name: "ci",
+			Actor: admin.ID, Via: "http", Address: "192.0.2.1", RequestID: "R1", Changes: creation(key)},
+		store.Event{At: start, Action: store.ActionCreate, Key: admin.ID, Owner: "acme", Name: "admin", Via: "storetest",
+			Changes: creation(admin)})
 }
 
 func second[T any](_ T, err error) error { return err }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"apikeyd/apikey"
 	"apikeyd/store"
@@ -13,7 +12,7 @@ import (
 
 // finder acts as somebody who found the current secret of a key.
 func finder(key apikey.Key) store.Actor {
-	return store.Actor{Key: key.ID, Secret: key.SecretHash, Via: "leak report", RequestID: "R2"}
+	return store.Actor{Key: key.ID, Secret: key.SecretHash, Via: "leak report", Address: "2001:db8::1", RequestID: "R2"}
 }
 
 // end ends a secret that must be there to end, and returns its event.
@@ -29,13 +28,19 @@ func (f *fixture) end(actor store.Actor) (apikey.Key, store.Event) {
 	return key, events[0]
 }
 
-func (f *fixture) wantLeak(got store.Event, key apikey.Key, changed string) {
+// wantLeak wants the event of a report that ended a secret of a key. graceEnd is that of a
+// grace which ended with it.
+func (f *fixture) wantLeak(got store.Event, key apikey.Key, revoked bool, graceEnd time.Time) {
 	f.Helper()
 	want := store.Event{At: f.clock.Now(), Action: store.ActionLeak, Key: key.ID, Owner: key.Owner, Name: key.Name,
-		Changed: []string{changed}, Actor: key.ID, Via: "leak report", RequestID: "R2"}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(store.Event{}, "ID")); diff != "" {
-		f.Errorf("the event differs (-want +got):\n%s", diff)
+		Actor: key.ID, Via: "leak report", Address: "2001:db8::1", RequestID: "R2"}
+	if revoked {
+		want.Changes.RevokedAt = to(apikey.Timestamp(f.clock.Now()))
 	}
+	if !graceEnd.IsZero() {
+		want.Changes.GraceEndsAt = &store.Change[apikey.Timestamp]{From: new(apikey.Timestamp(graceEnd))}
+	}
+	f.wantEvents([]store.Event{got}, want)
 }
 
 func testEndCurrentSecret(f *fixture) {
@@ -58,7 +63,7 @@ func testEndCurrentSecret(f *fixture) {
 		want.RevokedAt = f.clock.Now()
 		f.wantKey(got, want)
 		f.wantKey(f.get(store.ByID(tt.key.ID)), want)
-		f.wantLeak(event, tt.key, "revoked_at")
+		f.wantLeak(event, tt.key, true, tt.key.GraceEnd(f.clock.Now()))
 		f.wantErr(second(f.EndSecret(f.ctx(), finder(tt.key))), store.ErrNotFound)
 		f.create("acme", tt.key.Name) // its name is free again
 		if f.Failed() {
@@ -73,15 +78,16 @@ func testEndGraceSecret(f *fixture) {
 	old := finder(key)
 	rotated := f.rotate(key, time.Minute)
 	f.clock.Advance(time.Minute - time.Millisecond)
+	graceEnd := rotated.GraceEnd(f.clock.Now())
 	got, event := f.end(old)
 	f.wantKey(got, rotated.EndGrace())
 	f.wantKey(f.get(store.ByID(key.ID)), rotated.EndGrace())
-	f.wantLeak(event, key, "grace_ends_at")
+	f.wantLeak(event, key, false, graceEnd)
 	f.wantErr(second(f.EndSecret(f.ctx(), old)), store.ErrNotFound)
 
 	// The current one is as good as it was, also for ending.
 	_, event = f.end(finder(rotated))
-	f.wantLeak(event, key, "revoked_at")
+	f.wantLeak(event, key, true, time.Time{})
 }
 
 func testEndNoSecret(f *fixture) {

@@ -101,8 +101,8 @@ func testChangeSettings(f *fixture) {
 		switch now := f.events(); {
 		case tt.changed == "" && len(now) != events:
 			f.Errorf("%s: an event for nothing: %+v", tt.name, now[0])
-		case tt.changed != "" && (len(now) != events+1 || strings.Join(now[0].Changed, " ") != tt.changed):
-			f.Errorf("%s: changed %q by %d events, want %q", tt.name, now[0].Changed, len(now)-events, tt.changed)
+		case tt.changed != "" && (len(now) != events+1 || changedFields(now[0]) != tt.changed):
+			f.Errorf("%s: changed %q by %d events, want %q", tt.name, changedFields(now[0]), len(now)-events, tt.changed)
 		}
 	}
 	f.wantKey(f.get(store.ByID(other.ID)), other)

@@ -63,6 +63,14 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store
 		"an actor stays within its authority":  testAuthority,
 		"nothing commits after a secret's end": testActorRace,
 		"every change leaves one audit event":  testAudit,
+		"events say what became of what":       testEventChanges,
+		"events are found by filters":          testEventFilters,
+		"events are read on from one":          testEventPages,
+		"all events are gone through":          testEachEvent,
+		"a chain has no gaps":                  testChain,
+		"a chain is held against a record":     testExpectedMarks,
+		"the oldest events are pruned":         testPruneEvents,
+		"a wrong clock prunes a day at most":   testPruneOneDay,
 		"settings come back as they went in":   testSettings,
 		"settings change as a whole":           testChangeSettings,
 		"rate limits are for admins to set":    testRateLimitAuthority,
@@ -138,7 +146,7 @@ func (f *fixture) rename(actor store.Actor, ref store.Ref, name string) (apikey.
 
 func (f *fixture) events() []store.Event {
 	f.Helper()
-	events, err := f.AuditEvents(f.ctx(), 1000)
+	events, err := f.AuditEvents(f.ctx(), store.EventQuery{Limit: 1000})
 	f.must(err)
 	return events
 }
@@ -173,7 +181,7 @@ func (f *fixture) wantKey(got, want apikey.Key) {
 
 // actorOf acts as a key, as the server does after authentication.
 func actorOf(key apikey.Key) store.Actor {
-	return store.Actor{Key: key.ID, Secret: key.SecretHash, Via: "http", RequestID: "R1"}
+	return store.Actor{Key: key.ID, Secret: key.SecretHash, Via: "http", Address: "192.0.2.1", RequestID: "R1"}
 }
 
 // atOnce runs n calls together and returns how many succeeded. Every failure must

@@ -38,6 +38,33 @@ func (e ApiKeyStatus) Valid() bool {
 	}
 }
 
+// Defines values for AuditAction.
+const (
+	AuditActionCreate AuditAction = "create"
+	AuditActionLeak   AuditAction = "leak"
+	AuditActionRevoke AuditAction = "revoke"
+	AuditActionRotate AuditAction = "rotate"
+	AuditActionUpdate AuditAction = "update"
+)
+
+// Valid indicates whether the value is a known member of the AuditAction enum.
+func (e AuditAction) Valid() bool {
+	switch e {
+	case AuditActionCreate:
+		return true
+	case AuditActionLeak:
+		return true
+	case AuditActionRevoke:
+		return true
+	case AuditActionRotate:
+		return true
+	case AuditActionUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for VerifyCode.
 const (
 	VerifyCodeEXPIRED           VerifyCode = "EXPIRED"
@@ -315,6 +342,173 @@ type ApiKeyWithSecretResponse struct {
 	Status ApiKeyStatus `json:"status"`
 }
 
+// AuditAction What was done to a key. `leak`: whoever found its secret reported it, which ended the
+// key, or the grace of the old secret.
+//
+// Example: update
+type AuditAction string
+
+// AuditActor The `id` of the key that acted, or `operator`: whoever holds the database itself. A
+// leaked key is named as the actor of its own end.
+//
+// Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
+type AuditActor = string
+
+// AuditChanges The properties of the key that changed, and only those: what each was and what it
+// became. `from` is absent if there was nothing before, `to` if there is nothing now;
+// both are in events from before values were recorded. A secret is never shown.
+type AuditChanges struct {
+	ExpiresAt   *AuditTimeChange      `json:"expires_at,omitempty"`
+	GraceEndsAt *AuditTimeChange      `json:"grace_ends_at,omitempty"`
+	Metadata    *AuditMetadataChange  `json:"metadata,omitempty"`
+	Name        *AuditTextChange      `json:"name,omitempty"`
+	RateLimit   *AuditRateLimitChange `json:"rate_limit,omitempty"`
+	RevokedAt   *AuditTimeChange      `json:"revoked_at,omitempty"`
+	Scopes      *AuditScopesChange    `json:"scopes,omitempty"`
+}
+
+// AuditEvent defines model for AuditEvent.
+type AuditEvent struct {
+	// Action What was done to a key. `leak`: whoever found its secret reported it, which ended the
+	// key, or the grace of the old secret.
+	//
+	//
+	// Example: update
+	Action AuditAction `json:"action"`
+
+	// Actor The `id` of the key that acted, or `operator`: whoever holds the database itself. A
+	// leaked key is named as the actor of its own end.
+	//
+	//
+	// Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
+	Actor AuditActor `json:"actor"`
+
+	// Address The IP address from which the call came; absent for the operator
+	//
+	// Example: 192.0.2.1
+	Address *string `json:"address,omitempty"`
+
+	// At Example: 2026-11-23T10:30:00.000Z
+	At time.Time `json:"at"`
+
+	// Changes The properties of the key that changed, and only those: what each was and what it
+	// became. `from` is absent if there was nothing before, `to` if there is nothing now;
+	// both are in events from before values were recorded. A secret is never shown.
+	Changes AuditChanges `json:"changes"`
+
+	// Id UUIDv7 (RFC 9562); later events have greater ones
+	//
+	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
+	Id string `json:"id"`
+
+	// KeyId The key that it was done to
+	//
+	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
+	KeyId string `json:"key_id"`
+
+	// Name The name of the API key, unique among its owner's keys that are not revoked and
+	// compared byte for byte. 1 to 255 characters; no control characters, no white
+	// space at either end, not `.` or `..`, not in UUID form, not a secret.
+	//
+	//
+	// Example: ci-pipeline
+	Name Name `json:"name"`
+
+	// Owner Whom the key belongs to: a user id, a team, a tenant, as you choose. The rules
+	// of a name, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner Owner `json:"owner"`
+
+	// RequestId The X-Request-Id of the call; absent for the operator
+	//
+	// Example: 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
+	RequestId *string `json:"request_id,omitempty"`
+
+	// Via `http`, `leak report`, or the operator's command: `serve` made the first key,
+	// `keys create` and its like work on the database itself
+	//
+	//
+	// Example: http
+	Via string `json:"via"`
+}
+
+// AuditEventListResponse defines model for AuditEventListResponse.
+type AuditEventListResponse struct {
+	Data []AuditEvent `json:"data"`
+
+	// Next Give it as `before` to read on; absent once there is nothing more
+	//
+	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
+	Next *string `json:"next,omitempty"`
+}
+
+// AuditMetadataChange defines model for AuditMetadataChange.
+type AuditMetadataChange struct {
+	// From Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
+	// characters without control characters, values of at most 500. Never a secret.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	From *Metadata `json:"from,omitempty"`
+
+	// To Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
+	// characters without control characters, values of at most 500. Never a secret.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	To *Metadata `json:"to,omitempty"`
+}
+
+// AuditRateLimitChange defines model for AuditRateLimitChange.
+type AuditRateLimitChange struct {
+	// From How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
+	// one more each time `window_seconds` / `limit` have gone by.
+	From *RateLimit `json:"from,omitempty"`
+
+	// To How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
+	// one more each time `window_seconds` / `limit` have gone by.
+	To *RateLimit `json:"to,omitempty"`
+}
+
+// AuditScopesChange defines model for AuditScopesChange.
+type AuditScopesChange struct {
+	// From What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
+	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
+	// service, any other `keys:…` is refused; the rest belong to your API.
+	//
+	//
+	// Example: ["keys:read","datasets:read"]
+	From *Scopes `json:"from,omitempty"`
+
+	// To What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
+	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
+	// service, any other `keys:…` is refused; the rest belong to your API.
+	//
+	//
+	// Example: ["keys:read","datasets:read"]
+	To *Scopes `json:"to,omitempty"`
+}
+
+// AuditTextChange defines model for AuditTextChange.
+type AuditTextChange struct {
+	// From Example: ci-pipeline
+	From *string `json:"from,omitempty"`
+
+	// To Example: ci-pipeline-2
+	To *string `json:"to,omitempty"`
+}
+
+// AuditTimeChange defines model for AuditTimeChange.
+type AuditTimeChange struct {
+	// From Example: 2030-01-31T12:00:00.000Z
+	From *time.Time `json:"from,omitempty"`
+
+	// To Example: 2031-01-31T12:00:00.000Z
+	To *time.Time `json:"to,omitempty"`
+}
+
 // ErrorDetail defines model for ErrorDetail.
 type ErrorDetail struct {
 	// Field The property, query parameter or header
@@ -554,6 +748,33 @@ type RotateApiKeyParams struct {
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
+// ListAuditEventsParams defines parameters for ListAuditEvents.
+type ListAuditEventsParams struct {
+	// Key Only what was done to the key with this `id`, whatever its name was
+	Key *string `form:"key,omitempty" json:"key,omitempty"`
+
+	// Owner Only what was done to keys of this owner
+	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Actor Only what was done by the key with this `id`, or by the `operator`
+	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
+
+	// Action Only events of this kind
+	Action *AuditAction `form:"action,omitempty" json:"action,omitempty"`
+
+	// Since Only events at or after this time
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only events before this time
+	Until *time.Time `form:"until,omitempty" json:"until,omitempty"`
+
+	// Before Only events older than the one with this `id`, which need not be there any more
+	Before *string `form:"before,omitempty" json:"before,omitempty"`
+
+	// ItemsPerPage How many events an answer holds at most
+	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
+}
+
 // CreateApiKeyJSONRequestBody defines body for CreateApiKey for application/json ContentType.
 type CreateApiKeyJSONRequestBody = ApiKeyCreate
 
@@ -760,6 +981,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/api-keys/{key_name}/rotate (the `RotateApiKey` operationId).
 	RotateApiKey(ctx context.Context, keyName KeyName, params *RotateApiKeyParams, body RotateApiKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAuditEvents List audit events
+	//
+	// Who did what to which key, newest first. Filters narrow the list; an event must pass
+	// all that are given. There are no page numbers, as the log grows while you read: give
+	// the `next` of an answer as `before` to read on, until there is none.
+	//
+	// Corresponds with GET /v1/audit-events (the `ListAuditEvents` operationId).
+	ListAuditEvents(ctx context.Context, params *ListAuditEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReportLeakedKeyWithBody Report a key that you found
 	//
@@ -1010,6 +1240,25 @@ func (c *Client) RotateApiKeyWithBody(ctx context.Context, keyName KeyName, para
 // Corresponds with POST /v1/api-keys/{key_name}/rotate (the `RotateApiKey` operationId).
 func (c *Client) RotateApiKey(ctx context.Context, keyName KeyName, params *RotateApiKeyParams, body RotateApiKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRotateApiKeyRequest(c.Server, keyName, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAuditEvents List audit events
+//
+// Who did what to which key, newest first. Filters narrow the list; an event must pass
+// all that are given. There are no page numbers, as the log grows while you read: give
+// the `next` of an answer as `before` to read on, until there is none.
+//
+// Corresponds with GET /v1/audit-events (the `ListAuditEvents` operationId).
+func (c *Client) ListAuditEvents(ctx context.Context, params *ListAuditEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAuditEventsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1542,6 +1791,144 @@ func NewRotateApiKeyRequestWithBody(server string, keyName KeyName, params *Rota
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListAuditEventsRequest constructs an http.Request for the ListAuditEvents method
+func NewListAuditEventsRequest(server string, params *ListAuditEventsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/audit-events")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Key != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "key", *params.Key, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Owner != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", *params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Actor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor", *params.Actor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Action != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "action", *params.Action, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Before != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "before", *params.Before, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ItemsPerPage != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "items_per_page", *params.ItemsPerPage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }

@@ -1,0 +1,145 @@
+package client
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"time"
+
+	"apikeyd/client/internal/api"
+)
+
+// AuditAction is what was done to a key.
+type AuditAction string
+
+// The actions that the audit log records.
+const (
+	AuditCreate AuditAction = "create"
+	AuditUpdate AuditAction = "update"
+	AuditRotate AuditAction = "rotate"
+	AuditRevoke AuditAction = "revoke"
+	AuditLeak   AuditAction = "leak" // whoever found the secret reported it
+)
+
+// AuditOperator is, as an actor, whoever holds the database of the service itself.
+const AuditOperator = "operator"
+
+// AuditEvent is one line of the audit log.
+type AuditEvent struct {
+	ID        string
+	At        time.Time
+	Action    AuditAction
+	KeyID     string
+	Owner     string // of the key
+	Name      string // of the key, afterwards
+	Changes   AuditChanges
+	Actor     string // the id of a key, or AuditOperator
+	Via       string // "http", "leak report", or the operator's command
+	Address   string // of the caller; empty for the operator
+	RequestID string // of the call; empty for the operator
+}
+
+// AuditChanges are the fields of a key that changed; nil did not.
+type AuditChanges struct {
+	Name        *AuditChange[string]
+	ExpiresAt   *AuditChange[time.Time]
+	Scopes      *AuditChange[[]string]
+	Metadata    *AuditChange[map[string]string]
+	RateLimit   *AuditChange[RateLimit]
+	RevokedAt   *AuditChange[time.Time]
+	GraceEndsAt *AuditChange[time.Time]
+}
+
+// AuditChange is what a field was and what it became. Nil was not there; if both are, the
+// log did not yet record values.
+type AuditChange[T any] struct{ From, To *T }
+
+// AuditOptions say which events to list, and how. An event must pass all filters that are
+// given; the zero AuditOptions list all events.
+type AuditOptions struct {
+	PageSize int // how many events one request asks for, 1 to 100; 0 is 100
+
+	KeyID  string // only what was done to this key
+	Owner  string // only what was done to this owner's keys
+	Actor  string // only what this key did, by id, or AuditOperator
+	Action AuditAction
+	Since  time.Time // at or after
+	Until  time.Time // before
+	Before string    // only events older than the one with this id
+}
+
+// AuditEvents goes through the audit log, newest first; it needs keys:admin, and
+// [Client.ForOwner] means nothing to it. Pages are asked for as they are needed, and no
+// more once the loop ends. An error ends the list, and comes with the zero AuditEvent.
+// Events that come meanwhile are not in it.
+func (c *Client) AuditEvents(ctx context.Context, o AuditOptions) iter.Seq2[AuditEvent, error] {
+	if o.PageSize == 0 {
+		o.PageSize = defaultPageSize
+	}
+	return func(yield func(AuditEvent, error) bool) {
+		for before := o.Before; ; {
+			answer, err := c.auditPage(ctx, before, o)
+			if err != nil {
+				yield(AuditEvent{}, err)
+				return
+			}
+			for _, event := range answer.Data {
+				if !yield(auditEvent(event), nil) {
+					return
+				}
+			}
+			if answer.Next == nil || len(answer.Data) == 0 {
+				return
+			}
+			before = *answer.Next
+		}
+	}
+}
+
+func (c *Client) auditPage(ctx context.Context, before string, o AuditOptions) (*auditAnswer, error) {
+	request, err := api.NewListAuditEventsRequest(c.base, &api.ListAuditEventsParams{
+		Key: unlessZero(o.KeyID), Owner: unlessZero(o.Owner), Actor: unlessZero(o.Actor),
+		Action: unlessZero(api.AuditAction(o.Action)),
+		Since:  unlessZero(o.Since.UTC()), Until: unlessZero(o.Until.UTC()),
+		Before: unlessZero(before), ItemsPerPage: &o.PageSize,
+	})
+	if err != nil {
+		return nil, unsendable(err)
+	}
+	var answer auditAnswer
+	return &answer, c.send(ctx, request, true, http.StatusOK, &answer)
+}
+
+type auditAnswer api.AuditEventListResponse
+
+func (a *auditAnswer) whole() bool { return a.Data != nil }
+
+func auditEvent(a api.AuditEvent) AuditEvent {
+	return AuditEvent{
+		ID: a.Id, At: a.At, Action: AuditAction(a.Action), KeyID: a.KeyId, Owner: a.Owner, Name: a.Name,
+		Actor: a.Actor, Via: a.Via, Address: orZero(a.Address), RequestID: orZero(a.RequestId),
+		Changes: AuditChanges{
+			Name:        (*AuditChange[string])(a.Changes.Name),
+			ExpiresAt:   (*AuditChange[time.Time])(a.Changes.ExpiresAt),
+			Scopes:      (*AuditChange[[]string])(a.Changes.Scopes),
+			Metadata:    metadataChange(a.Changes.Metadata),
+			RateLimit:   rateLimitChange(a.Changes.RateLimit),
+			RevokedAt:   (*AuditChange[time.Time])(a.Changes.RevokedAt),
+			GraceEndsAt: (*AuditChange[time.Time])(a.Changes.GraceEndsAt),
+		},
+	}
+}
+
+func metadataChange(a *api.AuditMetadataChange) *AuditChange[map[string]string] {
+	if a == nil {
+		return nil
+	}
+	return &AuditChange[map[string]string]{From: (*map[string]string)(a.From), To: (*map[string]string)(a.To)}
+}
+
+func rateLimitChange(a *api.AuditRateLimitChange) *AuditChange[RateLimit] {
+	if a == nil {
+		return nil
+	}
+	return &AuditChange[RateLimit]{From: rateLimit(a.From), To: rateLimit(a.To)}
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// killSoon runs a command and kills it at no particular moment of its usual time. It
+// reports whether the command came to its end before.
+func killSoon(t *testing.T, dir string, usual time.Duration, args ...string) (ended bool) {
+	t.Helper()
+	p, err := launch(dir, nil, args...)
+	must(t, err)
+	time.Sleep(time.Duration(rand.Int64N(int64(usual))))
+	p.kill()
+	return p.cmd.ProcessState.Success()
+}
+
+// timed runs a command to its end.
+func timed(t *testing.T, dir string, args ...string) time.Duration {
+	t.Helper()
+	began := time.Now()
+	cmd, err := program(dir, nil, args...)
+	must(t, err)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("apikeyd %q: %v\n%s", args, err, out)
+	}
+	return time.Since(began)
+}
+
+// kill -9 of a backup leaves the backup that was there, or the new one whole; of a restore
+// the database that was there, with what its own crash had left in the log, or the new one.
+func TestKillBackupAndRestore(t *testing.T) {
+	t.Parallel()
+	const older, newer = 400, 4000
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	plantKeys(t, at("older.db"), older)
+	plantKeys(t, at("newer.db"), newer)
+	timed(t, dir, "backup", "older.bak", "--database", "older.db")
+	usualBackup := timed(t, dir, "backup", "newer.bak", "--database", "newer.db")
+	usualRestore := timed(t, dir, "restore", "newer.bak", "--database", "drill.db")
+	crashed := crashedServer(t)
+
+	ended := map[string]int{}
+	for range 8 * *kills {
+		copyFile(t, at("older.bak"), at("keys.bak"))
+		if killSoon(t, dir, usualBackup+usualBackup/4, "backup", "keys.bak", "--force", "--database", "newer.db") {
+			ended["backup"]++
+		}
+		must(t, os.RemoveAll(at("checked.db")))
+		timed(t, dir, "restore", "keys.bak", "--database", "checked.db")
+		if got := keysIn(t, at("checked.db")); got != older && got != newer {
+			t.Errorf("the backup has %d keys, want %d or %d", got, older, newer)
+		}
+
+		target := filepath.Join(t.TempDir(), "apikeyd.db")
+		for _, suffix := range []string{"", "-wal", "-shm"} {
+			copyFile(t, crashed.path+suffix, target+suffix)
+		}
+		if killSoon(t, dir, usualRestore+usualRestore/4, "restore", "newer.bak", "--force", "--database", target) {
+			ended["restore"]++
+		}
+		if got := keysIn(t, target); got != crashed.keys && got != newer {
+			t.Errorf("the database has %d keys, want %d or %d", got, crashed.keys, newer)
+		}
+	}
+	t.Logf("%d kills each; came to their end before: %v", 8**kills, ended)
+}
+
+// crashedDatabase is one whose server was killed: some of its keys are in the log alone.
+type crashedDatabase struct {
+	path string
+	keys int
+}
+
+func crashedServer(t *testing.T) crashedDatabase {
+	t.Helper()
+	s := serve(t, t.TempDir())
+	admin := s.adminKey()
+	const keys = 20
+	for i := range keys {
+		s.want(http.StatusCreated, "POST", "/v1/api-keys", admin, keyJSON(fmt.Sprint(i)))
+	}
+	s.kill()
+	path := filepath.Join(s.dir, "apikeyd.db")
+	if info, err := os.Stat(path + "-wal"); err != nil || info.Size() == 0 {
+		t.Fatalf("the killed server left no log: %v", err)
+	}
+	return crashedDatabase{path: path, keys: keys + 1} // and the first
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(from)
+	must(t, err)
+	must(t, os.WriteFile(to, text, 0o600))
+}

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// dial opens a plain connection to a server.
+func (s *server) dial() net.Conn {
+	s.t.Helper()
+	connection, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	must(s.t, err)
+	s.t.Cleanup(func() { _ = connection.Close() })
+	return connection
+}
+
+// trickle sends a piece again and again, slowly, until the server hangs up.
+func trickle(connection net.Conn, piece string) {
+	for {
+		if _, err := io.WriteString(connection, piece); err != nil {
+			return
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+// TestSlowClients fills a server that has room for a few connections with clients that hold
+// on to them. All are hung up on, and then a good client that had to wait is served.
+func TestSlowClients(t *testing.T) {
+	t.Parallel()
+	const room = 3
+	for name, attack := range map[string]func(s *server, connection net.Conn){
+		"say nothing": func(*server, net.Conn) {},
+		"send half a header": func(_ *server, connection net.Conn) {
+			fmt.Fprint(connection, "GET /v1/api-keys HTTP/1.1\r\nHost: x\r\n")
+		},
+		"send a header slowly": func(_ *server, connection net.Conn) {
+			fmt.Fprint(connection, "GET /v1/api-keys HTTP/1.1\r\nHost: x\r\nX-Long: ")
+			go trickle(connection, "x")
+		},
+		"send a body slowly": func(s *server, connection net.Conn) {
+			fmt.Fprintf(connection, "POST /v1/api-keys HTTP/1.1\r\nHost: x\r\nX-Api-Key: %s\r\n"+
+				"Content-Type: application/json\r\nContent-Length: 60000\r\n\r\n{", s.adminKey())
+			go trickle(connection, " ")
+		},
+		"send a body that nobody asked for": func(_ *server, connection net.Conn) {
+			fmt.Fprint(connection, "POST /v1/api-keys HTTP/1.1\r\nHost: x\r\nContent-Length: 60000000\r\n\r\n{")
+			go trickle(connection, " ")
+		},
+		"send chunks slowly": func(s *server, connection net.Conn) {
+			fmt.Fprintf(connection, "POST /v1/api-keys HTTP/1.1\r\nHost: x\r\nX-Api-Key: %s\r\n"+
+				"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n", s.adminKey())
+			go trickle(connection, "1\r\n \r\n")
+		},
+		"ask for much and read nothing": func(s *server, connection net.Conn) {
+			must(s.t, connection.(*net.TCPConn).SetReadBuffer(4096))
+			one := fmt.Sprintf("GET /v1/api-keys?items_per_page=100 HTTP/1.1\r\nHost: x\r\nX-Api-Key: %s\r\n\r\n", s.adminKey())
+			fmt.Fprint(connection, strings.Repeat(one, 12))
+		},
+		"speak TLS": func(_ *server, connection net.Conn) {
+			fmt.Fprint(connection, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, t.TempDir(), "--max-connections", strconv.Itoa(room))
+			if strings.HasPrefix(name, "ask for much") {
+				s.fill(100)
+			}
+			secret := s.adminKey()
+			for range room {
+				attack(s, s.dial())
+			}
+			hurried := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 300 * time.Millisecond}
+			if _, err := s.get(hurried, secret); err == nil && name != "speak TLS" { // to that there is an answer at once
+				t.Error("there was room for one more: nothing was shown")
+			}
+			s.want(http.StatusOK, "GET", "/v1/api-keys?items_per_page=1", secret, "") // within its patience
+		})
+	}
+}
+
+// fill makes keys with as much metadata as there may be.
+func (s *server) fill(keys int) {
+	s.t.Helper()
+	var entries []string
+	for i := range 20 {
+		entries = append(entries, fmt.Sprintf(`"%d":%q`, i, strings.Repeat("🔑", 500)))
+	}
+	for i := range keys {
+		body := fmt.Sprintf(`{"name":"%d","expires_at":"2099-01-01T00:00:00Z","metadata":{%s}}`, i, strings.Join(entries, ","))
+		s.want(http.StatusCreated, "POST", "/v1/api-keys", s.adminKey(), body)
+	}
+}
+
+// TestIdleConnections holds many, and is served beside them.
+func TestIdleConnections(t *testing.T) {
+	t.Parallel()
+	s := serve(t, t.TempDir())
+	for range 500 {
+		connection := s.dial()
+		fmt.Fprint(connection, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+		if status, err := readStatus(bufio.NewReader(connection)); err != nil || status != http.StatusOK {
+			t.Fatalf("status %d, %v", status, err)
+		}
+	}
+	s.want(http.StatusOK, "GET", "/v1/api-keys", s.adminKey(), "")
+}
+
+// TestBadRequests sends what no client means. What comes after an end that can be read in
+// two ways is not taken for a request.
+func TestBadRequests(t *testing.T) {
+	t.Parallel()
+	s := serve(t, t.TempDir())
+	const (
+		next  = "GET /v1/api-keys HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+		start = "POST /v1/leaked-keys HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+	)
+	for name, tt := range map[string]struct {
+		sent     string
+		statuses []int // of all answers until the server hangs up
+	}{
+		"length and chunks":              {start + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + next, []int{400}},
+		"chunks and length":              {start + "Transfer-Encoding: chunked\r\nContent-Length: 48\r\n\r\n0\r\n\r\n" + next, []int{400}},
+		"chunks alone":                   {start + "Transfer-Encoding: chunked\r\n\r\n9\r\n{\"key\":1}\r\n0\r\n\r\n" + next, []int{400}},
+		"chunks, folded":                 {start + "Transfer-Encoding:\r\n chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" + next, []int{400}},
+		"chunks in HTTP/1.0":             {strings.Replace(start, "1.1", "1.0", 1) + "Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + next, []int{400}},
+		"chunks twice":                   {start + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + next, []int{501}},
+		"chunks and identity":            {start + "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + next, []int{501}},
+		"another coding":                 {start + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + next, []int{501}},
+		"a space before the colon":       {start + "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + next, []int{400}},
+		"a tab before the value":         {start + "Content-Length: 5\r\nTransfer-Encoding:\tchunked\r\n\r\n0\r\n\r\n" + next, []int{400}},
+		"two lengths":                    {start + "Content-Length: 5\r\nContent-Length: 6\r\n\r\n{}    " + next, []int{400}},
+		"two lengths in one":             {start + "Content-Length: 2, 2\r\n\r\n{}" + next, []int{400}},
+		"a length with a sign":           {start + "Content-Length: +2\r\n\r\n{}" + next, []int{400}},
+		"a negative length":              {start + "Content-Length: -1\r\n\r\n{}" + next, []int{400}},
+		"a length in base 16":            {start + "Content-Length: 0x2\r\n\r\n{}" + next, []int{400}},
+		"a chunk of a wrong size":        {start + "Transfer-Encoding: chunked\r\n\r\n-1\r\n\r\n" + next, []int{400}},
+		"a huge chunk":                   {start + "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n\r\n" + next, []int{400}},
+		"a carriage return in a header":  {"GET /healthz HTTP/1.1\r\nHost: x\r\nX: a\rb\r\n\r\n" + next, []int{400}},
+		"NUL in a header":                {"GET /healthz HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n" + next, []int{400}},
+		"two hosts":                      {"GET /healthz HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n" + next, []int{400}},
+		"no host":                        {"GET /healthz HTTP/1.1\r\n\r\n" + next, []int{400}},
+		"a header without a name":        {"GET /healthz HTTP/1.1\r\nHost: x\r\n: x\r\n\r\n" + next, []int{400}},
+		"garbage":                        {"\x00\xff\x17 nonsense\r\n\r\n" + next, []int{400}},
+		"garbage after a request":        {"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n\x00\xff\r\n\r\n" + next, []int{200, 400}},
+		"a header of 64 KB":              {"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 64<<10) + "\r\n\r\n" + next, []int{431}},
+		"20,000 headers":                 {"GET /healthz HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X: y\r\n", 20_000) + "\r\n" + next, []int{431}},
+		"a request line of 64 KB":        {"GET /" + strings.Repeat("x", 64<<10) + " HTTP/1.1\r\nHost: x\r\n\r\n" + next, []int{431}},
+		"a body where there is none":     {"GET /v1/api-keys HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}" + next, []int{401}},
+		"a body over 64 KiB":             {start + "Content-Length: 70000\r\n\r\n" + strings.Repeat(" ", 70_000) + next, []int{413, 401}},
+		"a body over 64 KiB, in chunks":  {start + "Transfer-Encoding: chunked\r\n\r\n11170\r\n" + strings.Repeat(" ", 70_000) + "\r\n0\r\n\r\n" + next, []int{413}},
+		"HTTP/2 in plain text":           {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", []int{404}},
+		"a request to become HTTP/2":     {"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n", []int{200}},
+		"requests one after the other":   {strings.Repeat(strings.Replace(next, "close", "keep-alive", 1), 3) + next, []int{401, 401, 401, 401}},
+		"a proxy's request for a tunnel": {"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\nConnection: close\r\n\r\n", []int{404}},
+	} {
+		connection := s.dial()
+		go io.WriteString(connection, tt.sent) //nolint:errcheck // it may hang up before the end
+		_ = connection.SetReadDeadline(time.Now().Add(patience))
+		answers := bufio.NewReader(connection)
+		var statuses []int
+		status, err := readStatus(answers)
+		for ; status != 0; status, err = readStatus(answers) {
+			statuses = append(statuses, status)
+		}
+		if fmt.Sprint(statuses) != fmt.Sprint(tt.statuses) || os.IsTimeout(err) {
+			t.Errorf("%s: answered %v, then %v; want %v", name, statuses, err, tt.statuses)
+		}
+	}
+	s.want(http.StatusOK, "GET", "/v1/api-keys", s.adminKey(), "")
+}
+
+// TestFloodOfBadKeys: a good key from the address of the flood is always served, and memory
+// does not grow.
+func TestFloodOfBadKeys(t *testing.T) {
+	t.Parallel()
+	s := serve(t, t.TempDir(), "--auth-failures-per-minute", "20", "--trusted-proxies", "127.0.0.1")
+	secret := s.adminKey()
+	pooled := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}, Timeout: patience}
+	t.Cleanup(pooled.CloseIdleConnections)
+	bad := func(i int64) (int, error) {
+		r, err := http.NewRequest(http.MethodGet, s.url+"/v1/api-keys", http.NoBody)
+		if err != nil {
+			return 0, err
+		}
+		r.Header.Set("X-Api-Key", fmt.Sprintf("hunter%d", i))
+		if i%2 == 0 { // half of the flood comes from everywhere
+			r.Header.Set("X-Forwarded-For", fmt.Sprintf("2001:db8:%x:%x::1", i>>16&0xffff, i&0xffff))
+		}
+		response, err := pooled.Do(r)
+		if err != nil {
+			return 0, err
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+		return response.StatusCode, response.Body.Close()
+	}
+	var sent atomic.Int64
+	var slowed, refused atomic.Int64
+	flood := func(until int64) {
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				for i := sent.Add(1); i <= until; i = sent.Add(1) {
+					switch status, err := bad(i); {
+					case err != nil:
+						t.Error(err)
+					case status == http.StatusTooManyRequests:
+						slowed.Add(1)
+					case status == http.StatusUnauthorized:
+						refused.Add(1)
+					default:
+						t.Errorf("a bad key is answered %d", status)
+					}
+				}
+			})
+		}
+		all.Wait()
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var good sync.WaitGroup
+	served := 0
+	good.Go(func() {
+		for ctx.Err() == nil {
+			s.want(http.StatusOK, "GET", "/v1/api-keys", secret, "")
+			served++
+		}
+	})
+	flood(24_000) // more addresses than are remembered
+	before := s.memory()
+	flood(48_000)
+	after := s.memory()
+	stop()
+	good.Wait()
+	t.Logf("%d bad calls: %d refused, %d slowed down; %d good ones beside them; %d, then %d MiB",
+		refused.Load()+slowed.Load(), refused.Load(), slowed.Load(), served, before>>20, after>>20)
+	if served == 0 || slowed.Load() < 20_000 || refused.Load() < 20_000 {
+		t.Error("there was no flood, or nobody beside it")
+	}
+	if after > before+32<<20 {
+		t.Errorf("memory grew from %d to %d MiB", before>>20, after>>20)
+	}
+}

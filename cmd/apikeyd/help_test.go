@@ -1,0 +1,57 @@
+package main
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+)
+
+// Every command teaches by examples, and each of them is a command line that is taken.
+func TestExamplesInHelp(t *testing.T) {
+	t.Chdir(t.TempDir())
+	must(t, writePrivate("admin.key", "")) // conformance wants to see it
+	app := kong.Must(&commands{}, kong.Name("apikeyd"))
+	err := kong.Visit(app.Model.Node, func(n kong.Visitable, next kong.Next) error {
+		node, ok := n.(*kong.Node)
+		if !ok || !node.Leaf() || node.Hidden || node.Name == "version" {
+			return next(nil)
+		}
+		_, examples, _ := strings.Cut(node.Detail, "Examples:\n")
+		lines := exampleCommands(examples)
+		if len(lines) == 0 {
+			t.Errorf("%s --help has no examples", node.FullPath())
+		}
+		for _, words := range lines {
+			if !strings.HasPrefix(strings.Join(words, " ")+" ", strings.TrimPrefix(node.FullPath(), "apikeyd ")+" ") {
+				t.Errorf("%s --help shows another command: %q", node.FullPath(), words)
+			}
+			if _, err := kong.Must(&commands{}, kong.Name("apikeyd")).Parse(words); err != nil {
+				t.Errorf("%s --help: %q: %v", node.FullPath(), words, err)
+			}
+		}
+		return next(nil)
+	})
+	must(t, err)
+}
+
+var (
+	exampleCommand = regexp.MustCompile(`(?m)\bapikeyd ([^|&)<>\n]+)`)
+	exampleWord    = regexp.MustCompile(`"[^"]*"|\S+`)
+)
+
+// exampleCommands returns the arguments of each apikeyd in shell commands.
+func exampleCommands(text string) [][]string {
+	text = strings.ReplaceAll(text, "\\\n", "")
+	text = regexp.MustCompile(`(?m)^ *#.*$|pass show apikeyd`).ReplaceAllString(text, "")
+	var commands [][]string
+	for _, groups := range exampleCommand.FindAllStringSubmatch(text, -1) {
+		var words []string
+		for _, word := range exampleWord.FindAllString(groups[1], -1) {
+			words = append(words, strings.Trim(word, `"`))
+		}
+		commands = append(commands, words)
+	}
+	return commands
+}

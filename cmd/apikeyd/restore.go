@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"apikeyd/store/sqlstore"
+)
+
+// restoreCommand makes a database of a backup.
+type restoreCommand struct {
+	databaseFlag
+	File  string `arg:"" help:"The backup."`
+	Force bool   `help:"Replace the database if there is one, unless a server has it."`
+}
+
+// Help says more than the flags do.
+func (restoreCommand) Help() string {
+	return `The backup is checked first, every byte of it. The database appears at once and whole, or not at all. Run it as
+the user that serves.
+
+A restored database knows nothing of what came after the backup: SECRETS THAT WERE REVOKED OR ROTATED SINCE WORK AGAIN.
+docs/backup.md says how to find and revoke them before it is served.
+
+Examples:
+  apikeyd restore /backup/keys-2030-01-31.db --database /var/lib/apikeyd/apikeyd.db
+  apikeyd restore /backup/keys-2030-01-31.db --database drill.db`
+}
+
+// Run restores one backup.
+func (c *restoreCommand) Run(ctx context.Context, s streams) (err error) {
+	began := time.Now()
+	from, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = from.Close() }() // it was only read
+	site, err := sqlstore.OpenSite(c.Database)
+	if errors.Is(err, sqlstore.ErrInUse) {
+		return fmt.Errorf("%w; stop that server first", err)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, site.Close()) }()
+	if err := c.checkTarget(from, site); err != nil {
+		return err
+	}
+	bar := newProgressBar(s.err)
+	defer bar.clear()
+	to, err := newDraft(site.Path())
+	if err != nil {
+		return err
+	}
+	defer to.discard()
+	restored, err := c.copy(ctx, from, to, bar)
+	if err != nil {
+		return notMade(ctx, c.Database, err)
+	}
+	if err := site.Put(ctx, to.Name(), c.Force); err != nil {
+		return c.explain(ctx, err)
+	}
+	bar.clear()
+	return c.report(s, restored, took(began))
+}
+
+// open opens the backup, and refuses early what is none.
+func (c *restoreCommand) open(ctx context.Context) (*os.File, error) {
+	info, err := os.Stat(c.File)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a regular file, so no backup", c.File)
+	case sqlstore.HasLog(c.File):
+		return nil, fmt.Errorf("%s is a database in use, or one that was not closed: it is not whole without the files "+
+			"beside it; make a backup of it with apikeyd backup", c.File)
+	}
+	e, err := sqlstore.ExamineFile(ctx, c.File)
+	if errors.Is(err, sqlstore.ErrTooNew) {
+		return nil, fmt.Errorf("%w; restore it with that version, or a later one", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s is not a backup that can be restored: %w", c.File, err)
+	}
+	if err := e.Close(); err != nil {
+		return nil, err
+	}
+	return os.Open(c.File)
+}
+
+// checkTarget refuses early what site.Put would refuse.
+func (c *restoreCommand) checkTarget(from *os.File, site *sqlstore.Site) error {
+	there, err := os.Stat(site.Path())
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if backup, err := from.Stat(); err != nil || os.SameFile(backup, there) {
+		return errors.Join(err, fmt.Errorf("%s and %s are the same file; name another with --database", c.File, c.Database))
+	}
+	if !c.Force {
+		return exists(c.Database)
+	}
+	return nil
+}
+
+// restored is what came out of a backup.
+type restored struct {
+	sqlstore.Contents
+	sum    string // SHA-256 of the backup
+	sealed bool
+}
+
+// copy makes the database, and checks it.
+func (c *restoreCommand) copy(ctx context.Context, from *os.File, to draft, bar *progressBar) (r restored, err error) {
+	if err := to.fill(ctx, from, bar); err != nil {
+		return r, err
+	}
+	bar.say("checking")
+	if r.sum, _, err = to.hash(); err != nil {
+		return r, err
+	}
+	if r.sealed, err = sqlstore.Unseal(to.File); err == nil {
+		r.Contents, err = examineDraft(ctx, to)
+	}
+	if err != nil {
+		return r, fmt.Errorf("the backup %s is not sound: %w", c.File, err)
+	}
+	return r, to.Close()
+}
+
+// explain says what to do where the place cannot be taken.
+func (c *restoreCommand) explain(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, sqlstore.ErrOccupied):
+		return exists(c.Database)
+	case errors.Is(err, sqlstore.ErrOpen):
+		return fmt.Errorf("%s was left as it is: %w; end it first", c.Database, err)
+	case errors.Is(err, sqlstore.ErrLeftover):
+		return fmt.Errorf("%s was left as it is: %w, with the rest of that database", c.Database, err)
+	case ctx.Err() != nil:
+		return notMade(ctx, c.Database, err)
+	}
+	return fmt.Errorf("%s was left as it is: %w; to keep what it holds, move it away with its -wal and -shm, "+
+		"and restore again", c.Database, err)
+}
+
+func (c *restoreCommand) report(s streams, r restored, took string) error {
+	_, err := fmt.Fprintf(s.out, "restored %s to %s in %s, from a backup with SHA-256 %s\n",
+		describe(r.Contents), c.Database, took, r.sum)
+	if !r.sealed {
+		fmt.Fprintln(s.err, "NOTE: the file carries no checksum of apikeyd backup: a value that changed in it does not show.")
+	}
+	since := "its backup was made"
+	if !r.Last.IsZero() {
+		since = timestamp(r.Last) + ", the time of its last event,"
+	}
+	_, warned := io.WriteString(s.err, "WARNING: this database knows nothing of what happened after "+since+"\n"+
+		"WARNING: so SECRETS THAT WERE REVOKED, ROTATED OR REPORTED AS LEAKED SINCE WORK AGAIN once it is served.\n"+
+		"Revoke them first: apikeyd keys revoke --database "+c.Database+" ID. How to find them: docs/backup.md.\n")
+	return errors.Join(err, warned)
+}

@@ -1,0 +1,177 @@
+package conformance_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+)
+
+var auditFaults = map[string]planted{
+	"a change that is not in the log": {
+		events(func(all []any) []any {
+			return slices.DeleteFunc(all, func(e any) bool { return e.(map[string]any)["action"] == "leak" })
+		}),
+		"every change leaves one event", "5 changes left 4 events",
+	},
+	"an event twice": {
+		events(func(all []any) []any { return append(all, all[len(all)-1]) }),
+		"every change leaves one event", "5 changes left 6 events",
+	},
+	"oldest first": {
+		events(func(all []any) []any { slices.Reverse(all); return all }),
+		"every change leaves one event", "not newest first",
+	},
+	"everything was done by the operator": {
+		eachEvent(func(e map[string]any) { e["actor"] = "operator" }),
+		"every change leaves one event", "says actor operator",
+	},
+	"the actor is the key": {
+		eachEvent(func(e map[string]any) { e["actor"] = e["key_id"] }),
+		"every change leaves one event", "says actor",
+	},
+	"another request": {
+		eachEvent(func(e map[string]any) { e["request_id"] = "AAAAAAAAAAAA" }),
+		"every change leaves one event", "says request_id AAAAAAAAAAAA",
+	},
+	"no address": {
+		eachEvent(func(e map[string]any) { delete(e, "address") }),
+		"every change leaves one event", `came from address ""`,
+	},
+	"an address with a port": {
+		eachEvent(func(e map[string]any) { e["address"] = "127.0.0.1:80" }),
+		"every change leaves one event", "came from address",
+	},
+	"a leak report is a revocation": {
+		eachEvent(func(e map[string]any) {
+			if e["action"] == "leak" {
+				e["action"] = "revoke"
+			}
+		}),
+		"every change leaves one event", "the event of leak says action revoke",
+	},
+	"changes without what was": {
+		eachEvent(func(e map[string]any) {
+			for _, change := range e["changes"].(map[string]any) {
+				delete(change.(map[string]any), "from")
+			}
+		}),
+		"an event says what each field was", "changed",
+	},
+	"changes that are empty": {
+		eachEvent(func(e map[string]any) { e["changes"] = map[string]any{} }),
+		"an event says what each field was", "says that map[] changed",
+	},
+	"an undeclared hash of the secret": {
+		eachEvent(func(e map[string]any) {
+			e["changes"].(map[string]any)["secret_hash"] = map[string]any{"to": "0"}
+		}),
+		"an event says what each field was", "/changes/secret_hash is not in the contract",
+	},
+	"refusals in the log": {
+		events(func(all []any) []any {
+			if len(all) == 1 {
+				return append(all, all[0])
+			}
+			return all
+		}),
+		"what changes nothing, or is refused", "left 2 events",
+	},
+	"key is not looked at":    withoutAuditFilter("key", "events with key="),
+	"actor is not looked at":  withoutAuditFilter("actor", "events with actor="),
+	"action is not looked at": withoutAuditFilter("action", "action="),
+	"since is not looked at":  withoutAuditFilter("since", "events with since="),
+	"until is not looked at":  withoutAuditFilter("until", "events with until="),
+	"owner is not looked at": {
+		requests(func(r *http.Request) {
+			if isAudit(r) && r.URL.Query().Has("before") {
+				leaveOut(r, "owner")
+			}
+		}),
+		"filters narrow the events", "events with before=",
+	},
+	"operator is everybody": {
+		requests(func(r *http.Request) {
+			if isAudit(r) && r.URL.Query().Get("actor") == "operator" {
+				leaveOut(r, "actor")
+			}
+		}),
+		"filters narrow the events", "events with actor=operator",
+	},
+	"before takes in its event": {
+		requests(func(r *http.Request) {
+			if query := r.URL.Query(); isAudit(r) && query.Has("before") && !strings.HasSuffix(query.Get("before"), "0000") {
+				query.Set("before", next(query.Get("before")))
+				r.URL.RawQuery = query.Encode()
+			}
+		}),
+		"events are read on from one", "reading events by",
+	},
+	"no next": {
+		always(func(r *http.Request, a *httptest.ResponseRecorder) {
+			if isAudit(r) && a.Code == http.StatusOK {
+				rewrite(a, func(body map[string]any) { delete(body, "next") })
+			}
+		}),
+		"events are read on from one", "reading events by 1 finds",
+	},
+	"a bad actor is not looked at": {
+		requests(func(r *http.Request) {
+			if isAudit(r) && r.URL.Query().Get("actor") == "Operator" {
+				leaveOut(r, "actor")
+			}
+		}),
+		"an audit filter that is no good", "actor=Operator",
+	},
+	"pages have numbers": {
+		requests(func(r *http.Request) {
+			if isAudit(r) {
+				leaveOut(r, "page")
+			}
+		}),
+		"an audit filter that is no good", "page=2: status 200",
+	},
+}
+
+// events makes a fault that changes the lists of events, none empty.
+func events(change func(all []any) []any) func() fault {
+	return always(func(r *http.Request, a *httptest.ResponseRecorder) {
+		if !isAudit(r) || a.Code != http.StatusOK {
+			return
+		}
+		rewrite(a, func(body map[string]any) {
+			if all := body["data"].([]any); len(all) > 0 {
+				body["data"] = change(all)
+			}
+		})
+	})
+}
+
+func eachEvent(change func(event map[string]any)) func() fault {
+	return events(func(all []any) []any {
+		for _, event := range all {
+			change(event.(map[string]any))
+		}
+		return all
+	})
+}
+
+func withoutAuditFilter(name, finding string) planted {
+	return planted{requests(func(r *http.Request) {
+		if isAudit(r) {
+			leaveOut(r, name)
+		}
+	}), "filters narrow the events", finding}
+}
+
+// next is the id after another.
+func next(id string) string {
+	last := id[len(id)-1]
+	switch last {
+	case 'f':
+		return next(id[:len(id)-1]) + "0"
+	case '9':
+		return id[:len(id)-1] + "a"
+	}
+	return id[:len(id)-1] + string(last+1)
+}

@@ -1,0 +1,91 @@
+package conformance_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/conformance"
+	"apikeyd/gen"
+	"apikeyd/handlers"
+	"apikeyd/servertest"
+)
+
+// proxied tells the service an address of the client's, as a trusted proxy does.
+type proxied struct{ base http.RoundTripper }
+
+func (p proxied) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("X-Forwarded-For", "192.0.2.1")
+	return p.base.RoundTrip(r)
+}
+
+// TestSlowedDown runs the suite where it fails far more often than an address may, directly
+// and behind a trusted proxy, where forward-auth is slowed down too.
+func TestSlowedDown(t *testing.T) {
+	for name, through := range map[string]func(http.RoundTripper) http.RoundTripper{
+		"directly":       func(base http.RoundTripper) http.RoundTripper { return base },
+		"behind a proxy": func(base http.RoundTripper) http.RoundTripper { return proxied{base} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := servertest.Start(t, servertest.Options{Configure: []func(*handlers.Config){func(c *handlers.Config) {
+				c.AuthFailures = apikey.RateLimit{Limit: 3, Window: time.Second}
+				c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+			}}})
+			_, secret := s.Add(t, "acme", "for the suite", apikey.ScopeAdmin)
+			report, err := conformance.Run(t.Context(), conformance.Options{
+				URL: s.URL, Key: secret.Reveal(), Contract: gen.Contract,
+				Client: &http.Client{Transport: through(s.Plain.Transport)},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantNoFindings(t, report)
+			paths := map[string]bool{}
+			for line := range strings.Lines(s.Log.String()) {
+				if _, path, found := strings.Cut(line, "path="); found && strings.Contains(line, "code=TOO_MANY_REQUESTS") {
+					paths[strings.Fields(path)[0]] = true
+				}
+			}
+			if !paths["/v1/api-keys"] || paths["/v1/forward-auth"] != (name == "behind a proxy") {
+				t.Errorf("slowed down were %v", paths)
+			}
+		})
+	}
+}
+
+// slowDownFaults are services that slow down the wrong ones, or do not say for how long.
+var slowDownFaults = map[string]planted{
+	"an address with many failures is locked out": {
+		make: func() fault {
+			failures := 0
+			return fault{after: func(_ http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
+				switch {
+				case a.Code == http.StatusUnauthorized && strings.HasPrefix(r.Header.Get("X-Api-Key"), "ak_"):
+					failures++
+				case failures > 15 && a.Code == http.StatusOK:
+					refuse(a, http.StatusTooManyRequests)
+				}
+			}}
+		},
+		check:   "a good key passes, however many bad ones came from its address",
+		finding: "status 429, want 200",
+	},
+	"a slowed failure does not say when to come back": {
+		make: func() fault {
+			return fault{after: func(_ http.Handler, _ *http.Request, a *httptest.ResponseRecorder) {
+				if a.Code == http.StatusUnauthorized {
+					rewrite(a, func(body map[string]any) { body["code"], body["status"] = "TOO_MANY_REQUESTS", 429 })
+					a.Code = http.StatusTooManyRequests
+				}
+			}}
+		},
+		check:   "every operation refuses a key that does not exist",
+		finding: "Retry-After",
+	},
+}

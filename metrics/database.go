@@ -1,0 +1,67 @@
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"apikeyd/store/sqlstore"
+)
+
+// database tells what a database counts of itself.
+type database struct{ db *sqlstore.DB }
+
+func newDatabase(db *sqlstore.DB) prometheus.Collector { return database{db} }
+
+var (
+	changes = describe("apikeyd_changes_total",
+		"Changes that were made and are durable, by their action in the audit log; leak is a leaked secret that was ended.", "action")
+	commitChanges = describe("apikeyd_commit_changes",
+		"How many changes each transaction made; a batch of last uses counts as one.")
+	commitSeconds = describe("apikeyd_commit_duration_seconds",
+		"How long transactions took to become durable.")
+	commitFailures = describe("apikeyd_commit_failures_total",
+		"Transactions that came to nothing; what they would have changed is tried again alone, or answered 503.")
+	queueDepth = describe("apikeyd_writer_queue_depth",
+		"Changes that wait for the writer now.")
+	queueCapacity = describe("apikeyd_writer_queue_capacity",
+		"How many changes may wait.")
+	queueRefusals = describe("apikeyd_writer_queue_refusals_total",
+		"Changes that were answered 503 because too many waited.")
+	pollFailures = describe("apikeyd_database_poll_failures_total",
+		"Looks for changes by other processes that failed; while they fail, no remembered key counts.")
+	databaseSize = describe("apikeyd_database_size_bytes",
+		"Size of the database file.")
+	logSize = describe("apikeyd_database_wal_size_bytes",
+		"Size of SQLite's write-ahead log.")
+)
+
+// Describe implements prometheus.Collector.
+func (d database) Describe(to chan<- *prometheus.Desc) { prometheus.DescribeByCollect(d, to) }
+
+// Collect implements prometheus.Collector.
+func (d database) Collect(to chan<- prometheus.Metric) {
+	s := d.db.Stats()
+	for action, n := range s.Changes {
+		to <- counter(changes, n, action)
+	}
+	to <- histogram(commitChanges, s.Batch)
+	to <- histogram(commitSeconds, s.Commit)
+	to <- counter(commitFailures, s.Failed)
+	to <- gauge(queueDepth, s.Waiting)
+	to <- gauge(queueCapacity, s.MaxWaiting)
+	to <- counter(queueRefusals, s.TooBusy)
+	to <- counter(pollFailures, s.FailedPolls)
+	to <- gauge(databaseSize, s.DatabaseSize)
+	to <- gauge(logSize, s.LogSize)
+}
+
+func histogram(d *prometheus.Desc, h sqlstore.Histogram) prometheus.Metric {
+	var count uint64
+	upTo := make(map[float64]uint64)
+	for i, n := range h.Counts {
+		count += n
+		if i < len(h.Bounds) {
+			upTo[h.Bounds[i]] = count
+		}
+	}
+	return prometheus.MustNewConstHistogram(d, count, h.Sum, upTo)
+}

@@ -1,0 +1,80 @@
+package metrics
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"apikeyd/apikey"
+	"apikeyd/store/sqlstore"
+)
+
+const (
+	// countInterval is how often the keys are counted, unless there are very many.
+	countInterval = time.Minute
+	// countShare bounds what that costs: after a count, a hundred times its time passes
+	// before the next.
+	countShare = 100
+)
+
+// keys tells how many keys there are. Their status changes by the mere passing of time, so
+// they have to be counted, which no scrape waits for.
+type keys struct {
+	db   *sqlstore.DB
+	log  *slog.Logger
+	last atomic.Pointer[keyCount] // nil until they were counted
+}
+
+type keyCount struct {
+	at       time.Time
+	byStatus map[apikey.Status]int
+}
+
+var (
+	keysByStatus = describe("apikeyd_keys",
+		"Keys by status, as last counted.", "status")
+	keysCounted = describe("apikeyd_keys_counted_timestamp_seconds",
+		"When the keys were last counted; once a minute, or less often if that takes over 0.6 s.")
+)
+
+func newKeys(db *sqlstore.DB, log *slog.Logger) *keys { return &keys{db: db, log: log} }
+
+// Run counts the keys now and then, until ctx ends.
+func (m *Metrics) Run(ctx context.Context) {
+	for {
+		began := time.Now()
+		byStatus, err := m.keys.db.CountKeys(ctx)
+		switch {
+		case err == nil:
+			m.keys.last.Store(&keyCount{began, byStatus})
+		case ctx.Err() == nil:
+			m.keys.log.Warn("the keys could not be counted", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(max(countInterval, countShare*time.Since(began))):
+		}
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (*keys) Describe(to chan<- *prometheus.Desc) {
+	to <- keysByStatus
+	to <- keysCounted
+}
+
+// Collect implements prometheus.Collector.
+func (k *keys) Collect(to chan<- prometheus.Metric) {
+	last := k.last.Load()
+	if last == nil {
+		return
+	}
+	for status, n := range last.byStatus {
+		to <- gauge(keysByStatus, n, string(status))
+	}
+	to <- gauge(keysCounted, float64(last.at.UnixMilli())/1000)
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"debug/buildinfo"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var (
+	at      = time.Date(2026, 11, 25, 20, 0, 0, 0, time.FixedZone("", 3600))
+	entries = []entry{{name: "apikeyd", text: []byte("\x7fELF"), executable: true}, {name: "docs/a.md", text: []byte("a\n")}}
+	want    = []string{
+		"-rwxr-xr-x 2026-11-25T19:00:00Z apikeyd_v1/apikeyd \"\\x7fELF\"",
+		"-rw-r--r-- 2026-11-25T19:00:00Z apikeyd_v1/docs/a.md \"a\\n\"",
+	}
+)
+
+func TestArchives(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []struct {
+		name string
+		pack func(io.Writer, string, time.Time, []entry) error
+		list func(*testing.T, []byte) []string
+	}{{"tar", writeTar, listTar}, {"zip", writeZip, listZip}} {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			var first, second bytes.Buffer
+			if err := errors.Join(kind.pack(&first, "apikeyd_v1", at, entries),
+				kind.pack(&second, "apikeyd_v1", at.In(time.UTC), entries)); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(first.Bytes(), second.Bytes()) {
+				t.Error("the same files give other bytes")
+			}
+			if diff := cmp.Diff(want, kind.list(t, first.Bytes())); diff != "" {
+				t.Errorf("the archive differs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func listTar(t *testing.T, text []byte) (list []string) {
+	t.Helper()
+	plain, err := gzip.NewReader(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for archive := tar.NewReader(plain); ; {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return list
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(archive)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if header.Uid != 0 || header.Gid != 0 || header.Uname != "" {
+			t.Errorf("%s is somebody's", header.Name)
+		}
+		list = append(list, line(header.FileInfo(), header.Name, content))
+	}
+}
+
+func listZip(t *testing.T, text []byte) (list []string) {
+	t.Helper()
+	archive, err := zip.NewReader(bytes.NewReader(text), int64(len(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range archive.File {
+		opened, err := file.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(opened)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, line(file.FileInfo(), file.Name, content))
+	}
+	return list
+}
+
+func line(info os.FileInfo, name string, content []byte) string {
+	return fmt.Sprintf("%s %s %s %q", info.Mode(), info.ModTime().UTC().Format(time.RFC3339), name, content)
+}
+
+// What must be passed on is passed on, and a module without a licence stops the release.
+func TestThirdParties(t *testing.T) {
+	t.Parallel()
+	info := &buildinfo.BuildInfo{GoVersion: "go1", Deps: []*debug.Module{{Path: "modernc.org/sqlite", Version: "v1"}}}
+	text, err := thirdParties(t.Context(), info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"==== The Go standard library, go1: LICENSE\n", "==== modernc.org/sqlite v1: LICENSE\n"} {
+		if !strings.Contains(string(text), part) {
+			t.Errorf("there is no %q", part)
+		}
+	}
+	var b bytes.Buffer
+	if err := appendLicences(&b, "unlicensed", t.TempDir()); err == nil {
+		t.Error("a module without a licence is passed over")
+	}
+}
+
+// A program that was not built from a commit is refused: this test is one.
+func TestUnknownRevisionIsRefused(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readProgram(self); err == nil || !strings.Contains(err.Error(), "does not know its revision") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSums(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "empty"), nil, 0o600), writeSums(dir, []string{"empty"})); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(dir, "SHA256SUMS"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  empty\n"; string(got) != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,188 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"maps"
+	"slices"
+
+	"apikeyd/store"
+)
+
+// maxFaults bounds how many faults of a chain are listed.
+const maxFaults = 20
+
+// VerifyAudit implements store.AuditLog.
+func (db *DB) VerifyAudit(ctx context.Context, expected ...store.Mark) ([]store.ChainReport, error) {
+	var reports []store.ChainReport
+	err := db.read(ctx, func() error {
+		// One transaction, so that events, heads and anchors agree. It keeps no writer waiting.
+		tx, err := db.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback() }() // it only read
+		reports, err = verifyChains(ctx, tx, expected)
+		return err
+	})
+	return reports, err
+}
+
+func verifyChains(ctx context.Context, q querier, expected []store.Mark) ([]store.ChainReport, error) {
+	chains := make(chainChecks)
+	if err := chains.marks(ctx, q); err != nil {
+		return nil, err
+	}
+	for _, mark := range expected {
+		c := chains.of(mark.Chain)
+		c.expected[mark.Seq] = append(c.expected[mark.Seq], mark.Hash)
+	}
+	if err := chains.events(ctx, q); err != nil {
+		return nil, err
+	}
+	var reports []store.ChainReport
+	for _, chain := range slices.Sorted(maps.Keys(chains)) {
+		chains[chain].end()
+		reports = append(reports, chains[chain].ChainReport)
+	}
+	return reports, nil
+}
+
+// chainChecks are those of all chains, by name.
+type chainChecks map[string]*chainCheck
+
+// chainCheck goes through one chain.
+type chainCheck struct {
+	store.ChainReport
+	expected map[int64][]store.ChainHash // that an outside record names, by their number
+	last     store.Mark                  // of the event before
+	began    bool
+}
+
+// of returns the check of a chain, and begins it if there is none.
+func (all chainChecks) of(chain string) *chainCheck {
+	c := all[chain]
+	if c == nil {
+		none := store.Mark{Chain: chain}
+		c = &chainCheck{ChainReport: store.ChainReport{Head: none, Anchor: none}, last: none,
+			expected: make(map[int64][]store.ChainHash)}
+		all[chain] = c
+	}
+	return c
+}
+
+// marks reads the heads, and the anchors from which chains begin.
+func (all chainChecks) marks(ctx context.Context, q querier) error {
+	rows, err := q.QueryContext(ctx, `SELECT chain, seq, hash, NULL FROM audit_chains
+		UNION ALL SELECT chain, seq, hash, at FROM audit_anchors`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var (
+			mark     store.Mark
+			hash     []byte
+			anchored sql.NullInt64
+		)
+		if err := rows.Scan(&mark.Chain, &mark.Seq, &hash, &anchored); err != nil {
+			return err
+		}
+		copy(mark.Hash[:], hash)
+		c := all.of(mark.Chain)
+		if anchored.Valid {
+			c.Anchor, c.AnchoredAt, c.last = mark, fromMillis(anchored), mark
+		} else {
+			c.Head = mark
+		}
+	}
+	return rows.Err()
+}
+
+// events goes through the events in the order of their ids, which is that of each chain.
+func (all chainChecks) events(ctx context.Context, q querier) error {
+	rows, err := q.QueryContext(ctx, `SELECT `+eventColumns+` FROM audit_events ORDER BY id`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		event, changes, err := scanEvent(rows)
+		c := all.of(event.Chain)
+		if err != nil {
+			c.fault("after event %d one cannot be read: %v", c.last.Seq, err)
+		}
+		c.event(&event, changes)
+	}
+	return rows.Err()
+}
+
+// event checks that an event follows the one before it. What comes after is held against
+// what the event says of itself, so that one fault is told once.
+func (c *chainCheck) event(e *store.Event, changes string) {
+	c.begin()
+	c.Events++
+	switch next := c.last.Seq + 1; {
+	case e.Seq <= c.Anchor.Seq:
+		c.fault("event %d (%s) stands before the anchor: it was altered or inserted", e.Seq, e.ID)
+	case e.Seq < next:
+		c.fault("event %d (%s) stands after event %d: one was altered, moved or inserted", e.Seq, e.ID, c.last.Seq)
+	case e.Seq == next+1:
+		c.fault("event %d is missing", next)
+	case e.Seq > next:
+		c.fault("events %d to %d are missing", next, e.Seq-1)
+	case linkHash(e, changes, c.last.Hash) != e.Hash:
+		c.fault("event %d (%s) does not have the hash of what it says and of the event before it: "+
+			"one of the two was altered, moved or inserted", e.Seq, e.ID)
+	}
+	c.compare(e.Mark)
+	c.last = e.Mark
+}
+
+// begin holds the anchor against the outside record, once.
+func (c *chainCheck) begin() {
+	if !c.began {
+		c.began = true
+		c.compare(c.Anchor)
+	}
+}
+
+// compare holds a mark against the outside record.
+func (c *chainCheck) compare(mark store.Mark) {
+	for _, hash := range c.expected[mark.Seq] {
+		if hash != mark.Hash {
+			c.fault("event %d has the hash %s, and not the one that is expected: "+
+				"it or some event up to it was altered since it was recorded", mark.Seq, mark.Hash)
+		}
+	}
+	delete(c.expected, mark.Seq)
+}
+
+// end holds the last event against the head, and what is left of the outside record.
+func (c *chainCheck) end() {
+	c.begin()
+	switch {
+	case c.last.Seq < c.Head.Seq:
+		c.fault("events %d to %d are missing at the end", c.last.Seq+1, c.Head.Seq)
+	case c.last.Seq > c.Head.Seq:
+		c.fault("the head is event %d, and not the last one, %d: events were added, or the head was altered",
+			c.Head.Seq, c.last.Seq)
+	case c.last.Hash != c.Head.Hash:
+		c.fault("event %d, the last, does not have the hash of the head: one of them was altered", c.last.Seq)
+	}
+	for _, seq := range slices.Sorted(maps.Keys(c.expected)) {
+		if seq < c.Anchor.Seq {
+			c.fault("event %d is expected, and was removed by retention: nothing can be said of it; "+
+				"record heads more often than that", seq)
+		} else {
+			c.fault("event %d is expected, and the chain ends at %d: what came after was removed", seq, c.last.Seq)
+		}
+	}
+}
+
+func (c *chainCheck) fault(format string, args ...any) {
+	if len(c.Faults) < maxFaults {
+		c.Faults = append(c.Faults, fmt.Sprintf(format, args...))
+	}
+}

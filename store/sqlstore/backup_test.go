@@ -1,0 +1,237 @@
+package sqlstore_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+	"apikeyd/store/sqlstore"
+)
+
+// backup makes a sealed backup of a database in a new folder.
+func backup(t *testing.T, from string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "backup.db")
+	must(t, tryBackup(t.Context(), from, path))
+	return path
+}
+
+func tryBackup(ctx context.Context, from, path string) (err error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	err = sqlstore.Backup(ctx, from, file, func(int, int) {})
+	if err != nil {
+		return err
+	}
+	return sqlstore.Seal(file)
+}
+
+// examineAll runs every check on a file that nobody uses.
+func examineAll(t *testing.T, path string) (sqlstore.Contents, error) {
+	t.Helper()
+	e, err := sqlstore.ExamineFile(t.Context(), path)
+	if err != nil {
+		return sqlstore.Contents{}, err
+	}
+	defer func() { must(t, e.Close()) }()
+	return e.All(t.Context())
+}
+
+// unseal checks and removes the seal of a copy of a backup, which it returns.
+func unseal(t *testing.T, path string) (copied string, sealed bool, err error) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	must(t, err)
+	copied = filepath.Join(t.TempDir(), "restored.db")
+	must(t, os.WriteFile(copied, text, 0o600))
+	file, err := os.OpenFile(copied, os.O_RDWR, 0)
+	must(t, err)
+	defer func() { must(t, file.Close()) }()
+	sealed, err = sqlstore.Unseal(file)
+	return copied, sealed, err
+}
+
+// Each backup under load is one moment, has what was acknowledged before it began, and the
+// one who writes does not wait for it.
+func TestBackupUnderLoad(t *testing.T) {
+	path := newPath(t)
+	db := open(t, path)
+	var (
+		mu           sync.Mutex
+		acknowledged []apikey.Key
+		writers      sync.WaitGroup
+		stop         = make(chan struct{})
+	)
+	defer func() { close(stop); writers.Wait() }()
+	for range 16 {
+		writers.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				key, _ := draft(t, "k "+apikey.NewID().String())
+				err := db.CreateKey(context.Background(), operator, key)
+				if err == nil && i%3 == 0 {
+					key, err = db.RevokeKey(context.Background(), operator, store.ByID(key.ID))
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				acknowledged = append(acknowledged, key)
+				mu.Unlock()
+			}
+		})
+	}
+	count := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(acknowledged)
+	}
+	for round := range 5 {
+		for count() < 500*(round+1) { // so that each round has more to copy
+			time.Sleep(time.Millisecond)
+		}
+		mu.Lock()
+		before := acknowledged[:len(acknowledged):len(acknowledged)]
+		mu.Unlock()
+		copied, sealed, err := unseal(t, backup(t, path))
+		if !sealed || err != nil {
+			t.Fatalf("sealed %t, %v", sealed, err)
+		}
+		contents, err := examineAll(t, copied)
+		must(t, err)
+		restored := open(t, copied)
+		for _, want := range before {
+			got, err := restored.Key(t.Context(), store.ByID(want.ID))
+			if err != nil || got.SecretHash != want.SecretHash || !got.RevokedAt.Equal(want.RevokedAt) {
+				t.Fatalf("key %s was acknowledged before; the backup has %+v (%v)", want.ID, got, err)
+			}
+		}
+		if contents.Keys < len(before) || contents.Events != contents.Keys+contents.Revoked {
+			t.Errorf("%+v is not one moment after %d keys", contents, len(before))
+		}
+	}
+}
+
+// A backup leaves no other file, and goes nowhere near the database's own.
+func TestBackupLeavesNothingElse(t *testing.T) {
+	for name, served := range map[string]bool{"served": true, "closed": false} {
+		t.Run(name, func(t *testing.T) {
+			path := newPath(t)
+			initialise(t, path)
+			want := []string{"keys.db", "keys.db.lock"}
+			if served {
+				create(t, open(t, path), "ci")
+				want = []string{"keys.db", "keys.db-shm", "keys.db-wal", "keys.db.lock"}
+			}
+			to := backup(t, path)
+			wantFiles(t, filepath.Dir(path), want...)
+			// Nor does who looks into the backup, with whatever reads SQLite.
+			reader, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: to, RawQuery: "mode=ro"}).String())
+			must(t, err)
+			var keys int
+			must(t, reader.QueryRowContext(t.Context(), `SELECT count(*) FROM api_keys`).Scan(&keys))
+			must(t, reader.Close())
+			wantFiles(t, filepath.Dir(to), "backup.db")
+		})
+	}
+}
+
+// What a crash left in the log is in the backup too.
+func TestBackupOfACrashedDatabase(t *testing.T) {
+	path := newPath(t)
+	db := open(t, path)
+	key := create(t, db, "ci")
+	crashed := filepath.Join(t.TempDir(), "crashed.db")
+	for _, suffix := range []string{"", "-wal"} {
+		text, err := os.ReadFile(path + suffix)
+		must(t, err)
+		must(t, os.WriteFile(crashed+suffix, text, 0o600))
+	}
+	copied, _, err := unseal(t, backup(t, crashed))
+	must(t, err)
+	_, err = open(t, copied).Key(t.Context(), store.ByID(key.ID))
+	must(t, err)
+}
+
+func TestBackupStops(t *testing.T) {
+	path := newPath(t)
+	create(t, open(t, path), "ci")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	wantErr(t, tryBackup(ctx, path, newPath(t)), context.Canceled)
+}
+
+func TestBackupRefusesWhatIsNotOurs(t *testing.T) {
+	text, empty, newer := newPath(t), newPath(t), newPath(t)
+	must(t, os.WriteFile(text, []byte("Dear diary,\n"), 0o600))
+	must(t, os.WriteFile(empty, nil, 0o600))
+	initialise(t, newer)
+	execute(t, raw(t, newer), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, 1)`)
+	for path, want := range map[string]error{
+		newPath(t): sqlstore.ErrMissing, text: sqlstore.ErrForeign, empty: sqlstore.ErrEmpty, newer: sqlstore.ErrTooNew,
+	} {
+		wantErr(t, tryBackup(t.Context(), path, newPath(t)), want)
+	}
+}
+
+// Whatever byte of a backup changes, and wherever it ends too soon, it shows.
+func TestDamagedBackups(t *testing.T) {
+	path := newPath(t)
+	db := open(t, path)
+	for i := range 20 {
+		create(t, db, fmt.Sprint("key ", i))
+	}
+	whole, err := os.ReadFile(backup(t, path))
+	must(t, err)
+	sound := func(text []byte) bool {
+		file := newPath(t)
+		must(t, os.WriteFile(file, text, 0o600))
+		copied, _, err := unseal(t, file)
+		if err == nil {
+			_, err = examineAll(t, copied)
+		}
+		return err == nil
+	}
+	if !sound(whole) {
+		t.Fatal("the whole backup is refused")
+	}
+	for at := 0; at < len(whole); at += 1 + len(whole)/100 {
+		damaged := []byte(string(whole))
+		damaged[at] ^= 0x10
+		if sound(damaged) {
+			t.Errorf("nobody sees that byte %d of %d flipped", at, len(whole))
+		}
+		// Cut off right behind its last page, it lacks nothing but its seal.
+		if at > 0 && sound(whole[:at]) {
+			t.Errorf("nobody sees that it ends after %d of %d bytes", at, len(whole))
+		}
+	}
+	for i := range len("\napikeyd backup, SHA-256") {
+		damaged := []byte(string(whole))
+		damaged[strings.LastIndex(string(whole), "\napikeyd backup")+i] ^= 0x01
+		if sound(damaged) {
+			t.Errorf("nobody sees that byte %d of the seal flipped", i)
+		}
+	}
+	if sound(append(whole[:len(whole):len(whole)], 0)) {
+		t.Error("nobody sees that a byte was added")
+	}
+}

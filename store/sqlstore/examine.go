@@ -1,0 +1,315 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+)
+
+// The reasons for which an examination finds a database bad, beside those of Open.
+var (
+	ErrEmpty     = errors.New("the database is empty: apikeyd never wrote to it")
+	ErrMiscounts = errors.New("the numbers of keys in key_counts are not those of the keys")
+)
+
+// Examination looks at a database, beside a server or not, and leaves its files as they are.
+type Examination struct {
+	pool            *sql.DB
+	path            string
+	version, target int64 // of its schema, and of ours
+}
+
+// Contents is what a database holds.
+type Contents struct {
+	Schema  int64     // version
+	Keys    int       // of any status
+	Revoked int       // of them
+	Events  int       // in the audit log
+	Last    time.Time // when the last key or event was written; zero if there is none
+}
+
+// Examine opens a database to look at it. The caller must Close it. It refuses, as Open
+// does, what is not ours or too new.
+func Examine(ctx context.Context, path string) (*Examination, error) {
+	f, err := openFiles(path, false)
+	if err != nil {
+		return nil, fmt.Errorf("database %s: %w", path, err)
+	}
+	if HasLog(f.path) {
+		return examine(ctx, f.path, reading)
+	}
+	// Who may only read leaves a log behind where there was none.
+	return examine(ctx, f.path, looking)
+}
+
+// ExamineFile is Examine for a file that nobody writes to, such as a backup: it needs no
+// locks, and leaves no files beside it.
+func ExamineFile(ctx context.Context, path string) (*Examination, error) {
+	return examine(ctx, path, frozen)
+}
+
+func examine(ctx context.Context, path string, m mode) (_ *Examination, err error) {
+	pool, err := openPool(ctx, path, m)
+	if err != nil {
+		return nil, fmt.Errorf("database %s: %w", path, translate(err))
+	}
+	e := &Examination{pool: pool, path: path}
+	e.version, e.target, err = schemaVersions(ctx, pool)
+	switch {
+	case err != nil:
+	case e.version > e.target:
+		err = ErrTooNew
+	case e.version == 0:
+		err = ErrEmpty
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("database %s: %w", path, translate(err)), pool.Close())
+	}
+	return e, nil
+}
+
+// Close ends the examination.
+func (e *Examination) Close() error { return e.pool.Close() }
+
+// IsCurrent reports whether the schema is ours. An older one has only what Integrity and
+// Contents look at; a server brings it up to date.
+func (e *Examination) IsCurrent() bool { return e.version == e.target }
+
+// All is every other method in turn. It returns the first that finds something bad.
+func (e *Examination) All(ctx context.Context) (Contents, error) {
+	for _, check := range []func(context.Context) error{e.Size, e.Integrity, e.Keys, e.Names, e.Counts, e.Audit} {
+		if err := check(ctx); err != nil {
+			return Contents{}, err
+		}
+	}
+	return e.Contents(ctx)
+}
+
+// Size checks that a file which nobody writes to is as long as its pages.
+func (e *Examination) Size(ctx context.Context) error {
+	var pages, size int64
+	err := e.row(ctx, `SELECT page_count, page_size FROM pragma_page_count, pragma_page_size`, &pages, &size)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(e.path)
+	if err == nil && info.Size() != pages*size {
+		return fmt.Errorf("%w: its file has %d bytes and its pages %d", store.ErrDamaged, info.Size(), pages*size)
+	}
+	return err
+}
+
+// Integrity checks that SQLite finds the file sound: its pages and its indexes.
+func (e *Examination) Integrity(ctx context.Context) error {
+	var found []string
+	scan := func(rows *sql.Rows) error {
+		var line string
+		err := rows.Scan(&line)
+		if line != "ok" {
+			found = append(found, line)
+		}
+		return err
+	}
+	err := errors.Join(
+		e.rows(ctx, scan, `PRAGMA integrity_check(3)`),
+		e.rows(ctx, scan, `SELECT 'foreign key of ' || "table" FROM pragma_foreign_key_check LIMIT 3`))
+	if err == nil && found != nil {
+		err = fmt.Errorf("%w: %s", store.ErrDamaged, strings.Join(found, "; "))
+	}
+	return err
+}
+
+// rowsAtOnce is how many keys one statement reads: a server's log cannot begin anew while
+// one runs.
+const rowsAtOnce = 10_000
+
+// Keys checks that every key can be read and makes sense.
+func (e *Examination) Keys(ctx context.Context) error {
+	if !e.IsCurrent() {
+		return nil
+	}
+	// A rule of the table, which SQLite's own check passes over for who may only read.
+	var short string
+	err := e.row(ctx, `SELECT hex(id) FROM api_keys
+		WHERE length(id) <> 16 OR length(secret_hash) <> 32 OR length(old_secret_hash) <> 32 LIMIT 1`, &short)
+	if err == nil {
+		err = fmt.Errorf("%w: the id or a hash of key %s has the wrong length", store.ErrDamaged, short)
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	last := []byte{}
+	for read := rowsAtOnce; read == rowsAtOnce; {
+		read = 0
+		err := e.rows(ctx, func(rows *sql.Rows) error {
+			read++
+			key, err := scanKey(rows)
+			if err != nil && !isDamage(err) {
+				err = fmt.Errorf("%w: %w", store.ErrDamaged, err)
+			}
+			if err != nil {
+				return err
+			}
+			last = key.ID[:]
+			return checkKey(key)
+		}, `SELECT `+keyColumns+` FROM api_keys WHERE id > $1 ORDER BY id LIMIT $2`, last, rowsAtOnce)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkKey checks what scanKey takes as it is. What names and scopes may be is not asked: a
+// rule that came later must not keep a key from being backed up.
+func checkKey(k apikey.Key) error {
+	wrong := ""
+	switch {
+	case k.ID.IsZero():
+		wrong = "id"
+	case k.Owner == "":
+		wrong = "owner"
+	case k.Name == "":
+		wrong = "name"
+	case k.SecretHash == apikey.Hash{}:
+		wrong = "secret_hash"
+	case k.CreatedAt.IsZero() || k.ExpiresAt.IsZero():
+		wrong = "times"
+	case (k.OldSecretHash == apikey.Hash{}) != k.OldSecretUntil.IsZero():
+		wrong = "old secret"
+	case (k.RateLimit.Limit > 0) != (k.RateLimit.Window > 0):
+		wrong = "rate limit"
+	default:
+		return nil
+	}
+	return fmt.Errorf("%w: the %s of key %s makes no sense", store.ErrDamaged, wrong, k.ID)
+}
+
+// Names checks that no owner has two keys of one name that are not revoked.
+func (e *Examination) Names(ctx context.Context) error {
+	var owner, name string
+	err := e.row(ctx, `SELECT owner, name FROM api_keys WHERE revoked_at IS NULL
+		GROUP BY owner, name HAVING count(*) > 1 LIMIT 1`, &owner, &name)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("%w: %q has two keys named %q", store.ErrDamaged, owner, name)
+}
+
+// Audit checks that the audit log is what was written. It returns store.ErrDamaged if not.
+func (e *Examination) Audit(ctx context.Context) error {
+	if !e.IsCurrent() {
+		return nil
+	}
+	reports, err := verifyChains(ctx, e.pool, nil)
+	if err != nil {
+		return during(ctx, err)
+	}
+	for _, report := range reports {
+		if len(report.Faults) > 0 {
+			return fmt.Errorf("%w: chain %s of the audit log: %s", store.ErrDamaged, report.Head.Chain, report.Faults[0])
+		}
+	}
+	return nil
+}
+
+// Counts checks that key_counts says how many keys each owner has. It returns ErrMiscounts
+// if not; Recount mends that.
+func (e *Examination) Counts(ctx context.Context) error {
+	if !e.IsCurrent() {
+		return nil
+	}
+	// In one statement, so that both sides are of one moment.
+	var wrong int
+	err := e.row(ctx, `WITH counted AS (
+			SELECT owner, count(*) AS keys FROM api_keys GROUP BY owner
+			UNION ALL SELECT '', count(*) FROM api_keys
+		)
+		SELECT count(*) FROM counted FULL JOIN key_counts ON key_counts.owner = counted.owner
+		WHERE coalesce(counted.keys, 0) <> coalesce(key_counts.keys, 0)`, &wrong)
+	if err == nil && wrong > 0 {
+		return fmt.Errorf("%w, for %d owners", ErrMiscounts, wrong)
+	}
+	return err
+}
+
+// Contents says what the database holds.
+func (e *Examination) Contents(ctx context.Context) (Contents, error) {
+	c := Contents{Schema: e.version}
+	var last sql.NullInt64
+	err := e.row(ctx, `SELECT (SELECT count(*) FROM api_keys),
+			(SELECT count(*) FROM api_keys WHERE revoked_at IS NOT NULL),
+			(SELECT count(*) FROM audit_events)`, &c.Keys, &c.Revoked, &c.Events)
+	if err != nil {
+		return c, err
+	}
+	// Ids are in the order of time.
+	err = e.row(ctx, `SELECT max(
+			coalesce((SELECT created_at FROM api_keys ORDER BY id DESC LIMIT 1), 0),
+			coalesce((SELECT at FROM audit_events ORDER BY id DESC LIMIT 1), 0))`, &last)
+	if last.Int64 > 0 {
+		c.Last = fromMillis(last)
+	}
+	return c, err
+}
+
+// Settings checks that SQLite takes the settings with which a server writes.
+func (e *Examination) Settings(ctx context.Context) error {
+	conn, err := e.pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	for _, p := range pragmas(writing) {
+		if p.name == "journal_mode" {
+			continue // that one is the file's: see HasLog
+		}
+		if _, err := conn.ExecContext(ctx, `PRAGMA `+p.name+` = `+p.value); err != nil {
+			return during(ctx, err)
+		}
+		var answer string
+		if err := conn.QueryRowContext(ctx, `PRAGMA `+p.name).Scan(&answer); err != nil {
+			return during(ctx, err)
+		}
+		if answer != p.answer {
+			return p.refused(answer)
+		}
+	}
+	return nil
+}
+
+// HasLog reports whether the database is in WAL mode, as a server leaves it. A restored one
+// is not until it is served.
+func (e *Examination) HasLog(ctx context.Context) (bool, error) {
+	var mode string
+	err := e.row(ctx, `PRAGMA journal_mode`, &mode)
+	return mode == "wal", err
+}
+
+func (e *Examination) row(ctx context.Context, query string, into ...any) error {
+	return during(ctx, e.pool.QueryRowContext(ctx, query).Scan(into...))
+}
+
+func (e *Examination) rows(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) error {
+	rows, err := e.pool.QueryContext(ctx, query, args...)
+	if err != nil {
+		return during(ctx, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return during(ctx, err)
+		}
+	}
+	return during(ctx, rows.Err())
+}

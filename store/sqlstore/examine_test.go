@@ -1,0 +1,166 @@
+package sqlstore_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"apikeyd/store"
+	"apikeyd/store/sqlstore"
+)
+
+type checkOf func(*sqlstore.Examination, context.Context) error
+
+// Each check passes on a sound database, beside a server, and finds its own fault.
+func TestExamination(t *testing.T) {
+	tests := map[string]struct {
+		faults []string
+		check  checkOf
+		want   error
+	}{
+		"a hash too short": {
+			[]string{`PRAGMA ignore_check_constraints = 1`, `UPDATE api_keys SET secret_hash = x'00'`},
+			(*sqlstore.Examination).Keys, store.ErrDamaged,
+		},
+		"an index that lacks rows": {
+			[]string{
+				`CREATE TABLE spare (owner, id)`, `CREATE INDEX spare_index ON spare (owner, id)`,
+				`PRAGMA writable_schema = 1`,
+				`UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'spare_index')
+				WHERE name = 'api_keys_owner'`,
+			},
+			(*sqlstore.Examination).Integrity, store.ErrDamaged,
+		},
+		"metadata that is no JSON": {
+			[]string{`UPDATE api_keys SET metadata = '{"plan":'`}, (*sqlstore.Examination).Keys, store.ErrDamaged,
+		},
+		"no owner": {[]string{`UPDATE api_keys SET owner = '' WHERE name = 'key 3'`},
+			(*sqlstore.Examination).Keys, store.ErrDamaged},
+		"no name":          {[]string{`UPDATE api_keys SET name = '' WHERE name = 'key 3'`}, (*sqlstore.Examination).Keys, store.ErrDamaged},
+		"an empty hash":    {[]string{`UPDATE api_keys SET secret_hash = zeroblob(32)`}, (*sqlstore.Examination).Keys, store.ErrDamaged},
+		"an endless grace": {[]string{`UPDATE api_keys SET old_secret_hash = secret_hash`}, (*sqlstore.Examination).Keys, store.ErrDamaged},
+		"half a limit":     {[]string{`UPDATE api_keys SET rate_limit = 5`}, (*sqlstore.Examination).Keys, store.ErrDamaged},
+		"a name held twice": {
+			[]string{`DROP INDEX api_keys_name`, `UPDATE api_keys SET name = 'key 1' WHERE name = 'key 2'`},
+			(*sqlstore.Examination).Names, store.ErrDamaged,
+		},
+		"a wrong count": {[]string{`UPDATE key_counts SET keys = 7 WHERE owner = 'acme'`},
+			(*sqlstore.Examination).Counts, sqlstore.ErrMiscounts},
+		"a wrong total": {[]string{`UPDATE key_counts SET keys = 7 WHERE owner = ''`},
+			(*sqlstore.Examination).Counts, sqlstore.ErrMiscounts},
+		"no count":     {[]string{`DELETE FROM key_counts`}, (*sqlstore.Examination).Counts, sqlstore.ErrMiscounts},
+		"a count more": {[]string{`INSERT INTO key_counts VALUES ('nobody', 1)`}, (*sqlstore.Examination).Counts, sqlstore.ErrMiscounts},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			path := newPath(t)
+			db := open(t, path)
+			for i := range 5 {
+				create(t, db, fmt.Sprint("key ", i))
+			}
+			must(t, look(t, path, tt.check))
+			other := raw(t, path)
+			for _, fault := range tt.faults {
+				execute(t, other, fault)
+			}
+			wantErr(t, look(t, path, tt.check), tt.want)
+		})
+	}
+}
+
+func look(t *testing.T, path string, check checkOf) error {
+	t.Helper()
+	e, err := sqlstore.Examine(t.Context(), path)
+	must(t, err)
+	defer func() { must(t, e.Close()) }()
+	return check(e, t.Context())
+}
+
+// It goes beyond the first part that it reads at once.
+func TestExaminationReadsAllKeys(t *testing.T) {
+	path := newPath(t)
+	initialise(t, path)
+	other := raw(t, path)
+	execute(t, other, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 25000)
+		INSERT INTO api_keys (id, owner, name, prefix, scopes, secret_hash, created_at, expires_at)
+		SELECT unhex(printf('%032x', i)), 'acme', i, 'ak_', '', randomblob(32), 1, 2 FROM n`)
+	must(t, look(t, path, (*sqlstore.Examination).Keys))
+	execute(t, other, `UPDATE api_keys SET metadata = '' WHERE name = '24999'`)
+	wantErr(t, look(t, path, (*sqlstore.Examination).Keys), store.ErrDamaged)
+}
+
+func TestContents(t *testing.T) {
+	path := newPath(t)
+	db := open(t, path)
+	began := time.Now().Truncate(time.Millisecond)
+	create(t, db, "one")
+	key := create(t, db, "two")
+	_, err := db.RevokeKey(t.Context(), operator, store.ByID(key.ID))
+	must(t, err)
+	var got sqlstore.Contents
+	must(t, look(t, path, func(e *sqlstore.Examination, ctx context.Context) (err error) {
+		got, err = e.Contents(ctx)
+		return err
+	}))
+	if got.Keys != 2 || got.Revoked != 1 || got.Events != 3 || got.Schema == 0 || got.Last.Before(began) {
+		t.Errorf("the contents are %+v", got)
+	}
+}
+
+// Counting anew is a change as any other, and the server goes on from it.
+func TestRecount(t *testing.T) {
+	path := newPath(t)
+	db := open(t, path)
+	create(t, db, "one")
+	execute(t, raw(t, path), `UPDATE key_counts SET keys = 70`)
+	must(t, openBeside(t, path).Recount(t.Context()))
+	create(t, db, "two")
+	must(t, look(t, path, (*sqlstore.Examination).Counts))
+	page, err := db.Keys(t.Context(), store.Query{Owner: "acme", Limit: 1})
+	if err != nil || page.Total != 2 {
+		t.Errorf("the list counts %d keys, want 2 (%v)", page.Total, err)
+	}
+}
+
+// An older schema is examined as far as it goes: backups are made before an upgrade.
+func TestExaminationOfAnOlderSchema(t *testing.T) {
+	path := newPath(t)
+	text, err := os.ReadFile(filepath.Join("migrations", "sqlite", "00001_keys.sql"))
+	must(t, err)
+	old := raw(t, path)
+	execute(t, old, `CREATE TABLE goose_db_version (id INTEGER PRIMARY KEY AUTOINCREMENT,
+		version_id INTEGER NOT NULL, is_applied INTEGER NOT NULL, tstamp TIMESTAMP DEFAULT (datetime('now')))`)
+	execute(t, old, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, 1), (1, 1)`)
+	execute(t, old, string(text))
+	execute(t, old, `INSERT INTO api_keys (id, owner, name, prefix, scopes, secret_hash, created_at, expires_at)
+		VALUES (randomblob(16), 'acme', 'ci', 'ak_', '', randomblob(32), 1, 2)`)
+	copied, sealed, err := unseal(t, backup(t, path))
+	if !sealed || err != nil {
+		t.Fatal(sealed, err)
+	}
+	contents, err := examineAll(t, copied)
+	if err != nil || contents.Schema != 1 || contents.Keys != 1 {
+		t.Errorf("the contents are %+v (%v)", contents, err)
+	}
+	wantKey(t, open(t, copied), "ci") // migrated
+}
+
+func TestIsServed(t *testing.T) {
+	path := newPath(t)
+	wantServed := func(want bool) {
+		t.Helper()
+		if got, err := sqlstore.IsServed(path); err != nil || got != want {
+			t.Errorf("served is %t, want %t (%v)", got, want, err)
+		}
+	}
+	wantServed(false)
+	wantFiles(t, filepath.Dir(path)) // asking makes no file
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
+	must(t, err)
+	wantServed(true)
+	must(t, db.Close())
+	wantServed(false)
+}

@@ -1,0 +1,147 @@
+package sqlstore_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+	"apikeyd/store/sqlstore"
+)
+
+// put gives a file the place of a database.
+func put(t *testing.T, file, path string, replace bool) (err error) {
+	t.Helper()
+	site, err := sqlstore.OpenSite(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, site.Close()) }()
+	return site.Put(t.Context(), file, replace)
+}
+
+// newFile is a database that is one file, in the folder of path, with one key.
+func newFile(t *testing.T, path string) (string, apikey.Key) {
+	t.Helper()
+	file := filepath.Join(filepath.Dir(path), ".new.part")
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: file, Serve: true})
+	must(t, err)
+	key := create(t, db, "from the backup")
+	must(t, db.Close())
+	must(t, os.Remove(file+".lock"))
+	return file, key
+}
+
+// crash leaves a database as kill -9 does: what was acknowledged is in its log alone.
+func crash(t *testing.T, path string) apikey.Key {
+	t.Helper()
+	elsewhere := newPath(t)
+	initialise(t, elsewhere)
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: elsewhere, Serve: true})
+	must(t, err)
+	key := create(t, db, "from before")
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		text, err := os.ReadFile(elsewhere + suffix)
+		must(t, err)
+		must(t, os.WriteFile(path+suffix, text, 0o600))
+	}
+	must(t, db.Close())
+	return key
+}
+
+func wantOnly(t *testing.T, path string, key apikey.Key) {
+	t.Helper()
+	page, err := open(t, path).Keys(t.Context(), store.Query{Limit: 10})
+	must(t, err)
+	if len(page.Keys) != 1 || page.Keys[0].ID != key.ID {
+		t.Errorf("the database holds %+v, want only %q", page.Keys, key.Name)
+	}
+}
+
+func TestPutWhereNothingIs(t *testing.T) {
+	path := newPath(t)
+	file, key := newFile(t, path)
+	must(t, put(t, file, path, false))
+	wantFiles(t, filepath.Dir(path), "keys.db", "keys.db.lock")
+	wantOnly(t, path, key)
+}
+
+// The log that a killed server left must not be applied to the file that comes.
+func TestPutReplacesACrashedDatabase(t *testing.T) {
+	path := newPath(t)
+	crash(t, path)
+	file, key := newFile(t, path)
+	wantErr(t, put(t, file, path, false), sqlstore.ErrOccupied)
+	must(t, put(t, file, path, true))
+	wantFiles(t, filepath.Dir(path), "keys.db", "keys.db.lock")
+	wantOnly(t, path, key)
+}
+
+// Whoever has the old database open would go on writing its log beside the new one.
+func TestPutRefusesWhatIsOpen(t *testing.T) {
+	t.Run("by a server", func(t *testing.T) {
+		path := newPath(t)
+		key := create(t, open(t, path), "from before")
+		file, _ := newFile(t, path)
+		wantErr(t, put(t, file, path, true), sqlstore.ErrInUse)
+		_, err := openBeside(t, path).Key(t.Context(), store.ByID(key.ID))
+		must(t, err)
+	})
+	t.Run("by the command line", func(t *testing.T) {
+		t.Parallel() // SQLite waits for five seconds
+		path := newPath(t)
+		key := crash(t, path)
+		file, _ := newFile(t, path)
+		beside, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
+		must(t, err)
+		wantErr(t, put(t, file, path, true), sqlstore.ErrOpen)
+		must(t, beside.Close())
+		wantOnly(t, path, key)
+	})
+}
+
+// A log without its database, or of one that cannot be read, would be applied to the file
+// that comes. Nothing is taken away that may be of use to somebody.
+func TestPutRefusesLeftovers(t *testing.T) {
+	for _, suffix := range []string{"-wal", "-journal"} {
+		path := newPath(t)
+		file, _ := newFile(t, path)
+		must(t, os.WriteFile(path+suffix, []byte("precious"), 0o600))
+		wantErr(t, put(t, file, path, false), sqlstore.ErrLeftover)
+		wantContent(t, path+suffix, []byte("precious"))
+
+		must(t, os.WriteFile(path, []byte("Dear diary,\n"), 0o600))
+		if err := put(t, file, path, true); err == nil {
+			t.Errorf("a file took the place of what cannot be read, beside its %s", suffix)
+		}
+		wantContent(t, path, []byte("Dear diary,\n"))
+		wantContent(t, path+suffix, []byte("precious"))
+	}
+}
+
+// From the moment it is out of WAL mode to the end the old database is locked: nobody gets
+// to write to a file that is about to go, or a log of it beside the one that came.
+func TestPutLocksOutWriters(t *testing.T) {
+	path := newPath(t)
+	crash(t, path)
+	file, key := newFile(t, path)
+	old := raw(t, path)
+	execute(t, old, `PRAGMA journal_mode = DELETE`) // so that it keeps the file open, and no lock
+	site, err := sqlstore.OpenSite(path)
+	must(t, err)
+	must(t, site.Put(t.Context(), file, true))
+	late := func() {
+		for _, statement := range []string{`PRAGMA journal_mode = WAL`, `CREATE TABLE late (a TEXT)`} {
+			if _, err := old.ExecContext(t.Context(), statement); err == nil {
+				t.Errorf("%s succeeded on the file that went", statement)
+			}
+		}
+	}
+	late()
+	must(t, site.Close())
+	late()
+	wantFiles(t, filepath.Dir(path), "keys.db", "keys.db.lock")
+	wantOnly(t, path, key)
+}

@@ -1,0 +1,136 @@
+package sqlstore
+
+import (
+	"context"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+)
+
+// Stats tell what a DB did since it was opened, and how it is now.
+type Stats struct {
+	Changes map[string]uint64 // that were made, by the action in the audit log
+
+	Batch  Histogram // how many changes each transaction made
+	Commit Histogram // how many seconds each took to become durable
+	Failed uint64    // transactions that came to nothing
+
+	Waiting    int    // changes that wait for the writer now
+	MaxWaiting int    // how many may
+	TooBusy    uint64 // changes that were refused because so many waited
+
+	FailedPolls uint64 // looks for changes of other processes that failed
+
+	DatabaseSize int64 // bytes
+	LogSize      int64 // bytes of SQLite's write-ahead log
+}
+
+// Histogram counts values by size: Counts[i] are those of at most Bounds[i] and above the
+// bound before it. The last of Counts, which has no bound, are the rest.
+type Histogram struct {
+	Bounds []float64
+	Counts []uint64
+	Sum    float64
+}
+
+func newHistogram(bounds ...float64) Histogram {
+	return Histogram{Bounds: bounds, Counts: make([]uint64, len(bounds)+1)}
+}
+
+func (h *Histogram) observe(value float64) {
+	i, _ := slices.BinarySearch(h.Bounds, value)
+	h.Counts[i]++
+	h.Sum += value
+}
+
+// tally is what the writer counts.
+type tally struct {
+	tooBusy atomic.Uint64
+
+	mu            sync.Mutex // taken once for each transaction
+	changes       map[string]uint64
+	batch, commit Histogram
+	failed        uint64
+	failedPolls   uint64
+}
+
+func newTally() *tally {
+	return &tally{
+		changes: map[string]uint64{
+			store.ActionCreate: 0, store.ActionUpdate: 0, store.ActionRevoke: 0, store.ActionRotate: 0, store.ActionLeak: 0,
+		},
+		batch:  newHistogram(1, 2, 4, 8, 16, 32, 64, 128, 256, maxBatch),
+		commit: newHistogram(.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5),
+	}
+}
+
+// committed counts a transaction that made these changes.
+func (t *tally) committed(batch []*job, took time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, j := range batch {
+		if j.action != "" {
+			t.changes[j.action]++
+		}
+	}
+	t.batch.observe(float64(len(batch)))
+	t.commit.observe(took.Seconds())
+}
+
+func (t *tally) add(counter *uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	*counter++
+}
+
+// Stats returns what the database did, and how it is. It costs two look-ups of files.
+func (db *DB) Stats() Stats {
+	t := db.writer.tally
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return Stats{
+		Changes: maps.Clone(t.changes), Batch: t.batch.clone(), Commit: t.commit.clone(), Failed: t.failed,
+		Waiting: len(db.writer.changes), MaxWaiting: maxWaiting, TooBusy: t.tooBusy.Load(),
+		FailedPolls:  t.failedPolls,
+		DatabaseSize: fileSize(db.files.path), LogSize: fileSize(db.files.path + "-wal"),
+	}
+}
+
+func (h Histogram) clone() Histogram {
+	h.Counts = slices.Clone(h.Counts)
+	return h
+}
+
+// fileSize is 0 for a file that is not there.
+func fileSize(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// CountKeys returns how many keys there are of each status now. It reads them all, one
+// after the other: with many, ask seldom.
+func (db *DB) CountKeys(ctx context.Context) (map[apikey.Status]int, error) {
+	var all, revoked, expired int
+	err := db.read(ctx, func() error {
+		return db.reader.QueryRowContext(ctx,
+			`SELECT count(*), count(revoked_at), count(CASE WHEN revoked_at IS NULL AND expires_at <= $1 THEN 1 END)
+			FROM api_keys`, millis(db.now())).Scan(&all, &revoked, &expired)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return map[apikey.Status]int{
+		apikey.StatusActive:  all - revoked - expired,
+		apikey.StatusExpired: expired,
+		apikey.StatusRevoked: revoked,
+	}, nil
+}

@@ -1,0 +1,134 @@
+package sqlstore_test
+
+import (
+	"bytes"
+	"log/slog"
+	"maps"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+	"apikeyd/store/sqlstore"
+	"apikeyd/store/storetest"
+)
+
+// What was made is counted, what was refused is not.
+func TestStats(t *testing.T) {
+	db := open(t, newPath(t))
+	key := create(t, db, "ci")
+	clash, _ := draft(t, "ci")
+	wantErr(t, db.CreateKey(t.Context(), operator, clash), store.ErrNameTaken)
+	for range 2 { // the second changes nothing
+		_, err := db.RevokeKey(t.Context(), operator, store.ByID(key.ID))
+		must(t, err)
+	}
+	must(t, db.RecordUses(t.Context(), map[apikey.ID]time.Time{key.ID: time.Now()}))
+
+	s := db.Stats()
+	want := map[string]uint64{
+		store.ActionCreate: 1, store.ActionUpdate: 0, store.ActionRevoke: 1, store.ActionRotate: 0, store.ActionLeak: 0,
+	}
+	if !maps.Equal(s.Changes, want) {
+		t.Errorf("changes are %v, want %v", s.Changes, want)
+	}
+	for name, h := range map[string]sqlstore.Histogram{"batch": s.Batch, "commit": s.Commit} {
+		var n uint64
+		for _, count := range h.Counts {
+			n += count
+		}
+		if n != 5 || h.Sum <= 0 || len(h.Counts) != len(h.Bounds)+1 {
+			t.Errorf("%s: %d transactions, want 5: %v", name, n, h)
+		}
+	}
+	if s.Batch.Sum != 5 || s.Batch.Counts[0] != 5 {
+		t.Errorf("batches are %v, want 5 of one change", s.Batch)
+	}
+	if s.Failed != 0 || s.TooBusy != 0 || s.Waiting != 0 || s.FailedPolls != 0 {
+		t.Errorf("all is well, and it says %+v", s)
+	}
+	if s.DatabaseSize == 0 || s.LogSize == 0 {
+		t.Errorf("the sizes are %d and %d", s.DatabaseSize, s.LogSize)
+	}
+}
+
+func TestCountKeys(t *testing.T) {
+	clock := storetest.NewClock()
+	db := openWith(t, sqlstore.Options{Path: newPath(t), Serve: true, Now: clock.Now})
+	want := func(active, expired, revoked int) {
+		t.Helper()
+		got, err := db.CountKeys(t.Context())
+		must(t, err)
+		if !maps.Equal(got, map[apikey.Status]int{
+			apikey.StatusActive: active, apikey.StatusExpired: expired, apikey.StatusRevoked: revoked,
+		}) {
+			t.Errorf("there are %v, want %d active, %d expired, %d revoked", got, active, expired, revoked)
+		}
+	}
+	want(0, 0, 0)
+	var keys []apikey.Key
+	for i, hours := range []time.Duration{1, 1, 2, 3} {
+		key, _, err := apikey.Policy{}.NewKey(clock.Now(), apikey.Draft{
+			Owner: "team", Name: string(rune('a' + i)), ExpiresAt: clock.Now().Add(hours * time.Hour),
+		})
+		must(t, err)
+		must(t, db.CreateKey(t.Context(), operator, key))
+		keys = append(keys, key)
+	}
+	want(4, 0, 0)
+	_, err := db.RevokeKey(t.Context(), operator, store.ByID(keys[0].ID))
+	must(t, err)
+	want(3, 0, 1)
+	clock.Advance(time.Hour) // to the very end of the first two: one of them was revoked before
+	want(2, 1, 1)
+	clock.Advance(2 * time.Hour)
+	want(0, 3, 1)
+}
+
+// lines is a log that many may write to.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), text)
+}
+
+// That the file is gone is said once, and once that it is back.
+func TestOutageIsSaidOnce(t *testing.T) {
+	log, path := &lines{}, newPath(t)
+	db := openWith(t, sqlstore.Options{Path: path, Serve: true, Log: slog.New(slog.NewTextHandler(log, nil))})
+	const begins, ends = "the database cannot be read", "the database can be read again"
+	for round := range 2 {
+		must(t, os.Rename(path, path+".moved"))
+		eventually(t, func() bool { return log.count(begins) > round })
+		polls := db.Stats().FailedPolls
+		eventually(t, func() bool { return db.Stats().FailedPolls > polls+3 })
+		must(t, os.Rename(path+".moved", path))
+		eventually(t, func() bool { return log.count(ends) > round })
+		if b, e := log.count(begins), log.count(ends); b != round+1 || e != round+1 {
+			t.Errorf("round %d: said %d times that it began and %d times that it ended", round, b, e)
+		}
+	}
+}
+
+func eventually(t *testing.T, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it takes too long")
+		}
+	}
+}

@@ -1,0 +1,316 @@
+package storetest
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+)
+
+// wantEvents compares events but for what no test can know: their ids, and their places.
+func (f *fixture) wantEvents(got []store.Event, want ...store.Event) {
+	f.Helper()
+	diff := cmp.Diff(want, got, cmpopts.IgnoreFields(store.Event{}, "ID", "Mark"), cmpopts.EquateEmpty())
+	if diff != "" {
+		f.Errorf("the events differ (-want +got):\n%s", diff)
+	}
+}
+
+// to is a change from nothing.
+func to[T any](value T) *store.Change[T] { return &store.Change[T]{To: &value} }
+
+// creation is what the event of a new key without a rate limit says.
+func creation(key apikey.Key) store.Changes {
+	return store.Changes{Name: to(key.Name), Scopes: to(key.Scopes), Metadata: to(key.Metadata),
+		ExpiresAt: to(apikey.Timestamp(key.ExpiresAt))}
+}
+
+// changedFields names the fields that an event changed.
+func changedFields(e store.Event) string {
+	fields := map[string]any{}
+	text, err := json.Marshal(e.Changes)
+	if err != nil || json.Unmarshal(text, &fields) != nil {
+		return "what is no JSON"
+	}
+	return strings.Join(slices.Sorted(maps.Keys(fields)), " ")
+}
+
+func testEventChanges(f *fixture) {
+	slow, fast := apikey.RateLimit{Limit: 1, Window: time.Minute}, apikey.RateLimit{Limit: 9, Window: time.Hour}
+	later, end := f.clock.Now().Add(2*time.Hour), apikey.Timestamp(f.clock.Now().Add(time.Hour))
+	none, free, odd := apikey.Metadata{}, apikey.Metadata{"plan": "free"}, apikey.Metadata{"<&\u2028é\U0001F511": "\"\\\n", "\uffff": ""}
+	read, some := apikey.Scopes{apikey.ScopeRead}, apikey.Scopes{"a:<b>", "c&d"}
+	name := "<b>\u2028 ключ"
+	key := f.create("acme", "ci", apikey.ScopeRead)
+	tests := []struct {
+		change apikey.Change
+		want   store.Changes
+	}{
+		{apikey.Change{Name: &name}, store.Changes{Name: &store.Change[string]{From: new("ci"), To: &name}}},
+		{apikey.Change{Scopes: &some}, store.Changes{Scopes: &store.Change[apikey.Scopes]{From: &read, To: &some}}},
+		{apikey.Change{Scopes: &apikey.Scopes{}},
+			store.Changes{Scopes: &store.Change[apikey.Scopes]{From: &some, To: &apikey.Scopes{}}}},
+		{apikey.Change{ExpiresAt: &later},
+			store.Changes{ExpiresAt: &store.Change[apikey.Timestamp]{From: &end, To: new(apikey.Timestamp(later))}}},
+		{apikey.Change{Metadata: &free}, store.Changes{Metadata: &store.Change[apikey.Metadata]{From: &none, To: &free}}},
+		{apikey.Change{Metadata: &odd}, store.Changes{Metadata: &store.Change[apikey.Metadata]{From: &free, To: &odd}}},
+		{apikey.Change{Metadata: &none}, store.Changes{Metadata: &store.Change[apikey.Metadata]{From: &odd, To: &none}}},
+		{apikey.Change{RateLimit: &slow}, store.Changes{RateLimit: to(slow)}},
+		{apikey.Change{RateLimit: &fast}, store.Changes{RateLimit: &store.Change[apikey.RateLimit]{From: &slow, To: &fast}}},
+		{apikey.Change{RateLimit: &apikey.RateLimit{}, Metadata: &free}, store.Changes{
+			RateLimit: &store.Change[apikey.RateLimit]{From: &fast},
+			Metadata:  &store.Change[apikey.Metadata]{From: &none, To: &free}}},
+	}
+	for _, tt := range tests {
+		f.must(second(f.UpdateKey(f.ctx(), operator, store.ByID(key.ID), tt.change)))
+		if diff := cmp.Diff(tt.want, f.events()[0].Changes, cmpopts.EquateEmpty()); diff != "" {
+			f.Errorf("the changes differ (-want +got):\n%s", diff)
+		}
+	}
+	f.wantChains(len(tests) + 1)
+}
+
+func testEventFilters(f *fixture) {
+	start := f.clock.Now()
+	admin := f.create("acme", "admin", apikey.ScopeAdmin)
+	f.clock.Advance(time.Second)
+	ci := f.draft("acme", "ci")
+	f.must(f.CreateKey(f.ctx(), actorOf(admin), ci))
+	f.clock.Advance(time.Second)
+	other := f.create("other", "ci")
+	f.must(second(f.rename(actorOf(admin), store.ByID(other.ID), "cd")))
+	f.clock.Advance(time.Second)
+	f.revoke(store.ByID(ci.ID))
+	f.must(second(f.EndSecret(f.ctx(), finder(other))))
+	end := f.clock.Now()
+
+	for name, tt := range map[string]struct {
+		query store.EventQuery
+		want  string
+	}{
+		"all":                     {store.EventQuery{}, "leak cd, revoke ci, update cd, create ci, create ci, create admin"},
+		"a key":                   {store.EventQuery{Key: ci.ID}, "revoke ci, create ci"},
+		"a key under both names":  {store.EventQuery{Key: other.ID}, "leak cd, update cd, create ci"},
+		"an unknown key":          {store.EventQuery{Key: apikey.NewID()}, ""},
+		"an owner":                {store.EventQuery{Owner: "other"}, "leak cd, update cd, create ci"},
+		"an unknown owner":        {store.EventQuery{Owner: "Other"}, ""},
+		"a key that acted":        {store.EventQuery{Actor: admin.ID}, "update cd, create ci"},
+		"a key that never acted":  {store.EventQuery{Actor: ci.ID}, ""},
+		"the operator":            {store.EventQuery{Operator: true}, "revoke ci, create ci, create admin"},
+		"an action":               {store.EventQuery{Action: store.ActionCreate}, "create ci, create ci, create admin"},
+		"since the start":         {store.EventQuery{Since: start}, "leak cd, revoke ci, update cd, create ci, create ci, create admin"},
+		"since just after it":     {store.EventQuery{Since: start.Add(time.Millisecond)}, "leak cd, revoke ci, update cd, create ci, create ci"},
+		"since the end":           {store.EventQuery{Since: end}, "leak cd, revoke ci"},
+		"since after the end":     {store.EventQuery{Since: end.Add(time.Millisecond)}, ""},
+		"since for ever":          {store.EventQuery{Since: time.UnixMilli(-1), Limit: 1}, "leak cd"},
+		"until the start":         {store.EventQuery{Until: start}, ""},
+		"until just after it":     {store.EventQuery{Until: start.Add(time.Millisecond)}, "create admin"},
+		"until the end":           {store.EventQuery{Until: end}, "update cd, create ci, create ci, create admin"},
+		"a second":                {store.EventQuery{Since: start.Add(time.Second), Until: start.Add(2 * time.Second)}, "create ci"},
+		"until before since":      {store.EventQuery{Since: end, Until: start}, ""},
+		"everything at once":      {store.EventQuery{Key: other.ID, Owner: "other", Actor: admin.ID, Action: store.ActionUpdate, Since: start, Until: end}, "update cd"},
+		"filters that contradict": {store.EventQuery{Key: other.ID, Owner: "acme"}, ""},
+		"the newest of a key":     {store.EventQuery{Key: other.ID, Limit: 1}, "leak cd"},
+	} {
+		if tt.query.Limit == 0 {
+			tt.query.Limit = 100
+		}
+		events, err := f.AuditEvents(f.ctx(), tt.query)
+		f.must(err)
+		if got := lines(events); got != tt.want {
+			f.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
+// lines says of events what they did, and to which key.
+func lines(events []store.Event) string {
+	var all []string
+	for _, event := range events {
+		all = append(all, event.Action+" "+event.Name)
+	}
+	return strings.Join(all, ", ")
+}
+
+// testEventPages reads on while events come, and while the clock goes back.
+func testEventPages(f *fixture) {
+	for i := range 7 {
+		f.create("acme", numbered(i))
+		f.clock.Advance(-time.Minute)
+	}
+	var got []store.Event
+	query := store.EventQuery{Limit: 3}
+	for {
+		page, err := f.AuditEvents(f.ctx(), query)
+		f.must(err)
+		if len(page) == 0 {
+			break
+		}
+		got = append(got, page...)
+		query.Before = page[len(page)-1].ID
+		f.create("acme", "meanwhile "+numbered(len(got)))
+	}
+	want := "create key-006, create key-005, create key-004, create key-003, create key-002, create key-001, create key-000"
+	if lines(got) != want {
+		f.Errorf("the events are %q, want %q", lines(got), want)
+	}
+}
+
+func testEachEvent(f *fixture) {
+	start := f.clock.Now()
+	for i := range 5 {
+		f.create("acme", numbered(i))
+		f.clock.Advance(time.Second)
+	}
+	walk := func(since time.Time) (events []store.Event) {
+		f.must(f.EachEvent(f.ctx(), since, func(e store.Event) error {
+			events = append(events, e)
+			return nil
+		}))
+		return events
+	}
+	all := walk(time.Time{})
+	for i, event := range all {
+		if event.Seq != int64(i+1) || event.Chain == "" || event.Hash == (store.ChainHash{}) {
+			f.Errorf("event %d stands at %+v", i, event.Mark)
+		}
+	}
+	slices.Reverse(all)
+	if diff := cmp.Diff(f.events(), all); diff != "" || len(all) != 5 {
+		f.Errorf("%d events, which differ (-listed +walked):\n%s", len(all), diff)
+	}
+	if got := lines(walk(start.Add(3 * time.Second))); got != "create key-003, create key-004" {
+		f.Errorf("since then: %q", got)
+	}
+	enough, n := errors.New("enough"), 0
+	f.wantErr(f.EachEvent(f.ctx(), time.Time{}, func(store.Event) error { n++; return enough }), enough)
+	if n != 1 {
+		f.Errorf("%d events after the first error", n-1)
+	}
+}
+
+// wantChains wants whole chains with so many events, and returns the first.
+func (f *fixture) wantChains(events int, expected ...store.Mark) store.ChainReport {
+	f.Helper()
+	reports, err := f.VerifyAudit(f.ctx(), expected...)
+	f.must(err)
+	if len(reports) == 0 {
+		f.Fatal("there is no chain")
+	}
+	for _, report := range reports {
+		events -= int(report.Events)
+		for _, fault := range report.Faults {
+			f.Errorf("chain %s: %s", report.Head.Chain, fault)
+		}
+	}
+	if events != 0 {
+		f.Errorf("%d events are missing from the chains", events)
+	}
+	return reports[0]
+}
+
+// testChain has many writers, of whom most are refused.
+func testChain(f *fixture) {
+	if got := f.wantChains(0); got.Head.Seq != 0 {
+		f.Errorf("an empty log ends at %+v", got.Head)
+	}
+	f.atOnce(64, store.ErrNameTaken, func(i int) error {
+		return f.CreateKey(f.ctx(), operator, f.draft("acme", numbered(i%8)))
+	})
+	f.atOnce(64, store.ErrRevoked, func(i int) error {
+		ref := store.ByName("acme", numbered(i%8))
+		if i%2 == 0 {
+			return second(f.RevokeKey(f.ctx(), operator, ref))
+		}
+		return second(f.rename(operator, ref, numbered(i%8)))
+	})
+	events := f.events()
+	if report := f.wantChains(len(events)); len(events) != 8+4 || report.Head.Seq != events[0].Seq || report.Head != events[0].Mark {
+		f.Errorf("%d events; the head is %+v, and the newest event %+v", len(events), report.Head, events[0].Mark)
+	}
+}
+
+func testExpectedMarks(f *fixture) {
+	f.create("acme", "first")
+	before := f.wantChains(1).Head
+	f.create("acme", "second")
+	now := f.wantChains(2, before).Head
+	f.wantChains(2, before, now)
+	later := now
+	later.Seq++
+	wrong := before
+	wrong.Hash[31] ^= 1
+	other := store.Mark{Chain: "another", Seq: 1}
+	for name, mark := range map[string]store.Mark{"later": later, "wrong": wrong, "of no chain": other} {
+		reports, err := f.VerifyAudit(f.ctx(), mark)
+		f.must(err)
+		faults := 0
+		for _, report := range reports {
+			faults += len(report.Faults)
+		}
+		if faults != 1 {
+			f.Errorf("a mark that is %s: %d faults: %+v", name, faults, reports)
+		}
+	}
+}
+
+func testPruneEvents(f *fixture) {
+	start := f.clock.Now()
+	const events = 300 // more than are removed at once
+	for i := range events {
+		f.create("acme", numbered(i))
+		f.clock.Advance(time.Second)
+	}
+	head := f.wantChains(events).Head
+	prune := func(before time.Time, want int) {
+		f.Helper()
+		if n, err := f.PruneEvents(f.ctx(), before); err != nil || n != want {
+			f.Errorf("%d events were pruned (%v), want %d", n, err, want)
+		}
+	}
+	prune(start, 0)
+	prune(start.Add(time.Millisecond), 1)
+	prune(start.Add(200*time.Second), 199)
+	prune(start.Add(200*time.Second), 0)
+	anchor := f.wantChains(100, head)
+	if anchor.Anchor.Seq != 200 || !anchor.AnchoredAt.Equal(f.clock.Now()) || anchor.Head != head {
+		f.Errorf("the report is %+v", anchor)
+	}
+	if oldest := f.events()[99]; oldest.Name != numbered(200) {
+		f.Errorf("the oldest event is about %s", oldest.Name)
+	}
+	f.wantChains(100, anchor.Anchor) // what was removed last can still be named
+	gone := anchor.Anchor
+	gone.Seq--
+	if reports, err := f.VerifyAudit(f.ctx(), gone); err != nil || len(reports[0].Faults) != 1 {
+		f.Errorf("a mark that was pruned: %+v (%v)", reports, err)
+	}
+	// All of them, and the chain goes on.
+	prune(f.clock.Now(), 100)
+	f.wantChains(0, head)
+	f.create("acme", "afterwards")
+	if got := f.wantChains(1, head).Head.Seq; got != events+1 {
+		f.Errorf("the chain went on with %d", got)
+	}
+}
+
+func testPruneOneDay(f *fixture) {
+	for i := range 4 {
+		f.create("acme", numbered(i))
+		f.clock.Advance(12 * time.Hour)
+	}
+	f.clock.Advance(100 * 365 * 24 * time.Hour)
+	for _, want := range []int{2, 2, 0} {
+		if n, err := f.PruneEvents(f.ctx(), f.clock.Now().Add(-time.Hour)); err != nil || n != want {
+			f.Errorf("%d events were pruned (%v), want %d", n, err, want)
+		}
+	}
+}

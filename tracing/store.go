@@ -1,0 +1,115 @@
+package tracing
+
+import (
+	"context"
+	"errors"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+)
+
+// Store returns s with a span for each call that belongs to a request: what a cache
+// answers never gets there. The span of a change ends when it is durable.
+func (t *Tracer) Store(s store.Store) store.Store {
+	if t == nil {
+		return s
+	}
+	return tracedStore{s, t.tracer}
+}
+
+// tracedStore passes on unseen what belongs to no request.
+type tracedStore struct {
+	store.Store
+	tracer trace.Tracer
+}
+
+// traced makes one call within its span.
+func traced[T any](ctx context.Context, s tracedStore, name string, call func(context.Context) (T, error)) (T, error) {
+	if !trace.SpanContextFromContext(ctx).IsValid() {
+		return call(ctx)
+	}
+	ctx, span := s.tracer.Start(ctx, "store."+name, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
+		attribute.String("db.system.name", "sqlite"), attribute.String("db.operation.name", name)))
+	defer span.End()
+	result, err := call(ctx)
+	if failure := failureOf(err); failure != "" {
+		span.SetAttributes(attribute.String("error.type", failure))
+		span.SetStatus(codes.Error, "")
+	}
+	return result, err
+}
+
+// failureOf names what went wrong, without the error's own words. That a store says no is
+// no failure of it.
+func failureOf(err error) string {
+	for _, refusal := range []error{
+		nil, store.ErrNotFound, store.ErrNameTaken, store.ErrRevoked, store.ErrRotated, store.ErrActorGone,
+	} {
+		if errors.Is(err, refusal) {
+			return ""
+		}
+	}
+	if _, denied := errors.AsType[*apikey.DeniedError](err); denied {
+		return ""
+	}
+	switch {
+	case errors.Is(err, store.ErrUnavailable):
+		return "unavailable"
+	case errors.Is(err, context.Canceled):
+		return "canceled"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "timeout"
+	}
+	return "_OTHER"
+}
+
+func (s tracedStore) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
+	return traced(ctx, s, "Key", func(ctx context.Context) (apikey.Key, error) { return s.Store.Key(ctx, ref) })
+}
+
+func (s tracedStore) Keys(ctx context.Context, q store.Query) (store.Page, error) {
+	return traced(ctx, s, "Keys", func(ctx context.Context) (store.Page, error) { return s.Store.Keys(ctx, q) })
+}
+
+func (s tracedStore) KeyIDs(ctx context.Context, q store.Query) (store.IDPage, error) {
+	return traced(ctx, s, "KeyIDs", func(ctx context.Context) (store.IDPage, error) { return s.Store.KeyIDs(ctx, q) })
+}
+
+func (s tracedStore) CreateKey(ctx context.Context, actor store.Actor, key apikey.Key) error {
+	_, err := traced(ctx, s, "CreateKey", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, s.Store.CreateKey(ctx, actor, key)
+	})
+	return err
+}
+
+func (s tracedStore) UpdateKey(
+	ctx context.Context, actor store.Actor, ref store.Ref, change apikey.Change,
+) (apikey.Key, error) {
+	return traced(ctx, s, "UpdateKey", func(ctx context.Context) (apikey.Key, error) {
+		return s.Store.UpdateKey(ctx, actor, ref, change)
+	})
+}
+
+func (s tracedStore) RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref) (apikey.Key, error) {
+	return traced(ctx, s, "RevokeKey", func(ctx context.Context) (apikey.Key, error) {
+		return s.Store.RevokeKey(ctx, actor, ref)
+	})
+}
+
+func (s tracedStore) RotateKey(
+	ctx context.Context, actor store.Actor, ref store.Ref, rotation apikey.Rotation,
+) (apikey.Key, error) {
+	return traced(ctx, s, "RotateKey", func(ctx context.Context) (apikey.Key, error) {
+		return s.Store.RotateKey(ctx, actor, ref, rotation)
+	})
+}
+
+func (s tracedStore) EndSecret(ctx context.Context, actor store.Actor) (apikey.Key, error) {
+	return traced(ctx, s, "EndSecret", func(ctx context.Context) (apikey.Key, error) {
+		return s.Store.EndSecret(ctx, actor)
+	})
+}
