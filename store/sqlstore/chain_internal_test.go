@@ -44,7 +44,7 @@ func TestChainOfUndoneTransactions(t *testing.T) {
 			t.Errorf("%s: error is %v", name, err)
 		}
 	}
-	if _, err := h.db.writer.change(t.Context(), h.create("d", nil)); err != nil {
+	if err := h.db.writer.change(t.Context(), h.create("d", nil)); err != nil {
 		t.Error(err)
 	}
 	reports, err := h.db.VerifyAudit(t.Context())

@@ -12,6 +12,8 @@ import (
 // condition is whether what a database says can be believed. Damage stays until the
 // database is opened again: what was mended meanwhile cannot be known.
 type condition struct {
+	driver func(error) error // makes a driver's error one of the store's
+
 	lost   atomic.Bool // a file was not where it was, when last looked for
 	damage atomic.Pointer[error]
 }
@@ -38,15 +40,22 @@ func (c *condition) err() error {
 
 // translate turns a driver's error into one of the store's, and remembers damage.
 func (c *condition) translate(err error) error {
-	err = translate(err)
+	if err != nil {
+		err = c.driver(err)
+	}
 	if isDamage(err) {
 		c.damage.CompareAndSwap(nil, &err)
 	}
 	return err
 }
 
+// during is translate for what ran under a context: its end is the cause, whatever the
+// driver calls it.
 func (c *condition) during(ctx context.Context, err error) error {
-	return c.translate(during(ctx, err))
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return c.translate(err)
 }
 
 // guarded runs what reads the files through mapped memory. What is missing there, as the

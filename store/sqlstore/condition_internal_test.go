@@ -32,7 +32,7 @@ func TestFaultIsDamage(t *testing.T) {
 	if err := file.Truncate(0); err != nil {
 		t.Fatal(err)
 	}
-	c := &condition{}
+	c := &condition{driver: translate}
 	sum := 0
 	err = c.guarded(func() error {
 		for _, b := range memory {

@@ -45,12 +45,11 @@ var (
 // DB is a store.Store over one SQLite file.
 type DB struct {
 	condition *condition
-	files     *files
+	engine    engine
 	pools     []*sql.DB
 	writer    *writer
-	reader    *sql.DB     // for lists, which may take long
-	points    *statements // for what is short, and must not wait for lists
-	serve     bool
+	reader    *sql.DB // for lists, which may take long
+	points    runner  // for what is short, and must not wait for lists
 	now       func() time.Time
 	close     func() error
 }
@@ -59,7 +58,7 @@ var _ store.Store = (*DB)(nil)
 
 // Open opens a database. The caller must Close it.
 func Open(ctx context.Context, o Options) (_ *DB, err error) {
-	db := &DB{condition: &condition{}, now: o.Now, serve: o.Serve}
+	db := &DB{now: o.Now}
 	db.close = sync.OnceValue(db.closeAll)
 	if db.now == nil {
 		db.now = time.Now
@@ -72,66 +71,15 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if db.files, err = openFiles(o.Path, o.Serve); err != nil {
+	if err := db.openSQLite(ctx, o); err != nil {
 		return nil, err
 	}
-	// Before the writer, which turns whatever file it opens into a WAL database.
-	if err := inspect(ctx, db.files.path, o.Serve); err != nil {
-		return nil, err
-	}
-	writePool, err := db.openPool(ctx, writing)
-	if err != nil {
-		return nil, err
-	}
-	if o.Serve {
-		if err := migrate(ctx, writePool); err != nil {
-			return nil, err
-		}
-	}
-	if db.writer, err = newWriter(ctx, writePool, db, o.Log); err != nil {
-		return nil, err
-	}
-	if db.reader, err = db.openPool(ctx, reading); err != nil {
-		return nil, err
-	}
-	points, err := db.openPool(ctx, reading)
-	if err != nil {
-		return nil, err
-	}
-	db.points = &statements{on: points}
-	// The reader has read by now, so the WAL file is there.
-	if err := db.files.watch(db.files.path + "-wal"); err != nil {
-		return nil, err
-	}
-	db.writer.start() // last: it looks at what is watched
+	db.writer.start()
 	return db, nil
-}
-
-// openPool opens a pool that Close closes.
-func (db *DB) openPool(ctx context.Context, m mode) (*sql.DB, error) {
-	pool, err := openPool(ctx, db.files.path, m)
-	if err == nil {
-		db.pools = append(db.pools, pool)
-	}
-	return pool, err
 }
 
 // Watch implements store.Store.
 func (db *DB) Watch(w store.Watcher) { db.writer.watch(w) }
-
-// inspect refuses a database that cannot be opened as it is, and leaves it untouched.
-func inspect(ctx context.Context, path string, serve bool) error {
-	m := reading
-	if serve {
-		// What a crash left half done can only be undone by who may write.
-		m = mending
-	}
-	pool, err := openPool(ctx, path, m)
-	if err != nil {
-		return err
-	}
-	return errors.Join(checkSchema(ctx, pool, serve), pool.Close())
-}
 
 // read runs a query, unless who asks is gone or the database cannot be believed.
 func (db *DB) read(ctx context.Context, query func() error) error {
@@ -148,7 +96,7 @@ func (db *DB) read(ctx context.Context, query func() error) error {
 // Ping implements store.Store.
 func (db *DB) Ping(ctx context.Context) error {
 	// Looked for now, not when the writer last did: a file may be back.
-	if err := errors.Join(db.condition.damaged(), db.files.present()); err != nil {
+	if err := errors.Join(db.condition.damaged(), db.engine.present()); err != nil {
 		return err
 	}
 	err := db.condition.guarded(func() error {
@@ -170,8 +118,8 @@ func (db *DB) closeAll() error {
 	for _, pool := range slices.Backward(db.pools) {
 		errs = append(errs, pool.Close())
 	}
-	if db.files != nil {
-		errs = append(errs, db.files.close())
+	if db.engine != nil {
+		errs = append(errs, db.engine.close())
 	}
 	return errors.Join(errs...)
 }

@@ -46,13 +46,7 @@ func (db *DB) newMutation(t *transaction, actor store.Actor) *mutation {
 
 // write makes one change, durable and seen by everybody when it returns nil.
 func (db *DB) write(ctx context.Context, do func(*transaction) error) error {
-	changed, err := db.writer.change(ctx, do)
-	if changed && !db.serve {
-		// Until a server beside us, should there be one, must know. The change is made:
-		// who does not want to wait for that must not be told otherwise.
-		time.Sleep(staleBound)
-	}
-	return err
+	return db.writer.change(ctx, do)
 }
 
 // allowed applies a rule to the acting key. The operator may do everything.

@@ -15,7 +15,8 @@ type statements struct {
 		PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
 		QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 	}
-	prepared sync.Map // text to *sql.Stmt
+	pinned   *sql.Conn // closed with them; nil if they run on a pool
+	prepared sync.Map  // text to *sql.Stmt
 }
 
 func (s *statements) statement(ctx context.Context, query string) (*sql.Stmt, error) {
@@ -67,5 +68,8 @@ func (s *statements) close() error {
 		errs = append(errs, stmt.(*sql.Stmt).Close())
 		return true
 	})
+	if s.pinned != nil {
+		errs = append(errs, s.pinned.Close())
+	}
 	return errors.Join(errs...)
 }

@@ -92,13 +92,14 @@ func (t *tally) add(counter *uint64) {
 // Stats returns what the database did, and how it is. It costs two look-ups of files.
 func (db *DB) Stats() Stats {
 	t := db.writer.tally
+	database, log := db.engine.sizes()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return Stats{
 		Changes: maps.Clone(t.changes), Batch: t.batch.clone(), Commit: t.commit.clone(), Failed: t.failed,
 		Waiting: len(db.writer.changes), MaxWaiting: maxWaiting, TooBusy: t.tooBusy.Load(),
 		FailedPolls:  t.failedPolls,
-		DatabaseSize: fileSize(db.files.path), LogSize: fileSize(db.files.path + "-wal"),
+		DatabaseSize: database, LogSize: log,
 	}
 }
 

@@ -2,10 +2,10 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -39,9 +39,8 @@ var (
 // waiting as one transaction: while one reaches the disk, the next gathers. A change is
 // answered when its transaction is durable.
 type writer struct {
-	statements
-	conn      *sql.Conn
-	files     *files
+	runner
+	engine    engine
 	condition *condition
 	now       func() time.Time
 
@@ -50,10 +49,9 @@ type writer struct {
 	stop    chan struct{}
 	stopped sync.WaitGroup
 
-	watcher     atomic.Pointer[store.Watcher]
-	tally       *tally
-	outage      outage
-	dataVersion int64 // of the file, as the last poll saw it
+	watcher atomic.Pointer[store.Watcher]
+	tally   *tally
+	outage  outage
 
 	// The keys that acted lately, as they are: most changes are made by a few. Other
 	// processes' changes are seen at the start of each transaction, our own drop theirs.
@@ -90,21 +88,13 @@ const (
 	abandoned
 )
 
-func newWriter(ctx context.Context, pool *sql.DB, db *DB, log *slog.Logger) (*writer, error) {
-	conn, err := pool.Conn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	w := &writer{
-		statements: statements{on: conn}, conn: conn, files: db.files, condition: db.condition, now: db.now,
+func newWriter(on runner, db *DB, chain string, log *slog.Logger) *writer {
+	return &writer{
+		runner: on, engine: db.engine, condition: db.condition, now: db.now,
 		changes: make(chan *job, maxWaiting), spare: make(chan *job), stop: make(chan struct{}),
-		actors: make(map[apikey.ID]apikey.Key), chain: sharedChain,
+		actors: make(map[apikey.ID]apikey.Key), chain: chain,
 		tally: newTally(), outage: outage{log: log},
 	}
-	if w.dataVersion, err = w.readDataVersion(); err != nil {
-		return nil, errors.Join(err, w.close())
-	}
-	return w, nil
 }
 
 func (w *writer) start() { w.stopped.Go(w.run) }
@@ -113,24 +103,23 @@ func (w *writer) start() { w.stopped.Go(w.run) }
 func (w *writer) close() error {
 	close(w.stop)
 	w.stopped.Wait()
-	return errors.Join(w.statements.close(), w.conn.Close())
+	return w.runner.close()
 }
 
-// change makes one change, durable when it returns without error, and says whether it
-// changed a key. If ctx ends while the change waits, it is not made.
-func (w *writer) change(ctx context.Context, do func(*transaction) error) (changed bool, err error) {
+// change makes one change. When it returns without error the change is durable, and nobody
+// uses what was before. If ctx ends while the change waits, it is not made.
+func (w *writer) change(ctx context.Context, do func(*transaction) error) error {
 	if err := ctx.Err(); err != nil {
-		return false, err
+		return err
 	}
 	j := w.newJob(do)
 	select {
 	case w.changes <- j:
 	default:
 		w.tally.tooBusy.Add(1)
-		return false, errTooBusy
+		return errTooBusy
 	}
-	err = w.wait(ctx, j)
-	return err == nil && !j.changed.IsZero(), err
+	return w.wait(ctx, j)
 }
 
 func (w *writer) newJob(do func(*transaction) error) *job {
@@ -238,8 +227,8 @@ func (w *writer) together(batch []*job) (broken int) {
 		return failAll(batch, err)
 	}
 	for i, j := range batch {
-		if j.err = j.try(); j.err != nil && !isRefusal(j.err) {
-			// SQLite may have undone everything by itself: nothing more may run in there.
+		if j.err = j.try(); j.err != nil && (!isRefusal(j.err) || w.engine.breaks(j.err)) {
+			// The database may have undone everything by itself: nothing more may run in there.
 			w.rollback()
 			return i
 		}
@@ -250,7 +239,7 @@ func (w *writer) together(batch []*job) (broken int) {
 		err = w.keepHead()
 	}
 	if err == nil {
-		err = w.exec(`COMMIT`)
+		err = w.engine.commit(w)
 	}
 	if err != nil {
 		w.rollback()
@@ -258,28 +247,33 @@ func (w *writer) together(batch []*job) (broken int) {
 	}
 	w.linked = false
 	took := time.Since(began)
-	// A file that vanished meanwhile took this commit with it.
-	if err := w.files.present(); err != nil {
-		w.tally.add(&w.tally.failed)
-		return failAll(batch, err)
-	}
 	w.tally.committed(batch, took)
 	return -1
 }
 
 // answer tells the watcher which keys changed, then the callers what became of it.
 func (w *writer) answer(batch []*job) {
-	if watcher := w.watcher.Load(); watcher != nil {
-		for _, j := range batch {
-			// A commit that failed may have been made all the same.
-			if !j.changed.IsZero() {
-				(*watcher).Changed(j.changed)
-			}
+	changed := false
+	for _, j := range batch {
+		// A commit that failed may have been made all the same.
+		if j.changed.IsZero() {
+			continue
+		}
+		changed = changed || j.err == nil
+		if watcher := w.watcher.Load(); watcher != nil {
+			(*watcher).Changed(j.changed)
 		}
 	}
-	for _, j := range batch {
-		close(j.done)
+	answered := func() {
+		for _, j := range batch {
+			close(j.done)
+		}
 	}
+	if !changed {
+		answered()
+		return
+	}
+	w.engine.settle(w, answered)
 }
 
 // count keeps the numbers of keys, once for all changes of a transaction.
@@ -291,9 +285,10 @@ func (w *writer) count(batch []*job) error {
 			more[everybody]++
 		}
 	}
-	for owner, n := range more {
+	// In order, so that several writers wait for each other and not in a circle.
+	for _, owner := range slices.Sorted(maps.Keys(more)) {
 		err := w.exec(`INSERT INTO key_counts (owner, keys) VALUES ($1, $2)
-			ON CONFLICT (owner) DO UPDATE SET keys = key_counts.keys + excluded.keys`, owner, n)
+			ON CONFLICT (owner) DO UPDATE SET keys = key_counts.keys + excluded.keys`, owner, more[owner])
 		if err != nil {
 			return err
 		}
@@ -305,27 +300,21 @@ func (w *writer) count(batch []*job) error {
 const everybody = ""
 
 func (w *writer) begin() error {
-	if err := w.condition.damaged(); err != nil {
-		return err // what is written to it may make it worse
-	}
-	err := w.exec(`BEGIN IMMEDIATE`)
-	if err == nil {
-		err = w.poll()
-	}
+	err := w.engine.begin(w)
 	if err != nil {
 		w.rollback() // also should one ever have been left open
 	}
 	return w.condition.translate(err)
 }
 
-// rollback undoes a transaction, unless SQLite did already.
+// rollback undoes a transaction, unless the database did already.
 func (w *writer) rollback() {
 	w.tally.add(&w.tally.failed)
 	_ = w.exec(`ROLLBACK`)
 	w.forget() // some was read after changes that are no more
 }
 
-// forget drops what is remembered of the file.
+// forget drops what is remembered of the database.
 func (w *writer) forget() {
 	clear(w.actors)
 	w.head, w.linked = nil, false
@@ -367,46 +356,13 @@ func isRefusal(err error) bool {
 
 func (w *writer) watch(watcher store.Watcher) { w.watcher.Store(&watcher) }
 
-// poll looks whether another process changed the file since the last poll.
+// poll looks what other processes did since the last poll.
 func (w *writer) poll() error {
 	began := w.now()
-	err := w.look(began)
+	err := w.engine.poll(w)
 	if err != nil {
 		w.tally.add(&w.tally.failedPolls)
 	}
 	w.outage.note(err, began)
 	return err
-}
-
-func (w *writer) look(began time.Time) error {
-	// A file that is not where it was changes without our hearing of it.
-	err := w.files.present()
-	w.condition.lost.Store(err != nil)
-	if err == nil {
-		err = w.condition.damaged()
-	}
-	if err != nil {
-		return err
-	}
-	version, err := w.readDataVersion()
-	if err != nil {
-		return err
-	}
-	changed := version != w.dataVersion
-	if changed {
-		w.dataVersion = version
-		w.forget()
-	}
-	if watcher := w.watcher.Load(); watcher != nil {
-		if changed {
-			(*watcher).ChangedAll()
-		}
-		(*watcher).Trust(began.Add(staleBound))
-	}
-	return nil
-}
-
-func (w *writer) readDataVersion() (version int64, err error) {
-	err = w.QueryRowContext(context.Background(), `PRAGMA data_version`).Scan(&version)
-	return version, err
 }

@@ -31,7 +31,7 @@ func hold(t *testing.T) *held {
 	started, released := make(chan struct{}), make(chan struct{})
 	var first sync.WaitGroup
 	first.Go(func() {
-		_, err := db.writer.change(context.Background(), func(*transaction) error {
+		err := db.writer.change(context.Background(), func(*transaction) error {
 			close(started)
 			<-released
 			return nil
@@ -57,7 +57,7 @@ func (h *held) begin(ctx context.Context, do func(*transaction) error) <-chan er
 	before := len(h.db.writer.changes)
 	done := make(chan error, 1)
 	go func() {
-		_, err := h.db.writer.change(ctx, do)
+		err := h.db.writer.change(ctx, do)
 		done <- err
 	}()
 	for len(h.db.writer.changes) == before {
@@ -172,7 +172,7 @@ func TestTooManyWaiting(t *testing.T) {
 	var wg sync.WaitGroup
 	for range maxWaiting {
 		wg.Go(func() {
-			if _, err := h.db.writer.change(t.Context(), func(*transaction) error { return nil }); err != nil {
+			if err := h.db.writer.change(t.Context(), func(*transaction) error { return nil }); err != nil {
 				t.Error(err)
 			}
 		})
@@ -180,7 +180,7 @@ func TestTooManyWaiting(t *testing.T) {
 	for len(h.db.writer.changes) < maxWaiting {
 		time.Sleep(time.Millisecond)
 	}
-	_, err := h.db.writer.change(t.Context(), h.insert("one too many"))
+	err := h.db.writer.change(t.Context(), h.insert("one too many"))
 	if !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("error is %v, want %v", err, store.ErrUnavailable)
 	}
@@ -189,7 +189,7 @@ func TestTooManyWaiting(t *testing.T) {
 	}
 	h.release()
 	wg.Wait()
-	if _, err := h.db.writer.change(t.Context(), h.insert("afterwards")); err != nil {
+	if err := h.db.writer.change(t.Context(), h.insert("afterwards")); err != nil {
 		t.Error(err)
 	}
 	h.wantNames("afterwards")
@@ -263,7 +263,7 @@ func TestClosedWhileWaiting(t *testing.T) {
 	if err := <-closed; err != nil {
 		t.Error(err)
 	}
-	if _, err := h.db.writer.change(t.Context(), h.insert("later")); !errors.Is(err, errClosed) {
+	if err := h.db.writer.change(t.Context(), h.insert("later")); !errors.Is(err, errClosed) {
 		t.Errorf("after closing: %v", err)
 	}
 	if err := h.db.writer.background(t.Context(), h.insert("later")); !errors.Is(err, errClosed) {
@@ -285,7 +285,7 @@ func TestRefusalsOfAnUndoneTransaction(t *testing.T) {
 		}
 	}
 	h.wantNames()
-	if _, err := h.db.writer.change(t.Context(), h.insert("a")); err != nil {
+	if err := h.db.writer.change(t.Context(), h.insert("a")); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,0 +1,56 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+)
+
+// engine is what each kind of database does in its own way. All else, the SQL too, is the
+// same for both.
+type engine interface {
+	// begin begins a transaction of the writer, having learnt what others changed before.
+	begin(w *writer) error
+
+	// commit ends it. An error means that nothing was changed, or wraps
+	// store.ErrUncertain.
+	commit(w *writer) error
+
+	// settle calls answered once no process uses what this transaction of the writer made
+	// wrong. The writer goes on meanwhile.
+	settle(w *writer, answered func())
+
+	// poll is called every pollInterval while the writer has nothing else to do.
+	poll(w *writer) error
+
+	// rowLock ends a query that reads a row in order to change it.
+	rowLock() string
+
+	// breaks reports whether a statement's error ended the transaction that it came up in.
+	breaks(err error) bool
+
+	// translate turns a driver's error into one of the store's, by code.
+	translate(err error) error
+
+	// present fails if the database is not the one that was opened.
+	present() error
+
+	// brief is the context of a look-up that takes next to no time.
+	brief(ctx context.Context) context.Context
+
+	// snapshot makes the queries of a transaction see one state.
+	snapshot() *sql.TxOptions
+
+	// sizes returns how many bytes the database has, and the log beside it.
+	sizes() (database, log int64)
+
+	// close is called last.
+	close() error
+}
+
+// runner runs statements on a pool or a connection.
+type runner interface {
+	querier
+	// exec runs a statement that returns no rows, to its end.
+	exec(query string, args ...any) error
+	close() error
+}

@@ -1,0 +1,164 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+)
+
+// sqliteEngine is a file, which other processes may write to as well: the command line
+// beside the server.
+type sqliteEngine struct {
+	*files
+	condition   *condition
+	serve       bool
+	dataVersion int64 // of the file, as the last poll saw it; only the writer uses it
+}
+
+var _ engine = (*sqliteEngine)(nil)
+
+// openSQLite opens a file, all but starting the writer.
+func (db *DB) openSQLite(ctx context.Context, o Options) error {
+	db.condition = &condition{driver: translate}
+	files, err := openFiles(o.Path, o.Serve)
+	if err != nil {
+		return err
+	}
+	e := &sqliteEngine{files: files, condition: db.condition, serve: o.Serve}
+	db.engine = e
+	// Before the writer, which turns whatever file it opens into a WAL database.
+	if err := inspect(ctx, e.path, o.Serve); err != nil {
+		return err
+	}
+	writing, err := db.openPool(ctx, e.path, writing)
+	if err != nil {
+		return err
+	}
+	if o.Serve {
+		if err := migrate(ctx, writing); err != nil {
+			return err
+		}
+	}
+	conn, err := writing.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	db.writer = newWriter(&statements{on: conn, pinned: conn}, db, sharedChain, o.Log)
+	if e.dataVersion, err = readDataVersion(db.writer); err != nil {
+		return err
+	}
+	if db.reader, err = db.openPool(ctx, e.path, reading); err != nil {
+		return err
+	}
+	points, err := db.openPool(ctx, e.path, reading)
+	if err != nil {
+		return err
+	}
+	db.points = &statements{on: points}
+	// The reader has read by now, so the WAL file is there.
+	return e.watch(e.path + "-wal")
+}
+
+// openPool opens a pool that Close closes.
+func (db *DB) openPool(ctx context.Context, path string, m mode) (*sql.DB, error) {
+	pool, err := openPool(ctx, path, m)
+	if err == nil {
+		db.pools = append(db.pools, pool)
+	}
+	return pool, err
+}
+
+func (e *sqliteEngine) begin(w *writer) error {
+	if err := e.condition.damaged(); err != nil {
+		return err // what is written to it may make it worse
+	}
+	if err := w.exec(`BEGIN IMMEDIATE`); err != nil {
+		return err
+	}
+	return w.poll()
+}
+
+func (e *sqliteEngine) commit(w *writer) error {
+	if err := w.exec(`COMMIT`); err != nil {
+		return err
+	}
+	// A file that vanished meanwhile took this commit with it.
+	return e.present()
+}
+
+// settle has nothing to wait for where the server made the change itself. A server beside
+// us, should there be one, knows of it when what it remembers counts no more.
+func (e *sqliteEngine) settle(_ *writer, answered func()) {
+	if !e.serve {
+		time.Sleep(staleBound)
+	}
+	answered()
+}
+
+// poll looks whether another process changed the file since the last poll.
+func (e *sqliteEngine) poll(w *writer) error {
+	began := w.now()
+	// A file that is not where it was changes without our hearing of it.
+	err := e.present()
+	e.condition.lost.Store(err != nil)
+	if err == nil {
+		err = e.condition.damaged()
+	}
+	if err != nil {
+		return err
+	}
+	version, err := readDataVersion(w)
+	if err != nil {
+		return err
+	}
+	changed := version != e.dataVersion
+	if changed {
+		e.dataVersion = version
+		w.forget()
+	}
+	if watcher := w.watcher.Load(); watcher != nil {
+		if changed {
+			(*watcher).ChangedAll()
+		}
+		(*watcher).Trust(began.Add(staleBound))
+	}
+	return nil
+}
+
+func readDataVersion(q querier) (version int64, err error) {
+	err = q.QueryRowContext(context.Background(), `PRAGMA data_version`).Scan(&version)
+	return version, err
+}
+
+// rowLock is empty: the file has one writer at a time.
+func (e *sqliteEngine) rowLock() string { return "" }
+
+// breaks is false: a statement that fails for a constraint is undone alone. After anything
+// else, nobody goes on anyway.
+func (e *sqliteEngine) breaks(error) bool { return false }
+
+func (e *sqliteEngine) translate(err error) error { return translate(err) }
+
+// brief is without end: watching for it costs more than most look-ups take.
+func (e *sqliteEngine) brief(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
+
+func (e *sqliteEngine) snapshot() *sql.TxOptions { return &sql.TxOptions{ReadOnly: true} }
+
+func (e *sqliteEngine) sizes() (database, log int64) {
+	return fileSize(e.path), fileSize(e.path + "-wal")
+}
+
+// inspect refuses a database that cannot be opened as it is, and leaves it untouched.
+func inspect(ctx context.Context, path string, serve bool) error {
+	m := reading
+	if serve {
+		// What a crash left half done can only be undone by who may write.
+		m = mending
+	}
+	pool, err := openPool(ctx, path, m)
+	if err != nil {
+		return err
+	}
+	return errors.Join(checkSchema(ctx, pool, serve), pool.Close())
+}
