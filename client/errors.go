@@ -34,6 +34,7 @@ const (
 	CodeTooManyRequests     = "TOO_MANY_REQUESTS"    // 429; too much of the kind from this address
 	CodeInternal            = "INTERNAL"             // 500; a defect of the service
 	CodeUnavailable         = "UNAVAILABLE"          // 503; nothing was changed
+	CodeOutcomeUnknown      = "OUTCOME_UNKNOWN"      // 503; look whether the change was made
 )
 
 // Error is an answer that is not the one asked for. Mostly the service refused the

@@ -85,6 +85,9 @@ func problemOf(err error) problem {
 	case errors.Is(err, store.ErrDamaged):
 		return problem{status: http.StatusServiceUnavailable, code: "UNAVAILABLE",
 			message: "the database is damaged; its operator must restore a backup"}
+	case errors.Is(err, store.ErrUncertain):
+		return problem{status: http.StatusServiceUnavailable, code: "OUTCOME_UNKNOWN",
+			message: "the database was lost before it said whether the change was made; look before you repeat it"}
 	case errors.Is(err, store.ErrUnavailable),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return problem{status: http.StatusServiceUnavailable, code: "UNAVAILABLE",

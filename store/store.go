@@ -26,6 +26,9 @@ var (
 	// ErrUnavailable says that the store cannot answer now (busy, disk full, file
 	// gone). Asking again later may help; a change was not acknowledged.
 	ErrUnavailable = errors.New("the store is unavailable")
+	// ErrUncertain says that it is not known whether a change was made: the connection to
+	// the database was lost, or the disk failed, at the worst moment.
+	ErrUncertain = errors.New("the store lost sight of a change")
 	// ErrDamaged says that what is stored is not what was written. Once a Store has
 	// found damage, every call returns it.
 	ErrDamaged = errors.New("the database is damaged")

@@ -30,6 +30,9 @@ Examples:
   apikeyd backup /backup/keys-2030-01-31.db --database /var/lib/apikeyd/apikeyd.db`
 }
 
+// Validate refuses a database that is no file.
+func (c *backupCommand) Validate() error { return errors.Join(c.databaseFlag.Validate(), c.file()) }
+
 // Run makes one backup.
 func (c *backupCommand) Run(ctx context.Context, s streams) error {
 	began := time.Now()

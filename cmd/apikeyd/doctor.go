@@ -30,7 +30,7 @@ Examples:
 }
 
 // Validate refuses only what keeps it from looking. The rest is a finding.
-func (c *doctorCommand) Validate() error { return c.databaseFlag.Validate() }
+func (c *doctorCommand) Validate() error { return errors.Join(c.databaseFlag.Validate(), c.file()) }
 
 // severity is how bad a finding is.
 type severity string

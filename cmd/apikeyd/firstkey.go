@@ -48,6 +48,7 @@ func (f firstKey) ensure(ctx context.Context) error {
 		ExpiresAt: now.Add(f.policy.Longest(firstKeyLifetime)),
 	}
 	adopted, err := f.read()
+	written := false
 	var key apikey.Key
 	switch {
 	case err == nil:
@@ -55,17 +56,31 @@ func (f firstKey) ensure(ctx context.Context) error {
 	case errors.Is(err, os.ErrNotExist):
 		var secret apikey.Secret
 		if key, secret, err = f.policy.NewKey(now, draft); err == nil {
-			err = f.write(secret)
+			err, written = f.write(secret), true
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("the first key: %w", err)
 	}
 	if err := f.store.CreateKey(ctx, store.Operator("serve"), key); err != nil {
-		return fmt.Errorf("the first key: %w", err)
+		return f.overtaken(ctx, key, written, err)
 	}
 	f.log.Info("made the first key; its secret is in the file", "file", f.file,
 		"name", key.Name, "owner", key.Owner, "expires_at", apikey.Timestamp(key.ExpiresAt).String())
+	return nil
+}
+
+// overtaken looks whether the first key could not be made because another node made it at
+// the same moment. Then a file of ours holds the secret of no key.
+func (f firstKey) overtaken(ctx context.Context, key apikey.Key, written bool, cause error) error {
+	page, err := f.store.Keys(ctx, store.Query{Limit: 1})
+	if err != nil || page.Total == 0 {
+		return fmt.Errorf("the first key: %w", errors.Join(cause, err))
+	}
+	if _, err := f.store.Key(ctx, store.ByID(key.ID)); errors.Is(err, store.ErrNotFound) && written {
+		f.log.Info("another node made the first key")
+		return os.Remove(f.file)
+	}
 	return nil
 }
 

@@ -35,9 +35,12 @@ func openDatabase(ctx context.Context, path string, policy apikey.Policy) (keyri
 	return databaseKeys{db: db, policy: policy}, nil
 }
 
+// commandLineNode is the chain of audit events of commands on a PostgreSQL database.
+const commandLineNode = "command line"
+
 // openStore opens a database as it is.
 func openStore(ctx context.Context, path string) (*sqlstore.DB, error) {
-	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: path})
+	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: path, Node: commandLineNode})
 	if errors.Is(err, sqlstore.ErrMissing) {
 		err = fmt.Errorf("%w; name it with --database, or run apikeyd serve once to make it", err)
 	}

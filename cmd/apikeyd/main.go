@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"apikeyd/apikey"
+	"apikeyd/store/sqlstore"
 )
 
 // The exit statuses of the program.
@@ -52,7 +53,7 @@ var errTold = errors.New("")
 
 // databaseFlag is shared by every command that opens the database.
 type databaseFlag struct {
-	Database string `default:"apikeyd.db" env:"APIKEYD_DATABASE" placeholder:"FILE" help:"SQLite file (${default})."`
+	Database string `default:"apikeyd.db" env:"APIKEYD_DATABASE" placeholder:"FILE" help:"SQLite file, or postgres://USER@HOST/DATABASE (${default}). A password belongs into the environment or ~/.pgpass."`
 }
 
 // Validate refuses what is no file before anybody prints it: a URL can hold a password.
@@ -60,8 +61,18 @@ func (f databaseFlag) Validate() error {
 	switch {
 	case f.Database == "":
 		return errors.New("--database must name a file")
-	case strings.Contains(f.Database, "://"):
-		return errors.New("--database must name a SQLite file; this version takes no URL")
+	case strings.Contains(f.Database, "://") && !f.isPostgres():
+		return errors.New("--database must name a SQLite file, or be a URL that begins with postgres://")
+	}
+	return nil
+}
+
+func (f databaseFlag) isPostgres() bool { return sqlstore.IsPostgres(f.Database) }
+
+// file refuses a database that is no file.
+func (f databaseFlag) file() error {
+	if f.isPostgres() {
+		return errors.New("--database must name a SQLite file here; PostgreSQL has tools of its own for this (docs/scaling.md)")
 	}
 	return nil
 }

@@ -31,6 +31,9 @@ Examples:
   apikeyd restore /backup/keys-2030-01-31.db --database drill.db`
 }
 
+// Validate refuses a database that is no file.
+func (c *restoreCommand) Validate() error { return errors.Join(c.databaseFlag.Validate(), c.file()) }
+
 // Run restores one backup.
 func (c *restoreCommand) Run(ctx context.Context, s streams) (err error) {
 	began := time.Now()

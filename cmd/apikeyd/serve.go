@@ -41,9 +41,10 @@ type serveCommand struct {
 	notifyFlag
 	Listen         string        `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"Where to listen (${default})."`
 	VerifyCache    int           `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to remember (${default}); 0 remembers none."`
+	Node           string        `env:"APIKEYD_NODE" placeholder:"NAME" help:"With PostgreSQL: how the chain of audit events is called that this node writes (the name of the machine)."`
 	AuditRetention time.Duration `default:"0" env:"APIKEYD_AUDIT_RETENTION" placeholder:"DURATION" help:"How long audit events are kept, such as 8760h, at least 24h; 0 is for ever (0)."`
 	Pprof          string        `env:"APIKEYD_PPROF" placeholder:"ADDRESS" help:"Serve Go's profiles at this loopback address, such as 127.0.0.1:6060 (off)."`
-	AdminKeyFile   string        `env:"APIKEYD_ADMIN_KEY_FILE" placeholder:"FILE" help:"Where the first key is written (admin.key beside the database)."`
+	AdminKeyFile   string        `env:"APIKEYD_ADMIN_KEY_FILE" placeholder:"FILE" help:"Where the first key is written (admin.key beside the database, or with PostgreSQL in the current folder)."`
 }
 
 // Help teaches the command.
@@ -91,7 +92,7 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeTracing(tracer)) }()
-	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: c.Database, Serve: true, Log: log})
+	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: c.Database, Serve: true, Node: c.node(), Log: log})
 	if err != nil {
 		return err
 	}
@@ -122,7 +123,7 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 		scheme = "http://"
 		warnOfPlainText(listener, log)
 	}
-	log.Info("serving", "url", scheme+listener.Addr().String(), "database", c.Database, "version", version())
+	log.Info("serving", "url", scheme+listener.Addr().String(), "database", sqlstore.Name(c.Database), "version", version())
 	if err := c.notify(ctx, "READY=1"); err != nil {
 		return err
 	}
@@ -155,7 +156,22 @@ func (c *serveCommand) adminKeyFile() string {
 	if c.AdminKeyFile != "" {
 		return c.AdminKeyFile
 	}
+	if c.isPostgres() {
+		return "admin.key" // in the current folder
+	}
 	return filepath.Join(filepath.Dir(c.Database), "admin.key")
+}
+
+// node is the name under which this process writes to PostgreSQL.
+func (c *serveCommand) node() string {
+	if c.Node != "" {
+		return c.Node
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "apikeyd"
+	}
+	return host
 }
 
 func newServer(handler http.Handler) *http.Server {

@@ -18,7 +18,7 @@ func (db *DB) VerifyAudit(ctx context.Context, expected ...store.Mark) ([]store.
 	var reports []store.ChainReport
 	err := db.read(ctx, func() error {
 		// One transaction, so that events, heads and anchors agree. It keeps no writer waiting.
-		tx, err := db.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+		tx, err := db.reader.BeginTx(ctx, db.engine.snapshot())
 		if err != nil {
 			return err
 		}

@@ -57,7 +57,7 @@ type chainHead struct {
 // was undone.
 func (w *writer) link(e *store.Event, changes string) error {
 	if w.head == nil {
-		head, err := readHead(context.Background(), w, w.chain)
+		head, err := readHead(context.Background(), w, w.chain, w.engine.rowLock())
 		if err != nil {
 			return err
 		}
@@ -82,10 +82,10 @@ func (w *writer) keepHead() error {
 }
 
 // readHead returns the end of a chain. One that is unknown has no events yet.
-func readHead(ctx context.Context, q querier, chain string) (chainHead, error) {
+func readHead(ctx context.Context, q querier, chain, rowLock string) (chainHead, error) {
 	head := chainHead{Mark: store.Mark{Chain: chain}}
 	var event, hash []byte
-	err := q.QueryRowContext(ctx, `SELECT event_id, seq, hash FROM audit_chains WHERE chain = $1`, chain).
+	err := q.QueryRowContext(ctx, `SELECT event_id, seq, hash FROM audit_chains WHERE chain = $1`+rowLock, chain).
 		Scan(&event, &head.Seq, &hash)
 	if errors.Is(err, sql.ErrNoRows) {
 		return head, nil

@@ -17,8 +17,12 @@ import (
 
 // Options says how to open a database. Only Path is needed.
 type Options struct {
-	// Path of the SQLite file.
+	// Path of the SQLite file, or the URL of a PostgreSQL database (postgres://…).
 	Path string
+
+	// Node names the chain of audit events of who writes to a PostgreSQL database. Several
+	// may share one, and wait for each other then.
+	Node string
 
 	// Serve opens the database for a server: it creates the file if there is none,
 	// brings the schema up to date, and locks out every other server until Close.
@@ -65,13 +69,17 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("database %s: %w", o.Path, err), db.Close())
+			err = errors.Join(fmt.Errorf("database %s: %w", Name(o.Path), err), db.Close())
 		}
 	}()
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if err := db.openSQLite(ctx, o); err != nil {
+	open := db.openSQLite
+	if IsPostgres(o.Path) {
+		open = db.openPostgres
+	}
+	if err := open(ctx, o); err != nil {
 		return nil, err
 	}
 	db.writer.start()
@@ -101,7 +109,7 @@ func (db *DB) Ping(ctx context.Context) error {
 	}
 	err := db.condition.guarded(func() error {
 		var one int
-		return db.points.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT id FROM api_keys LIMIT 1)`).Scan(&one)
+		return db.points.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT id FROM api_keys LIMIT 1) AS one`).Scan(&one)
 	})
 	return db.condition.during(ctx, err)
 }

@@ -3,6 +3,8 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+
+	"apikeyd/apikey"
 )
 
 // engine is what each kind of database does in its own way. All else, the SQL too, is the
@@ -13,7 +15,7 @@ type engine interface {
 
 	// commit ends it. An error means that nothing was changed, or wraps
 	// store.ErrUncertain.
-	commit(w *writer) error
+	commit(w *writer, changed []apikey.ID) error
 
 	// settle calls answered once no process uses what this transaction of the writer made
 	// wrong. The writer goes on meanwhile.
@@ -27,9 +29,6 @@ type engine interface {
 
 	// breaks reports whether a statement's error ended the transaction that it came up in.
 	breaks(err error) bool
-
-	// translate turns a driver's error into one of the store's, by code.
-	translate(err error) error
 
 	// present fails if the database is not the one that was opened.
 	present() error

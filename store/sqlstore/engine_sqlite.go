@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"time"
+
+	"apikeyd/apikey"
 )
 
 // sqliteEngine is a file, which other processes may write to as well: the command line
@@ -79,7 +81,7 @@ func (e *sqliteEngine) begin(w *writer) error {
 	return w.poll()
 }
 
-func (e *sqliteEngine) commit(w *writer) error {
+func (e *sqliteEngine) commit(w *writer, _ []apikey.ID) error {
 	if err := w.exec(`COMMIT`); err != nil {
 		return err
 	}
@@ -137,8 +139,6 @@ func (e *sqliteEngine) rowLock() string { return "" }
 // breaks is false: a statement that fails for a constraint is undone alone. After anything
 // else, nobody goes on anyway.
 func (e *sqliteEngine) breaks(error) bool { return false }
-
-func (e *sqliteEngine) translate(err error) error { return translate(err) }
 
 // brief is without end: watching for it costs more than most look-ups take.
 func (e *sqliteEngine) brief(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }

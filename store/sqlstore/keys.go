@@ -23,18 +23,18 @@ type querier interface {
 func (db *DB) Key(ctx context.Context, ref store.Ref) (key apikey.Key, err error) {
 	err = db.read(ctx, func() error {
 		// A few steps down an index: watching for the end of ctx would cost more than that.
-		key, err = findKey(context.WithoutCancel(ctx), db.points, ref)
+		key, err = findKey(db.engine.brief(ctx), db.points, ref, "")
 		return err
 	})
 	return key, err
 }
 
-func findKey(ctx context.Context, q querier, ref store.Ref) (apikey.Key, error) {
+func findKey(ctx context.Context, q querier, ref store.Ref, rowLock string) (apikey.Key, error) {
 	if !ref.ID.IsZero() {
 		// The nearest key up to the id: a row is read whether the id exists or not, so that
 		// the time it takes does not tell.
 		key, err := scanKey(q.QueryRowContext(ctx,
-			`SELECT `+keyColumns+` FROM api_keys WHERE id <= $1 ORDER BY id DESC LIMIT 1`, ref.ID[:]))
+			`SELECT `+keyColumns+` FROM api_keys WHERE id <= $1 ORDER BY id DESC LIMIT 1`+rowLock, ref.ID[:]))
 		if err == nil && (key.ID != ref.ID || ref.Owner != "" && key.Owner != ref.Owner) {
 			return apikey.Key{}, sql.ErrNoRows
 		}
@@ -43,14 +43,14 @@ func findKey(ctx context.Context, q querier, ref store.Ref) (apikey.Key, error) 
 	// Two queries rather than one with OR: each is one step down one index.
 	key, err := scanKey(q.QueryRowContext(ctx,
 		`SELECT `+keyColumns+` FROM api_keys
-		WHERE owner = $1 AND name = $2 AND revoked_at IS NULL`, ref.Owner, ref.Name))
+		WHERE owner = $1 AND name = $2 AND revoked_at IS NULL`+rowLock, ref.Owner, ref.Name))
 	if !errors.Is(err, sql.ErrNoRows) {
 		return key, err
 	}
 	return scanKey(q.QueryRowContext(ctx,
 		`SELECT `+keyColumns+` FROM api_keys
 		WHERE owner = $1 AND name = $2 AND revoked_at IS NOT NULL
-		ORDER BY revoked_at DESC, id DESC LIMIT 1`, ref.Owner, ref.Name))
+		ORDER BY revoked_at DESC, id DESC LIMIT 1`+rowLock, ref.Owner, ref.Name))
 }
 
 // CreateKey implements store.Store.

@@ -33,7 +33,7 @@ func (db *DB) KeyIDs(ctx context.Context, q store.Query) (page store.IDPage, err
 	err = db.read(ctx, func() error {
 		var from querier = db.reader
 		if q.Offset <= shallow {
-			ctx, from = context.WithoutCancel(ctx), db.points
+			ctx, from = db.engine.brief(ctx), db.points
 		}
 		page, err = listIDs(ctx, from, q)
 		if err == nil && len(page.IDs) == 0 { // then no row told how many there are
@@ -71,7 +71,7 @@ func listIDs(ctx context.Context, q querier, query store.Query) (store.IDPage, e
 // list has scan read each row of a page, and returns how many rows match in all.
 func (db *DB) list(ctx context.Context, q store.Query, scan func(*sql.Rows) error) (int, error) {
 	// One transaction, so that the total and the page agree.
-	tx, err := db.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := db.reader.BeginTx(ctx, db.engine.snapshot())
 	if err != nil {
 		return 0, err
 	}

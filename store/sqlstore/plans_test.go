@@ -25,7 +25,7 @@ func TestQueryPlans(t *testing.T) {
 	defer func() { _ = db.Close() }()
 	find := func(ref store.Ref) func(querier) error {
 		return func(q querier) error {
-			_, err := findKey(t.Context(), q, ref)
+			_, err := findKey(t.Context(), q, ref, "")
 			return err
 		}
 	}

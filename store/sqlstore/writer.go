@@ -57,9 +57,10 @@ type writer struct {
 	// processes' changes are seen at the start of each transaction, our own drop theirs.
 	actors map[apikey.ID]apikey.Key
 
-	chain  string     // of audit events, that this writer makes longer
-	head   *chainHead // its end; nil until it is read, and remembered as the actors are
-	linked bool       // this transaction moved it
+	chain   string     // of audit events, that this writer makes longer
+	head    *chainHead // its end; nil until it is read, and remembered as the actors are
+	linked  bool       // this transaction moved it
+	lastSeq int64      // of the event that was committed last
 }
 
 // transaction is what a change is made with. It has no context: a caller that gives up
@@ -239,16 +240,28 @@ func (w *writer) together(batch []*job) (broken int) {
 		err = w.keepHead()
 	}
 	if err == nil {
-		err = w.engine.commit(w)
+		err = w.engine.commit(w, changedBy(batch))
 	}
 	if err != nil {
 		w.rollback()
 		return failAll(batch, w.condition.translate(err))
 	}
-	w.linked = false
+	if w.linked {
+		w.linked, w.lastSeq = false, w.head.Seq
+	}
 	took := time.Since(began)
 	w.tally.committed(batch, took)
 	return -1
+}
+
+// changedBy are the keys that differ after a transaction.
+func changedBy(batch []*job) (changed []apikey.ID) {
+	for _, j := range batch {
+		if j.err == nil && !j.changed.IsZero() {
+			changed = append(changed, j.changed)
+		}
+	}
+	return changed
 }
 
 // answer tells the watcher which keys changed, then the callers what became of it.

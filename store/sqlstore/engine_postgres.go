@@ -1,0 +1,174 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+)
+
+// postgresEngine is a database on a server, which other nodes write to as well. Each node
+// has a chain of audit events of its own; its head is locked by the transaction that goes
+// on with it.
+type postgresEngine struct {
+	session  *session
+	node     announcer
+	before   int64 // the head's number when the transaction began
+	settling sync.WaitGroup
+}
+
+// announcer tells other nodes of changes.
+type announcer interface {
+	// announce runs in the transaction that makes changes, numbered from to to.
+	announce(on runner, chain string, from, to int64, changed []apikey.ID) error
+	// settle returns when no other node uses what was before.
+	settle(ctx context.Context, chain string, seq int64)
+}
+
+var _ engine = (*postgresEngine)(nil)
+
+// openPostgres opens a database on a server, all but starting the writer.
+func (db *DB) openPostgres(ctx context.Context, o Options) error {
+	db.condition = &condition{driver: translatePostgres}
+	config, err := postgresConfig(o.Path)
+	if err != nil {
+		return err
+	}
+	pool := func(connections int) *sql.DB {
+		p := openPostgresPool(config, connections)
+		db.pools = append(db.pools, p)
+		return p
+	}
+	writing, reading := pool(1), pool(pgConnections)
+	if err := checkPostgres(ctx, reading, o.Serve); err != nil {
+		return err
+	}
+	if o.Serve {
+		if err := migratePostgres(ctx, reading); err != nil {
+			return err
+		}
+	}
+	e := &postgresEngine{session: &session{pool: writing}}
+	db.engine, db.reader, db.points = e, reading, unprepared{reading}
+	db.writer = newWriter(e.session, db, o.Node, o.Log)
+	zero := apikey.Hash{}
+	return unprepared{reading}.exec(`INSERT INTO audit_chains (chain, event_id, seq, hash) VALUES ($1, $2, 0, $3)
+		ON CONFLICT (chain) DO NOTHING`, o.Node, make([]byte, len(apikey.ID{})), zero[:])
+}
+
+func (e *postgresEngine) begin(w *writer) error {
+	w.forget() // others may have changed the keys that act
+	err := e.lockHead(w)
+	if err != nil && isConnectionError(err) {
+		e.session.drop() // it may have been gone for long
+		err = e.lockHead(w)
+	}
+	return err
+}
+
+// lockHead begins a transaction that goes on with the writer's chain.
+func (e *postgresEngine) lockHead(w *writer) error {
+	if err := e.session.open(); err != nil {
+		return err
+	}
+	if err := w.exec(`BEGIN`); err != nil {
+		return err
+	}
+	head, err := readHead(context.Background(), w, w.chain, ` FOR UPDATE`)
+	w.head, e.before = &head, head.Seq
+	return err
+}
+
+func (e *postgresEngine) commit(w *writer, changed []apikey.ID) error {
+	if w.linked && e.node != nil {
+		if err := e.node.announce(w, w.chain, e.before+1, w.head.Seq, changed); err != nil {
+			return err
+		}
+	}
+	err := w.exec(`COMMIT`)
+	if err == nil || !w.linked || wasUndone(err) {
+		return err
+	}
+	return e.resolve(w, err)
+}
+
+// wasUndone reports whether an error of COMMIT says that nothing was changed. Of most it is
+// not known: a server that is shut down may have committed.
+func wasUndone(err error) bool {
+	var said *pgconn.PgError
+	return errors.As(err, &said) && (said.Code[:2] == "40" || said.Code[:2] == "23" || said.Code == "25P02")
+}
+
+// resolveFor is how long it is tried to find out what became of a transaction.
+const resolveFor = 8 * time.Second
+
+// resolve finds out what became of a COMMIT that was not answered. The transaction holds
+// the lock on its chain's head as long as it may still be committed: whoever has the lock
+// sees whether its last event is there.
+func (e *postgresEngine) resolve(w *writer, cause error) error {
+	last := *w.head
+	for deadline := time.Now().Add(resolveFor); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		e.session.drop()
+		if err := e.lockHead(w); err != nil {
+			continue
+		}
+		var made int
+		err := w.QueryRowContext(context.Background(), `SELECT count(*) FROM audit_events WHERE id = $1 AND hash = $2`,
+			last.event[:], last.Hash[:]).Scan(&made)
+		_ = w.exec(`ROLLBACK`) // it only read
+		switch {
+		case err != nil:
+		case made > 0:
+			return nil
+		default:
+			return fmt.Errorf("%w: %w", store.ErrUnavailable, cause)
+		}
+	}
+	return fmt.Errorf("%w: %w", store.ErrUncertain, cause)
+}
+
+// settle lets the writer go on while other nodes hear of its changes.
+func (e *postgresEngine) settle(w *writer, answered func()) {
+	if e.node == nil {
+		answered()
+		return
+	}
+	seq := w.lastSeq
+	e.settling.Go(func() {
+		e.node.settle(context.Background(), w.chain, seq)
+		answered()
+	})
+}
+
+// poll has nothing to do: each transaction reads what it needs anew.
+func (e *postgresEngine) poll(*writer) error { return nil }
+
+func (e *postgresEngine) rowLock() string { return ` FOR UPDATE` }
+
+func (e *postgresEngine) breaks(err error) bool {
+	var said *pgconn.PgError
+	return errors.As(err, &said) || isConnectionError(err)
+}
+
+func (e *postgresEngine) present() error { return nil }
+
+func (e *postgresEngine) brief(ctx context.Context) context.Context { return ctx }
+
+func (e *postgresEngine) snapshot() *sql.TxOptions {
+	return &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}
+}
+
+// sizes are not looked up: the server's own monitoring has them.
+func (e *postgresEngine) sizes() (database, log int64) { return 0, 0 }
+
+func (e *postgresEngine) close() error {
+	e.settling.Wait()
+	return nil
+}

@@ -1,0 +1,188 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
+	"github.com/pressly/goose/v3/lock"
+
+	"apikeyd/store"
+)
+
+const (
+	// versionTable keeps the version of the schema. Other programs may use goose too.
+	versionTable = "apikeyd_schema"
+	// connectTimeout is how long a connection may take to be made.
+	connectTimeout = 3 * time.Second
+	// pgConnections is how many connections read for one node, beside the one that writes.
+	pgConnections = 8
+)
+
+// IsPostgres reports whether a database is named by a URL of PostgreSQL.
+func IsPostgres(name string) bool {
+	return strings.HasPrefix(name, "postgres://") || strings.HasPrefix(name, "postgresql://")
+}
+
+// Name is what a database may be called in messages: a URL without its password.
+func Name(path string) string {
+	if !IsPostgres(path) {
+		return path
+	}
+	parsed, err := url.Parse(path)
+	if err != nil {
+		return "postgres://…"
+	}
+	parsed.RawQuery = "" // it can hold a password too
+	return parsed.Redacted()
+}
+
+// postgresConfig reads a URL. Where it names several hosts, the one is looked for that can
+// be written, unless it says otherwise.
+func postgresConfig(path string) (*pgx.ConnConfig, error) {
+	config, err := pgx.ParseConfig(path)
+	if err != nil {
+		return nil, errors.New("the URL of PostgreSQL cannot be read; " +
+			"it is postgres://USER:PASSWORD@HOST:PORT/DATABASE") // the error holds the password
+	}
+	if config.ValidateConnect == nil {
+		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout
+	}
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "apikeyd"
+	}
+	return config, nil
+}
+
+func openPostgresPool(config *pgx.ConnConfig, connections int) *sql.DB {
+	pool := sql.OpenDB(stdlib.GetConnector(*config))
+	pool.SetMaxOpenConns(connections)
+	pool.SetMaxIdleConns(connections)
+	return pool
+}
+
+// migratePostgres brings the schema up to date, one node after the other.
+func migratePostgres(ctx context.Context, pool *sql.DB) error {
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return err
+	}
+	provider, err := newPostgresProvider(pool, goose.WithSessionLocker(locker))
+	if err != nil {
+		return err
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("bringing the schema up to date: %w", err)
+	}
+	return nil
+}
+
+func newPostgresProvider(pool *sql.DB, options ...goose.ProviderOption) (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, "migrations/postgres")
+	if err != nil {
+		return nil, err
+	}
+	versions, err := database.NewStore(database.DialectPostgres, versionTable)
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectCustom, pool, files,
+		append(options, goose.WithStore(versions), goose.WithDisableGlobalRegistry(true))...)
+}
+
+// checkPostgres refuses a database that is not ours, too new, or, unless it may be
+// migrated, too old.
+func checkPostgres(ctx context.Context, pool *sql.DB, mayMigrate bool) error {
+	var ours, keys bool
+	err := pool.QueryRowContext(ctx, `SELECT to_regclass($1) IS NOT NULL, to_regclass('api_keys') IS NOT NULL`,
+		versionTable).Scan(&ours, &keys)
+	switch {
+	case err != nil:
+		return err
+	case !ours && keys:
+		return ErrForeign
+	case !ours && mayMigrate:
+		return nil
+	case !ours:
+		return ErrMissing
+	}
+	provider, err := newPostgresProvider(pool)
+	if err != nil {
+		return err
+	}
+	versions, err := database.NewStore(database.DialectPostgres, versionTable)
+	if err != nil {
+		return err
+	}
+	current, err := versions.GetLatestVersion(ctx, pool)
+	if err != nil {
+		return err
+	}
+	sources := provider.ListSources()
+	switch target := sources[len(sources)-1].Version; {
+	case current > target:
+		return ErrTooNew
+	case current < target && !mayMigrate:
+		return ErrNotMigrated
+	}
+	return nil
+}
+
+// translatePostgres turns an error of PostgreSQL, or of the way there, into one of the
+// store's.
+func translatePostgres(err error) error {
+	var said *pgconn.PgError
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return store.ErrNotFound
+	case errors.As(err, &said):
+		return translateCode(said, err)
+	case isConnectionError(err):
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	return err
+}
+
+// translateCode goes by SQLSTATE (PostgreSQL's documentation, appendix A).
+func translateCode(said *pgconn.PgError, err error) error {
+	if said.Code == "23505" && said.ConstraintName == "api_keys_name" {
+		return fmt.Errorf("%w: %w", store.ErrNameTaken, err)
+	}
+	switch said.Code {
+	case "XX001", "XX002":
+		return fmt.Errorf("%w: %w", store.ErrDamaged, err)
+	case "25006", "25P02", "25P03", "55P03", "57014":
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	switch said.Code[:2] {
+	case "08", "28", "40", "53", "57", "58":
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	return err
+}
+
+// isConnectionError reports whether an error came up on the way to PostgreSQL.
+func isConnectionError(err error) bool {
+	var connecting *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &connecting) || errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) ||
+		errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) || errors.Is(err, context.DeadlineExceeded) || pgconn.SafeToRetry(err) ||
+		strings.Contains(err.Error(), "conn closed") // pgx has no value for it
+}

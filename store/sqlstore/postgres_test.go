@@ -1,0 +1,18 @@
+package sqlstore_test
+
+import (
+	"testing"
+	"time"
+
+	"apikeyd/postgrestest"
+	"apikeyd/store"
+	"apikeyd/store/sqlstore"
+	"apikeyd/store/storetest"
+)
+
+func TestPostgresConformance(t *testing.T) {
+	cluster := postgrestest.Start(t, "fsync=off")
+	storetest.Run(t, func(t *testing.T, now func() time.Time) store.Store {
+		return openWith(t, sqlstore.Options{Path: cluster.Database(t), Node: "main", Serve: true, Now: now})
+	})
+}
