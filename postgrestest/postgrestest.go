@@ -3,6 +3,7 @@
 package postgrestest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -35,7 +36,7 @@ type Cluster struct {
 }
 
 // Start starts a cluster with settings such as "synchronous_commit=off". It skips the test
-// if there are no programs of a server on this machine.
+// if there are no programs of a server on this machine, or fails it with CI set.
 func Start(t testing.TB, settings ...string) *Cluster {
 	t.Helper()
 	c := newCluster(t)
@@ -50,6 +51,9 @@ func newCluster(t testing.TB) *Cluster {
 	t.Helper()
 	bin, err := binaries()
 	if err != nil {
+		if _, ci := os.LookupEnv("CI"); ci {
+			t.Fatal("nothing may be left out with CI set: ", err)
+		}
 		t.Skip("this needs the programs of a PostgreSQL server: ", err)
 	}
 	c := &Cluster{bin: bin, data: filepath.Join(t.TempDir(), "data")}
@@ -102,9 +106,10 @@ func unprivileged() (*syscall.Credential, error) {
 }
 
 func (c *Cluster) program(name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(c.bin, name), args...) //nolint:gosec // one of PostgreSQL's
+	// Without the test's context: clean-up, which comes after its end, starts programs too.
+	cmd := exec.CommandContext(context.Background(), filepath.Join(c.bin, name), args...) //nolint:gosec // PostgreSQL's
 	cmd.Dir = c.data
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"}
+	cmd.Env = []string{"LC_ALL=C"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.as}
 	cmd.Stdout, cmd.Stderr = c.log, c.log
 	return cmd

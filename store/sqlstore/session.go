@@ -14,7 +14,7 @@ const transactionTimeout = 10 * time.Second
 type session struct {
 	pool   *sql.DB
 	conn   *sql.Conn
-	ctx    context.Context // of the transaction that runs
+	ctx    context.Context //nolint:containedctx // of the transaction that runs, which is nobody else's
 	cancel context.CancelFunc
 }
 
