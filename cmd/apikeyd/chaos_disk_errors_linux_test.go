@@ -110,10 +110,7 @@ func (s *server) trace(strace, output string, expressions ...string) {
 
 func findStrace(t *testing.T) string {
 	t.Helper()
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		t.Skip("this needs strace")
-	}
+	strace := needs(t, "strace")
 	child := exec.Command("sleep", "60")
 	must(t, child.Start())
 	defer func() { _ = child.Process.Kill(); _ = child.Wait() }()

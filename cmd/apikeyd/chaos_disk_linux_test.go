@@ -69,10 +69,7 @@ type smallDisk struct {
 // name space of its own.
 func serveOnSmallDisk(t *testing.T) (*server, *smallDisk) {
 	t.Helper()
-	unshare, err := exec.LookPath("unshare")
-	if err != nil {
-		t.Skip("this needs unshare, of util-linux")
-	}
+	unshare := needs(t, "unshare")
 	dir := t.TempDir()
 	if out, err := exec.Command(unshare, "--map-root-user", "--mount",
 		"mount", "-t", "tmpfs", "none", dir).CombinedOutput(); err != nil {

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -18,11 +17,7 @@ import (
 func TestChaosFileDescriptors(t *testing.T) {
 	t.Parallel()
 	const descriptors = 64
-	prlimit, err := exec.LookPath("prlimit")
-	if err != nil {
-		t.Skip("this needs prlimit, of util-linux")
-	}
-	s := serveUnder(t, t.TempDir(), prlimit, fmt.Sprintf("--nofile=%d:%[1]d", descriptors))
+	s := serveUnder(t, t.TempDir(), needs(t, "prlimit"), fmt.Sprintf("--nofile=%d:%[1]d", descriptors))
 	admin := s.adminKey()
 
 	before := s.connect(1)
