@@ -34,8 +34,8 @@ type Cluster struct {
 	databases atomic.Int64
 }
 
-// Start starts a cluster with settings such as "synchronous_commit=off". It skips the test
-// if there are no programs of a server on this machine.
+// Start starts a cluster with settings such as "synchronous_commit=off". Without
+// the programs of a server it skips the test, or fails it if CI is set.
 func Start(t testing.TB, settings ...string) *Cluster {
 	t.Helper()
 	c := newCluster(t)
@@ -49,6 +49,9 @@ func Start(t testing.TB, settings ...string) *Cluster {
 func newCluster(t testing.TB) *Cluster {
 	t.Helper()
 	bin, err := binaries()
+	if _, ci := os.LookupEnv("CI"); err != nil && ci {
+		t.Fatal("the programs of a PostgreSQL server are missing: ", err)
+	}
 	if err != nil {
 		t.Skip("this needs the programs of a PostgreSQL server: ", err)
 	}
