@@ -292,6 +292,29 @@ func TestNodesFailover(t *testing.T) {
 	}
 }
 
+// A primary whose synchronous standby does not answer gives no lease.
+func TestNodesWithoutStandby(t *testing.T) {
+	cluster := postgrestest.Start(t)
+	d := newNodeDatabase(t, cluster)
+	d.sql(t, `ALTER SYSTEM SET synchronous_standby_names = 'nobody'`)
+	d.sql(t, `SELECT pg_reload_conf()`)
+	n, err := startNode(t.Context(), nodeOptions{url: d.url, remember: true, lease: shortLease})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.close()
+	m := &memory{keys: make(map[apikey.ID]bool)}
+	n.watch(m)
+	for began := time.Now(); time.Since(began) < 3*shortLease; time.Sleep(time.Millisecond) {
+		if m.trusts() {
+			t.Fatal("it trusts what it remembers, by a lease that no standby has")
+		}
+	}
+	d.sql(t, `ALTER SYSTEM RESET synchronous_standby_names`)
+	d.sql(t, `SELECT pg_reload_conf()`)
+	eventually(t, "it has a lease", m.trusts)
+}
+
 // A database that lacks what was applied is another one.
 func TestAppliedReach(t *testing.T) {
 	e1, e2 := apikey.NewID(), apikey.NewID()
