@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -77,6 +78,38 @@ func look(t *testing.T, path string, check checkOf) error {
 	must(t, err)
 	defer func() { must(t, e.Close()) }()
 	return check(e, t.Context())
+}
+
+// The audit log is looked at as it is at one moment, whatever is written meanwhile.
+func TestExaminationOfAuditWhileWriting(t *testing.T) {
+	path := newPath(t)
+	db := open(t, path)
+	create(t, db, "first")
+	looked := make(chan struct{})
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-looked:
+				return
+			default:
+				key, _ := draft(t, fmt.Sprint("key ", i))
+				if err := db.CreateKey(t.Context(), operator, key); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		}
+	})
+	err := look(t, path, func(e *sqlstore.Examination, ctx context.Context) (err error) {
+		for i := 0; i < 500 && err == nil; i++ {
+			err = e.Audit(ctx)
+		}
+		return err
+	})
+	close(looked)
+	writing.Wait()
+	must(t, err)
 }
 
 // It goes beyond the first part that it reads at once.
