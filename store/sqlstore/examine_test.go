@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -85,30 +84,30 @@ func TestExaminationOfAuditWhileWriting(t *testing.T) {
 	path := newPath(t)
 	db := open(t, path)
 	create(t, db, "first")
-	looked := make(chan struct{})
-	var writing sync.WaitGroup
-	writing.Go(func() {
-		for i := 0; ; i++ {
-			select {
-			case <-looked:
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		for i := range 200 {
+			key, _ := draft(t, fmt.Sprint("key ", i))
+			if err := db.CreateKey(t.Context(), operator, key); err != nil {
+				t.Error(err)
 				return
+			}
+		}
+	}()
+	err := look(t, path, func(e *sqlstore.Examination, ctx context.Context) error {
+		for {
+			if err := e.Audit(ctx); err != nil {
+				return err
+			}
+			select {
+			case <-written:
+				return nil
 			default:
-				key, _ := draft(t, fmt.Sprint("key ", i))
-				if err := db.CreateKey(t.Context(), operator, key); err != nil {
-					t.Error(err)
-					return
-				}
 			}
 		}
 	})
-	err := look(t, path, func(e *sqlstore.Examination, ctx context.Context) (err error) {
-		for i := 0; i < 500 && err == nil; i++ {
-			err = e.Audit(ctx)
-		}
-		return err
-	})
-	close(looked)
-	writing.Wait()
+	<-written
 	must(t, err)
 }
 
