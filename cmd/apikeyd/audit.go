@@ -14,6 +14,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/store"
+	"apikeyd/store/sqlstore"
 )
 
 // defaultChain is the chain of a SQLite database: all that write to it take turns.
@@ -65,7 +66,7 @@ func (c *verifyAuditCommand) Run(ctx context.Context, s streams) error {
 		faults += len(report.Faults)
 	}
 	if faults > 0 {
-		return errors.New("the audit log is not what was written")
+		return sqlstore.ErrAltered
 	}
 	for _, mark := range expected {
 		fmt.Fprintf(s.out, "event %d of chain %s is the one that was expected\n", mark.Seq, mark.Chain)
@@ -97,7 +98,7 @@ func parseMark(text string) (store.Mark, error) {
 }
 
 func writeChainReport(w io.Writer, r store.ChainReport) {
-	fmt.Fprintf(w, "chain %s: %d events", r.Head.Chain, r.Events)
+	fmt.Fprintf(w, "chain %s: %d events", printable(r.Head.Chain), r.Events)
 	if r.Anchor.Seq > 0 {
 		fmt.Fprintf(w, ", from its anchor: those up to %d were removed by retention, the last at %s",
 			r.Anchor.Seq, apikey.Timestamp(r.AnchoredAt))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -55,6 +56,7 @@ func (c *backupCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	bar.clear()
+	warnOfAlteration(s.err, contents)
 	_, err = fmt.Fprintf(s.out, "backed up %s to %s: %s in %s, SHA-256 %s\n",
 		describe(contents), c.File, megabytes(size), took(began), sum)
 	return err
@@ -123,6 +125,14 @@ func examineDraft(ctx context.Context, d draft) (contents sqlstore.Contents, err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
 	return e.All(ctx)
+}
+
+// warnOfAlteration says so if the audit log is not what was written: the keys beside it are
+// as good as they were.
+func warnOfAlteration(w io.Writer, c sqlstore.Contents) {
+	if c.Altered != nil {
+		fmt.Fprintf(w, "WARNING: %v; see what apikeyd audit verify says\n", c.Altered)
+	}
 }
 
 // notMade says that a file was not made, and why.

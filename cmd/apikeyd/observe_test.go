@@ -153,6 +153,17 @@ func TestObservedSecrets(t *testing.T) {
 	}
 }
 
+// What is wrong with OpenTelemetry's variables is said in our log, without what they hold.
+func TestMistypedTraceSettings(t *testing.T) {
+	t.Parallel()
+	s := serveWith(t, t.TempDir(), []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:9",
+		"OTEL_EXPORTER_OTLP_HEADERS=authorization Bearer hunter2"}, "--listen", "127.0.0.1:0")
+	if out := s.output.String(); strings.Contains(out, "hunter2") ||
+		!strings.Contains(out, `level=WARN msg="trouble with traces" error="parse headers"`) {
+		t.Errorf("it says\n%s", out)
+	}
+}
+
 // A collector that is away keeps nothing from working, and the program from ending in
 // good order.
 func TestCollectorAway(t *testing.T) {

@@ -16,29 +16,29 @@ const maxFaults = 20
 // VerifyAudit implements store.AuditLog.
 func (db *DB) VerifyAudit(ctx context.Context, expected ...store.Mark) ([]store.ChainReport, error) {
 	var reports []store.ChainReport
-	err := db.read(ctx, func() error {
-		// One transaction, so that events, heads and anchors agree. It keeps no writer waiting.
-		tx, err := db.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-		if err != nil {
-			return err
-		}
-		defer func() { _ = tx.Rollback() }() // it only read
-		reports, err = verifyChains(ctx, tx, expected)
+	err := db.read(ctx, func() (err error) {
+		reports, err = verifyChains(ctx, db.reader, expected)
 		return err
 	})
 	return reports, err
 }
 
-func verifyChains(ctx context.Context, q querier, expected []store.Mark) ([]store.ChainReport, error) {
+func verifyChains(ctx context.Context, pool *sql.DB, expected []store.Mark) ([]store.ChainReport, error) {
+	// One transaction, so that events, heads and anchors agree. It keeps no writer waiting.
+	tx, err := pool.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = tx.Rollback() }() // it only read
 	chains := make(chainChecks)
-	if err := chains.marks(ctx, q); err != nil {
+	if err := chains.marks(ctx, tx); err != nil {
 		return nil, err
 	}
 	for _, mark := range expected {
 		c := chains.of(mark.Chain)
 		c.expected[mark.Seq] = append(c.expected[mark.Seq], mark.Hash)
 	}
-	if err := chains.events(ctx, q); err != nil {
+	if err := chains.events(ctx, tx); err != nil {
 		return nil, err
 	}
 	var reports []store.ChainReport
