@@ -48,6 +48,12 @@ func wanted(lookup func(name string) (string, bool)) (bool, error) {
 	return true, nil
 }
 
+// Check reports what Start would refuse in the standard environment variables.
+func Check(lookup func(name string) (string, bool)) error {
+	_, err := wanted(lookup)
+	return err
+}
+
 // Tracer makes spans and sends them. A nil one makes none, and what it would wrap stays as
 // it is.
 type Tracer struct {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -97,6 +98,35 @@ func TestLogInJSON(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Time == "" || entry.Level == "" || entry.Msg == "" {
 			t.Errorf("error %v: %s", err, line)
 		}
+	}
+}
+
+// docs/observability.md has a row for each attribute of a request's line.
+func TestLogIsDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/observability.md")
+	must(t, err)
+	_, table, _ := strings.Cut(string(page), "The attributes, the same in every line")
+	table, _, _ = strings.Cut(table, "What a caller chose")
+	s := serve(t, t.TempDir())
+	s.want(http.StatusCreated, "POST", "/v1/api-keys", s.adminKey(), keyJSON("ci"))
+	s.want(http.StatusConflict, "POST", "/v1/api-keys", s.adminKey(), keyJSON("ci"))
+	must(t, s.terminate())
+	requests, quoted, attribute := 0, regexp.MustCompile(`"[^"]*"`), regexp.MustCompile(`(\w+)=`)
+	for line := range strings.Lines(s.output.String()) {
+		_, line, is := strings.Cut(line, "msg=request ")
+		if !is {
+			continue
+		}
+		requests++
+		for _, found := range attribute.FindAllStringSubmatch(quoted.ReplaceAllString(line, ""), -1) {
+			if !strings.Contains(table, "`"+found[1]+"`") {
+				t.Errorf("%s is not documented: %s", found[1], line)
+			}
+		}
+	}
+	if requests != 2 {
+		t.Errorf("the log has %d lines about requests, want 2\n%s", requests, s.output.String())
 	}
 }
 

@@ -34,6 +34,7 @@ func verifyChains(ctx context.Context, pool *sql.DB, expected []store.Mark) ([]s
 	if err := chains.marks(ctx, tx); err != nil {
 		return nil, err
 	}
+	chains.of(sharedChain) // so that it is missed if all of it is gone
 	for _, mark := range expected {
 		c := chains.of(mark.Chain)
 		c.expected[mark.Seq] = append(c.expected[mark.Seq], mark.Hash)
@@ -58,6 +59,7 @@ type chainCheck struct {
 	expected map[int64][]store.ChainHash // that an outside record names, by their number
 	last     store.Mark                  // of the event before
 	began    bool
+	headed   bool // its head was there
 }
 
 // of returns the check of a chain, and begins it if there is none.
@@ -94,7 +96,7 @@ func (all chainChecks) marks(ctx context.Context, q querier) error {
 		if anchored.Valid {
 			c.Anchor, c.AnchoredAt, c.last = mark, fromMillis(anchored), mark
 		} else {
-			c.Head = mark
+			c.Head, c.headed = mark, true
 		}
 	}
 	return rows.Err()
@@ -170,6 +172,8 @@ func (c *chainCheck) end() {
 			c.Head.Seq, c.last.Seq)
 	case c.last.Hash != c.Head.Hash:
 		c.fault("event %d, the last, does not have the hash of the head: one of them was altered", c.last.Seq)
+	case !c.headed && len(c.expected) == 0: // else each of those says so
+		c.fault("there is no event, and no head: all was removed")
 	}
 	for _, seq := range slices.Sorted(maps.Keys(c.expected)) {
 		if seq < c.Anchor.Seq {

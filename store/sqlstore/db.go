@@ -28,7 +28,8 @@ type Options struct {
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 
-	// Log hears of what no caller is told: that the file cannot be read, and can again.
+	// Log hears of what no caller is told: that the schema is brought up to date, that the
+	// file cannot be read, and can again.
 	// Nil discards it.
 	Log *slog.Logger
 }
@@ -84,7 +85,7 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 		return nil, err
 	}
 	if o.Serve {
-		if err := migrate(ctx, writePool); err != nil {
+		if err := migrate(ctx, writePool, o.Log); err != nil {
 			return nil, err
 		}
 	}
