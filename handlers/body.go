@@ -21,6 +21,8 @@ import (
 const (
 	// maxBodySize is how many bytes of JSON a request may bring.
 	maxBodySize = 64 << 10
+	// maxPromised is how many of them get room before they come: announcing costs nothing.
+	maxPromised = 4 << 10
 	// maxDepth is how deep that JSON may nest; the contract needs three levels.
 	maxDepth = 16
 )
@@ -76,7 +78,7 @@ func isEmpty(r *http.Request) bool {
 
 // readBody reads a whole body, bounded in size.
 func readBody(w http.ResponseWriter, r *http.Request) (data []byte, err error) {
-	if n := r.ContentLength; n >= 0 && n <= maxBodySize {
+	if n := r.ContentLength; n >= 0 && n <= maxPromised {
 		data = make([]byte, n)
 		_, err = io.ReadFull(r.Body, data)
 	} else {

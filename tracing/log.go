@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/go-logr/logr"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -34,3 +35,26 @@ func (h logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 // WithGroup implements slog.Handler.
 func (h logHandler) WithGroup(name string) slog.Handler { return logHandler{h.Handler.WithGroup(name)} }
+
+// remarks takes what OpenTelemetry would write to standard error by itself. Only what went
+// wrong is said: beside it stand the values of environment variables, and those may hold the
+// credentials of the collector.
+type remarks struct{ say func(text string) }
+
+// Init implements logr.LogSink.
+func (remarks) Init(logr.RuntimeInfo) {}
+
+// Enabled implements logr.LogSink.
+func (remarks) Enabled(int) bool { return false }
+
+// Info implements logr.LogSink.
+func (remarks) Info(int, string, ...any) {}
+
+// Error implements logr.LogSink.
+func (r remarks) Error(_ error, message string, _ ...any) { r.say(message) }
+
+// WithValues implements logr.LogSink.
+func (r remarks) WithValues(...any) logr.LogSink { return r }
+
+// WithName implements logr.LogSink.
+func (r remarks) WithName(string) logr.LogSink { return r }

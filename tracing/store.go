@@ -59,6 +59,8 @@ func failureOf(err error) string {
 	switch {
 	case errors.Is(err, store.ErrUnavailable):
 		return "unavailable"
+	case errors.Is(err, store.ErrDamaged):
+		return "damaged"
 	case errors.Is(err, context.Canceled):
 		return "canceled"
 	case errors.Is(err, context.DeadlineExceeded):
@@ -111,5 +113,11 @@ func (s tracedStore) RotateKey(
 func (s tracedStore) EndSecret(ctx context.Context, actor store.Actor) (apikey.Key, error) {
 	return traced(ctx, s, "EndSecret", func(ctx context.Context) (apikey.Key, error) {
 		return s.Store.EndSecret(ctx, actor)
+	})
+}
+
+func (s tracedStore) AuditEvents(ctx context.Context, q store.EventQuery) ([]store.Event, error) {
+	return traced(ctx, s, "AuditEvents", func(ctx context.Context) ([]store.Event, error) {
+		return s.Store.AuditEvents(ctx, q)
 	})
 }

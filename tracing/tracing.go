@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/go-logr/logr"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -45,6 +46,12 @@ func wanted(lookup func(name string) (string, bool)) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// Check reports what Start would refuse in the standard environment variables.
+func Check(lookup func(name string) (string, bool)) error {
+	_, err := wanted(lookup)
+	return err
 }
 
 // Tracer makes spans and sends them. A nil one makes none, and what it would wrap stays as
@@ -99,13 +106,15 @@ func (t *Tracer) Close(ctx context.Context) error {
 }
 
 // hear has the log told of what the SDK does not return: OpenTelemetry knows one place for
-// that in a process.
+// that in a process, and another for its own log.
 func hear(log *slog.Logger) {
 	const kind = "OpenTelemetry"
 	few := logging.NewLimiter(1, func(_ string, held int) { log.Warn("more trouble with traces", "count", held) })
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+	say := func(text string) {
 		if few.Pass(kind) {
-			log.Warn("trouble with traces", "error", apikey.Redact(err.Error()))
+			log.Warn("trouble with traces", "error", apikey.Redact(text))
 		}
-	}))
+	}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { say(err.Error()) }))
+	otel.SetLogger(logr.New(remarks{say}))
 }

@@ -207,10 +207,14 @@ func TestSpansOfVerification(t *testing.T) {
 	k := newKit(t)
 	k.ask("GET", "/v1/forward-auth", "")
 	k.ask("GET", "/v1/forward-auth", "")
+	k.ask("GET", "/v1/audit-events", "")
 	_ = k.sent()
 	count := make(map[string]int)
 	for _, s := range k.receiver.spans {
 		count[s.Name]++
+	}
+	if count["store.AuditEvents"] != 1 {
+		t.Errorf("the spans are %v, want 1 of store.AuditEvents", count)
 	}
 	if count["forwardAuth"] != 2 || count["store.Key"] != 1 {
 		t.Errorf("the spans are %v, want 2 of forwardAuth and 1 of store.Key", count)

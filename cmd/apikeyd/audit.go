@@ -14,6 +14,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/store"
+	"apikeyd/store/sqlstore"
 )
 
 // defaultChain is the chain of a SQLite database: all that write to it take turns.
@@ -27,7 +28,7 @@ type auditCommands struct {
 
 type verifyAuditCommand struct {
 	databaseFlag
-	Expect []string `sep:"none" placeholder:"SEQ:HASH" help:"A head that you noted earlier, as this command prints it: it must still be a part of the chain. Repeat the flag for several; CHAIN:SEQ:HASH names another chain than main."`
+	Expect []expectedMark `sep:"none" placeholder:"SEQ:HASH" help:"A head that you noted earlier, as this command prints it: it must still be a part of the chain. Repeat the flag for several; CHAIN:SEQ:HASH names another chain than main."`
 }
 
 // Help is the longer text of --help.
@@ -44,12 +45,8 @@ Examples:
 // Run verifies all chains.
 func (c *verifyAuditCommand) Run(ctx context.Context, s streams) error {
 	var expected []store.Mark
-	for _, text := range c.Expect {
-		mark, err := parseMark(text)
-		if err != nil {
-			return fmt.Errorf("--expect: %w", err)
-		}
-		expected = append(expected, mark)
+	for _, mark := range c.Expect {
+		expected = append(expected, store.Mark(mark))
 	}
 	db, err := openStore(ctx, c.Database)
 	if err != nil {
@@ -65,7 +62,7 @@ func (c *verifyAuditCommand) Run(ctx context.Context, s streams) error {
 		faults += len(report.Faults)
 	}
 	if faults > 0 {
-		return errors.New("the audit log is not what was written")
+		return sqlstore.ErrAltered
 	}
 	for _, mark := range expected {
 		fmt.Fprintf(s.out, "event %d of chain %s is the one that was expected\n", mark.Seq, mark.Chain)
@@ -73,31 +70,34 @@ func (c *verifyAuditCommand) Run(ctx context.Context, s streams) error {
 	return nil
 }
 
-// parseMark reads SEQ:HASH or CHAIN:SEQ:HASH.
-func parseMark(text string) (store.Mark, error) {
-	parts := strings.Split(text, ":")
+// expectedMark is a head that somebody noted.
+type expectedMark store.Mark
+
+// UnmarshalText reads SEQ:HASH or CHAIN:SEQ:HASH.
+func (m *expectedMark) UnmarshalText(text []byte) error {
+	parts := strings.Split(string(text), ":")
 	if len(parts) == 2 {
 		parts = append([]string{defaultChain}, parts...)
 	}
 	malformed := errors.New("must be SEQ:HASH, as audit verify prints a head")
 	if len(parts) != 3 || parts[0] == "" {
-		return store.Mark{}, malformed
+		return malformed
 	}
-	mark := store.Mark{Chain: parts[0]}
-	var err error
-	if mark.Seq, err = strconv.ParseInt(parts[1], 10, 64); err != nil || mark.Seq < 0 {
-		return mark, malformed
+	seq, err := strconv.ParseInt(parts[1], 10, 64)
+	if err != nil || seq < 0 {
+		return malformed
 	}
 	hash, err := hex.DecodeString(parts[2])
-	if err != nil || len(hash) != len(mark.Hash) {
-		return mark, malformed
+	if err != nil || len(hash) != len(m.Hash) {
+		return malformed
 	}
-	copy(mark.Hash[:], hash)
-	return mark, nil
+	m.Chain, m.Seq = parts[0], seq
+	copy(m.Hash[:], hash)
+	return nil
 }
 
 func writeChainReport(w io.Writer, r store.ChainReport) {
-	fmt.Fprintf(w, "chain %s: %d events", r.Head.Chain, r.Events)
+	fmt.Fprintf(w, "chain %s: %d events", printable(r.Head.Chain), r.Events)
 	if r.Anchor.Seq > 0 {
 		fmt.Fprintf(w, ", from its anchor: those up to %d were removed by retention, the last at %s",
 			r.Anchor.Seq, apikey.Timestamp(r.AnchoredAt))

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -151,5 +152,16 @@ func runDocumentedProgram(t *testing.T, export, want string) {
 		if got, err := run(tampered); err == nil {
 			t.Errorf("the program takes what was tampered with, and says %q", got)
 		}
+	}
+}
+
+// Whoever can write to the database cannot write to the terminal of who verifies it.
+func TestAuditVerifyPrintsNoControls(t *testing.T) {
+	t.Parallel()
+	s := serve(t, t.TempDir())
+	fault(t, filepath.Join(s.dir, "apikeyd.db"), `INSERT INTO audit_chains (chain, event_id, seq, hash)
+		VALUES (char(27) || '[2J' || char(10) || 'chain main: 9 events', zeroblob(16), 0, zeroblob(32))`)
+	if out := s.command("audit", "verify"); strings.Contains(out, "\x1b") || strings.Contains(out, "\nchain main: 9") {
+		t.Errorf("it prints %q", out)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -58,6 +59,7 @@ func (c *backupCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	bar.clear()
+	warnOfAlteration(s.err, contents)
 	_, err = fmt.Fprintf(s.out, "backed up %s to %s: %s in %s, SHA-256 %s\n",
 		describe(contents), c.File, megabytes(size), took(began), sum)
 	return err
@@ -68,33 +70,51 @@ func (c *backupCommand) checkTarget() error {
 	if c.File == "-" {
 		return errors.New("a backup cannot go to standard output: it is checked before it gets its name; name a file")
 	}
+	if c.isCompanion() {
+		return fmt.Errorf("%s belongs to the database itself; name another file", c.File)
+	}
+	if sqlstore.HasLog(c.File) {
+		return fmt.Errorf("%s is a database in use, or one that was not closed; name another file", c.File)
+	}
 	info, err := os.Lstat(c.File)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, suffix := range []string{"", "-wal", "-shm", ".lock"} {
-		if own, err := os.Stat(c.realPath() + suffix); err == nil && os.SameFile(info, own) {
-			return fmt.Errorf("%s belongs to the database itself; name another file", c.File)
-		}
-	}
 	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is not a regular file; name another", c.File)
 	case !c.Force:
 		return exists(c.File)
-	case sqlstore.HasLog(c.File):
-		return fmt.Errorf("%s is a database in use, or one that was not closed; name another file", c.File)
 	}
 	return nil
 }
 
-// realPath is where the database is, links resolved.
+// isCompanion reports whether FILE is the database or one of those that stand beside it, by
+// its name or by a link: SQLite would take what lies there for its own.
+func (c *backupCommand) isCompanion() bool {
+	info, err := os.Lstat(c.File)
+	name, _ := filepath.Abs(databaseFlag{c.File}.realPath()) // it fails in no folder: then nothing works
+	database, _ := filepath.Abs(c.realPath())
+	for _, suffix := range []string{"", "-wal", "-shm", "-journal", ".lock"} {
+		own := database + suffix
+		if name == own {
+			return true
+		}
+		if there, ownErr := os.Stat(own); err == nil && ownErr == nil && os.SameFile(info, there) {
+			return true
+		}
+	}
+	return false
+}
+
+// realPath is where the database is or would be, links resolved.
 func (f databaseFlag) realPath() string {
 	if real, err := filepath.EvalSymlinks(f.Database); err == nil {
 		return real
+	}
+	if folder, err := filepath.EvalSymlinks(filepath.Dir(f.Database)); err == nil {
+		return filepath.Join(folder, filepath.Base(f.Database))
 	}
 	return f.Database
 }
@@ -126,6 +146,14 @@ func examineDraft(ctx context.Context, d draft) (contents sqlstore.Contents, err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
 	return e.All(ctx)
+}
+
+// warnOfAlteration says so if the audit log is not what was written: the keys beside it are
+// as good as they were.
+func warnOfAlteration(w io.Writer, c sqlstore.Contents) {
+	if c.Altered != nil {
+		fmt.Fprintf(w, "WARNING: %v; see what apikeyd audit verify says\n", c.Altered)
+	}
 }
 
 // notMade says that a file was not made, and why.

@@ -255,3 +255,22 @@ func TestDraftReplacesNothing(t *testing.T) {
 		t.Errorf("there are %v, and the file says %q (%v)", entries, text, err)
 	}
 }
+
+// An audit log that was altered cannot be mended: the keys beside it must still be backed up
+// and restored, with a word about it.
+func TestBackupOfAnAlteredLog(t *testing.T) {
+	t.Parallel()
+	s := serve(t, t.TempDir())
+	path := filepath.Join(s.dir, "apikeyd.db")
+	fault(t, path, `DROP TRIGGER audit_events_no_update`)
+	fault(t, path, `UPDATE audit_events SET name = 'somebody else'`)
+	for _, args := range [][]string{{"backup", "b"}, {"restore", "b", "--database", "new.db"}} {
+		cmd, err := program(s.dir, nil, args...)
+		must(t, err)
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "WARNING: the audit log is not what was written: chain \"main\": event 1 ") {
+			t.Errorf("%s: %v\n%s", args[0], err, out)
+		}
+	}
+	s.wantUnwell("FAILED   audit log      the audit log is not what was written: chain \"main\": event 1 ")
+}

@@ -119,12 +119,13 @@ func TestConformanceCannotRun(t *testing.T) {
 		says   string
 	}{
 		"no URL":           {[]string{"--key-file", "admin.key"}, exitUsage, "--url"},
-		"no key":           {[]string{"--url", s.url}, exitUsage, "--key"},
-		"no such key file": {[]string{"--url", s.url, "--key-file", "nowhere"}, exitUsage, "nowhere"},
+		"no key":           {[]string{"--url", s.url}, exitFailure, "--key-file"},
+		"no such key file": {[]string{"--url", s.url, "--key-file", "nowhere"}, exitFailure, "nowhere"},
 		"unknown format":   {[]string{"--url", s.url, "--key-file", "admin.key", "--format", "pdf"}, exitUsage, "--format"},
 		"nobody listens":   {[]string{"--url", "http://127.0.0.1:1", "--key-file", "admin.key"}, exitFailure, "cannot be checked"},
 		"not a URL":        {[]string{"--url", "127.0.0.1", "--key-file", "admin.key"}, exitFailure, "not an http URL"},
-		"not a key":        {[]string{"--url", s.url, "--key", "ak_nonsense"}, exitFailure, "well-formed"},
+		"not a key":        {[]string{"--url", s.url, "--key-file", "apikeyd.db"}, exitFailure, "holds no key"},
+		"a key, typed":     {[]string{"--url", s.url, "--key", "ak_nonsense"}, exitUsage, "takes @FILE, no secret"},
 	} {
 		_, stderr, status := conform(t, s.dir, nil, tt.args...)
 		if status != tt.status || !strings.Contains(stderr, tt.says) {

@@ -112,6 +112,7 @@ func runChecks(ctx context.Context, checks []check) []finding {
 func (c *doctorCommand) outside() []check {
 	return []check{
 		{"configuration", c.checkConfiguration},
+		{"certificate", c.checkCertificate},
 		{"files", c.checkFiles},
 		{"admin key", c.checkAdminKey},
 		{"server", c.checkServer},
@@ -127,9 +128,9 @@ func (c *doctorCommand) inside(e *sqlstore.Examination) []check {
 		{"schema", look(e, checkSchema)},
 		{"settings", look(e, checkSettings)},
 		{"integrity", look(e, checkIntegrity)},
-		{"keys", look(e, checkKeys)},
-		{"key counts", look(e, c.checkCounts)},
-		{"audit log", look(e, checkAudit)},
+		{"keys", look(e, ofThisSchema(checkKeys))},
+		{"key counts", look(e, ofThisSchema(c.checkCounts))},
+		{"audit log", look(e, ofThisSchema(checkAudit))},
 		{"clock", look(e, checkClock)},
 	}
 }

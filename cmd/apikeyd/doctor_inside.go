@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
 
@@ -19,6 +20,9 @@ func (c *doctorCommand) unreadable(err error) finding {
 		return f.fail("name it with --database, or run apikeyd serve once to make it")
 	case errors.Is(err, sqlstore.ErrEmpty):
 		return f.warn("apikeyd serve makes a database of it")
+	case errors.Is(err, store.ErrUnavailable):
+		return f.fail("run doctor as the user that serves, who must be able to write to the file and its folder, " +
+			"and end what else holds it")
 	case errors.Is(err, sqlstore.ErrTooNew):
 		return f.fail("use that version of apikeyd, or a later one")
 	case errors.Is(err, sqlstore.ErrForeign):
@@ -61,10 +65,17 @@ func checkIntegrity(ctx context.Context, e *sqlstore.Examination) finding {
 	return found("pages and indexes are sound")
 }
 
-func checkKeys(ctx context.Context, e *sqlstore.Examination) finding {
-	if !e.IsCurrent() {
-		return found("not read: the schema is an older one").warn("run doctor again when apikeyd has served it")
+// ofThisSchema is a check that can be made only in a database which is up to date.
+func ofThisSchema(check func(context.Context, *sqlstore.Examination) finding) func(context.Context, *sqlstore.Examination) finding {
+	return func(ctx context.Context, e *sqlstore.Examination) finding {
+		if !e.IsCurrent() {
+			return found("not looked at: the schema is an older one").warn("run doctor again when apikeyd has served it")
+		}
+		return check(ctx, e)
 	}
+}
+
+func checkKeys(ctx context.Context, e *sqlstore.Examination) finding {
 	if err := errors.Join(e.Keys(ctx), e.Names(ctx)); err != nil {
 		return found("%v", err).fail(askBackup)
 	}
@@ -95,7 +106,7 @@ func checkAudit(ctx context.Context, e *sqlstore.Examination) finding {
 }
 
 func (c *doctorCommand) recount(ctx context.Context) (err error) {
-	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: c.Database})
+	db, err := openStore(ctx, c.Database)
 	if err != nil {
 		return err
 	}

@@ -2,35 +2,51 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"apikeyd/store/sqlstore"
 )
 
 // checkConfiguration asks what serve would ask before it starts.
-func (c *doctorCommand) checkConfiguration(ctx context.Context) finding {
-	_, policy := c.policy()
-	_, listen := new(net.Resolver).LookupPort(ctx, "tcp", portOf(c.Listen))
-	if listen != nil {
-		listen = fmt.Errorf("--listen: %w", listen)
-	}
-	if err := errors.Join(c.serveCommand.Validate(), policy, listen); err != nil {
+func (c *doctorCommand) checkConfiguration(context.Context) finding {
+	if err := c.serveCommand.Validate(); err != nil {
 		return found("%s", oneLine(err)).fail("change that flag, or its environment variable")
 	}
 	return found("serve takes it; it would listen on %s", c.Listen)
 }
 
-func portOf(address string) string {
-	_, port, err := net.SplitHostPort(address)
+// shortValidity is how long before its end a certificate should have been replaced.
+const shortValidity = 7 * 24 * time.Hour
+
+// checkCertificate looks at the files as serve does when it starts.
+func (c *doctorCommand) checkCertificate(context.Context) finding {
+	certificate, err := c.load(slog.New(slog.DiscardHandler), time.Now)
 	if err != nil {
-		return address // which is no port either
+		return found("%v", err).fail("serve does not start without: name others, or run doctor as the user that serves")
 	}
-	return port
+	if certificate == nil {
+		return found("none: serve speaks plain HTTP")
+	}
+	return judgeCertificate(certificate.current.Load().Leaf, time.Now())
+}
+
+// judgeCertificate compares a certificate with the clock.
+func judgeCertificate(leaf *x509.Certificate, now time.Time) finding {
+	f := found("valid from %s to %s", timestamp(leaf.NotBefore), timestamp(leaf.NotAfter))
+	switch {
+	case now.Before(leaf.NotBefore) || now.After(leaf.NotAfter):
+		return f.fail("clients refuse it now: replace it; serve sees that by itself")
+	case now.Add(shortValidity).After(leaf.NotAfter):
+		return f.warn("replace it; serve sees that by itself")
+	}
+	return f
 }
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/x509"
 	"database/sql" //nolint:depguard // it plants faults, past the store
 	"net/http"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
 
@@ -27,6 +29,37 @@ func TestJudgeClock(t *testing.T) {
 		"no battery":        {time.Unix(0, 0), time.Time{}, failed},
 	} {
 		if got := judgeClock(tt.now, tt.last); got.Status != tt.want || (got.ToDo == "") != (tt.want == healthy) {
+			t.Errorf("%s: %+v, want %s", name, got, tt.want)
+		}
+	}
+}
+
+// What cannot be opened is no reason to restore a backup.
+func TestUnreadableDatabase(t *testing.T) {
+	for want, err := range map[string]error{
+		"run doctor as the user that serves": store.ErrUnavailable,
+		"restore the last backup":            store.ErrDamaged,
+		"use that version of apikeyd":        sqlstore.ErrTooNew,
+	} {
+		if got := new(doctorCommand).unreadable(err); got.Status != failed || !strings.Contains(got.ToDo, want) {
+			t.Errorf("%v: %+v, want %q", err, got, want)
+		}
+	}
+}
+
+// What the doctor says of a certificate that serve would take.
+func TestDoctorOnCertificates(t *testing.T) {
+	for name, tt := range map[string]struct {
+		begin, end time.Duration // from now
+		want       severity
+	}{
+		"good":        {-time.Hour, 30 * 24 * time.Hour, healthy},
+		"soon over":   {-time.Hour, 6 * 24 * time.Hour, warning},
+		"over":        {-2 * time.Hour, -time.Hour, failed},
+		"not yet one": {time.Hour, 30 * 24 * time.Hour, failed},
+	} {
+		leaf := &x509.Certificate{NotBefore: time.Now().Add(tt.begin), NotAfter: time.Now().Add(tt.end)}
+		if got := judgeCertificate(leaf, time.Now()); got.Status != tt.want {
 			t.Errorf("%s: %+v, want %s", name, got, tt.want)
 		}
 	}
@@ -69,6 +102,11 @@ func TestDoctorBesideAServer(t *testing.T) {
 		FROM api_keys LIMIT 1`)
 	s.wantUnwell("but the last key or event was written at 2200-01-01T00:00:00.000Z; set the clock")
 	fault(t, path, `DELETE FROM api_keys WHERE owner = 'later'`)
+
+	fault(t, path, `DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)`)
+	for _, check := range []string{"keys       ", "key counts ", "audit log  "} {
+		s.wantDoctor("warning  " + check + "    not looked at: the schema is an older one; ")
+	}
 
 	fault(t, path, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, 1)`)
 	s.wantUnwell("the database was written by a newer apikeyd; use that version of apikeyd, or a later one\n")

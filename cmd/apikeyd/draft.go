@@ -20,6 +20,21 @@ func newDraft(path string) (draft, error) {
 	return draft{file}, err
 }
 
+// writePrivate makes a file that nobody else can read, whole or not at all, in place of one
+// that is there.
+func writePrivate(path, text string) error {
+	d, err := newDraft(path)
+	if err != nil {
+		return err
+	}
+	defer d.discard()
+	_, err = d.WriteString(text)
+	if err = errors.Join(err, d.Sync()); err != nil {
+		return err
+	}
+	return d.place(path, true)
+}
+
 // discard removes what got no name. It may be called in any case.
 func (d draft) discard() {
 	_ = d.Close() // it may be closed already
@@ -86,4 +101,13 @@ func (d draft) fill(ctx context.Context, from *os.File, bar *progressBar) error 
 		done += n
 		bar.copying(done, info.Size())
 	}
+}
+
+// syncDir makes a rename durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }

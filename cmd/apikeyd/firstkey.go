@@ -122,31 +122,3 @@ func (f firstKey) refused() error {
 func (f firstKey) write(secret apikey.Secret) error {
 	return writePrivate(f.file, secret.Reveal()+"\n")
 }
-
-// writePrivate makes a file that nobody else can read, whole or not at all: a temporary
-// one is renamed, and durable when this returns.
-func writePrivate(file, text string) error {
-	dir := filepath.Dir(file)
-	temp, err := os.CreateTemp(dir, "."+filepath.Base(file)+"-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp.Name()) // gone already if all went well
-	_, err = temp.WriteString(text)
-	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(temp.Name(), file); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-// syncDir makes a rename durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

@@ -21,6 +21,14 @@ type metricsFlag struct {
 	Metrics string `env:"APIKEYD_METRICS" placeholder:"ADDRESS" help:"Serve Prometheus metrics, and nothing else, at /metrics of this address, such as 127.0.0.1:9090 (off). They hold no secret, name or owner, but need no key."`
 }
 
+// Validate refuses what is no address.
+func (f metricsFlag) Validate() error {
+	if f.Metrics == "" {
+		return nil
+	}
+	return checkAddress("--metrics", f.Metrics)
+}
+
 // listenMetrics returns what listens there; nothing does if it is off.
 func (f metricsFlag) listenMetrics(ctx context.Context) (net.Listener, error) {
 	if f.Metrics == "" {

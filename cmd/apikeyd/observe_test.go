@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -100,6 +101,35 @@ func TestLogInJSON(t *testing.T) {
 	}
 }
 
+// docs/observability.md has a row for each attribute of a request's line.
+func TestLogIsDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/observability.md")
+	must(t, err)
+	_, table, _ := strings.Cut(string(page), "The attributes, the same in every line")
+	table, _, _ = strings.Cut(table, "What a caller chose")
+	s := serve(t, t.TempDir())
+	s.want(http.StatusCreated, "POST", "/v1/api-keys", s.adminKey(), keyJSON("ci"))
+	s.want(http.StatusConflict, "POST", "/v1/api-keys", s.adminKey(), keyJSON("ci"))
+	must(t, s.terminate())
+	requests, quoted, attribute := 0, regexp.MustCompile(`"[^"]*"`), regexp.MustCompile(`(\w+)=`)
+	for line := range strings.Lines(s.output.String()) {
+		_, line, is := strings.Cut(line, "msg=request ")
+		if !is {
+			continue
+		}
+		requests++
+		for _, found := range attribute.FindAllStringSubmatch(quoted.ReplaceAllString(line, ""), -1) {
+			if !strings.Contains(table, "`"+found[1]+"`") {
+				t.Errorf("%s is not documented: %s", found[1], line)
+			}
+		}
+	}
+	if requests != 2 {
+		t.Errorf("the log has %d lines about requests, want 2\n%s", requests, s.output.String())
+	}
+}
+
 // collector takes traces as they come over the wire.
 type collector struct {
 	mu   sync.Mutex
@@ -150,6 +180,17 @@ func TestObservedSecrets(t *testing.T) {
 	}
 	if !regexp.MustCompile(`operation=rotateApiKey .* trace_id=[0-9a-f]{32} span_id=[0-9a-f]{16}`).MatchString(s.output.String()) {
 		t.Errorf("the log does not name the trace:\n%s", s.output.String())
+	}
+}
+
+// What is wrong with OpenTelemetry's variables is said in our log, without what they hold.
+func TestMistypedTraceSettings(t *testing.T) {
+	t.Parallel()
+	s := serveWith(t, t.TempDir(), []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:9",
+		"OTEL_EXPORTER_OTLP_HEADERS=authorization Bearer hunter2"}, "--listen", "127.0.0.1:0")
+	if out := s.output.String(); strings.Contains(out, "hunter2") ||
+		!strings.Contains(out, `level=WARN msg="trouble with traces" error="parse headers"`) {
+		t.Errorf("it says\n%s", out)
 	}
 }
 

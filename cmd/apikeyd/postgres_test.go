@@ -19,7 +19,7 @@ func TestPostgres(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Start(t, "fsync=off")
 	url := cluster.Database(t)
-	s := servePostgres(t, t.TempDir(), url, "--node", "a")
+	s := servePostgres(t, t.TempDir(), url, "--node", "a", "--auth-failures-per-minute", "0")
 	out, stderr, status := conform(t, s.dir, nil, "--url", s.url, "--key-file", "admin.key")
 	if status != exitOK {
 		t.Errorf("exit status %d\n%s%s", status, out, stderr)

@@ -10,6 +10,8 @@ import (
 	"net/http/pprof"
 	"net/netip"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 // checkLoopback refuses an address that others could reach: a profile tells what a
@@ -47,8 +49,13 @@ func servePprof(ctx context.Context, address string, log *slog.Logger) (stop fun
 	}), nil
 }
 
+// connectionsBeside is how many connections each server beside the service keeps open: those
+// of the service must not run out of descriptors for it.
+const connectionsBeside = 16
+
 // serveBeside runs a server beside the service until stop is called.
 func serveBeside(listener net.Listener, server *http.Server) (stop func()) {
+	listener = netutil.LimitListener(listener, connectionsBeside)
 	ended := make(chan struct{})
 	go func() {
 		_ = server.Serve(listener) // until it is closed

@@ -73,7 +73,7 @@ func (c *restoreCommand) Run(ctx context.Context, s streams) (err error) {
 
 // open opens the backup, and refuses early what is none.
 func (c *restoreCommand) open(ctx context.Context) (*os.File, error) {
-	info, err := os.Stat(c.File)
+	info, err := os.Stat(c.File) // first: to open a pipe would wait for somebody to write
 	switch {
 	case err != nil:
 		return nil, err
@@ -83,17 +83,26 @@ func (c *restoreCommand) open(ctx context.Context) (*os.File, error) {
 		return nil, fmt.Errorf("%s is a database in use, or one that was not closed: it is not whole without the files "+
 			"beside it; make a backup of it with apikeyd backup", c.File)
 	}
-	e, err := sqlstore.ExamineFile(ctx, c.File)
-	if errors.Is(err, sqlstore.ErrTooNew) {
-		return nil, fmt.Errorf("%w; restore it with that version, or a later one", err)
-	}
+	file, err := os.Open(c.File)
 	if err != nil {
-		return nil, fmt.Errorf("%s is not a backup that can be restored: %w", c.File, err)
-	}
-	if err := e.Close(); err != nil {
 		return nil, err
 	}
-	return os.Open(c.File)
+	if err := c.look(ctx); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// look refuses what cannot be restored, before anything is copied.
+func (c *restoreCommand) look(ctx context.Context) error {
+	e, err := sqlstore.ExamineFile(ctx, c.File)
+	if errors.Is(err, sqlstore.ErrTooNew) {
+		return fmt.Errorf("%w; restore it with that version, or a later one", err)
+	}
+	if err != nil {
+		return fmt.Errorf("%s is not a backup that can be restored: %w", c.File, err)
+	}
+	return e.Close()
 }
 
 // checkTarget refuses early what site.Put would refuse.
@@ -158,6 +167,7 @@ func (c *restoreCommand) explain(ctx context.Context, err error) error {
 func (c *restoreCommand) report(s streams, r restored, took string) error {
 	_, err := fmt.Fprintf(s.out, "restored %s to %s in %s, from a backup with SHA-256 %s\n",
 		describe(r.Contents), c.Database, took, r.sum)
+	warnOfAlteration(s.err, r.Contents)
 	if !r.sealed {
 		fmt.Fprintln(s.err, "NOTE: the file carries no checksum of apikeyd backup: a value that changed in it does not show.")
 	}

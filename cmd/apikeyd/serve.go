@@ -6,29 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
+	"apikeyd/apikey"
 	"apikeyd/handlers"
 	"apikeyd/store/sqlstore"
 	"apikeyd/tracing"
 	"apikeyd/verify"
-)
-
-// The limits of the HTTP server. The largest answer, a page of 100 keys with all the
-// scopes and metadata there may be, has 11 MB.
-const (
-	// One time for the header and the whole request: two would be set one after the other.
-	readTimeout     = 10 * time.Second
-	writeTimeout    = 15 * time.Second
-	idleTimeout     = 2 * time.Minute
-	maxHeaderBytes  = 32 << 10
-	maxStreams      = 100              // of one HTTP/2 connection
-	shutdownTimeout = 20 * time.Second // longer than any request may take
-	flushTimeout    = 5 * time.Second
 )
 
 type serveCommand struct {
@@ -66,71 +52,114 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return err
 	}
-	// Before the database: an address that is taken must leave nothing behind.
+	// Before the database: what cannot be served must leave nothing behind.
 	certificate, err := c.load(log, time.Now)
 	if err != nil {
 		return err
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
-	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
-	}
-	listener = c.limitConnections(listener, log)
-	defer listener.Close()
-	stopPprof, err := servePprof(ctx, c.Pprof, log)
+	listeners, err := c.listen(ctx, log)
 	if err != nil {
 		return err
 	}
-	defer stopPprof()
-	metricsListener, err := c.listenMetrics(ctx)
-	if err != nil {
-		return err
-	}
-	defer metricsListener.Close()
+	defer listeners.close()
 	tracer, err := tracing.Start(ctx, os.LookupEnv, log, version())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeTracing(tracer)) }()
-	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: c.Database, Serve: true, Node: c.node(), Log: log})
+	db, err := c.openToServe(ctx, policy, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	first := firstKey{store: db, policy: policy, file: c.adminKeyFile(), log: log, now: time.Now}
-	if err := first.ensure(ctx); err != nil {
-		return err
-	}
-	log = slog.New(tracer.LogHandler(log.Handler()))
-	verifier := verify.New(tracer.Store(db), log, c.verifyOptions())
-	m, err := c.newMetrics(db, verifier, log)
+	service, err := c.newService(db, policy, tracer, slog.New(tracer.LogHandler(log.Handler())))
 	if err != nil {
 		return err
 	}
+	service.listener, service.certificate = listeners.api, certificate
+	defer serveMetrics(ctx, listeners.metrics, service.metrics, service.log)()
+	if err := c.announce(ctx, service); err != nil {
+		return err
+	}
+	return service.until(ctx)
+}
+
+// listeners are where a server listens.
+type listeners struct {
+	api, metrics net.Listener
+	stopPprof    func()
+}
+
+// listen takes all addresses, or none.
+func (c *serveCommand) listen(ctx context.Context, log *slog.Logger) (l listeners, err error) {
+	api, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return l, fmt.Errorf("--listen: %w", err)
+	}
+	l.api = c.limitConnections(api, log)
+	if l.metrics, err = c.listenMetrics(ctx); err != nil {
+		return l, errors.Join(err, l.api.Close())
+	}
+	if l.stopPprof, err = servePprof(ctx, c.Pprof, log); err != nil {
+		return l, errors.Join(err, l.api.Close(), l.metrics.Close())
+	}
+	return l, nil
+}
+
+func (l listeners) close() {
+	l.stopPprof()
+	_ = errors.Join(l.metrics.Close(), l.api.Close()) // whoever served at them closed them already
+}
+
+// openToServe opens the database, in which there is a key from then on.
+func (c *serveCommand) openToServe(ctx context.Context, policy apikey.Policy, log *slog.Logger) (*sqlstore.DB, error) {
+	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: c.Database, Serve: true, Node: c.node(), Log: log})
+	if err != nil {
+		return nil, err
+	}
+	first := firstKey{store: db, policy: policy, file: c.adminKeyFile(), log: log, now: time.Now}
+	if err := first.ensure(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// newService makes what serves a database. Where it listens is for the caller to say.
+func (c *serveCommand) newService(
+	db *sqlstore.DB, policy apikey.Policy, tracer *tracing.Tracer, log *slog.Logger,
+) (service, error) {
+	keys := tracer.Store(db)
+	verifier := verify.New(keys, log, c.verifyOptions())
+	m, err := c.newMetrics(db, verifier, log)
+	if err != nil {
+		return service{}, err
+	}
 	handler, err := handlers.New(handlers.Config{
-		Store: tracer.Store(db), Verifier: verifier, Policy: policy, Log: log, Now: time.Now,
+		Store: keys, Verifier: verifier, Policy: policy, Log: log, Now: time.Now,
 		Observers: append(m.Observers(), tracer.Observers()...), RefusalLines: c.LogRefusals,
 		TrustedProxies: c.trustedProxies(), AuthFailures: c.authFailures(),
 	})
 	if err != nil {
-		return err
+		return service{}, err
 	}
-	defer serveMetrics(ctx, metricsListener, m, log)()
 	server := newServer(handler)
 	server.ErrorLog, server.ConnState = c.serverLog(log), m.ConnState()
-	scheme := "https://"
-	if certificate == nil {
-		scheme = "http://"
-		warnOfPlainText(listener, log)
-	}
-	log.Info("serving", "url", scheme+listener.Addr().String(), "database", sqlstore.Name(c.Database), "version", version())
-	if err := c.notify(ctx, "READY=1"); err != nil {
-		return err
-	}
 	return service{
-		listener: listener, certificate: certificate, server: server, verifier: verifier, log: log,
+		server: server, verifier: verifier, metrics: m, log: log,
 		retention: retention{log: db, keep: c.AuditRetention, every: retentionInterval, now: time.Now, out: log},
-	}.until(ctx)
+	}, nil
+}
+
+// announce says that a service is about to answer: what arrives from now on waits in the
+// listener.
+func (c *serveCommand) announce(ctx context.Context, s service) error {
+	scheme := "https://"
+	if s.certificate == nil {
+		scheme = "http://"
+		warnOfPlainText(s.listener, s.log)
+	}
+	s.log.Info("serving", "url", scheme+s.listener.Addr().String(), "database", sqlstore.Name(c.Database), "version", version())
+	return c.notify(ctx, "READY=1")
 }
 
 func (c *serveCommand) verifyOptions() verify.Options {
@@ -148,8 +177,23 @@ func (c *serveCommand) Validate() error {
 	if c.AuditRetention != 0 && c.AuditRetention < minRetention {
 		return fmt.Errorf("--audit-retention must be 0, which is for ever, or at least %s", minRetention)
 	}
-	return errors.Join(c.databaseFlag.Validate(), c.protectionFlags.Validate(), c.tlsFlags.Validate(), c.checkLog(),
-		checkLoopback("--pprof", c.Pprof))
+	_, policy := c.policy()
+	return errors.Join(c.databaseFlag.Validate(), policy, c.protectionFlags.Validate(), c.tlsFlags.Validate(), c.checkLog(),
+		checkAddress("--listen", c.Listen), c.metricsFlag.Validate(), checkLoopback("--pprof", c.Pprof),
+		tracing.Check(os.LookupEnv))
+}
+
+// checkAddress refuses what nothing can ever listen at. An empty address is none: Go would
+// take it for any port of all addresses.
+func checkAddress(flag, address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = new(net.Resolver).LookupPort(context.Background(), "tcp", port)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", flag, err)
+	}
+	return nil
 }
 
 func (c *serveCommand) adminKeyFile() string {
@@ -172,76 +216,4 @@ func (c *serveCommand) node() string {
 		return "apikeyd"
 	}
 	return host
-}
-
-func newServer(handler http.Handler) *http.Server {
-	return &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: readTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams:          maxStreams,
-			MaxReceiveBufferPerStream:     64 << 10, // a whole body
-			MaxReceiveBufferPerConnection: 256 << 10,
-			WriteByteTimeout:              writeTimeout,
-		},
-	}
-}
-
-// service is what serves, ready to begin.
-type service struct {
-	listener    net.Listener
-	certificate *certificate // nil serves plain text
-	server      *http.Server
-	verifier    *verify.Verifier
-	retention   retention
-	log         *slog.Logger
-}
-
-// until serves until ctx ends or serving fails.
-func (s service) until(ctx context.Context) error {
-	var background sync.WaitGroup
-	running, stop := context.WithCancel(ctx)
-	background.Go(func() { s.verifier.Run(running) })
-	background.Go(func() { tuneMemory(running) })
-	background.Go(func() { s.retention.run(running) })
-	serve := func() error { return s.server.Serve(s.listener) }
-	if s.certificate != nil {
-		s.server.TLSConfig = s.certificate.config()
-		serve = func() error { return s.server.ServeTLS(s.listener, "", "") }
-		background.Go(func() { s.certificate.follow(running) })
-	}
-	failed := make(chan error, 1)
-	background.Go(func() { failed <- serve() })
-
-	var err error
-	select {
-	case err = <-failed:
-	case <-ctx.Done():
-		s.log.Info("stopping")
-	}
-	// The signal has ended ctx, and what is left to do must not end with it.
-	ctx = context.WithoutCancel(ctx)
-	shutDown(ctx, s.server, s.log)
-	stop()
-	background.Wait()
-	flushing, cancel := context.WithTimeout(ctx, flushTimeout)
-	defer cancel()
-	err = errors.Join(err, s.verifier.Flush(flushing))
-	s.log.Info("stopped")
-	return err
-}
-
-// shutDown finishes what is in flight, and hangs up on whoever takes too long to read
-// an answer.
-func shutDown(ctx context.Context, server *http.Server, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
-	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
-		log.Warn("hanging up on clients that do not finish", "error", err)
-		_ = server.Close() // its connections end with the process anyway
-	}
 }

@@ -134,7 +134,7 @@ func (t *target) open(ctx context.Context, s streams) (keyring, error) {
 			return openServer(p, t.Timeout)
 		}
 		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errNoPlace) {
-			return nil, err
+			return nil, fmt.Errorf("%w; or say where the keys are: --database, --url or --profile", err)
 		}
 		t.Database = defaultDatabase
 	}

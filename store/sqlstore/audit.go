@@ -96,7 +96,11 @@ const eventsAtOnce = 1000
 // EachEvent implements store.AuditLog. It keeps no query open while somebody works on
 // events; what retention removes meanwhile is missing.
 func (db *DB) EachEvent(ctx context.Context, since time.Time, do func(store.Event) error) error {
-	for last := (apikey.ID{}); ; {
+	var last apikey.ID
+	if !since.IsZero() {
+		setTime(&last, since) // an id is never of an earlier time than its event
+	}
+	for {
 		var events []store.Event
 		err := db.read(ctx, func() (err error) {
 			events, err = db.eventsAfter(ctx, last)

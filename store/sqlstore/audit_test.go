@@ -102,6 +102,7 @@ func TestTamperingIsFound(t *testing.T) {
 		"the head set back":         {`UPDATE audit_chains SET seq = 5, hash = (SELECT hash FROM audit_events WHERE seq = 5)`, "the head is event 5, and not the last one, 6"},
 		"the head's hash":           {`UPDATE audit_chains SET hash = zeroblob(32)`, "event 6, the last, does not have the hash of the head"},
 		"the head removed":          {`DELETE FROM audit_chains`, "the head is event 0, and not the last one, 6"},
+		"all removed, and the head": {`DELETE FROM audit_events; DELETE FROM audit_chains`, "there is no event, and no head"},
 		"the first removed, with an anchor": {`DELETE FROM audit_events WHERE seq < 3;
 			INSERT INTO audit_anchors VALUES ('main', zeroblob(16), 2, zeroblob(32), 0)`, "event 3 ("},
 		"an anchor alone": {`INSERT INTO audit_anchors SELECT chain, id, seq, hash, 0 FROM audit_events WHERE seq = 3`,
@@ -161,7 +162,7 @@ func TestOutsideRecord(t *testing.T) {
 		"the tail cut, with its head": {`DELETE FROM audit_events WHERE seq = 6;
 			UPDATE audit_chains SET seq = 5, hash = (SELECT hash FROM audit_events WHERE seq = 5)`,
 			"event 6 is expected, and the chain ends at 5"},
-		"everything removed": {`DELETE FROM audit_events; DELETE FROM audit_chains`,
+		"everything removed": {`DELETE FROM audit_events; UPDATE audit_chains SET seq = 0, hash = zeroblob(32)`,
 			"event 6 is expected, and the chain ends at 0"},
 		"another log": {`DELETE FROM audit_events WHERE seq > 1;
 			UPDATE audit_events SET seq = 6;

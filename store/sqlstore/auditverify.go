@@ -16,29 +16,34 @@ const maxFaults = 20
 // VerifyAudit implements store.AuditLog.
 func (db *DB) VerifyAudit(ctx context.Context, expected ...store.Mark) ([]store.ChainReport, error) {
 	var reports []store.ChainReport
-	err := db.read(ctx, func() error {
-		// One transaction, so that events, heads and anchors agree. It keeps no writer waiting.
-		tx, err := db.reader.BeginTx(ctx, db.engine.snapshot())
-		if err != nil {
-			return err
-		}
-		defer func() { _ = tx.Rollback() }() // it only read
-		reports, err = verifyChains(ctx, tx, expected)
+	err := db.read(ctx, func() (err error) {
+		reports, err = verifyChains(ctx, db.reader, db.engine.snapshot(), db.engine.chain(), expected)
 		return err
 	})
 	return reports, err
 }
 
-func verifyChains(ctx context.Context, q querier, expected []store.Mark) ([]store.ChainReport, error) {
-	chains := make(chainChecks)
-	if err := chains.marks(ctx, q); err != nil {
+func verifyChains(
+	ctx context.Context, pool *sql.DB, snapshot *sql.TxOptions, chain string, expected []store.Mark,
+) ([]store.ChainReport, error) {
+	// One transaction, so that events, heads and anchors agree. It keeps no writer waiting.
+	tx, err := pool.BeginTx(ctx, snapshot)
+	if err != nil {
 		return nil, err
+	}
+	defer func() { _ = tx.Rollback() }() // it only read
+	chains := make(chainChecks)
+	if err := chains.marks(ctx, tx); err != nil {
+		return nil, err
+	}
+	if chain != "" {
+		chains.of(chain) // so that it is missed if all of it is gone
 	}
 	for _, mark := range expected {
 		c := chains.of(mark.Chain)
 		c.expected[mark.Seq] = append(c.expected[mark.Seq], mark.Hash)
 	}
-	if err := chains.events(ctx, q); err != nil {
+	if err := chains.events(ctx, tx); err != nil {
 		return nil, err
 	}
 	var reports []store.ChainReport
@@ -58,6 +63,7 @@ type chainCheck struct {
 	expected map[int64][]store.ChainHash // that an outside record names, by their number
 	last     store.Mark                  // of the event before
 	began    bool
+	headed   bool // its head was there
 }
 
 // of returns the check of a chain, and begins it if there is none.
@@ -94,7 +100,7 @@ func (all chainChecks) marks(ctx context.Context, q querier) error {
 		if anchored.Valid {
 			c.Anchor, c.AnchoredAt, c.last = mark, fromMillis(anchored), mark
 		} else {
-			c.Head = mark
+			c.Head, c.headed = mark, true
 		}
 	}
 	return rows.Err()
@@ -170,6 +176,8 @@ func (c *chainCheck) end() {
 			c.Head.Seq, c.last.Seq)
 	case c.last.Hash != c.Head.Hash:
 		c.fault("event %d, the last, does not have the hash of the head: one of them was altered", c.last.Seq)
+	case !c.headed && len(c.expected) == 0: // else each of those says so
+		c.fault("there is no event, and no head: all was removed")
 	}
 	for _, seq := range slices.Sorted(maps.Keys(c.expected)) {
 		if seq < c.Anchor.Seq {

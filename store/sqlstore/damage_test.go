@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"apikeyd/apikey"
 	"apikeyd/store"
@@ -110,4 +111,28 @@ func findDamage(t *testing.T, db *sqlstore.DB, keys []apikey.Key) {
 		}
 	}
 	t.Fatal("all keys were read: nothing was damaged")
+}
+
+// Retention reads too: what is missing there is damage, and not the end of the process.
+func TestDamageFoundByRetention(t *testing.T) {
+	const pageSize = 4096
+	whole, _ := fullDatabase(t)
+	found := 0
+	for pages := 2; pages < len(whole)/pageSize; pages += 5 {
+		path := newPath(t)
+		must(t, os.WriteFile(path, whole, 0o600))
+		db := open(t, path)
+		create(t, db, "another") // so that the log says how long the file is
+		_, err := db.PruneEvents(t.Context(), time.Time{})
+		must(t, err) // and all of it is mapped
+		must(t, os.Truncate(path, int64(pages)*pageSize))
+		if _, err := db.PruneEvents(t.Context(), time.Now()); errors.Is(err, store.ErrDamaged) {
+			found++
+		} else if err != nil {
+			t.Errorf("with %d pages left: %v", pages, err)
+		}
+	}
+	if found == 0 {
+		t.Error("no damage was found")
+	}
 }

@@ -32,7 +32,8 @@ type Options struct {
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 
-	// Log hears of what no caller is told: that the file cannot be read, and can again.
+	// Log hears of what no caller is told: that the schema is brought up to date, that the
+	// file cannot be read, and can again.
 	// Nil discards it.
 	Log *slog.Logger
 }

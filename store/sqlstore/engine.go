@@ -40,6 +40,9 @@ type engine interface {
 	// brief is the context of a look-up that takes next to no time.
 	brief(ctx context.Context) context.Context
 
+	// chain is the chain of audit events that there must be, or empty.
+	chain() string
+
 	// snapshot makes the queries of a transaction see one state.
 	snapshot() *sql.TxOptions
 

@@ -166,6 +166,9 @@ func (e *postgresEngine) present() error { return nil }
 
 func (e *postgresEngine) brief(ctx context.Context) context.Context { return ctx }
 
+// chain is empty: which nodes there were, nobody knows.
+func (e *postgresEngine) chain() string { return "" }
+
 func (e *postgresEngine) snapshot() *sql.TxOptions {
 	return &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}
 }

@@ -39,7 +39,7 @@ func (db *DB) openSQLite(ctx context.Context, o Options) error {
 		return err
 	}
 	if o.Serve {
-		if err := migrate(ctx, writing); err != nil {
+		if err := migrate(ctx, writing, o.Log); err != nil {
 			return err
 		}
 	}
@@ -146,6 +146,8 @@ func (e *sqliteEngine) breaks(error) bool { return false }
 
 // brief is without end: watching for it costs more than most look-ups take.
 func (e *sqliteEngine) brief(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
+
+func (e *sqliteEngine) chain() string { return sharedChain }
 
 func (e *sqliteEngine) snapshot() *sql.TxOptions { return &sql.TxOptions{ReadOnly: true} }
 

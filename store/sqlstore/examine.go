@@ -17,6 +17,7 @@ import (
 var (
 	ErrEmpty     = errors.New("the database is empty: apikeyd never wrote to it")
 	ErrMiscounts = errors.New("the numbers of keys in key_counts are not those of the keys")
+	ErrAltered   = errors.New("the audit log is not what was written")
 )
 
 // Examination looks at a database, beside a server or not, and leaves its files as they are.
@@ -33,6 +34,8 @@ type Contents struct {
 	Revoked int       // of them
 	Events  int       // in the audit log
 	Last    time.Time // when the last key or event was written; zero if there is none
+
+	Altered error // an ErrAltered, if All found one
 }
 
 // Examine opens a database to look at it. The caller must Close it. It refuses, as Open
@@ -82,14 +85,21 @@ func (e *Examination) Close() error { return e.pool.Close() }
 // Contents look at; a server brings it up to date.
 func (e *Examination) IsCurrent() bool { return e.version == e.target }
 
-// All is every other method in turn. It returns the first that finds something bad.
+// All is every other method in turn. It returns the first that finds something bad; but an
+// audit log that was altered, which nobody can mend, must not keep keys from being backed up.
 func (e *Examination) All(ctx context.Context) (Contents, error) {
-	for _, check := range []func(context.Context) error{e.Size, e.Integrity, e.Keys, e.Names, e.Counts, e.Audit} {
+	for _, check := range []func(context.Context) error{e.Size, e.Integrity, e.Keys, e.Names, e.Counts} {
 		if err := check(ctx); err != nil {
 			return Contents{}, err
 		}
 	}
-	return e.Contents(ctx)
+	altered := e.Audit(ctx)
+	if altered != nil && !errors.Is(altered, ErrAltered) {
+		return Contents{}, altered
+	}
+	contents, err := e.Contents(ctx)
+	contents.Altered = altered
+	return contents, err
 }
 
 // Size checks that a file which nobody writes to is as long as its pages.
@@ -206,18 +216,18 @@ func (e *Examination) Names(ctx context.Context) error {
 	return fmt.Errorf("%w: %q has two keys named %q", store.ErrDamaged, owner, name)
 }
 
-// Audit checks that the audit log is what was written. It returns store.ErrDamaged if not.
+// Audit checks that the audit log is what was written. It returns ErrAltered if not.
 func (e *Examination) Audit(ctx context.Context) error {
 	if !e.IsCurrent() {
 		return nil
 	}
-	reports, err := verifyChains(ctx, e.pool, nil)
+	reports, err := verifyChains(ctx, e.pool, &sql.TxOptions{ReadOnly: true}, sharedChain, nil)
 	if err != nil {
 		return during(ctx, err)
 	}
 	for _, report := range reports {
 		if len(report.Faults) > 0 {
-			return fmt.Errorf("%w: chain %s of the audit log: %s", store.ErrDamaged, report.Head.Chain, report.Faults[0])
+			return fmt.Errorf("%w: chain %q: %s", ErrAltered, report.Head.Chain, report.Faults[0])
 		}
 	}
 	return nil

@@ -79,6 +79,38 @@ func look(t *testing.T, path string, check checkOf) error {
 	return check(e, t.Context())
 }
 
+// The audit log is looked at as it is at one moment, whatever is written meanwhile.
+func TestExaminationOfAuditWhileWriting(t *testing.T) {
+	path := newPath(t)
+	db := open(t, path)
+	create(t, db, "first")
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		for i := range 200 {
+			key, _ := draft(t, fmt.Sprint("key ", i))
+			if err := db.CreateKey(t.Context(), operator, key); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	err := look(t, path, func(e *sqlstore.Examination, ctx context.Context) error {
+		for {
+			if err := e.Audit(ctx); err != nil {
+				return err
+			}
+			select {
+			case <-written:
+				return nil
+			default:
+			}
+		}
+	})
+	<-written
+	must(t, err)
+}
+
 // It goes beyond the first part that it reads at once.
 func TestExaminationReadsAllKeys(t *testing.T) {
 	path := newPath(t)

@@ -156,7 +156,8 @@ func usesOf(keys []apikey.Key) map[apikey.ID]time.Time {
 	return uses
 }
 
-// wantExactly checks that the store holds these keys, each with its audit event.
+// wantExactly checks that the store holds these keys, each with its audit event, and that
+// these are one chain: transactions that failed left no gap.
 func wantExactly(t *testing.T, db *sqlstore.DB, keys []apikey.Key) {
 	t.Helper()
 	page, err := db.Keys(t.Context(), store.Query{Limit: 100_000})
@@ -180,4 +181,5 @@ func wantExactly(t *testing.T, db *sqlstore.DB, keys []apikey.Key) {
 			t.Errorf("%d keys were acknowledged, %d are %s", len(want), len(got), what)
 		}
 	}
+	wantWhole(t, db, int64(len(keys)))
 }

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"log/slog"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
@@ -17,11 +18,18 @@ var migrations embed.FS
 // applicationID marks a SQLite file as ours: "apik".
 const applicationID = 0x6170696b
 
-// migrate brings the schema up to date.
-func migrate(ctx context.Context, writer *sql.DB) error {
+// migrate brings the schema up to date. It says so before: much data can take minutes.
+func migrate(ctx context.Context, writer *sql.DB, log *slog.Logger) error {
 	provider, err := newProvider(writer)
 	if err != nil {
 		return err
+	}
+	current, target, err := schemaVersions(ctx, writer)
+	if err != nil {
+		return err
+	}
+	if current > 0 && current < target {
+		log.Info("bringing the schema up to date, which can take minutes", "from", current, "to", target)
 	}
 	if _, err := provider.Up(ctx); err != nil {
 		return fmt.Errorf("bringing the schema up to date: %w", err)

@@ -1,6 +1,7 @@
 package sqlstore_test
 
 import (
+	"log/slog"
 	"os"
 	"strings"
 	"testing"
@@ -102,8 +103,9 @@ func TestFirstSchemaIsBroughtUpToDate(t *testing.T) {
 	_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
 	wantErr(t, err, sqlstore.ErrNotMigrated)
 
+	var log strings.Builder
 	for _, when := range []string{"after the migration", "after another start"} {
-		db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
+		db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true, Log: slog.New(slog.NewTextHandler(&log, nil))})
 		must(t, err)
 		page, err := db.Keys(t.Context(), store.Query{Limit: 100})
 		must(t, err)
@@ -116,6 +118,10 @@ func TestFirstSchemaIsBroughtUpToDate(t *testing.T) {
 			t.Errorf("%s: the audit log is %+v", when, events)
 		}
 		must(t, db.Close())
+	}
+
+	if n := strings.Count(log.String(), "bringing the schema up to date"); n != 1 {
+		t.Errorf("the log says %d times that the schema is brought up to date, want once\n%s", n, log.String())
 	}
 
 	db, active := open(t, path), keys[0]

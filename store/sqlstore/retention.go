@@ -51,7 +51,11 @@ func listChains(ctx context.Context, q querier) (chains []string, err error) {
 }
 
 func (db *DB) pruneChain(ctx context.Context, chain string, before time.Time) (removed int, err error) {
-	oldest, err := oldestEvents(ctx, db.reader, chain, 1)
+	var oldest []oldEvent
+	err = db.read(ctx, func() (err error) {
+		oldest, err = oldestEvents(ctx, db.reader, chain, 1)
+		return err
+	})
 	if err != nil || len(oldest) == 0 {
 		return 0, err
 	}

@@ -22,12 +22,6 @@ const (
 	// maxBatch bounds how many changes one transaction makes, so that none waits long for
 	// the others.
 	maxBatch = 512
-
-	// pollInterval is how often the writer looks whether another process changed the file.
-	pollInterval = 100 * time.Millisecond
-	// staleBound is how long after such a look what is remembered of the file counts. It
-	// is the longest time for which a server may not know of a change by the command line.
-	staleBound = 500 * time.Millisecond
 )
 
 var (
@@ -365,14 +359,3 @@ func isRefusal(err error) bool {
 }
 
 func (w *writer) watch(watcher store.Watcher) { w.watcher.Store(&watcher) }
-
-// poll looks what other processes did since the last poll.
-func (w *writer) poll() error {
-	began := w.now()
-	err := w.engine.poll(w)
-	if err != nil {
-		w.tally.add(&w.tally.failedPolls)
-	}
-	w.outage.note(err, began)
-	return err
-}
