@@ -32,6 +32,7 @@ func TestNodes(t *testing.T) {
 		"a command without a node":         testCommand,
 		"two of one name":                  testSameName,
 		"what was missed":                  testMissed,
+		"a node that comes back in time":   testBackInTime,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, newNodeDatabase(t, cluster)) })
 	}
@@ -222,6 +223,21 @@ func testMissed(t *testing.T, d *nodeDatabase) {
 		if _, remembers := b.memory.uses(keys[0]); remembers == miss {
 			t.Errorf("something was missed: %v; the key is remembered: %v", miss, remembers)
 		}
+	}
+}
+
+// A node that missed a change, and connects again while its lease lasts, acknowledges what
+// its renewal found.
+func testBackInTime(t *testing.T, d *nodeDatabase) {
+	p := newProxy(t, d.Address)
+	a := d.join(t, "a", nodeOptions{remember: true, lease: longLease})
+	b := d.join(t, "b", nodeOptions{remember: true, lease: longLease, url: d.through(p)})
+	p.shut()
+	keys := newKeys(1, b)
+	time.AfterFunc(100*time.Millisecond, p.mend)
+	a.change(t, change{keys: keys})
+	if _, remembers := b.memory.uses(keys[0]); remembers {
+		t.Error("what a settled change changed is remembered")
 	}
 }
 
