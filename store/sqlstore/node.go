@@ -160,16 +160,14 @@ func (n *node) session(ctx context.Context, ready func()) (err error) {
 		if err := s.hear(); err != nil {
 			return err
 		}
-		due := renewed.Add(n.lease / renewalsPerLease)
-		if time.Now().Before(due) {
-			if err := s.wait(ctx, due); err != nil {
-				return err
-			}
+		if due := renewed.Add(n.lease / renewalsPerLease); time.Now().Before(due) {
+			err = s.wait(ctx, due)
 		} else {
 			renewed = time.Now()
-			if err := s.renew(); err != nil {
-				return err
-			}
+			err = s.renew()
+		}
+		if err != nil {
+			return err
 		}
 		if ctx.Err() != nil {
 			return s.leave()
@@ -177,8 +175,11 @@ func (n *node) session(ctx context.Context, ready func()) (err error) {
 	}
 }
 
-// wait returns when something was heard, the time is over, or ctx ends.
+// wait returns when something is in the inbox, the time is over, or ctx ends.
 func (s *session) wait(ctx context.Context, until time.Time) error {
+	if len(s.inbox) > 0 {
+		return nil // it came with the answer to a statement
+	}
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	err := s.conn.PgConn().WaitForNotification(ctx)

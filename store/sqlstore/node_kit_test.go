@@ -185,8 +185,16 @@ func (m *member) change(t testing.TB, c change) (took time.Duration) {
 		t.Error(err)
 		return 0
 	}
-	began := time.Now()
-	a.settle(m.pool)
+	began, settled := time.Now(), make(chan struct{})
+	go func() {
+		defer close(settled)
+		a.settle(m.pool)
+	}()
+	select {
+	case <-settled:
+	case <-time.After(time.Minute):
+		t.Error("a change is not settled after a minute")
+	}
 	return time.Since(began)
 }
 

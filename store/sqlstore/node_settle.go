@@ -84,12 +84,7 @@ func (a *announced) settle(q querier) {
 	defer a.node.waits.remove(a)
 	committed := time.Now()
 	a.node.made(a.change)
-	peers, ok := a.node.look(q, committed)
-	if !ok {
-		time.Sleep(time.Until(committed.Add(a.node.longestLease())))
-		return
-	}
-	for id, p := range peers {
+	for id, p := range a.node.look(q, committed) {
 		until := p.until()
 		if last := committed.Add(p.lease); last.Before(until) {
 			until = last // what began after the commit began with the change
@@ -111,23 +106,21 @@ func (a *announced) await(id string, until time.Time) {
 	}
 }
 
-// look reads, once, which other nodes may trust what they remember. It tries again as long
-// as a lease that there was at the commit can last.
-func (n *node) look(q querier, committed time.Time) (map[string]peer, bool) {
-	ctx, cancel := context.WithDeadline(context.Background(), committed.Add(n.longestLease()))
+// look reads, once, which other nodes may trust what they remember. If the database does
+// not say, it tries until no lease that there was at the commit can last: then none may.
+func (n *node) look(q querier, committed time.Time) map[string]peer {
+	longest := max(n.lease, n.peers.longest())
+	ctx, cancel := context.WithDeadline(context.Background(), committed.Add(longest))
 	defer cancel()
 	for {
 		live, err := queryPeers(ctx, q, n.id)
 		if err == nil {
-			return n.peers.see(live, time.Now()), true
+			return n.peers.see(live, time.Now())
 		}
 		select {
 		case <-time.After(minBackoff):
 		case <-ctx.Done():
-			return nil, false
+			return nil
 		}
 	}
 }
-
-// longestLease is the longest of all nodes that are known.
-func (n *node) longestLease() time.Duration { return max(n.lease, n.peers.longest()) }
