@@ -8,7 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"io"
+	"strconv"
 	"strings"
 )
 
@@ -53,8 +53,9 @@ func newHeadTable() table {
 const (
 	// rowsAtStep is how many rows are read at once, and written in one transaction.
 	rowsAtStep = 1000
-	// rowsAtInsert is how many one statement inserts; SQLite takes 32,766 arguments.
-	rowsAtInsert = 200
+	// rowsAtInsert is how many one statement inserts: more save hardly any trips to a server,
+	// and SQLite's parser takes the square of the number of arguments.
+	rowsAtInsert = 25
 )
 
 // last returns the greatest key that is there.
@@ -194,21 +195,27 @@ func sumOf(ctx context.Context, q querier, tables []table, progress func(done in
 // addRows hashes rows: each value with its kind and its length, so that no two lists of
 // values are hashed alike.
 func addRows(to hash.Hash, rows [][]any) error {
+	var text []byte
 	for _, row := range rows {
+		text = text[:0]
 		for _, value := range row {
 			switch v := value.(type) {
 			case nil:
-				_, _ = io.WriteString(to, "n,") // a hash takes everything
+				text = append(text, 'n')
 			case int64:
-				_, _ = fmt.Fprintf(to, "i%d,", v)
+				text = strconv.AppendInt(append(text, 'i'), v, 10)
 			case string:
-				_, _ = fmt.Fprintf(to, "t%d:%s,", len(v), v)
+				text = append(strconv.AppendInt(append(text, 't'), int64(len(v)), 10), ':')
+				text = append(text, v...)
 			case []byte:
-				_, _ = fmt.Fprintf(to, "b%d:%s,", len(v), v)
+				text = append(strconv.AppendInt(append(text, 'b'), int64(len(v)), 10), ':')
+				text = append(text, v...)
 			default:
 				return fmt.Errorf("a value is of the type %T", value)
 			}
+			text = append(text, ',')
 		}
+		_, _ = to.Write(text) // a hash takes everything
 	}
 	return nil
 }

@@ -2,7 +2,7 @@ package sqlstore_test
 
 import (
 	"context"
-	"errors"
+	"database/sql"
 	"fmt"
 	"maps"
 	"os"
@@ -186,21 +186,27 @@ func dump(t *testing.T, path string) string {
 	db := raw(t, path)
 	var b strings.Builder
 	for _, table := range []string{"api_keys", "key_uses", "key_counts", "audit_events", "audit_chains", "audit_anchors"} {
-		rows, err := db.QueryContext(t.Context(), `SELECT * FROM `+table+` ORDER BY 1`)
-		must(t, err)
-		columns, err := rows.Columns()
-		must(t, err)
-		for rows.Next() {
-			values, into := make([]any, len(columns)), make([]any, len(columns))
-			for i := range values {
-				into[i] = &values[i]
-			}
-			must(t, rows.Scan(into...))
-			fmt.Fprintf(&b, "%s %q\n", table, values)
-		}
-		must(t, errors.Join(rows.Err(), rows.Close()))
+		dumpTable(t, db, table, &b)
 	}
 	return b.String()
+}
+
+func dumpTable(t *testing.T, db *sql.DB, table string, to *strings.Builder) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), `SELECT * FROM `+table+` ORDER BY 1`)
+	must(t, err)
+	defer rows.Close()
+	columns, err := rows.Columns()
+	must(t, err)
+	for rows.Next() {
+		values, into := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		must(t, rows.Scan(into...))
+		fmt.Fprintf(to, "%s %q\n", table, values)
+	}
+	must(t, rows.Err())
 }
 
 // A move that is interrupted after any step goes on, and nobody opens what is not finished.
