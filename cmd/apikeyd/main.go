@@ -32,20 +32,21 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 // commands is the command line; kong reads its tags.
 type commands struct {
-	Serve       serveCommand       `cmd:"" help:"Serve the API. On an empty database, make the first key."`
-	Keys        keysCommands       `cmd:"" help:"Work on keys, on a server or directly in the database."`
-	Login       loginCommand       `cmd:"" help:"Remember a server and your key for it, as a profile."`
-	Logout      logoutCommand      `cmd:"" help:"Forget a profile."`
-	Profiles    profilesCommand    `cmd:"" help:"List the profiles that apikeyd login made."`
-	Backup      backupCommand      `cmd:"" help:"Copy the database into a file while it is served."`
-	Restore     restoreCommand     `cmd:"" help:"Make a database of a backup."`
-	Doctor      doctorCommand      `cmd:"" help:"Look for what is wrong with configuration, files and database."`
-	Audit       auditCommands      `cmd:"" help:"Verify and export the audit log, beside a server or not."`
-	Conformance conformanceCommand `cmd:"" help:"Check a running deployment against its contract."`
-	Healthcheck healthcheckCommand `cmd:"" help:"Ask the server on this machine whether it is ready."`
-	Completion  completionCommand  `cmd:"" help:"Print a script that completes commands in your shell."`
-	Complete    completeCommand    `cmd:"" hidden:"" name:"__complete"`
-	Version     versionCommand     `cmd:"" help:"Say which version this is."`
+	Serve        serveCommand        `cmd:"" help:"Serve the API. On an empty database, make the first key."`
+	Keys         keysCommands        `cmd:"" help:"Work on keys, on a server or directly in the database."`
+	Login        loginCommand        `cmd:"" help:"Remember a server and your key for it, as a profile."`
+	Logout       logoutCommand       `cmd:"" help:"Forget a profile."`
+	Profiles     profilesCommand     `cmd:"" help:"List the profiles that apikeyd login made."`
+	Backup       backupCommand       `cmd:"" help:"Copy the database into a file while it is served."`
+	Restore      restoreCommand      `cmd:"" help:"Make a database of a backup."`
+	MigrateStore migrateStoreCommand `cmd:"" help:"Move everything between SQLite and PostgreSQL."`
+	Doctor       doctorCommand       `cmd:"" help:"Look for what is wrong with configuration, files and database."`
+	Audit        auditCommands       `cmd:"" help:"Verify and export the audit log, beside a server or not."`
+	Conformance  conformanceCommand  `cmd:"" help:"Check a running deployment against its contract."`
+	Healthcheck  healthcheckCommand  `cmd:"" help:"Ask the server on this machine whether it is ready."`
+	Completion   completionCommand   `cmd:"" help:"Print a script that completes commands in your shell."`
+	Complete     completeCommand     `cmd:"" hidden:"" name:"__complete"`
+	Version      versionCommand      `cmd:"" help:"Say which version this is."`
 }
 
 // errTold ends a command with exitFailure whose output says why already.
@@ -57,12 +58,14 @@ type databaseFlag struct {
 }
 
 // Validate refuses what is no file before anybody prints it: a URL can hold a password.
-func (f databaseFlag) Validate() error {
+func (f databaseFlag) Validate() error { return checkDatabase("--database", f.Database) }
+
+func checkDatabase(flag, name string) error {
 	switch {
-	case f.Database == "":
-		return errors.New("--database must name a file")
-	case strings.Contains(f.Database, "://") && !f.isPostgres():
-		return errors.New("--database must name a SQLite file, or be a URL that begins with postgres://")
+	case name == "":
+		return fmt.Errorf("%s must name a file", flag)
+	case strings.Contains(name, "://") && !sqlstore.IsPostgres(name):
+		return fmt.Errorf("%s must name a SQLite file, or be a URL that begins with postgres://", flag)
 	}
 	return nil
 }

@@ -22,12 +22,17 @@ func newProgressBar(w io.Writer) *progressBar {
 // eraseLine goes to the start of a terminal's line and empties it.
 const eraseLine = "\r\x1b[K"
 
-// copying draws a part of a whole.
-func (p *progressBar) copying(done, total int64) {
+// copying draws what part of a whole is copied.
+func (p *progressBar) copying(done, total int64) { p.part("copying", done, total) }
+
+// part draws a part of a whole.
+func (p *progressBar) part(doing string, done, total int64) {
 	const width = 40
-	filled := int(width * done / max(total, 1))
-	fmt.Fprintf(p.to, "%scopying [%s%s] %3d %%", eraseLine,
-		strings.Repeat("#", filled), strings.Repeat(".", width-filled), 100*done/max(total, 1))
+	total = max(total, 1)
+	done = min(done, total)
+	filled := int(width * done / total)
+	fmt.Fprintf(p.to, "%s%s [%s%s] %3d %%", eraseLine, doing,
+		strings.Repeat("#", filled), strings.Repeat(".", width-filled), 100*done/total)
 }
 
 // say names something whose end cannot be told.

@@ -45,11 +45,15 @@ func Examine(ctx context.Context, path string) (*Examination, error) {
 	if err != nil {
 		return nil, fmt.Errorf("database %s: %w", path, err)
 	}
-	if HasLog(f.path) {
-		return examine(ctx, f.path, reading)
+	return examine(ctx, f.path, lookingMode(f.path))
+}
+
+// lookingMode is how to look at a database and leave its files as they are.
+func lookingMode(path string) mode {
+	if HasLog(path) {
+		return reading
 	}
-	// Who may only read leaves a log behind where there was none.
-	return examine(ctx, f.path, looking)
+	return looking // who may only read leaves a log behind where there was none
 }
 
 // ExamineFile is Examine for a file that nobody writes to, such as a backup: it needs no

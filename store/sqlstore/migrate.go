@@ -76,6 +76,13 @@ func schemaVersions(ctx context.Context, reader *sql.DB) (current, target int64,
 // The provider's own GetVersions would create its table.
 func schemaVersion(ctx context.Context, reader *sql.DB) (int64, error) {
 	var mark, tables int
+	unfinished, err := hasMoveFile(ctx, reader)
+	if err != nil {
+		return 0, err
+	}
+	if unfinished {
+		return 0, ErrUnfinished
+	}
 	if err := reader.QueryRowContext(ctx, "PRAGMA application_id").Scan(&mark); err != nil {
 		return 0, translateOpen(err)
 	}
@@ -88,7 +95,7 @@ func schemaVersion(ctx context.Context, reader *sql.DB) (int64, error) {
 	}
 	// The table of versions comes first, in a transaction of its own; a crash right
 	// after it leaves nothing else.
-	err := reader.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema
+	err = reader.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema
 		WHERE name NOT IN ($1, 'sqlite_sequence')`, goose.DefaultTablename).Scan(&tables)
 	if err != nil {
 		return 0, translateOpen(err)

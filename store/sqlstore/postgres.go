@@ -109,39 +109,55 @@ func newPostgresProvider(pool *sql.DB, options ...goose.ProviderOption) (*goose.
 // checkPostgres refuses a database that is not ours, too new, or, unless it may be
 // migrated, too old.
 func checkPostgres(ctx context.Context, pool *sql.DB, mayMigrate bool) error {
-	var ours, keys bool
-	err := pool.QueryRowContext(ctx, `SELECT to_regclass($1) IS NOT NULL, to_regclass('api_keys') IS NOT NULL`,
-		versionTable).Scan(&ours, &keys)
+	current, target, err := postgresVersions(ctx, pool)
 	switch {
 	case err != nil:
 		return err
-	case !ours && keys:
-		return ErrForeign
-	case !ours && mayMigrate:
-		return nil
-	case !ours:
-		return ErrMissing
-	}
-	provider, err := newPostgresProvider(pool)
-	if err != nil {
-		return err
-	}
-	versions, err := database.NewStore(database.DialectPostgres, versionTable)
-	if err != nil {
-		return err
-	}
-	current, err := versions.GetLatestVersion(ctx, pool)
-	if err != nil {
-		return err
-	}
-	sources := provider.ListSources()
-	switch target := sources[len(sources)-1].Version; {
 	case current > target:
 		return ErrTooNew
-	case current < target && !mayMigrate:
+	case current < target && mayMigrate:
+		return nil
+	case current == 0:
+		return ErrMissing
+	case current < target:
 		return ErrNotMigrated
 	}
 	return nil
+}
+
+// postgresVersions returns the version of a database, 0 for an empty one, and the one that
+// is ours. It refuses what is not ours.
+func postgresVersions(ctx context.Context, pool *sql.DB) (current, target int64, err error) {
+	unfinished, err := hasMovePostgres(ctx, pool)
+	if err != nil {
+		return 0, 0, err
+	}
+	if unfinished {
+		return 0, 0, ErrUnfinished
+	}
+	provider, err := newPostgresProvider(pool)
+	if err != nil {
+		return 0, 0, err
+	}
+	sources := provider.ListSources()
+	target = sources[len(sources)-1].Version
+	var ours, keys bool
+	err = pool.QueryRowContext(ctx, `SELECT to_regclass($1) IS NOT NULL, to_regclass('api_keys') IS NOT NULL`,
+		versionTable).Scan(&ours, &keys)
+	switch {
+	case err != nil:
+		return 0, 0, err
+	case !ours && keys:
+		return 0, 0, ErrForeign
+	case !ours:
+		return 0, target, nil
+	}
+	versions, err := database.NewStore(database.DialectPostgres, versionTable)
+	if err != nil {
+		return 0, 0, err
+	}
+	current, err = versions.GetLatestVersion(ctx, pool)
+	return current, target, err
 }
 
 // translatePostgres turns an error of PostgreSQL, or of the way there, into one of the

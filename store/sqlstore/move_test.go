@@ -1,0 +1,372 @@
+package sqlstore_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"apikeyd/apikey"
+	"apikeyd/postgrestest"
+	"apikeyd/store"
+	"apikeyd/store/sqlstore"
+)
+
+// oddTexts are names that some database might not keep as they are.
+var oddTexts = []string{
+	"a", "A", "ä", "a\u0308", "ß", "日本語", "🗝️", "\U0010fffd", "a b", "a\u00a0b", "100%_'\"\\", `\x41`, "NULL", "\u200fעברית",
+	"\ufeffbom", "ﬁ", "Ａ", "{}", "a/b", strings.Repeat("é", 127),
+}
+
+// furnish makes a database with all sorts of keys, and an audit log of which a part was
+// removed. It returns its secrets, by id.
+func furnish(t *testing.T, path string, keys int) map[apikey.ID]apikey.Secret {
+	t.Helper()
+	clock := time.Now().Add(-72 * time.Hour)
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{
+		Path: path, Node: "first", Serve: true, Now: func() time.Time { return clock },
+	})
+	must(t, err)
+	defer func() { must(t, db.Close()) }()
+	secrets := make(map[apikey.ID]apikey.Secret)
+	for i := range keys {
+		if i == keys/2 {
+			clock = time.Now()
+		}
+		name := oddTexts[i%len(oddTexts)]
+		key, secret, err := apikey.Policy{}.NewKey(clock, apikey.Draft{
+			Owner: "owner " + name, Name: fmt.Sprint(name, " ", i), ExpiresAt: time.Now().Add(time.Duration(i+1) * time.Hour),
+			Scopes: apikey.Scopes{apikey.ScopeRead, "datasets:read"}[:i%3], Metadata: map[bool]apikey.Metadata{
+				true: {"note": name + "\n\x00\u2028<&>", "empty": ""},
+			}[i%2 == 0],
+			RateLimit: map[bool]apikey.RateLimit{true: {Limit: i + 1, Window: time.Minute}}[i%5 == 0],
+		})
+		must(t, err)
+		must(t, db.CreateKey(t.Context(), operator, key))
+		secrets[key.ID] = secret
+		switch i % 7 {
+		case 1:
+			must(t, second(db.RevokeKey(t.Context(), operator, store.ByID(key.ID))))
+		case 2, 3:
+			secrets[key.ID] = key.NewSecret()
+			must(t, second(db.RotateKey(t.Context(), operator, store.ByID(key.ID), apikey.Rotation{
+				From: key.SecretHash, To: secrets[key.ID].Hash(), Grace: time.Duration(i%7-2) * time.Hour,
+			})))
+		case 4:
+			must(t, db.RecordUses(t.Context(), map[apikey.ID]time.Time{key.ID: clock}))
+		}
+	}
+	removed, err := db.PruneEvents(t.Context(), time.Now().Add(-24*time.Hour))
+	must(t, err)
+	if removed == 0 {
+		t.Fatal("nothing was removed from the log")
+	}
+	return secrets
+}
+
+// contents are what a store shows of a database.
+type contents struct {
+	Keys   []apikey.Key
+	Counts map[string]int
+	Events []store.Event
+	Chains []store.ChainReport
+}
+
+func contentsOf(t *testing.T, path string) (c contents) {
+	t.Helper()
+	// As one who looks: a server adds the head of its chain.
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Node: "looking"})
+	must(t, err)
+	defer func() { must(t, db.Close()) }()
+	c.Counts = make(map[string]int)
+	for query := (store.Query{Limit: 1000}); ; query.Offset += query.Limit {
+		page, err := db.Keys(t.Context(), query)
+		must(t, err)
+		c.Keys = append(c.Keys, page.Keys...)
+		c.Counts[""] = page.Total
+		if len(page.Keys) < query.Limit {
+			break
+		}
+	}
+	for _, key := range c.Keys {
+		if _, ok := c.Counts[key.Owner]; !ok {
+			page, err := db.Keys(t.Context(), store.Query{Owner: key.Owner, Limit: 1})
+			must(t, err)
+			c.Counts[key.Owner] = page.Total
+		}
+	}
+	must(t, db.EachEvent(t.Context(), time.Time{}, func(e store.Event) error {
+		c.Events = append(c.Events, e)
+		return nil
+	}))
+	reports, err := db.VerifyAudit(t.Context())
+	must(t, err)
+	for _, report := range reports {
+		if len(report.Faults) > 0 {
+			t.Errorf("%s: %v", report.Head.Chain, report.Faults)
+		}
+		if report.Head.Seq > 0 {
+			c.Chains = append(c.Chains, report)
+		}
+	}
+	return c
+}
+
+func move(t *testing.T, from, to string) (sqlstore.Moved, error) {
+	t.Helper()
+	return sqlstore.Move(t.Context(), sqlstore.MoveOptions{From: from, To: to, Progress: func(bool, int64, int64) {}})
+}
+
+func mustMove(t *testing.T, from, to string) sqlstore.Moved {
+	t.Helper()
+	moved, err := move(t, from, to)
+	must(t, err)
+	return moved
+}
+
+// Everything arrives as it was, there and back, between all kinds of databases.
+func TestMove(t *testing.T) {
+	cluster := postgrestest.Start(t, "fsync=off")
+	first := newPath(t)
+	secrets := furnish(t, first, 1200)
+	want := contentsOf(t, first)
+	stops := []string{first, cluster.Database(t), cluster.Database(t), newPath(t), newPath(t)}
+	sums := make(map[string]bool)
+	for i, to := range stops[1:] {
+		moved := mustMove(t, stops[i], to)
+		sums[moved.Checksum] = true
+		if moved.Found != 0 || moved.Complete || int(moved.Keys) != len(want.Keys) || int(moved.Events) != len(want.Events) {
+			t.Errorf("move %d: %+v", i, moved)
+		}
+		if diff := cmp.Diff(want, contentsOf(t, to)); diff != "" {
+			t.Fatalf("after move %d (-want +got):\n%s", i, diff)
+		}
+		if again := mustMove(t, stops[i], to); !again.Complete || again.Checksum != moved.Checksum {
+			t.Errorf("moving again: %+v", again)
+		}
+	}
+	if len(sums) != 1 {
+		t.Errorf("the checksums are %q", slices.Collect(maps.Keys(sums)))
+	}
+	if before, after := dump(t, first), dump(t, stops[4]); before != after {
+		t.Errorf("the files differ:\n%s", cmp.Diff(before, after))
+	}
+	// Both are as good as any: who serves them goes on with the chains, and prunes them.
+	for _, path := range []string{stops[2], stops[4]} {
+		db := openWith(t, sqlstore.Options{Path: path, Node: "main", Serve: true})
+		for id, secret := range secrets {
+			key, err := db.Key(t.Context(), store.ByID(id))
+			must(t, err)
+			if !key.Accepts(secret.Hash(), time.Now()) {
+				t.Fatalf("key %s does not accept its secret", id)
+			}
+		}
+		create(t, db, "new")
+		must(t, second(db.PruneEvents(t.Context(), time.Now().Add(time.Hour))))
+		reports, err := db.VerifyAudit(t.Context())
+		must(t, err)
+		for _, report := range reports {
+			if report.Faults != nil || report.Head.Chain == "main" && report.Anchor.Seq < want.Chains[0].Head.Seq {
+				t.Errorf("%+v", report)
+			}
+		}
+	}
+}
+
+// dump is all that is in the tables of a file.
+func dump(t *testing.T, path string) string {
+	t.Helper()
+	db := raw(t, path)
+	var b strings.Builder
+	for _, table := range []string{"api_keys", "key_uses", "key_counts", "audit_events", "audit_chains", "audit_anchors"} {
+		dumpTable(t, db, table, &b)
+	}
+	return b.String()
+}
+
+func dumpTable(t *testing.T, db *sql.DB, table string, to *strings.Builder) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), `SELECT * FROM `+table+` ORDER BY 1`)
+	must(t, err)
+	defer rows.Close()
+	columns, err := rows.Columns()
+	must(t, err)
+	for rows.Next() {
+		values, into := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		must(t, rows.Scan(into...))
+		fmt.Fprintf(to, "%s %q\n", table, values)
+	}
+	must(t, rows.Err())
+}
+
+// A move that is interrupted after any step goes on, and nobody opens what is not finished.
+func TestMoveResumes(t *testing.T) {
+	cluster := postgrestest.Start(t, "fsync=off")
+	from := newPath(t)
+	furnish(t, from, 1200)
+	want := contentsOf(t, from)
+	for name, to := range map[string]string{"file": newPath(t), "server": cluster.Database(t)} {
+		t.Run(name, func(t *testing.T) {
+			interrupted := 0
+			for {
+				ctx, cancel := context.WithCancel(t.Context())
+				steps := 0
+				_, err := sqlstore.Move(ctx, sqlstore.MoveOptions{From: from, To: to, Progress: func(bool, int64, int64) {
+					if steps++; steps == 2 && interrupted < 8 || steps > 2 && interrupted < 16 && steps == interrupted {
+						cancel()
+					}
+				}})
+				cancel()
+				if err == nil {
+					break
+				}
+				wantErr(t, err, context.Canceled)
+				interrupted++
+				for _, serve := range []bool{false, true} {
+					_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: to, Serve: serve, Node: "n"})
+					wantErr(t, err, sqlstore.ErrUnfinished)
+				}
+				_, err = move(t, to, newPath(t))
+				wantErr(t, err, sqlstore.ErrUnfinished)
+			}
+			if interrupted < 8 {
+				t.Errorf("interrupted %d times only", interrupted)
+			}
+			if diff := cmp.Diff(want, contentsOf(t, to)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A target is refused, and left as it is, if it holds anything that is not from the source.
+func TestMoveRefusals(t *testing.T) {
+	cluster := postgrestest.Start(t, "fsync=off")
+	from, other, empty := newPath(t), newPath(t), newPath(t)
+	furnish(t, from, 30)
+	furnish(t, other, 30)
+	initialise(t, empty)
+	foreign, notOurs := newPath(t), newPath(t)
+	execute(t, raw(t, foreign), `CREATE TABLE things (thing INTEGER)`)
+	must(t, os.WriteFile(notOurs, []byte(strings.Repeat("Dear diary, ", 1000)), 0o600))
+	taken, strange := cluster.Database(t), cluster.Database(t)
+	furnish(t, taken, 30)
+	cluster.SQL(t, strings.TrimSuffix(strings.Split(strange, "/")[3], "?sslmode=disable"), `CREATE TABLE api_keys (id INT)`)
+	begun := interruptedMove(t, other)
+	served := newPath(t)
+	open(t, served)
+	servedNode := cluster.Database(t)
+	openWith(t, sqlstore.Options{Path: servedNode, Node: "n", Serve: true})
+
+	for name, tt := range map[string]struct {
+		from, to string
+		want     error
+	}{
+		"into another database":        {from, other, sqlstore.ErrTargetTaken},
+		"into an empty one of ours":    {from, empty, sqlstore.ErrTargetTaken},
+		"into a foreign file":          {from, foreign, sqlstore.ErrForeign},
+		"into a diary":                 {from, notOurs, sqlstore.ErrForeign},
+		"into another on a server":     {from, taken, sqlstore.ErrTargetTaken},
+		"into a foreign one":           {from, strange, sqlstore.ErrForeign},
+		"into another's move":          {from, begun, sqlstore.ErrOtherSource},
+		"into itself":                  {from, from, sqlstore.ErrSame},
+		"into one that is served":      {from, served, sqlstore.ErrInUse},
+		"into one with a node":         {from, servedNode, sqlstore.ErrInUse},
+		"from one that is served":      {served, newPath(t), sqlstore.ErrInUse},
+		"from one with a node":         {servedNode, newPath(t), sqlstore.ErrInUse},
+		"from nothing":                 {newPath(t), newPath(t), sqlstore.ErrMissing},
+		"from a foreign file":          {foreign, newPath(t), sqlstore.ErrForeign},
+		"from nothing on a server":     {cluster.Database(t), newPath(t), sqlstore.ErrEmpty},
+		"from something else's server": {strange, newPath(t), sqlstore.ErrForeign},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before, _ := os.ReadFile(tt.to)
+			_, err := move(t, tt.from, tt.to)
+			wantErr(t, err, tt.want)
+			if after, _ := os.ReadFile(tt.to); string(after) != string(before) {
+				t.Error("the file is not what it was")
+			}
+			if _, err := os.Stat(tt.to); err == nil && strings.HasPrefix(name, "from") {
+				t.Error("it made a file")
+			}
+		})
+	}
+}
+
+// interruptedMove begins to move a database into a file.
+func interruptedMove(t *testing.T, from string) (to string) {
+	t.Helper()
+	to = newPath(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, err := sqlstore.Move(ctx, sqlstore.MoveOptions{From: from, To: to, Progress: func(bool, int64, int64) { cancel() }})
+	wantErr(t, err, context.Canceled)
+	return to
+}
+
+// A change of the source is noticed, during the move and between two runs; and so is
+// whatever else is in the target, or not there.
+func TestMoveNoticesChanges(t *testing.T) {
+	newSource := func(t *testing.T) string {
+		t.Helper()
+		path := newPath(t)
+		furnish(t, path, 30)
+		return path
+	}
+	t.Run("during", func(t *testing.T) {
+		from := newSource(t)
+		beside := openBeside(t, from)
+		changed := false
+		to := newPath(t)
+		_, err := sqlstore.Move(t.Context(), sqlstore.MoveOptions{From: from, To: to, Progress: func(checking bool, _, _ int64) {
+			if checking && !changed {
+				changed = true
+				create(t, beside, "late")
+			}
+		}})
+		wantErr(t, err, sqlstore.ErrChanged)
+		_, err = sqlstore.Open(t.Context(), sqlstore.Options{Path: to, Serve: true})
+		wantErr(t, err, sqlstore.ErrUnfinished)
+	})
+	t.Run("between", func(t *testing.T) {
+		from := newSource(t)
+		to := interruptedMove(t, from)
+		create(t, openBeside(t, from), "late")
+		_, err := move(t, from, to)
+		wantErr(t, err, sqlstore.ErrOtherSource)
+	})
+	for name, statement := range map[string]string{
+		"a key that is gone": `DELETE FROM api_keys WHERE id = (SELECT min(id) FROM api_keys)`,
+		"a time":             `UPDATE api_keys SET expires_at = expires_at + 1 WHERE id = (SELECT min(id) FROM api_keys)`,
+		"a text":             `UPDATE api_keys SET owner = owner || ' ' WHERE id = (SELECT min(id) FROM api_keys)`,
+		"no NULL":            `UPDATE api_keys SET rate_limit = 0 WHERE id = (SELECT min(id) FROM api_keys WHERE rate_limit IS NULL)`,
+		"a last use":         `UPDATE key_uses SET last_used_at = last_used_at + 1`,
+		"another key":        `INSERT INTO api_keys SELECT zeroblob(16), owner, 'x', prefix, scopes, secret_hash, created_at, expires_at, revoked_at, old_secret_hash, old_secret_until, metadata, rate_limit, rate_window FROM api_keys LIMIT 1`,
+		"another event":      `INSERT INTO audit_events SELECT zeroblob(16), at, action, key_id, owner, name, changes, actor_id, via, address, request_id, chain, seq, hash FROM audit_events LIMIT 1`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			from, to := newSource(t), newPath(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			_, err := sqlstore.Move(ctx, sqlstore.MoveOptions{From: from, To: to, Progress: func(checking bool, _, _ int64) {
+				if checking { // all was copied
+					cancel()
+				}
+			}})
+			wantErr(t, err, context.Canceled)
+			execute(t, raw(t, to), statement)
+			_, err = move(t, from, to)
+			wantErr(t, err, sqlstore.ErrDiffers)
+		})
+	}
+}
