@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -199,9 +200,11 @@ func (f *moveFile) isUnfinished(ctx context.Context, pool *sql.DB) (bool, error)
 	return hasMoveFile(ctx, pool)
 }
 
-func (f *moveFile) migrate(ctx context.Context, pool *sql.DB) error { return migrate(ctx, pool) }
-func (f *moveFile) rowLock() string                                 { return "" } // the file has one writer
-func (f *moveFile) translate(err error) error                       { return translate(err) }
+func (f *moveFile) migrate(ctx context.Context, pool *sql.DB) error {
+	return migrate(ctx, pool, slog.New(slog.DiscardHandler))
+}
+func (f *moveFile) rowLock() string           { return "" } // the file has one writer
+func (f *moveFile) translate(err error) error { return translate(err) }
 
 func (f *moveFile) close() error {
 	var errs []error
