@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"os"
@@ -107,10 +108,12 @@ func moveStore(t *testing.T, dir, from, to string) (sum, seconds string) {
 	t.Helper()
 	cmd, err := program(dir, nil, "migrate-store", "--from", from, "--to", to)
 	must(t, err)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	found := movedLine.FindStringSubmatch(string(out))
 	if err != nil || found == nil {
-		t.Fatalf("migrate-store says %q: %v", out, err)
+		t.Fatalf("migrate-store says %q: %v\n%s", out, err, stderr.String())
 	}
 	return found[4], found[3]
 }
