@@ -57,6 +57,7 @@ func (db *DB) openPostgres(ctx context.Context, o Options) error {
 	}
 	e := &postgresEngine{session: &session{pool: writing}}
 	db.engine, db.reader, db.points = e, reading, unprepared{reading}
+	db.budget = &budget{pool: reading, condition: db.condition}
 	db.writer = newWriter(e.session, db, o.Node, o.Log)
 	zero := apikey.Hash{}
 	return unprepared{reading}.exec(`INSERT INTO audit_chains (chain, event_id, seq, hash) VALUES ($1, $2, 0, $3)
