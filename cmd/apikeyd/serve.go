@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"apikeyd/handlers"
+	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 	"apikeyd/tracing"
 	"apikeyd/verify"
@@ -102,7 +103,7 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	log = slog.New(tracer.LogHandler(log.Handler()))
-	verifier := verify.New(tracer.Store(db), log, c.verifyOptions())
+	verifier := verify.New(tracer.Store(db), log, c.verifyOptions(db.Budget()))
 	m, err := c.newMetrics(db, verifier, log)
 	if err != nil {
 		return err
@@ -133,11 +134,11 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 	}.until(ctx)
 }
 
-func (c *serveCommand) verifyOptions() verify.Options {
+func (c *serveCommand) verifyOptions(budget store.Budget) verify.Options {
 	if c.VerifyCache == 0 {
-		return verify.Options{CacheSize: -1}
+		return verify.Options{CacheSize: -1, Budget: budget}
 	}
-	return verify.Options{CacheSize: c.VerifyCache}
+	return verify.Options{CacheSize: c.VerifyCache, Budget: budget}
 }
 
 // Validate refuses a number that is no good before anything is opened.
