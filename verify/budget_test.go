@@ -92,7 +92,7 @@ func TestOneLimitForAllNodes(t *testing.T) {
 			t.Error("without a limit:", result.Code, err)
 		}
 	}
-	_, many := addLimitedKey(t, db, "many", apikey.RateLimit{Limit: 1000, Window: time.Hour})
+	_, many := addLimitedKey(t, db, "many", apikey.RateLimit{Limit: 1000, Window: 24 * time.Hour})
 	if got := codes(many, 1500); got > 1000 || got < 700 {
 		t.Errorf("%d calls passed, want 1000, but for 100 that each node may have in advance", got)
 	}

@@ -53,13 +53,16 @@ const takeCalls = `INSERT INTO rate_budgets AS b (id, rate_limit, rate_window, a
 			SELECT CASE WHEN b.at - now BETWEEN 0 AND 30000000 THEN b.at ELSE now END AS at FROM clock
 		), drained AS (
 			SELECT at, CASE
-				WHEN (b.rate_limit, b.rate_window) <> ($2, $3) OR at - b.at >= $3 THEN 0
-				ELSE greatest(b.level - greatest(at - b.at, 0) * $2, 0) END AS level
+				WHEN (b.rate_limit, b.rate_window) <> (excluded.rate_limit, excluded.rate_window) THEN 0
+				WHEN at - b.at >= b.rate_window THEN 0
+				ELSE greatest(b.level - greatest(at - b.at, 0) * b.rate_limit, 0) END AS level
 			FROM instant
 		), given AS (
-			SELECT at, level, least($4, ($2 * $3 - level) / $3) AS calls FROM drained
+			SELECT at, level, least($4::bigint,
+				(excluded.rate_limit * excluded.rate_window - level) / excluded.rate_window) AS calls
+			FROM drained
 		)
-		SELECT $2, $3, at, level + calls * $3, calls FROM given
+		SELECT excluded.rate_limit, excluded.rate_window, at, level + calls * excluded.rate_window, calls FROM given
 	)
 	RETURNING granted, level`
 

@@ -23,11 +23,12 @@ type budgetOn struct {
 	sql func(command string) string
 }
 
-func newBudget(t *testing.T, cluster *postgrestest.Cluster) *budgetOn {
+func newBudget(t *testing.T, cluster *postgrestest.Cluster, parameters ...string) *budgetOn {
 	t.Helper()
 	url := cluster.Database(t)
 	name := url[strings.LastIndex(url, "/")+1 : strings.Index(url, "?")]
-	db := openWith(t, sqlstore.Options{Path: url, Node: "one", Serve: true})
+	path := strings.Join(append([]string{url}, parameters...), "&")
+	db := openWith(t, sqlstore.Options{Path: path, Node: "one", Serve: true})
 	return &budgetOn{t, db.Budget(), func(command string) string { return cluster.SQL(t, name, command) }}
 }
 
@@ -56,13 +57,24 @@ func TestSQLiteHasNoBudget(t *testing.T) {
 func TestBudget(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Start(t, "fsync=off")
-	b := newBudget(t, cluster)
+	for name, b := range map[string]*budgetOn{
+		"a server":           newBudget(t, cluster),
+		"a pooler before it": newBudget(t, cluster, "default_query_exec_mode=simple_protocol"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			b.T = t
+			testBudget(b)
+		})
+	}
+}
+
+func testBudget(b *budgetOn) {
 	limit, one, two := apikey.RateLimit{Limit: 100, Window: time.Hour}, apikey.NewID(), apikey.NewID()
 	b.want("the first", one, limit, 1, 1)
 	b.want("some more", one, limit, 59, 59)
 	if level, want := b.want("what there is", one, limit, 50, 40), 100*time.Hour.Microseconds(); level > want ||
 		level < want-100*time.Minute.Microseconds() {
-		t.Errorf("the level is %d, want about %d", level, want)
+		b.Errorf("the level is %d, want about %d", level, want)
 	}
 	b.want("nothing", one, limit, 7, 0)
 	b.want("another key", two, limit, 1000, 100)
@@ -83,7 +95,9 @@ func TestBudget(t *testing.T) {
 	limit.Window /= 2
 	b.want("another window too", one, limit, 1000, 200)
 	most := apikey.RateLimit{Limit: 1_000_000, Window: 24 * time.Hour}
-	b.want("the largest", apikey.NewID(), most, 2_000_000, 1_000_000)
+	b.want("the largest", two, most, 2_000_000, 1_000_000)
+	b.passes(30 * 365 * 24 * time.Hour)
+	b.want("the largest after many years", two, most, 1, 1)
 }
 
 // Neither a standby that is away nor a slow disk holds a call up.
