@@ -101,10 +101,19 @@ func (b bucket) drain(limit apikey.RateLimit, at int64) bucket {
 func (b *bucket) take() Quota {
 	window, limit := b.limit.Window.Microseconds(), int64(b.limit.Limit)
 	capacity := window * limit // at most 8.64e16
-	q := Quota{Allowed: b.level+window <= capacity}
-	if q.Allowed {
+	allowed := b.level+window <= capacity
+	if allowed {
 		b.level += window
 	}
+	q := b.quota()
+	q.Allowed = allowed
+	return q
+}
+
+// quota is what there is to know of a bucket, but for the call that asks.
+func (b *bucket) quota() (q Quota) {
+	window, limit := b.limit.Window.Microseconds(), int64(b.limit.Limit)
+	capacity := window * limit
 	q.Remaining = int((capacity - b.level) / window)
 	q.Reset = drainTime(b.level, limit)
 	if q.Remaining == 0 {

@@ -46,6 +46,9 @@ type Options struct {
 	// DefaultCacheSize; negative remembers nothing.
 	CacheSize int
 	Now       func() time.Time // the clock, that of the store; nil is time.Now
+
+	// Budget counts against rate limits for all nodes; nil counts in this process alone.
+	Budget store.Budget
 }
 
 // Whole returns the key as the store has it, with its metadata and its last use. The code
@@ -63,6 +66,7 @@ type Verifier struct {
 
 	// Only keys that have a limit, and whose secret was shown, get into it.
 	limits *ratelimit.Table[apikey.ID]
+	shared *ratelimit.Shared[apikey.ID] // in place of limits, if there is a Budget
 }
 
 // New returns a Verifier over s, and has s tell it of every change. The caller runs Run
@@ -77,6 +81,9 @@ func New(s store.Store, log *slog.Logger, o Options) *Verifier {
 	v := &Verifier{
 		store: s, log: log, now: o.Now, cache: newCache(max(o.CacheSize, 0), o.Now()),
 		limits: ratelimit.New[apikey.ID](0),
+	}
+	if o.Budget != nil {
+		v.shared = ratelimit.NewShared(source(o.Budget), o.Now)
 	}
 	v.uses.many = make(chan struct{}, 1)
 	s.Watch(v.cache)
@@ -115,7 +122,10 @@ func (v *Verifier) decide(ctx context.Context, secret string, want apikey.Scopes
 	r.At, r.Key, r.Hash, r.entry = now, &found.key, hash, found
 	r.Code = judge(r.Key, now, want)
 	if r.Code == Valid && limited && !r.Key.RateLimit.IsNone() {
-		if r.Quota = v.limits.Take(id, r.Key.RateLimit, now); !r.Quota.Allowed {
+		if r.Quota, err = v.count(ctx, id, r.Key.RateLimit, now); err != nil {
+			return Result{}, err
+		}
+		if !r.Quota.Allowed {
 			r.Code = RateLimited
 		}
 	}
@@ -123,6 +133,22 @@ func (v *Verifier) decide(ctx context.Context, secret string, want apikey.Scopes
 		v.uses.record(found, now)
 	}
 	return r, nil
+}
+
+// count counts a call against its key's limit.
+func (v *Verifier) count(ctx context.Context, id apikey.ID, limit apikey.RateLimit, now time.Time) (ratelimit.Quota, error) {
+	if v.shared == nil {
+		return v.limits.Take(id, limit, now), nil
+	}
+	return v.shared.Take(ctx, id, limit)
+}
+
+// source makes a store's budget what a ratelimit.Shared asks.
+func source(b store.Budget) ratelimit.Source[apikey.ID] {
+	return func(ctx context.Context, id apikey.ID, limit apikey.RateLimit, calls int) (ratelimit.Grant, error) {
+		grant, err := b.TakeCalls(ctx, id, limit, calls)
+		return ratelimit.Grant(grant), err
+	}
 }
 
 // look asks the store, and returns nil if no key accepts a secret with this hash.

@@ -12,6 +12,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/handlers"
+	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 	"apikeyd/tracing"
 	"apikeyd/verify"
@@ -129,7 +130,7 @@ func (c *serveCommand) newService(
 	db *sqlstore.DB, policy apikey.Policy, tracer *tracing.Tracer, log *slog.Logger,
 ) (service, error) {
 	keys := tracer.Store(db)
-	verifier := verify.New(keys, log, c.verifyOptions())
+	verifier := verify.New(keys, log, c.verifyOptions(db.Budget()))
 	m, err := c.newMetrics(db, verifier, log)
 	if err != nil {
 		return service{}, err
@@ -162,11 +163,11 @@ func (c *serveCommand) announce(ctx context.Context, s service) error {
 	return c.notify(ctx, "READY=1")
 }
 
-func (c *serveCommand) verifyOptions() verify.Options {
+func (c *serveCommand) verifyOptions(budget store.Budget) verify.Options {
 	if c.VerifyCache == 0 {
-		return verify.Options{CacheSize: -1}
+		return verify.Options{CacheSize: -1, Budget: budget}
 	}
-	return verify.Options{CacheSize: c.VerifyCache}
+	return verify.Options{CacheSize: c.VerifyCache, Budget: budget}
 }
 
 // Validate refuses a number that is no good before anything is opened.

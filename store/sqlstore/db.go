@@ -55,6 +55,7 @@ type DB struct {
 	writer    *writer
 	reader    *sql.DB // for lists, which may take long
 	points    runner  // for what is short, and must not wait for lists
+	budget    *budget // nil if only one node uses the database
 	now       func() time.Time
 	close     func() error
 }
@@ -129,6 +130,9 @@ func (db *DB) closeAll() error {
 	// The one that writes is the first, and closed last: only it can bring the log home.
 	for _, pool := range slices.Backward(db.pools) {
 		errs = append(errs, pool.Close())
+	}
+	if db.budget != nil {
+		db.budget.sweeping.Wait() // without a connection it ends at once
 	}
 	if db.engine != nil {
 		errs = append(errs, db.engine.close())

@@ -52,6 +52,7 @@ func (db *DB) openPostgres(ctx context.Context, o Options) error {
 	e := &postgresEngine{conn: &writeConn{pool: writing}, reader: reading}
 	db.engine, db.reader, db.points = e, reading, unprepared{reading}
 	db.writer = newWriter(e.conn, db, o.Node, o.Log)
+	db.budget = &budget{pool: reading, condition: db.condition}
 	zero := apikey.Hash{}
 	err = unprepared{reading}.exec(`INSERT INTO audit_chains (chain, event_id, seq, hash) VALUES ($1, $2, 0, $3)
 		ON CONFLICT (chain) DO NOTHING`, o.Node, make([]byte, len(apikey.ID{})), zero[:])

@@ -1,0 +1,222 @@
+package sqlstore_test
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/postgrestest"
+	"apikeyd/store"
+	"apikeyd/store/sqlstore"
+)
+
+// budgetOn is a budget of a fresh database, and how to run SQL there.
+type budgetOn struct {
+	*testing.T
+	store.Budget
+	sql func(command string) string
+}
+
+func newBudget(t *testing.T, cluster *postgrestest.Cluster, parameters ...string) *budgetOn {
+	t.Helper()
+	url := cluster.Database(t)
+	name := url[strings.LastIndex(url, "/")+1 : strings.Index(url, "?")]
+	path := strings.Join(append([]string{url}, parameters...), "&")
+	db := openWith(t, sqlstore.Options{Path: path, Node: "one", Serve: true})
+	return &budgetOn{t, db.Budget(), func(command string) string { return cluster.SQL(t, name, command) }}
+}
+
+func (b *budgetOn) want(what string, id apikey.ID, limit apikey.RateLimit, calls, want int) (level int64) {
+	b.Helper()
+	got, err := b.TakeCalls(b.Context(), id, limit, calls)
+	if err != nil || got.Calls != want {
+		b.Errorf("%s: %d of %d calls and %v, want %d", what, got.Calls, calls, err, want)
+	}
+	return got.Level
+}
+
+// passes lets time pass for all budgets.
+func (b *budgetOn) passes(d time.Duration) {
+	b.Helper()
+	b.sql("UPDATE rate_budgets SET at = at - " + strconv.FormatInt(d.Microseconds(), 10))
+}
+
+func TestSQLiteHasNoBudget(t *testing.T) {
+	t.Parallel()
+	if budget := openWith(t, sqlstore.Options{Path: t.TempDir() + "/keys.db", Serve: true}).Budget(); budget != nil {
+		t.Errorf("it has %v", budget)
+	}
+}
+
+func TestBudget(t *testing.T) {
+	t.Parallel()
+	cluster := postgrestest.Start(t, "fsync=off")
+	for name, b := range map[string]*budgetOn{
+		"a server":           newBudget(t, cluster),
+		"a pooler before it": newBudget(t, cluster, "default_query_exec_mode=simple_protocol"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			b.T = t
+			testBudget(b)
+		})
+	}
+}
+
+func testBudget(b *budgetOn) {
+	limit, one, two := apikey.RateLimit{Limit: 100, Window: time.Hour}, apikey.NewID(), apikey.NewID()
+	b.want("the first", one, limit, 1, 1)
+	b.want("some more", one, limit, 59, 59)
+	if level, want := b.want("what there is", one, limit, 50, 40), 100*time.Hour.Microseconds(); level > want ||
+		level < want-100*time.Minute.Microseconds() {
+		b.Errorf("the level is %d, want about %d", level, want)
+	}
+	b.want("nothing", one, limit, 7, 0)
+	b.want("another key", two, limit, 1000, 100)
+	b.passes(18 * time.Minute)
+	b.want("after a while", one, limit, 100, 30)
+	b.passes(time.Hour)
+	b.want("after a window", one, limit, 200, 100)
+	b.passes(30 * 365 * 24 * time.Hour)
+	b.want("after many years", one, limit, 200, 100)
+	b.passes(-20 * time.Second)
+	b.want("while the clock is a little behind", one, limit, 1, 0)
+	b.passes(-24 * time.Hour)
+	b.want("the clock was set back, and nothing drained", one, limit, 1, 0)
+	b.passes(36 * time.Second)
+	b.want("it counts from there", one, limit, 2, 1)
+	limit.Limit = 200
+	b.want("another limit begins anew", one, limit, 1000, 200)
+	limit.Window /= 2
+	b.want("another window too", one, limit, 1000, 200)
+	most := apikey.RateLimit{Limit: 1_000_000, Window: 24 * time.Hour}
+	b.want("the largest", two, most, 2_000_000, 1_000_000)
+	b.passes(30 * 365 * 24 * time.Hour)
+	b.want("the largest after many years", two, most, 1, 1)
+}
+
+// Neither a standby that is away nor a slow disk holds a call up.
+func TestBudgetWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	cluster := postgrestest.Start(t)
+	b := newBudget(t, cluster)
+	b.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+	b.sql("SELECT pg_reload_conf()")
+	for deadline := time.Now().Add(time.Minute); b.sql("SHOW synchronous_standby_names") != "nobody"; {
+		if time.Now().After(deadline) {
+			t.Fatal("the setting does not arrive")
+		}
+	}
+	id, limit := apikey.NewID(), apikey.RateLimit{Limit: 2, Window: time.Hour}
+	b.want("a new row", id, limit, 1, 1)
+	b.want("a row that is there", id, limit, 1, 1)
+}
+
+// Rows go when they say nothing any more, and not before.
+func TestBudgetsAreRemoved(t *testing.T) {
+	t.Parallel()
+	cluster := postgrestest.Start(t, "fsync=off")
+	b := newBudget(t, cluster)
+	b.sql(`INSERT INTO rate_budgets SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), 1, 1000000, 0, 1000000, 1
+		FROM generate_series(1, 5000) AS n`)
+	b.sql(`INSERT INTO rate_budgets SELECT decode(lpad(to_hex(n), 32, '1'), 'hex'), 1, 3600000000,
+		extract(epoch FROM now()) * 1000000, 3600000000, 1 FROM generate_series(1, 3) AS n`)
+	b.want("the first call removes them", apikey.NewID(), apikey.RateLimit{Limit: 1, Window: time.Hour}, 1, 1)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		rows := b.sql("SELECT count(*) FROM rate_budgets")
+		if rows == "4" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s rows are left, want the 4 that count", rows)
+		}
+	}
+}
+
+// Many nodes at once get no more than there is.
+func TestBudgetUnderLoad(t *testing.T) {
+	t.Parallel()
+	cluster := postgrestest.Start(t, "fsync=off")
+	url := cluster.Database(t)
+	limit, id := apikey.RateLimit{Limit: 500, Window: time.Second}, apikey.NewID()
+	var granted atomic.Int64
+	var load sync.WaitGroup
+	began := time.Now()
+	for _, node := range []string{"a", "b", "c"} {
+		budget := openWith(t, sqlstore.Options{Path: url, Node: node, Serve: true}).Budget()
+		if node == "a" {
+			began = time.Now()
+		}
+		for range 4 {
+			load.Go(func() {
+				for range 300 {
+					grant, err := budget.TakeCalls(context.Background(), id, limit, 3)
+					if err != nil {
+						t.Error(err)
+					}
+					granted.Add(int64(grant.Calls))
+				}
+			})
+		}
+	}
+	load.Wait()
+	passed := time.Since(began)
+	if most := 500 + int64(500*passed.Seconds()) + 1; granted.Load() > most {
+		t.Errorf("%d calls in %s, want at most %d", granted.Load(), passed, most)
+	}
+	if granted.Load() < 500 {
+		t.Errorf("%d calls, want at least 500", granted.Load())
+	}
+}
+
+// A server that is gone, or does not answer, is an outage, and soon known.
+func TestBudgetOutage(t *testing.T) {
+	t.Parallel()
+	cluster := postgrestest.Start(t, "fsync=off")
+	b := newBudget(t, cluster)
+	id, limit := apikey.NewID(), apikey.RateLimit{Limit: 2, Window: time.Hour}
+	b.want("at first", id, limit, 1, 1)
+	b.sql("CREATE TABLE durable ()") // and all before it: the last moments may be lost
+	cluster.Kill()
+	if _, err := b.TakeCalls(t.Context(), id, limit, 1); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("without a server: %v", err)
+	}
+	cluster.Run(t, "fsync=off")
+	b.want("afterwards, what is left", id, limit, 2, 1)
+}
+
+// BenchmarkTakeCalls is what a question costs: to one budget, or to many.
+func BenchmarkTakeCalls(b *testing.B) {
+	cluster := postgrestest.Start(b, "fsync=off")
+	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: cluster.Database(b), Node: "one", Serve: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = db.Close() }() // it is thrown away
+	budget, limit := db.Budget(), apikey.RateLimit{Limit: 1_000_000, Window: time.Second}
+	for _, bb := range []struct {
+		name string
+		keys int
+	}{{"one key", 1}, {"10000 keys", 10_000}} {
+		b.Run(bb.name, func(b *testing.B) {
+			ids := make([]apikey.ID, bb.keys)
+			for i := range ids {
+				ids[i] = apikey.NewID()
+			}
+			var next atomic.Int64
+			b.SetParallelism(4)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := budget.TakeCalls(context.Background(), ids[next.Add(1)%int64(len(ids))], limit, 1); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		})
+	}
+}

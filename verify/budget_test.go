@@ -1,0 +1,135 @@
+package verify_test
+
+import (
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/postgrestest"
+	"apikeyd/store"
+	"apikeyd/store/sqlstore"
+	"apikeyd/verify"
+)
+
+// newNodes returns a store of PostgreSQL, and three Verifiers that share it, each with
+// connections of its own.
+func newNodes(t *testing.T) (*sqlstore.DB, []*verify.Verifier) {
+	t.Helper()
+	url := postgrestest.Start(t, "fsync=off").Database(t)
+	var first *sqlstore.DB
+	var nodes []*verify.Verifier
+	for _, name := range []string{"a", "b", "c"} {
+		db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: url, Serve: true, Node: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		if first == nil {
+			first = db
+		}
+		nodes = append(nodes, verify.New(db, slog.New(slog.DiscardHandler), verify.Options{Budget: db.Budget()}))
+	}
+	return first, nodes
+}
+
+func addLimitedKey(t *testing.T, db *sqlstore.DB, name string, limit apikey.RateLimit) (apikey.ID, string) {
+	t.Helper()
+	now := time.Now()
+	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Draft{Owner: "team", Name: name, ExpiresAt: now.AddDate(1, 0, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key.RateLimit = limit
+	if err := db.CreateKey(t.Context(), operator, key); err != nil {
+		t.Fatal(err)
+	}
+	return key.ID, secret.Reveal()
+}
+
+// One limit holds for all nodes of a PostgreSQL database.
+func TestOneLimitForAllNodes(t *testing.T) {
+	t.Parallel()
+	db, nodes := newNodes(t)
+	codes := func(secret string, calls int) (valid int) {
+		t.Helper()
+		for i := range calls {
+			result, err := nodes[i%len(nodes)].Admit(t.Context(), secret)
+			switch {
+			case err != nil:
+				t.Fatal(err)
+			case result.Code == verify.Valid && result.Quota.Allowed:
+				valid++
+			case result.Code != verify.RateLimited || result.Quota.Remaining != 0 || result.Quota.RetryAfter <= 0:
+				t.Errorf("call %d is %s with %+v", i, result.Code, result.Quota)
+			}
+		}
+		return valid
+	}
+	id, few := addLimitedKey(t, db, "few", apikey.RateLimit{Limit: 3, Window: time.Hour})
+	if got := codes(few, 9); got != 3 {
+		t.Errorf("%d calls passed, want 3", got)
+	}
+	other := apikey.RateLimit{Limit: 4, Window: time.Hour}
+	if _, err := db.UpdateKey(t.Context(), operator, store.ByID(id), apikey.Change{RateLimit: &other}); err != nil {
+		t.Fatal(err)
+	}
+	if got := codes(few, 9); got != 4 {
+		t.Errorf("%d calls passed after the limit was changed, want 4", got)
+	}
+	none := apikey.RateLimit{}
+	if _, err := db.UpdateKey(t.Context(), operator, store.ByID(id), apikey.Change{RateLimit: &none}); err != nil {
+		t.Fatal(err)
+	}
+	for range 9 {
+		if result, err := nodes[0].Admit(t.Context(), few); err != nil || result.Code != verify.Valid {
+			t.Error("without a limit:", result.Code, err)
+		}
+	}
+	_, many := addLimitedKey(t, db, "many", apikey.RateLimit{Limit: 1000, Window: 24 * time.Hour})
+	if got := codes(many, 1500); got > 1000 || got < 700 {
+		t.Errorf("%d calls passed, want 1000, but for 100 that each node may have in advance", got)
+	}
+}
+
+// Under load on all nodes at once no more pass than was promised, and not much less.
+func TestOneLimitUnderLoad(t *testing.T) {
+	t.Parallel()
+	db, nodes := newNodes(t)
+	const limit, windows = 200, 4
+	_, secret := addLimitedKey(t, db, "busy", apikey.RateLimit{Limit: limit, Window: time.Second})
+	var valid atomic.Int64
+	var load sync.WaitGroup
+	began := time.Now()
+	for _, node := range nodes {
+		for range 4 {
+			load.Go(func() {
+				for time.Since(began) < windows*time.Second {
+					result, err := node.Admit(t.Context(), secret)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if result.Code == verify.Valid {
+						valid.Add(1)
+					}
+				}
+			})
+		}
+	}
+	load.Wait()
+	took := time.Since(began)
+	if most := int64(limit * (1.1 + took.Seconds())); valid.Load() > most {
+		t.Errorf("%d calls passed in %s, want at most %d", valid.Load(), took, most)
+	}
+	if valid.Load() < limit*windows/2 {
+		t.Errorf("%d calls passed in %s", valid.Load(), took)
+	}
+	t.Logf("%d calls passed in %s", valid.Load(), took)
+}
