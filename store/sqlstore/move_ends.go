@@ -110,7 +110,13 @@ func (e *moveEnd) rows(ctx context.Context, q querier) (total int64, err error) 
 
 // transaction does something that happens whole or not at all.
 func (e *moveEnd) transaction(ctx context.Context, do func(*sql.Tx) error) error {
-	tx, err := e.pool.BeginTx(ctx, nil)
+	conn, err := e.pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	// When ctx ends, the transaction is undone in the background: this waits for it.
+	defer func() { _ = conn.Close() }()
+	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
