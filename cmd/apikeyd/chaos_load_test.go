@@ -81,7 +81,7 @@ func (l *load) run(s *server, clients int, stop <-chan struct{}, made func()) {
 				acknowledged, err := l.change(s, admin, kind, key)
 				switch {
 				case err != nil && l.seen != nil:
-					time.Sleep(10 * time.Millisecond)
+					time.Sleep(50 * time.Millisecond)
 				case err != nil:
 					return // the server is gone
 				case acknowledged && kind == "create":

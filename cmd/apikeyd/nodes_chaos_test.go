@@ -54,7 +54,7 @@ func TestChaosNodes(t *testing.T) {
 	if r := during("restart of each node in turn (SIGTERM)", func() { p.endInTurn(syscall.SIGTERM) }); len(r.errors) > 0 {
 		t.Error("clients saw errors of a rolling restart")
 	}
-	for i, fault := range []wireState{closed, silent, silent} {
+	for i, fault := range []wireState{closed, silent} {
 		n := st.nodes[i]
 		during(fmt.Sprintf("node %s cut off from the database (%s)", n.name, fault), func() {
 			st.cut(n, fault)

@@ -200,7 +200,7 @@ func (st *site) haproxy(command string) string {
 	st.t.Helper()
 	conn, err := net.Dial("unix", filepath.Join(st.dir, "haproxy.sock"))
 	must(st.t, err)
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_, err = fmt.Fprintln(conn, command)
 	must(st.t, err)
 	text, err := io.ReadAll(conn)
