@@ -87,7 +87,10 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 }
 
 // Watch implements store.Store.
-func (db *DB) Watch(w store.Watcher) { db.writer.watch(w) }
+func (db *DB) Watch(w store.Watcher) {
+	db.writer.watch(w)
+	db.engine.watch(w)
+}
 
 // read runs a query, unless who asks is gone or the database cannot be believed.
 func (db *DB) read(ctx context.Context, query func() error) error {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 
 	"apikeyd/apikey"
+	"apikeyd/store"
 )
 
 // engine is what each kind of database does in its own way. All else, the SQL too, is the
@@ -17,9 +18,12 @@ type engine interface {
 	// store.ErrUncertain.
 	commit(w *writer, changed []apikey.ID) error
 
-	// settle calls answered once no process uses what this transaction of the writer made
+	// settle calls answered once no process uses what the writer's last transaction made
 	// wrong. The writer goes on meanwhile.
-	settle(w *writer, answered func())
+	settle(answered func())
+
+	// watch is told who hears of what others changed.
+	watch(watcher store.Watcher)
 
 	// poll is called every pollInterval while the writer has nothing else to do.
 	poll(w *writer) error

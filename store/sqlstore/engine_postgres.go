@@ -19,18 +19,12 @@ import (
 // has a chain of audit events of its own; its head is locked by the transaction that goes
 // on with it.
 type postgresEngine struct {
-	session  *session
-	node     announcer
-	before   int64 // the head's number when the transaction began
-	settling sync.WaitGroup
-}
-
-// announcer tells other nodes of changes.
-type announcer interface {
-	// announce runs in the transaction that makes changes, numbered from to to.
-	announce(on runner, chain string, from, to int64, changed []apikey.ID) error
-	// settle returns when no other node uses what was before.
-	settle(ctx context.Context, chain string, seq int64)
+	conn      *writeConn
+	reader    *sql.DB
+	node      *node
+	before    int64      // the head's number when the transaction began
+	announced *announced // what the last transaction tells other nodes
+	settling  sync.WaitGroup
 }
 
 var _ engine = (*postgresEngine)(nil)
@@ -56,19 +50,24 @@ func (db *DB) openPostgres(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	e := &postgresEngine{session: &session{pool: writing}}
+	e := &postgresEngine{conn: &writeConn{pool: writing}, reader: reading}
 	db.engine, db.reader, db.points = e, reading, unprepared{reading}
-	db.writer = newWriter(e.session, db, o.Node, o.Log)
+	db.writer = newWriter(e.conn, db, o.Node, o.Log)
 	zero := apikey.Hash{}
-	return unprepared{reading}.exec(`INSERT INTO audit_chains (chain, event_id, seq, hash) VALUES ($1, $2, 0, $3)
+	err = unprepared{reading}.exec(`INSERT INTO audit_chains (chain, event_id, seq, hash) VALUES ($1, $2, 0, $3)
 		ON CONFLICT (chain) DO NOTHING`, o.Node, make([]byte, len(apikey.ID{})), zero[:])
+	if err != nil {
+		return err
+	}
+	e.node, err = startNode(ctx, nodeOptions{url: o.Path, name: o.Node, remember: o.Serve, log: o.Log})
+	return err
 }
 
 func (e *postgresEngine) begin(w *writer) error {
 	w.forget() // others may have changed the keys that act
 	err := e.lockHead(w)
-	if err != nil && isConnectionError(err) && e.session.ctx.Err() == nil {
-		e.session.drop() // it may have been gone for long
+	if err != nil && isConnectionError(err) && e.conn.ctx.Err() == nil {
+		e.conn.drop() // it may have been gone for long
 		err = e.lockHead(w)
 	}
 	return err
@@ -80,7 +79,7 @@ const beginText = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = '2s'`
 
 // lockHead begins a transaction that goes on with the writer's chain.
 func (e *postgresEngine) lockHead(w *writer) error {
-	if err := e.session.open(); err != nil {
+	if err := e.conn.open(); err != nil {
 		return err
 	}
 	if err := w.exec(beginText, pgx.QueryExecModeSimpleProtocol); err != nil {
@@ -92,16 +91,24 @@ func (e *postgresEngine) lockHead(w *writer) error {
 }
 
 func (e *postgresEngine) commit(w *writer, changed []apikey.ID) error {
-	if w.linked && e.node != nil {
-		if err := e.node.announce(w, w.chain, e.before+1, w.head.Seq, changed); err != nil {
-			return err
-		}
+	if !w.linked {
+		return w.exec(`COMMIT`) // it says when keys were used, and can be repeated
 	}
-	err := w.exec(`COMMIT`)
-	if err == nil || !w.linked || wasUndone(err) {
+	var err error
+	e.announced, err = e.node.announce(w.exec, change{
+		chain: w.chain, from: e.before + 1, to: w.head.Seq, event: w.head.event, keys: changed,
+	})
+	if err != nil {
 		return err
 	}
-	return e.resolve(w, err)
+	err = w.exec(`COMMIT`)
+	if err != nil && !wasUndone(err) {
+		err = e.resolve(w, err)
+	}
+	if err != nil {
+		e.announced.abandon()
+	}
+	return err
 }
 
 // wasUndone reports whether an error of COMMIT says that nothing was changed. Of most it is
@@ -120,7 +127,7 @@ const resolveFor = 8 * time.Second
 func (e *postgresEngine) resolve(w *writer, cause error) error {
 	last := *w.head
 	for deadline := time.Now().Add(resolveFor); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		e.session.drop()
+		e.conn.drop()
 		if err := e.lockHead(w); err != nil {
 			continue
 		}
@@ -140,17 +147,15 @@ func (e *postgresEngine) resolve(w *writer, cause error) error {
 }
 
 // settle lets the writer go on while other nodes hear of its changes.
-func (e *postgresEngine) settle(w *writer, answered func()) {
-	if e.node == nil {
-		answered()
-		return
-	}
-	seq := w.lastSeq
+func (e *postgresEngine) settle(answered func()) {
+	announced := e.announced
 	e.settling.Go(func() {
-		e.node.settle(context.Background(), w.chain, seq)
+		announced.settle(e.reader)
 		answered()
 	})
 }
+
+func (e *postgresEngine) watch(watcher store.Watcher) { e.node.watch(watcher) }
 
 // poll has nothing to do: each transaction reads what it needs anew.
 func (e *postgresEngine) poll(*writer) error { return nil }
@@ -182,5 +187,8 @@ func (e *postgresEngine) sizes() (database, log int64) { return 0, 0 }
 
 func (e *postgresEngine) close() error {
 	e.settling.Wait()
+	if e.node != nil {
+		e.node.close()
+	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/store"
 )
 
 // sqliteEngine is a file, which other processes may write to as well: the command line
@@ -59,7 +60,7 @@ func (db *DB) openSQLite(ctx context.Context, o Options) error {
 	}
 	db.points = &statements{on: points}
 	// The reader has read by now, so the WAL file is there.
-	return e.watch(e.path + "-wal")
+	return e.files.watch(e.path + "-wal")
 }
 
 // openPool opens a pool that Close closes.
@@ -91,12 +92,15 @@ func (e *sqliteEngine) commit(w *writer, _ []apikey.ID) error {
 
 // settle has nothing to wait for where the server made the change itself. A server beside
 // us, should there be one, knows of it when what it remembers counts no more.
-func (e *sqliteEngine) settle(_ *writer, answered func()) {
+func (e *sqliteEngine) settle(answered func()) {
 	if !e.serve {
 		time.Sleep(staleBound)
 	}
 	answered()
 }
+
+// watch has nothing to do: the writer's polls tell the watcher.
+func (e *sqliteEngine) watch(store.Watcher) {}
 
 // poll looks whether another process changed the file since the last poll.
 func (e *sqliteEngine) poll(w *writer) error {

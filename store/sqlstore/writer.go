@@ -57,10 +57,9 @@ type writer struct {
 	// processes' changes are seen at the start of each transaction, our own drop theirs.
 	actors map[apikey.ID]apikey.Key
 
-	chain   string     // of audit events, that this writer makes longer
-	head    *chainHead // its end; nil until it is read, and remembered as the actors are
-	linked  bool       // this transaction moved it
-	lastSeq int64      // of the event that was committed last
+	chain  string     // of audit events, that this writer makes longer
+	head   *chainHead // its end; nil until it is read, and remembered as the actors are
+	linked bool       // this transaction moved it
 }
 
 // transaction is what a change is made with. It has no context: a caller that gives up
@@ -246,9 +245,7 @@ func (w *writer) together(batch []*job) (broken int) {
 		w.rollback()
 		return failAll(batch, w.condition.translate(err))
 	}
-	if w.linked {
-		w.linked, w.lastSeq = false, w.head.Seq
-	}
+	w.linked = false
 	took := time.Since(began)
 	w.tally.committed(batch, took)
 	return -1
@@ -286,7 +283,7 @@ func (w *writer) answer(batch []*job) {
 		answered()
 		return
 	}
-	w.engine.settle(w, answered)
+	w.engine.settle(answered)
 }
 
 // count keeps the numbers of keys, once for all changes of a transaction.

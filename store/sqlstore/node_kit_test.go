@@ -1,0 +1,310 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"apikeyd/apikey"
+	"apikeyd/postgrestest"
+	"apikeyd/store"
+)
+
+// memory is a watcher that remembers keys as a cache does, and for how long they count.
+type memory struct {
+	mu    sync.Mutex
+	keys  map[apikey.ID]bool
+	until time.Time
+	alls  int // how often it forgot everything
+}
+
+func (m *memory) Changed(id apikey.ID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.keys, id)
+}
+
+func (m *memory) ChangedAll() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.keys)
+	m.alls++
+}
+
+func (m *memory) Trust(until time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.until = until
+}
+
+func (m *memory) remember(keys []apikey.ID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range keys {
+		m.keys[id] = true
+	}
+}
+
+// uses reports whether it would answer from what it remembers of a key, and whether it
+// remembers it at all.
+func (m *memory) uses(id apikey.ID) (uses, remembers bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.keys[id] && time.Now().Before(m.until), m.keys[id]
+}
+
+func (m *memory) trusts() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return time.Now().Before(m.until)
+}
+
+func (m *memory) forgotten() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.alls
+}
+
+// member is a process: a node, what it remembers, and a writer with a chain of its own.
+type member struct {
+	*node
+	memory *memory
+	pool   *sql.DB
+	chain  string
+	mu     sync.Mutex // one transaction after another
+}
+
+var _ store.Watcher = (*memory)(nil)
+
+// cluster is a database with what nodes need of it.
+type nodeDatabase struct {
+	*postgrestest.Cluster
+	url string
+}
+
+func newNodeDatabase(t testing.TB, c *postgrestest.Cluster) *nodeDatabase {
+	t.Helper()
+	d := &nodeDatabase{c, c.Database(t)}
+	ddl, err := os.ReadFile("migrations/postgres/00002_nodes.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.sql(t, strings.TrimPrefix(string(ddl), "-- +goose Up"))
+	d.sql(t, `CREATE TABLE audit_chains (chain TEXT NOT NULL PRIMARY KEY, event_id BYTEA NOT NULL, seq BIGINT NOT NULL)`)
+	return d
+}
+
+func (d *nodeDatabase) sql(t testing.TB, command string) string {
+	t.Helper()
+	return d.SQL(t, d.url[strings.LastIndex(d.url, "/")+1:strings.Index(d.url, "?")], command)
+}
+
+func (d *nodeDatabase) through(p *proxy) string {
+	u, err := url.Parse(d.url)
+	if err != nil {
+		panic(err)
+	}
+	u.Host = p.address()
+	return u.String()
+}
+
+// join starts a member whose node connects to node, and whose writer to the database.
+func (d *nodeDatabase) join(t testing.TB, name string, o nodeOptions) *member {
+	t.Helper()
+	if o.url == "" {
+		o.url = d.url
+	}
+	o.name = name
+	n, err := startNode(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.close)
+	m := &member{node: n, memory: &memory{keys: make(map[apikey.ID]bool)}, chain: name}
+	config, err := pgx.ParseConfig(d.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.pool = stdlib.OpenDB(*config)
+	t.Cleanup(func() { _ = m.pool.Close() })
+	n.watch(m.memory)
+	if o.remember {
+		eventually(t, name+" trusts what it remembers", m.memory.trusts)
+	}
+	return m
+}
+
+// commit changes keys, as the writer does.
+func (m *member) commit(c change) (*announced, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	tx, err := m.pool.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = tx.Rollback() }()
+	c.chain, c.event = m.chain, apikey.NewID()
+	events := max(1, len(c.keys))
+	err = tx.QueryRowContext(ctx, `INSERT INTO audit_chains (chain, event_id, seq) VALUES ($1, $2, $3)
+		ON CONFLICT (chain) DO UPDATE SET event_id = excluded.event_id, seq = audit_chains.seq + $3
+		RETURNING seq`, c.chain, c.event[:], events).Scan(&c.to)
+	if err != nil {
+		return nil, err
+	}
+	c.from = c.to - int64(events) + 1
+	a, err := m.announce(func(query string, args ...any) error {
+		_, err := tx.ExecContext(ctx, query, args...)
+		return err
+	}, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := tx.Commit(); err != nil {
+		a.abandon()
+		return nil, err
+	}
+	return a, nil
+}
+
+// change makes a change of keys that all members remember, and returns when it is settled.
+func (m *member) change(t testing.TB, c change) (took time.Duration) {
+	t.Helper()
+	a, err := m.commit(c)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	began := time.Now()
+	a.settle(m.pool)
+	return time.Since(began)
+}
+
+// newKeys returns keys that members remember.
+func newKeys(n int, members ...*member) []apikey.ID {
+	keys := make([]apikey.ID, n)
+	for i := range keys {
+		keys[i] = apikey.NewID()
+	}
+	for _, m := range members {
+		m.memory.remember(keys)
+	}
+	return keys
+}
+
+// proxy stands between a node and the database, and can be cut in two ways.
+type proxy struct {
+	listener net.Listener
+	target   string
+	ended    sync.WaitGroup
+
+	mu     sync.Mutex
+	mute   bool // what is sent goes nowhere, and nobody is told
+	closed bool // nobody gets in
+	ends   map[net.Conn]bool
+}
+
+func newProxy(t testing.TB, target string) *proxy {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{listener: listener, target: target, ends: make(map[net.Conn]bool)}
+	p.ended.Go(p.accept)
+	t.Cleanup(func() {
+		_ = listener.Close()
+		p.shut()
+		p.ended.Wait()
+	})
+	return p
+}
+
+func (p *proxy) address() string { return p.listener.Addr().String() }
+
+func (p *proxy) accept() {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", p.target)
+		p.mu.Lock()
+		if err != nil || p.closed {
+			_ = client.Close()
+			if err == nil {
+				_ = server.Close()
+			}
+		} else {
+			p.ends[client], p.ends[server] = true, true
+			p.ended.Go(func() { p.pipe(client, server) })
+			p.ended.Go(func() { p.pipe(server, client) })
+		}
+		p.mu.Unlock()
+	}
+}
+
+func (p *proxy) pipe(to, from net.Conn) {
+	buffer := make([]byte, 1<<16)
+	for {
+		n, err := from.Read(buffer)
+		p.mu.Lock()
+		mute := p.mute
+		p.mu.Unlock()
+		if mute && err == nil {
+			continue // lost for good: the stream is broken from here on
+		}
+		if err == nil {
+			_, err = to.Write(buffer[:n])
+		}
+		if err != nil {
+			_, _ = to.Close(), from.Close()
+			return
+		}
+	}
+}
+
+// shut breaks all connections, and lets nobody in.
+func (p *proxy) shut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	for end := range p.ends {
+		_ = end.Close()
+	}
+	clear(p.ends)
+}
+
+// silence loses everything from now on.
+func (p *proxy) silence() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mute = true
+}
+
+// mend lets new connections work.
+func (p *proxy) mend() {
+	p.shut()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mute, p.closed = false, false
+}
+
+func eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("in vain: " + what)
+		}
+	}
+}
