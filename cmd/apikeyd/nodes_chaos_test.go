@@ -32,6 +32,7 @@ func TestChaosNodes(t *testing.T) {
 	var table strings.Builder
 	table.WriteString(tableHead)
 	during := func(fault string, happens func()) *faultRow {
+		p.fill(*leastProofs)
 		m.begin(fault)
 		over, proven := make(chan struct{}), make(chan struct{})
 		go func() {
@@ -58,7 +59,7 @@ func TestChaosNodes(t *testing.T) {
 		n := st.nodes[i]
 		during(fmt.Sprintf("node %s cut off from the database (%s)", n.name, fault), func() {
 			st.cut(n, fault)
-			st.eventually("the node says that it cannot tell", func() bool { return n.unsure(admin) })
+			st.unsure(admin, n)
 			p.more()
 			st.cut(n, whole)
 		})
@@ -138,9 +139,7 @@ func (st *site) failOver(admin string) {
 		n.wires[0].become(silent)
 	}
 	st.primary.Kill()
-	for _, n := range st.nodes {
-		st.eventually("the node says that it cannot tell", func() bool { return n.unsure(admin) })
-	}
+	st.unsure(admin, st.nodes...)
 	response, err := st.nodes[0].send("POST", "/v1/api-keys", admin, keyJSON("without a database"))
 	must(st.t, err)
 	must(st.t, response.Body.Close())
@@ -161,7 +160,20 @@ func (st *site) failOver(admin string) {
 	}
 }
 
-// unsure reports whether a node refuses to say whether a key is good, which it is.
-func (n *node) unsure(admin string) bool {
-	return n.call("POST", "/v1/verify", admin, fmt.Sprintf(`{"key":%q}`, admin)).status == http.StatusServiceUnavailable
+// unsure waits until nodes refuse to say whether a key is good, which it is.
+func (st *site) unsure(admin string, nodes ...*node) {
+	st.t.Helper()
+	var waiting sync.WaitGroup
+	for _, n := range nodes {
+		waiting.Go(func() {
+			for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+				a, err := n.try("POST", "/v1/verify", admin, fmt.Sprintf(`{"key":%q}`, admin))
+				if err == nil && a.status == http.StatusServiceUnavailable {
+					return
+				}
+			}
+			st.t.Errorf("node %s goes on to say whether a key is good", n.name)
+		})
+	}
+	waiting.Wait()
 }

@@ -85,8 +85,7 @@ func siteURL(hosts ...string) string {
 		strings.Join(hosts, ","), siteDatabase)
 }
 
-// haproxyConfig is how docs/scaling.md puts HAProxy in front, but for the times, which are
-// a test's.
+// haproxyConfig lacks the nodes. It looks at them more often than anybody should.
 const haproxyConfig = `global
     stats socket %[1]s/haproxy.sock mode 600 level admin
 defaults

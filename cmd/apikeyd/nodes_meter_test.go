@@ -18,6 +18,8 @@ type meter struct {
 // faultRow is a fault and what clients saw of it.
 type faultRow struct {
 	fault    string
+	began    time.Time
+	lasted   time.Duration
 	requests int
 	errors   map[string]int // by status, or why there was no answer
 
@@ -47,11 +49,12 @@ func (m *meter) begin(fault string) (before *faultRow) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if before = m.faultRow; before != nil {
+		before.lasted = time.Since(before.began)
 		before.writes.beat()
 		before.verifications.beat()
 	}
 	now := pulse{last: time.Now()}
-	m.faultRow = &faultRow{fault: fault, errors: map[string]int{}, writes: now, verifications: now}
+	m.faultRow = &faultRow{fault: fault, began: now.last, errors: map[string]int{}, writes: now, verifications: now}
 	return before
 }
 
@@ -82,8 +85,8 @@ func (m *meter) add(change func(*faultRow)) {
 	change(m.faultRow)
 }
 
-const tableHead = `| fault | requests | errors that clients saw | acknowledged writes lost | changes proven on every node | nodes that could not say | slowest answer to a change | stale acceptances | longest stale | longest without a write | longest without a verification |
-|---|---|---|---|---|---|---|---|---|---|---|
+const tableHead = `| fault | lasted | requests | errors that clients saw | acknowledged writes lost | changes proven on every node | nodes that could not say | slowest answer to a change | stale acceptances | longest stale | longest without a write | longest without a verification |
+|---|---|---|---|---|---|---|---|---|---|---|---|
 `
 
 func (r *faultRow) String() string {
@@ -91,7 +94,7 @@ func (r *faultRow) String() string {
 	for _, why := range slices.Sorted(maps.Keys(r.errors)) {
 		errors = append(errors, fmt.Sprintf("%s: %d", why, r.errors[why]))
 	}
-	return fmt.Sprintf("| %s | %d | %s | 0 | %d | %d | %s | %d | %s | %s | %s |\n", r.fault, r.requests,
+	return fmt.Sprintf("| %s | %.1f s | %d | %s | 0 | %d | %d | %s | %d | %s | %s | %s |\n", r.fault, r.lasted.Seconds(), r.requests,
 		strings.Join(errors, ", "), r.proven, r.waived, milliseconds(r.slowest), r.stale, milliseconds(r.oldest),
 		milliseconds(r.writes.gap), milliseconds(r.verifications.gap))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -20,8 +21,9 @@ type proofs struct {
 	next  atomic.Int64
 	count atomic.Int64 // of those that were made
 
-	mu   sync.Mutex
-	made []question // what must be true for ever
+	mu    sync.Mutex
+	stock []answer   // keys that every node remembers
+	made  []question // what must be true for ever
 }
 
 // question is asked of a node about a key that was changed.
@@ -66,12 +68,13 @@ func (p *proofs) more() {
 
 // prove makes one change at a node. It reports whether there was an answer, and so a proof.
 func (p *proofs) prove(at *server) bool {
-	name := fmt.Sprint("proof ", p.next.Add(1))
-	created, err := p.site.front.try("POST", "/v1/api-keys", p.admin, fmt.Sprintf(
-		`{"name":%q,"expires_at":"2999-12-31T00:00:00Z","scopes":["reports:read","reports:write"]}`, name))
-	if err != nil || created.status != http.StatusCreated {
-		time.Sleep(20 * time.Millisecond)
-		return false
+	created, known := p.take()
+	if !known {
+		var err error
+		if created, err = p.create(); err != nil {
+			time.Sleep(20 * time.Millisecond)
+			return false
+		}
 	}
 	path, secret := "/v1/api-keys/"+created.ID, created.Secret
 	var change func() (answer, error)
@@ -93,7 +96,7 @@ func (p *proofs) prove(at *server) bool {
 			{p, secret, "reports:read", "VALID", http.StatusOK},
 		}
 	}
-	end := p.remind(secret)
+	end := p.remind(secret, known)
 	began := time.Now()
 	a, err := change()
 	took := time.Since(began)
@@ -114,6 +117,37 @@ func (p *proofs) prove(at *server) bool {
 	defer p.mu.Unlock()
 	p.made = append(p.made, questions...)
 	return true
+}
+
+func (p *proofs) create() (answer, error) {
+	a, err := p.site.front.try("POST", "/v1/api-keys", p.admin, fmt.Sprintf(
+		`{"name":"proof %d","expires_at":"2999-12-31T00:00:00Z","scopes":["reports:read","reports:write"]}`, p.next.Add(1)))
+	if err == nil && a.status != http.StatusCreated {
+		err = errors.New(a.body)
+	}
+	return a, err
+}
+
+// fill makes keys that every node remembers, to be changed during a fault: one that is cut
+// off afterwards has them as they were.
+func (p *proofs) fill(n int) {
+	p.t.Helper()
+	for range n {
+		created, err := p.create()
+		must(p.t, err)
+		p.remind(created.Secret, false)()
+		p.stock = append(p.stock, created)
+	}
+}
+
+func (p *proofs) take() (key answer, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if ok = len(p.stock) > 0; ok {
+		key = p.stock[0]
+		p.stock = p.stock[1:]
+	}
+	return key, ok
 }
 
 // everywhere asks every node at once.
@@ -170,9 +204,9 @@ func (q question) forwardAuth(n *server) (said string, known, right bool) {
 	return fmt.Sprint(a.status), known, a.status == q.status
 }
 
-// remind has every node remember a key, and be asked for it until the end, so that one
-// may be reading it whenever it is changed.
-func (p *proofs) remind(secret string) (end func()) {
+// remind has every node remember a key, unless they do, and be asked for it until the end, so
+// that one may be reading it whenever it is changed.
+func (p *proofs) remind(secret string, known bool) (end func()) {
 	stop := make(chan struct{})
 	var first, asking sync.WaitGroup
 	for _, n := range p.site.each() {
@@ -191,7 +225,9 @@ func (p *proofs) remind(secret string) (end func()) {
 			}
 		})
 	}
-	first.Wait()
+	if !known {
+		first.Wait()
+	}
 	return func() {
 		close(stop)
 		asking.Wait()
