@@ -85,8 +85,8 @@ func (m *meter) add(change func(*faultRow)) {
 	change(m.faultRow)
 }
 
-const tableHead = `| fault | lasted | requests | errors that clients saw | acknowledged writes lost | changes proven on every node | nodes that could not say | slowest answer to a change | stale acceptances | longest stale | longest without a write | longest without a verification |
-|---|---|---|---|---|---|---|---|---|---|---|---|
+const tableHead = `| fault | lasted | requests | errors that clients saw | changes proven on every node | nodes that could not say | slowest answer to a change | stale acceptances | longest stale | longest without a write | longest without a verification |
+|---|---|---|---|---|---|---|---|---|---|---|
 `
 
 func (r *faultRow) String() string {
@@ -94,7 +94,7 @@ func (r *faultRow) String() string {
 	for _, why := range slices.Sorted(maps.Keys(r.errors)) {
 		errors = append(errors, fmt.Sprintf("%s: %d", why, r.errors[why]))
 	}
-	return fmt.Sprintf("| %s | %.1f s | %d | %s | 0 | %d | %d | %s | %d | %s | %s | %s |\n", r.fault, r.lasted.Seconds(), r.requests,
+	return fmt.Sprintf("| %s | %.1f s | %d | %s | %d | %d | %s | %d | %s | %s | %s |\n", r.fault, r.lasted.Seconds(), r.requests,
 		strings.Join(errors, ", "), r.proven, r.waived, milliseconds(r.slowest), r.stale, milliseconds(r.oldest),
 		milliseconds(r.writes.gap), milliseconds(r.verifications.gap))
 }
