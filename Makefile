@@ -142,8 +142,8 @@ linearizability: ## End 1,000 secrets in each way while they are used, also with
 	CGO_ENABLED=1 $(GO) test -race ./handlers -run Linearizable -count 1 -timeout 60m -args -rounds 1000
 
 .PHONY: chaos
-chaos: ## Kill the service 200 times, fill its disk, break it, soak it: what make test does a little of
-	$(GO) test ./cmd/apikeyd -run Chaos -count 1 -v -timeout 60m -args -kills 200 -soak 5m
+chaos: ## Kill the service 200 times, fill its disk, break it, soak it, break three nodes: what make test does a little of
+	$(GO) test ./cmd/apikeyd -run Chaos -count 1 -v -timeout 60m -args -kills 200 -soak 5m -proofs 100
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZ_TIME (30s)

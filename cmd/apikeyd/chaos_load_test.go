@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // load is many clients that change keys of a server, and remember what they were told.
@@ -21,6 +22,10 @@ type load struct {
 	// refusalIsUnsure says that a change may have been made although the answer was 503:
 	// a disk that reports an error may have written all the same.
 	refusalIsUnsure bool
+
+	// seen, if there is one, is told of each answer, and clients go on without one: there is
+	// more than one server.
+	seen func(status int, err error)
 
 	mu      sync.Mutex
 	keys    []*tracked
@@ -75,6 +80,8 @@ func (l *load) run(s *server, clients int, stop <-chan struct{}, made func()) {
 				}
 				acknowledged, err := l.change(s, admin, kind, key)
 				switch {
+				case err != nil && l.seen != nil:
+					time.Sleep(50 * time.Millisecond)
 				case err != nil:
 					return // the server is gone
 				case acknowledged && kind == "create":
@@ -111,6 +118,9 @@ func (l *load) change(s *server, admin, kind string, key *tracked) (acknowledged
 		after.status, after.code = "REVOKED", "REVOKED"
 	}
 	a, err := s.try(method, path, admin, body)
+	if l.seen != nil {
+		l.seen(a.status, err)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -119,7 +129,7 @@ func (l *load) change(s *server, admin, kind string, key *tracked) (acknowledged
 		l.silent[kind]++
 	case a.status == http.StatusServiceUnavailable:
 		l.refused[kind]++
-		if !l.refusalIsUnsure {
+		if !l.refusalIsUnsure && a.Code != "OUTCOME_UNKNOWN" {
 			return false, nil
 		}
 		key.unsure = &after

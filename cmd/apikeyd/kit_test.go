@@ -160,6 +160,7 @@ type server struct {
 	*process
 	t   *testing.T
 	dir string
+	env []string // of commands beside it
 	url string
 }
 
@@ -206,9 +207,17 @@ func (s *server) call(method, path, secret, body string) answer {
 }
 
 func (s *server) try(method, path, secret, body string) (answer, error) {
-	request, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
+	response, err := s.send(method, path, secret, body)
 	if err != nil {
 		return answer{}, err
+	}
+	return readAnswer(response)
+}
+
+func (s *server) send(method, path, secret, body string) (*http.Response, error) {
+	request, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
 	}
 	if secret != "" {
 		request.Header.Set("X-Api-Key", secret)
@@ -216,11 +225,7 @@ func (s *server) try(method, path, secret, body string) (answer, error) {
 	if body != "" {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	response, err := httpClient.Do(request)
-	if err != nil {
-		return answer{}, err
-	}
-	return readAnswer(response)
+	return httpClient.Do(request)
 }
 
 func readAnswer(response *http.Response) (answer, error) {
@@ -254,7 +259,7 @@ func (s *server) adminKey() string {
 // command runs apikeyd beside the server and returns its standard output.
 func (s *server) command(args ...string) string {
 	s.t.Helper()
-	cmd, err := program(s.dir, nil, args...)
+	cmd, err := program(s.dir, s.env, args...)
 	must(s.t, err)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -112,9 +112,11 @@ func (db *DB) Ping(ctx context.Context) error {
 	if err := errors.Join(db.condition.damaged(), db.engine.present()); err != nil {
 		return err
 	}
+	brief, done := db.engine.brief(ctx)
+	defer done()
 	err := db.condition.guarded(func() error {
 		var one int
-		return db.points.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT id FROM api_keys LIMIT 1) AS one`).Scan(&one)
+		return db.points.QueryRowContext(brief, `SELECT count(*) FROM (SELECT id FROM api_keys LIMIT 1) AS one`).Scan(&one)
 	})
 	return db.condition.during(ctx, err)
 }

@@ -37,8 +37,8 @@ type engine interface {
 	// present fails if the database is not the one that was opened.
 	present() error
 
-	// brief is the context of a look-up that takes next to no time.
-	brief(ctx context.Context) context.Context
+	// brief is the context of a look-up that takes next to no time, and what ends it.
+	brief(ctx context.Context) (context.Context, context.CancelFunc)
 
 	// chain is the chain of audit events that there must be, or empty.
 	chain() string

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"apikeyd/apikey"
@@ -66,19 +67,23 @@ func (db *DB) openPostgres(ctx context.Context, o Options) error {
 func (e *postgresEngine) begin(w *writer) error {
 	w.forget() // others may have changed the keys that act
 	err := e.lockHead(w)
-	if err != nil && isConnectionError(err) {
+	if err != nil && isConnectionError(err) && e.conn.ctx.Err() == nil {
 		e.conn.drop() // it may have been gone for long
 		err = e.lockHead(w)
 	}
 	return err
 }
 
+// beginText begins a transaction that PostgreSQL ends if nothing is heard of its node: others
+// wait for the locks that it has, and a node that is cut off cannot give them back.
+const beginText = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = '2s'`
+
 // lockHead begins a transaction that goes on with the writer's chain.
 func (e *postgresEngine) lockHead(w *writer) error {
 	if err := e.conn.open(); err != nil {
 		return err
 	}
-	if err := w.exec(`BEGIN`); err != nil {
+	if err := w.exec(beginText, pgx.QueryExecModeSimpleProtocol); err != nil {
 		return err
 	}
 	head, err := readHead(context.Background(), w, w.chain, ` FOR UPDATE`)
@@ -165,7 +170,14 @@ func (e *postgresEngine) breaks(err error) bool {
 
 func (e *postgresEngine) present() error { return nil }
 
-func (e *postgresEngine) brief(ctx context.Context) context.Context { return ctx }
+// briefTimeout bounds a look-up. It leaves time to try other hosts.
+const briefTimeout = 3 * time.Second
+
+// brief is finished even if who asks gives up: a connection that takes longer to be made than
+// they wait, because the first host is silent, is there for who asks next.
+func (e *postgresEngine) brief(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), briefTimeout)
+}
 
 // chain is empty: which nodes there were, nobody knows.
 func (e *postgresEngine) chain() string { return "" }

@@ -145,7 +145,9 @@ func (e *sqliteEngine) rowLock() string { return "" }
 func (e *sqliteEngine) breaks(error) bool { return false }
 
 // brief is without end: watching for it costs more than most look-ups take.
-func (e *sqliteEngine) brief(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
+func (e *sqliteEngine) brief(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithoutCancel(ctx), func() {}
+}
 
 func (e *sqliteEngine) chain() string { return sharedChain }
 

@@ -33,7 +33,9 @@ func (db *DB) KeyIDs(ctx context.Context, q store.Query) (page store.IDPage, err
 	err = db.read(ctx, func() error {
 		var from querier = db.reader
 		if q.Offset <= shallow {
-			ctx, from = db.engine.brief(ctx), db.points
+			brief, done := db.engine.brief(ctx)
+			defer done()
+			ctx, from = brief, db.points
 		}
 		page, err = listIDs(ctx, from, q)
 		if err == nil && len(page.IDs) == 0 { // then no row told how many there are

@@ -26,8 +26,9 @@ import (
 const (
 	// versionTable keeps the version of the schema. Other programs may use goose too.
 	versionTable = "apikeyd_schema"
-	// connectTimeout is how long a connection may take to be made.
-	connectTimeout = 3 * time.Second
+	// connectTimeout is how long a connection to one host may take to be made. The next host
+	// is tried within the time of a look-up.
+	connectTimeout = time.Second
 	// pgConnections is how many connections read for one node, beside the one that writes.
 	pgConnections = 8
 )

@@ -7,7 +7,7 @@ import (
 )
 
 // transactionTimeout bounds what PostgreSQL, or the way there, may take for a transaction.
-const transactionTimeout = 10 * time.Second
+const transactionTimeout = 5 * time.Second
 
 // writeConn is the connection that writes to PostgreSQL. After a failure it is another one. Only the
 // writer uses it.

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"apikeyd/postgrestest"
+)
+
+// pool starts PgBouncer in transaction mode before a cluster, and returns the URL of a
+// database through it.
+func pool(t *testing.T, cluster *postgrestest.Cluster, database string) string {
+	t.Helper()
+	pgbouncer := findSystem(t, "pgbouncer")
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	must(t, err)
+	must(t, listener.Close())
+	host, to, err := net.SplitHostPort(cluster.Address)
+	must(t, err)
+	dir := t.TempDir()
+	config := fmt.Sprintf(`[databases]
+%[1]s = host=%[2]s port=%[3]s user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = %[4]s
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 4
+`, database, host, to, port)
+	file := filepath.Join(dir, "pgbouncer.ini")
+	args := []string{file}
+	if os.Getuid() == 0 { // it does not run as root
+		args = []string{"--user", "nobody", file}
+	}
+	must(t, os.WriteFile(file, []byte(config), 0o600))
+	p, err := start(bare(dir, nil, pgbouncer, args...))
+	must(t, err)
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() {
+			t.Logf("PgBouncer said:\n%s", p.output.end())
+		}
+	})
+	must(t, p.wait(func() bool {
+		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	}))
+	return fmt.Sprintf("postgres://postgres@127.0.0.1:%s/%s?sslmode=disable", port, database)
+}
+
+// Behind PgBouncer in transaction mode everything is right, but LISTEN needs a session of its
+// own: who changes a key hears of no acknowledgement, and waits for the others' leases.
+func TestPgBouncer(t *testing.T) {
+	t.Parallel()
+	cluster := postgrestest.Start(t, "fsync=off")
+	const database = "postgres"
+	// Statements that are prepared are in one session, and used in another.
+	pooled := servePostgres(t, t.TempDir(), pool(t, cluster, database)+"&default_query_exec_mode=exec", "--node", "pooled")
+	direct := servePostgres(t, pooled.dir, cluster.URL(database), "--node", "direct")
+	admin := pooled.adminKey()
+	for name, at := range map[string]*server{"pooled": pooled, "direct": direct} {
+		var took time.Duration
+		for i := range 2 {
+			created := at.want(http.StatusCreated, "POST", "/v1/api-keys", admin, keyJSON(fmt.Sprint(name, i)))
+			for _, n := range []*server{pooled, direct} {
+				if code := n.verdict(admin, created.Secret); code != "VALID" {
+					t.Errorf("a key made at the %s node is %s", name, code)
+				}
+			}
+			began := time.Now()
+			at.want(http.StatusOK, "DELETE", "/v1/api-keys/"+created.ID, admin, "")
+			took = max(took, time.Since(began))
+			for _, n := range []*server{pooled, direct} {
+				if code := n.verdict(admin, created.Secret); code != "REVOKED" {
+					t.Errorf("a key revoked at the %s node is %s", name, code)
+				}
+			}
+		}
+		t.Logf("the slower of two revocations at the %s node: %s", name, took.Round(time.Millisecond))
+	}
+	direct.kill() // both end at once: nobody has to be told
+	pooled.kill()
+}

@@ -1,0 +1,58 @@
+package sqlstore
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/postgrestest"
+	"apikeyd/store"
+)
+
+// A node falls silent in the midst of a transaction, as one that is cut off from the
+// database does: others do not wait for its locks for ever, and its change is not made.
+func TestSilentNodeLosesItsLocks(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.Start(t, "fsync=off").Database(t)
+	open := func() *DB {
+		db, err := Open(t.Context(), Options{Path: url, Node: "both", Serve: true}) // one chain, one lock
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Close() })
+		return db
+	}
+	silent, other := open(), open()
+	begun, heard, answered := make(chan struct{}), make(chan struct{}), make(chan error)
+	key := newKey(t)
+	go func() {
+		answered <- silent.mutate(t.Context(), store.Operator("test"), func(m *mutation) error {
+			close(begun)
+			<-heard
+			return m.insertKey(key)
+		})
+	}()
+	<-begun
+	if err := other.CreateKey(t.Context(), store.Operator("test"), newKey(t)); err != nil {
+		t.Error("while another node is silent:", err)
+	}
+	close(heard)
+	if err := <-answered; !errors.Is(err, store.ErrUnavailable) {
+		t.Error("the silent node's change:", err)
+	}
+	if _, err := other.Key(t.Context(), store.ByID(key.ID)); !errors.Is(err, store.ErrNotFound) {
+		t.Error("the silent node's key:", err)
+	}
+}
+
+func newKey(t *testing.T) apikey.Key {
+	t.Helper()
+	key, _, err := apikey.Policy{}.NewKey(time.Now(), apikey.Draft{
+		Owner: "o", Name: apikey.NewID().String() + "!", ExpiresAt: time.Now().Add(time.Hour),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
