@@ -33,6 +33,8 @@ func (s broken) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
 		return apikey.Key{}, errors.New("something odd")
 	case "out of reach":
 		return apikey.Key{}, store.ErrUnavailable
+	case "out of sight":
+		return apikey.Key{}, store.ErrUncertain
 	case "rotated by two":
 		key, err := s.Store.Key(ctx, ref)
 		if err != nil {
@@ -132,6 +134,7 @@ func TestEveryCode(t *testing.T) {
 		}()},
 		{client.CodeInternal, 500, tryGet(k.admin, "a defect")},
 		{client.CodeUnavailable, 503, tryGet(k.admin, "out of reach")},
+		{client.CodeOutcomeUnknown, 503, tryGet(k.admin, "out of sight")},
 	}
 	var seen []string
 	for _, tt := range tests {
@@ -143,7 +146,7 @@ func TestEveryCode(t *testing.T) {
 		if text := fmt.Sprintf("apikeyd: %d %s: %s (request %s)", e.Status, e.Code, e.Message, e.RequestID); tt.err.Error() != text {
 			t.Errorf("%q, want %q", tt.err, text)
 		}
-		if wait := e.RetryAfter; (wait > 0) != (tt.status == 429 || tt.status == 503) {
+		if wait := e.RetryAfter; (wait > 0) != (tt.status == 429 || tt.code == client.CodeUnavailable) {
 			t.Errorf("%s: retry after %v", tt.code, wait)
 		}
 	}

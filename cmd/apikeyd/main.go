@@ -54,7 +54,7 @@ var errTold = errors.New("")
 
 // databaseFlag is shared by every command that opens the database.
 type databaseFlag struct {
-	Database string `default:"apikeyd.db" env:"APIKEYD_DATABASE" placeholder:"FILE" help:"SQLite file, or postgres://USER@HOST/DATABASE (${default}). A password belongs into the environment or ~/.pgpass."`
+	Database string `default:"apikeyd.db" env:"APIKEYD_DATABASE" placeholder:"FILE" help:"SQLite file (${default}), or postgres://USER@HOST/DATABASE."`
 }
 
 // Validate refuses what is no file before anybody prints it: a URL can hold a password.

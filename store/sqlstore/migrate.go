@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -25,7 +26,7 @@ func migrate(ctx context.Context, writer *sql.DB, log *slog.Logger) error {
 		return err
 	}
 	current, target, err := schemaVersions(ctx, writer)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrUnfinished) { // else it is the move that prepares its target
 		return err
 	}
 	if current > 0 && current < target {
