@@ -66,7 +66,7 @@ reproducible: ## Fail if the last commit, built twice in different places, gives
 
 .PHONY: test
 test: ## Run all tests
-	$(GO) test ./...
+	$(GO) test -timeout 20m ./...
 
 .PHONY: generate
 generate: ## Make gen/ and the clients from openapi.yaml, and docs/configuration.md from the flags
@@ -134,7 +134,7 @@ $(OASDIFF):
 
 .PHONY: race
 race: ## Run all tests with the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
 
 .PHONY: linearizability
 linearizability: ## End 1,000 secrets in each way while they are used, also with the race detector
