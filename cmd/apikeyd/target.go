@@ -26,7 +26,7 @@ Exit statuses: 0 done, 1 failed or refused, 2 a command line that cannot be unde
 
 // target says where the keys are: in a database or on a server.
 type target struct {
-	Database string        `group:"Where the keys are:" env:"APIKEYD_DATABASE" placeholder:"FILE" help:"In this SQLite file, beside a server or not (apikeyd.db if nothing else is said)."`
+	Database string        `group:"Where the keys are:" env:"APIKEYD_DATABASE" placeholder:"FILE" help:"In this SQLite file, or at this postgres:// URL, beside a server or not (apikeyd.db if nothing else is said)."`
 	URL      string        `group:"Where the keys are:" name:"url" env:"APIKEYD_URL" placeholder:"URL" help:"On this server, such as https://keys.example.com."`
 	Profile  string        `group:"Where the keys are:" env:"APIKEYD_PROFILE" placeholder:"NAME" complete:"profiles" help:"On the server of this profile, which apikeyd login made (default, if there is one)."`
 	Own      ownKeyFlags   `embed:"" group:"Where the keys are:"`

@@ -1,5 +1,5 @@
-// Package sqlstore keeps keys and their audit log in SQLite, behind one portable
-// SQL text. It is the only package that knows SQL.
+// Package sqlstore keeps keys and their audit log in SQLite or PostgreSQL, behind one
+// portable SQL text. It is the only package that knows SQL.
 package sqlstore
 
 import (
@@ -24,8 +24,8 @@ type Options struct {
 	// may share one, and wait for each other then.
 	Node string
 
-	// Serve opens the database for a server: it creates the file if there is none,
-	// brings the schema up to date, and locks out every other server until Close.
+	// Serve opens the database for a server: it brings the schema up to date. A file it
+	// creates if there is none, and locks out every other server until Close.
 	// Without it, Open takes the database as it is, beside a server or not.
 	Serve bool
 
@@ -47,7 +47,7 @@ var (
 	ErrNotMigrated = errors.New("the database was written by an older apikeyd; run apikeyd serve on it once")
 )
 
-// DB is a store.Store over one SQLite file.
+// DB is a store.Store over one database.
 type DB struct {
 	condition *condition
 	engine    engine

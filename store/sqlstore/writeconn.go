@@ -9,8 +9,8 @@ import (
 // transactionTimeout bounds what PostgreSQL, or the way there, may take for a transaction.
 const transactionTimeout = 5 * time.Second
 
-// writeConn is the connection that writes to PostgreSQL. After a failure it is another one. Only the
-// writer uses it.
+// writeConn is the connection that writes to PostgreSQL. After a failure it is another one.
+// Only the writer uses it.
 type writeConn struct {
 	pool   *sql.DB
 	conn   *sql.Conn
@@ -68,7 +68,7 @@ func (c *writeConn) close() error {
 }
 
 // unprepared runs statements on a pool as they are: the driver remembers them, or does not
-// where the URL says so, because a pooler between changes the connectionc.
+// where the URL says so, because a pooler between changes the connections.
 type unprepared struct{ *sql.DB }
 
 func (u unprepared) exec(query string, args ...any) error {
