@@ -252,7 +252,7 @@ func openMoveServer(ctx context.Context, path string, target bool) (_ *moveEnd, 
 // that can be seen: under the name that this URL gives them, and as this user or another
 // one whose sessions this user may see. Sessions that are about to end are given some time.
 //
-// Nodes that say in a table that they live belong into this question too.
+// The table nodes is not asked: a row there can be of a node that died.
 func (s *moveServer) refuseNodes(ctx context.Context, name string) error {
 	for range 20 {
 		var sessions int
