@@ -73,41 +73,56 @@ type AuditOptions struct {
 // more once the loop ends. An error ends the list, and comes with the zero AuditEvent.
 // Events that come meanwhile are not in it.
 func (c *Client) AuditEvents(ctx context.Context, o AuditOptions) iter.Seq2[AuditEvent, error] {
-	if o.PageSize == 0 {
-		o.PageSize = defaultPageSize
-	}
 	return func(yield func(AuditEvent, error) bool) {
-		for before := o.Before; ; {
-			answer, err := c.auditPage(ctx, before, o)
+		o := o // a second loop begins where this one did
+		for {
+			page, err := c.AuditPage(ctx, o)
 			if err != nil {
 				yield(AuditEvent{}, err)
 				return
 			}
-			for _, event := range answer.Data {
-				if !yield(auditEvent(event), nil) {
+			for _, event := range page.Events {
+				if !yield(event, nil) {
 					return
 				}
 			}
-			if answer.Next == nil || len(answer.Data) == 0 {
+			if page.Next == "" || len(page.Events) == 0 {
 				return
 			}
-			before = *answer.Next
+			o.Before = page.Next
 		}
 	}
 }
 
-func (c *Client) auditPage(ctx context.Context, before string, o AuditOptions) (*auditAnswer, error) {
+// AuditPage is some events of the audit log.
+type AuditPage struct {
+	Events []AuditEvent
+	Next   string // the Before of the page that follows; empty if there is none
+}
+
+// AuditPage returns the newest PageSize of what [Client.AuditEvents] goes through.
+func (c *Client) AuditPage(ctx context.Context, o AuditOptions) (AuditPage, error) {
+	if o.PageSize == 0 {
+		o.PageSize = defaultPageSize
+	}
 	request, err := api.NewListAuditEventsRequest(c.base, &api.ListAuditEventsParams{
 		Key: unlessZero(o.KeyID), Owner: unlessZero(o.Owner), Actor: unlessZero(o.Actor),
 		Action: unlessZero(api.AuditAction(o.Action)),
 		Since:  unlessZero(o.Since.UTC()), Until: unlessZero(o.Until.UTC()),
-		Before: unlessZero(before), ItemsPerPage: &o.PageSize,
+		Before: unlessZero(o.Before), ItemsPerPage: &o.PageSize,
 	})
 	if err != nil {
-		return nil, unsendable(err)
+		return AuditPage{}, unsendable(err)
 	}
 	var answer auditAnswer
-	return &answer, c.send(ctx, request, true, http.StatusOK, &answer)
+	if err := c.send(ctx, request, true, http.StatusOK, &answer); err != nil {
+		return AuditPage{}, err
+	}
+	page := AuditPage{Next: orZero(answer.Next)}
+	for _, event := range answer.Data {
+		page.Events = append(page.Events, auditEvent(event))
+	}
+	return page, nil
 }
 
 type auditAnswer api.AuditEventListResponse

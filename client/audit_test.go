@@ -86,6 +86,24 @@ func TestAuditEvents(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
 	}
+	events := k.admin.AuditEvents(ctx, client.AuditOptions{KeyID: created.ID, PageSize: 2})
+	for range 2 { // the log can be read again
+		n := 0
+		for _, err := range events {
+			must(t, err)
+			n++
+		}
+		if n != 5 {
+			t.Errorf("a loop found %d events, want 5", n)
+		}
+	}
+	first, err := k.admin.AuditPage(ctx, client.AuditOptions{KeyID: created.ID, PageSize: 4})
+	must(t, err)
+	rest, err := k.admin.AuditPage(ctx, client.AuditOptions{KeyID: created.ID, PageSize: 4, Before: first.Next})
+	must(t, err)
+	if diff := cmp.Diff(all, append(first.Events, rest.Events...)); diff != "" || rest.Next != "" || len(rest.Events) != 1 {
+		t.Errorf("the pages differ from the list, and after them is %q (-want +got):\n%s", rest.Next, diff)
+	}
 	for _, err := range theirs.AuditEvents(ctx, client.AuditOptions{Actor: "nobody"}) {
 		if e, ok := errors.AsType[*client.Error](err); !ok || e.Status != http.StatusBadRequest {
 			t.Errorf("error is %v", err)

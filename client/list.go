@@ -40,36 +40,44 @@ type ListOptions struct {
 // no key comes twice. A key that stops passing the filters meanwhile (you revoke what you
 // list by Status) moves others up, past the reader: list again until nothing comes. Ranging over the same list again starts anew.
 func (c *Client) List(ctx context.Context, o ListOptions) iter.Seq2[Key, error] {
-	if o.PageSize == 0 {
-		o.PageSize = defaultPageSize
-	}
 	return func(yield func(Key, error) bool) {
 		last := "" // the id of the key before
 		for page := 1; ; page++ {
-			answer, err := c.page(ctx, page, o)
+			answer, err := c.ListPage(ctx, page, o)
 			if err != nil {
 				yield(Key{}, err)
 				return
 			}
-			for _, k := range answer.Data {
+			for _, key := range answer.Keys {
 				// Ids fall. One that does not was pushed here, from the page before, by a key
 				// created since.
-				if last != "" && k.Id >= last {
+				if last != "" && key.ID >= last {
 					continue
 				}
-				last = k.Id
-				if !yield((*keyAnswer)(&k).key(), nil) {
+				last = key.ID
+				if !yield(key, nil) {
 					return
 				}
 			}
-			if len(answer.Data) == 0 || page >= answer.Pagination.TotalPages {
+			if len(answer.Keys) == 0 || page >= answer.Pages {
 				return
 			}
 		}
 	}
 }
 
-func (c *Client) page(ctx context.Context, page int, o ListOptions) (*listAnswer, error) {
+// KeyPage is one page of a list.
+type KeyPage struct {
+	Keys  []Key
+	Pages int // how many there are; 0 if no key passes the filters
+}
+
+// ListPage returns one page, counted from 1, of what [Client.List] goes through. A page
+// past the end has no keys.
+func (c *Client) ListPage(ctx context.Context, page int, o ListOptions) (KeyPage, error) {
+	if o.PageSize == 0 {
+		o.PageSize = defaultPageSize
+	}
 	request, err := api.NewListApiKeysRequest(c.base, &api.ListApiKeysParams{
 		Owner: c.owner, Page: &page, ItemsPerPage: &o.PageSize,
 		Status:         unlessZero(api.ApiKeyStatus(o.Status)),
@@ -78,10 +86,17 @@ func (c *Client) page(ctx context.Context, page int, o ListOptions) (*listAnswer
 		LastUsedBefore: unlessZero(o.LastUsedBefore.UTC()),
 	})
 	if err != nil {
-		return nil, unsendable(err)
+		return KeyPage{}, unsendable(err)
 	}
 	var answer listAnswer
-	return &answer, c.send(ctx, request, true, http.StatusOK, &answer)
+	if err := c.send(ctx, request, true, http.StatusOK, &answer); err != nil {
+		return KeyPage{}, err
+	}
+	keys := KeyPage{Pages: answer.Pagination.TotalPages}
+	for _, k := range answer.Data {
+		keys.Keys = append(keys.Keys, (*keyAnswer)(&k).key())
+	}
+	return keys, nil
 }
 
 // unlessZero is nil for the zero value.

@@ -50,6 +50,17 @@ func TestList(t *testing.T) {
 			t.Errorf("%d requests for pages of %d, want %d", n, tt.size, 2*tt.requests)
 		}
 	}
+	for page, wantKeys := range map[int][]string{1: want[:3], 3: want[6:], 4: nil} {
+		answer, err := c.ListPage(t.Context(), page, client.ListOptions{PageSize: 3})
+		must(t, err)
+		var got []string
+		for _, key := range answer.Keys {
+			got = append(got, key.Name)
+		}
+		if !slices.Equal(got, wantKeys) || answer.Pages != 3 {
+			t.Errorf("page %d is %q of %d pages, want %q of 3", page, got, answer.Pages, wantKeys)
+		}
+	}
 	for _, err := range c.ForOwner("nobody").List(t.Context(), client.ListOptions{}) {
 		t.Errorf("a list without keys goes on: %v", err)
 	}
