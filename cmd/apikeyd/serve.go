@@ -25,6 +25,7 @@ type serveCommand struct {
 	metricsFlag
 	protectionFlags
 	tlsFlags
+	consoleFlags
 	notifyFlag
 	Listen         string        `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"Where to listen (${default})."`
 	VerifyCache    int           `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to remember (${default}); 0 remembers none."`
@@ -141,6 +142,9 @@ func (c *serveCommand) newService(
 		TrustedProxies: c.trustedProxies(), AuthFailures: c.authFailures(),
 	})
 	if err != nil {
+		return service{}, err
+	}
+	if handler, err = c.withConsole(handler, policy, log); err != nil {
 		return service{}, err
 	}
 	server := newServer(handler)

@@ -1,0 +1,236 @@
+package console_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// browser is one tab of a browser, and what it does.
+type browser struct {
+	*kit
+	ctx    context.Context //nolint:containedctx // chromedp's tab is a context
+	origin string
+	seen   *seen
+}
+
+// browse opens a browser that ends with the test. Its complaints fail the test, and so does
+// a request to anybody else.
+func (k *kit) browse() *browser {
+	k.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		if _, ci := os.LookupEnv("CI"); ci {
+			k.Fatal("chromium is missing")
+		}
+		k.Skip("this test needs chromium, which this machine does not have")
+	}
+	o := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path),
+		chromedp.NoSandbox, // CI runs as root, where the sandbox cannot start
+		chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("hide-scrollbars", true),
+		chromedp.WindowSize(1280, 900),
+	)
+	ctx, cancel := context.WithTimeout(k.Context(), 3*time.Minute)
+	k.Cleanup(cancel)
+	ctx, end := chromedp.NewExecAllocator(ctx, o...)
+	k.Cleanup(end)
+	return k.tab(ctx)
+}
+
+// another opens another tab of the same browser, with the same cookies.
+func (b *browser) another() *browser {
+	b.Helper()
+	return b.tab(b.ctx)
+}
+
+func (k *kit) tab(ctx context.Context) *browser {
+	k.Helper()
+	b := &browser{kit: k, origin: k.URL, seen: &seen{}}
+	ctx, end := chromedp.NewContext(ctx, chromedp.WithListener(b.seen.listen))
+	k.Cleanup(end)
+	b.ctx = ctx
+	_, err := chromedp.Call(ctx, log.Enable, cdp.Empty{})
+	k.must(err)
+	k.Cleanup(func() { b.seen.check(b) })
+	return b
+}
+
+// do takes steps, each within a generous time.
+func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
+	b.Helper()
+	for i, step := range steps {
+		ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+		err := chromedp.Do(ctx, step)
+		cancel()
+		if err != nil {
+			b.Fatalf("step %d of %d: %v\nthe page %s:\n%s", i+1, len(steps), err, b.path(), b.text("body"))
+		}
+	}
+}
+
+// open goes to a page of the console.
+func (b *browser) open(path string) {
+	b.Helper()
+	b.do(chromedp.Navigate(b.origin + path))
+}
+
+// click clicks what a selector finds, and wait waits until there is something.
+func (b *browser) click(css string) { b.Helper(); b.do(chromedp.Click(chromedp.CSS(css))) }
+func (b *browser) wait(css string)  { b.Helper(); b.do(chromedp.WaitVisible(chromedp.CSS(css))) }
+
+// fill types into a field.
+func (b *browser) fill(css, text string) {
+	b.Helper()
+	b.do(chromedp.Clear(chromedp.CSS(css)), chromedp.SendKeys(chromedp.CSS(css), text))
+}
+
+// press presses keys, wherever the focus is.
+func (b *browser) press(keys string) { b.Helper(); b.do(chromedp.KeyEvent(keys)) }
+
+// text returns what is to be read, or nothing if there is no such thing.
+func (b *browser) text(css string) string {
+	b.Helper()
+	return evaluate[string](b, fmt.Sprintf("document.querySelector(%q)?.innerText ?? ''", css))
+}
+
+// path returns the address of the page, without the origin.
+func (b *browser) path() string {
+	b.Helper()
+	return evaluate[string](b, "location.pathname + location.search")
+}
+
+// until waits until an expression is true.
+func (b *browser) until(expression string) {
+	b.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !evaluate[bool](b, "Boolean("+expression+")") {
+		if time.Now().After(deadline) {
+			b.Fatalf("it never came true that %s\nthe page %s:\n%s", expression, b.path(), b.text("body"))
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// evaluate asks the page. A page that is just being left is asked again.
+func evaluate[T any](b *browser, expression string) (value T) {
+	b.Helper()
+	var err error
+	for range 50 {
+		ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
+		value, err = chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+		cancel()
+		if err == nil || b.ctx.Err() != nil {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	b.must(err)
+	return value
+}
+
+// signIn signs in with a key, and ends on the page that is shown then.
+func (b *browser) signIn(with key) {
+	b.Helper()
+	b.open("/console/sign-in")
+	b.fill("#secret", with.Secret)
+	b.click("main button[type=submit]")
+	b.wait("header .who")
+}
+
+// look is how a page is looked at.
+type look struct {
+	scheme        string // of colours: light or dark
+	width, height int64
+}
+
+// looks at: a desk and a phone, by day and by night.
+func looks() []look {
+	return []look{{"light", 1280, 900}, {"dark", 1280, 900}, {"light", 375, 812}, {"dark", 375, 812}}
+}
+
+func (l look) String() string { return fmt.Sprintf("%s-%d", l.scheme, l.width) }
+
+// see shows pages in a look from now on.
+func (b *browser) see(l look) {
+	b.Helper()
+	b.do(chromedp.EmulateViewport(l.width, l.height))
+	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: l.scheme}},
+	})
+	b.must(err)
+}
+
+// shoot writes a picture of the whole page into a folder.
+func (b *browser) shoot(folder, name string) {
+	b.Helper()
+	picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	b.must(err)
+	b.must(os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o600))
+}
+
+// seen is what a page asked for, and what the browser complained about.
+type seen struct {
+	mu         sync.Mutex
+	requests   []string
+	complaints []string
+	expected   []string
+}
+
+// expect tells of a complaint that is meant to come, by a part of it.
+func (s *seen) expect(part string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expected = append(s.expected, part)
+}
+
+func (s *seen) listen(event any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		s.requests = append(s.requests, e.Request.URL)
+	case *log.EventEntryAdded: // where a violated policy is told
+		if e.Entry.Level != log.EntryLevelVerbose { // advice, such as on forms
+			s.complaints = append(s.complaints, e.Entry.Text+" "+e.Entry.URL)
+		}
+	case *runtime.EventExceptionThrown:
+		s.complaints = append(s.complaints, e.ExceptionDetails.Text)
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == runtime.ConsoleAPICalledTypeError {
+			s.complaints = append(s.complaints, fmt.Sprintf("console.error: %v", e.Args))
+		}
+	}
+}
+
+func (s *seen) check(b *browser) {
+	b.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, url := range s.requests {
+		if !strings.HasPrefix(url, b.origin+"/") && !strings.HasPrefix(url, "data:") {
+			b.Errorf("the page asked another host: %s", url)
+		}
+	}
+	for _, complaint := range s.complaints {
+		if !slices.ContainsFunc(s.expected, func(part string) bool { return strings.Contains(complaint, part) }) {
+			b.Errorf("the browser says: %.300s", complaint)
+		}
+	}
+}

@@ -1,0 +1,80 @@
+// Package console is the web console: pages for people who would rather look than type.
+//
+// It is an ordinary client of the API. Each page calls the contract's operations in this
+// process, through the same authentication, validation and audit as any caller, with the
+// key that its reader signed in with; it can do nothing else.
+package console
+
+import (
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Path is where the console is. Everything below it belongs to it.
+const Path = "/console"
+
+// Config is what a Console needs. API, Log and Now must be set.
+type Config struct {
+	API http.Handler // answers the contract's operations, as anybody is answered
+	Log *slog.Logger
+	Now func() time.Time
+
+	// Key seals sessions. The consoles of several nodes need the same one. Nil is a new one,
+	// so that a restart ends all sessions.
+	Key []byte // KeySize bytes
+	// MaxKeyLifetime is the longest that the API lets a key live; 0 is without end.
+	MaxKeyLifetime time.Duration
+}
+
+// KeySize is how many bytes a Key has.
+const KeySize = 32
+
+// New returns the handler of everything at and below Path.
+func New(c Config) (http.Handler, error) {
+	if c.Key == nil {
+		c.Key = make([]byte, KeySize)
+		_, _ = rand.Read(c.Key) // never fails
+	}
+	if len(c.Key) != KeySize {
+		return nil, errors.New("console: the key must have 32 bytes")
+	}
+	seal, err := newSeal(c.Key)
+	if err != nil {
+		return nil, err
+	}
+	assets, err := loadAssets()
+	if err != nil {
+		return nil, err
+	}
+	templates, err := loadTemplates(assets)
+	if err != nil {
+		return nil, err
+	}
+	s := &site{Config: c, seal: seal, assets: assets, templates: templates, ended: newEnded()}
+	return s.protect(s.routes()), nil
+}
+
+// site is the console.
+type site struct {
+	Config
+	seal      seal
+	assets    assets
+	templates templates
+	ended     *ended
+}
+
+func (s *site) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET "+Path+"/assets/{name}", s.assets)
+	mux.Handle("GET "+Path+"/sign-in", s.page(showSignIn))
+	mux.Handle("POST "+Path+"/sign-in", s.page(signIn))
+	mux.Handle("POST "+Path+"/sign-out", s.page(signOut))
+
+	mux.Handle("GET "+Path, http.RedirectHandler(Path+"/keys", http.StatusSeeOther))
+	mux.Handle("GET "+Path+"/keys", s.signedIn(showKeys))
+	mux.Handle(Path+"/", s.page(notThere))
+	return mux
+}

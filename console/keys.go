@@ -1,0 +1,154 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"apikeyd/client"
+)
+
+const (
+	keysPerPage = 25
+	// soon is how long before its end a key is expiring.
+	soon = 30 * day
+)
+
+// condition is how a key is, in the one word that its badge says.
+type condition string
+
+// The conditions of a key. The first that applies is told.
+const (
+	revoked  condition = "revoked"
+	expired  condition = "expired"
+	rotating condition = "rotating" // its old secret is still good
+	expiring condition = "expiring" // within soon
+	active   condition = "active"
+)
+
+// conditionOf says how a key is now.
+func conditionOf(k client.Key, now time.Time) condition {
+	switch {
+	case k.Status == client.StatusRevoked:
+		return revoked
+	case k.Status == client.StatusExpired || !k.ExpiresAt.After(now):
+		return expired
+	case k.GraceEndsAt.After(now):
+		return rotating
+	case k.ExpiresAt.Before(now.Add(soon)):
+		return expiring
+	}
+	return active
+}
+
+// keyRow is a line of the table.
+type keyRow struct {
+	client.Key
+	Condition condition
+}
+
+func (v *visit) row(k client.Key) keyRow { return keyRow{Key: k, Condition: conditionOf(k, v.now)} }
+
+// keysPage is the table of keys.
+type keysPage struct {
+	keyFilter
+	Rows  []keyRow
+	Pages int
+}
+
+// keyFilter says which keys the table shows. All of it is in the address of the page.
+type keyFilter struct {
+	Search string
+	Status string // a condition, or empty for all
+	Owner  string // empty for all within reach
+	Number int    // of the page, from 1
+}
+
+// Chips are the filters by condition that there are.
+func (keyFilter) Chips() []string {
+	return []string{"", string(active), string(expiring), string(rotating), string(expired), string(revoked)}
+}
+
+func (v *visit) keyFilter() keyFilter {
+	f := keyFilter{Search: v.form.Get("q"), Status: v.form.Get("status"), Owner: v.form.Get("owner"), Number: 1}
+	if n, err := strconv.Atoi(v.form.Get("page")); err == nil {
+		f.Number = min(max(n, 1), 1_000_000)
+	}
+	if !slices.Contains(f.Chips(), f.Status) {
+		f.Status = ""
+	}
+	return f
+}
+
+// IsAny reports whether keys are filtered out.
+func (f keyFilter) IsAny() bool { return f.Search != "" || f.Status != "" || f.Owner != "" }
+
+// WithStatus is the address of the first page with another status.
+func (f keyFilter) WithStatus(status string) string {
+	f.Status, f.Number = status, 1
+	return f.address()
+}
+
+// Page is the address of another page.
+func (f keyFilter) Page(number int) string {
+	f.Number = number
+	return f.address()
+}
+
+// Next is the page that follows.
+func (p keysPage) Next() int { return p.Number + 1 }
+
+// Previous is the page before.
+func (p keysPage) Previous() int { return p.Number - 1 }
+
+func (f keyFilter) address() string {
+	query := url.Values{}
+	for name, value := range map[string]string{"q": f.Search, "status": f.Status, "owner": f.Owner} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	if f.Number > 1 {
+		query.Set("page", strconv.Itoa(f.Number))
+	}
+	if len(query) == 0 {
+		return Path + "/keys"
+	}
+	return Path + "/keys?" + query.Encode()
+}
+
+// options are what the API is asked for.
+func (f keyFilter) options(now time.Time) client.ListOptions {
+	o := client.ListOptions{PageSize: keysPerPage, NameContains: f.Search}
+	switch condition(f.Status) {
+	case active:
+		o.Status = client.StatusActive
+	case expiring:
+		o.Status, o.ExpiresBefore = client.StatusActive, now.Add(soon)
+	case expired:
+		o.Status = client.StatusExpired
+	case revoked:
+		o.Status = client.StatusRevoked
+	}
+	return o
+}
+
+func showKeys(v *visit) error {
+	p := keysPage{keyFilter: v.keyFilter()}
+	list, err := v.api.ForOwner(p.Owner).ListPage(v.ctx(), p.Number, p.options(v.now))
+	if refusal, ok := errors.AsType[*client.Error](err); ok && refusal.Status == http.StatusBadRequest {
+		err = nil // such a name or owner has no key
+	}
+	if err != nil {
+		return err
+	}
+	p.Pages = list.Pages
+	for _, k := range list.Keys {
+		p.Rows = append(p.Rows, v.row(k))
+	}
+	v.show(http.StatusOK, "keys", "Keys", p)
+	return nil
+}

@@ -1,0 +1,132 @@
+package console_test
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/console"
+	"apikeyd/handlers"
+	"apikeyd/servertest"
+)
+
+// kit is a running service with its console, an administrator and an ordinary owner.
+type kit struct {
+	*testing.T
+	*servertest.Server
+	admin, owner key
+	sent         *record
+}
+
+// key is a stored key and the secret that opens it.
+type key struct {
+	apikey.Key
+	Secret string
+}
+
+// options change how the service is made. The zero options are those of the program.
+type options struct {
+	now     func() time.Time
+	console func(*console.Config)
+	handler func(http.Handler) http.Handler // around everything, to break it
+}
+
+func newKit(t *testing.T, o options) *kit {
+	t.Helper()
+	k := &kit{T: t, sent: &record{}}
+	log := slog.New(slog.DiscardHandler)
+	now := o.now
+	if now == nil {
+		now = time.Now
+	}
+	k.Server = servertest.Start(t, servertest.Options{
+		Now:       now,
+		Configure: []func(*handlers.Config){func(c *handlers.Config) { log = c.Log }},
+		Handler: func(api http.Handler) http.Handler {
+			config := console.Config{API: api, Log: log, Now: now}
+			if o.console != nil {
+				o.console(&config)
+			}
+			pages, err := console.New(config)
+			k.must(err)
+			mux := http.NewServeMux()
+			mux.Handle("/", api)
+			mux.Handle(console.Path, pages)
+			mux.Handle(console.Path+"/", pages)
+			handler := k.sent.of(mux)
+			if o.handler != nil {
+				handler = o.handler(handler)
+			}
+			return handler
+		},
+	})
+	k.admin = k.add("admin", "admin", apikey.ScopeAdmin)
+	k.owner = k.add("acme", "acme's own", apikey.ScopeRead, apikey.ScopeWrite, "datasets:read")
+	return k
+}
+
+// add stores a key.
+func (k *kit) add(owner, name string, scopes ...string) key {
+	k.Helper()
+	stored, secret := k.Add(k.T, owner, name, scopes...)
+	return key{Key: stored, Secret: secret.Reveal()}
+}
+
+func (k *kit) must(err error) {
+	k.Helper()
+	if err != nil {
+		k.Fatal(err)
+	}
+}
+
+// record is everything that the service sent, for a search.
+type record struct {
+	mu      sync.Mutex
+	answers []sentAnswer
+}
+
+// sentAnswer is an answer to one request.
+type sentAnswer struct {
+	request string // method and path
+	content bytes.Buffer
+}
+
+// of records what a handler answers.
+func (r *record) of(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		a := sentAnswer{request: request.Method + " " + request.URL.RequestURI()}
+		next.ServeHTTP(&recorder{w, &a}, request)
+		fmt.Fprint(&a.content, w.Header())
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.answers = append(r.answers, a)
+	})
+}
+
+// with returns the requests whose answers hold a text, other than compressed.
+func (r *record) with(text string) (requests []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range r.answers {
+		if strings.Contains(a.content.String(), text) || strings.Contains(a.request, text) {
+			requests = append(requests, a.request)
+		}
+	}
+	return requests
+}
+
+type recorder struct {
+	http.ResponseWriter
+	answer *sentAnswer
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	r.answer.content.Write(p)
+	return r.ResponseWriter.Write(p)
+}

@@ -1,0 +1,42 @@
+package console_test
+
+import (
+	"flag"
+	"os"
+	"testing"
+
+	"apikeyd/apikey"
+)
+
+// go test ./console -run TestScreens -args -screens FOLDER writes pictures of all screens.
+var screens = flag.String("screens", "", "write a picture of every screen into this folder")
+
+// TestScreens looks at every screen by day and by night, at a desk and on a phone.
+func TestScreens(t *testing.T) {
+	t.Parallel()
+	folder := *screens
+	if folder == "" {
+		folder = t.TempDir()
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	k := newKit(t, options{})
+	k.add("acme", "ci-pipeline", "datasets:read", "datasets:write")
+	k.add("customer-42", "production", "datasets:read")
+	k.add("customer-42", "a key with quite a long name, as people give them", apikey.ScopeRead, apikey.ScopeWrite)
+	b := k.browse()
+	for _, l := range looks() {
+		b.see(l)
+		b.open("/console/sign-in")
+		b.shoot(folder, "sign-in-"+l.String())
+	}
+	b.signIn(k.admin)
+	for _, page := range []struct{ name, path string }{{"keys", "/console/keys"}} {
+		for _, l := range looks() {
+			b.see(l)
+			b.open(page.path)
+			b.shoot(folder, page.name+"-"+l.String())
+		}
+	}
+}

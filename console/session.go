@@ -1,0 +1,171 @@
+package console
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// idleEnd is how long after its last request a session ends.
+	idleEnd = 30 * time.Minute
+	// absoluteEnd is how long after signing in it ends whatever happens.
+	absoluteEnd = 12 * time.Hour
+	// seenEvery is how old the time of the last request may get in the cookie.
+	seenEvery = time.Minute
+)
+
+// session is what a browser carries for whoever signed in. The secret is in there since
+// each call to the API proves it anew: a key that is revoked, expired or rotated out has
+// no session.
+type session struct {
+	ID      string    `json:"id"`
+	Secret  string    `json:"secret"`
+	Started time.Time `json:"started"`
+	Seen    time.Time `json:"seen"`
+}
+
+func newSession(secret string, now time.Time) session {
+	return session{ID: rand.Text(), Secret: secret, Started: now, Seen: now}
+}
+
+// over reports whether a session ended by time alone.
+func (s session) over(now time.Time) bool {
+	return now.Sub(s.Started) >= absoluteEnd || now.Sub(s.Seen) >= idleEnd
+}
+
+// seal encrypts what a browser keeps for us, so that it can neither be read nor changed.
+type seal struct{ aead cipher.AEAD }
+
+func newSeal(key []byte) (seal, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return seal{}, err
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	return seal{aead}, err
+}
+
+// close encrypts a value for one purpose.
+func (s seal) close(purpose string, value any) string {
+	text, _ := json.Marshal(value)                                                            // of types that always can be
+	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nil, nil, text, []byte(purpose))) //nolint:gosec // G407: the nonce is random, made by the AEAD itself
+}
+
+// open decrypts what close made for the same purpose, and reports whether it is that.
+func (s seal) open(purpose, text string, value any) bool {
+	sealed, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return false
+	}
+	plain, err := s.aead.Open(nil, nil, sealed, []byte(purpose))
+	return err == nil && json.Unmarshal(plain, value) == nil
+}
+
+const (
+	// sessionCookie is bound to this host and to TLS by its prefix (RFC 6265bis, section
+	// 4.1.3.2); plainCookie is its name where there is no TLS.
+	sessionCookie = "__Host-apikeyd"
+	plainCookie   = "apikeyd"
+)
+
+// cookieName is the name of the session's cookie where a request comes from.
+func cookieName(r *http.Request) string {
+	if overTLS(r) {
+		return sessionCookie
+	}
+	return plainCookie
+}
+
+// hasSession reports whether a request carries a session, good or not.
+func hasSession(r *http.Request) bool {
+	_, err := r.Cookie(cookieName(r))
+	return err == nil
+}
+
+// sessionOf returns the session that a request carries, if it is still good as far as can
+// be told without asking the API.
+func (s *site) sessionOf(r *http.Request) (session, bool) {
+	name := cookieName(r)
+	cookie, err := r.Cookie(name)
+	if err != nil {
+		return session{}, false
+	}
+	var found session
+	ok := s.seal.open(name, cookie.Value, &found) && !found.over(s.Now()) && !s.ended.has(found.ID)
+	return found, ok
+}
+
+// keepSession gives the browser a session.
+func (s *site) keepSession(w http.ResponseWriter, r *http.Request, of session) {
+	name := cookieName(r)
+	http.SetCookie(w, cookie(r, name, s.seal.close(name, of), "/", 0))
+}
+
+// dropSession takes it away again, and ends it should somebody have a copy.
+func (s *site) dropSession(w http.ResponseWriter, r *http.Request) {
+	if found, ok := s.sessionOf(r); ok {
+		s.ended.add(found.ID, found.Started.Add(absoluteEnd), s.Now())
+	}
+	if hasSession(r) {
+		http.SetCookie(w, cookie(r, cookieName(r), "", "/", -1))
+	}
+}
+
+// cookie makes a cookie that no script and no other site can use. It lives maxAge seconds,
+// or with 0 as long as the browser runs; a negative maxAge takes it away.
+func cookie(r *http.Request, name, value, path string, maxAge int) *http.Cookie {
+	return &http.Cookie{
+		Name: name, Value: value, Path: path, MaxAge: maxAge,
+		Secure: overTLS(r), HttpOnly: true, SameSite: http.SameSiteStrictMode,
+	}
+}
+
+// overTLS reports whether the browser came over TLS, to us or to a proxy in between: it
+// says so itself where it sends an Origin, which it does with every form.
+func overTLS(r *http.Request) bool {
+	const scheme = "https://"
+	origin := r.Header.Get("Origin")
+	if r.TLS != nil || len(origin) > len(scheme) && origin[:len(scheme)] == scheme {
+		return true
+	}
+	_, err := r.Cookie(sessionCookie) // no browser keeps it without TLS
+	return err == nil
+}
+
+// maxEnded bounds how many sessions that were signed out are remembered.
+const maxEnded = 10_000
+
+// ended are the sessions that were signed out before their time.
+type ended struct {
+	mu    sync.Mutex
+	until map[string]time.Time
+}
+
+func newEnded() *ended { return &ended{until: make(map[string]time.Time)} }
+
+func (e *ended) has(id string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, ok := e.until[id]
+	return ok
+}
+
+// add remembers a session until it would be over anyway.
+func (e *ended) add(id string, until, now time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.until) >= maxEnded {
+		for old, end := range e.until {
+			if !end.After(now) || len(e.until) >= maxEnded {
+				delete(e.until, old)
+			}
+		}
+	}
+	e.until[id] = until
+}

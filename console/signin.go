@@ -1,0 +1,132 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"apikeyd/client"
+)
+
+// signInPage is what the sign-in page shows.
+type signInPage struct {
+	Problem string // why it failed, or why it is needed again
+	Return  string // the page to go on with
+	Typed   string // the form that was being sent there, which must not be lost
+}
+
+// secretFields are those of our forms that hold somebody's secret: they are never sent
+// back.
+var secretFields = []string{"secret"}
+
+func showSignIn(v *visit) error {
+	v.showSignIn(http.StatusOK, signInPage{Return: ownPath(v.r.URL.Query().Get("return"))})
+	return nil
+}
+
+// askToSignIn shows the sign-in page in place of the page asked for.
+func (v *visit) askToSignIn(refusal *client.Error) {
+	p := signInPage{Return: v.r.URL.RequestURI()}
+	switch {
+	case refusal != nil:
+		v.dropSession(v.w, v.r)
+		p.Problem = "Your session has ended: " + sentence(refusal.Message)
+	case hasSession(v.r):
+		p.Problem = "Your session has ended. Sign in again to go on."
+	case v.r.Header.Get("Sec-Fetch-Site") == "cross-site" && v.r.Method == http.MethodGet:
+		// A link from another site: the browser kept a strict cookie back. It sends it when
+		// the page itself asks again.
+		v.w.Header().Set("Refresh", "0")
+	}
+	if v.r.Method == http.MethodPost {
+		p.Typed = withoutSecrets(v.form).Encode()
+		p.Problem += " Nothing was changed yet; what you typed is kept."
+	}
+	if v.r.Header.Get("Hx-Request") != "" {
+		v.w.Header().Set("HX-Refresh", "true") // the whole page asks, not a part of it
+	}
+	v.showSignIn(http.StatusUnauthorized, p)
+}
+
+func (v *visit) showSignIn(status int, p signInPage) {
+	v.me = client.Key{}
+	v.show(status, "signin", "Sign in", p)
+}
+
+// signIn begins a session with a key that may read keys.
+func signIn(v *visit) error {
+	p := signInPage{Return: ownPath(v.form.Get("return")), Typed: v.form.Get("typed")}
+	secret := strings.TrimSpace(v.form.Get("secret"))
+	err := v.recognise(secret)
+	refusal, refused := errors.AsType[*client.Error](err)
+	switch {
+	case errors.Is(err, errNoSecret):
+		p.Problem = "This is not an API key: one looks like ak_… with 60 letters and digits behind the underscore."
+		v.showSignIn(http.StatusBadRequest, p)
+		return nil
+	case refused && refusal.Status == http.StatusForbidden:
+		p.Problem = "This key may not read keys, so the console can show it nothing. Use one that has keys:read."
+		v.showSignIn(http.StatusForbidden, p)
+		return nil
+	case refused && refusal.Status < http.StatusInternalServerError:
+		p.Problem = sentence(refusal.Message)
+		v.showSignIn(refusal.Status, p)
+		return nil
+	case err != nil:
+		return err
+	}
+	v.dropSession(v.w, v.r)
+	v.session = newSession(secret, v.now)
+	v.keepSession(v.w, v.r, v.session)
+	if p.Typed != "" {
+		return v.showTyped(p)
+	}
+	return v.goTo(p.Return)
+}
+
+// showTyped shows the page of a form as it was typed before the session ended.
+func (v *visit) showTyped(p signInPage) error {
+	typed, err := url.ParseQuery(p.Typed)
+	if err != nil {
+		return v.goTo(p.Return)
+	}
+	path, _, _ := strings.Cut(p.Return, "?")
+	again := v.r.Clone(v.ctx())
+	again.Method, again.Body = http.MethodGet, http.NoBody
+	again.URL = &url.URL{Path: path, RawQuery: typed.Encode()}
+	again.Form, again.PostForm = nil, nil
+	// The browser learns of the new session with this very answer.
+	again.Header.Del("Cookie")
+	name := cookieName(v.r)
+	again.AddCookie(cookie(v.r, name, v.seal.close(name, v.session), "/", 0))
+	v.routes().ServeHTTP(v.w, again)
+	return nil
+}
+
+// signOut ends the session.
+func signOut(v *visit) error {
+	v.dropSession(v.w, v.r)
+	return v.goTo(Path + "/sign-in")
+}
+
+// ownPath returns a path of the console, and of nobody else.
+func ownPath(path string) string {
+	u, err := url.Parse(path)
+	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(u.Path, Path+"/") || strings.Contains(path, `\`) ||
+		strings.HasPrefix(u.Path, Path+"/sign-") {
+		return Path
+	}
+	return u.RequestURI()
+}
+
+func withoutSecrets(form url.Values) url.Values {
+	kept := url.Values{}
+	for name, values := range form {
+		kept[name] = values
+	}
+	for _, name := range secretFields {
+		kept.Del(name)
+	}
+	return kept
+}

@@ -1,0 +1,80 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+
+	"apikeyd/client"
+)
+
+var (
+	errSignedOut    = errors.New("nobody is signed in")
+	errNotThere     = errors.New("no such page")
+	errForeign      = errors.New("the form comes from another site")
+	errNoForm       = errors.New("not a form")
+	errFormTooLarge = errors.New("the form is too large")
+)
+
+// trouble is a page in place of the one asked for.
+type trouble struct {
+	Status  int
+	Title   string
+	Message string
+	Retry   bool   // asking again may help
+	Request string // names the exchange in the log of the API
+}
+
+func notThere(*visit) error { return errNotThere }
+
+// fail answers with what went wrong. A session that has ended leads to signing in, which
+// leads back here.
+func (v *visit) fail(err error) {
+	refusal, _ := errors.AsType[*client.Error](err)
+	if errors.Is(err, errSignedOut) || refusal != nil && refusal.Status == http.StatusUnauthorized {
+		v.askToSignIn(refusal)
+		return
+	}
+	t := v.troubleOf(err, refusal)
+	v.show(t.Status, "trouble", t.Title, t)
+}
+
+func (v *visit) troubleOf(err error, refusal *client.Error) trouble {
+	switch {
+	case errors.Is(err, errNotThere):
+		return trouble{Status: http.StatusNotFound, Title: "There is no such page",
+			Message: "The address may be mistyped, or the page may have moved."}
+	case errors.Is(err, errForeign):
+		return trouble{Status: http.StatusForbidden, Title: "This form comes from another site",
+			Message: "Nothing was changed. Open the console itself and try again there."}
+	case errors.Is(err, errNoForm):
+		return trouble{Status: http.StatusBadRequest, Title: "This is no form",
+			Message: "Nothing was changed. Go back and try again."}
+	case errors.Is(err, errFormTooLarge):
+		return trouble{Status: http.StatusRequestEntityTooLarge, Title: "This is too much text",
+			Message: "Nothing was changed. Go back and shorten it."}
+	case refusal == nil:
+		if v.r.Context().Err() == nil {
+			v.Log.Error("the console failed", "path", v.r.URL.Path, "error", err)
+		}
+		return trouble{Status: http.StatusServiceUnavailable, Title: "That took too long", Retry: true,
+			Message: "The server is busy or its database does not answer. What you asked for may or may not have been done: look before you do it again."}
+	}
+	t := trouble{Status: refusal.Status, Message: sentence(refusal.Message), Request: refusal.RequestID}
+	switch {
+	case refusal.Status == http.StatusForbidden:
+		t.Title = "Your key may not do this"
+	case refusal.Status == http.StatusNotFound:
+		t.Title = "There is no such key"
+	case refusal.Status == http.StatusTooManyRequests:
+		t.Title, t.Retry = "Too many attempts", true
+	case refusal.Code == client.CodeOutcomeUnknown:
+		t.Title, t.Retry = "It is not known whether this was done", true
+	case refusal.Status == http.StatusServiceUnavailable:
+		t.Title, t.Retry = "The server cannot do this now", true
+	case refusal.Status >= http.StatusInternalServerError:
+		t.Title = "The server failed"
+	default:
+		t.Title = "This cannot be done"
+	}
+	return t
+}

@@ -1,0 +1,102 @@
+package console
+
+import (
+	"bytes"
+	"embed"
+	"html/template"
+	"net/http"
+	"path"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"apikeyd/client"
+)
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+// templates are the pages by name, each within the layout.
+type templates map[string]*template.Template
+
+func loadTemplates(a assets) (templates, error) {
+	functions := template.FuncMap{
+		"asset": func(name string) string { return a[name].address },
+		"join":  strings.Join,
+	}
+	// What begins with an underscore is shared by all pages.
+	shared, err := template.New("").Funcs(functions).ParseFS(templateFiles, "templates/_*.html")
+	if err != nil {
+		return nil, err
+	}
+	files, err := templateFiles.ReadDir("templates")
+	if err != nil {
+		return nil, err
+	}
+	all := make(templates)
+	for _, file := range files {
+		if strings.HasPrefix(file.Name(), "_") {
+			continue
+		}
+		page, err := shared.Clone()
+		if err != nil {
+			return nil, err
+		}
+		if page, err = page.ParseFS(templateFiles, "templates/"+file.Name()); err != nil {
+			return nil, err
+		}
+		all[strings.TrimSuffix(file.Name(), path.Ext(file.Name()))] = page
+	}
+	return all, nil
+}
+
+// view is what the layout shows around a page.
+type view struct {
+	Title  string
+	Me     client.Key // whoever is signed in; zero for nobody
+	Here   string     // the part of the console that the page belongs to
+	Notice string     // what was just done
+	Page   any
+
+	visit *visit
+}
+
+// SignedIn reports whether somebody is.
+func (p view) SignedIn() bool { return p.Me.ID != "" }
+
+// May reports whether the reader's key has a scope of the API.
+func (p view) May(scope string) bool { return p.visit.may(scope) }
+
+// When is a time as the page tells it.
+func (p view) When(at any) moment { return momentOf(at, p.visit.now) }
+
+// show answers with a page.
+func (v *visit) show(status int, name, title string, page any) {
+	part, _, _ := strings.Cut(strings.TrimPrefix(v.r.URL.Path, Path+"/"), "/")
+	p := view{Title: title, Me: v.me, Here: part, Page: page, visit: v}
+	if p.SignedIn() {
+		p.Notice = v.takeNotice()
+	}
+	var html bytes.Buffer
+	if err := v.templates[name].ExecuteTemplate(&html, "layout", p); err != nil {
+		v.Log.Error("the console failed", "path", v.r.URL.Path, "error", err)
+		http.Error(v.w, "The console failed. The log of the server says more.", http.StatusInternalServerError)
+		return
+	}
+	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	v.w.WriteHeader(status)
+	_, _ = v.w.Write(html.Bytes()) // the browser may have gone
+}
+
+// sentence makes a message of the API one.
+func sentence(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	if text == "" {
+		return ""
+	}
+	text = string(unicode.ToUpper(first)) + text[size:]
+	if !strings.HasSuffix(text, ".") {
+		text += "."
+	}
+	return text
+}

@@ -1,0 +1,119 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/client"
+)
+
+const (
+	// maxForm bounds a form: as much as the API takes, and the names of its fields.
+	maxForm = 128 << 10
+	// visitTimeout is how long a page may take.
+	visitTimeout = 12 * time.Second
+)
+
+// visit is one request of a browser.
+type visit struct {
+	*site
+	w http.ResponseWriter
+	r *http.Request
+
+	now     time.Time
+	form    url.Values     // what was sent, or what was typed before the session ended
+	session session        // of whoever is signed in
+	me      client.Key     // the key that they signed in with
+	api     *client.Client // acts with it
+}
+
+// handler answers a request, or says why it cannot.
+type handler func(*visit) error
+
+// page makes a handler of pages that anybody may see.
+func (s *site) page(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), visitTimeout)
+		defer cancel()
+		r = r.WithContext(ctx)
+		v := &visit{site: s, w: w, r: r, now: s.Now()}
+		err := v.readForm()
+		if err == nil {
+			err = h(v)
+		}
+		if err != nil {
+			v.fail(err)
+		}
+	})
+}
+
+// signedIn makes a handler of pages for those who are signed in. Others sign in first.
+func (s *site) signedIn(h handler) http.Handler {
+	return s.page(func(v *visit) error {
+		var ok bool
+		if v.session, ok = s.sessionOf(v.r); !ok {
+			return errSignedOut
+		}
+		if err := v.recognise(v.session.Secret); err != nil {
+			return err
+		}
+		// A page that asks by itself does not keep its reader signed in.
+		if v.r.Header.Get("Console-Poll") == "" && v.now.Sub(v.session.Seen) >= seenEvery {
+			v.session.Seen = v.now
+			s.keepSession(v.w, v.r, v.session)
+		}
+		return h(v)
+	})
+}
+
+// errNoSecret says that a string is no key's secret: it need not be asked about.
+var errNoSecret = errors.New("not the secret of a key")
+
+// recognise asks the API whose a secret is. The API decides whether it is good.
+func (v *visit) recognise(secret string) (err error) {
+	id, _, ok := apikey.Identify(secret)
+	if !ok {
+		return errNoSecret
+	}
+	if v.api, err = v.client(v.r, secret); err != nil {
+		return err
+	}
+	v.me, err = v.api.Get(v.ctx(), id.String())
+	return err
+}
+
+// readForm reads what a form sent. What a GET asks for is the form of the page that it
+// shows.
+func (v *visit) readForm() error {
+	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxForm)
+	if err := v.r.ParseForm(); err != nil {
+		if _, large := errors.AsType[*http.MaxBytesError](err); large {
+			return errFormTooLarge
+		}
+		return errNoForm
+	}
+	v.form = v.r.Form
+	if v.r.Method == http.MethodPost {
+		v.form = v.r.PostForm
+	}
+	return nil
+}
+
+// ctx is the context of the request.
+func (v *visit) ctx() context.Context { return v.r.Context() }
+
+// may reports whether the reader's key has a scope of the API.
+func (v *visit) may(scope string) bool {
+	return slices.Contains(v.me.Scopes, scope) || slices.Contains(v.me.Scopes, "keys:admin")
+}
+
+// goTo sends the browser to another page of the console.
+func (v *visit) goTo(path string) error {
+	http.Redirect(v.w, v.r, path, http.StatusSeeOther)
+	return nil
+}
