@@ -75,6 +75,7 @@ func (s *site) routes() http.Handler {
 
 	mux.Handle("GET "+Path, http.RedirectHandler(Path+"/keys", http.StatusSeeOther))
 	mux.Handle("GET "+Path+"/keys", s.signedIn(showKeys))
+	mux.Handle("GET "+Path+"/keys/{id}/secret", s.signedIn(showSecret))
 	mux.Handle(Path+"/", s.page(notThere))
 	return mux
 }

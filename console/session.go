@@ -120,7 +120,7 @@ func (s *site) dropSession(w http.ResponseWriter, r *http.Request) {
 // cookie makes a cookie that no script and no other site can use. It lives maxAge seconds,
 // or with 0 as long as the browser runs; a negative maxAge takes it away.
 func cookie(r *http.Request, name, value, path string, maxAge int) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // G124: it is Secure wherever there is TLS
 		Name: name, Value: value, Path: path, MaxAge: maxAge,
 		Secure: overTLS(r), HttpOnly: true, SameSite: http.SameSiteStrictMode,
 	}
