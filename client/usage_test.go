@@ -124,7 +124,7 @@ func TestUsageThatIsNone(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, "http://keys.example.com", "ak_x", client.Options{MaxRetries: -1, HTTPClient: &http.Client{
 		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Request: r,
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Request: r,
 				Body: http.NoBody, Proto: strings.ToUpper(r.URL.Scheme)}, nil
 		}),
 	}})

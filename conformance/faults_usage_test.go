@@ -79,12 +79,8 @@ var usageFaults = map[string]planted{
 		"each decision about a key counts", "verified once: 2 VALID",
 	},
 	"gateways do not count": {
-		answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
-			if strings.HasSuffix(r.URL.Path, "/usage") && a.Code == http.StatusOK {
-				rewrite(a, func(body map[string]any) {
-					eachCount(body, func(c map[string]any) { c["valid"] = min(c["valid"].(float64), 1) })
-				})
-			}
+		usage(func(body map[string]any) {
+			eachCount(body, func(c map[string]any) { c["valid"] = min(c["valid"].(float64), 1) })
 		}),
 		"each decision about a key counts", "and by a gateway: 1 VALID",
 	},

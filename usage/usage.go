@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// MaxKeys is how many keys a Meter knows. Each takes at most half a kilobyte.
+	// MaxKeys is how many keys a Meter knows. Each takes 0.6 KB at most.
 	MaxKeys = 50_000
-	// MaxOwners is how many owners it knows. Each takes at most a kilobyte.
+	// MaxOwners is how many owners it knows. Each takes 1.2 KB at most.
 	MaxOwners = 10_000
 )
 

@@ -142,8 +142,8 @@ export interface paths {
         /**
          * Get how often an API key was verified
          * @description By the hour, the last 24 hours, the current one included. What counts, and what
-         *     forgets it, is said at getUsage. Of 50,000 keys each node knows the hours; beyond
-         *     that, keys that were not used for longest count from zero again.
+         *     forgets it, is said at getUsage. Each node knows the hours of 50,000 keys; beyond that
+         *     it forgets, for each new one, one that was not used for long.
          */
         get: operations["getApiKeyUsage"];
         put?: never;
@@ -271,8 +271,8 @@ export interface paths {
          *     What verifyApiKey, forwardAuth and introspectToken decide about a key counts, when it
          *     was decided or at most 10 s later; what a key proves in order to call this service
          *     does not. Each node counts by itself, in memory, from its start on: `since` says when
-         *     that was, and a restart begins anew. Of 10,000 owners it knows the minutes; beyond
-         *     that, owners whose keys were not used for longest count from zero again.
+         *     that was, and a restart begins anew. It knows the minutes of 10,000 owners; beyond that
+         *     it forgets, for each new one, one whose keys were not used for long.
          */
         get: operations["getUsage"];
         put?: never;

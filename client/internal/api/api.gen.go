@@ -1076,8 +1076,8 @@ type ClientInterface interface {
 	// GetApiKeyUsage Get how often an API key was verified
 	//
 	// By the hour, the last 24 hours, the current one included. What counts, and what
-	// forgets it, is said at getUsage. Of 50,000 keys each node knows the hours; beyond
-	// that, keys that were not used for longest count from zero again.
+	// forgets it, is said at getUsage. Each node knows the hours of 50,000 keys; beyond that
+	// it forgets, for each new one, one that was not used for long.
 	//
 	// Corresponds with GET /v1/api-keys/{key_name}/usage (the `GetApiKeyUsage` operationId).
 	GetApiKeyUsage(ctx context.Context, keyName KeyName, params *GetApiKeyUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1136,8 +1136,8 @@ type ClientInterface interface {
 	// What verifyApiKey, forwardAuth and introspectToken decide about a key counts, when it
 	// was decided or at most 10 s later; what a key proves in order to call this service
 	// does not. Each node counts by itself, in memory, from its start on: `since` says when
-	// that was, and a restart begins anew. Of 10,000 owners it knows the minutes; beyond
-	// that, owners whose keys were not used for longest count from zero again.
+	// that was, and a restart begins anew. It knows the minutes of 10,000 owners; beyond that
+	// it forgets, for each new one, one whose keys were not used for long.
 	//
 	// Corresponds with GET /v1/usage (the `GetUsage` operationId).
 	GetUsage(ctx context.Context, params *GetUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1378,8 +1378,8 @@ func (c *Client) RotateApiKey(ctx context.Context, keyName KeyName, params *Rota
 // GetApiKeyUsage Get how often an API key was verified
 //
 // By the hour, the last 24 hours, the current one included. What counts, and what
-// forgets it, is said at getUsage. Of 50,000 keys each node knows the hours; beyond
-// that, keys that were not used for longest count from zero again.
+// forgets it, is said at getUsage. Each node knows the hours of 50,000 keys; beyond that
+// it forgets, for each new one, one that was not used for long.
 //
 // Corresponds with GET /v1/api-keys/{key_name}/usage (the `GetApiKeyUsage` operationId).
 func (c *Client) GetApiKeyUsage(ctx context.Context, keyName KeyName, params *GetApiKeyUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1488,8 +1488,8 @@ func (c *Client) GetSummary(ctx context.Context, params *GetSummaryParams, reqEd
 // What verifyApiKey, forwardAuth and introspectToken decide about a key counts, when it
 // was decided or at most 10 s later; what a key proves in order to call this service
 // does not. Each node counts by itself, in memory, from its start on: `since` says when
-// that was, and a restart begins anew. Of 10,000 owners it knows the minutes; beyond
-// that, owners whose keys were not used for longest count from zero again.
+// that was, and a restart begins anew. It knows the minutes of 10,000 owners; beyond that
+// it forgets, for each new one, one whose keys were not used for long.
 //
 // Corresponds with GET /v1/usage (the `GetUsage` operationId).
 func (c *Client) GetUsage(ctx context.Context, params *GetUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
