@@ -104,7 +104,7 @@ func owners(s *session) {
 	for _, name := range []string{stranger.id, stranger.name} {
 		for _, r := range []request{
 			{operation: "getApiKey"}, {operation: "revokeApiKey"}, {operation: "updateApiKey", body: "{}"},
-			{operation: "rotateApiKey"},
+			{operation: "rotateApiKey"}, {operation: "getApiKeyUsage"},
 		} {
 			r.key, r.secret, r.why = name, writer.secret, "another owner's key"
 			s.want(http.StatusNotFound, r)
@@ -114,6 +114,10 @@ func owners(s *session) {
 	}
 	s.want(http.StatusForbidden, request{operation: "listApiKeys", secret: writer.secret,
 		query: "owner=" + url.QueryEscape(s.run+"-other"), why: "another owner's keys"})
+	for _, operation := range []string{"getSummary", "getUsage"} {
+		s.want(http.StatusForbidden, request{operation: operation, secret: writer.secret,
+			query: "owner=" + url.QueryEscape(s.run+"-other"), why: "another owner's numbers"})
+	}
 	s.want(http.StatusOK, request{operation: "listApiKeys", secret: writer.secret,
 		query: "owner=" + url.QueryEscape(s.run), why: "its own owner, by name"})
 	s.want(http.StatusNotFound, request{operation: "getApiKey", key: stranger.name, why: "an admin, by name alone"})

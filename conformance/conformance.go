@@ -167,7 +167,7 @@ func checks() []check {
 		authenticationChecks(), lifecycleChecks(), nameChecks(), bodyChecks(), dateChecks(),
 		listChecks(), filterChecks(), metadataChecks(), authorityChecks(), rotationChecks(),
 		verificationChecks(), rateLimitChecks(), forwardAuthChecks(), introspectionChecks(), leakChecks(),
-		auditChecks(), routingChecks(), slowDownChecks(),
+		usageChecks(), auditChecks(), routingChecks(), slowDownChecks(),
 	} {
 		all = append(all, group...)
 	}

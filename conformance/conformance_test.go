@@ -141,13 +141,13 @@ func TestOtherKeysAndPolicies(t *testing.T) {
 		scopes   []string
 		passed   int
 	}{
-		"read and write": {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeWrite}, 57},
+		"read and write": {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeWrite}, 60},
 		"read, write and verify": {servertest.Options{}, false,
-			[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify, "datasets:read"}, 66},
-		"read and verify":       {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeVerify}, 23},
-		"read only":             {servertest.Options{}, true, []string{apikey.ScopeRead}, 20},
-		"read only, with admin": {servertest.Options{}, true, []string{apikey.ScopeAdmin}, 20},
-		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 82},
+			[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify, "datasets:read"}, 70},
+		"read and verify":       {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeVerify}, 25},
+		"read only":             {servertest.Options{}, true, []string{apikey.ScopeRead}, 22},
+		"read only, with admin": {servertest.Options{}, true, []string{apikey.ScopeAdmin}, 22},
+		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 88},
 	} {
 		t.Run(name, func(t *testing.T) {
 			report := run(t, tt.options, tt.readOnly, tt.scopes...)
@@ -166,8 +166,8 @@ func TestLimitedKeys(t *testing.T) {
 		scopes []string
 		passed int
 	}{
-		"an admin":       {[]string{apikey.ScopeAdmin}, 73},
-		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 57},
+		"an admin":       {[]string{apikey.ScopeAdmin}, 77},
+		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 60},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := servertest.Start(t, servertest.Options{})

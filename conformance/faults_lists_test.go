@@ -69,6 +69,33 @@ var listFaults = map[string]planted{
 		}),
 		"status finds the keys that have it now", "listing ACTIVE finds",
 	},
+	"rotating is not looked at": {
+		requests(func(r *http.Request) { leaveOut(r, "rotating") }),
+		"rotating finds the keys", "listing keys in rotation finds",
+	},
+	"what is not in rotation cannot be asked for": {
+		requests(func(r *http.Request) {
+			if r.URL.Query().Get("rotating") == "false" {
+				leaveOut(r, "rotating")
+			}
+		}),
+		"rotating finds the keys", "listing keys not in rotation finds",
+	},
+	"a revoked key is in rotation": {
+		refiltered("rotating", func(key map[string]any, rotating string) bool {
+			name, _ := key["name"].(string)
+			return (strings.Contains(name, "in grace") && key["status"] != "EXPIRED") == (rotating == "true")
+		}),
+		"rotating finds the keys", "listing keys in rotation finds",
+	},
+	"a truth value may be a number": {
+		requests(func(r *http.Request) {
+			if isList(r) && r.URL.Query().Get("rotating") == "1" {
+				leaveOut(r, "rotating")
+			}
+		}),
+		"a filter that is no good is refused", "?rotating=1: status 200, want 400",
+	},
 	"total_pages is that of the whole list": {
 		answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			whole := r.Clone(r.Context())

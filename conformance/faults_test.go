@@ -36,7 +36,7 @@ func plantedFaults(t *testing.T) map[string]planted {
 	all, n := make(map[string]planted), 0
 	for _, some := range []map[string]planted{
 		contractFaults, listFaults, metadataFaults, rotationFaults, verificationFaults, introspectionFaults,
-		rateLimitFaults, forwardAuthFaults, leakFaults, auditFaults, slowDownFaults,
+		rateLimitFaults, forwardAuthFaults, leakFaults, usageFaults, auditFaults, slowDownFaults,
 	} {
 		maps.Copy(all, some)
 		n += len(some)

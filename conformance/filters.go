@@ -16,6 +16,7 @@ func filterChecks() []check {
 		{group, "status finds the keys that have it now", writing, statusFilter},
 		{group, "name_contains is taken letter for letter", writing, nameFilter},
 		{group, "expires_before and last_used_before end just before their time", writing, timeFilters},
+		{group, "rotating finds the keys whose old secret is still good", writing, rotatingFilter},
 		{group, "filters narrow each other, the owner's keys, and the number of pages", writing, filtersTogether},
 		{group, "a filter that is no good is refused", reading, badFilters},
 	}
@@ -162,6 +163,28 @@ func timeFilters(s *session) {
 	}
 }
 
+func rotatingFilter(s *session) {
+	f := s.newFamily()
+	for _, name := range []string{"never", "at once", "in grace", "in grace, and revoked", "in grace, and expired"} {
+		if !f.add(name, nil) {
+			return
+		}
+	}
+	for name, grace := range map[string]string{"at once": "0", "in grace": "600", "in grace, and revoked": "600", "in grace, and expired": "600"} {
+		if _, ok := s.rotate(f.keys[name], `{"grace_seconds":`+grace+`}`); !ok {
+			return
+		}
+	}
+	s.want(http.StatusOK, request{operation: "revokeApiKey", key: f.keys["in grace, and revoked"].id})
+	if !s.expire(f.keys["in grace, and expired"]) {
+		return
+	}
+	f.wants("keys in rotation", "&rotating=true"+f.query, "in grace")
+	f.wants("keys not in rotation", "&rotating=false"+f.query, "never", "at once", "in grace, and revoked", "in grace, and expired")
+	f.wants("revoked keys in rotation", "&rotating=true&status=REVOKED"+f.query)
+	f.wants("active keys not in rotation", "&status=ACTIVE&rotating=false"+f.query, "never", "at once")
+}
+
 func filtersTogether(s *session) {
 	f := s.newFamily()
 	soon := apikey.Timestamp(time.Now().Add(10 * time.Minute)).String()
@@ -218,6 +241,10 @@ func badFilters(s *session) {
 		"last_used_before=":                     "last_used_before",
 		"last_used_before=2030-02-30T12:00:00Z": "last_used_before",
 		"last_used_before=never":                "last_used_before",
+		"rotating=":                             "rotating",
+		"rotating=yes":                          "rotating",
+		"rotating=1":                            "rotating",
+		"rotating=TRUE":                         "rotating",
 		"name=a":                                "name",
 		"expires_after=2030-01-31T12:00:00Z":    "expires_after",
 	} {

@@ -706,6 +706,75 @@ type RateLimitSetting struct {
 // Example: ["keys:read","datasets:read"]
 type Scopes = []string
 
+// SummaryResponse defines model for SummaryResponse.
+type SummaryResponse struct {
+	// Active Keys that are ACTIVE
+	//
+	// Example: 120
+	Active int `json:"active"`
+
+	// Expired Keys that are EXPIRED
+	//
+	// Example: 7
+	Expired int `json:"expired"`
+
+	// ExpiringSoon Keys that are ACTIVE and expire within 30 days
+	//
+	// Example: 5
+	ExpiringSoon int `json:"expiring_soon"`
+
+	// Revoked Keys that are REVOKED
+	//
+	// Example: 31
+	Revoked int `json:"revoked"`
+
+	// Rotating Keys that are ACTIVE and whose secret before the last rotation is still good
+	//
+	// Example: 2
+	Rotating int `json:"rotating"`
+
+	// Unused Keys that are ACTIVE and were last used more than 90 days ago; one that was never
+	// used counts from its creation
+	//
+	//
+	// Example: 11
+	Unused int `json:"unused"`
+}
+
+// UsageCount defines model for UsageCount.
+type UsageCount struct {
+	// Refused All others
+	//
+	// Example: 3
+	Refused int `json:"refused"`
+
+	// Start When the interval began, on a whole minute or hour of UTC
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	Start apikey.Timestamp `json:"start"`
+
+	// Valid Decisions whose `code` was VALID
+	//
+	// Example: 42
+	Valid int `json:"valid"`
+}
+
+// UsageResponse defines model for UsageResponse.
+type UsageResponse struct {
+	// Data One entry for each interval, oldest first; the last one is not over yet
+	Data []UsageCount `json:"data"`
+
+	// IntervalSeconds How long each interval of `data` is, 60 or 3600
+	//
+	// Example: 60
+	IntervalSeconds int `json:"interval_seconds"`
+
+	// Since When the server that answers began to count
+	//
+	// Example: 2026-11-23T09:00:00.000Z
+	Since apikey.Timestamp `json:"since"`
+}
+
 // VerifyCode NOT_FOUND if the string is malformed or no current secret, else the first of REVOKED,
 // EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
 //
@@ -798,6 +867,10 @@ type ListApiKeysParams struct {
 	// from its creation.
 	LastUsedBefore *apikey.Timestamp `form:"last_used_before,omitempty" json:"last_used_before,omitempty"`
 
+	// Rotating `true`: only keys that are ACTIVE and whose secret before the last rotation is still
+	// good; `false`: only the others
+	Rotating *bool `form:"rotating,omitempty" json:"rotating,omitempty"`
+
 	// Page Which page, counted from 1
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
@@ -825,6 +898,12 @@ type UpdateApiKeyParams struct {
 
 // RotateApiKeyParams defines parameters for RotateApiKey.
 type RotateApiKeyParams struct {
+	// Owner Another owner than your own; needs `keys:admin`
+	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+}
+
+// GetApiKeyUsageParams defines parameters for GetApiKeyUsage.
+type GetApiKeyUsageParams struct {
 	// Owner Another owner than your own; needs `keys:admin`
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
@@ -870,6 +949,18 @@ type ForwardAuthParams struct {
 // ForwardAuthParamsRateLimited defines parameters for ForwardAuth.
 type ForwardAuthParamsRateLimited string
 
+// GetSummaryParams defines parameters for GetSummary.
+type GetSummaryParams struct {
+	// Owner Another owner than your own; needs `keys:admin`
+	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+}
+
+// GetUsageParams defines parameters for GetUsage.
+type GetUsageParams struct {
+	// Owner Another owner than your own; needs `keys:admin`
+	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+}
+
 // CreateApiKeyJSONRequestBody defines body for CreateApiKey for application/json ContentType.
 type CreateApiKeyJSONRequestBody = ApiKeyCreate
 
@@ -908,6 +999,9 @@ type ServerInterface interface {
 	// RotateApiKey Give an API key a new secret
 	// (POST /v1/api-keys/{key_name}/rotate)
 	RotateApiKey(ctx echo.Context, keyName KeyName, params RotateApiKeyParams) error
+	// GetApiKeyUsage Get how often an API key was verified
+	// (GET /v1/api-keys/{key_name}/usage)
+	GetApiKeyUsage(ctx echo.Context, keyName KeyName, params GetApiKeyUsageParams) error
 	// ListAuditEvents List audit events
 	// (GET /v1/audit-events)
 	ListAuditEvents(ctx echo.Context, params ListAuditEventsParams) error
@@ -920,6 +1014,12 @@ type ServerInterface interface {
 	// ReportLeakedKey Report a key that you found
 	// (POST /v1/leaked-keys)
 	ReportLeakedKey(ctx echo.Context) error
+	// GetSummary Get how many API keys there are
+	// (GET /v1/summary)
+	GetSummary(ctx echo.Context, params GetSummaryParams) error
+	// GetUsage Get how often API keys were verified
+	// (GET /v1/usage)
+	GetUsage(ctx echo.Context, params GetUsageParams) error
 	// VerifyApiKey Verify a key that was shown to you
 	// (POST /v1/verify)
 	VerifyApiKey(ctx echo.Context) error
@@ -969,6 +1069,13 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "last_used_before", ctx.QueryParams(), &params.LastUsedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter last_used_before: %s", err))
+	}
+
+	// ------------- Optional query parameter "rotating" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "rotating", ctx.QueryParams(), &params.Rotating, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter rotating: %s", err))
 	}
 
 	// ------------- Optional query parameter "page" -------------
@@ -1099,6 +1206,31 @@ func (w *ServerInterfaceWrapper) RotateApiKey(ctx echo.Context) error {
 	return err
 }
 
+// GetApiKeyUsage converts echo context to params.
+func (w *ServerInterfaceWrapper) GetApiKeyUsage(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "key_name" -------------
+	var keyName KeyName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key_name", ctx.Param("key_name"), &keyName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key_name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetApiKeyUsageParams
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetApiKeyUsage(ctx, keyName, params)
+	return err
+}
+
 // ListAuditEvents converts echo context to params.
 func (w *ServerInterfaceWrapper) ListAuditEvents(ctx echo.Context) error {
 	var err error
@@ -1209,6 +1341,42 @@ func (w *ServerInterfaceWrapper) ReportLeakedKey(ctx echo.Context) error {
 	return err
 }
 
+// GetSummary converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSummary(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetSummaryParams
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSummary(ctx, params)
+	return err
+}
+
+// GetUsage converts echo context to params.
+func (w *ServerInterfaceWrapper) GetUsage(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetUsageParams
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetUsage(ctx, params)
+	return err
+}
+
 // VerifyApiKey converts echo context to params.
 func (w *ServerInterfaceWrapper) VerifyApiKey(ctx echo.Context) error {
 	var err error
@@ -1271,9 +1439,12 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/api-keys/:key_name", wrapper.GetApiKey, options.OperationMiddlewares["getApiKey"]...)
 	router.PATCH(options.BaseURL+"/v1/api-keys/:key_name", wrapper.UpdateApiKey, options.OperationMiddlewares["updateApiKey"]...)
 	router.POST(options.BaseURL+"/v1/api-keys/:key_name/rotate", wrapper.RotateApiKey, options.OperationMiddlewares["rotateApiKey"]...)
+	router.GET(options.BaseURL+"/v1/api-keys/:key_name/usage", wrapper.GetApiKeyUsage, options.OperationMiddlewares["getApiKeyUsage"]...)
 	router.POST(options.BaseURL+"/v1/verify", wrapper.VerifyApiKey, options.OperationMiddlewares["verifyApiKey"]...)
 	router.GET(options.BaseURL+"/v1/forward-auth", wrapper.ForwardAuth, options.OperationMiddlewares["forwardAuth"]...)
 	router.POST(options.BaseURL+"/v1/introspect", wrapper.IntrospectToken, options.OperationMiddlewares["introspectToken"]...)
+	router.GET(options.BaseURL+"/v1/summary", wrapper.GetSummary, options.OperationMiddlewares["getSummary"]...)
+	router.GET(options.BaseURL+"/v1/usage", wrapper.GetUsage, options.OperationMiddlewares["getUsage"]...)
 	router.POST(options.BaseURL+"/v1/leaked-keys", wrapper.ReportLeakedKey, options.OperationMiddlewares["reportLeakedKey"]...)
 	router.GET(options.BaseURL+"/v1/audit-events", wrapper.ListAuditEvents, options.OperationMiddlewares["listAuditEvents"]...)
 
@@ -2290,6 +2461,156 @@ func (response RotateApiKeydefaultJSONResponse) VisitRotateApiKeyResponse(w http
 	return err
 }
 
+type GetApiKeyUsageRequestObject struct {
+	KeyName KeyName `json:"key_name"`
+	Params  GetApiKeyUsageParams
+}
+
+type GetApiKeyUsageResponseObject interface {
+	VisitGetApiKeyUsageResponse(w http.ResponseWriter) error
+}
+
+type GetApiKeyUsage200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type GetApiKeyUsage200JSONResponse struct {
+	Body    UsageResponse
+	Headers GetApiKeyUsage200ResponseHeaders
+}
+
+func (response GetApiKeyUsage200JSONResponse) VisitGetApiKeyUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyUsage400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetApiKeyUsage400JSONResponse) VisitGetApiKeyUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyUsage401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetApiKeyUsage401JSONResponse) VisitGetApiKeyUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyUsage403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetApiKeyUsage403JSONResponse) VisitGetApiKeyUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyUsage404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetApiKeyUsage404JSONResponse) VisitGetApiKeyUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyUsagedefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response GetApiKeyUsagedefaultJSONResponse) VisitGetApiKeyUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListAuditEventsRequestObject struct {
 	Params ListAuditEventsParams
 }
@@ -2817,6 +3138,264 @@ func (response ReportLeakedKeydefaultJSONResponse) VisitReportLeakedKeyResponse(
 	return err
 }
 
+type GetSummaryRequestObject struct {
+	Params GetSummaryParams
+}
+
+type GetSummaryResponseObject interface {
+	VisitGetSummaryResponse(w http.ResponseWriter) error
+}
+
+type GetSummary200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type GetSummary200JSONResponse struct {
+	Body    SummaryResponse
+	Headers GetSummary200ResponseHeaders
+}
+
+func (response GetSummary200JSONResponse) VisitGetSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSummary400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetSummary400JSONResponse) VisitGetSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSummary401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetSummary401JSONResponse) VisitGetSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSummary403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetSummary403JSONResponse) VisitGetSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSummarydefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response GetSummarydefaultJSONResponse) VisitGetSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsageRequestObject struct {
+	Params GetUsageParams
+}
+
+type GetUsageResponseObject interface {
+	VisitGetUsageResponse(w http.ResponseWriter) error
+}
+
+type GetUsage200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type GetUsage200JSONResponse struct {
+	Body    UsageResponse
+	Headers GetUsage200ResponseHeaders
+}
+
+func (response GetUsage200JSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsage400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetUsage400JSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsage401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetUsage401JSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsage403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetUsage403JSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsagedefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response GetUsagedefaultJSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type VerifyApiKeyRequestObject struct {
 	Body *VerifyApiKeyJSONRequestBody
 }
@@ -2966,6 +3545,9 @@ type StrictServerInterface interface {
 	// RotateApiKey Give an API key a new secret
 	// (POST /v1/api-keys/{key_name}/rotate)
 	RotateApiKey(ctx context.Context, request RotateApiKeyRequestObject) (RotateApiKeyResponseObject, error)
+	// GetApiKeyUsage Get how often an API key was verified
+	// (GET /v1/api-keys/{key_name}/usage)
+	GetApiKeyUsage(ctx context.Context, request GetApiKeyUsageRequestObject) (GetApiKeyUsageResponseObject, error)
 	// ListAuditEvents List audit events
 	// (GET /v1/audit-events)
 	ListAuditEvents(ctx context.Context, request ListAuditEventsRequestObject) (ListAuditEventsResponseObject, error)
@@ -2978,6 +3560,12 @@ type StrictServerInterface interface {
 	// ReportLeakedKey Report a key that you found
 	// (POST /v1/leaked-keys)
 	ReportLeakedKey(ctx context.Context, request ReportLeakedKeyRequestObject) (ReportLeakedKeyResponseObject, error)
+	// GetSummary Get how many API keys there are
+	// (GET /v1/summary)
+	GetSummary(ctx context.Context, request GetSummaryRequestObject) (GetSummaryResponseObject, error)
+	// GetUsage Get how often API keys were verified
+	// (GET /v1/usage)
+	GetUsage(ctx context.Context, request GetUsageRequestObject) (GetUsageResponseObject, error)
 	// VerifyApiKey Verify a key that was shown to you
 	// (POST /v1/verify)
 	VerifyApiKey(ctx context.Context, request VerifyApiKeyRequestObject) (VerifyApiKeyResponseObject, error)
@@ -3219,6 +3807,32 @@ func (sh *strictHandler) RotateApiKey(ctx echo.Context, keyName KeyName, params 
 	return nil
 }
 
+// GetApiKeyUsage operation middleware
+func (sh *strictHandler) GetApiKeyUsage(ctx echo.Context, keyName KeyName, params GetApiKeyUsageParams) error {
+	var request GetApiKeyUsageRequestObject
+
+	request.KeyName = keyName
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetApiKeyUsage(ctx.Request().Context(), request.(GetApiKeyUsageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetApiKeyUsage")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetApiKeyUsageResponseObject); ok {
+		return validResponse.VisitGetApiKeyUsageResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListAuditEvents operation middleware
 func (sh *strictHandler) ListAuditEvents(ctx echo.Context, params ListAuditEventsParams) error {
 	var request ListAuditEventsRequestObject
@@ -3348,6 +3962,56 @@ func (sh *strictHandler) ReportLeakedKey(ctx echo.Context) error {
 	return nil
 }
 
+// GetSummary operation middleware
+func (sh *strictHandler) GetSummary(ctx echo.Context, params GetSummaryParams) error {
+	var request GetSummaryRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSummary(ctx.Request().Context(), request.(GetSummaryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSummary")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetSummaryResponseObject); ok {
+		return validResponse.VisitGetSummaryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetUsage operation middleware
+func (sh *strictHandler) GetUsage(ctx echo.Context, params GetUsageParams) error {
+	var request GetUsageRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUsage(ctx.Request().Context(), request.(GetUsageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUsage")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetUsageResponseObject); ok {
+		return validResponse.VisitGetUsageResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // VerifyApiKey operation middleware
 func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 	var request VerifyApiKeyRequestObject
@@ -3399,154 +4063,170 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H0Nc9u4kuBfQfF2a+w5SpZkx4mlmrpSHHueXxw7ayuTNzvKWpAISXimAA0BWdbmXHW/5n7Y/ZKr7gYo",
-	"kqJkOfHLy87Oe1UTmyaBRqPR3934HAz0ZKqVUNYEzc/BWPBIJPjjMR+MReVYK5voGB5EwgwSObVSq6AZ",
-	"tOM5XxjWU7pirE5ELwgDcc8n01gEzcA/DcLADMZiwmEAu5jC34xNpBoFDw9hcK4HnMYrDt8ZCzbldsz0",
-	"kNmxYErM2a1YhKy/YDLKzbV3V9/jU1m5FQuzV6sfveT1fqNyOKzVKi8H+1HlSBwMKy/4Yf/l4FV0JGrD",
-	"R4C64lacy4m0q1B9HHPLpGGxGFqATNom6yU9NuBxbBi3TKuBCBmPY9b7vedgnzA+4lIxqVjP9pgRA60i",
-	"01U7UcKHtiKFHVbG1k5hDQm3Ioa5K24nKvXablfl1tsNbsWiG7SSnw4aLfvT/ott11N5r2M5WJQjG2Zm",
-	"OLVHOaJbwiLZmBumlWjiqmixsJr5M67m95/qtVpr/tNh7bHlCJssKu2hFcnqSq4JHGY1m3NpWV8MdSKY",
-	"TRZSjWgfsrPXS6aSyoqRSHCujx8/VtozOxbKygG3YnXCv+g5TMYzL7Gdq9NjdlSv10IGPx2+fFHbza35",
-	"teCJSFgieDz5qRvwqbwVi6gbPLLyv1XaU1l5KxaVs6h8E2WU2bwW43RGp4kwQtkcCM9wTpbgXPCJKAdI",
-	"8YnI0dNUJAOhbEWogY5EtBHGgfzXRm0qpyKWSmwNzOVclVEGQKPhT18OzsxYPRFJ5aCxNTDXAz0Vphwa",
-	"g3/LgWPElMOhiYDNmSkfCFMEKWRiMrWLzMFUGrGzBDTilhthTTMRPGLpb/NE2sfReCV+nwljS0kM9tkw",
-	"O5aGifvBmKuRAD4A4BuR3MmB+MGwWI82ovHg7b83/vZvL355+W7/4n3n8OqvjY+/vt4/fnNyuhG2hzAA",
-	"3EyEdfLprVg8RncJgtaTEbJiDjiusve5LQckAtNush7f6/eAuff4vzZO+70qa7M7Hs9EV0nFPnw4e8OG",
-	"OpmwnVeVA/x/vbELr7ulcsVkVC0wt4GsZOhXAnQg1IIwUAg68L4b/DEMEvH7TCYiCpo2mYnN27SGxttK",
-	"2zFQONK5HXPFFnqGv7eYEiIyrAdSssmjiVQ9D9LvM5EsljDh17m9+JdEDINm8D/2lsrCHv3V7BEouD+J",
-	"MFOtDNF7eyrfCpQ1A60sEEHzc8Cn01iSyN/7uyG5v900NNyVm4HmW932W7Fg3MCeSjgX85DNpR3rmWXS",
-	"GpBViQBi3KTllAHh3t/Lv1xyXDZ9nHsX4X/NI/fo2dB0kiQ62YSl1zxiiZv0u0HEsVbDWA6+IRpSHiEN",
-	"s/xWqNBzCyAhaVgi7vStiODpnBv295mxLNEWePP3gzdc5rdDWlst7Bj0KBEb0WQH9X2209fRguk7kbDD",
-	"A/ZWvt4N2UHjiO1YrdmEq4XTFuEYMs76PEIEDxM9QdbUVTyKEmFMC3Q0pyhz0O1YRs/zWuZuyF7UamwH",
-	"eNqQz2K7G3bVi9o+24GdA0HX50awAVdKW8aVmYsE2MBWg4eMq4jFWt921VAmxrL5WCA75czJOqCECY8E",
-	"6bDPRgQFjXbTt9lXv5p8TnXSl1Ek1Lc9d+6EjbSOWH9m2YQvGOxXpFG1eE7MlunvmwZYef+rcXyhbTua",
-	"SAt845+K5ZgPbg3jpHUit5OGDi6IxqX11/KMcBBLoVCQmljPRdRVkZ4rPGqKznOGGJ/7RGRN8I3nIX1x",
-	"jaG71cf+/a86i98FrZ3qmfqGhHahmZkNxmS8AEmBxR1rNUILnGfV0e9Haqbb/k86kiWHLlx36BicOZJM",
-	"PXj9JibAfzpoHPW6ihvQUYb4MXxjuZ2ZP4/i19FHR+t3XC3cY/MNacTrTE5Bd74BaditVNFSaWKpzoQ+",
-	"rhJd5o+gnXxQfGbHOpH/Kb4tR0NmZueaRXI4FAmcR62EwTOqlQC72tmXFsXrH0lhefBmf8aGP06Eg4RH",
-	"kQQ88fh9oqcisRJs/SGPjQiDaebR50DcT2UizA235Q4a/DvuIOjtAjmclUtnYfv9GWxEEz2o+/v7R86E",
-	"UEwPh0bY0Dmeumo4s7NEhMwmMzVA35nVbCLjWLrDUHTKNGr7tUqtXtmvd+qNZq3WrNX+PQiDoU4mAG0A",
-	"8FQAliAsul7CYCIsB0PjMUJ759978H6Vze+jK+shdM6X7XwuYbAUCY99kjLYa2GtW4tJnZObvnQuTHLw",
-	"eBfVb4HzWmX2+VOKLt3/uxigHCAKOpfGpoeu+blAKh6d0oqJeaofKJ2TJwlHsTHlI6nSqNKmsd4v3yyu",
-	"DmHKjbV+detXNsCTE7lDkKXAxmGlXq809ju1I6LAau0pVJg/XRtJ+2kDjxI+EDdCReUn94OyMga72Dt9",
-	"B4lYBlnGgsXc+0ngZDv7o8V436BaM0xdc7ZwJB1CDr4QIbLMWy1A0SLT3bTQg3v30gVnXhw2dkNmNJOR",
-	"YUYnlvUXDLcLvv2CQEkK5myG4ckVCAEzNzOTUkMxsOhQCjoiInGa6DsRgZ4o4mHIuGUTbSyr15hhMbci",
-	"ReoM9wREQDlK9zv1WnP/6Sj9vjjdNBFDeV8uS8hbMxjzhA+sSNKQCpFniyVioEdKGmEoBhAyPRUKqXAM",
-	"i82ijd/e1Dqd87++bByWIeULGC5+Rt7E0q1/TzESjEKUeCBLNrUB56T+6kvOydNYfhiQRbEdU76md4us",
-	"FI+DkxbeEnS7mcKTobZ0zjDLPrcUNFfooX2iqkI8z2vOuD/oXAyatbAk2gvmLe6TjiPPAY3lC+J1y5P6",
-	"kkV8YbLb9+rwoFYLgwm/l5PZJGge1g5e4QOp6EEtLAtCr1nrdbo1eRivTn65fHvyBpitI6EQHbbs5G/v",
-	"z67oD70lNnsYQ5xyY9IX28eds19OAHIFUP0WpA/cEEHoZ4G9WJJn+t4K3RHIH6bR82uSSsyZUFEL9ySZ",
-	"xRRSLeXljdp+/bvV/L6xLreGqj5KO75Gos6qNTyOL4dB87cn6mZFfcgF4MqZ+CyOvdbvj9WOVjFYw3aW",
-	"KBExrdJtRXvB6xm7q9tV4EFu4lXG8QkWPoukbQ/K85Aw42fODYvQ9NM+ityLBb/tNdl8rFHNGOqZijJR",
-	"RpaIqU4sSvCQzcdyMAYqBesEjBbvMAOaRf7jZdaSqTizxR1B4oVBGMzoDIUBRaMCL1yCMACQ8gcyfXn1",
-	"QLpF6zWpEj5o7gUSGr0gXiOEuwfbyq1OMigY6zgyLBeJIe2lytpdBcCJyAs3OBgR4/Q6BzAoncowPVeA",
-	"qKLRlqphtfomNWzKrRUJLOI/djyI//u3WuWoXTnlleGnz68edirZ3w8edj/vP+Qe1RsPu/+ygrMwuK+4",
-	"0SsTYQwfwR8nMwP6Ly6Dkm946gz186foPiZVdE2yW3pSVtBOKmxEbkA8EnasjQDMc8sEH4yRQuGv+ETa",
-	"ruqLAZ+IKusNEz3BtIalDm7HIqFgltOAnAYfsp7VveUbcvmC0vNWV/U1mOAJJn2IOzj75JRyBgBmSxg2",
-	"h29B50oiEVVZ258IGA4JxYz1XNEGb2L1G1kN4LMjJ4JwWmq6PPH7bfk7fuqZ/PLzbVg9zSru7fKz7bk+",
-	"fpyy/swIOd3yiYveTmzghyQ7/KelEgReO7lzTrr81vLBNhZ5lhU/hAH3/Gmbb+igOddo+Rk7e+9dp0S3",
-	"xJbR787jmMGJSc2qoePO6SnOcqP6UaNaqzaq9TLWusHa/zJLbLDkG48iwvOYNTbxihHcQmMy8cd5zO9A",
-	"IAl8ppUw5Uz4Zf2rbOFbsbiRa1IYU64nc3L3H2KT/wMdc+RVXbvKrN/V83ugwe3Ib2MK3coq7yRfBaI3",
-	"tnbaC0mPccpKL1VJ/Kw/GDbQkwlXUZP1jEjuRA8TIPAlMrtB2nUVppWRdiZ6KIlAlsfyVrC5Tm5BdStR",
-	"DAoyHkB6VJXDnUSL0LGUlJyW5qWzNv258YyEUPFpI+d6Tlflkh2WuCmVuC/RhH+Wd5iSyA3rkVTtgdKJ",
-	"iZxapdThfQV5IT2hhPvnPq9lrtG1SCwIxhUMAt99igVl9fZvr5VJRan5RVDlHDqPg5V5fS1cOZH6RUAt",
-	"PTWPQ7TR+CtoJmuBWZfbusJ1CJ7S1yuNUiJbA9RSX9kCqK92gBfBLnEZPGXAsmVhDPKNsFzGJUuSIo42",
-	"WgiLkGHCLkvToYFrU0Avd/oz2nSpO8PZMNnVenPGJXVTaO1RjkAwL4f8tG7RGyIlOhLry23miVajEGUi",
-	"BzSMEj6psrOLX9rnZ29urk7+7cPJdYftHNRquy12fHXy5uSic9Y+v3l3dn19dvFz2FWZh+13r89+/nD5",
-	"4TrMvuoGyz1z3q785969tnNQq++22NnF9YfT07Pjs5OLzs318eX7k5CdXl69Pnvz5uQiZFftzsnN+dm7",
-	"sw59sr/b6qq3J7/eXFx2bk4vP1y8Cdn7ducvy9/hrYPdFnt30vnL5Rt83j4/v/xI37/YbbGL9ruTm077",
-	"7clFSGM5kEKGv1x22m6yo90We3355tebzuXlzXn76ucTtnNQ399t5cAKuwr+/q598atH5TXbOWgc4eo6",
-	"J1cX7XO28wJx++Gi/Uv77Lz9+vwkZJcfOseX705uPly8vbj8eAHv7O9Wu+od2IITvgBC4hHYgAU5X9i4",
-	"MuqM8HiUqPGXSjChbLJAakDbF8kvjcojrQThdiI6exRLZHTmjGwgTFR3xlQHNBGKPD6OVkViCj7I5alk",
-	"W562zdrkye8zHpMfJadUljCEp6mNZo1/OTPhXzqd9yx116cToZe7xJGd88j5rzYxjTNlE22mAhW9TKp8",
-	"nndYfSvWVBA6z4P1Tjz0PMA+LfSsxbhasNS7s0STLXy40DPyaeDX5ULjVqgbeHwzlqpErTsbKZ0UYjl8",
-	"MBDG3BD0j7FYemsLHK1jsKAs35VSMuU4w6JxkjRpFPOm5RC0yzBVMTE+IA2zOs5oin2tY8HRZKcEtk3W",
-	"3Q+mWMC5pTlXFgXfEEml1QjM7JbKZ0YxI0F3rh+9rOUKAV8dHdaO6g2g3FSuS2UPD4JVUg4D+WgMF6jN",
-	"xa+2mf7l0Ysa/m+r6dFrswnB5NYprSdbXylWygRm/U3zeINrXZHcyngzIxK1tmqLBk0zS7bSNAsHxdF5",
-	"2Uk5F/z2Cg3dJ0agbsXicfYCXAKDAE/iK/jFo4sCADavaP3BXyvDXAE3QlXEeGfM1S0AWGVnLgVx7pz1",
-	"bgVLT7e0TGmMiooEjX1TfXRBm5j+u4wftnyTPgcTfn8u1MiOg+aLjLDJ6g9FcY2eZ2TlXFkQAbdCTCmp",
-	"zJ3ZZhq6bdRQx5BwhBTWPOohq8NHB7WuyiQa+OqyAWXwZXIQQu8NB0S5YV/UalVGWSk8H+TxiAdF2Nib",
-	"gVCYbRm8DMJgGnOsG0w0qiT8PouKRq0Eg9uV47pYW8hmSv4+E4xPQJdxIRiR/GAY+nQo8JMITHf0VVFc",
-	"RV0F+hRPkLdYgQoP/FAlRDVevMhgowUkUoYkpdl8LK3oKuROgCohUSAJFaHYYb1qDyNO1WqPHmSrMenJ",
-	"GmwWGEeGaBovXmDY3f9ez0WOfvuPbve+Vqt0u/f10273/uUp/Hh0+ul/PiksBJDBmrlUJWunxHluGEDH",
-	"+ongt2jHrynt/DjWk1S4LHPsm4wz4KlMRiHjzAo+oX8VVzaE4YHkB2Otjaiyjo+QdxWeXyCHEKtDYORl",
-	"iStWtWL++QpGc+z9vwZG3+cSAgt25yxJQF+ZFk3heqnYB5viZiqS1fcbtbIPrLY8xpdLFOkaJdKl3jtu",
-	"B+O8fN5/VI3OThDmV7MCbhmzzWX3bxSJq4kwemiFYncikcMF2kBDncx5ElX4zI5ZLGxKr1NuDNv5+fiq",
-	"vdtkPYx2rfbMAJailUAvJhl2mA/cm0sV6bnPz+mxvXQEClbAN/1FWTgxLm/iAbBnShOzEKAZh39DKKRy",
-	"0VUEIaew5RJ56l53SzN5Ssknv5Ic+Rxmh/N5QhsGK5ABrXRlho077pNHnrbxSzWtUL3SU7M47qEYgG0s",
-	"qzevsnYmvJPqx13lxajh2KZj7FSNXDcS2Cz4461wew3z8T4gj+rl1+z9H2DL1jWRQC+EP2MTvmCRXuow",
-	"hwdkBZAdZCjkd/jy4AisAjQW2X4V/TW0RWAB9EK3X9gqIv2NjjiFdbL7iWoBhib6C1QSu8q1gQhRB6bq",
-	"L/ri//2f/9ujrMbhzAifrSWMLxhzRnkCaklB6KD+m5ooeZPlU8bRk5FG9carTdKo271v1OE/+yCGXryG",
-	"/7yBH1+ePFEi9QWbJlJZIETWvj4+O0t1QjK3Qvb7TFtB2Rl9Prg1MTdjctlP+P0ZAX94UHA+hQFpZe7v",
-	"QOEPYfALbsRxqa906UCULvsVgQecT3gMYp2q2UERIzHhlCaX9LeM6Okh8x7FrvI+0BJHJy4p5+AkXXE6",
-	"jVFzxmHR05fLZMInQbgEOJNNmM0wXJ0QXsxMl0918sOumAKEtIz36Lktv3+gY+mrKjTWWY0eIY/54jdN",
-	"maFEiuc/vW4jETZZ3GA5fj75tiw5muqNM5vfcoX8xpXMef8KaAOYzDGXcYyKxyMKVRjc8bjMXeU9Yz3A",
-	"B/KuAomlXq8C3mm8kPC4ugGwrWIwS6RdXANysu1S2jPgVhsIzpvdvnVL6uV1vVvuK64T2hJMTo1YsN+I",
-	"kYMNU4Bx6HmCE8GAwLlOHL9GS8O3zZCpTxP3GDECEyxnxng+zIvtrrafmLM+NcjyvtHlBPi8OAOgVKqh",
-	"Xh2dStdCFktjQ5dHF7o+HqGzZpGNOS3W2cSm2lVd9eOPmco6qVX1xx/ZtVARySnXaqaXYrzJrk+Or046",
-	"aK1y01W9tqtfxK+bzHX9cm9VGYpvnhHezAf0DZcoUzGdFA/3V0jpFumwlNIBYh89Gl2FeR4Ksw1IVZMK",
-	"VuMpuYIT99gOtptqIk9Dv/CtWOxWWVtlRgRu1lU0itKUwcsXhs3HCzfqdNaP5aDn8IphFwP4PLkTyYIJ",
-	"+B0W/tfryws66z0KEMDqnMiFH+koUjV0GhOBUdOX/MQcfTy0463MGTYkqmGIieAu0caFFP22n3IZzxKQ",
-	"2cCbl3XYAPBH3KNsjgw6lAwGfdY2PcGEX8o5A5T7JDQYn7qUiAjbptDSCdjVoByuO1Nj2+sqqYzF3JAh",
-	"O6jVQcH2e5S24OLGgDQe6zl6npSWhijLQeEW/UHdKpBhUk1nNqOpwaI/qEgMYvT1LEVFyKIZleFmk1fD",
-	"rpot39YJS8QUtfxi0Nr1W+EMO8jMEa1o//mOPIidg1rNwdeRE2F+/BGf+ppQIEPAnvFJqR86x4TDbP0n",
-	"BeOcDOiq3rocgR7pnbEcCCcXHVNtT7FMt1GtgV6WxI7xmObe3nw+r3L8c1Unoz33rdk7Pzs+ubg+wW8e",
-	"wsBKSwUS78/YW7Ew7B1XfCQmINra78+CMLgTiSGeVa+6j/RUKD6VQTPYr9aq+5TdPEZpkW15iSUsZVn1",
-	"F2IO+jUqdSEeCSQAOxYycVG70GXkOkp1XjR2KmN0qCieJHrubDFjW13l2BWovmjUg6RNPYQjeSdUlf2q",
-	"Z8yItJbJMD3sKt+HLBs4aDl6z5oUmNmMYi6O6S1XeO3S45XoKkoeB8aCL6BdOeUjlFZkEGEU1lCnPNrV",
-	"lFmdRUEzgNWQxDVBvq/cmhKH5Stpjt9qZDpeZFym6JzIdGVgCj0IZQ3X0ljoU1qhLaut1gMyR2SiwPbJ",
-	"+XC6xL0NWSzAoMGjQT8WPKdrYIV/bpwPLg/yZmfgSjzgMahzJUpgUCzLTGENciJCKiLHwhAB4msQz6LV",
-	"grmXJRU/ZSvz89E0uaVtl+nzCEGgpo+lncBWV1aTc45gbj6eTHx3oGfKmq5CAQKs25fBrJa2Nw4rtVfb",
-	"LHdZj/psC/6I6dRwEkMCWbimFfU1MDg/5XLetPKu/lRXzSo0qZsPt4ATh8BjsAaagru0FK5GwYf0CFCf",
-	"Ck0RG7XaM3dEzOWrlvSzuFSCVq6HiIjvpw3PAeGi7KMUZ3uZFon4Sf3xT3J9Q/Cj/cc/WrZCQwy63X7s",
-	"K+q/l7XoUIBkbbnfPgFlZi2g3z4BWZjZZMKTRdAMYAdTwwOOGR8ZLLp0ugKYkEW1nDqHOh/YQxhMtSlR",
-	"AN7xW1/yTLqWU5aWVWohur6r7K0QU2xmnWnlyrCBt8GCIxD8Y27GOIxrr2fGeo6pyiMuFSppH53nq0c2",
-	"Sy/buJuNhDVL6Z6xZjIGCxk0zpwoOH1h/iq70KguDrhiowTUd+69nN4Xmv0Ee561vO3kNAywtdy3auG+",
-	"RnOAL0hU+rZVXrso0R/Ic+1anKb5Wa91tE3DU8euqSJywuPY+aWWJNH2gMCegTIToJdiJopFUut6mTiO",
-	"lo1/ApWiiShFBJKpOCMaKDpJG8YCSVL7VDDpEjkaW4MG6lNhydZV5WPZDsqJ7stYVPh0mqbwFwON+Sop",
-	"9wOy36KD/rCWcZv9VvQWZxrcbMdeXe+bh7yPx7ljC6y9/sysvaQUt6wppyuZdcEUZmaYVzacxfHiOZl9",
-	"tlX/pg/T9/7AAuKgdvT4F2lT228uUYhoGUfe6+jjiYKFeoUDHLnbFT77ftUPJG1iUdYT/0S5OmDPU0Za",
-	"R1V2lnUrkGIIL000msGoCKPnluq9TYt65Ol5V1F7BV9V5B2Qw0QIJ33YlbjTt9jiP81RIalHEq9Rq6Wp",
-	"Pl2F/kaQIyGbKVdcW2UdlJZK41/y8iwrPjCfgivvPNSpko8G69BZL663e9bq7SqQYCXChEbKCJNVhXEz",
-	"0bRTD+/3fGQOHv8ibWD5zY/MlXcFf915Ccs9MacSTgQpYv2Fq61P4EfFyfJDmh7K7MEhLwKa7ZhiN6eI",
-	"GilGGOJNxEAoix0SliRPn4kYzkoZtY2E/ZPU/pmk9rOwX05nqcL/JJeVvyoBQNvOu/UJnY2DkoCNKzD2",
-	"fQhyjQtST6C796HFep8fer4Fl890qrJ3+k6qUVflfDx6iMquc+lgnwhldaYygk2QQ0vrGtR43t/29E9e",
-	"dmee9IXvm0ClMI9zdNfk+4kcPfQ2EeOR687gXvVVzGvYPvXmeAYbQtxbQU1/s/q8K+vebDusdsMhRden",
-	"aOdMEjH3qdnpeKt2RqURPFnJdm2BtlKy/7vyqO9d5aSz87Xyc72+uZekrb2+Be8r9af4YJN3a2R9KC3s",
-	"V6CTW9daQuk504pSbnWMLmpmrJ66a0l0Qj3DugrjdaAk93J9yHqUl0tOYIxrZJlli3FmrAT+FEfUqWE5",
-	"OpOqqygKaUSVnUWhS/SlrmvIr2DYzGUOCEyGk7I8I3UXX3SVKyrUQ+yP6/svZXIoXQDPK/n4PvZZRGao",
-	"tL+UwYz13DDeVdl8mEiTkEA8bqGBI1RP4NeOE7fTkLsbwXUpKlPN8YVn4NERX3G4RHzBrGZ9zNLKkxRt",
-	"z7zobSk0qsOcwyczW9ci72H1xp7nd05v58FYf3EPmXspWv70Xf/3EyzYEGMpVpxTI6WHr5Axs0jaCrW9",
-	"WRtC/zjWLJJRmk9CDYOwakZlouvrI+ao0sIcy5h5V5UFzTuYAEF1NhSwUbNJn9IkXDa0HrFRAmxzPpax",
-	"QDYI5kAThyCzsKfEfapKO1Zb3kokXPaN9U1ElFgbKk87mZSEy0uCnvNi07y0KpJ8MNKgDZxJSkj9OnNu",
-	"vqQ2tCyeR1pISVBzXZuT7dbiUhpoGb4A8vnuUdsGiv5iLUbJrYC0kLboWwOfb4qzJUfPtNlaA6TrIZW9",
-	"tGD91NS652lzu07dmyYHTSRxuaFpbL20MXKt3kGbZ0OMHIt1nysTwAFYjPuX9vfdAjY8vs8MGymTeG+g",
-	"zw5cPbHAAZUQEXPKIXEQXzPzJf2Hypa3KSlh2/ObZgB42kh5IrnVXKnEHyQdoLyFVYm+da0nwqHkT43q",
-	"u8wGQN1kuUWpkgOPN2k4aCClGk62HG+thnOqE6ZGUt2zHrx340ycXsg6CRdDect6bhyAtxeyYx5Fi/Th",
-	"DaenJ+pOL9ChZ/HRf1JYn3INY3krmswIeuDuOKIkQH/VjWtXQhFmcqlhfiHGa/w7WpGx5wpc3FmWGN4h",
-	"SzsdOu2hzl2kaZmn3WM6WZec3auyNjAyYcc6ytwNCUwEEw8AsJnLlC0mtHYVZqFSWnyL9Yp7sOdroHzJ",
-	"/TKDGo1dusBZKCvtIsUHJvw3ajXKFU5L9gFJ3qrm/tYon5gxmY1GMZq1XQC0yujeXuweixmV5KPNX33M",
-	"PnROK6+aLBJ4LS7eW47JIQDaGWF8xK2Yc8QsZzaZGUsZwfeLVOhHYhrrBUb0kAAE3hVuzXJrfPKzVF3V",
-	"+1vllDAkIvipFy5Xg2sDojH+2khTuBeryQ5q+y6HNJ8WjSkla9KoUUc6aBxhH/TsnVoud9zoMjU4cwge",
-	"U4GvM+7ftDoPtH+QOqU9ORAkNASYAXWYx6gaGKDGrqL7nnWSrePKu1mwz2L2aqKYDzAaih2nVsrpVkro",
-	"xP00xqIfqqQsVYWQz2SFYFp3t9oOp9BGydgFqgMAfEniLJaAUI6sL29JF1J6VxoS8rBAKYV7CpE20q3G",
-	"IDQRr9sY5C549zPbIf7nvU90lWEZDrLEUq4PoHhZlrrRbweNo0wZUKqurFEGSm7md+xvwqmSuuWD1H+M",
-	"a96Kt9pv1hsy75ZeQb/d176pa8mt8dsNkDZ6Lbvqfbshlq0bv1Zz+kepQdm7Sx+Ijh/9Jnu54rdXngRI",
-	"Q3fQfzDpyYFTE1Lxa9ZphEWMTtteo1alypRM22xhCKI0PnB1esxeHh42qOCEmJNjN2Yq+C1mS8bAdBfN",
-	"fMOtksY62DSfXiheOIeX1H/uul5H3aDJsHj1oRe6HvAL/7bVcYQFGUsf+EgL01UYWl2jA4UUeM1oTIC7",
-	"kKrTQAFzL2D3N6wpdC6qrvLlgvlyk2XdYJWd6mSS0Zny7WVIr8poUSEW0l0CnIybW1Nlx5gKT1WCMyMy",
-	"vfJdwES7jFRjC3KjTKovd7XjSg23c/HfV+bzeQXkWWWWxE6D2t5WK+1rt33481nsxfK+cSXmYtplwFPr",
-	"n0bjd2A0wpNlOW+REf7imrL4jCM6QY1qzW9idvOfxhEztaYpc6S7PdJqtHLuCJamvy4JLBW0Q7DliiJH",
-	"uoqoU5QvIx0kAq0hHpvQ9c1LrxrxDMcNONCzGGwCatviQkfkyKKGnGQeFlisi3bmchUpINvKadN9Abq0",
-	"C4Iy7O2wjOT6rEQserV8YbD8PxNajZDhprkvnZzlyvNN2KqM2rkZHxBNuwMVSlHBekvvzi9PKoRxznFj",
-	"vjZ4OfSXSq/mi+OlN4pxRgW+2EjeSKtRbU4Dl9gfYEP/uycEMTNN/LZimI1nY5glzfbKgplYuqq0BdH0",
-	"X5tTbqPuFe9K/mrWV8jKBHRnTcJcz0THtM6x0RdyK6LCoAksyAhjpFb5ywC9sjVNtB6m/Muxs7Ws65pq",
-	"yqkfBM8M5Rulht6jTBkIvgDGcQeqBJcqVUi6yl21T6kK6KzC8dIMiAm2myFvlGvk4jsq45XfvK9ntpqp",
-	"a6ercLF/S7YLC0CTaTWddore0NYl37SafCnY+aLKMFbA6TfPxAYbFDIsYNlaGaNdeI6iGsB+gWGdueJX",
-	"UoFdyg2o4oBa7xD5X9sxrVzPlueoNcm3qPnGimChHcyaBI1IDKQhZeFP5e+7ihjkdL3ShkRfo+AhbMld",
-	"uaeTCCN1+KYHxPL4lu7soW4Je5hU52AoGySWQ5FpKYse+/SqP0xauPNlRak3Lk35WPUoFg976NsTolna",
-	"cjy0v0g7jqVX8TkHtwvSYoM2N10Oc6tTnuLg7i7ATLo/NbaQWC4JOioFTZfDnrsulVtnnmQQgOGgh08P",
-	"/z8AAP//",
+	"7H2Nchs5kuarIHi7MVZfkSYpWbbI6LigZalHY1vySlR7epteEWKBJEZFgF0ARXF9irinuQe7J7nITKAK",
+	"RRYpylZ7vL09E9GWSvWTABL5nx8+VwZ6MtVKKGsqrc+VseCxSPHHQz4Yi+qhVjbVCVyIhRmkcmqlVpVW",
+	"pZPM+cKwvtJVY3Uq+pWoIu74ZJqISqvir1aiihmMxYTDC+xiCn8zNpVqVLm/jyrv9IDT+5Zf3x0LNuV2",
+	"zPSQ2bFgSszZjVhE7HrBZFz41vPbxnM+ldUbsTDP642Dl7xx3azuD+v16svBblw9EHvD6gu+f/1y8Co+",
+	"EPXhA0SdcyveyYm0q1R9HHPLpGGJGFqgTNoW66d9NuBJYhi3TKuBiBhPEtb/re9onzA+4lIxqVjf9pkR",
+	"A61i01PP4pQPbVUKO6yOrZ3CGFJuRQLfrrqVqDbqOz1VGG+vciMWvUo7/XGv2bY/7r7YdjzVDzqRg0X5",
+	"ZMOXGX7aTzlOt4RBsjE3TCvRwlHRYGE08ycczW8/Nur19vzH/fpDwxE2XVQ7QyvS1ZFcEDnMajbn0rJr",
+	"MdSpYDZdSDWidQi/3ij5lFRWjESK3/r48WO1M7NjoawccCtWP/hXPYeP8eAm9uz8+JAdNBr1iMFP+y9f",
+	"1HcKY34teCpSlgqeTH7sVfhU3ohF3Ks8MPK/VztTWX0rFtWTuHwRZRwsXptx2qPTVBihbIGEJ9gnOTmn",
+	"fCLKCVJ8Igr8NBXpQChbFWqgYxFvpHEg/7VZn8qpSKQSWxNzNldlnAHUaPjTl5MzM1ZPRFrda25NzMVA",
+	"T4Upp8bg3wrkGDHlsGliEHNmygfCLJMUMTGZ2kWwMZXG2ckJjbnlRljTSgWPWfbbPJX24Wk8F7/NhLGl",
+	"LAbrbJgdS8PE3WDM1UiAHADyjUhv5UD8xbBEjzZO497bf2/+/d9e/Pzy/e7ph+7++d+aH395vXv45uh4",
+	"I233UQXmZiKs009vxeIhvkuRtL6MURRzmOMa+1BYcphEENot1ufPr/sg3Pv8X5vH1/0a67BbnsxET0nF",
+	"Li9P3rChTifs2avqHv6/0dyB291QuWIyri0Jt4GsBvwrgTpQapWoopB0kH1X+GNUScVvM5mKuNKy6Uxs",
+	"XqY1PN5R2o6Bw5HP7ZgrttAz/L3NlBCxYX3Qki0eT6Tqe5J+m4l0kdOETxfW4l9SMay0Kv/jeW4sPKe/",
+	"mudECq5PKsxUK0P83pnKtwJ1zUArC0zQ+lzh02kiSeU//4chvb/dZ+h15+4L9L3VZb8RC8YNrKmEfTGP",
+	"2FzasZ5ZJq0BXZUKYMZNVk4ZEe7+58WbS7bLpocL9yL9r3nsLj3ZNB2lqU43zdJrHrPUffS7mYhDrYaJ",
+	"HHzDachkhDTM8huhIi8tgIWkYam41Tcihqtzbtg/ZsayVFuQzd/PvOEwv92kddTCjsGOEokRLbbX2GXP",
+	"rnW8YPpWpGx/j72Vr3cittc8YM+s1mzC1cJZi7ANGWfXPMYJHqZ6gqKpp3gcp8KYNthozlDmYNuxwM7z",
+	"VuZOxF7U6+wZyLQhnyV2J+qpF/Vd9gxWDhTdNTeCDbhS2jKuzFykIAa2ennEuIpZovVNTw1laiybjwWK",
+	"U86crgNOmPBYkA37ZEywZNFueja89avZ51in1zKOhfq2+87tsJHWMbueWTbhCwbrFWs0LZ5yZsvs900v",
+	"WLn/q+f4VNtOPJEW5MY/dZYTPrgxjJPVidJOGtq4oBpz76/tBeEgkUKhIjWJnou4p2I9V7jVFO3ngBmf",
+	"ekeELvjG/ZDduMbR3ephf/9X7cXvgteO9Ux9Q0Y71czMBmNyXoClwONOtBqhB85Dc/T70ZrZsv+TtmTJ",
+	"povWbToGe440Ux9uv0qI8B/3mgf9nuIGbJQhPgzPWG5n5s+t+HX80dX6PVcLd9l8Qx7xNpMz0F1sQBp2",
+	"I1WcG00ss5kwxlViy/wRrJNLxWd2rFP5n+LbSjQUZnauWSyHQ5HCftRKGNyjWgnwq51/aVG9/pEMlnvv",
+	"9gc+/GEqHCU8jiXME08+pHoqUivB1x/yxIioMg0ufa6Iu6lMhbnitjxAg3/HFQS7XaCEszIPFnY+nMBC",
+	"tDCCuru7e+BcCMX0cGiEjVzgqaeGMztLRcRsOlMDjJ1ZzSYySaTbDMtBmWZ9t16tN6q7jW6j2arXW/X6",
+	"v1eiylCnE6C2AvRUgZZKtBx6iSoTYTk4Gg8x2nt/372Pq2y+H0NZ95ELvmwXc4kquUp46JFMwF4Ia91Y",
+	"TBac3PSkC2FSgMeHqH6tuKhVsM6fsunS1/8QA9QDxEHvpLHZpmt9XmIVP53Siol5bBwo+yZPU45qY8pH",
+	"UmVZpU3v+pDfuTw6pKnwrvWjWz+yAe6c2G2CkAOb+9VGo9rc7dYPiANr9cdwYXF3bWTtx714lPKBuBIq",
+	"Lt+5l8rKBPxiH/QdpCJPsowFS7iPk8DOdv5Hm/Frg2bNMAvN2aUt6SZk7wsnRJZFqwUYWuS6mzZGcG9f",
+	"uuTMi/3mTsSMZjI2zOjUsusFw+WCZ78gUZKROZthenKFQpiZq5nJuGE5seimFGxEnMRpqm9FDHaiSIYR",
+	"45ZNtLGsUWeGJdyKbFJnuCagAsqndLfbqLd2Hz+l35ekm6ZiKO/KdQlFawZjnvKBFWmWUiH2bLNUDPRI",
+	"SSMM5QAipqdCIReOYbDhtPGbq3q3++5vL5v7ZZPyBQIXH6NoYunSf6AcCWYhSiKQJYvahH3SePUl++Rx",
+	"Ij+qkEexnVC+oHuXRSluB6ctvCfoVjOjJ+C27JtRKD63VDTnGKF9pKlCMs9bzrg+GFystOpRSbYX3Ftc",
+	"J53EXgIayxck6/Kd+pLFfGHC5Xu1v1evR5UJv5OT2aTS2q/vvcILUtGFelSWhF4z1otsaYo0nh/9fPb2",
+	"6A0IW8dCEQZs2dHfP5yc0x/6+Wz2MYc45cZkN3YOuyc/HwHlCqj6tZJdcK+oRP4rsBY5e2b3rfAdkXw5",
+	"jZ/eklRizoSK27gm6SyhlGqpLG/WdxvfreX3jW25NVz1UdrxBTJ1aNbwJDkbVlq/PtI2W7aHXAKuXIjP",
+	"ksRb/X5bPdMqAW/YzlIlYqZVtqzoL3g7Y2d1uZZkkPvwquD4BAOfxdJ2BuV1SFjxM+eGxej6aZ9F7ieC",
+	"3/RbbD7WaGYM9UzFQZaRpWKqU4saPGLzsRyMgUvBOwGnxQfMgGdR/nidlQsV57a4LUiysBJVZrSHogpl",
+	"oypeuVSiCpBU3JDZzasb0g1arymV8Elzr5DQ6QX1GiPdfVhWbnUaTMFYJ7FhhUwMWS811ukpIE7EXrnB",
+	"xogZp9s5kEHlVIbpuYKJWnbaMjOs3thkhk25tSKFQfzHM0/i//61Xj3oVI95dfjp86v7Z9Xw9737nc+7",
+	"94VLjeb9zr+szFlUuau6t1cnwhg+gj9OZgbsXxwGFd/wLBjqv59N9yGZomuK3bKdsjLtZMLGFAbELWHH",
+	"2giYeW6Z4IMxcij8Fa9I21PXYsAnosb6w1RPsKwht8HtWKSUzHIWkLPgI9a3up/fIfMblJ63e+pagwue",
+	"YtGHuIW9T0Ep5wBgtYRhc3gWbK40FnGNdfyOgNcho5ixnita4E2ifqOogfnsyomgOS11XR75/LbyHR/1",
+	"Qj5/fBtRT18VdzZ/bHupjw9noj94Q8G2fOSgt1Mb+CDpDv9oqQaB245uXZCuuLR8sI1HHori+6jCvXza",
+	"5hnaaC40Wr7HTj740CnxLYlljLvzJGGwYzK3auikc7aLQ2nUOGjW6rVmrVEmWjd4+1/miQ1yufHgRHgZ",
+	"s8YnXnGC2+hMpn47j/ktKCSB17QSplwIv2x8lS98IxZXck0JYyb1ZEHv/i4++e8YmKOo6tpRhnFXL++B",
+	"B7djv40ldCujvJV8lYj+2NppPyI7xhkr/cwk8V/9i2EDPZlwFbdY34j0VvSxAAJvIrcbtF1PYVkZWWei",
+	"j5oIdHkibwSb6/QGTLcSw2BJxwNJD5pyuJLoETqRkrFT7l46b9PvGy9IaCo+bZRcTxmqzMVhSZhSibsS",
+	"S/gneYslidywPmnVPhidWMipVcYdPlZQVNITKrh/6v1aFhpdO4lLinFlBkHuPsaDsnr7u9fqpGWt+UVU",
+	"FQI6D5MV3L6WroJK/SKi8kjNwxRtdP6WLJO1xKyrbV2ROkRP6e3VZimTrSEqt1e2IOqrA+DLZJeEDB7z",
+	"wrJhYQ7yjbBcJiVDkiKJN3oIi4hhwS7LyqFBalNCr7D7A2u6NJzhfJhwtN6dcUXdlFp7UCIQzfkrP60b",
+	"9IZMiY7F+nabearVKEKdyGEaRimf1NjJ6c+ddydvrs6P/u3y6KLLnu3V6zttdnh+9ObotHvSeXf1/uTi",
+	"4uT0p6ingoud969Pfro8u7yIwlvdywrXXLSr+LgPrz3bqzd22uzk9OLy+Pjk8OTotHt1cXj24Shix2fn",
+	"r0/evDk6jdh5p3t09e7k/UmXHtndaffU26Nfrk7PulfHZ5enbyL2odP9a/473LW302bvj7p/PXuD1zvv",
+	"3p19pOdf7LTZaef90VW38/boNKJ3OZIihr+cdTvuYwc7bfb67M0vV92zs6t3nfOfjtizvcbuTrtAVtRT",
+	"8Pf3ndNf/FResGd7zQMcXffo/LTzjj17gXN7edr5uXPyrvP63VHEzi67h2fvj64uT9+enn08hXt2d2o9",
+	"9R58wQlfACPxGHzAJT2/tHBl3Bnj9igx48+UYELZdIHcgL4vsl+WlUdeqUTbqehwK5bo6GCPbGBMNHfG",
+	"1Ac0EYoiPo5XRWqWYpD5rmRb7rbN1uTRbzOeUBylYFSWCITHmY1mTXw5+OBfu90PLAvXZx/CKHdJILsQ",
+	"kfNPbRIaJ8qm2kwFGnpBqXxRdlh9I9Z0ELrIg/VBPIw8wDot9KzNuFqwLLqTT5NdenChZxTTwKfLlcaN",
+	"UFdw+WosVYlZdzJSOl3K5fDBQBhzRdQ/JGLpri3maJ2ABWP5tpSTqcYZBo0fyYpGsW5aDsG6jDITE/MD",
+	"0jCrk8BSvNY6ERxddipg2+Td/cUsN3Bu6c6VZcE3ZFJpNAIru6XylVHMSLCdGwcv64VGwFcH+/WDRhM4",
+	"N9PrUtn9vcoqK0cV+WAOF7jN5a+2+fzLgxd1/N9Wn8eozaYJprBOaT/Z+k6xUiEwu970He9wrWuSW3nf",
+	"zIhUre3aopdmlSVbWZpLG8XxedlOeSf4zTk6uo/MQN2IxcPiBaQEJgEeJVfwiQcHBQRsHtH6jb9Wh7kG",
+	"bqRqeca7Y65ugMAaO3EliHMXrHcjyCPd0jKlMSsqUnT2Te3BAW0S+u+DOGz5In2uTPjdO6FGdlxpvQiU",
+	"TWg/LKtrjDyjKOfKggq4EWJKRWVuz7ay1G2zjjaGhC2ksOdRD1kDHtqr91RQaOC7ywZUwRfUIEQ+Gg4T",
+	"5V77ol6vMapK4cUkj594MISNvRoIhdWWlZeVqDJNOPYNphpNEn4XTkWzXjKD27XjulxbxGZK/jYTjE/A",
+	"lnEpGJH+xTCM6VDiJxVY7ui7oriKewrsKZ6ibLECDR74oUYT1XzxIpiNNrBI2SQpzeZjaUVPoXSCqRIS",
+	"FZJQMaod1q/1MeNUq/XpQtiNSVfWzOaS4AiYpvniBabd/e+NQubo1//o9e7q9Wqvd9c47vXuXh7DjwfH",
+	"n/7no9JCQBmMmUtVMnYqnOeGAXXsOhX8Bv34Na2dH8d6kimXvMa+xTgDmcpkHDHOrOAT+ldxZSN4PbD8",
+	"YKy1ETXW9RnynsL9C+wQYXcIvDlvccWuVqw/X5nRgnj/rzGjHwoFgUt+5yxNwV6ZLrvCjVK1Dz7F1VSk",
+	"q/c362UPWG15gjeXGNJ1KqTLonfcDsZF/bz7oBkdfiAqjmaF3DJhW6ju36gSVwth9NAKxW5FKocL9IGG",
+	"Op3zNK7ymR2zRNiMX6fcGPbsp8Pzzk6L9THbtYqZASJFK4FRTHLssB64P5cq1nNfn9Nnz7M3ULICnrle",
+	"lKUTk3IQD6A9aE0MKUA3Dv+GVEjlsqtIQsFgKxTyNLztllXylLJPcSQF9tkPX+frhDa8bIkNaKQrX9i4",
+	"4r545HELn5tpS90rfTVLkj6qAVjGsn7zGusE6Z3MPu4pr0YNR5iOsTM1CmgksFjwxxvh1hq+x69h8qhf",
+	"fs3a/wGWbB2IBEYh/B6b8AWLdW7D7O+RF0B+kKGU3/7LvQPwCtBZZLs1jNfQEoEH0I/ceiFURPYbbXFK",
+	"64TriWYBpiauF2gk9pSDgYjQBqbuL3ri//2f/9unqsbhzAhfrSWMbxhzTnkKZsmS0kH7N3NRii7LpyDQ",
+	"E2ijRvPVJm3U6901G/CfXVBDL17Df97Ajy+PHqmRrgWbplJZYETWuTg8OclsQnK3IvbbTFtB1RnXfHBj",
+	"Em7GFLKf8LsTIn5/byn4FFXIKnN/Bw4HRphNJjxdPN7Lf1uw5PL6vmxvlKsvilXFD70vrwrMXvhy7euk",
+	"Gl0ZXVZqVUYkThuRgRMrFdutrxRWvij7mq+ffeA7vpAxVLulooCqzUhgbkn4fKzNVlXyxsok8c1EuU1R",
+	"RsZMwf55DBEidV+EB0mxITTIAU0k4yPdzhubsCwIfJQefogN9Cyr8wHnwFfgFfdo42GB53gz56p8iYLJ",
+	"XeaSbMBlgvEStuIhELi6FZygKfN7E5JMD5laGAJNNwV64Nb0lifsWoy4iphWjMOiJ4JNpJpZhKAZIwLL",
+	"kF12D5+2QP+WJ2VhtjdiII3Uyjj26w90LPq4rhh2L0Rqm9sEalPQU/S1KJvXtevxcPb8wYi+n9eI6SQG",
+	"HYGlBu187wC3ug487KZdIKzLViH/gGdKIv7+y8Vy8NIS8AKlsMB9GB8ouYjt12Hld/frhSjffqmQxYjg",
+	"BibDsovUbW2EtDDEb6AycXeuY6svaaVZXn0krmReovV1AD+juXBYmtHL01zS9Wjgd2ExJzwBAglzRWnm",
+	"nBknPl1pel53oodedEc95TN1Jek4lIGFNBzN5HSaYHwHX4sbo1Bv67dKRnBQ8x7Wwa9+EG4MPlcsyPWv",
+	"XdnMNGlBjuOp45O/Y/rjq/oI18U2/YQ8lDHe9MmAE6nq7PHdhamw6eIKQWPWywTfwkOoGMHitx3cjHGN",
+	"3T4LAPILSw7noPfBPX5QF62R9j5/46S8zIX8cm5mad69PMd5XF0AWFYxmKXSLi5gckJQr84MbOoNDOeD",
+	"wx5gLMtFOoSxu6rD68zJ5AQXhqhYRg42fIJPRCYTnKMIEzjXqfMqMB7mwZ1klnnDNcYZgQ/kX8aqM/gu",
+	"gjJu/2HOrgnG0Wfw8g/g9eUv3KN6GerVt1ODdcQSaWzkqr0jhzYVuZgrijEXa3GRW1PrqZ764Yeg/1tq",
+	"VfvhB3YhVEzelANE62cz3mIXR4fnR12MqXLTU/2O67LHp1vMYVO6u2oMnUweuJjMl50ZLtHzw6YH3Nxf",
+	"4Uu2SZ9S4SFYxRh37ymsRlRYE0cBBalgNJ6Tq/jhPnuGoIgtlGmYvbwRi50a66jgjSDNeoreojT1mYD9",
+	"Ox8v3Funs+tEDvpuXrE4wMB8Ht2KdMEE/A4D/9vF2Snt9T6lsWF0zjGEH2krEmZHlrmHt2Y3+Q9zzETQ",
+	"ireDPWzIoYRXTAR35aCu8MUv+zGXySwFzxJkc44WAgR/xDUKKzkx7WGwNGEtNBe2pZClD1PuS6Xh/WR4",
+	"iBjBvWjoROxq6QiOO0CC6PeUVMZiBeOQ7dUbNdbJ1igDiuTGgDYe6znmR5SWhjjLUeEGfaluFOgwqaYz",
+	"G8QTYNCXKhaDBDMSuaqIWDwjsIiwxSLqqVl+t05ZKqYYi1ourXKoYJwhztkcp1U56xNx43B29up1R19X",
+	"ToT54QfyLB1yAbAhmW2udeKye0hzGKIUUMmI0wE91V9Xydan6EgiB8LpRSdUO1MEk2jWwOacpYkTPKb1",
+	"/Pl8Pq9x/HNNp6Pn7lnz/N3J4dHpxRE+A8awtNTG9+GEoTv5nis+EhNQbZ0PJ+AEiNSQzGrU3EN6KhSf",
+	"ykqrslur13apB2eM2iIEZsZGy7Ler1Mxzyz8CLeEIHNXyNTVlkSub8Rxqsv1sGOZYNhf8TTVcxcxNLbd",
+	"U05czYyl0DNo2sw1HslboWrsFz1jRmQdt4bpYU95tMwwvd12/B4GvrD/BtUcOJNwl4MHcU1cSvQUtTiB",
+	"YMEbMPo55SPUVhS2w1ohQ3iutKqZsDqJK60KjIY0rqkU0U/XNOLlt2SV6KveVrIIEnsYQg+wg5jCOHcZ",
+	"LGhWsfMYwM68J3g9IeSmosL2LWSwu8SdjVgirMXuutT9uJTfW0Mr/HPlMkVFkjenrFacoYeoLjTSgkOR",
+	"h3lgDHIiIhe+irGdgkk1SGbxalv3y5K+1LKR+e/RZwpD2869e4AhlqJFy6MphPCzUBELIkU9tRIqWgVg",
+	"ae5X66+2GW6OmvBkA+7bdCb6LWqku3ma0F1PEc5FH/0z/3IUBRhpwgkoG18Q91rB+w0s91WrXw7GKE0i",
+	"mnbh4KEaa77jMoL5N7Ie98ZjkyKr1GQJNZxNTlIOt/IaapYSk6V0NZeyNQ8Q9WkJfrhZrz8x9nChM6QE",
+	"OepMCRq5HuJEfD+Ad3s0F2UPZXP2PAAjxkcaDz9SQOjCh3YffigHHcUZdKv90FOEdBt6pagEQ3/010/A",
+	"maEX9+snYAtDSZNKqwIrmDlPICr4yCC8gbN3wA1edi0Io9tlm+6jylSbEiPmPb/x4CJkLzqDL+8HjzDJ",
+	"XGNvhZjisREBaDrDozIMCg0wXsbcjPE1DsjWjPUcm4JGXCo0ND+6HFOf/K5+eEQGGwlrcgsl8MgCp4uc",
+	"MucSLaVX4fs1dqrR5B1wxUYpuCDc5xN91jF8BNFF297/c1YS+IvuWbVwT6NLwxek7j1ApLeQSmwgyhE7",
+	"MPGsEvq1jreBFncqh7AHJjxJXGwtZ4mOJwTWDAwyinTPxHI78jrUMCfRwkoj4FJ0c6WIQbsufxGdLJ1m",
+	"0OzAkgRUDm5pKkdja9DJfiwtYQdzsWrMUTnR1zIRVT6dZs1yyyU9xX5k9wOK3+VU+H49CP39upyXDaDk",
+	"thOvDmXuvhinconPJdHeeGLRXgJ6UQZ/7cApXNkCMzOs4B7OkmTxlMI+PBRn04PZfX9gBbFXP3j4iQw+",
+	"/ptrFGJaxlH2Ov54pGKhUzmAjsI5Rp/9yRD3pG0SUXb6zJFyiBtepoAZWmMnYWiEDEO4aaLRlUdjHqPP",
+	"hKxi2oRGq+c9RUBGvn/XB1GHqRBO+7Bzcatv8DCdrBqUtB5pvGa9nhXV9hTGTEGPRGymHIxFjXVRWyqN",
+	"fynqs1B9YOUiVz4Amtvr6HQPvYlOp6iEnntPgQYrUSb0pkCZrBqMm5mmk0Wpv+cts/fwExlU9DffMuc+",
+	"nP11+yUqjyYdS9gRZIhdLxyKTQo/Kk7eK/L0UIYbhyIhGHrAYvY5ZQXJMMJiqlQMhLKIRZSzPD0mEtgr",
+	"Zdw2EvZPVvtnstpPwn45n2UG/6PCbv5QIiBtuwjdJwyYDkqSTg7KI48lBBBBWcjCnbDUZv3P930Pdulr",
+	"imvsvb6VatRThTiVHqKx68JSiMikrA56ENkEJbS0WUSEZH/H8z9lCpx7ci08QhE1nT4s0d1xGo+U6JH3",
+	"iRiPHQ6Su9XjhawR+4SC9QQ+hLizguD1Q3veAahs9h1WcefI0PXNUAWXRMx9E1T2vlU/o9qsPNrIdgB8",
+	"WxnZ/11l1PductLe+Vr9ud7efJ5mIJrfQvaVxlN8wsyHNcIYShuRgXR644oSlZ4zrai5RScYZmfG6qk7",
+	"AEynhM5JIVo0kvsFxM8+dcBQIBtzM6GwbDPuqjN1EhMmUv52JlVPUSbViBo7iSPXUkP4plS8eivS4Ngk",
+	"JCaQpKwoSN0RUz3l2vf1EJHofcA56FZwSUhv5OP9iGiMwlBpf/yRGeu5YbynwpqeWJOSwHncwgJHqh4h",
+	"r50k7mRlA+4NDg+wzDTHG55ARsd8JeAS8wWzml1jpVmRpWh55svRliVIWKzuf7SwdWC096tn4z19cHq7",
+	"CMb6I/LI3cum5c/Y9X8/xYLQU7lacUGNjB+eVsfMfE9yqRf3muzdsZ6lUZ51a+7hFUOXfHkoykGXVHXV",
+	"SpSIjDJAzJ4a6hSj4tJGWeUSt2wkLJYD19gRH4yZ0rFgNwrkpf889u++qEf1eh0lX5tdi4VWsYucS6zM",
+	"gVdHefUyTJtWTkTniVLtUqqYy9ZqtNFlRLIqv6PYKJZqr5EVuEoBHOmfYuEP4ROPs+bNYLsDj/qsRbDd",
+	"L32f/j/dT/bSZBZLWyW4yrUC5ONYs1jGWYUdAX1it7sK6o3W1xChgwzfyKuIeqqsjKiLJWHUH0/pXzWb",
+	"XFPhmOti1CM2SkGozMcyEWhUwaS18BUUZOorcZc55s5wK4cAjPLzHjz4nxJri4cyBMKSAqKSMpD5Mth1",
+	"hmZCEV1pMKIWlGllUeI5N1+C6VJWHUCCpqTMYx084XZjcUVeNAwPXPJ05x9vQ8X1Yu2MUpASeSGD1l5D",
+	"nwez3NI+DOBx1xDpsF/Dw8bWf5ogNx/3bXfCzqaPg1+Tumr5rNqotLGl3uhiBGVD1ZDvWnmS2ihH4HIl",
+	"VOm5HFvQhtv3iWkj1xSb+ny99OqOlWiaiJg5V5MkiO91/xLc0LLhbSrT2nb/ZvVEnjcymUhBetfi/Acp",
+	"LiqHni2xyC70RLgp+dMQ+y5ri9A2yZcoc5ng8iYbCsMtmb8UwmistXCOdcrUSKo71of7rlzApB+xbsrF",
+	"UN6wvnsP0NuP2CGP40V28YrT1SN1qxeYHrB46T+pSIiqrxN5I1rMCLrgzialsmh/RKWDGaR6FfK4sOIa",
+	"s7/+Hq0odORa/txelpgsprhd9urs7CPu8tZ550qf6XRdu0q/xjogyIQd6zg40x2ECJYxAWEz1zuwXOLf",
+	"U1iXT41CbdZfXoPnHrvAQ2XlPSUYOuvi2Q9CWWkX2XxgC1SzXqfuiQxqCybJx+i4P+3Vl3lNZqNRgkGy",
+	"HhBaY6eIPYWnPmCNOWV8RDoQylaFGuhYxOyye1x91WKxgF/hGxMqNQPSTmjGR9yKOceZ5cymM2OpR+Ju",
+	"kSn9WEwTvcD6AGQAkSRUvpYtjW8Hkaqn+n+vHtMMiRh+6kf5aHBswDTGH/duls6zbbG9+q6rqi82imCB",
+	"2prGErSR9poHeH5ReBau66YxuswMDjbBQybwRZBMylA1wPoHrVOKpYckoSPADJjDPEHTwAA39hTW9cMd",
+	"QWdrMWiL+OjhkaIJH2BtBSLFrsBgrEBfiLtpgm2QhIBSagqhnAmVYNYlvQpjudQMbewCzQEgvqSVAJvi",
+	"qGvAN/xlAyk94xgZebjEKUvniyNvZEuNJS3EvG5hULpIlCnPSP75WPbO+iLrgFnK7QFUL3nzL/221zwI",
+	"GiMzc2WNMbA6N178TTghILV9ycsf43jmv1c7U1l9KxZb2Q3BvYVnTzccwbD6tD+MIb9ytulYhtUXZAc0",
+	"5JcuNnYvr74ih1z/Wsvp9zKDTrXtxBNprXumuUXcOTwU/dsbTwK0odvofzHZzoFdExEcQBiCxrZuZ22v",
+	"MasyY0pm8LiY0CzNNp4fH7KX+/tNiuGScHLixkwFv8Ha6wSE7qJVBMotAcTEw67ohuWDouHn/ueeQ0Lp",
+	"VVoM20Xu+z5UvfB3W53E2KKWZ9RGWpiewkKNNTZQRGUcgcUEcxdRvy4YYO4GRG3GLmsXouop30BdbMDL",
+	"O6lr7Fink8BmKsJCkl0VWFERthafAZ2MmxtTY4cEI4N90zMTBpVd+lW7+nZjl/RGmVbPV7Xrmq+3Sxje",
+	"VefzeRX0WXWWJs6C2t5XK8Wj3r6Y4kn8xXK85xJ3MUMH89z6p9P4HTiNcCUHOFgWhD87MEVfv0g7qFmr",
+	"+0UMF/9xEjHovs+EI53Jl/XnlktH8DT9MafgqaAfglCJigLpKiaEV99YP0gFekM8MZHDu86OCPQCx71w",
+	"oGcJ+ASESuUS0RTIIiB9cg+XRKyrnShUPvsOvNCavhZgS7uSCoaYbHldiK9xRhgAyxcGAVGCQo0YBW5W",
+	"SdcteK68CJ5cYwTDbHx5RYbqudScD95bT+U97SUlyvCed7gwX1sKQeDSpd0neFilYpwR5AEeAGWk1Wg2",
+	"Z2UQiJiyAbf6ESURAfj2VgKz+WQCswQkuyzdic38SltQTf+1JeU25l5X6/dcebwh8/Wib6nGG6Y7dAkL",
+	"WOdOaL1DgF6UVsSFlRaIICOMkVoVD/H2xtY01XqYya/si2uCZN28t5+VtfajJ+8gBijspU2WsleWcQvs",
+	"J7UiDICl9raHQQDYKgZA0NOPP5ueIuATfMgINkr1bGo8rsqQ8pPY0gEGqMcyEEHnsvQVDy2wtUC2JjEe",
+	"bugwQFx+EjFMJlwt1hQeOHDJL0Ua+D1j5Mu4lyX7N8sZ2CAhO//T5Pne4uS+/gDXyvfi5ov2+MoDJwq2",
+	"KigiUMagpGi/7q5tKCpqBb5KQZJgEfwmlJBHioYzbP/FLV140mW9slRyjqEHMstochpJrlEtJ9xJph4t",
+	"TsSCMChZPkUHisViIGPB+DVYSSS3fRUVgpRL21OYxsb7EDLHAw036sxQDXybaKTHp6m+RbwLplPMTmrq",
+	"OSOwEWp87ikfvAsrsBziKElAkQzx/JSJmOgUBuLBJRCXkoH720cbM8NUEspN4pxn6D2poNuvxUgqMF/F",
+	"HEVqXuzl2AAPeqByL5r8Rxd8UU0sQYQI5x9vU/flK76+O+H7RZVifzqb363kpcqvTPQik3554ZcTv86x",
+	"XOtEXri9ie3+PDDq/FFTkc/tU2W5BzZwfprx4M8+NNRTGBtq59vNVTRnle0TBOymvKADGfVn0hk8wgRE",
+	"XS3AXEO/lLBFQ4RQoCY4rC87a28D5Gjx2D/KaiEqI8l4xuk3704ONoTGUHxtHRYLZf7XgSXA7C+5jicO",
+	"mImCka6VApgAptanpv7Xdu5jAU/0KTAEivCp3zgktwRVukZExg6X+U/J+L1JxkLUrRQs92tCbUhbelue",
+	"cybGyFLv2QaxPLmhU88Jye856nhHQ9lLEjkUwaFcaCZ5/C0qH731cBFZXjQr5V/N7S5v9sgf8IImXtvJ",
+	"0OtFdmaDPznclxq4cjk84sJ9rjBzD6FIZR5Bfi4LKS47Fgt07xCFPHs5qavVtx4jyRR9HAbN4eQdSwTX",
+	"mSW+KC5/3zt3etDWlcXBtGK5z/2n+/8fAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"apikeyd/apikey"
 	"apikeyd/handlers"
@@ -27,6 +28,10 @@ func (s failing) Keys(context.Context, store.Query) (store.Page, error) {
 	return store.Page{}, s.fail()
 }
 
+func (s failing) Summary(context.Context, string, time.Time) (store.Summary, error) {
+	return store.Summary{}, s.fail()
+}
+
 func (s failing) CreateKey(context.Context, store.Actor, apikey.Key) error { return s.fail() }
 
 func (s failing) UpdateKey(context.Context, store.Actor, store.Ref, apikey.Change) (apikey.Key, error) {
@@ -44,7 +49,7 @@ func (s failing) RotateKey(context.Context, store.Actor, store.Ref, apikey.Rotat
 }
 
 // calls are one good request for each operation that verifies its caller, or else for
-// each that changes something: what only reads asks the verifier.
+// each that asks the store itself: what reads keys asks the verifier.
 func (k *kit) calls(verifying bool) []request {
 	k.Helper()
 	bodies := map[string]string{
@@ -57,7 +62,7 @@ func (k *kit) calls(verifying bool) []request {
 		if op.id == "introspectToken" {
 			r.header = formHeader
 		}
-		if verifying || op.scope == apikey.ScopeWrite {
+		if verifying || op.scope == apikey.ScopeWrite || op.id == "getSummary" {
 			all = append(all, r)
 		}
 	}

@@ -30,6 +30,11 @@ func TestBadFilters(t *testing.T) {
 		{"a text that is not UTF-8", "name_contains=a%ff", "name_contains"},
 		{"half a character", "name_contains=%D0", "name_contains"},
 		{"a text with NUL", "name_contains=a%00", "name_contains"},
+		{"rotating without a value", "rotating", "rotating"},
+		{"rotating, neither true nor false", "rotating=yes", "rotating"},
+		{"rotating as a number", "rotating=1", "rotating"},
+		{"rotating in capitals", "rotating=TRUE", "rotating"},
+		{"rotating twice", "rotating=true&rotating=true", "rotating"},
 		{"another name", "name=a", "name"},
 		{"a name of another API", "q=a", "q"},
 	}
@@ -72,7 +77,9 @@ func TestFilters(t *testing.T) {
 	k.clock.Advance(30 * time.Minute)
 	k.get(build, keyPath("web 100%")).want(200)
 	add("team", "Ключ_1", time.Hour)
-	k.clock.Advance(30 * time.Minute) // now it is 13:00: ci build and ci other have just ended
+	k.rotate(k.admin, keyPath(web.ID), fields{"grace_seconds": 3600}).want(200)
+	k.rotate(k.admin, keyPath(build.ID), fields{"grace_seconds": 3600}).want(200) // it ends before its grace
+	k.clock.Advance(30 * time.Minute)                                             // now it is 13:00: ci build and ci other have just ended
 	k.get(web, keysPath).want(200)
 	k.must(k.verifier.Flush(k.Context()))
 
@@ -109,6 +116,9 @@ func TestFilters(t *testing.T) {
 		{"used before half past", "last_used_before=2026-11-23T12:30:00.001Z", "Ключ_1, old ci, ci deploy, ci build, reader"},
 		{"used before the year 1", "last_used_before=0001-01-01T00:00:00Z", ""},
 		{"used before now", "last_used_before=2026-11-23T13:00:00.001Z", team},
+		{"in rotation", "rotating=true", "web 100%"},
+		{"not in rotation", "rotating=false", "Ключ_1, old ci, ci deploy, ci build, reader"},
+		{"in rotation, with a name", "rotating=true&name_contains=ci", ""},
 		{"name and status", "name_contains=ci&status=ACTIVE", "ci deploy"},
 		{"status and end", "status=ACTIVE&expires_before=2026-11-23T14:00:00.001Z", "Ключ_1, ci deploy"},
 		{"everything", "owner=team&status=EXPIRED&name_contains=b&expires_before=2026-11-23T14:00:00Z&last_used_before=2026-11-23T13:00:00Z", "ci build"},

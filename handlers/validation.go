@@ -88,7 +88,7 @@ func (f *faults) addParameterError(p *openapi3.Parameter, r *http.Request, query
 	err := openapi3filter.ValidateParameter(r.Context(), input, p)
 	var schemaError *openapi3.SchemaError
 	switch {
-	case err == nil && p.Schema.Value.Type.Is(openapi3.TypeInteger) && !isPlainInteger(query.Get(p.Name)):
+	case err == nil && !isPlain(p.Schema.Value, query.Get(p.Name)):
 		f.add(p.Name, describe(p.Schema.Value))
 	case err == nil:
 	case errors.As(err, &schemaError) && schemaError.Schema.Format == "date-time":
@@ -100,11 +100,17 @@ func (f *faults) addParameterError(p *openapi3.Parameter, r *http.Request, query
 	}
 }
 
-// isPlainInteger reports whether a number has its one usual spelling: no plus sign and
-// no zeros in front.
-func isPlainInteger(text string) bool {
-	n, err := strconv.Atoi(text)
-	return err == nil && strconv.Itoa(n) == text
+// isPlain reports whether a number has its one usual spelling, without a plus sign or zeros
+// in front, and so a truth value.
+func isPlain(schema *openapi3.Schema, text string) bool {
+	switch {
+	case schema.Type.Is(openapi3.TypeInteger):
+		n, err := strconv.Atoi(text)
+		return err == nil && strconv.Itoa(n) == text
+	case schema.Type.Is(openapi3.TypeBoolean):
+		return text == "true" || text == "false"
+	}
+	return true
 }
 
 // faults collects what is wrong with a request, one message for each field.

@@ -34,3 +34,10 @@ func (v *Verifier) Unsaved() int {
 	defer v.uses.mu.Unlock()
 	return len(v.uses.entries) + len(v.uses.pending)
 }
+
+// Counted returns how many entries have counts that no Meter knows.
+func (v *Verifier) Counted() int {
+	v.decisions.mu.Lock()
+	defer v.decisions.mu.Unlock()
+	return len(v.decisions.entries)
+}

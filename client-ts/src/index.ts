@@ -12,6 +12,8 @@ export type { components, operations, paths } from "./contract.js";
 export type ApiKey = components["schemas"]["ApiKeyResponse"];
 export type ApiKeyWithSecret = components["schemas"]["ApiKeyWithSecretResponse"];
 export type Verification = components["schemas"]["VerifyResponse"];
+export type Summary = components["schemas"]["SummaryResponse"];
+export type Usage = components["schemas"]["UsageResponse"];
 export type AuditEvent = components["schemas"]["AuditEvent"];
 export type ErrorResponse = components["schemas"]["ErrorResponse"];
 

@@ -32,7 +32,7 @@ func TestConformanceOfDefaults(t *testing.T) {
 		t.Errorf("exit status %d\n%s%s", status, out, stderr)
 	}
 	out, stderr, status := conform(t, s.dir, nil, "--url", s.url, "--key-file", "admin.key")
-	if status != exitOK || !strings.Contains(out, "conforms: 82 checks") {
+	if status != exitOK || !strings.Contains(out, "conforms: 88 checks") {
 		t.Errorf("exit status %d\n%s%s", status, out, stderr)
 	}
 	if !strings.Contains(s.output.String(), "too many calls with a bad API key") {
@@ -51,7 +51,7 @@ func TestConformance(t *testing.T) {
 		"changing nothing":    {"--url", s.url, "--read-only"},
 	} {
 		out, stderr, status := conform(t, s.dir, nil, append(args, "--key-file", "admin.key")...)
-		if status != exitOK || !strings.Contains(out, "conforms: 82 checks") || strings.Contains(out, "\x1b") {
+		if status != exitOK || !strings.Contains(out, "conforms: 88 checks") || strings.Contains(out, "\x1b") {
 			t.Errorf("%s: exit status %d\n%s%s", name, status, out, stderr)
 		}
 	}
@@ -86,7 +86,7 @@ func TestConformanceFormats(t *testing.T) {
 		}
 	}
 	if err := json.Unmarshal([]byte(out), &report); err != nil || status != exitFailure ||
-		report.URL != cacheable || len(report.Results) != 82 || len(report.Results[0].Findings) == 0 {
+		report.URL != cacheable || len(report.Results) != 88 || len(report.Results[0].Findings) == 0 {
 		t.Errorf("json: exit status %d, %v\n%s", status, err, out)
 	}
 
@@ -103,7 +103,7 @@ func TestConformanceFormats(t *testing.T) {
 	}
 	err := xml.Unmarshal([]byte(strings.NewReplacer(
 		`tests=`, `Tests=`, `failures=`, `Failures=`, `skipped=`, `Skipped=`).Replace(out)), &junit)
-	if err != nil || status != exitFailure || len(junit.Suites) != 1 || junit.Suites[0].Tests != 82 ||
+	if err != nil || status != exitFailure || len(junit.Suites) != 1 || junit.Suites[0].Tests != 88 ||
 		junit.Suites[0].Failures == 0 || junit.Suites[0].Skipped == 0 ||
 		junit.Suites[0].Cases[0].Failure == nil || !strings.Contains(junit.Suites[0].Cases[0].Failure.Text, "Cache-Control") {
 		t.Errorf("junit: exit status %d, %v\n%s", status, err, out)

@@ -80,6 +80,9 @@ func (d databaseKeys) list(ctx context.Context, owner *string, o client.ListOpti
 			}
 			query.Owner = *owner
 		}
+		if o.Rotating {
+			query.Rotating = &o.Rotating
+		}
 		var last string // ids fall; one that does not was pushed here by a key made since
 		for ; ; query.Offset += query.Limit {
 			page, err := d.db.Keys(ctx, query)

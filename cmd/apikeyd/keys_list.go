@@ -18,6 +18,7 @@ type listCommand struct {
 	NameContains   string            `placeholder:"TEXT" help:"Only keys whose name holds it, letter for letter."`
 	ExpiresBefore  *apikey.Timestamp `placeholder:"TIME" help:"Only keys that end before, expired ones included."`
 	LastUsedBefore *apikey.Timestamp `placeholder:"TIME" help:"Only keys that were last used before; one that never was counts from its creation."`
+	Rotating       bool              `help:"Only keys that are active and whose secret before the last rotation is still good."`
 	JSON           bool              `name:"json" help:"Print each key as the API would, one to a line."`
 	target
 }
@@ -57,7 +58,7 @@ func (f *statusFlag) UnmarshalText(text []byte) error {
 
 // Run prints keys: a table, or a line of JSON each.
 func (c *listCommand) Run(ctx context.Context, s streams) error {
-	options := client.ListOptions{Status: client.Status(c.Status), NameContains: c.NameContains}
+	options := client.ListOptions{Status: client.Status(c.Status), NameContains: c.NameContains, Rotating: c.Rotating}
 	if c.ExpiresBefore != nil {
 		options.ExpiresBefore = c.ExpiresBefore.Time()
 	}

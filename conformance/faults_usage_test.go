@@ -1,0 +1,157 @@
+package conformance_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+)
+
+var usageFaults = map[string]planted{
+	"a summary of everybody": {
+		requests(func(r *http.Request) {
+			if r.URL.Path == "/v1/summary" {
+				leaveOut(r, "owner")
+			}
+		}),
+		"a summary counts the keys", "want 0",
+	},
+	"a revoked key is active": {
+		summary(func(body map[string]any) {
+			body["active"] = body["active"].(float64) + body["revoked"].(float64)
+		}),
+		"a summary counts the keys", "active is 5, and lists find 4, want 4",
+	},
+	"an expired key is not counted": {
+		summary(func(body map[string]any) { body["expired"] = 0 }), "a summary counts the keys", "expired is 0, and lists find 1",
+	},
+	"all that was rotated is in rotation": {
+		summary(func(body map[string]any) {
+			if body["revoked"] == 1.0 {
+				body["rotating"] = 3
+			}
+		}),
+		"a summary counts the keys", "rotating is 3, and lists find 1",
+	},
+	"expired keys expire soon": {
+		summary(func(body map[string]any) {
+			body["expiring_soon"] = body["expiring_soon"].(float64) + body["expired"].(float64)
+		}),
+		"a summary counts the keys", "expiring_soon is 5",
+	},
+	"new keys are unused": {
+		summary(func(body map[string]any) { body["unused"] = body["active"] }), "a summary counts the keys", "unused is 6",
+	},
+	"intervals without counts are left out": {
+		usage(func(body map[string]any) {
+			body["data"] = slices.DeleteFunc(body["data"].([]any), func(c any) bool { return c.(map[string]any)["valid"] == 0.0 })
+		}),
+		"usage has every interval", "intervals of 60 seconds",
+	},
+	"newest first": {
+		usage(func(body map[string]any) { slices.Reverse(body["data"].([]any)) }), "usage has every interval", "interval 1 begins at",
+	},
+	"hours begin now": {
+		usage(func(body map[string]any) {
+			for _, c := range body["data"].([]any) {
+				c := c.(map[string]any)
+				c["start"] = strings.Replace(c["start"].(string), ":00.000Z", ":01.000Z", 1)
+			}
+		}),
+		"usage has every interval", "the first interval begins at",
+	},
+	"refusals do not count": {
+		usage(func(body map[string]any) { eachCount(body, func(c map[string]any) { c["refused"] = 0 }) }),
+		"each decision about a key counts", "refused twice: 3 VALID and 0 refused",
+	},
+	"refusals count as VALID": {
+		usage(func(body map[string]any) {
+			eachCount(body, func(c map[string]any) {
+				c["valid"], c["refused"] = c["valid"].(float64)+c["refused"].(float64), 0
+			})
+		}),
+		"each decision about a key counts", "refused twice: 5 VALID and 0 refused",
+	},
+	"everything counts twice": {
+		usage(func(body map[string]any) {
+			eachCount(body, func(c map[string]any) { c["valid"] = c["valid"].(float64) * 2 })
+		}),
+		"each decision about a key counts", "verified once: 2 VALID",
+	},
+	"gateways do not count": {
+		usage(func(body map[string]any) {
+			eachCount(body, func(c map[string]any) { c["valid"] = min(c["valid"].(float64), 1) })
+		}),
+		"each decision about a key counts", "and by a gateway: 1 VALID",
+	},
+	"a key's usage is everybody's": {
+		answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
+			if strings.HasSuffix(r.URL.Path, "/usage") && strings.HasPrefix(r.URL.Path, "/v1/api-keys/") && a.Code == http.StatusOK {
+				a.Body = ask(service, r, http.MethodGet, "/v1/usage", "").Body
+			}
+		}),
+		"each decision about a key counts", "a wrong secret, and a call of the service: 3 VALID and 3 refused",
+	},
+	"usage of everybody": {
+		requests(func(r *http.Request) {
+			if r.URL.Path == "/v1/usage" {
+				leaveOut(r, "owner")
+			}
+		}),
+		"an owner's usage is that of its keys", "an owner with two keys:",
+	},
+	"nobody's usage is everybody's": {
+		usage(func(body map[string]any) { eachCount(body, func(c map[string]any) { c["valid"], c["refused"] = 0, 0 }) }),
+		"an owner's usage is that of its keys", "everybody's usage is nothing",
+	},
+	"another owner's usage is there": {
+		withAdmin(func(admin *http.Request, service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
+			if strings.HasSuffix(r.URL.Path, "/usage") && a.Code == http.StatusNotFound {
+				found := ask(service, admin, http.MethodGet, r.URL.String(), "")
+				a.Code, a.Body = found.Code, found.Body
+			}
+		}),
+		"another owner's keys are not there", "status 200, want 404",
+	},
+	"another owner's summary is there": {
+		withAdmin(func(admin *http.Request, service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
+			if r.URL.Path == "/v1/summary" && a.Code == http.StatusForbidden {
+				found := ask(service, admin, http.MethodGet, r.URL.String(), "")
+				a.Code, a.Body = found.Code, found.Body
+			}
+		}),
+		"another owner's keys are not there", "another owner's numbers): status 200, want 403",
+	},
+	"usage takes any query": {
+		requests(func(r *http.Request) {
+			if r.URL.Path == "/v1/usage" {
+				leaveOut(r, "since")
+			}
+		}),
+		"a query that is not theirs", "?since=2026-11-01T00:00:00Z: status 200, want 400",
+	},
+}
+
+// summary makes a fault that changes summaries.
+func summary(change func(body map[string]any)) func() fault {
+	return always(func(r *http.Request, a *httptest.ResponseRecorder) {
+		if r.URL.Path == "/v1/summary" && a.Code == http.StatusOK {
+			rewrite(a, change)
+		}
+	})
+}
+
+// usage makes a fault that changes what usage says, of all and of one key.
+func usage(change func(body map[string]any)) func() fault {
+	return always(func(r *http.Request, a *httptest.ResponseRecorder) {
+		if strings.HasSuffix(r.URL.Path, "/usage") && a.Code == http.StatusOK {
+			rewrite(a, change)
+		}
+	})
+}
+
+func eachCount(body map[string]any, change func(count map[string]any)) {
+	for _, c := range body["data"].([]any) {
+		change(c.(map[string]any))
+	}
+}

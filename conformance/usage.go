@@ -1,0 +1,200 @@
+package conformance
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"apikeyd/apikey"
+)
+
+func usageChecks() []check {
+	const group = "summary and usage"
+	return []check{
+		{group, "a summary counts the keys that lists find", ruling | writing, summaries},
+		{group, "usage has every interval, oldest first", reading, intervals},
+		{group, "each decision about a key counts once, and at once", writing | verifying | passing, decisions},
+		{group, "an owner's usage is that of its keys, and refusals of no key are in everybody's", ruling | writing | passing, ownersUsage},
+		{group, "a query that is not theirs is refused", reading, badUsageQueries},
+	}
+}
+
+func summaries(s *session) {
+	owner := s.newName()
+	query := "owner=" + url.QueryEscape(owner)
+	count := func(query string) float64 {
+		return float64(len(s.walk("&"+query, 3)))
+	}
+	want := func(why string, want fields) {
+		a := s.want(http.StatusOK, request{operation: "getSummary", query: query, why: why})
+		soon := url.QueryEscape(apikey.Timestamp(time.Now().Add(30 * 24 * time.Hour)).String())
+		lists := fields{
+			"active": count(query + "&status=ACTIVE"), "expired": count(query + "&status=EXPIRED"),
+			"revoked": count(query + "&status=REVOKED"), "rotating": count(query + "&rotating=true"),
+			"expiring_soon": count(query + "&status=ACTIVE&expires_before=" + soon), "unused": 0.0,
+		}
+		for name := range lists {
+			if a.body[name] != want[name] || lists[name] != want[name] {
+				s.fail("%s: %s is %v, and lists find %v, want %v", a.about, name, a.body[name], lists[name], want[name])
+			}
+		}
+	}
+	numbers := func(active, expired, revoked, rotating float64) fields {
+		return fields{"active": active, "expired": expired, "revoked": revoked, "rotating": rotating,
+			"expiring_soon": active, "unused": 0.0}
+	}
+	want("before there is a key", numbers(0, 0, 0, 0))
+	var keys []created
+	for range 6 {
+		key, ok := s.create(s.plain().with("owner", owner))
+		if !ok {
+			return
+		}
+		keys = append(keys, key)
+	}
+	want("six keys", numbers(6, 0, 0, 0))
+	for _, key := range keys[1:4] {
+		if _, ok := s.rotate(key, `{"grace_seconds":600}`); !ok {
+			return
+		}
+	}
+	want("three rotated", numbers(6, 0, 0, 3))
+	s.want(http.StatusOK, request{operation: "revokeApiKey", key: keys[1].id})
+	if !s.expire(keys[2]) {
+		return
+	}
+	want("one of these revoked, one expired", numbers(4, 1, 1, 1))
+}
+
+// intervals checks what can be seen without a change.
+func intervals(s *session) {
+	for _, tt := range []struct {
+		operation string
+		interval  time.Duration
+		n         int
+	}{{"getUsage", time.Minute, 60}, {"getApiKeyUsage", time.Hour, 24}} {
+		a := s.want(http.StatusOK, request{operation: tt.operation, key: s.id})
+		data := list(a.body["data"])
+		if a.body["interval_seconds"] != tt.interval.Seconds() || len(data) != tt.n {
+			s.fail("%s: %d intervals of %v seconds, want %d of %v", a.about, len(data), a.body["interval_seconds"],
+				tt.n, tt.interval.Seconds())
+			continue
+		}
+		first := stamp(object(data[0])["start"])
+		if first.Truncate(tt.interval) != first {
+			s.fail("%s: the first interval begins at %s", a.about, first)
+		}
+		for i, item := range data {
+			if at := stamp(object(item)["start"]); !at.Equal(first.Add(time.Duration(i) * tt.interval)) {
+				s.fail("%s: interval %d begins at %s, %s after the first", a.about, i, at, at.Sub(first))
+			}
+		}
+		if since := stamp(a.body["since"]); since.After(first.Add(time.Duration(tt.n) * tt.interval)) {
+			s.fail("%s: counting begins at %s, after the last interval", a.about, since)
+		}
+	}
+}
+
+// counted is what a usage has counted in all its intervals.
+type counted struct{ valid, refused float64 }
+
+func countedIn(a answer) (sum counted) {
+	for _, item := range list(a.body["data"]) {
+		valid, _ := object(item)["valid"].(float64)
+		refused, _ := object(item)["refused"].(float64)
+		sum.valid += valid
+		sum.refused += refused
+	}
+	return sum
+}
+
+// wantUsage wants what was counted. Nodes count apart, and tell themselves apart by when
+// they began to: where there are several, they are asked until all have told.
+func (s *session) wantUsage(r request, want counted) {
+	nodes := make(map[any]counted)
+	var sum counted
+	for range 30 {
+		a := s.want(http.StatusOK, r)
+		nodes[a.body["since"]] = countedIn(a)
+		sum = counted{}
+		for node := range maps.Values(nodes) {
+			sum.valid += node.valid
+			sum.refused += node.refused
+		}
+		if sum == want {
+			return
+		}
+	}
+	s.fail("%s: %v VALID and %v refused on %d nodes, want %v and %v", r.why, sum.valid, sum.refused, len(nodes),
+		want.valid, want.refused)
+}
+
+func decisions(s *session) {
+	key, ok := s.reader()
+	if !ok {
+		return
+	}
+	wantOf := func(id, why string, valid, refused float64) {
+		s.wantUsage(request{operation: "getApiKeyUsage", key: id, why: why}, counted{valid, refused})
+	}
+	wantOf(key.id, "a new key", 0, 0)
+	s.verify("VALID", key.secret, "counted")
+	wantOf(key.id, "verified once", 1, 0)
+	s.want(http.StatusOK, request{operation: "forwardAuth", secret: key.secret})
+	wantOf(key.id, "and by a gateway", 2, 0)
+	s.introspect(key.secret, "counted")
+	wantOf(key.id, "and by introspection", 3, 0)
+	s.verify("INSUFFICIENT_SCOPE", key.secret, "counted", "conformance:lacking")
+	s.want(http.StatusForbidden, request{operation: "forwardAuth", secret: key.secret, query: "scope=conformance:lacking"})
+	wantOf(key.id, "refused twice", 3, 2)
+	s.verify("NOT_FOUND", anotherSecret(key.secret), "another secret of the key")
+	s.want(http.StatusOK, request{operation: "getApiKey", key: key.id, secret: key.secret, why: "a call of the service itself"})
+	wantOf(key.id, "a wrong secret, and a call of the service", 3, 2)
+	s.want(http.StatusOK, request{operation: "revokeApiKey", key: key.id})
+	s.verify("REVOKED", key.secret, "counted")
+	wantOf(key.id, "revoked, and refused again", 3, 3)
+	wantOf(key.name, "by name", 3, 3)
+}
+
+func ownersUsage(s *session) {
+	owner := s.newName()
+	var keys []created
+	for range 2 {
+		key, ok := s.create(s.plain().with("owner", owner).with("rate_limit", nil))
+		if !ok {
+			return
+		}
+		keys = append(keys, key)
+		s.verify("VALID", key.secret, "counted")
+		s.verify("INSUFFICIENT_SCOPE", key.secret, "counted", "conformance:lacking")
+	}
+	s.verify("VALID", keys[0].secret, "counted")
+	s.verify("NOT_FOUND", anotherSecret(keys[0].secret), "no key's")
+	query := "owner=" + url.QueryEscape(owner)
+	s.wantUsage(request{operation: "getUsage", query: query, why: "an owner with two keys"}, counted{3, 2})
+	s.wantUsage(request{operation: "getUsage", query: query + "x", why: "an owner without keys"}, counted{})
+	// Others may use the service at the same time.
+	if all := countedIn(s.want(http.StatusOK, request{operation: "getUsage"})); all.valid+all.refused == 0 {
+		s.fail("everybody's usage is nothing, after that of an owner")
+	}
+	reader, ok := s.create(s.plain().with("owner", owner).with("scopes", []string{apikey.ScopeRead}))
+	if !ok {
+		return
+	}
+	s.wantUsage(request{operation: "getUsage", secret: reader.secret, why: "the owner itself"}, counted{3, 2})
+}
+
+func badUsageQueries(s *session) {
+	for _, operation := range []string{"getSummary", "getUsage", "getApiKeyUsage"} {
+		for query, field := range map[string]string{
+			"page=1": "page", "owner=": "owner", "owner=a%0Ab": "owner", "owner=a&owner=a": "owner", "since=2026-11-01T00:00:00Z": "since",
+		} {
+			s.refuses(field, request{operation: operation, key: s.run, query: query})
+		}
+	}
+	for _, key := range slices.Compact([]string{s.run, "00000000-0000-0000-0000-000000000000"}) {
+		s.want(http.StatusNotFound, request{operation: "getApiKeyUsage", key: key, why: "no such key"})
+	}
+}

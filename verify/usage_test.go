@@ -1,0 +1,160 @@
+package verify_test
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+	"apikeyd/usage"
+	"apikeyd/verify"
+)
+
+// count decides, and counts that, for somebody else's API.
+func (f *fixture) count(v *verify.Verifier, secret string, want ...string) {
+	f.Helper()
+	result, err := v.Admit(f.Context(), secret, want...)
+	f.must(err)
+	v.Count(result)
+}
+
+// wantUsage wants what was counted, whenever that was.
+func wantUsage(t *testing.T, what string, u usage.Usage, valid, refused int) {
+	t.Helper()
+	var sum usage.Count
+	for _, c := range u.Counts {
+		sum.Valid += c.Valid
+		sum.Refused += c.Refused
+	}
+	if sum.Valid != valid || sum.Refused != refused {
+		t.Errorf("%s: %d VALID and %d refused, want %d and %d", what, sum.Valid, sum.Refused, valid, refused)
+	}
+}
+
+// Each decision is seen at once, whether keys are remembered or not.
+func TestUsageIsSeenAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for name, size := range map[string]int{"remembered": 0, "not remembered": -1, "one at a time": 1} {
+		v := verify.New(f.store, slog.New(slog.DiscardHandler), verify.Options{Now: f.clock.Now, CacheSize: size})
+		key, secret := f.add(time.Hour, "a")
+		other, otherSecret := f.add(time.Hour)
+		for i := range 5 {
+			f.count(v, secret.Reveal(), "a")
+			wantUsage(t, name, v.KeyUsage(key.ID), i+1, i)
+			f.count(v, secret.Reveal(), "b")
+			wantUsage(t, name, v.KeyUsage(key.ID), i+1, i+1)
+			f.count(v, otherSecret.Reveal())
+			f.count(v, "no secret")
+			f.count(v, apikey.NewSecret("ak", key.ID).Reveal()) // is no key's
+			wantUsage(t, name+", the owner", v.Usage("team"), 2*(i+1), i+1)
+			wantUsage(t, name+", all", v.Usage(""), 2*(i+1), 3*(i+1))
+		}
+		wantUsage(t, name+", the other", v.KeyUsage(other.ID), 5, 0)
+		wantUsage(t, name+", nobody", v.Usage("nobody"), 0, 0)
+		f.revoke(key.ID)
+		f.count(v, secret.Reveal(), "a")
+		wantUsage(t, name+", revoked", v.KeyUsage(key.ID), 5, 6)
+		if _, err := v.Verify(t.Context(), otherSecret.Reveal()); err != nil { // proves itself to us
+			t.Error(err)
+		}
+		wantUsage(t, name+", the other", v.KeyUsage(other.ID), 5, 0)
+		if since := v.Usage("").Since; !since.Equal(f.clock.Now()) {
+			t.Errorf("it counts since %s", since)
+		}
+	}
+}
+
+// Nothing is lost or counted twice while keys change, are forgotten and metered, and every
+// reader sees what was counted before.
+func TestUsageOfManyAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	v := verify.New(f.store, slog.New(slog.DiscardHandler), verify.Options{Now: f.clock.Now, CacheSize: 3})
+	const callers, rounds = 4, 320
+	keys, secrets := make([]apikey.Key, 8), make([]apikey.Secret, 8)
+	for i := range keys {
+		keys[i], secrets[i] = f.add(time.Hour)
+	}
+	var all sync.WaitGroup
+	for c := range callers {
+		all.Go(func() {
+			for i := range rounds {
+				result, err := v.Admit(f.Context(), secrets[(i+c)%len(secrets)].Reveal())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				v.Count(result)
+				switch i % 50 {
+				case 10:
+					v.Usage("")
+				case 20:
+					name := apikey.NewID().String() + " renamed"
+					if _, err := f.store.UpdateKey(f.Context(), operator, store.ByID(keys[c].ID), apikey.Change{Name: &name}); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+	wantUsage(t, "all", v.Usage(""), callers*rounds, 0)
+	for _, key := range keys {
+		wantUsage(t, "a key", v.KeyUsage(key.ID), callers*rounds/len(keys), 0)
+	}
+}
+
+// However often the store is asked for the same keys, what waits for Run is bounded.
+func TestCountedEntriesAreBounded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	v := verify.New(f.store, slog.New(slog.DiscardHandler), verify.Options{Now: f.clock.Now, CacheSize: 1})
+	one, oneSecret := f.add(time.Hour)
+	other, otherSecret := f.add(time.Hour)
+	const rounds = 11_000 // one of them has no place in the cache each time
+	most := 0
+	for range rounds {
+		f.count(v, oneSecret.Reveal())
+		f.count(v, otherSecret.Reveal())
+		most = max(most, v.Counted())
+	}
+	if most > 10_000 || v.Counted() > 2_000 {
+		t.Errorf("%d entries had counts, %d at the end", most, v.Counted())
+	}
+	wantUsage(t, "one", v.KeyUsage(one.ID), rounds, 0)
+	wantUsage(t, "the other", v.KeyUsage(other.ID), rounds, 0)
+}
+
+// Run meters what was counted, so that it counts when it was, or ten seconds later.
+func TestRunMeters(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	key, secret := f.add(48 * time.Hour)
+	synctest.Test(t, func(t *testing.T) {
+		uses := &ledger{Store: f.store}
+		uses.refuse(store.ErrUnavailable) // which must not matter
+		v := verify.New(uses, slog.New(slog.DiscardHandler), verify.Options{Now: f.clock.Now})
+		ctx, stop := context.WithCancel(t.Context())
+		stopped := make(chan struct{})
+		go func() {
+			v.Run(ctx)
+			close(stopped)
+		}()
+		f.count(v, secret.Reveal())
+		time.Sleep(verify.FlushInterval)
+		synctest.Wait()
+		f.clock.Advance(3 * time.Hour)
+		f.count(v, secret.Reveal())
+		counts := v.KeyUsage(key.ID).Counts
+		if counts[20].Valid != 1 || counts[23].Valid != 1 {
+			t.Errorf("the counts are %v, want one three hours ago and one now", counts)
+		}
+		stop()
+		<-stopped
+	})
+}
