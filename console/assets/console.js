@@ -4,8 +4,12 @@
 // Exact times in the reader's zone.
 function localise(root) {
   const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+  const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   for (const time of root.querySelectorAll("time[datetime]")) {
     time.title = exact.format(new Date(time.dateTime));
+    if ("clock" in time.dataset) {
+      time.textContent = clock.format(new Date(time.dateTime));
+    }
   }
 }
 
