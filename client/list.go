@@ -23,6 +23,8 @@ type ListOptions struct {
 	// LastUsedBefore lists only keys that were last used before. A key that was never used
 	// counts from its creation.
 	LastUsedBefore time.Time
+
+	Rotating bool // only keys that are ACTIVE and whose secret before the last rotation is still good
 }
 
 // List goes through keys, newest first: those of the calling key's owner, or those of
@@ -84,6 +86,7 @@ func (c *Client) ListPage(ctx context.Context, page int, o ListOptions) (KeyPage
 		NameContains:   unlessZero(o.NameContains),
 		ExpiresBefore:  unlessZero(o.ExpiresBefore.UTC()),
 		LastUsedBefore: unlessZero(o.LastUsedBefore.UTC()),
+		Rotating:       unlessZero(o.Rotating),
 	})
 	if err != nil {
 		return KeyPage{}, unsendable(err)

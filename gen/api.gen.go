@@ -706,6 +706,75 @@ type RateLimitSetting struct {
 // Example: ["keys:read","datasets:read"]
 type Scopes = []string
 
+// SummaryResponse defines model for SummaryResponse.
+type SummaryResponse struct {
+	// Active Keys that are ACTIVE
+	//
+	// Example: 120
+	Active int `json:"active"`
+
+	// Expired Keys that are EXPIRED
+	//
+	// Example: 7
+	Expired int `json:"expired"`
+
+	// ExpiringSoon Keys that are ACTIVE and expire within 30 days
+	//
+	// Example: 5
+	ExpiringSoon int `json:"expiring_soon"`
+
+	// Revoked Keys that are REVOKED
+	//
+	// Example: 31
+	Revoked int `json:"revoked"`
+
+	// Rotating Keys that are ACTIVE and whose secret before the last rotation is still good
+	//
+	// Example: 2
+	Rotating int `json:"rotating"`
+
+	// Unused Keys that are ACTIVE and were last used more than 90 days ago; one that was never
+	// used counts from its creation
+	//
+	//
+	// Example: 11
+	Unused int `json:"unused"`
+}
+
+// UsageCount defines model for UsageCount.
+type UsageCount struct {
+	// Refused All others
+	//
+	// Example: 3
+	Refused int `json:"refused"`
+
+	// Start When the interval began, on a whole minute or hour of UTC
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	Start apikey.Timestamp `json:"start"`
+
+	// Valid Decisions whose `code` was VALID
+	//
+	// Example: 42
+	Valid int `json:"valid"`
+}
+
+// UsageResponse defines model for UsageResponse.
+type UsageResponse struct {
+	// Data One entry for each interval, oldest first; the last one is not over yet
+	Data []UsageCount `json:"data"`
+
+	// IntervalSeconds How long each interval of `data` is, 60 or 3600
+	//
+	// Example: 60
+	IntervalSeconds int `json:"interval_seconds"`
+
+	// Since When the server that answers began to count
+	//
+	// Example: 2026-11-23T09:00:00.000Z
+	Since apikey.Timestamp `json:"since"`
+}
+
 // VerifyCode NOT_FOUND if the string is malformed or no current secret, else the first of REVOKED,
 // EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
 //
@@ -798,6 +867,10 @@ type ListApiKeysParams struct {
 	// from its creation.
 	LastUsedBefore *apikey.Timestamp `form:"last_used_before,omitempty" json:"last_used_before,omitempty"`
 
+	// Rotating `true`: only keys that are ACTIVE and whose secret before the last rotation is still
+	// good; `false`: only the others
+	Rotating *bool `form:"rotating,omitempty" json:"rotating,omitempty"`
+
 	// Page Which page, counted from 1
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
@@ -825,6 +898,12 @@ type UpdateApiKeyParams struct {
 
 // RotateApiKeyParams defines parameters for RotateApiKey.
 type RotateApiKeyParams struct {
+	// Owner Another owner than your own; needs `keys:admin`
+	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+}
+
+// GetApiKeyUsageParams defines parameters for GetApiKeyUsage.
+type GetApiKeyUsageParams struct {
 	// Owner Another owner than your own; needs `keys:admin`
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
@@ -870,6 +949,18 @@ type ForwardAuthParams struct {
 // ForwardAuthParamsRateLimited defines parameters for ForwardAuth.
 type ForwardAuthParamsRateLimited string
 
+// GetSummaryParams defines parameters for GetSummary.
+type GetSummaryParams struct {
+	// Owner Another owner than your own; needs `keys:admin`
+	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+}
+
+// GetUsageParams defines parameters for GetUsage.
+type GetUsageParams struct {
+	// Owner Another owner than your own; needs `keys:admin`
+	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+}
+
 // CreateApiKeyJSONRequestBody defines body for CreateApiKey for application/json ContentType.
 type CreateApiKeyJSONRequestBody = ApiKeyCreate
 
@@ -908,6 +999,9 @@ type ServerInterface interface {
 	// RotateApiKey Give an API key a new secret
 	// (POST /v1/api-keys/{key_name}/rotate)
 	RotateApiKey(ctx echo.Context, keyName KeyName, params RotateApiKeyParams) error
+	// GetApiKeyUsage Get how often an API key was verified
+	// (GET /v1/api-keys/{key_name}/usage)
+	GetApiKeyUsage(ctx echo.Context, keyName KeyName, params GetApiKeyUsageParams) error
 	// ListAuditEvents List audit events
 	// (GET /v1/audit-events)
 	ListAuditEvents(ctx echo.Context, params ListAuditEventsParams) error
@@ -920,6 +1014,12 @@ type ServerInterface interface {
 	// ReportLeakedKey Report a key that you found
 	// (POST /v1/leaked-keys)
 	ReportLeakedKey(ctx echo.Context) error
+	// GetSummary Get how many API keys there are
+	// (GET /v1/summary)
+	GetSummary(ctx echo.Context, params GetSummaryParams) error
+	// GetUsage Get how often API keys were verified
+	// (GET /v1/usage)
+	GetUsage(ctx echo.Context, params GetUsageParams) error
 	// VerifyApiKey Verify a key that was shown to you
 	// (POST /v1/verify)
 	VerifyApiKey(ctx echo.Context) error
@@ -969,6 +1069,13 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "last_used_before", ctx.QueryParams(), &params.LastUsedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter last_used_before: %s", err))
+	}
+
+	// ------------- Optional query parameter "rotating" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "rotating", ctx.QueryParams(), &params.Rotating, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter rotating: %s", err))
 	}
 
 	// ------------- Optional query parameter "page" -------------
@@ -1099,6 +1206,31 @@ func (w *ServerInterfaceWrapper) RotateApiKey(ctx echo.Context) error {
 	return err
 }
 
+// GetApiKeyUsage converts echo context to params.
+func (w *ServerInterfaceWrapper) GetApiKeyUsage(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "key_name" -------------
+	var keyName KeyName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key_name", ctx.Param("key_name"), &keyName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key_name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetApiKeyUsageParams
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetApiKeyUsage(ctx, keyName, params)
+	return err
+}
+
 // ListAuditEvents converts echo context to params.
 func (w *ServerInterfaceWrapper) ListAuditEvents(ctx echo.Context) error {
 	var err error
@@ -1209,6 +1341,42 @@ func (w *ServerInterfaceWrapper) ReportLeakedKey(ctx echo.Context) error {
 	return err
 }
 
+// GetSummary converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSummary(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetSummaryParams
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSummary(ctx, params)
+	return err
+}
+
+// GetUsage converts echo context to params.
+func (w *ServerInterfaceWrapper) GetUsage(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetUsageParams
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetUsage(ctx, params)
+	return err
+}
+
 // VerifyApiKey converts echo context to params.
 func (w *ServerInterfaceWrapper) VerifyApiKey(ctx echo.Context) error {
 	var err error
@@ -1271,9 +1439,12 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/api-keys/:key_name", wrapper.GetApiKey, options.OperationMiddlewares["getApiKey"]...)
 	router.PATCH(options.BaseURL+"/v1/api-keys/:key_name", wrapper.UpdateApiKey, options.OperationMiddlewares["updateApiKey"]...)
 	router.POST(options.BaseURL+"/v1/api-keys/:key_name/rotate", wrapper.RotateApiKey, options.OperationMiddlewares["rotateApiKey"]...)
+	router.GET(options.BaseURL+"/v1/api-keys/:key_name/usage", wrapper.GetApiKeyUsage, options.OperationMiddlewares["getApiKeyUsage"]...)
 	router.POST(options.BaseURL+"/v1/verify", wrapper.VerifyApiKey, options.OperationMiddlewares["verifyApiKey"]...)
 	router.GET(options.BaseURL+"/v1/forward-auth", wrapper.ForwardAuth, options.OperationMiddlewares["forwardAuth"]...)
 	router.POST(options.BaseURL+"/v1/introspect", wrapper.IntrospectToken, options.OperationMiddlewares["introspectToken"]...)
+	router.GET(options.BaseURL+"/v1/summary", wrapper.GetSummary, options.OperationMiddlewares["getSummary"]...)
+	router.GET(options.BaseURL+"/v1/usage", wrapper.GetUsage, options.OperationMiddlewares["getUsage"]...)
 	router.POST(options.BaseURL+"/v1/leaked-keys", wrapper.ReportLeakedKey, options.OperationMiddlewares["reportLeakedKey"]...)
 	router.GET(options.BaseURL+"/v1/audit-events", wrapper.ListAuditEvents, options.OperationMiddlewares["listAuditEvents"]...)
 
@@ -2290,6 +2461,156 @@ func (response RotateApiKeydefaultJSONResponse) VisitRotateApiKeyResponse(w http
 	return err
 }
 
+type GetApiKeyUsageRequestObject struct {
+	KeyName KeyName `json:"key_name"`
+	Params  GetApiKeyUsageParams
+}
+
+type GetApiKeyUsageResponseObject interface {
+	VisitGetApiKeyUsageResponse(w http.ResponseWriter) error
+}
+
+type GetApiKeyUsage200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type GetApiKeyUsage200JSONResponse struct {
+	Body    UsageResponse
+	Headers GetApiKeyUsage200ResponseHeaders
+}
+
+func (response GetApiKeyUsage200JSONResponse) VisitGetApiKeyUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyUsage400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetApiKeyUsage400JSONResponse) VisitGetApiKeyUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyUsage401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetApiKeyUsage401JSONResponse) VisitGetApiKeyUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyUsage403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetApiKeyUsage403JSONResponse) VisitGetApiKeyUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyUsage404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetApiKeyUsage404JSONResponse) VisitGetApiKeyUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyUsagedefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response GetApiKeyUsagedefaultJSONResponse) VisitGetApiKeyUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListAuditEventsRequestObject struct {
 	Params ListAuditEventsParams
 }
@@ -2817,6 +3138,264 @@ func (response ReportLeakedKeydefaultJSONResponse) VisitReportLeakedKeyResponse(
 	return err
 }
 
+type GetSummaryRequestObject struct {
+	Params GetSummaryParams
+}
+
+type GetSummaryResponseObject interface {
+	VisitGetSummaryResponse(w http.ResponseWriter) error
+}
+
+type GetSummary200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type GetSummary200JSONResponse struct {
+	Body    SummaryResponse
+	Headers GetSummary200ResponseHeaders
+}
+
+func (response GetSummary200JSONResponse) VisitGetSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSummary400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetSummary400JSONResponse) VisitGetSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSummary401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetSummary401JSONResponse) VisitGetSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSummary403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetSummary403JSONResponse) VisitGetSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSummarydefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response GetSummarydefaultJSONResponse) VisitGetSummaryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsageRequestObject struct {
+	Params GetUsageParams
+}
+
+type GetUsageResponseObject interface {
+	VisitGetUsageResponse(w http.ResponseWriter) error
+}
+
+type GetUsage200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type GetUsage200JSONResponse struct {
+	Body    UsageResponse
+	Headers GetUsage200ResponseHeaders
+}
+
+func (response GetUsage200JSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsage400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetUsage400JSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsage401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetUsage401JSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsage403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetUsage403JSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUsagedefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response GetUsagedefaultJSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type VerifyApiKeyRequestObject struct {
 	Body *VerifyApiKeyJSONRequestBody
 }
@@ -2966,6 +3545,9 @@ type StrictServerInterface interface {
 	// RotateApiKey Give an API key a new secret
 	// (POST /v1/api-keys/{key_name}/rotate)
 	RotateApiKey(ctx context.Context, request RotateApiKeyRequestObject) (RotateApiKeyResponseObject, error)
+	// GetApiKeyUsage Get how often an API key was verified
+	// (GET /v1/api-keys/{key_name}/usage)
+	GetApiKeyUsage(ctx context.Context, request GetApiKeyUsageRequestObject) (GetApiKeyUsageResponseObject, error)
 	// ListAuditEvents List audit events
 	// (GET /v1/audit-events)
 	ListAuditEvents(ctx context.Context, request ListAuditEventsRequestObject) (ListAuditEventsResponseObject, error)
@@ -2978,6 +3560,12 @@ type StrictServerInterface interface {
 	// ReportLeakedKey Report a key that you found
 	// (POST /v1/leaked-keys)
 	ReportLeakedKey(ctx context.Context, request ReportLeakedKeyRequestObject) (ReportLeakedKeyResponseObject, error)
+	// GetSummary Get how many API keys there are
+	// (GET /v1/summary)
+	GetSummary(ctx context.Context, request GetSummaryRequestObject) (GetSummaryResponseObject, error)
+	// GetUsage Get how often API keys were verified
+	// (GET /v1/usage)
+	GetUsage(ctx context.Context, request GetUsageRequestObject) (GetUsageResponseObject, error)
 	// VerifyApiKey Verify a key that was shown to you
 	// (POST /v1/verify)
 	VerifyApiKey(ctx context.Context, request VerifyApiKeyRequestObject) (VerifyApiKeyResponseObject, error)
@@ -3219,6 +3807,32 @@ func (sh *strictHandler) RotateApiKey(ctx echo.Context, keyName KeyName, params 
 	return nil
 }
 
+// GetApiKeyUsage operation middleware
+func (sh *strictHandler) GetApiKeyUsage(ctx echo.Context, keyName KeyName, params GetApiKeyUsageParams) error {
+	var request GetApiKeyUsageRequestObject
+
+	request.KeyName = keyName
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetApiKeyUsage(ctx.Request().Context(), request.(GetApiKeyUsageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetApiKeyUsage")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetApiKeyUsageResponseObject); ok {
+		return validResponse.VisitGetApiKeyUsageResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListAuditEvents operation middleware
 func (sh *strictHandler) ListAuditEvents(ctx echo.Context, params ListAuditEventsParams) error {
 	var request ListAuditEventsRequestObject
@@ -3348,6 +3962,56 @@ func (sh *strictHandler) ReportLeakedKey(ctx echo.Context) error {
 	return nil
 }
 
+// GetSummary operation middleware
+func (sh *strictHandler) GetSummary(ctx echo.Context, params GetSummaryParams) error {
+	var request GetSummaryRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSummary(ctx.Request().Context(), request.(GetSummaryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSummary")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetSummaryResponseObject); ok {
+		return validResponse.VisitGetSummaryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetUsage operation middleware
+func (sh *strictHandler) GetUsage(ctx echo.Context, params GetUsageParams) error {
+	var request GetUsageRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUsage(ctx.Request().Context(), request.(GetUsageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUsage")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetUsageResponseObject); ok {
+		return validResponse.VisitGetUsageResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // VerifyApiKey operation middleware
 func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 	var request VerifyApiKeyRequestObject
@@ -3399,154 +4063,170 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H0Nc9u4kuBfQfF2a+w5SpZkx4mlmrpSHHueXxw7ayuTNzvKWpAISXimAA0BWdbmXHW/5n7Y/ZKr7gYo",
-	"kqJkOfHLy87Oe1UTmyaBRqPR3934HAz0ZKqVUNYEzc/BWPBIJPjjMR+MReVYK5voGB5EwgwSObVSq6AZ",
-	"tOM5XxjWU7pirE5ELwgDcc8n01gEzcA/DcLADMZiwmEAu5jC34xNpBoFDw9hcK4HnMYrDt8ZCzbldsz0",
-	"kNmxYErM2a1YhKy/YDLKzbV3V9/jU1m5FQuzV6sfveT1fqNyOKzVKi8H+1HlSBwMKy/4Yf/l4FV0JGrD",
-	"R4C64lacy4m0q1B9HHPLpGGxGFqATNom6yU9NuBxbBi3TKuBCBmPY9b7vedgnzA+4lIxqVjP9pgRA60i",
-	"01U7UcKHtiKFHVbG1k5hDQm3Ioa5K24nKvXablfl1tsNbsWiG7SSnw4aLfvT/ott11N5r2M5WJQjG2Zm",
-	"OLVHOaJbwiLZmBumlWjiqmixsJr5M67m95/qtVpr/tNh7bHlCJssKu2hFcnqSq4JHGY1m3NpWV8MdSKY",
-	"TRZSjWgfsrPXS6aSyoqRSHCujx8/VtozOxbKygG3YnXCv+g5TMYzL7Gdq9NjdlSv10IGPx2+fFHbza35",
-	"teCJSFgieDz5qRvwqbwVi6gbPLLyv1XaU1l5KxaVs6h8E2WU2bwW43RGp4kwQtkcCM9wTpbgXPCJKAdI",
-	"8YnI0dNUJAOhbEWogY5EtBHGgfzXRm0qpyKWSmwNzOVclVEGQKPhT18OzsxYPRFJ5aCxNTDXAz0Vphwa",
-	"g3/LgWPElMOhiYDNmSkfCFMEKWRiMrWLzMFUGrGzBDTilhthTTMRPGLpb/NE2sfReCV+nwljS0kM9tkw",
-	"O5aGifvBmKuRAD4A4BuR3MmB+MGwWI82ovHg7b83/vZvL355+W7/4n3n8OqvjY+/vt4/fnNyuhG2hzAA",
-	"3EyEdfLprVg8RncJgtaTEbJiDjiusve5LQckAtNush7f6/eAuff4vzZO+70qa7M7Hs9EV0nFPnw4e8OG",
-	"OpmwnVeVA/x/vbELr7ulcsVkVC0wt4GsZOhXAnQg1IIwUAg68L4b/DEMEvH7TCYiCpo2mYnN27SGxttK",
-	"2zFQONK5HXPFFnqGv7eYEiIyrAdSssmjiVQ9D9LvM5EsljDh17m9+JdEDINm8D/2lsrCHv3V7BEouD+J",
-	"MFOtDNF7eyrfCpQ1A60sEEHzc8Cn01iSyN/7uyG5v900NNyVm4HmW932W7Fg3MCeSjgX85DNpR3rmWXS",
-	"GpBViQBi3KTllAHh3t/Lv1xyXDZ9nHsX4X/NI/fo2dB0kiQ62YSl1zxiiZv0u0HEsVbDWA6+IRpSHiEN",
-	"s/xWqNBzCyAhaVgi7vStiODpnBv295mxLNEWePP3gzdc5rdDWlst7Bj0KBEb0WQH9X2209fRguk7kbDD",
-	"A/ZWvt4N2UHjiO1YrdmEq4XTFuEYMs76PEIEDxM9QdbUVTyKEmFMC3Q0pyhz0O1YRs/zWuZuyF7UamwH",
-	"eNqQz2K7G3bVi9o+24GdA0HX50awAVdKW8aVmYsE2MBWg4eMq4jFWt921VAmxrL5WCA75czJOqCECY8E",
-	"6bDPRgQFjXbTt9lXv5p8TnXSl1Ek1Lc9d+6EjbSOWH9m2YQvGOxXpFG1eE7MlunvmwZYef+rcXyhbTua",
-	"SAt845+K5ZgPbg3jpHUit5OGDi6IxqX11/KMcBBLoVCQmljPRdRVkZ4rPGqKznOGGJ/7RGRN8I3nIX1x",
-	"jaG71cf+/a86i98FrZ3qmfqGhHahmZkNxmS8AEmBxR1rNUILnGfV0e9Haqbb/k86kiWHLlx36BicOZJM",
-	"PXj9JibAfzpoHPW6ihvQUYb4MXxjuZ2ZP4/i19FHR+t3XC3cY/MNacTrTE5Bd74BaditVNFSaWKpzoQ+",
-	"rhJd5o+gnXxQfGbHOpH/Kb4tR0NmZueaRXI4FAmcR62EwTOqlQC72tmXFsXrH0lhefBmf8aGP06Eg4RH",
-	"kQQ88fh9oqcisRJs/SGPjQiDaebR50DcT2UizA235Q4a/DvuIOjtAjmclUtnYfv9GWxEEz2o+/v7R86E",
-	"UEwPh0bY0Dmeumo4s7NEhMwmMzVA35nVbCLjWLrDUHTKNGr7tUqtXtmvd+qNZq3WrNX+PQiDoU4mAG0A",
-	"8FQAliAsul7CYCIsB0PjMUJ759978H6Vze+jK+shdM6X7XwuYbAUCY99kjLYa2GtW4tJnZObvnQuTHLw",
-	"eBfVb4HzWmX2+VOKLt3/uxigHCAKOpfGpoeu+blAKh6d0oqJeaofKJ2TJwlHsTHlI6nSqNKmsd4v3yyu",
-	"DmHKjbV+detXNsCTE7lDkKXAxmGlXq809ju1I6LAau0pVJg/XRtJ+2kDjxI+EDdCReUn94OyMga72Dt9",
-	"B4lYBlnGgsXc+0ngZDv7o8V436BaM0xdc7ZwJB1CDr4QIbLMWy1A0SLT3bTQg3v30gVnXhw2dkNmNJOR",
-	"YUYnlvUXDLcLvv2CQEkK5myG4ckVCAEzNzOTUkMxsOhQCjoiInGa6DsRgZ4o4mHIuGUTbSyr15hhMbci",
-	"ReoM9wREQDlK9zv1WnP/6Sj9vjjdNBFDeV8uS8hbMxjzhA+sSNKQCpFniyVioEdKGmEoBhAyPRUKqXAM",
-	"i82ijd/e1Dqd87++bByWIeULGC5+Rt7E0q1/TzESjEKUeCBLNrUB56T+6kvOydNYfhiQRbEdU76md4us",
-	"FI+DkxbeEnS7mcKTobZ0zjDLPrcUNFfooX2iqkI8z2vOuD/oXAyatbAk2gvmLe6TjiPPAY3lC+J1y5P6",
-	"kkV8YbLb9+rwoFYLgwm/l5PZJGge1g5e4QOp6EEtLAtCr1nrdbo1eRivTn65fHvyBpitI6EQHbbs5G/v",
-	"z67oD70lNnsYQ5xyY9IX28eds19OAHIFUP0WpA/cEEHoZ4G9WJJn+t4K3RHIH6bR82uSSsyZUFEL9ySZ",
-	"xRRSLeXljdp+/bvV/L6xLreGqj5KO75Gos6qNTyOL4dB87cn6mZFfcgF4MqZ+CyOvdbvj9WOVjFYw3aW",
-	"KBExrdJtRXvB6xm7q9tV4EFu4lXG8QkWPoukbQ/K85Aw42fODYvQ9NM+ityLBb/tNdl8rFHNGOqZijJR",
-	"RpaIqU4sSvCQzcdyMAYqBesEjBbvMAOaRf7jZdaSqTizxR1B4oVBGMzoDIUBRaMCL1yCMACQ8gcyfXn1",
-	"QLpF6zWpEj5o7gUSGr0gXiOEuwfbyq1OMigY6zgyLBeJIe2lytpdBcCJyAs3OBgR4/Q6BzAoncowPVeA",
-	"qKLRlqphtfomNWzKrRUJLOI/djyI//u3WuWoXTnlleGnz68edirZ3w8edj/vP+Qe1RsPu/+ygrMwuK+4",
-	"0SsTYQwfwR8nMwP6Ly6Dkm946gz186foPiZVdE2yW3pSVtBOKmxEbkA8EnasjQDMc8sEH4yRQuGv+ETa",
-	"ruqLAZ+IKusNEz3BtIalDm7HIqFgltOAnAYfsp7VveUbcvmC0vNWV/U1mOAJJn2IOzj75JRyBgBmSxg2",
-	"h29B50oiEVVZ258IGA4JxYz1XNEGb2L1G1kN4LMjJ4JwWmq6PPH7bfk7fuqZ/PLzbVg9zSru7fKz7bk+",
-	"fpyy/swIOd3yiYveTmzghyQ7/KelEgReO7lzTrr81vLBNhZ5lhU/hAH3/Gmbb+igOddo+Rk7e+9dp0S3",
-	"xJbR787jmMGJSc2qoePO6SnOcqP6UaNaqzaq9TLWusHa/zJLbLDkG48iwvOYNTbxihHcQmMy8cd5zO9A",
-	"IAl8ppUw5Uz4Zf2rbOFbsbiRa1IYU64nc3L3H2KT/wMdc+RVXbvKrN/V83ugwe3Ib2MK3coq7yRfBaI3",
-	"tnbaC0mPccpKL1VJ/Kw/GDbQkwlXUZP1jEjuRA8TIPAlMrtB2nUVppWRdiZ6KIlAlsfyVrC5Tm5BdStR",
-	"DAoyHkB6VJXDnUSL0LGUlJyW5qWzNv258YyEUPFpI+d6Tlflkh2WuCmVuC/RhH+Wd5iSyA3rkVTtgdKJ",
-	"iZxapdThfQV5IT2hhPvnPq9lrtG1SCwIxhUMAt99igVl9fZvr5VJRan5RVDlHDqPg5V5fS1cOZH6RUAt",
-	"PTWPQ7TR+CtoJmuBWZfbusJ1CJ7S1yuNUiJbA9RSX9kCqK92gBfBLnEZPGXAsmVhDPKNsFzGJUuSIo42",
-	"WgiLkGHCLkvToYFrU0Avd/oz2nSpO8PZMNnVenPGJXVTaO1RjkAwL4f8tG7RGyIlOhLry23miVajEGUi",
-	"BzSMEj6psrOLX9rnZ29urk7+7cPJdYftHNRquy12fHXy5uSic9Y+v3l3dn19dvFz2FWZh+13r89+/nD5",
-	"4TrMvuoGyz1z3q785969tnNQq++22NnF9YfT07Pjs5OLzs318eX7k5CdXl69Pnvz5uQiZFftzsnN+dm7",
-	"sw59sr/b6qq3J7/eXFx2bk4vP1y8Cdn7ducvy9/hrYPdFnt30vnL5Rt83j4/v/xI37/YbbGL9ruTm077",
-	"7clFSGM5kEKGv1x22m6yo90We3355tebzuXlzXn76ucTtnNQ399t5cAKuwr+/q598atH5TXbOWgc4eo6",
-	"J1cX7XO28wJx++Gi/Uv77Lz9+vwkZJcfOseX705uPly8vbj8eAHv7O9Wu+od2IITvgBC4hHYgAU5X9i4",
-	"MuqM8HiUqPGXSjChbLJAakDbF8kvjcojrQThdiI6exRLZHTmjGwgTFR3xlQHNBGKPD6OVkViCj7I5alk",
-	"W562zdrkye8zHpMfJadUljCEp6mNZo1/OTPhXzqd9yx116cToZe7xJGd88j5rzYxjTNlE22mAhW9TKp8",
-	"nndYfSvWVBA6z4P1Tjz0PMA+LfSsxbhasNS7s0STLXy40DPyaeDX5ULjVqgbeHwzlqpErTsbKZ0UYjl8",
-	"MBDG3BD0j7FYemsLHK1jsKAs35VSMuU4w6JxkjRpFPOm5RC0yzBVMTE+IA2zOs5oin2tY8HRZKcEtk3W",
-	"3Q+mWMC5pTlXFgXfEEml1QjM7JbKZ0YxI0F3rh+9rOUKAV8dHdaO6g2g3FSuS2UPD4JVUg4D+WgMF6jN",
-	"xa+2mf7l0Ysa/m+r6dFrswnB5NYprSdbXylWygRm/U3zeINrXZHcyngzIxK1tmqLBk0zS7bSNAsHxdF5",
-	"2Uk5F/z2Cg3dJ0agbsXicfYCXAKDAE/iK/jFo4sCADavaP3BXyvDXAE3QlXEeGfM1S0AWGVnLgVx7pz1",
-	"bgVLT7e0TGmMiooEjX1TfXRBm5j+u4wftnyTPgcTfn8u1MiOg+aLjLDJ6g9FcY2eZ2TlXFkQAbdCTCmp",
-	"zJ3ZZhq6bdRQx5BwhBTWPOohq8NHB7WuyiQa+OqyAWXwZXIQQu8NB0S5YV/UalVGWSk8H+TxiAdF2Nib",
-	"gVCYbRm8DMJgGnOsG0w0qiT8PouKRq0Eg9uV47pYW8hmSv4+E4xPQJdxIRiR/GAY+nQo8JMITHf0VVFc",
-	"RV0F+hRPkLdYgQoP/FAlRDVevMhgowUkUoYkpdl8LK3oKuROgCohUSAJFaHYYb1qDyNO1WqPHmSrMenJ",
-	"GmwWGEeGaBovXmDY3f9ez0WOfvuPbve+Vqt0u/f10273/uUp/Hh0+ul/PiksBJDBmrlUJWunxHluGEDH",
-	"+ongt2jHrynt/DjWk1S4LHPsm4wz4KlMRiHjzAo+oX8VVzaE4YHkB2Otjaiyjo+QdxWeXyCHEKtDYORl",
-	"iStWtWL++QpGc+z9vwZG3+cSAgt25yxJQF+ZFk3heqnYB5viZiqS1fcbtbIPrLY8xpdLFOkaJdKl3jtu",
-	"B+O8fN5/VI3OThDmV7MCbhmzzWX3bxSJq4kwemiFYncikcMF2kBDncx5ElX4zI5ZLGxKr1NuDNv5+fiq",
-	"vdtkPYx2rfbMAJailUAvJhl2mA/cm0sV6bnPz+mxvXQEClbAN/1FWTgxLm/iAbBnShOzEKAZh39DKKRy",
-	"0VUEIaew5RJ56l53SzN5Ssknv5Ic+Rxmh/N5QhsGK5ABrXRlho077pNHnrbxSzWtUL3SU7M47qEYgG0s",
-	"qzevsnYmvJPqx13lxajh2KZj7FSNXDcS2Cz4461wew3z8T4gj+rl1+z9H2DL1jWRQC+EP2MTvmCRXuow",
-	"hwdkBZAdZCjkd/jy4AisAjQW2X4V/TW0RWAB9EK3X9gqIv2NjjiFdbL7iWoBhib6C1QSu8q1gQhRB6bq",
-	"L/ri//2f/9ujrMbhzAifrSWMLxhzRnkCaklB6KD+m5ooeZPlU8bRk5FG9carTdKo271v1OE/+yCGXryG",
-	"/7yBH1+ePFEi9QWbJlJZIETWvj4+O0t1QjK3Qvb7TFtB2Rl9Prg1MTdjctlP+P0ZAX94UHA+hQFpZe7v",
-	"QOEPYfALbsRxqa906UCULvsVgQecT3gMYp2q2UERIzHhlCaX9LeM6Okh8x7FrvI+0BJHJy4p5+AkXXE6",
-	"jVFzxmHR05fLZMInQbgEOJNNmM0wXJ0QXsxMl0918sOumAKEtIz36Lktv3+gY+mrKjTWWY0eIY/54jdN",
-	"maFEiuc/vW4jETZZ3GA5fj75tiw5muqNM5vfcoX8xpXMef8KaAOYzDGXcYyKxyMKVRjc8bjMXeU9Yz3A",
-	"B/KuAomlXq8C3mm8kPC4ugGwrWIwS6RdXANysu1S2jPgVhsIzpvdvnVL6uV1vVvuK64T2hJMTo1YsN+I",
-	"kYMNU4Bx6HmCE8GAwLlOHL9GS8O3zZCpTxP3GDECEyxnxng+zIvtrrafmLM+NcjyvtHlBPi8OAOgVKqh",
-	"Xh2dStdCFktjQ5dHF7o+HqGzZpGNOS3W2cSm2lVd9eOPmco6qVX1xx/ZtVARySnXaqaXYrzJrk+Or046",
-	"aK1y01W9tqtfxK+bzHX9cm9VGYpvnhHezAf0DZcoUzGdFA/3V0jpFumwlNIBYh89Gl2FeR4Ksw1IVZMK",
-	"VuMpuYIT99gOtptqIk9Dv/CtWOxWWVtlRgRu1lU0itKUwcsXhs3HCzfqdNaP5aDn8IphFwP4PLkTyYIJ",
-	"+B0W/tfryws66z0KEMDqnMiFH+koUjV0GhOBUdOX/MQcfTy0463MGTYkqmGIieAu0caFFP22n3IZzxKQ",
-	"2cCbl3XYAPBH3KNsjgw6lAwGfdY2PcGEX8o5A5T7JDQYn7qUiAjbptDSCdjVoByuO1Nj2+sqqYzF3JAh",
-	"O6jVQcH2e5S24OLGgDQe6zl6npSWhijLQeEW/UHdKpBhUk1nNqOpwaI/qEgMYvT1LEVFyKIZleFmk1fD",
-	"rpot39YJS8QUtfxi0Nr1W+EMO8jMEa1o//mOPIidg1rNwdeRE2F+/BGf+ppQIEPAnvFJqR86x4TDbP0n",
-	"BeOcDOiq3rocgR7pnbEcCCcXHVNtT7FMt1GtgV6WxI7xmObe3nw+r3L8c1Unoz33rdk7Pzs+ubg+wW8e",
-	"wsBKSwUS78/YW7Ew7B1XfCQmINra78+CMLgTiSGeVa+6j/RUKD6VQTPYr9aq+5TdPEZpkW15iSUsZVn1",
-	"F2IO+jUqdSEeCSQAOxYycVG70GXkOkp1XjR2KmN0qCieJHrubDFjW13l2BWovmjUg6RNPYQjeSdUlf2q",
-	"Z8yItJbJMD3sKt+HLBs4aDl6z5oUmNmMYi6O6S1XeO3S45XoKkoeB8aCL6BdOeUjlFZkEGEU1lCnPNrV",
-	"lFmdRUEzgNWQxDVBvq/cmhKH5Stpjt9qZDpeZFym6JzIdGVgCj0IZQ3X0ljoU1qhLaut1gMyR2SiwPbJ",
-	"+XC6xL0NWSzAoMGjQT8WPKdrYIV/bpwPLg/yZmfgSjzgMahzJUpgUCzLTGENciJCKiLHwhAB4msQz6LV",
-	"grmXJRU/ZSvz89E0uaVtl+nzCEGgpo+lncBWV1aTc45gbj6eTHx3oGfKmq5CAQKs25fBrJa2Nw4rtVfb",
-	"LHdZj/psC/6I6dRwEkMCWbimFfU1MDg/5XLetPKu/lRXzSo0qZsPt4ATh8BjsAaagru0FK5GwYf0CFCf",
-	"Ck0RG7XaM3dEzOWrlvSzuFSCVq6HiIjvpw3PAeGi7KMUZ3uZFon4Sf3xT3J9Q/Cj/cc/WrZCQwy63X7s",
-	"K+q/l7XoUIBkbbnfPgFlZi2g3z4BWZjZZMKTRdAMYAdTwwOOGR8ZLLp0ugKYkEW1nDqHOh/YQxhMtSlR",
-	"AN7xW1/yTLqWU5aWVWohur6r7K0QU2xmnWnlyrCBt8GCIxD8Y27GOIxrr2fGeo6pyiMuFSppH53nq0c2",
-	"Sy/buJuNhDVL6Z6xZjIGCxk0zpwoOH1h/iq70KguDrhiowTUd+69nN4Xmv0Ee561vO3kNAywtdy3auG+",
-	"RnOAL0hU+rZVXrso0R/Ic+1anKb5Wa91tE3DU8euqSJywuPY+aWWJNH2gMCegTIToJdiJopFUut6mTiO",
-	"lo1/ApWiiShFBJKpOCMaKDpJG8YCSVL7VDDpEjkaW4MG6lNhydZV5WPZDsqJ7stYVPh0mqbwFwON+Sop",
-	"9wOy36KD/rCWcZv9VvQWZxrcbMdeXe+bh7yPx7ljC6y9/sysvaQUt6wppyuZdcEUZmaYVzacxfHiOZl9",
-	"tlX/pg/T9/7AAuKgdvT4F2lT228uUYhoGUfe6+jjiYKFeoUDHLnbFT77ftUPJG1iUdYT/0S5OmDPU0Za",
-	"R1V2lnUrkGIIL000msGoCKPnluq9TYt65Ol5V1F7BV9V5B2Qw0QIJ33YlbjTt9jiP81RIalHEq9Rq6Wp",
-	"Pl2F/kaQIyGbKVdcW2UdlJZK41/y8iwrPjCfgivvPNSpko8G69BZL663e9bq7SqQYCXChEbKCJNVhXEz",
-	"0bRTD+/3fGQOHv8ibWD5zY/MlXcFf915Ccs9MacSTgQpYv2Fq61P4EfFyfJDmh7K7MEhLwKa7ZhiN6eI",
-	"GilGGOJNxEAoix0SliRPn4kYzkoZtY2E/ZPU/pmk9rOwX05nqcL/JJeVvyoBQNvOu/UJnY2DkoCNKzD2",
-	"fQhyjQtST6C796HFep8fer4Fl890qrJ3+k6qUVflfDx6iMquc+lgnwhldaYygk2QQ0vrGtR43t/29E9e",
-	"dmee9IXvm0ClMI9zdNfk+4kcPfQ2EeOR687gXvVVzGvYPvXmeAYbQtxbQU1/s/q8K+vebDusdsMhRden",
-	"aOdMEjH3qdnpeKt2RqURPFnJdm2BtlKy/7vyqO9d5aSz87Xyc72+uZekrb2+Be8r9af4YJN3a2R9KC3s",
-	"V6CTW9daQuk504pSbnWMLmpmrJ66a0l0Qj3DugrjdaAk93J9yHqUl0tOYIxrZJlli3FmrAT+FEfUqWE5",
-	"OpOqqygKaUSVnUWhS/SlrmvIr2DYzGUOCEyGk7I8I3UXX3SVKyrUQ+yP6/svZXIoXQDPK/n4PvZZRGao",
-	"tL+UwYz13DDeVdl8mEiTkEA8bqGBI1RP4NeOE7fTkLsbwXUpKlPN8YVn4NERX3G4RHzBrGZ9zNLKkxRt",
-	"z7zobSk0qsOcwyczW9ci72H1xp7nd05v58FYf3EPmXspWv70Xf/3EyzYEGMpVpxTI6WHr5Axs0jaCrW9",
-	"WRtC/zjWLJJRmk9CDYOwakZlouvrI+ao0sIcy5h5V5UFzTuYAEF1NhSwUbNJn9IkXDa0HrFRAmxzPpax",
-	"QDYI5kAThyCzsKfEfapKO1Zb3kokXPaN9U1ElFgbKk87mZSEy0uCnvNi07y0KpJ8MNKgDZxJSkj9OnNu",
-	"vqQ2tCyeR1pISVBzXZuT7dbiUhpoGb4A8vnuUdsGiv5iLUbJrYC0kLboWwOfb4qzJUfPtNlaA6TrIZW9",
-	"tGD91NS652lzu07dmyYHTSRxuaFpbL20MXKt3kGbZ0OMHIt1nysTwAFYjPuX9vfdAjY8vs8MGymTeG+g",
-	"zw5cPbHAAZUQEXPKIXEQXzPzJf2Hypa3KSlh2/ObZgB42kh5IrnVXKnEHyQdoLyFVYm+da0nwqHkT43q",
-	"u8wGQN1kuUWpkgOPN2k4aCClGk62HG+thnOqE6ZGUt2zHrx340ycXsg6CRdDect6bhyAtxeyYx5Fi/Th",
-	"DaenJ+pOL9ChZ/HRf1JYn3INY3krmswIeuDuOKIkQH/VjWtXQhFmcqlhfiHGa/w7WpGx5wpc3FmWGN4h",
-	"SzsdOu2hzl2kaZmn3WM6WZec3auyNjAyYcc6ytwNCUwEEw8AsJnLlC0mtHYVZqFSWnyL9Yp7sOdroHzJ",
-	"/TKDGo1dusBZKCvtIsUHJvw3ajXKFU5L9gFJ3qrm/tYon5gxmY1GMZq1XQC0yujeXuweixmV5KPNX33M",
-	"PnROK6+aLBJ4LS7eW47JIQDaGWF8xK2Yc8QsZzaZGUsZwfeLVOhHYhrrBUb0kAAE3hVuzXJrfPKzVF3V",
-	"+1vllDAkIvipFy5Xg2sDojH+2khTuBeryQ5q+y6HNJ8WjSkla9KoUUc6aBxhH/TsnVoud9zoMjU4cwge",
-	"U4GvM+7ftDoPtH+QOqU9ORAkNASYAXWYx6gaGKDGrqL7nnWSrePKu1mwz2L2aqKYDzAaih2nVsrpVkro",
-	"xP00xqIfqqQsVYWQz2SFYFp3t9oOp9BGydgFqgMAfEniLJaAUI6sL29JF1J6VxoS8rBAKYV7CpE20q3G",
-	"IDQRr9sY5C549zPbIf7nvU90lWEZDrLEUq4PoHhZlrrRbweNo0wZUKqurFEGSm7md+xvwqmSuuWD1H+M",
-	"a96Kt9pv1hsy75ZeQb/d176pa8mt8dsNkDZ6Lbvqfbshlq0bv1Zz+kepQdm7Sx+Ijh/9Jnu54rdXngRI",
-	"Q3fQfzDpyYFTE1Lxa9ZphEWMTtteo1alypRM22xhCKI0PnB1esxeHh42qOCEmJNjN2Yq+C1mS8bAdBfN",
-	"fMOtksY62DSfXiheOIeX1H/uul5H3aDJsHj1oRe6HvAL/7bVcYQFGUsf+EgL01UYWl2jA4UUeM1oTIC7",
-	"kKrTQAFzL2D3N6wpdC6qrvLlgvlyk2XdYJWd6mSS0Zny7WVIr8poUSEW0l0CnIybW1Nlx5gKT1WCMyMy",
-	"vfJdwES7jFRjC3KjTKovd7XjSg23c/HfV+bzeQXkWWWWxE6D2t5WK+1rt33481nsxfK+cSXmYtplwFPr",
-	"n0bjd2A0wpNlOW+REf7imrL4jCM6QY1qzW9idvOfxhEztaYpc6S7PdJqtHLuCJamvy4JLBW0Q7DliiJH",
-	"uoqoU5QvIx0kAq0hHpvQ9c1LrxrxDMcNONCzGGwCatviQkfkyKKGnGQeFlisi3bmchUpINvKadN9Abq0",
-	"C4Iy7O2wjOT6rEQserV8YbD8PxNajZDhprkvnZzlyvNN2KqM2rkZHxBNuwMVSlHBekvvzi9PKoRxznFj",
-	"vjZ4OfSXSq/mi+OlN4pxRgW+2EjeSKtRbU4Dl9gfYEP/uycEMTNN/LZimI1nY5glzfbKgplYuqq0BdH0",
-	"X5tTbqPuFe9K/mrWV8jKBHRnTcJcz0THtM6x0RdyK6LCoAksyAhjpFb5ywC9sjVNtB6m/Muxs7Ws65pq",
-	"yqkfBM8M5Rulht6jTBkIvgDGcQeqBJcqVUi6yl21T6kK6KzC8dIMiAm2myFvlGvk4jsq45XfvK9ntpqp",
-	"a6ercLF/S7YLC0CTaTWddore0NYl37SafCnY+aLKMFbA6TfPxAYbFDIsYNlaGaNdeI6iGsB+gWGdueJX",
-	"UoFdyg2o4oBa7xD5X9sxrVzPlueoNcm3qPnGimChHcyaBI1IDKQhZeFP5e+7ihjkdL3ShkRfo+AhbMld",
-	"uaeTCCN1+KYHxPL4lu7soW4Je5hU52AoGySWQ5FpKYse+/SqP0xauPNlRak3Lk35WPUoFg976NsTolna",
-	"cjy0v0g7jqVX8TkHtwvSYoM2N10Oc6tTnuLg7i7ATLo/NbaQWC4JOioFTZfDnrsulVtnnmQQgOGgh08P",
-	"/z8AAP//",
+	"7H2Nchs5kuarIHi7MVZfkSYpWbbI6LigZalHa1vySlR7epteFcQCSYyKALsAiuL4FHFPcw92T3KRmUD9",
+	"sUhRttrj7e2ZiLZUqp8EkMj//PC5NtTTmVZCWVPrfK5NBI9Egj8e8uFE1A+1somO4UIkzDCRMyu1qnVq",
+	"vXjBl4aFSteN1YkIa0FN3PHpLBa1Ts1frQU1M5yIKYcX2OUM/mZsItW4dn8f1N7pIaf3lV/fnwg243bC",
+	"9IjZiWBKLNiNWAbseslkVPjW89vWcz6T9RuxNM+brYOXvHXdru+Pms36y+FuVD8Qe6P6C75//XL4KjoQ",
+	"zdEDRJ1zK97JqbSrVH2ccMukYbEYWaBM2g4Lk5ANeRwbxi3TaigCxuOYhb+FjvYp42MuFZOKhTZkRgy1",
+	"isxAPYsSPrJ1KeyoPrF2BmNIuBUxfLvuVqLeau4MVGG8g9qNWA5q3eTHvXbX/rj7Ytvx1D/oWA6X1ZMN",
+	"X2b4aT/lON0SBskm3DCtRAdHRYOF0SyecDS//dhqNruLH/ebDw1H2GRZ742sSFZHckHkMKvZgkvLrsVI",
+	"J4LZZCnVmNYh//VWxaeksmIsEvzWx48f6725nQhl5ZBbsfrBv+oFfIznbmLPzo8P2UGr1QwY/LT/8kVz",
+	"pzDm14InImGJ4PH0x0GNz+SNWEaD2gMj/1u9N5P1t2JZP4mqF1FGucXrMk57dJYII5QtkPAE+yQj55RP",
+	"RTVBik9FgZ9mIhkKZetCDXUkoo00DuW/tpszOROxVGJrYs4WqoozgBoNf/pycubG6qlI6nvtrYm5GOqZ",
+	"MNXUGPxbgRwjZhw2TQRizsz4UJgySQET05ld5jam0jg7GaERt9wIazqJ4BFLf1sk0j48jefit7kwtpLF",
+	"YJ0NsxNpmLgbTrgaC5ADQL4Rya0cir8YFuvxxmnce/sf7b/9+4ufX77fPf3Q3z//t/bHX17vHr45Ot5I",
+	"231Qg7mZCuv001uxfIjvEiQtlBGKYg5z3GAfCksOkwhCu8NC/vw6BOEe8n9tH1+HDdZjtzyei4GSil1e",
+	"nrxhI51M2bNX9T38f6u9A7e7oXLFZNQoCbehrOf4VwJ1oNRqQU0h6SD7rvDHoJaI3+YyEVGtY5O52LxM",
+	"a3i8p7SdAIcjn9sJV2yp5/h7lykhIsNC0JIdHk2lCj1Jv81FssxowqcLa/EviRjVOrX/8TwzFp7TX81z",
+	"IgXXJxFmppUhfu/N5FuBumaolQUm6Hyu8dkslqTyn//dkN7f7jP0unP3Bfre6rLfiCXjBtZUwr5YBGwh",
+	"7UTPLZPWgK5KBDDjJiunigh3//PizRXbZdPDhXuR/tc8cpeebJqOkkQnm2bpNY9Y4j763UzEoVajWA6/",
+	"4TSkMkIaZvmNUIGXFsBC0rBE3OobEcHVBTfs73NjWaItyObvZ95wmN9u0npqaSdgR4nYiA7ba+2yZ9c6",
+	"WjJ9KxK2v8feytc7AdtrH7BnVms25WrprEXYhoyzax7hBI8SPUXRNFA8ihJhTBdsNGcoc7DtWM7O81bm",
+	"TsBeNJvsGci0EZ/HdicYqBfNXfYMVg4U3TU3gg25UtoyrsxCJCAGtnp5wLiKWKz1zUCNZGIsW0wEilPO",
+	"nK4DTpjySJAN+2RMULJoNz2bv/Wr2edYJ9cyioT6tvvO7bCx1hG7nls25UsG6xVpNC2ecmar7PdNL1i5",
+	"/6vn+FTbXjSVFuTGP3WWYz68MYyT1YnSThrauKAaM++v6wXhMJZCoSI1sV6IaKAivVC41RTt5xwzPvWO",
+	"yLvgG/dDeuMaR3erh/39X7UXvwteO9Zz9Q0Z7VQzMx9OyHkBlgKPO9ZqjB44z5uj34/WTJf9n7QlKzZd",
+	"sG7TMdhzpJlCuP0qJsJ/3GsfhAPFDdgoI3wYnrHczs2fW/Hr+KOv9Xuulu6y+YY84m0mZ6C72IA07Eaq",
+	"KDOaWGozYYyrwpb5I1gnl4rP7UQn8h/i20o0FGZ2oVkkRyORwH7UShjco1oJ8Kudf2lRvf6RDJZ77/bn",
+	"fPjDRDhKeBRJmCcef0j0TCRWgq8/4rERQW2Wu/S5Ju5mMhHmitvqAA3+HVcQ7HaBEs7KLFjY+3ACC9HB",
+	"COru7u6BcyEU06ORETZwgaeBGs3tPBEBs8lcDTF2ZjWbyjiWbjOUgzLt5m6z3mzVd1v9VrvTbHaazf+o",
+	"BbWRTqZAbQ3oqQMttaAceglqU2E5OBoPMdp7f9+9j6tsvh9DWfeBC75sF3MJaplKeOiRVMBeCGvdWEwa",
+	"nNz0pAthUoDHh6h+rbmoVW6dP6XTpa//LoaoB4iD3klj003X+VxiFT+d0oqpeWwcKP0mTxKOamPGx1Kl",
+	"WaVN7/qQ3VkeHdJUeNf60a0f2RB3TuQ2QZ4D2/v1Vqve3u03D4gDG83HcGFxd21k7ce9eJzwobgSKqre",
+	"uZfKyhj8Yh/0HSYiS7JMBIu5j5PAznb+R5fxa4NmzSgNzdnSlnQTsveFEyKrotUCDC1y3U0XI7i3L11y",
+	"5sV+eydgRjMZGWZ0Ytn1kuFywbNfkChJyZzPMT25QiHMzNXcpNxQTiy6KQUbESdxluhbEYGdKOJRwLhl",
+	"U20sazWZYTG3Ip3UOa4JqIDqKd3tt5qd3cdP6fcl6WaJGMm7al1C0ZrhhCd8aEWSplSIPbssEUM9VtII",
+	"QzmAgOmZUMiFExhsftr4zVWz33/3by/b+1WT8gUCFx+jaGLl0n+gHAlmISoikBWL2oZ90nr1JfvkcSI/",
+	"qJFHsZ1QvqB7y6IUt4PTFt4TdKuZ0pPjtvSbQV58bqlozjFC+0hThWSet5xxfTC4WOs0g4psL7i3uE46",
+	"jrwENJYvSdZlO/Uli/jS5Jfv1f5esxnUpvxOTufTWme/ufcKL0hFF5pBVRJ6zVgv0qUp0nh+9PPZ26M3",
+	"IGwdCwUYsGVHf/twck5/CLPZDDGHOOPGpDf2DvsnPx8B5Qqo+rWWXnCvqAX+K7AWGXum963wHZF8OYue",
+	"3pJUYsGEirq4Jsk8ppRqpSxvN3db363l941tuTVc9VHayQUydd6s4XF8Nqp1fn2kbVa2h1wCrlqIz+PY",
+	"W/1+Wz3TKgZv2M4TJSKmVbqs6C94O2NndblKMsh9eFVwfIKBzyNpe8PqOiSs+FlwwyJ0/bTPIoex4Ddh",
+	"hy0mGs2MkZ6rKJdlZImY6cSiBg/YYiKHE+BS8E7AafEBM+BZlD9eZ2VCxbktbguSLKwFtTntoaBG2aia",
+	"Vy61oAYkFTdkevPqhnSD1mtKJXzS3CskdHpBvUZIdwjLyq1OclMw0XFkWCETQ9ZLg/UGCogTkVdusDEi",
+	"xul2DmRQOZVheqFgospOW2qGNVubzLAZt1YkMIj/fOZJ/N+/NusHvfoxr48+fX51/6ye/33vfufz7n3h",
+	"Uqt9v/MvK3MW1O7q7u31qTCGj+GP07kB+xeHQcU3PA2G+u+n031IpuiaYrd0p6xMO5mwEYUBcUvYiTYC",
+	"Zp5bJvhwghwKf8Ur0g7UtRjyqWiwcJToKZY1ZDa4nYiEklnOAnIWfMBCq8PsDpndoPSiO1DXGlzwBIs+",
+	"xC3sfQpKOQcAqyUMW8CzYHMlkYgarOd3BLwOGcVM9ELRAm8S9RtFDcxnX04FzWml6/LI57eV7/ioF/LZ",
+	"49uIevqquLPZY9tLfXw4Ff25NxRsy0cOeju1gQ+S7vCPVmoQuO3o1gXpikvLh9t45HlRfB/UuJdP2zxD",
+	"G82FRqv32MkHHzolviWxjHF3HscMdkzqVo2cdE53cV4atQ7ajWaj3WhVidYN3v6XeWLDTG48OBFexqzx",
+	"iVec4C46k4nfzhN+CwpJ4DWthKkWwi9bX+UL34jllVxTwphKPVnQu7+LT/47BuYoqrp2lPm4q5f3wIPb",
+	"sd/GErqVUd5KvkpEOLF2FgZkxzhjJUxNEv/Vvxg21NMpV1GHhUYktyLEAgi8idxu0HYDhWVlZJ2JEDUR",
+	"6PJY3gi20MkNmG4VhkFJxwNJD5pyuJLoETqRkrJT5l46b9PvGy9IaCo+bZRcTxmqzMRhRZhSibsKS/gn",
+	"eYslidywkLRqCEYnFnJqlXKHjxUUlfSUCu6fer9WhUbXTmJJMa7MIMjdx3hQVm9/91qdVNaaX0RVIaDz",
+	"MFm529fSVVCpX0RUFql5mKKNzl/JMllLzLra1hWpQ/RU3l5vVzLZGqIye2ULor46AF4muyJk8JgXVg0L",
+	"c5BvhOUyrhiSFHG00UNYBgwLdllaDg1SmxJ6hd2fs6YrwxnOh8mP1rszrqibUmsPSgSiOXvlp3WD3pAp",
+	"0ZFY326zSLQaB6gTOUzDOOHTBjs5/bn37uTN1fnRv18eXfTZs71mc6fLDs+P3hyd9k96767en1xcnJz+",
+	"FAxU7mLv/euTny7PLi+C/K3uZYVrLtpVfNyH157tNVs7XXZyenF5fHxyeHJ02r+6ODz7cBSw47Pz1ydv",
+	"3hydBuy81z+6enfy/qRPj+zudAfq7dEvV6dn/avjs8vTNwH70Ov/Nfsd7trb6bL3R/2/nr3B6713784+",
+	"0vMvdrrstPf+6Krfe3t0GtC7HEkBw1/O+j33sYOdLnt99uaXq/7Z2dW73vlPR+zZXmt3p1sgKxgo+Pv7",
+	"3ukvfiov2LO99gGOrn90ftp7x569wLm9PO393Dt513v97ihgZ5f9w7P3R1eXp29Pzz6ewj27O42Beg++",
+	"4JQvgZF4BD5gSc+XFq6KOyPcHhVm/JkSTCibLJEb0PdF9kuz8sgrtWA7FZ3fihU6OrdHNjAmmjsT6gOa",
+	"CkURH8erIjGlGGS2K9mWu22zNXn025zHFEcpGJUVAuFxZqNZE1/OffCv/f4Hlobr0w9hlLsikF2IyPmn",
+	"NgmNE2UTbWYCDb1cqXxRdlh9I9Z0ELrIg/VBPIw8wDot9bzLuFqyNLqTTZMtPbjUc4pp4NPVSuNGqCu4",
+	"fDWRqsKsOxkrnZRyOXw4FMZcEfUPiVi6a4s5WidgwVi+reRkqnGGQeNH0qJRrJuWI7Aug9TExPyANMzq",
+	"OGcpXmsdC44uOxWwbfLu/mLKDZxbunNVWfANmVQajcDKbql8ZRQzEmzn1sHLZqER8NXBfvOg1QbOTfW6",
+	"VHZ/r7bKykFNPpjDBW5z+attPv/y4EUT/7fV5zFqs2mCKaxT2U+2vlOsUgjMrzd9xztc65rkVt43NyJR",
+	"a7u26KVpZclWlmZpozg+r9op7wS/OUdH95EZqBuxfFi8gJTAJMCj5Ao+8eCggIDNI1q/8dfqMNfAjVSV",
+	"Z7w/4eoGCGywE1eCuHDBejeCLNItLVMas6IiQWffNB4c0Cah/z4Xh61epM+1Kb97J9TYTmqdFzllk7cf",
+	"yuoaI88oyrmyoAJuhJhRUZnbs500ddtuoo0hYQsp7HnUI9aCh/aaA5UrNPDdZUOq4MvVIAQ+Gg4T5V77",
+	"otlsMKpK4cUkj594MISNvRoKhdWWtZe1oDaLOfYNJhpNEn6Xn4p2s2IGt2vHdbm2gM2V/G0uGJ+CLeNS",
+	"MCL5i2EY06HETyKw3NF3RXEVDRTYUzxB2WIFGjzwQ4Mmqv3iRW42usAiVZOkNFtMpBUDhdIJpkpIVEhC",
+	"Rah2WNgIMePUaIR0Id+NSVfWzGZJcOSYpv3iBabd/e+tQubo1/8cDO6azfpgcNc6HgzuXh7DjwfHn/7n",
+	"o9JCQBmMmUtVMXYqnOeGAXXsOhH8Bv34Na2dHyd6miqXrMa+wzgDmcpkFDDOrOBT+ldxZQN4PbD8cKK1",
+	"EQ3W9xnygcL9C+wQYHcIvDlrccWuVqw/X5nRgnj/rzGjHwoFgSW/c54kYK/Myq5wq1Ltg09xNRPJ6v3t",
+	"ZtUDVlse480VhnSTCunS6B23w0lRP+8+aEbnPxAUR7NCbpWwLVT3b1SJq4UwemSFYrcikaMl+kAjnSx4",
+	"EtX53E5YLGzKrzNuDHv20+F5b6fDQsx2rWJmgEjRSmAUkxw7rAcOF1JFeuHrc0L2PH0DJSvgmetlVTox",
+	"rgbxANpzrYl5CtCNw78hFVK57CqSUDDYCoU8LW+7pZU8lexTHEmBffbzr/N1QhteVmIDGunKFzauuC8e",
+	"edzCZ2ZaqXslVPM4DlENwDJW9Zs3WC+X3knt44HyatRwhOmYOFOjgEYCiwV/vBFureF7/Bomj/rl16z9",
+	"H2DJ1oFIYBTC77EpX7JIZzbM/h55AeQHGUr57b/cOwCvAJ1FttvAeA0tEXgAYeDWC6Ei0t9oi1NaJ7+e",
+	"aBZgauJ6iUbiQDkYiABtYOr+oif+3//5vyFVNY7mRvhqLWF8w5hzyhMwS0pKB+3f1EUpuiyfcoGenDZq",
+	"tV9t0kaDwV27Bf/ZBTX04jX85w38+PLokRrpWrBZIpUFRmS9i8OTk9QmJHcrYL/NtRVUnXHNhzcm5mZC",
+	"Ifspvzsh4vf3SsGnoEZWmfs7cDgwwnw65cny8V7+24Ill9X3pXujWn1RrCp66H1ZVWD6wpdrXyfV+Mro",
+	"qlKrKiJx2ogMnFip2G5zpbDyRdXXfP3sA9/xhYx5tVspCqjajATmloQvJtpsVSVvrIxj30yU2RRVZMwV",
+	"7J/HECES90V4kBQbQoMc0EQyPtbdrLEJy4LARxngh9hQz9M6H3AOfAVecY+2HhZ4jjczrsqWKDe5ZS5J",
+	"B1wlGC9hKx4CgatbwQmaKr83Jsn0kKmFIdBkU6AHbk1uecyuxZirgGnFOCx6LNhUqrlFCJoJIrCM2GX/",
+	"8GkL9G95XBVmeyOG0kitjGO/cKgjEeK6Yti9EKltbxOoTUBP0deCdF7XrsfD2fMHI/p+XgOm4wh0BJYa",
+	"dLO9A9zqOvCwm3aJsC5bhfxzPFMR8fdfLpaDV5aAFyiFBQ5hfKDkArbfhJXf3W8Wonz7lUIWI4IbmAzL",
+	"LhK3tRHSwhC/gcrE3bmOrb6klaa8+khcxbwE6+sAfkZz4bAyo5eluaTr0cDvwmJOeQwEEuaK0sw5M058",
+	"utL0rO5Ej7zoDgbKZ+oq0nEoAwtpOJrJ2SzG+A6+FjdGod7Wb5WU4FzNe74OfvWDcGPuc8WCXP/alc1M",
+	"k5bLcTx1fPJ3TH98VR/hutimn5CHMsabPpnjRKo6e3x3YSJssrxC0Jj1MsG38BAqRm7xuw5uxrjGbp8F",
+	"APmFJYcL0PvgHj+oi9ZIe5+/cVJeZkK+nJspzbuX5ziPqwsAyyqG80Ta5QVMTh7UqzcHm3oDw/ngsAcY",
+	"S3ORDmHsru7wOjMyOcGFISqWkcMNn+BTkcoE5yjCBC504rwKjId5cCeZZt5wjXFG4APZl7HqDL6LoIzb",
+	"f5iza4Jx9Bm87AN4vfyFe1QvI736dmqwDlgsjQ1ctXfg0KYCF3NFMeZiLS5yaxoDNVA//JDr/5ZaNX74",
+	"gV0IFZE35QDRwnTGO+zi6PD8qI8xVW4GKuy5Lnt8usMcNqW7q8HQyeQ5F5P5sjPDJXp+2PSAm/srfMku",
+	"6VMqPASrGOPuA4XViApr4iigIBWMxnNyHT8csmcIithBmYbZyxux3Gmwnsq9EaTZQNFblKY+E7B/F5Ol",
+	"e+tsfh3LYejmFYsDDMzn0a1IlkzA7zDwf7s4O6W9HlIaG0bnHEP4kbYiYXakmXt4a3qT/zDHTASteDe3",
+	"hw05lPCKqeCuHNQVvvhlP+YynifgWYJsztBCgOCPuEb5Sk5MexgsTVgLzYVtKWTpw5T7Uml4PxkeIkJw",
+	"Lxo6EbtaOoLjziFBhAMllbFYwThie81Wg/XSNUqBIrkxoI0neoH5EaWlIc5yVLhBX6obBTpMqtnc5uIJ",
+	"MOhLFYlhjBmJTFUELJoTWES+xSIYqHl2t05YImYYiyqXVjlUMM4Q52yB06qc9Ym4cTg7e82mo68vp8L8",
+	"8AN5lg65ANiQzDbXOnHZP6Q5zKMUUMmI0wEDFa6rZAspOhLLoXB60QnV3gzBJNoNsDnnSewEj+k8f75Y",
+	"LBoc/9zQyfi5e9Y8f3dyeHR6cYTPgDEsLbXxfThh6E6+54qPxRRUW+/DCTgBIjEks1oN95CeCcVnstap",
+	"7TaajV3qwZmgtsgDM2OjZVXv16lYpBZ+gFtCkLkrZOJqSwLXN+I41eV62LGMMeyveJLohYsYGtsdKCeu",
+	"5sZS6Bk0beoaj+WtUA32i54zI9KOW8P0aKA8WmY+vd11/J4PfGH/Dao5cCbhLgcP4pq4lBgoanECwYI3",
+	"YPRzxseorShsh7VChvBcaVVTYXUS1To1GA1pXFMrop+uacTLbkkr0Ve9rXiZS+xhCD2HHcQUxrmrYEHT",
+	"ip3HAHZmPcHrCSE3FRW2byGD3SXubMBiYS121yXux1J+bw2t8M+VyxQVSd6cslpxhh6iutBICw5FFuaB",
+	"McipCFz4KsJ2CibVMJ5Hq23dLyv6UqtG5r9HnykMbTv37gGGKEWLyqMphPDTUBHLRYoGaiVUtArA0t6v",
+	"N19tM9wMNeHJBhzaZC7CDjXS3TxN6G6gCOciRP/MvxxFAUaacAKqxpeLe63g/eYs91WrXw4nKE0Cmnbh",
+	"4KFaa77jMoLZN9Ie99ZjkyKr1KQJNZxNTlIOt/IaakqJyUq62qVszQNEfSrBD7ebzSfGHi50hlQgR50p",
+	"QSPXI5yI7wfwbo/mouqhdM6e58CI8ZHWw48UELrwod2HH8pAR3EG3Wo/9BQh3ea9UlSCeX/010/AmXkv",
+	"7tdPwBaGkia1Tg1WMHWeQFTwsUF4A2fvgBtcdi0Io9tlm+6D2kybCiPmPb/x4CJkLzqDL+sHDzDJ3GBv",
+	"hZjhsRE50HSGR2UYFBpgvEy4meBrHJCtmegFNgWNuVRoaH50OaaQ/K4wf0QGGwtrMgsl55HlnC5yypxL",
+	"VEqvwvcb7FSjyTvkio0TcEG4zyf6rGP+EUQX7Xr/z1lJ4C+6Z9XSPY0uDV+SuvcAkd5CqrCBKEfswMTT",
+	"SujXOtoGWtypHMIemPI4drG1jCV6nhBYMzDIKNI9F+V25HWoYU6i5SuNgEvRzZUiAu1a/iI6WTpJodmB",
+	"JQmoHNzSRI4n1qCT/Vha8h3MxaoxR+VUX8tY1PlsljbLlUt6iv3I7gcUv+VU+H4zF/r7tZyXzUHJbSde",
+	"HcrcfTFO5RKfJdHeemLRXgF6UQV/7cApXNkCM3Os4B7N43j5lMI+fyjOpgfT+/7ACmKvefDwEyl8/DfX",
+	"KMS0jKPsdfzxSMVCp3IAHYVzjD77kyHuSdvEour0mSPlEDe8TAEztMFO8qERMgzhpqlGVx6NeYw+E7KK",
+	"6RIarV4MFAEZ+f5dH0QdJUI47cPOxa2+wcN00mpQ0nqk8drNZlpUO1AYMwU9ErC5cjAWDdZHbak0/qWo",
+	"z/LqAysXufIB0MxeR6d75E10OkUl77kPFGiwCmVCb8opk1WDcTPT9NIo9fe8ZfYefiKFiv7mW+bch7O/",
+	"br8E1dGkYwk7ggyx66VDsUngR8XJe0WeHsn8xqFICIYesJh9QVlBMoywmCoRQ6EsYhFlLE+PiRj2ShW3",
+	"jYX9k9X+maz2k7Bfzmepwf+osJs/lAhI2y5C9wkDpsOKpJOD8shiCTmIoDRk4U5Y6rLw833owS59TXGD",
+	"vde3Uo0HqhCn0iM0dl1YChGZlNW5HkQ2RQktbRoRIdnf8/xPmQLnnlwLj1BETacPS3R3nMYjJXrgfSLG",
+	"I4eD5G71eCFrxD6hYD2BDyHurCB4/bw97wBUNvsOq7hzZOj6ZqiCSyIWvgkqfd+qn1Fv1x5tZDsAvq2M",
+	"7P+uMup7Nzlp73yt/lxvbz5PUhDNbyH7KuMpPmHmwxr5GEoXkYF0cuOKEpVeMK2ouUXHGGZnxuqZOwBM",
+	"J4TOSSFaNJLDAuJnSB0wFMjG3ExeWHYZd9WZOo4IEyl7O5NqoCiTakSDnUSBa6khfFMqXr0VSe7YJCQm",
+	"J0lZUZC6I6YGyrXv6xEi0fuAc65bwSUhvZGP9yOiMQpDpf3xR2aiF4bxgcrX9ESalATO4xYWOFL1CHnt",
+	"JHEvLRtwb3B4gFWmOd7wBDI64isBl4gvmdXsGivNiixFy7MoR1tKkLBY3f9oYevAaO9Xz8Z7+uD0dhGM",
+	"9UfkkbuXTsufsev/fooFoacyteKCGik/PK2Omfue5Eov7jXZuxM9T4Is69bewyuGLvnyUJSDLqnqqpUo",
+	"ERmkgJgDNdIJRsWlDdLKJW7ZWFgsB26wsxF70QyazSbJN6xFUjoS7EaB+PTUmC67FkutIvANuQ3KiVMQ",
+	"qRRz0Qm1RBtHDumqf4hEp2H89Q4jElX7HYVGsVB7jaTANcqBkf4pFP4QHvEkbd3MbfYFN8znLHKb/dJ3",
+	"6f/TvWQvS+aRtHUCq1wrPj5ONItklNbXEcwn9rqrXLXR+goidI/hG1kN0UBVFRH1sSCMuuMp+avm02sq",
+	"G3M9jHrMxgnIkMVExgJNKpi0Dr6CQkyhEnepW+7MtmoAwCA77cFD/ymxtnQoxR+sKB+qKAJZlKGuUywT",
+	"iudKg/G0XJFWGiNecPMliC5VtQEkaCqKPNaBE243FlfiRcPwsCVPd/rxNlRcL9fOKIUokRdSYO019Hko",
+	"yy2twxw47hoiHfJr/qix9Z8mwM3Hfdudr7Pp4+DVJK5WPq01qmxrabb6GD/ZUDPke1aepDLKEViug6o8",
+	"lWML2nD7PjFt5JhiS5+vll7dsSABlRARc44mSRDf6f4lqKFVw9tUpLXt/k2riTxvpDKRQvSuwfkPUlpU",
+	"DTxbYZFd6KlwU/KnIfZdVhahbZItUeowweVNNhQGW1JvKQ+isdbCOdYJU2Op7lgI9125cEkYsH7CxUje",
+	"sNC9B+gNA3bIo2iZXrzidPVI3eolJgcsXvoHlQhR7XUsb0SHGUEX3MmkVBTtD6h0IINUrUL+FtZbY+7X",
+	"36MVBY5cw5/byxJTxRS1S1+dnnzEXdY661sJmU7WNauEDdYDQSbsREe5E91BiGARExA2d50D5QL/gcKq",
+	"fGoT6rKwvAbPPXKBB8rKOkowcNbHkx+EstIu0/nABqh2s0m9EynQFkySj9Bxf9arL/KazsfjGENkAyC0",
+	"wU4ReQrPfMAKc8r3iGQolK0LNdSRiNhl/7j+qsMiAb/CN6ZUaAakndCMj7kVC44zy5lN5sZSh8TdMlX6",
+	"kZjFeonVAcgAIo6peC1dGt8MItVAhX+rH9MMiQh+CoNsNDg2YBrjD3s3pdNsO2yvuetq6ottIlietqat",
+	"BG2kvfYBnl6UPwnX9dIYXWUG5zbBQybwRS6VlGJqgPUPWqcSSQ9JQkeAGTCHeYymgQFuHCis6oc7cn2t",
+	"xZAtoqPnDxSN+RArKxAndgUEYwX4QtzNYmyCJPyTSlMI5UxeCaY90qsglqVWaGOXaA4A8RWNBNgSRz0D",
+	"vt0vHUjlCcfIyKMSp5ROF0feSJcaC1qIed3CoHSRKFOekfzzkeyd9SXWOWaptgdQvWStv/TbXvsg1xaZ",
+	"mitrjIHVufHib8oJ/6jrC17+GIcz/63em8n6W7Hcym7I3Vt49nTDAQyrT/ujGLIrZ5sOZVh9QXo8Q3bp",
+	"YmPv8uorMsD1r7Wcfi8z6FTbXjSV1rpn2ltEnfNHon9740mANnQb/S8m3TmwawICA8gHoLGp21nba8yq",
+	"1JiSKTgupjMrc43nx4fs5f5+mxrwSDg5cWNmgt9g5XUMQnfZKcLkVsBh4lFXdEP5mGj4Ofw8cDgog1qH",
+	"YbPIfegD1Ut/t9VxhA1qWT5trIUZKCzTWGMDBVTEkbOYYO4C6tYFA8zdgJjN2GPtQlQD5duni+13WR91",
+	"gx3rZJqzmYqgkGRX5ayoABuLz4BOxs2NabBDApHBrum5yQeVXfJVu+p2Y0t6o0qrZ6vad63X26UL7+qL",
+	"xaIO+qw+T2JnQW3vq1WiUW9fSvEk/mI12nOFu5hig3lu/dNp/A6cRriSwRuUBeHPDkrRVy/SDmo3mn4R",
+	"84v/OImY671PhSOdyJd251ZLR/A0/SGn4KmgH4JAiYoC6SoifFffVj9MBHpDPDaBQ7tODwj0Ase9cKjn",
+	"MfgEhEnl0tAUyCIYfXIPSyLWVU4U6p59/13emr4WYEu7ggqGiGxZVYivcEYQAMuXBuFQcmUaEQrctI6u",
+	"X/BceRE6ucEIhNn44ooU07PUmg/e20BlHe0VBcrwnne4MF9bCEHQ0pW9J3hUpWKcEeABHv9kpNVoNqdF",
+	"EIiXsgG1+hEFETno7a0EZvvJBGYFRHZVuhNb+ZW2oJr+a0vKbcy9vtbvufJoQ+brRV+pwhumO+8SFpDO",
+	"ndB6h/C8KK2IC2sdEEFGGCO1Kh7h7Y2tWaL1KJVf6RfXBMn6WWc/q2rsR0/eAQxQ2EubFARPWcYtsJ/U",
+	"ihAASs1tD0MAsFUEgFxHP/5sBopgT/AhI9g40fOZ8agqI8pPYkMHGKAeyUDk6g6kr3fogK0FsjWO8GhD",
+	"hwDi8pOIYDLlarmm8MBBS34pzsDvGSMvo15W7N80Z2BzCdnFnybP9xYn9/UHuFa+EzdbtMdXHjhRsFU5",
+	"EUEy5gqK9pvu2oaSok7OVylIEiyB34QR8kjRcIbNv7ilC0+6rFeaSs4Q9EBmGU1OI8k1quSEO8nUo8UJ",
+	"WC4MSpZP0YFikRjKSDB+DVYSyW1fQ4UQ5dIOFKax8T4EzPEww60mM1QB3yUa6fFZom8R7YLpBLOTmjrO",
+	"CGqE2p4HygfvGuwoLbhyeKMkAUU8wtNTpmKqExiIh5ZAVEoG7m+INmaKqCSUm8QFT7F7EkG3X4uxVGC+",
+	"igVWfLWo4svNs7S5Yi/HF+VyL3cr1b0SDMiTlH35gq/vTvZ+UaHYn77mdyt4qfArlbzIvV9e9+Wkr/Mr",
+	"1/qQF25rYq8/z9l0/pypwKf2qazcoxo4N8145GcfGRooDA11s33oypnTsvYponVTWtAhjPoD6QyeXwKS",
+	"rpEDXEO3lIBF8/CgQE3upL70oL0NeKPFM/8oqYWQjCTiGaffvDc53BAZQ+m1dVQsL/K/DikBZr/kOZ44",
+	"VCaKRbo+CmACmFqfmfpf23mPBTDRpwAQKGKnfuOIXAmndI2IjBwo85+S8XuTjIWgWyVS7tdE2pC25LY6",
+	"5UyMkWbe0w1ieXxDR54TjN9z1PGOhqqXxHIkcidyoc3hwbeoevTWY0WkadG0jn81tVve7IE/3QUtvK6T",
+	"odfL9MAGf2y4rzRw1XJ4voX7XGHmHoKQSh2C7FAWUlx2Ipbo3SEEefpyUlerbz1Gkin4OMp1hpNzLBFZ",
+	"Zx77mrjsfe/c0UFbFxbnphWrfe4/3f//AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -66,7 +66,8 @@ func (s *Server) proveForward(r *http.Request, answer http.Header, x *exchange, 
 	if err != nil {
 		return err
 	}
-	x.shown, x.answer.Verification = result.Key, result.Code
+	x.shown = result.Key
+	s.decided(x, result)
 	if result.Quota != (ratelimit.Quota{}) {
 		answer.Set("RateLimit-Policy", rateLimitPolicy(result.Key.RateLimit))
 		answer.Set("RateLimit", rateLimitLeft(result.Quota))

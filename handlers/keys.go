@@ -70,6 +70,7 @@ func (s *Server) ListApiKeys(
 		NameContains:   or(params.NameContains, ""),
 		ExpiresBefore:  boundary(params.ExpiresBefore),
 		LastUsedBefore: boundary(params.LastUsedBefore),
+		Rotating:       params.Rotating,
 		Limit:          size,
 		Offset:         (page - 1) * size,
 	})

@@ -15,7 +15,7 @@ func (s *Server) VerifyApiKey(
 	if err != nil {
 		return nil, err
 	}
-	exchangeOf(ctx).answer.Verification = result.Code
+	s.decided(exchangeOf(ctx), result)
 	answer := gen.VerifyResponse{Valid: result.Code == verify.Valid, Code: gen.VerifyCode(result.Code)}
 	if result.Code != verify.NotFound {
 		whole := result.Whole()
@@ -37,7 +37,7 @@ func (s *Server) IntrospectToken(
 	if err != nil {
 		return nil, err
 	}
-	exchangeOf(ctx).answer.Verification = result.Code
+	s.decided(exchangeOf(ctx), result)
 	return gen.IntrospectToken200JSONResponse{Body: introspection(result)}, nil
 }
 
@@ -55,4 +55,10 @@ func introspection(result verify.Result) gen.IntrospectionResponse {
 		Active: true, Scope: &scope, Sub: &key.Owner, ClientId: &id, Username: &key.Name,
 		Iat: &issued, Exp: &expires,
 	}
+}
+
+// decided notes what was decided for somebody else's API.
+func (s *Server) decided(x *exchange, r verify.Result) {
+	x.answer.Verification = r.Code
+	s.Verifier.Count(r)
 }

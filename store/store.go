@@ -55,6 +55,10 @@ type Store interface {
 	// must be plain.
 	KeyIDs(ctx context.Context, q Query) (IDPage, error)
 
+	// Summary counts an owner's keys as they are at some time, or everybody's if owner is
+	// empty. It reads them all: with many, ask seldom.
+	Summary(ctx context.Context, owner string, at time.Time) (Summary, error)
+
 	// CreateKey stores a new key. It returns ErrNameTaken, ErrActorGone or a
 	// *apikey.DeniedError.
 	CreateKey(ctx context.Context, actor Actor, key apikey.Key) error
@@ -127,10 +131,11 @@ func ByName(owner, name string) Ref { return Ref{Owner: owner, Name: name} }
 type Query struct {
 	Owner          string
 	Status         apikey.Status
-	At             time.Time // when keys must have that Status
+	At             time.Time // when keys must have that Status, or be Rotating
 	NameContains   string    // byte for byte
 	ExpiresBefore  time.Time
 	LastUsedBefore time.Time // a key that was never used counts from its creation
+	Rotating       *bool     // whether keys are active and have an old secret in its grace, At that time
 
 	Limit  int // how many keys at most, from 1
 	Offset int // how many to pass over first
@@ -138,7 +143,8 @@ type Query struct {
 
 // IsPlain reports whether a Query has no filter other than Owner.
 func (q Query) IsPlain() bool {
-	return q.Status == "" && q.NameContains == "" && q.ExpiresBefore.IsZero() && q.LastUsedBefore.IsZero()
+	return q.Status == "" && q.NameContains == "" && q.ExpiresBefore.IsZero() && q.LastUsedBefore.IsZero() &&
+		q.Rotating == nil
 }
 
 // Page is an answer to a Query.
@@ -152,6 +158,24 @@ type IDPage struct {
 	IDs   []apikey.ID
 	Total int // how many keys match in all
 }
+
+// Summary says how many keys there are: by status, and of the active ones how many want
+// attention. Each of its numbers is how many keys a Query finds.
+type Summary struct {
+	Active, Expired, Revoked int
+
+	Rotating     int
+	ExpiringSoon int // within ExpiringSoon
+	Unused       int // for longer than UnusedAfter
+}
+
+const (
+	// ExpiringSoon is how near the end of a key is that a Summary warns of.
+	ExpiringSoon = 30 * 24 * time.Hour
+	// UnusedAfter is how long ago the last use of a key is that a Summary calls unused; one
+	// that was never used counts from its creation.
+	UnusedAfter = 90 * 24 * time.Hour
+)
 
 // Actor is who makes a change: a key, or the operator of this machine. The zero
 // Actor is nobody and may change nothing.

@@ -3,6 +3,7 @@ package tracing
 import (
 	"context"
 	"errors"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -79,6 +80,10 @@ func (s tracedStore) Keys(ctx context.Context, q store.Query) (store.Page, error
 
 func (s tracedStore) KeyIDs(ctx context.Context, q store.Query) (store.IDPage, error) {
 	return traced(ctx, s, "KeyIDs", func(ctx context.Context) (store.IDPage, error) { return s.Store.KeyIDs(ctx, q) })
+}
+
+func (s tracedStore) Summary(ctx context.Context, owner string, at time.Time) (store.Summary, error) {
+	return traced(ctx, s, "Summary", func(ctx context.Context) (store.Summary, error) { return s.Store.Summary(ctx, owner, at) })
 }
 
 func (s tracedStore) CreateKey(ctx context.Context, actor store.Actor, key apikey.Key) error {

@@ -54,6 +54,8 @@ type entry struct {
 	lastUse atomic.Int64 // milliseconds since 1970
 	unsaved atomic.Bool  // whether the store must be told of lastUse
 	saved   atomic.Int64 // the last of which it was told since the key was read
+
+	decided atomic.Uint64 // decisions that no Meter knows yet, see refusal
 }
 
 // newCache returns an empty cache of at most maximum keys; 0 remembers nothing.

@@ -111,7 +111,7 @@ func (v *Verifier) Flush(ctx context.Context) error {
 	return nil
 }
 
-// Run flushes every FlushInterval until ctx ends. The caller flushes once more after
+// Run flushes, and meters decisions, every FlushInterval until ctx ends. The caller flushes once more after
 // the last verification.
 func (v *Verifier) Run(ctx context.Context) {
 	tick := time.NewTicker(FlushInterval)
@@ -125,6 +125,7 @@ func (v *Verifier) Run(ctx context.Context) {
 		case <-many:
 		}
 		many = v.uses.many
+		v.meter()
 		if err := v.Flush(ctx); err != nil && ctx.Err() == nil {
 			v.log.Warn("last-used times wait: the store cannot be written", "error", err)
 			many = nil // it may last: not without a pause

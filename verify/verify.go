@@ -12,6 +12,7 @@ import (
 	"apikeyd/apikey"
 	"apikeyd/ratelimit"
 	"apikeyd/store"
+	"apikeyd/usage"
 )
 
 // Code is the outcome of a verification.
@@ -55,7 +56,7 @@ type Options struct {
 // must not be NotFound.
 func (r Result) Whole() apikey.Key { return r.entry.current() }
 
-// Verifier verifies secrets and remembers keys and when they were used. It is safe for
+// Verifier verifies secrets and remembers keys, when they were used, and how often. It is safe for
 // concurrent use.
 type Verifier struct {
 	store store.Store
@@ -63,6 +64,8 @@ type Verifier struct {
 	now   func() time.Time
 	cache *cache
 	uses  uses
+
+	decisions decisions
 
 	// Only keys that have a limit, and whose secret was shown, get into it.
 	limits *ratelimit.Table[apikey.ID]
@@ -86,6 +89,7 @@ func New(s store.Store, log *slog.Logger, o Options) *Verifier {
 		v.shared = ratelimit.NewShared(source(o.Budget), o.Now)
 	}
 	v.uses.many = make(chan struct{}, 1)
+	v.decisions.meter = usage.NewMeter(o.Now())
 	s.Watch(v.cache)
 	return v
 }

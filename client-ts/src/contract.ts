@@ -122,6 +122,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/api-keys/{key_name}/usage": {
+        parameters: {
+            query?: {
+                /** @description Another owner than your own; needs `keys:admin` */
+                owner?: components["parameters"]["Owner"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The name or the `id` of a key. Percent-encode it once: `a/b` is `a%2Fb`. A value
+                 *     in UUID form (8-4-4-4-12) is always an id.
+                 * @example ci-pipeline
+                 */
+                key_name: components["parameters"]["KeyName"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Get how often an API key was verified
+         * @description By the hour, the last 24 hours, the current one included. What counts, and what
+         *     forgets it, is said at getUsage. Of 50,000 keys each node knows the hours; beyond
+         *     that, keys that were not used for longest count from zero again.
+         */
+        get: operations["getApiKeyUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/verify": {
         parameters: {
             query?: never;
@@ -194,6 +226,57 @@ export interface paths {
          *     OAuth asks. Counts as a use of the key, but not against its rate limit.
          */
         post: operations["introspectToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get how many API keys there are
+         * @description The keys of your own key's owner by status, and those that want attention; with
+         *     `keys:admin` those of all owners, or of the one named in `owner`. listApiKeys lists
+         *     each of these groups by its filters. It reads all the keys that it counts: ask
+         *     seldom where there are very many.
+         */
+        get: operations["getSummary"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get how often API keys were verified
+         * @description By the minute, the last 60 minutes, the current one included: of the keys of your own
+         *     key's owner; with `keys:admin` of all owners, or of the one named in `owner`. Only
+         *     that of all owners holds what was NOT_FOUND and so is no key's.
+         *
+         *     What verifyApiKey, forwardAuth and introspectToken decide about a key counts, when it
+         *     was decided or at most 10 s later; what a key proves in order to call this service
+         *     does not. Each node counts by itself, in memory, from its start on: `since` says when
+         *     that was, and a restart begins anew. Of 10,000 owners it knows the minutes; beyond
+         *     that, owners whose keys were not used for longest count from zero again.
+         */
+        get: operations["getUsage"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -486,6 +569,72 @@ export interface components {
              * @example 1896091200
              */
             exp?: number;
+        };
+        SummaryResponse: {
+            /**
+             * @description Keys that are ACTIVE
+             * @example 120
+             */
+            active: number;
+            /**
+             * @description Keys that are EXPIRED
+             * @example 7
+             */
+            expired: number;
+            /**
+             * @description Keys that are REVOKED
+             * @example 31
+             */
+            revoked: number;
+            /**
+             * @description Keys that are ACTIVE and whose secret before the last rotation is still good
+             * @example 2
+             */
+            rotating: number;
+            /**
+             * @description Keys that are ACTIVE and expire within 30 days
+             * @example 5
+             */
+            expiring_soon: number;
+            /**
+             * @description Keys that are ACTIVE and were last used more than 90 days ago; one that was never
+             *     used counts from its creation
+             * @example 11
+             */
+            unused: number;
+        };
+        UsageResponse: {
+            /**
+             * Format: date-time
+             * @description When the server that answers began to count
+             * @example 2026-11-23T09:00:00.000Z
+             */
+            since: string;
+            /**
+             * @description How long each interval of `data` is, 60 or 3600
+             * @example 60
+             */
+            interval_seconds: number;
+            /** @description One entry for each interval, oldest first; the last one is not over yet */
+            data: components["schemas"]["UsageCount"][];
+        };
+        UsageCount: {
+            /**
+             * Format: date-time
+             * @description When the interval began, on a whole minute or hour of UTC
+             * @example 2026-11-23T10:30:00.000Z
+             */
+            start: string;
+            /**
+             * @description Decisions whose `code` was VALID
+             * @example 42
+             */
+            valid: number;
+            /**
+             * @description All others
+             * @example 3
+             */
+            refused: number;
         };
         LeakReport: {
             /**
@@ -878,6 +1027,11 @@ export interface operations {
                  * @example 2026-08-31T12:00:00Z
                  */
                 last_used_before?: string;
+                /**
+                 * @description `true`: only keys that are ACTIVE and whose secret before the last rotation is still
+                 *     good; `false`: only the others
+                 */
+                rotating?: boolean;
                 /** @description Which page, counted from 1 */
                 page?: number;
                 /** @description How many keys a page holds */
@@ -1066,6 +1220,43 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    getApiKeyUsage: {
+        parameters: {
+            query?: {
+                /** @description Another owner than your own; needs `keys:admin` */
+                owner?: components["parameters"]["Owner"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The name or the `id` of a key. Percent-encode it once: `a/b` is `a%2Fb`. A value
+                 *     in UUID form (8-4-4-4-12) is always an id.
+                 * @example ci-pipeline
+                 */
+                key_name: components["parameters"]["KeyName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The usage of the key */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Error"];
+        };
+    };
     verifyApiKey: {
         parameters: {
             query?: never;
@@ -1162,6 +1353,64 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["IntrospectionResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Error"];
+        };
+    };
+    getSummary: {
+        parameters: {
+            query?: {
+                /** @description Another owner than your own; needs `keys:admin` */
+                owner?: components["parameters"]["Owner"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many there are now */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SummaryResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Error"];
+        };
+    };
+    getUsage: {
+        parameters: {
+            query?: {
+                /** @description Another owner than your own; needs `keys:admin` */
+                owner?: components["parameters"]["Owner"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The usage of the keys */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageResponse"];
                 };
             };
             400: components["responses"]["BadRequest"];

@@ -132,7 +132,11 @@ func conditionsOf(q store.Query) *conditions {
 	case apikey.StatusExpired:
 		c.add(`revoked_at IS NULL AND expires_at <= ` + c.instant(q.At))
 	case apikey.StatusActive:
-		c.add(`revoked_at IS NULL AND expires_at > ` + c.instant(q.At))
+		c.add(isActive(c.instant(q.At)))
+	}
+	if q.Rotating != nil {
+		at := c.instant(q.At)
+		c.add(`(` + isActive(at) + ` AND ` + isRotating(at) + `) = ` + c.arg(*q.Rotating))
 	}
 	if q.NameContains != "" {
 		// No LIKE: it takes % and _ for more than they are, and differs between engines in
@@ -147,6 +151,11 @@ func conditionsOf(q store.Query) *conditions {
 	}
 	return c
 }
+
+// isActive and isRotating are never NULL.
+func isActive(at string) string { return `revoked_at IS NULL AND expires_at > ` + at }
+
+func isRotating(at string) string { return `coalesce(old_secret_until, 0) > ` + at }
 
 func (c *conditions) add(condition string) { c.all = append(c.all, condition) }
 

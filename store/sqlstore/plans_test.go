@@ -51,8 +51,14 @@ func TestQueryPlans(t *testing.T) {
 			return err
 		}
 	}
+	summary := func(owner string) func(querier) error {
+		return func(q querier) error {
+			_, err := summarize(t.Context(), q, owner, time.Now())
+			return err
+		}
+	}
 	narrow := store.Query{Owner: "acme", Status: apikey.StatusActive, At: time.Now(), NameContains: "ci",
-		ExpiresBefore: time.Now(), LastUsedBefore: time.Now()}
+		ExpiresBefore: time.Now(), LastUsedBefore: time.Now(), Rotating: new(bool)}
 	const uses = "; CORRELATED SCALAR SUBQUERY 1; SEARCH key_uses USING PRIMARY KEY (id=?)"
 	tests := map[string]struct {
 		run  func(querier) error
@@ -90,6 +96,8 @@ func TestQueryPlans(t *testing.T) {
 			events(store.EventQuery{Key: apikey.NewID(), Since: time.Now(), Before: apikey.NewID()}), []string{
 				"SEARCH audit_events USING INDEX audit_events_key (key_id=? AND id>? AND id<?)",
 			}},
+		"summary of one owner": {summary("acme"), []string{"SEARCH api_keys USING INDEX api_keys_owner (owner=?)" + uses}},
+		"summary of everybody": {summary(""), []string{"SCAN api_keys" + uses}},
 		"list of one owner, with every filter": {list(narrow), []string{
 			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)" + uses,
 			"SEARCH api_keys USING INDEX api_keys_owner (owner=?); CORRELATED SCALAR SUBQUERY 2; " +

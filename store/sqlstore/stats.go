@@ -1,7 +1,6 @@
 package sqlstore
 
 import (
-	"context"
 	"maps"
 	"os"
 	"slices"
@@ -9,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"apikeyd/apikey"
 	"apikeyd/store"
 )
 
@@ -115,23 +113,4 @@ func fileSize(path string) int64 {
 		return 0
 	}
 	return info.Size()
-}
-
-// CountKeys returns how many keys there are of each status now. It reads them all, one
-// after the other: with many, ask seldom.
-func (db *DB) CountKeys(ctx context.Context) (map[apikey.Status]int, error) {
-	var all, revoked, expired int
-	err := db.read(ctx, func() error {
-		return db.reader.QueryRowContext(ctx,
-			`SELECT count(*), count(revoked_at), count(CASE WHEN revoked_at IS NULL AND expires_at <= $1 THEN 1 END)
-			FROM api_keys`, millis(db.now())).Scan(&all, &revoked, &expired)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return map[apikey.Status]int{
-		apikey.StatusActive:  all - revoked - expired,
-		apikey.StatusExpired: expired,
-		apikey.StatusRevoked: revoked,
-	}, nil
 }

@@ -13,7 +13,6 @@ import (
 	"apikeyd/apikey"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
-	"apikeyd/store/storetest"
 )
 
 // What was made is counted, what was refused is not.
@@ -53,39 +52,6 @@ func TestStats(t *testing.T) {
 	if s.DatabaseSize == 0 || s.LogSize == 0 {
 		t.Errorf("the sizes are %d and %d", s.DatabaseSize, s.LogSize)
 	}
-}
-
-func TestCountKeys(t *testing.T) {
-	clock := storetest.NewClock()
-	db := openWith(t, sqlstore.Options{Path: newPath(t), Serve: true, Now: clock.Now})
-	want := func(active, expired, revoked int) {
-		t.Helper()
-		got, err := db.CountKeys(t.Context())
-		must(t, err)
-		if !maps.Equal(got, map[apikey.Status]int{
-			apikey.StatusActive: active, apikey.StatusExpired: expired, apikey.StatusRevoked: revoked,
-		}) {
-			t.Errorf("there are %v, want %d active, %d expired, %d revoked", got, active, expired, revoked)
-		}
-	}
-	want(0, 0, 0)
-	var keys []apikey.Key
-	for i, hours := range []time.Duration{1, 1, 2, 3} {
-		key, _, err := apikey.Policy{}.NewKey(clock.Now(), apikey.Draft{
-			Owner: "team", Name: string(rune('a' + i)), ExpiresAt: clock.Now().Add(hours * time.Hour),
-		})
-		must(t, err)
-		must(t, db.CreateKey(t.Context(), operator, key))
-		keys = append(keys, key)
-	}
-	want(4, 0, 0)
-	_, err := db.RevokeKey(t.Context(), operator, store.ByID(keys[0].ID))
-	must(t, err)
-	want(3, 0, 1)
-	clock.Advance(time.Hour) // to the very end of the first two: one of them was revoked before
-	want(2, 1, 1)
-	clock.Advance(2 * time.Hour)
-	want(0, 3, 1)
 }
 
 // lines is a log that many may write to.

@@ -76,6 +76,8 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store
 		"rate limits are for admins to set":    testRateLimitAuthority,
 		"filters narrow a list":                testFilters,
 		"a part of a name is found literally":  testNameContains,
+		"a filter finds keys in rotation":      testRotatingFilter,
+		"a summary counts what lists find":     testSummary,
 		"a rotation replaces the secret":       testRotation,
 		"a rotation that is refused":           testRotationRefused,
 		"an actor's secret is rotated out":     testRotatedActor,

@@ -631,6 +631,75 @@ type RateLimitSetting struct {
 // Example: ["keys:read","datasets:read"]
 type Scopes = []string
 
+// SummaryResponse defines model for SummaryResponse.
+type SummaryResponse struct {
+	// Active Keys that are ACTIVE
+	//
+	// Example: 120
+	Active int `json:"active"`
+
+	// Expired Keys that are EXPIRED
+	//
+	// Example: 7
+	Expired int `json:"expired"`
+
+	// ExpiringSoon Keys that are ACTIVE and expire within 30 days
+	//
+	// Example: 5
+	ExpiringSoon int `json:"expiring_soon"`
+
+	// Revoked Keys that are REVOKED
+	//
+	// Example: 31
+	Revoked int `json:"revoked"`
+
+	// Rotating Keys that are ACTIVE and whose secret before the last rotation is still good
+	//
+	// Example: 2
+	Rotating int `json:"rotating"`
+
+	// Unused Keys that are ACTIVE and were last used more than 90 days ago; one that was never
+	// used counts from its creation
+	//
+	//
+	// Example: 11
+	Unused int `json:"unused"`
+}
+
+// UsageCount defines model for UsageCount.
+type UsageCount struct {
+	// Refused All others
+	//
+	// Example: 3
+	Refused int `json:"refused"`
+
+	// Start When the interval began, on a whole minute or hour of UTC
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	Start time.Time `json:"start"`
+
+	// Valid Decisions whose `code` was VALID
+	//
+	// Example: 42
+	Valid int `json:"valid"`
+}
+
+// UsageResponse defines model for UsageResponse.
+type UsageResponse struct {
+	// Data One entry for each interval, oldest first; the last one is not over yet
+	Data []UsageCount `json:"data"`
+
+	// IntervalSeconds How long each interval of `data` is, 60 or 3600
+	//
+	// Example: 60
+	IntervalSeconds int `json:"interval_seconds"`
+
+	// Since When the server that answers began to count
+	//
+	// Example: 2026-11-23T09:00:00.000Z
+	Since time.Time `json:"since"`
+}
+
 // VerifyCode NOT_FOUND if the string is malformed or no current secret, else the first of REVOKED,
 // EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
 //
@@ -717,6 +786,10 @@ type ListApiKeysParams struct {
 	// from its creation.
 	LastUsedBefore *time.Time `form:"last_used_before,omitempty" json:"last_used_before,omitempty"`
 
+	// Rotating `true`: only keys that are ACTIVE and whose secret before the last rotation is still
+	// good; `false`: only the others
+	Rotating *bool `form:"rotating,omitempty" json:"rotating,omitempty"`
+
 	// Page Which page, counted from 1
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
@@ -748,6 +821,12 @@ type RotateApiKeyParams struct {
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
+// GetApiKeyUsageParams defines parameters for GetApiKeyUsage.
+type GetApiKeyUsageParams struct {
+	// Owner Another owner than your own; needs `keys:admin`
+	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+}
+
 // ListAuditEventsParams defines parameters for ListAuditEvents.
 type ListAuditEventsParams struct {
 	// Key Only what was done to the key with this `id`, whatever its name was
@@ -773,6 +852,18 @@ type ListAuditEventsParams struct {
 
 	// ItemsPerPage How many events an answer holds at most
 	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
+}
+
+// GetSummaryParams defines parameters for GetSummary.
+type GetSummaryParams struct {
+	// Owner Another owner than your own; needs `keys:admin`
+	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+}
+
+// GetUsageParams defines parameters for GetUsage.
+type GetUsageParams struct {
+	// Owner Another owner than your own; needs `keys:admin`
+	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // CreateApiKeyJSONRequestBody defines body for CreateApiKey for application/json ContentType.
@@ -982,6 +1073,15 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/api-keys/{key_name}/rotate (the `RotateApiKey` operationId).
 	RotateApiKey(ctx context.Context, keyName KeyName, params *RotateApiKeyParams, body RotateApiKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetApiKeyUsage Get how often an API key was verified
+	//
+	// By the hour, the last 24 hours, the current one included. What counts, and what
+	// forgets it, is said at getUsage. Of 50,000 keys each node knows the hours; beyond
+	// that, keys that were not used for longest count from zero again.
+	//
+	// Corresponds with GET /v1/api-keys/{key_name}/usage (the `GetApiKeyUsage` operationId).
+	GetApiKeyUsage(ctx context.Context, keyName KeyName, params *GetApiKeyUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListAuditEvents List audit events
 	//
 	// Who did what to which key, newest first. Filters narrow the list; an event must pass
@@ -1016,6 +1116,31 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/leaked-keys (the `ReportLeakedKey` operationId).
 	ReportLeakedKey(ctx context.Context, body ReportLeakedKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSummary Get how many API keys there are
+	//
+	// The keys of your own key's owner by status, and those that want attention; with
+	// `keys:admin` those of all owners, or of the one named in `owner`. listApiKeys lists
+	// each of these groups by its filters. It reads all the keys that it counts: ask
+	// seldom where there are very many.
+	//
+	// Corresponds with GET /v1/summary (the `GetSummary` operationId).
+	GetSummary(ctx context.Context, params *GetSummaryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetUsage Get how often API keys were verified
+	//
+	// By the minute, the last 60 minutes, the current one included: of the keys of your own
+	// key's owner; with `keys:admin` of all owners, or of the one named in `owner`. Only
+	// that of all owners holds what was NOT_FOUND and so is no key's.
+	//
+	// What verifyApiKey, forwardAuth and introspectToken decide about a key counts, when it
+	// was decided or at most 10 s later; what a key proves in order to call this service
+	// does not. Each node counts by itself, in memory, from its start on: `since` says when
+	// that was, and a restart begins anew. Of 10,000 owners it knows the minutes; beyond
+	// that, owners whose keys were not used for longest count from zero again.
+	//
+	// Corresponds with GET /v1/usage (the `GetUsage` operationId).
+	GetUsage(ctx context.Context, params *GetUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// VerifyApiKeyWithBody Verify a key that was shown to you
 	//
@@ -1250,6 +1375,25 @@ func (c *Client) RotateApiKey(ctx context.Context, keyName KeyName, params *Rota
 	return c.Client.Do(req)
 }
 
+// GetApiKeyUsage Get how often an API key was verified
+//
+// By the hour, the last 24 hours, the current one included. What counts, and what
+// forgets it, is said at getUsage. Of 50,000 keys each node knows the hours; beyond
+// that, keys that were not used for longest count from zero again.
+//
+// Corresponds with GET /v1/api-keys/{key_name}/usage (the `GetApiKeyUsage` operationId).
+func (c *Client) GetApiKeyUsage(ctx context.Context, keyName KeyName, params *GetApiKeyUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetApiKeyUsageRequest(c.Server, keyName, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListAuditEvents List audit events
 //
 // Who did what to which key, newest first. Filters narrow the list; an event must pass
@@ -1305,6 +1449,51 @@ func (c *Client) ReportLeakedKeyWithBody(ctx context.Context, contentType string
 // Corresponds with POST /v1/leaked-keys (the `ReportLeakedKey` operationId).
 func (c *Client) ReportLeakedKey(ctx context.Context, body ReportLeakedKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReportLeakedKeyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSummary Get how many API keys there are
+//
+// The keys of your own key's owner by status, and those that want attention; with
+// `keys:admin` those of all owners, or of the one named in `owner`. listApiKeys lists
+// each of these groups by its filters. It reads all the keys that it counts: ask
+// seldom where there are very many.
+//
+// Corresponds with GET /v1/summary (the `GetSummary` operationId).
+func (c *Client) GetSummary(ctx context.Context, params *GetSummaryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSummaryRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetUsage Get how often API keys were verified
+//
+// By the minute, the last 60 minutes, the current one included: of the keys of your own
+// key's owner; with `keys:admin` of all owners, or of the one named in `owner`. Only
+// that of all owners holds what was NOT_FOUND and so is no key's.
+//
+// What verifyApiKey, forwardAuth and introspectToken decide about a key counts, when it
+// was decided or at most 10 s later; what a key proves in order to call this service
+// does not. Each node counts by itself, in memory, from its start on: `since` says when
+// that was, and a restart begins anew. Of 10,000 owners it knows the minutes; beyond
+// that, owners whose keys were not used for longest count from zero again.
+//
+// Corresponds with GET /v1/usage (the `GetUsage` operationId).
+func (c *Client) GetUsage(ctx context.Context, params *GetUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetUsageRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1438,6 +1627,18 @@ func NewListApiKeysRequest(server string, params *ListApiKeysParams) (*http.Requ
 		if params.LastUsedBefore != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "last_used_before", *params.LastUsedBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Rotating != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "rotating", *params.Rotating, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1795,6 +1996,67 @@ func NewRotateApiKeyRequestWithBody(server string, keyName KeyName, params *Rota
 	return req, nil
 }
 
+// NewGetApiKeyUsageRequest constructs an http.Request for the GetApiKeyUsage method
+func NewGetApiKeyUsageRequest(server string, keyName KeyName, params *GetApiKeyUsageParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key_name", keyName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/api-keys/%s/usage", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Owner != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", *params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListAuditEventsRequest constructs an http.Request for the ListAuditEvents method
 func NewListAuditEventsRequest(server string, params *ListAuditEventsParams) (*http.Request, error) {
 	var err error
@@ -1969,6 +2231,114 @@ func NewReportLeakedKeyRequestWithBody(server string, contentType string, body i
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetSummaryRequest constructs an http.Request for the GetSummary method
+func NewGetSummaryRequest(server string, params *GetSummaryParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/summary")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Owner != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", *params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetUsageRequest constructs an http.Request for the GetUsage method
+func NewGetUsageRequest(server string, params *GetUsageParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/usage")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Owner != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", *params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
