@@ -5,7 +5,12 @@
 function localise(root) {
   const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
   for (const time of root.querySelectorAll("time[datetime]")) {
-    time.title = exact.format(new Date(time.dateTime));
+    const text = exact.format(new Date(time.dateTime));
+    if (time.classList.contains("exact")) {
+      time.textContent = text;
+    } else {
+      time.title = text;
+    }
   }
 }
 
