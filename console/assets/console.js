@@ -6,8 +6,13 @@ function localise(root) {
   const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
   const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   for (const time of root.querySelectorAll("time[datetime]")) {
-    time.title = exact.format(new Date(time.dateTime));
-    if ("clock" in time.dataset) {
+    const text = exact.format(new Date(time.dateTime));
+    if (time.classList.contains("exact")) {
+      time.textContent = text;
+    } else {
+      time.title = text;
+    }
+    if (time.classList.contains("clock")) {
       time.textContent = clock.format(new Date(time.dateTime));
     }
   }

@@ -33,8 +33,8 @@ func TestChart(t *testing.T) {
 			usage(time.Minute, 60, map[int][2]int{10: {1100, 0}, 32: {80, 8}, 59: {24, 5}}),
 			[]string{
 				"<strong>1,204</strong> verified and <strong>13</strong> refused in the last 60 minutes",
-				`most in one minute: 1,100 at <time data-clock datetime="2026-11-25T13:41:00Z"`,
-				`viewBox="0 0 600 108"`, `d="M101 103.3v-103.3h8v103.3z`, `<tr><th scope="row"><time data-clock datetime="2026-11-25T14:30:00Z"`,
+				`most in one minute: 1,100 at <time class="clock" datetime="2026-11-25T13:41:00Z"`,
+				`viewBox="0 0 600 108"`, `d="M101 103.3v-103.3h8v103.3z`, `<tr><th scope="row"><time class="clock" datetime="2026-11-25T14:30:00Z"`,
 				"since it started <time datetime=\"2026-11-25T11:30:20Z\"",
 			}, "nothing",
 		},
