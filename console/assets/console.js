@@ -74,7 +74,11 @@ localise(document);
 // The dialog of shortcuts, and any other that a button opens.
 for (const opener of document.querySelectorAll("[data-opens]")) {
   opener.hidden = false;
-  opener.addEventListener("click", () => document.getElementById(opener.dataset.opens).showModal());
+  opener.addEventListener("click", () => {
+    const dialog = document.getElementById(opener.dataset.opens);
+    dialog.showModal();
+    dialog.querySelector("[type=submit]").focus();
+  });
 }
 const shortcutsOn = document.getElementById("shortcuts-on");
 if (shortcutsOn) {
