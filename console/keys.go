@@ -61,6 +61,20 @@ func (v *visit) row(k client.Key) keyRow {
 // UsedLately reports whether the key was used so recently that somebody may rely on it.
 func (r keyRow) UsedLately() bool { return !r.LastUsedAt.IsZero() && r.Now.Sub(r.LastUsedAt) < lately }
 
+// scopesInRow is how many scopes a line of the table names.
+const scopesInRow = 4
+
+// FirstScopes are those that a line of the table names.
+func (r keyRow) FirstScopes() []string {
+	if len(r.Scopes) > scopesInRow+1 { // "1 more" would take as much room as the scope
+		return r.Scopes[:scopesInRow]
+	}
+	return r.Scopes
+}
+
+// MoreScopes is how many there are besides.
+func (r keyRow) MoreScopes() int { return len(r.Scopes) - len(r.FirstScopes()) }
+
 // Revoked reports whether the key is.
 func (r keyRow) Revoked() bool { return r.Condition == revoked }
 

@@ -36,10 +36,12 @@ func TestSearch(t *testing.T) {
 
 	b.do(chromedp.NavigateBack())
 	b.at("/console/keys?q=alpha&status=active")
-	b.until("document.querySelectorAll('tbody tr').length === 2 && document.getElementById('q').value === 'alpha'")
+	b.until("document.readyState === 'complete' && document.getElementById('q').value === 'alpha'")
+	b.until("document.querySelectorAll('tbody tr').length === 2")
 	b.do(chromedp.NavigateForward())
 	b.at("/console/keys?q=alphab&status=active")
-	b.until("document.querySelectorAll('tbody tr').length === 1 && document.getElementById('q').value === 'alphab'")
+	b.until("document.readyState === 'complete' && document.getElementById('q').value === 'alphab'")
+	b.until("document.querySelectorAll('tbody tr').length === 1")
 
 	b.click(".chips li:first-child a")
 	b.at("/console/keys?q=alphab")
@@ -128,6 +130,7 @@ func TestFirstKey(t *testing.T) {
 	k := newKit(t, options{console: func(c *console.Config) { c.MaxKeyLifetime = time.Hour }})
 	b := k.browse()
 	b.signIn(k.owner)
+	b.wait("#results")
 	b.want("#results", "Make the first key for your API")
 	b.runCommand(k.owner)
 	b.open("/console/keys")
@@ -137,6 +140,7 @@ func TestFirstKey(t *testing.T) {
 	b.wait("#secret")
 
 	b.signIn(k.admin)
+	b.open("/console/keys")
 	owner := `it's "quoted" $(id) \ <b>`
 	b.fill("#owner", owner)
 	b.until("document.querySelector('#results pre') && document.querySelector('#results bdi').textContent === " + jsonText(owner))
