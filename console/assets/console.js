@@ -39,6 +39,7 @@ document.addEventListener("keydown", (event) => {
     if (typing) {
       typing.blur();
     } else if (leave) {
+      event.preventDefault(); // Escape would stop the very page that is asked for
       leave.click();
     }
     return;
