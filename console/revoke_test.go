@@ -178,19 +178,19 @@ func TestRevokeSeveral(t *testing.T) {
 func TestRevokeSeveralAndOwn(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
-	newer, older := k.add("acme", "newer", "datasets:read"), k.owner
-	k.use(older)
+	older, own := k.add("acme", "older"), k.add("acme", "own", apikey.ScopeRead, apikey.ScopeWrite)
+	k.use(own)
 	b := k.browse()
-	b.signIn(older)
+	b.signIn(own)
 	b.open("/console/keys")
-	b.selectKeys(older, newer)
+	b.selectKeys(own, older)
 	b.click(".choice button")
 	b.wait("ul.chosen")
 	b.want("ul.chosen li:last-child", "revoking it signs you out")
 	b.fill("#count", "2")
 	b.click("main button[type=submit]")
 	b.at("/console/sign-in?why=revoked")
-	if k.valid(newer.Secret) || k.valid(older.Secret) {
+	if k.valid(older.Secret) || k.valid(own.Secret) {
 		t.Error("not both are revoked")
 	}
 }
