@@ -48,14 +48,8 @@ func (c countdown) String() string {
 	return text
 }
 
-// keyPath is the address of the page of a key, or of one below it.
-func keyPath(id string, below ...string) string {
-	path := Path + "/keys/" + url.PathEscape(id)
-	for _, part := range below {
-		path += "/" + part
-	}
-	return path
-}
+// keyPath is the address of the page of a key.
+func keyPath(id string) string { return Path + "/keys/" + id }
 
 func showKey(v *visit) error {
 	asked := v.r.PathValue("id")
