@@ -28,7 +28,9 @@ type rotatePage struct {
 }
 
 // Graces are those that there are to choose from.
-func (rotatePage) Graces() []grace {
+func (rotatePage) Graces() []grace { return graces() }
+
+func graces() []grace {
 	return []grace{
 		{0, "None", "The old secret stops at once. Right if it may have leaked."},
 		{time.Hour, "1 hour", "Time to restart what you run yourself."},
@@ -66,13 +68,7 @@ func (p rotatePage) show(v *visit, status int) error {
 }
 
 func rotate(v *visit) error {
-	seconds, err := strconv.Atoi(v.form.Get("grace"))
-	var created client.CreatedKey
-	if err == nil {
-		created, err = v.api.Rotate(v.ctx(), v.r.PathValue("id"), time.Duration(seconds)*time.Second)
-	} else {
-		err = &client.Error{Status: http.StatusBadRequest, Message: "choose how long the old secret stays good"}
-	}
+	created, err := v.rotated()
 	if refusal, ok := refused(err); ok {
 		p, err := v.rotatePage()
 		if err != nil {
@@ -89,6 +85,17 @@ func rotate(v *visit) error {
 		v.keepSession(v.w, v.r, v.session)
 	}
 	return v.reveal(created)
+}
+
+// rotated rotates the key as the form says.
+func (v *visit) rotated() (client.CreatedKey, error) {
+	chosen := v.form.Get("grace")
+	for _, g := range graces() {
+		if g.Seconds() == chosen {
+			return v.api.Rotate(v.ctx(), v.r.PathValue("id"), g.Long)
+		}
+	}
+	return client.CreatedKey{}, &client.Error{Status: http.StatusBadRequest, Message: "choose how long the old secret stays good"}
 }
 
 // refused returns the refusal of the API, if it is one that a form can tell its reader: not

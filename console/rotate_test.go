@@ -137,6 +137,13 @@ func TestRotateRefused(t *testing.T) {
 	b.want("[role=alert]", "Nothing was rotated.", "scopes that yours lacks")
 	b.until("document.activeElement.matches('[role=alert]') && document.querySelector('[value=\"3600\"]').checked")
 
+	b.seen.expect("status of 400")
+	b.open(pathOf(gone.ID, "rotate"))
+	evaluate[bool](b, "(document.querySelector('[name=grace]:checked').value = '99999999999999999') && true")
+	b.click("main button[type=submit]")
+	b.wait("[role=alert]")
+	b.want("[role=alert]", "Nothing was rotated. Choose how long the old secret stays good.")
+
 	// Revoked in another tab.
 	b.seen.expect("status of 409")
 	b.open(pathOf(gone.ID, "rotate"))
