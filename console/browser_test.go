@@ -13,10 +13,12 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // browser is one tab of a browser, and what it does.
@@ -101,8 +103,15 @@ func (b *browser) fill(css, text string) {
 	b.do(chromedp.Clear(chromedp.CSS(css)), chromedp.SendKeys(chromedp.CSS(css), text))
 }
 
-// press presses keys, wherever the focus is.
-func (b *browser) press(keys string) { b.Helper(); b.do(chromedp.KeyEvent(keys)) }
+// press presses keys, wherever the focus is. What a page makes of a key is not also typed.
+func (b *browser) press(keys string) {
+	b.Helper()
+	b.do(chromedp.KeyEvent(keys, func(k *input.DispatchKeyEventParams) {
+		if k.Type == kb.KeyDown {
+			k.Type = kb.KeyRawDown
+		}
+	}))
+}
 
 // text returns what is to be read, or nothing if there is no such thing.
 func (b *browser) text(css string) string {

@@ -75,6 +75,13 @@ func (s *site) routes() http.Handler {
 
 	mux.Handle("GET "+Path, http.RedirectHandler(Path+"/keys", http.StatusSeeOther))
 	mux.Handle("GET "+Path+"/keys", s.signedIn(showKeys))
+	mux.Handle("GET "+Path+"/keys/revoke", s.signedIn(showBulk))
+	mux.Handle("POST "+Path+"/keys/revoke", s.signedIn(revokeSeveral))
+	mux.Handle("GET "+Path+"/keys/{id}", s.signedIn(showKey))
+	mux.Handle("GET "+Path+"/keys/{id}/rotate", s.signedIn(showRotate))
+	mux.Handle("POST "+Path+"/keys/{id}/rotate", s.signedIn(rotate))
+	mux.Handle("GET "+Path+"/keys/{id}/revoke", s.signedIn(showRevoke))
+	mux.Handle("POST "+Path+"/keys/{id}/revoke", s.signedIn(revoke))
 	mux.Handle("GET "+Path+"/keys/{id}/secret", s.signedIn(showSecret))
 	mux.Handle(Path+"/", s.page(notThere))
 	return mux

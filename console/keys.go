@@ -13,6 +13,8 @@ import (
 
 const (
 	keysPerPage = 25
+	// maxPage is the last page that the API has.
+	maxPage = 1_000_000
 	// soon is how long before its end a key is expiring.
 	soon = 30 * day
 )
@@ -44,19 +46,44 @@ func conditionOf(k client.Key, now time.Time) condition {
 	return active
 }
 
-// keyRow is a line of the table.
+// keyRow is a key as pages show it.
 type keyRow struct {
 	client.Key
 	Condition condition
+	Own       bool // whether the reader is signed in with it
+	Now       time.Time
 }
 
-func (v *visit) row(k client.Key) keyRow { return keyRow{Key: k, Condition: conditionOf(k, v.now)} }
+func (v *visit) row(k client.Key) keyRow {
+	return keyRow{Key: k, Condition: conditionOf(k, v.now), Own: k.ID == v.me.ID, Now: v.now}
+}
+
+// UsedLately reports whether the key was used so recently that somebody may rely on it.
+func (r keyRow) UsedLately() bool { return !r.LastUsedAt.IsZero() && r.Now.Sub(r.LastUsedAt) < lately }
+
+// scopesInRow is how many scopes a line of the table names.
+const scopesInRow = 4
+
+// FirstScopes are those that a line of the table names.
+func (r keyRow) FirstScopes() []string {
+	if len(r.Scopes) > scopesInRow+1 { // "1 more" would take as much room as the scope
+		return r.Scopes[:scopesInRow]
+	}
+	return r.Scopes
+}
+
+// MoreScopes is how many there are besides.
+func (r keyRow) MoreScopes() int { return len(r.Scopes) - len(r.FirstScopes()) }
+
+// Revoked reports whether the key is.
+func (r keyRow) Revoked() bool { return r.Condition == revoked }
 
 // keysPage is the table of keys.
 type keysPage struct {
 	keyFilter
-	Rows  []keyRow
-	Pages int
+	Rows   []keyRow
+	Pages  int
+	Create string // a command that makes a key, for those who have yet to make their first
 }
 
 // keyFilter says which keys the table shows. All of it is in the address of the page.
@@ -75,7 +102,7 @@ func (keyFilter) Chips() []string {
 func (v *visit) keyFilter() keyFilter {
 	f := keyFilter{Search: v.form.Get("q"), Status: v.form.Get("status"), Owner: v.form.Get("owner"), Number: 1}
 	if n, err := strconv.Atoi(v.form.Get("page")); err == nil {
-		f.Number = min(max(n, 1), 1_000_000)
+		f.Number = min(max(n, 1), maxPage)
 	}
 	if !slices.Contains(f.Chips(), f.Status) {
 		f.Status = ""
@@ -89,14 +116,17 @@ func (f keyFilter) IsAny() bool { return f.Search != "" || f.Status != "" || f.O
 // WithStatus is the address of the first page with another status.
 func (f keyFilter) WithStatus(status string) string {
 	f.Status, f.Number = status, 1
-	return f.address()
+	return f.Address()
 }
 
 // Page is the address of another page.
 func (f keyFilter) Page(number int) string {
 	f.Number = number
-	return f.address()
+	return f.Address()
 }
+
+// OnlyOwner reports whether all keys of one owner are asked for.
+func (f keyFilter) OnlyOwner() bool { return f.Owner != "" && f.Search == "" && f.Status == "" }
 
 // Next is the page that follows.
 func (p keysPage) Next() int { return p.Number + 1 }
@@ -104,7 +134,30 @@ func (p keysPage) Next() int { return p.Number + 1 }
 // Previous is the page before.
 func (p keysPage) Previous() int { return p.Number - 1 }
 
-func (f keyFilter) address() string {
+// Numbers are the pages to go to: the first, the last and those around this one. 0 stands
+// for those between.
+func (p keysPage) Numbers() (numbers []int) {
+	const around = 2
+	for n := 1; n <= p.Pages; n++ {
+		switch {
+		case n == 1 || n == p.Pages || n >= p.Number-around && n <= p.Number+around:
+			numbers = append(numbers, n)
+		case n < p.Number:
+			numbers, n = append(numbers, 0), max(n, p.Number-around-1)
+		default:
+			numbers, n = append(numbers, 0), max(n, p.Pages-1)
+		}
+	}
+	return numbers
+}
+
+// Choosable reports whether any of the keys can be revoked.
+func (p keysPage) Choosable() bool {
+	return slices.ContainsFunc(p.Rows, func(r keyRow) bool { return !r.Revoked() })
+}
+
+// Address is that of the page.
+func (f keyFilter) Address() string {
 	query := url.Values{}
 	for name, value := range map[string]string{"q": f.Search, "status": f.Status, "owner": f.Owner} {
 		if value != "" {
@@ -128,6 +181,8 @@ func (f keyFilter) options(now time.Time) client.ListOptions {
 		o.Status = client.StatusActive
 	case expiring:
 		o.Status, o.ExpiresBefore = client.StatusActive, now.Add(soon)
+	case rotating:
+		o.Rotating = true
 	case expired:
 		o.Status = client.StatusExpired
 	case revoked:
@@ -145,9 +200,16 @@ func showKeys(v *visit) error {
 	if err != nil {
 		return err
 	}
-	p.Pages = list.Pages
+	p.Pages = min(list.Pages, maxPage)
 	for _, k := range list.Keys {
 		p.Rows = append(p.Rows, v.row(k))
+	}
+	alone := !p.IsAny() && p.Pages == 1 && len(p.Rows) == 1 && p.Rows[0].Own
+	if alone || p.OnlyOwner() && p.Pages == 0 {
+		p.Create = v.createCommand(p.Owner)
+	}
+	if v.r.Header.Get("Hx-Request") != "" {
+		v.w.Header().Set("HX-Push-Url", p.Address()) // without what is empty
 	}
 	v.show(http.StatusOK, "keys", "Keys", p)
 	return nil

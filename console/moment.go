@@ -11,6 +11,7 @@ type moment struct {
 	Known    bool
 	Relative string // "in 3 days", "2 hours ago"
 	Exact    string // for the reader, in UTC
+	Clock    string // the hour and minute of it
 	Machine  string // RFC 3339
 }
 
@@ -22,7 +23,7 @@ func momentOf(at any, now time.Time) moment {
 	t = t.UTC()
 	return moment{
 		Known: true, Relative: relative(t.Sub(now)),
-		Exact: t.Format("2006-01-02 15:04:05 MST"), Machine: t.Format(time.RFC3339),
+		Exact: t.Format("2006-01-02 15:04:05 MST"), Clock: t.Format("15:04 MST"), Machine: t.Format(time.RFC3339),
 	}
 }
 

@@ -11,6 +11,9 @@ import (
 // go test ./console -run TestScreens -args -screens FOLDER writes pictures of all screens.
 var screens = flag.String("screens", "", "write a picture of every screen into this folder")
 
+// screen is a page to look at.
+type screen struct{ name, path string }
+
 // TestScreens looks at every screen by day and by night, at a desk and on a phone.
 func TestScreens(t *testing.T) {
 	t.Parallel()
@@ -32,7 +35,8 @@ func TestScreens(t *testing.T) {
 		b.shoot(folder, "sign-in-"+l.String())
 	}
 	b.signIn(k.admin)
-	for _, page := range []struct{ name, path string }{{"keys", "/console/keys"}} {
+	pages := append([]screen{{"keys", "/console/keys"}}, k.keyScreens()...)
+	for _, page := range pages {
 		for _, l := range looks() {
 			b.see(l)
 			b.open(page.path)

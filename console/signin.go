@@ -21,7 +21,11 @@ type signInPage struct {
 var secretFields = []string{"secret"}
 
 func showSignIn(v *visit) error {
-	v.showSignIn(http.StatusOK, signInPage{Return: ownPath(v.r.URL.Query().Get("return"))})
+	p := signInPage{Return: ownPath(v.r.URL.Query().Get("return"))}
+	if v.r.URL.Query().Get("why") == "revoked" {
+		p.Problem = "Your session has ended: you revoked the key that you were signed in with. Sign in with another one."
+	}
+	v.showSignIn(http.StatusOK, p)
 	return nil
 }
 

@@ -21,8 +21,9 @@ type templates map[string]*template.Template
 
 func loadTemplates(a assets) (templates, error) {
 	functions := template.FuncMap{
-		"asset": func(name string) string { return a[name].address },
-		"join":  strings.Join,
+		"asset":   func(name string) string { return a[name].address },
+		"join":    strings.Join,
+		"grouped": grouped,
 	}
 	// What begins with an underscore is shared by all pages.
 	shared, err := template.New("").Funcs(functions).ParseFS(templateFiles, "templates/_*.html")

@@ -1,0 +1,148 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"apikeyd/client"
+)
+
+// maxBulk is how many keys can be revoked at once.
+const maxBulk = 100
+
+// bulkPage asks whether to revoke several keys.
+type bulkPage struct {
+	Rows     []keyRow // those that can be
+	Before   int      // how many of those chosen are revoked already
+	Missing  int      // how many are not there
+	Return   string   // the page that they were chosen on
+	Typed    string   // how many there are, to confirm
+	Problem  string
+	Mistyped string
+}
+
+// UsedLately reports whether one of them was.
+func (p bulkPage) UsedLately() bool { return slices.ContainsFunc(p.Rows, keyRow.UsedLately) }
+
+// HasOwn reports whether the key that the reader is signed in with is one of them.
+func (p bulkPage) HasOwn() bool {
+	return slices.ContainsFunc(p.Rows, func(r keyRow) bool { return r.Own })
+}
+
+// Count says how many there are.
+func (p bulkPage) Count() string { return plural(len(p.Rows), "key") }
+
+// bulkPage reads which keys were chosen. The reader's own comes last, as the others are
+// revoked with it.
+func (v *visit) bulkPage() (bulkPage, error) {
+	p := bulkPage{Return: ownPath(v.form.Get("return")), Typed: strings.TrimSpace(v.form.Get("count"))}
+	if p.Return == Path {
+		p.Return = Path + "/keys"
+	}
+	ids := slices.Compact(slices.Sorted(slices.Values(v.form["id"])))
+	if len(ids) > maxBulk {
+		return p, &client.Error{Status: http.StatusBadRequest,
+			Message: "at most " + strconv.Itoa(maxBulk) + " keys can be revoked at once; choose fewer"}
+	}
+	var own []keyRow
+	for _, id := range ids {
+		key, err := v.api.Get(v.ctx(), id)
+		if refusal, ok := errors.AsType[*client.Error](err); ok && refusal.Status == http.StatusNotFound {
+			p.Missing++
+			continue
+		}
+		row := v.row(key)
+		switch {
+		case err != nil:
+			return p, err
+		case row.Condition == revoked:
+			p.Before++
+		case row.Own:
+			own = append(own, row)
+		default:
+			p.Rows = append(p.Rows, row)
+		}
+	}
+	slices.Reverse(p.Rows) // newest first, as in the table
+	p.Rows = append(p.Rows, own...)
+	return p, nil
+}
+
+func (p bulkPage) show(v *visit, status int) error {
+	v.show(status, "bulk", "Revoke "+p.Count(), p)
+	return nil
+}
+
+func showBulk(v *visit) error {
+	p, err := v.bulkPage()
+	if err != nil {
+		return err
+	}
+	return p.show(v, http.StatusOK)
+}
+
+// outcome is what came of revoking one of several keys.
+type outcome struct {
+	keyRow
+	Problem string // why it was not revoked; empty if it was
+}
+
+// outcomes is what came of revoking several.
+type outcomes struct {
+	All    []outcome
+	Done   int
+	Return string
+}
+
+func revokeSeveral(v *visit) error {
+	p, err := v.bulkPage()
+	switch {
+	case err != nil:
+		return err
+	case len(p.Rows) == 0:
+		return p.show(v, http.StatusBadRequest)
+	case p.UsedLately() && p.Typed != strconv.Itoa(len(p.Rows)):
+		p.Problem = "Nothing was revoked: how many keys there are is still to be typed."
+		p.Mistyped = "Type how many keys the list has: " + strconv.Itoa(len(p.Rows)) + "."
+		return p.show(v, http.StatusBadRequest)
+	}
+	done := outcomes{Return: p.Return}
+	left := false
+	for _, row := range p.Rows {
+		o := outcome{keyRow: row}
+		if _, err := v.api.Revoke(v.ctx(), row.ID); err != nil {
+			o.Problem = whyNot(err)
+		} else {
+			done.Done++
+			left = row.Own
+		}
+		done.All = append(done.All, o)
+	}
+	switch {
+	case done.Done < len(done.All):
+		if left {
+			v.dropSession(v.w, v.r)
+			v.me = client.Key{}
+		}
+		v.show(http.StatusOK, "outcomes", strconv.Itoa(done.Done)+" of "+p.Count()+" were revoked", done)
+		return nil
+	case left:
+		return v.leave()
+	case done.Done == 1:
+		v.notify(p.Rows[0].Name + " was revoked: its secret is refused from now on.")
+	default:
+		v.notify(p.Count() + " were revoked: their secrets are refused from now on.")
+	}
+	return v.goTo(p.Return)
+}
+
+// whyNot says why a key was not revoked, or that nobody knows.
+func whyNot(err error) string {
+	if refusal, ok := errors.AsType[*client.Error](err); ok {
+		return sentence(refusal.Message)
+	}
+	return "The server did not answer in time. It may have been revoked: look."
+}

@@ -1,0 +1,193 @@
+package console
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"apikeyd/client"
+)
+
+// event is a line of the audit log in words, as the template of that name shows it.
+type event struct {
+	client.AuditEvent
+	When    moment
+	Did     string   // what was done
+	Key     *keyLink // what it was done to; nil where the page is about that key
+	By      *keyLink // the key that did it; nil for the operator and for a leak report
+	Changes []fieldChange
+}
+
+// keyLink leads to a key.
+type keyLink struct{ ID, Name string }
+
+// ByOperator reports whether whoever holds the database did it.
+func (e event) ByOperator() bool { return e.Actor == client.AuditOperator }
+
+// fieldChange is what a field of a key was and what it became. Nil was not there; if both
+// are, the log did not yet record values.
+type fieldChange struct {
+	Field    string
+	From, To *told
+}
+
+// told is the value of a field: a time, or some words, or none.
+type told struct {
+	Time  moment
+	Words []string
+}
+
+// events puts events into words. About is the id of the key that the page is about, if it
+// is about one.
+func (v *visit) events(list []client.AuditEvent, about string) []event {
+	names := map[string]string{v.me.ID: v.me.Name}
+	all := make([]event, 0, len(list))
+	for _, e := range list {
+		one := event{AuditEvent: e, When: momentOf(e.At, v.now), Did: did(e), Changes: v.changes(e.Changes)}
+		if e.KeyID != about {
+			one.Key = &keyLink{e.KeyID, e.Name}
+		}
+		if e.Action != client.AuditLeak && !one.ByOperator() {
+			one.By = &keyLink{e.Actor, v.nameOf(e.Actor, names)}
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// nameOf returns the name that a key has now, or else its id. It asks for each but once.
+func (v *visit) nameOf(id string, known map[string]string) string {
+	if _, ok := known[id]; !ok {
+		known[id] = id
+		if k, err := v.api.Get(v.ctx(), id); err == nil {
+			known[id] = k.Name
+		}
+	}
+	return known[id]
+}
+
+func did(e client.AuditEvent) string {
+	switch e.Action {
+	case client.AuditCreate:
+		return "Created"
+	case client.AuditUpdate:
+		return "Changed"
+	case client.AuditRotate:
+		return "Rotated"
+	case client.AuditRevoke:
+		return "Revoked"
+	case client.AuditLeak:
+		if e.Changes.RevokedAt == nil {
+			return "Old secret ended: somebody reported that it leaked"
+		}
+		return "Revoked: somebody reported that its secret leaked"
+	}
+	return string(e.Action)
+}
+
+// changes says which fields changed. When a key was revoked says its event already.
+func (v *visit) changes(c client.AuditChanges) []fieldChange {
+	return slices.Concat(
+		fieldChanges("name", c.Name, inWords),
+		fieldChanges("expires", c.ExpiresAt, v.inTime),
+		fieldChanges("old secret works until", c.GraceEndsAt, v.inTime),
+		fieldChanges("rate limit", c.RateLimit, func(r client.RateLimit) told { return inWords(limitText(r)) }),
+		scopeChanges(c.Scopes),
+		metadataChanges(c.Metadata),
+	)
+}
+
+// fieldChanges is the change of one field, if it changed.
+func fieldChanges[T any](field string, c *client.AuditChange[T], in func(T) told) []fieldChange {
+	if c == nil {
+		return nil
+	}
+	f := fieldChange{Field: field}
+	if c.From != nil {
+		f.From = new(in(*c.From))
+	}
+	if c.To != nil {
+		f.To = new(in(*c.To))
+	}
+	return []fieldChange{f}
+}
+
+func inWords(text string) told { return told{Words: []string{text}} }
+
+func (v *visit) inTime(at time.Time) told { return told{Time: momentOf(at, v.now)} }
+
+// scopeChanges says which scopes came and went: a key may have many.
+func scopeChanges(c *client.AuditChange[[]string]) (all []fieldChange) {
+	if c == nil || c.From == nil || c.To == nil {
+		return fieldChanges("scopes", c, func(scopes []string) told { return told{Words: scopes} })
+	}
+	if added := without(*c.To, *c.From); len(added) > 0 {
+		all = append(all, fieldChange{Field: "scopes added", To: &told{Words: added}})
+	}
+	if removed := without(*c.From, *c.To); len(removed) > 0 {
+		all = append(all, fieldChange{Field: "scopes removed", To: &told{Words: removed}})
+	}
+	if all == nil {
+		all = []fieldChange{{Field: "order of scopes", To: &told{Words: *c.To}}}
+	}
+	return all
+}
+
+// without returns what a list has and another has not.
+func without(list, other []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(other, s) })
+}
+
+// metadataChanges says which entries changed.
+func metadataChanges(c *client.AuditChange[map[string]string]) (all []fieldChange) {
+	if c == nil || c.From == nil && c.To == nil {
+		return fieldChanges("metadata", c, func(map[string]string) told { return told{} })
+	}
+	var from, to map[string]string
+	if c.From != nil {
+		from = *c.From
+	}
+	if c.To != nil {
+		to = *c.To
+	}
+	names := maps.Clone(from)
+	if names == nil {
+		names = make(map[string]string)
+	}
+	maps.Copy(names, to)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		f := fieldChange{Field: "metadata " + name}
+		if value, ok := from[name]; ok {
+			f.From = new(inWords(value))
+		}
+		if value, ok := to[name]; ok {
+			f.To = new(inWords(value))
+		}
+		if f.From == nil || f.To == nil || f.From.Words[0] != f.To.Words[0] {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// limitText says a rate limit.
+func limitText(r client.RateLimit) string {
+	if r == (client.RateLimit{}) {
+		return "none"
+	}
+	return plural(r.Limit, "call") + " per " + strings.TrimPrefix(wholeWords(r.Window), "1 ")
+}
+
+// wholeWords tells a duration of whole seconds in the largest unit that tells it exactly.
+func wholeWords(d time.Duration) string {
+	for _, unit := range []struct {
+		name string
+		long time.Duration
+	}{{"day", day}, {"hour", time.Hour}, {"minute", time.Minute}} {
+		if d >= unit.long && d%unit.long == 0 {
+			return plural(int(d/unit.long), unit.name)
+		}
+	}
+	return plural(int(d/time.Second), "second")
+}

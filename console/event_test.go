@@ -1,0 +1,68 @@
+package console
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"apikeyd/client"
+)
+
+func TestEventsInWords(t *testing.T) {
+	t.Parallel()
+	early, late := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, test := range []struct {
+		name    string
+		changes client.AuditChanges
+		want    string
+	}{
+		{"nothing", client.AuditChanges{}, ""},
+		{"a name", client.AuditChanges{Name: change(new("a"), new("b"))}, "name: [a] → [b]"},
+		{"a new name", client.AuditChanges{Name: change(nil, new("b"))}, "name: → [b]"},
+		{"times", client.AuditChanges{ExpiresAt: change(&early, &late), GraceEndsAt: change(&late, nil)},
+			"expires: 2026-01-02 03:04:05 UTC → 2027-01-02 03:04:05 UTC; old secret works until: 2027-01-02 03:04:05 UTC →"},
+		{"a limit", client.AuditChanges{RateLimit: change(nil, &client.RateLimit{Limit: 1, Window: time.Minute})},
+			"rate limit: → [1 call per minute]"},
+		{"another limit", client.AuditChanges{RateLimit: change(&client.RateLimit{Limit: 10, Window: 90 * time.Second}, nil)},
+			"rate limit: [10 calls per 90 seconds] →"},
+		{"first scopes", client.AuditChanges{Scopes: change(nil, &[]string{"a", "b"})}, "scopes: → [a b]"},
+		{"scopes", client.AuditChanges{Scopes: change(&[]string{"a", "b"}, &[]string{"b", "c"})},
+			"scopes added: → [c]; scopes removed: → [a]"},
+		{"order", client.AuditChanges{Scopes: change(&[]string{"a", "b"}, &[]string{"b", "a"})},
+			"order of scopes: → [b a]"},
+		{"metadata", client.AuditChanges{Metadata: change(
+			&map[string]string{"a": "1", "b": "2", "c": "3"}, &map[string]string{"b": "2", "c": "4", "d": "5"})},
+			"metadata a: [1] →; metadata c: [3] → [4]; metadata d: → [5]"},
+		{"before values were recorded", client.AuditChanges{
+			Name: change[string](nil, nil), Scopes: change[[]string](nil, nil), Metadata: change[map[string]string](nil, nil)},
+			"name: →; scopes: →; metadata: →"},
+		{"what the event says itself", client.AuditChanges{RevokedAt: change(nil, &late)}, ""},
+	} {
+		v := &visit{now: late}
+		if got := inText(v.changes(test.changes)); got != test.want {
+			t.Errorf("%s:\n got %s\nwant %s", test.name, got, test.want)
+		}
+	}
+}
+
+func change[T any](from, to *T) *client.AuditChange[T] {
+	return &client.AuditChange[T]{From: from, To: to}
+}
+
+func inText(changes []fieldChange) string {
+	value := func(t *told) string {
+		switch {
+		case t == nil:
+			return ""
+		case t.Time.Known:
+			return " " + t.Time.Exact
+		}
+		return fmt.Sprint(" ", t.Words)
+	}
+	var all []string
+	for _, c := range changes {
+		all = append(all, c.Field+":"+value(c.From)+" →"+value(c.To))
+	}
+	return strings.Join(all, "; ")
+}

@@ -1,0 +1,97 @@
+package console
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"apikeyd/client"
+)
+
+// eventsPerPage is how many events the page of a key shows at once.
+const eventsPerPage = 20
+
+// keyPage is all about one key.
+type keyPage struct {
+	keyRow
+	Limit   string
+	Grace   *countdown // while the secret before the last rotation is good too
+	Use     chart
+	History *history // for those who may read the audit log
+}
+
+// history is some of what was done to a key.
+type history struct {
+	Events []event
+	Older  string // the address of what was done before; empty if nothing was
+	Newest string // the address of its beginning; empty if this is it
+}
+
+// countdown is how long something goes on.
+type countdown struct {
+	Seconds int
+	Until   moment
+}
+
+func countdownTo(end, now time.Time) *countdown {
+	return &countdown{Seconds: int((end.Sub(now) + time.Second - 1) / time.Second), Until: momentOf(end, now)}
+}
+
+// String tells it as the page's script goes on to tell it.
+func (c countdown) String() string {
+	left := time.Duration(c.Seconds) * time.Second
+	text := fmt.Sprintf("%d:%02d:%02d", c.Seconds/3600%24, c.Seconds/60%60, c.Seconds%60)
+	if left >= day {
+		text = plural(int(left/day), "day") + " " + text
+	}
+	return text
+}
+
+// keyPath is the address of the page of a key.
+func keyPath(id string) string { return Path + "/keys/" + id }
+
+func showKey(v *visit) error {
+	asked := v.r.PathValue("id")
+	key, err := v.api.Get(v.ctx(), asked)
+	if err != nil {
+		return err
+	}
+	if key.ID != asked {
+		return v.goTo(keyPath(key.ID))
+	}
+	p := keyPage{keyRow: v.row(key), Limit: limitText(key.RateLimit)}
+	if p.Condition == rotating {
+		p.Grace = countdownTo(key.GraceEndsAt, v.now)
+	}
+	use, err := v.api.KeyUsage(v.ctx(), key.ID)
+	if err != nil {
+		return err
+	}
+	p.Use = chartOf(use, v.now)
+	if p.History, err = v.history(key.ID); err != nil {
+		return err
+	}
+	v.show(http.StatusOK, "key", key.Name, p)
+	return nil
+}
+
+// history returns what was done to a key, newest first, or nil for those who may not know.
+func (v *visit) history(id string) (*history, error) {
+	if !v.may("keys:admin") {
+		return nil, nil
+	}
+	before := v.form.Get("before")
+	page, err := v.api.AuditPage(v.ctx(), client.AuditOptions{KeyID: id, Before: before, PageSize: eventsPerPage})
+	if err != nil {
+		return nil, err
+	}
+	h := &history{Events: v.events(page.Events, id)}
+	if page.Next != "" {
+		h.Older = keyPath(id) + "?before=" + url.QueryEscape(page.Next) + "#history"
+	}
+	if before != "" {
+		h.Newest = keyPath(id) + "#history"
+	}
+	return h, nil
+}

@@ -1,0 +1,71 @@
+package console
+
+import (
+	"net/http"
+)
+
+// lately is how long ago the use of a key is so recent that revoking it must be confirmed.
+const lately = day
+
+// revokePage asks whether to revoke a key.
+type revokePage struct {
+	keyRow
+	Typed    string // its name, to confirm
+	Problem  string
+	Mistyped string // what is wrong with what was typed
+}
+
+func (v *visit) revokePage() (revokePage, error) {
+	key, err := v.api.Get(v.ctx(), v.r.PathValue("id"))
+	return revokePage{keyRow: v.row(key), Typed: v.form.Get("name")}, err
+}
+
+func (p revokePage) show(v *visit, status int) error {
+	v.show(status, "revoke", "Revoke "+p.Name, p)
+	return nil
+}
+
+func showRevoke(v *visit) error {
+	p, err := v.revokePage()
+	if err != nil {
+		return err
+	}
+	return p.show(v, http.StatusOK)
+}
+
+func revoke(v *visit) error {
+	p, err := v.revokePage()
+	switch {
+	case err != nil:
+		return err
+	case p.Condition == revoked:
+		v.notify(p.Name + " had been revoked before; nothing was changed.")
+		return v.goTo(keyPath(p.ID))
+	case p.UsedLately() && p.Typed != p.Name:
+		p.Problem = "Nothing was revoked: the name of the key is still to be typed."
+		p.Mistyped = "This is not the name. Type it as it stands above, letter for letter."
+		if p.Typed == "" {
+			p.Mistyped = "Type the name of the key."
+		}
+		return p.show(v, http.StatusBadRequest)
+	}
+	_, err = v.api.Revoke(v.ctx(), p.ID)
+	if refusal, ok := refused(err); ok {
+		p.Problem = "Nothing was revoked. " + sentence(refusal.Message)
+		return p.show(v, refusal.Status)
+	}
+	if err != nil {
+		return err
+	}
+	if p.Own {
+		return v.leave()
+	}
+	v.notify(p.Name + " was revoked: its secret is refused from now on.")
+	return v.goTo(keyPath(p.ID))
+}
+
+// leave ends the session of who revoked the very key that they are signed in with.
+func (v *visit) leave() error {
+	v.dropSession(v.w, v.r)
+	return v.goTo(Path + "/sign-in?why=revoked")
+}
