@@ -101,6 +101,12 @@ func (b *browser) fill(css, text string) {
 	b.do(chromedp.Clear(chromedp.CSS(css)), chromedp.SendKeys(chromedp.CSS(css), text))
 }
 
+// write types behind what a field holds.
+func (b *browser) write(css, text string) {
+	b.Helper()
+	b.do(chromedp.SendKeys(chromedp.CSS(css), text))
+}
+
 // press presses keys, wherever the focus is.
 func (b *browser) press(keys string) { b.Helper(); b.do(chromedp.KeyEvent(keys)) }
 

@@ -80,6 +80,7 @@ func (s *site) routes() http.Handler {
 	mux.Handle("GET "+Path+"/keys/{id}/edit", s.signedIn(writing(showEdit)))
 	mux.Handle("POST "+Path+"/keys/{id}/edit", s.signedIn(writing(editKey)))
 	mux.Handle("GET "+Path+"/keys/{id}/secret", s.signedIn(showSecret))
+	mux.Handle("GET "+Path+"/keys/{id}/secret/unkeep.css", s.signedIn(unkeep))
 	mux.Handle(Path+"/", s.page(notThere))
 	return mux
 }

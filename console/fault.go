@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"apikeyd/client"
@@ -11,16 +12,31 @@ import (
 // fault is what is wrong with one field of a form.
 type fault struct {
 	Field   string // as the form calls it
-	Label   string // as the page does
 	Message string
 }
 
-// faults are those of a form.
+// Label is what the page calls the field.
+func (f fault) Label() string { return formFields[fieldIndex(f.Field)].label }
+
+// formFields are the fields of a key's form, in the order of the page.
+var formFields = []struct{ name, label string }{
+	{"name", "Name"}, {"owner", "Owner"}, {"expires", "Expiry"}, {"scopes", "Scopes"}, {"metadata", "Metadata"},
+	{"limit", "Calls"}, {"window", "Window of the limit"},
+}
+
+// fieldIndex is where a field stands on the page, or -1.
+func fieldIndex(name string) int {
+	return slices.IndexFunc(formFields, func(f struct{ name, label string }) bool { return f.name == name })
+}
+
+// faults are those of a form, in the order of the page.
 type faults []fault
 
+// add adds what is wrong with a field, if nothing else is.
 func (f *faults) add(field, message string) {
 	if f.Of(field) == "" {
-		*f = append(*f, fault{field, formFields[field], message})
+		*f = append(*f, fault{field, message})
+		slices.SortFunc(*f, func(a, b fault) int { return fieldIndex(a.Field) - fieldIndex(b.Field) })
 	}
 }
 
@@ -34,12 +50,6 @@ func (f faults) Of(field string) string {
 	return ""
 }
 
-// formFields are the fields of a key's form, and what the page calls them.
-var formFields = map[string]string{
-	"name": "Name", "expires": "Expiry", "owner": "Owner", "scopes": "Scopes", "metadata": "Metadata",
-	"limit": "Calls", "window": "Window",
-}
-
 // formField returns the field of the form that a property of the API is, or nothing.
 func formField(property string) string {
 	switch property {
@@ -51,10 +61,10 @@ func formField(property string) string {
 		return "window"
 	}
 	root, _, _ := strings.Cut(property, ".") // such as scopes.3
-	if _, ok := formFields[root]; ok {
-		return root
+	if fieldIndex(root) < 0 {
+		return ""
 	}
-	return ""
+	return root
 }
 
 // addRefusal adds what the API refused, and reports whether that is about fields alone.

@@ -77,6 +77,15 @@ func showSecret(v *visit) error {
 	return nil
 }
 
+// unkeep answers the style sheet of that page, which has no styles but changes a cookie:
+// then a browser does not keep the page, secret and all, for going back to it. Where scripts
+// run, they take the secret away themselves.
+func unkeep(v *visit) error {
+	v.keepSession(v.w, v.r, v.session)
+	v.w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	return nil
+}
+
 // commandsOf are ways to use a secret: on this server if its key may read keys, and
 // otherwise, or if it has scopes of another API, on that.
 func commandsOf(k client.Key, s newSecret) (all []command) {

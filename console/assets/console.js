@@ -139,8 +139,9 @@ if (stored) {
     removeEventListener("beforeunload", ask);
     location.replace(stored.action); // going back does not lead here
   });
-  addEventListener("pagehide", () => {
+  addEventListener("pagehide", () => { // a browser may keep the page for going back
     left = true;
+    removeEventListener("beforeunload", ask);
     document.querySelectorAll("[data-secret]").forEach((secret) => secret.replaceChildren());
   });
   addEventListener("pageshow", () => {
