@@ -34,6 +34,14 @@ const KeySize = 32
 
 // New returns the handler of everything at and below Path.
 func New(c Config) (http.Handler, error) {
+	s, err := newSite(c)
+	if err != nil {
+		return nil, err
+	}
+	return s.protect(s.routes()), nil
+}
+
+func newSite(c Config) (*site, error) {
 	if c.Key == nil {
 		c.Key = make([]byte, KeySize)
 		_, _ = rand.Read(c.Key) // never fails
@@ -53,8 +61,7 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{Config: c, seal: seal, assets: assets, templates: templates, ended: newEnded()}
-	return s.protect(s.routes()), nil
+	return &site{Config: c, seal: seal, assets: assets, templates: templates, ended: newEnded()}, nil
 }
 
 // site is the console.
