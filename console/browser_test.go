@@ -113,6 +113,12 @@ func (b *browser) press(keys string) {
 	}))
 }
 
+// write types behind what a field holds.
+func (b *browser) write(css, text string) {
+	b.Helper()
+	b.do(chromedp.SendKeys(chromedp.CSS(css), text))
+}
+
 // text returns what is to be read, or nothing if there is no such thing.
 func (b *browser) text(css string) string {
 	b.Helper()

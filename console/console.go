@@ -34,6 +34,14 @@ const KeySize = 32
 
 // New returns the handler of everything at and below Path.
 func New(c Config) (http.Handler, error) {
+	s, err := newSite(c)
+	if err != nil {
+		return nil, err
+	}
+	return s.protect(s.routes()), nil
+}
+
+func newSite(c Config) (*site, error) {
 	if c.Key == nil {
 		c.Key = make([]byte, KeySize)
 		_, _ = rand.Read(c.Key) // never fails
@@ -53,8 +61,7 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{Config: c, seal: seal, assets: assets, templates: templates, ended: newEnded()}
-	return s.protect(s.routes()), nil
+	return &site{Config: c, seal: seal, assets: assets, templates: templates, ended: newEnded()}, nil
 }
 
 // site is the console.
@@ -82,7 +89,12 @@ func (s *site) routes() http.Handler {
 	mux.Handle("POST "+Path+"/keys/{id}/rotate", s.signedIn(rotate))
 	mux.Handle("GET "+Path+"/keys/{id}/revoke", s.signedIn(showRevoke))
 	mux.Handle("POST "+Path+"/keys/{id}/revoke", s.signedIn(revoke))
+	mux.Handle("GET "+Path+"/keys/new", s.signedIn(writing(showNewKey)))
+	mux.Handle("POST "+Path+"/keys/new", s.signedIn(writing(createKey)))
+	mux.Handle("GET "+Path+"/keys/{id}/edit", s.signedIn(writing(showEdit)))
+	mux.Handle("POST "+Path+"/keys/{id}/edit", s.signedIn(writing(editKey)))
 	mux.Handle("GET "+Path+"/keys/{id}/secret", s.signedIn(showSecret))
+	mux.Handle("GET "+Path+"/keys/{id}/secret/unkeep.css", s.signedIn(unkeep))
 	mux.Handle(Path+"/", s.page(notThere))
 	return mux
 }

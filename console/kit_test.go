@@ -35,6 +35,7 @@ type options struct {
 	now     func() time.Time
 	console func(*console.Config)
 	handler func(http.Handler) http.Handler // around everything, to break it
+	longest time.Duration                   // that a key may live; 0 is without end
 }
 
 func newKit(t *testing.T, o options) *kit {
@@ -46,10 +47,13 @@ func newKit(t *testing.T, o options) *kit {
 		now = time.Now
 	}
 	k.Server = servertest.Start(t, servertest.Options{
-		Now:       now,
-		Configure: []func(*handlers.Config){func(c *handlers.Config) { log = c.Log }},
+		Now: now,
+		Configure: []func(*handlers.Config){func(c *handlers.Config) {
+			log = c.Log
+			c.Policy.MaxLifetime = o.longest
+		}},
 		Handler: func(api http.Handler) http.Handler {
-			config := console.Config{API: api, Log: log, Now: now}
+			config := console.Config{API: api, Log: log, Now: now, MaxKeyLifetime: o.longest}
 			if o.console != nil {
 				o.console(&config)
 			}

@@ -43,4 +43,43 @@ func TestScreens(t *testing.T) {
 			b.shoot(folder, page.name+"-"+l.String())
 		}
 	}
+	shootForms(b, folder)
+}
+
+// shootForms looks at the forms of keys and at the page of a secret.
+func shootForms(b *browser, folder string) {
+	b.Helper()
+	shoot := func(name string) {
+		b.Helper()
+		for _, l := range looks() {
+			b.see(l)
+			b.until("document.getAnimations().length === 0") // colours change slowly
+			b.shoot(folder, name+"-"+l.String())
+		}
+	}
+	b.open("/console/keys/new")
+	shoot("new")
+	b.seen.expect("status of 400")
+	b.fill("#name", "..")
+	b.click("[name=expires][value=custom]")
+	b.click("[name=scope][value='keys:read']")
+	b.fill("#api-scopes", `datasets:read "datasets:write"`)
+	b.write("[name=metadata-text]", "pro")
+	b.fill("#limit", "many")
+	b.click("form.key-form [type=submit]")
+	b.wait("#problem")
+	shoot("new-faults")
+	b.open("/console/keys/new")
+	b.fill("#name", "nightly import")
+	b.click("[name=scope][value='keys:read']")
+	b.fill("#api-scopes", "datasets:read")
+	b.click("form.key-form [type=submit]")
+	b.wait("#stored")
+	shoot("secret")
+	b.click("#stored [type=checkbox]")
+	b.seen.expect("status of 404")
+	b.click("#stored [type=submit]")
+	b.until("!document.querySelector('#stored')")
+	b.open(b.path()[:len("/console/keys/")+36] + "/edit")
+	shoot("edit")
 }

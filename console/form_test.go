@@ -1,0 +1,293 @@
+package console_test
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"apikeyd/apikey"
+	"apikeyd/client"
+)
+
+const sendForm = "form.key-form [type=submit]"
+
+// as calls the API with a key.
+func (k *kit) as(who key) *client.Client {
+	k.Helper()
+	c, err := client.New(k.URL, who.Secret, client.Options{})
+	k.must(err)
+	return c
+}
+
+// get is a key as the API tells it to an administrator.
+func (k *kit) get(owner, name string) client.Key {
+	k.Helper()
+	found, err := k.as(k.admin).ForOwner(owner).Get(k.Context(), name)
+	k.must(err)
+	return found
+}
+
+// choose sets the time of a custom end, as the browser's own picker does.
+func (b *browser) choose(local string) {
+	b.Helper()
+	b.click("[name=expires][value=custom]")
+	b.set("#custom", local)
+}
+
+// set changes a field and says so.
+func (b *browser) set(css, value string) {
+	b.Helper()
+	evaluate[bool](b, fmt.Sprintf("(field => { field.value = %q; return field.dispatchEvent(new Event('input', {bubbles: true})) })"+
+		"(document.querySelector(%q))", value, css))
+}
+
+// value is what a field holds, and values what the chosen ones of a name do.
+func (b *browser) value(css string) string {
+	b.Helper()
+	return evaluate[string](b, fmt.Sprintf("document.querySelector(%q).value", css))
+}
+
+func (b *browser) values(css string) []string {
+	b.Helper()
+	return evaluate[[]string](b, fmt.Sprintf("[...document.querySelectorAll(%q)].map(e => e.value)", css))
+}
+
+// sees fails unless what a selector finds says something.
+func (b *browser) sees(css, part string) {
+	b.Helper()
+	if text := b.text(css); !strings.Contains(text, part) {
+		b.Errorf("%s says %q, without %q", css, text, part)
+	}
+}
+
+// refused waits for the form to come back, and looks whether that is told.
+func (b *browser) refused(status int) {
+	b.Helper()
+	b.seen.expect(fmt.Sprintf("status of %d", status))
+	evaluate[bool](b, "document.getElementById('problem')?.remove() ?? true")
+	b.click(sendForm)
+	b.wait("#problem")
+	b.until("document.activeElement.id === 'problem' && document.activeElement.role === 'alert'")
+	b.until("!document.querySelector('form.key-form [type=submit]').disabled")
+}
+
+func TestFormCreateAsAdmin(t *testing.T) {
+	t.Parallel()
+	var slow atomic.Bool
+	arrived, answer := make(chan struct{}, 10), make(chan struct{})
+	release := sync.OnceFunc(func() { close(answer) })
+	defer release()
+	k := newKit(t, options{handler: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if slow.Load() && r.Method == http.MethodPost {
+				arrived <- struct{}{}
+				<-answer
+			}
+			next.ServeHTTP(w, r)
+		})
+	}})
+	k.add("customer-7", "taken", "datasets:read")
+	b := k.browse()
+	_, err := chromedp.Call(b.ctx, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Asia/Tokyo"})
+	k.must(err)
+	b.signIn(k.admin)
+	b.press("n")
+	b.wait("#name")
+	b.until("document.activeElement.id === 'name'")
+	if all := b.values("[name=expires]"); !slices.Equal(all, []string{"7", "30", "90", "365", "custom"}) {
+		t.Errorf("the lifetimes offered are %q", all)
+	}
+	if chosen := b.values("[name=expires]:checked"); !slices.Equal(chosen, []string{"90"}) {
+		t.Errorf("the lifetime chosen at first is %q", chosen)
+	}
+	b.press(kb.Escape)
+	b.press(kb.Escape)
+	b.until("location.pathname === '/console/keys'")
+
+	b.open("/console/keys/new")
+	b.fill("#name", "taken")
+	b.fill("#owner", "customer-7")
+	b.choose("2030-01-15T10:30")
+	b.sees("label[for=custom]", "in your zone (Asia/Tokyo)")
+	b.click("[value='keys:read']")
+	b.fill("#api-scopes", "datasets:read  a,b")
+	b.set("[name=metadata-name]", "plan=x")
+	b.set("[name=metadata-text]", "pro\nor more")
+	b.click("#more-rows")
+	b.until("document.querySelectorAll('.rows .row').length === 3 && document.activeElement.ariaLabel === 'Name of entry 3'")
+	b.fill("#limit", "100")
+	b.fill("#window", "2")
+	b.set("[name=unit]", "3600")
+	b.refused(409)
+	b.sees("#name-fault", "has this name")
+	for css, want := range map[string]string{"#name": "taken", "#owner": "customer-7", "#custom": "2030-01-15T10:30",
+		"#api-scopes": "datasets:read  a,b", "[name=metadata-text]": "pro\nor more", "#limit": "100", "[name=unit]": "3600",
+		"[name=scope]:checked": "keys:read", "[name=expires]:checked": "custom"} {
+		if got := b.value(css); got != want {
+			t.Errorf("%s holds %q instead of %q", css, got, want)
+		}
+	}
+	b.fill("#window", "48")
+	b.fill("#api-scopes", `datasets:read "a"`)
+	b.refused(400)
+	b.sees("#scopes-fault", "quotes")
+	b.sees("#window-fault", "1 day")
+	b.click("#problem a[href='#window']")
+	b.until("document.activeElement.id === 'window'")
+
+	b.fill("#window", "2")
+	b.fill("#api-scopes", "datasets:read a,b")
+	b.fill("#name", "nightly")
+	slow.Store(true)
+	b.click(sendForm)
+	<-arrived
+	evaluate[string](b, "document.querySelector('"+sendForm+"').click() ?? ''")
+	release()
+	b.wait("#stored")
+	if len(arrived) != 0 {
+		t.Error("a second click sent the form again")
+	}
+	made := k.get("customer-7", "nightly")
+	end := time.Date(2030, 1, 15, 1, 30, 0, 0, time.UTC)
+	if !slices.Equal(made.Scopes, []string{"keys:read", "datasets:read", "a,b"}) || !made.ExpiresAt.Equal(end) ||
+		!maps.Equal(made.Metadata, map[string]string{"plan=x": "pro\nor more"}) ||
+		made.RateLimit != (client.RateLimit{Limit: 100, Window: 2 * time.Hour}) {
+		t.Errorf("the key is %+v", made)
+	}
+}
+
+func TestFormCreateAsOwner(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{longest: 60 * 24 * time.Hour})
+	b := k.browse()
+	b.signIn(k.owner)
+	b.open("/console/keys/new")
+	if all := b.values("[name=expires]"); !slices.Equal(all, []string{"7", "30", "longest", "custom"}) {
+		t.Errorf("the lifetimes offered are %q", all)
+	}
+	b.sees("#expires-help", "at most 60 days")
+	if all := b.values("[name=scope]"); !slices.Equal(all, []string{apikey.ScopeRead, apikey.ScopeWrite, "datasets:read"}) {
+		t.Errorf("the scopes offered are %q", all)
+	}
+	if n := len(b.values("#owner, #limit, #api-scopes")); n != 0 {
+		t.Errorf("%d fields are for administrators only", n)
+	}
+	b.sees("#scopes-help", "can only be verified")
+
+	b.fill("#name", "was "+k.owner.Secret)
+	b.refused(400)
+	b.sees("#name-fault", "secret")
+	if found := k.sent.with(k.owner.Secret); len(found) != 0 {
+		t.Errorf("a secret was sent back by %q", found)
+	}
+	b.fill("#name", "report")
+	b.choose("2099-01-01T00:00")
+	b.refused(400)
+	b.sees("#expires-fault", "at most 60 days")
+	b.choose("2001-01-01T00:00")
+	b.refused(400)
+	b.sees("#expires-fault", "future")
+	b.click("[name=expires][value=longest]")
+	evaluate[string](b, "document.querySelector(\"[value='datasets:read']\").value = 'datasets:write'")
+	b.click("[value='datasets:write']")
+	b.refused(403)
+	b.sees("#scopes-fault", "Your key lacks")
+	b.click("[value='datasets:write']")
+	sent := time.Now()
+	b.click(sendForm)
+	b.wait("#stored")
+	b.sees("main", "YOUR-API")
+	made := k.get("acme", "report")
+	if len(made.Scopes) != 0 || made.RateLimit != (client.RateLimit{}) {
+		t.Errorf("the key is %+v", made)
+	}
+	if lives := made.ExpiresAt.Sub(sent); lives < 60*24*time.Hour-time.Minute || lives > 60*24*time.Hour+time.Minute {
+		t.Errorf("the key lives %s", lives)
+	}
+}
+
+func TestFormForReader(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{})
+	reader := k.add("acme", "reader", apikey.ScopeRead)
+	b := k.browse()
+	b.signIn(reader)
+	b.seen.expect("status of 403")
+	for _, path := range []string{"/console/keys/new", "/console/keys/" + reader.ID.String() + "/edit"} {
+		b.open(path)
+		b.sees("main", "lacks the scope keys:write")
+	}
+}
+
+func TestFormWithoutScript(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{})
+	b := k.browse()
+	b.withoutScript()
+	b.signIn(k.owner)
+	b.open("/console/keys/new")
+	b.fill("#name", "plain")
+	b.click("[name=expires][value=custom]")
+	b.sees("label[for=custom]", "in UTC")
+	evaluate[string](b, "document.querySelector('#custom').value = '2030-01-15T10:30'")
+	b.write("[name=metadata-name]", "plan")
+	b.write("[name=metadata-text]", "pro")
+	b.click("[value='keys:read']")
+	b.click(sendForm)
+	b.wait("#stored")
+	secret := b.text("#secret")
+	b.click("#stored [type=submit]") // not ticked
+	b.sees("#secret", secret)
+	b.click("#stored [type=checkbox]")
+	b.seen.expect("status of 404")
+	b.click("#stored [type=submit]")
+	made := k.get("acme", "plain")
+	b.until("location.pathname === '/console/keys/" + made.ID + "'")
+	if !made.ExpiresAt.Equal(time.Date(2030, 1, 15, 10, 30, 0, 0, time.UTC)) || made.Metadata["plan"] != "pro" {
+		t.Errorf("the key is %+v", made)
+	}
+	b.history("back") // asks the server anew, which has no secret to show
+	if b.path() != "/console/keys/"+made.ID || strings.Contains(b.text("body"), secret) {
+		t.Errorf("going back leads to %s:\n%s", b.path(), b.text("body"))
+	}
+	b.open("/console/keys/" + made.ID + "/edit")
+	b.seen.expect("status of 400")
+	b.fill("#name", "..")
+	b.click(sendForm)
+	b.wait("#problem")
+	b.until("document.activeElement.id === 'problem'")
+	b.fill("#name", "plainer")
+	b.click(sendForm)
+	b.noticed(made.ID, "plainer was changed.")
+	if found := k.sent.with(secret); len(found) != 1 {
+		t.Errorf("the secret was sent by %q", found)
+	}
+}
+
+// noticed waits for the page of a key, which says what was done.
+func (b *browser) noticed(id, what string) {
+	b.Helper()
+	b.seen.expect("status of 404") // until there is such a page
+	b.until("location.pathname === '/console/keys/" + id + "'")
+	if b.text(".notice") == "" {
+		b.open("/console/keys")
+	}
+	b.sees(".notice", what)
+}
+
+// withoutScript runs no script of the pages that are opened from now on.
+func (b *browser) withoutScript() {
+	b.Helper()
+	_, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	b.must(err)
+}

@@ -1,0 +1,139 @@
+package console_test
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+
+	"apikeyd/apikey"
+	"apikeyd/client"
+)
+
+func TestFormEditAsAdmin(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{})
+	api := k.as(k.admin)
+	stored := k.add("customer-7", "production", apikey.ScopeRead, "datasets:read")
+	id := stored.ID.String()
+	limit := client.RateLimit{Limit: 5, Window: 90 * time.Second}
+	_, err := api.Update(t.Context(), id, client.Change{RateLimit: &limit, Metadata: &map[string]string{"a=b": "1\n2", "plan": "pro"}})
+	k.must(err)
+	b := k.browse()
+	b.signIn(k.admin)
+	edit := "/console/keys/" + id + "/edit"
+
+	b.open(edit)
+	b.click(sendForm)
+	b.noticed(id, "production is as it was")
+
+	// Renamed here, while somebody else changes all the rest.
+	b.open(edit)
+	for css, want := range map[string]string{"#name": "production", "[name=scope]:checked": "keys:read", "#api-scopes": "datasets:read",
+		"[name=metadata-text]": "1\n2", "#limit": "5", "#window": "90", "[name=unit]": "1", "[name=expires]:checked": "keep"} {
+		if got := b.value(css); got != want {
+			t.Errorf("%s holds %q instead of %q", css, got, want)
+		}
+	}
+	end := time.Now().Add(48 * time.Hour).Truncate(time.Millisecond)
+	others, err := api.Update(t.Context(), id, client.Change{RateLimit: &client.RateLimit{Limit: 7, Window: time.Hour}, ExpiresAt: &end,
+		Scopes: &[]string{"datasets:write"}, Metadata: &map[string]string{"plan": "free"}})
+	k.must(err)
+	b.fill("#name", "production 2")
+	b.click(sendForm)
+	b.noticed(id, "production 2 was changed.")
+	now := k.get("", id)
+	if now.Name != "production 2" || !slices.Equal(now.Scopes, others.Scopes) || !maps.Equal(now.Metadata, others.Metadata) ||
+		now.RateLimit != others.RateLimit || !now.ExpiresAt.Equal(others.ExpiresAt) {
+		t.Errorf("a new name made %+v of %+v", now, others)
+	}
+
+	b.open(edit)
+	b.click("[name=expires][value='30']")
+	b.click("[value='keys:verify']")
+	b.fill("#api-scopes", "")
+	b.set("[name=metadata-text]", "")
+	b.set("[name=metadata-name]", "")
+	b.fill("#limit", "")
+	b.click(sendForm)
+	b.noticed(id, "production 2 was changed.")
+	now = k.get("", id)
+	if !slices.Equal(now.Scopes, []string{"keys:verify"}) || len(now.Metadata) != 0 || now.RateLimit != (client.RateLimit{}) ||
+		time.Until(now.ExpiresAt) < 29*24*time.Hour {
+		t.Errorf("the key is %+v", now)
+	}
+
+	// What was typed outlives the session, and so does what was shown at first.
+	b.open(edit)
+	b.fill("#name", "production 3")
+	_, err = chromedp.Call(b.ctx, network.ClearBrowserCookies, cdp.Empty{})
+	k.must(err)
+	b.seen.expect("status of 401")
+	b.click(sendForm)
+	b.fill("#secret", k.admin.Secret)
+	b.click("main button[type=submit]")
+	b.wait("form.key-form")
+	if name := b.value("#name"); name != "production 3" || b.value("[name=scope]:checked") != "keys:verify" {
+		t.Errorf("after signing in again the name is %q", name)
+	}
+	_, err = api.Update(t.Context(), id, client.Change{Metadata: &map[string]string{"plan": "enterprise"}})
+	k.must(err)
+	b.click(sendForm)
+	b.noticed(id, "production 3 was changed.")
+	if now = k.get("", id); now.Name != "production 3" || now.Metadata["plan"] != "enterprise" {
+		t.Errorf("the key is %+v", now)
+	}
+
+	_, err = api.Revoke(t.Context(), id)
+	k.must(err)
+	b.seen.expect("status of 409")
+	b.open(edit)
+	b.sees("main", "production 3 was revoked")
+	b.sees("main", "cannot be changed")
+}
+
+func TestFormEditAsOwner(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{longest: 100 * 24 * time.Hour})
+	plain := k.add("acme", "plain", "datasets:read")
+	_, err := k.as(k.admin).Update(t.Context(), plain.ID.String(), client.Change{RateLimit: &client.RateLimit{Limit: 5, Window: time.Minute}})
+	k.must(err)
+	stronger := k.add("acme", "stronger", "datasets:write")
+	foreign := k.add("customer-7", "foreign")
+	b := k.browse()
+	b.signIn(k.owner)
+	b.seen.expect("status of 403")
+	b.seen.expect("status of 404")
+	b.open("/console/keys/" + stronger.ID.String() + "/edit")
+	b.sees("main", "scopes that yours lacks")
+	b.open("/console/keys/" + foreign.ID.String() + "/edit")
+	b.sees("main", "There is no such key")
+	b.open("/console/keys/" + k.owner.ID.String() + "/edit")
+	b.sees("main", "You are signed in with this key")
+
+	id := plain.ID.String()
+	b.open("/console/keys/" + id + "/edit")
+	if all := b.values("[name=expires]"); !slices.Equal(all, []string{"keep", "7", "30", "90", "longest", "custom"}) {
+		t.Errorf("the ends offered are %q", all)
+	}
+	b.fill("#name", "acme's own")
+	b.refused(409)
+	b.sees("#name-fault", "has this name")
+	b.fill("#name", "plain 2")
+	b.click("[value='datasets:read']")
+	b.click("[value='keys:read']")
+	b.click(sendForm)
+	b.noticed(id, "plain 2 was changed.")
+	now := k.get("acme", "plain 2")
+	if !slices.Equal(now.Scopes, []string{"keys:read"}) || now.RateLimit.Limit != 5 || !now.ExpiresAt.Equal(k.get("", id).ExpiresAt) {
+		t.Errorf("the key is %+v", now)
+	}
+	if log := k.Log.String(); strings.Contains(log, "the console failed") {
+		t.Errorf("the log says:\n%s", log)
+	}
+}
