@@ -15,6 +15,8 @@ const (
 	keysPerPage = 25
 	// soon is how long before its end a key is expiring.
 	soon = 30 * day
+	// unusedFor is how long a key was not used that is listed as unused.
+	unusedFor = 90 * day
 )
 
 // condition is how a key is, in the one word that its badge says.
@@ -64,6 +66,7 @@ type keyFilter struct {
 	Search string
 	Status string // a condition, or empty for all
 	Owner  string // empty for all within reach
+	Unused bool   // only active keys that were not used for unusedFor
 	Number int    // of the page, from 1
 }
 
@@ -74,6 +77,7 @@ func (keyFilter) Chips() []string {
 
 func (v *visit) keyFilter() keyFilter {
 	f := keyFilter{Search: v.form.Get("q"), Status: v.form.Get("status"), Owner: v.form.Get("owner"), Number: 1}
+	f.Unused = v.form.Get("unused") == "1"
 	if n, err := strconv.Atoi(v.form.Get("page")); err == nil {
 		f.Number = min(max(n, 1), 1_000_000)
 	}
@@ -84,11 +88,17 @@ func (v *visit) keyFilter() keyFilter {
 }
 
 // IsAny reports whether keys are filtered out.
-func (f keyFilter) IsAny() bool { return f.Search != "" || f.Status != "" || f.Owner != "" }
+func (f keyFilter) IsAny() bool { return f.Search != "" || f.Status != "" || f.Owner != "" || f.Unused }
 
 // WithStatus is the address of the first page with another status.
 func (f keyFilter) WithStatus(status string) string {
-	f.Status, f.Number = status, 1
+	f.Status, f.Unused, f.Number = status, false, 1
+	return f.address()
+}
+
+// WithUnused is the address of the first page of the keys that are not used.
+func (f keyFilter) WithUnused() string {
+	f.Status, f.Unused, f.Number = "", true, 1
 	return f.address()
 }
 
@@ -111,6 +121,9 @@ func (f keyFilter) address() string {
 			query.Set(name, value)
 		}
 	}
+	if f.Unused {
+		query.Set("unused", "1")
+	}
 	if f.Number > 1 {
 		query.Set("page", strconv.Itoa(f.Number))
 	}
@@ -128,10 +141,15 @@ func (f keyFilter) options(now time.Time) client.ListOptions {
 		o.Status = client.StatusActive
 	case expiring:
 		o.Status, o.ExpiresBefore = client.StatusActive, now.Add(soon)
+	case rotating:
+		o.Rotating = true
 	case expired:
 		o.Status = client.StatusExpired
 	case revoked:
 		o.Status = client.StatusRevoked
+	}
+	if f.Unused {
+		o.Status, o.LastUsedBefore = client.StatusActive, now.Add(-unusedFor)
 	}
 	return o
 }

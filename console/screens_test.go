@@ -32,11 +32,40 @@ func TestScreens(t *testing.T) {
 		b.shoot(folder, "sign-in-"+l.String())
 	}
 	b.signIn(k.admin)
-	for _, page := range []struct{ name, path string }{{"keys", "/console/keys"}} {
+	for range 40 {
+		_, err := k.api(k.admin).Verify(t.Context(), k.owner.Secret)
+		k.must(err)
+	}
+	for _, page := range []struct{ name, path string }{
+		{"keys", "/console/keys"}, {"overview", "/console"}, {"audit", "/console/audit"},
+	} {
 		for _, l := range looks() {
 			b.see(l)
 			b.open(page.path)
 			b.shoot(folder, page.name+"-"+l.String())
 		}
 	}
+	for _, l := range looks() {
+		b.see(l)
+		b.try(k.owner.Secret, "datasets:read")
+		b.shoot(folder, "try-valid-"+l.String())
+		b.try(k.owner.Secret, "datasets:delete")
+		b.shoot(folder, "try-refused-"+l.String())
+	}
+	b.signIn(k.add("globex", "first", apikey.ScopeRead, apikey.ScopeWrite))
+	for _, l := range looks() {
+		b.see(l)
+		b.open("/console")
+		b.shoot(folder, "overview-empty-"+l.String())
+	}
+}
+
+// try fills in and sends the form of Try it.
+func (b *browser) try(secret, scopes string) {
+	b.Helper()
+	b.open("/console/try")
+	b.fill("#scopes", scopes)
+	b.fill("#secret", secret)
+	b.click("main button[type=submit]")
+	b.wait("#result .verdict")
 }

@@ -53,7 +53,10 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("htmx:load", (event) => localise(event.target));
-document.addEventListener("htmx:afterSettle", () => {
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.target.id !== "results") {
+    return;
+  }
   const rows = document.querySelectorAll("#results tbody tr").length;
   announce(rows === 1 ? "1 key is shown" : `${rows} keys are shown`);
 });
@@ -61,3 +64,28 @@ for (const trouble of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) 
   document.addEventListener(trouble, () => announce("The server did not answer. What you see may be old."));
 }
 localise(document);
+
+// Try it: what went wrong is shown where the verdict would be, and either is told.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.target.id === "result") {
+    event.detail.shouldSwap = true;
+    event.detail.isError = false;
+  }
+});
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.target.id === "result") {
+    announce(event.target.querySelector(".verdict, .problem")?.innerText ?? "");
+  }
+});
+
+// Times of a filter: in the reader's zone on the page, in UTC in its address.
+for (const field of document.querySelectorAll("input[data-utc]")) {
+  if (field.value) {
+    const at = new Date(field.value + "Z");
+    field.value = new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+  }
+  field.form.addEventListener("formdata", (event) => {
+    event.formData.set(field.name, field.value && new Date(field.value).toISOString().slice(0, 16));
+  });
+  field.labels[0].querySelector(".zone").textContent = "in your zone";
+}

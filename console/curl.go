@@ -1,0 +1,45 @@
+package console
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// origin is where the reader's browser finds this server.
+func (v *visit) origin() string {
+	if overTLS(v.r) {
+		return "https://" + v.r.Host
+	}
+	return "http://" + v.r.Host
+}
+
+// curl is a command that calls the API of this server with a body of JSON, for a shell
+// that has the caller's key in APIKEYD_KEY.
+func (v *visit) curl(path, body string) string {
+	return "curl -sS " + quoted(v.origin()+path) + " \\\n" +
+		`  -H "x-api-key: $APIKEYD_KEY" -H 'Content-Type: application/json'` + " \\\n" +
+		"  -d " + body
+}
+
+// curlCreate is the command that makes a first key.
+func (v *visit) curlCreate() string {
+	body := `{"name": "my first key", "expires_at": "` + v.now.Add(90*day).UTC().Format(time.DateOnly) + `T00:00:00Z"`
+	if v.may("keys:admin") { // others may grant only what they have
+		body += `, "scopes": ["datasets:read"]`
+	}
+	return v.curl("/v1/api-keys", quoted(body+"}"))
+}
+
+// curlVerify is the command that asks about the key in the variable KEY.
+func (v *visit) curlVerify(scopes []string) string {
+	body := `'{"key": "'"$KEY"'"` // a single-quoted text, but for $KEY
+	if len(scopes) > 0 {
+		list, _ := json.Marshal(scopes) // strings always can be
+		body += `, "scopes": ` + strings.ReplaceAll(string(list), `'`, `'\''`)
+	}
+	return v.curl("/v1/verify", body+"}'")
+}
+
+// quoted makes one word of the shell of a text.
+func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
