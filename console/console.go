@@ -75,6 +75,10 @@ func (s *site) routes() http.Handler {
 
 	mux.Handle("GET "+Path, s.signedIn(showOverview))
 	mux.Handle("GET "+Path+"/keys", s.signedIn(showKeys))
+	mux.Handle("GET "+Path+"/keys/new", s.signedIn(writing(showNewKey)))
+	mux.Handle("POST "+Path+"/keys/new", s.signedIn(writing(createKey)))
+	mux.Handle("GET "+Path+"/keys/{id}/edit", s.signedIn(writing(showEdit)))
+	mux.Handle("POST "+Path+"/keys/{id}/edit", s.signedIn(writing(editKey)))
 	mux.Handle("GET "+Path+"/keys/{id}/secret", s.signedIn(showSecret))
 	mux.Handle("GET "+Path+"/audit", s.signedIn(showAudit))
 	mux.Handle("GET "+Path+"/audit/export", s.signedIn(exportAudit))

@@ -2,6 +2,10 @@ package console
 
 import (
 	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
 
 	"apikeyd/client"
 )
@@ -11,36 +15,102 @@ import (
 // another.
 const secretCookie = "apikeyd_secret"
 
-// secretSeconds is how long that page may take to be opened.
-const secretSeconds = 120
+// secretTime is how long that page may take to be opened.
+const secretTime = 2 * time.Minute
 
-// reveal goes to the page that shows the new secret of a key, once.
+// newSecret is what the cookie holds.
+type newSecret struct {
+	Secret  string    `json:"secret"`
+	Rotated bool      `json:"rotated"` // it replaces another one
+	Origin  string    `json:"origin"`  // where the reader reaches us
+	Until   time.Time `json:"until"`
+}
+
+// reveal goes to the page that shows the new secret of a key, once. If it is the key that
+// the reader is signed in with, the session goes on with the new secret.
 func (v *visit) reveal(created client.CreatedKey) error {
-	path := Path + "/keys/" + created.ID + "/secret"
-	sealed := v.seal.close(secretCookie+v.session.ID+created.ID, created.Secret.Reveal())
-	http.SetCookie(v.w, cookie(v.r, secretCookie, sealed, path, secretSeconds))
+	secret := created.Secret.Reveal()
+	if created.ID == v.me.ID {
+		v.session.Secret, v.session.Seen = secret, v.now
+		v.keepSession(v.w, v.r, v.session)
+	}
+	path := secretPath(created.Key)
+	sealed := v.seal.close(secretCookie+v.session.ID+created.ID, newSecret{
+		Secret: secret, Until: v.now.Add(secretTime), Origin: originOf(v.r),
+		Rotated: v.r.PathValue("id") != "", // a new key has no page yet
+	})
+	http.SetCookie(v.w, cookie(v.r, secretCookie, sealed, path, int(secretTime/time.Second)))
 	return v.goTo(path)
 }
+
+func secretPath(k client.Key) string { return Path + "/keys/" + k.ID + "/secret" }
 
 // secretPage shows a secret.
 type secretPage struct {
 	client.Key
-	Secret string
+	newSecret
+	Grace    bool // the secret before it is still good
+	Commands []command
+}
+
+// command is one to paste into a shell.
+type command struct {
+	ID    string
+	About string
+	Text  string
 }
 
 // showSecret shows a new secret to whoever made it. After that there is only its key.
 func showSecret(v *visit) error {
-	id := v.r.PathValue("id")
-	key, err := v.api.Get(v.ctx(), id)
+	key, err := v.api.Get(v.ctx(), v.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	p := secretPage{Key: key}
+	p := secretPage{Key: key, Grace: key.GraceEndsAt.After(v.now)}
 	found, err := v.r.Cookie(secretCookie)
-	if err != nil || !v.seal.open(secretCookie+v.session.ID+key.ID, found.Value, &p.Secret) {
+	if err != nil || !v.seal.open(secretCookie+v.session.ID+key.ID, found.Value, &p.newSecret) || !p.Until.After(v.now) {
 		return v.goTo(Path + "/keys/" + key.ID)
 	}
-	http.SetCookie(v.w, cookie(v.r, secretCookie, "", v.r.URL.Path, -1))
+	http.SetCookie(v.w, cookie(v.r, secretCookie, "", secretPath(key), -1))
+	p.Commands = commandsOf(key, p.newSecret)
 	v.show(http.StatusOK, "secret", "The secret of "+key.Name, p)
 	return nil
+}
+
+// commandsOf are ways to use a secret: on this server if its key may read keys, and
+// otherwise, or if it has scopes of another API, on that.
+func commandsOf(k client.Key, s newSecret) (all []command) {
+	begin := `curl -H "x-api-key: ` + s.Secret + `" `
+	isAdmin := slices.Contains(k.Scopes, apiAdmin)
+	reads := isAdmin || slices.Contains(k.Scopes, "keys:read")
+	if reads {
+		about := "Lists the keys of " + k.Owner
+		if isAdmin {
+			about = "Lists all keys"
+		}
+		all = append(all, command{"here", about + ":", begin + `"` + s.Origin + `/v1/api-keys"`})
+	}
+	if !reads || slices.ContainsFunc(k.Scopes, func(scope string) bool { return !strings.HasPrefix(scope, "keys:") }) {
+		all = append(all, command{"there", "Calls your own API (put its address in place of YOUR-API):",
+			begin + `"https://YOUR-API/"`})
+	}
+	return all
+}
+
+// plainOrigin is an origin that means nothing to a shell.
+var plainOrigin = regexp.MustCompile(`^https?://[0-9A-Za-z.:_\-\[\]]+$`)
+
+// originOf is where a reader who sent a form reaches us: the browser says it, and a proxy
+// in between may have another host for us.
+func originOf(r *http.Request) string {
+	scheme := "http://"
+	if overTLS(r) {
+		scheme = "https://"
+	}
+	for _, origin := range []string{r.Header.Get("Origin"), scheme + r.Host} {
+		if plainOrigin.MatchString(origin) {
+			return origin
+		}
+	}
+	return "https://YOUR-SERVER"
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"apikeyd/client"
@@ -120,10 +121,16 @@ func ownPath(path string) string {
 	return u.RequestURI()
 }
 
+// secretText is what a secret looks like, wherever it was pasted.
+var secretText = regexp.MustCompile(`[a-z][a-z0-9_]{0,19}_[0-9A-Za-z]{60}\b`)
+
+// withoutSecrets is a form as it may be shown again.
 func withoutSecrets(form url.Values) url.Values {
 	kept := url.Values{}
 	for name, values := range form {
-		kept[name] = values
+		for _, value := range values {
+			kept.Add(name, secretText.ReplaceAllLiteralString(value, ""))
+		}
 	}
 	for _, name := range secretFields {
 		kept.Del(name)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"apikeyd/apikey"
@@ -100,6 +101,11 @@ func (v *visit) readForm() error {
 	v.form = v.r.Form
 	if v.r.Method == http.MethodPost {
 		v.form = v.r.PostForm
+	}
+	for _, values := range v.form {
+		for i, value := range values {
+			values[i] = strings.ToValidUTF8(value, "\uFFFD") // nothing else can be sent on as JSON
+		}
 	}
 	return nil
 }

@@ -88,4 +88,97 @@ for (const field of document.querySelectorAll("input[data-utc]")) {
     event.formData.set(field.name, field.value && new Date(field.value).toISOString().slice(0, 16));
   });
   field.labels[0].querySelector(".zone").textContent = "in your zone";
+
+// Forms of keys.
+
+// A day in the reader's zone, and the one that was chosen there as an exact instant.
+for (const time of document.querySelectorAll("time.day")) {
+  time.textContent = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" }).format(new Date(time.dateTime));
+}
+const custom = document.getElementById("custom");
+if (custom) {
+  const instant = document.getElementById("instant");
+  const chosen = instant.value || (custom.value && custom.value + "Z"); // without a script it was UTC
+  if (chosen && !isNaN(new Date(chosen))) {
+    const at = new Date(chosen);
+    instant.value = at.toISOString();
+    custom.value = new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+  }
+  custom.addEventListener("input", () => {
+    instant.value = custom.value && new Date(custom.value).toISOString();
+  });
+  document.getElementById("zone").textContent =
+    `in your zone (${Intl.DateTimeFormat().resolvedOptions().timeZone})`;
+}
+
+// One more entry of metadata.
+const more = document.getElementById("more-rows");
+if (more) {
+  const rows = () => more.parentElement.querySelectorAll(".row");
+  const limit = () => { more.hidden = rows().length >= 20; };
+  limit();
+  more.addEventListener("click", () => {
+    const last = rows()[rows().length - 1];
+    const row = last.cloneNode(true);
+    for (const field of row.children) {
+      field.value = "";
+      field.ariaLabel = field.ariaLabel.replace(/\d+$/, rows().length + 1);
+    }
+    last.after(row);
+    row.firstElementChild.focus();
+    limit();
+  });
+}
+
+// A form that makes something is sent once, however often its button is pressed.
+for (const form of document.querySelectorAll("form[data-once]")) {
+  const button = form.querySelector("[type=submit]");
+  form.addEventListener("submit", () => {
+    button.disabled = true;
+    button.ariaBusy = "true";
+  });
+  addEventListener("pageshow", () => {
+    button.disabled = false;
+    button.ariaBusy = null;
+  });
+}
+
+// A secret, which this page shows once.
+for (const button of document.querySelectorAll("[data-copy]")) {
+  const source = document.getElementById(button.dataset.copy);
+  const select = () => getSelection().selectAllChildren(source);
+  source.addEventListener("focus", select);
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    let copied = true;
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+    } catch { // no TLS, or not allowed
+      select();
+      copied = document.execCommand("copy");
+    }
+    button.textContent = copied ? "Copied" : "Press Ctrl+C";
+    announce(copied ? "Copied" : "It is selected. Press Ctrl+C to copy it.");
+    setTimeout(() => { button.textContent = "Copy"; }, 3000);
+  });
+}
+const stored = document.getElementById("stored");
+if (stored) {
+  let left = false;
+  const ask = (event) => event.preventDefault();
+  addEventListener("beforeunload", ask);
+  stored.addEventListener("submit", (event) => {
+    event.preventDefault();
+    removeEventListener("beforeunload", ask);
+    location.replace(stored.action); // going back does not lead here
+  });
+  addEventListener("pagehide", () => {
+    left = true;
+    document.querySelectorAll("[data-secret]").forEach((secret) => secret.replaceChildren());
+  });
+  addEventListener("pageshow", () => {
+    if (left) {
+      location.replace(stored.action);
+    }
+  });
 }

@@ -1,0 +1,49 @@
+package console
+
+import (
+	"net/http"
+	"strings"
+
+	"apikeyd/client"
+)
+
+func (v *visit) showKeyForm(status int, f keyForm) {
+	title := "New key"
+	if !f.IsNew() {
+		title = "Edit " + f.Key.Name
+	}
+	v.show(status, "keyform", title, f)
+}
+
+func showNewKey(v *visit) error {
+	v.showKeyForm(http.StatusOK, v.keyForm(client.Key{}))
+	return nil
+}
+
+// createKey makes a key and shows its secret.
+func createKey(v *visit) error {
+	f := v.keyForm(client.Key{})
+	wanted := settingsOf(v.form, &f.Faults)
+	end, problem := v.endOf(v.form)
+	if problem == "" && end.IsZero() {
+		problem = "Choose when the key expires."
+	}
+	if problem != "" {
+		f.Faults.add("expires", problem)
+	}
+	if len(f.Faults) > 0 {
+		v.showKeyForm(http.StatusBadRequest, f)
+		return nil
+	}
+	key := client.NewKey{Name: wanted.Name, ExpiresAt: end, Scopes: &wanted.Scopes, Metadata: wanted.Metadata}
+	api := v.api
+	if v.may(apiAdmin) { // others have no such fields
+		key.RateLimit = &wanted.RateLimit
+		api = api.ForOwner(strings.TrimSpace(v.form.Get("owner")))
+	}
+	created, err := api.Create(v.ctx(), key)
+	if err != nil {
+		return v.showRefused(f, err)
+	}
+	return v.reveal(created)
+}

@@ -1,0 +1,84 @@
+package console
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"apikeyd/client"
+)
+
+func showEdit(v *visit) error {
+	return v.editing(func(key client.Key) error {
+		v.showKeyForm(http.StatusOK, v.keyForm(key))
+		return nil
+	})
+}
+
+// editKey changes of a key what was changed in its form.
+func editKey(v *visit) error {
+	return v.editing(func(key client.Key) error {
+		f := v.keyForm(key)
+		change := v.changeOf(&f)
+		if len(f.Faults) > 0 {
+			v.showKeyForm(http.StatusBadRequest, f)
+			return nil
+		}
+		notice := key.Name + " is as it was: nothing was changed."
+		if change != (client.Change{}) {
+			changed, err := v.api.Update(v.ctx(), key.ID, change)
+			if err != nil {
+				return v.showRefused(f, err)
+			}
+			notice = changed.Name + " was changed."
+		}
+		v.notify(notice)
+		return v.goTo(f.Back())
+	})
+}
+
+// editing does something with the key that the address names, if it can be changed.
+func (v *visit) editing(do func(client.Key) error) error {
+	key, err := v.api.Get(v.ctx(), v.r.PathValue("id"))
+	switch {
+	case err != nil:
+		return err
+	case key.Status == client.StatusRevoked:
+		return v.refuse(trouble{Status: http.StatusConflict, Title: key.Name + " was revoked",
+			Message: "A revoked key cannot be changed. Make a new key in its place: the name is free again."})
+	case !v.may(apiAdmin) && slices.ContainsFunc(key.Scopes, func(scope string) bool { return !v.may(scope) }):
+		return v.refuse(trouble{Status: http.StatusForbidden, Title: "Your key may not change " + key.Name,
+			Message: "That key has scopes that yours lacks. Sign in with a key that has them, or ask an administrator."})
+	}
+	return do(key)
+}
+
+// changeOf is what differs between the form as it is sent and as it was first shown: what
+// somebody else changed meanwhile stays.
+func (v *visit) changeOf(f *keyForm) (change client.Change) {
+	shown, err := url.ParseQuery(f.Was)
+	if err != nil {
+		shown = valuesOf(f.Key)
+	}
+	was, wanted := settingsOf(shown, &faults{}), settingsOf(v.form, &f.Faults)
+	if wanted.Name != was.Name {
+		change.Name = &wanted.Name
+	}
+	if !slices.Equal(slices.Sorted(slices.Values(wanted.Scopes)), slices.Sorted(slices.Values(was.Scopes))) {
+		change.Scopes = &wanted.Scopes
+	}
+	if !maps.Equal(wanted.Metadata, was.Metadata) {
+		change.Metadata = &wanted.Metadata
+	}
+	if wanted.RateLimit != was.RateLimit && v.may(apiAdmin) { // others have no such field
+		change.RateLimit = &wanted.RateLimit
+	}
+	end, problem := v.endOf(v.form)
+	if problem != "" {
+		f.Faults.add("expires", problem)
+	} else if !end.IsZero() {
+		change.ExpiresAt = &end
+	}
+	return change
+}

@@ -1,0 +1,107 @@
+package console
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The choices of a key's end that are no lifetime.
+const (
+	keepEnd   = "keep" // of a key that there is
+	customEnd = "custom"
+)
+
+// defaultLifetime is the preset that a new key has unless something else is chosen.
+const defaultLifetime = 90 * day
+
+// preset is a lifetime that is offered by name, counted from the request.
+type preset struct {
+	Value    string
+	Label    string
+	Lifetime time.Duration
+}
+
+// presets are the lifetimes offered, the shortest first. The longest that the server
+// allows is always among them, if there is one.
+func (s *site) presets() (offered []preset) {
+	longest := s.MaxKeyLifetime
+	for _, days := range []int{7, 30, 90, 365} {
+		if p := (preset{strconv.Itoa(days), plural(days, "day"), time.Duration(days) * day}); longest == 0 || p.Lifetime <= longest {
+			offered = append(offered, p)
+		}
+	}
+	if n := len(offered); longest > 0 && (n == 0 || offered[n-1].Lifetime < longest) {
+		offered = append(offered, preset{"longest", span(longest), longest})
+	}
+	return offered
+}
+
+// defaultEnd is the preset of a new key: the usual one, or the longest allowed.
+func (s *site) defaultEnd() string {
+	all := s.presets()
+	for _, p := range all {
+		if p.Lifetime == defaultLifetime {
+			return p.Value
+		}
+	}
+	return all[len(all)-1].Value
+}
+
+// endOf reads from a form when its key is to end, or what is wrong with that. The zero time
+// is as it is.
+func (v *visit) endOf(form url.Values) (end time.Time, problem string) {
+	switch choice := form.Get("expires"); choice {
+	case keepEnd:
+		return time.Time{}, ""
+	case customEnd:
+		if end, ok := customTime(form); ok {
+			if v.MaxKeyLifetime > 0 && end.After(v.now.Add(v.MaxKeyLifetime)) {
+				return end, "A key may live at most " + span(v.MaxKeyLifetime) + " from now."
+			}
+			return end, ""
+		}
+		return time.Time{}, "Choose a date and a time."
+	default:
+		for _, p := range v.presets() {
+			if p.Value == choice {
+				return v.now.Add(p.Lifetime), ""
+			}
+		}
+		return time.Time{}, "Choose when the key expires."
+	}
+}
+
+// customTime reads the time that was chosen: the instant that the page's script made of it
+// in the reader's zone, else the field itself, which is UTC then.
+func customTime(form url.Values) (time.Time, bool) {
+	if text := form.Get("instant"); text != "" {
+		at, err := time.Parse(time.RFC3339, text)
+		return at, err == nil
+	}
+	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05"} {
+		if at, err := time.Parse(layout, form.Get("custom")); err == nil {
+			return at, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// span tells a duration exactly, to the second.
+func span(d time.Duration) string {
+	var parts []string
+	for _, unit := range []struct {
+		name string
+		long time.Duration
+	}{{"day", day}, {"hour", time.Hour}, {"minute", time.Minute}, {"second", time.Second}} {
+		if n := int(d / unit.long); n > 0 {
+			parts = append(parts, plural(n, unit.name))
+			d %= unit.long
+		}
+	}
+	if len(parts) == 0 {
+		return d.String()
+	}
+	return strings.Join(parts, " and ")
+}

@@ -1,0 +1,251 @@
+package console
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"apikeyd/client"
+)
+
+const (
+	apiWrite = "keys:write"
+	apiAdmin = "keys:admin"
+
+	maxMetadataRows = 20
+	spareRows       = 2 // empty ones, to be filled in
+)
+
+// keyForm is the page on which a key is made or edited.
+type keyForm struct {
+	Key     client.Key // the one to edit; zero for a new one
+	Values  url.Values // what the fields hold
+	Was     string     // what they held when the page was first shown, to tell what was changed
+	Faults  faults
+	Problem *trouble // why it was not done, if that is about no field
+
+	Ends      []preset
+	Longest   string        // that a key may live; empty is without end
+	OwnScopes []scopeChoice // of apikeyd itself
+	APIScopes []scopeChoice // of the reader's key; an admin types them
+
+	now time.Time
+}
+
+// scopeChoice is a scope that can be ticked.
+type scopeChoice struct{ Name, Help string }
+
+// ownScopes are the scopes that apikeyd itself reads.
+var ownScopes = []scopeChoice{
+	{"keys:read", "See the keys of its owner."},
+	{apiWrite, "Create, change, rotate and revoke them."},
+	{"keys:verify", "Ask whether anybody's key is good. For the servers of your API."},
+	{apiAdmin, "All of that for every owner, and the audit log. For administrators."},
+}
+
+// keyForm makes the form of a key. Its fields hold what was typed, if anything was.
+func (v *visit) keyForm(key client.Key) keyForm {
+	f := keyForm{Key: key, Ends: v.presets(), now: v.now}
+	before := valuesOf(key)
+	f.Values, f.Was = before, before.Encode()
+	if f.IsNew() {
+		f.Values.Set("owner", v.me.Owner)
+		f.Values.Set("expires", v.defaultEnd())
+	}
+	if len(v.form) > 0 {
+		f.Values = withoutSecrets(v.form)
+		if was := f.Values.Get("was"); was != "" {
+			f.Was = was
+		}
+	}
+	if !f.Values.Has("expires") {
+		f.Values.Set("expires", before.Get("expires"))
+	}
+	if v.MaxKeyLifetime > 0 {
+		f.Longest = span(v.MaxKeyLifetime)
+	}
+	v.offerScopes(&f)
+	return f
+}
+
+// offerScopes offers those that the reader's key may grant.
+func (v *visit) offerScopes(f *keyForm) {
+	for _, choice := range ownScopes {
+		if v.may(choice.Name) || f.Ticked("scope", choice.Name) {
+			f.OwnScopes = append(f.OwnScopes, choice)
+		}
+	}
+	if v.may(apiAdmin) {
+		return
+	}
+	offered := slices.Concat(v.me.Scopes, f.Values["scope"], strings.Fields(f.Values.Get("scopes")))
+	for i, name := range offered {
+		isOwn := func(c scopeChoice) bool { return c.Name == name }
+		if !slices.Contains(offered[:i], name) && !slices.ContainsFunc(ownScopes, isOwn) {
+			f.APIScopes = append(f.APIScopes, scopeChoice{Name: name})
+		}
+	}
+	f.Values["scope"] = offered[len(v.me.Scopes):]
+}
+
+// IsNew reports whether the form makes a key.
+func (f keyForm) IsNew() bool { return f.Key.ID == "" }
+
+// Action is where the form is sent.
+func (f keyForm) Action() string {
+	if f.IsNew() {
+		return Path + "/keys/new"
+	}
+	return f.Back() + "/edit"
+}
+
+// Back is where it leads if it is not sent.
+func (f keyForm) Back() string {
+	if f.IsNew() {
+		return Path + "/keys"
+	}
+	return Path + "/keys/" + f.Key.ID
+}
+
+// Value is what a field holds.
+func (f keyForm) Value(field string) string { return f.Values.Get(field) }
+
+// Ticked reports whether a choice of a field is made.
+func (f keyForm) Ticked(field, choice string) bool { return slices.Contains(f.Values[field], choice) }
+
+// Fault is what is wrong with a field.
+func (f keyForm) Fault(field string) fault { return fault{Field: field, Message: f.Faults.Of(field)} }
+
+// End is when a key with this lifetime would end.
+func (f keyForm) End(p preset) time.Time { return f.now.Add(p.Lifetime) }
+
+// metadataRow is an entry of a key's metadata.
+type metadataRow struct{ Name, Text string }
+
+// Rows are the entries of the metadata by their number, and some empty ones.
+func (f keyForm) Rows() map[int]metadataRow {
+	filled := metadataRows(f.Values)
+	rows := make(map[int]metadataRow)
+	for i := range max(len(filled), min(len(filled)+spareRows, maxMetadataRows)) {
+		rows[i+1] = metadataRow{}
+		if i < len(filled) {
+			rows[i+1] = filled[i]
+		}
+	}
+	return rows
+}
+
+// metadataRows reads the entries that were filled in.
+func metadataRows(form url.Values) (rows []metadataRow) {
+	texts := form["metadata-text"]
+	for i, name := range form["metadata-name"] {
+		row := metadataRow{Name: strings.TrimSpace(name)}
+		if i < len(texts) {
+			row.Text = strings.ReplaceAll(texts[i], "\r\n", "\n") // as forms send line breaks
+		}
+		if row != (metadataRow{}) {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// valuesOf are the fields of the form of a key.
+func valuesOf(k client.Key) url.Values {
+	form := url.Values{"name": {k.Name}, "expires": {keepEnd}}
+	var own, other []string
+	for _, scope := range k.Scopes {
+		if slices.ContainsFunc(ownScopes, func(c scopeChoice) bool { return c.Name == scope }) {
+			own = append(own, scope)
+		} else {
+			other = append(other, scope)
+		}
+	}
+	form["scope"] = own
+	form.Set("scopes", strings.Join(other, " "))
+	names := make([]string, 0, len(k.Metadata))
+	for name := range k.Metadata {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		form.Add("metadata-name", name)
+		form.Add("metadata-text", k.Metadata[name])
+	}
+	form.Set("window", "1")
+	form.Set("unit", "60")
+	if limit := k.RateLimit; limit != (client.RateLimit{}) {
+		count, unit := inUnits(limit.Window)
+		form.Set("limit", strconv.Itoa(limit.Limit))
+		form.Set("window", strconv.Itoa(count))
+		form.Set("unit", strconv.Itoa(unit))
+	}
+	return form
+}
+
+// settings are what a form says about a key, but for its end.
+type settings struct {
+	Name      string
+	Scopes    []string
+	Metadata  map[string]string
+	RateLimit client.RateLimit
+}
+
+// settingsOf reads them, and adds what cannot be read to the faults.
+func settingsOf(form url.Values, f *faults) settings {
+	s := settings{Name: strings.TrimSpace(form.Get("name")), Scopes: []string{}, Metadata: map[string]string{}}
+	for _, scope := range slices.Concat(form["scope"], strings.Fields(form.Get("scopes"))) {
+		if !slices.Contains(s.Scopes, scope) {
+			s.Scopes = append(s.Scopes, scope)
+		}
+	}
+	for _, row := range metadataRows(form) {
+		if _, twice := s.Metadata[row.Name]; twice {
+			f.add("metadata", "Each name can be there once.")
+		}
+		if row.Name == "" {
+			f.add("metadata", "Each text needs a name.")
+		}
+		s.Metadata[row.Name] = row.Text
+	}
+	s.RateLimit = rateLimitOf(form, f)
+	return s
+}
+
+// wholeNumber is what is wrong with a field that holds no such thing.
+const wholeNumber = "Must be a whole number."
+
+func rateLimitOf(form url.Values, f *faults) (limit client.RateLimit) {
+	calls := strings.TrimSpace(form.Get("limit"))
+	if calls == "" {
+		return limit
+	}
+	var err error
+	if limit.Limit, err = strconv.Atoi(calls); err != nil {
+		f.add("limit", wholeNumber)
+	}
+	count, err := strconv.ParseInt(strings.TrimSpace(form.Get("window")), 10, 32)
+	if err != nil {
+		f.add("window", wholeNumber)
+	}
+	unit, err := strconv.ParseInt(form.Get("unit"), 10, 32)
+	if err != nil {
+		f.add("window", "Choose seconds, minutes, hours or days.")
+	}
+	// Far beyond what is allowed, it would not fit.
+	limit.Window = time.Duration(min(count, 1_000_000)*min(unit, 86_400)) * time.Second
+	return limit
+}
+
+// inUnits tells a window in the largest unit that it is a multiple of, and the seconds of
+// that.
+func inUnits(window time.Duration) (count, unit int) {
+	for _, unit := range []time.Duration{day, time.Hour, time.Minute} {
+		if window%unit == 0 {
+			return int(window / unit), int(unit / time.Second)
+		}
+	}
+	return int(window / time.Second), 1
+}
