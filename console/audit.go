@@ -33,9 +33,9 @@ type auditField struct{ Name, Label, Type, Value, Problem string }
 // Fields are those that are typed.
 func (p auditPage) Fields() []auditField {
 	fields := []auditField{
-		{"owner", "Owner of the key", "search", p.Owner, ""},
-		{"key", "Id of the key", "search", p.Key, ""},
-		{"actor", "Done by (id of a key, or operator)", "search", p.Actor, ""},
+		{"owner", "Owner of the key", "text", p.Owner, ""},
+		{"key", "Id of the key", "text", p.Key, ""},
+		{"actor", "Done by (id of a key, or operator)", "text", p.Actor, ""},
 		{"since", "Since", "datetime-local", p.Since, ""},
 		{"until", "Before", "datetime-local", p.Until, ""},
 	}

@@ -212,7 +212,7 @@ func (s *seen) listen(event any) {
 			s.complaints = append(s.complaints, e.Entry.Text+" "+e.Entry.URL)
 		}
 	case *runtime.EventExceptionThrown:
-		s.complaints = append(s.complaints, e.ExceptionDetails.Text)
+		s.complaints = append(s.complaints, fmt.Sprintf("%s %+v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception))
 	case *runtime.EventConsoleAPICalled:
 		if e.Type == runtime.ConsoleAPICalledTypeError {
 			s.complaints = append(s.complaints, fmt.Sprintf("console.error: %v", e.Args))

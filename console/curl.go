@@ -6,18 +6,10 @@ import (
 	"time"
 )
 
-// origin is where the reader's browser finds this server.
-func (v *visit) origin() string {
-	if overTLS(v.r) {
-		return "https://" + v.r.Host
-	}
-	return "http://" + v.r.Host
-}
-
 // curl is a command that calls the API of this server with a body of JSON, for a shell
 // that has the caller's key in APIKEYD_KEY.
 func (v *visit) curl(path, body string) string {
-	return "curl -sS " + quoted(v.origin()+path) + " \\\n" +
+	return "curl -sS " + quoted(originOf(v.r)+path) + " \\\n" +
 		`  -H "x-api-key: $APIKEYD_KEY" -H 'Content-Type: application/json'` + " \\\n" +
 		"  -d " + body
 }

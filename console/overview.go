@@ -33,6 +33,7 @@ type tile struct {
 	What   string
 	Help   string
 	Filter keyFilter
+	Warn   bool // somebody should look at them
 }
 
 // showOverview shows how it stands with the keys. A page that asks by itself gets the
@@ -73,12 +74,12 @@ func (v *visit) count(p *overviewPage) error {
 	p.Counted = true
 	p.Alone, p.Curl = s.Active+s.Expired+s.Revoked <= 1, v.curlCreate()
 	p.Tiles = []tile{
-		{s.Active, "active", "good for use now", keyFilter{Status: string(active)}},
-		{s.Rotating, "rotating", "the old secret works too", keyFilter{Status: string(rotating)}},
-		{s.ExpiringSoon, "expiring", "within 30 days", keyFilter{Status: string(expiring)}},
-		{s.Unused, "unused", "for 90 days or more", keyFilter{Unused: true}},
-		{s.Expired, "expired", "past their end", keyFilter{Status: string(expired)}},
-		{s.Revoked, "revoked", "ended for good", keyFilter{Status: string(revoked)}},
+		{s.Active, "active", "good for use now", keyFilter{Status: string(active)}, false},
+		{s.Rotating, "rotating", "old secret works too", keyFilter{Status: string(rotating)}, false},
+		{s.ExpiringSoon, "expiring", "within 30 days", keyFilter{Status: string(expiring)}, true},
+		{s.Unused, "unused", "for 90 days or more", keyFilter{Unused: true}, true},
+		{s.Expired, "expired", "past their end", keyFilter{Status: string(expired)}, false},
+		{s.Revoked, "revoked", "ended for good", keyFilter{Status: string(revoked)}, false},
 	}
 	return nil
 }

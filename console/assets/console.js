@@ -88,6 +88,7 @@ for (const field of document.querySelectorAll("input[data-utc]")) {
     event.formData.set(field.name, field.value && new Date(field.value).toISOString().slice(0, 16));
   });
   field.labels[0].querySelector(".zone").textContent = "in your zone";
+}
 
 // Forms of keys.
 
@@ -144,24 +145,28 @@ for (const form of document.querySelectorAll("form[data-once]")) {
 }
 
 // A secret, which this page shows once.
-for (const button of document.querySelectorAll("[data-copy]")) {
-  const source = document.getElementById(button.dataset.copy);
-  const select = () => getSelection().selectAllChildren(source);
-  source.addEventListener("focus", select);
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    let copied = true;
-    try {
-      await navigator.clipboard.writeText(source.textContent);
-    } catch { // no TLS, or not allowed
-      select();
-      copied = document.execCommand("copy");
-    }
-    button.textContent = copied ? "Copied" : "Press Ctrl+C";
-    announce(copied ? "Copied" : "It is selected. Press Ctrl+C to copy it.");
-    setTimeout(() => { button.textContent = "Copy"; }, 3000);
-  });
+function copyable(root) {
+  for (const button of root.querySelectorAll("[data-copy][hidden]")) {
+    const source = document.getElementById(button.dataset.copy);
+    const select = () => getSelection().selectAllChildren(source);
+    source.addEventListener("focus", select);
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      let copied = true;
+      try {
+        await navigator.clipboard.writeText(source.textContent);
+      } catch { // no TLS, or not allowed
+        select();
+        copied = document.execCommand("copy");
+      }
+      button.textContent = copied ? "Copied" : "Press Ctrl+C";
+      announce(copied ? "Copied" : "It is selected. Press Ctrl+C to copy it.");
+      setTimeout(() => { button.textContent = "Copy"; }, 3000);
+    });
+  }
 }
+document.addEventListener("htmx:load", (event) => copyable(event.target));
+copyable(document);
 const stored = document.getElementById("stored");
 if (stored) {
   let left = false;
