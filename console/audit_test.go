@@ -245,3 +245,39 @@ func TestExportBreaks(t *testing.T) {
 		t.Error("the log does not tell of it")
 	}
 }
+
+// TestExportOutlastsTheWriteTimeout gives the server less time to answer than an export
+// takes, as a long one does.
+func TestExportOutlastsTheWriteTimeout(t *testing.T) {
+	t.Parallel()
+	const limit = 100 * time.Millisecond
+	k := newKit(t, options{
+		console: func(c *console.Config) {
+			api := c.API
+			c.API = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/v1/audit-events" && r.URL.Query().Has("before") {
+					time.Sleep(2 * limit)
+				}
+				api.ServeHTTP(w, r)
+			})
+		},
+		handler: func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/console/audit/export" {
+					if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit)); err != nil {
+						t.Error(err)
+					}
+				}
+				next.ServeHTTP(w, r)
+			})
+		},
+	})
+	k.history(150)
+	answer, err := k.signedIn(k.admin).Get(k.URL + "/console/audit/export")
+	k.must(err)
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if n := strings.Count(string(body), "\n"); n != 155 || err != nil {
+		t.Errorf("%d events, %v", n, err)
+	}
+}
