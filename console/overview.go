@@ -44,7 +44,7 @@ func showOverview(v *visit) error {
 		return err
 	}
 	p := overviewPage{Chart: chartOf(usage, v.now)}
-	if v.r.Header.Get("Console-Poll") == "" {
+	if !v.polls() {
 		if err = v.count(&p); err == nil {
 			err = v.latest(&p)
 		}

@@ -78,7 +78,7 @@ func (v *visit) show(status int, name, title string, page any) {
 		part, _, _ = strings.Cut(below, "/")
 	}
 	p := view{Title: title, Me: v.me, Here: part, Page: page, visit: v}
-	if p.SignedIn() {
+	if p.SignedIn() && !v.polls() {
 		p.Notice = v.takeNotice()
 	}
 	var html bytes.Buffer
