@@ -20,7 +20,7 @@ type auditPage struct {
 	Problems map[string]string // of the filters, by field
 }
 
-// Actions are the kinds of events that there are, and what the filter calls them.
+// Actions are the kinds of events that there are.
 func (auditPage) Actions() []client.AuditAction {
 	return []client.AuditAction{
 		client.AuditCreate, client.AuditUpdate, client.AuditRotate, client.AuditRevoke, client.AuditLeak,
@@ -130,17 +130,14 @@ func (f auditFilter) options() (client.AuditOptions, map[string]string) {
 	}, problems
 }
 
-// needed is the page in place of one that the reader's key has no scope for.
-type needed struct{ Scope, What string }
-
-// mayNot says which scope a page needs.
-func (v *visit) mayNot(title string, n needed) error {
-	v.show(http.StatusForbidden, "needed", title, n)
-	return nil
+// needs shows which scope a page takes, in place of it.
+func (v *visit) needs(scope, title, what string) error {
+	return v.refuse(trouble{Status: http.StatusForbidden, Title: title,
+		Message: what + " The key that you are signed in with may not do that: it takes one that has " + scope + "."})
 }
 
 func (v *visit) mayNotAudit() error {
-	return v.mayNot("Audit", needed{"keys:admin", "The audit log tells what was done to everybody's keys."})
+	return v.needs("keys:admin", "Audit", "The audit log tells what was done to everybody's keys.")
 }
 
 func showAudit(v *visit) error {
@@ -157,6 +154,9 @@ func showAudit(v *visit) error {
 	if refusal, ok := errors.AsType[*client.Error](err); ok && refusal.Status == http.StatusBadRequest {
 		for _, detail := range refusal.Details {
 			p.Problems[detail.Field] = sentence(detail.Message)
+		}
+		if len(refusal.Details) == 0 {
+			p.Problems[""] = sentence(refusal.Message)
 		}
 		return v.showAuditPage(http.StatusBadRequest, p)
 	}

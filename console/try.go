@@ -32,7 +32,7 @@ type tried struct {
 func (t tried) Good() bool { return t.Code == client.VerifyValid }
 
 func (v *visit) mayNotVerify() error {
-	return v.mayNot("Try it", needed{"keys:verify", "Here you ask whether a key is good, as your API does."})
+	return v.needs("keys:verify", "Try it", "Here you ask whether a key is good, as your API does.")
 }
 
 func showTry(v *visit) error {
