@@ -97,10 +97,11 @@ func (b *browser) open(path string) {
 func (b *browser) click(css string) { b.Helper(); b.do(chromedp.Click(chromedp.CSS(css))) }
 func (b *browser) wait(css string)  { b.Helper(); b.do(chromedp.WaitVisible(chromedp.CSS(css))) }
 
-// fill types into a field.
+// fill types into a field, in place of what is there.
 func (b *browser) fill(css, text string) {
 	b.Helper()
-	b.do(chromedp.Clear(chromedp.CSS(css)), chromedp.SendKeys(chromedp.CSS(css), text))
+	_ = evaluate[string](b, fmt.Sprintf("document.querySelector(%q).value = ''", css))
+	b.do(chromedp.SendKeys(chromedp.CSS(css), text))
 }
 
 // press presses keys, wherever the focus is. What a page makes of a key is not also typed.
@@ -226,7 +227,7 @@ func (s *seen) listen(event any) {
 			s.complaints = append(s.complaints, e.Entry.Text+" "+e.Entry.URL)
 		}
 	case *runtime.EventExceptionThrown:
-		s.complaints = append(s.complaints, e.ExceptionDetails.Text)
+		s.complaints = append(s.complaints, fmt.Sprintf("%s %+v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception))
 	case *runtime.EventConsoleAPICalled:
 		if e.Type == runtime.ConsoleAPICalledTypeError {
 			s.complaints = append(s.complaints, fmt.Sprintf("console.error: %v", e.Args))
@@ -248,4 +249,11 @@ func (s *seen) check(b *browser) {
 			b.Errorf("the browser says: %.300s", complaint)
 		}
 	}
+}
+
+// noScript turns scripts off from the next page on.
+func (b *browser) noScript() {
+	b.Helper()
+	_, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	b.must(err)
 }

@@ -46,7 +46,7 @@ func TestChart(t *testing.T) {
 			usage(time.Minute, 60, map[int][2]int{0: {0, 3}}),
 			[]string{"<strong>0</strong> verified and <strong>3</strong> refused", `class="refused" d="M1 4v104h8v-104z"`}, "nothing",
 		},
-		"none":         {usage(time.Minute, 60, nil), []string{"No key was verified in the last 60 minutes.", "nothing"}, "most in one"},
+		"none":         {usage(time.Minute, 60, nil), []string{"No key was verified in the last 60 minutes.", "nothing"}, "<svg"},
 		"no intervals": {client.Usage{Interval: time.Minute}, []string{"No key was verified"}, "NaN"},
 	} {
 		var html bytes.Buffer

@@ -80,7 +80,7 @@ func (s *site) routes() http.Handler {
 	mux.Handle("POST "+Path+"/sign-in", s.page(signIn))
 	mux.Handle("POST "+Path+"/sign-out", s.page(signOut))
 
-	mux.Handle("GET "+Path, http.RedirectHandler(Path+"/keys", http.StatusSeeOther))
+	mux.Handle("GET "+Path, s.signedIn(showOverview))
 	mux.Handle("GET "+Path+"/keys", s.signedIn(showKeys))
 	mux.Handle("GET "+Path+"/keys/revoke", s.signedIn(showBulk))
 	mux.Handle("POST "+Path+"/keys/revoke", s.signedIn(revokeSeveral))
@@ -95,6 +95,10 @@ func (s *site) routes() http.Handler {
 	mux.Handle("POST "+Path+"/keys/{id}/edit", s.signedIn(writing(editKey)))
 	mux.Handle("GET "+Path+"/keys/{id}/secret", s.signedIn(showSecret))
 	mux.Handle("GET "+Path+"/keys/{id}/secret/unkeep.css", s.signedIn(unkeep))
+	mux.Handle("GET "+Path+"/audit", s.signedIn(showAudit))
+	mux.Handle("GET "+Path+"/audit/export", s.signedIn(exportAudit))
+	mux.Handle("GET "+Path+"/try", s.signedIn(showTry))
+	mux.Handle("POST "+Path+"/try", s.signedIn(try))
 	mux.Handle(Path+"/", s.page(notThere))
 	return mux
 }

@@ -9,8 +9,8 @@ import (
 	"apikeyd/client"
 )
 
-// eventsPerPage is how many events the page of a key shows at once.
-const eventsPerPage = 20
+// eventsOfKey is how many events the page of a key shows at once.
+const eventsOfKey = 20
 
 // keyPage is all about one key.
 type keyPage struct {
@@ -82,7 +82,7 @@ func (v *visit) history(id string) (*history, error) {
 		return nil, nil
 	}
 	before := v.form.Get("before")
-	page, err := v.api.AuditPage(v.ctx(), client.AuditOptions{KeyID: id, Before: before, PageSize: eventsPerPage})
+	page, err := v.api.AuditPage(v.ctx(), client.AuditOptions{KeyID: id, Before: before, PageSize: eventsOfKey})
 	if err != nil {
 		return nil, err
 	}

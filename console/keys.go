@@ -17,6 +17,8 @@ const (
 	maxPage = 1_000_000
 	// soon is how long before its end a key is expiring.
 	soon = 30 * day
+	// unusedFor is how long a key was not used that is listed as unused.
+	unusedFor = 90 * day
 )
 
 // condition is how a key is, in the one word that its badge says.
@@ -91,6 +93,7 @@ type keyFilter struct {
 	Search string
 	Status string // a condition, or empty for all
 	Owner  string // empty for all within reach
+	Unused bool   // only active keys that were not used for unusedFor
 	Number int    // of the page, from 1
 }
 
@@ -101,6 +104,7 @@ func (keyFilter) Chips() []string {
 
 func (v *visit) keyFilter() keyFilter {
 	f := keyFilter{Search: v.form.Get("q"), Status: v.form.Get("status"), Owner: v.form.Get("owner"), Number: 1}
+	f.Unused = v.form.Get("unused") == "1"
 	if n, err := strconv.Atoi(v.form.Get("page")); err == nil {
 		f.Number = min(max(n, 1), maxPage)
 	}
@@ -111,11 +115,17 @@ func (v *visit) keyFilter() keyFilter {
 }
 
 // IsAny reports whether keys are filtered out.
-func (f keyFilter) IsAny() bool { return f.Search != "" || f.Status != "" || f.Owner != "" }
+func (f keyFilter) IsAny() bool { return f.Search != "" || f.Status != "" || f.Owner != "" || f.Unused }
 
 // WithStatus is the address of the first page with another status.
 func (f keyFilter) WithStatus(status string) string {
-	f.Status, f.Number = status, 1
+	f.Status, f.Unused, f.Number = status, false, 1
+	return f.Address()
+}
+
+// WithUnused is the address of the first page of the keys that are not used.
+func (f keyFilter) WithUnused() string {
+	f.Status, f.Unused, f.Number = "", true, 1
 	return f.Address()
 }
 
@@ -164,6 +174,9 @@ func (f keyFilter) Address() string {
 			query.Set(name, value)
 		}
 	}
+	if f.Unused {
+		query.Set("unused", "1")
+	}
 	if f.Number > 1 {
 		query.Set("page", strconv.Itoa(f.Number))
 	}
@@ -188,6 +201,9 @@ func (f keyFilter) options(now time.Time) client.ListOptions {
 	case revoked:
 		o.Status = client.StatusRevoked
 	}
+	if f.Unused {
+		o.Status, o.LastUsedBefore = client.StatusActive, now.Add(-unusedFor)
+	}
 	return o
 }
 
@@ -206,7 +222,7 @@ func showKeys(v *visit) error {
 	}
 	alone := !p.IsAny() && p.Pages == 1 && len(p.Rows) == 1 && p.Rows[0].Own
 	if alone || p.OnlyOwner() && p.Pages == 0 {
-		p.Create = v.createCommand(p.Owner)
+		p.Create = v.curlCreate(p.Owner)
 	}
 	if v.r.Header.Get("Hx-Request") != "" {
 		v.w.Header().Set("HX-Push-Url", p.Address()) // without what is empty

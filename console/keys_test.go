@@ -3,7 +3,6 @@ package console_test
 import (
 	"encoding/json"
 	"fmt"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -159,10 +158,9 @@ func TestFirstKey(t *testing.T) {
 // runCommand runs the command that the page shows, with a key.
 func (b *browser) runCommand(with key) {
 	b.Helper()
-	command := strings.Replace(b.text("#results pre"), "YOUR_KEY", with.Secret, 1)
-	answer, err := exec.CommandContext(b.Context(), "sh", "-c", command).Output()
-	b.must(err)
-	if !strings.Contains(string(answer), `"secret":"`) {
+	command := b.text("#results pre")
+	answer := b.run(command, "APIKEYD_KEY="+with.Secret)
+	if !strings.Contains(answer, `"secret":"`) {
 		b.Errorf("%s\nprinted %s", command, answer)
 	}
 }

@@ -130,6 +130,8 @@ type recorder struct {
 	answer *sentAnswer
 }
 
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
 func (r *recorder) Write(p []byte) (int, error) {
 	r.answer.content.Write(p)
 	return r.ResponseWriter.Write(p)

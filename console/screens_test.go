@@ -35,7 +35,11 @@ func TestScreens(t *testing.T) {
 		b.shoot(folder, "sign-in-"+l.String())
 	}
 	b.signIn(k.admin)
-	pages := append([]screen{{"keys", "/console/keys"}}, k.keyScreens()...)
+	for range 40 {
+		_, err := k.api(k.admin).Verify(t.Context(), k.owner.Secret)
+		k.must(err)
+	}
+	pages := append([]screen{{"keys", "/console/keys"}, {"overview", "/console"}, {"audit", "/console/audit"}}, k.keyScreens()...)
 	for _, page := range pages {
 		for _, l := range looks() {
 			b.see(l)
@@ -43,7 +47,20 @@ func TestScreens(t *testing.T) {
 			b.shoot(folder, page.name+"-"+l.String())
 		}
 	}
+	for _, l := range looks() {
+		b.see(l)
+		b.try(k.owner.Secret, "datasets:read")
+		b.shoot(folder, "try-valid-"+l.String())
+		b.try(k.owner.Secret, "datasets:delete")
+		b.shoot(folder, "try-refused-"+l.String())
+	}
 	shootForms(b, folder)
+	b.signIn(k.add("globex", "first", apikey.ScopeRead, apikey.ScopeWrite))
+	for _, l := range looks() {
+		b.see(l)
+		b.open("/console")
+		b.shoot(folder, "overview-empty-"+l.String())
+	}
 }
 
 // shootForms looks at the forms of keys and at the page of a secret.
@@ -82,4 +99,14 @@ func shootForms(b *browser, folder string) {
 	b.until("!document.querySelector('#stored')")
 	b.open(b.path()[:len("/console/keys/")+36] + "/edit")
 	shoot("edit")
+}
+
+// try fills in and sends the form of Try it.
+func (b *browser) try(secret, scopes string) {
+	b.Helper()
+	b.open("/console/try")
+	b.fill("#scopes", scopes)
+	b.fill("#secret", secret)
+	b.click("main button[type=submit]")
+	b.wait("#result .verdict")
 }

@@ -73,9 +73,12 @@ func (p view) When(at any) moment { return momentOf(at, p.visit.now) }
 
 // show answers with a page.
 func (v *visit) show(status int, name, title string, page any) {
-	part, _, _ := strings.Cut(strings.TrimPrefix(v.r.URL.Path, Path+"/"), "/")
+	part := "overview"
+	if below, ok := strings.CutPrefix(v.r.URL.Path, Path+"/"); ok {
+		part, _, _ = strings.Cut(below, "/")
+	}
 	p := view{Title: title, Me: v.me, Here: part, Page: page, visit: v}
-	if p.SignedIn() {
+	if p.SignedIn() && !v.polls() {
 		p.Notice = v.takeNotice()
 	}
 	var html bytes.Buffer

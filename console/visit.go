@@ -64,7 +64,7 @@ func (s *site) signedIn(h handler) http.Handler {
 			return err
 		}
 		// A page that asks by itself does not keep its reader signed in.
-		if v.r.Header.Get("Console-Poll") == "" && v.now.Sub(v.session.Seen) >= seenEvery {
+		if !v.polls() && v.now.Sub(v.session.Seen) >= seenEvery {
 			v.session.Seen = v.now
 			s.keepSession(v.w, v.r, v.session)
 		}
@@ -117,6 +117,9 @@ func (v *visit) ctx() context.Context { return v.r.Context() }
 func (v *visit) may(scope string) bool {
 	return slices.Contains(v.me.Scopes, scope) || slices.Contains(v.me.Scopes, "keys:admin")
 }
+
+// polls reports whether the page asks by itself, and not its reader.
+func (v *visit) polls() bool { return v.r.Header.Get("Console-Poll") != "" }
 
 // goTo sends the browser to another page of the console.
 func (v *visit) goTo(path string) error {

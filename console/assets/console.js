@@ -141,14 +141,36 @@ for (const counter of document.querySelectorAll("[data-countdown]")) {
   countDown(counter);
 }
 
+// Try it: what went wrong is shown where the verdict would be, and either is told.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.target.id === "result") {
+    event.detail.shouldSwap = true;
+    event.detail.isError = false;
+  }
+});
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.target.id === "result") {
+    announce(event.target.querySelector(".verdict, .problem")?.innerText ?? "");
+  }
+});
+
+// Times of a filter: in the reader's zone on the page, in UTC in its address.
+for (const field of document.querySelectorAll("input[data-utc]")) {
+  if (field.value) {
+    const at = new Date(field.value + "Z");
+    field.value = new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+  }
+  field.form.addEventListener("formdata", (event) => {
+    event.formData.set(field.name, field.value && new Date(field.value).toISOString().slice(0, 16));
+  });
+  field.labels[0].querySelector(".zone").textContent = "in your zone";
+}
+
 // Forms of keys.
 
 // A day in the reader's zone, and the one that was chosen there as an exact instant.
 for (const time of document.querySelectorAll("time.day")) {
   time.textContent = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" }).format(new Date(time.dateTime));
-}
-for (const time of document.querySelectorAll("time.exact")) {
-  time.textContent = time.title;
 }
 const custom = document.getElementById("custom");
 if (custom) {
@@ -199,24 +221,28 @@ for (const form of document.querySelectorAll("form[data-once]")) {
 }
 
 // A secret, which this page shows once.
-for (const button of document.querySelectorAll("[data-copy]")) {
-  const source = document.getElementById(button.dataset.copy);
-  const select = () => getSelection().selectAllChildren(source);
-  source.addEventListener("focus", select);
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    let copied = true;
-    try {
-      await navigator.clipboard.writeText(source.textContent);
-    } catch { // no TLS, or not allowed
-      select();
-      copied = document.execCommand("copy");
-    }
-    button.textContent = copied ? "Copied" : "Press Ctrl+C";
-    announce(copied ? "Copied" : "It is selected. Press Ctrl+C to copy it.");
-    setTimeout(() => { button.textContent = "Copy"; }, 3000);
-  });
+function copyable(root) {
+  for (const button of root.querySelectorAll("[data-copy][hidden]")) {
+    const source = document.getElementById(button.dataset.copy);
+    const select = () => getSelection().selectAllChildren(source);
+    source.addEventListener("focus", select);
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      let copied = true;
+      try {
+        await navigator.clipboard.writeText(source.textContent);
+      } catch { // no TLS, or not allowed
+        select();
+        copied = document.execCommand("copy");
+      }
+      button.textContent = copied ? "Copied" : "Press Ctrl+C";
+      announce(copied ? "Copied" : "It is selected. Press Ctrl+C to copy it.");
+      setTimeout(() => { button.textContent = "Copy"; }, 3000);
+    });
+  }
 }
+document.addEventListener("htmx:load", (event) => copyable(event.target));
+copyable(document);
 const stored = document.getElementById("stored");
 if (stored) {
   let left = false;

@@ -1,0 +1,173 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/client"
+)
+
+const eventsPerPage = 50
+
+// auditPage is a page of the audit log.
+type auditPage struct {
+	auditFilter
+	Events   []event
+	Next     string            // the id of its last event, if there are older ones
+	Problems map[string]string // of the filters, by field
+}
+
+// Actions are the kinds of events that there are.
+func (auditPage) Actions() []client.AuditAction {
+	return []client.AuditAction{
+		client.AuditCreate, client.AuditUpdate, client.AuditRotate, client.AuditRevoke, client.AuditLeak,
+	}
+}
+
+// auditField is a field of the filter.
+type auditField struct{ Name, Label, Type, Value, Problem string }
+
+// Fields are those that are typed.
+func (p auditPage) Fields() []auditField {
+	fields := []auditField{
+		{"owner", "Owner of the key", "text", p.Owner, ""},
+		{"key", "Id of the key", "text", p.Key, ""},
+		{"actor", "Done by (id of a key, or operator)", "text", p.Actor, ""},
+		{"since", "Since", "datetime-local", p.Since, ""},
+		{"until", "Before", "datetime-local", p.Until, ""},
+	}
+	for i := range fields {
+		f := &fields[i]
+		f.Problem = p.Problems[f.Name]
+		if f.Problem != "" && f.Type == "datetime-local" {
+			f.Value = "" // no browser shows it
+		}
+	}
+	return fields
+}
+
+// auditFilter says which events are shown. All of it is in the address of the page.
+type auditFilter struct {
+	Owner, Key, Actor, Action string
+	Since, Until              string // as typed, in UTC
+	Before                    string // the id of an event: only older ones
+}
+
+// timeLayouts are how browsers write the value of a datetime-local field.
+var timeLayouts = [...]string{"2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02T15:04:05.999"}
+
+func (v *visit) auditFilter() auditFilter {
+	field := func(name string) string {
+		text := v.form.Get(name)
+		if _, _, ok := apikey.Identify(text); ok {
+			return "" // a secret was pasted, which must not come back
+		}
+		return text
+	}
+	return auditFilter{
+		Owner: field("owner"), Key: field("key"), Actor: field("actor"), Action: field("action"),
+		Since: field("since"), Until: field("until"), Before: field("before"),
+	}
+}
+
+// IsAny reports whether events are filtered out.
+func (f auditFilter) IsAny() bool {
+	f.Before = ""
+	return f != auditFilter{}
+}
+
+// Older is the address of the page after an event.
+func (f auditFilter) Older(id string) string {
+	f.Before = id
+	return f.address("/audit", "")
+}
+
+// Newest is the address of the first page.
+func (f auditFilter) Newest() string { return f.Older("") }
+
+// Export is the address of all these events in a format.
+func (f auditFilter) Export(format string) string {
+	f.Before = ""
+	return f.address("/audit/export", format)
+}
+
+func (f auditFilter) address(path, format string) string {
+	query := url.Values{}
+	for name, value := range map[string]string{
+		"owner": f.Owner, "key": f.Key, "actor": f.Actor, "action": f.Action,
+		"since": f.Since, "until": f.Until, "before": f.Before, "format": format,
+	} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	if len(query) == 0 {
+		return Path + path
+	}
+	return Path + path + "?" + query.Encode()
+}
+
+// options are what the API is asked for, and what is wrong with the times.
+func (f auditFilter) options() (client.AuditOptions, map[string]string) {
+	problems := make(map[string]string)
+	at := func(field, text string) time.Time {
+		for _, layout := range timeLayouts {
+			if t, err := time.Parse(layout, text); err == nil {
+				return t
+			}
+		}
+		if text != "" {
+			problems[field] = "Must be a time such as 2026-01-31T12:00."
+		}
+		return time.Time{}
+	}
+	return client.AuditOptions{
+		KeyID: f.Key, Owner: f.Owner, Actor: f.Actor, Action: client.AuditAction(f.Action),
+		Since: at("since", f.Since), Until: at("until", f.Until), Before: f.Before,
+	}, problems
+}
+
+// needs shows which scope a page takes, in place of it.
+func (v *visit) needs(scope, title, what string) error {
+	return v.refuse(trouble{Status: http.StatusForbidden, Title: title,
+		Message: what + " The key that you are signed in with may not do that: it takes one that has " + scope + "."})
+}
+
+func (v *visit) mayNotAudit() error {
+	return v.needs("keys:admin", "Audit", "The audit log tells what was done to everybody's keys.")
+}
+
+func showAudit(v *visit) error {
+	if !v.may("keys:admin") {
+		return v.mayNotAudit()
+	}
+	p := auditPage{auditFilter: v.auditFilter()}
+	o, problems := p.options()
+	o.PageSize = eventsPerPage
+	if p.Problems = problems; len(problems) > 0 {
+		return v.showAuditPage(http.StatusBadRequest, p)
+	}
+	page, err := v.api.AuditPage(v.ctx(), o)
+	if refusal, ok := errors.AsType[*client.Error](err); ok && refusal.Status == http.StatusBadRequest {
+		for _, detail := range refusal.Details {
+			p.Problems[detail.Field] = sentence(detail.Message)
+		}
+		if len(refusal.Details) == 0 {
+			p.Problems[""] = sentence(refusal.Message)
+		}
+		return v.showAuditPage(http.StatusBadRequest, p)
+	}
+	if err != nil {
+		return err
+	}
+	p.Events, p.Next = v.events(page.Events, ""), page.Next
+	return v.showAuditPage(http.StatusOK, p)
+}
+
+func (v *visit) showAuditPage(status int, p auditPage) error {
+	v.show(status, "audit", "Audit", p)
+	return nil
+}

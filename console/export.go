@@ -1,0 +1,204 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/client"
+)
+
+// exportWriteTimeout is how long the browser may take for each page of an export. All
+// pages together may take longer than other answers may.
+const exportWriteTimeout = 15 * time.Second
+
+// exportPageSize is how many events an export asks for at a time: the most there may be.
+const exportPageSize = 100
+
+// exportFormats are the files that there are.
+var exportFormats = map[string]struct {
+	mediaType, suffix string
+	encoder           func(*bytes.Buffer) func(client.AuditEvent) error
+}{
+	"":    {"application/x-ndjson", "jsonl", jsonLines},
+	"csv": {"text/csv; charset=utf-8; header=present", "csv", commaSeparated},
+}
+
+// exportAudit sends all events that pass the filters, newest first, page by page. If that
+// breaks in the middle, the connection is cut, so that nobody takes the part for the whole.
+func exportAudit(v *visit) error {
+	if !v.may("keys:admin") {
+		return v.mayNotAudit()
+	}
+	format, ok := exportFormats[v.form.Get("format")]
+	if !ok {
+		return errNotThere
+	}
+	f := v.auditFilter()
+	o, problems := f.options()
+	if len(problems) > 0 {
+		return v.goTo(f.address("/audit", "")) // which shows them
+	}
+	o.PageSize = exportPageSize
+	page, err := v.exportPage(o)
+	if err != nil {
+		return err
+	}
+	v.w.Header().Set("Content-Type", format.mediaType)
+	v.w.Header().Set("Content-Disposition",
+		`attachment; filename="audit-`+v.now.UTC().Format("20060102T150405Z")+"."+format.suffix+`"`)
+	var out bytes.Buffer
+	encode := format.encoder(&out)
+	for {
+		if err = sendEvents(v.w, &out, encode, page.Events); err != nil || page.Next == "" {
+			break
+		}
+		o.Before = page.Next
+		if page, err = v.exportPage(o); err != nil {
+			break
+		}
+	}
+	if err != nil {
+		v.Log.Warn("an export of the audit log was cut off", "error", err)
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+// exportPage asks for a page. It has a visit's time for it, whatever the pages before took;
+// a browser that has gone is noticed when the page is sent.
+func (v *visit) exportPage(o client.AuditOptions) (client.AuditPage, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.ctx()), visitTimeout)
+	defer cancel()
+	return v.api.AuditPage(ctx, o)
+}
+
+func sendEvents(
+	w http.ResponseWriter, out *bytes.Buffer, encode func(client.AuditEvent) error, events []client.AuditEvent,
+) error {
+	for _, e := range events {
+		if err := encode(e); err != nil {
+			return err
+		}
+	}
+	// The system's clock, as the connection measures it.
+	deadline := time.Now().Add(exportWriteTimeout)
+	if err := http.NewResponseController(w).SetWriteDeadline(deadline); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	_, err := out.WriteTo(w)
+	return err
+}
+
+// exportedEvent is the contract's AuditEvent.
+type exportedEvent struct {
+	ID        string             `json:"id"`
+	At        apikey.Timestamp   `json:"at"`
+	Action    client.AuditAction `json:"action"`
+	KeyID     string             `json:"key_id"`
+	Owner     string             `json:"owner"`
+	Name      string             `json:"name"`
+	Changes   exportedChanges    `json:"changes"`
+	Actor     string             `json:"actor"`
+	Via       string             `json:"via"`
+	Address   string             `json:"address,omitempty"`
+	RequestID string             `json:"request_id,omitempty"`
+}
+
+type exportedChanges struct {
+	ExpiresAt   *exportedChange[apikey.Timestamp]  `json:"expires_at,omitempty"`
+	GraceEndsAt *exportedChange[apikey.Timestamp]  `json:"grace_ends_at,omitempty"`
+	Metadata    *exportedChange[map[string]string] `json:"metadata,omitempty"`
+	Name        *exportedChange[string]            `json:"name,omitempty"`
+	RateLimit   *exportedChange[exportedLimit]     `json:"rate_limit,omitempty"`
+	RevokedAt   *exportedChange[apikey.Timestamp]  `json:"revoked_at,omitempty"`
+	Scopes      *exportedChange[[]string]          `json:"scopes,omitempty"`
+}
+
+type exportedChange[T any] struct {
+	From *T `json:"from,omitempty"`
+	To   *T `json:"to,omitempty"`
+}
+
+type exportedLimit struct {
+	Limit         int   `json:"limit"`
+	WindowSeconds int64 `json:"window_seconds"`
+}
+
+// exported makes a change of the contract of one of the client, each value by convert.
+func exported[T, U any](c *client.AuditChange[T], convert func(T) U) *exportedChange[U] {
+	if c == nil {
+		return nil
+	}
+	var e exportedChange[U]
+	if c.From != nil {
+		e.From = new(convert(*c.From))
+	}
+	if c.To != nil {
+		e.To = new(convert(*c.To))
+	}
+	return &e
+}
+
+func changesOf(c client.AuditChanges) exportedChanges {
+	stamp := func(t time.Time) apikey.Timestamp { return apikey.Timestamp(t) }
+	return exportedChanges{
+		ExpiresAt: exported(c.ExpiresAt, stamp), GraceEndsAt: exported(c.GraceEndsAt, stamp),
+		RevokedAt: exported(c.RevokedAt, stamp),
+		Metadata:  (*exportedChange[map[string]string])(c.Metadata),
+		Name:      (*exportedChange[string])(c.Name),
+		Scopes:    (*exportedChange[[]string])(c.Scopes),
+		RateLimit: exported(c.RateLimit, func(r client.RateLimit) exportedLimit {
+			return exportedLimit{r.Limit, int64(r.Window / time.Second)}
+		}),
+	}
+}
+
+func jsonLines(out *bytes.Buffer) func(client.AuditEvent) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	return func(e client.AuditEvent) error {
+		return encoder.Encode(exportedEvent{
+			ID: e.ID, At: apikey.Timestamp(e.At), Action: e.Action, KeyID: e.KeyID, Owner: e.Owner, Name: e.Name,
+			Changes: changesOf(e.Changes), Actor: e.Actor, Via: e.Via, Address: e.Address, RequestID: e.RequestID,
+		})
+	}
+}
+
+// commaSeparated writes the same, with the changes as JSON (RFC 4180).
+func commaSeparated(out *bytes.Buffer) func(client.AuditEvent) error {
+	table := csv.NewWriter(out)
+	table.UseCRLF = true
+	header := []string{"id", "at", "action", "key_id", "owner", "name", "changes", "actor", "via", "address", "request_id"}
+	_ = table.Write(header) // into memory
+	return func(e client.AuditEvent) error {
+		changes, err := json.Marshal(changesOf(e.Changes))
+		if err != nil {
+			return err
+		}
+		row := []string{
+			e.ID, apikey.Timestamp(e.At).String(), string(e.Action), e.KeyID, e.Owner, e.Name, string(changes),
+			e.Actor, e.Via, e.Address, e.RequestID,
+		}
+		for i, cell := range row {
+			row[i] = harmless(cell)
+		}
+		err = table.Write(row)
+		table.Flush()
+		return errors.Join(err, table.Error())
+	}
+}
+
+// harmless keeps a spreadsheet from taking a text for a formula (OWASP, CSV Injection).
+func harmless(cell string) string {
+	if strings.IndexAny(cell, "=+-@\t\r\n") == 0 {
+		return "'" + cell
+	}
+	return cell
+}

@@ -1,0 +1,158 @@
+package console_test
+
+import (
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/console"
+	"apikeyd/store/storetest"
+)
+
+func TestOverviewOfAdministrators(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{})
+	api, b := k.api(k.admin), k.browse()
+	b.signIn(k.admin)
+	if path := b.path(); path != "/console" {
+		t.Fatalf("signing in leads to %s", path)
+	}
+	if text := b.text(".parts"); text != "Overview\nKeys\nAudit\nTry it\nAPI docs" {
+		t.Errorf("the parts are %q", text)
+	}
+	wantTexts(b, ".chart", "No key was verified in the last 60 minutes.")
+	for range 3 {
+		_, err := api.Verify(t.Context(), k.owner.Secret)
+		k.must(err)
+	}
+	_, err := api.Verify(t.Context(), "nobody's")
+	k.must(err)
+	_, err = api.ForOwner("acme").Revoke(t.Context(), k.owner.ID.String())
+	k.must(err)
+
+	// The page asks by itself every 30 seconds, and when it is looked at again.
+	b.click(".numbers summary")
+	b.until("document.activeElement.id == 'chart-numbers'")
+	_ = evaluate[bool](b, "document.dispatchEvent(new Event('visibilitychange'))")
+	b.until("document.querySelector('.chart figcaption').innerText.startsWith('3 verified and 1 refused in the last 60 minutes; most in one minute: ')")
+	if !evaluate[bool](b, "document.activeElement.id == 'chart-numbers' && document.querySelector('.numbers').open") {
+		t.Error("the chart was refreshed, and with it the table closed or the focus lost")
+	}
+	if said := b.text("#announcer"); said != "" {
+		t.Errorf("a refresh said %q", said)
+	}
+	if text := b.text("#chart-rows"); !strings.Contains(text, "3") || !strings.Contains(b.text(".since"), "Counted by this server alone, since it started just now.") {
+		t.Errorf("the numbers are %q", text)
+	}
+	b.open("/console")
+	wantTexts(b, ".events", "Revoked acme's own by admin", "Created admin by the operator")
+	want := "1 active\ngood for use now\n0 rotating\nold secret works too\n0 expiring\nwithin 30 days\n" +
+		"0 unused\nfor 90 days or more\n0 expired\npast their end\n1 revoked\nended for good"
+	if text := strings.ReplaceAll(b.text(".tiles"), "\n\n", "\n"); strings.Join(strings.Fields(text), " ") != strings.Join(strings.Fields(want), " ") {
+		t.Errorf("the tiles are %q", text)
+	}
+	if b.text("#next") != "" {
+		t.Error("there are keys, and the page says how to make the first")
+	}
+	for _, to := range []struct{ tile, path, text string }{
+		{"li:nth-child(1)", "/console/keys?status=active", "admin"},
+		{"li:nth-child(2)", "/console/keys?status=rotating", "No key is like that"},
+		{"li:nth-child(4)", "/console/keys?unused=1", "No key is like that"},
+		{"li:nth-child(6)", "/console/keys?status=revoked", "acme's own"},
+	} {
+		b.open("/console")
+		b.click(".tiles " + to.tile + " a")
+		b.wait("#results")
+		if path := b.path(); path != to.path {
+			t.Errorf("the tile %s leads to %s", to.tile, path)
+		}
+		wantTexts(b, "#results", to.text)
+	}
+}
+
+func TestOverviewOfOwners(t *testing.T) {
+	t.Parallel()
+	clock := storetest.NewClock()
+	k := newKit(t, options{now: clock.Now})
+	b := k.browse()
+	b.signIn(k.owner)
+	if text := b.text(".parts"); text != "Overview\nKeys\nAPI docs" {
+		t.Errorf("the parts are %q", text)
+	}
+	wantTexts(b, ".next", "Make your first key", "curl -sS '"+k.URL+"/v1/api-keys'")
+	k.run(b.text(".next pre"), "APIKEYD_KEY="+k.owner.Secret)
+	k.add("somebody", "else's")
+	b.open("/console")
+	wantTexts(b, ".newest", "my first key active", "acme's own active")
+	if text := b.text("main"); strings.Contains(text, "else's") || strings.Contains(text, "first key for") || b.text("#next") != "" {
+		t.Errorf("the page of an owner is %q", text)
+	}
+	wantTexts(b, ".tiles", "2 active", "0 unused")
+	clock.Advance(91 * 24 * time.Hour) // signs out, as a session is over by then
+	b.seen.expect("status of 401")
+	b.signIn(k.owner)
+	wantTexts(b, ".tiles", "1 active", "1 expired")
+	for path, text := range map[string]string{
+		"/console/audit": "The audit log tells what was done to everybody's keys. The key that you are signed in with may not do that: it takes one that has keys:admin.",
+		"/console/try":   "it takes one that has keys:verify.",
+	} {
+		b.seen.expect("status of 403")
+		b.open(path)
+		wantTexts(b, "main", text)
+	}
+	reader := k.add("lone", "reader", apikey.ScopeRead)
+	b.signIn(reader)
+	wantTexts(b, ".next", "Yours may not make keys")
+	if b.text(".next pre") != "" {
+		t.Error("whoever may not make keys is told how to")
+	}
+}
+
+// wantTexts wants texts in what a selector finds, whatever the space between words.
+func wantTexts(b *browser, css string, texts ...string) {
+	b.Helper()
+	found := strings.Join(strings.Fields(b.text(css)), " ")
+	for _, text := range texts {
+		if !strings.Contains(found, text) {
+			b.Errorf("%s of %s has no %q: %s", css, b.path(), text, found)
+		}
+	}
+}
+
+// run runs a command that a page shows as a shell would, and returns what it prints.
+func (k *kit) run(command string, environment ...string) string {
+	k.Helper()
+	shell := exec.CommandContext(k.Context(), "sh", "-ec", command)
+	shell.Env = append(os.Environ(), environment...)
+	out, err := shell.Output()
+	if err != nil {
+		k.Fatalf("%s\nfails: %v", command, err)
+	}
+	return string(out)
+}
+
+func TestOverviewDoesNotWaitForCounting(t *testing.T) {
+	t.Parallel()
+	var slow atomic.Bool
+	k := newKit(t, options{console: func(c *console.Config) {
+		api := c.API
+		c.API = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if slow.Load() && r.URL.Path == "/v1/summary" {
+				<-r.Context().Done()
+			}
+			api.ServeHTTP(w, r)
+		})
+	}})
+	slow.Store(true)
+	b := k.browse()
+	b.signIn(k.admin)
+	wantTexts(b, "main", "There are so many keys that counting them takes a while.", "No key was verified", "Created admin")
+	slow.Store(false)
+	b.click("section a[href='/console?count=wait']")
+	b.wait(".tiles")
+}
