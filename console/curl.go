@@ -16,7 +16,11 @@ func (v *visit) curl(path, body string) string {
 
 // curlCreate is the command that makes a first key.
 func (v *visit) curlCreate() string {
-	body := `{"name": "my first key", "expires_at": "` + v.now.Add(90*day).UTC().Format(time.DateOnly) + `T00:00:00Z"`
+	lifetime := defaultLifetime
+	if v.MaxKeyLifetime > 0 {
+		lifetime = min(lifetime, v.MaxKeyLifetime)
+	}
+	body := `{"name": "my first key", "expires_at": "` + v.now.Add(lifetime).UTC().Format(time.RFC3339) + `"`
 	if v.may("keys:admin") { // others may grant only what they have
 		body += `, "scopes": ["datasets:read"]`
 	}
