@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"time"
 
-	"apikeyd/apikey"
 	"apikeyd/client"
 )
 
@@ -60,16 +59,10 @@ type auditFilter struct {
 var timeLayouts = [...]string{"2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02T15:04:05.999"}
 
 func (v *visit) auditFilter() auditFilter {
-	field := func(name string) string {
-		text := v.form.Get(name)
-		if _, _, ok := apikey.Identify(text); ok {
-			return "" // a secret was pasted, which must not come back
-		}
-		return text
-	}
+	form := withoutSecrets(v.form)
 	return auditFilter{
-		Owner: field("owner"), Key: field("key"), Actor: field("actor"), Action: field("action"),
-		Since: field("since"), Until: field("until"), Before: field("before"),
+		Owner: form.Get("owner"), Key: form.Get("key"), Actor: form.Get("actor"), Action: form.Get("action"),
+		Since: form.Get("since"), Until: form.Get("until"), Before: form.Get("before"),
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"apikeyd/apikey"
 	"apikeyd/client"
 )
 
@@ -39,7 +38,7 @@ func showTry(v *visit) error {
 	if !v.may("keys:verify") {
 		return v.mayNotVerify()
 	}
-	v.show(http.StatusOK, "try", "Try it", tryPage{Scopes: v.form.Get("scopes")})
+	v.show(http.StatusOK, "try", "Try it", tryPage{Scopes: withoutSecrets(v.form).Get("scopes")})
 	return nil
 }
 
@@ -50,10 +49,8 @@ func try(v *visit) error {
 	}
 	p := tryPage{Scopes: v.form.Get("scopes")}
 	secret, scopes := strings.TrimSpace(v.form.Get("secret")), strings.Fields(p.Scopes)
-	for _, scope := range scopes {
-		if _, _, ok := apikey.Identify(scope); ok {
-			p.Scopes, p.Problem = "", "The second field is for scopes, and not for a key."
-		}
+	if kept := withoutSecrets(v.form).Get("scopes"); kept != p.Scopes {
+		p.Scopes, p.Problem = kept, "The second field is for scopes, and not for a key."
 	}
 	if secret == "" {
 		p.Problem = "Paste a key into the first field."

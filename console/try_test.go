@@ -48,7 +48,7 @@ func TestTryIt(t *testing.T) {
 		{theirs.Secret, "datasets:read  it's:$HOME`id` ", "VALID", []string{"counted as a use", "Key: ci of o'brien"}},
 		{theirs.Secret, "", "VALID", nil},
 		{theirs.Secret, "datasets:write", "INSUFFICIENT_SCOPE", []string{"lacks one of the scopes", "Key: ci of o'brien"}},
-		{gone.Secret, "", "REVOKED", []string{"was revoked just now"}},
+		{gone.Secret, "", "REVOKED", []string{"The key was revoked"}},
 		{"it's \"no\" secret", "", "NOT_FOUND", []string{"No key has this secret now"}},
 	} {
 		verify(tt.secret, tt.scopes)
