@@ -37,7 +37,7 @@ type (
 	}
 )
 
-// reach says who may ask about which owner.
+// Summaries and usage reach as far as lists and keys do.
 func TestReachOfSummaryAndUsage(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)

@@ -223,6 +223,8 @@ func describe(s *openapi3.Schema) string {
 		return fmt.Sprintf("must be an array of at most %d items", *s.MaxItems)
 	case s.Type.Is(openapi3.TypeInteger) && s.Min != nil && s.Max != nil:
 		return fmt.Sprintf("must be a whole number from %.0f to %.0f", *s.Min, *s.Max)
+	case s.Type.Is(openapi3.TypeBoolean):
+		return "must be true or false"
 	case s.Type.Is(openapi3.TypeObject):
 		return "must be a JSON object"
 	}
