@@ -54,7 +54,8 @@ func New(c Config) (http.Handler, error) {
 		return nil, err
 	}
 	s := &site{Config: c, seal: seal, assets: assets, templates: templates, ended: newEnded()}
-	return s.protect(s.routes()), nil
+	s.pages = s.routes()
+	return s.protect(s.pages), nil
 }
 
 // site is the console.
@@ -64,18 +65,20 @@ type site struct {
 	assets    assets
 	templates templates
 	ended     *ended
+	pages     *router
 }
 
-func (s *site) routes() http.Handler {
-	mux := http.NewServeMux()
+func (s *site) routes() *router {
+	mux := &router{}
 	mux.Handle("GET "+Path+"/assets/{name}", s.assets)
 	mux.Handle("GET "+Path+"/sign-in", s.page(showSignIn))
 	mux.Handle("POST "+Path+"/sign-in", s.page(signIn))
 	mux.Handle("POST "+Path+"/sign-out", s.page(signOut))
 
 	mux.Handle("GET "+Path, http.RedirectHandler(Path+"/keys", http.StatusSeeOther))
+	mux.Handle("GET "+Path+"/{$}", http.RedirectHandler(Path, http.StatusSeeOther))
 	mux.Handle("GET "+Path+"/keys", s.signedIn(showKeys))
 	mux.Handle("GET "+Path+"/keys/{id}/secret", s.signedIn(showSecret))
-	mux.Handle(Path+"/", s.page(notThere))
+	mux.Handle(elsewhere, s.page(notThere))
 	return mux
 }

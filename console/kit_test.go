@@ -22,6 +22,8 @@ type kit struct {
 	*servertest.Server
 	admin, owner key
 	sent         *record
+	log          *slog.Logger
+	handler      http.Handler // the whole service, for requests that no browser makes
 }
 
 // key is a stored key and the secret that opens it.
@@ -33,6 +35,7 @@ type key struct {
 // options change how the service is made. The zero options are those of the program.
 type options struct {
 	now     func() time.Time
+	api     func(*handlers.Config)
 	console func(*console.Config)
 	handler func(http.Handler) http.Handler // around everything, to break it
 }
@@ -46,13 +49,19 @@ func newKit(t *testing.T, o options) *kit {
 		now = time.Now
 	}
 	k.Server = servertest.Start(t, servertest.Options{
-		Now:       now,
-		Configure: []func(*handlers.Config){func(c *handlers.Config) { log = c.Log }},
+		Now: now,
+		Configure: []func(*handlers.Config){func(c *handlers.Config) {
+			log = c.Log
+			if o.api != nil {
+				o.api(c)
+			}
+		}},
 		Handler: func(api http.Handler) http.Handler {
 			config := console.Config{API: api, Log: log, Now: now}
 			if o.console != nil {
 				o.console(&config)
 			}
+			k.log = log
 			pages, err := console.New(config)
 			k.must(err)
 			mux := http.NewServeMux()
@@ -63,6 +72,7 @@ func newKit(t *testing.T, o options) *kit {
 			if o.handler != nil {
 				handler = o.handler(handler)
 			}
+			k.handler = handler
 			return handler
 		},
 	})
