@@ -34,6 +34,14 @@ const KeySize = 32
 
 // New returns the handler of everything at and below Path.
 func New(c Config) (http.Handler, error) {
+	s, err := newSite(c)
+	if err != nil {
+		return nil, err
+	}
+	return s.protect(s.pages), nil
+}
+
+func newSite(c Config) (*site, error) {
 	if c.Key == nil {
 		c.Key = make([]byte, KeySize)
 		_, _ = rand.Read(c.Key) // never fails
@@ -55,7 +63,7 @@ func New(c Config) (http.Handler, error) {
 	}
 	s := &site{Config: c, seal: seal, assets: assets, templates: templates, ended: newEnded()}
 	s.pages = s.routes()
-	return s.protect(s.pages), nil
+	return s, nil
 }
 
 // site is the console.

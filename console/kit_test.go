@@ -62,7 +62,7 @@ func newKit(t *testing.T, o options) *kit {
 				o.console(&config)
 			}
 			k.log = log
-			pages, err := console.New(config)
+			pages, err := console.NewWithForm(config)
 			k.must(err)
 			mux := http.NewServeMux()
 			mux.Handle("/", api)
