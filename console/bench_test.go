@@ -43,7 +43,7 @@ func BenchmarkList(b *testing.B) {
 			signIn.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			signedIn := httptest.NewRecorder()
 			pages.ServeHTTP(signedIn, signIn)
-			session := signedIn.Result().Cookies()[0] //nolint:bodyclose // it is in memory
+			session := signedIn.Result().Cookies()[0]
 			b.Run(fmt.Sprintf("%d/%s", keys, as.owner), func(b *testing.B) {
 				for b.Loop() {
 					r := httptest.NewRequest(http.MethodGet, "/console/keys", nil)

@@ -64,7 +64,7 @@ func (v *visitor) do(r *http.Request) reply {
 		r.Header.Set(name, value)
 	}
 	for name, value := range v.cookies {
-		r.AddCookie(&http.Cookie{Name: name, Value: value}) //nolint:gosec // a request's cookie has no attributes
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
 	}
 	recorder := httptest.NewRecorder()
 	v.handler.ServeHTTP(recorder, r)
@@ -72,7 +72,7 @@ func (v *visitor) do(r *http.Request) reply {
 		visitor: v, request: r.Method + " " + r.URL.RequestURI(), status: recorder.Code,
 		header: recorder.Header(), body: recorder.Body.String(), cookies: map[string]*http.Cookie{},
 	}
-	for _, cookie := range recorder.Result().Cookies() { //nolint:bodyclose // it is in memory
+	for _, cookie := range recorder.Result().Cookies() {
 		a.cookies[cookie.Name] = cookie
 		if v.cookies[cookie.Name] = cookie.Value; cookie.MaxAge < 0 {
 			delete(v.cookies, cookie.Name)
