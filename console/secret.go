@@ -2,7 +2,6 @@ package console
 
 import (
 	"net/http"
-	"time"
 
 	"apikeyd/client"
 )
@@ -18,17 +17,9 @@ const secretSeconds = 120
 // reveal goes to the page that shows the new secret of a key, once.
 func (v *visit) reveal(created client.CreatedKey) error {
 	path := Path + "/keys/" + created.ID + "/secret"
-	sealed := v.seal.close(secretCookie+v.session.ID+created.ID, sealedSecret{
-		Secret: created.Secret.Reveal(), Until: v.now.Add(secretSeconds * time.Second),
-	})
+	sealed := v.seal.close(secretCookie+v.session.ID+created.ID, created.Secret.Reveal())
 	http.SetCookie(v.w, cookie(v.r, secretCookie, sealed, path, secretSeconds))
 	return v.goTo(path)
-}
-
-// sealedSecret is good for a while, also for who keeps the cookie for longer.
-type sealedSecret struct {
-	Secret string    `json:"secret"`
-	Until  time.Time `json:"until"`
 }
 
 // secretPage shows a secret.
@@ -44,12 +35,11 @@ func showSecret(v *visit) error {
 	if err != nil {
 		return err
 	}
-	var sealed sealedSecret
+	p := secretPage{Key: key}
 	found, err := v.r.Cookie(secretCookie)
-	if err != nil || !v.seal.open(secretCookie+v.session.ID+key.ID, found.Value, &sealed) || v.now.After(sealed.Until) {
+	if err != nil || !v.seal.open(secretCookie+v.session.ID+key.ID, found.Value, &p.Secret) {
 		return v.goTo(Path + "/keys/" + key.ID)
 	}
-	p := secretPage{Key: key, Secret: sealed.Secret}
 	http.SetCookie(v.w, cookie(v.r, secretCookie, "", v.r.URL.Path, -1))
 	v.show(http.StatusOK, "secret", "The secret of "+key.Name, p)
 	return nil
