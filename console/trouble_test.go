@@ -236,11 +236,11 @@ func TestFailingServer(t *testing.T) {
 	b.wantText("#offline", "The server did not answer as it should")
 	b.wantText("#results", k.owner.Name)
 	api.back()
-	b.press("m")
+	b.do(chromedp.SendKeys(chromedp.CSS("#q"), "m"))
 	b.until(`document.querySelector("#offline").hidden`)
 	b.seen.expect("net::ERR")
 	k.Stop()
-	b.press("e" + kb.Enter)
+	b.do(chromedp.SendKeys(chromedp.CSS("#q"), "e"+kb.Enter))
 	b.wantText("#offline", "The server did not answer as it should")
 	b.wantText("#results", k.owner.Name)
 }
@@ -259,7 +259,7 @@ func TestSlowServer(t *testing.T) {
 	b.fill("#q", "ac")
 	b.wait(`#results[aria-busy="true"]`)
 	api.back()
-	b.press("m")
+	b.do(chromedp.SendKeys(chromedp.CSS("#q"), "m"))
 	b.wait("#results:not([aria-busy])")
 	select {
 	case <-ended: // the browser took back what it no longer wants
