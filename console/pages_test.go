@@ -119,7 +119,7 @@ func TestSecretsAreShownOnce(t *testing.T) {
 			t.Fatalf("%s: there are %d secrets in\n%s", m.name, len(found), a.body)
 		}
 		made[found[0]] = m.name
-		v.get(pathOf(a)) // once more: it must not come again
+		v.get(a.address()) // once more: it must not come again
 	}
 	for _, s := range everyScreen() {
 		s.visit(k)
@@ -146,7 +146,8 @@ func TestSecretsAreShownOnce(t *testing.T) {
 // anySecret finds what can be a secret.
 var anySecret = regexp.MustCompile(`ak_[0-9A-Za-z]{60}`)
 
-func pathOf(a reply) string {
+// address is what was asked for.
+func (a reply) address() string {
 	_, path, _ := strings.Cut(a.request, " ")
 	return path
 }

@@ -45,7 +45,7 @@ func TestWeights(t *testing.T) {
 // loaded returns the addresses of what a page loads.
 func loaded(a reply) (addresses []string) {
 	a.Helper()
-	base, err := url.Parse(pathOf(a))
+	base, err := url.Parse(a.address())
 	a.must(err)
 	for n := range parse(a.T, a.body).Descendants() {
 		if n.Type != html.ElementNode {
