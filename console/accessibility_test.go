@@ -28,14 +28,14 @@ func axe(t *testing.T) string {
 const runAxe = `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(
 	found => found.violations.flatMap(v => v.nodes.map(n => v.id + ": " + n.target + ": " + n.failureSummary)))`
 
-// everyScreen shows each screen in a tab, signed in as who it is for.
-func (b *browser) everyScreen(show func(screen)) {
+// everyScene shows each scene in a tab, signed in as who it is for.
+func (b *browser) everyScene(show func(scene)) {
 	b.Helper()
 	b.seen.expect("status of 401")
 	b.seen.expect("status of 404")
 	b.seen.expect("Autofocus processing was blocked") // the browser had moved the focus already
 	signedIn := ""
-	for _, s := range everyScreen() {
+	for _, s := range everyScene() {
 		if as := s.as(b.kit); as.Secret != signedIn {
 			b.forget()
 			if signedIn = as.Secret; signedIn != "" {
@@ -47,13 +47,13 @@ func (b *browser) everyScreen(show func(screen)) {
 	}
 }
 
-// axe finds nothing on any screen, by day and by night, at a desk and on a phone.
+// axe finds nothing on any scene, by day and by night, at a desk and on a phone.
 func TestAxe(t *testing.T) {
 	t.Parallel()
 	checker := axe(t)
 	k := newKit(t, options{})
 	b := k.browse()
-	b.everyScreen(func(s screen) {
+	b.everyScene(func(s scene) {
 		evaluate[any](b, checker+"; undefined")
 		for _, l := range looks() {
 			b.see(l)
@@ -70,7 +70,7 @@ func TestAccessibility(t *testing.T) {
 	k := newKit(t, options{})
 	k.add("acme", strings.Repeat("a long name ", 20)+"x", "datasets:read", "datasets:"+strings.Repeat("x", 100))
 	b := k.browse()
-	b.everyScreen(func(s screen) {
+	b.everyScene(func(s scene) {
 		for _, l := range []look{
 			{"light", 1280, 900},
 			{"light", 375, 812},
@@ -167,7 +167,7 @@ func TestForcedColoursAndReducedMotion(t *testing.T) {
 		{Name: "forced-colors", Value: "active"}, {Name: "prefers-reduced-motion", Value: "reduce"},
 	}})
 	k.must(err)
-	b.everyScreen(func(s screen) {
+	b.everyScene(func(s scene) {
 		for _, problem := range evaluate[[]string](b, `(() => {
 			const problems = [];
 			for (const e of document.querySelectorAll(".badge svg *, .badge, a[aria-current], button, [role=button]")) {

@@ -12,8 +12,8 @@ import (
 	"apikeyd/console"
 )
 
-// screen is a page as somebody sees it.
-type screen struct {
+// scene is a page as somebody sees it.
+type scene struct {
 	name   string
 	path   string // with {id} for a key of the owner's
 	as     func(*kit) key
@@ -25,10 +25,10 @@ func nobody(*kit) key    { return key{} }
 func admin(k *kit) key   { return k.admin }
 func anOwner(k *kit) key { return k.owner }
 
-// everyScreen is each page of the console in each of its states: what holds for all pages is
+// everyScene is each page of the console in each of its states: what holds for all pages is
 // tested with these.
-func everyScreen() []screen {
-	return []screen{
+func everyScene() []scene {
+	return []scene{
 		{"sign-in", "/console/sign-in", nobody, http.StatusOK},
 		{"asks to sign in", "/console/keys", nobody, http.StatusUnauthorized},
 		{"keys of all", "/console/keys", admin, http.StatusOK},
@@ -40,8 +40,8 @@ func everyScreen() []screen {
 	}
 }
 
-// visit asks for the screen.
-func (s screen) visit(k *kit) reply {
+// visit asks for the scene.
+func (s scene) visit(k *kit) reply {
 	k.Helper()
 	v := k.visitor()
 	if as := s.as(k); as.Secret != "" {
@@ -50,7 +50,7 @@ func (s screen) visit(k *kit) reply {
 	return v.get(s.at(k)).want(s.status)
 }
 
-func (s screen) at(k *kit) string { return strings.ReplaceAll(s.path, "{id}", k.owner.ID.String()) }
+func (s scene) at(k *kit) string { return strings.ReplaceAll(s.path, "{id}", k.owner.ID.String()) }
 
 // making is a way to a new secret. It returns the page that shows it.
 type making struct {
@@ -63,10 +63,10 @@ type making struct {
 func everyMaking() []making {
 	return []making{
 		{"created over the API", "", func(k *kit, _ *visitor) reply {
-			return k.api(http.MethodPost, "/v1/api-keys", `{"name":"made","expires_at":"2090-01-01T00:00:00Z"}`)
+			return k.call(http.MethodPost, "/v1/api-keys", `{"name":"made","expires_at":"2090-01-01T00:00:00Z"}`)
 		}},
 		{"rotated over the API", "", func(k *kit, _ *visitor) reply {
-			return k.api(http.MethodPost, "/v1/api-keys/"+k.spare().ID.String()+"/rotate", `{}`)
+			return k.call(http.MethodPost, "/v1/api-keys/"+k.spare().ID.String()+"/rotate", `{}`)
 		}},
 		{"created", "POST /console/keys/new", func(_ *kit, v *visitor) reply {
 			return v.reveal("/console/keys/new", url.Values{"name": {"made here"}, "expires": {"90"}})
@@ -78,7 +78,7 @@ func everyMaking() []making {
 }
 
 // api calls the API with the owner's key.
-func (k *kit) api(method, path, body string) reply {
+func (k *kit) call(method, path, body string) reply {
 	k.Helper()
 	r, err := http.NewRequestWithContext(k.Context(), method, path, strings.NewReader(body))
 	k.must(err)
@@ -121,7 +121,7 @@ func TestSecretsAreShownOnce(t *testing.T) {
 		made[found[0]] = m.name
 		v.get(a.address()) // once more: it must not come again
 	}
-	for _, s := range everyScreen() {
+	for _, s := range everyScene() {
 		s.visit(k)
 	}
 	v.get("/console/keys/" + k.owner.ID.String() + "/secret").goes("/console/keys/" + k.owner.ID.String())

@@ -110,7 +110,7 @@ func TestHeaders(t *testing.T) {
 func TestMarkup(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
-	for _, s := range everyScreen() {
+	for _, s := range everyScene() {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			a := s.visit(k)

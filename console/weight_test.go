@@ -20,7 +20,7 @@ func TestWeights(t *testing.T) {
 		k.add("acme", "production key number "+string(rune('a'+i)), "datasets:read", "datasets:write")
 	}
 	seen := map[string]int{}
-	for _, s := range everyScreen() {
+	for _, s := range everyScene() {
 		page := s.visit(k)
 		total, assets := len(page.body), 0
 		for _, address := range loaded(page) {
