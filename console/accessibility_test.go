@@ -43,6 +43,7 @@ func (b *browser) everyScene(show func(scene)) {
 			}
 		}
 		b.open(s.at(b.kit))
+		evaluate[any](b, `document.querySelectorAll("details").forEach(d => { d.open = true; })`)
 		show(s)
 	}
 }
