@@ -155,7 +155,7 @@ fuzz: ## Fuzz each target for FUZZ_TIME (30s)
 
 .PHONY: cover
 cover: ## Run all tests and show what they do not reach
-	$(GO) test -coverpkg=./apikey,./client,./conformance,./handlers,./store/...,./verify -coverprofile=cover.out ./...
+	$(GO) test -coverpkg=./apikey,./client,./conformance,./console,./handlers,./store/...,./verify -coverprofile=cover.out ./...
 	$(GO) tool cover -func=cover.out
 
 .PHONY: bench

@@ -7,9 +7,9 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
-	"mime"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 )
 
@@ -21,6 +21,11 @@ type asset struct {
 	content, gzipped []byte
 	mediaType        string
 	address          string // names the content, so that a browser may keep it for ever
+}
+
+// mediaTypes are not left to the machine, which may know others: browsers would refuse them.
+var mediaTypes = map[string]string{
+	".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
 }
 
 // assets are the files that pages load, by name.
@@ -48,7 +53,7 @@ func loadAssets() (assets, error) {
 		sum := sha256.Sum256(content)
 		all[file.Name()] = asset{
 			content: content, gzipped: gzipped.Bytes(),
-			mediaType: mime.TypeByExtension(path.Ext(file.Name())),
+			mediaType: mediaTypes[path.Ext(file.Name())],
 			address:   fmt.Sprintf("%s/assets/%s?v=%s", Path, file.Name(), hex.EncodeToString(sum[:6])),
 		}
 	}
@@ -75,5 +80,6 @@ func (a assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		header.Set("Content-Encoding", "gzip")
 		content = found.gzipped
 	}
+	header.Set("Content-Length", strconv.Itoa(len(content)))
 	_, _ = w.Write(content) // the browser may have gone
 }

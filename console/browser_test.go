@@ -145,12 +145,12 @@ func (b *browser) until(expression string) {
 }
 
 // evaluate asks the page. A page that is just being left is asked again.
-func evaluate[T any](b *browser, expression string) (value T) {
+func evaluate[T any](b *browser, expression string, o ...chromedp.EvaluateOption) (value T) {
 	b.Helper()
 	var err error
 	for range 50 {
 		ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
-		value, err = chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+		value, err = chromedp.Run(ctx, chromedp.Evaluate[T](expression, o...))
 		cancel()
 		if err == nil || b.ctx.Err() != nil {
 			break
@@ -168,6 +168,13 @@ func (b *browser) signIn(with key) {
 	b.fill("#secret", with.Secret)
 	b.click("main button[type=submit]")
 	b.wait("header .who")
+}
+
+// forget makes the browser one that was never here.
+func (b *browser) forget() {
+	b.Helper()
+	_, err := chromedp.Call(b.ctx, network.ClearBrowserCookies, cdp.Empty{})
+	b.must(err)
 }
 
 // look is how a page is looked at.
@@ -191,6 +198,7 @@ func (b *browser) see(l look) {
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: l.scheme}},
 	})
 	b.must(err)
+	b.until(`document.getAnimations().every(a => a.playState !== "running")`) // colours change slowly
 }
 
 // shoot writes a picture of the whole page into a folder.
@@ -207,6 +215,26 @@ type seen struct {
 	requests   []string
 	complaints []string
 	expected   []string
+	origins    []string
+}
+
+// allow tells of an origin that may be asked too.
+func (s *seen) allow(origin string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.origins = append(s.origins, origin)
+}
+
+// count returns how often an address was asked for.
+func (s *seen) count(url string) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, requested := range s.requests {
+		if requested == url {
+			n++
+		}
+	}
+	return n
 }
 
 // expect tells of a complaint that is meant to come, by a part of it.
@@ -239,8 +267,10 @@ func (s *seen) check(b *browser) {
 	b.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	origins := append(s.origins, b.origin)
 	for _, url := range s.requests {
-		if !strings.HasPrefix(url, b.origin+"/") && !strings.HasPrefix(url, "data:") {
+		ours := func(origin string) bool { return strings.HasPrefix(url, origin+"/") }
+		if !slices.ContainsFunc(origins, ours) && !strings.HasPrefix(url, "data:") {
 			b.Errorf("the page asked another host: %s", url)
 		}
 	}

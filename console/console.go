@@ -38,7 +38,7 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.protect(s.routes()), nil
+	return s.protect(s.pages), nil
 }
 
 func newSite(c Config) (*site, error) {
@@ -61,7 +61,9 @@ func newSite(c Config) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &site{Config: c, seal: seal, assets: assets, templates: templates, ended: newEnded()}, nil
+	s := &site{Config: c, seal: seal, assets: assets, templates: templates, ended: newEnded()}
+	s.pages = s.routes()
+	return s, nil
 }
 
 // site is the console.
@@ -71,16 +73,18 @@ type site struct {
 	assets    assets
 	templates templates
 	ended     *ended
+	pages     *router
 }
 
-func (s *site) routes() http.Handler {
-	mux := http.NewServeMux()
+func (s *site) routes() *router {
+	mux := &router{}
 	mux.Handle("GET "+Path+"/assets/{name}", s.assets)
 	mux.Handle("GET "+Path+"/sign-in", s.page(showSignIn))
 	mux.Handle("POST "+Path+"/sign-in", s.page(signIn))
 	mux.Handle("POST "+Path+"/sign-out", s.page(signOut))
 
 	mux.Handle("GET "+Path, s.signedIn(showOverview))
+	mux.Handle("GET "+Path+"/{$}", http.RedirectHandler(Path, http.StatusSeeOther))
 	mux.Handle("GET "+Path+"/keys", s.signedIn(showKeys))
 	mux.Handle("GET "+Path+"/keys/revoke", s.signedIn(showBulk))
 	mux.Handle("POST "+Path+"/keys/revoke", s.signedIn(revokeSeveral))
@@ -99,6 +103,6 @@ func (s *site) routes() http.Handler {
 	mux.Handle("GET "+Path+"/audit/export", s.signedIn(exportAudit))
 	mux.Handle("GET "+Path+"/try", s.signedIn(showTry))
 	mux.Handle("POST "+Path+"/try", s.signedIn(try))
-	mux.Handle(Path+"/", s.page(notThere))
+	mux.Handle(elsewhere, s.page(notThere))
 	return mux
 }

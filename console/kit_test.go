@@ -22,6 +22,8 @@ type kit struct {
 	*servertest.Server
 	admin, owner key
 	sent         *record
+	log          *slog.Logger
+	handler      http.Handler // the whole service, for requests that no browser makes
 }
 
 // key is a stored key and the secret that opens it.
@@ -33,6 +35,7 @@ type key struct {
 // options change how the service is made. The zero options are those of the program.
 type options struct {
 	now     func() time.Time
+	api     func(*handlers.Config)
 	console func(*console.Config)
 	handler func(http.Handler) http.Handler // around everything, to break it
 	longest time.Duration                   // that a key may live; 0 is without end
@@ -51,13 +54,17 @@ func newKit(t *testing.T, o options) *kit {
 		Configure: []func(*handlers.Config){func(c *handlers.Config) {
 			log = c.Log
 			c.Policy.MaxLifetime = o.longest
+			if o.api != nil {
+				o.api(c)
+			}
 		}},
 		Handler: func(api http.Handler) http.Handler {
 			config := console.Config{API: api, Log: log, Now: now, MaxKeyLifetime: o.longest}
 			if o.console != nil {
 				o.console(&config)
 			}
-			pages, err := console.New(config)
+			k.log = log
+			pages, err := console.NewWithForm(config)
 			k.must(err)
 			mux := http.NewServeMux()
 			mux.Handle("/", api)
@@ -67,6 +74,7 @@ func newKit(t *testing.T, o options) *kit {
 			if o.handler != nil {
 				handler = o.handler(handler)
 			}
+			k.handler = handler
 			return handler
 		},
 	})

@@ -38,7 +38,7 @@ func (s *site) protect(next http.Handler) http.Handler {
 				panic(problem)
 			default:
 				s.Log.Error("the console panicked", "path", r.URL.Path, "panic", problem, "stack", string(debug.Stack()))
-				http.Error(w, "The console failed. The log of the server says more.", http.StatusInternalServerError)
+				s.visit(w, r).fail(errPanic)
 			}
 		}()
 		next.ServeHTTP(w, r)

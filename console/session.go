@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -127,11 +128,11 @@ func cookie(r *http.Request, name, value, path string, maxAge int) *http.Cookie 
 }
 
 // overTLS reports whether the browser came over TLS, to us or to a proxy in between: it
-// says so itself where it sends an Origin, which it does with every form.
+// says so itself where it sends an Origin, which it does with every form, and many proxies
+// say it. Neither can be trusted, nor need it be: who lies gets a cookie that is kept better.
 func overTLS(r *http.Request) bool {
-	const scheme = "https://"
-	origin := r.Header.Get("Origin")
-	if r.TLS != nil || len(origin) > len(scheme) && origin[:len(scheme)] == scheme {
+	if r.TLS != nil || strings.HasPrefix(r.Header.Get("Origin"), "https://") ||
+		strings.HasPrefix(r.Header.Get("X-Forwarded-Proto"), "https") {
 		return true
 	}
 	_, err := r.Cookie(sessionCookie) // no browser keeps it without TLS

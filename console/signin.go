@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"path"
 	"regexp"
 	"strings"
 
@@ -39,6 +40,8 @@ func (v *visit) askToSignIn(refusal *client.Error) {
 		p.Problem = "Your session has ended: " + sentence(refusal.Message)
 	case hasSession(v.r):
 		p.Problem = "Your session has ended. Sign in again to go on."
+	case v.r.Method == http.MethodPost:
+		p.Problem = "You are signed out."
 	case v.r.Header.Get("Sec-Fetch-Site") == "cross-site" && v.r.Method == http.MethodGet:
 		// A link from another site: the browser kept a strict cookie back. It sends it when
 		// the page itself asks again.
@@ -61,7 +64,7 @@ func (v *visit) showSignIn(status int, p signInPage) {
 
 // signIn begins a session with a key that may read keys.
 func signIn(v *visit) error {
-	p := signInPage{Return: ownPath(v.form.Get("return")), Typed: v.form.Get("typed")}
+	p := signInPage{Return: ownPath(v.form.Get("return")), Typed: ownForm(v.form.Get("typed"))}
 	secret := strings.TrimSpace(v.form.Get("secret"))
 	err := v.recognise(secret)
 	refusal, refused := errors.AsType[*client.Error](err)
@@ -76,6 +79,7 @@ func signIn(v *visit) error {
 		return nil
 	case refused && refusal.Status < http.StatusInternalServerError:
 		p.Problem = sentence(refusal.Message)
+		v.passRetryAfter(refusal)
 		v.showSignIn(refusal.Status, p)
 		return nil
 	case err != nil:
@@ -92,20 +96,19 @@ func signIn(v *visit) error {
 
 // showTyped shows the page of a form as it was typed before the session ended.
 func (v *visit) showTyped(p signInPage) error {
-	typed, err := url.ParseQuery(p.Typed)
+	page, err := url.ParseRequestURI(p.Return)
 	if err != nil {
-		return v.goTo(p.Return)
+		return err // ownPath took it
 	}
-	path, _, _ := strings.Cut(p.Return, "?")
+	page.RawQuery = p.Typed
 	again := v.r.Clone(v.ctx())
-	again.Method, again.Body = http.MethodGet, http.NoBody
-	again.URL = &url.URL{Path: path, RawQuery: typed.Encode()}
+	again.Method, again.Body, again.URL = http.MethodGet, http.NoBody, page
 	again.Form, again.PostForm = nil, nil
 	// The browser learns of the new session with this very answer.
 	again.Header.Del("Cookie")
 	name := cookieName(v.r)
 	again.AddCookie(cookie(v.r, name, v.seal.close(name, v.session), "/", 0))
-	v.routes().ServeHTTP(v.w, again)
+	v.pages.ServeHTTP(v.w, again)
 	return nil
 }
 
@@ -116,10 +119,10 @@ func signOut(v *visit) error {
 }
 
 // ownPath returns a path of the console, and of nobody else.
-func ownPath(path string) string {
-	u, err := url.Parse(path)
-	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(u.Path, Path+"/") || strings.Contains(path, `\`) ||
-		strings.HasPrefix(u.Path, Path+"/sign-") {
+func ownPath(text string) string {
+	u, err := url.ParseRequestURI(text)
+	if err != nil || u.IsAbs() || u.Host != "" || strings.ContainsAny(text, `\#`) || path.Clean(u.Path) != u.Path ||
+		!strings.HasPrefix(u.Path, Path+"/") || strings.HasPrefix(u.Path, Path+"/sign-") {
 		return Path
 	}
 	return u.RequestURI()
@@ -127,6 +130,15 @@ func ownPath(path string) string {
 
 // secretText is what a secret looks like, wherever it was pasted.
 var secretText = regexp.MustCompile(`[a-z][a-z0-9_]{0,19}_[0-9A-Za-z]{60}\b`)
+
+// ownForm returns a form as our pages keep it, or nothing if it is none.
+func ownForm(text string) string {
+	form, err := url.ParseQuery(text)
+	if err != nil {
+		return ""
+	}
+	return withoutSecrets(form).Encode()
+}
 
 // withoutSecrets is a form as it may be shown again.
 func withoutSecrets(form url.Values) url.Values {

@@ -3,6 +3,9 @@ package console
 import (
 	"errors"
 	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
 
 	"apikeyd/client"
 )
@@ -10,6 +13,8 @@ import (
 var (
 	errSignedOut    = errors.New("nobody is signed in")
 	errNotThere     = errors.New("no such page")
+	errMethod       = errors.New("not by this method")
+	errPanic        = errors.New("a defect")
 	errForeign      = errors.New("the form comes from another site")
 	errNoForm       = errors.New("not a form")
 	errFormTooLarge = errors.New("the form is too large")
@@ -20,11 +25,20 @@ type trouble struct {
 	Status  int
 	Title   string
 	Message string
-	Retry   bool   // asking again may help
-	Request string // names the exchange in the log of the API
+	Retry   bool       // asking again may help
+	Request string     // names the exchange in the log of the API
+	Form    url.Values // what was sent, to send it again
+	Address string     // where it was sent to
 }
 
-func notThere(*visit) error { return errNotThere }
+// notThere answers wherever no page is.
+func notThere(v *visit) error {
+	if methods := v.pages.methods(v.r); methods != nil {
+		v.w.Header().Set("Allow", strings.Join(methods, ", "))
+		return errMethod
+	}
+	return errNotThere
+}
 
 // fail answers with what went wrong. A session that has ended leads to signing in, which
 // leads back here.
@@ -35,7 +49,18 @@ func (v *visit) fail(err error) {
 		return
 	}
 	t := v.troubleOf(err, refusal)
+	if t.Retry && v.r.Method == http.MethodPost {
+		t.Form, t.Address = withoutSecrets(v.form), v.r.URL.RequestURI()
+	}
+	v.passRetryAfter(refusal)
 	v.show(t.Status, "trouble", t.Title, t)
+}
+
+// passRetryAfter says how long to wait, if the API does.
+func (v *visit) passRetryAfter(refusal *client.Error) {
+	if refusal != nil && refusal.RetryAfter > 0 {
+		v.w.Header().Set("Retry-After", strconv.Itoa(int(refusal.RetryAfter.Seconds())))
+	}
 }
 
 func (v *visit) troubleOf(err error, refusal *client.Error) trouble {
@@ -43,6 +68,9 @@ func (v *visit) troubleOf(err error, refusal *client.Error) trouble {
 	case errors.Is(err, errNotThere):
 		return trouble{Status: http.StatusNotFound, Title: "There is no such page",
 			Message: "The address may be mistyped, or the page may have moved."}
+	case errors.Is(err, errMethod):
+		return trouble{Status: http.StatusMethodNotAllowed, Title: "This address takes no such request",
+			Message: "Nothing was changed. Open the page and go on from there."}
 	case errors.Is(err, errForeign):
 		return trouble{Status: http.StatusForbidden, Title: "This form comes from another site",
 			Message: "Nothing was changed. Open the console itself and try again there."}
@@ -52,10 +80,13 @@ func (v *visit) troubleOf(err error, refusal *client.Error) trouble {
 	case errors.Is(err, errFormTooLarge):
 		return trouble{Status: http.StatusRequestEntityTooLarge, Title: "This is too much text",
 			Message: "Nothing was changed. Go back and shorten it."}
-	case refusal == nil:
-		if v.r.Context().Err() == nil {
+	case refusal == nil && v.ctx().Err() == nil:
+		if !errors.Is(err, errPanic) { // whose stack is in the log
 			v.Log.Error("the console failed", "path", v.r.URL.Path, "error", err)
 		}
+		return trouble{Status: http.StatusInternalServerError, Title: "The console failed",
+			Message: "The log of the server says more. What you asked for may or may not have been done: look before you do it again."}
+	case refusal == nil:
 		return trouble{Status: http.StatusServiceUnavailable, Title: "That took too long", Retry: true,
 			Message: "The server is busy or its database does not answer. What you asked for may or may not have been done: look before you do it again."}
 	}

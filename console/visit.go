@@ -36,13 +36,16 @@ type visit struct {
 // handler answers a request, or says why it cannot.
 type handler func(*visit) error
 
+func (s *site) visit(w http.ResponseWriter, r *http.Request) *visit {
+	return &visit{site: s, w: w, r: r, now: s.Now()}
+}
+
 // page makes a handler of pages that anybody may see.
 func (s *site) page(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), visitTimeout)
 		defer cancel()
-		r = r.WithContext(ctx)
-		v := &visit{site: s, w: w, r: r, now: s.Now()}
+		v := s.visit(w, r.WithContext(ctx))
 		err := v.readForm()
 		if err == nil {
 			err = h(v)
@@ -91,7 +94,11 @@ func (v *visit) recognise(secret string) (err error) {
 // readForm reads what a form sent. What a GET asks for is the form of the page that it
 // shows.
 func (v *visit) readForm() error {
-	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxForm)
+	limit := int64(maxForm)
+	if v.r.URL.Path == Path+"/sign-in" {
+		limit *= 3 // a form in a form: what was escaped is escaped again
+	}
+	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, limit)
 	if err := v.r.ParseForm(); err != nil {
 		if _, large := errors.AsType[*http.MaxBytesError](err); large {
 			return errFormTooLarge

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -20,15 +23,19 @@ type consoleFlags struct {
 	ConsoleKeyFile string `env:"APIKEYD_CONSOLE_KEY_FILE" placeholder:"FILE" help:"At least 32 random bytes that encrypt the console's sessions, the same on all nodes (new with each start, which ends all sessions)."`
 }
 
-// minConsoleKey is how much of a file is hard to guess, if it is random.
-const minConsoleKey = 32
+const (
+	// minConsoleKey is how much of a file is hard to guess, if it is random.
+	minConsoleKey = 32
+	// maxConsoleKey is how much of one counts: some files never end.
+	maxConsoleKey = 4096
+)
 
 // consoleKey reads the key of the console's sessions, or returns nil if there is none.
-func (f consoleFlags) consoleKey() ([]byte, error) {
+func (f consoleFlags) consoleKey(log *slog.Logger) ([]byte, error) {
 	if !f.Console || f.ConsoleKeyFile == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(f.ConsoleKeyFile)
+	text, mode, err := readAtMost(f.ConsoleKeyFile, maxConsoleKey)
 	if err != nil {
 		return nil, fmt.Errorf("--console-key-file: %w", err)
 	}
@@ -36,18 +43,37 @@ func (f consoleFlags) consoleKey() ([]byte, error) {
 		return nil, errors.New("--console-key-file: the file needs at least 32 random bytes, such as from " +
 			"head -c 32 /dev/urandom")
 	}
-	key := sha256.Sum256(text)
+	const others fs.FileMode = 0o007
+	if mode.IsRegular() && mode&others != 0 && hasPermissions {
+		log.Warn("everybody on this machine may use the key of the console's sessions; take that right away",
+			"file", f.ConsoleKeyFile, "mode", mode.String())
+	}
+	// What carries files about may take or add the end of a line.
+	key := sha256.Sum256(bytes.TrimRight(text, "\r\n"))
 	return key[:], nil
 }
 
-// withConsole puts the console beside the API, if there is to be one.
-func (f consoleFlags) withConsole(api http.Handler, policy apikey.Policy, log *slog.Logger) (http.Handler, error) {
+func readAtMost(path string, size int64) (text []byte, mode fs.FileMode, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	text, err = io.ReadAll(io.LimitReader(file, size))
+	return text, info.Mode(), err
+}
+
+// withConsole puts the console beside the API, if there is to be one. Its pages are no
+// operations: metrics and traces show the calls of the API that they make.
+func (f consoleFlags) withConsole(
+	api http.Handler, key []byte, policy apikey.Policy, log *slog.Logger,
+) (http.Handler, error) {
 	if !f.Console {
 		return api, nil
-	}
-	key, err := f.consoleKey()
-	if err != nil {
-		return nil, err
 	}
 	pages, err := console.New(console.Config{
 		API: api, Log: log, Now: time.Now, Key: key, MaxKeyLifetime: policy.MaxLifetime,

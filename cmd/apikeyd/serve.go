@@ -59,6 +59,10 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return err
 	}
+	sessions, err := c.consoleKey(log)
+	if err != nil {
+		return err
+	}
 	listeners, err := c.listen(ctx, log)
 	if err != nil {
 		return err
@@ -76,6 +80,9 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	service, err := c.newService(db, policy, tracer, slog.New(tracer.LogHandler(log.Handler())))
 	if err != nil {
+		return err
+	}
+	if service.server.Handler, err = c.withConsole(service.server.Handler, sessions, policy, service.log); err != nil {
 		return err
 	}
 	service.listener, service.certificate = listeners.api, certificate
@@ -142,9 +149,6 @@ func (c *serveCommand) newService(
 		TrustedProxies: c.trustedProxies(), AuthFailures: c.authFailures(),
 	})
 	if err != nil {
-		return service{}, err
-	}
-	if handler, err = c.withConsole(handler, policy, log); err != nil {
 		return service{}, err
 	}
 	server := newServer(handler)

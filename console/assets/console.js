@@ -67,8 +67,21 @@ document.addEventListener("htmx:afterSettle", (event) => {
   const rows = document.querySelectorAll("#results tbody tr").length;
   announce(rows === 1 ? "1 key is shown" : `${rows} keys are shown`);
 });
+
+// Say that the server is waited for, or does not answer; what is there stays.
+document.addEventListener("htmx:beforeRequest", (event) => event.detail.target.setAttribute("aria-busy", "true"));
+document.addEventListener("htmx:afterRequest", (event) => {
+  event.detail.target.removeAttribute("aria-busy");
+  if (event.detail.successful) {
+    document.getElementById("offline").hidden = true;
+  }
+});
 for (const trouble of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
-  document.addEventListener(trouble, () => announce("The server did not answer. What you see may be old."));
+  document.addEventListener(trouble, () => {
+    const offline = document.getElementById("offline");
+    offline.textContent = "The server did not answer as it should. What you see may be old.";
+    offline.hidden = false;
+  });
 }
 localise(document);
 

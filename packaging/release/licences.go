@@ -35,7 +35,19 @@ func thirdParties(ctx context.Context, info *buildinfo.BuildInfo) ([]byte, error
 			return nil, err
 		}
 	}
+	if err := appendVendored(ctx, &b); err != nil {
+		return nil, err
+	}
 	return b.Bytes(), nil
+}
+
+// appendVendored adds the licences of the files in the program that are no module's.
+func appendVendored(ctx context.Context, b *bytes.Buffer) error {
+	root, err := goOutput(ctx, "list", "-m", "-f", "{{.Dir}}")
+	if err != nil {
+		return err
+	}
+	return appendLicences(b, "Files of the console", filepath.Join(strings.TrimSpace(root), "console", "assets"))
 }
 
 func appendLicences(b *bytes.Buffer, what, folder string) error {

@@ -109,7 +109,8 @@ func TestThirdParties(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{"==== The Go standard library, go1: LICENSE\n", "==== modernc.org/sqlite v1: LICENSE\n"} {
+	for _, part := range []string{"==== The Go standard library, go1: LICENSE\n", "==== modernc.org/sqlite v1: LICENSE\n",
+		"==== Files of the console: LICENSE.htmx\n", "==== Files of the console: LICENSE.pico\n", "2019-2024 Pico"} {
 		if !strings.Contains(string(text), part) {
 			t.Errorf("there is no %q", part)
 		}

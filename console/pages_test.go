@@ -1,0 +1,153 @@
+package console_test
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"apikeyd/apikey"
+	"apikeyd/console"
+)
+
+// scene is a page as somebody sees it.
+type scene struct {
+	name   string
+	path   string // with {id} for a key of the owner's
+	as     func(*kit) key
+	status int
+}
+
+// Those who look at pages.
+func nobody(*kit) key    { return key{} }
+func admin(k *kit) key   { return k.admin }
+func anOwner(k *kit) key { return k.owner }
+
+// everyScene is each page of the console in each of its states: what holds for all pages is
+// tested with these.
+func everyScene() []scene {
+	return []scene{
+		{"sign-in", "/console/sign-in", nobody, http.StatusOK},
+		{"asks to sign in", "/console/keys", nobody, http.StatusUnauthorized},
+		{"keys of all", "/console/keys", admin, http.StatusOK},
+		{"keys of an owner", "/console/keys", anOwner, http.StatusOK},
+		{"keys without a match", "/console/keys?q=nothing&status=active", anOwner, http.StatusOK},
+		{"keys past the end", "/console/keys?page=9", anOwner, http.StatusOK},
+		{"no such page", "/console/nowhere", admin, http.StatusNotFound},
+		{"no such key", "/console/keys/00000000-0000-7000-8000-000000000000/secret", anOwner, http.StatusNotFound},
+	}
+}
+
+// visit asks for the scene.
+func (s scene) visit(k *kit) reply {
+	k.Helper()
+	v := k.visitor()
+	if as := s.as(k); as.Secret != "" {
+		v.signIn(as)
+	}
+	return v.get(s.at(k)).want(s.status)
+}
+
+func (s scene) at(k *kit) string { return strings.ReplaceAll(s.path, "{id}", k.owner.ID.String()) }
+
+// making is a way to a new secret. It returns the page that shows it.
+type making struct {
+	name    string
+	pattern string // of the console's route, if it is one
+	make    func(*kit, *visitor) reply
+}
+
+// everyMaking is each way to a new secret that there is.
+func everyMaking() []making {
+	return []making{
+		{"created over the API", "", func(k *kit, _ *visitor) reply {
+			return k.call(http.MethodPost, "/v1/api-keys", `{"name":"made","expires_at":"2090-01-01T00:00:00Z"}`)
+		}},
+		{"rotated over the API", "", func(k *kit, _ *visitor) reply {
+			return k.call(http.MethodPost, "/v1/api-keys/"+k.spare().ID.String()+"/rotate", `{}`)
+		}},
+		{"created", "POST /console/keys/new", func(_ *kit, v *visitor) reply {
+			return v.reveal("/console/keys/new", url.Values{"name": {"made here"}, "expires": {"90"}})
+		}},
+		{"rotated", "POST /console/keys/{id}/rotate", func(k *kit, v *visitor) reply {
+			return v.reveal("/console/keys/"+k.spare().ID.String()+"/rotate", url.Values{"grace": {"0"}})
+		}},
+	}
+}
+
+// api calls the API with the owner's key.
+func (k *kit) call(method, path, body string) reply {
+	k.Helper()
+	r, err := http.NewRequestWithContext(k.Context(), method, path, strings.NewReader(body))
+	k.must(err)
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("X-Api-Key", k.owner.Secret)
+	return k.visitor().do(r)
+}
+
+// spare is another key of the owner's.
+func (k *kit) spare() key {
+	return k.add("acme", "spare "+apikey.NewID().String()[:13], "datasets:read")
+}
+
+// reveal sends a form that leads to the page of a new secret.
+func (v *visitor) reveal(path string, form url.Values) reply {
+	v.Helper()
+	a := v.post(path, form).want(http.StatusSeeOther)
+	return v.get(a.header.Get("Location")).want(http.StatusOK)
+}
+
+// A new secret is in one answer of the whole service, and the reader's own in none.
+func TestSecretsAreShownOnce(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{})
+	k.add("admin", "another", apikey.ScopeRead)
+	v := k.visitor()
+	v.signIn(k.owner)
+	made := map[string]string{}
+	for _, m := range everyMaking() {
+		if m.pattern != "" && !slices.Contains(console.Patterns(), m.pattern) {
+			t.Logf("left out: %s, which the console cannot do", m.name)
+			continue
+		}
+		a := m.make(k, v)
+		found := anySecret.FindAllString(a.body, -1)
+		found = slices.Compact(found)
+		if len(found) != 1 {
+			t.Fatalf("%s: there are %d secrets in\n%s", m.name, len(found), a.body)
+		}
+		made[found[0]] = m.name
+		v.get(a.address()) // once more: it must not come again
+	}
+	for _, s := range everyScene() {
+		s.visit(k)
+	}
+	v.get("/console/keys/" + k.owner.ID.String() + "/secret").goes("/console/keys/" + k.owner.ID.String())
+	for secret, name := range made {
+		if found := k.sent.with(secret); len(found) != 1 {
+			t.Errorf("%s: the secret is in %q, want one answer", name, found)
+		}
+		if strings.Contains(k.Log.String(), secret) {
+			t.Errorf("%s: the secret is in the log", name)
+		}
+	}
+	for _, own := range []key{k.admin, k.owner} {
+		if found := k.sent.with(own.Secret); len(found) != 0 {
+			t.Errorf("the secret of %s is in %q", own.Name, found)
+		}
+		if strings.Contains(k.Log.String(), own.Secret) {
+			t.Errorf("the secret of %s is in the log", own.Name)
+		}
+	}
+}
+
+// anySecret finds what can be a secret.
+var anySecret = regexp.MustCompile(`ak_[0-9A-Za-z]{60}`)
+
+// address is what was asked for.
+func (a reply) address() string {
+	_, path, _ := strings.Cut(a.request, " ")
+	return path
+}

@@ -1,0 +1,291 @@
+package console_test
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"apikeyd/console"
+)
+
+const typed = `a "name" & <more>, ünïcode`
+
+// signInAgain does so on the page that asks for it.
+func (b *browser) signInAgain(with key) {
+	b.Helper()
+	b.wait("#secret")
+	b.fill("#secret", with.Secret)
+	b.click("main button[type=submit]")
+}
+
+// wantText waits until something says a text.
+func (b *browser) wantText(css, part string) {
+	b.Helper()
+	b.wait(css)
+	b.until(fmt.Sprintf("document.querySelector(%q)?.innerText.includes(%q)", css, part))
+}
+
+func (b *browser) wantTyped() {
+	b.Helper()
+	b.wait("#name")
+	if got := evaluate[string](b, "document.querySelector('#name').value"); got != typed {
+		b.Errorf("what was typed came back as %q", got)
+	}
+}
+
+// A session that ends while somebody types loses nothing, nor does one that was ended in
+// another tab; with and without scripts.
+func TestExpiredWhileTyping(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	k := newKit(t, options{now: c.now})
+	b := k.browse()
+	b.seen.expect("status of 401")
+	for _, withoutScripts := range []bool{false, true} {
+		_, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled,
+			emulation.SetScriptExecutionDisabledParams{Value: withoutScripts})
+		k.must(err)
+		b.signIn(k.owner)
+		b.open(console.FormPath)
+		b.fill("#name", typed)
+		c.pass(31 * time.Minute)
+		b.click("button")
+		b.wantText("#problem", "Your session has ended. Sign in again to go on. Nothing was changed yet; what you typed is kept.")
+		// A mistyped key loses nothing either.
+		b.seen.expect("status of 400")
+		b.fill("#secret", "wrong")
+		b.click("main button[type=submit]")
+		b.wantText("#problem", "not an API key")
+		b.signInAgain(k.owner)
+		b.wantTyped()
+		// And it can be sent from there.
+		b.fill("#name", k.owner.Name)
+		b.click("button")
+		b.wantText(".notice", "Sent")
+		if path := b.path(); path != "/console/keys" {
+			t.Errorf("the form leads to %s", path)
+		}
+	}
+	if found := k.sent.with("unsaid"); len(found) == 0 {
+		t.Error("the page of the form is not searched")
+	} else {
+		for _, request := range found {
+			if !strings.HasPrefix(request, "GET "+console.FormPath) && request != "POST /console/sign-in" {
+				t.Errorf("a field for secrets was sent back by %s", request)
+			}
+		}
+	}
+}
+
+func TestTwoTabs(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{})
+	b := k.browse()
+	b.signIn(k.owner)
+	other := b.another()
+	other.seen.expect("status of 401")
+	other.open(console.FormPath)
+	other.fill("#name", typed)
+	b.click(".who button")
+	b.wait("#secret")
+	other.click("button")
+	other.wantText("#problem", "You are signed out. Nothing was changed yet; what you typed is kept.")
+	other.signInAgain(k.owner)
+	other.wantTyped()
+	b.open("/console/keys")
+	b.wait("header .who") // signed in again in the other
+}
+
+// A link from another site shows the page to who is signed in, though the browser keeps the
+// cookie back; and the page to sign in to everybody else. Neither asks for ever.
+func TestLinkFromElsewhere(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{})
+	b := k.browse()
+	b.seen.expect("status of 401")
+	elsewhere := strings.Replace(k.URL, "127.0.0.1", "localhost", 1)
+	b.seen.allow(elsewhere)
+	b.seen.expect("/favicon.ico") // of that other site
+	follow := func() {
+		b.do(chromedp.Navigate(elsewhere + "/healthz"))
+		evaluate[any](b, `(() => { const a = document.createElement("a"); a.href = "`+k.URL+`/console/keys?status=active";
+			a.id = "link"; a.textContent = "link"; document.body.replaceChildren(a); })()`)
+		b.click("#link")
+	}
+	asked := func() int { return b.seen.count(k.URL + "/console/keys?status=active") }
+
+	follow()
+	b.wait("#secret")
+	time.Sleep(300 * time.Millisecond) // a page that asks for ever would ask again
+	if n := asked(); n != 2 {
+		t.Errorf("the page was asked for %d times by who is not signed in, want 2", n)
+	}
+	b.signIn(k.owner)
+	before := asked()
+	follow()
+	b.wait("header .who")
+	if path := b.path(); path != "/console/keys?status=active" {
+		t.Errorf("the link leads to %s", path)
+	}
+	if n := asked() - before; n != 2 {
+		t.Errorf("the page was asked for %d times by who is signed in, want 2", n)
+	}
+}
+
+// after is a handler that can be changed while it serves.
+type after struct{ atomic.Pointer[http.Handler] }
+
+func (a *after) set(h http.Handler) { a.Store(&h) }
+
+func (a *after) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*a.Load()).ServeHTTP(w, r) }
+
+func TestRestartInBrowser(t *testing.T) {
+	t.Parallel()
+	var serving after
+	sessionKey := bytes.Repeat([]byte{7}, console.KeySize)
+	k := newKit(t, options{
+		console: func(c *console.Config) { c.Key = sessionKey },
+		handler: func(h http.Handler) http.Handler { serving.set(h); return &serving },
+	})
+	first := *serving.Load()
+	b := k.browse()
+	b.signIn(k.owner)
+	k.handler = first
+	serving.set(k.again(sessionKey))
+	b.open("/console/keys")
+	b.wait("header .who")
+	b.open(console.FormPath)
+	b.fill("#name", typed)
+	serving.set(k.again(nil))
+	b.seen.expect("status of 401")
+	b.click("button")
+	b.wantText("#problem", "Your session has ended.")
+	b.signInAgain(k.owner)
+	b.wantTyped()
+}
+
+// switched is an API with a switch: what it answers instead of what it is.
+type switched struct {
+	api     http.Handler
+	instead atomic.Pointer[http.HandlerFunc]
+}
+
+func (s *switched) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if instead := s.instead.Load(); instead != nil {
+		(*instead)(w, r)
+		return
+	}
+	s.api.ServeHTTP(w, r)
+}
+
+func (s *switched) to(h http.HandlerFunc) { s.instead.Store(&h) }
+func (s *switched) back()                 { s.instead.Store(nil) }
+
+func newSwitched(t *testing.T) (*kit, *switched) {
+	t.Helper()
+	s := &switched{}
+	return newKit(t, options{console: func(c *console.Config) { s.api = c.API; c.API = s }}), s
+}
+
+func TestFailingServer(t *testing.T) {
+	t.Parallel()
+	k, api := newSwitched(t)
+	b := k.browse()
+	b.signIn(k.owner)
+	b.seen.expect("status of 503")
+	b.seen.expect("console.error") // which is how htmx tells of it
+	fail := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = w.Write([]byte(`{"status":503,"code":"UNAVAILABLE","message":"the database cannot be written; try again later"}`))
+	}
+	api.to(fail)
+	b.open("/console/keys?status=active")
+	b.wantText("[role=alert]:not([hidden])", "The database cannot be written; try again later.")
+	b.wantText("h1", "The server cannot do this now")
+	b.click("main a[role=button]")
+	b.wantText("h1", "The server cannot do this now")
+	api.back()
+	b.click("main a[role=button]")
+	b.wait("#results")
+
+	// A form is kept, and can be sent again.
+	b.open(console.FormPath)
+	b.fill("#name", k.owner.Name)
+	api.to(fail)
+	b.click("button")
+	b.wantText("main form button", "Send it again")
+	api.back()
+	b.click("main form button")
+	b.wantText(".notice", "Sent “"+k.owner.Name+"”.")
+
+	// A search that fails says so and keeps what is there; then it goes on.
+	api.to(fail)
+	b.fill("#q", "ac")
+	b.wantText("#offline", "The server did not answer as it should")
+	b.wantText("#results", k.owner.Name)
+	api.back()
+	b.do(chromedp.SendKeys(chromedp.CSS("#q"), "m"))
+	b.until(`document.querySelector("#offline").hidden`)
+	b.seen.expect("net::ERR")
+	k.Stop()
+	b.do(chromedp.SendKeys(chromedp.CSS("#q"), "e"+kb.Enter))
+	b.wantText("#offline", "The server did not answer as it should")
+	b.wantText("#results", k.owner.Name)
+}
+
+func TestSlowServer(t *testing.T) {
+	t.Parallel()
+	k, api := newSwitched(t)
+	b := k.browse()
+	b.signIn(k.owner)
+	b.seen.expect("console.error") // which is how htmx tells of what it took back
+	ended := make(chan struct{}, 10)
+	api.to(func(_ http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		ended <- struct{}{}
+	})
+	b.fill("#q", "ac")
+	b.wait(`#results[aria-busy="true"]`)
+	api.back()
+	b.do(chromedp.SendKeys(chromedp.CSS("#q"), "m"))
+	b.wait("#results:not([aria-busy])")
+	select {
+	case <-ended: // the browser took back what it no longer wants
+	case <-time.After(20 * time.Second):
+		t.Error("a request that nobody waits for goes on")
+	}
+	v := k.visitor()
+	api.back()
+	v.signIn(k.owner)
+	api.to(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	v.get("/console/keys").want(http.StatusServiceUnavailable, "That took too long", "Try again")
+}
+
+// What the service says when it cannot read its database reaches the reader.
+func TestDatabaseAway(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{})
+	v := k.visitor()
+	v.signIn(k.owner)
+	k.must(os.Rename(k.Path, k.Path+".away"))
+	for deadline := time.Now().Add(20 * time.Second); v.get("/console/keys").status == http.StatusOK; {
+		if time.Now().After(deadline) {
+			t.Fatal("keys are shown from a database that is away")
+		}
+	}
+	v.get("/console/keys").want(http.StatusServiceUnavailable, "The server cannot do this now", "Try again", "Request <code>")
+	v.post("/console/sign-in", url.Values{"secret": {k.owner.Secret}}).want(http.StatusServiceUnavailable, "Try again")
+	k.must(os.Rename(k.Path+".away", k.Path))
+}

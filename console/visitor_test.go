@@ -1,0 +1,132 @@
+package console_test
+
+import (
+	"crypto/tls"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+// visitor asks as a browser does, but can also do what none would.
+type visitor struct {
+	*kit
+	cookies map[string]string
+	from    string // address
+	tls     bool   // to us, without a proxy
+	header  map[string]string
+}
+
+func (k *kit) visitor() *visitor {
+	return &visitor{kit: k, cookies: map[string]string{}, from: "192.0.2.1:1234", header: map[string]string{}}
+}
+
+// copy is somebody else with the same cookies.
+func (v *visitor) copy() *visitor {
+	other := v.visitor()
+	other.cookies = maps.Clone(v.cookies)
+	return other
+}
+
+// reply is what a visitor got.
+type reply struct {
+	*visitor
+	request string
+	status  int
+	header  http.Header
+	body    string
+	cookies map[string]*http.Cookie
+}
+
+func (v *visitor) get(path string) reply {
+	v.Helper()
+	return v.do(httptest.NewRequest(http.MethodGet, path, nil))
+}
+
+// post sends a form from a page of the console.
+func (v *visitor) post(path string, form url.Values) reply {
+	v.Helper()
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return v.do(r)
+}
+
+func (v *visitor) do(r *http.Request) reply {
+	v.Helper()
+	r.RemoteAddr = v.from
+	if v.tls {
+		r.TLS = &tls.ConnectionState{}
+	}
+	for name, value := range v.header {
+		r.Header.Set(name, value)
+	}
+	for name, value := range v.cookies {
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	recorder := httptest.NewRecorder()
+	v.handler.ServeHTTP(recorder, r)
+	a := reply{
+		visitor: v, request: r.Method + " " + r.URL.RequestURI(), status: recorder.Code,
+		header: recorder.Header(), body: recorder.Body.String(), cookies: map[string]*http.Cookie{},
+	}
+	for _, cookie := range recorder.Result().Cookies() {
+		a.cookies[cookie.Name] = cookie
+		if v.cookies[cookie.Name] = cookie.Value; cookie.MaxAge < 0 {
+			delete(v.cookies, cookie.Name)
+		}
+	}
+	return a
+}
+
+// signIn signs in with a key, and wants to come in.
+func (v *visitor) signIn(with key) reply {
+	v.Helper()
+	return v.post("/console/sign-in", url.Values{"secret": {with.Secret}}).goes("/console")
+}
+
+// want checks the status and what stands on the page.
+func (a reply) want(status int, parts ...string) reply {
+	a.Helper()
+	if a.status != status {
+		a.Errorf("%s: status %d, want %d", a.request, a.status, status)
+	}
+	for _, part := range parts {
+		if !strings.Contains(a.body, part) {
+			a.Errorf("%s: the page does not say %q:\n%s", a.request, part, a.body)
+		}
+	}
+	return a
+}
+
+// goes checks where a redirect leads.
+func (a reply) goes(path string) reply {
+	a.Helper()
+	a.want(http.StatusSeeOther)
+	if got := a.header.Get("Location"); got != path {
+		a.Errorf("%s leads to %q, want %q", a.request, got, path)
+	}
+	return a
+}
+
+// clock is a time that a test sets.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func newClock() *clock { return &clock{at: time.Now()} }
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
