@@ -222,6 +222,11 @@ func TestSigningInIsRefused(t *testing.T) {
 			t.Errorf("%s: a session, or the secret, is in the answer:\n%s", name, a.body)
 		}
 	}
+	// Nor does a kept form bring one back, whoever put it there.
+	a := k.visitor().post("/console/sign-in", url.Values{"secret": {"x"}, "typed": {"name=kept&secret=unsaid"}})
+	if a.want(http.StatusBadRequest, "name=kept"); strings.Contains(a.body, "unsaid") {
+		t.Errorf("a secret comes back:\n%s", a.body)
+	}
 	// White space around what is pasted is not part of it.
 	k.visitor().post("/console/sign-in", url.Values{"secret": {" " + k.owner.Secret + "\r\n"}}).goes("/console")
 }
