@@ -31,7 +31,9 @@ const runAxe = `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wc
 // everyScene shows each scene in a tab, signed in as who it is for.
 func (b *browser) everyScene(show func(scene)) {
 	b.Helper()
+	b.seen.expect("status of 400")
 	b.seen.expect("status of 401")
+	b.seen.expect("status of 403")
 	b.seen.expect("status of 404")
 	b.seen.expect("Autofocus processing was blocked") // the browser had moved the focus already
 	signedIn := ""
@@ -115,7 +117,7 @@ const lookAround = `(() => {
 		const box = e.getBoundingClientRect();
 		if (!e.checkVisibility() || box.right < 0) continue;
 		// WCAG 2.5.8 excepts links in a sentence.
-		const inText = e.matches("p a, small a, li a:not(nav a)") && getComputedStyle(e).display === "inline";
+		const inText = e.matches("p a, small a, figcaption a, li a:not(nav a)") && getComputedStyle(e).display === "inline";
 		const label = e.labels?.[0]?.getBoundingClientRect() ?? box;
 		if (!inText && (Math.max(box.width, label.width) < 24 || Math.max(box.height, label.height) < 24)) say("smaller than 24 pixels ("+box.width+"×"+box.height+")", e);
 		const name = e.labels?.[0]?.innerText || e.getAttribute("aria-label") || e.innerText || e.textContent;
@@ -134,7 +136,7 @@ func (b *browser) tabWalk(page string) {
 			.filter(e => e.checkVisibility() && !e.disabled && (e.type !== "radio" || e.checked));
 		window.reached = new Set();
 		document.getSelection().removeAllRanges();
-		return walk.length;
+		return walk.length + 8 * document.querySelectorAll("[type=datetime-local]").length; // which have stops inside
 	})()`)
 	for range want + 3 {
 		b.press(kb.Tab)

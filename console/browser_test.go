@@ -68,6 +68,9 @@ func (k *kit) tab(ctx context.Context) *browser {
 	ctx, end := chromedp.NewContext(ctx, chromedp.WithListener(b.seen.listen))
 	k.Cleanup(end)
 	b.ctx = ctx
+	// A page that is left takes back what it was asking for, which htmx tells of.
+	b.seen.expect("htmx:sendAbort")
+	b.seen.expect("htmx:afterRequest")
 	_, err := chromedp.Call(ctx, log.Enable, cdp.Empty{})
 	k.must(err)
 	k.Cleanup(func() { b.seen.check(b) })
@@ -258,7 +261,11 @@ func (s *seen) listen(event any) {
 		s.complaints = append(s.complaints, fmt.Sprintf("%s %+v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception))
 	case *runtime.EventConsoleAPICalled:
 		if e.Type == runtime.ConsoleAPICalledTypeError {
-			s.complaints = append(s.complaints, fmt.Sprintf("console.error: %v", e.Args))
+			text := "console.error:"
+			for _, arg := range e.Args {
+				text += " " + arg.Description + string(arg.Value)
+			}
+			s.complaints = append(s.complaints, text)
 		}
 	}
 }

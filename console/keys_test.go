@@ -129,6 +129,7 @@ func TestFirstKey(t *testing.T) {
 	k := newKit(t, options{console: func(c *console.Config) { c.MaxKeyLifetime = time.Hour }})
 	b := k.browse()
 	b.signIn(k.owner)
+	b.open("/console/keys")
 	b.wait("#results")
 	b.want("#results", "Make the first key for your API")
 	b.runCommand(k.owner)
@@ -151,6 +152,7 @@ func TestFirstKey(t *testing.T) {
 	b.wait("#secret")
 
 	b.signIn(k.add("reading", "reader", apikey.ScopeRead))
+	b.open("/console/keys")
 	b.want("#results", "ask whoever gave it to you for one that has keys:write")
 	b.wantNot("#results", "curl")
 }
@@ -177,6 +179,7 @@ func TestShortcuts(t *testing.T) {
 	target := k.add("acme", "worker")
 	b := k.browse()
 	b.signIn(k.owner)
+	b.open("/console/keys")
 	b.until("document.readyState === 'complete'")
 
 	b.press("?")

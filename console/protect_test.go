@@ -199,7 +199,7 @@ func TestMethods(t *testing.T) {
 		{http.MethodHead, "/console/keys", http.StatusOK, ""},
 		{http.MethodHead, "/console/sign-in", http.StatusOK, ""},
 		{http.MethodHead, "/console/assets/console.js", http.StatusOK, ""},
-		{http.MethodGet, "/console", http.StatusSeeOther, ""},
+		{http.MethodGet, "/console", http.StatusOK, ""},
 		{http.MethodGet, "/console/", http.StatusSeeOther, ""},
 		{http.MethodGet, "/console/nowhere", http.StatusNotFound, ""},
 		{http.MethodPost, "/console/nowhere", http.StatusNotFound, ""},

@@ -37,12 +37,12 @@ func TestRevoke(t *testing.T) {
 	b.want("main", "It is in use")
 	evaluate[bool](b, "document.getElementById('name').required = false")
 	b.click("main button[type=submit]")
-	b.wait("[role=alert]")
+	b.wait("[role=alert]:not([hidden])")
 	b.want("#name-problem", "Type the name")
 	b.fill("#name", `busy "<b>one</b>" & co`) // one space
 	b.click("main button[type=submit]")
 	b.until("document.getElementById('name-problem')?.innerText.includes('This is not the name')")
-	b.until(`document.activeElement.matches("[role=alert]") && document.getElementById("name").value.startsWith("busy ")`)
+	b.until(`document.activeElement.matches("[role=alert]:not([hidden])") && document.getElementById("name").value.startsWith("busy ")`)
 	if !k.valid(busy.Secret) {
 		t.Fatal("it was revoked without its name")
 	}
@@ -60,8 +60,8 @@ func TestRevoke(t *testing.T) {
 	b.seen.expect("status of 403")
 	b.open(pathOf(stronger.ID, "revoke"))
 	b.click("main button[type=submit]")
-	b.wait("[role=alert]")
-	b.want("[role=alert]", "Nothing was revoked.", "scopes that yours lacks")
+	b.wait("[role=alert]:not([hidden])")
+	b.want("[role=alert]:not([hidden])", "Nothing was revoked.", "scopes that yours lacks")
 }
 
 // TestRevokeInTwoTabs: the second tab learns that the first was there.
@@ -146,7 +146,7 @@ func TestRevokeSeveral(t *testing.T) {
 	b.seen.expect("status of 400")
 	b.fill("#count", "3")
 	b.click("main button[type=submit]")
-	b.wait("[role=alert]")
+	b.wait("[role=alert]:not([hidden])")
 	b.want("#count-problem", "Type how many keys the list has: 2.")
 	if !k.valid(busy.Secret) {
 		t.Fatal("they were revoked without their number")
@@ -209,8 +209,8 @@ func TestReaderRevokesNothing(t *testing.T) {
 	b.seen.expect("status of 403")
 	b.open(pathOf(target.ID, "revoke"))
 	b.click("main button[type=submit]")
-	b.wait("[role=alert]")
-	b.want("[role=alert]", "Nothing was revoked.", "keys:write")
+	b.wait("[role=alert]:not([hidden])")
+	b.want("[role=alert]:not([hidden])", "Nothing was revoked.", "keys:write")
 
 	answer, err := http.PostForm(k.URL+pathOf(target.ID, "revoke"), nil)
 	k.must(err)

@@ -45,6 +45,14 @@ func (b *browser) at(path string) {
 	b.until("document.readyState === 'complete' && location.pathname + location.search === '" + path + "'")
 }
 
+// store says on the page of a secret that it is stored.
+func (b *browser) store() {
+	b.Helper()
+	b.click("#stored [type=checkbox]")
+	b.click("#stored [type=submit]")
+	b.until("!document.getElementById('stored')")
+}
+
 func TestRotate(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -65,7 +73,8 @@ func TestRotate(t *testing.T) {
 		t.Error("within the grace, not both secrets are good")
 	}
 
-	b.open(pathOf(target.ID))
+	b.store()
+	b.at(pathOf(target.ID))
 	b.want("h1", "rotating")
 	b.want("#grace", "The old secret still works for ", ", until ")
 	first := b.text(".countdown")
@@ -90,7 +99,8 @@ func TestRotate(t *testing.T) {
 			t.Errorf("a new secret is in the answers to %q", found)
 		}
 	}
-	b.open(pathOf(target.ID))
+	b.store()
+	b.at(pathOf(target.ID))
 	b.wantNot("main", "still works")
 	b.wantNot("main", "History") // of which only keys:admin knows
 }
@@ -109,6 +119,7 @@ func TestRotateOwn(t *testing.T) {
 	if k.valid(k.owner.Secret) || !k.valid(b.text("#secret")) {
 		t.Error("the secret shown is not the only one that is good")
 	}
+	b.store()
 	b.open("/console/keys")
 	b.wait("table.keys")
 }
@@ -133,16 +144,16 @@ func TestRotateRefused(t *testing.T) {
 	b.open(pathOf(stronger.ID, "rotate"))
 	b.click("input[value='3600']")
 	b.click("main button[type=submit]")
-	b.wait("[role=alert]")
-	b.want("[role=alert]", "Nothing was rotated.", "scopes that yours lacks")
+	b.wait("[role=alert]:not([hidden])")
+	b.want("[role=alert]:not([hidden])", "Nothing was rotated.", "scopes that yours lacks")
 	b.until("document.activeElement.matches('[role=alert]') && document.querySelector('[value=\"3600\"]').checked")
 
 	b.seen.expect("status of 400")
 	b.open(pathOf(gone.ID, "rotate"))
 	evaluate[bool](b, "(document.querySelector('[name=grace]:checked').value = '99999999999999999') && true")
 	b.click("main button[type=submit]")
-	b.wait("[role=alert]")
-	b.want("[role=alert]", "Nothing was rotated. Choose how long the old secret stays good.")
+	b.wait("[role=alert]:not([hidden])")
+	b.want("[role=alert]:not([hidden])", "Nothing was rotated. Choose how long the old secret stays good.")
 
 	// Revoked in another tab.
 	b.seen.expect("status of 409")
@@ -150,8 +161,8 @@ func TestRotateRefused(t *testing.T) {
 	_, err := k.api(k.owner).Revoke(k.Context(), gone.ID.String())
 	k.must(err)
 	b.click("main button[type=submit]")
-	b.wait("[role=alert]")
-	b.want("[role=alert]", "Nothing was rotated.", "revoked")
+	b.wait("[role=alert]:not([hidden])")
+	b.want("[role=alert]:not([hidden])", "Nothing was rotated.", "revoked")
 	b.want("main", "It was revoked")
 	b.press("\x1b")
 	b.at(pathOf(gone.ID))

@@ -76,6 +76,12 @@ document.addEventListener("htmx:afterRequest", (event) => {
     document.getElementById("offline").hidden = true;
   }
 });
+// A page that nobody looks at, or that is being left, does not ask by itself.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (document.hidden && event.detail.requestConfig.headers["Console-Poll"]) {
+    event.preventDefault();
+  }
+});
 for (const trouble of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
   document.addEventListener(trouble, () => {
     const offline = document.getElementById("offline");
