@@ -158,13 +158,13 @@ func (db *DB) conditionsOf(q store.Query) *conditions {
 	return c
 }
 
-// addUnused is met by keys that were neither created nor used since then.
+// addUnused adds that a key was neither created nor used from LastUsedBefore on.
 func (db *DB) addUnused(c *conditions, q store.Query) {
 	since := c.instant(q.LastUsedBefore)
 	used := `SELECT id FROM key_uses WHERE last_used_at >= ` + since
 	c.add(`created_at < ` + since)
 	if q.Owner == everybody && db.engine.mergesExcept() {
-		c.except = used // for many keys, where a look-up for each takes three times as long
+		c.except = used // a look-up for each key takes more than twice as long
 		return
 	}
 	c.add(`NOT EXISTS (` + used + ` AND key_uses.id = api_keys.id)`)
