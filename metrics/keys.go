@@ -46,12 +46,10 @@ func newKeys(db *sqlstore.DB, log *slog.Logger) *keys { return &keys{db: db, log
 func (m *Metrics) Run(ctx context.Context) {
 	for {
 		began := time.Now()
-		summary, err := m.keys.db.Summary(ctx, "", began)
+		byStatus, err := m.keys.db.CountByStatus(ctx, began)
 		switch {
 		case err == nil:
-			m.keys.last.Store(&keyCount{began, map[apikey.Status]int{
-				apikey.StatusActive: summary.Active, apikey.StatusExpired: summary.Expired, apikey.StatusRevoked: summary.Revoked,
-			}})
+			m.keys.last.Store(&keyCount{began, byStatus})
 		case ctx.Err() == nil:
 			m.keys.log.Warn("the keys could not be counted", "error", err)
 		}

@@ -134,7 +134,7 @@ type Query struct {
 	At             time.Time // when keys must have that Status, or be Rotating
 	NameContains   string    // byte for byte
 	ExpiresBefore  time.Time
-	LastUsedBefore time.Time // a key that was never used counts from its creation
+	LastUsedBefore time.Time // neither used nor created from then on
 	Rotating       *bool     // whether keys are active and have an old secret in its grace, At that time
 
 	Limit  int // how many keys at most, from 1

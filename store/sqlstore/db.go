@@ -106,6 +106,18 @@ func (db *DB) read(ctx context.Context, query func() error) error {
 	return err
 }
 
+// readSnapshot runs queries that see one state.
+func (db *DB) readSnapshot(ctx context.Context, queries func(querier) error) error {
+	return db.read(ctx, func() error {
+		tx, err := db.reader.BeginTx(ctx, db.engine.snapshot())
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback() }() // it only read
+		return queries(tx)
+	})
+}
+
 // Ping implements store.Store.
 func (db *DB) Ping(ctx context.Context) error {
 	// Looked for now, not when the writer last did: a file may be back.

@@ -46,6 +46,10 @@ type engine interface {
 	// snapshot makes the queries of a transaction see one state.
 	snapshot() *sql.TxOptions
 
+	// mergesExcept reports whether EXCEPT goes once through what is on either side of it, in
+	// the order of ids, and is not done before it begins to answer.
+	mergesExcept() bool
+
 	// sizes returns how many bytes the database has, and the log beside it.
 	sizes() (database, log int64)
 

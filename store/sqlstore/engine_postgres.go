@@ -186,6 +186,9 @@ func (e *postgresEngine) snapshot() *sql.TxOptions {
 	return &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}
 }
 
+// mergesExcept is false: EXCEPT sorts both sides first, where NOT EXISTS becomes a join.
+func (e *postgresEngine) mergesExcept() bool { return false }
+
 // sizes are not looked up: the server's own monitoring has them.
 func (e *postgresEngine) sizes() (database, log int64) { return 0, 0 }
 

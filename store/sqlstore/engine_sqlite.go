@@ -153,6 +153,8 @@ func (e *sqliteEngine) chain() string { return sharedChain }
 
 func (e *sqliteEngine) snapshot() *sql.TxOptions { return &sql.TxOptions{ReadOnly: true} }
 
+func (e *sqliteEngine) mergesExcept() bool { return true }
+
 func (e *sqliteEngine) sizes() (database, log int64) {
 	return fileSize(e.path), fileSize(e.path + "-wal")
 }

@@ -14,8 +14,8 @@ import (
 // Keys implements store.Store.
 func (db *DB) Keys(ctx context.Context, q store.Query) (store.Page, error) {
 	page := store.Page{Keys: []apikey.Key{}}
-	err := db.read(ctx, func() (err error) {
-		page.Total, err = db.list(ctx, q, func(rows *sql.Rows) error {
+	err := db.readSnapshot(ctx, func(from querier) (err error) {
+		page.Total, err = db.list(ctx, from, q, func(rows *sql.Rows) error {
 			key, err := scanKey(rows)
 			page.Keys = append(page.Keys, key)
 			return err
@@ -39,7 +39,7 @@ func (db *DB) KeyIDs(ctx context.Context, q store.Query) (page store.IDPage, err
 		}
 		page, err = listIDs(ctx, from, q)
 		if err == nil && len(page.IDs) == 0 { // then no row told how many there are
-			page.Total, err = countKeys(ctx, from, q)
+			page.Total, err = db.countKeys(ctx, from, q)
 		}
 		return err
 	})
@@ -71,72 +71,78 @@ func listIDs(ctx context.Context, q querier, query store.Query) (store.IDPage, e
 }
 
 // list has scan read each row of a page, and returns how many rows match in all.
-func (db *DB) list(ctx context.Context, q store.Query, scan func(*sql.Rows) error) (int, error) {
-	// One transaction, so that the total and the page agree.
-	tx, err := db.reader.BeginTx(ctx, db.engine.snapshot())
+func (db *DB) list(ctx context.Context, q querier, query store.Query, scan func(*sql.Rows) error) (int, error) {
+	found, err := db.listKeys(ctx, q, query, scan)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = tx.Rollback() }() // it only read
-	total, err := countKeys(ctx, tx, q)
-	if err != nil || q.Offset >= total {
-		return total, err
+	if found < query.Limit && (found > 0 || query.Offset == 0) {
+		return query.Offset + found, nil // this is the last page
 	}
-	return total, listKeys(ctx, tx, q, scan)
+	return db.countKeys(ctx, q, query)
 }
 
 // countKeys returns how many keys match. Without filters that is known, with them they
 // are counted.
-func countKeys(ctx context.Context, q querier, query store.Query) (total int, err error) {
+func (db *DB) countKeys(ctx context.Context, q querier, query store.Query) (total int, err error) {
 	if query.IsPlain() {
 		err = q.QueryRowContext(ctx,
 			`SELECT coalesce((SELECT keys FROM key_counts WHERE owner = $1), 0)`, query.Owner).Scan(&total)
 		return total, err
 	}
-	where := conditionsOf(query)
-	err = q.QueryRowContext(ctx, `SELECT count(*) FROM api_keys`+where.sql(), where.args...).Scan(&total)
+	match := db.conditionsOf(query)
+	err = q.QueryRowContext(ctx, `SELECT count(*) FROM (`+match.ids()+`) AS matching`, match.args...).Scan(&total)
 	return total, err
 }
 
-func listKeys(ctx context.Context, q querier, query store.Query, scan func(*sql.Rows) error) error {
-	where := conditionsOf(query)
-	text := `SELECT ` + keyColumns + ` FROM api_keys` + where.sql() +
-		` ORDER BY id DESC LIMIT ` + where.arg(query.Limit) + ` OFFSET ` + where.arg(query.Offset)
-	rows, err := q.QueryContext(ctx, text, where.args...)
+// listKeys has scan read each row of a page, and returns how many there were.
+func (db *DB) listKeys(
+	ctx context.Context, q querier, query store.Query, scan func(*sql.Rows) error,
+) (found int, err error) {
+	match := db.conditionsOf(query)
+	text := `SELECT ` + keyColumns + ` FROM api_keys WHERE id IN (` + match.ids() +
+		` ORDER BY id DESC LIMIT ` + match.arg(query.Limit) + ` OFFSET ` + match.arg(query.Offset) +
+		`) ORDER BY id DESC`
+	rows, err := q.QueryContext(ctx, text, match.args...)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer rows.Close()
-	for rows.Next() {
+	for ; rows.Next(); found++ {
 		if err := scan(rows); err != nil {
-			return err
+			return found, err
 		}
 	}
-	return rows.Err()
+	return found, rows.Err()
 }
 
 // conditions are what rows must meet, and the arguments of the statement so far.
 type conditions struct {
-	all  []string
-	args []any
+	all    []string
+	except string // a query of ids that they must not have, or empty
+	args   []any
 }
 
-func conditionsOf(q store.Query) *conditions {
+func (db *DB) conditionsOf(q store.Query) *conditions {
 	c := &conditions{}
-	if q.Owner != "" {
+	if q.Owner != everybody {
 		c.add(`owner = ` + c.arg(q.Owner))
 	}
 	switch q.Status {
 	case apikey.StatusRevoked:
 		c.add(`revoked_at IS NOT NULL`)
 	case apikey.StatusExpired:
-		c.add(`revoked_at IS NULL AND expires_at <= ` + c.instant(q.At))
+		c.add(notRevoked)
+		c.add(`expires_at <= ` + c.instant(q.At))
 	case apikey.StatusActive:
 		c.add(isActive(c.instant(q.At)))
 	}
 	if q.Rotating != nil {
-		at := c.instant(q.At)
-		c.add(`(` + isActive(at) + ` AND ` + isRotating(at) + `) = ` + c.arg(*q.Rotating))
+		rotating := isRotating(c.instant(q.At))
+		if !*q.Rotating {
+			rotating = `NOT (` + rotating + `)`
+		}
+		c.add(rotating)
 	}
 	if q.NameContains != "" {
 		// No LIKE: it takes % and _ for more than they are, and differs between engines in
@@ -147,15 +153,33 @@ func conditionsOf(q store.Query) *conditions {
 		c.add(`expires_at < ` + c.instant(q.ExpiresBefore))
 	}
 	if !q.LastUsedBefore.IsZero() {
-		c.add(`coalesce(` + lastUsedAt + `, created_at) < ` + c.instant(q.LastUsedBefore))
+		db.addUnused(c, q)
 	}
 	return c
 }
 
-// isActive and isRotating are never NULL.
-func isActive(at string) string { return `revoked_at IS NULL AND expires_at > ` + at }
+// addUnused adds that a key was neither created nor used from LastUsedBefore on.
+func (db *DB) addUnused(c *conditions, q store.Query) {
+	since := c.instant(q.LastUsedBefore)
+	used := `SELECT id FROM key_uses WHERE last_used_at >= ` + since
+	c.add(`created_at < ` + since)
+	if q.Owner == everybody && db.engine.mergesExcept() {
+		c.except = used // a look-up for each key takes more than twice as long
+		return
+	}
+	c.add(`NOT EXISTS (` + used + ` AND key_uses.id = api_keys.id)`)
+}
 
-func isRotating(at string) string { return `coalesce(old_secret_until, 0) > ` + at }
+// notRevoked hides from SQLite that it is the condition of the index of names: it would go
+// through keys in that order, and look each one up.
+const notRevoked = `NOT (revoked_at IS NOT NULL)`
+
+// isActive and isRotating are never NULL.
+func isActive(at string) string { return `expires_at > ` + at + ` AND ` + notRevoked }
+
+func isRotating(at string) string {
+	return `coalesce(old_secret_until, 0) > ` + at + ` AND ` + isActive(at)
+}
 
 func (c *conditions) add(condition string) { c.all = append(c.all, condition) }
 
@@ -172,4 +196,13 @@ func (c *conditions) sql() string {
 		return ""
 	}
 	return ` WHERE ` + strings.Join(c.all, ` AND `)
+}
+
+// ids is a query of the ids of keys that meet the conditions.
+func (c *conditions) ids() string {
+	text := `SELECT id FROM api_keys` + c.sql()
+	if c.except != "" {
+		text += ` EXCEPT ` + c.except
+	}
+	return text
 }

@@ -32,10 +32,11 @@ func TestQueryPlans(t *testing.T) {
 	list := func(query store.Query) func(querier) error {
 		query.Limit = 20
 		return func(q querier) error {
-			if _, err := countKeys(t.Context(), q, query); err != nil {
+			if _, err := db.countKeys(t.Context(), q, query); err != nil {
 				return err
 			}
-			return listKeys(t.Context(), q, query, func(*sql.Rows) error { return nil })
+			_, err := db.listKeys(t.Context(), q, query, func(*sql.Rows) error { return nil })
+			return err
 		}
 	}
 	ids := func(owner string) func(querier) error {
@@ -53,13 +54,17 @@ func TestQueryPlans(t *testing.T) {
 	}
 	summary := func(owner string) func(querier) error {
 		return func(q querier) error {
-			_, err := summarize(t.Context(), q, owner, time.Now())
+			_, err := db.summarize(t.Context(), q, owner, time.Now())
 			return err
 		}
 	}
 	narrow := store.Query{Owner: "acme", Status: apikey.StatusActive, At: time.Now(), NameContains: "ci",
 		ExpiresBefore: time.Now(), LastUsedBefore: time.Now(), Rotating: new(bool)}
 	const uses = "; CORRELATED SCALAR SUBQUERY 1; SEARCH key_uses USING PRIMARY KEY (id=?)"
+	const page = "SEARCH api_keys USING PRIMARY KEY (id=?); LIST SUBQUERY "
+	const merge = "MERGE (EXCEPT); LEFT; SCAN api_keys; RIGHT; SCAN key_uses"
+	scanned := []string{"SCAN api_keys", page + "2; SCAN api_keys" + uses}
+	merged := []string{"CO-ROUTINE matching; " + merge + "; SCAN matching", page + "3; " + merge + uses}
 	tests := map[string]struct {
 		run  func(querier) error
 		want []string
@@ -73,7 +78,7 @@ func TestQueryPlans(t *testing.T) {
 		}},
 		"list of one owner": {list(store.Query{Owner: "acme"}), []string{
 			"SCAN CONSTANT ROW; SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
-			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)" + uses,
+			page + "2; SEARCH api_keys USING COVERING INDEX api_keys_owner (owner=?)" + uses,
 		}},
 		"ids of one owner": {ids("acme"), []string{
 			"SEARCH api_keys USING COVERING INDEX api_keys_owner (owner=?); " +
@@ -96,13 +101,36 @@ func TestQueryPlans(t *testing.T) {
 			events(store.EventQuery{Key: apikey.NewID(), Since: time.Now(), Before: apikey.NewID()}), []string{
 				"SEARCH audit_events USING INDEX audit_events_key (key_id=? AND id>? AND id<?)",
 			}},
-		"summary of one owner": {summary("acme"), []string{"SEARCH api_keys USING INDEX api_keys_owner (owner=?)" + uses}},
-		"summary of everybody": {summary(""), []string{"SCAN api_keys" + uses}},
+		"summary of one owner": {summary("acme"), []string{
+			"SCAN CONSTANT ROW; SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
+			"SEARCH api_keys USING COVERING INDEX api_keys_revoked_name (owner=?)",
+			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
+		}},
+		"summary of everybody": {summary(""), []string{
+			"SCAN CONSTANT ROW; SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
+			"SCAN api_keys USING COVERING INDEX api_keys_revoked_name",
+			"SCAN api_keys",
+		}},
 		"list of one owner, with every filter": {list(narrow), []string{
-			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)" + uses,
-			"SEARCH api_keys USING INDEX api_keys_owner (owner=?); CORRELATED SCALAR SUBQUERY 2; " +
+			"SEARCH api_keys USING INDEX api_keys_owner (owner=?); CORRELATED SCALAR SUBQUERY 1; " +
+				"SEARCH key_uses USING PRIMARY KEY (id=?)",
+			page + "3; SEARCH api_keys USING INDEX api_keys_owner (owner=?); CORRELATED SCALAR SUBQUERY 2; " +
 				"SEARCH key_uses USING PRIMARY KEY (id=?)" + uses,
 		}},
+		// Of everybody: once through the keys in their order, and not through an index of names.
+		"active keys":   {list(store.Query{Status: apikey.StatusActive, At: time.Now()}), scanned},
+		"expired keys":  {list(store.Query{Status: apikey.StatusExpired, At: time.Now()}), scanned},
+		"expiring keys": {list(store.Query{Status: apikey.StatusActive, At: time.Now(), ExpiresBefore: time.Now()}), scanned},
+		"rotating keys": {list(store.Query{Rotating: new(true), At: time.Now()}), scanned},
+		"other keys":    {list(store.Query{Rotating: new(false), At: time.Now()}), scanned},
+		"keys by name":  {list(store.Query{NameContains: "ci", Status: apikey.StatusActive, At: time.Now()}), scanned},
+		"revoked keys": {list(store.Query{Status: apikey.StatusRevoked}), []string{
+			"SCAN api_keys USING COVERING INDEX api_keys_revoked_name", scanned[1],
+		}},
+		"unused keys": {list(store.Query{LastUsedBefore: time.Now()}), merged},
+		"unused keys that are active": {
+			list(store.Query{Status: apikey.StatusActive, At: time.Now(), LastUsedBefore: time.Now()}), merged,
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -110,7 +138,7 @@ func TestQueryPlans(t *testing.T) {
 			if err := test.run(p); err != nil && !errors.Is(err, sql.ErrNoRows) {
 				t.Fatal(err)
 			}
-			// One line each: no scan, and no sorting beside the index.
+			// One line each: no sorting beside an index.
 			if diff := cmp.Diff(test.want, p.plans); diff != "" {
 				t.Errorf("the plans differ (-want +got):\n%s", diff)
 			}

@@ -54,6 +54,26 @@ func TestStats(t *testing.T) {
 	}
 }
 
+// Each key has one status at a time, and every one is counted.
+func TestCountByStatus(t *testing.T) {
+	db := open(t, newPath(t))
+	now := time.Now()
+	create(t, db, "a")
+	create(t, db, "b") // both expire in an hour
+	_, err := db.RevokeKey(t.Context(), operator, store.ByID(create(t, db, "c").ID))
+	must(t, err)
+	for after, want := range map[time.Duration]map[apikey.Status]int{
+		0:             {apikey.StatusActive: 2, apikey.StatusExpired: 0, apikey.StatusRevoked: 1},
+		2 * time.Hour: {apikey.StatusActive: 0, apikey.StatusExpired: 2, apikey.StatusRevoked: 1},
+	} {
+		got, err := db.CountByStatus(t.Context(), now.Add(after))
+		must(t, err)
+		if !maps.Equal(got, want) {
+			t.Errorf("after %s: %v, want %v", after, got, want)
+		}
+	}
+}
+
 // lines is a log that many may write to.
 type lines struct {
 	mu   sync.Mutex

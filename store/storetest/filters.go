@@ -83,6 +83,17 @@ func testFilters(f *fixture) {
 	}
 }
 
+// A clock that was set back: a key is used before it was made, and yet no older than it is.
+func testUnusedFromCreation(f *fixture) {
+	start := f.clock.Now()
+	key := f.create("acme", "ahead")
+	f.must(f.RecordUses(f.ctx(), map[apikey.ID]time.Time{key.ID: start.Add(-time.Hour)}))
+	for _, owner := range []string{"", "acme"} {
+		f.wantList(store.Query{Owner: owner, LastUsedBefore: start, Limit: 1}, nil)
+		f.wantList(store.Query{Owner: owner, LastUsedBefore: start.Add(time.Millisecond), Limit: 1}, []string{"ahead"})
+	}
+}
+
 func testNameContains(f *fixture) {
 	names := []string{
 		"100%", "100", "1%0", "a_b", "axb", "ab", "A", "a", "ä", "Ä", "\u00e9", "e\u0301", "it's", `"q"`, `a\b`, `\`,

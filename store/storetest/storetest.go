@@ -75,6 +75,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store
 		"settings change as a whole":           testChangeSettings,
 		"rate limits are for admins to set":    testRateLimitAuthority,
 		"filters narrow a list":                testFilters,
+		"unused since before it was made":      testUnusedFromCreation,
 		"a part of a name is found literally":  testNameContains,
 		"a filter finds keys in rotation":      testRotatingFilter,
 		"a summary counts what lists find":     testSummary,
