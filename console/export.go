@@ -65,7 +65,7 @@ func exportAudit(v *visit) error {
 		}
 	}
 	if err != nil {
-		v.Log.Warn("an export of the audit log was cut off", "error", err)
+		v.Log.Warn("an export of the audit log was cut off", "error", apikey.Redact(err.Error()))
 		panic(http.ErrAbortHandler)
 	}
 	return nil

@@ -80,10 +80,6 @@ func rotate(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if created.ID == v.me.ID { // its old secret may be good no more
-		v.session.Secret = created.Secret.Reveal()
-		v.keepSession(v.w, v.r, v.session)
-	}
 	return v.reveal(created)
 }
 

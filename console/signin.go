@@ -33,7 +33,7 @@ func showSignIn(v *visit) error {
 
 // askToSignIn shows the sign-in page in place of the page asked for.
 func (v *visit) askToSignIn(refusal *client.Error) {
-	p := signInPage{Return: v.r.URL.RequestURI()}
+	p := signInPage{Return: ownPath(v.r.URL.RequestURI())}
 	switch {
 	case refusal != nil:
 		v.dropSession(v.w, v.r)
@@ -118,9 +118,9 @@ func signOut(v *visit) error {
 	return v.goTo(Path + "/sign-in")
 }
 
-// ownPath returns a path of the console, and of nobody else.
+// ownPath returns a path of the console, and of nobody else, without a secret in it.
 func ownPath(text string) string {
-	u, err := url.ParseRequestURI(text)
+	u, err := url.ParseRequestURI(withoutSecret(text))
 	if err != nil || u.IsAbs() || u.Host != "" || strings.ContainsAny(text, `\#`) || path.Clean(u.Path) != u.Path ||
 		!strings.HasPrefix(u.Path, Path+"/") || strings.HasPrefix(u.Path, Path+"/sign-") {
 		return Path
@@ -130,6 +130,8 @@ func ownPath(text string) string {
 
 // secretText is what a secret looks like, wherever it was pasted.
 var secretText = regexp.MustCompile(`[a-z][a-z0-9_]{0,19}_[0-9A-Za-z]{60}\b`)
+
+func withoutSecret(text string) string { return secretText.ReplaceAllLiteralString(text, "") }
 
 // ownForm returns a form as our pages keep it, or nothing if it is none.
 func ownForm(text string) string {
@@ -145,7 +147,7 @@ func withoutSecrets(form url.Values) url.Values {
 	kept := url.Values{}
 	for name, values := range form {
 		for _, value := range values {
-			kept.Add(name, secretText.ReplaceAllLiteralString(value, ""))
+			kept.Add(name, withoutSecret(value))
 		}
 	}
 	for _, name := range secretFields {
