@@ -93,7 +93,7 @@ func TestFormEditAsAdmin(t *testing.T) {
 	k.must(err)
 	b.seen.expect("status of 409")
 	b.open(edit)
-	b.sees("main", "production 3 was revoked")
+	b.sees("main", "This key was revoked")
 	b.sees("main", "cannot be changed")
 }
 

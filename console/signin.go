@@ -49,7 +49,7 @@ func (v *visit) askToSignIn(refusal *client.Error) {
 	}
 	if v.r.Method == http.MethodPost {
 		p.Typed = withoutSecrets(v.form).Encode()
-		p.Problem += " Nothing was changed yet; what you typed is kept."
+		p.Problem += " This form has changed nothing; what you typed is kept."
 	}
 	if v.r.Header.Get("Hx-Request") != "" {
 		v.w.Header().Set("HX-Refresh", "true") // the whole page asks, not a part of it
@@ -82,8 +82,12 @@ func signIn(v *visit) error {
 		v.passRetryAfter(refusal)
 		v.showSignIn(refusal.Status, p)
 		return nil
-	case err != nil:
-		return err
+	case err != nil: // the same page, where the secret can be pasted again
+		t := v.troubleOf(err, refusal)
+		p.Problem = t.Title + ". " + t.Message
+		v.passRetryAfter(refusal)
+		v.showSignIn(t.Status, p)
+		return nil
 	}
 	v.dropSession(v.w, v.r)
 	v.session = newSession(secret, v.now)

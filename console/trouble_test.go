@@ -60,7 +60,7 @@ func TestExpiredWhileTyping(t *testing.T) {
 		b.fill("#name", typed)
 		c.pass(31 * time.Minute)
 		b.click("button")
-		b.wantText("#problem", "Your session has ended. Sign in again to go on. Nothing was changed yet; what you typed is kept.")
+		b.wantText("#problem", "Your session has ended. Sign in again to go on. This form has changed nothing; what you typed is kept.")
 		// A mistyped key loses nothing either.
 		b.seen.expect("status of 400")
 		b.fill("#secret", "wrong")
@@ -99,7 +99,7 @@ func TestTwoTabs(t *testing.T) {
 	b.click(".who button")
 	b.wait("#secret")
 	other.click("button")
-	other.wantText("#problem", "You are signed out. Nothing was changed yet; what you typed is kept.")
+	other.wantText("#problem", "You are signed out. This form has changed nothing; what you typed is kept.")
 	other.signInAgain(k.owner)
 	other.wantTyped()
 	b.open("/console/keys")
@@ -286,6 +286,6 @@ func TestDatabaseAway(t *testing.T) {
 		}
 	}
 	v.get("/console/keys").want(http.StatusServiceUnavailable, "The server cannot do this now", "Try again", "Request <code>")
-	v.post("/console/sign-in", url.Values{"secret": {k.owner.Secret}}).want(http.StatusServiceUnavailable, "Try again")
+	v.post("/console/sign-in", url.Values{"secret": {k.owner.Secret}}).want(http.StatusServiceUnavailable, "<h1>Sign in</h1>", "The server cannot do this now")
 	k.must(os.Rename(k.Path+".away", k.Path))
 }

@@ -57,7 +57,7 @@ type view struct {
 	Title  string
 	Me     client.Key // whoever is signed in; zero for nobody
 	Here   string     // the part of the console that the page belongs to
-	Notice string     // what was just done
+	Notice notice     // what was just done
 	Page   any
 
 	visit *visit
