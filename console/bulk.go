@@ -38,7 +38,7 @@ func (p bulkPage) Count() string { return plural(len(p.Rows), "key") }
 // bulkPage reads which keys were chosen. The reader's own comes last, as the others are
 // revoked with it.
 func (v *visit) bulkPage() (bulkPage, error) {
-	p := bulkPage{Return: ownPath(v.form.Get("return")), Typed: strings.TrimSpace(v.form.Get("count"))}
+	p := bulkPage{Return: ownPath(v.form.Get("return")), Typed: strings.TrimSpace(v.confirmed("count"))}
 	if p.Return == Path {
 		p.Return = Path + "/keys"
 	}

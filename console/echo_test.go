@@ -77,3 +77,18 @@ func TestDefectsKeepSecrets(t *testing.T) {
 		t.Errorf("the log is\n%s", log)
 	}
 }
+
+// A link cannot type what confirms that a key in use is to be revoked.
+func TestLinksConfirmNothing(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{})
+	spare := k.spare()
+	k.use(spare)
+	v := k.visitor()
+	v.signIn(k.owner)
+	for _, address := range []string{
+		pathOf(spare.ID, "revoke") + "?name=" + url.QueryEscape(spare.Name), "/console/keys/revoke?id=" + spare.ID.String() + "&count=1",
+	} {
+		v.get(address).want(http.StatusOK, `required value=""`)
+	}
+}

@@ -11,9 +11,6 @@ import (
 )
 
 const (
-	apiWrite = "keys:write"
-	apiAdmin = "keys:admin"
-
 	maxMetadataRows = 20
 	spareRows       = 2 // empty ones, to be filled in
 )
@@ -42,9 +39,9 @@ type scopeChoice struct {
 
 // ownScopes are the scopes that apikeyd itself reads.
 var ownScopes = []scopeChoice{
-	{Name: "keys:read", Help: "See the keys of its owner."},
+	{Name: apiRead, Help: "See the keys of its owner."},
 	{Name: apiWrite, Help: "Create, change, rotate and revoke them."},
-	{Name: "keys:verify", Help: "Ask whether anybody's key is good. For the servers of your API."},
+	{Name: apiVerify, Help: "Ask whether anybody's key is good. For the servers of your API."},
 	{Name: apiAdmin, Help: "All of that for every owner, and the audit log. For administrators."},
 }
 

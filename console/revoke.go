@@ -19,7 +19,7 @@ type revokePage struct {
 
 func (v *visit) revokePage() (revokePage, error) {
 	key, err := v.api.Get(v.ctx(), v.r.PathValue("id"))
-	return revokePage{keyRow: v.row(key), Typed: v.form.Get("name")}, err
+	return revokePage{keyRow: v.row(key), Typed: v.confirmed("name")}, err
 }
 
 func (p revokePage) show(v *visit, status int) error {

@@ -91,7 +91,7 @@ func unkeep(v *visit) error {
 func commandsOf(k client.Key, s newSecret) (all []command) {
 	begin := `curl -H "x-api-key: ` + s.Secret + `" `
 	isAdmin := slices.Contains(k.Scopes, apiAdmin)
-	reads := isAdmin || slices.Contains(k.Scopes, "keys:read")
+	reads := isAdmin || slices.Contains(k.Scopes, apiRead)
 	if reads {
 		about := "Lists the keys of " + k.Owner
 		if isAdmin {

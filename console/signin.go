@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -105,7 +106,7 @@ func (v *visit) showTyped(p signInPage) error {
 		return err // ownPath took it
 	}
 	page.RawQuery = p.Typed
-	again := v.r.Clone(v.ctx())
+	again := v.r.Clone(context.WithValue(v.ctx(), typedAgain{}, true))
 	again.Method, again.Body, again.URL = http.MethodGet, http.NoBody, page
 	again.Form, again.PostForm = nil, nil
 	// The browser learns of the new session with this very answer.

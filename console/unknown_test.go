@@ -127,7 +127,7 @@ func silentRotate(t *testing.T, s *silent) {
 		t.Error("the secret that is in use was ended by sending the form again")
 	}
 	// Who has read that may go on.
-	s.get(pathOf(spare.ID) + "/rotate").again().want(http.StatusBadRequest, "Choose how long")
+	s.get(pathOf(spare.ID)+"/rotate").again().want(http.StatusBadRequest, "Choose how long")
 }
 
 func silentRevoke(t *testing.T, s *silent) {
