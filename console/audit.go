@@ -130,11 +130,11 @@ func (v *visit) needs(scope, title, what string) error {
 }
 
 func (v *visit) mayNotAudit() error {
-	return v.needs("keys:admin", "Audit", "The audit log tells what was done to everybody's keys.")
+	return v.needs(apiAdmin, "Audit", "The audit log tells what was done to everybody's keys.")
 }
 
 func showAudit(v *visit) error {
-	if !v.may("keys:admin") {
+	if !v.may(apiAdmin) {
 		return v.mayNotAudit()
 	}
 	p := auditPage{auditFilter: v.auditFilter()}

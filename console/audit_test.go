@@ -39,7 +39,7 @@ func (k *kit) signedIn(with key) *http.Client {
 // history makes events of all kinds, n of them creations.
 func (k *kit) history(n int) {
 	k.Helper()
-	ctx, api := k.Context(), k.api(k.admin).ForOwner("=1+1")
+	ctx, api := k.Context(), k.as(k.admin).ForOwner("=1+1")
 	var created client.CreatedKey
 	for i := range n {
 		var err error
@@ -71,11 +71,11 @@ func TestAudit(t *testing.T) {
 	if n := evaluate[int](b, "document.querySelectorAll('#events > li').length"); n != 50 {
 		t.Errorf("a page has %d events", n)
 	}
-	wantTexts(b, "#events > li:nth-child(3)", "Changed -named by admin", "via http from 127.0.0.1",
+	b.want("#events > li:nth-child(3)", "Changed -named by admin", "via http from 127.0.0.1",
 		`name: <key> & "59" → to -named`, "rate limit: 5 calls per minute", "scopes added: a:b", "metadata plan: pro")
 	b.click(".pages [rel=next]")
 	b.until("location.search.startsWith('?before=') && document.querySelectorAll('#events > li').length == 15")
-	wantTexts(b, "#events > li:last-child", "Created admin by the operator")
+	b.want("#events > li:last-child", "Created admin by the operator")
 	b.click(".pages a")
 	b.until("location.search == ''")
 
@@ -84,11 +84,11 @@ func TestAudit(t *testing.T) {
 	b.fill("#actor", k.admin.ID.String())
 	b.click("form.audit button")
 	b.until("document.querySelectorAll('#events > li').length == 1")
-	wantTexts(b, "#events", "Rotated -named by admin", "old secret works until:")
+	b.want("#events", "Rotated -named by admin", "old secret works until:")
 	if path := b.path(); !strings.Contains(path, "owner=%3D1%2B1&") || !strings.Contains(path, "action=rotate") {
 		t.Errorf("the filters are not in the address %s", path)
 	}
-	wantTexts(b, "form.audit", "Since, in your zone")
+	b.want("form.audit", "Since, in your zone")
 	b.do(chromedp.SetValue(chromedp.CSS("#since"), "2099-01-01T00:00"))
 	b.click("form.audit button")
 	b.wait("main .empty")
@@ -101,9 +101,9 @@ func TestAudit(t *testing.T) {
 
 	b.seen.expect("status of 400")
 	b.open("/console/audit?actor=somebody&since=yesterday")
-	wantTexts(b, "form.audit", "a filter cannot be understood", "Must be a time such as")
+	b.want("form.audit", "a filter cannot be understood", "Must be a time such as")
 	b.open("/console/audit?actor=somebody&key=" + k.owner.Secret)
-	wantTexts(b, "form.audit", "Must be the id of a key, or operator.")
+	b.want("form.audit", "Must be the id of a key, or operator.")
 	if value := evaluate[string](b, "document.getElementById('actor').value"); value != "somebody" {
 		t.Errorf("what was typed became %q", value)
 	}

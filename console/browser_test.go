@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -164,13 +165,59 @@ func evaluate[T any](b *browser, expression string, o ...chromedp.EvaluateOption
 	return value
 }
 
+// want waits until a part of the page says something, however its lines are broken.
+func (b *browser) want(css string, parts ...string) {
+	b.Helper()
+	for _, part := range parts {
+		b.until(fmt.Sprintf(`document.querySelector(%q)?.innerText.replace(/\s+/g, " ").includes(%s)`,
+			css, jsonText(strings.Join(strings.Fields(part), " "))))
+	}
+}
+
+// wantNot fails if a part of the page says something.
+func (b *browser) wantNot(css string, parts ...string) {
+	b.Helper()
+	text := strings.Join(strings.Fields(b.text(css)), " ")
+	for _, part := range parts {
+		if strings.Contains(text, part) {
+			b.Errorf("%s of %s says %q: %s", css, b.path(), part, text)
+		}
+	}
+}
+
+// at waits until the page has an address.
+func (b *browser) at(path string) {
+	b.Helper()
+	b.until("document.readyState === 'complete' && location.pathname + location.search === " + jsonText(path))
+}
+
+// jsonText writes a text for a script.
+func jsonText(text string) string {
+	quoted, _ := json.Marshal(text) // text always can be
+	return string(quoted)
+}
+
+// scripts switches the scripts of the pages that are opened from now on.
+func (b *browser) scripts(on bool) {
+	b.Helper()
+	_, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
+	b.must(err)
+}
+
 // signIn signs in with a key, and ends on the page that is shown then.
 func (b *browser) signIn(with key) {
 	b.Helper()
 	b.open("/console/sign-in")
+	b.signInAgain(with)
+	b.wait("header .who")
+}
+
+// signInAgain does so on the page that asks for it.
+func (b *browser) signInAgain(with key) {
+	b.Helper()
+	b.wait("#secret")
 	b.fill("#secret", with.Secret)
 	b.click("main button[type=submit]")
-	b.wait("header .who")
 }
 
 // forget makes the browser one that was never here.
@@ -286,11 +333,4 @@ func (s *seen) check(b *browser) {
 			b.Errorf("the browser says: %.300s", complaint)
 		}
 	}
-}
-
-// noScript turns scripts off from the next page on.
-func (b *browser) noScript() {
-	b.Helper()
-	_, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
-	b.must(err)
 }

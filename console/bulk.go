@@ -38,7 +38,7 @@ func (p bulkPage) Count() string { return plural(len(p.Rows), "key") }
 // bulkPage reads which keys were chosen. The reader's own comes last, as the others are
 // revoked with it.
 func (v *visit) bulkPage() (bulkPage, error) {
-	p := bulkPage{Return: ownPath(v.form.Get("return")), Typed: strings.TrimSpace(v.form.Get("count"))}
+	p := bulkPage{Return: ownPath(v.form.Get("return")), Typed: strings.TrimSpace(v.confirmed("count"))}
 	if p.Return == Path {
 		p.Return = Path + "/keys"
 	}
@@ -88,6 +88,7 @@ func showBulk(v *visit) error {
 type outcome struct {
 	keyRow
 	Problem string // why it was not revoked; empty if it was
+	Unknown bool   // whether it was
 }
 
 // outcomes is what came of revoking several.
@@ -112,10 +113,8 @@ func revokeSeveral(v *visit) error {
 	done := outcomes{Return: p.Return}
 	left := false
 	for _, row := range p.Rows {
-		o := outcome{keyRow: row}
-		if _, err := v.api.Revoke(v.ctx(), row.ID); err != nil {
-			o.Problem = whyNot(err)
-		} else {
+		o := v.revokeOne(row)
+		if o.Problem == "" {
 			done.Done++
 			left = row.Own
 		}
@@ -132,17 +131,28 @@ func revokeSeveral(v *visit) error {
 	case left:
 		return v.leave()
 	case done.Done == 1:
-		v.notify(p.Rows[0].Name + " was revoked: its secret is refused from now on.")
+		v.notify(wasRevoked(p.Rows[0].Key))
 	default:
-		v.notify(p.Count() + " were revoked: their secrets are refused from now on.")
+		v.notify(notice{Text: p.Count() + " were revoked: their secrets are refused from now on."})
 	}
 	return v.goTo(p.Return)
 }
 
-// whyNot says why a key was not revoked, or that nobody knows.
-func whyNot(err error) string {
-	if refusal, ok := errors.AsType[*client.Error](err); ok {
-		return sentence(refusal.Message)
+// revokeOne revokes one of several keys, if there is time left for it.
+func (v *visit) revokeOne(row keyRow) outcome {
+	o := outcome{keyRow: row}
+	if v.ctx().Err() != nil {
+		o.Problem = "It was not tried, since the others took too long. Revoke it again."
+		return o
 	}
-	return "The server did not answer in time. It may have been revoked: look."
+	_, err := v.api.Revoke(v.ctx(), row.ID)
+	refusal, ok := errors.AsType[*client.Error](err)
+	switch {
+	case err == nil:
+	case !ok || refusal.Code == client.CodeOutcomeUnknown:
+		o.Unknown, o.Problem = true, "The server did not answer in time. Look at the key."
+	default:
+		o.Problem = sentence(refusal.Message)
+	}
+	return o
 }

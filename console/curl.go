@@ -22,7 +22,7 @@ func (v *visit) curlCreate(owner string) string {
 		lifetime = min(lifetime, v.MaxKeyLifetime)
 	}
 	scopes := []string{} // others may grant only what they have
-	if v.may("keys:admin") {
+	if v.may(apiAdmin) {
 		scopes = []string{"datasets:read"}
 	}
 	body, _ := json.Marshal(struct { // of types that always can be

@@ -25,15 +25,15 @@ func editKey(v *visit) error {
 			v.showKeyForm(http.StatusBadRequest, f)
 			return nil
 		}
-		notice := key.Name + " is as it was: nothing was changed."
+		done := notice{key.Name, "is as it was: nothing was changed."}
 		if change != (client.Change{}) {
 			changed, err := v.api.Update(v.ctx(), key.ID, change)
 			if err != nil {
 				return v.showRefused(f, err)
 			}
-			notice = changed.Name + " was changed."
+			done = notice{changed.Name, "was changed."}
 		}
-		v.notify(notice)
+		v.notify(done)
 		return v.goTo(f.Back())
 	})
 }
@@ -45,11 +45,11 @@ func (v *visit) editing(do func(client.Key) error) error {
 	case err != nil:
 		return err
 	case key.Status == client.StatusRevoked:
-		return v.refuse(trouble{Status: http.StatusConflict, Title: key.Name + " was revoked",
+		return v.refuse(trouble{Status: http.StatusConflict, Title: "This key was revoked",
 			Message: "A revoked key cannot be changed. Make a new key in its place: the name is free again."})
 	case !v.may(apiAdmin) && slices.ContainsFunc(key.Scopes, func(scope string) bool { return !v.may(scope) }):
-		return v.refuse(trouble{Status: http.StatusForbidden, Title: "Your key may not change " + key.Name,
-			Message: "That key has scopes that yours lacks. Sign in with a key that has them, or ask an administrator."})
+		return v.refuse(trouble{Status: http.StatusForbidden, Title: "Your key may not change this one",
+			Message: "It has scopes that yours lacks. Sign in with a key that has them, or ask an administrator."})
 	}
 	return do(key)
 }

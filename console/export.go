@@ -33,7 +33,7 @@ var exportFormats = map[string]struct {
 // exportAudit sends all events that pass the filters, newest first, page by page. If that
 // breaks in the middle, the connection is cut, so that nobody takes the part for the whole.
 func exportAudit(v *visit) error {
-	if !v.may("keys:admin") {
+	if !v.may(apiAdmin) {
 		return v.mayNotAudit()
 	}
 	format, ok := exportFormats[v.form.Get("format")]
@@ -65,7 +65,7 @@ func exportAudit(v *visit) error {
 		}
 	}
 	if err != nil {
-		v.Log.Warn("an export of the audit log was cut off", "error", err)
+		v.Log.Warn("an export of the audit log was cut off", "error", apikey.Redact(err.Error()))
 		panic(http.ErrAbortHandler)
 	}
 	return nil

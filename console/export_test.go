@@ -27,7 +27,7 @@ func NewWithForm(c Config) (http.Handler, error) {
 		if _, err := v.api.Get(v.ctx(), v.form.Get("name")); err != nil {
 			return err
 		}
-		v.notify("Sent “" + v.form.Get("name") + "”.")
+		v.notify(notice{Text: "Sent “" + v.form.Get("name") + "”."})
 		return v.goTo(Path + "/keys")
 	}))
 	return s.protect(s.pages), nil

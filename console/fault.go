@@ -126,7 +126,7 @@ func writing(h handler) handler {
 	return func(v *visit) error {
 		if !v.may(apiWrite) {
 			return v.refuse(trouble{Status: http.StatusForbidden, Title: "Your key may only look",
-				Message: "You are signed in with " + v.me.Name + ", which lacks the scope keys:write. " +
+				Message: "The key that you are signed in with lacks the scope keys:write. " +
 					"Sign in with a key that has it to make or change keys."})
 		}
 		return h(v)

@@ -21,14 +21,6 @@ import (
 
 const sendForm = "form.key-form [type=submit]"
 
-// as calls the API with a key.
-func (k *kit) as(who key) *client.Client {
-	k.Helper()
-	c, err := client.New(k.URL, who.Secret, client.Options{})
-	k.must(err)
-	return c
-}
-
 // get is a key as the API tells it to an administrator.
 func (k *kit) get(owner, name string) client.Key {
 	k.Helper()
@@ -60,14 +52,6 @@ func (b *browser) value(css string) string {
 func (b *browser) values(css string) []string {
 	b.Helper()
 	return evaluate[[]string](b, fmt.Sprintf("[...document.querySelectorAll(%q)].map(e => e.value)", css))
-}
-
-// sees fails unless what a selector finds says something.
-func (b *browser) sees(css, part string) {
-	b.Helper()
-	if text := b.text(css); !strings.Contains(text, part) {
-		b.Errorf("%s says %q, without %q", css, text, part)
-	}
 }
 
 // refused waits for the form to come back, and looks whether that is told.
@@ -122,7 +106,7 @@ func TestFormCreateAsAdmin(t *testing.T) {
 	b.fill("#name", "taken")
 	b.fill("#owner", "customer-7")
 	b.choose("2030-01-15T10:30")
-	b.sees("label[for=custom]", "in your zone (Asia/Tokyo)")
+	b.want("label[for=custom]", "in your zone (Asia/Tokyo)")
 	b.click("[value='keys:read']")
 	b.fill("#api-scopes", "datasets:read  a,b")
 	b.set("[name=metadata-name]", "plan=x")
@@ -133,7 +117,7 @@ func TestFormCreateAsAdmin(t *testing.T) {
 	b.fill("#window", "2")
 	b.set("[name=unit]", "3600")
 	b.refused(409)
-	b.sees("#name-fault", "has this name")
+	b.want("#name-fault", "has this name")
 	for css, want := range map[string]string{"#name": "taken", "#owner": "customer-7", "#custom": "2030-01-15T10:30",
 		"#api-scopes": "datasets:read  a,b", "[name=metadata-text]": "pro\nor more", "#limit": "100", "[name=unit]": "3600",
 		"[name=scope]:checked": "keys:read", "[name=expires]:checked": "custom"} {
@@ -144,8 +128,8 @@ func TestFormCreateAsAdmin(t *testing.T) {
 	b.fill("#window", "48")
 	b.fill("#api-scopes", `datasets:read "a"`)
 	b.refused(400)
-	b.sees("#scopes-fault", "quotes")
-	b.sees("#window-fault", "1 day")
+	b.want("#scopes-fault", "quotes")
+	b.want("#window-fault", "1 day")
 	b.click("#problem a[href='#window']")
 	b.until("document.activeElement.id === 'window'")
 
@@ -177,38 +161,38 @@ func TestFormCreateAsOwner(t *testing.T) {
 	if all := b.values("[name=expires]"); !slices.Equal(all, []string{"7", "30", "longest", "custom"}) {
 		t.Errorf("the lifetimes offered are %q", all)
 	}
-	b.sees("#expires-help", "at most 60 days")
+	b.want("#expires-help", "at most 60 days")
 	if all := b.values("[name=scope]"); !slices.Equal(all, []string{apikey.ScopeRead, apikey.ScopeWrite, "datasets:read"}) {
 		t.Errorf("the scopes offered are %q", all)
 	}
 	if n := len(b.values("#owner, #limit, #api-scopes")); n != 0 {
 		t.Errorf("%d fields are for administrators only", n)
 	}
-	b.sees("#scopes-help", "can only be verified")
+	b.want("#scopes-help", "can only be verified")
 
 	b.fill("#name", "was "+k.owner.Secret)
 	b.refused(400)
-	b.sees("#name-fault", "secret")
+	b.want("#name-fault", "secret")
 	if found := k.sent.with(k.owner.Secret); len(found) != 0 {
 		t.Errorf("a secret was sent back by %q", found)
 	}
 	b.fill("#name", "report")
 	b.choose("2099-01-01T00:00")
 	b.refused(400)
-	b.sees("#expires-fault", "at most 60 days")
+	b.want("#expires-fault", "at most 60 days")
 	b.choose("2001-01-01T00:00")
 	b.refused(400)
-	b.sees("#expires-fault", "future")
+	b.want("#expires-fault", "future")
 	b.click("[name=expires][value=longest]")
 	evaluate[string](b, "document.querySelector(\"[value='datasets:read']\").value = 'datasets:write'")
 	b.click("[value='datasets:write']")
 	b.refused(403)
-	b.sees("#scopes-fault", "Your key lacks")
+	b.want("#scopes-fault", "Your key lacks")
 	b.click("[value='datasets:write']")
 	sent := time.Now()
 	b.click(sendForm)
 	b.wait("#stored")
-	b.sees("main", "YOUR-API")
+	b.want("main", "YOUR-API")
 	made := k.get("acme", "report")
 	if len(made.Scopes) != 0 || made.RateLimit != (client.RateLimit{}) {
 		t.Errorf("the key is %+v", made)
@@ -227,7 +211,7 @@ func TestFormForReader(t *testing.T) {
 	b.seen.expect("status of 403")
 	for _, path := range []string{"/console/keys/new", "/console/keys/" + reader.ID.String() + "/edit"} {
 		b.open(path)
-		b.sees("main", "lacks the scope keys:write")
+		b.want("main", "lacks the scope keys:write")
 	}
 }
 
@@ -235,12 +219,12 @@ func TestFormWithoutScript(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
 	b := k.browse()
-	b.withoutScript()
+	b.scripts(false)
 	b.signIn(k.owner)
 	b.open("/console/keys/new")
 	b.fill("#name", "plain")
 	b.click("[name=expires][value=custom]")
-	b.sees("label[for=custom]", "in UTC")
+	b.want("label[for=custom]", "in UTC")
 	evaluate[string](b, "document.querySelector('#custom').value = '2030-01-15T10:30'")
 	b.write("[name=metadata-name]", "plan")
 	b.write("[name=metadata-text]", "pro")
@@ -249,7 +233,7 @@ func TestFormWithoutScript(t *testing.T) {
 	b.wait("#stored")
 	secret := b.text("#secret")
 	b.click("#stored [type=submit]") // not ticked
-	b.sees("#secret", secret)
+	b.want("#secret", secret)
 	b.click("#stored [type=checkbox]")
 	b.click("#stored [type=submit]")
 	made := k.get("acme", "plain")
@@ -279,12 +263,5 @@ func TestFormWithoutScript(t *testing.T) {
 func (b *browser) noticed(id, what string) {
 	b.Helper()
 	b.at("/console/keys/" + id)
-	b.sees(".notice", what)
-}
-
-// withoutScript runs no script of the pages that are opened from now on.
-func (b *browser) withoutScript() {
-	b.Helper()
-	_, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
-	b.must(err)
+	b.want(".notice", what)
 }

@@ -78,7 +78,7 @@ func showKey(v *visit) error {
 
 // history returns what was done to a key, newest first, or nil for those who may not know.
 func (v *visit) history(id string) (*history, error) {
-	if !v.may("keys:admin") {
+	if !v.may(apiAdmin) {
 		return nil, nil
 	}
 	before := v.form.Get("before")

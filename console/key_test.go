@@ -10,18 +10,10 @@ import (
 	"apikeyd/client"
 )
 
-// api is a client of the API that acts with a key.
-func (k *kit) api(with key) *client.Client {
-	k.Helper()
-	c, err := client.New(k.URL, with.Secret, client.Options{HTTPClient: k.Client})
-	k.must(err)
-	return c
-}
-
 // use verifies a key, and has that seen.
 func (k *kit) use(used key) {
 	k.Helper()
-	answer, err := k.api(k.admin).Verify(k.Context(), used.Secret)
+	answer, err := k.as(k.admin).Verify(k.Context(), used.Secret)
 	k.must(err)
 	if !answer.Valid() {
 		k.Fatalf("the key is %s", answer.Code)
@@ -36,7 +28,7 @@ func pathOf(id fmt.Stringer, below ...string) string {
 // keyScreens are the pages of keys in all their conditions, and of what is done to them.
 func (k *kit) keyScreens() []screen {
 	k.Helper()
-	admin := k.api(k.admin)
+	admin := k.as(k.admin)
 	plain := k.add("acme", "billing-service", "invoices:read", "invoices:write", apikey.ScopeRead)
 	_, err := admin.Update(k.Context(), plain.ID.String(), client.Change{
 		Metadata:  &map[string]string{"team": "billing", "ticket": "OPS-1234"},

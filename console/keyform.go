@@ -11,9 +11,6 @@ import (
 )
 
 const (
-	apiWrite = "keys:write"
-	apiAdmin = "keys:admin"
-
 	maxMetadataRows = 20
 	spareRows       = 2 // empty ones, to be filled in
 )
@@ -35,14 +32,17 @@ type keyForm struct {
 }
 
 // scopeChoice is a scope that can be ticked.
-type scopeChoice struct{ Name, Help string }
+type scopeChoice struct {
+	Name, Help string
+	Ticked     bool
+}
 
 // ownScopes are the scopes that apikeyd itself reads.
 var ownScopes = []scopeChoice{
-	{"keys:read", "See the keys of its owner."},
-	{apiWrite, "Create, change, rotate and revoke them."},
-	{"keys:verify", "Ask whether anybody's key is good. For the servers of your API."},
-	{apiAdmin, "All of that for every owner, and the audit log. For administrators."},
+	{Name: apiRead, Help: "See the keys of its owner."},
+	{Name: apiWrite, Help: "Create, change, rotate and revoke them."},
+	{Name: apiVerify, Help: "Ask whether anybody's key is good. For the servers of your API."},
+	{Name: apiAdmin, Help: "All of that for every owner, and the audit log. For administrators."},
 }
 
 // keyForm makes the form of a key. Its fields hold what was typed, if anything was.
@@ -73,21 +73,33 @@ func (v *visit) keyForm(key client.Key) keyForm {
 // offerScopes offers those that the reader's key may grant.
 func (v *visit) offerScopes(f *keyForm) {
 	for _, choice := range ownScopes {
-		if v.may(choice.Name) || f.Ticked("scope", choice.Name) {
+		if choice.Ticked = f.Ticked("scope", choice.Name); choice.Ticked || v.may(choice.Name) {
 			f.OwnScopes = append(f.OwnScopes, choice)
 		}
 	}
 	if v.may(apiAdmin) {
 		return
 	}
-	offered := slices.Concat(v.me.Scopes, f.Values["scope"], strings.Fields(f.Values.Get("scopes")))
-	for i, name := range offered {
-		isOwn := func(c scopeChoice) bool { return c.Name == name }
-		if !slices.Contains(offered[:i], name) && !slices.ContainsFunc(ownScopes, isOwn) {
-			f.APIScopes = append(f.APIScopes, scopeChoice{Name: name})
+	ticked := distinct(f.Values["scope"], strings.Fields(f.Values.Get("scopes")))
+	for i, name := range distinct(v.me.Scopes, ticked) {
+		if !slices.ContainsFunc(ownScopes, func(c scopeChoice) bool { return c.Name == name }) {
+			isTicked := i >= len(v.me.Scopes) || slices.Contains(ticked, name)
+			f.APIScopes = append(f.APIScopes, scopeChoice{Name: name, Ticked: isTicked})
 		}
 	}
-	f.Values["scope"] = offered[len(v.me.Scopes):]
+}
+
+// distinct returns what is in the lists, in their order, each but once. A form may have
+// very many.
+func distinct(lists ...[]string) (all []string) {
+	known := make(map[string]bool)
+	for _, text := range slices.Concat(lists...) {
+		if !known[text] {
+			known[text] = true
+			all = append(all, text)
+		}
+	}
+	return all
 }
 
 // IsNew reports whether the form makes a key.
@@ -106,7 +118,7 @@ func (f keyForm) Back() string {
 	if f.IsNew() {
 		return Path + "/keys"
 	}
-	return Path + "/keys/" + f.Key.ID
+	return keyPath(f.Key.ID)
 }
 
 // Value is what a field holds.
@@ -196,11 +208,7 @@ type settings struct {
 // settingsOf reads them, and adds what cannot be read to the faults.
 func settingsOf(form url.Values, f *faults) settings {
 	s := settings{Name: strings.TrimSpace(form.Get("name")), Scopes: []string{}, Metadata: map[string]string{}}
-	for _, scope := range slices.Concat(form["scope"], strings.Fields(form.Get("scopes"))) {
-		if !slices.Contains(s.Scopes, scope) {
-			s.Scopes = append(s.Scopes, scope)
-		}
-	}
+	s.Scopes = append(s.Scopes, distinct(form["scope"], strings.Fields(form.Get("scopes")))...)
 	for _, row := range metadataRows(form) {
 		if _, twice := s.Metadata[row.Name]; twice {
 			f.add("metadata", "Each name can be there once.")

@@ -103,9 +103,10 @@ func (keyFilter) Chips() []string {
 }
 
 func (v *visit) keyFilter() keyFilter {
-	f := keyFilter{Search: v.form.Get("q"), Status: v.form.Get("status"), Owner: v.form.Get("owner"), Number: 1}
-	f.Unused = v.form.Get("unused") == "1"
-	if n, err := strconv.Atoi(v.form.Get("page")); err == nil {
+	form := withoutSecrets(v.form)
+	f := keyFilter{Search: form.Get("q"), Status: form.Get("status"), Owner: form.Get("owner"), Number: 1}
+	f.Unused = form.Get("unused") == "1"
+	if n, err := strconv.Atoi(form.Get("page")); err == nil {
 		f.Number = min(max(n, 1), maxPage)
 	}
 	if !slices.Contains(f.Chips(), f.Status) {

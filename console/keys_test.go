@@ -1,7 +1,6 @@
 package console_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -165,11 +164,6 @@ func (b *browser) runCommand(with key) {
 	if !strings.Contains(answer, `"secret":"`) {
 		b.Errorf("%s\nprinted %s", command, answer)
 	}
-}
-
-func jsonText(text string) string {
-	quoted, _ := json.Marshal(text) // text always can be
-	return string(quoted)
 }
 
 // TestShortcuts presses the keys that do something anywhere.

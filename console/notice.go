@@ -5,18 +5,24 @@ import "net/http"
 // noticeCookie carries what was just done to the page that comes next, once.
 const noticeCookie = "apikeyd_notice"
 
-// notify tells the next page what was done.
-func (v *visit) notify(text string) {
-	http.SetCookie(v.w, cookie(v.r, noticeCookie, v.seal.close(noticeCookie+v.session.ID, text), Path, 60))
+// notice is what was done. The name of the key that it was done to stands before the text
+// and apart from it: it may run from right to left.
+type notice struct {
+	Name string `json:"name,omitempty"`
+	Text string `json:"text"`
 }
 
-func (v *visit) takeNotice() string {
+// notify tells the next page what was done.
+func (v *visit) notify(n notice) {
+	http.SetCookie(v.w, cookie(v.r, noticeCookie, v.seal.close(noticeCookie+v.session.ID, n), Path, 60))
+}
+
+func (v *visit) takeNotice() (n notice) {
 	found, err := v.r.Cookie(noticeCookie)
 	if err != nil {
-		return ""
+		return n
 	}
 	http.SetCookie(v.w, cookie(v.r, noticeCookie, "", Path, -1))
-	var text string
-	v.seal.open(noticeCookie+v.session.ID, found.Value, &text)
-	return text
+	v.seal.open(noticeCookie+v.session.ID, found.Value, &n)
+	return n
 }

@@ -86,7 +86,7 @@ func (v *visit) count(p *overviewPage) error {
 
 // latest finds what happened last, as far as the reader may know it.
 func (v *visit) latest(p *overviewPage) error {
-	if v.may("keys:admin") {
+	if v.may(apiAdmin) {
 		page, err := v.api.AuditPage(v.ctx(), client.AuditOptions{PageSize: latest})
 		p.Events = v.events(page.Events, "")
 		return err

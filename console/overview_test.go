@@ -2,8 +2,6 @@ package console_test
 
 import (
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,7 +15,7 @@ import (
 func TestOverviewOfAdministrators(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
-	api, b := k.api(k.admin), k.browse()
+	api, b := k.as(k.admin), k.browse()
 	b.signIn(k.admin)
 	if path := b.path(); path != "/console" {
 		t.Fatalf("signing in leads to %s", path)
@@ -25,7 +23,7 @@ func TestOverviewOfAdministrators(t *testing.T) {
 	if text := b.text(".parts"); text != "Overview\nKeys\nAudit\nTry it\nAPI docs" {
 		t.Errorf("the parts are %q", text)
 	}
-	wantTexts(b, ".chart", "No key was verified in the last 60 minutes.")
+	b.want(".chart", "No key was verified in the last 60 minutes.")
 	for range 3 {
 		_, err := api.Verify(t.Context(), k.owner.Secret)
 		k.must(err)
@@ -50,7 +48,7 @@ func TestOverviewOfAdministrators(t *testing.T) {
 		t.Errorf("the numbers are %q", text)
 	}
 	b.open("/console")
-	wantTexts(b, ".events", "Revoked acme's own by admin", "Created admin by the operator")
+	b.want(".events", "Revoked acme's own by admin", "Created admin by the operator")
 	want := "1 active\ngood for use now\n0 rotating\nold secret works too\n0 expiring\nwithin 30 days\n" +
 		"0 unused\nfor 90 days or more\n0 expired\npast their end\n1 revoked\nended for good"
 	if text := strings.ReplaceAll(b.text(".tiles"), "\n\n", "\n"); strings.Join(strings.Fields(text), " ") != strings.Join(strings.Fields(want), " ") {
@@ -71,7 +69,7 @@ func TestOverviewOfAdministrators(t *testing.T) {
 		if path := b.path(); path != to.path {
 			t.Errorf("the tile %s leads to %s", to.tile, path)
 		}
-		wantTexts(b, "#results", to.text)
+		b.want("#results", to.text)
 	}
 }
 
@@ -84,56 +82,33 @@ func TestOverviewOfOwners(t *testing.T) {
 	if text := b.text(".parts"); text != "Overview\nKeys\nAPI docs" {
 		t.Errorf("the parts are %q", text)
 	}
-	wantTexts(b, ".next", "Make your first key", "curl -sS '"+k.URL+"/v1/api-keys'")
+	b.want(".next", "Make your first key", "curl -sS '"+k.URL+"/v1/api-keys'")
 	k.run(b.text(".next pre"), "APIKEYD_KEY="+k.owner.Secret)
 	k.add("somebody", "else's")
 	b.open("/console")
-	wantTexts(b, ".newest", "my first key active", "acme's own active")
+	b.want(".newest", "my first key active", "acme's own active")
 	if text := b.text("main"); strings.Contains(text, "else's") || strings.Contains(text, "first key for") || b.text("#next") != "" {
 		t.Errorf("the page of an owner is %q", text)
 	}
-	wantTexts(b, ".tiles", "2 active", "0 unused")
+	b.want(".tiles", "2 active", "0 unused")
 	clock.Advance(91 * 24 * time.Hour) // signs out, as a session is over by then
 	b.seen.expect("status of 401")
 	b.signIn(k.owner)
-	wantTexts(b, ".tiles", "1 active", "1 expired")
+	b.want(".tiles", "1 active", "1 expired")
 	for path, text := range map[string]string{
 		"/console/audit": "The audit log tells what was done to everybody's keys. The key that you are signed in with may not do that: it takes one that has keys:admin.",
 		"/console/try":   "it takes one that has keys:verify.",
 	} {
 		b.seen.expect("status of 403")
 		b.open(path)
-		wantTexts(b, "main", text)
+		b.want("main", text)
 	}
 	reader := k.add("lone", "reader", apikey.ScopeRead)
 	b.signIn(reader)
-	wantTexts(b, ".next", "Yours may not make keys")
+	b.want(".next", "Yours may not make keys")
 	if b.text(".next pre") != "" {
 		t.Error("whoever may not make keys is told how to")
 	}
-}
-
-// wantTexts wants texts in what a selector finds, whatever the space between words.
-func wantTexts(b *browser, css string, texts ...string) {
-	b.Helper()
-	found := strings.Join(strings.Fields(b.text(css)), " ")
-	for _, text := range texts {
-		if !strings.Contains(found, text) {
-			b.Errorf("%s of %s has no %q: %s", css, b.path(), text, found)
-		}
-	}
-}
-
-// run runs a command that a page shows as a shell would, and returns what it prints.
-func (k *kit) run(command string, environment ...string) string {
-	k.Helper()
-	shell := exec.CommandContext(k.Context(), "sh", "-ec", command)
-	shell.Env = append(os.Environ(), environment...)
-	out, err := shell.Output()
-	if err != nil {
-		k.Fatalf("%s\nfails: %v", command, err)
-	}
-	return string(out)
 }
 
 func TestOverviewDoesNotWaitForCounting(t *testing.T) {
@@ -151,7 +126,7 @@ func TestOverviewDoesNotWaitForCounting(t *testing.T) {
 	slow.Store(true)
 	b := k.browse()
 	b.signIn(k.admin)
-	wantTexts(b, "main", "There are so many keys that counting them takes a while.", "No key was verified", "Created admin")
+	b.want("main", "There are so many keys that counting them takes a while.", "No key was verified", "Created admin")
 	slow.Store(false)
 	b.click("section a[href='/console?count=wait']")
 	b.wait(".tiles")

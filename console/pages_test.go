@@ -103,7 +103,7 @@ func (k *kit) call(method, path, body string) reply {
 
 // spare is another key of the owner's.
 func (k *kit) spare() key {
-	return k.add("acme", "spare "+apikey.NewID().String()[:13], "datasets:read")
+	return k.add("acme", "spare "+apikey.NewID().String()[14:], "datasets:read")
 }
 
 // reveal sends a form that leads to the page of a new secret.

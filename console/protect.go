@@ -1,8 +1,11 @@
 package console
 
 import (
+	"fmt"
 	"net/http"
 	"runtime/debug"
+
+	"apikeyd/apikey"
 )
 
 // policy is what a page may load and do (Content Security Policy Level 3): our own files
@@ -37,7 +40,8 @@ func (s *site) protect(next http.Handler) http.Handler {
 			case http.ErrAbortHandler:
 				panic(problem)
 			default:
-				s.Log.Error("the console panicked", "path", r.URL.Path, "panic", problem, "stack", string(debug.Stack()))
+				s.Log.Error("the console panicked", "path", apikey.Redact(r.URL.Path),
+					"panic", apikey.Redact(fmt.Sprint(problem)), "stack", string(debug.Stack()))
 				s.visit(w, r).fail(errPanic)
 			}
 		}()

@@ -2,6 +2,8 @@ package console
 
 import (
 	"net/http"
+
+	"apikeyd/client"
 )
 
 // lately is how long ago the use of a key is so recent that revoking it must be confirmed.
@@ -17,7 +19,7 @@ type revokePage struct {
 
 func (v *visit) revokePage() (revokePage, error) {
 	key, err := v.api.Get(v.ctx(), v.r.PathValue("id"))
-	return revokePage{keyRow: v.row(key), Typed: v.form.Get("name")}, err
+	return revokePage{keyRow: v.row(key), Typed: v.confirmed("name")}, err
 }
 
 func (p revokePage) show(v *visit, status int) error {
@@ -39,7 +41,7 @@ func revoke(v *visit) error {
 	case err != nil:
 		return err
 	case p.Condition == revoked:
-		v.notify(p.Name + " had been revoked before; nothing was changed.")
+		v.notify(notice{p.Name, "had been revoked before; nothing was changed."})
 		return v.goTo(keyPath(p.ID))
 	case p.UsedLately() && p.Typed != p.Name:
 		p.Problem = "Nothing was revoked: the name of the key is still to be typed."
@@ -60,8 +62,12 @@ func revoke(v *visit) error {
 	if p.Own {
 		return v.leave()
 	}
-	v.notify(p.Name + " was revoked: its secret is refused from now on.")
+	v.notify(wasRevoked(p.Key))
 	return v.goTo(keyPath(p.ID))
+}
+
+func wasRevoked(k client.Key) notice {
+	return notice{k.Name, "was revoked: its secret is refused from now on."}
 }
 
 // leave ends the session of who revoked the very key that they are signed in with.

@@ -27,6 +27,15 @@ type rotatePage struct {
 	Problem string
 }
 
+// Was is how the key was rotated when the page was shown: whoever rotates twice, by a second
+// click or in another tab, ends the secret that is in use, and must have been told.
+func (p rotatePage) Was() string {
+	if p.Grace == nil {
+		return ""
+	}
+	return p.GraceEndsAt.UTC().Format(time.RFC3339Nano)
+}
+
 // Graces are those that there are to choose from.
 func (rotatePage) Graces() []grace { return graces() }
 
@@ -68,21 +77,21 @@ func (p rotatePage) show(v *visit, status int) error {
 }
 
 func rotate(v *visit) error {
+	p, err := v.rotatePage()
+	switch {
+	case err != nil:
+		return err
+	case p.Grace != nil && v.form.Get("was") != p.Was():
+		p.Problem = "Nothing was rotated: this key was rotated meanwhile. Rotate it again only if you mean to."
+		return p.show(v, http.StatusConflict)
+	}
 	created, err := v.rotated()
 	if refusal, ok := refused(err); ok {
-		p, err := v.rotatePage()
-		if err != nil {
-			return err
-		}
 		p.Problem = "Nothing was rotated. " + sentence(refusal.Message)
 		return p.show(v, refusal.Status)
 	}
 	if err != nil {
 		return err
-	}
-	if created.ID == v.me.ID { // its old secret may be good no more
-		v.session.Secret = created.Secret.Reveal()
-		v.keepSession(v.w, v.r, v.session)
 	}
 	return v.reveal(created)
 }

@@ -12,37 +12,9 @@ import (
 // valid reports whether a secret opens anything.
 func (k *kit) valid(secret string) bool {
 	k.Helper()
-	answer, err := k.api(k.admin).Verify(k.Context(), secret)
+	answer, err := k.as(k.admin).Verify(k.Context(), secret)
 	k.must(err)
 	return answer.Valid()
-}
-
-// want fails unless a part of the page says something.
-func (b *browser) want(css string, parts ...string) {
-	b.Helper()
-	text := b.text(css)
-	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			b.Errorf("%s of %s does not say %q, but: %s", css, b.path(), part, text)
-		}
-	}
-}
-
-// wantNot fails if a part of the page says something.
-func (b *browser) wantNot(css string, parts ...string) {
-	b.Helper()
-	text := b.text(css)
-	for _, part := range parts {
-		if strings.Contains(text, part) {
-			b.Errorf("%s of %s says %q: %s", css, b.path(), part, text)
-		}
-	}
-}
-
-// at waits until the page has an address.
-func (b *browser) at(path string) {
-	b.Helper()
-	b.until("document.readyState === 'complete' && location.pathname + location.search === '" + path + "'")
 }
 
 // store says on the page of a secret that it is stored.
@@ -158,7 +130,7 @@ func TestRotateRefused(t *testing.T) {
 	// Revoked in another tab.
 	b.seen.expect("status of 409")
 	b.open(pathOf(gone.ID, "rotate"))
-	_, err := k.api(k.owner).Revoke(k.Context(), gone.ID.String())
+	_, err := k.as(k.owner).Revoke(k.Context(), gone.ID.String())
 	k.must(err)
 	b.click("main button[type=submit]")
 	b.wait("[role=alert]:not([hidden])")
@@ -180,7 +152,7 @@ func TestCountdown(t *testing.T) {
 	reader := k.add("acme", "reader", apikey.ScopeRead)
 	b := k.browse()
 	b.signIn(reader)
-	_, err := k.api(k.owner).Rotate(k.Context(), target.ID.String(), 10*time.Second)
+	_, err := k.as(k.owner).Rotate(k.Context(), target.ID.String(), 10*time.Second)
 	k.must(err)
 	b.open(pathOf(target.ID))
 	b.want("#grace", "0:00:")
@@ -198,7 +170,7 @@ func TestHistory(t *testing.T) {
 	target := k.add("acme", "worker", "datasets:read")
 	for i := range 21 {
 		name := "worker " + string(rune('a'+i))
-		_, err := k.api(k.owner).Update(k.Context(), target.ID.String(), client.Change{Name: &name})
+		_, err := k.as(k.owner).Update(k.Context(), target.ID.String(), client.Change{Name: &name})
 		k.must(err)
 	}
 	b := k.browse()

@@ -36,7 +36,7 @@ func TestScreens(t *testing.T) {
 	}
 	b.signIn(k.admin)
 	for range 40 {
-		_, err := k.api(k.admin).Verify(t.Context(), k.owner.Secret)
+		_, err := k.as(k.admin).Verify(t.Context(), k.owner.Secret)
 		k.must(err)
 	}
 	pages := append([]screen{{"keys", "/console/keys"}, {"overview", "/console"}, {"audit", "/console/audit"}}, k.keyScreens()...)

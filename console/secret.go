@@ -30,7 +30,7 @@ type newSecret struct {
 // the reader is signed in with, the session goes on with the new secret.
 func (v *visit) reveal(created client.CreatedKey) error {
 	secret := created.Secret.Reveal()
-	if created.ID == v.me.ID {
+	if created.ID == v.me.ID { // its old secret may be good no more
 		v.session.Secret, v.session.Seen = secret, v.now
 		v.keepSession(v.w, v.r, v.session)
 	}
@@ -43,7 +43,7 @@ func (v *visit) reveal(created client.CreatedKey) error {
 	return v.goTo(path)
 }
 
-func secretPath(k client.Key) string { return Path + "/keys/" + k.ID + "/secret" }
+func secretPath(k client.Key) string { return keyPath(k.ID) + "/secret" }
 
 // secretPage shows a secret.
 type secretPage struct {
@@ -69,7 +69,7 @@ func showSecret(v *visit) error {
 	p := secretPage{Key: key, Grace: key.GraceEndsAt.After(v.now)}
 	found, err := v.r.Cookie(secretCookie)
 	if err != nil || !v.seal.open(secretCookie+v.session.ID+key.ID, found.Value, &p.newSecret) || !p.Until.After(v.now) {
-		return v.goTo(Path + "/keys/" + key.ID)
+		return v.goTo(keyPath(key.ID))
 	}
 	http.SetCookie(v.w, cookie(v.r, secretCookie, "", secretPath(key), -1))
 	p.Commands = commandsOf(key, p.newSecret)
@@ -91,7 +91,7 @@ func unkeep(v *visit) error {
 func commandsOf(k client.Key, s newSecret) (all []command) {
 	begin := `curl -H "x-api-key: ` + s.Secret + `" `
 	isAdmin := slices.Contains(k.Scopes, apiAdmin)
-	reads := isAdmin || slices.Contains(k.Scopes, "keys:read")
+	reads := isAdmin || slices.Contains(k.Scopes, apiRead)
 	if reads {
 		about := "Lists the keys of " + k.Owner
 		if isAdmin {

@@ -46,7 +46,7 @@ func TestSecretOfOneself(t *testing.T) {
 			if status != http.StatusOK || path != page+"/secret" {
 				t.Fatalf("rotating leads to %d %s:\n%s", status, path, body)
 			}
-			for _, part := range []string{"Key own was rotated", "Its new secret is shown once", test.says} {
+			for _, part := range []string{"Key <bdi>own</bdi> was rotated", "Its new secret is shown once", test.says} {
 				if !strings.Contains(body, part) {
 					t.Errorf("the page does not say %q:\n%s", part, body)
 				}

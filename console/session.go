@@ -92,13 +92,15 @@ func hasSession(r *http.Request) bool {
 // sessionOf returns the session that a request carries, if it is still good as far as can
 // be told without asking the API.
 func (s *site) sessionOf(r *http.Request) (session, bool) {
+	found, ok := s.carried(r)
+	return found, ok && !found.over(s.Now()) && !s.ended.has(found.ID)
+}
+
+// carried returns the session that a request carries, if we made it, over or not.
+func (s *site) carried(r *http.Request) (found session, ok bool) {
 	name := cookieName(r)
 	cookie, err := r.Cookie(name)
-	if err != nil {
-		return session{}, false
-	}
-	var found session
-	ok := s.seal.open(name, cookie.Value, &found) && !found.over(s.Now()) && !s.ended.has(found.ID)
+	ok = err == nil && s.seal.open(name, cookie.Value, &found)
 	return found, ok
 }
 
@@ -108,9 +110,10 @@ func (s *site) keepSession(w http.ResponseWriter, r *http.Request, of session) {
 	http.SetCookie(w, cookie(r, name, s.seal.close(name, of), "/", 0))
 }
 
-// dropSession takes it away again, and ends it should somebody have a copy.
+// dropSession takes it away again, and ends it should somebody have a copy, which may have
+// been in use when this one was not.
 func (s *site) dropSession(w http.ResponseWriter, r *http.Request) {
-	if found, ok := s.sessionOf(r); ok {
+	if found, ok := s.carried(r); ok {
 		s.ended.add(found.ID, found.Started.Add(absoluteEnd), s.Now())
 	}
 	if hasSession(r) {
@@ -161,6 +164,9 @@ func (e *ended) has(id string) bool {
 func (e *ended) add(id string, until, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if _, known := e.until[id]; known || !until.After(now) {
+		return
+	}
 	if len(e.until) >= maxEnded {
 		for old, end := range e.until {
 			if !end.After(now) || len(e.until) >= maxEnded {

@@ -142,7 +142,8 @@ func TestAbsoluteEnd(t *testing.T) {
 
 func TestSignOut(t *testing.T) {
 	t.Parallel()
-	k := newKit(t, options{})
+	c := newClock()
+	k := newKit(t, options{now: c.now})
 	v := k.visitor()
 	v.signIn(k.owner)
 	thief := v.copy()
@@ -155,6 +156,14 @@ func TestSignOut(t *testing.T) {
 	// Another session of the same key is another session.
 	v.signIn(k.owner)
 	v.get("/console/keys").want(http.StatusOK)
+
+	// A copy that was in use ends even where the session itself had ended by rest.
+	thief = v.copy()
+	c.pass(20 * time.Minute)
+	thief.get("/console/keys").want(http.StatusOK)
+	c.pass(20 * time.Minute)
+	v.post("/console/sign-out", nil).goes("/console/sign-in")
+	thief.get("/console/keys").signedOut("Your session has ended.")
 }
 
 // The session ends with its key, whatever ends that.

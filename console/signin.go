@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -33,7 +34,7 @@ func showSignIn(v *visit) error {
 
 // askToSignIn shows the sign-in page in place of the page asked for.
 func (v *visit) askToSignIn(refusal *client.Error) {
-	p := signInPage{Return: v.r.URL.RequestURI()}
+	p := signInPage{Return: ownPath(v.r.URL.RequestURI())}
 	switch {
 	case refusal != nil:
 		v.dropSession(v.w, v.r)
@@ -49,7 +50,7 @@ func (v *visit) askToSignIn(refusal *client.Error) {
 	}
 	if v.r.Method == http.MethodPost {
 		p.Typed = withoutSecrets(v.form).Encode()
-		p.Problem += " Nothing was changed yet; what you typed is kept."
+		p.Problem += " This form has changed nothing; what you typed is kept."
 	}
 	if v.r.Header.Get("Hx-Request") != "" {
 		v.w.Header().Set("HX-Refresh", "true") // the whole page asks, not a part of it
@@ -82,8 +83,12 @@ func signIn(v *visit) error {
 		v.passRetryAfter(refusal)
 		v.showSignIn(refusal.Status, p)
 		return nil
-	case err != nil:
-		return err
+	case err != nil: // the same page, where the secret can be pasted again
+		t := v.troubleOf(err, refusal)
+		p.Problem = t.Title + ". " + t.Message
+		v.passRetryAfter(refusal)
+		v.showSignIn(t.Status, p)
+		return nil
 	}
 	v.dropSession(v.w, v.r)
 	v.session = newSession(secret, v.now)
@@ -101,7 +106,7 @@ func (v *visit) showTyped(p signInPage) error {
 		return err // ownPath took it
 	}
 	page.RawQuery = p.Typed
-	again := v.r.Clone(v.ctx())
+	again := v.r.Clone(context.WithValue(v.ctx(), typedAgain{}, true))
 	again.Method, again.Body, again.URL = http.MethodGet, http.NoBody, page
 	again.Form, again.PostForm = nil, nil
 	// The browser learns of the new session with this very answer.
@@ -118,9 +123,9 @@ func signOut(v *visit) error {
 	return v.goTo(Path + "/sign-in")
 }
 
-// ownPath returns a path of the console, and of nobody else.
+// ownPath returns a path of the console, and of nobody else, without a secret in it.
 func ownPath(text string) string {
-	u, err := url.ParseRequestURI(text)
+	u, err := url.ParseRequestURI(withoutSecret(text))
 	if err != nil || u.IsAbs() || u.Host != "" || strings.ContainsAny(text, `\#`) || path.Clean(u.Path) != u.Path ||
 		!strings.HasPrefix(u.Path, Path+"/") || strings.HasPrefix(u.Path, Path+"/sign-") {
 		return Path
@@ -130,6 +135,8 @@ func ownPath(text string) string {
 
 // secretText is what a secret looks like, wherever it was pasted.
 var secretText = regexp.MustCompile(`[a-z][a-z0-9_]{0,19}_[0-9A-Za-z]{60}\b`)
+
+func withoutSecret(text string) string { return secretText.ReplaceAllLiteralString(text, "") }
 
 // ownForm returns a form as our pages keep it, or nothing if it is none.
 func ownForm(text string) string {
@@ -145,7 +152,7 @@ func withoutSecrets(form url.Values) url.Values {
 	kept := url.Values{}
 	for name, values := range form {
 		for _, value := range values {
-			kept.Add(name, secretText.ReplaceAllLiteralString(value, ""))
+			kept.Add(name, withoutSecret(value))
 		}
 	}
 	for _, name := range secretFields {

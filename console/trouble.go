@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"apikeyd/apikey"
 	"apikeyd/client"
 )
 
@@ -82,7 +83,7 @@ func (v *visit) troubleOf(err error, refusal *client.Error) trouble {
 			Message: "Nothing was changed. Go back and shorten it."}
 	case refusal == nil && v.ctx().Err() == nil:
 		if !errors.Is(err, errPanic) { // whose stack is in the log
-			v.Log.Error("the console failed", "path", v.r.URL.Path, "error", err)
+			v.Log.Error("the console failed", "path", apikey.Redact(v.r.URL.Path), "error", apikey.Redact(err.Error()))
 		}
 		return trouble{Status: http.StatusInternalServerError, Title: "The console failed",
 			Message: "The log of the server says more. What you asked for may or may not have been done: look before you do it again."}
@@ -96,6 +97,7 @@ func (v *visit) troubleOf(err error, refusal *client.Error) trouble {
 		t.Title = "Your key may not do this"
 	case refusal.Status == http.StatusNotFound:
 		t.Title = "There is no such key"
+		t.Message = "The address may be mistyped, or the key may be another owner's."
 	case refusal.Status == http.StatusTooManyRequests:
 		t.Title, t.Retry = "Too many attempts", true
 	case refusal.Code == client.CodeOutcomeUnknown:

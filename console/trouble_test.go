@@ -2,7 +2,6 @@ package console_test
 
 import (
 	"bytes"
-	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -19,21 +17,6 @@ import (
 )
 
 const typed = `a "name" & <more>, ünïcode`
-
-// signInAgain does so on the page that asks for it.
-func (b *browser) signInAgain(with key) {
-	b.Helper()
-	b.wait("#secret")
-	b.fill("#secret", with.Secret)
-	b.click("main button[type=submit]")
-}
-
-// wantText waits until something says a text.
-func (b *browser) wantText(css, part string) {
-	b.Helper()
-	b.wait(css)
-	b.until(fmt.Sprintf("document.querySelector(%q)?.innerText.includes(%q)", css, part))
-}
 
 func (b *browser) wantTyped() {
 	b.Helper()
@@ -52,26 +35,24 @@ func TestExpiredWhileTyping(t *testing.T) {
 	b := k.browse()
 	b.seen.expect("status of 401")
 	for _, withoutScripts := range []bool{false, true} {
-		_, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled,
-			emulation.SetScriptExecutionDisabledParams{Value: withoutScripts})
-		k.must(err)
+		b.scripts(!withoutScripts)
 		b.signIn(k.owner)
 		b.open(console.FormPath)
 		b.fill("#name", typed)
 		c.pass(31 * time.Minute)
 		b.click("button")
-		b.wantText("#problem", "Your session has ended. Sign in again to go on. Nothing was changed yet; what you typed is kept.")
+		b.want("#problem", "Your session has ended. Sign in again to go on. This form has changed nothing; what you typed is kept.")
 		// A mistyped key loses nothing either.
 		b.seen.expect("status of 400")
 		b.fill("#secret", "wrong")
 		b.click("main button[type=submit]")
-		b.wantText("#problem", "not an API key")
+		b.want("#problem", "not an API key")
 		b.signInAgain(k.owner)
 		b.wantTyped()
 		// And it can be sent from there.
 		b.fill("#name", k.owner.Name)
 		b.click("button")
-		b.wantText(".notice", "Sent")
+		b.want(".notice", "Sent")
 		if path := b.path(); path != "/console/keys" {
 			t.Errorf("the form leads to %s", path)
 		}
@@ -99,7 +80,7 @@ func TestTwoTabs(t *testing.T) {
 	b.click(".who button")
 	b.wait("#secret")
 	other.click("button")
-	other.wantText("#problem", "You are signed out. Nothing was changed yet; what you typed is kept.")
+	other.want("#problem", "You are signed out. This form has changed nothing; what you typed is kept.")
 	other.signInAgain(k.owner)
 	other.wantTyped()
 	b.open("/console/keys")
@@ -169,7 +150,7 @@ func TestRestartInBrowser(t *testing.T) {
 	serving.set(k.again(nil))
 	b.seen.expect("status of 401")
 	b.click("button")
-	b.wantText("#problem", "Your session has ended.")
+	b.want("#problem", "Your session has ended.")
 	b.signInAgain(k.owner)
 	b.wantTyped()
 }
@@ -212,10 +193,10 @@ func TestFailingServer(t *testing.T) {
 	}
 	api.to(fail)
 	b.open("/console/keys?status=active")
-	b.wantText("[role=alert]:not([hidden])", "The database cannot be written; try again later.")
-	b.wantText("h1", "The server cannot do this now")
+	b.want("[role=alert]:not([hidden])", "The database cannot be written; try again later.")
+	b.want("h1", "The server cannot do this now")
 	b.click("main a[role=button]")
-	b.wantText("h1", "The server cannot do this now")
+	b.want("h1", "The server cannot do this now")
 	api.back()
 	b.click("main a[role=button]")
 	b.wait("#results")
@@ -225,24 +206,24 @@ func TestFailingServer(t *testing.T) {
 	b.fill("#name", k.owner.Name)
 	api.to(fail)
 	b.click("button")
-	b.wantText("main form button", "Send it again")
+	b.want("main form button", "Send it again")
 	api.back()
 	b.click("main form button")
-	b.wantText(".notice", "Sent “"+k.owner.Name+"”.")
+	b.want(".notice", "Sent “"+k.owner.Name+"”.")
 
 	// A search that fails says so and keeps what is there; then it goes on.
 	api.to(fail)
 	b.fill("#q", "ac")
-	b.wantText("#offline", "The server did not answer as it should")
-	b.wantText("#results", k.owner.Name)
+	b.want("#offline", "The server did not answer as it should")
+	b.want("#results", k.owner.Name)
 	api.back()
 	b.do(chromedp.SendKeys(chromedp.CSS("#q"), "m"))
 	b.until(`document.querySelector("#offline").hidden`)
 	b.seen.expect("net::ERR")
 	k.Stop()
 	b.do(chromedp.SendKeys(chromedp.CSS("#q"), "e"+kb.Enter))
-	b.wantText("#offline", "The server did not answer as it should")
-	b.wantText("#results", k.owner.Name)
+	b.want("#offline", "The server did not answer as it should")
+	b.want("#results", k.owner.Name)
 }
 
 func TestSlowServer(t *testing.T) {
@@ -286,6 +267,6 @@ func TestDatabaseAway(t *testing.T) {
 		}
 	}
 	v.get("/console/keys").want(http.StatusServiceUnavailable, "The server cannot do this now", "Try again", "Request <code>")
-	v.post("/console/sign-in", url.Values{"secret": {k.owner.Secret}}).want(http.StatusServiceUnavailable, "Try again")
+	v.post("/console/sign-in", url.Values{"secret": {k.owner.Secret}}).want(http.StatusServiceUnavailable, "<h1>Sign in</h1>", "The server cannot do this now")
 	k.must(os.Rename(k.Path+".away", k.Path))
 }

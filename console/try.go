@@ -31,11 +31,11 @@ type tried struct {
 func (t tried) Good() bool { return t.Code == client.VerifyValid }
 
 func (v *visit) mayNotVerify() error {
-	return v.needs("keys:verify", "Try it", "Here you ask whether a key is good, as your API does.")
+	return v.needs(apiVerify, "Try it", "Here you ask whether a key is good, as your API does.")
 }
 
 func showTry(v *visit) error {
-	if !v.may("keys:verify") {
+	if !v.may(apiVerify) {
 		return v.mayNotVerify()
 	}
 	v.show(http.StatusOK, "try", "Try it", tryPage{Scopes: withoutSecrets(v.form).Get("scopes")})
@@ -44,7 +44,7 @@ func showTry(v *visit) error {
 
 // try verifies the key that was pasted.
 func try(v *visit) error {
-	if !v.may("keys:verify") {
+	if !v.may(apiVerify) {
 		return v.mayNotVerify()
 	}
 	p := tryPage{Scopes: v.form.Get("scopes")}
@@ -92,7 +92,7 @@ func (v *visit) tried(found client.Verification, scopes []string) *tried {
 	t.Means, t.Do = verdict(found, v.now)
 	if found.Key.ID != "" {
 		t.Key, t.Owner = &keyLink{found.Key.ID, found.Key.Name}, found.Key.Owner
-		t.Linked = v.may("keys:admin") || found.Key.Owner == v.me.Owner
+		t.Linked = v.may(apiAdmin) || found.Key.Owner == v.me.Owner
 	}
 	return t
 }

@@ -26,7 +26,7 @@ func TestTryIt(t *testing.T) {
 	}})
 	theirs := k.add("o'brien", "ci", "datasets:read", "it's:$HOME`id`")
 	gone := k.add("acme", "gone")
-	_, err := k.api(k.admin).ForOwner("acme").Revoke(t.Context(), gone.ID.String())
+	_, err := k.as(k.admin).ForOwner("acme").Revoke(t.Context(), gone.ID.String())
 	k.must(err)
 	b := k.browse()
 	b.signIn(k.admin)
@@ -52,7 +52,7 @@ func TestTryIt(t *testing.T) {
 		{"it's \"no\" secret", "", "NOT_FOUND", []string{"No key has this secret now"}},
 	} {
 		verify(tt.secret, tt.scopes)
-		wantTexts(b, ".verdict", append(tt.texts, tt.code)...)
+		b.want(".verdict", append(tt.texts, tt.code)...)
 		b.until("document.getElementById('announcer').textContent.includes('" + tt.code + "')")
 		if kept := evaluate[string](b, "document.getElementById('scopes').value"); kept != tt.scopes {
 			t.Errorf("the scopes %q became %q", tt.scopes, kept)
@@ -69,11 +69,11 @@ func TestTryIt(t *testing.T) {
 	}
 	b.seen.expect("status of 400")
 	verify(theirs.Secret, `a"b`)
-	wantTexts(b, "#result", "Each scope must be printable ASCII")
+	b.want("#result", "Each scope must be printable ASCII")
 	verify(theirs.Secret, theirs.Secret)
-	wantTexts(b, "#result", "not for a key")
+	b.want("#result", "not for a key")
 	b.open("/console")
-	wantTexts(b, ".chart", "4 verified and 6 refused", "most in one minute")
+	b.want(".chart", "4 verified and 6 refused", "most in one minute")
 	for _, secret := range []string{theirs.Secret, gone.Secret} {
 		if found := k.sent.with(secret); len(found) != 0 {
 			t.Errorf("a secret was sent back by %q", found)
@@ -85,24 +85,24 @@ func TestTryIt(t *testing.T) {
 	b.open("/console/try")
 	b.seen.expect("status of 503")
 	verify(theirs.Secret, "")
-	wantTexts(b, "#result", "The server cannot do this now")
+	b.want("#result", "The server cannot do this now")
 	failing.Store(false)
 
 	// Without a script.
-	b.noScript()
+	b.scripts(false)
 	b.open("/console/try")
 	b.fill("#scopes", "datasets:read")
 	b.fill("#secret", theirs.Secret)
 	b.click("main button[type=submit]")
 	b.wait(".verdict")
-	wantTexts(b, ".verdict", "VALID")
+	b.want(".verdict", "VALID")
 }
 
 func TestTryItAsVerifier(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
 	verifier := k.add("gateway", "verifier", "keys:read", "keys:verify")
-	limited, err := k.api(k.admin).ForOwner("acme").Create(t.Context(), client.NewKey{
+	limited, err := k.as(k.admin).ForOwner("acme").Create(t.Context(), client.NewKey{
 		Name: "limited", ExpiresAt: time.Now().Add(time.Hour), Scopes: &[]string{},
 		RateLimit: &client.RateLimit{Limit: 1, Window: time.Hour},
 	})
@@ -116,19 +116,19 @@ func TestTryItAsVerifier(t *testing.T) {
 	b.fill("#secret", limited.Secret.Reveal())
 	b.click("main button[type=submit]")
 	b.wait(".verdict")
-	wantTexts(b, ".verdict", "VALID", "Key: limited of acme")
+	b.want(".verdict", "VALID", "Key: limited of acme")
 	if b.text(".verdict a") != "" {
 		t.Error("a key of another owner is linked, which its reader may not see")
 	}
 	b.fill("#secret", limited.Secret.Reveal())
 	b.click("main button[type=submit]")
 	b.until("document.querySelector('.verdict h2').innerText.includes('RATE_LIMITED')")
-	wantTexts(b, ".verdict", "used too often", "one passes again in 3")
+	b.want(".verdict", "used too often", "one passes again in 3")
 
 	// A session that ends meanwhile loses the key that was pasted, and nothing else.
 	b.fill("#scopes", "a:b")
 	b.fill("#secret", limited.Secret.Reveal())
-	_, err = k.api(k.admin).ForOwner("gateway").Revoke(t.Context(), verifier.ID.String())
+	_, err = k.as(k.admin).ForOwner("gateway").Revoke(t.Context(), verifier.ID.String())
 	k.must(err)
 	b.seen.expect("status of 401")
 	b.click("main button[type=submit]")

@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"apikeyd/apikey"
 	"apikeyd/client"
 )
 
@@ -56,7 +57,7 @@ type view struct {
 	Title  string
 	Me     client.Key // whoever is signed in; zero for nobody
 	Here   string     // the part of the console that the page belongs to
-	Notice string     // what was just done
+	Notice notice     // what was just done
 	Page   any
 
 	visit *visit
@@ -83,7 +84,7 @@ func (v *visit) show(status int, name, title string, page any) {
 	}
 	var html bytes.Buffer
 	if err := v.templates[name].ExecuteTemplate(&html, "layout", p); err != nil {
-		v.Log.Error("the console failed", "path", v.r.URL.Path, "error", err)
+		v.Log.Error("the console failed", "path", apikey.Redact(v.r.URL.Path), "error", apikey.Redact(err.Error()))
 		http.Error(v.w, "The console failed. The log of the server says more.", http.StatusInternalServerError)
 		return
 	}

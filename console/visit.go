@@ -20,6 +20,14 @@ const (
 	visitTimeout = 12 * time.Second
 )
 
+// The scopes that the API itself reads.
+const (
+	apiRead   = "keys:read"
+	apiWrite  = "keys:write"
+	apiVerify = "keys:verify"
+	apiAdmin  = "keys:admin"
+)
+
 // visit is one request of a browser.
 type visit struct {
 	*site
@@ -117,12 +125,23 @@ func (v *visit) readForm() error {
 	return nil
 }
 
+// typedAgain marks the request that shows a form as it was typed before the session ended.
+type typedAgain struct{}
+
+// confirmed is a field that confirms something: a link cannot fill it in.
+func (v *visit) confirmed(field string) string {
+	if v.r.Method != http.MethodPost && v.ctx().Value(typedAgain{}) == nil {
+		return ""
+	}
+	return v.form.Get(field)
+}
+
 // ctx is the context of the request.
 func (v *visit) ctx() context.Context { return v.r.Context() }
 
 // may reports whether the reader's key has a scope of the API.
 func (v *visit) may(scope string) bool {
-	return slices.Contains(v.me.Scopes, scope) || slices.Contains(v.me.Scopes, "keys:admin")
+	return slices.Contains(v.me.Scopes, scope) || slices.Contains(v.me.Scopes, apiAdmin)
 }
 
 // polls reports whether the page asks by itself, and not its reader.
