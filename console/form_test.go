@@ -280,6 +280,7 @@ func (b *browser) noticed(id, what string) {
 	b.Helper()
 	b.at("/console/keys/" + id)
 	b.sees(".notice", what)
+	b.until("document.activeElement.matches('.notice')") // so that it is read out
 }
 
 // withoutScript runs no script of the pages that are opened from now on.
