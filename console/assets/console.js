@@ -185,7 +185,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
       field.focus();
     }
   }
-  announce((faults[0] ?? event.target.querySelector(".verdict, .problem"))?.innerText ?? "");
+  announce(faults[0]?.lastChild.textContent ?? event.target.querySelector(".verdict, .problem")?.innerText ?? "");
 });
 
 // Times of a filter: in the reader's zone on the page, in UTC in its address.
