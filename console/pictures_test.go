@@ -39,7 +39,7 @@ func TestPictures(t *testing.T) {
 		if len(picture.Data) > 60_000 {
 			t.Errorf("the %s picture has %d bytes", scheme, len(picture.Data))
 		}
-		k.must(os.WriteFile(filepath.Join(folder, "console-"+scheme+".webp"), picture.Data, 0o644)) //nolint:gosec // for everybody
+		k.must(os.WriteFile(filepath.Join(folder, "console-"+scheme+".webp"), picture.Data, 0o644))
 	}
 }
 
