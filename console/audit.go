@@ -19,10 +19,17 @@ type auditPage struct {
 	Problems map[string]string // of the filters, by field
 }
 
+// auditAction is a kind of event, and what the page calls it.
+type auditAction struct {
+	Action client.AuditAction
+	Words  string
+}
+
 // Actions are the kinds of events that there are.
-func (auditPage) Actions() []client.AuditAction {
-	return []client.AuditAction{
-		client.AuditCreate, client.AuditUpdate, client.AuditRotate, client.AuditRevoke, client.AuditLeak,
+func (auditPage) Actions() []auditAction {
+	return []auditAction{
+		{client.AuditCreate, "created"}, {client.AuditUpdate, "changed"}, {client.AuditRotate, "rotated"},
+		{client.AuditRevoke, "revoked"}, {client.AuditLeak, "reported as leaked"},
 	}
 }
 

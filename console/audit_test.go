@@ -71,7 +71,7 @@ func TestAudit(t *testing.T) {
 	if n := evaluate[int](b, "document.querySelectorAll('#events > li').length"); n != 50 {
 		t.Errorf("a page has %d events", n)
 	}
-	b.want("#events > li:nth-child(3)", "Changed -named by admin", "via http from 127.0.0.1",
+	b.want("#events > li:nth-child(3)", "Changed -named by admin", "GMT-3:30 via http from 127.0.0.1",
 		`name: <key> & "59" → to -named`, "rate limit: 5 calls per minute", "scopes added: a:b", "metadata plan: pro")
 	b.click(".pages [rel=next]")
 	b.until("location.search.startsWith('?before=') && document.querySelectorAll('#events > li').length == 15")
@@ -79,6 +79,13 @@ func TestAudit(t *testing.T) {
 	b.click(".pages a")
 	b.until("location.search == ''")
 
+	// The filter is folded until it is used.
+	if evaluate[bool](b, "document.querySelector('details.filter').open") {
+		t.Error("the filter is open on a page that has none")
+	}
+	b.until("document.readyState === 'complete'")
+	b.press("/")
+	b.until("document.activeElement.id === 'owner'")
 	b.fill("#owner", "=1+1")
 	b.do(chromedp.SetValue(chromedp.CSS("#action"), "rotate"))
 	b.fill("#actor", k.admin.ID.String())
@@ -101,7 +108,7 @@ func TestAudit(t *testing.T) {
 
 	b.seen.expect("status of 400")
 	b.open("/console/audit?actor=somebody&since=yesterday")
-	b.want("form.audit", "a filter cannot be understood", "Must be a time such as")
+	b.want("main", "a filter cannot be understood", "Must be a time such as")
 	b.open("/console/audit?actor=somebody&key=" + k.owner.Secret)
 	b.want("form.audit", "Must be the id of a key, or operator.")
 	if value := evaluate[string](b, "document.getElementById('actor').value"); value != "somebody" {

@@ -72,7 +72,11 @@ func (v *visit) bulkPage() (bulkPage, error) {
 }
 
 func (p bulkPage) show(v *visit, status int) error {
-	v.show(status, "bulk", "Revoke "+p.Count(), p)
+	title := "Revoke " + p.Count()
+	if len(p.Rows) == 0 {
+		title = "No key to revoke"
+	}
+	v.show(status, "bulk", title, p)
 	return nil
 }
 

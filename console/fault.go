@@ -99,7 +99,7 @@ func faultMessage(d client.FieldError) string {
 	case d.Field == "rate_limit.window_seconds":
 		return "Must be from 1 second to 1 day."
 	case strings.HasPrefix(d.Field, "scopes."):
-		return "Each " + strings.TrimSuffix(d.Message, ".") + "."
+		return sentence("each scope " + d.Message)
 	}
 	return sentence(d.Message)
 }

@@ -264,4 +264,5 @@ func (b *browser) noticed(id, what string) {
 	b.Helper()
 	b.at("/console/keys/" + id)
 	b.want(".notice", what)
+	b.until("document.activeElement.matches('.notice')") // so that it is read out
 }

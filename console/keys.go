@@ -228,6 +228,10 @@ func showKeys(v *visit) error {
 	if v.r.Header.Get("Hx-Request") != "" {
 		v.w.Header().Set("HX-Push-Url", p.Address()) // without what is empty
 	}
-	v.show(http.StatusOK, "keys", "Keys", p)
+	title := "Keys"
+	if p.Number > 1 {
+		title += ", page " + grouped(p.Number)
+	}
+	v.show(http.StatusOK, "keys", title, p)
 	return nil
 }

@@ -203,6 +203,20 @@ func TestShortcuts(t *testing.T) {
 	b.press("\x1b")
 	b.until("document.activeElement.id !== 'q'")
 
+	// They work on other pages too, but none leaves what is being typed.
+	b.open("/console")
+	b.press("/")
+	b.until("location.pathname === '/console/keys' && document.activeElement.id === 'q'")
+	b.open(pathOf(target.ID))
+	b.press("n")
+	b.until("location.pathname === '/console/keys/new' && document.activeElement.id === 'name'")
+	b.press("\x1b")
+	b.press("/n")
+	b.press("?")
+	b.wait("#shortcuts[open]")
+	b.press("\x1b")
+	b.at("/console/keys/new")
+
 	// Escape leaves the field, then the form.
 	k.use(target)
 	b.open(pathOf(target.ID, "revoke"))

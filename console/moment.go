@@ -27,8 +27,7 @@ func momentOf(at any, now time.Time) moment {
 	}
 }
 
-// relative tells how far away a time is, in the largest unit of which there are at least
-// two, or one.
+// relative tells how far away a time is.
 func relative(away time.Duration) string {
 	past := away < 0
 	text := words(away.Abs())
@@ -43,21 +42,26 @@ func relative(away time.Duration) string {
 
 const day = 24 * time.Hour
 
-// words tells a duration roughly; under ten seconds there are none.
+// words tells a duration roughly, in units that those of lifetimes and graces come back
+// in: a key of 90 days ends "in 90 days". Under ten seconds there are none.
 func words(d time.Duration) string {
 	if d < 10*time.Second {
 		return ""
 	}
-	for _, unit := range []struct {
-		name string
-		long time.Duration
-	}{{"year", 365 * day}, {"month", 30 * day}, {"day", day}, {"hour", time.Hour}, {"minute", time.Minute}} {
-		// Two years, but eighteen months.
-		if n := int(d / unit.long); n >= 2 || n == 1 && unit.long < 30*day {
-			return plural(n, unit.name)
+	units := []struct {
+		name       string
+		long, from time.Duration
+	}{
+		{"year", 365 * day, 2 * 365 * day}, {"month", 30 * day, 120 * day}, {"day", day, 2 * day},
+		{"hour", time.Hour, time.Hour}, {"minute", time.Minute, time.Minute}, {"second", time.Second, 0},
+	}
+	last := len(units) - 1
+	for i, unit := range units[:last] {
+		if d.Round(units[i+1].long) >= unit.from { // 59.9 minutes are an hour
+			return plural(int(d.Round(unit.long)/unit.long), unit.name)
 		}
 	}
-	return plural(int(d/time.Second), "second")
+	return plural(int(d.Round(time.Second)/time.Second), units[last].name)
 }
 
 func plural(n int, unit string) string {

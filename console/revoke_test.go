@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -207,11 +208,17 @@ func TestReaderRevokesNothing(t *testing.T) {
 		t.Errorf("a reader has %d boxes to tick", boxes)
 	}
 	b.seen.expect("status of 403")
-	b.open(pathOf(target.ID, "revoke"))
-	b.click("main button[type=submit]")
-	b.wait("[role=alert]:not([hidden])")
-	b.want("[role=alert]:not([hidden])", "Nothing was revoked.", "keys:write")
-
+	pages := []string{pathOf(target.ID, "revoke"), pathOf(target.ID, "rotate"), "/console/keys/revoke?id=" + target.ID.String()}
+	for _, page := range pages {
+		b.open(page)
+		b.want("[role=alert]:not([hidden])", "lacks the scope keys:write")
+		answer, err := k.signedIn(reader).PostForm(k.URL+page, url.Values{"id": {target.ID.String()}, "grace": {"0"}})
+		k.must(err)
+		k.must(answer.Body.Close())
+		if answer.StatusCode != http.StatusForbidden || !k.valid(target.Secret) {
+			t.Errorf("the form of %s is answered %d", page, answer.StatusCode)
+		}
+	}
 	answer, err := http.PostForm(k.URL+pathOf(target.ID, "revoke"), nil)
 	k.must(err)
 	k.must(answer.Body.Close())

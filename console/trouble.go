@@ -96,8 +96,7 @@ func (v *visit) troubleOf(err error, refusal *client.Error) trouble {
 	case refusal.Status == http.StatusForbidden:
 		t.Title = "Your key may not do this"
 	case refusal.Status == http.StatusNotFound:
-		t.Title = "There is no such key"
-		t.Message = "The address may be mistyped, or the key may be another owner's."
+		t.Title, t.Message = "There is no such key", "Its address may be mistyped, or it belongs to another owner."
 	case refusal.Status == http.StatusTooManyRequests:
 		t.Title, t.Retry = "Too many attempts", true
 	case refusal.Code == client.CodeOutcomeUnknown:

@@ -219,6 +219,17 @@ func TestFailingServer(t *testing.T) {
 	api.back()
 	b.do(chromedp.SendKeys(chromedp.CSS("#q"), "m"))
 	b.until(`document.querySelector("#offline").hidden`)
+
+	// So does what a page asks for by itself.
+	b.open("/console")
+	b.until("document.readyState === 'complete'")
+	api.to(fail)
+	evaluate[bool](b, "document.dispatchEvent(new Event('visibilitychange'))")
+	b.want("#offline", "The server did not answer as it should")
+	api.back()
+	evaluate[bool](b, "document.dispatchEvent(new Event('visibilitychange'))")
+	b.until(`document.querySelector("#offline").hidden`)
+	b.open("/console/keys?q=acm")
 	b.seen.expect("net::ERR")
 	k.Stop()
 	b.do(chromedp.SendKeys(chromedp.CSS("#q"), "e"+kb.Enter))

@@ -13,8 +13,17 @@ import (
 // tryPage asks what verify says about a key.
 type tryPage struct {
 	Scopes  string
-	Problem string // of the scopes or of the key
+	Wrong   fault  // with a field
+	Problem string // why nothing was decided, if that is about no field
 	Result  *tried
+}
+
+// Fault is what is wrong with a field.
+func (p tryPage) Fault(field string) fault {
+	if p.Wrong.Field == field {
+		return p.Wrong
+	}
+	return fault{Field: field}
 }
 
 // tried is what verify said.
@@ -50,12 +59,12 @@ func try(v *visit) error {
 	p := tryPage{Scopes: v.form.Get("scopes")}
 	secret, scopes := strings.TrimSpace(v.form.Get("secret")), strings.Fields(p.Scopes)
 	if kept := withoutSecrets(v.form).Get("scopes"); kept != p.Scopes {
-		p.Scopes, p.Problem = kept, "The second field is for scopes, and not for a key."
+		p.Scopes, p.Wrong = kept, fault{"scopes", "This field is for scopes, and not for a key."}
 	}
 	if secret == "" {
-		p.Problem = "Paste a key into the first field."
+		p.Wrong = fault{"secret", "Paste a key here."}
 	}
-	if p.Problem != "" {
+	if p.Wrong.Message != "" {
 		v.show(http.StatusBadRequest, "try", "Try it", p)
 		return nil
 	}
@@ -75,12 +84,16 @@ func (v *visit) showUntried(p tryPage, err error) error {
 		return err
 	}
 	t := v.troubleOf(err, refusal)
-	p.Problem = t.Title + ". " + t.Message
-	if refused && refusal.Status == http.StatusBadRequest {
-		p.Problem = sentence(refusal.Message)
-		if len(refusal.Details) > 0 && strings.HasPrefix(refusal.Details[0].Field, "scopes.") {
-			p.Problem = sentence("each scope " + refusal.Details[0].Message)
+	if refused && len(refusal.Details) > 0 {
+		switch d := refusal.Details[0]; {
+		case strings.HasPrefix(d.Field, "scopes"):
+			p.Wrong = fault{"scopes", faultMessage(d)}
+		case d.Field == "key":
+			p.Wrong = fault{"secret", sentence(d.Message)}
 		}
+	}
+	if p.Wrong.Message == "" {
+		p.Problem = t.Title + ". " + t.Message
 	}
 	v.show(t.Status, "try", "Try it", p)
 	return nil

@@ -68,12 +68,20 @@ func TestTryIt(t *testing.T) {
 		}
 	}
 	b.seen.expect("status of 400")
-	verify(theirs.Secret, `a"b`)
-	b.want("#result", "Each scope must be printable ASCII")
-	verify(theirs.Secret, theirs.Secret)
-	b.want("#result", "not for a key")
+	// What is wrong with a field is told beside it, which has the focus, and nothing else goes.
+	for scopes, why := range map[string]string{`a"b`: "Each scope must be printable ASCII", theirs.Secret: "not for a key"} {
+		b.fill("#secret", theirs.Secret)
+		b.fill("#scopes", scopes)
+		b.click("main button[type=submit]")
+		b.until("document.getElementById('scopes-fault').innerText.includes('" + why + "')")
+		b.until("document.activeElement.id === 'scopes' && document.activeElement.ariaInvalid === 'true'")
+		b.until("document.getElementById('announcer').textContent.includes('" + why + "')")
+		b.until("!document.getElementById('result').innerText && document.getElementById('secret').value")
+	}
+	verify(theirs.Secret, "datasets:read")
+	b.until("!document.querySelector('form.ask [aria-invalid]') && !document.getElementById('scopes-fault').innerText")
 	b.open("/console")
-	b.want(".chart", "4 verified and 6 refused", "most in one minute")
+	b.want(".chart", "5 verified and 6 refused", "most in one minute")
 	for _, secret := range []string{theirs.Secret, gone.Secret} {
 		if found := k.sent.with(secret); len(found) != 0 {
 			t.Errorf("a secret was sent back by %q", found)
@@ -96,6 +104,12 @@ func TestTryIt(t *testing.T) {
 	b.click("main button[type=submit]")
 	b.wait(".verdict")
 	b.want(".verdict", "VALID")
+	b.fill("#scopes", `a"b`)
+	b.fill("#secret", theirs.Secret)
+	b.click("main button[type=submit]")
+	b.wait("#scopes-fault")
+	b.want("#scopes-fault", "Each scope must be printable ASCII")
+	b.until("document.activeElement.id === 'scopes'")
 }
 
 func TestTryItAsVerifier(t *testing.T) {

@@ -48,8 +48,14 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   const target = document.querySelector(`[data-shortcut="${CSS.escape(event.key)}"]`);
-  if (target) {
+  // A page that something is typed into, or that shows a secret, is not left by one key.
+  const stays = target?.matches("[data-leaves]") && document.querySelector("main :is(form[method=post], #stored)");
+  if (target && !stays) {
     event.preventDefault();
+    const folded = target.closest("details");
+    if (folded) {
+      folded.open = true;
+    }
     if (target.matches("a, button")) {
       target.click();
     } else {
@@ -168,9 +174,18 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   }
 });
 document.addEventListener("htmx:afterSettle", (event) => {
-  if (event.target.id === "result") {
-    announce(event.target.querySelector(".verdict, .problem")?.innerText ?? "");
+  if (event.target.id !== "result") {
+    return;
   }
+  const faults = [...document.querySelectorAll("form.ask .fault")].filter((fault) => fault.textContent);
+  for (const field of document.querySelectorAll("form.ask input")) {
+    const wrong = faults.find((fault) => fault.id === `${field.id}-fault`);
+    field.ariaInvalid = wrong ? "true" : null;
+    if (wrong) {
+      field.focus();
+    }
+  }
+  announce(faults[0]?.lastChild.textContent ?? event.target.querySelector(".verdict, .problem")?.innerText ?? "");
 });
 
 // Times of a filter: in the reader's zone on the page, in UTC in its address.
