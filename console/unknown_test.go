@@ -51,7 +51,7 @@ type silent struct {
 }
 
 func (s *silent) post(path string, form url.Values) reply {
-	s.T.Helper()
+	s.Helper()
 	ctx, end := context.WithCancel(s.Context())
 	defer end()
 	s.end = end
@@ -75,11 +75,11 @@ func (s *silent) change(w http.ResponseWriter, r *http.Request) {
 
 // unsure sends a form, and wants a page that promises nothing.
 func (s *silent) unsure(path string, form url.Values) reply {
-	s.T.Helper()
+	s.Helper()
 	a := s.post(path, form).want(http.StatusServiceUnavailable)
 	unknown := strings.Contains(a.body, "It is not known whether this was done") || strings.Contains(a.body, "That took too long")
 	if !unknown || strings.Contains(a.body, "Nothing was") {
-		s.T.Errorf("%s: the page says\n%s", a.request, a.body)
+		s.Errorf("%s: the page says\n%s", a.request, a.body)
 	}
 	s.back()
 	return a
@@ -142,7 +142,7 @@ func silentRevoke(t *testing.T, s *silent) {
 
 func silentBulk(t *testing.T, s *silent) {
 	ids := []string{s.spare().ID.String(), s.spare().ID.String(), s.spare().ID.String()}
-	s.switched.to(func(w http.ResponseWriter, r *http.Request) { // the newest is the first
+	s.to(func(w http.ResponseWriter, r *http.Request) { // the newest is the first
 		if r.Method == http.MethodDelete && strings.HasSuffix(r.URL.Path, ids[2]) {
 			s.change(w, r)
 			return
