@@ -200,7 +200,7 @@ func TestKeyEndsSession(t *testing.T) {
 		v.get("/console/keys").want(http.StatusOK)
 		k.must(end.of(with.ID.String()))
 		if end.says == "" {
-			v.get("/console/keys").want(http.StatusForbidden, "Your key may not do this", "keys:read")
+			v.get("/console/keys").want(http.StatusForbidden, "Your key may not do this", "keys:read", "Sign in with another key")
 			continue
 		}
 		v.get("/console/keys").signedOut(end.says)
