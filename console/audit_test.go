@@ -83,7 +83,6 @@ func TestAudit(t *testing.T) {
 	if evaluate[bool](b, "document.querySelector('details.filter').open") {
 		t.Error("the filter is open on a page that has none")
 	}
-	b.until("document.readyState === 'complete'")
 	b.press("/")
 	b.until("document.activeElement.id === 'owner'")
 	b.fill("#owner", "=1+1")

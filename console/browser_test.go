@@ -111,6 +111,7 @@ func (b *browser) fill(css, text string) {
 // press presses keys, wherever the focus is. What a page makes of a key is not also typed.
 func (b *browser) press(keys string) {
 	b.Helper()
+	b.until("document.readyState === 'complete'") // the scripts of a page run last
 	b.do(chromedp.KeyEvent(keys, func(k *input.DispatchKeyEventParams) {
 		if k.Type == kb.KeyDown {
 			k.Type = kb.KeyRawDown

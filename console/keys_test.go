@@ -174,7 +174,6 @@ func TestShortcuts(t *testing.T) {
 	b := k.browse()
 	b.signIn(k.owner)
 	b.open("/console/keys")
-	b.until("document.readyState === 'complete'")
 
 	b.press("?")
 	b.wait("#shortcuts[open]")
