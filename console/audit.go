@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"time"
 
+	"apikeyd/apikey"
 	"apikeyd/client"
 )
 
@@ -62,9 +63,6 @@ type auditFilter struct {
 	Before                    string // the id of an event: only older ones
 }
 
-// timeLayouts are how browsers write the value of a datetime-local field.
-var timeLayouts = [...]string{"2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02T15:04:05.999"}
-
 func (v *visit) auditFilter() auditFilter {
 	form := withoutSecrets(v.form)
 	return auditFilter{
@@ -114,15 +112,11 @@ func (f auditFilter) address(path, format string) string {
 func (f auditFilter) options() (client.AuditOptions, map[string]string) {
 	problems := make(map[string]string)
 	at := func(field, text string) time.Time {
-		for _, layout := range timeLayouts {
-			if t, err := time.Parse(layout, text); err == nil {
-				return t
-			}
-		}
-		if text != "" {
+		t, ok := fieldTime(text)
+		if !ok && text != "" {
 			problems[field] = "Must be a time such as 2026-01-31T12:00."
 		}
-		return time.Time{}
+		return t
 	}
 	return client.AuditOptions{
 		KeyID: f.Key, Owner: f.Owner, Actor: f.Actor, Action: client.AuditAction(f.Action),
@@ -137,11 +131,11 @@ func (v *visit) needs(scope, title, what string) error {
 }
 
 func (v *visit) mayNotAudit() error {
-	return v.needs(apiAdmin, "Audit", "The audit log tells what was done to everybody's keys.")
+	return v.needs(apikey.ScopeAdmin, "Audit", "The audit log tells what was done to everybody's keys.")
 }
 
 func showAudit(v *visit) error {
-	if !v.may(apiAdmin) {
+	if !v.may(apikey.ScopeAdmin) {
 		return v.mayNotAudit()
 	}
 	p := auditPage{auditFilter: v.auditFilter()}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"apikeyd/apikey"
 	"apikeyd/client"
 )
 
@@ -37,7 +38,7 @@ func createKey(v *visit) error {
 	}
 	key := client.NewKey{Name: wanted.Name, ExpiresAt: end, Scopes: &wanted.Scopes, Metadata: wanted.Metadata}
 	api := v.api
-	if v.may(apiAdmin) { // others have no such fields
+	if v.may(apikey.ScopeAdmin) { // others have no such fields
 		key.RateLimit = &wanted.RateLimit
 		api = api.ForOwner(strings.TrimSpace(v.form.Get("owner")))
 	}

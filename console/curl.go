@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+
+	"apikeyd/apikey"
 )
 
 // curl is a command that calls the API of this server with a body of JSON, for a shell
@@ -22,7 +24,7 @@ func (v *visit) curlCreate(owner string) string {
 		lifetime = min(lifetime, v.MaxKeyLifetime)
 	}
 	scopes := []string{} // others may grant only what they have
-	if v.may(apiAdmin) {
+	if v.may(apikey.ScopeAdmin) {
 		scopes = []string{"datasets:read"}
 	}
 	body, _ := json.Marshal(struct { // of types that always can be

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 
+	"apikeyd/apikey"
 	"apikeyd/client"
 )
 
@@ -47,7 +48,7 @@ func (v *visit) editing(do func(client.Key) error) error {
 	case key.Status == client.StatusRevoked:
 		return v.refuse(trouble{Status: http.StatusConflict, Title: "This key was revoked",
 			Message: "A revoked key cannot be changed. Make a new key in its place: the name is free again."})
-	case !v.may(apiAdmin) && slices.ContainsFunc(key.Scopes, func(scope string) bool { return !v.may(scope) }):
+	case !v.may(apikey.ScopeAdmin) && slices.ContainsFunc(key.Scopes, func(scope string) bool { return !v.may(scope) }):
 		return v.refuse(trouble{Status: http.StatusForbidden, Title: "Your key may not change this one",
 			Message: "It has scopes that yours lacks. Sign in with a key that has them, or ask an administrator."})
 	}
@@ -71,7 +72,7 @@ func (v *visit) changeOf(f *keyForm) (change client.Change) {
 	if !maps.Equal(wanted.Metadata, was.Metadata) {
 		change.Metadata = &wanted.Metadata
 	}
-	if wanted.RateLimit != was.RateLimit && v.may(apiAdmin) { // others have no such field
+	if wanted.RateLimit != was.RateLimit && v.may(apikey.ScopeAdmin) { // others have no such field
 		change.RateLimit = &wanted.RateLimit
 	}
 	end, problem := v.endOf(v.form)

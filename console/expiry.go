@@ -80,8 +80,13 @@ func customTime(form url.Values) (time.Time, bool) {
 		at, err := time.Parse(time.RFC3339, text)
 		return at, err == nil
 	}
-	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05"} {
-		if at, err := time.Parse(layout, form.Get("custom")); err == nil {
+	return fieldTime(form.Get("custom"))
+}
+
+// fieldTime reads the value of a datetime-local field as UTC.
+func fieldTime(text string) (time.Time, bool) {
+	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05"} { // each takes a fraction
+		if at, err := time.Parse(layout, text); err == nil {
 			return at, true
 		}
 	}

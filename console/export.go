@@ -33,7 +33,7 @@ var exportFormats = map[string]struct {
 // exportAudit sends all events that pass the filters, newest first, page by page. If that
 // breaks in the middle, the connection is cut, so that nobody takes the part for the whole.
 func exportAudit(v *visit) error {
-	if !v.may(apiAdmin) {
+	if !v.may(apikey.ScopeAdmin) {
 		return v.mayNotAudit()
 	}
 	format, ok := exportFormats[v.form.Get("format")]

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"apikeyd/apikey"
 	"apikeyd/client"
 )
 
@@ -124,7 +125,7 @@ func (v *visit) showRefused(f keyForm, err error) error {
 // writing makes a handler of pages for those whose key may change keys.
 func writing(h handler) handler {
 	return func(v *visit) error {
-		if !v.may(apiWrite) {
+		if !v.may(apikey.ScopeWrite) {
 			return v.refuse(trouble{Status: http.StatusForbidden, Title: "Your key may only look",
 				Message: "The key that you are signed in with lacks the scope keys:write. " +
 					"Sign in with a key that has it to make or change keys."})

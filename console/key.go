@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"time"
 
+	"apikeyd/apikey"
 	"apikeyd/client"
 )
 
@@ -78,7 +79,7 @@ func showKey(v *visit) error {
 
 // history returns what was done to a key, newest first, or nil for those who may not know.
 func (v *visit) history(id string) (*history, error) {
-	if !v.may(apiAdmin) {
+	if !v.may(apikey.ScopeAdmin) {
 		return nil, nil
 	}
 	before := v.form.Get("before")

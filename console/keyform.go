@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"apikeyd/apikey"
 	"apikeyd/client"
 )
 
@@ -39,10 +40,10 @@ type scopeChoice struct {
 
 // ownScopes are the scopes that apikeyd itself reads.
 var ownScopes = []scopeChoice{
-	{Name: apiRead, Help: "See the keys of its owner."},
-	{Name: apiWrite, Help: "Create, change, rotate and revoke them."},
-	{Name: apiVerify, Help: "Ask whether anybody's key is good. For the servers of your API."},
-	{Name: apiAdmin, Help: "All of that for every owner, and the audit log. For administrators."},
+	{Name: apikey.ScopeRead, Help: "See the keys of its owner."},
+	{Name: apikey.ScopeWrite, Help: "Create, change, rotate and revoke them."},
+	{Name: apikey.ScopeVerify, Help: "Ask whether anybody's key is good. For the servers of your API."},
+	{Name: apikey.ScopeAdmin, Help: "All of that for every owner, and the audit log. For administrators."},
 }
 
 // keyForm makes the form of a key. Its fields hold what was typed, if anything was.
@@ -77,7 +78,7 @@ func (v *visit) offerScopes(f *keyForm) {
 			f.OwnScopes = append(f.OwnScopes, choice)
 		}
 	}
-	if v.may(apiAdmin) {
+	if v.may(apikey.ScopeAdmin) {
 		return
 	}
 	ticked := distinct(f.Values["scope"], strings.Fields(f.Values.Get("scopes")))

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"apikeyd/apikey"
 	"apikeyd/client"
 )
 
@@ -86,7 +87,7 @@ func (v *visit) count(p *overviewPage) error {
 
 // latest finds what happened last, as far as the reader may know it.
 func (v *visit) latest(p *overviewPage) error {
-	if v.may(apiAdmin) {
+	if v.may(apikey.ScopeAdmin) {
 		page, err := v.api.AuditPage(v.ctx(), client.AuditOptions{PageSize: latest})
 		p.Events = v.events(page.Events, "")
 		return err

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"apikeyd/apikey"
 	"apikeyd/client"
 )
 
@@ -90,8 +91,8 @@ func unkeep(v *visit) error {
 // otherwise, or if it has scopes of another API, on that.
 func commandsOf(k client.Key, s newSecret) (all []command) {
 	begin := `curl -H "x-api-key: ` + s.Secret + `" `
-	isAdmin := slices.Contains(k.Scopes, apiAdmin)
-	reads := isAdmin || slices.Contains(k.Scopes, apiRead)
+	isAdmin := slices.Contains(k.Scopes, apikey.ScopeAdmin)
+	reads := isAdmin || slices.Contains(k.Scopes, apikey.ScopeRead)
 	if reads {
 		about := "Lists the keys of " + k.Owner
 		if isAdmin {

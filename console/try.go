@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"apikeyd/apikey"
 	"apikeyd/client"
 )
 
@@ -40,11 +41,11 @@ type tried struct {
 func (t tried) Good() bool { return t.Code == client.VerifyValid }
 
 func (v *visit) mayNotVerify() error {
-	return v.needs(apiVerify, "Try it", "Here you ask whether a key is good, as your API does.")
+	return v.needs(apikey.ScopeVerify, "Try it", "Here you ask whether a key is good, as your API does.")
 }
 
 func showTry(v *visit) error {
-	if !v.may(apiVerify) {
+	if !v.may(apikey.ScopeVerify) {
 		return v.mayNotVerify()
 	}
 	v.show(http.StatusOK, "try", "Try it", tryPage{Scopes: withoutSecrets(v.form).Get("scopes")})
@@ -53,7 +54,7 @@ func showTry(v *visit) error {
 
 // try verifies the key that was pasted.
 func try(v *visit) error {
-	if !v.may(apiVerify) {
+	if !v.may(apikey.ScopeVerify) {
 		return v.mayNotVerify()
 	}
 	p := tryPage{Scopes: v.form.Get("scopes")}
@@ -105,7 +106,7 @@ func (v *visit) tried(found client.Verification, scopes []string) *tried {
 	t.Means, t.Do = verdict(found, v.now)
 	if found.Key.ID != "" {
 		t.Key, t.Owner = &keyLink{found.Key.ID, found.Key.Name}, found.Key.Owner
-		t.Linked = v.may(apiAdmin) || found.Key.Owner == v.me.Owner
+		t.Linked = v.may(apikey.ScopeAdmin) || found.Key.Owner == v.me.Owner
 	}
 	return t
 }

@@ -20,14 +20,6 @@ const (
 	visitTimeout = 12 * time.Second
 )
 
-// The scopes that the API itself reads.
-const (
-	apiRead   = "keys:read"
-	apiWrite  = "keys:write"
-	apiVerify = "keys:verify"
-	apiAdmin  = "keys:admin"
-)
-
 // visit is one request of a browser.
 type visit struct {
 	*site
@@ -141,7 +133,7 @@ func (v *visit) ctx() context.Context { return v.r.Context() }
 
 // may reports whether the reader's key has a scope of the API.
 func (v *visit) may(scope string) bool {
-	return slices.Contains(v.me.Scopes, scope) || slices.Contains(v.me.Scopes, apiAdmin)
+	return slices.Contains(v.me.Scopes, scope) || slices.Contains(v.me.Scopes, apikey.ScopeAdmin)
 }
 
 // polls reports whether the page asks by itself, and not its reader.

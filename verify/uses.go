@@ -111,8 +111,8 @@ func (v *Verifier) Flush(ctx context.Context) error {
 	return nil
 }
 
-// Run flushes, and meters decisions, every FlushInterval until ctx ends. The caller flushes once more after
-// the last verification.
+// Run flushes, and meters decisions, every FlushInterval until ctx ends. The caller flushes
+// once more after the last verification.
 func (v *Verifier) Run(ctx context.Context) {
 	tick := time.NewTicker(FlushInterval)
 	defer tick.Stop()

@@ -18,6 +18,11 @@ function localise(root) {
   }
 }
 
+// What a datetime-local field holds for an instant, in the reader's zone.
+function fieldTime(at) {
+  return new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+}
+
 // Tell a screen reader what changed without moving it there.
 function announce(text) {
   const announcer = document.getElementById("announcer");
@@ -191,8 +196,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
 // Times of a filter: in the reader's zone on the page, in UTC in its address.
 for (const field of document.querySelectorAll("input[data-utc]")) {
   if (field.value) {
-    const at = new Date(field.value + "Z");
-    field.value = new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+    field.value = fieldTime(new Date(field.value + "Z"));
   }
   field.form.addEventListener("formdata", (event) => {
     event.formData.set(field.name, field.value && new Date(field.value).toISOString().slice(0, 16));
@@ -213,7 +217,7 @@ if (custom) {
   if (chosen && !isNaN(new Date(chosen))) {
     const at = new Date(chosen);
     instant.value = at.toISOString();
-    custom.value = new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+    custom.value = fieldTime(at);
   }
   custom.addEventListener("input", () => {
     instant.value = custom.value && new Date(custom.value).toISOString();
@@ -254,7 +258,7 @@ for (const form of document.querySelectorAll("form[data-once]")) {
   });
 }
 
-// A secret, which this page shows once.
+// What a button beside it copies: a secret or a command.
 function copyable(root) {
   for (const button of root.querySelectorAll("[data-copy][hidden]")) {
     const source = document.getElementById(button.dataset.copy);
@@ -277,6 +281,8 @@ function copyable(root) {
 }
 document.addEventListener("htmx:load", (event) => copyable(event.target));
 copyable(document);
+
+// The page that shows a secret once.
 const stored = document.getElementById("stored");
 if (stored) {
   let left = false;
