@@ -67,7 +67,7 @@ func newKit(t *testing.T, o options) *kit {
 				o.console(&config)
 			}
 			k.log = log
-			pages, err := console.NewWithForm(config)
+			pages, err := console.New(config)
 			k.must(err)
 			mux := http.NewServeMux()
 			mux.Handle("/", api)

@@ -316,7 +316,7 @@ func TestRestart(t *testing.T) {
 // again makes another console before the same service.
 func (k *kit) again(key []byte) http.Handler {
 	k.Helper()
-	pages, err := console.NewWithForm(console.Config{API: k.handler, Log: k.log, Now: time.Now, Key: key})
+	pages, err := console.New(console.Config{API: k.handler, Log: k.log, Now: time.Now, Key: key})
 	k.must(err)
 	return pages
 }
