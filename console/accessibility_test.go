@@ -31,11 +31,11 @@ const runAxe = `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wc
 // everyScene shows each scene in a tab, signed in as who it is for.
 func (b *browser) everyScene(show func(scene)) {
 	b.Helper()
-	b.seen.expect("status of 400")
-	b.seen.expect("status of 401")
-	b.seen.expect("status of 403")
-	b.seen.expect("status of 404")
-	b.seen.expect("Autofocus processing was blocked") // the browser had moved the focus already
+	b.seen.Expect("status of 400")
+	b.seen.Expect("status of 401")
+	b.seen.Expect("status of 403")
+	b.seen.Expect("status of 404")
+	b.seen.Expect("Autofocus processing was blocked") // the browser had moved the focus already
 	signedIn := ""
 	for _, s := range everyScene() {
 		if as := s.as(b.kit); as.Secret != signedIn {

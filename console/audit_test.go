@@ -105,7 +105,7 @@ func TestAudit(t *testing.T) {
 		t.Errorf("midnight came back as %s", value)
 	}
 
-	b.seen.expect("status of 400")
+	b.seen.Expect("status of 400")
 	b.open("/console/audit?actor=somebody&since=yesterday")
 	b.want("main", "a filter cannot be understood", "Must be a time such as")
 	b.open("/console/audit?actor=somebody&key=" + k.owner.Secret)

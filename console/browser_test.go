@@ -5,21 +5,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
-	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"apikeyd/browsertest"
 )
 
 // browser is one tab of a browser, and what it does.
@@ -27,34 +24,14 @@ type browser struct {
 	*kit
 	ctx    context.Context //nolint:containedctx // chromedp's tab is a context
 	origin string
-	seen   *seen
+	seen   *browsertest.Seen
 }
 
 // browse opens a browser that ends with the test. Its complaints fail the test, and so does
 // a request to anybody else.
 func (k *kit) browse() *browser {
 	k.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		if _, ci := os.LookupEnv("CI"); ci {
-			k.Fatal("chromium is missing")
-		}
-		k.Skip("this test needs chromium, which this machine does not have")
-	}
-	o := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path),
-		chromedp.NoSandbox, // CI runs as root, where the sandbox cannot start
-		chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("hide-scrollbars", true),
-		chromedp.WindowSize(1280, 900),
-	)
-	ctx, cancel := context.WithTimeout(k.Context(), 3*time.Minute)
-	k.Cleanup(cancel)
-	ctx, end := chromedp.NewExecAllocator(ctx, o...)
-	k.Cleanup(end)
-	return k.tab(ctx)
+	return k.tab(browsertest.Open(k.T, 1280, 900))
 }
 
 // another opens another tab of the same browser, with the same cookies.
@@ -65,16 +42,11 @@ func (b *browser) another() *browser {
 
 func (k *kit) tab(ctx context.Context) *browser {
 	k.Helper()
-	b := &browser{kit: k, origin: k.URL, seen: &seen{}}
-	ctx, end := chromedp.NewContext(ctx, chromedp.WithListener(b.seen.listen))
-	k.Cleanup(end)
-	b.ctx = ctx
+	b := &browser{kit: k, origin: k.URL}
+	b.ctx, b.seen = browsertest.Tab(k.T, ctx, k.URL)
 	// A page that is left takes back what it was asking for, which htmx tells of.
-	b.seen.expect("htmx:sendAbort")
-	b.seen.expect("htmx:afterRequest")
-	_, err := chromedp.Call(ctx, log.Enable, cdp.Empty{})
-	k.must(err)
-	k.Cleanup(func() { b.seen.check(b) })
+	b.seen.Expect("htmx:sendAbort")
+	b.seen.Expect("htmx:afterRequest")
 	return b
 }
 
@@ -258,80 +230,4 @@ func (b *browser) shoot(folder, name string) {
 	picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 	b.must(err)
 	b.must(os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o600))
-}
-
-// seen is what a page asked for, and what the browser complained about.
-type seen struct {
-	mu         sync.Mutex
-	requests   []string
-	complaints []string
-	expected   []string
-	origins    []string
-}
-
-// allow tells of an origin that may be asked too.
-func (s *seen) allow(origin string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.origins = append(s.origins, origin)
-}
-
-// count returns how often an address was asked for.
-func (s *seen) count(url string) (n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, requested := range s.requests {
-		if requested == url {
-			n++
-		}
-	}
-	return n
-}
-
-// expect tells of a complaint that is meant to come, by a part of it.
-func (s *seen) expect(part string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.expected = append(s.expected, part)
-}
-
-func (s *seen) listen(event any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch e := event.(type) {
-	case *network.EventRequestWillBeSent:
-		s.requests = append(s.requests, e.Request.URL)
-	case *log.EventEntryAdded: // where a violated policy is told
-		if e.Entry.Level != log.EntryLevelVerbose { // advice, such as on forms
-			s.complaints = append(s.complaints, e.Entry.Text+" "+e.Entry.URL)
-		}
-	case *runtime.EventExceptionThrown:
-		s.complaints = append(s.complaints, fmt.Sprintf("%s %+v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception))
-	case *runtime.EventConsoleAPICalled:
-		if e.Type == runtime.ConsoleAPICalledTypeError {
-			text := "console.error:"
-			for _, arg := range e.Args {
-				text += " " + arg.Description + string(arg.Value)
-			}
-			s.complaints = append(s.complaints, text)
-		}
-	}
-}
-
-func (s *seen) check(b *browser) {
-	b.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	origins := append(s.origins, b.origin)
-	for _, url := range s.requests {
-		ours := func(origin string) bool { return strings.HasPrefix(url, origin+"/") }
-		if !slices.ContainsFunc(origins, ours) && !strings.HasPrefix(url, "data:") {
-			b.Errorf("the page asked another host: %s", url)
-		}
-	}
-	for _, complaint := range s.complaints {
-		if !slices.ContainsFunc(s.expected, func(part string) bool { return strings.Contains(complaint, part) }) {
-			b.Errorf("the browser says: %.300s", complaint)
-		}
-	}
 }

@@ -17,7 +17,7 @@ func TestExpiredWhileChoosing(t *testing.T) {
 	k.use(one)
 	b := k.browse()
 	b.signIn(k.owner)
-	b.seen.expect("status of 401")
+	b.seen.Expect("status of 401")
 	send := func(button string) {
 		c.pass(31 * time.Minute)
 		b.click(button)

@@ -57,7 +57,7 @@ func (b *browser) values(css string) []string {
 // refused waits for the form to come back, and looks whether that is told.
 func (b *browser) refused(status int) {
 	b.Helper()
-	b.seen.expect(fmt.Sprintf("status of %d", status))
+	b.seen.Expect(fmt.Sprintf("status of %d", status))
 	evaluate[bool](b, "document.getElementById('problem')?.remove() ?? true")
 	b.click(sendForm)
 	b.wait("#problem")
@@ -208,7 +208,7 @@ func TestFormForReader(t *testing.T) {
 	reader := k.add("acme", "reader", apikey.ScopeRead)
 	b := k.browse()
 	b.signIn(reader)
-	b.seen.expect("status of 403")
+	b.seen.Expect("status of 403")
 	for _, path := range []string{"/console/keys/new", "/console/keys/" + reader.ID.String() + "/edit"} {
 		b.open(path)
 		b.want("main", "lacks the scope keys:write")
@@ -246,7 +246,7 @@ func TestFormWithoutScript(t *testing.T) {
 		t.Errorf("going back leads to %s:\n%s", b.path(), b.text("body"))
 	}
 	b.open("/console/keys/" + made.ID + "/edit")
-	b.seen.expect("status of 400")
+	b.seen.Expect("status of 400")
 	b.fill("#name", "..")
 	b.click(sendForm)
 	b.wait("#problem")

@@ -92,14 +92,14 @@ func TestOverviewOfOwners(t *testing.T) {
 	}
 	b.want(".tiles", "2 active", "0 unused")
 	clock.Advance(91 * 24 * time.Hour) // signs out, as a session is over by then
-	b.seen.expect("status of 401")
+	b.seen.Expect("status of 401")
 	b.signIn(k.owner)
 	b.want(".tiles", "1 active", "1 expired")
 	for path, text := range map[string]string{
 		"/console/audit": "The audit log tells what was done to everybody's keys. The key that you are signed in with may not do that: it takes one that has keys:admin.",
 		"/console/try":   "it takes one that has keys:verify.",
 	} {
-		b.seen.expect("status of 403")
+		b.seen.Expect("status of 403")
 		b.open(path)
 		b.want("main", text)
 	}

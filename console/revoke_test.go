@@ -33,7 +33,7 @@ func TestRevoke(t *testing.T) {
 	}
 
 	// What is in use is revoked only by name, which the server compares.
-	b.seen.expect("status of 400")
+	b.seen.Expect("status of 400")
 	b.open(pathOf(busy.ID, "revoke"))
 	b.want("main", "It is in use")
 	evaluate[bool](b, "document.getElementById('name').required = false")
@@ -58,7 +58,7 @@ func TestRevoke(t *testing.T) {
 		t.Error("a revoked key is good")
 	}
 
-	b.seen.expect("status of 403")
+	b.seen.Expect("status of 403")
 	b.open(pathOf(stronger.ID, "revoke"))
 	b.click("main button[type=submit]")
 	b.wait("[role=alert]:not([hidden])")
@@ -100,7 +100,7 @@ func TestRevokeOwn(t *testing.T) {
 	b.click("main button[type=submit]")
 	b.at("/console/sign-in?why=revoked")
 	b.want("#problem", "you revoked the key that you were signed in with")
-	b.seen.expect("status of 401")
+	b.seen.Expect("status of 401")
 	b.open("/console/keys")
 	b.wait("#secret")
 }
@@ -144,7 +144,7 @@ func TestRevokeSeveral(t *testing.T) {
 	b.until("document.querySelector('[data-choose=all] input').indeterminate")
 	b.click(".choice button")
 	b.wait("ul.chosen")
-	b.seen.expect("status of 400")
+	b.seen.Expect("status of 400")
 	b.fill("#count", "3")
 	b.click("main button[type=submit]")
 	b.wait("[role=alert]:not([hidden])")
@@ -207,7 +207,7 @@ func TestReaderRevokesNothing(t *testing.T) {
 	if boxes := evaluate[int](b, "document.querySelectorAll('main [type=checkbox]').length"); boxes != 0 {
 		t.Errorf("a reader has %d boxes to tick", boxes)
 	}
-	b.seen.expect("status of 403")
+	b.seen.Expect("status of 403")
 	pages := []string{pathOf(target.ID, "revoke"), pathOf(target.ID, "rotate"), "/console/keys/revoke?id=" + target.ID.String()}
 	for _, page := range pages {
 		b.open(page)

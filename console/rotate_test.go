@@ -105,14 +105,14 @@ func TestRotateRefused(t *testing.T) {
 	b := k.browse()
 	b.signIn(k.owner)
 
-	b.seen.expect("status of 404")
+	b.seen.Expect("status of 404")
 	for _, below := range []string{"", "/rotate", "/revoke"} {
 		b.open(pathOf(foreign.ID) + below)
 		b.want("h1", "There is no such key")
 		b.wantNot("body", "foreign")
 	}
 
-	b.seen.expect("status of 403")
+	b.seen.Expect("status of 403")
 	b.open(pathOf(stronger.ID, "rotate"))
 	b.click("input[value='3600']")
 	b.click("main button[type=submit]")
@@ -120,7 +120,7 @@ func TestRotateRefused(t *testing.T) {
 	b.want("[role=alert]:not([hidden])", "Nothing was rotated.", "scopes that yours lacks")
 	b.until("document.activeElement.matches('[role=alert]') && document.querySelector('[value=\"3600\"]').checked")
 
-	b.seen.expect("status of 400")
+	b.seen.Expect("status of 400")
 	b.open(pathOf(gone.ID, "rotate"))
 	evaluate[bool](b, "(document.querySelector('[name=grace]:checked').value = '99999999999999999') && true")
 	b.click("main button[type=submit]")
@@ -128,7 +128,7 @@ func TestRotateRefused(t *testing.T) {
 	b.want("[role=alert]:not([hidden])", "Nothing was rotated. Choose how long the old secret stays good.")
 
 	// Revoked in another tab.
-	b.seen.expect("status of 409")
+	b.seen.Expect("status of 409")
 	b.open(pathOf(gone.ID, "rotate"))
 	_, err := k.as(k.owner).Revoke(k.Context(), gone.ID.String())
 	k.must(err)

@@ -76,7 +76,7 @@ func shootForms(b *browser, folder string) {
 	}
 	b.open("/console/keys/new")
 	shoot("new")
-	b.seen.expect("status of 400")
+	b.seen.Expect("status of 400")
 	b.fill("#name", "..")
 	b.click("[name=expires][value=custom]")
 	b.click("[name=scope][value='keys:read']")

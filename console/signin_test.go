@@ -9,10 +9,10 @@ func TestSignIn(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
 	b := k.browse()
-	b.seen.expect("status of 401")
+	b.seen.Expect("status of 401")
 	b.open("/console/keys?status=active")
 	b.fill("#secret", k.owner.Secret[:len(k.owner.Secret)-1]+"x")
-	b.seen.expect("status of 400")
+	b.seen.Expect("status of 400")
 	b.click("main button[type=submit]")
 	b.wait("#problem")
 	if text := b.text("#problem"); !strings.Contains(text, "not an API key") {

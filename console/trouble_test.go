@@ -37,7 +37,7 @@ func TestExpiredWhileTyping(t *testing.T) {
 	c := newClock()
 	k := newKit(t, options{now: c.now})
 	b := k.browse()
-	b.seen.expect("status of 401")
+	b.seen.Expect("status of 401")
 	for _, withoutScripts := range []bool{false, true} {
 		b.scripts(!withoutScripts)
 		b.signIn(k.owner)
@@ -47,7 +47,7 @@ func TestExpiredWhileTyping(t *testing.T) {
 		b.click(sendForm)
 		b.want("#problem", "Your session has ended. Sign in again to go on. This form has changed nothing; what you typed is kept.")
 		// A mistyped key loses nothing either.
-		b.seen.expect("status of 400")
+		b.seen.Expect("status of 400")
 		b.fill("#secret", "wrong")
 		b.click("main button[type=submit]")
 		b.want("#problem", "not an API key")
@@ -68,7 +68,7 @@ func TestExpiredWhileTrying(t *testing.T) {
 	k := newKit(t, options{now: c.now})
 	b := k.browse()
 	b.scripts(false)
-	b.seen.expect("status of 401")
+	b.seen.Expect("status of 401")
 	b.signIn(k.admin)
 	b.open("/console/try")
 	b.fill("#secret", "unsaid")
@@ -92,7 +92,7 @@ func TestTwoTabs(t *testing.T) {
 	b := k.browse()
 	b.signIn(k.owner)
 	other := b.another()
-	other.seen.expect("status of 401")
+	other.seen.Expect("status of 401")
 	other.open(newKeyPath)
 	other.fill("#name", typed)
 	b.click(".who button")
@@ -111,17 +111,24 @@ func TestLinkFromElsewhere(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
 	b := k.browse()
-	b.seen.expect("status of 401")
+	b.seen.Expect("status of 401")
 	elsewhere := strings.Replace(k.URL, "127.0.0.1", "localhost", 1)
-	b.seen.allow(elsewhere)
-	b.seen.expect("/favicon.ico") // of that other site
+	b.seen.Allow(elsewhere)
+	b.seen.Expect("/favicon.ico") // of that other site
 	follow := func() {
 		b.do(chromedp.Navigate(elsewhere + "/healthz"))
 		evaluate[any](b, `(() => { const a = document.createElement("a"); a.href = "`+k.URL+`/console/keys?status=active";
 			a.id = "link"; a.textContent = "link"; document.body.replaceChildren(a); })()`)
 		b.click("#link")
 	}
-	asked := func() int { return b.seen.count(k.URL + "/console/keys?status=active") }
+	asked := func() (n int) {
+		for _, url := range b.seen.Requests() {
+			if url == k.URL+"/console/keys?status=active" {
+				n++
+			}
+		}
+		return n
+	}
 
 	follow()
 	b.wait("#secret")
@@ -166,7 +173,7 @@ func TestRestartInBrowser(t *testing.T) {
 	b.open(newKeyPath)
 	b.fill("#name", typed)
 	serving.set(k.again(nil))
-	b.seen.expect("status of 401")
+	b.seen.Expect("status of 401")
 	b.click(sendForm)
 	b.want("#problem", "Your session has ended.")
 	b.signInAgain(k.owner)
@@ -201,8 +208,8 @@ func TestFailingServer(t *testing.T) {
 	k, api := newSwitched(t)
 	b := k.browse()
 	b.signIn(k.owner)
-	b.seen.expect("status of 503")
-	b.seen.expect("console.error") // which is how htmx tells of it
+	b.seen.Expect("status of 503")
+	b.seen.Expect("console.error") // which is how htmx tells of it
 	fail := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Retry-After", "1")
@@ -250,7 +257,7 @@ func TestFailingServer(t *testing.T) {
 	evaluate[bool](b, "document.dispatchEvent(new Event('visibilitychange'))")
 	b.until(`document.querySelector("#offline").hidden`)
 	b.open("/console/keys?q=acm")
-	b.seen.expect("net::ERR")
+	b.seen.Expect("net::ERR")
 	k.Stop()
 	b.do(chromedp.SendKeys(chromedp.CSS("#q"), "e"+kb.Enter))
 	b.want("#offline", "The server did not answer as it should")

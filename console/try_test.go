@@ -67,7 +67,7 @@ func TestTryIt(t *testing.T) {
 			t.Errorf("a secret is in %s", command)
 		}
 	}
-	b.seen.expect("status of 400")
+	b.seen.Expect("status of 400")
 	// What is wrong with a field is told beside it, which has the focus, and nothing else goes.
 	for scopes, why := range map[string]string{`a"b`: "Each scope must be printable ASCII", theirs.Secret: "not for a key"} {
 		b.fill("#secret", theirs.Secret)
@@ -91,7 +91,7 @@ func TestTryIt(t *testing.T) {
 	// A server that fails is told of in the same place.
 	failing.Store(true)
 	b.open("/console/try")
-	b.seen.expect("status of 503")
+	b.seen.Expect("status of 503")
 	verify(theirs.Secret, "")
 	b.want("#result", "The server cannot do this now")
 	failing.Store(false)
@@ -144,7 +144,7 @@ func TestTryItAsVerifier(t *testing.T) {
 	b.fill("#secret", limited.Secret.Reveal())
 	_, err = k.as(k.admin).ForOwner("gateway").Revoke(t.Context(), verifier.ID.String())
 	k.must(err)
-	b.seen.expect("status of 401")
+	b.seen.Expect("status of 401")
 	b.click("main button[type=submit]")
 	b.wait("main form[action='/console/sign-in']")
 	if found := k.sent.with(limited.Secret.Reveal()); len(found) != 1 { // by the API, to whoever made it
