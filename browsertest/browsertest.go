@@ -53,7 +53,7 @@ func Open(t testing.TB, width, height int) context.Context {
 // Tab opens a tab of a browser, or of the browser of another tab. At the end of the test it
 // fails the test for each complaint that was not expected, and for each request to anybody
 // but the origin.
-func Tab(t testing.TB, browser context.Context, origin string) (context.Context, *Seen) {
+func Tab(browser context.Context, t testing.TB, origin string) (context.Context, *Seen) {
 	t.Helper()
 	s := &Seen{origins: []string{origin}}
 	ctx, end := chromedp.NewContext(browser, chromedp.WithListener(s.listen))

@@ -43,7 +43,7 @@ func (b *browser) another() *browser {
 func (k *kit) tab(ctx context.Context) *browser {
 	k.Helper()
 	b := &browser{kit: k, origin: k.URL}
-	b.ctx, b.seen = browsertest.Tab(k.T, ctx, k.URL)
+	b.ctx, b.seen = browsertest.Tab(ctx, k.T, k.URL)
 	// A page that is left takes back what it was asking for, which htmx tells of.
 	b.seen.Expect("htmx:sendAbort")
 	b.seen.Expect("htmx:afterRequest")

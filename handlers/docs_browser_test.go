@@ -17,7 +17,7 @@ func TestDocsInBrowser(t *testing.T) {
 	k := newKit(t)
 	reader := k.add("acme", "a key to be seen", apikey.ScopeRead)
 	origin := "http://" + k.host
-	page, seen := browsertest.Tab(t, browsertest.Open(t, 1280, 1600), origin)
+	page, seen := browsertest.Tab(browsertest.Open(t, 1280, 1600), t, origin)
 
 	const operation = "#operations-API_Keys-listApiKeys "
 	k.must(chromedp.Do(page,
