@@ -15,8 +15,7 @@ type moment struct {
 	Machine  string // RFC 3339
 }
 
-func momentOf(at any, now time.Time) moment {
-	t, _ := at.(time.Time)
+func momentOf(t, now time.Time) moment {
 	if t.IsZero() {
 		return moment{}
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -23,7 +24,6 @@ type templates map[string]*template.Template
 func loadTemplates(a assets) (templates, error) {
 	functions := template.FuncMap{
 		"asset":   func(name string) string { return a[name].address },
-		"join":    strings.Join,
 		"grouped": grouped,
 	}
 	// What begins with an underscore is shared by all pages.
@@ -70,7 +70,7 @@ func (p view) SignedIn() bool { return p.Me.ID != "" }
 func (p view) May(scope string) bool { return p.visit.may(scope) }
 
 // When is a time as the page tells it.
-func (p view) When(at any) moment { return momentOf(at, p.visit.now) }
+func (p view) When(at time.Time) moment { return momentOf(at, p.visit.now) }
 
 // show answers with a page.
 func (v *visit) show(status int, name, title string, page any) {
