@@ -64,9 +64,15 @@ reproducible: ## Fail if the last commit, built twice in different places, gives
 	sha256sum $$there/first/bin/apikeyd $$there/second/place/bin/apikeyd && \
 	cmp $$there/first/bin/apikeyd $$there/second/place/bin/apikeyd
 
+# Tests that need a browser, another server program, injected faults or a second build of the
+# module have the build tag "full". The others need Go alone.
 .PHONY: test
-test: ## Run all tests
-	$(GO) test -timeout 20m ./...
+test: ## Run the quick tests, which need Go alone
+	CGO_ENABLED=0 $(GO) test -vet=off ./...
+
+.PHONY: test-all
+test-all: ## Run all tests
+	$(GO) test -vet=off -tags full -timeout 20m ./...
 
 .PHONY: generate
 generate: ## Make gen/ and the clients from openapi.yaml, and docs/configuration.md from the flags
