@@ -19,9 +19,15 @@ BENCH_COUNT     ?= 6
 SOURCES         := $(shell find . -path ./$(NODE_MODULES) -prune -o \
                    \( -name '*.go' -o -name '*.sql' -o -path './handlers/docs/*' \) -print) gen/openapi.yaml go.mod go.sum
 
-# How the program is built, everywhere: without C, without the folder it was built in, and with
-# the version that git gives it.
-GO_BUILD        := CGO_ENABLED=0 $(GO) build -buildvcs=auto -trimpath -ldflags '-s -w'
+# Everything is compiled one way: without C, and without the folder it was compiled in. So the
+# program, the tests and the tools share what Go's build cache has, in every clone.
+export CGO_ENABLED := 0
+export GOFLAGS  := $(strip $(shell $(GO) env GOFLAGS) -trimpath)
+# The program has the version that git gives it, and no symbols.
+GO_BUILD        := $(GO) build -buildvcs=auto -ldflags '-s -w'
+# Tests need no symbols either, and make lint vets them.
+GO_TEST         := $(GO) test -vet=off -ldflags '-s -w'
+GO_TEST_RACE    := CGO_ENABLED=1 $(GO_TEST) -race
 PLATFORMS       := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
 
 .DEFAULT_GOAL := help
@@ -51,7 +57,7 @@ release: $(CYCLONEDX) ## Make dist/: archives for all platforms, bills of materi
 	cd dist && ls -l && cat SHA256SUMS
 
 $(CYCLONEDX): # which writes its own checksum into each bill
-	CGO_ENABLED=0 GOBIN=$(CURDIR)/bin $(GO) install -trimpath github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
 	mv bin/cyclonedx-gomod $@
 
 .PHONY: reproducible
@@ -68,11 +74,17 @@ reproducible: ## Fail if the last commit, built twice in different places, gives
 # module have the build tag "full". The others need Go alone.
 .PHONY: test
 test: ## Run the quick tests, which need Go alone
-	CGO_ENABLED=0 $(GO) test -vet=off ./...
+	$(GO_TEST) ./...
 
 .PHONY: test-all
 test-all: ## Run all tests
-	$(GO) test -vet=off -tags full -timeout 20m ./...
+	$(GO_TEST) -tags full -timeout 20m ./...
+
+.PHONY: test-rest
+test-rest: ## Run the tests that make test leaves out, with the race detector (needs a C compiler)
+	@files=$$(grep -rl --include='*_test.go' '^//go:build full' . ) && \
+	names=$$(sed -n 's/^func \(\(Test\|Fuzz\|Example\)[A-Za-z0-9_]*\)(.*/\1/p' $$files | grep -vx TestMain | paste -sd '|') && \
+	$(GO_TEST_RACE) -tags full -timeout 30m -run "^($$names)\$$" $$(dirname $$files | sort -u)
 
 .PHONY: generate
 generate: ## Make gen/ and the clients from openapi.yaml, and docs/configuration.md from the flags
@@ -80,12 +92,15 @@ generate: ## Make gen/ and the clients from openapi.yaml, and docs/configuration
 	$(GO) tool oapi-codegen --config client/oapi-codegen.yaml openapi.yaml
 	$(GO) tool oapi-codegen --config client/internal/seedapi/oapi-codegen.yaml compat/seed.yaml
 	cp openapi.yaml gen/openapi.yaml
-	$(GO) test ./cmd/apikeyd -run ConfigurationReference -count 1 -args -update
+	$(GO_TEST) ./cmd/apikeyd -run ConfigurationReference -count 1 -args -update
 	@if [ -d $(NODE_MODULES) ]; then cd client-ts && npm run --silent generate; \
 	else echo "Left out: client-ts/src/contract.ts, which needs Node.js and make node-modules"; fi
 
 .PHONY: check
-check: format vet lint lint-contract drift breaking test race ## Everything that must hold before a commit
+check: static race ## Everything that must hold before a commit
+
+.PHONY: static
+static: format vet lint lint-contract drift breaking ## What make check finds without running the program
 
 .PHONY: format
 format: ## Fail if a file is not formatted
@@ -94,14 +109,14 @@ format: ## Fail if a file is not formatted
 
 .PHONY: vet
 vet: ## Run go vet
-	$(GO) vet ./...
+	$(GO) vet -tags full ./...
 
 .PHONY: lint
 lint: $(LINT) ## Run the linters, which also hold the architecture
 	$(LINT) run
 
 $(LINT):
-	GOBIN=$(CURDIR)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	GOBIN=$(CURDIR)/bin $(GO) install -ldflags '-s -w' github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 	mv bin/golangci-lint $@
 
 .PHONY: node-modules
@@ -135,33 +150,33 @@ breaking: $(OASDIFF) ## Fail if the contract breaks clients of the seed or of th
 		echo "oasdiff finds nothing where much breaks"; exit 1; fi
 
 $(OASDIFF):
-	GOBIN=$(CURDIR)/bin $(GO) install github.com/oasdiff/oasdiff@$(OASDIFF_VERSION)
+	GOBIN=$(CURDIR)/bin $(GO) install -ldflags '-s -w' github.com/oasdiff/oasdiff@$(OASDIFF_VERSION)
 	mv bin/oasdiff $@
 
 .PHONY: race
 race: ## Run all tests with the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
+	$(GO_TEST_RACE) -tags full -timeout 30m ./...
 
 .PHONY: linearizability
 linearizability: ## End 1,000 secrets in each way while they are used, also with the race detector
-	$(GO) test ./handlers -run Linearizable -count 1 -timeout 30m -args -rounds 1000
-	CGO_ENABLED=1 $(GO) test -race ./handlers -run Linearizable -count 1 -timeout 60m -args -rounds 1000
+	$(GO_TEST) ./handlers -run Linearizable -count 1 -timeout 30m -args -rounds 1000
+	$(GO_TEST_RACE) ./handlers -run Linearizable -count 1 -timeout 60m -args -rounds 1000
 
 .PHONY: chaos
-chaos: ## Kill the service 200 times, fill its disk, break it, soak it, break three nodes: what make test does a little of
-	$(GO) test ./cmd/apikeyd -run Chaos -count 1 -v -timeout 60m -args -kills 200 -soak 5m -proofs 100
+chaos: ## Kill the service 200 times, fill its disk, break it, soak it, break three nodes: what make test-all does a little of
+	$(GO_TEST) -tags full ./cmd/apikeyd -run Chaos -count 1 -v -timeout 60m -args -kills 200 -soak 5m -proofs 100
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZ_TIME (30s)
 	@for file in $$(grep -rl '^func Fuzz' --include='*_test.go' .); do \
 		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\).*/\1/p' $$file); do \
-			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZ_TIME) ./$$(dirname $$file) || exit 1; \
+			$(GO) test -tags full -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZ_TIME) ./$$(dirname $$file) || exit 1; \
 		done; \
 	done
 
 .PHONY: cover
 cover: ## Run all tests and show what they do not reach
-	$(GO) test -coverpkg=./apikey,./client,./conformance,./console,./handlers,./store/...,./verify -coverprofile=cover.out ./...
+	$(GO) test -tags full -coverpkg=./apikey,./client,./conformance,./console,./handlers,./store/...,./verify -coverprofile=cover.out ./...
 	$(GO) tool cover -func=cover.out
 
 .PHONY: bench
@@ -169,7 +184,7 @@ bench: build bin/bench ## Measure bin/apikeyd under load (needs wrk); BENCH_FLAG
 	bin/bench $(BENCH_FLAGS)
 
 bin/bench: $(SOURCES) $(wildcard cmd/bench/scripts/*.lua)
-	CGO_ENABLED=0 $(GO) build -o $@ ./cmd/bench
+	$(GO) build -o $@ ./cmd/bench
 
 .PHONY: bench-go
 bench-go: ## Run the Go benchmarks, each BENCH_COUNT times (6), into bin/bench.txt
