@@ -261,6 +261,7 @@ func (r rules) walk() (states int, trace []string) {
 }
 
 func TestLeaseModel(t *testing.T) {
+	t.Parallel()
 	states, trace := rules{}.walk()
 	if trace != nil {
 		t.Errorf("something stale is used:\n%q", trace)
@@ -270,6 +271,7 @@ func TestLeaseModel(t *testing.T) {
 
 // Every part of the protocol is needed: without it the walk finds a way to a stale use.
 func TestLeaseModelFindsFaults(t *testing.T) {
+	t.Parallel()
 	for name, without := range map[string]rules{
 		"no acknowledgement":         {noAcknowledgement: true},
 		"no lease":                   {noLease: true},
