@@ -1,11 +1,13 @@
-// Package postgrestest starts private PostgreSQL clusters for tests: each on 127.0.0.1, in
-// a temporary folder, gone when the test ends. It is for tests only.
+// Package postgrestest starts PostgreSQL clusters for tests, on 127.0.0.1 and in temporary
+// folders: one that all tests of a process share, and private ones for tests that kill or
+// configure theirs. It is for tests only.
 package postgrestest
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -18,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"apikeyd/internal/testkit/program"
 )
 
 // patience is how long a cluster may take to start or to stop.
@@ -35,28 +39,25 @@ type Cluster struct {
 	databases atomic.Int64
 }
 
-// Start starts a cluster with settings such as "synchronous_commit=off". Without
+// Start starts a private cluster with settings such as "synchronous_commit=off". Without
 // the programs of a server it skips the test, or fails it if CI is set.
 func Start(t testing.TB, settings ...string) *Cluster {
 	t.Helper()
-	c := newCluster(t)
-	// Collation C: what a test finds must not depend on the machine.
-	c.command(t, "initdb", "--pgdata", c.data, "--username", "postgres", "--auth", "trust",
-		"--encoding", "UTF8", "--locale", "C", "--no-sync")
+	c := newCluster(t, t.TempDir())
+	t.Cleanup(func() { _ = c.log.Close() })
+	process.initialise(t, c)
 	c.Run(t, settings...)
 	return c
 }
 
-func newCluster(t testing.TB) *Cluster {
+// newCluster prepares a cluster in an empty folder.
+func newCluster(t testing.TB, dir string) *Cluster {
 	t.Helper()
 	bin, err := binaries()
-	if _, ci := os.LookupEnv("CI"); err != nil && ci {
-		t.Fatal("the programs of a PostgreSQL server are missing: ", err)
-	}
 	if err != nil {
-		t.Skip("this needs the programs of a PostgreSQL server: ", err)
+		program.Missing(t, "the programs of a PostgreSQL server")
 	}
-	c := &Cluster{bin: bin, data: filepath.Join(t.TempDir(), "data")}
+	c := &Cluster{bin: bin, data: filepath.Join(dir, "data"), Address: unusedAddress(t)}
 	must(t, os.Mkdir(c.data, 0o700))
 	if os.Getuid() == 0 {
 		c.as, err = unprivileged()
@@ -67,14 +68,26 @@ func newCluster(t testing.TB) *Cluster {
 		}
 		must(t, os.Chown(c.data, int(c.as.Uid), int(c.as.Gid)))
 	}
-	c.log, err = os.Create(filepath.Join(filepath.Dir(c.data), "log"))
+	c.log, err = os.Create(filepath.Join(dir, "log"))
 	must(t, err)
-	t.Cleanup(func() { _ = c.log.Close() })
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	must(t, err)
-	c.Address = listener.Addr().String()
-	must(t, listener.Close())
 	return c
+}
+
+// unusedAddress returns an address whose port is below those that systems give to
+// outgoing connections: a cluster that was killed must find its port free when it starts
+// again, and not taken by a client that tries to reach it.
+func unusedAddress(t testing.TB) string {
+	t.Helper()
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
+		listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
+		if err == nil {
+			must(t, listener.Close())
+			return address
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
 }
 
 // binaries returns the folder of the newest server there is.
@@ -122,8 +135,16 @@ func (c *Cluster) command(t testing.TB, name string, args ...string) {
 	}
 }
 
-// Run starts the server of a cluster that does not run.
+// Run starts the server of a cluster that does not run, until the test ends.
 func (c *Cluster) Run(t testing.TB, settings ...string) {
+	t.Helper()
+	c.start(t, settings...)
+	server, ended := c.server, c.ended
+	t.Cleanup(func() { kill(server, ended) })
+	c.awaitStart(t)
+}
+
+func (c *Cluster) start(t testing.TB, settings ...string) {
 	t.Helper()
 	host, port, err := net.SplitHostPort(c.Address)
 	must(t, err)
@@ -138,10 +159,12 @@ func (c *Cluster) Run(t testing.TB, settings ...string) {
 		_ = server.Wait() // it says why in its log
 		close(ended)
 	}()
-	t.Cleanup(func() {
-		_ = server.Process.Signal(syscall.SIGQUIT) // at once
-		<-ended
-	})
+}
+
+func (c *Cluster) awaitStart(t testing.TB) {
+	t.Helper()
+	host, port, err := net.SplitHostPort(c.Address)
+	must(t, err)
 	c.wait(t, "start", func() bool {
 		return c.program("pg_isready", "--quiet", "--host", host, "--port", port, "--dbname", "postgres").Run() == nil
 	})
@@ -163,18 +186,21 @@ func (c *Cluster) wait(t testing.TB, what string, done func() bool) {
 }
 
 // Kill ends the server as kill -9 of all its processes does.
-func (c *Cluster) Kill() {
-	// SIGQUIT: the processes end at once and write nothing, and unlike with SIGKILL none of
-	// them is left over.
-	_ = c.server.Process.Signal(syscall.SIGQUIT)
-	<-c.ended
+func (c *Cluster) Kill() { kill(c.server, c.ended) }
+
+// kill sends SIGQUIT: the processes end at once and write nothing, and unlike with SIGKILL
+// none of them is left over.
+func kill(server *exec.Cmd, ended <-chan struct{}) {
+	_ = server.Process.Signal(syscall.SIGQUIT)
+	<-ended
 }
 
 // Standby starts another cluster that follows this one, by the name it has in
 // synchronous_standby_names.
 func (c *Cluster) Standby(t testing.TB, name string, settings ...string) *Cluster {
 	t.Helper()
-	standby := newCluster(t)
+	standby := newCluster(t, t.TempDir())
+	t.Cleanup(func() { _ = standby.log.Close() })
 	must(t, os.Remove(standby.data)) // pg_basebackup makes it
 	host, port, err := net.SplitHostPort(c.Address)
 	must(t, err)
@@ -211,10 +237,13 @@ func (c *Cluster) URL(database string) string {
 	return fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable", c.Address, database)
 }
 
-// SQL runs a command in a database and returns what psql prints.
+// SQL runs a command in a database, given by its name or URL, and returns what psql prints.
 func (c *Cluster) SQL(t testing.TB, database, command string) string {
 	t.Helper()
-	psql := c.program("psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--dbname", c.URL(database),
+	if !strings.Contains(database, "://") {
+		database = c.URL(database)
+	}
+	psql := c.program("psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--dbname", database,
 		"--set", "ON_ERROR_STOP=1", "--command", command)
 	psql.Stdout = nil
 	out, err := psql.Output()
@@ -222,6 +251,31 @@ func (c *Cluster) SQL(t testing.TB, database, command string) string {
 		t.Fatalf("psql: %v\n%s", err, c.Log(t))
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// WithoutStandby makes commits wait for a synchronous standby that does not exist, and
+// returns once they do. The cluster must be private.
+func (c *Cluster) WithoutStandby(t testing.TB) {
+	t.Helper()
+	c.SQL(t, "postgres", "CREATE TABLE waits (thing INT)")
+	c.SQL(t, "postgres", "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+	c.SQL(t, "postgres", "SELECT pg_reload_conf()")
+	// The setting is in force when the checkpointer has read it, which no session shows:
+	// commit until a commit waits.
+	commits := c.program("psql", "--no-psqlrc", "--dbname", c.URL("postgres"), "--command",
+		"DO $$ BEGIN LOOP INSERT INTO waits VALUES (1); COMMIT; PERFORM pg_sleep(0.005); END LOOP; END $$")
+	must(t, commits.Start())
+	const waits = " FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'DO %'"
+	c.wait(t, "wait for its standby", func() bool { return c.SQL(t, "postgres", "SELECT count(*)"+waits) == "1" })
+	c.SQL(t, "postgres", "SELECT pg_terminate_backend(pid)"+waits)
+	_ = commits.Wait() // it says that it was ended
+}
+
+// Standalone ends what WithoutStandby began: soon no commit waits.
+func (c *Cluster) Standalone(t testing.TB) {
+	t.Helper()
+	c.SQL(t, "postgres", "ALTER SYSTEM RESET synchronous_standby_names")
+	c.SQL(t, "postgres", "SELECT pg_reload_conf()")
 }
 
 // Log returns what the cluster's programs said.

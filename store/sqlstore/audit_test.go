@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -55,6 +56,16 @@ func sixEvents(t *testing.T) (path string, head store.Mark) {
 	return path, head
 }
 
+// copyOf copies a database that is closed.
+func copyOf(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	must(t, err)
+	copied := newPath(t)
+	must(t, os.WriteFile(copied, content, 0o600))
+	return copied
+}
+
 // wantWhole wants one whole chain with so many events.
 func wantWhole(t *testing.T, db *sqlstore.DB, events int64, expected ...store.Mark) store.ChainReport {
 	t.Helper()
@@ -79,6 +90,8 @@ func faultsAt(t *testing.T, path string, expected ...store.Mark) string {
 }
 
 func TestTamperingIsFound(t *testing.T) {
+	t.Parallel()
+	six, _ := sixEvents(t)
 	const row = `SELECT randomblob(16), at, action, key_id, owner, name, changes, actor_id, via, address, request_id, chain`
 	tests := map[string]struct{ statement, want string }{
 		"an event removed":            {`DELETE FROM audit_events WHERE seq = 3`, "event 3 is missing"},
@@ -124,7 +137,8 @@ func TestTamperingIsFound(t *testing.T) {
 		`UPDATE audit_events SET via = via || '1', address = substr(address, 2) WHERE seq = 4`, "event 4 ("}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			path, _ := sixEvents(t)
+			t.Parallel()
+			path := copyOf(t, six)
 			execute(t, raw(t, path), tt.statement)
 			if got := faultsAt(t, path); !strings.Contains(got, tt.want) {
 				t.Errorf("verification finds %q, want %q", got, tt.want)
@@ -135,6 +149,8 @@ func TestTamperingIsFound(t *testing.T) {
 
 // What a rebuilt table holds that the schema would refuse is found, and no crash.
 func TestMalformedEventsAreFound(t *testing.T) {
+	t.Parallel()
+	six, _ := sixEvents(t)
 	for name, statement := range map[string]string{
 		"a long id":      `UPDATE audit_events SET id = id || x'00' WHERE seq = 4`,
 		"a long key":     `UPDATE audit_events SET key_id = key_id || x'00' WHERE seq = 4`,
@@ -144,7 +160,8 @@ func TestMalformedEventsAreFound(t *testing.T) {
 		"no name":        `UPDATE audit_events SET name = NULL WHERE seq = 4`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			path, _ := sixEvents(t)
+			t.Parallel()
+			path := copyOf(t, six)
 			connection := raw(t, path)
 			execute(t, connection, `CREATE TABLE loose AS SELECT * FROM audit_events; DROP TABLE audit_events;
 				ALTER TABLE loose RENAME TO audit_events`)
@@ -158,6 +175,8 @@ func TestMalformedEventsAreFound(t *testing.T) {
 
 // What hides all traces in the file is found by who noted a head elsewhere.
 func TestOutsideRecord(t *testing.T) {
+	t.Parallel()
+	six, head := sixEvents(t)
 	for name, tt := range map[string]struct{ statement, want string }{
 		"the tail cut, with its head": {`DELETE FROM audit_events WHERE seq = 6;
 			UPDATE audit_chains SET seq = 5, hash = (SELECT hash FROM audit_events WHERE seq = 5)`,
@@ -171,7 +190,8 @@ func TestOutsideRecord(t *testing.T) {
 			"and not the one that is expected"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path, head := sixEvents(t)
+			t.Parallel()
+			path := copyOf(t, six)
 			execute(t, raw(t, path), tt.statement)
 			if got := faultsAt(t, path); got != "" {
 				t.Fatalf("without a record it finds %q: the test shows nothing", got)
@@ -186,6 +206,7 @@ func TestOutsideRecord(t *testing.T) {
 // Two processes take turns, many callers in each, and the server starts anew in between:
 // one chain, in the order of its ids.
 func TestChainOfManyWriters(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	total := int64(0)
 	var heads []store.Mark
@@ -218,6 +239,7 @@ func TestChainOfManyWriters(t *testing.T) {
 // The ids of events have the order of their chain, even if the clock goes back while
 // nobody runs.
 func TestEventsAfterTheClockWentBack(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	now := time.Now()
 	for _, name := range []string{"first", "second", "third"} {
@@ -238,15 +260,18 @@ func TestEventsAfterTheClockWentBack(t *testing.T) {
 // Events from before there were chains are linked, oldest first, and say no more than
 // they did.
 func TestOldEventsAreChained(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	keys := firstSchema(t, path)
 	connection := raw(t, path)
-	for i := range 2500 { // more than are read at once
+	execute(t, connection, `BEGIN`) // the disk is waited for once
+	for i := range 2500 {           // more than are read at once
 		id := apikey.NewID()
 		_, err := connection.ExecContext(t.Context(), `INSERT INTO audit_events VALUES
 			($1, $2, 'update', $3, 'acme', 'n', 'scopes name', $4, 'http', 'R')`, id[:], i, keys[0].ID[:], keys[1].ID[:])
 		must(t, err)
 	}
+	execute(t, connection, `COMMIT`)
 	db := open(t, path)
 	head := wantWhole(t, db, 2501).Head
 	events, err := db.AuditEvents(t.Context(), store.EventQuery{Limit: 1})
@@ -263,12 +288,11 @@ func TestOldEventsAreChained(t *testing.T) {
 
 // Removing events and making them at the same time leaves one whole chain.
 func TestPruneWhileWriting(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	start := time.Now()
 	db := openWith(t, sqlstore.Options{Path: path, Serve: true})
-	for i := range 300 {
-		create(t, db, fmt.Sprint("old ", i))
-	}
+	createMany(t, db, "old", 300)
 	between := time.Now().Truncate(time.Millisecond).Add(time.Millisecond)
 	time.Sleep(2 * time.Millisecond)
 	var all sync.WaitGroup

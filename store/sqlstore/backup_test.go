@@ -67,6 +67,7 @@ func unseal(t *testing.T, path string) (copied string, sealed bool, err error) {
 // Each backup under load is one moment, has what was acknowledged before it began, and the
 // one who writes does not wait for it.
 func TestBackupUnderLoad(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	db := open(t, path)
 	var (
@@ -132,8 +133,10 @@ func TestBackupUnderLoad(t *testing.T) {
 
 // A backup leaves no other file, and goes nowhere near the database's own.
 func TestBackupLeavesNothingElse(t *testing.T) {
+	t.Parallel()
 	for name, served := range map[string]bool{"served": true, "closed": false} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			path := newPath(t)
 			initialise(t, path)
 			want := []string{"keys.db", "keys.db.lock"}
@@ -156,6 +159,7 @@ func TestBackupLeavesNothingElse(t *testing.T) {
 
 // What a crash left in the log is in the backup too.
 func TestBackupOfACrashedDatabase(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	db := open(t, path)
 	key := create(t, db, "ci")
@@ -172,6 +176,7 @@ func TestBackupOfACrashedDatabase(t *testing.T) {
 }
 
 func TestBackupStops(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	create(t, open(t, path), "ci")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -180,6 +185,7 @@ func TestBackupStops(t *testing.T) {
 }
 
 func TestBackupRefusesWhatIsNotOurs(t *testing.T) {
+	t.Parallel()
 	text, empty, newer := newPath(t), newPath(t), newPath(t)
 	must(t, os.WriteFile(text, []byte("Dear diary,\n"), 0o600))
 	must(t, os.WriteFile(empty, nil, 0o600))
@@ -194,6 +200,7 @@ func TestBackupRefusesWhatIsNotOurs(t *testing.T) {
 
 // Whatever byte of a backup changes, and wherever it ends too soon, it shows.
 func TestDamagedBackups(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	db := open(t, path)
 	for i := range 20 {

@@ -1,3 +1,5 @@
+//go:build full
+
 package sqlstore_test
 
 import (
@@ -26,10 +28,9 @@ type budgetOn struct {
 func newBudget(t *testing.T, cluster *postgrestest.Cluster, parameters ...string) *budgetOn {
 	t.Helper()
 	url := cluster.Database(t)
-	name := url[strings.LastIndex(url, "/")+1 : strings.Index(url, "?")]
 	path := strings.Join(append([]string{url}, parameters...), "&")
 	db := openWith(t, sqlstore.Options{Path: path, Node: "one", Serve: true})
-	return &budgetOn{t, db.Budget(), func(command string) string { return cluster.SQL(t, name, command) }}
+	return &budgetOn{t, db.Budget(), func(command string) string { return cluster.SQL(t, url, command) }}
 }
 
 func (b *budgetOn) want(what string, id apikey.ID, limit apikey.RateLimit, calls, want int) (level int64) {
@@ -47,16 +48,9 @@ func (b *budgetOn) passes(d time.Duration) {
 	b.sql("UPDATE rate_budgets SET at = at - " + strconv.FormatInt(d.Microseconds(), 10))
 }
 
-func TestSQLiteHasNoBudget(t *testing.T) {
-	t.Parallel()
-	if budget := openWith(t, sqlstore.Options{Path: t.TempDir() + "/keys.db", Serve: true}).Budget(); budget != nil {
-		t.Errorf("it has %v", budget)
-	}
-}
-
 func TestBudget(t *testing.T) {
 	t.Parallel()
-	cluster := postgrestest.Start(t, "fsync=off")
+	cluster := postgrestest.Shared(t)
 	for name, b := range map[string]*budgetOn{
 		"a server":           newBudget(t, cluster),
 		"a pooler before it": newBudget(t, cluster, "default_query_exec_mode=simple_protocol"),
@@ -105,13 +99,7 @@ func TestBudgetWaitsForNobody(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Start(t)
 	b := newBudget(t, cluster)
-	b.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
-	b.sql("SELECT pg_reload_conf()")
-	for deadline := time.Now().Add(time.Minute); b.sql("SHOW synchronous_standby_names") != "nobody"; {
-		if time.Now().After(deadline) {
-			t.Fatal("the setting does not arrive")
-		}
-	}
+	cluster.WithoutStandby(t)
 	id, limit := apikey.NewID(), apikey.RateLimit{Limit: 2, Window: time.Hour}
 	b.want("a new row", id, limit, 1, 1)
 	b.want("a row that is there", id, limit, 1, 1)
@@ -120,7 +108,7 @@ func TestBudgetWaitsForNobody(t *testing.T) {
 // Rows go when they say nothing any more, and not before.
 func TestBudgetsAreRemoved(t *testing.T) {
 	t.Parallel()
-	cluster := postgrestest.Start(t, "fsync=off")
+	cluster := postgrestest.Shared(t)
 	b := newBudget(t, cluster)
 	b.sql(`INSERT INTO rate_budgets SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), 1, 1000000, 0, 1000000, 1
 		FROM generate_series(1, 5000) AS n`)
@@ -141,7 +129,7 @@ func TestBudgetsAreRemoved(t *testing.T) {
 // Many nodes at once get no more than there is.
 func TestBudgetUnderLoad(t *testing.T) {
 	t.Parallel()
-	cluster := postgrestest.Start(t, "fsync=off")
+	cluster := postgrestest.Shared(t)
 	url := cluster.Database(t)
 	limit, id := apikey.RateLimit{Limit: 500, Window: time.Second}, apikey.NewID()
 	var granted atomic.Int64
@@ -192,7 +180,7 @@ func TestBudgetOutage(t *testing.T) {
 
 // BenchmarkTakeCalls is what a question costs: to one budget, or to many.
 func BenchmarkTakeCalls(b *testing.B) {
-	cluster := postgrestest.Start(b, "fsync=off")
+	cluster := postgrestest.Shared(b)
 	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: cluster.Database(b), Node: "one", Serve: true})
 	if err != nil {
 		b.Fatal(err)

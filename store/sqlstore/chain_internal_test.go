@@ -24,6 +24,7 @@ func (h *held) create(name string, afterwards error) func(*transaction) error {
 
 // A batch that is undone and made again leaves no gap and no trace of what failed.
 func TestChainOfUndoneTransactions(t *testing.T) {
+	t.Parallel()
 	h := hold(t)
 	broken := errors.New("broken")
 	dones := map[string]<-chan error{}
@@ -55,6 +56,7 @@ func TestChainOfUndoneTransactions(t *testing.T) {
 
 // What is written by hand is the canonical form of what a library writes.
 func TestChangesAreCanonical(t *testing.T) {
+	t.Parallel()
 	when := apikey.Timestamp(time.UnixMilli(1764102245002))
 	odd := "<&>\u2028\u2029\"\\/\b\f\n\r\t\x00\x1f\x7fé\U0001F511"
 	metadata := apikey.Metadata{odd: odd, "\uffff": "", "\U0001F511": "", "a": "", "": "b"}

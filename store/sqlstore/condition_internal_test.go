@@ -15,6 +15,7 @@ import (
 // A part of a mapped file that the disk cannot give is an error, not the end of the
 // process.
 func TestFaultIsDamage(t *testing.T) {
+	t.Parallel()
 	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
 	if err != nil {
 		t.Fatal(err)
@@ -47,6 +48,7 @@ func TestFaultIsDamage(t *testing.T) {
 
 // Any other panic is a defect, and stays one.
 func TestGuardedPanics(t *testing.T) {
+	t.Parallel()
 	defer func() {
 		if cause := recover(); cause != "defect" {
 			t.Errorf("the panic is %v", cause)

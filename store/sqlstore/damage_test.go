@@ -3,7 +3,6 @@ package sqlstore_test
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -16,6 +15,7 @@ import (
 // Damage that a read meets ends all serving until the database is opened again: what
 // else is wrong, nobody knows.
 func TestDamage(t *testing.T) {
+	t.Parallel()
 	const pageSize = 4096
 	tests := map[string]func(content []byte) []byte{
 		"pages of noise": func(content []byte) []byte {
@@ -34,6 +34,7 @@ func TestDamage(t *testing.T) {
 	whole, keys := fullDatabase(t)
 	for name, damage := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			path := newPath(t)
 			must(t, os.WriteFile(path, whole, 0o600))
 			db := open(t, path)
@@ -60,6 +61,7 @@ func TestDamage(t *testing.T) {
 }
 
 func TestDamagedSchemaIsRefused(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	content, _ := fullDatabase(t)
 	clear(content[100:4096])
@@ -77,9 +79,7 @@ func fullDatabase(t *testing.T) (content []byte, keys []apikey.Key) {
 	path := newPath(t)
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
 	must(t, err)
-	for i := range 300 {
-		keys = append(keys, create(t, db, fmt.Sprint("key ", i)))
-	}
+	keys = createMany(t, db, "key", 300)
 	must(t, db.Close())
 	content, err = os.ReadFile(path)
 	must(t, err)
@@ -115,6 +115,7 @@ func findDamage(t *testing.T, db *sqlstore.DB, keys []apikey.Key) {
 
 // Retention reads too: what is missing there is damage, and not the end of the process.
 func TestDamageFoundByRetention(t *testing.T) {
+	t.Parallel()
 	const pageSize = 4096
 	whole, _ := fullDatabase(t)
 	found := 0

@@ -1,3 +1,5 @@
+//go:build full
+
 package sqlstore
 
 import (
@@ -14,7 +16,7 @@ import (
 // database does: others do not wait for its locks for ever, and its change is not made.
 func TestSilentNodeLosesItsLocks(t *testing.T) {
 	t.Parallel()
-	url := postgrestest.Start(t, "fsync=off").Database(t)
+	url := postgrestest.Shared(t).Database(t)
 	open := func() *DB {
 		db, err := Open(t.Context(), Options{Path: url, Node: "both", Serve: true}) // one chain, one lock
 		if err != nil {

@@ -16,6 +16,7 @@ type checkOf func(*sqlstore.Examination, context.Context) error
 
 // Each check passes on a sound database, beside a server, and finds its own fault.
 func TestExamination(t *testing.T) {
+	t.Parallel()
 	tests := map[string]struct {
 		faults []string
 		check  checkOf
@@ -56,6 +57,7 @@ func TestExamination(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			path := newPath(t)
 			db := open(t, path)
 			for i := range 5 {
@@ -81,6 +83,7 @@ func look(t *testing.T, path string, check checkOf) error {
 
 // The audit log is looked at as it is at one moment, whatever is written meanwhile.
 func TestExaminationOfAuditWhileWriting(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	db := open(t, path)
 	create(t, db, "first")
@@ -113,6 +116,7 @@ func TestExaminationOfAuditWhileWriting(t *testing.T) {
 
 // It goes beyond the first part that it reads at once.
 func TestExaminationReadsAllKeys(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	initialise(t, path)
 	other := raw(t, path)
@@ -125,6 +129,7 @@ func TestExaminationReadsAllKeys(t *testing.T) {
 }
 
 func TestContents(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	db := open(t, path)
 	began := time.Now().Truncate(time.Millisecond)
@@ -144,6 +149,7 @@ func TestContents(t *testing.T) {
 
 // Counting anew is a change as any other, and the server goes on from it.
 func TestRecount(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	db := open(t, path)
 	create(t, db, "one")
@@ -159,6 +165,7 @@ func TestRecount(t *testing.T) {
 
 // An older schema is examined as far as it goes: backups are made before an upgrade.
 func TestExaminationOfAnOlderSchema(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	text, err := os.ReadFile(filepath.Join("migrations", "sqlite", "00001_keys.sql"))
 	must(t, err)
@@ -181,6 +188,7 @@ func TestExaminationOfAnOlderSchema(t *testing.T) {
 }
 
 func TestIsServed(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	wantServed := func(want bool) {
 		t.Helper()

@@ -1,3 +1,5 @@
+//go:build full
+
 package sqlstore_test
 
 import (
@@ -28,6 +30,7 @@ const (
 // making a disk small hold for a whole process: a limit on the size of files
 // (EFBIG), and a small file system in a name space of its own (ENOSPC).
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	id := func(inside, outside int) []syscall.SysProcIDMap {
 		return []syscall.SysProcIDMap{{ContainerID: inside, HostID: outside, Size: 1}}
 	}
@@ -41,6 +44,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	for kind, attributes := range tests {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestInsideFullDisk$", "-test.v")
 			cmd.Env = append(os.Environ(), fullDiskFolder+"="+t.TempDir(), fullDiskKind+"="+kind)
 			cmd.SysProcAttr = attributes

@@ -77,105 +77,112 @@ func newModel() modelState {
 
 // step is something that can happen next.
 type step struct {
-	what string
-	next modelState
+	node   int    // 0 is the writer, or time
+	what   string // happens,
+	change int    // to which change
+	next   modelState
 }
 
-// steps returns everything that can happen.
-func (r rules) steps(s modelState) []step {
-	var all []step
-	add := func(what string, next modelState) { all = append(all, step{what, next}) }
+func (s step) String() string {
+	text := s.what
+	if s.node > 0 {
+		text = fmt.Sprintf("node %d %s", s.node-1, text)
+	}
+	if s.change > 0 {
+		text = fmt.Sprintf("%s: change %d", text, s.change)
+	}
+	return text
+}
+
+// steps appends everything that can happen.
+func (r rules) steps(all []step, s *modelState) []step {
 	if s.now < modelEnd {
-		next := s
-		next.now++
-		add("a tick", next)
+		all = append(all, step{what: "a tick", next: *s})
+		all[len(all)-1].next.now++
 	}
 	waits := s.answered < s.version
 	if !s.looked && (waits || r.looksBeforeCommit) {
-		next := s
+		all = append(all, step{what: "the writer looks at the leases", next: *s})
+		next := &all[len(all)-1].next
 		next.seen, next.looked = s.leases, true
-		add("the writer looks at the leases", next)
 	}
 	if s.version < modelChanges && !waits && s.looked == r.looksBeforeCommit {
-		next := s
+		all = append(all, step{what: "committed", change: int(s.version) + 1, next: *s})
+		next := &all[len(all)-1].next
 		next.version++
 		for i := range next.nodes {
 			next.messages[s.version][i] = 1
 		}
-		add(fmt.Sprintf("change %d is committed", next.version), next)
 	}
-	if waits {
-		r.answer(s, add)
+	if waits && r.answers(s) {
+		all = append(all, step{what: "answered", change: int(s.version), next: *s})
+		next := &all[len(all)-1].next
+		next.answered = s.version
+		next.seen, next.looked = [modelNodes]int8{}, false
 	}
 	for i := range s.nodes {
-		r.nodeSteps(s, i, add)
+		all = r.nodeSteps(all, s, i)
 	}
 	return all
 }
 
-// answer is the end of a change, when no node can use what was before.
-func (r rules) answer(s modelState, add func(string, modelState)) {
-	answer := s.looked
+// answers says whether a change is answered, because no node can use what was before.
+func (r rules) answers(s *modelState) bool {
+	if r.noAcknowledgement {
+		return true
+	}
 	for i, until := range s.seen {
 		if s.now < until && s.told[i] < s.version {
-			answer = false
+			return false
 		}
 	}
-	if r.noAcknowledgement {
-		answer = true
-	}
-	if answer {
-		next := s
-		next.answered = s.version
-		next.seen, next.looked = [modelNodes]int8{}, false
-		add(fmt.Sprintf("change %d is answered", next.answered), next)
-	}
+	return s.looked
 }
 
-func (r rules) nodeSteps(s modelState, i int, add func(string, modelState)) {
-	name := fmt.Sprintf("node %d", i)
-	change := func(what string, do func(next *modelState, n *modelNode)) {
-		next := s
-		do(&next, &next.nodes[i])
-		add(name+" "+what, next)
+func (r rules) nodeSteps(all []step, s *modelState, i int) []step {
+	change := func(what string, c int) (*modelState, *modelNode) {
+		all = append(all, step{node: i + 1, what: what, change: c, next: *s})
+		next := &all[len(all)-1].next
+		return next, &next.nodes[i]
 	}
 	n := s.nodes[i]
 	if n.down {
-		change("starts", func(_ *modelState, n *modelNode) { *n = modelNode{remembers: -1, until: -1, read: -1} })
-		return
+		_, next := change("starts", 0)
+		*next = modelNode{remembers: -1, until: -1, read: -1}
+		return all
 	}
-	change("crashes", func(_ *modelState, n *modelNode) { *n = modelNode{down: true} })
+	_, crashed := change("crashes", 0)
+	*crashed = modelNode{down: true}
 	if n.read < 0 {
-		change("reads the row", func(next *modelState, n *modelNode) {
-			n.read, n.readGeneration = next.version, n.generation
-		})
+		next, n := change("reads the row", 0)
+		n.read, n.readGeneration = next.version, n.generation
 	} else {
-		change("remembers what it read", func(_ *modelState, n *modelNode) {
-			if r.noGeneration || n.readGeneration == n.generation {
-				n.remembers = n.read
-			}
-			n.read = -1
-		})
+		_, n := change("remembers what it read", 0)
+		if r.noGeneration || n.readGeneration == n.generation {
+			n.remembers = n.read
+		}
+		n.read = -1
 	}
 	for c := range s.messages {
-		if s.messages[c][i] == 1 {
-			change(fmt.Sprintf("misses the notification of %d", c+1), func(next *modelState, _ *modelNode) {
-				next.messages[c][i] = 2
-			})
-			change(fmt.Sprintf("hears of %d", c+1), func(next *modelState, n *modelNode) {
-				next.messages[c][i] = 2
-				if r.ackBeforeApply {
-					next.told[i] = max(next.told[i], int8(c)+1)
-					return
-				}
-				n.forget(int8(c) + 1)
-			})
+		if s.messages[c][i] != 1 {
+			continue
+		}
+		next, _ := change("misses the notification", c+1)
+		next.messages[c][i] = 2
+		next, n := change("hears", c+1)
+		next.messages[c][i] = 2
+		if r.ackBeforeApply {
+			next.told[i] = max(next.told[i], int8(c)+1)
+		} else {
+			n.forget(int8(c) + 1)
 		}
 	}
 	if n.applied > s.told[i] {
-		change("acknowledges", func(next *modelState, n *modelNode) { next.told[i] = n.applied })
+		next, n := change("acknowledges", 0)
+		next.told[i] = n.applied
 	}
-	r.renewalSteps(n, i, change)
+	r.renew(n.renewal, i, change)
+	return all
 }
 
 // forget applies the changes up to one.
@@ -186,42 +193,39 @@ func (n *modelNode) forget(version int8) {
 	}
 }
 
-func (r rules) renewalSteps(
-	n modelNode, i int, change func(string, func(*modelState, *modelNode)),
-) {
+// renew makes the next step of a renewal.
+func (r rules) renew(renewal int8, i int, change func(string, int) (*modelState, *modelNode)) {
 	readHeads := func(next *modelState, n *modelNode) { n.heads = next.version }
 	writeLease := func(next *modelState, _ *modelNode) { next.leases[i] = next.now + modelLease }
 	first, second := writeLease, readHeads
 	if r.headsBeforeLease {
 		first, second = readHeads, writeLease
 	}
-	switch n.renewal {
+	switch renewal {
 	case 0:
-		change("asks for a lease", func(next *modelState, n *modelNode) { n.renewal, n.asked = 1, next.now })
+		next, n := change("asks for a lease", 0)
+		n.renewal, n.asked = 1, next.now
 	case 1:
-		change("goes on with its renewal", func(next *modelState, n *modelNode) {
-			first(next, n)
-			n.renewal = 2
-		})
+		next, n := change("goes on with its renewal", 0)
+		first(next, n)
+		n.renewal = 2
 	case 2:
-		change("goes on with its renewal", func(next *modelState, n *modelNode) {
-			second(next, n)
-			n.renewal = 3
-		})
+		next, n := change("goes on with its renewal", 0)
+		second(next, n)
+		n.renewal = 3
 	case 3:
-		change("has its lease", func(next *modelState, n *modelNode) {
-			n.forget(n.heads)
-			n.until = n.asked + modelLease
-			if r.leaseFromAnswer {
-				n.until = next.now + modelLease
-			}
-			n.renewal, n.asked, n.heads = 0, 0, 0
-		})
+		next, n := change("has its lease", 0)
+		n.forget(n.heads)
+		n.until = n.asked + modelLease
+		if r.leaseFromAnswer {
+			n.until = next.now + modelLease
+		}
+		n.renewal, n.asked, n.heads = 0, 0, 0
 	}
 }
 
 // violation says whether some node would use now what an answered change made wrong.
-func (r rules) violation(s modelState) bool {
+func (r rules) violation(s *modelState) bool {
 	for _, n := range s.nodes {
 		trusts := n.until > s.now || r.noLease && n.until >= 0
 		if !n.down && trusts && n.remembers >= 0 && n.remembers < s.answered {
@@ -234,33 +238,42 @@ func (r rules) violation(s modelState) bool {
 // walk visits every state that can be reached, and returns how many, and the way to the
 // first violation if there is one.
 func (r rules) walk() (states int, trace []string) {
-	type origin struct {
-		from modelState
-		what string
-	}
 	start := newModel()
-	seen := map[modelState]origin{start: {}}
+	seen := map[modelState]bool{start: true}
 	queue := []modelState{start}
-	for len(queue) > 0 {
-		s := queue[0]
-		queue = queue[1:]
-		if r.violation(s) {
-			for at := s; at != start; at = seen[at].from {
-				trace = append([]string{seen[at].what}, trace...)
-			}
-			return len(seen), trace
+	from := []int32{0} // the place in the queue of the state before each
+	var buffer []step
+	for at := 0; at < len(queue); at++ {
+		s := queue[at]
+		if r.violation(&s) {
+			return len(queue), r.trace(queue, from, at)
 		}
-		for _, next := range r.steps(s) {
-			if _, known := seen[next.next]; !known {
-				seen[next.next] = origin{s, next.what}
-				queue = append(queue, next.next)
+		buffer = r.steps(buffer[:0], &s)
+		for i := range buffer {
+			if next := &buffer[i].next; !seen[*next] {
+				seen[*next] = true
+				queue, from = append(queue, *next), append(from, int32(at)) //nolint:gosec // memory ends before
 			}
 		}
 	}
-	return len(seen), nil
+	return len(queue), nil
+}
+
+// trace returns the steps that led to a state.
+func (r rules) trace(queue []modelState, from []int32, at int) (trace []string) {
+	for ; at > 0; at = int(from[at]) {
+		for _, s := range r.steps(nil, &queue[from[at]]) {
+			if s.next == queue[at] {
+				trace = append([]string{s.String()}, trace...)
+				break
+			}
+		}
+	}
+	return trace
 }
 
 func TestLeaseModel(t *testing.T) {
+	t.Parallel()
 	states, trace := rules{}.walk()
 	if trace != nil {
 		t.Errorf("something stale is used:\n%q", trace)
@@ -270,6 +283,7 @@ func TestLeaseModel(t *testing.T) {
 
 // Every part of the protocol is needed: without it the walk finds a way to a stale use.
 func TestLeaseModelFindsFaults(t *testing.T) {
+	t.Parallel()
 	for name, without := range map[string]rules{
 		"no acknowledgement":         {noAcknowledgement: true},
 		"no lease":                   {noLease: true},

@@ -16,6 +16,7 @@ import (
 )
 
 func TestOpeningAgainKeepsEverything(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
 	must(t, err)
@@ -31,6 +32,7 @@ func TestOpeningAgainKeepsEverything(t *testing.T) {
 }
 
 func TestNewerSchemaIsRefused(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	initialise(t, path)
 	execute(t, raw(t, path), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)`)
@@ -42,6 +44,7 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 
 // A crash during the very first start leaves the table of versions and nothing else.
 func TestInterruptedFirstStart(t *testing.T) {
+	t.Parallel()
 	path, finished := newPath(t), newPath(t)
 	initialise(t, finished)
 	var schema string
@@ -60,6 +63,7 @@ func TestInterruptedFirstStart(t *testing.T) {
 // What a connection of ours can see of the settings; the store itself refuses to
 // start when SQLite does not confirm the rest.
 func TestJournalMode(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	open(t, path)
 	var mode string
@@ -70,6 +74,7 @@ func TestJournalMode(t *testing.T) {
 }
 
 func TestAuditLogIsAppendOnly(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	db := open(t, path)
 	create(t, db, "ci")
@@ -98,6 +103,7 @@ func TestAuditLogIsAppendOnly(t *testing.T) {
 // A database of the first release is brought up to date with nothing lost, and what
 // came later works on its keys.
 func TestFirstSchemaIsBroughtUpToDate(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	keys := firstSchema(t, path)
 	_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
@@ -187,6 +193,7 @@ func firstSchema(t *testing.T, path string) []apikey.Key {
 
 // A row that somebody spoiled is a defect that names the key, not a key without metadata.
 func TestSpoiledMetadata(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	db := open(t, path)
 	key := create(t, db, "ci")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,7 +17,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"apikeyd/apikey"
-	"apikeyd/postgrestest"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
@@ -39,41 +39,68 @@ func furnish(t *testing.T, path string, keys int) map[apikey.ID]apikey.Secret {
 	})
 	must(t, err)
 	defer func() { must(t, db.Close()) }()
-	secrets := make(map[apikey.ID]apikey.Secret)
-	for i := range keys {
-		if i == keys/2 {
-			clock := time.Now()
-			now.Store(&clock)
-		}
-		name := oddTexts[i%len(oddTexts)]
-		key, secret, err := apikey.Policy{}.NewKey(*now.Load(), apikey.Draft{
-			Owner: "owner " + name, Name: fmt.Sprint(name, " ", i), ExpiresAt: time.Now().Add(time.Duration(i+1) * time.Hour),
-			Scopes: apikey.Scopes{apikey.ScopeRead, "datasets:read"}[:i%3], Metadata: map[bool]apikey.Metadata{
-				true: {"note": name + "\n\x00\u2028<&>", "empty": ""},
-			}[i%2 == 0],
-			RateLimit: map[bool]apikey.RateLimit{true: {Limit: i + 1, Window: time.Minute}}[i%5 == 0],
-		})
-		must(t, err)
-		must(t, db.CreateKey(t.Context(), operator, key))
-		secrets[key.ID] = secret
-		switch i % 7 {
-		case 1:
-			must(t, second(db.RevokeKey(t.Context(), operator, store.ByID(key.ID))))
-		case 2, 3:
-			secrets[key.ID] = key.NewSecret()
-			must(t, second(db.RotateKey(t.Context(), operator, store.ByID(key.ID), apikey.Rotation{
-				From: key.SecretHash, To: secrets[key.ID].Hash(), Grace: time.Duration(i%7-2) * time.Hour,
-			})))
-		case 4:
-			must(t, db.RecordUses(t.Context(), map[apikey.ID]time.Time{key.ID: *now.Load()}))
-		}
-	}
+	f := furnishing{db: db, secrets: make(map[apikey.ID]apikey.Secret)}
+	half := keys / 2
+	must(t, f.add(t.Context(), *now.Load(), 0, half))
+	clock = time.Now()
+	now.Store(&clock)
+	must(t, f.add(t.Context(), clock, half, keys))
 	removed, err := db.PruneEvents(t.Context(), time.Now().Add(-24*time.Hour))
 	must(t, err)
 	if removed == 0 {
 		t.Fatal("nothing was removed from the log")
 	}
-	return secrets
+	return f.secrets
+}
+
+// furnishing makes many keys at once, so that the disk is waited for once for all of them.
+type furnishing struct {
+	db      *sqlstore.DB
+	mu      sync.Mutex
+	secrets map[apikey.ID]apikey.Secret
+}
+
+func (f *furnishing) add(ctx context.Context, now time.Time, from, to int) error {
+	errs := make([]error, to)
+	var all sync.WaitGroup
+	for i := from; i < to; i++ {
+		all.Go(func() { errs[i] = f.addKey(ctx, now, i) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// addKey makes the key of a number, and does with it what the number says.
+func (f *furnishing) addKey(ctx context.Context, now time.Time, i int) error {
+	name := oddTexts[i%len(oddTexts)]
+	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Draft{
+		Owner: "owner " + name, Name: fmt.Sprint(name, " ", i), ExpiresAt: time.Now().Add(time.Duration(i+1) * time.Hour),
+		Scopes: apikey.Scopes{apikey.ScopeRead, "datasets:read"}[:i%3], Metadata: map[bool]apikey.Metadata{
+			true: {"note": name + "\n\x00\u2028<&>", "empty": ""},
+		}[i%2 == 0],
+		RateLimit: map[bool]apikey.RateLimit{true: {Limit: i + 1, Window: time.Minute}}[i%5 == 0],
+	})
+	if err != nil {
+		return err
+	}
+	if err := f.db.CreateKey(ctx, operator, key); err != nil {
+		return err
+	}
+	switch i % 7 {
+	case 1:
+		err = second(f.db.RevokeKey(ctx, operator, store.ByID(key.ID)))
+	case 2, 3:
+		secret = key.NewSecret()
+		err = second(f.db.RotateKey(ctx, operator, store.ByID(key.ID), apikey.Rotation{
+			From: key.SecretHash, To: secret.Hash(), Grace: time.Duration(i%7-2) * time.Hour,
+		}))
+	case 4:
+		err = f.db.RecordUses(ctx, map[apikey.ID]time.Time{key.ID: now})
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.secrets[key.ID] = secret
+	return err
 }
 
 // contents are what a store shows of a database.
@@ -136,13 +163,19 @@ func mustMove(t *testing.T, from, to string) sqlstore.Moved {
 	return moved
 }
 
-// Everything arrives as it was, there and back, between all kinds of databases.
+// Everything arrives as it was.
 func TestMove(t *testing.T) {
-	cluster := postgrestest.Start(t, "fsync=off")
+	t.Parallel()
+	testMove(t, newPath(t), newPath(t))
+}
+
+// testMove moves a database from one place to the next, the last of which is a file.
+func testMove(t *testing.T, places ...string) {
+	t.Helper()
 	first := newPath(t)
 	secrets := furnish(t, first, 1200)
 	want := contentsOf(t, first)
-	stops := []string{first, cluster.Database(t), cluster.Database(t), newPath(t), newPath(t)}
+	stops := append([]string{first}, places...)
 	sums := make(map[string]bool)
 	for i, to := range stops[1:] {
 		moved := mustMove(t, stops[i], to)
@@ -160,11 +193,12 @@ func TestMove(t *testing.T) {
 	if len(sums) != 1 {
 		t.Errorf("the checksums are %q", slices.Collect(maps.Keys(sums)))
 	}
-	if before, after := dump(t, first), dump(t, stops[4]); before != after {
+	last := len(stops) - 1
+	if before, after := dump(t, first), dump(t, stops[last]); before != after {
 		t.Errorf("the files differ:\n%s", cmp.Diff(before, after))
 	}
-	// Both are as good as any: who serves them goes on with the chains, and prunes them.
-	for _, path := range []string{stops[2], stops[4]} {
+	// Each is as good as any: who serves it goes on with the chains, and prunes them.
+	for _, path := range []string{stops[last/2], stops[last]} {
 		db := openWith(t, sqlstore.Options{Path: path, Node: "main", Serve: true})
 		for id, secret := range secrets {
 			key, err := db.Key(t.Context(), store.ByID(id))
@@ -216,48 +250,49 @@ func dumpTable(t *testing.T, db *sql.DB, table string, to *strings.Builder) {
 
 // A move that is interrupted after any step goes on, and nobody opens what is not finished.
 func TestMoveResumes(t *testing.T) {
-	cluster := postgrestest.Start(t, "fsync=off")
+	t.Parallel()
+	testMoveResumes(t, newPath(t))
+}
+
+func testMoveResumes(t *testing.T, to string) {
+	t.Helper()
 	from := newPath(t)
 	furnish(t, from, 1200)
 	want := contentsOf(t, from)
-	for name, to := range map[string]string{"file": newPath(t), "server": cluster.Database(t)} {
-		t.Run(name, func(t *testing.T) {
-			interrupted := 0
-			for {
-				ctx, cancel := context.WithCancel(t.Context())
-				steps := 0
-				_, err := sqlstore.Move(ctx, sqlstore.MoveOptions{From: from, To: to, Progress: func(bool, int64, int64) {
-					if steps++; steps == 2 && interrupted < 8 || steps > 2 && interrupted < 16 && steps == interrupted {
-						cancel()
-					}
-				}})
+	interrupted := 0
+	for {
+		ctx, cancel := context.WithCancel(t.Context())
+		steps := 0
+		_, err := sqlstore.Move(ctx, sqlstore.MoveOptions{From: from, To: to, Progress: func(bool, int64, int64) {
+			if steps++; steps == 2 && interrupted < 8 || steps > 2 && interrupted < 16 && steps == interrupted {
 				cancel()
-				if err == nil {
-					break
-				}
-				if interrupted++; !errors.Is(err, context.Canceled) || interrupted > 20 {
-					t.Fatalf("run %d: %v", interrupted, err)
-				}
-				for _, serve := range []bool{false, true} {
-					_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: to, Serve: serve, Node: "n"})
-					wantErr(t, err, sqlstore.ErrUnfinished)
-				}
-				_, err = move(t, to, newPath(t))
-				wantErr(t, err, sqlstore.ErrUnfinished)
 			}
-			if interrupted < 8 {
-				t.Errorf("interrupted %d times only", interrupted)
-			}
-			if diff := cmp.Diff(want, contentsOf(t, to)); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
+		}})
+		cancel()
+		if err == nil {
+			break
+		}
+		if interrupted++; !errors.Is(err, context.Canceled) || interrupted > 20 {
+			t.Fatalf("run %d: %v", interrupted, err)
+		}
+		for _, serve := range []bool{false, true} {
+			_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: to, Serve: serve, Node: "n"})
+			wantErr(t, err, sqlstore.ErrUnfinished)
+		}
+		_, err = move(t, to, newPath(t))
+		wantErr(t, err, sqlstore.ErrUnfinished)
+	}
+	if interrupted < 8 {
+		t.Errorf("interrupted %d times only", interrupted)
+	}
+	if diff := cmp.Diff(want, contentsOf(t, to)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
 // A target is refused, and left as it is, if it holds anything that is not from the source.
 func TestMoveRefusals(t *testing.T) {
-	cluster := postgrestest.Start(t, "fsync=off")
+	t.Parallel()
 	from, other, empty := newPath(t), newPath(t), newPath(t)
 	furnish(t, from, 30)
 	furnish(t, other, 30)
@@ -265,36 +300,32 @@ func TestMoveRefusals(t *testing.T) {
 	foreign, notOurs := newPath(t), newPath(t)
 	execute(t, raw(t, foreign), `CREATE TABLE things (thing INTEGER)`)
 	must(t, os.WriteFile(notOurs, []byte(strings.Repeat("Dear diary, ", 1000)), 0o600))
-	taken, strange := cluster.Database(t), cluster.Database(t)
-	furnish(t, taken, 30)
-	cluster.SQL(t, strings.TrimSuffix(strings.Split(strange, "/")[3], "?sslmode=disable"), `CREATE TABLE api_keys (id INT)`)
 	begun := interruptedMove(t, other)
 	served := newPath(t)
 	open(t, served)
-	servedNode := cluster.Database(t)
-	openWith(t, sqlstore.Options{Path: servedNode, Node: "n", Serve: true})
 
-	for name, tt := range map[string]struct {
-		from, to string
-		want     error
-	}{
-		"into another database":        {from, other, sqlstore.ErrTargetTaken},
-		"into an empty one of ours":    {from, empty, sqlstore.ErrTargetTaken},
-		"into a foreign file":          {from, foreign, sqlstore.ErrForeign},
-		"into a diary":                 {from, notOurs, sqlstore.ErrForeign},
-		"into another on a server":     {from, taken, sqlstore.ErrTargetTaken},
-		"into a foreign one":           {from, strange, sqlstore.ErrForeign},
-		"into another's move":          {from, begun, sqlstore.ErrOtherSource},
-		"into itself":                  {from, from, sqlstore.ErrSame},
-		"into one that is served":      {from, served, sqlstore.ErrInUse},
-		"into one with a node":         {from, servedNode, sqlstore.ErrInUse},
-		"from one that is served":      {served, newPath(t), sqlstore.ErrInUse},
-		"from one with a node":         {servedNode, newPath(t), sqlstore.ErrInUse},
-		"from nothing":                 {newPath(t), newPath(t), sqlstore.ErrMissing},
-		"from a foreign file":          {foreign, newPath(t), sqlstore.ErrForeign},
-		"from nothing on a server":     {cluster.Database(t), newPath(t), sqlstore.ErrEmpty},
-		"from something else's server": {strange, newPath(t), sqlstore.ErrForeign},
-	} {
+	testMoveRefusals(t, map[string]refusedMove{
+		"into another database":     {from, other, sqlstore.ErrTargetTaken},
+		"into an empty one of ours": {from, empty, sqlstore.ErrTargetTaken},
+		"into a foreign file":       {from, foreign, sqlstore.ErrForeign},
+		"into a diary":              {from, notOurs, sqlstore.ErrForeign},
+		"into another's move":       {from, begun, sqlstore.ErrOtherSource},
+		"into itself":               {from, from, sqlstore.ErrSame},
+		"into one that is served":   {from, served, sqlstore.ErrInUse},
+		"from one that is served":   {served, newPath(t), sqlstore.ErrInUse},
+		"from nothing":              {newPath(t), newPath(t), sqlstore.ErrMissing},
+		"from a foreign file":       {foreign, newPath(t), sqlstore.ErrForeign},
+	})
+}
+
+type refusedMove struct {
+	from, to string
+	want     error
+}
+
+func testMoveRefusals(t *testing.T, tests map[string]refusedMove) {
+	t.Helper()
+	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			before, _ := os.ReadFile(tt.to)
 			_, err := move(t, tt.from, tt.to)
@@ -323,6 +354,7 @@ func interruptedMove(t *testing.T, from string) (to string) {
 // A change of the source is noticed, during the move and between two runs; and so is
 // whatever else is in the target, or not there.
 func TestMoveNoticesChanges(t *testing.T) {
+	t.Parallel()
 	newSource := func(t *testing.T) string {
 		t.Helper()
 		path := newPath(t)

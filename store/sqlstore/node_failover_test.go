@@ -1,3 +1,5 @@
+//go:build full
+
 package sqlstore
 
 import (
@@ -12,6 +14,7 @@ import (
 // The database ends right after a commit: what other nodes remember counts no more when
 // the change is settled. All go on when it is back.
 func TestNodesAndDatabaseLost(t *testing.T) {
+	t.Parallel()
 	cluster := postgrestest.Start(t)
 	d := newNodeDatabase(t, cluster)
 	a := d.join(t, "a", nodeOptions{remember: true, lease: shortLease})
@@ -46,6 +49,7 @@ func TestNodesAndDatabaseLost(t *testing.T) {
 // The primary is lost and its synchronous standby promoted: all go on, and nothing that was
 // settled before or is settled afterwards is forgotten.
 func TestNodesFailover(t *testing.T) {
+	t.Parallel()
 	primary := postgrestest.Start(t, "synchronous_standby_names=standby")
 	standby := primary.Standby(t, "standby")
 	d := newNodeDatabase(t, primary)
@@ -79,10 +83,10 @@ func TestNodesFailover(t *testing.T) {
 
 // A primary whose synchronous standby does not answer gives no lease.
 func TestNodesWithoutStandby(t *testing.T) {
+	t.Parallel()
 	cluster := postgrestest.Start(t)
 	d := newNodeDatabase(t, cluster)
-	d.sql(t, `ALTER SYSTEM SET synchronous_standby_names = 'nobody'`)
-	d.sql(t, `SELECT pg_reload_conf()`)
+	cluster.WithoutStandby(t)
 	n, err := startNode(t.Context(), nodeOptions{url: d.url, remember: true, lease: shortLease})
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +99,6 @@ func TestNodesWithoutStandby(t *testing.T) {
 			t.Fatal("it trusts what it remembers, by a lease that no standby has")
 		}
 	}
-	d.sql(t, `ALTER SYSTEM RESET synchronous_standby_names`)
-	d.sql(t, `SELECT pg_reload_conf()`)
+	cluster.Standalone(t)
 	eventually(t, "it has a lease", m.trusts)
 }

@@ -1,3 +1,5 @@
+//go:build full
+
 package sqlstore
 
 import (
@@ -20,7 +22,8 @@ const (
 )
 
 func TestNodes(t *testing.T) {
-	cluster := postgrestest.Start(t, "fsync=off")
+	t.Parallel()
+	cluster := postgrestest.Shared(t)
 	for name, test := range map[string]func(*testing.T, *nodeDatabase){
 		"all have applied what is settled": testSettled,
 		"large changes":                    testLargeChanges,
@@ -32,7 +35,10 @@ func TestNodes(t *testing.T) {
 		"what was missed":                  testMissed,
 		"a node that comes back in time":   testBackInTime,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, newNodeDatabase(t, cluster)) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newNodeDatabase(t, cluster))
+		})
 	}
 }
 

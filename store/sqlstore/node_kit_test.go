@@ -1,3 +1,5 @@
+//go:build full
+
 package sqlstore
 
 import (
@@ -16,63 +18,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/postgrestest"
-	"apikeyd/store"
 )
-
-// memory is a watcher that remembers keys as a cache does, and for how long they count.
-type memory struct {
-	mu    sync.Mutex
-	keys  map[apikey.ID]bool
-	until time.Time
-	alls  int // how often it forgot everything
-}
-
-func (m *memory) Changed(id apikey.ID) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.keys, id)
-}
-
-func (m *memory) ChangedAll() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	clear(m.keys)
-	m.alls++
-}
-
-func (m *memory) Trust(until time.Time) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.until = until
-}
-
-func (m *memory) remember(keys []apikey.ID) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, id := range keys {
-		m.keys[id] = true
-	}
-}
-
-// uses reports whether it would answer from what it remembers of a key, and whether it
-// remembers it at all.
-func (m *memory) uses(id apikey.ID) (uses, remembers bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.keys[id] && time.Now().Before(m.until), m.keys[id]
-}
-
-func (m *memory) trusts() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return time.Now().Before(m.until)
-}
-
-func (m *memory) forgotten() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.alls
-}
 
 // member is a process: a node, what it remembers, and a writer with a chain of its own.
 type member struct {
@@ -82,8 +28,6 @@ type member struct {
 	chain  string
 	mu     sync.Mutex // one transaction after another
 }
-
-var _ store.Watcher = (*memory)(nil)
 
 // cluster is a database with what nodes need of it.
 type nodeDatabase struct {
@@ -105,7 +49,7 @@ func newNodeDatabase(t testing.TB, c *postgrestest.Cluster) *nodeDatabase {
 
 func (d *nodeDatabase) sql(t testing.TB, command string) string {
 	t.Helper()
-	return d.SQL(t, d.url[strings.LastIndex(d.url, "/")+1:strings.Index(d.url, "?")], command)
+	return d.SQL(t, d.url, command)
 }
 
 func (d *nodeDatabase) through(p *proxy) string {
@@ -200,10 +144,7 @@ func (m *member) change(t testing.TB, c change) (took time.Duration) {
 
 // newKeys returns keys that members remember.
 func newKeys(n int, members ...*member) []apikey.ID {
-	keys := make([]apikey.ID, n)
-	for i := range keys {
-		keys[i] = apikey.NewID()
-	}
+	keys := newIDs(n)
 	for _, m := range members {
 		m.memory.remember(keys)
 	}

@@ -11,6 +11,7 @@ import (
 
 // A database that lacks what was applied is another one.
 func TestAppliedReach(t *testing.T) {
+	t.Parallel()
 	e1, e2 := apikey.NewID(), apikey.NewID()
 	for name, test := range map[string]struct {
 		before, heads map[string]head
@@ -41,6 +42,7 @@ func TestAppliedReach(t *testing.T) {
 
 // What a writer made meanwhile is ahead of heads that were read before.
 func TestAppliedAhead(t *testing.T) {
+	t.Parallel()
 	var a applied
 	a.made(change{chain: "a", from: 1, to: 3})
 	before := a.known()
@@ -54,6 +56,7 @@ func TestAppliedAhead(t *testing.T) {
 }
 
 func TestAppliedHear(t *testing.T) {
+	t.Parallel()
 	id := apikey.NewID()
 	part := func(from, to int64) change { return change{chain: "a", from: from, to: to, keys: []apikey.ID{id}} }
 	for name, test := range map[string]struct {
@@ -91,6 +94,7 @@ func TestAppliedHear(t *testing.T) {
 
 // A silence begins when it is first seen, and ends with a renewal, whatever its number.
 func TestPeers(t *testing.T) {
+	t.Parallel()
 	var p peers
 	start := time.Now()
 	for i, step := range []struct{ renewals, after, since int }{
@@ -110,8 +114,9 @@ func TestPeers(t *testing.T) {
 
 // No payload is larger than PostgreSQL takes, and together they say all.
 func TestNotifications(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{0, 1, maxNotified, maxNotified + 1, 3*maxNotified + 7} {
-		c := change{chain: strings.Repeat("\x01", 255), from: 1 << 62, to: 1<<62 + int64(n), event: apikey.NewID(), keys: newKeys(n)}
+		c := change{chain: strings.Repeat("\x01", 255), from: 1 << 62, to: 1<<62 + int64(n), event: apikey.NewID(), keys: newIDs(n)}
 		var keys []apikey.ID
 		payloads := c.notifications(apikey.NewID().String())
 		for i, payload := range payloads {

@@ -13,6 +13,7 @@ import (
 
 // A database that was closed is one file: whoever copies it has everything.
 func TestClosedDatabaseIsOneFile(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
 	must(t, err)
@@ -35,8 +36,10 @@ func TestClosedDatabaseIsOneFile(t *testing.T) {
 }
 
 func TestPathsAreTakenLiterally(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"a b.db", "100%.db", "%41.db", "what?mode=memory.db", "a#b.db", "ключ&=+.db"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			path := filepath.Join(t.TempDir(), name)
 			create(t, open(t, path), "ci")
 			if info, err := os.Stat(path); err != nil || info.Size() == 0 {
@@ -56,6 +59,7 @@ func TestRelativePath(t *testing.T) {
 }
 
 func TestOneServerPerFile(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	first, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
 	must(t, err)
@@ -67,6 +71,7 @@ func TestOneServerPerFile(t *testing.T) {
 }
 
 func TestBesideAServer(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	server, beside := open(t, path), openBeside(t, path)
 	create(t, server, "from the server")
@@ -84,6 +89,7 @@ func TestBesideAServer(t *testing.T) {
 }
 
 func TestMissing(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
 	wantErr(t, err, sqlstore.ErrMissing)
@@ -91,6 +97,7 @@ func TestMissing(t *testing.T) {
 }
 
 func TestEmptyFile(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	must(t, os.WriteFile(path, nil, 0o600))
 	_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
@@ -102,6 +109,7 @@ func TestEmptyFile(t *testing.T) {
 }
 
 func TestForeignFiles(t *testing.T) {
+	t.Parallel()
 	tests := map[string]func(t *testing.T, path string){
 		"text": func(t *testing.T, path string) {
 			must(t, os.WriteFile(path, []byte("Dear diary,\n"), 0o600))
@@ -122,6 +130,7 @@ func TestForeignFiles(t *testing.T) {
 	for name, write := range tests {
 		for _, serve := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
+				t.Parallel()
 				path := newPath(t)
 				write(t, path)
 				before, err := os.ReadFile(path)
@@ -135,6 +144,7 @@ func TestForeignFiles(t *testing.T) {
 }
 
 func TestDirectory(t *testing.T) {
+	t.Parallel()
 	for _, serve := range []bool{false, true} {
 		dir := t.TempDir()
 		if db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: dir, Serve: serve}); err == nil {
@@ -170,6 +180,7 @@ func wantContent(t *testing.T, path string, want []byte) {
 
 // One database is one database, whichever link leads to it.
 func TestLinksLeadToOneDatabase(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	key := create(t, open(t, path), "ci")
 	link := filepath.Join(t.TempDir(), "link.db")

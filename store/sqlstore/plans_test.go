@@ -18,6 +18,7 @@ import (
 )
 
 func TestQueryPlans(t *testing.T) {
+	t.Parallel()
 	db, err := Open(t.Context(), Options{Path: filepath.Join(t.TempDir(), "keys.db"), Serve: true})
 	if err != nil {
 		t.Fatal(err)

@@ -1,3 +1,5 @@
+//go:build full
+
 package sqlstore_test
 
 import (
@@ -11,7 +13,8 @@ import (
 )
 
 func TestPostgresConformance(t *testing.T) {
-	cluster := postgrestest.Start(t, "fsync=off")
+	t.Parallel()
+	cluster := postgrestest.Shared(t)
 	storetest.Run(t, func(t *testing.T, now func() time.Time) store.Store {
 		return openWith(t, sqlstore.Options{Path: cluster.Database(t), Node: "main", Serve: true, Now: now})
 	})

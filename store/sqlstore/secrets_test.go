@@ -15,6 +15,7 @@ import (
 // No database page ever holds a secret, or its random part alone. Names that were
 // stored are found the same way, so the search can fail.
 func TestNoSecretInAnyPage(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
 	must(t, err)

@@ -61,6 +61,7 @@ func wantOnly(t *testing.T, path string, key apikey.Key) {
 }
 
 func TestPutWhereNothingIs(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	file, key := newFile(t, path)
 	must(t, put(t, file, path, false))
@@ -70,6 +71,7 @@ func TestPutWhereNothingIs(t *testing.T) {
 
 // The log that a killed server left must not be applied to the file that comes.
 func TestPutReplacesACrashedDatabase(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	crash(t, path)
 	file, key := newFile(t, path)
@@ -80,31 +82,20 @@ func TestPutReplacesACrashedDatabase(t *testing.T) {
 }
 
 // Whoever has the old database open would go on writing its log beside the new one.
-func TestPutRefusesWhatIsOpen(t *testing.T) {
-	t.Run("by a server", func(t *testing.T) {
-		path := newPath(t)
-		key := create(t, open(t, path), "from before")
-		file, _ := newFile(t, path)
-		wantErr(t, put(t, file, path, true), sqlstore.ErrInUse)
-		_, err := openBeside(t, path).Key(t.Context(), store.ByID(key.ID))
-		must(t, err)
-	})
-	t.Run("by the command line", func(t *testing.T) {
-		t.Parallel() // SQLite waits for five seconds
-		path := newPath(t)
-		key := crash(t, path)
-		file, _ := newFile(t, path)
-		beside, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
-		must(t, err)
-		wantErr(t, put(t, file, path, true), sqlstore.ErrOpen)
-		must(t, beside.Close())
-		wantOnly(t, path, key)
-	})
+func TestPutRefusesWhatIsServed(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	key := create(t, open(t, path), "from before")
+	file, _ := newFile(t, path)
+	wantErr(t, put(t, file, path, true), sqlstore.ErrInUse)
+	_, err := openBeside(t, path).Key(t.Context(), store.ByID(key.ID))
+	must(t, err)
 }
 
 // A log without its database, or of one that cannot be read, would be applied to the file
 // that comes. Nothing is taken away that may be of use to somebody.
 func TestPutRefusesLeftovers(t *testing.T) {
+	t.Parallel()
 	for _, suffix := range []string{"-wal", "-journal"} {
 		path := newPath(t)
 		file, _ := newFile(t, path)
@@ -124,6 +115,7 @@ func TestPutRefusesLeftovers(t *testing.T) {
 // From the moment it is out of WAL mode to the end the old database is locked: nobody gets
 // to write to a file that is about to go, or a log of it beside the one that came.
 func TestPutLocksOutWriters(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	crash(t, path)
 	file, key := newFile(t, path)

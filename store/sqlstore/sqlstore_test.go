@@ -3,8 +3,10 @@ package sqlstore_test
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 	"net/url"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T, now func() time.Time) store.Store {
 		return openWith(t, sqlstore.Options{Path: newPath(t), Serve: true, Now: now})
 	})
@@ -95,6 +98,20 @@ func create(t *testing.T, db *sqlstore.DB, name string) apikey.Key {
 	return key
 }
 
+// createMany creates keys at once, so that the disk is waited for once for many of them.
+func createMany(t *testing.T, db *sqlstore.DB, name string, n int) []apikey.Key {
+	t.Helper()
+	keys, errs := make([]apikey.Key, n), make([]error, n)
+	var all sync.WaitGroup
+	for i := range keys {
+		keys[i], _ = draft(t, fmt.Sprint(name, " ", i))
+		all.Go(func() { errs[i] = db.CreateKey(t.Context(), operator, keys[i]) })
+	}
+	all.Wait()
+	must(t, errors.Join(errs...))
+	return keys
+}
+
 func wantKey(t *testing.T, db *sqlstore.DB, name string) {
 	t.Helper()
 	if _, err := db.Key(t.Context(), store.ByName("acme", name)); err != nil {
@@ -118,6 +135,7 @@ func wantErr(t *testing.T, got, want error) {
 
 // Another process takes away what an acting key may do: the next change sees that.
 func TestActorChangedByAnotherProcess(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	db, beside := open(t, path), openBeside(t, path)
 	for name, tt := range map[string]struct {

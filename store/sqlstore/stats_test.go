@@ -17,6 +17,7 @@ import (
 
 // What was made is counted, what was refused is not.
 func TestStats(t *testing.T) {
+	t.Parallel()
 	db := open(t, newPath(t))
 	key := create(t, db, "ci")
 	clash, _ := draft(t, "ci")
@@ -56,6 +57,7 @@ func TestStats(t *testing.T) {
 
 // Each key has one status at a time, and every one is counted.
 func TestCountByStatus(t *testing.T) {
+	t.Parallel()
 	db := open(t, newPath(t))
 	now := time.Now()
 	create(t, db, "a")
@@ -71,6 +73,13 @@ func TestCountByStatus(t *testing.T) {
 		if !maps.Equal(got, want) {
 			t.Errorf("after %s: %v, want %v", after, got, want)
 		}
+	}
+}
+
+func TestSQLiteHasNoBudget(t *testing.T) {
+	t.Parallel()
+	if budget := openWith(t, sqlstore.Options{Path: t.TempDir() + "/keys.db", Serve: true}).Budget(); budget != nil {
+		t.Errorf("it has %v", budget)
 	}
 }
 
@@ -94,6 +103,7 @@ func (l *lines) count(text string) int {
 
 // That the file is gone is said once, and once that it is back.
 func TestOutageIsSaidOnce(t *testing.T) {
+	t.Parallel()
 	log, path := &lines{}, newPath(t)
 	db := openWith(t, sqlstore.Options{Path: path, Serve: true, Log: slog.New(slog.NewTextHandler(log, nil))})
 	const begins, ends = "the database cannot be read", "the database can be read again"

@@ -53,6 +53,7 @@ func reads(t *testing.T, db *sqlstore.DB, existing apikey.Key) map[string]error 
 
 // SQLite would go on writing to a file that nobody will ever find again.
 func TestLostFile(t *testing.T) {
+	t.Parallel()
 	tests := map[string]func(path string) error{
 		"removed":      os.Remove,
 		"WAL removed":  func(path string) error { return os.Remove(path + "-wal") },
@@ -67,6 +68,7 @@ func TestLostFile(t *testing.T) {
 	}
 	for name, lose := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			path := newPath(t)
 			db := open(t, path)
 			key := create(t, db, "ci")
@@ -83,6 +85,7 @@ func TestLostFile(t *testing.T) {
 }
 
 func TestRenamedBackIsFound(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	db := open(t, path)
 	must(t, os.Rename(path, path+".moved"))
@@ -94,6 +97,7 @@ func TestRenamedBackIsFound(t *testing.T) {
 
 // A lock that another process holds delays a write; its end lets the write through.
 func TestWaitsForLock(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	db, other := open(t, path), raw(t, path)
 	key := create(t, db, "ci")
@@ -119,22 +123,10 @@ func TestWaitsForLock(t *testing.T) {
 	must(t, <-wrote)
 }
 
-// A lock that is never released is not waited for without end.
-func TestGivesUpOnLock(t *testing.T) {
-	t.Parallel() // it takes the five seconds that a writer waits
-	path := newPath(t)
-	db, other := open(t, path), raw(t, path)
-	execute(t, other, `BEGIN IMMEDIATE`)
-	key, _ := draft(t, "ci")
-	wantErr(t, db.CreateKey(t.Context(), operator, key), store.ErrUnavailable)
-	must(t, db.Ping(t.Context())) // reading goes on
-	execute(t, other, `ROLLBACK`)
-	must(t, db.CreateKey(t.Context(), operator, key))
-}
-
 // A crash while the empty file was being set up leaves a journal that only a writer
 // may undo.
 func TestHotJournal(t *testing.T) {
+	t.Parallel()
 	crashed, path := newPath(t), newPath(t)
 	other := raw(t, crashed)
 	execute(t, other, `PRAGMA cache_size = 1`) // pages reach the file before the commit
@@ -157,6 +149,7 @@ func TestHotJournal(t *testing.T) {
 
 // What a file says that is not there any more may be long out of date.
 func TestLostFileIsNotRead(t *testing.T) {
+	t.Parallel()
 	path := newPath(t)
 	db := open(t, path)
 	key := create(t, db, "ci")

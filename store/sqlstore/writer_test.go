@@ -99,6 +99,7 @@ func (h *held) wantNames(want ...string) {
 }
 
 func TestOneFailureHarmsNoOther(t *testing.T) {
+	t.Parallel()
 	broken := errors.New("broken")
 	tests := map[string]struct {
 		do   func(*held) func(*transaction) error
@@ -119,6 +120,7 @@ func TestOneFailureHarmsNoOther(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			h := hold(t)
 			first := h.begin(t.Context(), h.insert("a"))
 			bad := h.begin(t.Context(), tt.do(h))
@@ -136,6 +138,7 @@ func TestOneFailureHarmsNoOther(t *testing.T) {
 }
 
 func TestWaitingChangeIsGivenUp(t *testing.T) {
+	t.Parallel()
 	h := hold(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	given := h.begin(ctx, h.insert("given up"))
@@ -153,6 +156,7 @@ func TestWaitingChangeIsGivenUp(t *testing.T) {
 
 // A caller that gives up while its change is being made learns what became of it.
 func TestChangeInFlightIsAnswered(t *testing.T) {
+	t.Parallel()
 	h := hold(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	insert := h.insert("made")
@@ -168,6 +172,7 @@ func TestChangeInFlightIsAnswered(t *testing.T) {
 }
 
 func TestTooManyWaiting(t *testing.T) {
+	t.Parallel()
 	h := hold(t)
 	var wg sync.WaitGroup
 	for range maxWaiting {
@@ -198,6 +203,7 @@ func TestTooManyWaiting(t *testing.T) {
 // What waits is made in the order in which it came, in transactions of at most maxBatch,
 // with last-used times behind it.
 func TestOrder(t *testing.T) {
+	t.Parallel()
 	h := hold(t)
 	var mu sync.Mutex
 	var order []string
@@ -228,6 +234,7 @@ func TestOrder(t *testing.T) {
 
 // The changes that gathered are one transaction: its rows appear together.
 func TestGatheredChangesAreOneTransaction(t *testing.T) {
+	t.Parallel()
 	h := hold(t)
 	var dones []<-chan error
 	seen := make([]int64, 20)
@@ -252,6 +259,7 @@ func TestGatheredChangesAreOneTransaction(t *testing.T) {
 }
 
 func TestClosedWhileWaiting(t *testing.T) {
+	t.Parallel()
 	h := hold(t)
 	done := h.begin(t.Context(), h.insert("late"))
 	closed := make(chan error, 1)
@@ -273,6 +281,7 @@ func TestClosedWhileWaiting(t *testing.T) {
 
 // A refusal whose reason was undone with the transaction is no refusal.
 func TestRefusalsOfAnUndoneTransaction(t *testing.T) {
+	t.Parallel()
 	h := hold(t)
 	first := h.begin(t.Context(), h.insert("a"))
 	refused := h.begin(t.Context(), h.insert("a"))
@@ -292,6 +301,7 @@ func TestRefusalsOfAnUndoneTransaction(t *testing.T) {
 
 // Of several changes that break their transaction, each harms itself alone.
 func TestSeveralFailures(t *testing.T) {
+	t.Parallel()
 	h := hold(t)
 	broken := errors.New("broken")
 	var good, bad []<-chan error

@@ -93,6 +93,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			clock := NewClock()
 			test(&fixture{T: t, Store: open(t, clock.Now), clock: clock})
 		})

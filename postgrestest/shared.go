@@ -1,0 +1,134 @@
+package postgrestest
+
+import (
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// Tests are the tests of a package.
+type Tests interface{ Run() int }
+
+// Main is for TestMain: it returns the tests with what they share, the cluster of Shared and
+// the outcome of the first initdb, which takes longer than most tests. Without it, every
+// Start runs initdb.
+func Main(m Tests) Tests { return sharing{m} }
+
+type sharing struct{ tests Tests }
+
+// Run runs the tests and then ends what they shared.
+func (s sharing) Run() int {
+	process.mu.Lock()
+	process.shares = true
+	process.mu.Unlock()
+	code := s.tests.Run()
+	return max(code, process.end())
+}
+
+// Shared returns the cluster that all tests of this process share, each with a database of
+// its own. It does without fsync. Tests that end or configure their cluster Start another.
+func Shared(t testing.TB) *Cluster {
+	t.Helper()
+	return process.sharedCluster(t)
+}
+
+var process shares
+
+// shares is what the tests of this process share.
+type shares struct {
+	mu       sync.Mutex
+	shares   bool // whether Main cleans up
+	dir      string
+	template string // a cluster's files, fresh from initdb
+	cluster  *Cluster
+}
+
+func (s *shares) sharedCluster(t testing.TB) *Cluster {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.shares {
+		t.Fatal("TestMain of this package must run postgrestest.Main")
+	}
+	if s.cluster != nil {
+		return s.cluster
+	}
+	c := newCluster(t, s.folder(t, "shared"))
+	s.fill(t, c)
+	// Many tests at once, each with several pools of connections.
+	c.start(t, "fsync=off", "max_connections=400")
+	s.cluster = c
+	c.awaitStart(t)
+	return c
+}
+
+// initialise makes the files of a new cluster.
+func (s *shares) initialise(t testing.TB, c *Cluster) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.shares {
+		s.fill(t, c)
+		return
+	}
+	c.initdb(t)
+}
+
+// fill makes them from the template. The caller holds the lock.
+func (s *shares) fill(t testing.TB, c *Cluster) {
+	t.Helper()
+	if s.template == "" {
+		template := newCluster(t, s.folder(t, "template"))
+		defer func() { _ = template.log.Close() }()
+		template.initdb(t)
+		s.template = template.data
+	}
+	must(t, os.Remove(c.data))
+	must(t, os.CopyFS(c.data, os.DirFS(s.template)))
+	must(t, filepath.Walk(c.data, func(path string, info os.FileInfo, err error) error {
+		if err != nil {
+			return err
+		}
+		if c.as != nil {
+			if err := os.Chown(path, int(c.as.Uid), int(c.as.Gid)); err != nil {
+				return err
+			}
+		}
+		return os.Chmod(path, info.Mode().Perm()&0o700)
+	}))
+}
+
+func (c *Cluster) initdb(t testing.TB) {
+	t.Helper()
+	// Collation C: what a test finds must not depend on the machine.
+	c.command(t, "initdb", "--pgdata", c.data, "--username", "postgres", "--auth", "trust",
+		"--encoding", "UTF8", "--locale", "C", "--no-sync")
+}
+
+// folder makes a folder that is there until all tests have ended.
+func (s *shares) folder(t testing.TB, name string) string {
+	t.Helper()
+	if s.dir == "" {
+		dir, err := os.MkdirTemp("", "postgrestest") //nolint:usetesting // it outlives the test
+		must(t, err)
+		s.dir = dir
+	}
+	dir, err := os.MkdirTemp(s.dir, name)
+	must(t, err)
+	return dir
+}
+
+// end returns an exit code.
+func (s *shares) end() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cluster != nil {
+		s.cluster.Kill()
+		_ = s.cluster.log.Close()
+	}
+	if s.dir != "" && os.RemoveAll(s.dir) != nil {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,22 @@
+package sqlstore_test
+
+import (
+	"flag"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"apikeyd/postgrestest"
+)
+
+// TestMain fails if anything still runs when all tests have closed what they opened.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// Most of these tests wait for a disk, a lock or a lease, and not for a processor.
+	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
+		if err := parallel.Value.Set("8"); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(postgrestest.Main(m))
+}

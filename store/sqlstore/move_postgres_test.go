@@ -1,0 +1,43 @@
+//go:build full
+
+package sqlstore_test
+
+import (
+	"testing"
+
+	"apikeyd/postgrestest"
+	"apikeyd/store/sqlstore"
+)
+
+// Everything arrives as it was, there and back, between all kinds of databases.
+func TestMoveThroughServers(t *testing.T) {
+	t.Parallel()
+	cluster := postgrestest.Shared(t)
+	testMove(t, cluster.Database(t), cluster.Database(t), newPath(t), newPath(t))
+}
+
+func TestMoveToAServerResumes(t *testing.T) {
+	t.Parallel()
+	testMoveResumes(t, postgrestest.Shared(t).Database(t))
+}
+
+func TestMoveRefusalsOfServers(t *testing.T) {
+	t.Parallel()
+	cluster := postgrestest.Shared(t)
+	from := newPath(t)
+	furnish(t, from, 30)
+	taken, strange := cluster.Database(t), cluster.Database(t)
+	furnish(t, taken, 30)
+	cluster.SQL(t, strange, `CREATE TABLE api_keys (id INT)`)
+	served := cluster.Database(t)
+	openWith(t, sqlstore.Options{Path: served, Node: "n", Serve: true})
+
+	testMoveRefusals(t, map[string]refusedMove{
+		"into another on a server":     {from, taken, sqlstore.ErrTargetTaken},
+		"into a foreign one":           {from, strange, sqlstore.ErrForeign},
+		"into one with a node":         {from, served, sqlstore.ErrInUse},
+		"from one with a node":         {served, newPath(t), sqlstore.ErrInUse},
+		"from nothing on a server":     {cluster.Database(t), newPath(t), sqlstore.ErrEmpty},
+		"from something else's server": {strange, newPath(t), sqlstore.ErrForeign},
+	})
+}
