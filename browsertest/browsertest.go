@@ -1,12 +1,10 @@
-// Package browsertest opens Debian's chromium for a test, and keeps what its pages ask for
+// Package browsertest opens Debian's chromium for tests, and keeps what its pages ask for
 // and what it complains about. It is for tests only.
 package browsertest
 
 import (
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -14,25 +12,50 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"apikeyd/internal/testkit/program"
 )
 
-// patience is how long a browser may run.
-const patience = 3 * time.Minute
+const (
+	patience = 3 * time.Minute // for one test
+	atOnce   = 4               // tests that use a browser
+)
 
-// Open starts a browser with a window of so many pixels, which ends with the test. Without
-// chromium the test is skipped, but fails if CI is set.
-func Open(t testing.TB, width, height int) context.Context {
+// Browser is a browser that tests share. It starts when the first of them needs it. The zero
+// Browser is ready to use.
+type Browser struct {
+	mu   sync.Mutex
+	tab  context.Context //nolint:containedctx // chromedp's browser is the context of its first tab
+	end  func()
+	free chan struct{}
+}
+
+// Profile returns a profile of the test's own, with no cookies and nothing stored, which ends
+// with the test. Without chromium the test is skipped, but fails if CI is set.
+func (b *Browser) Profile(t testing.TB) *Profile {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
+	path := program.Path(t, "chromium")
+	tab, err := b.start(path)
 	if err != nil {
-		if _, ci := os.LookupEnv("CI"); ci {
-			t.Fatal("chromium is missing")
-		}
-		t.Skip("this test needs chromium, which this machine does not have")
+		t.Fatal(err)
+	}
+	b.free <- struct{}{}
+	t.Cleanup(func() { <-b.free })
+	ctx, cancel := context.WithTimeout(tab, patience)
+	t.Cleanup(cancel)
+	return &Profile{ctx: ctx}
+}
+
+func (b *Browser) start(path string) (context.Context, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.tab != nil {
+		return b.tab, nil
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
@@ -41,27 +64,56 @@ func Open(t testing.TB, width, height int) context.Context {
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("hide-scrollbars", true),
-		chromedp.WindowSize(width, height),
 	)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
-	ctx, end := chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(end)
-	return ctx
+	ctx, free := chromedp.NewExecAllocator(context.Background(), options...)
+	tab, end := chromedp.NewContext(ctx)
+	if err := chromedp.Do(tab); err != nil {
+		end()
+		free()
+		return nil, err
+	}
+	b.tab, b.end, b.free = tab, func() { end(); free() }, make(chan struct{}, atOnce)
+	return tab, nil
 }
 
-// Tab opens a tab of a browser, or of the browser of another tab. At the end of the test it
-// fails the test for each complaint that was not expected, and for each request to anybody
-// but the origin.
-func Tab(browser context.Context, t testing.TB, origin string) (context.Context, *Seen) {
+// Close ends the browser, if it was started.
+func (b *Browser) Close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.end != nil {
+		b.end()
+	}
+}
+
+// Profile has cookies and storage of its own. Its tabs share them.
+type Profile struct {
+	ctx context.Context //nolint:containedctx // the parent of the tabs' contexts
+	own bool            // ctx is that of the first tab
+}
+
+// Tab opens a tab with a page of so many pixels. At the end of the test it fails the test for
+// each complaint that was not expected, and for each request to anybody but the origin.
+func (p *Profile) Tab(t testing.TB, origin string, width, height int64) (context.Context, *Seen) {
 	t.Helper()
 	s := &Seen{origins: []string{origin}}
-	ctx, end := chromedp.NewContext(browser, chromedp.WithListener(s.listen))
+	options := []chromedp.ContextOption{chromedp.WithListener(s.listen)}
+	if !p.own {
+		options = append(options, chromedp.WithNewBrowserContext())
+	}
+	ctx, end := chromedp.NewContext(p.ctx, options...)
 	t.Cleanup(end)
 	if _, err := chromedp.Call(ctx, log.Enable, cdp.Empty{}); err != nil {
 		t.Fatal(err)
 	}
+	p.ctx, p.own = ctx, true
 	t.Cleanup(func() { s.check(t) })
+	// Each tab has the focus, however many there are.
+	if _, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, height)); err != nil {
+		t.Fatal(err)
+	}
 	return ctx, s
 }
 

@@ -7,34 +7,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/cookiejar"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/chromedp"
-
 	"apikeyd/client"
 	"apikeyd/console"
 )
-
-// signedIn returns an HTTP client that is signed in with a key.
-func (k *kit) signedIn(with key) *http.Client {
-	k.Helper()
-	jar, err := cookiejar.New(nil)
-	k.must(err)
-	c := &http.Client{Jar: jar, Timeout: time.Minute}
-	answer, err := c.PostForm(k.URL+"/console/sign-in", url.Values{"secret": {with.Secret}})
-	k.must(err)
-	k.must(answer.Body.Close())
-	if answer.StatusCode != http.StatusOK || answer.Request.URL.Path != "/console" {
-		k.Fatalf("signing in answers %s at %s", answer.Status, answer.Request.URL)
-	}
-	return c
-}
 
 // history makes events of all kinds, n of them creations.
 func (k *kit) history(n int) {
@@ -56,63 +36,6 @@ func (k *kit) history(n int) {
 	k.must(err)
 	_, err = api.Revoke(ctx, created.ID)
 	k.must(err)
-}
-
-func TestAudit(t *testing.T) {
-	t.Parallel()
-	k := newKit(t, options{})
-	k.history(60)
-	b := k.browse()
-	_, err := chromedp.Call(b.ctx, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "America/St_Johns"})
-	k.must(err)
-	b.signIn(k.admin)
-	b.click(".parts a[href='/console/audit']")
-	b.wait("#events")
-	if n := evaluate[int](b, "document.querySelectorAll('#events > li').length"); n != 50 {
-		t.Errorf("a page has %d events", n)
-	}
-	b.want("#events > li:nth-child(3)", "Changed -named by admin", "GMT-3:30 via http from 127.0.0.1",
-		`name: <key> & "59" → to -named`, "rate limit: 5 calls per minute", "scopes added: a:b", "metadata plan: pro")
-	b.click(".pages [rel=next]")
-	b.until("location.search.startsWith('?before=') && document.querySelectorAll('#events > li').length == 15")
-	b.want("#events > li:last-child", "Created admin by the operator")
-	b.click(".pages a")
-	b.until("location.search == ''")
-
-	// The filter is folded until it is used.
-	if evaluate[bool](b, "document.querySelector('details.filter').open") {
-		t.Error("the filter is open on a page that has none")
-	}
-	b.press("/")
-	b.until("document.activeElement.id === 'owner'")
-	b.fill("#owner", "=1+1")
-	b.do(chromedp.SetValue(chromedp.CSS("#action"), "rotate"))
-	b.fill("#actor", k.admin.ID.String())
-	b.click("form.audit button")
-	b.until("document.querySelectorAll('#events > li').length == 1")
-	b.want("#events", "Rotated -named by admin", "old secret works until:")
-	if path := b.path(); !strings.Contains(path, "owner=%3D1%2B1&") || !strings.Contains(path, "action=rotate") {
-		t.Errorf("the filters are not in the address %s", path)
-	}
-	b.want("form.audit", "Since, in your zone")
-	b.do(chromedp.SetValue(chromedp.CSS("#since"), "2099-01-01T00:00"))
-	b.click("form.audit button")
-	b.wait("main .empty")
-	if path := b.path(); !strings.Contains(path, "since=2099-01-01T03%3A30") {
-		t.Errorf("midnight of Newfoundland is not 03:30 UTC in the address %s", path)
-	}
-	if value := evaluate[string](b, "document.getElementById('since').value"); value != "2099-01-01T00:00" {
-		t.Errorf("midnight came back as %s", value)
-	}
-
-	b.seen.Expect("status of 400")
-	b.open("/console/audit?actor=somebody&since=yesterday")
-	b.want("main", "a filter cannot be understood", "Must be a time such as")
-	b.open("/console/audit?actor=somebody&key=" + k.owner.Secret)
-	b.want("form.audit", "Must be the id of a key, or operator.")
-	if value := evaluate[string](b, "document.getElementById('actor').value"); value != "somebody" {
-		t.Errorf("what was typed became %q", value)
-	}
 }
 
 func TestExport(t *testing.T) {

@@ -1,3 +1,5 @@
+//go:build full
+
 package console_test
 
 import (
@@ -5,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -17,33 +20,38 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"apikeyd/browsertest"
+	"apikeyd/internal/testkit/program"
 )
 
 // browser is one tab of a browser, and what it does.
 type browser struct {
 	*kit
-	ctx    context.Context //nolint:containedctx // chromedp's tab is a context
-	origin string
-	seen   *browsertest.Seen
+	profile *browsertest.Profile
+	ctx     context.Context //nolint:containedctx // chromedp's tab is a context
+	origin  string
+	seen    *browsertest.Seen
 }
 
-// browse opens a browser that ends with the test. Its complaints fail the test, and so does
-// a request to anybody else.
+// oneBrowser is the browser of all tests.
+var oneBrowser = share(&browsertest.Browser{})
+
+// browse opens a tab that ends with the test, with cookies of the test's own. What the
+// browser complains about fails the test, and so does a request to anybody else.
 func (k *kit) browse() *browser {
 	k.Helper()
-	return k.tab(browsertest.Open(k.T, 1280, 900))
+	return k.tab(oneBrowser.Profile(k.T))
 }
 
-// another opens another tab of the same browser, with the same cookies.
+// another opens another tab, with the same cookies.
 func (b *browser) another() *browser {
 	b.Helper()
-	return b.tab(b.ctx)
+	return b.tab(b.profile)
 }
 
-func (k *kit) tab(ctx context.Context) *browser {
+func (k *kit) tab(profile *browsertest.Profile) *browser {
 	k.Helper()
-	b := &browser{kit: k, origin: k.URL}
-	b.ctx, b.seen = browsertest.Tab(ctx, k.T, k.URL)
+	b := &browser{kit: k, profile: profile, origin: k.URL}
+	b.ctx, b.seen = profile.Tab(k.T, k.URL, 1280, 900)
 	// A page that is left takes back what it was asking for, which htmx tells of.
 	b.seen.Expect("htmx:sendAbort")
 	b.seen.Expect("htmx:afterRequest")
@@ -69,13 +77,23 @@ func (b *browser) open(path string) {
 	b.do(chromedp.Navigate(b.origin + path))
 }
 
+// ready waits until the scripts of the page have run, and until it has moved the focus to
+// where it wants it at first. Before, a key does not do yet what it is for, a form is sent as
+// if there were no script, and typing goes on in another field than it began in.
+func (b *browser) ready() {
+	b.Helper()
+	b.until(`document.readyState === "complete" && (document.isReady ||=
+		!document.querySelector("[autofocus]") || document.activeElement !== document.body)`)
+}
+
 // click clicks what a selector finds, and wait waits until there is something.
-func (b *browser) click(css string) { b.Helper(); b.do(chromedp.Click(chromedp.CSS(css))) }
+func (b *browser) click(css string) { b.Helper(); b.ready(); b.do(chromedp.Click(chromedp.CSS(css))) }
 func (b *browser) wait(css string)  { b.Helper(); b.do(chromedp.WaitVisible(chromedp.CSS(css))) }
 
 // fill types into a field, in place of what is there.
 func (b *browser) fill(css, text string) {
 	b.Helper()
+	b.ready()
 	_ = evaluate[string](b, fmt.Sprintf("document.querySelector(%q).value = ''", css))
 	b.do(chromedp.SendKeys(chromedp.CSS(css), text))
 }
@@ -83,7 +101,7 @@ func (b *browser) fill(css, text string) {
 // press presses keys, wherever the focus is. What a page makes of a key is not also typed.
 func (b *browser) press(keys string) {
 	b.Helper()
-	b.until("document.readyState === 'complete'") // the scripts of a page run last
+	b.ready()
 	b.do(chromedp.KeyEvent(keys, func(k *input.DispatchKeyEventParams) {
 		if k.Type == kb.KeyDown {
 			k.Type = kb.KeyRawDown
@@ -94,6 +112,7 @@ func (b *browser) press(keys string) {
 // write types behind what a field holds.
 func (b *browser) write(css, text string) {
 	b.Helper()
+	b.ready()
 	b.do(chromedp.SendKeys(chromedp.CSS(css), text))
 }
 
@@ -230,4 +249,17 @@ func (b *browser) shoot(folder, name string) {
 	picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 	b.must(err)
 	b.must(os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o600))
+}
+
+// run runs a command of a shell, such as a page shows, and returns what it prints.
+func (k *kit) run(command string, environment ...string) string {
+	k.Helper()
+	program.Path(k.T, "curl")
+	shell := exec.CommandContext(k.Context(), "sh", "-ec", command)
+	shell.Env = append(os.Environ(), environment...)
+	out, err := shell.Output()
+	if err != nil {
+		k.Fatalf("%s\nfails: %v", command, err)
+	}
+	return string(out)
 }

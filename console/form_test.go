@@ -1,3 +1,5 @@
+//go:build full
+
 package console_test
 
 import (
@@ -20,14 +22,6 @@ import (
 )
 
 const sendForm = "form.key-form [type=submit]"
-
-// get is a key as the API tells it to an administrator.
-func (k *kit) get(owner, name string) client.Key {
-	k.Helper()
-	found, err := k.as(k.admin).ForOwner(owner).Get(k.Context(), name)
-	k.must(err)
-	return found
-}
 
 // choose sets the time of a custom end, as the browser's own picker does.
 func (b *browser) choose(local string) {

@@ -2,11 +2,12 @@ package console_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/cookiejar"
 	"net/url"
 	"strings"
 	"time"
 
-	"apikeyd/apikey"
 	"apikeyd/client"
 )
 
@@ -25,37 +26,33 @@ func pathOf(id fmt.Stringer, below ...string) string {
 	return strings.Join(append([]string{"/console/keys/" + id.String()}, below...), "/")
 }
 
-// keyScreens are the pages of keys in all their conditions, and of what is done to them.
-func (k *kit) keyScreens() []screen {
+// valid reports whether a secret opens anything.
+func (k *kit) valid(secret string) bool {
 	k.Helper()
-	admin := k.as(k.admin)
-	plain := k.add("acme", "billing-service", "invoices:read", "invoices:write", apikey.ScopeRead)
-	_, err := admin.Update(k.Context(), plain.ID.String(), client.Change{
-		Metadata:  &map[string]string{"team": "billing", "ticket": "OPS-1234"},
-		RateLimit: &client.RateLimit{Limit: 600, Window: time.Minute},
-		Scopes:    &[]string{"invoices:read", "invoices:send", apikey.ScopeRead},
-	})
+	answer, err := k.as(k.admin).Verify(k.Context(), secret)
 	k.must(err)
-	for range 9 {
-		k.use(plain)
+	return answer.Valid()
+}
+
+// get is a key as the API tells it to an administrator.
+func (k *kit) get(owner, name string) client.Key {
+	k.Helper()
+	found, err := k.as(k.admin).ForOwner(owner).Get(k.Context(), name)
+	k.must(err)
+	return found
+}
+
+// signedIn returns an HTTP client that is signed in with a key.
+func (k *kit) signedIn(with key) *http.Client {
+	k.Helper()
+	jar, err := cookiejar.New(nil)
+	k.must(err)
+	c := &http.Client{Jar: jar, Timeout: time.Minute}
+	answer, err := c.PostForm(k.URL+"/console/sign-in", url.Values{"secret": {with.Secret}})
+	k.must(err)
+	k.must(answer.Body.Close())
+	if answer.StatusCode != http.StatusOK || answer.Request.URL.Path != "/console" {
+		k.Fatalf("signing in answers %s at %s", answer.Status, answer.Request.URL)
 	}
-	_, err = admin.Verify(k.Context(), plain.Secret, "nothing:has-it")
-	k.must(err)
-	rotated := k.add("acme", "mobile app", "datasets:read")
-	_, err = admin.Rotate(k.Context(), rotated.ID.String(), 24*time.Hour)
-	k.must(err)
-	gone := k.add("acme", "old laptop", "datasets:read")
-	_, err = admin.Revoke(k.Context(), gone.ID.String())
-	k.must(err)
-	many := url.Values{"id": {plain.ID.String(), rotated.ID.String(), gone.ID.String(), k.admin.ID.String()}}
-	return []screen{
-		{"key-active", pathOf(plain.ID)},
-		{"key-rotating", pathOf(rotated.ID)},
-		{"key-revoked", pathOf(gone.ID)},
-		{"rotate", pathOf(rotated.ID, "rotate")},
-		{"revoke", pathOf(plain.ID, "revoke")},
-		{"revoke-several", "/console/keys/revoke?" + many.Encode()},
-		{"no-keys", "/console/keys?owner=nobody%27s"},
-		{"keys-chosen", "/console/keys?status=active"},
-	}
+	return c
 }

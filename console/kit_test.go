@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -106,24 +104,6 @@ func (k *kit) as(with key) *client.Client {
 	c, err := client.New(k.URL, with.Secret, client.Options{HTTPClient: k.Client})
 	k.must(err)
 	return c
-}
-
-// run runs a command of a shell, such as a page shows, and returns what it prints.
-func (k *kit) run(command string, environment ...string) string {
-	k.Helper()
-	if _, err := exec.LookPath("curl"); err != nil {
-		if _, ci := os.LookupEnv("CI"); ci {
-			k.Fatal("curl is missing")
-		}
-		k.Skip("this test needs curl, which this machine does not have")
-	}
-	shell := exec.CommandContext(k.Context(), "sh", "-ec", command)
-	shell.Env = append(os.Environ(), environment...)
-	out, err := shell.Output()
-	if err != nil {
-		k.Fatalf("%s\nfails: %v", command, err)
-	}
-	return string(out)
 }
 
 // record is everything that the service sent, for a search.

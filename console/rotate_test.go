@@ -1,3 +1,5 @@
+//go:build full
+
 package console_test
 
 import (
@@ -8,14 +10,6 @@ import (
 	"apikeyd/apikey"
 	"apikeyd/client"
 )
-
-// valid reports whether a secret opens anything.
-func (k *kit) valid(secret string) bool {
-	k.Helper()
-	answer, err := k.as(k.admin).Verify(k.Context(), secret)
-	k.must(err)
-	return answer.Valid()
-}
 
 // store says on the page of a secret that it is stored.
 func (b *browser) store() {

@@ -1,11 +1,16 @@
+//go:build full
+
 package console_test
 
 import (
 	"flag"
+	"net/url"
 	"os"
 	"testing"
+	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/client"
 )
 
 // go test ./console -run TestScreens -args -screens FOLDER writes pictures of all screens.
@@ -60,6 +65,41 @@ func TestScreens(t *testing.T) {
 		b.see(l)
 		b.open("/console")
 		b.shoot(folder, "overview-empty-"+l.String())
+	}
+}
+
+// keyScreens are the pages of keys in all their conditions, and of what is done to them.
+func (k *kit) keyScreens() []screen {
+	k.Helper()
+	admin := k.as(k.admin)
+	plain := k.add("acme", "billing-service", "invoices:read", "invoices:write", apikey.ScopeRead)
+	_, err := admin.Update(k.Context(), plain.ID.String(), client.Change{
+		Metadata:  &map[string]string{"team": "billing", "ticket": "OPS-1234"},
+		RateLimit: &client.RateLimit{Limit: 600, Window: time.Minute},
+		Scopes:    &[]string{"invoices:read", "invoices:send", apikey.ScopeRead},
+	})
+	k.must(err)
+	for range 9 {
+		k.use(plain)
+	}
+	_, err = admin.Verify(k.Context(), plain.Secret, "nothing:has-it")
+	k.must(err)
+	rotated := k.add("acme", "mobile app", "datasets:read")
+	_, err = admin.Rotate(k.Context(), rotated.ID.String(), 24*time.Hour)
+	k.must(err)
+	gone := k.add("acme", "old laptop", "datasets:read")
+	_, err = admin.Revoke(k.Context(), gone.ID.String())
+	k.must(err)
+	many := url.Values{"id": {plain.ID.String(), rotated.ID.String(), gone.ID.String(), k.admin.ID.String()}}
+	return []screen{
+		{"key-active", pathOf(plain.ID)},
+		{"key-rotating", pathOf(rotated.ID)},
+		{"key-revoked", pathOf(gone.ID)},
+		{"rotate", pathOf(rotated.ID, "rotate")},
+		{"revoke", pathOf(plain.ID, "revoke")},
+		{"revoke-several", "/console/keys/revoke?" + many.Encode()},
+		{"no-keys", "/console/keys?owner=nobody%27s"},
+		{"keys-chosen", "/console/keys?status=active"},
 	}
 }
 

@@ -1,3 +1,5 @@
+//go:build full
+
 package console_test
 
 import (
@@ -181,7 +183,8 @@ func (b *browser) nowhere(secret string) {
 func (b *browser) clipboard() string {
 	b.Helper()
 	_, err := chromedp.Call(b.ctx, browserdomain.SetPermission, browserdomain.SetPermissionParams{
-		Permission: &browserdomain.PermissionDescriptor{Name: "clipboard-read"}, Setting: browserdomain.PermissionSettingGranted,
+		BrowserContextID: chromedp.FromContext(b.ctx).BrowserContextID,
+		Permission:       &browserdomain.PermissionDescriptor{Name: "clipboard-read"}, Setting: browserdomain.PermissionSettingGranted,
 	})
 	b.must(err)
 	evaluate[string](b, "navigator.clipboard.readText().then(text => { window.copied = text }) && ''")

@@ -1,3 +1,5 @@
+//go:build full
+
 package handlers_test
 
 import (
@@ -17,7 +19,9 @@ func TestDocsInBrowser(t *testing.T) {
 	k := newKit(t)
 	reader := k.add("acme", "a key to be seen", apikey.ScopeRead)
 	origin := "http://" + k.host
-	page, seen := browsertest.Tab(browsertest.Open(t, 1280, 1600), t, origin)
+	browser := &browsertest.Browser{}
+	t.Cleanup(browser.Close)
+	page, seen := browser.Profile(t).Tab(t, origin, 1280, 1600)
 
 	const operation = "#operations-API_Keys-listApiKeys "
 	k.must(chromedp.Do(page,
