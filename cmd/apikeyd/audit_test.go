@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -69,10 +67,11 @@ func TestAuditExample(t *testing.T) {
 	}
 }
 
-// An export is what docs/audit.md says: its program agrees, and so does ours; and its
-// events are those of the API.
-func TestAuditExport(t *testing.T) {
-	s := serve(t, t.TempDir())
+// serveEvents starts a server on whose audit log are events of all sorts, with names and
+// metadata that are hard to hash, and returns its export.
+func serveEvents(t *testing.T) (s *server, export string) {
+	t.Helper()
+	s = serve(t, t.TempDir())
 	key := s.adminKey()
 	made := s.want(http.StatusCreated, http.MethodPost, "/v1/api-keys", key,
 		`{"name":"<b>& \u2028 ключ","expires_at":"2099-01-31T12:00:00+02:00",
@@ -81,9 +80,15 @@ func TestAuditExport(t *testing.T) {
 	s.want(http.StatusOK, http.MethodPost, "/v1/api-keys/"+made.ID+"/rotate", key, `{"grace_seconds":60}`)
 	s.command("keys", "create", "--name", "cli", "--expires-in", "1h")
 	s.want(http.StatusOK, http.MethodDelete, "/v1/api-keys/"+made.ID, key, "")
-	export := s.command("audit", "export")
+	export = s.command("audit", "export")
 	wantNoSecret(t, export)
+	return s, export
+}
 
+// An export is what docs/audit.md says, and its events are those of the API.
+func TestAuditExport(t *testing.T) {
+	t.Parallel()
+	s, export := serveEvents(t)
 	before := strings.Repeat("0", 64)
 	lines := strings.Split(strings.TrimSuffix(export, "\n"), "\n")
 	for i, line := range lines {
@@ -102,7 +107,6 @@ func TestAuditExport(t *testing.T) {
 		t.Errorf("verification says %s", got)
 	}
 	wantSameEvents(t, s, lines)
-	runDocumentedProgram(t, export, "main:"+head+"\n")
 }
 
 // wantSameEvents holds the lines of an export against what the API lists.
@@ -118,39 +122,6 @@ func wantSameEvents(t *testing.T, s *server, lines []string) {
 		}
 		if got, want := fmt.Sprint(exported), fmt.Sprint(list.Data[len(lines)-1-i]); got != want {
 			t.Errorf("the export says %s, and the API %s", got, want)
-		}
-	}
-}
-
-// runDocumentedProgram runs the program of docs/audit.md on an export, and on one that was
-// tampered with.
-func runDocumentedProgram(t *testing.T, export, want string) {
-	t.Helper()
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("python3 is missing, so the program in docs/audit.md was not run")
-	}
-	run := func(export string) (string, error) {
-		cmd := exec.Command(python, "-c", auditDocument(t, "python"))
-		cmd.Stdin = strings.NewReader(export)
-		var out bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &out
-		err := cmd.Run()
-		return out.String(), err
-	}
-	if got, err := run(export); err != nil || got != want {
-		t.Errorf("the program says %q (%v), want %q", got, err, want)
-	}
-	if got, err := run(auditDocument(t, "json") + "\n"); err != nil || !strings.HasPrefix(got, "main:1:") {
-		t.Errorf("of the example the program says %q (%v)", got, err)
-	}
-	for _, tampered := range []string{
-		strings.Replace(export, `"via":"keys create"`, `"via":"http"`, 1),
-		strings.Replace(export, "\n", "\n\n", 1),
-		export[:strings.Index(export, "\n")+1] + export[strings.LastIndex(strings.TrimSuffix(export, "\n"), "\n")+1:],
-	} {
-		if got, err := run(tampered); err == nil {
-			t.Errorf("the program takes what was tampered with, and says %q", got)
 		}
 	}
 }

@@ -1,9 +1,9 @@
+//go:build full
+
 package main
 
 import (
-	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -25,7 +25,7 @@ func killSoon(t *testing.T, dir string, usual time.Duration, args ...string) (en
 func timed(t *testing.T, dir string, args ...string) time.Duration {
 	t.Helper()
 	began := time.Now()
-	cmd, err := program(dir, nil, args...)
+	cmd, err := apikeyd(dir, nil, args...)
 	must(t, err)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("apikeyd %q: %v\n%s", args, err, out)
@@ -71,28 +71,6 @@ func TestKillBackupAndRestore(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills each; came to their end before: %v", 8**kills, ended)
-}
-
-// crashedDatabase is one whose server was killed: some of its keys are in the log alone.
-type crashedDatabase struct {
-	path string
-	keys int
-}
-
-func crashedServer(t *testing.T) crashedDatabase {
-	t.Helper()
-	s := serve(t, t.TempDir())
-	admin := s.adminKey()
-	const keys = 20
-	for i := range keys {
-		s.want(http.StatusCreated, "POST", "/v1/api-keys", admin, keyJSON(fmt.Sprint(i)))
-	}
-	s.kill()
-	path := filepath.Join(s.dir, "apikeyd.db")
-	if info, err := os.Stat(path + "-wal"); err != nil || info.Size() == 0 {
-		t.Fatalf("the killed server left no log: %v", err)
-	}
-	return crashedDatabase{path: path, keys: keys + 1} // and the first
 }
 
 func copyFile(t *testing.T, from, to string) {

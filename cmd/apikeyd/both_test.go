@@ -153,7 +153,7 @@ func (k *keysRun) run(t *testing.T, input string, words []string) string {
 	for i, word := range args {
 		args[i] = strings.ReplaceAll(word, "ID", "0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f")
 	}
-	cmd, err := program(k.s.dir, nil, append(args, k.where...)...)
+	cmd, err := apikeyd(k.s.dir, nil, append(args, k.where...)...)
 	must(t, err)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin = strings.NewReader(strings.ReplaceAll(input, "SECRET", k.secret))

@@ -1,3 +1,5 @@
+//go:build full
+
 package main
 
 import (
@@ -11,6 +13,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"apikeyd/internal/testkit/program"
 )
 
 // The disk fails now and then to write, to read or to keep: such a change is refused with
@@ -110,7 +114,7 @@ func (s *server) trace(strace, output string, expressions ...string) {
 
 func findStrace(t *testing.T) string {
 	t.Helper()
-	strace := needs(t, "strace")
+	strace := program.Path(t, "strace")
 	child := exec.Command("sleep", "60")
 	must(t, child.Start())
 	defer func() { _ = child.Process.Kill(); _ = child.Wait() }()

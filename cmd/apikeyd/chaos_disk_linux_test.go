@@ -1,3 +1,5 @@
+//go:build full
+
 package main
 
 import (
@@ -10,6 +12,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"apikeyd/internal/testkit/program"
 )
 
 // The disk gets full while many clients change keys: changes are refused with 503 and not
@@ -69,7 +73,7 @@ type smallDisk struct {
 // name space of its own.
 func serveOnSmallDisk(t *testing.T) (*server, *smallDisk) {
 	t.Helper()
-	unshare := needs(t, "unshare")
+	unshare := program.Path(t, "unshare")
 	dir := t.TempDir()
 	if out, err := exec.Command(unshare, "--map-root-user", "--mount",
 		"mount", "-t", "tmpfs", "none", dir).CombinedOutput(); err != nil {
@@ -85,7 +89,7 @@ func serveOnSmallDisk(t *testing.T) (*server, *smallDisk) {
 // serveUnder starts a server by another program, which becomes it in the end.
 func serveUnder(t *testing.T, dir string, launcher ...string) *server {
 	t.Helper()
-	cmd, err := program(dir, nil, "serve", "--listen", "127.0.0.1:0", "--database", filepath.Join(dir, "apikeyd.db"))
+	cmd, err := apikeyd(dir, nil, "serve", "--listen", "127.0.0.1:0", "--database", filepath.Join(dir, "apikeyd.db"))
 	must(t, err)
 	// A launcher does not say what a program is called, see TestMain; a link does.
 	link := filepath.Join(t.TempDir(), "apikeyd")

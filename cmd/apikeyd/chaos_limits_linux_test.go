@@ -1,3 +1,5 @@
+//go:build full
+
 package main
 
 import (
@@ -10,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"apikeyd/internal/testkit/program"
 )
 
 // There are few file descriptors, and many connections: those that are served go on being
@@ -17,7 +21,7 @@ import (
 func TestChaosFileDescriptors(t *testing.T) {
 	t.Parallel()
 	const descriptors = 64
-	s := serveUnder(t, t.TempDir(), needs(t, "prlimit"), fmt.Sprintf("--nofile=%d:%[1]d", descriptors))
+	s := serveUnder(t, t.TempDir(), program.Path(t, "prlimit"), fmt.Sprintf("--nofile=%d:%[1]d", descriptors))
 	admin := s.adminKey()
 
 	before := s.connect(1)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"database/sql" //nolint:depguard // it plants faults, past the store
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -125,12 +126,34 @@ func fault(t *testing.T, path, statement string) {
 
 func (s *server) wantUnwell(line string) {
 	s.t.Helper()
-	cmd, err := program(s.dir, nil, "doctor")
+	cmd, err := apikeyd(s.dir, nil, "doctor")
 	must(s.t, err)
 	out, err := cmd.Output()
 	if err == nil || cmd.ProcessState.ExitCode() != exitFailure || !strings.Contains(string(out), line) {
 		s.t.Errorf("the doctor ends with %v and says\n%s\nwant %q", err, out, line)
 	}
+}
+
+// crashedDatabase is one whose server was killed: some of its keys are in the log alone.
+type crashedDatabase struct {
+	path string
+	keys int
+}
+
+func crashedServer(t *testing.T) crashedDatabase {
+	t.Helper()
+	s := serve(t, t.TempDir())
+	admin := s.adminKey()
+	const keys = 20
+	for i := range keys {
+		s.want(http.StatusCreated, "POST", "/v1/api-keys", admin, keyJSON(fmt.Sprint(i)))
+	}
+	s.kill()
+	path := filepath.Join(s.dir, "apikeyd.db")
+	if info, err := os.Stat(path + "-wal"); err != nil || info.Size() == 0 {
+		t.Fatalf("the killed server left no log: %v", err)
+	}
+	return crashedDatabase{path: path, keys: keys + 1} // and the first
 }
 
 // The doctor leaves the log of a killed server as it was: it only looks.

@@ -1,3 +1,5 @@
+//go:build full
+
 package main
 
 import (
@@ -9,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"apikeyd/internal/testkit/program"
 )
 
 // Every shell block ("sh") of each document, pasted in order into one shell beside a fresh
@@ -17,7 +21,7 @@ import (
 // like that stand in blocks without a language.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
-	curl := needs(t, "curl")
+	curl := program.Path(t, "curl")
 	documents, err := filepath.Glob("../../docs/*.md")
 	must(t, err)
 	var ran []string

@@ -56,8 +56,8 @@ type process struct {
 	exited chan struct{} // closed when it ended
 }
 
-// program is one command line of apikeyd, run in a folder with only this environment.
-func program(dir string, env []string, args ...string) (*exec.Cmd, error) {
+// apikeyd is one command line of apikeyd, run in a folder with only this environment.
+func apikeyd(dir string, env []string, args ...string) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func bare(dir string, env []string, name string, args ...string) *exec.Cmd {
 }
 
 func launch(dir string, env []string, args ...string) (*process, error) {
-	cmd, err := program(dir, env, args...)
+	cmd, err := apikeyd(dir, env, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -259,7 +259,7 @@ func (s *server) adminKey() string {
 // command runs apikeyd beside the server and returns its standard output.
 func (s *server) command(args ...string) string {
 	s.t.Helper()
-	cmd, err := program(s.dir, s.env, args...)
+	cmd, err := apikeyd(s.dir, s.env, args...)
 	must(s.t, err)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -308,17 +308,4 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// needs finds a program, or skips the test, but not in continuous integration.
-func needs(t *testing.T, tool string) (path string) {
-	t.Helper()
-	if path, err := exec.LookPath(tool); err == nil {
-		return path
-	}
-	if _, ci := os.LookupEnv("CI"); ci {
-		t.Fatalf("%s is missing", tool)
-	}
-	t.Skipf("this test needs %s, which this machine does not have", tool)
-	return ""
 }

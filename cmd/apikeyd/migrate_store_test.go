@@ -1,3 +1,5 @@
+//go:build full
+
 package main
 
 import (
@@ -106,7 +108,7 @@ var movedLine = regexp.MustCompile(`^moved 20000 keys, 2500 last uses and (\d+) 
 // moveStore runs a move to its end and returns the checksum, and how long it took.
 func moveStore(t *testing.T, dir, from, to string) (sum, seconds string) {
 	t.Helper()
-	cmd, err := program(dir, nil, "migrate-store", "--from", from, "--to", to)
+	cmd, err := apikeyd(dir, nil, "migrate-store", "--from", from, "--to", to)
 	must(t, err)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -211,7 +213,7 @@ func loseServer(t *testing.T, cluster *postgrestest.Cluster, dir, from, to strin
 // headOf returns the head of the chain main, as audit verify takes it.
 func headOf(t *testing.T, dir, database string) string {
 	t.Helper()
-	cmd, err := program(dir, nil, "audit", "verify", "--database", database)
+	cmd, err := apikeyd(dir, nil, "audit", "verify", "--database", database)
 	must(t, err)
 	out, err := cmd.CombinedOutput()
 	found := regexp.MustCompile(`(?s)chain main:.*?head (\d+:[0-9a-f]{64})`).FindSubmatch(out)
@@ -232,7 +234,7 @@ func wantHead(t *testing.T, dir, database, want string) {
 func wantSecrets(t *testing.T, database string, secrets []planted) {
 	t.Helper()
 	dir := t.TempDir()
-	cmd, err := program(dir, nil, "keys", "create", "--database", database, "--name", "verifier", "--owner", "tests",
+	cmd, err := apikeyd(dir, nil, "keys", "create", "--database", database, "--name", "verifier", "--owner", "tests",
 		"--scope", "keys:verify", "--expires-at", time.Now().Add(time.Hour).Format(time.RFC3339))
 	must(t, err)
 	out, err := cmd.Output()

@@ -1,3 +1,5 @@
+//go:build full
+
 package main
 
 import (
@@ -7,13 +9,13 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"apikeyd/internal/testkit/program"
 	"apikeyd/postgrestest"
 )
 
@@ -62,7 +64,7 @@ const siteDatabase = "postgres"
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	haproxy := findSystem(t, "haproxy")
+	haproxy := program.Path(t, "haproxy")
 	st := &site{t: t, dir: t.TempDir()}
 	st.primary = postgrestest.Start(t, "synchronous_standby_names=standby")
 	st.standby = st.primary.Standby(t, "standby")
@@ -227,13 +229,4 @@ func (st *site) eventually(what string, done func() bool) {
 			st.t.Fatal("does not come true: ", what)
 		}
 	}
-}
-
-// findSystem is needs for a program that may be where only root looks.
-func findSystem(t *testing.T, tool string) string {
-	t.Helper()
-	if path, err := exec.LookPath("/usr/sbin/" + tool); err == nil {
-		return path
-	}
-	return needs(t, tool)
 }

@@ -1,3 +1,5 @@
+//go:build full
+
 package main
 
 import (
@@ -9,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"apikeyd/internal/testkit/program"
 	"apikeyd/postgrestest"
 )
 
@@ -16,7 +19,7 @@ import (
 // database through it.
 func pool(t *testing.T, cluster *postgrestest.Cluster, database string) string {
 	t.Helper()
-	pgbouncer := findSystem(t, "pgbouncer")
+	pgbouncer := program.Path(t, "pgbouncer")
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	_, port, err := net.SplitHostPort(listener.Addr().String())

@@ -74,7 +74,7 @@ func TestMetricsAddressTaken(t *testing.T) {
 	must(t, err)
 	defer taken.Close()
 	dir := t.TempDir()
-	cmd, err := program(dir, nil, "serve", "--listen", "127.0.0.1:0", "--metrics", taken.Addr().String())
+	cmd, err := apikeyd(dir, nil, "serve", "--listen", "127.0.0.1:0", "--metrics", taken.Addr().String())
 	must(t, err)
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "--metrics: listen tcp") {

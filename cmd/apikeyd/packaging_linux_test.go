@@ -1,3 +1,5 @@
+//go:build full
+
 package main
 
 import (
@@ -13,13 +15,15 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"apikeyd/internal/testkit/program"
 )
 
 // The image, by the steps of the Dockerfile but without a container engine: the program as
 // make builds it, alone in an empty root, as the image's user and with its environment.
 func TestImage(t *testing.T) {
 	t.Parallel()
-	needs(t, "make")
+	program.Path(t, "make")
 	image := readDockerfile(t)
 	if want := "APIKEYD_LISTEN=0.0.0.0:" + image.one("EXPOSE"); !slices.Contains(image["ENV"], want) {
 		t.Errorf("the image's environment is %q, want %s in it", image["ENV"], want)
@@ -144,7 +148,7 @@ func words(t *testing.T, list string) (words []string) {
 // The unit has no mistake that systemd finds, and exposes no more than it did.
 func TestSystemdUnit(t *testing.T) {
 	t.Parallel()
-	needs(t, "systemd-analyze")
+	program.Path(t, "systemd-analyze")
 	text, err := os.ReadFile("../../packaging/apikeyd.service")
 	must(t, err)
 	// systemd looks whether the program is there.

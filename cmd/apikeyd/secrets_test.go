@@ -115,7 +115,7 @@ func TestSecretsOnTheCommandLine(t *testing.T) {
 		{"serve", "--listen", secret},
 		{"serve", "--key-prefix", secret, "--listen", "127.0.0.1:0"},
 	} {
-		cmd, err := program(s.dir, nil, args...)
+		cmd, err := apikeyd(s.dir, nil, args...)
 		must(t, err)
 		out, err := cmd.CombinedOutput()
 		if err == nil {

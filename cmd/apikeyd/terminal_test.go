@@ -77,7 +77,7 @@ func (a *terminal) ends(want int) {
 // typed runs a command of apikeyd at a terminal, in the folder of the server.
 func (s *server) typed(env []string, args ...string) *terminal {
 	s.t.Helper()
-	cmd, err := program(s.dir, env, args...)
+	cmd, err := apikeyd(s.dir, env, args...)
 	must(s.t, err)
 	return atTerminal(s.t, cmd)
 }
@@ -207,7 +207,7 @@ func TestPromptRestoresTheEcho(t *testing.T) {
 	t.Cleanup(func() { _, _ = keys.Close(), tty.Close() })
 	before, err := term.GetState(int(tty.Fd()))
 	must(t, err)
-	cmd, err := program(s.dir, nil, "keys", "verify")
+	cmd, err := apikeyd(s.dir, nil, "keys", "verify")
 	must(t, err)
 	var stderr output
 	cmd.Stdin, cmd.Stderr = tty, &stderr

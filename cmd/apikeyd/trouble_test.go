@@ -70,7 +70,7 @@ func TestServersInTrouble(t *testing.T) {
 			secret := apikey.NewSecret("ak", apikey.NewID()).Reveal()
 			for _, args := range [][]string{{"keys", "list"}, {"keys", "revoke", "ci"}, {"login"}} {
 				env := []string{"APIKEYD_KEY=" + secret, "HOME=" + t.TempDir(), "HTTP_PROXY=" + elsewhere.URL}
-				cmd, err := program(t.TempDir(), env, append(args, "--url", test.url, "--timeout", "700ms")...)
+				cmd, err := apikeyd(t.TempDir(), env, append(args, "--url", test.url, "--timeout", "700ms")...)
 				must(t, err)
 				out, err := cmd.CombinedOutput()
 				if err == nil || cmd.ProcessState.ExitCode() != exitFailure {
@@ -141,7 +141,7 @@ func TestJSONIsTheContracts(t *testing.T) {
 		}
 		must(t, os.WriteFile(filepath.Join(s.dir, "shown"), []byte(made.Secret), 0o600))
 		want = sortedJSON(t, s.want(http.StatusOK, "POST", "/v1/verify", s.adminKey(), `{"key":"`+made.Secret+`","scopes":["c:d"]}`).body)
-		cmd, err := program(s.dir, nil, append([]string{"keys", "verify", "--secret-file", "shown", "--scope", "c:d", "--json"}, where...)...)
+		cmd, err := apikeyd(s.dir, nil, append([]string{"keys", "verify", "--secret-file", "shown", "--scope", "c:d", "--json"}, where...)...)
 		must(t, err)
 		out, _ := cmd.Output() // it is refused
 		if got := sortedJSON(t, string(out)); got != want {
