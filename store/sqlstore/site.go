@@ -29,8 +29,12 @@ func OpenSite(path string) (_ *Site, err error) {
 	if f.path, err = resolve(path); err != nil {
 		return nil, fmt.Errorf("database %s: %w", path, err)
 	}
-	if err := f.takeLock(); err != nil {
-		return nil, fmt.Errorf("database %s: %w", path, err)
+	err = f.takeName(os.O_RDONLY)
+	if err == nil || errors.Is(err, os.ErrNotExist) {
+		err = f.takeLock()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("database %s: %w", path, err), f.close())
 	}
 	return &Site{files: f}, nil
 }
