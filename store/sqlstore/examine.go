@@ -44,7 +44,7 @@ type Contents struct {
 func Examine(ctx context.Context, path string) (*Examination, error) {
 	f, err := openFiles(path, false)
 	if err != nil {
-		return nil, fmt.Errorf("database %s: %w", path, err)
+		return nil, fmt.Errorf("database %s: %w", Name(path), err)
 	}
 	return examine(ctx, f, lookingMode(f.path))
 }

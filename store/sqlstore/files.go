@@ -29,6 +29,9 @@ func openFiles(path string, serve bool) (f *files, err error) {
 			err = errors.Join(err, f.close())
 		}
 	}()
+	if err := checkOpen(path); err != nil {
+		return f, err
+	}
 	// By one name, whichever link leads there: the lock stands beside it.
 	if f.path, err = resolve(path); err == nil {
 		if serve {

@@ -25,6 +25,9 @@ var (
 // OpenSite takes the place at path. It returns ErrInUse while a server is there. The
 // caller must Close it.
 func OpenSite(path string) (_ *Site, err error) {
+	if err := checkOpen(path); err != nil {
+		return nil, err
+	}
 	f := &files{watched: make(map[string]os.FileInfo)}
 	if f.path, err = resolve(path); err != nil {
 		return nil, fmt.Errorf("database %s: %w", path, err)
