@@ -46,7 +46,7 @@ func Examine(ctx context.Context, path string) (*Examination, error) {
 	if err != nil {
 		return nil, fmt.Errorf("database %s: %w", Name(path), err)
 	}
-	return examine(ctx, f, lookingMode(f.path))
+	return examine(ctx, f, f.path, lookingMode(f.path))
 }
 
 // lookingMode is how to look at a database and leave its files as they are.
@@ -67,14 +67,14 @@ func ExamineFile(ctx context.Context, path string) (_ *Examination, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("database %s: %w", path, err)
 	}
-	return examine(ctx, f, frozen)
+	return examine(ctx, f, path, frozen)
 }
 
-// examine looks at a database of which it takes over the files.
-func examine(ctx context.Context, f *files, m mode) (_ *Examination, err error) {
+// examine looks at a database of which it takes over the files; name is for messages.
+func examine(ctx context.Context, f *files, name string, m mode) (_ *Examination, err error) {
 	pool, err := openPool(ctx, f.path, m)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("database %s: %w", f.path, translate(err)), f.close())
+		return nil, errors.Join(fmt.Errorf("database %s: %w", name, translate(err)), f.close())
 	}
 	e := &Examination{files: f, pool: pool, path: f.path}
 	e.version, e.target, err = schemaVersions(ctx, pool)
@@ -86,7 +86,7 @@ func examine(ctx context.Context, f *files, m mode) (_ *Examination, err error) 
 		err = ErrEmpty
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("database %s: %w", f.path, translate(err)), e.Close())
+		return nil, errors.Join(fmt.Errorf("database %s: %w", name, translate(err)), e.Close())
 	}
 	return e, nil
 }
