@@ -36,16 +36,23 @@ func discreet(err error) error {
 	if !ok {
 		return err
 	}
-	d := describer{hide: []string{connecting.Config.User, connecting.Config.Password}}
+	config := connecting.Config
+	d := describer{hidden: []string{config.User, config.Password}, allowed: []string{config.Host, config.Database}}
+	for _, other := range config.Fallbacks {
+		d.allowed = append(d.allowed, other.Host)
+	}
 	return &connectError{text: d.describe(connecting.Unwrap()), cause: err}
 }
 
 // describer puts an error into words without a user or a password.
-type describer struct{ hide []string }
+type describer struct {
+	hidden  []string
+	allowed []string // even if it is called like the user
+}
 
-// describe goes down to the errors that say something, one for each host that was tried.
+// describe says what went wrong, for each host that was tried.
 func (d describer) describe(err error) string {
-	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // each level is looked at
+	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // not those further down
 		var texts []string
 		for _, one := range several.Unwrap() {
 			if text := d.describe(one); !slices.Contains(texts, text) {
@@ -54,22 +61,23 @@ func (d describer) describe(err error) string {
 		}
 		return strings.Join(texts, "; ")
 	}
-	switch e := err.(type) { //nolint:errorlint // each level is looked at
-	case *pgconn.PgError:
-		return d.server(e)
-	case *net.OpError: // it names the address
-		return d.shown(e.Error())
+	if said, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return d.server(said)
 	}
-	if cause := errors.Unwrap(err); cause != nil {
-		return d.describe(cause)
+	if network, ok := errors.AsType[*net.OpError](err); ok {
+		return network.Error() // it names the address, and nothing else of the URL
 	}
 	return d.shown(err.Error())
 }
 
 // shown is a text, if it repeats nothing of what is hidden.
 func (d describer) shown(text string) string {
-	for _, secret := range d.hide {
-		if secret != "" && strings.Contains(text, secret) {
+	rest := text
+	for _, part := range d.allowed {
+		rest = strings.ReplaceAll(rest, part, "")
+	}
+	for _, secret := range d.hidden {
+		if secret != "" && strings.Contains(rest, secret) {
 			return "the connection failed (the reason repeats a part of the URL, and is not shown)"
 		}
 	}
@@ -79,7 +87,7 @@ func (d describer) shown(text string) string {
 // refusals are the codes with which a server refuses a connection and names the user.
 var refusals = map[string]string{
 	"28P01": "the server refused the password",
-	"28000": "the server lets this user not in from here: see its pg_hba.conf",
+	"28000": "the server does not let this user in from here: see its pg_hba.conf",
 	"3D000": "the server has no such database",
 	"42501": "the user may not connect to this database",
 	"53300": "the server has too many connections",
