@@ -21,7 +21,10 @@ func lockName(path string, flag int) (*nameLock, error) {
 		}
 	}
 	info, err := os.Stat(path)
-	return &nameLock{path: path, info: info}, err
+	if err != nil {
+		return nil, err
+	}
+	return &nameLock{path: path, info: info}, nil
 }
 
 func (l *nameLock) check() error {
