@@ -166,16 +166,23 @@ func checkURL(name string) error {
 // somebody else made. Names that Name makes pass as they are.
 func Redact(text string) string {
 	text = inText.ReplaceAllStringFunc(text, func(found string) string {
+		found, end := splitPunctuation(found)
 		if IsPostgres(found) && CheckName(found) == nil {
-			return Name(found)
+			return Name(found) + end
 		}
 		before, _, _ := strings.Cut(found, ":")
-		return before + "://…"
+		return before + "://…" + end
 	})
 	return passwordInText.ReplaceAllString(text, "$1=…")
 }
 
+// splitPunctuation cuts off what belongs to the sentence around a URL.
+func splitPunctuation(found string) (url, end string) {
+	url = strings.TrimRight(found, ":;,.)\"'`")
+	return url, found[len(url):]
+}
+
 var (
-	inText         = regexp.MustCompile(`(?i)\bpostgres(?:ql)?:\S*|\b[a-z][a-z0-9+.-]+:/+\S*@\S*`)
+	inText         = regexp.MustCompile(`(?i)\bpostgres(?:ql)?:\S+|\b[a-z][a-z0-9+.-]+:/+\S*@\S*`)
 	passwordInText = regexp.MustCompile(`(?i)\b(\w*password|passwd|pwd)\s*=\s*(?:'[^']*'|"[^"]*"|[^\s&;]+)`)
 )

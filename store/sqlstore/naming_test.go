@@ -202,7 +202,7 @@ func TestRedact(t *testing.T) {
 		"unexpected argument postgres://u:hush@host/db": "unexpected argument postgres://host:5432/db",
 		"open postgres://u:hu@sh@host/db: no such file": "open postgres://…: no such file",
 		"database postgres://host:1/db: away":           "database postgres://host:1/db: away",
-		"mysql://u:hush@host/db, and more":              "mysql://… and more",
+		"mysql://u:hush@host/db, and more":              "mysql://…, and more",
 		"host=h password=hush user=u":                   "host=h password=… user=u",
 		"PGPASSWORD='hu sh'":                            "PGPASSWORD=…",
 		"see https://example.com/a, and go on":          "see https://example.com/a, and go on",
