@@ -154,9 +154,9 @@ func redact(text string, args []string) string {
 		}
 	}
 	for _, arg := range args {
-		if hidden := sqlstore.Redact(arg); hidden != arg {
-			text = strings.ReplaceAll(text, arg, hidden)
-			text = strings.ReplaceAll(text, strings.Trim(strconv.Quote(arg), `"`), hidden)
+		if sqlstore.Redact(arg) != arg { // whole: a password may hold white space
+			text = strings.ReplaceAll(text, arg, sqlstore.Name(arg))
+			text = strings.ReplaceAll(text, strings.Trim(strconv.Quote(arg), `"`), sqlstore.Name(arg))
 		}
 	}
 	return apikey.Redact(sqlstore.Redact(text))

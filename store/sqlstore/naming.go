@@ -121,8 +121,10 @@ func checkBare(name string) error {
 	case !credentials.MatchString(name):
 		return nil
 	}
-	return errors.New(wantURL + "from its first letter to its last; a file with : and @ in its name is ./NAME")
+	return errIncomplete
 }
+
+var errIncomplete = errors.New(wantURL + "from its first letter to its last; a file with : and @ in its name is ./NAME")
 
 // checkScheme says what to write instead of another scheme.
 func checkScheme(name string) error {
@@ -135,6 +137,9 @@ func checkScheme(name string) error {
 		return errors.New("must name a SQLite file by its path alone, such as /var/lib/apikeyd/apikeyd.db, without sqlite: or file:")
 	case "postgres", "postgresql", "pg", "pgsql", "psql":
 		return errors.New(wantURL + "with postgres:// in small letters and both slashes")
+	}
+	if credentials.MatchString(name) && !strings.Contains(name, "://") {
+		return errIncomplete
 	}
 	return errors.New("must name a SQLite file, or be a URL that begins with postgres://; " +
 		"a file with a colon in its name is ./NAME")
@@ -167,6 +172,9 @@ func checkURL(name string) error {
 func Redact(text string) string {
 	text = inText.ReplaceAllStringFunc(text, func(found string) string {
 		found, end := splitPunctuation(found)
+		if slices.Contains(examples, found) {
+			return found + end
+		}
 		if IsPostgres(found) && CheckName(found) == nil {
 			return Name(found) + end
 		}
@@ -174,6 +182,12 @@ func Redact(text string) string {
 		return before + "://…" + end
 	})
 	return passwordInText.ReplaceAllString(text, "$1=…")
+}
+
+// examples stand in our own messages.
+var examples = []string{
+	"postgres://", "postgres://…", "postgres://USER@HOST/DATABASE", "postgres://USER@HOST:5432/DATABASE",
+	"postgres://USER:PASSWORD@HOST:PORT/DATABASE",
 }
 
 // splitPunctuation cuts off what belongs to the sentence around a URL.
