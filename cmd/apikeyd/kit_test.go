@@ -75,6 +75,20 @@ func bare(dir string, env []string, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// runHere runs a command line in this process, with this standard input: starting a program
+// takes longer than most commands do. Its folder and environment are the test's.
+func runHere(t *testing.T, stdin string, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	reader, writer, err := os.Pipe()
+	must(t, err)
+	defer reader.Close()
+	_, err = writer.WriteString(stdin) // a pipe takes this much, whether it is read or not
+	must(t, errors.Join(err, writer.Close()))
+	var out, errs output
+	status = run(args, reader, &out, &errs)
+	return out.String(), errs.String(), status
+}
+
 func launch(dir string, env []string, args ...string) (*process, error) {
 	cmd, err := apikeyd(dir, env, args...)
 	if err != nil {

@@ -19,7 +19,21 @@ import (
 
 // TestMain makes this test binary the program itself when it is called apikeyd.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"apikeyd": main})
+	testscript.Main(undisturbed{m}, map[string]func(){"apikeyd": main})
+}
+
+// undisturbed are tests that whoever runs them does not configure: some run commands in their
+// own process.
+type undisturbed struct{ *testing.M }
+
+func (u undisturbed) Run() int {
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, "APIKEYD_") || strings.HasPrefix(name, "XDG_") {
+			_ = os.Unsetenv(name)
+		}
+	}
+	return u.M.Run()
 }
 
 func TestScripts(t *testing.T) {
