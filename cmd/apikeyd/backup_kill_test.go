@@ -115,6 +115,9 @@ func TestInterruptBackup(t *testing.T) {
 	}
 }
 
+// plantWorkers is how many keys are planted at once: those of one moment share a transaction.
+const plantWorkers = 64
+
 // plantKeys writes keys into a database, past any server.
 func plantKeys(t *testing.T, path string, keys int) {
 	t.Helper()
@@ -122,9 +125,9 @@ func plantKeys(t *testing.T, path string, keys int) {
 	must(t, err)
 	defer func() { must(t, db.Close()) }()
 	var wg sync.WaitGroup
-	for worker := range 8 {
+	for worker := range plantWorkers {
 		wg.Go(func() {
-			for i := worker; i < keys; i += 8 {
+			for i := worker; i < keys; i += plantWorkers {
 				now := time.Now()
 				key, _, err := apikey.Policy{}.NewKey(now, apikey.Draft{
 					Owner: "acme", Name: fmt.Sprint("planted ", i), ExpiresAt: now.Add(time.Hour),

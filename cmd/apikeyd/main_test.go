@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"net"
 	"os"
 	"os/exec"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,11 +24,13 @@ func TestMain(m *testing.M) {
 	testscript.Main(undisturbed{m}, map[string]func(){"apikeyd": main})
 }
 
-// undisturbed are tests that whoever runs them does not configure: some run commands in their
-// own process.
+// undisturbed are tests that whoever runs them does not configure, since some run commands in
+// their own process. More of them run at once than there are processors, unless -parallel says
+// otherwise: most wait for another process or for the disk.
 type undisturbed struct{ *testing.M }
 
 func (u undisturbed) Run() int {
+	_ = flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
 	for _, variable := range os.Environ() {
 		name, _, _ := strings.Cut(variable, "=")
 		if strings.HasPrefix(name, "APIKEYD_") || strings.HasPrefix(name, "XDG_") {
@@ -37,6 +41,7 @@ func (u undisturbed) Run() int {
 }
 
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata/script",
 		Deadline:           time.Now().Add(2 * time.Minute),
