@@ -44,7 +44,6 @@ func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata/script",
-		Deadline:           time.Now().Add(2 * time.Minute),
 		RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
 			taken, err := net.Listen("tcp", "127.0.0.1:0")
