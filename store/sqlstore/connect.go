@@ -7,6 +7,8 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -77,11 +79,31 @@ func (d describer) shown(text string) string {
 		rest = strings.ReplaceAll(rest, part, "")
 	}
 	for _, secret := range d.hidden {
-		if secret != "" && strings.Contains(rest, secret) {
+		if holdsWord(rest, secret) {
 			return "the connection failed (the reason repeats a part of the URL, and is not shown)"
 		}
 	}
 	return text
+}
+
+// holdsWord reports whether a text holds a word, and not only within a longer one.
+func holdsWord(text, word string) bool {
+	if word == "" {
+		return false
+	}
+	isPart := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+	for {
+		before, after, found := strings.Cut(text, word)
+		if !found {
+			return false
+		}
+		last, _ := utf8.DecodeLastRuneInString(before)
+		next, _ := utf8.DecodeRuneInString(after)
+		if !isPart(last) && !isPart(next) {
+			return true
+		}
+		text = after
+	}
 }
 
 // refusals are the codes with which a server refuses a connection and names the user.

@@ -167,6 +167,9 @@ func checkURL(name string) error {
 func Redact(text string) string {
 	text = inText.ReplaceAllStringFunc(text, func(found string) string {
 		found, end := splitPunctuation(found)
+		if slices.Contains(examples, found) {
+			return found + end
+		}
 		if IsPostgres(found) && CheckName(found) == nil {
 			return Name(found) + end
 		}
@@ -174,6 +177,12 @@ func Redact(text string) string {
 		return before + "://…" + end
 	})
 	return passwordInText.ReplaceAllString(text, "$1=…")
+}
+
+// examples stand in our own messages.
+var examples = []string{
+	"postgres://", "postgres://…", "postgres://USER@HOST/DATABASE", "postgres://USER@HOST:5432/DATABASE",
+	"postgres://USER:PASSWORD@HOST:PORT/DATABASE",
 }
 
 // splitPunctuation cuts off what belongs to the sentence around a URL.

@@ -76,6 +76,8 @@ func TestNamesThatCannotBeMeant(t *testing.T) {
 		err := sqlstore.CheckName(name)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error is %v, want %q", name, err, want)
+		} else if told := sqlstore.Redact(err.Error()); told != err.Error() {
+			t.Errorf("%q: what is told is redacted to %q", name, told)
 		}
 		if shown := sqlstore.Name(name); shown != "(name not shown)" {
 			t.Errorf("%q is shown as %q", name, shown)
