@@ -1,8 +1,9 @@
 package postgrestest
 
 import (
+	"io/fs"
 	"os"
-	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 )
@@ -56,10 +57,17 @@ func (s *shares) sharedCluster(t testing.TB) *Cluster {
 	}
 	c := newCluster(t, s.folder(t, "shared"))
 	s.fill(t, c)
-	// Many tests at once, each with several pools of connections.
-	c.start(t, "fsync=off", "max_connections=400")
+	// Many tests at once, each with several pools of connections. What concerns the disk and
+	// standbys makes a new database cheap, together with the strategy of before version 15.
+	c.start(t, "fsync=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0",
+		"max_connections=400", "shared_buffers=32MB", "autovacuum=off")
 	s.cluster = c
 	c.awaitStart(t)
+	if version, err := strconv.Atoi(c.SQL(t, "postgres", "SHOW server_version_num")); err != nil {
+		t.Fatal(err)
+	} else if version >= 150_000 {
+		c.strategy = " STRATEGY FILE_COPY"
+	}
 	return c
 }
 
@@ -86,17 +94,30 @@ func (s *shares) fill(t testing.TB, c *Cluster) {
 	}
 	must(t, os.Remove(c.data))
 	must(t, os.CopyFS(c.data, os.DirFS(s.template)))
-	must(t, filepath.Walk(c.data, func(path string, info os.FileInfo, err error) error {
+	must(t, c.takeOver())
+}
+
+// takeOver gives the files of a cluster the owner and the mode that PostgreSQL wants.
+func (c *Cluster) takeOver() error {
+	root, err := os.OpenRoot(c.data)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	return fs.WalkDir(root.FS(), ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		if c.as != nil {
-			if err := os.Chown(path, int(c.as.Uid), int(c.as.Gid)); err != nil {
+			if err := root.Chown(path, int(c.as.Uid), int(c.as.Gid)); err != nil {
 				return err
 			}
 		}
-		return os.Chmod(path, info.Mode().Perm()&0o700)
-	}))
+		if entry.IsDir() {
+			return root.Chmod(path, 0o700)
+		}
+		return root.Chmod(path, 0o600)
+	})
 }
 
 func (c *Cluster) initdb(t testing.TB) {
@@ -114,7 +135,7 @@ func (s *shares) folder(t testing.TB, name string) string {
 		must(t, err)
 		s.dir = dir
 	}
-	dir, err := os.MkdirTemp(s.dir, name)
+	dir, err := os.MkdirTemp(s.dir, name) //nolint:usetesting // as above
 	must(t, err)
 	return dir
 }
