@@ -58,9 +58,9 @@ func hostPort(host string, port uint16) string {
 var (
 	scheme      = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+]+):`) // longer than the letter of a drive
 	drive       = regexp.MustCompile(`^[A-Za-z]:[\\/]`)
-	assignment  = regexp.MustCompile(`^[A-Za-z_][\w ]*=`)
+	assignment  = regexp.MustCompile(`^([A-Za-z_][\w ]*)?=`)
 	password    = regexp.MustCompile(`(?i)(^|[\s;&?])(password|passwd|pwd)\s*=`)
-	credentials = regexp.MustCompile(`:.*@|^//.*@`)
+	credentials = regexp.MustCompile(`:.*@|^//.*@|^[^/]+:[56]43\d(/|$)`) // or the port of a server
 	variable    = regexp.MustCompile(`\$[{(]|\{\{|^\$|^%\w+%`)
 	parameters  = regexp.MustCompile(`\?(mode|cache|immutable|vfs|nolock|psow|_\w+)=`)
 )
@@ -74,19 +74,20 @@ func CheckName(name string) error {
 	switch {
 	case name == "":
 		return errors.New("must name a file")
-	case strings.ContainsFunc(name, unicode.IsControl), strings.TrimSpace(name) != name, strings.HasPrefix(name, "\ufeff"):
+	case strings.ContainsFunc(name, unicode.IsControl), strings.TrimFunc(name, isInvisible) != name:
 		return errors.New("must not begin or end with white space or hold control characters: " +
 			"look for a carriage return or a blank at the end of the line where it is set")
-	case strings.ContainsAny(name[:1]+name[len(name)-1:], "\"'`"):
-		return errors.New("must stand without quotes: what sets it keeps them as a part of the value")
+	case strings.Trim(name, "\"'`“”„‘’«»") != name, strings.TrimRight(name, ",;") != name:
+		return errors.New("must stand without quotes around it and without punctuation behind it: " +
+			"what sets it keeps them as a part of the value")
 	case IsPostgres(name):
 		return checkURL(name)
 	case variable.MatchString(name):
 		return errors.New("holds a variable that nothing replaced: write the value itself")
 	case strings.HasPrefix(name, "~"):
 		return errors.New("must not begin with ~, which only a shell replaces: write the whole path")
-	case name == "-":
-		return errors.New("must name a file: standard input holds no database")
+	case name == "-", name[0] == '@':
+		return errors.New("must name a file: standard input holds no database, and neither does a file that names one")
 	case parameters.MatchString(name):
 		return errors.New("must name a SQLite file by its path alone, without parameters")
 	case password.MatchString(name):
@@ -96,6 +97,8 @@ func CheckName(name string) error {
 	}
 	return checkBare(name)
 }
+
+func isInvisible(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }
 
 // checkOpen is CheckName for who opens a database.
 func checkOpen(name string) error {
@@ -124,7 +127,7 @@ func checkBare(name string) error {
 	return errIncomplete
 }
 
-var errIncomplete = errors.New(wantURL + "from its first letter to its last; a file with : and @ in its name is ./NAME")
+var errIncomplete = errors.New(wantURL + "from its first letter to its last; a file with a colon in its name is ./NAME")
 
 // checkScheme says what to write instead of another scheme.
 func checkScheme(name string) error {
