@@ -23,7 +23,7 @@ func mounted(t *testing.T, from, to, dir string, args ...string) (string, error)
 	named := filepath.Join(t.TempDir(), "apikeyd") // see TestMain
 	must(t, os.Symlink(self, named))
 	script := `mount --bind "$1" "$2" && shift 2 && exec "$0" "$@"`
-	cmd := bare(dir, []string{"PATH=" + os.Getenv("PATH")}, program.Path(t, "unshare"),
+	cmd := bare(dir, []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, program.Path(t, "unshare"),
 		append([]string{"-m", "sh", "-c", script, named, from, to}, args...)...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err

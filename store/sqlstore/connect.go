@@ -54,7 +54,7 @@ type describer struct {
 
 // describe says what went wrong, for each host that was tried.
 func (d describer) describe(err error) string {
-	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // not those further down
+	if several, ok := err.(interface{ Unwrap() []error }); ok { // not those further down
 		var texts []string
 		for _, one := range several.Unwrap() {
 			if text := d.describe(one); !slices.Contains(texts, text) {

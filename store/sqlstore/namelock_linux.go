@@ -80,7 +80,7 @@ func nameOffset(path string) (int64, error) {
 	}
 	id := inodeOf(folder)
 	hash := sha256.Sum256(fmt.Appendf(nil, "%d %d %s", id.device, id.number, filepath.Base(path)))
-	return firstByte + int64(binary.BigEndian.Uint64(hash[:])%nameBytes), nil //nolint:gosec // below 1<<63
+	return firstByte + int64(binary.BigEndian.Uint64(hash[:])%nameBytes), nil
 }
 
 func inodeOf(info os.FileInfo) inode {

@@ -137,7 +137,7 @@ func checkScheme(name string) error {
 	}
 	switch strings.ToLower(found[1]) {
 	case "sqlite", "sqlite3", "file":
-		return errors.New("must name a SQLite file by its path alone, such as /var/lib/apikeyd/apikeyd.db, without sqlite: or file:")
+		return errors.New("must name a SQLite file by its path alone, such as /var/lib/apikeyd/apikeyd.db, without a sqlite: or file: prefix")
 	case "postgres", "postgresql", "pg", "pgsql", "psql":
 		return errors.New(wantURL + "with postgres:// in small letters and both slashes")
 	}
