@@ -293,7 +293,7 @@ func (u *upstream) upgrade(w http.ResponseWriter, protocol, key string) {
 	if err != nil {
 		return // it speaks HTTP/2 already
 	}
-	defer func() { _ = connection.Close() }() // the client may have closed it
+	defer func() { _ = connection.Close() }()                                // the client may have closed it
 	accept := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) // RFC 6455, section 1.3
 	_, _ = fmt.Fprintf(connection, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n"+
 		"Sec-WebSocket-Accept: %s\r\n\r\n", protocol, base64.StdEncoding.EncodeToString(accept[:]))
