@@ -665,13 +665,22 @@ type Owner = string
 
 // Pagination defines model for Pagination.
 type Pagination struct {
-	// CurrentPage Example: 1
+	// CurrentPage 0 in an answer to `cursor`, whose pages have no number
+	//
+	// Example: 1
 	CurrentPage int `json:"current_page"`
 
 	// ItemsPerPage Example: 20
 	ItemsPerPage int `json:"items_per_page"`
 
-	// TotalPages 0 when nothing matches
+	// NextCursor Ask with this as `cursor`, and with the same filters, for the keys that follow;
+	// absent when there are none
+	//
+	//
+	// Example: AZehsm8AfD2eT1prfI2eD3kqnZ8BxvTm
+	NextCursor *string `json:"next_cursor,omitempty"`
+
+	// TotalPages 0 when nothing matches, and in an answer to `cursor`, where nothing is counted
 	//
 	// Example: 3
 	TotalPages int `json:"total_pages"`
@@ -860,6 +869,14 @@ type ListApiKeysParams struct {
 	// NameContains Only keys whose name holds this text, letter for letter
 	NameContains *string `form:"name_contains,omitempty" json:"name_contains,omitempty"`
 
+	// Search Only keys whose `name` or `owner` contains this text, ignoring case, or whose `prefix`
+	// or `id` matches it. Case is ignored letter by letter, in every alphabet, so `ß` does
+	// not match `SS`. A prefix matches exactly, and by the eight characters that follow its
+	// last `_`: give its beginning with at least the first of them (`ak_2`), or at least
+	// three of them alone (`2lj`). An id matches as a whole. A text that contains a secret
+	// is refused.
+	Search *string `form:"search,omitempty" json:"search,omitempty"`
+
 	// ExpiresBefore Only keys whose `expires_at` lies before this time, expired ones included
 	ExpiresBefore *apikey.Timestamp `form:"expires_before,omitempty" json:"expires_before,omitempty"`
 
@@ -871,7 +888,12 @@ type ListApiKeysParams struct {
 	// good; `false`: only the others
 	Rotating *bool `form:"rotating,omitempty" json:"rotating,omitempty"`
 
-	// Page Which page, counted from 1
+	// Cursor Only the keys that follow an earlier answer, whose `next_cursor` this is. It never
+	// expires and works with any `items_per_page`, but only with the filters it was made
+	// with, and for a caller who sees the same owners' keys. Leave out `page`.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Page Which page, counted from 1; not together with `cursor`
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
 	// ItemsPerPage How many keys a page holds
@@ -1057,6 +1079,13 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name_contains: %s", err))
 	}
 
+	// ------------- Optional query parameter "search" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "search", ctx.QueryParams(), &params.Search, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter search: %s", err))
+	}
+
 	// ------------- Optional query parameter "expires_before" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "expires_before", ctx.QueryParams(), &params.ExpiresBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
@@ -1076,6 +1105,13 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "rotating", ctx.QueryParams(), &params.Rotating, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter rotating: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
 	}
 
 	// ------------- Optional query parameter "page" -------------
@@ -4063,170 +4099,180 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H2Nchs5kuarIHi7MVZfkSYpWbbI6LigZalHY1vySlR7epteEWKBJEZFgF0ARXF9irinuQe7J7nITKAK",
-	"RRYpylZ7vL09E9GWSvWTABL5nx8+VwZ6MtVKKGsqrc+VseCxSPHHQz4Yi+qhVjbVCVyIhRmkcmqlVpVW",
-	"pZPM+cKwvtJVY3Uq+pWoIu74ZJqISqvir1aiihmMxYTDC+xiCn8zNpVqVLm/jyrv9IDT+5Zf3x0LNuV2",
-	"zPSQ2bFgSszZjVhE7HrBZFz41vPbxnM+ldUbsTDP642Dl7xx3azuD+v16svBblw9EHvD6gu+f/1y8Co+",
-	"EPXhA0SdcyveyYm0q1R9HHPLpGGJGFqgTNoW66d9NuBJYhi3TKuBiBhPEtb/re9onzA+4lIxqVjf9pkR",
-	"A61i01PP4pQPbVUKO6yOrZ3CGFJuRQLfrrqVqDbqOz1VGG+vciMWvUo7/XGv2bY/7r7YdjzVDzqRg0X5",
-	"ZMOXGX7aTzlOt4RBsjE3TCvRwlHRYGE08ycczW8/Nur19vzH/fpDwxE2XVQ7QyvS1ZFcEDnMajbn0rJr",
-	"MdSpYDZdSDWidQi/3ij5lFRWjESK3/r48WO1M7NjoawccCtWP/hXPYeP8eAm9uz8+JAdNBr1iMFP+y9f",
-	"1HcKY34teCpSlgqeTH7sVfhU3ohF3Ks8MPK/VztTWX0rFtWTuHwRZRwsXptx2qPTVBihbIGEJ9gnOTmn",
-	"fCLKCVJ8Igr8NBXpQChbFWqgYxFvpHEg/7VZn8qpSKQSWxNzNldlnAHUaPjTl5MzM1ZPRFrda25NzMVA",
-	"T4Upp8bg3wrkGDHlsGliEHNmygfCLJMUMTGZ2kWwMZXG2ckJjbnlRljTSgWPWfbbPJX24Wk8F7/NhLGl",
-	"LAbrbJgdS8PE3WDM1UiAHADyjUhv5UD8xbBEjzZO497bf2/+/d9e/Pzy/e7ph+7++d+aH395vXv45uh4",
-	"I233UQXmZiKs009vxeIhvkuRtL6MURRzmOMa+1BYcphEENot1ufPr/sg3Pv8X5vH1/0a67BbnsxET0nF",
-	"Li9P3rChTifs2avqHv6/0dyB291QuWIyri0Jt4GsBvwrgTpQapWoopB0kH1X+GNUScVvM5mKuNKy6Uxs",
-	"XqY1PN5R2o6Bw5HP7ZgrttAz/L3NlBCxYX3Qki0eT6Tqe5J+m4l0kdOETxfW4l9SMay0Kv/jeW4sPKe/",
-	"mudECq5PKsxUK0P83pnKtwJ1zUArC0zQ+lzh02kiSeU//4chvb/dZ+h15+4L9L3VZb8RC8YNrKmEfTGP",
-	"2FzasZ5ZJq0BXZUKYMZNVk4ZEe7+58WbS7bLpocL9yL9r3nsLj3ZNB2lqU43zdJrHrPUffS7mYhDrYaJ",
-	"HHzDachkhDTM8huhIi8tgIWkYam41Tcihqtzbtg/ZsayVFuQzd/PvOEwv92kddTCjsGOEokRLbbX2GXP",
-	"rnW8YPpWpGx/j72Vr3cittc8YM+s1mzC1cJZi7ANGWfXPMYJHqZ6gqKpp3gcp8KYNthozlDmYNuxwM7z",
-	"VuZOxF7U6+wZyLQhnyV2J+qpF/Vd9gxWDhTdNTeCDbhS2jKuzFykIAa2ennEuIpZovVNTw1laiybjwWK",
-	"U86crgNOmPBYkA37ZEywZNFueja89avZ51in1zKOhfq2+87tsJHWMbueWTbhCwbrFWs0LZ5yZsvs900v",
-	"WLn/q+f4VNtOPJEW5MY/dZYTPrgxjJPVidJOGtq4oBpz76/tBeEgkUKhIjWJnou4p2I9V7jVFO3ngBmf",
-	"ekeELvjG/ZDduMbR3ephf/9X7cXvgteO9Ux9Q0Y71czMBmNyXoClwONOtBqhB85Dc/T70ZrZsv+TtmTJ",
-	"povWbToGe440Ux9uv0qI8B/3mgf9nuIGbJQhPgzPWG5n5s+t+HX80dX6PVcLd9l8Qx7xNpMz0F1sQBp2",
-	"I1WcG00ss5kwxlViy/wRrJNLxWd2rFP5n+LbSjQUZnauWSyHQ5HCftRKGNyjWgnwq51/aVG9/pEMlnvv",
-	"9gc+/GEqHCU8jiXME08+pHoqUivB1x/yxIioMg0ufa6Iu6lMhbnitjxAg3/HFQS7XaCEszIPFnY+nMBC",
-	"tDCCuru7e+BcCMX0cGiEjVzgqaeGMztLRcRsOlMDjJ1ZzSYySaTbDMtBmWZ9t16tN6q7jW6j2arXW/X6",
-	"v1eiylCnE6C2AvRUgZZKtBx6iSoTYTk4Gg8x2nt/372Pq2y+H0NZ95ELvmwXc4kquUp46JFMwF4Ia91Y",
-	"TBac3PSkC2FSgMeHqH6tuKhVsM6fsunS1/8QA9QDxEHvpLHZpmt9XmIVP53Siol5bBwo+yZPU45qY8pH",
-	"UmVZpU3v+pDfuTw6pKnwrvWjWz+yAe6c2G2CkAOb+9VGo9rc7dYPiANr9cdwYXF3bWTtx714lPKBuBIq",
-	"Lt+5l8rKBPxiH/QdpCJPsowFS7iPk8DOdv5Hm/Frg2bNMAvN2aUt6SZk7wsnRJZFqwUYWuS6mzZGcG9f",
-	"uuTMi/3mTsSMZjI2zOjUsusFw+WCZ78gUZKROZthenKFQpiZq5nJuGE5seimFGxEnMRpqm9FDHaiSIYR",
-	"45ZNtLGsUWeGJdyKbFJnuCagAsqndLfbqLd2Hz+l35ekm6ZiKO/KdQlFawZjnvKBFWmWUiH2bLNUDPRI",
-	"SSMM5QAipqdCIReOYbDhtPGbq3q3++5vL5v7ZZPyBQIXH6NoYunSf6AcCWYhSiKQJYvahH3SePUl++Rx",
-	"Ij+qkEexnVC+oHuXRSluB6ctvCfoVjOjJ+C27JtRKD63VDTnGKF9pKlCMs9bzrg+GFystOpRSbYX3Ftc",
-	"J53EXgIayxck6/Kd+pLFfGHC5Xu1v1evR5UJv5OT2aTS2q/vvcILUtGFelSWhF4z1otsaYo0nh/9fPb2",
-	"6A0IW8dCEQZs2dHfP5yc0x/6+Wz2MYc45cZkN3YOuyc/HwHlCqj6tZJdcK+oRP4rsBY5e2b3rfAdkXw5",
-	"jZ/eklRizoSK27gm6SyhlGqpLG/WdxvfreX3jW25NVz1UdrxBTJ1aNbwJDkbVlq/PtI2W7aHXAKuXIjP",
-	"ksRb/X5bPdMqAW/YzlIlYqZVtqzoL3g7Y2d1uZZkkPvwquD4BAOfxdJ2BuV1SFjxM+eGxej6aZ9F7ieC",
-	"3/RbbD7WaGYM9UzFQZaRpWKqU4saPGLzsRyMgUvBOwGnxQfMgGdR/nidlQsV57a4LUiysBJVZrSHogpl",
-	"oypeuVSiCpBU3JDZzasb0g1arymV8Elzr5DQ6QX1GiPdfVhWbnUaTMFYJ7FhhUwMWS811ukpIE7EXrnB",
-	"xogZp9s5kEHlVIbpuYKJWnbaMjOs3thkhk25tSKFQfzHM0/i//61Xj3oVI95dfjp86v7Z9Xw9737nc+7",
-	"94VLjeb9zr+szFlUuau6t1cnwhg+gj9OZgbsXxwGFd/wLBjqv59N9yGZomuK3bKdsjLtZMLGFAbELWHH",
-	"2giYeW6Z4IMxcij8Fa9I21PXYsAnosb6w1RPsKwht8HtWKSUzHIWkLPgI9a3up/fIfMblJ63e+pagwue",
-	"YtGHuIW9T0Ep5wBgtYRhc3gWbK40FnGNdfyOgNcho5ixnita4E2ifqOogfnsyomgOS11XR75/LbyHR/1",
-	"Qj5/fBtRT18VdzZ/bHupjw9noj94Q8G2fOSgt1Mb+CDpDv9oqQaB245uXZCuuLR8sI1HHori+6jCvXza",
-	"5hnaaC40Wr7HTj740CnxLYlljLvzJGGwYzK3auikc7aLQ2nUOGjW6rVmrVEmWjd4+1/miQ1yufHgRHgZ",
-	"s8YnXnGC2+hMpn47j/ktKCSB17QSplwIv2x8lS98IxZXck0JYyb1ZEHv/i4++e8YmKOo6tpRhnFXL++B",
-	"B7djv40ldCujvJV8lYj+2NppPyI7xhkr/cwk8V/9i2EDPZlwFbdY34j0VvSxAAJvIrcbtF1PYVkZWWei",
-	"j5oIdHkibwSb6/QGTLcSw2BJxwNJD5pyuJLoETqRkrFT7l46b9PvGy9IaCo+bZRcTxmqzMVhSZhSibsS",
-	"S/gneYslidywPmnVPhidWMipVcYdPlZQVNITKrh/6v1aFhpdO4lLinFlBkHuPsaDsnr7u9fqpGWt+UVU",
-	"FQI6D5MV3L6WroJK/SKi8kjNwxRtdP6WLJO1xKyrbV2ROkRP6e3VZimTrSEqt1e2IOqrA+DLZJeEDB7z",
-	"wrJhYQ7yjbBcJiVDkiKJN3oIi4hhwS7LyqFBalNCr7D7A2u6NJzhfJhwtN6dcUXdlFp7UCIQzfkrP60b",
-	"9IZMiY7F+nabearVKEKdyGEaRimf1NjJ6c+ddydvrs6P/u3y6KLLnu3V6zttdnh+9ObotHvSeXf1/uTi",
-	"4uT0p6ingoud969Pfro8u7yIwlvdywrXXLSr+LgPrz3bqzd22uzk9OLy+Pjk8OTotHt1cXj24Shix2fn",
-	"r0/evDk6jdh5p3t09e7k/UmXHtndaffU26Nfrk7PulfHZ5enbyL2odP9a/473LW302bvj7p/PXuD1zvv",
-	"3p19pOdf7LTZaef90VW38/boNKJ3OZIihr+cdTvuYwc7bfb67M0vV92zs6t3nfOfjtizvcbuTrtAVtRT",
-	"8Pf3ndNf/FResGd7zQMcXffo/LTzjj17gXN7edr5uXPyrvP63VHEzi67h2fvj64uT9+enn08hXt2d2o9",
-	"9R58wQlfACPxGHzAJT2/tHBl3Bnj9igx48+UYELZdIHcgL4vsl+WlUdeqUTbqehwK5bo6GCPbGBMNHfG",
-	"1Ac0EYoiPo5XRWqWYpD5rmRb7rbN1uTRbzOeUBylYFSWCITHmY1mTXw5+OBfu90PLAvXZx/CKHdJILsQ",
-	"kfNPbRIaJ8qm2kwFGnpBqXxRdlh9I9Z0ELrIg/VBPIw8wDot9KzNuFqwLLqTT5NdenChZxTTwKfLlcaN",
-	"UFdw+WosVYlZdzJSOl3K5fDBQBhzRdQ/JGLpri3maJ2ABWP5tpSTqcYZBo0fyYpGsW5aDsG6jDITE/MD",
-	"0jCrk8BSvNY6ERxddipg2+Td/cUsN3Bu6c6VZcE3ZFJpNAIru6XylVHMSLCdGwcv64VGwFcH+/WDRhM4",
-	"N9PrUtn9vcoqK0cV+WAOF7jN5a+2+fzLgxd1/N9Wn8eozaYJprBOaT/Z+k6xUiEwu970He9wrWuSW3nf",
-	"zIhUre3aopdmlSVbWZpLG8XxedlOeSf4zTk6uo/MQN2IxcPiBaQEJgEeJVfwiQcHBQRsHtH6jb9Wh7kG",
-	"bqRqeca7Y65ugMAaO3EliHMXrHcjyCPd0jKlMSsqUnT2Te3BAW0S+u+DOGz5In2uTPjdO6FGdlxpvQiU",
-	"TWg/LKtrjDyjKOfKggq4EWJKRWVuz7ay1G2zjjaGhC2ksOdRD1kDHtqr91RQaOC7ywZUwRfUIEQ+Gg4T",
-	"5V77ol6vMapK4cUkj594MISNvRoIhdWWlZeVqDJNOPYNphpNEn4XTkWzXjKD27XjulxbxGZK/jYTjE/A",
-	"lnEpGJH+xTCM6VDiJxVY7ui7oriKewrsKZ6ibLECDR74oUYT1XzxIpiNNrBI2SQpzeZjaUVPoXSCqRIS",
-	"FZJQMaod1q/1MeNUq/XpQtiNSVfWzOaS4AiYpvniBabd/e+NQubo1//o9e7q9Wqvd9c47vXuXh7DjwfH",
-	"n/7no9JCQBmMmUtVMnYqnOeGAXXsOhX8Bv34Na2dH8d6kimXvMa+xTgDmcpkHDHOrOAT+ldxZSN4PbD8",
-	"YKy1ETXW9RnynsL9C+wQYXcIvDlvccWuVqw/X5nRgnj/rzGjHwoFgUt+5yxNwV6ZLrvCjVK1Dz7F1VSk",
-	"q/c362UPWG15gjeXGNJ1KqTLonfcDsZF/bz7oBkdfiAqjmaF3DJhW6ju36gSVwth9NAKxW5FKocL9IGG",
-	"Op3zNK7ymR2zRNiMX6fcGPbsp8Pzzk6L9THbtYqZASJFK4FRTHLssB64P5cq1nNfn9Nnz7M3ULICnrle",
-	"lKUTk3IQD6A9aE0MKUA3Dv+GVEjlsqtIQsFgKxTyNLztllXylLJPcSQF9tkPX+frhDa8bIkNaKQrX9i4",
-	"4r545HELn5tpS90rfTVLkj6qAVjGsn7zGusE6Z3MPu4pr0YNR5iOsTM1CmgksFjwxxvh1hq+x69h8qhf",
-	"fs3a/wGWbB2IBEYh/B6b8AWLdW7D7O+RF0B+kKGU3/7LvQPwCtBZZLs1jNfQEoEH0I/ceiFURPYbbXFK",
-	"64TriWYBpiauF2gk9pSDgYjQBqbuL3ri//2f/9unqsbhzAhfrSWMbxhzTnkKZsmS0kH7N3NRii7LpyDQ",
-	"E2ijRvPVJm3U6901G/CfXVBDL17Df97Ajy+PHqmRrgWbplJZYETWuTg8OclsQnK3IvbbTFtB1RnXfHBj",
-	"Em7GFLKf8LsTIn5/byn4FFXIKnN/Bw4HRphNJjxdPN7Lf1uw5PL6vmxvlKsvilXFD70vrwrMXvhy7euk",
-	"Gl0ZXVZqVUYkThuRgRMrFdutrxRWvij7mq+ffeA7vpAxVLulooCqzUhgbkn4fKzNVlXyxsok8c1EuU1R",
-	"RsZMwf55DBEidV+EB0mxITTIAU0k4yPdzhubsCwIfJQefogN9Cyr8wHnwFfgFfdo42GB53gz56p8iYLJ",
-	"XeaSbMBlgvEStuIhELi6FZygKfN7E5JMD5laGAJNNwV64Nb0lifsWoy4iphWjMOiJ4JNpJpZhKAZIwLL",
-	"kF12D5+2QP+WJ2VhtjdiII3Uyjj26w90LPq4rhh2L0Rqm9sEalPQU/S1KJvXtevxcPb8wYi+n9eI6SQG",
-	"HYGlBu187wC3ug487KZdIKzLViH/gGdKIv7+y8Vy8NIS8AKlsMB9GB8ouYjt12Hld/frhSjffqmQxYjg",
-	"BibDsovUbW2EtDDEb6AycXeuY6svaaVZXn0krmReovV1AD+juXBYmtHL01zS9Wjgd2ExJzwBAglzRWnm",
-	"nBknPl1pel53oodedEc95TN1Jek4lIGFNBzN5HSaYHwHX4sbo1Bv67dKRnBQ8x7Wwa9+EG4MPlcsyPWv",
-	"XdnMNGlBjuOp45O/Y/rjq/oI18U2/YQ8lDHe9MmAE6nq7PHdhamw6eIKQWPWywTfwkOoGMHitx3cjHGN",
-	"3T4LAPILSw7noPfBPX5QF62R9j5/46S8zIX8cm5mad69PMd5XF0AWFYxmKXSLi5gckJQr84MbOoNDOeD",
-	"wx5gLMtFOoSxu6rD68zJ5AQXhqhYRg42fIJPRCYTnKMIEzjXqfMqMB7mwZ1klnnDNcYZgQ/kX8aqM/gu",
-	"gjJu/2HOrgnG0Wfw8g/g9eUv3KN6GerVt1ODdcQSaWzkqr0jhzYVuZgrijEXa3GRW1PrqZ764Yeg/1tq",
-	"VfvhB3YhVEzelANE62cz3mIXR4fnR12MqXLTU/2O67LHp1vMYVO6u2oMnUweuJjMl50ZLtHzw6YH3Nxf",
-	"4Uu2SZ9S4SFYxRh37ymsRlRYE0cBBalgNJ6Tq/jhPnuGoIgtlGmYvbwRi50a66jgjSDNeoreojT1mYD9",
-	"Ox8v3Funs+tEDvpuXrE4wMB8Ht2KdMEE/A4D/9vF2Snt9T6lsWF0zjGEH2krEmZHlrmHt2Y3+Q9zzETQ",
-	"ireDPWzIoYRXTAR35aCu8MUv+zGXySwFzxJkc44WAgR/xDUKKzkx7WGwNGEtNBe2pZClD1PuS6Xh/WR4",
-	"iBjBvWjoROxq6QiOO0CC6PeUVMZiBeOQ7dUbNdbJ1igDiuTGgDYe6znmR5SWhjjLUeEGfaluFOgwqaYz",
-	"G8QTYNCXKhaDBDMSuaqIWDwjsIiwxSLqqVl+t05ZKqYYi1ourXKoYJwhztkcp1U56xNx43B29up1R19X",
-	"ToT54QfyLB1yAbAhmW2udeKye0hzGKIUUMmI0wE91V9Xydan6EgiB8LpRSdUO1MEk2jWwOacpYkTPKb1",
-	"/Pl8Pq9x/HNNp6Pn7lnz/N3J4dHpxRE+A8awtNTG9+GEoTv5nis+EhNQbZ0PJ+AEiNSQzGrU3EN6KhSf",
-	"ykqrslur13apB2eM2iIEZsZGy7Ler1Mxzyz8CLeEIHNXyNTVlkSub8Rxqsv1sGOZYNhf8TTVcxcxNLbd",
-	"U05czYyl0DNo2sw1HslboWrsFz1jRmQdt4bpYU95tMwwvd12/B4GvrD/BtUcOJNwl4MHcU1cSvQUtTiB",
-	"YMEbMPo55SPUVhS2w1ohQ3iutKqZsDqJK60KjIY0rqkU0U/XNOLlt2SV6KveVrIIEnsYQg+wg5jCOHcZ",
-	"LGhWsfMYwM68J3g9IeSmosL2LWSwu8SdjVgirMXuutT9uJTfW0Mr/HPlMkVFkjenrFacoYeoLjTSgkOR",
-	"h3lgDHIiIhe+irGdgkk1SGbxalv3y5K+1LKR+e/RZwpD2869e4AhlqJFy6MphPCzUBELIkU9tRIqWgVg",
-	"ae5X66+2GW6OmvBkA+7bdCb6LWqku3ma0F1PEc5FH/0z/3IUBRhpwgkoG18Q91rB+w0s91WrXw7GKE0i",
-	"mnbh4KEaa77jMoL5N7Ie98ZjkyKr1GQJNZxNTlIOt/IaapYSk6V0NZeyNQ8Q9WkJfrhZrz8x9nChM6QE",
-	"OepMCRq5HuJEfD+Ad3s0F2UPZXP2PAAjxkcaDz9SQOjCh3YffigHHcUZdKv90FOEdBt6pagEQ3/010/A",
-	"maEX9+snYAtDSZNKqwIrmDlPICr4yCC8gbN3wA1edi0Io9tlm+6jylSbEiPmPb/x4CJkLzqDL+8HjzDJ",
-	"XGNvhZjisREBaDrDozIMCg0wXsbcjPE1DsjWjPUcm4JGXCo0ND+6HFOf/K5+eEQGGwlrcgsl8MgCp4uc",
-	"MucSLaVX4fs1dqrR5B1wxUYpuCDc5xN91jF8BNFF297/c1YS+IvuWbVwT6NLwxek7j1ApLeQSmwgyhE7",
-	"MPGsEvq1jreBFncqh7AHJjxJXGwtZ4mOJwTWDAwyinTPxHI78jrUMCfRwkoj4FJ0c6WIQbsufxGdLJ1m",
-	"0OzAkgRUDm5pKkdja9DJfiwtYQdzsWrMUTnR1zIRVT6dZs1yyyU9xX5k9wOK3+VU+H49CP39upyXDaDk",
-	"thOvDmXuvhinconPJdHeeGLRXgJ6UQZ/7cApXNkCMzOs4B7OkmTxlMI+PBRn04PZfX9gBbFXP3j4iQw+",
-	"/ptrFGJaxlH2Ov54pGKhUzmAjsI5Rp/9yRD3pG0SUXb6zJFyiBtepoAZWmMnYWiEDEO4aaLRlUdjHqPP",
-	"hKxi2oRGq+c9RUBGvn/XB1GHqRBO+7Bzcatv8DCdrBqUtB5pvGa9nhXV9hTGTEGPRGymHIxFjXVRWyqN",
-	"fynqs1B9YOUiVz4Amtvr6HQPvYlOp6iEnntPgQYrUSb0pkCZrBqMm5mmk0Wpv+cts/fwExlU9DffMuc+",
-	"nP11+yUqjyYdS9gRZIhdLxyKTQo/Kk7eK/L0UIYbhyIhGHrAYvY5ZQXJMMJiqlQMhLKIRZSzPD0mEtgr",
-	"Zdw2EvZPVvtnstpPwn45n2UG/6PCbv5QIiBtuwjdJwyYDkqSTg7KI48lBBBBWcjCnbDUZv3P930Pdulr",
-	"imvsvb6VatRThTiVHqKx68JSiMikrA56ENkEJbS0WUSEZH/H8z9lCpx7ci08QhE1nT4s0d1xGo+U6JH3",
-	"iRiPHQ6Su9XjhawR+4SC9QQ+hLizguD1Q3veAahs9h1WcefI0PXNUAWXRMx9E1T2vlU/o9qsPNrIdgB8",
-	"WxnZ/11l1PductLe+Vr9ud7efJ5mIJrfQvaVxlN8wsyHNcIYShuRgXR644oSlZ4zrai5RScYZmfG6qk7",
-	"AEynhM5JIVo0kvsFxM8+dcBQIBtzM6GwbDPuqjN1EhMmUv52JlVPUSbViBo7iSPXUkP4plS8eivS4Ngk",
-	"JCaQpKwoSN0RUz3l2vf1EJHofcA56FZwSUhv5OP9iGiMwlBpf/yRGeu5YbynwpqeWJOSwHncwgJHqh4h",
-	"r50k7mRlA+4NDg+wzDTHG55ARsd8JeAS8wWzml1jpVmRpWh55svRliVIWKzuf7SwdWC096tn4z19cHq7",
-	"CMb6I/LI3cum5c/Y9X8/xYLQU7lacUGNjB+eVsfMfE9yqRf3muzdsZ6lUZ51a+7hFUOXfHkoykGXVHXV",
-	"SpSIjDJAzJ4a6hSj4tJGWeUSt2wkLJYD19gRH4yZ0rFgNwrkpf889u++qEf1eh0lX5tdi4VWsYucS6zM",
-	"gVdHefUyTJtWTkTniVLtUqqYy9ZqtNFlRLIqv6PYKJZqr5EVuEoBHOmfYuEP4ROPs+bNYLsDj/qsRbDd",
-	"L32f/j/dT/bSZBZLWyW4yrUC5ONYs1jGWYUdAX1it7sK6o3W1xChgwzfyKuIeqqsjKiLJWHUH0/pXzWb",
-	"XFPhmOti1CM2SkGozMcyEWhUwaS18BUUZOorcZc55s5wK4cAjPLzHjz4nxJri4cyBMKSAqKSMpD5Mth1",
-	"hmZCEV1pMKIWlGllUeI5N1+C6VJWHUCCpqTMYx084XZjcUVeNAwPXPJ05x9vQ8X1Yu2MUpASeSGD1l5D",
-	"nwez3NI+DOBx1xDpsF/Dw8bWf5ogNx/3bXfCzqaPg1+Tumr5rNqotLGl3uhiBGVD1ZDvWnmS2ihH4HIl",
-	"VOm5HFvQhtv3iWkj1xSb+ny99OqOlWiaiJg5V5MkiO91/xLc0LLhbSrT2nb/ZvVEnjcymUhBetfi/Acp",
-	"LiqHni2xyC70RLgp+dMQ+y5ri9A2yZcoc5ng8iYbCsMtmb8UwmistXCOdcrUSKo71of7rlzApB+xbsrF",
-	"UN6wvnsP0NuP2CGP40V28YrT1SN1qxeYHrB46T+pSIiqrxN5I1rMCLrgzialsmh/RKWDGaR6FfK4sOIa",
-	"s7/+Hq0odORa/txelpgsprhd9urs7CPu8tZ550qf6XRdu0q/xjogyIQd6zg40x2ECJYxAWEz1zuwXOLf",
-	"U1iXT41CbdZfXoPnHrvAQ2XlPSUYOuvi2Q9CWWkX2XxgC1SzXqfuiQxqCybJx+i4P+3Vl3lNZqNRgkGy",
-	"HhBaY6eIPYWnPmCNOWV8RDoQylaFGuhYxOyye1x91WKxgF/hGxMqNQPSTmjGR9yKOceZ5cymM2OpR+Ju",
-	"kSn9WEwTvcD6AGQAkSRUvpYtjW8Hkaqn+n+vHtMMiRh+6kf5aHBswDTGH/duls6zbbG9+q6rqi82imCB",
-	"2prGErSR9poHeH5ReBau66YxuswMDjbBQybwRZBMylA1wPoHrVOKpYckoSPADJjDPEHTwAA39hTW9cMd",
-	"QWdrMWiL+OjhkaIJH2BtBSLFrsBgrEBfiLtpgm2QhIBSagqhnAmVYNYlvQpjudQMbewCzQEgvqSVAJvi",
-	"qGvAN/xlAyk94xgZebjEKUvniyNvZEuNJS3EvG5hULpIlCnPSP75WPbO+iLrgFnK7QFUL3nzL/221zwI",
-	"GiMzc2WNMbA6N178TTghILV9ycsf43jmv1c7U1l9KxZb2Q3BvYVnTzccwbD6tD+MIb9ytulYhtUXZAc0",
-	"5JcuNnYvr74ih1z/Wsvp9zKDTrXtxBNprXumuUXcOTwU/dsbTwK0odvofzHZzoFdExEcQBiCxrZuZ22v",
-	"MasyY0pm8LiY0CzNNp4fH7KX+/tNiuGScHLixkwFv8Ha6wSE7qJVBMotAcTEw67ohuWDouHn/ueeQ0Lp",
-	"VVoM20Xu+z5UvfB3W53E2KKWZ9RGWpiewkKNNTZQRGUcgcUEcxdRvy4YYO4GRG3GLmsXouop30BdbMDL",
-	"O6lr7Fink8BmKsJCkl0VWFERthafAZ2MmxtTY4cEI4N90zMTBpVd+lW7+nZjl/RGmVbPV7Xrmq+3Sxje",
-	"VefzeRX0WXWWJs6C2t5XK8Wj3r6Y4kn8xXK85xJ3MUMH89z6p9P4HTiNcCUHOFgWhD87MEVfv0g7qFmr",
-	"+0UMF/9xEjHovs+EI53Jl/XnlktH8DT9MafgqaAfglCJigLpKiaEV99YP0gFekM8MZHDu86OCPQCx71w",
-	"oGcJ+ASESuUS0RTIIiB9cg+XRKyrnShUPvsOvNCavhZgS7uSCoaYbHldiK9xRhgAyxcGAVGCQo0YBW5W",
-	"SdcteK68CJ5cYwTDbHx5RYbqudScD95bT+U97SUlyvCed7gwX1sKQeDSpd0neFilYpwR5AEeAGWk1Wg2",
-	"Z2UQiJiyAbf6ESURAfj2VgKz+WQCswQkuyzdic38SltQTf+1JeU25l5X6/dcebwh8/Wib6nGG6Y7dAkL",
-	"WOdOaL1DgF6UVsSFlRaIICOMkVoVD/H2xtY01XqYya/si2uCZN28t5+VtfajJ+8gBijspU2WsleWcQvs",
-	"J7UiDICl9raHQQDYKgZA0NOPP5ueIuATfMgINkr1bGo8rsqQ8pPY0gEGqMcyEEHnsvQVDy2wtUC2JjEe",
-	"bugwQFx+EjFMJlwt1hQeOHDJL0Ua+D1j5Mu4lyX7N8sZ2CAhO//T5Pne4uS+/gDXyvfi5ov2+MoDJwq2",
-	"KigiUMagpGi/7q5tKCpqBb5KQZJgEfwmlJBHioYzbP/FLV140mW9slRyjqEHMstochpJrlEtJ9xJph4t",
-	"TsSCMChZPkUHisViIGPB+DVYSSS3fRUVgpRL21OYxsb7EDLHAw036sxQDXybaKTHp6m+RbwLplPMTmrq",
-	"OSOwEWp87ikfvAsrsBziKElAkQzx/JSJmOgUBuLBJRCXkoH720cbM8NUEspN4pxn6D2poNuvxUgqMF/F",
-	"HEVqXuzl2AAPeqByL5r8Rxd8UU0sQYQI5x9vU/flK76+O+H7RZVifzqb363kpcqvTPQik3554ZcTv86x",
-	"XOtEXri9ie3+PDDq/FFTkc/tU2W5BzZwfprx4M8+NNRTGBtq59vNVTRnle0TBOymvKADGfVn0hk8wgRE",
-	"XS3AXEO/lLBFQ4RQoCY4rC87a28D5Gjx2D/KaiEqI8l4xuk3704ONoTGUHxtHRYLZf7XgSXA7C+5jicO",
-	"mImCka6VApgAptanpv7Xdu5jAU/0KTAEivCp3zgktwRVukZExg6X+U/J+L1JxkLUrRQs92tCbUhbelue",
-	"cybGyFLv2QaxPLmhU88Jye856nhHQ9lLEjkUwaFcaCZ5/C0qH731cBFZXjQr5V/N7S5v9sgf8IImXtvJ",
-	"0OtFdmaDPznclxq4cjk84sJ9rjBzD6FIZR5Bfi4LKS47Fgt07xCFPHs5qavVtx4jyRR9HAbN4eQdSwTX",
-	"mSW+KC5/3zt3etDWlcXBtGK5z/2n+/8fAAD//w==",
+	"7H39chs5kuerIHi70dZckSYpWbbI6LigZalHY1nyWnR7ZppeFcQCRYyKALsAiuL6HHFvcv/di9yb3JNc",
+	"ZCaAqiKLFGWrPd7enoloS6X6SACJ/M4fPtWGejLVSihrap1PtbHgicjwx0M+HIv6oVY20ylcSIQZZnJq",
+	"pVa1Tq2XzvnCsFjpurE6E3Etqok7Ppmmotap+au1qGaGYzHh8AK7mMLfjM2kuq59/hzVTvWQ0/uWX98f",
+	"Czbldsz0iNmxYErM2Y1YROxqwWRS+tbT29ZTPpX1G7EwT5utg+e8ddWu74+azfrz4W5SPxB7o/ozvn/1",
+	"fPgiORDN0T1EveNWnMqJtKtUfRhzy6RhqRhZoEzaDouzmA15mhrGLdNqKCLG05TFv8aO9gnj11wqJhWL",
+	"bcyMGGqVmIF6kmR8ZOtS2FF9bO0UxpBxK1L4dt2tRL3V3Bmo0ngHtRuxGNS62Y977a79cffZtuOpv9Wp",
+	"HC6qJxu+zPDTfspxuiUMko25YVqJDo6KBgujmT/iaH79sdVsduc/7jfvG46w2aLeG1mRrY7kgshhVrM5",
+	"l5ZdiZHOBLPZQqprWofi11sVn5LKimuR4bc+fPhQ783sWCgrh9yK1Q/+Wc/hY7xwE3vy7viQHbRazYjB",
+	"T/vPnzV3SmN+KXgmMpYJnk5+HNT4VN6IRTKo3TPyv9Z7U1l/LRb1k6R6EWVSWLwu47RHp5kwQtkSCY+w",
+	"T3JyzvhEVBOk+ESU+GkqsqFQti7UUCci2UjjUP5ruzmVU5FKJbYm5nyuqjgDqNHwpy8nZ2asnoisvtfe",
+	"mpiLoZ4KU02Nwb+VyDFiymHTJCDmzJQPhVkmKWJiMrWLwsZUGmcnJzThlhthTScTPGHht3km7f3T+E78",
+	"OhPGVrIYrLNhdiwNE3fDMVfXAuQAkG9EdiuH4gfDUn29cRr3Xv+9/dd/e/bz8ze7Z2/7++/+0v7wt5e7",
+	"h6+OjjfS9jmqwdxMhHX66bVY3Md3GZIWywRFMYc5brC3pSWHSQSh3WExf3oVg3CP+b+2j6/iBuuxW57O",
+	"xEBJxd6/P3nFRjqbsCcv6nv4/1Z7B253Q+WKyaSxJNyGsl7gXwnUgVKrRTWFpIPsu8Qfo1omfp3JTCS1",
+	"js1mYvMyreHxntJ2DByOfG7HXLGFnuHvXaaESAyLQUt2eDKRKvYk/ToT2SKnCZ8urcW/ZGJU69T+29Pc",
+	"WHhKfzVPiRRcn0yYqVaG+L03la8F6pqhVhaYoPOpxqfTVJLKf/oPQ3p/u8/Q6965L9D3Vpf9RiwYN7Cm",
+	"EvbFPGJzacd6Zpm0BnRVJoAZN1k5VUS4+5+Wb67YLpseLt2L9L/kibv0aNN0lGU62zRLL3nCMvfR72Yi",
+	"DrUapXL4DachyAhpmOU3QkVeWgALScMycatvRAJX59ywf8yMZZm2IJu/n3nDYX67SeuphR2DHSVSIzps",
+	"r7XLnlzpZMH0rcjY/h57LV/uRGyvfcCeWK3ZhKuFsxZhGzLOrniCEzzK9ARF00DxJMmEMV2w0ZyhzMG2",
+	"YwU7z1uZOxF71myyJyDTRnyW2p1ooJ41d9kTWDlQdFfcCDbkSmnLuDJzkYEY2OrlEeMqYanWNwM1kpmx",
+	"bD4WKE45c7oOOGHCE0E27KMxwZJFu+nZ4q1fzT7HOruSSSLUt913bodda52wq5llE75gsF6JRtPiMWe2",
+	"yn7f9IKV+796js+07SUTaUFu/FNnOeXDG8M4WZ0o7aShjQuqMff+ul4QDlMpFCpSk+q5SAYq0XOFW03R",
+	"fi4w42PviKILvnE/hBvXOLpbPezv/6q9+F3w2rGeqW/IaGeamdlwTM4LsBR43KlW1+iB86I5+v1ozbDs",
+	"/6QtWbHponWbjsGeI80Uw+2XKRH+4177IB4obsBGGeHD8Izldmb+2Ipfxx99rd9wtXCXzTfkEW8zOQPd",
+	"xQakYTdSJbnRxILNhDGuClvm92CdvFd8Zsc6k/8hvq1EQ2Fm55olcjQSGexHrYTBPaqVAL/a+ZcW1evv",
+	"yWD57N3+gg9/mAlHCU8SCfPE07eZnorMSvD1Rzw1IqpNC5c+1cTdVGbCXHJbHaDBv+MKgt0uUMJZmQcL",
+	"e29PYCE6GEHd3d09cC6EYno0MsJGLvA0UKOZnWUiYjabqSHGzqxmE5mm0m2G5aBMu7nbrDdb9d1Wv9Xu",
+	"NJudZvPvtag20tkEqK0BPXWgpRYth16i2kRYDo7GfYz2xt/32cdVNt+PoazPkQu+bBdziWq5SrjvkSBg",
+	"L4S1biwmBCc3PelCmBTg8SGqX2oualVY549huvTVP8QQ9QBx0Kk0Nmy6zqclVvHTKa2YmIfGgcI3eZZx",
+	"VBtTfi1VyCptetfb/M7l0SFNpXetH936kQ1x5yRuExQ5sL1fb7Xq7d1+84A4sNF8CBeWd9dG1n7Yi68z",
+	"PhSXQiXVO/e9sjIFv9gHfYeZyJMsY8FS7uMksLOd/9Fl/MqgWTMKoTm7tCXdhOx94YTIqmi1AEOLXHfT",
+	"xQju7XOXnHm2396JmNFMJoYZnVl2tWC4XPDsFyRKApmzGaYnVyiEmbmcmcANy4lFN6VgI+IkTjN9KxKw",
+	"E0U6ihi3bKKNZa0mMyzlVoRJneGagAqontLdfqvZ2X34lH5fkm6aiZG8q9YlFK0ZjnnGh1ZkIaVC7Nll",
+	"mRjqayWNMJQDiJieCoVcOIbBFqeN31w2+/3Tvzxv71dNyhcIXHyMoomVS/+WciSYhaiIQFYsahv2SevF",
+	"l+yTh4n8qEYexXZC+YLuXRaluB2ctvCeoFvNQE+B28I3o6L43FLRvMMI7QNNFZJ53nLG9cHgYq3TjCqy",
+	"veDe4jrpNPES0Fi+IFmX79TnLOELU1y+F/t7zWZUm/A7OZlNap395t4LvCAVXWhGVUnoNWO9CEtTpvHd",
+	"0c/nr49egbB1LBRhwJYd/fXtyTv6Q5zPZow5xCk3JtzYO+yf/HwElCug6pdauOBeUYv8V2AtcvYM963w",
+	"HZH8fpo8viWpxJwJlXRxTbJZSinVSlnebu62vlvL7xvbcmu46oO04wtk6qJZw9P0fFTr/PJA22zZHnIJ",
+	"uGohPktTb/X7bfVEqxS8YTvLlEiYVmFZ0V/wdsbO6nItySD34VXB8REGPkuk7Q2r65Cw4mfODUvQ9dM+",
+	"ixyngt/EHTYfazQzRnqmkkKWkWViqjOLGjxi87EcjoFLwTsBp8UHzIBnUf54nZULFee2uC1IsrAW1Wa0",
+	"h6IaZaNqXrnUohqQVN6Q4ebVDekGrdeUSvikuVdI6PSCek2Q7hiWlVudFaZgrNPEsFImhqyXBusNFBAn",
+	"Eq/cYGMkjNPtHMigcirD9FzBRC07bcEMa7Y2mWFTbq3IYBD//sST+D9/adYPevVjXh99/PTi85N68fe9",
+	"zzufdj+XLrXan3f+ZWXOotpd3b29PhHG8Gv442RmwP7FYVDxDQ/BUP/9MN2HZIquKXYLO2Vl2smETSgM",
+	"iFvCjrURMPPcMsGHY+RQ+CtekXagrsSQT0SDxaNMT7CsIbfB7VhklMxyFpCz4CMWWx3nd8j8BqXn3YG6",
+	"0uCCZ1j0IW5h71NQyjkAWC1h2ByeBZsrS0TSYD2/I+B1yChmrOeKFniTqN8oamA++3IiaE4rXZcHPr+t",
+	"fMdHvZDPH99G1NNXxZ3NH9te6uPDQfQX3lCyLR846O3UBj5IusM/WqlB4LajWxekKy8tH27jkRdF8eeo",
+	"xr182uYZ2mguNFq9x07e+tAp8S2JZYy78zRlsGOCWzVy0jns4qI0ah20G81Gu9GqEq0bvP0v88SGudy4",
+	"dyK8jFnjE684wV10JjO/ncf8FhSSwGtaCVMthJ+3vsoXvhGLS7mmhDFIPVnSu7+JT/4bBuYoqrp2lMW4",
+	"q5f3wIPbsd/GErqVUd5KvkpEPLZ2GkdkxzhjJQ4mif/qD4YN9WTCVdJhsRHZrYixAAJvIrcbtN1AYVkZ",
+	"WWciRk0EujyVN4LNdXYDpluFYbCk44Gke005XEn0CJ1ICeyUu5fO2/T7xgsSmoqPGyXXY4Yqc3FYEaZU",
+	"4q7CEv5J3mJJIjcsJq0ag9GJhZxaBe7wsYKykp5Qwf1j79eq0OjaSVxSjCszCHL3IR6U1dvfvVYnLWvN",
+	"L6KqFNC5n6zC7WvpKqnULyIqj9TcT9FG52/JMllLzLra1hWpQ/RU3l5vVzLZGqJye2ULor46AL5MdkXI",
+	"4CEvrBoW5iBfCctlWjEkKdJko4ewiBgW7LJQDg1SmxJ6pd1fsKYrwxnOhymO1rszrqibUmv3SgSiOX/l",
+	"x3WD3pAp0YlY324zz7S6jlAncpiG64xPGuzk7Ofe6cmry3dH//b+6KLPnuw1mztddvju6NXRWf+kd3r5",
+	"5uTi4uTsp2igChd7b16e/PT+/P1FVLzVvax0zUW7yo/78NqTvWZrp8tOzi7eHx+fHJ4cnfUvLw7P3x5F",
+	"7Pj83cuTV6+OziL2rtc/ujw9eXPSp0d2d7oD9frob5dn5/3L4/P3Z68i9rbX/3P+O9y1t9Nlb476fz5/",
+	"hdd7p6fnH+j5ZztddtZ7c3TZ770+OovoXY6kiOEv5/2e+9jBTpe9PH/1t8v++fnlae/dT0fsyV5rd6db",
+	"IisaKPj7m97Z3/xUXrAne+0DHF3/6N1Z75Q9eYZz+/6s93Pv5LT38vQoYufv+4fnb44u35+9Pjv/cAb3",
+	"7O40BuoN+IITvgBG4gn4gEt6fmnhqrgzwe1RYcafK8GEstkCuQF9X2S/kJVHXqlF26no4las0NGFPbKB",
+	"MdHcGVMf0EQoivg4XhWZWYpB5ruSbbnbNluTR7/OeEpxlJJRWSEQHmY2mjXx5cIH/9zvv2UhXB8+hFHu",
+	"ikB2KSLnn9okNE6UzbSZCjT0CqXyZdlh9Y1Y00HoIg/WB/Ew8gDrtNCzLuNqwUJ0J58mu/TgQs8opoFP",
+	"VyuNG6Eu4fLlWKoKs+7kWulsKZfDh0NhzCVRf5+Ipbu2mKN1AhaM5dtKTqYaZxg0fiQUjWLdtByBdRkF",
+	"ExPzA9Iwq9OCpXildSo4uuxUwLbJu/vBLDdwbunOVWXBN2RSaTQCK7ul8pVRzEiwnVsHz5ulRsAXB/vN",
+	"g1YbODfodans/l5tlZWjmrw3hwvc5vJX23z++cGzJv5vq89j1GbTBFNYp7KfbH2nWKUQmF1t+o53uNY1",
+	"ya28b2ZEptZ2bdFLQ2XJVpbm0kZxfF61U04Fv3mHju4DM1A3YnG/eAEpgUmAB8kVfOLeQQEBm0e0fuOv",
+	"1WGugRupWp7x/pirGyCwwU5cCeLcBevdCPJIt7RMacyKigydfdO4d0CbhP6bQhy2epE+1Sb87lSoazuu",
+	"dZ4VlE3RflhW1xh5RlHOlQUVcCPElIrK3J7thNRtu4k2hoQtpLDnUY9YCx7aaw5UodDAd5cNqYKvUIMQ",
+	"+Wg4TJR77bNms8GoKoWXkzx+4sEQNvZyKBRWW9ae16LaNOXYN5hpNEn4XXEq2s2KGdyuHdfl2iI2U/LX",
+	"mWB8AraMS8GI7AfDMKZDiZ9MYLmj74riKhkosKd4hrLFCjR44IcGTVT72bPCbHSBRaomSWk2H0srBgql",
+	"E0yVkKiQhEpQ7bC4EWPGqdGI6UKxG5OurJnNJcFRYJr2s2eYdve/t0qZo1/+fTC4azbrg8Fd63gwuHt+",
+	"DD8eHH/87w9KCwFlMGYuVcXYqXCeGwbUsatM8Bv049e0dn4Y60lQLnmNfYdxBjKVySRinFnBJ/Sv4spG",
+	"8Hpg+eFYayMarO8z5AOF+xfYIcLuEHhz3uKKXa1Yf74yoyXx/p9jRt+WCgKX/M5ZloG9Mq0UkU3gNa58",
+	"J5nVLB7OMqOzOGLzsTaCwXMuaq40U7PJVVkftiqtB3BNLqciC58N97ebVQ8ocWcv6csVctzceDEG62YK",
+	"NGJG0Es4EPJsJFPaeKO83dHt8ZGGJe8OlIsx+iq/TLjtr8QSM/T+LsZm8qI3etUW/dY0G520xavdm1/V",
+	"31+8vLvtT6pNZctTHLepmm/8aIhncjscC9eYt2klBIknfEgaNtQzZcvW9u69DkmRsKjMFysrVqW2Sn0S",
+	"G42L1ZIiPbJCsVuRydECBzvS2ZxnSZ3P7JilwoadP+XGsCc/Hb7r7XRYjHnDVfQREM5aCYwHk4uMldXx",
+	"XKpEz32lU8yehjdQ2geeuVpUJWbTajgUoL3Q5FmkAB1i/BtSIZXLUyMJpR1SKolqeSs41ERV7qDySEo7",
+	"aL/4Ol9xteFlS2xAI135wsYV92U4D1v43OBd6gOK1SxNY9yhsIxVnfsN1iskyoKnMVDeIDEcAU/Gzmgr",
+	"4brAYsEfb4Rba/gev4LJI+SBNWv/O1iydXAcGM/xe2zCFyzRuTW4v0f+FHmUhpKn+8/3DsC/Qreb7TYw",
+	"8kVLBL5UHLn1QtCN8BttcUqQFdcTJSwmea4WKMcHygFqROhNUB8dPfH//tf/iak+dDQzwte9CeNb71x4",
+	"IwMDb0l9oycRnL2y8/exEDIr6PVW+8UmvT4Y3LVb8J9dUOjPXsJ/XsGPz48eqNuvBJtmUllgRNa7ODw5",
+	"CdY1Oa4R+3WmraA6lys+vDEpN2NKfkz43QkRv7+3FMaLamTfur8DhwMjzCYTni0eHi95XbKJ80rJsDeq",
+	"NThF/ZL73pfXV4YXPl/7OqmuL42uKlqrIhKnjcjAiZWK7TZXSlSfVX3NVyLf8x1fElpUu5WigOr2SGBu",
+	"SThZW1v0Gxgr09S3ZeVmVRUZMwX75yFEgJ2BX4QHSbEhyMoBTSTj17qbt4hhgRV4ewP8EJklrvIE3Cxf",
+	"y1jeo637BZ7jzZyr8iUqTO4yl4QBVwnG97AVD4HA1a3gBE1VBCElyWTuMbUwmJxtCpnBrdktT9mVuOYq",
+	"YloxDoueCjaRamYRzGeMWDYj9r5/+LitDrc8rQpYvhJDaaRWxrFfPNSJiHFdMYFRinm3twl5Z6Cn6GtR",
+	"mNe163F/HcK9uRE/rxHTaQI6Aos2uvneAW51vYzYl7xAgJytkicFnqnInfgvlwvrK4vpS5TCAscwPlBy",
+	"Edtvwsrv7jdL8dL9SiGLsdUNTIYFLJnb2uhIGOI3UJm4O9ex1Zc0JS2vPhJXMS/R+oqKn9FcOKzMjeYJ",
+	"Q+m6XfC7sJgTngKBhF6jNHPOjBOfrsg/r+DRIy+6o4HyOc+KxCbKwFJCk2ZyOk0xUoavxY1Rqlz2WyUQ",
+	"XOgeKHYUrH4Qbix8rlza7F+7splp0grZoseO9P6GiaSv6shcFyX2E3Jf7n3TJwucSPV7D+/TzITNFpcI",
+	"v7NeJvhmKMIXKSx+1wH3GNci7/MpIL+weHMOeh/c43t10Rpp7zNhTsrLXMgvZ7mW5t3Lc5zH1QWAZRXD",
+	"WSbt4gImpwiP1puBTb2B4XyY3UO1hayuw2q7qzvk05xMTsBriC9m5HDDJ/hEBJngHEWYwLnOnFeBkUUP",
+	"kyVDDhPXGGcEPpB/Gev34LsIb7n9hzm7IkBMnwvNP4DXl7/wGdXLSK++nVrVI5ZKYyNXNx853K7IRa9R",
+	"jLlYi4uBm8ZADdSf/lTopJdaNf70J3YhVELelIOWi8OMd9jF0eG7oz5Gp7kZqLjn8Arw6Q5zKJ/urgZD",
+	"J5MXXEzmC/gMl+j5YfsIbu6v8CW7pE+phBOsYsxgDBTWdSqsLqSAglQwGs/JdfxwzJ4gvGQHZRrmgW/E",
+	"YqfBeqrwRpBmA0VvUZo6dsD+nY8X7q3T2VUqh7GbVyyzMDCfR7ciWzABv8PA/3JxfkZ7PaaCABidcwzh",
+	"R9qKhH4SaiDgreEm/2GOOR1a8W5hDxtyKOEVE8FdYa0rIfLLfsxlOsvAswTZnOOuAMEfcI2KNbGYQDJY",
+	"5LEW5AwbfMjShyn3RefwfjI8RIIwaTR0Ina1CAfHXcDUiAdKKmOxFnTE9pqtBuuFNQqQm9wY0MZjPcdM",
+	"k9LSEGc5Ktyg36sbBTpMqunMFuIJMOj3KhHDFHM7uaqIWDIj2I1is0o0ULP8bp2xTEwxFrVcpObCuJwh",
+	"YpyP2aocgQ9nZ6/ZdPT15USYP/2JPEuHAQFsSGaba0J53z+kOSziPVBw2+mAgYrX1QTGFB1J5VA4veiE",
+	"am+KsBztBticsyx1gsd0nj6dz+cNjn9u6Oz6qXvWPD09OTw6uzjCZ8AYlpYi5G9PGLqTb7ji12ICqq33",
+	"9gScAJEZklmthntIT4XiU1nr1HYbzcYudTONUVsUIa6xZbWqi+5MzIOFH+GWEGTuCpm5Kp3IdeA4TnVZ",
+	"M3ZMWQGmeJbpuYsYGtsdKCeuZsZS6Bk0bXCNr+WtUA32Nz1jRog8naBHA+VxR4uFAl3H78XAF3YyoZoD",
+	"ZxLuckArrh1OiYGiZjEQLHgDSZW+q4r2biKJfCQS5R/tsx8MiwvZk7icHynlRgYqJEeopT5PN3iU3YaT",
+	"XyH0SpvN2dI0h7jpg3E9UHnGIvhcQz0RBhh0aNOFC5mH5XJF6yit5mOZigZ7y6+Fyy0ZlugBohtOMz2R",
+	"hkINHfABwLp0Gq6c2IE/wOyAhnFi9keKasQRdSOSE88m+law2RT3KTxkbuSUGT0RIGemQMQUyIe3Y5mb",
+	"IShi2kZBO5wktU4NvkcmjqmVgXvX9JDmt4QmilX3Nl0UhoU5iwLsFVOYWKhCtA3FZg/Bms3b2dcTQnEB",
+	"tJB89yOIM3FnI5YKa7ExNHM/LqWm19AK/1y6JGeZ5M3Z1hXv8z6qY/gSpdZpW/nUamkUaPWBXznkhmAD",
+	"3dPUwh8PFLxAJrHP1jFpG+yQm6LN6OfiauF+ilwHYQZqazrmV2AJGs3i//u/Y5ZoMFeAx/GVLL64wIQH",
+	"fTF8x+0fUisYNhdMyOtxCQmikNkEHThQuAHjy7iD0gv14pW4lkrBGEksWpYKz+fBQ0Yc/ycxv7lsxzs4",
+	"D/4+sKwyIXKw/xS02pO4nf4jJsNJJoFotHZRYMGIYIpdi6efei+UB6qgkpfyrkBE+o/2eevw5TqGFzwb",
+	"jn9T7ikiCID/n0dlgXfkREQu2pxgHxmTapjOklU8i+cVDflVQ/Lfo8+UhrZdNOYecbIU3F0eTSnjFiK7",
+	"rBDYHaiVyO4q8lR7v958sc1wc7iYRxtwbLOZiDvUQXzzOJH2gSKAnxjDKf7lqLlRp+AEVI2vEKZeATov",
+	"ONqVi1ZVtwDaWvAslSJzWjsKcq6o/3FBpWmwE+uD846zaPQ6u/GGvFqwuJz4j6lYBscYbAev+F2/4oQn",
+	"gvKwkU/lM44OgkDZCaZSXnXnTJ4fyAtlpwKUmp5ZFuP3Gg+vuKiabFc6skYctFy+9SHi4AN2zgKNkS+3",
+	"IMun1cVYstXXFE1xHg7N/hryXJFFTlwAYGk9NM+8SmmoUUCO4WTHoLJeQ81SrUclXe2lBPg9RH1cwsZv",
+	"N5uPDIxfalusgDU8V1SrBFrqhoyy7wSNdY/mouqhMGdPC0j5+Ejr/kdK8JH40O79D+WI2DiDbrXve4pg",
+	"2IuBPjRziyG+Xz4CZxYDY798BLYwlIeudWqwgiEeBeKcXxvE3nEuZO1jVFuO1tABEi6B/zmqTbWp8Avf",
+	"8BuPfEUuuPOhc7CSCJ2QBnstxBTPNCqc6MHwHCeDQg/8wTE3Y3yNQ1k3YzStCF0dPbMPLm0fUygrLp7f",
+	"xK6FNbnTVwhyFeJYFOdyUaalihX4foOdaYwiDLli1xlX1uNak0ZYfgShr7s+pOYczwlf+GfVwj2NUSK+",
+	"IIPeoxfnTueKl0NlN+6ki9Cm81In25x74aQ6AeNMQD/Q4uUs0fOEJKjdsFAcq4qXsTLWQVp68V8ogwUu",
+	"xcihFAko0+UvYtxKZ+HcEGBJ5ygrzTKwrw3GLR9KSxFeo1zS7Kic6CuZijqfTkMn93K9aRksw/2A4ne5",
+	"umi/Wcim/LJc6lLAOd1OvDoI1M/l0L+rJVkS7a1HFu0ViExVZzM45CRXCcbMDNuLRrM0XTymsC+e2Lbp",
+	"wXDf71hB7DUP7n8inG3yzTUKMS3jKHsdfzxQsdCRUUBH6ZC9T/7Yos+kbVJRdTTakXJwUF6mgKuAhnfu",
+	"2ubhsonG6Cja55jQI9gv0yWodD0fKELZ8+ASPi81AuebtA97J271DZ70FloVSOuRxms3m8FuHyi0v0GP",
+	"RGymHMZSg/VRWyqNfynrs6L6wLJ6rnzELfepMI458m4UHfFVDIYOFGiwCmVCbyook1WDcTPT9ELi73ve",
+	"Mnv3PxHOMfjmW+adzxB+3X6JqgP0xxJ2BBliVwsHsYZRMcUpwqCoRr+4cSjWicFF7LSaU6EFGUZYn5qJ",
+	"oVAWgfJylqfHRAp7pYrbroX9g9X+maz2k7BfzmfB4H9QYN2fmAekbReD/4g5qGFFHt/hTOXxngJ+XQgr",
+	"ueP/uiz+9DkOmQ3XqdFgb/StVNcDVYol6hEauy50iHCByiVPqEGeTVBCSxuiViT7e57/Kfnq3JMr4eHz",
+	"CBHhfonuznp6oESPvE/EeOJA+tytHsxqjdgniMZH8CHEnRV09kvRnnfoXpt9h1VQVDJ0faduySURc9+h",
+	"G9636mfU27UHG9kOHXYrI/u/qoz63k1O2jtfqz/X25tPs4Dw/C1kX2U8xdcg+LBGMYbSxTAwBpHRslV6",
+	"zrSizkudYiqEGaun7nRKnRF0NIXR0UiOS3DULuJMyQbMvhaFZZdxV/Cu04QA+/K3M6kGiopTjGiwkyRy",
+	"/Z4uj4b9ALciK5zph8QUJCkrC1J3/uFAOWwZPcJjUnxSoNAA5uo6vJGP92OCD4Wh0j6xbsZ6bhgfqGKZ",
+	"ZKJJSeA8bmGBI1UPkNdOEvdCJZZ7gwOrrTLN8YZHkNEJXwm4JHzBrGZXmGQtsxQtz3w52rKEV44NUw8W",
+	"tg4p/fPqwa2PH5zeLoKx/vxWcvfCtPwRu/6vp1gQFzFXKy6oEfjhcXXMzANmVHpxL8neHetZFuWZ0fYe",
+	"XjF0yVfcoxx0iW9XAErJ4iigNQ/USGcYFZc2CsWg3LJrYbHDosGO+HDMlE4Eu1EgL/3nEVziWTNqNpso",
+	"+brsSiy0SlzkXGKxI7w6yhtCYNq0ciI6T2Zrl/bGahWtrje6jEhW7TcUG+XulzWyAlepgJX9h1j4XfjE",
+	"49APX9juwKM+a1HY7u89iMw/3U/20mSWSFsnLOW1AuTDWLNEJqFomVCoEYpFFUo415dlooMM38gLMweq",
+	"qjKzX0BvoPSvqyIM9f6pvmbXGQgVrDV0RYQ8ofIoCjJhAYV3zJ3hVo1PG+WHEXlkWiXWlgcGeNyKEsGK",
+	"qo/58kkMAWorgF/EMokLpZQhSjzn5ksAx6qqA0jQVJTirMPO3W4srm6WhuFRtR7vcP5tqLharJ1RClIi",
+	"L4RzH9bQ55GWt7QPC9jta4h0wOTFkzDXf5rwoB/2bXf826aPg1+TuQakUBFW2SvYbPUxgrKhsss3Aj5K",
+	"/ZojcLlarfLQqC1ow+37yLSRa4p90r4FZXXHSjRNRMKcq+lwZxx8yJeAWlcNb1Mp3bb7N9QTed7Iq8Qx",
+	"SO9QI34nxUXVuOgVFtmFngg3JX8YYt9lbRHaJvkSBZcJLm+yoTDcEvylIjLRWgvnWGdMXUt1x2K479IF",
+	"TOKI9TMuRvKGxe49QG8csUOeJItw8ZLT1SN1qxeYHrB46T+oSIgaWlJ5IzrMCLrgDs6mThN/frLDwKV6",
+	"FfK4sD8Es7/+Hq0odOS6qN1elpgsprhdeHU4mI+7vHXeDBgzna3rAIwbrAeCTNixTkK7EwG7YBkTEDZz",
+	"7VjLXVMDha1OVEffZfHyGjz1cDB5Ram3tKhNBg8mEspKuwjzgV2l7WaTGtICDiRMko/RcX8UuS/zmsyu",
+	"r1NBRfR6rhrsDIER8UgirGGljI/IhkLZulBDnYiEve8f1190WCLgV6qPx1IzIO2EZvyaWzHnOLOc2Wxm",
+	"LLWd3S2C0k/ENNULrA9ABhBpSuVrYWl8h51UAxX/tX5MMyQS+CmO8tHg2IBpDLviCZld5cPWO2yvuevK",
+	"Vsu9d1igtqZXD22kvfYBHq5XPKjdNSgaXWUGFzbBfSbwRSGZFICKwPoHrVMJ9IokoSPADJjDPEXTwAA3",
+	"DhR27sAdBbCActAWD+8onned8iHWViCM+Qqy0AqakLibpthZTqBSlaYQypmiEgzAE6vAcUv4EsYu0BwA",
+	"4iuahbDPmPqCfA91GEjlAfzIyKMlTgmsMVCBN8JSY0kLMa/J28GYRJnyhOSfj2XvrC+ELzBLtT2A6iXH",
+	"U6Df9toHhV7zYK6sMQZW58aLvwknULmuL3l51KPji5h4Wx3/X3qq/lancrjY+mF/P9oNvamsvxaLreyG",
+	"wr2lZ882nA+0+rQ/KSi/cr7pzKDVF4TTg/JLFxsBIVZfkZ8H8rWW029lBp1p20sm0lr3THuLuHNYYfFP",
+	"CEqdCtCGbqP/YMLOgV0TEcJKMQSNSBnO2l5jVgVjSgbsdkxoVmYb3x0fsuf7+22K4ZJwcuLGTAW/wdrr",
+	"FITuolNGca9Aa8aTGOkGL99AuWPyEbyxTwMHLjWodRi29Hz2MKLjhb/b6jTBrt88o3aNLXtYqLHGBoqo",
+	"jKNgMcHcRQSBAAaYuwGPFEDgCheiGiiPSVHuac7BKRrsWGeTgs1Uxiwmu6pgRUWI1nAOdDJubkyDHRIy",
+	"FzbnzUwxqOzSr9rVtxu7pDeqtHq+qn2HZ7FdwvCuPp/P66DP6rMsdRbU9r5a5WEJ2xdTPIq/WH0YQYW7",
+	"GAAXPbf+4TR+B04jXMkxY5YF4c8On9bXL9IOajeafhGLi/8wiVgANAnCkQ6MDZAH1dIRPE1/Bjd4KuiH",
+	"IPqsokC6Sgh+3GOVDDOB3hBPTeQOYwjn13qB41441LMUfAIC+nOJaApk0Skv5B4uiVhXO1GqfPZdkkVr",
+	"+kqALe1KKrDlr1AX4mucEVnF8oVBjKlCoUbokaZKun7Jc+VlZP8GozMCjC+vCFjJS3gn4L0NVA4TUlGi",
+	"DO85xYX52lIIOvmgsvtk5uCeGaHI4OmERlqNZnMog0AQqg2HKjygJKJwMsRWArP9aAKz4gSHqnQn4qMo",
+	"bUE1/eeWlNuYe32t33DlIdzM14u+pRpvmO6iS1g6iMMJrVNEj0dpRVxY64AIMsIYqZW3EPKTjV0JrB4F",
+	"+RW+uCZI1s/hUlgVWgp68g61hcJe2oSUvbKMW2A/qRXBqiy1t92Pq8JWYFVYAbUDfzYDRVhS+JAR7DrT",
+	"s6nxUFWu8xlbOsAA9fAwxe5s6SseOmBrgWxNEzx518EqufwkQkFMuFqsKTxweL1fiiXyW8bIl6GEK/Zv",
+	"yBkU4fTnf5g831uc3Ncf4Fr5Xtx80R5eeeBEwVYFRYRzWygp2m+6axuKijoFX6UkSbAIfhPw0gNFwzm2",
+	"/+KWLj3psl4hlZzDkoLMMpqcRpJrVMsJd5KpR4sTsUIY1B31UHKgWCKGMhGMX4GVRHLbV1HheRHSDhSm",
+	"sfG+xIGzYG9Mq8kM1cB3iUZ6fJrpW8QkYTpLCJ1pSLJLGt/4PFA+eFeswHIgziQBRTpCJJuJmOgMBuIB",
+	"QBDql4H7G6ONGWDqhHKTOOcBEC0TdDvi0ID5KuYoUvNiL8cGeAoRlXvR5D+44ItqYgnGxR2asVXdl6/4",
+	"+u6E7xdViv3hbH63kpcqv4LoRSb98sIvJ36dY7nWibxwexPb/XnBqPPnIEY+t0+V5R7YwPlpxuPp+9DQ",
+	"QGFsqJtvN1fRHCrbJ3gGAuUFHW6zPzDV4PlaIOoaBRhL9EsJjKoIugzUFE6SDQfBbkBxLp9JS1ktBLol",
+	"Gc84/ebdyeGG0BiKr63DYkWZ/3VgCTD7S67jiQMto2Cka6UAJoCp9amp/7Gd+1iCaH4MDIEyIvU3Dskt",
+	"oT+vEZGJg7r/QzJ+b5KxFHWrxB//mlAb0pbdVueciTFC6j1sEMvTG2Z1AEd9ijre0VD1klSOROHESDST",
+	"PEYalY/eeriIkBcNpfyrud3lzZ4DbYGJ13Uy9GoRjsFh7rAzX2rgyuXw1CD3udLM3YciFTyC/KgrUlx2",
+	"LBbo3uHBDuHlpK5W33pMcIoYfRwVmsPJO5YIrjNLfVFc/r5Td7Td1pXFhWnFcp/PHz///wAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
