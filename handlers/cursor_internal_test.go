@@ -20,9 +20,9 @@ func TestCursorsNeverExpire(t *testing.T) {
 		owner  string
 		params gen.ListApiKeysParams
 	}{
-		"":  {"", gen.ListApiKeysParams{ItemsPerPage: new(7)}},
-		"1": {"team", gen.ListApiKeysParams{Owner: new("team")}},
-		"2": {"Ключ/&=", gen.ListApiKeysParams{
+		"AZehsm8AfD2eT1prfI2eD-OwxEKY_BwU": {"", gen.ListApiKeysParams{ItemsPerPage: new(7)}},
+		"AZehsm8AfD2eT1prfI2eDyVtkK-2HS-H": {"team", gen.ListApiKeysParams{Owner: new("team")}},
+		"AZehsm8AfD2eT1prfI2eDxJblHRq8lv3": {"Ключ/&=", gen.ListApiKeysParams{
 			Status: new(gen.ApiKeyStatusACTIVE), NameContains: new("a b"), Search: new("é%"), ExpiresBefore: &at, LastUsedBefore: &at, Rotating: new(false),
 		}},
 	} {
