@@ -75,6 +75,7 @@ func TestSearch(t *testing.T) {
 	b.want("#results", "No keys match", "othx", "name, owner or prefix")
 	b.wantNot("#results", "curl")
 	b.click(".empty a")
+	b.until("document.querySelectorAll('tbody tr').length === 5")
 	b.click("tbody tr:first-child .owner a")
 	b.at("/console/keys?owner=other")
 	b.want(".filters", "Only keys of other")
