@@ -14,8 +14,8 @@ type engine interface {
 	// begin begins a transaction of the writer, having learnt what others changed before.
 	begin(w *writer) error
 
-	// commit ends it. An error means that nothing was changed, or wraps
-	// store.ErrUncertain.
+	// commit ends it. An error means that nothing was changed, now or after a restart, or
+	// wraps store.ErrUncertain.
 	commit(w *writer, changed []apikey.ID) error
 
 	// settle calls answered once no process uses what the writer's last transaction made

@@ -144,7 +144,7 @@ func (e *postgresEngine) resolve(w *writer, cause error) error {
 			return fmt.Errorf("%w: %w", store.ErrUnavailable, cause)
 		}
 	}
-	return fmt.Errorf("%w: %w", store.ErrUncertain, cause)
+	return uncertain(cause)
 }
 
 // settle lets the writer go on while other nodes hear of its changes.

@@ -169,7 +169,7 @@ func (w *writer) run() {
 		case j := <-w.spare:
 			w.commit(w.gather(nil, j))
 		case <-tick.C:
-			_ = w.poll() // if it fails, what is remembered soon counts no more
+			_ = w.noted(w.engine.poll) // if it fails, what is remembered soon counts no more
 		case <-w.stop:
 			return
 		}
@@ -237,7 +237,11 @@ func (w *writer) together(batch []*job) (broken int) {
 	}
 	if err != nil {
 		w.rollback()
-		return failAll(batch, w.condition.translate(err))
+		err = w.condition.translate(err)
+		if errors.Is(err, store.ErrUncertain) {
+			w.tally.add(&w.tally.unknown)
+		}
+		return failAll(batch, err)
 	}
 	w.linked = false
 	took := time.Since(began)
