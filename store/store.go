@@ -30,6 +30,9 @@ var (
 	// the database was lost, or the disk failed, while it was committed. No error is both
 	// this and ErrUnavailable.
 	ErrUncertain = errors.New("the outcome of the change is unknown")
+	// ErrTooManyScans says that too many questions that take long are being answered already.
+	// Asking again later helps.
+	ErrTooManyScans = errors.New("too many searches at once")
 	// ErrDamaged says that what is stored is not what was written. Once a Store has
 	// found damage, every call returns it.
 	ErrDamaged = errors.New("the database is damaged")

@@ -104,7 +104,7 @@ func newKit(t *testing.T, env ...string) *kit {
 		if k.tracer, err = tracing.Start(context.Background(), os.LookupEnv, c.Log, "v1"); err != nil {
 			t.Fatal(err)
 		}
-		c.Store, c.Observers = k.tracer.Store(c.Store), k.tracer.Observers()
+		c.Store, c.Observers = k.tracer.Store(c.Store, "sqlite"), k.tracer.Observers()
 		c.Log = slog.New(k.tracer.LogHandler(c.Log.Handler()))
 		c.Verifier = verify.New(c.Store, c.Log, verify.Options{})
 	}}})
@@ -369,7 +369,7 @@ func TestNoTracer(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	log := slog.New(slog.DiscardHandler)
 	var none *tracing.Tracer
-	if none.Store(s.DB) != store.Store(s.DB) || none.LogHandler(log.Handler()) != log.Handler() || none.Observers() != nil {
+	if none.Store(s.DB, "sqlite") != store.Store(s.DB) || none.LogHandler(log.Handler()) != log.Handler() || none.Observers() != nil {
 		t.Error("something does")
 	}
 }

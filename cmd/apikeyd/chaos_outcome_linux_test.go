@@ -28,13 +28,9 @@ func TestChaosDiskKeepsNothing(t *testing.T) {
 		s := serve(t, dir)
 		admin, first := s.adminKey(), len(l.keys)
 		heals := round%2 == 1
-		release := s.trace(strace, os.DevNull, "trace=fsync,fdatasync", "inject=fsync,fdatasync:error=EIO:when=20+")
-		enough, stop := l.refusals()+100, make(chan struct{})
-		go func() {
-			defer close(stop)
-			must(t, s.wait(func() bool { return l.refusals() >= enough }))
-		}()
-		l.run(s, 8, stop, func() {})
+		l.runUntil(s, func(made, _ int) bool { return made >= 50 })
+		release := s.trace(strace, os.DevNull, "trace=fsync,fdatasync", "inject=fsync,fdatasync:error=EIO")
+		l.runUntil(s, func(_, refused int) bool { return refused >= 100 })
 		s.want(http.StatusOK, "GET", "/readyz", "", "")
 		if code := s.verdict(admin, admin); code != "VALID" {
 			t.Errorf("while no change is made a good key is %s", code)
@@ -44,7 +40,9 @@ func TestChaosDiskKeepsNothing(t *testing.T) {
 		}
 		if heals {
 			release()
-			must(t, s.wait(func() bool { return strings.Contains(s.output.String(), "unknown was not made; changes are made again") }))
+			must(t, s.wait(func() bool {
+				return strings.Contains(s.output.String(), "unknown was not made; changes are made again")
+			}))
 			s.want(http.StatusCreated, "POST", "/v1/api-keys", admin, keyJSON("healed"))
 			l.check(s, l.keys[first:], true)
 		}
@@ -60,19 +58,29 @@ func TestChaosDiskKeepsNothing(t *testing.T) {
 	l.report("a disk that keeps nothing", rounds)
 }
 
+// runUntil has clients change keys until so many changes were made and refused.
+func (l *load) runUntil(s *server, enough func(made, refused int) bool) {
+	l.t.Helper()
+	var made atomic.Int64
+	before, stop := l.refusals(), make(chan struct{})
+	go func() {
+		defer close(stop)
+		if err := s.wait(func() bool { return enough(int(made.Load()), l.refusals()-before) }); err != nil {
+			l.t.Error(err)
+		}
+	}()
+	l.run(s, 8, stop, func() { made.Add(1) })
+}
+
 // PostgreSQL ends all sessions when it cannot keep its log, and recovers: a change whose
 // COMMIT got no answer is told as made, as not made, or as unknown, and each is true.
 func TestChaosPostgresDiskErrors(t *testing.T) {
 	t.Parallel()
-	s, _ := serveOnFailingPostgres(t)
+	s, release := serveOnFailingPostgres(t)
 	l := newLoad(t)
-	stop := make(chan struct{})
-	var made atomic.Int64
-	go func() {
-		defer close(stop)
-		must(t, s.wait(func() bool { return made.Load() >= 200 && l.refusals() >= 20 }))
-	}()
-	l.run(s, 8, stop, func() { made.Add(1) })
+	l.runUntil(s, func(made, refused int) bool { return made >= 100 && refused > 0 })
+	release()
+	must(t, s.wait(func() bool { return s.call("GET", "/readyz", "", "").status == http.StatusOK }))
 	l.check(s, l.keys, false)
 	if len(l.silent) > 0 {
 		t.Errorf("not answered: %v", l.silent)
@@ -108,7 +116,7 @@ func TestChaosRotationsAreNotRepeated(t *testing.T) {
 			admin, counter := s.adminKey(), &countedRequests{}
 			c, err := client.New(s.url, admin, client.Options{HTTPClient: &http.Client{Transport: counter}})
 			must(t, err)
-			outcomes := rotateMany(t, c, 8, 15)
+			outcomes := rotateMany(t, c, 8, 6)
 			release()
 			calls := 0
 			for _, n := range outcomes {

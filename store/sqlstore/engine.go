@@ -34,6 +34,9 @@ type engine interface {
 	// breaks reports whether a statement's error ended the transaction that it came up in.
 	breaks(err error) bool
 
+	// hungUp reports whether an error says that the database has ended the session.
+	hungUp(err error) bool
+
 	// present fails if the database is not the one that was opened.
 	present() error
 
@@ -52,6 +55,9 @@ type engine interface {
 
 	// sizes returns how many bytes the database has, and the log beside it.
 	sizes() (database, log int64)
+
+	// system is what OpenTelemetry calls this kind of database.
+	system() string
 
 	// close is called last.
 	close() error

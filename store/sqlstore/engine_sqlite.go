@@ -61,6 +61,7 @@ func (db *DB) openSQLite(ctx context.Context, o Options) error {
 		return err
 	}
 	db.points = &statements{on: points}
+	db.turns = newTurns(connections())
 	// The reader has read by now, so the WAL file is there.
 	return e.files.watch(e.path + "-wal")
 }
@@ -157,6 +158,9 @@ func (e *sqliteEngine) rowLock() string { return "" }
 // else, nobody goes on anyway.
 func (e *sqliteEngine) breaks(error) bool { return false }
 
+// hungUp is false: a file has no sessions.
+func (e *sqliteEngine) hungUp(error) bool { return false }
+
 // brief is without end: watching for it costs more than most look-ups take.
 func (e *sqliteEngine) brief(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithoutCancel(ctx), func() {}
@@ -171,6 +175,8 @@ func (e *sqliteEngine) mergesExcept() bool { return true }
 func (e *sqliteEngine) sizes() (database, log int64) {
 	return fileSize(e.path), fileSize(e.path + "-wal")
 }
+
+func (e *sqliteEngine) system() string { return "sqlite" }
 
 // inspect refuses a database that cannot be opened as it is, and leaves it untouched.
 func inspect(ctx context.Context, path string, serve bool) error {

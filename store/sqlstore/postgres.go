@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,8 +30,10 @@ const (
 	// connectTimeout is how long a connection to one host may take to be made. The next host
 	// is tried within the time of a look-up.
 	connectTimeout = time.Second
-	// pgConnections is how many connections read for one node, beside the one that writes.
-	pgConnections = 8
+	// pgPoints and pgLists are how many connections read for one node: for what is short, such
+	// as look-ups and probes, and for what may take long, such as searches.
+	pgPoints = 6
+	pgLists  = 4
 )
 
 // IsPostgres reports whether a database is named by a URL of PostgreSQL.
@@ -68,6 +71,7 @@ func postgresConfig(path string) (*pgx.ConnConfig, error) {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "apikeyd"
 	}
+	fixSettings(config)
 	return config, nil
 }
 
@@ -182,16 +186,24 @@ func translateCode(said *pgconn.PgError, err error) error {
 		return fmt.Errorf("%w: %w", store.ErrNameTaken, err)
 	}
 	switch said.Code {
+	case "26000", "42P05":
+		return fmt.Errorf("%w: a statement was prepared in another session; behind a pooler in transaction mode, such as "+
+			"PgBouncer, add default_query_exec_mode=exec to the URL of the database: %w", store.ErrUnavailable, err)
 	case "XX001", "XX002":
 		return fmt.Errorf("%w: %w", store.ErrDamaged, err)
 	case "25006", "25P02", "25P03", "55P03", "57014":
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
-	switch said.Code[:2] {
-	case "08", "28", "40", "53", "57", "58":
+	if inClass(said, "08", "28", "40", "53", "57", "58") {
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
 	return err
+}
+
+// inClass reports whether an error is of one of these classes, the first two characters of
+// its code. A pooler may send no code.
+func inClass(said *pgconn.PgError, classes ...string) bool {
+	return len(said.Code) == 5 && slices.Contains(classes, said.Code[:2])
 }
 
 // isConnectionError reports whether an error came up on the way to PostgreSQL.
