@@ -43,7 +43,7 @@ func TestForeignSettings(t *testing.T) {
 			return strings.Replace(address, "//postgres@", "//hostile@", 1)
 		},
 		"options": func(_ *testing.T, _, address string) string {
-			return address + "&options=" + url.QueryEscape("-c client_encoding=LATIN1 -c bytea_output=escape -c DateStyle=German")
+			return address + "&options=" + url.PathEscape("-c client_encoding=LATIN1 -c bytea_output=escape -c DateStyle=German")
 		},
 		"URL": func(_ *testing.T, _, address string) string {
 			return address + "&client_encoding=LATIN1&datestyle=German&standard_conforming_strings=off"
@@ -98,7 +98,7 @@ func wantWorking(t *testing.T, address string) {
 	must(t, err)
 	for _, report := range reports {
 		if len(report.Faults) > 0 {
-			t.Errorf("chain %s: %v", report.Chain, report.Faults)
+			t.Errorf("chain %s: %v", report.Head.Chain, report.Faults)
 		}
 	}
 }
