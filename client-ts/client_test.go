@@ -1,3 +1,5 @@
+//go:build full
+
 // Package clientts_test runs the TypeScript client's own tests against a real server.
 package clientts_test
 
@@ -9,17 +11,15 @@ import (
 	"testing"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/testkit/program"
 	"apikeyd/servertest"
 )
 
 func TestTypeScriptClient(t *testing.T) {
 	t.Parallel()
-	npm, err := exec.LookPath("npm")
-	if err != nil {
-		missing(t, "npm")
-	}
+	npm := program.Path(t, "npm")
 	if _, err := os.Stat("node_modules"); err != nil {
-		missing(t, "client-ts/node_modules (make node-modules)")
+		program.Missing(t, "client-ts/node_modules (make node-modules)")
 	}
 	noteFiles(t)
 	s := servertest.Start(t, servertest.Options{})
@@ -31,15 +31,6 @@ func TestTypeScriptClient(t *testing.T) {
 		t.Fatalf("npm test: %v\n%s", err, out)
 	}
 	t.Logf("%s", out)
-}
-
-// missing ends the test: only where CI says that everything must run, as a failure.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if _, ci := os.LookupEnv("CI"); ci {
-		t.Fatal(what + " is missing")
-	}
-	t.Skip("this test needs " + what + ", which this machine does not have")
 }
 
 // noteFiles looks at each file that npm test reads, so that go test does not take an

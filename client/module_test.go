@@ -1,3 +1,5 @@
+//go:build full
+
 package client_test
 
 import (

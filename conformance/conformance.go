@@ -29,7 +29,25 @@ type Options struct {
 	// Progress is told of each check when it ends; nil is nobody.
 	Progress func(Result)
 
-	only string // how the names of the checks to run begin
+	only  string // how the names of the checks to run begin
+	clock clock  // nil is the real one
+}
+
+// clock is how a run tells the time and waits.
+type clock interface {
+	Now() time.Time
+	Sleep(ctx context.Context, d time.Duration)
+}
+
+type realClock struct{}
+
+func (realClock) Now() time.Time { return time.Now() }
+
+func (realClock) Sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
 }
 
 // Outcome is how a check ended.
@@ -90,6 +108,9 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	if o.Client == nil {
 		o.Client = &http.Client{Timeout: 30 * time.Second}
 	}
+	if o.clock == nil {
+		o.clock = realClock{}
+	}
 	base, err := url.Parse(strings.TrimSuffix(o.URL, "/"))
 	if err != nil || base.Host == "" {
 		return Report{}, fmt.Errorf("%w: %q is not an http URL", ErrUnusable, o.URL)
@@ -99,7 +120,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		return Report{}, err
 	}
 	s := &session{
-		ctx: ctx, client: o.Client, base: base, contract: contract,
+		ctx: ctx, clock: o.clock, client: o.Client, base: base, contract: contract,
 		secret: o.Key, run: "conformance-" + strings.ToLower(rand.Text()[:8]), readOnly: o.ReadOnly,
 	}
 	if err := s.introduce(); err != nil {

@@ -1,9 +1,11 @@
 package conformance_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,20 +22,29 @@ import (
 // its reason. There are none.
 var allowedGaps = map[contracttest.Answer]string{}
 
+// skipping is the real clock, but for the waits of the suite, which it skips. A service that
+// has the same clock sees them pass.
+type skipping struct{ skipped atomic.Int64 }
+
+func (c *skipping) Now() time.Time { return time.Now().Add(time.Duration(c.skipped.Load())) }
+
+func (c *skipping) Sleep(_ context.Context, d time.Duration) { c.skipped.Add(int64(d)) }
+
 // run starts a service and runs the suite on it through the checking transport.
 func run(t *testing.T, o servertest.Options, readOnly bool, scopes ...string) conformance.Report {
 	t.Helper()
+	clock := &skipping{}
+	o.Now = clock.Now
 	s := servertest.Start(t, o)
 	_, secret := s.Add(t, "acme", "for the suite", scopes...)
-	return runOn(t, s, secret, readOnly)
+	return runOn(t, s, secret, conformance.Options{ReadOnly: readOnly}.By(clock))
 }
 
 // runOn runs the suite with a key.
-func runOn(t *testing.T, s *servertest.Server, secret apikey.Secret, readOnly bool) conformance.Report {
+func runOn(t *testing.T, s *servertest.Server, secret apikey.Secret, o conformance.Options) conformance.Report {
 	t.Helper()
-	report, err := conformance.Run(t.Context(), conformance.Options{
-		URL: s.URL, Key: secret.Reveal(), Contract: gen.Contract, Client: s.Client, ReadOnly: readOnly,
-	})
+	o.URL, o.Key, o.Contract, o.Client = s.URL, secret.Reveal(), gen.Contract, s.Client
+	report, err := conformance.Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,10 +76,13 @@ func wantNoFindings(t *testing.T, report conformance.Report) {
 }
 
 // TestServiceConforms also holds that every answer which the contract documents was
-// seen, by running the suite and then by taking the database away.
+// seen, by running the suite and then by taking the database away. It runs on the real clock.
 func TestServiceConforms(t *testing.T) {
+	t.Parallel()
 	var coverage contracttest.Coverage
-	report := run(t, servertest.Options{Coverage: &coverage}, false, apikey.ScopeAdmin)
+	s := servertest.Start(t, servertest.Options{Coverage: &coverage})
+	_, secret := s.Add(t, "acme", "for the suite", apikey.ScopeAdmin)
+	report := runOn(t, s, secret, conformance.Options{})
 	wantNoFindings(t, report)
 	if report.Count(conformance.Skipped) > 0 {
 		t.Errorf("%d checks were skipped", report.Count(conformance.Skipped))
@@ -132,6 +146,7 @@ func withoutDatabase(t *testing.T, coverage *contracttest.Coverage) {
 // TestOtherKeysAndPolicies runs the suite as others may: with less of a key, without
 // the right to change anything, and where keys may not live long.
 func TestOtherKeysAndPolicies(t *testing.T) {
+	t.Parallel()
 	shortLives := servertest.Options{Configure: []func(*handlers.Config){
 		func(c *handlers.Config) { c.Policy.MaxLifetime = 24 * time.Hour },
 	}}
@@ -150,6 +165,7 @@ func TestOtherKeysAndPolicies(t *testing.T) {
 		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 88},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			report := run(t, tt.options, tt.readOnly, tt.scopes...)
 			wantNoFindings(t, report)
 			if got := report.Count(conformance.Passed); got != tt.passed {
@@ -162,6 +178,7 @@ func TestOtherKeysAndPolicies(t *testing.T) {
 // TestLimitedKeys runs the suite with keys that have a rate limit, which is not for the
 // suite to use up.
 func TestLimitedKeys(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		scopes []string
 		passed int
@@ -170,14 +187,16 @@ func TestLimitedKeys(t *testing.T) {
 		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 60},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := servertest.Start(t, servertest.Options{})
+			t.Parallel()
+			clock := &skipping{}
+			s := servertest.Start(t, servertest.Options{Now: clock.Now})
 			key, secret := s.Add(t, "acme", "for the suite", tt.scopes...)
 			limit := apikey.RateLimit{Limit: 1, Window: 24 * time.Hour}
 			if _, err := s.DB.UpdateKey(t.Context(), store.Operator("test"), store.ByID(key.ID),
 				apikey.Change{RateLimit: &limit}); err != nil {
 				t.Fatal(err)
 			}
-			report := runOn(t, s, secret, false)
+			report := runOn(t, s, secret, conformance.Options{}.By(clock))
 			wantNoFindings(t, report)
 			if got := report.Count(conformance.Passed); got != tt.passed {
 				t.Errorf("%d checks passed, want %d", got, tt.passed)
@@ -188,6 +207,7 @@ func TestLimitedKeys(t *testing.T) {
 
 // TestReadOnlyChangesNothing counts what is in the store.
 func TestReadOnlyChangesNothing(t *testing.T) {
+	t.Parallel()
 	s := servertest.Start(t, servertest.Options{})
 	_, secret := s.Add(t, "acme", "for the suite", apikey.ScopeAdmin)
 	before, err := s.DB.AuditEvents(t.Context(), store.EventQuery{Limit: 100})
@@ -207,6 +227,7 @@ func TestReadOnlyChangesNothing(t *testing.T) {
 }
 
 func TestUnusable(t *testing.T) {
+	t.Parallel()
 	s := servertest.Start(t, servertest.Options{})
 	unknown := apikey.NewSecret("ak", apikey.NewID()).Reveal()
 	_, noScopes := s.Add(t, "acme", "no scopes")

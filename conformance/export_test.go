@@ -5,3 +5,9 @@ func (o Options) Only(check string) Options {
 	o.only = check
 	return o
 }
+
+// By makes a run that tells the time and waits by a clock.
+func (o Options) By(c clock) Options {
+	o.clock = c
+	return o
+}

@@ -186,15 +186,17 @@ func isLeakReport(r *http.Request) bool { return r.URL.Path == "/v1/leaked-keys"
 // TestPlantedFaults breaks the service in one way after the other: the suite must
 // notice, in the check that is about it.
 func TestPlantedFaults(t *testing.T) {
+	t.Parallel()
 	for name, tt := range plantedFaults(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := servertest.Start(t, servertest.Options{Handler: broken(tt.make())})
+			clock := &skipping{}
+			s := servertest.Start(t, servertest.Options{Now: clock.Now, Handler: broken(tt.make())})
 			_, secret := s.Add(t, "acme", "for the suite", apikey.ScopeAdmin)
 			// Not through the checking client: the contract is broken on purpose.
 			report, err := conformance.Run(t.Context(), conformance.Options{
 				URL: s.URL, Key: secret.Reveal(), Contract: gen.Contract, Client: s.Plain,
-			}.Only(tt.check))
+			}.Only(tt.check).By(clock))
 			if err != nil {
 				t.Fatal(err)
 			}

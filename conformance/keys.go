@@ -49,7 +49,7 @@ func (s *session) create(f fields) (created, bool) {
 // createAs is create with another key's secret.
 func (s *session) createAs(secret string, f fields) (created, bool) {
 	a := s.want(http.StatusCreated, request{operation: "createApiKey", secret: secret, body: f.json()})
-	key := created{body: a.body, location: a.header.Get("Location"), at: time.Now()}
+	key := created{body: a.body, location: a.header.Get("Location"), at: s.clock.Now()}
 	key.id, _ = a.body["id"].(string)
 	key.name, _ = a.body["name"].(string)
 	key.secret, _ = a.body["secret"].(string)
@@ -127,7 +127,7 @@ func stamp(value any) time.Time {
 func (s *session) expire(key created) bool {
 	for lead := 250 * time.Millisecond; lead < time.Minute; lead *= 4 {
 		// The service's clock counts, and created_at shows it.
-		end := stamp(key.body["created_at"]).Add(time.Since(key.at) + lead)
+		end := stamp(key.body["created_at"]).Add(s.clock.Now().Sub(key.at) + lead)
 		moved, err := s.send(request{operation: "updateApiKey", key: key.id,
 			body: fields{"expires_at": apikey.Timestamp(end).String()}.json()})
 		if err == nil && moved.status == http.StatusBadRequest {

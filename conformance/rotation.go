@@ -101,7 +101,7 @@ func (s *session) checkGrace(rotated created, grace time.Duration, createdAt tim
 	const slack = 5 * time.Second // of two clocks
 	begin := stamp(rotated.body["created_at"])
 	end := stamp(rotated.body["grace_ends_at"])
-	if end.Before(begin.Add(grace)) || end.After(begin.Add(time.Since(createdAt)+grace+slack)) {
+	if end.Before(begin.Add(grace)) || end.After(begin.Add(s.clock.Now().Sub(createdAt)+grace+slack)) {
 		s.fail("a grace of %s in a rotation right after %v ends at %v",
 			grace, rotated.body["created_at"], rotated.body["grace_ends_at"])
 	}

@@ -30,6 +30,7 @@ const (
 // session is one run against one deployment.
 type session struct {
 	ctx      context.Context //nolint:containedctx // a session is one run, and a run has one context
+	clock    clock
 	client   *http.Client
 	base     *url.URL
 	contract *contract
@@ -262,12 +263,7 @@ func (s *session) setHeader(sent *http.Request, r request) {
 }
 
 // pause waits, unless the run is over.
-func (s *session) pause(d time.Duration) {
-	select {
-	case <-s.ctx.Done():
-	case <-time.After(d):
-	}
-}
+func (s *session) pause(d time.Duration) { s.clock.Sleep(s.ctx, d) }
 
 // newName returns a name that nobody has.
 func (s *session) newName() string {

@@ -27,13 +27,15 @@ func (p proxied) RoundTrip(r *http.Request) (*http.Response, error) {
 // TestSlowedDown runs the suite where it fails far more often than an address may, directly
 // and behind a trusted proxy, where forward-auth is slowed down too.
 func TestSlowedDown(t *testing.T) {
+	t.Parallel()
 	for name, through := range map[string]func(http.RoundTripper) http.RoundTripper{
 		"directly":       func(base http.RoundTripper) http.RoundTripper { return base },
 		"behind a proxy": func(base http.RoundTripper) http.RoundTripper { return proxied{base} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := servertest.Start(t, servertest.Options{Configure: []func(*handlers.Config){func(c *handlers.Config) {
+			clock := &skipping{}
+			s := servertest.Start(t, servertest.Options{Now: clock.Now, Configure: []func(*handlers.Config){func(c *handlers.Config) {
 				c.AuthFailures = apikey.RateLimit{Limit: 3, Window: time.Second}
 				c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 			}}})
@@ -41,7 +43,7 @@ func TestSlowedDown(t *testing.T) {
 			report, err := conformance.Run(t.Context(), conformance.Options{
 				URL: s.URL, Key: secret.Reveal(), Contract: gen.Contract,
 				Client: &http.Client{Transport: through(s.Plain.Transport)},
-			})
+			}.By(clock))
 			if err != nil {
 				t.Fatal(err)
 			}

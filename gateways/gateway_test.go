@@ -1,3 +1,5 @@
+//go:build full
+
 package gateways_test
 
 import (
@@ -13,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"apikeyd/internal/testkit/program"
 	"apikeyd/servertest"
 )
 
@@ -94,31 +97,16 @@ http {
 	return []string{"-e", "stderr", "-p", dir, "-c", file}, nil
 }
 
-// find returns where the program is. With CI set it must be there.
-func (g gateway) find(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{g.program, "/usr/sbin/" + g.program} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if _, ci := os.LookupEnv("CI"); ci {
-		t.Fatal(g.program + " is missing")
-	}
-	t.Skip("this test needs " + g.program + ", which this machine does not have")
-	return ""
-}
-
 // start runs the gateway, as the page configures it, between clients and upstream. It
 // returns its URL. Replace changes the page's text first.
 func (g gateway) start(t *testing.T, p page, asks, upstream string, replace ...string) string {
 	t.Helper()
-	program := g.find(t)
+	path := program.Path(t, g.program)
 	for range 3 { // a port that was free may be taken by now
 		port := freePort(t)
 		dir := g.write(t, p, map[string]string{"8000": port, "8080": portOf(t, asks), "9000": portOf(t, upstream)}, replace)
 		args, env := g.prepare(t, dir)
-		if launch(t, dir, port, env, program, args...) {
+		if launch(t, dir, port, env, path, args...) {
 			return "http://127.0.0.1:" + port
 		}
 	}
@@ -154,10 +142,10 @@ func (g gateway) write(t *testing.T, p page, ports map[string]string, replace []
 
 // launch starts a program that ends with the test, and waits until it listens. False
 // means that it ended instead.
-func launch(t *testing.T, dir, port string, env []string, program string, args ...string) bool {
+func launch(t *testing.T, dir, port string, env []string, path string, args ...string) bool {
 	t.Helper()
 	log := &servertest.Log{}
-	cmd := exec.Command(program, args...)
+	cmd := exec.Command(path, args...)
 	cmd.Dir = dir
 	cmd.Env = append([]string{"HOME=" + dir}, env...)
 	cmd.Stdout, cmd.Stderr = log, log
@@ -176,10 +164,10 @@ func launch(t *testing.T, dir, port string, env []string, program string, args .
 			<-ended
 		}
 		if likeSecret.MatchString(log.String()) {
-			t.Errorf("%s logged a secret", program)
+			t.Errorf("%s logged a secret", path)
 		}
 		if t.Failed() {
-			t.Logf("%s said:\n%s", program, likeSecret.ReplaceAllString(log.String(), "…"))
+			t.Logf("%s said:\n%s", path, likeSecret.ReplaceAllString(log.String(), "…"))
 		}
 	})
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
@@ -189,12 +177,12 @@ func launch(t *testing.T, dir, port string, env []string, program string, args .
 		}
 		select {
 		case <-ended:
-			t.Logf("%s ended:\n%s", program, log)
+			t.Logf("%s ended:\n%s", path, log)
 			return false
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	t.Fatalf("%s does not listen", program)
+	t.Fatalf("%s does not listen", path)
 	return false
 }
 

@@ -1,6 +1,10 @@
+//go:build full
+
 package gen_test
 
 import (
+	"encoding/json"
+	"errors"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -13,20 +17,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestWalkthrough makes the change that CONTRIBUTING.md walks through, in a copy of the
-// project: the build must break where it says, and nowhere else, and pass after what
-// it says is written.
+// TestWalkthrough makes the change that CONTRIBUTING.md walks through: the build must break
+// where it says, and nowhere else, and pass after what it says is written. The compiler gets
+// the edited files in place of the project's own (go help build, -overlay), so that it
+// compiles only what depends on them.
 func TestWalkthrough(t *testing.T) {
-	guide, err := os.ReadFile("../CONTRIBUTING.md")
-	must(t, err)
-	dir := copyProject(t)
-	edits := parseEdits(t, string(guide))
-	if len(edits) != 4 {
-		t.Fatalf("the walk-through has %d edits, want one of the contract and three of handlers", len(edits))
-	}
-	apply(t, dir, edits[0])
-	generate(t, dir)
-	output, err := run(dir, "build", "./...")
+	p := newProject(t)
+	p.noteFiles()
+	edits := readEdits(t)
+	p.apply(edits[0])
+	p.generate()
+	output, err := p.run("build", "./...")
 	if err == nil {
 		t.Fatal("nothing is missing after the contract changed")
 	}
@@ -39,87 +40,34 @@ func TestWalkthrough(t *testing.T) {
 	if diff := cmp.Diff(want, places(output)); diff != "" {
 		t.Errorf("the build breaks elsewhere (-want +got):\n%s\n%s", diff, output)
 	}
-	for _, edit := range edits[1:] {
-		apply(t, dir, edit)
-	}
+	p.apply(edits[1:]...)
 	for _, args := range [][]string{
 		{"build", "./..."},
 		// The new operation is guarded, and answers hold against the new contract.
 		{"test", "-vet=off", "-run", "^(TestEveryOperationIsGuarded|TestLifecycle|TestEncoding)$", "./handlers"},
 	} {
-		if output, err := run(dir, args...); err != nil {
+		if output, err := p.run(args...); err != nil {
 			t.Errorf("go %s: %v\n%s", strings.Join(args, " "), err, output)
 		}
 	}
 }
 
-// edit changes a file, or makes one.
-type edit struct {
-	file    string
-	content string // of a new file
-	hunks   []hunk
-}
-
-// hunk replaces a run of lines.
-type hunk struct{ old, new string }
-
-var block = regexp.MustCompile("(?s)```(diff|go)\n(.*?)```")
-
-// parseEdits reads the blocks of the walk-through: a diff names its file in its first
-// line, a new file in its first comment.
-func parseEdits(t *testing.T, guide string) []edit {
-	t.Helper()
-	var edits []edit
-	for _, match := range block.FindAllStringSubmatch(guide, -1) {
-		first, rest, _ := strings.Cut(match[2], "\n")
-		if match[1] == "go" {
-			edits = append(edits, edit{file: strings.TrimPrefix(first, "// "), content: rest})
-			continue
+// noteFiles looks at each file that the compiler may read, so that go test does not take an
+// old result for one of the files as they are now.
+func (p *project) noteFiles() {
+	p.Helper()
+	must(p.T, filepath.WalkDir(p.root, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && slices.Contains([]string{".git", "bin", "node_modules"}, entry.Name()):
+			return fs.SkipDir
 		}
-		e := edit{file: strings.TrimPrefix(first, "--- ")}
-		for text := range strings.SplitSeq(strings.TrimPrefix(rest, "@@\n"), "@@\n") {
-			e.hunks = append(e.hunks, parseHunk(t, text))
+		if _, err = os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil // another test's, which is over
 		}
-		edits = append(edits, e)
-	}
-	return edits
-}
-
-func parseHunk(t *testing.T, text string) hunk {
-	t.Helper()
-	var h hunk
-	for line := range strings.Lines(text) {
-		switch line[0] {
-		case ' ':
-			h.old += line[1:]
-			h.new += line[1:]
-		case '-':
-			h.old += line[1:]
-		case '+':
-			h.new += line[1:]
-		default:
-			t.Fatalf("no line of a diff: %q", line)
-		}
-	}
-	return h
-}
-
-func apply(t *testing.T, dir string, e edit) {
-	t.Helper()
-	file := filepath.Join(dir, e.file)
-	content := e.content
-	if content == "" {
-		text, err := os.ReadFile(file)
-		must(t, err)
-		content = string(text)
-	}
-	for _, h := range e.hunks {
-		if n := strings.Count(content, h.old); n != 1 {
-			t.Fatalf("%s has this %d times, want once:\n%s", e.file, n, h.old)
-		}
-		content = strings.Replace(content, h.old, h.new, 1)
-	}
-	must(t, os.WriteFile(file, []byte(content), 0o600))
+		return err
+	}))
 }
 
 // places lists what the compiler says is missing, and in which file.
@@ -144,50 +92,48 @@ func places(output string) []string {
 	return slices.Compact(found)
 }
 
-// copyProject copies what go build and go test need.
-func copyProject(t *testing.T) string {
-	t.Helper()
-	root, dir := os.DirFS(".."), t.TempDir()
-	must(t, fs.WalkDir(root, ".", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() {
-			if slices.Contains([]string{".git", "bin", "node_modules"}, entry.Name()) {
-				return fs.SkipDir
-			}
-			return os.MkdirAll(filepath.Join(dir, path), 0o700)
-		}
-		text, err := fs.ReadFile(root, path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(dir, path), text, 0o600)
-	}))
-	return dir
-}
-
 // generate is make generate, as far as Go needs it.
-func generate(t *testing.T, dir string) {
-	t.Helper()
-	if output, err := run(dir, "tool", "oapi-codegen", "--config", "oapi-codegen.yaml", "openapi.yaml"); err != nil {
-		t.Fatalf("%v\n%s", err, output)
+func (p *project) generate() {
+	p.Helper()
+	made, config := filepath.Join(p.folder, "made.go"), filepath.Join(p.folder, "oapi-codegen.yaml")
+	const output = "output: gen/api.gen.go"
+	text := p.read("oapi-codegen.yaml")
+	if !strings.Contains(text, output) {
+		p.Fatalf("oapi-codegen.yaml does not say %q", output)
 	}
-	text, err := os.ReadFile(filepath.Join(dir, "openapi.yaml"))
-	must(t, err)
-	must(t, os.WriteFile(filepath.Join(dir, "gen", "openapi.yaml"), text, 0o600))
+	text = strings.Replace(text, output, "output: "+made, 1)
+	must(p.T, os.WriteFile(config, []byte(text), 0o600))
+	tool := p.command("tool", "oapi-codegen", "--config", config, p.edited["openapi.yaml"])
+	if output, err := tool.CombinedOutput(); err != nil {
+		p.Fatalf("%v\n%s", err, output)
+	}
+	code, err := os.ReadFile(made)
+	must(p.T, err)
+	p.write("gen/api.gen.go", string(code))
+	p.write("gen/openapi.yaml", p.read("openapi.yaml"))
 }
 
-func run(dir string, args ...string) (string, error) {
-	cmd := exec.Command("go", args...)
-	cmd.Dir = dir
-	output, err := cmd.CombinedOutput()
+// run runs go on the edited project.
+func (p *project) run(args ...string) (string, error) {
+	p.Helper()
+	replace := map[string]string{}
+	for file, where := range p.edited {
+		replace[filepath.Join(p.root, file)] = where
+	}
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	must(p.T, err)
+	overlay := filepath.Join(p.folder, "overlay.json")
+	must(p.T, os.WriteFile(overlay, text, 0o600))
+	// Programs without symbols are linked in less time.
+	build := []string{args[0], "-buildvcs=false", "-ldflags=-s -w", "-overlay", overlay}
+	output, err := p.command(append(build, args[1:]...)...).CombinedOutput()
 	return string(output), err
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+// command is go, as make test calls it, so that both compile the same packages once.
+func (p *project) command(args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(p.Context(), "go", args...)
+	cmd.Dir = p.root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	return cmd
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
@@ -39,15 +40,19 @@ type operation struct {
 // guards are, by operation, what a request must pass before its handler.
 type guards map[string][]echo.MiddlewareFunc
 
+// contract is read once: no Server changes it, and reading it takes longer than all else that
+// New does.
+var contract = sync.OnceValues(gen.GetSpec)
+
 // newGuards makes the guards of each operation: authentication, then validation. Denying
 // is the default: an operation without security or scope is an error, not an open door.
 func (s *Server) newGuards() (guards, error) {
-	contract, err := gen.GetSpec()
+	spec, err := contract()
 	if err != nil {
 		return nil, fmt.Errorf("reading the embedded contract: %w", err)
 	}
 	all := make(guards)
-	for path, item := range contract.Paths.Map() {
+	for path, item := range spec.Paths.Map() {
 		for method, o := range item.Operations() {
 			op, err := newOperation(item, o)
 			if err != nil {

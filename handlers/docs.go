@@ -36,13 +36,25 @@ var docsPage embed.FS
 // registerDocs adds the contract as YAML and as JSON, and a page to read and try it.
 // All of it is public: it says nothing that the program's source does not.
 func registerDocs(e *echo.Echo) error {
-	contract, err := yamlToJSON(gen.Contract)
+	all, err := documents()
 	if err != nil {
-		return fmt.Errorf("the embedded contract as JSON: %w", err)
+		return err
 	}
-	documents := map[string]*document{
+	for path, d := range all {
+		e.Match([]string{http.MethodGet, http.MethodHead}, path, d.serve)
+	}
+	return nil
+}
+
+// documents are made once, by their paths: they are the same for every Server.
+var documents = sync.OnceValues(func() (map[string]*document, error) {
+	json, err := yamlToJSON(gen.Contract)
+	if err != nil {
+		return nil, fmt.Errorf("the embedded contract as JSON: %w", err)
+	}
+	all := map[string]*document{
 		"/openapi.yaml": {contentType: "application/yaml", content: gen.Contract},
-		"/openapi.json": {contentType: "application/json", content: contract},
+		"/openapi.json": {contentType: "application/json", content: json},
 	}
 	for _, file := range []struct {
 		path, contentType string
@@ -57,18 +69,17 @@ func registerDocs(e *echo.Echo) error {
 	} {
 		content, err := fs.ReadFile(file.fsys, file.name)
 		if err != nil {
-			return fmt.Errorf("the embedded docs page: %w", err)
+			return nil, fmt.Errorf("the embedded docs page: %w", err)
 		}
-		documents[file.path] = &document{
+		all[file.path] = &document{
 			contentType: file.contentType, content: content, gzipped: strings.HasSuffix(file.name, ".gz"),
 		}
 	}
-	for path, d := range documents {
+	for _, d := range all {
 		d.prepare()
-		e.Match([]string{http.MethodGet, http.MethodHead}, path, d.serve)
 	}
-	return nil
-}
+	return all, nil
+})
 
 // document is a file that stays the same as long as the program runs.
 type document struct {

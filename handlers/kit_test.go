@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -239,31 +240,23 @@ func (r request) String() string {
 
 // secrets are those that a test has seen.
 type secrets struct {
-	mu  sync.Mutex
-	all []string
+	mu     sync.Mutex
+	traces []string // the random part of each, and its hash in several ways
 }
 
 func (s *secrets) add(secret string) {
+	hash := sha256.Sum256([]byte(secret))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.all = append(s.all, secret)
+	s.traces = append(s.traces, randomPart(secret), hex.EncodeToString(hash[:]),
+		base64.RawStdEncoding.EncodeToString(hash[:]), fmt.Sprint(hash))
 }
 
 // in reports whether text holds a secret, or only the random part of one, or its hash.
 func (s *secrets) in(text string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, secret := range s.all {
-		hash := sha256.Sum256([]byte(secret))
-		for _, trace := range []string{
-			randomPart(secret), hex.EncodeToString(hash[:]), base64.RawStdEncoding.EncodeToString(hash[:]), fmt.Sprint(hash),
-		} {
-			if strings.Contains(text, trace) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.traces, func(trace string) bool { return strings.Contains(text, trace) })
 }
 
 // randomPart is the 32 characters that make a secret one.

@@ -14,8 +14,9 @@ import (
 	"apikeyd/store"
 )
 
-// rounds is how often each test below ends a secret; make linearizability asks for more.
-var rounds = flag.Int("rounds", 50, "how often the linearizability tests end a secret")
+// rounds is how often each test below ends a secret: a few times in make test, 50 times in
+// make test-all, and as often as make linearizability asks for.
+var rounds = flag.Int("rounds", defaultRounds, "how often the linearizability tests end a secret")
 
 // While many use a key, its secret is ended. What begins after that was answered is
 // refused, wherever the secret is shown, and what was on its way commits no change.

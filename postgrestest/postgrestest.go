@@ -4,6 +4,7 @@
 package postgrestest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,10 +17,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"apikeyd/internal/testkit/program"
 )
@@ -37,6 +41,7 @@ type Cluster struct {
 	server    *exec.Cmd
 	ended     chan struct{}
 	databases atomic.Int64
+	strategy  string // how to make a database, if not by the default
 }
 
 // Start starts a private cluster with settings such as "synchronous_commit=off". Without
@@ -231,29 +236,36 @@ func (c *Cluster) Promote(t testing.TB) {
 func (c *Cluster) Database(t testing.TB) string {
 	t.Helper()
 	name := fmt.Sprintf("test%d", c.databases.Add(1))
-	c.SQL(t, "postgres", "CREATE DATABASE "+name)
+	c.SQL(t, "postgres", "CREATE DATABASE "+name+c.strategy)
 	return c.URL(name)
 }
 
-// URL is where a database of the cluster is.
+// URL is where a database of the cluster is. A busy machine may take long to connect.
 func (c *Cluster) URL(database string) string {
-	return fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable", c.Address, database)
+	return fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable&connect_timeout=60", c.Address, database)
 }
 
-// SQL runs a command in a database, given by its name or URL, and returns what psql prints.
-func (c *Cluster) SQL(t testing.TB, database, command string) string {
+// SQL runs commands in a database, given by its name or URL, and returns what they answer,
+// as psql --tuples-only --no-align prints it.
+func (c *Cluster) SQL(t testing.TB, database, commands string) string {
 	t.Helper()
 	if !strings.Contains(database, "://") {
 		database = c.URL(database)
 	}
-	psql := c.program("psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--dbname", database,
-		"--set", "ON_ERROR_STOP=1", "--command", command)
-	psql.Stdout = nil
-	out, err := psql.Output()
-	if err != nil {
-		t.Fatalf("psql: %v\n%s", err, c.Log(t))
+	ctx, cancel := context.WithTimeout(context.Background(), patience) // not the test's: clean-up runs commands too
+	defer cancel()
+	conn, err := pgconn.Connect(ctx, database)
+	must(t, err)
+	defer func() { _ = conn.Close(ctx) }()
+	results, err := conn.Exec(ctx, commands).ReadAll()
+	must(t, err)
+	var lines []string
+	for _, result := range results {
+		for _, row := range result.Rows {
+			lines = append(lines, string(bytes.Join(row, []byte("|"))))
+		}
 	}
-	return strings.TrimSpace(string(out))
+	return strings.TrimSpace(strings.Join(lines, "\n"))
 }
 
 // WithoutStandby makes commits wait for a synchronous standby that does not exist, and
@@ -265,13 +277,23 @@ func (c *Cluster) WithoutStandby(t testing.TB) {
 	c.SQL(t, "postgres", "SELECT pg_reload_conf()")
 	// The setting is in force when the checkpointer has read it, which no session shows:
 	// commit until a commit waits.
-	commits := c.program("psql", "--no-psqlrc", "--dbname", c.URL("postgres"), "--command",
-		"DO $$ BEGIN LOOP INSERT INTO waits VALUES (1); COMMIT; PERFORM pg_sleep(0.005); END LOOP; END $$")
-	must(t, commits.Start())
-	const waits = " FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'DO %'"
+	var commits sync.WaitGroup
+	commits.Go(func() {
+		ctx := context.Background()
+		conn, err := pgconn.Connect(ctx, c.URL("postgres"))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = conn.Close(ctx) }()
+		for err == nil { // until it is ended while it waits
+			_, err = conn.Exec(ctx, "INSERT INTO waits VALUES (1)").ReadAll()
+		}
+	})
+	const waits = " FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'INSERT INTO waits%'"
 	c.wait(t, "wait for its standby", func() bool { return c.SQL(t, "postgres", "SELECT count(*)"+waits) == "1" })
 	c.SQL(t, "postgres", "SELECT pg_terminate_backend(pid)"+waits)
-	_ = commits.Wait() // it says that it was ended
+	commits.Wait()
 }
 
 // Standalone ends what WithoutStandby began: soon no commit waits.

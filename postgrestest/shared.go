@@ -3,6 +3,7 @@ package postgrestest
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 )
@@ -56,10 +57,17 @@ func (s *shares) sharedCluster(t testing.TB) *Cluster {
 	}
 	c := newCluster(t, s.folder(t, "shared"))
 	s.fill(t, c)
-	// Many tests at once, each with several pools of connections.
-	c.start(t, "fsync=off", "max_connections=400")
+	// Many tests at once, each with several pools of connections. What concerns the disk and
+	// standbys makes a new database cheap, together with the strategy of before version 15.
+	c.start(t, "fsync=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0",
+		"max_connections=400", "shared_buffers=32MB", "autovacuum=off")
 	s.cluster = c
 	c.awaitStart(t)
+	if version, err := strconv.Atoi(c.SQL(t, "postgres", "SHOW server_version_num")); err != nil {
+		t.Fatal(err)
+	} else if version >= 150_000 {
+		c.strategy = " STRATEGY FILE_COPY"
+	}
 	return c
 }
 

@@ -5,9 +5,12 @@ package servertest
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -52,7 +55,13 @@ func Start(t testing.TB, o Options) *Server {
 		o.Now = time.Now
 	}
 	s := &Server{Path: filepath.Join(t.TempDir(), "keys.db"), Log: &Log{}, now: o.Now}
-	var err error
+	empty, err := emptyDatabase()
+	if err == nil {
+		err = os.WriteFile(s.Path, empty, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	if s.DB, err = sqlstore.Open(t.Context(), sqlstore.Options{Path: s.Path, Serve: true, Now: o.Now}); err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +86,25 @@ func Start(t testing.TB, o Options) *Server {
 	s.listen(t, handler, log, o)
 	return s
 }
+
+// emptyDatabase is the file that the program makes of no file. It is made once: each migration
+// waits for the disk.
+var emptyDatabase = sync.OnceValues(func() (_ []byte, err error) {
+	folder, err := os.MkdirTemp("", "servertest")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	path := filepath.Join(folder, "keys.db")
+	db, err := sqlstore.Open(context.Background(), sqlstore.Options{Path: path, Serve: true})
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
 
 // Stop closes the service's address and hangs up on its clients, as the end of its
 // process does. The database stays open.

@@ -1,3 +1,5 @@
+//go:build full
+
 package verify_test
 
 import (
@@ -18,7 +20,7 @@ import (
 // connections of its own.
 func newNodes(t *testing.T) (*sqlstore.DB, []*verify.Verifier) {
 	t.Helper()
-	url := postgrestest.Start(t, "fsync=off").Database(t)
+	url := postgrestest.Shared(t).Database(t)
 	var first *sqlstore.DB
 	var nodes []*verify.Verifier
 	for _, name := range []string{"a", "b", "c"} {

@@ -273,10 +273,13 @@ func TestCacheIsBounded(t *testing.T) {
 	r := newRemembering(t, size)
 	_, first := r.add(time.Hour)
 	remember(t, r.verifier, first)
-	var secrets []apikey.Secret
-	for range 4 * size {
-		_, secret := r.add(time.Hour)
-		secrets = append(secrets, secret)
+	secrets := make([]apikey.Secret, 4*size)
+	var adding sync.WaitGroup // at once, so that the disk is waited for once for many of them
+	for i := range secrets {
+		adding.Go(func() { _, secrets[i] = r.add(time.Hour) })
+	}
+	adding.Wait()
+	for _, secret := range secrets {
 		r.wantCode(secret.Reveal(), verify.Valid)
 		r.wantCode(apikey.NewSecret("ak", apikey.NewID()).Reveal(), verify.NotFound)
 		if keys, refused := r.verifier.Remembered(); keys > size || refused > size {

@@ -49,12 +49,12 @@ func TestCronRecipe(t *testing.T) {
 	must(t, os.WriteFile(killed, nil, 0o600))
 	must(t, os.Chtimes(killed, time.Now().Add(-2*time.Hour), time.Now().Add(-2*time.Hour)))
 	for range 3 {
+		time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second))) // its files are named by the second
 		cmd := shell(t, t.TempDir(), script, "TMPDIR="+t.TempDir(), "APIKEYD_DATABASE="+filepath.Join(s.dir, "apikeyd.db"),
 			"BACKUPS="+folder, "REMOTE="+remote, "COPY=cp -p", "KEEP=2")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		time.Sleep(1100 * time.Millisecond) // its files are named by the second
 	}
 	wantNames(t, folder, 2)
 	wantNames(t, remote, 3)

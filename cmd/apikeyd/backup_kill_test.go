@@ -3,11 +3,18 @@
 package main
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+	"apikeyd/store/sqlstore"
 )
 
 // killSoon runs a command and kills it at no particular moment of its usual time. It
@@ -78,4 +85,75 @@ func copyFile(t *testing.T, from, to string) {
 	text, err := os.ReadFile(from)
 	must(t, err)
 	must(t, os.WriteFile(to, text, 0o600))
+}
+
+// Ctrl-C leaves nothing.
+func TestInterruptBackup(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	plantKeys(t, filepath.Join(dir, "apikeyd.db"), 4000)
+	must(t, os.WriteFile(filepath.Join(dir, "other"), nil, 0o600))
+	for range 5 {
+		p, err := launch(dir, nil, "backup", "keys.bak")
+		must(t, err)
+		must(t, p.wait(func() bool { // until it has begun
+			parts, err := filepath.Glob(filepath.Join(dir, ".*.part"))
+			return err == nil && len(parts) > 0
+		}))
+		must(t, p.cmd.Process.Signal(os.Interrupt))
+		<-p.exited
+		_, left := os.Stat(filepath.Join(dir, "keys.bak"))
+		if !p.cmd.ProcessState.Success() {
+			if left == nil || !strings.Contains(p.output.String(), "interrupted; keys.bak was not written") {
+				t.Errorf("it says %q, and left %v", p.output.String(), left)
+			}
+		}
+		if parts, _ := filepath.Glob(filepath.Join(dir, ".*.part")); len(parts) > 0 {
+			t.Errorf("it left %q", parts)
+		}
+		_ = os.Remove(filepath.Join(dir, "keys.bak"))
+	}
+}
+
+// plantWorkers is how many keys are planted at once: those of one moment share a transaction.
+const plantWorkers = 64
+
+// plantKeys writes keys into a database, past any server.
+func plantKeys(t *testing.T, path string, keys int) {
+	t.Helper()
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
+	must(t, err)
+	defer func() { must(t, db.Close()) }()
+	var wg sync.WaitGroup
+	for worker := range plantWorkers {
+		wg.Go(func() {
+			for i := worker; i < keys; i += plantWorkers {
+				now := time.Now()
+				key, _, err := apikey.Policy{}.NewKey(now, apikey.Draft{
+					Owner: "acme", Name: fmt.Sprint("planted ", i), ExpiresAt: now.Add(time.Hour),
+				})
+				if err == nil {
+					err = db.CreateKey(t.Context(), store.Operator("test"), key)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// keysIn says how many keys are in a database that is sound.
+func keysIn(t *testing.T, path string) int {
+	t.Helper()
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true}) // as the next server would
+	must(t, err)
+	must(t, db.Close())
+	e, err := sqlstore.ExamineFile(t.Context(), path)
+	must(t, err)
+	defer func() { must(t, e.Close()) }()
+	contents, err := e.All(t.Context())
+	must(t, err)
+	return contents.Keys
 }

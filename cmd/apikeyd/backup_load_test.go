@@ -28,7 +28,9 @@ type crowd struct {
 	stop      chan struct{}
 }
 
-func gather(t *testing.T, s *server, clients int) *crowd {
+// gather gathers a crowd of which all keys have a name that begins like this.
+func gather(t *testing.T, s *server, clients int, name string) *crowd {
+	t.Helper()
 	c := &crowd{stop: make(chan struct{})}
 	admin := s.adminKey()
 	for i := range clients {
@@ -39,7 +41,7 @@ func gather(t *testing.T, s *server, clients int) *crowd {
 					return
 				default:
 				}
-				w, err := s.live(admin, fmt.Sprintf("%d-%d", i, n), n)
+				w, err := s.live(admin, fmt.Sprintf("%s-%d-%d", name, i, n), n)
 				if err != nil {
 					t.Error(err)
 					return
@@ -80,7 +82,7 @@ func (s *server) live(admin, name string, n int) (w witness, err error) {
 
 // known returns what was acknowledged until now, when that is enough.
 func (c *crowd) known(enough int) []witness {
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(stuck); ; time.Sleep(time.Millisecond) {
 		c.mu.Lock()
 		known := slices.Clone(c.witnesses)
 		c.mu.Unlock()
@@ -104,12 +106,14 @@ func (c *crowd) leave() {
 func TestBackupUnderFullLoad(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())
-	clients := gather(t, s, 16)
+	var before []witness
 	verified := 0
 	for round := range 3 {
-		before := clients.known(100 * (round + 1))
+		clients := gather(t, s, 16, fmt.Sprint(round))
+		before = append(before, clients.known(100)...)
 		file := fmt.Sprintf("%d.bak", round)
 		s.command("backup", file)
+		clients.leave() // looking at the backup needs no load
 
 		dir := t.TempDir()
 		s.command("restore", file, "--database", filepath.Join(dir, "apikeyd.db"))
@@ -128,7 +132,6 @@ func TestBackupUnderFullLoad(t *testing.T) {
 		must(t, restored.terminate())
 		verified += len(before)
 	}
-	clients.leave()
 	s.want(http.StatusOK, "GET", "/v1/api-keys", s.adminKey(), "") // the server noticed nothing
 	if out := s.output.String(); strings.Contains(out, "level=ERROR") || strings.Contains(out, "status=503") {
 		t.Errorf("the server complains:\n%s", out)

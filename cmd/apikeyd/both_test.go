@@ -1,8 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -108,10 +108,10 @@ func TestServerAndDatabaseAlike(t *testing.T) {
 			t.Run(strconv.Itoa(place), func(t *testing.T) {
 				t.Parallel()
 				s := serve(t, t.TempDir())
-				run := keysRun{s: s, where: []string{"--url", s.url, "--key-file", "admin.key"}}
+				run := keysRun{where: []string{"--url", s.url, "--key-file", filepath.Join(s.dir, "admin.key")}}
 				if place == 1 {
 					must(t, s.terminate())
-					run.where = []string{"--database", "apikeyd.db"}
+					run.where = []string{"--database", filepath.Join(s.dir, "apikeyd.db")}
 				}
 				for _, c := range commands {
 					said[place] = append(said[place], run.run(t, c.input, wordsOf(c.line)))
@@ -141,7 +141,6 @@ func wordsOf(line string) []string {
 
 // keysRun runs commands in one of the places where keys are.
 type keysRun struct {
-	s      *server
 	where  []string
 	secret string // the last one that was printed
 }
@@ -153,20 +152,15 @@ func (k *keysRun) run(t *testing.T, input string, words []string) string {
 	for i, word := range args {
 		args[i] = strings.ReplaceAll(word, "ID", "0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f")
 	}
-	cmd, err := apikeyd(k.s.dir, nil, append(args, k.where...)...)
-	must(t, err)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdin = strings.NewReader(strings.ReplaceAll(input, "SECRET", k.secret))
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	_ = cmd.Run() // its status is compared
-	wantNoSecret(t, stderr.String())
-	if found := likeSecret.FindString(stdout.String()); found != "" {
+	stdout, stderr, status := runHere(t, strings.ReplaceAll(input, "SECRET", k.secret), append(args, k.where...)...)
+	wantNoSecret(t, stderr)
+	if found := likeSecret.FindString(stdout); found != "" {
 		k.secret = found
 		if words[0] != "create" && words[0] != "rotate" {
 			t.Errorf("%q prints a secret", words)
 		}
 	}
-	text := fmt.Sprintf("status %d\n%s%s", cmd.ProcessState.ExitCode(), stdout.String(), stderr.String())
+	text := fmt.Sprintf("status %d\n%s%s", status, stdout, stderr)
 	if strings.Contains(text, "\x1b") {
 		t.Errorf("%q sends a terminal what is in the metadata", words)
 	}

@@ -9,8 +9,8 @@ import (
 
 // What the scripts ask, and what they are told.
 func TestCompletion(t *testing.T) {
-	t.Parallel()
 	home := t.TempDir()
+	t.Setenv("HOME", home)
 	profiles := filepath.Join(home, ".config", "apikeyd", "profiles")
 	must(t, os.MkdirAll(profiles, 0o700))
 	for _, name := range []string{"default.json", "staging.json", "notes.txt"} {
@@ -39,14 +39,12 @@ func TestCompletion(t *testing.T) {
 		{"arguments only", "keys -- l", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			args := append([]string{"__complete", "--"}, strings.Split(test.words, " ")...)
-			cmd, err := apikeyd(t.TempDir(), []string{"HOME=" + home}, args...)
-			must(t, err)
-			out, err := cmd.Output()
-			must(t, err)
+			out, _, status := runHere(t, "", append([]string{"__complete", "--"}, strings.Split(test.words, " ")...)...)
+			if status != exitOK {
+				t.Fatalf("exit status %d", status)
+			}
 			var words []string
-			for line := range strings.Lines(string(out)) {
+			for line := range strings.Lines(out) {
 				word, _, _ := strings.Cut(strings.TrimSpace(line), "\t")
 				words = append(words, word)
 			}

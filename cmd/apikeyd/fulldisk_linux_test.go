@@ -13,7 +13,7 @@ import (
 )
 
 // fullDiskFolder tells a process of the test below where it mounts a disk.
-const fullDiskFolder = "APIKEYD_TEST_FULL_DISK"
+const fullDiskFolder = "TEST_FULL_DISK_FOLDER"
 
 // On a disk that is too small neither a backup nor a restored database appears, nor
 // anything half made.

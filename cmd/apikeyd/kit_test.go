@@ -19,8 +19,13 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for what must come.
-const patience = 20 * time.Second
+const (
+	// patience is how long an answer of a server may take.
+	patience = 20 * time.Second
+	// stuck is when a process is taken for one that hangs: how long work takes on a busy
+	// machine is for no test to say.
+	stuck = 2 * time.Minute
+)
 
 // quickExit spares a program with the race detector its second of sleep at the end.
 const quickExit = "atexit_sleep_ms=0"
@@ -75,6 +80,20 @@ func bare(dir string, env []string, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// runHere runs a command line in this process, with this standard input: starting a program
+// takes longer than most commands do. Its folder and environment are the test's.
+func runHere(t *testing.T, stdin string, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	reader, writer, err := os.Pipe()
+	must(t, err)
+	defer reader.Close()
+	_, err = writer.WriteString(stdin) // a pipe takes this much, whether it is read or not
+	must(t, errors.Join(err, writer.Close()))
+	var out, errs output
+	status = run(args, reader, &out, &errs)
+	return out.String(), errs.String(), status
+}
+
 func launch(dir string, env []string, args ...string) (*process, error) {
 	cmd, err := apikeyd(dir, env, args...)
 	if err != nil {
@@ -111,7 +130,7 @@ func (p *process) waitURL() (url string, err error) {
 
 // wait polls until the process, still running, has done something.
 func (p *process) wait(done func() bool) error {
-	deadline := time.After(patience)
+	deadline := time.After(stuck)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for !done() {
@@ -140,7 +159,7 @@ func (p *process) terminate() error {
 func (p *process) waitExit(want int) error {
 	select {
 	case <-p.exited:
-	case <-time.After(patience):
+	case <-time.After(stuck):
 		return fmt.Errorf("apikeyd does not end\n%s", p.output.String())
 	}
 	if got := p.cmd.ProcessState.ExitCode(); got != want {

@@ -22,7 +22,7 @@ import (
 
 // movedKeys is how many keys a database has that is moved: several times of what is read at
 // once.
-const movedKeys = 20_000
+const movedKeys = 8_000
 
 // planted is a secret, and what verification says of it.
 type planted struct{ secret, code string }
@@ -102,7 +102,7 @@ func plantOne(t *testing.T, db *sqlstore.DB, i int, now time.Time) ([]planted, e
 	}
 }
 
-var movedLine = regexp.MustCompile(`^moved 20000 keys, 2500 last uses and (\d+) audit events( \(\d+ rows from an earlier run\))? ` +
+var movedLine = regexp.MustCompile(`^moved 8000 keys, 1000 last uses and (\d+) audit events( \(\d+ rows from an earlier run\))? ` +
 	`from \S+ to \S+ in ([\d.]+) s; SHA-256 of all rows on both sides ([0-9a-f]{64})\n$`)
 
 // moveStore runs a move to its end and returns the checksum, and how long it took.

@@ -51,11 +51,11 @@ func TestChaosNodes(t *testing.T) {
 	}
 
 	if r := during("none", func() {}); len(r.errors) > 0 || r.waived > 0 {
-		t.Error("there are errors without a fault")
+		t.Errorf("there are errors without a fault: clients saw %v, and nodes could not say %d times", r.errors, r.waived)
 	}
 	during("kill -9 of each node in turn", func() { p.endInTurn(syscall.SIGKILL) })
 	if r := during("restart of each node in turn (SIGTERM)", func() { p.endInTurn(syscall.SIGTERM) }); len(r.errors) > 0 {
-		t.Error("clients saw errors of a rolling restart")
+		t.Errorf("clients saw errors of a rolling restart: %v", r.errors)
 	}
 	for i, fault := range []wireState{closed, silent} {
 		n := st.nodes[i]

@@ -55,7 +55,7 @@ func TestRetention(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { r.run(ctx) })
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(stuck)
 	for left() != 3 && time.Now().Before(deadline) {
 		time.Sleep(time.Millisecond)
 	}

@@ -47,7 +47,7 @@ func atTerminal(t *testing.T, cmd *exec.Cmd) *terminal {
 // sees waits until a text stands on the screen.
 func (a *terminal) sees(text string) {
 	a.t.Helper()
-	for deadline := time.Now().Add(patience); !strings.Contains(a.screen.String(), text); {
+	for deadline := time.Now().Add(stuck); !strings.Contains(a.screen.String(), text); {
 		if time.Now().After(deadline) {
 			a.t.Fatalf("%q does not come up; the screen shows\n%s", text, a.screen.String())
 		}
@@ -66,7 +66,7 @@ func (a *terminal) ends(want int) {
 	a.t.Helper()
 	select {
 	case <-a.exited:
-	case <-time.After(patience):
+	case <-time.After(stuck):
 		a.t.Fatalf("the program does not end; the screen shows\n%s", a.screen.String())
 	}
 	if got := a.cmd.ProcessState.ExitCode(); got != want {
@@ -212,7 +212,7 @@ func TestPromptRestoresTheEcho(t *testing.T) {
 	var stderr output
 	cmd.Stdin, cmd.Stderr = tty, &stderr
 	must(t, cmd.Start())
-	for deadline := time.Now().Add(patience); !strings.Contains(stderr.String(), "Secret to verify"); {
+	for deadline := time.Now().Add(stuck); !strings.Contains(stderr.String(), "Secret to verify"); {
 		if time.Now().After(deadline) {
 			t.Fatal("nobody is asked")
 		}

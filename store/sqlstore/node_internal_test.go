@@ -149,7 +149,8 @@ func testCutOff(t *testing.T, d *nodeDatabase) {
 func testKilled(t *testing.T, d *nodeDatabase) {
 	p := newProxy(t, d.Address)
 	a := d.join(t, "a", nodeOptions{remember: true, lease: shortLease})
-	b := d.join(t, "b", nodeOptions{remember: true, lease: 2 * shortLease, url: d.through(p)})
+	const lease = 10 * shortLease // so that the row is still there when the test looks for it
+	b := d.join(t, "b", nodeOptions{remember: true, lease: lease, url: d.through(p)})
 	p.shut()
 	b.close()
 	nodes := func() string { return d.sql(t, `SELECT string_agg(name, ' ' ORDER BY name) FROM nodes`) }
@@ -157,7 +158,7 @@ func testKilled(t *testing.T, d *nodeDatabase) {
 		t.Errorf("nodes: %q", got)
 	}
 	keys := newKeys(1, a, b)
-	if took := a.change(t, change{keys: keys}); took > 2*shortLease+slack {
+	if took := a.change(t, change{keys: keys}); took > lease+slack {
 		t.Errorf("settled after %v", took)
 	}
 	eventually(t, "the row of the dead node goes", func() bool { return nodes() == "a" })

@@ -1,0 +1,5 @@
+//go:build !full
+
+package handlers_test
+
+const defaultRounds = 10
