@@ -3,6 +3,7 @@ package tracing_test
 import (
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
@@ -249,6 +251,32 @@ func TestSpansOfTrouble(t *testing.T) {
 		if got := attributes(s.Attributes)["apikeyd.code"]; got != want.code {
 			t.Errorf("%s: code %q, want %q", name, got, want.code)
 		}
+	}
+}
+
+// unsure is a store that loses sight of creations.
+type unsure struct{ store.Store }
+
+func (unsure) CreateKey(context.Context, store.Actor, apikey.Key) error {
+	return fmt.Errorf("%w: the cause", store.ErrUncertain)
+}
+
+// A span of the store names its kind of database, and what is not known of a change.
+func TestSpansOfTheStore(t *testing.T) {
+	k := newKit(t)
+	ctx := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled,
+	}))
+	if err := k.tracer.Store(unsure{k.DB}, "postgresql").CreateKey(ctx, store.Actor{}, apikey.Key{}); !errors.Is(err, store.ErrUncertain) {
+		t.Error(err)
+	}
+	s := k.sent()["store.CreateKey"]
+	if s == nil {
+		t.Fatal("no span of the change")
+	}
+	got := attributes(s.Attributes)
+	if got["db.system.name"] != "postgresql" || got["error.type"] != "outcome_unknown" || s.Status.GetCode() != otlp.Status_STATUS_CODE_ERROR {
+		t.Errorf("the span says %v, %s", got, s.Status)
 	}
 }
 

@@ -31,6 +31,17 @@ var _ engine = (*postgresEngine)(nil)
 
 // openPostgres opens a database on a server, all but starting the writer.
 func (db *DB) openPostgres(ctx context.Context, o Options) error {
+	err := db.joinPostgres(ctx, o)
+	if refused, ok := errors.AsType[*sessionError](err); ok {
+		return refused.reason // whichever connection it was
+	}
+	if said, ok := errors.AsType[*pgconn.PgError](err); ok && isForeignStatement(said) {
+		return translateCode(said, err)
+	}
+	return err
+}
+
+func (db *DB) joinPostgres(ctx context.Context, o Options) error {
 	db.condition = &condition{driver: translatePostgres}
 	config, err := postgresConfig(o.Path)
 	if err != nil {
@@ -44,9 +55,6 @@ func (db *DB) openPostgres(ctx context.Context, o Options) error {
 	// What is short must not wait for lists, which may take long.
 	writing, points, lists := pool(1), pool(pgPoints), pool(pgLists)
 	if err := checkPostgres(ctx, points, o.Serve); err != nil {
-		if refused, ok := errors.AsType[*sessionError](err); ok {
-			return refused.reason // whichever connection it was
-		}
 		return err
 	}
 	if o.Serve {
@@ -84,6 +92,9 @@ func (e *postgresEngine) begin(w *writer) error {
 func (e *postgresEngine) hungUp(err error) bool {
 	var said *pgconn.PgError
 	if errors.As(err, &said) {
+		if said.Code == "25P03" {
+			return false // we were silent in a transaction for too long
+		}
 		return said.Severity == "FATAL" || said.SeverityUnlocalized == "FATAL" || said.SeverityUnlocalized == "PANIC"
 	}
 	var connecting *pgconn.ConnectError

@@ -59,8 +59,7 @@ func Name(path string) string {
 func postgresConfig(path string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(path)
 	if err != nil {
-		return nil, errors.New("the URL of PostgreSQL cannot be read; " +
-			"it is postgres://USER:PASSWORD@HOST:PORT/DATABASE") // the error holds the password
+		return nil, unreadable(path) // the error itself holds the password
 	}
 	if config.ValidateConnect == nil {
 		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
@@ -185,10 +184,11 @@ func translateCode(said *pgconn.PgError, err error) error {
 	if said.Code == "23505" && said.ConstraintName == "api_keys_name" {
 		return fmt.Errorf("%w: %w", store.ErrNameTaken, err)
 	}
-	switch said.Code {
-	case "26000", "42P05":
+	if isForeignStatement(said) {
 		return fmt.Errorf("%w: a statement was prepared in another session; behind a pooler in transaction mode, such as "+
 			"PgBouncer, add default_query_exec_mode=exec to the URL of the database: %w", store.ErrUnavailable, err)
+	}
+	switch said.Code {
 	case "XX001", "XX002":
 		return fmt.Errorf("%w: %w", store.ErrDamaged, err)
 	case "25006", "25P02", "25P03", "55P03", "57014":
@@ -198,6 +198,12 @@ func translateCode(said *pgconn.PgError, err error) error {
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
 	return err
+}
+
+// isForeignStatement reports whether a prepared statement was not there, or there already:
+// a pooler gave us another session than the one in which we prepared it.
+func isForeignStatement(said *pgconn.PgError) bool {
+	return said.Code == "26000" || said.Code == "42P05"
 }
 
 // inClass reports whether an error is of one of these classes, the first two characters of

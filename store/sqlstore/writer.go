@@ -201,8 +201,12 @@ func (w *writer) gather(batch []*job, spare *job) []*job {
 // commit makes the changes of a batch and answers their callers. A change that breaks
 // their transaction is tried alone, and the others again without it.
 func (w *writer) commit(batch []*job) {
-	for len(batch) > 0 {
+	for begunAgain := false; len(batch) > 0; {
 		broken := w.together(batch)
+		if broken >= 0 && !begunAgain && w.engine.hungUp(batch[broken].err) {
+			begunAgain = true // it was no change's fault, and without its COMMIT nothing was made
+			continue
+		}
 		if broken < 0 || len(batch) == 1 {
 			w.answer(batch)
 			return
