@@ -29,7 +29,7 @@ var (
 	// ErrUncertain says that it is not known whether a change was made: the connection to
 	// the database was lost, or the disk failed, while it was committed. No error is both
 	// this and ErrUnavailable.
-	ErrUncertain = errors.New("the outcome of the change is unknown")
+	ErrUncertain = errors.New("it is not known whether the change was made; look before you repeat it")
 	// ErrTooManyScans says that too many questions that take long are being answered already.
 	// Asking again later helps.
 	ErrTooManyScans = errors.New("too many searches at once")

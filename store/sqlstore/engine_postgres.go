@@ -31,14 +31,7 @@ var _ engine = (*postgresEngine)(nil)
 
 // openPostgres opens a database on a server, all but starting the writer.
 func (db *DB) openPostgres(ctx context.Context, o Options) error {
-	err := db.joinPostgres(ctx, o)
-	if refused, ok := errors.AsType[*sessionError](err); ok {
-		return refused.reason // whichever connection it was
-	}
-	if said, ok := errors.AsType[*pgconn.PgError](err); ok && isForeignStatement(said) {
-		return translateCode(said, err)
-	}
-	return err
+	return inWords(db.joinPostgres(ctx, o))
 }
 
 func (db *DB) joinPostgres(ctx context.Context, o Options) error {

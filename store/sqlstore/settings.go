@@ -48,6 +48,17 @@ type sessionError struct{ reason error }
 func (e *sessionError) Error() string { return e.reason.Error() }
 func (e *sessionError) Unwrap() error { return e.reason }
 
+// inWords makes an error of opening a database one that says what to do, if we know.
+func inWords(err error) error {
+	if refused, ok := errors.AsType[*sessionError](err); ok {
+		return refused.reason // whichever connection it was
+	}
+	if said, ok := errors.AsType[*pgconn.PgError](err); ok && isForeignStatement(said) {
+		return translateCode(said, err)
+	}
+	return err
+}
+
 // fixSettings has every connection of a configuration begin with our settings.
 func fixSettings(config *pgx.ConnConfig) {
 	_, pathIsGiven := config.RuntimeParams["search_path"]
