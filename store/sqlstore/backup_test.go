@@ -74,6 +74,7 @@ func TestBackupUnderLoad(t *testing.T) {
 		mu           sync.Mutex
 		acknowledged []apikey.Key
 		writers      sync.WaitGroup
+		pause        sync.RWMutex // locked while a backup is checked, which needs no load
 		stop         = make(chan struct{})
 	)
 	defer func() { close(stop); writers.Wait() }()
@@ -86,10 +87,12 @@ func TestBackupUnderLoad(t *testing.T) {
 				default:
 				}
 				key, _ := draft(t, "k "+apikey.NewID().String())
+				pause.RLock()
 				err := db.CreateKey(context.Background(), operator, key)
 				if err == nil && i%3 == 0 {
 					key, err = db.RevokeKey(context.Background(), operator, store.ByID(key.ID))
 				}
+				pause.RUnlock()
 				if err != nil {
 					t.Error(err)
 					return
@@ -112,22 +115,33 @@ func TestBackupUnderLoad(t *testing.T) {
 		mu.Lock()
 		before := acknowledged[:len(acknowledged):len(acknowledged)]
 		mu.Unlock()
-		copied, sealed, err := unseal(t, backup(t, path))
-		if !sealed || err != nil {
-			t.Fatalf("sealed %t, %v", sealed, err)
+		made := backup(t, path)
+		func() {
+			pause.Lock()
+			defer pause.Unlock()
+			wantOneMoment(t, made, before)
+		}()
+	}
+}
+
+// wantOneMoment wants a backup to be of one moment, after these keys were acknowledged.
+func wantOneMoment(t *testing.T, backup string, before []apikey.Key) {
+	t.Helper()
+	copied, sealed, err := unseal(t, backup)
+	if !sealed || err != nil {
+		t.Fatalf("sealed %t, %v", sealed, err)
+	}
+	contents, err := examineAll(t, copied)
+	must(t, err)
+	restored := open(t, copied)
+	for _, want := range before {
+		got, err := restored.Key(t.Context(), store.ByID(want.ID))
+		if err != nil || got.SecretHash != want.SecretHash || !got.RevokedAt.Equal(want.RevokedAt) {
+			t.Fatalf("key %s was acknowledged before; the backup has %+v (%v)", want.ID, got, err)
 		}
-		contents, err := examineAll(t, copied)
-		must(t, err)
-		restored := open(t, copied)
-		for _, want := range before {
-			got, err := restored.Key(t.Context(), store.ByID(want.ID))
-			if err != nil || got.SecretHash != want.SecretHash || !got.RevokedAt.Equal(want.RevokedAt) {
-				t.Fatalf("key %s was acknowledged before; the backup has %+v (%v)", want.ID, got, err)
-			}
-		}
-		if contents.Keys < len(before) || contents.Events != contents.Keys+contents.Revoked {
-			t.Errorf("%+v is not one moment after %d keys", contents, len(before))
-		}
+	}
+	if contents.Keys < len(before) || contents.Events != contents.Keys+contents.Revoked {
+		t.Errorf("%+v is not one moment after %d keys", contents, len(before))
 	}
 }
 

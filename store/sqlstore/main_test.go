@@ -14,7 +14,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	// Most of these tests wait for a disk, a lock or a lease, and not for a processor.
 	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
-		if err := parallel.Value.Set("8"); err != nil {
+		if err := parallel.Value.Set("4"); err != nil {
 			panic(err)
 		}
 	}
