@@ -64,6 +64,8 @@ func (b *Browser) start(path string) (context.Context, error) {
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("hide-scrollbars", true),
+		// Each window would have two pages of the browser's own, for what is typed into the address bar.
+		chromedp.Flag("disable-features", "Translate,BlinkGenPropertyTrees,WebUIOmniboxPopup,WebUIOmniboxAimPopup"),
 	)
 	ctx, free := chromedp.NewExecAllocator(context.Background(), options...)
 	tab, end := chromedp.NewContext(ctx)

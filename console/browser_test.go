@@ -75,6 +75,7 @@ func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
 func (b *browser) open(path string) {
 	b.Helper()
 	b.do(chromedp.Navigate(b.origin + path))
+	b.ready()
 }
 
 // ready waits until the scripts of the page have run, and until it has moved the focus to
@@ -240,12 +241,15 @@ func (b *browser) see(l look) {
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: l.scheme}},
 	})
 	b.must(err)
-	b.until(`document.getAnimations().every(a => a.playState !== "running")`) // colours change slowly
+	evaluate[any](b, "document.getAnimations().forEach(a => a.finish())") // colours change slowly
 }
 
-// shoot writes a picture of the whole page into a folder.
+// shoot writes a picture of the whole page into a folder, if there is one.
 func (b *browser) shoot(folder, name string) {
 	b.Helper()
+	if folder == "" {
+		return
+	}
 	picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 	b.must(err)
 	b.must(os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o600))

@@ -107,9 +107,7 @@ func TestNames(t *testing.T) {
 			if wide := evaluate[int64](b, "document.documentElement.scrollWidth"); wide > l.width {
 				t.Errorf("%s is %d wide at %s", path, wide, l)
 			}
-			if *screens != "" {
-				b.shoot(*screens, "names"+strings.ReplaceAll(path, "/", "-")+"-"+l.String())
-			}
+			b.shoot(*screens, "names"+strings.ReplaceAll(path, "/", "-")+"-"+l.String())
 		}
 	}
 	b.open("/console/keys")

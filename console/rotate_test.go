@@ -141,15 +141,18 @@ func TestRotateRefused(t *testing.T) {
 // TestCountdown: when the grace ends, the page says so by itself.
 func TestCountdown(t *testing.T) {
 	t.Parallel()
-	k := newKit(t, options{})
+	c := newClock()
+	k := newKit(t, options{now: c.now})
 	target := k.add("acme", "worker", "datasets:read")
 	reader := k.add("acme", "reader", apikey.ScopeRead)
 	b := k.browse()
 	b.signIn(reader)
-	_, err := k.as(k.owner).Rotate(k.Context(), target.ID.String(), 10*time.Second)
+	_, err := k.as(k.owner).Rotate(k.Context(), target.ID.String(), 59*time.Second)
 	k.must(err)
 	b.open(pathOf(target.ID))
 	b.want("#grace", "0:00:")
+	c.pass(time.Minute) // here, and in the browser
+	evaluate[bool](b, "Boolean(Date.now = (now => () => now() + 60000)(Date.now))")
 	b.until("document.getElementById('announcer').innerText.includes('works no more')")
 	b.until("!document.getElementById('grace') && document.querySelector('h1').innerText.includes('active')")
 	if buttons := evaluate[int](b, "document.querySelectorAll('.actions a').length"); buttons != 0 {
