@@ -12,10 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
-	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -211,13 +209,6 @@ func (b *browser) signInAgain(with key) {
 	b.wait("#secret")
 	b.fill("#secret", with.Secret)
 	b.click("main button[type=submit]")
-}
-
-// forget makes the browser one that was never here.
-func (b *browser) forget() {
-	b.Helper()
-	_, err := chromedp.Call(b.ctx, network.ClearBrowserCookies, cdp.Empty{})
-	b.must(err)
 }
 
 // look is how a page is looked at.

@@ -46,7 +46,7 @@ func (k *kit) dial() (net.Conn, *bufio.Reader) {
 	return connection, bufio.NewReader(connection)
 }
 
-// raw sends a request, line by line, with the key. It returns no answer if the gateway
+// raw sends a request, line by line, with the key. The status is 0 if the gateway
 // hangs up instead.
 func (k *kit) raw(of key, lines ...string) (net.Conn, int) {
 	k.Helper()
@@ -60,6 +60,7 @@ func (k *kit) raw(of key, lines ...string) (net.Conn, int) {
 	}
 	if response.StatusCode != http.StatusSwitchingProtocols {
 		_, _ = io.Copy(io.Discard, response.Body) // it may be cut off: what counts is at the upstream
+		_ = response.Body.Close()
 	}
 	return connection, response.StatusCode
 }
