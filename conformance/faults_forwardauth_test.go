@@ -116,6 +116,14 @@ var forwardAuthFaults = map[string]planted{
 		}),
 		"scopes in the query must all be held", "?scope= (a scope that is none): status 200, want 403",
 	},
+	"a misspelled scope asks for nothing": {
+		forwarded(func(r *http.Request) {
+			if query := r.URL.Query(); query.Has("scopes") && !query.Has("scope") {
+				r.URL.RawQuery = ""
+			}
+		}),
+		"scopes in the query must all be held", "?scopes=keys:read (scope misspelled): status 200, want 403",
+	},
 	"of two keys the first counts": {
 		forwarded(func(r *http.Request) {
 			if r.Header.Get("X-Api-Key") != "" {

@@ -122,7 +122,7 @@ func anyRequest(s *session) {
 func forwardedScopes(s *session) {
 	for _, query := range []string{
 		"scope=keys:read", "scope=keys%3Aread", "scope=keys:read+keys:read", "scope=keys:read&scope=keys:read",
-		"scope=%20keys:read%20", "Scope=" + lost, "scopes=" + lost, "x=scope=" + lost,
+		"scope=%20keys:read%20", "xscope=" + lost, "scope_id=" + lost, "x=scope=" + lost,
 	} {
 		s.want(http.StatusOK, request{operation: "forwardAuth", query: query})
 	}
@@ -137,6 +137,12 @@ func forwardedScopes(s *session) {
 		"scope=%D1%8F", "scope=" + strings.Repeat("a", 129),
 	} {
 		s.want(http.StatusForbidden, request{operation: "forwardAuth", query: query, why: "a scope that is none"})
+	}
+	for _, query := range []string{
+		"scopes=keys:read", "Scope=keys:read", "SCOPE=keys:read", "scope[]=keys:read", "scope%5B%5D=keys:read",
+		"scope[0]=keys:read", "scope=keys:read&scopes=keys:read",
+	} {
+		s.want(http.StatusForbidden, request{operation: "forwardAuth", query: query, why: "scope misspelled"})
 	}
 }
 

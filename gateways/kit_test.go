@@ -4,8 +4,12 @@ package gateways_test
 
 import (
 	"bytes"
+	"crypto/sha1"
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -13,6 +17,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
 
 	"apikeyd/apikey"
 	"apikeyd/handlers"
@@ -49,8 +55,13 @@ func newKit(t *testing.T, g gateway, p page, replace ...string) *kit {
 			c.AuthFailures = apikey.RateLimit{Limit: mostFailures, Window: time.Minute}
 		}}})
 	t.Cleanup(func() { close(w.asked.release) }) // before the service ends, which waits for its answers
-	server := httptest.NewServer(w.upstream)
-	t.Cleanup(server.Close)
+	server := httptest.NewUnstartedServer(w.upstream)
+	server.Listener = recorded{server.Listener, w.upstream}
+	server.Start()
+	t.Cleanup(func() {
+		server.CloseClientConnections() // those that were upgraded too
+		server.Close()
+	})
 	_, admin := w.service.Add(t, "admin", "admin", "keys:admin")
 	w.admin = admin.Reveal()
 	w.url = g.start(t, p, w.service.URL, server.URL, replace...)
@@ -249,10 +260,11 @@ func (a *asked) take() []question {
 	return taken
 }
 
-// upstream is an API that remembers what it is sent.
+// upstream is an API that remembers what it is sent, and takes whatever upgrade it is offered.
 type upstream struct {
 	mu  sync.Mutex
 	got []received
+	raw bytes.Buffer // all of it
 }
 
 type received struct {
@@ -268,8 +280,63 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	u.mu.Lock()
-	defer u.mu.Unlock()
 	u.got = append(u.got, received{method: r.Method, uri: r.RequestURI, body: string(body), header: r.Header})
+	u.mu.Unlock()
+	if protocol := strings.Join(r.Header.Values("Upgrade"), ", "); protocol != "" {
+		u.upgrade(w, protocol, r.Header.Get("Sec-WebSocket-Key"))
+	}
+}
+
+// upgrade echoes a WebSocket, and speaks HTTP/2 by any other name.
+func (u *upstream) upgrade(w http.ResponseWriter, protocol, key string) {
+	connection, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return // it speaks HTTP/2 already
+	}
+	defer func() { _ = connection.Close() }()                                // the client may have closed it
+	accept := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) // RFC 6455, section 1.3
+	_, _ = fmt.Fprintf(connection, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n"+
+		"Sec-WebSocket-Accept: %s\r\n\r\n", protocol, base64.StdEncoding.EncodeToString(accept[:]))
+	if strings.EqualFold(protocol, "websocket") {
+		_, _ = io.Copy(connection, buffered) // until the client ends it
+		return
+	}
+	//nolint:staticcheck // SA1019: http.Server takes over no connection that was upgraded
+	new(http2.Server).ServeConn(connection, &http2.ServeConnOpts{Handler: u})
+}
+
+// recorded is a listener whose connections the upstream records.
+type recorded struct {
+	net.Listener
+	by *upstream
+}
+
+// Accept implements net.Listener.
+func (l recorded) Accept() (net.Conn, error) {
+	connection, err := l.Listener.Accept()
+	return recordedConn{connection, l.by}, err
+}
+
+type recordedConn struct {
+	net.Conn
+	by *upstream
+}
+
+// Read implements net.Conn.
+func (c recordedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.by.mu.Lock()
+	defer c.by.mu.Unlock()
+	c.by.raw.Write(p[:n])
+	return n, err
+}
+
+// takeRaw returns every byte that arrived since the last time.
+func (u *upstream) takeRaw() string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	defer u.raw.Reset()
+	return u.raw.String()
 }
 
 // take returns what arrived since the last time.

@@ -3,6 +3,7 @@ package gateways_test
 import (
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,6 +53,41 @@ func TestWrittenGateways(t *testing.T) {
 				wantPass(t, s, asked+"&scope=other", reader, false)
 				wantPass(t, s, asked+"&scope=", reader, false)
 			}
+		}
+	}
+}
+
+// overriding are headers that one framework or another obeys as the path, method, host or
+// address of a request.
+var overriding = []string{
+	"Base-Url", "Forwarded", "Proxy", "X-Envoy-Original-Method", "X-Envoy-Original-Path", "X-Forwarded-For", "X-Forwarded-Host",
+	"X-Forwarded-Method", "X-Forwarded-Path", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Proto",
+	"X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Uri", "X-Forwarded-Url", "X-Host",
+	"X-Http-Host-Override", "X-Http-Method", "X-Http-Method-Override", "X-Http-Path-Override", "X-Method-Override",
+	"X-Original-Host", "X-Original-Method", "X-Original-Path", "X-Original-Uri", "X-Original-Url", "X-Override-Url",
+	"X-Proxy-Url", "X-Real-Ip", "X-Request-Uri", "X-Rewrite-Uri", "X-Rewrite-Url", "X-Script-Name",
+}
+
+// TestWrittenGatewaysDropOverrides checks by name what the tests of the others try.
+func TestWrittenGatewaysDropOverrides(t *testing.T) {
+	t.Parallel()
+	p := readPage(t)
+	var envoy []*regexp.Regexp
+	for _, found := range regexp.MustCompile(`safe_regex: \{ regex: "(.*?)" \}`).FindAllStringSubmatch(p.files["envoy/envoy.yaml"], -1) {
+		envoy = append(envoy, regexp.MustCompile("^(?:"+found[1]+")$")) // Envoy matches whole names
+	}
+	for _, name := range overriding {
+		for _, spelling := range []string{name, strings.ReplaceAll(name, "-", "_"), strings.ReplaceAll(name, "-", ".")} {
+			dropped := func(r *regexp.Regexp) bool { return r.MatchString(strings.ToLower(spelling)) }
+			if !slices.ContainsFunc(envoy, dropped) {
+				t.Errorf("Envoy passes %s on", spelling)
+			}
+		}
+		// Traefik drops other spellings, and writes these itself.
+		if !strings.Contains(p.files["traefik/api.yaml"], " "+name+`: ""`) && !slices.Contains([]string{
+			"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Forwarded-Server", "X-Real-Ip",
+		}, name) {
+			t.Errorf("Traefik passes %s on", name)
 		}
 	}
 }

@@ -76,8 +76,8 @@ func (s *Server) proveForward(r *http.Request, answer http.Header, x *exchange, 
 		return &rateLimitError{query.limitedStatus, result.Key.RateLimit, result.Quota.RetryAfter}
 	}
 	if query.malformed && result.Code == verify.InsufficientScope {
-		return &apikey.DeniedError{Reason: "scope: the query asks for an empty or malformed scope, " +
-			"which no key holds; name one, or leave scope out to ask for none"}
+		return &apikey.DeniedError{Reason: "scope: the query asks for an empty or malformed scope, or misspells " +
+			"the parameter, so no key passes; write scope=SCOPE, or leave scope out to ask for none"}
 	}
 	return x.enter(result, query.want)
 }
@@ -110,7 +110,7 @@ func (a admission) VisitForwardAuthResponse(w http.ResponseWriter) error {
 // forwardQuery is what the query of forwardAuth asks for.
 type forwardQuery struct {
 	want          apikey.Scopes
-	malformed     bool // one of them is no scope; then want holds one that no key holds
+	malformed     bool // one of them is no scope, or misspelled; then want holds one that no key holds
 	limitedStatus int
 }
 
@@ -126,17 +126,37 @@ func readForwardQuery(text string) forwardQuery {
 		case "scope":
 			scopes := apikey.ParseScopes(value)
 			if err != nil || len(scopes) == 0 || !allScopes(scopes) {
-				q.malformed = true
-				scopes = apikey.Scopes{""}
+				q.refuseAll()
+				continue
 			}
 			q.want = append(q.want, scopes...)
 		case "rate_limited":
 			if value == "429" {
 				q.limitedStatus = http.StatusTooManyRequests
 			}
+		default:
+			if misspellsScope(name) {
+				q.refuseAll()
+			}
 		}
 	}
 	return q
+}
+
+// refuseAll asks for a scope that no key holds.
+func (q *forwardQuery) refuseAll() {
+	q.malformed = true
+	q.want = append(q.want, "")
+}
+
+// misspellsScope reports whether name can only be meant for scope: in another case, in the
+// plural, as an array (scope[], scope[0]), or with its separators escaped (scope%3D, &amp;scope).
+// Ignoring it would ask for no scope at all. Other names are the gateway's client's.
+func misspellsScope(name string) bool {
+	name = strings.TrimPrefix(strings.ToLower(strings.TrimSpace(name)), "amp;")
+	rest, found := strings.CutPrefix(name, "scope")
+	rest = strings.TrimSpace(strings.TrimPrefix(rest, "s"))
+	return found && (rest == "" || strings.ContainsRune("[=:", rune(rest[0])))
 }
 
 func allScopes(scopes apikey.Scopes) bool {

@@ -79,12 +79,31 @@ func TestForwardAuthQuery(t *testing.T) {
 		{"malformed and lacking", "?scope=c&scope=%22", malformed, ""},
 
 		{"the client's own parameters", "?scope=a&path=/x&b=%zz&%zz=1&c[]=1&;&&=&=1&d=e;f", pass, ""},
-		{"the client asks for less", "?scope=c&scope=a&SCOPE=a&scopes=a", lacks, "c"},
+		{"the client asks for less", "?scope=c&scope=a", lacks, "c"},
 		{"the client asks for nothing", "?scope=c&scope=", malformed, ""},
 		{"the client asks for more", "?scope=a&scope=admin", lacks, "admin"},
-		{"another's parameters alone", "?Scope=c&scopes=c&scope%5B%5D=c&xscope=c", pass, ""},
+		{"another's parameters alone", "?xscope=c&scoped=c&scope_id=c&scope-id=c&my.scope=c&scop=c&scopess=c&%=c&x=scope=c", pass, ""},
 		{"8 KB of another's", "?scope=a&x=" + strings.Repeat("x", 8<<10), pass, ""},
 		{"the key in the query is no credential", "?scope=a&x-api-key=other", pass, ""},
+
+		{"misspelled: plural", "?scopes=a", malformed, ""},
+		{"misspelled: capital", "?Scope=a", malformed, ""},
+		{"misspelled: upper case", "?SCOPE=a", malformed, ""},
+		{"misspelled: plural in upper case", "?Scopes=a", malformed, ""},
+		{"misspelled: array", "?scope[]=a", malformed, ""},
+		{"misspelled: array, encoded", "?scope%5B%5d=a", malformed, ""},
+		{"misspelled: indexed array", "?scope[0]=a&scope[1]=b", malformed, ""},
+		{"misspelled: array of the plural", "?scopes[]=a", malformed, ""},
+		{"misspelled: half an array", "?scope[=a", malformed, ""},
+		{"misspelled: space before", "?%20scope=a", malformed, ""},
+		{"misspelled: space after", "?scope+=a", malformed, ""},
+		{"misspelled: in disguise", "?%53cope=a", malformed, ""},
+		{"misspelled: encoded equals sign", "?scope%3Da", malformed, ""},
+		{"misspelled: colon", "?scope:a", malformed, ""},
+		{"misspelled: HTML", "?rate_limited=429&amp;scope=a", malformed, ""},
+		{"misspelled without a value", "?scopes", malformed, ""},
+		{"misspelled beside a good one", "?scope=a&scopes=b", malformed, ""},
+		{"misspelled after another's", "?x=1&;&&Scope=a", malformed, ""},
 	} {
 		k.Run(tt.name, func(k *kit) {
 			answer := k.forward(secret, tt.query)

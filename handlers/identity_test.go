@@ -114,7 +114,7 @@ func TestIdentityCannotBeForged(t *testing.T) {
 		})
 	}
 	k.Run("in the query", func(k *kit) {
-		k.forward(client.Secret, "?X-Api-Key-Owner=admin&owner=admin&scopes=keys:admin").want(200).
+		k.forward(client.Secret, "?X-Api-Key-Owner=admin&owner=admin&x-api-key-scopes=keys:admin").want(200).
 			wantIdentity(client.ID, "client", "team", "")
 	})
 	k.Run("by a name that no request can make", func(k *kit) {

@@ -1,8 +1,8 @@
 package postgrestest
 
 import (
+	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -94,17 +94,30 @@ func (s *shares) fill(t testing.TB, c *Cluster) {
 	}
 	must(t, os.Remove(c.data))
 	must(t, os.CopyFS(c.data, os.DirFS(s.template)))
-	must(t, filepath.Walk(c.data, func(path string, info os.FileInfo, err error) error {
+	must(t, c.takeOver())
+}
+
+// takeOver gives the files of a cluster the owner and the mode that PostgreSQL wants.
+func (c *Cluster) takeOver() error {
+	root, err := os.OpenRoot(c.data)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	return fs.WalkDir(root.FS(), ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		if c.as != nil {
-			if err := os.Chown(path, int(c.as.Uid), int(c.as.Gid)); err != nil {
+			if err := root.Chown(path, int(c.as.Uid), int(c.as.Gid)); err != nil {
 				return err
 			}
 		}
-		return os.Chmod(path, info.Mode().Perm()&0o700)
-	}))
+		if entry.IsDir() {
+			return root.Chmod(path, 0o700)
+		}
+		return root.Chmod(path, 0o600)
+	})
 }
 
 func (c *Cluster) initdb(t testing.TB) {
@@ -122,7 +135,7 @@ func (s *shares) folder(t testing.TB, name string) string {
 		must(t, err)
 		s.dir = dir
 	}
-	dir, err := os.MkdirTemp(s.dir, name)
+	dir, err := os.MkdirTemp(s.dir, name) //nolint:usetesting // as above
 	must(t, err)
 	return dir
 }

@@ -196,7 +196,8 @@ export interface paths {
          *     `ext_authz` and their like: send the client's own request headers here, and pass the
          *     request on only if the answer is 200. The client's key is read from `x-api-key` or
          *     `Authorization: Bearer`. Any method is taken, any body and unknown query parameters
-         *     are ignored; `/v1/forward-auth/…` is the same operation.
+         *     are ignored (but for misspellings of `scope`); `/v1/forward-auth/…` is the same
+         *     operation.
          *
          *     The identity headers of a 200 are always there, so that a client cannot smuggle its
          *     own. Names and owners are percent-encoded UTF-8: decode them once.
@@ -1324,7 +1325,9 @@ export interface operations {
             query?: {
                 /**
                  * @description Scopes that the key must hold, separated by spaces, or given several times. An
-                 *     empty or malformed one is refused like one that is lacking (403).
+                 *     empty or malformed one is refused like one that is lacking (403), and so is this
+                 *     parameter by another spelling that can only be a slip: `scopes`, `Scope`, `scope[]`,
+                 *     `scope[0]`.
                  * @example [
                  *       "datasets:read"
                  *     ]

@@ -75,6 +75,10 @@ func (c *doctorCommand) checkFiles(context.Context) finding {
 	if alien := alienFile(path); alien != "" {
 		return found("%s does not belong to the owner of %s", alien, path).fail("chown it, or the server cannot write")
 	}
+	if links := sqlstore.Links(path); links > 0 {
+		return found("%s has other names (hard links): %d", path, links).
+			warn("remove them, and copy with apikeyd backup instead: the file must be open under one name only")
+	}
 	folder := filepath.Dir(path)
 	if info, err := os.Stat(folder); err == nil && info.Mode().Perm()&0o002 != 0 && info.Mode()&os.ModeSticky == 0 {
 		return found("everybody may replace files in %s (%s)", folder, info.Mode()).fail("chmod o-w it")

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 )
@@ -24,12 +25,12 @@ func (healthcheckCommand) Help() string {
   apikeyd healthcheck --listen 127.0.0.1:9000`
 }
 
-// Validate refuses a time in which nothing can be answered.
+// Validate refuses an address that serve refuses, and a time in which nothing can be answered.
 func (c *healthcheckCommand) Validate() error {
 	if c.Timeout <= 0 {
 		return errors.New("--timeout must be positive")
 	}
-	return nil
+	return checkAddress("--listen", c.Listen)
 }
 
 // Run succeeds if the server can read its database. An address such as 0.0.0.0:8080 or
@@ -37,25 +38,29 @@ func (c *healthcheckCommand) Validate() error {
 func (c *healthcheckCommand) Run(ctx context.Context, s streams) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	url := "http://" + c.Listen + "/readyz"
+	// A URL cannot hold every address that serve takes, so the address is dialled as it is.
+	url := "http://localhost/readyz"
 	if c.TLSCert != "" {
-		url = "https://" + c.Listen + "/readyz"
+		url = "https://localhost/readyz"
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
+		return err
 	}
 	client := &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, networkOf(c.Listen), c.Listen)
+		},
 		//nolint:gosec // G402: no name in a certificate is that of an address, and nothing secret is sent
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 	}}
 	response, err := client.Do(request)
 	if err != nil {
-		return err
+		return fmt.Errorf("--listen %s: %w", c.Listen, errors.Unwrap(err)) // without the URL
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", url, response.Status)
+		return fmt.Errorf("--listen %s: /readyz answers %s", c.Listen, response.Status)
 	}
 	_, err = fmt.Fprintln(s.out, "ready")
 	return err

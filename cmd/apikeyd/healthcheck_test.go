@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,6 +29,36 @@ func TestHealthcheck(t *testing.T) {
 	if want := "/readyz answers 503 Service Unavailable"; !strings.Contains(p.output.String(), want) {
 		t.Errorf("it says %q, want %q", p.output.String(), want)
 	}
+}
+
+// A URL writes the zone of an address in another way than serve does.
+func TestHealthcheckWithZone(t *testing.T) {
+	t.Parallel()
+	loopback := "[::1%" + loopbackName(t) + "]"
+	if l, err := net.Listen("tcp", loopback+":0"); err != nil {
+		t.Skip("no zone here: " + err.Error())
+	} else {
+		must(t, l.Close())
+	}
+	s := serveWith(t, t.TempDir(), nil, "--listen", loopback+":0")
+	address, err := url.Parse(s.url)
+	must(t, err)
+	if got := s.command("healthcheck", "--listen", loopback+":"+address.Port()); got != "ready\n" {
+		t.Errorf("it says %q", got)
+	}
+}
+
+func loopbackName(t *testing.T) string {
+	t.Helper()
+	all, err := net.Interfaces()
+	must(t, err)
+	for _, i := range all {
+		if i.Flags&net.FlagLoopback != 0 {
+			return i.Name
+		}
+	}
+	t.Skip("no loopback interface")
+	return ""
 }
 
 // Over TLS the certificate may be anybody's.

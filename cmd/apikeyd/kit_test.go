@@ -86,8 +86,8 @@ func runHere(t *testing.T, stdin string, args ...string) (stdout, stderr string,
 	t.Helper()
 	reader, writer, err := os.Pipe()
 	must(t, err)
-	defer reader.Close()
-	_, err = writer.WriteString(stdin) // a pipe takes this much, whether it is read or not
+	defer func() { _ = reader.Close() }() // it is read, as far as it is
+	_, err = writer.WriteString(stdin)    // a pipe takes this much, whether it is read or not
 	must(t, errors.Join(err, writer.Close()))
 	var out, errs output
 	status = run(args, reader, &out, &errs)

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"reflect"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -57,15 +59,12 @@ type databaseFlag struct {
 	Database string `default:"apikeyd.db" env:"APIKEYD_DATABASE" placeholder:"FILE" help:"SQLite file (${default}), or postgres://USER@HOST/DATABASE."`
 }
 
-// Validate refuses what is no file before anybody prints it: a URL can hold a password.
+// Validate refuses what cannot be meant, before an empty service is made of it.
 func (f databaseFlag) Validate() error { return checkDatabase("--database", f.Database) }
 
 func checkDatabase(flag, name string) error {
-	switch {
-	case name == "":
-		return fmt.Errorf("%s must name a file", flag)
-	case strings.Contains(name, "://") && !sqlstore.IsPostgres(name):
-		return fmt.Errorf("%s must name a SQLite file, or be a URL that begins with postgres://", flag)
+	if err := sqlstore.CheckName(name); err != nil {
+		return fmt.Errorf("%s %w", flag, err)
 	}
 	return nil
 }
@@ -121,7 +120,7 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 	command, err := parse(parser, args)
 	if err != nil {
 		text := apikey.Redact(err.Error())
-		parser.Errorf("%s", text)
+		parser.Errorf("%s", redact(text, args))
 		if text != err.Error() {
 			fmt.Fprintln(stderr, "A secret in an argument can be read by everybody on this machine: "+
 				"give it on standard input, at a prompt, in a file, or in the environment.")
@@ -140,9 +139,27 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 		parser.Errorf("interrupted")
 		return exitInterrupted
 	case !errors.Is(err, errTold):
-		parser.Errorf("%s", apikey.Redact(err.Error()))
+		parser.Errorf("%s", redact(err.Error(), args))
 	}
 	return exitFailure
+}
+
+// redact hides secrets and what may be a database's password in a message, wherever on the
+// command line or in the environment it stood. Commands that know which argument names a
+// database never print it; this is for the parser, and for a URL in the wrong place.
+func redact(text string, args []string) string {
+	for _, variable := range os.Environ() {
+		if _, value, _ := strings.Cut(variable, "="); strings.HasPrefix(variable, "APIKEYD_") {
+			args = append(args[:len(args):len(args)], value)
+		}
+	}
+	for _, arg := range args {
+		if sqlstore.Redact(arg) != arg { // whole: a password may hold white space
+			text = strings.ReplaceAll(text, arg, sqlstore.Name(arg))
+			text = strings.ReplaceAll(text, strings.Trim(strconv.Quote(arg), `"`), sqlstore.Name(arg))
+		}
+	}
+	return apikey.Redact(sqlstore.Redact(text))
 }
 
 // parse reads the command line. The parser would turn what is no UTF-8 into another text.
@@ -152,5 +169,34 @@ func parse(parser *kong.Kong, args []string) (*kong.Context, error) {
 			return nil, fmt.Errorf("the argument %q is not valid UTF-8", arg)
 		}
 	}
+	if err := refuseEmptyVariables(parser, args); err != nil {
+		return nil, err
+	}
 	return parser.Parse(args)
+}
+
+// refuseEmptyVariables refuses a variable that is set and empty, where a flag needs a value.
+// The parser would name the flag alone, which nobody typed.
+func refuseEmptyVariables(parser *kong.Kong, args []string) error {
+	ctx, err := kong.Trace(parser, args)
+	if err != nil {
+		return nil // parsing says it better
+	}
+	typed := typedFlags(ctx)
+	for _, flag := range ctx.Flags() {
+		isText := flag.Target.Kind() == reflect.String || flag.IsSlice()
+		if typed[flag.Name] || isText && !flag.HasDefault && !flag.Required {
+			continue
+		}
+		for _, name := range flag.Envs {
+			if value, set := os.LookupEnv(name); set && strings.TrimSpace(value) == "" {
+				return emptyVariable(name, flag.Name)
+			}
+		}
+	}
+	return nil
+}
+
+func emptyVariable(name, flag string) error {
+	return fmt.Errorf("%s is set but empty, and --%s needs a value: unset the variable or give it one", name, flag)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -34,11 +33,7 @@ func (f metricsFlag) listenMetrics(ctx context.Context) (net.Listener, error) {
 	if f.Metrics == "" {
 		return noListener{}, nil
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", f.Metrics)
-	if err != nil {
-		return nil, fmt.Errorf("--metrics: %w", err)
-	}
-	return listener, nil
+	return listenAt(ctx, "--metrics", f.Metrics)
 }
 
 // noListener is nowhere.
@@ -78,7 +73,7 @@ func serveMetrics(ctx context.Context, listener net.Listener, m *metrics.Metrics
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { m.Run(ctx) })
-	log.Info("serving metrics", "url", "http://"+listener.Addr().String()+"/metrics")
+	log.Info("serving metrics", "url", urlOf("http", listener.Addr(), "/metrics"))
 	return func() {
 		cancel()
 		running.Wait()

@@ -28,7 +28,7 @@ Examples:
   apikeyd migrate-store --from postgres://apikeyd@db.example.com/apikeyd --to apikeyd.db`
 }
 
-// Validate refuses what is no database before anybody prints it: a URL can hold a password.
+// Validate refuses what cannot be meant, before an empty database is made of it.
 func (c *migrateStoreCommand) Validate() error {
 	return errors.Join(checkDatabase("--from", c.From), checkDatabase("--to", c.To))
 }

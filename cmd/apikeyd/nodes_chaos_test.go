@@ -26,6 +26,11 @@ func TestChaosNodes(t *testing.T) {
 	l.seen = func(status int, err error) { m.note(true, status, err) }
 	stop := make(chan struct{})
 	var clients sync.WaitGroup
+	halt := sync.OnceFunc(func() {
+		close(stop)
+		clients.Wait()
+	})
+	t.Cleanup(halt)
 	clients.Go(func() { l.run(st.front, 4, stop, func() { time.Sleep(10 * time.Millisecond) }) })
 	for range 4 {
 		clients.Go(func() { st.verify(admin, m, stop) })
@@ -37,14 +42,23 @@ func TestChaosNodes(t *testing.T) {
 		p.fill(*leastProofs)
 		m.begin(fault)
 		over, proven := make(chan struct{}), make(chan struct{})
+		end := sync.OnceFunc(func() {
+			close(over)
+			<-proven
+		})
 		go func() {
 			defer close(proven)
 			p.run(*leastProofs, over)
 		}()
+		happened := false
+		defer func() {
+			p.abandoned.Store(!happened) // what happens has failed, and ended the test
+			end()
+		}()
 		happens()
 		st.ready()
-		close(over)
-		<-proven
+		happened = true
+		end()
 		r := m.begin("none")
 		table.WriteString(r.String())
 		return r
@@ -69,8 +83,7 @@ func TestChaosNodes(t *testing.T) {
 	during("loss of the primary, promotion of the standby", func() { st.failOver(admin) })
 	during("none, after it", func() {})
 
-	close(stop)
-	clients.Wait()
+	halt()
 	t.Logf("\n%s", table.String())
 	for i, n := range st.nodes {
 		var keys []*tracked
@@ -95,14 +108,16 @@ func TestChaosNodes(t *testing.T) {
 
 // verify asks for a good key all the time: it must be good, or there is an error.
 func (st *site) verify(admin string, m *meter, stop <-chan struct{}) {
+	var took time.Duration
 	for i := 0; ; i++ {
 		select {
 		case <-stop:
 			return
-		case <-time.After(3 * time.Millisecond):
+		case <-time.After(max(3*time.Millisecond, took)):
 		}
 		var a answer
 		var err error
+		began := time.Now()
 		if i%2 == 0 {
 			a, err = st.front.try("POST", "/v1/verify", admin, fmt.Sprintf(`{"key":%q}`, admin))
 			if err == nil && a.status == http.StatusOK && a.Code != "VALID" {
@@ -111,6 +126,7 @@ func (st *site) verify(admin string, m *meter, stop <-chan struct{}) {
 		} else {
 			a, _ = st.front.try("GET", "/v1/forward-auth", admin, "") // there is no body to read
 		}
+		took = time.Since(began)
 		if a.status/100 == 4 {
 			st.t.Errorf("a good key is refused: %d %s", a.status, a.body)
 		}

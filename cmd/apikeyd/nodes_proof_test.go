@@ -23,6 +23,8 @@ type proofs struct {
 	next  atomic.Int64
 	count atomic.Int64 // of those that were made
 
+	abandoned atomic.Bool // no more are wanted
+
 	mu    sync.Mutex
 	stock []answer   // keys that every node remembers
 	made  []question // what must be true for ever
@@ -49,6 +51,9 @@ func (p *proofs) run(least int, stop <-chan struct{}) {
 						return
 					}
 				default:
+				}
+				if p.abandoned.Load() {
+					return
 				}
 				// Who asks a node that is cut off may have to wait long.
 				if !p.prove(p.site.pick(client == 0)) && time.Now().After(deadline) {
@@ -207,22 +212,28 @@ func (q question) forwardAuth(n *server) (said string, known, right bool) {
 }
 
 // remind has every node remember a key, unless they do, and be asked for it until the end, so
-// that one may be reading it whenever it is changed.
+// that one may be reading it whenever it is changed. Whoever waits long for an answer waits
+// longer before it asks again: else these questions alone could keep a small machine busy, and
+// nodes from renewing their leases and from starting.
 func (p *proofs) remind(secret string, known bool) (end func()) {
 	stop := make(chan struct{})
 	var first, asking sync.WaitGroup
 	for _, n := range p.site.each() {
 		first.Add(1)
 		asking.Go(func() {
-			ask := func() { _, _ = n.try("GET", "/v1/forward-auth", secret, "") }
-			ask()
+			ask := func() (took time.Duration) {
+				began := time.Now()
+				_, _ = n.try("GET", "/v1/forward-auth", secret, "")
+				return time.Since(began)
+			}
+			took := ask()
 			first.Done()
 			for {
 				select {
 				case <-stop:
 					return
-				case <-time.After(5 * time.Millisecond):
-					ask()
+				case <-time.After(max(5*time.Millisecond, 3*took)):
+					took = ask()
 				}
 			}
 		})

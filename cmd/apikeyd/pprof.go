@@ -33,11 +33,11 @@ func servePprof(ctx context.Context, address string, log *slog.Logger) (stop fun
 	if address == "" {
 		return func() {}, nil
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	listener, err := listenAt(ctx, "--pprof", address)
 	if err != nil {
-		return nil, fmt.Errorf("--pprof: %w", err)
+		return nil, err
 	}
-	log.Info("serving profiles", "url", "http://"+listener.Addr().String()+"/debug/pprof/")
+	log.Info("serving profiles", "url", urlOf("http", listener.Addr(), "/debug/pprof/"))
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

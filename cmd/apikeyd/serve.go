@@ -27,7 +27,7 @@ type serveCommand struct {
 	tlsFlags
 	consoleFlags
 	notifyFlag
-	Listen         string        `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"Where to listen (${default})."`
+	Listen         string        `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"Where to listen (${default}). 0.0.0.0:8080 is every IPv4 address of the machine, :8080 every address."`
 	VerifyCache    int           `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to remember (${default}); 0 remembers none."`
 	Node           string        `env:"APIKEYD_NODE" placeholder:"NAME" help:"With PostgreSQL: how the chain of audit events is called that this node writes (the name of the machine)."`
 	AuditRetention time.Duration `default:"0" env:"APIKEYD_AUDIT_RETENTION" placeholder:"DURATION" help:"How long audit events are kept, such as 8760h, at least 24h; 0 is for ever (0)."`
@@ -49,6 +49,7 @@ func (serveCommand) Help() string {
 // Run serves until ctx ends, then stops accepting, finishes what is in flight,
 // writes what is in memory and closes the store.
 func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
+	hangups := serveSignals()
 	log := slog.New(c.logHandler(s.err))
 	policy, err := c.policy()
 	if err != nil {
@@ -85,7 +86,8 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 	if service.server.Handler, err = c.withConsole(service.server.Handler, sessions, policy, service.log); err != nil {
 		return err
 	}
-	service.listener, service.certificate = listeners.api, certificate
+	service.server.Handler = drained(service.server.Handler)
+	service.listener, service.certificate, service.hangups = listeners.api, certificate, hangups
 	defer serveMetrics(ctx, listeners.metrics, service.metrics, service.log)()
 	if err := c.announce(ctx, service); err != nil {
 		return err
@@ -101,9 +103,9 @@ type listeners struct {
 
 // listen takes all addresses, or none.
 func (c *serveCommand) listen(ctx context.Context, log *slog.Logger) (l listeners, err error) {
-	api, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
+	api, err := listenAt(ctx, "--listen", c.Listen)
 	if err != nil {
-		return l, fmt.Errorf("--listen: %w", err)
+		return l, err
 	}
 	l.api = c.limitConnections(api, log)
 	if l.metrics, err = c.listenMetrics(ctx); err != nil {
@@ -162,12 +164,12 @@ func (c *serveCommand) newService(
 // announce says that a service is about to answer: what arrives from now on waits in the
 // listener.
 func (c *serveCommand) announce(ctx context.Context, s service) error {
-	scheme := "https://"
+	scheme := "https"
 	if s.certificate == nil {
-		scheme = "http://"
+		scheme = "http"
 		warnOfPlainText(s.listener, s.log)
 	}
-	s.log.Info("serving", "url", scheme+s.listener.Addr().String(), "database", sqlstore.Name(c.Database), "version", version())
+	s.log.Info("serving", "url", urlOf(scheme, s.listener.Addr(), ""), "database", sqlstore.Name(c.Database), "version", version())
 	return c.notify(ctx, "READY=1")
 }
 

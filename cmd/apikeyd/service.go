@@ -6,7 +6,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"apikeyd/metrics"
@@ -47,6 +50,7 @@ func newServer(handler http.Handler) *http.Server {
 type service struct {
 	listener    net.Listener
 	certificate *certificate // nil serves plain text
+	hangups     <-chan os.Signal
 	server      *http.Server
 	verifier    *verify.Verifier
 	metrics     *metrics.Metrics // nil if nobody is to have them
@@ -65,8 +69,8 @@ func (s service) until(ctx context.Context) error {
 	if s.certificate != nil {
 		s.server.TLSConfig = s.certificate.config()
 		serve = func() error { return s.server.ServeTLS(s.listener, "", "") }
-		background.Go(func() { s.certificate.follow(running) })
 	}
+	background.Go(func() { s.reload(running) })
 	failed := make(chan error, 1)
 	background.Go(func() { failed <- serve() })
 
@@ -86,6 +90,37 @@ func (s service) until(ctx context.Context) error {
 	err = errors.Join(err, s.verifier.Flush(flushing))
 	s.log.Info("stopped")
 	return err
+}
+
+// serveSignals makes SIGHUP a message, and a broken pipe an error of the write that met it:
+// both would end the process. The log is one such pipe, and what reads it may end at any time.
+func serveSignals() (hangups <-chan os.Signal) {
+	signal.Ignore(syscall.SIGPIPE)
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	return c
+}
+
+// reload follows the certificate's files until ctx ends, and looks at them at once on SIGHUP.
+// There is nothing else to reload: settings are read at the start, and the log is no file.
+func (s service) reload(ctx context.Context) {
+	var tick <-chan time.Time
+	look := func() {}
+	if s.certificate != nil {
+		ticker := time.NewTicker(certificateInterval)
+		defer ticker.Stop()
+		tick, look = ticker.C, s.certificate.look
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.hangups:
+			s.log.Info("SIGHUP: reading the certificate again, if there is one; other settings need a restart")
+		case <-tick:
+		}
+		look()
+	}
 }
 
 // shutDown finishes what is in flight, and hangs up on whoever takes too long to read

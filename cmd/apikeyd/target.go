@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -91,7 +92,10 @@ func (t *target) choose(typed map[string]bool) error {
 		return nil
 	}
 	for _, place := range places {
-		if place.value != "" {
+		if _, set := os.LookupEnv(place.env); set {
+			if strings.TrimSpace(place.value) == "" {
+				return emptyVariable(place.env, place.flag)
+			}
 			variables = append(variables, place.env)
 			t.place = place.flag
 		}

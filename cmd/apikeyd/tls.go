@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"errors"
@@ -52,20 +51,6 @@ func (f tlsFlags) load(log *slog.Logger, now func() time.Time) (*certificate, er
 		return nil, err
 	}
 	return c, nil
-}
-
-// follow reads the files again whenever they change, until ctx ends.
-func (c *certificate) follow(ctx context.Context) {
-	tick := time.NewTicker(certificateInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			c.look()
-		}
-	}
 }
 
 // look keeps the certificate that is in use if the files hold no better one, and says so

@@ -81,6 +81,9 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	if IsPostgres(o.Path) {
 		open = db.openPostgres
 	}
+	if err := checkOpen(o.Path); err != nil {
+		return nil, err
+	}
 	if err := open(ctx, o); err != nil {
 		return nil, err
 	}

@@ -34,6 +34,11 @@ func (db *DB) openSQLite(ctx context.Context, o Options) error {
 	if err := inspect(ctx, e.path, o.Serve); err != nil {
 		return err
 	}
+	e.name.record()
+	if links := Links(e.path); links > 0 {
+		o.Log.Warn("the database file has other names (hard links): open it under one name only, and remove the others",
+			"file", e.path, "others", links)
+	}
 	writing, err := db.openPool(ctx, e.path, writing)
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ var (
 
 // Examination looks at a database, beside a server or not, and leaves its files as they are.
 type Examination struct {
+	files           *files
 	pool            *sql.DB
 	path            string
 	version, target int64 // of its schema, and of ours
@@ -43,9 +44,9 @@ type Contents struct {
 func Examine(ctx context.Context, path string) (*Examination, error) {
 	f, err := openFiles(path, false)
 	if err != nil {
-		return nil, fmt.Errorf("database %s: %w", path, err)
+		return nil, fmt.Errorf("database %s: %w", Name(path), err)
 	}
-	return examine(ctx, f.path, lookingMode(f.path))
+	return examine(ctx, f, f.path, lookingMode(f.path))
 }
 
 // lookingMode is how to look at a database and leave its files as they are.
@@ -56,18 +57,26 @@ func lookingMode(path string) mode {
 	return looking // who may only read leaves a log behind where there was none
 }
 
-// ExamineFile is Examine for a file that nobody writes to, such as a backup: it needs no
-// locks, and leaves no files beside it.
-func ExamineFile(ctx context.Context, path string) (*Examination, error) {
-	return examine(ctx, path, frozen)
+// ExamineFile is Examine for a file that nobody writes to, such as a backup: it leaves no
+// files beside it. It refuses one that is a database in use under another name.
+func ExamineFile(ctx context.Context, path string) (_ *Examination, err error) {
+	f := &files{}
+	if f.path, err = resolve(path); err == nil {
+		f.name, err = lockName(f.path, os.O_RDONLY)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("database %s: %w", path, err)
+	}
+	return examine(ctx, f, path, frozen)
 }
 
-func examine(ctx context.Context, path string, m mode) (_ *Examination, err error) {
-	pool, err := openPool(ctx, path, m)
+// examine looks at a database of which it takes over the files; name is for messages.
+func examine(ctx context.Context, f *files, name string, m mode) (_ *Examination, err error) {
+	pool, err := openPool(ctx, f.path, m)
 	if err != nil {
-		return nil, fmt.Errorf("database %s: %w", path, translate(err))
+		return nil, errors.Join(fmt.Errorf("database %s: %w", name, translate(err)), f.close())
 	}
-	e := &Examination{pool: pool, path: path}
+	e := &Examination{files: f, pool: pool, path: f.path}
 	e.version, e.target, err = schemaVersions(ctx, pool)
 	switch {
 	case err != nil:
@@ -77,13 +86,13 @@ func examine(ctx context.Context, path string, m mode) (_ *Examination, err erro
 		err = ErrEmpty
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("database %s: %w", path, translate(err)), pool.Close())
+		return nil, errors.Join(fmt.Errorf("database %s: %w", name, translate(err)), e.Close())
 	}
 	return e, nil
 }
 
 // Close ends the examination.
-func (e *Examination) Close() error { return e.pool.Close() }
+func (e *Examination) Close() error { return errors.Join(e.pool.Close(), e.files.close()) }
 
 // IsCurrent reports whether the schema is ours. An older one has only what Integrity and
 // Contents look at; a server brings it up to date.

@@ -15,48 +15,48 @@ import (
 // goes on writing to a deleted file, and what was acknowledged would be lost.
 type files struct {
 	path    string                 // of the database, links resolved
+	name    *nameLock              // nil while there is no file
 	lock    *flock.Flock           // nil unless serving
 	watched map[string]os.FileInfo // what we opened, by path
 }
 
 // openFiles makes sure that the database file exists, is private, and is ours alone
 // to serve.
-func openFiles(path string, serve bool) (_ *files, err error) {
-	f := &files{watched: make(map[string]os.FileInfo)}
+func openFiles(path string, serve bool) (f *files, err error) {
+	f = &files{watched: make(map[string]os.FileInfo)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.close())
 		}
 	}()
+	if err := checkOpen(path); err != nil {
+		return f, err
+	}
 	// By one name, whichever link leads there: the lock stands beside it.
-	f.path, err = resolve(path)
+	if f.path, err = resolve(path); err == nil {
+		if serve {
+			err = f.takeForServer()
+		} else {
+			err = f.takeName(os.O_RDONLY)
+		}
+	}
 	if errors.Is(err, os.ErrNotExist) && !serve {
-		return nil, ErrMissing
+		err = ErrMissing
 	}
-	if err != nil {
-		return nil, err
+	return f, err
+}
+
+// takeForServer makes the database file if there is none, and locks out other servers.
+func (f *files) takeForServer() error {
+	// The name first, where there is a file: a refusal leaves no lock file behind.
+	err := f.takeName(os.O_RDWR)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
-	if serve {
-		if err := f.takeLock(); err != nil {
-			return nil, err
-		}
-		file, err := os.OpenFile(f.path, os.O_CREATE|os.O_RDWR, 0o600)
-		if err != nil {
-			return nil, err
-		}
-		if err := file.Close(); err != nil {
-			return nil, err
-		}
+	if err := f.takeLock(); err != nil || f.name != nil {
+		return err
 	}
-	if err := f.watch(f.path); errors.Is(err, os.ErrNotExist) {
-		return nil, ErrMissing
-	} else if err != nil {
-		return nil, err
-	}
-	if !f.watched[f.path].Mode().IsRegular() {
-		return nil, errors.New("not a regular file")
-	}
-	return f, nil
+	return f.takeName(os.O_RDWR | os.O_CREATE)
 }
 
 // resolve follows the links to a file, which itself need not exist.
@@ -119,9 +119,14 @@ func (f *files) present() error {
 	return nil
 }
 
+// close comes after SQLite has closed its connections.
 func (f *files) close() error {
-	if f.lock == nil {
-		return nil
+	var errs []error
+	if f.lock != nil {
+		errs = append(errs, f.lock.Unlock())
 	}
-	return f.lock.Unlock()
+	if f.name != nil {
+		errs = append(errs, f.name.release())
+	}
+	return errors.Join(errs...)
 }

@@ -252,7 +252,7 @@ func (r rules) walk() (states int, trace []string) {
 		for i := range buffer {
 			if next := &buffer[i].next; !seen[*next] {
 				seen[*next] = true
-				queue, from = append(queue, *next), append(from, int32(at)) //nolint:gosec // memory ends before
+				queue, from = append(queue, *next), append(from, int32(at))
 			}
 		}
 	}

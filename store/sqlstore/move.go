@@ -46,6 +46,9 @@ const stepTimeout = time.Minute
 // which source is moved into it. The source is known by its chains of audit events: every
 // change moves their heads.
 func Move(ctx context.Context, o MoveOptions) (_ Moved, err error) {
+	if err := errors.Join(checkOpen(o.From), checkOpen(o.To)); err != nil {
+		return Moved{}, err
+	}
 	if isSame(o.From, o.To) {
 		return Moved{}, ErrSame
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 )
 
@@ -38,9 +39,9 @@ func isSame(a, b string) bool {
 	if IsPostgres(a) || IsPostgres(b) {
 		return a == b
 	}
-	a, errA := resolve(a)
-	b, errB := resolve(b)
-	return errA == nil && errB == nil && a == b
+	fileA, errA := os.Stat(a)
+	fileB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(fileA, fileB)
 }
 
 // openMoveSource opens a database that nobody serves, to read it.
@@ -185,6 +186,7 @@ func openMoveFile(ctx context.Context, path string, target bool) (_ *moveEnd, er
 		return e, err
 	}
 	// Now that it is ours, as one who writes.
+	f.name.record()
 	return e, f.open(ctx, e, writing)
 }
 

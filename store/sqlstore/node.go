@@ -144,7 +144,7 @@ func (n *node) session(ctx context.Context, ready func()) (err error) {
 	config := n.config.Copy()
 	config.OnNotification = func(_ *pgconn.PgConn, m *pgconn.Notification) { s.inbox = append(s.inbox, m) }
 	if s.conn, err = pgx.ConnectConfig(ctx, config); err != nil {
-		return err
+		return discreet(err)
 	}
 	defer s.hangUp()
 	// First, so that what this connection does not hear is in the heads that it reads.

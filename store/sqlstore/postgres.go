@@ -9,8 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -33,24 +31,6 @@ const (
 	pgConnections = 8
 )
 
-// IsPostgres reports whether a database is named by a URL of PostgreSQL.
-func IsPostgres(name string) bool {
-	return strings.HasPrefix(name, "postgres://") || strings.HasPrefix(name, "postgresql://")
-}
-
-// Name is what a database may be called in messages: a URL without its password.
-func Name(path string) string {
-	if !IsPostgres(path) {
-		return path
-	}
-	parsed, err := url.Parse(path)
-	if err != nil {
-		return "postgres://…"
-	}
-	parsed.RawQuery = "" // it can hold a password too
-	return parsed.Redacted()
-}
-
 // postgresConfig reads a URL. Where it names several hosts, the one is looked for that can
 // be written, unless it says otherwise.
 func postgresConfig(path string) (*pgx.ConnConfig, error) {
@@ -72,7 +52,7 @@ func postgresConfig(path string) (*pgx.ConnConfig, error) {
 }
 
 func openPostgresPool(config *pgx.ConnConfig, connections int) *sql.DB {
-	pool := sql.OpenDB(stdlib.GetConnector(*config))
+	pool := sql.OpenDB(discreetConnector{stdlib.GetConnector(*config)})
 	pool.SetMaxOpenConns(connections)
 	pool.SetMaxIdleConns(connections)
 	return pool

@@ -25,12 +25,19 @@ var (
 // OpenSite takes the place at path. It returns ErrInUse while a server is there. The
 // caller must Close it.
 func OpenSite(path string) (_ *Site, err error) {
+	if err := checkOpen(path); err != nil {
+		return nil, err
+	}
 	f := &files{watched: make(map[string]os.FileInfo)}
 	if f.path, err = resolve(path); err != nil {
 		return nil, fmt.Errorf("database %s: %w", path, err)
 	}
-	if err := f.takeLock(); err != nil {
-		return nil, fmt.Errorf("database %s: %w", path, err)
+	err = f.takeName(os.O_RDONLY)
+	if err == nil || errors.Is(err, os.ErrNotExist) {
+		err = f.takeLock()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("database %s: %w", path, err), f.close())
 	}
 	return &Site{files: f}, nil
 }

@@ -1,0 +1,16 @@
+//go:build unix && !linux
+
+package sqlstore
+
+import (
+	"os"
+	"syscall"
+)
+
+func countLinks(_ string, info os.FileInfo) uint64 {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 1
+	}
+	return uint64(s.Nlink)
+}
