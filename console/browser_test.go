@@ -85,9 +85,14 @@ func (b *browser) ready() {
 		!document.querySelector("[autofocus]") || document.activeElement !== document.body)`)
 }
 
-// click clicks what a selector finds, and wait waits until there is something.
+// click clicks what a selector finds.
 func (b *browser) click(css string) { b.Helper(); b.ready(); b.do(chromedp.Click(chromedp.CSS(css))) }
-func (b *browser) wait(css string)  { b.Helper(); b.do(chromedp.WaitVisible(chromedp.CSS(css))) }
+
+// wait waits until what a selector finds can be seen.
+func (b *browser) wait(css string) {
+	b.Helper()
+	b.until(fmt.Sprintf("document.querySelector(%q)?.checkVisibility({visibilityProperty: true})", css))
+}
 
 // fill types into a field, in place of what is there.
 func (b *browser) fill(css, text string) {
