@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -92,6 +93,25 @@ func rateLimit(limit *rateFlag, none bool) *client.RateLimit {
 	}
 	return (*client.RateLimit)(limit)
 }
+
+// scopeFlag is one --scope: scopes between commas or spaces.
+type scopeFlag []string
+
+// UnmarshalText splits the list. A scope that is missing is refused: it may be a variable that
+// is not set, and without it the list means something else.
+func (f *scopeFlag) UnmarshalText(text []byte) error {
+	for part := range strings.SplitSeq(string(text), ",") {
+		scopes := strings.Fields(part)
+		if len(scopes) == 0 {
+			return errors.New("must name a scope, or several between commas; there is an empty one")
+		}
+		*f = append(*f, scopes...)
+	}
+	return nil
+}
+
+// scopesOf are the scopes of all --scope flags.
+func scopesOf(flags []scopeFlag) []string { return slices.Concat(flags...) }
 
 // replacement is a list as the flags say it: nil if they say nothing.
 func replacement(given []string, none bool) *[]string {

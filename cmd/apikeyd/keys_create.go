@@ -11,7 +11,7 @@ import (
 type createCommand struct {
 	Name        string            `required:"" placeholder:"NAME" help:"Name of the key, unique among its owner's."`
 	Owner       *string           `placeholder:"OWNER" help:"Whom the key belongs to; in a database admin unless you say, on a server the owner of your key."`
-	Scope       []string          `sep:"none" xor:"scopes" placeholder:"SCOPE" help:"What the key may do; repeat the flag for several scopes, a comma is part of one (keys:read and keys:write)."`
+	Scope       []scopeFlag       `sep:"none" xor:"scopes" placeholder:"SCOPE" help:"What the key may do; separate several scopes with commas, or repeat the flag (keys:read and keys:write)."`
 	NoScopes    bool              `xor:"scopes" help:"Make a key that can only be verified."`
 	ExpiresIn   time.Duration     `placeholder:"DURATION" xor:"expiry" required:"" help:"How long the key lives, such as 720h; or say --expires-at."`
 	ExpiresAt   *apikey.Timestamp `placeholder:"2030-01-31T12:00:00Z" xor:"expiry" required:"" help:"When the key ends, with an offset; or say --expires-in."`
@@ -54,7 +54,7 @@ func (c *createCommand) Run(ctx context.Context, s streams) error {
 	wanted := client.NewKey{
 		Name:      c.Name,
 		ExpiresAt: time.Now().Add(c.ExpiresIn),
-		Scopes:    replacement(c.Scope, c.NoScopes),
+		Scopes:    replacement(scopesOf(c.Scope), c.NoScopes),
 		Metadata:  c.Metadata,
 		RateLimit: rateLimit(c.RateLimit, c.NoRateLimit),
 	}

@@ -14,7 +14,7 @@ type updateCommand struct {
 	Name        *string           `placeholder:"NAME" help:"Another name."`
 	ExpiresIn   *time.Duration    `placeholder:"DURATION" xor:"expiry" help:"Let it end so long from now, such as 720h."`
 	ExpiresAt   *apikey.Timestamp `placeholder:"2030-01-31T12:00:00Z" xor:"expiry" help:"Let it end then."`
-	Scope       []string          `sep:"none" xor:"scopes" placeholder:"SCOPE" help:"What the key may do, in place of all it may now; repeat the flag for several scopes."`
+	Scope       []scopeFlag       `sep:"none" xor:"scopes" placeholder:"SCOPE" help:"What the key may do, in place of all it may now; separate several scopes with commas, or repeat the flag."`
 	NoScopes    bool              `xor:"scopes" help:"Take all its scopes away."`
 	Metadata    map[string]string `mapsep:"none" xor:"metadata" placeholder:"NAME=TEXT" help:"What to keep with the key, in place of all that is kept now; repeat the flag for several."`
 	NoMetadata  bool              `xor:"metadata" help:"Take all its metadata away."`
@@ -42,7 +42,7 @@ Examples:
 func (c *updateCommand) change() client.Change {
 	change := client.Change{
 		Name:      c.Name,
-		Scopes:    replacement(c.Scope, c.NoScopes),
+		Scopes:    replacement(scopesOf(c.Scope), c.NoScopes),
 		RateLimit: rateLimit(c.RateLimit, c.NoRateLimit),
 	}
 	if c.ExpiresIn != nil {
