@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"apikeyd/apikey"
 	"apikeyd/client"
 )
 
@@ -56,6 +57,9 @@ func (c *verifyCommand) Run(ctx context.Context, s streams) error {
 			return err
 		}
 		if !decision.Valid() {
+			if apikey.WhyMalformed(secret) != "" {
+				return malformed(inputName(c.SecretFile), secret)
+			}
 			return errTold
 		}
 		return nil
