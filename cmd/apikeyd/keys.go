@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -56,7 +53,8 @@ func (f jsonFlag) show(s streams, key client.Key) error {
 }
 
 // hand prints a secret that nothing will show again: alone, so that a script can take it.
-func (f jsonFlag) hand(s streams, k issuedKey) (err error) {
+// Done is what became of the key.
+func (f jsonFlag) hand(s streams, k issuedKey, done string) (err error) {
 	if f.JSON {
 		shape, shapeErr := contractIssued(k)
 		if err = shapeErr; err == nil {
@@ -66,23 +64,9 @@ func (f jsonFlag) hand(s streams, k issuedKey) (err error) {
 		_, err = fmt.Fprintln(s.out, k.secret.Reveal())
 	}
 	if err != nil {
-		return fmt.Errorf("the key %s has a new secret that could not be shown; revoke or rotate it: %w", k.ID, err)
+		return fmt.Errorf("the key %[1]s was %[2]s, but its secret is lost: %[3]w; for another secret run apikeyd keys rotate %[1]s, "+
+			"or end the key with apikeyd keys revoke %[1]s, where it was %[2]s", k.ID, done, err)
 	}
-	return nil
-}
-
-// rateFlag is a rate limit as it is typed.
-type rateFlag client.RateLimit
-
-// UnmarshalText reads LIMIT/WINDOW.
-func (r *rateFlag) UnmarshalText(text []byte) error {
-	limit, window, _ := strings.Cut(string(text), "/")
-	n, err := strconv.Atoi(limit)
-	d, windowErr := time.ParseDuration(window)
-	if err != nil || windowErr != nil || n < 1 || d < time.Second || d%time.Second != 0 {
-		return errors.New("must be a number of calls and whole seconds that they may come in, such as 100/1m")
-	}
-	*r = rateFlag{Limit: n, Window: d}
 	return nil
 }
 
@@ -93,25 +77,6 @@ func rateLimit(limit *rateFlag, none bool) *client.RateLimit {
 	}
 	return (*client.RateLimit)(limit)
 }
-
-// scopeFlag is one --scope: scopes between commas or spaces.
-type scopeFlag []string
-
-// UnmarshalText splits the list. A scope that is missing is refused: it may be a variable that
-// is not set, and without it the list means something else.
-func (f *scopeFlag) UnmarshalText(text []byte) error {
-	for part := range strings.SplitSeq(string(text), ",") {
-		scopes := strings.Fields(part)
-		if len(scopes) == 0 {
-			return errors.New("must name a scope, or several between commas; there is an empty one")
-		}
-		*f = append(*f, scopes...)
-	}
-	return nil
-}
-
-// scopesOf are the scopes of all --scope flags.
-func scopesOf(flags []scopeFlag) []string { return slices.Concat(flags...) }
 
 // replacement is a list as the flags say it: nil if they say nothing.
 func replacement(given []string, none bool) *[]string {
