@@ -115,9 +115,9 @@ func (c *Client) ForOwner(owner string) *Client {
 func parseBase(text string) (string, error) {
 	base, err := url.Parse(text)
 	switch {
-	case err != nil:
+	case err != nil && strings.Contains(text, "://"):
 		return "", errors.New("apikeyd: the base URL is no URL")
-	case base.Scheme != "http" && base.Scheme != "https":
+	case err != nil, base.Scheme != "http" && base.Scheme != "https":
 		return "", errors.New("apikeyd: the base URL must begin with http:// or https://")
 	case base.Host == "":
 		return "", errors.New("apikeyd: the base URL must name a host")

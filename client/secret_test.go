@@ -146,6 +146,7 @@ func TestNewRefuses(t *testing.T) {
 	for _, tt := range []struct{ name, url, secret, want string }{
 		{"no URL", "", "s", "must begin with http:// or https://"},
 		{"no scheme", "keys.example.com", "s", "must begin with http:// or https://"},
+		{"an address and a port", "127.0.0.1:8080", "s", "must begin with http:// or https://"},
 		{"another scheme", "ftp://keys.example.com", "s", "must begin with http:// or https://"},
 		{"a scheme by mistake", "localhost:8080", "s", "must begin with http:// or https://"},
 		{"a file", "file:///etc/passwd", "s", "must begin with http:// or https://"},

@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -29,7 +32,9 @@ Examples:
 }
 
 // AfterApply refuses a secret that was typed.
-func (c *conformanceCommand) AfterApply(ctx *kong.Context) error { return c.Own.check(typedFlags(ctx)) }
+func (c *conformanceCommand) AfterApply(ctx *kong.Context) error {
+	return errors.Join(c.Own.check(typedFlags(ctx)), checkURL(c.URL))
+}
 
 // errNotConforming is the exit status of a deployment with findings; they were told.
 var errNotConforming = errors.New("the deployment does not conform to the contract")
@@ -49,6 +54,9 @@ func (c *conformanceCommand) Run(ctx context.Context, s streams) error {
 		options.Progress = printer.Print
 	}
 	report, err := conformance.Run(ctx, options)
+	if errors.Is(err, io.EOF) || err != nil && strings.Contains(err.Error(), "malformed HTTP response") {
+		return fmt.Errorf("%w%s", err, askTLS(c.URL))
+	}
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -30,6 +32,41 @@ func (keysCommands) Help() string { return whereKeysAre }
 type keyFlags struct {
 	Owner    *string `placeholder:"OWNER" help:"Whose key it is, if not yours: needs keys:admin on a server. In a database, a name without it is looked for among the keys of admin."`
 	NameOrID string  `arg:"" name:"key" help:"Name or id of the key."`
+}
+
+// explain is explain for the key that the flags name. A name without --owner may be that of
+// another owner's key.
+func (f keyFlags) explain(ctx context.Context, keys keyring, err error) error {
+	told := explain(err, keys.whose(f.Owner), f.NameOrID)
+	if f.Owner != nil || client.CodeOf(err) != client.CodeKeyNotFound {
+		return told
+	}
+	switch owners := ownersOf(ctx, keys, f.NameOrID); len(owners) {
+	case 0:
+		return told
+	case 1:
+		return fmt.Errorf("%s has no key named %q, but %s has; say --owner %q",
+			keys.whose(nil), printable(f.NameOrID), printable(owners[0]), printable(owners[0]))
+	default:
+		return fmt.Errorf("%s has no key named %q, but other owners have, such as %s; say whose with --owner",
+			keys.whose(nil), printable(f.NameOrID), printable(strings.Join(owners, " and ")))
+	}
+}
+
+// ownersOf finds some owners of keys of a name, as far as the keyring shows them.
+func ownersOf(ctx context.Context, keys keyring, name string) []string {
+	const most, mostSeen = 3, 1000
+	var owners []string
+	seen := 0
+	for key, err := range keys.list(ctx, nil, client.ListOptions{NameContains: name}) {
+		if seen++; err != nil || seen > mostSeen || len(owners) == most {
+			break // it is a hint
+		}
+		if key.Name == name && !slices.Contains(owners, key.Owner) {
+			owners = append(owners, key.Owner)
+		}
+	}
+	return owners
 }
 
 // jsonFlag chooses what standard output is for.

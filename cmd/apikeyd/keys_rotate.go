@@ -44,7 +44,7 @@ func (c *rotateCommand) Run(ctx context.Context, s streams) error {
 	return c.withKeys(ctx, s, func(keys keyring) error {
 		rotated, err := keys.rotate(ctx, c.ref(), c.Grace)
 		if err != nil {
-			return explain(err, keys.whose(c.Owner), c.NameOrID)
+			return c.explain(ctx, keys, err)
 		}
 		if err := c.hand(s, rotated, "rotated"); err != nil {
 			return err

@@ -79,7 +79,7 @@ func (c *updateCommand) Run(ctx context.Context, s streams) error {
 			return explain(err, "its owner", *c.Name)
 		}
 		if err != nil {
-			return explain(err, keys.whose(c.Owner), c.NameOrID)
+			return c.explain(ctx, keys, err)
 		}
 		return c.show(s, key)
 	})

@@ -47,7 +47,7 @@ func (c *verifyCommand) Run(ctx context.Context, s streams) error {
 	return c.withKeys(ctx, s, func(keys keyring) error {
 		secret, err := s.readSecret(ctx, c.SecretFile, "Secret to verify: ")
 		if err != nil {
-			return err
+			return fmt.Errorf("the secret to verify (--secret-file): %w", err)
 		}
 		decision, err := keys.verify(ctx, secret, scopesOf(c.Scope))
 		if err != nil {

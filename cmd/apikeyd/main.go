@@ -40,7 +40,7 @@ type commands struct {
 	Logout       logoutCommand       `cmd:"" help:"Forget a profile."`
 	Profiles     profilesCommand     `cmd:"" help:"List the profiles that apikeyd login made."`
 	Backup       backupCommand       `cmd:"" help:"Copy the database into a file while it is served."`
-	Restore      restoreCommand      `cmd:"" help:"Make a database of a backup."`
+	Restore      restoreCommand      `cmd:"" help:"Restore a backup into a new database."`
 	MigrateStore migrateStoreCommand `cmd:"" help:"Move everything between SQLite and PostgreSQL."`
 	Doctor       doctorCommand       `cmd:"" help:"Look for what is wrong with configuration, files and database."`
 	Audit        auditCommands       `cmd:"" help:"Verify and export the audit log, beside a server or not."`
@@ -126,9 +126,10 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 		return exitFailure
 	}
 	if err != nil {
-		text := apikey.Redact(err.Error())
+		told := explainUsage(err, args)
+		text := apikey.Redact(told)
 		parser.Errorf("%s", redact(text, args))
-		if text != err.Error() {
+		if text != told {
 			fmt.Fprintln(stderr, "A secret in an argument can be read by everybody on this machine: "+
 				"give it on standard input, at a prompt, in a file, or in the environment.")
 		}

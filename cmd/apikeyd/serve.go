@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -192,19 +191,6 @@ func (c *serveCommand) Validate() error {
 	return errors.Join(c.databaseFlag.Validate(), policy, c.protectionFlags.Validate(), c.tlsFlags.Validate(), c.checkLog(),
 		checkAddress("--listen", c.Listen), c.metricsFlag.Validate(), checkLoopback("--pprof", c.Pprof),
 		tracing.Check(os.LookupEnv))
-}
-
-// checkAddress refuses what nothing can ever listen at. An empty address is none: Go would
-// take it for any port of all addresses.
-func checkAddress(flag, address string) error {
-	_, port, err := net.SplitHostPort(address)
-	if err == nil {
-		_, err = new(net.Resolver).LookupPort(context.Background(), "tcp", port)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", flag, err)
-	}
-	return nil
 }
 
 func (c *serveCommand) adminKeyFile() string {
