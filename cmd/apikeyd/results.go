@@ -53,7 +53,9 @@ func isTerminal(w io.Writer) bool {
 
 // hasColor reports whether colours can be shown, and are wanted (no-color.org).
 func hasColor(w io.Writer) bool {
-	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && isTerminal(w)
+	noColor, _ := os.LookupEnv("NO_COLOR")
+	kind, _ := os.LookupEnv("TERM")
+	return noColor == "" && kind != "dumb" && isTerminal(w)
 }
 
 // widthOf is how many columns a terminal has, or 0 if it is none or does not say.
