@@ -66,14 +66,14 @@ type Client struct {
 
 // New returns a Client for the service at baseURL, which may have a path, as behind a
 // proxy, and must be http or https. The secret is that of the key to call with; white
-// space around it, such as the line break at the end of a file, is ignored. New calls
+// space around it, such as the line break at the end of a file, and a byte order mark are ignored. New calls
 // nobody: a wrong address or secret shows at the first call.
 func New(baseURL, secret string, o Options) (*Client, error) {
 	base, err := parseBase(baseURL)
 	if err != nil {
 		return nil, err
 	}
-	secret = strings.TrimSpace(secret)
+	secret = strings.Trim(strings.TrimSpace(secret), "\uFEFF \r\n\t")
 	if err := checkSecret(secret); err != nil {
 		return nil, err
 	}

@@ -158,6 +158,7 @@ func TestNewRefuses(t *testing.T) {
 		{"arguments the wrong way round", "ak_secret", good, "must begin with http:// or https://"},
 		{"no secret", good, "", "the secret is empty"},
 		{"only white space", good, " \n", "the secret is empty"},
+		{"only a byte order mark", good, "\uFEFF\r\n", "the secret is empty"},
 		{"two lines", good, "ak_secret\nak_secret", "characters that no secret has"},
 		{"not ASCII", good, "ak_secretä", "characters that no secret has"},
 	} {

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
-	"os"
 
 	"github.com/alecthomas/kong"
 
@@ -38,11 +36,14 @@ var errNotConforming = errors.New("the deployment does not conform to the contra
 
 // Run checks a deployment and reports to standard output.
 func (c *conformanceCommand) Run(ctx context.Context, s streams) error {
+	if err := s.mustBeRead(); err != nil {
+		return err
+	}
 	key, err := c.Own.secret(ctx, s, "Your key for "+printable(c.URL)+": ")
 	if err != nil {
 		return err
 	}
-	printer := conformance.NewPrinter(s.out, isTerminal(s.out))
+	printer := conformance.NewPrinter(s.out, hasColor(s.out))
 	options := conformance.Options{URL: c.URL, Key: key.Reveal(), Contract: gen.Contract, ReadOnly: c.ReadOnly}
 	if c.Format == "text" {
 		options.Progress = printer.Print
@@ -63,17 +64,4 @@ func (c *conformanceCommand) Run(ctx context.Context, s streams) error {
 		return errNotConforming
 	}
 	return err
-}
-
-// isTerminal reports whether colours can be shown (and are wanted: no-color.org).
-func isTerminal(w io.Writer) bool {
-	if _, set := os.LookupEnv("NO_COLOR"); set {
-		return false
-	}
-	file, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

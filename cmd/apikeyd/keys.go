@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -55,7 +53,8 @@ func (f jsonFlag) show(s streams, key client.Key) error {
 }
 
 // hand prints a secret that nothing will show again: alone, so that a script can take it.
-func (f jsonFlag) hand(s streams, k issuedKey) (err error) {
+// Done is what became of the key.
+func (f jsonFlag) hand(s streams, k issuedKey, done string) (err error) {
 	if f.JSON {
 		shape, shapeErr := contractIssued(k)
 		if err = shapeErr; err == nil {
@@ -65,23 +64,9 @@ func (f jsonFlag) hand(s streams, k issuedKey) (err error) {
 		_, err = fmt.Fprintln(s.out, k.secret.Reveal())
 	}
 	if err != nil {
-		return fmt.Errorf("the key %s has a new secret that could not be shown; revoke or rotate it: %w", k.ID, err)
+		return fmt.Errorf("the key %[1]s was %[2]s, but its secret is lost: %[3]w; for another secret run apikeyd keys rotate %[1]s, "+
+			"or end the key with apikeyd keys revoke %[1]s, where it was %[2]s", k.ID, done, err)
 	}
-	return nil
-}
-
-// rateFlag is a rate limit as it is typed.
-type rateFlag client.RateLimit
-
-// UnmarshalText reads LIMIT/WINDOW.
-func (r *rateFlag) UnmarshalText(text []byte) error {
-	limit, window, _ := strings.Cut(string(text), "/")
-	n, err := strconv.Atoi(limit)
-	d, windowErr := time.ParseDuration(window)
-	if err != nil || windowErr != nil || n < 1 || d < time.Second || d%time.Second != 0 {
-		return errors.New("must be a number of calls and whole seconds that they may come in, such as 100/1m")
-	}
-	*r = rateFlag{Limit: n, Window: d}
 	return nil
 }
 

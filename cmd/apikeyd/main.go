@@ -87,7 +87,7 @@ type policyFlags struct {
 
 // lifetimeFlag is shared by every command that says when a key ends.
 type lifetimeFlag struct {
-	MaxKeyLifetime time.Duration `default:"0" env:"APIKEYD_MAX_KEY_LIFETIME" placeholder:"DURATION" help:"How long a new or changed key may live, counted from the request, such as 720h; 0 is without limit (0)."`
+	MaxKeyLifetime time.Duration `default:"0" env:"APIKEYD_MAX_KEY_LIFETIME" placeholder:"DURATION" help:"How long a new or changed key may live, counted from the request, such as 90d; 0 is without limit (0)."`
 }
 
 func (f policyFlags) policy() (apikey.Policy, error) {
@@ -111,13 +111,20 @@ func newParser(stdout, stderr io.Writer) *kong.Kong {
 		kong.Name("apikeyd"),
 		kong.Description("A self-hosted API key service. Every flag with an environment variable can be set by it."),
 		kong.Writers(stdout, stderr),
+		durations,
 	)
 }
 
 // run runs one command line and returns the exit status.
 func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
-	parser := newParser(stdout, stderr)
+	out := &results{Writer: stdout}
+	parser := newParser(out, stderr)
+	args = withoutAliases(args)
 	command, err := parse(parser, args)
+	if out.err != nil { // of --help
+		parser.Errorf("%s", out.err)
+		return exitFailure
+	}
 	if err != nil {
 		text := apikey.Redact(err.Error())
 		parser.Errorf("%s", redact(text, args))
@@ -131,17 +138,32 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	command.BindTo(ctx, (*context.Context)(nil))
-	command.Bind(streams{newInput(stdin), stdout, stderr})
-	switch err := command.Run(); {
+	command.Bind(streams{newInput(stdin), out, stderr})
+	err = command.Run()
+	if out.err != nil && !errors.Is(err, out.err) {
+		err = errors.Join(err, out.err)
+	}
+	switch {
 	case err == nil:
 		return exitOK
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		parser.Errorf("interrupted")
 		return exitInterrupted
-	case !errors.Is(err, errTold):
-		parser.Errorf("%s", redact(err.Error(), args))
+	case strings.TrimSpace(err.Error()) != "": // errTold has nothing to tell
+		parser.Errorf("%s", strings.TrimSpace(redact(err.Error(), args)))
 	}
 	return exitFailure
+}
+
+// withoutAliases writes "help COMMAND" and "--version" as the command line has them.
+func withoutAliases(args []string) []string {
+	switch {
+	case len(args) > 0 && args[0] == "help":
+		return append(args[1:len(args):len(args)], "--help")
+	case len(args) == 1 && args[0] == "--version":
+		return []string{"version"}
+	}
+	return args
 }
 
 // redact hides secrets and what may be a database's password in a message, wherever on the

@@ -181,9 +181,15 @@ func (f *ownKeyFlags) secret(ctx context.Context, s streams, question string) (a
 		source = inputName(file)
 	}
 	// What is no secret is sent to nobody: it may be another file, or another password.
-	secret, err := apikey.ParseSecret(strings.TrimSpace(text))
+	text = apikey.TrimSecret(text)
+	secret, err := apikey.ParseSecret(text)
 	if err != nil {
-		return apikey.Secret{}, fmt.Errorf("%s holds no key of apikeyd; check that it is whole", source)
+		return apikey.Secret{}, malformed(source, text)
 	}
 	return secret, nil
+}
+
+// malformed says what stands where a secret should.
+func malformed(source, text string) error {
+	return fmt.Errorf("%s holds %s; check that it is whole", source, apikey.WhyMalformed(text))
 }
