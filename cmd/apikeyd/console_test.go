@@ -135,7 +135,7 @@ func TestConsoleKeyFile(t *testing.T) {
 	must(t, second.terminate())
 
 	third := serve(t, dir)
-	if got := third.page("/console/keys", cookie); got.status != http.StatusUnauthorized || !strings.Contains(got.text, "Your session has ended") {
+	if got := third.page("/console/keys", cookie); got.status != http.StatusSeeOther || !strings.Contains(got.location, "why=ended") {
 		t.Errorf("with a key of its own: %+v", got)
 	}
 	must(t, third.terminate())
