@@ -128,7 +128,7 @@ func (c *serveCommand) openToServe(ctx context.Context, policy apikey.Policy, lo
 	if err != nil {
 		return nil, err
 	}
-	first := firstKey{store: db, policy: policy, file: c.adminKeyFile(), log: log, now: time.Now}
+	first := firstKey{db: db, policy: policy, file: c.adminKeyFile(), log: log, now: time.Now}
 	if err := first.ensure(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
