@@ -13,10 +13,11 @@ import (
 // restoreCommand makes a database of a backup.
 type restoreCommand struct {
 	databaseFlag
-	File               string `arg:"" help:"The backup."`
+	File               string `arg:"" optional:"" help:"The backup."`
 	Force              bool   `help:"Replace the database if there is one, unless a server has it. It is kept beside the new one, and what it knows is carried over."`
 	RevocationsFrom    string `xor:"revocations" placeholder:"FILE" help:"Carry over what was revoked, rotated, reported as leaked or shortened after the backup, from this database (the one that --force replaces)."`
 	WithoutRevocations bool   `xor:"revocations" help:"Carry over nothing from the database that --force replaces."`
+	Confirm            bool   `xor:"revocations" help:"Instead of restoring, confirm that everything which was revoked after the backup is revoked in the database; beside a server or not."`
 }
 
 // Help says more than the flags do.
@@ -26,19 +27,33 @@ the user that serves.
 
 A backup knows nothing of what came after it: SECRETS THAT WERE REVOKED OR ROTATED SINCE WOULD WORK AGAIN. So restore
 carries over every revocation, rotation, leak report, earlier end and lost scope from the database that --force
-replaces, or from the one that --revocations-from names. docs/backup.md says what to do if there is neither.
+replaces, or from the one that --revocations-from names. If there is neither, the server warns until --confirm says that somebody saw to it (docs/backup.md).
 
 Examples:
   apikeyd restore /backup/keys-2030-01-31.db --database /var/lib/apikeyd/apikeyd.db --force
   apikeyd restore /backup/keys-2030-01-31.db --database new.db --revocations-from broken/apikeyd.db
+  apikeyd restore --confirm --database /var/lib/apikeyd/apikeyd.db
   apikeyd restore /backup/keys-2030-01-31.db --database drill.db`
 }
 
 // Validate refuses a database that is no file.
-func (c *restoreCommand) Validate() error { return errors.Join(c.databaseFlag.Validate(), c.file()) }
+func (c *restoreCommand) Validate() error {
+	switch {
+	case c.Confirm && (c.File != "" || c.Force):
+		return errors.New("--confirm is about a database that was restored already: it takes no backup and no --force")
+	case c.Confirm:
+		return c.databaseFlag.Validate()
+	case c.File == "":
+		return errors.New("name the backup: apikeyd restore FILE")
+	}
+	return errors.Join(c.databaseFlag.Validate(), c.file())
+}
 
 // Run restores one backup.
 func (c *restoreCommand) Run(ctx context.Context, s streams) (err error) {
+	if c.Confirm {
+		return c.confirm(ctx, s)
+	}
 	began := time.Now()
 	from, err := c.open(ctx)
 	if err != nil {

@@ -46,6 +46,9 @@ func (c *restoreCommand) reconcile(
 		return r, notMade(ctx, c.Database, err)
 	}
 	r, err = c.carryOver(ctx, db, old, knows)
+	if err == nil && !r.isComplete() {
+		err = db.NoteRestored(ctx, sqlstore.Restored{At: time.Now().UTC().Truncate(time.Millisecond), Knows: knows})
+	}
 	if err = errors.Join(err, db.Close()); err != nil {
 		return r, notMade(ctx, c.Database, err)
 	}
@@ -137,7 +140,8 @@ func (c *restoreCommand) reportReconciled(s streams, r restored) error {
 		warning.WriteString("WARNING: this database knows nothing of what happened after " + since + "\n" +
 			"WARNING: so SECRETS THAT WERE REVOKED, ROTATED OR REPORTED AS LEAKED SINCE WORK AGAIN once it is served.\n" +
 			"Restore again with --revocations-from, or revoke them first: apikeyd keys revoke --database " + c.Database +
-			" ID. How to find them: docs/backup.md.\n")
+			" ID. How to find them: docs/backup.md.\n" +
+			"The server warns until you say that it is done: apikeyd restore --confirm --database " + c.Database + "\n")
 	}
 	_, err := fmt.Fprint(s.out, out.String())
 	_, warned := fmt.Fprint(s.err, warning.String())

@@ -37,8 +37,9 @@ func OpenRestored(ctx context.Context, path string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A start on the database from which the backup was made does not concern this one.
-	if err := db.ForgetFirstKeys(ctx); err != nil {
+	// A first start on the database from which the backup was made does not concern this one,
+	// nor does its own restore.
+	if err := errors.Join(db.ForgetFirstKeys(ctx), db.ForgetRestored(ctx)); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
