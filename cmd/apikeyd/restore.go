@@ -15,7 +15,7 @@ type restoreCommand struct {
 	databaseFlag
 	File               string `arg:"" optional:"" help:"The backup."`
 	Force              bool   `help:"Replace the database if there is one, unless a server has it. It is kept beside the new one, and what it knows is carried over."`
-	RevocationsFrom    string `xor:"revocations" placeholder:"FILE" help:"Carry over what was revoked, rotated, reported as leaked or shortened after the backup, from this database (the one that --force replaces)."`
+	RevocationsFrom    string `xor:"revocations" placeholder:"FILE" help:"Carry over what was revoked, rotated, reported as leaked or shortened after the backup, from this database or audit export (the database that --force replaces)."`
 	WithoutRevocations bool   `xor:"revocations" help:"Carry over nothing from the database that --force replaces."`
 	Confirm            bool   `xor:"revocations" help:"Instead of restoring, confirm that everything which was revoked after the backup is revoked in the database; beside a server or not."`
 }

@@ -20,12 +20,13 @@ var restoreOperator = store.Operator("restore")
 type reconciled struct {
 	carried sqlstore.CarriedOver
 	source  string // empty if there was none
+	until   string // when the source ends that need not be complete; empty for a database
 	problem error  // why the source was of no use
 }
 
 // isComplete reports whether nothing that was revoked since can work again.
 func (r reconciled) isComplete() bool {
-	return r.source != "" && r.problem == nil && r.carried.Missing == 0
+	return r.source != "" && r.problem == nil && r.until == "" && r.carried.Missing == 0
 }
 
 // reconcile carries over into the draft of a database what came after its backup.
@@ -74,8 +75,7 @@ func (c *restoreCommand) carryOver(
 ) (r reconciled, err error) {
 	switch {
 	case c.RevocationsFrom != "" && (old == nil || !isSameFile(c.RevocationsFrom, c.Database)):
-		r.source = c.RevocationsFrom
-		r.carried, err = carryOverFrom(ctx, db, c.RevocationsFrom, knows)
+		r, err = carryOverFrom(ctx, db, c.RevocationsFrom, knows)
 		if err != nil {
 			err = fmt.Errorf("--revocations-from %s: %w", c.RevocationsFrom, err)
 		}
@@ -87,14 +87,23 @@ func (c *restoreCommand) carryOver(
 	return r, err
 }
 
-// carryOverFrom opens a source and takes from it what came after the backup.
-func carryOverFrom(ctx context.Context, db *sqlstore.DB, path string, knows time.Time) (carried sqlstore.CarriedOver, err error) {
+// carryOverFrom takes what came after the backup from a database or an audit export.
+func carryOverFrom(ctx context.Context, db *sqlstore.DB, path string, knows time.Time) (r reconciled, err error) {
+	r.source = path
+	if export, err := openExport(path); err != nil || export != nil {
+		if err != nil {
+			return r, err
+		}
+		r.carried, err = db.CarryOverEvents(ctx, restoreOperator, export.events)
+		r.until = export.last.String()
+		return r, errors.Join(err, export.file.Close())
+	}
 	from, err := sqlstore.Examine(ctx, path)
 	if err != nil {
-		return carried, err
+		return r, err
 	}
-	carried, err = db.CarryOver(ctx, restoreOperator, from, knows)
-	return carried, errors.Join(err, from.Close())
+	r.carried, err = db.CarryOver(ctx, restoreOperator, from, knows)
+	return r, errors.Join(err, from.Close())
 }
 
 func isSameFile(a, b string) bool {
@@ -126,6 +135,10 @@ func (c *restoreCommand) reportReconciled(s streams, r restored) error {
 			fmt.Fprintf(&out, "%s made after the backup: those are lost\n", count(r.carried.Unknown, "key"))
 		}
 	}
+	if r.carried.Lost > 0 {
+		fmt.Fprintf(&out, "%s rotated after the backup: revoked, since the export does not tell their new secrets\n",
+			count(r.carried.Lost, "key"))
+	}
 	if r.problem != nil {
 		fmt.Fprintf(&warning, "WARNING: nothing was carried over from %s: %v.\n", r.source, r.problem)
 	}
@@ -134,7 +147,10 @@ func (c *restoreCommand) reportReconciled(s streams, r restored) error {
 	}
 	if !r.isComplete() {
 		since := "its backup was made"
-		if !r.Last.IsZero() {
+		switch {
+		case r.until != "":
+			since = r.until + ", the time of the export's last event,"
+		case !r.Last.IsZero():
 			since = timestamp(r.Last) + ", the time of its last event,"
 		}
 		warning.WriteString("WARNING: this database knows nothing of what happened after " + since + "\n" +

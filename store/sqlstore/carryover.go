@@ -27,6 +27,7 @@ type CarriedOver struct {
 	Rotated int // keys with another secret, or without the old one
 	Reduced int // keys that end earlier or lost scopes
 	Unknown int // keys that are not in the backup, and are lost
+	Lost    int // keys that were revoked since they were rotated, and the source does not tell their secret
 	Missing int // keys of the backup that the source does not have, so it cannot tell of them
 }
 
