@@ -100,6 +100,14 @@ func TestRestoredUntilConfirmed(t *testing.T) {
 		t.Error("the metrics say nothing")
 	}
 	s.wantDoctor("warning  restore        restored at ")
+	const banner = "run apikeyd restore --confirm on the server."
+	cookie := s.signIn(s.adminKey())
+	if got := s.page("/console", cookie); !strings.Contains(got.text, banner) {
+		t.Errorf("the console says nothing:\n%s", got.text)
+	}
+	if got := s.page("/console/sign-in", ""); strings.Contains(got.text, banner) {
+		t.Error("the console warns who is not signed in")
+	}
 
 	s.command("restore", "--confirm")
 	must(t, s.wait(func() bool { return strings.Contains(s.output.String(), "the restore of the database was confirmed") }))
@@ -108,5 +116,8 @@ func TestRestoredUntilConfirmed(t *testing.T) {
 	}
 	if !strings.Contains(scrape(), "\napikeyd_restore_unconfirmed 0\n") {
 		t.Error("the metrics still warn")
+	}
+	if got := s.page("/console", cookie); strings.Contains(got.text, banner) {
+		t.Error("the console still warns")
 	}
 }

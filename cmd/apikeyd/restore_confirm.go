@@ -11,7 +11,7 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// notReconciled is what /readyz and the console say of a restored database.
+// notReconciled is what the log and /readyz say of a restored database.
 const notReconciled = "the database was restored from a backup and not reconciled: keys that were revoked since may work again"
 
 // confirm records that the operator reconciled a restored database.
@@ -96,6 +96,15 @@ func (w *restoreWatch) run(ctx context.Context) {
 func (w *restoreWatch) notices() []string {
 	if w.open.Load() {
 		return []string{notReconciled}
+	}
+	return nil
+}
+
+// warnings are the notices as the console shows them.
+func (w *restoreWatch) warnings() []string {
+	if w.open.Load() {
+		return []string{"The database was restored from a backup and not reconciled: keys that were revoked since may work again. " +
+			"Revoke them, then run apikeyd restore --confirm on the server."}
 	}
 	return nil
 }

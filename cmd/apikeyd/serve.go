@@ -87,7 +87,7 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return err
 	}
-	if service.server.Handler, err = c.withConsole(service.server.Handler, sessions, policy, service.log); err != nil {
+	if service.server.Handler, err = c.withConsole(service.server.Handler, sessions, policy, restored, service.log); err != nil {
 		return err
 	}
 	service.server.Handler = drained(service.server.Handler)
