@@ -68,10 +68,10 @@ func (p view) SignedIn() bool { return p.Me.ID != "" }
 
 // Warnings are what everybody who is signed in must know.
 func (p view) Warnings() []string {
-	if p.visit.Config.Warnings == nil || !p.SignedIn() {
+	if p.visit.Warnings == nil || !p.SignedIn() {
 		return nil
 	}
-	return p.visit.Config.Warnings()
+	return p.visit.Warnings()
 }
 
 // May reports whether the reader's key has a scope of the API.

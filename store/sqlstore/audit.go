@@ -24,7 +24,7 @@ func (m *mutation) audit(action string, before, after *apikey.Key) error {
 		Actor: m.actor.Key, Via: m.actor.Via, Address: m.actor.Address, RequestID: m.actor.RequestID,
 	}
 	changes := store.ChangesBetween(before, after, m.now)
-	return m.insertEvent(&event, string(appendChanges(nil, &changes)))
+	return m.insertEvent(&event, textOfChanges(&changes))
 }
 
 // insertEvent links an event and writes it.

@@ -87,7 +87,7 @@ func (c *continuation) follow(e store.Event) (bool, error) {
 	if e.Seq != c.Seq+1 {
 		return false, fmt.Errorf("event %d does not follow event %d: some are missing", e.Seq, c.Seq)
 	}
-	if linkHash(&e, string(appendChanges(nil, &e.Changes)), c.Hash) != e.Hash {
+	if linkHash(&e, textOfChanges(&e.Changes), c.Hash) != e.Hash {
 		return false, fmt.Errorf("event %d does not continue the backup's audit log, or was altered", e.Seq)
 	}
 	c.Mark = e.Mark

@@ -81,7 +81,7 @@ func TestChangesAreCanonical(t *testing.T) {
 		if err := want.Canonicalize(); err != nil {
 			t.Fatal(err)
 		}
-		if got := string(appendChanges(nil, &changes)); got != string(want) {
+		if got := textOfChanges(&changes); got != string(want) {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}

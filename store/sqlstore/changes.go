@@ -13,10 +13,10 @@ import (
 	"apikeyd/store"
 )
 
-// appendChanges appends changes as they are stored: JSON in its canonical form (RFC 8785).
+// textOfChanges is how changes are stored: JSON in its canonical form (RFC 8785).
 // By hand, since every change pays for it, in the one place where all wait for each other.
-func appendChanges(b []byte, c *store.Changes) []byte {
-	b = append(b, '{')
+func textOfChanges(c *store.Changes) string {
+	b := []byte{'{'}
 	start := len(b)
 	b = appendChange(b, start, "expires_at", c.ExpiresAt, appendTimestamp)
 	b = appendChange(b, start, "grace_ends_at", c.GraceEndsAt, appendTimestamp)
@@ -25,7 +25,7 @@ func appendChanges(b []byte, c *store.Changes) []byte {
 	b = appendChange(b, start, "rate_limit", c.RateLimit, appendRateLimit)
 	b = appendChange(b, start, "revoked_at", c.RevokedAt, appendTimestamp)
 	b = appendChange(b, start, "scopes", c.Scopes, appendScopes)
-	return append(b, '}')
+	return string(append(b, '}'))
 }
 
 // appendChange appends a field that changed, with a comma unless it is the first after start.

@@ -193,7 +193,7 @@ func insertChained(ctx context.Context, tx *sql.Tx, old unchainedEvent, head cha
 			changes.GraceEndsAt = &store.Change[apikey.Timestamp]{}
 		}
 	}
-	text := string(appendChanges(nil, &changes))
+	text := textOfChanges(&changes)
 	event.Hash = linkHash(&event, text, head.Hash)
 	_, err := tx.ExecContext(ctx, `INSERT INTO audit_events (`+eventColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,

@@ -45,6 +45,7 @@ func furnish(t *testing.T, path string, keys int) map[apikey.ID]apikey.Secret {
 	must(t, f.add(t.Context(), before, 0, half))
 	now.Store(&after)
 	must(t, f.add(t.Context(), after, half, keys))
+	must(t, db.NoteRestored(t.Context(), sqlstore.Restored{At: before.UTC()}))
 	removed, err := db.PruneEvents(t.Context(), time.Now().Add(-24*time.Hour))
 	must(t, err)
 	if removed == 0 {
@@ -232,7 +233,7 @@ func dump(t *testing.T, path string) string {
 	t.Helper()
 	db := raw(t, path)
 	var b strings.Builder
-	for _, table := range []string{"api_keys", "key_uses", "key_counts", "audit_events", "audit_chains", "audit_anchors"} {
+	for _, table := range []string{"api_keys", "key_uses", "key_counts", "audit_events", "audit_chains", "audit_anchors", "notes"} {
 		dumpTable(t, db, table, &b)
 	}
 	return b.String()
