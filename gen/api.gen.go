@@ -665,13 +665,22 @@ type Owner = string
 
 // Pagination defines model for Pagination.
 type Pagination struct {
-	// CurrentPage Example: 1
+	// CurrentPage 0 in an answer to `cursor`, whose pages have no number
+	//
+	// Example: 1
 	CurrentPage int `json:"current_page"`
 
 	// ItemsPerPage Example: 20
 	ItemsPerPage int `json:"items_per_page"`
 
-	// TotalPages 0 when nothing matches
+	// NextCursor Ask with this as `cursor`, and with the same filters, for the keys that follow;
+	// absent when there are none
+	//
+	//
+	// Example: AZehsm8AfD2eT1prfI2eD-OwxEKY_BwU
+	NextCursor *string `json:"next_cursor,omitempty"`
+
+	// TotalPages 0 when nothing matches, and in an answer to `cursor`, where nothing is counted
 	//
 	// Example: 3
 	TotalPages int `json:"total_pages"`
@@ -860,6 +869,14 @@ type ListApiKeysParams struct {
 	// NameContains Only keys whose name holds this text, letter for letter
 	NameContains *string `form:"name_contains,omitempty" json:"name_contains,omitempty"`
 
+	// Search Only keys whose `name` or `owner` contains this text, ignoring case, or whose `prefix`
+	// or `id` matches it. Case is ignored letter by letter, in every alphabet, so `ß` does
+	// not match `SS`. A prefix matches exactly, and by the eight characters that follow its
+	// last `_`: give its beginning with at least the first of them (`ak_2`), or at least
+	// three of them alone (`2lj`). An id matches as a whole. A text that contains a secret
+	// is refused.
+	Search *string `form:"search,omitempty" json:"search,omitempty"`
+
 	// ExpiresBefore Only keys whose `expires_at` lies before this time, expired ones included
 	ExpiresBefore *apikey.Timestamp `form:"expires_before,omitempty" json:"expires_before,omitempty"`
 
@@ -871,7 +888,12 @@ type ListApiKeysParams struct {
 	// good; `false`: only the others
 	Rotating *bool `form:"rotating,omitempty" json:"rotating,omitempty"`
 
-	// Page Which page, counted from 1
+	// Cursor Only the keys that follow an earlier answer, whose `next_cursor` this is. It never
+	// expires and works with any `items_per_page`, but only with the filters it was made
+	// with, and for a caller who sees the same owners' keys. Leave out `page`.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Page Which page, counted from 1; not together with `cursor`
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
 	// ItemsPerPage How many keys a page holds
@@ -1059,6 +1081,13 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name_contains: %s", err))
 	}
 
+	// ------------- Optional query parameter "search" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "search", ctx.QueryParams(), &params.Search, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter search: %s", err))
+	}
+
 	// ------------- Optional query parameter "expires_before" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "expires_before", ctx.QueryParams(), &params.ExpiresBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
@@ -1078,6 +1107,13 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "rotating", ctx.QueryParams(), &params.Rotating, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter rotating: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
 	}
 
 	// ------------- Optional query parameter "page" -------------
@@ -4065,171 +4101,182 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H2Nchs5kuarIHi70VZfkSYpWbbI6LigZalHY1vySlR7ZpteFcgCSYyKALsAiuL6FHFPcw92T3KRmUD9",
-	"kMUf2WqPt7dnItpSqX4SQCL/88PnykBPploJZU2l9bkyFjwSCf54zAdjUT3WyiY6hguRMINETq3UqtKq",
-	"dOI5XxgWKl01VicirAQVcc8n01hUWhV/tRJUzGAsJhxeYBdT+JuxiVSjysNDUHmnB5zet/z67liwKbdj",
-	"pofMjgVTYs5uxSJg/QWTUeFbz+8az/lUVm/FwjyvN45e8ka/WT0c1uvVl4P9qHokDobVF/yw/3LwKjoS",
-	"9eEWoi65Fe/kRNpVqj6OuWXSsFgMLVAmbYuFScgGPI4N45ZpNRAB43HMwt9CR/uE8RGXiknFQhsyIwZa",
-	"RaannkUJH9qqFHZYHVs7hTEk3IoYvl11K1Ft1Pd6qjDeXuVWLHqVdvLTQbNtf9p/set4qh90LAeL8smG",
-	"LzP8tJ9ynG4Jg2RjbphWooWjosHCaOZPOJrffmrU6+35T4f1bcMRNllUO0MrktWRXBE5zGo259Kyvhjq",
-	"RDCbLKQa0Trkv94o+ZRUVoxEgt/6+PFjtTOzY6GsHHArVj/4Fz2Hj/HcTezZ5ekxO2o06gGDnw5fvqjv",
-	"Fcb8WvBEJCwRPJ781KvwqbwVi6hX2TLyv1U7U1l9KxbVs6h8EWWUW7w247RHp4kwQtkCCU+wTzJyzvlE",
-	"lBOk+EQU+GkqkoFQtirUQEci2kjjQP5rsz6VUxFLJXYm5mKuyjgDqNHwpy8nZ2asnoiketDcmZirgZ4K",
-	"U06Nwb8VyDFiymHTRCDmzJQPhFkmKWBiMrWL3MZUGmcnIzTilhthTSsRPGLpb/NE2u3TeCl+mwljS1kM",
-	"1tkwO5aGifvBmKuRADkA5BuR3MmB+MGwWI82TuPB239v/u3fXvzy8v3++Yfu4eVfmx///nr/+M3J6Uba",
-	"HoIKzM1EWKef3orFNr5LkLRQRiiKOcxxjX0oLDlMIgjtFgv5834Iwj3k/9o87Yc11mF3PJ6JnpKKXV+f",
-	"vWFDnUzYs1fVA/x/o7kHt7uhcsVkVFsSbgNZzfGvBOpAqVWCikLSQfbd4I9BJRG/zWQiokrLJjOxeZnW",
-	"8HhHaTsGDkc+t2Ou2ELP8Pc2U0JEhoWgJVs8mkgVepJ+m4lkkdGETxfW4l8SMay0Kv/jeWYsPKe/mudE",
-	"Cq5PIsxUK0P83pnKtwJ1zUArC0zQ+lzh02ksSeU//4chvb/bZ+h1l+4L9L3VZb8VC8YNrKmEfTEP2Fza",
-	"sZ5ZJq0BXZUIYMZNVk4ZEe7+58WbS7bLpocL9yL9r3nkLj3ZNJ0kiU42zdJrHrHEffS7mYhjrYaxHHzD",
-	"aUhlhDTM8luhAi8tgIWkYYm407cigqtzbtg/ZsayRFuQzd/PvOEwv92kddTCjsGOErERLXbQ2GfP+jpa",
-	"MH0nEnZ4wN7K13sBO2gesWdWazbhauGsRdiGjLM+j3CCh4meoGjqKR5FiTCmDTaaM5Q52HYsZ+d5K3Mv",
-	"YC/qdfYMZNqQz2K7F/TUi/o+ewYrB4quz41gA66UtowrMxcJiIGdXh4wriIWa33bU0OZGMvmY4HilDOn",
-	"64ATJjwSZMM+GRMsWbSbns3f+tXsc6qTvowiob7tvnM7bKR1xPozyyZ8wWC9Io2mxVPObJn9vukFK/d/",
-	"9Ryfa9uJJtKC3PinznLMB7eGcbI6UdpJQxsXVGPm/bW9IBzEUihUpCbWcxH1VKTnCreaov2cY8an3hF5",
-	"F3zjfkhvXOPo7vSwv/+r9uJ3wWuneqa+IaOda2ZmgzE5L8BS4HHHWo3QA+d5c/T70Zrpsv+TtmTJpgvW",
-	"bToGe440Uwi338RE+E8HzaOwp7gBG2WID8MzltuZ+XMrfh1/dLV+z9XCXTbfkEe8zeQMdBcbkIbdShVl",
-	"RhNLbSaMcZXYMn8E6+Ra8Zkd60T+p/i2Eg2FmZ1rFsnhUCSwH7USBveoVgL8audfWlSvfySD5cG7/Tkf",
-	"/jgRjhIeRRLmiccfEj0ViZXg6w95bERQmeYufa6I+6lMhLnhtjxAg3/HFQS7XaCEszILFnY+nMFCtDCC",
-	"ur+/f+RcCMX0cGiEDVzgqaeGMztLRMBsMlMDjJ1ZzSYyjqXbDMtBmWZ9v16tN6r7jW6j2arXW/X6v1eC",
-	"ylAnE6C2AvRUgZZKsBx6CSoTYTk4GtsY7b2/78HHVTbfj6Gsh8AFX3aLuQSVTCVseyQVsFfCWjcWkwYn",
-	"Nz3pQpgU4PEhql8rLmqVW+dP6XTp/j/EAPUAcdA7aWy66Vqfl1jFT6e0YmIeGwdKv8mThKPamPKRVGlW",
-	"adO7PmR3Lo8OaSq8a/3o1o9sgDsncpsgz4HNw2qjUW3ud+tHxIG1+mO4sLi7NrL24148SvhA3AgVle/c",
-	"a2VlDH6xD/oOEpElWcaCxdzHSWBnO/+jzXjfoFkzTENzdmlLugk5+MIJkWXRagGGFrnupo0R3LuXLjnz",
-	"4rC5FzCjmYwMMzqxrL9guFzw7BckSlIyZzNMT65QCDNzMzMpNywnFt2Ugo2IkzhN9J2IwE4U8TBg3LKJ",
-	"NpY16sywmFuRTuoM1wRUQPmU7ncb9db+46f0+5J000QM5X25LqFozWDMEz6wIklTKsSebZaIgR4paYSh",
-	"HEDA9FQo5MIxDDY/bfz2pt7tvvvry+Zh2aR8gcDFxyiaWLr0HyhHglmIkghkyaI2YZ80Xn3JPnmcyA8q",
-	"5FHsJpSv6N5lUYrbwWkL7wm61UzpyXFb+s0gLz53VDSXGKF9pKlCMs9bzrg+GFystOpBSbYX3FtcJx1H",
-	"XgIayxck67Kd+pJFfGHyy/fq8KBeDyoTfi8ns0mldVg/eIUXpKIL9aAsCb1mrFfp0hRpvDz55eLtyRsQ",
-	"to6FAgzYspO/fTi7pD+E2WyGmEOccmPSGzvH3bNfToByBVT9WkkvuFdUAv8VWIuMPdP7VviOSL6eRk9v",
-	"SSoxZ0JFbVyTZBZTSrVUljfr+43v1vL7xrbcGq76KO34Cpk6b9bwOL4YVlq/PtI2W7aHXAKuXIjP4thb",
-	"/X5bPdMqBm/YzhIlIqZVuqzoL3g7Y291uZZkkPvwquD4BAOfRdJ2BuV1SFjxM+eGRej6aZ9FDmPBb8MW",
-	"m481mhlDPVNRLsvIEjHViUUNHrD5WA7GwKXgnYDT4gNmwLMof7zOyoSKc1vcFiRZWAkqM9pDQYWyURWv",
-	"XCpBBUgqbsj05tUN6Qat15RK+KS5V0jo9IJ6jZDuEJaVW53kpmCs48iwQiaGrJca6/QUECcir9xgY0SM",
-	"0+0cyKByKsP0XMFELTttqRlWb2wyw6bcWpHAIP7jmSfxf/9arx51qqe8Ovz0+dXDs2r+94OHvc/7D4VL",
-	"jebD3r+szFlQua+6t1cnwhg+gj9OZgbsXxwGFd/wNBjqv59O9zGZomuK3dKdsjLtZMJGFAbELWHH2giY",
-	"eW6Z4IMxcij8Fa9I21N9MeATUWPhMNETLGvIbHA7Fgkls5wF5Cz4gIVWh9kdMrtB6Xm7p/oaXPAEiz7E",
-	"Hex9Cko5BwCrJQybw7NgcyWRiGqs43cEvA4ZxYz1XNECbxL1G0UNzGdXTgTNaanr8sjnd5Xv+KgX8tnj",
-	"u4h6+qq4t9lju0t9fDgV/bk3FGzLRw56N7WBD5Lu8I+WahC47eTOBemKS8sHu3jkeVH8EFS4l0+7PEMb",
-	"zYVGy/fY2QcfOiW+JbGMcXcexwx2TOpWDZ10TndxXho1jpq1eq1Za5SJ1g3e/pd5YoNMbmydCC9j1vjE",
-	"K05wG53JxG/nMb8DhSTwmlbClAvhl42v8oVvxeJGrilhTKWeLOjd38Un/x0DcxRVXTvKfNzVy3vgwd3Y",
-	"b2MJ3coo7yRfJSIcWzsNA7JjnLESpiaJ/+oPhg30ZMJV1GKhEcmdCLEAAm8itxu0XU9hWRlZZyJETQS6",
-	"PJa3gs11cgumW4lhsKTjgaStphyuJHqETqSk7JS5l87b9PvGCxKaik8bJddThiozcVgSplTivsQS/lne",
-	"YUkiNywkrRqC0YmFnFql3OFjBUUlPaGC+6fer2Wh0bWTuKQYV2YQ5O5jPCird797rU5a1ppfRFUhoLOd",
-	"rNzta+kqqNQvIiqL1GynaKPzt2SZrCVmXW3ritQhekpvrzZLmWwNUZm9sgNRXx0AXya7JGTwmBeWDQtz",
-	"kG+E5TIuGZIUcbTRQ1gEDAt2WVoODVKbEnqF3Z+zpkvDGc6HyY/WuzOuqJtSa1slAtGcvfLTukFvyJTo",
-	"SKxvt5knWo0C1IkcpmGU8EmNnZ3/0nl39ubm8uTfrk+uuuzZQb2+12bHlydvTs67Z513N+/Prq7Ozn8O",
-	"eip3sfP+9dnP1xfXV0H+VveywjUX7So+7sNrzw7qjb02Ozu/uj49PTs+Oznv3lwdX3w4CdjpxeXrszdv",
-	"Ts4Ddtnpnty8O3t/1qVH9vfaPfX25O835xfdm9OL6/M3AfvQ6f4l+x3uOthrs/cn3b9cvMHrnXfvLj7S",
-	"8y/22uy88/7kptt5e3Ie0LscSQHDXy66Hfexo702e33x5u833YuLm3edy59P2LODxv5eu0BW0FPw9/ed",
-	"87/7qbxizw6aRzi67snleecde/YC5/b6vPNL5+xd5/W7k4BdXHePL96f3Fyfvz2/+HgO9+zv1XrqPfiC",
-	"E74ARuIR+IBLen5p4cq4M8LtUWLGXyjBhLLJArkBfV9kvzQrj7xSCXZT0fmtWKKjc3tkA2OiuTOmPqCJ",
-	"UBTxcbwqErMUg8x2Jdtxt222Jk9+m/GY4igFo7JEIDzObDRr4su5D/6l2/3A0nB9+iGMcpcEsgsROf/U",
-	"JqFxpmyizVSgoZcrlS/KDqtvxZoOQhd5sD6Ih5EHWKeFnrUZVwuWRneyabJLDy70jGIa+HS50rgV6gYu",
-	"34ylKjHrzkZKJ0u5HD4YCGNuiPptIpbu2mGO1glYMJbvSjmZapxh0PiRtGgU66blEKzLIDUxMT8gDbM6",
-	"zlmKfa1jwdFlpwK2Td7dD2a5gXNHd64sC74hk0qjEVjZLZWvjGJGgu3cOHpZLzQCvjo6rB81msC5qV6X",
-	"yh4eVFZZOajIrTlc4DaXv9rl8y+PXtTxfzt9HqM2myaYwjql/WTrO8VKhcCsv+k73uFa1yS38r6ZEYla",
-	"27VFL00rS3ayNJc2iuPzsp3yTvDbS3R0H5mBuhWL7eIFpAQmAR4lV/CJrYMCAjaPaP3GX6vDXAM3UrU8",
-	"490xV7dAYI2duRLEuQvWuxFkkW5pmdKYFRUJOvumtnVAm4T++1wctnyRPlcm/P6dUCM7rrRe5JRN3n5Y",
-	"VtcYeUZRzpUFFXArxJSKytyebaWp22YdbQwJW0hhz6MesgY8dFDvqVyhge8uG1AFX64GIfDRcJgo99oX",
-	"9XqNUVUKLyZ5/MSDIWzszUAorLasvKwElWnMsW8w0WiS8Pv8VDTrJTO4Wzuuy7UFbKbkbzPB+ARsGZeC",
-	"EckPhmFMhxI/icByR98VxVXUU2BP8QRlixVo8MAPNZqo5osXudloA4uUTZLSbD6WVvQUSieYKiFRIQkV",
-	"odphYS3EjFOtFtKFfDcmXVkzm0uCI8c0zRcvMO3uf28UMke//kevd1+vV3u9+8Zpr3f/8hR+PDr99D8f",
-	"lRYCymDMXKqSsVPhPDcMqGP9RPBb9OPXtHZ+HOtJqlyyGvsW4wxkKpNRwDizgk/oX8WVDeD1wPKDsdZG",
-	"1FjXZ8h7CvcvsEOA3SHw5qzFFbtasf58ZUYL4v2/xox+KBQELvmdsyQBe2W67Ao3StU++BQ3U5Gs3t+s",
-	"lz1gteUx3lxiSNepkC6N3nE7GBf18/5WMzr/gaA4mhVyy4Rtobp/o0pcLYTRQysUuxOJHC7QBxrqZM6T",
-	"qMpndsxiYVN+nXJj2LOfjy87ey0WYrZrFTMDRIpWAqOY5NhhPXA4lyrSc1+fE7Ln6RsoWQHP9Bdl6cS4",
-	"HMQDaM+1JuYpQDcO/4ZUSOWyq0hCwWArFPI0vO2WVvKUsk9xJAX2Ocy/ztcJbXjZEhvQSFe+sHHFffHI",
-	"4xY+M9OWuldCNYvjENUALGNZv3mNdXLpndQ+7imvRg1HmI6xMzUKaCSwWPDHW+HWGr7H+zB51C+/Zu3/",
-	"AEu2DkQCoxB+j034gkU6s2EOD8gLID/IUMrv8OXBEXgF6Cyy/RrGa2iJwAMIA7deCBWR/kZbnNI6+fVE",
-	"swBTE/0FGok95WAgArSBqfuLnvh//+f/hlTVOJwZ4au1hPENY84pT8AsWVI6aP+mLkrRZfmUC/TktFGj",
-	"+WqTNur17psN+M8+qKEXr+E/b+DHlyeP1Eh9waaJVBYYkXWujs/OUpuQ3K2A/TbTVlB1Rp8Pbk3MzZhC",
-	"9hN+f0bEHx4sBZ+CClll7u/A4cAIs8mEJ4vHe/lvC5ZcVt+X7o1y9UWxqmjb+7KqwPSFL9e+TqrRjdFl",
-	"pVZlROK0ERk4sVKx/fpKYeWLsq/5+tkt3/GFjHm1WyoKqNqMBOaOhM/H2uxUJW+sjGPfTJTZFGVkzBTs",
-	"n8cQIRL3RXiQFBtCgxzRRDI+0u2ssQnLgsBH6eGH2EDP0jofcA58BV5xjza2CzzHmxlXZUuUm9xlLkkH",
-	"XCYYr2ErHgOBq1vBCZoyvzcmybTN1MIQaLIp0AO3Jnc8Zn0x4ipgWjEOix4LNpFqZhGCZowILEN23T1+",
-	"2gL9Ox6XhdneiIE0Uivj2C8c6EiEuK4Ydi9Eapu7BGoT0FP0tSCd17XrsT17vjWi7+c1YDqOQEdgqUE7",
-	"2zvAra4DD7tpFwjrslPIP8czJRF//+ViOXhpCXiBUljgEMYHSi5gh3VY+f3DeiHKd1gqZDEiuIHJsOwi",
-	"cVsbIS0M8RuoTNyd69jqS1ppllcfiSuZl2B9HcAvaC4cl2b0sjSXdD0a+F1YzAmPgUDCXFGaOWfGiU9X",
-	"mp7VneihF91BT/lMXUk6DmVgIQ1HMzmdxhjfwdfixijU2/qtkhKcq3nP18GvfhBuzH2uWJDrX7uymWnS",
-	"cjmOp45P/o7pj6/qI1wX2/QTsi1jvOmTOU6kqrPHdxcmwiaLGwSNWS8TfAsPoWLkFr/t4GaMa+z2WQCQ",
-	"X1hyOAe9D+7xVl20Rtr7/I2T8jIT8su5maV59/Ic53F1AWBZxWCWSLu4gsnJg3p1ZmBTb2A4Hxz2AGNp",
-	"LtIhjN1XHV5nRiYnuDBExTJysOETfCJSmeAcRZjAuU6cV4HxMA/uJNPMG64xzgh8IPsyVp3BdxGUcfcP",
-	"c9YnGEefwcs+gNeXv/CA6mWoV99ODdYBi6Wxgav2DhzaVOBirijGXKzFRW5Nrad66scfc/3fUqvajz+y",
-	"K6Ei8qYcIFqYzniLXZ0cX550MabKTU+FHddlj0+3mMOmdHfVGDqZPOdiMl92ZrhEzw+bHnBzf4Uv2SZ9",
-	"SoWHYBVj3L2nsBpRYU0cBRSkgtF4Tq7ih0P2DEERWyjTMHt5KxZ7NdZRuTeCNOspeovS1GcC9u98vHBv",
-	"nc76sRyEbl6xOMDAfJ7ciWTBBPwOA//r1cU57fWQ0tgwOucYwo+0FQmzI83cw1vTm/yHOWYiaMXbuT1s",
-	"yKGEV0wEd+WgrvDFL/spl/EsAc8SZHOGFgIEf8Q1yldyYtrDYGnCWmgubEshSx+m3JdKw/vJ8BARgnvR",
-	"0InY1dIRHHcOCSLsKamMxQrGITuoN2qsk65RChTJjQFtPNZzzI8oLQ1xlqPCDfpa3SrQYVJNZzYXT4BB",
-	"X6tIDGLMSGSqImDRjMAi8i0WQU/Nsrt1whIxxVjUcmmVQwXjDHHO5jitylmfiBuHs3NQrzv6unIizI8/",
-	"kmfpkAuADclsc60T191jmsM8SgGVjDgd0FPhukq2kKIjsRwIpxedUO1MEUyiWQObc5bETvCY1vPn8/m8",
-	"xvHPNZ2MnrtnzfN3Z8cn51cn+AwYw9JSG9+HM4bu5Huu+EhMQLV1PpyBEyASQzKrUXMP6alQfCorrcp+",
-	"rV7bpx6cMWqLPDAzNlqW9X6di3lq4Qe4JQSZu0ImrrYkcH0jjlNdroedyhjD/ooniZ67iKGx7Z5y4mpm",
-	"LIWeQdOmrvFI3glVY3/XM2ZE2nFrmB72lEfLzKe3247f84Ev7L9BNQfOJNzl4EFcE5cSPUUtTiBY8AaM",
-	"fk75CLUVhe2wVsgQniutaiqszqJKqwKjIY1rKkX00zWNeNktaSX6qrcVL3KJPQyh57CDmMI4dxksaFqx",
-	"8xjAzqwneD0h5KaiwvYtZLC7xL0NWCysxe66xP24lN9bQyv8c+MyRUWSN6esVpyhbVQXGmnBocjCPDAG",
-	"ORGBC19F2E7BpBrEs2i1rftlSV9q2cj89+gzhaHt5t5tYYilaNHyaAoh/DRUxHKRop5aCRWtArA0D6v1",
-	"V7sMN0NNeLIBhzaZibBFjXS3TxO66ynCuQjRP/MvR1GAkSacgLLx5eJeK3i/Oct91eqXgzFKk4CmXTh4",
-	"qMaa77iMYPaNtMe98dikyCo1aUINZ5OTlMOtvIaapcRkKV3NpWzNFqI+LcEPN+v1J8YeLnSGlCBHXShB",
-	"I9dDnIjvB/DugOai7KF0zp7nwIjxkcb2RwoIXfjQ/vaHMtBRnEG32tueIqTbvFeKSjDvj/76CTgz78X9",
-	"+gnYwlDSpNKqwAqmzhOICj4yCG/g7B1wg5ddC8Lodtmmh6Ay1abEiHnPbz24CNmLzuDL+sEDTDLX2Fsh",
-	"pnhsRA40neFRGQaFBhgvY27G+BoHZGvGeo5NQSMuFRqaH12OKSS/K8wfkcFGwprMQsl5ZDmni5wy5xIt",
-	"pVfh+zV2rtHkHXDFRgm4INznE33WMf8Ioou2vf/nrCTwF92zauGeRpeGL0jde4BIbyGV2ECUI3Zg4mkl",
-	"9Gsd7QIt7lQOYQ9MeBy72FrGEh1PCKwZGGQU6Z6J5XbkdahhTqLlK42AS9HNlSIC7br8RXSydJJCswNL",
-	"ElA5uKWJHI2tQSf7sbTkO5iLVWOOyonuy1hU+XSaNsstl/QU+5HdDyh+l1Phh/Vc6O/X5bxsDkpuN/Hq",
-	"UOYeinEql/hcEu2NJxbtJaAXZfDXDpzClS0wM8MK7uEsjhdPKezzh+JsejC97w+sIA7qR9ufSOHjv7lG",
-	"IaZlHGWv449HKhY6lQPoKJxj9NmfDPFA2iYWZafPnCiHuOFlCpihNXaWD42QYQg3TTS68mjMY/SZkFVM",
-	"m9Bo9bynCMjI9+/6IOowEcJpH3Yp7vQtHqaTVoOS1iON16zX06LansKYKeiRgM2Ug7GosS5qS6XxL0V9",
-	"llcfWLnIlQ+AZvY6Ot1Db6LTKSp5z72nQIOVKBN6U06ZrBqMm5mmk0apv+ctc7D9iRQq+ptvmUsfzv66",
-	"/RKUR5NOJewIMsT6C4dik8CPipP3ijw9lPmNQ5EQDD1gMfucsoJkGGExVSIGQlnEIspYnh4TMeyVMm4b",
-	"Cfsnq/0zWe1nYb+cz1KD/1FhN38oEZC2W4TuEwZMByVJJwflkcUSchBBacjCnbDUZuHnh9CDXfqa4hp7",
-	"r++kGvVUIU6lh2jsurAUIjIpq3M9iGyCElraNCJCsr/j+Z8yBc496QuPUERNp9slujtO45ESPfA+EeOR",
-	"w0Fyt3q8kDVin1CwnsCHEPdWELx+3p53ACqbfYdV3DkydH0zVMElEXPfBJW+b9XPqDYrjzayHQDfTkb2",
-	"f1cZ9b2bnLR3vlZ/rrc3nycpiOa3kH2l8RSfMPNhjXwMpY3IQDq5dUWJSs+ZVtTcomMMszNj9dQdAKYT",
-	"QuekEC0ayWEB8TOkDhgKZGNuJi8s24y76kwdR4SJlL2dSdVTlEk1osbOosC11BC+KRWv3okkd2wSEpOT",
-	"pKwoSN0RUz3l2vf1EJHofcA5163gkpDeyMf7EdEYhaHS/vgjM9Zzw3hP5Wt6Ik1KAudxBwscqXqEvHaS",
-	"uJOWDbg3ODzAMtMcb3gCGR3xlYBLxBfMatbHSrMiS9HyzJejLUuQsFjd/2hh68BoH1bPxnv64PRuEYz1",
-	"R+SRu5dOy5+x6/9+igWhpzK14oIaKT88rY6Z+Z7kUi/uNdm7Yz1Lgizr1jzAK4Yu+fJQlIMuqeqqlSgR",
-	"GaSAmD011AlGxaUN0solbtlIWCwHrrETPhgzpSPBbhXIS/957N99UQ/q9TpKvjbri4VWkYucS6zMgVcH",
-	"WfUyTJtWTkRniVLtUqqYy9ZqtNFlRLIqv6PYKJZqr5EVuEo5ONI/xcIfwicep82bue0OPOqzFrntfu37",
-	"9P/pfrKXJrNI2irBVa4VIB/HmkUySivsCOgTu91Vrt5ofQ0ROsjwjayKqKfKyoi6WBJG/fGU/lWzSZ8K",
-	"x1wXox6xUQJCZT6WsUCjCiatha+gIFOoxH3qmDvDrRwCMMjOe/Dgf0qsLR5KEQhLCohKykDmy2DXKZoJ",
-	"RXSlwYharkwrjRLPufkSTJey6gASNCVlHuvgCXcbiyvyomF44JKnO/94Fyr6i7UzSkFK5IUUWnsNfR7M",
-	"ckf7MAePu4ZIh/2aP2xs/acJcvNx33Yn7Gz6OPg1iauWT6uNShtb6o0uRlA2VA35rpUnqY1yBC5XQpWe",
-	"y7EDbbh9n5g2ck2xqc/XS6/uWImmiYiYczVJgvhe9y/BDS0b3qYyrV33b1pP5HkjlYkUpHctzn+Q4qJy",
-	"6NkSi+xKT4Sbkj8Nse+ytghtk2yJUpcJLm+yoTDckvpLeRiNtRbOqU6YGkl1z0K478YFTMKAdRMuhvKW",
-	"he49QG8YsGMeRYv04g2nqyfqTi8wPWDx0n9SkRBVX8fyVrSYEXTBnU1KZdH+iEoHM0j1KuRxYcU1Zn/9",
-	"PVpR6Mi1/Lm9LDFZTHG79NXp2Ufc5a2zzpWQ6WRdu0pYYx0QZMKOdZQ70x2ECJYxAWEz1zuwXOLfU1iX",
-	"T41C7Fl/Ru0WE2nMVGCJE+pGqrUK99osXF6l5x7dwINp9VRqjGF0rYvHQwhlpV2kU4ZdUs16nRosUjQu",
-	"mEcfxuP+QFhfCTaZjUYxxtF6MJYaO0d4KjwYAsvQKSkkkoFQtirUQEciYtfd0+qrFosE/ArfmFA1GpB2",
-	"Rosy4lbMOU4+ZzaZGUttFPeL1C6IxDTWCywhQB4RcUwVbunq+Y4RqXoq/Fv1lKZIRPBTGGSjwbEBXxl/",
-	"IrxZOvK2xQ7q+67wvthLgjVsa3pP0Iw6aB7hEUf543Jdw43RZZZybp9ss5KvcvmmFHgDHARQTKVwe0gS",
-	"+grMgMXMY7QeDDBsT2HpP9yRa34txnURQj1/6mjMB1h+gWCytOOMJt6TpqcyUOD+Iq2v83zsjhPhbj/2",
-	"BePMxHLaSgsJAxbiGOEHvPTrpzDoKfdz/VO4gs2xgsch7qcx9mYSLEupfYbCL6+Z09btVWzNpQ5tYxdo",
-	"o8B0lfQ3YKcetTL4LsR06koPXsatM1zizaVDz5EbU+bCOhvaLo4VUORJFHTPSCj7APve+srvHHuWGymo",
-	"87KOZPrtoHmU69ZMbag1Fsrq3HiZPOEEy9T2dTh/jDOj/1btTGX1rVjsZMzk7i08e77hXIjVp/0JEdmV",
-	"i01nRay+ID01Irt0tbGlevUVGQ7815pzv5dtdq5tJ5pIa90zzR2C4fmT2r+9RSdA/7qN/oNJdw7smoAw",
-	"CvJxcew1dy7AGlsvtfBkitmLWdbSFOjl6TF7eXjYpMAyCScnbsxU8FssCI9B6C5aRfTeEpROPIGLblg+",
-	"vRp+Dj/3HDxLr9Ji2MPyEPr4+cLfbXUcYd9cluYbaWF6CqtH1hhmAdWW5Mw4mLuAmohBC7kbEEoaW79d",
-	"3AxUGXV1F7sCs/buGjvVySRnyBWxKsnYy5l2AfY7XwCdjJtbU2PHhG2Dzdwzk490u5ywdkX3xi7pjTI7",
-	"IlvVrusI3y2LeV+dz+dV0GfVWRI7m213B7IUJHv3Co8ncWLLQahLfNgUssxz65+e7HfgycKVDHVhWRD+",
-	"4hAefVEl7aBmre4XMb/4j5OIOUiAVDjSQYFp03C5dAT315+9Cr4Rej6I36gouq8igp313f6DRKD/xWMT",
-	"OBDu9NxCL3DcCwd6FoMXQlBZLjtO0TVC9yefdUnEuoKOQjm2bwvM2+99AYa4q/NgCBSXFav4wmvEJrB8",
-	"YRClJVc9EqHATcv7ugV3mhcRnWuMsKGNr/lIoUaXEAPAX+yprNG+pG4a3vMOF+Zr6zMI8bq0JQZP0FSM",
-	"M8JhwFOpjLQazea0NgNhXDaAaT+iTiOHCL6TwGw+mcAsQe4uy8EiwoDSFlTTf21JuYu519X6PVceBMl8",
-	"vehbKjyH6c67hAUAdie03iFqMEor4sJKC0SQEcZIrYoni3tja5poPUzlV/rFNZG7bgY4wMrwBjB24HAP",
-	"KBanTVpHoCzjFthPakXABEs9d9uRCdgqMEEOaAB/Nj1FaCz4kBFslOjZ1HiwlyElTbHPBAxQD7Agcu3U",
-	"0pdhtMDWAtkaR3jiogMmcUlTBFaZcLVYUw3hEC+/FP7g9wzcL4NxluzfNJFhc1ni+Z8mz/cWvPdFEbhW",
-	"vkE4W7THl0M4UbBTlRMhRebqnA7r7tqGSqdWzlcpSBKszN8EXfJI0XCBPcm4pQtPulRcmt/OgP2yiCSB",
-	"LP1A2D1o+ZOpR4sTsFzglSyfogPFIjGQkWC8D1YSyW1f2oXI6dL2FObW8T7E8fHox406M1SY3yYa6fFp",
-	"ou8QhIPpBFOmmhrhCAGFurF7ygfv8mVhDgaVJKCIh3ioy0RMdAID8YgXCJbJwP0N0cZMgZ6EcpM45ymk",
-	"UCLo9r4YSQXmq5ijSM0q0Bwb4OkTVINGk//oKjQq1CXcEuH8412K0XwZ2ncnfL+ofO1PZ/O7lbxUjpaK",
-	"XmTSL69Gc+LXOZZrncgrtzcxR8JzRp0//yrwBQdU7p4lSTghNzlEah8a6imMDbWz7ebKrNNy+wmiiFOy",
-	"0iGf+oPyDJ6rAqKulgOCQ7+UAE/zsKVATe4EwfQAwA04qMWzCCmPhlCRJOMZp9+8OznYEBpD8bVzWCwv",
-	"878OwQFmf8l1PHNoURSMdP0dwAQwtT419b92cx8LIKdPAWxQxHT9xiG5JfzUNSIycmDRf0rG700yFqJu",
-	"pQi+XxNqQ9qSu/IsNzFGmuxPN4jl8S0dxU7wgs9Rxzsayl4Sy6HInRSGZpIHBaOa1juPYZHmRdP+gtXc",
-	"7vJmD/ypM2jitZ0M7S/SgyT8cea+uMHV8OG5G+5zhZnbBm2VegTZYTGkuOxYLNC9Q2j09OWkrlbfeook",
-	"U/RxmOtYJ+9YIuLPLPaVetn73rkjjXYud85NK9YgPXx6+P8BAAD//w==",
+	"7H39chs5kuerIHi70VZfkSYpWW5R0XFBy1KPxrbktaj29DS9KpAFihgVAXYBFMX1OeLe5P67F7k3uSe5",
+	"yEwAVUUWKcpWe7y9PRPRlkr1kQAS+Z0/fKwN9WSqlVDW1Dofa2PBE5Hhj0d8OBb1I61splO4kAgzzOTU",
+	"Sq1qnVo3nfOFYbHSdWN1JuJaVBN3fDJNRa1T81drUc0Mx2LC4QV2MYW/GZtJdV379CmqvdZDTu9bfn1v",
+	"LNiU2zHTI2bHgikxZzdiEbHBgsmk9K2nt62nfCrrN2JhnjZbB895a9Cu74+azfrz4W5SPxB7o/ozvj94",
+	"PvwhORDN0T1EveNWvJYTaVepej/mlknDUjGyQJm0HRZnMRvyNDWMW6bVUESMpymLf4sd7RPGr7lUTCoW",
+	"25gZMdQqMX31JMn4yNalsKP62NopjCHjVqTw7bpbiXqrudNXpfH2azdi0a8dZj/utQ/tj7vPth1P/a1O",
+	"5XBRPdnwZYaf9lOO0y1hkGzMDdNKdHBUNFgYzfwRR/Pbj61m83D+437zvuEImy3q3ZEV2epILogcZjWb",
+	"c2nZQIx0JpjNFlJd0zoUv96q+JRUVlyLDL/1/v37endmx0JZOeRWrH7wL3oOH+OFm9iTdydH7KDVakYM",
+	"ftp//qy5UxrzC8EzkbFM8HTyY7/Gp/JGLJJ+7Z6R/63encr6K7GonybViyiTwuIdMk57dJoJI5QtkfAI",
+	"+yQn54xPRDVBik9EiZ+mIhsKZetCDXUiko00DuW/tptTORWpVGJrYs7nqoozgBoNf/p8cmbG6onI6nvt",
+	"rYm5GOqpMNXUGPxbiRwjphw2TQJizkz5UJhlkiImJlO7KGxMpXF2ckITbrkR1nQywRMWfptn0t4/je/E",
+	"bzNhbCWLwTobZsfSMHE3HHN1LUAOAPlGZLdyKL4zLNXXG6dx79Xf23/7t2c/P3+ze/a2t//ur+33v7zY",
+	"PXp5fLKRtk9RDeZmIqzTT6/E4j6+y5C0WCYoijnMcYO9LS05TCII7Q6L+dNBDMI95v/aPhnEDdZltzyd",
+	"ib6Sil1enr5kI51N2JMf6nv4/1Z7B253Q+WKyaSxJNyGsl7gXwnUgVKrRTWFpIPsu8Ifo1omfpvJTCS1",
+	"js1mYvMyreHxrtJ2DByOfG7HXLGFnuHvh0wJkRgWg5bs8GQiVexJ+m0mskVOEz5dWot/ycSo1qn9t6e5",
+	"sfCU/mqeEim4PpkwU60M8Xt3Kl8J1DVDrSwwQedjjU+nqSSV//QfhvT+dp+h171zX6DvrS77jVgwbmBN",
+	"JeyLecTm0o71zDJpDeiqTAAzbrJyqohw9z8t31yxXTY9XLoX6X/BE3fp0abpOMt0tmmWXvCEZe6j38xE",
+	"HGk1SuXwK05DkBHSMMtvhIq8tAAWkoZl4lbfiASuzrlh/5gZyzJtQTZ/O/OGw/x6k9ZVCzsGO0qkRnTY",
+	"XmuXPRnoZMH0rcjY/h57JV/sRGyvfcCeWK3ZhKuFsxZhGzLOBjzBCR5leoKiqa94kmTCmEOw0ZyhzMG2",
+	"YwU7z1uZOxF71myyJyDTRnyW2p2or541d9kTWDlQdANuBBtypbRlXJm5yEAMbPXyiHGVsFTrm74aycxY",
+	"Nh8LFKecOV0HnDDhiSAb9tGYYMmi3fRs8dYvZp8TnQ1kkgj1dfed22HXWidsMLNswhcM1ivRaFo85sxW",
+	"2e+bXrBy/xfP8Zm23WQiLciNf+osp3x4YxgnqxOlnTS0cUE15t7foReEw1QKhYrUpHoukr5K9FzhVlO0",
+	"nwvM+Ng7ouiCb9wP4cY1ju5WD/v7v2gvfhO8dqJn6isy2plmZjYck/MCLAUed6rVNXrgvGiOfjtaMyz7",
+	"P2lLVmy6aN2mY7DnSDPFcPtVSoT/uNc+iPuKG7BRRvgwPGO5nZk/t+KX8UdP6zdcLdxl8xV5xNtMzkB3",
+	"sQFp2I1USW40sWAzYYyrwpb5I1gnl4rP7Fhn8j/E15VoKMzsXLNEjkYig/2olTC4R7US4Fc7/9Kiev0j",
+	"GSyfvNtf8OGPMuEo4UkiYZ54+jbTU5FZCb7+iKdGRLVp4dLHmribykyYK26rAzT4d1xBsNsFSjgr82Bh",
+	"9+0pLEQHI6i7u7sHzoVQTI9GRtjIBZ76ajSzs0xEzGYzNcTYmdVsItNUus2wHJRpN3eb9Warvtvqtdqd",
+	"ZrPTbP69FtVGOpsAtTWgpw601KLl0EtUmwjLwdG4j9He+Ps++bjK5vsxlPUpcsGX7WIuUS1XCfc9EgTs",
+	"hbDWjcWE4OSmJ10IkwI8PkT1a81FrQrr/CFMlx78QwxRDxAHvZbGhk3X+bjEKn46pRUT89A4UPgmzzKO",
+	"amPKr6UKWaVN73qb37k8OqSp9K71o1s/siHunMRtgiIHtvfrrVa9vdtrHhAHNpoP4cLy7trI2g978XXG",
+	"h+JKqKR6514qK1Pwi33Qd5iJPMkyFizlPk4CO9v5H4eMDwyaNaMQmrNLW9JNyN5nToisilYLMLTIdTeH",
+	"GMG9fe6SM8/22zsRM5rJxDCjM8sGC4bLBc9+RqIkkDmbYXpyhUKYmauZCdywnFh0Uwo2Ik7iNNO3IgE7",
+	"UaSjiHHLJtpY1moyw1JuRZjUGa4JqIDqKd3ttZqd3YdP6bcl6aaZGMm7al1C0ZrhmGd8aEUWUirEnocs",
+	"E0N9raQRhnIAEdNToZALxzDY4rTxm6tmr/f6r8/b+1WT8hkCFx+jaGLl0r+lHAlmISoikBWL2oZ90vrh",
+	"c/bJw0R+VCOPYjuhfEH3LotS3A5OW3hP0K1moKfAbeGbUVF8bqlo3mGE9oGmCsk8bznj+mBwsdZpRhXZ",
+	"XnBvcZ10mngJaCxfkKzLd+pzlvCFKS7fD/t7zWZUm/A7OZlNap395t4PeEEqutCMqpLQa8Z6EZamTOO7",
+	"45/PXx2/BGHrWCjCgC07/tvb03f0hzifzRhziFNuTLixe9Q7/fkYKFdA1a+1cMG9ohb5r8Ba5OwZ7lvh",
+	"OyL5cpo8viWpxJwJlRzimmSzlFKqlbK83dxtfbOW31e25dZw1XtpxxfI1EWzhqfp+ajW+fWBttmyPeQS",
+	"cNVCfJam3ur32+qJVil4w3aWKZEwrcKyor/g7Yyd1eVakkHuw6uC4wMMfJZI2x1W1yFhxc+cG5ag66d9",
+	"FjlOBb+JO2w+1mhmjPRMJYUsI8vEVGcWNXjE5mM5HAOXgncCTosPmAHPovzxOisXKs5tcVuQZGEtqs1o",
+	"D0U1ykbVvHKpRTUgqbwhw82rG9INWq8plfBJc6+Q0OkF9Zog3TEsK7c6K0zBWKeJYaVMDFkvDdbtKyBO",
+	"JF65wcZIGKfbOZBB5VSG6bmCiVp22oIZ1mxtMsOm3FqRwSD+/Ykn8X/+2qwfdOsnvD768PGHT0/qxd/3",
+	"Pu183P1UutRqf9r5l5U5i2p3dff2+kQYw6/hj5OZAfsXh0HFNzwEQ/33w3QfkSm6ptgt7JSVaScTNqEw",
+	"IG4JO9ZGwMxzywQfjpFD4a94Rdq+Goghn4gGi0eZnmBZQ26D27HIKJnlLCBnwUcstjrO75D5DUrPD/tq",
+	"oMEFz7DoQ9zC3qeglHMAsFrCsDk8CzZXloikwbp+R8DrkFHMWM8VLfAmUb9R1MB89uRE0JxWui4PfH5b",
+	"+Y6PeiGfP76NqKevijubP7a91MeHg+gvvKFkWz5w0NupDXyQdId/tFKDwG3Hty5IV15aPtzGIy+K4k9R",
+	"jXv5tM0ztNFcaLR6j52+9aFT4lsSyxh352nKYMcEt2rkpHPYxUVp1DpoN5qNdqNVJVo3ePuf54kNc7lx",
+	"70R4GbPGJ15xgg/Rmcz8dh7zW1BIAq9pJUy1EH7e+iJf+EYsruSaEsYg9WRJ7/4uPvnvGJijqOraURbj",
+	"rl7eAw9ux34bS+hWRnkr+SoR8djaaRyRHeOMlTiYJP6r3xk21JMJV0mHxUZktyLGAgi8idxu0HZ9hWVl",
+	"ZJ2JGDUR6PJU3gg219kNmG4VhsGSjgeS7jXlcCXRI3QiJbBT7l46b9PvGy9IaCo+bJRcjxmqzMVhRZhS",
+	"ibsKS/gneYslidywmLRqDEYnFnJqFbjDxwrKSnpCBfePvV+rQqNrJ3FJMa7MIMjdh3hQVm9/91qdtKw1",
+	"P4uqUkDnfrIKt6+lq6RSP4uoPFJzP0Ubnb8ly2QtMetqW1ekDtFTeXu9Xclka4jK7ZUtiPriAPgy2RUh",
+	"g4e8sGpYmIN8KSyXacWQpEiTjR7CImJYsMtCOTRIbUrolXZ/wZquDGc4H6Y4Wu/OuKJuSq3dKxGI5vyV",
+	"H9YNekOmRCdifbvNPNPqOkKdyGEarjM+abDTs5+7r09fXr07/rfL44see7LXbO4csqN3xy+Pz3qn3ddX",
+	"b04vLk7Pfor6qnCx++bF6U+X55cXUfFW97LSNRftKj/uw2tP9pqtnUN2enZxeXJyenR6fNa7ujg6f3sc",
+	"sZPzdy9OX748PovYu27v+Or16ZvTHj2yu3PYV6+Of7k6O+9dnZxfnr2M2Ntu7y/573DX3s4he3Pc+8v5",
+	"S7zeff36/D09/2znkJ113xxf9bqvjs8iepcjKWL4y3mv6z52sHPIXpy//OWqd35+9br77qdj9mSvtbtz",
+	"WCIr6iv4+5vu2S9+Ki/Yk732AY6ud/zurPuaPXmGc3t51v25e/q6++L1ccTOL3tH52+Ory7PXp2dvz+D",
+	"e3Z3Gn31BnzBCV8AI/EEfMAlPb+0cFXcmeD2qDDjz5VgQtlsgdyAvi+yX8jKI6/Uou1UdHErVujowh7Z",
+	"wJho7oypD2giFEV8HK+KzCzFIPNdybbcbZutyePfZjylOErJqKwQCA8zG82a+HLhg3/p9d6yEK4PH8Io",
+	"d0UguxSR809tEhqnymbaTAUaeoVS+bLssPpGrOkgdJEH64N4GHmAdVro2SHjasFCdCefJrv04ELPKKaB",
+	"T1crjRuhruDy1ViqCrPu9FrpbCmXw4dDYcwVUX+fiKW7tpijdQIWjOXbSk6mGmcYNH4kFI1i3bQcgXUZ",
+	"BRMT8wPSMKvTgqU40DoVHF12KmDb5N19Z5YbOLd056qy4BsyqTQagZXdUvnKKGYk2M6tg+fNUiPgDwf7",
+	"zYNWGzg36HWp7P5ebZWVo5q8N4cL3ObyV9t8/vnBsyb+b6vPY9Rm0wRTWKeyn2x9p1ilEJgNNn3HO1zr",
+	"muRW3jczIlNru7bopaGyZCtLc2mjOD6v2imvBb95h47uAzNQN2Jxv3gBKYFJgAfJFXzi3kEBAZtHtH7j",
+	"r9VhroEbqVqe8d6YqxsgsMFOXQni3AXr3QjySLe0TGnMiooMnX3TuHdAm4T+m0IctnqRPtYm/O61UNd2",
+	"XOs8Kyibov2wrK4x8oyinCsLKuBGiCkVlbk92wmp23YTbQwJW0hhz6MesRY8tNfsq0Khge8uG1IFX6EG",
+	"IfLRcJgo99pnzWaDUVUKLyd5/MSDIWzs1VAorLasPa9FtWnKsW8w02iS8LviVLSbFTO4XTuuy7VFbKbk",
+	"bzPB+ARsGZeCEdl3hmFMhxI/mcByR98VxVXSV2BP8QxlixVo8MAPDZqo9rNnhdk4BBapmiSl2Xwsregr",
+	"lE4wVUKiQhIqQbXD4kaMGadGI6YLxW5MurJmNpcER4Fp2s+eYdrd/94qZY5+/fd+/67ZrPf7d62Tfv/u",
+	"+Qn8eHDy4b8/KC0ElMGYuVQVY6fCeW4YUMcGmeA36Mevae18P9aToFzyGvsO4wxkKpNJxDizgk/oX8WV",
+	"jeD1wPLDsdZGNFjPZ8j7CvcvsEOE3SHw5rzFFbtasf58ZUZL4v0/x4y+LRUELvmdsywDe2VaKSKbwGtc",
+	"+U4yq1k8nGVGZ3HE5mNtBIPnXNRcaaZmk0FZH7YqrQdwTa6mIgufDfe3m1UPKHFnr+jLFXLc3HgxButm",
+	"CjRiRtBLOBDybCRT2nijvN3R7fGRhiU/7CsXY/RVfplw21+JJWbo/l2MzeSH7uhlW/Ra02x02hYv6+fz",
+	"u+NXv1y9mF9Wm8qWpzhuUzXf+NEQz+R2OBauMW/TSggST/iQNGyoZ8qWre3dex2SImFRmS9WVqxKbZX6",
+	"JDYaF6slRXpkhWK3IpOjBQ52pLM5z5I6n9kxS4UNO3/KjWFPfjp6193psBjzhqvoIyCctRIYDyYXGSur",
+	"47lUiZ77SqeYPQ1voLQPPDNYVCVm02o4FKC90ORZpAAdYvwbUiGVy1MjCaUdUiqJankrONREVe6g8khK",
+	"O2i/+DpfcbXhZUtsQCNd+cLGFfdlOA9b+NzgXeoDitUsTWPcobCMVZ37DdYtJMqCp9FX3iAxHAFPxs5o",
+	"K+G6wGLBH2+EW2v4Hh/A5BHywJq1/wMs2To4Dozn+D024QuW6Nwa3N8jf4o8SkPJ0/3newfgX6HbzXYb",
+	"GPmiJQJfKo7ceiHoRviNtjglyIrriRIWkzyDBcrxvnKAGhF6E9RHR0/8v//1f2KqDx3NjPB1b8L41jsX",
+	"3sjAwFtS3+hJBGev7Px9KITMCnq91f5hk17v9+/aLfjPLij0Zy/gPy/hx+fHD9TtA8GmmVQWGJF1L45O",
+	"T4N1TY5rxH6baSuozmXAhzcm5WZMyY8Jvzsl4vf3lsJ4UY3sW/d34HBghNlkwrPFw+Mlr0o2cV4pGfZG",
+	"tQanqF9y3/vy+srwwudrXyfV9ZXRVUVrVUTitBEZOLFSsd3mSonqs6qv+Urke77jS0KLardSFFDdHgnM",
+	"LQkna2uLfgNjZZr6tqzcrKoiY6Zg/zyECLAz8IvwICk2BFk5oIlk/Fof5i1iWGAF3l4fP0Rmias8ATfL",
+	"1zKW92jrfoHneDPnqnyJCpO7zCVhwFWC8RK24hEQuLoVnKCpiiCkJJnMPaYWBpOzTSEzuDW75SkbiGuu",
+	"IqYV47DoqWATqWYWwXzGiGUzYpe9o8dtdbjlaVXA8qUYSiO1Mo794qFORIzrigmMUsy7vU3IOwM9RV+L",
+	"wryuXY/76xDuzY34eY2YThPQEVi0cZjvHeBW18uIfckLBMjZKnlS4JmK3In/crmwvrKYvkQpLHAM4wMl",
+	"F7H9Jqz87n6zFC/drxSyGFvdwGRYwJK5rY2OhCF+A5WJu3MdW31OU9Ly6iNxFfMSra+o+BnNhaPK3Gie",
+	"MJSu2wW/C4s54SkQSOg1SjPnzDjx6Yr88woePfKiO+orn/OsSGyiDCwlNGkmp9MUI2X4WtwYpcplv1UC",
+	"wYXugWJHweoH4cbC58qlzf61K5uZJq2QLXrsSO/vmEj6oo7MdVFiPyH35d43fbLAiVS/9/A+zUzYbHGF",
+	"8DvrZYJvhiJ8kcLiHzrgHuNa5H0+BeQXFm/OQe+De3yvLloj7X0mzEl5mQv55SzX0rx7eY7zuLoAsKxi",
+	"OMukXVzA5BTh0bozsKk3MJwPs3uotpDVdVhtd3WHfJqTyQl4DfHFjBxu+ASfiCATnKMIEzjXmfMqMLLo",
+	"YbJkyGHiGuOMwAfyL2P9HnwX4S23/zBnAwLE9LnQ/AN4ffkLn1C9jPTq26lVPWKpNDZydfORw+2KXPQa",
+	"xZiLtbgYuGn0VV99/32hk15q1fj+e3YhVELelIOWi8OMd9jF8dG74x5Gp7npq7jr8Arw6Q5zKJ/urgZD",
+	"J5MXXEzmC/gMl+j5YfsIbu4v8CUPSZ9SCSdYxZjB6Cus61RYXUgBBalgNJ6T6/jhmD1BeMkOyjTMA9+I",
+	"xU6DdVXhjSDN+oreojR17ID9Ox8v3Funs0Eqh7GbVyyzMDCfx7ciWzABv8PA/3pxfkZ7PaaCABidcwzh",
+	"R9qKhH4SaiDgreEm/2GOOR1a8cPCHjbkUMIrJoK7wlpXQuSX/YTLdJaBZwmyOcddAYLf4xoVa2IxgWSw",
+	"yGMtyBk2+JClD1Pui87h/WR4iARh0mjoROxqEQ6Ou4CpEfeVVMZiLeiI7TVbDdYNaxQgN7kxoI3Heo6Z",
+	"JqWlIc5yVLhBX6obBTpMqunMFuIJMOhLlYhhirmdXFVELJkR7EaxWSXqq1l+t85YJqYYi1ouUnNhXM4Q",
+	"Mc7HbFWOwIezs9dsOvp6ciLM99+TZ+kwIIANyWxzTSiXvSOawyLeAwW3nQ7oq3hdTWBM0ZFUDoXTi06o",
+	"dqcIy9FugM05y1IneEzn6dP5fN7g+OeGzq6fumfN09enR8dnF8f4DBjD0lKE/O0pQ3fyDVf8WkxAtXXf",
+	"noITIDJDMqvVcA/pqVB8Kmud2m6j2dilbqYxaosixDW2rFZ10Z2JebDwI9wSgsxdITNXpRO5DhzHqS5r",
+	"xk4oK8AUzzI9dxFDYw/7yomrmbEUegZNG1zja3krVIP9omfMCJGnE/SorzzuaLFQ4NDxezHwhZ1MqObA",
+	"mYS7HNCKa4dToq+oWQwEC95AUqXnqqK9m0giH4lE+Uf77DvD4kL2JC7nR0q5kb4KyRFqqc/TDR5lt+Hk",
+	"Vwi90mZztjTNIW76YFz3VZ6xCD7XUE+EAQYd2nThQuZhuVzROkqr+VimosHe8mvhckuGJbqP6IbTTE+k",
+	"oVBDB3wAsC6dhisnduAPMDugYZyY/ZGiGnFE3YjkxLOJvhVsNsV9Cg+ZGzllRk8EyJkpEDEF8uHtWOZm",
+	"CIqYtlHQDqdJrVOD75GJY2pl4N41PaT5LaGJYtW9TReFYWHOogB7xRQmFqoQbUOx2UOwZvN29vWEUFwA",
+	"LSTf/QjiTNzZiKXCWmwMzdyPS6npNbTCP1cuyVkmeXO2dcX7vI/qGL5EqXXaVj61WhoFWn3gVw65IdhA",
+	"9zS18Md9BS+QSeyzdUzaBjvipmgz+rkYLNxPkesgzEBtTcd8AJag0Sz+v/87ZokGcwV4HF/J4osLTHjQ",
+	"F8N33P4htYJhc8GEvB6XkCAKmU3QgX2FGzC+ijsovVAvDsS1VArGSGLRslR4Pg8eMuL4P4n5zVU73sF5",
+	"8PeBZZUJkYP9p6DVnsTt9B8xGU4yCUSjtYsCC0YEU+xaPP3Ue6HcVwWVvJR3BSLSf7TPW0cv1jG84Nlw",
+	"/LtyTxFBAPz/PCoLvCMnInLR5gT7yJhUw3SWrOJZPK9oyK8akv8efaY0tO2iMfeIk6Xg7vJoShm3ENll",
+	"hcBuX61EdleRp9r79eYP2ww3h4t5tAHHNpuJuEMdxDePE2nvKwL4iTGc4l+Omht1Ck5A1fgKYeoVoPOC",
+	"o125aFV1C6CtBc9SKTKntaMg54r6HxdUmgY7tT447ziLRq+zG2/IqwWLy4n/mIplcIzBdvCK3/UrTngi",
+	"KA8b+VQ+4+ggCJSdYCrlVXfO5PmOvFD2WoBS0zPLYvxe4+EVF1WT7UpH1oiDlsu3PkQcvMfOWaAx8uUW",
+	"ZPm0DjGWbPU1RVOch0Ozv4Y8V2SRExcAWFoPzTOvUhpqFJBjONkxqKzXULNU61FJV3spAX4PUR+WsPHb",
+	"zeYjA+OX2hYrYA3PFdUqgZa6IaPsG0Fj3aO5qHoozNnTAlI+PtK6/5ESfCQ+tHv/QzkiNs6gW+37niIY",
+	"9mKgD83cYojv1w/AmcXA2K8fgC0M5aFrnRqsYIhHgTjn1waxd5wLWfsQ1ZajNXSAhEvgf4pqU20q/MI3",
+	"/MYjX5EL7nzoHKwkQiekwV4JMcUzjQonejA8x8mg0AN/cMzNGF/jUNbNGE0rQldHz+y9S9vHFMqKi+c3",
+	"sWthTe70FYJchTgWxblclGmpYgW+32BnGqMIQ67YdcaV9bjWpBGWH0Ho60MfUnOO54Qv/LNq4Z7GKBFf",
+	"kEHv0Ytzp3PFy6GyG3fSRWjTeaGTbc69cFKdgHEmoB9o8XKW6HpCEtRuWCiOVcXLWBnrIC29+C+UwQKX",
+	"YuRQigSU6fIXMW6ls3BuCLCkc5SVZhnY1wbjlg+lpQivUS5pdlRO9ECmos6n09DJvVxvWgbLcD+g+F2u",
+	"LtpvFrIpvy6XuhRwTrcTrw4C9VM59O9qSZZEe+uRRXsFIlPV2QwOOclVgjEzw/ai0SxNF48p7Isntm16",
+	"MNz3B1YQe82D+58IZ5t8dY1CTMs4yl7HHw9ULHRkFNBROmTvoz+26BNpm1RUHY12rBwclJcp4Cqg4Z27",
+	"tnm4bKIxOor2OSb0CPbLHBJUup73FaHseXAJn5cagfNN2oe9E7f6Bk96C60KpPVI47WbzWC39xXa36BH",
+	"IjZTDmOpwXqoLZXGv5T1WVF9YFk9Vz7ilvtUGMcceTeKjvgqBkP7CjRYhTKhNxWUyarBuJlpuiHx9y1v",
+	"mb37nwjnGHz1LfPOZwi/bL9E1QH6Ewk7ggyxwcJBrGFUTHGKMCiq0S9uHIp1YnARO63mVGhBhhHWp2Zi",
+	"KJRFoLyc5ekxkcJeqeK2a2H/ZLV/Jqv9JOzn81kw+B8UWPcn5gFp28XgP2AOaliRx3c4U3m8p4BfF8JK",
+	"7vi/QxZ//BSHzIbr1GiwN/pWquu+KsUS9QiNXRc6RLhA5ZIn1CDPJiihpQ1RK5L9Xc//lHx17slAePg8",
+	"QkS4X6K7s54eKNEj7xMxnjiQPnerB7NaI/YJovERfAhxZwWd/VK05x2612bfYRUUlQxd36lbcknE3Hfo",
+	"hvet+hn1du3BRrZDh93KyP6vKqO+dZOT9s6X6s/19ubTLCA8fw3ZVxlP8TUIPqxRjKEcYhgYg8ho2So9",
+	"Z1pR56VOMRXCjNVTdzqlzgg6msLoaCTHJThqF3GmZANmX4vC8pBxV/Cu04QA+/K3M6n6iopTjGiw0yRy",
+	"/Z4uj4b9ALciK5zph8QUJCkrC1J3/mFfOWwZPcJjUnxSoNAA5uo6vJGP92OCD4Wh0j6xbsZ6bhjvq2KZ",
+	"ZKJJSeA8bmGBI1UPkNdOEndDJZZ7gwOrrTLN8YZHkNEJXwm4JHzBrGYDTLKWWYqWZ74cbVnCK8eGqQcL",
+	"W4eU/mn14NbHD05vF8FYf34ruXthWv6MXf/XUyyIi5irFRfUCPzwuDpm5gEzKr24F2TvjvUsi/LMaHsP",
+	"rxi65CvuUQ66xLcrAKVkcRTQmvtqpDOMiksbhWJQbtm1sNhh0WDHfDhmSieC3SiQl/7zCC7xrBk1m02U",
+	"fIdsIBZaJS5yLrHYEV4d5Q0hMG1aORGdJ7O1S3tjtYpW1xtdRiSr9juKjXL3yxpZgatUwMr+Uyz8IXzi",
+	"ceiHL2x34FGftShs90sPIvNP95O9NJkl0tYJS3mtAHk/1iyRSShaJhRqhGJRhRLO9WWZ6CDDN/LCzL6q",
+	"qszsFdAbKP3rqghDvX+qr9l1BkIFaw1dESFPqDyKgkxYQOEdc2e4VePTRvlhRB6ZVom15YEBHreiRLCi",
+	"6mO+fBJDgNoK4BexTOJCKWWIEs+5+RzAsarqABI0FaU467BztxuLq5ulYXhUrcc7nH8bKgaLtTNKQUrk",
+	"hXDuwxr6PNLylvZhAbt9DZEOmLx4Eub6TxMe9MO+7Y5/2/Rx8Gsy14AUKsIqewWbrR5GUDZUdvlGwEep",
+	"X3MELlerVR4atQVtuH0fmTZyTbFP2regrO5YiaaJSJhzNR3ujIMP+RxQ66rhbSql23b/hnoizxt5lTgG",
+	"6R1qxB+kuKgaF73CIrvQE+Gm5E9D7JusLULbJF+i4DLB5U02FIZbgr9URCZaa+Gc6Iypa6nuWAz3XbmA",
+	"SRyxXsbFSN6w2L0H6I0jdsSTZBEuXnG6eqxu9QLTAxYv/QcVCVFDSypvRIcZQRfcwdnUaeLPT3YYuFSv",
+	"Qh4X9odg9tffoxWFjlwXtdvLEpPFFLcLrw4H83GXt86bAWOms3UdgHGDdUGQCTvWSWh3ImAXLGMCwmau",
+	"HWu5a6qvsNXJ1dE/Gcyog20ijZkKLHFC3Ui1VvHOIYuXV+mpB4zJG12CMUadNHh2kVBW2kWYMmw8bTeb",
+	"1LMWoCJhHn0Yj/vTyn0l2GR2fZ0KqrPXc9VgZ4idiKcWYZkrJYVENhTK1oUa6kQk7LJ3Uv+hwxIBv1IJ",
+	"PVajAWmntCjX3Io5x8nnzGYzY6kz7W4R7IJETFO9wBIC5BGRplThFlbPN+FJ1Vfx3+onNEUigZ/iKB8N",
+	"jg34yrABT8gyK5/H3mF7zV1X2Vpuz8MatjXtfGhG7bUP8Py94lnurofR6CpLubBP7rOSLwr5poBlBA4C",
+	"KKZKLFgkCX0FZsBi5ilaDwYYtq+wuQfuKOAJlOO6eL5H8UjslA+x/AKRzmnHGU28J01f5Yj1g0Wor/N8",
+	"7BohuNuPA8E4M6mcdkIhYcRiHCP8gJd+/RBHfeV+bn6IV+COViCOxN00xXZ3QrqqtM9Q+BU1c0DDWEWz",
+	"WwK9MHaBNgpMV0UHEzY/U7OSb+wOU6e9x1JEA8OtM1rizcCMfRW4MTAX1tnQdjF5jxqTKOiekFD2Afad",
+	"9dX5BfasNlJQ5+UgD/TbXvug0AAfbKg1Fsrq3HiZPOGEdHfo63Ae9Tz7IlDfxtPsiwd+hF/qb3Uqh4ut",
+	"H/b3ozHTncr6K7HYypgp3Ft69mzDoUWrT/vji/Ir55sOMlp9QTjSKL90sRGlYvUV+SElX2rO/V622Zm2",
+	"3WQirXXPtLcIhocVFv+ESNlrAfrXbfTvTNg5sGsign0pxsURvsO5AGtsvWDhyQAoj1nWyhTou5Mj9nx/",
+	"v02BZRJOTtyYqeA3WBCegtBddMrQ8hUQ0ng8JN3g5RuYE5gRBRfxY98hXvVrHYZ9Rp88tul44e+2Ok2w",
+	"FTlP811jHyFWj6wxzCKqLSmYcTB3EeEygBZyN+A5B4im4eJmoMoIKKPcaJ0jZjTYic4mBUOuDKRMxl7B",
+	"tIsQQuIc6GTc3JgGOyK4MOwYnJlipNvlhLUrujd2SW9U2RH5qvYcyMZ2Wcy7+nw+r4M+q8+y1Nls2zuQ",
+	"lSc4bF/h8ShObPUJCRU+bECB9Nz6pyf7DXiycCUHslkWhD870FxfVEk7qN1o+kUsLv7DJGIBZSUIRzrF",
+	"NuAwVEtHcH/9weDgG6Hng5C4iqL7KiFMdA+gMswE+l88NZE7ISIcqusFjnvhUM9S8EIIfdBlxym6RkfP",
+	"kM+6JGJdQUepHNu3bhbt94EAQ9zVeWAfYqFYxRdeI9yL5QuDwFeF6pHQuE3lfb2SO83Lxw00GB1cYHzN",
+	"RwBwXgJhAX+xr3Lskoq6aXjPa1yYL63PoOMYKltiZg6DmhG0DR6ZaKTVaDaH2gxExtpw0sMD6jQKx1Vs",
+	"JTDbjyYwK46VqMrBImiL0hZU039uSbmNudfT+g1XHlfOfLnoWyo8h+kuuoSl00Gc0HqNkPYorYgLax0Q",
+	"QUYYI7XyFkJ+3LKry9WjIL/CF9dE7no5hgurgnDB2IGDkqFYnDahjkBZxi2wn9SKsF6Weu7uB3thK1gv",
+	"rAAlgj+bviKAK3zICHad6dnUePws146NfSZggHrMmmLLuPRlGB2wtUC2pgkeB+ywnlzSFPEpJlwt1lRD",
+	"OBDhzwU4+T0D98v4xhX7NyQyihj/8z9Nnm8teO+LInCtfINwvmgPL4dwomCrKicC3y3UOe033bUNlU6d",
+	"gq9SkiRYmb8JDeqBouEce5JxS5eedKm4kN/OsVLziCTh1n1HcGho+ZOpR4sTsULg1Z0/UXKgWCKGMhGM",
+	"D8BKIrntS7vwEAtp+wpz63hf4hBjsGGn1WSGCvMPiUZ6fJrpWwRKYTpLCDJqSLJLGt+N3Vc+eFcsC3PI",
+	"0iQBRTpCeJ2JmOgMBuJRSRB/mIH7G6ONGbDzhHKTOOcBpS0TdDuC44D5KuYoUvMKNMcGeDQS1aDR5D+4",
+	"Co0KdQlbxp3ksVUxmi9D++aE72eVr/3pbH6zkpfK0YLoRSb9/Go0J36dY7nWibxwexNzJLxg1PnDGSNf",
+	"cEDl7nmShBM2mwP596GhvsLY0GG+3VyZdSi3n+DBDJSsdGDS/hRXg4d+gahrFLA10S8lhKwiEjRQUzje",
+	"NpxOuwFaunxQLuXREH2XZDzj9Jt3J4cbQmMovrYOixVl/pchOMDsL7mOpw5JjYKRrr8DmACm1qem/sd2",
+	"7mMJN/oxgA3KMNlfOSS3BEm9RkQmDn//T8n4rUnGUtStEhT9S0JtSFt2W53lJsYIyf6wQSxPb5jVAbH1",
+	"Kep4R0PVS1I5EoVjLNFM8sBtVNN66zEsQl409Bes5naXN3uO/gUm3qGToYNFOJuHuRPYfHGDq+HDo4zc",
+	"50ozdx+0VfAI8vO3SHHZsVige4enTYSXk7pafesJYTxi9HFU6Fgn71gi4s8s9ZV6+fteu/P2ti53Lkwr",
+	"1iB9+vDp/wcAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -48,7 +48,9 @@ type Store interface {
 	// there is none.
 	Key(ctx context.Context, ref Ref) (apikey.Key, error)
 
-	// Keys returns one page of keys, newest first by id, and how many match in all.
+	// Keys returns one page of keys, newest first by id, and how many match in all. Reading on
+	// with After, the id of the last key seen, finds every key that matches from the first
+	// page to the last exactly once, whatever changes in between.
 	Keys(ctx context.Context, q Query) (Page, error)
 
 	// KeyIDs returns the ids that Keys would return the keys of, and costs less. The query
@@ -133,30 +135,34 @@ type Query struct {
 	Status         apikey.Status
 	At             time.Time // when keys must have that Status, or be Rotating
 	NameContains   string    // byte for byte
+	Search         string    // in the name or owner, whatever the case, or in the prefix; apikey.CheckSearch allows it
 	ExpiresBefore  time.Time
 	LastUsedBefore time.Time // neither used nor created from then on
 	Rotating       *bool     // whether keys are active and have an old secret in its grace, At that time
 
-	Limit  int // how many keys at most, from 1
-	Offset int // how many to pass over first
+	Limit  int       // how many keys at most, from 1
+	Offset int       // how many to pass over first; 0 with After
+	After  apikey.ID // only keys that come after the one with this id, unless it is zero
 }
 
 // IsPlain reports whether a Query has no filter other than Owner.
 func (q Query) IsPlain() bool {
-	return q.Status == "" && q.NameContains == "" && q.ExpiresBefore.IsZero() && q.LastUsedBefore.IsZero() &&
+	return q.Status == "" && q.NameContains == "" && q.Search == "" && q.ExpiresBefore.IsZero() && q.LastUsedBefore.IsZero() &&
 		q.Rotating == nil
 }
 
 // Page is an answer to a Query.
 type Page struct {
 	Keys  []apikey.Key
-	Total int // how many keys match in all
+	Total int  // how many keys match in all; 0 with After, since nobody counts then
+	More  bool // whether keys follow
 }
 
 // IDPage is a Page by the ids of its keys.
 type IDPage struct {
 	IDs   []apikey.ID
-	Total int // how many keys match in all
+	Total int
+	More  bool
 }
 
 // Summary says how many keys there are: by status, and of the active ones how many want

@@ -16,7 +16,13 @@ export interface paths {
          * @description Newest first, whatever their status, never with a secret. Filters narrow the list;
          *     a key must pass all that are given. You see the keys of
          *     your own key's owner; with `keys:admin` those of all owners, or of the one
-         *     named in `owner`. A page past the end is empty.
+         *     named in `owner`.
+         *
+         *     To read a whole list, pass each answer's `next_cursor` as `cursor`, with the same
+         *     filters, until an answer has none. Every key that passes the filters from the first
+         *     answer to the last comes exactly once, whatever changes meanwhile. Page numbers do
+         *     not promise that: if you revoke the keys that you list by `status=ACTIVE`, the
+         *     others move up and you skip some. A page past the end is empty.
          */
         get: operations["listApiKeys"];
         put?: never;
@@ -488,14 +494,23 @@ export interface components {
         };
         Pagination: {
             /**
-             * @description 0 when nothing matches
+             * @description 0 when nothing matches, and in an answer to `cursor`, where nothing is counted
              * @example 3
              */
             total_pages: number;
-            /** @example 1 */
+            /**
+             * @description 0 in an answer to `cursor`, whose pages have no number
+             * @example 1
+             */
             current_page: number;
             /** @example 20 */
             items_per_page: number;
+            /**
+             * @description Ask with this as `cursor`, and with the same filters, for the keys that follow;
+             *     absent when there are none
+             * @example AZehsm8AfD2eT1prfI2eD-OwxEKY_BwU
+             */
+            next_cursor?: string;
         };
         VerifyRequest: {
             /**
@@ -1018,6 +1033,16 @@ export interface operations {
                  */
                 name_contains?: string;
                 /**
+                 * @description Only keys whose `name` or `owner` contains this text, ignoring case, or whose `prefix`
+                 *     or `id` matches it. Case is ignored letter by letter, in every alphabet, so `ß` does
+                 *     not match `SS`. A prefix matches exactly, and by the eight characters that follow its
+                 *     last `_`: give its beginning with at least the first of them (`ak_2`), or at least
+                 *     three of them alone (`2lj`). An id matches as a whole. A text that contains a secret
+                 *     is refused.
+                 * @example ak_2lj2O1CB
+                 */
+                search?: string;
+                /**
                  * @description Only keys whose `expires_at` lies before this time, expired ones included
                  * @example 2027-01-31T12:00:00Z
                  */
@@ -1033,7 +1058,14 @@ export interface operations {
                  *     good; `false`: only the others
                  */
                 rotating?: boolean;
-                /** @description Which page, counted from 1 */
+                /**
+                 * @description Only the keys that follow an earlier answer, whose `next_cursor` this is. It never
+                 *     expires and works with any `items_per_page`, but only with the filters it was made
+                 *     with, and for a caller who sees the same owners' keys. Leave out `page`.
+                 * @example AZehsm8AfD2eT1prfI2eD-OwxEKY_BwU
+                 */
+                cursor?: string;
+                /** @description Which page, counted from 1; not together with `cursor` */
                 page?: number;
                 /** @description How many keys a page holds */
                 items_per_page?: number;

@@ -15,7 +15,7 @@ import (
 func (db *DB) Keys(ctx context.Context, q store.Query) (store.Page, error) {
 	page := store.Page{Keys: []apikey.Key{}}
 	err := db.readSnapshot(ctx, func(from querier) (err error) {
-		page.Total, err = db.list(ctx, from, q, func(rows *sql.Rows) error {
+		page.Total, page.More, err = db.list(ctx, from, q, func(rows *sql.Rows) error {
 			key, err := scanKey(rows)
 			page.Keys = append(page.Keys, key)
 			return err
@@ -37,8 +37,8 @@ func (db *DB) KeyIDs(ctx context.Context, q store.Query) (page store.IDPage, err
 			defer done()
 			ctx, from = brief, db.points
 		}
-		page, err = listIDs(ctx, from, q)
-		if err == nil && len(page.IDs) == 0 { // then no row told how many there are
+		page, err = db.listIDs(ctx, from, q)
+		if err == nil && len(page.IDs) == 0 && q.After.IsZero() { // then no row told how many there are
 			page.Total, err = db.countKeys(ctx, from, q)
 		}
 		return err
@@ -47,20 +47,22 @@ func (db *DB) KeyIDs(ctx context.Context, q store.Query) (page store.IDPage, err
 }
 
 // listIDs lists ids, and with each how many keys there are: so both are of one moment. Filters other than Owner are not for it.
-func listIDs(ctx context.Context, q querier, query store.Query) (store.IDPage, error) {
+func (db *DB) listIDs(ctx context.Context, q querier, query store.Query) (store.IDPage, error) {
 	page := store.IDPage{IDs: make([]apikey.ID, 0, query.Limit)}
-	const columns = `SELECT id, (SELECT keys FROM key_counts WHERE owner = $1) FROM api_keys `
-	const order = ` ORDER BY id DESC LIMIT $2 OFFSET $3`
-	text := columns + order
-	if query.Owner != everybody {
-		text = columns + `WHERE owner = $1` + order
+	match, total := db.conditionsOf(query), `0`
+	if query.After.IsZero() {
+		total = `(SELECT keys FROM key_counts WHERE owner = ` + match.arg(query.Owner) + `)`
 	}
-	rows, err := q.QueryContext(ctx, text, query.Owner, query.Limit, query.Offset)
+	text := `SELECT id, ` + total + ` FROM api_keys` + match.sql() + match.page(query)
+	rows, err := q.QueryContext(ctx, text, match.args...)
 	if err != nil {
 		return page, err
 	}
 	defer rows.Close()
 	for rows.Next() {
+		if page.More = len(page.IDs) == query.Limit; page.More {
+			break
+		}
 		var id sql.RawBytes
 		if err := rows.Scan(&id, &page.Total); err != nil {
 			return page, err
@@ -70,16 +72,20 @@ func listIDs(ctx context.Context, q querier, query store.Query) (store.IDPage, e
 	return page, rows.Err()
 }
 
-// list has scan read each row of a page, and returns how many rows match in all.
-func (db *DB) list(ctx context.Context, q querier, query store.Query, scan func(*sql.Rows) error) (int, error) {
-	found, err := db.listKeys(ctx, q, query, scan)
-	if err != nil {
-		return 0, err
+// list has scan read each row of a page, and returns how many rows match in all, unless it
+// reads on, and whether some follow.
+func (db *DB) list(
+	ctx context.Context, q querier, query store.Query, scan func(*sql.Rows) error,
+) (total int, more bool, err error) {
+	found, more, err := db.listKeys(ctx, q, query, scan)
+	switch {
+	case err != nil || !query.After.IsZero():
+		return 0, more, err
+	case !more && (found > 0 || query.Offset == 0):
+		return query.Offset + found, false, nil // this is the last page
 	}
-	if found < query.Limit && (found > 0 || query.Offset == 0) {
-		return query.Offset + found, nil // this is the last page
-	}
-	return db.countKeys(ctx, q, query)
+	total, err = db.countKeys(ctx, q, query)
+	return total, more, err
 }
 
 // countKeys returns how many keys match. Without filters that is known, with them they
@@ -95,25 +101,27 @@ func (db *DB) countKeys(ctx context.Context, q querier, query store.Query) (tota
 	return total, err
 }
 
-// listKeys has scan read each row of a page, and returns how many there were.
+// listKeys has scan read each row of a page, and returns how many there were and whether more
+// follow, which one row too many says.
 func (db *DB) listKeys(
 	ctx context.Context, q querier, query store.Query, scan func(*sql.Rows) error,
-) (found int, err error) {
+) (found int, more bool, err error) {
 	match := db.conditionsOf(query)
-	text := `SELECT ` + keyColumns + ` FROM api_keys WHERE id IN (` + match.ids() +
-		` ORDER BY id DESC LIMIT ` + match.arg(query.Limit) + ` OFFSET ` + match.arg(query.Offset) +
-		`) ORDER BY id DESC`
+	text := `SELECT ` + keyColumns + ` FROM api_keys WHERE id IN (` + match.ids() + match.page(query) + `) ORDER BY id DESC`
 	rows, err := q.QueryContext(ctx, text, match.args...)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	defer rows.Close()
 	for ; rows.Next(); found++ {
+		if found == query.Limit {
+			return found, true, nil
+		}
 		if err := scan(rows); err != nil {
-			return found, err
+			return found, false, err
 		}
 	}
-	return found, rows.Err()
+	return found, false, rows.Err()
 }
 
 // conditions are what rows must meet, and the arguments of the statement so far.
@@ -127,6 +135,9 @@ func (db *DB) conditionsOf(q store.Query) *conditions {
 	c := &conditions{}
 	if q.Owner != everybody {
 		c.add(`owner = ` + c.arg(q.Owner))
+	}
+	if !q.After.IsZero() {
+		c.add(`id < ` + c.arg(q.After[:]))
 	}
 	switch q.Status {
 	case apikey.StatusRevoked:
@@ -145,9 +156,10 @@ func (db *DB) conditionsOf(q store.Query) *conditions {
 		c.add(rotating)
 	}
 	if q.NameContains != "" {
-		// No LIKE: it takes % and _ for more than they are, and differs between engines in
-		// what it takes for the same letter.
-		c.add(`replace(name, ` + c.arg(q.NameContains) + `, '') <> name`)
+		c.add(c.holds(`name`, q.NameContains))
+	}
+	if q.Search != "" {
+		c.addSearch(q.Search)
 	}
 	if !q.ExpiresBefore.IsZero() {
 		c.add(`expires_at < ` + c.instant(q.ExpiresBefore))
@@ -165,6 +177,9 @@ func (db *DB) addUnused(c *conditions, q store.Query) {
 	c.add(`created_at < ` + since)
 	if q.Owner == everybody && db.engine.mergesExcept() {
 		c.except = used // a look-up for each key takes more than twice as long
+		if !q.After.IsZero() {
+			c.except += ` AND id < ` + c.arg(q.After[:])
+		}
 		return
 	}
 	c.add(`NOT EXISTS (` + used + ` AND key_uses.id = api_keys.id)`)
@@ -190,6 +205,15 @@ func (c *conditions) arg(value any) string {
 }
 
 func (c *conditions) instant(t time.Time) string { return c.arg(millis(t)) }
+
+// page is the end of a query of ids for one page, and one id more.
+func (c *conditions) page(q store.Query) string {
+	text := ` ORDER BY id DESC LIMIT ` + c.arg(q.Limit+1)
+	if q.Offset > 0 {
+		text += ` OFFSET ` + c.arg(q.Offset)
+	}
+	return text
+}
 
 func (c *conditions) sql() string {
 	if len(c.all) == 0 {

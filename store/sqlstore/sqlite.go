@@ -67,6 +67,7 @@ func pragmas(m mode) []pragma {
 }
 
 func openPool(ctx context.Context, path string, m mode) (*sql.DB, error) {
+	registerTranslate()
 	query := url.Values{"mode": {"rw"}}
 	if m == reading || m == frozen {
 		query.Set("mode", "ro")

@@ -590,13 +590,22 @@ type Owner = string
 
 // Pagination defines model for Pagination.
 type Pagination struct {
-	// CurrentPage Example: 1
+	// CurrentPage 0 in an answer to `cursor`, whose pages have no number
+	//
+	// Example: 1
 	CurrentPage int `json:"current_page"`
 
 	// ItemsPerPage Example: 20
 	ItemsPerPage int `json:"items_per_page"`
 
-	// TotalPages 0 when nothing matches
+	// NextCursor Ask with this as `cursor`, and with the same filters, for the keys that follow;
+	// absent when there are none
+	//
+	//
+	// Example: AZehsm8AfD2eT1prfI2eD-OwxEKY_BwU
+	NextCursor *string `json:"next_cursor,omitempty"`
+
+	// TotalPages 0 when nothing matches, and in an answer to `cursor`, where nothing is counted
 	//
 	// Example: 3
 	TotalPages int `json:"total_pages"`
@@ -779,6 +788,14 @@ type ListApiKeysParams struct {
 	// NameContains Only keys whose name holds this text, letter for letter
 	NameContains *string `form:"name_contains,omitempty" json:"name_contains,omitempty"`
 
+	// Search Only keys whose `name` or `owner` contains this text, ignoring case, or whose `prefix`
+	// or `id` matches it. Case is ignored letter by letter, in every alphabet, so `ß` does
+	// not match `SS`. A prefix matches exactly, and by the eight characters that follow its
+	// last `_`: give its beginning with at least the first of them (`ak_2`), or at least
+	// three of them alone (`2lj`). An id matches as a whole. A text that contains a secret
+	// is refused.
+	Search *string `form:"search,omitempty" json:"search,omitempty"`
+
 	// ExpiresBefore Only keys whose `expires_at` lies before this time, expired ones included
 	ExpiresBefore *time.Time `form:"expires_before,omitempty" json:"expires_before,omitempty"`
 
@@ -790,7 +807,12 @@ type ListApiKeysParams struct {
 	// good; `false`: only the others
 	Rotating *bool `form:"rotating,omitempty" json:"rotating,omitempty"`
 
-	// Page Which page, counted from 1
+	// Cursor Only the keys that follow an earlier answer, whose `next_cursor` this is. It never
+	// expires and works with any `items_per_page`, but only with the filters it was made
+	// with, and for a caller who sees the same owners' keys. Leave out `page`.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Page Which page, counted from 1; not together with `cursor`
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
 	// ItemsPerPage How many keys a page holds
@@ -960,7 +982,13 @@ type ClientInterface interface {
 	// Newest first, whatever their status, never with a secret. Filters narrow the list;
 	// a key must pass all that are given. You see the keys of
 	// your own key's owner; with `keys:admin` those of all owners, or of the one
-	// named in `owner`. A page past the end is empty.
+	// named in `owner`.
+	//
+	// To read a whole list, pass each answer's `next_cursor` as `cursor`, with the same
+	// filters, until an answer has none. Every key that passes the filters from the first
+	// answer to the last comes exactly once, whatever changes meanwhile. Page numbers do
+	// not promise that: if you revoke the keys that you list by `status=ACTIVE`, the
+	// others move up and you skip some. A page past the end is empty.
 	//
 	// Corresponds with GET /v1/api-keys (the `ListApiKeys` operationId).
 	ListApiKeys(ctx context.Context, params *ListApiKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1172,7 +1200,13 @@ type ClientInterface interface {
 // Newest first, whatever their status, never with a secret. Filters narrow the list;
 // a key must pass all that are given. You see the keys of
 // your own key's owner; with `keys:admin` those of all owners, or of the one
-// named in `owner`. A page past the end is empty.
+// named in `owner`.
+//
+// To read a whole list, pass each answer's `next_cursor` as `cursor`, with the same
+// filters, until an answer has none. Every key that passes the filters from the first
+// answer to the last comes exactly once, whatever changes meanwhile. Page numbers do
+// not promise that: if you revoke the keys that you list by `status=ACTIVE`, the
+// others move up and you skip some. A page past the end is empty.
 //
 // Corresponds with GET /v1/api-keys (the `ListApiKeys` operationId).
 func (c *Client) ListApiKeys(ctx context.Context, params *ListApiKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1612,6 +1646,18 @@ func NewListApiKeysRequest(server string, params *ListApiKeysParams) (*http.Requ
 
 		}
 
+		if params.Search != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "search", *params.Search, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.ExpiresBefore != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "expires_before", *params.ExpiresBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
@@ -1639,6 +1685,18 @@ func NewListApiKeysRequest(server string, params *ListApiKeysParams) (*http.Requ
 		if params.Rotating != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "rotating", *params.Rotating, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {

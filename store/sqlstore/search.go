@@ -1,0 +1,122 @@
+package sqlstore
+
+import (
+	"database/sql/driver"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"modernc.org/sqlite"
+
+	"apikeyd/apikey"
+)
+
+// Both engines must agree on which letters differ only in case, so neither decides for more
+// than A to Z: lower() knows no others, in SQLite and in PostgreSQL's collation "C". Of all
+// other letters only those in the searched text matter, and translate() gives them one case.
+
+// holds is the condition that a column contains a text, byte for byte. LIKE would treat % and
+// _ as wildcards.
+func (c *conditions) holds(column, text string) string {
+	return `replace(` + column + `, ` + c.arg(text) + `, '') <> ` + column
+}
+
+// addSearch adds that a key's name or owner contains a text, ignoring case, or that its prefix
+// or id matches.
+func (c *conditions) addSearch(text string) {
+	fold := func(column string) string { return `lower(` + column + `)` }
+	if from, to := caseVariants(text); from != "" {
+		letters := `, ` + c.arg(from) + `, ` + c.arg(to) + `)`
+		fold = func(column string) string { return `translate(lower(` + column + `)` + letters }
+	}
+	// Both sides are in one case, so it does not matter that LIKE ignores case in SQLite alone.
+	pattern := strings.NewReplacer(`!`, `!!`, `%`, `!%`, `_`, `!_`).Replace(strings.Map(foldCase, text))
+	like := ` LIKE ` + c.arg(`%`+pattern+`%`) + ` ESCAPE '!'`
+	ways := []string{fold(`name`) + like, fold(`owner`) + like}
+	if prefix := c.prefixHolds(text); prefix != "" {
+		ways = append(ways, prefix)
+	}
+	if id, err := apikey.ParseID(text); err == nil {
+		ways = append(ways, `id = `+c.arg(id[:]))
+	}
+	c.add(`(` + strings.Join(ways, ` OR `) + `)`)
+}
+
+// minDigits is how many digits of a prefix find a key without what stands before them.
+const minDigits = 3
+
+// prefixHolds is the condition that a prefix contains a text, or empty if the text is too
+// short for that: keys differ only in the digits after the last "_", so a text must contain
+// some of those. Otherwise "ak" would find every key.
+func (c *conditions) prefixHolds(text string) string {
+	word := strings.LastIndexByte(text, '_') + 1
+	digits := len(text) - word
+	switch {
+	case word > 0 && digits > 0:
+		return `substr(prefix, length(prefix) - ` + c.arg(apikey.ShownDigits-1+word) + `, ` + c.arg(len(text)) + `) = ` + c.arg(text)
+	case word == 0 && digits >= minDigits && digits <= apikey.ShownDigits:
+		return c.holds(`substr(prefix, length(prefix) - `+c.arg(apikey.ShownDigits-1)+`)`, text)
+	}
+	return ""
+}
+
+// foldCase returns the same letter for all that differ only in case. A to Z are apart from
+// all others, as lower() has it: the Kelvin sign is no k.
+func foldCase(r rune) rune {
+	if r < utf8.RuneSelf {
+		return unicode.ToLower(r)
+	}
+	least := r
+	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+		if other >= utf8.RuneSelf {
+			least = min(least, other)
+		}
+	}
+	return least
+}
+
+// caseVariants are the letters, other than A to Z, that translate must replace for foldCase
+// of a text's letters, and the replacements.
+func caseVariants(text string) (from, to string) {
+	for _, r := range text {
+		folded := foldCase(r)
+		for other := unicode.SimpleFold(folded); other != folded; other = unicode.SimpleFold(other) {
+			if folded >= utf8.RuneSelf && other >= utf8.RuneSelf && !strings.ContainsRune(from, other) {
+				from, to = from+string(other), to+string(folded)
+			}
+		}
+	}
+	return from, to
+}
+
+// registerTranslate gives SQLite the translate(text, from, to) that PostgreSQL has, for
+// letters other than ASCII.
+var registerTranslate = sync.OnceFunc(func() {
+	sqlite.MustRegisterDeterministicScalarFunction("translate", 3,
+		func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+			text, _ := args[0].(string) // each is a text column, or what addSearch made
+			from, _ := args[1].(string)
+			to, _ := args[2].(string)
+			return replaceLetters(text, from, to), nil
+		})
+})
+
+func replaceLetters(text, from, to string) string {
+	return strings.Map(func(r rune) rune {
+		at := -1
+		if r >= utf8.RuneSelf {
+			at = strings.IndexRune(from, r)
+		}
+		if at < 0 {
+			return r
+		}
+		rest := to
+		for range utf8.RuneCountInString(from[:at]) {
+			_, size := utf8.DecodeRuneInString(rest)
+			rest = rest[size:]
+		}
+		replaced, _ := utf8.DecodeRuneInString(rest)
+		return replaced
+	}, text)
+}
