@@ -155,7 +155,7 @@ func searchFilter(s *session) {
 		find(prefix[:cut+6], "last")
 		find(prefix[cut+1:], "last")
 	}
-	f.wants("keys by two searches", "&search="+url.QueryEscape(strings.ToUpper(f.marker))+"&name_contains=2"+owner, "build_2")
+	f.wants("keys by two searches", "&search="+url.QueryEscape(strings.ToUpper(f.marker))+"&name_contains=_2"+owner, "build_2")
 	s.refuses("search", request{operation: "listApiKeys", query: "search=" + f.keys["last"].secret})
 	if !s.scopes.Has(apikey.ScopeAdmin) {
 		return
