@@ -20,7 +20,7 @@ type ListOptions struct {
 
 	Status        Status    // only keys that have it now
 	NameContains  string    // only keys whose name holds it, letter for letter
-	Search        string    // only keys that have it in their name or owner, ignoring case, or in their prefix
+	Search        string    // only keys whose name or owner contains it, ignoring case, or whose prefix or id matches
 	ExpiresBefore time.Time // only keys that end before, expired ones included
 	// LastUsedBefore lists only keys that were last used before. A key that was never used
 	// counts from its creation.
@@ -41,14 +41,14 @@ type ListOptions struct {
 //
 // Pages are asked for as they are needed, and no more once the loop ends. An error ends
 // the list, and comes with the zero Key. Every key that passes the filters from the
-// beginning to the end comes exactly once, whatever changes meanwhile: what the loop does to
-// a key makes it miss no other. Keys that are created meanwhile may be missing. Ranging over
-// the same list again starts anew.
+// beginning to the end comes exactly once, even if the loop revokes or changes the keys it
+// gets. Keys that are created meanwhile may be missing. Ranging over the same list again
+// starts anew.
 func (c *Client) List(ctx context.Context, o ListOptions) iter.Seq2[Key, error] {
 	return func(yield func(Key, error) bool) {
 		for cursor := ""; ; {
 			page, err := c.ListAfter(ctx, cursor, o)
-			if err == nil && page.Next == "" && page.Pages > 1 {
+			if err == nil && page.NextCursor == "" && page.Pages > 1 {
 				err = errNoCursor
 			}
 			if err != nil {
@@ -60,34 +60,36 @@ func (c *Client) List(ctx context.Context, o ListOptions) iter.Seq2[Key, error] 
 					return
 				}
 			}
-			if page.Next == "" || len(page.Keys) == 0 {
+			if page.NextCursor == "" || len(page.Keys) == 0 {
 				return
 			}
-			cursor = page.Next
+			cursor = page.NextCursor
 		}
 	}
 }
 
-var errNoCursor = errors.New("apikeyd: the service gives no cursor to read on from: " +
-	"it is older than this client; update it, or read its numbered pages with ListPage")
+var errNoCursor = errors.New("apikeyd: the service returned no next_cursor: " +
+	"it is older than this client; update it, or use ListPage")
 
 // KeyPage is one page of a list.
 type KeyPage struct {
-	Keys  []Key
-	Pages int    // how many there are; 0 if no key passes the filters, and from ListAfter with a cursor
-	Next  string // the cursor for ListAfter; empty if no keys follow
+	Keys []Key
+	// Pages is how many there are: 0 if no key passes the filters, and always 0 from
+	// [Client.ListAfter] with a cursor, which does not count them.
+	Pages      int
+	NextCursor string // for [Client.ListAfter]; empty if no keys follow
 }
 
 // ListPage returns one page, counted from 1, of what [Client.List] goes through. A page
 // past the end has no keys. Keys move from page to page when others are created or stop
-// passing the filters: to read a whole list use List or [Client.ListAfter].
+// passing the filters: to read a whole list, use List or [Client.ListAfter].
 func (c *Client) ListPage(ctx context.Context, page int, o ListOptions) (KeyPage, error) {
 	return c.list(ctx, api.ListApiKeysParams{Page: &page}, o)
 }
 
-// ListAfter returns the page that follows the one whose Next is cursor, or the first page if
-// cursor is empty. A cursor never expires, but it needs the owner and the filters of the list
-// that it comes from.
+// ListAfter returns the page that follows the one with this NextCursor, or the first page if
+// cursor is empty. A cursor never expires, but needs the owner and the filters of the list that
+// it comes from.
 func (c *Client) ListAfter(ctx context.Context, cursor string, o ListOptions) (KeyPage, error) {
 	return c.list(ctx, api.ListApiKeysParams{Cursor: unlessZero(cursor)}, o)
 }
@@ -111,7 +113,7 @@ func (c *Client) list(ctx context.Context, params api.ListApiKeysParams, o ListO
 	if err := c.send(ctx, request, true, http.StatusOK, &answer); err != nil {
 		return KeyPage{}, err
 	}
-	keys := KeyPage{Pages: answer.Pagination.TotalPages, Next: orZero(answer.Pagination.NextCursor)}
+	keys := KeyPage{Pages: answer.Pagination.TotalPages, NextCursor: orZero(answer.Pagination.NextCursor)}
 	for _, k := range answer.Data {
 		keys.Keys = append(keys.Keys, (*keyAnswer)(&k).key())
 	}

@@ -211,7 +211,7 @@ func TestListWhileKeysAreCreated(t *testing.T) {
 	}
 }
 
-// What the loop revokes passes the filter no more, and yet moves no other key past the reader.
+// Keys that the loop revokes no longer pass the filter, but it skips no other key.
 func TestListWhileKeysAreRevoked(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, servertest.Options{})
@@ -241,7 +241,7 @@ func TestListAfter(t *testing.T) {
 	second, err := c.ListPage(t.Context(), 2, filter)
 	must(t, err)
 	filter.PageSize = 100
-	third, err := c.ListAfter(t.Context(), second.Next, filter)
+	third, err := c.ListAfter(t.Context(), second.NextCursor, filter)
 	must(t, err)
 	var got []string
 	for _, page := range []client.KeyPage{first, second, third} {
@@ -249,16 +249,16 @@ func TestListAfter(t *testing.T) {
 			got = append(got, key.Name)
 		}
 	}
-	if !slices.Equal(got, want) || first.Pages != 3 || third.Pages != 0 || third.Next != "" {
-		t.Errorf("%q, want %q; pages %d, %d; next %q", got, want, first.Pages, third.Pages, third.Next)
+	if !slices.Equal(got, want) || first.Pages != 3 || third.Pages != 0 || third.NextCursor != "" {
+		t.Errorf("%q, want %q; pages %d, %d; next %q", got, want, first.Pages, third.Pages, third.NextCursor)
 	}
 	for _, o := range []client.ListOptions{{Search: "ke"}, {Search: "KEY", Status: client.StatusActive}} {
-		_, err = c.ListAfter(t.Context(), first.Next, o)
+		_, err = c.ListAfter(t.Context(), first.NextCursor, o)
 		wantError(t, err, 400, client.CodeInvalidRequest)
 	}
 }
 
-// An older service has no cursors. Its first page must not be taken for all.
+// An older service has no cursors. Its first page must not be taken for the whole list.
 func TestListOfAnOlderService(t *testing.T) {
 	t.Parallel()
 	one := `{"data":[],"pagination":{"total_pages":2,"current_page":1,"items_per_page":1}}`

@@ -10,13 +10,13 @@ import (
 func cursorChecks() []check {
 	const group = "lists"
 	return []check{
-		{group, "cursors lead to every key once, whatever changes meanwhile", writing, cursorWalk},
-		{group, "a cursor belongs to its filters", writing, cursorFilters},
+		{group, "following next_cursor finds every key once, whatever changes meanwhile", writing, cursorWalk},
+		{group, "a cursor needs the filters of its list", writing, cursorFilters},
 	}
 }
 
-// listAfter lists with a query, after a cursor unless that is empty, and returns the ids and
-// the next cursor.
+// listAfter lists with a query, after a cursor unless it is empty, and returns the ids and
+// next_cursor.
 func (s *session) listAfter(cursor, query string) (ids []string, next string) {
 	if cursor != "" {
 		query += "&cursor=" + url.QueryEscape(cursor)
@@ -28,13 +28,13 @@ func (s *session) listAfter(cursor, query string) (ids []string, next string) {
 	}
 	p := object(a.body["pagination"])
 	if cursor != "" && (p["current_page"] != 0.0 || p["total_pages"] != 0.0) {
-		s.fail("%s: pages after a cursor have no number, but pagination is %v", a.about, p)
+		s.fail("%s: with a cursor current_page and total_pages are 0, but pagination is %v", a.about, p)
 	}
 	next, _ = p["next_cursor"].(string)
 	return ids, next
 }
 
-// cursorWalk revokes all that it lists, which moves what follows, and creates more.
+// cursorWalk revokes the keys that it lists and creates others.
 func cursorWalk(s *session) {
 	f := s.newFamily()
 	var want []string
@@ -58,10 +58,10 @@ func cursorWalk(s *session) {
 		}
 	}
 	if !slices.Equal(seen, want) {
-		s.fail("revoking what the cursors lead to finds %v, want %v", seen, want)
+		s.fail("revoking active keys while listing them finds %v, want %v", seen, want)
 	}
 	if cursor != "" {
-		s.fail("there is a next_cursor, but no key follows")
+		s.fail("there is a next_cursor after the last key")
 	}
 }
 

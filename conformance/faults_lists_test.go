@@ -85,7 +85,7 @@ var listFaults = map[string]planted{
 				}
 			}}
 		},
-		"cursors lead to every key once", "revoking what the cursors lead to finds",
+		"following next_cursor finds every key once", "revoking active keys while listing them finds",
 	},
 	"a cursor is given where no key follows": {
 		answers(func(_ http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
@@ -101,7 +101,7 @@ var listFaults = map[string]planted{
 				rewrite(a, func(body map[string]any) { delete(body["pagination"].(map[string]any), "next_cursor") })
 			}
 		}),
-		"a cursor belongs to its filters", "there is no next_cursor",
+		"a cursor needs the filters of its list", "there is no next_cursor",
 	},
 	"a cursor takes other filters": {
 		answers(func(_ http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
@@ -110,7 +110,7 @@ var listFaults = map[string]planted{
 				a.Body = bytes.NewBufferString(`{"data":[],"pagination":{"total_pages":0,"current_page":0,"items_per_page":20}}`)
 			}
 		}),
-		"a cursor belongs to its filters", "status 200, want 400",
+		"a cursor needs the filters of its list", "status 200, want 400",
 	},
 	"a page beside a cursor is not looked at": {
 		requests(func(r *http.Request) {
@@ -118,7 +118,7 @@ var listFaults = map[string]planted{
 				leaveOut(r, "page")
 			}
 		}),
-		"a cursor belongs to its filters", "status 200, want 400",
+		"a cursor needs the filters of its list", "status 200, want 400",
 	},
 	"expires_before takes in its time": {
 		refiltered("expires_before", func(key map[string]any, before string) bool {

@@ -87,7 +87,7 @@ type keysPage struct {
 	Rows   []keyRow
 	Pages  int
 	Create string // a command that makes a key, for those who have yet to make their first
-	Secret bool   // whether a secret was searched for, which is refused
+	Secret bool   // whether the search field held a secret, which is not searched for
 }
 
 // keyFilter says which keys the table shows. All of it is in the address of the page.
@@ -117,12 +117,12 @@ func (v *visit) keyFilter() keyFilter {
 	return f
 }
 
-// searched is what is meant by a text in the search field. The table ends each prefix in "…".
+// searched returns what to search for. The table shows a "…" after each prefix, which is copied with it.
 func searched(text string) string {
 	return strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(text), "…"))
 }
 
-// Kind says in a word which keys are shown, or nothing if it is all.
+// Kind is a word for the keys that the filters by condition select, or empty for all.
 func (f keyFilter) Kind() string {
 	if f.Unused {
 		return "unused"

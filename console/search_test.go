@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// The one search finds what the table shows. What finds nothing is told as that, and is not
-// taken for the owner of a key to be made.
+// The one search finds what the table shows. A search without results says so, and does not
+// offer to create a key for an owner of that name.
 func TestSearchFields(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -28,13 +28,13 @@ func TestSearchFields(t *testing.T) {
 			}
 		}
 		if told := strings.Contains(page.body, "No keys match"); told != (want == "") || strings.Contains(page.body, "curl") {
-			t.Errorf("searching %q tells that nothing is found: %t\n%s", text, told, page.body)
+			t.Errorf("searching %q says that no keys match: %t\n%s", text, told, page.body)
 		}
 	}
 	v.get("/console/keys?owner=Globex&status=active&q=none").want(http.StatusOK, "No active keys of <bdi>Globex</bdi> match")
 	v.get("/console/keys?owner=Globex&unused=1").want(http.StatusOK, "There are no unused keys of <bdi>Globex</bdi>")
 	v.get("/console/keys?owner=Globe").want(http.StatusOK, "<bdi>Globe</bdi> has no keys", "curl")
-	v.get("/console/keys?q="+deploy.Secret).want(http.StatusOK, "which was not searched for")
+	v.get("/console/keys?q="+deploy.Secret).want(http.StatusOK, "it was left out of the search")
 
 	tenant := k.visitor()
 	tenant.signIn(k.owner)

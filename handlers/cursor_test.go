@@ -27,7 +27,7 @@ func (r response) next() string {
 	return list.Pagination.Next
 }
 
-// follow goes through a list by its cursors, and calls between before each answer but the first.
+// follow reads a list by its cursors, and calls between before each request but the first.
 func (k *kit) follow(by key, query string, between func()) []string {
 	k.Helper()
 	var names []string
@@ -113,7 +113,7 @@ func TestBadCursors(t *testing.T) {
 	k.get(k.admin, keysPath+"?cursor="+cursor).want(200)
 }
 
-// TestCursorsBelongToTheirFilters takes each parameter of the contract, so that none is forgotten.
+// TestCursorsBelongToTheirFilters tries every parameter of the contract, so that none is forgotten.
 func TestCursorsBelongToTheirFilters(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -148,7 +148,7 @@ func TestCursorsBelongToTheirFilters(t *testing.T) {
 		k.get(k.admin, keysPath+"?items_per_page=3&"+query+"&cursor="+cursor).want(200)
 	}
 
-	// The same time in another zone is the same filter, and the same owner is by whomever it is listed.
+	// The same time in another zone is the same filter, and so is the same owner for another caller.
 	cursor := k.get(k.admin, keysPath+"?items_per_page=1&expires_before=2030-01-31T12:00:00Z").want(200).next()
 	k.get(k.admin, keysPath+"?cursor="+cursor+"&expires_before=2030-01-31T13:00:00%2B01:00").want(200)
 	reader := k.add("admin", "reader", apikey.ScopeRead)
@@ -161,7 +161,7 @@ func TestCursorsBelongToTheirFilters(t *testing.T) {
 	k.get(stranger, keysPath+"?owner=admin&cursor="+cursor).refused(403, "FORBIDDEN")
 }
 
-// A list is walked while everything in it is revoked, while it grows, and while it expires.
+// TestCursorsWhileKeysChange follows a list while its keys are revoked, created and expire.
 func TestCursorsWhileKeysChange(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -179,7 +179,7 @@ func TestCursorsWhileKeysChange(t *testing.T) {
 	want := add(20)
 	answers := 0
 	got := k.follow(k.admin, query, func() {
-		for _, found := range list() { // the newest, which the walk has shown or will never show
+		for _, found := range list() { // the newest: the walk has returned them, or never will
 			k.revoke(k.admin, keyPath(found.ID)).want(200)
 		}
 		if answers++; answers%2 == 0 {
@@ -188,14 +188,14 @@ func TestCursorsWhileKeysChange(t *testing.T) {
 		}
 	})
 	if !slices.Equal(got, want) {
-		k.Errorf("of %d keys that were revoked while they were listed %d were seen: %q", len(want), len(got), got)
+		k.Errorf("of %d keys that were revoked while they were listed %d were returned: %q", len(want), len(got), got)
 	}
 
-	// Status is that of the moment of each answer: what expired before it is not in it.
+	// The status is that at the time of each request: a key that expired before it is not returned.
 	k.clock.Advance(2 * time.Hour)
 	want = add(5)
 	got = k.follow(k.admin, query, func() { k.clock.Advance(2 * time.Hour) })
 	if !slices.Equal(got, want[:3]) {
-		k.Errorf("keys that expire after the first answer are seen: %q", got)
+		k.Errorf("keys that expire after the first answer are returned: %q", got)
 	}
 }

@@ -82,16 +82,19 @@ func (s *Server) ListApiKeys(
 	if params.Cursor == nil {
 		pagination.CurrentPage = or(params.Page, defaultPage)
 		query.Offset = (pagination.CurrentPage - 1) * size
-	} else if query.After, err = readCursor(owner, &params); err != nil {
+	} else if query.After, err = readCursor(owner, params); err != nil {
 		return nil, err
 	}
 	found, err := s.Verifier.Keys(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	pagination.TotalPages = (found.Total + size - 1) / size // none are counted after a cursor
+	pagination.TotalPages = (found.Total + size - 1) / size // 0 with a cursor: the store does not count then
 	if found.More {
-		cursor := newCursor(found.Keys[len(found.Keys)-1].ID, owner, &params)
+		cursor, err := newCursor(found.Keys[len(found.Keys)-1].ID, owner, params)
+		if err != nil {
+			return nil, err
+		}
 		pagination.NextCursor = &cursor
 	}
 	return listAnswerOf(gen.ApiKeyListResponse{Data: keyResponses(found.Keys, now), Pagination: pagination}), nil

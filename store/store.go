@@ -48,8 +48,8 @@ type Store interface {
 	// there is none.
 	Key(ctx context.Context, ref Ref) (apikey.Key, error)
 
-	// Keys returns one page of keys, newest first by id, and how many match in all. Reading on
-	// with After, the id of the last key seen, finds every key that matches from the first
+	// Keys returns one page of keys, newest first by id, and how many match in all. Continuing
+	// with After, the id of the last key returned, finds every key that matches from the first
 	// page to the last exactly once, whatever changes in between.
 	Keys(ctx context.Context, q Query) (Page, error)
 
@@ -135,14 +135,14 @@ type Query struct {
 	Status         apikey.Status
 	At             time.Time // when keys must have that Status, or be Rotating
 	NameContains   string    // byte for byte
-	Search         string    // in the name or owner, whatever the case, or in the prefix; apikey.CheckSearch allows it
+	Search         string    // in the name or owner, ignoring case, or in the prefix; passes apikey.CheckSearch
 	ExpiresBefore  time.Time
 	LastUsedBefore time.Time // neither used nor created from then on
 	Rotating       *bool     // whether keys are active and have an old secret in its grace, At that time
 
 	Limit  int       // how many keys at most, from 1
-	Offset int       // how many to pass over first; 0 with After
-	After  apikey.ID // only keys that come after the one with this id, unless it is zero
+	Offset int       // how many to skip; 0 with After
+	After  apikey.ID // only keys that follow the one with this id; zero is from the first
 }
 
 // IsPlain reports whether a Query has no filter other than Owner.
@@ -154,7 +154,7 @@ func (q Query) IsPlain() bool {
 // Page is an answer to a Query.
 type Page struct {
 	Keys  []apikey.Key
-	Total int  // how many keys match in all; 0 with After, since nobody counts then
+	Total int  // how many keys match in all; 0 with After, which does not count
 	More  bool // whether keys follow
 }
 

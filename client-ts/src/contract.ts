@@ -20,9 +20,9 @@ export interface paths {
          *
          *     To read a whole list, pass each answer's `next_cursor` as `cursor`, with the same
          *     filters, until an answer has none. Every key that passes the filters from the first
-         *     answer to the last comes exactly once, whatever changes meanwhile. Page numbers do
-         *     not promise that: if you revoke the keys that you list by `status=ACTIVE`, the
-         *     others move up and you skip some. A page past the end is empty.
+         *     request to the last is returned exactly once, whatever changes meanwhile. Page numbers
+         *     do not guarantee that: if you revoke the keys that you list with `status=ACTIVE`, the
+         *     remaining keys move up and you skip some. A page past the end is empty.
          */
         get: operations["listApiKeys"];
         put?: never;
@@ -494,21 +494,21 @@ export interface components {
         };
         Pagination: {
             /**
-             * @description 0 when nothing matches, and in an answer to `cursor`, where nothing is counted
+             * @description 0 when nothing matches, and when `cursor` was given, since pages are not counted then
              * @example 3
              */
             total_pages: number;
             /**
-             * @description 0 in an answer to `cursor`, whose pages have no number
+             * @description 0 when `cursor` was given, since such a page has no number
              * @example 1
              */
             current_page: number;
             /** @example 20 */
             items_per_page: number;
             /**
-             * @description Ask with this as `cursor`, and with the same filters, for the keys that follow;
-             *     absent when there are none
-             * @example AZehsm8AfD2eT1prfI2eD-OwxEKY_BwU
+             * @description Pass it as `cursor`, with the same filters, to get the keys that follow; absent
+             *     when there are none
+             * @example AZehsm8AfD2eT1prfI2eD0QTb6NVs2eK
              */
             next_cursor?: string;
         };
@@ -1035,10 +1035,10 @@ export interface operations {
                 /**
                  * @description Only keys whose `name` or `owner` contains this text, ignoring case, or whose `prefix`
                  *     or `id` matches it. Case is ignored letter by letter, in every alphabet, so `ß` does
-                 *     not match `SS`. A prefix matches exactly, and by the eight characters that follow its
-                 *     last `_`: give its beginning with at least the first of them (`ak_2`), or at least
-                 *     three of them alone (`2lj`). An id matches as a whole. A text that contains a secret
-                 *     is refused.
+                 *     not match `SS`. A prefix is case-sensitive: give its start, up to at least the first
+                 *     character after the last `_` (`ak_2`), or three or more of the eight characters after
+                 *     the last `_` (`2lj`). An id matches only as a whole. Text that contains a secret is
+                 *     refused.
                  * @example ak_2lj2O1CB
                  */
                 search?: string;
@@ -1059,13 +1059,13 @@ export interface operations {
                  */
                 rotating?: boolean;
                 /**
-                 * @description Only the keys that follow an earlier answer, whose `next_cursor` this is. It never
-                 *     expires and works with any `items_per_page`, but only with the filters it was made
-                 *     with, and for a caller who sees the same owners' keys. Leave out `page`.
-                 * @example AZehsm8AfD2eT1prfI2eD-OwxEKY_BwU
+                 * @description The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
+                 *     expires and works with any `items_per_page`, but needs the filters of the list that it
+                 *     comes from, and a caller who sees the same owners' keys. It excludes `page`.
+                 * @example AZehsm8AfD2eT1prfI2eD0QTb6NVs2eK
                  */
                 cursor?: string;
-                /** @description Which page, counted from 1; not together with `cursor` */
+                /** @description Which page, counted from 1; excludes `cursor` */
                 page?: number;
                 /** @description How many keys a page holds */
                 items_per_page?: number;

@@ -72,9 +72,9 @@ export interface ListAllOptions extends Omit<ListQuery, "cursor" | "page" | "ite
 
 /**
  * Goes through all keys that pass the filters, newest first, page by page as they are
- * needed. Every key that passes from the beginning to the end comes exactly once, whatever
- * changes meanwhile; keys that are created meanwhile may be missing. Throws an ApiKeysError,
- * or an Error if the service is so old that it has no cursor to read on from.
+ * needed. Every key that passes from the beginning to the end is returned exactly once,
+ * whatever changes meanwhile; keys that are created meanwhile may be missing. Throws an
+ * ApiKeysError, or an Error if the service is too old to have cursors.
  */
 export async function* listAll(
   client: ApiKeysClient,
@@ -84,15 +84,15 @@ export async function* listAll(
   const query: ListQuery = { ...filters, items_per_page: pageSize };
   for (;;) {
     const { data, pagination } = await unwrap(client.GET("/v1/api-keys", { params: { query }, ...init }));
-    const next = pagination.next_cursor;
-    if (next === undefined && pagination.total_pages > 1) {
-      throw new Error("the service gives no cursor to read on from: it is older than this client");
+    const cursor = pagination.next_cursor;
+    if (cursor === undefined && pagination.total_pages > 1) {
+      throw new Error("the service returned no next_cursor: it is older than this client; update it");
     }
     yield* data;
-    if (next === undefined || data.length === 0) {
+    if (cursor === undefined || data.length === 0) {
       return;
     }
-    query.cursor = next;
+    query.cursor = cursor;
   }
 }
 

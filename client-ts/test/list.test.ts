@@ -70,7 +70,7 @@ test("listAll misses no key while what it lists is revoked", async () => {
   assert.deepEqual(seen, names);
 });
 
-test("listAll takes no first page for all", async () => {
+test("listAll does not take an older service's first page for the whole list", async () => {
   const answer = { data: [], pagination: { total_pages: 2, current_page: 1, items_per_page: 1 } };
   const older = createApiKeysClient({ baseUrl, key: "secret", fetch: async () => Response.json(answer) });
   await assert.rejects(listAll(older).next(), /older than this client/);

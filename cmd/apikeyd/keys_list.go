@@ -16,7 +16,7 @@ type listCommand struct {
 	Owner          *string           `placeholder:"OWNER" help:"Only this owner's keys."`
 	Status         statusFlag        `placeholder:"STATUS" complete:"active,expired,revoked" help:"Only keys that are active, expired or revoked now."`
 	NameContains   string            `placeholder:"TEXT" help:"Only keys whose name holds it, letter for letter."`
-	Search         *string           `placeholder:"TEXT" help:"Only keys that have it in their name or owner, ignoring case, or in their prefix."`
+	Search         *string           `placeholder:"TEXT" help:"Only keys whose name or owner contains it, ignoring case, or whose prefix or id matches."`
 	ExpiresBefore  *apikey.Timestamp `placeholder:"TIME" help:"Only keys that end before, expired ones included."`
 	LastUsedBefore *apikey.Timestamp `placeholder:"TIME" help:"Only keys that were last used before; one that never was counts from its creation."`
 	Rotating       bool              `help:"Only keys that are active and whose secret before the last rotation is still good."`
@@ -36,7 +36,7 @@ Examples:
     # One customer's keys that work now
     apikeyd keys list --owner customer-42 --status active
 
-    # Whose key is that in the log? By name, owner or prefix
+    # The key with this prefix; a part of a name or owner works too
     apikeyd keys list --search ak_2lj2O1CB
 
     # Keys that nobody used since the spring
@@ -71,7 +71,7 @@ func (c *listCommand) Run(ctx context.Context, s streams) error {
 	}
 	if c.Search != nil {
 		if err := apikey.CheckSearch(*c.Search); err != nil {
-			return fmt.Errorf("--%w", err) // which begins with the name of the field
+			return fmt.Errorf("--%w", err) // it begins with the field's name
 		}
 		options.Search = *c.Search
 	}

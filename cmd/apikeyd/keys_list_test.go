@@ -13,8 +13,8 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// Keys in a database that are revoked while they are listed as active move no other key past
-// the reader. (TestListWhileKeysAreRevoked in client/ does the same on a server.)
+// Revoking the active keys of a database while listing them skips none. (client's test of this
+// name does the same on a server.)
 func TestListWhileKeysAreRevoked(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "keys.db")
@@ -26,30 +26,30 @@ func TestListWhileKeysAreRevoked(t *testing.T) {
 	defer func() { must(t, keys.close()) }()
 
 	const several = 250 // more than two pages
-	var made sync.WaitGroup
+	var creating sync.WaitGroup
 	for i := range several {
-		made.Go(func() {
+		creating.Go(func() {
 			if _, err := keys.create(t.Context(), nil, client.NewKey{Name: fmt.Sprint(i), ExpiresAt: time.Now().Add(time.Hour)}); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	made.Wait()
+	creating.Wait()
 	var seen []string
-	var ended sync.WaitGroup
+	var revoking sync.WaitGroup
 	for key, err := range keys.list(t.Context(), nil, client.ListOptions{Status: client.StatusActive}) {
 		must(t, err)
 		seen = append(seen, key.ID)
-		ended.Go(func() {
+		revoking.Go(func() {
 			if _, err := keys.revoke(t.Context(), keyRef{nameOrID: key.ID}); err != nil {
 				t.Error(err)
 			}
 		})
 		if len(seen)%50 == 0 {
-			ended.Wait()
+			revoking.Wait()
 		}
 	}
-	ended.Wait()
+	revoking.Wait()
 	slices.Sort(seen)
 	if n := len(slices.Compact(seen)); len(seen) != several || n != several {
 		t.Errorf("%d keys were seen, %d of them different, of %d", len(seen), n, several)

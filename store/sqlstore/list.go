@@ -46,7 +46,8 @@ func (db *DB) KeyIDs(ctx context.Context, q store.Query) (page store.IDPage, err
 	return page, err
 }
 
-// listIDs lists ids, and with each how many keys there are: so both are of one moment. Filters other than Owner are not for it.
+// listIDs reads ids, each with the number of keys in all, so that both are of one moment. It knows
+// no filter but Owner.
 func (db *DB) listIDs(ctx context.Context, q querier, query store.Query) (store.IDPage, error) {
 	page := store.IDPage{IDs: make([]apikey.ID, 0, query.Limit)}
 	match, total := db.conditionsOf(query), `0`
@@ -72,8 +73,8 @@ func (db *DB) listIDs(ctx context.Context, q querier, query store.Query) (store.
 	return page, rows.Err()
 }
 
-// list has scan read each row of a page, and returns how many rows match in all, unless it
-// reads on, and whether some follow.
+// list has scan read each row of a page, and returns how many rows match in all, which After
+// leaves uncounted, and whether more follow.
 func (db *DB) list(
 	ctx context.Context, q querier, query store.Query, scan func(*sql.Rows) error,
 ) (total int, more bool, err error) {
@@ -101,8 +102,8 @@ func (db *DB) countKeys(ctx context.Context, q querier, query store.Query) (tota
 	return total, err
 }
 
-// listKeys has scan read each row of a page, and returns how many there were and whether more
-// follow, which one row too many says.
+// listKeys has scan read each row of a page, and returns how many there were, and whether more
+// follow: it asks for one row too many.
 func (db *DB) listKeys(
 	ctx context.Context, q querier, query store.Query, scan func(*sql.Rows) error,
 ) (found int, more bool, err error) {
@@ -206,7 +207,7 @@ func (c *conditions) arg(value any) string {
 
 func (c *conditions) instant(t time.Time) string { return c.arg(millis(t)) }
 
-// page is the end of a query of ids for one page, and one id more.
+// page ends a query of ids: one page, and one id more.
 func (c *conditions) page(q store.Query) string {
 	text := ` ORDER BY id DESC LIMIT ` + c.arg(q.Limit+1)
 	if q.Offset > 0 {

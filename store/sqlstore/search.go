@@ -12,9 +12,9 @@ import (
 	"apikeyd/apikey"
 )
 
-// Both engines must agree on which letters differ only in case, so neither decides for more
-// than A to Z: lower() knows no others, in SQLite and in PostgreSQL's collation "C". Of all
-// other letters only those in the searched text matter, and translate() gives them one case.
+// Both engines must agree on which letters differ only in case, so they decide for A to Z alone:
+// lower() changes no others, in SQLite and in PostgreSQL's collation "C". Of all other letters
+// only those in the searched text matter, and translate() gives them one case.
 
 // holds is the condition that a column contains a text, byte for byte. LIKE would treat % and
 // _ as wildcards.
@@ -22,8 +22,8 @@ func (c *conditions) holds(column, text string) string {
 	return `replace(` + column + `, ` + c.arg(text) + `, '') <> ` + column
 }
 
-// addSearch adds that a key's name or owner contains a text, ignoring case, or that its prefix
-// or id matches.
+// addSearch adds the condition that a key's name or owner contains a text, ignoring case, or that
+// its prefix or id matches.
 func (c *conditions) addSearch(text string) {
 	fold := func(column string) string { return `lower(` + column + `)` }
 	if from, to := caseVariants(text); from != "" {
@@ -43,12 +43,12 @@ func (c *conditions) addSearch(text string) {
 	c.add(`(` + strings.Join(ways, ` OR `) + `)`)
 }
 
-// minDigits is how many digits of a prefix find a key without what stands before them.
+// minDigits is how many of a prefix's digits find a key without the text before them.
 const minDigits = 3
 
-// prefixHolds is the condition that a prefix contains a text, or empty if the text is too
-// short for that: keys differ only in the digits after the last "_", so a text must contain
-// some of those. Otherwise "ak" would find every key.
+// prefixHolds is the condition that a prefix contains a text, or empty if the text is too short.
+// Keys differ only in the digits after the last "_", so the text must contain some of those:
+// "ak" would find every key.
 func (c *conditions) prefixHolds(text string) string {
 	word := strings.LastIndexByte(text, '_') + 1
 	digits := len(text) - word
@@ -61,8 +61,8 @@ func (c *conditions) prefixHolds(text string) string {
 	return ""
 }
 
-// foldCase returns the same letter for all that differ only in case. A to Z are apart from
-// all others, as lower() has it: the Kelvin sign is no k.
+// foldCase returns the same letter for all letters that differ only in case. A to Z are apart
+// from all others, as in lower(): the Kelvin sign is not a k.
 func foldCase(r rune) rune {
 	if r < utf8.RuneSelf {
 		return unicode.ToLower(r)
@@ -76,8 +76,8 @@ func foldCase(r rune) rune {
 	return least
 }
 
-// caseVariants are the letters, other than A to Z, that translate must replace for foldCase
-// of a text's letters, and the replacements.
+// caseVariants returns the letters that translate must replace to fold the case of a text's
+// letters, other than A to Z, and their replacements.
 func caseVariants(text string) (from, to string) {
 	for _, r := range text {
 		folded := foldCase(r)
@@ -90,12 +90,12 @@ func caseVariants(text string) (from, to string) {
 	return from, to
 }
 
-// registerTranslate gives SQLite the translate(text, from, to) that PostgreSQL has, for
-// letters other than ASCII.
+// registerTranslate gives SQLite the translate(text, from, to) of PostgreSQL, for letters other
+// than ASCII.
 var registerTranslate = sync.OnceFunc(func() {
 	sqlite.MustRegisterDeterministicScalarFunction("translate", 3,
 		func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
-			text, _ := args[0].(string) // each is a text column, or what addSearch made
+			text, _ := args[0].(string) // all are text: columns, or arguments of addSearch
 			from, _ := args[1].(string)
 			to, _ := args[2].(string)
 			return replaceLetters(text, from, to), nil

@@ -188,7 +188,7 @@ func testList(f *fixture) {
 	f.wantList(store.Query{Owner: "nobody", Limit: 2}, nil)
 }
 
-// wantList reads all pages of a query, by their number and then by what came before them.
+// wantList reads all pages of a query, by Offset and then by After.
 func (f *fixture) wantList(q store.Query, want []string) {
 	f.Helper()
 	var got []string
@@ -211,11 +211,11 @@ func (f *fixture) wantList(q store.Query, want []string) {
 	got = nil
 	f.walk(q, func(key apikey.Key) { got = append(got, key.Name) })
 	if diff := cmp.Diff(want, got); diff != "" {
-		f.Errorf("reading on from key to key differs (-want +got):\n%s", diff)
+		f.Errorf("the list by After differs (-want +got):\n%s", diff)
 	}
 }
 
-// walk reads on from page to page until no key follows.
+// walk reads all pages by After.
 func (f *fixture) walk(q store.Query, seen func(apikey.Key)) {
 	f.Helper()
 	for {
@@ -233,7 +233,7 @@ func (f *fixture) walk(q store.Query, seen func(apikey.Key)) {
 	}
 }
 
-// page reads a page. KeyIDs must say the same where it can.
+// page reads a page. For a plain query KeyIDs must agree.
 func (f *fixture) page(q store.Query) store.Page {
 	f.Helper()
 	page, err := f.Keys(f.ctx(), q)

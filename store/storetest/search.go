@@ -9,8 +9,8 @@ import (
 	"apikeyd/store"
 )
 
-// One letter after another, and for A to Z no other letter than these: Go's ToUpper and
-// EqualFold take k and the Kelvin sign for one.
+// sameLetter keeps A to Z apart from all other letters, unlike strings.EqualFold, for which k and
+// the Kelvin sign are the same.
 func sameLetter(a, b rune) bool {
 	if a < unicode.MaxASCII || b < unicode.MaxASCII {
 		return a == b || a < unicode.MaxASCII && b < unicode.MaxASCII && unicode.ToLower(a) == unicode.ToLower(b)
@@ -71,7 +71,7 @@ func testSearchPlaces(f *fixture) {
 		"acme": "Acme's, first", "ACME": "Acme's, first", "BE": "third, Acme's", "acme\tfirst": "", "acmefirst": "", "'": "Acme's",
 		first.Prefix: "first", first.Prefix[:6]: "first", second.Prefix: "Acme's", second.Prefix[:len(second.Prefix)-1]: "Acme's",
 		"ak_2_" + digits: "Acme's", digits: "Acme's", digits[2:6]: "Acme's", digits[5:]: "Acme's", "x" + digits: "", digits + "x": "",
-		// All keys begin alike, so that finds none.
+		// All prefixes start like this.
 		"ak": "", "ak_": "", "k_": "", "live_ak_2": "", "live_ak_2_": "", "live": "", "_": "", "live_ak": "",
 		first.ID.String(): "first", strings.ToUpper(second.ID.String()): "Acme's", apikey.NewID().String(): "",
 	} {

@@ -11,8 +11,8 @@ import (
 	"apikeyd/store"
 )
 
-// testWalk changes keys in all ways between the pages of a walk. Each key that passes the
-// filters from the beginning to the end must come once, and none may come twice.
+// testWalk changes keys in every way between the pages of a walk. Each key that passes the
+// filters from the beginning to the end must be returned once, and none twice.
 func testWalk(f *fixture) {
 	for seed := range uint64(12) {
 		w := &walker{fixture: f, random: rand.New(rand.NewPCG(seed, 15)), owner: fmt.Sprint("owner ", seed)} //nolint:gosec // G404: to be repeated
@@ -52,7 +52,7 @@ func (w *walker) create() {
 	w.keys = append(w.keys, key.ID)
 }
 
-// matching are the ids of keys that pass the filters now, by a reading of their own.
+// matching returns the ids of the keys that pass the filters now, decided independently of the store.
 func (w *walker) matching(q store.Query) []apikey.ID {
 	w.Helper()
 	now := w.clock.Now()
@@ -92,17 +92,17 @@ func (w *walker) walk(what string, q store.Query) {
 	}
 	for _, id := range throughout {
 		if seen[id] == 0 {
-			w.Errorf("%s: key %s matched all the time and was not seen", what, id)
+			w.Errorf("%s: key %s matched throughout and was not returned", what, id)
 		}
 	}
 	for id, times := range seen {
 		if times > 1 {
-			w.Errorf("%s: key %s was seen %d times", what, id, times)
+			w.Errorf("%s: key %s was returned %d times", what, id, times)
 		}
 	}
 }
 
-// change does one thing to one key, as far as it can be done.
+// change makes one random change to one random key.
 func (w *walker) change() {
 	w.Helper()
 	id := w.keys[w.random.IntN(len(w.keys))]

@@ -590,7 +590,7 @@ type Owner = string
 
 // Pagination defines model for Pagination.
 type Pagination struct {
-	// CurrentPage 0 in an answer to `cursor`, whose pages have no number
+	// CurrentPage 0 when `cursor` was given, since such a page has no number
 	//
 	// Example: 1
 	CurrentPage int `json:"current_page"`
@@ -598,14 +598,14 @@ type Pagination struct {
 	// ItemsPerPage Example: 20
 	ItemsPerPage int `json:"items_per_page"`
 
-	// NextCursor Ask with this as `cursor`, and with the same filters, for the keys that follow;
-	// absent when there are none
+	// NextCursor Pass it as `cursor`, with the same filters, to get the keys that follow; absent
+	// when there are none
 	//
 	//
-	// Example: AZehsm8AfD2eT1prfI2eD-OwxEKY_BwU
+	// Example: AZehsm8AfD2eT1prfI2eD0QTb6NVs2eK
 	NextCursor *string `json:"next_cursor,omitempty"`
 
-	// TotalPages 0 when nothing matches, and in an answer to `cursor`, where nothing is counted
+	// TotalPages 0 when nothing matches, and when `cursor` was given, since pages are not counted then
 	//
 	// Example: 3
 	TotalPages int `json:"total_pages"`
@@ -790,10 +790,10 @@ type ListApiKeysParams struct {
 
 	// Search Only keys whose `name` or `owner` contains this text, ignoring case, or whose `prefix`
 	// or `id` matches it. Case is ignored letter by letter, in every alphabet, so `ß` does
-	// not match `SS`. A prefix matches exactly, and by the eight characters that follow its
-	// last `_`: give its beginning with at least the first of them (`ak_2`), or at least
-	// three of them alone (`2lj`). An id matches as a whole. A text that contains a secret
-	// is refused.
+	// not match `SS`. A prefix is case-sensitive: give its start, up to at least the first
+	// character after the last `_` (`ak_2`), or three or more of the eight characters after
+	// the last `_` (`2lj`). An id matches only as a whole. Text that contains a secret is
+	// refused.
 	Search *string `form:"search,omitempty" json:"search,omitempty"`
 
 	// ExpiresBefore Only keys whose `expires_at` lies before this time, expired ones included
@@ -807,12 +807,12 @@ type ListApiKeysParams struct {
 	// good; `false`: only the others
 	Rotating *bool `form:"rotating,omitempty" json:"rotating,omitempty"`
 
-	// Cursor Only the keys that follow an earlier answer, whose `next_cursor` this is. It never
-	// expires and works with any `items_per_page`, but only with the filters it was made
-	// with, and for a caller who sees the same owners' keys. Leave out `page`.
+	// Cursor The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
+	// expires and works with any `items_per_page`, but needs the filters of the list that it
+	// comes from, and a caller who sees the same owners' keys. It excludes `page`.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Page Which page, counted from 1; not together with `cursor`
+	// Page Which page, counted from 1; excludes `cursor`
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
 	// ItemsPerPage How many keys a page holds
@@ -986,9 +986,9 @@ type ClientInterface interface {
 	//
 	// To read a whole list, pass each answer's `next_cursor` as `cursor`, with the same
 	// filters, until an answer has none. Every key that passes the filters from the first
-	// answer to the last comes exactly once, whatever changes meanwhile. Page numbers do
-	// not promise that: if you revoke the keys that you list by `status=ACTIVE`, the
-	// others move up and you skip some. A page past the end is empty.
+	// request to the last is returned exactly once, whatever changes meanwhile. Page numbers
+	// do not guarantee that: if you revoke the keys that you list with `status=ACTIVE`, the
+	// remaining keys move up and you skip some. A page past the end is empty.
 	//
 	// Corresponds with GET /v1/api-keys (the `ListApiKeys` operationId).
 	ListApiKeys(ctx context.Context, params *ListApiKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1204,9 +1204,9 @@ type ClientInterface interface {
 //
 // To read a whole list, pass each answer's `next_cursor` as `cursor`, with the same
 // filters, until an answer has none. Every key that passes the filters from the first
-// answer to the last comes exactly once, whatever changes meanwhile. Page numbers do
-// not promise that: if you revoke the keys that you list by `status=ACTIVE`, the
-// others move up and you skip some. A page past the end is empty.
+// request to the last is returned exactly once, whatever changes meanwhile. Page numbers
+// do not guarantee that: if you revoke the keys that you list with `status=ACTIVE`, the
+// remaining keys move up and you skip some. A page past the end is empty.
 //
 // Corresponds with GET /v1/api-keys (the `ListApiKeys` operationId).
 func (c *Client) ListApiKeys(ctx context.Context, params *ListApiKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
