@@ -38,7 +38,7 @@ func TestConformance(t *testing.T) {
 func wantConforms(t *testing.T, s *server, env []string, args ...string) {
 	t.Helper()
 	out, stderr, status := conform(t, s.dir, env, args...)
-	if status != exitOK || !strings.Contains(out, "conforms: 88 checks") || strings.Contains(out, "\x1b") {
+	if status != exitOK || !strings.Contains(out, "conforms: 91 checks") || strings.Contains(out, "\x1b") {
 		t.Errorf("exit status %d\n%s%s", status, out, stderr)
 	}
 }
