@@ -25,15 +25,13 @@ func (c *conditions) holds(column, text string) string {
 // addSearch adds the condition that a key's name or owner contains a text, ignoring case, or that
 // its prefix or id matches.
 func (c *conditions) addSearch(text string) {
-	fold := func(column string) string { return `lower(` + column + `)` }
+	folded := "lower(name || '\n' || owner)" // no name, owner or searched text contains a line break
 	if from, to := caseVariants(text); from != "" {
-		letters := `, ` + c.arg(from) + `, ` + c.arg(to) + `)`
-		fold = func(column string) string { return `translate(lower(` + column + `)` + letters }
+		folded = `translate(` + folded + `, ` + c.arg(from) + `, ` + c.arg(to) + `)`
 	}
 	// Both sides are in one case, so it does not matter that LIKE ignores case in SQLite alone.
 	pattern := strings.NewReplacer(`!`, `!!`, `%`, `!%`, `_`, `!_`).Replace(strings.Map(foldCase, text))
-	like := ` LIKE ` + c.arg(`%`+pattern+`%`) + ` ESCAPE '!'`
-	ways := []string{fold(`name`) + like, fold(`owner`) + like}
+	ways := []string{folded + ` LIKE ` + c.arg(`%`+pattern+`%`) + ` ESCAPE '!'`}
 	if prefix := c.prefixHolds(text); prefix != "" {
 		ways = append(ways, prefix)
 	}
@@ -53,12 +51,19 @@ func (c *conditions) prefixHolds(text string) string {
 	word := strings.LastIndexByte(text, '_') + 1
 	digits := len(text) - word
 	switch {
+	case strings.ContainsFunc(text[word:], isNoDigit):
+		return ""
 	case word > 0 && digits > 0:
 		return `substr(prefix, length(prefix) - ` + c.arg(apikey.ShownDigits-1+word) + `, ` + c.arg(len(text)) + `) = ` + c.arg(text)
 	case word == 0 && digits >= minDigits && digits <= apikey.ShownDigits:
 		return c.holds(`substr(prefix, length(prefix) - `+c.arg(apikey.ShownDigits-1)+`)`, text)
 	}
 	return ""
+}
+
+// isNoDigit reports whether r is none of the base62 digits of a prefix.
+func isNoDigit(r rune) bool {
+	return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 }
 
 // foldCase returns the same letter for all letters that differ only in case. A to Z are apart
