@@ -67,7 +67,7 @@ func TestConformanceFormats(t *testing.T) {
 		}
 	}
 	if err := json.Unmarshal([]byte(out), &report); err != nil || status != exitFailure ||
-		report.URL != cacheable || len(report.Results) != 88 || len(report.Results[0].Findings) == 0 {
+		report.URL != cacheable || len(report.Results) != 91 || len(report.Results[0].Findings) == 0 {
 		t.Errorf("json: exit status %d, %v\n%s", status, err, out)
 	}
 
@@ -84,7 +84,7 @@ func TestConformanceFormats(t *testing.T) {
 	}
 	err := xml.Unmarshal([]byte(strings.NewReplacer(
 		`tests=`, `Tests=`, `failures=`, `Failures=`, `skipped=`, `Skipped=`).Replace(out)), &junit)
-	if err != nil || status != exitFailure || len(junit.Suites) != 1 || junit.Suites[0].Tests != 88 ||
+	if err != nil || status != exitFailure || len(junit.Suites) != 1 || junit.Suites[0].Tests != 91 ||
 		junit.Suites[0].Failures == 0 || junit.Suites[0].Skipped == 0 ||
 		junit.Suites[0].Cases[0].Failure == nil || !strings.Contains(junit.Suites[0].Cases[0].Failure.Text, "Cache-Control") {
 		t.Errorf("junit: exit status %d, %v\n%s", status, err, out)
