@@ -21,10 +21,6 @@ type load struct {
 	t    *testing.T
 	next atomic.Int64 // names are numbered
 
-	// refusalIsUnsure says that a change may have been made although the answer was 503:
-	// a disk that reports an error may have written all the same.
-	refusalIsUnsure bool
-
 	// seen, if there is one, is told of each answer, and clients go on without one: there is
 	// more than one server.
 	seen func(status int, err error)
@@ -32,7 +28,8 @@ type load struct {
 	mu      sync.Mutex
 	keys    []*tracked
 	acked   map[string]int // changes by kind
-	refused map[string]int // answered with 503
+	refused map[string]int // answered with 503, and so not made
+	unknown map[string]int // answered with OUTCOME_UNKNOWN
 	silent  map[string]int // not answered
 }
 
@@ -55,7 +52,7 @@ type state struct {
 }
 
 func newLoad(t *testing.T) *load {
-	return &load{t: t, acked: map[string]int{}, refused: map[string]int{}, silent: map[string]int{}}
+	return &load{t: t, acked: map[string]int{}, refused: map[string]int{}, unknown: map[string]int{}, silent: map[string]int{}}
 }
 
 // run has clients change keys until the server hangs up on them or stop is closed, and
@@ -129,11 +126,11 @@ func (l *load) change(s *server, admin, kind string, key *tracked) (acknowledged
 	case err != nil:
 		key.unsure = &after
 		l.silent[kind]++
-	case a.status == http.StatusServiceUnavailable:
+	case a.status == http.StatusServiceUnavailable && a.Code != "OUTCOME_UNKNOWN":
 		l.refused[kind]++
-		if !l.refusalIsUnsure && a.Code != "OUTCOME_UNKNOWN" {
-			return false, nil
-		}
+		return false, nil
+	case a.status == http.StatusServiceUnavailable:
+		l.unknown[kind]++
 		key.unsure = &after
 	case a.status/100 != 2:
 		l.t.Errorf("%s: status %d: %s", kind, a.status, a.Message)
@@ -233,14 +230,16 @@ func (l *load) checkAudit(s *server) {
 func (l *load) refusals() (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, of := range l.refused {
-		n += of
+	for _, kinds := range []map[string]int{l.refused, l.unknown} {
+		for _, of := range kinds {
+			n += of
+		}
 	}
 	return n
 }
 
 // report logs what was done and what became of it.
 func (l *load) report(fault string, rounds int) {
-	l.t.Logf("%s, %d rounds: acknowledged %v, lost none; refused with 503 %v; not answered %v",
-		fault, rounds, l.acked, l.refused, l.silent)
+	l.t.Logf("%s, %d rounds: acknowledged %v, lost none; refused with 503 and not made %v; outcome unknown %v; not answered %v",
+		fault, rounds, l.acked, l.refused, l.unknown, l.silent)
 }

@@ -169,7 +169,7 @@ func (w *writer) run() {
 		case j := <-w.spare:
 			w.commit(w.gather(nil, j))
 		case <-tick.C:
-			_ = w.poll() // if it fails, what is remembered soon counts no more
+			_ = w.noted(w.engine.poll) // if it fails, what is remembered soon counts no more
 		case <-w.stop:
 			return
 		}
@@ -201,8 +201,12 @@ func (w *writer) gather(batch []*job, spare *job) []*job {
 // commit makes the changes of a batch and answers their callers. A change that breaks
 // their transaction is tried alone, and the others again without it.
 func (w *writer) commit(batch []*job) {
-	for len(batch) > 0 {
+	for begunAgain := false; len(batch) > 0; {
 		broken := w.together(batch)
+		if broken >= 0 && !begunAgain && w.engine.hungUp(batch[broken].err) {
+			begunAgain = true // it was no change's fault, and without its COMMIT nothing was made
+			continue
+		}
 		if broken < 0 || len(batch) == 1 {
 			w.answer(batch)
 			return
@@ -237,7 +241,11 @@ func (w *writer) together(batch []*job) (broken int) {
 	}
 	if err != nil {
 		w.rollback()
-		return failAll(batch, w.condition.translate(err))
+		err = w.condition.translate(err)
+		if errors.Is(err, store.ErrUncertain) {
+			w.tally.add(&w.tally.unknown)
+		}
+		return failAll(batch, err)
 	}
 	w.linked = false
 	took := time.Since(began)
