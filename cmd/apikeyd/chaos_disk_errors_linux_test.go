@@ -51,6 +51,8 @@ func TestChaosDiskErrors(t *testing.T) {
 	}
 	s := serve(t, dir)
 	l.check(s, l.keys, false)
+	l.checkRefused(s)
+	l.checkAudit(s)
 	must(t, s.terminate())
 	if l.refusals() == 0 {
 		t.Error("no error of the disk was noticed: the test shows nothing")

@@ -27,6 +27,7 @@ type load struct {
 
 	mu      sync.Mutex
 	keys    []*tracked
+	unmade  []string       // names of keys whose creation was refused
 	acked   map[string]int // changes by kind
 	refused map[string]int // answered with 503, and so not made
 	unknown map[string]int // answered with OUTCOME_UNKNOWN
@@ -128,6 +129,9 @@ func (l *load) change(s *server, admin, kind string, key *tracked) (acknowledged
 		l.silent[kind]++
 	case a.status == http.StatusServiceUnavailable && a.Code != "OUTCOME_UNKNOWN":
 		l.refused[kind]++
+		if kind == "create" {
+			l.unmade = append(l.unmade, after.name)
+		}
 		return false, nil
 	case a.status == http.StatusServiceUnavailable:
 		l.unknown[kind]++
@@ -205,11 +209,11 @@ func (s *server) verdict(admin, secret string) string {
 
 // checkAudit holds the audit log against what was acknowledged: an event for each change,
 // none for what was not made, in a chain that is whole.
-func (l *load) checkAudit(s *server) {
+func (l *load) checkAudit(s *server, database ...string) {
 	l.t.Helper()
-	s.command("audit", "verify")
+	s.command(append([]string{"audit", "verify"}, database...)...)
 	events := map[string]int{}
-	for line := range strings.Lines(s.command("audit", "export")) {
+	for line := range strings.Lines(s.command(append([]string{"audit", "export"}, database...)...)) {
 		var event struct {
 			Key string `json:"key_id"`
 		}
@@ -222,6 +226,22 @@ func (l *load) checkAudit(s *server) {
 		}
 		if n := events[key.id]; n != key.changes && (key.unsure == nil || n != key.changes+1) {
 			l.t.Errorf("the audit log has %d events of key %s, of which %d changes were acknowledged", n, key.id, key.changes)
+		}
+	}
+}
+
+// checkRefused makes sure that no key is there, nor in the audit log, whose creation was
+// refused.
+func (l *load) checkRefused(s *server, database ...string) {
+	l.t.Helper()
+	admin := s.adminKey()
+	log := s.command(append([]string{"audit", "export"}, database...)...)
+	for _, name := range l.unmade {
+		if a := s.call("GET", "/v1/api-keys/"+url.PathEscape(name), admin, ""); a.status != http.StatusNotFound {
+			l.t.Errorf("%s was refused, and is there: %s", name, a.body)
+		}
+		if strings.Contains(log, fmt.Sprintf("%q", name)) {
+			l.t.Errorf("%s was refused, and is in the audit log", name)
 		}
 	}
 }

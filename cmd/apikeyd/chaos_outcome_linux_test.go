@@ -49,6 +49,7 @@ func TestChaosDiskKeepsNothing(t *testing.T) {
 		s.kill()
 		again := serve(t, dir)
 		l.check(again, l.keys[first:], heals)
+		l.checkRefused(again)
 		again.command("audit", "verify")
 		must(t, again.terminate())
 	}
@@ -76,27 +77,65 @@ func (l *load) runUntil(s *server, enough func(made, refused int) bool) {
 // COMMIT got no answer is told as made, as not made, or as unknown, and each is true.
 func TestChaosPostgresDiskErrors(t *testing.T) {
 	t.Parallel()
-	s, release := serveOnFailingPostgres(t)
+	s, url, release := serveOnFailingPostgres(t, 40)
 	l := newLoad(t)
 	l.runUntil(s, func(made, refused int) bool { return made >= 100 && refused > 0 })
 	release()
-	must(t, s.wait(func() bool { return s.call("GET", "/readyz", "", "").status == http.StatusOK }))
-	l.check(s, l.keys, false)
-	if len(l.silent) > 0 {
-		t.Errorf("not answered: %v", l.silent)
-	}
+	l.checkPostgres(s, url)
 	l.report("disk errors of PostgreSQL", 1)
 }
 
-// serveOnFailingPostgres starts a server on a PostgreSQL that cannot keep every 40th commit
-// of a session.
-func serveOnFailingPostgres(t *testing.T) (s *server, release func()) {
+// PostgreSQL goes away while it commits, and stays away for longer than anybody waits: the
+// outcome is unknown, and whatever it was is there as a whole or not at all.
+func TestChaosPostgresStaysAway(t *testing.T) {
+	t.Parallel()
+	cluster := postgrestest.Start(t)
+	url := cluster.Database(t)
+	s, l := servePostgres(t, t.TempDir(), url), newLoad(t)
+	l.runUntil(s, func(made, _ int) bool { return made >= 50 })
+	cluster.WithoutStandby(t) // from now on no COMMIT ends
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		if err := s.wait(func() bool {
+			return cluster.SQL(t, "postgres", "SELECT count(*) FROM pg_stat_activity WHERE query = 'COMMIT' AND state = 'active'") != "0"
+		}); err != nil {
+			t.Error(err)
+		}
+		cluster.Kill()
+	}()
+	l.runUntil(s, func(_, refused int) bool { return refused > 0 })
+	<-gone
+	cluster.Run(t, "synchronous_standby_names=")
+	l.checkPostgres(s, url)
+	if len(l.unknown) == 0 {
+		t.Error("no outcome was unknown: the test shows nothing")
+	}
+	l.report("a PostgreSQL that stays away", 1)
+}
+
+// checkPostgres checks everything once a server's database is back.
+func (l *load) checkPostgres(s *server, url string) {
+	l.t.Helper()
+	must(l.t, s.wait(func() bool { return s.call("GET", "/readyz", "", "").status == http.StatusOK }))
+	l.check(s, l.keys, false)
+	l.checkRefused(s, "--database", url)
+	l.checkAudit(s, "--database", url)
+	if len(l.silent) > 0 {
+		l.t.Errorf("not answered: %v", l.silent)
+	}
+}
+
+// serveOnFailingPostgres starts a server on a PostgreSQL of which no session can keep more
+// than so many commits before it ends all of them.
+func serveOnFailingPostgres(t *testing.T, commits int) (s *server, url string, release func()) {
 	t.Helper()
 	strace := findStrace(t)
 	cluster := postgrestest.Start(t)
-	url := cluster.Database(t)
-	release = trace(t, strace, cluster.PID(), os.DevNull, "trace=fdatasync", "inject=fdatasync:error=EIO:when=40+40")
-	return servePostgres(t, t.TempDir(), url), release
+	url = cluster.Database(t)
+	release = trace(t, strace, cluster.PID(), os.DevNull, "trace=fdatasync",
+		fmt.Sprintf("inject=fdatasync:error=EIO:when=%d+%[1]d", commits))
+	return servePostgres(t, t.TempDir(), url), url, release
 }
 
 // A client that repeats what it may never ends the secret that is in use: a rotation with a
@@ -104,7 +143,10 @@ func serveOnFailingPostgres(t *testing.T) (s *server, release func()) {
 func TestChaosRotationsAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	for name, failing := range map[string]func(*testing.T) (*server, func()){
-		"PostgreSQL": serveOnFailingPostgres,
+		"PostgreSQL": func(t *testing.T) (*server, func()) {
+			s, _, release := serveOnFailingPostgres(t, 15)
+			return s, release
+		},
 		"SQLite": func(t *testing.T) (*server, func()) {
 			s := serve(t, t.TempDir())
 			return s, s.trace(findStrace(t), os.DevNull, "trace=fsync", "inject=fsync:error=EIO:when=5+3")
@@ -122,7 +164,11 @@ func TestChaosRotationsAreNotRepeated(t *testing.T) {
 			for _, n := range outcomes {
 				calls += n
 			}
-			t.Logf("of %d calls: %v; repeated: %d", calls, outcomes, counter.sent.Load()-int64(calls))
+			repeated := counter.sent.Load() - int64(calls)
+			t.Logf("of %d calls: %v; repeated: %d", calls, outcomes, repeated)
+			if repeated == 0 {
+				t.Error("nothing was repeated: the test shows nothing")
+			}
 		})
 	}
 }
