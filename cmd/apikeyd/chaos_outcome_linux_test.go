@@ -35,7 +35,7 @@ func TestChaosDiskKeepsNothing(t *testing.T) {
 		if code := s.verdict(admin, admin); code != "VALID" {
 			t.Errorf("while no change is made a good key is %s", code)
 		}
-		if !strings.Contains(s.output.String(), "no change is made until it is") {
+		if !strings.Contains(s.output.String(), "no changes are made until the disk works again") {
 			t.Errorf("the log says\n%s", s.output.end())
 		}
 		if heals {

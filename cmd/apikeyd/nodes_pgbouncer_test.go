@@ -76,7 +76,7 @@ default_pool_size = 4
 		p.kill()
 		run()
 	}
-	return fmt.Sprintf("postgres://postgres@127.0.0.1:%s/%s?sslmode=disable", port, database), restart
+	return fmt.Sprintf("postgres://postgres@127.0.0.1:%s/%s?sslmode=disable&connect_timeout=60", port, database), restart
 }
 
 // After a restart of PgBouncer the first call of every kind succeeds: its connections were

@@ -75,7 +75,7 @@ func (b *budget) TakeCalls(ctx context.Context, id apikey.ID, limit apikey.RateL
 	limited, cancel := context.WithTimeout(ctx, budgetTimeout)
 	defer cancel()
 	// Should the session have ended right after it took calls, they are taken twice: too few pass.
-	err = again(b.engine, func() error {
+	err = retryEnded(b.engine, func() error {
 		return b.pool.QueryRowContext(limited, takeCalls, id[:], limit.Limit, limit.Window.Microseconds(), calls).
 			Scan(&g.Calls, &g.Level)
 	})

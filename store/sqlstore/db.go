@@ -108,16 +108,16 @@ func (db *DB) read(ctx context.Context, query func() error) error {
 		err = ctx.Err()
 	}
 	if err == nil {
-		err = db.condition.during(ctx, again(db.engine, func() error { return db.condition.guarded(query) }))
+		err = db.condition.during(ctx, retryEnded(db.engine, func() error { return db.condition.guarded(query) }))
 	}
 	return err
 }
 
-// again runs a query, which must not mind, and runs it again while it meets sessions that
+// retryEnded runs a query, which must not mind, and runs it again while it meets sessions that
 // the database has ended. Each of them is closed by that, so the last try has a fresh one.
-func again(e engine, query func() error) (err error) {
+func retryEnded(e engine, query func() error) (err error) {
 	for range 2 + max(pgPoints, pgLists) {
-		if err = query(); !e.hungUp(err) {
+		if err = query(); !e.sessionEnded(err) {
 			return err
 		}
 	}
@@ -154,7 +154,7 @@ func (db *DB) Ping(ctx context.Context) error {
 	}
 	brief, done := db.engine.brief(ctx)
 	defer done()
-	err := again(db.engine, func() error {
+	err := retryEnded(db.engine, func() error {
 		return db.condition.guarded(func() error {
 			var one int
 			return db.points.QueryRowContext(brief, `SELECT count(*) FROM (SELECT id FROM api_keys LIMIT 1) AS one`).Scan(&one)

@@ -34,8 +34,8 @@ type engine interface {
 	// breaks reports whether a statement's error ended the transaction that it came up in.
 	breaks(err error) bool
 
-	// hungUp reports whether an error says that the database has ended the session.
-	hungUp(err error) bool
+	// sessionEnded reports whether an error says that the database has ended the session.
+	sessionEnded(err error) bool
 
 	// present fails if the database is not the one that was opened.
 	present() error

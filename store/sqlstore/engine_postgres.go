@@ -31,7 +31,7 @@ var _ engine = (*postgresEngine)(nil)
 
 // openPostgres opens a database on a server, all but starting the writer.
 func (db *DB) openPostgres(ctx context.Context, o Options) error {
-	return inWords(db.joinPostgres(ctx, o))
+	return explain(db.joinPostgres(ctx, o))
 }
 
 func (db *DB) joinPostgres(ctx context.Context, o Options) error {
@@ -73,16 +73,16 @@ func (db *DB) joinPostgres(ctx context.Context, o Options) error {
 func (e *postgresEngine) begin(w *writer) error {
 	w.forget() // others may have changed the keys that act
 	err := e.lockHead(w)
-	if e.hungUp(err) && e.conn.ctx.Err() == nil {
+	if e.sessionEnded(err) && e.conn.ctx.Err() == nil {
 		e.conn.drop() // it may have been gone for long, and nothing was begun
 		err = e.lockHead(w)
 	}
 	return err
 }
 
-// hungUp reports whether an error says that the session is over: it was idle for too long,
+// sessionEnded reports whether an error says that the session is over: it was idle for too long,
 // somebody terminated it, or the server or a pooler before it was restarted.
-func (e *postgresEngine) hungUp(err error) bool {
+func (e *postgresEngine) sessionEnded(err error) bool {
 	var said *pgconn.PgError
 	if errors.As(err, &said) {
 		if said.Code == "25P03" {

@@ -163,8 +163,8 @@ func (e *sqliteEngine) rowLock() string { return "" }
 // else, nobody goes on anyway.
 func (e *sqliteEngine) breaks(error) bool { return false }
 
-// hungUp is false: a file has no sessions.
-func (e *sqliteEngine) hungUp(error) bool { return false }
+// sessionEnded is false: a file has no sessions.
+func (e *sqliteEngine) sessionEnded(error) bool { return false }
 
 // brief is without end: watching for it costs more than most look-ups take.
 func (e *sqliteEngine) brief(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -11,36 +11,36 @@ import (
 	"apikeyd/store"
 )
 
-// uncertain is the error of a change of which nobody knows whether it was made. The cause
-// must not pass for one that says that it was not.
+// uncertain returns the error of a change that may or may not have been made. It keeps only
+// the cause's text: errors.Is must not find in it an error that says that nothing was changed.
 func uncertain(cause error) error {
 	return fmt.Errorf("%w: %s", store.ErrUncertain, cause.Error())
 }
 
-// When a COMMIT fails on SQLite, the frames that it wrote to the write-ahead log may be
-// whole all the same: an fsync that fails takes nothing back. No connection sees them,
-// because the index of the log in shared memory does not count them. But once every process
-// has closed the file, the next one reads the log itself, and would find the change.
+// When a COMMIT fails on SQLite, the frames that it wrote to the write-ahead log (WAL) may be
+// complete all the same: an fsync that fails takes nothing back. No open connection sees them,
+// because the WAL index in shared memory does not count them. But once every process has
+// closed the file, the next one recovers the index from the WAL itself, and finds the change.
 //
-// The next transaction writes its frames over them, from the first one on. Each frame's
-// checksum covers all frames before it, so once that transaction is durable, nothing of the
-// failed one can be recovered. settleLog makes such a transaction. Until one has succeeded the
-// outcome is unknown, and no change is made.
+// The next transaction writes its own frames over them, beginning with the first. Each frame's
+// checksum covers all frames before it, so once that transaction is durable, recovery cannot
+// find the failed one any more. settleLog makes such a transaction. Until it has succeeded the
+// outcome is unknown, and no other change is made.
 
 const (
-	// settleFor is how long the callers of a change wait while its outcome is unknown.
+	// settleFor is how long a failed COMMIT's callers wait for its outcome.
 	settleFor = time.Second
-	// settlePause is between two attempts to find out.
+	// settlePause is the time between two attempts to settle it.
 	settlePause = 50 * time.Millisecond
 )
 
 // afterFailedCommit returns what an error of COMMIT means: that nothing was changed, or
 // store.ErrUncertain.
 func (e *sqliteEngine) afterFailedCommit(w *writer, cause error) error {
-	if cameShort(cause) {
+	if isIncomplete(cause) {
 		return cause
 	}
-	_ = e.condition.translate(cause) // should it be damage
+	_ = e.condition.translate(cause) // remembers damage
 	began := time.Now()
 	e.unsettled = began
 	for {
@@ -49,9 +49,9 @@ func (e *sqliteEngine) afterFailedCommit(w *writer, cause error) error {
 			return fmt.Errorf("%w: %w", store.ErrUnavailable, cause)
 		}
 		if time.Since(began) >= settleFor {
-			w.outage.log.Error("the disk failed while a change was written: whether it was made is not known, and "+
-				"no change is made until it is; ending the server now may bring the change back",
-				"error", cause, "again", err)
+			w.outage.log.Error("the disk failed during a commit: whether the change was made is unknown; no changes are made "+
+				"until the disk works again, and if the server ends before that, the change may come back",
+				"error", cause, "retry_error", err)
 			e.condition.unsettled.Store(true)
 			return uncertain(cause)
 		}
@@ -59,17 +59,21 @@ func (e *sqliteEngine) afterFailedCommit(w *writer, cause error) error {
 	}
 }
 
-// cameShort reports whether an error of COMMIT says that a frame could not be written. The
-// last one carries the mark without which a recovery ignores them all, so it is missing.
-func cameShort(err error) bool {
+// isIncomplete reports whether an error of COMMIT says that the disk was full. The frame that
+// ends a transaction is written last, and recovery ignores all others without it. No other
+// error is as certain: a network file system reports that a write failed after it was made.
+func isIncomplete(err error) bool {
 	failure, ok := errors.AsType[*sqlite.Error](err)
-	return ok && (failure.Code()&0xff == sqlite3.SQLITE_FULL || failure.Code() == sqlite3.SQLITE_IOERR_WRITE)
+	return ok && failure.Code()&0xff == sqlite3.SQLITE_FULL
 }
 
-// settleLog makes sure that a COMMIT which failed changed nothing, if there was one.
+// settleLog makes sure that a COMMIT that failed, if one did, changed nothing.
 func (e *sqliteEngine) settleLog(w *writer) error {
 	if e.unsettled.IsZero() {
 		return nil
+	}
+	if err := e.condition.damaged(); err != nil {
+		return err // writing to it may make it worse
 	}
 	if err := overwrite(w); err != nil {
 		return err
@@ -82,9 +86,8 @@ func (e *sqliteEngine) settleLog(w *writer) error {
 	return nil
 }
 
-// overwrite makes a transaction that writes to the log and changes nothing. An update to
-// the same value would not do: SQLite writes no page for it. The row has a name that no
-// owner can have.
+// overwrite makes a transaction that writes to the WAL and changes nothing. Setting a value to
+// what it is would not do: SQLite writes no page for that. No owner can have the row's name.
 func overwrite(w *writer) error {
 	for _, statement := range [...]string{
 		`BEGIN IMMEDIATE`,

@@ -33,7 +33,8 @@ func TestScansThatDoNotEnd(t *testing.T) {
 
 	// All of them read the locked table, and wait.
 	const scans = 200
-	ended, greedy := make(chan error, scans), asker{t.Context(), store.Asker{Owner: "greedy", Key: apikey.NewID()}}
+	greedy := context.WithValue(t.Context(), store.AskerKey{}, store.Asker{Owner: "greedy", Key: apikey.NewID()})
+	ended := make(chan error, scans)
 	for range scans {
 		go func() {
 			_, err := db.VerifyAudit(greedy)
@@ -57,17 +58,4 @@ func TestScansThatDoNotEnd(t *testing.T) {
 			t.Error(err)
 		}
 	}
-}
-
-// asker is a context of somebody who asks.
-type asker struct {
-	context.Context //nolint:containedctx // it is one
-	who             store.Asker
-}
-
-func (a asker) Value(key any) any {
-	if key == (store.AskerKey{}) {
-		return a.who
-	}
-	return a.Context.Value(key)
 }

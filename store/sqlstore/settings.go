@@ -32,6 +32,7 @@ var sessionSettings = []setting{
 	{"default_transaction_deferrable", "off"},
 	{"bytea_output", "hex"},
 	{"extra_float_digits", "3"},
+	{"session_replication_role", "origin"}, // else the triggers that keep the audit log do not run
 }
 
 // ErrEncoding says that a database cannot hold every name.
@@ -48,8 +49,8 @@ type sessionError struct{ reason error }
 func (e *sessionError) Error() string { return e.reason.Error() }
 func (e *sessionError) Unwrap() error { return e.reason }
 
-// inWords makes an error of opening a database one that says what to do, if we know.
-func inWords(err error) error {
+// explain makes an error of opening a database one that says what to do, if we know.
+func explain(err error) error {
 	if refused, ok := errors.AsType[*sessionError](err); ok {
 		return refused.reason // whichever connection it was
 	}

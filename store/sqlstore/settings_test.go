@@ -19,7 +19,7 @@ var hostile = map[string]string{
 	"client_encoding": "LATIN1", "standard_conforming_strings": "off", "DateStyle": "German", "TimeZone": "Asia/Kathmandu",
 	"default_transaction_isolation": "serializable", "default_transaction_deferrable": "on",
 	"bytea_output": "escape", "extra_float_digits": "-10", "synchronous_commit": "off",
-	"search_path": "nowhere",
+	"session_replication_role": "replica", "search_path": "nowhere",
 }
 
 // Whatever a role, a database, or the URL sets for all sessions, ours are the same.
@@ -43,7 +43,7 @@ func TestForeignSettings(t *testing.T) {
 			return strings.Replace(address, "//postgres@", "//hostile@", 1)
 		},
 		"options": func(_ *testing.T, _, address string) string {
-			return address + "&options=" + url.PathEscape("-c client_encoding=LATIN1 -c bytea_output=escape -c DateStyle=German")
+			return address + "&options=-c%20client_encoding%3DLATIN1%20-c%20bytea_output%3Descape%20-c%20DateStyle%3DGerman"
 		},
 		"URL": func(_ *testing.T, _, address string) string {
 			return address + "&client_encoding=LATIN1&datestyle=German&standard_conforming_strings=off"

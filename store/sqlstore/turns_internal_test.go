@@ -3,8 +3,10 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"apikeyd/apikey"
 	"apikeyd/store"
@@ -125,4 +127,59 @@ func TestTurnsOfOneKey(t *testing.T) {
 			q.finish("")
 		}
 	})
+}
+
+// Whatever may take long takes a turn; what is short does not wait for any.
+func TestWhatTakesTurns(t *testing.T) {
+	t.Parallel()
+	db, err := Open(t.Context(), Options{Path: filepath.Join(t.TempDir(), "keys.db"), Serve: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	key := newKey(t)
+	if err := db.CreateKey(t.Context(), store.Operator("test"), key); err != nil {
+		t.Fatal(err)
+	}
+	who := store.Asker{Owner: "o", Key: key.ID}
+	ctx := context.WithValue(t.Context(), store.AskerKey{}, who)
+	db.turns.mu.Lock()
+	db.turns.keys[key.ID] = maxScans // as if so many of its scans ran or waited
+	db.turns.mu.Unlock()
+	for what, do := range map[string]func() error{
+		"a search":     func() error { return second(db.Keys(ctx, store.Query{Limit: 1, NameContains: "x"})) },
+		"a deep page":  func() error { return second(db.KeyIDs(ctx, store.Query{Limit: 1, Offset: shallow + 1})) },
+		"a summary":    func() error { return second(db.Summary(ctx, "o", time.Now())) },
+		"audit events": func() error { return second(db.AuditEvents(ctx, store.EventQuery{Limit: 1})) },
+		"verification of the audit log": func() error {
+			return second(db.VerifyAudit(ctx))
+		},
+	} {
+		if err := do(); !errors.Is(err, store.ErrTooManyScans) {
+			t.Errorf("%s takes no turn: %v", what, err)
+		}
+	}
+	for what, do := range map[string]func() error{
+		"a look-up": func() error { return second(db.Key(ctx, store.ByID(key.ID))) },
+		"a page":    func() error { return second(db.KeyIDs(ctx, store.Query{Limit: 1})) },
+		"a probe":   func() error { return db.Ping(ctx) },
+		"a change":  func() error { return db.CreateKey(ctx, store.Operator("test"), newKey(t)) },
+	} {
+		if err := do(); err != nil {
+			t.Errorf("%s waits for a turn: %v", what, err)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func newKey(t *testing.T) apikey.Key {
+	t.Helper()
+	key, _, err := apikey.Policy{}.NewKey(time.Now(), apikey.Draft{
+		Owner: "o", Name: apikey.NewID().String() + "!", ExpiresAt: time.Now().Add(time.Hour),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }

@@ -21,6 +21,9 @@ func unreadable(path string) error {
 			"with special characters percent-encoded")
 	}
 	switch name := badParameter(*parsed); {
+	case isReadable(*parsed, parsed.Query()):
+		return errors.New("the URL of PostgreSQL cannot be read: its parameters are NAME=VALUE, joined by &; " +
+			"within a value write %3D for =, %26 for & and %20 for a blank")
 	case name == "sslmode":
 		return errors.New("the URL of PostgreSQL cannot be used: sslmode must be " + sslModes)
 	case name != "":

@@ -17,6 +17,8 @@ func TestUnreadableURLs(t *testing.T) {
 		"?connect_timeout=soon":                     "parameter connect_timeout",
 		"?target_session_attrs=ReadWrite":           "parameter target_session_attrs",
 		"?default_query_exec_mode=Exec":             "parameter default_query_exec_mode",
+		"?options=-c%20datestyle=hunter2":           "write %3D for =",
+		"?hunter2":                                  "NAME=VALUE",
 		"?sslmode=verify-full&sslrootcert=/hunter2": "parameter sslrootcert",
 	} {
 		_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: host + query})
