@@ -774,8 +774,9 @@ export interface components {
              *     CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
              *     KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
              *     KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); RATE_LIMITED,
-             *     TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
-             *     More may be added.
+             *     TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE (503; nothing was
+             *     changed), OUTCOME_UNKNOWN (503; look whether the change was made before you
+             *     repeat it). More may be added.
              * @example INVALID_REQUEST
              */
             code?: string;
@@ -915,9 +916,11 @@ export interface components {
         };
         /**
          * @description Anything else: 413 (body over 64 KiB), 429 (too many calls with a bad key from your
-         *     address; try again after Retry-After seconds), 500 (our fault),
-         *     503 (the database cannot answer now; try again after Retry-After seconds, and look
-         *     first whether a change was made)
+         *     address, or too many searches at once with your key; try again after Retry-After
+         *     seconds), 500 (our fault),
+         *     503 (UNAVAILABLE: the database cannot answer now, and nothing was changed; try again
+         *     after Retry-After seconds. OUTCOME_UNKNOWN: the change may have been made; look
+         *     before you repeat it)
          */
         Error: {
             headers: {
