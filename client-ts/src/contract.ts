@@ -774,9 +774,9 @@ export interface components {
              *     CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
              *     KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
              *     KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); RATE_LIMITED,
-             *     TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE (503; nothing was
-             *     changed), OUTCOME_UNKNOWN (503; look whether the change was made before you
-             *     repeat it). More may be added.
+             *     TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
+             *     UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN look whether
+             *     the change was made before you repeat it. More may be added.
              * @example INVALID_REQUEST
              */
             code?: string;

@@ -158,7 +158,7 @@ func TestChaosRotationsAreNotRepeated(t *testing.T) {
 			admin, counter := s.adminKey(), &countedRequests{}
 			c, err := client.New(s.url, admin, client.Options{HTTPClient: &http.Client{Transport: counter}})
 			must(t, err)
-			outcomes := rotateMany(t, c, 8, 6)
+			outcomes := rotateMany(t, c, 8, 4)
 			release()
 			calls := 0
 			for _, n := range outcomes {
