@@ -59,12 +59,12 @@ func (e *sqliteEngine) afterFailedCommit(w *writer, cause error) error {
 	}
 }
 
-// isIncomplete reports whether an error of COMMIT says that the disk was full. The frame that
-// ends a transaction is written last, and recovery ignores all others without it. No other
-// error is as certain: a network file system reports that a write failed after it was made.
+// isIncomplete reports whether an error of COMMIT says that a frame could not be written: the
+// disk is full, or a quota or a limit is reached. The frame that ends a transaction is written
+// last, and recovery ignores all others without it.
 func isIncomplete(err error) bool {
 	failure, ok := errors.AsType[*sqlite.Error](err)
-	return ok && failure.Code()&0xff == sqlite3.SQLITE_FULL
+	return ok && (failure.Code()&0xff == sqlite3.SQLITE_FULL || failure.Code() == sqlite3.SQLITE_IOERR_WRITE)
 }
 
 // settleLog makes sure that a COMMIT that failed, if one did, changed nothing.
