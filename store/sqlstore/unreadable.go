@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"os"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -29,8 +28,8 @@ func unreadable(path string) error {
 	case name != "":
 		return fmt.Errorf("the URL of PostgreSQL cannot be used: its parameter %s has no value that it can have, "+
 			"or names a file that cannot be read", name)
-	case os.Getenv("PGSSLMODE") != "" && isReadable(*parsed, with(parsed.Query(), "sslmode", "disable")):
-		return errors.New("the environment variable PGSSLMODE must be " + sslModes)
+	case isReadable(*parsed, with(parsed.Query(), "sslmode", "disable")):
+		return errors.New("the environment variable PGSSLMODE, or sslmode in a service file, must be " + sslModes)
 	}
 	return errors.New("the URL of PostgreSQL cannot be read; it is postgres://USER:PASSWORD@HOST:PORT/DATABASE")
 }
