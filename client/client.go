@@ -66,14 +66,14 @@ type Client struct {
 
 // New returns a Client for the service at baseURL, which may have a path, as behind a
 // proxy, and must be http or https. The secret is that of the key to call with; white
-// space around it, such as the line break at the end of a file, is ignored. New calls
+// space around it, such as the line break at the end of a file, and a byte order mark are ignored. New calls
 // nobody: a wrong address or secret shows at the first call.
 func New(baseURL, secret string, o Options) (*Client, error) {
 	base, err := parseBase(baseURL)
 	if err != nil {
 		return nil, err
 	}
-	secret = strings.TrimSpace(secret)
+	secret = strings.Trim(strings.TrimSpace(secret), "\uFEFF \r\n\t")
 	if err := checkSecret(secret); err != nil {
 		return nil, err
 	}
@@ -115,9 +115,9 @@ func (c *Client) ForOwner(owner string) *Client {
 func parseBase(text string) (string, error) {
 	base, err := url.Parse(text)
 	switch {
-	case err != nil:
+	case err != nil && strings.Contains(text, "://"):
 		return "", errors.New("apikeyd: the base URL is no URL")
-	case base.Scheme != "http" && base.Scheme != "https":
+	case err != nil, base.Scheme != "http" && base.Scheme != "https":
 		return "", errors.New("apikeyd: the base URL must begin with http:// or https://")
 	case base.Host == "":
 		return "", errors.New("apikeyd: the base URL must name a host")

@@ -85,9 +85,14 @@ func (b *browser) ready() {
 		!document.querySelector("[autofocus]") || document.activeElement !== document.body)`)
 }
 
-// click clicks what a selector finds, and wait waits until there is something.
+// click clicks what a selector finds.
 func (b *browser) click(css string) { b.Helper(); b.ready(); b.do(chromedp.Click(chromedp.CSS(css))) }
-func (b *browser) wait(css string)  { b.Helper(); b.do(chromedp.WaitVisible(chromedp.CSS(css))) }
+
+// wait waits until what a selector finds can be seen.
+func (b *browser) wait(css string) {
+	b.Helper()
+	b.until(fmt.Sprintf("document.querySelector(%q)?.checkVisibility({visibilityProperty: true})", css))
+}
 
 // fill types into a field, in place of what is there.
 func (b *browser) fill(css, text string) {
@@ -130,7 +135,7 @@ func (b *browser) path() string {
 // until waits until an expression is true.
 func (b *browser) until(expression string) {
 	b.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !evaluate[bool](b, "Boolean("+expression+")") {
 		if time.Now().After(deadline) {
 			b.Fatalf("it never came true that %s\nthe page %s:\n%s", expression, b.path(), b.text("body"))

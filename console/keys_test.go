@@ -100,10 +100,10 @@ func TestNames(t *testing.T) {
 	}
 	b := k.browse()
 	b.signIn(k.admin)
-	for _, l := range looks() {
-		b.see(l)
-		for _, path := range []string{"/console/keys", pathOf(keys[7].ID), pathOf(keys[6].ID, "revoke"), pathOf(keys[5].ID, "rotate")} {
-			b.open(path)
+	for _, path := range []string{"/console/keys", pathOf(keys[7].ID), pathOf(keys[6].ID, "revoke"), pathOf(keys[5].ID, "rotate")} {
+		b.open(path)
+		for _, l := range looks() {
+			b.see(l)
 			if wide := evaluate[int64](b, "document.documentElement.scrollWidth"); wide > l.width {
 				t.Errorf("%s is %d wide at %s", path, wide, l)
 			}

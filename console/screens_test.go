@@ -33,11 +33,15 @@ func TestScreens(t *testing.T) {
 	k.add("customer-42", "production", "datasets:read")
 	k.add("customer-42", "a key with quite a long name, as people give them", apikey.ScopeRead, apikey.ScopeWrite)
 	b := k.browse()
-	for _, l := range looks() {
-		b.see(l)
-		b.open("/console/sign-in")
-		b.shoot(folder, "sign-in-"+l.String())
+	shoot := func(name string) {
+		t.Helper()
+		for _, l := range looks() {
+			b.see(l)
+			b.shoot(folder, name+"-"+l.String())
+		}
 	}
+	b.open("/console/sign-in")
+	shoot("sign-in")
 	b.signIn(k.admin)
 	for range 40 {
 		_, err := k.as(k.admin).Verify(t.Context(), k.owner.Secret)
@@ -45,26 +49,16 @@ func TestScreens(t *testing.T) {
 	}
 	pages := append([]screen{{"keys", "/console/keys"}, {"overview", "/console"}, {"audit", "/console/audit"}}, k.keyScreens()...)
 	for _, page := range pages {
-		for _, l := range looks() {
-			b.see(l)
-			b.open(page.path)
-			b.shoot(folder, page.name+"-"+l.String())
-		}
+		b.open(page.path)
+		shoot(page.name)
 	}
-	for _, l := range looks() {
-		b.see(l)
-		b.try(k.owner.Secret, "datasets:read")
-		b.shoot(folder, "try-valid-"+l.String())
-		b.try(k.owner.Secret, "datasets:delete")
-		b.shoot(folder, "try-refused-"+l.String())
-	}
-	shootForms(b, folder)
+	b.try(k.owner.Secret, "datasets:read")
+	shoot("try-valid")
+	b.try(k.owner.Secret, "datasets:delete")
+	shoot("try-refused")
+	b.shootForms(shoot)
 	b.signIn(k.add("globex", "first", apikey.ScopeRead, apikey.ScopeWrite))
-	for _, l := range looks() {
-		b.see(l)
-		b.open("/console")
-		b.shoot(folder, "overview-empty-"+l.String())
-	}
+	shoot("overview-empty")
 }
 
 // keyScreens are the pages of keys in all their conditions, and of what is done to them.
@@ -103,15 +97,8 @@ func (k *kit) keyScreens() []screen {
 }
 
 // shootForms looks at the forms of keys and at the page of a secret.
-func shootForms(b *browser, folder string) {
+func (b *browser) shootForms(shoot func(name string)) {
 	b.Helper()
-	shoot := func(name string) {
-		b.Helper()
-		for _, l := range looks() {
-			b.see(l)
-			b.shoot(folder, name+"-"+l.String())
-		}
-	}
 	b.open("/console/keys/new")
 	shoot("new")
 	b.seen.Expect("status of 400")

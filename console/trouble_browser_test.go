@@ -132,6 +132,9 @@ func TestLinkFromElsewhere(t *testing.T) {
 
 	follow()
 	b.wait("#secret")
+	for i := 0; asked() < 2 && i < 1000; i++ {
+		time.Sleep(10 * time.Millisecond)
+	}
 	time.Sleep(300 * time.Millisecond) // a page that asks for ever would ask again
 	if n := asked(); n != 2 {
 		t.Errorf("the page was asked for %d times by who is not signed in, want 2", n)

@@ -358,6 +358,16 @@ export interface components {
          */
         Scopes: string[];
         /**
+         * @description Scopes to grant or to require, as `Scopes` describes them, but without commas: RFC 6749
+         *     allows one inside a scope token, yet `a,b` is nearly always meant as two scopes. A key
+         *     that was given such a scope earlier keeps it until its scopes are replaced.
+         * @example [
+         *       "keys:read",
+         *       "datasets:read"
+         *     ]
+         */
+        RequestedScopes: string[];
+        /**
          * @description Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
          *     characters without control characters, values of at most 500. Never a secret.
          * @example {
@@ -401,7 +411,7 @@ export interface components {
              */
             expires_at: string;
             owner?: components["schemas"]["Owner"];
-            scopes?: components["schemas"]["Scopes"];
+            scopes?: components["schemas"]["RequestedScopes"];
             metadata?: components["schemas"]["Metadata"];
             rate_limit?: components["schemas"]["RateLimitSetting"];
         };
@@ -413,7 +423,7 @@ export interface components {
              * @example 2031-01-31T12:00:00Z
              */
             expires_at?: string;
-            scopes?: components["schemas"]["Scopes"];
+            scopes?: components["schemas"]["RequestedScopes"];
             metadata?: components["schemas"]["Metadata"];
             rate_limit?: components["schemas"]["RateLimitSetting"];
         };
@@ -503,7 +513,7 @@ export interface components {
              * @example the secret that you were shown
              */
             key: string;
-            scopes?: components["schemas"]["Scopes"];
+            scopes?: components["schemas"]["RequestedScopes"];
         };
         /**
          * @description NOT_FOUND if the string is malformed or no current secret, else the first of REVOKED,
@@ -1298,7 +1308,7 @@ export interface operations {
                  * @description Scopes that the key must hold, separated by spaces, or given several times. An
                  *     empty or malformed one is refused like one that is lacking (403), and so is this
                  *     parameter by another spelling that can only be a slip: `scopes`, `Scope`, `scope[]`,
-                 *     `scope[0]`.
+                 *     `scope[0]`. One with a comma is refused with 400, which names the scopes in it.
                  * @example [
                  *       "datasets:read"
                  *     ]

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/testkit/address"
 	"apikeyd/internal/testkit/program"
 	"apikeyd/postgrestest"
 )
@@ -29,11 +30,8 @@ func pool(t *testing.T, cluster *postgrestest.Cluster, database string) string {
 func restartablePool(t *testing.T, cluster *postgrestest.Cluster, database string) (url string, restart func()) {
 	t.Helper()
 	pgbouncer := program.Path(t, "pgbouncer")
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	_, port, err := net.SplitHostPort(address.Unused(t))
 	must(t, err)
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	must(t, err)
-	must(t, listener.Close())
 	host, to, err := net.SplitHostPort(cluster.Address)
 	must(t, err)
 	dir := t.TempDir()

@@ -92,7 +92,7 @@ func faultsAt(t *testing.T, path string, expected ...store.Mark) string {
 func TestTamperingIsFound(t *testing.T) {
 	t.Parallel()
 	six, _ := sixEvents(t)
-	const row = `SELECT randomblob(16), at, action, key_id, owner, name, changes, actor_id, via, address, request_id, chain`
+	const row = `SELECT x'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF', at, action, key_id, owner, name, changes, actor_id, via, address, request_id, chain`
 	tests := map[string]struct{ statement, want string }{
 		"an event removed":            {`DELETE FROM audit_events WHERE seq = 3`, "event 3 is missing"},
 		"several removed":             {`DELETE FROM audit_events WHERE seq IN (3, 4)`, "events 3 to 4 are missing"},
