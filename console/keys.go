@@ -109,11 +109,11 @@ func (v *visit) keyFilter() keyFilter {
 	if n, err := strconv.Atoi(form.Get("page")); err == nil {
 		f.Number = min(max(n, 1), maxPage)
 	}
-	if !slices.Contains(f.Chips(), f.Status) {
-		f.Status = ""
-	}
 	return f
 }
+
+// NoSuchStatus reports whether a condition is asked for that there is not.
+func (f keyFilter) NoSuchStatus() bool { return !slices.Contains(f.Chips(), f.Status) }
 
 // IsAny reports whether keys are filtered out.
 func (f keyFilter) IsAny() bool { return f.Search != "" || f.Status != "" || f.Owner != "" || f.Unused }
@@ -210,6 +210,10 @@ func (f keyFilter) options(now time.Time) client.ListOptions {
 
 func showKeys(v *visit) error {
 	p := keysPage{keyFilter: v.keyFilter()}
+	if p.NoSuchStatus() {
+		v.show(http.StatusBadRequest, "keys", "Keys", p)
+		return nil
+	}
 	list, err := v.api.ForOwner(p.Owner).ListPage(v.ctx(), p.Number, p.options(v.now))
 	if refusal, ok := errors.AsType[*client.Error](err); ok && refusal.Status == http.StatusBadRequest {
 		err = nil // such a name or owner has no key

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/console"
 	"apikeyd/handlers"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
@@ -168,7 +169,11 @@ func (c *serveCommand) announce(ctx context.Context, s service) error {
 		scheme = "http"
 		warnOfPlainText(s.listener, s.log)
 	}
-	s.log.Info("serving", "url", urlOf(scheme, s.listener.Addr(), ""), "database", sqlstore.Name(c.Database), "version", version())
+	at := func(path string) string { return urlOf(scheme, s.listener.Addr(), path) }
+	s.log.Info("serving", "url", at(""), "docs", at("/docs"), "database", sqlstore.Name(c.Database), "version", version())
+	if c.Console {
+		s.log.Info("serving the console", "url", at(console.Path))
+	}
 	return c.notify(ctx, "READY=1")
 }
 
