@@ -84,6 +84,7 @@ func TestCheckScopes(t *testing.T) {
 		"twice":               {apikey.Scopes{"a", "b", "a"}, false},
 		"empty":               {apikey.Scopes{""}, false},
 		"space":               {apikey.Scopes{"a b"}, false},
+		"comma":               {apikey.Scopes{"a,b"}, false},
 		"quote":               {apikey.Scopes{`a"b`}, false},
 		"backslash":           {apikey.Scopes{`a\b`}, false},
 		"not ASCII":           {apikey.Scopes{"ключ"}, false},
@@ -96,6 +97,24 @@ func TestCheckScopes(t *testing.T) {
 	} {
 		if err := apikey.CheckScopes(tt.scopes); (err == nil) != tt.ok {
 			t.Errorf("%s: %v, want allowed: %t", name, err, tt.ok)
+		}
+	}
+}
+
+// A list that is written with commas is told as the scopes that were meant.
+func TestCommaFault(t *testing.T) {
+	secret := apikey.NewSecret("ak", apikey.NewID()).Reveal()
+	for scope, want := range map[string]string{
+		"datasets:read,reports:read": `must not hold a comma: write "datasets:read" and "reports:read" as separate scopes`,
+		"a,b,c":                      `must not hold a comma: write "a", "b" and "c" as separate scopes`,
+		"datasets:read,":             `must not hold a comma: write "datasets:read"`,
+		",":                          "must not be a comma",
+		secret + ",a":                `must not hold a comma: write "[redacted]" and "a" as separate scopes`,
+		"datasets:read":              "",
+		`a,b"`:                       "", // not the comma alone
+	} {
+		if got := apikey.CommaFault(scope); got != want {
+			t.Errorf("%s: %s, want %s", scope, got, want)
 		}
 	}
 }

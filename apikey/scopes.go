@@ -34,9 +34,11 @@ func CheckScopes(scopes Scopes) error {
 	seen := make(map[string]bool, len(scopes))
 	for _, scope := range scopes {
 		switch {
+		case CommaFault(scope) != "":
+			return Invalid(field, CommaFault(scope))
 		case !IsScope(scope):
 			return Invalid(field, fmt.Sprintf("must each be 1 to %d printable ASCII characters, "+
-				"without spaces, quotes and backslashes", maxScopeLength))
+				"without spaces, commas, quotes and backslashes", maxScopeLength))
 		case strings.HasPrefix(scope, ownNamespace) && !isOwn(scope):
 			return Invalid(field, fmt.Sprintf("must not begin with %q, except %s, %s, %s and %s",
 				ownNamespace, ScopeRead, ScopeWrite, ScopeVerify, ScopeAdmin))
@@ -50,8 +52,11 @@ func CheckScopes(scopes Scopes) error {
 	return nil
 }
 
-// IsScope reports whether s is a scope token that a key could hold.
-func IsScope(s string) bool {
+// IsScope reports whether s is a scope that may be granted or asked for: a scope token of
+// RFC 6749 without a comma. Keys that were made when commas were allowed may hold others.
+func IsScope(s string) bool { return isScopeToken(s) && !strings.Contains(s, ",") }
+
+func isScopeToken(s string) bool {
 	if s == "" || len(s) > maxScopeLength {
 		return false
 	}
@@ -61,6 +66,24 @@ func IsScope(s string) bool {
 		}
 	}
 	return true
+}
+
+// CommaFault says which scopes stand between the commas of s, in the words of a FieldError.
+// It returns "" if there is no comma, or something else is wrong too.
+func CommaFault(s string) string {
+	if IsScope(s) || !isScopeToken(s) {
+		return ""
+	}
+	parts := strings.FieldsFunc(s, func(c rune) bool { return c == ',' })
+	switch len(parts) {
+	case 0:
+		return "must not be a comma"
+	case 1:
+		return Redact(fmt.Sprintf(`must not hold a comma: write "%s"`, parts[0]))
+	}
+	last := len(parts) - 1
+	return Redact(fmt.Sprintf(`must not hold a comma: write "%s" and "%s" as separate scopes`,
+		strings.Join(parts[:last], `", "`), parts[last]))
 }
 
 func isOwn(scope string) bool {

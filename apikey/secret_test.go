@@ -178,3 +178,40 @@ func FuzzParseSecret(f *testing.F) {
 		}
 	})
 }
+
+// Who typed a key badly is told how, and never shown what was typed.
+func TestWhyMalformed(t *testing.T) {
+	secret := apikey.NewSecret("acme_test", apikey.NewID())
+	text := secret.Reveal()
+	other := map[bool]string{true: "b", false: "a"}[strings.HasSuffix(text, "a")]
+	for name, tt := range map[string]struct{ text, want string }{
+		"a key":               {text, ""},
+		"another end":         {text[:len(text)-1] + other, "a key that is mistyped: its checksum is wrong"},
+		"a foreign character": {text[:len(text)-1] + "!", "a key that is mistyped: its checksum is wrong"},
+		"a capital prefix":    {"A" + text[1:], "a key that is mistyped: its checksum is wrong"},
+		"one character less":  {text[:len(text)-1], "a key that is cut off"},
+		"half of it":          {text[:len(text)/2], "a key that is cut off"},
+		"without prefix":      {text[len("acme_test_"):], "a key that is cut off: it has no prefix"},
+		"what lists show":     {secret.Prefix(), "the prefix that lists show of a key, not its secret"},
+		"one character more":  {"ak_" + strings.Repeat("0", 61), "a key that is mistyped: it is too long"},
+		"in quotes":           {`"` + text + `"`, "a key and other text around it"},
+		"as a variable":       {"APIKEYD_KEY=" + text, "a key and other text around it"},
+		"another password":    {"hunter2", "no key of apikeyd"},
+		"another's token":     {"ghp_x-y", "no key of apikeyd"},
+		"nothing":             {"", "no key of apikeyd"},
+	} {
+		if got := apikey.WhyMalformed(tt.text); got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
+func TestTrimSecret(t *testing.T) {
+	for text, want := range map[string]string{
+		"\uFEFFak_x\r\n": "ak_x", "\u00a0ak_x\u200b ": "ak_x", " a b\t": "a b", "\uFEFF": "", "ak_x": "ak_x",
+	} {
+		if got := apikey.TrimSecret(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}

@@ -21,8 +21,8 @@
 //   - Nothing happened, or at worst a key was made whose name the second attempt finds
 //     taken: no connection could be made, a 429, or a 503 of the service itself
 //     ([CodeUnavailable]). Every call is tried again.
-//   - Something may have happened: the connection broke or timed out, or a proxy answered
-//     502, 503 or 504. What only reads, [Client.ReportLeak], and
+//   - Something may have happened: the connection broke or timed out, the service does not
+//     know ([CodeOutcomeUnknown]), or a proxy answered 502, 503 or 504. What only reads, [Client.ReportLeak], and
 //     [Client.Update] and [Client.Revoke] by id are tried again. Update and Revoke by name
 //     are not, since the name may belong to another key by then; nor are [Client.Create];
 //     [Client.Rotate], which would end the grace of the secret in use; and
@@ -66,14 +66,14 @@ type Client struct {
 
 // New returns a Client for the service at baseURL, which may have a path, as behind a
 // proxy, and must be http or https. The secret is that of the key to call with; white
-// space around it, such as the line break at the end of a file, is ignored. New calls
+// space around it, such as the line break at the end of a file, and a byte order mark are ignored. New calls
 // nobody: a wrong address or secret shows at the first call.
 func New(baseURL, secret string, o Options) (*Client, error) {
 	base, err := parseBase(baseURL)
 	if err != nil {
 		return nil, err
 	}
-	secret = strings.TrimSpace(secret)
+	secret = strings.Trim(strings.TrimSpace(secret), "\uFEFF \r\n\t")
 	if err := checkSecret(secret); err != nil {
 		return nil, err
 	}
@@ -115,9 +115,9 @@ func (c *Client) ForOwner(owner string) *Client {
 func parseBase(text string) (string, error) {
 	base, err := url.Parse(text)
 	switch {
-	case err != nil:
+	case err != nil && strings.Contains(text, "://"):
 		return "", errors.New("apikeyd: the base URL is no URL")
-	case base.Scheme != "http" && base.Scheme != "https":
+	case err != nil, base.Scheme != "http" && base.Scheme != "https":
 		return "", errors.New("apikeyd: the base URL must begin with http:// or https://")
 	case base.Host == "":
 		return "", errors.New("apikeyd: the base URL must name a host")

@@ -146,6 +146,7 @@ func TestNewRefuses(t *testing.T) {
 	for _, tt := range []struct{ name, url, secret, want string }{
 		{"no URL", "", "s", "must begin with http:// or https://"},
 		{"no scheme", "keys.example.com", "s", "must begin with http:// or https://"},
+		{"an address and a port", "127.0.0.1:8080", "s", "must begin with http:// or https://"},
 		{"another scheme", "ftp://keys.example.com", "s", "must begin with http:// or https://"},
 		{"a scheme by mistake", "localhost:8080", "s", "must begin with http:// or https://"},
 		{"a file", "file:///etc/passwd", "s", "must begin with http:// or https://"},
@@ -158,6 +159,7 @@ func TestNewRefuses(t *testing.T) {
 		{"arguments the wrong way round", "ak_secret", good, "must begin with http:// or https://"},
 		{"no secret", good, "", "the secret is empty"},
 		{"only white space", good, " \n", "the secret is empty"},
+		{"only a byte order mark", good, "\uFEFF\r\n", "the secret is empty"},
 		{"two lines", good, "ak_secret\nak_secret", "characters that no secret has"},
 		{"not ASCII", good, "ak_secretä", "characters that no secret has"},
 	} {

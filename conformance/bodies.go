@@ -67,6 +67,7 @@ func wrongProperties(s *session) {
 		"a scope is a number":        {"scopes", good.with("scopes", []any{1})},
 		"a scope is empty":           {"scopes", good.with("scopes", []string{""})},
 		"a scope has a space":        {"scopes", good.with("scopes", []string{"a b"})},
+		"a scope has a comma":        {"scopes", good.with("scopes", []string{"a,b"})},
 		"a scope has 129 characters": {"scopes", good.with("scopes", []string{strings.Repeat("a", 129)})},
 		"a scope comes twice":        {"scopes", good.with("scopes", []string{"a", "a"})},
 		"65 scopes":                  {"scopes", good.with("scopes", strings.Split(strings.Repeat("a", 64), ""))},

@@ -1,3 +1,5 @@
+//go:build full
+
 package conformance_test
 
 import (
@@ -115,6 +117,10 @@ var forwardAuthFaults = map[string]planted{
 			}
 		}),
 		"scopes in the query must all be held", "?scope= (a scope that is none): status 200, want 403",
+	},
+	"a comma separates scopes": {
+		forwarded(func(r *http.Request) { r.URL.RawQuery = strings.ReplaceAll(r.URL.RawQuery, ",", "+") }),
+		"scopes in the query must all be held", "?scope=keys:read,keys:write (a comma): status 200, want 400",
 	},
 	"a misspelled scope asks for nothing": {
 		forwarded(func(r *http.Request) {

@@ -138,6 +138,7 @@ func forwardedScopes(s *session) {
 	} {
 		s.want(http.StatusForbidden, request{operation: "forwardAuth", query: query, why: "a scope that is none"})
 	}
+	s.want(http.StatusBadRequest, request{operation: "forwardAuth", query: "scope=keys:read,keys:write", why: "a comma"})
 	for _, query := range []string{
 		"scopes=keys:read", "Scope=keys:read", "SCOPE=keys:read", "scope[]=keys:read", "scope%5B%5D=keys:read",
 		"scope[0]=keys:read", "scope=keys:read&scopes=keys:read",

@@ -50,7 +50,6 @@ func (k *kit) show(prepare func(*browser), check func(*browser, scene)) {
 			own.T = t
 			b := own.browse()
 			b.seen.Expect("status of 400")
-			b.seen.Expect("status of 401")
 			b.seen.Expect("status of 403")
 			b.seen.Expect("status of 404")
 			b.seen.Expect("Autofocus processing was blocked") // the browser had moved the focus already

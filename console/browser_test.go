@@ -135,7 +135,7 @@ func (b *browser) path() string {
 // until waits until an expression is true.
 func (b *browser) until(expression string) {
 	b.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !evaluate[bool](b, "Boolean("+expression+")") {
 		if time.Now().After(deadline) {
 			b.Fatalf("it never came true that %s\nthe page %s:\n%s", expression, b.path(), b.text("body"))

@@ -33,6 +33,7 @@ func createKey(v *visit) error {
 		f.Faults.add("expires", problem)
 	}
 	if len(f.Faults) > 0 {
+		v.addRules(&f)
 		v.showKeyForm(http.StatusBadRequest, f)
 		return nil
 	}

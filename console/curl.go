@@ -19,10 +19,6 @@ func (v *visit) curl(path, body string) string {
 // curlCreate is the command that makes a first key for an owner, or with "" for that of
 // whoever calls.
 func (v *visit) curlCreate(owner string) string {
-	lifetime := defaultLifetime
-	if v.MaxKeyLifetime > 0 {
-		lifetime = min(lifetime, v.MaxKeyLifetime)
-	}
 	scopes := []string{} // others may grant only what they have
 	if v.may(apikey.ScopeAdmin) {
 		scopes = []string{"datasets:read"}
@@ -32,7 +28,7 @@ func (v *visit) curlCreate(owner string) string {
 		Owner     string   `json:"owner,omitempty"`
 		Scopes    []string `json:"scopes"`
 		ExpiresAt string   `json:"expires_at"`
-	}{"my first key", owner, scopes, v.now.Add(lifetime).UTC().Format(time.RFC3339)})
+	}{"my first key", owner, scopes, v.now.Add(v.lifetime()).UTC().Format(time.RFC3339)})
 	return v.curl("/v1/api-keys", quoted(string(body)))
 }
 

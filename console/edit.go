@@ -23,6 +23,7 @@ func editKey(v *visit) error {
 		f := v.keyForm(key)
 		change := v.changeOf(&f)
 		if len(f.Faults) > 0 {
+			v.addRules(&f)
 			v.showKeyForm(http.StatusBadRequest, f)
 			return nil
 		}

@@ -38,6 +38,14 @@ func (s *site) presets() (offered []preset) {
 	return offered
 }
 
+// lifetime is how long a key of an example lives.
+func (s *site) lifetime() time.Duration {
+	if s.MaxKeyLifetime > 0 {
+		return min(defaultLifetime, s.MaxKeyLifetime)
+	}
+	return defaultLifetime
+}
+
 // defaultEnd is the preset of a new key: the usual one, or the longest allowed.
 func (s *site) defaultEnd() string {
 	all := s.presets()

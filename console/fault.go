@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"apikeyd/apikey"
 	"apikeyd/client"
@@ -118,8 +119,32 @@ func (v *visit) showRefused(f keyForm, err error) error {
 		v.showKeyForm(t.Status, f)
 		return nil
 	}
+	v.addRules(&f)
 	v.showKeyForm(refusal.Status, f)
 	return nil
+}
+
+// addRules adds what the rules of keys say about the fields of a form that is refused anyway, so
+// that all is told at once: neither we nor the API look further than to the first kind of fault.
+func (v *visit) addRules(f *keyForm) {
+	s := settingsOf(v.form, &faults{})
+	end, problem := v.endOf(v.form)
+	if problem != "" || end.IsZero() {
+		end = v.now.Add(time.Minute) // it was told, or stays as it is
+	}
+	owner := v.me.Owner
+	if v.form.Has("owner") {
+		owner = strings.TrimSpace(v.form.Get("owner"))
+	}
+	_, _, err := apikey.Policy{MaxLifetime: v.MaxKeyLifetime}.NewKey(v.now, apikey.Draft{
+		Name: s.Name, Owner: owner, Scopes: s.Scopes, Metadata: s.Metadata, ExpiresAt: end,
+		RateLimit: apikey.RateLimit(s.RateLimit),
+	})
+	if invalid, ok := errors.AsType[*apikey.InvalidError](err); ok {
+		for _, d := range invalid.Fields {
+			f.Faults.add(formField(d.Field), faultMessage(client.FieldError(d)))
+		}
+	}
 }
 
 // writing makes a handler of pages for those whose key may change keys.

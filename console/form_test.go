@@ -102,7 +102,7 @@ func TestFormCreateAsAdmin(t *testing.T) {
 	b.choose("2030-01-15T10:30")
 	b.want("label[for=custom]", "in your zone (Asia/Tokyo)")
 	b.click("[value='keys:read']")
-	b.fill("#api-scopes", "datasets:read  a,b")
+	b.fill("#api-scopes", "datasets:read  a:b")
 	b.set("[name=metadata-name]", "plan=x")
 	b.set("[name=metadata-text]", "pro\nor more")
 	b.click("#more-rows")
@@ -113,7 +113,7 @@ func TestFormCreateAsAdmin(t *testing.T) {
 	b.refused(409)
 	b.want("#name-fault", "has this name")
 	for css, want := range map[string]string{"#name": "taken", "#owner": "customer-7", "#custom": "2030-01-15T10:30",
-		"#api-scopes": "datasets:read  a,b", "[name=metadata-text]": "pro\nor more", "#limit": "100", "[name=unit]": "3600",
+		"#api-scopes": "datasets:read  a:b", "[name=metadata-text]": "pro\nor more", "#limit": "100", "[name=unit]": "3600",
 		"[name=scope]:checked": "keys:read", "[name=expires]:checked": "custom"} {
 		if got := b.value(css); got != want {
 			t.Errorf("%s holds %q instead of %q", css, got, want)
@@ -128,7 +128,7 @@ func TestFormCreateAsAdmin(t *testing.T) {
 	b.until("document.activeElement.id === 'window'")
 
 	b.fill("#window", "2")
-	b.fill("#api-scopes", "datasets:read a,b")
+	b.fill("#api-scopes", "datasets:read a:b")
 	b.fill("#name", "nightly")
 	// Pressed again and again, until the server that takes its time has heard of five more.
 	slow.Store(true)
@@ -139,7 +139,7 @@ func TestFormCreateAsAdmin(t *testing.T) {
 	}
 	made := k.get("customer-7", "nightly")
 	end := time.Date(2030, 1, 15, 1, 30, 0, 0, time.UTC)
-	if !slices.Equal(made.Scopes, []string{"keys:read", "datasets:read", "a,b"}) || !made.ExpiresAt.Equal(end) ||
+	if !slices.Equal(made.Scopes, []string{"keys:read", "datasets:read", "a:b"}) || !made.ExpiresAt.Equal(end) ||
 		!maps.Equal(made.Metadata, map[string]string{"plan=x": "pro\nor more"}) ||
 		made.RateLimit != (client.RateLimit{Limit: 100, Window: 2 * time.Hour}) {
 		t.Errorf("the key is %+v", made)

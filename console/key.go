@@ -41,12 +41,14 @@ func countdownTo(end, now time.Time) *countdown {
 
 // String tells it as the page's script goes on to tell it.
 func (c countdown) String() string {
-	left := time.Duration(c.Seconds) * time.Second
-	text := fmt.Sprintf("%d:%02d:%02d", c.Seconds/3600%24, c.Seconds/60%60, c.Seconds%60)
-	if left >= day {
-		text = plural(int(left/day), "day") + " " + text
+	hours := c.Seconds / 3600
+	switch {
+	case hours < 24:
+		return fmt.Sprintf("%d:%02d:%02d", hours, c.Seconds/60%60, c.Seconds%60)
+	case hours%24 == 0:
+		return plural(hours/24, "day")
 	}
-	return text
+	return plural(hours/24, "day") + " and " + plural(hours%24, "hour")
 }
 
 // keyPath is the address of the page of a key.
@@ -70,6 +72,9 @@ func showKey(v *visit) error {
 		return err
 	}
 	p.Use = chartOf(use, v.now)
+	if p.LastUsedAt.IsZero() && p.Use.Valid > 0 { // a first use is written within seconds
+		p.LastUsedAt = v.now
+	}
 	if p.History, err = v.history(key.ID); err != nil {
 		return err
 	}

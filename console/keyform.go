@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"apikeyd/apikey"
 	"apikeyd/client"
@@ -81,7 +82,7 @@ func (v *visit) offerScopes(f *keyForm) {
 	if v.may(apikey.ScopeAdmin) {
 		return
 	}
-	ticked := distinct(f.Values["scope"], strings.Fields(f.Values.Get("scopes")))
+	ticked := distinct(f.Values["scope"], scopeList(f.Values.Get("scopes")))
 	for i, name := range distinct(v.me.Scopes, ticked) {
 		if !slices.ContainsFunc(ownScopes, func(c scopeChoice) bool { return c.Name == name }) {
 			isTicked := i >= len(v.me.Scopes) || slices.Contains(ticked, name)
@@ -198,6 +199,11 @@ func valuesOf(k client.Key) url.Values {
 	return form
 }
 
+// scopeList reads a list of scopes, between which there is white space or a comma.
+func scopeList(text string) []string {
+	return strings.FieldsFunc(text, func(c rune) bool { return c == ',' || unicode.IsSpace(c) })
+}
+
 // settings are what a form says about a key, but for its end.
 type settings struct {
 	Name      string
@@ -209,7 +215,7 @@ type settings struct {
 // settingsOf reads them, and adds what cannot be read to the faults.
 func settingsOf(form url.Values, f *faults) settings {
 	s := settings{Name: strings.TrimSpace(form.Get("name")), Scopes: []string{}, Metadata: map[string]string{}}
-	s.Scopes = append(s.Scopes, distinct(form["scope"], strings.Fields(form.Get("scopes")))...)
+	s.Scopes = append(s.Scopes, distinct(form["scope"], scopeList(form.Get("scopes")))...)
 	for _, row := range metadataRows(form) {
 		if _, twice := s.Metadata[row.Name]; twice {
 			f.add("metadata", "Each name can be there once.")

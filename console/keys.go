@@ -111,9 +111,6 @@ func (v *visit) keyFilter() keyFilter {
 	if n, err := strconv.Atoi(form.Get("page")); err == nil {
 		f.Number = min(max(n, 1), maxPage)
 	}
-	if !slices.Contains(f.Chips(), f.Status) {
-		f.Status = ""
-	}
 	return f
 }
 
@@ -121,6 +118,9 @@ func (v *visit) keyFilter() keyFilter {
 func searched(text string) string {
 	return strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(text), "…"))
 }
+
+// NoSuchStatus reports whether a condition is asked for that there is not.
+func (f keyFilter) NoSuchStatus() bool { return !slices.Contains(f.Chips(), f.Status) }
 
 // Kind is a word for the keys that the filters by condition select, or empty for all.
 func (f keyFilter) Kind() string {
@@ -233,6 +233,10 @@ func (f keyFilter) options(now time.Time) client.ListOptions {
 
 func showKeys(v *visit) error {
 	p := keysPage{keyFilter: v.keyFilter(), Secret: secretText.MatchString(v.form.Get("q"))}
+	if p.NoSuchStatus() {
+		v.show(http.StatusBadRequest, "keys", "Keys", p)
+		return nil
+	}
 	list, err := v.api.ForOwner(p.Owner).ListPage(v.ctx(), p.Number, p.options(v.now))
 	refusal, ok := errors.AsType[*client.Error](err)
 	impossible := ok && refusal.Status == http.StatusBadRequest

@@ -73,5 +73,5 @@ func wasRevoked(k client.Key) notice {
 // leave ends the session of who revoked the very key that they are signed in with.
 func (v *visit) leave() error {
 	v.dropSession(v.w, v.r)
-	return v.goTo(Path + "/sign-in?why=revoked")
+	return v.goTo(signInPath(keyRevoked, Path))
 }

@@ -73,7 +73,7 @@ func showSecret(v *visit) error {
 		return v.goTo(keyPath(key.ID))
 	}
 	http.SetCookie(v.w, cookie(v.r, secretCookie, "", secretPath(key), -1))
-	p.Commands = commandsOf(key, p.newSecret)
+	p.Commands = v.commandsOf(key, p.newSecret)
 	v.show(http.StatusOK, "secret", "The secret of "+key.Name, p)
 	return nil
 }
@@ -87,22 +87,29 @@ func unkeep(v *visit) error {
 	return nil
 }
 
-// commandsOf are ways to use a secret: on this server if its key may read keys, and
-// otherwise, or if it has scopes of another API, on that.
-func commandsOf(k client.Key, s newSecret) (all []command) {
+// commandsOf are ways to use a secret: on this server what its scopes of apikeyd are for, and with
+// other scopes, or none, a call of that API.
+func (v *visit) commandsOf(k client.Key, s newSecret) (all []command) {
+	has := func(scope string) bool { return slices.Contains(k.Scopes, scope) }
+	isAdmin := has(apikey.ScopeAdmin)
 	begin := `curl -H "x-api-key: ` + s.Secret + `" `
-	isAdmin := slices.Contains(k.Scopes, apikey.ScopeAdmin)
-	reads := isAdmin || slices.Contains(k.Scopes, apikey.ScopeRead)
-	if reads {
-		about := "Lists the keys of " + k.Owner
-		if isAdmin {
-			about = "Lists all keys"
-		}
-		all = append(all, command{"here", about + ":", begin + `"` + s.Origin + `/v1/api-keys"`})
+	here := `"` + s.Origin + `/v1/`
+	add := func(id, about, text string) { all = append(all, command{id, about + ":", text}) }
+	if has(apikey.ScopeVerify) {
+		add("verify", "Asks whether a key that somebody showed your API is good (put it in place of THEIR-KEY)",
+			begin+`-H "content-type: application/json" -d '{"key": "THEIR-KEY"}' `+here+`verify"`)
 	}
-	if !reads || slices.ContainsFunc(k.Scopes, func(scope string) bool { return !strings.HasPrefix(scope, "keys:") }) {
-		all = append(all, command{"there", "Calls your own API (put its address in place of YOUR-API):",
-			begin + `"https://YOUR-API/"`})
+	switch {
+	case isAdmin:
+		add("list", "Lists all keys", begin+here+`api-keys"`)
+	case has(apikey.ScopeRead):
+		add("list", "Lists the keys of "+k.Owner, begin+here+`api-keys"`)
+	case has(apikey.ScopeWrite):
+		end := v.now.Add(v.lifetime()).UTC().Format(time.RFC3339)
+		add("create", "Makes a key for "+k.Owner, begin+`-H "content-type: application/json" -d '{"name": "another key", "expires_at": "`+end+`"}' `+here+`api-keys"`)
+	}
+	if len(all) == 0 || slices.ContainsFunc(k.Scopes, func(scope string) bool { return !strings.HasPrefix(scope, "keys:") }) {
+		add("there", "Calls your own API (put its address in place of YOUR-API)", begin+`"https://YOUR-API/"`)
 	}
 	return all
 }

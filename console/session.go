@@ -6,7 +6,9 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -75,12 +77,21 @@ const (
 	plainCookie   = "apikeyd"
 )
 
-// cookieName is the name of the session's cookie where a request comes from.
+// cookieName is the name of the session's cookie where a request comes from. Browsers send a
+// cookie to all ports of a host: so without TLS, as on one's own machine, each has its own.
 func cookieName(r *http.Request) string {
 	if overTLS(r) {
 		return sessionCookie
 	}
+	if _, port, err := net.SplitHostPort(r.Host); err == nil && isNumber(port) {
+		return plainCookie + "_" + port
+	}
 	return plainCookie
+}
+
+func isNumber(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil
 }
 
 // hasSession reports whether a request carries a session, good or not.

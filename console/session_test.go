@@ -20,7 +20,11 @@ import (
 // signedOut expects the page that asks to sign in, and what it gives as the reason.
 func (a reply) signedOut(reason string) {
 	a.Helper()
-	a.want(http.StatusUnauthorized, "<h1>Sign in</h1>", reason)
+	if to := a.header.Get("Location"); strings.HasPrefix(to, "/console/sign-in?") {
+		a.want(http.StatusSeeOther)
+		a = a.visitor.get(to)
+	}
+	a.want(http.StatusOK, "<h1>Sign in</h1>", reason)
 }
 
 func TestCookies(t *testing.T) {
@@ -34,6 +38,8 @@ func TestCookies(t *testing.T) {
 		"plain":                    {func(*visitor) {}, "apikeyd", false},
 		"TLS":                      {func(v *visitor) { v.tls = true }, "__Host-apikeyd", true},
 		"TLS up to a proxy":        {func(v *visitor) { v.header["Origin"] = "https://keys.example.com" }, "__Host-apikeyd", true},
+		"on another port":          {func(v *visitor) { v.host = "localhost:8081" }, "apikeyd_8081", false},
+		"on no port":               {func(v *visitor) { v.host = "localhost:x;y" }, "apikeyd", false},
 		"TLS, as a proxy tells it": {func(v *visitor) { v.header["X-Forwarded-Proto"] = "https" }, "__Host-apikeyd", true},
 	} {
 		v := k.visitor()
@@ -85,7 +91,7 @@ func TestForeignCookies(t *testing.T) {
 		v := k.visitor()
 		v.cookies["apikeyd"] = value
 		a := v.get("/console/keys")
-		if a.want(http.StatusUnauthorized); strings.Contains(a.body, "acme") {
+		if a.signedOut(""); strings.Contains(a.body, "acme") {
 			t.Errorf("%s: the page shows keys", name)
 		}
 	}
@@ -120,8 +126,7 @@ func TestIdleEnd(t *testing.T) {
 	}
 	c.pass(2 * time.Minute)
 	v.header["Hx-Request"] = "true"
-	a := v.get("/console/keys")
-	a.signedOut("Your session has ended.")
+	a := v.get("/console/keys").want(http.StatusNoContent)
 	if a.header.Get("Hx-Refresh") != "true" {
 		t.Error("a part of a page is not told to load the whole")
 	}
@@ -219,9 +224,9 @@ func TestSigningInIsRefused(t *testing.T) {
 		status int
 		says   string
 	}{
-		"nothing":           {"", http.StatusBadRequest, "This is not an API key"},
-		"no key":            {"swordfish", http.StatusBadRequest, "This is not an API key"},
-		"unknown":           {stranger, http.StatusUnauthorized, `role="alert"`},
+		"nothing":           {"", http.StatusBadRequest, "This is no key of apikeyd"},
+		"no key":            {"swordfish", http.StatusBadRequest, "This is no key of apikeyd"},
+		"unknown":           {stranger, http.StatusForbidden, `role="alert"`},
 		"without keys:read": {blind.Secret, http.StatusForbidden, "keys:read"},
 	} {
 		v := k.visitor()
@@ -269,7 +274,7 @@ func TestFailuresAreSlowed(t *testing.T) {
 	}
 	noisy := k.visitor()
 	for range 3 {
-		try(noisy).want(http.StatusUnauthorized)
+		try(noisy).want(http.StatusForbidden)
 	}
 	if a := try(noisy).want(http.StatusTooManyRequests, "Too many"); a.header.Get("Retry-After") != "20" {
 		t.Errorf("Retry-After is %q", a.header.Get("Retry-After"))
@@ -280,7 +285,7 @@ func TestFailuresAreSlowed(t *testing.T) {
 	proxied.from, proxied.header["X-Forwarded-For"] = "198.51.100.7:1", "203.0.113.9, 192.0.2.1"
 	try(proxied).want(http.StatusTooManyRequests)
 	proxied.header["X-Forwarded-For"] = "192.0.2.2"
-	try(proxied).want(http.StatusUnauthorized)
+	try(proxied).want(http.StatusForbidden)
 	liar := k.visitor() // whom nobody trusts
 	liar.header["X-Forwarded-For"] = "192.0.2.2"
 	try(liar).want(http.StatusTooManyRequests)
@@ -297,8 +302,8 @@ func TestRestart(t *testing.T) {
 		want int
 	}{
 		"same key":    {bytes.Repeat([]byte{7}, console.KeySize), http.StatusOK},
-		"another key": {bytes.Repeat([]byte{8}, console.KeySize), http.StatusUnauthorized},
-		"a new key":   {nil, http.StatusUnauthorized},
+		"another key": {bytes.Repeat([]byte{8}, console.KeySize), http.StatusSeeOther},
+		"a new key":   {nil, http.StatusSeeOther},
 	} {
 		other := *k
 		other.handler = k.again(restarted.key)

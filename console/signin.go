@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 
+	"apikeyd/apikey"
 	"apikeyd/client"
 )
 
@@ -24,38 +26,86 @@ type signInPage struct {
 var secretFields = []string{"secret"}
 
 func showSignIn(v *visit) error {
-	p := signInPage{Return: ownPath(v.r.URL.Query().Get("return"))}
-	if v.r.URL.Query().Get("why") == "revoked" {
-		p.Problem = "Your session has ended: you revoked the key that you were signed in with. Sign in with another one."
+	query := v.r.URL.Query()
+	why := ending(query.Get("why"))
+	p := signInPage{Return: ownPath(query.Get("return")), Problem: why.problem()}
+	if why == notSignedIn && query.Has("return") && v.r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+		// A link from another site: the browser kept a strict cookie back. It sends it when our
+		// own page asks.
+		v.w.Header().Set("Refresh", "0; url="+p.Return)
 	}
 	v.showSignIn(http.StatusOK, p)
 	return nil
 }
 
-// askToSignIn shows the sign-in page in place of the page asked for.
+// ending is why there is no session, as the address of the sign-in page has it.
+type ending string
+
+const (
+	notSignedIn ending = ""
+	timeOut     ending = "ended"
+	keyRevoked  ending = "revoked"
+	keyExpired  ending = "expired"
+	keyUnknown  ending = "unknown"
+)
+
+// endingOf is why the API refused the key of a session.
+func endingOf(refusal *client.Error) ending {
+	switch refusal.Code {
+	case client.CodeCredentialRevoked:
+		return keyRevoked
+	case client.CodeCredentialExpired:
+		return keyExpired
+	}
+	return keyUnknown
+}
+
+func (e ending) problem() string {
+	const ended = "Your session has ended"
+	switch e {
+	case timeOut:
+		return ended + ". Sign in again to go on."
+	case keyRevoked:
+		return ended + ": the key that you were signed in with was revoked. Sign in with another one."
+	case keyExpired:
+		return ended + ": the key that you were signed in with has expired. Sign in with another one."
+	case keyUnknown:
+		return ended + ": the server does not know the key that you were signed in with any more. Sign in with another one."
+	}
+	return ""
+}
+
+func signInPath(e ending, back string) string {
+	query := url.Values{"return": {back}}
+	if e != notSignedIn {
+		query.Set("why", string(e))
+	}
+	return Path + "/sign-in?" + query.Encode()
+}
+
+// askToSignIn leads to the sign-in page, and from there back. No answer is a 401: that would have
+// to challenge the browser (RFC 9110, section 11.6.1), and proxies put pages of their own in its place.
 func (v *visit) askToSignIn(refusal *client.Error) {
-	p := signInPage{Return: ownPath(v.r.URL.RequestURI())}
+	back, why := ownPath(v.r.URL.RequestURI()), notSignedIn
 	switch {
 	case refusal != nil:
 		v.dropSession(v.w, v.r)
-		p.Problem = "Your session has ended: " + sentence(refusal.Message)
+		why = endingOf(refusal)
 	case hasSession(v.r):
-		p.Problem = "Your session has ended. Sign in again to go on."
-	case v.r.Method == http.MethodPost:
-		p.Problem = "You are signed out."
-	case v.r.Header.Get("Sec-Fetch-Site") == "cross-site" && v.r.Method == http.MethodGet:
-		// A link from another site: the browser kept a strict cookie back. It sends it when
-		// the page itself asks again.
-		v.w.Header().Set("Refresh", "0")
+		why = timeOut
 	}
-	if v.r.Method == http.MethodPost {
-		p.Typed = withoutSecrets(v.form).Encode()
-		p.Problem += " This form has changed nothing; what you typed is kept."
-	}
-	if v.r.Header.Get("Hx-Request") != "" {
+	switch {
+	case v.r.Header.Get("Hx-Request") != "":
 		v.w.Header().Set("HX-Refresh", "true") // the whole page asks, not a part of it
+		v.w.WriteHeader(http.StatusNoContent)
+	case v.r.Method == http.MethodPost: // what was typed cannot be in an address
+		v.showSignIn(http.StatusOK, signInPage{
+			Return: back, Typed: withoutSecrets(v.form).Encode(),
+			Problem: cmp.Or(why.problem(), "You are signed out.") + " This form has changed nothing; what you typed is kept.",
+		})
+	default:
+		_ = v.goTo(signInPath(why, back)) // never fails
 	}
-	v.showSignIn(http.StatusUnauthorized, p)
 }
 
 func (v *visit) showSignIn(status int, p signInPage) {
@@ -66,12 +116,12 @@ func (v *visit) showSignIn(status int, p signInPage) {
 // signIn begins a session with a key that may read keys.
 func signIn(v *visit) error {
 	p := signInPage{Return: ownPath(v.form.Get("return")), Typed: ownForm(v.form.Get("typed"))}
-	secret := strings.TrimSpace(v.form.Get("secret"))
+	secret := apikey.TrimSecret(v.form.Get("secret"))
 	err := v.recognise(secret)
 	refusal, refused := errors.AsType[*client.Error](err)
 	switch {
 	case errors.Is(err, errNoSecret):
-		p.Problem = "This is not an API key: one looks like ak_… with 60 letters and digits behind the underscore."
+		p.Problem = notAKey(secret)
 		v.showSignIn(http.StatusBadRequest, p)
 		return nil
 	case refused && refusal.Status == http.StatusForbidden:
@@ -81,7 +131,11 @@ func signIn(v *visit) error {
 	case refused && refusal.Status < http.StatusInternalServerError:
 		p.Problem = sentence(refusal.Message)
 		v.passRetryAfter(refusal)
-		v.showSignIn(refusal.Status, p)
+		status := refusal.Status
+		if status == http.StatusUnauthorized {
+			status = http.StatusForbidden // see askToSignIn
+		}
+		v.showSignIn(status, p)
 		return nil
 	case err != nil: // the same page, where the secret can be pasted again
 		t := v.troubleOf(err, refusal)
@@ -97,6 +151,11 @@ func signIn(v *visit) error {
 		return v.showTyped(p)
 	}
 	return v.goTo(p.Return)
+}
+
+// notAKey says what was typed in place of a key.
+func notAKey(text string) string {
+	return "This is " + apikey.WhyMalformed(text) + ". A key looks like ak_… with 60 letters and digits behind the underscore."
 }
 
 // showTyped shows the page of a form as it was typed before the session ended.

@@ -34,6 +34,10 @@ type trouble struct {
 
 // notThere answers wherever no page is.
 func notThere(v *visit) error {
+	// Who is signed in keeps the navigation; whoever is not learns no less.
+	if found, ok := v.sessionOf(v.r); ok && v.recognise(found.Secret) != nil {
+		v.me = client.Key{}
+	}
 	if methods := v.pages.methods(v.r); methods != nil {
 		v.w.Header().Set("Allow", strings.Join(methods, ", "))
 		return errMethod

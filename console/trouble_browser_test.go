@@ -37,7 +37,6 @@ func TestExpiredWhileTyping(t *testing.T) {
 	c := newClock()
 	k := newKit(t, options{now: c.now})
 	b := k.browse()
-	b.seen.Expect("status of 401")
 	for _, withoutScripts := range []bool{false, true} {
 		b.scripts(!withoutScripts)
 		b.signIn(k.owner)
@@ -68,7 +67,6 @@ func TestExpiredWhileTrying(t *testing.T) {
 	k := newKit(t, options{now: c.now})
 	b := k.browse()
 	b.scripts(false)
-	b.seen.Expect("status of 401")
 	b.signIn(k.admin)
 	b.open("/console/try")
 	b.fill("#secret", "unsaid")
@@ -92,7 +90,6 @@ func TestTwoTabs(t *testing.T) {
 	b := k.browse()
 	b.signIn(k.owner)
 	other := b.another()
-	other.seen.Expect("status of 401")
 	other.open(newKeyPath)
 	other.fill("#name", typed)
 	b.click(".who button")
@@ -111,7 +108,6 @@ func TestLinkFromElsewhere(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
 	b := k.browse()
-	b.seen.Expect("status of 401")
 	elsewhere := strings.Replace(k.URL, "127.0.0.1", "localhost", 1)
 	b.seen.Allow(elsewhere)
 	b.seen.Expect("/favicon.ico") // of that other site
@@ -132,6 +128,9 @@ func TestLinkFromElsewhere(t *testing.T) {
 
 	follow()
 	b.wait("#secret")
+	for i := 0; asked() < 2 && i < 1000; i++ {
+		time.Sleep(10 * time.Millisecond)
+	}
 	time.Sleep(300 * time.Millisecond) // a page that asks for ever would ask again
 	if n := asked(); n != 2 {
 		t.Errorf("the page was asked for %d times by who is not signed in, want 2", n)
@@ -173,7 +172,6 @@ func TestRestartInBrowser(t *testing.T) {
 	b.open(newKeyPath)
 	b.fill("#name", typed)
 	serving.set(k.again(nil))
-	b.seen.Expect("status of 401")
 	b.click(sendForm)
 	b.want("#problem", "Your session has ended.")
 	b.signInAgain(k.owner)
@@ -259,7 +257,7 @@ func TestSlowServer(t *testing.T) {
 	b.wait("#results:not([aria-busy])")
 	select {
 	case <-ended: // the browser took back what it no longer wants
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("a request that nobody waits for goes on")
 	}
 }

@@ -58,7 +58,7 @@ func try(v *visit) error {
 		return v.mayNotVerify()
 	}
 	p := tryPage{Scopes: v.form.Get("scopes")}
-	secret, scopes := strings.TrimSpace(v.form.Get("secret")), strings.Fields(p.Scopes)
+	secret, scopes := apikey.TrimSecret(v.form.Get("secret")), scopeList(p.Scopes)
 	if kept := withoutSecrets(v.form).Get("scopes"); kept != p.Scopes {
 		p.Scopes, p.Wrong = kept, fault{"scopes", "This field is for scopes, and not for a key."}
 	}
@@ -74,6 +74,9 @@ func try(v *visit) error {
 		return v.showUntried(p, err)
 	}
 	p.Result = v.tried(found, scopes)
+	if why := apikey.WhyMalformed(secret); why != "" {
+		p.Result.Means = "This is " + why + "."
+	}
 	v.show(http.StatusOK, "try", "Try it", p)
 	return nil
 }

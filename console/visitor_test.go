@@ -16,6 +16,7 @@ type visitor struct {
 	*kit
 	cookies map[string]string
 	from    string // address
+	host    string // as the browser has it
 	tls     bool   // to us, without a proxy
 	header  map[string]string
 }
@@ -57,6 +58,9 @@ func (v *visitor) post(path string, form url.Values) reply {
 func (v *visitor) do(r *http.Request) reply {
 	v.Helper()
 	r.RemoteAddr = v.from
+	if v.host != "" {
+		r.Host = v.host
+	}
 	if v.tls {
 		r.TLS = &tls.ConnectionState{}
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"apikeyd/internal/testkit/address"
 	"apikeyd/internal/testkit/program"
 	"apikeyd/servertest"
 )
@@ -190,10 +191,7 @@ var likeSecret = regexp.MustCompile(`ak_[0-9A-Za-z]{60}`)
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer listener.Close()
-	return portOf(t, "http://"+listener.Addr().String())
+	return portOf(t, "http://"+address.Unused(t))
 }
 
 func portOf(t *testing.T, url string) string {

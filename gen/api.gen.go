@@ -156,13 +156,13 @@ type ApiKeyCreate struct {
 	// without saying has the limit of the calling key.
 	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
 
-	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
-	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
-	// service, any other `keys:…` is refused; the rest belong to your API.
+	// Scopes Scopes to grant or to require, as `Scopes` describes them, but without commas: RFC 6749
+	// allows one inside a scope token, yet `a,b` is nearly always meant as two scopes. A key
+	// that was given such a scope earlier keeps it until its scopes are replaced.
 	//
 	//
 	// Example: ["keys:read","datasets:read"]
-	Scopes *Scopes `json:"scopes,omitempty"`
+	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
 // ApiKeyListResponse defines model for ApiKeyListResponse.
@@ -283,13 +283,13 @@ type ApiKeyUpdate struct {
 	// without saying has the limit of the calling key.
 	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
 
-	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
-	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
-	// service, any other `keys:…` is refused; the rest belong to your API.
+	// Scopes Scopes to grant or to require, as `Scopes` describes them, but without commas: RFC 6749
+	// allows one inside a scope token, yet `a,b` is nearly always meant as two scopes. A key
+	// that was given such a scope earlier keeps it until its scopes are replaced.
 	//
 	//
 	// Example: ["keys:read","datasets:read"]
-	Scopes *Scopes `json:"scopes,omitempty"`
+	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
 // ApiKeyWithSecretResponse defines model for ApiKeyWithSecretResponse.
@@ -554,7 +554,8 @@ type ErrorResponse struct {
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
 	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); RATE_LIMITED,
 	// TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
-	// More may be added.
+	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN look whether
+	// the change was made before you repeat it. More may be added.
 	//
 	//
 	// Example: INVALID_REQUEST
@@ -708,6 +709,13 @@ type RateLimitSetting struct {
 	WindowSeconds int `json:"window_seconds"`
 }
 
+// RequestedScopes Scopes to grant or to require, as `Scopes` describes them, but without commas: RFC 6749
+// allows one inside a scope token, yet `a,b` is nearly always meant as two scopes. A key
+// that was given such a scope earlier keeps it until its scopes are replaced.
+//
+// Example: ["keys:read","datasets:read"]
+type RequestedScopes = []string
+
 // Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
 // `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
 // service, any other `keys:…` is refused; the rest belong to your API.
@@ -797,13 +805,13 @@ type VerifyRequest struct {
 	// Example: the secret that you were shown
 	Key string `json:"key"`
 
-	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
-	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
-	// service, any other `keys:…` is refused; the rest belong to your API.
+	// Scopes Scopes to grant or to require, as `Scopes` describes them, but without commas: RFC 6749
+	// allows one inside a scope token, yet `a,b` is nearly always meant as two scopes. A key
+	// that was given such a scope earlier keeps it until its scopes are replaced.
 	//
 	//
 	// Example: ["keys:read","datasets:read"]
-	Scopes *Scopes `json:"scopes,omitempty"`
+	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
 // VerifyResponse defines model for VerifyResponse.
@@ -962,7 +970,7 @@ type ForwardAuthParams struct {
 	// Scope Scopes that the key must hold, separated by spaces, or given several times. An
 	// empty or malformed one is refused like one that is lacking (403), and so is this
 	// parameter by another spelling that can only be a slip: `scopes`, `Scope`, `scope[]`,
-	// `scope[0]`.
+	// `scope[0]`. One with a comma is refused with 400, which names the scopes in it.
 	Scope *[]string `form:"scope,omitempty" json:"scope,omitempty"`
 
 	// RateLimited The status of a key that is over its rate limit, and of a client that is slowed
@@ -4101,182 +4109,186 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H37chu3mueroLgzFSvbpElKli2qUlu0LOVobEs+Fh2fnNCjBtmgiKgJMA1QFMfrqn2T/W9fZN9kn2Tr",
-	"+z4A3U02KcpWHE8m51TFUqsvuHz3yw8fa0M9mWollDW1zsfaWPBEZPjjER+ORf1IK5vpFC4kwgwzObVS",
-	"q1qn1k3nfGFYrHTdWJ2JuBbVxC2fTFNR69T81VpUM8OxmHB4gV1M4W/GZlJd1T59imqv9JDT+5Zf3xsL",
-	"NuV2zPSI2bFgSszZtVhEbLBgMil96/FN6zGfyvq1WJjHzdbBU94atOv7o2az/nS4m9QPxN6o/oTvD54O",
-	"nyUHojm6Y1BvuRWv5ETa1VG9H3PLpGGpGFkYmbQdFmcxG/I0NYxbptVQRIynKYt/i93YJ4xfcamYVCy2",
-	"MTNiqFVi+upRkvGRrUthR/WxtVOYQ8atSOHbdbcT9VZzp69K8+3XrsWiXzvMfthrH9ofdp9sO5/6G53K",
-	"4aJ6seHLDD/tlxyXW8Ik2ZgbppXo4KxosjCb+QPO5rcfWs3m4fyH/eZd0xE2W9S7Iyuy1Zlc0HCY1WzO",
-	"pWUDMdKZYDZbSHVF+1D8eqviU1JZcSUy/Nb79+/r3ZkdC2XlkFux+sG/6Tl8jBduYo/enhyxg1arGTH4",
-	"af/pk+ZOac7PBc9ExjLB08kP/RqfymuxSPq1O2b+j3p3KusvxaJ+mlRvokwKm3fIOPHoNBNGKFsawgPw",
-	"ST6cMz4R1QNSfCJK9DQV2VAoWxdqqBORbBzjUP5ruzmVU5FKJbYezPlcVVEGjEbDnz5/ODNj9URk9b32",
-	"1oO5GOqpMNWjMfi30nCMmHJgmgTEnJnyoTDLQ4qYmEztosCYSuPq5ANNuOVGWNPJBE9Y+G2eSXv3Mr4V",
-	"v82EsZUkBvtsmB1Lw8TtcMzVlQA5AMM3IruRQ/GdYam+2riMey//2f7H35/89PT17tmb3v7bf2u///n5",
-	"7tGL45ONY/sU1WBtJsI6/fRSLO6iuwyHFssERTGHNW6wN6Uth0UEod1hMX88iEG4x/xf2yeDuMG67Ian",
-	"M9FXUrF3705fsJHOJuzRs/oe/r/V3oHb3VS5YjJpLAm3oawX6FfC6ECp1aKawqGD7LvEH6NaJn6byUwk",
-	"tY7NZmLzNq2h8a7SdgwUjnRux1yxhZ7h74dMCZEYFoOW7PBkIlXsh/TbTGSLfEz4dGkv/iUTo1qn9t8e",
-	"58bCY/qreUxDwf3JhJlqZYjeu1P5UqCuGWplgQg6H2t8Ok0lqfzHvxrS+9t9hl731n2Bvre67ddiwbiB",
-	"PZXAF/OIzaUd65ll0hrQVZkAYtxk5VQNwt3/uHxzBbtserh0L47/OU/cpQdbpuMs09mmVXrOE5a5j34z",
-	"C3Gk1SiVw6+4DEFGSMMsvxYq8tICSEgalokbfS0SuDrnhv06M5Zl2oJs/nbWDaf59RatqxZ2DHaUSI3o",
-	"sL3WLns00MmC6RuRsf099lI+34nYXvuAPbJaswlXC2ctAhsyzgY8wQUeZXqCoqmveJJkwphDsNGcoczB",
-	"tmMFO89bmTsRe9Jsskcg00Z8ltqdqK+eNHfZI9g5UHQDbgQbcqW0ZVyZuchADGz18ohxlbBU6+u+GsnM",
-	"WDYfCxSnnDldB5Qw4YkgG/bBiGDJot30bPHWLyafE50NZJII9XX5znHYldYJG8wsm/AFg/1KNJoWD7my",
-	"Vfb7phes3P/Fa3ymbTeZSAty4w9d5ZQPrw3jZHWitJOGGBdUY+79HXpBOEylUKhITarnIumrRM8Vspoi",
-	"fi4Q40NzRNEF38gP4cY1ju5WD/v7v4gXvwlaO9Ez9RUJ7UwzMxuOyXkBkgKPO9XqCj1wXjRHvx2tGbb9",
-	"D2LJCqaL1jEdA54jzRTD7ZcpDfyHvfZB3FfcgI0ywofhGcvtzPzFil9GHz2tX3O1cJfNV6QRbzM5A93F",
-	"BqRh11IludHEgs2EMa4KW+bPYJ28U3xmxzqT/yG+rkRDYWbnmiVyNBIZ8KNWwiCPaiXAr3b+pUX1+mcy",
-	"WD55t7/gwx9lwo2EJ4mEdeLpm0xPRWYl+PojnhoR1aaFSx9r4nYqM2Euua0O0ODfcQfBbhco4azMg4Xd",
-	"N6ewER2MoO7u7h44F0IxPRoZYSMXeOqr0czOMhExm83UEGNnVrOJTFPpmGE5KNNu7jbrzVZ9t9VrtTvN",
-	"ZqfZ/Gctqo10NoHR1mA8dRhLLVoOvUS1ibAcHI27CO21v++Tj6tsvh9DWZ8iF3zZLuYS1XKVcNcjQcBe",
-	"CGvdXEwITm560oUwKcDjQ1S/1FzUqrDPH8Jy6cGvYoh6gCjolTQ2MF3n4xKp+OWUVkzMfeNA4Zs8yziq",
-	"jSm/kipklTa9601+5/LscEyld62f3fqZDZFzEscERQps79dbrXp7t9c8IApsNO9DhWXu2kja93vxVcaH",
-	"4lKopJpz3ykrU/CLfdB3mIk8yTIWLOU+TgKc7fyPQ8YHBs2aUQjN2SWWdAuy95kLIqui1QIMLXLdzSFG",
-	"cG+euuTMk/32TsSMZjIxzOjMssGC4XbBs5+RKAnDnM0wPbkyQliZy5kJ1LCcWHRLCjYiLuI00zciATtR",
-	"pKOIccsm2ljWajLDUm5FWNQZ7gmogOol3e21mp3d+y/ptyXpppkYydtqXULRmuGYZ3xoRRZSKkSehywT",
-	"Q32lpBGGcgAR01OhkArHMNnisvHry2av9+rfnrb3qxblMwQuPkbRxMqtf0M5EsxCVEQgKza1DXzSevY5",
-	"fHI/kR/VyKPYTihf0L3LohTZwWkL7wm63QzjKVBb+GZUFJ9bKpq3GKG9p6lCMs9bzrg/GFysdZpRRbYX",
-	"3FvcJ50mXgIayxck63JOfcoSvjDF7Xu2v9dsRrUJv5WT2aTW2W/uPcMLUtGFZlSVhF4z14uwNeUxvj3+",
-	"6fzl8QsQto6EIgzYsuN/vDl9S3+I89WMMYc45caEG7tHvdOfjmHkCkb1Sy1ccK+oRf4rsBc5eYb7VuiO",
-	"hvxumjy8JanEnAmVHOKeZLOUUqqVsrzd3G19s5bfV7bl1lDVe2nHF0jURbOGp+n5qNb55Z622bI95BJw",
-	"1UJ8lqbe6vds9UirFLxhO8uUSJhWYVvRX/B2xs7qdi3JIPfhVcHxASY+S6TtDqvrkLDiZ84NS9D10z6L",
-	"HKeCX8cdNh9rNDNGeqaSQpaRZWKqM4saPGLzsRyOgUrBOwGnxQfMgGZR/nidlQsV57Y4FiRZWItqM+Kh",
-	"qEbZqJpXLrWoBkMqM2S4eZUh3aT1mlIJnzT3CgmdXlCvCY47hm3lVmeFJRjrNDGslIkh66XBun0FgxOJ",
-	"V27AGAnjdDuHYVA5lWF6rmChlp22YIY1W5vMsCm3VmQwiX9/5If4P39p1g+69RNeH334+OzTo3rx971P",
-	"Ox93P5Uutdqfdv5lZc2i2m3dvb0+EcbwK/jjZGbA/sVpUPEND8FQ//2w3Edkiq4pdgucsrLsZMImFAZE",
-	"lrBjbQSsPLdM8OEYKRT+ilek7auBGPKJaLB4lOkJljXkNrgdi4ySWc4CchZ8xGKr4/wOmd+g9PywrwYa",
-	"XPAMiz7EDfA+BaWcA4DVEobN4VmwubJEJA3W9RwBr0NCMWM9V7TBm0T9RlED69mTE0FrWum63PP5beU7",
-	"PuqFfP74NqKevipubf7Y9lIfHw6iv/CGkm15z0lvpzbwQdId/tFKDQK3Hd+4IF15a/lwG4+8KIo/RTXu",
-	"5dM2zxCjudBoNY+dvvGhU6JbEssYd+dpyoBjgls1ctI5cHFRGrUO2o1mo91oVYnWDd7+53liw1xu3LkQ",
-	"Xsas8YlXnOBDdCYzz85jfgMKSeA1rYSpFsJPW1/kC1+LxaVcU8IYpJ4s6d3fxSf/HQNzFFVdO8ti3NXL",
-	"e6DB7chvYwndyixvJF8dRDy2dhpHZMc4YyUOJon/6neGDfVkwlXSYbER2Y2IsQACbyK3G7RdX2FZGVln",
-	"IkZNBLo8ldeCzXV2DaZbhWGwpONhSHeacriT6BE6kRLIKXcvnbfp+cYLElqKDxsl10OGKnNxWBGmVOK2",
-	"whL+Ud5gSSI3LCatGoPRiYWcWgXq8LGCspKeUMH9Q/NrVWh07SIuKcaVFQS5ex8Pyurt716rk5a15meN",
-	"qhTQuXtYhdvXjqukUj9rUHmk5u4RbXT+liyTtYNZV9u6InVoPJW319uVRLZmULm9ssWgvjgAvjzsipDB",
-	"fV5YNS3MQb4Qlsu0YkpSpMlGD2ERMSzYZaEcGqQ2JfRK3F+wpivDGc6HKc7WuzOuqJtSa3dKBBpz/soP",
-	"6ya9IVOiE7G+3WaeaXUVoU7ksAxXGZ802OnZT91Xpy8u3x7//d3xRY892ms2dw7Z0dvjF8dnvdPuq8vX",
-	"pxcXp2c/Rn1VuNh9/fz0x3fn7y6i4q3uZaVrLtpVftyH1x7tNVs7h+z07OLdycnp0enxWe/y4uj8zXHE",
-	"Ts7fPj998eL4LGJvu73jy1enr0979MjuzmFfvTz++fLsvHd5cv7u7EXE3nR7f8t/h7v2dg7Z6+Pe385f",
-	"4PXuq1fn7+n5JzuH7Kz7+viy1315fBbRu9yQIoa/nPe67mMHO4fs+fmLny975+eXr7pvfzxmj/ZauzuH",
-	"pWFFfQV/f909+9kv5QV7tNc+wNn1jt+edV+xR09wbd+ddX/qnr7qPn91HLHzd72j89fHl+/OXp6dvz+D",
-	"e3Z3Gn31GnzBCV8AIfEEfMAlPb+0cVXUmSB7VJjx50owoWy2QGpA3xfJL2TlkVZq0XYqusiKFTq6wCMb",
-	"CBPNnTH1AU2EooiPo1WRmaUYZM6VbEtu22xNHv824ynFUUpGZYVAuJ/ZaNbElwsf/Fuv94aFcH34EEa5",
-	"KwLZpYicf2qT0DhVNtNmKtDQK5TKl2WH1ddiTQehizxYH8TDyAPs00LPDhlXCxaiO/ky2aUHF3pGMQ18",
-	"ulppXAt1CZcvx1JVmHWnV0pnS7kcPhwKYy5p9HeJWLprizVaJ2DBWL6ppGSqcYZJ40dC0SjWTcsRWJdR",
-	"MDExPyANszotWIoDrVPB0WWnArZN3t13ZrmBc0t3rioLviGTSrMRWNktla+MYkaC7dw6eNosNQI+O9hv",
-	"HrTaQLlBr0tl9/dqq6Qc1eSdOVygNpe/2ubzTw+eNPF/W30eozabFpjCOpX9ZOs7xSqFwGyw6Tve4VrX",
-	"JLfyvpkRmVrbtUUvDZUlW1maS4zi6LyKU14Jfv0WHd17ZqCuxeJu8QJSApMA95Ir+MSdk4IBbJ7ResZf",
-	"q8NcAzeOannFe2OurmGADXbqShDnLljvZpBHuqVlSmNWVGTo7JvGnRPaJPRfF+Kw1Zv0sTbht6+EurLj",
-	"WudJQdkU7YdldY2RZxTlXFlQAddCTKmozPFsJ6Ru2020MSSwkMKeRz1iLXhor9lXhUID3102pAq+Qg1C",
-	"5KPhsFDutU+azQajqhReTvL4hQdD2NjLoVBYbVl7Wotq05Rj32Cm0STht8WlaDcrVnC7dlyXa4vYTMnf",
-	"ZoLxCdgyLgUjsu8Mw5gOJX4ygeWOviuKq6SvwJ7iGcoWK9DggR8atFDtJ08Kq3EIJFK1SEqz+Vha0Vco",
-	"nWCphESFJFSCaofFjRgzTo1GTBeK3Zh0Zc1qLgmOAtG0nzzBtLv/vVXKHP3y7/3+bbNZ7/dvWyf9/u3T",
-	"E/jx4OTDf79XWghGBnPmUlXMnQrnuWEwOjbIBL9GP35Na+f7sZ4E5ZLX2HcYZyBTmUwixpkVfEL/Kq5s",
-	"BK8Hkh+OtTaiwXo+Q95XyL9ADhF2h8Cb8xZX7GrF+vOVFS2J9/8cK/qmVBC45HfOsgzslWmliGxSqVs8",
-	"nGVGZzHKwCt5I1Tk9Dh9kcHTrhWbqdlkUNaJrUoLAtyTy6nIwqfD/e1m1QNK3NpLGkhFDRE3xocN3WCj",
-	"XLaBeGcjmRLLWc2uhPW05Bh8pGG/fXyxr3yJXyYc7yuxRAndf4qxmTzrjl60Ra81zUanbfGi+ffeYP/s",
-	"J9MWL6vtZMtTnLBZu9ghmMntcCxcV94d24BvDEJqqGfKUqK9NOTdO52S4viiMm2s7FiV6ir1Smw0MFbL",
-	"ivTICsVuRCZHC5zzSGdzniV1PrNjluY7hrU67NGPR2+7Ox0WY+5wFYEEBLRWAmPC5CZjdXU8lyrRc1/t",
-	"FLPH4Q2U+oFnBouq5GxaDYkCYy80ehZHgE4x/g1HIZXLVeMQShxSKotqeUs41EVVclB5JiUO2i++zldd",
-	"bXjZEhnQTFe+sHHHfSnO/TY+N3qXeoFiNUvTGJUqbGNV936DdQvJsuBt9JU3SgxH0JOxM9xK2C6wWfDH",
-	"a+H2Gr7HB7B4hD6wZu//BFu2DpIDYzqexyZ8wRKdW4T7e+RTkVdpKIG6/3TvAHwsdL3ZbgOjX7RF4E/F",
-	"kdsvBN4IvxGLU5KsuJ8ovzDRM1igyd1XDlQjQo+Ceunoif/3v/5PTDWio5kRvvZNGN9+50IcGRh5Syoc",
-	"vYng8JUdwA+FsFlBt7fazzbp9n7/tt2C/+yCUn/yHP7zAn58enxP/T4QbJpJZYEQWffi6PQ0WNjkvEbs",
-	"t5m2gmpdBnx4bVJuxpQAmfDbUxr8/t5SKC+qkY3r/g4UDoQwm0x4trh/zORlyS7OqyUDb1RrcIr8JXe9",
-	"L6+xDC98uvZ1Ul1dGl1VuFY1SFw2GgYurFRst7lSpvqk6mu+GvmO7/iy0KLarRQFVLtHAnPLgc/H2mzV",
-	"c2CsTFPfmpWbVVXDmCngn/sMAkwi/CI8SIoNgVYOaCEZv9KHeZsYFlmBx9fHD5Ft4qpPwNXy9YxlHm3d",
-	"LfAcbeZUlW9RYXGXqSRMuEowvgNWPIIBrrKCEzRVUYSUJJO5w9TCgHK2KWwGt2Y3PGUDccVVxLRiHDY9",
-	"FWwi1cwioM8Y8WxG7F3v6GHbHW54WhW0fCGG0kitjCO/eKgTQSYoJjFKce/2NmHvDPQUfS0K67p2P+6u",
-	"RbgzP+LXNWI6TUBHYOHGYc47QK2unxF7kxcIkrNVAqVAMxX5E//lcnF9ZUF9aaSwwTHMD5RcxPabsPO7",
-	"+81SzHS/UsiiQ7CByLCIJXOsjQAhhugNVCZy5zqy+pzGpOXdx8FVrEu0vqriJzQXjirzo3nSULqOF/wu",
-	"bOaEpzBAQrBRmjlnxolPV+ifV/HokRfdUV/5vGdFchNlYCmpSSs5naYYLcPXImOUqpc9q4QBFzoIil0F",
-	"qx+EGwufK5c3+9euMDMtWiFj9NDR3t8xmfRFXZnrIsV+Qe7Kv2/6ZIESqYbv/r2ambDZ4hIheNbLBN8Q",
-	"RRgjhc0/dOA9xrXJ+5wKyC8s4JyD3gf3+E5dtEba+2yYk/IyF/LLma6ldffyHNdxdQNgW8Vwlkm7uIDF",
-	"KUKkdWdgU28gOB9q93BtIbPr8Npu6w79NB8mJ/A1xBgzcrjhE3wigkxwjiIs4FxnzqvA6KKHypIhj4l7",
-	"jCsCH8i/jDV88F2EuNz+w5wNCBTT50PzD+D15S98QvUy0qtvp3b1iKXS2MjVzkcOuytyEWwUYy7W4uLg",
-	"ptFXffX994VueqlV4/vv2YVQCXlTDl4uDiveYRfHR2+Pexih5qav4q7DLMCnO8whfbq7GgydTF5wMZkv",
-	"4jNcoueHLSTI3F/gSx6SPqUyTrCKMYvRV1jbqbDCkAIKUsFsPCXX8cMxe4QQkx2UaZgLvhaLnQbrqsIb",
-	"QZr1Fb1FaeraAft3Pl64t05ng1QOY7euWGphYD2Pb0S2YAJ+h4n/28X5GfF6TEUBMDvnGMKPxIqEgBLq",
-	"IOCt4Sb/YY55HdrxwwIPG3Io4RUTwV1xrSsj8tt+wmU6y1wUsYC9AgN+j3tUrIvFJJLBQo+1QGfY5EOW",
-	"Piy5LzyH95PhIRKESqOp02BXC3Fw3gVcjbivpDIW60FHbK/ZarBu2KMAu8mNAW081nPMNiktDVGWG4Wb",
-	"9Dt1rUCHSTWd2UI8ASb9TiVimGJ+J1cVEUtmBL1RbFiJ+mqW360zlokpxqKWC9VcNJczRI2b47IqZ30i",
-	"Ch+uzl6z6cbXkxNhvv+ePEuHAwFkSGaba0R51zuiNSxiPlABjtMBfRWvqwuMKTqSyqFwetEJ1e4UoTna",
-	"DbA5Z1nqBI/pPH48n88bHP/c0NnVY/esefzq9Oj47OIYnwFjWFoKlL85ZehOvuaKX4kJqLbum1NwAkRm",
-	"SGa1Gu4hPRWKT2WtU9ttNBu71NE0Rm1RhLnGttWqTrozMQ8WfoQsIcjcFTJzlTqR68JxlOoyZ+yE8gNM",
-	"8SzTcxcxNPawr5y4mhlLoWfQtME1xjh8g/2sZ8wIkWcV9KivPPZosVjg0NF7MfCF3Uyo5sCZhLsc2Ipr",
-	"iVOir6hhDAQL3kBSpecqo72bSCIfB4nyj/jsO8PiQvYk3pAl6auQJqG2eq48jKBH2m04+RVCr8Rszpam",
-	"NUSmD8Z1Xzm5BdIpOF3Iba6xUdzyoU0XLnIeds3Vr6PQmo9lKhrsDb8SLsVk+irRBEIz4xlXVlDMoQPO",
-	"AJiZTtWVEz3wB1imksT9gQIccUTNiZmYcKlceNiwib4RbDZF1oXHzbWcMqMnAkQPpr6mMCH4Dla/GUIo",
-	"Js4KCuM0qXVq8GWyekytjOe7prU0vyX0Vqx6vOmiMEFMYxTQsJjCXEMV0G2oQbsPBG3e5b5+IBQqQKPJ",
-	"N0WChBO3NmKpsBb7RTP341LGes1Y4Z9Ll/ssD3lzEnbFIb1r1DF8iTLuxGk+41qaBRqCQCFDbghN0D1N",
-	"nf1xX8ELZBL7PB6TtsGOuCmakX4tBgv3U+QaCzPQZNMxH4BxaDSL/+//jlmiwYIBesdXsvjiAnMg9EXM",
-	"gHAj6kYoI628ER2UTWRPWZ7ZCGjYasYtS4UnWMegIYnsPIzApfFlzB7F/PqyHe+47phMYCAKI39OQgl5",
-	"NS4BUOBbyNwqvKad/hqTGSWTsC7Yz4kGMMqwBuuJW+crhoXneQslcCfp6KV8LIwx/bV93jp6vo7cBc+G",
-	"49+VdoqwAqkUJg/TAuXIiYhc+DnB5jIm1TCdJasgF08ruvSrpuS/R58pTW278MwdwmQp2rs8m1IKLoR6",
-	"WSHS21crod5VOKr2fr35bJvp5hgyDzbh2GYzEXeIDK8fJvTeV4T6E2N8xb8cVTlGinEBquZXiFuvoJ8X",
-	"PO/KfvWShgdbQjHBs1QCT6MGjyjCp6xUM+H4HJvUOHWxwWbS8z5i76iLVkBn1966VwsWl6sBYqqiIW+o",
-	"aAk4AYEa1/re7KGeCDISvD0MvoNAGQpWVF6U56yh78hBZaeWiVvkGMNi/G7j/lUZVQvv6krWiIaWS8be",
-	"RzS8x9ZaGGMUCjKQFVqHhTm4/VozKld4kY8pALO07pt7Xh1gqFtAovc1PKCt14xmqf6jclztpaT4HYP6",
-	"sISZ3242Hxgwv9TOWAF3eK6oegYI9Zqssm8EpXWP1qLqobBmjwsI+vhI6+5HSrCS+NDu3Q/lSNm4gm63",
-	"73qK4NmLwT+0c4thv18+AGUWg2W/fACyMJSbrnVqsIMhRgUSnV8ZxORxbmXtQ1RbjuDQwRIuqf8pqk21",
-	"qfAVX/Nrj4hFYsj51TmISYQeSYO9FGKKZx0VTvpgeL4T2S/gI465GeNrHPq6Ges5lqRdcanQW3vvUvkx",
-	"hbfi4rlO7EpYkzuChcBXIbZFsS8XeVqqYoHvN9iZxsjCkCt2BS6Rx7sm2bv8CEJiH/owm3NGJ3zhn1UL",
-	"9zRGjviCLHqPapw7oituDpXiuBMwQvvOc51scx6GE+YEmDMBxUCbl5NE1w8kQS2HBeRYbbyMobEO6tJL",
-	"/UJ5LFApRhOlSMAIWv4ixrJ0Fs4TAZJ0zrPSLAMD2GAs875jKcJulEud3SgneiBTUefTaejwXq5DLYNo",
-	"uB9Q/C5XHO03CxmWX5bLXwr4p9uJVweN+qmcDnD1JUuivfXAor0CqanqzAaHqOSqw5iZYdvRaJami4cU",
-	"9sWT3DY9GO77EyuIvebB3U+EM0++ukYhomUcZa+jj3sqFjpKCsZROnzvoz/O6BNpm1RUHZl2rJyR7GUK",
-	"eAto3OYR6DyENtEYMUWfC5N8FDUzhwShrud9Reh7HnTC56pG4KiT9mFvxY2+xhPgQgsDaT3SeO1mM8QB",
-	"+woNb9AjEZsph73UYD3UlkrjX8r6rKg+sNyeKx98y90qjG2OvCdFR38VA6R9BRqsQpnQmwrKZNVg3Ew0",
-	"3ZAM/JZZZu/uJ8L5Bl+dZd76rOGX8UtUHbQ/kcARZIgNFg56DcNiilOQQVEFf5FxKNiJ0UXswJpT8QUZ",
-	"RlizmomhUBYB9HKSp8dECrxSRW1Xwv5Fan8kqf0o7OfTWTD47xVZ9yfpwdC2C8J/wLzUsCK37/Cn8pBP",
-	"AdcuRJbcsYCHLP74KQ5pDtf50WCv9Y1UV31VCie6kI6LHiKMoHL5FGqcZxOU0NKGwBXJ/q6nf0rIOvdk",
-	"IDysHiEl3C3R3RlQ95TokfeJGE8ceJ+71YNcrRH7BN34AD6EuLWCzoQp2vMO9Wuz77AKlkqGru/gLbkk",
-	"Yu47d8P7Vv2Mert2byPbocZuZWT/V5VR37rJSbzzpfpzvb35OAvIz19D9lXGU3xdgg9rFGMohwhnhzFk",
-	"tGyVnjOtqCNTp5gNYcbqqTu1UmcEKU2RdDSS4xJMdQg434iM0q9FYXnIuCuC12lCQH7525lUfUUFK0Y0",
-	"2GkSuT5Ql0jDHoEbkRXO+sPBFCQpKwtSdy5iXznMGT3C41N8XqDQFOZqPbyRj/djhg+FodI+2W7Gem4Y",
-	"76ti6WSiSUngOm5hgeOo7iGvnSTuhuos9wYHYltlmuMNDyCjE74ScEn4glnNBphlLZMUbc98OdqyhGOO",
-	"TVT3FrYOQf3T6oGuDx+c3i6Csf5cV3L3wrL8Fbv+r6dYEC8xVysuqBHo4WF1zMwDaVR6cc/J3h3rWRbl",
-	"ydH2Hl4xdMlX4aMcdLlvVxRK+eIooDj31UhnGBWXNgoFotyyK2Gx66LBjvlwzJROBLtWIC/95zHt+KQZ",
-	"NZtNlHyHbCAWWiUuci6xABJeHeVNIrBsWjkRneeztct8Y7mKVlcbXUYcVu13FBvljpg1sgJ3qYCh/ZdY",
-	"+FP4xOPQI19gd6BRn7UosPs7Dy7zh/vJXprMEmnrhLG8VoC8H2uWyCQUMhM6NUK0qEJZ5/pSTXSQ4Rt5",
-	"sWZfVVVr9grADpT+dSWFoQcg1VfsKgOhgoWHrp6QJ1RURUEmLLnwjrkz3Kpxa6P8kCKPWKvE2vrAAJtb",
-	"USNYUa0zXz6hIUBwUURXGoyoFeoqQ5R4zs3nAJFVVQeQoKmoxlmHqbvdXFwtLU3Do2093KH924xisFi7",
-	"ohSkRFoI50GsGZ9HYN7SPixguq8ZpAMsL56Quf7ThBN9v2+7Y+E2fRz8mrxk0BWFVfYPNls9jKBsKO7y",
-	"zYEPUsLmBrhcsFZ5mNQWY0P2feCxkWuKvdO+LWWVYyWaJiJhztV0kDQOUuRzwK6rprepmm5b/g31RJ42",
-	"8spxDNI7JIk/SXFRNV56hUV2oSfCLclfhtg3WVuEtkm+RcFlgsubbCgMtwR/qYhWtNbCOdEZU1dS3bIY",
-	"7rt0AZM4Yr2Mi5G8ZrF7D4w3jtgRT5JFuHjJ6eqxutELTA9YvPQfVCRETS6pvBYdZgRdcAdqU/eJP1fZ",
-	"YeNSvQp5XNgz4pof6B6tKHTkOqsdL0tMFlPcLrw6HNjHXd46bxCMmc7WdQXGDdYFQSbsWCehBYrAXrCM",
-	"CQY2cy1ay51UfYXtT66Q/tFgRl1tE2nMVGCJE+pGqrWKdw5ZvLxLjz2ITN78Eowx6q7BM42EstIuwpJh",
-	"M2q72aQ+tgAhCevow3jcn2LuK8Ems6urFONofZhLg50hpiKeZoT1rZQUEtlQKFsXaqgTkbB3vZP6sw5L",
-	"BPwK35hQNRoM7ZQ25YpbMee4+JzZbGYsdavdLoJdkIhpqhdYQoA0ItKUKtzC7vnGPKn6Kv5H/YSWSCTw",
-	"Uxzls8G5AV0ZNuAJWWblc9o7bK+56xpryi17WMO2psUPzai99gGey1c84931NRpdZSkX+OQuK/mikG8K",
-	"+EbgIIBiqsSIxSGhr8AMWMw8RevBAMH2FXb3YAtEjjFQjuviuR/Fo7JTPsTyC0RAJ44zmmhPmr7KkewH",
-	"i1Bf5+nY9UJwx48DwTgzqZx2QiFhxGKcI/yAl375EEd95X5ufohXIJBWYI/E7TTFFnhCv6q0z1D4FTVz",
-	"QMhYBbpbAsIwdoE2CixXrbqA3XUr+WbvsHTaeyxFhDBkndESbQZi7KtAjYG4sM6G2MXkfWtMoqB7RELZ",
-	"B9h31hfoF8iz2khBnZcDP9Bve+2DQlN8sKHWWCira+Nl8oQT+t2hr8N50HPui+B9G0+5Lx4EEn6pv9Gp",
-	"HC62ftjfj8ZMdyrrL8ViK2OmcG/p2bMNhxmtPu2PNcqvnG864Gj1BeGoo/zSxUbkitVX5IeXfKk593vZ",
-	"ZmfadpOJtNY9094iGB52WPwBkbJXAvSvY/TvTOAc4JqIoGCKcXGE9HAuwBpbL1h4MgDNY5a1MgX69uSI",
-	"Pd3fb1NgmYSTEzdmKvg1FoSnIHQXnTLkfAW0NB4bSTd4+Ybdrpqspfhj36Fg9Wsdhq1Gn2IfP1/4u61O",
-	"E2xPztN8V9hIiNUjawyziGpLCmYcrF1EWA2ghdwNeP4BImy4uBmoMgLPKDdf5ygaDXais0nBkCsDLJOx",
-	"VzDtIoSVOIdxMm6uTYMdEYQYtgzOTDHS7XLC2hXdG7ukN6rsiHxXew54Y7ss5m19Pp/XQZ/VZ1nqbLbt",
-	"HcjKkx22r/B4ECe2+uSECh82IEN6av3Lk/0GPFm4koPbLAvCnxyQri+qJA5qN5p+E4ubfz+JWEBeCcKR",
-	"TrcN2AzV0hHcX39gOPhG6PkgTK6i6L5KCCvdg6oMM4H+F0+NhzoOh+16geNeONSzFLwQ6kt22XGKrtGR",
-	"NOSzLolYV9BRKsf23ZtF+30gwBB3dR4M8TjzYhVfeI0QMJYvDIJhFapHQuc2lff1Su40Lx9D0GB0oIHx",
-	"NR8BEHoJmAX8xb7K8Uwq6qbhPa9wY760PoOOaahsicFjnxXjjOBu8ChFI61GsznUZiBa1oYTIO5Rp1E4",
-	"xmIrgdl+MIFZcdxEVQ4WgVyUtqCa/nNLym3MvZ7Wr7nyWHPmy0XfUuE5LHfRJSydGuKE1iuEukdpRVRY",
-	"64AIMsIYqZW3EPJjmF1drh4F+RW+uCZy18txXVgVrAvGDhy8DMXitAl1BMoyboH8pFaE/7LUc3c3AAxb",
-	"wX9hBSwR/Nn0FYFe4UNGsKtMz6bGY2q5jmzsMwED1OPYFMFRpC/D6ICtBbI1TfCYYIf/5JKmCFAx4Wqx",
-	"phrCAQt/LsLJ7xm4X8Y8ruDfkMgowv/P/zJ5vrXgvS+KwL3yDcL5pt2/HMKJgq2qnAiQt1DntN901zZU",
-	"OnUKvkpJkmBl/iaEqHuKhnPsSUaWLj3pUnEhv53jp+YRScKy+44g0tDyJ1OPNidihcArWT5lB4olYigT",
-	"wfgArCSS2760C0+xkLavMLeO9yFcmgeZbzWZocL8QxojPT7N9A1ipTCdYcpUUyMcgRxRN3Zf+eBdsSzM",
-	"oU2TBBTpCPF1JmKiM5iIByZBdBwG7m+MNmbA0xPKLeKcB+S2TNDtA3GFyDRKzFGk5hVojgzwyCSqQaPF",
-	"v3cVGhXqEryMcP7xNsVovgztmxO+n1W+9pez+c1KXipHC6IXifTzq9Gc+HWO5Von8sLxJuZICsBQ4dDG",
-	"yBccULl7niThBM7mgP99aKivMDZ0mLObK7MO5fYTPKyBkpUOYNqf7mrwMDAQdY0C3ib6pYQrXUSHhtEU",
-	"jr0Np9ZugJsuH6BLeTRE5CUZzzj95t3J4YbQGIqvrcNiRZn/ZQgOsPpLruOpg1KjYKTr7wAigKX1qan/",
-	"sZ37WMKSfghggzJ09lcOyS3BVK8RkYnD5P9LMn5rkrEUdasESv+SUBuOLbupznITYYRkf2AQy9NrZnVA",
-	"cX2MOt6NoeolqRyJwvGWaCZ57Daqab3xGBYhLxr6C1Zzu8vMHvnDvdDEO3QydLAI5/UQymBe3OBq+PB4",
-	"I/e50srdBW0VPIL8TC5SXHYsFuje4QkU4eWkrlbfekIgjxh9HBU61sk7loj4M0t9pV7+vlfuHL6ty50L",
-	"y4o1SJ8+fPr/AQAA//8=",
+	"7H3vchs5kuerIHi70VZfkSYpWbao6LigZalHa1vyWHR7ZppeFcgCRYyKALsAiuL6FHFvct/uRe5N7kku",
+	"MhNAVZFFirLV3d7enoloS6VCIQEkEvn3h8+1oZ5MtRLKmlrnc20seCIy/PGID8eifqSVzXQKDxJhhpmc",
+	"WqlVrVPrpnO+MCxWum6szkRci2rilk+mqah1av5pLaqZ4VhMOHzALqbwN2Mzqa5qd3dR7Y0ecvre8ud7",
+	"Y8Gm3I6ZHjE7FkyJObsWi4gNFkwmpb6e3rSe8qmsX4uFedpsHTznrUG7vj9qNuvPh7tJ/UDsjerP+P7g",
+	"+fBFciCao3uIes+teCMn0q5S9XHMLZOGpWJkgTJpOyzOYjbkaWoYt0yroYgYT1MW/xI72ieMX3GpmFQs",
+	"tjEzYqhVYvrqSZLxka1LYUf1sbVTGEPGrUih77pbiXqrudNXpfH2a9di0a8dZj/stQ/tD7vPth1P/Z1O",
+	"5XBRPdnQM8Ou/ZTjdEsYJBtzw7QSHRwVDRZGM3/E0fzyQ6vZPJz/sN+8bzjCZot6d2RFtjqSCyKHWc3m",
+	"XFo2ECOdCWazhVRXtA7F3lsVXUllxZXIsK+PHz/WuzM7FsrKIbditcO/6Dl0xgsvsSfvT47YQavVjBj8",
+	"tP/8WXOnNOaXgmciY5ng6eSHfo1P5bVYJP3aPSP/W707lfXXYlE/TaoXUSaFxTtknPboNBNGKFsi4RH2",
+	"SU7OGZ+IaoIUn4gSP01FNhTK1oUa6kQkG2kcyn9tN6dyKlKpxNbEnM9VFWcANRr+9OXkzIzVE5HV99pb",
+	"E3Mx1FNhqqkx+LcSOUZMOWyaBMScmfKhMMskRUxMpnZR2JhK4+zkhCbcciOs6WSCJyz8Ns+kvX8a34tf",
+	"ZsLYShaDdTbMjqVh4nY45upKgBwA8o3IbuRQfGdYqq82TuPe63+0//bXZz89f7t79q63//7f2h///nL3",
+	"6NXxyUba7qIazM1EWHc+vRaL+/guQ9JimaAo5jDHDfautOQwiSC0OyzmTwcxCPeY/2v7ZBA3WJfd8HQm",
+	"+koq9uHD6Ss20tmEPXlR38P/t9o78LobKldMJo0l4TaU9QL/SqAODrVaVFNIOsi+S/wxqmXil5nMRFLr",
+	"2GwmNi/TGh7vKm3HwOHI53bMFVvoGf5+yJQQiWExnJIdnkykij1Jv8xEtshpwtaltfiXTIxqndp/e5or",
+	"C0/pr+YpkYLrkwkz1coQv3en8rXAs2aolQUm6Hyu8ek0lXTkP/2noXN/u27oc+9dD9Tf6rJfiwXjBtZU",
+	"wr6YR2wu7VjPLJPWwFmVCWDGTVpOFRHu/afllyu2y6bGpXeR/pc8cY8ebZqOs0xnm2bpJU9Y5jr9Zibi",
+	"SKtRKoe/4TQEGSENs/xaqMhLC2AhaVgmbvS1SODpnBv2z5mxLNMWZPO3M284zN9u0rpqYcegR4nUiA7b",
+	"a+2yJwOdLJi+ERnb32Ov5cudiO21D9gTqzWbcLVw2iJsQ8bZgCc4waNMT1A09RVPkkwYQ/PvGxnBs+FY",
+	"BJWa2qMsQ8XGZgunVHPQA1lBJ+wrp5LuROxZs8meQKMRn6V2J+qrZ81d9uTDWfen7umb7ss3xx1cczgi",
+	"B9wINuRKacu4MnORkQDhKmEgVmHcwAl07CUFGvpqhQivFjfY+Yfe0fnb48sPZ6/Pzj+eUX/u6JzwBRvz",
+	"G8EGQig24Yk4ZKnW133l1NaFnrFMTAUYHZYU50fjvCU1elPb4qtfzbMnOhvIJBHqt93sbltfaZ2wwczi",
+	"3MNSJxr1mcec2SqjYdMHVt7/6jk+07abTKQFYfW7znLKh9eGcVJ1cYtLQ9ICzuPc5Dz00neYSqHw9Dap",
+	"noukrxI9V+wJzA4JgQIzPvaOKNr9G/dDeHGNdb1VY//+V+3Fb4LXTvRM/YaMdqaZmQ3HZDEBS4GZn2p1",
+	"hWY/L+rA385RHZb9d9qSFZsuWrfpGOw5OvlieP0yJcJ/2GsfxH3FDShGI2wMbSy3M/PnVvw6/uhp/Zar",
+	"hXtsfkMe8TqXswqcQ0Iadi1VkmtqzClqh+RYq1B2/gjayQfFZ3asM/kf4reVaCjM7FyzRI5GIoP9qJUg",
+	"tVgrAca8M2otHq9/JIXlzvsaCo6Do0w4SniSSJgnnr7L9FRkVgpT64x4akRUmxYefa6J26nMhLnkttor",
+	"hH/HFQSVX6CEszL3UHbfncJCdNBtu7u7e+DsFsX0aGSEjZy3q69GMzvLRMRsNlNDdNhZzSYyTaXX/Jc8",
+	"Qe3mbrPebNV3W71Wu9NsdprNf9Si2khnE6C2BvTUgZZatOzviWoTYTnYKPcx2lv/3p135mx+H/1nd5Hz",
+	"+Gzn6Ilq+ZFwX5MgYC+EtW4sJnhEN7YkBhGJc6CSe8k7yH6uOZ9ZYcE/hXnTg3+KIR4IxEpvpLFh93U+",
+	"L/GMn1dpxcQ81AsV+uRZxvH8mPIrqUJMa9O33uVvLo8OaSp9a/3o1o9siFsocbuhyIrt/XqrVW/v9poH",
+	"xIqN5kPYsbzNNvL4wz58lfGhuBQqqd7CH5SVKZuDKUAu52Em8hDPWLCUey8NbHFniBwyPjCo34yCY9Au",
+	"7U03IXtfOCGyylcuQOMiS98cov/45rkLDT3bb+9EzGgmE8OMziwbLBguF7T9gjBNIHM2w+DoCoUwM5cz",
+	"E7hhOazpphSURZzEaaZvRAIKo0hHEeOWTbSxrNVkhqXcijCpM1wTOAuqp3S312p2dh8+pd+WyJtmYiRv",
+	"qw+VkcyMhYXO+NCKLAR0iD0PWSaG+kpJIwxFICKmp0IZ71QqTRu/vmz2em/+7Xl7v2pSvkDyYjPyZVYu",
+	"/TuK0JCXbdX/WbGobdgnrRdfsk+2k/1e5Ec1Mi22E8oX9O6yKMXt4E4LbxK61Qz0FLgt9BkVxeeWB817",
+	"9A8/UGchmedVaFwf9FbWOs2oItYMdi6uk04TLwGN5QuSdflOfc4SvjDF5Xuxv9dsRrUJv5WT2aTW2W/u",
+	"vcAHUtGDZlQVAl8z1ouwNGUa3x//dP76+BUIW8dCEbqL2fHf3p2+pz/E+WzGGMGccmPCi92j3ulPx0C5",
+	"Aqp+roUH7hO1yPcCa5GzZ3hvhe+I5A/T5PFVSiXmTKjkENckm6UU0K2U5e3mbuubVQF/L6VuDXt9lHZ8",
+	"gdxd1G94mp6Pap2fH6ikLStGLg5YLc1naertAL+/nmiVgn1sZ5kSCdMqrC9aEF7h2FldtyVh5DpelSCf",
+	"YOCzRNrusDodChOP5tywBI1B7YPZcSr4ddxh87FGfWOkZyopBDtZJqY6s3iUR2w+lsMxsCvYK2DGeBca",
+	"MC8KIn945dLFGTJuL5JQrEW1GW2mqEZBsZo/ZWpRDUgq78zw8urOdIPWazI2fOzen0xoBsM5myDdMSwr",
+	"tzorTMFYp4kph3VIjWmwbl8BcSLxpxzskIRxep0DGZTVZZieK5ioZTMu6GPN1iZ9bMqtFRkM4t+feBL/",
+	"58/N+kG3fsLro0+fX9w9qRd/37vb+bx7V3rUat/t/MvKnEW127r7en0ijOFX8MfJzIAijMOgHCAe3KO+",
+	"/zDdR6STrsm5CztlZdpd5Iscg7gl7FgbATPPLRN8OEYOhb/iE2n7aiCGfCIaLB5leoLZFbkybsciE9jE",
+	"x9dIlY9YbHWcvyHzF5SeH/bVQINRnmHuibiBvU9uKmcJYNKGYXNoC8pXloikwbp+R8DnkFHMWM8VLfAm",
+	"mb9R1MB89uRE0JxW2jAPbL+toMemXtrnzbeR+dSruLV5s+3FPzYOZ0DhCyUl84GD3u78wIZ0dvimlScI",
+	"vHZ849x25aXlw21M86Iovotq3MunbdrQRnPO0uo9dvrOO1OJb0ksoyeepymDHRPsq5GTzmEXF6VR66Dd",
+	"aDbajVaVaN1g9n+ZSTbM5ca9E+FlzBrjeMUaPkSrMvPbGaPiV3jWoPvTVAvh562vMoqvxeJSrsmkDFJP",
+	"ls7dX8U4/xVddaRxrR1l0RPr5T3w4HbstzGTb2WUN5KvEhGPrZ3GEekxTlmJg0rie/3OsKGeTLhKOiw2",
+	"IrsRMaZL4Etkf8Np11eY3UbamYjxJIKzPJXXgs11dg2qW4VisHTGA0n3qnK4kmgaOpES2Cm3M53Z6feN",
+	"FyQ0FZ82Sq7H9Fnm4rDCX6nEbYUm/KO8wcxIblhMp2oMSifmk2oVuMM7DcqH9ITy/h97v1b5SNdO4tLB",
+	"uDKDIHcfYkpZvf3ba8+k5VPzi6gqeXbuJ6vw+lq6SkfqFxGVu2zup2ij8bekmawlZl2K7YrUIXoqX6+3",
+	"K5lsDVG5vrIFUV/tCV8mu8J38JAPVg0Lo5KvhOUyrRiSFGmy0UJYRAzzhlnIygapTSG+0u4vaNOVfg1n",
+	"wxRH680Zl1tOwbZ7JQLRnH/y07pBbwiZ6ESsr/qZZ1pdRXgmcpiGq4xPGuz07Kfum9NXl++P//rh+KLH",
+	"nuw1mzuH7Oj98avjs95p983l29OLi9OzH6O+Kjzsvn15+uOH8w8XUfFV97HSM+f2Kjf3frYne83WziE7",
+	"Pbv4cHJyenR6fNa7vDg6f3ccsZPz9y9PX706PovY+27v+PLN6dvTHjXZ3Tnsq9fHf788O+9dnpx/OHsV",
+	"sXfd3l/y3+GtvZ1D9va495fzV/i8++bN+Udq/2znkJ113x5f9rqvj88i+pYjKWL4y3mv6zo72DlkL89f",
+	"/f2yd35++ab7/sdj9mSvtbtzWCIr6iv4+9vu2d/9VF6wJ3vtAxxd7/j9WfcNe/IM57aQwBktZ1jCO7s7",
+	"jb4qvMQmgitD+lxlLiclcC5/KdX6ms3HAk64viokbkJb1D+q8jQb7C08m/AFsDBPwPpc0jCWWKZqXyS4",
+	"MSsMiHMlmFA2WyAfotWNjB8yBJBLa9F2ykFRCFRoB4XduWFLoKI1pkKoiVDka3K7RGRmyQ2aywO25T7f",
+	"rMce/zLjKXlwSupshSh6mMJq1ri4Cx3+pdd7x0LEIHSEjvYKX3rJF+hbbRJXp8pm2kwFqpiFWoGy1LL6",
+	"WqwpoXQ+D+vdh+jzgHVa6Nkhw1Rr71fKp8kuNQT2Rm8Ktq4+rq6FuoTHl2OpKhTK0yuls6VwEh8OhTGX",
+	"RP19wp3e2mKO1ol2UNNvKjkZ9zcuJ3YSEliVnh8yOQKJEQWxgSEKaZjVaUFHHWidCo7OAkqm22RXfmeW",
+	"K1i3NCSrAvEbgrk0GqESg3krLsTEjAStvXXwvFmqhHxxsN88aLWBc4NGIZXd36utsnJUk/eGkVG+Ught",
+	"m+6fHzxr4v+26h79RZsmmBxKlQV160vlKoXAbLCpH2/qrasSXPnezIhMrS1bo4+G5JatdNyljeL4vGqn",
+	"vBH8+j2a2A8Mgl2Lxf3iBaQEhh8eJFewxb2DAgI2j2j9xl97hrkKdqRqecZ7Y66ugcAGO3XpkHMXJnAj",
+	"yH3sEpQKDMyKDN0MpnHvgDYJ/bcFD3D1In2uTfjtG6Gu7LjWeVY4bIr6w/JxjT5vFOVcWTgCroWYUoKb",
+	"27OdED1uN1HHkLCFFBZ96hFrQaO9Zl8Vch18ed2QsgkLaRCR98PDRLnPPms2G4wSY3g5vOQnHlRwYy+H",
+	"QmHmZ+15LapNU46Fk5lGlYTfFqei3ayYwe3qkV2UL2IzJX+ZCcYnoMu44I/IvjMMvUkUcsoEpl76sjCu",
+	"kr4CfYpnKFusQIUHfmjQRLWfPSvMxiGwSNUkKc3mY2lFX6F0gqkSEg8koRI8dljciDHW1WjE9KBYjkpP",
+	"1szmkuAoME372TOM/PvfW6WY1c//3u/fNpv1fv+2ddLv3z4/gR8PTj799wcFpIAyGDOXqmLslMTPDQPq",
+	"2CAT/Bo9CGtqWz+O9SQcLnm+f4dxBjKVySRinFnBJ/Sv4spG8Hlg+eFYayMarOeD9H2F+xfYIcJKFfhy",
+	"XuOLZb2YC78yoyXx/p9jRt+VchKXLN5ZloG+Mq0UkU3KtouHs8zoLEYZeCVvhIrcOU49MmjtatGZmk0G",
+	"5TOxValBgHlyORVZ6Dq8325WNVDi1l4SIRVpTNwY77B0xEa5bAPxzkYypS1nNbsS1vOS2+AjDevtPZt9",
+	"5bMMM+H2vhJLnND9hxibyYvu6FVb9FrTbHTaFq+af+0N9s9+Mm3xulpPtjzFAZu1kx3cqNwOxyCAKaC6",
+	"cRnwi0FIDfVMWQrxl0jevdcoKdIXlXljZcWqjq5S3cZGBWM1s0mPrFDsRmRytMAxj3Q251lS5zM7Zmm+",
+	"YpguxJ78ePS+u9NhMUYtVyFYQEBrJdAbTWYyZnrHc6kSPfcJVzF7Gr5AQSdoM1hUhYXTakwYoL1Q6Vqk",
+	"AI1i/BtSIZWLkiMJpR1SysxqeU04pGZV7qDySEo7aL/4OZ/4teFjS2xAI13pYeOK+2yghy18rvQu1SXF",
+	"apamMR6qsIxV8AUN1i2E6YK10VdeKTEcUV/GTnErgdvAYsEfr4Vba+iPD2DyCH5hzdr/EZZsKQ1rFUSH",
+	"gElATmagK2JlNnO94Zka0ysxo4YDRAUREzpKc51wMuGm4zBw9g76Cs9URBJiUhmZCF8aSrZqxBbCsphH",
+	"hMOhBM/ShcfXmAggBZZyrp155xigr4J7A4WiP5Toy/ARKTLUdvGIoIxlTJGicXLME5mmfLhy3KPlEYzD",
+	"srH4qeBiCyYrfrLuXRoF9aDVfrFJPej3b9st+M8u6AXtl/CfV/DjM/jxGf74/PiB2sJAsGkmlQW2Zt2L",
+	"o9PTsDZkCkdujSL2y0xbQbk7Az68Nik3YwroTPjtKQ1zf2/JQRjVSHN2f4d9cxfV1nEVugy9CJ/wBUt0",
+	"bnDs7xUZwVBmADANmPDo2WG7DXTrxmFF4siJAwS2Cb/RCULR36K4cOvM0RUAFl1fOdCaCA1WKhulFv/v",
+	"f/2fmLKgRzMjfHanML7S1HnQMrAhvpBlvpQ3fmWGeExGmE0mPFs83CX3umR25fnAQfRWK4jkWE7u+16e",
+	"RRw++Hzt56S6ujS6KiOzikicNiIDJ1YqtttcScR+VtWbz7e/px+f+FzU6ipPGkpKpfN4S8LnY222qqox",
+	"Vqapr0LMtfYqMmYK9s9DiACNG3uEhqQ3IZDRAU0k41f6MK+IxOxBcSOyPnZEqq9LqwIR7xN1y3u0df95",
+	"6ngz56p8iQqTu8wlYcBV5+4H2IpHQODqVnCCpspJlZJkMvdo8hivyDZ5ZeHV7IanbCCuuIqYVozDoqeC",
+	"TaSaWQTMGiNe1Ih96B09bkHPDU+rfOKvxFAaqZVx7BcPdSLIwsEYWSms0t4mqpKBGkS9RWFe167H/Uk2",
+	"94bf/LxGTKcJnBGYkXSY7x3Ud6h0F8vwFwhCtVV8rsAzFeE533O5fKSyZKREKSxwDOODQy5i+01Y+d39",
+	"Zsklv18pZNHe3MBkmJ2Vua2NMDqG+A2OTNyd69jqS0rvllcfiauYl2h9utBPqC4cVQb+82i4dDVd2C8s",
+	"5oSnQCAhRCnNnK3sxKcrZcnT0/TIi+6or3xAvyJqjzKwFK2nmZxOU3TG4mdxY5TS8v1WCQQXamSKdTOr",
+	"HcKLhe7Kefv+syubmSatEJB87GDCrxirfJwC5HURCT8z92WYbOq7wJKUpfrwsuRM2GxxiWkN64WDr/0j",
+	"XJ0CF/iECBPguCh2B4IMU5TnoABMubn/UFoj9n3U1Yl7mUv75Yjq0rx7wY7zuLoAsL5iOMukXVzA5BSx",
+	"CLszUK43cJ4P6XhcxJBB4IARb+sOZjgnkxPKIYL5GTnc0AWfiCAcnEMCJnCuM2deoBfbY9LJEC/HNcYZ",
+	"gQ7ynjFLFfpFLNntO+ZsQOiz3kjNO8Dnyz3c4Tkz0qtfJ4iGiKXS2MilxkQOJC9ykRKUZ86n5+ItptFX",
+	"ffX99wUECalV4/vv2YVQSQB5QzdDmPEOuzg+en/cw0gIN30Vdx1OB7buMAep695qMLQ2ecHWZD5N1XCJ",
+	"JmDuAfgKo/KQDlZKVAb1GKNllCyEx751jiupYDSek+vYccyeIJZrB4Ub5hxci8VOg3VV4Ysg1vqKvqI0",
+	"1aWBIjwfL9xXp7NBKoexm1dM6TEwn8c3IlswAb/DwP/t4vyM9npMyScwOmchwo+0FQn1J+TbwFfDS75j",
+	"jvFDWvHDwh42ZFnCJ8hdAzqSS5Tzy37CZTrLnNulgDcEBH/ENSpmfmOw0mBC0VpEQSxjI5UfptyXVsD3",
+	"SQMRCWIS0tCJ2NVUMxx3AUsm7iupjMWM5xHba7YarBvWKODbcmPgWB7rOUY1lZaGOMtR4Qb9QV0rOMyk",
+	"ms5swbEAg/6gEjFMMY6YHxURS2YEN1MsyYr6apa/rTOXdCaS5VRMFzXgDOEZ5zityqmhCHeJs7PXbDr6",
+	"enIizPffk4npsE+ADUl/c6VWH3pHNIdFnBNK9HJnQF/F6zJfY3KTpHIo3LnohGp3inA07QYon7MsdYLH",
+	"dJ4+nc/nDY5/bujs6qlra56+OT06Prs4xjagFUtLAZl3pwztyrdc8SsxgaOt++4UrAGRGZJZrYZrpKdC",
+	"8amsdWq7jWZjl2r2xnhaFPHksUK7qlb0TMyDqh/hlhCk9wqZuYywyNWZOU51EVp2QnEopniW6bnzTBt7",
+	"2FdOXM2MpRAHnLTBRkbXZoP9Xc+YESKPXulRX3mQ32JSyqHj96IHDOv18JgDqxLecgBDruhTib6ikkgQ",
+	"LPgCSZWey/339iKJfCQS5R/ts+8MiwtRunhDNK6vQjiO/LFcedRND2ndcPIruPhpszmlmuYQN33QsvvK",
+	"yS2QTsH6wt3mSnfFLR/adOEiNGHVXIUGCq35WKaiwd7xK+FCmaavEk3ASzOecWUFOR86YBVQ6icedeWA",
+	"IvwBpqkkcX8gT0ccUfltJiZcKheGMGyibwSbTXHrQnNzLafM6IkA0YMh1ikMCPrBLEtDUOC0s8KBcZrU",
+	"OjXombQeUysDZ68pns5fCdVDq6ZvuigMEMNlBQQ4pjCmVYUoHXIdH4L1nAM6rCeEfAaoNPmyX5Bw4tZG",
+	"LBXWYkV05n5cyoxYQyv8c+li7GWSNwf7VyzT+6iOoSfK7KCd5iP7pVGgIggcMuSGEDRdawKxiPsKPiCT",
+	"2MeLMQP5iJuiGunnYrBwP0WudDaDk2w65gNQDo1m8f/93zFLNGgwwO/4SRZfXGCsjXrESBs3om6EMtLK",
+	"G9FB2UT6lOWZjYCHrWbcslR4hnUbNCQrOAsj7NL4MmZPYn592Y53XP1XJtAjhS5AJ6GEvBqXsFY4Qf4u",
+	"faad/jMmNUomYV6wYhkVYJRhDdYTt85oDBPP8yJh2J10Ri/F/YHG9J/t89bRy3XsjujFvyrvFBE0UilM",
+	"7q8FzpETETk/dILlk0yqYTpLVvFcnlcAUlQNyfdH3ZSGtp2f5h5hsuT2XR5NKdQbfL6s4PLtqxWf7yoE",
+	"W3u/3nyxzXBzuKRHG3Bss5mIO8SG14/jg+8rAriK0dHiP45HObqMcQKqxldwYK9cM1CwvCsRGUonPOgS",
+	"KsRY6QSPyNWnrFQz4fY5lmFyqtOExaT23nXvuItmQGfXXrtXCxaXs05iCjGTNVTUBJyAwBPXevSBoZ4I",
+	"UhK8Pgy2g0AZClpUnvzptKHvyEBlp5aJW9wxhsXYb+Ph2T9VE+/yl9aIhpYL+j9ENHzE4nGgMQqJP7gV",
+	"WoeFMbj1WkOVS/DJaQoYRK2H5jisEhjyY5Dpfa4YnNZrqFnKM6qkq72UfHEPUZ+WLqdoN5uPfDNFqWC3",
+	"AuLzXFGWFjDqNWll3wgy8R7NRVWjMGdPC1dVYJPW/U1KUKrYaPf+Rjk6PM6gW+37WtE9CEXnH+q5Rbff",
+	"z5+AM4vOsp8/AVsYClLXOjVYweCjAonOrwzCTzmzsvYpqi17cOgGFxfdv4tqU20qbMW3/NqDv5EYcnZ1",
+	"DtMToUXSYK+FmOKlYoUrdRhepEb6C9iIY27G+Bl3WYEZ6zmmPl5xqdBa++hi+rFxWTqFC9TYlbAmNwQL",
+	"jq+Cb4t8X87ztJQtBf032JlGz8KQK5cjFBJ5fJZHsQnCwB96N5szRid84duqhWuNniO+II3eI3nnhuiK",
+	"mUMpX+6qmVAm9lIn21w844Q5QUJN4GCgxctZousJSfCUw0IFzGpfRolZB+/qpX4hDRu4FL2JUiSgBC33",
+	"iL4snYWLe4AlnfGsNMtAATboy3woLUVgmXJKvaNyogcyFXU+nQYMg+V85zJMjPsBxe9yZtt+sxBq+Xk5",
+	"D6aA+budeHVwwHflcIBLNFkS7a1HFu0VWGRVl6M4zDCXhcjMDMvbRrM0XTymsC9embipYXjvD3xA7DUP",
+	"7m8RLhf6zU8UYlrGUfY6/njgwUJ3tgEdpVsuP/t7w+7otElF1d2Ex8opyV6mgLWAym3ugc5daBONHlO0",
+	"uTDIR14zc0jXBuh5XxHQpIdV8bGqERjqdPqw9+JGX+NVi6FUhk49OvHazWbwA/YVKt5wjkRsplwtdoP1",
+	"8LRUGv9SPs+KxweWdXDlnW+5WYW+zZG3pCjFs+gg7Ss4wSoOE/pS4TBZVRg3M003BAO/5S2zd3+LcKfH",
+	"b75l3vuo4dftl6jaaX8iYUeQIjZYOHBBdIspTk4GRZUixY1Dzk70LmKl35yyMEgxwuTVTAyFsggRmbM8",
+	"NRMp7JUqbrsS9k9W+z1Z7Udhv5zPgsL/IM+6v7ISSNvOCf8J41LDiti+Q1jLXT4F5MbgWXL3bx6y+PNd",
+	"HMIcrsKowd7qG6mu+qrkTnQuHec9RKBM5eIpBNDAJiihpQ2OK5L9Xc//FJB15snAo2YkhAVyv0R3IBsP",
+	"lOiRt4kYTxw8pXvVw7itEfsETvoINoS4tYLuQSrq8w7XbrPtsIoLTIqurxQvmSRi7ivEw/dW7Yx6u/Zg",
+	"JdsBJG+lZP9XlVHfuspJe+drz8/1+ubTLICc/xayr9Kf4vMSvFuj6EM5RMBG9CGjZqv0nGlFlb86xWgI",
+	"M1ZP3fWwOiP0dPKko5IclxDZg8P5RmQUfi0Ky0PGXTa8ThOCqsy/zvBqSExYMaLBTpPI1Ru7QBoWC9yI",
+	"rHCpJhJTkKSsLEjdBaR95VCV9AiroXxcoFB86HI9vJKP72OEz2Eg+WC7Geu5YRwvzQw5lImmQwLncQsN",
+	"HKl6gLx2krgbsrPcFxxMc5Vqji88goxO+IrDJeELZjUbYJS1zFK0PPNlb8sSZD8W6z1Y2LrLAu5Wb05+",
+	"fOf0dh6M9Rcok7kXpuVP3/V/vYMFEUHzY8U5NQI/PO4ZM/OALZVW3EvSd8d6lkV5cLS9h08MPfLp+FRq",
+	"SrFvlxRK8eIo4JT31Uhn6BWXNgoJotyyK2Gx/KLBjvlwzJROBLtWIC999xh2fNaMms0mSr5DNhALrRLn",
+	"OZeYAAmfjvJqEZg2rZyIzuPZ2kW+MV1Fq6uNJiOSVfsVxUa5NGaNrMBVKqDE/ykW/hA28ThgMRS2O/Co",
+	"j1oUtvsHD2L0u9vJXprMEmnrhCK+VoB8HGuWyCQkMhP+OkIBqUJa5/pUTTSQoY88WROL21eyNXsFABEK",
+	"/7qUwlADkOordpWBUMHEQ5dPyBNKqiInE6ZceMPcKW7VyMxRfh+Xx2RWYm1+YACGrsgRrMjWmS/fQRKg",
+	"3sijKw161Ap5lcFLPOfmSwDvqrIDSNBUZOOsQ43ebiwul5aG4VHdqvr3f9tOkDr23IqKwWLtjJKTEnkh",
+	"3Hiyhj6PMb6lfli4tWANkQ6Sv3gr7PquCQn9YX27GxA3dc4RhMKnDLqksMpCwmarhx6UDcldvkrwUVLY",
+	"HIHLCWuV96ZtQRtu30emjUxTLKL2ZSmrO1aiaiIS5kxNB33koGu+BM69anibsum23b8hn8jzRp45jk56",
+	"BynxB0kuqr4RoEIju9AT4abkT0Xsm8wtQt0kX6JgMsHjTToUuluCvVRExVqr4ZzojKkrqW5ZDO9dOodJ",
+	"HLFexsVIXrPYfQfojSN2xJNkER5ecnp6rG70AsMDFh/9ByUJUZFLKq9FhxlBD9wl8lR94u8SdxjMlK9C",
+	"FhfWjLjiB3pHK3IduRJrt5clBovJbxc+He6m5C5unRcIxkxn66oC4wbrgiATdqyTUAJFqC+YxgSEzVyJ",
+	"1nIlVV9h+ZNLpH8ymFFV20QaMxWY4oRnI+VaxTuHLF5epaceTSYvfgnKGFXX4K1dQllpF2HKsBi13WxS",
+	"HVuAKoV59G487m/u95lgk9nVVYp+tD6MpcHOELsT7+vC/FYKColsKJStCzXUiUjYh95J/UWHJQJ+RRwn",
+	"ykYD0k5pUa64FXOOk8+ZzWbGUrXa7SLoBYmYpnqBKQTIIyJNKcMtrJ4vzJOqr+K/1U9oikQCP8VRPhoc",
+	"G/CVYQOekGYGZnleK9hhe81dV1hTLtnDHLY1JX6oRu21D/AKyjyTSSSurtHoKk25sE/u05IvCvGmAHQE",
+	"BgIcTJVYxEiSA60CjZmnqD0YYNi+wuoeLIHIwQbKfl282aZ4PXzKh5h+gRj/tOOMJt6Tpq/yuxoGi5Bf",
+	"5/nY1UJwtx8HiM6VymknJBJGDvgLfsBHP3+Ko75yPzc/xQ127rULTthSRWrx+V6zGfQN5E7cFTRzUoVg",
+	"eQFPaQVDSdxOUyyjJ6S2Sh0PBWjxdA9wG6ugjEuoGsYuUM+BKa9VJ8G7iidfMB6mX3urp4hmh9tvtMTf",
+	"gaH7KnB0YFDM1aEtZ/LaNyZRWD4hwe6d9Dvrk/wLLF6t6OC5maNI0G977YNCYX3Qw9ZoOatz4+X6hBNS",
+	"46HP5XlMtaQENLmpZem6nPBL/Z1O5XCxdWP/PipE3amsvxaLrRSiwrultmcbrvxabe0v/8qfnG+6Bmz1",
+	"A+FCsPzRxUYYjNVP5Ff8fK1K+Gvpd2fadpOJtNa1aW/hUA8rLH4Hb9sbAWe42+jfmbBzYNdEhCtT9K0j",
+	"LIgzI9boi0FLlOFSBIzUVoZR358csef7+21yTpNwcuLGTAW/xqTyFITuolO+HqECBh0vV6UXvHzDillN",
+	"Glf8ue8gtfq1DsNypbvY++AX/m2r0wRLnPNQ4RUWI2IGyhrlLqL8lIIqCHMXEd4DnGTuBbyrA1E6nO8N",
+	"jkMC4CgXcOdIHA12orNJQRksg4GTwlhQDyOEpjgHOhk316bBjgiPDMsOZ6boLXdxZe0S941dOjeqdJF8",
+	"VXsOvGO7SOhtfT6f1+E8q8+y1Ol92xuhlbeQbJ8l8iiGcPUtHxV2cICZ9Nz6pzX8DVjD8CQHyFkWhD85",
+	"0GefmEk7qN1o+kUsLv7DJGIBvSUIR7oDOuA7VEtHMKH9/fpgX6H1hJDOiiIEKiFcfw/MMswE2nA8NR6W",
+	"O1xJ7QWO++BQz1KwZKi22UXYyUNH1yeR3bskYl1SSCml21eAFm2AgQBl3uWKMAT3zBNefPI2wshYvjCI",
+	"rFXIQAnV35Qi2CuZ5Lx8ZUaD0eUbxueNBPDyJXAXsDn7KsdEqci9hu+8wYX52hwPulKksqwGL0dXjDOC",
+	"zMELR420GtXmkN+BiFsbbit5QK5H4cqVrQRm+9EEZsXVKFVxXASDUdrC0fSfW1Juo+71tH7LlQeuM18v",
+	"+paS12G6iyZh6YYbJ7Te4LUMKK2IC2sdEEFGGCO18hpCflm5y+3VoyC/Qo9rvH+9HBuGVUHDoP/BQdSQ",
+	"P0+bkIugLOMW2E9qRRgyS3V794PIsBUMGVbAI8GfTV8RcBY2MoJdZXo2NR6Xy1V1Y60KKKAeC6cIsCJ9",
+	"KkcHdC2QrWmCl2k7DCkXeEWQiwlXizUZFQ6l+EtRUn5N5/8ygHLF/g3BkOJVFfM/VZ5vLQDgEytwrXyR",
+	"cb5oD0+pcKJgq0wpQvct5ErtN92zDdlSnYKtUpIkmN2/CWXqgaLhHOuacUuXWrpwXoiR52CsuVeT8PC+",
+	"I5g11PxJ1aPFiVjBeUuaT9mAYokY4i0EA9CSSG779DC8cUXavsL4PL6HkGsesb7VZIaS+w+JRmo+zfQN",
+	"eTJ1hmFXTcV0BJREFd195Z13xdQyB11NElCkI8TomYiJzmAgHtwEEXYYmL8x6pgBk0+o/B4Ej3aRCXp9",
+	"IK4Q3UaJOYrUPIvNsQFe70V5bDT5D85ko2RfgqgRzj7eJqHNp7J9c8L3i1Lg/jQ2v1nJSyltQfQik355",
+	"RpsTv86wXGtEXri9iXGWArhUuGA08kkLlDKfB1o4Aby5WwS8a6iv0Dd0mG83l6odUvYnePMDBTwdWrW/",
+	"idjgxXUg6hoFzE60Swmkugg1DdQULocOdztvwK4uXzNNsThE9SUZzzj95s3J4QbXGIqvrd1iRZn/dSgQ",
+	"MPtLpuOpg2MjZ6SrEQEmgKn1oan/sZ35WAKmfgxwhDIO92/skluCul4jIhMH8P+nZPzWJGPJ61aJuv41",
+	"rjakLbupjpQTY4SEgbBBLE+vmdUBCfYpnvGOhqqPpHIkClexoprk8d8oL/bG42CEuGioUViN7S5v9shf",
+	"RIcq3qGToYNFuPyHkArzBAmXB4hXcbnuSjN3HzxWsAjy++Po4LJjsUDzDq+zCB+n42r1qycEFInex1Gh",
+	"6p2sY4moQbPUZ/vl33vj7ozcOmW6MK2Yx3T36e7/BwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

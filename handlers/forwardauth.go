@@ -75,9 +75,8 @@ func (s *Server) proveForward(r *http.Request, answer http.Header, x *exchange, 
 	if result.Code == verify.RateLimited {
 		return &rateLimitError{query.limitedStatus, result.Key.RateLimit, result.Quota.RetryAfter}
 	}
-	if query.malformed && result.Code == verify.InsufficientScope {
-		return &apikey.DeniedError{Reason: "scope: the query asks for an empty or malformed scope, or misspells " +
-			"the parameter, so no key passes; write scope=SCOPE, or leave scope out to ask for none"}
+	if query.fault != nil && result.Code == verify.InsufficientScope {
+		return query.fault
 	}
 	return x.enter(result, query.want)
 }
@@ -110,7 +109,7 @@ func (a admission) VisitForwardAuthResponse(w http.ResponseWriter) error {
 // forwardQuery is what the query of forwardAuth asks for.
 type forwardQuery struct {
 	want          apikey.Scopes
-	malformed     bool // one of them is no scope, or misspelled; then want holds one that no key holds
+	fault         error // why no key passes; then want holds a scope that no key holds
 	limitedStatus int
 }
 
@@ -125,28 +124,50 @@ func readForwardQuery(text string) forwardQuery {
 		switch name {
 		case "scope":
 			scopes := apikey.ParseScopes(value)
-			if err != nil || len(scopes) == 0 || !allScopes(scopes) {
-				q.refuseAll()
-				continue
+			if err != nil {
+				scopes = nil
 			}
-			q.want = append(q.want, scopes...)
+			q.ask(scopes)
 		case "rate_limited":
 			if value == "429" {
 				q.limitedStatus = http.StatusTooManyRequests
 			}
 		default:
 			if misspellsScope(name) {
-				q.refuseAll()
+				q.refuseAll(errMalformedScope)
 			}
 		}
 	}
 	return q
 }
 
-// refuseAll asks for a scope that no key holds.
-func (q *forwardQuery) refuseAll() {
-	q.malformed = true
-	q.want = append(q.want, "")
+// errMalformedScope says why no key passes a gateway.
+var errMalformedScope = &apikey.DeniedError{Reason: "scope: the query asks for an empty or malformed scope, or misspells " +
+	"the parameter, so no key passes; write scope=SCOPE, or leave scope out to ask for none"}
+
+// ask asks for scopes, of which there must be one.
+func (q *forwardQuery) ask(scopes apikey.Scopes) {
+	if len(scopes) == 0 {
+		q.refuseAll(errMalformedScope)
+	}
+	for _, scope := range scopes {
+		switch comma := apikey.CommaFault(scope); {
+		case comma != "":
+			q.refuseAll(apikey.Invalid("scope", comma))
+		case !apikey.IsScope(scope):
+			q.refuseAll(errMalformedScope)
+		default:
+			q.want = append(q.want, scope)
+		}
+	}
+}
+
+// refuseAll asks for a scope that no key holds. The first fault is told.
+func (q *forwardQuery) refuseAll(fault error) {
+	if q.fault == nil {
+		q.fault = fault
+		q.want = append(q.want, "")
+	}
 }
 
 // misspellsScope reports whether name can only be meant for scope: in another case, in the
@@ -157,15 +178,6 @@ func misspellsScope(name string) bool {
 	rest, found := strings.CutPrefix(name, "scope")
 	rest = strings.TrimSpace(strings.TrimPrefix(rest, "s"))
 	return found && (rest == "" || strings.ContainsRune("[=:", rune(rest[0])))
-}
-
-func allScopes(scopes apikey.Scopes) bool {
-	for _, scope := range scopes {
-		if !apikey.IsScope(scope) {
-			return false
-		}
-	}
-	return true
 }
 
 // rateLimitError is a 403 or 429: the key is over its limit.

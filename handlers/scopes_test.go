@@ -46,6 +46,9 @@ func TestBadScopes(t *testing.T) {
 		{"NUL", []string{"a\x00"}, "scopes.0"},
 		{"delete", []string{"a\x7f"}, "scopes.0"},
 		{"not ASCII", []string{"ключ:read"}, "scopes.0"},
+		{"comma", []string{"a", "b,c"}, "scopes.1"},
+		{"comma at the end", []string{"a,"}, "scopes.0"},
+		{"only a comma", []string{","}, "scopes.0"},
 		{"emoji", []string{"🔑"}, "scopes.0"},
 		{"unknown keys: scope", []string{"keys:delete"}, "scopes"},
 		{"keys: and nothing", []string{"keys:"}, "scopes"},
@@ -77,7 +80,7 @@ func TestGoodScopes(t *testing.T) {
 		{"64 scopes", numbered(64)},
 		{"128 characters", []string{strings.Repeat("s", 128)}},
 		{"all of ours", ownScopes},
-		{"every character", []string{"!#$%&'()*+,-./0123456789:;<=>?@AZ[]^_`az{|}~"}},
+		{"every character", []string{"!#$%&'()*+-./0123456789:;<=>?@AZ[]^_`az{|}~"}},
 		{"order is kept", []string{"b", "a", "c"}},
 		{"case tells apart", []string{"a", "A"}},
 		{"like ours in capitals", []string{"KEYS:ADMIN"}},
@@ -97,6 +100,36 @@ func TestGoodScopes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A key that was given a scope with a comma when that was allowed keeps it until its scopes
+// are replaced. Nobody can ask for it any more.
+func TestStoredScopeWithComma(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	old, secret, err := apikey.Policy{}.NewKey(k.clock.Now(), apikey.Draft{
+		Owner: "team", Name: "old", ExpiresAt: k.clock.Now().AddDate(1, 0, 0),
+	})
+	k.must(err)
+	old.Scopes = apikey.Scopes{"a,b", "c"}
+	k.must(k.db.CreateKey(k.Context(), operator, old))
+	k.secrets.add(secret.Reveal())
+	path := keyPath(old.ID.String())
+
+	want := []string{"a,b", "c"}
+	for name, answer := range map[string]response{
+		"get":    k.get(k.admin, path),
+		"rename": k.patch(k.admin, path, fields{"name": "new"}),
+		"rotate": k.rotate(k.admin, path, fields{"grace_seconds": 60}),
+	} {
+		if diff := cmp.Diff(want, answer.want(200).key().Scopes); diff != "" {
+			k.Errorf("%s: scopes differ (-want +got):\n%s", name, diff)
+		}
+	}
+	k.forward(secret.Reveal(), "?scope=c").wantHeader("X-Api-Key-Scopes", "a,b c")
+	k.forward(secret.Reveal(), "?scope=a,b").invalid("scope")
+	k.patch(k.admin, path, fields{"scopes": []string{"a,b"}}).invalid("scopes.0")
+	k.patch(k.admin, path, fields{"scopes": []string{"a", "b"}}).want(200)
 }
 
 func TestDefaultScopes(t *testing.T) {

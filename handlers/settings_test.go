@@ -116,14 +116,13 @@ func TestMetadata(t *testing.T) {
 		"no secret, though":   {"note": "ak_ is how a key begins"},
 	} {
 		k.Run(name, func(k *kit) {
-			// The second validator cannot tell such names from a schema's.
-			post := request{method: "POST", path: keysPath, key: k.admin.Secret, foreign: true,
+			post := request{method: "POST", path: keysPath, key: k.admin.Secret,
 				body: fields{"name": name, "expires_at": k.in(time.Hour), "metadata": metadata}.json()}
-			patch := request{method: "PATCH", path: keyPath("target"), key: k.admin.Secret, foreign: true,
+			patch := request{method: "PATCH", path: keyPath("target"), key: k.admin.Secret,
 				body: fields{"metadata": metadata}.json()}
 			created := k.do(post).want(201).key()
-			read := request{path: keyPath(created.ID), key: k.admin.Secret, foreign: true}
-			asked := request{method: "POST", path: verifyPath, key: k.admin.Secret, foreign: true, body: fields{"key": created.Secret}.json()}
+			read := request{path: keyPath(created.ID), key: k.admin.Secret}
+			asked := request{method: "POST", path: verifyPath, key: k.admin.Secret, body: fields{"key": created.Secret}.json()}
 			for _, got := range []key{created, k.do(patch).want(200).key(), k.do(read).want(200).key(),
 				*decode[verdict](k.do(asked).want(200)).Key} {
 				// Strict on purpose: no metadata is an empty object, never null.

@@ -32,6 +32,10 @@ var formats = map[string]openapi3.StringFormatValidator{
 	}),
 }
 
+// scopeFormat is that of a scope in a request. The contract's pattern refuses a comma, and
+// apikey says which scopes were meant.
+const scopeFormat = "scope-token"
+
 // schemaOptions keep the schema and the value out of errors: they may hold a secret,
 // and printing a deeply nested value takes seconds.
 var schemaOptions = []openapi3.SchemaValidationOption{
@@ -203,6 +207,9 @@ func mend(err *openapi3.SchemaError) string {
 	case "enum":
 		return "must be one of " + strings.Trim(fmt.Sprint(err.Schema.Enum), "[]")
 	case "pattern":
+		if scope, _ := err.Value.(string); err.Schema.Format == scopeFormat && apikey.CommaFault(scope) != "" {
+			return apikey.CommaFault(scope)
+		}
 		if message, ok := err.Schema.Extensions["x-pattern-message"].(string); ok {
 			return message
 		}

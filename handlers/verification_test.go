@@ -175,6 +175,7 @@ func TestBadVerifications(t *testing.T) {
 		{"a scope is a number", `{"key":"s","scopes":[1]}`, "scopes.0"},
 		{"a scope is empty", `{"key":"s","scopes":[""]}`, "scopes.0"},
 		{"a scope with a space", `{"key":"s","scopes":["a b"]}`, "scopes.0"},
+		{"a scope with a comma", `{"key":"s","scopes":["a,b"]}`, "scopes.0"},
 		{"a scope with a quote", `{"key":"s","scopes":["a\"b"]}`, "scopes.0"},
 		{"a scope that is not ASCII", `{"key":"s","scopes":["ключ"]}`, "scopes.0"},
 		{"a scope of 129 characters", `{"key":"s","scopes":["` + strings.Repeat("s", 129) + `"]}`, "scopes.0"},

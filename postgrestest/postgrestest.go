@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -25,6 +24,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"apikeyd/internal/testkit/address"
 	"apikeyd/internal/testkit/program"
 )
 
@@ -62,7 +62,7 @@ func newCluster(t testing.TB, dir string) *Cluster {
 	if err != nil {
 		program.Missing(t, "the programs of a PostgreSQL server")
 	}
-	c := &Cluster{bin: bin, data: filepath.Join(dir, "data"), Address: unusedAddress(t)}
+	c := &Cluster{bin: bin, data: filepath.Join(dir, "data"), Address: address.Unused(t)}
 	must(t, os.Mkdir(c.data, 0o700))
 	if os.Getuid() == 0 {
 		c.as, err = unprivileged()
@@ -76,23 +76,6 @@ func newCluster(t testing.TB, dir string) *Cluster {
 	c.log, err = os.Create(filepath.Join(dir, "log"))
 	must(t, err)
 	return c
-}
-
-// unusedAddress returns an address whose port is below those that systems give to
-// outgoing connections: a cluster that was killed must find its port free when it starts
-// again, and not taken by a client that tries to reach it.
-func unusedAddress(t testing.TB) string {
-	t.Helper()
-	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)) //nolint:gosec // not a secret
-		listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
-		if err == nil {
-			must(t, listener.Close())
-			return address
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
 }
 
 // binaries returns the folder of the newest server there is.
@@ -189,6 +172,9 @@ func (c *Cluster) wait(t testing.TB, what string, done func() bool) {
 		}
 	}
 }
+
+// PID is the number of the server's first process, which starts all others.
+func (c *Cluster) PID() int { return c.server.Process.Pid }
 
 // Kill ends the server as kill -9 of all its processes does.
 func (c *Cluster) Kill() { kill(c.server, c.ended) }

@@ -24,11 +24,15 @@ var (
 	// could be made: revoked, expired, or that secret rotated out.
 	ErrActorGone = errors.New("the acting key is no longer good")
 	// ErrUnavailable says that the store cannot answer now (busy, disk full, file
-	// gone). Asking again later may help; a change was not acknowledged.
+	// gone). Nothing was changed, and asking again later may help.
 	ErrUnavailable = errors.New("the store is unavailable")
 	// ErrUncertain says that it is not known whether a change was made: the connection to
-	// the database was lost, or the disk failed, at the worst moment.
-	ErrUncertain = errors.New("the store lost sight of a change")
+	// the database was lost, or the disk failed, while it was committed. No error is both
+	// this and ErrUnavailable.
+	ErrUncertain = errors.New("it is not known whether the change was made; look before you repeat it")
+	// ErrTooManyScans says that too many questions that take long are being answered already.
+	// Asking again later helps.
+	ErrTooManyScans = errors.New("too many searches at once")
 	// ErrDamaged says that what is stored is not what was written. Once a Store has
 	// found damage, every call returns it.
 	ErrDamaged = errors.New("the database is damaged")

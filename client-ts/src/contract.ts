@@ -364,6 +364,16 @@ export interface components {
          */
         Scopes: string[];
         /**
+         * @description Scopes to grant or to require, as `Scopes` describes them, but without commas: RFC 6749
+         *     allows one inside a scope token, yet `a,b` is nearly always meant as two scopes. A key
+         *     that was given such a scope earlier keeps it until its scopes are replaced.
+         * @example [
+         *       "keys:read",
+         *       "datasets:read"
+         *     ]
+         */
+        RequestedScopes: string[];
+        /**
          * @description Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
          *     characters without control characters, values of at most 500. Never a secret.
          * @example {
@@ -407,7 +417,7 @@ export interface components {
              */
             expires_at: string;
             owner?: components["schemas"]["Owner"];
-            scopes?: components["schemas"]["Scopes"];
+            scopes?: components["schemas"]["RequestedScopes"];
             metadata?: components["schemas"]["Metadata"];
             rate_limit?: components["schemas"]["RateLimitSetting"];
         };
@@ -419,7 +429,7 @@ export interface components {
              * @example 2031-01-31T12:00:00Z
              */
             expires_at?: string;
-            scopes?: components["schemas"]["Scopes"];
+            scopes?: components["schemas"]["RequestedScopes"];
             metadata?: components["schemas"]["Metadata"];
             rate_limit?: components["schemas"]["RateLimitSetting"];
         };
@@ -518,7 +528,7 @@ export interface components {
              * @example the secret that you were shown
              */
             key: string;
-            scopes?: components["schemas"]["Scopes"];
+            scopes?: components["schemas"]["RequestedScopes"];
         };
         /**
          * @description NOT_FOUND if the string is malformed or no current secret, else the first of REVOKED,
@@ -790,7 +800,8 @@ export interface components {
              *     KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
              *     KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); RATE_LIMITED,
              *     TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
-             *     More may be added.
+             *     UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN look whether
+             *     the change was made before you repeat it. More may be added.
              * @example INVALID_REQUEST
              */
             code?: string;
@@ -930,9 +941,11 @@ export interface components {
         };
         /**
          * @description Anything else: 413 (body over 64 KiB), 429 (too many calls with a bad key from your
-         *     address; try again after Retry-After seconds), 500 (our fault),
-         *     503 (the database cannot answer now; try again after Retry-After seconds, and look
-         *     first whether a change was made)
+         *     address, or too many searches at once with your key; try again after Retry-After
+         *     seconds), 500 (our fault),
+         *     503 (UNAVAILABLE: the database cannot answer now, and nothing was changed; try again
+         *     after Retry-After seconds. OUTCOME_UNKNOWN: the change may have been made; look
+         *     before you repeat it)
          */
         Error: {
             headers: {
@@ -1327,7 +1340,7 @@ export interface operations {
                  * @description Scopes that the key must hold, separated by spaces, or given several times. An
                  *     empty or malformed one is refused like one that is lacking (403), and so is this
                  *     parameter by another spelling that can only be a slip: `scopes`, `Scope`, `scope[]`,
-                 *     `scope[0]`.
+                 *     `scope[0]`. One with a comma is refused with 400, which names the scopes in it.
                  * @example [
                  *       "datasets:read"
                  *     ]

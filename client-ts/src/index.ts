@@ -33,16 +33,23 @@ export interface ApiKeysClientOptions extends Omit<ClientOptions, "baseUrl" | "h
  * its `status`, `code`, `message` and `request_id`. See {@link unwrap} for exceptions.
  */
 export function createApiKeysClient({ key, ...options }: ApiKeysClientOptions): ApiKeysClient {
-  const secret = key.trim();
+  return createClient<paths, "application/json">({
+    ...options,
+    headers: { "x-api-key": headerValue(key) },
+    redirect: "error", // fetch would take the secret along, to any host
+  });
+}
+
+function headerValue(key: string | null | undefined): string { // it may come from JavaScript, or from a variable with "!"
+  const secret = (key ?? "").trim();
+  if (secret === "") {
+    throw new Error("key is missing or empty: set it to the secret of an API key");
+  }
   if (!/^[\x21-\x7e]+$/.test(secret)) {
     // Left to fetch, the error would show the secret.
     throw new TypeError("key is not the secret of an API key: it must be printable ASCII");
   }
-  return createClient<paths, "application/json">({
-    ...options,
-    headers: { "x-api-key": secret },
-    redirect: "error", // fetch would take the secret along, to any host
-  });
+  return secret;
 }
 
 /** The answer of a call: openapi-fetch's, as far as it matters here. */

@@ -41,11 +41,18 @@ test("a wrong key is refused, and not repeated", async () => {
 });
 
 test("what cannot be a key is refused at once, and not repeated", () => {
-  for (const key of ["", " ", `${secret}\nx`, `${secret} x`, `${secret}é`, `${secret}\0`]) {
+  for (const key of [`${secret}\nx`, `${secret} x`, `${secret}é`, `${secret}\0`]) {
     assert.throws(
       () => createApiKeysClient({ baseUrl, key }),
       (error) => error instanceof TypeError && !error.message.includes(secret),
     );
+  }
+});
+
+test("a key that is missing is told so at once", () => {
+  const { APIKEYD_UNSET } = process.env;
+  for (const key of [APIKEYD_UNSET!, "", " ", "\uFEFF\r\n"]) {
+    assert.throws(() => createApiKeysClient({ baseUrl, key }), { name: "Error", message: /^key is missing or empty: / });
   }
 });
 

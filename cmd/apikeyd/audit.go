@@ -127,6 +127,9 @@ Examples:
 
 // Run prints all events.
 func (c *exportAuditCommand) Run(ctx context.Context, s streams) error {
+	if err := s.mustBeRead(); err != nil {
+		return err
+	}
 	var since time.Time
 	if c.Since != nil {
 		since = c.Since.Time()

@@ -3,8 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -31,23 +32,31 @@ Examples:
 }
 
 // AfterApply refuses a secret that was typed.
-func (c *conformanceCommand) AfterApply(ctx *kong.Context) error { return c.Own.check(typedFlags(ctx)) }
+func (c *conformanceCommand) AfterApply(ctx *kong.Context) error {
+	return errors.Join(c.Own.check(typedFlags(ctx)), checkURL(c.URL))
+}
 
 // errNotConforming is the exit status of a deployment with findings; they were told.
 var errNotConforming = errors.New("the deployment does not conform to the contract")
 
 // Run checks a deployment and reports to standard output.
 func (c *conformanceCommand) Run(ctx context.Context, s streams) error {
+	if err := s.mustBeRead(); err != nil {
+		return err
+	}
 	key, err := c.Own.secret(ctx, s, "Your key for "+printable(c.URL)+": ")
 	if err != nil {
 		return err
 	}
-	printer := conformance.NewPrinter(s.out, isTerminal(s.out))
+	printer := conformance.NewPrinter(s.out, hasColor(s.out))
 	options := conformance.Options{URL: c.URL, Key: key.Reveal(), Contract: gen.Contract, ReadOnly: c.ReadOnly}
 	if c.Format == "text" {
 		options.Progress = printer.Print
 	}
 	report, err := conformance.Run(ctx, options)
+	if errors.Is(err, io.EOF) || err != nil && strings.Contains(err.Error(), "malformed HTTP response") {
+		return fmt.Errorf("%w%s", err, askTLS(c.URL))
+	}
 	if err != nil {
 		return err
 	}
@@ -63,17 +72,4 @@ func (c *conformanceCommand) Run(ctx context.Context, s streams) error {
 		return errNotConforming
 	}
 	return err
-}
-
-// isTerminal reports whether colours can be shown (and are wanted: no-color.org).
-func isTerminal(w io.Writer) bool {
-	if _, set := os.LookupEnv("NO_COLOR"); set {
-		return false
-	}
-	file, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -82,10 +82,20 @@ func (f consoleFlags) withConsole(
 		return nil, err
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == console.Path || strings.HasPrefix(r.URL.Path, console.Path+"/") {
+		switch {
+		case r.URL.Path == console.Path || strings.HasPrefix(r.URL.Path, console.Path+"/"):
 			pages.ServeHTTP(w, r)
-			return
+		case r.URL.Path == "/" && fromBrowser(r):
+			w.Header().Set("Cache-Control", "no-store")
+			w.Header().Set("Vary", "Accept")
+			http.Redirect(w, r, console.Path, http.StatusSeeOther)
+		default:
+			api.ServeHTTP(w, r)
 		}
-		api.ServeHTTP(w, r)
 	}), nil
+}
+
+// fromBrowser reports whether somebody opens a page: programs take any type, or JSON.
+func fromBrowser(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.Contains(r.Header.Get("Accept"), "text/html")
 }

@@ -46,6 +46,7 @@ func (s *server) signIn(secret string) string {
 
 func (s *server) exchange(r *http.Request) page {
 	s.t.Helper()
+	r.Host = "localhost" // as behind a proxy: the cookie is named by the port, and a restart has another one
 	response, err := httpClient.Transport.RoundTrip(r) // redirects are answers too
 	must(s.t, err)
 	body, err := io.ReadAll(response.Body)
@@ -58,10 +59,10 @@ func TestConsole(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())
 	secret := s.adminKey()
-	if got := s.page("/console", ""); got.status != http.StatusSeeOther && got.status != http.StatusUnauthorized {
-		t.Errorf("/console: %+v", got)
+	if got := s.page("/console/sign-in", ""); got.status != http.StatusOK || !strings.Contains(got.text, "<h1>Sign in</h1>") {
+		t.Errorf("the page to sign in: %+v", got)
 	}
-	if got := s.page("/console/keys", ""); got.status != http.StatusUnauthorized || !strings.Contains(got.text, "<h1>Sign in</h1>") {
+	if got := s.page("/console/keys", ""); got.status != http.StatusSeeOther {
 		t.Errorf("without a session: %+v", got)
 	}
 	cookie := s.signIn(secret)
@@ -70,13 +71,29 @@ func TestConsole(t *testing.T) {
 	}
 	// Beside it the API is as it was.
 	s.want(http.StatusNotFound, "GET", "/consoles", "", "")
+	s.want(http.StatusNotFound, "GET", "/", "", "")
+	s.wantRoot(t, "/console")
 	s.want(http.StatusOK, "GET", "/v1/api-keys", secret, "")
 	// A revoked key has no session, at once.
 	made := s.want(http.StatusCreated, "POST", "/v1/api-keys", secret, `{"name":"reader","expires_at":"2090-01-01T00:00:00Z"}`)
 	cookie = s.signIn(made.Secret)
 	s.want(http.StatusOK, "DELETE", "/v1/api-keys/"+made.ID, secret, "")
-	if got := s.page("/console/keys", cookie); got.status != http.StatusUnauthorized {
+	if got := s.page("/console/keys", cookie); got.status != http.StatusSeeOther {
 		t.Errorf("the session of a revoked key: %+v", got)
+	}
+}
+
+// wantRoot wants a browser that opens the server's own address to be sent on, or nowhere.
+func (s *server) wantRoot(t *testing.T, to string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/", nil)
+	must(t, err)
+	r.Header.Set("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
+	answer, err := http.DefaultTransport.RoundTrip(r)
+	must(t, err)
+	must(t, answer.Body.Close())
+	if got := answer.Header.Get("Location"); got != to || (to == "") != (answer.StatusCode == http.StatusNotFound) {
+		t.Errorf("a browser is answered %d and sent to %q, want %q", answer.StatusCode, got, to)
 	}
 }
 
@@ -87,6 +104,7 @@ func TestNoConsole(t *testing.T) {
 		"by flag":     serve(t, t.TempDir(), "--console=false"),
 		"by variable": serveWith(t, t.TempDir(), []string{"APIKEYD_CONSOLE=false"}, "--listen", "127.0.0.1:0", "--console-key-file", "missing"),
 	} {
+		s.wantRoot(t, "")
 		for _, path := range []string{"/console", "/console/keys", "/console/sign-in", "/console/assets/console.js"} {
 			if a := s.want(http.StatusNotFound, "GET", path, "", ""); a.Code != "PATH_NOT_FOUND" {
 				t.Errorf("%s, %s: %s", name, path, a.body)
@@ -117,7 +135,7 @@ func TestConsoleKeyFile(t *testing.T) {
 	must(t, second.terminate())
 
 	third := serve(t, dir)
-	if got := third.page("/console/keys", cookie); got.status != http.StatusUnauthorized || !strings.Contains(got.text, "Your session has ended") {
+	if got := third.page("/console/keys", cookie); got.status != http.StatusSeeOther || !strings.Contains(got.location, "why=ended") {
 		t.Errorf("with a key of its own: %+v", got)
 	}
 	must(t, third.terminate())

@@ -15,8 +15,8 @@ import (
 	"apikeyd/internal/testkit/program"
 )
 
-// Every shell block ("sh") of each document, pasted in order into one shell beside a fresh
-// server, with its files and bin/apikeyd in the current folder, as after make run. A block
+// Every shell block ("sh") of each document, pasted in order and after the README's into one
+// shell beside a fresh server, with its files and bin/apikeyd in the current folder, as after make run. A block
 // marked "sh refused" must fail or show an error; no other block may. Commands that cannot run
 // like that stand in blocks without a language.
 func TestDocuments(t *testing.T) {
@@ -24,11 +24,17 @@ func TestDocuments(t *testing.T) {
 	curl := program.Path(t, "curl")
 	documents, err := filepath.Glob("../../docs/*.md")
 	must(t, err)
+	const readme = "../../README.md"
+	first, err := os.ReadFile(readme)
+	must(t, err)
 	var ran []string
-	for _, path := range append(documents, "../../README.md") {
+	for _, path := range append(documents, readme) {
 		text, err := os.ReadFile(path)
 		must(t, err)
 		if blocks := shellBlocks(string(text)); len(blocks) > 0 {
+			if path != readme {
+				blocks = append(shellBlocks(string(first)), blocks...)
+			}
 			ran = append(ran, filepath.Base(path))
 			t.Run(filepath.Base(path), func(t *testing.T) {
 				t.Parallel()

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"apikeyd/apikey"
@@ -107,7 +106,7 @@ func (f firstKey) read() (apikey.Secret, error) {
 	if err := errors.Join(err, file.Sync(), file.Close(), syncDir(filepath.Dir(f.file))); err != nil {
 		return apikey.Secret{}, err
 	}
-	secret, err := apikey.ParseSecret(strings.TrimSuffix(string(text), "\n"))
+	secret, err := apikey.ParseSecret(apikey.TrimSecret(string(text)))
 	if err != nil {
 		return apikey.Secret{}, f.refused()
 	}

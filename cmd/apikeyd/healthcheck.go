@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -56,9 +57,15 @@ func (c *healthcheckCommand) Run(ctx context.Context, s streams) error {
 	}}
 	response, err := client.Do(request)
 	if err != nil {
+		if strings.Contains(err.Error(), "HTTP response to HTTPS client") {
+			return fmt.Errorf("--listen %s: serve speaks no TLS there; leave --tls-cert and APIKEYD_TLS_CERT out", c.Listen)
+		}
 		return fmt.Errorf("--listen %s: %w", c.Listen, errors.Unwrap(err)) // without the URL
 	}
 	defer response.Body.Close()
+	if response.StatusCode == http.StatusBadRequest && c.TLSCert == "" {
+		return fmt.Errorf("--listen %s: /readyz answers %s; if serve speaks TLS, name its certificate with --tls-cert", c.Listen, response.Status)
+	}
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("--listen %s: /readyz answers %s", c.Listen, response.Status)
 	}

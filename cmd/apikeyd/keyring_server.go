@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"net"
 	"net/http"
@@ -142,13 +143,16 @@ func (s serverKeys) at(err error) error {
 	case refused:
 		foreign := *refusal
 		foreign.Message = fmt.Sprintf("%s answers with status %d: %s", s.url, refusal.Status, refusal.Message)
+		if refusal.Status == http.StatusBadRequest {
+			foreign.Message += askTLS(s.url)
+		}
 		return &foreign
 	}
-	return errors.New(printable(s.url + ": " + unanswered(err)))
+	return errors.New(printable(s.url + ": " + unanswered(s.url, err)))
 }
 
 // unanswered says in one line why no answer came, and what may help.
-func unanswered(err error) string {
+func unanswered(server string, err error) string {
 	text := strings.TrimPrefix(err.Error(), "apikeyd: ")
 	wait, _ := errors.AsType[net.Error](err)
 	dial, _ := errors.AsType[*net.OpError](err)
@@ -160,9 +164,52 @@ func unanswered(err error) string {
 	case untrusted:
 		text += "; this machine does not trust the certificate of the server"
 	case plain || strings.Contains(text, "HTTP response to HTTPS client"):
-		text += "; the server speaks no TLS: does its URL begin with http://?"
+		text += "; the server speaks no TLS: its URL begins with http://"
+	case errors.Is(err, io.EOF) || strings.Contains(text, "malformed HTTP response"):
+		text += askTLS(server)
 	case dial != nil && dial.Op == "dial":
 		text += "; does apikeyd serve there?"
 	}
 	return text
+}
+
+// askTLS is what to try if a server does not understand http.
+func askTLS(server string) string {
+	if rest, plain := strings.CutPrefix(server, "http://"); plain {
+		return "; if it speaks TLS, its URL is https://" + rest
+	}
+	return ""
+}
+
+// ownPaths are what people copy together with the URL of a server.
+var ownPaths = []string{"/v1/api-keys", "/v1", "/console", "/docs", "/openapi.yaml", "/openapi.json"}
+
+// checkURL refuses what is no URL of a server, and says what may be meant. It repeats nothing
+// that may hold a password.
+func checkURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return errors.New("--url must begin with http:// or https:// and name a host" + perhaps(text))
+	}
+	path := strings.TrimRight(u.Path, "/")
+	for _, own := range ownPaths {
+		if base, found := strings.CutSuffix(path, own); found && u.User == nil {
+			u.Path, u.RawPath, u.RawQuery, u.Fragment = base, "", "", ""
+			return fmt.Errorf("--url must end before %s, which is added to it; write --url %s", own, u)
+		}
+	}
+	return nil
+}
+
+// perhaps is an address with the scheme that it lacks.
+func perhaps(text string) string {
+	u, err := url.Parse("https://" + text)
+	isAddress := err == nil && (u.Port() != "" || u.Hostname() == "localhost" || strings.Contains(u.Hostname(), "."))
+	if !isAddress || strings.ContainsAny(text, "@ ") || strings.Contains(text, "://") {
+		return ", such as https://keys.example.com"
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+		u.Scheme = "http"
+	}
+	return "; write --url " + u.String()
 }

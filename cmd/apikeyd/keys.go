@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +34,41 @@ type keyFlags struct {
 	NameOrID string  `arg:"" name:"key" help:"Name or id of the key."`
 }
 
+// explain is explain for the key that the flags name. A name without --owner may be that of
+// another owner's key.
+func (f keyFlags) explain(ctx context.Context, keys keyring, err error) error {
+	told := explain(err, keys.whose(f.Owner), f.NameOrID)
+	if f.Owner != nil || client.CodeOf(err) != client.CodeKeyNotFound {
+		return told
+	}
+	switch owners := ownersOf(ctx, keys, f.NameOrID); len(owners) {
+	case 0:
+		return told
+	case 1:
+		return fmt.Errorf("%s has no key named %q, but %s has; say --owner %q",
+			keys.whose(nil), printable(f.NameOrID), printable(owners[0]), printable(owners[0]))
+	default:
+		return fmt.Errorf("%s has no key named %q, but other owners have, such as %s; say whose with --owner",
+			keys.whose(nil), printable(f.NameOrID), printable(strings.Join(owners, " and ")))
+	}
+}
+
+// ownersOf finds some owners of keys of a name, as far as the keyring shows them.
+func ownersOf(ctx context.Context, keys keyring, name string) []string {
+	const most, mostSeen = 3, 1000
+	var owners []string
+	seen := 0
+	for key, err := range keys.list(ctx, nil, client.ListOptions{NameContains: name}) {
+		if seen++; err != nil || seen > mostSeen || len(owners) == most {
+			break // it is a hint
+		}
+		if key.Name == name && !slices.Contains(owners, key.Owner) {
+			owners = append(owners, key.Owner)
+		}
+	}
+	return owners
+}
+
 // jsonFlag chooses what standard output is for.
 type jsonFlag struct {
 	JSON bool `name:"json" help:"Print what the API would answer, for programs."`
@@ -55,7 +90,8 @@ func (f jsonFlag) show(s streams, key client.Key) error {
 }
 
 // hand prints a secret that nothing will show again: alone, so that a script can take it.
-func (f jsonFlag) hand(s streams, k issuedKey) (err error) {
+// Done is what became of the key.
+func (f jsonFlag) hand(s streams, k issuedKey, done string) (err error) {
 	if f.JSON {
 		shape, shapeErr := contractIssued(k)
 		if err = shapeErr; err == nil {
@@ -65,23 +101,9 @@ func (f jsonFlag) hand(s streams, k issuedKey) (err error) {
 		_, err = fmt.Fprintln(s.out, k.secret.Reveal())
 	}
 	if err != nil {
-		return fmt.Errorf("the key %s has a new secret that could not be shown; revoke or rotate it: %w", k.ID, err)
+		return fmt.Errorf("the key %[1]s was %[2]s, but its secret is lost: %[3]w; for another secret run apikeyd keys rotate %[1]s, "+
+			"or end the key with apikeyd keys revoke %[1]s, where it was %[2]s", k.ID, done, err)
 	}
-	return nil
-}
-
-// rateFlag is a rate limit as it is typed.
-type rateFlag client.RateLimit
-
-// UnmarshalText reads LIMIT/WINDOW.
-func (r *rateFlag) UnmarshalText(text []byte) error {
-	limit, window, _ := strings.Cut(string(text), "/")
-	n, err := strconv.Atoi(limit)
-	d, windowErr := time.ParseDuration(window)
-	if err != nil || windowErr != nil || n < 1 || d < time.Second || d%time.Second != 0 {
-		return errors.New("must be a number of calls and whole seconds that they may come in, such as 100/1m")
-	}
-	*r = rateFlag{Limit: n, Window: d}
 	return nil
 }
 

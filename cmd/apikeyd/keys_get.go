@@ -24,7 +24,7 @@ func (c *getCommand) Run(ctx context.Context, s streams) error {
 	return c.withKeys(ctx, s, func(keys keyring) error {
 		key, err := keys.get(ctx, c.ref())
 		if err != nil {
-			return explain(err, keys.whose(c.Owner), c.NameOrID)
+			return c.explain(ctx, keys, err)
 		}
 		return c.show(s, key)
 	})

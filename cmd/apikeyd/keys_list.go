@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"text/tabwriter"
-	"time"
+	"unicode/utf8"
 
 	"apikeyd/apikey"
 	"apikeyd/client"
@@ -15,18 +14,19 @@ import (
 type listCommand struct {
 	Owner          *string           `placeholder:"OWNER" help:"Only this owner's keys."`
 	Status         statusFlag        `placeholder:"STATUS" complete:"active,expired,revoked" help:"Only keys that are active, expired or revoked now."`
-	NameContains   string            `placeholder:"TEXT" help:"Only keys whose name holds it, letter for letter."`
+	NameContains   *string           `placeholder:"TEXT" help:"Only keys whose name holds it, letter for letter."`
 	Search         *string           `placeholder:"TEXT" help:"Only keys whose name or owner contains it, ignoring case, or whose prefix or id matches."`
 	ExpiresBefore  *apikey.Timestamp `placeholder:"TIME" help:"Only keys that end before, expired ones included."`
 	LastUsedBefore *apikey.Timestamp `placeholder:"TIME" help:"Only keys that were last used before; one that never was counts from its creation."`
 	Rotating       bool              `help:"Only keys that are active and whose secret before the last rotation is still good."`
+	Wide           bool              `help:"At a terminal too: every column, with whole ids and exact times, however long the lines are."`
 	JSON           bool              `name:"json" help:"Print each key as the API would, one to a line."`
 	target
 }
 
 // Help teaches the command.
 func (listCommand) Help() string {
-	return `On a server you see the keys of your key's owner; with keys:admin everybody's. A key must pass all filters. Times are RFC 3339 with an offset, such as 2030-01-31T12:00:00Z.
+	return `At a terminal the table fits, and a time is told from now; elsewhere it has every column. On a server you see the keys of your key's owner; with keys:admin everybody's. A key must pass all filters. Times are RFC 3339 with an offset, such as 2030-01-31T12:00:00Z.
 
 Examples:
 
@@ -62,30 +62,27 @@ func (f *statusFlag) UnmarshalText(text []byte) error {
 
 // Run prints keys: a table, or a line of JSON each.
 func (c *listCommand) Run(ctx context.Context, s streams) error {
-	options := client.ListOptions{Status: client.Status(c.Status), NameContains: c.NameContains, Rotating: c.Rotating}
+	options := client.ListOptions{Status: client.Status(c.Status), Rotating: c.Rotating}
+	if c.NameContains != nil {
+		options.NameContains = *c.NameContains
+	}
+	if c.Search != nil {
+		options.Search = *c.Search
+	}
 	if c.ExpiresBefore != nil {
 		options.ExpiresBefore = c.ExpiresBefore.Time()
 	}
 	if c.LastUsedBefore != nil {
 		options.LastUsedBefore = c.LastUsedBefore.Time()
 	}
-	if c.Search != nil {
-		if err := apikey.CheckSearch(*c.Search); err != nil {
-			return fmt.Errorf("--%w", err) // it begins with the field's name
-		}
-		options.Search = *c.Search
-	}
 	return c.withKeys(ctx, s, func(keys keyring) error {
-		table := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-		if !c.JSON {
-			fmt.Fprintln(table, "ID\tOWNER\tNAME\tPREFIX\tSTATUS\tEXPIRES\tLAST USED\tSCOPES")
-		}
+		table := newKeyTable(s.out, c.Wide)
 		for key, err := range keys.list(ctx, c.Owner, options) {
 			if err != nil {
 				return explain(err, keys.whose(c.Owner), "")
 			}
 			if !c.JSON {
-				printRow(table, key)
+				table.add(key)
 				continue
 			}
 			shape, err := contractKey(key)
@@ -96,20 +93,37 @@ func (c *listCommand) Run(ctx context.Context, s streams) error {
 				return err
 			}
 		}
-		return table.Flush()
+		return c.finish(s, table, options)
 	})
 }
 
-func printRow(table *tabwriter.Writer, k client.Key) {
-	fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(k.ID), printable(k.Owner), printable(k.Name),
-		printable(k.Prefix), printable(string(k.Status)), exactly(k.ExpiresAt), exactly(k.LastUsedAt),
-		printable(strings.Join(k.Scopes, " ")))
+// finish prints the table, and says so if it is empty.
+func (c *listCommand) finish(s streams, table *keyTable, filters client.ListOptions) error {
+	if c.JSON {
+		return nil
+	}
+	if len(table.rows) == 0 {
+		text := "No keys match."
+		if c.Owner == nil && filters == (client.ListOptions{}) {
+			text = "There are no keys."
+		}
+		fmt.Fprintln(s.err, text)
+		if isTerminal(s.out) {
+			return nil
+		}
+	}
+	return table.print()
 }
 
-// exactly is a time in a table, which has no room for more.
-func exactly(t time.Time) string {
-	if t.IsZero() {
-		return "never"
+// Validate refuses a text that the API would not take.
+func (c *listCommand) Validate() error {
+	if c.NameContains != nil && (*c.NameContains == "" || utf8.RuneCountInString(*c.NameContains) > 255) {
+		return errors.New("--name-contains must be 1 to 255 characters; leave it out to list all names")
 	}
-	return apikey.Timestamp(t).String()
+	if c.Search != nil {
+		if err := apikey.CheckSearch(*c.Search); err != nil {
+			return fmt.Errorf("--%w", err) // it begins with the field's name
+		}
+	}
+	return nil
 }

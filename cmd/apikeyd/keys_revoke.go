@@ -42,13 +42,13 @@ func (c *revokeCommand) Run(ctx context.Context, s streams) error {
 		if !c.Yes && s.in.isTerminal() {
 			found, err := confirmRevocation(ctx, s, keys, ref)
 			if err != nil {
-				return explain(err, keys.whose(c.Owner), c.NameOrID)
+				return c.explain(ctx, keys, err)
 			}
 			ref = found
 		}
 		key, err := keys.revoke(ctx, ref)
 		if err != nil {
-			return explain(err, keys.whose(c.Owner), c.NameOrID)
+			return c.explain(ctx, keys, err)
 		}
 		if c.JSON {
 			return c.show(s, key)

@@ -10,7 +10,7 @@ import (
 
 type rotateCommand struct {
 	keyFlags
-	Grace time.Duration `default:"0s" placeholder:"DURATION" help:"How long the secret that it has stays good beside the new one, whole seconds up to 168h (0: it ends now)."`
+	Grace time.Duration `default:"0s" placeholder:"DURATION" help:"How long the secret that it has stays good beside the new one, whole seconds up to 7d (0: it ends now)."`
 	jsonFlag
 	target
 }
@@ -22,7 +22,7 @@ func (rotateCommand) Help() string {
 Examples:
 
     # A day to bring the new secret everywhere
-    SECRET=$(apikeyd keys rotate ci --grace 24h)
+    SECRET=$(apikeyd keys rotate ci --grace 1d)
 
     # The old one may have leaked: it ends now
     apikeyd keys rotate ci --owner customer-42`
@@ -31,19 +31,22 @@ Examples:
 // Validate refuses what no key takes.
 func (c *rotateCommand) Validate() error {
 	if c.Grace < 0 || c.Grace > apikey.MaxGrace || c.Grace%time.Second != 0 {
-		return errors.New("--grace must be whole seconds, from 0 to 168h")
+		return errors.New("--grace must be whole seconds, from 0 to 7d (168h)")
 	}
 	return nil
 }
 
 // Run gives one key a new secret.
 func (c *rotateCommand) Run(ctx context.Context, s streams) error {
+	if err := s.mustBeRead(); err != nil {
+		return err
+	}
 	return c.withKeys(ctx, s, func(keys keyring) error {
 		rotated, err := keys.rotate(ctx, c.ref(), c.Grace)
 		if err != nil {
-			return explain(err, keys.whose(c.Owner), c.NameOrID)
+			return c.explain(ctx, keys, err)
 		}
-		if err := c.hand(s, rotated); err != nil {
+		if err := c.hand(s, rotated, "rotated"); err != nil {
 			return err
 		}
 		old := "The old secret no longer works"

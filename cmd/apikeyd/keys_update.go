@@ -12,11 +12,11 @@ import (
 type updateCommand struct {
 	keyFlags
 	Name        *string           `placeholder:"NAME" help:"Another name."`
-	ExpiresIn   *time.Duration    `placeholder:"DURATION" xor:"expiry" help:"Let it end so long from now, such as 720h."`
+	ExpiresIn   *time.Duration    `placeholder:"DURATION" xor:"expiry" help:"Let it end so long from now, such as 30d."`
 	ExpiresAt   *apikey.Timestamp `placeholder:"2030-01-31T12:00:00Z" xor:"expiry" help:"Let it end then."`
-	Scope       []string          `sep:"none" xor:"scopes" placeholder:"SCOPE" help:"What the key may do, in place of all it may now; repeat the flag for several scopes."`
+	Scope       []scopeFlag       `sep:"none" xor:"scopes" placeholder:"SCOPE" help:"What the key may do, in place of all it may now; separate several scopes with commas, or repeat the flag."`
 	NoScopes    bool              `xor:"scopes" help:"Take all its scopes away."`
-	Metadata    map[string]string `mapsep:"none" xor:"metadata" placeholder:"NAME=TEXT" help:"What to keep with the key, in place of all that is kept now; repeat the flag for several."`
+	Metadata    metadataFlag      `xor:"metadata" placeholder:"NAME=TEXT" help:"What to keep with the key, in place of all that is kept now; repeat the flag for several."`
 	NoMetadata  bool              `xor:"metadata" help:"Take all its metadata away."`
 	RateLimit   *rateFlag         `xor:"rate" placeholder:"CALLS/WINDOW" help:"How often verify lets the key pass, such as 100/1m; on a server this needs keys:admin."`
 	NoRateLimit bool              `xor:"rate" help:"Take its rate limit away; on a server this needs keys:admin."`
@@ -32,7 +32,7 @@ func (updateCommand) Help() string {
 Examples:
 
     apikeyd keys update ci --name ci-main
-    apikeyd keys update ci --owner customer-42 --expires-in 720h
+    apikeyd keys update ci --owner customer-42 --expires-in 30d
     apikeyd keys update ci --scope datasets:read --scope datasets:write
     apikeyd keys update ci --rate-limit 1000/1h --metadata plan=pro
     apikeyd keys update ci --no-metadata --no-rate-limit`
@@ -42,7 +42,7 @@ Examples:
 func (c *updateCommand) change() client.Change {
 	change := client.Change{
 		Name:      c.Name,
-		Scopes:    replacement(c.Scope, c.NoScopes),
+		Scopes:    replacement(scopesOf(c.Scope), c.NoScopes),
 		RateLimit: rateLimit(c.RateLimit, c.NoRateLimit),
 	}
 	if c.ExpiresIn != nil {
@@ -52,7 +52,7 @@ func (c *updateCommand) change() client.Change {
 		change.ExpiresAt = new(c.ExpiresAt.Time())
 	}
 	if c.Metadata != nil || c.NoMetadata {
-		change.Metadata = &c.Metadata
+		change.Metadata = (*map[string]string)(&c.Metadata)
 	}
 	return change
 }
@@ -79,7 +79,7 @@ func (c *updateCommand) Run(ctx context.Context, s streams) error {
 			return explain(err, "its owner", *c.Name)
 		}
 		if err != nil {
-			return explain(err, keys.whose(c.Owner), c.NameOrID)
+			return c.explain(ctx, keys, err)
 		}
 		return c.show(s, key)
 	})

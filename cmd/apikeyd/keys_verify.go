@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"time"
 
+	"apikeyd/apikey"
 	"apikeyd/client"
 )
 
 type verifyCommand struct {
-	SecretFile string   `default:"-" placeholder:"FILE" help:"Where the secret is (standard input, or a prompt on a terminal)."`
-	Scope      []string `sep:"none" placeholder:"SCOPE" help:"A scope that the key must have; repeat the flag for several."`
+	SecretFile string      `default:"-" placeholder:"FILE" help:"Where the secret is (standard input, or a prompt on a terminal)."`
+	Scope      []scopeFlag `sep:"none" placeholder:"SCOPE" help:"A scope that the key must have; separate several with commas, or repeat the flag."`
 	jsonFlag
 	target
 }
@@ -46,9 +47,9 @@ func (c *verifyCommand) Run(ctx context.Context, s streams) error {
 	return c.withKeys(ctx, s, func(keys keyring) error {
 		secret, err := s.readSecret(ctx, c.SecretFile, "Secret to verify: ")
 		if err != nil {
-			return err
+			return fmt.Errorf("the secret to verify (--secret-file): %w", err)
 		}
-		decision, err := keys.verify(ctx, secret, c.Scope)
+		decision, err := keys.verify(ctx, secret, scopesOf(c.Scope))
 		if err != nil {
 			return explain(err, "", "")
 		}
@@ -56,6 +57,9 @@ func (c *verifyCommand) Run(ctx context.Context, s streams) error {
 			return err
 		}
 		if !decision.Valid() {
+			if apikey.WhyMalformed(secret) != "" {
+				return malformed(inputName(c.SecretFile), secret)
+			}
 			return errTold
 		}
 		return nil

@@ -69,15 +69,44 @@ func when(t, now time.Time) string { return exactly(t) + " (" + ago(t, now) + ")
 
 // ago is how far a time is from now, in its largest unit.
 func ago(t, now time.Time) string {
-	seconds := t.Unix() - now.Unix() // a Duration holds no thousand years
-	far := max(seconds, -seconds)
-	if far == 0 {
+	count, unit, past := distance(t, now)
+	if count == 0 {
 		return "now"
 	}
+	text := strconv.FormatInt(count, 10) + " " + unit
+	if count != 1 {
+		text += "s"
+	}
+	return directed(text, past)
+}
+
+// brief is ago where there is little room.
+func brief(t, now time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	count, unit, past := distance(t, now)
+	if count == 0 {
+		return "now"
+	}
+	return directed(strconv.FormatInt(count, 10)+unit[:1], past)
+}
+
+func directed(text string, past bool) string {
+	if past {
+		return text + " ago"
+	}
+	return "in " + text
+}
+
+// distance is how many of its largest unit a time is from now.
+func distance(t, now time.Time) (count int64, unit string, past bool) {
+	seconds := t.Unix() - now.Unix() // a Duration holds no thousand years
+	far := max(seconds, -seconds)
 	if far >= 60 {
 		far += 30 // a key just made for 30 days ends in 30 days, not in 29
 	}
-	count, unit := far, "second"
+	count, unit = far, "second"
 	for _, u := range []struct {
 		name    string
 		seconds int64
@@ -86,14 +115,7 @@ func ago(t, now time.Time) string {
 			count, unit = far/u.seconds, u.name
 		}
 	}
-	text := strconv.FormatInt(count, 10) + " " + unit
-	if count != 1 {
-		text += "s"
-	}
-	if seconds < 0 {
-		return text + " ago"
-	}
-	return "in " + text
+	return count, unit, seconds < 0
 }
 
 // printable is a text of somebody else's that can do nothing to a terminal: what does not

@@ -59,6 +59,9 @@ func (c *loginCommand) Run(ctx context.Context, s streams) (err error) {
 			return err
 		}
 	}
+	if err := checkURL(p.url); err != nil {
+		return err
+	}
 	if c.Own.Key == "" && c.Own.KeyFile == "" {
 		c.Own.KeyFile = stdinName
 	}
@@ -73,7 +76,7 @@ func (c *loginCommand) Run(ctx context.Context, s streams) (err error) {
 	}
 	file, err := p.save(c.name())
 	if err != nil {
-		return fmt.Errorf("the profile could not be kept: %w", err)
+		return fmt.Errorf("the profile could not be saved: %w", err)
 	}
 	_, err = fmt.Fprintf(s.out, "Profile %s: %s with the key %s, in %s\n", c.name(), printable(p.url), p.key.Prefix(), file)
 	return err

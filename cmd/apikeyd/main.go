@@ -40,7 +40,7 @@ type commands struct {
 	Logout       logoutCommand       `cmd:"" help:"Forget a profile."`
 	Profiles     profilesCommand     `cmd:"" help:"List the profiles that apikeyd login made."`
 	Backup       backupCommand       `cmd:"" help:"Copy the database into a file while it is served."`
-	Restore      restoreCommand      `cmd:"" help:"Make a database of a backup."`
+	Restore      restoreCommand      `cmd:"" help:"Restore a backup into a new database."`
 	MigrateStore migrateStoreCommand `cmd:"" help:"Move everything between SQLite and PostgreSQL."`
 	Doctor       doctorCommand       `cmd:"" help:"Look for what is wrong with configuration, files and database."`
 	Audit        auditCommands       `cmd:"" help:"Verify and export the audit log, beside a server or not."`
@@ -87,7 +87,7 @@ type policyFlags struct {
 
 // lifetimeFlag is shared by every command that says when a key ends.
 type lifetimeFlag struct {
-	MaxKeyLifetime time.Duration `default:"0" env:"APIKEYD_MAX_KEY_LIFETIME" placeholder:"DURATION" help:"How long a new or changed key may live, counted from the request, such as 720h; 0 is without limit (0)."`
+	MaxKeyLifetime time.Duration `default:"0" env:"APIKEYD_MAX_KEY_LIFETIME" placeholder:"DURATION" help:"How long a new or changed key may live, counted from the request, such as 90d; 0 is without limit (0)."`
 }
 
 func (f policyFlags) policy() (apikey.Policy, error) {
@@ -111,17 +111,25 @@ func newParser(stdout, stderr io.Writer) *kong.Kong {
 		kong.Name("apikeyd"),
 		kong.Description("A self-hosted API key service. Every flag with an environment variable can be set by it."),
 		kong.Writers(stdout, stderr),
+		durations,
 	)
 }
 
 // run runs one command line and returns the exit status.
 func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
-	parser := newParser(stdout, stderr)
+	out := &results{Writer: stdout}
+	parser := newParser(out, stderr)
+	args = withoutAliases(args)
 	command, err := parse(parser, args)
+	if out.err != nil { // of --help
+		parser.Errorf("%s", out.err)
+		return exitFailure
+	}
 	if err != nil {
-		text := apikey.Redact(err.Error())
+		told := explainUsage(err, args)
+		text := apikey.Redact(told)
 		parser.Errorf("%s", redact(text, args))
-		if text != err.Error() {
+		if text != told {
 			fmt.Fprintln(stderr, "A secret in an argument can be read by everybody on this machine: "+
 				"give it on standard input, at a prompt, in a file, or in the environment.")
 		}
@@ -131,17 +139,32 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	command.BindTo(ctx, (*context.Context)(nil))
-	command.Bind(streams{newInput(stdin), stdout, stderr})
-	switch err := command.Run(); {
+	command.Bind(streams{newInput(stdin), out, stderr})
+	err = command.Run()
+	if out.err != nil && !errors.Is(err, out.err) {
+		err = errors.Join(err, out.err)
+	}
+	switch {
 	case err == nil:
 		return exitOK
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		parser.Errorf("interrupted")
 		return exitInterrupted
-	case !errors.Is(err, errTold):
-		parser.Errorf("%s", redact(err.Error(), args))
+	case strings.TrimSpace(err.Error()) != "": // errTold has nothing to tell
+		parser.Errorf("%s", strings.TrimSpace(redact(err.Error(), args)))
 	}
 	return exitFailure
+}
+
+// withoutAliases writes "help COMMAND" and "--version" as the command line has them.
+func withoutAliases(args []string) []string {
+	switch {
+	case len(args) > 0 && args[0] == "help":
+		return append(args[1:len(args):len(args)], "--help")
+	case len(args) == 1 && args[0] == "--version":
+		return []string{"version"}
+	}
+	return args
 }
 
 // redact hides secrets and what may be a database's password in a message, wherever on the

@@ -62,7 +62,7 @@ func (c *migrateStoreCommand) explain(ctx context.Context, s streams, err error)
 	case errors.Is(err, sqlstore.ErrTargetTaken):
 		return fmt.Errorf("%w; name an empty one", err)
 	case errors.Is(err, sqlstore.ErrOtherSource), errors.Is(err, sqlstore.ErrChanged), errors.Is(err, sqlstore.ErrDiffers):
-		return fmt.Errorf("%w; the target is of no use: see that nobody writes to either side, and begin anew into an empty one", err)
+		return fmt.Errorf("%w; the target is unusable: stop everything that writes to either side, and retry with an empty target", err)
 	case ctx.Err() != nil:
 		fmt.Fprintln(s.err, "The target is not finished. Run the same command again and it goes on from here.")
 	}

@@ -74,7 +74,7 @@ func loadProfile(name string) (profile, error) {
 	var content profileFile
 	secret, secretErr := apikey.Secret{}, error(nil)
 	if err = json.Unmarshal([]byte(text), &content); err == nil {
-		secret, secretErr = apikey.ParseSecret(content.Key)
+		secret, secretErr = apikey.ParseSecret(apikey.TrimSecret(content.Key))
 	}
 	if err != nil || secretErr != nil || content.URL == "" {
 		return profile{}, fmt.Errorf("%s is no profile any more; apikeyd login --profile %s makes it anew", path, name)

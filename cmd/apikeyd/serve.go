@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/console"
 	"apikeyd/handlers"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
@@ -30,7 +30,7 @@ type serveCommand struct {
 	Listen         string        `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"Where to listen (${default}). 0.0.0.0:8080 is every IPv4 address of the machine, :8080 every address."`
 	VerifyCache    int           `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to remember (${default}); 0 remembers none."`
 	Node           string        `env:"APIKEYD_NODE" placeholder:"NAME" help:"With PostgreSQL: how the chain of audit events is called that this node writes (the name of the machine)."`
-	AuditRetention time.Duration `default:"0" env:"APIKEYD_AUDIT_RETENTION" placeholder:"DURATION" help:"How long audit events are kept, such as 8760h, at least 24h; 0 is for ever (0)."`
+	AuditRetention time.Duration `default:"0" env:"APIKEYD_AUDIT_RETENTION" placeholder:"DURATION" help:"How long audit events are kept, such as 1y, at least 1d; 0 is for ever (0)."`
 	Pprof          string        `env:"APIKEYD_PPROF" placeholder:"ADDRESS" help:"Serve Go's profiles at this loopback address, such as 127.0.0.1:6060 (off)."`
 	AdminKeyFile   string        `env:"APIKEYD_ADMIN_KEY_FILE" placeholder:"FILE" help:"Where the first key is written (admin.key beside the database, or with PostgreSQL in the current folder)."`
 }
@@ -43,7 +43,7 @@ func (serveCommand) Help() string {
     apikeyd serve
 
     # Elsewhere, and no key lives longer than 90 days
-    apikeyd serve --listen 127.0.0.1:9000 --database /var/lib/apikeyd/keys.db --max-key-lifetime 2160h`
+    apikeyd serve --listen 127.0.0.1:9000 --database /var/lib/apikeyd/keys.db --max-key-lifetime 90d`
 }
 
 // Run serves until ctx ends, then stops accepting, finishes what is in flight,
@@ -139,7 +139,7 @@ func (c *serveCommand) openToServe(ctx context.Context, policy apikey.Policy, lo
 func (c *serveCommand) newService(
 	db *sqlstore.DB, policy apikey.Policy, tracer *tracing.Tracer, log *slog.Logger,
 ) (service, error) {
-	keys := tracer.Store(db)
+	keys := tracer.Store(db, db.System())
 	verifier := verify.New(keys, log, c.verifyOptions(db.Budget()))
 	m, err := c.newMetrics(db, verifier, log)
 	if err != nil {
@@ -169,7 +169,11 @@ func (c *serveCommand) announce(ctx context.Context, s service) error {
 		scheme = "http"
 		warnOfPlainText(s.listener, s.log)
 	}
-	s.log.Info("serving", "url", urlOf(scheme, s.listener.Addr(), ""), "database", sqlstore.Name(c.Database), "version", version())
+	at := func(path string) string { return urlOf(scheme, s.listener.Addr(), path) }
+	s.log.Info("serving", "url", at(""), "docs", at("/docs"), "database", sqlstore.Name(c.Database), "version", version())
+	if c.Console {
+		s.log.Info("serving the console", "url", at(console.Path))
+	}
 	return c.notify(ctx, "READY=1")
 }
 
@@ -186,25 +190,12 @@ func (c *serveCommand) Validate() error {
 		return errors.New("--verify-cache must not be negative")
 	}
 	if c.AuditRetention != 0 && c.AuditRetention < minRetention {
-		return fmt.Errorf("--audit-retention must be 0, which is for ever, or at least %s", minRetention)
+		return errors.New("--audit-retention must be 0, which is for ever, or at least 1d (24h)")
 	}
 	_, policy := c.policy()
 	return errors.Join(c.databaseFlag.Validate(), policy, c.protectionFlags.Validate(), c.tlsFlags.Validate(), c.checkLog(),
 		checkAddress("--listen", c.Listen), c.metricsFlag.Validate(), checkLoopback("--pprof", c.Pprof),
 		tracing.Check(os.LookupEnv))
-}
-
-// checkAddress refuses what nothing can ever listen at. An empty address is none: Go would
-// take it for any port of all addresses.
-func checkAddress(flag, address string) error {
-	_, port, err := net.SplitHostPort(address)
-	if err == nil {
-		_, err = new(net.Resolver).LookupPort(context.Background(), "tcp", port)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", flag, err)
-	}
-	return nil
 }
 
 func (c *serveCommand) adminKeyFile() string {

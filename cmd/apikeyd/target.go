@@ -21,7 +21,7 @@ const whereKeysAre = `Where the keys are, the first that is said:
     3. the profile "default", if apikeyd login made one
     4. the database apikeyd.db in this folder
 
-With --url your own key comes from APIKEYD_KEY, --key-file FILE, standard input (--key-file -) or a prompt. A profile has its own key, and a database needs none: whoever can write to it may do everything.
+With --url your own key comes from APIKEYD_KEY, --key-file FILE, standard input (--key-file -) or a prompt. A profile has its own key, and a database needs none: anyone with write access to it may do everything.
 
 Exit statuses: 0 done, 1 failed or refused, 2 a command line that cannot be understood, 130 interrupted.`
 
@@ -65,8 +65,11 @@ func (t *target) AfterApply(ctx *kong.Context) error {
 			return fmt.Errorf("--%s is for a database; a server has its own", name)
 		}
 	}
-	if t.place == "database" {
+	switch t.place {
+	case "database":
 		return databaseFlag{t.Database}.Validate()
+	case "url":
+		return checkURL(t.URL)
 	}
 	return nil
 }
@@ -176,14 +179,20 @@ func (f *ownKeyFlags) secret(ctx context.Context, s streams, question string) (a
 	if file != "" {
 		var err error
 		if text, err = s.readSecret(ctx, file, question); err != nil {
-			return apikey.Secret{}, err
+			return apikey.Secret{}, fmt.Errorf("your own key (--key-file): %w", err)
 		}
 		source = inputName(file)
 	}
 	// What is no secret is sent to nobody: it may be another file, or another password.
-	secret, err := apikey.ParseSecret(strings.TrimSpace(text))
+	text = apikey.TrimSecret(text)
+	secret, err := apikey.ParseSecret(text)
 	if err != nil {
-		return apikey.Secret{}, fmt.Errorf("%s holds no key of apikeyd; check that it is whole", source)
+		return apikey.Secret{}, malformed(source, text)
 	}
 	return secret, nil
+}
+
+// malformed says what stands where a secret should.
+func malformed(source, text string) error {
+	return fmt.Errorf("%s holds %s; check that it is whole", source, apikey.WhyMalformed(text))
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"apikeyd/apikey"
 )
 
 const (
@@ -124,10 +126,11 @@ func await(ctx context.Context, done <-chan reading) (string, error) {
 }
 
 // readSecret reads a secret from a file, from standard input, or from somebody at the
-// terminal. The line break at its end is not part of it.
+// terminal, without the white space around it.
 func (s streams) readSecret(ctx context.Context, file, question string) (string, error) {
 	if file == stdinName && s.in.isTerminal() {
-		return s.askSecret(ctx, question)
+		text, err := s.askSecret(ctx, question)
+		return apikey.TrimSecret(text), err
 	}
 	text, err := await(ctx, begin(func() (string, error) {
 		if file == stdinName {
@@ -143,7 +146,10 @@ func (s streams) readSecret(ctx context.Context, file, question string) (string,
 	if err != nil {
 		return "", err
 	}
-	if text = strings.TrimRight(text, "\r\n"); text == "" {
+	if strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff") {
+		return "", fmt.Errorf("%s is UTF-16 text, as Windows PowerShell writes it; save it as ASCII or UTF-8", inputName(file))
+	}
+	if text = apikey.TrimSecret(text); text == "" {
 		return "", fmt.Errorf("%s is empty; it should hold a secret", inputName(file))
 	}
 	return text, nil

@@ -139,6 +139,19 @@ func TestNotesAtATerminal(t *testing.T) {
 	at.sees("It is that of ci of admin (")
 	wantNoSecret(t, at.screen.String())
 
+	// A list is for a person too: short, in colour, and it says when it is empty.
+	at = s.typed(nil, "keys", "list")
+	at.ends(exitOK)
+	at.sees("\x1b[32mACTIVE\x1b[0m  in 1h ")
+	at = s.typed([]string{"NO_COLOR=1"}, "keys", "list", "--wide")
+	at.ends(exitOK)
+	at.sees("  ACTIVE  2")
+	at = s.typed(nil, "keys", "list", "--owner", "nobody")
+	at.ends(exitOK)
+	if got := at.screen.String(); got != "No keys match.\r\n" {
+		t.Errorf("an empty list shows %q", got)
+	}
+
 	at = s.typed(nil, "keys", "rotate", "ci", "--grace", "30m")
 	at.ends(exitOK)
 	at.sees("The old secret works until 2")

@@ -3,12 +3,14 @@ package main
 import (
 	"crypto/sha256"
 	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -82,15 +84,33 @@ func (c *certificate) read() error {
 	held.Write(chain)
 	held.Write(key)
 	if seen := [sha256.Size]byte(held.Sum(nil)); seen != c.seen {
+		if isEncrypted(key) {
+			return fmt.Errorf("--tls-key: %[1]s is encrypted, and serve asks for no password; decrypt it with "+
+				"openssl pkey -in %[1]s -out plain.key, for the server's user alone", c.TLSKey)
+		}
 		pair, err := tls.X509KeyPair(chain, key)
 		if err != nil {
-			return fmt.Errorf("--tls-cert and --tls-key: %w", err)
+			return fmt.Errorf("--tls-cert %s and --tls-key %s: %w", c.TLSCert, c.TLSKey, err)
 		}
 		c.seen = seen
 		c.current.Store(&pair)
 		c.tell(&pair)
 	}
 	return nil
+}
+
+// isEncrypted reports whether a private key in PEM needs a password.
+func isEncrypted(text []byte) bool {
+	for {
+		block, rest := pem.Decode(text)
+		if block == nil {
+			return false
+		}
+		if strings.Contains(block.Type+block.Headers["Proc-Type"], "ENCRYPTED") {
+			return true
+		}
+		text = rest
+	}
 }
 
 // tell logs what is used from now on, and what is wrong with it.

@@ -259,6 +259,34 @@ func TestCertificatesAtStart(t *testing.T) {
 }
 
 // Others may be served in plain text, as behind a proxy, but not without a word.
+// Who asks over plain HTTP where TLS is spoken is told so, by every command that asks.
+func TestPlainTextWhereTLSIsSpoken(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	cert, key, _ := a.issue(time.Now().Add(time.Hour))
+	s := a.serveTLS(cert, key)
+	address := strings.TrimPrefix(s.url, "https://")
+	for want, args := range map[string][]string{
+		"; if it speaks TLS, its URL is https://" + address + "\n":    {"keys", "list", "--url", "http://" + address, "--key-file", "admin.key"},
+		"EOF; if it speaks TLS, its URL is https://" + address + "\n": {"conformance", "--read-only", "--url", "http://" + address, "--key-file", "admin.key"},
+		"if serve speaks TLS, name its certificate with --tls-cert\n": {"healthcheck", "--listen", address},
+	} {
+		command, err := apikeyd(s.dir, nil, args...)
+		must(t, err)
+		out, err := command.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), want) {
+			t.Errorf("%q: %v, %s; want %s", args, err, out, want)
+		}
+	}
+	plain := serve(t, t.TempDir())
+	address = strings.TrimPrefix(plain.url, "http://")
+	command, err := apikeyd(s.dir, nil, "healthcheck", "--listen", address, "--tls-cert", "tls.crt")
+	must(t, err)
+	if out, _ := command.CombinedOutput(); !strings.Contains(string(out), "serve speaks no TLS there; leave --tls-cert") {
+		t.Errorf("healthcheck says %s", out)
+	}
+}
+
 func TestPlainTextElsewhereIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir(), "--listen", "0.0.0.0:0")

@@ -156,10 +156,11 @@ function countDown(counter) {
   const end = Date.now() + counter.dataset.countdown * 1000;
   const timer = setInterval(() => {
     const left = Math.max(0, Math.ceil((end - Date.now()) / 1000));
-    const days = Math.floor(left / 86400);
+    const hours = Math.floor(left / 3600);
     const two = (n) => String(Math.floor(n) % 60).padStart(2, "0");
-    counter.textContent = (days === 0 ? "" : days === 1 ? "1 day " : `${days} days `) +
-      `${Math.floor(left / 3600) % 24}:${two(left / 60)}:${two(left)}`;
+    const plural = (n, unit) => (n === 1 ? `1 ${unit}` : `${n} ${unit}s`);
+    counter.textContent = hours < 24 ? `${hours}:${two(left / 60)}:${two(left)}`
+      : plural(Math.floor(hours / 24), "day") + (hours % 24 === 0 ? "" : " and " + plural(hours % 24, "hour"));
     if (left === 0) {
       clearInterval(timer);
       announce("The old secret works no more.");

@@ -13,8 +13,9 @@ import (
 
 // Keys implements store.Store.
 func (db *DB) Keys(ctx context.Context, q store.Query) (store.Page, error) {
-	page := store.Page{Keys: []apikey.Key{}}
+	var page store.Page
 	err := db.readSnapshot(ctx, func(from querier) (err error) {
+		page.Keys = []apikey.Key{}
 		page.Total, page.More, err = db.list(ctx, from, q, func(rows *sql.Rows) error {
 			key, err := scanKey(rows)
 			page.Keys = append(page.Keys, key)
@@ -30,18 +31,21 @@ const shallow = 1000
 
 // KeyIDs implements store.Store.
 func (db *DB) KeyIDs(ctx context.Context, q store.Query) (page store.IDPage, err error) {
-	err = db.read(ctx, func() error {
-		var from querier = db.reader
-		if q.Offset <= shallow {
-			brief, done := db.engine.brief(ctx)
-			defer done()
-			ctx, from = brief, db.points
-		}
+	list := func(ctx context.Context, from querier) (err error) {
 		page, err = db.listIDs(ctx, from, q)
 		if err == nil && len(page.IDs) == 0 && q.After.IsZero() { // then no row told how many there are
 			page.Total, err = db.countKeys(ctx, from, q)
 		}
 		return err
+	}
+	if q.Offset > shallow {
+		err = db.scan(ctx, func() error { return list(ctx, db.reader) })
+		return page, err
+	}
+	err = db.read(ctx, func() error {
+		brief, done := db.engine.brief(ctx)
+		defer done()
+		return list(brief, db.points)
 	})
 	return page, err
 }

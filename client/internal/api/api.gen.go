@@ -130,13 +130,13 @@ type ApiKeyCreate struct {
 	// without saying has the limit of the calling key.
 	RateLimit *RateLimitSetting `json:"rate_limit,omitempty"`
 
-	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
-	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
-	// service, any other `keys:…` is refused; the rest belong to your API.
+	// Scopes Scopes to grant or to require, as `Scopes` describes them, but without commas: RFC 6749
+	// allows one inside a scope token, yet `a,b` is nearly always meant as two scopes. A key
+	// that was given such a scope earlier keeps it until its scopes are replaced.
 	//
 	//
 	// Example: ["keys:read","datasets:read"]
-	Scopes *Scopes `json:"scopes,omitempty"`
+	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
 // ApiKeyListResponse defines model for ApiKeyListResponse.
@@ -257,13 +257,13 @@ type ApiKeyUpdate struct {
 	// without saying has the limit of the calling key.
 	RateLimit *RateLimitSetting `json:"rate_limit,omitempty"`
 
-	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
-	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
-	// service, any other `keys:…` is refused; the rest belong to your API.
+	// Scopes Scopes to grant or to require, as `Scopes` describes them, but without commas: RFC 6749
+	// allows one inside a scope token, yet `a,b` is nearly always meant as two scopes. A key
+	// that was given such a scope earlier keeps it until its scopes are replaced.
 	//
 	//
 	// Example: ["keys:read","datasets:read"]
-	Scopes *Scopes `json:"scopes,omitempty"`
+	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
 // ApiKeyWithSecretResponse defines model for ApiKeyWithSecretResponse.
@@ -528,7 +528,8 @@ type ErrorResponse struct {
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
 	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); RATE_LIMITED,
 	// TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
-	// More may be added.
+	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN look whether
+	// the change was made before you repeat it. More may be added.
 	//
 	//
 	// Example: INVALID_REQUEST
@@ -633,6 +634,13 @@ type RateLimitSetting struct {
 	WindowSeconds int `json:"window_seconds"`
 }
 
+// RequestedScopes Scopes to grant or to require, as `Scopes` describes them, but without commas: RFC 6749
+// allows one inside a scope token, yet `a,b` is nearly always meant as two scopes. A key
+// that was given such a scope earlier keeps it until its scopes are replaced.
+//
+// Example: ["keys:read","datasets:read"]
+type RequestedScopes = []string
+
 // Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
 // `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
 // service, any other `keys:…` is refused; the rest belong to your API.
@@ -722,13 +730,13 @@ type VerifyRequest struct {
 	// Example: the secret that you were shown
 	Key string `json:"key"`
 
-	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
-	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
-	// service, any other `keys:…` is refused; the rest belong to your API.
+	// Scopes Scopes to grant or to require, as `Scopes` describes them, but without commas: RFC 6749
+	// allows one inside a scope token, yet `a,b` is nearly always meant as two scopes. A key
+	// that was given such a scope earlier keeps it until its scopes are replaced.
 	//
 	//
 	// Example: ["keys:read","datasets:read"]
-	Scopes *Scopes `json:"scopes,omitempty"`
+	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
 // VerifyResponse defines model for VerifyResponse.

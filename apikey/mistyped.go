@@ -1,0 +1,39 @@
+package apikey
+
+import (
+	"strings"
+	"unicode"
+)
+
+// TrimSecret takes away what comes along when a secret is copied or read from a file: white
+// space, byte order marks and spaces of no width, at either end.
+func TrimSecret(text string) string {
+	return strings.TrimFunc(text, func(r rune) bool {
+		return unicode.IsSpace(r) || r == '\uFEFF' || r == '\u200B'
+	})
+}
+
+// WhyMalformed says what a text is that ParseSecret refuses, for whoever typed it: it ends a
+// sentence such as "the file holds …", and never holds the text. Of a secret it says "".
+func WhyMalformed(text string) string {
+	if _, ok := parseSecret(text); ok {
+		return ""
+	}
+	split := strings.LastIndexByte(text, '_')
+	body := text[split+1:]
+	switch {
+	case holdsSecret(text):
+		return "a key and other text around it"
+	case len(body) == bodyWidth && split < 0 && isBase62(body):
+		return "a key that is cut off: it has no prefix"
+	case len(body) == bodyWidth && split > 0:
+		return "a key that is mistyped: its checksum is wrong"
+	case split < 1 || !isPrefix(text[:split]) || len(body) < ShownDigits || !isBase62(body):
+		return "no key of apikeyd"
+	case len(body) == ShownDigits:
+		return "the prefix that lists show of a key, not its secret"
+	case len(body) < bodyWidth:
+		return "a key that is cut off"
+	}
+	return "a key that is mistyped: it is too long"
+}

@@ -1,0 +1,141 @@
+package console_test
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"apikeyd/apikey"
+)
+
+// What is not there is said, and the reader stays in the console.
+func TestNothingLikeThat(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{})
+	v := k.visitor()
+	v.get("/console/nowhere").want(http.StatusNotFound, "<h1>There is no such page</h1>")
+	v.signIn(k.owner)
+	v.get("/console/nowhere").want(http.StatusNotFound, "<h1>There is no such page</h1>", `href="/console/keys"`, "Sign out")
+	a := v.get("/console/keys?status=bogus").want(http.StatusBadRequest, "There is no status <bdi>bogus</bdi>")
+	if strings.Contains(a.body, k.owner.Prefix) {
+		t.Error("the page shows keys all the same")
+	}
+}
+
+// A form that is wrong in several ways says all of them at once, whoever finds them.
+func TestAllFaultsAtOnce(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{})
+	v := k.visitor()
+	v.signIn(k.admin)
+	wrong := url.Values{
+		"name": {""}, "owner": {" \x01"}, "expires": {"custom"}, "custom": {"soon"}, "scopes": {`a"b`},
+		"metadata-name": {""}, "metadata-text": {"x"}, "limit": {"many"}, "window": {"1"}, "unit": {"60"},
+	}
+	for name, change := range map[string]func(url.Values){
+		"found here":       func(url.Values) {},
+		"found by the API": func(f url.Values) { f.Set("custom", "2001-01-01T00:00"); f.Set("limit", "0"); f.Del("metadata-text") },
+	} {
+		form := url.Values{}
+		for field, values := range wrong {
+			form[field] = slices.Clone(values)
+		}
+		change(form)
+		a := v.post("/console/keys/new", form).want(http.StatusBadRequest)
+		for _, field := range []string{"name", "owner", "expires", "scopes", "limit"} {
+			if !strings.Contains(a.body, `id="`+field+`-fault"`) {
+				t.Errorf("%s: nothing is said about %s:\n%s", name, field, a.body)
+			}
+		}
+	}
+}
+
+// A list of scopes takes white space and commas.
+func TestScopesWithCommas(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{})
+	v := k.visitor()
+	v.signIn(k.admin)
+	v.post("/console/keys/new", url.Values{"name": {"listed"}, "owner": {"acme"}, "expires": {"7"},
+		"scopes": {"datasets:read, reports:read;x,,\tplain"}}).want(http.StatusSeeOther)
+	got := k.get("acme", "listed").Scopes
+	if want := (apikey.Scopes{"datasets:read", "reports:read;x", "plain"}); !slices.Equal(got, want) {
+		t.Errorf("the scopes are %q, want %q", got, want)
+	}
+}
+
+// Whoever typed a key badly is told how.
+func TestMistypedKeys(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{})
+	whole := k.owner.Secret
+	other := map[bool]string{true: "b", false: "a"}[strings.HasSuffix(whole, "a")]
+	for text, says := range map[string]string{
+		whole[:len(whole)-1] + other: "mistyped: its checksum is wrong",
+		whole[:len(whole)-9]:         "a key that is cut off",
+		k.owner.Prefix:               "the prefix that lists show of a key",
+		"swordfish":                  "no key of apikeyd",
+	} {
+		k.visitor().post("/console/sign-in", url.Values{"secret": {text}}).want(http.StatusBadRequest, says)
+		v := k.visitor()
+		v.signIn(k.admin)
+		v.post("/console/try", url.Values{"secret": {text}}).want(http.StatusOK, says)
+	}
+	v := k.visitor()
+	v.post("/console/sign-in", url.Values{"secret": {"\uFEFF" + whole + "\n"}}).goes("/console")
+}
+
+// Revoked keys do not expire any more, and events say whose key it is about.
+func TestRowsAreTrue(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{})
+	gone := k.add("globex", "gone", "datasets:read")
+	_, err := k.as(k.admin).Revoke(t.Context(), gone.ID.String())
+	k.must(err)
+	v := k.visitor()
+	v.signIn(k.admin)
+	a := v.get("/console/keys?status=revoked").want(http.StatusOK, "revoked</span> <time")
+	if strings.Contains(a.body, `datetime="`+gone.ExpiresAt.UTC().Format("2006-01-02")) {
+		t.Error("a revoked key is said to expire")
+	}
+	if a := v.get(pathOf(gone.ID)).want(http.StatusOK, "<dt>Revoked</dt>"); strings.Contains(a.body, "<dt>Expires</dt>") {
+		t.Error("the page of a revoked key says that it expires")
+	}
+	v.get("/console/audit").want(http.StatusOK, "of <bdi>globex</bdi>")
+	v.get("/console").want(http.StatusOK, "of <bdi>globex</bdi>")
+	// A use is there before it is written.
+	used := k.add("globex", "used", "datasets:read")
+	_, err = k.as(k.admin).Verify(t.Context(), used.Secret)
+	k.must(err)
+	if a := v.get(pathOf(used.ID)).want(http.StatusOK, "<strong>1</strong> verified"); strings.Contains(a.body, "never") {
+		t.Errorf("it was never used:\n%s", a.body)
+	}
+}
+
+// The page of a secret shows what its key is for.
+func TestSecretShowsItsUse(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{})
+	v := k.visitor()
+	v.signIn(k.admin)
+	for scopes, want := range map[string][]string{
+		"":                          {"there"},
+		"datasets:read":             {"there"},
+		"keys:verify":               {"verify"},
+		"keys:verify keys:read":     {"verify", "list"},
+		"keys:read datasets:read":   {"list", "there"},
+		"keys:write":                {"create"},
+		"keys:admin":                {"list"},
+		"keys:verify datasets:read": {"verify", "there"},
+	} {
+		form := url.Values{"name": {"for " + scopes}, "owner": {"acme"}, "expires": {"7"}, "scope": strings.Fields(scopes)}
+		page := v.get(v.post("/console/keys/new", form).want(http.StatusSeeOther).header.Get("Location")).want(http.StatusOK)
+		for _, id := range []string{"verify", "list", "create", "there"} {
+			if strings.Contains(page.body, `<code id="`+id+`"`) != slices.Contains(want, id) {
+				t.Errorf("%q: the commands are not %q:\n%s", scopes, want, page.body)
+			}
+		}
+	}
+}

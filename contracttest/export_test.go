@@ -1,4 +1,0 @@
-package contracttest
-
-// Independent is what the tests ask.
-const Independent = independent
