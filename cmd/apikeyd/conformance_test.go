@@ -104,7 +104,7 @@ func TestConformanceCannotRun(t *testing.T) {
 		"no such key file": {[]string{"--url", s.url, "--key-file", "nowhere"}, exitFailure, "nowhere"},
 		"unknown format":   {[]string{"--url", s.url, "--key-file", "admin.key", "--format", "pdf"}, exitUsage, "--format"},
 		"nobody listens":   {[]string{"--url", "http://127.0.0.1:1", "--key-file", "admin.key"}, exitFailure, "cannot be checked"},
-		"not a URL":        {[]string{"--url", "127.0.0.1", "--key-file", "admin.key"}, exitFailure, "not an http URL"},
+		"not a URL":        {[]string{"--url", "127.0.0.1", "--key-file", "admin.key"}, exitUsage, "--url must begin with http:// or https://"},
 		"not a key":        {[]string{"--url", s.url, "--key-file", "apikeyd.db"}, exitFailure, "holds no key"},
 		"a key, typed":     {[]string{"--url", s.url, "--key", "ak_nonsense"}, exitUsage, "takes @FILE, no secret"},
 	} {
