@@ -22,7 +22,7 @@ func (a reply) signedOut(reason string) {
 	a.Helper()
 	if to := a.header.Get("Location"); strings.HasPrefix(to, "/console/sign-in?") {
 		a.want(http.StatusSeeOther)
-		a = a.visitor.get(to)
+		a = a.get(to)
 	}
 	a.want(http.StatusOK, "<h1>Sign in</h1>", reason)
 }
