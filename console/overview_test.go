@@ -50,7 +50,7 @@ func TestOverviewOfAdministrators(t *testing.T) {
 		t.Errorf("the numbers are %q", text)
 	}
 	b.open("/console")
-	b.want(".events", "Revoked acme's own by admin", "Created admin by the operator")
+	b.want(".events", "Revoked acme's own of acme by admin", "Created admin of admin by the operator")
 	want := "1 active\ngood for use now\n0 rotating\nold secret works too\n0 expiring\nwithin 30 days\n" +
 		"0 unused\nfor 90 days or more\n0 expired\npast their end\n1 revoked\nended for good"
 	if text := strings.ReplaceAll(b.text(".tiles"), "\n\n", "\n"); strings.Join(strings.Fields(text), " ") != strings.Join(strings.Fields(want), " ") {
