@@ -25,16 +25,21 @@ type Draft struct {
 // NewKey checks a draft and mints its key. The returned secret is the only one
 // there will ever be. It returns an *InvalidError that lists every field at fault.
 func (p Policy) NewKey(now time.Time, d Draft) (Key, Secret, error) {
-	prefix := p.Prefix
-	if prefix == "" {
-		prefix = DefaultPrefix
-	}
-	secret := NewSecret(prefix, NewID())
+	secret := p.NewSecret()
 	key, err := p.KeyFor(now, d, secret)
 	if err != nil {
 		return Key{}, Secret{}, err
 	}
 	return key, secret, nil
+}
+
+// NewSecret mints a secret for a key that does not exist yet.
+func (p Policy) NewSecret() Secret {
+	prefix := p.Prefix
+	if prefix == "" {
+		prefix = DefaultPrefix
+	}
+	return NewSecret(prefix, NewID())
 }
 
 // KeyFor is NewKey for a secret that exists already.

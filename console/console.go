@@ -27,6 +27,8 @@ type Config struct {
 	Key []byte // KeySize bytes
 	// MaxKeyLifetime is the longest that the API lets a key live; 0 is without end.
 	MaxKeyLifetime time.Duration
+	// Warnings are what everybody who is signed in must know now; nil for nothing.
+	Warnings func() []string
 }
 
 // KeySize is how many bytes a Key has.

@@ -66,6 +66,14 @@ type view struct {
 // SignedIn reports whether somebody is.
 func (p view) SignedIn() bool { return p.Me.ID != "" }
 
+// Warnings are what everybody who is signed in must know.
+func (p view) Warnings() []string {
+	if p.visit.Config.Warnings == nil || !p.SignedIn() {
+		return nil
+	}
+	return p.visit.Config.Warnings()
+}
+
 // May reports whether the reader's key has a scope of the API.
 func (p view) May(scope string) bool { return p.visit.may(scope) }
 

@@ -29,6 +29,8 @@ type Config struct {
 	TrustedProxies []netip.Prefix   // who is believed about where a request comes from
 	AuthFailures   apikey.RateLimit // of each address; the zero RateLimit is without limit
 
+	// Notices are what /readyz tells beside that the service is ready; nil for nothing.
+	Notices func() []string
 	// Observers are told of every request, in this order.
 	Observers []Observer
 	// RefusalLines is how many refusals of one code the log has a line for each second; the
@@ -97,6 +99,11 @@ func (s *Server) healthz(c echo.Context) error {
 func (s *Server) readyz(c echo.Context) error {
 	if err := s.Store.Ping(c.Request().Context()); err != nil {
 		return err
+	}
+	if s.Notices != nil {
+		if notices := s.Notices(); len(notices) > 0 {
+			return c.JSON(http.StatusOK, map[string]any{"status": "ok", "details": notices})
+		}
 	}
 	return s.healthz(c)
 }

@@ -16,13 +16,17 @@ import (
 	"apikeyd/verify"
 )
 
-// Sources are what the metrics tell about. All fields must be set.
+// Sources are what the metrics tell about. All fields but Unconfirmed must be set.
 type Sources struct {
 	Database   *sqlstore.DB
 	Verifier   *verify.Verifier
 	Operations []string // that a request can be about
 	Build      Build
 	Log        *slog.Logger
+
+	// Unconfirmed reports whether the database was restored and awaits confirmation; nil is
+	// never.
+	Unconfirmed func() bool
 }
 
 // Build says which program this is.
@@ -51,8 +55,17 @@ func New(s Sources) (*Metrics, error) {
 		},
 	})
 	build.Set(1)
+	restored := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "apikeyd_restore_unconfirmed",
+		Help: "1 if the database was restored and nobody confirmed that what was revoked since is revoked.",
+	}, func() float64 {
+		if s.Unconfirmed != nil && s.Unconfirmed() {
+			return 1
+		}
+		return 0
+	})
 	for _, c := range []prometheus.Collector{
-		build, m.requests, m.connections, m.keys, newVerifier(s.Verifier), newDatabase(s.Database),
+		build, restored, m.requests, m.connections, m.keys, newVerifier(s.Verifier), newDatabase(s.Database),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := m.registry.Register(c); err != nil {

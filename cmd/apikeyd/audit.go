@@ -87,13 +87,20 @@ func (m *expectedMark) UnmarshalText(text []byte) error {
 	if err != nil || seq < 0 {
 		return malformed
 	}
-	hash, err := hex.DecodeString(parts[2])
-	if err != nil || len(hash) != len(m.Hash) {
+	hash, err := parseChainHash(parts[2])
+	if err != nil {
 		return malformed
 	}
-	m.Chain, m.Seq = parts[0], seq
-	copy(m.Hash[:], hash)
+	m.Chain, m.Seq, m.Hash = parts[0], seq, hash
 	return nil
+}
+
+func parseChainHash(text string) (hash store.ChainHash, err error) {
+	decoded, err := hex.DecodeString(text)
+	if err != nil || copy(hash[:], decoded) != len(decoded) || len(decoded) != len(hash) {
+		return hash, errors.New("a hash has 64 hexadecimal digits")
+	}
+	return hash, nil
 }
 
 func writeChainReport(w io.Writer, r store.ChainReport) {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -67,4 +69,55 @@ func TestBackupOfAnAlteredLog(t *testing.T) {
 		}
 	}
 	s.wantUnwell("FAILED   audit log      the audit log is not what was written: chain \"main\": event 1 ")
+}
+
+// A restored database that was not reconciled says so everywhere, until an operator confirms.
+func TestRestoredUntilConfirmed(t *testing.T) {
+	t.Parallel()
+	first := serve(t, t.TempDir())
+	first.command("backup", "keys.bak")
+	must(t, first.terminate())
+	must(t, os.Remove(filepath.Join(first.dir, "apikeyd.db")))
+	first.command("restore", "keys.bak")
+
+	s := serve(t, first.dir, "--metrics", "127.0.0.1:0")
+	_, url, _ := strings.Cut(s.output.String(), `msg="serving metrics" url=`)
+	url, _, _ = strings.Cut(url, "\n")
+	scrape := func() string {
+		response, err := httpClient.Get(url)
+		must(t, err)
+		text, err := io.ReadAll(response.Body)
+		must(t, errors.Join(err, response.Body.Close()))
+		return string(text)
+	}
+	if out := s.output.String(); !strings.Contains(out, "level=WARN") || !strings.Contains(out, notReconciled) {
+		t.Errorf("the log says nothing:\n%s", out)
+	}
+	if a := s.want(http.StatusOK, "GET", "/readyz", "", ""); !strings.Contains(a.body, `"details":["`+notReconciled) {
+		t.Errorf("/readyz says %s", a.body)
+	}
+	if !strings.Contains(scrape(), "\napikeyd_restore_unconfirmed 1\n") {
+		t.Error("the metrics say nothing")
+	}
+	s.wantDoctor("warning  restore        restored at ")
+	const banner = "run apikeyd restore --confirm on the server."
+	cookie := s.signIn(s.adminKey())
+	if got := s.page("/console", cookie); !strings.Contains(got.text, banner) {
+		t.Errorf("the console says nothing:\n%s", got.text)
+	}
+	if got := s.page("/console/sign-in", ""); strings.Contains(got.text, banner) {
+		t.Error("the console warns who is not signed in")
+	}
+
+	s.command("restore", "--confirm")
+	must(t, s.wait(func() bool { return strings.Contains(s.output.String(), "the restore of the database was confirmed") }))
+	if a := s.want(http.StatusOK, "GET", "/readyz", "", ""); a.body != "{\"status\":\"ok\"}\n" {
+		t.Errorf("/readyz says %s", a.body)
+	}
+	if !strings.Contains(scrape(), "\napikeyd_restore_unconfirmed 0\n") {
+		t.Error("the metrics still warn")
+	}
+	if got := s.page("/console", cookie); strings.Contains(got.text, banner) {
+		t.Error("the console still warns")
+	}
 }

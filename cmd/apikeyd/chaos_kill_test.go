@@ -6,6 +6,7 @@ import (
 	"flag"
 	"math/rand/v2"
 	"net/http"
+	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -68,6 +69,9 @@ func TestChaosKillAtStart(t *testing.T) {
 		s := serve(t, dir)
 		s.want(http.StatusOK, "GET", "/v1/api-keys/admin", s.adminKey(), "")
 		s.kill()
+		if old, err := filepath.Glob(filepath.Join(dir, "admin.key.*")); err != nil || len(old) > 0 {
+			t.Errorf("the file of an interrupted start was not adopted: %v (%v)", old, err)
+		}
 	}
 }
 

@@ -70,13 +70,14 @@ func readAtMost(path string, size int64) (text []byte, mode fs.FileMode, err err
 // withConsole puts the console beside the API, if there is to be one. Its pages are no
 // operations: metrics and traces show the calls of the API that they make.
 func (f consoleFlags) withConsole(
-	api http.Handler, key []byte, policy apikey.Policy, log *slog.Logger,
+	api http.Handler, key []byte, policy apikey.Policy, restored *restoreWatch, log *slog.Logger,
 ) (http.Handler, error) {
 	if !f.Console {
 		return api, nil
 	}
 	pages, err := console.New(console.Config{
 		API: api, Log: log, Now: time.Now, Key: key, MaxKeyLifetime: policy.MaxLifetime,
+		Warnings: restored.warnings,
 	})
 	if err != nil {
 		return nil, err

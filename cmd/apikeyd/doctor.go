@@ -131,6 +131,7 @@ func (c *doctorCommand) inside(e *sqlstore.Examination) []check {
 		{"keys", look(e, ofThisSchema(checkKeys))},
 		{"key counts", look(e, ofThisSchema(c.checkCounts))},
 		{"audit log", look(e, ofThisSchema(checkAudit))},
+		{"restore", look(e, ofThisSchema(c.checkRestored))},
 		{"clock", look(e, checkClock)},
 	}
 }

@@ -43,7 +43,7 @@ type noListener struct{ net.Listener }
 func (noListener) Close() error { return nil }
 
 // newMetrics returns the metrics of a service, or nil if nobody is to have them.
-func (f metricsFlag) newMetrics(db *sqlstore.DB, v *verify.Verifier, log *slog.Logger) (*metrics.Metrics, error) {
+func (f metricsFlag) newMetrics(db *sqlstore.DB, v *verify.Verifier, restored *restoreWatch, log *slog.Logger) (*metrics.Metrics, error) {
 	if f.Metrics == "" {
 		return nil, nil
 	}
@@ -52,7 +52,7 @@ func (f metricsFlag) newMetrics(db *sqlstore.DB, v *verify.Verifier, log *slog.L
 		return nil, err
 	}
 	return metrics.New(metrics.Sources{
-		Database: db, Verifier: v, Operations: operations, Log: log,
+		Database: db, Verifier: v, Operations: operations, Log: log, Unconfirmed: restored.open.Load,
 		Build: metrics.Build{Version: version(), Revision: revision(), GoVersion: runtime.Version()},
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
@@ -14,8 +13,11 @@ import (
 // restoreCommand makes a database of a backup.
 type restoreCommand struct {
 	databaseFlag
-	File  string `arg:"" help:"The backup."`
-	Force bool   `help:"Replace the database if there is one, unless a server has it."`
+	File               string `arg:"" optional:"" help:"The backup."`
+	Force              bool   `help:"Replace the database if there is one, unless a server has it. It is kept beside the new one, and what it knows is carried over."`
+	RevocationsFrom    string `xor:"revocations" placeholder:"FILE" help:"Carry over what was revoked, rotated, reported as leaked or shortened after the backup, from this database or audit export (the database that --force replaces)."`
+	WithoutRevocations bool   `xor:"revocations" help:"Carry over nothing from the database that --force replaces."`
+	Confirm            bool   `xor:"revocations" help:"Instead of restoring, confirm that everything which was revoked after the backup is revoked in the database; beside a server or not."`
 }
 
 // Help says more than the flags do.
@@ -23,19 +25,35 @@ func (restoreCommand) Help() string {
 	return `The backup is checked first, every byte of it. The database appears at once and whole, or not at all. Run it as
 the user that serves.
 
-A restored database knows nothing of what came after the backup: SECRETS THAT WERE REVOKED OR ROTATED SINCE WORK AGAIN.
-docs/backup.md says how to find and revoke them before it is served.
+A backup knows nothing of what came after it: SECRETS THAT WERE REVOKED OR ROTATED SINCE WOULD WORK AGAIN. So restore
+carries over every revocation, rotation, leak report, earlier end and lost scope from the database that --force
+replaces, or from the one that --revocations-from names. If there is neither, the server warns until --confirm says that somebody saw to it (docs/backup.md).
 
 Examples:
-  apikeyd restore /backup/keys-2030-01-31.db --database /var/lib/apikeyd/apikeyd.db
+  apikeyd restore /backup/keys-2030-01-31.db --database /var/lib/apikeyd/apikeyd.db --force
+  apikeyd restore /backup/keys-2030-01-31.db --database new.db --revocations-from broken/apikeyd.db
+  apikeyd restore --confirm --database /var/lib/apikeyd/apikeyd.db
   apikeyd restore /backup/keys-2030-01-31.db --database drill.db`
 }
 
 // Validate refuses a database that is no file.
-func (c *restoreCommand) Validate() error { return errors.Join(c.databaseFlag.Validate(), c.file()) }
+func (c *restoreCommand) Validate() error {
+	switch {
+	case c.Confirm && (c.File != "" || c.Force):
+		return errors.New("--confirm is about a database that was restored already: it takes no backup and no --force")
+	case c.Confirm:
+		return c.databaseFlag.Validate()
+	case c.File == "":
+		return errors.New("name the backup: apikeyd restore FILE")
+	}
+	return errors.Join(c.databaseFlag.Validate(), c.file())
+}
 
 // Run restores one backup.
 func (c *restoreCommand) Run(ctx context.Context, s streams) (err error) {
+	if c.Confirm {
+		return c.confirm(ctx, s)
+	}
 	began := time.Now()
 	from, err := c.open(ctx)
 	if err != nil {
@@ -64,7 +82,11 @@ func (c *restoreCommand) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return notMade(ctx, c.Database, err)
 	}
-	if err := site.Put(ctx, to.Name(), c.Force); err != nil {
+	bar.say("carrying over revocations")
+	if restored.reconciled, err = c.reconcile(ctx, to.Name(), site, restored.Last); err != nil {
+		return err
+	}
+	if restored.kept, err = site.Put(ctx, to.Name(), c.Force); err != nil {
 		return c.explain(ctx, err)
 	}
 	bar.clear()
@@ -126,7 +148,9 @@ func (c *restoreCommand) checkTarget(from *os.File, site *sqlstore.Site) error {
 // restored is what came out of a backup.
 type restored struct {
 	sqlstore.Contents
+	reconciled
 	sum    string // SHA-256 of the backup
+	kept   string // the replaced database; empty if there was none
 	sealed bool
 }
 
@@ -171,12 +195,5 @@ func (c *restoreCommand) report(s streams, r restored, took string) error {
 	if !r.sealed {
 		fmt.Fprintln(s.err, "NOTE: the file carries no checksum of apikeyd backup: a value that changed in it does not show.")
 	}
-	since := "its backup was made"
-	if !r.Last.IsZero() {
-		since = timestamp(r.Last) + ", the time of its last event,"
-	}
-	_, warned := io.WriteString(s.err, "WARNING: this database knows nothing of what happened after "+since+"\n"+
-		"WARNING: so SECRETS THAT WERE REVOKED, ROTATED OR REPORTED AS LEAKED SINCE WORK AGAIN once it is served.\n"+
-		"Revoke them first: apikeyd keys revoke --database "+c.Database+" ID. How to find them: docs/backup.md.\n")
-	return errors.Join(err, warned)
+	return errors.Join(err, c.reportReconciled(s, r))
 }

@@ -79,11 +79,15 @@ func (c *serveCommand) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	service, err := c.newService(db, policy, tracer, slog.New(tracer.LogHandler(log.Handler())))
+	restored, err := newRestoreWatch(ctx, db, log)
 	if err != nil {
 		return err
 	}
-	if service.server.Handler, err = c.withConsole(service.server.Handler, sessions, policy, service.log); err != nil {
+	service, err := c.newService(db, restored, policy, tracer, slog.New(tracer.LogHandler(log.Handler())))
+	if err != nil {
+		return err
+	}
+	if service.server.Handler, err = c.withConsole(service.server.Handler, sessions, policy, restored, service.log); err != nil {
 		return err
 	}
 	service.server.Handler = drained(service.server.Handler)
@@ -128,7 +132,7 @@ func (c *serveCommand) openToServe(ctx context.Context, policy apikey.Policy, lo
 	if err != nil {
 		return nil, err
 	}
-	first := firstKey{store: db, policy: policy, file: c.adminKeyFile(), log: log, now: time.Now}
+	first := firstKey{db: db, policy: policy, file: c.adminKeyFile(), log: log, now: time.Now}
 	if err := first.ensure(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -137,18 +141,18 @@ func (c *serveCommand) openToServe(ctx context.Context, policy apikey.Policy, lo
 
 // newService makes what serves a database. Where it listens is for the caller to say.
 func (c *serveCommand) newService(
-	db *sqlstore.DB, policy apikey.Policy, tracer *tracing.Tracer, log *slog.Logger,
+	db *sqlstore.DB, restored *restoreWatch, policy apikey.Policy, tracer *tracing.Tracer, log *slog.Logger,
 ) (service, error) {
 	keys := tracer.Store(db, db.System())
 	verifier := verify.New(keys, log, c.verifyOptions(db.Budget()))
-	m, err := c.newMetrics(db, verifier, log)
+	m, err := c.newMetrics(db, verifier, restored, log)
 	if err != nil {
 		return service{}, err
 	}
 	handler, err := handlers.New(handlers.Config{
 		Store: keys, Verifier: verifier, Policy: policy, Log: log, Now: time.Now,
 		Observers: append(m.Observers(), tracer.Observers()...), RefusalLines: c.LogRefusals,
-		TrustedProxies: c.trustedProxies(), AuthFailures: c.authFailures(),
+		TrustedProxies: c.trustedProxies(), AuthFailures: c.authFailures(), Notices: restored.notices,
 	})
 	if err != nil {
 		return service{}, err
@@ -156,7 +160,7 @@ func (c *serveCommand) newService(
 	server := newServer(handler)
 	server.ErrorLog, server.ConnState = c.serverLog(log), m.ConnState()
 	return service{
-		server: server, verifier: verifier, metrics: m, log: log,
+		server: server, verifier: verifier, metrics: m, restored: restored, log: log,
 		retention: retention{log: db, keep: c.AuditRetention, every: retentionInterval, now: time.Now, out: log},
 	}, nil
 }

@@ -1,14 +1,23 @@
 package main
 
 import (
+	"database/sql"
+	"errors"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+	"apikeyd/store/sqlstore"
 )
 
 func TestFirstKey(t *testing.T) {
@@ -36,18 +45,145 @@ func TestFirstKey(t *testing.T) {
 	}
 }
 
-// A crash between the file and the key leaves a file whose secret is adopted.
+// interruptFirstStart leaves a folder as a crash between the file and the key does, and
+// returns the secret in the file.
+func interruptFirstStart(t *testing.T, dir string) string {
+	t.Helper()
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: filepath.Join(dir, "apikeyd.db"), Serve: true})
+	must(t, err)
+	secret, err := firstKey{db: db, file: filepath.Join(dir, "admin.key"), now: time.Now}.secret(t.Context())
+	must(t, errors.Join(err, db.Close()))
+	return secret.Reveal()
+}
+
+// A crash between the file and the key leaves a file whose secret the next start adopts.
 func TestFirstKeyIsAdopted(t *testing.T) {
 	t.Parallel()
-	crashed := serve(t, t.TempDir())
-	secret := crashed.adminKey()
-
 	dir := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(dir, "admin.key"), []byte(secret+"\n"), 0o600))
+	secret := interruptFirstStart(t, dir)
 	s := serve(t, dir)
 	s.want(http.StatusOK, "GET", "/v1/api-keys", secret, "")
 	if s.adminKey() != secret {
 		t.Error("admin.key was changed")
+	}
+	must(t, s.terminate())
+	wantNotes(t, filepath.Join(dir, "apikeyd.db"), 0)
+}
+
+// wantNotes checks how many notes a database keeps.
+func wantNotes(t *testing.T, path string, want int) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	must(t, err)
+	defer func() { must(t, db.Close()) }()
+	var got int
+	must(t, db.QueryRowContext(t.Context(), `SELECT count(*) FROM notes`).Scan(&got))
+	if got != want {
+		t.Errorf("%d notes are left, want %d", got, want)
+	}
+}
+
+// A revoked first key stays dead when its database is gone and its file is not: no start
+// adopts a secret that another database had, not even after a crash.
+func TestRevokedFirstKeyStaysDead(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first := serve(t, dir)
+	leaked := first.adminKey()
+	first.want(http.StatusOK, "DELETE", "/v1/api-keys/admin", leaked, "")
+	must(t, first.terminate())
+	at := func(name string) string { return filepath.Join(dir, name) }
+	must(t, os.Chmod(at("admin.key"), 0o640))
+	must(t, os.WriteFile(at("admin.key.old"), []byte("precious"), 0o600))
+
+	for range 2 {
+		must(t, os.Remove(at("apikeyd.db")))
+		s := serve(t, dir)
+		s.want(http.StatusUnauthorized, "GET", "/v1/api-keys", leaked, "")
+		s.want(http.StatusOK, "GET", "/v1/api-keys", s.adminKey(), "")
+		if !strings.Contains(s.output.String(), "admin.key.old.") {
+			t.Errorf("the log does not say where the old file is:\n%s", s.output.String())
+		}
+		must(t, s.terminate())
+	}
+	for name, want := range map[string]string{"admin.key.old": "precious", "admin.key.old.1": leaked + "\n"} {
+		text, err := os.ReadFile(at(name))
+		must(t, err)
+		if string(text) != want {
+			t.Errorf("%s was changed", name)
+		}
+	}
+	for _, name := range []string{"admin.key", "admin.key.old.1", "admin.key.old.2"} {
+		info, err := os.Stat(at(name))
+		must(t, err)
+		if info.Mode() != 0o600 {
+			t.Errorf("%s has mode %s, want -rw-------", name, info.Mode())
+		}
+	}
+}
+
+// A file from before an interrupted first start is moved away once, and the one that this
+// start wrote is adopted.
+func TestInterruptedStartBesideAnOldFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	old := apikey.Policy{}.NewSecret().Reveal()
+	must(t, os.WriteFile(filepath.Join(dir, "admin.key"), []byte(old+"\n"), 0o600))
+	var out strings.Builder
+	log := slog.New(slog.NewTextHandler(&out, nil))
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: filepath.Join(dir, "apikeyd.db"), Serve: true})
+	must(t, err)
+	secret, err := firstKey{db: db, file: filepath.Join(dir, "admin.key"), log: log, now: time.Now}.secret(t.Context())
+	must(t, errors.Join(err, db.Close()))
+	s := serve(t, dir)
+	if s.adminKey() != secret.Reveal() {
+		t.Error("the file of the interrupted start was not adopted")
+	}
+	s.want(http.StatusUnauthorized, "GET", "/v1/api-keys", old, "")
+}
+
+// Nodes that start at the same moment on one empty store make one key, and the file that
+// holds its secret stays, whether they share a folder or not.
+func TestFirstKeyOfSeveralNodes(t *testing.T) {
+	t.Parallel()
+	const nodes = 8
+	for _, shared := range []bool{true, false} {
+		dir := t.TempDir()
+		must(t, os.WriteFile(filepath.Join(dir, "admin.key"), []byte(apikey.Policy{}.NewSecret().Reveal()), 0o600))
+		db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: filepath.Join(dir, "apikeyd.db"), Serve: true})
+		must(t, err)
+		var wg sync.WaitGroup
+		for n := range nodes {
+			file := filepath.Join(dir, "admin.key")
+			if !shared {
+				file = filepath.Join(dir, strconv.Itoa(n)+".key")
+			}
+			wg.Go(func() {
+				first := firstKey{db: db, file: file, log: slog.New(slog.DiscardHandler), now: time.Now}
+				if err := first.ensure(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		key, err := db.Key(t.Context(), store.ByName(adminName, adminName))
+		must(t, err)
+		pattern := "admin.key"
+		if !shared {
+			pattern = "[0-9].key"
+		}
+		files, err := filepath.Glob(filepath.Join(dir, pattern))
+		must(t, err)
+		if len(files) != 1 {
+			t.Fatalf("the files are %v, want one", files)
+		}
+		text, err := os.ReadFile(files[0])
+		must(t, err)
+		secret, err := apikey.ParseSecret(apikey.TrimSecret(string(text)))
+		if err != nil || secret.ID() != key.ID {
+			t.Errorf("the file does not hold the first key's secret (%v)", err)
+		}
+		must(t, db.Close())
 	}
 }
 

@@ -55,6 +55,7 @@ type service struct {
 	verifier    *verify.Verifier
 	metrics     *metrics.Metrics // nil if nobody is to have them
 	retention   retention
+	restored    *restoreWatch
 	log         *slog.Logger
 }
 
@@ -65,6 +66,7 @@ func (s service) until(ctx context.Context) error {
 	background.Go(func() { s.verifier.Run(running) })
 	background.Go(func() { tuneMemory(running) })
 	background.Go(func() { s.retention.run(running) })
+	background.Go(func() { s.restored.run(running) })
 	serve := func() error { return s.server.Serve(s.listener) }
 	if s.certificate != nil {
 		s.server.TLSConfig = s.certificate.config()

@@ -168,26 +168,37 @@ func (e *Examination) Keys(ctx context.Context) error {
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
+	return e.someKeys(ctx, func(keys []apikey.Key) error {
+		for _, key := range keys {
+			if err := checkKey(key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// someKeys calls do with all keys in the order of their ids, some at a time.
+func (e *Examination) someKeys(ctx context.Context, do func([]apikey.Key) error) error {
 	last := []byte{}
-	for read := rowsAtOnce; read == rowsAtOnce; {
-		read = 0
+	for {
+		var keys []apikey.Key
 		err := e.rows(ctx, func(rows *sql.Rows) error {
-			read++
 			key, err := scanKey(rows)
 			if err != nil && !isDamage(err) {
 				err = fmt.Errorf("%w: %w", store.ErrDamaged, err)
 			}
-			if err != nil {
-				return err
-			}
-			last = key.ID[:]
-			return checkKey(key)
+			keys = append(keys, key)
+			return err
 		}, `SELECT `+keyColumns+` FROM api_keys WHERE id > $1 ORDER BY id LIMIT $2`, last, rowsAtOnce)
-		if err != nil {
+		if err != nil || len(keys) == 0 {
 			return err
 		}
+		if err := do(keys); err != nil {
+			return err
+		}
+		last = keys[len(keys)-1].ID[:]
 	}
-	return nil
 }
 
 // checkKey checks what scanKey takes as it is. What names and scopes may be is not asked: a

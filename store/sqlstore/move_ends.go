@@ -101,7 +101,7 @@ func (e *moveEnd) chains(ctx context.Context) (string, error) {
 func (e *moveEnd) rows(ctx context.Context, q querier) (total int64, err error) {
 	for _, t := range bulk {
 		var n int64
-		if err := q.QueryRowContext(ctx, `SELECT count(*) FROM `+t.name).Scan(&n); err != nil {
+		if err := q.QueryRowContext(ctx, `SELECT count(*) FROM `+t.name+` WHERE true`+t.only).Scan(&n); err != nil {
 			return 0, err
 		}
 		total += n

@@ -29,8 +29,10 @@ var (
 	anchorTable = newTable("audit_anchors", `chain, event_id, seq, hash, at`, "")
 	headTable   = newHeadTable()
 
+	noteTable = newNoteTable()
+
 	// bulk are the tables of which there may be any number of rows.
-	bulk = []table{keyTable, useTable, eventTable}
+	bulk = []table{keyTable, useTable, eventTable, noteTable}
 	// marks say where the chains begin and end.
 	marks = []table{anchorTable, headTable}
 	// everything is what is moved. The numbers of keys are counted anew.
@@ -47,6 +49,13 @@ func newHeadTable() table {
 	t := newTable("audit_chains", `chain, event_id, seq, hash`, "")
 	t.only = ` AND seq > 0`
 	t.clash = ` ON CONFLICT (chain) DO UPDATE SET event_id = excluded.event_id, seq = excluded.seq, hash = excluded.hash`
+	return t
+}
+
+// newNoteTable leaves out first keys: those who make one are at the source.
+func newNoteTable() table {
+	t := newTable("notes", `name, value`, "")
+	t.only = ` AND name = '` + restoredNote + `'`
 	return t
 }
 

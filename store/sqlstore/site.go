@@ -54,36 +54,72 @@ func (s *Site) Close() error {
 	return errors.Join(err, s.files.close())
 }
 
+// Old returns the database that is there, so that it can be read until Close, or nil if there
+// is none. From then on nobody else can use it. Only a database of ours can be had, and only
+// if nobody has it open. The caller must not Close it.
+func (s *Site) Old(ctx context.Context) (*Examination, error) {
+	if s.old == nil {
+		if _, err := os.Lstat(s.files.path); errors.Is(err, os.ErrNotExist) {
+			return nil, nil
+		}
+		if err := s.clear(ctx); err != nil {
+			return nil, err
+		}
+	}
+	e := &Examination{files: s.files, pool: s.old, path: s.files.path}
+	var err error
+	e.version, e.target, err = schemaVersions(ctx, s.old)
+	return e, err
+}
+
 // Put gives a file the place, at once and for good: after a crash there is either what was
 // there before or the file, whole. Without replace it returns ErrOccupied if a database is
-// there; with it only a database of ours gives way, and only if nobody has it open.
-func (s *Site) Put(ctx context.Context, file string, replace bool) error {
-	_, err := os.Lstat(s.files.path)
-	switch {
-	case err == nil && !replace:
-		return ErrOccupied
-	case err == nil:
-		err = s.clear(ctx)
-	case errors.Is(err, os.ErrNotExist):
-		err = nil
+// there. With it, what Old returns gives way, and keeps the name that Put returns.
+func (s *Site) Put(ctx context.Context, file string, replace bool) (kept string, err error) {
+	if _, err := os.Lstat(s.files.path); err == nil && !replace {
+		return "", ErrOccupied
 	}
+	old, err := s.Old(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	// SQLite would take a log that lies there for the new file's, and make a mix of two.
 	for _, suffix := range logs {
 		if _, err := os.Lstat(s.files.path + suffix); !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("%w: move %s away", ErrLeftover, s.files.path+suffix)
+			return "", fmt.Errorf("%w: move %s away", ErrLeftover, s.files.path+suffix)
 		}
 	}
 	// The logs must be gone for good before the new file comes.
 	if err := syncFolder(s.files.path); err != nil {
-		return err
+		return "", err
+	}
+	if old != nil {
+		if kept, err = s.keep(); err != nil {
+			return "", err
+		}
 	}
 	if err := os.Rename(file, s.files.path); err != nil {
-		return err
+		if kept != "" {
+			err = errors.Join(err, os.Remove(kept)) // a file of two names is not served
+		}
+		return "", err
 	}
-	return syncFolder(s.files.path)
+	return kept, syncFolder(s.files.path)
+}
+
+// keep gives the old database a second name, the first that is free.
+func (s *Site) keep() (string, error) {
+	name := s.files.path + ".replaced"
+	for n := 1; ; n++ {
+		err := os.Link(s.files.path, name)
+		if err == nil {
+			return name, nil
+		}
+		if !errors.Is(err, os.ErrExist) {
+			return "", fmt.Errorf("the replaced database cannot be kept: %w", err)
+		}
+		name = fmt.Sprintf("%s.replaced.%d", s.files.path, n)
+	}
 }
 
 // logs are what SQLite keeps beside a database and would apply to whatever has its name.

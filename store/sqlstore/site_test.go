@@ -19,7 +19,8 @@ func put(t *testing.T, file, path string, replace bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, site.Close()) }()
-	return site.Put(t.Context(), file, replace)
+	_, err = site.Put(t.Context(), file, replace)
+	return err
 }
 
 // newFile is a database that is one file, in the folder of path, with one key.
@@ -77,7 +78,7 @@ func TestPutReplacesACrashedDatabase(t *testing.T) {
 	file, key := newFile(t, path)
 	wantErr(t, put(t, file, path, false), sqlstore.ErrOccupied)
 	must(t, put(t, file, path, true))
-	wantFiles(t, filepath.Dir(path), "keys.db", "keys.db.lock")
+	wantFiles(t, filepath.Dir(path), "keys.db", "keys.db.lock", "keys.db.replaced")
 	wantOnly(t, path, key)
 }
 
@@ -123,7 +124,11 @@ func TestPutLocksOutWriters(t *testing.T) {
 	execute(t, old, `PRAGMA journal_mode = DELETE`) // so that it keeps the file open, and no lock
 	site, err := sqlstore.OpenSite(path)
 	must(t, err)
-	must(t, site.Put(t.Context(), file, true))
+	kept, err := site.Put(t.Context(), file, true)
+	must(t, err)
+	if filepath.Base(kept) != "keys.db.replaced" {
+		t.Errorf("the old database is %q", kept)
+	}
 	late := func() {
 		for _, statement := range []string{`PRAGMA journal_mode = WAL`, `CREATE TABLE late (a TEXT)`} {
 			if _, err := old.ExecContext(t.Context(), statement); err == nil {
@@ -134,6 +139,6 @@ func TestPutLocksOutWriters(t *testing.T) {
 	late()
 	must(t, site.Close())
 	late()
-	wantFiles(t, filepath.Dir(path), "keys.db", "keys.db.lock")
+	wantFiles(t, filepath.Dir(path), "keys.db", "keys.db.lock", "keys.db.replaced")
 	wantOnly(t, path, key)
 }

@@ -1,0 +1,199 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+)
+
+// The reasons for which a database cannot tell what came after a backup.
+var (
+	ErrEarlier   = errors.New("it ends before the backup was made, so it does not know what came after")
+	ErrUnrelated = errors.New("it has no key of the backup, so it is not what the backup was made of")
+)
+
+// readableSchema is the oldest schema of which keyColumns can be read.
+const readableSchema = 4
+
+// CarriedOver says what a restored database took over.
+type CarriedOver struct {
+	Revoked int // keys
+	Rotated int // keys with another secret, or without the old one
+	Reduced int // keys that end earlier or lost scopes
+	Unknown int // keys that are not in the backup, and are lost
+	Lost    int // keys that were revoked since they were rotated, and the source does not tell their secret
+	Missing int // keys of the backup that the source does not have, so it cannot tell of them
+}
+
+// OpenRestored opens a backup that was copied, and brings its schema up to date. Nobody else
+// may know the file yet. After it was closed, TidyRestored must be called.
+func OpenRestored(ctx context.Context, path string) (*DB, error) {
+	db, err := Open(ctx, Options{Path: path, Serve: true})
+	if err != nil {
+		return nil, err
+	}
+	// A first start on the database from which the backup was made does not concern this one,
+	// nor does its own restore.
+	if err := errors.Join(db.ForgetFirstKeys(ctx), db.ForgetRestored(ctx)); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// TidyRestored makes one file again of a database that was closed.
+func TidyRestored(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(leaveWAL(file), file.Close(), os.Remove(path+".lock"))
+}
+
+// CarryOver ends in a restored database what was ended later: revocations, rotations, leak
+// reports, earlier ends of keys and lost scopes. It takes them from what became of the
+// database after the backup, and knows is the time of the backup's last event. The actor is
+// the operator.
+func (db *DB) CarryOver(ctx context.Context, actor store.Actor, from *Examination, knows time.Time) (CarriedOver, error) {
+	var done CarriedOver
+	if from.version < readableSchema {
+		return done, ErrNotMigrated
+	}
+	contents, err := from.Contents(ctx)
+	if err != nil {
+		return done, err
+	}
+	if contents.Last.Before(knows) {
+		return done, ErrEarlier
+	}
+	page, err := db.Keys(ctx, store.Query{Limit: 1})
+	if err != nil {
+		return done, err
+	}
+	done.Missing = page.Total
+	err = from.someKeys(ctx, func(later []apikey.Key) error {
+		keys, err := db.keysBetween(ctx, later[0].ID, later[len(later)-1].ID)
+		if err != nil {
+			return err
+		}
+		ended := make([]apikey.Key, 0, len(later))
+		for _, key := range later {
+			before, is := keys[key.ID]
+			if !is {
+				done.Unknown++
+				continue
+			}
+			done.Missing--
+			if done.add(before, endedBy(before, key)) {
+				ended = append(ended, key)
+			}
+		}
+		return db.endAll(ctx, actor, ended)
+	})
+	if err == nil && page.Total > 0 && done.Missing == page.Total {
+		err = ErrUnrelated
+	}
+	return done, err
+}
+
+// endedBy is a key of the backup after everything that ended something of it later.
+func endedBy(key, later apikey.Key) apikey.Key {
+	if !later.SecretHash.Equal(key.SecretHash) || later.OldSecretUntil.IsZero() ||
+		later.OldSecretHash.Equal(key.OldSecretHash) && later.OldSecretUntil.Before(key.OldSecretUntil) {
+		key.SecretHash, key.OldSecretHash, key.OldSecretUntil = later.SecretHash, later.OldSecretHash, later.OldSecretUntil
+	}
+	if key.RevokedAt.IsZero() {
+		key.RevokedAt = later.RevokedAt
+	}
+	if later.ExpiresAt.Before(key.ExpiresAt) {
+		key.ExpiresAt = later.ExpiresAt
+	}
+	if len(later.Scopes.Missing(key.Scopes)) > 0 {
+		key.Scopes = later.Scopes
+	}
+	return key
+}
+
+// add counts what changed of a key, and reports whether anything did.
+func (c *CarriedOver) add(before, after apikey.Key) bool {
+	switch {
+	case !before.RevokedAt.Equal(after.RevokedAt):
+		c.Revoked++
+	case !before.SecretHash.Equal(after.SecretHash), !before.OldSecretUntil.Equal(after.OldSecretUntil):
+		c.Rotated++
+	case !before.ExpiresAt.Equal(after.ExpiresAt), !slices.Equal(before.Scopes, after.Scopes):
+		c.Reduced++
+	default:
+		return false
+	}
+	return true
+}
+
+// keysBetween returns the keys with ids from first to last.
+func (db *DB) keysBetween(ctx context.Context, first, last apikey.ID) (map[apikey.ID]apikey.Key, error) {
+	keys := make(map[apikey.ID]apikey.Key)
+	err := db.read(ctx, func() error {
+		rows, err := db.reader.QueryContext(ctx,
+			`SELECT `+keyColumns+` FROM api_keys WHERE id >= $1 AND id <= $2`, first[:], last[:])
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			key, err := scanKey(rows)
+			if err != nil {
+				return err
+			}
+			keys[key.ID] = key
+		}
+		return rows.Err()
+	})
+	return keys, err
+}
+
+// endedAtOnce is how many keys one transaction changes.
+const endedAtOnce = 256
+
+func (db *DB) endAll(ctx context.Context, actor store.Actor, later []apikey.Key) error {
+	for some := range slices.Chunk(later, endedAtOnce) {
+		err := db.mutate(ctx, actor, func(m *mutation) error {
+			for _, key := range some {
+				if err := m.end(key); err != nil {
+					return fmt.Errorf("key %s: %w", key.ID, err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end changes one key as endedBy says, and writes the event.
+func (m *mutation) end(later apikey.Key) error {
+	before, err := m.read(store.ByID(later.ID))
+	if err != nil {
+		return err
+	}
+	after := endedBy(before, later)
+	action := store.ActionUpdate
+	switch {
+	case !before.RevokedAt.Equal(after.RevokedAt):
+		action = store.ActionRevoke
+	case !before.SecretHash.Equal(after.SecretHash):
+		action = store.ActionRotate
+	case !before.OldSecretUntil.Equal(after.OldSecretUntil):
+		action = store.ActionLeak
+	}
+	if err := m.updateKey(after); err != nil {
+		return err
+	}
+	return m.audit(action, &before, &after)
+}

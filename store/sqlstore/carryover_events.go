@@ -1,0 +1,138 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+)
+
+// CarryOverEvents is CarryOver from the audit events that came after the backup, oldest
+// first; those from before may be among them. Events say that a key was rotated and not
+// which secret it has, so such a key is revoked. Events that do not continue the backup's
+// own chain are refused.
+func (db *DB) CarryOverEvents(
+	ctx context.Context, actor store.Actor, events iter.Seq2[store.Event, error],
+) (CarriedOver, error) {
+	var done CarriedOver
+	head, err := db.mainHead(ctx)
+	if err != nil {
+		return done, err
+	}
+	chain := continuation{backup: head, Mark: head}
+	replay := replay{db: db, keys: make(map[apikey.ID]apikey.Key), rotated: make(map[apikey.ID]bool)}
+	for event, err := range events {
+		if err != nil {
+			return done, err
+		}
+		isNew, err := chain.follow(event)
+		if err != nil {
+			return done, err
+		}
+		if isNew {
+			if err := replay.apply(ctx, event); err != nil {
+				return done, err
+			}
+		}
+	}
+	if !chain.met {
+		return done, ErrEarlier
+	}
+	done.Unknown, done.Lost = replay.created, len(replay.rotated)
+	var ended []apikey.Key
+	for id, later := range replay.keys {
+		before, err := db.Key(ctx, store.ByID(id))
+		if err != nil {
+			return done, err
+		}
+		if done.add(before, endedBy(before, later)) {
+			ended = append(ended, later)
+		}
+	}
+	return done, db.endAll(ctx, actor, ended)
+}
+
+// mainHead is where the chain of a SQLite database ends.
+func (db *DB) mainHead(ctx context.Context) (head store.Mark, err error) {
+	err = db.read(ctx, func() error {
+		h, err := readHead(ctx, db.reader, sharedChain, "")
+		head = h.Mark
+		return err
+	})
+	return head, err
+}
+
+// continuation checks that events continue a backup's chain, one after the other.
+type continuation struct {
+	store.Mark            // the last event so far
+	backup     store.Mark // the backup's last event
+	met        bool       // the backup's last event, or one that came later
+}
+
+// follow reports whether an event came after the backup.
+func (c *continuation) follow(e store.Event) (bool, error) {
+	if e.Chain != c.Chain || e.Seq < c.backup.Seq {
+		return false, nil
+	}
+	c.met = true
+	if e.Seq == c.backup.Seq {
+		if e.Hash != c.backup.Hash {
+			return false, fmt.Errorf("its event %d is not the one in the backup, so it is another database's", e.Seq)
+		}
+		return false, nil
+	}
+	if e.Seq != c.Seq+1 {
+		return false, fmt.Errorf("event %d does not follow event %d: some are missing", e.Seq, c.Seq)
+	}
+	if linkHash(&e, string(appendChanges(nil, &e.Changes)), c.Hash) != e.Hash {
+		return false, fmt.Errorf("event %d does not continue the backup's audit log, or was altered", e.Seq)
+	}
+	c.Mark = e.Mark
+	return true, nil
+}
+
+// replay makes of the keys of a backup what events made of them, as far as events tell.
+type replay struct {
+	db      *DB
+	keys    map[apikey.ID]apikey.Key
+	rotated map[apikey.ID]bool
+	created int
+}
+
+func (r *replay) apply(ctx context.Context, e store.Event) error {
+	key, is := r.keys[e.Key]
+	if !is {
+		var err error
+		key, err = r.db.Key(ctx, store.ByID(e.Key))
+		if errors.Is(err, store.ErrNotFound) { // it was made later
+			if e.Action == store.ActionCreate {
+				r.created++
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if e.Action == store.ActionRotate {
+		r.rotated[e.Key] = true
+		key.RevokedAt = e.At
+	}
+	if ends := e.Changes.GraceEndsAt; ends != nil && ends.To == nil {
+		key = key.EndGrace()
+	}
+	if change := e.Changes.RevokedAt; change != nil && change.To != nil {
+		key.RevokedAt = change.To.Time()
+	}
+	if change := e.Changes.ExpiresAt; change != nil && change.To != nil {
+		key.ExpiresAt = change.To.Time()
+	}
+	if change := e.Changes.Scopes; change != nil && change.To != nil {
+		key.Scopes = *change.To
+	}
+	r.keys[e.Key] = key
+	return nil
+}

@@ -1,0 +1,84 @@
+package sqlstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"apikeyd/store"
+)
+
+// restoredNote is the name of the note that a database was restored without all that was
+// revoked since its backup.
+const restoredNote = "restored"
+
+// Restored says that a database was restored from a backup, and lacks what came after it.
+type Restored struct {
+	At          time.Time `json:"at"`
+	Knows       time.Time `json:"knows,omitzero"`        // when the backup's last event was
+	ConfirmedAt time.Time `json:"confirmed_at,omitzero"` // when the operator said that it is reconciled
+}
+
+// IsOpen reports whether somebody must still see to it that nothing revoked works again.
+func (r Restored) IsOpen() bool { return !r.At.IsZero() && r.ConfirmedAt.IsZero() }
+
+// NoteRestored records that a database was restored.
+func (db *DB) NoteRestored(ctx context.Context, r Restored) error {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return db.write(ctx, func(t *transaction) error { return t.note(restoredNote, string(text)) })
+}
+
+// ForgetRestored removes what NoteRestored recorded, of a database that was restored anew.
+func (db *DB) ForgetRestored(ctx context.Context) error {
+	return db.write(ctx, func(t *transaction) error { return t.exec(`DELETE FROM notes WHERE name = $1`, restoredNote) })
+}
+
+// Restored returns what NoteRestored recorded last, or the zero Restored.
+func (db *DB) Restored(ctx context.Context) (r Restored, err error) {
+	err = db.read(ctx, func() error {
+		r, err = readRestored(ctx, db.reader)
+		return err
+	})
+	return r, err
+}
+
+// Restored is DB.Restored.
+func (e *Examination) Restored(ctx context.Context) (Restored, error) {
+	r, err := readRestored(ctx, e.pool)
+	return r, during(ctx, err)
+}
+
+func readRestored(ctx context.Context, q querier) (r Restored, err error) {
+	var text string
+	// An aggregate: there is a row even without a note.
+	err = q.QueryRowContext(ctx, `SELECT coalesce(max(value), '') FROM notes WHERE name = $1`, restoredNote).Scan(&text)
+	if err != nil || text == "" {
+		return r, err
+	}
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		return r, fmt.Errorf("%w: the note about its restore cannot be read", store.ErrDamaged)
+	}
+	return r, nil
+}
+
+// ErrNotRestored says that there is no restore to confirm.
+var ErrNotRestored = errors.New("there is no restore to confirm")
+
+// ConfirmRestored records that nothing that was revoked works again, because an operator
+// saw to it. It returns ErrNotRestored if there is nothing to confirm.
+func (db *DB) ConfirmRestored(ctx context.Context) (Restored, error) {
+	r, err := db.Restored(ctx)
+	if err != nil {
+		return r, err
+	}
+	if !r.IsOpen() {
+		return r, ErrNotRestored
+	}
+	r.ConfirmedAt = db.now().UTC().Truncate(time.Millisecond)
+	return r, db.NoteRestored(ctx, r)
+}
