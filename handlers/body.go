@@ -99,6 +99,9 @@ func decodeJSON(data []byte) (any, error) {
 	if len(data) == 0 {
 		return nil, invalidBody("is empty; send a JSON object")
 	}
+	if tooManyValues(data) {
+		return nil, errTooManyValues
+	}
 	var value any
 	if err := json.Unmarshal(data, &value); err != nil {
 		return nil, invalidBody(describeSyntax(err))
@@ -112,6 +115,9 @@ func decodeJSON(data []byte) (any, error) {
 // decodeForm makes an object of a form. Parameters without a value count as left out,
 // and none may come twice (RFC 6749, section 3.2).
 func decodeForm(text string) (any, error) {
+	if strings.Count(text, "&") >= maxParameters {
+		return nil, invalidBody(fmt.Sprintf("has more than %d fields", maxParameters))
+	}
 	form, err := url.ParseQuery(text)
 	if err != nil {
 		return nil, invalidBody("must be a well-formed form; percent-encode it")
