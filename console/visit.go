@@ -20,7 +20,9 @@ const (
 	maxForm = 128 << 10
 	// maxStrangersForm bounds one that comes without a session: enough to keep what was typed
 	// before a session ended, and little to read for nothing.
-	maxStrangersForm = 32 << 10
+	maxStrangersForm = 16 << 10
+	// maxMediaType is how long a Content-Type may be.
+	maxMediaType = 256
 	// maxFields is how many fields a form or a query may have.
 	maxFields = 500
 	// visitTimeout is how long a page may take.
@@ -106,6 +108,9 @@ func (v *visit) readForm() error {
 		return errFormTooLarge
 	}
 	v.r.Body = io.NopCloser(bytes.NewReader(data))
+	if len(v.r.Header.Get("Content-Type")) > maxMediaType {
+		return errNoForm
+	}
 	if err != nil || v.r.ParseForm() != nil {
 		return errNoForm
 	}

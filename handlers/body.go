@@ -164,7 +164,7 @@ func describeSyntax(err error) string {
 func checkContentType(h http.Header, want string) error {
 	message := "must be " + want
 	values := h.Values("Content-Type")
-	if len(values) != 1 {
+	if len(values) != 1 || len(values[0]) > maxMediaType {
 		return apikey.Invalid("Content-Type", message)
 	}
 	mediaType, params, err := mime.ParseMediaType(values[0])

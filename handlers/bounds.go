@@ -20,6 +20,8 @@ const (
 	maxValues = 1000
 	// maxParameters is how many parameters a query or a form may have.
 	maxParameters = 100
+	// maxMediaType is how long a Content-Type may be in bytes.
+	maxMediaType = 256
 	// maxToken is how long a string with a format, a pattern or fixed values may be in bytes if
 	// the contract does not say.
 	maxToken = 256
@@ -47,6 +49,9 @@ func tooManyValues(data []byte) bool {
 // properties, each of which is a fault: the validator would look at every item before it
 // counted them, and make an error of each.
 func (f *faults) bound(s *openapi3.Schema, path []string, value any) any {
+	if len(*f) == maxFields {
+		return nil
+	}
 	switch value := value.(type) {
 	case string:
 		if tooLong(s, value) {

@@ -48,7 +48,11 @@ var schemaOptions = []openapi3.SchemaValidationOption{
 // validateBody holds a decoded body against its schema.
 func validateBody(op operation, value any) error {
 	var faults faults
-	err := op.body.Value.VisitJSON(faults.bound(op.body.Value, nil, value), schemaOptions...)
+	value = faults.bound(op.body.Value, nil, value)
+	if len(faults) == maxFields {
+		return faults.err() // no more are told
+	}
+	err := op.body.Value.VisitJSON(value, schemaOptions...)
 	if err == nil && len(faults) == 0 {
 		return nil
 	}
