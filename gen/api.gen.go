@@ -552,8 +552,8 @@ type ErrorResponse struct {
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
 	// CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); RATE_LIMITED,
-	// TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
+	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+	// RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// More may be added.
 	//
 	//
@@ -1490,9 +1490,10 @@ type ConflictJSONResponse struct {
 }
 
 type ErrorResponseHeaders struct {
-	CacheControl *string
-	RetryAfter   *int
-	XRequestId   *string
+	AcceptEncoding *string
+	CacheControl   *string
+	RetryAfter     *int
+	XRequestId     *string
 }
 type ErrorJSONResponse struct {
 	Body ErrorResponse
@@ -1685,6 +1686,9 @@ func (response ListApiKeysdefaultJSONResponse) VisitListApiKeysResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -1838,6 +1842,9 @@ func (response CreateApiKeydefaultJSONResponse) VisitCreateApiKeyResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -1980,6 +1987,9 @@ func (response RevokeApiKeydefaultJSONResponse) VisitRevokeApiKeyResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -2122,6 +2132,9 @@ func (response GetApiKeydefaultJSONResponse) VisitGetApiKeyResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -2285,6 +2298,9 @@ func (response UpdateApiKeydefaultJSONResponse) VisitUpdateApiKeyResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -2456,6 +2472,9 @@ func (response RotateApiKeydefaultJSONResponse) VisitRotateApiKeyResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -2606,6 +2625,9 @@ func (response GetApiKeyUsagedefaultJSONResponse) VisitGetApiKeyUsageResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -2735,6 +2757,9 @@ func (response ListAuditEventsdefaultJSONResponse) VisitListAuditEventsResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -2898,6 +2923,9 @@ func (response ForwardAuthdefaultJSONResponse) VisitForwardAuthResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -3027,6 +3055,9 @@ func (response IntrospectTokendefaultJSONResponse) VisitIntrospectTokenResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -3133,6 +3164,9 @@ func (response ReportLeakedKeydefaultJSONResponse) VisitReportLeakedKeyResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -3262,6 +3296,9 @@ func (response GetSummarydefaultJSONResponse) VisitGetSummaryResponse(w http.Res
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -3391,6 +3428,9 @@ func (response GetUsagedefaultJSONResponse) VisitGetUsageResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -3520,6 +3560,9 @@ func (response VerifyApiKeydefaultJSONResponse) VisitVerifyApiKeyResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -4072,174 +4115,176 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H2Nchu3luaroLgzFSvbpEnqxxFZqS1alnJ1LUseiYpvJvSoQTZI4qoJMA1QFMerqn2afbB9ki2cA6DR",
-	"ZJOibMXxZDJTdUO3uvF7cP7Ph0+VgZxMpWBCq0rrU2XMaMIy+HlEB2NWPZJCZzI1DxKmBhmfai5FpVXp",
-	"pHO6UCQWsqq0zFhciSrsnk6mKau0Ku5pJaqowZhNqGlAL6bmb0pnXIwqDw9R5UwOKLa33Hx3zMiU6jGR",
-	"Q6LHjAg2J7dsEZH+gvCk0NfLu8ZLOuXVW7ZQL+uNw1e00W9WD4b1evXVYDepHrK9YXWfHvRfDX5IDll9",
-	"+MigLqlmZ3zC9eqoPoypJlyRlA21GRnXLRJnMRnQNFWEaiLFgEWEpimJf4vt2CeEjigXhAsS65goNpAi",
-	"UT3xIsnoUFc508PqWOupmUNGNUtN31W7E9VGfacnCvPtVW7ZoldpZz/uNdv6x939bedTfS9TPliUL7bp",
-	"mUDXbslhubmZJBlTRaRgLZgVTtbMZv6Ms/ntx0a93p7/eFB/bDpMZ4tqZ6hZtjqTKxwO0ZLMKdekz4Yy",
-	"Y0RnCy5GuA9h742SrrjQbMQy6OvDhw/VzkyPmdB8QDVb7fBvcm46o8FL5MXlyRE5bDTqETG/Dl7t13cK",
-	"c37NaMYykjGaTn7sVeiU37JF0qs8MvN/VDtTXn3LFtXTpHwTeRJsXptQPKPTjCkmdGEIz3BO8uGc0wkr",
-	"H5CgE1agpynLBkzoKhMDmbBk4xgH/F+b9SmfspQLtvVgLuaijDLMaKT50+cPZ6a0nLCsutfcejBXAzll",
-	"qnw0Cv5WGI5iU2oOTWLYnJrSAVPLQ4oIm0z1IjiYQsLq5ANNqKaKadXKGE2I/9c84/rxZbxkv82Y0qUk",
-	"ZvZZET3mirD7wZiKETN8wAxfseyOD9h3iqRytHEZ997+e/Mf/7b/86t3u+fvuweXf29++OX17tGb45ON",
-	"Y3uIKmZtJkxb+fSWLR6juwyGFvMEWDE1a1wj7wtbbhbRMO0WienLfmyYe0z/tXnSj2ukQ+5oOmM9wQW5",
-	"vj59Q4Yym5AXP1T34P8bzR3zup0qFYQntSXmNuDVgH65GZ0RapWoImDohvfdwM+okrHfZjxjSaWlsxnb",
-	"vE1raLwjpB4bCgc612MqyELO4N9tIhhLFImNlGzRZMJF7Ib024xli3xM8HVhL/4lY8NKq/I/XubKwkv8",
-	"q3qJQ4H9yZiaSqGQ3jtT/paBrBlIoQ0RtD5V6HSachT5L/+pUO5v1w02d2l7wP5Wt/2WLQhVZk+5ORfz",
-	"iMy5HsuZJlwrI6syZohxk5ZTNgj7/sviyyXHZdPHhXdh/K9pYh892zIdZ5nMNq3Sa5qQzHb6zSzEkRTD",
-	"lA++4jJ4HsEV0fSWichxC0NCXJGM3clblpinc6rIP2dKk0xqw5u/nXWDaX69ReuIhR4bPYqlirXIXmOX",
-	"vOjLZEHkHcvIwR55y1/vRGSveUheaCnJhIqF1RbNMSSU9GkCCzzM5ARYU0/QJMmYUm2jo1lFmRrdjgR6",
-	"ntMydyKyX6+TF4anDeks1TtRT+zXd8kLs3NG0PWpYmRAhZCaUKHmLDNsYKvGI0JFQlIpb3tiyDOlyXzM",
-	"gJ1SYmWdoYQJTRjqsM9GBEsa7aZvw1e/mHxOZNbnScLE1z139oSNpExIf6bJhC6I2a9EgmrxnCtbpr9v",
-	"amDl/S9e43OpO8mEa8M3/tBVTungVhGKWidwO67w4BrRmFt/bccIBylnAgSpSuWcJT2RyLmAoybwPAfE",
-	"+NwnIjTBN54H/+IaQ3erj937X3QWvwlaO5Ez8RUJ7VwSNRuM0XgxJGUs7lSKEVjgNFRHvx2p6bf9DzqS",
-	"JYcuWnfoiDlzKJli8/pNigP/ca95GPcEVUZHGcLH5htN9Uz9dRS/jD66Ur6jYmEfq69II05nsgq69Q1w",
-	"RW65SHKliXidCXxcJbrMn0E7uRZ0pscy4//Jvi5HA2am55IkfDhkmTmPUjAFZ1QKZuxqa19qEK9/JoXl",
-	"wZn9gQ1/lDE7Epok3KwTTd9ncsoyzY2tP6SpYlFlGjz6VGH3U54xdUN1uYMG/g47aPR2BhxO89xZ2Hl/",
-	"ajaiBR7U3d3dQ2tCCCKHQ8V0ZB1PPTGc6VnGIqKzmRiA70xLMuFpyu1hWHbKNOu79Wq9Ud1tdBvNVr3e",
-	"qtf/vRJVhjKbmNFWzHiqZiyVaNn1ElUmTFNjaDxGaO/cew/Or7L5fXBlPUTW+bKdzyWq5CLhsU88g71i",
-	"Wtu5KO+c3PglEghLrC8TPT3OV/Vrxbqvgg3/6NdN9v/JBiAQkJTOuNL+9LU+LdGMW1eu2UQ91SHk+6RZ",
-	"RkF+TOmICx9e2tTW+/zN5dnBmAptrZ/d+pkN4Agl9jSEpNg8qDYa1eZut36IpFirP4Uci8dsI40/reFR",
-	"Rgfshomk/AhfC81TYyA77+8gY3m0ZcxISp3DxBxxa4i0Ce0r0G+G3kenl86mXZC9z1wQXua2ZkbjQhte",
-	"tcGVe/fKRmn2D5o7EVGS8EQRJTNN+gsC22W+/YyIiR/mbAZxypURmpW5mSlPDcsRRrukRlmERZxm8o4l",
-	"RmFk6TAiVJOJVJo06kSRlGrmF3UGe2JkQfmS7nYb9dbu05f022J504wN+X25UEG3zWBMMzrQLPOxFSTP",
-	"NsnYQI4EV0xhMCAicsoEUOHYTDZcNnp7U+92z/7+qnlQtiifwXnhM3Qrlm79ewyWQDiixBVZsqlNc04a",
-	"P3zOOdmO9zuWH1XQtNiOKV/hu8usFI6DlRbOJLS76ccTUJvvMwrZ55aC5hJctU/UWZDnORUa9ge8jJVW",
-	"PSoJ+xo7F/ZJponjgErTBfK6/KS+IgldqHD7fjjYq9ejyoTe88lsUmkd1Pd+gAdc4IN6VBaNXjPXK781",
-	"xTFeHv988fb4jWG2loQi8NyS43+8P73EP8T5asYQTJxSpfyLnaPu6c/HZuTCjOrXin9gm6hErhezFzl5",
-	"+vdW6A6HfD1Nnl+lFGxOmEjasCfZLMXYaikvb9Z3G9+sCvhHKXVryOsD1+MroO5Qv6FpejGstH59opK2",
-	"rBjZkFw5N5+lqbMD3Pl6IUVq7GM9ywRLiBR+f8GCcArHzuq+LTEj2/EqB/loJj5LuO4MyjOTIAdoThVJ",
-	"wBiULq4cp4zexi0yH0vQN4ZyJpIg7kgyNpWZBlEekfmYD8aGXI29YswY50IzxAuMyAmvnLtYQ8aeRWSK",
-	"lagyw8MUVTA+VXFSphJVzJCKJ9O/vHoy7aTlmuQJF0Z3kgnMYCNnExh3bLaVapkFSzCWaaJIITaDakyN",
-	"dHrCDI4lTsqZE5IQiq9TMwxMsFJEzoVZqGUzzutj9cYmfWxKtWaZmcR/vHBD/N+/1quHneoJrQ4/fvrh",
-	"4UU1/Pfew86n3YfCo0bzYedfVtYsqtxXbevVCVOKjswfJzNlFGGYBqbjUO8edf375T5CnXRN+ps/KSvL",
-	"jrpsgo5BOBJ6LBUzK081YXQwBgo1f4UnXPdEnw3ohNVIPMzkBBIdcmVcj1mG4S2rCllVPiKxlnH+Bs9f",
-	"EHLe7om+NEZ5Bmkg7M6cfXRTWUsA8icUmZtvjfKVJSypkY47EaY5IBQ1lnOBG7yJ529kNWY9u3zCcE1L",
-	"bZgnfr8to4dPHbfPP9+G52Ov7F7nn23P/uFjLwOCFgpK5hMnvZ38gA9RdrhPSyWIee34zrrtiltLB9uY",
-	"5iErfogq1PGnbb7Bg2adpeVn7PS9c6Yi3SJbBk88TVNiToy3r4aWO/tTHHKjxmGzVq81a40y1rrB7P88",
-	"k2yQ841HF8LxmDXG8Yo13AarMnPHeUzvjEBi8EwKpsqZ8KvGFxnFt2xxw9ckNXquxwty93cxzn9HVx1q",
-	"XGtnGXpiHb83NLgd+W1MqluZ5R2nq4OIx1pP4wj1GKusxF4lcb1+p8hATiZUJC0SK5bdsRhSIuAltL+N",
-	"tOsJSDRD7YzFIImMLE/5LSNzmd0a1a1EMViS8WZIj6pysJNgGlqW4skptzOt2enOjWMkuBQfN3Ku5/RZ",
-	"5uywxF8p2H2JJvwTv4MkRapIjFI1NkonpHZK4anDOQ2KQnqCKfjPfV7LfKRrF3FJMK6soOG7TzGltNz+",
-	"7bUyaVlqftaoCp6dx4cVvL52XAWR+lmDyl02j49oo/G3pJmsHcy6bNcVroPjKX292iwlsjWDyvWVLQb1",
-	"xZ7w5WGX+A6e0mDZtCAq+YZpytOSKXGWJhsthEVEIIWX+ARpw7UxxFc4/YE2XerXsDZMOFtnztg0bwy2",
-	"PcoRcMx5kx/XTXpDyEQmbH0BzjyTYhSBTKRmGUYZndTI6fnPnbPTNzeXx/92fXzVJS/26vWdNjm6PH5z",
-	"fN497ZzdvDu9ujo9/ynqieBh593r05+uL66vovBV21jhmXV7FT93frYXe/XGTpucnl9dn5ycHp0en3dv",
-	"ro4u3h9H5OTi8vXpmzfH5xG57HSPb85O35128ZPdnXZPvD3+5eb8ontzcnF9/iYi7zvdv+X/Nm/t7bTJ",
-	"u+Pu3y7ewPPO2dnFB/x+f6dNzjvvjm+6nbfH5xG2ZYcUEfjHRbdjOzvcaZPXF29+ueleXNycdS5/OiYv",
-	"9hq7O+3CsKKeMH9/1zn/xS3lFXmx1zyE2XWPL887Z+TFPqzt9Xnn587pWef12XFELq67Rxfvjm+uz9+e",
-	"X3w4N+/s7tR64p2xBSd0YQiJJsYGXJLzSxtXRp0JHI8SNf5CMMKEzhZADWD7Avn5OD3QSiXaTkSHR7FE",
-	"RgdnZANhgrozxsqgCRPo8bG0yjK15IzMTyXZ8rRt1iaPf5vRFP0oBaWyhCE8TW1UaxzNQYd/63bfE++3",
-	"9x2Bu7vEo13wyLmvNjGNU6EzqaYMFL0geb7IO7S8ZWtqCq3nQTsnHngezD4t5KxNqFgQ793Jl0kvfbiQ",
-	"M/RpwNflQuOWiRvz+GbMRYladzoSMlsK6tDBgCl1g6N/jMXiW1us0ToGa5Tlu1JKxqxnM2noxKeRQiY1",
-	"HxrtMvIqJgQKuCJapoGm2JcyZRRMdkxp22TdfaeWSzq3NOfKwuEbQqo4Gwa53ly4XCmiuNGdG4ev6oXS",
-	"wB8OD+qHjaahXC/XudAHe5VVUo4q/NFgrqE2G8japvtXh/t1+L+tugevzaYFRrdOaYXZ+tqxUiYw62/q",
-	"xxlc68rmVtqbKZaJtXVc2KhPMdlK01w6KJbOy07KGaO3l2DoPjEUdcsWj7MXwyUgCPAkvgJfPDopM4DN",
-	"M1p/8NfKMFvSDaNaXvHumIpbM8AaObVJiXPrrLczyD3dXBMhITzKMjD2Ve3RCW1i+u8CP2z5Jn2qTOj9",
-	"GRMjPa609gNhE+oPy+IaPM/AyqnQRgTcMjbFNDN7Zls+htusg47BzRESUAUph6RhPtqr90SQceDqzQaY",
-	"0xckI0TOG24Wyja7X6/XCKan0GKQxy28UYSVvhkwAfmXlVeVqDJNKVQSZhJUEnofLkWzXrKC2xXo2lhb",
-	"RGaC/zZjhE6MLmNDMCz7ThHw6WDgJ2OQAOnqpKhIesLoUzQD3qIZKDzmRw0Xqrm/H6xG25BI2SIJSeZj",
-	"rllPAHcyS8U4CCQmEhA7JK7FEHGq1WJ8ENZn4pM1q7nEOAKiae7vQ/zd/btRiBz9+h+93n29Xu317hsn",
-	"vd79qxPz8/Dk4/98UljIjMzMmXJRMndMpaeKmNGRfsboLdjxa4o9P4zlxAuXPOu+RSgxPJXwJCKUaEYn",
-	"+F9BhY5M84bkB2MpFauRrguV9wScX0MOEdSLmJbzoleoc4WM9JUVLbD3/xor+r6QGbhkd86yzOgr02VT",
-	"uFEq9o1NcTNl2er7zXrZB1pqmsLLJYp0HTPqvPeO6sG4KJ93H1Wjww6i4mxWhlvGbAv5/htF4mpGjBxq",
-	"Jsgdy/hwATbQUGZzmiVVOtNjkjLt6XVKlSIvfjq67Oy0SAzRrlUUDcNSpGDgxUTDDjKE4zkXiZy7RJ2Y",
-	"vPQtYLDCfNNflIUT03JYDzP2oFgxHAGYcfA3GAUXNroKQygobIWMnobT3XxKTyn5FGdSIJ+DsDmXMLSh",
-	"sSUywJmu9LBxx10WydM2PlfTlupZYjFL0xjEgNnGsgr0GukE4R2vH/eEE6OKAnDH2KoaBXwSs1nmj7fM",
-	"7rXpj/bN4mEF/Zq9/zNs2VL6zioOCmJLaElGmdFuZIZBA+gNpECMr8QEP+wDsAObIPPPtZjJhKqWhTHZ",
-	"O+wJkAIABkO4UDxhrqQQrauILJgmMY0QSkEwmqULB5EwYWYoZivn0hoklgB6whvkI37HhGXctmXTCGcZ",
-	"6GdQ3I+ZrpBag/OkkF8wTelgRUCBruzNmaJ58zFwCnkjC5qsOiM8EGiN5g+bBFqvd99smP/ZNZKs+dr8",
-	"zxvzc9/83Iefr46fKN/6jEwzLrQha9K5Ojo99XuDxltk9ygiv82kZpjz0aeDW5VSNcZAwITen+I0D/aW",
-	"XFpRBXU9+3dzbh6iyjqqAieXY+ETuiCJzFXkg72QEBRGlA3RGKMTfBFktwbuwNjvSBxZdgDYJP5fKEEw",
-	"ahiyC7vPFIxXY4P0hMUdicDEwnJD/OL//Z//G2P27HCmmMsKZMpVKFqfT2a03s8kmc+ljd+ZIJ6TEGaT",
-	"Cc0WT3civS0YCnkeqWe95doRukKTx9rLs099g6/WNsfF6EbJsky+skHCsuEwYGG5ILv1lQTe/bLeXJ72",
-	"I/24hNlQqyuVNJjMiPJ4y4HPx1JtVY2hNE9TV72Wq6xlw5gJc36eMgiW2R7Nh6g3ARbNIS4koSPZzivp",
-	"IOvMmMA96IgM5MynkRkW7xI8i2e08bg8tbSZU1W+RcHiLlOJn3CZ3L02R/HIDHD1KFhGU+ZWSZEzPabJ",
-	"g4c92+RHNK9mdzQlfTaiIiJSEGo2PWVkwsVMA+bRGCB/huS6e/S8hSB3NC3z4r5hA664FMqSXzyQCYth",
-	"XyGqUwgENLeJA2RGDcLeIr+ua/fj8eSMRwNGbl0jItPEyAjIZGnnZwf0HSz5hPLtBeAIbRVRCmimJKDk",
-	"ei6WHZSWGhRGajY4NvMzQi4iB3Wz87sH9YIT+aCUyYLDeQORQVZPZo82YKgopDcjMuF0riOrzynZWt59",
-	"GFzJukTr00x+BnXhqDRgnEdRua0Fgn7NZk5oagaIID9CEmsrW/ZpSyDytCY5dKw76gkXCC6J9gIPLER5",
-	"cSWn0xTch9AsHIxCOrc7Kn7AQW1FWG+x2qF5MeiumO/tml05zLhoQQjtud3fv2N07XkKV9f50N3KPJaZ",
-	"sKnvgCQxu/Hp5awZ09niBuCK1jMHVzOGeCwBFbQt0JGykAIu2mQYGaS2zo0CMKXqcaG0hu27OKFl9zzn",
-	"9ssxwKV1d4wd1nF1A8z+ssEs43pxZRYnhJPrzIxyvYHyXBDCQdv5mLfFtruvWqTYfJgUgeoAj03xwYYu",
-	"6IR55mAdEmYB5zKz5gX4XR2sGPcRXthjWBHTQd4zZDeafgEOdPuOKekjgKgzUvMO4PlyDw8gZ4ZytXUs",
-	"7Y9IypWObFVBZHHOIuvbB35mfXo2QqBqPdET338fIA9wKWrff0+umEjQrLJQfLFf8Ra5Oj66PO6C756q",
-	"nog7Ft8Bvm4Ri4pq36oRsDZpYGsSl96oKAcTMPcAfIFR2UbBigmuRj2G+E5PQNargNxLdFxxYWbjKLkK",
-	"HcfkBcBxtoC5QZT8li12aqQjghYNW+sJbEVIrGcyivB8vLCtTmf9lA9iu66QhKLMeh7fsWxBmPm3mfjf",
-	"ry7O8azHmC5hZmctRPMTjyKixfgMEdOqf8l1TCHihTveDs6wQsvSNIHuGqMj2QQrt+0nlKezzLpdApwa",
-	"M+APsEdhxjCE1xSkwKwFhYPyJ1T5zZK7lHzTPmogLAFYOZw6DnY1RQnmHWCQxD3BhdKQKTske/VGjXT8",
-	"HnmIUqqUEctjOYc4nJBcIWXZUdhJX4tbYYQZF9OZDhwLZtLXImGDFCJfuaiISDJDmJKwlCfqiVn+tsxI",
-	"xqbg81xO4bN4dJQAwt4cllVYNRQQC2F19up1O74unzD1/fdoYlrMDEOGqL/ZEp3r7hGuYYiPgalJVgb0",
-	"RLwuYzJGN0nKB8zKRctUO1OAMWnWjPI5y1LLeFTr5cv5fF6j8OeazEYv7bfq5dnp0fH51TF8Y7RirrFu",
-	"9P0pAbvyHRV0xCZGtHXenxprgGUKeVajZj+SUybolFdald1avbaLtV5jkBYhJDhU9pbVGJ6zuVf1IzgS",
-	"DPVexjObwxTZ+iRLqTamSE54CuElQbNMzq1nWul2T1h2NVMaQxxG0nobGVybNfKLnBHFfIm3InLYEw6n",
-	"NUyjaFt6Dz1gUOcFYs5YleYtC0xjiwUF6wkspTOMBV4AL/uUjkBaof8OctIUIgnjrnpmdZpUWhUzG5S4",
-	"qlLE3V1T8Jm/4iseVs2udBEEkCFUE6BWEQHxlDJAWp8Z9hSo2LwIff1A0F4Fge1KFc3pYvc6IinTGqo4",
-	"M/tzKY68ZqzmPzc2Ilkc8ubQ6IpV9NioC5XbxrLI/T1mDnzCIuvHSqBsh3AxSGfJKo7Aq5JC6LKZuf6w",
-	"m8LUtrPzHiGIJbfR8mwKoSLvMyKBy6gnVnxGq9A/zYNq/YdtppvDdDzbhGOdzVjcwoLN2+fx4fUEAqvE",
-	"YKi5xoEVgMsJFqBsfoEDbAVpOtDcV7V+PhgDN4lw2ZkFJmus6cdGnvM+PKhC46nBt9XR+MAtrCZFLgdH",
-	"ec1olgLgpeNqLkUFHxnUxyXg62a9/syo14UKpBLMsgvBcOZyCAvx7UAt7uFalH3k1+xlAIMNnzQe/6SA",
-	"DQcf7T7+UQ53Cytod/uxrxBjObRKQQiG9uivHw1lhlbcrx8NWSiMnlRaFbOD3ngyrIKOFOBpWH3HmMHL",
-	"pgWiw9uw00NUmUpVosS8o7cOzQb1Ravw5bgDESQz1MhbxqZwYUkA10/gkhYFTMMoL2OqxtCMhVBWYzmH",
-	"4rMR5QIUzQ822BQrGz4OLmchI6ZVrqEEFllgdKFRZk2ipTC+6b9GziWovAMqbPDaR5hd+DH8BHBt287+",
-	"s1qSsRftt2JhvwaThi5Q3DtoUqchlehAmItgYex9xv1rmWwDam9FDmJcTGiaWidbThIdNxCzZ0YhQ5f3",
-	"jC2Xva/Dq7McLcxoM1QKZi5niZGuyz2CkSUzfymAIUmEyDdmacZHY63AyH7qWMJK+WJ2oh3lRPZ5yqp0",
-	"OvVFmcupY8W6d/sD2O9yysVBPfAB/rocoA1ADLdjrxbf8KHop7IR0CXW3nhm1l4CrlIGvG5BUGx6DFEz",
-	"qBQYztJ08ZzMPryOadOH/r0/sYDYqx8+/oW/uOCrSxQkWkKB91r6eKJgwftgzDgKN2h9cneSPKC0SVnZ",
-	"vUfHwiK7OJ5i1NAaOQ1dI6gYmpcmEkx5UObB+4wIPqqNOMhy3hOInOXqxJ0TdZgxZqUPuWR38haucfJZ",
-	"xyj1UOI163WfvN0T4DM1ciQiM2HhUmqkC9JSSPhLUZ6F4gMyZKlwDtBcXweje+hUdMw9Ci33njASrESY",
-	"YEuBMFlVGDcTTcd7qb/lI7P3+BcepPyrH5lL587+svMSlXuTTrg5EaiI9RcWLSkzPwVF6xVoesjDg4Oe",
-	"EHA9QNHEHMODqBhBVlXGBkxowLzKSR4/Y6k5K2XUNmL6L1L7I0ntJ6Y/n868wv8kt5u7DssMbTsP3Udw",
-	"mA5Kgk4WMib3JQRQVN5lYe/2apP400Ps0FVd7nqNvJN3XIx6ouCnkkNQdq1bCpC/hJZBrSuZAIfm2ntE",
-	"kPd3HP1jpMCaJ33mkLCwuPlxjm4vcnkiR4+cTURoYvG27KsOl2YN20e0tWewIdi9ZnixQ6jPW6CezbbD",
-	"KtAhKrqu6K5gkrC5K7bz7a3aGdVm5clKtkV83ErJ/u/Ko751lRPPzpfKz/X65svMo7Z+Dd5X6k9xATPn",
-	"1gh9KG1AoJLZrc1OFHJOpMAiKpmCm50oLaf26jmZIRwsumhBSY4LELMxJtujIxtiMyGzbBNq0zRlmiD2",
-	"Vt464aInMJKqWI2cJpEt3UJAXcxivWNZcGEXDCbgpKTISO3lZj1hYSLkENL0ncM5qIqxQUin5MP7AKEN",
-	"zFBId/GWGsu5IrQnwuSeRKKQgHXcQgOHUT2BX1tO3PFpA7YFiztZpprDC8/AoxO64nBJ6IJoSfqQclYk",
-	"Kdye+bK3ZQmDGKpInsxsLfrxw+qtjM/vnN7Og7H+ckY09/yy/OW7/u8nWADiLBcr1qnh6eF5ZczM1b6X",
-	"WnGvUd8dy1kW5VG35h48UfjI5YliDRQGVW22EgYiIw+82hNDmYFXnOvIZy5RTUZMQ15wjRzTwZgImTBy",
-	"Kwy/dN1Dnfh+ParX68D52qTPFlIk1nPOITPHNB3lacxm2aSwLDoPlEobUoVYthSjjSYjDKvyO7KNYs72",
-	"Gl4BuxTA3v7FFv4UNvHYFwkHx93QqItaBMf92uFB/OF2suMms4TrKsKirmUgH8aSJDzxGXYIKAuoCiLI",
-	"N1qfQwQGsukjzyKCqsuVNKIupIQhDgOGf8Vs0sfEMVstK0dklBmmMh/zlIFSZRatBU2gkykW7N4b5lZx",
-	"K4eajPILRhzIpGBrk4c80mVJAlFJGsh8GVTdo+agR5cr8KgFaVreSzyn6nOwg8qyA5DRlKR5rIPB3G4u",
-	"NskLp+EAcp7v5u1tRtFfrF1RdFICLXgI9zXjc6CpW+qHAQzzmkFajOHwmrv1XSO069P6tlc6beqcQnU0",
-	"Zsv7bKPSCpd6owselA1ZQ6585Vlyo+wAlzOhSi+C2WJscHyfeWxomkJ1n8uXXj2xHFQTlhBraiIHcZgK",
-	"n4NPWza9TWla255fn0/kaMPzRHTS21rnP0lyUTnEcYlGdiUnzC7JX4rYN5lbBLpJvkXeZDKPN+lQ4G7x",
-	"9lII17JWwzmRGREjLu5JbN67sQ6TOCLdjLIhvyWxbceMN47IEU2ShX94Q/HpsbiTCwgPaHj0n5gkhNnX",
-	"Kb9lLaIYPrC34mJatLsc1cJZYr4KWlyQcQ3RX/eOFOg6srV/9ixzCBaj38437S/bojZunVeuxERm68pV",
-	"4hrpGEbG9FgmPjcf4QggjckMbGZrB5ZT/HsC8vKxUIi86M+w3GLClZoySHEC2Yi5VvFOm8TLu/TSwRw4",
-	"0Lae8MoYeNe6cA0JE5rrhV8yqJJq1utYYOFR38w6OjcedVcRu0ywyWw0SsGP1jNzqZFzgEGDC0ggDR2D",
-	"QiwbMKGrTAxkwhJy3T2p/tAiCTP/BIARzEYzQzvFTRlRzeYUFp8Snc2UxjKK+4XXCxI2TeUCUgiARlia",
-	"Yoab3z1XMcJFT8T/qJ7gErHE/IqjfDYwN0NXivRpgppZ8bLlFtmr79rE+2ItCeSwrak9ATVqr3kId2qF",
-	"FzXbghslyzTl4Jw8piVfBfEmj8BhDAQjmEphHWFIFk3FaMw0Be1BGYLtCUj9N28EVbBFvy5A9Yf33aZ0",
-	"AOkXAFqMJ05JpD2ueiIHn+4vfH6do2N7bQ2157EPsDEpn7Z8ImFkEWnMD3j068c46gn7u/4xrpELp11Q",
-	"BD0JRwvP9+p1r28AdcKpwJXjwgfLA6CPFXAPdj9Nob4TIYRKdTxgoKF093XgqziwS+XeSi9AzzFLXlIj",
-	"AdV+WA7hKhn98pdeGw7Hb7hE30tX9gNFewKFXB08cpacgG1yYJYvkLE7J/3O+uzxgMTLFR2Qm3l5M/5r",
-	"r3kYVHx6PWyNlrO6No6vTyhCiLVdLs+f48bzf1Q7U159yxZbKUTBu4VvzzfcYbL6tbvNJH9yselek9UG",
-	"/A0n+aOrjfXZq03kdxZ8qUr4e+l351J3kgnX2n7T3MKh7neY/QHetjNmZLg96N8pf3LMqYkQ8CD0rUO9",
-	"ujUj1uiLXkvkHl8aIrWlYdTLkyPy6uCgic5pZE6W3agpo7eQVJ4aprtoFZGmSxBl4bY4fGH57nXzO/7U",
-	"s1gvvUqLQB3MQ+x88Av3tpZpArV3eahwJJnqCchAWaPcRZifEqiCZu0iLEQ2ksy+ALDnUD5ufW9GHGJl",
-	"eLGyMC8Rr5ETmU0CZbCIq4oKY6AeRlAzfWHGSai6VTVyhEA5UBA+U6G33MaVpU3cV3pJbpTpIvmudm1V",
-	"+XaR0PvqfD6vGnlWnWWp1fu2N0JLAd23zxJ5FkO4HDC9xA72+GeOWv+yhr8Ba9g8yZEblhnhzxaN1CVm",
-	"4glq1upuE8PNfxpHDGAFPHPESy194XE5dzQmtLsw2NhXYD0B1qjACIFIECLZIQYMMgY2HE1VZAHj/R2b",
-	"juHYBgdylhpLBnG3bIQdPXR4EwXavUss1iaFFFK6XWlhaAP0mVHmba4IAdS5POHFJW8DvoGmCwWQL0EG",
-	"SgIM16cIdgsmOS2ij9cI4pgrlzfiYXGXUAeMzdkTebF+Se61aecMNuZLczwQnb20rAZuexWEEsRygBvU",
-	"FNcS1Gaf3wFQMBuA35+Q6xGg12/FMJvPxjBLUObL4riAUiCkNqLpvzan3Ebd60r5jgqHqKS+nPUtJa+b",
-	"5Q5NwsJlAZZpnQHCNXArpMJKy7AgxZTiUhSvw3fK1jSTcuj5l+9xjfevm4MWkDLMAvA/WOwE9OdJ5XMR",
-	"hCZUG/LjUiC4wVLd3uPoBmQV3CAAK4DfqicQ0QU+UoyMMjmbKgcYM8TAK9SqGAXUgTSwoCSbu1SOltG1",
-	"DG9NE7gd1IKb2MArgLNMqFisyaiw8JmfC6Hwezr/l5E9S86vD4boINI8/0vl+dYCAC6xAvbKFRnnm/b0",
-	"lArLCrbKlELYySBX6qBun23IlmoFtkqBk0B2/yb4kyeyhguoa4YjXfjShvN8jDxHCcy9mgjU9B3i/4Dm",
-	"j6oebk5EAuctaj5FA4okbADw2H2jJSHfdulhgPLPdU9AfB7eAywgB6XcqBOFyf1tHCN+Ps3kHXoyZQZh",
-	"V4nFdIiighXdPeGcd2FqmcVURQ7I0iFcQDRhE5mZiTjUDEDeJMb8jUHH9GBRTOQA3Q6WKGP4ep+NuDDq",
-	"K5sDS82z2CwZwE0pmMeGi//kTDZM9kXsE2bt420S2lwq2zfHfD8rBe4vY/Ob5byY0uZZLxDp52e0WfZr",
-	"Dcu1RuSVPZsQZ6GBUufuaotc0gKmzOeBForoTxbe2rmGegJ8Q+38uNlUbZ+yPwFIcgx4WhhVd6mjgjuA",
-	"DKurBWByYJciemqIgWpGE9x26S+r3ACqWrw3E2NxADeJPJ5Q/JczJwcbXGPAvrZ2i4U8/8tQIMzqL5mO",
-	"pxZxCp2RtkbEEIFZWhea+l/bmY8FxNTnAEcoAsR+ZZfcEgbrGhaZWOTpvzjjt8YZC163UjjgL3G1wdiy",
-	"u/JIORKGTxjwB0TT9JZo6SEKX4KMt2MoayTlQxbcagdqkgMWw7zYO4eD4eOivkZhNba7fNgjd0MSqHht",
-	"y0P7C38rhbt63yVI2DxAuCPGdldYucfgsbxFkF9shIJLj9kCzDvAWfeNo7habfUEhozex2FQ9Y7WMQfU",
-	"oFnqsv3y9s7s9Vtbp0wHywp5TA8fH/5/AAAA//8=",
+	"7H2Nchu3luaroLgzFSvbpEnqxxFVqS1alnI1tiWPJcf3TuhRg2yQxKgJMA1QFMerqn2afbB9kq1zDoDu",
+	"JpsUZSuJJ5OZqhu61Y3fg/N/PnyuDfRkqpVQ1tQ6n2tjwROR4c9jPhiL+rFWNtMpPEiEGWRyaqVWtU6t",
+	"m875wrBY6bqxOhNxLaqJOz6ZpqLWqfmntahmBmMx4dCAXUzhb8ZmUo1q9/dR7Y0ecGpvufmrsWBTbsdM",
+	"D5kdC6bEnN2IRcT6CyaTUl/Pb1vP+VTWb8TCPG+2Dl/wVr9dPxg2m/UXg92kfij2hvV9ftB/MfghORTN",
+	"4QODes+teCMn0q6O6uOYWyYNS8XQwsik7bA4i9mAp6lh3DKtBiJiPE1Z/Gvsxj5hfMSlYlKx2MbMiIFW",
+	"iempZ0nGh7YuhR3Wx9ZOYQ4ZtyKFvutuJ+qt5k5Plebbq92IRa92lP241z6yP+7ubzuf+judysGierGh",
+	"Z4Zd+yXH5ZYwSTbmhmklOjgrmizMZv6Es/n1x1azeTT/8aD50HSEzRb17tCKbHUmlzQcZjWbc2lZXwx1",
+	"JpjNFlKNaB+KvbcqupLKipHIsK+PHz/WuzM7FsrKAbditcO/6Tl0xgsvsWfvT4/ZYavVjBj8Onix39wp",
+	"zfml4JnIWCZ4OvmxV+NTeSMWSa/2wMz/Xu9OZf21WNTPkupNlElh844YpzM6zYQRypaG8ATnJB/OOZ+I",
+	"6gEpPhElepqKbCCUrQs10IlINo5xIP+53ZzKqUilElsP5mKuqigDRqPhT18+nJmxeiKy+l5768FcDvRU",
+	"mOrRGPxbaThGTDkcmgTYnJnygTDLQ4qYmEztonAwlcbVyQeacMuNsKaTCZ6w8K95Ju3Dy/he/DoTxlaS",
+	"GOyzYXYsDRN3gzFXIwF8AIZvRHYrB+I7w1I92riMe6//rf33f93/+cXb3fN3Vwfv/6X98R8vd49fnZxu",
+	"HNt9VIO1mQjr5NNrsXiI7jIcWiwTZMUc1rjB3pW2HBYRmHaHxfx5PwbmHvN/bp/24wbrsluezkRPScU+",
+	"fDh7xYY6m7BnP9T38P9b7R143U2VKyaTxhJzG8h6gX4ljA6EWi2qKRw68L5r/BnVMvHrTGYiqXVsNhOb",
+	"t2kNjXeVtmOgcKRzO+aKLfQM/33ElBCJYTFIyQ5PJlLFfki/zkS2yMeEX5f24p8yMax1av/jea4sPKe/",
+	"muc0FNyfTJipVobovTuVrwXKmoFWFoig87nGp9NUksh//h+G5P523VBz710P1N/qtt+IBeMG9lTCuZhH",
+	"bC7tWM8sk9aArMoEEOMmLadqEO795+WXK47Lpo9L7+L4X/LEPXqyZTrJMp1tWqWXPGGZ6/SbWYhjrYap",
+	"HPyOyxB4hDTM8huhIs8tgISkYZm41Tcigadzbth/zIxlmbbAm7+ddcNp/n6L1lULOwY9SqRGdNhea5c9",
+	"6+tkwfStyNjBHnstX+5EbK+1z55B+5kwBkSZThbwuH3Inlmt2YSrhVMi4XQyzvo8wXUfZnqCHKuneJLA",
+	"50egujn9mYPKxwrqn1c+dyK232yyZ8DqhnyW2p2op/abu+wZbCjIvz43gg24UtoyrsxcZMAdtmo8Ylwl",
+	"LNX6pqeGMjOWzccCuSxnTgQCgUx4Iki1LdBGdzAQU1s/AUkDrHvVnoD577X2IyYTUB/tIkIi1CpdMPoI",
+	"2LiFNYKFnvAFG/Pbsrj3nz4g2r+OUJe07k3fFl/9ahI/1VlfJolQvy9vcFxgpHXC+jOLCw/Ek2hUf56S",
+	"BVTZGJsaWHn/q9f4XNtuMpEWeNsfusopH9wYxkkzRo4sDTEXEN+5hXrkmfUglUKhsDepnoukpxI9V3ju",
+	"FTGXAjGuHM+vPBFFN8HG8xBeXGOMb/Wxf/+rzuI3QWuneqZ+R0I718zMBmMysICkLOuLVKsRegl4UWX+",
+	"diR72PY/6EhWHLpo3aFjcOZITMbw+nVKA/9xr30Y9xQ3oEcN8WP4xnI7M38dxa+jjyut33K1cI/N70gj",
+	"XoFzRoTzX0jDbqRKcg2OBQUO/XAVitWTEsAftA0fFJ/Zsc7kf4rfl6MhM7NzzRI5HIoMzqNWwuAZ1UqQ",
+	"0og2sEXx+mdSWO69nlvwMxxnwo2EJ4mEdeLpu0xPRWalMLXOkKdGRLVp4dHnmribykyYa26rnUj4d9xB",
+	"MCIEcjgrc4dm990ZbEQHvby7u7uHzp5RTA+HRtjIOcd6ajizs0xEzGYzNUD/ntVsItNUusOw7DhqN3eb",
+	"9Warvtu6arU7zWan2fy3WlQb6mwCo63BeOowllq0rOpHtYmwHKyehwjtrX/v3vt+Nr+P7rb7yDmItvML",
+	"RbVcJDz0SWCwl8JaNxcTHKgbvyQCEYnzt5I3yvvTfqk5F1thwz+FddP9/xADFAhESm+kseH0dT4v0Yxf",
+	"V2nFxDzWaRX65FnGUX5M+UiqEALb1Na7/M3l2eGYSm2tn936mQ3wCCXuNBRJsX1Qb7Xq7d2r5iGRYqP5",
+	"GHIsH7ONNP64hkcZH4hroZLqI/xBWZmCte491INM5BGhsWAp904dOOLOEDlivG9QvxkGP6JdOptuQfa+",
+	"cEFklWtdgMZFDgVzhO7m2xcukrR/0N6JmNFMJoYZnVnWXzDcLvj2C6I6YZizGcZSV0YIK3M9M4EalqOg",
+	"bklBWcRFnGb6ViSgMIp0GDFu2UQby1pNZljKrQiLOsM9AVlQvaS7V61mZ/fxS/ptsbxpJobyrlqokA9p",
+	"MOYZH1iRhfgPkecRy8RAj5Q0wlDAImJ6KhRS4RgmW1w2fnPdvLp68y8v2gdVi/IFnBc/I9dn5da/o4AO",
+	"hkwq3KUVm9qGc9L64UvOyXa837P8qEamxXZM+ZLeXWaleByctPAmodvNMJ4CtYU+oyL73FLQvEd38iN1",
+	"FuJ5XoXG/UGXZ63TjCpC02DnkkcxTTwHNJYviNflJ/UFS/jCFLfvh4O9ZjOqTfidnMwmtc5Bc+8HfCAV",
+	"PWhGVRHzNXO9DFtTHuP7k58vXp+8AmbrSChC7zI7+fu7s/f0hzhfzRgDnlNuTHixe3x19vMJjFzBqH6p",
+	"hQeuiVrke4G9yMkzvLdCdzTkD9Pk6VVKJeZMqOQI9ySbpRT/reTl7eZu65tVAf8opW4NeX2UdnyJ1F3U",
+	"b3iaXgxrnV8eqaQtK0YubFjNzWdp6u0Af76eofc+E3aWKZEwrcL+ogXhFY6d1X1bYkau41UO8gkmPkuk",
+	"7Q6qs6cwT2nODUvQGNQ+9h2ngt/EHTYfa9Q3hnqmkkJslGViqjOLojxi87EcjIFcwV4BM8a70IB4kRF5",
+	"4ZVzF2fIuLNITLEW1WZ0mKIaxdBqXsrUohoMqXwyw8urJ9NNWq9J8PChfi+ZKHYysMAtdMZi2FZudVZY",
+	"grFOE8NKgSJSYxqs21MwOJF4KQcnJGGcXucwDEoCM0zPFSzUshkX9LFma5M+NuXWigwm8e/P/BD/9y/N",
+	"+mG3fsrrw0+ff7h/Vi/+e+9+5/PufelRq32/808raxbV7uqu9fpEGMNH8MfJzIAijNOglCEe3KO+/7Dc",
+	"x6STrknRCydlZdlJl03IMYhHwo61EbDy3DLBB2OkUPgrPpG2p/piwCeiweJhpieYjJEr43YsMoq1OVXI",
+	"qfIRi62O8zdk/oLS86Oe6mswyjNMVRG3cPbJTeUsAczxMGwO34LylSUiabCuPxHQHBKKGeu5og3exPM3",
+	"shpYzys5EbSmlTbMI7/fltHjp57b559vw/OpV3Fn88+2Z//4cZABhRZKSuYjJ72d/MAPSXb4TyslCLx2",
+	"cuvcduWt5YNtTPMiK76Patzzp22+oYPmnKXVZ+zsnXemEt0SW0ZPPE9TBicm2FdDx53DKS5yo9Zhu9Fs",
+	"tButKta6wez/MpNskPONBxfC85g1xvGKNXyEVmXmj/OY34JAEvhMK2GqmfCL1lcZxTdicS3XJF4GridL",
+	"cvc3Mc5/Q1cdaVxrZ1n0xHp+DzS4HfltTPxbmeWt5KuDiMfWTuOI9BinrMRBJfG9fmfYQE8mXCUdFhuR",
+	"3YoY8zPwJbK/Qdr1FCbDkXYmYpREIMtTeSPYXGc3oLpVKAZLMh6G9KAqhzuJpqFjKYGccjvTmZ3+3HhG",
+	"QkvxaSPnekqfZc4OK/yVStxVaMI/yVtMpOSGxSRVY1A6Mf1Uq0Ad3mlQFtITKhN46vNa5SNdu4hLgnFl",
+	"BYHvPsaUsnr7t9fKpGWp+UWjKnl2Hh5W4fW14yqJ1C8aVO6yeXhEG42/Jc1k7WDWZeSucB0aT+Xr9XYl",
+	"ka0ZVK6vbDGor/aELw+7wnfwmAarpoVRyVfCcplWTEmKNNloISwihmnGLCRxA9emEF/p9Be06Uq/hrNh",
+	"irP15oxLRadg24McgcacN/lp3aQ3hEx0ItYXCc0zrUYRykQOyzDK+KTBzs5/7r45e3X9/uRfP5xcXrFn",
+	"e83mzhE7fn/y6uT86qz75vrt2eXl2flPUU8VHnbfvjz76cPFh8uo+KprrPTMub3Kn3s/27O9ZmvniJ2d",
+	"X344PT07Pjs5v7q+PL54dxKx04v3L89evTo5j9j77tXJ9Zuzt2dX9MnuzlFPvT75x/X5xdX16cWH81cR",
+	"e9e9+lv+b3hrb+eIvT25+tvFK3zeffPm4iN9v79zxM67b0+ur7qvT84jassNKWL4j4urruvscOeIvbx4",
+	"9Y/rq4uL6zfd9z+dsGd7rV3/9OT8+OIVvtnah2EVxxox+OZt9/wffnkv2bO99iHO+Ork/Xn3DXu2j+v9",
+	"4bz7c/fsTfflm5OIXXy4Or54e3L94fz1+cXHc3hnd6fRU2/BPpzwBRAXT8AuXJL9S5tZRbEJHpkK1f5C",
+	"CSaUzRZIIWgPI0mG2D3STy3aTmwXj2eF3C6cmw3EiirQmCqaJkKRF8jRr8jMkoMyP6lsyxO4WcM8+XXG",
+	"U/KtlBTNCibxOFXSrHE+Fzr829XVOxZ8+aEjdIFXeLlLXjr/1SZGcqZsps1UoPJXSPov8xOrb8SaWkjn",
+	"jbDesYfeCNinhZ4dMa4WLHh88mWySx8u9Iz8HPh1tSC5EeoaHl+PpapQ9c5GSmdLgR4+GAhjrmn0D7Fd",
+	"emuLNVrHdEGBvq2kZErLhkljJyG1FFO95RA0ziionRg8kIZZnRa0x77WqeBoxlOa2yaL7zuzXIq6pYlX",
+	"FSLfEGal2QhMRpfK508xI0Gfbh2+aJZKGn84PGgettpAuUHWS2UP9mqrpBzV5IMBXqA2F9zapvsXh/tN",
+	"/L+tukdPzqYFJldPZWXc+pq3SiYw62/qxxth68r9VtqbGZGptfVn1GhIO9lK+1w6KI7Oq07KG8Fv3qPx",
+	"+8jw1I1YPMxegEtgYOBRfAW/eHBSMIDNM1p/8NfKMFeKjqNaXvGrMVc3MMAGO3OJinPnwHczyL3f0jKl",
+	"MWQqMnQAmMaDE9rE9N8WfLPVm/S5NuF3b4Qa2XGts18QNkX9YVlcozcaWTlXFkTAjRBTSj1zZ7YT4rrt",
+	"JuoYEo6QwupNPWQt+Giv2VOFLARfJzegPL9CgkLkPeSwUK7Z/WazwShlhZcDP37hQTk29nogFOZk1l7U",
+	"oto05VgBmWlUSfhdcSnazYoV3K6w2MXfIjZT8teZYHwCuowLy4jsO8PQz0PBoExgUqSv7+Iq6SnQp3iG",
+	"vMUKVHjgR4MWqr2/X1iNIyCRqkVSms3H0oqeQu4ESyUkCiShEhQ7LG7EGIVqNGJ6UKwrpSdrVnOJcRSI",
+	"pr2/jzF5/+9WKZr0y7/3enfNZr3Xu2ud9np3L07h5+Hpp//5qFARjAzmzKWqmDul13PDYHSsnwl+g7b9",
+	"miLVj2M9CcIlz8TvMM6ApzKZRIwzK/iE/qu4shE0DyQ/GGttRINd+fB5T+H5BXKIsIYEWs6LdbE+F7PU",
+	"V1a0xN7/a6zou1K24JItOssy0Femy+Zxq1Lsg01xPRXZ6vvtZtUHVlue4ssVinSTsuyCR4/bwbgsn3cf",
+	"VKOLHUTl2awMt4rZlmoANorE1SwZPbRCsVuRyeECbaChzuY8S+p8ZscsFTbQ65Qbw579dPy+u9NhMUbA",
+	"VtE/gKVoJdCzSYYdZg3Hc6kSPffJOzF7HlqgAAZ8019UhRjTajgSGHuhmrI4AjTj8G84CqlcxBWHUFLY",
+	"Slk+La+7hTSfSvIpz6REPgfF5nwS0YbGlsiAZrrSw8Yd95klj9v4XE1bqnGJ1SxNYxQDsI1VlfMN1i2E",
+	"fIJ+3FNejBqOgCNjp2qUcFVgs+CPN8LtNfTH+7B4VPm/Zu//DFu2lNKzit9CmBhWs1EG2o3OKJCAvaEU",
+	"iOmVmNGHfQSkEBNi/rkWM5lw03HwK3uHPYVSAEFsmFRGJsKXGZJ1FbGFsCzmEUFAKMGzdOGhHSYChgJb",
+	"OdfOIHEE0FPBIB/JW6Ec43YtQyNSZKifISgBZb9iug3Nk2POwTTlgxUBhbpyMGfK5s2nglMoGFnYZN0b",
+	"4QWB1mr/sEmg9Xp37Rb8zy5IsvZL+J9X8HMffu7jzxcnj5RvfcGmmVQWyJp1L4/PzsLekPEWuT2K2K8z",
+	"bQXlgfT54Mak3IwpODDhd2c0zYO9JZdWVCNdz/0dzs19VFtHVejk8ix8whcs0bmKfLBXJARDUWYgGjA6",
+	"0RfBdhvoDozDjsSRYweIqRL+RRKEIolFduH2maPxCjZITzm8lAhNLCpBpC/+3//5vzFl1A5nRvhMQWF8",
+	"1aLz+WSg9X4hyXwpbfzGBPGUhDCbTHi2eLwT6XXJUMhzSwPrrdaOyBWaPNRenpEaGnyxtjmpRtdGV2X3",
+	"VQ0Sl42GgQsrFdttriT17lf15nO3H+jHJ9EWtbpKSUMJjlVwB2sHPh9rs1WFhrEyTX1FW66yVg1jpuD8",
+	"PGYQInM9woekNyGGziEtJOMjfZRX12EmGpjAPeyIDfQspJYBi/dJn+Uz2npYnjrazKkq36LC4i5TSZhw",
+	"ldz9AEfxGAa4ehQco6lyq6TEmR7S5NHDnm3yI8Kr2S1PWV+MuIqYVozDpqeCTaSaWcRqGiNU0ZB9uDp+",
+	"2uKQW55WeXFfiYE0UivjyC8e6ETEuK8Y1SkFAtrbxAEyUIOotyis69r9eDhh48GAkV/XiOk0ARmB2S1H",
+	"+dlBfYfKQLGke4H4R1tFlAo0UxFQ8j2XSxEqyw9KI4UNjmF+IOQidtCEnd89aJacyAeVTBYdzhuIDDN9",
+	"Mne0EeTFEL2ByMTTuY6svqSMa3n3cXAV6xKtTz35GdWF48ogch5Zla4+CPuFzZzwFAZI4ERKM2crO/bp",
+	"yiLyVCc99Kw76ikfHK6IACMPLEV+aSWn0xTdh9gsHoxSirc/KmHAhXqLYg3GaofwYqG7cg64b3blMNOi",
+	"FUJoT+3+/g2ja09TzLrOh+5X5qFshU19F0iSMh4fX+KaCZstrhFPaT1z8HVkhNFSoIIjh8RkHMyAjzYB",
+	"I8N01zkoAFNuHhZKa9i+jxM6di9zbr8cA1xad8/YcR1XNwD2VwxmmbSLS1icIgxedwbK9QbK80EID8kX",
+	"Yt4Ok++u7hBu82FyAthDHDkjBxu64BMRmINzSMACznXmzAv0u3o4NBkivLjHuCLQQd4zZjxCvwhjun3H",
+	"nPUJ+NQbqXkH+Hy5h3uUM0O92jqV+0cslcZGrtIgcvhskfPtIz9zPj0XITCNnuqp778voBFIrRrff88u",
+	"hUrIrHIQgnFY8Q67PDl+f3KFvntueiruOswH/LrDHJqre6vBPhJgV25rMp/yaLhEEzD3AHyFUXlEgpWS",
+	"XkE9xvhOTxF+GOZjkuNKKpiNp+Q6dhyzZwgj2kHmhlHyG7HYabCuKrQIbK2nqBWlqcYJFOH5eOFanc76",
+	"qRzEbl0xCcXAep7cimzBBPwbJv4vlxfndNZjSpeA2TkLEX7SUSQEmZAhAq2Gl3zHHCNetONHhTNsyLKE",
+	"JshdAzqSS7ry237KZTrLnNulgF0DA/6Ie1TMIsbwmsEUmLWodVgSRSo/LLlP04f2SQMRCeLe0dRpsKsp",
+	"SjjvAi5J3FNSGYvZs0O212w1WDfsUYBW5caAWB7rOcbhlJaGKMuNwk36g7pRIMykms5swbEAk/6gEjFI",
+	"MfKVi4qIJTOCLimW90Q9Ncvf1hnLxBR9nstpfQ4wzwHWzXFZlVNDEWkRV2ev2XTju5ITYb7/nkxMh6MB",
+	"ZEj6myvb+XB1TGtYxMyg1CQnA3oqXpdFGZObJJUD4eSiY6rdKUKbtBugfM6y1DEe03n+fD6fNzj+uaGz",
+	"0XP3rXn+5uz45PzyBL8BrVhaqiV9d8bQrnzLFR+JCYi27rszsAZEZohntRruIz0Vik9lrVPbbTQbu1T/",
+	"NUZpUYQyx2rfqrrDczEPqn6ER0KQ3itk5nKYIlez5CjVxRTZqUwxvKR4lum580wbe9RTjl3NjKUQB0ja",
+	"YCOja7PB/qFnzIhQ9m2YHvaUx5ctplEcOXovesCw9gvFHFiV8JYDq3EFhEr0FJXXAWPBF9DLPuUjlFbk",
+	"v8OcNEMIyLSrgVmdJbVODWZDEtfUynjBa4pA81dCFcSq2ZUuCgFkDNUUkKyYwnhKFZBuyAx7DMRtXpi+",
+	"fiBkr6LA9uWLcLrEnY1YKqzFys7M/VyKI68ZK/zn2kUky0PeHBpdsYoeGnWpmhssi9zfA3OQExE5P1aC",
+	"pTxMqkE6S1axBV5UFEdXzcz3R92UpradnfcAQSy5jZZnUwoVBZ8RK7iMemrFZ7QKB9Q+qDd/2Ga6OXTH",
+	"k004ttlMxB0q4rx5Gh9eTxHYSoyGmm8cWQG6nHABquZXcICtoJ0WNPdVrV8OxshNIlp24cDKWmv6cZHn",
+	"vI8AtNB6bPBtdTQhcIuryYnL4VFeM5qlAHjluNpLUcEHBvVpCbC73Ww+MVp3qSqpAsfsQgmauR7iQnw7",
+	"8It7tBZVH4U1e16A78ZPWg9/UsKLw492H/4oh8DFFXS7/dBXhA1dtEpRCBbt0V8+AWUWrbhfPgFZGIqe",
+	"1Do12MFgPAGr4CODGBtO3wEzeNm0IFR7F3a6j2pTbSqUmLf8xiPckL7oFL4ciyDCZIYGey3EFC9aKVwz",
+	"wPByGYNMA5SXMTdjbMZhPJuxnmNB2ohLhYrmRxdsio0LHxculWEjYU2uoRQssoLRRUaZM4mWwvjQf4Od",
+	"a1R5B1y54HWIMPvwY/ETxLo98vaf05LAXnTfqoX7Gk0aviBx7+FKvYZUoQNRLoKD3w8Z9y91sg0YvxM5",
+	"hHsx4WnqnGw5SXT9QGDPQCEjl/dMLJfCr8OwcxytmNEGVIpmrhQJSNflHtHI0lm4zABIkqD9wSzN5Ghs",
+	"DRrZjx1LsXq+nJ3oRjnRfZmKOp9OQ6HmcupYuRbe/UD2u5xycdAs+AB/WQ7QFoANt2OvDvPwvuynchHQ",
+	"JdbeemLWXgG4UgUY74BRXHoMMzOsFBjO0nTxlMy+eI3Upg/De39iAbHXPHz4i3Dhwu8uUYhoGUfe6+jj",
+	"kYKF7rGBcZRu/vrs71K5J2mTiqr7mk6UQ3vxPAXU0AY7K7pGSDGElyYaTXlU5tH7TKg+5oiwkfW8pwhN",
+	"y9eOeyfqMBPCSR/2XtzqG7x+KmQdk9QjidduNkPydk+hzxTkSMRmykGoNNgVSkul8S9leVYUH5ghy5V3",
+	"gOb6OhrdQ6+iU+5R0XLvKZBgFcKEWioIk1WFcTPRdIOX+ls+MnsPfxGAy3/3I/Peu7O/7rxE1d6kUwkn",
+	"ghSx/sIhKGXwU3GyXpGmh7J4cMgTgq4HLJqYU3iQFCPMqsrEQCiLOFg5ydNnIoWzUkVtI2H/IrU/ktR+",
+	"EvbL6Swo/I9yu/lrvGBo23noPqHDdFARdHIwMrkvoQBPFVwW7k6yIxZ/vo894qrPXcfKgp5yd8RIonhK",
+	"VMEKE54a7SpiQR44F2vOiNFqaLC3+laqUU+VnF16iBqz820hpJiyulAwyybI5qUNbhUSIF1/iCjc4Gyc",
+	"vvAQW1Q1/bBYcNfVPFIsRN6wYjxxQF7uVQ94s0Z2EIzbExgi4s4KujGiaBQ4BKDNBsgqgiJpy75yr2TX",
+	"iLmv2AvtrRor9Xbt0Zq6g5LcSlP/78rovnW9lc7O1wrh9Urr8yzAwf4eDLTSKeOjbt43UnTEHCG0lc5u",
+	"XIqj0nOmFVVi6RR99cxYPXX37umMcGbJz4ssMy5h18aUsU/ecAzwFJnlEeMu11OnCYF65a0zqYBFAyc0",
+	"osHOksjVfxFSL6XC3oqscFsZDqbASVmZkbqb3XrK4U/oIeb6e691obTGRTK9pYDvIzY3MkOl/fViZqzn",
+	"hvGeKmYIJZokDa7jFmo8juoR/Npx4m7IPXAtOEDLKv0eX3gCHp3wFa9NwhfMatbPpMMgzkmKtme+7LJZ",
+	"AjfGUpRHM1sHq3y/eiXl03u4t3ODrL+ZkmzGsCx/OcD/+wkWxE7LxYrzjAR6eFoZM/MF9JWm4EtSmsd6",
+	"lkV56K69h08MPfLJplRIRZFZl/JE0cwoILr21FBn6FqXNgrpT9yykbCYXNxgJ3wwZkongt0o4Je+eyw2",
+	"329GzWYTOd8R64uFVolzv0tM74GmozwXGpZNK8ei82irdnFZDIhrNdpod+Kwar8h2ygnfq/hFbhLBTzd",
+	"v9jCn8KwHodK48JxBxr1oY/Ccf/gQSX+cGPbc5NZIm2d8FbXMpCPY80SmYQ0PUKqRcNZFZKW1icioYEM",
+	"feSpSFi6uZKLdIV5ZQTmQDFkNZv0KfvMldzqERtlwFTmY5kKVKpg0TrYBHmqYiXugmHuFLdqDMsov7nE",
+	"o1cqsTYDKUBoVmQhVeSSzJfR2gP0DrmFpUG3XCHXK7ia59x8CQBRVYoBMZqKXJF1+JrbzcVlitE0PMrO",
+	"0107vs0o+ou1K0qeTqSFgA2/ZnwejXVL/bCA77xmkA68uHh/3vquCTP2cX27u6I2dc6xxJpS7kPKUmWZ",
+	"TLN1hR6UDalHvgbmSRKs3ACX06kqb5jZYmx4fJ94bGSaYomgT7pePbESVRORMGdqEgfxwAxfAnxbNb1N",
+	"uV7bnt+QlORpI/BE8vS7guk/SYZSNXZyhUZ2qSfCLclfitg3maCEukm+RcFkgsebdCh0twR7qYj5slbD",
+	"OdUZUyOp7lgM7107h0kcsauMi6G8YbFrB8YbR+yYJ8kiPLzm9PRE3eoFhgcsPvpPyjSiFO5U3ogOM4Ie",
+	"uOt2Kbfa37rqMDEp6YUsLkzbxhCyf0crch25AsI8ptFuNslvF5oOt3hxF/zOy19iprN1NS9xg3WBkQk7",
+	"1klI8CdMA8yFgoHNXAHCcp1AT2FyP1UbsWf9GdVsTKQxU4F5UigbKWEr3jli8fIuPfdYCR75raeCMobe",
+	"tSu834Ruxw9LhqVW7WaTqjQCdByso3fjcX/HsU8nm8xGoxT9aD2YS4OdI5Ya3myCuewUWRLZQChbF2qg",
+	"E5GwD1en9R86LBHwT0QpoZQ2GNoZbcqIWzHnuPic2WxmLNVi3C2CXpCIaaoXmIeANCLSlNLkwu75shOp",
+	"eir+e/2Ulkgk8CuO8tng3ICuDOvzhDSz8i3OHbbX3HXZ++WCFEyEW1PAgmrUXvsQL+sq3gDtqnaMrtKU",
+	"C+fkIS35shBvCjAeYCCAYKrEhsQhOUgW0Jh5itqDAYLtKawfgDcKpbRlvy7eAVC8SDflA8zhQDRkOnFG",
+	"E+1J01M5qnV/EZL0PB27+3C4O499xJ5J5bQTshEjB2sDP/DRL5/iqKfc7+anuMEuvHbBCTmlOFp8vtds",
+	"Bn0DqRNPBa2cVCHiXkALWUEIEXfTFItECYeoUsdDBlqU7qGYfBVMdqlm3NgF6jmw5BWFFlgySDUVvhwy",
+	"LH/lfeR4/IZL9B0IuqcCRQcCxYQfOnKOnJBtSmSWz4ixeyf9zvoU9AKJVys6KDfzGmn61177sFA2GvSw",
+	"NVrO6tp4vj7hhEN25BOC/hxXqf+93p3K+mux2EohKrxb+vZ8w+Uoq1/7a1LyJxebLkxZbSBcnZI/utxY",
+	"5L3aRH4ZwteqhL+VfneubTeZSGvdN+0tHOphh8Uf4G17I0CGu4P+nQknB05NRKgJRd86Fr07M2KNvhi0",
+	"RBlAqjFSWxlGfX96zF4cHLTJOU3MybEbMxX8BjPTU2C6i04ZrroClhavoaMXli91h9/x554DjOnVOgyL",
+	"ae5j74Nf+LetThMs4MtDhSMtTE9hBsoa5S6i/JSCKghrF1E1M0gy9wJip2MNuvO9gTik8vJyeWJeZ95g",
+	"pzqbFJTBMjgrKYwF9TDCwusLGCfj5sY02DGh7WBV+cwUveUurqxd9r+xS3KjShfJd/XKlaZvFwm9q8/n",
+	"8zrIs/osS53et70RWokKv32WyJMYwtWo6xV2cABR89T6lzX8DVjD8CSHf1hmhD87SFOf3UknqN1o+k0s",
+	"bv7jOGIBmyAwR7otM1QvV3NHMKH9TcRgX6H1hICliiIEKiGcZQ87MMgE2nA8NZFDnQ+Xd3qG4xoc6FkK",
+	"lgyBd7kIO3no6DoLsnuXWKxLCinlhfv6xKIN0BegzLtcEYbQdXnCi88AR5AEyxcGcWMKGSgJMtxinmHB",
+	"JOdlCPMGIzB04/NGfH5iVDZZDLNaR2RJF8w4sEQLMAAVWd3Q+Bvcra9N/CDc98qCHbxbVjHOCCUC72sz",
+	"0mrUpUPSB4LMbICUf0QCSAEXfysu2n4yLlqBX18V3EX8A6UtyKv/2uxzGx3wSuu3XHmsJvP1/HApLR6W",
+	"u2gnlq4hcJzsDWJnIwsjKqx1gC8ZYYzUqnz5vtfAppnWw8DUQo9rXIJXORwCq0JDQKeEQ2UgJ582IUFB",
+	"WcYtkJ/UimATlioCH8ZNYKuwCQUYBPxteoqwYvAjI9go07Op8VA0Q4rGYhUMaKUe/kEUir2lz+/ogAIG",
+	"DDdN8C5SB5viorEI+zLharEmzcIBc34pOMNvGRFYxgytOL8hQmIL4ef5X3rQtxYV8NkWuFe+fDnftMfn",
+	"WThWsFX6FAFaFhKoDpru2YYUqk7BgClxEkz53wSs8kjWcIEV03ikS1+6GF8InOf4g7mrkyCgviNkITQH",
+	"SP+jzYlYwaNL6lDZqmKJGCDwdh9UJ+LbPmcM7w+QtqcwaI/vIcqQB2luNZmhjP8jGiN9Ps30Lbk3dYax",
+	"WE1leoTPQrXiPeU9esV8M4fWShxQpEO82mgiJjqDiXg8DsT0ZGATx6h4BhgqoXLobw94lAl6vS9GUoFO",
+	"K+bIUvPUNkcGeAcLJbfR4j86vY0ygAlVRTijeZssN5/f9s0x3y/Ki/vLAv1mOS/luQXWi0T65Wlujv06",
+	"a3OtZXnpziYGX3hBqfO3wEU+k4Hy6PPoCydcKQec7f1FPYUOo6P8uLn87ZDHP0Gwc4qCOoBWf12kwduF",
+	"gNU1CjB1aKwSLmsRXRVGU7hbM1yNuQGutXxLJwXoEMiSeDzj9C9vYw42+MuQfW3tKyvy/K/Dl4DVXzId",
+	"zxyWFXkoXeEIEAEsrY9X/a/tzMcSFutTwC6UoWd/Zz/dErrrGhaZOEzrvzjjt8YZS664SqDhr/G/4diy",
+	"2+rwORFGyCIIB8Ty9IZZHcAPn6OMd2OoaiSVQ1G4Lw/VJA9ZRsmytx5hIwRLQ+HCasB3+bBH/u4lVPGO",
+	"HA/tL8J9F/6if5814ZID8fYZ111p5R4C3goWQX5lEgkuOxYLNO8QwT00TuJqtdVTHDK5JIeFenqyjiXi",
+	"Ec1SnwKYt/fGXey1dR51YVkxuen+0/3/DwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

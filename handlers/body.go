@@ -45,6 +45,10 @@ func decodeBody(op operation, w http.ResponseWriter, r *http.Request) (validated
 	if op.optional && isEmpty(r) {
 		return validatedBody{Reader: http.NoBody, value: map[string]any{}}, nil
 	}
+	if isEncoded(r.Header) {
+		w.Header().Set("Accept-Encoding", "identity") // RFC 9110, section 15.5.16
+		return validatedBody{}, errBodyEncoded
+	}
 	if err := checkContentType(r.Header, op.media); err != nil {
 		return validatedBody{}, err
 	}
@@ -59,6 +63,16 @@ func decodeBody(op operation, w http.ResponseWriter, r *http.Request) (validated
 	}
 	value, err := decodeJSON(data)
 	return validatedBody{Reader: http.NoBody, value: value}, err
+}
+
+// errBodyEncoded refuses a compressed body: a small one can become a large one.
+var errBodyEncoded = errors.New("the body has a Content-Encoding, such as gzip; send it uncompressed")
+
+// isEncoded reports whether a body has another coding than identity, which is none.
+func isEncoded(h http.Header) bool {
+	return slices.ContainsFunc(h["Content-Encoding"], func(coding string) bool {
+		return coding != "" && !strings.EqualFold(coding, "identity")
+	})
 }
 
 // isEmpty reports whether a request has no body. One of unknown length may turn out empty:

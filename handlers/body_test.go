@@ -316,3 +316,32 @@ func TestDetailsAreBounded(t *testing.T) {
 		several.invalid(field)
 	}
 }
+
+// A compressed body is refused in words, wherever a body is taken.
+func TestEncodedBodies(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	for _, r := range []request{
+		{method: "POST", path: keysPath, body: goodBody},
+		{method: "POST", path: verifyPath, body: `{"key":"x"}`},
+		{method: "POST", path: leaksPath, body: `{"key":"x"}`},
+		{method: "POST", path: "/v1/introspect", body: "token=x"},
+	} {
+		r.key, r.foreign = k.admin.Secret, true
+		media := "application/json"
+		if r.path == "/v1/introspect" {
+			media = "application/x-www-form-urlencoded"
+		}
+		for _, coding := range []string{"gzip", "GZIP", "br", "identity, gzip", "x"} {
+			r.header = http.Header{"Content-Type": {media}, "Content-Encoding": {coding}}
+			answer := k.do(r).refused(http.StatusUnsupportedMediaType, "BODY_ENCODED")
+			if !strings.Contains(answer.Message, "uncompressed") {
+				k.Errorf("%s: %q", r, answer.Message)
+			}
+		}
+		r.header.Set("Content-Encoding", "Identity")
+		if got := k.do(r).status; got >= 300 {
+			k.Errorf("%s, not encoded: status %d", r, got)
+		}
+	}
+}

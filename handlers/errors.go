@@ -82,6 +82,8 @@ func problemOf(err error) problem {
 				"use the secret that it got, or rotate it again"}
 	case errors.Is(err, errBodyTooLarge):
 		return problem{status: http.StatusRequestEntityTooLarge, code: "BODY_TOO_LARGE", message: err.Error()}
+	case errors.Is(err, errBodyEncoded):
+		return problem{status: http.StatusUnsupportedMediaType, code: "BODY_ENCODED", message: err.Error()}
 	case errors.Is(err, store.ErrDamaged):
 		return problem{status: http.StatusServiceUnavailable, code: "UNAVAILABLE",
 			message: "the database is damaged; its operator must restore a backup"}
