@@ -29,9 +29,9 @@ func WhyMalformed(text string) string {
 		return "a key that is cut off: it has no prefix"
 	case len(body) == bodyWidth && split > 0:
 		return "a key that is mistyped: its checksum is wrong"
-	case split < 1 || !isPrefix(text[:split]) || len(body) < displayWidth || !isBase62(body):
+	case split < 1 || !isPrefix(text[:split]) || len(body) < ShownDigits || !isBase62(body):
 		return "no key of apikeyd"
-	case len(body) == displayWidth:
+	case len(body) == ShownDigits:
 		return "the prefix that lists show of a key, not its secret"
 	case len(body) < bodyWidth:
 		return "a key that is cut off"

@@ -16,10 +16,10 @@ const (
 	randomWidth   = 32
 	checksumWidth = 6
 	bodyWidth     = idWidth + randomWidth + checksumWidth
-
-	// displayWidth is how much of the body the prefix in answers shows.
-	displayWidth = 8
 )
+
+// ShownDigits is how many digits of the id the prefix in answers shows.
+const ShownDigits = 8
 
 // DefaultPrefix begins a secret unless the operator chooses another.
 const DefaultPrefix = "ak"
@@ -126,7 +126,7 @@ func (s Secret) ID() ID { return s.id }
 // first eight digits of the id.
 func (s Secret) Prefix() string {
 	text := s.Reveal()
-	return text[:len(text)-bodyWidth+displayWidth]
+	return text[:len(text)-bodyWidth+ShownDigits]
 }
 
 // Hash returns what is stored in place of the secret.

@@ -34,7 +34,7 @@ const (
 	CodeRateLimited         = "RATE_LIMITED"         // 429; or 403, as forward-auth was asked to answer
 	CodeTooManyRequests     = "TOO_MANY_REQUESTS"    // 429; too much of the kind from this address
 	CodeInternal            = "INTERNAL"             // 500; a defect of the service
-	CodeUnavailable         = "UNAVAILABLE"          // 503; nothing was changed
+	CodeUnavailable         = "UNAVAILABLE"          // 503; nothing was changed, and nothing will be
 	CodeOutcomeUnknown      = "OUTCOME_UNKNOWN"      // 503; look whether the change was made
 )
 

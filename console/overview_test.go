@@ -61,8 +61,8 @@ func TestOverviewOfAdministrators(t *testing.T) {
 	}
 	for _, to := range []struct{ tile, path, text string }{
 		{"li:nth-child(1)", "/console/keys?status=active", "admin"},
-		{"li:nth-child(2)", "/console/keys?status=rotating", "No key is like that"},
-		{"li:nth-child(4)", "/console/keys?unused=1", "No key is like that"},
+		{"li:nth-child(2)", "/console/keys?status=rotating", "There are no rotating keys"},
+		{"li:nth-child(4)", "/console/keys?unused=1", "There are no unused keys"},
 		{"li:nth-child(6)", "/console/keys?status=revoked", "acme's own"},
 	} {
 		b.open("/console")

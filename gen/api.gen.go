@@ -554,7 +554,8 @@ type ErrorResponse struct {
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
 	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
-	// More may be added.
+	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN look whether
+	// the change was made before you repeat it. More may be added.
 	//
 	//
 	// Example: INVALID_REQUEST
@@ -665,13 +666,22 @@ type Owner = string
 
 // Pagination defines model for Pagination.
 type Pagination struct {
-	// CurrentPage Example: 1
+	// CurrentPage 0 when `cursor` was given, since such a page has no number
+	//
+	// Example: 1
 	CurrentPage int `json:"current_page"`
 
 	// ItemsPerPage Example: 20
 	ItemsPerPage int `json:"items_per_page"`
 
-	// TotalPages 0 when nothing matches
+	// NextCursor Pass it as `cursor`, with the same filters, to get the keys that follow; absent
+	// when there are none
+	//
+	//
+	// Example: AZehsm8AfD2eT1prfI2eD0QTb6NVs2eK
+	NextCursor *string `json:"next_cursor,omitempty"`
+
+	// TotalPages 0 when nothing matches, and when `cursor` was given, since pages are not counted then
 	//
 	// Example: 3
 	TotalPages int `json:"total_pages"`
@@ -867,6 +877,14 @@ type ListApiKeysParams struct {
 	// NameContains Only keys whose name holds this text, letter for letter
 	NameContains *string `form:"name_contains,omitempty" json:"name_contains,omitempty"`
 
+	// Search Only keys whose `name` or `owner` contains this text, ignoring case, or whose `prefix`
+	// or `id` matches it. Case is ignored letter by letter, in every alphabet, so `ß` does
+	// not match `SS`. A prefix is case-sensitive: give its start, up to at least the first
+	// character after the last `_` (`ak_2`), or three or more of the eight characters after
+	// the last `_` (`2lj`). An id matches only as a whole. Text that contains a secret is
+	// refused.
+	Search *string `form:"search,omitempty" json:"search,omitempty"`
+
 	// ExpiresBefore Only keys whose `expires_at` lies before this time, expired ones included
 	ExpiresBefore *apikey.Timestamp `form:"expires_before,omitempty" json:"expires_before,omitempty"`
 
@@ -878,7 +896,12 @@ type ListApiKeysParams struct {
 	// good; `false`: only the others
 	Rotating *bool `form:"rotating,omitempty" json:"rotating,omitempty"`
 
-	// Page Which page, counted from 1
+	// Cursor The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
+	// expires and works with any `items_per_page`, but needs the filters of the list that it
+	// comes from, and a caller who sees the same owners' keys. It excludes `page`.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Page Which page, counted from 1; excludes `cursor`
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
 	// ItemsPerPage How many keys a page holds
@@ -1066,6 +1089,13 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name_contains: %s", err))
 	}
 
+	// ------------- Optional query parameter "search" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "search", ctx.QueryParams(), &params.Search, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter search: %s", err))
+	}
+
 	// ------------- Optional query parameter "expires_before" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "expires_before", ctx.QueryParams(), &params.ExpiresBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
@@ -1085,6 +1115,13 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "rotating", ctx.QueryParams(), &params.Rotating, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter rotating: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
 	}
 
 	// ------------- Optional query parameter "page" -------------
@@ -4115,176 +4152,188 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H2Nchu3luaroLgzFSvbpEnqxxFVqS1alnI1tiWPJcf3TuhRg2yQxKgJMA1QFMerqn2afbB9kq1zDoDu",
-	"JpsUZSuJJ5OZqhu61Y3fg/N/PnyuDfRkqpVQ1tQ6n2tjwROR4c9jPhiL+rFWNtMpPEiEGWRyaqVWtU6t",
-	"m875wrBY6bqxOhNxLaqJOz6ZpqLWqfmntahmBmMx4dCAXUzhb8ZmUo1q9/dR7Y0ecGpvufmrsWBTbsdM",
-	"D5kdC6bEnN2IRcT6CyaTUl/Pb1vP+VTWb8TCPG+2Dl/wVr9dPxg2m/UXg92kfij2hvV9ftB/MfghORTN",
-	"4QODes+teCMn0q6O6uOYWyYNS8XQwsik7bA4i9mAp6lh3DKtBiJiPE1Z/Gvsxj5hfMSlYlKx2MbMiIFW",
-	"iempZ0nGh7YuhR3Wx9ZOYQ4ZtyKFvutuJ+qt5k5Plebbq92IRa92lP241z6yP+7ubzuf+judysGierGh",
-	"Z4Zd+yXH5ZYwSTbmhmklOjgrmizMZv6Es/n1x1azeTT/8aD50HSEzRb17tCKbHUmlzQcZjWbc2lZXwx1",
-	"JpjNFlKNaB+KvbcqupLKipHIsK+PHz/WuzM7FsrKAbditcO/6Tl0xgsvsWfvT4/ZYavVjBj8Onix39wp",
-	"zfml4JnIWCZ4OvmxV+NTeSMWSa/2wMz/Xu9OZf21WNTPkupNlElh844YpzM6zYQRypaG8ATnJB/OOZ+I",
-	"6gEpPhElepqKbCCUrQs10IlINo5xIP+53ZzKqUilElsP5mKuqigDRqPhT18+nJmxeiKy+l5768FcDvRU",
-	"mOrRGPxbaThGTDkcmgTYnJnygTDLQ4qYmEztonAwlcbVyQeacMuNsKaTCZ6w8K95Ju3Dy/he/DoTxlaS",
-	"GOyzYXYsDRN3gzFXIwF8AIZvRHYrB+I7w1I92riMe6//rf33f93/+cXb3fN3Vwfv/6X98R8vd49fnZxu",
-	"HNt9VIO1mQjr5NNrsXiI7jIcWiwTZMUc1rjB3pW2HBYRmHaHxfx5PwbmHvN/bp/24wbrsluezkRPScU+",
-	"fDh7xYY6m7BnP9T38P9b7R143U2VKyaTxhJzG8h6gX4ljA6EWi2qKRw68L5r/BnVMvHrTGYiqXVsNhOb",
-	"t2kNjXeVtmOgcKRzO+aKLfQM/33ElBCJYTFIyQ5PJlLFfki/zkS2yMeEX5f24p8yMax1av/jea4sPKe/",
-	"muc0FNyfTJipVobovTuVrwXKmoFWFoig87nGp9NUksh//h+G5P523VBz710P1N/qtt+IBeMG9lTCuZhH",
-	"bC7tWM8sk9aArMoEEOMmLadqEO795+WXK47Lpo9L7+L4X/LEPXqyZTrJMp1tWqWXPGGZ6/SbWYhjrYap",
-	"HPyOyxB4hDTM8huhIs8tgISkYZm41Tcigadzbth/zIxlmbbAm7+ddcNp/n6L1lULOwY9SqRGdNhea5c9",
-	"6+tkwfStyNjBHnstX+5EbK+1z55B+5kwBkSZThbwuH3Inlmt2YSrhVMi4XQyzvo8wXUfZnqCHKuneJLA",
-	"50egujn9mYPKxwrqn1c+dyK232yyZ8DqhnyW2p2op/abu+wZbCjIvz43gg24UtoyrsxcZMAdtmo8Ylwl",
-	"LNX6pqeGMjOWzccCuSxnTgQCgUx4Iki1LdBGdzAQU1s/AUkDrHvVnoD577X2IyYTUB/tIkIi1CpdMPoI",
-	"2LiFNYKFnvAFG/Pbsrj3nz4g2r+OUJe07k3fFl/9ahI/1VlfJolQvy9vcFxgpHXC+jOLCw/Ek2hUf56S",
-	"BVTZGJsaWHn/q9f4XNtuMpEWeNsfusopH9wYxkkzRo4sDTEXEN+5hXrkmfUglUKhsDepnoukpxI9V3ju",
-	"FTGXAjGuHM+vPBFFN8HG8xBeXGOMb/Wxf/+rzuI3QWuneqZ+R0I718zMBmMysICkLOuLVKsRegl4UWX+",
-	"diR72PY/6EhWHLpo3aFjcOZITMbw+nVKA/9xr30Y9xQ3oEcN8WP4xnI7M38dxa+jjyut33K1cI/N70gj",
-	"XoFzRoTzX0jDbqRKcg2OBQUO/XAVitWTEsAftA0fFJ/Zsc7kf4rfl6MhM7NzzRI5HIoMzqNWwuAZ1UqQ",
-	"0og2sEXx+mdSWO69nlvwMxxnwo2EJ4mEdeLpu0xPRWalMLXOkKdGRLVp4dHnmribykyYa26rnUj4d9xB",
-	"MCIEcjgrc4dm990ZbEQHvby7u7uHzp5RTA+HRtjIOcd6ajizs0xEzGYzNUD/ntVsItNUusOw7DhqN3eb",
-	"9Warvtu6arU7zWan2fy3WlQb6mwCo63BeOowllq0rOpHtYmwHKyehwjtrX/v3vt+Nr+P7rb7yDmItvML",
-	"RbVcJDz0SWCwl8JaNxcTHKgbvyQCEYnzt5I3yvvTfqk5F1thwz+FddP9/xADFAhESm+kseH0dT4v0Yxf",
-	"V2nFxDzWaRX65FnGUX5M+UiqEALb1Na7/M3l2eGYSm2tn936mQ3wCCXuNBRJsX1Qb7Xq7d2r5iGRYqP5",
-	"GHIsH7ONNP64hkcZH4hroZLqI/xBWZmCte491INM5BGhsWAp904dOOLOEDlivG9QvxkGP6JdOptuQfa+",
-	"cEFklWtdgMZFDgVzhO7m2xcukrR/0N6JmNFMJoYZnVnWXzDcLvj2C6I6YZizGcZSV0YIK3M9M4EalqOg",
-	"bklBWcRFnGb6ViSgMIp0GDFu2UQby1pNZljKrQiLOsM9AVlQvaS7V61mZ/fxS/ptsbxpJobyrlqokA9p",
-	"MOYZH1iRhfgPkecRy8RAj5Q0wlDAImJ6KhRS4RgmW1w2fnPdvLp68y8v2gdVi/IFnBc/I9dn5da/o4AO",
-	"hkwq3KUVm9qGc9L64UvOyXa837P8qEamxXZM+ZLeXWaleByctPAmodvNMJ4CtYU+oyL73FLQvEd38iN1",
-	"FuJ5XoXG/UGXZ63TjCpC02DnkkcxTTwHNJYviNflJ/UFS/jCFLfvh4O9ZjOqTfidnMwmtc5Bc+8HfCAV",
-	"PWhGVRHzNXO9DFtTHuP7k58vXp+8AmbrSChC7zI7+fu7s/f0hzhfzRgDnlNuTHixe3x19vMJjFzBqH6p",
-	"hQeuiVrke4G9yMkzvLdCdzTkD9Pk6VVKJeZMqOQI9ySbpRT/reTl7eZu65tVAf8opW4NeX2UdnyJ1F3U",
-	"b3iaXgxrnV8eqaQtK0YubFjNzWdp6u0Af76eofc+E3aWKZEwrcL+ogXhFY6d1X1bYkau41UO8gkmPkuk",
-	"7Q6qs6cwT2nODUvQGNQ+9h2ngt/EHTYfa9Q3hnqmkkJslGViqjOLojxi87EcjIFcwV4BM8a70IB4kRF5",
-	"4ZVzF2fIuLNITLEW1WZ0mKIaxdBqXsrUohoMqXwyw8urJ9NNWq9J8PChfi+ZKHYysMAtdMZi2FZudVZY",
-	"grFOE8NKgSJSYxqs21MwOJF4KQcnJGGcXucwDEoCM0zPFSzUshkX9LFma5M+NuXWigwm8e/P/BD/9y/N",
-	"+mG3fsrrw0+ff7h/Vi/+e+9+5/PufelRq32/808raxbV7uqu9fpEGMNH8MfJzIAijNOglCEe3KO+/7Dc",
-	"x6STrknRCydlZdlJl03IMYhHwo61EbDy3DLBB2OkUPgrPpG2p/piwCeiweJhpieYjJEr43YsMoq1OVXI",
-	"qfIRi62O8zdk/oLS86Oe6mswyjNMVRG3cPbJTeUsAczxMGwO34LylSUiabCuPxHQHBKKGeu5og3exPM3",
-	"shpYzys5EbSmlTbMI7/fltHjp57b559vw/OpV3Fn88+2Z//4cZABhRZKSuYjJ72d/MAPSXb4TyslCLx2",
-	"cuvcduWt5YNtTPMiK76Patzzp22+oYPmnKXVZ+zsnXemEt0SW0ZPPE9TBicm2FdDx53DKS5yo9Zhu9Fs",
-	"tButKta6wez/MpNskPONBxfC85g1xvGKNXyEVmXmj/OY34JAEvhMK2GqmfCL1lcZxTdicS3XJF4GridL",
-	"cvc3Mc5/Q1cdaVxrZ1n0xHp+DzS4HfltTPxbmeWt5KuDiMfWTuOI9BinrMRBJfG9fmfYQE8mXCUdFhuR",
-	"3YoY8zPwJbK/Qdr1FCbDkXYmYpREIMtTeSPYXGc3oLpVKAZLMh6G9KAqhzuJpqFjKYGccjvTmZ3+3HhG",
-	"QkvxaSPnekqfZc4OK/yVStxVaMI/yVtMpOSGxSRVY1A6Mf1Uq0Ad3mlQFtITKhN46vNa5SNdu4hLgnFl",
-	"BYHvPsaUsnr7t9fKpGWp+UWjKnl2Hh5W4fW14yqJ1C8aVO6yeXhEG42/Jc1k7WDWZeSucB0aT+Xr9XYl",
-	"ka0ZVK6vbDGor/aELw+7wnfwmAarpoVRyVfCcplWTEmKNNloISwihmnGLCRxA9emEF/p9Be06Uq/hrNh",
-	"irP15oxLRadg24McgcacN/lp3aQ3hEx0ItYXCc0zrUYRykQOyzDK+KTBzs5/7r45e3X9/uRfP5xcXrFn",
-	"e83mzhE7fn/y6uT86qz75vrt2eXl2flPUU8VHnbfvjz76cPFh8uo+KprrPTMub3Kn3s/27O9ZmvniJ2d",
-	"X344PT07Pjs5v7q+PL54dxKx04v3L89evTo5j9j77tXJ9Zuzt2dX9MnuzlFPvT75x/X5xdX16cWH81cR",
-	"e9e9+lv+b3hrb+eIvT25+tvFK3zeffPm4iN9v79zxM67b0+ur7qvT84jassNKWL4j4urruvscOeIvbx4",
-	"9Y/rq4uL6zfd9z+dsGd7rV3/9OT8+OIVvtnah2EVxxox+OZt9/wffnkv2bO99iHO+Ork/Xn3DXu2j+v9",
-	"4bz7c/fsTfflm5OIXXy4Or54e3L94fz1+cXHc3hnd6fRU2/BPpzwBRAXT8AuXJL9S5tZRbEJHpkK1f5C",
-	"CSaUzRZIIWgPI0mG2D3STy3aTmwXj2eF3C6cmw3EiirQmCqaJkKRF8jRr8jMkoMyP6lsyxO4WcM8+XXG",
-	"U/KtlBTNCibxOFXSrHE+Fzr829XVOxZ8+aEjdIFXeLlLXjr/1SZGcqZsps1UoPJXSPov8xOrb8SaWkjn",
-	"jbDesYfeCNinhZ4dMa4WLHh88mWySx8u9Iz8HPh1tSC5EeoaHl+PpapQ9c5GSmdLgR4+GAhjrmn0D7Fd",
-	"emuLNVrHdEGBvq2kZErLhkljJyG1FFO95RA0ziionRg8kIZZnRa0x77WqeBoxlOa2yaL7zuzXIq6pYlX",
-	"FSLfEGal2QhMRpfK508xI0Gfbh2+aJZKGn84PGgettpAuUHWS2UP9mqrpBzV5IMBXqA2F9zapvsXh/tN",
-	"/L+tukdPzqYFJldPZWXc+pq3SiYw62/qxxth68r9VtqbGZGptfVn1GhIO9lK+1w6KI7Oq07KG8Fv3qPx",
-	"+8jw1I1YPMxegEtgYOBRfAW/eHBSMIDNM1p/8NfKMFeKjqNaXvGrMVc3MMAGO3OJinPnwHczyL3f0jKl",
-	"MWQqMnQAmMaDE9rE9N8WfLPVm/S5NuF3b4Qa2XGts18QNkX9YVlcozcaWTlXFkTAjRBTSj1zZ7YT4rrt",
-	"JuoYEo6QwupNPWQt+Giv2VOFLARfJzegPL9CgkLkPeSwUK7Z/WazwShlhZcDP37hQTk29nogFOZk1l7U",
-	"oto05VgBmWlUSfhdcSnazYoV3K6w2MXfIjZT8teZYHwCuowLy4jsO8PQz0PBoExgUqSv7+Iq6SnQp3iG",
-	"vMUKVHjgR4MWqr2/X1iNIyCRqkVSms3H0oqeQu4ESyUkCiShEhQ7LG7EGIVqNGJ6UKwrpSdrVnOJcRSI",
-	"pr2/jzF5/+9WKZr0y7/3enfNZr3Xu2ud9np3L07h5+Hpp//5qFARjAzmzKWqmDul13PDYHSsnwl+g7b9",
-	"miLVj2M9CcIlz8TvMM6ApzKZRIwzK/iE/qu4shE0DyQ/GGttRINd+fB5T+H5BXKIsIYEWs6LdbE+F7PU",
-	"V1a0xN7/a6zou1K24JItOssy0Femy+Zxq1Lsg01xPRXZ6vvtZtUHVlue4ssVinSTsuyCR4/bwbgsn3cf",
-	"VKOLHUTl2awMt4rZlmoANorE1SwZPbRCsVuRyeECbaChzuY8S+p8ZscsFTbQ65Qbw579dPy+u9NhMUbA",
-	"VtE/gKVoJdCzSYYdZg3Hc6kSPffJOzF7HlqgAAZ8019UhRjTajgSGHuhmrI4AjTj8G84CqlcxBWHUFLY",
-	"Slk+La+7hTSfSvIpz6REPgfF5nwS0YbGlsiAZrrSw8Yd95klj9v4XE1bqnGJ1SxNYxQDsI1VlfMN1i2E",
-	"fIJ+3FNejBqOgCNjp2qUcFVgs+CPN8LtNfTH+7B4VPm/Zu//DFu2lNKzit9CmBhWs1EG2o3OKJCAvaEU",
-	"iOmVmNGHfQSkEBNi/rkWM5lw03HwK3uHPYVSAEFsmFRGJsKXGZJ1FbGFsCzmEUFAKMGzdOGhHSYChgJb",
-	"OdfOIHEE0FPBIB/JW6Ec43YtQyNSZKifISgBZb9iug3Nk2POwTTlgxUBhbpyMGfK5s2nglMoGFnYZN0b",
-	"4QWB1mr/sEmg9Xp37Rb8zy5IsvZL+J9X8HMffu7jzxcnj5RvfcGmmVQWyJp1L4/PzsLekPEWuT2K2K8z",
-	"bQXlgfT54Mak3IwpODDhd2c0zYO9JZdWVCNdz/0dzs19VFtHVejk8ix8whcs0bmKfLBXJARDUWYgGjA6",
-	"0RfBdhvoDozDjsSRYweIqRL+RRKEIolFduH2maPxCjZITzm8lAhNLCpBpC/+3//5vzFl1A5nRvhMQWF8",
-	"1aLz+WSg9X4hyXwpbfzGBPGUhDCbTHi2eLwT6XXJUMhzSwPrrdaOyBWaPNRenpEaGnyxtjmpRtdGV2X3",
-	"VQ0Sl42GgQsrFdttriT17lf15nO3H+jHJ9EWtbpKSUMJjlVwB2sHPh9rs1WFhrEyTX1FW66yVg1jpuD8",
-	"PGYQInM9woekNyGGziEtJOMjfZRX12EmGpjAPeyIDfQspJYBi/dJn+Uz2npYnjrazKkq36LC4i5TSZhw",
-	"ldz9AEfxGAa4ehQco6lyq6TEmR7S5NHDnm3yI8Kr2S1PWV+MuIqYVozDpqeCTaSaWcRqGiNU0ZB9uDp+",
-	"2uKQW55WeXFfiYE0UivjyC8e6ETEuK8Y1SkFAtrbxAEyUIOotyis69r9eDhh48GAkV/XiOk0ARmB2S1H",
-	"+dlBfYfKQLGke4H4R1tFlAo0UxFQ8j2XSxEqyw9KI4UNjmF+IOQidtCEnd89aJacyAeVTBYdzhuIDDN9",
-	"Mne0EeTFEL2ByMTTuY6svqSMa3n3cXAV6xKtTz35GdWF48ogch5Zla4+CPuFzZzwFAZI4ERKM2crO/bp",
-	"yiLyVCc99Kw76ikfHK6IACMPLEV+aSWn0xTdh9gsHoxSirc/KmHAhXqLYg3GaofwYqG7cg64b3blMNOi",
-	"FUJoT+3+/g2ja09TzLrOh+5X5qFshU19F0iSMh4fX+KaCZstrhFPaT1z8HVkhNFSoIIjh8RkHMyAjzYB",
-	"I8N01zkoAFNuHhZKa9i+jxM6di9zbr8cA1xad8/YcR1XNwD2VwxmmbSLS1icIgxedwbK9QbK80EID8kX",
-	"Yt4Ok++u7hBu82FyAthDHDkjBxu64BMRmINzSMACznXmzAv0u3o4NBkivLjHuCLQQd4zZjxCvwhjun3H",
-	"nPUJ+NQbqXkH+Hy5h3uUM0O92jqV+0cslcZGrtIgcvhskfPtIz9zPj0XITCNnuqp778voBFIrRrff88u",
-	"hUrIrHIQgnFY8Q67PDl+f3KFvntueiruOswH/LrDHJqre6vBPhJgV25rMp/yaLhEEzD3AHyFUXlEgpWS",
-	"XkE9xvhOTxF+GOZjkuNKKpiNp+Q6dhyzZwgj2kHmhlHyG7HYabCuKrQIbK2nqBWlqcYJFOH5eOFanc76",
-	"qRzEbl0xCcXAep7cimzBBPwbJv4vlxfndNZjSpeA2TkLEX7SUSQEmZAhAq2Gl3zHHCNetONHhTNsyLKE",
-	"JshdAzqSS7ry237KZTrLnNulgF0DA/6Ie1TMIsbwmsEUmLWodVgSRSo/LLlP04f2SQMRCeLe0dRpsKsp",
-	"SjjvAi5J3FNSGYvZs0O212w1WDfsUYBW5caAWB7rOcbhlJaGKMuNwk36g7pRIMykms5swbEAk/6gEjFI",
-	"MfKVi4qIJTOCLimW90Q9Ncvf1hnLxBR9nstpfQ4wzwHWzXFZlVNDEWkRV2ev2XTju5ITYb7/nkxMh6MB",
-	"ZEj6myvb+XB1TGtYxMyg1CQnA3oqXpdFGZObJJUD4eSiY6rdKUKbtBugfM6y1DEe03n+fD6fNzj+uaGz",
-	"0XP3rXn+5uz45PzyBL8BrVhaqiV9d8bQrnzLFR+JCYi27rszsAZEZohntRruIz0Vik9lrVPbbTQbu1T/",
-	"NUZpUYQyx2rfqrrDczEPqn6ER0KQ3itk5nKYIlez5CjVxRTZqUwxvKR4lum580wbe9RTjl3NjKUQB0ja",
-	"YCOja7PB/qFnzIhQ9m2YHvaUx5ctplEcOXovesCw9gvFHFiV8JYDq3EFhEr0FJXXAWPBF9DLPuUjlFbk",
-	"v8OcNEMIyLSrgVmdJbVODWZDEtfUynjBa4pA81dCFcSq2ZUuCgFkDNUUkKyYwnhKFZBuyAx7DMRtXpi+",
-	"fiBkr6LA9uWLcLrEnY1YKqzFys7M/VyKI68ZK/zn2kUky0PeHBpdsYoeGnWpmhssi9zfA3OQExE5P1aC",
-	"pTxMqkE6S1axBV5UFEdXzcz3R92UpradnfcAQSy5jZZnUwoVBZ8RK7iMemrFZ7QKB9Q+qDd/2Ga6OXTH",
-	"k004ttlMxB0q4rx5Gh9eTxHYSoyGmm8cWQG6nHABquZXcICtoJ0WNPdVrV8OxshNIlp24cDKWmv6cZHn",
-	"vI8AtNB6bPBtdTQhcIuryYnL4VFeM5qlAHjluNpLUcEHBvVpCbC73Ww+MVp3qSqpAsfsQgmauR7iQnw7",
-	"8It7tBZVH4U1e16A78ZPWg9/UsKLw492H/4oh8DFFXS7/dBXhA1dtEpRCBbt0V8+AWUWrbhfPgFZGIqe",
-	"1Do12MFgPAGr4CODGBtO3wEzeNm0IFR7F3a6j2pTbSqUmLf8xiPckL7oFL4ciyDCZIYGey3EFC9aKVwz",
-	"wPByGYNMA5SXMTdjbMZhPJuxnmNB2ohLhYrmRxdsio0LHxculWEjYU2uoRQssoLRRUaZM4mWwvjQf4Od",
-	"a1R5B1y54HWIMPvwY/ETxLo98vaf05LAXnTfqoX7Gk0aviBx7+FKvYZUoQNRLoKD3w8Z9y91sg0YvxM5",
-	"hHsx4WnqnGw5SXT9QGDPQCEjl/dMLJfCr8OwcxytmNEGVIpmrhQJSNflHtHI0lm4zABIkqD9wSzN5Ghs",
-	"DRrZjx1LsXq+nJ3oRjnRfZmKOp9OQ6HmcupYuRbe/UD2u5xycdAs+AB/WQ7QFoANt2OvDvPwvuynchHQ",
-	"JdbeemLWXgG4UgUY74BRXHoMMzOsFBjO0nTxlMy+eI3Upg/De39iAbHXPHz4i3Dhwu8uUYhoGUfe6+jj",
-	"kYKF7rGBcZRu/vrs71K5J2mTiqr7mk6UQ3vxPAXU0AY7K7pGSDGElyYaTXlU5tH7TKg+5oiwkfW8pwhN",
-	"y9eOeyfqMBPCSR/2XtzqG7x+KmQdk9QjidduNkPydk+hzxTkSMRmykGoNNgVSkul8S9leVYUH5ghy5V3",
-	"gOb6OhrdQ6+iU+5R0XLvKZBgFcKEWioIk1WFcTPRdIOX+ls+MnsPfxGAy3/3I/Peu7O/7rxE1d6kUwkn",
-	"ghSx/sIhKGXwU3GyXpGmh7J4cMgTgq4HLJqYU3iQFCPMqsrEQCiLOFg5ydNnIoWzUkVtI2H/IrU/ktR+",
-	"EvbL6Swo/I9yu/lrvGBo23noPqHDdFARdHIwMrkvoQBPFVwW7k6yIxZ/vo894qrPXcfKgp5yd8RIonhK",
-	"VMEKE54a7SpiQR44F2vOiNFqaLC3+laqUU+VnF16iBqz820hpJiyulAwyybI5qUNbhUSIF1/iCjc4Gyc",
-	"vvAQW1Q1/bBYcNfVPFIsRN6wYjxxQF7uVQ94s0Z2EIzbExgi4s4KujGiaBQ4BKDNBsgqgiJpy75yr2TX",
-	"iLmv2AvtrRor9Xbt0Zq6g5LcSlP/78rovnW9lc7O1wrh9Urr8yzAwf4eDLTSKeOjbt43UnTEHCG0lc5u",
-	"XIqj0nOmFVVi6RR99cxYPXX37umMcGbJz4ssMy5h18aUsU/ecAzwFJnlEeMu11OnCYF65a0zqYBFAyc0",
-	"osHOksjVfxFSL6XC3oqscFsZDqbASVmZkbqb3XrK4U/oIeb6e691obTGRTK9pYDvIzY3MkOl/fViZqzn",
-	"hvGeKmYIJZokDa7jFmo8juoR/Npx4m7IPXAtOEDLKv0eX3gCHp3wFa9NwhfMatbPpMMgzkmKtme+7LJZ",
-	"AjfGUpRHM1sHq3y/eiXl03u4t3ODrL+ZkmzGsCx/OcD/+wkWxE7LxYrzjAR6eFoZM/MF9JWm4EtSmsd6",
-	"lkV56K69h08MPfLJplRIRZFZl/JE0cwoILr21FBn6FqXNgrpT9yykbCYXNxgJ3wwZkongt0o4Je+eyw2",
-	"329GzWYTOd8R64uFVolzv0tM74GmozwXGpZNK8ei82irdnFZDIhrNdpod+Kwar8h2ygnfq/hFbhLBTzd",
-	"v9jCn8KwHodK48JxBxr1oY/Ccf/gQSX+cGPbc5NZIm2d8FbXMpCPY80SmYQ0PUKqRcNZFZKW1icioYEM",
-	"feSpSFi6uZKLdIV5ZQTmQDFkNZv0KfvMldzqERtlwFTmY5kKVKpg0TrYBHmqYiXugmHuFLdqDMsov7nE",
-	"o1cqsTYDKUBoVmQhVeSSzJfR2gP0DrmFpUG3XCHXK7ia59x8CQBRVYoBMZqKXJF1+JrbzcVlitE0PMrO",
-	"0107vs0o+ou1K0qeTqSFgA2/ZnwejXVL/bCA77xmkA68uHh/3vquCTP2cX27u6I2dc6xxJpS7kPKUmWZ",
-	"TLN1hR6UDalHvgbmSRKs3ACX06kqb5jZYmx4fJ94bGSaYomgT7pePbESVRORMGdqEgfxwAxfAnxbNb1N",
-	"uV7bnt+QlORpI/BE8vS7guk/SYZSNXZyhUZ2qSfCLclfitg3maCEukm+RcFkgsebdCh0twR7qYj5slbD",
-	"OdUZUyOp7lgM7107h0kcsauMi6G8YbFrB8YbR+yYJ8kiPLzm9PRE3eoFhgcsPvpPyjSiFO5U3ogOM4Ie",
-	"uOt2Kbfa37rqMDEp6YUsLkzbxhCyf0crch25AsI8ptFuNslvF5oOt3hxF/zOy19iprN1NS9xg3WBkQk7",
-	"1klI8CdMA8yFgoHNXAHCcp1AT2FyP1UbsWf9GdVsTKQxU4F5UigbKWEr3jli8fIuPfdYCR75raeCMobe",
-	"tSu834Ruxw9LhqVW7WaTqjQCdByso3fjcX/HsU8nm8xGoxT9aD2YS4OdI5Ya3myCuewUWRLZQChbF2qg",
-	"E5GwD1en9R86LBHwT0QpoZQ2GNoZbcqIWzHnuPic2WxmLNVi3C2CXpCIaaoXmIeANCLSlNLkwu75shOp",
-	"eir+e/2Ulkgk8CuO8tng3ICuDOvzhDSz8i3OHbbX3HXZ++WCFEyEW1PAgmrUXvsQL+sq3gDtqnaMrtKU",
-	"C+fkIS35shBvCjAeYCCAYKrEhsQhOUgW0Jh5itqDAYLtKawfgDcKpbRlvy7eAVC8SDflA8zhQDRkOnFG",
-	"E+1J01M5qnV/EZL0PB27+3C4O499xJ5J5bQTshEjB2sDP/DRL5/iqKfc7+anuMEuvHbBCTmlOFp8vtds",
-	"Bn0DqRNPBa2cVCHiXkALWUEIEXfTFItECYeoUsdDBlqU7qGYfBVMdqlm3NgF6jmw5BWFFlgySDUVvhwy",
-	"LH/lfeR4/IZL9B0IuqcCRQcCxYQfOnKOnJBtSmSWz4ixeyf9zvoU9AKJVys6KDfzGmn61177sFA2GvSw",
-	"NVrO6tp4vj7hhEN25BOC/hxXqf+93p3K+mux2EohKrxb+vZ8w+Uoq1/7a1LyJxebLkxZbSBcnZI/utxY",
-	"5L3aRH4ZwteqhL+VfneubTeZSGvdN+0tHOphh8Uf4G17I0CGu4P+nQknB05NRKgJRd86Fr07M2KNvhi0",
-	"RBlAqjFSWxlGfX96zF4cHLTJOU3MybEbMxX8BjPTU2C6i04ZrroClhavoaMXli91h9/x554DjOnVOgyL",
-	"ae5j74Nf+LetThMs4MtDhSMtTE9hBsoa5S6i/JSCKghrF1E1M0gy9wJip2MNuvO9gTik8vJyeWJeZ95g",
-	"pzqbFJTBMjgrKYwF9TDCwusLGCfj5sY02DGh7WBV+cwUveUurqxd9r+xS3KjShfJd/XKlaZvFwm9q8/n",
-	"8zrIs/osS53et70RWokKv32WyJMYwtWo6xV2cABR89T6lzX8DVjD8CSHf1hmhD87SFOf3UknqN1o+k0s",
-	"bv7jOGIBmyAwR7otM1QvV3NHMKH9TcRgX6H1hICliiIEKiGcZQ87MMgE2nA8NZFDnQ+Xd3qG4xoc6FkK",
-	"lgyBd7kIO3no6DoLsnuXWKxLCinlhfv6xKIN0BegzLtcEYbQdXnCi88AR5AEyxcGcWMKGSgJMtxinmHB",
-	"JOdlCPMGIzB04/NGfH5iVDZZDLNaR2RJF8w4sEQLMAAVWd3Q+Bvcra9N/CDc98qCHbxbVjHOCCUC72sz",
-	"0mrUpUPSB4LMbICUf0QCSAEXfysu2n4yLlqBX18V3EX8A6UtyKv/2uxzGx3wSuu3XHmsJvP1/HApLR6W",
-	"u2gnlq4hcJzsDWJnIwsjKqx1gC8ZYYzUqnz5vtfAppnWw8DUQo9rXIJXORwCq0JDQKeEQ2UgJ582IUFB",
-	"WcYtkJ/UimATlioCH8ZNYKuwCQUYBPxteoqwYvAjI9go07Op8VA0Q4rGYhUMaKUe/kEUir2lz+/ogAIG",
-	"DDdN8C5SB5viorEI+zLharEmzcIBc34pOMNvGRFYxgytOL8hQmIL4ef5X3rQtxYV8NkWuFe+fDnftMfn",
-	"WThWsFX6FAFaFhKoDpru2YYUqk7BgClxEkz53wSs8kjWcIEV03ikS1+6GF8InOf4g7mrkyCgviNkITQH",
-	"SP+jzYlYwaNL6lDZqmKJGCDwdh9UJ+LbPmcM7w+QtqcwaI/vIcqQB2luNZmhjP8jGiN9Ps30Lbk3dYax",
-	"WE1leoTPQrXiPeU9esV8M4fWShxQpEO82mgiJjqDiXg8DsT0ZGATx6h4BhgqoXLobw94lAl6vS9GUoFO",
-	"K+bIUvPUNkcGeAcLJbfR4j86vY0ygAlVRTijeZssN5/f9s0x3y/Ki/vLAv1mOS/luQXWi0T65Wlujv06",
-	"a3OtZXnpziYGX3hBqfO3wEU+k4Hy6PPoCydcKQec7f1FPYUOo6P8uLn87ZDHP0Gwc4qCOoBWf12kwduF",
-	"gNU1CjB1aKwSLmsRXRVGU7hbM1yNuQGutXxLJwXoEMiSeDzj9C9vYw42+MuQfW3tKyvy/K/Dl4DVXzId",
-	"zxyWFXkoXeEIEAEsrY9X/a/tzMcSFutTwC6UoWd/Zz/dErrrGhaZOEzrvzjjt8YZS664SqDhr/G/4diy",
-	"2+rwORFGyCIIB8Ty9IZZHcAPn6OMd2OoaiSVQ1G4Lw/VJA9ZRsmytx5hIwRLQ+HCasB3+bBH/u4lVPGO",
-	"HA/tL8J9F/6if5814ZID8fYZ111p5R4C3goWQX5lEgkuOxYLNO8QwT00TuJqtdVTHDK5JIeFenqyjiXi",
-	"Ec1SnwKYt/fGXey1dR51YVkxuen+0/3/DwAA//8=",
+	"7H39chu3lueroLgzFSnbpEnqwxFVqS1alnI1tiWPRcf3TuhRg2xQxFUTYBqgKI7XVfsm+9++yL7JPsnW",
+	"OQdAd5NNirKVxHMn91bFUqvR+Do43+eHT7Whnky1EsqaWudTbSx4IjL88YQPx6J+opXNdAoPEmGGmZxa",
+	"qVWtU+umc74wLFa6bqzORFyLauKeT6apqHVq/mktqpnhWEw4fMAupvA3YzOpbmqfP0e113rI6XvLn++N",
+	"BZtyO2Z6xOxYMCXm7FYsIjZYMJmU+np213rGp7J+KxbmWbN19Jy3Bu364ajZrD8f7iX1I7E/qh/ww8Hz",
+	"4Q/JkWiOHhjUO27FazmRdnVUH8bcMmlYKkYWRiZth8VZzIY8TQ3jlmk1FBHjacriX2M39gnjN1wqJhWL",
+	"bcyMGGqVmL7aSTI+snUp7Kg+tnYKc8i4FSn0XXc7UW81d/uqNN9+7VYs+rXj7Mf99rH9ce9g2/nU3+pU",
+	"DhfViw09M+zaLzkut4RJsjE3TCvRwVnRZGE28yecza8/tprN4/mPh82HpiNstqh3R1ZkqzO5ouEwq9mc",
+	"S8sGYqQzwWy2kOqG9qHYe6uiK6msuBEZ9vXhw4d6d2bHQlk55FasdvgXPYfOeOEltvPu7IQdtVrNiMFP",
+	"h88PmrulOb8QPBMZywRPJz/2a3wqb8Ui6dcemPlf692prL8Si/p5Ur2JMils3jHjdEanmTBC2dIQnuCc",
+	"5MO54BNRPSDFJ6JET1ORDYWydaGGOhHJxjEO5T+3m1M5FalUYuvBXM5VFWXAaDT86cuHMzNWT0RW329v",
+	"PZiroZ4KUz0ag38rDceIKYdDkwCbM1M+FGZ5SBETk6ldFA6m0rg6+UATbrkR1nQywRMWfptn0j68jO/E",
+	"rzNhbCWJwT4bZsfSMHE/HHN1I4APwPCNyO7kUHxnWKpvNi7j/qt/a//1Xw9+fv5m7+Jt7/Ddv7Q//O3F",
+	"3snL07ONY/sc1WBtJsI6+fRKLB6iuwyHFssEWTGHNW6wt6Uth0UEpt1hMX82iIG5x/yf22eDuMG67I6n",
+	"M9FXUrH3789fspHOJmznh/o+/r/V3oXX3VS5YjJpLDG3oawX6FfC6ECo1aKawqED77vGH6NaJn6dyUwk",
+	"tY7NZmLzNq2h8a7SdgwUjnRux1yxhZ7h78dMCZEYFoOU7PBkIlXsh/TrTGSLfEzYurQX/5SJUa1T+2/P",
+	"cmXhGf3VPKOh4P5kwky1MkTv3al8JVDWDLWyQASdTzU+naaSRP6zvxuS+9t1Q59753qg/la3/VYsGDew",
+	"pxLOxTxic2nHemaZtAZkVSaAGDdpOVWDcO8/K79ccVw2NS69i+N/wRP36MmW6TTLdLZplV7whGWu029m",
+	"IU60GqVy+DsuQ+AR0jDLb4WKPLcAEpKGZeJO34oEns65YX+fGcsybYE3fzvrhtP8/RatqxZ2DHqUSI3o",
+	"sP3WHtsZ6GTB9J3I2OE+eyVf7EZsv3XAduD7mTAGRJlOFvC4fcR2rNZswtXCKZFwOhlnA57guo8yPUGO",
+	"1Vc8SaA5bYtvZATPhmMRNG1qjywO9R2bLZyuzUE9ZAVVsa+cprobsYNmk+1AoxGfpXY36quD5h7beX/R",
+	"/bl7/rr74vVpB0kBJOeAG8GGXCltGVdmLjLiK1wlDLgtLAcQCEnDpDCGvloZhNeWG+zyfe/k8s3p9fuL",
+	"VxeXHy6oPydRJ3zBxvxOsIEQik14Io5ZqvVtXzltdqFnLBNTAbaIJX26QJDd4VBMbf0UxBvIi1UjBhZt",
+	"v3UQMZmAzmoXEXavVbpg1Ahkh4WNgd314ylJNt/0AX3i607Hkqq/qW3x1a8+V2c6G8gkEer3ZUiO9dxo",
+	"nbDBzOLCA90lGnWup+Q7VYbNpg+svP/Va3yhbTeZSAsM9Q9d5ZQPbw3jpI4jv5GGOBroDLlZfOwlxDCV",
+	"QqGGYVI9F0lfJXqu2A6sDnGkAjGuHM+vPBFF38TG8xBeXOMB2Kqxf/+rzuI3QWtneqZ+R0K70MzMhmOy",
+	"6oCkLBuIVKsbdE3wop7+7agTYdv/oCNZceiidYeOwZkjMRzD69cpDfzH/fZR3FfcgPI2wsbQxnI7M38e",
+	"xa+jj57Wb7hauMfmd6QRrwA6y8U5TaRht1IludrInNZ4TM6/Cs3rSQngD9qG94rP7Fhn8j/E78vRkJnZ",
+	"uWaJHI1EBudRK0E6ulaClEY0vC2K138kheWz13MLzo2TTLiR8CSRsE48fZvpqcisFKbWGfHUiKg2LTz6",
+	"VBP3U5kJc81ttecK/447CPaHQA5nZe5F7b49h43ooGt5b2/vyBlRiunRyAgbOY9cX41mdpaJiNlspobo",
+	"VLSaTWSaSm+GLHmr2s29Zr3Zqu+1eq12p9nsNJv/VotqI51NYLQ1GE8dxlKLllX9qDYRloPB9BChvfHv",
+	"ffYOp83vo4/vc+S8Uts5o6JaLhIeahIY7JWw1s3FBK/txpZEICJxTl5ygXkn3i8159crbPjHsG568Hcx",
+	"RIFApPRaGhtOX+fTEs34dZVWTMxjPWWhT55lHOXHlN9IFeJum771Nn9zeXY4ptK31s9u/cyGeIQSdxqK",
+	"pNg+rLda9fZer3lEpNhoPoYcy8dsI40/7sM3GR+Ka6GS6iP8XlmZsjmYAuQWH2YiD0ONBUu59yTBEXeG",
+	"yDHjA4P6zSg4L+3S2XQLsv+FCyKr/PkCNC5yO5hj9HHfPXfhq4PD9m7EjGYyMczozLLBguF2QdsvCCWF",
+	"Yc5mGMBdGSGszPXMBGpYDr26JQVlERdxmuk7kYDCKNJRxLhlE20sazWZYSm3IizqDPcEZEH1ku71Ws3O",
+	"3uOX9NtiedNMjOR9tVAZycxY2OiMD63IQtCJyPOYZWKob5Q0wlCUJGJ6KpTxHq7SsvHb62av9/pfnrcP",
+	"qxblCzgvNiN/a+XWv6UoErn8Vn20FZvahnPS+uFLzsl2vN+z/KhGpsV2TPmK3l1mpXgcnLTwJqHbzTCe",
+	"ArWFPqMi+9xS0LxDH/YjdRbieV6Fxv1B12mt04wq4uFg55JHMU08BzSWL4jX5Sf1OUv4whS374fD/WYz",
+	"qk34vZzMJrXOYXP/B3wgFT1oRlVh+jVzvQpbUx7ju9OfL1+dvgRm60goQpc2O/3r2/N39Ic4X80Yo6xT",
+	"bkx4sXvSO//5FEauYFS/1MID94la5HuBvcjJM7y3Qnc05PfT5OlVSiXmTKjkGPckm6UUdK7k5e3mXuub",
+	"VQH/KKVuDXl9kHZ8hdRd1G94ml6Oap1fHqmkLStGLlZZzc1naertAH++dtB7nwk7y5RImFZhf9GC8ArH",
+	"7uq+LTEj1/EqB/kIE58l0naH1SlbmBw154YlaAxqH3CPU8Fv4w6bjzXqGyM9U0khIMsyMdWZRVEesflY",
+	"DsdArmCvgBnjXWhAvMiIvPDKuYszZNxZJKZYi2ozOkxRjQJ3NS9lalENhlQ+meHl1ZPpJq3XZJX4/AIv",
+	"mSh2MrTALXTGYthWbnVWWIKxThNTjjGRGtNg3b6CwYnESzk4IQnj9DqHYVDmmWF6rmChls24oI81W5v0",
+	"sSm3VmQwiX/f8UP8n78060fd+hmvjz5++uHzTr34+/7n3U97n0uPWu3Pu/+0smZR7b7uvl6fCGP4Dfxx",
+	"MjOgCOM0KE+JB/eo7z8s9wnppGvyAsNJWVl2F4YjxyAeCTvWRsDKc8sEH46RQuGv+ETavhqIIZ+IBotH",
+	"mZ5gBkiujNuxyAQ28cE+UuUjFlsd52/I/AWl58d9NdBglGeYHyPu4OyTm8pZAphYYtgc2oLylSUiabCu",
+	"PxHwOSQUM9ZzRRu8iedvZDWwnj05EbSmlTbMI9tvy+ixqef2efNteD71Ku5t3mx79o+NgwwofKGkZD5y",
+	"0tvJD2xIssM3rZQg8NrpnXPblbeWD7cxzYus+HNU454/bdOGDppzllafsfO33plKdEtsGT3xPE0ZnJhg",
+	"X40cdw6nuMiNWkftRrPRbrSqWOsGs//LTLJhzjceXAjPY9YYxyvW8DFalZk/zhiiv0FZg+5PU82En7e+",
+	"yii+FYtruSbbM3A9WZK7v4lx/hu66kjjWjvLoifW83ugwe3Ib2O24cos7yRfHUQ8tnYaR6THOGUlDiqJ",
+	"7/U7w4Z6MuEq6bDYiOxOxJi7gS+R/Q3Srq8wA4+0MxGjJAJZnspbweY6uwXVrUIxWJLxMKQHVTncSTQN",
+	"HUsJ5JTbmc7s9OfGMxJaio8bOddT+ixzdljhr1TivkIT/kneYfYmNywmqRqD0ok5r1oF6vBOg7KQnlBt",
+	"wlOf1yof6dpFXBKMKysIfPcxppTV27+9ViYtS80vGlXJs/PwsAqvrx1XSaR+0aByl83DI9po/C1pJmsH",
+	"sy4NeIXr0HgqX6+3K4lszaByfWWLQX21J3x52BW+g8d8sGpaGJV8KSyXacWUpEiTjRbCImKY28xC5jhw",
+	"bQrxlU5/QZuu9Gs4G6Y4W2/OuPx3CrY9yBFozPknP66b9IaQiU7E+sqkeabVTYQykcMy3GR80mDnFz93",
+	"X5+/vH53+q/vT696bGe/2dw9ZifvTl+eXvTOu6+v35xfXZ1f/BT1VeFh982L85/eX76/ioqvuo+Vnjm3",
+	"V7m597Pt7Ddbu8fs/OLq/dnZ+cn56UXv+urk8u1pxM4u3704f/ny9CJi77q90+vX52/Oe9Rkb/e4r16d",
+	"/u364rJ3fXb5/uJlxN52e3/Jf4e39neP2ZvT3l8uX+Lz7uvXlx+o/cHuMbvovjm97nVfnV5E9C03pIjh",
+	"L5e9ruvsaPeYvbh8+bfr3uXl9evuu59O2c5+a88/Pb04uXyJb7YOYFjFsUYM2rzpXvzNL+8V29lvH+GM",
+	"e6fvLrqv2c4BrnchwzRaTgGFd/Z2G31VeIlNBFeGdLzKZFPKMF3+Uqr1LZuPBUi9vipklkJb1EmqEkkb",
+	"7A08m/AFkDVPwCJd0jqWyKjqrCR4WCuMikslmFA2WyBtoiWOhyFkDSDl1qLtFIYiY6jQGAondsMxQeVr",
+	"TAVcE6HI/+ROjsjMkms05xFsy7O/Wbc9/XXGU/LqlFTcCvb0OCXWrHF7Fzr8S6/3loUoQugIne8V/vWS",
+	"f9C32sTCzpXNtJkKVDsLNQ5lTmb1rVhT+un8INa7FNEPAvu00LNjhrng3teUL5NdagjkjR4WbF0twm6F",
+	"uobH12OpKpTM8xuls6UQEx8OhTHXNPqHGD69tcUarWP3oLrfVVIynm/cTuwkJLUqPT9mcgQcIwpsA8MW",
+	"0jCr04LeOtA6FRwdCJRgt8nW/M4sV95uaVxWBec3BHhpNkIlBnNZXNiJGQmafOvoebNUwfnD0WHzqNUG",
+	"yg1ahlT2cL+2SspRTT4YWkb+SmG1bbp/fnTQxP9t1T36kDYtMDmZKgsB15f4VTKB2WBTP978W1fduPK9",
+	"mRGZWltuRx8NCS9b6b1LB8XRedVJeS347Ts0ux8ZGLsVi4fZC3AJDEk8iq9giwcnBQPYPKP1B3+tDHOV",
+	"9ziq5RXvjbm6hQE22LlLkZy70IGbQe53l6BUYLBWZOh6MI0HJ7SJ6b8peIWrN+lTbcLvXwt1Y8e1zkFB",
+	"2BT1h2VxjX5wZOVcWRABt0JMKenNndlOiCi3m6hjSDhCCotV9Yi1oNF+s68K+Q++LHBIGYaF1IjI++Zh",
+	"odxnD5rNBqNkGV4OOfmFB7Xc2OuhUJgNWntei2rTlGPBZ6ZRJeH3xaVoNytWcLs6ahf5i9hMyV9ngvEJ",
+	"6DIuICSy7wxDDxOFoTKB6Zi+nI2rpK9An+IZ8hYrUOGBHxq0UO2Dg8JqHAOJVC2S0mw+llb0FXInWCoh",
+	"USAJlaDYYXEjxvhXoxHTg2IZLT1Zs5pLjKNANO2DA8wG8L+3SnGsX/69379vNuv9/n3rrN+/f34GPx6d",
+	"ffzvjwpSwchgzlyqirlTYj83DEbHBpngt+hVWFOT+2GsJ0G45DUAHcYZ8FQmk4hxZgWf0L+KKxvB54Hk",
+	"h2OtjWiwng/c9xWeXyCHCKtX4Mt5bTKWI2N+/MqKltj7f44VfVvKU1yygmdZBvrKtJJFNikDLx7OMqOz",
+	"GHngjbwTKnJynHpk0NrV0DM1mwzKMrFVqUGAeXI9FVnoOrzfblY1UOLeXtNAKlKbuDHeiekGG+W8Ddg7",
+	"G8mUjpzV7EZYT0vugI807Lf3dvaVzzzMhDv7SixRQvffxNhMfuiOXrZFrzXNRudt8bL5r73B4cXPpi1e",
+	"VevJlqc4YbN2sYNrldvhGBgwBVk3bgN+MTCpoZ4pS2H/0pD3HjRKiuOLyrSxsmNVoqtUy7FRwVjNdtIj",
+	"KxS7E5kcLXDOI53NeZbU+cyOWZrvGKYQsZ2fTt51dzssxkjmKnQMMGitBHqoyUzG7O94LlWi5z4JK2bP",
+	"whcoEAVtBouqUHFajWUDYy+U4hZHgEYx/g1HIZWLnOMQSieklK3V8ppwSNeqPEHlmZRO0GHxcz4ZbMPH",
+	"lsiAZrrSw8Yd9xlCj9v4XOldqlWK1SxNYxSqsI1VsAsN1i2E7oK10VdeKTEc0WrGTnErgfLAZsEfb4Xb",
+	"a+iPD2DxCDZizd7/I2zZUmrWKvgPAaoAn8xAV8TSceZ6Q5ka0ysxo4YDRDMRExKluU44mXDTcdg9+0d9",
+	"hTIVEZCYVEYmwpeLkq0asYWwLOYR4YcowbN04XFBJgKGAls51868cwTQV8G9gUzRCyX6MnxEigy1XRQR",
+	"lMWMaVM0T465I9OUD1fEPVoewTgsG4sfCy62YLLiJ+vepVFQD1rtHzapB/3+fbsF/9kDvaD9Av7zEn48",
+	"gB8P8Mfnp4/UFgaCTTOpLJA1616dnJ+HvSFTOHJ7FLFfZ9oKyucZ8OGtSbkZU5Bnwu/PaZqH+0sOwqhG",
+	"mrP7O5ybz1FtHVWhy9Cz8AlfsETnBsfhfpEQDGULANGACY+eHbbXQLduHHYkjhw7QECe8BtJEIoIF9mF",
+	"22eOrgCw6PrKge1EaLBSKSm1+H//6//ElBk9mhnhMz6F8dWnzoOWgQ3xhSTzpbTxGxPEUxLCbDLh2eLx",
+	"LrlXJbMrzxEOrLdaQSTHcvLQ9/LM4vDB52s/J9XNtdFVWZpVg8Rlo2HgwkrF9porydkHVb35HPwH+vHJ",
+	"0EWtrlLSUKJqFWzF2oHPx9psVWljrExTX5mYa+1Vw5gpOD+PGQRo3NgjNCS9CQGYjmghGb/Rx3mVJGYU",
+	"ijuR9bEjUn1dqhWweJ+8Wz6jrYflqaPNnKryLSos7jKVhAlXyd33cBRPYICrR8ExmionVUqcyTygyWO8",
+	"ItvklYVXszuesoG44SpiWjEOm54KNpFqZhHoa4w4VyP2vnfytEU+dzyt8om/FENppFbGkV881IkgCwdj",
+	"ZKWwSnubqEoGahD1FoV1XbsfDyfePBh+8+saMZ0mICMwS+k4Pzuo71A5L5bmLxA8a6v4XIFmKsJzvudy",
+	"SUllGUlppLDBMcwPhFzEDpuw83uHzZJL/rCSyaK9uYHIMGMrc0cbcX4M0RuITDyd68jqS8rxlncfB1ex",
+	"LtH6FKKfUV04qUwGyCPk0tV5Yb+wmROewgAJ2Upp5mxlxz5deUuesqZHnnVHfeWD/BWRfOSBpQg+reR0",
+	"mqIzFj+LB6OUqu+PShhwoW6mWEuz2iG8WOiunMvvP7tymGnRCgHJpw4m/IaxyqcpSl4XkfAr81DWyaa+",
+	"CyRJmauPL1XOhM0W15jWsJ45+HpAwtopUIFPiDABL4xid8DIMG15DgrAlJuHhdIatu+jro7dy5zbL0dU",
+	"l9bdM3Zcx9UNgP0Vw1km7eIKFqeIodidgXK9gfJ8SMfjOYYMAgfoeF938Mj5MDmhMyIIoZHDDV3wiQjM",
+	"wTkkYAHnOnPmBXqxPZaeDPFy3GNcEegg7xkzV6FfxMDdvmPOBoSa643UvAN8vtzDZ5QzI736dYJtiFgq",
+	"jY1cakzkwP0iFylBfuZ8ei7eYhp91Vfff19AlZBaNb7/nl0JlQQUOnQzhBXvsKvTk3enPYyEcNNXcddh",
+	"d2DrDnNQwO6tBvtAwGu5rcl86qrhEk3A3APwFUblMQlWSl4G9RijZZQshGLfOseVVDAbT8l17DhmO4hB",
+	"20HmhjkHt2Kx22BdVfgisLW+oq8oTbVqoAjPxwv31elskMph7NYVU3oMrOfpncgWTMDvMPF/ubq8oLMe",
+	"U/IJzM5ZiPAjHUVCAgr5NvDV8JLvmGP8kHb8uHCGDVmW8Aly14CO5JLn/LafcZnOMud2KWAQwYA/4B4V",
+	"s8ExWGkwoWgt5CGWtpHKD0vuyy3g+6SBiARBE2nqNNjVVDOcdwFfJu4rqYzFLOgR22+2Gqwb9ijg8nJj",
+	"QCyP9RyjmkpLQ5TlRuEm/V7dKhBmUk1ntuBYgEm/V4kYphhHzEVFxJIZQdAUy7Sivprlb+vMJZ2JZDk9",
+	"00UNHPDgHJdVOTUUYTpxdfabTTe+npwI8/33ZGI6PBQgQ9LfXPnV+94JrWER+4QSvZwM6Kt4XTZsTG6S",
+	"VA6Fk4uOqXanCFHTboDyOctSx3hM59mz+Xze4Pjnhs5unrm25tnr85PTi6tTbANasbQUkHl7ztCufMMV",
+	"vxETEG3dt+dgDYjMEM9qNVwjPRWKT2WtU9trNBt7VMc3RmlRxMHHqu2q+tELMQ+qfoRHQpDeK2TmMsIi",
+	"V3vmKNVFaNkZxaGY4lmm584zbexxXzl2NTOWQhwgaYONjK7NBvubnjEjRB690qO+8uDExaSUY0fvRQ8Y",
+	"1vChmAOrEt5yoEOuEFSJvqIySWAs+AJxlZ6rB/D2IrF8HCTyPzpn3xkWF6J08YZoXF+FcBz5Y7nysKAe",
+	"irvh+Fdw8dNhc0o1rSEe+qBl95XjW8CdgvWFp82V84p7PrTpwkVowq65qg1kWvOxTEWDveU3woUyTV8l",
+	"msCYZjzjygpyPnTAKqDUTxR15YAi/AGWqcRxfyRPRxxRSW4mJlwqF4YwbKLvBJtN8ehCc3Mrp8zoiQDW",
+	"gyHWKUwI+sEsS0MQ5nSygsA4T2qdGvRMWo+plQG/1xRU56+EiqJV0zddFCaI4bICKhxTGNOqQsIOuY6P",
+	"wajOQR7WD4R8Bqg0+VJg4HDi3kYsFdZilXTmflzKjFgzVvjn2sXYy0PeHOxfsUwfGnUMPVFmB500H9kv",
+	"zQIVQaCQITeEqulaE7BF3FfwAZnEPl6MGcgn3BTVSL8Wg4X7KXLltBlIsumYD0A5NJrF//d/xyzRoMEA",
+	"veMnWXx1hbE26hEjbdyIuhHKSCvvRAd5E+lTlmc2Ahq2mnHLUuEJ1h3QkKzgLIxwSuPrmO3E/Pa6He+6",
+	"mrBMoEcKXYCOQwl5My7hr3DCJF76TDv9e0xqlEzCumAVMyrAyMMarCfundEYFp7nhcNwOklGL8X9YYzp",
+	"39uXrZMX68gd4ZV/U9opomqkUpjcXwuUIycicn7oBEsqmVTDdJasYrw8rwCpqJqS74+6KU1tOz/NA8xk",
+	"ye27PJtSqDf4fFnB5dtXKz7fVVi29mG9+cM2080hlJ5swrHNZiLuEBnePo0Pvq8I9CpGR4v/OIpydBnj",
+	"AlTNr+DAXkGdLljelSgNJQkPuoQKMVaS4BG5+pSVaibcOcfSTE61m7CZ1N677h110Qro7NZr92rB4nLW",
+	"SUwhZrKGipqAYxAoca1HJBjqiSAlwevDYDsI5KGgReXJn04b+o4MVHZumbjHE2NYjP02Hp/9U7XwLn9p",
+	"DWtouaD/Y1jDBywohzFGIfEHj0LruDAHt19rRuUSfPIxBVyi1mNzHFYHGPJjkOh9rhhI6zWjWcozqhxX",
+	"eyn54oFBfVy6VKPdbD7xjRqlIt4K2M9LRVlaQKi3pJV9I2jF+7QWVY3Cmj0rXLGBTVoPNynBq2KjvYcb",
+	"5YjxuIJutx9qRfc3FJ1/qOcW3X6/fATKLDrLfvkIZGEoSF3r1GAHg48KODq/MQhJ5czK2seotuzBoZtn",
+	"XHT/c1SbalNhK77htx4QjtiQs6tz6J4ILZIGeyXEFC9DK1wFxPACONJfwEYcczPGz7jbFMxYzzH18YZL",
+	"hdbaBxfTj43L0ilc/MZuhDW5IVhwfBV8W+T7cp6npWwp6L/BLjR6FoZcuRyhkMjjszyKTRAa/ti72Zwx",
+	"OuEL31YtXGv0HPEFafQe3Ts3RFfMHEr5clfkhDKxFzrZ5sIcx8wJJmoCgoE2LyeJrh9IglIOCxUwq30Z",
+	"OWYd5Kvn+oU0bKBS9CZKkYAStNwj+rJ0Fi4cApJ0xrPSLAMF2KAv87FjKYLNlFPq3SgneiBTUefTacA1",
+	"WM53LkPHuB+Q/S5nth02C6GWX5bzYAo4wNuxVwcR/LkcDnCJJkusvfXErL0Cn6zqUheHI+ayEJmZYXnb",
+	"aJami6dk9sWrHjc1DO/9AwuI/ebRwy3CpUi/u0QhomUcea+jj0cKFrprDsZRup3zk7/v7DNJm1RU3al4",
+	"qpyS7HkKWAuo3OYe6NyFNtHoMUWbC4N85DUzx3SVgJ73FYFPeqgVH6sagaFO0oe9E3f6Fq+IDKUyJPVI",
+	"4rWbzeAH7CtUvEGORGymXC12g/VQWiqNfynLs6L4wLIOrrzzLTer0Lc58pYUpXgWHaR9BRKsQpjQlwrC",
+	"ZFVh3Ew03RAM/JaPzP7DLcI9H7/7kXnno4Zfd16iaqf9mYQTQYrYYOEAB9Etpjg5GRRVihQPDjk70buI",
+	"lX5zysIgxQiTVzMxFMoibGRO8tRMpHBWqqjtRtg/Se2PJLWfhP1yOgsK/6M86/6qTRjadk74jxiXGlbE",
+	"9h3qWu7yKaA5Bs+Suzf0mMWfPschzOEqjLAcrq9c2EUSxVN8B8sieWq0g3HwbpMSI0arocHe6Dupbvqq",
+	"5JN0fiHngkQETuWCMoTywCbI5qUN3i8SIF1/iCiq62ycgYfeSAhk5GGx4JA6HikWIm9YMZ443Ev3qseH",
+	"WyM7CPX0CQwRcW8FXbBUNAocYN5mA2QVcJi0ZV9uXrJrxNyXmYfvrRor9Xbt0Zq6Q17eSlP/r8rovnW9",
+	"lc7O1wrh9Urrsyygp/8eDLTSKeOTG7xvpOiIOUYkSHREo3qs9JxpReXDOsWQCjNWT93duDojWHZyxyPL",
+	"jEtQ78FrfScyiuEWmeUx4y6lXqcJYWDmX2d4ASZmvRjRYOdJ5IqWXTQOKw7uRFa4URQHU+CkrMxI3e2r",
+	"feXgmvQIS6p8cKFQwegSRrylgO9jmNABKfmIvRnruWEcrwYNiZiJJkmD67iFGo+jegS/dpy4G1K83Bcc",
+	"/nOVfo8vPAGPTviK1ybhC2Y1G2TSQfbnJEXbM1922SzdBYAVf49mtu4Wgs+r10Y/vYd7OzfI+tujyWYM",
+	"y/KnA/y/nmBBqNFcrDjPSKCHp5UxM4/6UmkKviCleaxnWZRHWNv7+MTQI5/TT/WqFEB3maUUdI4CAHpf",
+	"jXSGrnVpo5Blyi27ERZrOBrslA/HTOlEsFsF/NJ3j7HLg2bUbDaR8x2zgVholTj3u8QsSvh0lJecwLJp",
+	"5Vh0HhTXLnyOOS9a3Wy0O3FYtd+QbZTra9bwCtylAvz8n2zhH8KwHgdAh8JxBxr1oY/CcX/vkZD+cGPb",
+	"c5NZIm2d4MnXMpAPY80SmYRsaAJ2R8NZFXJD1+d7ooEMfeQZn1ghv5Ly2SugkFAM2eUlhkKCVN+wmwyY",
+	"CmYvuqREnlBmFnmqMG/DG+ZOcauGfI7yi7482LMSa5MMA+J0RaJhRcrPfPlyk4AXR25hadAtV0jODK7m",
+	"OTdfgppXlWJAjKYipWcdHPV2c3EJuTQNDw1X1b//23aM1JHnVqMYLNauKHk6kRbCVSprxufBy7fUDwvX",
+	"IawZpMP6L143u75rglh/XN/uasVNnXNEsvB5hy6zrLIasdnqoQdlQ4aYLzV8kjw4N8DlrLfKC9m2GBse",
+	"3yceG5mmWInta1tWT6xE1UQkzJmaDj/J4d98CU581fQ2peRte35DUpKnjTz9HD39DpfiHyRDqfqqgQqN",
+	"7EpPhFuSPxWxbzJBCXWTfIuCyQSPN+lQ6G4J9lIRWmuthnOmM6ZupLpnMbx37RwmccR6GRcjecti9x0Y",
+	"bxyxE54ki/DwmtPTU3WnFxgesPjoPyjTiCplUnkrOswIeuBup6cSFn9JuQNypqQXsriw8MRVUNA7WpHr",
+	"yNVp5zGNdrNJfrvw6XDpJXfB77zKMGY6W1daGDdYFxiZsGOdhDoqgo7BXCgY2MzVeS2XY/UV1lC5bPyd",
+	"wYxK4ybSmKnAPCmUjZSwFe8es3h5l555SJq8giYoY1Sig9eBCWWlXYQlw4rWdrNJxXAB7xTW0bvxuFuZ",
+	"kE42md3cpOhH68NcGuwCAUDxIjBMkqXIksiGQtm6UEOdiIS9753Vf+iwRMCvCAZFKW0wtHPalBtuxZzj",
+	"4nNms5mxVPJ2vwh6QSKmqV5gHgLSiEhTSpMLu+er+6Tqq/iv9TNaIpHAT3GUzwbnBnRl2IAnpJmBWZ4X",
+	"HHbYfnPPVeeU6/4wEW5NnSCqUfvtI7zbMk+HEokrjjS6SlMunJOHtOSrQrwpoCWBgQCCqRLQGIfkkK9A",
+	"Y+Ypag8GCLavsEQI6yhyxIKyXxevzCneO5/yIeZw4OUBdOKMJtqTpq/ySyAGi5Ck5+nYFVRwdx4HCPGV",
+	"ymknZCNGDj0MfsBHv3yMo75yPzc/xg126bULTgBVxdHi8/1mM+gbSJ14KmjlpAoR9wIo0woQk7ifpliL",
+	"T3BvlToeMtCidA+YHavIjkvQHMYuUM+BJa9VZ9K7silfdR6WX3urpwiJh8dvtETfgaD7KlB0IFBM+KEj",
+	"Z/ICOiaRWe4QY/dO+t31lQIFEq9WdFBu5lAU9Nt++6hQnR/0sDVazuraeL4+4QT3eOwTgp5SLSmhVW5q",
+	"WbqHJ/xSf6tTOVxs3di/jwpRdyrrr8RiK4Wo8G6p7cWGu8RWW/tbxfInl5vuF1v9QLhpLH90tRFLY/UT",
+	"+d1BX6sS/lb63YW23WQirXVt2ls41MMOiz/A2/ZagAx3B/07E04OnJqIwGmKvnXEFnFmxBp9MWiJMtys",
+	"gJHayjDqu7MT9vzwsE3OaWJOjt2YqeC3mJmeAtNddMp3LFRgqeOtrfSC529YdqtJ44o/9R0uV7/WYVjz",
+	"9Dn2PviFf9vqNME66TxUeIMVjZiBska5iyg/paAKwtpFBBoBksy9gBd+INSH872BOCQUj3IVeA7n0WBn",
+	"OpsUlMEyojgpjAX1MEJ8i0sYJ+Pm1jTYCYGaYe3izBS95S6urF32v7FLcqNKF8l3tecQQLaLhN7X5/N5",
+	"HeRZfZalTu/b3gitvMpk+yyRJzGEq68KqbCDA1alp9Y/reFvwBqGJznKzjIj/NkhR/vsTjpB7UbTb2Jx",
+	"8x/HEQsQMIE50uXSASSimjuCCe0v7gf7Cq0nxIVWFCFQCV0O4NFdhplAG46nxmN7h7uuPcNxHxzqWQqW",
+	"DBVIuwg7eejoDiaye5dYrEsKKeWF+zLSog0wEKDMu1wRhgihecKLzwBHLBrLFwbhuQoZKKGEPOQZFkxy",
+	"Xr53o8HoBg/j80Z8fmJUNlkMs1pHZEkXzDiwRAtoKxVZ3fDx17hbX5v4QZeVVBbs4FXsinFGYDx4vamR",
+	"VqMuHZI+EMtrwz0oj0gAKVzmshUXbT8ZF624dKUquIswM0pbkFf/udnnNjpgT+s3XHlIPPP1/HApLR6W",
+	"u2gnlu7OcZzsNV74gCyMqLDWAb5khDFSK6825Feju6xhPQpMLfS4xiXYy1FnWBXoDDolHPgNOfm0CQkK",
+	"yjJugfykVoROs1QR+DA8DVtBp2EFpBP82fQVQXJhIyPYTaZnU+MRv1y9OFbBgFbqUXaK0C3S53d0QAED",
+	"hpsmeHW3Q6dy0ViEz5hwtViTZuHwj78Uf+W3jAgsQzNXnN8QISlegjH/Uw/61qICPtsC98qXL+eb9vg8",
+	"C8cKtkqfItzgQgLVYdM925BC1SkYMCVOgin/m/CrHskaLrFiGo90qaWL8YXAeQ7zmrs6CWnvOwJwQ3OA",
+	"9D/anIgVPLqkDpWtKpaIId5vMADVifi2zxnDu1yk7SsM2uN7CObmsfBbTWYo4/+YxkjNp5m+I/emzjAW",
+	"q6lMjyCYqFa8r7xHr5hv5kCxiQOKdIToPxMx0RlMxMOmIHYPA5s4RsUzoP0Jld+w4HE0MkGvD8QN4uYo",
+	"MUeWmqe2OTLAi8MouY0W/9HpbZQBTOA3whnN22S5+fy2b475flFe3J8W6DfLeSnPLbBeJNIvT3Nz7NdZ",
+	"m2styyt3NjH4UoCtCleXRj6TgfLo8+gLJ+g4dz+B9xf1FTqMjvPj5vK3Qx7/BO+UoCiow8H2dxwbvBIP",
+	"WF2jgAaKxirBXxdBrGE0hauow03SG1Cxy5daU4AO8YKJxzNOv3kbc7jBX4bsa2tfWZHnfx2+BKz+kul4",
+	"7oDeyEPpCkeACGBpfbzqf2xnPpYgr58CdqGM8P07++mWQLTXsMjEXR3wJ2f81jhjyRVXief+Nf43HFt2",
+	"Vx0+J8IIWQThgFie3jKrA8bsM5TxbgxVH0nlSBQueUU1ySPLUbLsnUfYCMHSULiwGvBdPuyRv+IOVbxj",
+	"x0MHi3CtEGEg5lkTLjkQL/ly3ZVW7iHgrWAR5DfTkeCyY7FA8w4vyggfJ3G1+tUzgqBEl+SoUE9P1rFE",
+	"PKJZ6lMA8++9drdRbp1HXVhWTG76/PHz/w8AAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

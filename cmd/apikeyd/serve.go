@@ -139,7 +139,7 @@ func (c *serveCommand) openToServe(ctx context.Context, policy apikey.Policy, lo
 func (c *serveCommand) newService(
 	db *sqlstore.DB, policy apikey.Policy, tracer *tracing.Tracer, log *slog.Logger,
 ) (service, error) {
-	keys := tracer.Store(db)
+	keys := tracer.Store(db, db.System())
 	verifier := verify.New(keys, log, c.verifyOptions(db.Budget()))
 	m, err := c.newMetrics(db, verifier, log)
 	if err != nil {
