@@ -74,6 +74,8 @@ func (s *Server) guard(op operation) []echo.MiddlewareFunc {
 		return []echo.MiddlewareFunc{s.admit(op)}
 	case op.id == "verifyApiKey":
 		return []echo.MiddlewareFunc{s.authenticate(op), s.verifyPlainly, validate(op)}
+	case listing[op.id]:
+		return []echo.MiddlewareFunc{s.authenticate(op), validate(op), s.pages.bound}
 	}
 	return []echo.MiddlewareFunc{s.authenticate(op), validate(op)}
 }
