@@ -16,13 +16,14 @@ func TrimSecret(text string) string {
 // WhyMalformed says what a text is that ParseSecret refuses, for whoever typed it: it ends a
 // sentence such as "the file holds …", and never holds the text. Of a secret it says "".
 func WhyMalformed(text string) string {
+	const maxSearched = 1024 // the search tries every place where a secret may begin
 	if _, ok := parseSecret(text); ok {
 		return ""
 	}
 	split := strings.LastIndexByte(text, '_')
 	body := text[split+1:]
 	switch {
-	case holdsSecret(text):
+	case len(text) <= maxSearched && holdsSecret(text):
 		return "a key and other text around it"
 	case len(body) == bodyWidth && split < 0 && isBase62(body):
 		return "a key that is cut off: it has no prefix"

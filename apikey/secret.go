@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"log/slog"
-	"regexp"
 	"unsafe"
 )
 
@@ -175,12 +174,3 @@ func (h Hash) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // MarshalText redacts, in JSON too.
 func (h Hash) MarshalText() ([]byte, error) { return []byte(redacted), nil }
-
-// likeSecret is a secret, whole or damaged: cut short, without its prefix or with a
-// wrong one, mistyped. Half of the random characters are too many to show.
-var likeSecret = regexp.MustCompile(`(?:[a-z][a-z0-9_]{0,19}_)?[0-9A-Za-z]{38,}`)
-
-// Redact blanks everything in s that may be a secret, or most of one.
-func Redact(s string) string {
-	return likeSecret.ReplaceAllLiteralString(s, redacted)
-}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"apikeyd/apikey"
 	"apikeyd/client"
 )
 
@@ -232,7 +233,7 @@ func (f keyFilter) options(now time.Time) client.ListOptions {
 }
 
 func showKeys(v *visit) error {
-	p := keysPage{keyFilter: v.keyFilter(), Secret: secretText.MatchString(v.form.Get("q"))}
+	p := keysPage{keyFilter: v.keyFilter(), Secret: apikey.WithoutSecrets(v.form.Get("q")) != v.form.Get("q")}
 	if p.NoSuchStatus() {
 		v.show(http.StatusBadRequest, "keys", "Keys", p)
 		return nil

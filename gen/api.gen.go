@@ -552,8 +552,8 @@ type ErrorResponse struct {
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
 	// CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); RATE_LIMITED,
-	// TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
+	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+	// RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN look whether
 	// the change was made before you repeat it. More may be added.
 	//
@@ -1527,9 +1527,10 @@ type ConflictJSONResponse struct {
 }
 
 type ErrorResponseHeaders struct {
-	CacheControl *string
-	RetryAfter   *int
-	XRequestId   *string
+	AcceptEncoding *string
+	CacheControl   *string
+	RetryAfter     *int
+	XRequestId     *string
 }
 type ErrorJSONResponse struct {
 	Body ErrorResponse
@@ -1722,6 +1723,9 @@ func (response ListApiKeysdefaultJSONResponse) VisitListApiKeysResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -1875,6 +1879,9 @@ func (response CreateApiKeydefaultJSONResponse) VisitCreateApiKeyResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -2017,6 +2024,9 @@ func (response RevokeApiKeydefaultJSONResponse) VisitRevokeApiKeyResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -2159,6 +2169,9 @@ func (response GetApiKeydefaultJSONResponse) VisitGetApiKeyResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -2322,6 +2335,9 @@ func (response UpdateApiKeydefaultJSONResponse) VisitUpdateApiKeyResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -2493,6 +2509,9 @@ func (response RotateApiKeydefaultJSONResponse) VisitRotateApiKeyResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -2643,6 +2662,9 @@ func (response GetApiKeyUsagedefaultJSONResponse) VisitGetApiKeyUsageResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -2772,6 +2794,9 @@ func (response ListAuditEventsdefaultJSONResponse) VisitListAuditEventsResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -2935,6 +2960,9 @@ func (response ForwardAuthdefaultJSONResponse) VisitForwardAuthResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -3064,6 +3092,9 @@ func (response IntrospectTokendefaultJSONResponse) VisitIntrospectTokenResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -3170,6 +3201,9 @@ func (response ReportLeakedKeydefaultJSONResponse) VisitReportLeakedKeyResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -3299,6 +3333,9 @@ func (response GetSummarydefaultJSONResponse) VisitGetSummaryResponse(w http.Res
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -3428,6 +3465,9 @@ func (response GetUsagedefaultJSONResponse) VisitGetUsageResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -3557,6 +3597,9 @@ func (response VerifyApiKeydefaultJSONResponse) VisitVerifyApiKeyResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -4109,186 +4152,188 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3vchs5kuerIHi70VZfkSYpWbao6LigZalHa1vyWHR7ZppeFcgCRYyKALsAiuL6FHFvct/uRe5N7kku",
-	"MhNAVZFFirLV3d7enoloS6VCIQEkEvn3h8+1oZ5MtRLKmlrnc20seCIy/PGID8eifqSVzXQKDxJhhpmc",
-	"WqlVrVPrpnO+MCxWum6szkRci2rilk+mqah1av5pLaqZ4VhMOHzALqbwN2Mzqa5qd3dR7Y0ecvre8ud7",
-	"Y8Gm3I6ZHjE7FkyJObsWi4gNFkwmpb6e3rSe8qmsX4uFedpsHTznrUG7vj9qNuvPh7tJ/UDsjerP+P7g",
-	"+fBFciCao3uIes+teCMn0q5S9XHMLZOGpWJkgTJpOyzOYjbkaWoYt0yroYgYT1MW/xI72ieMX3GpmFQs",
-	"tjEzYqhVYvrqSZLxka1LYUf1sbVTGEPGrUih77pbiXqrudNXpfH2a9di0a8dZj/stQ/tD7vPth1P/Z1O",
-	"5XBRPdnQM8Ou/ZTjdEsYJBtzw7QSHRwVDRZGM3/E0fzyQ6vZPJz/sN+8bzjCZot6d2RFtjqSCyKHWc3m",
-	"XFo2ECOdCWazhVRXtA7F3lsVXUllxZXIsK+PHz/WuzM7FsrKIbditcO/6Dl0xgsvsSfvT47YQavVjBj8",
-	"tP/8WXOnNOaXgmciY5ng6eSHfo1P5bVYJP3aPSP/W707lfXXYlE/TaoXUSaFxTtknPboNBNGKFsi4RH2",
-	"SU7OGZ+IaoIUn4gSP01FNhTK1oUa6kQkG2kcyn9tN6dyKlKpxNbEnM9VFWcANRr+9OXkzIzVE5HV99pb",
-	"E3Mx1FNhqqkx+LcSOUZMOWyaBMScmfKhMMskRUxMpnZR2JhK4+zkhCbcciOs6WSCJyz8Ns+kvX8a34tf",
-	"ZsLYShaDdTbMjqVh4nY45upKgBwA8o3IbuRQfGdYqq82TuPe63+0//bXZz89f7t79q63//7f2h///nL3",
-	"6NXxyUba7qIazM1EWHc+vRaL+/guQ9JimaAo5jDHDfautOQwiSC0OyzmTwcxCPeY/2v7ZBA3WJfd8HQm",
-	"+koq9uHD6Ss20tmEPXlR38P/t9o78LobKldMJo0l4TaU9QL/SqAODrVaVFNIOsi+S/wxqmXil5nMRFLr",
-	"2GwmNi/TGh7vKm3HwOHI53bMFVvoGf5+yJQQiWExnJIdnkykij1Jv8xEtshpwtaltfiXTIxqndp/e5or",
-	"C0/pr+YpkYLrkwkz1coQv3en8rXAs2aolQUm6Hyu8ek0lXTkP/2noXN/u27oc+9dD9Tf6rJfiwXjBtZU",
-	"wr6YR2wu7VjPLJPWwFmVCWDGTVpOFRHu/afllyu2y6bGpXeR/pc8cY8ebZqOs0xnm2bpJU9Y5jr9Zibi",
-	"SKtRKoe/4TQEGSENs/xaqMhLC2AhaVgmbvS1SODpnBv2z5mxLNMWZPO3M284zN9u0rpqYcegR4nUiA7b",
-	"a+2yJwOdLJi+ERnb32Ov5cudiO21D9gTqzWbcLVw2iJsQ8bZgCc4waNMT1A09RVPkkwYQ/PvGxnBs+FY",
-	"BJWa2qMsQ8XGZgunVHPQA1lBJ+wrp5LuROxZs8meQKMRn6V2J+qrZ81d9uTDWfen7umb7ss3xx1cczgi",
-	"B9wINuRKacu4MnORkQDhKmEgVmHcwAl07CUFGvpqhQivFjfY+Yfe0fnb48sPZ6/Pzj+eUX/u6JzwBRvz",
-	"G8EGQig24Yk4ZKnW133l1NaFnrFMTAUYHZYU50fjvCU1elPb4qtfzbMnOhvIJBHqt93sbltfaZ2wwczi",
-	"3MNSJxr1mcec2SqjYdMHVt7/6jk+07abTKQFYfW7znLKh9eGcVJ1cYtLQ9ICzuPc5Dz00neYSqHw9Dap",
-	"noukrxI9V+wJzA4JgQIzPvaOKNr9G/dDeHGNdb1VY//+V+3Fb4LXTvRM/YaMdqaZmQ3HZDEBS4GZn2p1",
-	"hWY/L+rA385RHZb9d9qSFZsuWrfpGOw5OvlieP0yJcJ/2GsfxH3FDShGI2wMbSy3M/PnVvw6/uhp/Zar",
-	"hXtsfkMe8TqXswqcQ0Iadi1VkmtqzClqh+RYq1B2/gjayQfFZ3asM/kf4reVaCjM7FyzRI5GIoP9qJUg",
-	"tVgrAca8M2otHq9/JIXlzvsaCo6Do0w4SniSSJgnnr7L9FRkVgpT64x4akRUmxYefa6J26nMhLnkttor",
-	"hH/HFQSVX6CEszL3UHbfncJCdNBtu7u7e+DsFsX0aGSEjZy3q69GMzvLRMRsNlNDdNhZzSYyTaXX/Jc8",
-	"Qe3mbrPebNV3W71Wu9NsdprNf9Si2khnE6C2BvTUgZZatOzviWoTYTnYKPcx2lv/3p135mx+H/1nd5Hz",
-	"+Gzn6Ilq+ZFwX5MgYC+EtW4sJnhEN7YkBhGJc6CSe8k7yH6uOZ9ZYcE/hXnTg3+KIR4IxEpvpLFh93U+",
-	"L/GMn1dpxcQ81AsV+uRZxvH8mPIrqUJMa9O33uVvLo8OaSp9a/3o1o9siFsocbuhyIrt/XqrVW/v9poH",
-	"xIqN5kPYsbzNNvL4wz58lfGhuBQqqd7CH5SVKZuDKUAu52Em8hDPWLCUey8NbHFniBwyPjCo34yCY9Au",
-	"7U03IXtfOCGyylcuQOMiS98cov/45rkLDT3bb+9EzGgmE8OMziwbLBguF7T9gjBNIHM2w+DoCoUwM5cz",
-	"E7hhOazpphSURZzEaaZvRAIKo0hHEeOWTbSxrNVkhqXcijCpM1wTOAuqp3S312p2dh8+pd+WyJtmYiRv",
-	"qw+VkcyMhYXO+NCKLAR0iD0PWSaG+kpJIwxFICKmp0IZ71QqTRu/vmz2em/+7Xl7v2pSvkDyYjPyZVYu",
-	"/TuK0JCXbdX/WbGobdgnrRdfsk+2k/1e5Ec1Mi22E8oX9O6yKMXt4E4LbxK61Qz0FLgt9BkVxeeWB817",
-	"9A8/UGchmedVaFwf9FbWOs2oItYMdi6uk04TLwGN5QuSdflOfc4SvjDF5Xuxv9dsRrUJv5WT2aTW2W/u",
-	"vcAHUtGDZlQVAl8z1ouwNGUa3x//dP76+BUIW8dCEbqL2fHf3p2+pz/E+WzGGMGccmPCi92j3ulPx0C5",
-	"Aqp+roUH7hO1yPcCa5GzZ3hvhe+I5A/T5PFVSiXmTKjkENckm6UU0K2U5e3mbuubVQF/L6VuDXt9lHZ8",
-	"gdxd1G94mp6Pap2fH6ikLStGLg5YLc1naertAL+/nmiVgn1sZ5kSCdMqrC9aEF7h2FldtyVh5DpelSCf",
-	"YOCzRNrusDodChOP5tywBI1B7YPZcSr4ddxh87FGfWOkZyopBDtZJqY6s3iUR2w+lsMxsCvYK2DGeBca",
-	"MC8KIn945dLFGTJuL5JQrEW1GW2mqEZBsZo/ZWpRDUgq78zw8urOdIPWazI2fOzen0xoBsM5myDdMSwr",
-	"tzorTMFYp4kph3VIjWmwbl8BcSLxpxzskIRxep0DGZTVZZieK5ioZTMu6GPN1iZ9bMqtFRkM4t+feBL/",
-	"58/N+kG3fsLro0+fX9w9qRd/37vb+bx7V3rUat/t/MvKnEW127r7en0ijOFX8MfJzIAijMOgHCAe3KO+",
-	"/zDdR6STrsm5CztlZdpd5Iscg7gl7FgbATPPLRN8OEYOhb/iE2n7aiCGfCIaLB5leoLZFbkybsciE9jE",
-	"x9dIlY9YbHWcvyHzF5SeH/bVQINRnmHuibiBvU9uKmcJYNKGYXNoC8pXloikwbp+R8DnkFHMWM8VLfAm",
-	"mb9R1MB89uRE0JxW2jAPbL+toMemXtrnzbeR+dSruLV5s+3FPzYOZ0DhCyUl84GD3u78wIZ0dvimlScI",
-	"vHZ849x25aXlw21M86Iovotq3MunbdrQRnPO0uo9dvrOO1OJb0ksoyeepymDHRPsq5GTzmEXF6VR66Dd",
-	"aDbajVaVaN1g9n+ZSTbM5ca9E+FlzBrjeMUaPkSrMvPbGaPiV3jWoPvTVAvh562vMoqvxeJSrsmkDFJP",
-	"ls7dX8U4/xVddaRxrR1l0RPr5T3w4HbstzGTb2WUN5KvEhGPrZ3GEekxTlmJg0rie/3OsKGeTLhKOiw2",
-	"IrsRMaZL4Etkf8Np11eY3UbamYjxJIKzPJXXgs11dg2qW4VisHTGA0n3qnK4kmgaOpES2Cm3M53Z6feN",
-	"FyQ0FZ82Sq7H9Fnm4rDCX6nEbYUm/KO8wcxIblhMp2oMSifmk2oVuMM7DcqH9ITy/h97v1b5SNdO4tLB",
-	"uDKDIHcfYkpZvf3ba8+k5VPzi6gqeXbuJ6vw+lq6SkfqFxGVu2zup2ij8bekmawlZl2K7YrUIXoqX6+3",
-	"K5lsDVG5vrIFUV/tCV8mu8J38JAPVg0Lo5KvhOUyrRiSFGmy0UJYRAzzhlnIygapTSG+0u4vaNOVfg1n",
-	"wxRH680Zl1tOwbZ7JQLRnH/y07pBbwiZ6ESsr/qZZ1pdRXgmcpiGq4xPGuz07Kfum9NXl++P//rh+KLH",
-	"nuw1mzuH7Oj98avjs95p983l29OLi9OzH6O+Kjzsvn15+uOH8w8XUfFV97HSM+f2Kjf3frYne83WziE7",
-	"Pbv4cHJyenR6fNa7vDg6f3ccsZPz9y9PX706PovY+27v+PLN6dvTHjXZ3Tnsq9fHf788O+9dnpx/OHsV",
-	"sXfd3l/y3+GtvZ1D9va495fzV/i8++bN+Udq/2znkJ113x5f9rqvj88i+pYjKWL4y3mv6zo72DlkL89f",
-	"/f2yd35++ab7/sdj9mSvtbtzWCIr6iv4+9vu2d/9VF6wJ3vtAxxd7/j9WfcNe/IM57aQwBktZ1jCO7s7",
-	"jb4qvMQmgitD+lxlLiclcC5/KdX6ms3HAk64viokbkJb1D+q8jQb7C08m/AFsDBPwPpc0jCWWKZqXyS4",
-	"MSsMiHMlmFA2WyAfotWNjB8yBJBLa9F2ykFRCFRoB4XduWFLoKI1pkKoiVDka3K7RGRmyQ2aywO25T7f",
-	"rMce/zLjKXlwSupshSh6mMJq1ri4Cx3+pdd7x0LEIHSEjvYKX3rJF+hbbRJXp8pm2kwFqpiFWoGy1LL6",
-	"WqwpoXQ+D+vdh+jzgHVa6Nkhw1Rr71fKp8kuNQT2Rm8Ktq4+rq6FuoTHl2OpKhTK0yuls6VwEh8OhTGX",
-	"RP19wp3e2mKO1ol2UNNvKjkZ9zcuJ3YSEliVnh8yOQKJEQWxgSEKaZjVaUFHHWidCo7OAkqm22RXfmeW",
-	"K1i3NCSrAvEbgrk0GqESg3krLsTEjAStvXXwvFmqhHxxsN88aLWBc4NGIZXd36utsnJUk/eGkVG+Ught",
-	"m+6fHzxr4v+26h79RZsmmBxKlQV160vlKoXAbLCpH2/qrasSXPnezIhMrS1bo4+G5JatdNyljeL4vGqn",
-	"vBH8+j2a2A8Mgl2Lxf3iBaQEhh8eJFewxb2DAgI2j2j9xl97hrkKdqRqecZ7Y66ugcAGO3XpkHMXJnAj",
-	"yH3sEpQKDMyKDN0MpnHvgDYJ/bcFD3D1In2uTfjtG6Gu7LjWeVY4bIr6w/JxjT5vFOVcWTgCroWYUoKb",
-	"27OdED1uN1HHkLCFFBZ96hFrQaO9Zl8Vch18ed2QsgkLaRCR98PDRLnPPms2G4wSY3g5vOQnHlRwYy+H",
-	"QmHmZ+15LapNU46Fk5lGlYTfFqei3ayYwe3qkV2UL2IzJX+ZCcYnoMu44I/IvjMMvUkUcsoEpl76sjCu",
-	"kr4CfYpnKFusQIUHfmjQRLWfPSvMxiGwSNUkKc3mY2lFX6F0gqkSEg8koRI8dljciDHW1WjE9KBYjkpP",
-	"1szmkuAoME372TOM/PvfW6WY1c//3u/fNpv1fv+2ddLv3z4/gR8PTj799wcFpIAyGDOXqmLslMTPDQPq",
-	"2CAT/Bo9CGtqWz+O9SQcLnm+f4dxBjKVySRinFnBJ/Sv4spG8Hlg+eFYayMarOeD9H2F+xfYIcJKFfhy",
-	"XuOLZb2YC78yoyXx/p9jRt+VchKXLN5ZloG+Mq0UkU3KtouHs8zoLEYZeCVvhIrcOU49MmjtatGZmk0G",
-	"5TOxValBgHlyORVZ6Dq8325WNVDi1l4SIRVpTNwY77B0xEa5bAPxzkYypS1nNbsS1vOS2+AjDevtPZt9",
-	"5bMMM+H2vhJLnND9hxibyYvu6FVb9FrTbHTaFq+af+0N9s9+Mm3xulpPtjzFAZu1kx3cqNwOxyCAKaC6",
-	"cRnwi0FIDfVMWQrxl0jevdcoKdIXlXljZcWqjq5S3cZGBWM1s0mPrFDsRmRytMAxj3Q251lS5zM7Zmm+",
-	"YpguxJ78ePS+u9NhMUYtVyFYQEBrJdAbTWYyZnrHc6kSPfcJVzF7Gr5AQSdoM1hUhYXTakwYoL1Q6Vqk",
-	"AI1i/BtSIZWLkiMJpR1SysxqeU04pGZV7qDySEo7aL/4OZ/4teFjS2xAI13pYeOK+2yghy18rvQu1SXF",
-	"apamMR6qsIxV8AUN1i2E6YK10VdeKTEcUV/GTnErgdvAYsEfr4Vba+iPD2DyCH5hzdr/EZZsKQ1rFUSH",
-	"gElATmagK2JlNnO94Zka0ysxo4YDRAUREzpKc51wMuGm4zBw9g76Cs9URBJiUhmZCF8aSrZqxBbCsphH",
-	"hMOhBM/ShcfXmAggBZZyrp155xigr4J7A4WiP5Toy/ARKTLUdvGIoIxlTJGicXLME5mmfLhy3KPlEYzD",
-	"srH4qeBiCyYrfrLuXRoF9aDVfrFJPej3b9st+M8u6AXtl/CfV/DjM/jxGf74/PiB2sJAsGkmlQW2Zt2L",
-	"o9PTsDZkCkdujSL2y0xbQbk7Az68Nik3YwroTPjtKQ1zf2/JQRjVSHN2f4d9cxfV1nEVugy9CJ/wBUt0",
-	"bnDs7xUZwVBmADANmPDo2WG7DXTrxmFF4siJAwS2Cb/RCULR36K4cOvM0RUAFl1fOdCaCA1WKhulFv/v",
-	"f/2fmLKgRzMjfHanML7S1HnQMrAhvpBlvpQ3fmWGeExGmE0mPFs83CX3umR25fnAQfRWK4jkWE7u+16e",
-	"RRw++Hzt56S6ujS6KiOzikicNiIDJ1YqtttcScR+VtWbz7e/px+f+FzU6ipPGkpKpfN4S8LnY222qqox",
-	"Vqapr0LMtfYqMmYK9s9DiACNG3uEhqQ3IZDRAU0k41f6MK+IxOxBcSOyPnZEqq9LqwIR7xN1y3u0df95",
-	"6ngz56p8iQqTu8wlYcBV5+4H2IpHQODqVnCCpspJlZJkMvdo8hivyDZ5ZeHV7IanbCCuuIqYVozDoqeC",
-	"TaSaWQTMGiNe1Ih96B09bkHPDU+rfOKvxFAaqZVx7BcPdSLIwsEYWSms0t4mqpKBGkS9RWFe167H/Uk2",
-	"94bf/LxGTKcJnBGYkXSY7x3Ud6h0F8vwFwhCtVV8rsAzFeE533O5fKSyZKREKSxwDOODQy5i+01Y+d39",
-	"Zsklv18pZNHe3MBkmJ2Vua2NMDqG+A2OTNyd69jqS0rvllcfiauYl2h9utBPqC4cVQb+82i4dDVd2C8s",
-	"5oSnQCAhRCnNnK3sxKcrZcnT0/TIi+6or3xAvyJqjzKwFK2nmZxOU3TG4mdxY5TS8v1WCQQXamSKdTOr",
-	"HcKLhe7Kefv+syubmSatEJB87GDCrxirfJwC5HURCT8z92WYbOq7wJKUpfrwsuRM2GxxiWkN64WDr/0j",
-	"XJ0CF/iECBPguCh2B4IMU5TnoABMubn/UFoj9n3U1Yl7mUv75Yjq0rx7wY7zuLoAsL5iOMukXVzA5BSx",
-	"CLszUK43cJ4P6XhcxJBB4IARb+sOZjgnkxPKIYL5GTnc0AWfiCAcnEMCJnCuM2deoBfbY9LJEC/HNcYZ",
-	"gQ7ynjFLFfpFLNntO+ZsQOiz3kjNO8Dnyz3c4Tkz0qtfJ4iGiKXS2MilxkQOJC9ykRKUZ86n5+ItptFX",
-	"ffX99wUECalV4/vv2YVQSQB5QzdDmPEOuzg+en/cw0gIN30Vdx1OB7buMAep695qMLQ2ecHWZD5N1XCJ",
-	"JmDuAfgKo/KQDlZKVAb1GKNllCyEx751jiupYDSek+vYccyeIJZrB4Ub5hxci8VOg3VV4Ysg1vqKvqI0",
-	"1aWBIjwfL9xXp7NBKoexm1dM6TEwn8c3IlswAb/DwP/t4vyM9npMyScwOmchwo+0FQn1J+TbwFfDS75j",
-	"jvFDWvHDwh42ZFnCJ8hdAzqSS5Tzy37CZTrLnNulgDcEBH/ENSpmfmOw0mBC0VpEQSxjI5UfptyXVsD3",
-	"SQMRCWIS0tCJ2NVUMxx3AUsm7iupjMWM5xHba7YarBvWKODbcmPgWB7rOUY1lZaGOMtR4Qb9QV0rOMyk",
-	"ms5swbEAg/6gEjFMMY6YHxURS2YEN1MsyYr6apa/rTOXdCaS5VRMFzXgDOEZ5zityqmhCHeJs7PXbDr6",
-	"enIizPffk4npsE+ADUl/c6VWH3pHNIdFnBNK9HJnQF/F6zJfY3KTpHIo3LnohGp3inA07QYon7MsdYLH",
-	"dJ4+nc/nDY5/bujs6qlra56+OT06Prs4xjagFUtLAZl3pwztyrdc8SsxgaOt++4UrAGRGZJZrYZrpKdC",
-	"8amsdWq7jWZjl2r2xnhaFPHksUK7qlb0TMyDqh/hlhCk9wqZuYywyNWZOU51EVp2QnEopniW6bnzTBt7",
-	"2FdOXM2MpRAHnLTBRkbXZoP9Xc+YESKPXulRX3mQ32JSyqHj96IHDOv18JgDqxLecgBDruhTib6ikkgQ",
-	"LPgCSZWey/339iKJfCQS5R/ts+8MiwtRunhDNK6vQjiO/LFcedRND2ndcPIruPhpszmlmuYQN33QsvvK",
-	"yS2QTsH6wt3mSnfFLR/adOEiNGHVXIUGCq35WKaiwd7xK+FCmaavEk3ASzOecWUFOR86YBVQ6icedeWA",
-	"IvwBpqkkcX8gT0ccUfltJiZcKheGMGyibwSbTXHrQnNzLafM6IkA0YMh1ikMCPrBLEtDUOC0s8KBcZrU",
-	"OjXombQeUysDZ68pns5fCdVDq6ZvuigMEMNlBQQ4pjCmVYUoHXIdH4L1nAM6rCeEfAaoNPmyX5Bw4tZG",
-	"LBXWYkV05n5cyoxYQyv8c+li7GWSNwf7VyzT+6iOoSfK7KCd5iP7pVGgIggcMuSGEDRdawKxiPsKPiCT",
-	"2MeLMQP5iJuiGunnYrBwP0WudDaDk2w65gNQDo1m8f/93zFLNGgwwO/4SRZfXGCsjXrESBs3om6EMtLK",
-	"G9FB2UT6lOWZjYCHrWbcslR4hnUbNCQrOAsj7NL4MmZPYn592Y53XP1XJtAjhS5AJ6GEvBqXsFY4Qf4u",
-	"faad/jMmNUomYV6wYhkVYJRhDdYTt85oDBPP8yJh2J10Ri/F/YHG9J/t89bRy3XsjujFvyrvFBE0UilM",
-	"7q8FzpETETk/dILlk0yqYTpLVvFcnlcAUlQNyfdH3ZSGtp2f5h5hsuT2XR5NKdQbfL6s4PLtqxWf7yoE",
-	"W3u/3nyxzXBzuKRHG3Bss5mIO8SG14/jg+8rAriK0dHiP45HObqMcQKqxldwYK9cM1CwvCsRGUonPOgS",
-	"KsRY6QSPyNWnrFQz4fY5lmFyqtOExaT23nXvuItmQGfXXrtXCxaXs05iCjGTNVTUBJyAwBPXevSBoZ4I",
-	"UhK8Pgy2g0AZClpUnvzptKHvyEBlp5aJW9wxhsXYb+Ph2T9VE+/yl9aIhpYL+j9ENHzE4nGgMQqJP7gV",
-	"WoeFMbj1WkOVS/DJaQoYRK2H5jisEhjyY5Dpfa4YnNZrqFnKM6qkq72UfHEPUZ+WLqdoN5uPfDNFqWC3",
-	"AuLzXFGWFjDqNWll3wgy8R7NRVWjMGdPC1dVYJPW/U1KUKrYaPf+Rjk6PM6gW+37WtE9CEXnH+q5Rbff",
-	"z5+AM4vOsp8/AVsYClLXOjVYweCjAonOrwzCTzmzsvYpqi17cOgGFxfdv4tqU20qbMW3/NqDv5EYcnZ1",
-	"DtMToUXSYK+FmOKlYoUrdRhepEb6C9iIY27G+Bl3WYEZ6zmmPl5xqdBa++hi+rFxWTqFC9TYlbAmNwQL",
-	"jq+Cb4t8X87ztJQtBf032JlGz8KQK5cjFBJ5fJZHsQnCwB96N5szRid84duqhWuNniO+II3eI3nnhuiK",
-	"mUMpX+6qmVAm9lIn21w844Q5QUJN4GCgxctZousJSfCUw0IFzGpfRolZB+/qpX4hDRu4FL2JUiSgBC33",
-	"iL4snYWLe4AlnfGsNMtAATboy3woLUVgmXJKvaNyogcyFXU+nQYMg+V85zJMjPsBxe9yZtt+sxBq+Xk5",
-	"D6aA+budeHVwwHflcIBLNFkS7a1HFu0VWGRVl6M4zDCXhcjMDMvbRrM0XTymsC9embipYXjvD3xA7DUP",
-	"7m8RLhf6zU8UYlrGUfY6/njgwUJ3tgEdpVsuP/t7w+7otElF1d2Ex8opyV6mgLWAym3ugc5daBONHlO0",
-	"uTDIR14zc0jXBuh5XxHQpIdV8bGqERjqdPqw9+JGX+NVi6FUhk49OvHazWbwA/YVKt5wjkRsplwtdoP1",
-	"8LRUGv9SPs+KxweWdXDlnW+5WYW+zZG3pCjFs+gg7Ss4wSoOE/pS4TBZVRg3M003BAO/5S2zd3+LcKfH",
-	"b75l3vuo4dftl6jaaX8iYUeQIjZYOHBBdIspTk4GRZUixY1Dzk70LmKl35yyMEgxwuTVTAyFsggRmbM8",
-	"NRMp7JUqbrsS9k9W+z1Z7Udhv5zPgsL/IM+6v7ISSNvOCf8J41LDiti+Q1jLXT4F5MbgWXL3bx6y+PNd",
-	"HMIcrsKowd7qG6mu+qrkTnQuHec9RKBM5eIpBNDAJiihpQ2OK5L9Xc//FJB15snAo2YkhAVyv0R3IBsP",
-	"lOiRt4kYTxw8pXvVw7itEfsETvoINoS4tYLuQSrq8w7XbrPtsIoLTIqurxQvmSRi7ivEw/dW7Yx6u/Zg",
-	"JdsBJG+lZP9XlVHfuspJe+drz8/1+ubTLICc/xayr9Kf4vMSvFuj6EM5RMBG9CGjZqv0nGlFlb86xWgI",
-	"M1ZP3fWwOiP0dPKko5IclxDZg8P5RmQUfi0Ky0PGXTa8ThOCqsy/zvBqSExYMaLBTpPI1Ru7QBoWC9yI",
-	"rHCpJhJTkKSsLEjdBaR95VCV9AiroXxcoFB86HI9vJKP72OEz2Eg+WC7Geu5YRwvzQw5lImmQwLncQsN",
-	"HKl6gLx2krgbsrPcFxxMc5Vqji88goxO+IrDJeELZjUbYJS1zFK0PPNlb8sSZD8W6z1Y2LrLAu5Wb05+",
-	"fOf0dh6M9Rcok7kXpuVP3/V/vYMFEUHzY8U5NQI/PO4ZM/OALZVW3EvSd8d6lkV5cLS9h08MPfLp+FRq",
-	"SrFvlxRK8eIo4JT31Uhn6BWXNgoJotyyK2Gx/KLBjvlwzJROBLtWIC999xh2fNaMms0mSr5DNhALrRLn",
-	"OZeYAAmfjvJqEZg2rZyIzuPZ2kW+MV1Fq6uNJiOSVfsVxUa5NGaNrMBVKqDE/ykW/hA28ThgMRS2O/Co",
-	"j1oUtvsHD2L0u9vJXprMEmnrhCK+VoB8HGuWyCQkMhP+OkIBqUJa5/pUTTSQoY88WROL21eyNXsFABEK",
-	"/7qUwlADkOordpWBUMHEQ5dPyBNKqiInE6ZceMPcKW7VyMxRfh+Xx2RWYm1+YACGrsgRrMjWmS/fQRKg",
-	"3sijKw161Ap5lcFLPOfmSwDvqrIDSNBUZOOsQ43ebiwul5aG4VHdqvr3f9tOkDr23IqKwWLtjJKTEnkh",
-	"3Hiyhj6PMb6lfli4tWANkQ6Sv3gr7PquCQn9YX27GxA3dc4RhMKnDLqksMpCwmarhx6UDcldvkrwUVLY",
-	"HIHLCWuV96ZtQRtu30emjUxTLKL2ZSmrO1aiaiIS5kxNB33koGu+BM69anibsum23b8hn8jzRp45jk56",
-	"BynxB0kuqr4RoEIju9AT4abkT0Xsm8wtQt0kX6JgMsHjTToUuluCvVRExVqr4ZzojKkrqW5ZDO9dOodJ",
-	"HLFexsVIXrPYfQfojSN2xJNkER5ecnp6rG70AsMDFh/9ByUJUZFLKq9FhxlBD9wl8lR94u8SdxjMlK9C",
-	"FhfWjLjiB3pHK3IduRJrt5clBovJbxc+He6m5C5unRcIxkxn66oC4wbrgiATdqyTUAJFqC+YxgSEzVyJ",
-	"1nIlVV9h+ZNLpH8ymFFV20QaMxWY4oRnI+VaxTuHLF5epaceTSYvfgnKGFXX4K1dQllpF2HKsBi13WxS",
-	"HVuAKoV59G487m/u95lgk9nVVYp+tD6MpcHOELsT7+vC/FYKColsKJStCzXUiUjYh95J/UWHJQJ+RRwn",
-	"ykYD0k5pUa64FXOOk8+ZzWbGUrXa7SLoBYmYpnqBKQTIIyJNKcMtrJ4vzJOqr+K/1U9oikQCP8VRPhoc",
-	"G/CVYQOekGYGZnleK9hhe81dV1hTLtnDHLY1JX6oRu21D/AKyjyTSSSurtHoKk25sE/u05IvCvGmAHQE",
-	"BgIcTJVYxEiSA60CjZmnqD0YYNi+wuoeLIHIwQbKfl282aZ4PXzKh5h+gRj/tOOMJt6Tpq/yuxoGi5Bf",
-	"5/nY1UJwtx8HiM6VymknJBJGDvgLfsBHP3+Ko75yPzc/xQ127rULTthSRWrx+V6zGfQN5E7cFTRzUoVg",
-	"eQFPaQVDSdxOUyyjJ6S2Sh0PBWjxdA9wG6ugjEuoGsYuUM+BKa9VJ8G7iidfMB6mX3urp4hmh9tvtMTf",
-	"gaH7KnB0YFDM1aEtZ/LaNyZRWD4hwe6d9Dvrk/wLLF6t6OC5maNI0G977YNCYX3Qw9ZoOatz4+X6hBNS",
-	"46HP5XlMtaQENLmpZem6nPBL/Z1O5XCxdWP/PipE3amsvxaLrRSiwrultmcbrvxabe0v/8qfnG+6Bmz1",
-	"A+FCsPzRxUYYjNVP5Ff8fK1K+Gvpd2fadpOJtNa1aW/hUA8rLH4Hb9sbAWe42+jfmbBzYNdEhCtT9K0j",
-	"LIgzI9boi0FLlOFSBIzUVoZR358csef7+21yTpNwcuLGTAW/xqTyFITuolO+HqECBh0vV6UXvHzDillN",
-	"Glf8ue8gtfq1DsNypbvY++AX/m2r0wRLnPNQ4RUWI2IGyhrlLqL8lIIqCHMXEd4DnGTuBbyrA1E6nO8N",
-	"jkMC4CgXcOdIHA12orNJQRksg4GTwlhQDyOEpjgHOhk316bBjgiPDMsOZ6boLXdxZe0S941dOjeqdJF8",
-	"VXsOvGO7SOhtfT6f1+E8q8+y1Ol92xuhlbeQbJ8l8iiGcPUtHxV2cICZ9Nz6pzX8DVjD8CQHyFkWhD85",
-	"0GefmEk7qN1o+kUsLv7DJGIBvSUIR7oDOuA7VEtHMKH9/fpgX6H1hJDOiiIEKiFcfw/MMswE2nA8NR6W",
-	"O1xJ7QWO++BQz1KwZKi22UXYyUNH1yeR3bskYl1SSCml21eAFm2AgQBl3uWKMAT3zBNefPI2wshYvjCI",
-	"rFXIQAnV35Qi2CuZ5Lx8ZUaD0eUbxueNBPDyJXAXsDn7KsdEqci9hu+8wYX52hwPulKksqwGL0dXjDOC",
-	"zMELR420GtXmkN+BiFsbbit5QK5H4cqVrQRm+9EEZsXVKFVxXASDUdrC0fSfW1Juo+71tH7LlQeuM18v",
-	"+paS12G6iyZh6YYbJ7Te4LUMKK2IC2sdEEFGGCO18hpCflm5y+3VoyC/Qo9rvH+9HBuGVUHDoP/BQdSQ",
-	"P0+bkIugLOMW2E9qRRgyS3V794PIsBUMGVbAI8GfTV8RcBY2MoJdZXo2NR6Xy1V1Y60KKKAeC6cIsCJ9",
-	"KkcHdC2QrWmCl2k7DCkXeEWQiwlXizUZFQ6l+EtRUn5N5/8ygHLF/g3BkOJVFfM/VZ5vLQDgEytwrXyR",
-	"cb5oD0+pcKJgq0wpQvct5ErtN92zDdlSnYKtUpIkmN2/CWXqgaLhHOuacUuXWrpwXoiR52CsuVeT8PC+",
-	"I5g11PxJ1aPFiVjBeUuaT9mAYokY4i0EA9CSSG779DC8cUXavsL4PL6HkGsesb7VZIaS+w+JRmo+zfQN",
-	"eTJ1hmFXTcV0BJREFd195Z13xdQyB11NElCkI8TomYiJzmAgHtwEEXYYmL8x6pgBk0+o/B4Ej3aRCXp9",
-	"IK4Q3UaJOYrUPIvNsQFe70V5bDT5D85ko2RfgqgRzj7eJqHNp7J9c8L3i1Lg/jQ2v1nJSyltQfQik355",
-	"RpsTv86wXGtEXri9iXGWArhUuGA08kkLlDKfB1o4Aby5WwS8a6iv0Dd0mG83l6odUvYnePMDBTwdWrW/",
-	"idjgxXUg6hoFzE60Swmkugg1DdQULocOdztvwK4uXzNNsThE9SUZzzj95s3J4QbXGIqvrd1iRZn/dSgQ",
-	"MPtLpuOpg2MjZ6SrEQEmgKn1oan/sZ35WAKmfgxwhDIO92/skluCul4jIhMH8P+nZPzWJGPJ61aJuv41",
-	"rjakLbupjpQTY4SEgbBBLE+vmdUBCfYpnvGOhqqPpHIkClexoprk8d8oL/bG42CEuGioUViN7S5v9shf",
-	"RIcq3qGToYNFuPyHkArzBAmXB4hXcbnuSjN3HzxWsAjy++Po4LJjsUDzDq+zCB+n42r1qycEFInex1Gh",
-	"6p2sY4moQbPUZ/vl33vj7ozcOmW6MK2Yx3T36e7/BwAA//8=",
+	"7H39chu3lueroLgzFSnbpEnqwxFVqS1alnI1tiWPRcf3TuhRg2xQxFUTYBqgKI7XVfsm+9++yL7JPsnW",
+	"OQdAd5NNirKVxHMn91bFUqvR+Do43+eHT7Whnky1EsqaWudTbSx4IjL88YQPx6J+opXNdAoPEmGGmZxa",
+	"qVWtU+umc74wLFa6bqzORFyLauKeT6apqHVq/mktqpnhWEw4fMAupvA3YzOpbmqfP0e113rI6XvLn++N",
+	"BZtyO2Z6xOxYMCXm7FYsIjZYMJmU+np213rGp7J+KxbmWbN19Jy3Bu364ajZrD8f7iX1I7E/qh/ww8Hz",
+	"4Q/JkWiOHhjUO27FazmRdnVUH8bcMmlYKkYWRiZth8VZzIY8TQ3jlmk1FBHjacriX2M39gnjN1wqJhWL",
+	"bcyMGGqVmL7aSTI+snUp7Kg+tnYKc8i4FSn0XXc7UW81d/uqNN9+7VYs+rXj7Mf99rH9ce9g2/nU3+pU",
+	"DhfViw09M+zaLzkut4RJsjE3TCvRwVnRZGE28yecza8/tprN4/mPh82HpiNstqh3R1ZkqzO5ouEwq9mc",
+	"S8sGYqQzwWy2kOqG9qHYe6uiK6msuBEZ9vXhw4d6d2bHQlk55FasdvgXPYfOeOEltvPu7IQdtVrNiMFP",
+	"h88PmrulOb8QPBMZywRPJz/2a3wqb8Ui6dcemPlf692prL8Si/p5Ur2JMils3jHjdEanmTBC2dIQnuCc",
+	"5MO54BNRPSDFJ6JET1ORDYWydaGGOhHJxjEO5T+3m1M5FalUYuvBXM5VFWXAaDT86cuHMzNWT0RW329v",
+	"PZiroZ4KUz0ag38rDceIKYdDkwCbM1M+FGZ5SBETk6ldFA6m0rg6+UATbrkR1nQywRMWfptn0j68jO/E",
+	"rzNhbCWJwT4bZsfSMHE/HHN1I4APwPCNyO7kUHxnWKpvNi7j/qt/a//1Xw9+fv5m7+Jt7/Ddv7Q//O3F",
+	"3snL07ONY/sc1WBtJsI6+fRKLB6iuwyHFssEWTGHNW6wt6Uth0UEpt1hMX82iIG5x/yf22eDuMG67I6n",
+	"M9FXUrH3789fspHOJmznh/o+/r/V3oXX3VS5YjJpLDG3oawX6FfC6ECo1aKawqED77vGH6NaJn6dyUwk",
+	"tY7NZmLzNq2h8a7SdgwUjnRux1yxhZ7h78dMCZEYFoOU7PBkIlXsh/TrTGSLfEzYurQX/5SJUa1T+2/P",
+	"cmXhGf3VPKOh4P5kwky1MkTv3al8JVDWDLWyQASdTzU+naaSRP6zvxuS+9t1Q59753qg/la3/VYsGDew",
+	"pxLOxTxic2nHemaZtAZkVSaAGDdpOVWDcO8/K79ccVw2NS69i+N/wRP36MmW6TTLdLZplV7whGWu029m",
+	"IU60GqVy+DsuQ+AR0jDLb4WKPLcAEpKGZeJO34oEns65YX+fGcsybYE3fzvrhtP8/RatqxZ2DHqUSI3o",
+	"sP3WHtsZ6GTB9J3I2OE+eyVf7EZsv3XAduD7mTAGRJlOFvC4fcR2rNZswtXCKZFwOhlnA57guo8yPUGO",
+	"1Vc8SaA5bYtvZATPhmMRNG1qjywO9R2bLZyuzUE9ZAVVsa+cprobsYNmk+1AoxGfpXY36quD5h7beX/R",
+	"/bl7/rr74vVpB0kBJOeAG8GGXCltGVdmLjLiK1wlDLgtLAcQCEnDpDCGvloZhNeWG+zyfe/k8s3p9fuL",
+	"VxeXHy6oPydRJ3zBxvxOsIEQik14Io5ZqvVtXzltdqFnLBNTAbaIJX26QJDd4VBMbf0UxBvIi1UjBhZt",
+	"v3UQMZmAzmoXEXavVbpg1Ahkh4WNgd314ylJNt/0AX3i607Hkqq/qW3x1a8+V2c6G8gkEer3ZUiO9dxo",
+	"nbDBzOLCA90lGnWup+Q7VYbNpg+svP/Va3yhbTeZSAsM9Q9d5ZQPbw3jpI4jv5GGOBroDLlZfOwlxDCV",
+	"QqGGYVI9F0lfJXqu2A6sDnGkAjGuHM+vPBFF38TG8xBeXOMB2Kqxf/+rzuI3QWtneqZ+R0K70MzMhmOy",
+	"6oCkLBuIVKsbdE3wop7+7agTYdv/oCNZceiidYeOwZkjMRzD69cpDfzH/fZR3FfcgPI2wsbQxnI7M38e",
+	"xa+jj57Wb7hauMfmd6QRrwA6y8U5TaRht1IludrInNZ4TM6/Cs3rSQngD9qG94rP7Fhn8j/E78vRkJnZ",
+	"uWaJHI1EBudRK0E6ulaClEY0vC2K138kheWz13MLzo2TTLiR8CSRsE48fZvpqcisFKbWGfHUiKg2LTz6",
+	"VBP3U5kJc81ttecK/447CPaHQA5nZe5F7b49h43ooGt5b2/vyBlRiunRyAgbOY9cX41mdpaJiNlspobo",
+	"VLSaTWSaSm+GLHmr2s29Zr3Zqu+1eq12p9nsNJv/VotqI51NYLQ1GE8dxlKLllX9qDYRloPB9BChvfHv",
+	"ffYOp83vo4/vc+S8Uts5o6JaLhIeahIY7JWw1s3FBK/txpZEICJxTl5ygXkn3i8159crbPjHsG568Hcx",
+	"RIFApPRaGhtOX+fTEs34dZVWTMxjPWWhT55lHOXHlN9IFeJum771Nn9zeXY4ptK31s9u/cyGeIQSdxqK",
+	"pNg+rLda9fZer3lEpNhoPoYcy8dsI40/7sM3GR+Ka6GS6iP8XlmZsjmYAuQWH2YiD0ONBUu59yTBEXeG",
+	"yDHjA4P6zSg4L+3S2XQLsv+FCyKr/PkCNC5yO5hj9HHfPXfhq4PD9m7EjGYyMczozLLBguF2QdsvCCWF",
+	"Yc5mGMBdGSGszPXMBGpYDr26JQVlERdxmuk7kYDCKNJRxLhlE20sazWZYSm3IizqDPcEZEH1ku71Ws3O",
+	"3uOX9NtiedNMjOR9tVAZycxY2OiMD63IQtCJyPOYZWKob5Q0wlCUJGJ6KpTxHq7SsvHb62av9/pfnrcP",
+	"qxblCzgvNiN/a+XWv6UoErn8Vn20FZvahnPS+uFLzsl2vN+z/KhGpsV2TPmK3l1mpXgcnLTwJqHbzTCe",
+	"ArWFPqMi+9xS0LxDH/YjdRbieV6Fxv1B12mt04wq4uFg55JHMU08BzSWL4jX5Sf1OUv4whS374fD/WYz",
+	"qk34vZzMJrXOYXP/B3wgFT1oRlVh+jVzvQpbUx7ju9OfL1+dvgRm60goQpc2O/3r2/N39Ic4X80Yo6xT",
+	"bkx4sXvSO//5FEauYFS/1MID94la5HuBvcjJM7y3Qnc05PfT5OlVSiXmTKjkGPckm6UUdK7k5e3mXuub",
+	"VQH/KKVuDXl9kHZ8hdRd1G94ml6Oap1fHqmkLStGLlZZzc1naertAH++dtB7nwk7y5RImFZhf9GC8ArH",
+	"7uq+LTEj1/EqB/kIE58l0naH1SlbmBw154YlaAxqH3CPU8Fv4w6bjzXqGyM9U0khIMsyMdWZRVEesflY",
+	"DsdArmCvgBnjXWhAvMiIvPDKuYszZNxZJKZYi2ozOkxRjQJ3NS9lalENhlQ+meHl1ZPpJq3XZJX4/AIv",
+	"mSh2MrTALXTGYthWbnVWWIKxThNTjjGRGtNg3b6CwYnESzk4IQnj9DqHYVDmmWF6rmChls24oI81W5v0",
+	"sSm3VmQwiX/f8UP8n78060fd+hmvjz5++uHzTr34+/7n3U97n0uPWu3Pu/+0smZR7b7uvl6fCGP4Dfxx",
+	"MjOgCOM0KE+JB/eo7z8s9wnppGvyAsNJWVl2F4YjxyAeCTvWRsDKc8sEH46RQuGv+ETavhqIIZ+IBotH",
+	"mZ5gBkiujNuxyAQ28cE+UuUjFlsd52/I/AWl58d9NdBglGeYHyPu4OyTm8pZAphYYtgc2oLylSUiabCu",
+	"PxHwOSQUM9ZzRRu8iedvZDWwnj05EbSmlTbMI9tvy+ixqef2efNteD71Ku5t3mx79o+NgwwofKGkZD5y",
+	"0tvJD2xIssM3rZQg8NrpnXPblbeWD7cxzYus+HNU454/bdOGDppzllafsfO33plKdEtsGT3xPE0ZnJhg",
+	"X40cdw6nuMiNWkftRrPRbrSqWOsGs//LTLJhzjceXAjPY9YYxyvW8DFalZk/zhiiv0FZg+5PU82En7e+",
+	"yii+FYtruSbbM3A9WZK7v4lx/hu66kjjWjvLoifW83ugwe3Ib2O24cos7yRfHUQ8tnYaR6THOGUlDiqJ",
+	"7/U7w4Z6MuEq6bDYiOxOxJi7gS+R/Q3Srq8wA4+0MxGjJAJZnspbweY6uwXVrUIxWJLxMKQHVTncSTQN",
+	"HUsJ5JTbmc7s9OfGMxJaio8bOddT+ixzdljhr1TivkIT/kneYfYmNywmqRqD0ok5r1oF6vBOg7KQnlBt",
+	"wlOf1yof6dpFXBKMKysIfPcxppTV27+9ViYtS80vGlXJs/PwsAqvrx1XSaR+0aByl83DI9po/C1pJmsH",
+	"sy4NeIXr0HgqX6+3K4lszaByfWWLQX21J3x52BW+g8d8sGpaGJV8KSyXacWUpEiTjRbCImKY28xC5jhw",
+	"bQrxlU5/QZuu9Gs4G6Y4W2/OuPx3CrY9yBFozPknP66b9IaQiU7E+sqkeabVTYQykcMy3GR80mDnFz93",
+	"X5+/vH53+q/vT696bGe/2dw9ZifvTl+eXvTOu6+v35xfXZ1f/BT1VeFh982L85/eX76/ioqvuo+Vnjm3",
+	"V7m597Pt7Ddbu8fs/OLq/dnZ+cn56UXv+urk8u1pxM4u3704f/ny9CJi77q90+vX52/Oe9Rkb/e4r16d",
+	"/u364rJ3fXb5/uJlxN52e3/Jf4e39neP2ZvT3l8uX+Lz7uvXlx+o/cHuMbvovjm97nVfnV5E9C03pIjh",
+	"L5e9ruvsaPeYvbh8+bfr3uXl9evuu59O2c5+a88/Pb04uXyJb7YOYFjFsUYM2rzpXvzNL+8V29lvH+GM",
+	"e6fvLrqv2c4BrnchwzRaTgGFd/Z2G31VeIlNBFeGdLzKZFPKMF3+Uqr1LZuPBUi9vipklkJb1EmqEkkb",
+	"7A08m/AFkDVPwCJd0jqWyKjqrCR4WCuMikslmFA2WyBtoiWOhyFkDSDl1qLtFIYiY6jQGAondsMxQeVr",
+	"TAVcE6HI/+ROjsjMkms05xFsy7O/Wbc9/XXGU/LqlFTcCvb0OCXWrHF7Fzr8S6/3loUoQugIne8V/vWS",
+	"f9C32sTCzpXNtJkKVDsLNQ5lTmb1rVhT+un8INa7FNEPAvu00LNjhrng3teUL5NdagjkjR4WbF0twm6F",
+	"uobH12OpKpTM8xuls6UQEx8OhTHXNPqHGD69tcUarWP3oLrfVVIynm/cTuwkJLUqPT9mcgQcIwpsA8MW",
+	"0jCr04LeOtA6FRwdCJRgt8nW/M4sV95uaVxWBec3BHhpNkIlBnNZXNiJGQmafOvoebNUwfnD0WHzqNUG",
+	"yg1ahlT2cL+2SspRTT4YWkb+SmG1bbp/fnTQxP9t1T36kDYtMDmZKgsB15f4VTKB2WBTP978W1fduPK9",
+	"mRGZWltuRx8NCS9b6b1LB8XRedVJeS347Ts0ux8ZGLsVi4fZC3AJDEk8iq9giwcnBQPYPKP1B3+tDHOV",
+	"9ziq5RXvjbm6hQE22LlLkZy70IGbQe53l6BUYLBWZOh6MI0HJ7SJ6b8peIWrN+lTbcLvXwt1Y8e1zkFB",
+	"2BT1h2VxjX5wZOVcWRABt0JMKenNndlOiCi3m6hjSDhCCotV9Yi1oNF+s68K+Q++LHBIGYaF1IjI++Zh",
+	"odxnD5rNBqNkGV4OOfmFB7Xc2OuhUJgNWntei2rTlGPBZ6ZRJeH3xaVoNytWcLs6ahf5i9hMyV9ngvEJ",
+	"6DIuICSy7wxDDxOFoTKB6Zi+nI2rpK9An+IZ8hYrUOGBHxq0UO2Dg8JqHAOJVC2S0mw+llb0FXInWCoh",
+	"USAJlaDYYXEjxvhXoxHTg2IZLT1Zs5pLjKNANO2DA8wG8L+3SnGsX/69379vNuv9/n3rrN+/f34GPx6d",
+	"ffzvjwpSwchgzlyqirlTYj83DEbHBpngt+hVWFOT+2GsJ0G45DUAHcYZ8FQmk4hxZgWf0L+KKxvB54Hk",
+	"h2OtjWiwng/c9xWeXyCHCKtX4Mt5bTKWI2N+/MqKltj7f44VfVvKU1yygmdZBvrKtJJFNikDLx7OMqOz",
+	"GHngjbwTKnJynHpk0NrV0DM1mwzKMrFVqUGAeXI9FVnoOrzfblY1UOLeXtNAKlKbuDHeiekGG+W8Ddg7",
+	"G8mUjpzV7EZYT0vugI807Lf3dvaVzzzMhDv7SixRQvffxNhMfuiOXrZFrzXNRudt8bL5r73B4cXPpi1e",
+	"VevJlqc4YbN2sYNrldvhGBgwBVk3bgN+MTCpoZ4pS2H/0pD3HjRKiuOLyrSxsmNVoqtUy7FRwVjNdtIj",
+	"KxS7E5kcLXDOI53NeZbU+cyOWZrvGKYQsZ2fTt51dzssxkjmKnQMMGitBHqoyUzG7O94LlWi5z4JK2bP",
+	"whcoEAVtBouqUHFajWUDYy+U4hZHgEYx/g1HIZWLnOMQSieklK3V8ppwSNeqPEHlmZRO0GHxcz4ZbMPH",
+	"lsiAZrrSw8Yd9xlCj9v4XOldqlWK1SxNYxSqsI1VsAsN1i2E7oK10VdeKTEc0WrGTnErgfLAZsEfb4Xb",
+	"a+iPD2DxCDZizd7/I2zZUmrWKvgPAaoAn8xAV8TSceZ6Q5ka0ysxo4YDRDMRExKluU44mXDTcdg9+0d9",
+	"hTIVEZCYVEYmwpeLkq0asYWwLOYR4YcowbN04XFBJgKGAls51868cwTQV8G9gUzRCyX6MnxEigy1XRQR",
+	"lMWMaVM0T465I9OUD1fEPVoewTgsG4sfCy62YLLiJ+vepVFQD1rtHzapB/3+fbsF/9kDvaD9Av7zEn48",
+	"gB8P8Mfnp4/UFgaCTTOpLJA1616dnJ+HvSFTOHJ7FLFfZ9oKyucZ8OGtSbkZU5Bnwu/PaZqH+0sOwqhG",
+	"mrP7O5ybz1FtHVWhy9Cz8AlfsETnBsfhfpEQDGULANGACY+eHbbXQLduHHYkjhw7QECe8BtJEIoIF9mF",
+	"22eOrgCw6PrKge1EaLBSKSm1+H//6//ElBk9mhnhMz6F8dWnzoOWgQ3xhSTzpbTxGxPEUxLCbDLh2eLx",
+	"LrlXJbMrzxEOrLdaQSTHcvLQ9/LM4vDB52s/J9XNtdFVWZpVg8Rlo2HgwkrF9porydkHVb35HPwH+vHJ",
+	"0EWtrlLSUKJqFWzF2oHPx9psVWljrExTX5mYa+1Vw5gpOD+PGQRo3NgjNCS9CQGYjmghGb/Rx3mVJGYU",
+	"ijuR9bEjUn1dqhWweJ+8Wz6jrYflqaPNnKryLSos7jKVhAlXyd33cBRPYICrR8ExmionVUqcyTygyWO8",
+	"ItvklYVXszuesoG44SpiWjEOm54KNpFqZhHoa4w4VyP2vnfytEU+dzyt8om/FENppFbGkV881IkgCwdj",
+	"ZKWwSnubqEoGahD1FoV1XbsfDyfePBh+8+saMZ0mICMwS+k4Pzuo71A5L5bmLxA8a6v4XIFmKsJzvudy",
+	"SUllGUlppLDBMcwPhFzEDpuw83uHzZJL/rCSyaK9uYHIMGMrc0cbcX4M0RuITDyd68jqS8rxlncfB1ex",
+	"LtH6FKKfUV04qUwGyCPk0tV5Yb+wmROewgAJ2Upp5mxlxz5deUuesqZHnnVHfeWD/BWRfOSBpQg+reR0",
+	"mqIzFj+LB6OUqu+PShhwoW6mWEuz2iG8WOiunMvvP7tymGnRCgHJpw4m/IaxyqcpSl4XkfAr81DWyaa+",
+	"CyRJmauPL1XOhM0W15jWsJ45+HpAwtopUIFPiDABL4xid8DIMG15DgrAlJuHhdIatu+jro7dy5zbL0dU",
+	"l9bdM3Zcx9UNgP0Vw1km7eIKFqeIodidgXK9gfJ8SMfjOYYMAgfoeF938Mj5MDmhMyIIoZHDDV3wiQjM",
+	"wTkkYAHnOnPmBXqxPZaeDPFy3GNcEegg7xkzV6FfxMDdvmPOBoSa643UvAN8vtzDZ5QzI736dYJtiFgq",
+	"jY1cakzkwP0iFylBfuZ8ei7eYhp91Vfff19AlZBaNb7/nl0JlQQUOnQzhBXvsKvTk3enPYyEcNNXcddh",
+	"d2DrDnNQwO6tBvtAwGu5rcl86qrhEk3A3APwFUblMQlWSl4G9RijZZQshGLfOseVVDAbT8l17DhmO4hB",
+	"20HmhjkHt2Kx22BdVfgisLW+oq8oTbVqoAjPxwv31elskMph7NYVU3oMrOfpncgWTMDvMPF/ubq8oLMe",
+	"U/IJzM5ZiPAjHUVCAgr5NvDV8JLvmGP8kHb8uHCGDVmW8Aly14CO5JLn/LafcZnOMud2KWAQwYA/4B4V",
+	"s8ExWGkwoWgt5CGWtpHKD0vuyy3g+6SBiARBE2nqNNjVVDOcdwFfJu4rqYzFLOgR22+2Gqwb9ijg8nJj",
+	"QCyP9RyjmkpLQ5TlRuEm/V7dKhBmUk1ntuBYgEm/V4kYphhHzEVFxJIZQdAUy7Sivprlb+vMJZ2JZDk9",
+	"00UNHPDgHJdVOTUUYTpxdfabTTe+npwI8/33ZGI6PBQgQ9LfXPnV+94JrWER+4QSvZwM6Kt4XTZsTG6S",
+	"VA6Fk4uOqXanCFHTboDyOctSx3hM59mz+Xze4Pjnhs5unrm25tnr85PTi6tTbANasbQUkHl7ztCufMMV",
+	"vxETEG3dt+dgDYjMEM9qNVwjPRWKT2WtU9trNBt7VMc3RmlRxMHHqu2q+tELMQ+qfoRHQpDeK2TmMsIi",
+	"V3vmKNVFaNkZxaGY4lmm584zbexxXzl2NTOWQhwgaYONjK7NBvubnjEjRB690qO+8uDExaSUY0fvRQ8Y",
+	"1vChmAOrEt5yoEOuEFSJvqIySWAs+AJxlZ6rB/D2IrF8HCTyPzpn3xkWF6J08YZoXF+FcBz5Y7nysKAe",
+	"irvh+Fdw8dNhc0o1rSEe+qBl95XjW8CdgvWFp82V84p7PrTpwkVowq65qg1kWvOxTEWDveU3woUyTV8l",
+	"msCYZjzjygpyPnTAKqDUTxR15YAi/AGWqcRxfyRPRxxRSW4mJlwqF4YwbKLvBJtN8ehCc3Mrp8zoiQDW",
+	"gyHWKUwI+sEsS0MQ5nSygsA4T2qdGvRMWo+plQG/1xRU56+EiqJV0zddFCaI4bICKhxTGNOqQsIOuY6P",
+	"wajOQR7WD4R8Bqg0+VJg4HDi3kYsFdZilXTmflzKjFgzVvjn2sXYy0PeHOxfsUwfGnUMPVFmB500H9kv",
+	"zQIVQaCQITeEqulaE7BF3FfwAZnEPl6MGcgn3BTVSL8Wg4X7KXLltBlIsumYD0A5NJrF//d/xyzRoMEA",
+	"veMnWXx1hbE26hEjbdyIuhHKSCvvRAd5E+lTlmc2Ahq2mnHLUuEJ1h3QkKzgLIxwSuPrmO3E/Pa6He+6",
+	"mrBMoEcKXYCOQwl5My7hr3DCJF76TDv9e0xqlEzCumAVMyrAyMMarCfundEYFp7nhcNwOklGL8X9YYzp",
+	"39uXrZMX68gd4ZV/U9opomqkUpjcXwuUIycicn7oBEsqmVTDdJasYrw8rwCpqJqS74+6KU1tOz/NA8xk",
+	"ye27PJtSqDf4fFnB5dtXKz7fVVi29mG9+cM2080hlJ5swrHNZiLuEBnePo0Pvq8I9CpGR4v/OIpydBnj",
+	"AlTNr+DAXkGdLljelSgNJQkPuoQKMVaS4BG5+pSVaibcOcfSTE61m7CZ1N677h110Qro7NZr92rB4nLW",
+	"SUwhZrKGipqAYxAoca1HJBjqiSAlwevDYDsI5KGgReXJn04b+o4MVHZumbjHE2NYjP02Hp/9U7XwLn9p",
+	"DWtouaD/Y1jDBywohzFGIfEHj0LruDAHt19rRuUSfPIxBVyi1mNzHFYHGPJjkOh9rhhI6zWjWcozqhxX",
+	"eyn54oFBfVy6VKPdbD7xjRqlIt4K2M9LRVlaQKi3pJV9I2jF+7QWVY3Cmj0rXLGBTVoPNynBq2KjvYcb",
+	"5YjxuIJutx9qRfc3FJ1/qOcW3X6/fATKLDrLfvkIZGEoSF3r1GAHg48KODq/MQhJ5czK2seotuzBoZtn",
+	"XHT/c1SbalNhK77htx4QjtiQs6tz6J4ILZIGeyXEFC9DK1wFxPACONJfwEYcczPGz7jbFMxYzzH18YZL",
+	"hdbaBxfTj43L0ilc/MZuhDW5IVhwfBV8W+T7cp6npWwp6L/BLjR6FoZcuRyhkMjjszyKTRAa/ti72Zwx",
+	"OuEL31YtXGv0HPEFafQe3Ts3RFfMHEr5clfkhDKxFzrZ5sIcx8wJJmoCgoE2LyeJrh9IglIOCxUwq30Z",
+	"OWYd5Kvn+oU0bKBS9CZKkYAStNwj+rJ0Fi4cApJ0xrPSLAMF2KAv87FjKYLNlFPq3SgneiBTUefTacA1",
+	"WM53LkPHuB+Q/S5nth02C6GWX5bzYAo4wNuxVwcR/LkcDnCJJkusvfXErL0Cn6zqUheHI+ayEJmZYXnb",
+	"aJami6dk9sWrHjc1DO/9AwuI/ebRwy3CpUi/u0QhomUcea+jj0cKFrprDsZRup3zk7/v7DNJm1RU3al4",
+	"qpyS7HkKWAuo3OYe6NyFNtHoMUWbC4N85DUzx3SVgJ73FYFPeqgVH6sagaFO0oe9E3f6Fq+IDKUyJPVI",
+	"4rWbzeAH7CtUvEGORGymXC12g/VQWiqNfynLs6L4wLIOrrzzLTer0Lc58pYUpXgWHaR9BRKsQpjQlwrC",
+	"ZFVh3Ew03RAM/JaPzP7DLcI9H7/7kXnno4Zfd16iaqf9mYQTQYrYYOEAB9Etpjg5GRRVihQPDjk70buI",
+	"lX5zysIgxQiTVzMxFMoibGRO8tRMpHBWqqjtRtg/Se2PJLWfhP1yOgsK/6M86/6qTRjadk74jxiXGlbE",
+	"9h3qWu7yKaA5Bs+Suzf0mMWfPschzOEqjLAcrq9c2EUSxVN8B8sieWq0g3HwbpMSI0arocHe6Dupbvqq",
+	"5JN0fiHngkQETuWCMoTywCbI5qUN3i8SIF1/iCiq62ycgYfeSAhk5GGx4JA6HikWIm9YMZ443Ev3qseH",
+	"WyM7CPX0CQwRcW8FXbBUNAocYN5mA2QVcJi0ZV9uXrJrxNyXmYfvrRor9Xbt0Zq6Q17eSlP/r8rovnW9",
+	"lc7O1wrh9Urrsyygp/8eDLTSKeOTG7xvpOiIOUYkSHREo3qs9JxpReXDOsWQCjNWT93duDojWHZyxyPL",
+	"jEtQ78FrfScyiuEWmeUx4y6lXqcJYWDmX2d4ASZmvRjRYOdJ5IqWXTQOKw7uRFa4URQHU+CkrMxI3e2r",
+	"feXgmvQIS6p8cKFQwegSRrylgO9jmNABKfmIvRnruWEcrwYNiZiJJkmD67iFGo+jegS/dpy4G1K83Bcc",
+	"/nOVfo8vPAGPTviK1ybhC2Y1G2TSQfbnJEXbM1922SzdBYAVf49mtu4Wgs+r10Y/vYd7OzfI+tujyWYM",
+	"y/KnA/y/nmBBqNFcrDjPSKCHp5UxM4/6UmkKviCleaxnWZRHWNv7+MTQI5/TT/WqFEB3maUUdI4CAHpf",
+	"jXSGrnVpo5Blyi27ERZrOBrslA/HTOlEsFsF/NJ3j7HLg2bUbDaR8x2zgVholTj3u8QsSvh0lJecwLJp",
+	"5Vh0HhTXLnyOOS9a3Wy0O3FYtd+QbZTra9bwCtylAvz8n2zhH8KwHgdAh8JxBxr1oY/CcX/vkZD+cGPb",
+	"c5NZIm2d4MnXMpAPY80SmYRsaAJ2R8NZFXJD1+d7ooEMfeQZn1ghv5Ly2SugkFAM2eUlhkKCVN+wmwyY",
+	"CmYvuqREnlBmFnmqMG/DG+ZOcauGfI7yi7482LMSa5MMA+J0RaJhRcrPfPlyk4AXR25hadAtV0jODK7m",
+	"OTdfgppXlWJAjKYipWcdHPV2c3EJuTQNDw1X1b//23aM1JHnVqMYLNauKHk6kRbCVSprxufBy7fUDwvX",
+	"IawZpMP6L143u75rglh/XN/uasVNnXNEsvB5hy6zrLIasdnqoQdlQ4aYLzV8kjw4N8DlrLfKC9m2GBse",
+	"3yceG5mmWInta1tWT6xE1UQkzJmaDj/J4d98CU581fQ2peRte35DUpKnjTz9HD39DpfiHyRDqfqqgQqN",
+	"7EpPhFuSPxWxbzJBCXWTfIuCyQSPN+lQ6G4J9lIRWmuthnOmM6ZupLpnMbx37RwmccR6GRcjecti9x0Y",
+	"bxyxE54ki/DwmtPTU3WnFxgesPjoPyjTiCplUnkrOswIeuBup6cSFn9JuQNypqQXsriw8MRVUNA7WpHr",
+	"yNVp5zGNdrNJfrvw6XDpJXfB77zKMGY6W1daGDdYFxiZsGOdhDoqgo7BXCgY2MzVeS2XY/UV1lC5bPyd",
+	"wYxK4ybSmKnAPCmUjZSwFe8es3h5l555SJq8giYoY1Sig9eBCWWlXYQlw4rWdrNJxXAB7xTW0bvxuFuZ",
+	"kE42md3cpOhH68NcGuwCAUDxIjBMkqXIksiGQtm6UEOdiIS9753Vf+iwRMCvCAZFKW0wtHPalBtuxZzj",
+	"4nNms5mxVPJ2vwh6QSKmqV5gHgLSiEhTSpMLu+er+6Tqq/iv9TNaIpHAT3GUzwbnBnRl2IAnpJmBWZ4X",
+	"HHbYfnPPVeeU6/4wEW5NnSCqUfvtI7zbMk+HEokrjjS6SlMunJOHtOSrQrwpoCWBgQCCqRLQGIfkkK9A",
+	"Y+Ypag8GCLavsEQI6yhyxIKyXxevzCneO5/yIeZw4OUBdOKMJtqTpq/ySyAGi5Ck5+nYFVRwdx4HCPGV",
+	"ymknZCNGDj0MfsBHv3yMo75yPzc/xg126bULTgBVxdHi8/1mM+gbSJ14KmjlpAoR9wIo0woQk7ifpliL",
+	"T3BvlToeMtCidA+YHavIjkvQHMYuUM+BJa9VZ9K7silfdR6WX3urpwiJh8dvtETfgaD7KlB0IFBM+KEj",
+	"Z/ICOiaRWe4QY/dO+t31lQIFEq9WdFBu5lAU9Nt++6hQnR/0sDVazuraeL4+4QT3eOwTgp5SLSmhVW5q",
+	"WbqHJ/xSf6tTOVxs3di/jwpRdyrrr8RiK4Wo8G6p7cWGu8RWW/tbxfInl5vuF1v9QLhpLH90tRFLY/UT",
+	"+d1BX6sS/lb63YW23WQirXVt2ls41MMOiz/A2/ZagAx3B/07E04OnJqIwGmKvnXEFnFmxBp9MWiJMtys",
+	"gJHayjDqu7MT9vzwsE3OaWJOjt2YqeC3mJmeAtNddMp3LFRgqeOtrfSC529YdqtJ44o/9R0uV7/WYVjz",
+	"9Dn2PviFf9vqNME66TxUeIMVjZiBska5iyg/paAKwtpFBBoBksy9gBd+INSH872BOCQUj3IVeA7n0WBn",
+	"OpsUlMEyojgpjAX1MEJ8i0sYJ+Pm1jTYCYGaYe3izBS95S6urF32v7FLcqNKF8l3tecQQLaLhN7X5/N5",
+	"HeRZfZalTu/b3gitvMpk+yyRJzGEq68KqbCDA1alp9Y/reFvwBqGJznKzjIj/NkhR/vsTjpB7UbTb2Jx",
+	"8x/HEQsQMIE50uXSASSimjuCCe0v7gf7Cq0nxIVWFCFQCV0O4NFdhplAG46nxmN7h7uuPcNxHxzqWQqW",
+	"DBVIuwg7eejoDiaye5dYrEsKKeWF+zLSog0wEKDMu1wRhgihecKLzwBHLBrLFwbhuQoZKKGEPOQZFkxy",
+	"Xr53o8HoBg/j80Z8fmJUNlkMs1pHZEkXzDiwRAtoKxVZ3fDx17hbX5v4QZeVVBbs4FXsinFGYDx4vamR",
+	"VqMuHZI+EMtrwz0oj0gAKVzmshUXbT8ZF624dKUquIswM0pbkFf/udnnNjpgT+s3XHlIPPP1/HApLR6W",
+	"u2gnlu7OcZzsNV74gCyMqLDWAb5khDFSK6825Feju6xhPQpMLfS4xiXYy1FnWBXoDDolHPgNOfm0CQkK",
+	"yjJugfykVoROs1QR+DA8DVtBp2EFpBP82fQVQXJhIyPYTaZnU+MRv1y9OFbBgFbqUXaK0C3S53d0QAED",
+	"hpsmeHW3Q6dy0ViEz5hwtViTZuHwj78Uf+W3jAgsQzNXnN8QISlegjH/Uw/61qICPtsC98qXL+eb9vg8",
+	"C8cKtkqfItzgQgLVYdM925BC1SkYMCVOgin/m/CrHskaLrFiGo90qaWL8YXAeQ7zmrs6CWnvOwJwQ3OA",
+	"9D/anIgVPLqkDpWtKpaIId5vMADVifi2zxnDu1yk7SsM2uN7CObmsfBbTWYo4/+YxkjNp5m+I/emzjAW",
+	"q6lMjyCYqFa8r7xHr5hv5kCxiQOKdIToPxMx0RlMxMOmIHYPA5s4RsUzoP0Jld+w4HE0MkGvD8QN4uYo",
+	"MUeWmqe2OTLAi8MouY0W/9HpbZQBTOA3whnN22S5+fy2b475flFe3J8W6DfLeSnPLbBeJNIvT3Nz7NdZ",
+	"m2styyt3NjH4UoCtCleXRj6TgfLo8+gLJ+g4dz+B9xf1FTqMjvPj5vK3Qx7/BO+UoCiow8H2dxwbvBIP",
+	"WF2jgAaKxirBXxdBrGE0hauow03SG1Cxy5daU4AO8YKJxzNOv3kbc7jBX4bsa2tfWZHnfx2+BKz+kul4",
+	"7oDeyEPpCkeACGBpfbzqf2xnPpYgr58CdqGM8P07++mWQLTXsMjEXR3wJ2f81jhjyRVXief+Nf43HFt2",
+	"Vx0+J8IIWQThgFie3jKrA8bsM5TxbgxVH0nlSBQueUU1ySPLUbLsnUfYCMHSULiwGvBdPuyRv+IOVbxj",
+	"x0MHi3CtEGEg5lkTLjkQL/ly3ZVW7iHgrWAR5DfTkeCyY7FA8w4vyggfJ3G1+tUzgqBEl+SoUE9P1rFE",
+	"PKJZ6lMA8++9drdRbp1HXVhWTG76/PHz/w8AAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

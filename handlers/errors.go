@@ -82,6 +82,8 @@ func problemOf(err error) problem {
 				"use the secret that it got, or rotate it again"}
 	case errors.Is(err, errBodyTooLarge):
 		return problem{status: http.StatusRequestEntityTooLarge, code: "BODY_TOO_LARGE", message: err.Error()}
+	case errors.Is(err, errBodyEncoded):
+		return problem{status: http.StatusUnsupportedMediaType, code: "BODY_ENCODED", message: err.Error()}
 	case errors.Is(err, store.ErrTooManyScans):
 		return problem{status: http.StatusTooManyRequests, code: "TOO_MANY_REQUESTS",
 			message: "too many lists and searches are being made at once; wait for some of them", wait: time.Second}

@@ -81,7 +81,8 @@ export interface paths {
         head?: never;
         /**
          * Change an API key
-         * @description Changes only the properties that are present; `{}` changes nothing. Moving
+         * @description Changes only the properties that are present; `{}` changes nothing. The
+         *     answer is the whole key, also for a caller without `keys:read`. Moving
          *     `expires_at` of an expired key into the future makes it ACTIVE again. A revoked
          *     key cannot be changed (409).
          *
@@ -304,8 +305,8 @@ export interface paths {
          * @description For secret scanners and honest finders; needs no credentials, since whoever has the
          *     secret could do more with it than end it. The secret of a key revokes the key for
          *     good; one that is being rotated out stops now, and its key stays; anything else does
-         *     nothing. The answer is always the same. Reports that do nothing are slowed down per
-         *     address.
+         *     nothing. The answer is always the same. Reports that do nothing, malformed ones too,
+         *     are slowed down per address.
          */
         post: operations["reportLeakedKey"];
         delete?: never;
@@ -798,8 +799,8 @@ export interface components {
              *     CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
              *     CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
              *     KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-             *     KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); RATE_LIMITED,
-             *     TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
+             *     KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+             *     RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
              *     UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN look whether
              *     the change was made before you repeat it. More may be added.
              * @example INVALID_REQUEST
@@ -940,7 +941,7 @@ export interface components {
             };
         };
         /**
-         * @description Anything else: 413 (body over 64 KiB), 429 (too many calls with a bad key from your
+         * @description Anything else: 413 (body over 64 KiB), 415 (compressed body), 429 (too many calls with a bad key from your
          *     address, or too many searches at once with your key; try again after Retry-After
          *     seconds), 500 (our fault),
          *     503 (UNAVAILABLE: the database cannot answer now, and nothing was changed; try again
@@ -949,6 +950,11 @@ export interface components {
          */
         Error: {
             headers: {
+                /**
+                 * @description With 415, identity, the only coding that a body may have
+                 * @example identity
+                 */
+                "Accept-Encoding"?: string;
                 "Retry-After": components["headers"]["Retry-After"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];

@@ -526,8 +526,8 @@ type ErrorResponse struct {
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
 	// CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); RATE_LIMITED,
-	// TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
+	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+	// RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN look whether
 	// the change was made before you repeat it. More may be added.
 	//
@@ -1051,7 +1051,8 @@ type ClientInterface interface {
 
 	// UpdateApiKeyWithBody Change an API key
 	//
-	// Changes only the properties that are present; `{}` changes nothing. Moving
+	// Changes only the properties that are present; `{}` changes nothing. The
+	// answer is the whole key, also for a caller without `keys:read`. Moving
 	// `expires_at` of an expired key into the future makes it ACTIVE again. A revoked
 	// key cannot be changed (409).
 	//
@@ -1065,7 +1066,8 @@ type ClientInterface interface {
 
 	// UpdateApiKey Change an API key
 	//
-	// Changes only the properties that are present; `{}` changes nothing. Moving
+	// Changes only the properties that are present; `{}` changes nothing. The
+	// answer is the whole key, also for a caller without `keys:read`. Moving
 	// `expires_at` of an expired key into the future makes it ACTIVE again. A revoked
 	// key cannot be changed (409).
 	//
@@ -1132,8 +1134,8 @@ type ClientInterface interface {
 	// For secret scanners and honest finders; needs no credentials, since whoever has the
 	// secret could do more with it than end it. The secret of a key revokes the key for
 	// good; one that is being rotated out stops now, and its key stays; anything else does
-	// nothing. The answer is always the same. Reports that do nothing are slowed down per
-	// address.
+	// nothing. The answer is always the same. Reports that do nothing, malformed ones too,
+	// are slowed down per address.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1145,8 +1147,8 @@ type ClientInterface interface {
 	// For secret scanners and honest finders; needs no credentials, since whoever has the
 	// secret could do more with it than end it. The secret of a key revokes the key for
 	// good; one that is being rotated out stops now, and its key stays; anything else does
-	// nothing. The answer is always the same. Reports that do nothing are slowed down per
-	// address.
+	// nothing. The answer is always the same. Reports that do nothing, malformed ones too,
+	// are slowed down per address.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1319,7 +1321,8 @@ func (c *Client) GetApiKey(ctx context.Context, keyName KeyName, params *GetApiK
 
 // UpdateApiKeyWithBody Change an API key
 //
-// Changes only the properties that are present; `{}` changes nothing. Moving
+// Changes only the properties that are present; `{}` changes nothing. The
+// answer is the whole key, also for a caller without `keys:read`. Moving
 // `expires_at` of an expired key into the future makes it ACTIVE again. A revoked
 // key cannot be changed (409).
 //
@@ -1343,7 +1346,8 @@ func (c *Client) UpdateApiKeyWithBody(ctx context.Context, keyName KeyName, para
 
 // UpdateApiKey Change an API key
 //
-// Changes only the properties that are present; `{}` changes nothing. Moving
+// Changes only the properties that are present; `{}` changes nothing. The
+// answer is the whole key, also for a caller without `keys:read`. Moving
 // `expires_at` of an expired key into the future makes it ACTIVE again. A revoked
 // key cannot be changed (409).
 //
@@ -1460,8 +1464,8 @@ func (c *Client) ListAuditEvents(ctx context.Context, params *ListAuditEventsPar
 // For secret scanners and honest finders; needs no credentials, since whoever has the
 // secret could do more with it than end it. The secret of a key revokes the key for
 // good; one that is being rotated out stops now, and its key stays; anything else does
-// nothing. The answer is always the same. Reports that do nothing are slowed down per
-// address.
+// nothing. The answer is always the same. Reports that do nothing, malformed ones too,
+// are slowed down per address.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1483,8 +1487,8 @@ func (c *Client) ReportLeakedKeyWithBody(ctx context.Context, contentType string
 // For secret scanners and honest finders; needs no credentials, since whoever has the
 // secret could do more with it than end it. The secret of a key revokes the key for
 // good; one that is being rotated out stops now, and its key stays; anything else does
-// nothing. The answer is always the same. Reports that do nothing are slowed down per
-// address.
+// nothing. The answer is always the same. Reports that do nothing, malformed ones too,
+// are slowed down per address.
 //
 // Takes a body of the `application/json` content type.
 //
