@@ -15,7 +15,7 @@ type Rotation struct {
 // NewSecret mints another secret for the key: with its id, and with the prefix that it
 // has, whatever new keys begin with now.
 func (k Key) NewSecret() Secret {
-	return NewSecret(k.Prefix[:len(k.Prefix)-displayWidth-1], k.ID)
+	return NewSecret(k.Prefix[:len(k.Prefix)-ShownDigits-1], k.ID)
 }
 
 // Rotate returns the key with its new secret. The old one stays good for the grace, but

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"log/slog"
-	"regexp"
 	"unsafe"
 )
 
@@ -17,10 +16,10 @@ const (
 	randomWidth   = 32
 	checksumWidth = 6
 	bodyWidth     = idWidth + randomWidth + checksumWidth
-
-	// displayWidth is how much of the body the prefix in answers shows.
-	displayWidth = 8
 )
+
+// ShownDigits is how many digits of the id the prefix in answers shows.
+const ShownDigits = 8
 
 // DefaultPrefix begins a secret unless the operator chooses another.
 const DefaultPrefix = "ak"
@@ -127,7 +126,7 @@ func (s Secret) ID() ID { return s.id }
 // first eight digits of the id.
 func (s Secret) Prefix() string {
 	text := s.Reveal()
-	return text[:len(text)-bodyWidth+displayWidth]
+	return text[:len(text)-bodyWidth+ShownDigits]
 }
 
 // Hash returns what is stored in place of the secret.
@@ -175,12 +174,3 @@ func (h Hash) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // MarshalText redacts, in JSON too.
 func (h Hash) MarshalText() ([]byte, error) { return []byte(redacted), nil }
-
-// likeSecret is a secret, whole or damaged: cut short, without its prefix or with a
-// wrong one, mistyped. Half of the random characters are too many to show.
-var likeSecret = regexp.MustCompile(`(?:[a-z][a-z0-9_]{0,19}_)?[0-9A-Za-z]{38,}`)
-
-// Redact blanks everything in s that may be a secret, or most of one.
-func Redact(s string) string {
-	return likeSecret.ReplaceAllLiteralString(s, redacted)
-}

@@ -21,8 +21,8 @@
 //   - Nothing happened, or at worst a key was made whose name the second attempt finds
 //     taken: no connection could be made, a 429, or a 503 of the service itself
 //     ([CodeUnavailable]). Every call is tried again.
-//   - Something may have happened: the connection broke or timed out, or a proxy answered
-//     502, 503 or 504. What only reads, [Client.ReportLeak], and
+//   - Something may have happened: the connection broke or timed out, the service does not
+//     know ([CodeOutcomeUnknown]), or a proxy answered 502, 503 or 504. What only reads, [Client.ReportLeak], and
 //     [Client.Update] and [Client.Revoke] by id are tried again. Update and Revoke by name
 //     are not, since the name may belong to another key by then; nor are [Client.Create];
 //     [Client.Rotate], which would end the grace of the secret in use; and

@@ -30,10 +30,11 @@ const (
 	CodeKeyRevoked          = "KEY_REVOKED"          // 409; a revoked key cannot be changed
 	CodeKeyRotated          = "KEY_ROTATED"          // 409; another call rotated the key at the same moment
 	CodeBodyTooLarge        = "BODY_TOO_LARGE"       // 413
+	CodeBodyEncoded         = "BODY_ENCODED"         // 415; it has a Content-Encoding such as gzip
 	CodeRateLimited         = "RATE_LIMITED"         // 429; or 403, as forward-auth was asked to answer
 	CodeTooManyRequests     = "TOO_MANY_REQUESTS"    // 429; too much of the kind from this address
 	CodeInternal            = "INTERNAL"             // 500; a defect of the service
-	CodeUnavailable         = "UNAVAILABLE"          // 503; nothing was changed
+	CodeUnavailable         = "UNAVAILABLE"          // 503; nothing was changed, and nothing will be
 	CodeOutcomeUnknown      = "OUTCOME_UNKNOWN"      // 503; look whether the change was made
 )
 

@@ -121,6 +121,11 @@ func TestEveryCode(t *testing.T) {
 		}()},
 		{client.CodeKeyRotated, 409, func() error { _, err := k.admin.Rotate(ctx, "rotated by two", 0); return err }()},
 		{client.CodeBodyTooLarge, 413, tryCreate(k.admin, client.NewKey{Name: strings.Repeat("n", 64<<10), ExpiresAt: hour})},
+		{client.CodeBodyEncoded, 415, func() error {
+			c := altered(func(r *http.Request) { r.Header.Set("Content-Encoding", "gzip") })
+			_, err := c.Create(ctx, client.NewKey{Name: "n", ExpiresAt: hour})
+			return err
+		}()},
 		// Only gateways ask for this answer.
 		{client.CodeRateLimited, 429, tryGet(altered(func(r *http.Request) {
 			r.URL.Path, r.URL.RawQuery = "/v1/forward-auth", "rate_limited=429"

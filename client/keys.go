@@ -80,8 +80,8 @@ type Change struct {
 // Create makes a key. It returns an *[Error], among others with [CodeNameTaken],
 // [CodeInvalidRequest], or [CodeForbidden] if the calling key lacks one of the scopes.
 //
-// After an error without a code, or with [CodeInternal], the key may exist, with a secret
-// that nobody has. Then creating it again fails with CodeNameTaken, as names are unique:
+// After an error without a code, or with [CodeInternal] or [CodeOutcomeUnknown], the key may
+// exist, with a secret that nobody has. Then creating it again fails with CodeNameTaken, as names are unique:
 // look at the key that has the name, and [Client.Revoke] it first.
 func (c *Client) Create(ctx context.Context, k NewKey) (CreatedKey, error) {
 	body, err := k.body(c.owner)
@@ -122,8 +122,8 @@ func (c *Client) Update(ctx context.Context, nameOrID string, change Change) (Ke
 // with [CodeKeyNotFound], [CodeKeyRevoked], [CodeKeyRotated] if another call was at it at
 // the same moment, or [CodeForbidden] if the calling key lacks a scope of the key.
 //
-// After an error without a code, or with [CodeInternal], the key may have a secret that
-// nobody has. Look at its GraceEndsAt before you rotate it again: that ends the grace of
+// After an error without a code, or with [CodeInternal] or [CodeOutcomeUnknown], the key may
+// have a secret that nobody has. Look at its GraceEndsAt before you rotate it again: that ends the grace of
 // the secret that is in use. A key may rotate itself; this Client goes on with the old
 // secret.
 func (c *Client) Rotate(ctx context.Context, nameOrID string, grace time.Duration) (CreatedKey, error) {

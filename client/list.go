@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"net/http"
 	"time"
@@ -19,6 +20,7 @@ type ListOptions struct {
 
 	Status        Status    // only keys that have it now
 	NameContains  string    // only keys whose name holds it, letter for letter
+	Search        string    // only keys whose name or owner contains it, ignoring case, or whose prefix or id matches
 	ExpiresBefore time.Time // only keys that end before, expired ones included
 	// LastUsedBefore lists only keys that were last used before. A key that was never used
 	// counts from its creation.
@@ -38,56 +40,72 @@ type ListOptions struct {
 //	}
 //
 // Pages are asked for as they are needed, and no more once the loop ends. An error ends
-// the list, and comes with the zero Key. Keys that are created meanwhile may be missing;
-// no key comes twice. A key that stops passing the filters meanwhile (you revoke what you
-// list by Status) moves others up, past the reader: list again until nothing comes. Ranging over the same list again starts anew.
+// the list, and comes with the zero Key. Every key that passes the filters from the
+// beginning to the end comes exactly once, even if the loop revokes or changes the keys it
+// gets. Keys that are created meanwhile may be missing. Ranging over the same list again
+// starts anew.
 func (c *Client) List(ctx context.Context, o ListOptions) iter.Seq2[Key, error] {
 	return func(yield func(Key, error) bool) {
-		last := "" // the id of the key before
-		for page := 1; ; page++ {
-			answer, err := c.ListPage(ctx, page, o)
+		for cursor := ""; ; {
+			page, err := c.ListAfter(ctx, cursor, o)
+			if err == nil && page.NextCursor == "" && page.Pages > 1 {
+				err = errNoCursor
+			}
 			if err != nil {
 				yield(Key{}, err)
 				return
 			}
-			for _, key := range answer.Keys {
-				// Ids fall. One that does not was pushed here, from the page before, by a key
-				// created since.
-				if last != "" && key.ID >= last {
-					continue
-				}
-				last = key.ID
+			for _, key := range page.Keys {
 				if !yield(key, nil) {
 					return
 				}
 			}
-			if len(answer.Keys) == 0 || page >= answer.Pages {
+			if page.NextCursor == "" || len(page.Keys) == 0 {
 				return
 			}
+			cursor = page.NextCursor
 		}
 	}
 }
 
+var errNoCursor = errors.New("apikeyd: the service returned no next_cursor: " +
+	"it is older than this client; update it, or use ListPage")
+
 // KeyPage is one page of a list.
 type KeyPage struct {
-	Keys  []Key
-	Pages int // how many there are; 0 if no key passes the filters
+	Keys []Key
+	// Pages is how many there are: 0 if no key passes the filters, and always 0 from
+	// [Client.ListAfter] with a cursor, which does not count them.
+	Pages      int
+	NextCursor string // for [Client.ListAfter]; empty if no keys follow
 }
 
 // ListPage returns one page, counted from 1, of what [Client.List] goes through. A page
-// past the end has no keys.
+// past the end has no keys. Keys move from page to page when others are created or stop
+// passing the filters: to read a whole list, use List or [Client.ListAfter].
 func (c *Client) ListPage(ctx context.Context, page int, o ListOptions) (KeyPage, error) {
+	return c.list(ctx, api.ListApiKeysParams{Page: &page}, o)
+}
+
+// ListAfter returns the page that follows the one with this NextCursor, or the first page if
+// cursor is empty. A cursor never expires, but needs the owner and the filters of the list that
+// it comes from.
+func (c *Client) ListAfter(ctx context.Context, cursor string, o ListOptions) (KeyPage, error) {
+	return c.list(ctx, api.ListApiKeysParams{Cursor: unlessZero(cursor)}, o)
+}
+
+func (c *Client) list(ctx context.Context, params api.ListApiKeysParams, o ListOptions) (KeyPage, error) {
 	if o.PageSize == 0 {
 		o.PageSize = defaultPageSize
 	}
-	request, err := api.NewListApiKeysRequest(c.base, &api.ListApiKeysParams{
-		Owner: c.owner, Page: &page, ItemsPerPage: &o.PageSize,
-		Status:         unlessZero(api.ApiKeyStatus(o.Status)),
-		NameContains:   unlessZero(o.NameContains),
-		ExpiresBefore:  unlessZero(o.ExpiresBefore.UTC()),
-		LastUsedBefore: unlessZero(o.LastUsedBefore.UTC()),
-		Rotating:       unlessZero(o.Rotating),
-	})
+	params.Owner, params.ItemsPerPage = c.owner, &o.PageSize
+	params.Status = unlessZero(api.ApiKeyStatus(o.Status))
+	params.NameContains = unlessZero(o.NameContains)
+	params.Search = unlessZero(o.Search)
+	params.ExpiresBefore = unlessZero(o.ExpiresBefore.UTC())
+	params.LastUsedBefore = unlessZero(o.LastUsedBefore.UTC())
+	params.Rotating = unlessZero(o.Rotating)
+	request, err := api.NewListApiKeysRequest(c.base, &params)
 	if err != nil {
 		return KeyPage{}, unsendable(err)
 	}
@@ -95,7 +113,7 @@ func (c *Client) ListPage(ctx context.Context, page int, o ListOptions) (KeyPage
 	if err := c.send(ctx, request, true, http.StatusOK, &answer); err != nil {
 		return KeyPage{}, err
 	}
-	keys := KeyPage{Pages: answer.Pagination.TotalPages}
+	keys := KeyPage{Pages: answer.Pagination.TotalPages, NextCursor: orZero(answer.Pagination.NextCursor)}
 	for _, k := range answer.Data {
 		keys.Keys = append(keys.Keys, (*keyAnswer)(&k).key())
 	}

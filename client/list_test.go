@@ -99,6 +99,7 @@ func TestListFilters(t *testing.T) {
 		"expired":          {client.ListOptions{Status: client.StatusExpired}, []string{"short"}},
 		"revoked":          {client.ListOptions{Status: client.StatusRevoked}, []string{"ended 100%"}},
 		"name":             {client.ListOptions{NameContains: " 100%"}, []string{"used 100%", "ended 100%"}},
+		"search":           {client.ListOptions{Search: "USED"}, []string{"used 100%"}},
 		"name, no pattern": {client.ListOptions{NameContains: "%"}, []string{"used 100%", "ended 100%"}},
 		"end":              {client.ListOptions{ExpiresBefore: start.Add(time.Hour + 1e6).In(zone)}, []string{"ended 100%", "short"}},
 		"use":              {client.ListOptions{LastUsedBefore: start.Add(time.Minute).In(zone)}, []string{"ended 100%", "short"}},
@@ -210,11 +211,71 @@ func TestListWhileKeysAreCreated(t *testing.T) {
 	}
 }
 
+// Keys that the loop revokes no longer pass the filter, but it skips no other key.
+func TestListWhileKeysAreRevoked(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, servertest.Options{})
+	var want, got []string
+	for i := 12; i >= 1; i-- {
+		k.Add(t, "customer", fmt.Sprint(i))
+		want = append([]string{fmt.Sprint(i)}, want...)
+	}
+	theirs := k.admin.ForOwner("customer")
+	for key, err := range theirs.List(t.Context(), client.ListOptions{Status: client.StatusActive, PageSize: 3}) {
+		must(t, err)
+		got = append(got, key.Name)
+		_, err = theirs.Revoke(t.Context(), key.ID)
+		must(t, err)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestListAfter(t *testing.T) {
+	t.Parallel()
+	c, _, want := listKit(t, 5)
+	filter := client.ListOptions{PageSize: 2, Search: "KEY"}
+	first, err := c.ListAfter(t.Context(), "", filter)
+	must(t, err)
+	second, err := c.ListPage(t.Context(), 2, filter)
+	must(t, err)
+	filter.PageSize = 100
+	third, err := c.ListAfter(t.Context(), second.NextCursor, filter)
+	must(t, err)
+	var got []string
+	for _, page := range []client.KeyPage{first, second, third} {
+		for _, key := range page.Keys {
+			got = append(got, key.Name)
+		}
+	}
+	if !slices.Equal(got, want) || first.Pages != 3 || third.Pages != 0 || third.NextCursor != "" {
+		t.Errorf("%q, want %q; pages %d, %d; next %q", got, want, first.Pages, third.Pages, third.NextCursor)
+	}
+	for _, o := range []client.ListOptions{{Search: "ke"}, {Search: "KEY", Status: client.StatusActive}} {
+		_, err = c.ListAfter(t.Context(), first.NextCursor, o)
+		wantError(t, err, 400, client.CodeInvalidRequest)
+	}
+}
+
+// An older service has no cursors. Its first page must not be taken for the whole list.
+func TestListOfAnOlderService(t *testing.T) {
+	t.Parallel()
+	one := `{"data":[],"pagination":{"total_pages":2,"current_page":1,"items_per_page":1}}`
+	c := newClient(t, "http://keys.test", "secret", client.Options{HTTPClient: &http.Client{
+		Transport: roundTrip(func(*http.Request) (*http.Response, error) { return answer(200, nil, one), nil }),
+	}})
+	_, err := names(t.Context(), c, client.ListOptions{})
+	if err == nil || !strings.Contains(err.Error(), "older than this client") {
+		t.Errorf("the list ends with %v", err)
+	}
+}
+
 // A service that promises pages and has none must not be asked for ever.
 func TestListEndsAtAnEmptyPage(t *testing.T) {
 	t.Parallel()
 	asked := &counter{base: roundTrip(func(*http.Request) (*http.Response, error) {
-		return answer(200, nil, `{"data":[],"pagination":{"total_pages":1000000,"current_page":1,"items_per_page":1}}`), nil
+		return answer(200, nil, `{"data":[],"pagination":{"total_pages":1000000,"current_page":1,"items_per_page":1,"next_cursor":"x"}}`), nil
 	})}
 	c := newClient(t, "http://keys.test", "secret", client.Options{HTTPClient: &http.Client{Transport: asked}})
 	all, err := names(t.Context(), c, client.ListOptions{})

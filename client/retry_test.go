@@ -23,6 +23,7 @@ func TestWhatIsTriedAgain(t *testing.T) {
 		again string // which calls
 	}{
 		{"the service is unavailable", unavailable, always},
+		{"the service does not know", says(503, nil, `{"status":503,"code":"OUTCOME_UNKNOWN","message":"m"}`), repeatable},
 		{"too many requests", limited, always},
 		{"no connection", refused, always},
 		{"a broken connection", reset, repeatable},

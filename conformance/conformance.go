@@ -186,7 +186,7 @@ func checks() []check {
 	var all []check
 	for _, group := range [][]check{
 		authenticationChecks(), lifecycleChecks(), nameChecks(), bodyChecks(), dateChecks(),
-		listChecks(), filterChecks(), metadataChecks(), authorityChecks(), rotationChecks(),
+		listChecks(), cursorChecks(), filterChecks(), metadataChecks(), authorityChecks(), rotationChecks(),
 		verificationChecks(), rateLimitChecks(), forwardAuthChecks(), introspectionChecks(), leakChecks(),
 		usageChecks(), auditChecks(), routingChecks(), slowDownChecks(),
 	} {

@@ -156,13 +156,13 @@ func TestOtherKeysAndPolicies(t *testing.T) {
 		scopes   []string
 		passed   int
 	}{
-		"read and write": {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeWrite}, 60},
+		"read and write": {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeWrite}, 63},
 		"read, write and verify": {servertest.Options{}, false,
-			[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify, "datasets:read"}, 70},
+			[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify, "datasets:read"}, 73},
 		"read and verify":       {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeVerify}, 25},
 		"read only":             {servertest.Options{}, true, []string{apikey.ScopeRead}, 22},
 		"read only, with admin": {servertest.Options{}, true, []string{apikey.ScopeAdmin}, 22},
-		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 88},
+		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 91},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -183,8 +183,8 @@ func TestLimitedKeys(t *testing.T) {
 		scopes []string
 		passed int
 	}{
-		"an admin":       {[]string{apikey.ScopeAdmin}, 77},
-		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 60},
+		"an admin":       {[]string{apikey.ScopeAdmin}, 80},
+		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 63},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

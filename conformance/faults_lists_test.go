@@ -3,7 +3,9 @@
 package conformance_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -38,6 +40,87 @@ var listFaults = map[string]planted{
 			return strings.HasPrefix(name, part)
 		}),
 		"name_contains is taken letter for letter", "a part in the middle finds",
+	},
+	"search compares case": {
+		refiltered("search", func(key map[string]any, text string) bool {
+			return strings.Contains(fmt.Sprint(key["name"], "\n", key["owner"], "\n", key["prefix"]), text)
+		}),
+		"search finds names and owners", `BUILD/ finds`,
+	},
+	"search ignores the case of A to Z alone": {
+		requests(func(r *http.Request) {
+			if query := r.URL.Query(); isList(r) && query.Has("search") {
+				query.Set("search", strings.ReplaceAll(query.Get("search"), "ключ", "nothing"))
+				r.URL.RawQuery = query.Encode()
+			}
+		}),
+		"search finds names and owners", `ключ é/ finds`,
+	},
+	"search does not look at prefixes": {
+		refiltered("search", func(key map[string]any, text string) bool {
+			return strings.Contains(strings.ToLower(fmt.Sprint(key["name"], "\n", key["owner"])), strings.ToLower(text))
+		}),
+		"search finds names and owners", `finds [], want ["last"]`,
+	},
+	"search does not look at owners": {
+		refiltered("search", func(key map[string]any, text string) bool {
+			return strings.Contains(strings.ToLower(fmt.Sprint(key["name"], "\n", key["prefix"])), strings.ToLower(text)) ||
+				strings.HasPrefix(fmt.Sprint(key["prefix"]), text)
+		}),
+		"search finds names and owners", "a search for an owner finds",
+	},
+	"a secret may be searched for": {
+		requests(func(r *http.Request) {
+			if _, err := apikey.ParseSecret(r.URL.Query().Get("search")); err == nil && isList(r) {
+				leaveOut(r, "search")
+			}
+		}),
+		"search finds names and owners", "status 200, want 400",
+	},
+	"a cursor is the number of a page": {
+		func() fault {
+			page := 1
+			return fault{before: func(_ http.Handler, r *http.Request) {
+				if isList(r) && leaveOut(r, "cursor") {
+					page++
+					r.URL.RawQuery += "&page=" + strconv.Itoa(page)
+				}
+			}}
+		},
+		"following next_cursor finds every key once", "revoking active keys while listing them finds",
+	},
+	"a cursor is given where no key follows": {
+		answers(func(_ http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
+			if isList(r) && a.Code == http.StatusOK {
+				rewrite(a, func(body map[string]any) { body["pagination"].(map[string]any)["next_cursor"] = "more" })
+			}
+		}),
+		"pages hold every key once", `has the next_cursor "more"`,
+	},
+	"no cursor is given": {
+		answers(func(_ http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
+			if isList(r) && a.Code == http.StatusOK {
+				rewrite(a, func(body map[string]any) { delete(body["pagination"].(map[string]any), "next_cursor") })
+			}
+		}),
+		"a cursor needs the filters of its list", "there is no next_cursor",
+	},
+	"a cursor takes other filters": {
+		answers(func(_ http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
+			if isList(r) && a.Code == http.StatusBadRequest && r.URL.Query().Has("cursor") && r.URL.Query().Has("status") {
+				a.Code = http.StatusOK
+				a.Body = bytes.NewBufferString(`{"data":[],"pagination":{"total_pages":0,"current_page":0,"items_per_page":20}}`)
+			}
+		}),
+		"a cursor needs the filters of its list", "status 200, want 400",
+	},
+	"a page beside a cursor is not looked at": {
+		requests(func(r *http.Request) {
+			if isList(r) && r.URL.Query().Has("cursor") {
+				leaveOut(r, "page")
+			}
+		}),
+		"a cursor needs the filters of its list", "status 200, want 400",
 	},
 	"expires_before takes in its time": {
 		refiltered("expires_before", func(key map[string]any, before string) bool {

@@ -15,6 +15,7 @@ func filterChecks() []check {
 	return []check{
 		{group, "status finds the keys that have it now", writing, statusFilter},
 		{group, "name_contains is taken letter for letter", writing, nameFilter},
+		{group, "search finds names and owners in any case, and prefixes", writing, searchFilter},
 		{group, "expires_before and last_used_before end just before their time", writing, timeFilters},
 		{group, "rotating finds the keys whose old secret is still good", writing, rotatingFilter},
 		{group, "filters narrow each other, the owner's keys, and the number of pages", writing, filtersTogether},
@@ -130,6 +131,41 @@ func nameFilter(s *session) {
 	f.wants("a name that is too long for all", "&name_contains="+url.QueryEscape(f.marker+strings.Repeat("я", 255-len(f.marker)))+owner)
 }
 
+func searchFilter(s *session) {
+	f := s.newFamily()
+	for _, name := range []string{"Build 100%", "build_2", "КЛЮЧ É", "last"} {
+		if !f.add(name, nil) {
+			return
+		}
+	}
+	_, owner := s.ours()
+	find := func(text string, names ...string) {
+		f.wants("keys by a search for /"+text+"/", "&search="+url.QueryEscape(text)+owner, names...)
+	}
+	find(f.marker+"build", "Build 100%", "build_2")
+	find(strings.ToUpper(f.marker)+"BUILD", "Build 100%", "build_2")
+	find(f.marker+"ключ é", "КЛЮЧ É")
+	find(f.marker + "КЛЮЧ E")
+	find(f.marker + "%")
+	find(f.marker + "build%")
+	find(f.marker+"BUILD_", "build_2")
+	prefix, _ := f.keys["last"].body["prefix"].(string)
+	if cut := strings.LastIndexByte(prefix, '_'); cut > 0 && len(prefix)-cut == 9 {
+		find(prefix, "last")
+		find(prefix[:cut+6], "last")
+		find(prefix[cut+1:], "last")
+	}
+	f.wants("keys by two searches", "&search="+url.QueryEscape(strings.ToUpper(f.marker))+"&name_contains=_2"+owner, "build_2")
+	s.refuses("search", request{operation: "listApiKeys", query: "search=" + f.keys["last"].secret})
+	if !s.scopes.Has(apikey.ScopeAdmin) {
+		return
+	}
+	if !f.add("of another", fields{"owner": s.run + "-Other"}) {
+		return
+	}
+	f.wants("keys by a search for an owner", "&search="+strings.ToUpper(s.run)+"-OTHER", "of another")
+}
+
 func timeFilters(s *session) {
 	f := s.newFamily()
 	soon := time.Now().Add(10 * time.Minute).UTC().Truncate(time.Second)
@@ -232,6 +268,10 @@ func badFilters(s *session) {
 		"name_contains=":                        "name_contains",
 		"name_contains=" + long:                 "name_contains",
 		"name_contains=a&name_contains=a":       "name_contains",
+		"search=":                               "search",
+		"search=" + long:                        "search",
+		"search=a&search=a":                     "search",
+		"search=a%0Ab":                          "search",
 		"expires_before=":                       "expires_before",
 		"expires_before=tomorrow":               "expires_before",
 		"expires_before=2030-01-31":             "expires_before",

@@ -77,6 +77,9 @@ func (s *session) walk(query string, size int) []string {
 		if p["current_page"] != float64(page) || p["items_per_page"] != float64(size) || len(data) > size {
 			s.fail("%s: %d keys, pagination %v", a.about, len(data), p)
 		}
+		if next, _ := p["next_cursor"].(string); (next != "") != (page < int(total)) {
+			s.fail("%s: page %d of %v has the next_cursor %q", a.about, page, total, next)
+		}
 		if page < int(total) && len(data) != size {
 			s.fail("%s: %d keys on a page that is not the last", a.about, len(data))
 		}

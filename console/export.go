@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -182,12 +183,11 @@ func commaSeparated(out *bytes.Buffer) func(client.AuditEvent) error {
 		if err != nil {
 			return err
 		}
+		// JSON stays JSON: escaped, no reader can take a part of it for a cell.
+		escaped := strings.NewReplacer(";", `\u003b`, "|", `\u007c`).Replace(string(changes))
 		row := []string{
-			e.ID, apikey.Timestamp(e.At).String(), string(e.Action), e.KeyID, e.Owner, e.Name, string(changes),
-			e.Actor, e.Via, e.Address, e.RequestID,
-		}
-		for i, cell := range row {
-			row[i] = harmless(cell)
+			e.ID, apikey.Timestamp(e.At).String(), string(e.Action), e.KeyID, harmless(e.Owner), harmless(e.Name), escaped,
+			harmless(e.Actor), harmless(e.Via), e.Address, e.RequestID,
 		}
 		err = table.Write(row)
 		table.Flush()
@@ -195,10 +195,10 @@ func commaSeparated(out *bytes.Buffer) func(client.AuditEvent) error {
 	}
 }
 
-// harmless keeps a spreadsheet from taking a text for a formula (OWASP, CSV Injection).
-func harmless(cell string) string {
-	if strings.IndexAny(cell, "=+-@\t\r\n") == 0 {
-		return "'" + cell
-	}
-	return cell
-}
+// formulaStart is what a spreadsheet may take for the start of a formula (OWASP, CSV Injection): at
+// the start of a text, or behind what other readers than ours take for the end of a cell. Signs
+// of full width are taken for the narrow ones.
+var formulaStart = regexp.MustCompile("(^|[;,|\t\r\n])([\"'\\s\uFEFF]*)([=+\\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20])")
+
+// harmless puts an apostrophe before each start of a formula.
+func harmless(cell string) string { return formulaStart.ReplaceAllString(cell, "$1$2'$3") }

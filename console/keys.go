@@ -6,8 +6,10 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"apikeyd/apikey"
 	"apikeyd/client"
 )
 
@@ -86,6 +88,7 @@ type keysPage struct {
 	Rows   []keyRow
 	Pages  int
 	Create string // a command that makes a key, for those who have yet to make their first
+	Secret bool   // whether the search field held a secret, which is not searched for
 }
 
 // keyFilter says which keys the table shows. All of it is in the address of the page.
@@ -104,7 +107,7 @@ func (keyFilter) Chips() []string {
 
 func (v *visit) keyFilter() keyFilter {
 	form := withoutSecrets(v.form)
-	f := keyFilter{Search: form.Get("q"), Status: form.Get("status"), Owner: form.Get("owner"), Number: 1}
+	f := keyFilter{Search: searched(form.Get("q")), Status: form.Get("status"), Owner: form.Get("owner"), Number: 1}
 	f.Unused = form.Get("unused") == "1"
 	if n, err := strconv.Atoi(form.Get("page")); err == nil {
 		f.Number = min(max(n, 1), maxPage)
@@ -112,8 +115,21 @@ func (v *visit) keyFilter() keyFilter {
 	return f
 }
 
+// searched returns what to search for. The table shows a "…" after each prefix, which is copied with it.
+func searched(text string) string {
+	return strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(text), "…"))
+}
+
 // NoSuchStatus reports whether a condition is asked for that there is not.
 func (f keyFilter) NoSuchStatus() bool { return !slices.Contains(f.Chips(), f.Status) }
+
+// Kind is a word for the keys that the filters by condition select, or empty for all.
+func (f keyFilter) Kind() string {
+	if f.Unused {
+		return "unused"
+	}
+	return f.Status
+}
 
 // IsAny reports whether keys are filtered out.
 func (f keyFilter) IsAny() bool { return f.Search != "" || f.Status != "" || f.Owner != "" || f.Unused }
@@ -121,6 +137,12 @@ func (f keyFilter) IsAny() bool { return f.Search != "" || f.Status != "" || f.O
 // WithStatus is the address of the first page with another status.
 func (f keyFilter) WithStatus(status string) string {
 	f.Status, f.Unused, f.Number = status, false, 1
+	return f.Address()
+}
+
+// AllOwners is the address of the first page of everybody's keys.
+func (f keyFilter) AllOwners() string {
+	f.Owner, f.Number = "", 1
 	return f.Address()
 }
 
@@ -137,7 +159,9 @@ func (f keyFilter) Page(number int) string {
 }
 
 // OnlyOwner reports whether all keys of one owner are asked for.
-func (f keyFilter) OnlyOwner() bool { return f.Owner != "" && f.Search == "" && f.Status == "" }
+func (f keyFilter) OnlyOwner() bool {
+	return f.Owner != "" && f.Search == "" && f.Status == "" && !f.Unused
+}
 
 // Next is the page that follows.
 func (p keysPage) Next() int { return p.Number + 1 }
@@ -189,7 +213,7 @@ func (f keyFilter) Address() string {
 
 // options are what the API is asked for.
 func (f keyFilter) options(now time.Time) client.ListOptions {
-	o := client.ListOptions{PageSize: keysPerPage, NameContains: f.Search}
+	o := client.ListOptions{PageSize: keysPerPage, Search: f.Search}
 	switch condition(f.Status) {
 	case active:
 		o.Status = client.StatusActive
@@ -209,14 +233,16 @@ func (f keyFilter) options(now time.Time) client.ListOptions {
 }
 
 func showKeys(v *visit) error {
-	p := keysPage{keyFilter: v.keyFilter()}
+	p := keysPage{keyFilter: v.keyFilter(), Secret: apikey.WithoutSecrets(v.form.Get("q")) != v.form.Get("q")}
 	if p.NoSuchStatus() {
 		v.show(http.StatusBadRequest, "keys", "Keys", p)
 		return nil
 	}
 	list, err := v.api.ForOwner(p.Owner).ListPage(v.ctx(), p.Number, p.options(v.now))
-	if refusal, ok := errors.AsType[*client.Error](err); ok && refusal.Status == http.StatusBadRequest {
-		err = nil // such a name or owner has no key
+	refusal, ok := errors.AsType[*client.Error](err)
+	impossible := ok && refusal.Status == http.StatusBadRequest
+	if impossible {
+		err = nil // no key has such a name, owner or prefix
 	}
 	if err != nil {
 		return err
@@ -226,7 +252,7 @@ func showKeys(v *visit) error {
 		p.Rows = append(p.Rows, v.row(k))
 	}
 	alone := !p.IsAny() && p.Pages == 1 && len(p.Rows) == 1 && p.Rows[0].Own
-	if alone || p.OnlyOwner() && p.Pages == 0 {
+	if alone || p.OnlyOwner() && p.Pages == 0 && !impossible {
 		p.Create = v.curlCreate(p.Owner)
 	}
 	if v.r.Header.Get("Hx-Request") != "" {

@@ -4,6 +4,7 @@ package console_test
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -45,16 +46,43 @@ func TestSearch(t *testing.T) {
 
 	b.click(".chips li:first-child a")
 	b.at("/console/keys?q=alphab")
-	b.fill("#owner", "acme")
-	b.at("/console/keys?owner=acme&q=alphab")
-	b.want("#results", "No key is like that.")
+	b.open("/console/keys?owner=acme&q=alphab&status=expired")
+	b.want("#results", "No expired keys of acme match")
+	b.click(".filters .of a")
+	b.at("/console/keys?q=alphab&status=expired")
+	b.want("#results", "No expired keys match")
 	b.click(".empty a")
 	b.at("/console/keys")
 	b.until("document.querySelectorAll('tbody tr').length === 5")
 
 	// Names that no key can have are like no key.
 	b.open("/console/keys?owner=%00&q=" + strings.Repeat("x", 300))
-	b.want("#results", "No key is like that.")
+	b.want("#results", "No keys of")
+	b.wantNot("#results", "curl")
+
+	// One field finds what the table shows, and nothing typed is taken for an owner.
+	b.open("/console/keys")
+	prefix := b.text("tbody tr:first-child code")
+	b.fill("#q", prefix)
+	b.until("document.querySelectorAll('tbody tr').length === 1")
+	b.want("tbody", "alphabet")
+	b.open("/console/keys")
+	b.fill("#q", "OTH")
+	b.until("document.querySelectorAll('tbody tr').length === 1")
+	b.want("tbody", "alphabet")
+	b.fill("#q", "othx")
+	b.until("document.querySelectorAll('tbody tr').length === 0")
+	b.want("#results", "No keys match", "othx", "name, owner or prefix")
+	b.wantNot("#results", "curl")
+	b.click(".empty a")
+	b.until("document.querySelectorAll('tbody tr').length === 5")
+	b.click("tbody tr:first-child .owner a")
+	b.at("/console/keys?owner=other")
+	b.want(".filters", "Only keys of other")
+	b.press("/")
+	b.press("beta")
+	b.at("/console/keys?owner=other&q=beta")
+	b.want("#results", "No keys of other match")
 }
 
 // TestPages goes through more keys than a page has.
@@ -141,11 +169,10 @@ func TestFirstKey(t *testing.T) {
 	b.signIn(k.admin)
 	b.open("/console/keys")
 	owner := `it's "quoted" $(id) \ <b>`
-	b.fill("#owner", owner)
+	b.open("/console/keys?owner=" + url.QueryEscape(owner))
 	b.until("document.querySelector('#results pre') && document.querySelector('#results bdi').textContent === " + jsonText(owner))
 	b.runCommand(k.admin)
-	b.press("\r")
-	b.until("document.querySelectorAll('tbody tr').length === 1")
+	b.open("/console/keys?owner=" + url.QueryEscape(owner))
 	b.want("tbody", "my first key")
 	b.click(".who button")
 	b.wait("#secret")

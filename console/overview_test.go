@@ -50,7 +50,7 @@ func TestOverviewOfAdministrators(t *testing.T) {
 		t.Errorf("the numbers are %q", text)
 	}
 	b.open("/console")
-	b.want(".events", "Revoked acme's own by admin", "Created admin by the operator")
+	b.want(".events", "Revoked acme's own of acme by admin", "Created admin of admin by the operator")
 	want := "1 active\ngood for use now\n0 rotating\nold secret works too\n0 expiring\nwithin 30 days\n" +
 		"0 unused\nfor 90 days or more\n0 expired\npast their end\n1 revoked\nended for good"
 	if text := strings.ReplaceAll(b.text(".tiles"), "\n\n", "\n"); strings.Join(strings.Fields(text), " ") != strings.Join(strings.Fields(want), " ") {
@@ -61,8 +61,8 @@ func TestOverviewOfAdministrators(t *testing.T) {
 	}
 	for _, to := range []struct{ tile, path, text string }{
 		{"li:nth-child(1)", "/console/keys?status=active", "admin"},
-		{"li:nth-child(2)", "/console/keys?status=rotating", "No key is like that"},
-		{"li:nth-child(4)", "/console/keys?unused=1", "No key is like that"},
+		{"li:nth-child(2)", "/console/keys?status=rotating", "There are no rotating keys"},
+		{"li:nth-child(4)", "/console/keys?unused=1", "There are no unused keys"},
 		{"li:nth-child(6)", "/console/keys?status=revoked", "acme's own"},
 	} {
 		b.open("/console")

@@ -33,6 +33,7 @@ func everyScene() []scene {
 		{"overview of all", "/console", admin, http.StatusOK},
 		{"overview of an owner", "/console", anOwner, http.StatusOK},
 		{"keys of all", "/console/keys", admin, http.StatusOK},
+		{"keys of an owner, for an admin", "/console/keys?owner=acme&q=CI", admin, http.StatusOK},
 		{"keys of an owner", "/console/keys", anOwner, http.StatusOK},
 		{"keys without a match", "/console/keys?q=nothing&status=active", anOwner, http.StatusOK},
 		{"keys past the end", "/console/keys?page=9", anOwner, http.StatusOK},

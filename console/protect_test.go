@@ -171,7 +171,7 @@ func TestPanic(t *testing.T) {
 	k := newKit(t, options{console: func(c *console.Config) {
 		api := c.API
 		c.API = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Query().Get("name_contains") == "panic" {
+			if r.URL.Query().Get("search") == "panic" {
 				panic("a planted defect")
 			}
 			api.ServeHTTP(w, r)

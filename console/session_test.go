@@ -22,7 +22,7 @@ func (a reply) signedOut(reason string) {
 	a.Helper()
 	if to := a.header.Get("Location"); strings.HasPrefix(to, "/console/sign-in?") {
 		a.want(http.StatusSeeOther)
-		a = a.visitor.get(to)
+		a = a.get(to)
 	}
 	a.want(http.StatusOK, "<h1>Sign in</h1>", reason)
 }
@@ -289,6 +289,49 @@ func TestFailuresAreSlowed(t *testing.T) {
 	liar := k.visitor() // whom nobody trusts
 	liar.header["X-Forwarded-For"] = "192.0.2.2"
 	try(liar).want(http.StatusTooManyRequests)
+}
+
+// What is no key at all counts as a bad key does.
+func TestNonsenseIsSlowed(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{api: func(a *handlers.Config) {
+		a.AuthFailures = apikey.RateLimit{Limit: 3, Window: time.Hour}
+	}})
+	v := k.visitor()
+	for _, text := range []string{"", "hunter2", "a\x00\r\n\xff"} {
+		v.post("/console/sign-in", url.Values{"secret": {text}}).want(http.StatusBadRequest)
+	}
+	v.post("/console/sign-in", url.Values{"secret": {"hunter2"}}).want(http.StatusTooManyRequests, "Too many")
+	v.signIn(k.owner)
+}
+
+// A stranger's form may be large enough for what was typed, and no larger.
+func TestStrangersForms(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{})
+	v := k.visitor()
+	many := strings.Repeat("&a=b", 500)
+	for name, form := range map[string]string{
+		"sign-in, large": "secret=x&typed=" + strings.Repeat("a", 48<<10), "sign-in, many fields": "secret=x" + many,
+	} {
+		if got := v.post("/console/sign-in", mustQuery(t, form)).status; got != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s: status %d", name, got)
+		}
+	}
+	large := url.Values{"name": {strings.Repeat("n", 20<<10)}}
+	v.post("/console/keys/new", large).want(http.StatusRequestEntityTooLarge)
+	v.get("/console/sign-in?" + many).want(http.StatusRequestEntityTooLarge)
+	v.signIn(k.owner)
+	v.post("/console/keys/new", large).want(http.StatusBadRequest) // the API has a word about each field
+}
+
+func mustQuery(t *testing.T, text string) url.Values {
+	t.Helper()
+	values, err := url.ParseQuery(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return values
 }
 
 // Two consoles with one key know each other's sessions; with keys of their own they do not.

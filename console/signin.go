@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"path"
-	"regexp"
 	"strings"
 
 	"apikeyd/apikey"
@@ -118,9 +117,12 @@ func signIn(v *visit) error {
 	p := signInPage{Return: ownPath(v.form.Get("return")), Typed: ownForm(v.form.Get("typed"))}
 	secret := apikey.TrimSecret(v.form.Get("secret"))
 	err := v.recognise(secret)
+	if errors.Is(err, errNoSecret) {
+		err = errors.Join(v.countNoSecret(), errNoSecret)
+	}
 	refusal, refused := errors.AsType[*client.Error](err)
 	switch {
-	case errors.Is(err, errNoSecret):
+	case errors.Is(err, errNoSecret) && (!refused || refusal.Status != http.StatusTooManyRequests):
 		p.Problem = notAKey(secret)
 		v.showSignIn(http.StatusBadRequest, p)
 		return nil
@@ -153,6 +155,16 @@ func signIn(v *visit) error {
 	return v.goTo(p.Return)
 }
 
+// countNoSecret has the API count what was typed in place of a key with the bad keys of its
+// address. The text itself may be none that a header can hold.
+func (v *visit) countNoSecret() error {
+	api, err := v.client(v.r, "none")
+	if err == nil {
+		_, err = api.Get(v.ctx(), "none")
+	}
+	return err
+}
+
 // notAKey says what was typed in place of a key.
 func notAKey(text string) string {
 	return "This is " + apikey.WhyMalformed(text) + ". A key looks like ak_… with 60 letters and digits behind the underscore."
@@ -182,9 +194,15 @@ func signOut(v *visit) error {
 	return v.goTo(Path + "/sign-in")
 }
 
+// maxReturn bounds the address of a page to go back to.
+const maxReturn = 4 << 10
+
 // ownPath returns a path of the console, and of nobody else, without a secret in it.
 func ownPath(text string) string {
-	u, err := url.ParseRequestURI(withoutSecret(text))
+	if len(text) > maxReturn {
+		return Path
+	}
+	u, err := url.ParseRequestURI(apikey.WithoutSecrets(text))
 	if err != nil || u.IsAbs() || u.Host != "" || strings.ContainsAny(text, `\#`) || path.Clean(u.Path) != u.Path ||
 		!strings.HasPrefix(u.Path, Path+"/") || strings.HasPrefix(u.Path, Path+"/sign-") {
 		return Path
@@ -192,13 +210,11 @@ func ownPath(text string) string {
 	return u.RequestURI()
 }
 
-// secretText is what a secret looks like, wherever it was pasted.
-var secretText = regexp.MustCompile(`[a-z][a-z0-9_]{0,19}_[0-9A-Za-z]{60}\b`)
-
-func withoutSecret(text string) string { return secretText.ReplaceAllLiteralString(text, "") }
-
 // ownForm returns a form as our pages keep it, or nothing if it is none.
 func ownForm(text string) string {
+	if len(text) > maxStrangersForm || tooManyFields(text) {
+		return ""
+	}
 	form, err := url.ParseQuery(text)
 	if err != nil {
 		return ""
@@ -211,7 +227,7 @@ func withoutSecrets(form url.Values) url.Values {
 	kept := url.Values{}
 	for name, values := range form {
 		for _, value := range values {
-			kept.Add(name, withoutSecret(value))
+			kept.Add(name, apikey.WithoutSecrets(value))
 		}
 	}
 	for _, name := range secretFields {

@@ -1,8 +1,10 @@
 package console
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,6 +18,13 @@ import (
 const (
 	// maxForm bounds a form: as much as the API takes, and the names of its fields.
 	maxForm = 128 << 10
+	// maxStrangersForm bounds one that comes without a session: enough to keep what was typed
+	// before a session ended, and little to read for nothing.
+	maxStrangersForm = 16 << 10
+	// maxMediaType is how long a Content-Type may be.
+	maxMediaType = 256
+	// maxFields is how many fields a form or a query may have.
+	maxFields = 500
 	// visitTimeout is how long a page may take.
 	visitTimeout = 12 * time.Second
 )
@@ -94,15 +103,15 @@ func (v *visit) recognise(secret string) (err error) {
 // readForm reads what a form sent. What a GET asks for is the form of the page that it
 // shows.
 func (v *visit) readForm() error {
-	limit := int64(maxForm)
-	if v.r.URL.Path == Path+"/sign-in" {
-		limit *= 3 // a form in a form: what was escaped is escaped again
+	data, err := io.ReadAll(http.MaxBytesReader(v.w, v.r.Body, v.formLimit()))
+	if _, large := errors.AsType[*http.MaxBytesError](err); large || tooManyFields(string(data)) || tooManyFields(v.r.URL.RawQuery) {
+		return errFormTooLarge
 	}
-	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, limit)
-	if err := v.r.ParseForm(); err != nil {
-		if _, large := errors.AsType[*http.MaxBytesError](err); large {
-			return errFormTooLarge
-		}
+	v.r.Body = io.NopCloser(bytes.NewReader(data))
+	if len(v.r.Header.Get("Content-Type")) > maxMediaType {
+		return errNoForm
+	}
+	if err != nil || v.r.ParseForm() != nil {
 		return errNoForm
 	}
 	v.form = v.r.Form
@@ -116,6 +125,19 @@ func (v *visit) readForm() error {
 	}
 	return nil
 }
+
+// formLimit is how large a form may be.
+func (v *visit) formLimit() int64 {
+	if v.r.URL.Path == Path+"/sign-in" {
+		return 3 * maxStrangersForm // a form in a form: what was escaped is escaped again
+	}
+	if _, ok := v.sessionOf(v.r); ok {
+		return maxForm
+	}
+	return maxStrangersForm
+}
+
+func tooManyFields(form string) bool { return strings.Count(form, "&") >= maxFields }
 
 // typedAgain marks the request that shows a form as it was typed before the session ended.
 type typedAgain struct{}
@@ -141,6 +163,6 @@ func (v *visit) polls() bool { return v.r.Header.Get("Console-Poll") != "" }
 
 // goTo sends the browser to another page of the console.
 func (v *visit) goTo(path string) error {
-	http.Redirect(v.w, v.r, path, http.StatusSeeOther) //nolint:gosec // what a browser names has been through ownPath
+	http.Redirect(v.w, v.r, path, http.StatusSeeOther)
 	return nil
 }

@@ -552,9 +552,10 @@ type ErrorResponse struct {
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
 	// CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); RATE_LIMITED,
-	// TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
-	// More may be added.
+	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+	// RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
+	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN look whether
+	// the change was made before you repeat it. More may be added.
 	//
 	//
 	// Example: INVALID_REQUEST
@@ -665,13 +666,22 @@ type Owner = string
 
 // Pagination defines model for Pagination.
 type Pagination struct {
-	// CurrentPage Example: 1
+	// CurrentPage 0 when `cursor` was given, since such a page has no number
+	//
+	// Example: 1
 	CurrentPage int `json:"current_page"`
 
 	// ItemsPerPage Example: 20
 	ItemsPerPage int `json:"items_per_page"`
 
-	// TotalPages 0 when nothing matches
+	// NextCursor Pass it as `cursor`, with the same filters, to get the keys that follow; absent
+	// when there are none
+	//
+	//
+	// Example: AZehsm8AfD2eT1prfI2eD0QTb6NVs2eK
+	NextCursor *string `json:"next_cursor,omitempty"`
+
+	// TotalPages 0 when nothing matches, and when `cursor` was given, since pages are not counted then
 	//
 	// Example: 3
 	TotalPages int `json:"total_pages"`
@@ -867,6 +877,14 @@ type ListApiKeysParams struct {
 	// NameContains Only keys whose name holds this text, letter for letter
 	NameContains *string `form:"name_contains,omitempty" json:"name_contains,omitempty"`
 
+	// Search Only keys whose `name` or `owner` contains this text, ignoring case, or whose `prefix`
+	// or `id` matches it. Case is ignored letter by letter, in every alphabet, so `ß` does
+	// not match `SS`. A prefix is case-sensitive: give its start, up to at least the first
+	// character after the last `_` (`ak_2`), or three or more of the eight characters after
+	// the last `_` (`2lj`). An id matches only as a whole. Text that contains a secret is
+	// refused.
+	Search *string `form:"search,omitempty" json:"search,omitempty"`
+
 	// ExpiresBefore Only keys whose `expires_at` lies before this time, expired ones included
 	ExpiresBefore *apikey.Timestamp `form:"expires_before,omitempty" json:"expires_before,omitempty"`
 
@@ -878,7 +896,12 @@ type ListApiKeysParams struct {
 	// good; `false`: only the others
 	Rotating *bool `form:"rotating,omitempty" json:"rotating,omitempty"`
 
-	// Page Which page, counted from 1
+	// Cursor The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
+	// expires and works with any `items_per_page`, but needs the filters of the list that it
+	// comes from, and a caller who sees the same owners' keys. It excludes `page`.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Page Which page, counted from 1; excludes `cursor`
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
 	// ItemsPerPage How many keys a page holds
@@ -1066,6 +1089,13 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name_contains: %s", err))
 	}
 
+	// ------------- Optional query parameter "search" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "search", ctx.QueryParams(), &params.Search, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter search: %s", err))
+	}
+
 	// ------------- Optional query parameter "expires_before" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "expires_before", ctx.QueryParams(), &params.ExpiresBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
@@ -1085,6 +1115,13 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "rotating", ctx.QueryParams(), &params.Rotating, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter rotating: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
 	}
 
 	// ------------- Optional query parameter "page" -------------
@@ -1490,9 +1527,10 @@ type ConflictJSONResponse struct {
 }
 
 type ErrorResponseHeaders struct {
-	CacheControl *string
-	RetryAfter   *int
-	XRequestId   *string
+	AcceptEncoding *string
+	CacheControl   *string
+	RetryAfter     *int
+	XRequestId     *string
 }
 type ErrorJSONResponse struct {
 	Body ErrorResponse
@@ -1685,6 +1723,9 @@ func (response ListApiKeysdefaultJSONResponse) VisitListApiKeysResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -1838,6 +1879,9 @@ func (response CreateApiKeydefaultJSONResponse) VisitCreateApiKeyResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -1980,6 +2024,9 @@ func (response RevokeApiKeydefaultJSONResponse) VisitRevokeApiKeyResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -2122,6 +2169,9 @@ func (response GetApiKeydefaultJSONResponse) VisitGetApiKeyResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -2285,6 +2335,9 @@ func (response UpdateApiKeydefaultJSONResponse) VisitUpdateApiKeyResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -2456,6 +2509,9 @@ func (response RotateApiKeydefaultJSONResponse) VisitRotateApiKeyResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -2606,6 +2662,9 @@ func (response GetApiKeyUsagedefaultJSONResponse) VisitGetApiKeyUsageResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -2735,6 +2794,9 @@ func (response ListAuditEventsdefaultJSONResponse) VisitListAuditEventsResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -2898,6 +2960,9 @@ func (response ForwardAuthdefaultJSONResponse) VisitForwardAuthResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -3027,6 +3092,9 @@ func (response IntrospectTokendefaultJSONResponse) VisitIntrospectTokenResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -3133,6 +3201,9 @@ func (response ReportLeakedKeydefaultJSONResponse) VisitReportLeakedKeyResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -3262,6 +3333,9 @@ func (response GetSummarydefaultJSONResponse) VisitGetSummaryResponse(w http.Res
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -3391,6 +3465,9 @@ func (response GetUsagedefaultJSONResponse) VisitGetUsageResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -3520,6 +3597,9 @@ func (response VerifyApiKeydefaultJSONResponse) VisitVerifyApiKeyResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
 	if response.Headers.CacheControl != nil {
 		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
 	}
@@ -4072,174 +4152,188 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H2Nchu3luaroLgzFSvbpEnqxxFZqS1alnJ1LUseiYpvJvSoQTZI4qoJMA1QFMerqn2afbB9ki2cA6DR",
-	"ZJOibMXxZDJTdUO3uvF7cP7Ph0+VgZxMpWBCq0rrU2XMaMIy+HlEB2NWPZJCZzI1DxKmBhmfai5FpVXp",
-	"pHO6UCQWsqq0zFhciSrsnk6mKau0Ku5pJaqowZhNqGlAL6bmb0pnXIwqDw9R5UwOKLa33Hx3zMiU6jGR",
-	"Q6LHjAg2J7dsEZH+gvCk0NfLu8ZLOuXVW7ZQL+uNw1e00W9WD4b1evXVYDepHrK9YXWfHvRfDX5IDll9",
-	"+MigLqlmZ3zC9eqoPoypJlyRlA21GRnXLRJnMRnQNFWEaiLFgEWEpimJf4vt2CeEjigXhAsS65goNpAi",
-	"UT3xIsnoUFc508PqWOupmUNGNUtN31W7E9VGfacnCvPtVW7ZoldpZz/uNdv6x939bedTfS9TPliUL7bp",
-	"mUDXbslhubmZJBlTRaRgLZgVTtbMZv6Ms/ntx0a93p7/eFB/bDpMZ4tqZ6hZtjqTKxwO0ZLMKdekz4Yy",
-	"Y0RnCy5GuA9h742SrrjQbMQy6OvDhw/VzkyPmdB8QDVb7fBvcm46o8FL5MXlyRE5bDTqETG/Dl7t13cK",
-	"c37NaMYykjGaTn7sVeiU37JF0qs8MvN/VDtTXn3LFtXTpHwTeRJsXptQPKPTjCkmdGEIz3BO8uGc0wkr",
-	"H5CgE1agpynLBkzoKhMDmbBk4xgH/F+b9SmfspQLtvVgLuaijDLMaKT50+cPZ6a0nLCsutfcejBXAzll",
-	"qnw0Cv5WGI5iU2oOTWLYnJrSAVPLQ4oIm0z1IjiYQsLq5ANNqKaKadXKGE2I/9c84/rxZbxkv82Y0qUk",
-	"ZvZZET3mirD7wZiKETN8wAxfseyOD9h3iqRytHEZ997+e/Mf/7b/86t3u+fvuweXf29++OX17tGb45ON",
-	"Y3uIKmZtJkxb+fSWLR6juwyGFvMEWDE1a1wj7wtbbhbRMO0WienLfmyYe0z/tXnSj2ukQ+5oOmM9wQW5",
-	"vj59Q4Yym5AXP1T34P8bzR3zup0qFYQntSXmNuDVgH65GZ0RapWoImDohvfdwM+okrHfZjxjSaWlsxnb",
-	"vE1raLwjpB4bCgc612MqyELO4N9tIhhLFImNlGzRZMJF7Ib024xli3xM8HVhL/4lY8NKq/I/XubKwkv8",
-	"q3qJQ4H9yZiaSqGQ3jtT/paBrBlIoQ0RtD5V6HSachT5L/+pUO5v1w02d2l7wP5Wt/2WLQhVZk+5ORfz",
-	"iMy5HsuZJlwrI6syZohxk5ZTNgj7/sviyyXHZdPHhXdh/K9pYh892zIdZ5nMNq3Sa5qQzHb6zSzEkRTD",
-	"lA++4jJ4HsEV0fSWichxC0NCXJGM3clblpinc6rIP2dKk0xqw5u/nXWDaX69ReuIhR4bPYqlirXIXmOX",
-	"vOjLZEHkHcvIwR55y1/vRGSveUheaCnJhIqF1RbNMSSU9GkCCzzM5ARYU0/QJMmYUm2jo1lFmRrdjgR6",
-	"ntMydyKyX6+TF4anDeks1TtRT+zXd8kLs3NG0PWpYmRAhZCaUKHmLDNsYKvGI0JFQlIpb3tiyDOlyXzM",
-	"gJ1SYmWdoYQJTRjqsM9GBEsa7aZvw1e/mHxOZNbnScLE1z139oSNpExIf6bJhC6I2a9EgmrxnCtbpr9v",
-	"amDl/S9e43OpO8mEa8M3/tBVTungVhGKWidwO67w4BrRmFt/bccIBylnAgSpSuWcJT2RyLmAoybwPAfE",
-	"+NwnIjTBN54H/+IaQ3erj937X3QWvwlaO5Ez8RUJ7VwSNRuM0XgxJGUs7lSKEVjgNFRHvx2p6bf9DzqS",
-	"JYcuWnfoiDlzKJli8/pNigP/ca95GPcEVUZHGcLH5htN9Uz9dRS/jD66Ur6jYmEfq69II05nsgq69Q1w",
-	"RW65SHKliXidCXxcJbrMn0E7uRZ0pscy4//Jvi5HA2am55IkfDhkmTmPUjAFZ1QKZuxqa19qEK9/JoXl",
-	"wZn9gQ1/lDE7Epok3KwTTd9ncsoyzY2tP6SpYlFlGjz6VGH3U54xdUN1uYMG/g47aPR2BhxO89xZ2Hl/",
-	"ajaiBR7U3d3dQ2tCCCKHQ8V0ZB1PPTGc6VnGIqKzmRiA70xLMuFpyu1hWHbKNOu79Wq9Ud1tdBvNVr3e",
-	"qtf/vRJVhjKbmNFWzHiqZiyVaNn1ElUmTFNjaDxGaO/cew/Or7L5fXBlPUTW+bKdzyWq5CLhsU88g71i",
-	"Wtu5KO+c3PglEghLrC8TPT3OV/Vrxbqvgg3/6NdN9v/JBiAQkJTOuNL+9LU+LdGMW1eu2UQ91SHk+6RZ",
-	"RkF+TOmICx9e2tTW+/zN5dnBmAptrZ/d+pkN4Agl9jSEpNg8qDYa1eZut36IpFirP4Uci8dsI40/reFR",
-	"Rgfshomk/AhfC81TYyA77+8gY3m0ZcxISp3DxBxxa4i0Ce0r0G+G3kenl86mXZC9z1wQXua2ZkbjQhte",
-	"tcGVe/fKRmn2D5o7EVGS8EQRJTNN+gsC22W+/YyIiR/mbAZxypURmpW5mSlPDcsRRrukRlmERZxm8o4l",
-	"RmFk6TAiVJOJVJo06kSRlGrmF3UGe2JkQfmS7nYb9dbu05f022J504wN+X25UEG3zWBMMzrQLPOxFSTP",
-	"NsnYQI4EV0xhMCAicsoEUOHYTDZcNnp7U+92z/7+qnlQtiifwXnhM3Qrlm79ewyWQDiixBVZsqlNc04a",
-	"P3zOOdmO9zuWH1XQtNiOKV/hu8usFI6DlRbOJLS76ccTUJvvMwrZ55aC5hJctU/UWZDnORUa9ge8jJVW",
-	"PSoJ+xo7F/ZJponjgErTBfK6/KS+IgldqHD7fjjYq9ejyoTe88lsUmkd1Pd+gAdc4IN6VBaNXjPXK781",
-	"xTFeHv988fb4jWG2loQi8NyS43+8P73EP8T5asYQTJxSpfyLnaPu6c/HZuTCjOrXin9gm6hErhezFzl5",
-	"+vdW6A6HfD1Nnl+lFGxOmEjasCfZLMXYaikvb9Z3G9+sCvhHKXVryOsD1+MroO5Qv6FpejGstH59opK2",
-	"rBjZkFw5N5+lqbMD3Pl6IUVq7GM9ywRLiBR+f8GCcArHzuq+LTEj2/EqB/loJj5LuO4MyjOTIAdoThVJ",
-	"wBiULq4cp4zexi0yH0vQN4ZyJpIg7kgyNpWZBlEekfmYD8aGXI29YswY50IzxAuMyAmvnLtYQ8aeRWSK",
-	"lagyw8MUVTA+VXFSphJVzJCKJ9O/vHoy7aTlmuQJF0Z3kgnMYCNnExh3bLaVapkFSzCWaaJIITaDakyN",
-	"dHrCDI4lTsqZE5IQiq9TMwxMsFJEzoVZqGUzzutj9cYmfWxKtWaZmcR/vHBD/N+/1quHneoJrQ4/fvrh",
-	"4UU1/Pfew86n3YfCo0bzYedfVtYsqtxXbevVCVOKjswfJzNlFGGYBqbjUO8edf375T5CnXRN+ps/KSvL",
-	"jrpsgo5BOBJ6LBUzK081YXQwBgo1f4UnXPdEnw3ohNVIPMzkBBIdcmVcj1mG4S2rCllVPiKxlnH+Bs9f",
-	"EHLe7om+NEZ5Bmkg7M6cfXRTWUsA8icUmZtvjfKVJSypkY47EaY5IBQ1lnOBG7yJ529kNWY9u3zCcE1L",
-	"bZgnfr8to4dPHbfPP9+G52Ov7F7nn23P/uFjLwOCFgpK5hMnvZ38gA9RdrhPSyWIee34zrrtiltLB9uY",
-	"5iErfogq1PGnbb7Bg2adpeVn7PS9c6Yi3SJbBk88TVNiToy3r4aWO/tTHHKjxmGzVq81a40y1rrB7P88",
-	"k2yQ841HF8LxmDXG8Yo13AarMnPHeUzvjEBi8EwKpsqZ8KvGFxnFt2xxw9ckNXquxwty93cxzn9HVx1q",
-	"XGtnGXpiHb83NLgd+W1MqluZ5R2nq4OIx1pP4wj1GKusxF4lcb1+p8hATiZUJC0SK5bdsRhSIuAltL+N",
-	"tOsJSDRD7YzFIImMLE/5LSNzmd0a1a1EMViS8WZIj6pysJNgGlqW4skptzOt2enOjWMkuBQfN3Ku5/RZ",
-	"5uywxF8p2H2JJvwTv4MkRapIjFI1NkonpHZK4anDOQ2KQnqCKfjPfV7LfKRrF3FJMK6soOG7TzGltNz+",
-	"7bUyaVlqftaoCp6dx4cVvL52XAWR+lmDyl02j49oo/G3pJmsHcy6bNcVroPjKX292iwlsjWDyvWVLQb1",
-	"xZ7w5WGX+A6e0mDZtCAq+YZpytOSKXGWJhsthEVEIIWX+ARpw7UxxFc4/YE2XerXsDZMOFtnztg0bwy2",
-	"PcoRcMx5kx/XTXpDyEQmbH0BzjyTYhSBTKRmGUYZndTI6fnPnbPTNzeXx/92fXzVJS/26vWdNjm6PH5z",
-	"fN497ZzdvDu9ujo9/ynqieBh593r05+uL66vovBV21jhmXV7FT93frYXe/XGTpucnl9dn5ycHp0en3dv",
-	"ro4u3h9H5OTi8vXpmzfH5xG57HSPb85O35128ZPdnXZPvD3+5eb8ontzcnF9/iYi7zvdv+X/Nm/t7bTJ",
-	"u+Pu3y7ewPPO2dnFB/x+f6dNzjvvjm+6nbfH5xG2ZYcUEfjHRbdjOzvcaZPXF29+ueleXNycdS5/OiYv",
-	"9hq7O+3CsKKeMH9/1zn/xS3lFXmx1zyE2XWPL887Z+TFPqzt9Xnn587pWef12XFELq67Rxfvjm+uz9+e",
-	"X3w4N+/s7tR64p2xBSd0YQiJJsYGXJLzSxtXRp0JHI8SNf5CMMKEzhZADWD7Avn5OD3QSiXaTkSHR7FE",
-	"RgdnZANhgrozxsqgCRPo8bG0yjK15IzMTyXZ8rRt1iaPf5vRFP0oBaWyhCE8TW1UaxzNQYd/63bfE++3",
-	"9x2Bu7vEo13wyLmvNjGNU6EzqaYMFL0geb7IO7S8ZWtqCq3nQTsnHngezD4t5KxNqFgQ793Jl0kvfbiQ",
-	"M/RpwNflQuOWiRvz+GbMRYladzoSMlsK6tDBgCl1g6N/jMXiW1us0ToGa5Tlu1JKxqxnM2noxKeRQiY1",
-	"HxrtMvIqJgQKuCJapoGm2JcyZRRMdkxp22TdfaeWSzq3NOfKwuEbQqo4Gwa53ly4XCmiuNGdG4ev6oXS",
-	"wB8OD+qHjaahXC/XudAHe5VVUo4q/NFgrqE2G8japvtXh/t1+L+tugevzaYFRrdOaYXZ+tqxUiYw62/q",
-	"xxlc68rmVtqbKZaJtXVc2KhPMdlK01w6KJbOy07KGaO3l2DoPjEUdcsWj7MXwyUgCPAkvgJfPDopM4DN",
-	"M1p/8NfKMFvSDaNaXvHumIpbM8AaObVJiXPrrLczyD3dXBMhITzKMjD2Ve3RCW1i+u8CP2z5Jn2qTOj9",
-	"GRMjPa609gNhE+oPy+IaPM/AyqnQRgTcMjbFNDN7Zls+htusg47BzRESUAUph6RhPtqr90SQceDqzQaY",
-	"0xckI0TOG24Wyja7X6/XCKan0GKQxy28UYSVvhkwAfmXlVeVqDJNKVQSZhJUEnofLkWzXrKC2xXo2lhb",
-	"RGaC/zZjhE6MLmNDMCz7ThHw6WDgJ2OQAOnqpKhIesLoUzQD3qIZKDzmRw0Xqrm/H6xG25BI2SIJSeZj",
-	"rllPAHcyS8U4CCQmEhA7JK7FEHGq1WJ8ENZn4pM1q7nEOAKiae7vQ/zd/btRiBz9+h+93n29Xu317hsn",
-	"vd79qxPz8/Dk4/98UljIjMzMmXJRMndMpaeKmNGRfsboLdjxa4o9P4zlxAuXPOu+RSgxPJXwJCKUaEYn",
-	"+F9BhY5M84bkB2MpFauRrguV9wScX0MOEdSLmJbzoleoc4WM9JUVLbD3/xor+r6QGbhkd86yzOgr02VT",
-	"uFEq9o1NcTNl2er7zXrZB1pqmsLLJYp0HTPqvPeO6sG4KJ93H1Wjww6i4mxWhlvGbAv5/htF4mpGjBxq",
-	"Jsgdy/hwATbQUGZzmiVVOtNjkjLt6XVKlSIvfjq67Oy0SAzRrlUUDcNSpGDgxUTDDjKE4zkXiZy7RJ2Y",
-	"vPQtYLDCfNNflIUT03JYDzP2oFgxHAGYcfA3GAUXNroKQygobIWMnobT3XxKTyn5FGdSIJ+DsDmXMLSh",
-	"sSUywJmu9LBxx10WydM2PlfTlupZYjFL0xjEgNnGsgr0GukE4R2vH/eEE6OKAnDH2KoaBXwSs1nmj7fM",
-	"7rXpj/bN4mEF/Zq9/zNs2VL6zioOCmJLaElGmdFuZIZBA+gNpECMr8QEP+wDsAObIPPPtZjJhKqWhTHZ",
-	"O+wJkAIABkO4UDxhrqQQrauILJgmMY0QSkEwmqULB5EwYWYoZivn0hoklgB6whvkI37HhGXctmXTCGcZ",
-	"6GdQ3I+ZrpBag/OkkF8wTelgRUCBruzNmaJ58zFwCnkjC5qsOiM8EGiN5g+bBFqvd99smP/ZNZKs+dr8",
-	"zxvzc9/83Iefr46fKN/6jEwzLrQha9K5Ojo99XuDxltk9ygiv82kZpjz0aeDW5VSNcZAwITen+I0D/aW",
-	"XFpRBXU9+3dzbh6iyjqqAieXY+ETuiCJzFXkg72QEBRGlA3RGKMTfBFktwbuwNjvSBxZdgDYJP5fKEEw",
-	"ahiyC7vPFIxXY4P0hMUdicDEwnJD/OL//Z//G2P27HCmmMsKZMpVKFqfT2a03s8kmc+ljd+ZIJ6TEGaT",
-	"Cc0WT3civS0YCnkeqWe95doRukKTx9rLs099g6/WNsfF6EbJsky+skHCsuEwYGG5ILv1lQTe/bLeXJ72",
-	"I/24hNlQqyuVNJjMiPJ4y4HPx1JtVY2hNE9TV72Wq6xlw5gJc36eMgiW2R7Nh6g3ARbNIS4koSPZzivp",
-	"IOvMmMA96IgM5MynkRkW7xI8i2e08bg8tbSZU1W+RcHiLlOJn3CZ3L02R/HIDHD1KFhGU+ZWSZEzPabJ",
-	"g4c92+RHNK9mdzQlfTaiIiJSEGo2PWVkwsVMA+bRGCB/huS6e/S8hSB3NC3z4r5hA664FMqSXzyQCYth",
-	"XyGqUwgENLeJA2RGDcLeIr+ua/fj8eSMRwNGbl0jItPEyAjIZGnnZwf0HSz5hPLtBeAIbRVRCmimJKDk",
-	"ei6WHZSWGhRGajY4NvMzQi4iB3Wz87sH9YIT+aCUyYLDeQORQVZPZo82YKgopDcjMuF0riOrzynZWt59",
-	"GFzJukTr00x+BnXhqDRgnEdRua0Fgn7NZk5oagaIID9CEmsrW/ZpSyDytCY5dKw76gkXCC6J9gIPLER5",
-	"cSWn0xTch9AsHIxCOrc7Kn7AQW1FWG+x2qF5MeiumO/tml05zLhoQQjtud3fv2N07XkKV9f50N3KPJaZ",
-	"sKnvgCQxu/Hp5awZ09niBuCK1jMHVzOGeCwBFbQt0JGykAIu2mQYGaS2zo0CMKXqcaG0hu27OKFl9zzn",
-	"9ssxwKV1d4wd1nF1A8z+ssEs43pxZRYnhJPrzIxyvYHyXBDCQdv5mLfFtruvWqTYfJgUgeoAj03xwYYu",
-	"6IR55mAdEmYB5zKz5gX4XR2sGPcRXthjWBHTQd4zZDeafgEOdPuOKekjgKgzUvMO4PlyDw8gZ4ZytXUs",
-	"7Y9IypWObFVBZHHOIuvbB35mfXo2QqBqPdET338fIA9wKWrff0+umEjQrLJQfLFf8Ra5Oj66PO6C756q",
-	"nog7Ft8Bvm4Ri4pq36oRsDZpYGsSl96oKAcTMPcAfIFR2UbBigmuRj2G+E5PQNargNxLdFxxYWbjKLkK",
-	"HcfkBcBxtoC5QZT8li12aqQjghYNW+sJbEVIrGcyivB8vLCtTmf9lA9iu66QhKLMeh7fsWxBmPm3mfjf",
-	"ry7O8azHmC5hZmctRPMTjyKixfgMEdOqf8l1TCHihTveDs6wQsvSNIHuGqMj2QQrt+0nlKezzLpdApwa",
-	"M+APsEdhxjCE1xSkwKwFhYPyJ1T5zZK7lHzTPmogLAFYOZw6DnY1RQnmHWCQxD3BhdKQKTske/VGjXT8",
-	"HnmIUqqUEctjOYc4nJBcIWXZUdhJX4tbYYQZF9OZDhwLZtLXImGDFCJfuaiISDJDmJKwlCfqiVn+tsxI",
-	"xqbg81xO4bN4dJQAwt4cllVYNRQQC2F19up1O74unzD1/fdoYlrMDEOGqL/ZEp3r7hGuYYiPgalJVgb0",
-	"RLwuYzJGN0nKB8zKRctUO1OAMWnWjPI5y1LLeFTr5cv5fF6j8OeazEYv7bfq5dnp0fH51TF8Y7RirrFu",
-	"9P0pAbvyHRV0xCZGtHXenxprgGUKeVajZj+SUybolFdald1avbaLtV5jkBYhJDhU9pbVGJ6zuVf1IzgS",
-	"DPVexjObwxTZ+iRLqTamSE54CuElQbNMzq1nWul2T1h2NVMaQxxG0nobGVybNfKLnBHFfIm3InLYEw6n",
-	"NUyjaFt6Dz1gUOcFYs5YleYtC0xjiwUF6wkspTOMBV4AL/uUjkBaof8OctIUIgnjrnpmdZpUWhUzG5S4",
-	"qlLE3V1T8Jm/4iseVs2udBEEkCFUE6BWEQHxlDJAWp8Z9hSo2LwIff1A0F4Fge1KFc3pYvc6IinTGqo4",
-	"M/tzKY68ZqzmPzc2Ilkc8ubQ6IpV9NioC5XbxrLI/T1mDnzCIuvHSqBsh3AxSGfJKo7Aq5JC6LKZuf6w",
-	"m8LUtrPzHiGIJbfR8mwKoSLvMyKBy6gnVnxGq9A/zYNq/YdtppvDdDzbhGOdzVjcwoLN2+fx4fUEAqvE",
-	"YKi5xoEVgMsJFqBsfoEDbAVpOtDcV7V+PhgDN4lw2ZkFJmus6cdGnvM+PKhC46nBt9XR+MAtrCZFLgdH",
-	"ec1olgLgpeNqLkUFHxnUxyXg62a9/syo14UKpBLMsgvBcOZyCAvx7UAt7uFalH3k1+xlAIMNnzQe/6SA",
-	"DQcf7T7+UQ53Cytod/uxrxBjObRKQQiG9uivHw1lhlbcrx8NWSiMnlRaFbOD3ngyrIKOFOBpWH3HmMHL",
-	"pgWiw9uw00NUmUpVosS8o7cOzQb1Ravw5bgDESQz1MhbxqZwYUkA10/gkhYFTMMoL2OqxtCMhVBWYzmH",
-	"4rMR5QIUzQ822BQrGz4OLmchI6ZVrqEEFllgdKFRZk2ipTC+6b9GziWovAMqbPDaR5hd+DH8BHBt287+",
-	"s1qSsRftt2JhvwaThi5Q3DtoUqchlehAmItgYex9xv1rmWwDam9FDmJcTGiaWidbThIdNxCzZ0YhQ5f3",
-	"jC2Xva/Dq7McLcxoM1QKZi5niZGuyz2CkSUzfymAIUmEyDdmacZHY63AyH7qWMJK+WJ2oh3lRPZ5yqp0",
-	"OvVFmcupY8W6d/sD2O9yysVBPfAB/rocoA1ADLdjrxbf8KHop7IR0CXW3nhm1l4CrlIGvG5BUGx6DFEz",
-	"qBQYztJ08ZzMPryOadOH/r0/sYDYqx8+/oW/uOCrSxQkWkKB91r6eKJgwftgzDgKN2h9cneSPKC0SVnZ",
-	"vUfHwiK7OJ5i1NAaOQ1dI6gYmpcmEkx5UObB+4wIPqqNOMhy3hOInOXqxJ0TdZgxZqUPuWR38haucfJZ",
-	"xyj1UOI163WfvN0T4DM1ciQiM2HhUmqkC9JSSPhLUZ6F4gMyZKlwDtBcXweje+hUdMw9Ci33njASrESY",
-	"YEuBMFlVGDcTTcd7qb/lI7P3+BcepPyrH5lL587+svMSlXuTTrg5EaiI9RcWLSkzPwVF6xVoesjDg4Oe",
-	"EHA9QNHEHMODqBhBVlXGBkxowLzKSR4/Y6k5K2XUNmL6L1L7I0ntJ6Y/n868wv8kt5u7DssMbTsP3Udw",
-	"mA5Kgk4WMib3JQRQVN5lYe/2apP400Ps0FVd7nqNvJN3XIx6ouCnkkNQdq1bCpC/hJZBrSuZAIfm2ntE",
-	"kPd3HP1jpMCaJ33mkLCwuPlxjm4vcnkiR4+cTURoYvG27KsOl2YN20e0tWewIdi9ZnixQ6jPW6CezbbD",
-	"KtAhKrqu6K5gkrC5K7bz7a3aGdVm5clKtkV83ErJ/u/Ko751lRPPzpfKz/X65svMo7Z+Dd5X6k9xATPn",
-	"1gh9KG1AoJLZrc1OFHJOpMAiKpmCm50oLaf26jmZIRwsumhBSY4LELMxJtujIxtiMyGzbBNq0zRlmiD2",
-	"Vt464aInMJKqWI2cJpEt3UJAXcxivWNZcGEXDCbgpKTISO3lZj1hYSLkENL0ncM5qIqxQUin5MP7AKEN",
-	"zFBId/GWGsu5IrQnwuSeRKKQgHXcQgOHUT2BX1tO3PFpA7YFiztZpprDC8/AoxO64nBJ6IJoSfqQclYk",
-	"Kdye+bK3ZQmDGKpInsxsLfrxw+qtjM/vnN7Og7H+ckY09/yy/OW7/u8nWADiLBcr1qnh6eF5ZczM1b6X",
-	"WnGvUd8dy1kW5VG35h48UfjI5YliDRQGVW22EgYiIw+82hNDmYFXnOvIZy5RTUZMQ15wjRzTwZgImTBy",
-	"Kwy/dN1Dnfh+ParX68D52qTPFlIk1nPOITPHNB3lacxm2aSwLDoPlEobUoVYthSjjSYjDKvyO7KNYs72",
-	"Gl4BuxTA3v7FFv4UNvHYFwkHx93QqItaBMf92uFB/OF2suMms4TrKsKirmUgH8aSJDzxGXYIKAuoCiLI",
-	"N1qfQwQGsukjzyKCqsuVNKIupIQhDgOGf8Vs0sfEMVstK0dklBmmMh/zlIFSZRatBU2gkykW7N4b5lZx",
-	"K4eajPILRhzIpGBrk4c80mVJAlFJGsh8GVTdo+agR5cr8KgFaVreSzyn6nOwg8qyA5DRlKR5rIPB3G4u",
-	"NskLp+EAcp7v5u1tRtFfrF1RdFICLXgI9zXjc6CpW+qHAQzzmkFajOHwmrv1XSO069P6tlc6beqcQnU0",
-	"Zsv7bKPSCpd6owselA1ZQ6585Vlyo+wAlzOhSi+C2WJscHyfeWxomkJ1n8uXXj2xHFQTlhBraiIHcZgK",
-	"n4NPWza9TWla255fn0/kaMPzRHTS21rnP0lyUTnEcYlGdiUnzC7JX4rYN5lbBLpJvkXeZDKPN+lQ4G7x",
-	"9lII17JWwzmRGREjLu5JbN67sQ6TOCLdjLIhvyWxbceMN47IEU2ShX94Q/HpsbiTCwgPaHj0n5gkhNnX",
-	"Kb9lLaIYPrC34mJatLsc1cJZYr4KWlyQcQ3RX/eOFOg6srV/9ixzCBaj38437S/bojZunVeuxERm68pV",
-	"4hrpGEbG9FgmPjcf4QggjckMbGZrB5ZT/HsC8vKxUIi86M+w3GLClZoySHEC2Yi5VvFOm8TLu/TSwRw4",
-	"0Lae8MoYeNe6cA0JE5rrhV8yqJJq1utYYOFR38w6OjcedVcRu0ywyWw0SsGP1jNzqZFzgEGDC0ggDR2D",
-	"QiwbMKGrTAxkwhJy3T2p/tAiCTP/BIARzEYzQzvFTRlRzeYUFp8Snc2UxjKK+4XXCxI2TeUCUgiARlia",
-	"Yoab3z1XMcJFT8T/qJ7gErHE/IqjfDYwN0NXivRpgppZ8bLlFtmr79rE+2ItCeSwrak9ATVqr3kId2qF",
-	"FzXbghslyzTl4Jw8piVfBfEmj8BhDAQjmEphHWFIFk3FaMw0Be1BGYLtCUj9N28EVbBFvy5A9Yf33aZ0",
-	"AOkXAFqMJ05JpD2ueiIHn+4vfH6do2N7bQ2157EPsDEpn7Z8ImFkEWnMD3j068c46gn7u/4xrpELp11Q",
-	"BD0JRwvP9+p1r28AdcKpwJXjwgfLA6CPFXAPdj9Nob4TIYRKdTxgoKF093XgqziwS+XeSi9AzzFLXlIj",
-	"AdV+WA7hKhn98pdeGw7Hb7hE30tX9gNFewKFXB08cpacgG1yYJYvkLE7J/3O+uzxgMTLFR2Qm3l5M/5r",
-	"r3kYVHx6PWyNlrO6No6vTyhCiLVdLs+f48bzf1Q7U159yxZbKUTBu4VvzzfcYbL6tbvNJH9yselek9UG",
-	"/A0n+aOrjfXZq03kdxZ8qUr4e+l351J3kgnX2n7T3MKh7neY/QHetjNmZLg96N8pf3LMqYkQ8CD0rUO9",
-	"ujUj1uiLXkvkHl8aIrWlYdTLkyPy6uCgic5pZE6W3agpo7eQVJ4aprtoFZGmSxBl4bY4fGH57nXzO/7U",
-	"s1gvvUqLQB3MQ+x88Av3tpZpArV3eahwJJnqCchAWaPcRZifEqiCZu0iLEQ2ksy+ALDnUD5ufW9GHGJl",
-	"eLGyMC8Rr5ETmU0CZbCIq4oKY6AeRlAzfWHGSai6VTVyhEA5UBA+U6G33MaVpU3cV3pJbpTpIvmudm1V",
-	"+XaR0PvqfD6vGnlWnWWp1fu2N0JLAd23zxJ5FkO4HDC9xA72+GeOWv+yhr8Ba9g8yZEblhnhzxaN1CVm",
-	"4glq1upuE8PNfxpHDGAFPHPESy194XE5dzQmtLsw2NhXYD0B1qjACIFIECLZIQYMMgY2HE1VZAHj/R2b",
-	"juHYBgdylhpLBnG3bIQdPXR4EwXavUss1iaFFFK6XWlhaAP0mVHmba4IAdS5POHFJW8DvoGmCwWQL0EG",
-	"SgIM16cIdgsmOS2ij9cI4pgrlzfiYXGXUAeMzdkTebF+Se61aecMNuZLczwQnb20rAZuexWEEsRygBvU",
-	"FNcS1Gaf3wFQMBuA35+Q6xGg12/FMJvPxjBLUObL4riAUiCkNqLpvzan3Ebd60r5jgqHqKS+nPUtJa+b",
-	"5Q5NwsJlAZZpnQHCNXArpMJKy7AgxZTiUhSvw3fK1jSTcuj5l+9xjfevm4MWkDLMAvA/WOwE9OdJ5XMR",
-	"hCZUG/LjUiC4wVLd3uPoBmQV3CAAK4DfqicQ0QU+UoyMMjmbKgcYM8TAK9SqGAXUgTSwoCSbu1SOltG1",
-	"DG9NE7gd1IKb2MArgLNMqFisyaiw8JmfC6Hwezr/l5E9S86vD4boINI8/0vl+dYCAC6xAvbKFRnnm/b0",
-	"lArLCrbKlELYySBX6qBun23IlmoFtkqBk0B2/yb4kyeyhguoa4YjXfjShvN8jDxHCcy9mgjU9B3i/4Dm",
-	"j6oebk5EAuctaj5FA4okbADw2H2jJSHfdulhgPLPdU9AfB7eAywgB6XcqBOFyf1tHCN+Ps3kHXoyZQZh",
-	"V4nFdIiighXdPeGcd2FqmcVURQ7I0iFcQDRhE5mZiTjUDEDeJMb8jUHH9GBRTOQA3Q6WKGP4ep+NuDDq",
-	"K5sDS82z2CwZwE0pmMeGi//kTDZM9kXsE2bt420S2lwq2zfHfD8rBe4vY/Ob5byY0uZZLxDp52e0WfZr",
-	"Dcu1RuSVPZsQZ6GBUufuaotc0gKmzOeBForoTxbe2rmGegJ8Q+38uNlUbZ+yPwFIcgx4WhhVd6mjgjuA",
-	"DKurBWByYJciemqIgWpGE9x26S+r3ACqWrw3E2NxADeJPJ5Q/JczJwcbXGPAvrZ2i4U8/8tQIMzqL5mO",
-	"pxZxCp2RtkbEEIFZWhea+l/bmY8FxNTnAEcoAsR+ZZfcEgbrGhaZWOTpvzjjt8YZC163UjjgL3G1wdiy",
-	"u/JIORKGTxjwB0TT9JZo6SEKX4KMt2MoayTlQxbcagdqkgMWw7zYO4eD4eOivkZhNba7fNgjd0MSqHht",
-	"y0P7C38rhbt63yVI2DxAuCPGdldYucfgsbxFkF9shIJLj9kCzDvAWfeNo7habfUEhozex2FQ9Y7WMQfU",
-	"oFnqsv3y9s7s9Vtbp0wHywp5TA8fH/5/AAAA//8=",
+	"7H39chu3lueroLgzFSnbpEnqwxFVqS1alnI1tiWPRcf3TuhRg2xQxFUTYBqgKI7XVfsm+9++yL7JPsnW",
+	"OQdAd5NNirKVxHMn91bFUqvR+Do43+eHT7Whnky1EsqaWudTbSx4IjL88YQPx6J+opXNdAoPEmGGmZxa",
+	"qVWtU+umc74wLFa6bqzORFyLauKeT6apqHVq/mktqpnhWEw4fMAupvA3YzOpbmqfP0e113rI6XvLn++N",
+	"BZtyO2Z6xOxYMCXm7FYsIjZYMJmU+np213rGp7J+KxbmWbN19Jy3Bu364ajZrD8f7iX1I7E/qh/ww8Hz",
+	"4Q/JkWiOHhjUO27FazmRdnVUH8bcMmlYKkYWRiZth8VZzIY8TQ3jlmk1FBHjacriX2M39gnjN1wqJhWL",
+	"bcyMGGqVmL7aSTI+snUp7Kg+tnYKc8i4FSn0XXc7UW81d/uqNN9+7VYs+rXj7Mf99rH9ce9g2/nU3+pU",
+	"DhfViw09M+zaLzkut4RJsjE3TCvRwVnRZGE28yecza8/tprN4/mPh82HpiNstqh3R1ZkqzO5ouEwq9mc",
+	"S8sGYqQzwWy2kOqG9qHYe6uiK6msuBEZ9vXhw4d6d2bHQlk55FasdvgXPYfOeOEltvPu7IQdtVrNiMFP",
+	"h88PmrulOb8QPBMZywRPJz/2a3wqb8Ui6dcemPlf692prL8Si/p5Ur2JMils3jHjdEanmTBC2dIQnuCc",
+	"5MO54BNRPSDFJ6JET1ORDYWydaGGOhHJxjEO5T+3m1M5FalUYuvBXM5VFWXAaDT86cuHMzNWT0RW329v",
+	"PZiroZ4KUz0ag38rDceIKYdDkwCbM1M+FGZ5SBETk6ldFA6m0rg6+UATbrkR1nQywRMWfptn0j68jO/E",
+	"rzNhbCWJwT4bZsfSMHE/HHN1I4APwPCNyO7kUHxnWKpvNi7j/qt/a//1Xw9+fv5m7+Jt7/Ddv7Q//O3F",
+	"3snL07ONY/sc1WBtJsI6+fRKLB6iuwyHFssEWTGHNW6wt6Uth0UEpt1hMX82iIG5x/yf22eDuMG67I6n",
+	"M9FXUrH3789fspHOJmznh/o+/r/V3oXX3VS5YjJpLDG3oawX6FfC6ECo1aKawqED77vGH6NaJn6dyUwk",
+	"tY7NZmLzNq2h8a7SdgwUjnRux1yxhZ7h78dMCZEYFoOU7PBkIlXsh/TrTGSLfEzYurQX/5SJUa1T+2/P",
+	"cmXhGf3VPKOh4P5kwky1MkTv3al8JVDWDLWyQASdTzU+naaSRP6zvxuS+9t1Q59753qg/la3/VYsGDew",
+	"pxLOxTxic2nHemaZtAZkVSaAGDdpOVWDcO8/K79ccVw2NS69i+N/wRP36MmW6TTLdLZplV7whGWu029m",
+	"IU60GqVy+DsuQ+AR0jDLb4WKPLcAEpKGZeJO34oEns65YX+fGcsybYE3fzvrhtP8/RatqxZ2DHqUSI3o",
+	"sP3WHtsZ6GTB9J3I2OE+eyVf7EZsv3XAduD7mTAGRJlOFvC4fcR2rNZswtXCKZFwOhlnA57guo8yPUGO",
+	"1Vc8SaA5bYtvZATPhmMRNG1qjywO9R2bLZyuzUE9ZAVVsa+cprobsYNmk+1AoxGfpXY36quD5h7beX/R",
+	"/bl7/rr74vVpB0kBJOeAG8GGXCltGVdmLjLiK1wlDLgtLAcQCEnDpDCGvloZhNeWG+zyfe/k8s3p9fuL",
+	"VxeXHy6oPydRJ3zBxvxOsIEQik14Io5ZqvVtXzltdqFnLBNTAbaIJX26QJDd4VBMbf0UxBvIi1UjBhZt",
+	"v3UQMZmAzmoXEXavVbpg1Ahkh4WNgd314ylJNt/0AX3i607Hkqq/qW3x1a8+V2c6G8gkEer3ZUiO9dxo",
+	"nbDBzOLCA90lGnWup+Q7VYbNpg+svP/Va3yhbTeZSAsM9Q9d5ZQPbw3jpI4jv5GGOBroDLlZfOwlxDCV",
+	"QqGGYVI9F0lfJXqu2A6sDnGkAjGuHM+vPBFF38TG8xBeXOMB2Kqxf/+rzuI3QWtneqZ+R0K70MzMhmOy",
+	"6oCkLBuIVKsbdE3wop7+7agTYdv/oCNZceiidYeOwZkjMRzD69cpDfzH/fZR3FfcgPI2wsbQxnI7M38e",
+	"xa+jj57Wb7hauMfmd6QRrwA6y8U5TaRht1IludrInNZ4TM6/Cs3rSQngD9qG94rP7Fhn8j/E78vRkJnZ",
+	"uWaJHI1EBudRK0E6ulaClEY0vC2K138kheWz13MLzo2TTLiR8CSRsE48fZvpqcisFKbWGfHUiKg2LTz6",
+	"VBP3U5kJc81ttecK/447CPaHQA5nZe5F7b49h43ooGt5b2/vyBlRiunRyAgbOY9cX41mdpaJiNlspobo",
+	"VLSaTWSaSm+GLHmr2s29Zr3Zqu+1eq12p9nsNJv/VotqI51NYLQ1GE8dxlKLllX9qDYRloPB9BChvfHv",
+	"ffYOp83vo4/vc+S8Uts5o6JaLhIeahIY7JWw1s3FBK/txpZEICJxTl5ygXkn3i8159crbPjHsG568Hcx",
+	"RIFApPRaGhtOX+fTEs34dZVWTMxjPWWhT55lHOXHlN9IFeJum771Nn9zeXY4ptK31s9u/cyGeIQSdxqK",
+	"pNg+rLda9fZer3lEpNhoPoYcy8dsI40/7sM3GR+Ka6GS6iP8XlmZsjmYAuQWH2YiD0ONBUu59yTBEXeG",
+	"yDHjA4P6zSg4L+3S2XQLsv+FCyKr/PkCNC5yO5hj9HHfPXfhq4PD9m7EjGYyMczozLLBguF2QdsvCCWF",
+	"Yc5mGMBdGSGszPXMBGpYDr26JQVlERdxmuk7kYDCKNJRxLhlE20sazWZYSm3IizqDPcEZEH1ku71Ws3O",
+	"3uOX9NtiedNMjOR9tVAZycxY2OiMD63IQtCJyPOYZWKob5Q0wlCUJGJ6KpTxHq7SsvHb62av9/pfnrcP",
+	"qxblCzgvNiN/a+XWv6UoErn8Vn20FZvahnPS+uFLzsl2vN+z/KhGpsV2TPmK3l1mpXgcnLTwJqHbzTCe",
+	"ArWFPqMi+9xS0LxDH/YjdRbieV6Fxv1B12mt04wq4uFg55JHMU08BzSWL4jX5Sf1OUv4whS374fD/WYz",
+	"qk34vZzMJrXOYXP/B3wgFT1oRlVh+jVzvQpbUx7ju9OfL1+dvgRm60goQpc2O/3r2/N39Ic4X80Yo6xT",
+	"bkx4sXvSO//5FEauYFS/1MID94la5HuBvcjJM7y3Qnc05PfT5OlVSiXmTKjkGPckm6UUdK7k5e3mXuub",
+	"VQH/KKVuDXl9kHZ8hdRd1G94ml6Oap1fHqmkLStGLlZZzc1naertAH++dtB7nwk7y5RImFZhf9GC8ArH",
+	"7uq+LTEj1/EqB/kIE58l0naH1SlbmBw154YlaAxqH3CPU8Fv4w6bjzXqGyM9U0khIMsyMdWZRVEesflY",
+	"DsdArmCvgBnjXWhAvMiIvPDKuYszZNxZJKZYi2ozOkxRjQJ3NS9lalENhlQ+meHl1ZPpJq3XZJX4/AIv",
+	"mSh2MrTALXTGYthWbnVWWIKxThNTjjGRGtNg3b6CwYnESzk4IQnj9DqHYVDmmWF6rmChls24oI81W5v0",
+	"sSm3VmQwiX/f8UP8n78060fd+hmvjz5++uHzTr34+/7n3U97n0uPWu3Pu/+0smZR7b7uvl6fCGP4Dfxx",
+	"MjOgCOM0KE+JB/eo7z8s9wnppGvyAsNJWVl2F4YjxyAeCTvWRsDKc8sEH46RQuGv+ETavhqIIZ+IBotH",
+	"mZ5gBkiujNuxyAQ28cE+UuUjFlsd52/I/AWl58d9NdBglGeYHyPu4OyTm8pZAphYYtgc2oLylSUiabCu",
+	"PxHwOSQUM9ZzRRu8iedvZDWwnj05EbSmlTbMI9tvy+ixqef2efNteD71Ku5t3mx79o+NgwwofKGkZD5y",
+	"0tvJD2xIssM3rZQg8NrpnXPblbeWD7cxzYus+HNU454/bdOGDppzllafsfO33plKdEtsGT3xPE0ZnJhg",
+	"X40cdw6nuMiNWkftRrPRbrSqWOsGs//LTLJhzjceXAjPY9YYxyvW8DFalZk/zhiiv0FZg+5PU82En7e+",
+	"yii+FYtruSbbM3A9WZK7v4lx/hu66kjjWjvLoifW83ugwe3Ib2O24cos7yRfHUQ8tnYaR6THOGUlDiqJ",
+	"7/U7w4Z6MuEq6bDYiOxOxJi7gS+R/Q3Srq8wA4+0MxGjJAJZnspbweY6uwXVrUIxWJLxMKQHVTncSTQN",
+	"HUsJ5JTbmc7s9OfGMxJaio8bOddT+ixzdljhr1TivkIT/kneYfYmNywmqRqD0ok5r1oF6vBOg7KQnlBt",
+	"wlOf1yof6dpFXBKMKysIfPcxppTV27+9ViYtS80vGlXJs/PwsAqvrx1XSaR+0aByl83DI9po/C1pJmsH",
+	"sy4NeIXr0HgqX6+3K4lszaByfWWLQX21J3x52BW+g8d8sGpaGJV8KSyXacWUpEiTjRbCImKY28xC5jhw",
+	"bQrxlU5/QZuu9Gs4G6Y4W2/OuPx3CrY9yBFozPknP66b9IaQiU7E+sqkeabVTYQykcMy3GR80mDnFz93",
+	"X5+/vH53+q/vT696bGe/2dw9ZifvTl+eXvTOu6+v35xfXZ1f/BT1VeFh982L85/eX76/ioqvuo+Vnjm3",
+	"V7m597Pt7Ddbu8fs/OLq/dnZ+cn56UXv+urk8u1pxM4u3704f/ny9CJi77q90+vX52/Oe9Rkb/e4r16d",
+	"/u364rJ3fXb5/uJlxN52e3/Jf4e39neP2ZvT3l8uX+Lz7uvXlx+o/cHuMbvovjm97nVfnV5E9C03pIjh",
+	"L5e9ruvsaPeYvbh8+bfr3uXl9evuu59O2c5+a88/Pb04uXyJb7YOYFjFsUYM2rzpXvzNL+8V29lvH+GM",
+	"e6fvLrqv2c4BrnchwzRaTgGFd/Z2G31VeIlNBFeGdLzKZFPKMF3+Uqr1LZuPBUi9vipklkJb1EmqEkkb",
+	"7A08m/AFkDVPwCJd0jqWyKjqrCR4WCuMikslmFA2WyBtoiWOhyFkDSDl1qLtFIYiY6jQGAondsMxQeVr",
+	"TAVcE6HI/+ROjsjMkms05xFsy7O/Wbc9/XXGU/LqlFTcCvb0OCXWrHF7Fzr8S6/3loUoQugIne8V/vWS",
+	"f9C32sTCzpXNtJkKVDsLNQ5lTmb1rVhT+un8INa7FNEPAvu00LNjhrng3teUL5NdagjkjR4WbF0twm6F",
+	"uobH12OpKpTM8xuls6UQEx8OhTHXNPqHGD69tcUarWP3oLrfVVIynm/cTuwkJLUqPT9mcgQcIwpsA8MW",
+	"0jCr04LeOtA6FRwdCJRgt8nW/M4sV95uaVxWBec3BHhpNkIlBnNZXNiJGQmafOvoebNUwfnD0WHzqNUG",
+	"yg1ahlT2cL+2SspRTT4YWkb+SmG1bbp/fnTQxP9t1T36kDYtMDmZKgsB15f4VTKB2WBTP978W1fduPK9",
+	"mRGZWltuRx8NCS9b6b1LB8XRedVJeS347Ts0ux8ZGLsVi4fZC3AJDEk8iq9giwcnBQPYPKP1B3+tDHOV",
+	"9ziq5RXvjbm6hQE22LlLkZy70IGbQe53l6BUYLBWZOh6MI0HJ7SJ6b8peIWrN+lTbcLvXwt1Y8e1zkFB",
+	"2BT1h2VxjX5wZOVcWRABt0JMKenNndlOiCi3m6hjSDhCCotV9Yi1oNF+s68K+Q++LHBIGYaF1IjI++Zh",
+	"odxnD5rNBqNkGV4OOfmFB7Xc2OuhUJgNWntei2rTlGPBZ6ZRJeH3xaVoNytWcLs6ahf5i9hMyV9ngvEJ",
+	"6DIuICSy7wxDDxOFoTKB6Zi+nI2rpK9An+IZ8hYrUOGBHxq0UO2Dg8JqHAOJVC2S0mw+llb0FXInWCoh",
+	"USAJlaDYYXEjxvhXoxHTg2IZLT1Zs5pLjKNANO2DA8wG8L+3SnGsX/69379vNuv9/n3rrN+/f34GPx6d",
+	"ffzvjwpSwchgzlyqirlTYj83DEbHBpngt+hVWFOT+2GsJ0G45DUAHcYZ8FQmk4hxZgWf0L+KKxvB54Hk",
+	"h2OtjWiwng/c9xWeXyCHCKtX4Mt5bTKWI2N+/MqKltj7f44VfVvKU1yygmdZBvrKtJJFNikDLx7OMqOz",
+	"GHngjbwTKnJynHpk0NrV0DM1mwzKMrFVqUGAeXI9FVnoOrzfblY1UOLeXtNAKlKbuDHeiekGG+W8Ddg7",
+	"G8mUjpzV7EZYT0vugI807Lf3dvaVzzzMhDv7SixRQvffxNhMfuiOXrZFrzXNRudt8bL5r73B4cXPpi1e",
+	"VevJlqc4YbN2sYNrldvhGBgwBVk3bgN+MTCpoZ4pS2H/0pD3HjRKiuOLyrSxsmNVoqtUy7FRwVjNdtIj",
+	"KxS7E5kcLXDOI53NeZbU+cyOWZrvGKYQsZ2fTt51dzssxkjmKnQMMGitBHqoyUzG7O94LlWi5z4JK2bP",
+	"whcoEAVtBouqUHFajWUDYy+U4hZHgEYx/g1HIZWLnOMQSieklK3V8ppwSNeqPEHlmZRO0GHxcz4ZbMPH",
+	"lsiAZrrSw8Yd9xlCj9v4XOldqlWK1SxNYxSqsI1VsAsN1i2E7oK10VdeKTEc0WrGTnErgfLAZsEfb4Xb",
+	"a+iPD2DxCDZizd7/I2zZUmrWKvgPAaoAn8xAV8TSceZ6Q5ka0ysxo4YDRDMRExKluU44mXDTcdg9+0d9",
+	"hTIVEZCYVEYmwpeLkq0asYWwLOYR4YcowbN04XFBJgKGAls51868cwTQV8G9gUzRCyX6MnxEigy1XRQR",
+	"lMWMaVM0T465I9OUD1fEPVoewTgsG4sfCy62YLLiJ+vepVFQD1rtHzapB/3+fbsF/9kDvaD9Av7zEn48",
+	"gB8P8Mfnp4/UFgaCTTOpLJA1616dnJ+HvSFTOHJ7FLFfZ9oKyucZ8OGtSbkZU5Bnwu/PaZqH+0sOwqhG",
+	"mrP7O5ybz1FtHVWhy9Cz8AlfsETnBsfhfpEQDGULANGACY+eHbbXQLduHHYkjhw7QECe8BtJEIoIF9mF",
+	"22eOrgCw6PrKge1EaLBSKSm1+H//6//ElBk9mhnhMz6F8dWnzoOWgQ3xhSTzpbTxGxPEUxLCbDLh2eLx",
+	"LrlXJbMrzxEOrLdaQSTHcvLQ9/LM4vDB52s/J9XNtdFVWZpVg8Rlo2HgwkrF9porydkHVb35HPwH+vHJ",
+	"0EWtrlLSUKJqFWzF2oHPx9psVWljrExTX5mYa+1Vw5gpOD+PGQRo3NgjNCS9CQGYjmghGb/Rx3mVJGYU",
+	"ijuR9bEjUn1dqhWweJ+8Wz6jrYflqaPNnKryLSos7jKVhAlXyd33cBRPYICrR8ExmionVUqcyTygyWO8",
+	"ItvklYVXszuesoG44SpiWjEOm54KNpFqZhHoa4w4VyP2vnfytEU+dzyt8om/FENppFbGkV881IkgCwdj",
+	"ZKWwSnubqEoGahD1FoV1XbsfDyfePBh+8+saMZ0mICMwS+k4Pzuo71A5L5bmLxA8a6v4XIFmKsJzvudy",
+	"SUllGUlppLDBMcwPhFzEDpuw83uHzZJL/rCSyaK9uYHIMGMrc0cbcX4M0RuITDyd68jqS8rxlncfB1ex",
+	"LtH6FKKfUV04qUwGyCPk0tV5Yb+wmROewgAJ2Upp5mxlxz5deUuesqZHnnVHfeWD/BWRfOSBpQg+reR0",
+	"mqIzFj+LB6OUqu+PShhwoW6mWEuz2iG8WOiunMvvP7tymGnRCgHJpw4m/IaxyqcpSl4XkfAr81DWyaa+",
+	"CyRJmauPL1XOhM0W15jWsJ45+HpAwtopUIFPiDABL4xid8DIMG15DgrAlJuHhdIatu+jro7dy5zbL0dU",
+	"l9bdM3Zcx9UNgP0Vw1km7eIKFqeIodidgXK9gfJ8SMfjOYYMAgfoeF938Mj5MDmhMyIIoZHDDV3wiQjM",
+	"wTkkYAHnOnPmBXqxPZaeDPFy3GNcEegg7xkzV6FfxMDdvmPOBoSa643UvAN8vtzDZ5QzI736dYJtiFgq",
+	"jY1cakzkwP0iFylBfuZ8ei7eYhp91Vfff19AlZBaNb7/nl0JlQQUOnQzhBXvsKvTk3enPYyEcNNXcddh",
+	"d2DrDnNQwO6tBvtAwGu5rcl86qrhEk3A3APwFUblMQlWSl4G9RijZZQshGLfOseVVDAbT8l17DhmO4hB",
+	"20HmhjkHt2Kx22BdVfgisLW+oq8oTbVqoAjPxwv31elskMph7NYVU3oMrOfpncgWTMDvMPF/ubq8oLMe",
+	"U/IJzM5ZiPAjHUVCAgr5NvDV8JLvmGP8kHb8uHCGDVmW8Aly14CO5JLn/LafcZnOMud2KWAQwYA/4B4V",
+	"s8ExWGkwoWgt5CGWtpHKD0vuyy3g+6SBiARBE2nqNNjVVDOcdwFfJu4rqYzFLOgR22+2Gqwb9ijg8nJj",
+	"QCyP9RyjmkpLQ5TlRuEm/V7dKhBmUk1ntuBYgEm/V4kYphhHzEVFxJIZQdAUy7Sivprlb+vMJZ2JZDk9",
+	"00UNHPDgHJdVOTUUYTpxdfabTTe+npwI8/33ZGI6PBQgQ9LfXPnV+94JrWER+4QSvZwM6Kt4XTZsTG6S",
+	"VA6Fk4uOqXanCFHTboDyOctSx3hM59mz+Xze4Pjnhs5unrm25tnr85PTi6tTbANasbQUkHl7ztCufMMV",
+	"vxETEG3dt+dgDYjMEM9qNVwjPRWKT2WtU9trNBt7VMc3RmlRxMHHqu2q+tELMQ+qfoRHQpDeK2TmMsIi",
+	"V3vmKNVFaNkZxaGY4lmm584zbexxXzl2NTOWQhwgaYONjK7NBvubnjEjRB690qO+8uDExaSUY0fvRQ8Y",
+	"1vChmAOrEt5yoEOuEFSJvqIySWAs+AJxlZ6rB/D2IrF8HCTyPzpn3xkWF6J08YZoXF+FcBz5Y7nysKAe",
+	"irvh+Fdw8dNhc0o1rSEe+qBl95XjW8CdgvWFp82V84p7PrTpwkVowq65qg1kWvOxTEWDveU3woUyTV8l",
+	"msCYZjzjygpyPnTAKqDUTxR15YAi/AGWqcRxfyRPRxxRSW4mJlwqF4YwbKLvBJtN8ehCc3Mrp8zoiQDW",
+	"gyHWKUwI+sEsS0MQ5nSygsA4T2qdGvRMWo+plQG/1xRU56+EiqJV0zddFCaI4bICKhxTGNOqQsIOuY6P",
+	"wajOQR7WD4R8Bqg0+VJg4HDi3kYsFdZilXTmflzKjFgzVvjn2sXYy0PeHOxfsUwfGnUMPVFmB500H9kv",
+	"zQIVQaCQITeEqulaE7BF3FfwAZnEPl6MGcgn3BTVSL8Wg4X7KXLltBlIsumYD0A5NJrF//d/xyzRoMEA",
+	"veMnWXx1hbE26hEjbdyIuhHKSCvvRAd5E+lTlmc2Ahq2mnHLUuEJ1h3QkKzgLIxwSuPrmO3E/Pa6He+6",
+	"mrBMoEcKXYCOQwl5My7hr3DCJF76TDv9e0xqlEzCumAVMyrAyMMarCfundEYFp7nhcNwOklGL8X9YYzp",
+	"39uXrZMX68gd4ZV/U9opomqkUpjcXwuUIycicn7oBEsqmVTDdJasYrw8rwCpqJqS74+6KU1tOz/NA8xk",
+	"ye27PJtSqDf4fFnB5dtXKz7fVVi29mG9+cM2080hlJ5swrHNZiLuEBnePo0Pvq8I9CpGR4v/OIpydBnj",
+	"AlTNr+DAXkGdLljelSgNJQkPuoQKMVaS4BG5+pSVaibcOcfSTE61m7CZ1N677h110Qro7NZr92rB4nLW",
+	"SUwhZrKGipqAYxAoca1HJBjqiSAlwevDYDsI5KGgReXJn04b+o4MVHZumbjHE2NYjP02Hp/9U7XwLn9p",
+	"DWtouaD/Y1jDBywohzFGIfEHj0LruDAHt19rRuUSfPIxBVyi1mNzHFYHGPJjkOh9rhhI6zWjWcozqhxX",
+	"eyn54oFBfVy6VKPdbD7xjRqlIt4K2M9LRVlaQKi3pJV9I2jF+7QWVY3Cmj0rXLGBTVoPNynBq2KjvYcb",
+	"5YjxuIJutx9qRfc3FJ1/qOcW3X6/fATKLDrLfvkIZGEoSF3r1GAHg48KODq/MQhJ5czK2seotuzBoZtn",
+	"XHT/c1SbalNhK77htx4QjtiQs6tz6J4ILZIGeyXEFC9DK1wFxPACONJfwEYcczPGz7jbFMxYzzH18YZL",
+	"hdbaBxfTj43L0ilc/MZuhDW5IVhwfBV8W+T7cp6npWwp6L/BLjR6FoZcuRyhkMjjszyKTRAa/ti72Zwx",
+	"OuEL31YtXGv0HPEFafQe3Ts3RFfMHEr5clfkhDKxFzrZ5sIcx8wJJmoCgoE2LyeJrh9IglIOCxUwq30Z",
+	"OWYd5Kvn+oU0bKBS9CZKkYAStNwj+rJ0Fi4cApJ0xrPSLAMF2KAv87FjKYLNlFPq3SgneiBTUefTacA1",
+	"WM53LkPHuB+Q/S5nth02C6GWX5bzYAo4wNuxVwcR/LkcDnCJJkusvfXErL0Cn6zqUheHI+ayEJmZYXnb",
+	"aJami6dk9sWrHjc1DO/9AwuI/ebRwy3CpUi/u0QhomUcea+jj0cKFrprDsZRup3zk7/v7DNJm1RU3al4",
+	"qpyS7HkKWAuo3OYe6NyFNtHoMUWbC4N85DUzx3SVgJ73FYFPeqgVH6sagaFO0oe9E3f6Fq+IDKUyJPVI",
+	"4rWbzeAH7CtUvEGORGymXC12g/VQWiqNfynLs6L4wLIOrrzzLTer0Lc58pYUpXgWHaR9BRKsQpjQlwrC",
+	"ZFVh3Ew03RAM/JaPzP7DLcI9H7/7kXnno4Zfd16iaqf9mYQTQYrYYOEAB9Etpjg5GRRVihQPDjk70buI",
+	"lX5zysIgxQiTVzMxFMoibGRO8tRMpHBWqqjtRtg/Se2PJLWfhP1yOgsK/6M86/6qTRjadk74jxiXGlbE",
+	"9h3qWu7yKaA5Bs+Suzf0mMWfPschzOEqjLAcrq9c2EUSxVN8B8sieWq0g3HwbpMSI0arocHe6Dupbvqq",
+	"5JN0fiHngkQETuWCMoTywCbI5qUN3i8SIF1/iCiq62ycgYfeSAhk5GGx4JA6HikWIm9YMZ443Ev3qseH",
+	"WyM7CPX0CQwRcW8FXbBUNAocYN5mA2QVcJi0ZV9uXrJrxNyXmYfvrRor9Xbt0Zq6Q17eSlP/r8rovnW9",
+	"lc7O1wrh9Urrsyygp/8eDLTSKeOTG7xvpOiIOUYkSHREo3qs9JxpReXDOsWQCjNWT93duDojWHZyxyPL",
+	"jEtQ78FrfScyiuEWmeUx4y6lXqcJYWDmX2d4ASZmvRjRYOdJ5IqWXTQOKw7uRFa4URQHU+CkrMxI3e2r",
+	"feXgmvQIS6p8cKFQwegSRrylgO9jmNABKfmIvRnruWEcrwYNiZiJJkmD67iFGo+jegS/dpy4G1K83Bcc",
+	"/nOVfo8vPAGPTviK1ybhC2Y1G2TSQfbnJEXbM1922SzdBYAVf49mtu4Wgs+r10Y/vYd7OzfI+tujyWYM",
+	"y/KnA/y/nmBBqNFcrDjPSKCHp5UxM4/6UmkKviCleaxnWZRHWNv7+MTQI5/TT/WqFEB3maUUdI4CAHpf",
+	"jXSGrnVpo5Blyi27ERZrOBrslA/HTOlEsFsF/NJ3j7HLg2bUbDaR8x2zgVholTj3u8QsSvh0lJecwLJp",
+	"5Vh0HhTXLnyOOS9a3Wy0O3FYtd+QbZTra9bwCtylAvz8n2zhH8KwHgdAh8JxBxr1oY/CcX/vkZD+cGPb",
+	"c5NZIm2d4MnXMpAPY80SmYRsaAJ2R8NZFXJD1+d7ooEMfeQZn1ghv5Ly2SugkFAM2eUlhkKCVN+wmwyY",
+	"CmYvuqREnlBmFnmqMG/DG+ZOcauGfI7yi7482LMSa5MMA+J0RaJhRcrPfPlyk4AXR25hadAtV0jODK7m",
+	"OTdfgppXlWJAjKYipWcdHPV2c3EJuTQNDw1X1b//23aM1JHnVqMYLNauKHk6kRbCVSprxufBy7fUDwvX",
+	"IawZpMP6L143u75rglh/XN/uasVNnXNEsvB5hy6zrLIasdnqoQdlQ4aYLzV8kjw4N8DlrLfKC9m2GBse",
+	"3yceG5mmWInta1tWT6xE1UQkzJmaDj/J4d98CU581fQ2peRte35DUpKnjTz9HD39DpfiHyRDqfqqgQqN",
+	"7EpPhFuSPxWxbzJBCXWTfIuCyQSPN+lQ6G4J9lIRWmuthnOmM6ZupLpnMbx37RwmccR6GRcjecti9x0Y",
+	"bxyxE54ki/DwmtPTU3WnFxgesPjoPyjTiCplUnkrOswIeuBup6cSFn9JuQNypqQXsriw8MRVUNA7WpHr",
+	"yNVp5zGNdrNJfrvw6XDpJXfB77zKMGY6W1daGDdYFxiZsGOdhDoqgo7BXCgY2MzVeS2XY/UV1lC5bPyd",
+	"wYxK4ybSmKnAPCmUjZSwFe8es3h5l555SJq8giYoY1Sig9eBCWWlXYQlw4rWdrNJxXAB7xTW0bvxuFuZ",
+	"kE42md3cpOhH68NcGuwCAUDxIjBMkqXIksiGQtm6UEOdiIS9753Vf+iwRMCvCAZFKW0wtHPalBtuxZzj",
+	"4nNms5mxVPJ2vwh6QSKmqV5gHgLSiEhTSpMLu+er+6Tqq/iv9TNaIpHAT3GUzwbnBnRl2IAnpJmBWZ4X",
+	"HHbYfnPPVeeU6/4wEW5NnSCqUfvtI7zbMk+HEokrjjS6SlMunJOHtOSrQrwpoCWBgQCCqRLQGIfkkK9A",
+	"Y+Ypag8GCLavsEQI6yhyxIKyXxevzCneO5/yIeZw4OUBdOKMJtqTpq/ySyAGi5Ck5+nYFVRwdx4HCPGV",
+	"ymknZCNGDj0MfsBHv3yMo75yPzc/xg126bULTgBVxdHi8/1mM+gbSJ14KmjlpAoR9wIo0woQk7ifpliL",
+	"T3BvlToeMtCidA+YHavIjkvQHMYuUM+BJa9VZ9K7silfdR6WX3urpwiJh8dvtETfgaD7KlB0IFBM+KEj",
+	"Z/ICOiaRWe4QY/dO+t31lQIFEq9WdFBu5lAU9Nt++6hQnR/0sDVazuraeL4+4QT3eOwTgp5SLSmhVW5q",
+	"WbqHJ/xSf6tTOVxs3di/jwpRdyrrr8RiK4Wo8G6p7cWGu8RWW/tbxfInl5vuF1v9QLhpLH90tRFLY/UT",
+	"+d1BX6sS/lb63YW23WQirXVt2ls41MMOiz/A2/ZagAx3B/07E04OnJqIwGmKvnXEFnFmxBp9MWiJMtys",
+	"gJHayjDqu7MT9vzwsE3OaWJOjt2YqeC3mJmeAtNddMp3LFRgqeOtrfSC529YdqtJ44o/9R0uV7/WYVjz",
+	"9Dn2PviFf9vqNME66TxUeIMVjZiBska5iyg/paAKwtpFBBoBksy9gBd+INSH872BOCQUj3IVeA7n0WBn",
+	"OpsUlMEyojgpjAX1MEJ8i0sYJ+Pm1jTYCYGaYe3izBS95S6urF32v7FLcqNKF8l3tecQQLaLhN7X5/N5",
+	"HeRZfZalTu/b3gitvMpk+yyRJzGEq68KqbCDA1alp9Y/reFvwBqGJznKzjIj/NkhR/vsTjpB7UbTb2Jx",
+	"8x/HEQsQMIE50uXSASSimjuCCe0v7gf7Cq0nxIVWFCFQCV0O4NFdhplAG46nxmN7h7uuPcNxHxzqWQqW",
+	"DBVIuwg7eejoDiaye5dYrEsKKeWF+zLSog0wEKDMu1wRhgihecKLzwBHLBrLFwbhuQoZKKGEPOQZFkxy",
+	"Xr53o8HoBg/j80Z8fmJUNlkMs1pHZEkXzDiwRAtoKxVZ3fDx17hbX5v4QZeVVBbs4FXsinFGYDx4vamR",
+	"VqMuHZI+EMtrwz0oj0gAKVzmshUXbT8ZF624dKUquIswM0pbkFf/udnnNjpgT+s3XHlIPPP1/HApLR6W",
+	"u2gnlu7OcZzsNV74gCyMqLDWAb5khDFSK6825Feju6xhPQpMLfS4xiXYy1FnWBXoDDolHPgNOfm0CQkK",
+	"yjJugfykVoROs1QR+DA8DVtBp2EFpBP82fQVQXJhIyPYTaZnU+MRv1y9OFbBgFbqUXaK0C3S53d0QAED",
+	"hpsmeHW3Q6dy0ViEz5hwtViTZuHwj78Uf+W3jAgsQzNXnN8QISlegjH/Uw/61qICPtsC98qXL+eb9vg8",
+	"C8cKtkqfItzgQgLVYdM925BC1SkYMCVOgin/m/CrHskaLrFiGo90qaWL8YXAeQ7zmrs6CWnvOwJwQ3OA",
+	"9D/anIgVPLqkDpWtKpaIId5vMADVifi2zxnDu1yk7SsM2uN7CObmsfBbTWYo4/+YxkjNp5m+I/emzjAW",
+	"q6lMjyCYqFa8r7xHr5hv5kCxiQOKdIToPxMx0RlMxMOmIHYPA5s4RsUzoP0Jld+w4HE0MkGvD8QN4uYo",
+	"MUeWmqe2OTLAi8MouY0W/9HpbZQBTOA3whnN22S5+fy2b475flFe3J8W6DfLeSnPLbBeJNIvT3Nz7NdZ",
+	"m2styyt3NjH4UoCtCleXRj6TgfLo8+gLJ+g4dz+B9xf1FTqMjvPj5vK3Qx7/BO+UoCiow8H2dxwbvBIP",
+	"WF2jgAaKxirBXxdBrGE0hauow03SG1Cxy5daU4AO8YKJxzNOv3kbc7jBX4bsa2tfWZHnfx2+BKz+kul4",
+	"7oDeyEPpCkeACGBpfbzqf2xnPpYgr58CdqGM8P07++mWQLTXsMjEXR3wJ2f81jhjyRVXief+Nf43HFt2",
+	"Vx0+J8IIWQThgFie3jKrA8bsM5TxbgxVH0nlSBQueUU1ySPLUbLsnUfYCMHSULiwGvBdPuyRv+IOVbxj",
+	"x0MHi3CtEGEg5lkTLjkQL/ly3ZVW7iHgrWAR5DfTkeCyY7FA8w4vyggfJ3G1+tUzgqBEl+SoUE9P1rFE",
+	"PKJZ6lMA8++9drdRbp1HXVhWTG76/PHz/w8AAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

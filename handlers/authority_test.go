@@ -277,3 +277,23 @@ func TestKeyManagesItself(t *testing.T) {
 	k.get(admin, keyPath(writer.ID)).refused(404, "KEY_NOT_FOUND")
 	k.patch(admin, keyPath("second"), fields{"scopes": []string{"keys:admin"}}).refused(403, "INSUFFICIENT_SCOPE")
 }
+
+// A key that may only write sees what it may change: it could as well rotate it and become it. It
+// sees nothing else.
+func TestWriterSeesWhatItMayChange(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	writer := k.add("team", "writer", "keys:write", "a")
+	below, above := k.add("team", "below", "a"), k.add("team", "above", "keys:read")
+	foreign := k.add("others", "foreign", "a")
+	for _, target := range []key{below, above, foreign} {
+		k.patch(k.admin, keyPath(target.ID), fields{"metadata": fields{"note": "private"}}).want(200)
+	}
+	if got := k.patch(writer, keyPath(below.ID), fields{}).want(200).key().Metadata["note"]; got != "private" {
+		k.Errorf("the answer to an empty change has the note %q", got)
+	}
+	k.patch(writer, keyPath(above.ID), fields{}).refused(403, "FORBIDDEN")
+	k.patch(writer, keyPath(foreign.ID), fields{}).refused(404, "KEY_NOT_FOUND")
+	k.get(writer, keyPath(below.ID)).refused(403, "INSUFFICIENT_SCOPE")
+	k.get(writer, keysPath).refused(403, "INSUFFICIENT_SCOPE")
+}

@@ -45,6 +45,10 @@ func decodeBody(op operation, w http.ResponseWriter, r *http.Request) (validated
 	if op.optional && isEmpty(r) {
 		return validatedBody{Reader: http.NoBody, value: map[string]any{}}, nil
 	}
+	if isEncoded(r.Header) {
+		w.Header().Set("Accept-Encoding", "identity") // RFC 9110, section 15.5.16
+		return validatedBody{}, errBodyEncoded
+	}
 	if err := checkContentType(r.Header, op.media); err != nil {
 		return validatedBody{}, err
 	}
@@ -59,6 +63,16 @@ func decodeBody(op operation, w http.ResponseWriter, r *http.Request) (validated
 	}
 	value, err := decodeJSON(data)
 	return validatedBody{Reader: http.NoBody, value: value}, err
+}
+
+// errBodyEncoded refuses a compressed body: a small one can become a large one.
+var errBodyEncoded = errors.New("the body has a Content-Encoding, such as gzip; send it uncompressed")
+
+// isEncoded reports whether a body has another coding than identity, which is none.
+func isEncoded(h http.Header) bool {
+	return slices.ContainsFunc(h["Content-Encoding"], func(coding string) bool {
+		return coding != "" && !strings.EqualFold(coding, "identity")
+	})
 }
 
 // isEmpty reports whether a request has no body. One of unknown length may turn out empty:
@@ -99,6 +113,9 @@ func decodeJSON(data []byte) (any, error) {
 	if len(data) == 0 {
 		return nil, invalidBody("is empty; send a JSON object")
 	}
+	if tooManyValues(data) {
+		return nil, errTooManyValues
+	}
 	var value any
 	if err := json.Unmarshal(data, &value); err != nil {
 		return nil, invalidBody(describeSyntax(err))
@@ -112,6 +129,9 @@ func decodeJSON(data []byte) (any, error) {
 // decodeForm makes an object of a form. Parameters without a value count as left out,
 // and none may come twice (RFC 6749, section 3.2).
 func decodeForm(text string) (any, error) {
+	if strings.Count(text, "&") >= maxParameters {
+		return nil, invalidBody(fmt.Sprintf("has more than %d fields", maxParameters))
+	}
 	form, err := url.ParseQuery(text)
 	if err != nil {
 		return nil, invalidBody("must be a well-formed form; percent-encode it")
@@ -158,7 +178,7 @@ func describeSyntax(err error) string {
 func checkContentType(h http.Header, want string) error {
 	message := "must be " + want
 	values := h.Values("Content-Type")
-	if len(values) != 1 {
+	if len(values) != 1 || len(values[0]) > maxMediaType {
 		return apikey.Invalid("Content-Type", message)
 	}
 	mediaType, params, err := mime.ParseMediaType(values[0])

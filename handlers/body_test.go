@@ -92,12 +92,15 @@ var badBodies = []badBody{
 	{"9,000 objects as scopes", `{"scopes":` + nested(`{"a":`, "1", "}", 9000) + `}`, "body"},
 	{"arrays and objects", nested(`[{"a":`, "1", "}]", 4000), "body"},
 	{"10 arrays as a scope", `{"name":"n","scopes":` + nested("[", "1", "]", 10) + `,` + goodEnd + `}`, "scopes.0"},
-	{"64 KB of faulty scopes", `{"scopes":[` + strings.Repeat("1,", 30000) + `1]}`, "scopes"},
-	{"64 KB of one scope", `{"scopes":[` + strings.Repeat(`"a",`, 16000) + `"a"]}`, "scopes"},
+	{"64 KB of faulty scopes", `{"scopes":[` + strings.Repeat("1,", 30000) + `1]}`, "body"},
+	{"64 KB of one scope", `{"scopes":[` + strings.Repeat(`"a",`, 16000) + `"a"]}`, "body"},
+	{"900 faulty scopes", `{"scopes":[` + strings.Repeat("{},", 450) + `1]}`, "scopes"},
+	{"900 times one scope", `{"scopes":[` + strings.Repeat(`"a",`, 900) + `"a"]}`, "scopes"},
 	{"60 KB of name", `{"name":"` + strings.Repeat("n", 60000) + `",` + goodEnd + `}`, "name"},
 	{"60 KB of name of a property", `{"` + strings.Repeat("n-", 30000) + `":1}`, strings.Repeat("n-", 32) + "…"},
-	{"64 KB of extra properties", `{` + many(`"%d":1,`, 7000) + `"n":1}`, "0"},
-	{"64 KB of extra properties that look alike", `{` + many(`"`+strings.Repeat("n-", 32)+`%d":1,`, 850) + `"n":1}`, "n"},
+	{"64 KB of extra properties", `{` + many(`"%d":1,`, 7000) + `"n":1}`, "body"},
+	{"450 extra properties", `{` + many(`"%d":1,`, 450) + `"n":1}`, "0"},
+	{"450 extra properties that look alike", `{` + many(`"`+strings.Repeat("n-", 32)+`%d":1,`, 450) + `"n":1}`, "n"},
 	{"60 KB of expires_at", `{"expires_at":"` + strings.Repeat("2", 60000) + `"}`, "expires_at"},
 }
 
@@ -288,11 +291,11 @@ func TestDetailsAreBounded(t *testing.T) {
 	k := newKit(t)
 	const most = 20
 	extra := fields{}
-	for i := range 2000 {
+	for i := range 400 {
 		extra[fmt.Sprintf("extra%04d", i)] = i
 	}
 	query := strings.Builder{}
-	for i := range 2000 {
+	for i := range 100 {
 		fmt.Fprintf(&query, "&extra%04d=1", i)
 	}
 	answers := map[string]response{
@@ -307,8 +310,38 @@ func TestDetailsAreBounded(t *testing.T) {
 			k.Errorf("%d bytes about %s", len(answer.raw), name)
 		}
 	}
+	k.get(k.admin, keysPath+"?"+query.String()[1:]+"&extra=1").invalid("query")
 	several := k.create(k.admin, fields{"name": 1, "expires_at": 1, "owner": 1, "scopes": 1, "extra": 1})
 	for _, field := range []string{"name", "expires_at", "owner", "scopes", "extra"} {
 		several.invalid(field)
+	}
+}
+
+// A compressed body is refused in words, wherever a body is taken.
+func TestEncodedBodies(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	for _, r := range []request{
+		{method: "POST", path: keysPath, body: goodBody},
+		{method: "POST", path: verifyPath, body: `{"key":"x"}`},
+		{method: "POST", path: leaksPath, body: `{"key":"x"}`},
+		{method: "POST", path: "/v1/introspect", body: "token=x"},
+	} {
+		r.key, r.foreign = k.admin.Secret, true
+		media := "application/json"
+		if r.path == "/v1/introspect" {
+			media = "application/x-www-form-urlencoded"
+		}
+		for _, coding := range []string{"gzip", "GZIP", "br", "identity, gzip", "x"} {
+			r.header = http.Header{"Content-Type": {media}, "Content-Encoding": {coding}}
+			answer := k.do(r).refused(http.StatusUnsupportedMediaType, "BODY_ENCODED")
+			if !strings.Contains(answer.Message, "uncompressed") {
+				k.Errorf("%s: %q", r, answer.Message)
+			}
+		}
+		r.header.Set("Content-Encoding", "Identity")
+		if got := k.do(r).status; got >= 300 {
+			k.Errorf("%s, not encoded: status %d", r, got)
+		}
 	}
 }

@@ -68,12 +68,14 @@ func (s *Server) newGuards() (guards, error) {
 func (s *Server) guard(op operation) []echo.MiddlewareFunc {
 	switch {
 	case op.public:
-		return []echo.MiddlewareFunc{welcome(op), validate(op)}
+		return []echo.MiddlewareFunc{welcome(op), s.slowFaults, validate(op)}
 	case op.id == "forwardAuth":
 		// A gateway sends what its client sent: there is nothing to hold it against.
 		return []echo.MiddlewareFunc{s.admit(op)}
 	case op.id == "verifyApiKey":
 		return []echo.MiddlewareFunc{s.authenticate(op), s.verifyPlainly, validate(op)}
+	case listing[op.id]:
+		return []echo.MiddlewareFunc{s.authenticate(op), validate(op), s.pages.bound}
 	}
 	return []echo.MiddlewareFunc{s.authenticate(op), validate(op)}
 }

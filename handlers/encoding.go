@@ -133,6 +133,9 @@ func appendList(b []byte, r *gen.ApiKeyListResponse) []byte {
 	}
 	b = strconv.AppendInt(append(b, `],"pagination":{"current_page":`...), int64(r.Pagination.CurrentPage), 10)
 	b = strconv.AppendInt(append(b, `,"items_per_page":`...), int64(r.Pagination.ItemsPerPage), 10)
+	if r.Pagination.NextCursor != nil {
+		b = appendText(append(b, `,"next_cursor":`...), *r.Pagination.NextCursor)
+	}
 	b = strconv.AppendInt(append(b, `,"total_pages":`...), int64(r.Pagination.TotalPages), 10)
 	return append(b, "}}"...)
 }

@@ -66,6 +66,9 @@ func answersFrom(seed uint64, texts ...string) (
 	list := gen.ApiKeyListResponse{Data: []gen.ApiKeyResponse{}, Pagination: gen.Pagination{
 		TotalPages: random.IntN(1e6), CurrentPage: random.IntN(1e6), ItemsPerPage: random.IntN(100),
 	}}
+	if random.IntN(2) == 0 {
+		list.Pagination.NextCursor = new(text())
+	}
 	for range random.IntN(4) {
 		list.Data = append(list.Data, keyResponse(key(), now))
 	}

@@ -82,16 +82,21 @@ func problemOf(err error) problem {
 				"use the secret that it got, or rotate it again"}
 	case errors.Is(err, errBodyTooLarge):
 		return problem{status: http.StatusRequestEntityTooLarge, code: "BODY_TOO_LARGE", message: err.Error()}
+	case errors.Is(err, errBodyEncoded):
+		return problem{status: http.StatusUnsupportedMediaType, code: "BODY_ENCODED", message: err.Error()}
+	case errors.Is(err, store.ErrTooManyScans):
+		return problem{status: http.StatusTooManyRequests, code: "TOO_MANY_REQUESTS",
+			message: "too many lists and searches are being made at once; wait for some of them", wait: time.Second}
 	case errors.Is(err, store.ErrDamaged):
 		return problem{status: http.StatusServiceUnavailable, code: "UNAVAILABLE",
 			message: "the database is damaged; its operator must restore a backup"}
 	case errors.Is(err, store.ErrUncertain):
 		return problem{status: http.StatusServiceUnavailable, code: "OUTCOME_UNKNOWN",
-			message: "the database was lost before it said whether the change was made; look before you repeat it"}
+			message: "the database failed before it said whether the change was made; look whether it was before you repeat it"}
 	case errors.Is(err, store.ErrUnavailable),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return problem{status: http.StatusServiceUnavailable, code: "UNAVAILABLE",
-			message: "the database cannot answer now; look whether a change was made before you repeat it",
+			message: "the database cannot answer now, and nothing was changed; try again after Retry-After seconds",
 			wait:    time.Second}
 	case errors.As(err, &routing):
 		return problemOfRouting(routing.Code)

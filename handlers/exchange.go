@@ -87,6 +87,9 @@ func (x *exchange) Value(key any) any {
 	if key == (exchangeKey{}) {
 		return x
 	}
+	if key == (store.AskerKey{}) && x.called {
+		return store.Asker{Owner: x.caller.key.Owner, Key: x.caller.key.ID}
+	}
 	return x.current().Value(key)
 }
 

@@ -99,6 +99,10 @@ func TestFailuresOfTheStore(t *testing.T) {
 			500, "INTERNAL", []string{"level=ERROR", "panic: runtime error: index out of range", "stack="}},
 		{"unavailable", func() error { return fmt.Errorf("%w: %s", store.ErrUnavailable, cause) },
 			503, "UNAVAILABLE", []string{"level=ERROR", "the cause [redacted]"}},
+		{"an unknown outcome", func() error { return fmt.Errorf("%w: %s", store.ErrUncertain, cause) },
+			503, "OUTCOME_UNKNOWN", []string{"level=ERROR", "the cause [redacted]"}},
+		{"too many scans", func() error { return fmt.Errorf("%w: %s", store.ErrTooManyScans, cause) },
+			429, "TOO_MANY_REQUESTS", nil},
 		{"out of time", func() error { return context.DeadlineExceeded },
 			503, "UNAVAILABLE", []string{"level=ERROR"}},
 	}
@@ -120,7 +124,7 @@ func TestFailuresOfTheStore(t *testing.T) {
 					if strings.Contains(string(answer.raw), "cause") {
 						k.Errorf("the answer tells the cause: %s", answer.raw)
 					}
-					if tt.status == 503 {
+					if tt.status == 503 && tt.code != "OUTCOME_UNKNOWN" || tt.status == 429 {
 						answer.wantHeader("Retry-After", "1")
 					}
 					lines := k.logged(answer.header.Get("X-Request-Id"))

@@ -30,6 +30,14 @@ func TestBadFilters(t *testing.T) {
 		{"a text that is not UTF-8", "name_contains=a%ff", "name_contains"},
 		{"half a character", "name_contains=%D0", "name_contains"},
 		{"a text with NUL", "name_contains=a%00", "name_contains"},
+		{"no search", "search=", "search"},
+		{"a search of 256 characters", "search=" + strings.Repeat("n", 256), "search"},
+		{"two searches", "search=a&search=b", "search"},
+		{"a search that is not UTF-8", "search=a%ff", "search"},
+		{"a search with NUL", "search=a%00", "search"},
+		{"a search with a line break", "search=a%0Ab", "search"},
+		{"a search with a secret", "search=" + k.admin.Secret, "search"},
+		{"a search with a secret among words", "search=it's+" + k.admin.Secret + "!", "search"},
 		{"rotating without a value", "rotating", "rotating"},
 		{"rotating, neither true nor false", "rotating=yes", "rotating"},
 		{"rotating as a number", "rotating=1", "rotating"},
@@ -105,6 +113,17 @@ func TestFilters(t *testing.T) {
 		{"SQL", "name_contains='+OR+1=1+--", ""},
 		{"longer than any", "name_contains=" + strings.Repeat("n", 255), ""},
 		{"255 emoji", "name_contains=" + strings.Repeat("%F0%9F%94%91", 255), ""},
+		{"a search ignores case", "search=CI", "old ci, ci deploy, ci build"},
+		{"a search in other letters", "search=КЛЮ", "Ключ_1"},
+		{"a search for a pattern", "search=%25", "web 100%"},
+		{"a search by an underscore", "search=_", "Ключ_1"},
+		{"a search by prefix", "search=" + web.Prefix, "web 100%"},
+		{"a search by a part of a prefix", "search=" + web.Prefix[5:], "web 100%"},
+		{"a search by what begins all prefixes", "search=ak_", ""},
+		{"a search by id", "search=" + web.ID, "web 100%"},
+		{"a search by owner", "search=EAM", team},
+		{"a search of 255 emoji", "search=" + strings.Repeat("%F0%9F%94%91", 255), ""},
+		{"a search and a part of a name", "search=CI&name_contains=d", "old ci, ci deploy, ci build"},
 		{"ends before now", "expires_before=2026-11-23T13:00:00Z", ""},
 		{"ends before a moment after", "expires_before=2026-11-23T13:00:00.001Z", "ci build"},
 		{"with an offset", "expires_before=2026-11-23T15:30:00.001%2B01:00", "Ключ_1, old ci, ci deploy, ci build"},
@@ -138,6 +157,9 @@ func TestFilters(t *testing.T) {
 	k.wantFiltered(k.admin, "name_contains=ci", 3, []string{"old ci", "ci other", "ci deploy", "ci build"})
 	k.wantFiltered(k.admin, "name_contains=ci&owner=other", 3, []string{"ci other"})
 	k.wantFiltered(k.admin, "status=EXPIRED&owner=nobody", 3, []string{})
+	k.wantFiltered(k.admin, "search=OTHER", 3, []string{"ci other"})
+	k.wantFiltered(k.admin, "search=Ci&owner=other", 3, []string{"ci other"})
+	k.wantFiltered(reader, "search=other", 3, []string{})
 	k.get(reader, keysPath+"?name_contains=ci&owner=other").refused(403, "FORBIDDEN")
 }
 

@@ -61,30 +61,43 @@ func (s *Server) ListApiKeys(
 	if text := or(params.NameContains, ""); !utf8.ValidString(text) || strings.Contains(text, "\x00") {
 		return nil, apikey.Invalid("name_contains", "must be valid UTF-8, without NUL: no name is otherwise")
 	}
-	page := or(params.Page, defaultPage)
+	if params.Search != nil {
+		if err := apikey.CheckSearch(*params.Search); err != nil {
+			return nil, err
+		}
+	}
 	size := or(params.ItemsPerPage, defaultItemsPerPage)
-	found, err := s.Verifier.Keys(ctx, store.Query{
+	query := store.Query{
 		Owner:          owner,
 		Status:         apikey.Status(or(params.Status, "")),
 		At:             now,
 		NameContains:   or(params.NameContains, ""),
+		Search:         or(params.Search, ""),
 		ExpiresBefore:  boundary(params.ExpiresBefore),
 		LastUsedBefore: boundary(params.LastUsedBefore),
 		Rotating:       params.Rotating,
 		Limit:          size,
-		Offset:         (page - 1) * size,
-	})
+	}
+	pagination := gen.Pagination{ItemsPerPage: size}
+	if params.Cursor == nil {
+		pagination.CurrentPage = or(params.Page, defaultPage)
+		query.Offset = (pagination.CurrentPage - 1) * size
+	} else if query.After, err = readCursor(owner, params); err != nil {
+		return nil, err
+	}
+	found, err := s.Verifier.Keys(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	return listAnswerOf(gen.ApiKeyListResponse{
-		Data: keyResponses(found.Keys, now),
-		Pagination: gen.Pagination{
-			TotalPages:   (found.Total + size - 1) / size,
-			CurrentPage:  page,
-			ItemsPerPage: size,
-		},
-	}), nil
+	pagination.TotalPages = (found.Total + size - 1) / size // 0 with a cursor: the store does not count then
+	if found.More {
+		cursor, err := newCursor(found.Keys[len(found.Keys)-1].ID, owner, params)
+		if err != nil {
+			return nil, err
+		}
+		pagination.NextCursor = &cursor
+	}
+	return listAnswerOf(gen.ApiKeyListResponse{Data: keyResponses(found.Keys, now), Pagination: pagination}), nil
 }
 
 // boundary is the time in a filter. The zero time would be no filter, and there is no key

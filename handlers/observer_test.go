@@ -66,7 +66,7 @@ func (o *observed) by(t *testing.T) func(*handlers.Config) {
 		if o.tracer, err = tracing.New(context.Background(), &o.spans, c.Log, "v1"); err != nil {
 			t.Fatal(err)
 		}
-		c.Store = o.tracer.Store(db)
+		c.Store = o.tracer.Store(db, db.System())
 		c.Log = slog.New(o.tracer.LogHandler(c.Log.Handler()))
 		c.Verifier = verify.New(c.Store, c.Log, verify.Options{Now: c.Now})
 		o.metrics, err = metrics.New(metrics.Sources{Database: db, Verifier: c.Verifier, Operations: operations, Log: c.Log})

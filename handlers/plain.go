@@ -17,7 +17,7 @@ import (
 func (s *Server) verifyPlainly(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		if r.URL.RawQuery != "" || !slices.Equal(r.Header["Content-Type"], plainType) {
+		if r.URL.RawQuery != "" || isEncoded(r.Header) || !slices.Equal(r.Header["Content-Type"], plainType) {
 			return next(c)
 		}
 		data, err := readBody(c.Response(), r)

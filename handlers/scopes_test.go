@@ -32,7 +32,8 @@ func TestBadScopes(t *testing.T) {
 		field  string
 	}{
 		{"65 scopes", numbered(65), "scopes"},
-		{"thousands of scopes", numbered(3000), "scopes"},
+		{"900 scopes", numbered(900), "scopes"},
+		{"thousands of scopes", numbered(3000), "body"},
 		{"129 characters", []string{strings.Repeat("s", 129)}, "scopes.0"},
 		{"empty", []string{""}, "scopes.0"},
 		{"empty among others", []string{"a", "", "b"}, "scopes.1"},

@@ -42,7 +42,8 @@ type Config struct {
 type Server struct {
 	Config
 	authFailures slowDown
-	leakReports  slowDown         // those that did nothing
+	leakReports  slowDown // those that did nothing
+	pages        *pages
 	refusals     *logging.Limiter // nil lets all pass
 }
 
@@ -54,6 +55,7 @@ var _ gen.StrictServerInterface = (*Server)(nil)
 func New(c Config) (http.Handler, error) {
 	s := &Server{
 		Config:       c,
+		pages:        newPages(),
 		authFailures: newSlowDown(c.AuthFailures, "calls with a bad API key"),
 		leakReports:  newSlowDown(leakRate, "reports of what is no key's secret"),
 	}

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/labstack/echo/v4"
+
 	"apikeyd/apikey"
 	"apikeyd/ratelimit"
 )
@@ -61,4 +63,22 @@ func (s *Server) slowFailure(x *exchange, status int, err error) error {
 		return slow
 	}
 	return err
+}
+
+// slowFaults counts what a stranger sends to a public operation and the contract refuses, with
+// the reports that do nothing: none of it is cheaper.
+func (s *Server) slowFaults(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		err := next(c)
+		if err == nil {
+			return nil
+		}
+		switch problemOf(err).status {
+		case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
+			if slow := s.leakReports.check(exchangeOf(c.Request().Context()).address, s.Now()); slow != nil {
+				return slow
+			}
+		}
+		return err
+	}
 }

@@ -193,6 +193,24 @@ func TestReportsAreSlowedDownByClient(t *testing.T) {
 	k.do(forwarded(report, "192.0.2.2")).thanked()
 }
 
+// Malformed reports count as those that do nothing. A report that ends a secret still passes.
+func TestMalformedReportsAreSlowedDown(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	leaked := k.mustCreate(k.admin, fields{"name": "leaked"})
+	post := request{method: "POST", path: leaksPath}
+	bad := []string{`{"key":"s"`, `{"key":1}`, `{"a":{}}`, `{"key":"` + strings.Repeat("a", 64<<10) + `"}`}
+	for i := range 30 {
+		if got := k.with(post, bad[i%len(bad)]).status; got != 400 && got != 413 {
+			k.Errorf("report %d: status %d", i, got)
+		}
+	}
+	for _, body := range append(bad, `{"key":"s"}`) {
+		k.with(post, body).slowed(429, "2")
+	}
+	k.with(post, fields{"key": leaked.Secret}.json()).thanked()
+}
+
 // Each refusal and each change says where it came from.
 func TestLogNamesTheClient(t *testing.T) {
 	t.Parallel()

@@ -47,11 +47,15 @@ var schemaOptions = []openapi3.SchemaValidationOption{
 
 // validateBody holds a decoded body against its schema.
 func validateBody(op operation, value any) error {
+	var faults faults
+	value = faults.bound(op.body.Value, nil, value)
+	if len(faults) == maxFields {
+		return faults.err() // no more are told
+	}
 	err := op.body.Value.VisitJSON(value, schemaOptions...)
-	if err == nil {
+	if err == nil && len(faults) == 0 {
 		return nil
 	}
-	var faults faults
 	faults.addSchemaErrors(err)
 	if len(faults) == 0 {
 		return invalidBody("does not match the contract")
@@ -62,6 +66,9 @@ func validateBody(op operation, value any) error {
 // validateQuery holds the query against the operation's parameters, each of which
 // may come once. Nothing else may come.
 func validateQuery(op operation, r *http.Request) error {
+	if strings.Count(r.URL.RawQuery, "&") >= maxParameters {
+		return apikey.Invalid("query", fmt.Sprintf("has more than %d parameters", maxParameters))
+	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return apikey.Invalid("query", "is not well-formed; percent-encode it")
@@ -73,6 +80,8 @@ func validateQuery(op operation, r *http.Request) error {
 			faults.add(name, "is not a query parameter of this operation; leave it out")
 		case len(query[name]) > 1:
 			faults.add(name, "must come once")
+		case tooLong(p.Schema.Value, query.Get(name)):
+			faults.add(name, describe(p.Schema.Value))
 		default:
 			faults.addParameterError(p, r, query)
 		}
@@ -122,6 +131,9 @@ type faults []apikey.FieldError
 
 func (f *faults) add(field, message string) {
 	const maxLength = 64 // the field may be a name that the caller made up
+	if len(*f) == maxFields {
+		return
+	}
 	field = apikey.Redact(field)
 	if field == "" {
 		field = `""` // a name of no characters is allowed in JSON and in a query
@@ -130,7 +142,7 @@ func (f *faults) add(field, message string) {
 		field = string(runes[:maxLength]) + "…"
 	}
 	same := func(e apikey.FieldError) bool { return e.Field == field }
-	if len(*f) < maxFields && !slices.ContainsFunc(*f, same) {
+	if !slices.ContainsFunc(*f, same) {
 		*f = append(*f, apikey.FieldError{Field: field, Message: message})
 	}
 }
@@ -144,18 +156,8 @@ func (f *faults) err() error {
 
 // addSchemaErrors adds what the schema found.
 func (f *faults) addSchemaErrors(err error) {
-	told := make(map[string]bool) // the objects whose unknown properties were added
 	for _, one := range schemaErrors(err) {
-		switch object := fieldName(one.JSONPointer()); {
-		case len(*f) == maxFields:
-			return
-		case one.SchemaField != "properties":
-			f.add(object, mend(one))
-		case !told[object]:
-			// There is one such error for each property, and none says which.
-			f.addUnknown(one)
-			told[object] = true
-		}
+		f.add(fieldName(one.JSONPointer()), mend(one))
 	}
 }
 
@@ -174,19 +176,6 @@ func schemaErrors(err error) []*openapi3.SchemaError {
 	return nil
 }
 
-// addUnknown adds the properties that an object has and its schema has not.
-func (f *faults) addUnknown(err *openapi3.SchemaError) {
-	object, _ := err.Value.(map[string]any)
-	message := "is not known here; known are " +
-		strings.Join(slices.Sorted(maps.Keys(err.Schema.Properties)), ", ")
-	for _, name := range slices.Sorted(maps.Keys(object)) {
-		if err.Schema.Properties[name] == nil {
-			f.add(fieldName(append(err.JSONPointer(), name)), message)
-			message = "is not known here"
-		}
-	}
-}
-
 // fieldName names a place in the body, such as "name" or "scopes.3".
 func fieldName(path []string) string {
 	if len(path) == 0 {
@@ -202,8 +191,6 @@ func mend(err *openapi3.SchemaError) string {
 		return "is required"
 	case "uniqueItems":
 		return "must not name an item twice"
-	case "maxProperties":
-		return fmt.Sprintf("must have at most %d entries", *err.Schema.MaxProps)
 	case "enum":
 		return "must be one of " + strings.Trim(fmt.Sprint(err.Schema.Enum), "[]")
 	case "pattern":

@@ -20,6 +20,10 @@ var (
 		"How long transactions took to become durable.")
 	commitFailures = describe("apikeyd_commit_failures_total",
 		"Transactions that came to nothing; what they would have changed is tried again alone, or answered 503.")
+	commitUnknown = describe("apikeyd_commit_outcomes_unknown_total",
+		"Transactions whose outcome could not be found out; their changes were answered 503 OUTCOME_UNKNOWN.")
+	unsettled = describe("apikeyd_changes_suspended",
+		"1 while no change is made until the outcome of an earlier one is known, else 0.")
 	queueDepth = describe("apikeyd_writer_queue_depth",
 		"Changes that wait for the writer now.")
 	queueCapacity = describe("apikeyd_writer_queue_capacity",
@@ -46,6 +50,12 @@ func (d database) Collect(to chan<- prometheus.Metric) {
 	to <- histogram(commitChanges, s.Batch)
 	to <- histogram(commitSeconds, s.Commit)
 	to <- counter(commitFailures, s.Failed)
+	to <- counter(commitUnknown, s.Unknown)
+	suspended := 0
+	if s.Unsettled {
+		suspended = 1
+	}
+	to <- gauge(unsettled, suspended)
 	to <- gauge(queueDepth, s.Waiting)
 	to <- gauge(queueCapacity, s.MaxWaiting)
 	to <- counter(queueRefusals, s.TooBusy)

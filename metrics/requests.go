@@ -89,7 +89,7 @@ func newRequests(operations []string) *requests {
 		}
 	}
 	// Alerts look at these, and would miss the first of a series that was not there.
-	for _, code := range []string{"INTERNAL", "UNAVAILABLE"} {
+	for _, code := range []string{"INTERNAL", "UNAVAILABLE", "OUTCOME_UNKNOWN"} {
 		r.refusals.WithLabelValues(code)
 	}
 	return r

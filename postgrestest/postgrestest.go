@@ -173,6 +173,9 @@ func (c *Cluster) wait(t testing.TB, what string, done func() bool) {
 	}
 }
 
+// PID is the number of the server's first process, which starts all others.
+func (c *Cluster) PID() int { return c.server.Process.Pid }
+
 // Kill ends the server as kill -9 of all its processes does.
 func (c *Cluster) Kill() { kill(c.server, c.ended) }
 

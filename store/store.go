@@ -24,11 +24,15 @@ var (
 	// could be made: revoked, expired, or that secret rotated out.
 	ErrActorGone = errors.New("the acting key is no longer good")
 	// ErrUnavailable says that the store cannot answer now (busy, disk full, file
-	// gone). Asking again later may help; a change was not acknowledged.
+	// gone). Nothing was changed, and asking again later may help.
 	ErrUnavailable = errors.New("the store is unavailable")
 	// ErrUncertain says that it is not known whether a change was made: the connection to
-	// the database was lost, or the disk failed, at the worst moment.
-	ErrUncertain = errors.New("the store lost sight of a change")
+	// the database was lost, or the disk failed, while it was committed. No error is both
+	// this and ErrUnavailable.
+	ErrUncertain = errors.New("it is not known whether the change was made; look before you repeat it")
+	// ErrTooManyScans says that too many questions that take long are being answered already.
+	// Asking again later helps.
+	ErrTooManyScans = errors.New("too many searches at once")
 	// ErrDamaged says that what is stored is not what was written. Once a Store has
 	// found damage, every call returns it.
 	ErrDamaged = errors.New("the database is damaged")
@@ -48,7 +52,9 @@ type Store interface {
 	// there is none.
 	Key(ctx context.Context, ref Ref) (apikey.Key, error)
 
-	// Keys returns one page of keys, newest first by id, and how many match in all.
+	// Keys returns one page of keys, newest first by id, and how many match in all. Continuing
+	// with After, the id of the last key returned, finds every key that matches from the first
+	// page to the last exactly once, whatever changes in between.
 	Keys(ctx context.Context, q Query) (Page, error)
 
 	// KeyIDs returns the ids that Keys would return the keys of, and costs less. The query
@@ -133,30 +139,34 @@ type Query struct {
 	Status         apikey.Status
 	At             time.Time // when keys must have that Status, or be Rotating
 	NameContains   string    // byte for byte
+	Search         string    // in the name or owner, ignoring case, or in the prefix; passes apikey.CheckSearch
 	ExpiresBefore  time.Time
 	LastUsedBefore time.Time // neither used nor created from then on
 	Rotating       *bool     // whether keys are active and have an old secret in its grace, At that time
 
-	Limit  int // how many keys at most, from 1
-	Offset int // how many to pass over first
+	Limit  int       // how many keys at most, from 1
+	Offset int       // how many to skip; 0 with After
+	After  apikey.ID // only keys that follow the one with this id; zero is from the first
 }
 
 // IsPlain reports whether a Query has no filter other than Owner.
 func (q Query) IsPlain() bool {
-	return q.Status == "" && q.NameContains == "" && q.ExpiresBefore.IsZero() && q.LastUsedBefore.IsZero() &&
+	return q.Status == "" && q.NameContains == "" && q.Search == "" && q.ExpiresBefore.IsZero() && q.LastUsedBefore.IsZero() &&
 		q.Rotating == nil
 }
 
 // Page is an answer to a Query.
 type Page struct {
 	Keys  []apikey.Key
-	Total int // how many keys match in all
+	Total int  // how many keys match in all; 0 with After, which does not count
+	More  bool // whether keys follow
 }
 
 // IDPage is a Page by the ids of its keys.
 type IDPage struct {
 	IDs   []apikey.ID
-	Total int // how many keys match in all
+	Total int
+	More  bool
 }
 
 // Summary says how many keys there are: by status, and of the active ones how many want

@@ -15,17 +15,19 @@ import (
 
 // Store returns s with a span for each call that belongs to a request: what a cache
 // answers never gets there. The span of a change ends when it is durable.
-func (t *Tracer) Store(s store.Store) store.Store {
+// System is the database's name among OpenTelemetry's, such as sqlite.
+func (t *Tracer) Store(s store.Store, system string) store.Store {
 	if t == nil {
 		return s
 	}
-	return tracedStore{s, t.tracer}
+	return tracedStore{s, t.tracer, system}
 }
 
 // tracedStore passes on unseen what belongs to no request.
 type tracedStore struct {
 	store.Store
 	tracer trace.Tracer
+	system string
 }
 
 // traced makes one call within its span.
@@ -34,7 +36,7 @@ func traced[T any](ctx context.Context, s tracedStore, name string, call func(co
 		return call(ctx)
 	}
 	ctx, span := s.tracer.Start(ctx, "store."+name, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
-		attribute.String("db.system.name", "sqlite"), attribute.String("db.operation.name", name)))
+		attribute.String("db.system.name", s.system), attribute.String("db.operation.name", name)))
 	defer span.End()
 	result, err := call(ctx)
 	if failure := failureOf(err); failure != "" {
@@ -49,6 +51,7 @@ func traced[T any](ctx context.Context, s tracedStore, name string, call func(co
 func failureOf(err error) string {
 	for _, refusal := range []error{
 		nil, store.ErrNotFound, store.ErrNameTaken, store.ErrRevoked, store.ErrRotated, store.ErrActorGone,
+		store.ErrTooManyScans,
 	} {
 		if errors.Is(err, refusal) {
 			return ""
@@ -58,6 +61,8 @@ func failureOf(err error) string {
 		return ""
 	}
 	switch {
+	case errors.Is(err, store.ErrUncertain):
+		return "outcome_unknown"
 	case errors.Is(err, store.ErrUnavailable):
 		return "unavailable"
 	case errors.Is(err, store.ErrDamaged):

@@ -3,6 +3,7 @@ package tracing_test
 import (
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
@@ -104,7 +106,7 @@ func newKit(t *testing.T, env ...string) *kit {
 		if k.tracer, err = tracing.Start(context.Background(), os.LookupEnv, c.Log, "v1"); err != nil {
 			t.Fatal(err)
 		}
-		c.Store, c.Observers = k.tracer.Store(c.Store), k.tracer.Observers()
+		c.Store, c.Observers = k.tracer.Store(c.Store, "sqlite"), k.tracer.Observers()
 		c.Log = slog.New(k.tracer.LogHandler(c.Log.Handler()))
 		c.Verifier = verify.New(c.Store, c.Log, verify.Options{})
 	}}})
@@ -252,6 +254,32 @@ func TestSpansOfTrouble(t *testing.T) {
 	}
 }
 
+// unsure is a store that loses sight of creations.
+type unsure struct{ store.Store }
+
+func (unsure) CreateKey(context.Context, store.Actor, apikey.Key) error {
+	return fmt.Errorf("%w: the cause", store.ErrUncertain)
+}
+
+// A span of the store names its kind of database, and what is not known of a change.
+func TestSpansOfTheStore(t *testing.T) {
+	k := newKit(t)
+	ctx := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled,
+	}))
+	if err := k.tracer.Store(unsure{k.DB}, "postgresql").CreateKey(ctx, store.Actor{}, apikey.Key{}); !errors.Is(err, store.ErrUncertain) {
+		t.Error(err)
+	}
+	s := k.sent()["store.CreateKey"]
+	if s == nil {
+		t.Fatal("no span of the change")
+	}
+	got := attributes(s.Attributes)
+	if got["db.system.name"] != "postgresql" || got["error.type"] != "outcome_unknown" || s.Status.GetCode() != otlp.Status_STATUS_CODE_ERROR {
+		t.Errorf("the span says %v, %s", got, s.Status)
+	}
+}
+
 func TestSampling(t *testing.T) {
 	for name, tt := range map[string]struct {
 		env, traceparent string
@@ -369,7 +397,7 @@ func TestNoTracer(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	log := slog.New(slog.DiscardHandler)
 	var none *tracing.Tracer
-	if none.Store(s.DB) != store.Store(s.DB) || none.LogHandler(log.Handler()) != log.Handler() || none.Observers() != nil {
+	if none.Store(s.DB, "sqlite") != store.Store(s.DB) || none.LogHandler(log.Handler()) != log.Handler() || none.Observers() != nil {
 		t.Error("something does")
 	}
 }

@@ -92,7 +92,7 @@ func (v *Verifier) Keys(ctx context.Context, q store.Query) (store.Page, error) 
 	if err != nil {
 		return store.Page{}, err
 	}
-	page := store.Page{Keys: make([]apikey.Key, 0, len(ids.IDs)), Total: ids.Total}
+	page := store.Page{Keys: make([]apikey.Key, 0, len(ids.IDs)), Total: ids.Total, More: ids.More}
 	for _, id := range ids.IDs {
 		found := v.cache.get(id, now)
 		if found == nil {
@@ -120,7 +120,8 @@ func (v *Verifier) keyIDs(ctx context.Context, q store.Query, now time.Time) (st
 	if s.pages == nil || len(s.pages) >= maxShortcuts {
 		s.pages = make(map[store.Query]idPage)
 	}
-	s.pages[q] = idPage{store.IDPage{IDs: slices.Clip(page.IDs), Total: page.Total}, changes}
+	page.IDs = slices.Clip(page.IDs)
+	s.pages[q] = idPage{page, changes}
 	return page, nil
 }
 

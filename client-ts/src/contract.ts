@@ -16,7 +16,13 @@ export interface paths {
          * @description Newest first, whatever their status, never with a secret. Filters narrow the list;
          *     a key must pass all that are given. You see the keys of
          *     your own key's owner; with `keys:admin` those of all owners, or of the one
-         *     named in `owner`. A page past the end is empty.
+         *     named in `owner`.
+         *
+         *     To read a whole list, pass each answer's `next_cursor` as `cursor`, with the same
+         *     filters, until an answer has none. Every key that passes the filters from the first
+         *     request to the last is returned exactly once, whatever changes meanwhile. Page numbers
+         *     do not guarantee that: if you revoke the keys that you list with `status=ACTIVE`, the
+         *     remaining keys move up and you skip some. A page past the end is empty.
          */
         get: operations["listApiKeys"];
         put?: never;
@@ -75,7 +81,8 @@ export interface paths {
         head?: never;
         /**
          * Change an API key
-         * @description Changes only the properties that are present; `{}` changes nothing. Moving
+         * @description Changes only the properties that are present; `{}` changes nothing. The
+         *     answer is the whole key, also for a caller without `keys:read`. Moving
          *     `expires_at` of an expired key into the future makes it ACTIVE again. A revoked
          *     key cannot be changed (409).
          *
@@ -298,8 +305,8 @@ export interface paths {
          * @description For secret scanners and honest finders; needs no credentials, since whoever has the
          *     secret could do more with it than end it. The secret of a key revokes the key for
          *     good; one that is being rotated out stops now, and its key stays; anything else does
-         *     nothing. The answer is always the same. Reports that do nothing are slowed down per
-         *     address.
+         *     nothing. The answer is always the same. Reports that do nothing, malformed ones too,
+         *     are slowed down per address.
          */
         post: operations["reportLeakedKey"];
         delete?: never;
@@ -498,14 +505,23 @@ export interface components {
         };
         Pagination: {
             /**
-             * @description 0 when nothing matches
+             * @description 0 when nothing matches, and when `cursor` was given, since pages are not counted then
              * @example 3
              */
             total_pages: number;
-            /** @example 1 */
+            /**
+             * @description 0 when `cursor` was given, since such a page has no number
+             * @example 1
+             */
             current_page: number;
             /** @example 20 */
             items_per_page: number;
+            /**
+             * @description Pass it as `cursor`, with the same filters, to get the keys that follow; absent
+             *     when there are none
+             * @example AZehsm8AfD2eT1prfI2eD0QTb6NVs2eK
+             */
+            next_cursor?: string;
         };
         VerifyRequest: {
             /**
@@ -783,9 +799,10 @@ export interface components {
              *     CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
              *     CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
              *     KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-             *     KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); RATE_LIMITED,
-             *     TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
-             *     More may be added.
+             *     KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+             *     RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
+             *     UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN look whether
+             *     the change was made before you repeat it. More may be added.
              * @example INVALID_REQUEST
              */
             code?: string;
@@ -924,13 +941,20 @@ export interface components {
             };
         };
         /**
-         * @description Anything else: 413 (body over 64 KiB), 429 (too many calls with a bad key from your
-         *     address; try again after Retry-After seconds), 500 (our fault),
-         *     503 (the database cannot answer now; try again after Retry-After seconds, and look
-         *     first whether a change was made)
+         * @description Anything else: 413 (body over 64 KiB), 415 (compressed body), 429 (too many calls with a bad key from your
+         *     address, or too many searches at once with your key; try again after Retry-After
+         *     seconds), 500 (our fault),
+         *     503 (UNAVAILABLE: the database cannot answer now, and nothing was changed; try again
+         *     after Retry-After seconds. OUTCOME_UNKNOWN: the change may have been made; look
+         *     before you repeat it)
          */
         Error: {
             headers: {
+                /**
+                 * @description With 415, identity, the only coding that a body may have
+                 * @example identity
+                 */
+                "Accept-Encoding"?: string;
                 "Retry-After": components["headers"]["Retry-After"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
@@ -1028,6 +1052,16 @@ export interface operations {
                  */
                 name_contains?: string;
                 /**
+                 * @description Only keys whose `name` or `owner` contains this text, ignoring case, or whose `prefix`
+                 *     or `id` matches it. Case is ignored letter by letter, in every alphabet, so `ß` does
+                 *     not match `SS`. A prefix is case-sensitive: give its start, up to at least the first
+                 *     character after the last `_` (`ak_2`), or three or more of the eight characters after
+                 *     the last `_` (`2lj`). An id matches only as a whole. Text that contains a secret is
+                 *     refused.
+                 * @example ak_2lj2O1CB
+                 */
+                search?: string;
+                /**
                  * @description Only keys whose `expires_at` lies before this time, expired ones included
                  * @example 2027-01-31T12:00:00Z
                  */
@@ -1043,7 +1077,14 @@ export interface operations {
                  *     good; `false`: only the others
                  */
                 rotating?: boolean;
-                /** @description Which page, counted from 1 */
+                /**
+                 * @description The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
+                 *     expires and works with any `items_per_page`, but needs the filters of the list that it
+                 *     comes from, and a caller who sees the same owners' keys. It excludes `page`.
+                 * @example AZehsm8AfD2eT1prfI2eD0QTb6NVs2eK
+                 */
+                cursor?: string;
+                /** @description Which page, counted from 1; excludes `cursor` */
                 page?: number;
                 /** @description How many keys a page holds */
                 items_per_page?: number;

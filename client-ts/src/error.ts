@@ -7,7 +7,11 @@ export class ApiKeysError extends Error {
   override readonly name = "ApiKeysError";
   /** The HTTP status. */
   readonly status: number;
-  /** What is wrong, for a program; undefined if the answer is not the service's. */
+  /**
+   * What is wrong, for a program; undefined if the answer is not the service's. UNAVAILABLE means
+   * that nothing was changed: every call may be repeated. After OUTCOME_UNKNOWN, or without a
+   * code, a change may have been made: repeat a rotation or creation only once you have looked.
+   */
   readonly code: string | undefined;
   /** Names the exchange in the service's log. */
   readonly requestId: string | undefined;

@@ -71,7 +71,7 @@ export async function unwrap<T>(call: Promise<Answer<T>>): Promise<T> {
 type ListQuery = NonNullable<operations["listApiKeys"]["parameters"]["query"]>;
 
 /** Which keys to list, as the contract names the filters, and how. */
-export interface ListAllOptions extends Omit<ListQuery, "page" | "items_per_page"> {
+export interface ListAllOptions extends Omit<ListQuery, "cursor" | "page" | "items_per_page"> {
   /** How many keys one request asks for, 1 to 100. */
   pageSize?: number;
   signal?: AbortSignal;
@@ -79,29 +79,27 @@ export interface ListAllOptions extends Omit<ListQuery, "page" | "items_per_page
 
 /**
  * Goes through all keys that pass the filters, newest first, page by page as they are
- * needed. Keys that are created meanwhile may be missing; none comes twice. One that stops
- * passing the filters meanwhile moves others up, past the reader. Throws an ApiKeysError.
+ * needed. Every key that passes from the beginning to the end is returned exactly once,
+ * whatever changes meanwhile; keys that are created meanwhile may be missing. Throws an
+ * ApiKeysError, or an Error if the service is too old to have cursors.
  */
 export async function* listAll(
   client: ApiKeysClient,
   { pageSize = 100, signal, ...filters }: ListAllOptions = {},
 ): AsyncGenerator<ApiKey, void, undefined> {
-  let last: string | undefined;
-  for (let page = 1; ; page++) {
-    const query = { ...filters, page, items_per_page: pageSize };
-    const init = signal === undefined ? {} : { signal };
+  const init = signal === undefined ? {} : { signal };
+  const query: ListQuery = { ...filters, items_per_page: pageSize };
+  for (;;) {
     const { data, pagination } = await unwrap(client.GET("/v1/api-keys", { params: { query }, ...init }));
-    for (const key of data) {
-      // Ids fall. One that does not was pushed here, from the page before, by a key
-      // created since.
-      if (last === undefined || key.id < last) {
-        last = key.id;
-        yield key;
-      }
+    const cursor = pagination.next_cursor;
+    if (cursor === undefined && pagination.total_pages > 1) {
+      throw new Error("the service returned no next_cursor: it is older than this client; update it");
     }
-    if (data.length === 0 || page >= pagination.total_pages) {
+    yield* data;
+    if (cursor === undefined || data.length === 0) {
       return;
     }
+    query.cursor = cursor;
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ApiKeysError, createApiKeysClient, listAll } from "../src/index.js";
+import { ApiKeysError, createApiKeysClient, listAll, unwrap } from "../src/index.js";
 import { admin, baseUrl, create, newOwner } from "./service.js";
 
 /** A client of the caller's own keys, and the requests that it made. */
@@ -57,6 +57,23 @@ test("listAll tells no key twice while keys are created", async () => {
     await create(owner, `meanwhile ${seen.length}`);
   }
   assert.deepEqual(seen, [...names, "caller"]);
+});
+
+test("listAll misses no key while what it lists is revoked", async () => {
+  const { owner } = await newOwner();
+  const names = await createMany(owner, 8);
+  const seen: string[] = [];
+  for await (const { id, name } of listAll(admin, { owner, status: "ACTIVE", search: "KEY", pageSize: 3 })) {
+    seen.push(name);
+    await unwrap(admin.DELETE("/v1/api-keys/{key_name}", { params: { path: { key_name: id } } }));
+  }
+  assert.deepEqual(seen, names);
+});
+
+test("listAll does not take an older service's first page for the whole list", async () => {
+  const answer = { data: [], pagination: { total_pages: 2, current_page: 1, items_per_page: 1 } };
+  const older = createApiKeysClient({ baseUrl, key: "secret", fetch: async () => Response.json(answer) });
+  await assert.rejects(listAll(older).next(), /older than this client/);
 });
 
 test("listAll lists another owner's keys for an admin, and none where there are none", async () => {

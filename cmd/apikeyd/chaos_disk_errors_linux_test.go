@@ -12,19 +12,20 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"apikeyd/internal/testkit/program"
 )
 
 // The disk fails now and then to write, to read or to keep: such a change is refused with
-// 503, none that was acknowledged is lost, and the service goes on.
+// 503 and not made, not even after a restart; none that was acknowledged is lost, and the
+// service goes on.
 func TestChaosDiskErrors(t *testing.T) {
 	t.Parallel()
 	strace := findStrace(t)
 	dir := t.TempDir()
 	l := newLoad(t)
-	l.refusalIsUnsure = true
 	rounds := 0
 	// Every so many calls fail: a transaction makes many writes, and has to get through too.
 	for call, every := range map[string]int{"fsync": 5, "pwrite64": 101, "pread64": 5} {
@@ -50,6 +51,8 @@ func TestChaosDiskErrors(t *testing.T) {
 	}
 	s := serve(t, dir)
 	l.check(s, l.keys, false)
+	l.checkRefused(s)
+	l.checkAudit(s)
 	must(t, s.terminate())
 	if l.refusals() == 0 {
 		t.Error("no error of the disk was noticed: the test shows nothing")
@@ -93,23 +96,32 @@ func TestChaosEveryChangeIsSynced(t *testing.T) {
 	}
 }
 
-// trace has strace follow the server's system calls until its end.
-func (s *server) trace(strace, output string, expressions ...string) {
+// trace has strace follow the server's system calls until its end, or until release.
+func (s *server) trace(strace, output string, expressions ...string) (release func()) {
 	s.t.Helper()
-	args := []string{"-f", "-qq", "-o", output, "-p", strconv.Itoa(s.cmd.Process.Pid)}
+	s.t.Cleanup(s.kill)
+	return trace(s.t, strace, s.cmd.Process.Pid, output, expressions...)
+}
+
+// trace has strace follow the system calls of a process, and of those that it starts.
+func trace(t *testing.T, strace string, pid int, output string, expressions ...string) (release func()) {
+	t.Helper()
+	args := []string{"-f", "-qq", "-o", output, "-p", strconv.Itoa(pid)}
 	for _, e := range expressions {
 		args = append(args, "-e", e)
 	}
 	tracer, err := start(exec.Command(strace, args...))
-	must(s.t, err)
-	s.t.Cleanup(func() {
-		s.kill()
+	must(t, err)
+	release = func() {
+		_ = tracer.cmd.Process.Signal(syscall.SIGTERM) // it may have ended with the process
 		<-tracer.exited
-	})
-	must(s.t, tracer.wait(func() bool {
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	}
+	t.Cleanup(release)
+	must(t, tracer.wait(func() bool {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 		return err == nil && !strings.Contains(string(status), "TracerPid:\t0\n")
 	}))
+	return release
 }
 
 func findStrace(t *testing.T) string {

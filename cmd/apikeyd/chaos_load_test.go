@@ -21,18 +21,16 @@ type load struct {
 	t    *testing.T
 	next atomic.Int64 // names are numbered
 
-	// refusalIsUnsure says that a change may have been made although the answer was 503:
-	// a disk that reports an error may have written all the same.
-	refusalIsUnsure bool
-
 	// seen, if there is one, is told of each answer, and clients go on without one: there is
 	// more than one server.
 	seen func(status int, err error)
 
 	mu      sync.Mutex
 	keys    []*tracked
+	unmade  []string       // names of keys whose creation was refused
 	acked   map[string]int // changes by kind
-	refused map[string]int // answered with 503
+	refused map[string]int // answered with 503, and so not made
+	unknown map[string]int // answered with OUTCOME_UNKNOWN
 	silent  map[string]int // not answered
 }
 
@@ -55,7 +53,7 @@ type state struct {
 }
 
 func newLoad(t *testing.T) *load {
-	return &load{t: t, acked: map[string]int{}, refused: map[string]int{}, silent: map[string]int{}}
+	return &load{t: t, acked: map[string]int{}, refused: map[string]int{}, unknown: map[string]int{}, silent: map[string]int{}}
 }
 
 // run has clients change keys until the server hangs up on them or stop is closed, and
@@ -129,11 +127,14 @@ func (l *load) change(s *server, admin, kind string, key *tracked) (acknowledged
 	case err != nil:
 		key.unsure = &after
 		l.silent[kind]++
-	case a.status == http.StatusServiceUnavailable:
+	case a.status == http.StatusServiceUnavailable && a.Code != "OUTCOME_UNKNOWN":
 		l.refused[kind]++
-		if !l.refusalIsUnsure && a.Code != "OUTCOME_UNKNOWN" {
-			return false, nil
+		if kind == "create" {
+			l.unmade = append(l.unmade, after.name)
 		}
+		return false, nil
+	case a.status == http.StatusServiceUnavailable:
+		l.unknown[kind]++
 		key.unsure = &after
 	case a.status/100 != 2:
 		l.t.Errorf("%s: status %d: %s", kind, a.status, a.Message)
@@ -208,11 +209,11 @@ func (s *server) verdict(admin, secret string) string {
 
 // checkAudit holds the audit log against what was acknowledged: an event for each change,
 // none for what was not made, in a chain that is whole.
-func (l *load) checkAudit(s *server) {
+func (l *load) checkAudit(s *server, database ...string) {
 	l.t.Helper()
-	s.command("audit", "verify")
+	s.command(append([]string{"audit", "verify"}, database...)...)
 	events := map[string]int{}
-	for line := range strings.Lines(s.command("audit", "export")) {
+	for line := range strings.Lines(s.command(append([]string{"audit", "export"}, database...)...)) {
 		var event struct {
 			Key string `json:"key_id"`
 		}
@@ -229,18 +230,36 @@ func (l *load) checkAudit(s *server) {
 	}
 }
 
+// checkRefused makes sure that no key is there, nor in the audit log, whose creation was
+// refused.
+func (l *load) checkRefused(s *server, database ...string) {
+	l.t.Helper()
+	admin := s.adminKey()
+	log := s.command(append([]string{"audit", "export"}, database...)...)
+	for _, name := range l.unmade {
+		if a := s.call("GET", "/v1/api-keys/"+url.PathEscape(name), admin, ""); a.status != http.StatusNotFound {
+			l.t.Errorf("%s was refused, and is there: %s", name, a.body)
+		}
+		if strings.Contains(log, fmt.Sprintf("%q", name)) {
+			l.t.Errorf("%s was refused, and is in the audit log", name)
+		}
+	}
+}
+
 // refusals returns how many changes were answered with 503.
 func (l *load) refusals() (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, of := range l.refused {
-		n += of
+	for _, kinds := range []map[string]int{l.refused, l.unknown} {
+		for _, of := range kinds {
+			n += of
+		}
 	}
 	return n
 }
 
 // report logs what was done and what became of it.
 func (l *load) report(fault string, rounds int) {
-	l.t.Logf("%s, %d rounds: acknowledged %v, lost none; refused with 503 %v; not answered %v",
-		fault, rounds, l.acked, l.refused, l.silent)
+	l.t.Logf("%s, %d rounds: acknowledged %v, lost none; refused with 503 and not made %v; outcome unknown %v; not answered %v",
+		fault, rounds, l.acked, l.refused, l.unknown, l.silent)
 }

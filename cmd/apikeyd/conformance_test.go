@@ -38,7 +38,7 @@ func TestConformance(t *testing.T) {
 func wantConforms(t *testing.T, s *server, env []string, args ...string) {
 	t.Helper()
 	out, stderr, status := conform(t, s.dir, env, args...)
-	if status != exitOK || !strings.Contains(out, "conforms: 88 checks") || strings.Contains(out, "\x1b") {
+	if status != exitOK || !strings.Contains(out, "conforms: 91 checks") || strings.Contains(out, "\x1b") {
 		t.Errorf("exit status %d\n%s%s", status, out, stderr)
 	}
 }
@@ -67,7 +67,7 @@ func TestConformanceFormats(t *testing.T) {
 		}
 	}
 	if err := json.Unmarshal([]byte(out), &report); err != nil || status != exitFailure ||
-		report.URL != cacheable || len(report.Results) != 88 || len(report.Results[0].Findings) == 0 {
+		report.URL != cacheable || len(report.Results) != 91 || len(report.Results[0].Findings) == 0 {
 		t.Errorf("json: exit status %d, %v\n%s", status, err, out)
 	}
 
@@ -84,7 +84,7 @@ func TestConformanceFormats(t *testing.T) {
 	}
 	err := xml.Unmarshal([]byte(strings.NewReplacer(
 		`tests=`, `Tests=`, `failures=`, `Failures=`, `skipped=`, `Skipped=`).Replace(out)), &junit)
-	if err != nil || status != exitFailure || len(junit.Suites) != 1 || junit.Suites[0].Tests != 88 ||
+	if err != nil || status != exitFailure || len(junit.Suites) != 1 || junit.Suites[0].Tests != 91 ||
 		junit.Suites[0].Failures == 0 || junit.Suites[0].Skipped == 0 ||
 		junit.Suites[0].Cases[0].Failure == nil || !strings.Contains(junit.Suites[0].Cases[0].Failure.Text, "Cache-Control") {
 		t.Errorf("junit: exit status %d, %v\n%s", status, err, out)
@@ -104,7 +104,7 @@ func TestConformanceCannotRun(t *testing.T) {
 		"no such key file": {[]string{"--url", s.url, "--key-file", "nowhere"}, exitFailure, "nowhere"},
 		"unknown format":   {[]string{"--url", s.url, "--key-file", "admin.key", "--format", "pdf"}, exitUsage, "--format"},
 		"nobody listens":   {[]string{"--url", "http://127.0.0.1:1", "--key-file", "admin.key"}, exitFailure, "cannot be checked"},
-		"not a URL":        {[]string{"--url", "127.0.0.1", "--key-file", "admin.key"}, exitFailure, "not an http URL"},
+		"not a URL":        {[]string{"--url", "127.0.0.1", "--key-file", "admin.key"}, exitUsage, "--url must begin with http:// or https://"},
 		"not a key":        {[]string{"--url", s.url, "--key-file", "apikeyd.db"}, exitFailure, "holds no key"},
 		"a key, typed":     {[]string{"--url", s.url, "--key", "ak_nonsense"}, exitUsage, "takes @FILE, no secret"},
 	} {

@@ -46,7 +46,7 @@ func (s *server) signIn(secret string) string {
 
 func (s *server) exchange(r *http.Request) page {
 	s.t.Helper()
-	r.Host = "localhost" // as behind a proxy: the cookie is named by the port, and a restart has another one
+	r.Host = "localhost"                               // as behind a proxy: the cookie is named by the port, and a restart has another one
 	response, err := httpClient.Transport.RoundTrip(r) // redirects are answers too
 	must(s.t, err)
 	body, err := io.ReadAll(response.Body)

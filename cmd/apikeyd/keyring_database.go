@@ -68,10 +68,9 @@ func (d databaseKeys) create(ctx context.Context, owner *string, k client.NewKey
 
 func (d databaseKeys) list(ctx context.Context, owner *string, o client.ListOptions) iter.Seq2[client.Key, error] {
 	return func(yield func(client.Key, error) bool) {
-		now := time.Now()
 		query := store.Query{
-			Status: apikey.Status(o.Status), At: now, NameContains: o.NameContains,
-			ExpiresBefore: o.ExpiresBefore, LastUsedBefore: o.LastUsedBefore, Limit: 1000,
+			Status: apikey.Status(o.Status), NameContains: o.NameContains, Search: o.Search,
+			ExpiresBefore: o.ExpiresBefore, LastUsedBefore: o.LastUsedBefore, Limit: 100,
 		}
 		if owner != nil {
 			if err := apikey.CheckOwner(*owner); err != nil {
@@ -83,25 +82,20 @@ func (d databaseKeys) list(ctx context.Context, owner *string, o client.ListOpti
 		if o.Rotating {
 			query.Rotating = &o.Rotating
 		}
-		var last string // ids fall; one that does not was pushed here by a key made since
-		for ; ; query.Offset += query.Limit {
+		for more := true; more; {
+			query.At = time.Now()
 			page, err := d.db.Keys(ctx, query)
 			if err != nil {
 				yield(client.Key{}, refusalOf(err))
 				return
 			}
 			for _, key := range page.Keys {
-				if id := key.ID.String(); last != "" && id >= last {
-					continue
-				}
-				last = key.ID.String()
-				if !yield(clientKey(key, now), nil) {
+				query.After = key.ID
+				if !yield(clientKey(key, query.At), nil) {
 					return
 				}
 			}
-			if len(page.Keys) < query.Limit {
-				return
-			}
+			more = page.More
 		}
 	}
 }

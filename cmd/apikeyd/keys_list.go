@@ -15,6 +15,7 @@ type listCommand struct {
 	Owner          *string           `placeholder:"OWNER" help:"Only this owner's keys."`
 	Status         statusFlag        `placeholder:"STATUS" complete:"active,expired,revoked" help:"Only keys that are active, expired or revoked now."`
 	NameContains   *string           `placeholder:"TEXT" help:"Only keys whose name holds it, letter for letter."`
+	Search         *string           `placeholder:"TEXT" help:"Only keys whose name or owner contains it, ignoring case, or whose prefix or id matches."`
 	ExpiresBefore  *apikey.Timestamp `placeholder:"TIME" help:"Only keys that end before, expired ones included."`
 	LastUsedBefore *apikey.Timestamp `placeholder:"TIME" help:"Only keys that were last used before; one that never was counts from its creation."`
 	Rotating       bool              `help:"Only keys that are active and whose secret before the last rotation is still good."`
@@ -34,6 +35,9 @@ Examples:
 
     # One customer's keys that work now
     apikeyd keys list --owner customer-42 --status active
+
+    # The key with this prefix; a part of a name or owner works too
+    apikeyd keys list --search ak_2lj2O1CB
 
     # Keys that nobody used since the spring
     apikeyd keys list --status active --last-used-before 2026-04-01T00:00:00Z
@@ -61,6 +65,9 @@ func (c *listCommand) Run(ctx context.Context, s streams) error {
 	options := client.ListOptions{Status: client.Status(c.Status), Rotating: c.Rotating}
 	if c.NameContains != nil {
 		options.NameContains = *c.NameContains
+	}
+	if c.Search != nil {
+		options.Search = *c.Search
 	}
 	if c.ExpiresBefore != nil {
 		options.ExpiresBefore = c.ExpiresBefore.Time()
@@ -112,6 +119,11 @@ func (c *listCommand) finish(s streams, table *keyTable, filters client.ListOpti
 func (c *listCommand) Validate() error {
 	if c.NameContains != nil && (*c.NameContains == "" || utf8.RuneCountInString(*c.NameContains) > 255) {
 		return errors.New("--name-contains must be 1 to 255 characters; leave it out to list all names")
+	}
+	if c.Search != nil {
+		if err := apikey.CheckSearch(*c.Search); err != nil {
+			return fmt.Errorf("--%w", err) // it begins with the field's name
+		}
 	}
 	return nil
 }

@@ -8,9 +8,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"apikeyd/apikey"
 	"apikeyd/internal/testkit/address"
 	"apikeyd/internal/testkit/program"
 	"apikeyd/postgrestest"
@@ -19,6 +21,13 @@ import (
 // pool starts PgBouncer in transaction mode before a cluster, and returns the URL of a
 // database through it.
 func pool(t *testing.T, cluster *postgrestest.Cluster, database string) string {
+	t.Helper()
+	url, _ := restartablePool(t, cluster, database)
+	return url
+}
+
+// restartablePool is pool, and what restarts it.
+func restartablePool(t *testing.T, cluster *postgrestest.Cluster, database string) (url string, restart func()) {
 	t.Helper()
 	pgbouncer := program.Path(t, "pgbouncer")
 	_, port, err := net.SplitHostPort(address.Unused(t))
@@ -42,22 +51,86 @@ default_pool_size = 4
 		args = []string{"--user", "nobody", file}
 	}
 	must(t, os.WriteFile(file, []byte(config), 0o600))
-	p, err := start(bare(dir, nil, pgbouncer, args...))
-	must(t, err)
+	var p *process
+	run := func() {
+		p, err = start(bare(dir, nil, pgbouncer, args...))
+		must(t, err)
+		must(t, p.wait(func() bool {
+			conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+			if err == nil {
+				_ = conn.Close()
+			}
+			return err == nil
+		}))
+	}
+	run()
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
 			t.Logf("PgBouncer said:\n%s", p.output.end())
 		}
 	})
-	must(t, p.wait(func() bool {
-		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
-		if err == nil {
-			_ = conn.Close()
+	restart = func() {
+		p.kill()
+		run()
+	}
+	return fmt.Sprintf("postgres://postgres@127.0.0.1:%s/%s?sslmode=disable&connect_timeout=60", port, database), restart
+}
+
+// After a restart of PgBouncer the first call of every kind succeeds: its connections were
+// closed while they were idle, so nothing was begun on them.
+func TestPgBouncerRestarted(t *testing.T) {
+	t.Parallel()
+	cluster := postgrestest.Start(t, "fsync=off")
+	url, restart := restartablePool(t, cluster, "postgres")
+	s := servePostgres(t, t.TempDir(), url+"&default_query_exec_mode=exec", "--verify-cache", "0")
+	admin := s.adminKey()
+	for i := range 5 {
+		restart()
+		made := s.want(http.StatusCreated, "POST", "/v1/api-keys", admin, keyJSON(fmt.Sprint("key ", i)))
+		restart()
+		if code := s.verdict(admin, made.Secret); code != "VALID" {
+			t.Errorf("the key is %s", code)
 		}
-		return err == nil
+		restart()
+		s.want(http.StatusOK, "GET", "/v1/api-keys?status=ACTIVE", admin, "")
+		restart()
+		s.want(http.StatusOK, "GET", "/readyz", "", "")
+	}
+	s.kill()
+}
+
+// Without its setting a pooler in transaction mode loses prepared statements. That is said
+// where the operator looks, and is no defect of ours.
+func TestPgBouncerWithoutItsSetting(t *testing.T) {
+	t.Parallel()
+	cluster := postgrestest.Start(t, "fsync=off")
+	direct := servePostgres(t, t.TempDir(), cluster.URL("postgres"))
+	admin := direct.adminKey()
+	must(t, direct.terminate())
+	url := pool(t, cluster, "postgres")
+	p, err := launch(direct.dir, nil, "serve", "--listen", "127.0.0.1:0", "--database", url, "--verify-cache", "0")
+	must(t, err)
+	defer p.kill()
+	const setting = "default_query_exec_mode=exec"
+	at, err := p.waitURL()
+	if err != nil { // it did not get so far
+		if !strings.Contains(p.output.String(), setting) {
+			t.Errorf("the log does not name the setting:\n%s", p.output.end())
+		}
+		return
+	}
+	s := &server{process: p, t: t, dir: direct.dir, url: at}
+	must(t, s.wait(func() bool {
+		for i := range 8 {
+			go func() { _, _ = s.try("GET", "/v1/api-keys?status=ACTIVE", admin, "") }()
+			a := s.call("POST", "/v1/api-keys", admin, keyJSON(fmt.Sprint(apikey.NewID(), i)))
+			if a.status >= 500 && a.status != http.StatusServiceUnavailable {
+				t.Fatalf("status %d: %s", a.status, a.body)
+			}
+		}
+		return strings.Contains(s.output.String(), setting)
 	}))
-	return fmt.Sprintf("postgres://postgres@127.0.0.1:%s/%s?sslmode=disable", port, database)
 }
 
 // Behind PgBouncer in transaction mode everything is right, but LISTEN needs a session of its

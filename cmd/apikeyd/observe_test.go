@@ -77,7 +77,7 @@ func TestMetricsAddressTaken(t *testing.T) {
 	cmd, err := apikeyd(dir, nil, "serve", "--listen", "127.0.0.1:0", "--metrics", taken.Addr().String())
 	must(t, err)
 	out, err := cmd.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "--metrics: listen tcp") {
+	if err == nil || !strings.Contains(string(out), "--metrics "+taken.Addr().String()+" is in use by another program; try --metrics 127.0.0.1:") {
 		t.Errorf("it says %s", out)
 	}
 	if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || left != nil {

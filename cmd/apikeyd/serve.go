@@ -143,7 +143,7 @@ func (c *serveCommand) openToServe(ctx context.Context, policy apikey.Policy, lo
 func (c *serveCommand) newService(
 	db *sqlstore.DB, restored *restoreWatch, policy apikey.Policy, tracer *tracing.Tracer, log *slog.Logger,
 ) (service, error) {
-	keys := tracer.Store(db)
+	keys := tracer.Store(db, db.System())
 	verifier := verify.New(keys, log, c.verifyOptions(db.Budget()))
 	m, err := c.newMetrics(db, verifier, restored, log)
 	if err != nil {

@@ -41,7 +41,7 @@ func (w *writer) insertEvent(e *store.Event, changes string) error {
 // AuditEvents implements store.AuditLog.
 func (db *DB) AuditEvents(ctx context.Context, q store.EventQuery) ([]store.Event, error) {
 	var events []store.Event
-	err := db.read(ctx, func() (err error) {
+	err := db.scan(ctx, func() (err error) {
 		events, err = listEvents(ctx, db.reader, q)
 		return err
 	})

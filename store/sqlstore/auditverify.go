@@ -16,7 +16,7 @@ const maxFaults = 20
 // VerifyAudit implements store.AuditLog.
 func (db *DB) VerifyAudit(ctx context.Context, expected ...store.Mark) ([]store.ChainReport, error) {
 	var reports []store.ChainReport
-	err := db.read(ctx, func() (err error) {
+	err := db.scan(ctx, func() (err error) {
 		reports, err = verifyChains(ctx, db.reader, db.engine.snapshot(), db.engine.chain(), expected)
 		return err
 	})

@@ -24,6 +24,7 @@ const (
 type budget struct {
 	pool      *sql.DB
 	condition *condition
+	engine    engine
 	swept     atomic.Int64 // when it was last, in nanoseconds since 1970
 	sweeping  sync.WaitGroup
 }
@@ -73,8 +74,11 @@ func (b *budget) TakeCalls(ctx context.Context, id apikey.ID, limit apikey.RateL
 	}
 	limited, cancel := context.WithTimeout(ctx, budgetTimeout)
 	defer cancel()
-	err = b.pool.QueryRowContext(limited, takeCalls, id[:], limit.Limit, limit.Window.Microseconds(), calls).
-		Scan(&g.Calls, &g.Level)
+	// Should the session have ended right after it took calls, they are taken twice: too few pass.
+	err = retryEnded(b.engine, func() error {
+		return b.pool.QueryRowContext(limited, takeCalls, id[:], limit.Limit, limit.Window.Microseconds(), calls).
+			Scan(&g.Calls, &g.Level)
+	})
 	if err != nil {
 		return store.Grant{}, b.condition.during(ctx, err)
 	}

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync/atomic"
@@ -14,8 +15,9 @@ import (
 type condition struct {
 	driver func(error) error // makes a driver's error one of the store's
 
-	lost   atomic.Bool // a file was not where it was, when last looked for
-	damage atomic.Pointer[error]
+	lost      atomic.Bool // a file was not where it was, when last looked for
+	unsettled atomic.Bool // no change is made until the outcome of an earlier one is known
+	damage    atomic.Pointer[error]
 }
 
 // damaged returns the damage that was found, or nil.
@@ -38,9 +40,10 @@ func (c *condition) err() error {
 	return nil
 }
 
-// translate turns a driver's error into one of the store's, and remembers damage.
+// translate turns a driver's error into one of the store's, and remembers damage. One that
+// is the store's already stays what it is.
 func (c *condition) translate(err error) error {
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrUncertain) && !errors.Is(err, store.ErrUnavailable) {
 		err = c.driver(err)
 	}
 	if isDamage(err) {

@@ -54,6 +54,7 @@ type DB struct {
 	pools     []*sql.DB
 	writer    *writer
 	reader    *sql.DB // for lists, which may take long
+	turns     *turns  // of those who ask for lists
 	points    runner  // for what is short, and must not wait for lists
 	budget    *budget // nil if only one node uses the database
 	now       func() time.Time
@@ -97,6 +98,9 @@ func (db *DB) Watch(w store.Watcher) {
 	db.engine.watch(w)
 }
 
+// System is what OpenTelemetry calls this kind of database.
+func (db *DB) System() string { return db.engine.system() }
+
 // read runs a query, unless who asks is gone or the database cannot be believed.
 func (db *DB) read(ctx context.Context, query func() error) error {
 	err := db.condition.err()
@@ -104,14 +108,35 @@ func (db *DB) read(ctx context.Context, query func() error) error {
 		err = ctx.Err()
 	}
 	if err == nil {
-		err = db.condition.during(ctx, db.condition.guarded(query))
+		err = db.condition.during(ctx, retryEnded(db.engine, func() error { return db.condition.guarded(query) }))
 	}
 	return err
 }
 
+// retryEnded runs a query, which must not mind, and runs it again while it meets sessions that
+// the database has ended. Each of them is closed by that, so the last try has a fresh one.
+func retryEnded(e engine, query func() error) (err error) {
+	for range 2 + max(pgPoints, pgLists) {
+		if err = query(); !e.sessionEnded(err) {
+			return err
+		}
+	}
+	return err
+}
+
+// scan is read for what may take long: whoever asks waits for their turn.
+func (db *DB) scan(ctx context.Context, query func() error) error {
+	done, err := db.turns.take(ctx, store.AskerOf(ctx))
+	if err != nil {
+		return err
+	}
+	defer done()
+	return db.read(ctx, query)
+}
+
 // readSnapshot runs queries that see one state.
 func (db *DB) readSnapshot(ctx context.Context, queries func(querier) error) error {
-	return db.read(ctx, func() error {
+	return db.scan(ctx, func() error {
 		tx, err := db.reader.BeginTx(ctx, db.engine.snapshot())
 		if err != nil {
 			return err
@@ -129,9 +154,11 @@ func (db *DB) Ping(ctx context.Context) error {
 	}
 	brief, done := db.engine.brief(ctx)
 	defer done()
-	err := db.condition.guarded(func() error {
-		var one int
-		return db.points.QueryRowContext(brief, `SELECT count(*) FROM (SELECT id FROM api_keys LIMIT 1) AS one`).Scan(&one)
+	err := retryEnded(db.engine, func() error {
+		return db.condition.guarded(func() error {
+			var one int
+			return db.points.QueryRowContext(brief, `SELECT count(*) FROM (SELECT id FROM api_keys LIMIT 1) AS one`).Scan(&one)
+		})
 	})
 	return db.condition.during(ctx, err)
 }

@@ -14,8 +14,8 @@ type engine interface {
 	// begin begins a transaction of the writer, having learnt what others changed before.
 	begin(w *writer) error
 
-	// commit ends it. An error means that nothing was changed, or wraps
-	// store.ErrUncertain.
+	// commit ends it. An error means that nothing was changed, now or after a restart, or
+	// wraps store.ErrUncertain.
 	commit(w *writer, changed []apikey.ID) error
 
 	// settle calls answered once no process uses what the writer's last transaction made
@@ -33,6 +33,9 @@ type engine interface {
 
 	// breaks reports whether a statement's error ended the transaction that it came up in.
 	breaks(err error) bool
+
+	// sessionEnded reports whether an error says that the database has ended the session.
+	sessionEnded(err error) bool
 
 	// present fails if the database is not the one that was opened.
 	present() error
@@ -52,6 +55,9 @@ type engine interface {
 
 	// sizes returns how many bytes the database has, and the log beside it.
 	sizes() (database, log int64)
+
+	// system is what OpenTelemetry calls this kind of database.
+	system() string
 
 	// close is called last.
 	close() error

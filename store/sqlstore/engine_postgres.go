@@ -20,7 +20,7 @@ import (
 // on with it.
 type postgresEngine struct {
 	conn      *writeConn
-	reader    *sql.DB
+	points    *sql.DB // for what is short
 	node      *node
 	before    int64      // the head's number when the transaction began
 	announced *announced // what the last transaction tells other nodes
@@ -31,6 +31,10 @@ var _ engine = (*postgresEngine)(nil)
 
 // openPostgres opens a database on a server, all but starting the writer.
 func (db *DB) openPostgres(ctx context.Context, o Options) error {
+	return explain(db.joinPostgres(ctx, o))
+}
+
+func (db *DB) joinPostgres(ctx context.Context, o Options) error {
 	db.condition = &condition{driver: translatePostgres}
 	config, err := postgresConfig(o.Path)
 	if err != nil {
@@ -41,21 +45,23 @@ func (db *DB) openPostgres(ctx context.Context, o Options) error {
 		db.pools = append(db.pools, p)
 		return p
 	}
-	writing, reading := pool(1), pool(pgConnections)
-	if err := checkPostgres(ctx, reading, o.Serve); err != nil {
+	// What is short must not wait for lists, which may take long.
+	writing, points, lists := pool(1), pool(pgPoints), pool(pgLists)
+	if err := checkPostgres(ctx, points, o.Serve); err != nil {
 		return err
 	}
 	if o.Serve {
-		if err := migratePostgres(ctx, reading); err != nil {
+		if err := migratePostgres(ctx, points); err != nil {
 			return err
 		}
 	}
-	e := &postgresEngine{conn: &writeConn{pool: writing}, reader: reading}
-	db.engine, db.reader, db.points = e, reading, unprepared{reading}
+	e := &postgresEngine{conn: &writeConn{pool: writing}, points: points}
+	db.engine, db.points, db.reader = e, unprepared{points}, lists
+	db.turns = newTurns(pgLists)
 	db.writer = newWriter(e.conn, db, o.Node, o.Log)
-	db.budget = &budget{pool: reading, condition: db.condition}
+	db.budget = &budget{pool: points, condition: db.condition, engine: e}
 	zero := apikey.Hash{}
-	err = unprepared{reading}.exec(`INSERT INTO audit_chains (chain, event_id, seq, hash) VALUES ($1, $2, 0, $3)
+	err = unprepared{points}.exec(`INSERT INTO audit_chains (chain, event_id, seq, hash) VALUES ($1, $2, 0, $3)
 		ON CONFLICT (chain) DO NOTHING`, o.Node, make([]byte, len(apikey.ID{})), zero[:])
 	if err != nil {
 		return err
@@ -67,16 +73,30 @@ func (db *DB) openPostgres(ctx context.Context, o Options) error {
 func (e *postgresEngine) begin(w *writer) error {
 	w.forget() // others may have changed the keys that act
 	err := e.lockHead(w)
-	if err != nil && isConnectionError(err) && e.conn.ctx.Err() == nil {
-		e.conn.drop() // it may have been gone for long
+	if e.sessionEnded(err) && e.conn.ctx.Err() == nil {
+		e.conn.drop() // it may have been gone for long, and nothing was begun
 		err = e.lockHead(w)
 	}
 	return err
 }
 
+// sessionEnded reports whether an error says that the session is over: it was idle for too long,
+// somebody terminated it, or the server or a pooler before it was restarted.
+func (e *postgresEngine) sessionEnded(err error) bool {
+	var said *pgconn.PgError
+	if errors.As(err, &said) {
+		if said.Code == "25P03" {
+			return false // we were silent in a transaction for too long
+		}
+		return said.Severity == "FATAL" || said.SeverityUnlocalized == "FATAL" || said.SeverityUnlocalized == "PANIC"
+	}
+	var connecting *pgconn.ConnectError
+	return isConnectionError(err) && !errors.As(err, &connecting) && !errors.Is(err, context.DeadlineExceeded)
+}
+
 // beginText begins a transaction that PostgreSQL ends if nothing is heard of its node: others
 // wait for the locks that it has, and a node that is cut off cannot give them back.
-const beginText = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = '2s'`
+const beginText = `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL idle_in_transaction_session_timeout = '2s'`
 
 // lockHead begins a transaction that goes on with the writer's chain.
 func (e *postgresEngine) lockHead(w *writer) error {
@@ -116,7 +136,10 @@ func (e *postgresEngine) commit(w *writer, changed []apikey.ID) error {
 // not known: a server that is shut down may have committed.
 func wasUndone(err error) bool {
 	var said *pgconn.PgError
-	return errors.As(err, &said) && (said.Code[:2] == "40" || said.Code[:2] == "23" || said.Code == "25P02")
+	if !errors.As(err, &said) || said.Code == "40003" { // which is: completion unknown
+		return false
+	}
+	return inClass(said, "40", "23") || said.Code == "25P02"
 }
 
 // resolveFor is how long it is tried to find out what became of a transaction.
@@ -144,14 +167,14 @@ func (e *postgresEngine) resolve(w *writer, cause error) error {
 			return fmt.Errorf("%w: %w", store.ErrUnavailable, cause)
 		}
 	}
-	return fmt.Errorf("%w: %w", store.ErrUncertain, cause)
+	return uncertain(cause)
 }
 
 // settle lets the writer go on while other nodes hear of its changes.
 func (e *postgresEngine) settle(answered func()) {
 	announced := e.announced
 	e.settling.Go(func() {
-		announced.settle(e.reader)
+		announced.settle(e.points)
 		answered()
 	})
 }
@@ -191,6 +214,8 @@ func (e *postgresEngine) mergesExcept() bool { return false }
 
 // sizes are not looked up: the server's own monitoring has them.
 func (e *postgresEngine) sizes() (database, log int64) { return 0, 0 }
+
+func (e *postgresEngine) system() string { return "postgresql" }
 
 func (e *postgresEngine) close() error {
 	e.settling.Wait()

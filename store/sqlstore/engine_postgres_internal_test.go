@@ -5,9 +5,7 @@ package sqlstore
 import (
 	"errors"
 	"testing"
-	"time"
 
-	"apikeyd/apikey"
 	"apikeyd/postgrestest"
 	"apikeyd/store"
 )
@@ -46,15 +44,4 @@ func TestSilentNodeLosesItsLocks(t *testing.T) {
 	if _, err := other.Key(t.Context(), store.ByID(key.ID)); !errors.Is(err, store.ErrNotFound) {
 		t.Error("the silent node's key:", err)
 	}
-}
-
-func newKey(t *testing.T) apikey.Key {
-	t.Helper()
-	key, _, err := apikey.Policy{}.NewKey(time.Now(), apikey.Draft{
-		Owner: "o", Name: apikey.NewID().String() + "!", ExpiresAt: time.Now().Add(time.Hour),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
 }

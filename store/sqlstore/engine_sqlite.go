@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
 
 	"apikeyd/apikey"
@@ -16,7 +17,8 @@ type sqliteEngine struct {
 	*files
 	condition   *condition
 	serve       bool
-	dataVersion int64 // of the file, as the last poll saw it; only the writer uses it
+	dataVersion int64     // of the file, as the last look saw it; only the writer uses it
+	unsettled   time.Time // since when the outcome of a COMMIT is unknown, or zero; only the writer uses it
 }
 
 var _ engine = (*sqliteEngine)(nil)
@@ -64,6 +66,7 @@ func (db *DB) openSQLite(ctx context.Context, o Options) error {
 		return err
 	}
 	db.points = &statements{on: points}
+	db.turns = newTurns(connections())
 	// The reader has read by now, so the WAL file is there.
 	return e.files.watch(e.path + "-wal")
 }
@@ -81,18 +84,24 @@ func (e *sqliteEngine) begin(w *writer) error {
 	if err := e.condition.damaged(); err != nil {
 		return err // what is written to it may make it worse
 	}
+	if err := e.settleLog(w); err != nil {
+		return fmt.Errorf("%w: the outcome of an earlier change is not known yet: %w", store.ErrUnavailable, err)
+	}
 	if err := w.exec(`BEGIN IMMEDIATE`); err != nil {
 		return err
 	}
-	return w.poll()
+	return w.noted(e.look)
 }
 
 func (e *sqliteEngine) commit(w *writer, _ []apikey.ID) error {
 	if err := w.exec(`COMMIT`); err != nil {
-		return err
+		return e.afterFailedCommit(w, err)
 	}
-	// A file that vanished meanwhile took this commit with it.
-	return e.present()
+	// A file that vanished meanwhile has the change, should it come back.
+	if err := e.present(); err != nil {
+		return uncertain(err)
+	}
+	return nil
 }
 
 // settle has nothing to wait for where the server made the change itself. A server beside
@@ -107,8 +116,13 @@ func (e *sqliteEngine) settle(answered func()) {
 // watch has nothing to do: the writer's polls tell the watcher.
 func (e *sqliteEngine) watch(store.Watcher) {}
 
-// poll looks whether another process changed the file since the last poll.
 func (e *sqliteEngine) poll(w *writer) error {
+	_ = e.settleLog(w) // if it fails, the next change will say so
+	return e.look(w)
+}
+
+// look sees whether another process changed the file since the last look.
+func (e *sqliteEngine) look(w *writer) error {
 	began := w.now()
 	// A file that is not where it was changes without our hearing of it.
 	err := e.present()
@@ -149,6 +163,9 @@ func (e *sqliteEngine) rowLock() string { return "" }
 // else, nobody goes on anyway.
 func (e *sqliteEngine) breaks(error) bool { return false }
 
+// sessionEnded is false: a file has no sessions.
+func (e *sqliteEngine) sessionEnded(error) bool { return false }
+
 // brief is without end: watching for it costs more than most look-ups take.
 func (e *sqliteEngine) brief(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithoutCancel(ctx), func() {}
@@ -163,6 +180,8 @@ func (e *sqliteEngine) mergesExcept() bool { return true }
 func (e *sqliteEngine) sizes() (database, log int64) {
 	return fileSize(e.path), fileSize(e.path + "-wal")
 }
+
+func (e *sqliteEngine) system() string { return "sqlite" }
 
 // inspect refuses a database that cannot be opened as it is, and leaves it untouched.
 func inspect(ctx context.Context, path string, serve bool) error {

@@ -13,9 +13,10 @@ import (
 
 // Keys implements store.Store.
 func (db *DB) Keys(ctx context.Context, q store.Query) (store.Page, error) {
-	page := store.Page{Keys: []apikey.Key{}}
+	var page store.Page
 	err := db.readSnapshot(ctx, func(from querier) (err error) {
-		page.Total, err = db.list(ctx, from, q, func(rows *sql.Rows) error {
+		page.Keys = []apikey.Key{}
+		page.Total, page.More, err = db.list(ctx, from, q, func(rows *sql.Rows) error {
 			key, err := scanKey(rows)
 			page.Keys = append(page.Keys, key)
 			return err
@@ -30,37 +31,43 @@ const shallow = 1000
 
 // KeyIDs implements store.Store.
 func (db *DB) KeyIDs(ctx context.Context, q store.Query) (page store.IDPage, err error) {
-	err = db.read(ctx, func() error {
-		var from querier = db.reader
-		if q.Offset <= shallow {
-			brief, done := db.engine.brief(ctx)
-			defer done()
-			ctx, from = brief, db.points
-		}
-		page, err = listIDs(ctx, from, q)
-		if err == nil && len(page.IDs) == 0 { // then no row told how many there are
+	list := func(ctx context.Context, from querier) (err error) {
+		page, err = db.listIDs(ctx, from, q)
+		if err == nil && len(page.IDs) == 0 && q.After.IsZero() { // then no row told how many there are
 			page.Total, err = db.countKeys(ctx, from, q)
 		}
 		return err
+	}
+	if q.Offset > shallow {
+		err = db.scan(ctx, func() error { return list(ctx, db.reader) })
+		return page, err
+	}
+	err = db.read(ctx, func() error {
+		brief, done := db.engine.brief(ctx)
+		defer done()
+		return list(brief, db.points)
 	})
 	return page, err
 }
 
-// listIDs lists ids, and with each how many keys there are: so both are of one moment. Filters other than Owner are not for it.
-func listIDs(ctx context.Context, q querier, query store.Query) (store.IDPage, error) {
+// listIDs reads ids, each with the number of keys in all, so that both are of one moment. It knows
+// no filter but Owner.
+func (db *DB) listIDs(ctx context.Context, q querier, query store.Query) (store.IDPage, error) {
 	page := store.IDPage{IDs: make([]apikey.ID, 0, query.Limit)}
-	const columns = `SELECT id, (SELECT keys FROM key_counts WHERE owner = $1) FROM api_keys `
-	const order = ` ORDER BY id DESC LIMIT $2 OFFSET $3`
-	text := columns + order
-	if query.Owner != everybody {
-		text = columns + `WHERE owner = $1` + order
+	match, total := db.conditionsOf(query), `0`
+	if query.After.IsZero() {
+		total = `(SELECT keys FROM key_counts WHERE owner = ` + match.arg(query.Owner) + `)`
 	}
-	rows, err := q.QueryContext(ctx, text, query.Owner, query.Limit, query.Offset)
+	text := `SELECT id, ` + total + ` FROM api_keys` + match.sql() + match.page(query)
+	rows, err := q.QueryContext(ctx, text, match.args...)
 	if err != nil {
 		return page, err
 	}
 	defer rows.Close()
 	for rows.Next() {
+		if page.More = len(page.IDs) == query.Limit; page.More {
+			break
+		}
 		var id sql.RawBytes
 		if err := rows.Scan(&id, &page.Total); err != nil {
 			return page, err
@@ -70,16 +77,20 @@ func listIDs(ctx context.Context, q querier, query store.Query) (store.IDPage, e
 	return page, rows.Err()
 }
 
-// list has scan read each row of a page, and returns how many rows match in all.
-func (db *DB) list(ctx context.Context, q querier, query store.Query, scan func(*sql.Rows) error) (int, error) {
-	found, err := db.listKeys(ctx, q, query, scan)
-	if err != nil {
-		return 0, err
+// list has scan read each row of a page, and returns how many rows match in all, which After
+// leaves uncounted, and whether more follow.
+func (db *DB) list(
+	ctx context.Context, q querier, query store.Query, scan func(*sql.Rows) error,
+) (total int, more bool, err error) {
+	found, more, err := db.listKeys(ctx, q, query, scan)
+	switch {
+	case err != nil || !query.After.IsZero():
+		return 0, more, err
+	case !more && (found > 0 || query.Offset == 0):
+		return query.Offset + found, false, nil // this is the last page
 	}
-	if found < query.Limit && (found > 0 || query.Offset == 0) {
-		return query.Offset + found, nil // this is the last page
-	}
-	return db.countKeys(ctx, q, query)
+	total, err = db.countKeys(ctx, q, query)
+	return total, more, err
 }
 
 // countKeys returns how many keys match. Without filters that is known, with them they
@@ -95,25 +106,27 @@ func (db *DB) countKeys(ctx context.Context, q querier, query store.Query) (tota
 	return total, err
 }
 
-// listKeys has scan read each row of a page, and returns how many there were.
+// listKeys has scan read each row of a page, and returns how many there were, and whether more
+// follow: it asks for one row too many.
 func (db *DB) listKeys(
 	ctx context.Context, q querier, query store.Query, scan func(*sql.Rows) error,
-) (found int, err error) {
+) (found int, more bool, err error) {
 	match := db.conditionsOf(query)
-	text := `SELECT ` + keyColumns + ` FROM api_keys WHERE id IN (` + match.ids() +
-		` ORDER BY id DESC LIMIT ` + match.arg(query.Limit) + ` OFFSET ` + match.arg(query.Offset) +
-		`) ORDER BY id DESC`
+	text := `SELECT ` + keyColumns + ` FROM api_keys WHERE id IN (` + match.ids() + match.page(query) + `) ORDER BY id DESC`
 	rows, err := q.QueryContext(ctx, text, match.args...)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	defer rows.Close()
 	for ; rows.Next(); found++ {
+		if found == query.Limit {
+			return found, true, nil
+		}
 		if err := scan(rows); err != nil {
-			return found, err
+			return found, false, err
 		}
 	}
-	return found, rows.Err()
+	return found, false, rows.Err()
 }
 
 // conditions are what rows must meet, and the arguments of the statement so far.
@@ -127,6 +140,9 @@ func (db *DB) conditionsOf(q store.Query) *conditions {
 	c := &conditions{}
 	if q.Owner != everybody {
 		c.add(`owner = ` + c.arg(q.Owner))
+	}
+	if !q.After.IsZero() {
+		c.add(`id < ` + c.arg(q.After[:]))
 	}
 	switch q.Status {
 	case apikey.StatusRevoked:
@@ -145,9 +161,10 @@ func (db *DB) conditionsOf(q store.Query) *conditions {
 		c.add(rotating)
 	}
 	if q.NameContains != "" {
-		// No LIKE: it takes % and _ for more than they are, and differs between engines in
-		// what it takes for the same letter.
-		c.add(`replace(name, ` + c.arg(q.NameContains) + `, '') <> name`)
+		c.add(c.holds(`name`, q.NameContains))
+	}
+	if q.Search != "" {
+		c.addSearch(q.Search)
 	}
 	if !q.ExpiresBefore.IsZero() {
 		c.add(`expires_at < ` + c.instant(q.ExpiresBefore))
@@ -165,6 +182,9 @@ func (db *DB) addUnused(c *conditions, q store.Query) {
 	c.add(`created_at < ` + since)
 	if q.Owner == everybody && db.engine.mergesExcept() {
 		c.except = used // a look-up for each key takes more than twice as long
+		if !q.After.IsZero() {
+			c.except += ` AND id < ` + c.arg(q.After[:])
+		}
 		return
 	}
 	c.add(`NOT EXISTS (` + used + ` AND key_uses.id = api_keys.id)`)
@@ -190,6 +210,15 @@ func (c *conditions) arg(value any) string {
 }
 
 func (c *conditions) instant(t time.Time) string { return c.arg(millis(t)) }
+
+// page ends a query of ids: one page, and one id more.
+func (c *conditions) page(q store.Query) string {
+	text := ` ORDER BY id DESC LIMIT ` + c.arg(q.Limit+1)
+	if q.Offset > 0 {
+		text += ` OFFSET ` + c.arg(q.Offset)
+	}
+	return text
+}
 
 func (c *conditions) sql() string {
 	if len(c.all) == 0 {

@@ -242,10 +242,10 @@ func openMoveServer(ctx context.Context, path string, target bool) (_ *moveEnd, 
 	s := &moveServer{openPostgresPool(config, 2)}
 	e := &moveEnd{moveEngine: s, name: Name(path), pool: s.pool}
 	if err := s.refuseNodes(ctx, others); err != nil {
-		return nil, errors.Join(err, s.close())
+		return nil, errors.Join(explain(err), s.close())
 	}
 	if err := e.look(ctx, target); err != nil {
-		return nil, errors.Join(err, s.close())
+		return nil, errors.Join(explain(err), s.close())
 	}
 	return e, nil
 }

@@ -120,14 +120,14 @@ func (l *nameLock) release() error {
 	defer openInodes.Unlock()
 	open := openInodes.m[l.inode]
 	open.users--
+	var errs []error
+	if l.locked { // not by closing the file alone: a child that is about to start a program has it for a moment too
+		errs = append(errs, unlock(l.file))
+	}
 	if open.users > 0 {
-		if !l.locked {
-			return nil
-		}
-		return unlock(l.file)
+		return errors.Join(errs...)
 	}
 	delete(openInodes.m, l.inode)
-	var errs []error
 	for _, file := range open.files {
 		errs = append(errs, file.Close())
 	}

@@ -36,13 +36,21 @@ func TestQueryPlans(t *testing.T) {
 			if _, err := db.countKeys(t.Context(), q, query); err != nil {
 				return err
 			}
-			_, err := db.listKeys(t.Context(), q, query, func(*sql.Rows) error { return nil })
+			_, _, err := db.listKeys(t.Context(), q, query, func(*sql.Rows) error { return nil })
 			return err
 		}
 	}
-	ids := func(owner string) func(querier) error {
+	walk := func(query store.Query) func(querier) error {
+		query.Limit, query.After = 20, apikey.NewID()
 		return func(q querier) error {
-			_, err := listIDs(t.Context(), q, store.Query{Owner: owner, Limit: 20})
+			_, _, err := db.list(t.Context(), q, query, func(*sql.Rows) error { return nil })
+			return err
+		}
+	}
+	ids := func(query store.Query) func(querier) error {
+		query.Limit = 20
+		return func(q querier) error {
+			_, err := db.listIDs(t.Context(), q, query)
 			return err
 		}
 	}
@@ -81,12 +89,18 @@ func TestQueryPlans(t *testing.T) {
 			"SCAN CONSTANT ROW; SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
 			page + "2; SEARCH api_keys USING COVERING INDEX api_keys_owner (owner=?)" + uses,
 		}},
-		"ids of one owner": {ids("acme"), []string{
+		"ids of one owner": {ids(store.Query{Owner: "acme"}), []string{
 			"SEARCH api_keys USING COVERING INDEX api_keys_owner (owner=?); " +
 				"SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
 		}},
-		"ids of everybody": {ids(""), []string{
+		"ids of everybody": {ids(store.Query{}), []string{
 			"SCAN api_keys; SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
+		}},
+		"ids of one owner, after one": {ids(store.Query{Owner: "acme", After: apikey.NewID()}), []string{
+			"SEARCH api_keys USING COVERING INDEX api_keys_owner (owner=? AND id<?)",
+		}},
+		"ids of everybody, after one": {ids(store.Query{After: apikey.NewID()}), []string{
+			"SEARCH api_keys USING PRIMARY KEY (id<?)",
 		}},
 		"events of everybody": {events(store.EventQuery{}), []string{"SCAN audit_events"}},
 		"events before one": {events(store.EventQuery{Owner: "acme", Before: apikey.NewID()}), []string{
@@ -119,12 +133,26 @@ func TestQueryPlans(t *testing.T) {
 				"SEARCH key_uses USING PRIMARY KEY (id=?)" + uses,
 		}},
 		// Of everybody: once through the keys in their order, and not through an index of names.
-		"active keys":   {list(store.Query{Status: apikey.StatusActive, At: time.Now()}), scanned},
-		"expired keys":  {list(store.Query{Status: apikey.StatusExpired, At: time.Now()}), scanned},
-		"expiring keys": {list(store.Query{Status: apikey.StatusActive, At: time.Now(), ExpiresBefore: time.Now()}), scanned},
-		"rotating keys": {list(store.Query{Rotating: new(true), At: time.Now()}), scanned},
-		"other keys":    {list(store.Query{Rotating: new(false), At: time.Now()}), scanned},
-		"keys by name":  {list(store.Query{NameContains: "ci", Status: apikey.StatusActive, At: time.Now()}), scanned},
+		"active keys":      {list(store.Query{Status: apikey.StatusActive, At: time.Now()}), scanned},
+		"expired keys":     {list(store.Query{Status: apikey.StatusExpired, At: time.Now()}), scanned},
+		"expiring keys":    {list(store.Query{Status: apikey.StatusActive, At: time.Now(), ExpiresBefore: time.Now()}), scanned},
+		"rotating keys":    {list(store.Query{Rotating: new(true), At: time.Now()}), scanned},
+		"other keys":       {list(store.Query{Rotating: new(false), At: time.Now()}), scanned},
+		"keys by name":     {list(store.Query{NameContains: "ci", Status: apikey.StatusActive, At: time.Now()}), scanned},
+		"keys by a search": {list(store.Query{Search: "Ключ_1", Status: apikey.StatusActive, At: time.Now()}), scanned},
+		"active keys after one": {walk(store.Query{Status: apikey.StatusActive, At: time.Now()}), []string{
+			page + "2; SEARCH api_keys USING PRIMARY KEY (id<?)" + uses,
+		}},
+		"revoked keys after one": {walk(store.Query{Status: apikey.StatusRevoked}), []string{
+			page + "2; SEARCH api_keys USING PRIMARY KEY (id<?)" + uses,
+		}},
+		"one owner's keys after one": {walk(store.Query{Owner: "acme", Search: "ci"}), []string{
+			page + "2; SEARCH api_keys USING INDEX api_keys_owner (owner=? AND id<?)" + uses,
+		}},
+		"unused keys after one": {walk(store.Query{LastUsedBefore: time.Now()}), []string{
+			page + "3; MERGE (EXCEPT); LEFT; SEARCH api_keys USING PRIMARY KEY (id<?); " +
+				"RIGHT; SEARCH key_uses USING PRIMARY KEY (id<?)" + uses,
+		}},
 		"revoked keys": {list(store.Query{Status: apikey.StatusRevoked}), []string{
 			"SCAN api_keys USING COVERING INDEX api_keys_revoked_name", scanned[1],
 		}},

@@ -10,10 +10,10 @@ const (
 	staleBound = 500 * time.Millisecond
 )
 
-// poll looks what other processes did since the last poll.
-func (w *writer) poll() error {
+// noted looks what other processes did, and notes how that went.
+func (w *writer) noted(look func(*writer) error) error {
 	began := w.now()
-	err := w.engine.poll(w)
+	err := look(w)
 	if err != nil {
 		w.tally.add(&w.tally.failedPolls)
 	}

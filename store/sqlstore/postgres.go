@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -27,8 +28,10 @@ const (
 	// connectTimeout is how long a connection to one host may take to be made. The next host
 	// is tried within the time of a look-up.
 	connectTimeout = time.Second
-	// pgConnections is how many connections read for one node, beside the one that writes.
-	pgConnections = 8
+	// pgPoints and pgLists are how many connections read for one node: for what is short, such
+	// as look-ups and probes, and for what may take long, such as searches.
+	pgPoints = 6
+	pgLists  = 4
 )
 
 // postgresConfig reads a URL. Where it names several hosts, the one is looked for that can
@@ -36,8 +39,7 @@ const (
 func postgresConfig(path string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(path)
 	if err != nil {
-		return nil, errors.New("the URL of PostgreSQL cannot be read; " +
-			"it is postgres://USER:PASSWORD@HOST:PORT/DATABASE") // the error holds the password
+		return nil, unreadable(path) // the error itself holds the password
 	}
 	if config.ValidateConnect == nil {
 		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
@@ -48,6 +50,7 @@ func postgresConfig(path string) (*pgx.ConnConfig, error) {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "apikeyd"
 	}
+	fixSettings(config)
 	return config, nil
 }
 
@@ -161,17 +164,32 @@ func translateCode(said *pgconn.PgError, err error) error {
 	if said.Code == "23505" && said.ConstraintName == "api_keys_name" {
 		return fmt.Errorf("%w: %w", store.ErrNameTaken, err)
 	}
+	if isForeignStatement(said) {
+		return fmt.Errorf("%w: a statement was prepared in another session; behind a pooler in transaction mode, such as "+
+			"PgBouncer, add default_query_exec_mode=exec to the URL of the database: %w", store.ErrUnavailable, err)
+	}
 	switch said.Code {
 	case "XX001", "XX002":
 		return fmt.Errorf("%w: %w", store.ErrDamaged, err)
 	case "25006", "25P02", "25P03", "55P03", "57014":
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
-	switch said.Code[:2] {
-	case "08", "28", "40", "53", "57", "58":
+	if inClass(said, "08", "28", "40", "53", "57", "58") {
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
 	return err
+}
+
+// isForeignStatement reports whether a prepared statement was not there, or there already:
+// a pooler gave us another session than the one in which we prepared it.
+func isForeignStatement(said *pgconn.PgError) bool {
+	return said.Code == "26000" || said.Code == "42P05"
+}
+
+// inClass reports whether an error is of one of these classes, the first two characters of
+// its code. A pooler may send no code.
+func inClass(said *pgconn.PgError, classes ...string) bool {
+	return len(said.Code) == 5 && slices.Contains(classes, said.Code[:2])
 }
 
 // isConnectionError reports whether an error came up on the way to PostgreSQL.

@@ -66,7 +66,11 @@ func pragmas(m mode) []pragma {
 	return p
 }
 
+// connections is how many a pool that reads has.
+func connections() int { return max(4, runtime.NumCPU()) }
+
 func openPool(ctx context.Context, path string, m mode) (*sql.DB, error) {
+	registerTranslate()
 	query := url.Values{"mode": {"rw"}}
 	if m == reading || m == frozen {
 		query.Set("mode", "ro")
@@ -77,11 +81,11 @@ func openPool(ctx context.Context, path string, m mode) (*sql.DB, error) {
 	for _, p := range pragmas(m) {
 		query.Add("_pragma", p.name+"("+p.value+")")
 	}
-	connections := max(4, runtime.NumCPU())
+	most := connections()
 	if m == writing {
 		// A transaction that begins as a reader cannot wait for the write lock.
 		query.Set("_txlock", "immediate")
-		connections = 1
+		most = 1
 	}
 	dsn, err := dsn(path, query)
 	if err != nil {
@@ -91,8 +95,8 @@ func openPool(ctx context.Context, path string, m mode) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool.SetMaxOpenConns(connections)
-	pool.SetMaxIdleConns(connections)
+	pool.SetMaxOpenConns(most)
+	pool.SetMaxIdleConns(most)
 	if err := assertPragmas(ctx, pool, m); err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}

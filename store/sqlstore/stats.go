@@ -17,7 +17,10 @@ type Stats struct {
 
 	Batch  Histogram // how many changes each transaction made
 	Commit Histogram // how many seconds each took to become durable
-	Failed uint64    // transactions that came to nothing
+	Failed uint64    // transactions that came to nothing, as far as is known
+
+	Unknown   uint64 // those of which it is not known
+	Unsettled bool   // no change is made until the outcome of one is known
 
 	Waiting    int    // changes that wait for the writer now
 	MaxWaiting int    // how many may
@@ -55,6 +58,7 @@ type tally struct {
 	changes       map[string]uint64
 	batch, commit Histogram
 	failed        uint64
+	unknown       uint64
 	failedPolls   uint64
 }
 
@@ -95,6 +99,7 @@ func (db *DB) Stats() Stats {
 	defer t.mu.Unlock()
 	return Stats{
 		Changes: maps.Clone(t.changes), Batch: t.batch.clone(), Commit: t.commit.clone(), Failed: t.failed,
+		Unknown: t.unknown, Unsettled: db.condition.unsettled.Load(),
 		Waiting: len(db.writer.changes), MaxWaiting: maxWaiting, TooBusy: t.tooBusy.Load(),
 		FailedPolls:  t.failedPolls,
 		DatabaseSize: database, LogSize: log,

@@ -169,7 +169,7 @@ func (w *writer) run() {
 		case j := <-w.spare:
 			w.commit(w.gather(nil, j))
 		case <-tick.C:
-			_ = w.poll() // if it fails, what is remembered soon counts no more
+			_ = w.noted(w.engine.poll) // if it fails, what is remembered soon counts no more
 		case <-w.stop:
 			return
 		}
@@ -201,22 +201,26 @@ func (w *writer) gather(batch []*job, spare *job) []*job {
 // commit makes the changes of a batch and answers their callers. A change that breaks
 // their transaction is tried alone, and the others again without it.
 func (w *writer) commit(batch []*job) {
-	for len(batch) > 0 {
-		broken := w.together(batch)
+	for retried := false; len(batch) > 0; {
+		broken, err := w.together(batch)
+		if !retried && w.engine.sessionEnded(err) {
+			retried = true // no change was at fault, and none was made
+			continue
+		}
 		if broken < 0 || len(batch) == 1 {
 			w.answer(batch)
 			return
 		}
 		alone := []*job{batch[broken]}
-		w.together(alone)
+		_, _ = w.together(alone) // each job has its error
 		w.answer(alone)
 		batch = slices.Delete(batch, broken, broken+1)
 	}
 }
 
 // together makes changes in one transaction. If one of them breaks it, none is made, and
-// its place is returned; else a negative number.
-func (w *writer) together(batch []*job) (broken int) {
+// its place is returned; else a negative number. The error is why none is made.
+func (w *writer) together(batch []*job) (broken int, err error) {
 	if err := w.begin(); err != nil {
 		return failAll(batch, err)
 	}
@@ -224,10 +228,10 @@ func (w *writer) together(batch []*job) (broken int) {
 		if j.err = j.try(); j.err != nil && (!isRefusal(j.err) || w.engine.breaks(j.err)) {
 			// The database may have undone everything by itself: nothing more may run in there.
 			w.rollback()
-			return i
+			return i, j.err
 		}
 	}
-	err := w.count(batch)
+	err = w.count(batch)
 	began := time.Now()
 	if err == nil {
 		err = w.keepHead()
@@ -237,12 +241,16 @@ func (w *writer) together(batch []*job) (broken int) {
 	}
 	if err != nil {
 		w.rollback()
-		return failAll(batch, w.condition.translate(err))
+		err = w.condition.translate(err)
+		if errors.Is(err, store.ErrUncertain) {
+			w.tally.add(&w.tally.unknown)
+		}
+		return failAll(batch, err)
 	}
 	w.linked = false
 	took := time.Since(began)
 	w.tally.committed(batch, took)
-	return -1
+	return -1, nil
 }
 
 // changedBy are the keys that differ after a transaction.
@@ -326,11 +334,11 @@ func (w *writer) forget() {
 
 // failAll gives all changes of a transaction that came to nothing its error. Refusals
 // too: what they refused for may be a change that came to nothing with it.
-func failAll(batch []*job, err error) int {
+func failAll(batch []*job, err error) (broken int, _ error) {
 	for _, j := range batch {
 		j.err = err
 	}
-	return -1
+	return -1, err
 }
 
 // try makes the change. A panic is an error: it must not take the writer with it.

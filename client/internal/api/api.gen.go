@@ -526,9 +526,10 @@ type ErrorResponse struct {
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
 	// CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); RATE_LIMITED,
-	// TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
-	// More may be added.
+	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+	// RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
+	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN look whether
+	// the change was made before you repeat it. More may be added.
 	//
 	//
 	// Example: INVALID_REQUEST
@@ -590,13 +591,22 @@ type Owner = string
 
 // Pagination defines model for Pagination.
 type Pagination struct {
-	// CurrentPage Example: 1
+	// CurrentPage 0 when `cursor` was given, since such a page has no number
+	//
+	// Example: 1
 	CurrentPage int `json:"current_page"`
 
 	// ItemsPerPage Example: 20
 	ItemsPerPage int `json:"items_per_page"`
 
-	// TotalPages 0 when nothing matches
+	// NextCursor Pass it as `cursor`, with the same filters, to get the keys that follow; absent
+	// when there are none
+	//
+	//
+	// Example: AZehsm8AfD2eT1prfI2eD0QTb6NVs2eK
+	NextCursor *string `json:"next_cursor,omitempty"`
+
+	// TotalPages 0 when nothing matches, and when `cursor` was given, since pages are not counted then
 	//
 	// Example: 3
 	TotalPages int `json:"total_pages"`
@@ -786,6 +796,14 @@ type ListApiKeysParams struct {
 	// NameContains Only keys whose name holds this text, letter for letter
 	NameContains *string `form:"name_contains,omitempty" json:"name_contains,omitempty"`
 
+	// Search Only keys whose `name` or `owner` contains this text, ignoring case, or whose `prefix`
+	// or `id` matches it. Case is ignored letter by letter, in every alphabet, so `ß` does
+	// not match `SS`. A prefix is case-sensitive: give its start, up to at least the first
+	// character after the last `_` (`ak_2`), or three or more of the eight characters after
+	// the last `_` (`2lj`). An id matches only as a whole. Text that contains a secret is
+	// refused.
+	Search *string `form:"search,omitempty" json:"search,omitempty"`
+
 	// ExpiresBefore Only keys whose `expires_at` lies before this time, expired ones included
 	ExpiresBefore *time.Time `form:"expires_before,omitempty" json:"expires_before,omitempty"`
 
@@ -797,7 +815,12 @@ type ListApiKeysParams struct {
 	// good; `false`: only the others
 	Rotating *bool `form:"rotating,omitempty" json:"rotating,omitempty"`
 
-	// Page Which page, counted from 1
+	// Cursor The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
+	// expires and works with any `items_per_page`, but needs the filters of the list that it
+	// comes from, and a caller who sees the same owners' keys. It excludes `page`.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Page Which page, counted from 1; excludes `cursor`
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
 	// ItemsPerPage How many keys a page holds
@@ -967,7 +990,13 @@ type ClientInterface interface {
 	// Newest first, whatever their status, never with a secret. Filters narrow the list;
 	// a key must pass all that are given. You see the keys of
 	// your own key's owner; with `keys:admin` those of all owners, or of the one
-	// named in `owner`. A page past the end is empty.
+	// named in `owner`.
+	//
+	// To read a whole list, pass each answer's `next_cursor` as `cursor`, with the same
+	// filters, until an answer has none. Every key that passes the filters from the first
+	// request to the last is returned exactly once, whatever changes meanwhile. Page numbers
+	// do not guarantee that: if you revoke the keys that you list with `status=ACTIVE`, the
+	// remaining keys move up and you skip some. A page past the end is empty.
 	//
 	// Corresponds with GET /v1/api-keys (the `ListApiKeys` operationId).
 	ListApiKeys(ctx context.Context, params *ListApiKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1022,7 +1051,8 @@ type ClientInterface interface {
 
 	// UpdateApiKeyWithBody Change an API key
 	//
-	// Changes only the properties that are present; `{}` changes nothing. Moving
+	// Changes only the properties that are present; `{}` changes nothing. The
+	// answer is the whole key, also for a caller without `keys:read`. Moving
 	// `expires_at` of an expired key into the future makes it ACTIVE again. A revoked
 	// key cannot be changed (409).
 	//
@@ -1036,7 +1066,8 @@ type ClientInterface interface {
 
 	// UpdateApiKey Change an API key
 	//
-	// Changes only the properties that are present; `{}` changes nothing. Moving
+	// Changes only the properties that are present; `{}` changes nothing. The
+	// answer is the whole key, also for a caller without `keys:read`. Moving
 	// `expires_at` of an expired key into the future makes it ACTIVE again. A revoked
 	// key cannot be changed (409).
 	//
@@ -1103,8 +1134,8 @@ type ClientInterface interface {
 	// For secret scanners and honest finders; needs no credentials, since whoever has the
 	// secret could do more with it than end it. The secret of a key revokes the key for
 	// good; one that is being rotated out stops now, and its key stays; anything else does
-	// nothing. The answer is always the same. Reports that do nothing are slowed down per
-	// address.
+	// nothing. The answer is always the same. Reports that do nothing, malformed ones too,
+	// are slowed down per address.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1116,8 +1147,8 @@ type ClientInterface interface {
 	// For secret scanners and honest finders; needs no credentials, since whoever has the
 	// secret could do more with it than end it. The secret of a key revokes the key for
 	// good; one that is being rotated out stops now, and its key stays; anything else does
-	// nothing. The answer is always the same. Reports that do nothing are slowed down per
-	// address.
+	// nothing. The answer is always the same. Reports that do nothing, malformed ones too,
+	// are slowed down per address.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1179,7 +1210,13 @@ type ClientInterface interface {
 // Newest first, whatever their status, never with a secret. Filters narrow the list;
 // a key must pass all that are given. You see the keys of
 // your own key's owner; with `keys:admin` those of all owners, or of the one
-// named in `owner`. A page past the end is empty.
+// named in `owner`.
+//
+// To read a whole list, pass each answer's `next_cursor` as `cursor`, with the same
+// filters, until an answer has none. Every key that passes the filters from the first
+// request to the last is returned exactly once, whatever changes meanwhile. Page numbers
+// do not guarantee that: if you revoke the keys that you list with `status=ACTIVE`, the
+// remaining keys move up and you skip some. A page past the end is empty.
 //
 // Corresponds with GET /v1/api-keys (the `ListApiKeys` operationId).
 func (c *Client) ListApiKeys(ctx context.Context, params *ListApiKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1284,7 +1321,8 @@ func (c *Client) GetApiKey(ctx context.Context, keyName KeyName, params *GetApiK
 
 // UpdateApiKeyWithBody Change an API key
 //
-// Changes only the properties that are present; `{}` changes nothing. Moving
+// Changes only the properties that are present; `{}` changes nothing. The
+// answer is the whole key, also for a caller without `keys:read`. Moving
 // `expires_at` of an expired key into the future makes it ACTIVE again. A revoked
 // key cannot be changed (409).
 //
@@ -1308,7 +1346,8 @@ func (c *Client) UpdateApiKeyWithBody(ctx context.Context, keyName KeyName, para
 
 // UpdateApiKey Change an API key
 //
-// Changes only the properties that are present; `{}` changes nothing. Moving
+// Changes only the properties that are present; `{}` changes nothing. The
+// answer is the whole key, also for a caller without `keys:read`. Moving
 // `expires_at` of an expired key into the future makes it ACTIVE again. A revoked
 // key cannot be changed (409).
 //
@@ -1425,8 +1464,8 @@ func (c *Client) ListAuditEvents(ctx context.Context, params *ListAuditEventsPar
 // For secret scanners and honest finders; needs no credentials, since whoever has the
 // secret could do more with it than end it. The secret of a key revokes the key for
 // good; one that is being rotated out stops now, and its key stays; anything else does
-// nothing. The answer is always the same. Reports that do nothing are slowed down per
-// address.
+// nothing. The answer is always the same. Reports that do nothing, malformed ones too,
+// are slowed down per address.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1448,8 +1487,8 @@ func (c *Client) ReportLeakedKeyWithBody(ctx context.Context, contentType string
 // For secret scanners and honest finders; needs no credentials, since whoever has the
 // secret could do more with it than end it. The secret of a key revokes the key for
 // good; one that is being rotated out stops now, and its key stays; anything else does
-// nothing. The answer is always the same. Reports that do nothing are slowed down per
-// address.
+// nothing. The answer is always the same. Reports that do nothing, malformed ones too,
+// are slowed down per address.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1619,6 +1658,18 @@ func NewListApiKeysRequest(server string, params *ListApiKeysParams) (*http.Requ
 
 		}
 
+		if params.Search != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "search", *params.Search, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.ExpiresBefore != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "expires_before", *params.ExpiresBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
@@ -1646,6 +1697,18 @@ func NewListApiKeysRequest(server string, params *ListApiKeysParams) (*http.Requ
 		if params.Rotating != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "rotating", *params.Rotating, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {

@@ -1,0 +1,75 @@
+package apikey
+
+import "strings"
+
+const (
+	// leastLeak is how many letters and digits in a row are too many to show: half of the
+	// random ones of a secret.
+	leastLeak = 38
+	// secretRun is how many follow the prefix of a secret.
+	secretRun = 60
+	// maxPrefix is how long a prefix may be, without its underscore.
+	maxPrefix = 20
+)
+
+// Redact blanks everything in s that may be a secret, or most of one: whole or damaged, cut
+// short, without its prefix or with a wrong one, mistyped.
+func Redact(s string) string {
+	return replaceRuns(s, redacted, func(_ bool, length int, _ string) bool { return length >= leastLeak })
+}
+
+// WithoutSecrets removes every whole secret from s, and nothing else.
+func WithoutSecrets(s string) string {
+	return replaceRuns(s, "", func(prefixed bool, length int, rest string) bool {
+		return prefixed && length == secretRun && !strings.HasPrefix(rest, "_")
+	})
+}
+
+// replaceRuns replaces the runs of letters and digits that match takes, each with the prefix
+// that it has. Strangers choose how long s is, and a regular expression would take half a
+// microsecond for each of its bytes, a hundred times as long.
+func replaceRuns(s, with string, match func(prefixed bool, length int, rest string) bool) string {
+	var out strings.Builder
+	done := 0 // what comes before it is in out
+	for i := 0; i < len(s); {
+		end := i
+		for end < len(s) && isAlphanumeric(s[end]) {
+			end++
+		}
+		if end-i >= leastLeak {
+			start := i - prefixLength(s[done:i])
+			if match(start < i, end-i, s[end:]) {
+				out.WriteString(s[done:start])
+				out.WriteString(with)
+				done = end
+			}
+		}
+		i = end + 1
+	}
+	if done == 0 {
+		return s
+	}
+	out.WriteString(s[done:])
+	return out.String()
+}
+
+// prefixLength is how long the prefix at the end of s is, with its underscore; 0 if there is none.
+func prefixLength(s string) int {
+	if !strings.HasSuffix(s, "_") {
+		return 0
+	}
+	length := 0
+	for n := 1; n <= maxPrefix && n < len(s); n++ {
+		switch c := s[len(s)-1-n]; {
+		case c >= 'a' && c <= 'z':
+			length = n + 1
+		case c != '_' && (c < '0' || c > '9'):
+			return length
+		}
+	}
+	return length
+}
+
+func isAlphanumeric(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}

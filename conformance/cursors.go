@@ -1,0 +1,93 @@
+package conformance
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+func cursorChecks() []check {
+	const group = "lists"
+	return []check{
+		{group, "following next_cursor finds every key once, whatever changes meanwhile", writing, cursorWalk},
+		{group, "a cursor needs the filters of its list", writing, cursorFilters},
+	}
+}
+
+// listAfter lists with a query, after a cursor unless it is empty, and returns the ids and
+// next_cursor.
+func (s *session) listAfter(cursor, query string) (ids []string, next string) {
+	if cursor != "" {
+		query += "&cursor=" + url.QueryEscape(cursor)
+	}
+	a := s.want(http.StatusOK, request{operation: "listApiKeys", query: query})
+	for _, item := range list(a.body["data"]) {
+		id, _ := object(item)["id"].(string)
+		ids = append(ids, id)
+	}
+	p := object(a.body["pagination"])
+	if cursor != "" && (p["current_page"] != 0.0 || p["total_pages"] != 0.0) {
+		s.fail("%s: with a cursor current_page and total_pages are 0, but pagination is %v", a.about, p)
+	}
+	next, _ = p["next_cursor"].(string)
+	return ids, next
+}
+
+// cursorWalk revokes the keys that it lists and creates others.
+func cursorWalk(s *session) {
+	f := s.newFamily()
+	var want []string
+	for _, name := range []string{"1", "2", "3", "4", "5", "6", "7"} {
+		if !f.add(name, nil) {
+			return
+		}
+		want = append([]string{f.keys[name].id}, want...)
+	}
+	var seen []string
+	cursor := ""
+	for range want {
+		var ids []string
+		ids, cursor = s.listAfter(cursor, "items_per_page=2&status=ACTIVE"+f.query)
+		seen = append(seen, ids...)
+		for _, id := range ids {
+			s.want(http.StatusOK, request{operation: "revokeApiKey", key: id})
+		}
+		if cursor == "" || !f.add("meanwhile, after "+strings.Repeat("I", len(seen)), nil) {
+			break
+		}
+	}
+	if !slices.Equal(seen, want) {
+		s.fail("revoking active keys while listing them finds %v, want %v", seen, want)
+	}
+	if cursor != "" {
+		s.fail("there is a next_cursor after the last key")
+	}
+}
+
+func cursorFilters(s *session) {
+	f := s.newFamily()
+	if !f.add("1", nil) || !f.add("2", nil) {
+		return
+	}
+	query := strings.TrimPrefix(f.query, "&")
+	_, cursor := s.listAfter("", "items_per_page=1&"+query)
+	if cursor == "" {
+		s.fail("there is no next_cursor, but a key follows")
+		return
+	}
+	after := "&cursor=" + url.QueryEscape(cursor)
+	ids, next := s.listAfter(cursor, "items_per_page=9&"+query)
+	if !slices.Equal(ids, []string{f.keys["1"].id}) || next != "" {
+		s.fail("after the first of two keys come %v, next_cursor %q", ids, next)
+	}
+	for field, query := range map[string]string{"page": query + "&page=1" + after, "cursor": query + after + after} {
+		s.refuses(field, request{operation: "listApiKeys", query: query})
+	}
+	for _, query := range []string{
+		"cursor=", "cursor=2", query + "&cursor=" + url.QueryEscape(cursor+cursor), query + "&status=ACTIVE" + after,
+		strings.TrimPrefix(after, "&"), query + "x" + after,
+	} {
+		s.refuses("cursor", request{operation: "listApiKeys", query: query})
+	}
+}

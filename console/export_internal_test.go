@@ -1,0 +1,69 @@
+package console
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"apikeyd/client"
+)
+
+func TestHarmless(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"":                   "",
+		"ci-pipeline; a = b": "ci-pipeline; a = b",
+		"a+b@c":              "a+b@c",
+		"=1+1":               "'=1+1",
+		"-1":                 "'-1",
+		"@SUM(A1)":           "'@SUM(A1)",
+		" =1":                " '=1",
+		"\"=1":               "\"'=1",
+		"\ufeff+1":           "\ufeff'+1",
+		"a;=1":               "a;'=1",
+		"a;\"=1\"":           "a;\"'=1\"",
+		"a; -1;+2":           "a; '-1;'+2",
+		"a|@b":               "a|'@b",
+		"a,=1":               "a,'=1",
+		"\uff1d1":            "'\uff1d1",
+		"a;\uff0b1":          "a;'\uff0b1",
+		"\uff0d1":            "'\uff0d1",
+		"\uff20a":            "'\uff20a",
+	} {
+		if got := harmless(text); got != want {
+			t.Errorf("harmless(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+// Whatever a reader splits a line at, no cell is a formula, and the changes are still JSON.
+func TestExportedCells(t *testing.T) {
+	t.Parallel()
+	const evil = `x;=1;"=2";` + "\uff1d3|@4,+5"
+	to := map[string]string{"note": evil, "=name": "-1"}
+	var out bytes.Buffer
+	err := commaSeparated(&out)(client.AuditEvent{
+		Owner: evil, Name: evil, Changes: client.AuditChanges{Metadata: &client.AuditChange[map[string]string]{To: &to}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, line, _ := strings.Cut(out.String(), "\r\n")
+	for _, separator := range []string{";", "|", "\t"} {
+		for cell := range strings.SplitSeq(line, separator) {
+			if strings.IndexAny(strings.TrimLeft(cell, `" `), "=+-@\uff1d") == 0 {
+				t.Errorf("split at %q, %q is a formula", separator, cell)
+			}
+		}
+	}
+	rows, err := csv.NewReader(strings.NewReader(out.String())).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var changes exportedChanges
+	if err := json.Unmarshal([]byte(rows[1][6]), &changes); err != nil || (*changes.Metadata.To)["note"] != evil {
+		t.Errorf("the changes are %q: %v", rows[1][6], err)
+	}
+}

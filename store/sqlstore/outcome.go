@@ -1,0 +1,104 @@
+package sqlstore
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"apikeyd/store"
+)
+
+// uncertain returns the error of a change that may or may not have been made. It keeps only
+// the cause's text: errors.Is must not find in it an error that says that nothing was changed.
+func uncertain(cause error) error {
+	return fmt.Errorf("%w: %s", store.ErrUncertain, cause.Error())
+}
+
+// When a COMMIT fails on SQLite, the frames that it wrote to the write-ahead log (WAL) may be
+// complete all the same: an fsync that fails takes nothing back. No open connection sees them,
+// because the WAL index in shared memory does not count them. But once every process has
+// closed the file, the next one recovers the index from the WAL itself, and finds the change.
+//
+// The next transaction writes its own frames over them, beginning with the first. Each frame's
+// checksum covers all frames before it, so once that transaction is durable, recovery cannot
+// find the failed one any more. settleLog makes such a transaction. Until it has succeeded the
+// outcome is unknown, and no other change is made.
+
+const (
+	// settleFor is how long a failed COMMIT's callers wait for its outcome.
+	settleFor = time.Second
+	// settlePause is the time between two attempts to settle it.
+	settlePause = 50 * time.Millisecond
+)
+
+// afterFailedCommit returns what an error of COMMIT means: that nothing was changed, or
+// store.ErrUncertain.
+func (e *sqliteEngine) afterFailedCommit(w *writer, cause error) error {
+	if isIncomplete(cause) {
+		return cause
+	}
+	_ = e.condition.translate(cause) // remembers damage
+	began := time.Now()
+	e.unsettled = began
+	for {
+		err := e.settleLog(w)
+		if err == nil {
+			return fmt.Errorf("%w: %w", store.ErrUnavailable, cause)
+		}
+		if time.Since(began) >= settleFor {
+			w.outage.log.Error("the disk failed during a commit: whether the change was made is unknown; no changes are made "+
+				"until the disk works again, and if the server ends before that, the change may come back",
+				"error", cause, "retry_error", err)
+			e.condition.unsettled.Store(true)
+			return uncertain(cause)
+		}
+		time.Sleep(settlePause)
+	}
+}
+
+// isIncomplete reports whether an error of COMMIT says that a frame could not be written: the
+// disk is full, or a quota or a limit is reached. The frame that ends a transaction is written
+// last, and recovery ignores all others without it.
+func isIncomplete(err error) bool {
+	failure, ok := errors.AsType[*sqlite.Error](err)
+	return ok && (failure.Code()&0xff == sqlite3.SQLITE_FULL || failure.Code() == sqlite3.SQLITE_IOERR_WRITE)
+}
+
+// settleLog makes sure that a COMMIT that failed, if one did, changed nothing.
+func (e *sqliteEngine) settleLog(w *writer) error {
+	if e.unsettled.IsZero() {
+		return nil
+	}
+	if err := e.condition.damaged(); err != nil {
+		return err // writing to it may make it worse
+	}
+	if err := overwrite(w); err != nil {
+		return err
+	}
+	if e.condition.unsettled.Swap(false) {
+		w.outage.log.Info("the change whose outcome was unknown was not made; changes are made again",
+			"after", time.Since(e.unsettled).Round(time.Millisecond))
+	}
+	e.unsettled = time.Time{}
+	return nil
+}
+
+// overwrite makes a transaction that writes to the WAL and changes nothing. Setting a value to
+// what it is would not do: SQLite writes no page for that. No owner can have the row's name.
+func overwrite(w *writer) error {
+	for _, statement := range [...]string{
+		`BEGIN IMMEDIATE`,
+		`INSERT INTO key_counts (owner, keys) VALUES (' overwrite', 0)`,
+		`DELETE FROM key_counts WHERE owner = ' overwrite'`,
+		`COMMIT`,
+	} {
+		if err := w.exec(statement); err != nil {
+			_ = w.exec(`ROLLBACK`)
+			return err
+		}
+	}
+	return nil
+}

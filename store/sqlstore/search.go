@@ -1,0 +1,127 @@
+package sqlstore
+
+import (
+	"database/sql/driver"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"modernc.org/sqlite"
+
+	"apikeyd/apikey"
+)
+
+// Both engines must agree on which letters differ only in case, so they decide for A to Z alone:
+// lower() changes no others, in SQLite and in PostgreSQL's collation "C". Of all other letters
+// only those in the searched text matter, and translate() gives them one case.
+
+// holds is the condition that a column contains a text, byte for byte. LIKE would treat % and
+// _ as wildcards.
+func (c *conditions) holds(column, text string) string {
+	return `replace(` + column + `, ` + c.arg(text) + `, '') <> ` + column
+}
+
+// addSearch adds the condition that a key's name or owner contains a text, ignoring case, or that
+// its prefix or id matches.
+func (c *conditions) addSearch(text string) {
+	folded := "lower(name || '\n' || owner)" // no name, owner or searched text contains a line break
+	if from, to := caseVariants(text); from != "" {
+		folded = `translate(` + folded + `, ` + c.arg(from) + `, ` + c.arg(to) + `)`
+	}
+	// Both sides are in one case, so it does not matter that LIKE ignores case in SQLite alone.
+	pattern := strings.NewReplacer(`!`, `!!`, `%`, `!%`, `_`, `!_`).Replace(strings.Map(foldCase, text))
+	ways := []string{folded + ` LIKE ` + c.arg(`%`+pattern+`%`) + ` ESCAPE '!'`}
+	if prefix := c.prefixHolds(text); prefix != "" {
+		ways = append(ways, prefix)
+	}
+	if id, err := apikey.ParseID(text); err == nil {
+		ways = append(ways, `id = `+c.arg(id[:]))
+	}
+	c.add(`(` + strings.Join(ways, ` OR `) + `)`)
+}
+
+// minDigits is how many of a prefix's digits find a key without the text before them.
+const minDigits = 3
+
+// prefixHolds is the condition that a prefix contains a text, or empty if the text is too short.
+// Keys differ only in the digits after the last "_", so the text must contain some of those:
+// "ak" would find every key.
+func (c *conditions) prefixHolds(text string) string {
+	word := strings.LastIndexByte(text, '_') + 1
+	digits := len(text) - word
+	switch {
+	case strings.ContainsFunc(text[word:], isNoDigit):
+		return ""
+	case word > 0 && digits > 0:
+		return `substr(prefix, length(prefix) - ` + c.arg(apikey.ShownDigits-1+word) + `, ` + c.arg(len(text)) + `) = ` + c.arg(text)
+	case word == 0 && digits >= minDigits && digits <= apikey.ShownDigits:
+		return c.holds(`substr(prefix, length(prefix) - `+c.arg(apikey.ShownDigits-1)+`)`, text)
+	}
+	return ""
+}
+
+// isNoDigit reports whether r is none of the base62 digits of a prefix.
+func isNoDigit(r rune) bool {
+	return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+}
+
+// foldCase returns the same letter for all letters that differ only in case. A to Z are apart
+// from all others, as in lower(): the Kelvin sign is not a k.
+func foldCase(r rune) rune {
+	if r < utf8.RuneSelf {
+		return unicode.ToLower(r)
+	}
+	least := r
+	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+		if other >= utf8.RuneSelf {
+			least = min(least, other)
+		}
+	}
+	return least
+}
+
+// caseVariants returns the letters that translate must replace to fold the case of a text's
+// letters, other than A to Z, and their replacements.
+func caseVariants(text string) (from, to string) {
+	for _, r := range text {
+		folded := foldCase(r)
+		for other := unicode.SimpleFold(folded); other != folded; other = unicode.SimpleFold(other) {
+			if folded >= utf8.RuneSelf && other >= utf8.RuneSelf && !strings.ContainsRune(from, other) {
+				from, to = from+string(other), to+string(folded)
+			}
+		}
+	}
+	return from, to
+}
+
+// registerTranslate gives SQLite the translate(text, from, to) of PostgreSQL, for letters other
+// than ASCII.
+var registerTranslate = sync.OnceFunc(func() {
+	sqlite.MustRegisterDeterministicScalarFunction("translate", 3,
+		func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+			text, _ := args[0].(string) // all are text: columns, or arguments of addSearch
+			from, _ := args[1].(string)
+			to, _ := args[2].(string)
+			return replaceLetters(text, from, to), nil
+		})
+})
+
+func replaceLetters(text, from, to string) string {
+	return strings.Map(func(r rune) rune {
+		at := -1
+		if r >= utf8.RuneSelf {
+			at = strings.IndexRune(from, r)
+		}
+		if at < 0 {
+			return r
+		}
+		rest := to
+		for range utf8.RuneCountInString(from[:at]) {
+			_, size := utf8.DecodeRuneInString(rest)
+			rest = rest[size:]
+		}
+		replaced, _ := utf8.DecodeRuneInString(rest)
+		return replaced
+	}, text)
+}
