@@ -100,8 +100,8 @@ func TestRevokeOwn(t *testing.T) {
 	b.open(pathOf(k.owner.ID, "revoke"))
 	b.fill("#name", k.owner.Name)
 	b.click("main button[type=submit]")
-	b.at("/console/sign-in?why=revoked")
-	b.want("#problem", "you revoked the key that you were signed in with")
+	b.at("/console/sign-in?return=%2Fconsole&why=revoked")
+	b.want("#problem", "the key that you were signed in with was revoked")
 	b.open("/console/keys")
 	b.wait("#secret")
 }
@@ -190,7 +190,7 @@ func TestRevokeSeveralAndOwn(t *testing.T) {
 	b.want("ul.chosen li:last-child", "revoking it signs you out")
 	b.fill("#count", "2")
 	b.click("main button[type=submit]")
-	b.at("/console/sign-in?why=revoked")
+	b.at("/console/sign-in?return=%2Fconsole&why=revoked")
 	if k.valid(older.Secret) || k.valid(own.Secret) {
 		t.Error("not both are revoked")
 	}

@@ -77,12 +77,12 @@ func TestSecretOnce(t *testing.T) {
 	}
 	// Without TLS there is no such clipboard, but an older way.
 	evaluate[string](b, "Object.defineProperty(navigator, 'clipboard', {value: undefined}) && getSelection().empty() || ''")
-	b.click("[data-copy=here]")
-	b.until("document.querySelector('[data-copy=here]').innerText === 'Copied'")
-	if selected := evaluate[string](b, "getSelection().toString()"); selected != b.text("#here") {
+	b.click("[data-copy=list]")
+	b.until("document.querySelector('[data-copy=list]').innerText === 'Copied'")
+	if selected := evaluate[string](b, "getSelection().toString()"); selected != b.text("#list") {
 		t.Errorf("what is copied in the older way is %q", selected)
 	}
-	k.lists(b.text("#here"))
+	k.lists(b.text("#list"))
 
 	// Only this page has it.
 	b.nowhere(secret)
@@ -125,7 +125,7 @@ func TestSecretLeft(t *testing.T) {
 	// Loaded again, it is gone.
 	secret, path := b.makeKey("first", "keys:verify")
 	keyPath := strings.TrimSuffix(path, "/secret")
-	b.want("main", `"https://YOUR-API/"`)
+	b.want("main", `/v1/verify"`)
 	b.click("h1")
 	evaluate[string](b, "setTimeout(() => location.reload()) && ''")
 	asked.answer(b, true)
@@ -136,7 +136,7 @@ func TestSecretLeft(t *testing.T) {
 	secret, path = b.makeKey("second", "keys:admin")
 	keyPath = strings.TrimSuffix(path, "/secret")
 	b.want("main", "Lists all keys")
-	k.lists(b.text("#here"))
+	k.lists(b.text("#list"))
 	evaluate[bool](b, "dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
 	if text := evaluate[string](b, "document.documentElement.outerHTML"); strings.Contains(text, secret) {
 		t.Error("the page that was left still holds the secret")

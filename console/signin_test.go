@@ -16,7 +16,7 @@ func TestSignIn(t *testing.T) {
 	b.seen.Expect("status of 400")
 	b.click("main button[type=submit]")
 	b.wait("#problem")
-	if text := b.text("#problem"); !strings.Contains(text, "not an API key") {
+	if text := b.text("#problem"); !strings.Contains(text, "mistyped") {
 		t.Errorf("a mistyped key: %q", text)
 	}
 	b.fill("#secret", k.owner.Secret)

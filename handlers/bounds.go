@@ -110,7 +110,8 @@ func (f *faults) boundObject(s *openapi3.Schema, path []string, object map[strin
 // are not to look at it then.
 func tooLong(s *openapi3.Schema, text string) bool {
 	if s.MaxLength != nil {
-		return uint64(len(text)) > *s.MaxLength && uint64(utf8.RuneCountInString(text)) > *s.MaxLength
+		longest := *s.MaxLength
+		return uint64(len(text)) > longest && uint64(utf8.RuneCountInString(text)) > longest //nolint:gosec // G115: counts are not negative
 	}
 	return len(text) > maxToken && (s.Format != "" || s.Pattern != "" || len(s.Enum) > 0)
 }
