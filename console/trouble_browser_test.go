@@ -245,13 +245,15 @@ func TestSlowServer(t *testing.T) {
 	b := k.browse()
 	b.signIn(k.owner)
 	b.open("/console/keys")
-	ended := make(chan struct{}, 10)
+	began, ended := make(chan struct{}, 10), make(chan struct{}, 10)
 	api.to(func(_ http.ResponseWriter, r *http.Request) {
+		began <- struct{}{}
 		<-r.Context().Done()
 		ended <- struct{}{}
 	})
 	b.fill("#q", "ac")
 	b.wait(`#results[aria-busy="true"]`)
+	<-began
 	api.back()
 	b.write("#q", "m")
 	b.wait("#results:not([aria-busy])")
