@@ -31,6 +31,9 @@ GO_TEST_RACE    := CGO_ENABLED=1 $(GO_TEST) -race
 # In these packages' tests one thing happens after the other, or in other programs: the race
 # detector would find nothing, and takes as long again.
 NO_RACE         := client-ts cmd/bench conformance console gateways gen postgrestest
+# Tests of what a request costs in time and memory, which the race detector changes.
+MEASURED         = $(shell grep -rl --include='*_test.go' '^//go:build full && !race' . | \
+                   xargs grep -hoE '^func Test[A-Za-z0-9_]*' | cut -c6- | paste -sd '|')
 PLATFORMS       := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
 
 .DEFAULT_GOAL := help
@@ -89,6 +92,7 @@ test-rest: ## Run the tests that make test leaves out, with the race detector wh
 	names=$$(sed -n 's/^func \(\(Test\|Fuzz\|Example\)[A-Za-z0-9_]*\)(.*/\1/p' $$files | grep -vx TestMain | paste -sd '|') && \
 	raced=$$(dirname $$files | sort -u | grep -vxF "$$(printf './%s\n' $(NO_RACE))") && \
 	$(GO_TEST) -tags full -timeout 30m -run "^($$names)\$$" $(NO_RACE:%=./%) && \
+	$(GO_TEST) -tags full -timeout 30m -run "^($(MEASURED))\$$" ./cmd/apikeyd && \
 	$(GO_TEST_RACE) -tags full -timeout 30m -run "^($$names)\$$" $$raced
 
 .PHONY: generate
@@ -161,6 +165,7 @@ $(OASDIFF):
 .PHONY: race
 race: ## Run all tests, with the race detector where it can find something (needs a C compiler)
 	$(GO_TEST) -tags full -timeout 30m $(NO_RACE:%=./%)
+	$(GO_TEST) -tags full -timeout 30m -run "^($(MEASURED))$$" ./cmd/apikeyd
 	$(GO_TEST_RACE) -tags full -timeout 30m $$($(GO) list ./... | grep -vxF "$$(printf 'apikeyd/%s\n' $(NO_RACE))")
 
 .PHONY: linearizability
