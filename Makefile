@@ -11,8 +11,8 @@ CYCLONEDX_VERSION := v1.10.0
 CYCLONEDX       := bin/cyclonedx-gomod-$(CYCLONEDX_VERSION)
 BASELINE        := docs/bench/baseline.txt
 GENERATED       := gen/api.gen.go gen/openapi.yaml client/internal/api/api.gen.go client/internal/seedapi/seedapi.gen.go \
-                   client-ts/src/contract.ts docs/configuration.md
-NODE_MODULES    := client-ts/node_modules
+                   client/typescript/src/contract.ts docs/configuration.md
+NODE_MODULES    := client/typescript/node_modules
 FUZZ_TIME       ?= 30s
 BENCH_FLAGS     ?= --output docs/performance.md
 BENCH_COUNT     ?= 6
@@ -30,7 +30,7 @@ GO_TEST         := $(GO) test -vet=off -ldflags '-s -w'
 GO_TEST_RACE    := CGO_ENABLED=1 $(GO_TEST) -race
 # In these packages' tests one thing happens after the other, or in other programs: the race
 # detector would find nothing, and takes as long again.
-NO_RACE         := client-ts cmd/bench conformance console gateways gen postgrestest
+NO_RACE         := client/typescript cmd/bench conformance console gen internal/testkit/gateway internal/testkit/postgres
 # Tests of what a request costs in time and memory, which the race detector changes.
 MEASURED         = $(shell grep -rl --include='*_test.go' '^//go:build full && !race' . | \
                    xargs grep -hoE '^func Test[A-Za-z0-9_]*' | cut -c6- | paste -sd '|')
@@ -58,7 +58,7 @@ release: $(CYCLONEDX) ## Make dist/: archives for all platforms, bills of materi
 	for platform in $(PLATFORMS); do \
 		GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO_BUILD) -o dist/build/$$platform/ ./cmd/apikeyd || exit 1; \
 	done
-	$(GO) run ./packaging/release -sbom $(CYCLONEDX) -output dist $(PLATFORMS:%=dist/build/%/apikeyd*)
+	$(GO) run ./deploy/release -sbom $(CYCLONEDX) -output dist $(PLATFORMS:%=dist/build/%/apikeyd*)
 	rm -r dist/build
 	cd dist && ls -l && cat SHA256SUMS
 
@@ -99,11 +99,11 @@ test-rest: ## Run the tests that make test leaves out, with the race detector wh
 generate: ## Make gen/ and the clients from openapi.yaml, and docs/configuration.md from the flags
 	$(GO) tool oapi-codegen --config oapi-codegen.yaml openapi.yaml
 	$(GO) tool oapi-codegen --config client/oapi-codegen.yaml openapi.yaml
-	$(GO) tool oapi-codegen --config client/internal/seedapi/oapi-codegen.yaml compat/seed.yaml
+	$(GO) tool oapi-codegen --config client/internal/seedapi/oapi-codegen.yaml internal/contracts/seed.yaml
 	cp openapi.yaml gen/openapi.yaml
 	$(GO_TEST) ./cmd/apikeyd -run ConfigurationReference -count 1 -args -update
-	@if [ -d $(NODE_MODULES) ]; then cd client-ts && npm run --silent generate; \
-	else echo "Left out: client-ts/src/contract.ts, which needs Node.js and make node-modules"; fi
+	@if [ -d $(NODE_MODULES) ]; then cd client/typescript && npm run --silent generate; \
+	else echo "Left out: client/typescript/src/contract.ts, which needs Node.js and make node-modules"; fi
 
 .PHONY: check
 check: static race ## Everything that must hold before a commit
@@ -130,12 +130,12 @@ $(LINT):
 
 .PHONY: node-modules
 node-modules: ## Install what the TypeScript client and lint-contract need (needs Node.js)
-	cd client-ts && npm ci
+	cd client/typescript && npm ci
 
 .PHONY: lint-contract
 lint-contract: ## Run the linter of OpenAPI documents on openapi.yaml
 	@if [ -d $(NODE_MODULES) ] && node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 : 0)'; then \
-		cd client-ts && npm run --silent lint-contract; \
+		cd client/typescript && npm run --silent lint-contract; \
 	else echo "Left out: lint-contract, which needs Node.js 20 or later and make node-modules"; fi
 
 .PHONY: drift
@@ -149,13 +149,13 @@ drift: ## Fail if go.mod, or what is generated, is not what the sources make of 
 
 .PHONY: breaking
 breaking: $(OASDIFF) ## Fail if the contract breaks clients of the seed or of the last release
-	@for base in compat/*.yaml; do \
+	@for base in internal/contracts/*.yaml; do \
 		echo "$$base -> openapi.yaml"; \
-		$(OASDIFF) breaking --fail-on WARN --err-ignore compat/accepted.txt --warn-ignore compat/accepted.txt \
+		$(OASDIFF) breaking --fail-on WARN --err-ignore internal/contracts/accepted.txt --warn-ignore internal/contracts/accepted.txt \
 			$$base openapi.yaml || exit 1; \
 	done
 	@# Going back to the seed takes operations away: a check that does not mind is asleep.
-	@if $(OASDIFF) breaking --fail-on ERR openapi.yaml compat/seed.yaml >/dev/null; then \
+	@if $(OASDIFF) breaking --fail-on ERR openapi.yaml internal/contracts/seed.yaml >/dev/null; then \
 		echo "oasdiff finds nothing where much breaks"; exit 1; fi
 
 $(OASDIFF):
@@ -201,7 +201,7 @@ bin/bench: $(SOURCES) $(wildcard cmd/bench/scripts/*.lua)
 bench-go: ## Run the Go benchmarks, each BENCH_COUNT times (6), into bin/bench.txt
 	@mkdir -p bin
 	$(GO) test -run '^$$' -bench . -count $(BENCH_COUNT) -benchtime 300ms \
-		./apikey ./handlers ./ratelimit ./store/sqlstore ./verify >bin/bench.txt
+		./apikey ./handlers ./internal/ratelimit ./store/sqlstore ./verify >bin/bench.txt
 	@grep -v '^Benchmark' bin/bench.txt
 
 .PHONY: bench-baseline

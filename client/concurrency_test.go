@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"apikeyd/client"
-	"apikeyd/servertest"
+	servertest "apikeyd/internal/testkit/server"
 )
 
 func TestManyCallsAtOnce(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"apikeyd/apikey"
-	"apikeyd/servertest"
+	servertest "apikeyd/internal/testkit/server"
 )
 
 // service is a running service for an example.

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"apikeyd/client"
-	"apikeyd/servertest"
+	servertest "apikeyd/internal/testkit/server"
 	"apikeyd/store/storetest"
 )
 

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"apikeyd/client"
-	"apikeyd/servertest"
+	servertest "apikeyd/internal/testkit/server"
 )
 
 // The service is really stopped.

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"apikeyd/client"
-	"apikeyd/servertest"
+	servertest "apikeyd/internal/testkit/server"
 	"apikeyd/store/storetest"
 )
 

@@ -12,7 +12,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/client"
-	"apikeyd/servertest"
+	servertest "apikeyd/internal/testkit/server"
 )
 
 // kit is a running service and an admin's client of it, whose every exchange is held

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"apikeyd/servertest"
+	servertest "apikeyd/internal/testkit/server"
 )
 
 // The program of somebody else, in a module of their own.

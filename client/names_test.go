@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"apikeyd/client"
-	"apikeyd/servertest"
+	servertest "apikeyd/internal/testkit/server"
 )
 
 // Every name that a key can have is percent-encoded exactly once, so it is never

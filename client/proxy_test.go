@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"apikeyd/client"
-	"apikeyd/servertest"
+	servertest "apikeyd/internal/testkit/server"
 )
 
 // proxied is a proxy in front of the real service, which first does something else with

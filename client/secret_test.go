@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"apikeyd/client"
-	"apikeyd/servertest"
+	servertest "apikeyd/internal/testkit/server"
 )
 
 func TestSecretDoesNotPrintItself(t *testing.T) {

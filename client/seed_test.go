@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"apikeyd/client/internal/seedapi"
-	"apikeyd/servertest"
+	servertest "apikeyd/internal/testkit/server"
 )
 
-// A client that somebody generated from the first contract, compat/seed.yaml,
+// A client that somebody generated from the first contract, internal/contracts/seed.yaml,
 // works with the service of today.
 func TestClientOfTheSeedContract(t *testing.T) {
 	t.Parallel()

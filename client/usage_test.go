@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"apikeyd/client"
-	"apikeyd/servertest"
+	servertest "apikeyd/internal/testkit/server"
 	"apikeyd/store/storetest"
 )
 

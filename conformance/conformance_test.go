@@ -11,10 +11,10 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/conformance"
-	"apikeyd/contracttest"
 	"apikeyd/gen"
 	"apikeyd/handlers"
-	"apikeyd/servertest"
+	contracttest "apikeyd/internal/testkit/contract"
+	servertest "apikeyd/internal/testkit/server"
 	"apikeyd/store"
 )
 

@@ -18,7 +18,7 @@ import (
 	"apikeyd/apikey"
 	"apikeyd/conformance"
 	"apikeyd/gen"
-	"apikeyd/servertest"
+	servertest "apikeyd/internal/testkit/server"
 )
 
 // fault breaks a service that works. Both of its parts may ask the service more.

@@ -11,7 +11,7 @@ import (
 	"apikeyd/conformance"
 	"apikeyd/gen"
 	"apikeyd/handlers"
-	"apikeyd/servertest"
+	servertest "apikeyd/internal/testkit/server"
 )
 
 // proxied tells the service an address of the client's, as a trusted proxy does.

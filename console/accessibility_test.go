@@ -16,7 +16,7 @@ import (
 // axe is the accessibility checker of the field, which make node-modules installs.
 func axe(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile("../client-ts/node_modules/axe-core/axe.min.js")
+	text, err := os.ReadFile("../client/typescript/node_modules/axe-core/axe.min.js")
 	if err == nil {
 		return string(text)
 	}

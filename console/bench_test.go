@@ -15,7 +15,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/console"
-	"apikeyd/servertest"
+	servertest "apikeyd/internal/testkit/server"
 	"apikeyd/store"
 )
 

@@ -17,7 +17,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
-	"apikeyd/browsertest"
+	browsertest "apikeyd/internal/testkit/browser"
 	"apikeyd/internal/testkit/program"
 )
 

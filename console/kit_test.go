@@ -14,7 +14,7 @@ import (
 	"apikeyd/client"
 	"apikeyd/console"
 	"apikeyd/handlers"
-	"apikeyd/servertest"
+	servertest "apikeyd/internal/testkit/server"
 )
 
 // kit is a running service with its console, an administrator and an ordinary owner.

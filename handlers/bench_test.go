@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"apikeyd/apikey"
-	"apikeyd/servertest"
+	servertest "apikeyd/internal/testkit/server"
 )
 
 // BenchmarkRequest is a whole request, but for the network.

@@ -10,7 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"apikeyd/apikey"
-	"apikeyd/browsertest"
+	browsertest "apikeyd/internal/testkit/browser"
 )
 
 // TestDocsInBrowser does what a reader of /docs does: enters a key, tries an operation.

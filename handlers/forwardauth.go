@@ -12,7 +12,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
-	"apikeyd/ratelimit"
+	"apikeyd/internal/ratelimit"
 	"apikeyd/verify"
 )
 

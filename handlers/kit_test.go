@@ -18,7 +18,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/handlers"
-	"apikeyd/servertest"
+	servertest "apikeyd/internal/testkit/server"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 	"apikeyd/store/storetest"

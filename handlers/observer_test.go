@@ -18,9 +18,9 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 
 	"apikeyd/handlers"
-	"apikeyd/metrics"
+	"apikeyd/internal/telemetry/metrics"
+	"apikeyd/internal/telemetry/tracing"
 	"apikeyd/store/sqlstore"
-	"apikeyd/tracing"
 	"apikeyd/verify"
 )
 

@@ -8,7 +8,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/handlers"
-	"apikeyd/servertest"
+	servertest "apikeyd/internal/testkit/server"
 	"apikeyd/verify"
 )
 

@@ -13,7 +13,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
-	"apikeyd/logging"
+	"apikeyd/internal/telemetry/logging"
 	"apikeyd/store"
 	"apikeyd/verify"
 )

@@ -10,7 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"apikeyd/apikey"
-	"apikeyd/ratelimit"
+	"apikeyd/internal/ratelimit"
 )
 
 // maxAddresses bounds how many addresses each kind of failure remembers.

@@ -5,7 +5,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
-	"apikeyd/usage"
+	"apikeyd/internal/usage"
 )
 
 // GetSummary implements the operation getSummary.

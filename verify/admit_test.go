@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"apikeyd/apikey"
-	"apikeyd/ratelimit"
+	"apikeyd/internal/ratelimit"
 	"apikeyd/store"
 	"apikeyd/verify"
 )

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
-	"apikeyd/usage"
+	"apikeyd/internal/usage"
 )
 
 const (

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/usage"
 	"apikeyd/store"
-	"apikeyd/usage"
 	"apikeyd/verify"
 )
 

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"apikeyd/apikey"
-	"apikeyd/ratelimit"
+	"apikeyd/internal/ratelimit"
+	"apikeyd/internal/usage"
 	"apikeyd/store"
-	"apikeyd/usage"
 )
 
 // Code is the outcome of a verification.

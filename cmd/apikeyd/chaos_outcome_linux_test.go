@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"apikeyd/client"
-	"apikeyd/postgrestest"
+	postgrestest "apikeyd/internal/testkit/postgres"
 )
 
 // From some moment on the disk keeps nothing: the changes of that moment are told as

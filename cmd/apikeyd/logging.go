@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"apikeyd/apikey"
-	"apikeyd/logging"
+	"apikeyd/internal/telemetry/logging"
 )
 
 // logFlags say how the server logs.

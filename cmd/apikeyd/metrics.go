@@ -10,7 +10,7 @@ import (
 	"sync"
 
 	"apikeyd/handlers"
-	"apikeyd/metrics"
+	"apikeyd/internal/telemetry/metrics"
 	"apikeyd/store/sqlstore"
 	"apikeyd/verify"
 )

@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
+	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/internal/testkit/program"
-	"apikeyd/postgrestest"
 )
 
 // site is three nodes on one PostgreSQL with a synchronous standby, behind HAProxy.

@@ -14,8 +14,8 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/internal/testkit/address"
+	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/internal/testkit/program"
-	"apikeyd/postgrestest"
 )
 
 // pool starts PgBouncer in transaction mode before a cluster, and returns the URL of a

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"apikeyd/postgrestest"
+	postgrestest "apikeyd/internal/testkit/postgres"
 )
 
 var throughput = flag.Duration("throughput", 50*time.Millisecond, "how long each rate of TestThroughputOfNodes is measured")

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"apikeyd/postgrestest"
+	postgrestest "apikeyd/internal/testkit/postgres"
 )
 
 // servePostgres starts a server on a database of a private cluster.

@@ -12,9 +12,9 @@ import (
 	"apikeyd/apikey"
 	"apikeyd/console"
 	"apikeyd/handlers"
+	"apikeyd/internal/telemetry/tracing"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
-	"apikeyd/tracing"
 	"apikeyd/verify"
 )
 

@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"apikeyd/metrics"
+	"apikeyd/internal/telemetry/metrics"
 	"apikeyd/verify"
 )
 

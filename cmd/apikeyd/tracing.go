@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"apikeyd/tracing"
+	"apikeyd/internal/telemetry/tracing"
 )
 
 // closeTracing sends what is left, if the collector takes it in time: what cannot be sent

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"apikeyd/internal/testkit/program"
-	"apikeyd/servertest"
+	servertest "apikeyd/internal/testkit/server"
 )
 
 // TestLoads puts each row's load on the real service. How fast it is does not matter.

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
-	"apikeyd/postgrestest"
+	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"apikeyd/postgrestest"
+	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store/sqlstore"
 )
 

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"testing"
 
-	"apikeyd/postgrestest"
+	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store"
 )
 

@@ -6,7 +6,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"apikeyd/postgrestest"
+	postgrestest "apikeyd/internal/testkit/postgres"
 )
 
 // TestMain fails if anything still runs when all tests have closed what they opened.

@@ -5,7 +5,7 @@ package sqlstore_test
 import (
 	"testing"
 
-	"apikeyd/postgrestest"
+	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store/sqlstore"
 )
 

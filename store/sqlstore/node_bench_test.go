@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"apikeyd/postgrestest"
+	postgrestest "apikeyd/internal/testkit/postgres"
 )
 
 // What it costs that a change is in force on all nodes when it is answered: a commit alone,

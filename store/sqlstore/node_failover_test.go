@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
-	"apikeyd/postgrestest"
+	postgrestest "apikeyd/internal/testkit/postgres"
 )
 
 // The database ends right after a commit: what other nodes remember counts no more when

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"apikeyd/postgrestest"
+	postgrestest "apikeyd/internal/testkit/postgres"
 )
 
 const (

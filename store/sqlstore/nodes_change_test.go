@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"apikeyd/apikey"
-	"apikeyd/postgrestest"
+	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )

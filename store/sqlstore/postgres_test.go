@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"apikeyd/postgrestest"
+	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 	"apikeyd/store/storetest"

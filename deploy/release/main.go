@@ -1,0 +1,155 @@
+// Command release makes of built programs what a release consists of: for each an
+// archive and a bill of materials, and the checksums of all. It takes version, platform,
+// time and modules from what the Go toolchain recorded in the programs, so that nothing
+// can disagree, and the same programs give the same bytes.
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"debug/buildinfo"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	output := flag.String("output", "dist", "the folder to write to")
+	sbom := flag.String("sbom", "", "the program cyclonedx-gomod")
+	flag.Parse()
+	if err := release(ctx, *output, *sbom, flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "release:", err)
+		os.Exit(1)
+	}
+}
+
+func release(ctx context.Context, output, sbom string, programs []string) error {
+	var made []string
+	for _, path := range programs {
+		p, err := readProgram(path)
+		if err != nil {
+			return err
+		}
+		bill, err := p.writeSBOM(ctx, sbom, output)
+		if err != nil {
+			return fmt.Errorf("%s: bill of materials: %w", path, err)
+		}
+		archive, err := p.writeArchive(ctx, output)
+		if err != nil {
+			return fmt.Errorf("%s: archive: %w", path, err)
+		}
+		made = append(made, archive, bill)
+	}
+	return writeSums(output, made)
+}
+
+// program is one built apikeyd.
+type program struct {
+	path     string
+	info     *buildinfo.BuildInfo
+	platform string // linux_amd64
+	time     time.Time
+}
+
+// readProgram refuses a program that nobody could build again from its version.
+func readProgram(path string) (program, error) {
+	info, err := buildinfo.ReadFile(path)
+	if err != nil {
+		return program{}, err
+	}
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	if settings["vcs.revision"] == "" {
+		return program{}, fmt.Errorf("%s does not know its revision: build it in a clone with git (in a git worktree Go records none)", path)
+	}
+	if settings["vcs.modified"] != "false" {
+		return program{}, fmt.Errorf("%s was built with changes that are not committed; git status shows them", path)
+	}
+	made, err := time.Parse(time.RFC3339, settings["vcs.time"])
+	if err != nil {
+		return program{}, err
+	}
+	return program{path: path, info: info, platform: settings["GOOS"] + "_" + settings["GOARCH"], time: made}, nil
+}
+
+// name is what the files about this program begin with.
+func (p program) name() string { return "apikeyd_" + p.info.Main.Version + "_" + p.platform }
+
+func (p program) writeSBOM(ctx context.Context, tool, output string) (string, error) {
+	name := p.name() + ".cdx.json"
+	cmd := exec.CommandContext(ctx, tool, "bin", "-json", "-licenses", "-std", "-noserial", "-notimestamp",
+		"-version", p.info.Main.Version, "-output", filepath.Join(output, name), p.path)
+	text, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%w\n%s", err, text)
+	}
+	return name, err
+}
+
+// writeArchive packs the program with what its user should have beside it.
+func (p program) writeArchive(ctx context.Context, output string) (name string, err error) {
+	licences, err := thirdParties(ctx, p.info)
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Base(p.path)
+	entries := []entry{{name: "THIRD_PARTY_LICENSES.txt", text: licences}}
+	files := map[string]string{binary: p.path}
+	for _, path := range []string{"LICENSE", "README.md", "CHANGELOG.md", "openapi.yaml"} {
+		files[path] = path
+	}
+	documents, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		return "", err
+	}
+	for _, path := range documents {
+		files[filepath.ToSlash(path)] = path
+	}
+	if strings.HasPrefix(p.platform, "linux_") {
+		files["apikeyd.service"] = "deploy/apikeyd.service"
+		files["apikeyd.sysusers"] = "deploy/apikeyd.sysusers"
+	}
+	for name, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return "", err
+		}
+		entries = append(entries, entry{name: name, text: text, executable: name == binary})
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
+
+	name, pack := p.name()+".tar.gz", writeTar
+	if strings.HasPrefix(p.platform, "windows_") {
+		name, pack = p.name()+".zip", writeZip
+	}
+	file, err := os.Create(filepath.Join(output, name))
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	return name, pack(file, p.name(), p.time, entries)
+}
+
+// writeSums writes what sha256sum --check reads.
+func writeSums(output string, names []string) error {
+	var sums strings.Builder
+	for _, name := range names {
+		text, err := os.ReadFile(filepath.Join(output, name))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&sums, "%x  %s\n", sha256.Sum256(text), name)
+	}
+	return os.WriteFile(filepath.Join(output, "SHA256SUMS"), []byte(sums.String()), 0o644)
+}
