@@ -13,8 +13,9 @@ func TrimSecret(text string) string {
 	})
 }
 
-// WhyMalformed says what a text is that ParseSecret refuses, for whoever typed it: it ends a
-// sentence such as "the file holds …", and never holds the text. Of a secret it says "".
+// WhyMalformed describes a text that ParseSecret refuses, for the person who typed it. The result
+// completes a sentence such as "the file holds …" and never contains the text. For a secret it is
+// empty.
 func WhyMalformed(text string) string {
 	const maxSearched = 1024 // the search tries every place where a secret may begin
 	if _, ok := parseSecret(text); ok {
@@ -24,15 +25,15 @@ func WhyMalformed(text string) string {
 	body := text[split+1:]
 	switch {
 	case len(text) <= maxSearched && holdsSecret(text):
-		return "a key and other text around it"
+		return "a key with other text around it"
 	case len(body) == bodyWidth && split < 0 && isBase62(body):
 		return "a key that is cut off: it has no prefix"
 	case len(body) == bodyWidth && split > 0:
 		return "a key that is mistyped: its checksum is wrong"
 	case split < 1 || !isPrefix(text[:split]) || len(body) < ShownDigits || !isBase62(body):
-		return "no key of apikeyd"
+		return "not an apikeyd key"
 	case len(body) == ShownDigits:
-		return "the prefix that lists show of a key, not its secret"
+		return "a key's prefix, as lists show it, not its secret"
 	case len(body) < bodyWidth:
 		return "a key that is cut off"
 	}

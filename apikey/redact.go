@@ -2,15 +2,9 @@ package apikey
 
 import "strings"
 
-const (
-	// leastLeak is how many letters and digits in a row are too many to show: half of the
-	// random ones of a secret.
-	leastLeak = 38
-	// secretRun is how many follow the prefix of a secret.
-	secretRun = 60
-	// maxPrefix is how long a prefix may be, without its underscore.
-	maxPrefix = 20
-)
+// leastLeak is the shortest run of letters and digits that is redacted: the id of a secret and
+// half of its random digits.
+const leastLeak = idWidth + randomWidth/2
 
 // Redact blanks everything in s that may be a secret, or most of one: whole or damaged, cut
 // short, without its prefix or with a wrong one, mistyped.
@@ -21,7 +15,7 @@ func Redact(s string) string {
 // WithoutSecrets removes every whole secret from s, and nothing else.
 func WithoutSecrets(s string) string {
 	return replaceRuns(s, "", func(prefixed bool, length int, rest string) bool {
-		return prefixed && length == secretRun && !strings.HasPrefix(rest, "_")
+		return prefixed && length == bodyWidth && !strings.HasPrefix(rest, "_")
 	})
 }
 
@@ -59,7 +53,7 @@ func prefixLength(s string) int {
 		return 0
 	}
 	length := 0
-	for n := 1; n <= maxPrefix && n < len(s); n++ {
+	for n := 1; n <= maxPrefixLength && n < len(s); n++ {
 		switch c := s[len(s)-1-n]; {
 		case c >= 'a' && c <= 'z':
 			length = n + 1

@@ -33,9 +33,9 @@ func CheckScopes(scopes Scopes) error {
 	}
 	seen := make(map[string]bool, len(scopes))
 	for _, scope := range scopes {
-		switch {
-		case CommaFault(scope) != "":
-			return Invalid(field, CommaFault(scope))
+		switch comma := CommaFault(scope); {
+		case comma != "":
+			return Invalid(field, comma)
 		case !IsScope(scope):
 			return Invalid(field, fmt.Sprintf("must each be 1 to %d printable ASCII characters, "+
 				"without spaces, commas, quotes and backslashes", maxScopeLength))
@@ -71,7 +71,7 @@ func isScopeToken(s string) bool {
 // CommaFault says which scopes stand between the commas of s, in the words of a FieldError.
 // It returns "" if there is no comma, or something else is wrong too.
 func CommaFault(s string) string {
-	if IsScope(s) || !isScopeToken(s) {
+	if !isScopeToken(s) || !strings.Contains(s, ",") {
 		return ""
 	}
 	parts := strings.FieldsFunc(s, func(c rune) bool { return c == ',' })

@@ -192,13 +192,13 @@ func TestWhyMalformed(t *testing.T) {
 		"one character less":  {text[:len(text)-1], "a key that is cut off"},
 		"half of it":          {text[:len(text)/2], "a key that is cut off"},
 		"without prefix":      {text[len("acme_test_"):], "a key that is cut off: it has no prefix"},
-		"what lists show":     {secret.Prefix(), "the prefix that lists show of a key, not its secret"},
+		"what lists show":     {secret.Prefix(), "a key's prefix, as lists show it, not its secret"},
 		"one character more":  {"ak_" + strings.Repeat("0", 61), "a key that is mistyped: it is too long"},
-		"in quotes":           {`"` + text + `"`, "a key and other text around it"},
-		"as a variable":       {"APIKEYD_KEY=" + text, "a key and other text around it"},
-		"another password":    {"hunter2", "no key of apikeyd"},
-		"another's token":     {"ghp_x-y", "no key of apikeyd"},
-		"nothing":             {"", "no key of apikeyd"},
+		"in quotes":           {`"` + text + `"`, "a key with other text around it"},
+		"as a variable":       {"APIKEYD_KEY=" + text, "a key with other text around it"},
+		"another password":    {"hunter2", "not an apikeyd key"},
+		"another's token":     {"ghp_x-y", "not an apikeyd key"},
+		"nothing":             {"", "not an apikeyd key"},
 	} {
 		if got := apikey.WhyMalformed(tt.text); got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)

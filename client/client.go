@@ -18,8 +18,7 @@
 // would not live to see, is left to the caller. What is tried again depends on what can
 // have happened:
 //
-//   - Nothing happened, or at worst a key was made whose name the second attempt finds
-//     taken: no connection could be made, a 429, or a 503 of the service itself
+//   - Nothing was changed: no connection could be made, a 429, or a 503 of the service itself
 //     ([CodeUnavailable]). Every call is tried again.
 //   - Something may have happened: the connection broke or timed out, the service does not
 //     know ([CodeOutcomeUnknown]), or a proxy answered 502, 503 or 504. What only reads, [Client.ReportLeak], and
@@ -36,6 +35,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 )
 
 const (
@@ -73,7 +73,7 @@ func New(baseURL, secret string, o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret = strings.Trim(strings.TrimSpace(secret), "\uFEFF \r\n\t")
+	secret = strings.TrimFunc(secret, func(r rune) bool { return unicode.IsSpace(r) || r == '\uFEFF' || r == '\u200B' })
 	if err := checkSecret(secret); err != nil {
 		return nil, err
 	}

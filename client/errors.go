@@ -32,7 +32,7 @@ const (
 	CodeBodyTooLarge        = "BODY_TOO_LARGE"       // 413
 	CodeBodyEncoded         = "BODY_ENCODED"         // 415; it has a Content-Encoding such as gzip
 	CodeRateLimited         = "RATE_LIMITED"         // 429; or 403, as forward-auth was asked to answer
-	CodeTooManyRequests     = "TOO_MANY_REQUESTS"    // 429; too much of the kind from this address
+	CodeTooManyRequests     = "TOO_MANY_REQUESTS"    // 429; too many failures from this address, or too many lists and searches at once
 	CodeInternal            = "INTERNAL"             // 500; a defect of the service
 	CodeUnavailable         = "UNAVAILABLE"          // 503; nothing was changed, and nothing will be
 	CodeOutcomeUnknown      = "OUTCOME_UNKNOWN"      // 503; look whether the change was made

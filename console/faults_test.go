@@ -75,8 +75,8 @@ func TestMistypedKeys(t *testing.T) {
 	for text, says := range map[string]string{
 		whole[:len(whole)-1] + other: "mistyped: its checksum is wrong",
 		whole[:len(whole)-9]:         "a key that is cut off",
-		k.owner.Prefix:               "the prefix that lists show of a key",
-		"swordfish":                  "no key of apikeyd",
+		k.owner.Prefix:               "s prefix, as lists show it",
+		"swordfish":                  "not an apikeyd key",
 	} {
 		k.visitor().post("/console/sign-in", url.Values{"secret": {text}}).want(http.StatusBadRequest, says)
 		v := k.visitor()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -33,11 +34,11 @@ var errTooManyValues = invalidBody(fmt.Sprintf("holds more than %d values", maxV
 // tooManyValues reports whether JSON holds more values than may be decoded. What is not
 // well-formed ends there: the decoder says so again.
 func tooManyValues(data []byte) bool {
-	if len(data) < maxValues {
+	if len(data) <= maxValues {
 		return false
 	}
 	tokens := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	for range maxValues {
+	for range maxValues + 1 {
 		if _, err := tokens.ReadToken(); err != nil {
 			return false
 		}
@@ -76,7 +77,7 @@ func (f *faults) boundArray(s *openapi3.Schema, path []string, items []any) any 
 	}
 	kept := make([]any, len(items))
 	for i, item := range items {
-		kept[i] = f.bound(s.Items.Value, append(path, fmt.Sprint(i)), item)
+		kept[i] = f.bound(s.Items.Value, append(path, strconv.Itoa(i)), item)
 	}
 	return kept
 }
@@ -87,7 +88,7 @@ func (f *faults) boundObject(s *openapi3.Schema, path []string, object map[strin
 		return map[string]any{}
 	}
 	closed := s.AdditionalProperties.Has != nil && !*s.AdditionalProperties.Has
-	message := "is not known here; known are " + strings.Join(slices.Sorted(maps.Keys(s.Properties)), ", ")
+	told := false
 	kept := make(map[string]any, min(len(object), len(s.Properties)))
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		at := append(path, name)
@@ -97,8 +98,12 @@ func (f *faults) boundObject(s *openapi3.Schema, path []string, object map[strin
 		case other != nil:
 			kept[name] = f.bound(other.Value, at, object[name])
 		case closed:
+			message := "is not known here"
+			if !told {
+				message += "; known are " + strings.Join(slices.Sorted(maps.Keys(s.Properties)), ", ")
+				told = true
+			}
 			f.add(fieldName(at), message)
-			message = "is not known here"
 		default:
 			kept[name] = object[name]
 		}

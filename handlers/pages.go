@@ -2,9 +2,12 @@ package handlers
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/labstack/echo/v4"
+
+	"apikeyd/store"
 )
 
 const (
@@ -14,12 +17,14 @@ const (
 	// maxPagesOfOwner is how many of them one owner may have: a client that does not read holds
 	// up its owner's lists, and nobody else's.
 	maxPagesOfOwner = 8
+	// maxListsOfOwner is how many lists of one owner may be made, sent or wait.
+	maxListsOfOwner = 16
 )
 
-// listing are the operations that answer with a page.
+// listing holds the operations that answer with a page.
 var listing = map[string]bool{"listApiKeys": true, "listAuditEvents": true}
 
-// pages bounds the pages that are made and sent at once. Others wait, as long as a request may take.
+// pages bounds the pages that are made and sent at once. A few others wait, as long as a request may take.
 type pages struct {
 	all chan struct{} // one for each page
 
@@ -50,9 +55,13 @@ func (p *pages) bound(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// enter waits for a place and returns what gives it back, or the error of ctx.
+// enter waits for a place and returns what gives it back. If too many wait, or ctx ends first, it
+// returns a store.ErrTooManyScans.
 func (p *pages) enter(ctx context.Context, owner string) (leave func(), err error) {
-	own := p.join(owner)
+	own, ok := p.join(owner)
+	if !ok {
+		return nil, store.ErrTooManyScans
+	}
 	if err := take(ctx, own.slots); err != nil {
 		p.quit(owner)
 		return nil, err
@@ -80,23 +89,27 @@ func take(ctx context.Context, slots chan struct{}) error {
 	case slots <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return fmt.Errorf("%w: %w", store.ErrTooManyScans, ctx.Err())
 	}
 }
 
-func (p *pages) join(owner string) *ownerPages {
+// join counts one more list of an owner, unless there are too many.
+func (p *pages) join(owner string) (own *ownerPages, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	own := p.owners[owner]
+	own = p.owners[owner]
 	if own == nil {
 		own = &ownerPages{slots: make(chan struct{}, maxPagesOfOwner)}
 		p.owners[owner] = own
 	}
+	if own.users == maxListsOfOwner {
+		return nil, false
+	}
 	own.users++
-	return own
+	return own, true
 }
 
-// quit forgets an owner of whom nobody is left.
+// quit removes an owner that neither holds a place nor waits for one.
 func (p *pages) quit(owner string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -191,11 +191,10 @@ func mend(err *openapi3.SchemaError) string {
 		return "is required"
 	case "uniqueItems":
 		return "must not name an item twice"
-	case "enum":
-		return "must be one of " + strings.Trim(fmt.Sprint(err.Schema.Enum), "[]")
 	case "pattern":
-		if scope, _ := err.Value.(string); err.Schema.Format == scopeFormat && apikey.CommaFault(scope) != "" {
-			return apikey.CommaFault(scope)
+		scope, _ := err.Value.(string)
+		if fault := apikey.CommaFault(scope); err.Schema.Format == scopeFormat && fault != "" {
+			return fault
 		}
 		if message, ok := err.Schema.Extensions["x-pattern-message"].(string); ok {
 			return message
@@ -206,7 +205,12 @@ func mend(err *openapi3.SchemaError) string {
 
 // describe says what a schema asks for.
 func describe(s *openapi3.Schema) string {
+	pattern, hasPattern := s.Extensions["x-pattern-message"].(string)
 	switch {
+	case len(s.Enum) > 0:
+		return "must be one of " + strings.Trim(fmt.Sprint(s.Enum), "[]")
+	case hasPattern && s.MaxLength == nil:
+		return pattern
 	case s.Type.Is(openapi3.TypeString) && s.Format == "date-time":
 		return apikey.ErrNotTimestamp.Error()
 	case s.Type.Is(openapi3.TypeString) && s.Format == "uuid":

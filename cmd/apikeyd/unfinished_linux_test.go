@@ -65,7 +65,7 @@ func TestUnreadAnswers(t *testing.T) {
 		must(t, connection.(*net.TCPConn).SetReadBuffer(4096))
 		_, err := fmt.Fprintf(connection, "GET /v1/api-keys?items_per_page=100 HTTP/1.1\r\nHost: x\r\nX-Api-Key: %s\r\n\r\n", s.adminKey())
 		must(t, err)
-		time.Sleep(20 * time.Millisecond) // of more at once the store refuses some
+		time.Sleep(20 * time.Millisecond) // of more at once some are refused
 	}
 	grown := s.mostGrown(before)
 	t.Logf("memory grew by %d MB", grown>>20)
