@@ -106,7 +106,7 @@ generate: ## Make gen/ and the clients from openapi.yaml, and docs/configuration
 	else echo "Left out: client/typescript/src/contract.ts, which needs Node.js and make node-modules"; fi
 
 .PHONY: check
-check: static race ## Everything that must hold before a commit
+check: static race ## Everything that must hold before a merge
 
 .PHONY: static
 static: format vet lint lint-contract drift breaking ## What make check finds without running the program

@@ -31,7 +31,7 @@ func WhyMalformed(text string) string {
 	case len(body) == bodyWidth && split > 0:
 		return "a key that is mistyped: its checksum is wrong"
 	case split < 1 || !isPrefix(text[:split]) || len(body) < ShownDigits || !isBase62(body):
-		return "not an apikeyd key"
+		return "no apikeyd key"
 	case len(body) == ShownDigits:
 		return "a key's prefix, as lists show it, not its secret"
 	case len(body) < bodyWidth:

@@ -196,9 +196,9 @@ func TestWhyMalformed(t *testing.T) {
 		"one character more":  {"ak_" + strings.Repeat("0", 61), "a key that is mistyped: it is too long"},
 		"in quotes":           {`"` + text + `"`, "a key with other text around it"},
 		"as a variable":       {"APIKEYD_KEY=" + text, "a key with other text around it"},
-		"another password":    {"hunter2", "not an apikeyd key"},
-		"another's token":     {"ghp_x-y", "not an apikeyd key"},
-		"nothing":             {"", "not an apikeyd key"},
+		"another password":    {"hunter2", "no apikeyd key"},
+		"another's token":     {"ghp_x-y", "no apikeyd key"},
+		"nothing":             {"", "no apikeyd key"},
 	} {
 		if got := apikey.WhyMalformed(tt.text); got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)

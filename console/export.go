@@ -178,13 +178,14 @@ func commaSeparated(out *bytes.Buffer) func(client.AuditEvent) error {
 	table.UseCRLF = true
 	header := []string{"id", "at", "action", "key_id", "owner", "name", "changes", "actor", "via", "address", "request_id"}
 	_ = table.Write(header) // into memory
+	// JSON stays JSON: escaped, no reader can take a part of it for a cell.
+	separators := strings.NewReplacer(";", `\u003b`, "|", `\u007c`)
 	return func(e client.AuditEvent) error {
 		changes, err := json.Marshal(changesOf(e.Changes))
 		if err != nil {
 			return err
 		}
-		// JSON stays JSON: escaped, no reader can take a part of it for a cell.
-		escaped := strings.NewReplacer(";", `\u003b`, "|", `\u007c`).Replace(string(changes))
+		escaped := separators.Replace(string(changes))
 		row := []string{
 			e.ID, apikey.Timestamp(e.At).String(), string(e.Action), e.KeyID, harmless(e.Owner), harmless(e.Name), escaped,
 			harmless(e.Actor), harmless(e.Via), e.Address, e.RequestID,

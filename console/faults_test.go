@@ -15,6 +15,9 @@ func TestNothingLikeThat(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
 	v := k.visitor()
+	v.get("/console/sign-in").want(http.StatusOK, `autocomplete="username"`, `autocomplete="current-password"`)
+	long := url.Values{"name": {strings.Repeat("n", 20_000)}}
+	v.post("/console/keys/new", long).want(http.StatusRequestEntityTooLarge, "<h1>You are signed out</h1>", "Sign in in another tab")
 	v.get("/console/nowhere").want(http.StatusNotFound, "<h1>There is no such page</h1>")
 	v.signIn(k.owner)
 	v.get("/console/nowhere").want(http.StatusNotFound, "<h1>There is no such page</h1>", `href="/console/keys"`, "Sign out")
@@ -76,7 +79,7 @@ func TestMistypedKeys(t *testing.T) {
 		whole[:len(whole)-1] + other: "mistyped: its checksum is wrong",
 		whole[:len(whole)-9]:         "a key that is cut off",
 		k.owner.Prefix:               "s prefix, as lists show it",
-		"swordfish":                  "not an apikeyd key",
+		"swordfish":                  "no apikeyd key",
 	} {
 		k.visitor().post("/console/sign-in", url.Values{"secret": {text}}).want(http.StatusBadRequest, says)
 		v := k.visitor()

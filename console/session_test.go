@@ -224,8 +224,8 @@ func TestSigningInIsRefused(t *testing.T) {
 		status int
 		says   string
 	}{
-		"nothing":           {"", http.StatusBadRequest, "This is not an apikeyd key"},
-		"no key":            {"swordfish", http.StatusBadRequest, "This is not an apikeyd key"},
+		"nothing":           {"", http.StatusBadRequest, "This is no apikeyd key"},
+		"no key":            {"swordfish", http.StatusBadRequest, "This is no apikeyd key"},
 		"unknown":           {stranger, http.StatusForbidden, `role="alert"`},
 		"without keys:read": {blind.Secret, http.StatusForbidden, "keys:read"},
 	} {

@@ -19,6 +19,7 @@ var (
 	errForeign      = errors.New("the form comes from another site")
 	errNoForm       = errors.New("not a form")
 	errFormTooLarge = errors.New("the form is too large")
+	errFormNotKept  = errors.New("the form is too large to keep for later")
 )
 
 // trouble is a page in place of the one asked for.
@@ -34,7 +35,7 @@ type trouble struct {
 
 // notThere answers wherever no page is.
 func notThere(v *visit) error {
-	// Who is signed in keeps the navigation; whoever is not learns no less.
+	// A signed-in reader keeps the navigation.
 	if found, ok := v.sessionOf(v.r); ok && v.recognise(found.Secret) != nil {
 		v.me = client.Key{}
 	}
@@ -85,6 +86,9 @@ func (v *visit) troubleOf(err error, refusal *client.Error) trouble {
 	case errors.Is(err, errFormTooLarge):
 		return trouble{Status: http.StatusRequestEntityTooLarge, Title: "This is too much text",
 			Message: "Nothing was changed. Go back and shorten it."}
+	case errors.Is(err, errFormNotKept):
+		return trouble{Status: http.StatusRequestEntityTooLarge, Title: "You are signed out",
+			Message: "Nothing was changed, and this form is too large to keep. Sign in in another tab, then go back here and send it again."}
 	case refusal == nil && v.ctx().Err() == nil:
 		if !errors.Is(err, errPanic) { // whose stack is in the log
 			v.Log.Error("the console failed", "path", apikey.Redact(v.r.URL.Path), "error", apikey.Redact(err.Error()))

@@ -49,7 +49,7 @@ func TestExpiredWhileTyping(t *testing.T) {
 		b.seen.Expect("status of 400")
 		b.fill("#secret", "wrong")
 		b.click("main button[type=submit]")
-		b.want("#problem", "not an apikeyd key")
+		b.want("#problem", "no apikeyd key")
 		b.signInAgain(k.owner)
 		b.wantTyped()
 		// And it can be sent from there.

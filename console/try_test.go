@@ -51,7 +51,7 @@ func TestTryIt(t *testing.T) {
 		{theirs.Secret, "", "VALID", nil},
 		{theirs.Secret, "datasets:write", "INSUFFICIENT_SCOPE", []string{"lacks one of the scopes", "Key: ci of o'brien"}},
 		{gone.Secret, "", "REVOKED", []string{"The key was revoked"}},
-		{"it's \"no\" secret", "", "NOT_FOUND", []string{"This is not an apikeyd key"}},
+		{"it's \"no\" secret", "", "NOT_FOUND", []string{"This is no apikeyd key"}},
 	} {
 		verify(tt.secret, tt.scopes)
 		b.want(".verdict", append(tt.texts, tt.code)...)

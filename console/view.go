@@ -71,7 +71,11 @@ func (p view) Warnings() []string {
 	if p.visit.Warnings == nil || !p.SignedIn() {
 		return nil
 	}
-	return p.visit.Warnings()
+	var sentences []string
+	for _, warning := range p.visit.Warnings() {
+		sentences = append(sentences, sentence(warning))
+	}
+	return sentences
 }
 
 // May reports whether the reader's key has a scope of the API.

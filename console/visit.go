@@ -84,7 +84,7 @@ func (s *site) signedIn(h handler) http.Handler {
 	})
 }
 
-// errNoSecret says that a string is no key's secret: it need not be asked about.
+// errNoSecret says that a string is no key's secret.
 var errNoSecret = errors.New("not the secret of a key")
 
 // recognise asks the API whose a secret is. The API decides whether it is good.
@@ -105,6 +105,9 @@ func (v *visit) recognise(secret string) (err error) {
 func (v *visit) readForm() error {
 	data, err := io.ReadAll(http.MaxBytesReader(v.w, v.r.Body, v.formLimit()))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large || tooManyFields(string(data)) || tooManyFields(v.r.URL.RawQuery) {
+		if v.formLimit() == maxStrangersForm {
+			return errFormNotKept
+		}
 		return errFormTooLarge
 	}
 	v.r.Body = io.NopCloser(bytes.NewReader(data))

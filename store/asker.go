@@ -6,14 +6,14 @@ import (
 	"apikeyd/apikey"
 )
 
-// Asker is on whose behalf a Store is asked. What takes long is shared fairly among owners,
-// and bounded for each key. The zero Asker is the program itself.
+// Asker says on whose behalf a Store is called. Long-running queries are shared fairly among
+// owners and limited for each key. The zero Asker is the program itself.
 type Asker struct {
 	Owner string
 	Key   apikey.ID
 }
 
-// AskerKey is the key of an Asker among a context's values.
+// AskerKey is the key under which a context has an Asker.
 type AskerKey struct{}
 
 // AskerOf returns the Asker of a context, or the zero one.

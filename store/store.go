@@ -30,8 +30,8 @@ var (
 	// the database was lost, or the disk failed, while it was committed. No error is both
 	// this and ErrUnavailable.
 	ErrUncertain = errors.New("it is not known whether the change was made; look before you repeat it")
-	// ErrTooManyScans says that too many questions that take long are being answered already.
-	// Asking again later helps.
+	// ErrTooManyScans says that too many long-running queries are in progress already. Trying
+	// again later helps.
 	ErrTooManyScans = errors.New("too many searches at once")
 	// ErrDamaged says that what is stored is not what was written. Once a Store has
 	// found damage, every call returns it.

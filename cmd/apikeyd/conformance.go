@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -54,7 +52,7 @@ func (c *conformanceCommand) Run(ctx context.Context, s streams) error {
 		options.Progress = printer.Print
 	}
 	report, err := conformance.Run(ctx, options)
-	if errors.Is(err, io.EOF) || err != nil && strings.Contains(err.Error(), "malformed HTTP response") {
+	if speaksNoHTTP(err) {
 		return fmt.Errorf("%w%s", err, askTLS(c.URL))
 	}
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 )
 
@@ -57,7 +56,7 @@ func (c *healthcheckCommand) Run(ctx context.Context, s streams) error {
 	}}
 	response, err := client.Do(request)
 	if err != nil {
-		if strings.Contains(err.Error(), "HTTP response to HTTPS client") {
+		if errors.Is(err, http.ErrSchemeMismatch) {
 			return fmt.Errorf("--listen %s: serve speaks no TLS there; leave --tls-cert and APIKEYD_TLS_CERT out", c.Listen)
 		}
 		return fmt.Errorf("--listen %s: %w", c.Listen, errors.Unwrap(err)) // without the URL

@@ -165,12 +165,17 @@ func unanswered(server string, err error) string {
 		text += "; this machine does not trust the certificate of the server"
 	case plain || strings.Contains(text, "HTTP response to HTTPS client"):
 		text += "; the server speaks no TLS: its URL begins with http://"
-	case errors.Is(err, io.EOF) || strings.Contains(text, "malformed HTTP response"):
+	case speaksNoHTTP(err):
 		text += askTLS(server)
 	case dial != nil && dial.Op == "dial":
 		text += "; does apikeyd serve there?"
 	}
 	return text
+}
+
+// speaksNoHTTP reports whether a server hung up on a request, or answered in another protocol.
+func speaksNoHTTP(err error) bool {
+	return errors.Is(err, io.EOF) || err != nil && strings.Contains(err.Error(), "malformed HTTP response")
 }
 
 // askTLS is what to try if a server does not understand http.
@@ -195,7 +200,7 @@ func checkURL(text string) error {
 	for _, own := range ownPaths {
 		if base, found := strings.CutSuffix(path, own); found && u.User == nil {
 			u.Path, u.RawPath, u.RawQuery, u.Fragment = base, "", "", ""
-			return fmt.Errorf("--url must end before %s, which is added to it; write --url %s", own, u)
+			return fmt.Errorf("--url must end before %s; write --url %s", own, u)
 		}
 	}
 	return nil

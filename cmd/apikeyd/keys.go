@@ -101,8 +101,8 @@ func (f jsonFlag) hand(s streams, k issuedKey, done string) (err error) {
 		_, err = fmt.Fprintln(s.out, k.secret.Reveal())
 	}
 	if err != nil {
-		return fmt.Errorf("the key %[1]s was %[2]s, but its secret is lost: %[3]w; for another secret run apikeyd keys rotate %[1]s, "+
-			"or end the key with apikeyd keys revoke %[1]s, where it was %[2]s", k.ID, done, err)
+		return fmt.Errorf("the key %[1]s was %[2]s, but its secret is lost: %[3]w; on the same server or database, "+
+			"run apikeyd keys rotate %[1]s for another secret, or apikeyd keys revoke %[1]s", k.ID, done, err)
 	}
 	return nil
 }

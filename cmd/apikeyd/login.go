@@ -23,7 +23,7 @@ type profileFlag struct {
 	Profile string `default:"default" env:"APIKEYD_PROFILE" placeholder:"NAME" complete:"profiles" help:"Name of the profile (${default})."`
 }
 
-// name is that of the profile; an empty environment variable is none.
+// name is that of the profile; --profile "" is the default one.
 func (f profileFlag) name() string { return cmp.Or(f.Profile, defaultProfile) }
 
 type loginCommand struct {

@@ -103,8 +103,7 @@ func (w *restoreWatch) notices() []string {
 // warnings are the notices as the console shows them.
 func (w *restoreWatch) warnings() []string {
 	if w.open.Load() {
-		return []string{"The database was restored from a backup and not reconciled: keys that were revoked since may work again. " +
-			"Revoke them, then run apikeyd restore --confirm on the server."}
+		return []string{notReconciled + ". Revoke them, then run apikeyd restore --confirm on the server."}
 	}
 	return nil
 }

@@ -77,7 +77,12 @@ func (c *restoreCommand) carryOver(
 	case c.RevocationsFrom != "" && (old == nil || !isSameFile(c.RevocationsFrom, c.Database)):
 		r, err = carryOverFrom(ctx, db, c.RevocationsFrom, knows)
 		if err != nil {
-			err = fmt.Errorf("--revocations-from %s: %w", c.RevocationsFrom, err)
+			return r, fmt.Errorf("--revocations-from %s: %w", c.RevocationsFrom, err)
+		}
+		if old != nil { // what it knows beyond that is as true; if it knows nothing, the other was named for that
+			more, _ := db.CarryOver(ctx, restoreOperator, old, knows)
+			r.carried.Add(more)
+			err = ctx.Err()
 		}
 	case old != nil && !c.WithoutRevocations:
 		r.source = "the replaced database"
@@ -128,7 +133,7 @@ func (c *restoreCommand) reportReconciled(s streams, r restored) error {
 	if r.kept != "" {
 		fmt.Fprintf(&out, "kept the replaced database as %s\n", filepath.Join(filepath.Dir(c.Database), filepath.Base(r.kept)))
 	}
-	if r.source != "" && r.problem == nil {
+	if r.source != "" && (r.problem == nil || r.carried.Ended() > 0) {
 		fmt.Fprintf(&out, "carried over from %s: %s revoked, %d with another secret, %d that end earlier or lost scopes\n",
 			r.source, count(r.carried.Revoked, "key"), r.carried.Rotated, r.carried.Reduced)
 		if r.carried.Unknown > 0 {
@@ -140,7 +145,7 @@ func (c *restoreCommand) reportReconciled(s streams, r restored) error {
 			count(r.carried.Lost, "key"))
 	}
 	if r.problem != nil {
-		fmt.Fprintf(&warning, "WARNING: nothing was carried over from %s: %v.\n", r.source, r.problem)
+		fmt.Fprintf(&warning, "WARNING: not everything was carried over from %s: %v.\n", r.source, r.problem)
 	}
 	if r.carried.Missing > 0 && r.problem == nil {
 		fmt.Fprintf(&warning, "WARNING: %s does not have %s of the backup.\n", r.source, count(r.carried.Missing, "key"))

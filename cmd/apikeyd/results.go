@@ -77,7 +77,7 @@ func widthOf(w io.Writer) int {
 func (s streams) mustBeRead() error {
 	signal.Ignore(syscall.SIGPIPE)
 	if file := fileOf(s.out); file != nil && wasClosed(file) {
-		return errors.New("standard output is closed, so the result would be lost; nothing was done")
+		return errors.New("standard output is closed, or is /dev/null opened for reading and writing, so the result would be lost; nothing was done")
 	}
 	return nil
 }

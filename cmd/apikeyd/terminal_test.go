@@ -106,7 +106,7 @@ func TestLoginAtATerminal(t *testing.T) {
 	at.sees("not shown")
 	at.types("\n")
 	at.ends(exitFailure)
-	at.sees("holds not an apikeyd key")
+	at.sees("holds no apikeyd key")
 	at = s.typed(home, "login", "--url", s.url, "--profile", "other")
 	at.sees("not shown")
 	at.types("hunter2\n")

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 // The reasons for which a database cannot tell what came after a backup.
 var (
 	ErrEarlier   = errors.New("it ends before the backup was made, so it does not know what came after")
-	ErrUnrelated = errors.New("it has no key of the backup, so it is not what the backup was made of")
+	ErrUnrelated = errors.New("it has none of the backup's keys, so the backup was not made from it")
 )
 
 // readableSchema is the oldest schema of which keyColumns can be read.
@@ -29,6 +30,16 @@ type CarriedOver struct {
 	Unknown int // keys that are not in the backup, and are lost
 	Lost    int // keys that were revoked since they were rotated, and the source does not tell their secret
 	Missing int // keys of the backup that the source does not have, so it cannot tell of them
+}
+
+// Ended is how many keys changed.
+func (c CarriedOver) Ended() int { return c.Revoked + c.Rotated + c.Reduced }
+
+// Add adds the keys that another source changed after this one.
+func (c *CarriedOver) Add(more CarriedOver) {
+	c.Revoked += more.Revoked
+	c.Rotated += more.Rotated
+	c.Reduced += more.Reduced
 }
 
 // OpenRestored opens a backup that was copied, and brings its schema up to date. Nobody else
@@ -119,14 +130,29 @@ func endedBy(key, later apikey.Key) apikey.Key {
 	return key
 }
 
-// add counts what changed of a key, and reports whether anything did.
-func (c *CarriedOver) add(before, after apikey.Key) bool {
+// endingOf is the action that takes a key to what endedBy made of it, or "" if that is the same.
+func endingOf(before, after apikey.Key) string {
 	switch {
 	case !before.RevokedAt.Equal(after.RevokedAt):
-		c.Revoked++
-	case !before.SecretHash.Equal(after.SecretHash), !before.OldSecretUntil.Equal(after.OldSecretUntil):
-		c.Rotated++
+		return store.ActionRevoke
+	case !before.SecretHash.Equal(after.SecretHash):
+		return store.ActionRotate
+	case !before.OldSecretUntil.Equal(after.OldSecretUntil):
+		return store.ActionLeak
 	case !before.ExpiresAt.Equal(after.ExpiresAt), !slices.Equal(before.Scopes, after.Scopes):
+		return store.ActionUpdate
+	}
+	return ""
+}
+
+// add counts what changed of a key, and reports whether anything did.
+func (c *CarriedOver) add(before, after apikey.Key) bool {
+	switch endingOf(before, after) {
+	case store.ActionRevoke:
+		c.Revoked++
+	case store.ActionRotate, store.ActionLeak:
+		c.Rotated++
+	case store.ActionUpdate:
 		c.Reduced++
 	default:
 		return false
@@ -183,17 +209,8 @@ func (m *mutation) end(later apikey.Key) error {
 		return err
 	}
 	after := endedBy(before, later)
-	action := store.ActionUpdate
-	switch {
-	case !before.RevokedAt.Equal(after.RevokedAt):
-		action = store.ActionRevoke
-	case !before.SecretHash.Equal(after.SecretHash):
-		action = store.ActionRotate
-	case !before.OldSecretUntil.Equal(after.OldSecretUntil):
-		action = store.ActionLeak
-	}
 	if err := m.updateKey(after); err != nil {
 		return err
 	}
-	return m.audit(action, &before, &after)
+	return m.audit(cmp.Or(endingOf(before, after), store.ActionUpdate), &before, &after)
 }

@@ -58,7 +58,7 @@ func (db *DB) CarryOverEvents(
 // mainHead is where the chain of a SQLite database ends.
 func (db *DB) mainHead(ctx context.Context) (head store.Mark, err error) {
 	err = db.read(ctx, func() error {
-		h, err := readHead(ctx, db.reader, sharedChain, "")
+		h, err := readHead(ctx, db.points, sharedChain, "")
 		head = h.Mark
 		return err
 	})

@@ -109,10 +109,10 @@ func holdsWord(text, word string) bool {
 // refusals are the codes with which a server refuses a connection and names the user.
 var refusals = map[string]string{
 	"28P01": "the server refused the password",
-	"28000": "the server does not let this user in from here: see its pg_hba.conf",
+	"28000": "the server does not let this user in: check that the role exists and may log in, and that pg_hba.conf allows it from here",
 	"3D000": "the server has no such database",
 	"42501": "the user may not connect to this database",
-	"53300": "the server has too many connections",
+	"53300": "the server, the database or the role allows no more connections",
 }
 
 func (d describer) server(e *pgconn.PgError) string {

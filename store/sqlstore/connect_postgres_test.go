@@ -33,12 +33,12 @@ func TestRefusedConnections(t *testing.T) {
 	const password = "sEcReT"
 	for user, tt := range map[string]struct{ database, host, want string }{
 		"hush_scram":   {"postgres", cluster.Address, "the server refused the password (SQLSTATE 28P01)"},
-		"hush_none":    {"postgres", cluster.Address, "the server does not let this user in from here: see its pg_hba.conf (SQLSTATE 28000)"},
-		"hush_nologin": {"postgres", cluster.Address, "(SQLSTATE 28000)"},
-		"hush_full":    {"postgres", cluster.Address, "the server has too many connections (SQLSTATE 53300)"},
+		"hush_none":    {"postgres", cluster.Address, "the server does not let this user in: check that the role exists and may log in, and that pg_hba.conf allows it from here (SQLSTATE 28000)"},
+		"hush_nologin": {"postgres", cluster.Address, "the server does not let this user in: check that the role exists and may log in, and that pg_hba.conf allows it from here (SQLSTATE 28000)"},
+		"hush_full":    {"postgres", cluster.Address, "the server, the database or the role allows no more connections (SQLSTATE 53300)"},
 		"hush_trusted": {"closed", cluster.Address, "the user may not connect to this database (SQLSTATE 42501)"},
 		"postgres":     {"nothing", cluster.Address, "the server has no such database (SQLSTATE 3D000)"},
-		"hush_hba":     {"postgres", cluster.Address, "(SQLSTATE 28000)"},
+		"hush_hba":     {"postgres", cluster.Address, "the server does not let this user in: check that the role exists and may log in, and that pg_hba.conf allows it from here (SQLSTATE 28000)"},
 		"hush_away":    {"postgres", "127.0.0.1:1", "connection refused"},
 		"hush_both":    {"postgres", "127.0.0.1:1," + cluster.Address, "connection refused; the server does not let"},
 	} {

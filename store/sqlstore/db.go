@@ -113,8 +113,8 @@ func (db *DB) read(ctx context.Context, query func() error) error {
 	return err
 }
 
-// retryEnded runs a query, which must not mind, and runs it again while it meets sessions that
-// the database has ended. Each of them is closed by that, so the last try has a fresh one.
+// retryEnded retries a query, which must be safe to repeat, while it fails because the database
+// has ended its session. Each failure closes that connection, so the last attempt has a new one.
 func retryEnded(e engine, query func() error) (err error) {
 	for range 2 + max(pgPoints, pgLists) {
 		if err = query(); !e.sessionEnded(err) {

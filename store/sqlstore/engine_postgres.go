@@ -83,6 +83,10 @@ func (e *postgresEngine) begin(w *writer) error {
 // sessionEnded reports whether an error says that the session is over: it was idle for too long,
 // somebody terminated it, or the server or a pooler before it was restarted.
 func (e *postgresEngine) sessionEnded(err error) bool {
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
+	if _, connected := errors.AsType[*sessionError](err); connecting && !connected {
+		return false // refused or unreachable: another try at once would be too
+	}
 	var said *pgconn.PgError
 	if errors.As(err, &said) {
 		if said.Code == "25P03" {
@@ -90,8 +94,7 @@ func (e *postgresEngine) sessionEnded(err error) bool {
 		}
 		return said.Severity == "FATAL" || said.SeverityUnlocalized == "FATAL" || said.SeverityUnlocalized == "PANIC"
 	}
-	var connecting *pgconn.ConnectError
-	return isConnectionError(err) && !errors.As(err, &connecting) && !errors.Is(err, context.DeadlineExceeded)
+	return isConnectionError(err) && !connecting && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // beginText begins a transaction that PostgreSQL ends if nothing is heard of its node: others

@@ -1,4 +1,4 @@
-//go:build unix && !linux
+//go:build unix
 
 package sqlstore
 
@@ -12,5 +12,5 @@ func countLinks(_ string, info os.FileInfo) uint64 {
 	if !ok {
 		return 1
 	}
-	return uint64(s.Nlink)
+	return uint64(s.Nlink) //nolint:unconvert // its type differs between architectures
 }

@@ -41,7 +41,7 @@ func (db *DB) ForgetRestored(ctx context.Context) error {
 // Restored returns what NoteRestored recorded last, or the zero Restored.
 func (db *DB) Restored(ctx context.Context) (r Restored, err error) {
 	err = db.read(ctx, func() error {
-		r, err = readRestored(ctx, db.reader)
+		r, err = readRestored(ctx, db.points)
 		return err
 	})
 	return r, err

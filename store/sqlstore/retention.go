@@ -18,7 +18,7 @@ const (
 func (db *DB) PruneEvents(ctx context.Context, before time.Time) (removed int, err error) {
 	var chains []string
 	err = db.read(ctx, func() (err error) {
-		chains, err = listChains(ctx, db.reader)
+		chains, err = listChains(ctx, db.points)
 		return err
 	})
 	if err != nil {
@@ -53,7 +53,7 @@ func listChains(ctx context.Context, q querier) (chains []string, err error) {
 func (db *DB) pruneChain(ctx context.Context, chain string, before time.Time) (removed int, err error) {
 	var oldest []oldEvent
 	err = db.read(ctx, func() (err error) {
-		oldest, err = oldestEvents(ctx, db.reader, chain, 1)
+		oldest, err = oldestEvents(ctx, db.points, chain, 1)
 		return err
 	})
 	if err != nil || len(oldest) == 0 {

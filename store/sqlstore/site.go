@@ -54,15 +54,19 @@ func (s *Site) Close() error {
 	return errors.Join(err, s.files.close())
 }
 
-// Old returns the database that is there, so that it can be read until Close, or nil if there
-// is none. From then on nobody else can use it. Only a database of ours can be had, and only
-// if nobody has it open. The caller must not Close it.
+// Old locks the database that is there until Close, and returns it for reading, or nil if there
+// is none. It takes only a database of apikeyd that no other process has open. The caller must
+// not Close what it returns.
 func (s *Site) Old(ctx context.Context) (*Examination, error) {
 	if s.old == nil {
 		if _, err := os.Lstat(s.files.path); errors.Is(err, os.ErrNotExist) {
 			return nil, nil
 		}
 		if err := s.clear(ctx); err != nil {
+			if s.old != nil {
+				err = errors.Join(err, s.old.Close())
+				s.old = nil
+			}
 			return nil, err
 		}
 	}
@@ -76,12 +80,13 @@ func (s *Site) Old(ctx context.Context) (*Examination, error) {
 // there before or the file, whole. Without replace it returns ErrOccupied if a database is
 // there. With it, what Old returns gives way, and keeps the name that Put returns.
 func (s *Site) Put(ctx context.Context, file string, replace bool) (kept string, err error) {
-	if _, err := os.Lstat(s.files.path); err == nil && !replace {
+	var old *Examination
+	if replace {
+		if old, err = s.Old(ctx); err != nil {
+			return "", err
+		}
+	} else if _, err := os.Lstat(s.files.path); err == nil {
 		return "", ErrOccupied
-	}
-	old, err := s.Old(ctx)
-	if err != nil {
-		return "", err
 	}
 	// SQLite would take a log that lies there for the new file's, and make a mix of two.
 	for _, suffix := range logs {

@@ -17,9 +17,9 @@ type Stats struct {
 
 	Batch  Histogram // how many changes each transaction made
 	Commit Histogram // how many seconds each took to become durable
-	Failed uint64    // transactions that came to nothing, as far as is known
+	Failed uint64    // transactions that were not seen to commit, those in Unknown included
 
-	Unknown   uint64 // those of which it is not known
+	Unknown   uint64 // transactions whose outcome could not be found out
 	Unsettled bool   // no change is made until the outcome of one is known
 
 	Waiting    int    // changes that wait for the writer now

@@ -19,11 +19,11 @@ var (
 	commitSeconds = describe("apikeyd_commit_duration_seconds",
 		"How long transactions took to become durable.")
 	commitFailures = describe("apikeyd_commit_failures_total",
-		"Transactions that came to nothing; what they would have changed is tried again alone, or answered 503.")
+		"Transactions that failed, those whose outcome is unknown included; their changes are tried again alone, or answered 503.")
 	commitUnknown = describe("apikeyd_commit_outcomes_unknown_total",
 		"Transactions whose outcome could not be found out; their changes were answered 503 OUTCOME_UNKNOWN.")
 	unsettled = describe("apikeyd_changes_suspended",
-		"1 while no change is made until the outcome of an earlier one is known, else 0.")
+		"1 while changes are suspended because the outcome of an earlier one is unknown, else 0.")
 	queueDepth = describe("apikeyd_writer_queue_depth",
 		"Changes that wait for the writer now.")
 	queueCapacity = describe("apikeyd_writer_queue_capacity",
