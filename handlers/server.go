@@ -29,7 +29,8 @@ type Config struct {
 	TrustedProxies []netip.Prefix   // who is believed about where a request comes from
 	AuthFailures   apikey.RateLimit // of each address; the zero RateLimit is without limit
 
-	// Notices are what /readyz tells beside that the service is ready; nil for nothing.
+	// Notices returns what /readyz lists as details, such as a restore that was not reconciled.
+	// It may be nil.
 	Notices func() []string
 	// Observers are told of every request, in this order.
 	Observers []Observer

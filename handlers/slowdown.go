@@ -65,8 +65,8 @@ func (s *Server) slowFailure(x *exchange, status int, err error) error {
 	return err
 }
 
-// slowFaults counts what a stranger sends to a public operation and the contract refuses, with
-// the reports that do nothing: none of it is cheaper.
+// slowFaults counts the refused requests of a public operation (400, 413, 415) against the same
+// limit as reports that do nothing: they cost as much.
 func (s *Server) slowFaults(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		err := next(c)

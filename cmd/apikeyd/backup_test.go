@@ -2,8 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -81,22 +79,13 @@ func TestRestoredUntilConfirmed(t *testing.T) {
 	first.command("restore", "keys.bak")
 
 	s := serve(t, first.dir, "--metrics", "127.0.0.1:0")
-	_, url, _ := strings.Cut(s.output.String(), `msg="serving metrics" url=`)
-	url, _, _ = strings.Cut(url, "\n")
-	scrape := func() string {
-		response, err := httpClient.Get(url)
-		must(t, err)
-		text, err := io.ReadAll(response.Body)
-		must(t, errors.Join(err, response.Body.Close()))
-		return string(text)
-	}
 	if out := s.output.String(); !strings.Contains(out, "level=WARN") || !strings.Contains(out, notReconciled) {
 		t.Errorf("the log says nothing:\n%s", out)
 	}
 	if a := s.want(http.StatusOK, "GET", "/readyz", "", ""); !strings.Contains(a.body, `"details":["`+notReconciled) {
 		t.Errorf("/readyz says %s", a.body)
 	}
-	if !strings.Contains(scrape(), "\napikeyd_restore_unconfirmed 1\n") {
+	if !strings.Contains(s.scrape(), "\napikeyd_restore_unconfirmed 1\n") {
 		t.Error("the metrics say nothing")
 	}
 	s.wantDoctor("warning  restore        restored at ")
@@ -114,7 +103,7 @@ func TestRestoredUntilConfirmed(t *testing.T) {
 	if a := s.want(http.StatusOK, "GET", "/readyz", "", ""); a.body != "{\"status\":\"ok\"}\n" {
 		t.Errorf("/readyz says %s", a.body)
 	}
-	if !strings.Contains(scrape(), "\napikeyd_restore_unconfirmed 0\n") {
+	if !strings.Contains(s.scrape(), "\napikeyd_restore_unconfirmed 0\n") {
 		t.Error("the metrics still warn")
 	}
 	if got := s.page("/console", cookie); strings.Contains(got.text, banner) {

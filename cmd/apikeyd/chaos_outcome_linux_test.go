@@ -25,12 +25,16 @@ func TestChaosDiskKeepsNothing(t *testing.T) {
 	l, rounds := newLoad(t), max(2, *kills/40)
 	for round := range rounds {
 		dir := t.TempDir()
-		s := serve(t, dir)
+		s := serve(t, dir, "--metrics", "127.0.0.1:0")
 		admin, first := s.adminKey(), len(l.keys)
 		heals := round%2 == 1
 		l.runUntil(s, func(made, _ int) bool { return made >= 50 })
 		release := s.trace(strace, os.DevNull, "trace=fsync,fdatasync", "inject=fsync,fdatasync:error=EIO")
 		l.runUntil(s, func(_, refused int) bool { return refused >= 100 })
+		if text := s.scrape(); !strings.Contains(text, "\napikeyd_changes_suspended 1\n") ||
+			strings.Contains(text, "\napikeyd_commit_outcomes_unknown_total 0\n") {
+			t.Error("the metrics do not say that changes are suspended, or why")
+		}
 		s.want(http.StatusOK, "GET", "/readyz", "", "")
 		if code := s.verdict(admin, admin); code != "VALID" {
 			t.Errorf("while no change is made a good key is %s", code)
@@ -44,6 +48,9 @@ func TestChaosDiskKeepsNothing(t *testing.T) {
 				return strings.Contains(s.output.String(), "unknown was not made; changes are made again")
 			}))
 			s.want(http.StatusCreated, "POST", "/v1/api-keys", admin, keyJSON("healed"))
+			if !strings.Contains(s.scrape(), "\napikeyd_changes_suspended 0\n") {
+				t.Error("the metrics say that changes are still suspended")
+			}
 			l.check(s, l.keys[first:], true)
 		}
 		s.kill()

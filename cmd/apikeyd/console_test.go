@@ -73,7 +73,9 @@ func TestConsole(t *testing.T) {
 	s.want(http.StatusNotFound, "GET", "/consoles", "", "")
 	s.want(http.StatusNotFound, "GET", "/", "", "")
 	s.wantRoot(t, "/console")
-	must(t, s.wait(func() bool { return strings.Contains(s.output.String(), `msg="serving the console" url=`+s.url+"/console\n") }))
+	must(t, s.wait(func() bool {
+		return strings.Contains(s.output.String(), `msg="serving the console" url=`+s.url+"/console\n")
+	}))
 	if out := s.output.String(); !strings.Contains(out, "docs="+s.url+"/docs ") {
 		t.Errorf("the log does not say where the docs are:\n%s", out)
 	}

@@ -38,6 +38,13 @@ func (s *server) fetch(url string) (int, string) {
 	return response.StatusCode, string(text)
 }
 
+// scrape returns the metrics of a server that serves them.
+func (s *server) scrape() string {
+	s.t.Helper()
+	_, text := s.fetch(s.metricsURL())
+	return text
+}
+
 // The metrics have an address of their own, and nothing else is there.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
