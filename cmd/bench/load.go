@@ -85,8 +85,6 @@ func writeScript(folder, name string) (string, error) {
 	return path, os.WriteFile(path, text, 0o600)
 }
 
-var errNoAnswer = errors.New("no request was answered")
-
 var figuresLine = regexp.MustCompile(`(?m)^figures (.*)$`)
 
 // parseFigures reads the line that common.lua prints.
@@ -116,7 +114,7 @@ func parseFigures(output string) (figures, error) {
 		p99:      time.Duration(numbers["p99"]) * time.Microsecond,
 	}
 	if f.requests == 0 || f.duration == 0 {
-		return figures{}, fmt.Errorf("%w:\n%s", errNoAnswer, output)
+		return figures{}, fmt.Errorf("no request was answered:\n%s", output)
 	}
 	return f, nil
 }

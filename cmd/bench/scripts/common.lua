@@ -12,7 +12,8 @@ function setup(thread)
 end
 
 -- init runs in each thread. With an option that says what to expect, every answer is
--- checked; that slows wrk down, so only the unmeasured loads do it.
+-- checked; that slows wrk down, so only the unmeasured loads do it. With the option answers,
+-- the thread stops after that many.
 function init(args)
   for _, arg in ipairs(args) do
     local name, value = arg:match("^(%w+)=(.*)$")
@@ -25,6 +26,10 @@ function init(args)
       if not good or options.header and not headers[options.header] then
         wrong = wrong + 1
         sample = body
+      end
+      if options.answers then
+        options.answers = options.answers - 1
+        if options.answers == 0 then wrk.thread:stop() end
       end
     end
   end
