@@ -29,7 +29,14 @@ func wantDenied(t *testing.T, what string, err error, word string) {
 
 // holder is a key of owner "o".
 func holder(rate apikey.RateLimit, scopes ...string) apikey.Key {
-	return apikey.Key{Owner: "o", Scopes: scopes, RateLimit: rate}
+	return apikey.Key{Settings: apikey.Settings{Owner: "o", Scopes: scopes, RateLimit: rate}}
+}
+
+// others is a key of owner "p".
+func others(rate apikey.RateLimit) apikey.Key {
+	key := holder(rate)
+	key.Owner = "p"
+	return key
 }
 
 func TestMayCreate(t *testing.T) {
@@ -41,8 +48,8 @@ func TestMayCreate(t *testing.T) {
 	}{
 		"a key like itself":                {holder(none, write, "a"), holder(none, write, "a"), ""},
 		"a scope that it lacks":            {holder(none, write), holder(none, "a"), "scopes"},
-		"another owner's":                  {holder(none, write), apikey.Key{Owner: "p"}, "owner"},
-		"another owner's, by an admin":     {holder(none, admin), apikey.Key{Owner: "p"}, ""},
+		"another owner's":                  {holder(none, write), others(none), "owner"},
+		"another owner's, by an admin":     {holder(none, admin), others(none), ""},
 		"with its own limit":               {holder(slow, write), holder(slow), ""},
 		"without its limit":                {holder(slow, write), holder(none), "rate_limit"},
 		"with a wider limit":               {holder(slow, write), holder(fast), "rate_limit"},
@@ -50,7 +57,7 @@ func TestMayCreate(t *testing.T) {
 		"with a limit that it has not":     {holder(none, write), holder(slow), "rate_limit"},
 		"without its limit, by an admin":   {holder(slow, admin), holder(none), ""},
 		"with another limit, by an admin":  {holder(slow, admin), holder(fast), ""},
-		"limit and owner: the owner comes": {holder(none, write), apikey.Key{Owner: "p", RateLimit: slow}, "owner"},
+		"limit and owner: the owner comes": {holder(none, write), others(slow), "owner"},
 	} {
 		wantDenied(t, name, tt.creator.MayCreate(tt.key), tt.reason)
 	}

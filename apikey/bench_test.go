@@ -59,7 +59,7 @@ func BenchmarkNewSecret(b *testing.B) {
 // BenchmarkNewKey is everything that a creation asks of this package.
 func BenchmarkNewKey(b *testing.B) {
 	now := time.Now()
-	draft := apikey.Draft{
+	draft := apikey.Settings{
 		Owner: "customer-42", Name: "ci pipeline", Scopes: apikey.Scopes{"keys:read", "datasets:read"},
 		Metadata: apikey.Metadata{"plan": "pro"}, ExpiresAt: now.AddDate(1, 0, 0),
 	}

@@ -1,23 +1,14 @@
 package apikey
 
-import (
-	"maps"
-	"slices"
-	"time"
-)
+import "time"
 
 // Key is one API key as it is stored: everything but its secret.
 type Key struct {
-	ID         ID
-	Owner      string
-	Name       string
+	ID ID
+	Settings
 	Prefix     string // recognises the key; see Secret.Prefix
-	Scopes     Scopes
-	Metadata   Metadata
-	RateLimit  RateLimit
 	SecretHash Hash
 	CreatedAt  time.Time
-	ExpiresAt  time.Time
 	RevokedAt  time.Time // zero unless revoked
 	LastUsedAt time.Time // zero until used
 
@@ -51,39 +42,3 @@ func (k *Key) Status(now time.Time) Status {
 
 // IsRevoked reports whether the key was ended for good.
 func (k *Key) IsRevoked() bool { return !k.RevokedAt.IsZero() }
-
-// Change is what a PATCH asks for. A nil field stays as it is.
-type Change struct {
-	Name      *string
-	ExpiresAt *time.Time
-	Scopes    *Scopes
-	Metadata  *Metadata  // replaces all of it
-	RateLimit *RateLimit // the zero RateLimit takes it away
-}
-
-// Apply returns the key with the change made, and the names of the fields that
-// differ.
-func (k Key) Apply(c Change) (Key, []string) {
-	var changed []string
-	if c.Name != nil && *c.Name != k.Name {
-		k.Name = *c.Name
-		changed = append(changed, "name")
-	}
-	if c.ExpiresAt != nil && !truncate(*c.ExpiresAt).Equal(k.ExpiresAt) {
-		k.ExpiresAt = truncate(*c.ExpiresAt)
-		changed = append(changed, "expires_at")
-	}
-	if c.Scopes != nil && !slices.Equal(*c.Scopes, k.Scopes) {
-		k.Scopes = *c.Scopes
-		changed = append(changed, "scopes")
-	}
-	if c.Metadata != nil && !maps.Equal(*c.Metadata, k.Metadata) {
-		k.Metadata = *c.Metadata
-		changed = append(changed, "metadata")
-	}
-	if c.RateLimit != nil && *c.RateLimit != k.RateLimit {
-		k.RateLimit = *c.RateLimit
-		changed = append(changed, "rate_limit")
-	}
-	return k, changed
-}

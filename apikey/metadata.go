@@ -38,6 +38,14 @@ func CheckMetadata(m Metadata) error {
 	return nil
 }
 
+// orEmpty returns a map that is not nil.
+func (m Metadata) orEmpty() Metadata {
+	if m == nil {
+		return Metadata{}
+	}
+	return m
+}
+
 func hasControl(s string) bool {
 	for _, r := range s {
 		if unicode.IsControl(r) {

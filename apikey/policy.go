@@ -12,21 +12,11 @@ type Policy struct {
 	MaxLifetime time.Duration // counted from the request; 0 is unlimited
 }
 
-// Draft is what a new key is made from.
-type Draft struct {
-	Owner     string
-	Name      string
-	Scopes    Scopes
-	Metadata  Metadata
-	RateLimit RateLimit
-	ExpiresAt time.Time
-}
-
-// NewKey checks a draft and mints its key. The returned secret is the only one
+// NewKey checks settings and mints a key that has them. The returned secret is the only one
 // there will ever be. It returns an *InvalidError that lists every field at fault.
-func (p Policy) NewKey(now time.Time, d Draft) (Key, Secret, error) {
+func (p Policy) NewKey(now time.Time, s Settings) (Key, Secret, error) {
 	secret := p.NewSecret()
-	key, err := p.KeyFor(now, d, secret)
+	key, err := p.KeyFor(now, s, secret)
 	if err != nil {
 		return Key{}, Secret{}, err
 	}
@@ -43,54 +33,17 @@ func (p Policy) NewSecret() Secret {
 }
 
 // KeyFor is NewKey for a secret that exists already.
-func (p Policy) KeyFor(now time.Time, d Draft, secret Secret) (Key, error) {
-	err := joinInvalid(
-		CheckName(d.Name),
-		p.checkExpiry(now, d.ExpiresAt),
-		CheckOwner(d.Owner),
-		CheckScopes(d.Scopes),
-		CheckMetadata(d.Metadata),
-		CheckRateLimit(d.RateLimit),
-	)
-	if err != nil {
+func (p Policy) KeyFor(now time.Time, s Settings, secret Secret) (Key, error) {
+	if err := p.checkSettings(now, s); err != nil {
 		return Key{}, err
-	}
-	if d.Metadata == nil {
-		d.Metadata = Metadata{}
 	}
 	return Key{
 		ID:         secret.ID(),
-		Owner:      d.Owner,
-		Name:       d.Name,
+		Settings:   s.normalized(),
 		Prefix:     secret.Prefix(),
-		Scopes:     d.Scopes,
-		Metadata:   d.Metadata,
-		RateLimit:  d.RateLimit,
 		SecretHash: secret.Hash(),
 		CreatedAt:  truncate(now),
-		ExpiresAt:  truncate(d.ExpiresAt),
 	}, nil
-}
-
-// CheckChange returns an *InvalidError that lists every field of c at fault.
-func (p Policy) CheckChange(now time.Time, c Change) error {
-	var errs []error
-	if c.Name != nil {
-		errs = append(errs, CheckName(*c.Name))
-	}
-	if c.ExpiresAt != nil {
-		errs = append(errs, p.checkExpiry(now, *c.ExpiresAt))
-	}
-	if c.Scopes != nil {
-		errs = append(errs, CheckScopes(*c.Scopes))
-	}
-	if c.Metadata != nil {
-		errs = append(errs, CheckMetadata(*c.Metadata))
-	}
-	if c.RateLimit != nil {
-		errs = append(errs, CheckRateLimit(*c.RateLimit))
-	}
-	return joinInvalid(errs...)
 }
 
 // Longest returns lifetime, shortened to the maximum.

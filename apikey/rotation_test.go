@@ -14,7 +14,7 @@ var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 // rotatable returns a key that ends one day after noon, and its secret.
 func rotatable(t *testing.T, prefix string) (apikey.Key, apikey.Secret) {
 	t.Helper()
-	key, secret, err := apikey.Policy{Prefix: prefix}.NewKey(noon.Add(-time.Hour), apikey.Draft{
+	key, secret, err := apikey.Policy{Prefix: prefix}.NewKey(noon.Add(-time.Hour), apikey.Settings{
 		Owner: "o", Name: "n", ExpiresAt: noon.Add(24 * time.Hour),
 	})
 	if err != nil {
@@ -114,8 +114,8 @@ func TestGraceAndTheKeysEnd(t *testing.T) {
 	rotated, old := rotatable(t, "ak")
 	rotated, _ = rotate(rotated, time.Hour, noon)
 	sooner, later := noon.Add(time.Minute), noon.Add(48*time.Hour)
-	shortened, _ := rotated.Apply(apikey.Change{ExpiresAt: &sooner})
-	prolonged, _ := rotated.Apply(apikey.Change{ExpiresAt: &later})
+	shortened := rotated.Apply(apikey.Change{ExpiresAt: &sooner})
+	prolonged := rotated.Apply(apikey.Change{ExpiresAt: &later})
 	revoked := rotated
 	revoked.RevokedAt = noon
 

@@ -233,7 +233,7 @@ func FuzzTimestamp(f *testing.F) {
 func TestPolicy(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 999, time.UTC)
 	policy := apikey.Policy{Prefix: "acme", MaxLifetime: time.Hour}
-	draft := apikey.Draft{Owner: "o", Name: "n", ExpiresAt: now.Add(time.Hour)}
+	draft := apikey.Settings{Owner: "o", Name: "n", ExpiresAt: now.Add(time.Hour)}
 
 	key, secret, err := policy.NewKey(now, draft)
 	if err != nil {
@@ -273,7 +273,7 @@ func TestPolicy(t *testing.T) {
 
 // TestEveryFaultIsListed wants one message for each field, not the first only.
 func TestEveryFaultIsListed(t *testing.T) {
-	_, _, err := apikey.Policy{}.NewKey(time.Now(), apikey.Draft{Owner: "..", Name: "\n", Scopes: apikey.Scopes{"keys:x"}})
+	_, _, err := apikey.Policy{}.NewKey(time.Now(), apikey.Settings{Owner: "..", Name: "\n", Scopes: apikey.Scopes{"keys:x"}})
 	var invalid *apikey.InvalidError
 	if !errors.As(err, &invalid) {
 		t.Fatal(err)
@@ -288,16 +288,20 @@ func TestEveryFaultIsListed(t *testing.T) {
 }
 
 func TestApply(t *testing.T) {
-	key := apikey.Key{Name: "n", Scopes: apikey.Scopes{"a"}, ExpiresAt: time.UnixMilli(5000).UTC()}
+	key := apikey.Key{Settings: apikey.Settings{Name: "n", Scopes: apikey.Scopes{"a"},
+		Metadata: apikey.Metadata{}, ExpiresAt: time.UnixMilli(5000).UTC()}}
 	name, end, scopes := "m", key.ExpiresAt.Add(time.Minute), apikey.Scopes{"a", "b"}
-	got, changed := key.Apply(apikey.Change{Name: &name, ExpiresAt: &end, Scopes: &scopes})
-	want := apikey.Key{Name: name, Scopes: scopes, ExpiresAt: end}
-	if diff := cmp.Diff(want, got); diff != "" || !cmp.Equal(changed, []string{"name", "expires_at", "scopes"}) {
-		t.Errorf("changed %v: %s", changed, diff)
+	got := key.Apply(apikey.Change{Name: &name, ExpiresAt: &end, Scopes: &scopes})
+	want := key
+	want.Name, want.Scopes, want.ExpiresAt = name, scopes, end
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
+	wantDifferences(t, got.Difference(&key, noon), `{"expires_at":{"from":"1970-01-01T00:00:05.000Z","to":"1970-01-01T00:01:05.000Z"},`+
+		`"name":{"from":"n","to":"m"},"scopes":{"from":["a"],"to":["a","b"]}}`)
 	almost := key.ExpiresAt.Add(time.Microsecond)
-	if got, changed := key.Apply(apikey.Change{ExpiresAt: &almost}); len(changed) != 0 || !cmp.Equal(got, key) {
-		t.Errorf("less than a millisecond changed %v", changed)
+	if got := key.Apply(apikey.Change{ExpiresAt: &almost}); !cmp.Equal(got, key) {
+		t.Error("less than a millisecond changed the key")
 	}
 }
 

@@ -125,7 +125,7 @@ func TestCheckRateLimit(t *testing.T) {
 
 func TestSettingsOfNewAndChangedKeys(t *testing.T) {
 	bad := apikey.RateLimit{Limit: 1}
-	_, _, err := apikey.Policy{}.NewKey(noon, apikey.Draft{Owner: "o", Name: "n", ExpiresAt: noon.Add(time.Hour),
+	_, _, err := apikey.Policy{}.NewKey(noon, apikey.Settings{Owner: "o", Name: "n", ExpiresAt: noon.Add(time.Hour),
 		Metadata: apikey.Metadata{"": ""}, RateLimit: bad})
 	want := []string{"metadata", "rate_limit.window_seconds"}
 	if got := fieldsAtFault(err); !cmp.Equal(got, want) {
@@ -172,7 +172,11 @@ func TestApplySettings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want := key
 			tt.want(&want)
-			got, changed := key.Apply(tt.change)
+			got := key.Apply(tt.change)
+			var changed []string
+			for _, d := range got.Difference(&key, noon) {
+				changed = append(changed, d.Field)
+			}
 			if diff := differ(want, got) + cmp.Diff(tt.changed, changed); diff != "" {
 				t.Errorf("the key or the list of changes differs (-want +got):\n%s", diff)
 			}

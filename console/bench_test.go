@@ -66,7 +66,7 @@ func plant(b *testing.B, s *servertest.Server, keys int) {
 	for range 64 {
 		wg.Go(func() {
 			for i := next.Add(1); i <= int64(keys) && !b.Failed(); i = next.Add(1) {
-				made, _, err := apikey.Policy{}.NewKey(time.Now(), apikey.Draft{
+				made, _, err := apikey.Policy{}.NewKey(time.Now(), apikey.Settings{
 					Owner: fmt.Sprintf("customer-%d", i/100), Name: fmt.Sprintf("key-%d", i),
 					Scopes: []string{"datasets:read"}, ExpiresAt: time.Now().AddDate(10, 0, 0),
 				})

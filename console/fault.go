@@ -136,7 +136,7 @@ func (v *visit) addRules(f *keyForm) {
 	if v.form.Has("owner") {
 		owner = strings.TrimSpace(v.form.Get("owner"))
 	}
-	_, _, err := apikey.Policy{MaxLifetime: v.MaxKeyLifetime}.NewKey(v.now, apikey.Draft{
+	_, _, err := apikey.Policy{MaxLifetime: v.MaxKeyLifetime}.NewKey(v.now, apikey.Settings{
 		Name: s.Name, Owner: owner, Scopes: s.Scopes, Metadata: s.Metadata, ExpiresAt: end,
 		RateLimit: apikey.RateLimit(s.RateLimit),
 	})

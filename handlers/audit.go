@@ -2,6 +2,8 @@ package handlers
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 
 	"github.com/google/uuid"
 
@@ -33,7 +35,11 @@ func (s *Server) ListAuditEvents(
 		answer.Next = new(uuid.UUID(events[size-1].ID))
 	}
 	for _, event := range events {
-		answer.Data = append(answer.Data, eventResponse(event))
+		shown, err := eventResponse(event)
+		if err != nil {
+			return nil, err
+		}
+		answer.Data = append(answer.Data, shown)
 	}
 	return gen.ListAuditEvents200JSONResponse{Body: answer}, nil
 }
@@ -63,4 +69,36 @@ func eventQuery(p gen.ListAuditEventsParams) (query store.EventQuery, possible b
 	possible = (p.Key == nil || !query.Key.IsZero()) && (p.Before == nil || !query.Before.IsZero()) &&
 		(p.Actor == nil || query.Operator || !query.Actor.IsZero())
 	return query, possible, nil
+}
+
+func eventResponse(e store.Event) (gen.AuditEvent, error) {
+	actor := operatorName
+	if !e.Actor.IsZero() {
+		actor = e.Actor.String()
+	}
+	var changes gen.AuditChanges
+	if err := json.Unmarshal([]byte(e.Changes.String()), &changes); err != nil {
+		return gen.AuditEvent{}, fmt.Errorf("the changes of audit event %s: %w", e.ID, err)
+	}
+	return gen.AuditEvent{
+		Action:    gen.AuditAction(e.Action),
+		Actor:     actor,
+		Address:   unlessEmpty(e.Address),
+		At:        apikey.Timestamp(e.At),
+		Changes:   changes,
+		Id:        uuid.UUID(e.ID),
+		KeyId:     uuid.UUID(e.Key),
+		Name:      e.Name,
+		Owner:     e.Owner,
+		RequestId: unlessEmpty(e.RequestID),
+		Via:       e.Via,
+	}, nil
+}
+
+// unlessEmpty is an optional text; the empty one is absent.
+func unlessEmpty(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
 }

@@ -75,7 +75,7 @@ func BenchmarkEncode(b *testing.B) {
 	s := &Server{Config: Config{Store: db, Log: log, Now: time.Now, Verifier: verify.New(db, log, verify.Options{})}}
 	var who apikey.Key
 	for i := range 20 {
-		who, _, err = apikey.Policy{}.NewKey(time.Now(), apikey.Draft{
+		who, _, err = apikey.Policy{}.NewKey(time.Now(), apikey.Settings{
 			Owner: "customer", Name: fmt.Sprintf("key %d", i), Scopes: apikey.Scopes{"keys:read", "datasets:read"},
 			Metadata: apikey.Metadata{"plan": "pro"}, ExpiresAt: time.Now().AddDate(1, 0, 0),
 		})

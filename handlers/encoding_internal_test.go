@@ -4,106 +4,194 @@ import (
 	"bytes"
 	"encoding/json"
 	"math/rand/v2"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
+	"apikeyd/verify"
 )
 
-// encodings are the hand-written encoders, each with an answer to write.
-func encodings(key gen.ApiKeyResponse, created gen.ApiKeyWithSecretResponse, list gen.ApiKeyListResponse,
-	verified gen.VerifyResponse,
-) map[string]struct {
-	ours  func([]byte) []byte
-	value any
-} {
-	return map[string]struct {
-		ours  func([]byte) []byte
-		value any
-	}{
-		"key":     {keyAnswerOf(key).encode, key},
-		"created": {secretAnswerOf(201, "", created).encode, created},
-		"list":    {listAnswerOf(list).encode, list},
-		"verify":  {verifyAnswerOf(verified).encode, verified},
-	}
+// random makes what answers are about: each optional field there or not, each text one of some.
+type random struct {
+	*rand.Rand
+	texts []string
+	full  bool // every optional field is there
 }
 
-// answersFrom makes answers of every kind: each optional property there or not, each text
-// one of the given.
-func answersFrom(seed uint64, texts ...string) (
-	gen.ApiKeyResponse, gen.ApiKeyWithSecretResponse, gen.ApiKeyListResponse, gen.VerifyResponse,
-) {
-	random := rand.New(rand.NewPCG(seed, 0))
-	text := func() string { return texts[random.IntN(len(texts))] }
-	instant := func() time.Time { return time.UnixMilli(random.Int64N(253402300800000)).UTC() }
-	maybe := func() time.Time {
-		if random.IntN(2) == 0 {
-			return time.Time{}
-		}
-		return instant()
+func (r random) text() string { return r.texts[r.IntN(len(r.texts))] }
+
+func (r random) maybe() bool { return r.full || r.IntN(2) == 0 }
+
+func (r random) instant() time.Time { return time.UnixMilli(r.Int64N(253402300800000)).UTC() }
+
+func (r random) maybeInstant() time.Time {
+	if !r.maybe() {
+		return time.Time{}
 	}
-	key := func() *apikey.Key {
-		k := &apikey.Key{
-			ID: apikey.ID(uuid.New()), Owner: text(), Name: text(), Prefix: text(), CreatedAt: instant(),
-			ExpiresAt: instant(), RevokedAt: maybe(), LastUsedAt: maybe(), OldSecretUntil: maybe(),
-			Metadata: apikey.Metadata{}, Scopes: apikey.Scopes{},
-		}
-		for range random.IntN(4) {
-			k.Scopes = append(k.Scopes, text())
-			k.Metadata[text()] = text()
-		}
-		if random.IntN(2) == 0 {
-			k.RateLimit = apikey.RateLimit{Limit: random.IntN(1e6) + 1, Window: time.Duration(random.IntN(86400)+1) * time.Second}
-		}
-		return k
-	}
-	now := instant()
-	one := keyResponse(key(), now)
-	list := gen.ApiKeyListResponse{Data: []gen.ApiKeyResponse{}, Pagination: gen.Pagination{
-		TotalPages: random.IntN(1e6), CurrentPage: random.IntN(1e6), ItemsPerPage: random.IntN(100),
-	}}
-	if random.IntN(2) == 0 {
-		list.Pagination.NextCursor = new(text())
-	}
-	for range random.IntN(4) {
-		list.Data = append(list.Data, keyResponse(key(), now))
-	}
-	verified := gen.VerifyResponse{Valid: random.IntN(2) == 0, Code: gen.VerifyCode(text())}
-	if random.IntN(2) == 0 {
-		verified.Key = &one
-	}
-	if seconds := random.IntN(1000); seconds > 500 {
-		verified.RetryAfterSeconds = &seconds
-	}
-	return one, secretResponse(key(), apikey.NewSecret("ak", apikey.NewID()), now), list, verified
+	return r.instant()
 }
 
-func checkEncodings(t *testing.T, seed uint64, texts ...string) {
+func (r random) key() apikey.Key {
+	k := apikey.Key{
+		ID: apikey.ID(uuid.New()), Prefix: r.text(), CreatedAt: r.instant(), RevokedAt: r.maybeInstant(),
+		LastUsedAt: r.maybeInstant(), OldSecretUntil: r.maybeInstant(),
+		Settings: apikey.Settings{Owner: r.text(), Name: r.text(), ExpiresAt: r.instant(),
+			Metadata: apikey.Metadata{}, Scopes: apikey.Scopes{}},
+	}
+	for r.maybe() && len(k.Scopes) < 4 {
+		k.Scopes = append(k.Scopes, r.text())
+		k.Metadata[r.text()] = r.text()
+	}
+	if r.maybe() {
+		k.RateLimit = apikey.RateLimit{Limit: r.IntN(1e6) + 1, Window: time.Duration(r.IntN(86400)+1) * time.Second}
+	}
+	return k
+}
+
+// shown is what the generated type of an answer has for a key.
+func shown(k apikey.Key, now time.Time) *gen.ApiKeyResponse {
+	stamp := func(t time.Time) *apikey.Timestamp {
+		if t.IsZero() {
+			return nil
+		}
+		return new(apikey.Timestamp(t))
+	}
+	r := &gen.ApiKeyResponse{
+		CreatedAt: apikey.Timestamp(k.CreatedAt), ExpiresAt: apikey.Timestamp(k.ExpiresAt), GraceEndsAt: stamp(k.GraceEnd(now)),
+		Id: uuid.UUID(k.ID), LastUsedAt: stamp(k.LastUsedAt), Metadata: gen.Metadata(k.Metadata), Name: k.Name, Owner: k.Owner,
+		Prefix: k.Prefix, RevokedAt: stamp(k.RevokedAt), Scopes: k.Scopes, Status: gen.ApiKeyStatus(k.Status(now)),
+	}
+	if !k.RateLimit.IsNone() {
+		r.RateLimit = &gen.RateLimit{Limit: k.RateLimit.Limit, WindowSeconds: int(k.RateLimit.Window / time.Second)}
+	}
+	return r
+}
+
+// checkEncodings compares what is appended by hand with what encoding/json makes of the generated
+// types.
+func checkEncodings(t *testing.T, r random) {
 	t.Helper()
-	for name, tt := range encodings(answersFrom(seed, texts...)) {
-		var want bytes.Buffer
-		if err := json.NewEncoder(&want).Encode(tt.value); err != nil {
-			t.Fatal(err)
-		}
-		if got := append(tt.ours(nil), '\n'); !bytes.Equal(got, want.Bytes()) {
-			t.Errorf("%s of seed %d is\n%s, want\n%s", name, seed, got, want.Bytes())
+	now, k := r.instant(), r.key()
+	secret := apikey.NewSecret("ak", apikey.NewID())
+	created := map[string]any{}
+	decode(t, encode(t, shown(k, now)), &created)
+	created["secret"] = secret.Reveal()
+
+	list := gen.ApiKeyListResponse{Data: []gen.ApiKeyResponse{}, Pagination: gen.Pagination{
+		TotalPages: r.IntN(1e6), CurrentPage: r.IntN(1e6), ItemsPerPage: r.IntN(100),
+	}}
+	if r.maybe() {
+		list.Pagination.NextCursor = new("c2VlZA-_")
+	}
+	var keys []apikey.Key
+	for range r.IntN(4) {
+		keys = append(keys, r.key())
+		list.Data = append(list.Data, *shown(keys[len(keys)-1], now))
+	}
+	limited := gen.VerifyResponse{Code: gen.VerifyCode(verify.RateLimited), Key: shown(k, now), RetryAfterSeconds: new(2)}
+	valid := gen.VerifyResponse{Code: gen.VerifyCode(verify.Valid), Key: shown(k, now), Valid: true}
+
+	for name, tt := range map[string]struct {
+		ours answer
+		want any
+	}{
+		"key":       {keyAnswer(&k, now), shown(k, now)},
+		"created":   {secretAnswer(201, "", &k, secret, now), created},
+		"list":      {listAnswer(keys, list.Pagination, now), list},
+		"limited":   {verifyAnswer(verify.RateLimited, &k, 1500*time.Millisecond, now), limited},
+		"valid":     {verifyAnswer(verify.Valid, &k, 0, now), valid},
+		"not found": {verifyAnswer(verify.NotFound, nil, 0, now), gen.VerifyResponse{Code: gen.VerifyCode(verify.NotFound)}},
+	} {
+		var got, want any
+		decode(t, tt.ours.encode(nil), &got)
+		decode(t, encode(t, tt.want), &want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }
 
-// What is written by hand is what encoding/json writes, byte for byte.
+func encode(t *testing.T, value any) []byte {
+	t.Helper()
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func decode(t *testing.T, text []byte, into any) {
+	t.Helper()
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+}
+
 func TestEncoding(t *testing.T) {
 	t.Parallel()
+	texts := []string{"plain", "", `"\/`, "<a&b>", "é🙂", "a\u2028b", "\x00\x1f\x7f\n", strings.Repeat("long ", 100)}
 	for seed := range uint64(200) {
-		checkEncodings(t, seed, "plain", "", `"\/`, "<a&b>", "é🙂", "a\u2028b", "\x00\x1f\x7f\n", "\xff\xfe", strings.Repeat("long ", 100))
+		checkEncodings(t, random{Rand: rand.New(rand.NewPCG(seed, 0)), texts: texts})
 	}
 }
 
 func FuzzEncoding(f *testing.F) {
 	f.Add(uint64(1), "plain", "é<>&\"\\")
-	f.Fuzz(func(t *testing.T, seed uint64, a, b string) { checkEncodings(t, seed, a, b) })
+	f.Fuzz(func(t *testing.T, seed uint64, a, b string) {
+		texts := []string{strings.ToValidUTF8(a, ""), strings.ToValidUTF8(b, "")}
+		checkEncodings(t, random{Rand: rand.New(rand.NewPCG(seed, 0)), texts: texts})
+	})
+}
+
+// TestAnswersHaveEveryField fails where the contract and apikey differ in the fields of a key.
+func TestAnswersHaveEveryField(t *testing.T) {
+	t.Parallel()
+	r := random{Rand: rand.New(rand.NewPCG(1, 0)), texts: []string{"text"}, full: true}
+	now, k := time.UnixMilli(0), r.key()
+	k.RevokedAt = time.Time{} // then there is no grace
+	var whole gen.ApiKeyWithSecretResponse
+	decode(t, secretAnswer(200, "", &k, apikey.NewSecret("ak", k.ID), now).encode(nil), &whole)
+	wantFull(t, whole, "RevokedAt")
+	k.RevokedAt = r.instant()
+	var plain gen.ApiKeyResponse
+	decode(t, keyAnswer(&k, now).encode(nil), &plain)
+	wantFull(t, plain, "GraceEndsAt")
+
+	var changes gen.AuditChanges
+	decode(t, []byte(k.Difference(nil, now).String()), &changes)
+	wantFull(t, changes, "GraceEndsAt")
+}
+
+// wantFull wants no field of a struct to be zero, except one.
+func wantFull(t *testing.T, value any, except string) {
+	t.Helper()
+	v := reflect.ValueOf(value)
+	for i := range v.NumField() {
+		if name := v.Type().Field(i).Name; v.Field(i).IsZero() != (name == except) {
+			t.Errorf("%T: %s is %v", value, name, v.Field(i))
+		}
+	}
+}
+
+// TestBodiesHaveEveryField fails where a conversion leaves out a field of a request.
+func TestBodiesHaveEveryField(t *testing.T) {
+	t.Parallel()
+	const body = `{"name":"n","owner":"o","expires_at":"2030-01-31T12:00:00Z","scopes":["a"],"metadata":{"a":"b"},
+		"rate_limit":{"limit":1,"window_seconds":60}}`
+	var create gen.ApiKeyCreate
+	decode(t, []byte(body), &create)
+	wantFull(t, create, "")
+	wantFull(t, settingsOf(&create, &apikey.Key{}), "")
+	var update gen.ApiKeyUpdate
+	decode(t, []byte(strings.Replace(body, `"owner":"o",`, "", 1)), &update)
+	wantFull(t, update, "")
+	wantFull(t, changeOf(&update), "")
 }

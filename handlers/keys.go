@@ -22,22 +22,8 @@ func (s *Server) CreateApiKey(
 	ctx context.Context, request gen.CreateApiKeyRequestObject,
 ) (gen.CreateApiKeyResponseObject, error) {
 	who := callerFrom(ctx)
-	draft := apikey.Draft{
-		Owner:     or(request.Body.Owner, who.key.Owner),
-		Name:      request.Body.Name,
-		Scopes:    who.key.Scopes.Inherited(),
-		RateLimit: who.key.RateLimit,
-		Metadata:  apikey.Metadata(or(request.Body.Metadata, nil)),
-		ExpiresAt: request.Body.ExpiresAt.Time(),
-	}
-	if request.Body.Scopes != nil {
-		draft.Scopes = *request.Body.Scopes
-	}
-	if limit := rateLimitOf(request.Body.RateLimit); limit != nil {
-		draft.RateLimit = *limit
-	}
 	now := s.Now()
-	key, secret, err := s.Policy.NewKey(now, draft)
+	key, secret, err := s.Policy.NewKey(now, settingsOf(request.Body, who.key))
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +31,7 @@ func (s *Server) CreateApiKey(
 		return nil, err
 	}
 	location := "/v1/api-keys/" + key.ID.String()
-	return secretAnswerOf(http.StatusCreated, location, secretResponse(&key, secret, now)), nil
+	return secretAnswer(http.StatusCreated, location, &key, secret, now), nil
 }
 
 // ListApiKeys implements the operation listApiKeys.
@@ -97,7 +83,7 @@ func (s *Server) ListApiKeys(
 		}
 		pagination.NextCursor = &cursor
 	}
-	return listAnswerOf(gen.ApiKeyListResponse{Data: keyResponses(found.Keys, now), Pagination: pagination}), nil
+	return listAnswer(found.Keys, pagination, now), nil
 }
 
 // boundary is the time in a filter. The zero time would be no filter, and there is no key
@@ -125,7 +111,7 @@ func (s *Server) GetApiKey(
 	if err != nil {
 		return nil, err
 	}
-	return keyAnswerOf(keyResponse(&key, s.Now())), nil
+	return keyAnswer(&key, s.Now()), nil
 }
 
 // UpdateApiKey implements the operation updateApiKey.
@@ -145,7 +131,7 @@ func (s *Server) UpdateApiKey(
 	if err != nil {
 		return nil, err
 	}
-	return gen.UpdateApiKey200JSONResponse{ApiKeyJSONResponse: s.answer(key)}, nil
+	return keyAnswer(&key, s.Now()), nil
 }
 
 // RotateApiKey implements the operation rotateApiKey.
@@ -171,7 +157,7 @@ func (s *Server) RotateApiKey(
 	if err != nil {
 		return nil, err
 	}
-	return gen.RotateApiKey200JSONResponse{Body: secretResponse(&key, secret, s.Now())}, nil
+	return secretAnswer(http.StatusOK, "", &key, secret, s.Now()), nil
 }
 
 // RevokeApiKey implements the operation revokeApiKey.
@@ -187,11 +173,7 @@ func (s *Server) RevokeApiKey(
 	if err != nil {
 		return nil, err
 	}
-	return gen.RevokeApiKey200JSONResponse{ApiKeyJSONResponse: s.answer(key)}, nil
-}
-
-func (s *Server) answer(key apikey.Key) gen.ApiKeyJSONResponse {
-	return gen.ApiKeyJSONResponse{Body: keyResponse(&key, s.Now())}
+	return keyAnswer(&key, s.Now()), nil
 }
 
 // reference says which key a caller means by {key_name} and ?owner=. A UUID is

@@ -83,7 +83,7 @@ func (k *kit) must(err error) {
 // add puts a key of ten years into the store, as the operator would.
 func (k *kit) add(owner, name string, scopes ...string) key {
 	k.Helper()
-	added, secret, err := apikey.Policy{}.NewKey(k.clock.Now(), apikey.Draft{
+	added, secret, err := apikey.Policy{}.NewKey(k.clock.Now(), apikey.Settings{
 		Owner: owner, Name: name, Scopes: scopes, ExpiresAt: k.clock.Now().AddDate(10, 0, 0),
 	})
 	k.must(err)

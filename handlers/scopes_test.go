@@ -108,7 +108,7 @@ func TestGoodScopes(t *testing.T) {
 func TestStoredScopeWithComma(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	old, secret, err := apikey.Policy{}.NewKey(k.clock.Now(), apikey.Draft{
+	old, secret, err := apikey.Policy{}.NewKey(k.clock.Now(), apikey.Settings{
 		Owner: "team", Name: "old", ExpiresAt: k.clock.Now().AddDate(1, 0, 0),
 	})
 	k.must(err)

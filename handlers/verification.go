@@ -16,17 +16,11 @@ func (s *Server) VerifyApiKey(
 		return nil, err
 	}
 	s.decided(exchangeOf(ctx), result)
-	answer := gen.VerifyResponse{Valid: result.Code == verify.Valid, Code: gen.VerifyCode(result.Code)}
-	if result.Code != verify.NotFound {
-		whole := result.Whole()
-		key := keyResponse(&whole, result.At)
-		answer.Key = &key
+	if result.Code == verify.NotFound {
+		return verifyAnswer(result.Code, nil, 0, result.At), nil
 	}
-	if result.Code == verify.RateLimited {
-		seconds := wholeSeconds(result.Quota.RetryAfter)
-		answer.RetryAfterSeconds = &seconds
-	}
-	return verifyAnswerOf(answer), nil
+	key := result.Whole()
+	return verifyAnswer(result.Code, &key, result.Quota.RetryAfter, result.At), nil
 }
 
 // IntrospectToken implements the operation introspectToken (RFC 7662).

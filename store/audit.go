@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"maps"
-	"slices"
 	"time"
 
 	"apikeyd/apikey"
@@ -51,7 +49,7 @@ type Event struct {
 	Key       apikey.ID // the key that was changed
 	Owner     string    // its owner
 	Name      string    // its name afterwards
-	Changes   Changes
+	Changes   apikey.Differences
 	Actor     apikey.ID // zero is the operator
 	Via       string
 	Address   string // of the caller; empty for the operator
@@ -95,72 +93,4 @@ type ChainReport struct {
 	Head       Mark      // the last event, by the record that is kept beside the events
 	Events     int64     // how many are there
 	Faults     []string  // what does not belong, and where: the first few
-}
-
-// Changes say what an event changed of its key, as the contract shows the fields. What
-// is nil did not change.
-type Changes struct {
-	// In the order of the alphabet, which is that of their canonical form.
-
-	ExpiresAt   *Change[apikey.Timestamp] `json:"expires_at,omitzero"`
-	GraceEndsAt *Change[apikey.Timestamp] `json:"grace_ends_at,omitzero"`
-	Metadata    *Change[apikey.Metadata]  `json:"metadata,omitzero"`
-	Name        *Change[string]           `json:"name,omitzero"`
-	RateLimit   *Change[apikey.RateLimit] `json:"rate_limit,omitzero"`
-	RevokedAt   *Change[apikey.Timestamp] `json:"revoked_at,omitzero"`
-	Scopes      *Change[apikey.Scopes]    `json:"scopes,omitzero"`
-}
-
-// Change is what a field was and what it became. What is nil was not there; if both are,
-// the log did not yet record values.
-type Change[T any] struct {
-	From *T `json:"from,omitzero"`
-	To   *T `json:"to,omitzero"`
-}
-
-// ChangesBetween compares a key with what it was; nil if it did not exist.
-func ChangesBetween(before, after *apikey.Key, now time.Time) Changes {
-	return Changes{
-		Name: changed(before, after, func(k *apikey.Key) *string { return &k.Name },
-			func(a, b string) bool { return a == b }),
-		Scopes: changed(before, after, func(k *apikey.Key) *apikey.Scopes { return &k.Scopes },
-			slices.Equal[apikey.Scopes]),
-		Metadata: changed(before, after, func(k *apikey.Key) *apikey.Metadata { return &k.Metadata },
-			maps.Equal[apikey.Metadata, apikey.Metadata]),
-		RateLimit: changed(before, after, rateLimit, func(a, b apikey.RateLimit) bool { return a == b }),
-		ExpiresAt: changed(before, after, func(k *apikey.Key) *apikey.Timestamp { return stamp(k.ExpiresAt) },
-			apikey.Timestamp.Equal),
-		RevokedAt: changed(before, after, func(k *apikey.Key) *apikey.Timestamp { return stamp(k.RevokedAt) },
-			apikey.Timestamp.Equal),
-		GraceEndsAt: changed(before, after, func(k *apikey.Key) *apikey.Timestamp { return stamp(k.GraceEnd(now)) },
-			apikey.Timestamp.Equal),
-	}
-}
-
-// changed compares one field. What field returns nil of is not there.
-func changed[T any](before, after *apikey.Key, field func(*apikey.Key) *T, same func(a, b T) bool) *Change[T] {
-	var from *T
-	if before != nil {
-		from = field(before)
-	}
-	to := field(after)
-	if from == nil && to == nil || from != nil && to != nil && same(*from, *to) {
-		return nil
-	}
-	return &Change[T]{From: from, To: to}
-}
-
-func rateLimit(k *apikey.Key) *apikey.RateLimit {
-	if k.RateLimit.IsNone() {
-		return nil
-	}
-	return &k.RateLimit
-}
-
-func stamp(t time.Time) *apikey.Timestamp {
-	if t.IsZero() {
-		return nil
-	}
-	s := apikey.Timestamp(t)
-	return &s
 }

@@ -61,7 +61,7 @@ func newBenchmark(b *testing.B, o verify.Options) (*verify.Verifier, apikey.Secr
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = db.Close() })
-	key, secret, err := apikey.Policy{}.NewKey(time.Now(), apikey.Draft{
+	key, secret, err := apikey.Policy{}.NewKey(time.Now(), apikey.Settings{
 		Owner: "o", Name: "n", Scopes: apikey.Scopes{"datasets:read"}, ExpiresAt: time.Now().AddDate(1, 0, 0),
 	})
 	if err != nil {

@@ -44,7 +44,7 @@ func newNodes(t *testing.T) (*sqlstore.DB, []*verify.Verifier) {
 func addLimitedKey(t *testing.T, db *sqlstore.DB, name string, limit apikey.RateLimit) (apikey.ID, string) {
 	t.Helper()
 	now := time.Now()
-	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Draft{Owner: "team", Name: name, ExpiresAt: now.AddDate(1, 0, 0)})
+	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Settings{Owner: "team", Name: name, ExpiresAt: now.AddDate(1, 0, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}

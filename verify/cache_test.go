@@ -165,7 +165,7 @@ func TestOvertakenReaderKeepsNothing(t *testing.T) {
 	r.wantCode(secret.Reveal(), verify.Revoked)
 
 	// The same with a secret that becomes one meanwhile.
-	late, lateSecret, err := apikey.Policy{}.NewKey(r.clock.Now(), apikey.Draft{
+	late, lateSecret, err := apikey.Policy{}.NewKey(r.clock.Now(), apikey.Settings{
 		Owner: "team", Name: "late", ExpiresAt: r.clock.Now().Add(time.Hour)})
 	r.must(err)
 	r.counted.between = func() {
@@ -193,7 +193,7 @@ func TestOtherProcess(t *testing.T) {
 	defer func() { _ = beside.Close() }()
 	v := verify.New(db, slog.New(slog.DiscardHandler), verify.Options{})
 	for round := range 3 {
-		key, secret, err := apikey.Policy{}.NewKey(time.Now(), apikey.Draft{
+		key, secret, err := apikey.Policy{}.NewKey(time.Now(), apikey.Settings{
 			Owner: "team", Name: fmt.Sprint(round), ExpiresAt: time.Now().Add(time.Hour)})
 		if err != nil {
 			t.Fatal(err)

@@ -23,7 +23,7 @@ func BenchmarkVerifyOutcomes(b *testing.B) {
 	}
 	defer func() { _ = db.Close() }() // it is thrown away
 	now := time.Now()
-	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Draft{Owner: "team", Name: "ci", ExpiresAt: now.AddDate(1, 0, 0)})
+	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Settings{Owner: "team", Name: "ci", ExpiresAt: now.AddDate(1, 0, 0)})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func BenchmarkUnknownAndWrongSecret(b *testing.B) {
 	defer func() { _ = db.Close() }() // it is thrown away
 	ids, now := make([]apikey.ID, 300), time.Now()
 	for i := range ids {
-		key, _, err := apikey.Policy{}.NewKey(now, apikey.Draft{
+		key, _, err := apikey.Policy{}.NewKey(now, apikey.Settings{
 			Owner: "team", Name: fmt.Sprint("key ", i), ExpiresAt: now.AddDate(1, 0, 0),
 		})
 		if err != nil {

@@ -62,7 +62,7 @@ func (f *fixture) add(lifetime time.Duration, scopes ...string) (apikey.Key, api
 	f.Helper()
 	id := apikey.NewID()
 	secret := apikey.NewSecret("ak", id)
-	key, err := apikey.Policy{}.KeyFor(f.clock.Now(), apikey.Draft{
+	key, err := apikey.Policy{}.KeyFor(f.clock.Now(), apikey.Settings{
 		Owner: "team", Name: "key of " + id.String(), Scopes: append(apikey.Scopes{}, scopes...),
 		ExpiresAt: f.clock.Now().Add(lifetime),
 	}, secret)
@@ -197,7 +197,7 @@ func TestOldPrefixesStayGood(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	secret := apikey.NewSecret("former_prefix", apikey.NewID())
-	key, err := apikey.Policy{Prefix: "new"}.KeyFor(f.clock.Now(), apikey.Draft{
+	key, err := apikey.Policy{Prefix: "new"}.KeyFor(f.clock.Now(), apikey.Settings{
 		Owner: "team", Name: "old", Scopes: apikey.Scopes{}, ExpiresAt: f.clock.Now().Add(time.Hour),
 	}, secret)
 	f.must(err)

@@ -160,7 +160,7 @@ type exportedEvent struct {
 	KeyID     string           `json:"key_id"`
 	Owner     string           `json:"owner"`
 	Name      string           `json:"name"`
-	Changes   store.Changes    `json:"changes"`
+	Changes   apikey.Differences    `json:"changes"`
 	Actor     string           `json:"actor"`
 	Via       string           `json:"via"`
 	Address   string           `json:"address,omitempty"`

@@ -129,7 +129,7 @@ func plantKeys(t *testing.T, path string, keys int) {
 		wg.Go(func() {
 			for i := worker; i < keys; i += plantWorkers {
 				now := time.Now()
-				key, _, err := apikey.Policy{}.NewKey(now, apikey.Draft{
+				key, _, err := apikey.Policy{}.NewKey(now, apikey.Settings{
 					Owner: "acme", Name: fmt.Sprint("planted ", i), ExpiresAt: now.Add(time.Hour),
 				})
 				if err == nil {

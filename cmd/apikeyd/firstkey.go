@@ -66,7 +66,7 @@ func (f firstKey) make(ctx context.Context) error {
 		return err
 	}
 	now := f.now()
-	key, err := f.policy.KeyFor(now, apikey.Draft{
+	key, err := f.policy.KeyFor(now, apikey.Settings{
 		Owner:     adminName,
 		Name:      adminName,
 		Scopes:    apikey.Scopes{apikey.ScopeAdmin},

@@ -48,7 +48,7 @@ func openStore(ctx context.Context, path string) (*sqlstore.DB, error) {
 }
 
 func (d databaseKeys) create(ctx context.Context, owner *string, k client.NewKey) (issuedKey, error) {
-	draft := apikey.Draft{
+	draft := apikey.Settings{
 		Owner: d.whose(owner), Name: k.Name, ExpiresAt: k.ExpiresAt, Metadata: k.Metadata,
 		Scopes: apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite},
 	}

@@ -70,7 +70,7 @@ func plantVariety(t *testing.T, path string, keys int) []planted {
 
 // plantOne makes the key of a number, and all its secrets.
 func plantOne(t *testing.T, db *sqlstore.DB, i int, now time.Time) ([]planted, error) {
-	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Draft{
+	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Settings{
 		Owner: fmt.Sprint("团队 ", i%100), Name: fmt.Sprint("ключ ", i), ExpiresAt: time.Now().Add(240 * time.Hour),
 		Metadata:  map[int]apikey.Metadata{0: {"note": "🗝️ \x00\n", "n": fmt.Sprint(i)}}[i%3],
 		RateLimit: map[int]apikey.RateLimit{0: {Limit: 1000, Window: time.Hour}}[i%5],

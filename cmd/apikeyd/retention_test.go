@@ -29,7 +29,7 @@ func TestRetention(t *testing.T) {
 	})
 	const days = 10
 	for day := range days {
-		key, _, err := apikey.Policy{}.NewKey(clock.Now(), apikey.Draft{
+		key, _, err := apikey.Policy{}.NewKey(clock.Now(), apikey.Settings{
 			Owner: "acme", Name: strings.Repeat("x", day+1), ExpiresAt: clock.Now().Add(time.Hour)})
 		must(t, err)
 		must(t, db.CreateKey(t.Context(), store.Operator("test"), key))

@@ -37,7 +37,7 @@ func (s seed) caller(name string) string { return filepath.Join(s.folder, name+"
 
 // callers are the keys that call the operations, beside the many. The reader is one of
 // the many, so that it has keys to list.
-var callers = map[string]apikey.Draft{
+var callers = map[string]apikey.Settings{
 	"admin":    {Owner: "admin", Scopes: apikey.Scopes{apikey.ScopeAdmin}},
 	"verifier": {Owner: "gateway", Scopes: apikey.Scopes{apikey.ScopeVerify}},
 	"creator":  {Owner: "creator", Scopes: apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite}},
@@ -124,8 +124,8 @@ func (s seed) createMany(ctx context.Context, db store.Store) ([]byte, error) {
 }
 
 // draftOf is the i-th of the many. The first of each owner may read its owner's keys.
-func draftOf(i int) apikey.Draft {
-	d := apikey.Draft{
+func draftOf(i int) apikey.Settings {
+	d := apikey.Settings{
 		Owner:    fmt.Sprintf("customer-%d", i/keysPerOwner),
 		Name:     keyName(i),
 		Scopes:   apikey.Scopes{"datasets:read", "datasets:write"},
@@ -139,7 +139,7 @@ func draftOf(i int) apikey.Draft {
 
 func keyName(i int) string { return fmt.Sprintf("key-%d", i) }
 
-func create(ctx context.Context, db store.Store, draft apikey.Draft) (apikey.Secret, error) {
+func create(ctx context.Context, db store.Store, draft apikey.Settings) (apikey.Secret, error) {
 	now := time.Now()
 	draft.ExpiresAt = now.AddDate(10, 0, 0)
 	key, secret, err := apikey.Policy{}.NewKey(now, draft)

@@ -23,8 +23,7 @@ func (m *mutation) audit(action string, before, after *apikey.Key) error {
 		At: m.now, Action: action, Key: after.ID, Owner: after.Owner, Name: after.Name,
 		Actor: m.actor.Key, Via: m.actor.Via, Address: m.actor.Address, RequestID: m.actor.RequestID,
 	}
-	changes := store.ChangesBetween(before, after, m.now)
-	return m.insertEvent(&event, textOfChanges(&changes))
+	return m.insertEvent(&event, after.Difference(before, m.now).String())
 }
 
 // insertEvent links an event and writes it.

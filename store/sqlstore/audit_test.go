@@ -277,7 +277,7 @@ func TestOldEventsAreChained(t *testing.T) {
 	events, err := db.AuditEvents(t.Context(), store.EventQuery{Limit: 1})
 	must(t, err)
 	want := []store.Event{{ID: events[0].ID, At: time.UnixMilli(2499).UTC(), Action: "update", Key: keys[0].ID, Owner: "acme",
-		Name: "n", Changes: store.Changes{Name: &store.Change[string]{}, Scopes: &store.Change[apikey.Scopes]{}},
+		Name: "n", Changes: apikey.Differences{{Field: "name"}, {Field: "scopes"}},
 		Actor: keys[1].ID, Via: "http", RequestID: "R", Mark: head}}
 	if diff := cmp.Diff(want, events); diff != "" {
 		t.Errorf("the newest event differs (-want +got):\n%s", diff)

@@ -25,7 +25,7 @@ func BenchmarkKey(b *testing.B) {
 	var keys []apikey.Key
 	for i := range 256 {
 		now := time.Now()
-		key, _, err := apikey.Policy{}.NewKey(now, apikey.Draft{
+		key, _, err := apikey.Policy{}.NewKey(now, apikey.Settings{
 			Owner: "customer", Name: fmt.Sprintf("key %d", i), Scopes: apikey.Scopes{"datasets:read"},
 			ExpiresAt: now.AddDate(1, 0, 0),
 		})
@@ -74,7 +74,7 @@ func BenchmarkCreate(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			key, _, err := apikey.Policy{}.NewKey(now, apikey.Draft{
+			key, _, err := apikey.Policy{}.NewKey(now, apikey.Settings{
 				Owner: "customer", Name: apikey.NewID().String()[:35], Scopes: apikey.Scopes{"keys:read", "keys:write"},
 				ExpiresAt: now.AddDate(1, 0, 0),
 			})

@@ -19,7 +19,7 @@ var (
 	ErrUnrelated = errors.New("it has none of the backup's keys, so the backup was not made from it")
 )
 
-// readableSchema is the oldest schema of which keyColumns can be read.
+// readableSchema is the oldest schema whose keys can be read.
 const readableSchema = 4
 
 // CarriedOver says what a restored database took over.

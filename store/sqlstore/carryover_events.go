@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -87,7 +88,7 @@ func (c *continuation) follow(e store.Event) (bool, error) {
 	if e.Seq != c.Seq+1 {
 		return false, fmt.Errorf("event %d does not follow event %d: some are missing", e.Seq, c.Seq)
 	}
-	if linkHash(&e, textOfChanges(&e.Changes), c.Hash) != e.Hash {
+	if linkHash(&e, e.Changes.String(), c.Hash) != e.Hash {
 		return false, fmt.Errorf("event %d does not continue the backup's audit log, or was altered", e.Seq)
 	}
 	c.Mark = e.Mark
@@ -121,17 +122,24 @@ func (r *replay) apply(ctx context.Context, e store.Event) error {
 		r.rotated[e.Key] = true
 		key.RevokedAt = e.At
 	}
-	if ends := e.Changes.GraceEndsAt; ends != nil && ends.To == nil {
+	if grace, ended := e.Changes.Get("grace_ends_at"); ended && grace.To == nil {
 		key = key.EndGrace()
 	}
-	if change := e.Changes.RevokedAt; change != nil && change.To != nil {
-		key.RevokedAt = change.To.Time()
+	var revoked, expires apikey.Timestamp
+	for field, to := range map[string]any{"revoked_at": &revoked, "expires_at": &expires, "scopes": &key.Scopes} {
+		change, _ := e.Changes.Get(field)
+		if change.To == nil {
+			continue
+		}
+		if err := json.Unmarshal(change.To, to); err != nil {
+			return fmt.Errorf("event %d: %s: %w", e.Seq, field, err)
+		}
 	}
-	if change := e.Changes.ExpiresAt; change != nil && change.To != nil {
-		key.ExpiresAt = change.To.Time()
+	if !revoked.Time().IsZero() {
+		key.RevokedAt = revoked.Time()
 	}
-	if change := e.Changes.Scopes; change != nil && change.To != nil {
-		key.Scopes = *change.To
+	if !expires.Time().IsZero() {
+		key.ExpiresAt = expires.Time()
 	}
 	r.keys[e.Key] = key
 	return nil

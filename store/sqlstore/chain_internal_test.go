@@ -1,15 +1,10 @@
-// Of this package: what meets in one transaction, and what is stored, to the letter.
+// Of this package: what meets in one transaction.
 package sqlstore
 
 import (
 	"errors"
 	"testing"
-	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
-	"apikeyd/apikey"
 	"apikeyd/store"
 )
 
@@ -51,38 +46,5 @@ func TestChainOfUndoneTransactions(t *testing.T) {
 	reports, err := h.db.VerifyAudit(t.Context())
 	if err != nil || len(reports) != 1 || reports[0].Events != 4 || len(reports[0].Faults) > 0 {
 		t.Errorf("the chain is %+v (%v)", reports, err)
-	}
-}
-
-// What is written by hand is the canonical form of what a library writes.
-func TestChangesAreCanonical(t *testing.T) {
-	t.Parallel()
-	when := apikey.Timestamp(time.UnixMilli(1764102245002))
-	odd := "<&>\u2028\u2029\"\\/\b\f\n\r\t\x00\x1f\x7fé\U0001F511"
-	metadata := apikey.Metadata{odd: odd, "\uffff": "", "\U0001F511": "", "a": "", "": "b"}
-	limit := apikey.RateLimit{Limit: 1000000, Window: 24 * time.Hour}
-	for _, changes := range []store.Changes{
-		{},
-		{Name: &store.Change[string]{}},
-		{Name: &store.Change[string]{From: &odd}, Scopes: &store.Change[apikey.Scopes]{To: &apikey.Scopes{}}},
-		{
-			ExpiresAt: &store.Change[apikey.Timestamp]{From: &when, To: &when}, GraceEndsAt: &store.Change[apikey.Timestamp]{To: &when},
-			Metadata:  &store.Change[apikey.Metadata]{From: &metadata, To: &apikey.Metadata{}},
-			Name:      &store.Change[string]{From: &odd, To: &odd},
-			RateLimit: &store.Change[apikey.RateLimit]{From: &limit}, RevokedAt: &store.Change[apikey.Timestamp]{To: &when},
-			Scopes: &store.Change[apikey.Scopes]{From: &apikey.Scopes{"a:b"}, To: &apikey.Scopes{"a", "<b>"}},
-		},
-	} {
-		text, err := json.Marshal(changes)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := jsontext.Value(text)
-		if err := want.Canonicalize(); err != nil {
-			t.Fatal(err)
-		}
-		if got := textOfChanges(&changes); got != string(want) {
-			t.Errorf("got  %s\nwant %s", got, want)
-		}
 	}
 }

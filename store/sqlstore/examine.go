@@ -190,7 +190,7 @@ func (e *Examination) someKeys(ctx context.Context, do func([]apikey.Key) error)
 			}
 			keys = append(keys, key)
 			return err
-		}, `SELECT `+keyColumns+` FROM api_keys WHERE id > $1 ORDER BY id LIMIT $2`, last, rowsAtOnce)
+		}, `SELECT `+selectedColumns(e.version)+` FROM api_keys WHERE id > $1 ORDER BY id LIMIT $2`, last, rowsAtOnce)
 		if err != nil || len(keys) == 0 {
 			return err
 		}

@@ -83,8 +83,8 @@ func (db *DB) UpdateKey(
 			return store.ErrRevoked
 		}
 		before := key
-		var changed []string
-		if key, changed = key.Apply(change); len(changed) == 0 {
+		key = key.Apply(change)
+		if len(key.Difference(&before, m.now)) == 0 {
 			return nil
 		}
 		if err := m.updateKey(key); err != nil {

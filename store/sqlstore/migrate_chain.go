@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"strings"
 
 	"apikeyd/apikey"
@@ -174,26 +175,11 @@ func insertChained(ctx context.Context, tx *sql.Tx, old unchainedEvent, head cha
 	copy(event.ID[:], old.id)
 	copy(event.Key[:], old.key)
 	copy(event.Actor[:], old.actor)
-	var changes store.Changes
-	for _, field := range strings.Fields(old.changed) {
-		switch field {
-		case "name":
-			changes.Name = &store.Change[string]{}
-		case "expires_at":
-			changes.ExpiresAt = &store.Change[apikey.Timestamp]{}
-		case "scopes":
-			changes.Scopes = &store.Change[apikey.Scopes]{}
-		case "metadata":
-			changes.Metadata = &store.Change[apikey.Metadata]{}
-		case "rate_limit":
-			changes.RateLimit = &store.Change[apikey.RateLimit]{}
-		case "revoked_at":
-			changes.RevokedAt = &store.Change[apikey.Timestamp]{}
-		case "grace_ends_at":
-			changes.GraceEndsAt = &store.Change[apikey.Timestamp]{}
-		}
+	var changes apikey.Differences
+	for _, field := range slices.Sorted(slices.Values(strings.Fields(old.changed))) {
+		changes = append(changes, apikey.Difference{Field: field})
 	}
-	text := textOfChanges(&changes)
+	text := changes.String()
 	event.Hash = linkHash(&event, text, head.Hash)
 	_, err := tx.ExecContext(ctx, `INSERT INTO audit_events (`+eventColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,

@@ -74,7 +74,7 @@ func (f *furnishing) add(ctx context.Context, now time.Time, from, to int) error
 // addKey makes the key of a number, and does with it what the number says.
 func (f *furnishing) addKey(ctx context.Context, now time.Time, i int) error {
 	name := oddTexts[i%len(oddTexts)]
-	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Draft{
+	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Settings{
 		Owner: "owner " + name, Name: fmt.Sprint(name, " ", i), ExpiresAt: time.Now().Add(time.Duration(i+1) * time.Hour),
 		Scopes: apikey.Scopes{apikey.ScopeRead, "datasets:read"}[:i%3], Metadata: map[bool]apikey.Metadata{
 			true: {"note": name + "\n\x00\u2028<&>", "empty": ""},

@@ -92,23 +92,19 @@ func (m *mutation) read(ref store.Ref) (apikey.Key, error) {
 
 func (m *mutation) insertKey(k apikey.Key) error {
 	m.changed, m.created = k.ID, k.Owner
-	return m.exec(
-		`INSERT INTO api_keys (`+storedColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
-		k.ID[:], k.Owner, k.Name, k.Prefix, k.Scopes.String(), k.SecretHash[:],
-		millis(k.CreatedAt), millis(k.ExpiresAt), millis(k.RevokedAt),
-		hashOrNull(k.OldSecretHash), millis(k.OldSecretUntil), metadataJSON(k.Metadata),
-		numberOrNull(k.RateLimit.Limit), numberOrNull(int(k.RateLimit.Window/time.Second)))
+	args, err := insertArgs(&k)
+	if err != nil {
+		return err
+	}
+	return m.exec(insertKey, args...)
 }
 
 func (m *mutation) updateKey(k apikey.Key) error {
 	m.changed = k.ID
 	delete(m.actors, k.ID)
-	return m.exec(
-		`UPDATE api_keys SET name = $1, scopes = $2, expires_at = $3, revoked_at = $4, secret_hash = $5,
-			old_secret_hash = $6, old_secret_until = $7, metadata = $8, rate_limit = $9, rate_window = $10
-		WHERE id = $11`,
-		k.Name, k.Scopes.String(), millis(k.ExpiresAt), millis(k.RevokedAt), k.SecretHash[:],
-		hashOrNull(k.OldSecretHash), millis(k.OldSecretUntil), metadataJSON(k.Metadata),
-		numberOrNull(k.RateLimit.Limit), numberOrNull(int(k.RateLimit.Window/time.Second)), k.ID[:])
+	args, err := updateArgs(&k)
+	if err != nil {
+		return err
+	}
+	return m.exec(updateKey, args...)
 }

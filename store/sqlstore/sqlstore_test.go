@@ -84,7 +84,7 @@ func execute(t *testing.T, db *sql.DB, statement string) {
 func draft(t *testing.T, name string) (apikey.Key, apikey.Secret) {
 	t.Helper()
 	now := time.Now()
-	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Draft{
+	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Settings{
 		Owner: "acme", Name: name, Scopes: apikey.Scopes{apikey.ScopeRead}, ExpiresAt: now.Add(time.Hour),
 	})
 	must(t, err)

@@ -175,7 +175,7 @@ func second[T any](_ T, err error) error { return err }
 
 func newKey(t *testing.T) apikey.Key {
 	t.Helper()
-	key, _, err := apikey.Policy{}.NewKey(time.Now(), apikey.Draft{
+	key, _, err := apikey.Policy{}.NewKey(time.Now(), apikey.Settings{
 		Owner: "o", Name: apikey.NewID().String() + "!", ExpiresAt: time.Now().Add(time.Hour),
 	})
 	if err != nil {

@@ -68,7 +68,7 @@ func (h *held) begin(ctx context.Context, do func(*transaction) error) <-chan er
 
 func (h *held) key(name string) apikey.Key {
 	h.Helper()
-	key, _, err := apikey.Policy{}.NewKey(time.Now(), apikey.Draft{
+	key, _, err := apikey.Policy{}.NewKey(time.Now(), apikey.Settings{
 		Owner: "acme", Name: name, ExpiresAt: time.Now().Add(time.Hour),
 	})
 	if err != nil {

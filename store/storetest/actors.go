@@ -169,14 +169,14 @@ func testAudit(f *fixture) {
 	start, later := f.clock.Now().Add(-time.Second), f.clock.Now()
 	f.wantEvents(f.events(),
 		store.Event{At: later, Action: store.ActionRevoke, Key: key.ID, Owner: "other", Name: "cd", Via: "storetest",
-			Changes: store.Changes{RevokedAt: to(apikey.Timestamp(later))}},
+			Changes: apikey.Differences{f.changed("revoked_at", nil, apikey.Timestamp(later))}},
 		store.Event{At: later, Action: store.ActionUpdate, Key: key.ID, Owner: "other", Name: "cd",
 			Actor: admin.ID, Via: "http", Address: "192.0.2.1", RequestID: "R1",
-			Changes: store.Changes{Name: &store.Change[string]{From: new("ci"), To: new("cd")}}},
+			Changes: apikey.Differences{f.changed("name", "ci", "cd")}},
 		store.Event{At: start, Action: store.ActionCreate, Key: key.ID, Owner: "other", Name: "ci",
-			Actor: admin.ID, Via: "http", Address: "192.0.2.1", RequestID: "R1", Changes: creation(key)},
+			Actor: admin.ID, Via: "http", Address: "192.0.2.1", RequestID: "R1", Changes: f.creation(key)},
 		store.Event{At: start, Action: store.ActionCreate, Key: admin.ID, Owner: "acme", Name: "admin", Via: "storetest",
-			Changes: creation(admin)})
+			Changes: f.creation(admin)})
 }
 
 func second[T any](_ T, err error) error { return err }

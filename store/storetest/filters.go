@@ -13,7 +13,7 @@ func testFilters(f *fixture) {
 	start := f.clock.Now()
 	at := func(d time.Duration) time.Time { return start.Add(d) }
 	add := func(owner, name string, lifetime time.Duration) apikey.Key {
-		return f.add(apikey.Draft{Owner: owner, Name: name, ExpiresAt: at(lifetime)})
+		return f.add(apikey.Settings{Owner: owner, Name: name, ExpiresAt: at(lifetime)})
 	}
 	const ms, minute, hour = time.Millisecond, time.Minute, time.Hour
 	build := add("acme", "ci build", hour)

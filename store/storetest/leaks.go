@@ -34,11 +34,11 @@ func (f *fixture) wantLeak(got store.Event, key apikey.Key, revoked bool, graceE
 	f.Helper()
 	want := store.Event{At: f.clock.Now(), Action: store.ActionLeak, Key: key.ID, Owner: key.Owner, Name: key.Name,
 		Actor: key.ID, Via: "leak report", Address: "2001:db8::1", RequestID: "R2"}
-	if revoked {
-		want.Changes.RevokedAt = to(apikey.Timestamp(f.clock.Now()))
-	}
 	if !graceEnd.IsZero() {
-		want.Changes.GraceEndsAt = &store.Change[apikey.Timestamp]{From: new(apikey.Timestamp(graceEnd))}
+		want.Changes = append(want.Changes, f.changed("grace_ends_at", apikey.Timestamp(graceEnd), nil))
+	}
+	if revoked {
+		want.Changes = append(want.Changes, f.changed("revoked_at", nil, apikey.Timestamp(f.clock.Now())))
 	}
 	f.wantEvents([]store.Event{got}, want)
 }

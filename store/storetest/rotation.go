@@ -174,10 +174,10 @@ func testRotationAudit(f *fixture) {
 	grace := apikey.Timestamp(f.clock.Now().Add(time.Minute))
 	f.wantEvents(f.events()[:2],
 		store.Event{At: f.clock.Now(), Action: store.ActionRotate, Key: key.ID, Owner: "other", Name: "ci", Via: "storetest",
-			Changes: store.Changes{GraceEndsAt: &store.Change[apikey.Timestamp]{From: &grace}}},
+			Changes: apikey.Differences{f.changed("grace_ends_at", grace, nil)}},
 		store.Event{At: f.clock.Now(), Action: store.ActionRotate, Key: key.ID, Owner: "other", Name: "ci",
 			Actor: admin.ID, Via: "http", Address: "192.0.2.1", RequestID: "R1",
-			Changes: store.Changes{GraceEndsAt: to(grace)}})
+			Changes: apikey.Differences{f.changed("grace_ends_at", nil, grace)}})
 }
 
 func testConcurrentRotations(f *fixture) {

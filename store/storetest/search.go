@@ -54,7 +54,7 @@ func testSearchCase(f *fixture) {
 func testSearchPlaces(f *fixture) {
 	add := func(owner, name, prefix string, active bool) apikey.Key {
 		key, _, err := apikey.Policy{Prefix: prefix}.NewKey(f.clock.Now(),
-			apikey.Draft{Owner: owner, Name: name, ExpiresAt: f.clock.Now().Add(1e9)})
+			apikey.Settings{Owner: owner, Name: name, ExpiresAt: f.clock.Now().Add(1e9)})
 		f.must(err)
 		f.must(f.CreateKey(f.ctx(), operator, key))
 		if !active {

@@ -12,7 +12,7 @@ import (
 )
 
 // add stores a key made from a draft, of an hour if the draft does not say.
-func (f *fixture) add(d apikey.Draft) apikey.Key {
+func (f *fixture) add(d apikey.Settings) apikey.Key {
 	f.Helper()
 	if d.ExpiresAt.IsZero() {
 		d.ExpiresAt = f.clock.Now().Add(time.Hour)
@@ -46,7 +46,7 @@ func metadataSamples() map[string]apikey.Metadata {
 
 func testSettings(f *fixture) {
 	for name, metadata := range metadataSamples() {
-		key := f.add(apikey.Draft{Owner: "acme", Name: name, Metadata: metadata})
+		key := f.add(apikey.Settings{Owner: "acme", Name: name, Metadata: metadata})
 		if diff := cmp.Diff(metadata, f.get(store.ByID(key.ID)).Metadata); diff != "" {
 			f.Errorf("%s: the metadata differs (-want +got):\n%s", name, diff)
 		}
@@ -55,7 +55,7 @@ func testSettings(f *fixture) {
 	for _, limit := range []apikey.RateLimit{
 		{}, {Limit: 1, Window: time.Second}, {Limit: 1_000_000, Window: 24 * time.Hour}, {Limit: 7, Window: 90 * time.Second},
 	} {
-		key := f.add(apikey.Draft{Owner: "acme", Name: fmt.Sprint(limit), RateLimit: limit})
+		key := f.add(apikey.Settings{Owner: "acme", Name: fmt.Sprint(limit), RateLimit: limit})
 		f.wantKey(f.get(store.ByID(key.ID)), key)
 	}
 	for _, key := range f.all() {
@@ -67,7 +67,7 @@ func testChangeSettings(f *fixture) {
 	const both = "metadata rate_limit"
 	slow, fast := apikey.RateLimit{Limit: 1, Window: time.Minute}, apikey.RateLimit{Limit: 9, Window: time.Hour}
 	key := f.create("acme", "ci")
-	other := f.add(apikey.Draft{Owner: "acme", Name: "other", Metadata: apikey.Metadata{"a": "b"}, RateLimit: slow})
+	other := f.add(apikey.Settings{Owner: "acme", Name: "other", Metadata: apikey.Metadata{"a": "b"}, RateLimit: slow})
 	for _, tt := range []struct {
 		name     string
 		metadata apikey.Metadata // nil is left out
@@ -118,7 +118,7 @@ func testChangeSettings(f *fixture) {
 
 func testRateLimitAuthority(f *fixture) {
 	slow, fast := apikey.RateLimit{Limit: 1, Window: time.Minute}, apikey.RateLimit{Limit: 9, Window: time.Minute}
-	writer := f.add(apikey.Draft{Owner: "acme", Name: "writer", RateLimit: slow,
+	writer := f.add(apikey.Settings{Owner: "acme", Name: "writer", RateLimit: slow,
 		Scopes: apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite}})
 	admin := f.create("acme", "admin", apikey.ScopeAdmin)
 	create := func(by apikey.Key, limit apikey.RateLimit) error {

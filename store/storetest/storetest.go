@@ -117,7 +117,7 @@ var operator = store.Operator("storetest")
 // draft makes a key that no store has yet.
 func (f *fixture) draft(owner, name string, scopes ...string) apikey.Key {
 	f.Helper()
-	key, _, err := apikey.Policy{}.NewKey(f.clock.Now(), apikey.Draft{
+	key, _, err := apikey.Policy{}.NewKey(f.clock.Now(), apikey.Settings{
 		Owner: owner, Name: name, Scopes: append(apikey.Scopes{}, scopes...),
 		ExpiresAt: f.clock.Now().Add(time.Hour),
 	})

@@ -15,7 +15,7 @@ func testRotatingFilter(f *fixture) {
 	at := func(d time.Duration) time.Time { return start.Add(d) }
 	const ms, minute, hour = time.Millisecond, time.Minute, time.Hour
 	add := func(owner, name string, lifetime time.Duration) apikey.Key {
-		return f.add(apikey.Draft{Owner: owner, Name: name, ExpiresAt: at(lifetime)})
+		return f.add(apikey.Settings{Owner: owner, Name: name, ExpiresAt: at(lifetime)})
 	}
 	add("acme", "never rotated", 9*hour)
 	f.rotate(add("acme", "at once", 9*hour), 0)
@@ -61,7 +61,7 @@ func testSummary(f *fixture) {
 	f.wantSummary("", start, store.Summary{})
 	for _, owner := range []string{"acme", "other"} {
 		add := func(name string, lifetime time.Duration) apikey.Key {
-			return f.add(apikey.Draft{Owner: owner, Name: name, ExpiresAt: start.Add(lifetime)})
+			return f.add(apikey.Settings{Owner: owner, Name: name, ExpiresAt: start.Add(lifetime)})
 		}
 		add("short", 10*day)
 		used := add("used", 300*day)

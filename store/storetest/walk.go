@@ -48,7 +48,7 @@ func (w *walker) create() {
 	w.Helper()
 	lifetime := time.Duration(1+w.random.IntN(10)) * 20 * time.Minute
 	name := fmt.Sprintf("%c%d", "abcAB"[w.random.IntN(5)], len(w.keys))
-	key := w.add(apikey.Draft{Owner: w.owner, Name: name, ExpiresAt: w.clock.Now().Add(lifetime)})
+	key := w.add(apikey.Settings{Owner: w.owner, Name: name, ExpiresAt: w.clock.Now().Add(lifetime)})
 	w.keys = append(w.keys, key.ID)
 }
 

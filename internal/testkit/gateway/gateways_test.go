@@ -238,7 +238,7 @@ func badKeysAreRefused(k *kit) {
 		"expires_at": k.clock.Now().Add(time.Second).Format("2006-01-02T15:04:05Z07:00")})
 	k.clock.Advance(2 * time.Second)
 	half := k.key(fields{"name": "half", "scopes": []string{"invoices:read"}})
-	_, unknown, err := apikey.Policy{}.NewKey(k.clock.Now(), apikey.Draft{
+	_, unknown, err := apikey.Policy{}.NewKey(k.clock.Now(), apikey.Settings{
 		Owner: "nobody", Name: "unknown", ExpiresAt: k.clock.Now().AddDate(1, 0, 0)})
 	must(k, err)
 	for name, row := range map[string]struct {

@@ -144,7 +144,7 @@ func (s *Server) listen(t testing.TB, handler http.Handler, log *slog.Logger, o 
 func (s *Server) Add(t testing.TB, owner, name string, scopes ...string) (apikey.Key, apikey.Secret) {
 	t.Helper()
 	now := s.now()
-	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Draft{
+	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Settings{
 		Owner: owner, Name: name, Scopes: scopes, ExpiresAt: now.AddDate(10, 0, 0),
 	})
 	if err != nil {

@@ -1,0 +1,86 @@
+package apikey
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Difference is a field that is not the same in two states of a key. From and To are its values
+// in the contract's JSON; nil where the field is absent. If both are nil the values are not known.
+type Difference struct {
+	Field    string
+	From, To jsontext.Value
+}
+
+// Differences lists fields in alphabetical order. Its JSON is one object, in the canonical form of
+// RFC 8785: {"name":{"from":"a","to":"b"}}.
+type Differences []Difference
+
+// Difference compares the key with what it was before, both at some time. A nil before compares it
+// with nothing, as for a new key.
+func (k *Key) Difference(before *Key, now time.Time) Differences {
+	var all Differences
+	for _, field := range fields {
+		if !field.recorded {
+			continue
+		}
+		var from jsontext.Value
+		if before != nil {
+			from = field.json(nil, before, now)
+		}
+		if to := jsontext.Value(field.json(nil, k, now)); !bytes.Equal(from, to) {
+			all = append(all, Difference{field.name, from, to})
+		}
+	}
+	return all
+}
+
+// Get returns the difference of one field, if there is one.
+func (d Differences) Get(field string) (Difference, bool) {
+	i := slices.IndexFunc(d, func(one Difference) bool { return one.Field == field })
+	if i < 0 {
+		return Difference{}, false
+	}
+	return d[i], true
+}
+
+// String returns the JSON.
+func (d Differences) String() string {
+	b := []byte{'{'}
+	for _, one := range d {
+		b = append(appendText(appendComma(b), one.Field), `:{`...)
+		if one.From != nil {
+			b = append(append(b, `"from":`...), one.From...)
+		}
+		if one.To != nil {
+			b = append(append(appendComma(b), `"to":`...), one.To...)
+		}
+		b = append(b, '}')
+	}
+	return string(append(b, '}'))
+}
+
+// MarshalJSON returns the JSON.
+func (d Differences) MarshalJSON() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalJSON reads any JSON of this shape, canonical or not.
+func (d *Differences) UnmarshalJSON(text []byte) error {
+	canonical := jsontext.Value(bytes.Clone(text))
+	if err := canonical.Canonicalize(); err != nil {
+		return err
+	}
+	var fields map[string]struct{ From, To json.RawMessage }
+	if err := json.Unmarshal(canonical, &fields); err != nil {
+		return err
+	}
+	*d = make(Differences, 0, len(fields))
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		*d = append(*d, Difference{name, jsontext.Value(fields[name].From), jsontext.Value(fields[name].To)})
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+package apikey
+
+import (
+	"cmp"
+	"encoding/hex"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+	"unicode/utf16"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// field is a field of a key as the contract shows it at some time.
+type field struct {
+	name     string
+	recorded bool                                         // the audit log records its changes
+	json     func(b []byte, k *Key, now time.Time) []byte // appends it; nothing if it is absent
+}
+
+// fields are all fields of a key, in alphabetical order: that of their canonical form.
+var fields = allFields()
+
+func allFields() []field {
+	all := []field{
+		{"created_at", false, func(b []byte, k *Key, _ time.Time) []byte { return appendTime(b, k.CreatedAt) }},
+		{"grace_ends_at", true, func(b []byte, k *Key, now time.Time) []byte { return appendTime(b, k.GraceEnd(now)) }},
+		{"id", false, func(b []byte, k *Key, _ time.Time) []byte { return appendID(b, k.ID) }},
+		{"last_used_at", false, func(b []byte, k *Key, _ time.Time) []byte { return appendTime(b, k.LastUsedAt) }},
+		{"prefix", false, func(b []byte, k *Key, _ time.Time) []byte { return appendText(b, k.Prefix) }},
+		{"revoked_at", true, func(b []byte, k *Key, _ time.Time) []byte { return appendTime(b, k.RevokedAt) }},
+		{"status", false, func(b []byte, k *Key, now time.Time) []byte { return appendText(b, string(k.Status(now))) }},
+	}
+	for _, s := range settings {
+		all = append(all, field{s.name, s.take != nil, func(b []byte, k *Key, _ time.Time) []byte {
+			return s.json(b, &k.Settings)
+		}})
+	}
+	slices.SortFunc(all, func(a, b field) int { return cmp.Compare(a.name, b.name) })
+	return all
+}
+
+// AppendJSON appends the key as the contract shows it at some time: an object in the canonical
+// form of RFC 8785.
+func (k *Key) AppendJSON(b []byte, now time.Time) []byte {
+	b = append(b, '{')
+	for _, f := range fields {
+		start := len(b)
+		b = append(append(append(appendComma(b), '"'), f.name...), `":`...)
+		value := len(b)
+		if b = f.json(b, k, now); len(b) == value {
+			b = b[:start]
+		}
+	}
+	return append(b, '}')
+}
+
+// appendComma appends a comma unless it follows the start of an object or array.
+func appendComma(b []byte) []byte {
+	if last := b[len(b)-1]; last == '{' || last == '[' {
+		return b
+	}
+	return append(b, ',')
+}
+
+// appendText appends a string. Invalid UTF-8 becomes U+FFFD; names and values are valid.
+func appendText(b []byte, s string) []byte {
+	b, _ = jsontext.AppendQuote(b, s)
+	return b
+}
+
+func appendID(b []byte, id ID) []byte {
+	b = hex.AppendEncode(append(b, '"'), id[:4])
+	for _, part := range [...][]byte{id[4:6], id[6:8], id[8:10], id[10:]} {
+		b = hex.AppendEncode(append(b, '-'), part)
+	}
+	return append(b, '"')
+}
+
+// appendTime appends an instant; the zero time is absent.
+func appendTime(b []byte, t time.Time) []byte {
+	if t.IsZero() {
+		return b
+	}
+	return append(Timestamp(t).Append(append(b, '"')), '"')
+}
+
+func appendScopes(b []byte, scopes Scopes) []byte {
+	b = append(b, '[')
+	for _, scope := range scopes {
+		b = appendText(appendComma(b), scope)
+	}
+	return append(b, ']')
+}
+
+// appendRateLimit appends a rate limit; none is absent.
+func appendRateLimit(b []byte, r RateLimit) []byte {
+	if r.IsNone() {
+		return b
+	}
+	b = strconv.AppendInt(append(b, `{"limit":`...), int64(r.Limit), 10)
+	b = strconv.AppendInt(append(b, `,"window_seconds":`...), int64(r.Window/time.Second), 10)
+	return append(b, '}')
+}
+
+// appendMetadata sorts names by their UTF-16 code units, as RFC 8785 does.
+func appendMetadata(b []byte, m Metadata) []byte {
+	b = append(b, '{')
+	for _, name := range slices.SortedFunc(maps.Keys(m), func(a, b string) int {
+		return slices.Compare(utf16.Encode([]rune(a)), utf16.Encode([]rune(b)))
+	}) {
+		b = append(appendText(appendComma(b), name), ':')
+		b = appendText(b, m[name])
+	}
+	return append(b, '}')
+}

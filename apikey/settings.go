@@ -1,0 +1,138 @@
+package apikey
+
+import "time"
+
+// Settings are the fields of a key that its creator chooses. A field is added here: a line in
+// Settings, one in Change, and its definition in settings.
+type Settings struct {
+	Owner     string // never changes
+	Name      string
+	ExpiresAt time.Time
+	Scopes    Scopes
+	Metadata  Metadata
+	RateLimit RateLimit
+}
+
+// Change is what a PATCH asks for. A nil field stays as it is.
+type Change struct {
+	Name      *string
+	ExpiresAt *time.Time
+	Scopes    *Scopes
+	Metadata  *Metadata  // replaces all of it
+	RateLimit *RateLimit // the zero RateLimit takes it away
+}
+
+// definition is what there is to know about a field of Settings.
+type definition[T any] struct {
+	name      string // in the contract and the audit log
+	of        func(*Settings) *T
+	in        func(Change) *T // nil if the field cannot be changed
+	normalize func(T) T       // nil keeps values as they are given
+	check     func(Policy, time.Time, T) error
+	json      func([]byte, T) []byte // appends it; nothing if it is absent
+}
+
+// settings defines the fields, in the order in which their faults are listed.
+var settings = []setting{
+	definition[string]{
+		name: "name", of: func(s *Settings) *string { return &s.Name }, in: func(c Change) *string { return c.Name },
+		check: rule(CheckName), json: appendText,
+	}.setting(),
+	definition[time.Time]{
+		name: "expires_at", of: func(s *Settings) *time.Time { return &s.ExpiresAt },
+		in:        func(c Change) *time.Time { return c.ExpiresAt },
+		normalize: truncate, check: Policy.checkExpiry, json: appendTime,
+	}.setting(),
+	definition[string]{
+		name: "owner", of: func(s *Settings) *string { return &s.Owner },
+		check: rule(CheckOwner), json: appendText,
+	}.setting(),
+	definition[Scopes]{
+		name: "scopes", of: func(s *Settings) *Scopes { return &s.Scopes }, in: func(c Change) *Scopes { return c.Scopes },
+		check: rule(CheckScopes), json: appendScopes,
+	}.setting(),
+	definition[Metadata]{
+		name: "metadata", of: func(s *Settings) *Metadata { return &s.Metadata },
+		in:        func(c Change) *Metadata { return c.Metadata },
+		normalize: Metadata.orEmpty, check: rule(CheckMetadata), json: appendMetadata,
+	}.setting(),
+	definition[RateLimit]{
+		name: "rate_limit", of: func(s *Settings) *RateLimit { return &s.RateLimit },
+		in:    func(c Change) *RateLimit { return c.RateLimit },
+		check: rule(CheckRateLimit), json: appendRateLimit,
+	}.setting(),
+}
+
+// setting is a definition without its type.
+type setting struct {
+	name      string
+	normalize func(*Settings)
+	check     func(Policy, time.Time, *Settings) error
+	take      func(*Settings, Change) bool // reports whether the change has the field; nil if none can
+	json      func([]byte, *Settings) []byte
+}
+
+func (d definition[T]) setting() setting {
+	s := setting{
+		name:      d.name,
+		normalize: func(*Settings) {},
+		check:     func(p Policy, now time.Time, s *Settings) error { return d.check(p, now, *d.of(s)) },
+		json:      func(b []byte, s *Settings) []byte { return d.json(b, *d.of(s)) },
+	}
+	if d.normalize != nil {
+		s.normalize = func(s *Settings) { *d.of(s) = d.normalize(*d.of(s)) }
+	}
+	if d.in != nil {
+		s.take = func(s *Settings, c Change) bool {
+			value := d.in(c)
+			if value != nil {
+				*d.of(s) = *value
+			}
+			return value != nil
+		}
+	}
+	return s
+}
+
+// rule is a check that depends on nothing but the value.
+func rule[T any](check func(T) error) func(Policy, time.Time, T) error {
+	return func(_ Policy, _ time.Time, value T) error { return check(value) }
+}
+
+func (s Settings) normalized() Settings {
+	for _, field := range settings {
+		field.normalize(&s)
+	}
+	return s
+}
+
+func (p Policy) checkSettings(now time.Time, s Settings) error {
+	errs := make([]error, 0, len(settings))
+	for _, field := range settings {
+		errs = append(errs, field.check(p, now, &s))
+	}
+	return joinInvalid(errs...)
+}
+
+// CheckChange returns an *InvalidError that lists every field of c at fault.
+func (p Policy) CheckChange(now time.Time, c Change) error {
+	var errs []error
+	for _, field := range settings {
+		var s Settings
+		if field.take != nil && field.take(&s, c) {
+			errs = append(errs, field.check(p, now, &s))
+		}
+	}
+	return joinInvalid(errs...)
+}
+
+// Apply returns the key with the change made.
+func (k Key) Apply(c Change) Key {
+	for _, field := range settings {
+		if field.take != nil {
+			field.take(&k.Settings, c)
+		}
+	}
+	k.Settings = k.normalized()
+	return k
+}
