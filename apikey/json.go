@@ -106,6 +106,9 @@ func appendRateLimit(b []byte, r RateLimit) []byte {
 
 // appendMetadata sorts names by their UTF-16 code units, as RFC 8785 does.
 func appendMetadata(b []byte, m Metadata) []byte {
+	if len(m) == 0 {
+		return append(b, "{}"...)
+	}
 	b = append(b, '{')
 	for _, name := range slices.SortedFunc(maps.Keys(m), func(a, b string) int {
 		return slices.Compare(utf16.Encode([]rune(a)), utf16.Encode([]rune(b)))

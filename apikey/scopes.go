@@ -15,8 +15,10 @@ const (
 	ScopeAdmin  = "keys:admin"  // all of that for every owner; may grant any scope
 )
 
+// MaxScopes is how many scopes a key can have.
+const MaxScopes = 64
+
 const (
-	maxScopes      = 64
 	maxScopeLength = 128
 	ownNamespace   = "keys:"
 )
@@ -28,8 +30,8 @@ type Scopes []string
 // not a scope token, named twice, or an unknown one of our own namespace.
 func CheckScopes(scopes Scopes) error {
 	const field = "scopes"
-	if len(scopes) > maxScopes {
-		return Invalid(field, fmt.Sprintf("must be at most %d scopes", maxScopes))
+	if len(scopes) > MaxScopes {
+		return Invalid(field, fmt.Sprintf("must be at most %d scopes", MaxScopes))
 	}
 	seen := make(map[string]bool, len(scopes))
 	for _, scope := range scopes {

@@ -18,11 +18,11 @@ func (v *visit) notify(n notice) {
 }
 
 func (v *visit) takeNotice() (n notice) {
-	found, err := v.r.Cookie(noticeCookie)
-	if err != nil {
+	value, found := cookieValue(v.r, noticeCookie)
+	if !found {
 		return n
 	}
 	http.SetCookie(v.w, cookie(v.r, noticeCookie, "", Path, -1))
-	v.seal.open(noticeCookie+v.session.ID, found.Value, &n)
+	v.seal.open(noticeCookie+v.session.ID, value, &n)
 	return n
 }

@@ -68,8 +68,8 @@ func showSecret(v *visit) error {
 		return err
 	}
 	p := secretPage{Key: key, Grace: key.GraceEndsAt.After(v.now)}
-	found, err := v.r.Cookie(secretCookie)
-	if err != nil || !v.seal.open(secretCookie+v.session.ID+key.ID, found.Value, &p.newSecret) || !p.Until.After(v.now) {
+	value, found := cookieValue(v.r, secretCookie)
+	if !found || !v.seal.open(secretCookie+v.session.ID+key.ID, value, &p.newSecret) || !p.Until.After(v.now) {
 		return v.goTo(keyPath(key.ID))
 	}
 	http.SetCookie(v.w, cookie(v.r, secretCookie, "", secretPath(key), -1))

@@ -94,10 +94,30 @@ func isNumber(text string) bool {
 	return err == nil
 }
 
+// cookieValue returns a cookie of ours, the first of that name. Request.Cookie would parse all that
+// a stranger sends.
+func cookieValue(r *http.Request, name string) (value string, found bool) {
+	for _, header := range r.Header["Cookie"] {
+		for read := 0; ; {
+			before, after, found := strings.Cut(header[read:], name+"=")
+			if !found {
+				break
+			}
+			read += len(before) + len(name) + len("=")
+			before = strings.TrimRight(header[:read-len(name)-len("=")], " ")
+			if before == "" || strings.HasSuffix(before, ";") {
+				value, _, _ = strings.Cut(after, ";")
+				return strings.TrimSpace(value), true
+			}
+		}
+	}
+	return "", false
+}
+
 // hasSession reports whether a request carries a session, good or not.
 func hasSession(r *http.Request) bool {
-	_, err := r.Cookie(cookieName(r))
-	return err == nil
+	_, found := cookieValue(r, cookieName(r))
+	return found
 }
 
 // sessionOf returns the session that a request carries, if it is still good as far as can
@@ -110,9 +130,8 @@ func (s *site) sessionOf(r *http.Request) (session, bool) {
 // carried returns the session that a request carries, if we made it, over or not.
 func (s *site) carried(r *http.Request) (found session, ok bool) {
 	name := cookieName(r)
-	cookie, err := r.Cookie(name)
-	ok = err == nil && s.seal.open(name, cookie.Value, &found)
-	return found, ok
+	value, ok := cookieValue(r, name)
+	return found, ok && s.seal.open(name, value, &found)
 }
 
 // keepSession gives the browser a session.

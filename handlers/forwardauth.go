@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -117,19 +118,23 @@ type forwardQuery struct {
 // appends its client's. What is ours and cannot be read asks for more, never for less.
 func readForwardQuery(text string) forwardQuery {
 	q := forwardQuery{limitedStatus: http.StatusForbidden}
+	if strings.Count(text, "&") >= maxForwardParameters {
+		q.refuseAll(errTooManyParameters)
+		return q
+	}
 	for pair := range strings.SplitSeq(text, "&") {
 		name, value, _ := strings.Cut(pair, "=")
 		name, _ = url.QueryUnescape(name)
-		value, err := url.QueryUnescape(value)
 		switch name {
 		case "scope":
+			value, err := url.QueryUnescape(value)
 			scopes := apikey.ParseScopes(value)
 			if err != nil {
 				scopes = nil
 			}
 			q.ask(scopes)
 		case "rate_limited":
-			if value == "429" {
+			if value, _ := url.QueryUnescape(value); value == "429" {
 				q.limitedStatus = http.StatusTooManyRequests
 			}
 		default:
@@ -140,6 +145,15 @@ func readForwardQuery(text string) forwardQuery {
 	}
 	return q
 }
+
+// maxForwardParameters bounds what reading the query of forwardAuth costs.
+const maxForwardParameters = 1000
+
+var errTooManyParameters = &apikey.DeniedError{Reason: fmt.Sprintf(
+	"the query has more than %d parameters, so no key passes; send fewer", maxForwardParameters)}
+
+var errTooManyScopes = &apikey.DeniedError{Reason: fmt.Sprintf(
+	"scope: the query asks for more than %d scopes, which no key can have; ask for fewer", apikey.MaxScopes)}
 
 // errMalformedScope says why no key passes a gateway.
 var errMalformedScope = &apikey.DeniedError{Reason: "scope: the query asks for an empty or malformed scope, or misspells " +
@@ -156,6 +170,10 @@ func (q *forwardQuery) ask(scopes apikey.Scopes) {
 			q.refuseAll(apikey.Invalid("scope", comma))
 		case !apikey.IsScope(scope):
 			q.refuseAll(errMalformedScope)
+		case slices.Contains(q.want, scope):
+		case len(q.want) == apikey.MaxScopes:
+			q.refuseAll(errTooManyScopes)
+			return
 		default:
 			q.want = append(q.want, scope)
 		}

@@ -16,6 +16,15 @@ func (k *kit) forward(secret, query string) response {
 	return k.do(request{path: forwardPath + query, key: secret, foreign: true})
 }
 
+// repeated repeats a pattern with running numbers.
+func repeated(pattern string, times int) string {
+	var b strings.Builder
+	for i := range times {
+		fmt.Fprintf(&b, pattern, i)
+	}
+	return b.String()
+}
+
 func TestForwardAuthQuery(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -102,6 +111,9 @@ func TestForwardAuthQuery(t *testing.T) {
 		{"misspelled without a value", "?scopes", malformed, ""},
 		{"misspelled beside a good one", "?scope=a&scopes=b", malformed, ""},
 		{"misspelled after another's", "?x=1&;&&Scope=a", malformed, ""},
+		{"more scopes than a key can have", "?" + repeated("scope=s%d&", 65), malformed, ""},
+		{"more parameters than are read", "?scope=a&" + repeated("p%d&", 1000), malformed, ""},
+		{"as many parameters as are read", "?scope=a&" + strings.TrimSuffix(repeated("p%d&", 999), "&"), pass, ""},
 	} {
 		k.Run(tt.name, func(k *kit) {
 			answer := k.forward(secret, tt.query)

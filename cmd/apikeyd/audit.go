@@ -154,20 +154,20 @@ func (c *exportAuditCommand) Run(ctx context.Context, s streams) error {
 
 // exportedEvent is the contract's AuditEvent, and the event's place in its chain.
 type exportedEvent struct {
-	ID        string           `json:"id"`
-	At        apikey.Timestamp `json:"at"`
-	Action    string           `json:"action"`
-	KeyID     string           `json:"key_id"`
-	Owner     string           `json:"owner"`
-	Name      string           `json:"name"`
-	Changes   apikey.Differences    `json:"changes"`
-	Actor     string           `json:"actor"`
-	Via       string           `json:"via"`
-	Address   string           `json:"address,omitempty"`
-	RequestID string           `json:"request_id,omitempty"`
-	Chain     string           `json:"chain"`
-	Sequence  int64            `json:"sequence"`
-	Hash      string           `json:"hash"`
+	ID        string             `json:"id"`
+	At        apikey.Timestamp   `json:"at"`
+	Action    string             `json:"action"`
+	KeyID     string             `json:"key_id"`
+	Owner     string             `json:"owner"`
+	Name      string             `json:"name"`
+	Changes   apikey.Differences `json:"changes"`
+	Actor     string             `json:"actor"`
+	Via       string             `json:"via"`
+	Address   string             `json:"address,omitempty"`
+	RequestID string             `json:"request_id,omitempty"`
+	Chain     string             `json:"chain"`
+	Sequence  int64              `json:"sequence"`
+	Hash      string             `json:"hash"`
 }
 
 func exported(e store.Event) exportedEvent {

@@ -53,8 +53,7 @@ func TestHostileRequests(t *testing.T) {
 	}
 	// The least of several measurements, each beside a good verification: whatever else runs on
 	// the machine only adds.
-	ratio := func(c hostileCase, secret string) float64 {
-		least := math.Inf(1)
+	ratio := func(c hostileCase, secret string, least float64) float64 {
 		for range 30 {
 			took := cost(c, secret, 5)
 			least = min(least, float64(took)/float64(cost(good, verifier, 20)))
@@ -66,17 +65,34 @@ func TestHostileRequests(t *testing.T) {
 	}
 
 	unknown := apikey.NewSecret("ak", apikey.NewID()).Reveal()
-	var worst float64
+	type measurement struct {
+		hostileCase
+		who, secret string
+		least       float64
+	}
+	var all []measurement
 	for _, c := range cases {
 		for who, secret := range map[string]string{"nobody": "", "a bad key": unknown, "a verifier": verifier} {
-			costs := ratio(c, secret)
-			worst = max(worst, costs)
-			if costs > mostCost {
-				t.Errorf("%s %.40s by %s, %s: as much as %.1f good verifications", c.method, c.path, who, c.name, costs)
-			}
+			all = append(all, measurement{c, who, secret, math.Inf(1)})
 		}
 	}
-	t.Logf("the dearest hostile request: as much as %.1f good verifications", worst)
+	var worst float64
+	// Those that seem too dear are measured again when the others are done: by then the machine
+	// may have less else to do.
+	for pass := 0; pass < 5 && len(all) > 0; pass++ {
+		var dear []measurement
+		for _, m := range all {
+			if m.least = ratio(m.hostileCase, m.secret, m.least); m.least > mostCost {
+				dear = append(dear, m)
+			}
+			worst = max(worst, m.least)
+		}
+		all = dear
+	}
+	for _, m := range all {
+		t.Errorf("%s %.40s by %s, %s: as much as %.1f good verifications", m.method, m.path, m.who, m.name, m.least)
+	}
+	t.Logf("the dearest hostile request seemed to cost as much as %.1f good verifications", worst)
 }
 
 func (s *server) sendHostile(client *http.Client, c hostileCase, secret string) {

@@ -17,8 +17,8 @@ import (
 // column is a column of api_keys and the part of a key that it holds.
 type column struct {
 	name  string
-	fixed bool // an update leaves it as it is
-	since int64// the schema version that added it; 0 is there in every database that can be read
+	fixed bool  // an update leaves it as it is
+	since int64 // the schema version that added it; 0 is there in every database that can be read
 	of    func(*apikey.Key) stored
 }
 
@@ -158,8 +158,8 @@ type (
 func (c textColumn) Value() (driver.Value, error) { return *c.at, nil }
 
 func (c textColumn) Scan(value any) error {
-	text, err := scanned[sql.NullString](value)
-	*c.at = text.String
+	text, err := scanText(value)
+	*c.at = text
 	return err
 }
 
@@ -179,7 +179,7 @@ func (c hashColumn) Scan(value any) error { return scanBytes(c.at[:], value) }
 func (c timeColumn) Value() (driver.Value, error) { return millis(*c.at).Value() }
 
 func (c timeColumn) Scan(value any) error {
-	ms, err := scanned[sql.NullInt64](value)
+	ms, err := scanNumber(value)
 	*c.at = fromMillis(ms)
 	return err
 }
@@ -187,8 +187,8 @@ func (c timeColumn) Scan(value any) error {
 func (c scopesColumn) Value() (driver.Value, error) { return c.at.String(), nil }
 
 func (c scopesColumn) Scan(value any) error {
-	text, err := scanned[sql.NullString](value)
-	*c.at = apikey.ParseScopes(text.String)
+	text, err := scanText(value)
+	*c.at = apikey.ParseScopes(text)
 	return err
 }
 
@@ -201,8 +201,8 @@ func (c metadataColumn) Value() (driver.Value, error) {
 }
 
 func (c metadataColumn) Scan(value any) error {
-	text, err := scanned[sql.NullString](value)
-	if err == nil && json.Unmarshal([]byte(text.String), c.at) != nil {
+	text, err := scanText(value)
+	if err == nil && json.Unmarshal([]byte(text), c.at) != nil {
 		err = errMetadata
 	}
 	return err
@@ -213,7 +213,7 @@ func (c numberColumn) Value() (driver.Value, error) {
 }
 
 func (c numberColumn) Scan(value any) error {
-	number, err := scanned[sql.NullInt64](value)
+	number, err := scanNumber(value)
 	*c.at = int(number.Int64)
 	return err
 }
@@ -223,19 +223,33 @@ func (c secondsColumn) Value() (driver.Value, error) {
 }
 
 func (c secondsColumn) Scan(value any) error {
-	number, err := scanned[sql.NullInt64](value)
+	number, err := scanNumber(value)
 	*c.at = time.Duration(number.Int64) * time.Second
 	return err
 }
 
-// scanned reads a value that may be NULL.
-func scanned[T any, P interface {
-	*T
-	sql.Scanner
-}](value any) (T, error) {
-	var to T
-	err := P(&to).Scan(value)
-	return to, err
+// scanText reads a text; NULL is empty.
+func scanText(value any) (string, error) {
+	switch text := value.(type) {
+	case string:
+		return text, nil
+	case []byte:
+		return string(text), nil
+	case nil:
+		return "", nil
+	}
+	return "", fmt.Errorf("%T where a text is stored", value)
+}
+
+// scanNumber reads a number that may be NULL.
+func scanNumber(value any) (sql.NullInt64, error) {
+	switch number := value.(type) {
+	case int64:
+		return sql.NullInt64{Int64: number, Valid: true}, nil
+	case nil:
+		return sql.NullInt64{}, nil
+	}
+	return sql.NullInt64{}, fmt.Errorf("%T where a number is stored", value)
 }
 
 // scanBytes reads a value that fills to, or is NULL.
