@@ -53,10 +53,14 @@ type caller struct {
 	hash      apikey.Hash // of the secret that it showed
 	address   netip.Addr
 	requestID string
+	command   string // of the operator; empty for the holder of a key
 }
 
 // actor is the caller as the store knows it.
 func (c caller) actor() store.Actor {
+	if c.command != "" {
+		return store.Operator(c.command)
+	}
 	return store.Actor{Key: c.key.ID, Secret: c.hash, Via: "http", Address: addressText(c.address), RequestID: c.requestID}
 }
 

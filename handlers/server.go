@@ -54,22 +54,12 @@ var _ gen.StrictServerInterface = (*Server)(nil)
 // /healthz and /readyz, and the contract itself with its docs page. It fails if the
 // contract has an operation that nothing protects.
 func New(c Config) (http.Handler, error) {
-	s := &Server{
-		Config:       c,
-		pages:        newPages(),
-		authFailures: newSlowDown(c.AuthFailures, "calls with a bad API key"),
-		leakReports:  newSlowDown(leakRate, "reports of what is no key's secret"),
-	}
-	if c.RefusalLines > 0 {
-		s.refusals = logging.NewLimiter(c.RefusalLines, s.logHeld)
-	}
+	s := newServer(c)
 	guards, err := s.newGuards()
 	if err != nil {
 		return nil, err
 	}
-	e := echo.New()
-	e.HTTPErrorHandler = s.writeError
-	e.Use(s.begin, recoverPanics())
+	e := s.newEcho(s.begin, recoverPanics())
 	contract := gen.NewStrictHandler(s, []gen.StrictMiddlewareFunc{requireCaller})
 	gen.RegisterHandlersWithOptions(e, contract, gen.RegisterHandlersOptions{OperationMiddlewares: guards})
 	registerForwardAuth(e, contract, guards)
@@ -80,6 +70,27 @@ func New(c Config) (http.Handler, error) {
 		return nil, err
 	}
 	return e, nil
+}
+
+func newServer(c Config) *Server {
+	s := &Server{
+		Config:       c,
+		pages:        newPages(),
+		authFailures: newSlowDown(c.AuthFailures, "calls with a bad API key"),
+		leakReports:  newSlowDown(leakRate, "reports of what is no key's secret"),
+	}
+	if c.RefusalLines > 0 {
+		s.refusals = logging.NewLimiter(c.RefusalLines, s.logHeld)
+	}
+	return s
+}
+
+// newEcho returns a router whose errors the one mapper answers.
+func (s *Server) newEcho(middleware ...echo.MiddlewareFunc) *echo.Echo {
+	e := echo.New()
+	e.HTTPErrorHandler = s.writeError
+	e.Use(middleware...)
+	return e
 }
 
 // recoverPanics makes an error of a panic, for the one mapper.

@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 
+	"apikeyd/apikey"
 	"apikeyd/gen"
 	"apikeyd/verify"
 )
@@ -11,7 +12,13 @@ import (
 func (s *Server) VerifyApiKey(
 	ctx context.Context, request gen.VerifyApiKeyRequestObject,
 ) (gen.VerifyApiKeyResponseObject, error) {
-	result, err := s.Verifier.Admit(ctx, request.Body.Key, or(request.Body.Scopes, nil)...)
+	wanted := or(request.Body.Scopes, nil)
+	for _, scope := range wanted {
+		if !apikey.IsScope(scope) { // of the operator: the contract has it checked for all others
+			return nil, apikey.CheckScopes(wanted)
+		}
+	}
+	result, err := s.Verifier.Admit(ctx, request.Body.Key, wanted...)
 	if err != nil {
 		return nil, err
 	}

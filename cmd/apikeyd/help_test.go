@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,13 +29,39 @@ func TestExamplesInHelp(t *testing.T) {
 			if !strings.HasPrefix(strings.Join(words, " ")+" ", strings.TrimPrefix(node.FullPath(), "apikeyd ")+" ") {
 				t.Errorf("%s --help shows another command: %q", node.FullPath(), words)
 			}
-			if _, err := newParser(io.Discard, io.Discard).Parse(words); err != nil {
+			if _, err := newParser(io.Discard, io.Discard, words...).Parse(words); err != nil {
 				t.Errorf("%s --help: %q: %v", node.FullPath(), words, err)
 			}
 		}
 		return next(nil)
 	})
 	must(t, err)
+}
+
+// A parser that was told how a command line begins knows the same of its command as one that
+// knows all commands.
+func TestParserOfOneCommand(t *testing.T) {
+	t.Parallel()
+	all := newParser(io.Discard, io.Discard)
+	must(t, kong.Visit(all.Model.Node, func(n kong.Visitable, next kong.Next) error {
+		node, ok := n.(*kong.Node)
+		if !ok || node.Parent == nil {
+			return next(nil)
+		}
+		words := strings.Fields(node.FullPath())[1:]
+		one := newParser(io.Discard, io.Discard, words...).Model.Node
+		for _, word := range words {
+			at := slices.IndexFunc(one.Children, func(child *kong.Node) bool { return child.Name == word })
+			if at < 0 {
+				t.Fatalf("the parser of %q does not know it", words)
+			}
+			one = one.Children[at]
+		}
+		if got, want := reference(one), reference(node); got != want {
+			t.Errorf("the parser of %q knows\n%s\nand not\n%s", words, got, want)
+		}
+		return next(nil)
+	}))
 }
 
 var (

@@ -91,14 +91,14 @@ func (f jsonFlag) show(s streams, key client.Key) error {
 
 // hand prints a secret that nothing will show again: alone, so that a script can take it.
 // Done is what became of the key.
-func (f jsonFlag) hand(s streams, k issuedKey, done string) (err error) {
+func (f jsonFlag) hand(s streams, k client.CreatedKey, done string) (err error) {
 	if f.JSON {
 		shape, shapeErr := contractIssued(k)
 		if err = shapeErr; err == nil {
 			err = printJSON(s.out, shape)
 		}
 	} else {
-		_, err = fmt.Fprintln(s.out, k.secret.Reveal())
+		_, err = fmt.Fprintln(s.out, k.Secret.Reveal())
 	}
 	if err != nil {
 		return fmt.Errorf("the key %[1]s was %[2]s, but its secret is lost: %[3]w; on the same server or database, "+

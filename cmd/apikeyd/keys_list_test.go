@@ -17,13 +17,7 @@ import (
 // name does the same on a server.)
 func TestListWhileKeysAreRevoked(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "keys.db")
-	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
-	must(t, err)
-	must(t, db.Close())
-	keys, err := openDatabase(t.Context(), path, apikey.Policy{})
-	must(t, err)
-	defer func() { must(t, keys.close()) }()
+	keys := openEmptyDatabase(t)
 
 	const several = 250 // more than two pages
 	var creating sync.WaitGroup
@@ -54,4 +48,17 @@ func TestListWhileKeysAreRevoked(t *testing.T) {
 	if n := len(slices.Compact(seen)); len(seen) != several || n != several {
 		t.Errorf("%d keys were seen, %d of them different, of %d", len(seen), n, several)
 	}
+}
+
+// openEmptyDatabase opens the keys of a new database.
+func openEmptyDatabase(t *testing.T) keyring {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "keys.db")
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
+	must(t, err)
+	must(t, db.Close())
+	keys, err := openDatabase(t.Context(), path, apikey.Policy{}, "test")
+	must(t, err)
+	t.Cleanup(func() { must(t, keys.close()) })
+	return keys
 }

@@ -198,9 +198,9 @@ type issuedShape struct {
 	Secret string `json:"secret"`
 }
 
-func contractIssued(k issuedKey) (issuedShape, error) {
+func contractIssued(k client.CreatedKey) (issuedShape, error) {
 	shape, err := contractKey(k.Key)
-	return issuedShape{shape, k.secret.Reveal()}, err
+	return issuedShape{shape, k.Secret.Reveal()}, err
 }
 
 func contractVerification(d client.Verification) (gen.VerifyResponse, error) {

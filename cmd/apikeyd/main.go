@@ -105,21 +105,46 @@ func (f lifetimeFlag) lifetime() (time.Duration, error) {
 	return f.MaxKeyLifetime, nil
 }
 
-// newParser returns what reads a command line.
-func newParser(stdout, stderr io.Writer) *kong.Kong {
+// newParser returns what reads a command line. Of all commands, it knows at least the one that
+// args begin with.
+func newParser(stdout, stderr io.Writer, args ...string) *kong.Kong {
 	return kong.Must(&commands{},
 		kong.Name("apikeyd"),
 		kong.Description("A self-hosted API key service. Every flag with an environment variable can be set by it."),
 		kong.Writers(stdout, stderr),
 		durations,
+		kong.IgnoreFields(otherCommands(args)),
 	)
+}
+
+// otherCommands is a pattern for the fields of all commands but the one that args begin with, if
+// they begin with one: reading the tags of all takes longer than most commands do.
+func otherCommands(args []string) string {
+	var others []string
+	for level := reflect.TypeFor[commands](); len(args) > 0; args = args[1:] {
+		var named reflect.Type
+		var siblings []string
+		for field := range level.Fields() {
+			_, isCommand := field.Tag.Lookup("cmd")
+			if isCommand && strings.ToLower(field.Name) == args[0] && field.Tag.Get("name") == "" {
+				named = field.Type
+			} else if isCommand {
+				siblings = append(siblings, level.Name()+`\.`+field.Name)
+			}
+		}
+		if named == nil {
+			break
+		}
+		level, others = named, append(others, siblings...)
+	}
+	return "^(" + strings.Join(others, "|") + ")$"
 }
 
 // run runs one command line and returns the exit status.
 func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 	out := &results{Writer: stdout}
-	parser := newParser(out, stderr)
 	args = withoutAliases(args)
+	parser := newParser(out, stderr, args...)
 	command, err := parse(parser, args)
 	if out.err != nil { // of --help
 		parser.Errorf("%s", out.err)

@@ -8,8 +8,10 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/client"
 )
 
 // Whatever a caller does with a secret, it is neither logged nor said back.
@@ -128,8 +130,10 @@ func TestSecretsOnTheCommandLine(t *testing.T) {
 func TestProfilesDoNotPrintTheirKey(t *testing.T) {
 	t.Parallel()
 	p := profile{url: "https://keys.example.com", key: apikey.NewSecret("ak", apikey.NewID())}
+	keys, err := openServer(p, time.Second)
+	must(t, err)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
-		for _, value := range []any{p, &p, []profile{p}, serverKeys{url: p.url}} {
+		for _, value := range []any{p, &p, []profile{p}, keys} {
 			text := fmt.Sprintf(verb, value)
 			wantNoSecret(t, text)
 			if strings.Contains(text, p.key.Reveal()[12:40]) {
@@ -137,6 +141,7 @@ func TestProfilesDoNotPrintTheirKey(t *testing.T) {
 			}
 		}
 	}
-	issued := issuedKey{secret: p.key}
+	issued, err := openEmptyDatabase(t).create(t.Context(), nil, client.NewKey{Name: "x", ExpiresAt: time.Now().Add(time.Hour)})
+	must(t, err)
 	wantNoSecret(t, fmt.Sprintf("%v %+v %#v", issued, issued, issued))
 }

@@ -34,6 +34,7 @@ type target struct {
 	Timeout  time.Duration `group:"Where the keys are:" default:"15s" placeholder:"DURATION" help:"How long to wait for each answer of a server (${default})."`
 
 	place   string        // the flag that counts; empty if none was given
+	command string        // such as "keys create"
 	newKeys apikey.Policy // for new and changed keys in a database
 }
 
@@ -45,6 +46,7 @@ type ownKeyFlags struct {
 
 // AfterApply chooses the place, and refuses what does not fit it.
 func (t *target) AfterApply(ctx *kong.Context) error {
+	t.command = strings.TrimPrefix(ctx.Selected().FullPath(), ctx.Model.Name+" ")
 	typed := typedFlags(ctx)
 	if err := t.Own.check(typed); err != nil {
 		return err
@@ -123,16 +125,16 @@ func (t *target) open(ctx context.Context, s streams) (keyring, error) {
 	case "url":
 		secret, err := t.Own.secret(ctx, s, "Your key for "+printable(t.URL)+": ")
 		if err != nil {
-			return nil, err
+			return keyring{}, err
 		}
 		return openServer(profile{url: t.URL, key: secret}, t.Timeout)
 	case "profile":
 		p, err := loadProfile(t.Profile)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("there is no profile %q; apikeyd login --profile makes it", t.Profile)
+			return keyring{}, fmt.Errorf("there is no profile %q; apikeyd login --profile makes it", t.Profile)
 		}
 		if err != nil {
-			return nil, err
+			return keyring{}, err
 		}
 		return openServer(p, t.Timeout)
 	case "":
@@ -141,11 +143,11 @@ func (t *target) open(ctx context.Context, s streams) (keyring, error) {
 			return openServer(p, t.Timeout)
 		}
 		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errNoPlace) {
-			return nil, fmt.Errorf("%w; or say where the keys are: --database, --url or --profile", err)
+			return keyring{}, fmt.Errorf("%w; or say where the keys are: --database, --url or --profile", err)
 		}
 		t.Database = defaultDatabase
 	}
-	return openDatabase(ctx, t.Database, t.newKeys)
+	return openDatabase(ctx, t.Database, t.newKeys, t.command)
 }
 
 // check refuses a secret that was typed: it stands in the list of processes and in the

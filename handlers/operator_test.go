@@ -1,0 +1,73 @@
+package handlers_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+
+	"apikeyd/apikey"
+	"apikeyd/handlers"
+	"apikeyd/store"
+	"apikeyd/verify"
+)
+
+// operate has the operator make a request.
+func (k *kit) operate(s store.Store, method, path, body string) (*http.Response, error) {
+	k.Helper()
+	log := slog.New(slog.DiscardHandler)
+	transport := handlers.NewOperator(handlers.Config{
+		Store: s, Log: log, Now: k.clock.Now,
+		Verifier: verify.New(s, log, verify.Options{CacheSize: -1, Now: k.clock.Now}),
+	}, "keys test")
+	r, err := http.NewRequestWithContext(k.Context(), method, "http://apikeyd"+path, strings.NewReader(body))
+	k.must(err)
+	r.Header.Set("Content-Type", "application/json")
+	return transport.RoundTrip(r)
+}
+
+// wantOperated has the operator make a request that must be answered with a status.
+func (k *kit) wantOperated(status int, method, path, body string) {
+	k.Helper()
+	answer, err := k.operate(k.db, method, path, body)
+	k.must(err)
+	k.must(answer.Body.Close())
+	if answer.StatusCode != status {
+		k.Errorf("%s %s is answered %d, want %d", method, path, answer.StatusCode, status)
+	}
+}
+
+// The operator reaches every owner's keys, has those of admin without saying so, and may grant
+// any scope; the rules of keys hold.
+func TestOperator(t *testing.T) {
+	k := newKit(t)
+	k.add("acme", "ci", "datasets:read")
+	k.wantOperated(http.StatusOK, "GET", keysPath, "")
+	k.wantOperated(http.StatusNotFound, "GET", keysPath+"/ci", "")
+	k.wantOperated(http.StatusOK, "DELETE", keysPath+"/ci?owner=acme", "")
+	k.wantOperated(http.StatusCreated, "POST", keysPath,
+		`{"name": "new", "scopes": ["keys:admin", "datasets:read"], "expires_at": "`+k.in(1e12)+`"}`)
+	k.wantOperated(http.StatusBadRequest, "POST", keysPath, `{"name": " ", "expires_at": "`+k.in(1e12)+`"}`)
+	k.wantOperated(http.StatusBadRequest, "POST", "/v1/verify", `{"key": "x", "scopes": ["a b"]}`)
+
+	events, err := k.db.AuditEvents(k.Context(), store.EventQuery{Limit: 1})
+	k.must(err)
+	if e := events[0]; !e.Actor.IsZero() || e.Via != "keys test" || e.Address != "" || e.RequestID != "" {
+		k.Errorf("the audit log has %+v", e)
+	}
+	if key, err := k.db.Key(k.Context(), store.ByName("admin", "new")); err != nil || !key.Scopes.Has(apikey.ScopeAdmin) {
+		k.Errorf("the new key is %+v, %v", key, err)
+	}
+}
+
+// The operator is told why a call failed.
+func TestOperatorIsToldTheCause(t *testing.T) {
+	k := newKit(t)
+	for _, cause := range []error{store.ErrUnavailable, store.ErrDamaged, errors.New("the disk hums"), context.Canceled} {
+		if _, err := k.operate(failing{k.db, func() error { return cause }}, "GET", keysPath, ""); !errors.Is(err, cause) {
+			k.Errorf("%v is told as %v", cause, err)
+		}
+	}
+}
