@@ -1,5 +1,3 @@
-// Package keyfield says how people see and type the fields of a key. The console and the
-// command line share it.
 package keyfield
 
 import (

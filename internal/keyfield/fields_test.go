@@ -1,0 +1,50 @@
+package keyfield_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"apikeyd/client"
+	"apikeyd/internal/keyfield"
+)
+
+// Whatever a Text reads and writes is the field of its name.
+func TestTextsAreTheirFields(t *testing.T) {
+	t.Parallel()
+	for _, text := range keyfield.Texts() {
+		var created client.NewKey
+		*text.InNew(&created) = "a"
+		var change client.Change
+		*text.InChange(&change) = new("b")
+		var key client.Key
+		decode(t, `{"`+text.Name+`":"c"}`, &key)
+		var changes client.AuditChanges
+		decode(t, `{"`+text.Name+`":{"to":"d"}}`, &changes)
+		inAudit := text.InAudit(changes)
+		if property(t, created, text.Name) != "a" || property(t, change, text.Name) != "b" ||
+			text.Of(key) != "c" || inAudit == nil || *inAudit.To != "d" {
+			t.Errorf("%s: %+v, %+v, %q and %+v", text.Name, created, change, text.Of(key), inAudit)
+		}
+	}
+	if name := keyfield.Texts()[0].Name; name != "name" {
+		t.Errorf("the first text is %s, not the name", name)
+	}
+}
+
+func decode(t *testing.T, text string, value any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), value); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func property(t *testing.T, value any, name string) any {
+	t.Helper()
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var properties map[string]any
+	decode(t, string(text), &properties)
+	return properties[name]
+}
