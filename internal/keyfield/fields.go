@@ -24,6 +24,9 @@ type Text struct {
 	InAudit  func(client.AuditChanges) *client.AuditChange[string]
 }
 
+// Flag is the name of its flag.
+func (t Text) Flag() string { return "--" + strings.ReplaceAll(t.Name, "_", "-") }
+
 // Heading is the label as a page begins a line with it.
 func (t Text) Heading() string { return strings.ToUpper(t.Label[:1]) + t.Label[1:] }
 
@@ -39,6 +42,26 @@ func Texts() []Text {
 			InAudit:  func(c client.AuditChanges) *client.AuditChange[string] { return c.Name },
 		},
 	}
+}
+
+// NewFlags are the texts as flags of keys create.
+type NewFlags struct {
+	Name string `required:"" placeholder:"NAME" help:"Name of the key, unique among its owner's."`
+}
+
+// NewKey is a key with these texts.
+func (f NewFlags) NewKey() client.NewKey {
+	return client.NewKey{Name: f.Name}
+}
+
+// ChangeFlags are the texts as flags of keys update.
+type ChangeFlags struct {
+	Name *string `placeholder:"NAME" help:"Another name."`
+}
+
+// Change is a change to these texts.
+func (f ChangeFlags) Change() client.Change {
+	return client.Change{Name: f.Name}
 }
 
 // Settings are those of a key to create, for the rules of keys. Scopes and rate limit must not

@@ -2,6 +2,7 @@ package keyfield_test
 
 import (
 	"encoding/json"
+	"reflect"
 	"testing"
 
 	"apikeyd/client"
@@ -28,6 +29,25 @@ func TestTextsAreTheirFields(t *testing.T) {
 	}
 	if name := keyfield.Texts()[0].Name; name != "name" {
 		t.Errorf("the first text is %s, not the name", name)
+	}
+}
+
+// Every text has a flag in both commands, and no flag is lost.
+func TestFlagsAreTheTexts(t *testing.T) {
+	t.Parallel()
+	var created keyfield.NewFlags
+	for field, value := range reflect.ValueOf(&created).Elem().Fields() {
+		value.SetString(field.Name)
+	}
+	var changed keyfield.ChangeFlags
+	for field, value := range reflect.ValueOf(&changed).Elem().Fields() {
+		value.Set(reflect.ValueOf(&field.Name))
+	}
+	key, change := created.NewKey(), changed.Change()
+	for _, text := range keyfield.Texts() {
+		if inNew, inChange := *text.InNew(&key), *text.InChange(&change); inNew == "" || inChange == nil || *inChange != inNew {
+			t.Errorf("%s: %q, %v", text.Flag(), inNew, inChange)
+		}
 	}
 }
 
