@@ -2,77 +2,52 @@ package client
 
 import (
 	"fmt"
-	"time"
 
 	"apikeyd/client/internal/api"
 )
 
-// The answers of the service, and what they are to the caller. Only what every use of
-// them needs is checked: the service checks the rest.
+// The answers of the service. Only what every use of them needs is checked: the service
+// checks the rest. Where one holds keys or events, their types are the client's own.
 
-type keyAnswer api.ApiKeyResponse
+func (k *Key) whole() bool { return k.ID != "" }
 
-func (a *keyAnswer) whole() bool { return a.Id != "" }
-
-func (a *keyAnswer) key() Key {
-	k := Key{
-		ID:          a.Id,
-		Name:        a.Name,
-		Owner:       a.Owner,
-		Prefix:      a.Prefix,
-		Scopes:      a.Scopes,
-		Metadata:    a.Metadata,
-		Status:      Status(a.Status),
-		CreatedAt:   a.CreatedAt,
-		ExpiresAt:   a.ExpiresAt,
-		RevokedAt:   orZero(a.RevokedAt),
-		GraceEndsAt: orZero(a.GraceEndsAt),
-		LastUsedAt:  orZero(a.LastUsedAt),
-	}
-	if r := rateLimit(a.RateLimit); r != nil {
-		k.RateLimit = *r
-	}
-	return k
-}
-
-func rateLimit(r *api.RateLimit) *RateLimit {
-	if r == nil {
-		return nil
-	}
-	return &RateLimit{Limit: r.Limit, Window: time.Duration(r.WindowSeconds) * time.Second}
-}
-
-// createdAnswer is a keyAnswer and its secret, as the contract puts them together.
+// createdAnswer is a key and its secret, as the contract puts them together.
 type createdAnswer struct {
-	keyAnswer
+	Key
 	Secret string `json:"secret"`
 }
 
-func (a *createdAnswer) whole() bool { return a.keyAnswer.whole() && a.Secret != "" }
+func (a *createdAnswer) whole() bool { return a.Key.whole() && a.Secret != "" }
 
-func (a *createdAnswer) created() CreatedKey {
-	return CreatedKey{Key: a.key(), Secret: Secret{text: &a.Secret}}
+type listAnswer struct {
+	api.ApiKeyListResponse
+	Data []Key `json:"data"`
 }
-
-type listAnswer api.ApiKeyListResponse
 
 func (a *listAnswer) whole() bool { return a.Data != nil }
 
-type verifyAnswer api.VerifyResponse
+type auditAnswer struct {
+	api.AuditEventListResponse
+	Data []AuditEvent `json:"data"`
+}
+
+func (a *auditAnswer) whole() bool { return a.Data != nil }
+
+type verifyAnswer struct {
+	api.VerifyResponse
+	Key *Key `json:"key"`
+}
 
 // A decision that contradicts itself, or says nothing of whose key it is about, is none.
 func (a *verifyAnswer) whole() bool {
 	if VerifyCode(a.Code) == VerifyNotFound {
 		return !a.Valid
 	}
-	return a.Valid == (VerifyCode(a.Code) == VerifyValid) && a.Code != "" && a.Key != nil && (*keyAnswer)(a.Key).whole()
+	return a.Valid == (VerifyCode(a.Code) == VerifyValid) && a.Code != "" && a.Key != nil && a.Key.whole()
 }
 
 func (a *verifyAnswer) verification() Verification {
-	v := Verification{Code: VerifyCode(a.Code)}
-	if a.Key != nil {
-		v.Key = (*keyAnswer)(a.Key).key()
-	}
+	v := Verification{Code: VerifyCode(a.Code), Key: orZero(a.Key)}
 	if a.RetryAfterSeconds != nil {
 		v.RetryAfter = seconds(*a.RetryAfterSeconds)
 	}

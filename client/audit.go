@@ -26,33 +26,25 @@ const AuditOperator = "operator"
 
 // AuditEvent is one line of the audit log.
 type AuditEvent struct {
-	ID        string
-	At        time.Time
-	Action    AuditAction
-	KeyID     string
-	Owner     string // of the key
-	Name      string // of the key, afterwards
-	Changes   AuditChanges
-	Actor     string // the id of a key, or AuditOperator
-	Via       string // "http", "leak report", or the operator's command
-	Address   string // of the caller; empty for the operator
-	RequestID string // of the call; empty for the operator
-}
-
-// AuditChanges are the fields of a key that changed; nil did not.
-type AuditChanges struct {
-	Name        *AuditChange[string]
-	ExpiresAt   *AuditChange[time.Time]
-	Scopes      *AuditChange[[]string]
-	Metadata    *AuditChange[map[string]string]
-	RateLimit   *AuditChange[RateLimit]
-	RevokedAt   *AuditChange[time.Time]
-	GraceEndsAt *AuditChange[time.Time]
+	ID        string       `json:"id"`
+	At        time.Time    `json:"at"`
+	Action    AuditAction  `json:"action"`
+	KeyID     string       `json:"key_id"`
+	Owner     string       `json:"owner"` // of the key
+	Name      string       `json:"name"`  // of the key, afterwards
+	Changes   AuditChanges `json:"changes"`
+	Actor     string       `json:"actor"`               // the id of a key, or AuditOperator
+	Via       string       `json:"via"`                 // "http", "leak report", or the operator's command
+	Address   string       `json:"address,omitzero"`    // of the caller; empty for the operator
+	RequestID string       `json:"request_id,omitzero"` // of the call; empty for the operator
 }
 
 // AuditChange is what a field was and what it became. Nil was not there; if both are, the
 // log did not yet record values.
-type AuditChange[T any] struct{ From, To *T }
+type AuditChange[T any] struct {
+	From *T `json:"from,omitzero"`
+	To   *T `json:"to,omitzero"`
+}
 
 // AuditOptions say which events to list, and how. An event must pass all filters that are
 // given; the zero AuditOptions list all events.
@@ -118,43 +110,5 @@ func (c *Client) AuditPage(ctx context.Context, o AuditOptions) (AuditPage, erro
 	if err := c.send(ctx, request, true, http.StatusOK, &answer); err != nil {
 		return AuditPage{}, err
 	}
-	page := AuditPage{Next: orZero(answer.Next)}
-	for _, event := range answer.Data {
-		page.Events = append(page.Events, auditEvent(event))
-	}
-	return page, nil
-}
-
-type auditAnswer api.AuditEventListResponse
-
-func (a *auditAnswer) whole() bool { return a.Data != nil }
-
-func auditEvent(a api.AuditEvent) AuditEvent {
-	return AuditEvent{
-		ID: a.Id, At: a.At, Action: AuditAction(a.Action), KeyID: a.KeyId, Owner: a.Owner, Name: a.Name,
-		Actor: a.Actor, Via: a.Via, Address: orZero(a.Address), RequestID: orZero(a.RequestId),
-		Changes: AuditChanges{
-			Name:        (*AuditChange[string])(a.Changes.Name),
-			ExpiresAt:   (*AuditChange[time.Time])(a.Changes.ExpiresAt),
-			Scopes:      (*AuditChange[[]string])(a.Changes.Scopes),
-			Metadata:    metadataChange(a.Changes.Metadata),
-			RateLimit:   rateLimitChange(a.Changes.RateLimit),
-			RevokedAt:   (*AuditChange[time.Time])(a.Changes.RevokedAt),
-			GraceEndsAt: (*AuditChange[time.Time])(a.Changes.GraceEndsAt),
-		},
-	}
-}
-
-func metadataChange(a *api.AuditMetadataChange) *AuditChange[map[string]string] {
-	if a == nil {
-		return nil
-	}
-	return &AuditChange[map[string]string]{From: (*map[string]string)(a.From), To: (*map[string]string)(a.To)}
-}
-
-func rateLimitChange(a *api.AuditRateLimitChange) *AuditChange[RateLimit] {
-	if a == nil {
-		return nil
-	}
-	return &AuditChange[RateLimit]{From: rateLimit(a.From), To: rateLimit(a.To)}
+	return AuditPage{Events: answer.Data, Next: orZero(answer.Next)}, nil
 }

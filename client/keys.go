@@ -10,71 +10,10 @@ import (
 	"apikeyd/client/internal/api"
 )
 
-// Status says whether a key is good.
-type Status string
-
-// The statuses of a key.
-const (
-	StatusActive  Status = "ACTIVE"
-	StatusExpired Status = "EXPIRED" // its end has passed; moving the end makes it ACTIVE again
-	StatusRevoked Status = "REVOKED" // for good
-)
-
-// Key is an API key as the service knows it, without its secret. Times are in UTC and
-// whole milliseconds.
-type Key struct {
-	ID          string // a UUID that never changes; ids sort by creation
-	Name        string // unique among its owner's keys that are not revoked
-	Owner       string
-	Prefix      string // how its secret begins: recognises a key, opens nothing
-	Scopes      []string
-	Metadata    map[string]string
-	RateLimit   RateLimit // zero if it has none
-	Status      Status
-	CreatedAt   time.Time
-	ExpiresAt   time.Time
-	RevokedAt   time.Time // zero unless the key is revoked
-	GraceEndsAt time.Time // until when the secret before the last rotation is good; zero if it is not
-	LastUsedAt  time.Time // zero if it never was; at most 10 seconds late
-}
-
-// RateLimit is how often a key passes [Client.Verify] and the gateways that ask the
-// service: Limit times at once, and once more each time Window/Limit has gone by. The
-// zero RateLimit is none.
-type RateLimit struct {
-	Limit  int           // 1 to 1,000,000
-	Window time.Duration // whole seconds, up to a day
-}
-
 // CreatedKey is a key and its new secret, which nothing will show again.
 type CreatedKey struct {
 	Key
 	Secret Secret
-}
-
-// NewKey describes a key to create. Its owner is that of the calling key, or that of
-// [Client.ForOwner].
-type NewKey struct {
-	Name      string    // 1 to 255 characters
-	ExpiresAt time.Time // in the future; truncated to milliseconds
-	// Scopes are what the key may do. Nil gives it those of keys:read and keys:write
-	// that the calling key has; a pointer to no scopes makes a key that opens nothing in
-	// the service. It is a pointer so that a list that turns out empty grants nothing.
-	Scopes *[]string
-	// Metadata is whatever you want to keep with the key, but no secret.
-	Metadata map[string]string
-	// RateLimit of the key. Nil gives it that of the calling key; a pointer to the zero
-	// RateLimit is none. Saying either needs keys:admin.
-	RateLimit *RateLimit
-}
-
-// Change says what to change of a key. What is nil stays as it is.
-type Change struct {
-	Name      *string
-	ExpiresAt *time.Time         // in the future; truncated to milliseconds
-	Scopes    *[]string          // replaces all of them
-	Metadata  *map[string]string // replaces all of it
-	RateLimit *RateLimit         // the zero RateLimit takes it away; needs keys:admin
 }
 
 // Create makes a key. It returns an *[Error], among others with [CodeNameTaken],
@@ -156,11 +95,11 @@ func (c *Client) key(ctx context.Context, nameOrID string, request *http.Request
 		return Key{}, err
 	}
 	repeatable := request.Method == http.MethodGet || uuid.MatchString(nameOrID)
-	var answer keyAnswer
-	if err := c.send(ctx, request, repeatable, http.StatusOK, &answer); err != nil {
+	var key Key
+	if err := c.send(ctx, request, repeatable, http.StatusOK, &key); err != nil {
 		return Key{}, err
 	}
-	return answer.key(), nil
+	return key, nil
 }
 
 // secret sends a request that makes a secret, which may have failed to be made. It is
@@ -173,7 +112,7 @@ func (c *Client) secret(ctx context.Context, request *http.Request, failed error
 	if err := c.send(ctx, request, false, want, &answer); err != nil {
 		return CreatedKey{}, err
 	}
-	return answer.created(), nil
+	return CreatedKey{Key: answer.Key, Secret: Secret{text: &answer.Secret}}, nil
 }
 
 // checkName refuses names that would change the path, and so what is asked for.

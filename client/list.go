@@ -113,11 +113,8 @@ func (c *Client) list(ctx context.Context, params api.ListApiKeysParams, o ListO
 	if err := c.send(ctx, request, true, http.StatusOK, &answer); err != nil {
 		return KeyPage{}, err
 	}
-	keys := KeyPage{Pages: answer.Pagination.TotalPages, NextCursor: orZero(answer.Pagination.NextCursor)}
-	for _, k := range answer.Data {
-		keys.Keys = append(keys.Keys, (*keyAnswer)(&k).key())
-	}
-	return keys, nil
+	pages := answer.Pagination
+	return KeyPage{Keys: answer.Data, Pages: pages.TotalPages, NextCursor: orZero(pages.NextCursor)}, nil
 }
 
 // unlessZero is nil for the zero value.

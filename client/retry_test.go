@@ -211,7 +211,7 @@ func TestTheBodyIsSentAgain(t *testing.T) {
 		s := &script{replies: []reply{unavailable, limited, refused}}
 		_, err := s.client(t, client.Options{}).Create(t.Context(), client.NewKey{Name: "n", ExpiresAt: time.Unix(1<<31, 0)})
 		must(t, err)
-		const want = `{"expires_at":"2038-01-19T03:14:08Z","name":"n"}`
+		const want = `{"name":"n","expires_at":"2038-01-19T03:14:08Z"}`
 		if len(s.bodies) != 4 {
 			t.Fatalf("bodies %q", s.bodies)
 		}

@@ -24,7 +24,7 @@ func showNewKey(v *visit) error {
 // createKey makes a key and shows its secret.
 func createKey(v *visit) error {
 	f := v.keyForm(client.Key{})
-	wanted := settingsOf(v.form, &f.Faults)
+	key := settingsOf(v.form, &f.Faults)
 	end, problem := v.endOf(v.form)
 	if problem == "" && end.IsZero() {
 		problem = "Choose when the key expires."
@@ -37,11 +37,12 @@ func createKey(v *visit) error {
 		v.showKeyForm(http.StatusBadRequest, f)
 		return nil
 	}
-	key := client.NewKey{Name: wanted.Name, ExpiresAt: end, Scopes: &wanted.Scopes, Metadata: wanted.Metadata}
+	key.ExpiresAt = end
 	api := v.api
 	if v.may(apikey.ScopeAdmin) { // others have no such fields
-		key.RateLimit = &wanted.RateLimit
 		api = api.ForOwner(strings.TrimSpace(v.form.Get("owner")))
+	} else {
+		key.RateLimit = nil
 	}
 	created, err := api.Create(v.ctx(), key)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/client"
+	"apikeyd/internal/keyfield"
 )
 
 func showEdit(v *visit) error {
@@ -64,17 +65,19 @@ func (v *visit) changeOf(f *keyForm) (change client.Change) {
 		shown = valuesOf(f.Key)
 	}
 	was, wanted := settingsOf(shown, &faults{}), settingsOf(v.form, &f.Faults)
-	if wanted.Name != was.Name {
-		change.Name = &wanted.Name
+	for _, text := range keyfield.Texts() {
+		if typed := text.InNew(&wanted); *typed != *text.InNew(&was) {
+			*text.InChange(&change) = typed
+		}
 	}
-	if !slices.Equal(slices.Sorted(slices.Values(wanted.Scopes)), slices.Sorted(slices.Values(was.Scopes))) {
-		change.Scopes = &wanted.Scopes
+	if !slices.Equal(slices.Sorted(slices.Values(*wanted.Scopes)), slices.Sorted(slices.Values(*was.Scopes))) {
+		change.Scopes = wanted.Scopes
 	}
 	if !maps.Equal(wanted.Metadata, was.Metadata) {
 		change.Metadata = &wanted.Metadata
 	}
-	if wanted.RateLimit != was.RateLimit && v.may(apikey.ScopeAdmin) { // others have no such field
-		change.RateLimit = &wanted.RateLimit
+	if *wanted.RateLimit != *was.RateLimit && v.may(apikey.ScopeAdmin) { // others have no such field
+		change.RateLimit = wanted.RateLimit
 	}
 	end, problem := v.endOf(v.form)
 	if problem != "" {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"apikeyd/client"
+	"apikeyd/internal/keyfield"
 )
 
 // event is a line of the audit log in words, as the template of that name shows it.
@@ -87,9 +88,11 @@ func did(e client.AuditEvent) string {
 }
 
 // changes says which fields changed. When a key was revoked says its event already.
-func (v *visit) changes(c client.AuditChanges) []fieldChange {
-	return slices.Concat(
-		fieldChanges("name", c.Name, inWords),
+func (v *visit) changes(c client.AuditChanges) (all []fieldChange) {
+	for _, text := range keyfield.Texts() {
+		all = append(all, fieldChanges(text.Label, text.InAudit(c), inWords)...)
+	}
+	return slices.Concat(all,
 		fieldChanges("expires", c.ExpiresAt, v.inTime),
 		fieldChanges("old secret works until", c.GraceEndsAt, v.inTime),
 		fieldChanges("rate limit", c.RateLimit, func(r client.RateLimit) told { return inWords(limitText(r)) }),

@@ -4,15 +4,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"regexp"
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"apikeyd/apikey"
 	"apikeyd/client"
+	"apikeyd/internal/keyfield"
 )
 
 // exportWriteTimeout is how long the browser may take for each page of an export. All
@@ -97,78 +99,14 @@ func sendEvents(
 	return err
 }
 
-// exportedEvent is the contract's AuditEvent.
-type exportedEvent struct {
-	ID        string             `json:"id"`
-	At        apikey.Timestamp   `json:"at"`
-	Action    client.AuditAction `json:"action"`
-	KeyID     string             `json:"key_id"`
-	Owner     string             `json:"owner"`
-	Name      string             `json:"name"`
-	Changes   exportedChanges    `json:"changes"`
-	Actor     string             `json:"actor"`
-	Via       string             `json:"via"`
-	Address   string             `json:"address,omitempty"`
-	RequestID string             `json:"request_id,omitempty"`
-}
-
-type exportedChanges struct {
-	ExpiresAt   *exportedChange[apikey.Timestamp]  `json:"expires_at,omitempty"`
-	GraceEndsAt *exportedChange[apikey.Timestamp]  `json:"grace_ends_at,omitempty"`
-	Metadata    *exportedChange[map[string]string] `json:"metadata,omitempty"`
-	Name        *exportedChange[string]            `json:"name,omitempty"`
-	RateLimit   *exportedChange[exportedLimit]     `json:"rate_limit,omitempty"`
-	RevokedAt   *exportedChange[apikey.Timestamp]  `json:"revoked_at,omitempty"`
-	Scopes      *exportedChange[[]string]          `json:"scopes,omitempty"`
-}
-
-type exportedChange[T any] struct {
-	From *T `json:"from,omitempty"`
-	To   *T `json:"to,omitempty"`
-}
-
-type exportedLimit struct {
-	Limit         int   `json:"limit"`
-	WindowSeconds int64 `json:"window_seconds"`
-}
-
-// exported makes a change of the contract of one of the client, each value by convert.
-func exported[T, U any](c *client.AuditChange[T], convert func(T) U) *exportedChange[U] {
-	if c == nil {
-		return nil
-	}
-	var e exportedChange[U]
-	if c.From != nil {
-		e.From = new(convert(*c.From))
-	}
-	if c.To != nil {
-		e.To = new(convert(*c.To))
-	}
-	return &e
-}
-
-func changesOf(c client.AuditChanges) exportedChanges {
-	stamp := func(t time.Time) apikey.Timestamp { return apikey.Timestamp(t) }
-	return exportedChanges{
-		ExpiresAt: exported(c.ExpiresAt, stamp), GraceEndsAt: exported(c.GraceEndsAt, stamp),
-		RevokedAt: exported(c.RevokedAt, stamp),
-		Metadata:  (*exportedChange[map[string]string])(c.Metadata),
-		Name:      (*exportedChange[string])(c.Name),
-		Scopes:    (*exportedChange[[]string])(c.Scopes),
-		RateLimit: exported(c.RateLimit, func(r client.RateLimit) exportedLimit {
-			return exportedLimit{r.Limit, int64(r.Window / time.Second)}
-		}),
-	}
-}
-
 func jsonLines(out *bytes.Buffer) func(client.AuditEvent) error {
-	encoder := json.NewEncoder(out)
-	encoder.SetEscapeHTML(false)
 	return func(e client.AuditEvent) error {
-		return encoder.Encode(exportedEvent{
-			ID: e.ID, At: apikey.Timestamp(e.At), Action: e.Action, KeyID: e.KeyID, Owner: e.Owner, Name: e.Name,
-			Changes: changesOf(e.Changes), Actor: e.Actor, Via: e.Via, Address: e.Address, RequestID: e.RequestID,
-		})
+		line, err := keyfield.JSON(e, jsontext.EscapeForJS(true))
+		if err != nil {
+			return err
+		}
+		_, err = out.Write(append(line, '\n'))
+		return err
 	}
 }
 
@@ -181,7 +119,7 @@ func commaSeparated(out *bytes.Buffer) func(client.AuditEvent) error {
 	// JSON stays JSON: escaped, no reader can take a part of it for a cell.
 	separators := strings.NewReplacer(";", `\u003b`, "|", `\u007c`)
 	return func(e client.AuditEvent) error {
-		changes, err := json.Marshal(changesOf(e.Changes))
+		changes, err := keyfield.JSON(e.Changes, jsontext.EscapeForHTML(true), jsontext.EscapeForJS(true))
 		if err != nil {
 			return err
 		}

@@ -62,7 +62,7 @@ func TestExportedCells(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var changes exportedChanges
+	var changes client.AuditChanges
 	if err := json.Unmarshal([]byte(rows[1][6]), &changes); err != nil || (*changes.Metadata.To)["note"] != evil {
 		t.Errorf("the changes are %q: %v", rows[1][6], err)
 	}

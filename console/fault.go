@@ -9,6 +9,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/client"
+	"apikeyd/internal/keyfield"
 )
 
 // fault is what is wrong with one field of a form.
@@ -18,17 +19,24 @@ type fault struct {
 }
 
 // Label is what the page calls the field.
-func (f fault) Label() string { return formFields[fieldIndex(f.Field)].label }
+func (f fault) Label() string { return formFields()[fieldIndex(f.Field)].label }
+
+// namedField is a field of a form and what the page calls it.
+type namedField struct{ name, label string }
 
 // formFields are the fields of a key's form, in the order of the page.
-var formFields = []struct{ name, label string }{
-	{"name", "Name"}, {"owner", "Owner"}, {"expires", "Expiry"}, {"scopes", "Scopes"}, {"metadata", "Metadata"},
-	{"limit", "Calls"}, {"window", "Window of the limit"},
+func formFields() (fields []namedField) {
+	for _, text := range keyfield.Texts() {
+		fields = append(fields, namedField{text.Name, text.Heading()})
+	}
+	return append(fields,
+		namedField{"owner", "Owner"}, namedField{"expires", "Expiry"}, namedField{"scopes", "Scopes"},
+		namedField{"metadata", "Metadata"}, namedField{"limit", "Calls"}, namedField{"window", "Window of the limit"})
 }
 
 // fieldIndex is where a field stands on the page, or -1.
 func fieldIndex(name string) int {
-	return slices.IndexFunc(formFields, func(f struct{ name, label string }) bool { return f.name == name })
+	return slices.IndexFunc(formFields(), func(f namedField) bool { return f.name == name })
 }
 
 // faults are those of a form, in the order of the page.
@@ -127,19 +135,17 @@ func (v *visit) showRefused(f keyForm, err error) error {
 // addRules adds what the rules of keys say about the fields of a form that is refused anyway, so
 // that all is told at once: neither we nor the API look further than to the first kind of fault.
 func (v *visit) addRules(f *keyForm) {
-	s := settingsOf(v.form, &faults{})
+	key := settingsOf(v.form, &faults{})
 	end, problem := v.endOf(v.form)
 	if problem != "" || end.IsZero() {
 		end = v.now.Add(time.Minute) // it was told, or stays as it is
 	}
+	key.ExpiresAt = end
 	owner := v.me.Owner
 	if v.form.Has("owner") {
 		owner = strings.TrimSpace(v.form.Get("owner"))
 	}
-	_, _, err := apikey.Policy{MaxLifetime: v.MaxKeyLifetime}.NewKey(v.now, apikey.Settings{
-		Name: s.Name, Owner: owner, Scopes: s.Scopes, Metadata: s.Metadata, ExpiresAt: end,
-		RateLimit: apikey.RateLimit(s.RateLimit),
-	})
+	_, _, err := apikey.Policy{MaxLifetime: v.MaxKeyLifetime}.NewKey(v.now, keyfield.Settings(key, owner))
 	if invalid, ok := errors.AsType[*apikey.InvalidError](err); ok {
 		for _, d := range invalid.Fields {
 			f.Faults.add(formField(d.Field), faultMessage(client.FieldError(d)))

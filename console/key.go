@@ -8,6 +8,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/client"
+	"apikeyd/internal/keyfield"
 )
 
 // eventsOfKey is how many events the page of a key shows at once.
@@ -21,6 +22,9 @@ type keyPage struct {
 	Use     chart
 	History *history // for those who may read the audit log
 }
+
+// Texts are the fields that are a line of text, but for the name, which is the page's title.
+func (keyPage) Texts() []keyfield.Text { return keyfield.Texts()[1:] }
 
 // history is some of what was done to a key.
 type history struct {

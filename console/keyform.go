@@ -10,6 +10,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/client"
+	"apikeyd/internal/keyfield"
 )
 
 const (
@@ -123,6 +124,9 @@ func (f keyForm) Back() string {
 	return keyPath(f.Key.ID)
 }
 
+// Texts are the fields that are a line of text.
+func (keyForm) Texts() []keyfield.Text { return keyfield.Texts() }
+
 // Value is what a field holds.
 func (f keyForm) Value(field string) string { return f.Values.Get(field) }
 
@@ -168,7 +172,10 @@ func metadataRows(form url.Values) (rows []metadataRow) {
 
 // valuesOf are the fields of the form of a key.
 func valuesOf(k client.Key) url.Values {
-	form := url.Values{"name": {k.Name}, "expires": {keepEnd}}
+	form := url.Values{"expires": {keepEnd}}
+	for _, text := range keyfield.Texts() {
+		form.Set(text.Name, text.Of(k))
+	}
 	var own, other []string
 	for _, scope := range k.Scopes {
 		if slices.ContainsFunc(ownScopes, func(c scopeChoice) bool { return c.Name == scope }) {
@@ -204,29 +211,27 @@ func scopeList(text string) []string {
 	return strings.FieldsFunc(text, func(c rune) bool { return c == ',' || unicode.IsSpace(c) })
 }
 
-// settings are what a form says about a key, but for its end.
-type settings struct {
-	Name      string
-	Scopes    []string
-	Metadata  map[string]string
-	RateLimit client.RateLimit
-}
-
-// settingsOf reads them, and adds what cannot be read to the faults.
-func settingsOf(form url.Values, f *faults) settings {
-	s := settings{Name: strings.TrimSpace(form.Get("name")), Scopes: []string{}, Metadata: map[string]string{}}
-	s.Scopes = append(s.Scopes, distinct(form["scope"], scopeList(form.Get("scopes")))...)
+// settingsOf reads all that a form says about a key but for its end, and adds what cannot be
+// read to the faults.
+func settingsOf(form url.Values, f *faults) client.NewKey {
+	key := client.NewKey{
+		Scopes:    new(distinct(form["scope"], scopeList(form.Get("scopes")))),
+		Metadata:  make(map[string]string),
+		RateLimit: new(rateLimitOf(form, f)),
+	}
+	for _, text := range keyfield.Texts() {
+		*text.InNew(&key) = strings.TrimSpace(form.Get(text.Name))
+	}
 	for _, row := range metadataRows(form) {
-		if _, twice := s.Metadata[row.Name]; twice {
+		if _, twice := key.Metadata[row.Name]; twice {
 			f.add("metadata", "Each name can be there once.")
 		}
 		if row.Name == "" {
 			f.add("metadata", "Each text needs a name.")
 		}
-		s.Metadata[row.Name] = row.Text
+		key.Metadata[row.Name] = row.Text
 	}
-	s.RateLimit = rateLimitOf(form, f)
-	return s
+	return key
 }
 
 // wholeNumber is what is wrong with a field that holds no such thing.

@@ -82,21 +82,17 @@ func (f jsonFlag) show(s streams, key client.Key) error {
 	if !f.JSON {
 		return printKey(s.out, key, time.Now())
 	}
-	shape, err := contractKey(key)
-	if err != nil {
-		return err
-	}
-	return printJSON(s.out, shape)
+	return printJSON(s.out, key)
 }
 
 // hand prints a secret that nothing will show again: alone, so that a script can take it.
 // Done is what became of the key.
 func (f jsonFlag) hand(s streams, k client.CreatedKey, done string) (err error) {
 	if f.JSON {
-		shape, shapeErr := contractIssued(k)
-		if err = shapeErr; err == nil {
-			err = printJSON(s.out, shape)
-		}
+		err = printJSON(s.out, struct {
+			client.Key
+			Secret string `json:"secret"`
+		}{k.Key, k.Secret.Reveal()})
 	} else {
 		_, err = fmt.Fprintln(s.out, k.Secret.Reveal())
 	}

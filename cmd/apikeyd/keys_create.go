@@ -5,11 +5,11 @@ import (
 	"time"
 
 	"apikeyd/apikey"
-	"apikeyd/client"
+	"apikeyd/internal/keyfield"
 )
 
 type createCommand struct {
-	Name        string            `required:"" placeholder:"NAME" help:"Name of the key, unique among its owner's."`
+	keyfield.NewFlags
 	Owner       *string           `placeholder:"OWNER" help:"Whom the key belongs to; in a database admin unless you say, on a server the owner of your key."`
 	Scope       []scopeFlag       `sep:"none" xor:"scopes" placeholder:"SCOPE" help:"What the key may do; separate several scopes with commas, or repeat the flag (keys:read and keys:write)."`
 	NoScopes    bool              `xor:"scopes" help:"Make a key that can only be verified."`
@@ -51,13 +51,11 @@ func (c *createCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	c.newKeys = policy
-	wanted := client.NewKey{
-		Name:      c.Name,
-		ExpiresAt: time.Now().Add(c.ExpiresIn),
-		Scopes:    replacement(scopesOf(c.Scope), c.NoScopes),
-		Metadata:  c.Metadata,
-		RateLimit: rateLimit(c.RateLimit, c.NoRateLimit),
-	}
+	wanted := c.NewKey()
+	wanted.ExpiresAt = time.Now().Add(c.ExpiresIn)
+	wanted.Scopes = replacement(scopesOf(c.Scope), c.NoScopes)
+	wanted.Metadata = c.Metadata
+	wanted.RateLimit = rateLimit(c.RateLimit, c.NoRateLimit)
 	if c.ExpiresAt != nil {
 		wanted.ExpiresAt = c.ExpiresAt.Time()
 	}

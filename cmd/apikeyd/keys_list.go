@@ -85,11 +85,7 @@ func (c *listCommand) Run(ctx context.Context, s streams) error {
 				table.add(key)
 				continue
 			}
-			shape, err := contractKey(key)
-			if err != nil {
-				return err
-			}
-			if err := printJSON(s.out, shape); err != nil {
+			if err := printJSON(s.out, key); err != nil {
 				return err
 			}
 		}

@@ -3,15 +3,17 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"apikeyd/apikey"
 	"apikeyd/client"
+	"apikeyd/internal/keyfield"
 )
 
 type updateCommand struct {
 	keyFlags
-	Name        *string           `placeholder:"NAME" help:"Another name."`
+	keyfield.ChangeFlags
 	ExpiresIn   *time.Duration    `placeholder:"DURATION" xor:"expiry" help:"Let it end so long from now, such as 30d."`
 	ExpiresAt   *apikey.Timestamp `placeholder:"2030-01-31T12:00:00Z" xor:"expiry" help:"Let it end then."`
 	Scope       []scopeFlag       `sep:"none" xor:"scopes" placeholder:"SCOPE" help:"What the key may do, in place of all it may now; separate several scopes with commas, or repeat the flag."`
@@ -40,11 +42,9 @@ Examples:
 
 // change is what the flags ask for.
 func (c *updateCommand) change() client.Change {
-	change := client.Change{
-		Name:      c.Name,
-		Scopes:    replacement(scopesOf(c.Scope), c.NoScopes),
-		RateLimit: rateLimit(c.RateLimit, c.NoRateLimit),
-	}
+	change := c.Change()
+	change.Scopes = replacement(scopesOf(c.Scope), c.NoScopes)
+	change.RateLimit = rateLimit(c.RateLimit, c.NoRateLimit)
 	if c.ExpiresIn != nil {
 		change.ExpiresAt = new(time.Now().Add(*c.ExpiresIn))
 	}
@@ -59,11 +59,15 @@ func (c *updateCommand) change() client.Change {
 
 // Validate refuses a command that would do nothing.
 func (c *updateCommand) Validate() error {
-	if c.change() == (client.Change{}) {
-		return errors.New("say what to change: --name, --expires-in or --expires-at, --scope or --no-scopes, " +
-			"--metadata or --no-metadata, --rate-limit or --no-rate-limit")
+	if c.change() != (client.Change{}) {
+		return nil
 	}
-	return nil
+	var flags strings.Builder
+	for _, text := range keyfield.Texts() {
+		flags.WriteString(text.Flag() + ", ")
+	}
+	return errors.New("say what to change: " + flags.String() + "--expires-in or --expires-at, --scope or --no-scopes, " +
+		"--metadata or --no-metadata, --rate-limit or --no-rate-limit")
 }
 
 // Run changes one key.

@@ -68,11 +68,12 @@ func (c *verifyCommand) Run(ctx context.Context, s streams) error {
 
 func (c *verifyCommand) tell(s streams, d client.Verification) error {
 	if c.JSON {
-		shape, err := contractVerification(d)
-		if err != nil {
-			return err
-		}
-		return printJSON(s.out, shape)
+		return printJSON(s.out, struct {
+			Valid             bool              `json:"valid"`
+			Code              client.VerifyCode `json:"code"`
+			Key               client.Key        `json:"key,omitzero"`
+			RetryAfterSeconds int               `json:"retry_after_seconds,omitzero"`
+		}{d.Valid(), d.Code, d.Key, int(d.RetryAfter / time.Second)})
 	}
 	if _, err := fmt.Fprintln(s.out, printable(string(d.Code))); err != nil {
 		return err

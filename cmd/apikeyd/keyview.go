@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -14,11 +12,10 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
-	"github.com/google/uuid"
+	"github.com/go-json-experiment/json/jsontext"
 
-	"apikeyd/apikey"
 	"apikeyd/client"
-	"apikeyd/gen"
+	"apikeyd/internal/keyfield"
 )
 
 // printKey shows a person a key, one property to a line.
@@ -31,7 +28,11 @@ func printKey(w io.Writer, k client.Key, now time.Time) error {
 		}
 	}
 	row("id", k.ID)
-	row("name", k.Name)
+	for _, text := range keyfield.Texts() {
+		if value := text.Of(k); value != "" {
+			row(text.Label, value)
+		}
+	}
 	row("owner", k.Owner)
 	row("status", string(k.Status))
 	row("prefix", k.Prefix)
@@ -137,18 +138,20 @@ func printable(text string) string {
 	return b.String()
 }
 
-// printJSON prints one line. What does not print is escaped, as printable does: in JSON
-// that changes nothing.
+// printJSON prints one line as the API would answer it, in its order of names too. What does not
+// print is escaped, as printable does: in JSON that changes nothing.
 func printJSON(w io.Writer, shape any) error {
-	var line bytes.Buffer
-	encoder := json.NewEncoder(&line)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(shape); err != nil {
+	text, err := keyfield.JSON(shape)
+	if err != nil {
+		return err
+	}
+	line := jsontext.Value(text)
+	if err := line.Canonicalize(); err != nil {
 		return err
 	}
 	var escaped []byte
-	for _, r := range line.String() {
-		if r == '\n' || strconv.IsPrint(r) {
+	for _, r := range string(line) {
+		if strconv.IsPrint(r) {
 			escaped = utf8.AppendRune(escaped, r)
 			continue
 		}
@@ -156,70 +159,6 @@ func printJSON(w io.Writer, shape any) error {
 			escaped = fmt.Appendf(escaped, `\u%04x`, unit)
 		}
 	}
-	_, err := w.Write(escaped)
+	_, err = w.Write(append(escaped, '\n'))
 	return err
-}
-
-// contractKey is a key in the shape of the contract.
-func contractKey(k client.Key) (gen.ApiKeyResponse, error) {
-	id, err := uuid.Parse(k.ID)
-	if err != nil {
-		return gen.ApiKeyResponse{}, fmt.Errorf("the server answered with %q for an id", printable(k.ID))
-	}
-	shape := gen.ApiKeyResponse{
-		CreatedAt:   apikey.Timestamp(k.CreatedAt),
-		ExpiresAt:   apikey.Timestamp(k.ExpiresAt),
-		GraceEndsAt: stamp(k.GraceEndsAt),
-		Id:          id,
-		LastUsedAt:  stamp(k.LastUsedAt),
-		Metadata:    gen.Metadata(k.Metadata),
-		Name:        k.Name,
-		Owner:       k.Owner,
-		Prefix:      k.Prefix,
-		RevokedAt:   stamp(k.RevokedAt),
-		Scopes:      k.Scopes,
-		Status:      gen.ApiKeyStatus(k.Status),
-	}
-	if shape.Metadata == nil {
-		shape.Metadata = gen.Metadata{}
-	}
-	if shape.Scopes == nil {
-		shape.Scopes = []string{}
-	}
-	if r := k.RateLimit; r != (client.RateLimit{}) {
-		shape.RateLimit = &gen.RateLimit{Limit: r.Limit, WindowSeconds: int(r.Window / time.Second)}
-	}
-	return shape, nil
-}
-
-// issuedShape is a key with its secret, in the shape of the contract.
-type issuedShape struct {
-	gen.ApiKeyResponse
-	Secret string `json:"secret"`
-}
-
-func contractIssued(k client.CreatedKey) (issuedShape, error) {
-	shape, err := contractKey(k.Key)
-	return issuedShape{shape, k.Secret.Reveal()}, err
-}
-
-func contractVerification(d client.Verification) (gen.VerifyResponse, error) {
-	shape := gen.VerifyResponse{Valid: d.Valid(), Code: gen.VerifyCode(d.Code)}
-	if d.RetryAfter > 0 {
-		shape.RetryAfterSeconds = new(int(d.RetryAfter / time.Second))
-	}
-	if d.Key.ID == "" {
-		return shape, nil
-	}
-	key, err := contractKey(d.Key)
-	shape.Key = &key
-	return shape, err
-}
-
-// stamp is an optional time; the zero one is absent.
-func stamp(t time.Time) *apikey.Timestamp {
-	if t.IsZero() {
-		return nil
-	}
-	return new(apikey.Timestamp(t))
 }
