@@ -18,6 +18,7 @@ import (
 	"apikeyd/apikey"
 	"apikeyd/client"
 	"apikeyd/handlers"
+	"apikeyd/internal/keycache"
 	servertest "apikeyd/internal/testkit/server"
 	"apikeyd/store"
 	"apikeyd/store/storetest"
@@ -55,7 +56,7 @@ func TestEveryCode(t *testing.T) {
 	k := newKit(t, servertest.Options{Now: clock.Now, Configure: []func(*handlers.Config){
 		func(c *handlers.Config) {
 			c.Store = broken{c.Store}
-			c.Verifier = verify.New(c.Store, c.Log, verify.Options{Now: c.Now})
+			c.Verifier = verify.New(keycache.New(c.Store, keycache.Options{Now: c.Now}), c.Log, verify.Options{})
 		},
 	}})
 	ctx := t.Context()

@@ -94,7 +94,7 @@ func TestLastUsedAt(t *testing.T) {
 	if !got.LastUsedAt.IsZero() {
 		t.Errorf("last used at %v before it was written", got.LastUsedAt)
 	}
-	must(t, k.Verifier.Flush(t.Context()))
+	must(t, k.Verifier.Keys.Flush(t.Context()))
 	got, err = k.admin.Get(t.Context(), "admin")
 	must(t, err)
 	if !got.LastUsedAt.Equal(clock.Now()) {

@@ -86,7 +86,7 @@ func TestListFilters(t *testing.T) {
 	clock.Advance(10 * time.Minute)
 	_, err = k.admin.Verify(ctx, used.Secret.Reveal())
 	must(t, err)
-	must(t, k.Verifier.Flush(ctx))
+	must(t, k.Verifier.Keys.Flush(ctx))
 	add("new", time.Hour)
 
 	zone := time.FixedZone("", 5*60*60) // must not matter

@@ -46,7 +46,7 @@ func TestSummary(t *testing.T) {
 		{"a key", k.as(t, rotated.Secret.Reveal()), all},
 		{"nobody", k.admin.ForOwner("nobody"), client.Summary{}},
 	} {
-		must(t, k.Verifier.Flush(ctx))
+		must(t, k.Verifier.Keys.Flush(ctx))
 		got, err := tt.c.Summary(ctx)
 		if err != nil || got != tt.want {
 			t.Errorf("%s: %+v, %v, want %+v", tt.name, got, err, tt.want)

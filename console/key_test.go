@@ -19,7 +19,7 @@ func (k *kit) use(used key) {
 	if !answer.Valid() {
 		k.Fatalf("the key is %s", answer.Code)
 	}
-	k.must(k.Verifier.Flush(k.Context()))
+	k.must(k.Verifier.Keys.Flush(k.Context()))
 }
 
 func pathOf(id fmt.Stringer, below ...string) string {

@@ -96,7 +96,7 @@ func TestRevokeOwn(t *testing.T) {
 	b.signIn(k.owner)
 	b.open(pathOf(k.owner.ID, "revoke"))
 	b.want("main", "revoking it signs you out at once")
-	k.must(k.Verifier.Flush(t.Context()))
+	k.must(k.Verifier.Keys.Flush(t.Context()))
 	b.open(pathOf(k.owner.ID, "revoke"))
 	b.fill("#name", k.owner.Name)
 	b.click("main button[type=submit]")

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"apikeyd/handlers"
+	"apikeyd/internal/keycache"
 	"apikeyd/store"
 	"apikeyd/verify"
 )
@@ -40,7 +41,7 @@ func TestStoreHearsWhoAsks(t *testing.T) {
 	var seen []store.Asker
 	k := newKit(t, func(c *handlers.Config) {
 		c.Store = askers{c.Store, &mu, &seen}
-		c.Verifier = verify.New(c.Store, c.Log, verify.Options{Now: c.Now})
+		c.Verifier = verify.New(keycache.New(c.Store, keycache.Options{Now: c.Now}), c.Log, verify.Options{})
 	})
 	tenant := k.add("tenant", "reader", "keys:read")
 	for path, by := range map[string]key{

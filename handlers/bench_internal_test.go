@@ -10,6 +10,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
+	"apikeyd/internal/keycache"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 	"apikeyd/verify"
@@ -72,7 +73,7 @@ func BenchmarkEncode(b *testing.B) {
 	check(b, err)
 	b.Cleanup(func() { check(b, db.Close()) })
 	log := slog.New(slog.DiscardHandler)
-	s := &Server{Config: Config{Store: db, Log: log, Now: time.Now, Verifier: verify.New(db, log, verify.Options{})}}
+	s := &Server{Config: Config{Store: db, Log: log, Now: time.Now, Verifier: verify.New(keycache.New(db, keycache.Options{}), log, verify.Options{})}}
 	var who apikey.Key
 	for i := range 20 {
 		who, _, err = apikey.Policy{}.NewKey(time.Now(), apikey.Settings{

@@ -12,6 +12,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/handlers"
+	"apikeyd/internal/keycache"
 	"apikeyd/store"
 	"apikeyd/verify"
 )
@@ -109,7 +110,7 @@ func TestFailuresOfTheStore(t *testing.T) {
 	where := map[string]func(c *handlers.Config, s failing){
 		"serving": func(c *handlers.Config, s failing) { c.Store = s },
 		"authenticating": func(c *handlers.Config, s failing) {
-			c.Verifier = verify.New(s, c.Log, verify.Options{Now: c.Now})
+			c.Verifier = verify.New(keycache.New(s, keycache.Options{Now: c.Now}), c.Log, verify.Options{})
 		},
 	}
 	for _, tt := range tests {
@@ -160,7 +161,7 @@ func TestQuestionsThatCannotBeAnswered(t *testing.T) {
 	t.Parallel()
 	id := apikey.NewID()
 	k := newKit(t, func(c *handlers.Config) {
-		c.Verifier = verify.New(hidden{c.Store, id}, c.Log, verify.Options{Now: c.Now})
+		c.Verifier = verify.New(keycache.New(hidden{c.Store, id}, keycache.Options{Now: c.Now}), c.Log, verify.Options{})
 	})
 	secret := apikey.NewSecret("ak", id).Reveal()
 	k.secrets.add(secret)
@@ -191,7 +192,7 @@ func (s nameless) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
 func TestImpossibleNamesAreNotLookedUp(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, func(c *handlers.Config) {
-		c.Verifier = verify.New(nameless{c.Store}, c.Log, verify.Options{Now: c.Now})
+		c.Verifier = verify.New(keycache.New(nameless{c.Store}, keycache.Options{Now: c.Now}), c.Log, verify.Options{})
 		c.Store = failing{c.Store, func() error { panic("asked") }}
 	})
 	for _, name := range []string{"%00", "%ff", "%2e%2e", "%20a", "a%0a", strings.Repeat("n", 256), k.admin.Secret} {
@@ -321,7 +322,7 @@ func TestRequestsEndInTime(t *testing.T) {
 	t.Parallel()
 	deadlines := make(chan bool, 1)
 	k := newKit(t, func(c *handlers.Config) {
-		c.Verifier = verify.New(punctual{c.Store, deadlines}, c.Log, verify.Options{Now: c.Now})
+		c.Verifier = verify.New(keycache.New(punctual{c.Store, deadlines}, keycache.Options{Now: c.Now}), c.Log, verify.Options{})
 	})
 	k.get(k.admin, keysPath+"?status=ACTIVE").want(200)
 	if !<-deadlines {

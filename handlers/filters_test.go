@@ -89,7 +89,7 @@ func TestFilters(t *testing.T) {
 	k.rotate(k.admin, keyPath(build.ID), fields{"grace_seconds": 3600}).want(200) // it ends before its grace
 	k.clock.Advance(30 * time.Minute)                                             // now it is 13:00: ci build and ci other have just ended
 	k.get(web, keysPath).want(200)
-	k.must(k.verifier.Flush(k.Context()))
+	k.must(k.verifier.Keys.Flush(k.Context()))
 
 	const team = "Ключ_1, old ci, web 100%, ci deploy, ci build, reader"
 	for _, tt := range []struct {

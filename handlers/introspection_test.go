@@ -52,7 +52,7 @@ func TestIntrospect(t *testing.T) {
 	for range 3 { // more often than its rate limit
 		wantOf("a good token", made.Secret, want)
 	}
-	k.must(k.verifier.Flush(k.Context()))
+	k.must(k.verifier.Keys.Flush(k.Context()))
 	if got := k.get(k.admin, keyPath(made.ID)).want(200).key().LastUsedAt; got != "2026-11-23T12:00:00.000Z" {
 		k.Errorf("last used at %q", got)
 	}

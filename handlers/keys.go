@@ -71,7 +71,7 @@ func (s *Server) ListApiKeys(
 	} else if query.After, err = readCursor(owner, params); err != nil {
 		return nil, err
 	}
-	found, err := s.Verifier.Keys(ctx, query)
+	found, err := s.Verifier.Keys.Page(ctx, query)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func (s *Server) GetApiKey(
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.Verifier.Key(ctx, ref)
+	key, err := s.Verifier.Keys.Key(ctx, ref)
 	if err != nil {
 		return nil, err
 	}

@@ -205,7 +205,7 @@ func TestLastUsed(t *testing.T) {
 	made := k.mustCreate(k.admin, fields{"name": "n"})
 	lastUsed := func() string {
 		k.Helper()
-		k.must(k.verifier.Flush(k.Context()))
+		k.must(k.verifier.Keys.Flush(k.Context()))
 		return k.get(k.admin, keyPath("n")).want(200).key().LastUsedAt
 	}
 	if got := lastUsed(); got != "" {

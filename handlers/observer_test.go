@@ -18,6 +18,7 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 
 	"apikeyd/handlers"
+	"apikeyd/internal/keycache"
 	"apikeyd/internal/telemetry/metrics"
 	"apikeyd/internal/telemetry/tracing"
 	"apikeyd/store/sqlstore"
@@ -68,7 +69,7 @@ func (o *observed) by(t *testing.T) func(*handlers.Config) {
 		}
 		c.Store = o.tracer.Store(db, db.System())
 		c.Log = slog.New(o.tracer.LogHandler(c.Log.Handler()))
-		c.Verifier = verify.New(c.Store, c.Log, verify.Options{Now: c.Now})
+		c.Verifier = verify.New(keycache.New(c.Store, keycache.Options{Now: c.Now}), c.Log, verify.Options{})
 		o.metrics, err = metrics.New(metrics.Sources{Database: db, Verifier: c.Verifier, Operations: operations, Log: c.Log})
 		if err != nil {
 			t.Fatal(err)

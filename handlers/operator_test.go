@@ -10,6 +10,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/handlers"
+	"apikeyd/internal/keycache"
 	"apikeyd/store"
 	"apikeyd/verify"
 )
@@ -20,7 +21,7 @@ func (k *kit) operate(s store.Store, method, path, body string) (*http.Response,
 	log := slog.New(slog.DiscardHandler)
 	transport := handlers.NewOperator(handlers.Config{
 		Store: s, Log: log, Now: k.clock.Now,
-		Verifier: verify.New(s, log, verify.Options{CacheSize: -1, Now: k.clock.Now}),
+		Verifier: verify.New(keycache.New(s, keycache.Options{Size: -1, Now: k.clock.Now}), log, verify.Options{}),
 	}, "keys test")
 	r, err := http.NewRequestWithContext(k.Context(), method, "http://apikeyd"+path, strings.NewReader(body))
 	k.must(err)

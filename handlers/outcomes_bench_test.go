@@ -8,6 +8,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/handlers"
+	"apikeyd/internal/keycache"
 	servertest "apikeyd/internal/testkit/server"
 	"apikeyd/verify"
 )
@@ -21,7 +22,7 @@ func BenchmarkVerifyOutcomes(b *testing.B) {
 	var service http.Handler
 	s := servertest.Start(b, servertest.Options{
 		Configure: []func(*handlers.Config){func(c *handlers.Config) {
-			c.Verifier = verify.New(c.Store, c.Log, verify.Options{CacheSize: remembered})
+			c.Verifier = verify.New(keycache.New(c.Store, keycache.Options{Size: remembered}), c.Log, verify.Options{})
 		}},
 		Handler: func(h http.Handler) http.Handler {
 			service = h

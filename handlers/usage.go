@@ -45,7 +45,7 @@ func (s *Server) GetApiKeyUsage(
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.Verifier.Key(ctx, ref)
+	key, err := s.Verifier.Keys.Key(ctx, ref)
 	if err != nil {
 		return nil, err
 	}

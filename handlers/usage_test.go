@@ -92,7 +92,7 @@ func TestSummary(t *testing.T) {
 	want(reader, summaryPath, summary{Active: 2, Expired: 1, Revoked: 1})
 	k.clock.Advance(91 * day)
 	k.get(reader, keysPath).want(200)
-	k.must(k.verifier.Flush(k.Context()))
+	k.must(k.verifier.Keys.Flush(k.Context()))
 	want(reader, summaryPath, summary{Active: 2, Expired: 1, Revoked: 1, Unused: 1})
 	want(k.add("other", "other's", apikey.ScopeRead), summaryPath, summary{Active: 1, Expired: 1})
 	k.revoke(k.admin, keyPath(other.ID)).want(200)

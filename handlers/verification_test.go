@@ -212,7 +212,7 @@ func TestVerifyCounts(t *testing.T) {
 			k.wantVerdict("INSUFFICIENT_SCOPE", 0, k.ask(verifier, limited.Secret, "b"))
 			k.wantVerdict("NOT_FOUND", 0, k.ask(verifier, mistyped(limited.Secret)))
 		}
-		k.must(k.verifier.Flush(k.Context()))
+		k.must(k.verifier.Keys.Flush(k.Context()))
 		if got := k.get(k.admin, keyPath(limited.ID)).want(200).key().LastUsedAt; got != want {
 			k.Errorf("last used at %q, want %q", got, want)
 		}

@@ -126,7 +126,7 @@ func TestOnlyAdmittedCallsCount(t *testing.T) {
 		t.Errorf("the quota of the first is %+v, want %+v", quota, want)
 	}
 	f.wantAdmitted("the second", secret, verify.Valid)
-	f.must(f.verifier.Flush(t.Context()))
+	f.must(f.verifier.Keys.Flush(t.Context()))
 	lastUse := f.clock.Now()
 	f.clock.Advance(time.Minute)
 	for range many {
@@ -137,14 +137,14 @@ func TestOnlyAdmittedCallsCount(t *testing.T) {
 		}
 	}
 	// A call over the limit is no use of the key.
-	f.must(f.verifier.Flush(t.Context()))
+	f.must(f.verifier.Keys.Flush(t.Context()))
 	f.wantLastUsed(key.ID, lastUse)
 	f.clock.Advance(29*time.Minute - time.Microsecond)
 	f.wantAdmitted("a moment too early", secret, verify.RateLimited)
 	f.clock.Advance(time.Microsecond)
 	f.wantAdmitted("just in time", secret, verify.Valid)
 	f.wantAdmitted("one more", secret, verify.RateLimited)
-	f.must(f.verifier.Flush(t.Context()))
+	f.must(f.verifier.Keys.Flush(t.Context()))
 	f.wantLastUsed(key.ID, f.clock.Now())
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/keycache"
 	"apikeyd/store/sqlstore"
 	"apikeyd/verify"
 )
@@ -16,7 +17,7 @@ import (
 // BenchmarkHit verifies a key that is remembered, and compares with the SHA-256 of its
 // secret: of pairs taken in turns, so that a busy machine slows both.
 func BenchmarkHit(b *testing.B) {
-	v, secret := newBenchmark(b, verify.Options{})
+	v, secret := newBenchmark(b, keycache.Options{})
 	remember(b, v, secret)
 	text, bytes, ctx := secret.Reveal(), []byte(secret.Reveal()), context.Background()
 	const round = 1000
@@ -43,7 +44,7 @@ func BenchmarkHit(b *testing.B) {
 
 // BenchmarkMiss verifies a key that is not remembered.
 func BenchmarkMiss(b *testing.B) {
-	v, secret := newBenchmark(b, verify.Options{CacheSize: -1})
+	v, secret := newBenchmark(b, keycache.Options{Size: -1})
 	text := secret.Reveal()
 	b.ReportAllocs()
 	for b.Loop() {
@@ -54,7 +55,7 @@ func BenchmarkMiss(b *testing.B) {
 }
 
 // newBenchmark returns a Verifier over a store of one key.
-func newBenchmark(b *testing.B, o verify.Options) (*verify.Verifier, apikey.Secret) {
+func newBenchmark(b *testing.B, o keycache.Options) (*verify.Verifier, apikey.Secret) {
 	b.Helper()
 	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
 	if err != nil {
@@ -70,5 +71,5 @@ func newBenchmark(b *testing.B, o verify.Options) (*verify.Verifier, apikey.Secr
 	if err := db.CreateKey(b.Context(), operator, key); err != nil {
 		b.Fatal(err)
 	}
-	return verify.New(db, slog.New(slog.DiscardHandler), o), secret
+	return verify.New(keycache.New(db, o), slog.New(slog.DiscardHandler), verify.Options{}), secret
 }

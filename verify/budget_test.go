@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/keycache"
 	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
@@ -36,7 +37,7 @@ func newNodes(t *testing.T) (*sqlstore.DB, []*verify.Verifier) {
 		if first == nil {
 			first = db
 		}
-		nodes = append(nodes, verify.New(db, slog.New(slog.DiscardHandler), verify.Options{Budget: db.Budget()}))
+		nodes = append(nodes, verify.New(keycache.New(db, keycache.Options{}), slog.New(slog.DiscardHandler), verify.Options{Budget: db.Budget()}))
 	}
 	return first, nodes
 }

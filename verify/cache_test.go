@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/keycache"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 	"apikeyd/verify"
@@ -44,8 +45,8 @@ func newRemembering(t *testing.T, cacheSize int) *remembering {
 	t.Helper()
 	f := newFixture(t)
 	r := &remembering{f, &counting{Store: f.store}}
-	f.verifier = verify.New(r.counted, slog.New(slog.DiscardHandler),
-		verify.Options{Now: f.clock.Now, CacheSize: cacheSize})
+	keys := keycache.New(r.counted, keycache.Options{Size: cacheSize, Now: f.clock.Now})
+	f.verifier = verify.New(keys, slog.New(slog.DiscardHandler), verify.Options{})
 	return r
 }
 
@@ -67,7 +68,7 @@ func (r *remembering) wantCode(secret string, want verify.Code) {
 // begins to vouch for its news a moment after it is opened.
 func remember(t testing.TB, v *verify.Verifier, secret apikey.Secret) {
 	t.Helper()
-	for !v.Remembers(secret) {
+	for hits := v.Keys.Stats().Hits; v.Keys.Stats().Hits == hits; {
 		if _, err := v.Verify(t.Context(), secret.Reveal()); err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +192,7 @@ func TestOtherProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = beside.Close() }()
-	v := verify.New(db, slog.New(slog.DiscardHandler), verify.Options{})
+	v := verify.New(keycache.New(db, keycache.Options{}), slog.New(slog.DiscardHandler), verify.Options{})
 	for round := range 3 {
 		key, secret, err := apikey.Policy{}.NewKey(time.Now(), apikey.Settings{
 			Owner: "team", Name: fmt.Sprint(round), ExpiresAt: time.Now().Add(time.Hour)})
@@ -237,7 +238,7 @@ func TestTrustEnds(t *testing.T) {
 	_, secret := f.add(time.Hour)
 	d := &deaf{Store: &counting{Store: f.store}}
 	asked := &d.Store.(*counting).asked
-	v := verify.New(d, slog.New(slog.DiscardHandler), verify.Options{Now: f.clock.Now})
+	v := verify.New(keycache.New(d, keycache.Options{Now: f.clock.Now}), slog.New(slog.DiscardHandler), verify.Options{})
 	ask := func() int64 {
 		before := asked.Load()
 		if result, err := v.Verify(t.Context(), secret.Reveal()); err != nil || result.Code != verify.Valid {
@@ -282,12 +283,12 @@ func TestCacheIsBounded(t *testing.T) {
 	for _, secret := range secrets {
 		r.wantCode(secret.Reveal(), verify.Valid)
 		r.wantCode(apikey.NewSecret("ak", apikey.NewID()).Reveal(), verify.NotFound)
-		if keys, refused := r.verifier.Remembered(); keys > size || refused > size {
-			t.Fatalf("%d keys and %d refused secrets are remembered, want at most %d each", keys, refused, size)
+		if s := r.verifier.Keys.Stats(); s.Keys > size || s.Refused > size {
+			t.Fatalf("%d keys and %d refused secrets are remembered, want at most %d each", s.Keys, s.Refused, size)
 		}
 	}
-	if keys, _ := r.verifier.Remembered(); keys < size*9/10 {
-		t.Errorf("only %d keys are remembered", keys)
+	if s := r.verifier.Keys.Stats(); s.Keys < size*9/10 {
+		t.Errorf("only %d keys are remembered", s.Keys)
 	}
 	for _, secret := range secrets {
 		r.wantCode(secret.Reveal(), verify.Valid)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/keycache"
 	"apikeyd/store"
 	"apikeyd/verify"
 )
@@ -17,14 +18,14 @@ import (
 func (r *remembering) asStored(ref store.Ref) {
 	r.Helper()
 	want, wantErr := r.store.Key(r.Context(), ref)
-	got, err := r.verifier.Key(r.Context(), ref)
+	got, err := r.verifier.Keys.Key(r.Context(), ref)
 	if diff := cmp.Diff(want, got); diff != "" || !errors.Is(err, wantErr) {
 		r.Errorf("key %+v differs (-want +got):\n%s\n%v, want %v", ref, diff, err, wantErr)
 	}
 	for _, q := range []store.Query{{Limit: 3}, {Owner: "team", Limit: 2, Offset: 1}, {Owner: "nobody", Limit: 2}} {
 		want, err := r.store.Keys(r.Context(), q)
 		r.must(err)
-		got, err := r.verifier.Keys(r.Context(), q)
+		got, err := r.verifier.Keys.Page(r.Context(), q)
 		r.must(err)
 		if diff := cmp.Diff(want, got); diff != "" {
 			r.Errorf("page %+v differs (-want +got):\n%s", q, diff)
@@ -70,23 +71,8 @@ func TestKeysAreAsStored(t *testing.T) {
 	r.clock.Advance(time.Second)
 	r.must(second(r.verifier.Verify(t.Context(), secret.Reveal())))
 	check() // a use that the store does not know yet
-	r.must(r.verifier.Flush(t.Context()))
+	r.must(r.verifier.Keys.Flush(t.Context()))
 	check()
-}
-
-func TestManyShortcuts(t *testing.T) {
-	t.Parallel()
-	r := newRemembering(t, 0)
-	key, _ := r.add(time.Hour)
-	for i := range 3000 {
-		if _, err := r.verifier.Keys(t.Context(), store.Query{Limit: 1, Offset: i}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	r.asStored(store.ByName("team", key.Name))
-	if names, pages := r.verifier.Shortcuts(); names > 1024 || pages > 1024 {
-		t.Errorf("%d names and %d pages are remembered", names, pages)
-	}
 }
 
 // A result tells the last use that the store knows, however long the key is remembered.
@@ -100,7 +86,7 @@ func TestResultsTellTheLastUse(t *testing.T) {
 	if got := r.verify(secret.Reveal()); !got.Whole().LastUsedAt.IsZero() || !got.At.Equal(at) {
 		t.Errorf("used %s at %s", got.Whole().LastUsedAt, got.At)
 	}
-	r.must(r.verifier.Flush(t.Context()))
+	r.must(r.verifier.Keys.Flush(t.Context()))
 	r.clock.Advance(100 * time.Millisecond)
 	if got := r.verify(secret.Reveal()).Whole().LastUsedAt; !got.Equal(at) {
 		t.Errorf("used %s, want %s", got, at)
@@ -118,9 +104,9 @@ func TestFlushOvertakesAReader(t *testing.T) {
 	r.must(second(r.store.UpdateKey(t.Context(), operator, store.ByID(key.ID), apikey.Change{Name: &name})))
 	r.counted.between = func() {
 		r.counted.between = nil
-		r.must(r.verifier.Flush(t.Context()))
+		r.must(r.verifier.Keys.Flush(t.Context()))
 	}
-	r.must(second(r.verifier.Key(t.Context(), store.ByID(key.ID)))) // it began before
+	r.must(second(r.verifier.Keys.Key(t.Context(), store.ByID(key.ID)))) // it began before
 	r.asStored(store.ByID(key.ID))
 }
 
@@ -130,17 +116,17 @@ func TestUsesAreKeptByKey(t *testing.T) {
 	r := newRemembering(t, -1)
 	refusing := &ledger{Store: r.store}
 	refusing.refuse(store.ErrUnavailable)
-	v := verify.New(refusing, slog.New(slog.DiscardHandler), verify.Options{Now: r.clock.Now, CacheSize: -1})
+	v := verify.New(keycache.New(refusing, keycache.Options{Size: -1, Now: r.clock.Now}), slog.New(slog.DiscardHandler), verify.Options{})
 	_, secret := r.add(time.Hour)
 	for range 100 {
 		for range 10 {
 			r.must(second(v.Verify(t.Context(), secret.Reveal())))
 		}
-		if v.Flush(t.Context()) == nil {
+		if v.Keys.Flush(t.Context()) == nil {
 			t.Fatal("the uses were written")
 		}
 	}
-	if n := v.Unsaved(); n != 1 {
+	if n := v.Keys.Stats().UnsavedUses; n != 1 {
 		t.Errorf("%d uses of one key are kept", n)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/keycache"
 	"apikeyd/store/sqlstore"
 	"apikeyd/verify"
 )
@@ -50,7 +51,7 @@ func BenchmarkVerifyOutcomes(b *testing.B) {
 	} {
 		for _, kind := range kinds {
 			b.Run(memory.name+"/"+kind.name, func(b *testing.B) {
-				verifier := verify.New(db, slog.New(slog.DiscardHandler), verify.Options{CacheSize: memory.remembered})
+				verifier := verify.New(keycache.New(db, keycache.Options{Size: memory.remembered}), slog.New(slog.DiscardHandler), verify.Options{})
 				secrets := make([]string, memory.many)
 				for i := range secrets {
 					secrets[i] = kind.secret()
@@ -94,7 +95,7 @@ func BenchmarkUnknownAndWrongSecret(b *testing.B) {
 		}
 		ids[i] = key.ID
 	}
-	verifier := verify.New(db, slog.New(slog.DiscardHandler), verify.Options{CacheSize: 1 << 8})
+	verifier := verify.New(keycache.New(db, keycache.Options{Size: 1 << 8}), slog.New(slog.DiscardHandler), verify.Options{})
 	ctx := context.WithoutCancel(b.Context())
 	var took [2][]time.Duration
 	for b.Loop() {

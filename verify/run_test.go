@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/keycache"
 	"apikeyd/store"
 	"apikeyd/verify"
 )
@@ -60,7 +61,7 @@ func TestRun(t *testing.T) {
 	log := &bytes.Buffer{}
 	// Time passes only in this bubble, and at once.
 	synctest.Test(t, func(t *testing.T) {
-		verifier := verify.New(uses, slog.New(slog.NewTextHandler(log, nil)), verify.Options{Now: f.clock.Now})
+		verifier := verify.New(keycache.New(uses, keycache.Options{Now: f.clock.Now}), slog.New(slog.NewTextHandler(log, nil)), verify.Options{})
 		use := func() time.Time {
 			t.Helper()
 			f.clock.Advance(time.Second)
@@ -86,22 +87,22 @@ func TestRun(t *testing.T) {
 			}
 		}
 		first := use()
-		pass(verify.FlushInterval - time.Nanosecond)
+		pass(keycache.FlushInterval - time.Nanosecond)
 		wantUses()
 		pass(time.Nanosecond)
 		wantUses(first)
-		pass(verify.FlushInterval) // what was written is not written again
+		pass(keycache.FlushInterval) // what was written is not written again
 		wantUses(first)
 
 		uses.refuse(store.ErrUnavailable)
 		second := use()
-		pass(2 * verify.FlushInterval)
+		pass(2 * keycache.FlushInterval)
 		wantUses(first)
 		if n := strings.Count(log.String(), "level=WARN"); n != 2 {
 			t.Errorf("%d warnings, want 2:\n%s", n, log)
 		}
 		uses.refuse(nil)
-		pass(verify.FlushInterval)
+		pass(keycache.FlushInterval)
 		wantUses(first, second)
 
 		stop()
@@ -112,9 +113,9 @@ func TestRun(t *testing.T) {
 			t.Fatal("still running")
 		}
 		third := use()
-		pass(2 * verify.FlushInterval)
+		pass(2 * keycache.FlushInterval)
 		wantUses(first, second)
-		if err := verifier.Flush(t.Context()); err != nil { // the caller's last duty
+		if err := verifier.Keys.Flush(t.Context()); err != nil { // the caller's last duty
 			t.Fatal(err)
 		}
 		wantUses(first, second, third)
@@ -126,7 +127,7 @@ func TestRunEndsQuietly(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	log := &bytes.Buffer{}
-	verifier := verify.New(&ledger{Store: f.store}, slog.New(slog.NewTextHandler(log, nil)), verify.Options{Now: f.clock.Now})
+	verifier := verify.New(keycache.New(&ledger{Store: f.store}, keycache.Options{Now: f.clock.Now}), slog.New(slog.NewTextHandler(log, nil)), verify.Options{})
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	verifier.Run(ctx) // returns

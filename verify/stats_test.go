@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"apikeyd/internal/keycache"
 	"apikeyd/verify"
 )
 
@@ -13,24 +14,24 @@ func TestStats(t *testing.T) {
 	r := newRemembering(t, 2)
 	_, first := r.add(time.Hour)
 	remember(t, r.verifier, first)
-	before := r.verifier.Stats()
+	before := r.verifier.Keys.Stats()
 	if !before.Trusted || before.Keys != 1 || before.UnsavedUses != 1 {
 		t.Errorf("one key is remembered and was used, and it says %+v", before)
 	}
 	r.wantCode(first.Reveal(), verify.Valid)
-	if s := r.verifier.Stats(); s.Hits != before.Hits+1 || s.Misses != before.Misses {
+	if s := r.verifier.Keys.Stats(); s.Hits != before.Hits+1 || s.Misses != before.Misses {
 		t.Errorf("it was remembered, and it says %+v after %+v", s, before)
 	}
 	for range 3 {
 		_, secret := r.add(time.Hour)
 		r.wantCode(secret.Reveal(), verify.Valid)
 	}
-	s := r.verifier.Stats()
+	s := r.verifier.Keys.Stats()
 	if s.Keys > 2 || s.Evicted == 0 || s.Misses < before.Misses+3 {
 		t.Errorf("two of four keys can be remembered, and it says %+v", s)
 	}
 	r.wantCode("no secret at all", verify.NotFound)
-	if after := r.verifier.Stats(); after.Hits != s.Hits || after.Misses != s.Misses {
+	if after := r.verifier.Keys.Stats(); after.Hits != s.Hits || after.Misses != s.Misses {
 		t.Errorf("what is no secret asks nobody, and it says %+v after %+v", after, s)
 	}
 }
@@ -39,24 +40,24 @@ func TestStats(t *testing.T) {
 func TestStatsOfUses(t *testing.T) {
 	f := newFixture(t)
 	kept := &ledger{Store: f.store}
-	f.verifier = verify.New(kept, slog.New(slog.DiscardHandler), verify.Options{Now: f.clock.Now})
+	f.verifier = verify.New(keycache.New(kept, keycache.Options{Now: f.clock.Now}), slog.New(slog.DiscardHandler), verify.Options{})
 	_, secret := f.add(time.Hour)
-	if s := f.verifier.Stats(); s.UnsavedUses != 0 || s.UsesLag != 0 {
+	if s := f.verifier.Keys.Stats(); s.UnsavedUses != 0 || s.UsesLag != 0 {
 		t.Errorf("nothing was used, and it says %+v", s)
 	}
 	f.verify(secret.Reveal())
 	f.clock.Advance(3 * time.Second)
 	kept.refuse(errors.New("full"))
-	if err := f.verifier.Flush(t.Context()); err == nil {
+	if err := f.verifier.Keys.Flush(t.Context()); err == nil {
 		t.Fatal("it could be written")
 	}
 	f.clock.Advance(4 * time.Second)
-	if s := f.verifier.Stats(); s.UnsavedUses != 1 || s.UsesLag != 7*time.Second || s.FailedWrites != 1 {
+	if s := f.verifier.Keys.Stats(); s.UnsavedUses != 1 || s.UsesLag != 7*time.Second || s.FailedWrites != 1 {
 		t.Errorf("a use waits for 7 s, and it says %+v", s)
 	}
 	kept.refuse(nil)
-	f.must(f.verifier.Flush(t.Context()))
-	if s := f.verifier.Stats(); s.UnsavedUses != 0 || s.UsesLag != 0 || s.FailedWrites != 1 {
+	f.must(f.verifier.Keys.Flush(t.Context()))
+	if s := f.verifier.Keys.Stats(); s.UnsavedUses != 0 || s.UsesLag != 0 || s.FailedWrites != 1 {
 		t.Errorf("nothing waits, and it says %+v", s)
 	}
 }

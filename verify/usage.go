@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/keycache"
 	"apikeyd/internal/usage"
 )
 
@@ -22,7 +23,7 @@ const (
 // to a number in its entry, and no more.
 type decisions struct {
 	mu      sync.Mutex
-	entries []*entry // whose number is not zero
+	entries []*keycache.Entry // whose number is not zero
 	nobody  atomic.Uint32
 
 	metering sync.Mutex // held from taking them to their being metered: who reads sees all
@@ -38,11 +39,11 @@ func (v *Verifier) Count(r Result) {
 	switch {
 	case e == nil:
 		d.nobody.Add(1)
-	case !e.kept:
+	case !e.Kept():
 		d.metering.Lock()
 		defer d.metering.Unlock()
 		d.add(e, one, r.At)
-	case e.decided.Add(one) == one: // it was zero
+	case e.Decided.Add(one) == one: // it was zero
 		if d.note(e) >= maxCounted {
 			v.meter()
 		}
@@ -78,7 +79,7 @@ func (v *Verifier) meter() time.Time {
 	defer d.metering.Unlock()
 	now := v.now()
 	for _, e := range d.take() {
-		d.add(e, e.decided.Swap(0), now)
+		d.add(e, e.Decided.Swap(0), now)
 	}
 	if n := d.nobody.Swap(0); n > 0 {
 		d.meter.AddNobody(n, now)
@@ -86,12 +87,12 @@ func (v *Verifier) meter() time.Time {
 	return now
 }
 
-func (d *decisions) add(e *entry, decided uint64, at time.Time) {
-	d.meter.Add(e.key.ID, e.key.Owner, uint32(decided%refusal), uint32(decided/refusal), at) //nolint:gosec // its halves
+func (d *decisions) add(e *keycache.Entry, decided uint64, at time.Time) {
+	d.meter.Add(e.Key.ID, e.Key.Owner, uint32(decided%refusal), uint32(decided/refusal), at) //nolint:gosec // its halves
 }
 
 // note takes an entry in, and returns how many there are.
-func (d *decisions) note(e *entry) int {
+func (d *decisions) note(e *keycache.Entry) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.entries = append(d.entries, e)
@@ -99,7 +100,7 @@ func (d *decisions) note(e *entry) int {
 }
 
 // take empties the list.
-func (d *decisions) take() []*entry {
+func (d *decisions) take() []*keycache.Entry {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	entries := d.entries

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/keycache"
 	"apikeyd/internal/usage"
 	"apikeyd/store"
 	"apikeyd/verify"
@@ -40,7 +41,7 @@ func TestUsageIsSeenAtOnce(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	for name, size := range map[string]int{"remembered": 0, "not remembered": -1, "one at a time": 1} {
-		v := verify.New(f.store, slog.New(slog.DiscardHandler), verify.Options{Now: f.clock.Now, CacheSize: size})
+		v := verify.New(keycache.New(f.store, keycache.Options{Size: size, Now: f.clock.Now}), slog.New(slog.DiscardHandler), verify.Options{})
 		key, secret := f.add(time.Hour, "a")
 		other, otherSecret := f.add(time.Hour)
 		for i := range 5 {
@@ -74,7 +75,7 @@ func TestUsageIsSeenAtOnce(t *testing.T) {
 func TestUsageOfManyAtOnce(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	v := verify.New(f.store, slog.New(slog.DiscardHandler), verify.Options{Now: f.clock.Now, CacheSize: 3})
+	v := verify.New(keycache.New(f.store, keycache.Options{Size: 3, Now: f.clock.Now}), slog.New(slog.DiscardHandler), verify.Options{})
 	const callers, rounds = 4, 320
 	keys, secrets := make([]apikey.Key, 8), make([]apikey.Secret, 8)
 	for i := range keys {
@@ -113,7 +114,7 @@ func TestUsageOfManyAtOnce(t *testing.T) {
 func TestCountedEntriesAreBounded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	v := verify.New(f.store, slog.New(slog.DiscardHandler), verify.Options{Now: f.clock.Now, CacheSize: 1})
+	v := verify.New(keycache.New(f.store, keycache.Options{Size: 1, Now: f.clock.Now}), slog.New(slog.DiscardHandler), verify.Options{})
 	one, oneSecret := f.add(time.Hour)
 	other, otherSecret := f.add(time.Hour)
 	const rounds = 11_000 // one of them has no place in the cache each time
@@ -138,7 +139,7 @@ func TestRunMeters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		uses := &ledger{Store: f.store}
 		uses.refuse(store.ErrUnavailable) // which must not matter
-		v := verify.New(uses, slog.New(slog.DiscardHandler), verify.Options{Now: f.clock.Now})
+		v := verify.New(keycache.New(uses, keycache.Options{Now: f.clock.Now}), slog.New(slog.DiscardHandler), verify.Options{})
 		ctx, stop := context.WithCancel(t.Context())
 		stopped := make(chan struct{})
 		go func() {
@@ -146,7 +147,7 @@ func TestRunMeters(t *testing.T) {
 			close(stopped)
 		}()
 		f.count(v, secret.Reveal())
-		time.Sleep(verify.FlushInterval)
+		time.Sleep(keycache.FlushInterval)
 		synctest.Wait()
 		f.clock.Advance(3 * time.Hour)
 		f.count(v, secret.Reveal())

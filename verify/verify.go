@@ -5,11 +5,11 @@ package verify
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/keycache"
 	"apikeyd/internal/ratelimit"
 	"apikeyd/internal/usage"
 	"apikeyd/store"
@@ -34,37 +34,26 @@ type Result struct {
 	At    time.Time   // when it was made
 	Key   *apikey.Key // without metadata, not to be changed; nil if Code is NotFound
 	Hash  apikey.Hash // of the secret; set unless Code is NotFound
-	entry *entry
+	entry *keycache.Entry
 	Quota ratelimit.Quota // set by Admit if Code is Valid or RateLimited and the key has a limit
 }
 
-// DefaultCacheSize is how many keys a Verifier remembers if it is not told.
-const DefaultCacheSize = 100_000
-
 // Options change how a Verifier works. The zero Options are ready to use.
 type Options struct {
-	// CacheSize is how many keys, and how many refused secrets, are remembered. 0 is
-	// DefaultCacheSize; negative remembers nothing.
-	CacheSize int
-	Now       func() time.Time // the clock, that of the store; nil is time.Now
-
 	// Budget counts against rate limits for all nodes; nil counts in this process alone.
 	Budget store.Budget
 }
 
 // Whole returns the key as the store has it, with its metadata and its last use. The code
 // must not be NotFound.
-func (r Result) Whole() apikey.Key { return r.entry.current() }
+func (r Result) Whole() apikey.Key { return r.entry.Whole() }
 
-// Verifier verifies secrets and remembers keys, when they were used, and how often. It is safe for
-// concurrent use.
+// Verifier verifies secrets and counts how often. It is safe for concurrent use.
 type Verifier struct {
-	store store.Store
-	log   *slog.Logger
-	now   func() time.Time
-	cache *cache
-	uses  uses
+	Keys *keycache.Cache // what it decides by
 
+	log       *slog.Logger
+	now       func() time.Time
 	decisions decisions
 
 	// Only keys that have a limit, and whose secret was shown, get into it.
@@ -72,27 +61,40 @@ type Verifier struct {
 	shared *ratelimit.Shared[apikey.ID] // in place of limits, if there is a Budget
 }
 
-// New returns a Verifier over s, and has s tell it of every change. The caller runs Run
-// beside it.
-func New(s store.Store, log *slog.Logger, o Options) *Verifier {
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.CacheSize == 0 {
-		o.CacheSize = DefaultCacheSize
-	}
-	v := &Verifier{
-		store: s, log: log, now: o.Now, cache: newCache(max(o.CacheSize, 0), o.Now()),
-		limits: ratelimit.New[apikey.ID](0),
-	}
+// New returns a Verifier that decides by keys, and by their clock. The caller runs Run beside it.
+func New(keys *keycache.Cache, log *slog.Logger, o Options) *Verifier {
+	v := &Verifier{Keys: keys, log: log, now: keys.Now, limits: ratelimit.New[apikey.ID](0)}
 	if o.Budget != nil {
-		v.shared = ratelimit.NewShared(source(o.Budget), o.Now)
+		v.shared = ratelimit.NewShared(source(o.Budget), keys.Now)
 	}
-	v.uses.many = make(chan struct{}, 1)
-	v.decisions.meter = usage.NewMeter(o.Now())
-	s.Watch(v.cache)
+	v.decisions.meter = usage.NewMeter(keys.Now())
 	return v
 }
+
+// Run flushes last uses and meters decisions every keycache.FlushInterval until ctx ends. The
+// caller flushes once more after the last verification.
+func (v *Verifier) Run(ctx context.Context) {
+	tick := time.NewTicker(keycache.FlushInterval)
+	defer tick.Stop()
+	many := v.Keys.ManyUses()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-many:
+		}
+		many = v.Keys.ManyUses()
+		v.meter()
+		if err := v.Keys.Flush(ctx); err != nil && ctx.Err() == nil {
+			v.log.Warn("last-used times wait: the store cannot be written", "error", err)
+			many = nil // it may last: not without a pause
+		}
+	}
+}
+
+// Limited returns how many keys have a rate limit that is being counted now.
+func (v *Verifier) Limited() int { return v.limits.Len() }
 
 // Verify decides whether secret is good now and holds all the scopes wanted. Any
 // string is accepted. A Valid result counts as a use of the key. The error is the
@@ -114,16 +116,14 @@ func (v *Verifier) decide(ctx context.Context, secret string, want apikey.Scopes
 		return r, nil
 	}
 	now := v.now()
-	found, refused := v.cache.find(id, hash, now)
-	if found == nil && !refused {
-		if found, err = v.look(ctx, id, hash, now); err != nil {
-			return Result{}, err
-		}
+	found, err := v.Keys.Find(ctx, id, hash, now)
+	if err != nil {
+		return Result{}, err
 	}
 	if found == nil {
 		return r, nil
 	}
-	r.At, r.Key, r.Hash, r.entry = now, &found.key, hash, found
+	r.At, r.Key, r.Hash, r.entry = now, &found.Key, hash, found
 	r.Code = judge(r.Key, now, want)
 	if r.Code == Valid && limited && !r.Key.RateLimit.IsNone() {
 		if r.Quota, err = v.count(ctx, id, r.Key.RateLimit, now); err != nil {
@@ -134,7 +134,7 @@ func (v *Verifier) decide(ctx context.Context, secret string, want apikey.Scopes
 		}
 	}
 	if r.Code == Valid {
-		v.uses.record(found, now)
+		v.Keys.Used(found, now)
 	}
 	return r, nil
 }
@@ -153,22 +153,6 @@ func source(b store.Budget) ratelimit.Source[apikey.ID] {
 		grant, err := b.TakeCalls(ctx, id, limit, calls)
 		return ratelimit.Grant(grant), err
 	}
-}
-
-// look asks the store, and returns nil if no key accepts a secret with this hash.
-func (v *Verifier) look(ctx context.Context, id apikey.ID, hash apikey.Hash, now time.Time) (*entry, error) {
-	v.cache.shard(id).misses.Add(1)
-	changes := v.cache.begin(id)
-	key, err := v.store.Key(ctx, store.ByID(id))
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-	case err != nil:
-		return nil, err
-	case key.Accepts(hash, now):
-		return v.cache.keep(key, changes), nil
-	}
-	v.cache.refuse(id, hash, changes)
-	return nil, nil
 }
 
 // judge judges a key whose secret was right.

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/keycache"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 	"apikeyd/store/storetest"
@@ -46,7 +47,7 @@ func newFixture(t *testing.T) *fixture {
 	f.must(err)
 	t.Cleanup(func() { f.must(db.Close()) })
 	f.store = db
-	f.verifier = verify.New(db, slog.New(slog.NewTextHandler(f.log, nil)), verify.Options{Now: f.clock.Now})
+	f.verifier = verify.New(keycache.New(db, keycache.Options{Now: f.clock.Now}), slog.New(slog.NewTextHandler(f.log, nil)), verify.Options{})
 	return f
 }
 
@@ -240,7 +241,7 @@ func TestOnlyValidIsAUse(t *testing.T) {
 	f.verify(revokedSecret.Reveal())
 
 	f.wantLastUsed(good.ID, time.Time{}) // a verification costs no write
-	f.must(f.verifier.Flush(t.Context()))
+	f.must(f.verifier.Keys.Flush(t.Context()))
 	f.wantLastUsed(good.ID, f.clock.Now())
 	for _, key := range []apikey.Key{scopeless, stranger, expired, revoked} {
 		f.wantLastUsed(key.ID, time.Time{})
@@ -253,14 +254,14 @@ func TestFlush(t *testing.T) {
 	first, firstSecret := f.add(time.Hour)
 	second, secondSecret := f.add(time.Hour)
 	start := f.clock.Now()
-	f.must(f.verifier.Flush(t.Context())) // nothing to write
+	f.must(f.verifier.Keys.Flush(t.Context())) // nothing to write
 
 	f.verify(firstSecret.Reveal())
 	f.clock.Advance(time.Minute)
 	f.verify(secondSecret.Reveal())
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := f.verifier.Flush(cancelled); !errors.Is(err, context.Canceled) {
+	if err := f.verifier.Keys.Flush(cancelled); !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v", err)
 	}
 	f.wantLastUsed(first.ID, time.Time{})
@@ -269,17 +270,17 @@ func TestFlush(t *testing.T) {
 	// A use in between counts; a time that waited does not overwrite it.
 	f.clock.Advance(time.Minute)
 	f.verify(secondSecret.Reveal())
-	if err := f.verifier.Flush(cancelled); err == nil {
+	if err := f.verifier.Keys.Flush(cancelled); err == nil {
 		t.Error("no error")
 	}
-	f.must(f.verifier.Flush(t.Context()))
+	f.must(f.verifier.Keys.Flush(t.Context()))
 	f.wantLastUsed(first.ID, start)
 	f.wantLastUsed(second.ID, start.Add(2*time.Minute))
 
 	// What was written is not written again over something newer.
 	later := start.Add(30 * time.Minute)
 	f.must(f.store.RecordUses(t.Context(), map[apikey.ID]time.Time{first.ID: later}))
-	f.must(f.verifier.Flush(t.Context()))
+	f.must(f.verifier.Keys.Flush(t.Context()))
 	f.wantLastUsed(first.ID, later)
 }
 
@@ -291,7 +292,7 @@ func TestClockGoesBack(t *testing.T) {
 	f.verify(secret.Reveal())
 	f.clock.Advance(-time.Minute)
 	f.verify(secret.Reveal())
-	f.must(f.verifier.Flush(t.Context()))
+	f.must(f.verifier.Keys.Flush(t.Context()))
 	f.wantLastUsed(key.ID, latest)
 }
 
@@ -310,12 +311,12 @@ func TestConcurrentUses(t *testing.T) {
 			}
 		})
 		wg.Go(func() {
-			if err := f.verifier.Flush(t.Context()); err != nil {
+			if err := f.verifier.Keys.Flush(t.Context()); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	wg.Wait()
-	f.must(f.verifier.Flush(t.Context()))
+	f.must(f.verifier.Keys.Flush(t.Context()))
 	f.wantLastUsed(key.ID, f.clock.Now())
 }

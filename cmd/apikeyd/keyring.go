@@ -15,6 +15,7 @@ import (
 	"apikeyd/apikey"
 	"apikeyd/client"
 	"apikeyd/handlers"
+	"apikeyd/internal/keycache"
 	"apikeyd/store/sqlstore"
 	"apikeyd/verify"
 )
@@ -79,7 +80,7 @@ func openDatabase(ctx context.Context, path string, policy apikey.Policy, comman
 	log := slog.New(slog.DiscardHandler)
 	operator := handlers.NewOperator(handlers.Config{
 		Store: db, Policy: policy, Log: log, Now: time.Now,
-		Verifier: verify.New(db, log, verify.Options{CacheSize: -1}), // it never runs: no use is recorded
+		Verifier: verify.New(keycache.New(db, keycache.Options{Size: -1}), log, verify.Options{}), // it never runs: no use is recorded
 	}, command)
 	c, err := client.New("http://apikeyd", noSecret, client.Options{
 		HTTPClient: &http.Client{Transport: operator},

@@ -12,8 +12,8 @@ import (
 	"apikeyd/apikey"
 	"apikeyd/console"
 	"apikeyd/handlers"
+	"apikeyd/internal/keycache"
 	"apikeyd/internal/telemetry/tracing"
-	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 	"apikeyd/verify"
 )
@@ -143,14 +143,14 @@ func (c *serveCommand) openToServe(ctx context.Context, policy apikey.Policy, lo
 func (c *serveCommand) newService(
 	db *sqlstore.DB, restored *restoreWatch, policy apikey.Policy, tracer *tracing.Tracer, log *slog.Logger,
 ) (service, error) {
-	keys := tracer.Store(db, db.System())
-	verifier := verify.New(keys, log, c.verifyOptions(db.Budget()))
+	traced := tracer.Store(db, db.System())
+	verifier := verify.New(keycache.New(traced, c.cacheOptions()), log, verify.Options{Budget: db.Budget()})
 	m, err := c.newMetrics(db, verifier, restored, log)
 	if err != nil {
 		return service{}, err
 	}
 	handler, err := handlers.New(handlers.Config{
-		Store: keys, Verifier: verifier, Policy: policy, Log: log, Now: time.Now,
+		Store: traced, Verifier: verifier, Policy: policy, Log: log, Now: time.Now,
 		Observers: append(m.Observers(), tracer.Observers()...), RefusalLines: c.LogRefusals,
 		TrustedProxies: c.trustedProxies(), AuthFailures: c.authFailures(), Notices: restored.notices,
 	})
@@ -181,11 +181,11 @@ func (c *serveCommand) announce(ctx context.Context, s service) error {
 	return c.notify(ctx, "READY=1")
 }
 
-func (c *serveCommand) verifyOptions(budget store.Budget) verify.Options {
+func (c *serveCommand) cacheOptions() keycache.Options {
 	if c.VerifyCache == 0 {
-		return verify.Options{CacheSize: -1, Budget: budget}
+		return keycache.Options{Size: -1}
 	}
-	return verify.Options{CacheSize: c.VerifyCache, Budget: budget}
+	return keycache.Options{Size: c.VerifyCache}
 }
 
 // Validate refuses a number that is no good before anything is opened.

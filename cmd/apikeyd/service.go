@@ -89,7 +89,7 @@ func (s service) until(ctx context.Context) error {
 	background.Wait()
 	flushing, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
-	err = errors.Join(err, s.verifier.Flush(flushing))
+	err = errors.Join(err, s.verifier.Keys.Flush(flushing))
 	s.log.Info("stopped")
 	return err
 }

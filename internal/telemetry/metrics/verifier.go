@@ -37,7 +37,7 @@ func (v verifier) Describe(to chan<- *prometheus.Desc) { prometheus.DescribeByCo
 
 // Collect implements prometheus.Collector.
 func (v verifier) Collect(to chan<- prometheus.Metric) {
-	s := v.v.Stats()
+	s := v.v.Keys.Stats()
 	trusted := 0
 	if s.Trusted {
 		trusted = 1
@@ -48,7 +48,7 @@ func (v verifier) Collect(to chan<- prometheus.Metric) {
 	to <- gauge(cacheEntries, s.Keys, "key")
 	to <- gauge(cacheEntries, s.Refused, "refused")
 	to <- gauge(cacheTrusted, trusted)
-	to <- gauge(limitedKeys, s.Limited)
+	to <- gauge(limitedKeys, v.v.Limited())
 	to <- gauge(lastUsePending, s.UnsavedUses)
 	to <- gauge(lastUseLag, s.UsesLag.Seconds())
 	to <- counter(lastUseFailures, s.FailedWrites)

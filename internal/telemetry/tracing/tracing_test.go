@@ -24,6 +24,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/handlers"
+	"apikeyd/internal/keycache"
 	"apikeyd/internal/telemetry/tracing"
 	servertest "apikeyd/internal/testkit/server"
 	"apikeyd/store"
@@ -108,7 +109,7 @@ func newKit(t *testing.T, env ...string) *kit {
 		}
 		c.Store, c.Observers = k.tracer.Store(c.Store, "sqlite"), k.tracer.Observers()
 		c.Log = slog.New(k.tracer.LogHandler(c.Log.Handler()))
-		c.Verifier = verify.New(c.Store, c.Log, verify.Options{})
+		c.Verifier = verify.New(keycache.New(c.Store, keycache.Options{}), c.Log, verify.Options{})
 	}}})
 	_, k.admin = k.Add(t, "admin", "admin", apikey.ScopeAdmin)
 	return k

@@ -19,6 +19,7 @@ import (
 	"apikeyd/apikey"
 	"apikeyd/gen"
 	"apikeyd/handlers"
+	"apikeyd/internal/keycache"
 	contracttest "apikeyd/internal/testkit/contract"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
@@ -71,7 +72,7 @@ func Start(t testing.TB, o Options) *Server {
 		}
 	})
 	log := slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s.Verifier = verify.New(s.DB, log, verify.Options{Now: o.Now})
+	s.Verifier = verify.New(keycache.New(s.DB, keycache.Options{Now: o.Now}), log, verify.Options{})
 	config := handlers.Config{Store: s.DB, Verifier: s.Verifier, Log: log, Now: o.Now}
 	for _, configure := range o.Configure {
 		configure(&config)

@@ -1,4 +1,4 @@
-package verify
+package keycache
 
 import (
 	"context"
@@ -10,29 +10,29 @@ import (
 )
 
 const (
-	// FlushInterval is how late a last-used time may reach the store.
+	// FlushInterval is how late a last use may reach the source.
 	FlushInterval = 10 * time.Second
-	// maxPending is how many keys that are not remembered may wait for that, before they
-	// are written earlier.
+	// maxPending is how many keys that are not remembered may wait, before they are
+	// written earlier.
 	maxPending = 50_000
 )
 
-// uses are the last uses that the store does not know yet: verifying a key must never
-// cost a write. Those of remembered keys stand in their entries.
+// uses are the last uses that the source does not know yet. Those of remembered keys are in their
+// entries.
 type uses struct {
 	mu      sync.Mutex
-	entries []*entry
+	entries []*Entry
 	pending map[apikey.ID]int64 // of other keys, in milliseconds since 1970
 	oldest  int64               // when the first of all these was, while there are any
-	many    chan struct{}       // tells Run that there are maxPending
+	many    chan struct{}       // receives when there are maxPending
 	failed  atomic.Uint64       // attempts to write them
 }
 
 // record notes a use of a key.
-func (u *uses) record(e *entry, at time.Time) {
+func (u *uses) record(e *Entry, at time.Time) {
 	ms := at.UnixMilli()
 	if !e.kept {
-		u.note(e.key.ID, ms)
+		u.note(e.Key.ID, ms)
 		return
 	}
 	for last := e.lastUse.Load(); last < ms; last = e.lastUse.Load() {
@@ -60,7 +60,7 @@ func (u *uses) note(id apikey.ID, ms int64) {
 	if len(u.pending) >= maxPending {
 		select {
 		case u.many <- struct{}{}:
-		default: // Run knows
+		default: // it was told
 		}
 	}
 }
@@ -83,52 +83,47 @@ func (u *uses) take() map[apikey.ID]int64 {
 	}
 	for _, e := range entries {
 		e.unsaved.Store(false) // before its time is read, so that no later use is missed
-		last[e.key.ID] = max(last[e.key.ID], e.lastUse.Load())
+		last[e.Key.ID] = max(last[e.Key.ID], e.lastUse.Load())
 	}
 	return last
 }
 
 func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
-// Flush writes the last-used times to the store. Times that could not be written
-// are kept for the next Flush.
-func (v *Verifier) Flush(ctx context.Context) error {
-	taken := v.uses.take()
+// Used notes a use of a key. It costs no write: Flush tells the source.
+func (c *Cache) Used(e *Entry, at time.Time) { c.uses.record(e, at) }
+
+// ManyUses receives when so many uses wait that Flush should not wait for its interval.
+func (c *Cache) ManyUses() <-chan struct{} { return c.uses.many }
+
+// Flush writes the last uses to the source. What could not be written waits for the next Flush.
+func (c *Cache) Flush(ctx context.Context) error {
+	taken := c.uses.take()
 	last := make(map[apikey.ID]time.Time, len(taken))
 	for id, ms := range taken {
 		last[id] = fromMillis(ms)
 	}
-	if err := v.store.RecordUses(ctx, last); err != nil {
-		v.uses.failed.Add(1)
+	if err := c.source.RecordUses(ctx, last); err != nil {
+		c.uses.failed.Add(1)
 		for id, ms := range taken {
-			v.uses.note(id, ms)
+			c.uses.note(id, ms)
 		}
 		return err
 	}
 	for id, ms := range taken {
-		v.cache.save(id, ms)
+		c.saved(id, ms)
 	}
 	return nil
 }
 
-// Run flushes, and meters decisions, every FlushInterval until ctx ends. The caller flushes
-// once more after the last verification.
-func (v *Verifier) Run(ctx context.Context) {
-	tick := time.NewTicker(FlushInterval)
-	defer tick.Stop()
-	many := v.uses.many
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		case <-many:
-		}
-		many = v.uses.many
-		v.meter()
-		if err := v.Flush(ctx); err != nil && ctx.Err() == nil {
-			v.log.Warn("last-used times wait: the store cannot be written", "error", err)
-			many = nil // it may last: not without a pause
-		}
+// saved notes that the source knows of a use. Like any change it overtakes whoever has read the
+// key before.
+func (c *Cache) saved(id apikey.ID, ms int64) {
+	s := c.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changes++
+	if e := s.keys[id]; e != nil && ms > max(e.saved.Load(), e.Key.LastUsedAt.UnixMilli()) {
+		e.saved.Store(ms)
 	}
 }

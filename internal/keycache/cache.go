@@ -1,0 +1,273 @@
+// Package keycache remembers keys, so that verifying one need not ask the store, and collects when
+// they were last used, so that it need not write either.
+//
+// What it remembers is as good as the store: the store tells it of every change before the call
+// that made the change returns, and a remembered key counts only while the store vouches for that.
+package keycache
+
+import (
+	"context"
+	"errors"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+)
+
+// DefaultSize is how many keys a Cache remembers if it is not told.
+const DefaultSize = 100_000
+
+// Source is what a Cache asks: the methods of a store.Store that it calls.
+type Source interface {
+	Key(ctx context.Context, ref store.Ref) (apikey.Key, error)
+	Keys(ctx context.Context, q store.Query) (store.Page, error)
+	KeyIDs(ctx context.Context, q store.Query) (store.IDPage, error)
+	RecordUses(ctx context.Context, uses map[apikey.ID]time.Time) error
+	Watch(w store.Watcher)
+}
+
+// Options change how a Cache works. The zero Options are ready to use.
+type Options struct {
+	// Size is how many keys, and how many refused secrets, are remembered. 0 is DefaultSize;
+	// negative remembers nothing.
+	Size int
+	Now  func() time.Time // the clock, that of the source; nil is time.Now
+}
+
+// Cache remembers keys by id, and secrets that are no key's by hash. It is safe for concurrent use.
+//
+// A key that was read before a change must not be remembered after it. So each shard counts its
+// changes: a reader notes the count before it asks the source, and what it read is kept only if the
+// count is still the same.
+type Cache struct {
+	source  Source
+	now     func() time.Time
+	max     int // of keys, and of refused secrets
+	start   time.Time
+	trusted atomic.Int64 // until when, in nanoseconds since start
+	keys    atomic.Int64
+	refused atomic.Int64
+	changes atomic.Uint64 // of anything
+	evicted atomic.Uint64
+	shards  [shards]shard
+
+	shortcuts shortcuts
+	scopes    scopeSets
+	uses      uses
+}
+
+// shards is how many parts of the cache have a lock of their own.
+const shards = 64
+
+type shard struct {
+	mu      sync.RWMutex
+	changes uint64
+	keys    map[apikey.ID]*Entry
+	refused map[apikey.Hash]struct{}
+
+	// Beside the lock, whose memory a decision reads anyway.
+	hits, misses atomic.Uint64
+}
+
+// New returns a Cache of source, and has source tell it of every change. The caller calls Flush
+// every FlushInterval, and once more after the last use.
+func New(source Source, o Options) *Cache {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Size == 0 {
+		o.Size = DefaultSize
+	}
+	c := &Cache{source: source, now: o.Now, max: max(o.Size, 0), start: o.Now()}
+	c.trusted.Store(math.MinInt64)
+	c.uses.many = make(chan struct{}, 1)
+	for i := range c.shards {
+		c.shards[i].clear()
+	}
+	source.Watch(c)
+	return c
+}
+
+// Now is the time of the cache's clock.
+func (c *Cache) Now() time.Time { return c.now() }
+
+// Find returns the key with this id if it accepts a secret with this hash, and nil if not. A wrong
+// secret of a remembered key takes as long as that of an unknown key. The error is the source's.
+func (c *Cache) Find(ctx context.Context, id apikey.ID, hash apikey.Hash, now time.Time) (*Entry, error) {
+	if e, known := c.find(id, hash, now); known {
+		return e, nil
+	}
+	c.shard(id).misses.Add(1)
+	changes := c.shard(id).count()
+	key, err := c.source.Key(ctx, store.ByID(id))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+	case err != nil:
+		return nil, err
+	case key.Accepts(hash, now):
+		return c.keep(key, changes), nil
+	}
+	c.refuse(id, hash, changes)
+	return nil, nil
+}
+
+// find is Find among what is remembered. A nil Entry that is known is a refused secret.
+func (c *Cache) find(id apikey.ID, hash apikey.Hash, now time.Time) (found *Entry, known bool) {
+	if !c.trusts(now) {
+		return nil, false
+	}
+	s := c.shard(id)
+	s.mu.RLock()
+	found = s.keys[id]
+	if known = found != nil && found.Key.Accepts(hash, now); !known {
+		found = nil
+		_, known = s.refused[hash]
+	}
+	s.mu.RUnlock()
+	if known {
+		s.hits.Add(1)
+	}
+	if found != nil && !found.recent.Load() {
+		found.recent.Store(true)
+	}
+	return found, known
+}
+
+// trusts reports whether what is remembered counts.
+func (c *Cache) trusts(now time.Time) bool { return int64(now.Sub(c.start)) < c.trusted.Load() }
+
+// get returns the key with this id if it is remembered, whatever its secret.
+func (c *Cache) get(id apikey.ID, now time.Time) *Entry {
+	if !c.trusts(now) {
+		return nil
+	}
+	s := c.shard(id)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.keys[id]
+}
+
+// keep remembers a key that was read after its shard's count was changes.
+func (c *Cache) keep(key apikey.Key, changes uint64) *Entry {
+	e := c.scopes.newEntry(key)
+	s := c.shard(key.ID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.max == 0 || s.changes != changes || e.large {
+		return e
+	}
+	e.kept = true
+	if s.keys[key.ID] == nil {
+		c.keys.Add(1)
+	}
+	s.keys[key.ID] = e
+	if c.keys.Load() > int64(c.max) {
+		s.evict(e)
+		c.keys.Add(-1)
+		c.evicted.Add(1)
+	}
+	return e
+}
+
+// refuse remembers that no key had a secret with this hash when the shard's count was changes.
+func (c *Cache) refuse(id apikey.ID, hash apikey.Hash, changes uint64) {
+	if c.max == 0 {
+		return
+	}
+	s := c.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changes != changes {
+		return
+	}
+	if c.refused.Load() >= int64(c.max) {
+		for old := range s.refused { // any one
+			delete(s.refused, old)
+			c.refused.Add(-1)
+			c.evicted.Add(1)
+			break
+		}
+		if c.refused.Load() >= int64(c.max) {
+			return
+		}
+	}
+	before := len(s.refused)
+	s.refused[hash] = struct{}{}
+	c.refused.Add(int64(len(s.refused) - before))
+}
+
+// Changed implements store.Watcher.
+func (c *Cache) Changed(id apikey.ID) {
+	c.changes.Add(1)
+	s := c.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changes++
+	if _, ok := s.keys[id]; ok {
+		delete(s.keys, id)
+		c.keys.Add(-1)
+	}
+	c.refused.Add(-int64(len(s.refused)))
+	clear(s.refused)
+}
+
+// ChangedAll implements store.Watcher.
+func (c *Cache) ChangedAll() {
+	c.changes.Add(1)
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		s.changes++
+		c.keys.Add(-int64(len(s.keys)))
+		c.refused.Add(-int64(len(s.refused)))
+		s.clear()
+		s.mu.Unlock()
+	}
+}
+
+// Trust implements store.Watcher.
+func (c *Cache) Trust(until time.Time) { c.trusted.Store(int64(until.Sub(c.start))) }
+
+func (c *Cache) shard(id apikey.ID) *shard { return &c.shards[shardOf(id)] }
+
+func shardOf(id apikey.ID) byte { return id[len(id)-1] % shards }
+
+func (s *shard) clear() {
+	s.keys = make(map[apikey.ID]*Entry)
+	s.refused = make(map[apikey.Hash]struct{})
+}
+
+// count returns how often anything in the shard changed.
+func (s *shard) count() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.changes
+}
+
+// counts are the counts of all shards.
+func (c *Cache) counts() (changes [shards]uint64) {
+	for i := range c.shards {
+		changes[i] = c.shards[i].count()
+	}
+	return changes
+}
+
+// evict makes room: of a few keys, in no order, it removes one that was not used lately.
+func (s *shard) evict(newest *Entry) {
+	const looks = 8
+	looked := 0
+	victim := newest // if there is no other
+	for _, e := range s.keys {
+		if e == newest {
+			continue
+		}
+		victim = e
+		if looked++; looked == looks || !e.recent.Swap(false) {
+			break
+		}
+	}
+	delete(s.keys, victim.Key.ID)
+}

@@ -1,0 +1,135 @@
+package keycache
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+)
+
+// maxShortcuts bounds how many names, and how many pages, are remembered.
+const maxShortcuts = 1024
+
+// shortcuts lead to remembered keys. They are dropped all at once when there are too many.
+type shortcuts struct {
+	mu    sync.Mutex
+	names map[name]apikey.ID
+	pages map[store.Query]idPage
+}
+
+// name is a hint to an id: only the key itself tells whether it still has the name.
+type name struct{ owner, name string }
+
+// idPage is a page of a list, good until any key changes.
+type idPage struct {
+	store.IDPage
+	changes uint64
+}
+
+// Key is store.Store's Key, from memory if the key is remembered.
+func (c *Cache) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
+	if found := c.named(ref, c.now()); found != nil {
+		return found.Whole(), nil
+	}
+	changes := c.counts() // by name it is not known which key this will be
+	key, err := c.source.Key(ctx, ref)
+	if err != nil {
+		return apikey.Key{}, err
+	}
+	if ref.ID.IsZero() {
+		c.shortcuts.name(ref, key.ID)
+	}
+	return c.keep(key, changes[shardOf(key.ID)]).Whole(), nil
+}
+
+// named returns the key that ref names, if it is remembered. Of the keys that have had a
+// name only the one that holds it now is looked for.
+func (c *Cache) named(ref store.Ref, now time.Time) *Entry {
+	id, byName := ref.ID, ref.ID.IsZero()
+	if byName {
+		id = c.shortcuts.named(ref)
+	}
+	found := c.get(id, now)
+	switch {
+	case found == nil,
+		ref.Owner != "" && ref.Owner != found.Key.Owner,
+		byName && (found.Key.Name != ref.Name || found.Key.IsRevoked()):
+		return nil
+	}
+	return found
+}
+
+func (s *shortcuts) named(ref store.Ref) apikey.ID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.names[name{ref.Owner, ref.Name}]
+}
+
+func (s *shortcuts) name(ref store.Ref, id apikey.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.names == nil || len(s.names) >= maxShortcuts {
+		s.names = make(map[name]apikey.ID)
+	}
+	s.names[name{ref.Owner, ref.Name}] = id
+}
+
+// Page is store.Store's Keys, from memory if all keys of the page are remembered.
+func (c *Cache) Page(ctx context.Context, q store.Query) (store.Page, error) {
+	if !q.IsPlain() || c.max == 0 {
+		return c.source.Keys(ctx, q)
+	}
+	q.At = time.Time{} // it matters to filters only
+	now := c.now()
+	ids, err := c.keyIDs(ctx, q, now)
+	if err != nil {
+		return store.Page{}, err
+	}
+	page := store.Page{Keys: make([]apikey.Key, 0, len(ids.IDs)), Total: ids.Total, More: ids.More}
+	for _, id := range ids.IDs {
+		found := c.get(id, now)
+		if found == nil {
+			return c.readKeys(ctx, q)
+		}
+		page.Keys = append(page.Keys, found.Whole())
+	}
+	return page, nil
+}
+
+func (c *Cache) keyIDs(ctx context.Context, q store.Query, now time.Time) (store.IDPage, error) {
+	changes, s := c.changes.Load(), &c.shortcuts
+	s.mu.Lock()
+	known, ok := s.pages[q]
+	s.mu.Unlock()
+	if ok && known.changes == changes && c.trusts(now) {
+		return known.IDPage, nil
+	}
+	page, err := c.source.KeyIDs(ctx, q)
+	if err != nil {
+		return store.IDPage{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pages == nil || len(s.pages) >= maxShortcuts {
+		s.pages = make(map[store.Query]idPage)
+	}
+	page.IDs = slices.Clip(page.IDs)
+	s.pages[q] = idPage{page, changes}
+	return page, nil
+}
+
+// readKeys reads a page and remembers its keys.
+func (c *Cache) readKeys(ctx context.Context, q store.Query) (store.Page, error) {
+	changes := c.counts()
+	page, err := c.source.Keys(ctx, q)
+	if err != nil {
+		return store.Page{}, err
+	}
+	for _, key := range page.Keys {
+		c.keep(key, changes[shardOf(key.ID)])
+	}
+	return page, nil
+}
