@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/draft"
 	"apikeyd/store/sqlstore"
 )
 
@@ -42,20 +43,20 @@ func (c *backupCommand) Run(ctx context.Context, s streams) error {
 	}
 	bar := newProgressBar(s.err)
 	defer bar.clear()
-	to, err := newDraft(c.File)
+	to, err := draft.New(c.File)
 	if err != nil {
 		return err
 	}
-	defer to.discard()
+	defer to.Discard()
 	contents, err := c.copy(ctx, to, bar)
 	if err != nil {
 		return notMade(ctx, c.File, err)
 	}
-	sum, size, err := to.hash()
+	sum, size, err := to.Hash()
 	if err != nil {
 		return notMade(ctx, c.File, err)
 	}
-	if err := to.place(c.File, c.Force); err != nil {
+	if err := to.Place(c.File, c.Force); err != nil {
 		return err
 	}
 	bar.clear()
@@ -85,7 +86,7 @@ func (c *backupCommand) checkTarget() error {
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is not a regular file; name another", c.File)
 	case !c.Force:
-		return exists(c.File)
+		return draft.Exists(c.File)
 	}
 	return nil
 }
@@ -120,7 +121,7 @@ func (f databaseFlag) realPath() string {
 }
 
 // copy makes and checks the backup.
-func (c *backupCommand) copy(ctx context.Context, to draft, bar *progressBar) (sqlstore.Contents, error) {
+func (c *backupCommand) copy(ctx context.Context, to draft.Draft, bar *progressBar) (sqlstore.Contents, error) {
 	err := sqlstore.Backup(ctx, c.Database, to.File, func(done, total int) {
 		bar.copying(int64(done), int64(total))
 	})
@@ -139,7 +140,7 @@ func (c *backupCommand) copy(ctx context.Context, to draft, bar *progressBar) (s
 }
 
 // examineDraft checks all there is to check in a database that nobody uses yet.
-func examineDraft(ctx context.Context, d draft) (contents sqlstore.Contents, err error) {
+func examineDraft(ctx context.Context, d draft.Draft) (contents sqlstore.Contents, err error) {
 	e, err := sqlstore.ExamineFile(ctx, d.Name())
 	if err != nil {
 		return contents, err

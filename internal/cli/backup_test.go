@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"apikeyd/internal/draft"
 )
 
 // A server that has the database keeps it, whatever restore is told.
@@ -35,13 +37,13 @@ func (s *server) wantDoctor(line string) {
 func TestDraftReplacesNothing(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "keys.bak")
-	d, err := newDraft(path)
+	d, err := draft.New(path)
 	must(t, err)
 	must(t, os.WriteFile(path, []byte("precious"), 0o600))
-	if err := d.place(path, false); err == nil || !strings.Contains(err.Error(), "exists already") {
+	if err := d.Place(path, false); err == nil || !strings.Contains(err.Error(), "exists already") {
 		t.Errorf("error is %v", err)
 	}
-	d.discard()
+	d.Discard()
 	entries, err := os.ReadDir(dir)
 	must(t, err)
 	text, err := os.ReadFile(path)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/draft"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
@@ -165,7 +166,7 @@ func (f firstKey) moveAway(seen os.FileInfo) error {
 	}
 	f.log.Warn("the database is empty, and the file held the secret of another database's key: moved it away; "+
 		"delete it if you do not need that key", "file", f.file, "moved_to", old)
-	return errors.Join(os.Chmod(old, 0o600), syncDir(filepath.Dir(f.file)))
+	return errors.Join(os.Chmod(old, 0o600), draft.SyncDir(filepath.Dir(f.file)))
 }
 
 // freeName makes an empty file under a name that is free.
@@ -203,7 +204,7 @@ func (f firstKey) read() (apikey.Secret, error) {
 	}
 	text, err := io.ReadAll(file)
 	// The crash that left the file may have come before it was durable.
-	if err := errors.Join(err, file.Sync(), file.Close(), syncDir(filepath.Dir(f.file))); err != nil {
+	if err := errors.Join(err, file.Sync(), file.Close(), draft.SyncDir(filepath.Dir(f.file))); err != nil {
 		return apikey.Secret{}, err
 	}
 	secret, err := apikey.ParseSecret(apikey.TrimSecret(string(text)))
@@ -220,16 +221,16 @@ func (f firstKey) refused() error {
 
 // write makes the file, durably, and replaces none.
 func (f firstKey) write(secret apikey.Secret) error {
-	d, err := newDraft(f.file)
+	d, err := draft.New(f.file)
 	if err != nil {
 		return err
 	}
-	defer d.discard()
+	defer d.Discard()
 	_, err = d.WriteString(secret.Reveal() + "\n")
 	if err = errors.Join(err, d.Sync()); err != nil {
 		return err
 	}
-	err = d.place(f.file, false)
+	err = d.Place(f.file, false)
 	if _, came := os.Lstat(f.file); err != nil && came == nil {
 		return errFileCame
 	}

@@ -8,12 +8,14 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"apikeyd/internal/draft"
 )
 
 // Every command teaches by examples, and each of them is a command line that is taken.
 func TestExamplesInHelp(t *testing.T) {
 	t.Chdir(t.TempDir())
-	must(t, writePrivate("admin.key", "")) // conformance wants to see it
+	must(t, draft.WritePrivate("admin.key", "")) // conformance wants to see it
 	app := newParser(io.Discard, io.Discard)
 	err := kong.Visit(app.Model.Node, func(n kong.Visitable, next kong.Next) error {
 		node, ok := n.(*kong.Node)

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/draft"
 )
 
 // defaultProfile is the profile that counts if none is named.
@@ -118,7 +119,7 @@ func (p profile) save(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return path, writePrivate(path, string(text)+"\n")
+	return path, draft.WritePrivate(path, string(text)+"\n")
 }
 
 // profileNames returns the profiles that there are, in order.

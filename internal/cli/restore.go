@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"apikeyd/internal/draft"
 	"apikeyd/store/sqlstore"
 )
 
@@ -73,11 +74,11 @@ func (c *restoreCommand) Run(ctx context.Context, s streams) (err error) {
 	}
 	bar := newProgressBar(s.err)
 	defer bar.clear()
-	to, err := newDraft(site.Path())
+	to, err := draft.New(site.Path())
 	if err != nil {
 		return err
 	}
-	defer to.discard()
+	defer to.Discard()
 	restored, err := c.copy(ctx, from, to, bar)
 	if err != nil {
 		return notMade(ctx, c.Database, err)
@@ -140,7 +141,7 @@ func (c *restoreCommand) checkTarget(from *os.File, site *sqlstore.Site) error {
 		return errors.Join(err, fmt.Errorf("%s and %s are the same file; name another with --database", c.File, c.Database))
 	}
 	if !c.Force {
-		return exists(c.Database)
+		return draft.Exists(c.Database)
 	}
 	return nil
 }
@@ -155,12 +156,12 @@ type restored struct {
 }
 
 // copy makes the database, and checks it.
-func (c *restoreCommand) copy(ctx context.Context, from *os.File, to draft, bar *progressBar) (r restored, err error) {
-	if err := to.fill(ctx, from, bar); err != nil {
+func (c *restoreCommand) copy(ctx context.Context, from *os.File, to draft.Draft, bar *progressBar) (r restored, err error) {
+	if err := to.Fill(ctx, from, bar.copying); err != nil {
 		return r, err
 	}
 	bar.say("checking")
-	if r.sum, _, err = to.hash(); err != nil {
+	if r.sum, _, err = to.Hash(); err != nil {
 		return r, err
 	}
 	if r.sealed, err = sqlstore.Unseal(to.File); err == nil {
@@ -176,7 +177,7 @@ func (c *restoreCommand) copy(ctx context.Context, from *os.File, to draft, bar 
 func (c *restoreCommand) explain(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, sqlstore.ErrOccupied):
-		return exists(c.Database)
+		return draft.Exists(c.Database)
 	case errors.Is(err, sqlstore.ErrOpen):
 		return fmt.Errorf("%s was left as it is: %w; end it first", c.Database, err)
 	case errors.Is(err, sqlstore.ErrLeftover):

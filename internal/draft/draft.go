@@ -1,4 +1,5 @@
-package cli
+// Package draft writes files that get their name when they are whole.
+package draft
 
 import (
 	"context"
@@ -11,67 +12,69 @@ import (
 	"path/filepath"
 )
 
-// draft is a file that gets its name when it is whole. Until then it lies beside that name,
+// Draft is a file that gets its name when it is whole. Until then it lies beside that name,
 // readable by its owner alone.
-type draft struct{ *os.File }
+type Draft struct{ *os.File }
 
-func newDraft(path string) (draft, error) {
+// New begins a file beside path.
+func New(path string) (Draft, error) {
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.part") // mode 0600
-	return draft{file}, err
+	return Draft{file}, err
 }
 
-// writePrivate makes a file that nobody else can read, whole or not at all, in place of one
+// WritePrivate makes a file that nobody else can read, whole or not at all, in place of one
 // that is there.
-func writePrivate(path, text string) error {
-	d, err := newDraft(path)
+func WritePrivate(path, text string) error {
+	d, err := New(path)
 	if err != nil {
 		return err
 	}
-	defer d.discard()
+	defer d.Discard()
 	_, err = d.WriteString(text)
 	if err = errors.Join(err, d.Sync()); err != nil {
 		return err
 	}
-	return d.place(path, true)
+	return d.Place(path, true)
 }
 
-// discard removes what got no name. It may be called in any case.
-func (d draft) discard() {
+// Discard removes what got no name. It may be called in any case.
+func (d Draft) Discard() {
 	_ = d.Close() // it may be closed already
 	_ = os.Remove(d.Name())
 }
 
-// place gives the draft its name, for good. Without replace it never takes the place of
+// Place gives the draft its name, for good. Without replace it never takes the place of
 // another file, not even of one that was made this moment.
-func (d draft) place(path string, replace bool) error {
+func (d Draft) Place(path string, replace bool) error {
 	if err := d.Close(); err != nil {
 		return err
 	}
 	if !replace {
 		err := os.Link(d.Name(), path)
 		if err == nil {
-			return errors.Join(os.Remove(d.Name()), syncDir(filepath.Dir(path)))
+			return errors.Join(os.Remove(d.Name()), SyncDir(filepath.Dir(path)))
 		}
 		if errors.Is(err, os.ErrExist) {
-			return exists(path)
+			return Exists(path)
 		}
 		// This file system knows no links: then nobody can be kept from coming in between.
 		if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
-			return exists(path)
+			return Exists(path)
 		}
 	}
 	if err := os.Rename(d.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }
 
-func exists(path string) error {
+// Exists is the error of a file that is there already.
+func Exists(path string) error {
 	return fmt.Errorf("%s exists already; name another file, or say --force to replace it", path)
 }
 
-// hash returns the SHA-256 of the whole draft, and its size.
-func (d draft) hash() (sum string, size int64, err error) {
+// Hash returns the SHA-256 of the whole draft, and its size.
+func (d Draft) Hash() (sum string, size int64, err error) {
 	if _, err := d.Seek(0, io.SeekStart); err != nil {
 		return "", 0, err
 	}
@@ -80,8 +83,8 @@ func (d draft) hash() (sum string, size int64, err error) {
 	return hex.EncodeToString(hash.Sum(nil)), size, err
 }
 
-// fill copies a file into the draft, and brings it to the disk.
-func (d draft) fill(ctx context.Context, from *os.File, bar *progressBar) error {
+// Fill copies a file into the draft, and brings it to the disk.
+func (d Draft) Fill(ctx context.Context, from *os.File, progress func(done, total int64)) error {
 	info, err := from.Stat()
 	if err != nil {
 		return err
@@ -99,12 +102,12 @@ func (d draft) fill(ctx context.Context, from *os.File, bar *progressBar) error 
 			return d.Sync()
 		}
 		done += n
-		bar.copying(done, info.Size())
+		progress(done, info.Size())
 	}
 }
 
-// syncDir makes a rename durable.
-func syncDir(dir string) error {
+// SyncDir makes a rename durable.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
