@@ -92,7 +92,7 @@ test-rest: ## Run the tests that make test leaves out, with the race detector wh
 	names=$$(sed -n 's/^func \(\(Test\|Fuzz\|Example\)[A-Za-z0-9_]*\)(.*/\1/p' $$files | grep -vx TestMain | paste -sd '|') && \
 	raced=$$(dirname $$files | sort -u | grep -vxF "$$(printf './%s\n' $(NO_RACE))") && \
 	$(GO_TEST) -tags full -timeout 30m -run "^($$names)\$$" $(NO_RACE:%=./%) && \
-	$(GO_TEST) -tags full -timeout 30m -run "^($(MEASURED))\$$" ./cmd/apikeyd && \
+	$(GO_TEST) -tags full -timeout 30m -run "^($(MEASURED))\$$" ./internal/cli && \
 	$(GO_TEST_RACE) -tags full -timeout 30m -run "^($$names)\$$" $$raced
 
 .PHONY: generate
@@ -101,7 +101,7 @@ generate: ## Make gen/ and the clients from openapi.yaml, and docs/configuration
 	$(GO) tool oapi-codegen --config client/oapi-codegen.yaml openapi.yaml
 	$(GO) tool oapi-codegen --config client/internal/seedapi/oapi-codegen.yaml internal/contracts/seed.yaml
 	cp openapi.yaml gen/openapi.yaml
-	$(GO_TEST) ./cmd/apikeyd -run ConfigurationReference -count 1 -args -update
+	$(GO_TEST) ./internal/cli -run ConfigurationReference -count 1 -args -update
 	@if [ -d $(NODE_MODULES) ]; then cd client/typescript && npm run --silent generate; \
 	else echo "Left out: client/typescript/src/contract.ts, which needs Node.js and make node-modules"; fi
 
@@ -165,7 +165,7 @@ $(OASDIFF):
 .PHONY: race
 race: ## Run all tests, with the race detector where it can find something (needs a C compiler)
 	$(GO_TEST) -tags full -timeout 30m $(NO_RACE:%=./%)
-	$(GO_TEST) -tags full -timeout 30m -run "^($(MEASURED))$$" ./cmd/apikeyd
+	$(GO_TEST) -tags full -timeout 30m -run "^($(MEASURED))$$" ./internal/cli
 	$(GO_TEST_RACE) -tags full -timeout 30m $$($(GO) list ./... | grep -vxF "$$(printf 'apikeyd/%s\n' $(NO_RACE))")
 
 .PHONY: linearizability
@@ -175,7 +175,7 @@ linearizability: ## End 1,000 secrets in each way while they are used, also with
 
 .PHONY: chaos
 chaos: ## Kill the service 200 times, fill its disk, break it, soak it, break three nodes: what make test-all does a little of
-	$(GO_TEST) -tags full ./cmd/apikeyd -run Chaos -count 1 -v -timeout 60m -args -kills 200 -soak 5m -proofs 100
+	$(GO_TEST) -tags full ./internal/cli -run Chaos -count 1 -v -timeout 60m -args -kills 200 -soak 5m -proofs 100
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZ_TIME (30s)

@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+)
+
+// auditExport is a file that audit export wrote.
+type auditExport struct {
+	file *os.File
+	text *bufio.Reader
+	last apikey.Timestamp // of the last event that was read
+}
+
+// openExport opens a file if it is an audit export, and else returns nil.
+func openExport(path string) (*auditExport, error) {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil, err
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	text := bufio.NewReader(file)
+	if first, err := text.Peek(1); err != nil || first[0] != '{' {
+		return nil, file.Close()
+	}
+	return &auditExport{file: file, text: text}, nil
+}
+
+// events goes through all events, in the order of the file.
+func (a *auditExport) events(yield func(store.Event, error) bool) {
+	decoder := json.NewDecoder(a.text)
+	for line := 1; ; line++ {
+		var e exportedEvent
+		err := decoder.Decode(&e)
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		var event store.Event
+		if err == nil {
+			event, err = e.event()
+		}
+		if err != nil {
+			yield(event, fmt.Errorf("line %d is no audit event: %w", line, err))
+			return
+		}
+		a.last = e.At
+		if !yield(event, nil) {
+			return
+		}
+	}
+}
+
+// event is what was exported.
+func (e exportedEvent) event() (store.Event, error) {
+	event := store.Event{
+		At: e.At.Time(), Action: e.Action, Owner: e.Owner, Name: e.Name, Changes: e.Changes, Via: e.Via,
+		Address: e.Address, RequestID: e.RequestID, Mark: store.Mark{Chain: e.Chain, Seq: e.Sequence},
+	}
+	var errs [4]error
+	event.ID, errs[0] = apikey.ParseID(e.ID)
+	event.Key, errs[1] = apikey.ParseID(e.KeyID)
+	if e.Actor != "operator" {
+		event.Actor, errs[2] = apikey.ParseID(e.Actor)
+	}
+	event.Hash, errs[3] = parseChainHash(e.Hash)
+	return event, errors.Join(errs[:]...)
+}

@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/internal/draft"
+	"apikeyd/store/sqlstore"
+)
+
+// backupCommand copies a database while it is served.
+type backupCommand struct {
+	databaseFlag
+	File  string `arg:"" help:"Where the backup goes."`
+	Force bool   `help:"Replace FILE if it exists."`
+}
+
+// Help says more than the flags do.
+func (backupCommand) Help() string {
+	return `The backup is one moment of the database, with everything that was acknowledged before. It is checked, and
+gets its name only when it is whole. It holds hashes and no secrets, yet whoever has it knows all names and owners.
+
+Examples:
+  apikeyd backup keys.bak
+  apikeyd backup /backup/keys-2030-01-31.db --database /var/lib/apikeyd/apikeyd.db`
+}
+
+// Validate refuses a database that is no file.
+func (c *backupCommand) Validate() error { return errors.Join(c.databaseFlag.Validate(), c.file()) }
+
+// Run makes one backup.
+func (c *backupCommand) Run(ctx context.Context, s streams) error {
+	began := time.Now()
+	if err := c.checkTarget(); err != nil {
+		return err
+	}
+	bar := newProgressBar(s.err)
+	defer bar.clear()
+	to, err := draft.New(c.File)
+	if err != nil {
+		return err
+	}
+	defer to.Discard()
+	contents, err := c.copy(ctx, to, bar)
+	if err != nil {
+		return notMade(ctx, c.File, err)
+	}
+	sum, size, err := to.Hash()
+	if err != nil {
+		return notMade(ctx, c.File, err)
+	}
+	if err := to.Place(c.File, c.Force); err != nil {
+		return err
+	}
+	bar.clear()
+	warnOfAlteration(s.err, contents)
+	_, err = fmt.Fprintf(s.out, "backed up %s to %s: %s in %s, SHA-256 %s\n",
+		describe(contents), c.File, megabytes(size), took(began), sum)
+	return err
+}
+
+// checkTarget refuses a FILE that must not be replaced.
+func (c *backupCommand) checkTarget() error {
+	if c.File == "-" {
+		return errors.New("a backup cannot go to standard output: it is checked before it gets its name; name a file")
+	}
+	if c.isCompanion() {
+		return fmt.Errorf("%s belongs to the database itself; name another file", c.File)
+	}
+	if sqlstore.HasLog(c.File) {
+		return fmt.Errorf("%s is a database in use, or one that was not closed; name another file", c.File)
+	}
+	info, err := os.Lstat(c.File)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is not a regular file; name another", c.File)
+	case !c.Force:
+		return draft.Exists(c.File)
+	}
+	return nil
+}
+
+// isCompanion reports whether FILE is the database or one of those that stand beside it, by
+// its name or by a link: SQLite would take what lies there for its own.
+func (c *backupCommand) isCompanion() bool {
+	info, err := os.Lstat(c.File)
+	name, _ := filepath.Abs(databaseFlag{c.File}.realPath()) // it fails in no folder: then nothing works
+	database, _ := filepath.Abs(c.realPath())
+	for _, suffix := range []string{"", "-wal", "-shm", "-journal", ".lock"} {
+		own := database + suffix
+		if name == own {
+			return true
+		}
+		if there, ownErr := os.Stat(own); err == nil && ownErr == nil && os.SameFile(info, there) {
+			return true
+		}
+	}
+	return false
+}
+
+// realPath is where the database is or would be, links resolved.
+func (f databaseFlag) realPath() string {
+	if real, err := filepath.EvalSymlinks(f.Database); err == nil {
+		return real
+	}
+	if folder, err := filepath.EvalSymlinks(filepath.Dir(f.Database)); err == nil {
+		return filepath.Join(folder, filepath.Base(f.Database))
+	}
+	return f.Database
+}
+
+// copy makes and checks the backup.
+func (c *backupCommand) copy(ctx context.Context, to draft.Draft, bar *progressBar) (sqlstore.Contents, error) {
+	err := sqlstore.Backup(ctx, c.Database, to.File, func(done, total int) {
+		bar.copying(int64(done), int64(total))
+	})
+	if errors.Is(err, sqlstore.ErrMissing) {
+		return sqlstore.Contents{}, fmt.Errorf("%w; name it with --database", err)
+	}
+	if err != nil {
+		return sqlstore.Contents{}, err
+	}
+	bar.say("checking")
+	contents, err := examineDraft(ctx, to)
+	if err != nil {
+		return contents, fmt.Errorf("the copy is not sound, and so may be the database: run apikeyd doctor: %w", err)
+	}
+	return contents, sqlstore.Seal(to.File)
+}
+
+// examineDraft checks all there is to check in a database that nobody uses yet.
+func examineDraft(ctx context.Context, d draft.Draft) (contents sqlstore.Contents, err error) {
+	e, err := sqlstore.ExamineFile(ctx, d.Name())
+	if err != nil {
+		return contents, err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	return e.All(ctx)
+}
+
+// warnOfAlteration says so if the audit log is not what was written: the keys beside it are
+// as good as they were.
+func warnOfAlteration(w io.Writer, c sqlstore.Contents) {
+	if c.Altered != nil {
+		fmt.Fprintf(w, "WARNING: %v; see what apikeyd audit verify says\n", c.Altered)
+	}
+}
+
+// notMade says that a file was not made, and why.
+func notMade(ctx context.Context, path string, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("interrupted; %s was not written", path)
+	}
+	return fmt.Errorf("%s was not written: %w", path, err)
+}
+
+func describe(c sqlstore.Contents) string {
+	return fmt.Sprintf("%s (%d revoked) and %s", count(c.Keys, "key"), c.Revoked, count(c.Events, "audit event"))
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
+}
+
+func megabytes(bytes int64) string { return fmt.Sprintf("%.1f MB", float64(bytes)/1e6) }
+
+func took(began time.Time) string { return fmt.Sprintf("%.1f s", time.Since(began).Seconds()) }
+
+func timestamp(t time.Time) string { return apikey.Timestamp(t).String() }

@@ -1,0 +1,231 @@
+//go:build full
+
+package cli
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"apikeyd/client"
+	postgrestest "apikeyd/internal/testkit/postgres"
+)
+
+// From some moment on the disk keeps nothing: the changes of that moment are told as
+// unknown, later ones are refused and not made, and keys are read and verified as ever.
+// After a restart from what is on the disk, only what was told as unknown can be either way.
+func TestChaosDiskKeepsNothing(t *testing.T) {
+	t.Parallel()
+	strace := findStrace(t)
+	l, rounds := newLoad(t), max(2, *kills/40)
+	for round := range rounds {
+		dir := t.TempDir()
+		s := serve(t, dir, "--metrics", "127.0.0.1:0")
+		admin, first := s.adminKey(), len(l.keys)
+		heals := round%2 == 1
+		l.runUntil(s, func(made, _ int) bool { return made >= 50 })
+		release := s.trace(strace, os.DevNull, "trace=fsync,fdatasync", "inject=fsync,fdatasync:error=EIO")
+		l.runUntil(s, func(_, refused int) bool { return refused >= 100 })
+		if text := s.scrape(); !strings.Contains(text, "\napikeyd_changes_suspended 1\n") ||
+			strings.Contains(text, "\napikeyd_commit_outcomes_unknown_total 0\n") {
+			t.Error("the metrics do not say that changes are suspended, or why")
+		}
+		s.want(http.StatusOK, "GET", "/readyz", "", "")
+		if code := s.verdict(admin, admin); code != "VALID" {
+			t.Errorf("while no change is made a good key is %s", code)
+		}
+		if !strings.Contains(s.output.String(), "no changes are made until the disk works again") {
+			t.Errorf("the log says\n%s", s.output.end())
+		}
+		if heals {
+			release()
+			must(t, s.wait(func() bool {
+				return strings.Contains(s.output.String(), "unknown was not made; changes are made again")
+			}))
+			s.want(http.StatusCreated, "POST", "/v1/api-keys", admin, keyJSON("healed"))
+			if !strings.Contains(s.scrape(), "\napikeyd_changes_suspended 0\n") {
+				t.Error("the metrics say that changes are still suspended")
+			}
+			l.check(s, l.keys[first:], true)
+		}
+		s.kill()
+		again := serve(t, dir)
+		l.check(again, l.keys[first:], heals)
+		l.checkRefused(again)
+		again.command("audit", "verify")
+		must(t, again.terminate())
+	}
+	if unknown := fmt.Sprint(l.unknown); unknown == "map[]" {
+		t.Error("no outcome was unknown: the test shows nothing")
+	}
+	l.report("a disk that keeps nothing", rounds)
+}
+
+// runUntil has clients change keys until so many changes were made and refused.
+func (l *load) runUntil(s *server, enough func(made, refused int) bool) {
+	l.t.Helper()
+	var made atomic.Int64
+	before, stop := l.refusals(), make(chan struct{})
+	go func() {
+		defer close(stop)
+		if err := s.wait(func() bool { return enough(int(made.Load()), l.refusals()-before) }); err != nil {
+			l.t.Error(err)
+		}
+	}()
+	l.run(s, 8, stop, func() { made.Add(1) })
+}
+
+// PostgreSQL ends all sessions when it cannot keep its log, and recovers: a change whose
+// COMMIT got no answer is told as made, as not made, or as unknown, and each is true.
+func TestChaosPostgresDiskErrors(t *testing.T) {
+	t.Parallel()
+	s, url, release := serveOnFailingPostgres(t, 40)
+	l := newLoad(t)
+	l.runUntil(s, func(made, refused int) bool { return made >= 100 && refused > 0 })
+	release()
+	l.checkPostgres(s, url)
+	l.report("disk errors of PostgreSQL", 1)
+}
+
+// PostgreSQL goes away while it commits, and stays away for longer than anybody waits: the
+// outcome is unknown, and whatever it was is there as a whole or not at all.
+func TestChaosPostgresStaysAway(t *testing.T) {
+	t.Parallel()
+	cluster := postgrestest.Start(t)
+	url := cluster.Database(t)
+	s, l := servePostgres(t, t.TempDir(), url), newLoad(t)
+	l.runUntil(s, func(made, _ int) bool { return made >= 50 })
+	cluster.WithoutStandby(t) // from now on no COMMIT ends
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		if err := s.wait(func() bool {
+			return cluster.SQL(t, "postgres", "SELECT count(*) FROM pg_stat_activity WHERE query = 'COMMIT' AND state = 'active'") != "0"
+		}); err != nil {
+			t.Error(err)
+		}
+		cluster.Kill()
+	}()
+	l.runUntil(s, func(_, refused int) bool { return refused > 0 })
+	<-gone
+	cluster.Run(t, "synchronous_standby_names=")
+	l.checkPostgres(s, url)
+	if len(l.unknown) == 0 {
+		t.Error("no outcome was unknown: the test shows nothing")
+	}
+	l.report("a PostgreSQL that stays away", 1)
+}
+
+// checkPostgres checks everything once a server's database is back.
+func (l *load) checkPostgres(s *server, url string) {
+	l.t.Helper()
+	must(l.t, s.wait(func() bool { return s.call("GET", "/readyz", "", "").status == http.StatusOK }))
+	l.check(s, l.keys, false)
+	l.checkRefused(s, "--database", url)
+	l.checkAudit(s, "--database", url)
+	if len(l.silent) > 0 {
+		l.t.Errorf("not answered: %v", l.silent)
+	}
+}
+
+// serveOnFailingPostgres starts a server on a PostgreSQL of which no session can keep more
+// than so many commits before it ends all of them.
+func serveOnFailingPostgres(t *testing.T, commits int) (s *server, url string, release func()) {
+	t.Helper()
+	strace := findStrace(t)
+	cluster := postgrestest.Start(t)
+	url = cluster.Database(t)
+	release = trace(t, strace, cluster.PID(), os.DevNull, "trace=fdatasync",
+		fmt.Sprintf("inject=fdatasync:error=EIO:when=%d+%[1]d", commits))
+	return servePostgres(t, t.TempDir(), url), url, release
+}
+
+// A client that repeats what it may never ends the secret that is in use: a rotation with a
+// grace that failed was made once at most.
+func TestChaosRotationsAreNotRepeated(t *testing.T) {
+	t.Parallel()
+	for name, failing := range map[string]func(*testing.T) (*server, func()){
+		"PostgreSQL": func(t *testing.T) (*server, func()) {
+			s, _, release := serveOnFailingPostgres(t, 15)
+			return s, release
+		},
+		"SQLite": func(t *testing.T) (*server, func()) {
+			s := serve(t, t.TempDir())
+			return s, s.trace(findStrace(t), os.DevNull, "trace=fsync", "inject=fsync:error=EIO:when=5+3")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, release := failing(t)
+			admin, counter := s.adminKey(), &countedRequests{}
+			c, err := client.New(s.url, admin, client.Options{HTTPClient: &http.Client{Transport: counter}})
+			must(t, err)
+			var calls, repeated int64
+			// A slow machine puts more changes into a commit, so that it takes longer until one fails.
+			for round := 0; round < 10 && repeated == 0; round++ {
+				for outcome, n := range rotateMany(t, c, fmt.Sprint("round ", round), 8, 4) {
+					t.Logf("%s: %d", outcome, n)
+					calls += int64(n)
+				}
+				repeated = counter.sent.Load() - calls
+			}
+			release()
+			t.Logf("%d calls; repeated: %d", calls, repeated)
+			if repeated == 0 {
+				t.Error("nothing was repeated: the test shows nothing")
+			}
+		})
+	}
+}
+
+// countedRequests counts what a client sends.
+type countedRequests struct{ sent atomic.Int64 }
+
+func (c *countedRequests) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.sent.Add(1)
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// rotateMany rotates keys with a grace, and checks after each call that the secret which was
+// in use before it still is. It returns how often each outcome came up.
+func rotateMany(t *testing.T, c *client.Client, names string, clients, each int) map[string]int {
+	t.Helper()
+	outcomes := make(map[string]int)
+	var mu sync.Mutex
+	note := func(what string, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if code := client.CodeOf(err); code != "" {
+			what += " " + code
+		} else if err != nil {
+			t.Error(err)
+		}
+		outcomes[what]++
+	}
+	var all sync.WaitGroup
+	for i := range clients {
+		all.Go(func() {
+			for j := range each {
+				key, err := c.Create(t.Context(), client.NewKey{Name: fmt.Sprint(names, " key ", i, " ", j), ExpiresAt: time.Now().Add(time.Hour)})
+				note("create", err)
+				if err != nil {
+					continue
+				}
+				_, err = c.Rotate(t.Context(), key.ID, time.Hour)
+				note("rotate", err)
+				v, err := c.Verify(t.Context(), key.Secret.Reveal())
+				note("verify", err)
+				if err == nil && !v.Valid() {
+					t.Errorf("the secret in use is %s after a rotation with a grace", v.Code)
+				}
+			}
+		})
+	}
+	all.Wait()
+	return outcomes
+}

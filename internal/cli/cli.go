@@ -1,0 +1,251 @@
+// Package cli is the command line of apikeyd: what a person types, and what they see.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"reflect"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+	"unicode/utf8"
+
+	"github.com/alecthomas/kong"
+
+	"apikeyd/apikey"
+	"apikeyd/store/sqlstore"
+)
+
+// The exit statuses of the program.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+	// exitInterrupted is what a shell says of a program that SIGINT ended.
+	exitInterrupted = 130
+)
+
+// Main runs the command line of this process and ends it.
+func Main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// commands is the command line; kong reads its tags.
+type commands struct {
+	Serve        serveCommand        `cmd:"" help:"Serve the API. On an empty database, make the first key."`
+	Keys         keysCommands        `cmd:"" help:"Work on keys, on a server or directly in the database."`
+	Login        loginCommand        `cmd:"" help:"Remember a server and your key for it, as a profile."`
+	Logout       logoutCommand       `cmd:"" help:"Forget a profile."`
+	Profiles     profilesCommand     `cmd:"" help:"List the profiles that apikeyd login made."`
+	Backup       backupCommand       `cmd:"" help:"Copy the database into a file while it is served."`
+	Restore      restoreCommand      `cmd:"" help:"Restore a backup into a new database."`
+	MigrateStore migrateStoreCommand `cmd:"" help:"Move everything between SQLite and PostgreSQL."`
+	Doctor       doctorCommand       `cmd:"" help:"Look for what is wrong with configuration, files and database."`
+	Audit        auditCommands       `cmd:"" help:"Verify and export the audit log, beside a server or not."`
+	Conformance  conformanceCommand  `cmd:"" help:"Check a running deployment against its contract."`
+	Healthcheck  healthcheckCommand  `cmd:"" help:"Ask the server on this machine whether it is ready."`
+	Completion   completionCommand   `cmd:"" help:"Print a script that completes commands in your shell."`
+	Complete     completeCommand     `cmd:"" hidden:"" name:"__complete"`
+	Version      versionCommand      `cmd:"" help:"Say which version this is."`
+}
+
+// errTold ends a command with exitFailure whose output says why already.
+var errTold = errors.New("")
+
+// databaseFlag is shared by every command that opens the database.
+type databaseFlag struct {
+	Database string `default:"apikeyd.db" env:"APIKEYD_DATABASE" placeholder:"FILE" help:"SQLite file (${default}), or postgres://USER@HOST/DATABASE."`
+}
+
+// Validate refuses what cannot be meant, before an empty service is made of it.
+func (f databaseFlag) Validate() error { return checkDatabase("--database", f.Database) }
+
+func checkDatabase(flag, name string) error {
+	if err := sqlstore.CheckName(name); err != nil {
+		return fmt.Errorf("%s %w", flag, err)
+	}
+	return nil
+}
+
+func (f databaseFlag) isPostgres() bool { return sqlstore.IsPostgres(f.Database) }
+
+// file refuses a database that is no file.
+func (f databaseFlag) file() error {
+	if f.isPostgres() {
+		return errors.New("--database must name a SQLite file here; PostgreSQL has tools of its own for this (docs/scaling.md)")
+	}
+	return nil
+}
+
+// policyFlags are shared by every command that makes keys.
+type policyFlags struct {
+	KeyPrefix string `default:"ak" env:"APIKEYD_KEY_PREFIX" help:"What new secrets begin with (${default})."`
+	lifetimeFlag
+}
+
+// lifetimeFlag is shared by every command that says when a key ends.
+type lifetimeFlag struct {
+	MaxKeyLifetime time.Duration `default:"0" env:"APIKEYD_MAX_KEY_LIFETIME" placeholder:"DURATION" help:"How long a new or changed key may live, counted from the request, such as 90d; 0 is without limit (0)."`
+}
+
+func (f policyFlags) policy() (apikey.Policy, error) {
+	if err := apikey.CheckPrefix(f.KeyPrefix); err != nil {
+		return apikey.Policy{}, fmt.Errorf("--key-prefix: %w", err)
+	}
+	longest, err := f.lifetime()
+	return apikey.Policy{Prefix: f.KeyPrefix, MaxLifetime: longest}, err
+}
+
+func (f lifetimeFlag) lifetime() (time.Duration, error) {
+	if f.MaxKeyLifetime < 0 {
+		return 0, errors.New("--max-key-lifetime must not be negative")
+	}
+	return f.MaxKeyLifetime, nil
+}
+
+// newParser returns what reads a command line. Of all commands, it knows at least the one that
+// args begin with.
+func newParser(stdout, stderr io.Writer, args ...string) *kong.Kong {
+	return kong.Must(&commands{},
+		kong.Name("apikeyd"),
+		kong.Description("A self-hosted API key service. Every flag with an environment variable can be set by it."),
+		kong.Writers(stdout, stderr),
+		durations,
+		kong.IgnoreFields(otherCommands(args)),
+	)
+}
+
+// otherCommands is a pattern for the fields of all commands but the one that args begin with, if
+// they begin with one: reading the tags of all takes longer than most commands do.
+func otherCommands(args []string) string {
+	var others []string
+	for level := reflect.TypeFor[commands](); len(args) > 0; args = args[1:] {
+		var named reflect.Type
+		var siblings []string
+		for field := range level.Fields() {
+			_, isCommand := field.Tag.Lookup("cmd")
+			if isCommand && strings.ToLower(field.Name) == args[0] && field.Tag.Get("name") == "" {
+				named = field.Type
+			} else if isCommand {
+				siblings = append(siblings, level.Name()+`\.`+field.Name)
+			}
+		}
+		if named == nil {
+			break
+		}
+		level, others = named, append(others, siblings...)
+	}
+	return "^(" + strings.Join(others, "|") + ")$"
+}
+
+// run runs one command line and returns the exit status.
+func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
+	out := &results{Writer: stdout}
+	args = withoutAliases(args)
+	parser := newParser(out, stderr, args...)
+	command, err := parse(parser, args)
+	if out.err != nil { // of --help
+		parser.Errorf("%s", out.err)
+		return exitFailure
+	}
+	if err != nil {
+		told := explainUsage(err, args)
+		text := apikey.Redact(told)
+		parser.Errorf("%s", redact(text, args))
+		if text != told {
+			fmt.Fprintln(stderr, "A secret in an argument can be read by everybody on this machine: "+
+				"give it on standard input, at a prompt, in a file, or in the environment.")
+		}
+		fmt.Fprintln(stderr, "Run apikeyd --help to see what it takes.")
+		return exitUsage
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	command.BindTo(ctx, (*context.Context)(nil))
+	command.Bind(streams{newInput(stdin), out, stderr})
+	err = command.Run()
+	if out.err != nil && !errors.Is(err, out.err) {
+		err = errors.Join(err, out.err)
+	}
+	switch {
+	case err == nil:
+		return exitOK
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		parser.Errorf("interrupted")
+		return exitInterrupted
+	case strings.TrimSpace(err.Error()) != "": // errTold has nothing to tell
+		parser.Errorf("%s", strings.TrimSpace(redact(err.Error(), args)))
+	}
+	return exitFailure
+}
+
+// withoutAliases writes "help COMMAND" and "--version" as the command line has them.
+func withoutAliases(args []string) []string {
+	switch {
+	case len(args) > 0 && args[0] == "help":
+		return append(args[1:len(args):len(args)], "--help")
+	case len(args) == 1 && args[0] == "--version":
+		return []string{"version"}
+	}
+	return args
+}
+
+// redact hides secrets and what may be a database's password in a message, wherever on the
+// command line or in the environment it stood. Commands that know which argument names a
+// database never print it; this is for the parser, and for a URL in the wrong place.
+func redact(text string, args []string) string {
+	for _, variable := range os.Environ() {
+		if _, value, _ := strings.Cut(variable, "="); strings.HasPrefix(variable, "APIKEYD_") {
+			args = append(args[:len(args):len(args)], value)
+		}
+	}
+	for _, arg := range args {
+		if sqlstore.Redact(arg) != arg { // whole: a password may hold white space
+			text = strings.ReplaceAll(text, arg, sqlstore.Name(arg))
+			text = strings.ReplaceAll(text, strings.Trim(strconv.Quote(arg), `"`), sqlstore.Name(arg))
+		}
+	}
+	return apikey.Redact(sqlstore.Redact(text))
+}
+
+// parse reads the command line. The parser would turn what is no UTF-8 into another text.
+func parse(parser *kong.Kong, args []string) (*kong.Context, error) {
+	for _, arg := range args {
+		if !utf8.ValidString(arg) {
+			return nil, fmt.Errorf("the argument %q is not valid UTF-8", arg)
+		}
+	}
+	if err := refuseEmptyVariables(parser, args); err != nil {
+		return nil, err
+	}
+	return parser.Parse(args)
+}
+
+// refuseEmptyVariables refuses a variable that is set and empty, where a flag needs a value.
+// The parser would name the flag alone, which nobody typed.
+func refuseEmptyVariables(parser *kong.Kong, args []string) error {
+	ctx, err := kong.Trace(parser, args)
+	if err != nil {
+		return nil // parsing says it better
+	}
+	typed := typedFlags(ctx)
+	for _, flag := range ctx.Flags() {
+		isText := flag.Target.Kind() == reflect.String || flag.IsSlice()
+		if typed[flag.Name] || isText && !flag.HasDefault && !flag.Required {
+			continue
+		}
+		for _, name := range flag.Envs {
+			if value, set := os.LookupEnv(name); set && strings.TrimSpace(value) == "" {
+				return emptyVariable(name, flag.Name)
+			}
+		}
+	}
+	return nil
+}
+
+func emptyVariable(name, flag string) error {
+	return fmt.Errorf("%s is set but empty, and --%s needs a value: unset the variable or give it one", name, flag)
+}

@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/console"
+)
+
+// consoleFlags are about the pages at /console.
+type consoleFlags struct {
+	Console        bool   `default:"true" env:"APIKEYD_CONSOLE" help:"Serve the web console at /console, for those who sign in with a key (on); --console=false does not."`
+	ConsoleKeyFile string `env:"APIKEYD_CONSOLE_KEY_FILE" placeholder:"FILE" help:"At least 32 random bytes that encrypt the console's sessions, the same on all nodes (new with each start, which ends all sessions)."`
+}
+
+const (
+	// minConsoleKey is how much of a file is hard to guess, if it is random.
+	minConsoleKey = 32
+	// maxConsoleKey is how much of one counts: some files never end.
+	maxConsoleKey = 4096
+)
+
+// consoleKey reads the key of the console's sessions, or returns nil if there is none.
+func (f consoleFlags) consoleKey(log *slog.Logger) ([]byte, error) {
+	if !f.Console || f.ConsoleKeyFile == "" {
+		return nil, nil
+	}
+	text, mode, err := readAtMost(f.ConsoleKeyFile, maxConsoleKey)
+	if err != nil {
+		return nil, fmt.Errorf("--console-key-file: %w", err)
+	}
+	if len(text) < minConsoleKey {
+		return nil, errors.New("--console-key-file: the file needs at least 32 random bytes, such as from " +
+			"head -c 32 /dev/urandom")
+	}
+	const others fs.FileMode = 0o007
+	if mode.IsRegular() && mode&others != 0 && hasPermissions {
+		log.Warn("everybody on this machine may use the key of the console's sessions; take that right away",
+			"file", f.ConsoleKeyFile, "mode", mode.String())
+	}
+	// What carries files about may take or add the end of a line.
+	key := sha256.Sum256(bytes.TrimRight(text, "\r\n"))
+	return key[:], nil
+}
+
+func readAtMost(path string, size int64) (text []byte, mode fs.FileMode, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	text, err = io.ReadAll(io.LimitReader(file, size))
+	return text, info.Mode(), err
+}
+
+// withConsole puts the console beside the API, if there is to be one. Its pages are no
+// operations: metrics and traces show the calls of the API that they make.
+func (f consoleFlags) withConsole(
+	api http.Handler, key []byte, policy apikey.Policy, restored *restoreWatch, log *slog.Logger,
+) (http.Handler, error) {
+	if !f.Console {
+		return api, nil
+	}
+	pages, err := console.New(console.Config{
+		API: api, Log: log, Now: time.Now, Key: key, MaxKeyLifetime: policy.MaxLifetime,
+		Warnings: restored.warnings,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == console.Path || strings.HasPrefix(r.URL.Path, console.Path+"/"):
+			pages.ServeHTTP(w, r)
+		case r.URL.Path == "/" && fromBrowser(r):
+			w.Header().Set("Cache-Control", "no-store")
+			w.Header().Set("Vary", "Accept")
+			http.Redirect(w, r, console.Path, http.StatusSeeOther)
+		default:
+			api.ServeHTTP(w, r)
+		}
+	}), nil
+}
+
+// fromBrowser reports whether somebody opens a page: programs take any type, or JSON.
+func fromBrowser(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.Contains(r.Header.Get("Accept"), "text/html")
+}

@@ -1,0 +1,148 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"apikeyd/store"
+	"apikeyd/store/sqlstore"
+)
+
+const askBackup = "stop the server and restore the last backup (docs/backup.md)"
+
+// unreadable is the finding of a database that cannot be looked at.
+func (c *doctorCommand) unreadable(err error) finding {
+	f := found("%v", err)
+	switch {
+	case errors.Is(err, sqlstore.ErrMissing):
+		return f.fail("name it with --database, or run apikeyd serve once to make it")
+	case errors.Is(err, sqlstore.ErrEmpty):
+		return f.warn("apikeyd serve makes a database of it")
+	case errors.Is(err, sqlstore.ErrOtherName), errors.Is(err, sqlstore.ErrOtherLog),
+		errors.Is(err, sqlstore.ErrMounted), errors.Is(err, sqlstore.ErrLinked):
+		return f.fail("everybody must open the file by one name (docs/operations.md)")
+	case errors.Is(err, store.ErrUnavailable):
+		return f.fail("run doctor as the user that serves, who must be able to write to the file and its folder, " +
+			"and end what else holds it")
+	case errors.Is(err, sqlstore.ErrTooNew):
+		return f.fail("use that version of apikeyd, or a later one")
+	case errors.Is(err, sqlstore.ErrForeign):
+		return f.fail("name another file with --database; if it was one of apikeyd, " + askBackup)
+	}
+	return f.fail("mend that, or " + askBackup)
+}
+
+func checkSchema(ctx context.Context, e *sqlstore.Examination) finding {
+	contents, err := e.Contents(ctx)
+	if err != nil {
+		return found("%v", err).fail(askBackup)
+	}
+	f := found("a database of apikeyd with schema %d: %s", contents.Schema, describe(contents))
+	if !e.IsCurrent() {
+		return f.warn("apikeyd serve brings it up to date; make a backup before")
+	}
+	return f
+}
+
+func checkSettings(ctx context.Context, e *sqlstore.Examination) finding {
+	err := e.Settings(ctx)
+	if err != nil {
+		return found("%v", err).fail("use the apikeyd that was built for this machine")
+	}
+	logged, err := e.HasLog(ctx)
+	switch {
+	case err != nil:
+		return found("%v", err).fail(askBackup)
+	case !logged:
+		return found("synchronous=FULL, foreign_keys=on; journal_mode is not WAL until the database is served")
+	}
+	return found("journal_mode=WAL, synchronous=FULL, foreign_keys=on")
+}
+
+func checkIntegrity(ctx context.Context, e *sqlstore.Examination) finding {
+	if err := e.Integrity(ctx); err != nil {
+		return found("%v", err).fail(askBackup)
+	}
+	return found("pages and indexes are sound")
+}
+
+// ofThisSchema is a check that can be made only in a database which is up to date.
+func ofThisSchema(check func(context.Context, *sqlstore.Examination) finding) func(context.Context, *sqlstore.Examination) finding {
+	return func(ctx context.Context, e *sqlstore.Examination) finding {
+		if !e.IsCurrent() {
+			return found("not looked at: the schema is an older one").warn("run doctor again when apikeyd has served it")
+		}
+		return check(ctx, e)
+	}
+}
+
+func checkKeys(ctx context.Context, e *sqlstore.Examination) finding {
+	if err := errors.Join(e.Keys(ctx), e.Names(ctx)); err != nil {
+		return found("%v", err).fail(askBackup)
+	}
+	return found("each can be read, and no name is held twice")
+}
+
+func (c *doctorCommand) checkCounts(ctx context.Context, e *sqlstore.Examination) finding {
+	err := e.Counts(ctx)
+	switch {
+	case err == nil:
+		return found("key_counts says how many there are")
+	case !errors.Is(err, sqlstore.ErrMiscounts):
+		return found("%v", err).fail(askBackup)
+	case !c.Repair:
+		return found("%v: lists tell wrong numbers of pages", err).fail("run apikeyd doctor --repair")
+	}
+	if err := c.recount(ctx); err != nil {
+		return found("%v", err).fail("run apikeyd doctor --repair again when that is mended")
+	}
+	return found("%v: they were counted anew", err).warn("find out who wrote to the database")
+}
+
+func checkAudit(ctx context.Context, e *sqlstore.Examination) finding {
+	if err := e.Audit(ctx); err != nil {
+		return found("%v", err).fail("see what apikeyd audit verify says; if nobody explains it, " + askBackup)
+	}
+	return found("its chains are whole; apikeyd audit verify --expect compares them with a record of yours")
+}
+
+func (c *doctorCommand) recount(ctx context.Context) (err error) {
+	db, err := openStore(ctx, c.Database)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return db.Recount(ctx)
+}
+
+const (
+	// builtIn is a year in which there was no apikeyd yet: a clock that says so is wrong.
+	builtIn = 2025
+	// clockSlack is how far the clock may be behind what was written: it is set by a little
+	// now and then.
+	clockSlack = 5 * time.Second
+)
+
+func checkClock(ctx context.Context, e *sqlstore.Examination) finding {
+	contents, err := e.Contents(ctx)
+	if err != nil {
+		return found("%v", err).fail(askBackup)
+	}
+	return judgeClock(time.Now(), contents.Last)
+}
+
+// judgeClock compares the clock with what was written last.
+func judgeClock(now, last time.Time) finding {
+	const set = "set the clock, and keep it with NTP: keys expire by it"
+	f := found("it is %s", timestamp(now))
+	if behind := last.Sub(now); behind > clockSlack {
+		f.Found += fmt.Sprintf(", but the last key or event was written at %s", timestamp(last))
+		return f.fail(set)
+	}
+	if now.Year() < builtIn {
+		return f.fail(set)
+	}
+	return f
+}

@@ -1,0 +1,16 @@
+//go:build !linux
+
+package cli
+
+import "runtime"
+
+// hasPermissions says whether the permissions of a file mean what they mean on Unix.
+const hasPermissions = runtime.GOOS != "windows"
+
+func fileSystem(string) (string, diskKind, error) { return "", unknownDisk, nil }
+
+func freeDisk(string) (int64, bool, error) { return 0, false, nil }
+
+func openFilesLimit() (uint64, bool) { return 0, false }
+
+func alienFile(string) string { return "" }

@@ -1,0 +1,196 @@
+package cli
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"apikeyd/store/sqlstore"
+)
+
+// checkConfiguration asks what serve would ask before it starts.
+func (c *doctorCommand) checkConfiguration(context.Context) finding {
+	if err := c.serveCommand.Validate(); err != nil {
+		return found("%s", oneLine(err)).fail("change that flag, or its environment variable")
+	}
+	return found("serve takes it; it would listen on %s", c.Listen)
+}
+
+// shortValidity is how long before its end a certificate should have been replaced.
+const shortValidity = 7 * 24 * time.Hour
+
+// checkCertificate looks at the files as serve does when it starts.
+func (c *doctorCommand) checkCertificate(context.Context) finding {
+	certificate, err := c.load(slog.New(slog.DiscardHandler), time.Now)
+	if err != nil {
+		return found("%v", err).fail("serve does not start without: name others, or run doctor as the user that serves")
+	}
+	if certificate == nil {
+		return found("none: serve speaks plain HTTP")
+	}
+	return judgeCertificate(certificate.current.Load().Leaf, time.Now())
+}
+
+// judgeCertificate compares a certificate with the clock.
+func judgeCertificate(leaf *x509.Certificate, now time.Time) finding {
+	f := found("valid from %s to %s", timestamp(leaf.NotBefore), timestamp(leaf.NotAfter))
+	switch {
+	case now.Before(leaf.NotBefore) || now.After(leaf.NotAfter):
+		return f.fail("clients refuse it now: replace it; serve sees that by itself")
+	case now.Add(shortValidity).After(leaf.NotAfter):
+		return f.warn("replace it; serve sees that by itself")
+	}
+	return f
+}
+
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+// checkFiles looks at who may read and write what.
+func (c *doctorCommand) checkFiles(context.Context) finding {
+	path := c.realPath()
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return found("there is no %s yet", c.Database).warn("apikeyd serve makes it, for its user alone")
+	case err != nil:
+		return found("%v", err).fail("run doctor as the user that serves")
+	case !info.Mode().IsRegular():
+		return found("%s is not a regular file", c.Database).fail("name another with --database")
+	}
+	var open []string
+	for _, suffix := range []string{"", "-wal", "-shm", ".lock"} {
+		if mode, is := readableByOthers(path + suffix); is {
+			open = append(open, fmt.Sprintf("%s (%s)", path+suffix, mode))
+		}
+	}
+	if open != nil {
+		return found("others may read or write %s", strings.Join(open, ", ")).fail("chmod 600 them")
+	}
+	if alien := alienFile(path); alien != "" {
+		return found("%s does not belong to the owner of %s", alien, path).fail("chown it, or the server cannot write")
+	}
+	if links := sqlstore.Links(path); links > 0 {
+		return found("%s has other names (hard links): %d", path, links).
+			warn("remove them, and copy with apikeyd backup instead: the file must be open under one name only")
+	}
+	folder := filepath.Dir(path)
+	if info, err := os.Stat(folder); err == nil && info.Mode().Perm()&0o002 != 0 && info.Mode()&os.ModeSticky == 0 {
+		return found("everybody may replace files in %s (%s)", folder, info.Mode()).fail("chmod o-w it")
+	}
+	return found("%s is its owner's alone", path)
+}
+
+// readableByOthers reports whether a file that is there is not private.
+func readableByOthers(path string) (os.FileMode, bool) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, false
+	}
+	return info.Mode(), hasPermissions && info.Mode().Perm()&0o077 != 0
+}
+
+func (c *doctorCommand) checkAdminKey(context.Context) finding {
+	file := c.adminKeyFile()
+	if mode, is := readableByOthers(file); is {
+		return found("others may read %s (%s)", file, mode).fail("chmod 600 it, and rotate that key")
+	}
+	if _, err := os.Stat(file); err == nil {
+		return found("%s still holds the first key's secret", file).warn("store it well, then delete the file")
+	}
+	return found("no file holds the first key's secret")
+}
+
+func (c *doctorCommand) checkServer(context.Context) finding {
+	served, err := sqlstore.IsServed(c.Database)
+	switch {
+	case err != nil:
+		return found("%v", err).warn("run doctor as the user that serves")
+	case served:
+		return found("one is using the database")
+	case sqlstore.HasLog(c.Database):
+		return found("none is using the database; the last one did not close it: the next brings its log home")
+	}
+	return found("none is using the database")
+}
+
+// The amounts of free disk space below which something goes wrong soon, beside the size of
+// the database itself, which a backup needs again.
+const (
+	tooLittleDisk = 64 << 20
+	littleDisk    = 512 << 20
+)
+
+func (c *doctorCommand) checkDiskSpace(context.Context) finding {
+	folder := filepath.Dir(c.realPath())
+	free, known, err := freeDisk(folder)
+	switch {
+	case err != nil:
+		return found("%v", err).warn("look yourself")
+	case !known:
+		return found("not looked at on this system")
+	}
+	var size int64
+	if info, err := os.Stat(c.Database); err == nil {
+		size = info.Size()
+	}
+	f := found("%s are free, the database has %s", megabytes(free), megabytes(size))
+	switch {
+	case free < tooLittleDisk:
+		return f.fail("make room: on a full disk no change is made")
+	case free < max(littleDisk, size):
+		return f.warn("make room")
+	}
+	return f
+}
+
+func (c *doctorCommand) checkFileSystem(context.Context) finding {
+	name, kind, err := fileSystem(filepath.Dir(c.realPath()))
+	if err != nil {
+		return found("%v", err).warn("look yourself that it is a local one")
+	}
+	switch kind {
+	case networkDisk:
+		return found("%s is a network file system", name).
+			fail("move the database to a local disk: SQLite's log needs shared memory and locks that hold")
+	case doubtfulDisk:
+		return found("%s may be a network file system", name).warn("make sure that the database is on a local disk")
+	case memoryDisk:
+		return found("%s is kept in memory", name).warn("everything is gone when the machine stops")
+	case unknownDisk:
+		return found("not looked at on this system")
+	}
+	return found("%s", name)
+}
+
+// fewFiles is a limit on open files that a busy server meets: each connection takes one.
+const fewFiles = 4096
+
+func checkOpenFiles(context.Context) finding {
+	limit, known := openFilesLimit()
+	if !known {
+		return found("not looked at on this system")
+	}
+	f := found("up to %d at once", limit)
+	if limit < fewFiles {
+		return f.warn("raise ulimit -n, or LimitNOFILE in the unit, for many connections")
+	}
+	return f
+}
+
+// diskKind is what a file system means for a database.
+type diskKind int
+
+// The kinds of file systems.
+const (
+	localDisk diskKind = iota
+	networkDisk
+	doubtfulDisk
+	memoryDisk
+	unknownDisk
+)

@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"apikeyd/client"
+)
+
+// durations makes every flag that is a time.Duration take what parseDuration does.
+var durations = kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(
+	func(ctx *kong.DecodeContext, target reflect.Value) error {
+		var text string
+		if err := ctx.Scan.PopValueInto("duration", &text); err != nil {
+			return err
+		}
+		d, err := parseDuration(text)
+		if err == nil {
+			target.SetInt(int64(d))
+		}
+		return err
+	}))
+
+// daysAndMore are the units of parseDuration that Go does not know, in hours.
+var daysAndMore = map[byte]float64{'d': 24, 'w': 7 * 24, 'y': 365 * 24}
+
+var inDays = regexp.MustCompile(`([0-9]+\.?[0-9]*|\.[0-9]+)[dwy]`)
+
+// parseDuration reads a duration as Go writes it, or with days, weeks and years of 365 days.
+func parseDuration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(inDays.ReplaceAllStringFunc(text, func(part string) string {
+		unit := len(part) - 1
+		n, _ := strconv.ParseFloat(part[:unit], 64) // infinity is refused below
+		return strconv.FormatFloat(n*daysAndMore[part[unit]], 'f', -1, 64) + "h"
+	}))
+	if err != nil {
+		return 0, fmt.Errorf("must be a duration such as 30d, 2w, 12h or 1h30m, at most 290y; got %q", text)
+	}
+	return d, nil
+}
+
+// rateFlag is a rate limit as it is typed.
+type rateFlag client.RateLimit
+
+// UnmarshalText reads LIMIT/WINDOW.
+func (r *rateFlag) UnmarshalText(text []byte) error {
+	limit, window, _ := strings.Cut(string(text), "/")
+	n, err := strconv.Atoi(limit)
+	d, windowErr := parseDuration(window)
+	if err != nil || windowErr != nil || n < 1 || d < time.Second || d%time.Second != 0 {
+		return errors.New("must be a number of calls and whole seconds that they may come in, such as 100/1m")
+	}
+	*r = rateFlag{Limit: n, Window: d}
+	return nil
+}
+
+// scopeFlag is one --scope: scopes between commas or spaces.
+type scopeFlag []string
+
+// UnmarshalText splits the list. A scope that is missing is refused: it may be a variable that
+// is not set, and without it the list means something else.
+func (f *scopeFlag) UnmarshalText(text []byte) error {
+	for part := range strings.SplitSeq(string(text), ",") {
+		scopes := strings.Fields(part)
+		if len(scopes) == 0 {
+			return errors.New("must name a scope, or several between commas; there is an empty one")
+		}
+		*f = append(*f, scopes...)
+	}
+	return nil
+}
+
+// scopesOf are the scopes of all --scope flags.
+func scopesOf(flags []scopeFlag) []string { return slices.Concat(flags...) }
+
+// metadataFlag is what all --metadata flags say.
+type metadataFlag map[string]string
+
+// UnmarshalText reads NAME=TEXT, and refuses a name that came already: one of the two would
+// be lost.
+func (f *metadataFlag) UnmarshalText(text []byte) error {
+	name, value, found := strings.Cut(string(text), "=")
+	if !found {
+		return errors.New("must be NAME=TEXT")
+	}
+	if _, twice := (*f)[name]; twice {
+		return fmt.Errorf("names %q twice", name)
+	}
+	(*f)[name] = value
+	return nil
+}

@@ -1,0 +1,145 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"apikeyd/client"
+)
+
+// keysCommands work on keys: on a server, or in the database itself. Each is written once,
+// against a keyring.
+type keysCommands struct {
+	Create createCommand `cmd:"" help:"Make a key and print its secret, and nothing else, on standard output."`
+	List   listCommand   `cmd:"" help:"List keys, newest first."`
+	Get    getCommand    `cmd:"" help:"Show one key."`
+	Update updateCommand `cmd:"" help:"Change a key: its name, end, scopes, metadata or rate limit."`
+	Rotate rotateCommand `cmd:"" help:"Give a key a new secret and print it, and nothing else, on standard output."`
+	Revoke revokeCommand `cmd:"" help:"End a key for good."`
+	Verify verifyCommand `cmd:"" help:"Say whether a secret is good. It is read from standard input, a prompt or a file."`
+}
+
+// Help tells where keys are looked for.
+func (keysCommands) Help() string { return whereKeysAre }
+
+// keyFlags name the key that a command is about.
+type keyFlags struct {
+	Owner    *string `placeholder:"OWNER" help:"Whose key it is, if not yours: needs keys:admin on a server. In a database, a name without it is looked for among the keys of admin."`
+	NameOrID string  `arg:"" name:"key" help:"Name or id of the key."`
+}
+
+// explain is explain for the key that the flags name. A name without --owner may be that of
+// another owner's key.
+func (f keyFlags) explain(ctx context.Context, keys keyring, err error) error {
+	told := explain(err, keys.whose(f.Owner), f.NameOrID)
+	if f.Owner != nil || client.CodeOf(err) != client.CodeKeyNotFound {
+		return told
+	}
+	switch owners := ownersOf(ctx, keys, f.NameOrID); len(owners) {
+	case 0:
+		return told
+	case 1:
+		return fmt.Errorf("%s has no key named %q, but %s has; say --owner %q",
+			keys.whose(nil), printable(f.NameOrID), printable(owners[0]), printable(owners[0]))
+	default:
+		return fmt.Errorf("%s has no key named %q, but other owners have, such as %s; say whose with --owner",
+			keys.whose(nil), printable(f.NameOrID), printable(strings.Join(owners, " and ")))
+	}
+}
+
+// ownersOf finds some owners of keys of a name, as far as the keyring shows them.
+func ownersOf(ctx context.Context, keys keyring, name string) []string {
+	const most, mostSeen = 3, 1000
+	var owners []string
+	seen := 0
+	for key, err := range keys.list(ctx, nil, client.ListOptions{NameContains: name}) {
+		if seen++; err != nil || seen > mostSeen || len(owners) == most {
+			break // it is a hint
+		}
+		if key.Name == name && !slices.Contains(owners, key.Owner) {
+			owners = append(owners, key.Owner)
+		}
+	}
+	return owners
+}
+
+// jsonFlag chooses what standard output is for.
+type jsonFlag struct {
+	JSON bool `name:"json" help:"Print what the API would answer, for programs."`
+}
+
+// ref is the key that the flags name.
+func (f keyFlags) ref() keyRef { return keyRef{owner: f.Owner, nameOrID: f.NameOrID} }
+
+// show prints a key to a person or a program.
+func (f jsonFlag) show(s streams, key client.Key) error {
+	if !f.JSON {
+		return printKey(s.out, key, time.Now())
+	}
+	return printJSON(s.out, key)
+}
+
+// hand prints a secret that nothing will show again: alone, so that a script can take it.
+// Done is what became of the key.
+func (f jsonFlag) hand(s streams, k client.CreatedKey, done string) (err error) {
+	if f.JSON {
+		err = printJSON(s.out, struct {
+			client.Key
+			Secret string `json:"secret"`
+		}{k.Key, k.Secret.Reveal()})
+	} else {
+		_, err = fmt.Fprintln(s.out, k.Secret.Reveal())
+	}
+	if err != nil {
+		return fmt.Errorf("the key %[1]s was %[2]s, but its secret is lost: %[3]w; on the same server or database, "+
+			"run apikeyd keys rotate %[1]s for another secret, or apikeyd keys revoke %[1]s", k.ID, done, err)
+	}
+	return nil
+}
+
+// rateLimit is what the flags say about it: nil for nothing.
+func rateLimit(limit *rateFlag, none bool) *client.RateLimit {
+	if none {
+		return &client.RateLimit{}
+	}
+	return (*client.RateLimit)(limit)
+}
+
+// replacement is a list as the flags say it: nil if they say nothing.
+func replacement(given []string, none bool) *[]string {
+	if none {
+		return &[]string{}
+	}
+	if given == nil {
+		return nil
+	}
+	return &given
+}
+
+// typedFlags are the names of the flags on the command line itself, not in the
+// environment.
+func typedFlags(ctx *kong.Context) map[string]bool {
+	typed := make(map[string]bool)
+	for _, element := range ctx.Path {
+		if element.Flag != nil {
+			typed[element.Flag.Name] = true
+		}
+	}
+	return typed
+}
+
+// withKeys runs do on the keys where the flags say.
+func (t *target) withKeys(ctx context.Context, s streams, do func(keyring) error) (err error) {
+	keys, err := t.open(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, keys.close()) }()
+	return do(keys)
+}

@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"context"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/internal/keyfield"
+)
+
+type createCommand struct {
+	keyfield.NewFlags
+	Owner       *string           `placeholder:"OWNER" help:"Whom the key belongs to; in a database admin unless you say, on a server the owner of your key."`
+	Scope       []scopeFlag       `sep:"none" xor:"scopes" placeholder:"SCOPE" help:"What the key may do; separate several scopes with commas, or repeat the flag (keys:read and keys:write)."`
+	NoScopes    bool              `xor:"scopes" help:"Make a key that can only be verified."`
+	ExpiresIn   time.Duration     `placeholder:"DURATION" xor:"expiry" required:"" help:"How long the key lives, such as 30d; or say --expires-at."`
+	ExpiresAt   *apikey.Timestamp `placeholder:"2030-01-31T12:00:00Z" xor:"expiry" required:"" help:"When the key ends, with an offset; or say --expires-in."`
+	Metadata    metadataFlag      `placeholder:"NAME=TEXT" help:"A text to keep with the key, never a secret; repeat the flag for several."`
+	RateLimit   *rateFlag         `xor:"rate" placeholder:"CALLS/WINDOW" help:"How often verify lets the key pass, such as 100/1m; on a server this needs keys:admin."`
+	NoRateLimit bool              `xor:"rate" help:"Give it no limit, even if your own key has one."`
+	jsonFlag
+	target
+	policyFlags `group:"With --database:"`
+}
+
+// Help teaches the command.
+func (createCommand) Help() string {
+	return `The secret is shown once, here, and kept nowhere: take it where it is needed.
+
+Examples:
+
+    # A key that can read datasets for thirty days, in the database of this folder
+    apikeyd keys create --name ci --owner customer-42 --scope datasets:read --expires-in 30d
+
+    # Into a variable, from the server that apikeyd login knows
+    SECRET=$(apikeyd keys create --name deploy --expires-in 90d)
+
+    # On a server, with your key in a file
+    apikeyd keys create --url https://keys.example.com --key-file admin.key \
+        --name gateway --scope keys:verify --expires-at 2030-01-31T12:00:00Z
+
+    # With texts of yours and a rate limit; all of the new key, as JSON
+    apikeyd keys create --name trial --no-scopes --expires-in 1w \
+        --metadata plan=trial --metadata seats=5 --rate-limit 100/1m --json`
+}
+
+// Run makes one key.
+func (c *createCommand) Run(ctx context.Context, s streams) error {
+	policy, err := c.policy()
+	if err != nil {
+		return err
+	}
+	c.newKeys = policy
+	wanted := c.NewKey()
+	wanted.ExpiresAt = time.Now().Add(c.ExpiresIn)
+	wanted.Scopes = replacement(scopesOf(c.Scope), c.NoScopes)
+	wanted.Metadata = c.Metadata
+	wanted.RateLimit = rateLimit(c.RateLimit, c.NoRateLimit)
+	if c.ExpiresAt != nil {
+		wanted.ExpiresAt = c.ExpiresAt.Time()
+	}
+	if err := s.mustBeRead(); err != nil {
+		return err
+	}
+	return c.withKeys(ctx, s, func(keys keyring) error {
+		made, err := keys.create(ctx, c.Owner, wanted)
+		if err != nil {
+			return explain(err, keys.whose(c.Owner), c.Name)
+		}
+		if err := c.hand(s, made, "made"); err != nil {
+			return err
+		}
+		s.note("Made the key %s of %s (%s), which ends %s. Nothing will show its secret again.",
+			printable(made.Name), printable(made.Owner), made.ID, when(made.ExpiresAt, time.Now()))
+		return nil
+	})
+}

@@ -1,0 +1,125 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"apikeyd/apikey"
+	"apikeyd/client"
+)
+
+type listCommand struct {
+	Owner          *string           `placeholder:"OWNER" help:"Only this owner's keys."`
+	Status         statusFlag        `placeholder:"STATUS" complete:"active,expired,revoked" help:"Only keys that are active, expired or revoked now."`
+	NameContains   *string           `placeholder:"TEXT" help:"Only keys whose name holds it, letter for letter."`
+	Search         *string           `placeholder:"TEXT" help:"Only keys whose name or owner contains it, ignoring case, or whose prefix or id matches."`
+	ExpiresBefore  *apikey.Timestamp `placeholder:"TIME" help:"Only keys that end before, expired ones included."`
+	LastUsedBefore *apikey.Timestamp `placeholder:"TIME" help:"Only keys that were last used before; one that never was counts from its creation."`
+	Rotating       bool              `help:"Only keys that are active and whose secret before the last rotation is still good."`
+	Wide           bool              `help:"At a terminal too: every column, with whole ids and exact times, however long the lines are."`
+	JSON           bool              `name:"json" help:"Print each key as the API would, one to a line."`
+	target
+}
+
+// Help teaches the command.
+func (listCommand) Help() string {
+	return `At a terminal the table fits, and a time is told from now; elsewhere it has every column. On a server you see the keys of your key's owner; with keys:admin everybody's. A key must pass all filters. Times are RFC 3339 with an offset, such as 2030-01-31T12:00:00Z.
+
+Examples:
+
+    # Everything in the database of this folder
+    apikeyd keys list
+
+    # One customer's keys that work now
+    apikeyd keys list --owner customer-42 --status active
+
+    # The key with this prefix; a part of a name or owner works too
+    apikeyd keys list --search ak_2lj2O1CB
+
+    # Keys that nobody used since the spring
+    apikeyd keys list --status active --last-used-before 2026-04-01T00:00:00Z
+
+    # The names of the keys that end this year, on a server
+    apikeyd keys list --url https://keys.example.com --key-file admin.key \
+        --expires-before 2027-01-01T00:00:00Z --json | jq -r .name`
+}
+
+// statusFlag is a status as it is typed, in either case.
+type statusFlag client.Status
+
+// UnmarshalText reads a status.
+func (f *statusFlag) UnmarshalText(text []byte) error {
+	switch status := client.Status(strings.ToUpper(string(text))); status {
+	case client.StatusActive, client.StatusExpired, client.StatusRevoked:
+		*f = statusFlag(status)
+		return nil
+	}
+	return errors.New("must be active, expired or revoked")
+}
+
+// Run prints keys: a table, or a line of JSON each.
+func (c *listCommand) Run(ctx context.Context, s streams) error {
+	options := client.ListOptions{Status: client.Status(c.Status), Rotating: c.Rotating}
+	if c.NameContains != nil {
+		options.NameContains = *c.NameContains
+	}
+	if c.Search != nil {
+		options.Search = *c.Search
+	}
+	if c.ExpiresBefore != nil {
+		options.ExpiresBefore = c.ExpiresBefore.Time()
+	}
+	if c.LastUsedBefore != nil {
+		options.LastUsedBefore = c.LastUsedBefore.Time()
+	}
+	return c.withKeys(ctx, s, func(keys keyring) error {
+		table := newKeyTable(s.out, c.Wide)
+		for key, err := range keys.list(ctx, c.Owner, options) {
+			if err != nil {
+				return explain(err, keys.whose(c.Owner), "")
+			}
+			if !c.JSON {
+				table.add(key)
+				continue
+			}
+			if err := printJSON(s.out, key); err != nil {
+				return err
+			}
+		}
+		return c.finish(s, table, options)
+	})
+}
+
+// finish prints the table, and says so if it is empty.
+func (c *listCommand) finish(s streams, table *keyTable, filters client.ListOptions) error {
+	if c.JSON {
+		return nil
+	}
+	if len(table.rows) == 0 {
+		text := "No keys match."
+		if c.Owner == nil && filters == (client.ListOptions{}) {
+			text = "There are no keys."
+		}
+		fmt.Fprintln(s.err, text)
+		if isTerminal(s.out) {
+			return nil
+		}
+	}
+	return table.print()
+}
+
+// Validate refuses a text that the API would not take.
+func (c *listCommand) Validate() error {
+	if c.NameContains != nil && (*c.NameContains == "" || utf8.RuneCountInString(*c.NameContains) > 255) {
+		return errors.New("--name-contains must be 1 to 255 characters; leave it out to list all names")
+	}
+	if c.Search != nil {
+		if err := apikey.CheckSearch(*c.Search); err != nil {
+			return fmt.Errorf("--%w", err) // it begins with the field's name
+		}
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/client"
+)
+
+// inUse is how recently a key must have been used for somebody to miss it.
+const inUse = 24 * time.Hour
+
+// errKept says that a person had second thoughts.
+var errKept = errors.New("nothing was revoked")
+
+type revokeCommand struct {
+	keyFlags
+	Yes bool `short:"y" help:"Do not ask, even if the key was used in the last 24 hours."`
+	jsonFlag
+	target
+}
+
+// Help teaches the command.
+func (revokeCommand) Help() string {
+	return `From the moment the command ends, both secrets of the key are refused and its name is free. It cannot be undone; revoking a revoked key changes nothing. On a terminal you are asked first if the key was used in the last 24 hours; in a script never.
+
+Examples:
+
+    apikeyd keys revoke ci
+    apikeyd keys revoke "ci pipeline" --owner customer-42
+    apikeyd keys revoke 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f --yes`
+}
+
+// Run revokes one key.
+func (c *revokeCommand) Run(ctx context.Context, s streams) error {
+	return c.withKeys(ctx, s, func(keys keyring) error {
+		ref := c.ref()
+		if !c.Yes && s.in.isTerminal() {
+			found, err := confirmRevocation(ctx, s, keys, ref)
+			if err != nil {
+				return c.explain(ctx, keys, err)
+			}
+			ref = found
+		}
+		key, err := keys.revoke(ctx, ref)
+		if err != nil {
+			return c.explain(ctx, keys, err)
+		}
+		if c.JSON {
+			return c.show(s, key)
+		}
+		_, err = fmt.Fprintf(s.out, "%s of %s was revoked at %s\n",
+			printable(key.Name), printable(key.Owner), apikey.Timestamp(key.RevokedAt))
+		return err
+	})
+}
+
+// confirmRevocation asks about a key that is in use, and returns the very key that was
+// asked about: its name may be another key's by then.
+func confirmRevocation(ctx context.Context, s streams, keys keyring, ref keyRef) (keyRef, error) {
+	key, err := keys.get(ctx, ref)
+	var question string
+	switch {
+	case client.CodeOf(err) == client.CodeInsufficientScope:
+		question = fmt.Sprintf("Your key may not see whether %s is in use.", printable(ref.nameOrID))
+	case err != nil:
+		return ref, err
+	default:
+		ref.nameOrID = key.ID
+		if key.Status == client.StatusRevoked || time.Since(key.LastUsedAt) > inUse {
+			return ref, nil
+		}
+		question = fmt.Sprintf("%s of %s was last used %s.",
+			printable(key.Name), printable(key.Owner), ago(key.LastUsedAt, time.Now()))
+	}
+	answer, err := s.ask(ctx, question+" Revoke it for good? [y/N] ")
+	if err != nil {
+		return ref, err
+	}
+	if answer = strings.ToLower(answer); answer != "y" && answer != "yes" {
+		return ref, errKept
+	}
+	return ref, nil
+}

@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"apikeyd/apikey"
+)
+
+type rotateCommand struct {
+	keyFlags
+	Grace time.Duration `default:"0s" placeholder:"DURATION" help:"How long the secret that it has stays good beside the new one, whole seconds up to 7d (0: it ends now)."`
+	jsonFlag
+	target
+}
+
+// Help teaches the command.
+func (rotateCommand) Help() string {
+	return `The new secret works at once. With a grace there is time to bring it everywhere; whoever suspects a leak leaves no grace. A secret that is still older ends now in any case.
+
+Examples:
+
+    # A day to bring the new secret everywhere
+    SECRET=$(apikeyd keys rotate ci --grace 1d)
+
+    # The old one may have leaked: it ends now
+    apikeyd keys rotate ci --owner customer-42`
+}
+
+// Validate refuses what no key takes.
+func (c *rotateCommand) Validate() error {
+	if c.Grace < 0 || c.Grace > apikey.MaxGrace || c.Grace%time.Second != 0 {
+		return errors.New("--grace must be whole seconds, from 0 to 7d (168h)")
+	}
+	return nil
+}
+
+// Run gives one key a new secret.
+func (c *rotateCommand) Run(ctx context.Context, s streams) error {
+	if err := s.mustBeRead(); err != nil {
+		return err
+	}
+	return c.withKeys(ctx, s, func(keys keyring) error {
+		rotated, err := keys.rotate(ctx, c.ref(), c.Grace)
+		if err != nil {
+			return c.explain(ctx, keys, err)
+		}
+		if err := c.hand(s, rotated, "rotated"); err != nil {
+			return err
+		}
+		old := "The old secret no longer works"
+		if !rotated.GraceEndsAt.IsZero() {
+			old = "The old secret works until " + when(rotated.GraceEndsAt, time.Now())
+		}
+		s.note("%s has a new secret; nothing will show it again. %s.", printable(rotated.Name), old)
+		return nil
+	})
+}

@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/text/width"
+
+	"apikeyd/apikey"
+	"apikeyd/client"
+)
+
+// keyTable shows keys in columns. Programs, and who says --wide, get all columns with exact
+// values; at a terminal the lines fit.
+type keyTable struct {
+	out     io.Writer
+	columns int  // of the terminal; 0 is without limit
+	color   bool // of the status
+	now     time.Time
+	rows    [][]string
+}
+
+// The column of the status, and the ones that may be cut, in each kind of table.
+var (
+	exactTitles = []string{"ID", "OWNER", "NAME", "PREFIX", "STATUS", "EXPIRES", "LAST USED", "SCOPES"}
+	shortTitles = []string{"PREFIX", "OWNER", "NAME", "STATUS", "EXPIRES", "LAST USED", "SCOPES"}
+	cutTitles   = []string{"OWNER", "NAME", "SCOPES"}
+)
+
+func newKeyTable(out io.Writer, wide bool) *keyTable {
+	t := &keyTable{out: out, color: hasColor(out), now: time.Now()}
+	if isTerminal(out) && !wide {
+		t.columns = widthOf(out)
+	}
+	return t
+}
+
+func (t *keyTable) titles() []string {
+	if t.columns == 0 {
+		return exactTitles
+	}
+	return shortTitles
+}
+
+func (t *keyTable) add(k client.Key) {
+	scopes := strings.Join(k.Scopes, " ")
+	row := []string{k.ID, k.Owner, k.Name, k.Prefix, string(k.Status), exactly(k.ExpiresAt), exactly(k.LastUsedAt), scopes}
+	if t.columns > 0 {
+		expires := brief(k.ExpiresAt, t.now)
+		if k.Status == client.StatusRevoked {
+			expires = "-" // it ended before
+		}
+		row = []string{k.Prefix, k.Owner, k.Name, string(k.Status), expires, brief(k.LastUsedAt, t.now), scopes}
+	}
+	for i, cell := range row {
+		row[i] = printable(cell)
+	}
+	t.rows = append(t.rows, row)
+}
+
+// print writes the table, with its titles.
+func (t *keyTable) print() error {
+	titles := t.titles()
+	rows := append([][]string{titles}, t.rows...)
+	widths := make([]int, len(titles))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], columnsOf(cell))
+		}
+	}
+	if t.columns > 0 {
+		widths = fit(titles, widths, t.columns)
+	}
+	status := slices.Index(titles, "STATUS")
+	var text strings.Builder
+	for n, row := range rows {
+		line := ""
+		for i, most := range widths {
+			cell := cut(row[i], most)
+			padding := strings.Repeat(" ", most-columnsOf(cell))
+			if t.color && n > 0 && i == status {
+				cell = colored(cell)
+			}
+			line += cell + padding + "  "
+		}
+		text.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	_, err := io.WriteString(t.out, text.String())
+	return err
+}
+
+// fit makes columns narrower until they fit, widest first, and leaves out the last ones if
+// that is not enough.
+func fit(titles []string, widths []int, most int) []int {
+	const gap, least = 2, 8
+	for {
+		total := -gap
+		widest := -1
+		for i, w := range widths {
+			total += w + gap
+			if slices.Contains(cutTitles, titles[i]) && w > least && (widest < 0 || w > widths[widest]) {
+				widest = i
+			}
+		}
+		switch {
+		case total <= most || len(widths) == 1:
+			return widths
+		case widest >= 0:
+			widths[widest]--
+		default:
+			widths = widths[:len(widths)-1]
+		}
+	}
+}
+
+// cut shortens a text to so many columns.
+func cut(text string, most int) string {
+	if columnsOf(text) <= most {
+		return text
+	}
+	used := 1 // for the dots
+	for i, r := range text {
+		if used += columnsOf(string(r)); used > most {
+			return text[:i] + "…"
+		}
+	}
+	return text
+}
+
+// columnsOf is how many columns of a terminal a text takes.
+func columnsOf(text string) int {
+	n := 0
+	for _, r := range text {
+		n++
+		if kind := width.LookupRune(r).Kind(); kind == width.EastAsianWide || kind == width.EastAsianFullwidth {
+			n++
+		}
+	}
+	return n
+}
+
+// colored is a status that can be told from afar.
+func colored(status string) string {
+	code := map[client.Status]int{client.StatusActive: 32, client.StatusExpired: 33, client.StatusRevoked: 31}[client.Status(status)]
+	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", code, status)
+}
+
+// exactly is a time in a table, which has no room for more.
+func exactly(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return apikey.Timestamp(t).String()
+}

@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"apikeyd/client"
+	"apikeyd/internal/keyfield"
+)
+
+// printKey shows a person a key, one property to a line.
+func printKey(w io.Writer, k client.Key, now time.Time) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name, value string) { fmt.Fprintf(table, "%s\t%s\n", name, printable(value)) }
+	at := func(name string, t time.Time) {
+		if !t.IsZero() {
+			row(name, when(t, now))
+		}
+	}
+	row("id", k.ID)
+	for _, text := range keyfield.Texts() {
+		if value := text.Of(k); value != "" {
+			row(text.Label, value)
+		}
+	}
+	row("owner", k.Owner)
+	row("status", string(k.Status))
+	row("prefix", k.Prefix)
+	row("scopes", strings.Join(k.Scopes, " "))
+	for _, name := range slices.Sorted(maps.Keys(k.Metadata)) {
+		row("metadata", name+"="+k.Metadata[name])
+	}
+	if k.RateLimit != (client.RateLimit{}) {
+		row("rate limit", fmt.Sprintf("%d calls in %s", k.RateLimit.Limit, rounded(k.RateLimit.Window)))
+	}
+	at("created", k.CreatedAt)
+	at("expires", k.ExpiresAt)
+	at("revoked", k.RevokedAt)
+	at("old secret ends", k.GraceEndsAt)
+	if k.LastUsedAt.IsZero() {
+		row("last used", "never")
+	}
+	at("last used", k.LastUsedAt)
+	return table.Flush()
+}
+
+// rounded is a duration without the zeros at its end: 1m and not 1m0s.
+func rounded(d time.Duration) string {
+	text := d.String()
+	for _, zeros := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zeros) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
+}
+
+// when is a time, exactly and as a person counts it.
+func when(t, now time.Time) string { return exactly(t) + " (" + ago(t, now) + ")" }
+
+// ago is how far a time is from now, in its largest unit.
+func ago(t, now time.Time) string {
+	count, unit, past := distance(t, now)
+	if count == 0 {
+		return "now"
+	}
+	text := strconv.FormatInt(count, 10) + " " + unit
+	if count != 1 {
+		text += "s"
+	}
+	return directed(text, past)
+}
+
+// brief is ago where there is little room.
+func brief(t, now time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	count, unit, past := distance(t, now)
+	if count == 0 {
+		return "now"
+	}
+	return directed(strconv.FormatInt(count, 10)+unit[:1], past)
+}
+
+func directed(text string, past bool) string {
+	if past {
+		return text + " ago"
+	}
+	return "in " + text
+}
+
+// distance is how many of its largest unit a time is from now.
+func distance(t, now time.Time) (count int64, unit string, past bool) {
+	seconds := t.Unix() - now.Unix() // a Duration holds no thousand years
+	far := max(seconds, -seconds)
+	if far >= 60 {
+		far += 30 // a key just made for 30 days ends in 30 days, not in 29
+	}
+	count, unit = far, "second"
+	for _, u := range []struct {
+		name    string
+		seconds int64
+	}{{"minute", 60}, {"hour", 60 * 60}, {"day", 24 * 60 * 60}, {"year", 365 * 24 * 60 * 60}} {
+		if far >= u.seconds {
+			count, unit = far/u.seconds, u.name
+		}
+	}
+	return count, unit, seconds < 0
+}
+
+// printable is a text of somebody else's that can do nothing to a terminal: what does not
+// print, or turns the direction of what does, is written as Go escapes it.
+func printable(text string) string {
+	var b strings.Builder
+	for i, r := range text {
+		if strconv.IsPrint(r) && (r != utf8.RuneError || strings.HasPrefix(text[i:], "\uFFFD")) {
+			b.WriteRune(r)
+			continue
+		}
+		if r == utf8.RuneError {
+			fmt.Fprintf(&b, `\x%02x`, text[i])
+			continue
+		}
+		quoted := strconv.QuoteRune(r)
+		b.WriteString(quoted[1 : len(quoted)-1])
+	}
+	return b.String()
+}
+
+// printJSON prints one line as the API would answer it, in its order of names too. What does not
+// print is escaped, as printable does: in JSON that changes nothing.
+func printJSON(w io.Writer, shape any) error {
+	text, err := keyfield.JSON(shape)
+	if err != nil {
+		return err
+	}
+	line := jsontext.Value(text)
+	if err := line.Canonicalize(); err != nil {
+		return err
+	}
+	var escaped []byte
+	for _, r := range string(line) {
+		if strconv.IsPrint(r) {
+			escaped = utf8.AppendRune(escaped, r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			escaped = fmt.Appendf(escaped, `\u%04x`, unit)
+		}
+	}
+	_, err = w.Write(append(escaped, '\n'))
+	return err
+}

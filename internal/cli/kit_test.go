@@ -1,0 +1,330 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	// patience is how long an answer of a server may take.
+	patience = 20 * time.Second
+	// stuck is when a process is taken for one that hangs: how long work takes on a busy
+	// machine is for no test to say.
+	stuck = 2 * time.Minute
+)
+
+// quickExit spares a program with the race detector its second of sleep at the end.
+const quickExit = "atexit_sleep_ms=0"
+
+// output collects what a process writes. It is safe for concurrent use.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// end returns the last of what was written.
+func (o *output) end() string {
+	text := o.String()
+	return text[max(0, len(text)-2000):]
+}
+
+// process is a running apikeyd.
+type process struct {
+	cmd    *exec.Cmd
+	output output        // standard output and error
+	exited chan struct{} // closed when it ended
+}
+
+// apikeyd is one command line of apikeyd, run in a folder with only this environment.
+func apikeyd(dir string, env []string, args ...string) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := bare(dir, env, self, args...)
+	cmd.Args[0] = "apikeyd" // see TestMain
+	return cmd, nil
+}
+
+// bare is a command in a folder with only this environment.
+func bare(dir string, env []string, name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	cmd.Env = append([]string{"HOME=/nonexistent", "GORACE=" + quickExit}, env...)
+	return cmd
+}
+
+// runHere runs a command line in this process, with this standard input: starting a program
+// takes longer than most commands do. Its folder and environment are the test's.
+func runHere(t *testing.T, stdin string, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	reader, writer, err := os.Pipe()
+	must(t, err)
+	defer func() { _ = reader.Close() }() // it is read, as far as it is
+	_, err = writer.WriteString(stdin)    // a pipe takes this much, whether it is read or not
+	must(t, errors.Join(err, writer.Close()))
+	var out, errs output
+	status = run(args, reader, &out, &errs)
+	return out.String(), errs.String(), status
+}
+
+func launch(dir string, env []string, args ...string) (*process, error) {
+	cmd, err := apikeyd(dir, env, args...)
+	if err != nil {
+		return nil, err
+	}
+	return start(cmd)
+}
+
+func start(cmd *exec.Cmd) (*process, error) {
+	p := &process{cmd: cmd, exited: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = &p.output, &p.output
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		_ = cmd.Wait() // its status is in cmd.ProcessState
+		close(p.exited)
+	}()
+	return p, nil
+}
+
+var urlInLog = regexp.MustCompile(`msg=serving url=(https?://\S+)`)
+
+// waitURL returns where the process serves, from its log.
+func (p *process) waitURL() (url string, err error) {
+	err = p.wait(func() bool {
+		if groups := urlInLog.FindStringSubmatch(p.output.String()); groups != nil {
+			url = groups[1]
+		}
+		return url != ""
+	})
+	return url, err
+}
+
+// wait polls until the process, still running, has done something.
+func (p *process) wait(done func() bool) error {
+	deadline := time.After(stuck)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-p.exited:
+			if done() {
+				return nil
+			}
+			return fmt.Errorf("apikeyd ended: %s\n%s", p.cmd.ProcessState, p.output.end())
+		case <-deadline:
+			return fmt.Errorf("apikeyd takes too long\n%s", p.output.end())
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// terminate asks the process to end and checks that it does, with status 0.
+func (p *process) terminate() error {
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	return p.waitExit(exitOK)
+}
+
+func (p *process) waitExit(want int) error {
+	select {
+	case <-p.exited:
+	case <-time.After(stuck):
+		return fmt.Errorf("apikeyd does not end\n%s", p.output.String())
+	}
+	if got := p.cmd.ProcessState.ExitCode(); got != want {
+		return fmt.Errorf("exit status is %d, want %d\n%s", got, want, p.output.String())
+	}
+	return nil
+}
+
+// kill ends the process as kill -9 does, if it still runs.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.exited
+}
+
+// server is a running apikeyd serve, and a client of it.
+type server struct {
+	*process
+	t   *testing.T
+	dir string
+	env []string // of commands beside it
+	url string
+}
+
+// serve starts apikeyd serve with its data in dir and any free port.
+func serve(t *testing.T, dir string, args ...string) *server {
+	t.Helper()
+	return serveWith(t, dir, nil, append([]string{"--listen", "127.0.0.1:0"}, args...)...)
+}
+
+func serveWith(t *testing.T, dir string, env []string, args ...string) *server {
+	t.Helper()
+	p, err := launch(dir, env, append([]string{"serve"}, args...)...)
+	must(t, err)
+	t.Cleanup(func() {
+		p.kill()
+		wantNoSecret(t, p.output.String())
+	})
+	url, err := p.waitURL()
+	must(t, err)
+	return &server{process: p, t: t, dir: dir, url: url}
+}
+
+// answer is the part of an answer that these tests look at.
+type answer struct {
+	status int
+	body   string
+
+	ID, Name, Secret, Message, Code string
+	Status                          any // of a key a word, of an error a number
+	Metadata                        map[string]string
+	CreatedAt                       time.Time `json:"created_at"`
+	ExpiresAt                       time.Time `json:"expires_at"`
+}
+
+// httpClient opens a connection for each request, so that none outlives its server.
+var httpClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+
+// call makes a request. An empty secret or body is left out.
+func (s *server) call(method, path, secret, body string) answer {
+	s.t.Helper()
+	a, err := s.try(method, path, secret, body)
+	must(s.t, err)
+	return a
+}
+
+func (s *server) try(method, path, secret, body string) (answer, error) {
+	response, err := s.send(method, path, secret, body)
+	if err != nil {
+		return answer{}, err
+	}
+	return readAnswer(response)
+}
+
+func (s *server) send(method, path, secret, body string) (*http.Response, error) {
+	request, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if secret != "" {
+		request.Header.Set("X-Api-Key", secret)
+	}
+	if body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	return httpClient.Do(request)
+}
+
+func readAnswer(response *http.Response) (answer, error) {
+	text, err := io.ReadAll(response.Body)
+	err = errors.Join(err, response.Body.Close())
+	a := answer{status: response.StatusCode, body: string(text)}
+	if err == nil {
+		err = json.Unmarshal(text, &a)
+	}
+	return a, err
+}
+
+// want is call, with the status it must have.
+func (s *server) want(status int, method, path, secret, body string) answer {
+	s.t.Helper()
+	a := s.call(method, path, secret, body)
+	if a.status != status {
+		s.t.Errorf("%s %s: status %d, want %d: %s", method, path, a.status, status, a.body)
+	}
+	return a
+}
+
+// adminKey returns the secret in the first key's file.
+func (s *server) adminKey() string {
+	s.t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.dir, "admin.key"))
+	must(s.t, err)
+	return strings.TrimSuffix(string(text), "\n")
+}
+
+// command runs apikeyd beside the server and returns its standard output.
+func (s *server) command(args ...string) string {
+	s.t.Helper()
+	cmd, err := apikeyd(s.dir, s.env, args...)
+	must(s.t, err)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		s.t.Fatalf("apikeyd %q: %v\n%s", args, err, stderr.String())
+	}
+	wantNoSecret(s.t, stderr.String())
+	return string(out)
+}
+
+var anonymousMemory = regexp.MustCompile(`RssAnon:\s+(\d+) kB`)
+
+// memory returns how many bytes a server holds that are no file's, or 0 where that is not
+// known.
+func (s *server) memory() int {
+	s.t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	found := anonymousMemory.FindSubmatch(status)
+	if err != nil || found == nil {
+		return 0
+	}
+	kilobytes, err := strconv.Atoi(string(found[1]))
+	must(s.t, err)
+	return kilobytes << 10
+}
+
+// keyJSON is the body that creates a key that lives for a day.
+func keyJSON(name string) string { return keyEndingIn(name, 24*time.Hour) }
+
+func keyEndingIn(name string, lifetime time.Duration) string {
+	return fmt.Sprintf(`{"name":%q,"expires_at":%q}`, name, time.Now().Add(lifetime).Format(time.RFC3339Nano))
+}
+
+var likeSecret = regexp.MustCompile(`[a-z][a-z0-9_]*_[0-9A-Za-z]{60}`)
+
+func wantNoSecret(t *testing.T, text string) {
+	t.Helper()
+	if found := likeSecret.FindString(text); found != "" {
+		t.Errorf("a secret was printed: %s…", found[:12])
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

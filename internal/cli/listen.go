@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"syscall"
+)
+
+// listenAt listens at the address that a flag names.
+func listenAt(ctx context.Context, flag, address string) (net.Listener, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, networkOf(address), address)
+	if err != nil {
+		return nil, listenError(ctx, flag, address, err)
+	}
+	return listener, nil
+}
+
+// listenError says why nothing can listen at an address, and where something can.
+func listenError(ctx context.Context, flag, address string, err error) error {
+	host, port, _ := net.SplitHostPort(address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%s %s is in use by another program; %s", flag, address, freeAddress(ctx, flag, host, port))
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%s %s is not permitted: ports below 1024 take privileges; %s", flag, address, freeAddress(ctx, flag, host, "8079"))
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%s %s is no address of this machine; try %s %s, or %s %s for every address",
+			flag, address, flag, net.JoinHostPort("127.0.0.1", port), flag, net.JoinHostPort("", port))
+	}
+	return fmt.Errorf("%s: %w", flag, err)
+}
+
+// freeAddress says which of the next ports of a host is free.
+func freeAddress(ctx context.Context, flag, host, port string) string {
+	const tries = 20
+	first, err := new(net.Resolver).LookupPort(ctx, "tcp", port)
+	for next := first + 1; err == nil && next <= min(first+tries, math.MaxUint16); next++ {
+		address := net.JoinHostPort(host, strconv.Itoa(next))
+		if listener, err := new(net.ListenConfig).Listen(ctx, networkOf(address), address); err == nil {
+			_ = listener.Close() // nobody came
+			return "try " + flag + " " + address
+		}
+	}
+	return "name another port"
+}
+
+// checkAddress refuses what nothing can ever listen at. An empty address is none: Go would
+// take it for any port of all addresses.
+func checkAddress(flag, address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = new(net.Resolver).LookupPort(context.Background(), "tcp", port)
+	}
+	if err == nil {
+		return nil
+	}
+	if _, notPort := strconv.ParseUint(address, 10, 16); notPort == nil {
+		return fmt.Errorf("%[1]s must be HOST:PORT; write %[1]s 127.0.0.1:%[2]s for this machine alone, or %[1]s :%[2]s for every address",
+			flag, address)
+	}
+	reason := err.Error()
+	if one, ok := errors.AsType[*net.AddrError](err); ok {
+		reason = one.Err
+	}
+	return fmt.Errorf("%s must be HOST:PORT, such as 127.0.0.1:8080, [::1]:8080, or :8080 for every address; %q has a fault: %s",
+		flag, address, reason)
+}
+
+// networkOf returns tcp4 for an IPv4 address: over tcp, Go takes 0.0.0.0 for every address
+// of the machine, IPv6 included.
+func networkOf(address string) string {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return "tcp"
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Unmap().Is4() {
+		return "tcp4"
+	}
+	return "tcp"
+}
+
+// urlOf returns the URL of what listens at an address. It escapes the zone of an IPv6 address.
+func urlOf(scheme string, at net.Addr, path string) string {
+	return (&url.URL{Scheme: scheme, Host: at.String(), Path: path}).String()
+}

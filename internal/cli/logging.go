@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"errors"
+	"io"
+	"log"
+	"log/slog"
+	"strings"
+
+	"apikeyd/apikey"
+	"apikeyd/internal/telemetry/logging"
+)
+
+// logFlags say how the server logs.
+type logFlags struct {
+	LogFormat   string `default:"text" enum:"text,json" env:"APIKEYD_LOG_FORMAT" placeholder:"text|json" help:"How the log is written (${default})."`
+	LogLevel    string `default:"info" enum:"info,warn,error" env:"APIKEYD_LOG_LEVEL" placeholder:"info|warn|error" help:"What is logged at least (${default}); changes and refusals are info."`
+	LogRefusals int    `default:"10" env:"APIKEYD_LOG_REFUSALS" placeholder:"LINES" help:"How many refusals of one kind have a line of their own each second, the others being summed up (${default}); 0 is without limit."`
+}
+
+func (f logFlags) checkLog() error {
+	if f.LogRefusals < 0 {
+		return errors.New("--log-refusals must not be negative")
+	}
+	return nil
+}
+
+func (f logFlags) logHandler(w io.Writer) slog.Handler {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(f.LogLevel)) // the command line's parser knows which there are
+	return logging.NewHandler(w, f.LogFormat, level)
+}
+
+// serverLog takes what net/http has to say, which strangers can make it say without end.
+func (f logFlags) serverLog(to *slog.Logger) *log.Logger {
+	w := serverLog{to: to}
+	if f.LogRefusals > 0 {
+		w.few = logging.NewLimiter(f.LogRefusals, func(_ string, held int) {
+			to.Warn("trouble with connections without a line of its own", "count", held)
+		})
+	}
+	return log.New(w, "", 0)
+}
+
+type serverLog struct {
+	to  *slog.Logger
+	few *logging.Limiter // nil lets all pass
+}
+
+// Write implements io.Writer: net/http writes one line at a time.
+func (w serverLog) Write(line []byte) (int, error) {
+	if w.few == nil || w.few.Pass("server") {
+		w.to.Warn("trouble with a connection", "error", apikey.Redact(strings.TrimSpace(string(line))))
+	}
+	return len(line), nil
+}

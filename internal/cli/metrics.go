@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"sync"
+
+	"apikeyd/handlers"
+	"apikeyd/internal/telemetry/metrics"
+	"apikeyd/store/sqlstore"
+	"apikeyd/verify"
+)
+
+// metricsFlag says where the metrics are served.
+type metricsFlag struct {
+	Metrics string `env:"APIKEYD_METRICS" placeholder:"ADDRESS" help:"Serve Prometheus metrics, and nothing else, at /metrics of this address, such as 127.0.0.1:9090 (off). They hold no secret, name or owner, but need no key."`
+}
+
+// Validate refuses what is no address.
+func (f metricsFlag) Validate() error {
+	if f.Metrics == "" {
+		return nil
+	}
+	return checkAddress("--metrics", f.Metrics)
+}
+
+// listenMetrics returns what listens there; nothing does if it is off.
+func (f metricsFlag) listenMetrics(ctx context.Context) (net.Listener, error) {
+	if f.Metrics == "" {
+		return noListener{}, nil
+	}
+	return listenAt(ctx, "--metrics", f.Metrics)
+}
+
+// noListener is nowhere.
+type noListener struct{ net.Listener }
+
+// Close implements net.Listener.
+func (noListener) Close() error { return nil }
+
+// newMetrics returns the metrics of a service, or nil if nobody is to have them.
+func (f metricsFlag) newMetrics(db *sqlstore.DB, v *verify.Verifier, restored *restoreWatch, log *slog.Logger) (*metrics.Metrics, error) {
+	if f.Metrics == "" {
+		return nil, nil
+	}
+	operations, err := handlers.Operations()
+	if err != nil {
+		return nil, err
+	}
+	return metrics.New(metrics.Sources{
+		Database: db, Verifier: v, Operations: operations, Log: log, Unconfirmed: restored.open.Load,
+		Build: metrics.Build{Version: version(), Revision: revision(), GoVersion: runtime.Version()},
+	})
+}
+
+// serveMetrics serves m, if there is one, at a listener until stop is called.
+func serveMetrics(ctx context.Context, listener net.Listener, m *metrics.Metrics, log *slog.Logger) (stop func()) {
+	if m == nil {
+		return func() {}
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", m.Handler())
+	stopServer := serveBeside(listener, &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, slog.LevelWarn), // nobody relies on it
+	})
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { m.Run(ctx) })
+	log.Info("serving metrics", "url", urlOf("http", listener.Addr(), "/metrics"))
+	return func() {
+		cancel()
+		running.Wait()
+		stopServer()
+	}
+}
+
+// revision is the commit that the program was built from, if the toolchain recorded it.
+func revision() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				return setting.Value
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"apikeyd/store/sqlstore"
+)
+
+// migrateStoreCommand moves a whole database to another place, of either kind.
+type migrateStoreCommand struct {
+	From string `required:"" env:"APIKEYD_MIGRATE_FROM" placeholder:"DATABASE" help:"What is moved: a SQLite file, or postgres://USER@HOST/DATABASE. A password belongs into the environment or ~/.pgpass."`
+	To   string `required:"" env:"APIKEYD_MIGRATE_TO" placeholder:"DATABASE" help:"Where it goes: a SQLite file that does not exist, or an empty database of PostgreSQL."`
+}
+
+// Help says more than the flags do.
+func (migrateStoreCommand) Help() string {
+	return `Keys with their hashes, last uses, and the audit log with all its chains, byte for byte: existing secrets keep
+working, and apikeyd audit verify shows the same heads. At the end all rows of both sides are read again and compared.
+
+Stop every server first: the source must not change meanwhile, and is only read. If the move is interrupted, run it again
+and it goes on where it was. Until it has come to its end, the target is served by nobody.
+
+Examples:
+  apikeyd migrate-store --from apikeyd.db --to postgres://apikeyd@db.example.com/apikeyd
+  apikeyd migrate-store --from postgres://apikeyd@db.example.com/apikeyd --to apikeyd.db`
+}
+
+// Validate refuses what cannot be meant, before an empty database is made of it.
+func (c *migrateStoreCommand) Validate() error {
+	return errors.Join(checkDatabase("--from", c.From), checkDatabase("--to", c.To))
+}
+
+// Run moves, or goes on with it.
+func (c *migrateStoreCommand) Run(ctx context.Context, s streams) error {
+	began := time.Now()
+	bar := newProgressBar(s.err)
+	moved, err := sqlstore.Move(ctx, sqlstore.MoveOptions{
+		From: c.From, To: c.To,
+		Progress: func(checking bool, done, total int64) {
+			doing := "copying"
+			if checking {
+				doing = "checking"
+			}
+			bar.part(doing, done, total)
+		},
+	})
+	bar.clear()
+	if err != nil {
+		return c.explain(ctx, s, err)
+	}
+	return c.report(s, moved, time.Since(began))
+}
+
+// explain says what to do about a failure.
+func (c *migrateStoreCommand) explain(ctx context.Context, s streams, err error) error {
+	switch {
+	case errors.Is(err, sqlstore.ErrInUse):
+		return fmt.Errorf("%w; stop it first", err)
+	case errors.Is(err, sqlstore.ErrTargetTaken):
+		return fmt.Errorf("%w; name an empty one", err)
+	case errors.Is(err, sqlstore.ErrOtherSource), errors.Is(err, sqlstore.ErrChanged), errors.Is(err, sqlstore.ErrDiffers):
+		return fmt.Errorf("%w; the target is unusable: stop everything that writes to either side, and retry with an empty target", err)
+	case ctx.Err() != nil:
+		fmt.Fprintln(s.err, "The target is not finished. Run the same command again and it goes on from here.")
+	}
+	return err
+}
+
+func (c *migrateStoreCommand) report(s streams, m sqlstore.Moved, took time.Duration) error {
+	from, to := sqlstore.Name(c.From), sqlstore.Name(c.To)
+	what := fmt.Sprintf("%s, %s and %s", count(int(m.Keys), "key"), count(int(m.Uses), "last use"),
+		count(int(m.Events), "audit event"))
+	if m.Complete {
+		_, err := fmt.Fprintf(s.out, "all of %s is in %s already: %s; SHA-256 of all rows on both sides %s\n",
+			from, to, what, m.Checksum)
+		return err
+	}
+	earlier := ""
+	if m.Found > 0 {
+		earlier = fmt.Sprintf(" (%s from an earlier run)", count(int(m.Found), "row"))
+	}
+	_, err := fmt.Fprintf(s.out, "moved %s%s from %s to %s in %.1f s; SHA-256 of all rows on both sides %s\n",
+		what, earlier, from, to, took.Seconds(), m.Checksum)
+	fmt.Fprintf(s.err, "NOTE: %s is as it was. Serve only one of the two from now on: "+
+		"what is revoked in one still works in the other.\n", from)
+	return err
+}

@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	"apikeyd/apikey"
+)
+
+// protectionFlags bound what strangers can do to a server.
+type protectionFlags struct {
+	AuthFailures   int            `name:"auth-failures-per-minute" default:"60" env:"APIKEYD_AUTH_FAILURES_PER_MINUTE" placeholder:"N" help:"How many calls with a bad key one address may make in a minute before it is answered 429 (${default}); 0 is without limit. A good key always passes."`
+	TrustedProxies []proxyNetwork `env:"APIKEYD_TRUSTED_PROXIES" placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is believed (nobody's); they must write it themselves."`
+	MaxConnections int            `default:"0" env:"APIKEYD_MAX_CONNECTIONS" placeholder:"N" help:"How many connections to keep open; others wait. 0 is what the limit of open files allows, at most 16384 (${default})."`
+}
+
+// Validate refuses numbers that make no sense.
+func (f protectionFlags) Validate() error {
+	var err error
+	if f.AuthFailures < 0 || f.AuthFailures > maxAuthFailures {
+		err = fmt.Errorf("--auth-failures-per-minute must be 0 to %d", maxAuthFailures)
+	}
+	if f.MaxConnections < 0 {
+		err = errors.Join(err, errors.New("--max-connections must not be negative"))
+	}
+	return err
+}
+
+// maxAuthFailures is the largest limit that is still counted exactly.
+const maxAuthFailures = 1_000_000
+
+func (f protectionFlags) authFailures() apikey.RateLimit {
+	if f.AuthFailures == 0 {
+		return apikey.RateLimit{}
+	}
+	return apikey.RateLimit{Limit: f.AuthFailures, Window: time.Minute}
+}
+
+func (f protectionFlags) trustedProxies() []netip.Prefix {
+	var networks []netip.Prefix
+	for _, n := range f.TrustedProxies {
+		networks = append(networks, n.Prefix)
+	}
+	return networks
+}
+
+// proxyNetwork is a network in CIDR notation, or one address.
+type proxyNetwork struct{ netip.Prefix }
+
+// UnmarshalText reads one; kong splits the list.
+func (n *proxyNetwork) UnmarshalText(text []byte) error {
+	word := strings.TrimSpace(string(text))
+	if address, err := netip.ParseAddr(word); err == nil && address.Zone() == "" {
+		n.Prefix = netip.PrefixFrom(address, address.BitLen())
+	} else if n.Prefix, err = netip.ParsePrefix(word); err != nil {
+		return fmt.Errorf("%q is no network such as 10.0.0.0/8, and no address", word)
+	}
+	switch {
+	case n.Addr().Is4In6():
+		return fmt.Errorf("%q must be written as an IPv4 network", word)
+	case n.Prefix != n.Masked():
+		return fmt.Errorf("%q has bits behind its length; write %s", word, n.Masked())
+	case n.Bits() == 0:
+		return fmt.Errorf("%q would let everybody choose the address that they come from; name your proxies", word)
+	}
+	return nil
+}
+
+const (
+	// mostConnections is how many a server keeps open unless it is told otherwise.
+	mostConnections = 16384
+	// otherFiles is how many descriptors are kept for everything but connections.
+	otherFiles = 128
+)
+
+// limitConnections bounds how many connections of a listener are open: others wait in its
+// queue, so that the process never runs out of descriptors.
+func (f protectionFlags) limitConnections(listener net.Listener, log *slog.Logger) net.Listener {
+	room := max(maxOpenFiles()-otherFiles, maxOpenFiles()/2)
+	limit := mostConnections
+	if f.MaxConnections > 0 {
+		limit = f.MaxConnections
+	}
+	if limit > room {
+		if f.MaxConnections > 0 {
+			log.Warn("fewer connections than --max-connections: the limit of open files (ulimit -n) is too low",
+				"connections", room)
+		}
+		limit = room
+	}
+	return netutil.LimitListener(listener, limit)
+}
+
+// warnOfPlainText says so if keys can be read on their way here.
+func warnOfPlainText(listener net.Listener, log *slog.Logger) {
+	if at, ok := listener.Addr().(*net.TCPAddr); ok && !at.IP.IsLoopback() {
+		log.Warn("serving others without TLS: whoever is on the way can read keys; "+
+			"set --tls-cert and --tls-key, or let only a proxy on a network that you trust reach this address",
+			"listen", at.String())
+	}
+}

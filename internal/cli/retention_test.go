@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+	"apikeyd/store/sqlstore"
+	"apikeyd/store/storetest"
+)
+
+// A server removes what is too old, a day's worth each time, and says so; what is young
+// enough stays.
+func TestRetention(t *testing.T) {
+	clock := storetest.NewClock()
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{
+		Path: filepath.Join(t.TempDir(), "keys.db"), Serve: true, Now: clock.Now})
+	must(t, err)
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	const days = 10
+	for day := range days {
+		key, _, err := apikey.Policy{}.NewKey(clock.Now(), apikey.Settings{
+			Owner: "acme", Name: strings.Repeat("x", day+1), ExpiresAt: clock.Now().Add(time.Hour)})
+		must(t, err)
+		must(t, db.CreateKey(t.Context(), store.Operator("test"), key))
+		clock.Advance(24 * time.Hour)
+	}
+	left := func() int {
+		events, err := db.AuditEvents(t.Context(), store.EventQuery{Limit: 100})
+		must(t, err)
+		return len(events)
+	}
+	var out output
+	r := retention{log: db, keep: 3 * 24 * time.Hour, every: time.Hour, now: clock.Now,
+		out: slog.New(slog.NewTextHandler(&out, nil))}
+	r.prune(t.Context())
+	if got := left(); got != days-1 {
+		t.Errorf("%d events are left after the first time, want %d: it must not take more than a day", got, days-1)
+	}
+	if !strings.Contains(out.String(), "removed old audit events") {
+		t.Errorf("the log says %q", out.String())
+	}
+
+	r.every = time.Millisecond
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { r.run(ctx) })
+	deadline := time.Now().Add(stuck)
+	for left() != 3 && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond)
+	}
+	stop()
+	running.Wait()
+	if got := left(); got != 3 {
+		t.Errorf("%d events are left, want those of 3 days", got)
+	}
+	retention{log: db, every: time.Millisecond, now: clock.Now}.run(t.Context()) // for ever: it returns at once
+}

@@ -1,0 +1,289 @@
+package cli
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"apikeyd/apikey"
+	"apikeyd/store"
+	"apikeyd/store/sqlstore"
+)
+
+func TestFirstKey(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first := serve(t, dir)
+	secret := first.adminKey()
+	first.want(http.StatusOK, "GET", "/v1/api-keys", secret, "")
+	info, err := os.Stat(filepath.Join(dir, "admin.key"))
+	must(t, err)
+	if info.Mode() != 0o600 {
+		t.Errorf("admin.key has mode %s, want -rw-------", info.Mode())
+	}
+	if !strings.Contains(first.output.String(), "admin.key") {
+		t.Error("the log does not say where the first key is")
+	}
+	must(t, first.terminate())
+
+	// It is made once: deleting the file, as one should, makes no other.
+	must(t, os.Remove(filepath.Join(dir, "admin.key")))
+	second := serve(t, dir)
+	second.want(http.StatusOK, "GET", "/v1/api-keys", secret, "")
+	if _, err := os.Stat(filepath.Join(dir, "admin.key")); !os.IsNotExist(err) {
+		t.Errorf("admin.key is there again: %v", err)
+	}
+}
+
+// interruptFirstStart leaves a folder as a crash between the file and the key does, and
+// returns the secret in the file.
+func interruptFirstStart(t *testing.T, dir string) string {
+	t.Helper()
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: filepath.Join(dir, "apikeyd.db"), Serve: true})
+	must(t, err)
+	secret, err := firstKey{db: db, file: filepath.Join(dir, "admin.key"), now: time.Now}.secret(t.Context())
+	must(t, errors.Join(err, db.Close()))
+	return secret.Reveal()
+}
+
+// A crash between the file and the key leaves a file whose secret the next start adopts.
+func TestFirstKeyIsAdopted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	secret := interruptFirstStart(t, dir)
+	s := serve(t, dir)
+	s.want(http.StatusOK, "GET", "/v1/api-keys", secret, "")
+	if s.adminKey() != secret {
+		t.Error("admin.key was changed")
+	}
+	must(t, s.terminate())
+	wantNoNote(t, filepath.Join(dir, "apikeyd.db"), secret)
+}
+
+// wantNoNote checks that a database no longer notes that this first key is about to be made.
+func wantNoNote(t *testing.T, path, secret string) {
+	t.Helper()
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
+	must(t, err)
+	defer func() { must(t, db.Close()) }()
+	parsed, err := apikey.ParseSecret(secret)
+	must(t, err)
+	if noted, err := db.IsFirstKeyNoted(t.Context(), parsed.Hash()); noted || err != nil {
+		t.Errorf("the note is still there (%v)", err)
+	}
+}
+
+// A revoked first key stays dead when its database is gone and its file is not: no start
+// adopts a secret that another database had, not even after a crash.
+func TestRevokedFirstKeyStaysDead(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first := serve(t, dir)
+	leaked := first.adminKey()
+	first.want(http.StatusOK, "DELETE", "/v1/api-keys/admin", leaked, "")
+	must(t, first.terminate())
+	at := func(name string) string { return filepath.Join(dir, name) }
+	must(t, os.Chmod(at("admin.key"), 0o640))
+	must(t, os.WriteFile(at("admin.key.old"), []byte("precious"), 0o600))
+
+	for range 2 {
+		must(t, os.Remove(at("apikeyd.db")))
+		s := serve(t, dir)
+		s.want(http.StatusUnauthorized, "GET", "/v1/api-keys", leaked, "")
+		s.want(http.StatusOK, "GET", "/v1/api-keys", s.adminKey(), "")
+		if !strings.Contains(s.output.String(), "admin.key.old.") {
+			t.Errorf("the log does not say where the old file is:\n%s", s.output.String())
+		}
+		must(t, s.terminate())
+	}
+	for name, want := range map[string]string{"admin.key.old": "precious", "admin.key.old.1": leaked + "\n"} {
+		text, err := os.ReadFile(at(name))
+		must(t, err)
+		if string(text) != want {
+			t.Errorf("%s was changed", name)
+		}
+	}
+	for _, name := range []string{"admin.key", "admin.key.old.1", "admin.key.old.2"} {
+		info, err := os.Stat(at(name))
+		must(t, err)
+		if info.Mode() != 0o600 {
+			t.Errorf("%s has mode %s, want -rw-------", name, info.Mode())
+		}
+	}
+}
+
+// A file from before an interrupted first start is moved away once, and the one that this
+// start wrote is adopted.
+func TestInterruptedStartBesideAnOldFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	old := apikey.Policy{}.NewSecret().Reveal()
+	must(t, os.WriteFile(filepath.Join(dir, "admin.key"), []byte(old+"\n"), 0o600))
+	var out strings.Builder
+	log := slog.New(slog.NewTextHandler(&out, nil))
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: filepath.Join(dir, "apikeyd.db"), Serve: true})
+	must(t, err)
+	secret, err := firstKey{db: db, file: filepath.Join(dir, "admin.key"), log: log, now: time.Now}.secret(t.Context())
+	must(t, errors.Join(err, db.Close()))
+	s := serve(t, dir)
+	if s.adminKey() != secret.Reveal() {
+		t.Error("the file of the interrupted start was not adopted")
+	}
+	s.want(http.StatusUnauthorized, "GET", "/v1/api-keys", old, "")
+}
+
+// Nodes that start at the same moment on one empty store make one key, and the file that
+// holds its secret stays, whether they share a folder or not.
+func TestFirstKeyOfSeveralNodes(t *testing.T) {
+	t.Parallel()
+	const nodes = 8
+	for _, shared := range []bool{true, false} {
+		dir := t.TempDir()
+		must(t, os.WriteFile(filepath.Join(dir, "admin.key"), []byte(apikey.Policy{}.NewSecret().Reveal()), 0o600))
+		db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: filepath.Join(dir, "apikeyd.db"), Serve: true})
+		must(t, err)
+		var wg sync.WaitGroup
+		for n := range nodes {
+			file := filepath.Join(dir, "admin.key")
+			if !shared {
+				file = filepath.Join(dir, strconv.Itoa(n)+".key")
+			}
+			wg.Go(func() {
+				first := firstKey{db: db, file: file, log: slog.New(slog.DiscardHandler), now: time.Now}
+				if err := first.ensure(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		key, err := db.Key(t.Context(), store.ByName(adminName, adminName))
+		must(t, err)
+		pattern := "admin.key"
+		if !shared {
+			pattern = "[0-9].key"
+		}
+		files, err := filepath.Glob(filepath.Join(dir, pattern))
+		must(t, err)
+		if len(files) != 1 {
+			t.Fatalf("the files are %v, want one", files)
+		}
+		text, err := os.ReadFile(files[0])
+		must(t, err)
+		secret, err := apikey.ParseSecret(apikey.TrimSecret(string(text)))
+		if err != nil || secret.ID() != key.ID {
+			t.Errorf("the file does not hold the first key's secret (%v)", err)
+		}
+		must(t, db.Close())
+	}
+}
+
+func TestOneServerPerDatabase(t *testing.T) {
+	t.Parallel()
+	s := serve(t, t.TempDir())
+	second, err := launch(s.dir, nil, "serve", "--listen", "127.0.0.1:0")
+	must(t, err)
+	defer second.kill()
+	must(t, second.waitExit(exitFailure))
+	const why = "database apikeyd.db: another apikeyd serves this database"
+	if !strings.Contains(second.output.String(), why) {
+		t.Errorf("it says %q, want %q", second.output.String(), why)
+	}
+	s.want(http.StatusOK, "GET", "/v1/api-keys", s.adminKey(), "")
+}
+
+func TestKeysBesideTheServer(t *testing.T) {
+	t.Parallel()
+	s := serve(t, t.TempDir())
+	secret := strings.TrimSuffix(s.command("keys", "create", "--name", "ci", "--expires-in", "1h"), "\n")
+	key := s.want(http.StatusOK, "GET", "/v1/api-keys/ci", secret, "")
+	if key.Name != "ci" {
+		t.Errorf("the key is %s", key.body)
+	}
+	s.command("keys", "revoke", "ci")
+	refused := s.want(http.StatusUnauthorized, "GET", "/v1/api-keys/ci", secret, "")
+	if !strings.Contains(refused.body, "CREDENTIAL_REVOKED") {
+		t.Errorf("the answer is %s", refused.body)
+	}
+	s.want(http.StatusOK, "GET", "/v1/api-keys", s.adminKey(), "")
+}
+
+func TestEnvironment(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(dir, "data"), 0o700))
+	serveWith(t, dir, []string{
+		"APIKEYD_LISTEN=127.0.0.1:0",
+		"APIKEYD_DATABASE=data/keys.db",
+		"APIKEYD_ADMIN_KEY_FILE=first.key",
+		"APIKEYD_KEY_PREFIX=acme_test",
+		"APIKEYD_MAX_KEY_LIFETIME=1h",
+	})
+	text, err := os.ReadFile(filepath.Join(dir, "first.key"))
+	must(t, err)
+	if !strings.HasPrefix(string(text), "acme_test_") {
+		t.Error("APIKEYD_KEY_PREFIX has no effect")
+	}
+	want := []string{"keys.db", "keys.db-shm", "keys.db-wal", "keys.db.lock"}
+	if diff := cmp.Diff(want, filesIn(t, filepath.Join(dir, "data"))); diff != "" {
+		t.Errorf("the files differ (-want +got):\n%s", diff)
+	}
+}
+
+func filesIn(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	must(t, err)
+	names := []string{}
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return names
+}
+
+func TestMaxKeyLifetime(t *testing.T) {
+	t.Parallel()
+	s := serve(t, t.TempDir(), "--max-key-lifetime", "48h")
+	secret := s.adminKey()
+	admin := s.want(http.StatusOK, "GET", "/v1/api-keys/admin", secret, "")
+	if got := admin.ExpiresAt.Sub(admin.CreatedAt); got != 48*time.Hour {
+		t.Errorf("the first key lives for %s, want 48h", got)
+	}
+	s.want(http.StatusCreated, "POST", "/v1/api-keys", secret, keyEndingIn("short", 47*time.Hour))
+	const why = "expires_at must be at most 48h0m0s from now"
+	for method, path := range map[string]string{"POST": "/v1/api-keys", "PATCH": "/v1/api-keys/short"} {
+		refused := s.want(http.StatusBadRequest, method, path, secret, keyEndingIn("long", 49*time.Hour))
+		if refused.Message != why {
+			t.Errorf("%s: message is %q, want %q", method, refused.Message, why)
+		}
+	}
+}
+
+func TestReadinessFollowsTheDatabase(t *testing.T) {
+	t.Parallel()
+	s := serve(t, t.TempDir())
+	s.probe(http.StatusOK, "/readyz")
+	must(t, os.Rename(filepath.Join(s.dir, "apikeyd.db"), filepath.Join(s.dir, "moved.db")))
+	s.want(http.StatusServiceUnavailable, "POST", "/v1/api-keys", s.adminKey(), keyJSON("lost"))
+	s.probe(http.StatusServiceUnavailable, "/readyz")
+	s.probe(http.StatusOK, "/healthz")
+}
+
+// probe asks as a supervisor does; the answer's status field is no number there.
+func (s *server) probe(want int, path string) {
+	s.t.Helper()
+	response, err := httpClient.Get(s.url + path)
+	must(s.t, err)
+	must(s.t, response.Body.Close())
+	if response.StatusCode != want {
+		s.t.Errorf("%s: status %d, want %d", path, response.StatusCode, want)
+	}
+}

@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"strings"
+)
+
+// unanswered says in one line why no answer came, and what may help.
+func unanswered(server string, err error) string {
+	text := strings.TrimPrefix(err.Error(), "apikeyd: ")
+	wait, _ := errors.AsType[net.Error](err)
+	dial, _ := errors.AsType[*net.OpError](err)
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	_, plain := errors.AsType[tls.RecordHeaderError](err)
+	switch {
+	case wait != nil && wait.Timeout():
+		return "no answer in time; does apikeyd serve there? --timeout waits longer"
+	case untrusted:
+		text += "; this machine does not trust the certificate of the server"
+	case plain || strings.Contains(text, "HTTP response to HTTPS client"):
+		text += "; the server speaks no TLS: its URL begins with http://"
+	case speaksNoHTTP(err):
+		text += askTLS(server)
+	case dial != nil && dial.Op == "dial":
+		text += "; does apikeyd serve there?"
+	}
+	return text
+}
+
+// speaksNoHTTP reports whether a server hung up on a request, or answered in another protocol.
+func speaksNoHTTP(err error) bool {
+	return errors.Is(err, io.EOF) || err != nil && strings.Contains(err.Error(), "malformed HTTP response")
+}
+
+// askTLS is what to try if a server does not understand http.
+func askTLS(server string) string {
+	if rest, plain := strings.CutPrefix(server, "http://"); plain {
+		return "; if it speaks TLS, its URL is https://" + rest
+	}
+	return ""
+}
+
+// ownPaths are what people copy together with the URL of a server.
+var ownPaths = []string{"/v1/api-keys", "/v1", "/console", "/docs", "/openapi.yaml", "/openapi.json"}
+
+// checkURL refuses what is no URL of a server, and says what may be meant. It repeats nothing
+// that may hold a password.
+func checkURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return errors.New("--url must begin with http:// or https:// and name a host" + perhaps(text))
+	}
+	path := strings.TrimRight(u.Path, "/")
+	for _, own := range ownPaths {
+		if base, found := strings.CutSuffix(path, own); found && u.User == nil {
+			u.Path, u.RawPath, u.RawQuery, u.Fragment = base, "", "", ""
+			return fmt.Errorf("--url must end before %s; write --url %s", own, u)
+		}
+	}
+	return nil
+}
+
+// perhaps is an address with the scheme that it lacks.
+func perhaps(text string) string {
+	u, err := url.Parse("https://" + text)
+	isAddress := err == nil && (u.Port() != "" || u.Hostname() == "localhost" || strings.Contains(u.Hostname(), "."))
+	if !isAddress || strings.ContainsAny(text, "@ ") || strings.Contains(text, "://") {
+		return ", such as https://keys.example.com"
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+		u.Scheme = "http"
+	}
+	return "; write --url " + u.String()
+}

@@ -1,0 +1,172 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"apikeyd/apikey"
+)
+
+const (
+	// stdinName stands for standard input where a file is named.
+	stdinName = "-"
+	// maxSecretFile is more than any secret has, and less than a mistake may read.
+	maxSecretFile = 64 << 10
+)
+
+// streams are what a command reads and writes: results go to out, everything else to err.
+type streams struct {
+	in       *input
+	out, err io.Writer
+}
+
+// input is standard input.
+type input struct {
+	file  *os.File
+	lines *bufio.Reader
+}
+
+func newInput(file *os.File) *input { return &input{file: file, lines: bufio.NewReader(file)} }
+
+// isTerminal reports whether somebody can be asked.
+func (i *input) isTerminal() bool { return term.IsTerminal(int(i.file.Fd())) }
+
+// note tells a person at a terminal more; scripts and logs are spared.
+func (s streams) note(format string, args ...any) {
+	if file, ok := s.err.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		fmt.Fprintf(s.err, format+"\n", args...)
+	}
+}
+
+// ask returns the answer to a question: a line of standard input. The question is shown
+// only if somebody can see it.
+func (s streams) ask(ctx context.Context, question string) (string, error) {
+	if s.in.isTerminal() {
+		fmt.Fprint(s.err, question)
+	}
+	return await(ctx, begin(s.in.line))
+}
+
+// askSecret is ask for what must not be seen.
+func (s streams) askSecret(ctx context.Context, question string) (string, error) {
+	if !s.in.isTerminal() {
+		return await(ctx, begin(s.in.line))
+	}
+	fd := int(s.in.file.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return "", err
+	}
+	defer fmt.Fprintln(s.err)
+	// If ctx ends while it is read, nobody else brings the echo back.
+	defer func() { _ = term.Restore(fd, before) }()
+	answer := begin(func() (string, error) {
+		text, err := term.ReadPassword(fd)
+		if errors.Is(err, io.EOF) {
+			err = errNoInput
+		}
+		return string(text), err
+	})
+	// The question comes when the echo is off: who pastes at once must not see the secret.
+	for range 100 {
+		if now, err := term.GetState(fd); err != nil || *now != *before {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	fmt.Fprint(s.err, question)
+	return await(ctx, answer)
+}
+
+var errNoInput = errors.New("standard input has ended; there was something to be read from it")
+
+func (i *input) line() (string, error) {
+	text, err := i.lines.ReadString('\n')
+	if errors.Is(err, io.EOF) && text == "" {
+		return "", errNoInput
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	return strings.TrimSpace(text), nil
+}
+
+// reading is what was read, or why it was not.
+type reading struct {
+	text string
+	err  error
+}
+
+// begin reads on the side: a read from a terminal cannot be interrupted.
+func begin(read func() (string, error)) <-chan reading {
+	done := make(chan reading, 1)
+	go func() {
+		text, err := read()
+		done <- reading{text, err}
+	}()
+	return done
+}
+
+// await returns what was read, or ctx's error as soon as that ends; the read is left behind.
+func await(ctx context.Context, done <-chan reading) (string, error) {
+	select {
+	case r := <-done:
+		return r.text, r.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// readSecret reads a secret from a file, from standard input, or from somebody at the
+// terminal, without the white space around it.
+func (s streams) readSecret(ctx context.Context, file, question string) (string, error) {
+	if file == stdinName && s.in.isTerminal() {
+		text, err := s.askSecret(ctx, question)
+		return apikey.TrimSecret(text), err
+	}
+	text, err := await(ctx, begin(func() (string, error) {
+		if file == stdinName {
+			return readBounded(s.in.lines)
+		}
+		f, err := os.Open(file)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close() //nolint:errcheck // it was only read
+		return readBounded(f)
+	}))
+	if err != nil {
+		return "", err
+	}
+	if strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff") {
+		return "", fmt.Errorf("%s is UTF-16 text, as Windows PowerShell writes it; save it as ASCII or UTF-8", inputName(file))
+	}
+	if text = apikey.TrimSecret(text); text == "" {
+		return "", fmt.Errorf("%s is empty; it should hold a secret", inputName(file))
+	}
+	return text, nil
+}
+
+// inputName is a file as messages call it.
+func inputName(file string) string {
+	if file == stdinName {
+		return "standard input"
+	}
+	return file
+}
+
+func readBounded(r io.Reader) (string, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxSecretFile+1))
+	if err == nil && len(text) > maxSecretFile {
+		err = errors.New("that is far too long for a secret")
+	}
+	return string(text), err
+}
