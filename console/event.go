@@ -90,7 +90,7 @@ func did(e client.AuditEvent) string {
 // changes says which fields changed. When a key was revoked says its event already.
 func (v *visit) changes(c client.AuditChanges) (all []fieldChange) {
 	for _, text := range keyfield.Texts() {
-		all = append(all, fieldChanges(text.Label, text.InAudit(c), inWords)...)
+		all = append(all, fieldChanges(text.Label(), text.InAudit(c), inWords)...)
 	}
 	return slices.Concat(all,
 		fieldChanges("expires", c.ExpiresAt, v.inTime),

@@ -30,7 +30,7 @@ func printKey(w io.Writer, k client.Key, now time.Time) error {
 	row("id", k.ID)
 	for _, text := range keyfield.Texts() {
 		if value := text.Of(k); value != "" {
-			row(text.Label, value)
+			row(text.Label(), value)
 		}
 	}
 	row("owner", k.Owner)

@@ -9,12 +9,11 @@ import (
 	"apikeyd/client"
 )
 
-// Text is a field of a key that is a line of text. The form, the page and the history of a key
-// have each of them, and so do the commands. Fields of another shape have code of their own
-// there: expiry, scopes, metadata and rate limit.
+// Text is a field of a key that is a line of text. The console shows each one in the form, on
+// the page and in the history of a key; keys create, update and get know each one too. Fields of
+// another shape (expiry, scopes, metadata, rate limit) have code of their own there.
 type Text struct {
 	Name     string // in the contract and in forms
-	Label    string // in lower case
 	Help     string // what a form says about it
 	Required bool
 
@@ -24,17 +23,20 @@ type Text struct {
 	InAudit  func(client.AuditChanges) *client.AuditChange[string]
 }
 
-// Flag is the name of its flag.
+// Label is what people read within a line.
+func (t Text) Label() string { return strings.ReplaceAll(t.Name, "_", " ") }
+
+// Heading is the label at the start of a line.
+func (t Text) Heading() string { return strings.ToUpper(t.Name[:1]) + t.Label()[1:] }
+
+// Flag is what people type.
 func (t Text) Flag() string { return "--" + strings.ReplaceAll(t.Name, "_", "-") }
 
-// Heading is the label as a page begins a line with it.
-func (t Text) Heading() string { return strings.ToUpper(t.Label[:1]) + t.Label[1:] }
-
-// Texts are all of them, in the order in which people see them. The first one is the name.
+// Texts returns all of them in the order in which people see them. The first one is the name.
 func Texts() []Text {
 	return []Text{
 		{
-			Name: "name", Label: "name", Required: true,
+			Name: "name", Required: true,
 			Help:     "What it is for, such as ci-pipeline. Must be unique for this owner.",
 			Of:       func(k client.Key) string { return k.Name },
 			InNew:    func(k *client.NewKey) *string { return &k.Name },
@@ -44,31 +46,39 @@ func Texts() []Text {
 	}
 }
 
-// NewFlags are the texts as flags of keys create.
+// NewFlags are the flags of keys create for the texts.
 type NewFlags struct {
 	Name string `required:"" placeholder:"NAME" help:"Name of the key, unique among its owner's."`
 }
 
-// NewKey is a key with these texts.
+// NewKey returns a key with these texts and nothing else.
 func (f NewFlags) NewKey() client.NewKey {
-	return client.NewKey{Name: f.Name}
+	return client.NewKey{
+		Name: f.Name,
+	}
 }
 
-// ChangeFlags are the texts as flags of keys update.
+// ChangeFlags are the flags of keys update for the texts.
 type ChangeFlags struct {
 	Name *string `placeholder:"NAME" help:"Another name."`
 }
 
-// Change is a change to these texts.
+// Change returns a change of these texts and nothing else.
 func (f ChangeFlags) Change() client.Change {
-	return client.Change{Name: f.Name}
+	return client.Change{
+		Name: f.Name,
+	}
 }
 
-// Settings are those of a key to create, for the rules of keys. Scopes and rate limit must not
-// be nil.
+// Settings returns the settings of a key to create, so that a form can check the rules of keys.
+// Scopes and rate limit must not be nil.
 func Settings(k client.NewKey, owner string) apikey.Settings {
 	return apikey.Settings{
-		Owner: owner, Name: k.Name, ExpiresAt: k.ExpiresAt, Scopes: *k.Scopes, Metadata: k.Metadata,
+		Owner:     owner,
+		Name:      k.Name,
+		ExpiresAt: k.ExpiresAt,
+		Scopes:    *k.Scopes,
+		Metadata:  k.Metadata,
 		RateLimit: apikey.RateLimit(*k.RateLimit),
 	}
 }
