@@ -130,8 +130,8 @@ type ApiKeyCreate struct {
 	// Example: 2030-01-31T12:00:00Z
 	ExpiresAt apikey.Timestamp `json:"expires_at"`
 
-	// Metadata Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
-	// characters without control characters, values of at most 500. Never a secret.
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
 	//
 	//
 	// Example: {"cost_center":"7","plan":"pro"}
@@ -145,20 +145,20 @@ type ApiKeyCreate struct {
 	// Example: ci-pipeline
 	Name Name `json:"name"`
 
-	// Owner Whom the key belongs to: a user id, a team, a tenant, as you choose. The rules
-	// of a name, but the UUID form is allowed.
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
 	//
 	//
 	// Example: customer-42
 	Owner *Owner `json:"owner,omitempty"`
 
-	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. A key that is created
-	// without saying has the limit of the calling key.
+	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. If absent on creation,
+	// the new key has the calling key's limit.
 	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
 
-	// Scopes Scopes to grant or to require, as `Scopes` describes them, but without commas: RFC 6749
-	// allows one inside a scope token, yet `a,b` is nearly always meant as two scopes. A key
-	// that was given such a scope earlier keeps it until its scopes are replaced.
+	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
+	// but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
+	// its scopes are replaced.
 	//
 	//
 	// Example: ["keys:read","datasets:read"]
@@ -179,7 +179,7 @@ type ApiKeyResponse struct {
 	// ExpiresAt Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt apikey.Timestamp `json:"expires_at"`
 
-	// GraceEndsAt Until when the secret before the last rotation is good; absent if it is not
+	// GraceEndsAt When the previous secret stops working; absent if there is none that works
 	//
 	// Example: 2026-11-24T09:00:00.000Z
 	GraceEndsAt *apikey.Timestamp `json:"grace_ends_at,omitempty"`
@@ -189,13 +189,13 @@ type ApiKeyResponse struct {
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
 	Id openapi_types.UUID `json:"id"`
 
-	// LastUsedAt When the key last proved itself, at most 10 s late; absent until then
+	// LastUsedAt When the key was last used, at most 10 s late; absent until then
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	LastUsedAt *apikey.Timestamp `json:"last_used_at,omitempty"`
 
-	// Metadata Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
-	// characters without control characters, values of at most 500. Never a secret.
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
 	//
 	//
 	// Example: {"cost_center":"7","plan":"pro"}
@@ -209,20 +209,20 @@ type ApiKeyResponse struct {
 	// Example: ci-pipeline
 	Name Name `json:"name"`
 
-	// Owner Whom the key belongs to: a user id, a team, a tenant, as you choose. The rules
-	// of a name, but the UUID form is allowed.
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
 	//
 	//
 	// Example: customer-42
 	Owner Owner `json:"owner"`
 
-	// Prefix The first characters of the secret; recognises a key, opens nothing
+	// Prefix The first characters of the secret, to recognise a key; not secret
 	//
 	// Example: ak_0TTLJ726
 	Prefix string `json:"prefix"`
 
-	// RateLimit How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
-	// one more each time `window_seconds` / `limit` have gone by.
+	// RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
+	// `window_seconds` / `limit`.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`
 
 	// RevokedAt Present once the key is revoked
@@ -230,9 +230,9 @@ type ApiKeyResponse struct {
 	// Example: 2026-12-24T18:00:00.000Z
 	RevokedAt *apikey.Timestamp `json:"revoked_at,omitempty"`
 
-	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
-	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
-	// service, any other `keys:…` is refused; the rest belong to your API.
+	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
+	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
+	// `keys:…` is refused; all others belong to your API.
 	//
 	//
 	// Example: ["keys:read","datasets:read"]
@@ -246,7 +246,7 @@ type ApiKeyResponse struct {
 
 // ApiKeyRotate defines model for ApiKeyRotate.
 type ApiKeyRotate struct {
-	// GraceSeconds How long the old secret stays good, at most 7 days
+	// GraceSeconds How long the old secret still works, at most 7 days
 	//
 	// Example: 86400
 	GraceSeconds *int `json:"grace_seconds,omitempty"`
@@ -259,13 +259,13 @@ type ApiKeyStatus string
 
 // ApiKeyUpdate defines model for ApiKeyUpdate.
 type ApiKeyUpdate struct {
-	// ExpiresAt The new end; the rules of creation
+	// ExpiresAt The new expiry; the rules of creation apply
 	//
 	// Example: 2031-01-31T12:00:00Z
 	ExpiresAt *apikey.Timestamp `json:"expires_at,omitempty"`
 
-	// Metadata Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
-	// characters without control characters, values of at most 500. Never a secret.
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
 	//
 	//
 	// Example: {"cost_center":"7","plan":"pro"}
@@ -279,13 +279,13 @@ type ApiKeyUpdate struct {
 	// Example: ci-pipeline
 	Name *Name `json:"name,omitempty"`
 
-	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. A key that is created
-	// without saying has the limit of the calling key.
+	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. If absent on creation,
+	// the new key has the calling key's limit.
 	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
 
-	// Scopes Scopes to grant or to require, as `Scopes` describes them, but without commas: RFC 6749
-	// allows one inside a scope token, yet `a,b` is nearly always meant as two scopes. A key
-	// that was given such a scope earlier keeps it until its scopes are replaced.
+	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
+	// but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
+	// its scopes are replaced.
 	//
 	//
 	// Example: ["keys:read","datasets:read"]
@@ -300,7 +300,7 @@ type ApiKeyWithSecretResponse struct {
 	// ExpiresAt Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt apikey.Timestamp `json:"expires_at"`
 
-	// GraceEndsAt Until when the secret before the last rotation is good; absent if it is not
+	// GraceEndsAt When the previous secret stops working; absent if there is none that works
 	//
 	// Example: 2026-11-24T09:00:00.000Z
 	GraceEndsAt *apikey.Timestamp `json:"grace_ends_at,omitempty"`
@@ -310,13 +310,13 @@ type ApiKeyWithSecretResponse struct {
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
 	Id openapi_types.UUID `json:"id"`
 
-	// LastUsedAt When the key last proved itself, at most 10 s late; absent until then
+	// LastUsedAt When the key was last used, at most 10 s late; absent until then
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	LastUsedAt *apikey.Timestamp `json:"last_used_at,omitempty"`
 
-	// Metadata Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
-	// characters without control characters, values of at most 500. Never a secret.
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
 	//
 	//
 	// Example: {"cost_center":"7","plan":"pro"}
@@ -330,20 +330,20 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ci-pipeline
 	Name Name `json:"name"`
 
-	// Owner Whom the key belongs to: a user id, a team, a tenant, as you choose. The rules
-	// of a name, but the UUID form is allowed.
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
 	//
 	//
 	// Example: customer-42
 	Owner Owner `json:"owner"`
 
-	// Prefix The first characters of the secret; recognises a key, opens nothing
+	// Prefix The first characters of the secret, to recognise a key; not secret
 	//
 	// Example: ak_0TTLJ726
 	Prefix string `json:"prefix"`
 
-	// RateLimit How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
-	// one more each time `window_seconds` / `limit` have gone by.
+	// RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
+	// `window_seconds` / `limit`.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`
 
 	// RevokedAt Present once the key is revoked
@@ -351,9 +351,9 @@ type ApiKeyWithSecretResponse struct {
 	// Example: 2026-12-24T18:00:00.000Z
 	RevokedAt *apikey.Timestamp `json:"revoked_at,omitempty"`
 
-	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
-	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
-	// service, any other `keys:…` is refused; the rest belong to your API.
+	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
+	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
+	// `keys:…` is refused; all others belong to your API.
 	//
 	//
 	// Example: ["keys:read","datasets:read"]
@@ -368,21 +368,21 @@ type ApiKeyWithSecretResponse struct {
 	Status ApiKeyStatus `json:"status"`
 }
 
-// AuditAction What was done to a key. `leak`: whoever found its secret reported it, which ended the
-// key, or the grace of the old secret.
+// AuditAction What was done to a key. `leak`: its secret was reported, which ended the key, or the
+// grace of its old secret.
 //
 // Example: update
 type AuditAction string
 
-// AuditActor The `id` of the key that acted, or `operator`: whoever holds the database itself. A
-// leaked key is named as the actor of its own end.
+// AuditActor The `id` of the acting key, or `operator`: someone with access to the database. The
+// actor of a leak is the leaked key itself.
 //
 // Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 type AuditActor = string
 
-// AuditChanges The properties of the key that changed, and only those: what each was and what it
-// became. `from` is absent if there was nothing before, `to` if there is nothing now;
-// both are in events from before values were recorded. A secret is never shown.
+// AuditChanges The key's properties that changed, with their old and new values. `from` is absent if
+// there was nothing before, `to` if there is nothing now; both are absent in events of
+// older versions, which did not record values. A secret is never shown.
 type AuditChanges struct {
 	ExpiresAt   *AuditTimeChange      `json:"expires_at,omitempty"`
 	GraceEndsAt *AuditTimeChange      `json:"grace_ends_at,omitempty"`
@@ -395,21 +395,21 @@ type AuditChanges struct {
 
 // AuditEvent defines model for AuditEvent.
 type AuditEvent struct {
-	// Action What was done to a key. `leak`: whoever found its secret reported it, which ended the
-	// key, or the grace of the old secret.
+	// Action What was done to a key. `leak`: its secret was reported, which ended the key, or the
+	// grace of its old secret.
 	//
 	//
 	// Example: update
 	Action AuditAction `json:"action"`
 
-	// Actor The `id` of the key that acted, or `operator`: whoever holds the database itself. A
-	// leaked key is named as the actor of its own end.
+	// Actor The `id` of the acting key, or `operator`: someone with access to the database. The
+	// actor of a leak is the leaked key itself.
 	//
 	//
 	// Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 	Actor AuditActor `json:"actor"`
 
-	// Address The IP address from which the call came; absent for the operator
+	// Address The caller's IP address; absent for the operator
 	//
 	// Example: 192.0.2.1
 	Address *string `json:"address,omitempty"`
@@ -417,9 +417,9 @@ type AuditEvent struct {
 	// At Example: 2026-11-23T10:30:00.000Z
 	At apikey.Timestamp `json:"at"`
 
-	// Changes The properties of the key that changed, and only those: what each was and what it
-	// became. `from` is absent if there was nothing before, `to` if there is nothing now;
-	// both are in events from before values were recorded. A secret is never shown.
+	// Changes The key's properties that changed, with their old and new values. `from` is absent if
+	// there was nothing before, `to` if there is nothing now; both are absent in events of
+	// older versions, which did not record values. A secret is never shown.
 	Changes AuditChanges `json:"changes"`
 
 	// Id UUIDv7 (RFC 9562); later events have greater ones
@@ -427,7 +427,7 @@ type AuditEvent struct {
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Id openapi_types.UUID `json:"id"`
 
-	// KeyId The key that it was done to
+	// KeyId The key that was changed
 	//
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
 	KeyId openapi_types.UUID `json:"key_id"`
@@ -440,20 +440,20 @@ type AuditEvent struct {
 	// Example: ci-pipeline
 	Name Name `json:"name"`
 
-	// Owner Whom the key belongs to: a user id, a team, a tenant, as you choose. The rules
-	// of a name, but the UUID form is allowed.
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
 	//
 	//
 	// Example: customer-42
 	Owner Owner `json:"owner"`
 
-	// RequestId The X-Request-Id of the call; absent for the operator
+	// RequestId The call's X-Request-Id; absent for the operator
 	//
 	// Example: 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
 	RequestId *string `json:"request_id,omitempty"`
 
-	// Via `http`, `leak report`, or the operator's command: `serve` made the first key,
-	// `keys create` and its like work on the database itself
+	// Via `http`, `leak report`, or the operator's command: `serve` created the first key,
+	// `keys create` and the like work on the database itself
 	//
 	//
 	// Example: http
@@ -464,7 +464,7 @@ type AuditEvent struct {
 type AuditEventListResponse struct {
 	Data []AuditEvent `json:"data"`
 
-	// Next Give it as `before` to read on; absent once there is nothing more
+	// Next Pass it as `before` to read on; absent if there are no more events
 	//
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Next *openapi_types.UUID `json:"next,omitempty"`
@@ -472,15 +472,15 @@ type AuditEventListResponse struct {
 
 // AuditMetadataChange defines model for AuditMetadataChange.
 type AuditMetadataChange struct {
-	// From Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
-	// characters without control characters, values of at most 500. Never a secret.
+	// From Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
 	//
 	//
 	// Example: {"cost_center":"7","plan":"pro"}
 	From *Metadata `json:"from,omitempty"`
 
-	// To Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
-	// characters without control characters, values of at most 500. Never a secret.
+	// To Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
 	//
 	//
 	// Example: {"cost_center":"7","plan":"pro"}
@@ -489,28 +489,28 @@ type AuditMetadataChange struct {
 
 // AuditRateLimitChange defines model for AuditRateLimitChange.
 type AuditRateLimitChange struct {
-	// From How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
-	// one more each time `window_seconds` / `limit` have gone by.
+	// From How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
+	// `window_seconds` / `limit`.
 	From *RateLimit `json:"from,omitempty"`
 
-	// To How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
-	// one more each time `window_seconds` / `limit` have gone by.
+	// To How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
+	// `window_seconds` / `limit`.
 	To *RateLimit `json:"to,omitempty"`
 }
 
 // AuditScopesChange defines model for AuditScopesChange.
 type AuditScopesChange struct {
-	// From What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
-	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
-	// service, any other `keys:…` is refused; the rest belong to your API.
+	// From What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
+	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
+	// `keys:…` is refused; all others belong to your API.
 	//
 	//
 	// Example: ["keys:read","datasets:read"]
 	From *Scopes `json:"from,omitempty"`
 
-	// To What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
-	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
-	// service, any other `keys:…` is refused; the rest belong to your API.
+	// To What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
+	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
+	// `keys:…` is refused; all others belong to your API.
 	//
 	//
 	// Example: ["keys:read","datasets:read"]
@@ -554,17 +554,17 @@ type ErrorResponse struct {
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
 	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
-	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN look whether
-	// the change was made before you repeat it. More may be added.
+	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
+	// the change was made before you repeat it. New codes may be added.
 	//
 	//
 	// Example: INVALID_REQUEST
 	Code *string `json:"code,omitempty"`
 
-	// Details One entry for each field that is wrong
+	// Details One entry per wrong field
 	Details *[]ErrorDetail `json:"details,omitempty"`
 
-	// Message What is wrong and how to mend it, for a person
+	// Message What is wrong and how to fix it, for a person
 	//
 	// Example: expires_at must be in the future
 	Message string `json:"message"`
@@ -582,7 +582,7 @@ type ErrorResponse struct {
 
 // IntrospectionRequest defines model for IntrospectionRequest.
 type IntrospectionRequest struct {
-	// Token The secret that was shown to you; any string
+	// Token The secret that you received; any string
 	//
 	// Example: the secret that you were shown
 	Token string `json:"token"`
@@ -595,7 +595,7 @@ type IntrospectionRequest struct {
 
 // IntrospectionResponse defines model for IntrospectionResponse.
 type IntrospectionResponse struct {
-	// Active Whether the token is good now; if not, nothing else is told
+	// Active Whether the token is valid now; if not, the answer has no other property
 	Active bool `json:"active"`
 
 	// ClientId The key's id
@@ -603,7 +603,7 @@ type IntrospectionResponse struct {
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
 	ClientId *string `json:"client_id,omitempty"`
 
-	// Exp When the token ends, in seconds since 1970
+	// Exp When the token expires, in seconds since 1970
 	//
 	// Example: 1896091200
 	Exp *int64 `json:"exp,omitempty"`
@@ -645,8 +645,8 @@ type LeakReportResponse struct {
 	Message string `json:"message"`
 }
 
-// Metadata Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
-// characters without control characters, values of at most 500. Never a secret.
+// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+// control characters, values of at most 500. A key's secret is refused.
 //
 // Example: {"cost_center":"7","plan":"pro"}
 type Metadata map[string]string
@@ -658,15 +658,15 @@ type Metadata map[string]string
 // Example: ci-pipeline
 type Name = string
 
-// Owner Whom the key belongs to: a user id, a team, a tenant, as you choose. The rules
-// of a name, but the UUID form is allowed.
+// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+// apply, but the UUID form is allowed.
 //
 // Example: customer-42
 type Owner = string
 
 // Pagination defines model for Pagination.
 type Pagination struct {
-	// CurrentPage 0 when `cursor` was given, since such a page has no number
+	// CurrentPage 0 if `cursor` was given
 	//
 	// Example: 1
 	CurrentPage int `json:"current_page"`
@@ -674,23 +674,23 @@ type Pagination struct {
 	// ItemsPerPage Example: 20
 	ItemsPerPage int `json:"items_per_page"`
 
-	// NextCursor Pass it as `cursor`, with the same filters, to get the keys that follow; absent
-	// when there are none
+	// NextCursor Pass it as `cursor`, with the same filters, to get the next keys; absent if there
+	// are none
 	//
 	//
 	// Example: AZehsm8AfD2eT1prfI2eD0QTb6NVs2eK
 	NextCursor *string `json:"next_cursor,omitempty"`
 
-	// TotalPages 0 when nothing matches, and when `cursor` was given, since pages are not counted then
+	// TotalPages 0 if nothing matches, or if `cursor` was given, when pages are not counted
 	//
 	// Example: 3
 	TotalPages int `json:"total_pages"`
 }
 
-// RateLimit How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
-// one more each time `window_seconds` / `limit` have gone by.
+// RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
+// `window_seconds` / `limit`.
 type RateLimit struct {
-	// Limit How many calls at once, and how many more in each window
+	// Limit The calls allowed at once, and again in each window
 	//
 	// Example: 100
 	Limit int `json:"limit"`
@@ -699,8 +699,8 @@ type RateLimit struct {
 	WindowSeconds int `json:"window_seconds"`
 }
 
-// RateLimitSetting The key's rate limit, or `null` for none; needs `keys:admin`. A key that is created
-// without saying has the limit of the calling key.
+// RateLimitSetting The key's rate limit, or `null` for none; needs `keys:admin`. If absent on creation,
+// the new key has the calling key's limit.
 type RateLimitSetting struct {
 	// Limit Example: 100
 	Limit int `json:"limit"`
@@ -709,16 +709,16 @@ type RateLimitSetting struct {
 	WindowSeconds int `json:"window_seconds"`
 }
 
-// RequestedScopes Scopes to grant or to require, as `Scopes` describes them, but without commas: RFC 6749
-// allows one inside a scope token, yet `a,b` is nearly always meant as two scopes. A key
-// that was given such a scope earlier keeps it until its scopes are replaced.
+// RequestedScopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
+// but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
+// its scopes are replaced.
 //
 // Example: ["keys:read","datasets:read"]
 type RequestedScopes = []string
 
-// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
-// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
-// service, any other `keys:…` is refused; the rest belong to your API.
+// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
+// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
+// `keys:…` is refused; all others belong to your API.
 //
 // Example: ["keys:read","datasets:read"]
 type Scopes = []string
@@ -735,7 +735,7 @@ type SummaryResponse struct {
 	// Example: 7
 	Expired int `json:"expired"`
 
-	// ExpiringSoon Keys that are ACTIVE and expire within 30 days
+	// ExpiringSoon ACTIVE keys that expire within 30 days
 	//
 	// Example: 5
 	ExpiringSoon int `json:"expiring_soon"`
@@ -745,13 +745,13 @@ type SummaryResponse struct {
 	// Example: 31
 	Revoked int `json:"revoked"`
 
-	// Rotating Keys that are ACTIVE and whose secret before the last rotation is still good
+	// Rotating ACTIVE keys whose previous secret still works
 	//
 	// Example: 2
 	Rotating int `json:"rotating"`
 
-	// Unused Keys that are ACTIVE and were last used more than 90 days ago; one that was never
-	// used counts from its creation
+	// Unused ACTIVE keys last used more than 90 days ago; a key that was never used counts from
+	// its creation
 	//
 	//
 	// Example: 11
@@ -765,7 +765,7 @@ type UsageCount struct {
 	// Example: 3
 	Refused int `json:"refused"`
 
-	// Start When the interval began, on a whole minute or hour of UTC
+	// Start The start of the interval, a whole minute or hour in UTC
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	Start apikey.Timestamp `json:"start"`
@@ -778,7 +778,7 @@ type UsageCount struct {
 
 // UsageResponse defines model for UsageResponse.
 type UsageResponse struct {
-	// Data One entry for each interval, oldest first; the last one is not over yet
+	// Data One entry per interval, oldest first; the last one is not over yet
 	Data []UsageCount `json:"data"`
 
 	// IntervalSeconds How long each interval of `data` is, 60 or 3600
@@ -786,28 +786,28 @@ type UsageResponse struct {
 	// Example: 60
 	IntervalSeconds int `json:"interval_seconds"`
 
-	// Since When the server that answers began to count
+	// Since When the answering server began to count
 	//
 	// Example: 2026-11-23T09:00:00.000Z
 	Since apikey.Timestamp `json:"since"`
 }
 
-// VerifyCode NOT_FOUND if the string is malformed or no current secret, else the first of REVOKED,
-// EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+// VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of
+// REVOKED, EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
 //
 // Example: VALID
 type VerifyCode string
 
 // VerifyRequest defines model for VerifyRequest.
 type VerifyRequest struct {
-	// Key The secret that was shown to you; any string
+	// Key The secret that you received; any string
 	//
 	// Example: the secret that you were shown
 	Key string `json:"key"`
 
-	// Scopes Scopes to grant or to require, as `Scopes` describes them, but without commas: RFC 6749
-	// allows one inside a scope token, yet `a,b` is nearly always meant as two scopes. A key
-	// that was given such a scope earlier keeps it until its scopes are replaced.
+	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
+	// but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
+	// its scopes are replaced.
 	//
 	//
 	// Example: ["keys:read","datasets:read"]
@@ -816,15 +816,15 @@ type VerifyRequest struct {
 
 // VerifyResponse defines model for VerifyResponse.
 type VerifyResponse struct {
-	// Code NOT_FOUND if the string is malformed or no current secret, else the first of REVOKED,
-	// EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of
+	// REVOKED, EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
 	//
 	//
 	// Example: VALID
 	Code VerifyCode      `json:"code"`
 	Key  *ApiKeyResponse `json:"key,omitempty"`
 
-	// RetryAfterSeconds Present with RATE_LIMITED; after so many seconds one call will pass
+	// RetryAfterSeconds Present with RATE_LIMITED; a call will pass after this many seconds
 	//
 	// Example: 3
 	RetryAfterSeconds *int `json:"retry_after_seconds,omitempty"`
@@ -868,13 +868,13 @@ type Unauthorized = ErrorResponse
 
 // ListApiKeysParams defines parameters for ListApiKeys.
 type ListApiKeysParams struct {
-	// Owner Another owner than your own; needs `keys:admin`
+	// Owner An owner other than your own; needs `keys:admin`
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 
 	// Status Only keys that have this status now
 	Status *ApiKeyStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// NameContains Only keys whose name holds this text, letter for letter
+	// NameContains Only keys whose name contains this text; case-sensitive
 	NameContains *string `form:"name_contains,omitempty" json:"name_contains,omitempty"`
 
 	// Search Only keys whose `name` or `owner` contains this text, ignoring case, or whose `prefix`
@@ -885,68 +885,68 @@ type ListApiKeysParams struct {
 	// refused.
 	Search *string `form:"search,omitempty" json:"search,omitempty"`
 
-	// ExpiresBefore Only keys whose `expires_at` lies before this time, expired ones included
+	// ExpiresBefore Only keys whose `expires_at` is before this time, including expired ones
 	ExpiresBefore *apikey.Timestamp `form:"expires_before,omitempty" json:"expires_before,omitempty"`
 
 	// LastUsedBefore Only keys that were last used before this time. A key that was never used counts
 	// from its creation.
 	LastUsedBefore *apikey.Timestamp `form:"last_used_before,omitempty" json:"last_used_before,omitempty"`
 
-	// Rotating `true`: only keys that are ACTIVE and whose secret before the last rotation is still
-	// good; `false`: only the others
+	// Rotating `true`: only ACTIVE keys whose previous secret still works; `false`: only the
+	// others
 	Rotating *bool `form:"rotating,omitempty" json:"rotating,omitempty"`
 
 	// Cursor The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
-	// expires and works with any `items_per_page`, but needs the filters of the list that it
-	// comes from, and a caller who sees the same owners' keys. It excludes `page`.
+	// expires and works with any `items_per_page`, but only with the filters of its own
+	// list, and for a caller who sees the same owners' keys. It excludes `page`.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Page Which page, counted from 1; excludes `cursor`
+	// Page The page number, from 1; excludes `cursor`
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
-	// ItemsPerPage How many keys a page holds
+	// ItemsPerPage The number of keys per page
 	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
 }
 
 // RevokeApiKeyParams defines parameters for RevokeApiKey.
 type RevokeApiKeyParams struct {
-	// Owner Another owner than your own; needs `keys:admin`
+	// Owner An owner other than your own; needs `keys:admin`
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // GetApiKeyParams defines parameters for GetApiKey.
 type GetApiKeyParams struct {
-	// Owner Another owner than your own; needs `keys:admin`
+	// Owner An owner other than your own; needs `keys:admin`
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // UpdateApiKeyParams defines parameters for UpdateApiKey.
 type UpdateApiKeyParams struct {
-	// Owner Another owner than your own; needs `keys:admin`
+	// Owner An owner other than your own; needs `keys:admin`
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // RotateApiKeyParams defines parameters for RotateApiKey.
 type RotateApiKeyParams struct {
-	// Owner Another owner than your own; needs `keys:admin`
+	// Owner An owner other than your own; needs `keys:admin`
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // GetApiKeyUsageParams defines parameters for GetApiKeyUsage.
 type GetApiKeyUsageParams struct {
-	// Owner Another owner than your own; needs `keys:admin`
+	// Owner An owner other than your own; needs `keys:admin`
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // ListAuditEventsParams defines parameters for ListAuditEvents.
 type ListAuditEventsParams struct {
-	// Key Only what was done to the key with this `id`, whatever its name was
+	// Key Only events of the key with this `id`, whatever its name was
 	Key *openapi_types.UUID `form:"key,omitempty" json:"key,omitempty"`
 
-	// Owner Only what was done to keys of this owner
+	// Owner Only events of this owner's keys
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 
-	// Actor Only what was done by the key with this `id`, or by the `operator`
+	// Actor Only changes by the key with this `id`, or by the `operator`
 	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// Action Only events of this kind
@@ -958,23 +958,23 @@ type ListAuditEventsParams struct {
 	// Until Only events before this time
 	Until *apikey.Timestamp `form:"until,omitempty" json:"until,omitempty"`
 
-	// Before Only events older than the one with this `id`, which need not be there any more
+	// Before Only events older than the one with this `id`, which may have been removed since
 	Before *openapi_types.UUID `form:"before,omitempty" json:"before,omitempty"`
 
-	// ItemsPerPage How many events an answer holds at most
+	// ItemsPerPage The most events in an answer
 	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
 }
 
 // ForwardAuthParams defines parameters for ForwardAuth.
 type ForwardAuthParams struct {
-	// Scope Scopes that the key must hold, separated by spaces, or given several times. An
-	// empty or malformed one is refused like one that is lacking (403), and so is this
-	// parameter by another spelling that can only be a slip: `scopes`, `Scope`, `scope[]`,
-	// `scope[0]`. One with a comma is refused with 400, which names the scopes in it.
+	// Scope Scopes that the key must have, separated by spaces or given several times. An empty
+	// or malformed scope is refused like a missing one (403), and so are misspellings of
+	// this parameter: `scopes`, `Scope`, `scope[]`, `scope[0]`. A scope with a comma gets
+	// 400, which names the scopes in it.
 	Scope *[]string `form:"scope,omitempty" json:"scope,omitempty"`
 
-	// RateLimited The status of a key that is over its rate limit, and of a client that is slowed
-	// down: 403, or 429 for gateways that pass it on (nginx does not)
+	// RateLimited The status for a key over its rate limit and for a throttled client: 403, or 429
+	// for gateways that pass it on (nginx does not)
 	RateLimited *ForwardAuthParamsRateLimited `form:"rate_limited,omitempty" json:"rate_limited,omitempty"`
 }
 
@@ -983,13 +983,13 @@ type ForwardAuthParamsRateLimited string
 
 // GetSummaryParams defines parameters for GetSummary.
 type GetSummaryParams struct {
-	// Owner Another owner than your own; needs `keys:admin`
+	// Owner An owner other than your own; needs `keys:admin`
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // GetUsageParams defines parameters for GetUsage.
 type GetUsageParams struct {
-	// Owner Another owner than your own; needs `keys:admin`
+	// Owner An owner other than your own; needs `keys:admin`
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
@@ -1031,13 +1031,13 @@ type ServerInterface interface {
 	// RotateApiKey Give an API key a new secret
 	// (POST /v1/api-keys/{key_name}/rotate)
 	RotateApiKey(ctx echo.Context, keyName KeyName, params RotateApiKeyParams) error
-	// GetApiKeyUsage Get how often an API key was verified
+	// GetApiKeyUsage Get the usage of an API key
 	// (GET /v1/api-keys/{key_name}/usage)
 	GetApiKeyUsage(ctx echo.Context, keyName KeyName, params GetApiKeyUsageParams) error
 	// ListAuditEvents List audit events
 	// (GET /v1/audit-events)
 	ListAuditEvents(ctx echo.Context, params ListAuditEventsParams) error
-	// ForwardAuth Let a gateway's request pass, or not
+	// ForwardAuth Let a gateway check a request
 	// (GET /v1/forward-auth)
 	ForwardAuth(ctx echo.Context, params ForwardAuthParams) error
 	// IntrospectToken Verify a key by OAuth 2.0 token introspection
@@ -1046,13 +1046,13 @@ type ServerInterface interface {
 	// ReportLeakedKey Report a key that you found
 	// (POST /v1/leaked-keys)
 	ReportLeakedKey(ctx echo.Context) error
-	// GetSummary Get how many API keys there are
+	// GetSummary Count API keys
 	// (GET /v1/summary)
 	GetSummary(ctx echo.Context, params GetSummaryParams) error
-	// GetUsage Get how often API keys were verified
+	// GetUsage Get the usage of API keys
 	// (GET /v1/usage)
 	GetUsage(ctx echo.Context, params GetUsageParams) error
-	// VerifyApiKey Verify a key that was shown to you
+	// VerifyApiKey Verify a key that you received
 	// (POST /v1/verify)
 	VerifyApiKey(ctx echo.Context) error
 }
@@ -3634,13 +3634,13 @@ type StrictServerInterface interface {
 	// RotateApiKey Give an API key a new secret
 	// (POST /v1/api-keys/{key_name}/rotate)
 	RotateApiKey(ctx context.Context, request RotateApiKeyRequestObject) (RotateApiKeyResponseObject, error)
-	// GetApiKeyUsage Get how often an API key was verified
+	// GetApiKeyUsage Get the usage of an API key
 	// (GET /v1/api-keys/{key_name}/usage)
 	GetApiKeyUsage(ctx context.Context, request GetApiKeyUsageRequestObject) (GetApiKeyUsageResponseObject, error)
 	// ListAuditEvents List audit events
 	// (GET /v1/audit-events)
 	ListAuditEvents(ctx context.Context, request ListAuditEventsRequestObject) (ListAuditEventsResponseObject, error)
-	// ForwardAuth Let a gateway's request pass, or not
+	// ForwardAuth Let a gateway check a request
 	// (GET /v1/forward-auth)
 	ForwardAuth(ctx context.Context, request ForwardAuthRequestObject) (ForwardAuthResponseObject, error)
 	// IntrospectToken Verify a key by OAuth 2.0 token introspection
@@ -3649,13 +3649,13 @@ type StrictServerInterface interface {
 	// ReportLeakedKey Report a key that you found
 	// (POST /v1/leaked-keys)
 	ReportLeakedKey(ctx context.Context, request ReportLeakedKeyRequestObject) (ReportLeakedKeyResponseObject, error)
-	// GetSummary Get how many API keys there are
+	// GetSummary Count API keys
 	// (GET /v1/summary)
 	GetSummary(ctx context.Context, request GetSummaryRequestObject) (GetSummaryResponseObject, error)
-	// GetUsage Get how often API keys were verified
+	// GetUsage Get the usage of API keys
 	// (GET /v1/usage)
 	GetUsage(ctx context.Context, request GetUsageRequestObject) (GetUsageResponseObject, error)
-	// VerifyApiKey Verify a key that was shown to you
+	// VerifyApiKey Verify a key that you received
 	// (POST /v1/verify)
 	VerifyApiKey(ctx context.Context, request VerifyApiKeyRequestObject) (VerifyApiKeyResponseObject, error)
 }
@@ -4152,188 +4152,182 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H39chu3lueroLgzFSnbpEnqwxFVqS1alnI1tiWPRcf3TuhRg2xQxFUTYBqgKI7XVfsm+9++yL7JPsnW",
-	"OQdAd5NNirKVxHMn91bFUqvR+Do43+eHT7Whnky1EsqaWudTbSx4IjL88YQPx6J+opXNdAoPEmGGmZxa",
-	"qVWtU+umc74wLFa6bqzORFyLauKeT6apqHVq/mktqpnhWEw4fMAupvA3YzOpbmqfP0e113rI6XvLn++N",
-	"BZtyO2Z6xOxYMCXm7FYsIjZYMJmU+np213rGp7J+KxbmWbN19Jy3Bu364ajZrD8f7iX1I7E/qh/ww8Hz",
-	"4Q/JkWiOHhjUO27FazmRdnVUH8bcMmlYKkYWRiZth8VZzIY8TQ3jlmk1FBHjacriX2M39gnjN1wqJhWL",
-	"bcyMGGqVmL7aSTI+snUp7Kg+tnYKc8i4FSn0XXc7UW81d/uqNN9+7VYs+rXj7Mf99rH9ce9g2/nU3+pU",
-	"DhfViw09M+zaLzkut4RJsjE3TCvRwVnRZGE28yecza8/tprN4/mPh82HpiNstqh3R1ZkqzO5ouEwq9mc",
-	"S8sGYqQzwWy2kOqG9qHYe6uiK6msuBEZ9vXhw4d6d2bHQlk55FasdvgXPYfOeOEltvPu7IQdtVrNiMFP",
-	"h88PmrulOb8QPBMZywRPJz/2a3wqb8Ui6dcemPlf692prL8Si/p5Ur2JMils3jHjdEanmTBC2dIQnuCc",
-	"5MO54BNRPSDFJ6JET1ORDYWydaGGOhHJxjEO5T+3m1M5FalUYuvBXM5VFWXAaDT86cuHMzNWT0RW329v",
-	"PZiroZ4KUz0ag38rDceIKYdDkwCbM1M+FGZ5SBETk6ldFA6m0rg6+UATbrkR1nQywRMWfptn0j68jO/E",
-	"rzNhbCWJwT4bZsfSMHE/HHN1I4APwPCNyO7kUHxnWKpvNi7j/qt/a//1Xw9+fv5m7+Jt7/Ddv7Q//O3F",
-	"3snL07ONY/sc1WBtJsI6+fRKLB6iuwyHFssEWTGHNW6wt6Uth0UEpt1hMX82iIG5x/yf22eDuMG67I6n",
-	"M9FXUrH3789fspHOJmznh/o+/r/V3oXX3VS5YjJpLDG3oawX6FfC6ECo1aKawqED77vGH6NaJn6dyUwk",
-	"tY7NZmLzNq2h8a7SdgwUjnRux1yxhZ7h78dMCZEYFoOU7PBkIlXsh/TrTGSLfEzYurQX/5SJUa1T+2/P",
-	"cmXhGf3VPKOh4P5kwky1MkTv3al8JVDWDLWyQASdTzU+naaSRP6zvxuS+9t1Q59753qg/la3/VYsGDew",
-	"pxLOxTxic2nHemaZtAZkVSaAGDdpOVWDcO8/K79ccVw2NS69i+N/wRP36MmW6TTLdLZplV7whGWu029m",
-	"IU60GqVy+DsuQ+AR0jDLb4WKPLcAEpKGZeJO34oEns65YX+fGcsybYE3fzvrhtP8/RatqxZ2DHqUSI3o",
-	"sP3WHtsZ6GTB9J3I2OE+eyVf7EZsv3XAduD7mTAGRJlOFvC4fcR2rNZswtXCKZFwOhlnA57guo8yPUGO",
-	"1Vc8SaA5bYtvZATPhmMRNG1qjywO9R2bLZyuzUE9ZAVVsa+cprobsYNmk+1AoxGfpXY36quD5h7beX/R",
-	"/bl7/rr74vVpB0kBJOeAG8GGXCltGVdmLjLiK1wlDLgtLAcQCEnDpDCGvloZhNeWG+zyfe/k8s3p9fuL",
-	"VxeXHy6oPydRJ3zBxvxOsIEQik14Io5ZqvVtXzltdqFnLBNTAbaIJX26QJDd4VBMbf0UxBvIi1UjBhZt",
-	"v3UQMZmAzmoXEXavVbpg1Ahkh4WNgd314ylJNt/0AX3i607Hkqq/qW3x1a8+V2c6G8gkEer3ZUiO9dxo",
-	"nbDBzOLCA90lGnWup+Q7VYbNpg+svP/Va3yhbTeZSAsM9Q9d5ZQPbw3jpI4jv5GGOBroDLlZfOwlxDCV",
-	"QqGGYVI9F0lfJXqu2A6sDnGkAjGuHM+vPBFF38TG8xBeXOMB2Kqxf/+rzuI3QWtneqZ+R0K70MzMhmOy",
-	"6oCkLBuIVKsbdE3wop7+7agTYdv/oCNZceiidYeOwZkjMRzD69cpDfzH/fZR3FfcgPI2wsbQxnI7M38e",
-	"xa+jj57Wb7hauMfmd6QRrwA6y8U5TaRht1IludrInNZ4TM6/Cs3rSQngD9qG94rP7Fhn8j/E78vRkJnZ",
-	"uWaJHI1EBudRK0E6ulaClEY0vC2K138kheWz13MLzo2TTLiR8CSRsE48fZvpqcisFKbWGfHUiKg2LTz6",
-	"VBP3U5kJc81ttecK/447CPaHQA5nZe5F7b49h43ooGt5b2/vyBlRiunRyAgbOY9cX41mdpaJiNlspobo",
-	"VLSaTWSaSm+GLHmr2s29Zr3Zqu+1eq12p9nsNJv/VotqI51NYLQ1GE8dxlKLllX9qDYRloPB9BChvfHv",
-	"ffYOp83vo4/vc+S8Uts5o6JaLhIeahIY7JWw1s3FBK/txpZEICJxTl5ygXkn3i8159crbPjHsG568Hcx",
-	"RIFApPRaGhtOX+fTEs34dZVWTMxjPWWhT55lHOXHlN9IFeJum771Nn9zeXY4ptK31s9u/cyGeIQSdxqK",
-	"pNg+rLda9fZer3lEpNhoPoYcy8dsI40/7sM3GR+Ka6GS6iP8XlmZsjmYAuQWH2YiD0ONBUu59yTBEXeG",
-	"yDHjA4P6zSg4L+3S2XQLsv+FCyKr/PkCNC5yO5hj9HHfPXfhq4PD9m7EjGYyMczozLLBguF2QdsvCCWF",
-	"Yc5mGMBdGSGszPXMBGpYDr26JQVlERdxmuk7kYDCKNJRxLhlE20sazWZYSm3IizqDPcEZEH1ku71Ws3O",
-	"3uOX9NtiedNMjOR9tVAZycxY2OiMD63IQtCJyPOYZWKob5Q0wlCUJGJ6KpTxHq7SsvHb62av9/pfnrcP",
-	"qxblCzgvNiN/a+XWv6UoErn8Vn20FZvahnPS+uFLzsl2vN+z/KhGpsV2TPmK3l1mpXgcnLTwJqHbzTCe",
-	"ArWFPqMi+9xS0LxDH/YjdRbieV6Fxv1B12mt04wq4uFg55JHMU08BzSWL4jX5Sf1OUv4whS374fD/WYz",
-	"qk34vZzMJrXOYXP/B3wgFT1oRlVh+jVzvQpbUx7ju9OfL1+dvgRm60goQpc2O/3r2/N39Ic4X80Yo6xT",
-	"bkx4sXvSO//5FEauYFS/1MID94la5HuBvcjJM7y3Qnc05PfT5OlVSiXmTKjkGPckm6UUdK7k5e3mXuub",
-	"VQH/KKVuDXl9kHZ8hdRd1G94ml6Oap1fHqmkLStGLlZZzc1naertAH++dtB7nwk7y5RImFZhf9GC8ArH",
-	"7uq+LTEj1/EqB/kIE58l0naH1SlbmBw154YlaAxqH3CPU8Fv4w6bjzXqGyM9U0khIMsyMdWZRVEesflY",
-	"DsdArmCvgBnjXWhAvMiIvPDKuYszZNxZJKZYi2ozOkxRjQJ3NS9lalENhlQ+meHl1ZPpJq3XZJX4/AIv",
-	"mSh2MrTALXTGYthWbnVWWIKxThNTjjGRGtNg3b6CwYnESzk4IQnj9DqHYVDmmWF6rmChls24oI81W5v0",
-	"sSm3VmQwiX/f8UP8n78060fd+hmvjz5++uHzTr34+/7n3U97n0uPWu3Pu/+0smZR7b7uvl6fCGP4Dfxx",
-	"MjOgCOM0KE+JB/eo7z8s9wnppGvyAsNJWVl2F4YjxyAeCTvWRsDKc8sEH46RQuGv+ETavhqIIZ+IBotH",
-	"mZ5gBkiujNuxyAQ28cE+UuUjFlsd52/I/AWl58d9NdBglGeYHyPu4OyTm8pZAphYYtgc2oLylSUiabCu",
-	"PxHwOSQUM9ZzRRu8iedvZDWwnj05EbSmlTbMI9tvy+ixqef2efNteD71Ku5t3mx79o+NgwwofKGkZD5y",
-	"0tvJD2xIssM3rZQg8NrpnXPblbeWD7cxzYus+HNU454/bdOGDppzllafsfO33plKdEtsGT3xPE0ZnJhg",
-	"X40cdw6nuMiNWkftRrPRbrSqWOsGs//LTLJhzjceXAjPY9YYxyvW8DFalZk/zhiiv0FZg+5PU82En7e+",
-	"yii+FYtruSbbM3A9WZK7v4lx/hu66kjjWjvLoifW83ugwe3Ib2O24cos7yRfHUQ8tnYaR6THOGUlDiqJ",
-	"7/U7w4Z6MuEq6bDYiOxOxJi7gS+R/Q3Srq8wA4+0MxGjJAJZnspbweY6uwXVrUIxWJLxMKQHVTncSTQN",
-	"HUsJ5JTbmc7s9OfGMxJaio8bOddT+ixzdljhr1TivkIT/kneYfYmNywmqRqD0ok5r1oF6vBOg7KQnlBt",
-	"wlOf1yof6dpFXBKMKysIfPcxppTV27+9ViYtS80vGlXJs/PwsAqvrx1XSaR+0aByl83DI9po/C1pJmsH",
-	"sy4NeIXr0HgqX6+3K4lszaByfWWLQX21J3x52BW+g8d8sGpaGJV8KSyXacWUpEiTjRbCImKY28xC5jhw",
-	"bQrxlU5/QZuu9Gs4G6Y4W2/OuPx3CrY9yBFozPknP66b9IaQiU7E+sqkeabVTYQykcMy3GR80mDnFz93",
-	"X5+/vH53+q/vT696bGe/2dw9ZifvTl+eXvTOu6+v35xfXZ1f/BT1VeFh982L85/eX76/ioqvuo+Vnjm3",
-	"V7m597Pt7Ddbu8fs/OLq/dnZ+cn56UXv+urk8u1pxM4u3704f/ny9CJi77q90+vX52/Oe9Rkb/e4r16d",
-	"/u364rJ3fXb5/uJlxN52e3/Jf4e39neP2ZvT3l8uX+Lz7uvXlx+o/cHuMbvovjm97nVfnV5E9C03pIjh",
-	"L5e9ruvsaPeYvbh8+bfr3uXl9evuu59O2c5+a88/Pb04uXyJb7YOYFjFsUYM2rzpXvzNL+8V29lvH+GM",
-	"e6fvLrqv2c4BrnchwzRaTgGFd/Z2G31VeIlNBFeGdLzKZFPKMF3+Uqr1LZuPBUi9vipklkJb1EmqEkkb",
-	"7A08m/AFkDVPwCJd0jqWyKjqrCR4WCuMikslmFA2WyBtoiWOhyFkDSDl1qLtFIYiY6jQGAondsMxQeVr",
-	"TAVcE6HI/+ROjsjMkms05xFsy7O/Wbc9/XXGU/LqlFTcCvb0OCXWrHF7Fzr8S6/3loUoQugIne8V/vWS",
-	"f9C32sTCzpXNtJkKVDsLNQ5lTmb1rVhT+un8INa7FNEPAvu00LNjhrng3teUL5NdagjkjR4WbF0twm6F",
-	"uobH12OpKpTM8xuls6UQEx8OhTHXNPqHGD69tcUarWP3oLrfVVIynm/cTuwkJLUqPT9mcgQcIwpsA8MW",
-	"0jCr04LeOtA6FRwdCJRgt8nW/M4sV95uaVxWBec3BHhpNkIlBnNZXNiJGQmafOvoebNUwfnD0WHzqNUG",
-	"yg1ahlT2cL+2SspRTT4YWkb+SmG1bbp/fnTQxP9t1T36kDYtMDmZKgsB15f4VTKB2WBTP978W1fduPK9",
-	"mRGZWltuRx8NCS9b6b1LB8XRedVJeS347Ts0ux8ZGLsVi4fZC3AJDEk8iq9giwcnBQPYPKP1B3+tDHOV",
-	"9ziq5RXvjbm6hQE22LlLkZy70IGbQe53l6BUYLBWZOh6MI0HJ7SJ6b8peIWrN+lTbcLvXwt1Y8e1zkFB",
-	"2BT1h2VxjX5wZOVcWRABt0JMKenNndlOiCi3m6hjSDhCCotV9Yi1oNF+s68K+Q++LHBIGYaF1IjI++Zh",
-	"odxnD5rNBqNkGV4OOfmFB7Xc2OuhUJgNWntei2rTlGPBZ6ZRJeH3xaVoNytWcLs6ahf5i9hMyV9ngvEJ",
-	"6DIuICSy7wxDDxOFoTKB6Zi+nI2rpK9An+IZ8hYrUOGBHxq0UO2Dg8JqHAOJVC2S0mw+llb0FXInWCoh",
-	"USAJlaDYYXEjxvhXoxHTg2IZLT1Zs5pLjKNANO2DA8wG8L+3SnGsX/69379vNuv9/n3rrN+/f34GPx6d",
-	"ffzvjwpSwchgzlyqirlTYj83DEbHBpngt+hVWFOT+2GsJ0G45DUAHcYZ8FQmk4hxZgWf0L+KKxvB54Hk",
-	"h2OtjWiwng/c9xWeXyCHCKtX4Mt5bTKWI2N+/MqKltj7f44VfVvKU1yygmdZBvrKtJJFNikDLx7OMqOz",
-	"GHngjbwTKnJynHpk0NrV0DM1mwzKMrFVqUGAeXI9FVnoOrzfblY1UOLeXtNAKlKbuDHeiekGG+W8Ddg7",
-	"G8mUjpzV7EZYT0vugI807Lf3dvaVzzzMhDv7SixRQvffxNhMfuiOXrZFrzXNRudt8bL5r73B4cXPpi1e",
-	"VevJlqc4YbN2sYNrldvhGBgwBVk3bgN+MTCpoZ4pS2H/0pD3HjRKiuOLyrSxsmNVoqtUy7FRwVjNdtIj",
-	"KxS7E5kcLXDOI53NeZbU+cyOWZrvGKYQsZ2fTt51dzssxkjmKnQMMGitBHqoyUzG7O94LlWi5z4JK2bP",
-	"whcoEAVtBouqUHFajWUDYy+U4hZHgEYx/g1HIZWLnOMQSieklK3V8ppwSNeqPEHlmZRO0GHxcz4ZbMPH",
-	"lsiAZrrSw8Yd9xlCj9v4XOldqlWK1SxNYxSqsI1VsAsN1i2E7oK10VdeKTEc0WrGTnErgfLAZsEfb4Xb",
-	"a+iPD2DxCDZizd7/I2zZUmrWKvgPAaoAn8xAV8TSceZ6Q5ka0ysxo4YDRDMRExKluU44mXDTcdg9+0d9",
-	"hTIVEZCYVEYmwpeLkq0asYWwLOYR4YcowbN04XFBJgKGAls51868cwTQV8G9gUzRCyX6MnxEigy1XRQR",
-	"lMWMaVM0T465I9OUD1fEPVoewTgsG4sfCy62YLLiJ+vepVFQD1rtHzapB/3+fbsF/9kDvaD9Av7zEn48",
-	"gB8P8Mfnp4/UFgaCTTOpLJA1616dnJ+HvSFTOHJ7FLFfZ9oKyucZ8OGtSbkZU5Bnwu/PaZqH+0sOwqhG",
-	"mrP7O5ybz1FtHVWhy9Cz8AlfsETnBsfhfpEQDGULANGACY+eHbbXQLduHHYkjhw7QECe8BtJEIoIF9mF",
-	"22eOrgCw6PrKge1EaLBSKSm1+H//6//ElBk9mhnhMz6F8dWnzoOWgQ3xhSTzpbTxGxPEUxLCbDLh2eLx",
-	"LrlXJbMrzxEOrLdaQSTHcvLQ9/LM4vDB52s/J9XNtdFVWZpVg8Rlo2HgwkrF9porydkHVb35HPwH+vHJ",
-	"0EWtrlLSUKJqFWzF2oHPx9psVWljrExTX5mYa+1Vw5gpOD+PGQRo3NgjNCS9CQGYjmghGb/Rx3mVJGYU",
-	"ijuR9bEjUn1dqhWweJ+8Wz6jrYflqaPNnKryLSos7jKVhAlXyd33cBRPYICrR8ExmionVUqcyTygyWO8",
-	"ItvklYVXszuesoG44SpiWjEOm54KNpFqZhHoa4w4VyP2vnfytEU+dzyt8om/FENppFbGkV881IkgCwdj",
-	"ZKWwSnubqEoGahD1FoV1XbsfDyfePBh+8+saMZ0mICMwS+k4Pzuo71A5L5bmLxA8a6v4XIFmKsJzvudy",
-	"SUllGUlppLDBMcwPhFzEDpuw83uHzZJL/rCSyaK9uYHIMGMrc0cbcX4M0RuITDyd68jqS8rxlncfB1ex",
-	"LtH6FKKfUV04qUwGyCPk0tV5Yb+wmROewgAJ2Upp5mxlxz5deUuesqZHnnVHfeWD/BWRfOSBpQg+reR0",
-	"mqIzFj+LB6OUqu+PShhwoW6mWEuz2iG8WOiunMvvP7tymGnRCgHJpw4m/IaxyqcpSl4XkfAr81DWyaa+",
-	"CyRJmauPL1XOhM0W15jWsJ45+HpAwtopUIFPiDABL4xid8DIMG15DgrAlJuHhdIatu+jro7dy5zbL0dU",
-	"l9bdM3Zcx9UNgP0Vw1km7eIKFqeIodidgXK9gfJ8SMfjOYYMAgfoeF938Mj5MDmhMyIIoZHDDV3wiQjM",
-	"wTkkYAHnOnPmBXqxPZaeDPFy3GNcEegg7xkzV6FfxMDdvmPOBoSa643UvAN8vtzDZ5QzI736dYJtiFgq",
-	"jY1cakzkwP0iFylBfuZ8ei7eYhp91Vfff19AlZBaNb7/nl0JlQQUOnQzhBXvsKvTk3enPYyEcNNXcddh",
-	"d2DrDnNQwO6tBvtAwGu5rcl86qrhEk3A3APwFUblMQlWSl4G9RijZZQshGLfOseVVDAbT8l17DhmO4hB",
-	"20HmhjkHt2Kx22BdVfgisLW+oq8oTbVqoAjPxwv31elskMph7NYVU3oMrOfpncgWTMDvMPF/ubq8oLMe",
-	"U/IJzM5ZiPAjHUVCAgr5NvDV8JLvmGP8kHb8uHCGDVmW8Aly14CO5JLn/LafcZnOMud2KWAQwYA/4B4V",
-	"s8ExWGkwoWgt5CGWtpHKD0vuyy3g+6SBiARBE2nqNNjVVDOcdwFfJu4rqYzFLOgR22+2Gqwb9ijg8nJj",
-	"QCyP9RyjmkpLQ5TlRuEm/V7dKhBmUk1ntuBYgEm/V4kYphhHzEVFxJIZQdAUy7Sivprlb+vMJZ2JZDk9",
-	"00UNHPDgHJdVOTUUYTpxdfabTTe+npwI8/33ZGI6PBQgQ9LfXPnV+94JrWER+4QSvZwM6Kt4XTZsTG6S",
-	"VA6Fk4uOqXanCFHTboDyOctSx3hM59mz+Xze4Pjnhs5unrm25tnr85PTi6tTbANasbQUkHl7ztCufMMV",
-	"vxETEG3dt+dgDYjMEM9qNVwjPRWKT2WtU9trNBt7VMc3RmlRxMHHqu2q+tELMQ+qfoRHQpDeK2TmMsIi",
-	"V3vmKNVFaNkZxaGY4lmm584zbexxXzl2NTOWQhwgaYONjK7NBvubnjEjRB690qO+8uDExaSUY0fvRQ8Y",
-	"1vChmAOrEt5yoEOuEFSJvqIySWAs+AJxlZ6rB/D2IrF8HCTyPzpn3xkWF6J08YZoXF+FcBz5Y7nysKAe",
-	"irvh+Fdw8dNhc0o1rSEe+qBl95XjW8CdgvWFp82V84p7PrTpwkVowq65qg1kWvOxTEWDveU3woUyTV8l",
-	"msCYZjzjygpyPnTAKqDUTxR15YAi/AGWqcRxfyRPRxxRSW4mJlwqF4YwbKLvBJtN8ehCc3Mrp8zoiQDW",
-	"gyHWKUwI+sEsS0MQ5nSygsA4T2qdGvRMWo+plQG/1xRU56+EiqJV0zddFCaI4bICKhxTGNOqQsIOuY6P",
-	"wajOQR7WD4R8Bqg0+VJg4HDi3kYsFdZilXTmflzKjFgzVvjn2sXYy0PeHOxfsUwfGnUMPVFmB500H9kv",
-	"zQIVQaCQITeEqulaE7BF3FfwAZnEPl6MGcgn3BTVSL8Wg4X7KXLltBlIsumYD0A5NJrF//d/xyzRoMEA",
-	"veMnWXx1hbE26hEjbdyIuhHKSCvvRAd5E+lTlmc2Ahq2mnHLUuEJ1h3QkKzgLIxwSuPrmO3E/Pa6He+6",
-	"mrBMoEcKXYCOQwl5My7hr3DCJF76TDv9e0xqlEzCumAVMyrAyMMarCfundEYFp7nhcNwOklGL8X9YYzp",
-	"39uXrZMX68gd4ZV/U9opomqkUpjcXwuUIycicn7oBEsqmVTDdJasYrw8rwCpqJqS74+6KU1tOz/NA8xk",
-	"ye27PJtSqDf4fFnB5dtXKz7fVVi29mG9+cM2080hlJ5swrHNZiLuEBnePo0Pvq8I9CpGR4v/OIpydBnj",
-	"AlTNr+DAXkGdLljelSgNJQkPuoQKMVaS4BG5+pSVaibcOcfSTE61m7CZ1N677h110Qro7NZr92rB4nLW",
-	"SUwhZrKGipqAYxAoca1HJBjqiSAlwevDYDsI5KGgReXJn04b+o4MVHZumbjHE2NYjP02Hp/9U7XwLn9p",
-	"DWtouaD/Y1jDBywohzFGIfEHj0LruDAHt19rRuUSfPIxBVyi1mNzHFYHGPJjkOh9rhhI6zWjWcozqhxX",
-	"eyn54oFBfVy6VKPdbD7xjRqlIt4K2M9LRVlaQKi3pJV9I2jF+7QWVY3Cmj0rXLGBTVoPNynBq2KjvYcb",
-	"5YjxuIJutx9qRfc3FJ1/qOcW3X6/fATKLDrLfvkIZGEoSF3r1GAHg48KODq/MQhJ5czK2seotuzBoZtn",
-	"XHT/c1SbalNhK77htx4QjtiQs6tz6J4ILZIGeyXEFC9DK1wFxPACONJfwEYcczPGz7jbFMxYzzH18YZL",
-	"hdbaBxfTj43L0ilc/MZuhDW5IVhwfBV8W+T7cp6npWwp6L/BLjR6FoZcuRyhkMjjszyKTRAa/ti72Zwx",
-	"OuEL31YtXGv0HPEFafQe3Ts3RFfMHEr5clfkhDKxFzrZ5sIcx8wJJmoCgoE2LyeJrh9IglIOCxUwq30Z",
-	"OWYd5Kvn+oU0bKBS9CZKkYAStNwj+rJ0Fi4cApJ0xrPSLAMF2KAv87FjKYLNlFPq3SgneiBTUefTacA1",
-	"WM53LkPHuB+Q/S5nth02C6GWX5bzYAo4wNuxVwcR/LkcDnCJJkusvfXErL0Cn6zqUheHI+ayEJmZYXnb",
-	"aJami6dk9sWrHjc1DO/9AwuI/ebRwy3CpUi/u0QhomUcea+jj0cKFrprDsZRup3zk7/v7DNJm1RU3al4",
-	"qpyS7HkKWAuo3OYe6NyFNtHoMUWbC4N85DUzx3SVgJ73FYFPeqgVH6sagaFO0oe9E3f6Fq+IDKUyJPVI",
-	"4rWbzeAH7CtUvEGORGymXC12g/VQWiqNfynLs6L4wLIOrrzzLTer0Lc58pYUpXgWHaR9BRKsQpjQlwrC",
-	"ZFVh3Ew03RAM/JaPzP7DLcI9H7/7kXnno4Zfd16iaqf9mYQTQYrYYOEAB9Etpjg5GRRVihQPDjk70buI",
-	"lX5zysIgxQiTVzMxFMoibGRO8tRMpHBWqqjtRtg/Se2PJLWfhP1yOgsK/6M86/6qTRjadk74jxiXGlbE",
-	"9h3qWu7yKaA5Bs+Suzf0mMWfPschzOEqjLAcrq9c2EUSxVN8B8sieWq0g3HwbpMSI0arocHe6Dupbvqq",
-	"5JN0fiHngkQETuWCMoTywCbI5qUN3i8SIF1/iCiq62ycgYfeSAhk5GGx4JA6HikWIm9YMZ443Ev3qseH",
-	"WyM7CPX0CQwRcW8FXbBUNAocYN5mA2QVcJi0ZV9uXrJrxNyXmYfvrRor9Xbt0Zq6Q17eSlP/r8rovnW9",
-	"lc7O1wrh9Urrsyygp/8eDLTSKeOTG7xvpOiIOUYkSHREo3qs9JxpReXDOsWQCjNWT93duDojWHZyxyPL",
-	"jEtQ78FrfScyiuEWmeUx4y6lXqcJYWDmX2d4ASZmvRjRYOdJ5IqWXTQOKw7uRFa4URQHU+CkrMxI3e2r",
-	"feXgmvQIS6p8cKFQwegSRrylgO9jmNABKfmIvRnruWEcrwYNiZiJJkmD67iFGo+jegS/dpy4G1K83Bcc",
-	"/nOVfo8vPAGPTviK1ybhC2Y1G2TSQfbnJEXbM1922SzdBYAVf49mtu4Wgs+r10Y/vYd7OzfI+tujyWYM",
-	"y/KnA/y/nmBBqNFcrDjPSKCHp5UxM4/6UmkKviCleaxnWZRHWNv7+MTQI5/TT/WqFEB3maUUdI4CAHpf",
-	"jXSGrnVpo5Blyi27ERZrOBrslA/HTOlEsFsF/NJ3j7HLg2bUbDaR8x2zgVholTj3u8QsSvh0lJecwLJp",
-	"5Vh0HhTXLnyOOS9a3Wy0O3FYtd+QbZTra9bwCtylAvz8n2zhH8KwHgdAh8JxBxr1oY/CcX/vkZD+cGPb",
-	"c5NZIm2d4MnXMpAPY80SmYRsaAJ2R8NZFXJD1+d7ooEMfeQZn1ghv5Ly2SugkFAM2eUlhkKCVN+wmwyY",
-	"CmYvuqREnlBmFnmqMG/DG+ZOcauGfI7yi7482LMSa5MMA+J0RaJhRcrPfPlyk4AXR25hadAtV0jODK7m",
-	"OTdfgppXlWJAjKYipWcdHPV2c3EJuTQNDw1X1b//23aM1JHnVqMYLNauKHk6kRbCVSprxufBy7fUDwvX",
-	"IawZpMP6L143u75rglh/XN/uasVNnXNEsvB5hy6zrLIasdnqoQdlQ4aYLzV8kjw4N8DlrLfKC9m2GBse",
-	"3yceG5mmWInta1tWT6xE1UQkzJmaDj/J4d98CU581fQ2peRte35DUpKnjTz9HD39DpfiHyRDqfqqgQqN",
-	"7EpPhFuSPxWxbzJBCXWTfIuCyQSPN+lQ6G4J9lIRWmuthnOmM6ZupLpnMbx37RwmccR6GRcjecti9x0Y",
-	"bxyxE54ki/DwmtPTU3WnFxgesPjoPyjTiCplUnkrOswIeuBup6cSFn9JuQNypqQXsriw8MRVUNA7WpHr",
-	"yNVp5zGNdrNJfrvw6XDpJXfB77zKMGY6W1daGDdYFxiZsGOdhDoqgo7BXCgY2MzVeS2XY/UV1lC5bPyd",
-	"wYxK4ybSmKnAPCmUjZSwFe8es3h5l555SJq8giYoY1Sig9eBCWWlXYQlw4rWdrNJxXAB7xTW0bvxuFuZ",
-	"kE42md3cpOhH68NcGuwCAUDxIjBMkqXIksiGQtm6UEOdiIS9753Vf+iwRMCvCAZFKW0wtHPalBtuxZzj",
-	"4nNms5mxVPJ2vwh6QSKmqV5gHgLSiEhTSpMLu+er+6Tqq/iv9TNaIpHAT3GUzwbnBnRl2IAnpJmBWZ4X",
-	"HHbYfnPPVeeU6/4wEW5NnSCqUfvtI7zbMk+HEokrjjS6SlMunJOHtOSrQrwpoCWBgQCCqRLQGIfkkK9A",
-	"Y+Ypag8GCLavsEQI6yhyxIKyXxevzCneO5/yIeZw4OUBdOKMJtqTpq/ySyAGi5Ck5+nYFVRwdx4HCPGV",
-	"ymknZCNGDj0MfsBHv3yMo75yPzc/xg126bULTgBVxdHi8/1mM+gbSJ14KmjlpAoR9wIo0woQk7ifpliL",
-	"T3BvlToeMtCidA+YHavIjkvQHMYuUM+BJa9VZ9K7silfdR6WX3urpwiJh8dvtETfgaD7KlB0IFBM+KEj",
-	"Z/ICOiaRWe4QY/dO+t31lQIFEq9WdFBu5lAU9Nt++6hQnR/0sDVazuraeL4+4QT3eOwTgp5SLSmhVW5q",
-	"WbqHJ/xSf6tTOVxs3di/jwpRdyrrr8RiK4Wo8G6p7cWGu8RWW/tbxfInl5vuF1v9QLhpLH90tRFLY/UT",
-	"+d1BX6sS/lb63YW23WQirXVt2ls41MMOiz/A2/ZagAx3B/07E04OnJqIwGmKvnXEFnFmxBp9MWiJMtys",
-	"gJHayjDqu7MT9vzwsE3OaWJOjt2YqeC3mJmeAtNddMp3LFRgqeOtrfSC529YdqtJ44o/9R0uV7/WYVjz",
-	"9Dn2PviFf9vqNME66TxUeIMVjZiBska5iyg/paAKwtpFBBoBksy9gBd+INSH872BOCQUj3IVeA7n0WBn",
-	"OpsUlMEyojgpjAX1MEJ8i0sYJ+Pm1jTYCYGaYe3izBS95S6urF32v7FLcqNKF8l3tecQQLaLhN7X5/N5",
-	"HeRZfZalTu/b3gitvMpk+yyRJzGEq68KqbCDA1alp9Y/reFvwBqGJznKzjIj/NkhR/vsTjpB7UbTb2Jx",
-	"8x/HEQsQMIE50uXSASSimjuCCe0v7gf7Cq0nxIVWFCFQCV0O4NFdhplAG46nxmN7h7uuPcNxHxzqWQqW",
-	"DBVIuwg7eejoDiaye5dYrEsKKeWF+zLSog0wEKDMu1wRhgihecKLzwBHLBrLFwbhuQoZKKGEPOQZFkxy",
-	"Xr53o8HoBg/j80Z8fmJUNlkMs1pHZEkXzDiwRAtoKxVZ3fDx17hbX5v4QZeVVBbs4FXsinFGYDx4vamR",
-	"VqMuHZI+EMtrwz0oj0gAKVzmshUXbT8ZF624dKUquIswM0pbkFf/udnnNjpgT+s3XHlIPPP1/HApLR6W",
-	"u2gnlu7OcZzsNV74gCyMqLDWAb5khDFSK6825Feju6xhPQpMLfS4xiXYy1FnWBXoDDolHPgNOfm0CQkK",
-	"yjJugfykVoROs1QR+DA8DVtBp2EFpBP82fQVQXJhIyPYTaZnU+MRv1y9OFbBgFbqUXaK0C3S53d0QAED",
-	"hpsmeHW3Q6dy0ViEz5hwtViTZuHwj78Uf+W3jAgsQzNXnN8QISlegjH/Uw/61qICPtsC98qXL+eb9vg8",
-	"C8cKtkqfItzgQgLVYdM925BC1SkYMCVOgin/m/CrHskaLrFiGo90qaWL8YXAeQ7zmrs6CWnvOwJwQ3OA",
-	"9D/anIgVPLqkDpWtKpaIId5vMADVifi2zxnDu1yk7SsM2uN7CObmsfBbTWYo4/+YxkjNp5m+I/emzjAW",
-	"q6lMjyCYqFa8r7xHr5hv5kCxiQOKdIToPxMx0RlMxMOmIHYPA5s4RsUzoP0Jld+w4HE0MkGvD8QN4uYo",
-	"MUeWmqe2OTLAi8MouY0W/9HpbZQBTOA3whnN22S5+fy2b475flFe3J8W6DfLeSnPLbBeJNIvT3Nz7NdZ",
-	"m2styyt3NjH4UoCtCleXRj6TgfLo8+gLJ+g4dz+B9xf1FTqMjvPj5vK3Qx7/BO+UoCiow8H2dxwbvBIP",
-	"WF2jgAaKxirBXxdBrGE0hauow03SG1Cxy5daU4AO8YKJxzNOv3kbc7jBX4bsa2tfWZHnfx2+BKz+kul4",
-	"7oDeyEPpCkeACGBpfbzqf2xnPpYgr58CdqGM8P07++mWQLTXsMjEXR3wJ2f81jhjyRVXief+Nf43HFt2",
-	"Vx0+J8IIWQThgFie3jKrA8bsM5TxbgxVH0nlSBQueUU1ySPLUbLsnUfYCMHSULiwGvBdPuyRv+IOVbxj",
-	"x0MHi3CtEGEg5lkTLjkQL/ly3ZVW7iHgrWAR5DfTkeCyY7FA8w4vyggfJ3G1+tUzgqBEl+SoUE9P1rFE",
-	"PKJZ6lMA8++9drdRbp1HXVhWTG76/PHz/w8AAP//",
+	"7H39chs5kuerIHi70VJfkSapD1tUdFzQstyjtS15JLo9PU2vCqwCSYyKALsAiuL6FHFvcv/di9yb3JNc",
+	"ZCZQH2SRomx1t3e2ZyLaFFkofGUm8vOHz7VIT6ZaCWVNrfO5NhY8Fil+POHRWNRPtLKpTuCLWJgolVMr",
+	"tap1at1kzheGhUrXjdWpCGtBTdzxyTQRtU7Nf1sLaiYaiwmHF9jFFH4zNpVqVLu/D2pvdcTpfcuv740F",
+	"U2LObsTiO8Om3I4DNlgwGZe6eXbbesansn4jFuZZs3X0nLcG7frhsNmsP4/24vqR2B/WD/jh4Hn0Ij4S",
+	"zeED47nkVryVE2lXB/RxzC1LxYRLZTosTEMW8SQxTOl5wLiKGU8SFv4aMj7iUjGpWGhDZkSkVWz6aidO",
+	"+dDWpbDD+tjaKYw65VYk0FvdLXu91dztq9IM+7UbsejXjtMf9tvH9oe9g21nUH+vExktqlcWembYNdND",
+	"ZscC1jlgcsikZWNumFaig7OhScJs5k84m19/aDWbx/MfDpsPTUfYdFHvDq1IV2dyRcNhVrM5l5YNxFCn",
+	"gnGWQqtix62KXqSyYiRS7Objx4/17syOhbIy4las9vUXPYd+eOEhtnP5+oQdtVrNgMGnw+cHzd3SdF8K",
+	"noqUpYInkx/6NT6VN2IR92sPTPpv9e5U1t+IRf0srt4/GRf27Zhx4sVpKoxQtjSEJ2CKfDjnfCLWsCqf",
+	"iBIpTUUaCWXrQkU6FvHGMUbyX9vNqZyKRCqx9WAu5qqKKGA0Gn768uHMjNUTkdb321sP5irSU2GqR2Pw",
+	"t9JwjJhy4JcYZJqZ8kiY5SEFTEymdlHgSaVxdfKBxtxyI6zppILHLPtrnkr78DJeil9nwthKEjuLgcaH",
+	"Uhhmx9KgEAAZAOM3Ir2VkfjOsESPNq7j/pu/t//214Ofnr/bO3/fO7z8t/bHn1/unbw6fb1xcPdBDRZn",
+	"Iqw7iN6IxUOEl+LQQhmHsMwcFrnB3pf2HFZRqwjEGn82CJk0LOT/2n49CBusy255MhN9JRX78OHsFRvq",
+	"dMJ2XtT38f+t9i487qbKFZNxY0mwRbJeIGAJo4MzqxbUFA4d5N41fgxqqfh1JlMR1zo2nYnN+7SGyLvK",
+	"07gdC5g8V2yhZyl8e8yUELFhIRyKHR5PpAr9mH6dCRSMblD4jtJm/EsqhrVO7b89y9WCZ/SreUZjwQ1K",
+	"hZlqZYjiu1P5RuBBE2llgQo6n2t8Ok0kHe7P/mHohN+uG3rdpeuB+lvdd2SjubRjPbNMWgNnUyqAADep",
+	"MFX9uueflR+u4JFNjUvP4pBf8th99WQrc5qmOt20MC95zFLX6TezECdaDRMZ/Y7LkMkFaZjlN0IFXkLc",
+	"iAV8mYpbfSNi+HbODfvHzFiWagsC+dtZN5zm77doXbWwY6lGTCRGdNh+a4/tDHS8YPpWpOxwn72RL3cD",
+	"tt86YDvw/lQYA+eXjhfwdfuI7Vit2YSrhVMagTv7irMBj3Hhh6mekJRSws51ekPb4hsZwdNoLAzjJKix",
+	"PT2PSg4qdYyDKthXBb3Qa6W7ATtoNtkOZ4PZaOm0wt/22M6H8+5P3bO33ZdvTzv4OxyaA24Ei7hS2vYV",
+	"V2Yu0lyrV5pWBegkGnM1AuWhMBRWMZIGu/jQO7l4d3r94fzN+cXH805fQWfUnk34go35rWADIRSb8Fgc",
+	"s2gsohuvwC70jKViKjhINlKhCzTZjSIxtfVTONXgmFi1VGDd9lsHARyIcJDbRRjgbLVKFky4hnBqWMZx",
+	"B7MxlQ413/oBXeLrmGRJw9/UtvjoV7PXa50OZBwL9fvKJSeBbnkiYzaYWVx5pS2LNepaTyl/qqyaTS9Y",
+	"ef6rF/lc2248kRYE6x+7zAmPbgzjpIyD3JGGJBvoDrk5nJ0UUSKFskwaYN1UW5uImO3A2pBcKtDiCod+",
+	"JUMUfRAb2SF7cI3dv1Vj//xXseI3QWmv9Uz9jmR2rpmZRWPSRIGgLBuIRKsROiS4ItXcq9jfiFKRbfsf",
+	"xJAVLLfCcSxjODqCQ3j2OqFR/7DfPgr7ihvQ34bYVBpmLLcz8ycffh1x9LR+x9XCfW1+RwLxOqAzXpyz",
+	"RBp2I1W8qjgek7+vQvV6UgL4g7bhg+IzO9ap/A/x+4ozlGR2rlksh0ORAjfeiIVB6cYVk4qOU3JD/dNo",
+	"Kfdeuy04M05S4UbC41jCCvHkfaqnIrVSmFpnyBMjgtq08NXnmribylSYa26rXVX4O+4dmB0CZZuVud+0",
+	"+/4M1ruDzuS9vb0j0jS4Yno4NMIGzqjpq+HMzlIRMJvOVIRuRKvZRCaJ9BbIknuq3dxr1put+l6r12p3",
+	"ms1Os/n3WlAb6nQCo63BeOowllqwrOAHtYmwHOykh0jsnX/u3juYNj+PTr37wHmhtnM+BbX8MHioSSZa",
+	"r4S1bi4m89NubEkEImLn1iWXl/fa/VJzjrzChn/K1k0P/iEiPAqIlN5KYzO+63xeohm/rtKKiXmsZyzr",
+	"k6cpx5NjykdSZRG1Te96nz+5PDscU+ld62e3fmYRslDsuKFIiu3DeqtVb+/1mkdEio3mY8ixzGYbafxx",
+	"Lx6lPBLXQsXVLPwRdH/g02kqbqWeeZcjM1ZPDYNzSarRMeMDg3oMMnWKTiillSBzG54yS6zp1mP/C9dD",
+	"VjjwzwXoWeRvMMfo07597uJVB4ft3YAZzWRsmNGpZYMFw92Ctl8QO8qGOZtheHZlhAk39npmMmJYs66g",
+	"Is65YfA4g8cDxi2baGNZq8ngeyuy5Z0pKxNopqpXc6/Xanb2Hr+a35awm6ZiKO+qj5OhTI2FPU55ZEWa",
+	"BZiIKgM4ElIR6ZGSRlBI5BgdDZmjPF81fnPd7PXe/tvz9mHVmnyByMVm5GWt3PT3FC8iR9+qZ7ZiT9vA",
+	"Ia0XX8Ih2wl9L+uDGlkT20njK3p2WYYiI7hjwpuAbjOz8RSILeszKMrNLU+YS/RcP1JZIWHntWbcnyGf",
+	"JbbWaQYVoW+wa8mFmMS53JNJQhIt59TnLOaLkoR7cbjfbAa1Cb+Tk9mk1jls7r/AL6SiL5pBVUh+zWSv",
+	"sr0pD/Ly9KeLN6evQOw6GgrQk81O//b+7JJ+CPPlDDGiOuXGZA92T3pnP53CyBWM6pda9oV7RS3wvcBm",
+	"5PSZPbdCeDTkD9P46ZVJJeakUC6OcV/SWUIxZi/JGdgKi2UtsPXNaoF/lF63hs4+Sju+Qjovqjg8SS6G",
+	"tc4vj9TTlnUjJ4KrxfosSbwp4DltBx33qbCzVAkwwAq7rGIKXUmtdlf3bUksuY5XZcknmPgslrYbVedj",
+	"YfoTnM4x6jLaB9nDRPCbsFMIweJTqZjq1AJvzccyGjOhYrBSfOCWXD59hVIIqBaa56LFmS+OD0ki1oLa",
+	"jBgpqFGsruaPmFpQg1GUuTJ7eJUr3Tz1muwRn0YAo+URUFg26BB2kVudhh1m9ETAWpCRFkXCoOOvGFVq",
+	"sB7MkkNflJgA4yQXl8DPgkJj0hqRDJettkz/arY26V9Tbq1IYfT/vuPH9z9/adaPuvXXvD789PnF/U69",
+	"+Pf+/e7nvfvSV632/e6/rCxWULuru7fXJ8IYPoIfJzNj2YCObUpE4tkC+f6zdT4hHbR6pV1yX8YbpCO7",
+	"MBuF96EXmSJtYDhOzClXwzRYOEz1BBM5MpUb42ypQBL0kTsKqgUstDpc0srpAaXnx2ygYRdTkb1LMXEL",
+	"XM30sK90EouU3YrUSK2MJ+pYYnwQ1aw0zsbV9YwAfaAibsZ6rmh3N0n5jTIFFrMnJ4IWtNJeeWT7bSU6",
+	"NvViPW++jXCnXsWdzZttL+excSbsC28o6ZWPnPR2BwU2pEPCN608KuCx01vnnCtvLY+2McOLMvc+qHEv",
+	"lbZpQ1zG4zgVZg2DRTxJRPqdYWfvmXsws6CGzu+esWxR9LSO2o1mo91oVQnQDSb9lxldUS4kHpy4Fyhr",
+	"LN8VU/cY7cbUczMG3kd4oqRMK2GqJe7z1ldZvDdicS3jtULP+QLylILfxOz+DX1wpEetnSKQ3XeGFT2t",
+	"25HdxpTBlQneSr7afzi2dhoGpJg4PSTMwrq+1+8Mi/RkwlXcYaER6a0ImbO88DkyruFU6ytMpHO/huS1",
+	"hdNb3gg0fkAdK6WS0GG+dJbDqB5Uz3Af0fBz0iOjpNyKdEalZxkvM2g1Pm0UUk/piswlX4UbUom7Kpuf",
+	"G8OkZdywkA7lkJwUHFTaVccZnMZKs4lOhePe34BXq3yfa1dx6RBcWUJQSB5jH1m9/dNrz5/lE/KLRlVy",
+	"3Dw8rMLja8dVOj6/aFC5R+bhEW206Ja0kLWDWZfPuyJ5aDyVj9fblUS2ZlC5brLFoL7aw7087AqHwGNe",
+	"WDUtjDO+EpbLpGJKUiRrjgz34CJgmKPMshRwkNwUuitxf0FzrnRWOGOlOFtvt7jUQAqiPSgRaMz5Kz+t",
+	"m/SGUIiOxRqLWho2T7UaBXgucliGUconDXZ2/lP37dmr68vTv344veqxnf1mc/eYnVyevjo97511316/",
+	"O7u6Ojv/Meirwpfddy/Pfvxw8eEqKD7qXlb6zjm1ys29F21nv9naPWZn51cfXr8+Ozk7Pe9dX51cvD8N",
+	"2OuLy5dnr16dngfssts7vX579u6sR032do/76s3pz9fnF73r1xcfzl8F7H2395f8b3hqf/eYvTvt/eXi",
+	"FX7fffv24iO1P9g9Zufdd6fXve6b0/OA3uWGFDD846LXdZ0d7R6zlxevfr7uXVxcv+1e/njKdvZbe/7b",
+	"0/OTi1f4ZOsAhlUca8Cgzbvu+c9+ea/Yzn77CGfcO708775lOwe43oWE0WA5qxOe2dtt9FXhITYRXDk7",
+	"tjJ1lJJGl99E6Z/zsYCTr5QsCo0nPBaVuaENdi7mDMjLYB7hQICWL1aqE5aIqYpjYmTZCjPiQgkmlAWW",
+	"FCkRK/M8sZWqUJQIFbpCgVU38AeqXWOqwRrKOyZtxjEiNUtxq1w2sC15frNKe/rrjCfksymqtFVi6XEK",
+	"rFnjzC50+Jde7z3LggNZR+hSr/Cal5x9vtUm0XWmbKrNVKC+WShYKEswq2/EmiJN5+tAiifijIS8RVJX",
+	"C5Y5kvIlshWN5qDvoZek+ti6Eeoavr4eS1WhWZ6NlE6XrCjyyF3TyB8S8vTUFuuzTsSDvn5bScTCVegI",
+	"hp3kWanodpJDEBOUne1Sz6nUy1X2+GMxn8FA60Rw9BZQxtwmQ/M7s1wxu6VxWRV13xC6pak5vsM8FRdZ",
+	"YkaqSLDW0fNmqR7zxdFh86jVBirONA2p7OF+bZWsg5rcKm7s7Ldtun9+dNDE/23VPfqMNq0xOZUqy/rW",
+	"F+xVCoTZYFM/3gZcV6u48r6ZEalaWztHL82SWbbSfZcYx9F9Fee8FfzmEs3vR4a+bsRiO1Ez1DP1ODmD",
+	"LR6cFAxg84zWC4K1x5mrl8dRLa94b8zVDQywwc5c4iMQdGEGuZNdgmKB8Vg4jnV6YxoPTmjTAfCu4AWu",
+	"3qTPtQm/eyvUyI5rnYPCwVPUHopT/dlVIqJLhPGBnlnPqJ0sUNxuolohgW+ABDF42YLzfb9ZzGpwNX59",
+	"FVHKYOG3wLnccXXcaw+azQbrer7M/PCpGM7MimIEqrmx15FQmONZe14LatOEY/VmqlE74XfFpWg3K1Zw",
+	"u6poF9IL2EzJX2eC8QmoNRj3Aq7+zmCupSvKQc+HzerUuIph/pMpT1G2WIHKD3xo0Jq1Dw4KC3MMJFK1",
+	"Xkqz+Vha0VconWDVhMSDRqg4wD7DRoiRrkYjpC+KNbH0DS+H6dYIjgLRtA8OMN7v/26Vgla//Hu/f9ds",
+	"1vv9u9brfv/u+Wv4ePT6039/VEQKRgZz5lJVzJ1y9blhMDo2SAW/Qc/ChirygswNoCUIkGistREdxhmI",
+	"VibjgHFmBZ/Qv4ori0G/PB7PkQr6CsPxAdaiADnkZcZYWZzo+araXhbu/znW830pA3HJDp6lKSgs00oB",
+	"2cQUjWiWGp2GKP9G8rac3tWqVA7ACLmeijR7b/Z8u1nVQIk7e039bHZSurHkgUiU3GwoE+Imq9lI0HbC",
+	"O5GBV9yYfUXcrMTS7nb/LsZm8qI7fNUWvdY0HZ61xavmX3uDw/OfTFu8qdaELU9wnmbNAnqjc8JtNBaU",
+	"u125rgGYm4rhuzKBE+mZsmVFeu9BO6M4qKC8ySu7U3UClQotNuoJq3lJhXLTW5HK4QINxaFO5zyN63xm",
+	"x8RcbOfHk8vuboeFGHoMfZEpat6KaTByeTTuq3AuVaznPjMqZM98k6r4bVKNFeNjIBln590hUoxHiIEu",
+	"GXVYIvNSvlTLa6pZwlQlG5THXWKDw+LrfDrWhpct7S9NcqWHjVvpU3Met6O51F2qyAvVLElCPPSAk6og",
+	"DlB1crxXSJAJyJvioITQuLJud1xix3eGOqL9hY74AFaNwBnW7Pc/w14tJUOtwusQbglIuZQrrNNyXeFx",
+	"KBUL6ZEQTzUPxoBxNdNxkDj7R8QDuOyToK/g0ZAHg5ApwdNk4WE1nONsrp015bQ4Uohg2+jAcQWcN0JM",
+	"UU5jHnBfYfoRjRdkWSqmCY9WTlRU7TPrq2yNfSq4szKbEF9Z9z6Ewgncar/YdAL3+3ftFvxnD47e9kv4",
+	"zyv4eAAfD/Dj89NHHsgDwaapVBbIk3WvTs7OsjUnWzNwax+wX2fawlKomA14dGMSbsYUSZnwuzOa5uH+",
+	"kjMuqJFq6n4H+r8PauuoA91z3vye8AWLda7cH+67fcKlMxSOB2IAGxldKWyvsbfbcBwMGxD6SCvh14SB",
+	"+43EOsVdi/xO+Y2UcSWNL/R3AlYtyH/iX/n//tf/CQtmwDGCdeETxhVtwouwxKz7/uwLqeZLyeM3pomn",
+	"pIXZZMLTxePdYG9Kpk2eaZtJ0WpNjRxK8UPvy/Nzsxc+X/s6qUbXRlelONKwCmYYdY8LKhXba66kNh9U",
+	"9eJT2B8YtE8lLqpalYcFZXdWAT0UBzwfa1NVmpKlaBc7alf1M1PAGpt7yUozKCqPuENHtC6Mj/QxOSny",
+	"9BZKf8MGqFoarOUkce1P6DKztR4+4xyR5eSRr3lhtZa3O5tg1Vn4AXjqBEa4StNOZlR5dLwMeUBfRkd/",
+	"ukZPxJ+8kwCapLc8AWtyPtaJYBOpZhYBC8YgncAY7508bckLuqNXB/dKRBLTHR1thZGOBRkQGE0qhSPa",
+	"20QjUtBMqLcgW9a12/FwpsqmQFW+kjqJhbGU0UO58kjFoPJTEigVpS+wJmariFaBWioCWr7ncnFFZUEF",
+	"6v/+eaCBEKYGJ1XADpuw6XuHzZLn+rBSTqKXe4OHnCILoO9iqlPKBmLEFRx5yJXryOlL6tGWdx1HVrEo",
+	"wfpUm5/wxD+pDJrnkWTpqp2wX9jJCU9ggATrRG4qZ4tmJVFY55Gnd+lhX2XhZR8Prwh649lZCnaTFJ9O",
+	"E3Rf4muRJ0p5655LsjEXCkiKRSWrHcKDhe7Kie3+tSt8TOtWiOH9Fj733yC89zQ1ueuc9n5VHkrO2NR3",
+	"gSIpufPxlboIGXWN0f/1gsFXxRHCTIEC4GBFEMY5nOdTboxLJEDd18FnecbafBStkfY+UOmkvMyF/HLc",
+	"cWndvTzHdVzdANhfEc1SaRdXsDhFyMDuDHTjlWO15Lz3yIVZrN1BF97VHe5vPkJOOISIvWdkVP32nvfi",
+	"eZngHAKwpnOdxnRCoHPXQ8jJLLqM24uLAR3kPWNyJ/SLeK/bd8zZgBBivYWZd4DfL/dwj8fLUK++nQAL",
+	"ApZIYwOXOxI4TLvAxRFQjDkvmYtGmEZf9dX33xfwFKRWje+/Z1dCxRn4GnpDsxXvsKvTk8vTXsg0GFhd",
+	"B1aBTTvMYd66R8gZ7izzorHHNth6fbVi7MUikrFgc4Isy01ONhapOKaDlHJ7wbakeJL1PTNp+4o8RlLB",
+	"RDz91vHnkO0g1GoHRRoF52/EYrfBuqrwUsrpwbcoxMroK8NR8164105ng0RGoVtTzHsxsJantyJdMAF/",
+	"Az3929XFObF4SCkaMH9n18FH4kBCvsmyUuCt2UPMdQwWuHa7fVxgXUP2ILxiIrhLunapZX7LX3OZzFLn",
+	"L8kQd2C4Z8NSqjQTCt5mMOemAuKPZQh/fYVILaBZOaAW9I/vtx2ShRvgavIVzrWAoRIyqYzFvOBhX+03",
+	"Ww6ilTYmw5zlxgg/nQ/qRum5YlJNZ6WI3/ffsw8qFlGCsTOdsnhGGCqiUHgUsFnxmb6iFCsRL2cjGnIw",
+	"zJS4m4rIEgCiFIYm2my60fTkRJjvvydDz6F5ADmBGkYrToo8rUsRuYPSmpwI76twXc6nc0cnMhLuWHOC",
+	"sTtFgJV2A/TGWZo44WE6z57N5/MGx58bOh09c23Ns7dnJ6fnV6fYBhRaaSlA8f6Moc36jis+EhM4mbrv",
+	"z0CHp0KoWqfWarhGeioUn8pap7bXaDb2qCxtjMK+CNKOpcdVpY+XWNzogqB6yATyDPFHwJSYZzp8DvtK",
+	"kjTzFKJDBOMejCdJX7k4TYP9rGfMiKzOHN/v0XKLUb5jR6ZFwWPR9tFDeiU+RkEVZ7EhsXPQOkEG4O8k",
+	"AHous90bciSZ8ehGaUU6+XeGhYV4VLgh7pRNKHDgB1yVU4aUaDhRk9ngLgrkdF5sTWhKmRIMpI4yxtcu",
+	"onGE/OOqTcUdj2yycPELEDpFcAkUMPOxTESDvecjwdRsMhCp6atYoxY+mvGUKysIAKMDejvpkXgkZVuS",
+	"6YqwTiXp+AM5IAjCEoYLu6xvBZtNkRehkbmRUyzIBFqYwjCmMA14O5xj0hCYNvFMJtLP4lqnBv2ROmJq",
+	"ZeTpNVW++SNZQcyqKZosCtPCmqMCThlTGO+pQmTOcvYeg5WcYxCsHwjZ8KjSuKCuw/a24s4es4gbUTdC",
+	"GZn5VvKo/pqxwj/X/mWlIW8OVa9YjA+NOoSeKCuBGKxiCgGpaWALwlyQRV1rwl0I+wpeIOMw4wppG+wE",
+	"K3YyJY8lwoJePVi4T4GrBE3h2JmO+QBUN6NZ+H//d8hiLUxfAZWT2AmvrhBNnHpkiJxeXNcOhl6pVtry",
+	"1AZAw1YzblkiPME6tsxC7Zmm73gzvA7ZTshvrtvhrqtrSgV6iNAn5+SSkKNxCR3EAecuvaad/CMkRUfG",
+	"2bpgtTmqpyi6Gqwn7pw1ly08z5NrgCersmtqMMbkH+2L1snLdeSOmL+/Ke0UMR+k8WnURDdyImB/o2SG",
+	"gLjOn7haFthutp9XACdUzch3R/2UZrad++QBWYKmdO6GXZ5OKWpW6YF1SlrRA7uKFtY+rDdfbDPdHNrn",
+	"ySYc2nQmwg5R4aNc3McsROeGb4znBXlocYZVEyj4i1cwjgsmbyVOQOngBhVBMcHTRALP4sEckItNWalm",
+	"wvExLDzuH8IndBm1p33qK0c+eLDhnDwG3IKF5VSKkHKJcKKZnuDPeI+oMFd9RYqHS4twfgSBwhGUojwj",
+	"kXQg8x3ZhezMMnEHnAGGG3bYeHwCS9WKu8ybNTzfcgHvx/A81g/lukdAKk7ruDABt0trhuRyVfIBZWA4",
+	"rccG96tHRwODbUFKnoqU+fyYiuEs5cxUDqy9lHbwwKg+Ld3Z0G42n/jChlJxaQW+5IVym+QW4dvBxN2n",
+	"tahqlK3Zs8J1Dtik9XCTEo4nNtp7uFEOS44r6Hb7oVZ0V0DR2Ybqa9HN9ssnIM2ih+qXT0AWhmK6tU4N",
+	"djBzDIGk5iODOEjODqx9CmrLvhO62cQFw++D2lQbu847ZZznBiFrnLmXw8Y02JWlo8y7yDpFBH+X8UGq",
+	"SV+NuRnjiwi3H53LmLY34lKh/fXRGYkhOZ8cAr7PAxoJW/JHFdILvEuKGzbkqfMP9lUhY8hnEU3ItIy4",
+	"8hkyMDrn7LI+P2Kp4bHPSXAGZt4avbjor0KkExDJHkU6NyxX7BeqenB3sGR1TC91vM2NLE6YEyjRBA4G",
+	"2r6cKM5pGLEDm6IA3kwsg5esQxj1Mr+QGQxUio4+KWJQbsr9kfoCJ1VmoXffnzlTWGmWgl5r0O332LEU",
+	"8U7KWd5ulBM9kImo8+k0q7dfTsIto5e4Dyh+l3O6DpuF0MYvy2kjBdjZ7cSrQ6S9L7vfXV7GkmhvPbFo",
+	"r8DCqrpAxGFWeRgFM8MKrOEsQRiyJxP2xTsDNzXMnvsnPiD2m0cPt8gu4PndTxQiWsZR7Dr6eOTBQpeZ",
+	"wThKdz1+9vdp3dNpk4iqS/su0clksjS1qUgnHGaaLBrsgqAn/fVm7kQKymiUaNei/IOTijL5pWFDsLjx",
+	"rDkmNHs9B4se9GbsE+Q9z8o3kCucu8znZxcPQTxfUAUf6HjRYD1+g0/Sn6XDrHByBHl4Bj2f6GWCmazc",
+	"N1eM3sKIqo4R+qVwjKwqi5sJpptF375ldtl/uEV2k8Tvzi6XPkz3dbwSVHvYX0sVexVssHAod+jpArIG",
+	"U1RRdQNeqVmkHFB3sOxsjv4mn0XRV5jrmYoIOapE7q4dsE0VtY2E/ZPU/khS+1HYL6ezTNl/lLPcX+MI",
+	"Q9vOr/4Jg0hRRTDdgYBlbp4VDEGeCn8n5TELP9+HywKYAtMufkK3/AgXqcEqPXEr1JLDpCSD0WposHf6",
+	"Vjpk3JKnEb1B3p3jMB6Vi7AQCAGboJSX1vu4yHRh3fKxQebNwONBxH2F2BdPeir4dAEsMyw8mz3A47iK",
+	"iwli8wlMD3FnBV3dUzQEHG7bg3bHKqYtKcm+8Ln4TlBEXMFz9r5VG6Xerj1aQXcov1sp6P9VZdy3rq4S",
+	"5MrXnr/rddVnaQbV/XvIzkpfzGWudCI3+HQkgjQln7OrViMZWUL81lOT6QH07FCnfZX5KUqw4s5FTSEI",
+	"DMgWZeQx4855T+iqWom8gwY7i4O+glULfDgNvRC3Ii3cU4lK93qZ6e70JLigBrsYMjvXWEnuM0M9dLLx",
+	"+cBe5ccmGOlzWD7+rDBjPS+Ev/DXPA4Ia/K0GjtOwYV1+mrCF+6rEmbwki6PDzyBXI75incm5lhzE4tp",
+	"ohdLRFQUqkv48ljJ9miZ6pDt71fvHH56//V2Tg4P4InuKDQJi7P/06H9X+zE+FHeFs8L5+nI6OFpD4+Z",
+	"BxYZrcOOx7hiex9LRUwAph18Koa40SHtZB8mDI2ExXIGRm8bCMorBCE5U9Y02CmPxkzp2Hvg4Q34fhBX",
+	"B82g2Wy6W8JIPsvIGpc1BQIRhSno0YlWo42mIA6j9hvyebmqZA1z4yIXJPGfXP1PYeva4tZWKngfPELO",
+	"H271ehEwi6WtO+DbdVz/cawRht7nApMWhxZsMWcSM3zwVUtZkixLkuwVMHf7qhBOB0EiIj5zpTOJHrFR",
+	"CjoQZv05tyKPO5TbaH1ihM+IcGoTN31Vgfob5Bc55VdlrU3Ty0CHK1L1KrJmMgD/HCaMEiWkQfdXIZvR",
+	"e3fZnJsvwUurCuMTfVWkw6xDIn5wErIMFrSmX48Stp1UdFS3pnfvNRks1q4h+RBx37PbMdaMzENVb6mX",
+	"FXDut1ucG4noXmu6JkDtx/Xt7sfb1DlHZIRCOY5LdFotqWu2euig2JBP5evlniRrzA1wOUes8nKtLcaG",
+	"nPrEYyPTD+uIfTb1Ko+CSCtfmp+Kib4VMfPL9WhU8Kr5bcpg25ZlQYVAr7ibn1S5DPwnyfaphpN/IOMn",
+	"w2//U5n69nJ+UNPItyizWuDrTRoRejUyk6UIurRWX3mtU6ZGUt2xEJ67dr6JMGC9lIuhvGGhew+MNwzY",
+	"CY/jRfblNadvT9WtXvRVKO4sfvUf5XsZOswI9ydhpFKFh79e2gH3UhYJ2S1ed8nLIbSi6IKrM84iBazd",
+	"bJJjLHt1Fi3m7q7qvFZuU41cCFrZgk2EHWusUeBRJKbW19YOdLxwxUZU2rRcikTIYi5xPWDiDlqziTRm",
+	"KjDlCA9Gyn8KGyxc3qRnHhUlrzDJdC70YXVhrr7aaswRzYrJWCgr7cIvYu4j4/4Kd+eA43Hss1Ab7BxL",
+	"8jDCQHmmFKIRaSSUrQsV6VjE7EPvdf1Fh8UC/sQUK3JEwmhcWdqIWzHnuOCc2XRmrIjZNNV3i0wNIOcU",
+	"1ivB+gEtUKZZtmPuLhwmVV+Ff6u/plURMXwKg3wmOC9q72rcTOmC+g7bb+65apVi/ZqrYFxT74Y60377",
+	"CIHZipfbu8I+o6s04AJfPKT9Xi2loJU8jpUwtTAihIVjBvRhnqCmYMhumEztAqsn8hJ7V1eZ+0vxOhSO",
+	"1CfVCA9yRIQn9jIat3uJNvsKtyubSqeQrEfQUvABv/rlU/6x+QmLLGgIrgIRgY8wq6+v9ptNrzUsFYLi",
+	"eSztCr7PCqaPuJsmWBdOIGCVmhpKwuJpnWFHrML2LUFEGLtAZQUWs1atRLhKIYpAwv5pb6bk0GiFpO6M",
+	"Ih3lImF6OusreMgxjiOLqcM51IrtkECONUVHd9fnyhdItVpPwfMuR0Cgv/bbR4XC8Ex3WqOkrC6Fl8ig",
+	"AsKwj31qzJNe9l8EIdx41X/xppTsj/p7nchosXVj/zwqMt2prL8Ri60UmcKzpbbnGy57Wm3tr33Kv7nY",
+	"dAHU6guyq6Dyr642wjisviK/3eVrVbnfSi8717YbT6S1rk17C190tsPiD/B0vRVwCvsTki6V4J5/Cpod",
+	"4lk49X+NgpepdTIDwMewZXVM8fUJe3542D4u49zzEpIDVZkpKuOmZygL+3PfQTr1ax2GBTz3YdBXPt8C",
+	"JsCNVphsndXsspFGcW41W6NdBUU1DERhwAiPFdS6gC5WQKCIZQiIIK+5yXAgGswXmCNmb376wrnWV5kS",
+	"xg27gOF4pETTYCcEfIX1dDNT9C278Kh2aevGLsn3Ki0g346ew4zYLrx3V5/P53UYfH2WJk7f2t7qq7wm",
+	"YvtchyexPKuvYqgwPCsvXSASC7Jczj99+9+GOQrf5HAtyxLtJwfq67MWibnajabf2CJNPE7CFRBHMmFH",
+	"V/JmSAXV0g5sWJ8QAaYOSgFCnUT/1Vi7JEqfJHCcw4ZEqUD7iScmh6l3Abm+cm9N16ctHy/dlFxMyfAW",
+	"MF4cbfnCHIMZUsyW8CpeRQKcN/O8LdhgdNOB8RkOvl3QV3k4sYC5pYQJylgimFpKOCDVGcfw/re44l+b",
+	"qED3OlQWkswUQjNwRugseCOkkVaXc8oQ02nDlRGPSF0o3HuxlYBsP5mArLifoqpOw3kZ/nNLv210sZ7W",
+	"77jyiGjm68XZUrY2rHQR8bJ0w4gTRG8RGB8lEBFgrQNixQhjpFZeGcgvqnDJrHqYyaSsxzUuNadfPARu",
+	"gra+g1MhSaGNyEGNGLdAgFIrQkFZqlIrwqCwLVFQWAFaAz+bvkLok1GqZ1MYD8iyQgDS+dDIz5SXvEuH",
+	"S286VKkhLUt5KjLfnMfYR5CGCVeLNWkGDr32S1E+fkun+jKw7prkBFqGP9WWb82LjixYVTq7ZVKB4/TN",
+	"CT5/0XOmh1Yoh4YgiOSxjtLfb4cJQIdNhxpLKUD0eU0SEFhDopOzd5XkoGTPFWSkkjDI7lf2ggC0hFwS",
+	"XPg8/TwHI29KAxOGFa6NJPcdQXMjBD1BrqEjuCDw4gyjVg8dtB3tXMAK7lLS+cuGU+CWTKZugdDB6fHL",
+	"W01mKP/82CGdLeGMu+xLpxcRYxZzpRza8WCBWMciGWJ/EzHR6SJwt5JlMDBsJ8Rvwt1jtHbpy4EYIdCK",
+	"ZU1EY8jSr/rKbS/emEQZWF4kr+RgEWhGTjHb5mT5bKxvTlR+URbXnzLzm5OZK1lZXy0+nS231m67ItBE",
+	"8g0U8Ivy+xiDLMqVBc5M6FwGxuPAex9NX7n7SeZjjTlEeq4IU6qbIeMWo3qNAkBjjkFcRBLGkEhBCG6D",
+	"Tbx0Cy8MFYFbnczlHpfYGXrRBmdUdjXNVo6oorT9OtwBWOYl4+3MIXuBak27M8TbRzieXz5c8z+2s+BK",
+	"6MNPUZFfBlr+nb1gS3jGawSgPxj/lHvfmtwrebRWYLW/xoWF40pvq0PCRBRZXNwFttNb4Tgt1tEMfslA",
+	"Q5/hMe4G8xi4YVfajqXMTp57aFKfBr8a8nwrbHb9SuCVSR/IcAlsErsS0c0SaqS0fvkKfZVWb7U/0tjz",
+	"vPVxplzbsVigHwtvJ8jeR0fR6otOQWiWRM6cG+d2mlNSK6LTzJKYUVVS/s637tK8lYNKkBexMrG3sJyY",
+	"n3P/6f7/BwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

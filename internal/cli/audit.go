@@ -28,14 +28,14 @@ type auditCommands struct {
 
 type verifyAuditCommand struct {
 	databaseFlag
-	Expect []expectedMark `sep:"none" placeholder:"SEQ:HASH" help:"A head that you noted earlier, as this command prints it: it must still be a part of the chain. Repeat the flag for several; CHAIN:SEQ:HASH names another chain than main."`
+	Expect []expectedMark `sep:"none" placeholder:"SEQ:HASH" help:"A head that you noted earlier, as this command prints it, which must still be part of the chain. Repeat the flag for several; CHAIN:SEQ:HASH names a chain other than main."`
 }
 
 // Help is the longer text of --help.
 func (*verifyAuditCommand) Help() string {
-	return `It changes nothing and keeps no server waiting. Exit status 1 says that something does not belong.
+	return `It changes nothing and blocks no server. Exit status 1 means that the log was altered.
 
-A chain without an outside anchor proves little: whoever can write to the file can also compute the whole chain anew. So note the head somewhere else from time to time, and give it to a later run with --expect.
+A chain without an outside anchor proves little: anyone who can write to the file can also recompute the whole chain. So note the head elsewhere from time to time, and pass it to a later run with --expect.
 
 Examples:
   apikeyd audit verify --database keys.db
@@ -126,7 +126,7 @@ type exportAuditCommand struct {
 
 // Help is the longer text of --help.
 func (*exportAuditCommand) Help() string {
-	return `Each line is an event as GET /v1/audit-events shows it, with its chain, sequence and hash. docs/audit.md says how the hash is made.
+	return `Each line is an event as GET /v1/audit-events shows it, with its chain, sequence and hash. docs/audit.md describes the hash.
 
 Examples:
   apikeyd audit export --database keys.db --since 2026-11-01T00:00:00Z | gzip > audit.jsonl.gz`

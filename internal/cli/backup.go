@@ -24,8 +24,8 @@ type backupCommand struct {
 
 // Help says more than the flags do.
 func (backupCommand) Help() string {
-	return `The backup is one moment of the database, with everything that was acknowledged before. It is checked, and
-gets its name only when it is whole. It holds hashes and no secrets, yet whoever has it knows all names and owners.
+	return `The backup is one moment of the database, with everything that was acknowledged before. It is checked before it
+gets its name. It contains hashes and no secrets, but shows all names and owners.
 
 Examples:
   apikeyd backup keys.bak

@@ -35,21 +35,21 @@ func Main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 // commands is the command line; kong reads its tags.
 type commands struct {
-	Serve        serveCommand        `cmd:"" help:"Serve the API. On an empty database, make the first key."`
-	Keys         keysCommands        `cmd:"" help:"Work on keys, on a server or directly in the database."`
-	Login        loginCommand        `cmd:"" help:"Remember a server and your key for it, as a profile."`
-	Logout       logoutCommand       `cmd:"" help:"Forget a profile."`
-	Profiles     profilesCommand     `cmd:"" help:"List the profiles that apikeyd login made."`
-	Backup       backupCommand       `cmd:"" help:"Copy the database into a file while it is served."`
+	Serve        serveCommand        `cmd:"" help:"Serve the API. On an empty database, create the first key."`
+	Keys         keysCommands        `cmd:"" help:"Manage keys, on a server or directly in the database."`
+	Login        loginCommand        `cmd:"" help:"Store a server and your key for it as a profile."`
+	Logout       logoutCommand       `cmd:"" help:"Remove a profile."`
+	Profiles     profilesCommand     `cmd:"" help:"List profiles."`
+	Backup       backupCommand       `cmd:"" help:"Copy the database into a file, even while it is served."`
 	Restore      restoreCommand      `cmd:"" help:"Restore a backup into a new database."`
 	MigrateStore migrateStoreCommand `cmd:"" help:"Move everything between SQLite and PostgreSQL."`
-	Doctor       doctorCommand       `cmd:"" help:"Look for what is wrong with configuration, files and database."`
-	Audit        auditCommands       `cmd:"" help:"Verify and export the audit log, beside a server or not."`
+	Doctor       doctorCommand       `cmd:"" help:"Check configuration, files and database."`
+	Audit        auditCommands       `cmd:"" help:"Verify and export the audit log; a server may run meanwhile."`
 	Conformance  conformanceCommand  `cmd:"" help:"Check a running deployment against its contract."`
 	Healthcheck  healthcheckCommand  `cmd:"" help:"Ask the server on this machine whether it is ready."`
 	Completion   completionCommand   `cmd:"" help:"Print a script that completes commands in your shell."`
 	Complete     completeCommand     `cmd:"" hidden:"" name:"__complete"`
-	Version      versionCommand      `cmd:"" help:"Say which version this is."`
+	Version      versionCommand      `cmd:"" help:"Print the version."`
 }
 
 // errTold ends a command with exitFailure whose output says why already.
@@ -82,13 +82,13 @@ func (f databaseFlag) file() error {
 
 // policyFlags are shared by every command that makes keys.
 type policyFlags struct {
-	KeyPrefix string `default:"ak" env:"APIKEYD_KEY_PREFIX" help:"What new secrets begin with (${default})."`
+	KeyPrefix string `default:"ak" env:"APIKEYD_KEY_PREFIX" help:"The prefix of new secrets (${default})."`
 	lifetimeFlag
 }
 
 // lifetimeFlag is shared by every command that says when a key ends.
 type lifetimeFlag struct {
-	MaxKeyLifetime time.Duration `default:"0" env:"APIKEYD_MAX_KEY_LIFETIME" placeholder:"DURATION" help:"How long a new or changed key may live, counted from the request, such as 90d; 0 is without limit (0)."`
+	MaxKeyLifetime time.Duration `default:"0" env:"APIKEYD_MAX_KEY_LIFETIME" placeholder:"DURATION" help:"The longest lifetime of a new or changed key, from the request, such as 90d; 0 is unlimited (0)."`
 }
 
 func (f policyFlags) policy() (apikey.Policy, error) {

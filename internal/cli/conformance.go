@@ -13,7 +13,7 @@ import (
 
 // conformanceCommand runs the conformance suite against a deployment.
 type conformanceCommand struct {
-	URL      string      `required:"" env:"APIKEYD_URL" placeholder:"http://127.0.0.1:8080" help:"The deployment, as its callers reach it."`
+	URL      string      `required:"" env:"APIKEYD_URL" placeholder:"http://127.0.0.1:8080" help:"The deployment's URL, as its callers use it."`
 	Own      ownKeyFlags `embed:""`
 	ReadOnly bool        `help:"Send GET requests only, so that nothing is created or changed."`
 	Format   string      `enum:"text,json,junit" default:"text" help:"text for people, json or junit for continuous integration (${default})."`
@@ -21,7 +21,7 @@ type conformanceCommand struct {
 
 // Help teaches the command.
 func (conformanceCommand) Help() string {
-	return `Takes a key with keys:read and keys:write, as apikeyd keys does; with keys:admin all checks run. Keys that it makes are named conformance-… and revoked at the end. It ends with 1 if there are findings.
+	return `Takes a key with keys:read and keys:write, as apikeyd keys does; with keys:admin all checks run. Keys that it creates are named conformance-… and revoked at the end. It exits with 1 if there are findings.
 
 Examples:
 

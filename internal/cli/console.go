@@ -20,7 +20,7 @@ import (
 // consoleFlags are about the pages at /console.
 type consoleFlags struct {
 	Console        bool   `default:"true" env:"APIKEYD_CONSOLE" help:"Serve the web console at /console, for those who sign in with a key (on); --console=false does not."`
-	ConsoleKeyFile string `env:"APIKEYD_CONSOLE_KEY_FILE" placeholder:"FILE" help:"At least 32 random bytes that encrypt the console's sessions, the same on all nodes (new with each start, which ends all sessions)."`
+	ConsoleKeyFile string `env:"APIKEYD_CONSOLE_KEY_FILE" placeholder:"FILE" help:"At least 32 random bytes that encrypt the console's sessions, the same on all nodes (new at each start, which ends all sessions)."`
 }
 
 const (

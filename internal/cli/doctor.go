@@ -16,13 +16,13 @@ import (
 type doctorCommand struct {
 	serveCommand
 	JSON   bool `name:"json" help:"Print JSON."`
-	Repair bool `help:"Count the keys anew if key_counts is wrong, in one transaction, beside a server or not."`
+	Repair bool `help:"Recount the keys if key_counts is wrong, in one transaction; a server may run meanwhile."`
 }
 
 // Help says more than the flags do.
 func (doctorCommand) Help() string {
-	return `Takes what serve takes, so that it sees what serve would. Reads only (but for --repair), beside a running server or
-not. Among a million keys it takes some seconds. Exits with 1 if something failed; warnings do not count.
+	return `Takes the settings of serve, to check what serve would use. It only reads (except with --repair), and a server may run
+meanwhile. A million keys take some seconds. It exits with 1 if a check failed; warnings do not count.
 
 Examples:
   apikeyd doctor --database /var/lib/apikeyd/apikeyd.db

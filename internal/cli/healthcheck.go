@@ -14,7 +14,7 @@ import (
 // serve takes, so that one environment tells both.
 type healthcheckCommand struct {
 	Listen  string        `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"Where serve listens (${default})."`
-	TLSCert string        `name:"tls-cert" env:"APIKEYD_TLS_CERT" placeholder:"FILE" help:"The certificate of serve, if it has one: then it is asked over TLS (none)."`
+	TLSCert string        `name:"tls-cert" env:"APIKEYD_TLS_CERT" placeholder:"FILE" help:"The server's certificate, if it has one, to use TLS (none)."`
 	Timeout time.Duration `default:"3s" placeholder:"DURATION" help:"How long to wait for the answer (${default})."`
 }
 

@@ -16,13 +16,13 @@ import (
 // keysCommands work on keys: on a server, or in the database itself. Each is written once,
 // against a keyring.
 type keysCommands struct {
-	Create createCommand `cmd:"" help:"Make a key and print its secret, and nothing else, on standard output."`
+	Create createCommand `cmd:"" help:"Create a key and print only its secret on standard output."`
 	List   listCommand   `cmd:"" help:"List keys, newest first."`
 	Get    getCommand    `cmd:"" help:"Show one key."`
-	Update updateCommand `cmd:"" help:"Change a key: its name, end, scopes, metadata or rate limit."`
-	Rotate rotateCommand `cmd:"" help:"Give a key a new secret and print it, and nothing else, on standard output."`
-	Revoke revokeCommand `cmd:"" help:"End a key for good."`
-	Verify verifyCommand `cmd:"" help:"Say whether a secret is good. It is read from standard input, a prompt or a file."`
+	Update updateCommand `cmd:"" help:"Change a key's name, expiry, scopes, metadata or rate limit."`
+	Rotate rotateCommand `cmd:"" help:"Give a key a new secret and print only that on standard output."`
+	Revoke revokeCommand `cmd:"" help:"Revoke a key permanently."`
+	Verify verifyCommand `cmd:"" help:"Check whether a secret is valid. It is read from standard input, a prompt or a file."`
 }
 
 // Help tells where keys are looked for.
@@ -30,7 +30,7 @@ func (keysCommands) Help() string { return whereKeysAre }
 
 // keyFlags name the key that a command is about.
 type keyFlags struct {
-	Owner    *string `placeholder:"OWNER" help:"Whose key it is, if not yours: needs keys:admin on a server. In a database, a name without it is looked for among the keys of admin."`
+	Owner    *string `placeholder:"OWNER" help:"The key's owner, if not you; on a server this needs keys:admin. In a database, a name without it refers to admin's keys."`
 	NameOrID string  `arg:"" name:"key" help:"Name or id of the key."`
 }
 

@@ -10,14 +10,14 @@ import (
 
 type createCommand struct {
 	keyfield.NewFlags
-	Owner       *string           `placeholder:"OWNER" help:"Whom the key belongs to; in a database admin unless you say, on a server the owner of your key."`
+	Owner       *string           `placeholder:"OWNER" help:"The key's owner. The default is admin in a database, and your own key's owner on a server."`
 	Scope       []scopeFlag       `sep:"none" xor:"scopes" placeholder:"SCOPE" help:"What the key may do; separate several scopes with commas, or repeat the flag (keys:read and keys:write)."`
-	NoScopes    bool              `xor:"scopes" help:"Make a key that can only be verified."`
-	ExpiresIn   time.Duration     `placeholder:"DURATION" xor:"expiry" required:"" help:"How long the key lives, such as 30d; or say --expires-at."`
-	ExpiresAt   *apikey.Timestamp `placeholder:"2030-01-31T12:00:00Z" xor:"expiry" required:"" help:"When the key ends, with an offset; or say --expires-in."`
-	Metadata    metadataFlag      `placeholder:"NAME=TEXT" help:"A text to keep with the key, never a secret; repeat the flag for several."`
-	RateLimit   *rateFlag         `xor:"rate" placeholder:"CALLS/WINDOW" help:"How often verify lets the key pass, such as 100/1m; on a server this needs keys:admin."`
-	NoRateLimit bool              `xor:"rate" help:"Give it no limit, even if your own key has one."`
+	NoScopes    bool              `xor:"scopes" help:"Create a key that can only be verified."`
+	ExpiresIn   time.Duration     `placeholder:"DURATION" xor:"expiry" required:"" help:"The key's lifetime, such as 30d; or use --expires-at."`
+	ExpiresAt   *apikey.Timestamp `placeholder:"2030-01-31T12:00:00Z" xor:"expiry" required:"" help:"When the key expires, with an offset; or use --expires-in."`
+	Metadata    metadataFlag      `placeholder:"NAME=TEXT" help:"A text to store with the key, never a secret; repeat the flag for several."`
+	RateLimit   *rateFlag         `xor:"rate" placeholder:"CALLS/WINDOW" help:"How many calls verify allows, such as 100/1m; on a server this needs keys:admin."`
+	NoRateLimit bool              `xor:"rate" help:"Set no limit, even if your own key has one."`
 	jsonFlag
 	target
 	policyFlags `group:"With --database:"`
@@ -25,7 +25,7 @@ type createCommand struct {
 
 // Help teaches the command.
 func (createCommand) Help() string {
-	return `The secret is shown once, here, and kept nowhere: take it where it is needed.
+	return `The secret is shown once, here, and stored nowhere.
 
 Examples:
 
@@ -39,7 +39,7 @@ Examples:
     apikeyd keys create --url https://keys.example.com --key-file admin.key \
         --name gateway --scope keys:verify --expires-at 2030-01-31T12:00:00Z
 
-    # With texts of yours and a rate limit; all of the new key, as JSON
+    # With metadata and a rate limit; print the whole key as JSON
     apikeyd keys create --name trial --no-scopes --expires-in 1w \
         --metadata plan=trial --metadata seats=5 --rate-limit 100/1m --json`
 }

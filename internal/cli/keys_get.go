@@ -10,7 +10,7 @@ type getCommand struct {
 
 // Help teaches the command.
 func (getCommand) Help() string {
-	return `A name finds the key that has it now, else the one that was revoked last. A UUID is always an id.
+	return `A name finds the key that has it now, or else the most recently revoked one. A UUID is always an id.
 
 Examples:
 

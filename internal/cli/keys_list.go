@@ -14,19 +14,19 @@ import (
 type listCommand struct {
 	Owner          *string           `placeholder:"OWNER" help:"Only this owner's keys."`
 	Status         statusFlag        `placeholder:"STATUS" complete:"active,expired,revoked" help:"Only keys that are active, expired or revoked now."`
-	NameContains   *string           `placeholder:"TEXT" help:"Only keys whose name holds it, letter for letter."`
+	NameContains   *string           `placeholder:"TEXT" help:"Only keys whose name contains it; case-sensitive."`
 	Search         *string           `placeholder:"TEXT" help:"Only keys whose name or owner contains it, ignoring case, or whose prefix or id matches."`
-	ExpiresBefore  *apikey.Timestamp `placeholder:"TIME" help:"Only keys that end before, expired ones included."`
-	LastUsedBefore *apikey.Timestamp `placeholder:"TIME" help:"Only keys that were last used before; one that never was counts from its creation."`
-	Rotating       bool              `help:"Only keys that are active and whose secret before the last rotation is still good."`
-	Wide           bool              `help:"At a terminal too: every column, with whole ids and exact times, however long the lines are."`
-	JSON           bool              `name:"json" help:"Print each key as the API would, one to a line."`
+	ExpiresBefore  *apikey.Timestamp `placeholder:"TIME" help:"Only keys that expire before this time, including expired ones."`
+	LastUsedBefore *apikey.Timestamp `placeholder:"TIME" help:"Only keys last used before this time; a key that was never used counts from its creation."`
+	Rotating       bool              `help:"Only active keys whose previous secret still works."`
+	Wide           bool              `help:"Show every column with whole ids and exact times, on a terminal too."`
+	JSON           bool              `name:"json" help:"Print each key as the API would, one per line."`
 	target
 }
 
 // Help teaches the command.
 func (listCommand) Help() string {
-	return `At a terminal the table fits, and a time is told from now; elsewhere it has every column. On a server you see the keys of your key's owner; with keys:admin everybody's. A key must pass all filters. Times are RFC 3339 with an offset, such as 2030-01-31T12:00:00Z.
+	return `On a terminal the table fits the width and times are relative; elsewhere it has every column. On a server you see your own key's owner's keys; with keys:admin everyone's. A key must match all filters. Times are RFC 3339 with an offset, such as 2030-01-31T12:00:00Z.
 
 Examples:
 

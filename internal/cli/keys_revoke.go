@@ -26,7 +26,7 @@ type revokeCommand struct {
 
 // Help teaches the command.
 func (revokeCommand) Help() string {
-	return `From the moment the command ends, both secrets of the key are refused and its name is free. It cannot be undone; revoking a revoked key changes nothing. On a terminal you are asked first if the key was used in the last 24 hours; in a script never.
+	return `When the command returns, the key's secrets are refused and its name is free. This cannot be undone; revoking a revoked key changes nothing. On a terminal it asks first if the key was used in the last 24 hours; in a script it never asks.
 
 Examples:
 

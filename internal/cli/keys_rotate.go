@@ -10,18 +10,18 @@ import (
 
 type rotateCommand struct {
 	keyFlags
-	Grace time.Duration `default:"0s" placeholder:"DURATION" help:"How long the secret that it has stays good beside the new one, whole seconds up to 7d (0: it ends now)."`
+	Grace time.Duration `default:"0s" placeholder:"DURATION" help:"How long the old secret still works, in whole seconds up to 7d (0: it ends now)."`
 	jsonFlag
 	target
 }
 
 // Help teaches the command.
 func (rotateCommand) Help() string {
-	return `The new secret works at once. With a grace there is time to bring it everywhere; whoever suspects a leak leaves no grace. A secret that is still older ends now in any case.
+	return `The new secret works at once. Use a grace to deploy it, and none if you suspect a leak. A still older secret ends now.
 
 Examples:
 
-    # A day to bring the new secret everywhere
+    # A day to deploy the new secret
     SECRET=$(apikeyd keys rotate ci --grace 1d)
 
     # The old one may have leaked: it ends now

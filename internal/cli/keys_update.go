@@ -14,14 +14,14 @@ import (
 type updateCommand struct {
 	keyFlags
 	keyfield.ChangeFlags
-	ExpiresIn   *time.Duration    `placeholder:"DURATION" xor:"expiry" help:"Let it end so long from now, such as 30d."`
-	ExpiresAt   *apikey.Timestamp `placeholder:"2030-01-31T12:00:00Z" xor:"expiry" help:"Let it end then."`
-	Scope       []scopeFlag       `sep:"none" xor:"scopes" placeholder:"SCOPE" help:"What the key may do, in place of all it may now; separate several scopes with commas, or repeat the flag."`
-	NoScopes    bool              `xor:"scopes" help:"Take all its scopes away."`
-	Metadata    metadataFlag      `xor:"metadata" placeholder:"NAME=TEXT" help:"What to keep with the key, in place of all that is kept now; repeat the flag for several."`
-	NoMetadata  bool              `xor:"metadata" help:"Take all its metadata away."`
-	RateLimit   *rateFlag         `xor:"rate" placeholder:"CALLS/WINDOW" help:"How often verify lets the key pass, such as 100/1m; on a server this needs keys:admin."`
-	NoRateLimit bool              `xor:"rate" help:"Take its rate limit away; on a server this needs keys:admin."`
+	ExpiresIn   *time.Duration    `placeholder:"DURATION" xor:"expiry" help:"The new lifetime from now, such as 30d."`
+	ExpiresAt   *apikey.Timestamp `placeholder:"2030-01-31T12:00:00Z" xor:"expiry" help:"The new expiry, with an offset."`
+	Scope       []scopeFlag       `sep:"none" xor:"scopes" placeholder:"SCOPE" help:"The new scopes, which replace all others; separate several with commas, or repeat the flag."`
+	NoScopes    bool              `xor:"scopes" help:"Remove all scopes."`
+	Metadata    metadataFlag      `xor:"metadata" placeholder:"NAME=TEXT" help:"The new metadata, which replaces all others; repeat the flag for several."`
+	NoMetadata  bool              `xor:"metadata" help:"Remove all metadata."`
+	RateLimit   *rateFlag         `xor:"rate" placeholder:"CALLS/WINDOW" help:"How many calls verify allows, such as 100/1m; on a server this needs keys:admin."`
+	NoRateLimit bool              `xor:"rate" help:"Remove the rate limit; on a server this needs keys:admin."`
 	jsonFlag
 	target
 	lifetimeFlag `group:"With --database:"`
@@ -29,7 +29,7 @@ type updateCommand struct {
 
 // Help teaches the command.
 func (updateCommand) Help() string {
-	return `Only what you say changes. A key that has expired works again once its end lies in the future; one that was revoked cannot be changed. The key as it is then is shown.
+	return `Only what you give changes. An expired key works again once its expiry is in the future; a revoked key cannot be changed. The changed key is shown.
 
 Examples:
 

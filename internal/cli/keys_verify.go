@@ -19,7 +19,7 @@ type verifyCommand struct {
 
 // Help teaches the command.
 func (verifyCommand) Help() string {
-	return `Prints VALID, NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE or RATE_LIMITED, and ends with 0 if it is VALID, else with 1; 1 with nothing printed means that it could not be found out. On a server your own key needs keys:verify, and VALID counts as a use of the key that you ask about, and against its rate limit. In a database nothing is counted, so it is never RATE_LIMITED.
+	return `Prints VALID, NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE or RATE_LIMITED, and exits with 0 if it is VALID, else with 1; 1 with nothing printed means that the result is unknown. On a server your own key needs keys:verify, and VALID counts as a use of the key, and against its rate limit. In a database nothing is counted, so it never says RATE_LIMITED.
 
 Examples:
 
@@ -29,7 +29,7 @@ Examples:
     # From a variable, for one scope
     printf %s "$SECRET" | apikeyd keys verify --scope datasets:read
 
-    # From a file, on a server; all that is known about the key
+    # From a file, on a server; print the whole key
     apikeyd keys verify --secret-file customer.key \
         --url https://keys.example.com --key-file admin.key --json`
 }

@@ -13,9 +13,9 @@ import (
 
 // logFlags say how the server logs.
 type logFlags struct {
-	LogFormat   string `default:"text" enum:"text,json" env:"APIKEYD_LOG_FORMAT" placeholder:"text|json" help:"How the log is written (${default})."`
-	LogLevel    string `default:"info" enum:"info,warn,error" env:"APIKEYD_LOG_LEVEL" placeholder:"info|warn|error" help:"What is logged at least (${default}); changes and refusals are info."`
-	LogRefusals int    `default:"10" env:"APIKEYD_LOG_REFUSALS" placeholder:"LINES" help:"How many refusals of one kind have a line of their own each second, the others being summed up (${default}); 0 is without limit."`
+	LogFormat   string `default:"text" enum:"text,json" env:"APIKEYD_LOG_FORMAT" placeholder:"text|json" help:"The format of the log (${default})."`
+	LogLevel    string `default:"info" enum:"info,warn,error" env:"APIKEYD_LOG_LEVEL" placeholder:"info|warn|error" help:"The lowest level that is logged (${default}); changes and refusals are info."`
+	LogRefusals int    `default:"10" env:"APIKEYD_LOG_REFUSALS" placeholder:"LINES" help:"How many refusals of one kind are logged each second, with the others summed up (${default}); 0 is unlimited."`
 }
 
 func (f logFlags) checkLog() error {

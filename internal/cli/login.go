@@ -28,14 +28,14 @@ func (f profileFlag) name() string { return cmp.Or(f.Profile, defaultProfile) }
 
 type loginCommand struct {
 	profileFlag
-	URL     string        `name:"url" env:"APIKEYD_URL" placeholder:"URL" help:"The server; you are asked if you do not say."`
+	URL     string        `name:"url" env:"APIKEYD_URL" placeholder:"URL" help:"The server's URL; if absent, you are asked."`
 	Own     ownKeyFlags   `embed:""`
 	Timeout time.Duration `default:"15s" placeholder:"DURATION" help:"How long to wait for each answer (${default})."`
 }
 
 // Help teaches the command.
 func (loginCommand) Help() string {
-	return `Asks for the server's URL and your key, which is not shown while you type; where standard input is no terminal they are read from it, a line each. Both are tried before anything is kept. From then on apikeyd keys works on that server unless you say otherwise. The profile lies in your configuration folder, readable by you alone; an older one of that name is replaced.
+	return `Asks for the server's URL and your key, which is not shown while you type; if standard input is not a terminal, they are read from it, one per line. Both are tried before anything is stored. From then on apikeyd keys uses that server by default. The profile is in your configuration folder, readable by you alone; an older one of that name is replaced.
 
 Examples:
 
@@ -111,7 +111,7 @@ type logoutCommand struct{ profileFlag }
 
 // Help teaches the command.
 func (logoutCommand) Help() string {
-	return `Removes the profile from this machine. The key itself still works: revoke it if nobody needs it any more.
+	return `Removes the profile from this machine. The key still works: revoke it if no one needs it.
 
 Examples:
 
@@ -140,7 +140,7 @@ type profilesCommand struct{}
 
 // Help teaches the command.
 func (profilesCommand) Help() string {
-	return `Shows how each key begins, which recognises it and opens nothing.
+	return `Shows each key's prefix, which is not secret.
 
 Examples:
 

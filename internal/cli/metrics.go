@@ -17,7 +17,7 @@ import (
 
 // metricsFlag says where the metrics are served.
 type metricsFlag struct {
-	Metrics string `env:"APIKEYD_METRICS" placeholder:"ADDRESS" help:"Serve Prometheus metrics, and nothing else, at /metrics of this address, such as 127.0.0.1:9090 (off). They hold no secret, name or owner, but need no key."`
+	Metrics string `env:"APIKEYD_METRICS" placeholder:"ADDRESS" help:"Serve Prometheus metrics, and nothing else, at /metrics of this address, such as 127.0.0.1:9090 (off). They contain no secret, name or owner, but need no key."`
 }
 
 // Validate refuses what is no address.

@@ -11,8 +11,8 @@ import (
 
 // migrateStoreCommand moves a whole database to another place, of either kind.
 type migrateStoreCommand struct {
-	From string `required:"" env:"APIKEYD_MIGRATE_FROM" placeholder:"DATABASE" help:"What is moved: a SQLite file, or postgres://USER@HOST/DATABASE. A password belongs into the environment or ~/.pgpass."`
-	To   string `required:"" env:"APIKEYD_MIGRATE_TO" placeholder:"DATABASE" help:"Where it goes: a SQLite file that does not exist, or an empty database of PostgreSQL."`
+	From string `required:"" env:"APIKEYD_MIGRATE_FROM" placeholder:"DATABASE" help:"The source: a SQLite file, or postgres://USER@HOST/DATABASE. Put a password into the environment or ~/.pgpass."`
+	To   string `required:"" env:"APIKEYD_MIGRATE_TO" placeholder:"DATABASE" help:"The target: a SQLite file that does not exist, or an empty PostgreSQL database."`
 }
 
 // Help says more than the flags do.
@@ -20,8 +20,8 @@ func (migrateStoreCommand) Help() string {
 	return `Keys with their hashes, last uses, and the audit log with all its chains, byte for byte: existing secrets keep
 working, and apikeyd audit verify shows the same heads. At the end all rows of both sides are read again and compared.
 
-Stop every server first: the source must not change meanwhile, and is only read. If the move is interrupted, run it again
-and it goes on where it was. Until it has come to its end, the target is served by nobody.
+Stop every server first: the source must not change meanwhile. It is only read. If the move is interrupted, run it again
+to continue. Until it is done, the target cannot be served.
 
 Examples:
   apikeyd migrate-store --from apikeyd.db --to postgres://apikeyd@db.example.com/apikeyd

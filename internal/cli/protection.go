@@ -16,9 +16,9 @@ import (
 
 // protectionFlags bound what strangers can do to a server.
 type protectionFlags struct {
-	AuthFailures   int            `name:"auth-failures-per-minute" default:"60" env:"APIKEYD_AUTH_FAILURES_PER_MINUTE" placeholder:"N" help:"How many calls with a bad key one address may make in a minute before it is answered 429 (${default}); 0 is without limit. A good key always passes."`
-	TrustedProxies []proxyNetwork `env:"APIKEYD_TRUSTED_PROXIES" placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is believed (nobody's); they must write it themselves."`
-	MaxConnections int            `default:"0" env:"APIKEYD_MAX_CONNECTIONS" placeholder:"N" help:"How many connections to keep open; others wait. 0 is what the limit of open files allows, at most 16384 (${default})."`
+	AuthFailures   int            `name:"auth-failures-per-minute" default:"60" env:"APIKEYD_AUTH_FAILURES_PER_MINUTE" placeholder:"N" help:"How many calls with a bad key one network may make in a minute before it gets 429 (${default}); 0 is unlimited. A good key always passes."`
+	TrustedProxies []proxyNetwork `env:"APIKEYD_TRUSTED_PROXIES" placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is used (none); they must write it themselves."`
+	MaxConnections int            `default:"0" env:"APIKEYD_MAX_CONNECTIONS" placeholder:"N" help:"How many connections may be open; others wait. 0 is what the limit of open files allows, at most 16384 (${default})."`
 }
 
 // Validate refuses numbers that make no sense.

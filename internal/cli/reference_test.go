@@ -36,21 +36,39 @@ func TestConfigurationReference(t *testing.T) {
 	}
 }
 
-// reference describes each command that has flags, in the order of --help.
+// reference describes each command that has flags, in the order of --help. A flag that an
+// earlier command has too is described there alone.
 func reference(program *kong.Node) string {
 	var b strings.Builder
+	first := make(map[string]string) // the first command with a row
 	for _, command := range program.Leaves(true) {
-		rows := ""
+		path, rows := command.FullPath(), ""
+		var others []string               // earlier commands with flags of this one
+		shared := make(map[string]string) // these flags, by that command
 		for _, flag := range command.Flags {
-			if !flag.Hidden {
-				rows += row(flag)
+			text := row(flag)
+			switch other, found := first[text]; {
+			case flag.Hidden:
+			case !found:
+				first[text] = path
+				rows += text
+			case shared[other] == "":
+				others = append(others, other)
+				shared[other] = code("--" + flag.Name)
+			default:
+				shared[other] += ", " + code("--"+flag.Name)
 			}
 		}
-		if rows == "" {
+		if rows == "" && others == nil {
 			continue
 		}
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", command.FullPath(), command.Help)
-		b.WriteString("| flag | environment | default | meaning |\n|---|---|---|---|\n" + rows)
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n", path, command.Help)
+		if rows != "" {
+			b.WriteString("\n| flag | environment | default | meaning |\n|---|---|---|---|\n" + rows)
+		}
+		for _, other := range others {
+			fmt.Fprintf(&b, "\nAs for [%s](#%s): %s.\n", other, strings.ReplaceAll(other, " ", "-"), shared[other])
+		}
 	}
 	return b.String()
 }

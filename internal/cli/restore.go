@@ -15,20 +15,19 @@ import (
 type restoreCommand struct {
 	databaseFlag
 	File               string `arg:"" optional:"" help:"The backup."`
-	Force              bool   `help:"Replace the database if there is one, unless a server has it. It is kept beside the new one, and what it knows is carried over."`
+	Force              bool   `help:"Replace an existing database, unless a server uses it. The old one is kept next to it, and its later revocations are carried over."`
 	RevocationsFrom    string `xor:"revocations" placeholder:"FILE" help:"Carry over what was revoked, rotated, reported as leaked or shortened after the backup, from this database or audit export (the database that --force replaces)."`
 	WithoutRevocations bool   `xor:"revocations" help:"Carry over nothing from the database that --force replaces."`
-	Confirm            bool   `xor:"revocations" help:"Instead of restoring, confirm that everything which was revoked after the backup is revoked in the database; beside a server or not."`
+	Confirm            bool   `xor:"revocations" help:"Instead of restoring, confirm that everything revoked after the backup is revoked in the database; a server may run meanwhile."`
 }
 
 // Help says more than the flags do.
 func (restoreCommand) Help() string {
-	return `The backup is checked first, every byte of it. The database appears at once and whole, or not at all. Run it as
-the user that serves.
+	return `Every byte of the backup is checked first. The database appears complete, or not at all. Run it as the server's user.
 
 A backup knows nothing of what came after it: SECRETS THAT WERE REVOKED OR ROTATED SINCE WOULD WORK AGAIN. So restore
-carries over every revocation, rotation, leak report, earlier end and lost scope from the database that --force
-replaces, or from the one that --revocations-from names. If there is neither, the server warns until --confirm says that somebody saw to it (docs/backup.md).
+carries over every revocation, rotation, leak report, earlier expiry and lost scope from the database that --force
+replaces, or that --revocations-from names. Without either, the server warns until you run --confirm (docs/backup.md).
 
 Examples:
   apikeyd restore /backup/keys-2030-01-31.db --database /var/lib/apikeyd/apikeyd.db --force

@@ -27,12 +27,12 @@ type serveCommand struct {
 	tlsFlags
 	consoleFlags
 	notifyFlag
-	Listen         string        `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"Where to listen (${default}). 0.0.0.0:8080 is every IPv4 address of the machine, :8080 every address."`
-	VerifyCache    int           `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to remember (${default}); 0 remembers none."`
-	Node           string        `env:"APIKEYD_NODE" placeholder:"NAME" help:"With PostgreSQL: how the chain of audit events is called that this node writes (the name of the machine)."`
-	AuditRetention time.Duration `default:"0" env:"APIKEYD_AUDIT_RETENTION" placeholder:"DURATION" help:"How long audit events are kept, such as 1y, at least 1d; 0 is for ever (0)."`
+	Listen         string        `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"The address to listen on (${default}). 0.0.0.0:8080 means every IPv4 address of the machine, :8080 every address."`
+	VerifyCache    int           `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to cache (${default}); 0 caches none."`
+	Node           string        `env:"APIKEYD_NODE" placeholder:"NAME" help:"With PostgreSQL, the name of this node's chain of audit events (the name of the machine)."`
+	AuditRetention time.Duration `default:"0" env:"APIKEYD_AUDIT_RETENTION" placeholder:"DURATION" help:"How long audit events are kept, such as 1y, at least 1d; 0 is forever (0)."`
 	Pprof          string        `env:"APIKEYD_PPROF" placeholder:"ADDRESS" help:"Serve Go's profiles at this loopback address, such as 127.0.0.1:6060 (off)."`
-	AdminKeyFile   string        `env:"APIKEYD_ADMIN_KEY_FILE" placeholder:"FILE" help:"Where the first key is written (admin.key beside the database, or with PostgreSQL in the current folder)."`
+	AdminKeyFile   string        `env:"APIKEYD_ADMIN_KEY_FILE" placeholder:"FILE" help:"Where the first key is written (admin.key next to the database, or with PostgreSQL in the current folder)."`
 }
 
 // Help teaches the command.

@@ -14,22 +14,22 @@ import (
 	"apikeyd/apikey"
 )
 
-const whereKeysAre = `Where the keys are, the first that is said:
+const whereKeysAre = `Where the keys are; the first one given wins:
 
     1. --database FILE, --url URL or --profile NAME
     2. APIKEYD_DATABASE, APIKEYD_URL or APIKEYD_PROFILE; two of them are refused
-    3. the profile "default", if apikeyd login made one
+    3. the profile "default", if apikeyd login created one
     4. the database apikeyd.db in this folder
 
 With --url your own key comes from APIKEYD_KEY, --key-file FILE, standard input (--key-file -) or a prompt. A profile has its own key, and a database needs none: anyone with write access to it may do everything.
 
-Exit statuses: 0 done, 1 failed or refused, 2 a command line that cannot be understood, 130 interrupted.`
+Exit statuses: 0 done, 1 failed or refused, 2 invalid command line, 130 interrupted.`
 
 // target says where the keys are: in a database or on a server.
 type target struct {
-	Database string        `group:"Where the keys are:" env:"APIKEYD_DATABASE" placeholder:"FILE" help:"In this SQLite file, or at this postgres:// URL, beside a server or not (apikeyd.db if nothing else is said)."`
+	Database string        `group:"Where the keys are:" env:"APIKEYD_DATABASE" placeholder:"FILE" help:"In this SQLite file, or at this postgres:// URL; a server may run meanwhile (apikeyd.db if nothing else is given)."`
 	URL      string        `group:"Where the keys are:" name:"url" env:"APIKEYD_URL" placeholder:"URL" help:"On this server, such as https://keys.example.com."`
-	Profile  string        `group:"Where the keys are:" env:"APIKEYD_PROFILE" placeholder:"NAME" complete:"profiles" help:"On the server of this profile, which apikeyd login made (default, if there is one)."`
+	Profile  string        `group:"Where the keys are:" env:"APIKEYD_PROFILE" placeholder:"NAME" complete:"profiles" help:"On the server of this profile, created by apikeyd login (default, if there is one)."`
 	Own      ownKeyFlags   `embed:"" group:"Where the keys are:"`
 	Timeout  time.Duration `group:"Where the keys are:" default:"15s" placeholder:"DURATION" help:"How long to wait for each answer of a server (${default})."`
 
@@ -40,7 +40,7 @@ type target struct {
 
 // ownKeyFlags say where the caller's own secret is. It never stands in an argument.
 type ownKeyFlags struct {
-	Key     string `env:"APIKEYD_KEY" placeholder:"@FILE" help:"Your own key, in a file as for --key-file; the secret itself may stand in the environment only."`
+	Key     string `env:"APIKEYD_KEY" placeholder:"@FILE" help:"Your own key, in a file as for --key-file; the secret itself is accepted only from the environment."`
 	KeyFile string `placeholder:"FILE" help:"Your own key is in this file; - is standard input."`
 }
 

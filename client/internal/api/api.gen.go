@@ -104,8 +104,8 @@ type ApiKeyCreate struct {
 	// Example: 2030-01-31T12:00:00Z
 	ExpiresAt time.Time `json:"expires_at"`
 
-	// Metadata Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
-	// characters without control characters, values of at most 500. Never a secret.
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
 	//
 	//
 	// Example: {"cost_center":"7","plan":"pro"}
@@ -119,20 +119,20 @@ type ApiKeyCreate struct {
 	// Example: ci-pipeline
 	Name Name `json:"name"`
 
-	// Owner Whom the key belongs to: a user id, a team, a tenant, as you choose. The rules
-	// of a name, but the UUID form is allowed.
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
 	//
 	//
 	// Example: customer-42
 	Owner *Owner `json:"owner,omitempty"`
 
-	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. A key that is created
-	// without saying has the limit of the calling key.
+	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. If absent on creation,
+	// the new key has the calling key's limit.
 	RateLimit *RateLimitSetting `json:"rate_limit,omitempty"`
 
-	// Scopes Scopes to grant or to require, as `Scopes` describes them, but without commas: RFC 6749
-	// allows one inside a scope token, yet `a,b` is nearly always meant as two scopes. A key
-	// that was given such a scope earlier keeps it until its scopes are replaced.
+	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
+	// but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
+	// its scopes are replaced.
 	//
 	//
 	// Example: ["keys:read","datasets:read"]
@@ -153,7 +153,7 @@ type ApiKeyResponse struct {
 	// ExpiresAt Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt time.Time `json:"expires_at"`
 
-	// GraceEndsAt Until when the secret before the last rotation is good; absent if it is not
+	// GraceEndsAt When the previous secret stops working; absent if there is none that works
 	//
 	// Example: 2026-11-24T09:00:00.000Z
 	GraceEndsAt *time.Time `json:"grace_ends_at,omitempty"`
@@ -163,13 +163,13 @@ type ApiKeyResponse struct {
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
 	Id string `json:"id"`
 
-	// LastUsedAt When the key last proved itself, at most 10 s late; absent until then
+	// LastUsedAt When the key was last used, at most 10 s late; absent until then
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
 
-	// Metadata Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
-	// characters without control characters, values of at most 500. Never a secret.
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
 	//
 	//
 	// Example: {"cost_center":"7","plan":"pro"}
@@ -183,20 +183,20 @@ type ApiKeyResponse struct {
 	// Example: ci-pipeline
 	Name Name `json:"name"`
 
-	// Owner Whom the key belongs to: a user id, a team, a tenant, as you choose. The rules
-	// of a name, but the UUID form is allowed.
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
 	//
 	//
 	// Example: customer-42
 	Owner Owner `json:"owner"`
 
-	// Prefix The first characters of the secret; recognises a key, opens nothing
+	// Prefix The first characters of the secret, to recognise a key; not secret
 	//
 	// Example: ak_0TTLJ726
 	Prefix string `json:"prefix"`
 
-	// RateLimit How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
-	// one more each time `window_seconds` / `limit` have gone by.
+	// RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
+	// `window_seconds` / `limit`.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`
 
 	// RevokedAt Present once the key is revoked
@@ -204,9 +204,9 @@ type ApiKeyResponse struct {
 	// Example: 2026-12-24T18:00:00.000Z
 	RevokedAt *time.Time `json:"revoked_at,omitempty"`
 
-	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
-	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
-	// service, any other `keys:…` is refused; the rest belong to your API.
+	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
+	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
+	// `keys:…` is refused; all others belong to your API.
 	//
 	//
 	// Example: ["keys:read","datasets:read"]
@@ -220,7 +220,7 @@ type ApiKeyResponse struct {
 
 // ApiKeyRotate defines model for ApiKeyRotate.
 type ApiKeyRotate struct {
-	// GraceSeconds How long the old secret stays good, at most 7 days
+	// GraceSeconds How long the old secret still works, at most 7 days
 	//
 	// Example: 86400
 	GraceSeconds *int `json:"grace_seconds,omitempty"`
@@ -233,13 +233,13 @@ type ApiKeyStatus string
 
 // ApiKeyUpdate defines model for ApiKeyUpdate.
 type ApiKeyUpdate struct {
-	// ExpiresAt The new end; the rules of creation
+	// ExpiresAt The new expiry; the rules of creation apply
 	//
 	// Example: 2031-01-31T12:00:00Z
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 
-	// Metadata Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
-	// characters without control characters, values of at most 500. Never a secret.
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
 	//
 	//
 	// Example: {"cost_center":"7","plan":"pro"}
@@ -253,13 +253,13 @@ type ApiKeyUpdate struct {
 	// Example: ci-pipeline
 	Name *Name `json:"name,omitempty"`
 
-	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. A key that is created
-	// without saying has the limit of the calling key.
+	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. If absent on creation,
+	// the new key has the calling key's limit.
 	RateLimit *RateLimitSetting `json:"rate_limit,omitempty"`
 
-	// Scopes Scopes to grant or to require, as `Scopes` describes them, but without commas: RFC 6749
-	// allows one inside a scope token, yet `a,b` is nearly always meant as two scopes. A key
-	// that was given such a scope earlier keeps it until its scopes are replaced.
+	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
+	// but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
+	// its scopes are replaced.
 	//
 	//
 	// Example: ["keys:read","datasets:read"]
@@ -274,7 +274,7 @@ type ApiKeyWithSecretResponse struct {
 	// ExpiresAt Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt time.Time `json:"expires_at"`
 
-	// GraceEndsAt Until when the secret before the last rotation is good; absent if it is not
+	// GraceEndsAt When the previous secret stops working; absent if there is none that works
 	//
 	// Example: 2026-11-24T09:00:00.000Z
 	GraceEndsAt *time.Time `json:"grace_ends_at,omitempty"`
@@ -284,13 +284,13 @@ type ApiKeyWithSecretResponse struct {
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
 	Id string `json:"id"`
 
-	// LastUsedAt When the key last proved itself, at most 10 s late; absent until then
+	// LastUsedAt When the key was last used, at most 10 s late; absent until then
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
 
-	// Metadata Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
-	// characters without control characters, values of at most 500. Never a secret.
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
 	//
 	//
 	// Example: {"cost_center":"7","plan":"pro"}
@@ -304,20 +304,20 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ci-pipeline
 	Name Name `json:"name"`
 
-	// Owner Whom the key belongs to: a user id, a team, a tenant, as you choose. The rules
-	// of a name, but the UUID form is allowed.
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
 	//
 	//
 	// Example: customer-42
 	Owner Owner `json:"owner"`
 
-	// Prefix The first characters of the secret; recognises a key, opens nothing
+	// Prefix The first characters of the secret, to recognise a key; not secret
 	//
 	// Example: ak_0TTLJ726
 	Prefix string `json:"prefix"`
 
-	// RateLimit How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
-	// one more each time `window_seconds` / `limit` have gone by.
+	// RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
+	// `window_seconds` / `limit`.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`
 
 	// RevokedAt Present once the key is revoked
@@ -325,9 +325,9 @@ type ApiKeyWithSecretResponse struct {
 	// Example: 2026-12-24T18:00:00.000Z
 	RevokedAt *time.Time `json:"revoked_at,omitempty"`
 
-	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
-	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
-	// service, any other `keys:…` is refused; the rest belong to your API.
+	// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
+	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
+	// `keys:…` is refused; all others belong to your API.
 	//
 	//
 	// Example: ["keys:read","datasets:read"]
@@ -342,21 +342,21 @@ type ApiKeyWithSecretResponse struct {
 	Status ApiKeyStatus `json:"status"`
 }
 
-// AuditAction What was done to a key. `leak`: whoever found its secret reported it, which ended the
-// key, or the grace of the old secret.
+// AuditAction What was done to a key. `leak`: its secret was reported, which ended the key, or the
+// grace of its old secret.
 //
 // Example: update
 type AuditAction string
 
-// AuditActor The `id` of the key that acted, or `operator`: whoever holds the database itself. A
-// leaked key is named as the actor of its own end.
+// AuditActor The `id` of the acting key, or `operator`: someone with access to the database. The
+// actor of a leak is the leaked key itself.
 //
 // Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 type AuditActor = string
 
-// AuditChanges The properties of the key that changed, and only those: what each was and what it
-// became. `from` is absent if there was nothing before, `to` if there is nothing now;
-// both are in events from before values were recorded. A secret is never shown.
+// AuditChanges The key's properties that changed, with their old and new values. `from` is absent if
+// there was nothing before, `to` if there is nothing now; both are absent in events of
+// older versions, which did not record values. A secret is never shown.
 type AuditChanges struct {
 	ExpiresAt   *AuditTimeChange      `json:"expires_at,omitempty"`
 	GraceEndsAt *AuditTimeChange      `json:"grace_ends_at,omitempty"`
@@ -369,21 +369,21 @@ type AuditChanges struct {
 
 // AuditEvent defines model for AuditEvent.
 type AuditEvent struct {
-	// Action What was done to a key. `leak`: whoever found its secret reported it, which ended the
-	// key, or the grace of the old secret.
+	// Action What was done to a key. `leak`: its secret was reported, which ended the key, or the
+	// grace of its old secret.
 	//
 	//
 	// Example: update
 	Action AuditAction `json:"action"`
 
-	// Actor The `id` of the key that acted, or `operator`: whoever holds the database itself. A
-	// leaked key is named as the actor of its own end.
+	// Actor The `id` of the acting key, or `operator`: someone with access to the database. The
+	// actor of a leak is the leaked key itself.
 	//
 	//
 	// Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 	Actor AuditActor `json:"actor"`
 
-	// Address The IP address from which the call came; absent for the operator
+	// Address The caller's IP address; absent for the operator
 	//
 	// Example: 192.0.2.1
 	Address *string `json:"address,omitempty"`
@@ -391,9 +391,9 @@ type AuditEvent struct {
 	// At Example: 2026-11-23T10:30:00.000Z
 	At time.Time `json:"at"`
 
-	// Changes The properties of the key that changed, and only those: what each was and what it
-	// became. `from` is absent if there was nothing before, `to` if there is nothing now;
-	// both are in events from before values were recorded. A secret is never shown.
+	// Changes The key's properties that changed, with their old and new values. `from` is absent if
+	// there was nothing before, `to` if there is nothing now; both are absent in events of
+	// older versions, which did not record values. A secret is never shown.
 	Changes AuditChanges `json:"changes"`
 
 	// Id UUIDv7 (RFC 9562); later events have greater ones
@@ -401,7 +401,7 @@ type AuditEvent struct {
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Id string `json:"id"`
 
-	// KeyId The key that it was done to
+	// KeyId The key that was changed
 	//
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
 	KeyId string `json:"key_id"`
@@ -414,20 +414,20 @@ type AuditEvent struct {
 	// Example: ci-pipeline
 	Name Name `json:"name"`
 
-	// Owner Whom the key belongs to: a user id, a team, a tenant, as you choose. The rules
-	// of a name, but the UUID form is allowed.
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
 	//
 	//
 	// Example: customer-42
 	Owner Owner `json:"owner"`
 
-	// RequestId The X-Request-Id of the call; absent for the operator
+	// RequestId The call's X-Request-Id; absent for the operator
 	//
 	// Example: 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
 	RequestId *string `json:"request_id,omitempty"`
 
-	// Via `http`, `leak report`, or the operator's command: `serve` made the first key,
-	// `keys create` and its like work on the database itself
+	// Via `http`, `leak report`, or the operator's command: `serve` created the first key,
+	// `keys create` and the like work on the database itself
 	//
 	//
 	// Example: http
@@ -438,7 +438,7 @@ type AuditEvent struct {
 type AuditEventListResponse struct {
 	Data []AuditEvent `json:"data"`
 
-	// Next Give it as `before` to read on; absent once there is nothing more
+	// Next Pass it as `before` to read on; absent if there are no more events
 	//
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Next *string `json:"next,omitempty"`
@@ -446,15 +446,15 @@ type AuditEventListResponse struct {
 
 // AuditMetadataChange defines model for AuditMetadataChange.
 type AuditMetadataChange struct {
-	// From Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
-	// characters without control characters, values of at most 500. Never a secret.
+	// From Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
 	//
 	//
 	// Example: {"cost_center":"7","plan":"pro"}
 	From *Metadata `json:"from,omitempty"`
 
-	// To Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
-	// characters without control characters, values of at most 500. Never a secret.
+	// To Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
 	//
 	//
 	// Example: {"cost_center":"7","plan":"pro"}
@@ -463,28 +463,28 @@ type AuditMetadataChange struct {
 
 // AuditRateLimitChange defines model for AuditRateLimitChange.
 type AuditRateLimitChange struct {
-	// From How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
-	// one more each time `window_seconds` / `limit` have gone by.
+	// From How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
+	// `window_seconds` / `limit`.
 	From *RateLimit `json:"from,omitempty"`
 
-	// To How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
-	// one more each time `window_seconds` / `limit` have gone by.
+	// To How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
+	// `window_seconds` / `limit`.
 	To *RateLimit `json:"to,omitempty"`
 }
 
 // AuditScopesChange defines model for AuditScopesChange.
 type AuditScopesChange struct {
-	// From What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
-	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
-	// service, any other `keys:…` is refused; the rest belong to your API.
+	// From What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
+	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
+	// `keys:…` is refused; all others belong to your API.
 	//
 	//
 	// Example: ["keys:read","datasets:read"]
 	From *Scopes `json:"from,omitempty"`
 
-	// To What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
-	// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
-	// service, any other `keys:…` is refused; the rest belong to your API.
+	// To What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
+	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
+	// `keys:…` is refused; all others belong to your API.
 	//
 	//
 	// Example: ["keys:read","datasets:read"]
@@ -528,17 +528,17 @@ type ErrorResponse struct {
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
 	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
-	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN look whether
-	// the change was made before you repeat it. More may be added.
+	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
+	// the change was made before you repeat it. New codes may be added.
 	//
 	//
 	// Example: INVALID_REQUEST
 	Code *string `json:"code,omitempty"`
 
-	// Details One entry for each field that is wrong
+	// Details One entry per wrong field
 	Details *[]ErrorDetail `json:"details,omitempty"`
 
-	// Message What is wrong and how to mend it, for a person
+	// Message What is wrong and how to fix it, for a person
 	//
 	// Example: expires_at must be in the future
 	Message string `json:"message"`
@@ -570,8 +570,8 @@ type LeakReportResponse struct {
 	Message string `json:"message"`
 }
 
-// Metadata Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
-// characters without control characters, values of at most 500. Never a secret.
+// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+// control characters, values of at most 500. A key's secret is refused.
 //
 // Example: {"cost_center":"7","plan":"pro"}
 type Metadata map[string]string
@@ -583,15 +583,15 @@ type Metadata map[string]string
 // Example: ci-pipeline
 type Name = string
 
-// Owner Whom the key belongs to: a user id, a team, a tenant, as you choose. The rules
-// of a name, but the UUID form is allowed.
+// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+// apply, but the UUID form is allowed.
 //
 // Example: customer-42
 type Owner = string
 
 // Pagination defines model for Pagination.
 type Pagination struct {
-	// CurrentPage 0 when `cursor` was given, since such a page has no number
+	// CurrentPage 0 if `cursor` was given
 	//
 	// Example: 1
 	CurrentPage int `json:"current_page"`
@@ -599,23 +599,23 @@ type Pagination struct {
 	// ItemsPerPage Example: 20
 	ItemsPerPage int `json:"items_per_page"`
 
-	// NextCursor Pass it as `cursor`, with the same filters, to get the keys that follow; absent
-	// when there are none
+	// NextCursor Pass it as `cursor`, with the same filters, to get the next keys; absent if there
+	// are none
 	//
 	//
 	// Example: AZehsm8AfD2eT1prfI2eD0QTb6NVs2eK
 	NextCursor *string `json:"next_cursor,omitempty"`
 
-	// TotalPages 0 when nothing matches, and when `cursor` was given, since pages are not counted then
+	// TotalPages 0 if nothing matches, or if `cursor` was given, when pages are not counted
 	//
 	// Example: 3
 	TotalPages int `json:"total_pages"`
 }
 
-// RateLimit How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
-// one more each time `window_seconds` / `limit` have gone by.
+// RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
+// `window_seconds` / `limit`.
 type RateLimit struct {
-	// Limit How many calls at once, and how many more in each window
+	// Limit The calls allowed at once, and again in each window
 	//
 	// Example: 100
 	Limit int `json:"limit"`
@@ -624,8 +624,8 @@ type RateLimit struct {
 	WindowSeconds int `json:"window_seconds"`
 }
 
-// RateLimitSetting The key's rate limit, or `null` for none; needs `keys:admin`. A key that is created
-// without saying has the limit of the calling key.
+// RateLimitSetting The key's rate limit, or `null` for none; needs `keys:admin`. If absent on creation,
+// the new key has the calling key's limit.
 type RateLimitSetting struct {
 	// Limit Example: 100
 	Limit int `json:"limit"`
@@ -634,16 +634,16 @@ type RateLimitSetting struct {
 	WindowSeconds int `json:"window_seconds"`
 }
 
-// RequestedScopes Scopes to grant or to require, as `Scopes` describes them, but without commas: RFC 6749
-// allows one inside a scope token, yet `a,b` is nearly always meant as two scopes. A key
-// that was given such a scope earlier keeps it until its scopes are replaced.
+// RequestedScopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
+// but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
+// its scopes are replaced.
 //
 // Example: ["keys:read","datasets:read"]
 type RequestedScopes = []string
 
-// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
-// `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
-// service, any other `keys:…` is refused; the rest belong to your API.
+// Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
+// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
+// `keys:…` is refused; all others belong to your API.
 //
 // Example: ["keys:read","datasets:read"]
 type Scopes = []string
@@ -660,7 +660,7 @@ type SummaryResponse struct {
 	// Example: 7
 	Expired int `json:"expired"`
 
-	// ExpiringSoon Keys that are ACTIVE and expire within 30 days
+	// ExpiringSoon ACTIVE keys that expire within 30 days
 	//
 	// Example: 5
 	ExpiringSoon int `json:"expiring_soon"`
@@ -670,13 +670,13 @@ type SummaryResponse struct {
 	// Example: 31
 	Revoked int `json:"revoked"`
 
-	// Rotating Keys that are ACTIVE and whose secret before the last rotation is still good
+	// Rotating ACTIVE keys whose previous secret still works
 	//
 	// Example: 2
 	Rotating int `json:"rotating"`
 
-	// Unused Keys that are ACTIVE and were last used more than 90 days ago; one that was never
-	// used counts from its creation
+	// Unused ACTIVE keys last used more than 90 days ago; a key that was never used counts from
+	// its creation
 	//
 	//
 	// Example: 11
@@ -690,7 +690,7 @@ type UsageCount struct {
 	// Example: 3
 	Refused int `json:"refused"`
 
-	// Start When the interval began, on a whole minute or hour of UTC
+	// Start The start of the interval, a whole minute or hour in UTC
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	Start time.Time `json:"start"`
@@ -703,7 +703,7 @@ type UsageCount struct {
 
 // UsageResponse defines model for UsageResponse.
 type UsageResponse struct {
-	// Data One entry for each interval, oldest first; the last one is not over yet
+	// Data One entry per interval, oldest first; the last one is not over yet
 	Data []UsageCount `json:"data"`
 
 	// IntervalSeconds How long each interval of `data` is, 60 or 3600
@@ -711,28 +711,28 @@ type UsageResponse struct {
 	// Example: 60
 	IntervalSeconds int `json:"interval_seconds"`
 
-	// Since When the server that answers began to count
+	// Since When the answering server began to count
 	//
 	// Example: 2026-11-23T09:00:00.000Z
 	Since time.Time `json:"since"`
 }
 
-// VerifyCode NOT_FOUND if the string is malformed or no current secret, else the first of REVOKED,
-// EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+// VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of
+// REVOKED, EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
 //
 // Example: VALID
 type VerifyCode string
 
 // VerifyRequest defines model for VerifyRequest.
 type VerifyRequest struct {
-	// Key The secret that was shown to you; any string
+	// Key The secret that you received; any string
 	//
 	// Example: the secret that you were shown
 	Key string `json:"key"`
 
-	// Scopes Scopes to grant or to require, as `Scopes` describes them, but without commas: RFC 6749
-	// allows one inside a scope token, yet `a,b` is nearly always meant as two scopes. A key
-	// that was given such a scope earlier keeps it until its scopes are replaced.
+	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
+	// but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
+	// its scopes are replaced.
 	//
 	//
 	// Example: ["keys:read","datasets:read"]
@@ -741,15 +741,15 @@ type VerifyRequest struct {
 
 // VerifyResponse defines model for VerifyResponse.
 type VerifyResponse struct {
-	// Code NOT_FOUND if the string is malformed or no current secret, else the first of REVOKED,
-	// EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of
+	// REVOKED, EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
 	//
 	//
 	// Example: VALID
 	Code VerifyCode      `json:"code"`
 	Key  *ApiKeyResponse `json:"key,omitempty"`
 
-	// RetryAfterSeconds Present with RATE_LIMITED; after so many seconds one call will pass
+	// RetryAfterSeconds Present with RATE_LIMITED; a call will pass after this many seconds
 	//
 	// Example: 3
 	RetryAfterSeconds *int `json:"retry_after_seconds,omitempty"`
@@ -787,13 +787,13 @@ type Unauthorized = ErrorResponse
 
 // ListApiKeysParams defines parameters for ListApiKeys.
 type ListApiKeysParams struct {
-	// Owner Another owner than your own; needs `keys:admin`
+	// Owner An owner other than your own; needs `keys:admin`
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 
 	// Status Only keys that have this status now
 	Status *ApiKeyStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// NameContains Only keys whose name holds this text, letter for letter
+	// NameContains Only keys whose name contains this text; case-sensitive
 	NameContains *string `form:"name_contains,omitempty" json:"name_contains,omitempty"`
 
 	// Search Only keys whose `name` or `owner` contains this text, ignoring case, or whose `prefix`
@@ -804,68 +804,68 @@ type ListApiKeysParams struct {
 	// refused.
 	Search *string `form:"search,omitempty" json:"search,omitempty"`
 
-	// ExpiresBefore Only keys whose `expires_at` lies before this time, expired ones included
+	// ExpiresBefore Only keys whose `expires_at` is before this time, including expired ones
 	ExpiresBefore *time.Time `form:"expires_before,omitempty" json:"expires_before,omitempty"`
 
 	// LastUsedBefore Only keys that were last used before this time. A key that was never used counts
 	// from its creation.
 	LastUsedBefore *time.Time `form:"last_used_before,omitempty" json:"last_used_before,omitempty"`
 
-	// Rotating `true`: only keys that are ACTIVE and whose secret before the last rotation is still
-	// good; `false`: only the others
+	// Rotating `true`: only ACTIVE keys whose previous secret still works; `false`: only the
+	// others
 	Rotating *bool `form:"rotating,omitempty" json:"rotating,omitempty"`
 
 	// Cursor The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
-	// expires and works with any `items_per_page`, but needs the filters of the list that it
-	// comes from, and a caller who sees the same owners' keys. It excludes `page`.
+	// expires and works with any `items_per_page`, but only with the filters of its own
+	// list, and for a caller who sees the same owners' keys. It excludes `page`.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Page Which page, counted from 1; excludes `cursor`
+	// Page The page number, from 1; excludes `cursor`
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
-	// ItemsPerPage How many keys a page holds
+	// ItemsPerPage The number of keys per page
 	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
 }
 
 // RevokeApiKeyParams defines parameters for RevokeApiKey.
 type RevokeApiKeyParams struct {
-	// Owner Another owner than your own; needs `keys:admin`
+	// Owner An owner other than your own; needs `keys:admin`
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // GetApiKeyParams defines parameters for GetApiKey.
 type GetApiKeyParams struct {
-	// Owner Another owner than your own; needs `keys:admin`
+	// Owner An owner other than your own; needs `keys:admin`
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // UpdateApiKeyParams defines parameters for UpdateApiKey.
 type UpdateApiKeyParams struct {
-	// Owner Another owner than your own; needs `keys:admin`
+	// Owner An owner other than your own; needs `keys:admin`
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // RotateApiKeyParams defines parameters for RotateApiKey.
 type RotateApiKeyParams struct {
-	// Owner Another owner than your own; needs `keys:admin`
+	// Owner An owner other than your own; needs `keys:admin`
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // GetApiKeyUsageParams defines parameters for GetApiKeyUsage.
 type GetApiKeyUsageParams struct {
-	// Owner Another owner than your own; needs `keys:admin`
+	// Owner An owner other than your own; needs `keys:admin`
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // ListAuditEventsParams defines parameters for ListAuditEvents.
 type ListAuditEventsParams struct {
-	// Key Only what was done to the key with this `id`, whatever its name was
+	// Key Only events of the key with this `id`, whatever its name was
 	Key *string `form:"key,omitempty" json:"key,omitempty"`
 
-	// Owner Only what was done to keys of this owner
+	// Owner Only events of this owner's keys
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 
-	// Actor Only what was done by the key with this `id`, or by the `operator`
+	// Actor Only changes by the key with this `id`, or by the `operator`
 	Actor *AuditActor `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// Action Only events of this kind
@@ -877,22 +877,22 @@ type ListAuditEventsParams struct {
 	// Until Only events before this time
 	Until *time.Time `form:"until,omitempty" json:"until,omitempty"`
 
-	// Before Only events older than the one with this `id`, which need not be there any more
+	// Before Only events older than the one with this `id`, which may have been removed since
 	Before *string `form:"before,omitempty" json:"before,omitempty"`
 
-	// ItemsPerPage How many events an answer holds at most
+	// ItemsPerPage The most events in an answer
 	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
 }
 
 // GetSummaryParams defines parameters for GetSummary.
 type GetSummaryParams struct {
-	// Owner Another owner than your own; needs `keys:admin`
+	// Owner An owner other than your own; needs `keys:admin`
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // GetUsageParams defines parameters for GetUsage.
 type GetUsageParams struct {
-	// Owner Another owner than your own; needs `keys:admin`
+	// Owner An owner other than your own; needs `keys:admin`
 	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
@@ -987,28 +987,27 @@ type ClientInterface interface {
 
 	// ListApiKeys List API keys
 	//
-	// Newest first, whatever their status, never with a secret. Filters narrow the list;
-	// a key must pass all that are given. You see the keys of
-	// your own key's owner; with `keys:admin` those of all owners, or of the one
-	// named in `owner`.
+	// Returns keys of every status, newest first, without secrets. A key must match all
+	// filters. You see the keys of your own key's owner; with `keys:admin` those of all
+	// owners, or of the one named in `owner`.
 	//
 	// To read a whole list, pass each answer's `next_cursor` as `cursor`, with the same
-	// filters, until an answer has none. Every key that passes the filters from the first
+	// filters, until an answer has none. Every key that matches the filters from the first
 	// request to the last is returned exactly once, whatever changes meanwhile. Page numbers
 	// do not guarantee that: if you revoke the keys that you list with `status=ACTIVE`, the
-	// remaining keys move up and you skip some. A page past the end is empty.
+	// rest move up and you skip some. A page past the end is empty.
 	//
 	// Corresponds with GET /v1/api-keys (the `ListApiKeys` operationId).
 	ListApiKeys(ctx context.Context, params *ListApiKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateApiKeyWithBody Create a new API key
 	//
-	// Makes a key and answers its secret, once. Keep it: the service stores only
-	// a hash and cannot show it again.
+	// Creates a key and returns its secret. Store the secret: the service keeps only a
+	// hash and cannot show it again.
 	//
-	// Without `scopes` the new key gets those of `keys:read` and `keys:write` that
-	// the calling key has. Nobody can grant a scope that the calling key lacks;
-	// `keys:admin` may grant any scope and may name another `owner`.
+	// Without `scopes`, the new key gets `keys:read` and `keys:write`, as far as the
+	// calling key has them. You can grant only scopes that the calling key has;
+	// `keys:admin` can grant any scope and name another `owner`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1017,12 +1016,12 @@ type ClientInterface interface {
 
 	// CreateApiKey Create a new API key
 	//
-	// Makes a key and answers its secret, once. Keep it: the service stores only
-	// a hash and cannot show it again.
+	// Creates a key and returns its secret. Store the secret: the service keeps only a
+	// hash and cannot show it again.
 	//
-	// Without `scopes` the new key gets those of `keys:read` and `keys:write` that
-	// the calling key has. Nobody can grant a scope that the calling key lacks;
-	// `keys:admin` may grant any scope and may name another `owner`.
+	// Without `scopes`, the new key gets `keys:read` and `keys:write`, as far as the
+	// calling key has them. You can grant only scopes that the calling key has;
+	// `keys:admin` can grant any scope and name another `owner`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1031,33 +1030,32 @@ type ClientInterface interface {
 
 	// RevokeApiKey Revoke an API key
 	//
-	// Ends the key for good. It is refused from the moment this call returns; its row
-	// stays and its name is free again. Revoking a revoked key answers 200 with the
-	// same body, unchanged. Takes no body.
+	// Revokes the key permanently. Once this call returns, the key is refused and its name
+	// is free again; its row stays. Revoking a revoked key changes nothing and returns the
+	// same body. Takes no body.
 	//
-	// Without `keys:admin` you can revoke only keys all of whose scopes your own key
-	// has.
+	// Without `keys:admin`, your key must have all scopes of the key that you revoke.
 	//
 	// Corresponds with DELETE /v1/api-keys/{key_name} (the `RevokeApiKey` operationId).
 	RevokeApiKey(ctx context.Context, keyName KeyName, params *RevokeApiKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetApiKey Get an API key
 	//
-	// Finds a key by `id` or by name. A name finds the key that holds it now, else
-	// the most recently revoked key that held it.
+	// Finds a key by `id` or by name. A name finds the key that has it now, or else the
+	// most recently revoked key that had it.
 	//
 	// Corresponds with GET /v1/api-keys/{key_name} (the `GetApiKey` operationId).
 	GetApiKey(ctx context.Context, keyName KeyName, params *GetApiKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateApiKeyWithBody Change an API key
 	//
-	// Changes only the properties that are present; `{}` changes nothing. The
-	// answer is the whole key, also for a caller without `keys:read`. Moving
-	// `expires_at` of an expired key into the future makes it ACTIVE again. A revoked
-	// key cannot be changed (409).
+	// Changes only the properties that are present; `{}` changes nothing. The answer is
+	// the whole key, even for a caller without `keys:read`. Moving the `expires_at` of an
+	// expired key into the future makes it ACTIVE again. A revoked key cannot be changed
+	// (409).
 	//
-	// Without `keys:admin` you can change only keys all of whose scopes your own key
-	// has, and can add only scopes that it has.
+	// Without `keys:admin`, your key must have all scopes of the key that you change, and
+	// all scopes that you add.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1066,13 +1064,13 @@ type ClientInterface interface {
 
 	// UpdateApiKey Change an API key
 	//
-	// Changes only the properties that are present; `{}` changes nothing. The
-	// answer is the whole key, also for a caller without `keys:read`. Moving
-	// `expires_at` of an expired key into the future makes it ACTIVE again. A revoked
-	// key cannot be changed (409).
+	// Changes only the properties that are present; `{}` changes nothing. The answer is
+	// the whole key, even for a caller without `keys:read`. Moving the `expires_at` of an
+	// expired key into the future makes it ACTIVE again. A revoked key cannot be changed
+	// (409).
 	//
-	// Without `keys:admin` you can change only keys all of whose scopes your own key
-	// has, and can add only scopes that it has.
+	// Without `keys:admin`, your key must have all scopes of the key that you change, and
+	// all scopes that you add.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1081,14 +1079,14 @@ type ClientInterface interface {
 
 	// RotateApiKeyWithBody Give an API key a new secret
 	//
-	// Answers the new secret, once; it works from now on. The old one stops now, or stays
-	// good for `grace_seconds`, but never past `expires_at`; a still older one stops now in
-	// any case. Id, name, prefix and everything else stay. A revoked key cannot be rotated
-	// (409); of two rotations at once, one is refused (409), so that no answer shows a
-	// secret that does not work.
+	// Returns the new secret, which works at once. The old secret stops now, or works for
+	// another `grace_seconds`, but never past `expires_at`; a still older one stops now. Id,
+	// name, prefix and everything else stay. A revoked key cannot be rotated (409). Of two
+	// concurrent rotations one is refused (409), so that no answer shows a secret that does
+	// not work.
 	//
-	// Without `keys:admin` you can rotate only keys all of whose scopes your own key has.
-	// A key may rotate itself.
+	// Without `keys:admin`, your key must have all scopes of the key that you rotate. A key
+	// may rotate itself.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1097,45 +1095,43 @@ type ClientInterface interface {
 
 	// RotateApiKey Give an API key a new secret
 	//
-	// Answers the new secret, once; it works from now on. The old one stops now, or stays
-	// good for `grace_seconds`, but never past `expires_at`; a still older one stops now in
-	// any case. Id, name, prefix and everything else stay. A revoked key cannot be rotated
-	// (409); of two rotations at once, one is refused (409), so that no answer shows a
-	// secret that does not work.
+	// Returns the new secret, which works at once. The old secret stops now, or works for
+	// another `grace_seconds`, but never past `expires_at`; a still older one stops now. Id,
+	// name, prefix and everything else stay. A revoked key cannot be rotated (409). Of two
+	// concurrent rotations one is refused (409), so that no answer shows a secret that does
+	// not work.
 	//
-	// Without `keys:admin` you can rotate only keys all of whose scopes your own key has.
-	// A key may rotate itself.
+	// Without `keys:admin`, your key must have all scopes of the key that you rotate. A key
+	// may rotate itself.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/api-keys/{key_name}/rotate (the `RotateApiKey` operationId).
 	RotateApiKey(ctx context.Context, keyName KeyName, params *RotateApiKeyParams, body RotateApiKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetApiKeyUsage Get how often an API key was verified
+	// GetApiKeyUsage Get the usage of an API key
 	//
-	// By the hour, the last 24 hours, the current one included. What counts, and what
-	// forgets it, is said at getUsage. Each node knows the hours of 50,000 keys; beyond that
-	// it forgets, for each new one, one that was not used for long.
+	// The last 24 hours, by hour, including the current one. getUsage describes what
+	// counts. Each node keeps the hours of 50,000 keys, and evicts those not used for long.
 	//
 	// Corresponds with GET /v1/api-keys/{key_name}/usage (the `GetApiKeyUsage` operationId).
 	GetApiKeyUsage(ctx context.Context, keyName KeyName, params *GetApiKeyUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAuditEvents List audit events
 	//
-	// Who did what to which key, newest first. Filters narrow the list; an event must pass
-	// all that are given. There are no page numbers, as the log grows while you read: give
-	// the `next` of an answer as `before` to read on, until there is none.
+	// Who did what to which key, newest first. An event must match all filters. There are no
+	// page numbers, because the log grows while you read: pass the `next` of an answer as
+	// `before` to read on, until there is none.
 	//
 	// Corresponds with GET /v1/audit-events (the `ListAuditEvents` operationId).
 	ListAuditEvents(ctx context.Context, params *ListAuditEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReportLeakedKeyWithBody Report a key that you found
 	//
-	// For secret scanners and honest finders; needs no credentials, since whoever has the
-	// secret could do more with it than end it. The secret of a key revokes the key for
-	// good; one that is being rotated out stops now, and its key stays; anything else does
-	// nothing. The answer is always the same. Reports that do nothing, malformed ones too,
-	// are slowed down per address.
+	// For secret scanners and anyone who finds a secret; needs no credentials. A key's current
+	// secret revokes the key permanently; its old secret stops now, and the key stays;
+	// anything else does nothing. The answer is always the same. Reports that do nothing,
+	// including malformed ones, are throttled by network.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1144,60 +1140,58 @@ type ClientInterface interface {
 
 	// ReportLeakedKey Report a key that you found
 	//
-	// For secret scanners and honest finders; needs no credentials, since whoever has the
-	// secret could do more with it than end it. The secret of a key revokes the key for
-	// good; one that is being rotated out stops now, and its key stays; anything else does
-	// nothing. The answer is always the same. Reports that do nothing, malformed ones too,
-	// are slowed down per address.
+	// For secret scanners and anyone who finds a secret; needs no credentials. A key's current
+	// secret revokes the key permanently; its old secret stops now, and the key stays;
+	// anything else does nothing. The answer is always the same. Reports that do nothing,
+	// including malformed ones, are throttled by network.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/leaked-keys (the `ReportLeakedKey` operationId).
 	ReportLeakedKey(ctx context.Context, body ReportLeakedKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetSummary Get how many API keys there are
+	// GetSummary Count API keys
 	//
-	// The keys of your own key's owner by status, and those that want attention; with
+	// Counts the keys of your own key's owner by status, and those that need attention; with
 	// `keys:admin` those of all owners, or of the one named in `owner`. listApiKeys lists
-	// each of these groups by its filters. It reads all the keys that it counts: ask
-	// seldom where there are very many.
+	// each group by its filters. This reads all keys that it counts: call it rarely if there
+	// are very many.
 	//
 	// Corresponds with GET /v1/summary (the `GetSummary` operationId).
 	GetSummary(ctx context.Context, params *GetSummaryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetUsage Get how often API keys were verified
+	// GetUsage Get the usage of API keys
 	//
-	// By the minute, the last 60 minutes, the current one included: of the keys of your own
-	// key's owner; with `keys:admin` of all owners, or of the one named in `owner`. Only
-	// that of all owners holds what was NOT_FOUND and so is no key's.
+	// How often keys were verified in the last 60 minutes, by minute, including the current
+	// one: those of your own key's owner, or with `keys:admin` of all owners or the one named
+	// in `owner`. Only the usage of all owners includes NOT_FOUND, which belongs to no key.
 	//
-	// What verifyApiKey, forwardAuth and introspectToken decide about a key counts, when it
-	// was decided or at most 10 s later; what a key proves in order to call this service
-	// does not. Each node counts by itself, in memory, from its start on: `since` says when
-	// that was, and a restart begins anew. It knows the minutes of 10,000 owners; beyond that
-	// it forgets, for each new one, one whose keys were not used for long.
+	// Counts the decisions of verifyApiKey, forwardAuth and introspectToken, in their minute
+	// or at most 10 s later; calls to this service itself do not count. Each node counts by
+	// itself, in memory, since its start (`since`); a restart begins at 0. It keeps the
+	// minutes of 10,000 owners, and evicts those whose keys were not used for long.
 	//
 	// Corresponds with GET /v1/usage (the `GetUsage` operationId).
 	GetUsage(ctx context.Context, params *GetUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// VerifyApiKeyWithBody Verify a key that was shown to you
+	// VerifyApiKeyWithBody Verify a key that you received
 	//
-	// Says whether a secret is good now, holds all of `scopes`, and is within its rate
-	// limit; whose key it is does not matter. Any string may be asked about. `code` is the
-	// first that applies of NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED
-	// and VALID. Only a VALID answer counts as a use of the key, and against its rate limit.
+	// Says whether a secret is valid now, has all of `scopes`, and is within its rate
+	// limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+	// NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only a VALID
+	// answer counts as a use of the key, and against its rate limit.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/verify (the `VerifyApiKey` operationId).
 	VerifyApiKeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// VerifyApiKey Verify a key that was shown to you
+	// VerifyApiKey Verify a key that you received
 	//
-	// Says whether a secret is good now, holds all of `scopes`, and is within its rate
-	// limit; whose key it is does not matter. Any string may be asked about. `code` is the
-	// first that applies of NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED
-	// and VALID. Only a VALID answer counts as a use of the key, and against its rate limit.
+	// Says whether a secret is valid now, has all of `scopes`, and is within its rate
+	// limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+	// NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only a VALID
+	// answer counts as a use of the key, and against its rate limit.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1207,16 +1201,15 @@ type ClientInterface interface {
 
 // ListApiKeys List API keys
 //
-// Newest first, whatever their status, never with a secret. Filters narrow the list;
-// a key must pass all that are given. You see the keys of
-// your own key's owner; with `keys:admin` those of all owners, or of the one
-// named in `owner`.
+// Returns keys of every status, newest first, without secrets. A key must match all
+// filters. You see the keys of your own key's owner; with `keys:admin` those of all
+// owners, or of the one named in `owner`.
 //
 // To read a whole list, pass each answer's `next_cursor` as `cursor`, with the same
-// filters, until an answer has none. Every key that passes the filters from the first
+// filters, until an answer has none. Every key that matches the filters from the first
 // request to the last is returned exactly once, whatever changes meanwhile. Page numbers
 // do not guarantee that: if you revoke the keys that you list with `status=ACTIVE`, the
-// remaining keys move up and you skip some. A page past the end is empty.
+// rest move up and you skip some. A page past the end is empty.
 //
 // Corresponds with GET /v1/api-keys (the `ListApiKeys` operationId).
 func (c *Client) ListApiKeys(ctx context.Context, params *ListApiKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1233,12 +1226,12 @@ func (c *Client) ListApiKeys(ctx context.Context, params *ListApiKeysParams, req
 
 // CreateApiKeyWithBody Create a new API key
 //
-// Makes a key and answers its secret, once. Keep it: the service stores only
-// a hash and cannot show it again.
+// Creates a key and returns its secret. Store the secret: the service keeps only a
+// hash and cannot show it again.
 //
-// Without `scopes` the new key gets those of `keys:read` and `keys:write` that
-// the calling key has. Nobody can grant a scope that the calling key lacks;
-// `keys:admin` may grant any scope and may name another `owner`.
+// Without `scopes`, the new key gets `keys:read` and `keys:write`, as far as the
+// calling key has them. You can grant only scopes that the calling key has;
+// `keys:admin` can grant any scope and name another `owner`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1257,12 +1250,12 @@ func (c *Client) CreateApiKeyWithBody(ctx context.Context, contentType string, b
 
 // CreateApiKey Create a new API key
 //
-// Makes a key and answers its secret, once. Keep it: the service stores only
-// a hash and cannot show it again.
+// Creates a key and returns its secret. Store the secret: the service keeps only a
+// hash and cannot show it again.
 //
-// Without `scopes` the new key gets those of `keys:read` and `keys:write` that
-// the calling key has. Nobody can grant a scope that the calling key lacks;
-// `keys:admin` may grant any scope and may name another `owner`.
+// Without `scopes`, the new key gets `keys:read` and `keys:write`, as far as the
+// calling key has them. You can grant only scopes that the calling key has;
+// `keys:admin` can grant any scope and name another `owner`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1281,12 +1274,11 @@ func (c *Client) CreateApiKey(ctx context.Context, body CreateApiKeyJSONRequestB
 
 // RevokeApiKey Revoke an API key
 //
-// Ends the key for good. It is refused from the moment this call returns; its row
-// stays and its name is free again. Revoking a revoked key answers 200 with the
-// same body, unchanged. Takes no body.
+// Revokes the key permanently. Once this call returns, the key is refused and its name
+// is free again; its row stays. Revoking a revoked key changes nothing and returns the
+// same body. Takes no body.
 //
-// Without `keys:admin` you can revoke only keys all of whose scopes your own key
-// has.
+// Without `keys:admin`, your key must have all scopes of the key that you revoke.
 //
 // Corresponds with DELETE /v1/api-keys/{key_name} (the `RevokeApiKey` operationId).
 func (c *Client) RevokeApiKey(ctx context.Context, keyName KeyName, params *RevokeApiKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1303,8 +1295,8 @@ func (c *Client) RevokeApiKey(ctx context.Context, keyName KeyName, params *Revo
 
 // GetApiKey Get an API key
 //
-// Finds a key by `id` or by name. A name finds the key that holds it now, else
-// the most recently revoked key that held it.
+// Finds a key by `id` or by name. A name finds the key that has it now, or else the
+// most recently revoked key that had it.
 //
 // Corresponds with GET /v1/api-keys/{key_name} (the `GetApiKey` operationId).
 func (c *Client) GetApiKey(ctx context.Context, keyName KeyName, params *GetApiKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1321,13 +1313,13 @@ func (c *Client) GetApiKey(ctx context.Context, keyName KeyName, params *GetApiK
 
 // UpdateApiKeyWithBody Change an API key
 //
-// Changes only the properties that are present; `{}` changes nothing. The
-// answer is the whole key, also for a caller without `keys:read`. Moving
-// `expires_at` of an expired key into the future makes it ACTIVE again. A revoked
-// key cannot be changed (409).
+// Changes only the properties that are present; `{}` changes nothing. The answer is
+// the whole key, even for a caller without `keys:read`. Moving the `expires_at` of an
+// expired key into the future makes it ACTIVE again. A revoked key cannot be changed
+// (409).
 //
-// Without `keys:admin` you can change only keys all of whose scopes your own key
-// has, and can add only scopes that it has.
+// Without `keys:admin`, your key must have all scopes of the key that you change, and
+// all scopes that you add.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1346,13 +1338,13 @@ func (c *Client) UpdateApiKeyWithBody(ctx context.Context, keyName KeyName, para
 
 // UpdateApiKey Change an API key
 //
-// Changes only the properties that are present; `{}` changes nothing. The
-// answer is the whole key, also for a caller without `keys:read`. Moving
-// `expires_at` of an expired key into the future makes it ACTIVE again. A revoked
-// key cannot be changed (409).
+// Changes only the properties that are present; `{}` changes nothing. The answer is
+// the whole key, even for a caller without `keys:read`. Moving the `expires_at` of an
+// expired key into the future makes it ACTIVE again. A revoked key cannot be changed
+// (409).
 //
-// Without `keys:admin` you can change only keys all of whose scopes your own key
-// has, and can add only scopes that it has.
+// Without `keys:admin`, your key must have all scopes of the key that you change, and
+// all scopes that you add.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1371,14 +1363,14 @@ func (c *Client) UpdateApiKey(ctx context.Context, keyName KeyName, params *Upda
 
 // RotateApiKeyWithBody Give an API key a new secret
 //
-// Answers the new secret, once; it works from now on. The old one stops now, or stays
-// good for `grace_seconds`, but never past `expires_at`; a still older one stops now in
-// any case. Id, name, prefix and everything else stay. A revoked key cannot be rotated
-// (409); of two rotations at once, one is refused (409), so that no answer shows a
-// secret that does not work.
+// Returns the new secret, which works at once. The old secret stops now, or works for
+// another `grace_seconds`, but never past `expires_at`; a still older one stops now. Id,
+// name, prefix and everything else stay. A revoked key cannot be rotated (409). Of two
+// concurrent rotations one is refused (409), so that no answer shows a secret that does
+// not work.
 //
-// Without `keys:admin` you can rotate only keys all of whose scopes your own key has.
-// A key may rotate itself.
+// Without `keys:admin`, your key must have all scopes of the key that you rotate. A key
+// may rotate itself.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1397,14 +1389,14 @@ func (c *Client) RotateApiKeyWithBody(ctx context.Context, keyName KeyName, para
 
 // RotateApiKey Give an API key a new secret
 //
-// Answers the new secret, once; it works from now on. The old one stops now, or stays
-// good for `grace_seconds`, but never past `expires_at`; a still older one stops now in
-// any case. Id, name, prefix and everything else stay. A revoked key cannot be rotated
-// (409); of two rotations at once, one is refused (409), so that no answer shows a
-// secret that does not work.
+// Returns the new secret, which works at once. The old secret stops now, or works for
+// another `grace_seconds`, but never past `expires_at`; a still older one stops now. Id,
+// name, prefix and everything else stay. A revoked key cannot be rotated (409). Of two
+// concurrent rotations one is refused (409), so that no answer shows a secret that does
+// not work.
 //
-// Without `keys:admin` you can rotate only keys all of whose scopes your own key has.
-// A key may rotate itself.
+// Without `keys:admin`, your key must have all scopes of the key that you rotate. A key
+// may rotate itself.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1421,11 +1413,10 @@ func (c *Client) RotateApiKey(ctx context.Context, keyName KeyName, params *Rota
 	return c.Client.Do(req)
 }
 
-// GetApiKeyUsage Get how often an API key was verified
+// GetApiKeyUsage Get the usage of an API key
 //
-// By the hour, the last 24 hours, the current one included. What counts, and what
-// forgets it, is said at getUsage. Each node knows the hours of 50,000 keys; beyond that
-// it forgets, for each new one, one that was not used for long.
+// The last 24 hours, by hour, including the current one. getUsage describes what
+// counts. Each node keeps the hours of 50,000 keys, and evicts those not used for long.
 //
 // Corresponds with GET /v1/api-keys/{key_name}/usage (the `GetApiKeyUsage` operationId).
 func (c *Client) GetApiKeyUsage(ctx context.Context, keyName KeyName, params *GetApiKeyUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1442,9 +1433,9 @@ func (c *Client) GetApiKeyUsage(ctx context.Context, keyName KeyName, params *Ge
 
 // ListAuditEvents List audit events
 //
-// Who did what to which key, newest first. Filters narrow the list; an event must pass
-// all that are given. There are no page numbers, as the log grows while you read: give
-// the `next` of an answer as `before` to read on, until there is none.
+// Who did what to which key, newest first. An event must match all filters. There are no
+// page numbers, because the log grows while you read: pass the `next` of an answer as
+// `before` to read on, until there is none.
 //
 // Corresponds with GET /v1/audit-events (the `ListAuditEvents` operationId).
 func (c *Client) ListAuditEvents(ctx context.Context, params *ListAuditEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1461,11 +1452,10 @@ func (c *Client) ListAuditEvents(ctx context.Context, params *ListAuditEventsPar
 
 // ReportLeakedKeyWithBody Report a key that you found
 //
-// For secret scanners and honest finders; needs no credentials, since whoever has the
-// secret could do more with it than end it. The secret of a key revokes the key for
-// good; one that is being rotated out stops now, and its key stays; anything else does
-// nothing. The answer is always the same. Reports that do nothing, malformed ones too,
-// are slowed down per address.
+// For secret scanners and anyone who finds a secret; needs no credentials. A key's current
+// secret revokes the key permanently; its old secret stops now, and the key stays;
+// anything else does nothing. The answer is always the same. Reports that do nothing,
+// including malformed ones, are throttled by network.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1484,11 +1474,10 @@ func (c *Client) ReportLeakedKeyWithBody(ctx context.Context, contentType string
 
 // ReportLeakedKey Report a key that you found
 //
-// For secret scanners and honest finders; needs no credentials, since whoever has the
-// secret could do more with it than end it. The secret of a key revokes the key for
-// good; one that is being rotated out stops now, and its key stays; anything else does
-// nothing. The answer is always the same. Reports that do nothing, malformed ones too,
-// are slowed down per address.
+// For secret scanners and anyone who finds a secret; needs no credentials. A key's current
+// secret revokes the key permanently; its old secret stops now, and the key stays;
+// anything else does nothing. The answer is always the same. Reports that do nothing,
+// including malformed ones, are throttled by network.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1505,12 +1494,12 @@ func (c *Client) ReportLeakedKey(ctx context.Context, body ReportLeakedKeyJSONRe
 	return c.Client.Do(req)
 }
 
-// GetSummary Get how many API keys there are
+// GetSummary Count API keys
 //
-// The keys of your own key's owner by status, and those that want attention; with
+// Counts the keys of your own key's owner by status, and those that need attention; with
 // `keys:admin` those of all owners, or of the one named in `owner`. listApiKeys lists
-// each of these groups by its filters. It reads all the keys that it counts: ask
-// seldom where there are very many.
+// each group by its filters. This reads all keys that it counts: call it rarely if there
+// are very many.
 //
 // Corresponds with GET /v1/summary (the `GetSummary` operationId).
 func (c *Client) GetSummary(ctx context.Context, params *GetSummaryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1525,17 +1514,16 @@ func (c *Client) GetSummary(ctx context.Context, params *GetSummaryParams, reqEd
 	return c.Client.Do(req)
 }
 
-// GetUsage Get how often API keys were verified
+// GetUsage Get the usage of API keys
 //
-// By the minute, the last 60 minutes, the current one included: of the keys of your own
-// key's owner; with `keys:admin` of all owners, or of the one named in `owner`. Only
-// that of all owners holds what was NOT_FOUND and so is no key's.
+// How often keys were verified in the last 60 minutes, by minute, including the current
+// one: those of your own key's owner, or with `keys:admin` of all owners or the one named
+// in `owner`. Only the usage of all owners includes NOT_FOUND, which belongs to no key.
 //
-// What verifyApiKey, forwardAuth and introspectToken decide about a key counts, when it
-// was decided or at most 10 s later; what a key proves in order to call this service
-// does not. Each node counts by itself, in memory, from its start on: `since` says when
-// that was, and a restart begins anew. It knows the minutes of 10,000 owners; beyond that
-// it forgets, for each new one, one whose keys were not used for long.
+// Counts the decisions of verifyApiKey, forwardAuth and introspectToken, in their minute
+// or at most 10 s later; calls to this service itself do not count. Each node counts by
+// itself, in memory, since its start (`since`); a restart begins at 0. It keeps the
+// minutes of 10,000 owners, and evicts those whose keys were not used for long.
 //
 // Corresponds with GET /v1/usage (the `GetUsage` operationId).
 func (c *Client) GetUsage(ctx context.Context, params *GetUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1550,12 +1538,12 @@ func (c *Client) GetUsage(ctx context.Context, params *GetUsageParams, reqEditor
 	return c.Client.Do(req)
 }
 
-// VerifyApiKeyWithBody Verify a key that was shown to you
+// VerifyApiKeyWithBody Verify a key that you received
 //
-// Says whether a secret is good now, holds all of `scopes`, and is within its rate
-// limit; whose key it is does not matter. Any string may be asked about. `code` is the
-// first that applies of NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED
-// and VALID. Only a VALID answer counts as a use of the key, and against its rate limit.
+// Says whether a secret is valid now, has all of `scopes`, and is within its rate
+// limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+// NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only a VALID
+// answer counts as a use of the key, and against its rate limit.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1572,12 +1560,12 @@ func (c *Client) VerifyApiKeyWithBody(ctx context.Context, contentType string, b
 	return c.Client.Do(req)
 }
 
-// VerifyApiKey Verify a key that was shown to you
+// VerifyApiKey Verify a key that you received
 //
-// Says whether a secret is good now, holds all of `scopes`, and is within its rate
-// limit; whose key it is does not matter. Any string may be asked about. `code` is the
-// first that applies of NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED
-// and VALID. Only a VALID answer counts as a use of the key, and against its rate limit.
+// Says whether a secret is valid now, has all of `scopes`, and is within its rate
+// limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+// NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only a VALID
+// answer counts as a use of the key, and against its rate limit.
 //
 // Takes a body of the `application/json` content type.
 //

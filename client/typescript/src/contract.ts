@@ -13,27 +13,26 @@ export interface paths {
         };
         /**
          * List API keys
-         * @description Newest first, whatever their status, never with a secret. Filters narrow the list;
-         *     a key must pass all that are given. You see the keys of
-         *     your own key's owner; with `keys:admin` those of all owners, or of the one
-         *     named in `owner`.
+         * @description Returns keys of every status, newest first, without secrets. A key must match all
+         *     filters. You see the keys of your own key's owner; with `keys:admin` those of all
+         *     owners, or of the one named in `owner`.
          *
          *     To read a whole list, pass each answer's `next_cursor` as `cursor`, with the same
-         *     filters, until an answer has none. Every key that passes the filters from the first
+         *     filters, until an answer has none. Every key that matches the filters from the first
          *     request to the last is returned exactly once, whatever changes meanwhile. Page numbers
          *     do not guarantee that: if you revoke the keys that you list with `status=ACTIVE`, the
-         *     remaining keys move up and you skip some. A page past the end is empty.
+         *     rest move up and you skip some. A page past the end is empty.
          */
         get: operations["listApiKeys"];
         put?: never;
         /**
          * Create a new API key
-         * @description Makes a key and answers its secret, once. Keep it: the service stores only
-         *     a hash and cannot show it again.
+         * @description Creates a key and returns its secret. Store the secret: the service keeps only a
+         *     hash and cannot show it again.
          *
-         *     Without `scopes` the new key gets those of `keys:read` and `keys:write` that
-         *     the calling key has. Nobody can grant a scope that the calling key lacks;
-         *     `keys:admin` may grant any scope and may name another `owner`.
+         *     Without `scopes`, the new key gets `keys:read` and `keys:write`, as far as the
+         *     calling key has them. You can grant only scopes that the calling key has;
+         *     `keys:admin` can grant any scope and name another `owner`.
          */
         post: operations["createApiKey"];
         delete?: never;
@@ -45,7 +44,7 @@ export interface paths {
     "/v1/api-keys/{key_name}": {
         parameters: {
             query?: {
-                /** @description Another owner than your own; needs `keys:admin` */
+                /** @description An owner other than your own; needs `keys:admin` */
                 owner?: components["parameters"]["Owner"];
             };
             header?: never;
@@ -61,33 +60,32 @@ export interface paths {
         };
         /**
          * Get an API key
-         * @description Finds a key by `id` or by name. A name finds the key that holds it now, else
-         *     the most recently revoked key that held it.
+         * @description Finds a key by `id` or by name. A name finds the key that has it now, or else the
+         *     most recently revoked key that had it.
          */
         get: operations["getApiKey"];
         put?: never;
         post?: never;
         /**
          * Revoke an API key
-         * @description Ends the key for good. It is refused from the moment this call returns; its row
-         *     stays and its name is free again. Revoking a revoked key answers 200 with the
-         *     same body, unchanged. Takes no body.
+         * @description Revokes the key permanently. Once this call returns, the key is refused and its name
+         *     is free again; its row stays. Revoking a revoked key changes nothing and returns the
+         *     same body. Takes no body.
          *
-         *     Without `keys:admin` you can revoke only keys all of whose scopes your own key
-         *     has.
+         *     Without `keys:admin`, your key must have all scopes of the key that you revoke.
          */
         delete: operations["revokeApiKey"];
         options?: never;
         head?: never;
         /**
          * Change an API key
-         * @description Changes only the properties that are present; `{}` changes nothing. The
-         *     answer is the whole key, also for a caller without `keys:read`. Moving
-         *     `expires_at` of an expired key into the future makes it ACTIVE again. A revoked
-         *     key cannot be changed (409).
+         * @description Changes only the properties that are present; `{}` changes nothing. The answer is
+         *     the whole key, even for a caller without `keys:read`. Moving the `expires_at` of an
+         *     expired key into the future makes it ACTIVE again. A revoked key cannot be changed
+         *     (409).
          *
-         *     Without `keys:admin` you can change only keys all of whose scopes your own key
-         *     has, and can add only scopes that it has.
+         *     Without `keys:admin`, your key must have all scopes of the key that you change, and
+         *     all scopes that you add.
          */
         patch: operations["updateApiKey"];
         trace?: never;
@@ -95,7 +93,7 @@ export interface paths {
     "/v1/api-keys/{key_name}/rotate": {
         parameters: {
             query?: {
-                /** @description Another owner than your own; needs `keys:admin` */
+                /** @description An owner other than your own; needs `keys:admin` */
                 owner?: components["parameters"]["Owner"];
             };
             header?: never;
@@ -113,14 +111,14 @@ export interface paths {
         put?: never;
         /**
          * Give an API key a new secret
-         * @description Answers the new secret, once; it works from now on. The old one stops now, or stays
-         *     good for `grace_seconds`, but never past `expires_at`; a still older one stops now in
-         *     any case. Id, name, prefix and everything else stay. A revoked key cannot be rotated
-         *     (409); of two rotations at once, one is refused (409), so that no answer shows a
-         *     secret that does not work.
+         * @description Returns the new secret, which works at once. The old secret stops now, or works for
+         *     another `grace_seconds`, but never past `expires_at`; a still older one stops now. Id,
+         *     name, prefix and everything else stay. A revoked key cannot be rotated (409). Of two
+         *     concurrent rotations one is refused (409), so that no answer shows a secret that does
+         *     not work.
          *
-         *     Without `keys:admin` you can rotate only keys all of whose scopes your own key has.
-         *     A key may rotate itself.
+         *     Without `keys:admin`, your key must have all scopes of the key that you rotate. A key
+         *     may rotate itself.
          */
         post: operations["rotateApiKey"];
         delete?: never;
@@ -132,7 +130,7 @@ export interface paths {
     "/v1/api-keys/{key_name}/usage": {
         parameters: {
             query?: {
-                /** @description Another owner than your own; needs `keys:admin` */
+                /** @description An owner other than your own; needs `keys:admin` */
                 owner?: components["parameters"]["Owner"];
             };
             header?: never;
@@ -147,10 +145,9 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Get how often an API key was verified
-         * @description By the hour, the last 24 hours, the current one included. What counts, and what
-         *     forgets it, is said at getUsage. Each node knows the hours of 50,000 keys; beyond that
-         *     it forgets, for each new one, one that was not used for long.
+         * Get the usage of an API key
+         * @description The last 24 hours, by hour, including the current one. getUsage describes what
+         *     counts. Each node keeps the hours of 50,000 keys, and evicts those not used for long.
          */
         get: operations["getApiKeyUsage"];
         put?: never;
@@ -171,11 +168,11 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Verify a key that was shown to you
-         * @description Says whether a secret is good now, holds all of `scopes`, and is within its rate
-         *     limit; whose key it is does not matter. Any string may be asked about. `code` is the
-         *     first that applies of NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED
-         *     and VALID. Only a VALID answer counts as a use of the key, and against its rate limit.
+         * Verify a key that you received
+         * @description Says whether a secret is valid now, has all of `scopes`, and is within its rate
+         *     limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+         *     NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only a VALID
+         *     answer counts as a use of the key, and against its rate limit.
          */
         post: operations["verifyApiKey"];
         delete?: never;
@@ -192,19 +189,19 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Let a gateway's request pass, or not
+         * Let a gateway check a request
          * @description For nginx `auth_request`, Traefik `forwardAuth`, Caddy `forward_auth`, Envoy
-         *     `ext_authz` and their like: send the client's own request headers here, and pass the
+         *     `ext_authz` and the like: send the client's own request headers here, and pass the
          *     request on only if the answer is 200. The client's key is read from `x-api-key` or
-         *     `Authorization: Bearer`. Any method is taken, any body and unknown query parameters
-         *     are ignored (but for misspellings of `scope`); `/v1/forward-auth/…` is the same
+         *     `Authorization: Bearer`. Any method is accepted; any body and unknown query parameters
+         *     are ignored, except misspellings of `scope`. `/v1/forward-auth/…` is the same
          *     operation.
          *
-         *     The identity headers of a 200 are always there, so that a client cannot smuggle its
-         *     own. Names and owners are percent-encoded UTF-8: decode them once.
+         *     A 200 always has all identity headers, so that a client cannot add its own. Names and
+         *     owners are percent-encoded UTF-8: decode them once.
          *
-         *     If the gateway is a trusted proxy of this deployment and tells its client's address in
-         *     `X-Forwarded-For`, a client that sends bad keys is slowed down: 403 with `Retry-After`
+         *     If the gateway is a trusted proxy of this deployment and sends its client's address in
+         *     `X-Forwarded-For`, a client that sends bad keys is throttled: 403 with `Retry-After`
          *     and `code` TOO_MANY_REQUESTS, or 429 if `rate_limited` says so.
          */
         get: operations["forwardAuth"];
@@ -227,11 +224,10 @@ export interface paths {
         put?: never;
         /**
          * Verify a key by OAuth 2.0 token introspection
-         * @description RFC 7662, for clients that speak it already: the token is the secret of a key. A
-         *     token that is not good is `{"active": false}`, and why is not told. Your own key goes
-         *     into `Authorization: Bearer`, into `x-api-key`, or, here only, into HTTP Basic as the
-         *     password, whatever the user name. Form parameters that are not known are ignored, as
-         *     OAuth asks. Counts as a use of the key, but not against its rate limit.
+         * @description RFC 7662; the token is a key's secret. An invalid token gets `{"active": false}`,
+         *     without a reason. Your own key goes into `Authorization: Bearer`, `x-api-key`, or, here
+         *     only, HTTP Basic as the password, with any user name. Unknown form parameters are
+         *     ignored, as OAuth requires. Counts as a use of the key, but not against its rate limit.
          */
         post: operations["introspectToken"];
         delete?: never;
@@ -248,11 +244,11 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Get how many API keys there are
-         * @description The keys of your own key's owner by status, and those that want attention; with
+         * Count API keys
+         * @description Counts the keys of your own key's owner by status, and those that need attention; with
          *     `keys:admin` those of all owners, or of the one named in `owner`. listApiKeys lists
-         *     each of these groups by its filters. It reads all the keys that it counts: ask
-         *     seldom where there are very many.
+         *     each group by its filters. This reads all keys that it counts: call it rarely if there
+         *     are very many.
          */
         get: operations["getSummary"];
         put?: never;
@@ -271,16 +267,15 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Get how often API keys were verified
-         * @description By the minute, the last 60 minutes, the current one included: of the keys of your own
-         *     key's owner; with `keys:admin` of all owners, or of the one named in `owner`. Only
-         *     that of all owners holds what was NOT_FOUND and so is no key's.
+         * Get the usage of API keys
+         * @description How often keys were verified in the last 60 minutes, by minute, including the current
+         *     one: those of your own key's owner, or with `keys:admin` of all owners or the one named
+         *     in `owner`. Only the usage of all owners includes NOT_FOUND, which belongs to no key.
          *
-         *     What verifyApiKey, forwardAuth and introspectToken decide about a key counts, when it
-         *     was decided or at most 10 s later; what a key proves in order to call this service
-         *     does not. Each node counts by itself, in memory, from its start on: `since` says when
-         *     that was, and a restart begins anew. It knows the minutes of 10,000 owners; beyond that
-         *     it forgets, for each new one, one whose keys were not used for long.
+         *     Counts the decisions of verifyApiKey, forwardAuth and introspectToken, in their minute
+         *     or at most 10 s later; calls to this service itself do not count. Each node counts by
+         *     itself, in memory, since its start (`since`); a restart begins at 0. It keeps the
+         *     minutes of 10,000 owners, and evicts those whose keys were not used for long.
          */
         get: operations["getUsage"];
         put?: never;
@@ -302,11 +297,10 @@ export interface paths {
         put?: never;
         /**
          * Report a key that you found
-         * @description For secret scanners and honest finders; needs no credentials, since whoever has the
-         *     secret could do more with it than end it. The secret of a key revokes the key for
-         *     good; one that is being rotated out stops now, and its key stays; anything else does
-         *     nothing. The answer is always the same. Reports that do nothing, malformed ones too,
-         *     are slowed down per address.
+         * @description For secret scanners and anyone who finds a secret; needs no credentials. A key's current
+         *     secret revokes the key permanently; its old secret stops now, and the key stays;
+         *     anything else does nothing. The answer is always the same. Reports that do nothing,
+         *     including malformed ones, are throttled by network.
          */
         post: operations["reportLeakedKey"];
         delete?: never;
@@ -324,9 +318,9 @@ export interface paths {
         };
         /**
          * List audit events
-         * @description Who did what to which key, newest first. Filters narrow the list; an event must pass
-         *     all that are given. There are no page numbers, as the log grows while you read: give
-         *     the `next` of an answer as `before` to read on, until there is none.
+         * @description Who did what to which key, newest first. An event must match all filters. There are no
+         *     page numbers, because the log grows while you read: pass the `next` of an answer as
+         *     `before` to read on, until there is none.
          */
         get: operations["listAuditEvents"];
         put?: never;
@@ -349,15 +343,15 @@ export interface components {
          */
         Name: string;
         /**
-         * @description Whom the key belongs to: a user id, a team, a tenant, as you choose. The rules
-         *     of a name, but the UUID form is allowed.
+         * @description The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+         *     apply, but the UUID form is allowed.
          * @example customer-42
          */
         Owner: string;
         /**
-         * @description What the key may do: at most 64 scope tokens (RFC 6749, section 3.3).
-         *     `keys:read`, `keys:write`, `keys:verify` and `keys:admin` are read by this
-         *     service, any other `keys:…` is refused; the rest belong to your API.
+         * @description What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
+         *     `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
+         *     `keys:…` is refused; all others belong to your API.
          * @example [
          *       "keys:read",
          *       "datasets:read"
@@ -365,9 +359,9 @@ export interface components {
          */
         Scopes: string[];
         /**
-         * @description Scopes to grant or to require, as `Scopes` describes them, but without commas: RFC 6749
-         *     allows one inside a scope token, yet `a,b` is nearly always meant as two scopes. A key
-         *     that was given such a scope earlier keeps it until its scopes are replaced.
+         * @description Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
+         *     but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
+         *     its scopes are replaced.
          * @example [
          *       "keys:read",
          *       "datasets:read"
@@ -375,8 +369,8 @@ export interface components {
          */
         RequestedScopes: string[];
         /**
-         * @description Whatever you want to keep with the key: at most 20 entries, names of 1 to 40
-         *     characters without control characters, values of at most 500. Never a secret.
+         * @description Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+         *     control characters, values of at most 500. A key's secret is refused.
          * @example {
          *       "plan": "pro",
          *       "cost_center": "7"
@@ -386,12 +380,12 @@ export interface components {
             [key: string]: string;
         };
         /**
-         * @description How often verify and forward-auth let the key pass (GCRA): `limit` calls at once, and
-         *     one more each time `window_seconds` / `limit` have gone by.
+         * @description How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
+         *     `window_seconds` / `limit`.
          */
         RateLimit: {
             /**
-             * @description How many calls at once, and how many more in each window
+             * @description The calls allowed at once, and again in each window
              * @example 100
              */
             limit: number;
@@ -399,8 +393,8 @@ export interface components {
             window_seconds: number;
         };
         /**
-         * @description The key's rate limit, or `null` for none; needs `keys:admin`. A key that is created
-         *     without saying has the limit of the calling key.
+         * @description The key's rate limit, or `null` for none; needs `keys:admin`. If absent on creation,
+         *     the new key has the calling key's limit.
          */
         RateLimitSetting: {
             /** @example 100 */
@@ -426,7 +420,7 @@ export interface components {
             name?: components["schemas"]["Name"];
             /**
              * Format: date-time
-             * @description The new end; the rules of creation
+             * @description The new expiry; the rules of creation apply
              * @example 2031-01-31T12:00:00Z
              */
             expires_at?: string;
@@ -436,7 +430,7 @@ export interface components {
         };
         ApiKeyRotate: {
             /**
-             * @description How long the old secret stays good, at most 7 days
+             * @description How long the old secret still works, at most 7 days
              * @default 0
              * @example 86400
              */
@@ -462,7 +456,7 @@ export interface components {
             created_at: string;
             /**
              * Format: date-time
-             * @description When the key last proved itself, at most 10 s late; absent until then
+             * @description When the key was last used, at most 10 s late; absent until then
              * @example 2026-11-23T10:30:00.000Z
              */
             last_used_at?: string;
@@ -479,7 +473,7 @@ export interface components {
             revoked_at?: string;
             /**
              * Format: date-time
-             * @description Until when the secret before the last rotation is good; absent if it is not
+             * @description When the previous secret stops working; absent if there is none that works
              * @example 2026-11-24T09:00:00.000Z
              */
             grace_ends_at?: string;
@@ -490,7 +484,7 @@ export interface components {
             metadata: components["schemas"]["Metadata"];
             rate_limit?: components["schemas"]["RateLimit"];
             /**
-             * @description The first characters of the secret; recognises a key, opens nothing
+             * @description The first characters of the secret, to recognise a key; not secret
              * @example ak_0TTLJ726
              */
             prefix: string;
@@ -505,35 +499,35 @@ export interface components {
         };
         Pagination: {
             /**
-             * @description 0 when nothing matches, and when `cursor` was given, since pages are not counted then
+             * @description 0 if nothing matches, or if `cursor` was given, when pages are not counted
              * @example 3
              */
             total_pages: number;
             /**
-             * @description 0 when `cursor` was given, since such a page has no number
+             * @description 0 if `cursor` was given
              * @example 1
              */
             current_page: number;
             /** @example 20 */
             items_per_page: number;
             /**
-             * @description Pass it as `cursor`, with the same filters, to get the keys that follow; absent
-             *     when there are none
+             * @description Pass it as `cursor`, with the same filters, to get the next keys; absent if there
+             *     are none
              * @example AZehsm8AfD2eT1prfI2eD0QTb6NVs2eK
              */
             next_cursor?: string;
         };
         VerifyRequest: {
             /**
-             * @description The secret that was shown to you; any string
+             * @description The secret that you received; any string
              * @example the secret that you were shown
              */
             key: string;
             scopes?: components["schemas"]["RequestedScopes"];
         };
         /**
-         * @description NOT_FOUND if the string is malformed or no current secret, else the first of REVOKED,
-         *     EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+         * @description NOT_FOUND if the string is malformed or not a current secret, else the first of
+         *     REVOKED, EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
          * @example VALID
          * @enum {string}
          */
@@ -544,14 +538,14 @@ export interface components {
             code: components["schemas"]["VerifyCode"];
             key?: components["schemas"]["ApiKeyResponse"];
             /**
-             * @description Present with RATE_LIMITED; after so many seconds one call will pass
+             * @description Present with RATE_LIMITED; a call will pass after this many seconds
              * @example 3
              */
             retry_after_seconds?: number;
         };
         IntrospectionRequest: {
             /**
-             * @description The secret that was shown to you; any string
+             * @description The secret that you received; any string
              * @example the secret that you were shown
              */
             token: string;
@@ -562,7 +556,7 @@ export interface components {
             token_type_hint?: string;
         };
         IntrospectionResponse: {
-            /** @description Whether the token is good now; if not, nothing else is told */
+            /** @description Whether the token is valid now; if not, the answer has no other property */
             active: boolean;
             /**
              * @description The key's scopes, separated by spaces
@@ -592,7 +586,7 @@ export interface components {
             iat?: number;
             /**
              * Format: int64
-             * @description When the token ends, in seconds since 1970
+             * @description When the token expires, in seconds since 1970
              * @example 1896091200
              */
             exp?: number;
@@ -614,18 +608,18 @@ export interface components {
              */
             revoked: number;
             /**
-             * @description Keys that are ACTIVE and whose secret before the last rotation is still good
+             * @description ACTIVE keys whose previous secret still works
              * @example 2
              */
             rotating: number;
             /**
-             * @description Keys that are ACTIVE and expire within 30 days
+             * @description ACTIVE keys that expire within 30 days
              * @example 5
              */
             expiring_soon: number;
             /**
-             * @description Keys that are ACTIVE and were last used more than 90 days ago; one that was never
-             *     used counts from its creation
+             * @description ACTIVE keys last used more than 90 days ago; a key that was never used counts from
+             *     its creation
              * @example 11
              */
             unused: number;
@@ -633,7 +627,7 @@ export interface components {
         UsageResponse: {
             /**
              * Format: date-time
-             * @description When the server that answers began to count
+             * @description When the answering server began to count
              * @example 2026-11-23T09:00:00.000Z
              */
             since: string;
@@ -642,13 +636,13 @@ export interface components {
              * @example 60
              */
             interval_seconds: number;
-            /** @description One entry for each interval, oldest first; the last one is not over yet */
+            /** @description One entry per interval, oldest first; the last one is not over yet */
             data: components["schemas"]["UsageCount"][];
         };
         UsageCount: {
             /**
              * Format: date-time
-             * @description When the interval began, on a whole minute or hour of UTC
+             * @description The start of the interval, a whole minute or hour in UTC
              * @example 2026-11-23T10:30:00.000Z
              */
             start: string;
@@ -678,15 +672,15 @@ export interface components {
             message: string;
         };
         /**
-         * @description What was done to a key. `leak`: whoever found its secret reported it, which ended the
-         *     key, or the grace of the old secret.
+         * @description What was done to a key. `leak`: its secret was reported, which ended the key, or the
+         *     grace of its old secret.
          * @example update
          * @enum {string}
          */
         AuditAction: "create" | "update" | "rotate" | "revoke" | "leak";
         /**
-         * @description The `id` of the key that acted, or `operator`: whoever holds the database itself. A
-         *     leaked key is named as the actor of its own end.
+         * @description The `id` of the acting key, or `operator`: someone with access to the database. The
+         *     actor of a leak is the leaked key itself.
          * @example 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
          */
         AuditActor: string;
@@ -721,9 +715,9 @@ export interface components {
             to?: components["schemas"]["RateLimit"];
         };
         /**
-         * @description The properties of the key that changed, and only those: what each was and what it
-         *     became. `from` is absent if there was nothing before, `to` if there is nothing now;
-         *     both are in events from before values were recorded. A secret is never shown.
+         * @description The key's properties that changed, with their old and new values. `from` is absent if
+         *     there was nothing before, `to` if there is nothing now; both are absent in events of
+         *     older versions, which did not record values. A secret is never shown.
          */
         AuditChanges: {
             name?: components["schemas"]["AuditTextChange"];
@@ -749,7 +743,7 @@ export interface components {
             action: components["schemas"]["AuditAction"];
             /**
              * Format: uuid
-             * @description The key that it was done to
+             * @description The key that was changed
              * @example 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
              */
             key_id: string;
@@ -758,18 +752,18 @@ export interface components {
             changes: components["schemas"]["AuditChanges"];
             actor: components["schemas"]["AuditActor"];
             /**
-             * @description `http`, `leak report`, or the operator's command: `serve` made the first key,
-             *     `keys create` and its like work on the database itself
+             * @description `http`, `leak report`, or the operator's command: `serve` created the first key,
+             *     `keys create` and the like work on the database itself
              * @example http
              */
             via: string;
             /**
-             * @description The IP address from which the call came; absent for the operator
+             * @description The caller's IP address; absent for the operator
              * @example 192.0.2.1
              */
             address?: string;
             /**
-             * @description The X-Request-Id of the call; absent for the operator
+             * @description The call's X-Request-Id; absent for the operator
              * @example 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
              */
             request_id?: string;
@@ -778,7 +772,7 @@ export interface components {
             data: components["schemas"]["AuditEvent"][];
             /**
              * Format: uuid
-             * @description Give it as `before` to read on; absent once there is nothing more
+             * @description Pass it as `before` to read on; absent if there are no more events
              * @example 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
              */
             next?: string;
@@ -790,7 +784,7 @@ export interface components {
              */
             status: number;
             /**
-             * @description What is wrong and how to mend it, for a person
+             * @description What is wrong and how to fix it, for a person
              * @example expires_at must be in the future
              */
             message: string;
@@ -801,8 +795,8 @@ export interface components {
              *     KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
              *     KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
              *     RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
-             *     UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN look whether
-             *     the change was made before you repeat it. More may be added.
+             *     UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
+             *     the change was made before you repeat it. New codes may be added.
              * @example INVALID_REQUEST
              */
             code?: string;
@@ -811,7 +805,7 @@ export interface components {
              * @example 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
              */
             request_id?: string;
-            /** @description One entry for each field that is wrong */
+            /** @description One entry per wrong field */
             details?: components["schemas"]["ErrorDetail"][];
         };
         ErrorDetail: {
@@ -825,7 +819,7 @@ export interface components {
         };
     };
     responses: {
-        /** @description The key as it is now, without its secret */
+        /** @description The key, without its secret */
         ApiKey: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -847,7 +841,7 @@ export interface components {
                 "application/json": components["schemas"]["ErrorResponse"];
             };
         };
-        /** @description No key, two different ones, or one that is not good */
+        /** @description No key, two different keys, or an invalid one */
         Unauthorized: {
             headers: {
                 "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
@@ -859,7 +853,7 @@ export interface components {
                 "application/json": components["schemas"]["ErrorResponse"];
             };
         };
-        /** @description The key is good but may not do this */
+        /** @description The key is valid but may not do this */
         Forbidden: {
             headers: {
                 "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
@@ -894,8 +888,8 @@ export interface components {
             };
         };
         /**
-         * @description The key is good but lacks a scope, or is over its rate limit; or the client is slowed
-         *     down (then with Retry-After)
+         * @description The key is valid but lacks a scope or is over its rate limit, or the client is
+         *     throttled (then with Retry-After)
          */
         NotAdmitted: {
             headers: {
@@ -912,7 +906,7 @@ export interface components {
             };
         };
         /**
-         * @description The key is over its rate limit, or the client is slowed down, and `rate_limited=429`
+         * @description The key is over its rate limit or the client is throttled, and `rate_limited=429`
          *     asked for this status
          */
         RateLimited: {
@@ -928,7 +922,7 @@ export interface components {
                 "application/json": components["schemas"]["ErrorResponse"];
             };
         };
-        /** @description Too many requests of this kind from your address; wait Retry-After seconds */
+        /** @description Too many requests of this kind from your network; wait Retry-After seconds */
         TooManyRequests: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -941,17 +935,16 @@ export interface components {
             };
         };
         /**
-         * @description Anything else: 413 (body over 64 KiB), 415 (compressed body), 429 (too many calls with a bad key from your
-         *     address, or too many searches at once with your key; try again after Retry-After
-         *     seconds), 500 (our fault),
-         *     503 (UNAVAILABLE: the database cannot answer now, and nothing was changed; try again
-         *     after Retry-After seconds. OUTCOME_UNKNOWN: the change may have been made; look
-         *     before you repeat it)
+         * @description Anything else: 413 (body over 64 KiB), 415 (compressed body), 429 (too many calls with
+         *     a bad key from your network, or too many searches at once with your key; retry after
+         *     Retry-After seconds), 500 (a bug in the service), 503 (UNAVAILABLE: the database cannot
+         *     answer now, and nothing was changed; retry after Retry-After seconds. OUTCOME_UNKNOWN:
+         *     the change may have been made; check before you repeat it)
          */
         Error: {
             headers: {
                 /**
-                 * @description With 415, identity, the only coding that a body may have
+                 * @description With 415, `identity`, the only encoding that a body may have
                  * @example identity
                  */
                 "Accept-Encoding"?: string;
@@ -972,18 +965,18 @@ export interface components {
          * @example ci-pipeline
          */
         KeyName: string;
-        /** @description Another owner than your own; needs `keys:admin` */
+        /** @description An owner other than your own; needs `keys:admin` */
         Owner: components["schemas"]["Owner"];
     };
     requestBodies: never;
     headers: {
         /**
-         * @description The path of the new key, by id
+         * @description The new key's path, by id
          * @example /v1/api-keys/0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
          */
         Location: string;
         /**
-         * @description Names this exchange in the service's log; always present
+         * @description Identifies this call in the service's log; always present
          * @example 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
          */
         "X-Request-Id": string;
@@ -998,7 +991,7 @@ export interface components {
          */
         "WWW-Authenticate": string;
         /**
-         * @description Seconds to wait before trying again
+         * @description Seconds to wait before a retry
          * @example 1
          */
         "Retry-After": number;
@@ -1009,7 +1002,7 @@ export interface components {
          */
         "RateLimit-Policy": string;
         /**
-         * @description What is left of it: `r` calls at once, all `q` of them again in `t` seconds
+         * @description What remains: `r` calls now, and all `q` again in `t` seconds
          *     (draft-ietf-httpapi-ratelimit-headers-10)
          * @example "key";r=42;t=35
          */
@@ -1042,12 +1035,12 @@ export interface operations {
     listApiKeys: {
         parameters: {
             query?: {
-                /** @description Another owner than your own; needs `keys:admin` */
+                /** @description An owner other than your own; needs `keys:admin` */
                 owner?: components["parameters"]["Owner"];
                 /** @description Only keys that have this status now */
                 status?: components["schemas"]["ApiKeyStatus"];
                 /**
-                 * @description Only keys whose name holds this text, letter for letter
+                 * @description Only keys whose name contains this text; case-sensitive
                  * @example ci
                  */
                 name_contains?: string;
@@ -1062,7 +1055,7 @@ export interface operations {
                  */
                 search?: string;
                 /**
-                 * @description Only keys whose `expires_at` lies before this time, expired ones included
+                 * @description Only keys whose `expires_at` is before this time, including expired ones
                  * @example 2027-01-31T12:00:00Z
                  */
                 expires_before?: string;
@@ -1073,20 +1066,20 @@ export interface operations {
                  */
                 last_used_before?: string;
                 /**
-                 * @description `true`: only keys that are ACTIVE and whose secret before the last rotation is still
-                 *     good; `false`: only the others
+                 * @description `true`: only ACTIVE keys whose previous secret still works; `false`: only the
+                 *     others
                  */
                 rotating?: boolean;
                 /**
                  * @description The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
-                 *     expires and works with any `items_per_page`, but needs the filters of the list that it
-                 *     comes from, and a caller who sees the same owners' keys. It excludes `page`.
+                 *     expires and works with any `items_per_page`, but only with the filters of its own
+                 *     list, and for a caller who sees the same owners' keys. It excludes `page`.
                  * @example AZehsm8AfD2eT1prfI2eD0QTb6NVs2eK
                  */
                 cursor?: string;
-                /** @description Which page, counted from 1; excludes `cursor` */
+                /** @description The page number, from 1; excludes `cursor` */
                 page?: number;
-                /** @description How many keys a page holds */
+                /** @description The number of keys per page */
                 items_per_page?: number;
             };
             header?: never;
@@ -1147,7 +1140,7 @@ export interface operations {
     getApiKey: {
         parameters: {
             query?: {
-                /** @description Another owner than your own; needs `keys:admin` */
+                /** @description An owner other than your own; needs `keys:admin` */
                 owner?: components["parameters"]["Owner"];
             };
             header?: never;
@@ -1174,7 +1167,7 @@ export interface operations {
     revokeApiKey: {
         parameters: {
             query?: {
-                /** @description Another owner than your own; needs `keys:admin` */
+                /** @description An owner other than your own; needs `keys:admin` */
                 owner?: components["parameters"]["Owner"];
             };
             header?: never;
@@ -1201,7 +1194,7 @@ export interface operations {
     updateApiKey: {
         parameters: {
             query?: {
-                /** @description Another owner than your own; needs `keys:admin` */
+                /** @description An owner other than your own; needs `keys:admin` */
                 owner?: components["parameters"]["Owner"];
             };
             header?: never;
@@ -1233,7 +1226,7 @@ export interface operations {
     rotateApiKey: {
         parameters: {
             query?: {
-                /** @description Another owner than your own; needs `keys:admin` */
+                /** @description An owner other than your own; needs `keys:admin` */
                 owner?: components["parameters"]["Owner"];
             };
             header?: never;
@@ -1253,7 +1246,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The key as it is now, with its new secret */
+            /** @description The key with its new secret */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1275,7 +1268,7 @@ export interface operations {
     getApiKeyUsage: {
         parameters: {
             query?: {
-                /** @description Another owner than your own; needs `keys:admin` */
+                /** @description An owner other than your own; needs `keys:admin` */
                 owner?: components["parameters"]["Owner"];
             };
             header?: never;
@@ -1343,18 +1336,18 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Scopes that the key must hold, separated by spaces, or given several times. An
-                 *     empty or malformed one is refused like one that is lacking (403), and so is this
-                 *     parameter by another spelling that can only be a slip: `scopes`, `Scope`, `scope[]`,
-                 *     `scope[0]`. One with a comma is refused with 400, which names the scopes in it.
+                 * @description Scopes that the key must have, separated by spaces or given several times. An empty
+                 *     or malformed scope is refused like a missing one (403), and so are misspellings of
+                 *     this parameter: `scopes`, `Scope`, `scope[]`, `scope[0]`. A scope with a comma gets
+                 *     400, which names the scopes in it.
                  * @example [
                  *       "datasets:read"
                  *     ]
                  */
                 scope?: string[];
                 /**
-                 * @description The status of a key that is over its rate limit, and of a client that is slowed
-                 *     down: 403, or 429 for gateways that pass it on (nginx does not)
+                 * @description The status for a key over its rate limit and for a throttled client: 403, or 429
+                 *     for gateways that pass it on (nginx does not)
                  */
                 rate_limited?: "403" | "429";
             };
@@ -1398,7 +1391,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What the token is */
+            /** @description Whether the token is active, and its key */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1418,7 +1411,7 @@ export interface operations {
     getSummary: {
         parameters: {
             query?: {
-                /** @description Another owner than your own; needs `keys:admin` */
+                /** @description An owner other than your own; needs `keys:admin` */
                 owner?: components["parameters"]["Owner"];
             };
             header?: never;
@@ -1427,7 +1420,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description How many there are now */
+            /** @description The counts */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1447,7 +1440,7 @@ export interface operations {
     getUsage: {
         parameters: {
             query?: {
-                /** @description Another owner than your own; needs `keys:admin` */
+                /** @description An owner other than your own; needs `keys:admin` */
                 owner?: components["parameters"]["Owner"];
             };
             header?: never;
@@ -1486,7 +1479,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Taken note of */
+            /** @description Accepted */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1506,13 +1499,13 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Only what was done to the key with this `id`, whatever its name was
+                 * @description Only events of the key with this `id`, whatever its name was
                  * @example 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
                  */
                 key?: string;
-                /** @description Only what was done to keys of this owner */
+                /** @description Only events of this owner's keys */
                 owner?: components["schemas"]["Owner"];
-                /** @description Only what was done by the key with this `id`, or by the `operator` */
+                /** @description Only changes by the key with this `id`, or by the `operator` */
                 actor?: components["schemas"]["AuditActor"];
                 /** @description Only events of this kind */
                 action?: components["schemas"]["AuditAction"];
@@ -1527,11 +1520,11 @@ export interface operations {
                  */
                 until?: string;
                 /**
-                 * @description Only events older than the one with this `id`, which need not be there any more
+                 * @description Only events older than the one with this `id`, which may have been removed since
                  * @example 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
                  */
                 before?: string;
-                /** @description How many events an answer holds at most */
+                /** @description The most events in an answer */
                 items_per_page?: number;
             };
             header?: never;
@@ -1540,7 +1533,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Some events */
+            /** @description One page of events */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
