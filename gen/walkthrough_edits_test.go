@@ -1,27 +1,50 @@
 package gen_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// TestWalkthroughApplies applies the edits that CONTRIBUTING.md walks through: each must find
-// its place in the sources. TestWalkthrough builds what comes of them.
+// TestWalkthroughApplies applies the edits of CONTRIBUTING.md's walk-through, each of which must
+// find its place in the sources, and counts the files that a new field takes.
+// TestWalkthrough builds and uses the result.
 func TestWalkthroughApplies(t *testing.T) {
-	newProject(t).apply(readEdits(t)...)
+	field, operation := readEdits(t)
+	p := newProject(t)
+	p.apply(field...)
+	p.apply(operation...)
+	files := map[string]bool{}
+	for _, e := range field {
+		if !strings.HasSuffix(e.file, "_test.go") {
+			files[e.file] = true
+		}
+	}
+	const most = 8
+	if len(files) > most {
+		t.Errorf("a new field takes %d hand-written files, want at most %d: %v", len(files), most, slices.Sorted(maps.Keys(files)))
+	}
 }
 
-// readEdits reads the edits of the walk-through: the contract's, then those of handlers.
-func readEdits(t *testing.T) []edit {
+// readEdits reads the edits that add a field and an operation.
+func readEdits(t *testing.T) (field, operation []edit) {
 	t.Helper()
 	guide, err := os.ReadFile("../CONTRIBUTING.md")
 	must(t, err)
-	edits := parseEdits(t, string(guide))
-	if len(edits) != 4 {
-		t.Fatalf("the walk-through has %d edits, want one of the contract and three of handlers", len(edits))
+	return parseSection(t, string(guide), "Adding a field to a key"), parseSection(t, string(guide), "Adding an operation")
+}
+
+func parseSection(t *testing.T, guide, heading string) []edit {
+	t.Helper()
+	_, section, found := strings.Cut(guide, "## "+heading+"\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	edits := parseEdits(t, section)
+	if !found || len(edits) == 0 || edits[0].file != "openapi.yaml" {
+		t.Fatalf("the section %q is not there, or does not begin with the contract", heading)
 	}
 	return edits
 }
@@ -87,7 +110,7 @@ type edit struct {
 // hunk replaces a run of lines.
 type hunk struct{ old, new string }
 
-var block = regexp.MustCompile("(?s)```(diff|go)\n(.*?)```")
+var block = regexp.MustCompile("(?s)```(diff|go|sql)\n(.*?)```")
 
 // parseEdits reads the blocks of the walk-through: a diff names its file in its first
 // line, a new file in its first comment.
@@ -96,8 +119,9 @@ func parseEdits(t *testing.T, guide string) []edit {
 	var edits []edit
 	for _, match := range block.FindAllStringSubmatch(guide, -1) {
 		first, rest, _ := strings.Cut(match[2], "\n")
-		if match[1] == "go" {
-			edits = append(edits, edit{file: strings.TrimPrefix(first, "// "), content: rest})
+		if match[1] != "diff" {
+			_, file, _ := strings.Cut(first, " ") // behind the sign of a comment
+			edits = append(edits, edit{file: file, content: rest})
 			continue
 		}
 		e := edit{file: strings.TrimPrefix(first, "--- ")}

@@ -13,42 +13,89 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"apikeyd/store/sqlstore"
 )
 
-// TestWalkthrough makes the change that CONTRIBUTING.md walks through: the build must break
-// where it says, and nowhere else, and pass after what it says is written. The compiler gets
-// the edited files in place of the project's own (go help build, -overlay), so that it
-// compiles only what depends on them.
+// TestWalkthrough makes the changes that CONTRIBUTING.md walks through. The build and the tests must
+// name what is missing as it says, and the new field must work in all places. The compiler gets the edited
+// files in place of the project's own (go help build, -overlay), so that it compiles only
+// what depends on them.
 func TestWalkthrough(t *testing.T) {
 	p := newProject(t)
 	p.noteFiles()
-	edits := readEdits(t)
-	p.apply(edits[0])
+	field, operation := readEdits(t)
+	p.apply(field[0], operation[0])
 	p.generate()
-	output, err := p.run("build", "./...")
+	output, err := p.run("build", "./handlers")
 	if err == nil {
 		t.Fatal("nothing is missing after the contract changed")
 	}
-	want := []string{
-		"handlers/conversions.go: cannot convert createdAnswer to type gen.ApiKeyWithSecretResponse",
-		"handlers/conversions.go: cannot convert keyAnswer to type gen.ApiKeyResponse",
-		"handlers/encoding.go: cannot convert r to type *keyAnswer",
-		"handlers/server.go: missing method CountApiKeys",
-	}
-	if diff := cmp.Diff(want, places(output)); diff != "" {
+	if diff := cmp.Diff([]string{
+		"handlers/operator.go: missing method CountApiKeys", "handlers/server.go: missing method CountApiKeys",
+	}, places(output)); diff != "" {
 		t.Errorf("the build breaks elsewhere (-want +got):\n%s\n%s", diff, output)
 	}
-	p.apply(edits[1:]...)
+	p.apply(operation[1:]...)
+	output, err = p.run("test", "-vet=off", "-run", "EveryField", "./handlers")
+	for _, missing := range []string{"ApiKeyWithSecretResponse: Description", "AuditChanges: Description"} {
+		if err == nil || !strings.Contains(output, missing) {
+			t.Errorf("the tests do not name %s: %v\n%s", missing, err, output)
+		}
+	}
+	p.apply(field[1:]...)
+	p.write("client/description_test.go", p.read("gen/testdata/client_description.go"))
+	p.write("console/description_test.go", p.read("gen/testdata/console_description.go"))
 	for _, args := range [][]string{
-		{"build", "./..."},
 		// The new operation is guarded, and answers hold against the new contract.
-		{"test", "-vet=off", "-run", "^(TestEveryOperationIsGuarded|TestLifecycle|TestEncoding)$", "./handlers"},
+		{"test", "-vet=off", "-run", "^(TestEveryOperationIsGuarded|TestLifecycle|TestEncoding)$|EveryField", "./handlers"},
+		{"test", "-vet=off", "-run", "^TestDescription$", "./client", "./console"},
+		{"build", "-o", filepath.Join(p.folder, "apikeyd"), "./cmd/apikeyd"},
 	} {
 		if output, err := p.run(args...); err != nil {
-			t.Errorf("go %s: %v\n%s", strings.Join(args, " "), err, output)
+			t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, output)
 		}
+	}
+	p.tryCommands(filepath.Join(p.folder, "apikeyd"))
+}
+
+// tryCommands keeps, shows and changes a description by way of the command line.
+func (p *project) tryCommands(program string) {
+	p.Helper()
+	run := func(args ...string) string {
+		p.Helper()
+		cmd := exec.CommandContext(p.Context(), program, args...)
+		cmd.Dir = p.folder
+		output, err := cmd.CombinedOutput()
+		if err != nil {
+			p.Errorf("apikeyd %s: %v\n%s", strings.Join(args, " "), err, output)
+		}
+		return string(output)
+	}
+	path := filepath.Join(p.folder, "apikeyd.db")
+	before, err := sqlstore.Open(p.Context(), sqlstore.Options{Path: path, Serve: true})
+	must(p.T, err)
+	must(p.T, before.Close()) // with the schema of the project as it is
+	server := exec.CommandContext(p.Context(), program, "serve", "--listen", "127.0.0.1:0")
+	server.Dir = p.folder
+	must(p.T, server.Start())
+	p.Cleanup(func() {
+		_ = server.Process.Kill()
+		_ = server.Wait()
+	})
+	for _, err = os.Stat(filepath.Join(p.folder, "admin.key")); err != nil; _, err = os.Stat(filepath.Join(p.folder, "admin.key")) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	run("keys", "create", "--name", "n", "--description", "for tests", "--expires-in", "1h")
+	if got := run("keys", "get", "n"); !strings.Contains(got, "for tests") {
+		p.Errorf("keys get prints\n%s", got)
+	}
+	run("keys", "update", "n", "--description", "for more")
+	if got := run("keys", "get", "n", "--json"); !strings.Contains(got, `"description":"for more"`) {
+		p.Errorf("keys get --json prints\n%s", got)
 	}
 }
 
