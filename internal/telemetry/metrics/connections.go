@@ -18,9 +18,9 @@ type connections struct {
 
 var (
 	openConnections = describe("apikeyd_http_connections",
-		"Connections that are open now: new ones have sent nothing yet, active ones have a request, idle ones had one.", "state")
+		"Open connections: new ones have sent nothing yet, active ones have a request, idle ones had one.", "state")
 	acceptedConnections = describe("apikeyd_http_connections_total",
-		"Connections that were accepted.")
+		"Accepted connections.")
 )
 
 func newConnections() *connections {

@@ -13,25 +13,25 @@ func newDatabase(db *sqlstore.DB) prometheus.Collector { return database{db} }
 
 var (
 	changes = describe("apikeyd_changes_total",
-		"Changes that were made and are durable, by their action in the audit log; leak is a leaked secret that was ended.", "action")
+		"Durable changes, by their action in the audit log; leak is a leaked secret that was ended.", "action")
 	commitChanges = describe("apikeyd_commit_changes",
-		"How many changes each transaction made; a batch of last uses counts as one.")
+		"Changes per transaction; a batch of last uses counts as one.")
 	commitSeconds = describe("apikeyd_commit_duration_seconds",
-		"How long transactions took to become durable.")
+		"Time until transactions were durable.")
 	commitFailures = describe("apikeyd_commit_failures_total",
-		"Transactions that failed, those whose outcome is unknown included; their changes are tried again alone, or answered 503.")
+		"Failed transactions, including those with an unknown outcome; their changes are retried alone, or answered 503.")
 	commitUnknown = describe("apikeyd_commit_outcomes_unknown_total",
-		"Transactions whose outcome could not be found out; their changes were answered 503 OUTCOME_UNKNOWN.")
+		"Transactions with an unknown outcome; their changes were answered 503 OUTCOME_UNKNOWN.")
 	unsettled = describe("apikeyd_changes_suspended",
 		"1 while changes are suspended because the outcome of an earlier one is unknown, else 0.")
 	queueDepth = describe("apikeyd_writer_queue_depth",
-		"Changes that wait for the writer now.")
+		"Changes waiting for the writer.")
 	queueCapacity = describe("apikeyd_writer_queue_capacity",
-		"How many changes may wait.")
+		"The most changes that may wait.")
 	queueRefusals = describe("apikeyd_writer_queue_refusals_total",
-		"Changes that were answered 503 because too many waited.")
+		"Changes answered 503 because too many waited.")
 	pollFailures = describe("apikeyd_database_poll_failures_total",
-		"Looks for changes by other processes that failed; while they fail, no remembered key counts.")
+		"Failed checks for changes by other processes; while they fail, cached keys do not count.")
 	databaseSize = describe("apikeyd_database_size_bytes",
 		"Size of the database file.")
 	logSize = describe("apikeyd_database_wal_size_bytes",

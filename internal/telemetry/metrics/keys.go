@@ -37,7 +37,7 @@ var (
 	keysByStatus = describe("apikeyd_keys",
 		"Keys by status, as last counted.", "status")
 	keysCounted = describe("apikeyd_keys_counted_timestamp_seconds",
-		"When the keys were last counted; once a minute, or less often if that takes over 0.6 s.")
+		"When keys were last counted: once a minute, or less often if that takes over 0.6 s.")
 )
 
 func newKeys(db *sqlstore.DB, log *slog.Logger) *keys { return &keys{db: db, log: log} }

@@ -49,7 +49,7 @@ func New(s Sources) (*Metrics, error) {
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "apikeyd_build_info",
-		Help: "Which program this is; always 1.",
+		Help: "The version of the program; always 1.",
 		ConstLabels: prometheus.Labels{
 			"version": s.Build.Version, "revision": s.Build.Revision, "goversion": s.Build.GoVersion,
 		},
@@ -57,7 +57,7 @@ func New(s Sources) (*Metrics, error) {
 	build.Set(1)
 	restored := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "apikeyd_restore_unconfirmed",
-		Help: "1 if the database was restored and nobody confirmed that what was revoked since is revoked.",
+		Help: "1 if the database was restored and no one has confirmed that later revocations were carried over.",
 	}, func() float64 {
 		if s.Unconfirmed != nil && s.Unconfirmed() {
 			return 1

@@ -56,13 +56,13 @@ func (o outcomes) count(code verify.Code) {
 
 var (
 	requestsTotal = describe("apikeyd_http_requests_total",
-		"Requests that were answered, by operation of the contract and HTTP status.", "operation", "status")
+		"Answered requests, by operation of the contract and HTTP status.", "operation", "status")
 	requestsInFlight = describe("apikeyd_http_requests_in_flight",
-		"Requests that are being answered now.")
+		"Requests in flight.")
 	authentications = describe("apikeyd_authentications_total",
-		"Decisions about the keys of callers of apikeyd itself, by outcome.", "code")
+		"Decisions about the keys of apikeyd's own callers, by outcome.", "code")
 	verifications = describe("apikeyd_verifications_total",
-		"Decisions about keys that were asked about, by operation and outcome.", "operation", "code")
+		"Decisions about verified keys, by operation and outcome.", "operation", "code")
 )
 
 func newRequests(operations []string) *requests {
@@ -70,11 +70,11 @@ func newRequests(operations []string) *requests {
 		operations: make(map[string]*operation), authenticated: newOutcomes(),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "apikeyd_refusals_total",
-			Help: "Errors that were answered, by the code in the answer.",
+			Help: "Answered errors, by their code.",
 		}, []string{"code"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "apikeyd_http_request_duration_seconds",
-			Help: "How long requests took from their header to their answer, by operation of the contract.",
+			Help: "Time from the end of a request's header to the end of its answer, by operation of the contract.",
 			Buckets: []float64{
 				.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10,
 			},

@@ -13,23 +13,23 @@ func newVerifier(v *verify.Verifier) prometheus.Collector { return verifier{v} }
 
 var (
 	cacheHits = describe("apikeyd_verify_cache_hits_total",
-		"Decisions about a secret that was remembered, good or refused.")
+		"Decisions about a cached secret, valid or refused.")
 	cacheMisses = describe("apikeyd_verify_cache_misses_total",
-		"Decisions for which the database was asked.")
+		"Decisions that asked the database.")
 	cacheEvictions = describe("apikeyd_verify_cache_evictions_total",
-		"Keys and refused secrets that were forgotten to make room for others.")
+		"Keys and refused secrets evicted to make room for others.")
 	cacheEntries = describe("apikeyd_verify_cache_entries",
-		"What is remembered now: keys, and secrets that are no key's.", "kind")
+		"Cache entries: keys, and secrets that belong to no key.", "kind")
 	cacheTrusted = describe("apikeyd_verify_cache_trusted",
-		"1 while what is remembered counts; 0 while the database cannot be looked at.")
+		"1 while cache entries count; 0 while the database cannot be checked.")
 	limitedKeys = describe("apikeyd_rate_limited_keys",
-		"Keys whose rate limit is being counted now.")
+		"Keys whose rate limit is in use.")
 	lastUsePending = describe("apikeyd_last_use_pending",
-		"Keys with a last use that is not in the database yet.")
+		"Keys with a last use that is not yet in the database.")
 	lastUseLag = describe("apikeyd_last_use_lag_seconds",
-		"How long ago the first of these uses was.")
+		"Age of the oldest last use that is not yet in the database.")
 	lastUseFailures = describe("apikeyd_last_use_write_failures_total",
-		"Attempts to write last uses that failed; they are made again.")
+		"Failed attempts to write last uses; they are retried.")
 )
 
 // Describe implements prometheus.Collector.
