@@ -11,6 +11,9 @@ import (
 	"apikeyd/internal/draft"
 )
 
+// notReconciled is what the log and /readyz say of a restored database.
+const notReconciled = "the database was restored from a backup and not reconciled: keys that were revoked since may work again"
+
 // A server that has the database keeps it, whatever restore is told.
 func TestRestoreUnderAServer(t *testing.T) {
 	t.Parallel()

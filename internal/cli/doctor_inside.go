@@ -146,3 +146,18 @@ func judgeClock(now, last time.Time) finding {
 	}
 	return f
 }
+
+// checkRestored is the doctor's look at whether a restore awaits confirmation.
+func (c *doctorCommand) checkRestored(ctx context.Context, e *sqlstore.Examination) finding {
+	r, err := e.Restored(ctx)
+	switch {
+	case err != nil:
+		return found("%v", err).fail(askBackup)
+	case r.At.IsZero():
+		return found("no restore awaits confirmation")
+	case !r.IsOpen():
+		return found("restored at %s; confirmed at %s", timestamp(r.At), timestamp(r.ConfirmedAt))
+	}
+	return found("restored at %s, and nobody confirmed that what was revoked since is revoked", timestamp(r.At)).
+		warn("reconcile it (docs/backup.md), then run apikeyd restore --confirm")
+}

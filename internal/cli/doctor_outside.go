@@ -5,12 +5,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"apikeyd/internal/service"
 	"apikeyd/store/sqlstore"
 )
 
@@ -27,14 +27,14 @@ const shortValidity = 7 * 24 * time.Hour
 
 // checkCertificate looks at the files as serve does when it starts.
 func (c *doctorCommand) checkCertificate(context.Context) finding {
-	certificate, err := c.load(slog.New(slog.DiscardHandler), time.Now)
+	certificate, err := c.Certificate()
 	if err != nil {
 		return found("%v", err).fail("serve does not start without: name others, or run doctor as the user that serves")
 	}
 	if certificate == nil {
 		return found("none: serve speaks plain HTTP")
 	}
-	return judgeCertificate(certificate.current.Load().Leaf, time.Now())
+	return judgeCertificate(certificate, time.Now())
 }
 
 // judgeCertificate compares a certificate with the clock.
@@ -96,7 +96,8 @@ func readableByOthers(path string) (os.FileMode, bool) {
 }
 
 func (c *doctorCommand) checkAdminKey(context.Context) finding {
-	file := c.adminKeyFile()
+	config := service.Config{Database: c.Database, Settings: c.Settings}
+	file := config.AdminKeyPath()
 	if mode, is := readableByOthers(file); is {
 		return found("others may read %s (%s)", file, mode).fail("chmod 600 it, and rotate that key")
 	}

@@ -2,12 +2,11 @@ package cli
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"time"
+
+	"apikeyd/internal/service"
 )
 
 // healthcheckCommand asks the server on this machine whether it is ready. It takes what
@@ -30,44 +29,16 @@ func (c *healthcheckCommand) Validate() error {
 	if c.Timeout <= 0 {
 		return errors.New("--timeout must be positive")
 	}
-	return checkAddress("--listen", c.Listen)
+	return service.CheckAddress("--listen", c.Listen)
 }
 
-// Run succeeds if the server can read its database. An address such as 0.0.0.0:8080 or
-// :8080 is every address of this machine to who listens, and this machine to who calls.
+// Run succeeds if the server can read its database.
 func (c *healthcheckCommand) Run(ctx context.Context, s streams) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	// A URL cannot hold every address that serve takes, so the address is dialled as it is.
-	url := "http://localhost/readyz"
-	if c.TLSCert != "" {
-		url = "https://localhost/readyz"
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-	if err != nil {
+	if err := service.Ready(ctx, c.Listen, c.TLSCert != ""); err != nil {
 		return err
 	}
-	client := &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, networkOf(c.Listen), c.Listen)
-		},
-		//nolint:gosec // G402: no name in a certificate is that of an address, and nothing secret is sent
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
-	}}
-	response, err := client.Do(request)
-	if err != nil {
-		if errors.Is(err, http.ErrSchemeMismatch) {
-			return fmt.Errorf("--listen %s: serve speaks no TLS there; leave --tls-cert and APIKEYD_TLS_CERT out", c.Listen)
-		}
-		return fmt.Errorf("--listen %s: %w", c.Listen, errors.Unwrap(err)) // without the URL
-	}
-	defer response.Body.Close()
-	if response.StatusCode == http.StatusBadRequest && c.TLSCert == "" {
-		return fmt.Errorf("--listen %s: /readyz answers %s; if serve speaks TLS, name its certificate with --tls-cert", c.Listen, response.Status)
-	}
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("--listen %s: /readyz answers %s", c.Listen, response.Status)
-	}
-	_, err = fmt.Fprintln(s.out, "ready")
+	_, err := fmt.Fprintln(s.out, "ready")
 	return err
 }

@@ -197,3 +197,22 @@ func (c *restoreCommand) report(s streams, r restored, took string) error {
 	}
 	return errors.Join(err, c.reportReconciled(s, r))
 }
+
+// confirm records that the operator reconciled a restored database.
+func (c *restoreCommand) confirm(ctx context.Context, s streams) (err error) {
+	db, err := openStore(ctx, c.Database)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	restored, err := db.ConfirmRestored(ctx)
+	if errors.Is(err, sqlstore.ErrNotRestored) {
+		_, err = fmt.Fprintf(s.out, "nothing to confirm: no restore of %s awaits it\n", sqlstore.Name(c.Database))
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "confirmed the restore of %s at %s\n", sqlstore.Name(c.Database), timestamp(restored.At))
+	return err
+}

@@ -2,20 +2,16 @@ package cli
 
 import (
 	"errors"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"apikeyd/apikey"
-	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
 
@@ -50,8 +46,9 @@ func interruptFirstStart(t *testing.T, dir string) string {
 	t.Helper()
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: filepath.Join(dir, "apikeyd.db"), Serve: true})
 	must(t, err)
-	secret, err := firstKey{db: db, file: filepath.Join(dir, "admin.key"), now: time.Now}.secret(t.Context())
-	must(t, errors.Join(err, db.Close()))
+	secret := apikey.Policy{}.NewSecret()
+	must(t, errors.Join(db.NoteFirstKey(t.Context(), secret.Hash()), db.Close()))
+	must(t, os.WriteFile(filepath.Join(dir, "admin.key"), []byte(secret.Reveal()+"\n"), 0o600))
 	return secret.Reveal()
 }
 
@@ -118,71 +115,6 @@ func TestRevokedFirstKeyStaysDead(t *testing.T) {
 		if info.Mode() != 0o600 {
 			t.Errorf("%s has mode %s, want -rw-------", name, info.Mode())
 		}
-	}
-}
-
-// A file from before an interrupted first start is moved away once, and the one that this
-// start wrote is adopted.
-func TestInterruptedStartBesideAnOldFile(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	old := apikey.Policy{}.NewSecret().Reveal()
-	must(t, os.WriteFile(filepath.Join(dir, "admin.key"), []byte(old+"\n"), 0o600))
-	var out strings.Builder
-	log := slog.New(slog.NewTextHandler(&out, nil))
-	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: filepath.Join(dir, "apikeyd.db"), Serve: true})
-	must(t, err)
-	secret, err := firstKey{db: db, file: filepath.Join(dir, "admin.key"), log: log, now: time.Now}.secret(t.Context())
-	must(t, errors.Join(err, db.Close()))
-	s := serve(t, dir)
-	if s.adminKey() != secret.Reveal() {
-		t.Error("the file of the interrupted start was not adopted")
-	}
-	s.want(http.StatusUnauthorized, "GET", "/v1/api-keys", old, "")
-}
-
-// Nodes that start at the same moment on one empty store make one key, and the file that
-// holds its secret stays, whether they share a folder or not.
-func TestFirstKeyOfSeveralNodes(t *testing.T) {
-	t.Parallel()
-	const nodes = 8
-	for _, shared := range []bool{true, false} {
-		dir := t.TempDir()
-		must(t, os.WriteFile(filepath.Join(dir, "admin.key"), []byte(apikey.Policy{}.NewSecret().Reveal()), 0o600))
-		db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: filepath.Join(dir, "apikeyd.db"), Serve: true})
-		must(t, err)
-		var wg sync.WaitGroup
-		for n := range nodes {
-			file := filepath.Join(dir, "admin.key")
-			if !shared {
-				file = filepath.Join(dir, strconv.Itoa(n)+".key")
-			}
-			wg.Go(func() {
-				first := firstKey{db: db, file: file, log: slog.New(slog.DiscardHandler), now: time.Now}
-				if err := first.ensure(t.Context()); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		wg.Wait()
-		key, err := db.Key(t.Context(), store.ByName(adminName, adminName))
-		must(t, err)
-		pattern := "admin.key"
-		if !shared {
-			pattern = "[0-9].key"
-		}
-		files, err := filepath.Glob(filepath.Join(dir, pattern))
-		must(t, err)
-		if len(files) != 1 {
-			t.Fatalf("the files are %v, want one", files)
-		}
-		text, err := os.ReadFile(files[0])
-		must(t, err)
-		secret, err := apikey.ParseSecret(apikey.TrimSecret(string(text)))
-		if err != nil || secret.ID() != key.ID {
-			t.Errorf("the file does not hold the first key's secret (%v)", err)
-		}
-		must(t, db.Close())
 	}
 }
 

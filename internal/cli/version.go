@@ -62,5 +62,3 @@ func readBuild() build {
 	}
 	return b
 }
-
-func version() string { return readBuild().Version }

@@ -1,4 +1,4 @@
-package cli
+package service
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -44,7 +45,7 @@ func (f consoleFlags) consoleKey(log *slog.Logger) ([]byte, error) {
 			"head -c 32 /dev/urandom")
 	}
 	const others fs.FileMode = 0o007
-	if mode.IsRegular() && mode&others != 0 && hasPermissions {
+	if mode.IsRegular() && mode&others != 0 && runtime.GOOS != "windows" {
 		log.Warn("everybody on this machine may use the key of the console's sessions; take that right away",
 			"file", f.ConsoleKeyFile, "mode", mode.String())
 	}

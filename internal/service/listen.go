@@ -1,4 +1,4 @@
-package cli
+package service
 
 import (
 	"context"
@@ -50,9 +50,9 @@ func freeAddress(ctx context.Context, flag, host, port string) string {
 	return "name another port"
 }
 
-// checkAddress refuses what nothing can ever listen at. An empty address is none: Go would
+// CheckAddress refuses what nothing can ever listen at. An empty address is none: Go would
 // take it for any port of all addresses.
-func checkAddress(flag, address string) error {
+func CheckAddress(flag, address string) error {
 	_, port, err := net.SplitHostPort(address)
 	if err == nil {
 		_, err = new(net.Resolver).LookupPort(context.Background(), "tcp", port)

@@ -1,8 +1,9 @@
-package cli
+package service
 
 import (
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -139,4 +140,13 @@ func (c *certificate) config() *tls.Config {
 		},
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current.Load(), nil },
 	}
+}
+
+// Certificate returns the certificate that a server would begin with, or nil if it has none.
+func (s *Settings) Certificate() (*x509.Certificate, error) {
+	c, err := s.load(slog.New(slog.DiscardHandler), time.Now)
+	if c == nil || err != nil {
+		return nil, err
+	}
+	return c.current.Load().Leaf, nil
 }

@@ -1,4 +1,4 @@
-package cli
+package service
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/handlers"
 	"apikeyd/internal/draft"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
@@ -18,7 +19,7 @@ import (
 
 const (
 	// adminName is the name and the owner of the first key.
-	adminName = "admin"
+	adminName = handlers.OperatorOwner
 	// firstKeyLifetime is that of the first key, unless the maximum is shorter.
 	firstKeyLifetime = 10 * 365 * 24 * time.Hour
 	maxKeyFileSize   = 1024

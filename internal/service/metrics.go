@@ -1,12 +1,10 @@
-package cli
+package service
 
 import (
 	"context"
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime"
-	"runtime/debug"
 	"sync"
 
 	"apikeyd/handlers"
@@ -25,7 +23,7 @@ func (f metricsFlag) Validate() error {
 	if f.Metrics == "" {
 		return nil
 	}
-	return checkAddress("--metrics", f.Metrics)
+	return CheckAddress("--metrics", f.Metrics)
 }
 
 // listenMetrics returns what listens there; nothing does if it is off.
@@ -43,7 +41,7 @@ type noListener struct{ net.Listener }
 func (noListener) Close() error { return nil }
 
 // newMetrics returns the metrics of a service, or nil if nobody is to have them.
-func (f metricsFlag) newMetrics(db *sqlstore.DB, v *verify.Verifier, restored *restoreWatch, log *slog.Logger) (*metrics.Metrics, error) {
+func (f metricsFlag) newMetrics(db *sqlstore.DB, v *verify.Verifier, restored *restoreWatch, build metrics.Build, log *slog.Logger) (*metrics.Metrics, error) {
 	if f.Metrics == "" {
 		return nil, nil
 	}
@@ -53,7 +51,7 @@ func (f metricsFlag) newMetrics(db *sqlstore.DB, v *verify.Verifier, restored *r
 	}
 	return metrics.New(metrics.Sources{
 		Database: db, Verifier: v, Operations: operations, Log: log, Unconfirmed: restored.open.Load,
-		Build: metrics.Build{Version: version(), Revision: revision(), GoVersion: runtime.Version()},
+		Build: build,
 	})
 }
 
@@ -79,16 +77,4 @@ func serveMetrics(ctx context.Context, listener net.Listener, m *metrics.Metrics
 		running.Wait()
 		stopServer()
 	}
-}
-
-// revision is the commit that the program was built from, if the toolchain recorded it.
-func revision() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, setting := range info.Settings {
-			if setting.Key == "vcs.revision" {
-				return setting.Value
-			}
-		}
-	}
-	return ""
 }

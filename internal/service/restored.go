@@ -1,52 +1,17 @@
-package cli
+package service
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
+	"apikeyd/apikey"
 	"apikeyd/store/sqlstore"
 )
 
 // notReconciled is what the log and /readyz say of a restored database.
 const notReconciled = "the database was restored from a backup and not reconciled: keys that were revoked since may work again"
-
-// confirm records that the operator reconciled a restored database.
-func (c *restoreCommand) confirm(ctx context.Context, s streams) (err error) {
-	db, err := openStore(ctx, c.Database)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	restored, err := db.ConfirmRestored(ctx)
-	if errors.Is(err, sqlstore.ErrNotRestored) {
-		_, err = fmt.Fprintf(s.out, "nothing to confirm: no restore of %s awaits it\n", sqlstore.Name(c.Database))
-		return err
-	}
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(s.out, "confirmed the restore of %s at %s\n", sqlstore.Name(c.Database), timestamp(restored.At))
-	return err
-}
-
-// checkRestored is the doctor's look at whether a restore awaits confirmation.
-func (c *doctorCommand) checkRestored(ctx context.Context, e *sqlstore.Examination) finding {
-	r, err := e.Restored(ctx)
-	switch {
-	case err != nil:
-		return found("%v", err).fail(askBackup)
-	case r.At.IsZero():
-		return found("no restore awaits confirmation")
-	case !r.IsOpen():
-		return found("restored at %s; confirmed at %s", timestamp(r.At), timestamp(r.ConfirmedAt))
-	}
-	return found("restored at %s, and nobody confirmed that what was revoked since is revoked", timestamp(r.At)).
-		warn("reconcile it (docs/backup.md), then run apikeyd restore --confirm")
-}
 
 // confirmInterval is how often a server looks whether its restored database was confirmed.
 const confirmInterval = 5 * time.Second
@@ -66,9 +31,9 @@ func newRestoreWatch(ctx context.Context, db *sqlstore.DB, log *slog.Logger) (*r
 		return nil, err
 	}
 	if w.open.Store(r.IsOpen()); r.IsOpen() {
-		attributes := []any{"restored_at", timestamp(r.At)}
+		attributes := []any{"restored_at", apikey.Timestamp(r.At).String()}
 		if !r.Knows.IsZero() {
-			attributes = append(attributes, "knows_until", timestamp(r.Knows))
+			attributes = append(attributes, "knows_until", apikey.Timestamp(r.Knows).String())
 		}
 		log.Warn(notReconciled+"; revoke them, then run apikeyd restore --confirm", attributes...)
 	}
@@ -86,7 +51,7 @@ func (w *restoreWatch) run(ctx context.Context) {
 		case <-tick.C:
 			if r, err := w.db.Restored(ctx); err == nil && !r.IsOpen() {
 				w.open.Store(false)
-				w.log.Info("the restore of the database was confirmed", "restored_at", timestamp(r.At))
+				w.log.Info("the restore of the database was confirmed", "restored_at", apikey.Timestamp(r.At).String())
 			}
 		}
 	}

@@ -1,0 +1,18 @@
+//go:build unix
+
+package service
+
+import (
+	"math"
+	"syscall"
+)
+
+// maxOpenFiles is how many files and connections the process may have open. Go raised it to
+// what is allowed when it started.
+func maxOpenFiles() int {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return math.MaxInt32
+	}
+	return int(min(uint64(limit.Cur), math.MaxInt32)) //nolint:unconvert // it fits; some systems have it signed
+}

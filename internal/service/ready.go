@@ -1,0 +1,47 @@
+package service
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+)
+
+// Ready asks the server on this machine that listens at an address whether it can read its
+// database. An address such as 0.0.0.0:8080 or :8080 is every address of this machine to who
+// listens, and this machine to who calls.
+func Ready(ctx context.Context, listen string, overTLS bool) error {
+	// A URL cannot hold every address that serve takes, so the address is dialled as it is.
+	url := "http://localhost/readyz"
+	if overTLS {
+		url = "https://localhost/readyz"
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err
+	}
+	client := &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, networkOf(listen), listen)
+		},
+		//nolint:gosec // G402: no name in a certificate is that of an address, and nothing secret is sent
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+	}}
+	response, err := client.Do(request)
+	if err != nil {
+		if errors.Is(err, http.ErrSchemeMismatch) {
+			return fmt.Errorf("--listen %s: serve speaks no TLS there; leave --tls-cert and APIKEYD_TLS_CERT out", listen)
+		}
+		return fmt.Errorf("--listen %s: %w", listen, errors.Unwrap(err)) // without the URL
+	}
+	defer response.Body.Close()
+	if response.StatusCode == http.StatusBadRequest && !overTLS {
+		return fmt.Errorf("--listen %s: /readyz answers %s; if serve speaks TLS, name its certificate with --tls-cert", listen, response.Status)
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("--listen %s: /readyz answers %s", listen, response.Status)
+	}
+	return nil
+}

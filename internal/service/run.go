@@ -1,0 +1,180 @@
+// Package service runs the server: it opens the database, makes the first key, listens, serves
+// the API, the console, the metrics and the profiles, and shuts down in order.
+package service
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"apikeyd/apikey"
+	"apikeyd/console"
+	"apikeyd/handlers"
+	"apikeyd/internal/keycache"
+	"apikeyd/internal/telemetry/metrics"
+	"apikeyd/internal/telemetry/tracing"
+	"apikeyd/store/sqlstore"
+	"apikeyd/verify"
+)
+
+// Config is what a server needs.
+type Config struct {
+	Database string // a SQLite file, or a postgres:// URL
+	Policy   apikey.Policy
+	Settings
+	Build metrics.Build // what the log, the metrics and the traces say of the program
+	Log   io.Writer
+}
+
+// Run serves until ctx ends, then stops accepting, finishes what is in flight,
+// writes what is in memory and closes the store. SIGHUP and SIGPIPE no longer end the process.
+func Run(ctx context.Context, c Config) (err error) {
+	hangups := serveSignals()
+	log := slog.New(c.logHandler(c.Log))
+	// Before the database: what cannot be served must leave nothing behind.
+	certificate, err := c.load(log, time.Now)
+	if err != nil {
+		return err
+	}
+	sessions, err := c.consoleKey(log)
+	if err != nil {
+		return err
+	}
+	listeners, err := c.listen(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer listeners.close()
+	tracer, err := tracing.Start(ctx, os.LookupEnv, log, c.Build.Version)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeTracing(tracer)) }()
+	db, err := c.openToServe(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	restored, err := newRestoreWatch(ctx, db, log)
+	if err != nil {
+		return err
+	}
+	service, err := c.newService(db, restored, tracer, slog.New(tracer.LogHandler(log.Handler())))
+	if err != nil {
+		return err
+	}
+	if service.server.Handler, err = c.withConsole(service.server.Handler, sessions, c.Policy, restored, service.log); err != nil {
+		return err
+	}
+	service.server.Handler = drained(service.server.Handler)
+	service.listener, service.certificate, service.hangups = listeners.api, certificate, hangups
+	defer serveMetrics(ctx, listeners.metrics, service.metrics, service.log)()
+	if err := c.announce(ctx, service); err != nil {
+		return err
+	}
+	return service.until(ctx)
+}
+
+// listeners are where a server listens.
+type listeners struct {
+	api, metrics net.Listener
+	stopPprof    func()
+}
+
+// listen takes all addresses, or none.
+func (c *Config) listen(ctx context.Context, log *slog.Logger) (l listeners, err error) {
+	api, err := listenAt(ctx, "--listen", c.Listen)
+	if err != nil {
+		return l, err
+	}
+	l.api = c.limitConnections(api, log)
+	if l.metrics, err = c.listenMetrics(ctx); err != nil {
+		return l, errors.Join(err, l.api.Close())
+	}
+	if l.stopPprof, err = servePprof(ctx, c.Pprof, log); err != nil {
+		return l, errors.Join(err, l.api.Close(), l.metrics.Close())
+	}
+	return l, nil
+}
+
+func (l listeners) close() {
+	l.stopPprof()
+	_ = errors.Join(l.metrics.Close(), l.api.Close()) // whoever served at them closed them already
+}
+
+// openToServe opens the database, in which there is a key from then on.
+func (c *Config) openToServe(ctx context.Context, log *slog.Logger) (*sqlstore.DB, error) {
+	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: c.Database, Serve: true, Node: c.node(), Log: log})
+	if err != nil {
+		return nil, err
+	}
+	first := firstKey{db: db, policy: c.Policy, file: c.AdminKeyPath(), log: log, now: time.Now}
+	if err := first.ensure(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// newService makes what serves a database. Where it listens is for the caller to say.
+func (c *Config) newService(
+	db *sqlstore.DB, restored *restoreWatch, tracer *tracing.Tracer, log *slog.Logger,
+) (service, error) {
+	traced := tracer.Store(db, db.System())
+	verifier := verify.New(keycache.New(traced, c.cacheOptions()), log, verify.Options{Budget: db.Budget()})
+	m, err := c.newMetrics(db, verifier, restored, c.Build, log)
+	if err != nil {
+		return service{}, err
+	}
+	handler, err := handlers.New(handlers.Config{
+		Store: traced, Verifier: verifier, Policy: c.Policy, Log: log, Now: time.Now,
+		Observers: append(m.Observers(), tracer.Observers()...), RefusalLines: c.LogRefusals,
+		TrustedProxies: c.trustedProxies(), AuthFailures: c.authFailures(), Notices: restored.notices,
+	})
+	if err != nil {
+		return service{}, err
+	}
+	server := newServer(handler)
+	server.ErrorLog, server.ConnState = c.serverLog(log), m.ConnState()
+	return service{
+		server: server, verifier: verifier, metrics: m, restored: restored, log: log,
+		retention: retention{log: db, keep: c.AuditRetention, every: retentionInterval, now: time.Now, out: log},
+	}, nil
+}
+
+// announce says that a service is about to answer: what arrives from now on waits in the
+// listener.
+func (c *Config) announce(ctx context.Context, s service) error {
+	scheme := "https"
+	if s.certificate == nil {
+		scheme = "http"
+		warnOfPlainText(s.listener, s.log)
+	}
+	at := func(path string) string { return urlOf(scheme, s.listener.Addr(), path) }
+	s.log.Info("serving", "url", at(""), "docs", at("/docs"), "database", sqlstore.Name(c.Database), "version", c.Build.Version)
+	if c.Console {
+		s.log.Info("serving the console", "url", at(console.Path))
+	}
+	return c.notify(ctx, "READY=1")
+}
+
+func (c *Config) cacheOptions() keycache.Options {
+	if c.VerifyCache == 0 {
+		return keycache.Options{Size: -1}
+	}
+	return keycache.Options{Size: c.VerifyCache}
+}
+
+// closeTracing sends what is left, if the collector takes it in time: what cannot be sent
+// is no reason to fail.
+func closeTracing(t *tracing.Tracer) error {
+	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	defer cancel()
+	if err := t.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+package service
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	"apikeyd/internal/telemetry/tracing"
+	"apikeyd/store/sqlstore"
+)
+
+// Settings are what an operator can choose about a server. Their tags are those of the command
+// line, which has each as a flag.
+type Settings struct {
+	logFlags
+	metricsFlag
+	protectionFlags
+	tlsFlags
+	consoleFlags
+	notifyFlag
+	Listen         string        `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"The address to listen on (${default}). 0.0.0.0:8080 means every IPv4 address of the machine, :8080 every address."`
+	VerifyCache    int           `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to cache (${default}); 0 caches none."`
+	Node           string        `env:"APIKEYD_NODE" placeholder:"NAME" help:"With PostgreSQL, the name of this node's chain of audit events (the name of the machine)."`
+	AuditRetention time.Duration `default:"0" env:"APIKEYD_AUDIT_RETENTION" placeholder:"DURATION" help:"How long audit events are kept, such as 1y, at least 1d; 0 is forever (0)."`
+	Pprof          string        `env:"APIKEYD_PPROF" placeholder:"ADDRESS" help:"Serve Go's profiles at this loopback address, such as 127.0.0.1:6060 (off)."`
+	AdminKeyFile   string        `env:"APIKEYD_ADMIN_KEY_FILE" placeholder:"FILE" help:"Where the first key is written (admin.key next to the database, or with PostgreSQL in the current folder)."`
+}
+
+// CheckNumbers refuses numbers that mean nothing.
+func (s *Settings) CheckNumbers() error {
+	if s.VerifyCache < 0 {
+		return errors.New("--verify-cache must not be negative")
+	}
+	if s.AuditRetention != 0 && s.AuditRetention < minRetention {
+		return errors.New("--audit-retention must be 0, which is for ever, or at least 1d (24h)")
+	}
+	return nil
+}
+
+// Validate refuses everything else that no server can be told.
+func (s *Settings) Validate() error {
+	return errors.Join(s.protectionFlags.Validate(), s.tlsFlags.Validate(), s.checkLog(), CheckAddress("--listen", s.Listen),
+		s.metricsFlag.Validate(), checkLoopback("--pprof", s.Pprof), tracing.Check(os.LookupEnv))
+}
+
+// AdminKeyPath returns where the first key is written.
+func (c *Config) AdminKeyPath() string {
+	if c.AdminKeyFile != "" {
+		return c.AdminKeyFile
+	}
+	if sqlstore.IsPostgres(c.Database) {
+		return "admin.key" // in the current folder
+	}
+	return filepath.Join(filepath.Dir(c.Database), "admin.key")
+}
+
+// node is the name under which this process writes to PostgreSQL.
+func (c *Config) node() string {
+	if c.Node != "" {
+		return c.Node
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "apikeyd"
+	}
+	return host
+}
