@@ -62,7 +62,7 @@ func (c *backupCommand) Run(ctx context.Context, s streams) error {
 	bar.clear()
 	warnOfAlteration(s.err, contents)
 	_, err = fmt.Fprintf(s.out, "backed up %s to %s: %s in %s, SHA-256 %s\n",
-		describe(contents), c.File, megabytes(size), took(began), sum)
+		contents, c.File, megabytes(size), took(began), sum)
 	return err
 }
 
@@ -95,8 +95,8 @@ func (c *backupCommand) checkTarget() error {
 // its name or by a link: SQLite would take what lies there for its own.
 func (c *backupCommand) isCompanion() bool {
 	info, err := os.Lstat(c.File)
-	name, _ := filepath.Abs(databaseFlag{c.File}.realPath()) // it fails in no folder: then nothing works
-	database, _ := filepath.Abs(c.realPath())
+	name, _ := filepath.Abs(sqlstore.RealPath(c.File)) // it fails in no folder: then nothing works
+	database, _ := filepath.Abs(sqlstore.RealPath(c.Database))
 	for _, suffix := range []string{"", "-wal", "-shm", "-journal", ".lock"} {
 		own := database + suffix
 		if name == own {
@@ -107,17 +107,6 @@ func (c *backupCommand) isCompanion() bool {
 		}
 	}
 	return false
-}
-
-// realPath is where the database is or would be, links resolved.
-func (f databaseFlag) realPath() string {
-	if real, err := filepath.EvalSymlinks(f.Database); err == nil {
-		return real
-	}
-	if folder, err := filepath.EvalSymlinks(filepath.Dir(f.Database)); err == nil {
-		return filepath.Join(folder, filepath.Base(f.Database))
-	}
-	return f.Database
 }
 
 // copy makes and checks the backup.
@@ -163,10 +152,6 @@ func notMade(ctx context.Context, path string, err error) error {
 		return fmt.Errorf("interrupted; %s was not written", path)
 	}
 	return fmt.Errorf("%s was not written: %w", path, err)
-}
-
-func describe(c sqlstore.Contents) string {
-	return fmt.Sprintf("%s (%d revoked) and %s", count(c.Keys, "key"), c.Revoked, count(c.Events, "audit event"))
 }
 
 func count(n int, noun string) string {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"crypto/x509"
 	"database/sql" //nolint:depguard // it plants faults, past the store
 	"fmt"
 	"net/http"
@@ -11,60 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
-
-func TestJudgeClock(t *testing.T) {
-	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-	for name, tt := range map[string]struct {
-		now, last time.Time
-		want      severity
-	}{
-		"empty":             {now, time.Time{}, healthy},
-		"later":             {now, now.Add(-time.Hour), healthy},
-		"set back a little": {now, now.Add(clockSlack), healthy},
-		"set back":          {now, now.Add(clockSlack + time.Millisecond), failed},
-		"no battery":        {time.Unix(0, 0), time.Time{}, failed},
-	} {
-		if got := judgeClock(tt.now, tt.last); got.Status != tt.want || (got.ToDo == "") != (tt.want == healthy) {
-			t.Errorf("%s: %+v, want %s", name, got, tt.want)
-		}
-	}
-}
-
-// What cannot be opened is no reason to restore a backup.
-func TestUnreadableDatabase(t *testing.T) {
-	for want, err := range map[string]error{
-		"run doctor as the user that serves": store.ErrUnavailable,
-		"restore the last backup":            store.ErrDamaged,
-		"use that version of apikeyd":        sqlstore.ErrTooNew,
-	} {
-		if got := new(doctorCommand).unreadable(err); got.Status != failed || !strings.Contains(got.ToDo, want) {
-			t.Errorf("%v: %+v, want %q", err, got, want)
-		}
-	}
-}
-
-// What the doctor says of a certificate that serve would take.
-func TestDoctorOnCertificates(t *testing.T) {
-	for name, tt := range map[string]struct {
-		begin, end time.Duration // from now
-		want       severity
-	}{
-		"good":        {-time.Hour, 30 * 24 * time.Hour, healthy},
-		"soon over":   {-time.Hour, 6 * 24 * time.Hour, warning},
-		"over":        {-2 * time.Hour, -time.Hour, failed},
-		"not yet one": {time.Hour, 30 * 24 * time.Hour, failed},
-	} {
-		leaf := &x509.Certificate{NotBefore: time.Now().Add(tt.begin), NotAfter: time.Now().Add(tt.end)}
-		if got := judgeCertificate(leaf, time.Now()); got.Status != tt.want {
-			t.Errorf("%s: %+v, want %s", name, got, tt.want)
-		}
-	}
-}
 
 // The doctor finds what is wrong beside a running server, which notices nothing.
 func TestDoctorBesideAServer(t *testing.T) {

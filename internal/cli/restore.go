@@ -190,7 +190,7 @@ func (c *restoreCommand) explain(ctx context.Context, err error) error {
 
 func (c *restoreCommand) report(s streams, r restored, took string) error {
 	_, err := fmt.Fprintf(s.out, "restored %s to %s in %s, from a backup with SHA-256 %s\n",
-		describe(r.Contents), c.Database, took, r.sum)
+		r.Contents, c.Database, took, r.sum)
 	warnOfAlteration(s.err, r.Contents)
 	if !r.sealed {
 		fmt.Fprintln(s.err, "NOTE: the file carries no checksum of apikeyd backup: a value that changed in it does not show.")

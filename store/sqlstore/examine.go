@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,6 +38,17 @@ type Contents struct {
 	Last    time.Time // when the last key or event was written; zero if there is none
 
 	Altered error // an ErrAltered, if All found one
+}
+
+// String says how much a database holds.
+func (c Contents) String() string {
+	count := func(n int, noun string) string {
+		if n == 1 {
+			return "1 " + noun
+		}
+		return strconv.Itoa(n) + " " + noun + "s"
+	}
+	return fmt.Sprintf("%s (%d revoked) and %s", count(c.Keys, "key"), c.Revoked, count(c.Events, "audit event"))
 }
 
 // Examine opens a database to look at it. The caller must Close it. It refuses, as Open

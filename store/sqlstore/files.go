@@ -59,6 +59,17 @@ func (f *files) takeForServer() error {
 	return f.takeName(os.O_RDWR | os.O_CREATE)
 }
 
+// RealPath is where a database is or would be, links resolved.
+func RealPath(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	if folder, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		return filepath.Join(folder, filepath.Base(path))
+	}
+	return path
+}
+
 // resolve follows the links to a file, which itself need not exist.
 func resolve(path string) (string, error) {
 	real, err := filepath.EvalSymlinks(path)

@@ -1,4 +1,4 @@
-package cli
+package doctor
 
 import (
 	"context"
@@ -10,24 +10,24 @@ import (
 	"strings"
 	"time"
 
-	"apikeyd/internal/service"
+	"apikeyd/apikey"
 	"apikeyd/store/sqlstore"
 )
 
 // checkConfiguration asks what serve would ask before it starts.
-func (c *doctorCommand) checkConfiguration(context.Context) finding {
-	if err := c.serveCommand.Validate(); err != nil {
-		return found("%s", oneLine(err)).fail("change that flag, or its environment variable")
+func (d Deployment) checkConfiguration(context.Context) Finding {
+	if d.Refusal != nil {
+		return found("%s", oneLine(d.Refusal)).fail("change that flag, or its environment variable")
 	}
-	return found("serve takes it; it would listen on %s", c.Listen)
+	return found("serve takes it; it would listen on %s", d.Listen)
 }
 
 // shortValidity is how long before its end a certificate should have been replaced.
 const shortValidity = 7 * 24 * time.Hour
 
 // checkCertificate looks at the files as serve does when it starts.
-func (c *doctorCommand) checkCertificate(context.Context) finding {
-	certificate, err := c.Certificate()
+func (d Deployment) checkCertificate(context.Context) Finding {
+	certificate, err := d.Certificate()
 	if err != nil {
 		return found("%v", err).fail("serve does not start without: name others, or run doctor as the user that serves")
 	}
@@ -38,8 +38,8 @@ func (c *doctorCommand) checkCertificate(context.Context) finding {
 }
 
 // judgeCertificate compares a certificate with the clock.
-func judgeCertificate(leaf *x509.Certificate, now time.Time) finding {
-	f := found("valid from %s to %s", timestamp(leaf.NotBefore), timestamp(leaf.NotAfter))
+func judgeCertificate(leaf *x509.Certificate, now time.Time) Finding {
+	f := found("valid from %s to %s", apikey.Timestamp(leaf.NotBefore), apikey.Timestamp(leaf.NotAfter))
 	switch {
 	case now.Before(leaf.NotBefore) || now.After(leaf.NotAfter):
 		return f.fail("clients refuse it now: replace it; serve sees that by itself")
@@ -52,16 +52,16 @@ func judgeCertificate(leaf *x509.Certificate, now time.Time) finding {
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // checkFiles looks at who may read and write what.
-func (c *doctorCommand) checkFiles(context.Context) finding {
-	path := c.realPath()
+func (d Deployment) checkFiles(context.Context) Finding {
+	path := sqlstore.RealPath(d.Database)
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return found("there is no %s yet", c.Database).warn("apikeyd serve makes it, for its user alone")
+		return found("there is no %s yet", d.Database).warn("apikeyd serve makes it, for its user alone")
 	case err != nil:
 		return found("%v", err).fail("run doctor as the user that serves")
 	case !info.Mode().IsRegular():
-		return found("%s is not a regular file", c.Database).fail("name another with --database")
+		return found("%s is not a regular file", d.Database).fail("name another with --database")
 	}
 	var open []string
 	for _, suffix := range []string{"", "-wal", "-shm", ".lock"} {
@@ -95,9 +95,8 @@ func readableByOthers(path string) (os.FileMode, bool) {
 	return info.Mode(), hasPermissions && info.Mode().Perm()&0o077 != 0
 }
 
-func (c *doctorCommand) checkAdminKey(context.Context) finding {
-	config := service.Config{Database: c.Database, Settings: c.Settings}
-	file := config.AdminKeyPath()
+func (d Deployment) checkAdminKey(context.Context) Finding {
+	file := d.AdminKeyPath()
 	if mode, is := readableByOthers(file); is {
 		return found("others may read %s (%s)", file, mode).fail("chmod 600 it, and rotate that key")
 	}
@@ -107,14 +106,14 @@ func (c *doctorCommand) checkAdminKey(context.Context) finding {
 	return found("no file holds the first key's secret")
 }
 
-func (c *doctorCommand) checkServer(context.Context) finding {
-	served, err := sqlstore.IsServed(c.Database)
+func (d Deployment) checkServer(context.Context) Finding {
+	served, err := sqlstore.IsServed(d.Database)
 	switch {
 	case err != nil:
 		return found("%v", err).warn("run doctor as the user that serves")
 	case served:
 		return found("one is using the database")
-	case sqlstore.HasLog(c.Database):
+	case sqlstore.HasLog(d.Database):
 		return found("none is using the database; the last one did not close it: the next brings its log home")
 	}
 	return found("none is using the database")
@@ -127,8 +126,8 @@ const (
 	littleDisk    = 512 << 20
 )
 
-func (c *doctorCommand) checkDiskSpace(context.Context) finding {
-	folder := filepath.Dir(c.realPath())
+func (d Deployment) checkDiskSpace(context.Context) Finding {
+	folder := filepath.Dir(sqlstore.RealPath(d.Database))
 	free, known, err := freeDisk(folder)
 	switch {
 	case err != nil:
@@ -137,7 +136,7 @@ func (c *doctorCommand) checkDiskSpace(context.Context) finding {
 		return found("not looked at on this system")
 	}
 	var size int64
-	if info, err := os.Stat(c.Database); err == nil {
+	if info, err := os.Stat(d.Database); err == nil {
 		size = info.Size()
 	}
 	f := found("%s are free, the database has %s", megabytes(free), megabytes(size))
@@ -150,8 +149,8 @@ func (c *doctorCommand) checkDiskSpace(context.Context) finding {
 	return f
 }
 
-func (c *doctorCommand) checkFileSystem(context.Context) finding {
-	name, kind, err := fileSystem(filepath.Dir(c.realPath()))
+func (d Deployment) checkFileSystem(context.Context) Finding {
+	name, kind, err := fileSystem(filepath.Dir(sqlstore.RealPath(d.Database)))
 	if err != nil {
 		return found("%v", err).warn("look yourself that it is a local one")
 	}
@@ -172,7 +171,7 @@ func (c *doctorCommand) checkFileSystem(context.Context) finding {
 // fewFiles is a limit on open files that a busy server meets: each connection takes one.
 const fewFiles = 4096
 
-func checkOpenFiles(context.Context) finding {
+func checkOpenFiles(context.Context) Finding {
 	limit, known := openFilesLimit()
 	if !known {
 		return found("not looked at on this system")
@@ -195,3 +194,5 @@ const (
 	memoryDisk
 	unknownDisk
 )
+
+func megabytes(bytes int64) string { return fmt.Sprintf("%.1f MB", float64(bytes)/1e6) }

@@ -1,4 +1,4 @@
-package cli
+package doctor
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"apikeyd/apikey"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
@@ -13,7 +14,7 @@ import (
 const askBackup = "stop the server and restore the last backup (docs/backup.md)"
 
 // unreadable is the finding of a database that cannot be looked at.
-func (c *doctorCommand) unreadable(err error) finding {
+func unreadable(err error) Finding {
 	f := found("%v", err)
 	switch {
 	case errors.Is(err, sqlstore.ErrMissing):
@@ -34,19 +35,19 @@ func (c *doctorCommand) unreadable(err error) finding {
 	return f.fail("mend that, or " + askBackup)
 }
 
-func checkSchema(ctx context.Context, e *sqlstore.Examination) finding {
+func checkSchema(ctx context.Context, e *sqlstore.Examination) Finding {
 	contents, err := e.Contents(ctx)
 	if err != nil {
 		return found("%v", err).fail(askBackup)
 	}
-	f := found("a database of apikeyd with schema %d: %s", contents.Schema, describe(contents))
+	f := found("a database of apikeyd with schema %d: %s", contents.Schema, contents)
 	if !e.IsCurrent() {
 		return f.warn("apikeyd serve brings it up to date; make a backup before")
 	}
 	return f
 }
 
-func checkSettings(ctx context.Context, e *sqlstore.Examination) finding {
+func checkSettings(ctx context.Context, e *sqlstore.Examination) Finding {
 	err := e.Settings(ctx)
 	if err != nil {
 		return found("%v", err).fail("use the apikeyd that was built for this machine")
@@ -61,7 +62,7 @@ func checkSettings(ctx context.Context, e *sqlstore.Examination) finding {
 	return found("journal_mode=WAL, synchronous=FULL, foreign_keys=on")
 }
 
-func checkIntegrity(ctx context.Context, e *sqlstore.Examination) finding {
+func checkIntegrity(ctx context.Context, e *sqlstore.Examination) Finding {
 	if err := e.Integrity(ctx); err != nil {
 		return found("%v", err).fail(askBackup)
 	}
@@ -69,8 +70,8 @@ func checkIntegrity(ctx context.Context, e *sqlstore.Examination) finding {
 }
 
 // ofThisSchema is a check that can be made only in a database which is up to date.
-func ofThisSchema(check func(context.Context, *sqlstore.Examination) finding) func(context.Context, *sqlstore.Examination) finding {
-	return func(ctx context.Context, e *sqlstore.Examination) finding {
+func ofThisSchema(check func(context.Context, *sqlstore.Examination) Finding) func(context.Context, *sqlstore.Examination) Finding {
+	return func(ctx context.Context, e *sqlstore.Examination) Finding {
 		if !e.IsCurrent() {
 			return found("not looked at: the schema is an older one").warn("run doctor again when apikeyd has served it")
 		}
@@ -78,43 +79,34 @@ func ofThisSchema(check func(context.Context, *sqlstore.Examination) finding) fu
 	}
 }
 
-func checkKeys(ctx context.Context, e *sqlstore.Examination) finding {
+func checkKeys(ctx context.Context, e *sqlstore.Examination) Finding {
 	if err := errors.Join(e.Keys(ctx), e.Names(ctx)); err != nil {
 		return found("%v", err).fail(askBackup)
 	}
 	return found("each can be read, and no name is held twice")
 }
 
-func (c *doctorCommand) checkCounts(ctx context.Context, e *sqlstore.Examination) finding {
+func (d Deployment) checkCounts(ctx context.Context, e *sqlstore.Examination) Finding {
 	err := e.Counts(ctx)
 	switch {
 	case err == nil:
 		return found("key_counts says how many there are")
 	case !errors.Is(err, sqlstore.ErrMiscounts):
 		return found("%v", err).fail(askBackup)
-	case !c.Repair:
+	case d.Recount == nil:
 		return found("%v: lists tell wrong numbers of pages", err).fail("run apikeyd doctor --repair")
 	}
-	if err := c.recount(ctx); err != nil {
+	if err := d.Recount(ctx); err != nil {
 		return found("%v", err).fail("run apikeyd doctor --repair again when that is mended")
 	}
 	return found("%v: they were counted anew", err).warn("find out who wrote to the database")
 }
 
-func checkAudit(ctx context.Context, e *sqlstore.Examination) finding {
+func checkAudit(ctx context.Context, e *sqlstore.Examination) Finding {
 	if err := e.Audit(ctx); err != nil {
 		return found("%v", err).fail("see what apikeyd audit verify says; if nobody explains it, " + askBackup)
 	}
 	return found("its chains are whole; apikeyd audit verify --expect compares them with a record of yours")
-}
-
-func (c *doctorCommand) recount(ctx context.Context) (err error) {
-	db, err := openStore(ctx, c.Database)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	return db.Recount(ctx)
 }
 
 const (
@@ -125,7 +117,7 @@ const (
 	clockSlack = 5 * time.Second
 )
 
-func checkClock(ctx context.Context, e *sqlstore.Examination) finding {
+func checkClock(ctx context.Context, e *sqlstore.Examination) Finding {
 	contents, err := e.Contents(ctx)
 	if err != nil {
 		return found("%v", err).fail(askBackup)
@@ -134,11 +126,11 @@ func checkClock(ctx context.Context, e *sqlstore.Examination) finding {
 }
 
 // judgeClock compares the clock with what was written last.
-func judgeClock(now, last time.Time) finding {
+func judgeClock(now, last time.Time) Finding {
 	const set = "set the clock, and keep it with NTP: keys expire by it"
-	f := found("it is %s", timestamp(now))
+	f := found("it is %s", apikey.Timestamp(now))
 	if behind := last.Sub(now); behind > clockSlack {
-		f.Found += fmt.Sprintf(", but the last key or event was written at %s", timestamp(last))
+		f.Found += fmt.Sprintf(", but the last key or event was written at %s", apikey.Timestamp(last))
 		return f.fail(set)
 	}
 	if now.Year() < builtIn {
@@ -148,7 +140,7 @@ func judgeClock(now, last time.Time) finding {
 }
 
 // checkRestored is the doctor's look at whether a restore awaits confirmation.
-func (c *doctorCommand) checkRestored(ctx context.Context, e *sqlstore.Examination) finding {
+func (d Deployment) checkRestored(ctx context.Context, e *sqlstore.Examination) Finding {
 	r, err := e.Restored(ctx)
 	switch {
 	case err != nil:
@@ -156,8 +148,8 @@ func (c *doctorCommand) checkRestored(ctx context.Context, e *sqlstore.Examinati
 	case r.At.IsZero():
 		return found("no restore awaits confirmation")
 	case !r.IsOpen():
-		return found("restored at %s; confirmed at %s", timestamp(r.At), timestamp(r.ConfirmedAt))
+		return found("restored at %s; confirmed at %s", apikey.Timestamp(r.At), apikey.Timestamp(r.ConfirmedAt))
 	}
-	return found("restored at %s, and nobody confirmed that what was revoked since is revoked", timestamp(r.At)).
+	return found("restored at %s, and nobody confirmed that what was revoked since is revoked", apikey.Timestamp(r.At)).
 		warn("reconcile it (docs/backup.md), then run apikeyd restore --confirm")
 }

@@ -1,0 +1,98 @@
+package doctor
+
+import (
+	"crypto/x509"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"apikeyd/internal/service"
+	"apikeyd/store"
+	"apikeyd/store/sqlstore"
+)
+
+func TestJudgeClock(t *testing.T) {
+	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	for name, tt := range map[string]struct {
+		now, last time.Time
+		want      Severity
+	}{
+		"empty":             {now, time.Time{}, Healthy},
+		"later":             {now, now.Add(-time.Hour), Healthy},
+		"set back a little": {now, now.Add(clockSlack), Healthy},
+		"set back":          {now, now.Add(clockSlack + time.Millisecond), Failed},
+		"no battery":        {time.Unix(0, 0), time.Time{}, Failed},
+	} {
+		if got := judgeClock(tt.now, tt.last); got.Status != tt.want || (got.ToDo == "") != (tt.want == Healthy) {
+			t.Errorf("%s: %+v, want %s", name, got, tt.want)
+		}
+	}
+}
+
+// What cannot be opened is no reason to restore a backup.
+func TestUnreadableDatabase(t *testing.T) {
+	for want, err := range map[string]error{
+		"run doctor as the user that serves": store.ErrUnavailable,
+		"restore the last backup":            store.ErrDamaged,
+		"use that version of apikeyd":        sqlstore.ErrTooNew,
+	} {
+		if got := unreadable(err); got.Status != Failed || !strings.Contains(got.ToDo, want) {
+			t.Errorf("%v: %+v, want %q", err, got, want)
+		}
+	}
+}
+
+// What the doctor says of a certificate that serve would take.
+func TestDoctorOnCertificates(t *testing.T) {
+	for name, tt := range map[string]struct {
+		begin, end time.Duration // from now
+		want       Severity
+	}{
+		"good":        {-time.Hour, 30 * 24 * time.Hour, Healthy},
+		"soon over":   {-time.Hour, 6 * 24 * time.Hour, Warning},
+		"over":        {-2 * time.Hour, -time.Hour, Failed},
+		"not yet one": {time.Hour, 30 * 24 * time.Hour, Failed},
+	} {
+		leaf := &x509.Certificate{NotBefore: time.Now().Add(tt.begin), NotAfter: time.Now().Add(tt.end)}
+		if got := judgeCertificate(leaf, time.Now()); got.Status != tt.want {
+			t.Errorf("%s: %+v, want %s", name, got, tt.want)
+		}
+	}
+}
+
+// A program can examine a deployment: what is not there yet is told too.
+func TestExamine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.db")
+	deployment := Deployment{Config: service.Config{Database: path}, Refusal: errors.New("the settings are odd")}
+	status := func(name string) Severity {
+		t.Helper()
+		findings, err := Examine(t.Context(), deployment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range findings {
+			if f.Check == name {
+				return f.Status
+			}
+		}
+		return ""
+	}
+	if status("database") != Failed || status("configuration") != Failed || status("schema") != "" {
+		t.Error("a database that is missing, and settings that are refused, are no failures")
+	}
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	deployment.Refusal = nil
+	for _, check := range []string{"configuration", "files", "schema", "integrity", "audit log", "clock"} {
+		if got := status(check); got != Healthy {
+			t.Errorf("%s of a new database is %q", check, got)
+		}
+	}
+}
