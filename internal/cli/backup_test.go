@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"apikeyd/internal/draft"
 )
 
 // notReconciled is what the log and /readyz say of a restored database.
@@ -33,25 +31,6 @@ func (s *server) wantDoctor(line string) {
 	s.t.Helper()
 	if out := s.command("doctor"); !strings.Contains(out, line) {
 		s.t.Errorf("the doctor says\n%s\nwant %q", out, line)
-	}
-}
-
-// A file that came meanwhile stays, and the draft goes.
-func TestDraftReplacesNothing(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "keys.bak")
-	d, err := draft.New(path)
-	must(t, err)
-	must(t, os.WriteFile(path, []byte("precious"), 0o600))
-	if err := d.Place(path, false); err == nil || !strings.Contains(err.Error(), "exists already") {
-		t.Errorf("error is %v", err)
-	}
-	d.Discard()
-	entries, err := os.ReadDir(dir)
-	must(t, err)
-	text, err := os.ReadFile(path)
-	if err != nil || string(text) != "precious" || len(entries) != 1 {
-		t.Errorf("there are %v, and the file says %q (%v)", entries, text, err)
 	}
 }
 
@@ -113,5 +92,23 @@ func TestRestoredUntilConfirmed(t *testing.T) {
 	}
 	if got := s.page("/console", cookie); strings.Contains(got.text, banner) {
 		t.Error("the console still warns")
+	}
+}
+
+func TestProgressBar(t *testing.T) {
+	var screen bytes.Buffer
+	bar := progressBar{to: &screen}
+	bar.copying(50, 200)
+	bar.clear()
+	want := "\r\x1b[Kcopying [##########..............................]  25 %\r\x1b[K"
+	if screen.String() != want {
+		t.Errorf("the bar is %q, want %q", screen.String(), want)
+	}
+	// An empty whole, and what is no terminal.
+	bar.copying(0, 0)
+	screen.Reset()
+	newProgressBar(&screen).copying(1, 2)
+	if screen.Len() > 0 {
+		t.Errorf("what is no terminal shows %q", screen.String())
 	}
 }

@@ -122,21 +122,3 @@ func TestDoctorLeavesTheLog(t *testing.T) {
 		t.Errorf("the log changed (%v)", err)
 	}
 }
-
-func TestProgressBar(t *testing.T) {
-	var screen bytes.Buffer
-	bar := progressBar{to: &screen}
-	bar.copying(50, 200)
-	bar.clear()
-	want := "\r\x1b[Kcopying [##########..............................]  25 %\r\x1b[K"
-	if screen.String() != want {
-		t.Errorf("the bar is %q, want %q", screen.String(), want)
-	}
-	// An empty whole, and what is no terminal.
-	bar.copying(0, 0)
-	screen.Reset()
-	newProgressBar(&screen).copying(1, 2)
-	if screen.Len() > 0 {
-		t.Errorf("what is no terminal shows %q", screen.String())
-	}
-}
