@@ -18,20 +18,20 @@ import (
 	"apikeyd/console"
 )
 
-// consoleFlags are about the pages at /console.
+// consoleFlags configure the web console.
 type consoleFlags struct {
 	Console        bool   `default:"true" env:"APIKEYD_CONSOLE" help:"Serve the web console at /console, for those who sign in with a key (on); --console=false does not."`
 	ConsoleKeyFile string `env:"APIKEYD_CONSOLE_KEY_FILE" placeholder:"FILE" help:"At least 32 random bytes that encrypt the console's sessions, the same on all nodes (new at each start, which ends all sessions)."`
 }
 
 const (
-	// minConsoleKey is how much of a file is hard to guess, if it is random.
+	// minConsoleKey is how many random bytes are hard to guess.
 	minConsoleKey = 32
-	// maxConsoleKey is how much of one counts: some files never end.
+	// maxConsoleKey is how much of the file is read: some files never end.
 	maxConsoleKey = 4096
 )
 
-// consoleKey reads the key of the console's sessions, or returns nil if there is none.
+// consoleKey reads the key that encrypts the console's sessions. It returns nil if none is configured.
 func (f consoleFlags) consoleKey(log *slog.Logger) ([]byte, error) {
 	if !f.Console || f.ConsoleKeyFile == "" {
 		return nil, nil
@@ -49,7 +49,7 @@ func (f consoleFlags) consoleKey(log *slog.Logger) ([]byte, error) {
 		log.Warn("everybody on this machine may use the key of the console's sessions; take that right away",
 			"file", f.ConsoleKeyFile, "mode", mode.String())
 	}
-	// What carries files about may take or add the end of a line.
+	// Tools that copy files may add or remove a final line break.
 	key := sha256.Sum256(bytes.TrimRight(text, "\r\n"))
 	return key[:], nil
 }
@@ -68,8 +68,8 @@ func readAtMost(path string, size int64) (text []byte, mode fs.FileMode, err err
 	return text, info.Mode(), err
 }
 
-// withConsole puts the console beside the API, if there is to be one. Its pages are no
-// operations: metrics and traces show the calls of the API that they make.
+// withConsole serves the console next to the API, unless it is off. Its pages are not operations:
+// metrics and traces show the API calls that they make.
 func (f consoleFlags) withConsole(
 	api http.Handler, key []byte, policy apikey.Policy, restored *restoreWatch, log *slog.Logger,
 ) (http.Handler, error) {
@@ -97,7 +97,7 @@ func (f consoleFlags) withConsole(
 	}), nil
 }
 
-// fromBrowser reports whether somebody opens a page: programs take any type, or JSON.
+// fromBrowser reports whether a browser opens a page: other programs accept any type, or JSON.
 func fromBrowser(r *http.Request) bool {
 	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.Contains(r.Header.Get("Accept"), "text/html")
 }

@@ -6,16 +6,16 @@ import (
 )
 
 const (
-	// maxDrained is how much of an unread body is read, as much as net/http reads over HTTP/1.
+	// maxDrained is how much of an unread body is drained, the same as net/http drains over HTTP/1.
 	maxDrained = 256 << 10
-	// maxDraining is how many requests wait for the rest of their bodies at the same time, so
-	// that streams on which nothing arrives cost little. More lose what this is for.
+	// maxDraining is how many requests may drain at the same time, so that stalled streams cost
+	// little. Others are not drained.
 	maxDraining = 256
 )
 
-// drained reads the rest of a body that a handler did not want (401, 404, 413) before the
-// answer ends, over HTTP/2. Otherwise net/http resets the stream after the answer, and clients
-// that are still sending, such as curl, lose the answer. Over HTTP/1, net/http drains by itself.
+// drained makes a handler read the rest of a request body that it ignored (401, 404, 413), over
+// HTTP/2. Otherwise net/http resets the stream after the response, and clients that are still
+// sending, such as curl, lose the response. Over HTTP/1, net/http drains by itself.
 func drained(next http.Handler) http.Handler {
 	draining := make(chan struct{}, maxDraining)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -26,7 +26,7 @@ func drained(next http.Handler) http.Handler {
 		}
 		select {
 		case draining <- struct{}{}:
-			_, _ = io.CopyN(io.Discard, body, maxDrained) // the answer stands, whatever comes
+			_, _ = io.CopyN(io.Discard, body, maxDrained) // errors no longer matter
 			<-draining
 		default:
 		}

@@ -25,7 +25,7 @@ const (
 	maxKeyFileSize   = 1024
 )
 
-// firstKey makes the key without which nobody could call the API.
+// firstKey creates the first key, without which nobody could call the API.
 type firstKey struct {
 	db     *sqlstore.DB
 	policy apikey.Policy
@@ -34,17 +34,16 @@ type firstKey struct {
 	now    func() time.Time
 }
 
-// firstKeyAttempts is how often the first key is tried: other nodes may make it at the same
-// moment, with the same file.
+// firstKeyAttempts is how often creating the first key is tried: other nodes may create it at the
+// same moment, with the same file.
 const firstKeyAttempts = 5
 
-// errFileCame says that somebody else made the file in this moment.
+// errFileCame says that another process has just created the file.
 var errFileCame = errors.New("another process writes the same file")
 
-// ensure gives an empty store its first key. The database records the secret's hash before
-// the file is written, and the file is durable before the key is committed. So a crash leaves
-// either no file or one that the next start recognizes as its own, and never a key whose
-// secret nobody has.
+// ensure creates the first key of an empty store. The database records the secret's hash before the
+// file is written, and the file is durable before the key is committed. So a crash leaves either no
+// file or one that the next start recognizes, and never a key whose secret nobody has.
 func (f firstKey) ensure(ctx context.Context) error {
 	var err error
 	for range firstKeyAttempts {
@@ -85,8 +84,8 @@ func (f firstKey) make(ctx context.Context) error {
 	return f.db.ForgetFirstKeys(ctx)
 }
 
-// secret returns the one in the file if an interrupted start on this database left it there.
-// Any other secret in the file may be known to others, so it makes way for a new one.
+// secret returns the secret in the file if an interrupted start on this database left it there. Any
+// other secret in the file may be known to others, so it is moved away and a new one is written.
 func (f firstKey) secret(ctx context.Context) (apikey.Secret, error) {
 	seen, err := os.Stat(f.file)
 	if err == nil {
@@ -110,13 +109,13 @@ func (f firstKey) secret(ctx context.Context) (apikey.Secret, error) {
 	return secret, f.write(secret)
 }
 
-// isNoted reports whether a secret is that of a first key which somebody is about to make.
+// isNoted reports whether the database has recorded a secret as that of a first key.
 func (f firstKey) isNoted(ctx context.Context, secret apikey.Secret) (bool, error) {
 	noted, err := f.db.IsFirstKeyNoted(ctx, secret.Hash())
 	if noted || err != nil {
 		return noted, err
 	}
-	// Only after: the notes go when there is a key.
+	// In this order: the records are deleted once there is a key.
 	page, err := f.db.Keys(ctx, store.Query{Limit: 1})
 	if err == nil && page.Total > 0 {
 		err = errFileCame
@@ -124,8 +123,8 @@ func (f firstKey) isNoted(ctx context.Context, secret apikey.Secret) (bool, erro
 	return false, err
 }
 
-// overtaken finds out whether another node made the first key at the same moment. Then a
-// file with our secret is useless, unless that key has the same secret.
+// overtaken finds out whether another node created the first key at the same moment. Then a file with
+// our secret is useless, unless that key has the same secret.
 func (f firstKey) overtaken(ctx context.Context, secret apikey.Secret, cause error) error {
 	page, err := f.db.Keys(ctx, store.Query{Limit: 1})
 	if err != nil || page.Total == 0 {
@@ -136,13 +135,12 @@ func (f firstKey) overtaken(ctx context.Context, secret apikey.Secret, cause err
 	}
 	f.log.Info("another node made the first key")
 	if left, err := f.read(); err != nil || !left.Hash().Equal(secret.Hash()) {
-		return nil // the file is another node's
+		return nil // the file belongs to another node
 	}
 	return os.Remove(f.file)
 }
 
-// moveAway renames the file that was seen to FILE.old, or to FILE.old.1 and so on if that is
-// taken, which only its owner may read.
+// moveAway renames the file to FILE.old, or to FILE.old.1 and so on if that is taken, with mode 0600.
 func (f firstKey) moveAway(seen os.FileInfo) error {
 	old, err := f.freeName()
 	if err != nil {
@@ -159,7 +157,7 @@ func (f firstKey) moveAway(seen os.FileInfo) error {
 		return err
 	}
 	if moved, err := os.Stat(old); err != nil || !os.SameFile(moved, seen) {
-		// Another node was first, and this is the file that it has just written.
+		// Another node was first, and has just written this file.
 		if err := os.Link(old, f.file); err != nil {
 			return err
 		}
@@ -170,7 +168,7 @@ func (f firstKey) moveAway(seen os.FileInfo) error {
 	return errors.Join(os.Chmod(old, 0o600), draft.SyncDir(filepath.Dir(f.file)))
 }
 
-// freeName makes an empty file under a name that is free.
+// freeName creates an empty file under an unused name.
 func (f firstKey) freeName() (string, error) {
 	name := f.file + ".old"
 	for n := 1; ; n++ {
@@ -185,9 +183,8 @@ func (f firstKey) freeName() (string, error) {
 	}
 }
 
-// read returns the secret that is already in the file, and makes sure that it stays
-// there. It returns os.ErrNotExist if there is no file, and refuses any other content
-// by naming the file.
+// read returns the secret in the file, and makes the file durable. It returns os.ErrNotExist if there
+// is no file, and refuses any other content.
 func (f firstKey) read() (apikey.Secret, error) {
 	info, err := os.Stat(f.file)
 	if err != nil {
@@ -204,7 +201,7 @@ func (f firstKey) read() (apikey.Secret, error) {
 		return apikey.Secret{}, err
 	}
 	text, err := io.ReadAll(file)
-	// The crash that left the file may have come before it was durable.
+	// The start that wrote it may have crashed before it was durable.
 	if err := errors.Join(err, file.Sync(), file.Close(), draft.SyncDir(filepath.Dir(f.file))); err != nil {
 		return apikey.Secret{}, err
 	}
@@ -220,7 +217,7 @@ func (f firstKey) refused() error {
 		"move it away, or name another file with --admin-key-file", f.file)
 }
 
-// write makes the file, durably, and replaces none.
+// write creates the file durably. It never replaces one.
 func (f firstKey) write(secret apikey.Secret) error {
 	d, err := draft.New(f.file)
 	if err != nil {

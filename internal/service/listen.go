@@ -12,7 +12,7 @@ import (
 	"syscall"
 )
 
-// listenAt listens at the address that a flag names.
+// listenAt listens on the address of a flag.
 func listenAt(ctx context.Context, flag, address string) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, networkOf(address), address)
 	if err != nil {
@@ -21,7 +21,7 @@ func listenAt(ctx context.Context, flag, address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// listenError says why nothing can listen at an address, and where something can.
+// listenError explains why an address cannot be bound, and suggests another one.
 func listenError(ctx context.Context, flag, address string, err error) error {
 	host, port, _ := net.SplitHostPort(address)
 	switch {
@@ -36,22 +36,22 @@ func listenError(ctx context.Context, flag, address string, err error) error {
 	return fmt.Errorf("%s: %w", flag, err)
 }
 
-// freeAddress says which of the next ports of a host is free.
+// freeAddress suggests the next free port of a host.
 func freeAddress(ctx context.Context, flag, host, port string) string {
 	const tries = 20
 	first, err := new(net.Resolver).LookupPort(ctx, "tcp", port)
 	for next := first + 1; err == nil && next <= min(first+tries, math.MaxUint16); next++ {
 		address := net.JoinHostPort(host, strconv.Itoa(next))
 		if listener, err := new(net.ListenConfig).Listen(ctx, networkOf(address), address); err == nil {
-			_ = listener.Close() // nobody came
+			_ = listener.Close() // nobody has connected
 			return "try " + flag + " " + address
 		}
 	}
 	return "name another port"
 }
 
-// CheckAddress refuses what nothing can ever listen at. An empty address is none: Go would
-// take it for any port of all addresses.
+// CheckAddress refuses addresses that can never be bound. It refuses the empty one too, which to
+// Go means any port of every address.
 func CheckAddress(flag, address string) error {
 	_, port, err := net.SplitHostPort(address)
 	if err == nil {
@@ -72,8 +72,7 @@ func CheckAddress(flag, address string) error {
 		flag, address, reason)
 }
 
-// networkOf returns tcp4 for an IPv4 address: over tcp, Go takes 0.0.0.0 for every address
-// of the machine, IPv6 included.
+// networkOf returns tcp4 for an IPv4 address: with tcp, Go binds 0.0.0.0 to IPv6 addresses too.
 func networkOf(address string) string {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -85,7 +84,7 @@ func networkOf(address string) string {
 	return "tcp"
 }
 
-// urlOf returns the URL of what listens at an address. It escapes the zone of an IPv6 address.
+// urlOf returns the URL of a listener. It escapes the zone of an IPv6 address.
 func urlOf(scheme string, at net.Addr, path string) string {
 	return (&url.URL{Scheme: scheme, Host: at.String(), Path: path}).String()
 }

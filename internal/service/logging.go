@@ -11,7 +11,7 @@ import (
 	"apikeyd/internal/telemetry/logging"
 )
 
-// logFlags say how the server logs.
+// logFlags configure the log.
 type logFlags struct {
 	LogFormat   string `default:"text" enum:"text,json" env:"APIKEYD_LOG_FORMAT" placeholder:"text|json" help:"The format of the log (${default})."`
 	LogLevel    string `default:"info" enum:"info,warn,error" env:"APIKEYD_LOG_LEVEL" placeholder:"info|warn|error" help:"The lowest level that is logged (${default}); changes and refusals are info."`
@@ -27,11 +27,11 @@ func (f logFlags) checkLog() error {
 
 func (f logFlags) logHandler(w io.Writer) slog.Handler {
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(f.LogLevel)) // the command line's parser knows which there are
+	_ = level.UnmarshalText([]byte(f.LogLevel)) // the parser has checked it
 	return logging.NewHandler(w, f.LogFormat, level)
 }
 
-// serverLog takes what net/http has to say, which strangers can make it say without end.
+// serverLog is the error log of net/http. Strangers can cause any number of its lines, so they are limited.
 func (f logFlags) serverLog(to *slog.Logger) *log.Logger {
 	w := serverLog{to: to}
 	if f.LogRefusals > 0 {
@@ -44,7 +44,7 @@ func (f logFlags) serverLog(to *slog.Logger) *log.Logger {
 
 type serverLog struct {
 	to  *slog.Logger
-	few *logging.Limiter // nil lets all pass
+	few *logging.Limiter // nil is unlimited
 }
 
 // Write implements io.Writer: net/http writes one line at a time.

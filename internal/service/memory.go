@@ -9,17 +9,16 @@ import (
 )
 
 const (
-	// gcPercent lets a heap as small as ours usually is grow to five times of what is
-	// alive before it is collected: that saves a tenth of the CPU time.
+	// gcPercent lets the heap grow to five times its live size before a collection. Our heap is
+	// small, and this saves a tenth of the CPU time.
 	gcPercent = 400
-	// memoryGoal, in bytes, is how much Go's memory may become that way. With the default
-	// cache full of ordinary keys, the process stays below 96 MiB.
+	// memoryGoal is the soft limit of Go's memory in bytes. With the default cache full of
+	// ordinary keys, the process stays below 96 MiB.
 	memoryGoal = 84 << 20
 )
 
-// tuneMemory tells the garbage collector what to spend until ctx ends, unless the
-// operator did. Its limit is soft and follows what is alive: one that stood below would
-// have it run without end.
+// tuneMemory tunes the garbage collector until ctx ends, unless the operator has. The soft limit
+// follows the live heap: a limit below it would make the collector run all the time.
 func tuneMemory(ctx context.Context) {
 	for _, name := range []string{"GOGC", "GOMEMLIMIT"} {
 		if _, told := os.LookupEnv(name); told {
@@ -44,7 +43,7 @@ func tuneMemory(ctx context.Context) {
 	}
 }
 
-// memoryLimit is the goal, or half more than is alive, in steps of 8 MiB.
+// memoryLimit returns memoryGoal, or one and a half times the live heap, in steps of 8 MiB.
 func memoryLimit(live uint64) int64 {
 	const step = 8 << 20
 	return max(memoryGoal, int64(min(live, 1<<50)*3/2)/step*step+step)

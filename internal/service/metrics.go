@@ -13,12 +13,12 @@ import (
 	"apikeyd/verify"
 )
 
-// metricsFlag says where the metrics are served.
+// metricsFlag configures where metrics are served.
 type metricsFlag struct {
 	Metrics string `env:"APIKEYD_METRICS" placeholder:"ADDRESS" help:"Serve Prometheus metrics, and nothing else, at /metrics of this address, such as 127.0.0.1:9090 (off). They contain no secret, name or owner, but need no key."`
 }
 
-// Validate refuses what is no address.
+// Validate checks the address.
 func (f metricsFlag) Validate() error {
 	if f.Metrics == "" {
 		return nil
@@ -26,7 +26,7 @@ func (f metricsFlag) Validate() error {
 	return CheckAddress("--metrics", f.Metrics)
 }
 
-// listenMetrics returns what listens there; nothing does if it is off.
+// listenMetrics listens for requests of metrics, or returns a noListener if they are off.
 func (f metricsFlag) listenMetrics(ctx context.Context) (net.Listener, error) {
 	if f.Metrics == "" {
 		return noListener{}, nil
@@ -34,13 +34,13 @@ func (f metricsFlag) listenMetrics(ctx context.Context) (net.Listener, error) {
 	return listenAt(ctx, "--metrics", f.Metrics)
 }
 
-// noListener is nowhere.
+// noListener listens nowhere.
 type noListener struct{ net.Listener }
 
 // Close implements net.Listener.
 func (noListener) Close() error { return nil }
 
-// newMetrics returns the metrics of a service, or nil if nobody is to have them.
+// newMetrics returns the metrics of a service, or nil if they are off.
 func (f metricsFlag) newMetrics(db *sqlstore.DB, v *verify.Verifier, restored *restoreWatch, build metrics.Build, log *slog.Logger) (*metrics.Metrics, error) {
 	if f.Metrics == "" {
 		return nil, nil
@@ -55,7 +55,7 @@ func (f metricsFlag) newMetrics(db *sqlstore.DB, v *verify.Verifier, restored *r
 	})
 }
 
-// serveMetrics serves m, if there is one, at a listener until stop is called.
+// serveMetrics serves m, unless it is nil, until stop is called.
 func serveMetrics(ctx context.Context, listener net.Listener, m *metrics.Metrics, log *slog.Logger) (stop func()) {
 	if m == nil {
 		return func() {}
@@ -66,7 +66,7 @@ func serveMetrics(ctx context.Context, listener net.Listener, m *metrics.Metrics
 		Handler:           mux,
 		ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, slog.LevelWarn), // nobody relies on it
+		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, slog.LevelWarn), // not worth logging
 	})
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup

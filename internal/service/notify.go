@@ -7,17 +7,17 @@ import (
 	"net"
 )
 
-// notifyFlag is the socket where systemd waits to hear how the service is (Type=notify).
+// notifyFlag is the socket on which systemd expects notifications (Type=notify).
 type notifyFlag struct {
 	NotifySocket string `hidden:"" env:"NOTIFY_SOCKET"`
 }
 
-// notify tells systemd, if it asked to be told.
+// notify sends a state to systemd, if it has passed a socket.
 func (f notifyFlag) notify(ctx context.Context, state string) error {
 	if f.NotifySocket == "" {
 		return nil
 	}
-	// A name that begins with @ is no file, to systemd and to Go alike.
+	// A name that begins with @ is an abstract socket, to systemd and to Go.
 	socket, err := new(net.Dialer).DialContext(ctx, "unixgram", f.NotifySocket)
 	if err != nil {
 		return fmt.Errorf("NOTIFY_SOCKET: %w", err)

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// maxOpenFiles is how many files and connections the process may have open. Go raised it to
-// what is allowed when it started.
+// maxOpenFiles is how many files and connections the process may have open. Go raises the soft limit
+// at the start.
 func maxOpenFiles() int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/net/netutil"
 )
 
-// checkLoopback refuses an address that others could reach: a profile tells what a
-// program does, and takes its time.
+// checkLoopback refuses addresses that other machines can reach: profiles reveal what a program does
+// and cost CPU time.
 func checkLoopback(flag, address string) error {
 	if address == "" {
 		return nil
@@ -27,8 +27,8 @@ func checkLoopback(flag, address string) error {
 	return nil
 }
 
-// servePprof serves Go's profiles at an address until stop is called, and returns once it
-// listens. An empty address serves nothing.
+// servePprof serves Go's profiles until stop is called. It returns once it listens. An empty address
+// turns it off.
 func servePprof(ctx context.Context, address string, log *slog.Logger) (stop func(), err error) {
 	if address == "" {
 		return func() {}, nil
@@ -43,17 +43,17 @@ func servePprof(ctx context.Context, address string, log *slog.Logger) (stop fun
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	// No limit on writing: a profile takes as long as it is asked to.
+	// No write timeout: the client chooses how long a profile takes.
 	return serveBeside(listener, &http.Server{
 		Handler: mux, ReadHeaderTimeout: readTimeout, IdleTimeout: idleTimeout,
 	}), nil
 }
 
-// connectionsBeside is how many connections each server beside the service keeps open: those
-// of the service must not run out of descriptors for it.
+// connectionsBeside limits the connections of each auxiliary server, so that the service never runs
+// out of file descriptors because of them.
 const connectionsBeside = 16
 
-// serveBeside runs a server beside the service until stop is called.
+// serveBeside runs an auxiliary server until stop is called.
 func serveBeside(listener net.Listener, server *http.Server) (stop func()) {
 	listener = netutil.LimitListener(listener, connectionsBeside)
 	ended := make(chan struct{})
@@ -64,7 +64,7 @@ func serveBeside(listener net.Listener, server *http.Server) (stop func()) {
 	return func() {
 		closing, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		_ = errors.Join(server.Shutdown(closing), server.Close()) // nothing is lost with it
+		_ = errors.Join(server.Shutdown(closing), server.Close()) // it has nothing to lose
 		<-ended
 	}
 }

@@ -14,14 +14,14 @@ import (
 	"apikeyd/apikey"
 )
 
-// protectionFlags bound what strangers can do to a server.
+// protectionFlags limit what strangers can do to a server.
 type protectionFlags struct {
 	AuthFailures   int            `name:"auth-failures-per-minute" default:"60" env:"APIKEYD_AUTH_FAILURES_PER_MINUTE" placeholder:"N" help:"How many calls with a bad key one network may make in a minute before it gets 429 (${default}); 0 is unlimited. A good key always passes."`
 	TrustedProxies []proxyNetwork `env:"APIKEYD_TRUSTED_PROXIES" placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is used (none); they must write it themselves."`
 	MaxConnections int            `default:"0" env:"APIKEYD_MAX_CONNECTIONS" placeholder:"N" help:"How many connections may be open; others wait. 0 is what the limit of open files allows, at most 16384 (${default})."`
 }
 
-// Validate refuses numbers that make no sense.
+// Validate checks the numbers.
 func (f protectionFlags) Validate() error {
 	var err error
 	if f.AuthFailures < 0 || f.AuthFailures > maxAuthFailures {
@@ -54,7 +54,7 @@ func (f protectionFlags) trustedProxies() []netip.Prefix {
 // proxyNetwork is a network in CIDR notation, or one address.
 type proxyNetwork struct{ netip.Prefix }
 
-// UnmarshalText reads one; kong splits the list.
+// UnmarshalText parses one network; kong splits the list.
 func (n *proxyNetwork) UnmarshalText(text []byte) error {
 	word := strings.TrimSpace(string(text))
 	if address, err := netip.ParseAddr(word); err == nil && address.Zone() == "" {
@@ -74,14 +74,14 @@ func (n *proxyNetwork) UnmarshalText(text []byte) error {
 }
 
 const (
-	// mostConnections is how many a server keeps open unless it is told otherwise.
+	// mostConnections is the default limit of open connections.
 	mostConnections = 16384
-	// otherFiles is how many descriptors are kept for everything but connections.
+	// otherFiles is how many file descriptors are reserved for everything but connections.
 	otherFiles = 128
 )
 
-// limitConnections bounds how many connections of a listener are open: others wait in its
-// queue, so that the process never runs out of descriptors.
+// limitConnections limits the open connections of a listener, so that the process never runs out of
+// file descriptors. Others wait in the listener's queue.
 func (f protectionFlags) limitConnections(listener net.Listener, log *slog.Logger) net.Listener {
 	room := max(maxOpenFiles()-otherFiles, maxOpenFiles()/2)
 	limit := mostConnections
@@ -98,7 +98,7 @@ func (f protectionFlags) limitConnections(listener net.Listener, log *slog.Logge
 	return netutil.LimitListener(listener, limit)
 }
 
-// warnOfPlainText says so if keys can be read on their way here.
+// warnOfPlainText warns if other machines can connect without TLS.
 func warnOfPlainText(listener net.Listener, log *slog.Logger) {
 	if at, ok := listener.Addr().(*net.TCPAddr); ok && !at.IP.IsLoopback() {
 		log.Warn("serving others without TLS: whoever is on the way can read keys; "+

@@ -9,11 +9,10 @@ import (
 	"net/http"
 )
 
-// Ready asks the server on this machine that listens at an address whether it can read its
-// database. An address such as 0.0.0.0:8080 or :8080 is every address of this machine to who
-// listens, and this machine to who calls.
+// Ready asks the server that listens on an address of this machine whether it can read its database.
+// Dialling 0.0.0.0:8080 or :8080 reaches this machine.
 func Ready(ctx context.Context, listen string, overTLS bool) error {
-	// A URL cannot hold every address that serve takes, so the address is dialled as it is.
+	// A URL cannot express every address that serve accepts, so the address itself is dialled.
 	url := "http://localhost/readyz"
 	if overTLS {
 		url = "https://localhost/readyz"

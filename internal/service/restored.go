@@ -10,20 +10,20 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// notReconciled is what the log and /readyz say of a restored database.
+// notReconciled is what the log and /readyz say about a restored database.
 const notReconciled = "the database was restored from a backup and not reconciled: keys that were revoked since may work again"
 
-// confirmInterval is how often a server looks whether its restored database was confirmed.
+// confirmInterval is how often a server checks whether the restore was confirmed.
 const confirmInterval = 5 * time.Second
 
-// restoreWatch knows whether the database of a server was restored and awaits confirmation.
+// restoreWatch knows whether the database was restored and awaits confirmation.
 type restoreWatch struct {
 	db   *sqlstore.DB
 	log  *slog.Logger
 	open atomic.Bool
 }
 
-// newRestoreWatch looks once, and warns.
+// newRestoreWatch checks once, and warns.
 func newRestoreWatch(ctx context.Context, db *sqlstore.DB, log *slog.Logger) (*restoreWatch, error) {
 	w := &restoreWatch{db: db, log: log}
 	r, err := db.Restored(ctx)
@@ -40,7 +40,7 @@ func newRestoreWatch(ctx context.Context, db *sqlstore.DB, log *slog.Logger) (*r
 	return w, nil
 }
 
-// run looks until the restore is confirmed. A restored database cannot come while one serves.
+// run checks until the restore is confirmed. No restore can begin while the server runs.
 func (w *restoreWatch) run(ctx context.Context) {
 	tick := time.NewTicker(confirmInterval)
 	defer tick.Stop()
@@ -57,7 +57,7 @@ func (w *restoreWatch) run(ctx context.Context) {
 	}
 }
 
-// notices are what whoever looks after the service should know.
+// notices are shown in /readyz.
 func (w *restoreWatch) notices() []string {
 	if w.open.Load() {
 		return []string{notReconciled}
@@ -65,7 +65,7 @@ func (w *restoreWatch) notices() []string {
 	return nil
 }
 
-// warnings are the notices as the console shows them.
+// warnings are shown in the console.
 func (w *restoreWatch) warnings() []string {
 	if w.open.Load() {
 		return []string{notReconciled + ". Revoke them, then run apikeyd restore --confirm on the server."}

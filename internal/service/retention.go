@@ -10,24 +10,24 @@ import (
 )
 
 const (
-	// minRetention keeps a slip of the pen from emptying the audit log.
+	// minRetention keeps a typing error from emptying the audit log.
 	minRetention = 24 * time.Hour
-	// retentionInterval is how often old audit events are removed, and how long after the
-	// start for the first time. Each time removes those of a day at most: a log is thus
-	// never shortened by more than a day in an hour, whatever the clock says.
+	// retentionInterval is how often old audit events are removed, the first time that long after
+	// the start. Each run removes at most one day's events, so a wrong clock never costs more
+	// than a day of the log per hour.
 	retentionInterval = time.Hour
 )
 
 // retention removes old audit events while the server runs.
 type retention struct {
 	log   store.AuditLog
-	keep  time.Duration // 0 is for ever
+	keep  time.Duration // 0 is forever
 	every time.Duration
 	now   func() time.Time
 	out   *slog.Logger
 }
 
-// run removes what is too old, time and again, until ctx ends.
+// run removes old events at each interval until ctx ends.
 func (r retention) run(ctx context.Context) {
 	if r.keep == 0 {
 		return

@@ -21,21 +21,22 @@ import (
 	"apikeyd/verify"
 )
 
-// Config is what a server needs.
+// Config configures a server.
 type Config struct {
 	Database string // a SQLite file, or a postgres:// URL
 	Policy   apikey.Policy
 	Settings
-	Build metrics.Build // what the log, the metrics and the traces say of the program
+	Build metrics.Build // the program's version, for the log, metrics and traces
 	Log   io.Writer
 }
 
-// Run serves until ctx ends, then stops accepting, finishes what is in flight,
-// writes what is in memory and closes the store. SIGHUP and SIGPIPE no longer end the process.
+// Run serves until ctx ends. Then it stops accepting connections, finishes requests in flight,
+// flushes what is in memory and closes the store. While it runs, SIGHUP reloads the certificate,
+// and SIGPIPE no longer ends the process.
 func Run(ctx context.Context, c Config) (err error) {
 	hangups := serveSignals()
 	log := slog.New(c.logHandler(c.Log))
-	// Before the database: what cannot be served must leave nothing behind.
+	// Before the database is opened: a start that fails here must leave no files behind.
 	certificate, err := c.load(log, time.Now)
 	if err != nil {
 		return err
@@ -85,7 +86,7 @@ type listeners struct {
 	stopPprof    func()
 }
 
-// listen takes all addresses, or none.
+// listen binds all addresses, or none.
 func (c *Config) listen(ctx context.Context, log *slog.Logger) (l listeners, err error) {
 	api, err := listenAt(ctx, "--listen", c.Listen)
 	if err != nil {
@@ -103,10 +104,10 @@ func (c *Config) listen(ctx context.Context, log *slog.Logger) (l listeners, err
 
 func (l listeners) close() {
 	l.stopPprof()
-	_ = errors.Join(l.metrics.Close(), l.api.Close()) // whoever served at them closed them already
+	_ = errors.Join(l.metrics.Close(), l.api.Close()) // the servers have closed them already
 }
 
-// openToServe opens the database, in which there is a key from then on.
+// openToServe opens the database and makes sure that it has a first key.
 func (c *Config) openToServe(ctx context.Context, log *slog.Logger) (*sqlstore.DB, error) {
 	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: c.Database, Serve: true, Node: c.node(), Log: log})
 	if err != nil {
@@ -119,7 +120,7 @@ func (c *Config) openToServe(ctx context.Context, log *slog.Logger) (*sqlstore.D
 	return db, nil
 }
 
-// newService makes what serves a database. Where it listens is for the caller to say.
+// newService wires up a service. The caller sets its listener.
 func (c *Config) newService(
 	db *sqlstore.DB, restored *restoreWatch, tracer *tracing.Tracer, log *slog.Logger,
 ) (service, error) {
@@ -145,8 +146,8 @@ func (c *Config) newService(
 	}, nil
 }
 
-// announce says that a service is about to answer: what arrives from now on waits in the
-// listener.
+// announce logs that the service is ready, and notifies systemd. Requests that arrive from now on
+// wait in the listener.
 func (c *Config) announce(ctx context.Context, s service) error {
 	scheme := "https"
 	if s.certificate == nil {
@@ -168,8 +169,7 @@ func (c *Config) cacheOptions() keycache.Options {
 	return keycache.Options{Size: c.VerifyCache}
 }
 
-// closeTracing sends what is left, if the collector takes it in time: what cannot be sent
-// is no reason to fail.
+// closeTracing sends the remaining spans. A collector that is too slow is no error.
 func closeTracing(t *tracing.Tracer) error {
 	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()

@@ -16,10 +16,10 @@ import (
 	"apikeyd/verify"
 )
 
-// The limits of the HTTP server. The largest answer, a page of 100 keys with all the
-// scopes and metadata there may be, has 11 MB.
+// The limits of the HTTP server. The largest response, 100 keys with the maximum of scopes and
+// metadata, has 11 MB.
 const (
-	// One time for the header and the whole request: two would be set one after the other.
+	// One limit for the header and the whole request: two would add up.
 	readTimeout     = 10 * time.Second
 	writeTimeout    = 15 * time.Second
 	idleTimeout     = 2 * time.Minute
@@ -46,14 +46,14 @@ func newServer(handler http.Handler) *http.Server {
 	}
 }
 
-// service is what serves, ready to begin.
+// service is a server that is ready to run.
 type service struct {
 	listener    net.Listener
 	certificate *certificate // nil serves plain text
 	hangups     <-chan os.Signal
 	server      *http.Server
 	verifier    *verify.Verifier
-	metrics     *metrics.Metrics // nil if nobody is to have them
+	metrics     *metrics.Metrics // nil if metrics are off
 	retention   retention
 	restored    *restoreWatch
 	log         *slog.Logger
@@ -82,7 +82,7 @@ func (s service) until(ctx context.Context) error {
 	case <-ctx.Done():
 		s.log.Info("stopping")
 	}
-	// The signal has ended ctx, and what is left to do must not end with it.
+	// The signal has ended ctx; shutting down must go on.
 	ctx = context.WithoutCancel(ctx)
 	shutDown(ctx, s.server, s.log)
 	stop()
@@ -94,8 +94,8 @@ func (s service) until(ctx context.Context) error {
 	return err
 }
 
-// serveSignals makes SIGHUP a message, and a broken pipe an error of the write that met it:
-// both would end the process. The log is one such pipe, and what reads it may end at any time.
+// serveSignals delivers SIGHUP on a channel, and turns a broken pipe into a write error. By default
+// both would end the process, and the log may be a pipe whose reader can exit at any time.
 func serveSignals() (hangups <-chan os.Signal) {
 	signal.Ignore(syscall.SIGPIPE)
 	c := make(chan os.Signal, 1)
@@ -103,8 +103,8 @@ func serveSignals() (hangups <-chan os.Signal) {
 	return c
 }
 
-// reload follows the certificate's files until ctx ends, and looks at them at once on SIGHUP.
-// There is nothing else to reload: settings are read at the start, and the log is no file.
+// reload checks the certificate's files every second and on SIGHUP, until ctx ends. Nothing else
+// can be reloaded: settings are read at the start, and the log is not a file.
 func (s service) reload(ctx context.Context) {
 	var tick <-chan time.Time
 	look := func() {}
@@ -125,8 +125,7 @@ func (s service) reload(ctx context.Context) {
 	}
 }
 
-// shutDown finishes what is in flight, and hangs up on whoever takes too long to read
-// an answer.
+// shutDown finishes requests in flight, and closes the connections of clients that take too long.
 func shutDown(ctx context.Context, server *http.Server, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 	defer cancel()

@@ -10,8 +10,7 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// Settings are what an operator can choose about a server. Their tags are those of the command
-// line, which has each as a flag.
+// Settings are the settings of a server. The struct tags describe the command line's flags.
 type Settings struct {
 	logFlags
 	metricsFlag
@@ -27,7 +26,7 @@ type Settings struct {
 	AdminKeyFile   string        `env:"APIKEYD_ADMIN_KEY_FILE" placeholder:"FILE" help:"Where the first key is written (admin.key next to the database, or with PostgreSQL in the current folder)."`
 }
 
-// CheckNumbers refuses numbers that mean nothing.
+// CheckNumbers checks the numbers.
 func (s *Settings) CheckNumbers() error {
 	if s.VerifyCache < 0 {
 		return errors.New("--verify-cache must not be negative")
@@ -38,7 +37,7 @@ func (s *Settings) CheckNumbers() error {
 	return nil
 }
 
-// Validate refuses everything else that no server can be told.
+// Validate checks everything else.
 func (s *Settings) Validate() error {
 	return errors.Join(s.protectionFlags.Validate(), s.tlsFlags.Validate(), s.checkLog(), CheckAddress("--listen", s.Listen),
 		s.metricsFlag.Validate(), checkLoopback("--pprof", s.Pprof), tracing.Check(os.LookupEnv))
@@ -55,7 +54,7 @@ func (c *Config) AdminKeyPath() string {
 	return filepath.Join(filepath.Dir(c.Database), "admin.key")
 }
 
-// node is the name under which this process writes to PostgreSQL.
+// node is the name of this process on PostgreSQL.
 func (c *Config) node() string {
 	if c.Node != "" {
 		return c.Node

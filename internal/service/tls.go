@@ -22,7 +22,7 @@ type tlsFlags struct {
 	TLSKey  string `name:"tls-key" env:"APIKEYD_TLS_KEY" placeholder:"FILE" help:"The certificate's private key, in PEM."`
 }
 
-// Validate wants both or none.
+// Validate requires both or neither.
 func (f tlsFlags) Validate() error {
 	if (f.TLSCert == "") != (f.TLSKey == "") {
 		return errors.New("--tls-cert and --tls-key go together")
@@ -30,24 +30,24 @@ func (f tlsFlags) Validate() error {
 	return nil
 }
 
-// certificate is what a server proves itself with. It follows its two files.
+// certificate is the server's certificate. It follows changes of its two files.
 type certificate struct {
 	tlsFlags
 	log     *slog.Logger
 	now     func() time.Time
 	current atomic.Pointer[tls.Certificate]
-	seen    [sha256.Size]byte // what the files held when they were last looked at
-	trouble string            // with them, if there was any
+	seen    [sha256.Size]byte // hash of the files when they were last read
+	trouble string            // the last problem with them, or empty
 }
 
-// certificateInterval is how often the files are looked at. Reading both costs less than
-// guessing from their times whether they changed.
+// certificateInterval is how often the files are read. Reading them is cheap, and more reliable than
+// comparing modification times.
 const certificateInterval = time.Second
 
-// load reads the certificate, or returns nil if the server has none.
+// load reads the certificate. It returns nil if none is configured.
 func (f tlsFlags) load(log *slog.Logger, now func() time.Time) (*certificate, error) {
 	if f.TLSCert == "" {
-		return nil, nil //nolint:nilnil // there is none, and that is no error
+		return nil, nil //nolint:nilnil // none is configured
 	}
 	c := &certificate{tlsFlags: f, log: log, now: now}
 	if err := c.read(); err != nil {
@@ -56,7 +56,7 @@ func (f tlsFlags) load(log *slog.Logger, now func() time.Time) (*certificate, er
 	return c, nil
 }
 
-// look keeps the certificate that is in use if the files hold no better one, and says so
+// look reads the files again. If they hold no valid pair, it keeps the current certificate and warns
 // once.
 func (c *certificate) look() {
 	trouble := ""
@@ -69,7 +69,7 @@ func (c *certificate) look() {
 	c.trouble = trouble
 }
 
-// read takes what the files hold if it is a pair. Half-written files are none.
+// read loads the files if they are a valid pair, which half-written files are not.
 func (c *certificate) read() error {
 	chain, err := os.ReadFile(c.TLSCert)
 	if err != nil {
@@ -100,7 +100,7 @@ func (c *certificate) read() error {
 	return nil
 }
 
-// isEncrypted reports whether a private key in PEM needs a password.
+// isEncrypted reports whether a private key in PEM is password-protected.
 func isEncrypted(text []byte) bool {
 	for {
 		block, rest := pem.Decode(text)
@@ -114,7 +114,7 @@ func isEncrypted(text []byte) bool {
 	}
 }
 
-// tell logs what is used from now on, and what is wrong with it.
+// tell logs the certificate that is used from now on, and problems with it.
 func (c *certificate) tell(pair *tls.Certificate) {
 	leaf := pair.Leaf
 	c.log.Info("using a certificate", "names", leaf.DNSNames, "addresses", leaf.IPAddresses,
@@ -129,11 +129,11 @@ func (c *certificate) tell(pair *tls.Certificate) {
 	}
 }
 
-// config is TLS 1.2 and 1.3 with forward secrecy and authenticated encryption only.
+// config allows only TLS 1.2 and 1.3, with forward secrecy and authenticated encryption.
 func (c *certificate) config() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
-		CipherSuites: []uint16{ // of TLS 1.2; those of 1.3 are all good
+		CipherSuites: []uint16{ // of TLS 1.2; all of 1.3 are fine
 			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
 			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
 			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
@@ -142,7 +142,7 @@ func (c *certificate) config() *tls.Config {
 	}
 }
 
-// Certificate returns the certificate that a server would begin with, or nil if it has none.
+// Certificate returns the certificate that a server would start with, or nil if none is configured.
 func (s *Settings) Certificate() (*x509.Certificate, error) {
 	c, err := s.load(slog.New(slog.DiscardHandler), time.Now)
 	if c == nil || err != nil {
