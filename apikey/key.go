@@ -40,5 +40,13 @@ func (k *Key) Status(now time.Time) Status {
 	return StatusActive
 }
 
+const (
+	// ExpiringSoon is how long before its expiry an active key counts as expiring soon.
+	ExpiringSoon = 30 * 24 * time.Hour
+	// UnusedAfter is how long after its last use an active key counts as unused. A key that was
+	// never used counts from its creation.
+	UnusedAfter = 90 * 24 * time.Hour
+)
+
 // IsRevoked reports whether the key was ended for good.
 func (k *Key) IsRevoked() bool { return !k.RevokedAt.IsZero() }

@@ -64,7 +64,7 @@ type Guard struct {
 	failOpen bool
 	timeout  time.Duration
 	log      *slog.Logger
-	answers  *answers // nil if none are reused
+	cache    *answerCache // nil without CacheFor
 }
 
 // NewGuard returns a Guard that asks with c, whose key needs keys:verify.
@@ -77,7 +77,7 @@ func NewGuard(c *Client, o GuardOptions) *Guard {
 		g.log = slog.New(slog.DiscardHandler)
 	}
 	if o.CacheFor > 0 {
-		g.answers = newAnswers(min(o.CacheFor, longestCaching), g.timeout, g.client.Verify)
+		g.cache = newAnswerCache(min(o.CacheFor, longestCaching), g.timeout, g.client.Verify)
 	}
 	return g
 }
@@ -134,10 +134,10 @@ func (g *Guard) admit(r *http.Request, scopes []string) (*Key, *refusal) {
 }
 
 func (g *Guard) ask(ctx context.Context, secret string, scopes []string) (Verification, error) {
-	if g.answers == nil {
+	if g.cache == nil {
 		return g.client.Verify(ctx, secret, scopes...)
 	}
-	return g.answers.ask(ctx, secret, scopes)
+	return g.cache.ask(ctx, secret, scopes)
 }
 
 // unanswered decides about a request whose key is not known to be good or bad: nil lets

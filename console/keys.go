@@ -17,10 +17,6 @@ const (
 	keysPerPage = 25
 	// maxPage is the last page that the API has.
 	maxPage = 1_000_000
-	// soon is how long before its end a key is expiring.
-	soon = 30 * day
-	// unusedFor is how long a key was not used that is listed as unused.
-	unusedFor = 90 * day
 )
 
 // condition is how a key is, in the one word that its badge says.
@@ -31,7 +27,7 @@ const (
 	revoked  condition = "revoked"
 	expired  condition = "expired"
 	rotating condition = "rotating" // its old secret is still good
-	expiring condition = "expiring" // within soon
+	expiring condition = "expiring" // within apikey.ExpiringSoon
 	active   condition = "active"
 )
 
@@ -44,7 +40,7 @@ func conditionOf(k client.Key, now time.Time) condition {
 		return expired
 	case k.GraceEndsAt.After(now):
 		return rotating
-	case k.ExpiresAt.Before(now.Add(soon)):
+	case k.ExpiresAt.Before(now.Add(apikey.ExpiringSoon)):
 		return expiring
 	}
 	return active
@@ -96,7 +92,7 @@ type keyFilter struct {
 	Search string
 	Status string // a condition, or empty for all
 	Owner  string // empty for all within reach
-	Unused bool   // only active keys that were not used for unusedFor
+	Unused bool   // only active keys that were not used for apikey.UnusedAfter
 	Number int    // of the page, from 1
 }
 
@@ -145,6 +141,9 @@ func (f keyFilter) AllOwners() string {
 	f.Owner, f.Number = "", 1
 	return f.Address()
 }
+
+// UnusedFor says how long a key was not used that counts as unused.
+func (keyFilter) UnusedFor() string { return span(apikey.UnusedAfter) }
 
 // WithUnused is the address of the first page of the keys that are not used.
 func (f keyFilter) WithUnused() string {
@@ -218,7 +217,7 @@ func (f keyFilter) options(now time.Time) client.ListOptions {
 	case active:
 		o.Status = client.StatusActive
 	case expiring:
-		o.Status, o.ExpiresBefore = client.StatusActive, now.Add(soon)
+		o.Status, o.ExpiresBefore = client.StatusActive, now.Add(apikey.ExpiringSoon)
 	case rotating:
 		o.Rotating = true
 	case expired:
@@ -227,7 +226,7 @@ func (f keyFilter) options(now time.Time) client.ListOptions {
 		o.Status = client.StatusRevoked
 	}
 	if f.Unused {
-		o.Status, o.LastUsedBefore = client.StatusActive, now.Add(-unusedFor)
+		o.Status, o.LastUsedBefore = client.StatusActive, now.Add(-apikey.UnusedAfter)
 	}
 	return o
 }

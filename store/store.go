@@ -175,17 +175,9 @@ type Summary struct {
 	Active, Expired, Revoked int
 
 	Rotating     int
-	ExpiringSoon int // within ExpiringSoon
-	Unused       int // for longer than UnusedAfter
+	ExpiringSoon int // within apikey.ExpiringSoon
+	Unused       int // for longer than apikey.UnusedAfter
 }
-
-const (
-	// ExpiringSoon is how near the end of a key is that a Summary warns of.
-	ExpiringSoon = 30 * 24 * time.Hour
-	// UnusedAfter is how long ago the last use of a key is that a Summary calls unused; one
-	// that was never used counts from its creation.
-	UnusedAfter = 90 * 24 * time.Hour
-)
 
 // Actor is who makes a change: a key, or the operator of this machine. The zero
 // Actor is nobody and may change nothing.

@@ -15,7 +15,7 @@ func (db *DB) Summary(ctx context.Context, owner string, at time.Time) (s store.
 			return err
 		}
 		s.Unused, err = db.countKeys(ctx, q, store.Query{
-			Owner: owner, Status: apikey.StatusActive, At: at, LastUsedBefore: at.Add(-store.UnusedAfter),
+			Owner: owner, Status: apikey.StatusActive, At: at, LastUsedBefore: at.Add(-apikey.UnusedAfter),
 		})
 		return err
 	})
@@ -47,7 +47,7 @@ func (db *DB) summarize(ctx context.Context, q querier, owner string, at time.Ti
 		return s, err
 	}
 	some := db.conditionsOf(store.Query{Owner: owner})
-	now, soon := some.instant(at), some.instant(at.Add(store.ExpiringSoon))
+	now, soon := some.instant(at), some.instant(at.Add(apikey.ExpiringSoon))
 	some.add(`(expires_at < ` + soon + ` OR old_secret_until > ` + now + `) AND ` + notRevoked)
 	err = q.QueryRowContext(ctx, `SELECT
 			count(CASE WHEN expires_at <= `+now+` THEN 1 END),

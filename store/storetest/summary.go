@@ -124,8 +124,8 @@ func (f *fixture) wantSummary(owner string, at time.Time, want store.Summary) {
 		Expired:      find(store.Query{Status: apikey.StatusExpired}),
 		Revoked:      find(store.Query{Status: apikey.StatusRevoked}),
 		Rotating:     find(store.Query{Rotating: new(true)}),
-		ExpiringSoon: find(store.Query{Status: apikey.StatusActive, ExpiresBefore: at.Add(store.ExpiringSoon)}),
-		Unused:       find(store.Query{Status: apikey.StatusActive, LastUsedBefore: at.Add(-store.UnusedAfter)}),
+		ExpiringSoon: find(store.Query{Status: apikey.StatusActive, ExpiresBefore: at.Add(apikey.ExpiringSoon)}),
+		Unused:       find(store.Query{Status: apikey.StatusActive, LastUsedBefore: at.Add(-apikey.UnusedAfter)}),
 	}
 	if diff := cmp.Diff(listed, got); diff != "" {
 		f.Errorf("the summary of %q at %s differs from lists (-lists +summary):\n%s", owner, at, diff)
