@@ -67,7 +67,11 @@ func TestOperator(t *testing.T) {
 func TestOperatorIsToldTheCause(t *testing.T) {
 	k := newKit(t)
 	for _, cause := range []error{store.ErrUnavailable, store.ErrDamaged, errors.New("the disk hums"), context.Canceled} {
-		if _, err := k.operate(failing{k.db, func() error { return cause }}, "GET", keysPath, ""); !errors.Is(err, cause) {
+		answer, err := k.operate(failing{k.db, func() error { return cause }}, "GET", keysPath, "")
+		if err == nil {
+			_ = answer.Body.Close()
+		}
+		if !errors.Is(err, cause) {
 			k.Errorf("%v is told as %v", cause, err)
 		}
 	}
