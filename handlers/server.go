@@ -59,8 +59,13 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.handler(s, guards)
+}
+
+// handler routes requests through guards to the operations of api.
+func (s *Server) handler(api gen.StrictServerInterface, guards guards) (http.Handler, error) {
 	e := s.newEcho(s.begin, recoverPanics())
-	contract := gen.NewStrictHandler(s, []gen.StrictMiddlewareFunc{requireCaller})
+	contract := gen.NewStrictHandler(api, []gen.StrictMiddlewareFunc{requireCaller})
 	gen.RegisterHandlersWithOptions(e, contract, gen.RegisterHandlersOptions{OperationMiddlewares: guards})
 	registerForwardAuth(e, contract, guards)
 	probes := []string{http.MethodGet, http.MethodHead}
