@@ -49,18 +49,9 @@ func traced[T any](ctx context.Context, s tracedStore, name string, call func(co
 // failureOf names what went wrong, without the error's own words. That a store says no is
 // no failure of it.
 func failureOf(err error) string {
-	for _, refusal := range []error{
-		nil, store.ErrNotFound, store.ErrNameTaken, store.ErrRevoked, store.ErrRotated, store.ErrActorGone,
-		store.ErrTooManyScans,
-	} {
-		if errors.Is(err, refusal) {
-			return ""
-		}
-	}
-	if _, denied := errors.AsType[*apikey.DeniedError](err); denied {
-		return ""
-	}
 	switch {
+	case err == nil, store.IsRefusal(err):
+		return ""
 	case errors.Is(err, store.ErrUncertain):
 		return "outcome_unknown"
 	case errors.Is(err, store.ErrUnavailable):
