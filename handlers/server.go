@@ -3,6 +3,7 @@
 package handlers
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -18,9 +19,23 @@ import (
 	"apikeyd/verify"
 )
 
+// Store is what a Server calls of a store.Store, which documents the methods. Reads that can come
+// from memory go to the Verifier's cache instead.
+type Store interface {
+	Key(ctx context.Context, ref store.Ref) (apikey.Key, error)
+	Summary(ctx context.Context, owner string, at time.Time) (store.Summary, error)
+	CreateKey(ctx context.Context, actor store.Actor, key apikey.Key) error
+	UpdateKey(ctx context.Context, actor store.Actor, ref store.Ref, change apikey.Change) (apikey.Key, error)
+	RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref) (apikey.Key, error)
+	RotateKey(ctx context.Context, actor store.Actor, ref store.Ref, rotation apikey.Rotation) (apikey.Key, error)
+	EndSecret(ctx context.Context, actor store.Actor) (apikey.Key, error)
+	AuditEvents(ctx context.Context, q store.EventQuery) ([]store.Event, error)
+	Ping(ctx context.Context) error
+}
+
 // Config is what a Server needs. Store, Verifier, Log and Now must be set.
 type Config struct {
-	Store    store.Store
+	Store    Store
 	Verifier *verify.Verifier
 	Policy   apikey.Policy
 	Log      *slog.Logger
