@@ -57,8 +57,8 @@ type Config struct {
 // Server implements the operations of the contract.
 type Server struct {
 	Config
-	authFailures slowDown
-	leakReports  slowDown // those that did nothing
+	authFailures failureLimiter
+	leakReports  failureLimiter // those that did nothing
 	pages        *pages
 	refusals     *logging.Limiter // nil lets all pass
 }
@@ -96,8 +96,8 @@ func newServer(c Config) *Server {
 	s := &Server{
 		Config:       c,
 		pages:        newPages(),
-		authFailures: newSlowDown(c.AuthFailures, "calls with a bad API key"),
-		leakReports:  newSlowDown(leakRate, "reports of what is no key's secret"),
+		authFailures: newFailureLimiter(c.AuthFailures, "calls with a bad API key"),
+		leakReports:  newFailureLimiter(leakRate, "reports of what is no key's secret"),
 	}
 	if c.RefusalLines > 0 {
 		s.refusals = logging.NewLimiter(c.RefusalLines, s.logHeld)
