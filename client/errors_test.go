@@ -55,8 +55,9 @@ func TestEveryCode(t *testing.T) {
 	clock := storetest.NewClock()
 	k := newKit(t, servertest.Options{Now: clock.Now, Configure: []func(*handlers.Config){
 		func(c *handlers.Config) {
-			c.Store = broken{c.Store}
-			c.Verifier = verify.New(keycache.New(c.Store, keycache.Options{Now: c.Now}), c.Log, verify.Options{})
+			db := broken{c.Store.(store.Store)}
+			c.Store = db
+			c.Verifier = verify.New(keycache.New(db, keycache.Options{Now: c.Now}), c.Log, verify.Options{})
 		},
 	}})
 	ctx := t.Context()

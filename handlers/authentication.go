@@ -61,7 +61,7 @@ func (s *Server) authenticate(op operation) echo.MiddlewareFunc {
 			x.answer.Operation, x.answer.Route = op.id, op.route
 			x.basic, x.changes = op.basic, op.scope == apikey.ScopeWrite
 			if err := s.prove(r, x, op.basic, want); err != nil {
-				return s.slowFailure(x, http.StatusTooManyRequests, err)
+				return s.limitAuthFailure(x, http.StatusTooManyRequests, err)
 			}
 			return next(c)
 		}

@@ -68,7 +68,7 @@ func (s *Server) newGuards() (guards, error) {
 func (s *Server) guard(op operation) []echo.MiddlewareFunc {
 	switch {
 	case op.public:
-		return []echo.MiddlewareFunc{welcome(op), s.slowFaults, validate(op)}
+		return []echo.MiddlewareFunc{welcome(op), s.limitBadRequests, validate(op)}
 	case op.id == "forwardAuth":
 		// A gateway sends what its client sent: there is nothing to hold it against.
 		return []echo.MiddlewareFunc{s.admit(op)}

@@ -44,7 +44,7 @@ func problemOf(err error) problem {
 		credentials *credentialError
 		scope       *scopeError
 		limited     *rateLimitError
-		slow        *slowDownError
+		slow        *tooManyFailuresError
 		denied      *apikey.DeniedError
 		routing     *echo.HTTPError
 	)

@@ -46,7 +46,7 @@ func (s *Server) admit(op operation) echo.MiddlewareFunc {
 			query := readForwardQuery(r.URL.RawQuery)
 			if err := s.proveForward(r, c.Response().Header(), x, query); err != nil {
 				if x.proxied { // else the address is the gateway's, and so all its clients'
-					err = s.slowFailure(x, query.limitedStatus, err)
+					err = s.limitAuthFailure(x, query.limitedStatus, err)
 				}
 				return err
 			}

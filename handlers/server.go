@@ -3,6 +3,7 @@
 package handlers
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -18,9 +19,23 @@ import (
 	"apikeyd/verify"
 )
 
+// Store is what a Server calls of a store.Store, which documents the methods. Reads that can come
+// from memory go to the Verifier's cache instead.
+type Store interface {
+	Key(ctx context.Context, ref store.Ref) (apikey.Key, error)
+	Summary(ctx context.Context, owner string, at time.Time) (store.Summary, error)
+	CreateKey(ctx context.Context, actor store.Actor, key apikey.Key) error
+	UpdateKey(ctx context.Context, actor store.Actor, ref store.Ref, change apikey.Change) (apikey.Key, error)
+	RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref) (apikey.Key, error)
+	RotateKey(ctx context.Context, actor store.Actor, ref store.Ref, rotation apikey.Rotation) (apikey.Key, error)
+	EndSecret(ctx context.Context, actor store.Actor) (apikey.Key, error)
+	AuditEvents(ctx context.Context, q store.EventQuery) ([]store.Event, error)
+	Ping(ctx context.Context) error
+}
+
 // Config is what a Server needs. Store, Verifier, Log and Now must be set.
 type Config struct {
-	Store    store.Store
+	Store    Store
 	Verifier *verify.Verifier
 	Policy   apikey.Policy
 	Log      *slog.Logger
@@ -42,8 +57,8 @@ type Config struct {
 // Server implements the operations of the contract.
 type Server struct {
 	Config
-	authFailures slowDown
-	leakReports  slowDown // those that did nothing
+	authFailures failureLimiter
+	leakReports  failureLimiter // those that did nothing
 	pages        *pages
 	refusals     *logging.Limiter // nil lets all pass
 }
@@ -59,8 +74,13 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.handler(s, guards)
+}
+
+// handler routes requests through guards to the operations of api.
+func (s *Server) handler(api gen.StrictServerInterface, guards guards) (http.Handler, error) {
 	e := s.newEcho(s.begin, recoverPanics())
-	contract := gen.NewStrictHandler(s, []gen.StrictMiddlewareFunc{requireCaller})
+	contract := gen.NewStrictHandler(api, []gen.StrictMiddlewareFunc{requireCaller})
 	gen.RegisterHandlersWithOptions(e, contract, gen.RegisterHandlersOptions{OperationMiddlewares: guards})
 	registerForwardAuth(e, contract, guards)
 	probes := []string{http.MethodGet, http.MethodHead}
@@ -76,8 +96,8 @@ func newServer(c Config) *Server {
 	s := &Server{
 		Config:       c,
 		pages:        newPages(),
-		authFailures: newSlowDown(c.AuthFailures, "calls with a bad API key"),
-		leakReports:  newSlowDown(leakRate, "reports of what is no key's secret"),
+		authFailures: newFailureLimiter(c.AuthFailures, "calls with a bad API key"),
+		leakReports:  newFailureLimiter(leakRate, "reports of what is no key's secret"),
 	}
 	if c.RefusalLines > 0 {
 		s.refusals = logging.NewLimiter(c.RefusalLines, s.logHeld)

@@ -38,10 +38,15 @@ type Result struct {
 	Quota ratelimit.Quota // set by Admit if Code is Valid or RateLimited and the key has a limit
 }
 
+// Budget is a store.Budget: it counts the calls of keys that have a rate limit, for all nodes together.
+type Budget interface {
+	TakeCalls(ctx context.Context, id apikey.ID, limit apikey.RateLimit, calls int) (store.Grant, error)
+}
+
 // Options change how a Verifier works. The zero Options are ready to use.
 type Options struct {
-	// Budget counts against rate limits for all nodes; nil counts in this process alone.
-	Budget store.Budget
+	// Budget, if not nil, counts calls for all nodes together.
+	Budget Budget
 }
 
 // Whole returns the key as the store has it, with its metadata and its last use. The code
@@ -148,7 +153,7 @@ func (v *Verifier) count(ctx context.Context, id apikey.ID, limit apikey.RateLim
 }
 
 // source makes a store's budget what a ratelimit.Shared asks.
-func source(b store.Budget) ratelimit.Source[apikey.ID] {
+func source(b Budget) ratelimit.Source[apikey.ID] {
 	return func(ctx context.Context, id apikey.ID, limit apikey.RateLimit, calls int) (ratelimit.Grant, error) {
 		grant, err := b.TakeCalls(ctx, id, limit, calls)
 		return ratelimit.Grant(grant), err

@@ -3,7 +3,6 @@
 package usage
 
 import (
-	"strings"
 	"time"
 
 	"apikeyd/apikey"
@@ -66,9 +65,6 @@ func NewMeter(now time.Time) *Meter {
 func (m *Meter) Add(key apikey.ID, owner string, valid, refused uint32, at time.Time) {
 	minute, hour := byMinute.number(at), byHour.number(at)
 	m.all.add(minute, byMinute, valid, refused)
-	if m.owners.rows[owner] == nil {
-		owner = strings.Clone(owner) // it may be part of a longer text
-	}
 	m.owners.row(owner).add(minute, byMinute, valid, refused)
 	m.keys.row(key).add(hour, byHour, valid, refused)
 }

@@ -14,7 +14,7 @@ import (
 // most is how many failures an address may have in a minute in these tests.
 const most = 5
 
-func slowing(c *handlers.Config) { c.AuthFailures = apikey.RateLimit{Limit: most, Window: time.Minute} }
+func withAuthLimit(c *handlers.Config) { c.AuthFailures = apikey.RateLimit{Limit: most, Window: time.Minute} }
 
 // proxied makes the test a proxy that tells its client's address.
 func proxied(c *handlers.Config) {
@@ -46,7 +46,7 @@ func TestFailuresAreSlowedDown(t *testing.T) {
 	for kind, try := range badCredentials() {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			k := newKit(t, slowing, proxied)
+			k := newKit(t, withAuthLimit, proxied)
 			request := try(k)
 			for range most {
 				k.do(forwarded(request, "192.0.2.1")).want(401)
@@ -109,7 +109,7 @@ func badCredentials() map[string]func(k *kit) request {
 // What is no failed authentication is neither counted nor slowed down.
 func TestFailuresThatDoNotCount(t *testing.T) {
 	t.Parallel()
-	k := newKit(t, slowing)
+	k := newKit(t, withAuthLimit)
 	reader := k.add("team", "reader", apikey.ScopeRead)
 	for range 3 * most {
 		k.do(request{path: keysPath}).refused(401, "CREDENTIAL_MISSING")
@@ -137,7 +137,7 @@ func TestFailuresAreNotSlowedDownUnlessAsked(t *testing.T) {
 // One half of an IPv6 address is its owner's to choose.
 func TestFailuresByNetwork(t *testing.T) {
 	t.Parallel()
-	k := newKit(t, slowing, proxied)
+	k := newKit(t, withAuthLimit, proxied)
 	bad := request{path: keysPath, key: "hunter2"}
 	for _, from := range []string{"2001:db8::1", "[2001:db8::2]", "[2001:db8::3]:80", "2001:db8::ffff:ffff:ffff:ffff", "2001:db8::%x"} {
 		k.do(forwarded(bad, from)).want(401)
@@ -157,7 +157,7 @@ func TestForwardAuthFailures(t *testing.T) {
 	bad, asks429 := request{path: forwardPath, key: "hunter2"}, request{path: forwardPath + "?rate_limited=429", key: "hunter2"}
 	t.Run("of an unknown gateway", func(t *testing.T) {
 		t.Parallel()
-		k := newKit(t, slowing)
+		k := newKit(t, withAuthLimit)
 		for range 3 * most {
 			k.do(forwarded(bad, "192.0.2.1")).refused(401, "CREDENTIAL_INVALID")
 		}
@@ -165,7 +165,7 @@ func TestForwardAuthFailures(t *testing.T) {
 	})
 	t.Run("of a trusted one", func(t *testing.T) {
 		t.Parallel()
-		k := newKit(t, slowing, proxied)
+		k := newKit(t, withAuthLimit, proxied)
 		for range 3 * most { // it does not say whose they are
 			k.do(bad).refused(401, "CREDENTIAL_INVALID")
 			k.do(forwarded(bad, "unknown")).refused(401, "CREDENTIAL_INVALID")
@@ -214,7 +214,7 @@ func TestMalformedReportsAreSlowedDown(t *testing.T) {
 // Each refusal and each change says where it came from.
 func TestLogNamesTheClient(t *testing.T) {
 	t.Parallel()
-	k := newKit(t, slowing, proxied)
+	k := newKit(t, withAuthLimit, proxied)
 	body := fields{"name": "a", "expires_at": k.in(time.Hour)}.json()
 	made := k.do(forwarded(request{method: "POST", path: keysPath, key: k.admin.Secret, body: body, foreign: true}, "2001:db8::1")).want(201)
 	refused := k.do(forwarded(request{path: keysPath, key: "hunter2"}, "2001:db8::1")).want(401)

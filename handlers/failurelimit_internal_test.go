@@ -20,7 +20,7 @@ func numbered(i uint64) netip.Addr {
 // that fail once each goes through.
 func TestFloodOfAddresses(t *testing.T) {
 	t.Parallel()
-	slow := newSlowDown(apikey.RateLimit{Limit: 5, Window: time.Hour}, "failures")
+	slow := newFailureLimiter(apikey.RateLimit{Limit: 5, Window: time.Hour}, "failures")
 	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	noisy := netip.MustParseAddr("192.0.2.1")
 	for range 5 {
