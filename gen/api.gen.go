@@ -121,7 +121,7 @@ func (e ForwardAuthParamsRateLimited) Valid() bool {
 	}
 }
 
-// ApiKeyCreate defines model for ApiKeyCreate.
+// ApiKeyCreate A key to create
 type ApiKeyCreate struct {
 	// ExpiresAt The expiration date and time of the API key: RFC 3339 with an offset, in the
 	// future, truncated to milliseconds.
@@ -150,10 +150,7 @@ type ApiKeyCreate struct {
 	//
 	//
 	// Example: customer-42
-	Owner *Owner `json:"owner,omitempty"`
-
-	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. If absent on creation,
-	// the new key has the calling key's limit.
+	Owner     *Owner                              `json:"owner,omitempty"`
 	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
 
 	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
@@ -165,18 +162,24 @@ type ApiKeyCreate struct {
 	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
-// ApiKeyListResponse defines model for ApiKeyListResponse.
+// ApiKeyListResponse Keys, newest first
 type ApiKeyListResponse struct {
-	Data       []ApiKeyResponse `json:"data"`
-	Pagination Pagination       `json:"pagination"`
+	Data []ApiKeyResponse `json:"data"`
+
+	// Pagination Where a list is, and how to get the rest
+	Pagination Pagination `json:"pagination"`
 }
 
-// ApiKeyResponse defines model for ApiKeyResponse.
+// ApiKeyResponse A key, without its secret
 type ApiKeyResponse struct {
-	// CreatedAt Example: 2026-11-23T09:00:00.000Z
+	// CreatedAt When the key was created
+	//
+	// Example: 2025-06-24T23:49:08.480Z
 	CreatedAt apikey.Timestamp `json:"created_at"`
 
-	// ExpiresAt Example: 2030-01-31T12:00:00.000Z
+	// ExpiresAt When the key expires
+	//
+	// Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt apikey.Timestamp `json:"expires_at"`
 
 	// GraceEndsAt When the previous secret stops working; absent if there is none that works
@@ -244,9 +247,9 @@ type ApiKeyResponse struct {
 	Status ApiKeyStatus `json:"status"`
 }
 
-// ApiKeyRotate defines model for ApiKeyRotate.
+// ApiKeyRotate How to rotate; the body may be left out
 type ApiKeyRotate struct {
-	// GraceSeconds How long the old secret still works, at most 7 days
+	// GraceSeconds How long the old secret still works, at most 7 days; not at all if absent
 	//
 	// Example: 86400
 	GraceSeconds *int `json:"grace_seconds,omitempty"`
@@ -257,7 +260,7 @@ type ApiKeyRotate struct {
 // Example: ACTIVE
 type ApiKeyStatus string
 
-// ApiKeyUpdate defines model for ApiKeyUpdate.
+// ApiKeyUpdate What to change; what is absent stays as it is
 type ApiKeyUpdate struct {
 	// ExpiresAt The new expiry; the rules of creation apply
 	//
@@ -277,10 +280,7 @@ type ApiKeyUpdate struct {
 	//
 	//
 	// Example: ci-pipeline
-	Name *Name `json:"name,omitempty"`
-
-	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. If absent on creation,
-	// the new key has the calling key's limit.
+	Name      *Name                               `json:"name,omitempty"`
 	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
 
 	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
@@ -292,12 +292,16 @@ type ApiKeyUpdate struct {
 	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
-// ApiKeyWithSecretResponse defines model for ApiKeyWithSecretResponse.
+// ApiKeyWithSecretResponse A key with its secret, which is never shown again
 type ApiKeyWithSecretResponse struct {
-	// CreatedAt Example: 2026-11-23T09:00:00.000Z
+	// CreatedAt When the key was created
+	//
+	// Example: 2025-06-24T23:49:08.480Z
 	CreatedAt apikey.Timestamp `json:"created_at"`
 
-	// ExpiresAt Example: 2030-01-31T12:00:00.000Z
+	// ExpiresAt When the key expires
+	//
+	// Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt apikey.Timestamp `json:"expires_at"`
 
 	// GraceEndsAt When the previous secret stops working; absent if there is none that works
@@ -360,6 +364,8 @@ type ApiKeyWithSecretResponse struct {
 	Scopes Scopes `json:"scopes"`
 
 	// Secret The full API key secret (only returned on creation and rotation)
+	//
+	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Secret string `json:"secret"`
 
 	// Status REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
@@ -384,16 +390,29 @@ type AuditActor = string
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown.
 type AuditChanges struct {
-	ExpiresAt   *AuditTimeChange      `json:"expires_at,omitempty"`
-	GraceEndsAt *AuditTimeChange      `json:"grace_ends_at,omitempty"`
-	Metadata    *AuditMetadataChange  `json:"metadata,omitempty"`
-	Name        *AuditTextChange      `json:"name,omitempty"`
-	RateLimit   *AuditRateLimitChange `json:"rate_limit,omitempty"`
-	RevokedAt   *AuditTimeChange      `json:"revoked_at,omitempty"`
-	Scopes      *AuditScopesChange    `json:"scopes,omitempty"`
+	// ExpiresAt The old and the new time
+	ExpiresAt *AuditTimeChange `json:"expires_at,omitempty"`
+
+	// GraceEndsAt The old and the new time
+	GraceEndsAt *AuditTimeChange `json:"grace_ends_at,omitempty"`
+
+	// Metadata The old and the new metadata
+	Metadata *AuditMetadataChange `json:"metadata,omitempty"`
+
+	// Name The old and the new text
+	Name *AuditTextChange `json:"name,omitempty"`
+
+	// RateLimit The old and the new rate limit
+	RateLimit *AuditRateLimitChange `json:"rate_limit,omitempty"`
+
+	// RevokedAt The old and the new time
+	RevokedAt *AuditTimeChange `json:"revoked_at,omitempty"`
+
+	// Scopes The old and the new scopes
+	Scopes *AuditScopesChange `json:"scopes,omitempty"`
 }
 
-// AuditEvent defines model for AuditEvent.
+// AuditEvent A change of a key
 type AuditEvent struct {
 	// Action What was done to a key. `leak`: its secret was reported, which ended the key, or the
 	// grace of its old secret.
@@ -460,7 +479,7 @@ type AuditEvent struct {
 	Via string `json:"via"`
 }
 
-// AuditEventListResponse defines model for AuditEventListResponse.
+// AuditEventListResponse Events, newest first
 type AuditEventListResponse struct {
 	Data []AuditEvent `json:"data"`
 
@@ -470,7 +489,7 @@ type AuditEventListResponse struct {
 	Next *openapi_types.UUID `json:"next,omitempty"`
 }
 
-// AuditMetadataChange defines model for AuditMetadataChange.
+// AuditMetadataChange The old and the new metadata
 type AuditMetadataChange struct {
 	// From Your own data about the key: at most 20 entries, names of 1 to 40 characters without
 	// control characters, values of at most 500. A key's secret is refused.
@@ -487,7 +506,7 @@ type AuditMetadataChange struct {
 	To *Metadata `json:"to,omitempty"`
 }
 
-// AuditRateLimitChange defines model for AuditRateLimitChange.
+// AuditRateLimitChange The old and the new rate limit
 type AuditRateLimitChange struct {
 	// From How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
 	// `window_seconds` / `limit`.
@@ -498,7 +517,7 @@ type AuditRateLimitChange struct {
 	To *RateLimit `json:"to,omitempty"`
 }
 
-// AuditScopesChange defines model for AuditScopesChange.
+// AuditScopesChange The old and the new scopes
 type AuditScopesChange struct {
 	// From What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
@@ -517,7 +536,7 @@ type AuditScopesChange struct {
 	To *Scopes `json:"to,omitempty"`
 }
 
-// AuditTextChange defines model for AuditTextChange.
+// AuditTextChange The old and the new text
 type AuditTextChange struct {
 	// From Example: ci-pipeline
 	From *string `json:"from,omitempty"`
@@ -526,7 +545,7 @@ type AuditTextChange struct {
 	To *string `json:"to,omitempty"`
 }
 
-// AuditTimeChange defines model for AuditTimeChange.
+// AuditTimeChange The old and the new time
 type AuditTimeChange struct {
 	// From Example: 2030-01-31T12:00:00.000Z
 	From *apikey.Timestamp `json:"from,omitempty"`
@@ -535,7 +554,7 @@ type AuditTimeChange struct {
 	To *apikey.Timestamp `json:"to,omitempty"`
 }
 
-// ErrorDetail defines model for ErrorDetail.
+// ErrorDetail What is wrong with one field
 type ErrorDetail struct {
 	// Field The property, query parameter or header
 	//
@@ -546,7 +565,9 @@ type ErrorDetail struct {
 	Message string `json:"message"`
 }
 
-// ErrorResponse defines model for ErrorResponse.
+// ErrorResponse Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
@@ -559,7 +580,7 @@ type ErrorResponse struct {
 	//
 	//
 	// Example: INVALID_REQUEST
-	Code *string `json:"code,omitempty"`
+	Code string `json:"code"`
 
 	// Details One entry per wrong field
 	Details *[]ErrorDetail `json:"details,omitempty"`
@@ -572,7 +593,7 @@ type ErrorResponse struct {
 	// RequestId Equals the X-Request-Id header
 	//
 	// Example: 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
-	RequestId *string `json:"request_id,omitempty"`
+	RequestId string `json:"request_id"`
 
 	// Status Equals the HTTP status
 	//
@@ -580,11 +601,11 @@ type ErrorResponse struct {
 	Status int `json:"status"`
 }
 
-// IntrospectionRequest defines model for IntrospectionRequest.
+// IntrospectionRequest An OAuth 2.0 token introspection request (RFC 7662)
 type IntrospectionRequest struct {
 	// Token The secret that you received; any string
 	//
-	// Example: the secret that you were shown
+	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Token string `json:"token"`
 
 	// TokenTypeHint Ignored
@@ -593,7 +614,7 @@ type IntrospectionRequest struct {
 	TokenTypeHint *string `json:"token_type_hint,omitempty"`
 }
 
-// IntrospectionResponse defines model for IntrospectionResponse.
+// IntrospectionResponse An OAuth 2.0 token introspection response (RFC 7662)
 type IntrospectionResponse struct {
 	// Active Whether the token is valid now; if not, the answer has no other property
 	Active bool `json:"active"`
@@ -610,7 +631,7 @@ type IntrospectionResponse struct {
 
 	// Iat When the key was created, in seconds since 1970
 	//
-	// Example: 1795000000
+	// Example: 1750808948
 	Iat *int64 `json:"iat,omitempty"`
 
 	// Scope The key's scopes, separated by spaces
@@ -629,15 +650,15 @@ type IntrospectionResponse struct {
 	Username *string `json:"username,omitempty"`
 }
 
-// LeakReport defines model for LeakReport.
+// LeakReport A secret that you found
 type LeakReport struct {
 	// Key The secret that you found; any string
 	//
-	// Example: the secret that you found
+	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Key string `json:"key"`
 }
 
-// LeakReportResponse defines model for LeakReportResponse.
+// LeakReportResponse Thanks; it does not say whether the secret was good
 type LeakReportResponse struct {
 	// Message Always the same
 	//
@@ -664,7 +685,7 @@ type Name = string
 // Example: customer-42
 type Owner = string
 
-// Pagination defines model for Pagination.
+// Pagination Where a list is, and how to get the rest
 type Pagination struct {
 	// CurrentPage 0 if `cursor` was given
 	//
@@ -695,17 +716,23 @@ type RateLimit struct {
 	// Example: 100
 	Limit int `json:"limit"`
 
-	// WindowSeconds Example: 60
+	// WindowSeconds The length of a window
+	//
+	// Example: 60
 	WindowSeconds int `json:"window_seconds"`
 }
 
 // RateLimitSetting The key's rate limit, or `null` for none; needs `keys:admin`. If absent on creation,
 // the new key has the calling key's limit.
 type RateLimitSetting struct {
-	// Limit Example: 100
+	// Limit The calls allowed at once, and again in each window
+	//
+	// Example: 100
 	Limit int `json:"limit"`
 
-	// WindowSeconds Example: 60
+	// WindowSeconds The length of a window
+	//
+	// Example: 60
 	WindowSeconds int `json:"window_seconds"`
 }
 
@@ -723,7 +750,7 @@ type RequestedScopes = []string
 // Example: ["keys:read","datasets:read"]
 type Scopes = []string
 
-// SummaryResponse defines model for SummaryResponse.
+// SummaryResponse How many keys there are, and how many need attention
 type SummaryResponse struct {
 	// Active Keys that are ACTIVE
 	//
@@ -758,7 +785,7 @@ type SummaryResponse struct {
 	Unused int `json:"unused"`
 }
 
-// UsageCount defines model for UsageCount.
+// UsageCount The decisions in one interval
 type UsageCount struct {
 	// Refused All others
 	//
@@ -776,7 +803,7 @@ type UsageCount struct {
 	Valid int `json:"valid"`
 }
 
-// UsageResponse defines model for UsageResponse.
+// UsageResponse Decisions about keys, by interval
 type UsageResponse struct {
 	// Data One entry per interval, oldest first; the last one is not over yet
 	Data []UsageCount `json:"data"`
@@ -798,11 +825,11 @@ type UsageResponse struct {
 // Example: VALID
 type VerifyCode string
 
-// VerifyRequest defines model for VerifyRequest.
+// VerifyRequest A secret to verify
 type VerifyRequest struct {
 	// Key The secret that you received; any string
 	//
-	// Example: the secret that you were shown
+	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Key string `json:"key"`
 
 	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
@@ -814,15 +841,17 @@ type VerifyRequest struct {
 	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
-// VerifyResponse defines model for VerifyResponse.
+// VerifyResponse Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND
 type VerifyResponse struct {
 	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of
 	// REVOKED, EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
 	//
 	//
 	// Example: VALID
-	Code VerifyCode      `json:"code"`
-	Key  *ApiKeyResponse `json:"key,omitempty"`
+	Code VerifyCode `json:"code"`
+
+	// Key A key, without its secret
+	Key *ApiKeyResponse `json:"key,omitempty"`
 
 	// RetryAfterSeconds Present with RATE_LIMITED; a call will pass after this many seconds
 	//
@@ -836,40 +865,76 @@ type VerifyResponse struct {
 // KeyName defines model for KeyName.
 type KeyName = string
 
-// ApiKey defines model for ApiKey.
-type ApiKey = ApiKeyResponse
+// OwnerOfKey The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+// apply, but the UUID form is allowed.
+//
+// Example: customer-42
+type OwnerOfKey = Owner
 
-// BadRequest defines model for BadRequest.
+// BadQuery Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type BadQuery = ErrorResponse
+
+// BadRequest Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type BadRequest = ErrorResponse
 
-// Conflict defines model for Conflict.
+// Conflict Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type Conflict = ErrorResponse
 
-// Error defines model for Error.
+// Error Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type Error = ErrorResponse
 
-// Forbidden defines model for Forbidden.
+// Forbidden Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type Forbidden = ErrorResponse
 
-// NotAdmitted defines model for NotAdmitted.
+// NameTaken Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type NameTaken = ErrorResponse
+
+// NotAdmitted Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type NotAdmitted = ErrorResponse
 
-// NotFound defines model for NotFound.
+// NotFound Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type NotFound = ErrorResponse
 
-// RateLimited defines model for RateLimited.
+// NotRotated Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type NotRotated = ErrorResponse
+
+// RateLimited Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type RateLimited = ErrorResponse
 
-// TooManyRequests defines model for TooManyRequests.
+// TooManyRequests Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type TooManyRequests = ErrorResponse
 
-// Unauthorized defines model for Unauthorized.
+// Unauthorized Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type Unauthorized = ErrorResponse
 
 // ListApiKeysParams defines parameters for ListApiKeys.
 type ListApiKeysParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 
 	// Status Only keys that have this status now
 	Status *ApiKeyStatus `form:"status,omitempty" json:"status,omitempty"`
@@ -901,41 +966,41 @@ type ListApiKeysParams struct {
 	// list, and for a caller who sees the same owners' keys. It excludes `page`.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Page The page number, from 1; excludes `cursor`
+	// Page The page number, from 1, which is also the default; excludes `cursor`
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
-	// ItemsPerPage The number of keys per page
+	// ItemsPerPage The number of keys per page; 20 if absent
 	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
 }
 
 // RevokeApiKeyParams defines parameters for RevokeApiKey.
 type RevokeApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // GetApiKeyParams defines parameters for GetApiKey.
 type GetApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // UpdateApiKeyParams defines parameters for UpdateApiKey.
 type UpdateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // RotateApiKeyParams defines parameters for RotateApiKey.
 type RotateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // GetApiKeyUsageParams defines parameters for GetApiKeyUsage.
 type GetApiKeyUsageParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // ListAuditEventsParams defines parameters for ListAuditEvents.
@@ -961,7 +1026,7 @@ type ListAuditEventsParams struct {
 	// Before Only events older than the one with this `id`, which may have been removed since
 	Before *openapi_types.UUID `form:"before,omitempty" json:"before,omitempty"`
 
-	// ItemsPerPage The most events in an answer
+	// ItemsPerPage The most events in an answer; 20 if absent
 	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
 }
 
@@ -973,8 +1038,8 @@ type ForwardAuthParams struct {
 	// 400, which names the scopes in it.
 	Scope *[]string `form:"scope,omitempty" json:"scope,omitempty"`
 
-	// RateLimited The status for a key over its rate limit and for a throttled client: 403, or 429
-	// for gateways that pass it on (nginx does not)
+	// RateLimited The status for a key over its rate limit and for a throttled client: 403, which is
+	// the default, or 429 for gateways that pass it on (nginx does not)
 	RateLimited *ForwardAuthParamsRateLimited `form:"rate_limited,omitempty" json:"rate_limited,omitempty"`
 }
 
@@ -984,13 +1049,13 @@ type ForwardAuthParamsRateLimited string
 // GetSummaryParams defines parameters for GetSummary.
 type GetSummaryParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // GetUsageParams defines parameters for GetUsage.
 type GetUsageParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // CreateApiKeyJSONRequestBody defines body for CreateApiKey for application/json ContentType.
@@ -1126,14 +1191,14 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "page" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
 	}
 
 	// ------------- Optional query parameter "items_per_page" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "items_per_page", ctx.QueryParams(), &params.ItemsPerPage, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "items_per_page", ctx.QueryParams(), &params.ItemsPerPage, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter items_per_page: %s", err))
 	}
@@ -1334,7 +1399,7 @@ func (w *ServerInterfaceWrapper) ListAuditEvents(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "items_per_page" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "items_per_page", ctx.QueryParams(), &params.ItemsPerPage, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "items_per_page", ctx.QueryParams(), &params.ItemsPerPage, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter items_per_page: %s", err))
 	}
@@ -1481,11 +1546,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 
 	router.GET(options.BaseURL+"/v1/api-keys", wrapper.ListApiKeys, options.OperationMiddlewares["listApiKeys"]...)
 	router.POST(options.BaseURL+"/v1/api-keys", wrapper.CreateApiKey, options.OperationMiddlewares["createApiKey"]...)
+	router.POST(options.BaseURL+"/v1/api-keys/:key_name/rotate", wrapper.RotateApiKey, options.OperationMiddlewares["rotateApiKey"]...)
+	router.GET(options.BaseURL+"/v1/api-keys/:key_name/usage", wrapper.GetApiKeyUsage, options.OperationMiddlewares["getApiKeyUsage"]...)
 	router.DELETE(options.BaseURL+"/v1/api-keys/:key_name", wrapper.RevokeApiKey, options.OperationMiddlewares["revokeApiKey"]...)
 	router.GET(options.BaseURL+"/v1/api-keys/:key_name", wrapper.GetApiKey, options.OperationMiddlewares["getApiKey"]...)
 	router.PATCH(options.BaseURL+"/v1/api-keys/:key_name", wrapper.UpdateApiKey, options.OperationMiddlewares["updateApiKey"]...)
-	router.POST(options.BaseURL+"/v1/api-keys/:key_name/rotate", wrapper.RotateApiKey, options.OperationMiddlewares["rotateApiKey"]...)
-	router.GET(options.BaseURL+"/v1/api-keys/:key_name/usage", wrapper.GetApiKeyUsage, options.OperationMiddlewares["getApiKeyUsage"]...)
 	router.POST(options.BaseURL+"/v1/verify", wrapper.VerifyApiKey, options.OperationMiddlewares["verifyApiKey"]...)
 	router.GET(options.BaseURL+"/v1/forward-auth", wrapper.ForwardAuth, options.OperationMiddlewares["forwardAuth"]...)
 	router.POST(options.BaseURL+"/v1/introspect", wrapper.IntrospectToken, options.OperationMiddlewares["introspectToken"]...)
@@ -1496,14 +1561,14 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 
 }
 
-type ApiKeyResponseHeaders struct {
+type BadQueryResponseHeaders struct {
 	CacheControl *string
 	XRequestId   *string
 }
-type ApiKeyJSONResponse struct {
-	Body ApiKeyResponse
+type BadQueryJSONResponse struct {
+	Body ErrorResponse
 
-	Headers ApiKeyResponseHeaders
+	Headers BadQueryResponseHeaders
 }
 
 type BadRequestResponseHeaders struct {
@@ -1549,6 +1614,16 @@ type ForbiddenJSONResponse struct {
 	Headers ForbiddenResponseHeaders
 }
 
+type NameTakenResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type NameTakenJSONResponse struct {
+	Body ErrorResponse
+
+	Headers NameTakenResponseHeaders
+}
+
 type NotAdmittedResponseHeaders struct {
 	CacheControl    *string
 	RateLimit       *string
@@ -1571,6 +1646,16 @@ type NotFoundJSONResponse struct {
 	Body ErrorResponse
 
 	Headers NotFoundResponseHeaders
+}
+
+type NotRotatedResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type NotRotatedJSONResponse struct {
+	Body ErrorResponse
+
+	Headers NotRotatedResponseHeaders
 }
 
 type RateLimitedResponseHeaders struct {
@@ -1644,7 +1729,7 @@ func (response ListApiKeys200JSONResponse) VisitListApiKeysResponse(w http.Respo
 	return err
 }
 
-type ListApiKeys400JSONResponse struct{ BadRequestJSONResponse }
+type ListApiKeys400JSONResponse struct{ BadQueryJSONResponse }
 
 func (response ListApiKeys400JSONResponse) VisitListApiKeysResponse(w http.ResponseWriter) error {
 
@@ -1846,7 +1931,7 @@ func (response CreateApiKey403JSONResponse) VisitCreateApiKeyResponse(w http.Res
 	return err
 }
 
-type CreateApiKey409JSONResponse struct{ ConflictJSONResponse }
+type CreateApiKey409JSONResponse struct{ NameTakenJSONResponse }
 
 func (response CreateApiKey409JSONResponse) VisitCreateApiKeyResponse(w http.ResponseWriter) error {
 
@@ -1905,7 +1990,15 @@ type RevokeApiKeyResponseObject interface {
 	VisitRevokeApiKeyResponse(w http.ResponseWriter) error
 }
 
-type RevokeApiKey200JSONResponse struct{ ApiKeyJSONResponse }
+type RevokeApiKey200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type RevokeApiKey200JSONResponse struct {
+	Body    ApiKeyResponse
+	Headers RevokeApiKey200ResponseHeaders
+}
 
 func (response RevokeApiKey200JSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
 
@@ -1925,7 +2018,7 @@ func (response RevokeApiKey200JSONResponse) VisitRevokeApiKeyResponse(w http.Res
 	return err
 }
 
-type RevokeApiKey400JSONResponse struct{ BadRequestJSONResponse }
+type RevokeApiKey400JSONResponse struct{ BadQueryJSONResponse }
 
 func (response RevokeApiKey400JSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
 
@@ -2050,7 +2143,15 @@ type GetApiKeyResponseObject interface {
 	VisitGetApiKeyResponse(w http.ResponseWriter) error
 }
 
-type GetApiKey200JSONResponse struct{ ApiKeyJSONResponse }
+type GetApiKey200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type GetApiKey200JSONResponse struct {
+	Body    ApiKeyResponse
+	Headers GetApiKey200ResponseHeaders
+}
 
 func (response GetApiKey200JSONResponse) VisitGetApiKeyResponse(w http.ResponseWriter) error {
 
@@ -2070,7 +2171,7 @@ func (response GetApiKey200JSONResponse) VisitGetApiKeyResponse(w http.ResponseW
 	return err
 }
 
-type GetApiKey400JSONResponse struct{ BadRequestJSONResponse }
+type GetApiKey400JSONResponse struct{ BadQueryJSONResponse }
 
 func (response GetApiKey400JSONResponse) VisitGetApiKeyResponse(w http.ResponseWriter) error {
 
@@ -2196,7 +2297,15 @@ type UpdateApiKeyResponseObject interface {
 	VisitUpdateApiKeyResponse(w http.ResponseWriter) error
 }
 
-type UpdateApiKey200JSONResponse struct{ ApiKeyJSONResponse }
+type UpdateApiKey200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type UpdateApiKey200JSONResponse struct {
+	Body    ApiKeyResponse
+	Headers UpdateApiKey200ResponseHeaders
+}
 
 func (response UpdateApiKey200JSONResponse) VisitUpdateApiKeyResponse(w http.ResponseWriter) error {
 
@@ -2390,7 +2499,7 @@ func (response RotateApiKey200JSONResponse) VisitRotateApiKeyResponse(w http.Res
 	return err
 }
 
-type RotateApiKey400JSONResponse struct{ BadRequestJSONResponse }
+type RotateApiKey400JSONResponse struct{ BadQueryJSONResponse }
 
 func (response RotateApiKey400JSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
 
@@ -2476,7 +2585,7 @@ func (response RotateApiKey404JSONResponse) VisitRotateApiKeyResponse(w http.Res
 	return err
 }
 
-type RotateApiKey409JSONResponse struct{ ConflictJSONResponse }
+type RotateApiKey409JSONResponse struct{ NotRotatedJSONResponse }
 
 func (response RotateApiKey409JSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
 
@@ -2563,7 +2672,7 @@ func (response GetApiKeyUsage200JSONResponse) VisitGetApiKeyUsageResponse(w http
 	return err
 }
 
-type GetApiKeyUsage400JSONResponse struct{ BadRequestJSONResponse }
+type GetApiKeyUsage400JSONResponse struct{ BadQueryJSONResponse }
 
 func (response GetApiKeyUsage400JSONResponse) VisitGetApiKeyUsageResponse(w http.ResponseWriter) error {
 
@@ -2715,7 +2824,7 @@ func (response ListAuditEvents200JSONResponse) VisitListAuditEventsResponse(w ht
 	return err
 }
 
-type ListAuditEvents400JSONResponse struct{ BadRequestJSONResponse }
+type ListAuditEvents400JSONResponse struct{ BadQueryJSONResponse }
 
 func (response ListAuditEvents400JSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
 
@@ -3013,7 +3122,7 @@ func (response IntrospectToken200JSONResponse) VisitIntrospectTokenResponse(w ht
 	return err
 }
 
-type IntrospectToken400JSONResponse struct{ BadRequestJSONResponse }
+type IntrospectToken400JSONResponse struct{ BadQueryJSONResponse }
 
 func (response IntrospectToken400JSONResponse) VisitIntrospectTokenResponse(w http.ResponseWriter) error {
 
@@ -3145,7 +3254,7 @@ func (response ReportLeakedKey202JSONResponse) VisitReportLeakedKeyResponse(w ht
 	return err
 }
 
-type ReportLeakedKey400JSONResponse struct{ BadRequestJSONResponse }
+type ReportLeakedKey400JSONResponse struct{ BadQueryJSONResponse }
 
 func (response ReportLeakedKey400JSONResponse) VisitReportLeakedKeyResponse(w http.ResponseWriter) error {
 
@@ -3254,7 +3363,7 @@ func (response GetSummary200JSONResponse) VisitGetSummaryResponse(w http.Respons
 	return err
 }
 
-type GetSummary400JSONResponse struct{ BadRequestJSONResponse }
+type GetSummary400JSONResponse struct{ BadQueryJSONResponse }
 
 func (response GetSummary400JSONResponse) VisitGetSummaryResponse(w http.ResponseWriter) error {
 
@@ -3386,7 +3495,7 @@ func (response GetUsage200JSONResponse) VisitGetUsageResponse(w http.ResponseWri
 	return err
 }
 
-type GetUsage400JSONResponse struct{ BadRequestJSONResponse }
+type GetUsage400JSONResponse struct{ BadQueryJSONResponse }
 
 func (response GetUsage400JSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
 
@@ -3518,7 +3627,7 @@ func (response VerifyApiKey200JSONResponse) VisitVerifyApiKeyResponse(w http.Res
 	return err
 }
 
-type VerifyApiKey400JSONResponse struct{ BadRequestJSONResponse }
+type VerifyApiKey400JSONResponse struct{ BadQueryJSONResponse }
 
 func (response VerifyApiKey400JSONResponse) VisitVerifyApiKeyResponse(w http.ResponseWriter) error {
 
@@ -4152,182 +4261,222 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H39chs5kuerIHi70VJfkSapD1tUdFzQstyjtS15JLo9PU2vCqwCSYyKALsAiuL6FHFvcv/di9yb3JNc",
-	"ZCZQH2SRomx1t3e2ZyLaFFkofGUm8vOHz7VIT6ZaCWVNrfO5NhY8Fil+POHRWNRPtLKpTuCLWJgolVMr",
-	"tap1at1kzheGhUrXjdWpCGtBTdzxyTQRtU7Nf1sLaiYaiwmHF9jFFH4zNpVqVLu/D2pvdcTpfcuv740F",
-	"U2LObsTiO8Om3I4DNlgwGZe6eXbbesansn4jFuZZs3X0nLcG7frhsNmsP4/24vqR2B/WD/jh4Hn0Ij4S",
-	"zeED47nkVryVE2lXB/RxzC1LxYRLZTosTEMW8SQxTOl5wLiKGU8SFv4aMj7iUjGpWGhDZkSkVWz6aidO",
-	"+dDWpbDD+tjaKYw65VYk0FvdLXu91dztq9IM+7UbsejXjtMf9tvH9oe9g21nUH+vExktqlcWembYNdND",
-	"ZscC1jlgcsikZWNumFaig7OhScJs5k84m19/aDWbx/MfDpsPTUfYdFHvDq1IV2dyRcNhVrM5l5YNxFCn",
-	"gnGWQqtix62KXqSyYiRS7Objx4/17syOhbIy4las9vUXPYd+eOEhtnP5+oQdtVrNgMGnw+cHzd3SdF8K",
-	"noqUpYInkx/6NT6VN2IR92sPTPpv9e5U1t+IRf0srt4/GRf27Zhx4sVpKoxQtjSEJ2CKfDjnfCLWsCqf",
-	"iBIpTUUaCWXrQkU6FvHGMUbyX9vNqZyKRCqx9WAu5qqKKGA0Gn768uHMjNUTkdb321sP5irSU2GqR2Pw",
-	"t9JwjJhy4JcYZJqZ8kiY5SEFTEymdlHgSaVxdfKBxtxyI6zppILHLPtrnkr78DJeil9nwthKEjuLgcaH",
-	"Uhhmx9KgEAAZAOM3Ir2VkfjOsESPNq7j/pu/t//214Ofnr/bO3/fO7z8t/bHn1/unbw6fb1xcPdBDRZn",
-	"Iqw7iN6IxUOEl+LQQhmHsMwcFrnB3pf2HFZRqwjEGn82CJk0LOT/2n49CBusy255MhN9JRX78OHsFRvq",
-	"dMJ2XtT38f+t9i487qbKFZNxY0mwRbJeIGAJo4MzqxbUFA4d5N41fgxqqfh1JlMR1zo2nYnN+7SGyLvK",
-	"07gdC5g8V2yhZyl8e8yUELFhIRyKHR5PpAr9mH6dCRSMblD4jtJm/EsqhrVO7b89y9WCZ/SreUZjwQ1K",
-	"hZlqZYjiu1P5RuBBE2llgQo6n2t8Ok0kHe7P/mHohN+uG3rdpeuB+lvdd2SjubRjPbNMWgNnUyqAADep",
-	"MFX9uueflR+u4JFNjUvP4pBf8th99WQrc5qmOt20MC95zFLX6TezECdaDRMZ/Y7LkMkFaZjlN0IFXkLc",
-	"iAV8mYpbfSNi+HbODfvHzFiWagsC+dtZN5zm77doXbWwY6lGTCRGdNh+a4/tDHS8YPpWpOxwn72RL3cD",
-	"tt86YDvw/lQYA+eXjhfwdfuI7Vit2YSrhVMagTv7irMBj3Hhh6mekJRSws51ekPb4hsZwdNoLAzjJKix",
-	"PT2PSg4qdYyDKthXBb3Qa6W7ATtoNtkOZ4PZaOm0wt/22M6H8+5P3bO33ZdvTzv4OxyaA24Ei7hS2vYV",
-	"V2Yu0lyrV5pWBegkGnM1AuWhMBRWMZIGu/jQO7l4d3r94fzN+cXH805fQWfUnk34go35rWADIRSb8Fgc",
-	"s2gsohuvwC70jKViKjhINlKhCzTZjSIxtfVTONXgmFi1VGDd9lsHARyIcJDbRRjgbLVKFky4hnBqWMZx",
-	"B7MxlQ413/oBXeLrmGRJw9/UtvjoV7PXa50OZBwL9fvKJSeBbnkiYzaYWVx5pS2LNepaTyl/qqyaTS9Y",
-	"ef6rF/lc2248kRYE6x+7zAmPbgzjpIyD3JGGJBvoDrk5nJ0UUSKFskwaYN1UW5uImO3A2pBcKtDiCod+",
-	"JUMUfRAb2SF7cI3dv1Vj//xXseI3QWmv9Uz9jmR2rpmZRWPSRIGgLBuIRKsROiS4ItXcq9jfiFKRbfsf",
-	"xJAVLLfCcSxjODqCQ3j2OqFR/7DfPgr7ihvQ34bYVBpmLLcz8ycffh1x9LR+x9XCfW1+RwLxOqAzXpyz",
-	"RBp2I1W8qjgek7+vQvV6UgL4g7bhg+IzO9ap/A/x+4ozlGR2rlksh0ORAjfeiIVB6cYVk4qOU3JD/dNo",
-	"Kfdeuy04M05S4UbC41jCCvHkfaqnIrVSmFpnyBMjgtq08NXnmribylSYa26rXVX4O+4dmB0CZZuVud+0",
-	"+/4M1ruDzuS9vb0j0jS4Yno4NMIGzqjpq+HMzlIRMJvOVIRuRKvZRCaJ9BbIknuq3dxr1put+l6r12p3",
-	"ms1Os/n3WlAb6nQCo63BeOowllqwrOAHtYmwHOykh0jsnX/u3juYNj+PTr37wHmhtnM+BbX8MHioSSZa",
-	"r4S1bi4m89NubEkEImLn1iWXl/fa/VJzjrzChn/K1k0P/iEiPAqIlN5KYzO+63xeohm/rtKKiXmsZyzr",
-	"k6cpx5NjykdSZRG1Te96nz+5PDscU+ld62e3fmYRslDsuKFIiu3DeqtVb+/1mkdEio3mY8ixzGYbafxx",
-	"Lx6lPBLXQsXVLPwRdH/g02kqbqWeeZcjM1ZPDYNzSarRMeMDg3oMMnWKTiillSBzG54yS6zp1mP/C9dD",
-	"VjjwzwXoWeRvMMfo07597uJVB4ft3YAZzWRsmNGpZYMFw92Ctl8QO8qGOZtheHZlhAk39npmMmJYs66g",
-	"Is65YfA4g8cDxi2baGNZq8ngeyuy5Z0pKxNopqpXc6/Xanb2Hr+a35awm6ZiKO+qj5OhTI2FPU55ZEWa",
-	"BZiIKgM4ElIR6ZGSRlBI5BgdDZmjPF81fnPd7PXe/tvz9mHVmnyByMVm5GWt3PT3FC8iR9+qZ7ZiT9vA",
-	"Ia0XX8Ih2wl9L+uDGlkT20njK3p2WYYiI7hjwpuAbjOz8RSILeszKMrNLU+YS/RcP1JZIWHntWbcnyGf",
-	"JbbWaQYVoW+wa8mFmMS53JNJQhIt59TnLOaLkoR7cbjfbAa1Cb+Tk9mk1jls7r/AL6SiL5pBVUh+zWSv",
-	"sr0pD/Ly9KeLN6evQOw6GgrQk81O//b+7JJ+CPPlDDGiOuXGZA92T3pnP53CyBWM6pda9oV7RS3wvcBm",
-	"5PSZPbdCeDTkD9P46ZVJJeakUC6OcV/SWUIxZi/JGdgKi2UtsPXNaoF/lF63hs4+Sju+Qjovqjg8SS6G",
-	"tc4vj9TTlnUjJ4KrxfosSbwp4DltBx33qbCzVAkwwAq7rGIKXUmtdlf3bUksuY5XZcknmPgslrYbVedj",
-	"YfoTnM4x6jLaB9nDRPCbsFMIweJTqZjq1AJvzccyGjOhYrBSfOCWXD59hVIIqBaa56LFmS+OD0ki1oLa",
-	"jBgpqFGsruaPmFpQg1GUuTJ7eJUr3Tz1muwRn0YAo+URUFg26BB2kVudhh1m9ETAWpCRFkXCoOOvGFVq",
-	"sB7MkkNflJgA4yQXl8DPgkJj0hqRDJettkz/arY26V9Tbq1IYfT/vuPH9z9/adaPuvXXvD789PnF/U69",
-	"+Pf+/e7nvfvSV632/e6/rCxWULuru7fXJ8IYPoIfJzNj2YCObUpE4tkC+f6zdT4hHbR6pV1yX8YbpCO7",
-	"MBuF96EXmSJtYDhOzClXwzRYOEz1BBM5MpUb42ypQBL0kTsKqgUstDpc0srpAaXnx2ygYRdTkb1LMXEL",
-	"XM30sK90EouU3YrUSK2MJ+pYYnwQ1aw0zsbV9YwAfaAibsZ6rmh3N0n5jTIFFrMnJ4IWtNJeeWT7bSU6",
-	"NvViPW++jXCnXsWdzZttL+excSbsC28o6ZWPnPR2BwU2pEPCN608KuCx01vnnCtvLY+2McOLMvc+qHEv",
-	"lbZpQ1zG4zgVZg2DRTxJRPqdYWfvmXsws6CGzu+esWxR9LSO2o1mo91oVQnQDSb9lxldUS4kHpy4Fyhr",
-	"LN8VU/cY7cbUczMG3kd4oqRMK2GqJe7z1ldZvDdicS3jtULP+QLylILfxOz+DX1wpEetnSKQ3XeGFT2t",
-	"25HdxpTBlQneSr7afzi2dhoGpJg4PSTMwrq+1+8Mi/RkwlXcYaER6a0ImbO88DkyruFU6ytMpHO/huS1",
-	"hdNb3gg0fkAdK6WS0GG+dJbDqB5Uz3Af0fBz0iOjpNyKdEalZxkvM2g1Pm0UUk/piswlX4UbUom7Kpuf",
-	"G8OkZdywkA7lkJwUHFTaVccZnMZKs4lOhePe34BXq3yfa1dx6RBcWUJQSB5jH1m9/dNrz5/lE/KLRlVy",
-	"3Dw8rMLja8dVOj6/aFC5R+bhEW206Ja0kLWDWZfPuyJ5aDyVj9fblUS2ZlC5brLFoL7aw7087AqHwGNe",
-	"WDUtjDO+EpbLpGJKUiRrjgz34CJgmKPMshRwkNwUuitxf0FzrnRWOGOlOFtvt7jUQAqiPSgRaMz5Kz+t",
-	"m/SGUIiOxRqLWho2T7UaBXgucliGUconDXZ2/lP37dmr68vTv344veqxnf1mc/eYnVyevjo97511316/",
-	"O7u6Ojv/Meirwpfddy/Pfvxw8eEqKD7qXlb6zjm1ys29F21nv9naPWZn51cfXr8+Ozk7Pe9dX51cvD8N",
-	"2OuLy5dnr16dngfssts7vX579u6sR032do/76s3pz9fnF73r1xcfzl8F7H2395f8b3hqf/eYvTvt/eXi",
-	"FX7fffv24iO1P9g9Zufdd6fXve6b0/OA3uWGFDD846LXdZ0d7R6zlxevfr7uXVxcv+1e/njKdvZbe/7b",
-	"0/OTi1f4ZOsAhlUca8Cgzbvu+c9+ea/Yzn77CGfcO708775lOwe43oWE0WA5qxOe2dtt9FXhITYRXDk7",
-	"tjJ1lJJGl99E6Z/zsYCTr5QsCo0nPBaVuaENdi7mDMjLYB7hQICWL1aqE5aIqYpjYmTZCjPiQgkmlAWW",
-	"FCkRK/M8sZWqUJQIFbpCgVU38AeqXWOqwRrKOyZtxjEiNUtxq1w2sC15frNKe/rrjCfksymqtFVi6XEK",
-	"rFnjzC50+Jde7z3LggNZR+hSr/Cal5x9vtUm0XWmbKrNVKC+WShYKEswq2/EmiJN5+tAiifijIS8RVJX",
-	"C5Y5kvIlshWN5qDvoZek+ti6Eeoavr4eS1WhWZ6NlE6XrCjyyF3TyB8S8vTUFuuzTsSDvn5bScTCVegI",
-	"hp3kWanodpJDEBOUne1Sz6nUy1X2+GMxn8FA60Rw9BZQxtwmQ/M7s1wxu6VxWRV13xC6pak5vsM8FRdZ",
-	"YkaqSLDW0fNmqR7zxdFh86jVBirONA2p7OF+bZWsg5rcKm7s7Ldtun9+dNDE/23VPfqMNq0xOZUqy/rW",
-	"F+xVCoTZYFM/3gZcV6u48r6ZEalaWztHL82SWbbSfZcYx9F9Fee8FfzmEs3vR4a+bsRiO1Ez1DP1ODmD",
-	"LR6cFAxg84zWC4K1x5mrl8dRLa94b8zVDQywwc5c4iMQdGEGuZNdgmKB8Vg4jnV6YxoPTmjTAfCu4AWu",
-	"3qTPtQm/eyvUyI5rnYPCwVPUHopT/dlVIqJLhPGBnlnPqJ0sUNxuolohgW+ABDF42YLzfb9ZzGpwNX59",
-	"FVHKYOG3wLnccXXcaw+azQbrer7M/PCpGM7MimIEqrmx15FQmONZe14LatOEY/VmqlE74XfFpWg3K1Zw",
-	"u6poF9IL2EzJX2eC8QmoNRj3Aq7+zmCupSvKQc+HzerUuIph/pMpT1G2WIHKD3xo0Jq1Dw4KC3MMJFK1",
-	"Xkqz+Vha0VconWDVhMSDRqg4wD7DRoiRrkYjpC+KNbH0DS+H6dYIjgLRtA8OMN7v/26Vgla//Hu/f9ds",
-	"1vv9u9brfv/u+Wv4ePT6039/VEQKRgZz5lJVzJ1y9blhMDo2SAW/Qc/ChirygswNoCUIkGistREdxhmI",
-	"VibjgHFmBZ/Qv4ori0G/PB7PkQr6CsPxAdaiADnkZcZYWZzo+araXhbu/znW830pA3HJDp6lKSgs00oB",
-	"2cQUjWiWGp2GKP9G8rac3tWqVA7ACLmeijR7b/Z8u1nVQIk7e039bHZSurHkgUiU3GwoE+Imq9lI0HbC",
-	"O5GBV9yYfUXcrMTS7nb/LsZm8qI7fNUWvdY0HZ61xavmX3uDw/OfTFu8qdaELU9wnmbNAnqjc8JtNBaU",
-	"u125rgGYm4rhuzKBE+mZsmVFeu9BO6M4qKC8ySu7U3UClQotNuoJq3lJhXLTW5HK4QINxaFO5zyN63xm",
-	"x8RcbOfHk8vuboeFGHoMfZEpat6KaTByeTTuq3AuVaznPjMqZM98k6r4bVKNFeNjIBln590hUoxHiIEu",
-	"GXVYIvNSvlTLa6pZwlQlG5THXWKDw+LrfDrWhpct7S9NcqWHjVvpU3Met6O51F2qyAvVLElCPPSAk6og",
-	"DlB1crxXSJAJyJvioITQuLJud1xix3eGOqL9hY74AFaNwBnW7Pc/w14tJUOtwusQbglIuZQrrNNyXeFx",
-	"KBUL6ZEQTzUPxoBxNdNxkDj7R8QDuOyToK/g0ZAHg5ApwdNk4WE1nONsrp015bQ4Uohg2+jAcQWcN0JM",
-	"UU5jHnBfYfoRjRdkWSqmCY9WTlRU7TPrq2yNfSq4szKbEF9Z9z6Ewgncar/YdAL3+3ftFvxnD47e9kv4",
-	"zyv4eAAfD/Dj89NHHsgDwaapVBbIk3WvTs7OsjUnWzNwax+wX2fawlKomA14dGMSbsYUSZnwuzOa5uH+",
-	"kjMuqJFq6n4H+r8PauuoA91z3vye8AWLda7cH+67fcKlMxSOB2IAGxldKWyvsbfbcBwMGxD6SCvh14SB",
-	"+43EOsVdi/xO+Y2UcSWNL/R3AlYtyH/iX/n//tf/CQtmwDGCdeETxhVtwouwxKz7/uwLqeZLyeM3pomn",
-	"pIXZZMLTxePdYG9Kpk2eaZtJ0WpNjRxK8UPvy/Nzsxc+X/s6qUbXRlelONKwCmYYdY8LKhXba66kNh9U",
-	"9eJT2B8YtE8lLqpalYcFZXdWAT0UBzwfa1NVmpKlaBc7alf1M1PAGpt7yUozKCqPuENHtC6Mj/QxOSny",
-	"9BZKf8MGqFoarOUkce1P6DKztR4+4xyR5eSRr3lhtZa3O5tg1Vn4AXjqBEa4StNOZlR5dLwMeUBfRkd/",
-	"ukZPxJ+8kwCapLc8AWtyPtaJYBOpZhYBC8YgncAY7508bckLuqNXB/dKRBLTHR1thZGOBRkQGE0qhSPa",
-	"20QjUtBMqLcgW9a12/FwpsqmQFW+kjqJhbGU0UO58kjFoPJTEigVpS+wJmariFaBWioCWr7ncnFFZUEF",
-	"6v/+eaCBEKYGJ1XADpuw6XuHzZLn+rBSTqKXe4OHnCILoO9iqlPKBmLEFRx5yJXryOlL6tGWdx1HVrEo",
-	"wfpUm5/wxD+pDJrnkWTpqp2wX9jJCU9ggATrRG4qZ4tmJVFY55Gnd+lhX2XhZR8Prwh649lZCnaTFJ9O",
-	"E3Rf4muRJ0p5655LsjEXCkiKRSWrHcKDhe7Kie3+tSt8TOtWiOH9Fj733yC89zQ1ueuc9n5VHkrO2NR3",
-	"gSIpufPxlboIGXWN0f/1gsFXxRHCTIEC4GBFEMY5nOdTboxLJEDd18FnecbafBStkfY+UOmkvMyF/HLc",
-	"cWndvTzHdVzdANhfEc1SaRdXsDhFyMDuDHTjlWO15Lz3yIVZrN1BF97VHe5vPkJOOISIvWdkVP32nvfi",
-	"eZngHAKwpnOdxnRCoHPXQ8jJLLqM24uLAR3kPWNyJ/SLeK/bd8zZgBBivYWZd4DfL/dwj8fLUK++nQAL",
-	"ApZIYwOXOxI4TLvAxRFQjDkvmYtGmEZf9dX33xfwFKRWje+/Z1dCxRn4GnpDsxXvsKvTk8vTXsg0GFhd",
-	"B1aBTTvMYd66R8gZ7izzorHHNth6fbVi7MUikrFgc4Isy01ONhapOKaDlHJ7wbakeJL1PTNp+4o8RlLB",
-	"RDz91vHnkO0g1GoHRRoF52/EYrfBuqrwUsrpwbcoxMroK8NR8164105ng0RGoVtTzHsxsJantyJdMAF/",
-	"Az3929XFObF4SCkaMH9n18FH4kBCvsmyUuCt2UPMdQwWuHa7fVxgXUP2ILxiIrhLunapZX7LX3OZzFLn",
-	"L8kQd2C4Z8NSqjQTCt5mMOemAuKPZQh/fYVILaBZOaAW9I/vtx2ShRvgavIVzrWAoRIyqYzFvOBhX+03",
-	"Ww6ilTYmw5zlxgg/nQ/qRum5YlJNZ6WI3/ffsw8qFlGCsTOdsnhGGCqiUHgUsFnxmb6iFCsRL2cjGnIw",
-	"zJS4m4rIEgCiFIYm2my60fTkRJjvvydDz6F5ADmBGkYrToo8rUsRuYPSmpwI76twXc6nc0cnMhLuWHOC",
-	"sTtFgJV2A/TGWZo44WE6z57N5/MGx58bOh09c23Ns7dnJ6fnV6fYBhRaaSlA8f6Moc36jis+EhM4mbrv",
-	"z0CHp0KoWqfWarhGeioUn8pap7bXaDb2qCxtjMK+CNKOpcdVpY+XWNzogqB6yATyDPFHwJSYZzp8DvtK",
-	"kjTzFKJDBOMejCdJX7k4TYP9rGfMiKzOHN/v0XKLUb5jR6ZFwWPR9tFDeiU+RkEVZ7EhsXPQOkEG4O8k",
-	"AHous90bciSZ8ehGaUU6+XeGhYV4VLgh7pRNKHDgB1yVU4aUaDhRk9ngLgrkdF5sTWhKmRIMpI4yxtcu",
-	"onGE/OOqTcUdj2yycPELEDpFcAkUMPOxTESDvecjwdRsMhCp6atYoxY+mvGUKysIAKMDejvpkXgkZVuS",
-	"6YqwTiXp+AM5IAjCEoYLu6xvBZtNkRehkbmRUyzIBFqYwjCmMA14O5xj0hCYNvFMJtLP4lqnBv2ROmJq",
-	"ZeTpNVW++SNZQcyqKZosCtPCmqMCThlTGO+pQmTOcvYeg5WcYxCsHwjZ8KjSuKCuw/a24s4es4gbUTdC",
-	"GZn5VvKo/pqxwj/X/mWlIW8OVa9YjA+NOoSeKCuBGKxiCgGpaWALwlyQRV1rwl0I+wpeIOMw4wppG+wE",
-	"K3YyJY8lwoJePVi4T4GrBE3h2JmO+QBUN6NZ+H//d8hiLUxfAZWT2AmvrhBNnHpkiJxeXNcOhl6pVtry",
-	"1AZAw1YzblkiPME6tsxC7Zmm73gzvA7ZTshvrtvhrqtrSgV6iNAn5+SSkKNxCR3EAecuvaad/CMkRUfG",
-	"2bpgtTmqpyi6Gqwn7pw1ly08z5NrgCersmtqMMbkH+2L1snLdeSOmL+/Ke0UMR+k8WnURDdyImB/o2SG",
-	"gLjOn7haFthutp9XACdUzch3R/2UZrad++QBWYKmdO6GXZ5OKWpW6YF1SlrRA7uKFtY+rDdfbDPdHNrn",
-	"ySYc2nQmwg5R4aNc3McsROeGb4znBXlocYZVEyj4i1cwjgsmbyVOQOngBhVBMcHTRALP4sEckItNWalm",
-	"wvExLDzuH8IndBm1p33qK0c+eLDhnDwG3IKF5VSKkHKJcKKZnuDPeI+oMFd9RYqHS4twfgSBwhGUojwj",
-	"kXQg8x3ZhezMMnEHnAGGG3bYeHwCS9WKu8ybNTzfcgHvx/A81g/lukdAKk7ruDABt0trhuRyVfIBZWA4",
-	"rccG96tHRwODbUFKnoqU+fyYiuEs5cxUDqy9lHbwwKg+Ld3Z0G42n/jChlJxaQW+5IVym+QW4dvBxN2n",
-	"tahqlK3Zs8J1Dtik9XCTEo4nNtp7uFEOS44r6Hb7oVZ0V0DR2Ybqa9HN9ssnIM2ih+qXT0AWhmK6tU4N",
-	"djBzDIGk5iODOEjODqx9CmrLvhO62cQFw++D2lQbu847ZZznBiFrnLmXw8Y02JWlo8y7yDpFBH+X8UGq",
-	"SV+NuRnjiwi3H53LmLY34lKh/fXRGYkhOZ8cAr7PAxoJW/JHFdILvEuKGzbkqfMP9lUhY8hnEU3ItIy4",
-	"8hkyMDrn7LI+P2Kp4bHPSXAGZt4avbjor0KkExDJHkU6NyxX7BeqenB3sGR1TC91vM2NLE6YEyjRBA4G",
-	"2r6cKM5pGLEDm6IA3kwsg5esQxj1Mr+QGQxUio4+KWJQbsr9kfoCJ1VmoXffnzlTWGmWgl5r0O332LEU",
-	"8U7KWd5ulBM9kImo8+k0q7dfTsIto5e4Dyh+l3O6DpuF0MYvy2kjBdjZ7cSrQ6S9L7vfXV7GkmhvPbFo",
-	"r8DCqrpAxGFWeRgFM8MKrOEsQRiyJxP2xTsDNzXMnvsnPiD2m0cPt8gu4PndTxQiWsZR7Dr6eOTBQpeZ",
-	"wThKdz1+9vdp3dNpk4iqS/su0clksjS1qUgnHGaaLBrsgqAn/fVm7kQKymiUaNei/IOTijL5pWFDsLjx",
-	"rDkmNHs9B4se9GbsE+Q9z8o3kCucu8znZxcPQTxfUAUf6HjRYD1+g0/Sn6XDrHByBHl4Bj2f6GWCmazc",
-	"N1eM3sKIqo4R+qVwjKwqi5sJpptF375ldtl/uEV2k8Tvzi6XPkz3dbwSVHvYX0sVexVssHAod+jpArIG",
-	"U1RRdQNeqVmkHFB3sOxsjv4mn0XRV5jrmYoIOapE7q4dsE0VtY2E/ZPU/khS+1HYL6ezTNl/lLPcX+MI",
-	"Q9vOr/4Jg0hRRTDdgYBlbp4VDEGeCn8n5TELP9+HywKYAtMufkK3/AgXqcEqPXEr1JLDpCSD0WposHf6",
-	"Vjpk3JKnEb1B3p3jMB6Vi7AQCAGboJSX1vu4yHRh3fKxQebNwONBxH2F2BdPeir4dAEsMyw8mz3A47iK",
-	"iwli8wlMD3FnBV3dUzQEHG7bg3bHKqYtKcm+8Ln4TlBEXMFz9r5VG6Xerj1aQXcov1sp6P9VZdy3rq4S",
-	"5MrXnr/rddVnaQbV/XvIzkpfzGWudCI3+HQkgjQln7OrViMZWUL81lOT6QH07FCnfZX5KUqw4s5FTSEI",
-	"DMgWZeQx4855T+iqWom8gwY7i4O+glULfDgNvRC3Ii3cU4lK93qZ6e70JLigBrsYMjvXWEnuM0M9dLLx",
-	"+cBe5ccmGOlzWD7+rDBjPS+Ev/DXPA4Ia/K0GjtOwYV1+mrCF+6rEmbwki6PDzyBXI75incm5lhzE4tp",
-	"ohdLRFQUqkv48ljJ9miZ6pDt71fvHH56//V2Tg4P4InuKDQJi7P/06H9X+zE+FHeFs8L5+nI6OFpD4+Z",
-	"BxYZrcOOx7hiex9LRUwAph18Koa40SHtZB8mDI2ExXIGRm8bCMorBCE5U9Y02CmPxkzp2Hvg4Q34fhBX",
-	"B82g2Wy6W8JIPsvIGpc1BQIRhSno0YlWo42mIA6j9hvyebmqZA1z4yIXJPGfXP1PYeva4tZWKngfPELO",
-	"H271ehEwi6WtO+DbdVz/cawRht7nApMWhxZsMWcSM3zwVUtZkixLkuwVMHf7qhBOB0EiIj5zpTOJHrFR",
-	"CjoQZv05tyKPO5TbaH1ihM+IcGoTN31Vgfob5Bc55VdlrU3Ty0CHK1L1KrJmMgD/HCaMEiWkQfdXIZvR",
-	"e3fZnJsvwUurCuMTfVWkw6xDIn5wErIMFrSmX48Stp1UdFS3pnfvNRks1q4h+RBx37PbMdaMzENVb6mX",
-	"FXDut1ucG4noXmu6JkDtx/Xt7sfb1DlHZIRCOY5LdFotqWu2euig2JBP5evlniRrzA1wOUes8nKtLcaG",
-	"nPrEYyPTD+uIfTb1Ko+CSCtfmp+Kib4VMfPL9WhU8Kr5bcpg25ZlQYVAr7ibn1S5DPwnyfaphpN/IOMn",
-	"w2//U5n69nJ+UNPItyizWuDrTRoRejUyk6UIurRWX3mtU6ZGUt2xEJ67dr6JMGC9lIuhvGGhew+MNwzY",
-	"CY/jRfblNadvT9WtXvRVKO4sfvUf5XsZOswI9ydhpFKFh79e2gH3UhYJ2S1ed8nLIbSi6IKrM84iBazd",
-	"bJJjLHt1Fi3m7q7qvFZuU41cCFrZgk2EHWusUeBRJKbW19YOdLxwxUZU2rRcikTIYi5xPWDiDlqziTRm",
-	"KjDlCA9Gyn8KGyxc3qRnHhUlrzDJdC70YXVhrr7aaswRzYrJWCgr7cIvYu4j4/4Kd+eA43Hss1Ab7BxL",
-	"8jDCQHmmFKIRaSSUrQsV6VjE7EPvdf1Fh8UC/sQUK3JEwmhcWdqIWzHnuOCc2XRmrIjZNNV3i0wNIOcU",
-	"1ivB+gEtUKZZtmPuLhwmVV+Ff6u/plURMXwKg3wmOC9q72rcTOmC+g7bb+65apVi/ZqrYFxT74Y60377",
-	"CIHZipfbu8I+o6s04AJfPKT9Xi2loJU8jpUwtTAihIVjBvRhnqCmYMhumEztAqsn8hJ7V1eZ+0vxOhSO",
-	"1CfVCA9yRIQn9jIat3uJNvsKtyubSqeQrEfQUvABv/rlU/6x+QmLLGgIrgIRgY8wq6+v9ptNrzUsFYLi",
-	"eSztCr7PCqaPuJsmWBdOIGCVmhpKwuJpnWFHrML2LUFEGLtAZQUWs1atRLhKIYpAwv5pb6bk0GiFpO6M",
-	"Ih3lImF6OusreMgxjiOLqcM51IrtkECONUVHd9fnyhdItVpPwfMuR0Cgv/bbR4XC8Ex3WqOkrC6Fl8ig",
-	"AsKwj31qzJNe9l8EIdx41X/xppTsj/p7nchosXVj/zwqMt2prL8Ri60UmcKzpbbnGy57Wm3tr33Kv7nY",
-	"dAHU6guyq6Dyr642wjisviK/3eVrVbnfSi8717YbT6S1rk17C190tsPiD/B0vRVwCvsTki6V4J5/Cpod",
-	"4lk49X+NgpepdTIDwMewZXVM8fUJe3542D4u49zzEpIDVZkpKuOmZygL+3PfQTr1ax2GBTz3YdBXPt8C",
-	"JsCNVphsndXsspFGcW41W6NdBUU1DERhwAiPFdS6gC5WQKCIZQiIIK+5yXAgGswXmCNmb376wrnWV5kS",
-	"xg27gOF4pETTYCcEfIX1dDNT9C278Kh2aevGLsn3Ki0g346ew4zYLrx3V5/P53UYfH2WJk7f2t7qq7wm",
-	"YvtchyexPKuvYqgwPCsvXSASC7Jczj99+9+GOQrf5HAtyxLtJwfq67MWibnajabf2CJNPE7CFRBHMmFH",
-	"V/JmSAXV0g5sWJ8QAaYOSgFCnUT/1Vi7JEqfJHCcw4ZEqUD7iScmh6l3Abm+cm9N16ctHy/dlFxMyfAW",
-	"MF4cbfnCHIMZUsyW8CpeRQKcN/O8LdhgdNOB8RkOvl3QV3k4sYC5pYQJylgimFpKOCDVGcfw/re44l+b",
-	"qED3OlQWkswUQjNwRugseCOkkVaXc8oQ02nDlRGPSF0o3HuxlYBsP5mArLifoqpOw3kZ/nNLv210sZ7W",
-	"77jyiGjm68XZUrY2rHQR8bJ0w4gTRG8RGB8lEBFgrQNixQhjpFZeGcgvqnDJrHqYyaSsxzUuNadfPARu",
-	"gra+g1MhSaGNyEGNGLdAgFIrQkFZqlIrwqCwLVFQWAFaAz+bvkLok1GqZ1MYD8iyQgDS+dDIz5SXvEuH",
-	"S286VKkhLUt5KjLfnMfYR5CGCVeLNWkGDr32S1E+fkun+jKw7prkBFqGP9WWb82LjixYVTq7ZVKB4/TN",
-	"CT5/0XOmh1Yoh4YgiOSxjtLfb4cJQIdNhxpLKUD0eU0SEFhDopOzd5XkoGTPFWSkkjDI7lf2ggC0hFwS",
-	"XPg8/TwHI29KAxOGFa6NJPcdQXMjBD1BrqEjuCDw4gyjVg8dtB3tXMAK7lLS+cuGU+CWTKZugdDB6fHL",
-	"W01mKP/82CGdLeGMu+xLpxcRYxZzpRza8WCBWMciGWJ/EzHR6SJwt5JlMDBsJ8Rvwt1jtHbpy4EYIdCK",
-	"ZU1EY8jSr/rKbS/emEQZWF4kr+RgEWhGTjHb5mT5bKxvTlR+URbXnzLzm5OZK1lZXy0+nS231m67ItBE",
-	"8g0U8Ivy+xiDLMqVBc5M6FwGxuPAex9NX7n7SeZjjTlEeq4IU6qbIeMWo3qNAkBjjkFcRBLGkEhBCG6D",
-	"Tbx0Cy8MFYFbnczlHpfYGXrRBmdUdjXNVo6oorT9OtwBWOYl4+3MIXuBak27M8TbRzieXz5c8z+2s+BK",
-	"6MNPUZFfBlr+nb1gS3jGawSgPxj/lHvfmtwrebRWYLW/xoWF40pvq0PCRBRZXNwFttNb4Tgt1tEMfslA",
-	"Q5/hMe4G8xi4YVfajqXMTp57aFKfBr8a8nwrbHb9SuCVSR/IcAlsErsS0c0SaqS0fvkKfZVWb7U/0tjz",
-	"vPVxplzbsVigHwtvJ8jeR0fR6otOQWiWRM6cG+d2mlNSK6LTzJKYUVVS/s637tK8lYNKkBexMrG3sJyY",
-	"n3P/6f7/BwAA//8=",
+	"7L37chs3ti/8Kih+e1fs7CbdpC62qEpN0bKcKJYlR5KTSUJvNcQGRURNgGmAojjeqvre5Px3XuS8yXmS",
+	"U1gL6EZfSJGSnDgZz1Q5FNkXXBbWff3Wx8ZAjidSMKFVo/uxMWI0Zil83KODEWvuSaFTmZgvYqYGKZ9o",
+	"LkWj2+glMzpXJBKyqbRMWdQIGuyGjicJa3Qb7ttG0FCDERtT8wA9n5jflE65uGzc3gaNQzmg+Lzy489G",
+	"jAg2I1ds/pUiE6pHAbmYEx4XXvPsuv2MTnjzis3Vs7C985y2LzrN7WEYNp8PNuLmDtscNrfo9sXzwYt4",
+	"h4XDO8ZzQjU75GOum+9kwgfz+nGlVDOSmMuIHBI9YmaUAeFDwjUZUUWkYF0S/R6RAU0SRbgg0Swiig2k",
+	"iFVfPIlTOtRNzvSwOdJ6YmZgngmPbNotaLbDp31RmG2/ccXm/cbu79+0w3B39s12uOp0TtiYcmG+rkzo",
+	"pxHVJIXfVZdEqRu0kLOAUBETmiQwF3pJuYC56EecS/rNZmdXf7OxdddUmE7nzd5Qs7Q6h1McDdGSzCjX",
+	"5IINZcoIJam5y39v23/LUKZjqhvdBhd6o9MI3Gu50OySpfDen376qdmb6hETmg+oZtWXfydn5sXUu4g8",
+	"OXm9R3ba7TAg5tP2863waWH6LxlNWUpSRpPxN/0GnfArNo/7jTtW4Z/N3oQ337B58yCup00eezS5Syie",
+	"0knKFBO6MIRHOC75cI7omC04xHTMCsdkwtIBE7rJxEDGLF46xgH/z0444ROWcMFWHszxTNRRiRmNND/d",
+	"fzhTpeWYpc3NzsqDOR3ICVP1o1HwW2E4ik2oOT+x4XZqQgdMlYcUEDae6LnHb4SE1ckHGlNNFdOqmzIa",
+	"k+yvWcr13ct4wn6fMqVrSewgNjQ+5EwRPeIKeIXhCWb8iqXXfMC+UiSRl0vXcfPNL51//rD14/O3G0fv",
+	"zrZPvu/89PPLjb1X+6+XDu42aJjFGTNtRdQbNr+L8FIYWsTjyCwzNYvcIu8Ke25WUYqBYdn02UVEuCIR",
+	"/c/O64uoRXrkmiZT1hdckPfvD14RwzPIkxfNTfh/u/PUXG6nSgXhcavE6Aa86REwN6Mz0qwRNAQM3fDB",
+	"c/gYNFL2+5SnLG50dTply/cJiPx4+IbVCKmecISuR8ysABVkLqep+XaXCMZiRSIjM7s0HnMRuYH9PmXA",
+	"Lu3I4BmFHfmPlA0b3cb/9yzXGp7hr+oZnjrYpZSpiRQKyf4ljX+A53aNsiG0IYbuxwadTBKO0v/ZbwpV",
+	"ALtqcNvv7h41HY+p+Wh2NWVmvYUkajoYkYwaGkED9gnfEZvBHxz92Ds8eHV+sv/D+/3Ts0bQiJmmPFGN",
+	"7q8fG0POkrjRbVyz9EIqs/ZjphS9BPZvXqAJJTCE/CV4TrkicsJSGPguSRi9RgKa6sbtB/8x9tHk3o9D",
+	"emBKn/P4zkOjqZ6qRnczDGEHVtuy/TSV6YndLNy6Gm0HB2HmMaaJoX8WB+ZgUW8uXJFZKsVlI1iqQtYN",
+	"xl7/rHhxDSdadnPhWpjISxrbr9YkvAsZl+iuRyap2STDc/N53o/g2M2Ep0ydU12gufFUGbXFsdLhVE9T",
+	"ViKo/FZSf/m9CSb4cto+l9NmqM+ertIMgs/wkO1JMUz4YN0jlrJrecXiCr0Z6Wxm6X6v0tmb/Z/PT/Z/",
+	"PH6z/6pARdTdA48YUGGI4IKRwYiKS6PVDVJmFHMKRiWqS/fZ7x0za02vmKgOHhQOrgj+XB37Ue/t/vlZ",
+	"783+UWHohduM1kcFim0zk4xqjXDdJYORNERurwA6wXkbGa/hjiFPlb7/7B6XmgtzC5w2Vtnlz4SaYUpr",
+	"krI1G6rUYA6ymaV5c8qUqiXnl8evfj7fP9o7flWiZ+2eYNR7SvZwQM198zYuLgPkyFSRy3/xyS5RTMSG",
+	"kU1F4XX3oIH2llkJYwGngiZlOXgxvSxp+7Wy4Gz/5Kh3WJiQkmOmR1xckhkTGvkYMRJml2iWJPBIZM2W",
+	"SLyx32ciWyjX9CiVWieVDZKSjKmYW1/HjOsRoeSCAvuomdLZ8fH5297Rz06+nRY3a+HTeu8OLEMaMzJM",
+	"5RjVcBrHZo92iU7nuV+lQ9T99qyDXEnKQ5pessWkaMaZwCULKNFM87B38u1+PS06rcMoIFJpsr1J3vCX",
+	"96SzDTPmqaDXlCf0IqkZtjFbL6hijp1ToWYsJULOasb//qj3Y+/gsPfysDr4xQ9CD5fhpkCZVOUCI98a",
+	"OjT6g+eAct6vexKmnfmVkLMaKYIDIGNqzv41IxeMCTKmcd2mHb8/2zt+u3/+/ujN0fFPR4snPqQ8YbHz",
+	"i3FNFOUxmY2YtQ+z15olMC/bJYmUV9kVXMMv9v65nJKUTRjVhOv7L8LjiZqemOMOskSxLtlsb5AnQLHy",
+	"mqWWTJ8GZLO9RZ7kDBKI2nzd2SFPas5wX2QswTu7gumZTK9QmLmbFKPpYMSUORpSDBjyALge3HDgh0RC",
+	"6osaSnoakK0wJE9oDYeF3zbIE4/Cu6SGrPtiJbr2hlJH0y1SIqpuX+hlZGmUEja4qqUNdPp60r03GLBJ",
+	"LsZqvNFm3TbbWwGJOLia9DwKUDiIZE6YvRHVHWrZkh1Twe3i7r7D2/UwdaPklF52r3/pgxWV1zK94HGM",
+	"Sugayop0jtGc5RybZc1dQbCYsQSls4bhvD4+eXnw6lVJg4XHdnGHwMOG5F96KuiCTre1+uwjWGAbyEfk",
+	"hNWbEwkdXBkVCi+p01ZO379+fbB3sH90dn66d/yuLD+MRQkeM29q2jlvcZLOr3rP8T+uzm2162ua8Jhc",
+	"TDUuvtTetj6avl0XHVn2gMr1Dz4KR3TMzpw9tsZR+GLD3cuG+3yMtSOpe/GYa426/RpbD6HJhb4HUBm4",
+	"Vl6Ut4YOTnpn++eHB28PzmoMN6f11z/N0EM7DPPY8HZIyqbAxn1NgT+bHRYCT58tRywsgjmA9TuVOSwG",
+	"CTdGK1dGF7IGJXli2BjO3xPuFZXngRqGi+DfqV9UQ/0L8hlWeoq7/kFKzmcgHaR+LadiXQ5xxUq+8CPr",
+	"Aq/3DrzZ//n86Pjs/PXx+6MKNyj60MEacBE/YKmGDl2oEgKIlZA0WBT3PEubj3mWvFWAowGZFokUl5B5",
+	"UVDtPis5cSI1XV9M/MWd1Gk+ac+DZ/cIwvb2CueSXTSR47NenZAD5k9V9hRP6YGnU41iwZD2WI6Z0Ltk",
+	"qpi1bAcp06jvcE0uJbJafJT5BgTh56IAFfcbRmom/ttU6UWz/3zIP+PoX9Skksf0kxBJ7URKSgTJdAh0",
+	"00Tm2vMEN+mbzc5O1BdUGTYxhFu5IjjwL6rFI/lPzqR8S8Xcfq3WFgwTmeJdNREF+ysyt5hnXrj7RxXc",
+	"E+WQzIBjgjqBibGWk376+MIjnpZ8Xrj8mYF8xUVc9bTuYk5nvf/98U7Dn0SK7wWd6pFM+b/WZtCYD7JA",
+	"QRlRRdwFVcrbO9l/tX90dtA7PN//57uDkyXc2XvQLpmk0uh7BLnaVHkOvXtrK20MOIJ1VtG63QiQCwKx",
+	"L5+OTURZJmyM1iUFy8jO+tmdI9tpJVyR2UgmD5rWmCtl/dzlaS2fxtuD09ODo2+LIVQmYmMiuKlQRW6a",
+	"Nvu9S0739072z8y29CxBAeV0iU01xt8fMpmlCjGoggs1Ym9mdYqxv0Heg3Yfj8Ie1QgC+0fPJIn5cMhS",
+	"I9Wv2FwFzoRDWrYD/tv4WrMlxEjOhL9h8z0wWIBZxTE3K0STd5grxw2TGtJEsUq0DvZZS2vuNILGxLvl",
+	"o58iV5vYC78DcZMYzCURE83zLHNLSV1Ivd/Y2NixEXlB5HComA5sgK0vMG8uIDqdigHaQpKMeZJwFw0r",
+	"JfN2wo2wGbabG+2zdqcbht0w/KUR5IUEZjxNM5a8mMAFmwy9axpTfScJvnXX3bpM3OXXQwr0bZBHd1bI",
+	"0g0audIJ25ckx0PI1Vt2c6bDnTKtYVYfgoaYJjaAj0nLdt7y4jc20A3njVR3DcwSG4ttwjxyHJcP/WvD",
+	"pkh7xPGh5l1Ilodc6ewMV2joDZxVwWZM6czVXiRBt01cs/GdI8d35jwjGxZNUwp67oRecpEVOi171rv8",
+	"yvICwJgKz1q8AIsn30PuZU6EnGowVTKxWlwDPJ1x7TH8acQE8b0A9uLSYelsNcPtZmfzrLPR3dzphi9a",
+	"my/WODDLGEFhBPbCu45qK1znuF6mdMDOmYjvGMAkZddcTjNdXGk5UcRorlxc7hJ6ocDsA97knIHCBnvM",
+	"VeVhd7ab7bZZtHDnPsPmNVUbR8yYpehmUrtQyHD93BYpbW13ngZEScJjRZRMNbmY43aae+9RMJQNczqF",
+	"3K3KCBOq9PlUrUpa5nKjCBhr2SYetUNivtcsW96p0BySyET9am6ctcPuxvqr+Xnx7EnKhvymXioCIzN7",
+	"nNKBZmlWVYRUGRjJlrKBvBTc6FToiDaacHb681WjV+fh2dnh988723VrUpQcK8mLRq4+1m76OywSwtyZ",
+	"2hTR8p52zAlpv7jPCVlNHjkxlCuSq0iBU7y2zLvhIFgJ5vzjdjOz8XjElr0z8LnwisIPvd1r6mS2iBHd",
+	"mbskT/mjc3LBSMKGLkejKCSQSTp7vLY2EgxGyOBJ4pxH8iRB7pef6uckpnOFVEk11J3yoT3gPgW82N4M",
+	"w6BavTmmN3w8HTe62+HmC3PFmAv8Iqwt7VywfqfZdhfnYg0XM6bMFcwSxYi1oM0PUb5DEditE6pUdmFv",
+	"7+zgx30zFWFG9Wsj+yI3wp159MEn+ey6Ci3jkN9P4vW3HAp/jRYOYmE38y1Zjqo0lLQpNIXXVtIFm6FY",
+	"niM1pdMEKx2daCF0MknmZZHd/my167+CvryAon/ienQKB8/XC1ebQkW5/VgiBCs/6mXSNEkyw94e/SeQ",
+	"JpYyPU0FxDY9ihAxciAuxdNFEqlz9PzbV3s3378fvPktfBW2OxubW9vPX+z0Xhq7/9vvDr5/c/j26Pjd",
+	"DyenZ+9/7PSufk4UModDJi71qNF90TZatNYsNeP8719p818fzD9hc+f8w8cwaO/cnv8aNnd6zV/MTx+3",
+	"w9v/qFJcicPbZaiy5Q/15i+YpLn2HZDZiA9GoB2CsqZGciZsHMxs5DTmujeox0qAk2xUpRgUS+nKXKOE",
+	"0auo673GelcmMtWGK+E7mYjzKKDLeegLYO3mxJrbc95tTWLLwTITfoosyMUdG07eN4KGGUWRn2UXV/mZ",
+	"nadcUL/tCnnNaOnAnKls0JErH4i6RMkxM2uBhv9gwBSEqP2s2RY5M7Ok5l1YGmzGieEZBp9tnJZrxZJh",
+	"2ROQKcNhe5ky7NHZEze+/0Hiek2bww8fX9w+afp/b94+/bhxW/iq3bl9WiXAoHHTtE9vVusIdQYFQLMF",
+	"cu/P1nkPDYL6lbbAG9lZR4PFhqqDLO+Hp0AbkG7MZlgtrVokGqZyHHnihA8hjzjFFHOXmYxJwwGJtIxK",
+	"JhJeIORsl1xIs4spy54lCLs2XIrIYV/IJGYpuWap4lIoR9Q28gI6bxpn4+q5g1A8aLi7yyTcUh5pFvOM",
+	"jxkuaK3xuOb9q0ozuNWJtPz2VQQbvpXd6Py21TV7uDkTb94TCkr+mpNeTfDBjSj03K21os9ctn9tYyll",
+	"FmzT2d35qGw+HazirfG58m3QoI5vrXIPnkMbqas/ggOaJCz9SpGDd3lIz56BoY0qZ4faZ07tnU4rbHVa",
+	"7ToWi1vziDbyIGcjd07csZwFjoqKZ2IXzPzUnXcoPbgEmQMBAVXPk5+3H+SguGLzcx4vZIvWdZMXVXwS",
+	"L8kn9Px6IZRFZPeVIr7/fzWyWxqOqUzwmtPq+6OR1pMoQNXFaipRlofp3voVlFWOqYi7JFIsvWaR80Bi",
+	"PTz4Qozc6wvAubC/RhgrMPKdXzGwP40CWiimQXFfkvZmVHeqgLCPYKdb7pFRUm70Wx+AOzKOZ+BqfFjK",
+	"xpY7teGSx3Vr5wy0xqUt2E2dH4cqMBipIhHK9ggdT9Ro+lVnqBHqQpKxTJk94p/gQNf50RcudUmW1oMI",
+	"WYVHWzvX89sU19soQevYo1qufvVCmVeWyitNoZDFtf4kCo6+u2fhXb5wGgUJv9IcMj/a+uPPnX13D36p",
+	"vV3SqVYatzZHadGoFwEJVdgpDrz28man9lAsGH2ukq02etQK7hr9g8Mx5fnVOIvWeWDd/CH2/wpwSxYY",
+	"2Q6BA80fY2EitEll/gh4Urd+DkomqCKUpARj7wUeWACMqfF6WcvPX5pF6DDL+aKbiXvkh0UrtFQIpXPC",
+	"zEUB+BOZS4dEf3aLHMAaThLKBfn+9PjI1qlCqH5nc+u5WZ6LhI1JLAfTMRO6i84INaITMAzR2gNEK6OG",
+	"WYhCmxFGxizmlJhhk5mcJjFRk4RjIjKMCn5Cs/GSCYZAa5iYqepsQExfWUoKAehE1Az8MqXjFilB4ZAn",
+	"m2H4dJdUk3uCvvC+7L19efDt++P3pwGppjMVvrPO4uLtzjv9ZDNsP90l1TKegGTFmwHx83LNLRtPd/ui",
+	"UMYQkHe9s+/yv81Vm093ydv9s++OX8H3vcPD45/w/q2nuyQvjQvwWXZIAfHSyM3FO093SRFugDzZbG+4",
+	"by0chvluywzLH2tAKjmT5MlmZwdmjKgT5MkWrLdXLh2Ua5rNNRtPW33hXUTGjArr5agtnMaS6fKTMGfM",
+	"1skXSqVdKX1tZXSLHLEZMeSlXIyFxjGroMdVcZUqLCADWiqT6bFghAlteAxLLd9yh3wlDdDnhzUqoMd7",
+	"lrFKc0BHGF4a8hvCdXZiWKpKIeYVIK6q4cgl5sz+71OaoEfPN2fq+Ox6xotaECTyXvjd2dk7ksXxshfV",
+	"x65qwlMF77J7jFvzAFlTYfZ1DPtA6FSqCQODxMNDq+AFHvemekQ6rZBoecUE4f6NGQYcGObPt7c7Tyus",
+	"Em5bAHPplXvgKRgwfg1nSsxJ5s98THd/jfpwxcS5+fp8xOt8QgeXQqYlWx49x+c4tbvkJ161wiYsTM25",
+	"exfw1mXbYEzP69ozmWN92Ge7ikjwsfKh4XoItWBxJBBZ1GJIOrUlX4YLKRNGwfGFEnSZz+QrVYZuXtFP",
+	"UpcUtCRpBKdm2Qgk+tnYNFFcDBhp7zwPC3jAL3a2w512p3wotzdrDmXQ4OskQ63y+udb4Yvwxc7mi5Ve",
+	"n9X1LlpjNIFqUWQX48PW8rfpxbL3OHfGImjcyvOmiqViIVQrPjTL8FvJ4imdPkv3dcfvkNGrE/AkrZ2o",
+	"WuZcQygmLZ+5KzZfjfHB7X8c1ystkRnm8vVZzJvORlRcqV3CNYklwxx6RecFCCEvxHgpZXWZFuoLFkre",
+	"lQsWFgVebBavRQ5svv6MKv99eYyLG80N8k2MviPTK9W6c1GWWTtvvSBMPdl89OPKW2FYq575U/3ZovCC",
+	"v5HQCznVjnV0s0SYTgh6Gzcn2RwKyJtoGwVqM/QzvGwSZ18MMEvc+y2wES9YHfvYrTBskV6xcAhyrIZT",
+	"VdE8je2j9PmACaiIaTw325lQgC9OJah/9MZfik5Ys4KrwYLbDIGATAX/fcoIHWONieUzXylIr7eYP+Ax",
+	"1FklLRVxH0DvaArcTjPQLs2HFq5ZZ2vLW5hdQyJ16yUkmY24Nram4Zdm1RgH2mYiDuCdUSuCQHOrFeEX",
+	"Pih0YHFHC1HyBazMI5rO1hYkKrm/i7kJT/7R/fW/W/2+6vdvwrDZ79+0X/f7N89fm487rz/A7wt++9r8",
+	"sujGp//4n36/ddfj/2fhw/9r6cPXC1ebdTM7Qrmo2ZkM6dCsHblIGb0CR90SkHdPRgXmTsN6EXWlSygx",
+	"ogjK7CnRjI7xv4IKDRkBeaISluX3BeQpBYAbYYg1RwEH4O9EzqpWW1EYftnth+/2u0IGfUX/gmYPCQeU",
+	"6sC3OC+ZtmiSNeGQwTRNjd46qZVKIST0DaapkmmEUo1fF/OL2ytYctbWPp+wNHtR9oBOuNITBLvR5ziS",
+	"5TEXO9rAg2WBylCeIJPzVsQ8E/hqJSrTF8hkBSuRde8XNlLjF73hqw47a0/S4UGHvQp/OLvYPvpRddib",
+	"ertL0wQmrhYssXO2jKkejBhWUdWufGC0DUHgWZkcGMipKBUebKxvX/ujDIp0Udm/Ok2hUEu9Ztqthzp4",
+	"zVI+nAP9DmU6o2ncpMYgBDZDnny7d9J72iURxGkihzUINpsAZzSjg1FfRDMuYjlzWbkReeZuqXNxZuke",
+	"9YHgjMflrwOPqysqNq8k+MLCyVieodsO4X9eim67ju6LE6kfZAKsFBl2dRzbS4dhM4mXDaJEKC5EVhrZ",
+	"UppwyZ/rkUYuyEqARJGYJkkEWo45o3X9HEBXtqfaS7AM0D9p2yrZulrcZptI95XCFyGhlDNVvxDOH0M4",
+	"pczearsjbBtjmHlKhUYEOXgVqDtckAgviUBrcbVekDKhurYj0eYObhDQwDjoC3NpRIOLiAhG02TuuppY",
+	"v/hMWu+CtSFQHTc0hCI7w0NkE4VQ1JonfQHBHxyvYdkpmyR0UNGYwDjNvBFF78QHz1ud7Qg8sukcc56G",
+	"1e68WKJh/drv33Ta5p8No710Xpp/XpmPW+bjFnx8vv/hv9bNt5ykXGhzVkjvdO/gIFtz9L0Edu0D8vtU",
+	"arMUIiYXdHClEqpGGHge05sDnOb2ZsnXHjTQMLK/m8N4GzQWUQfm9Vt3FMJ5dn3IZtwnWDqFnkRDDIEx",
+	"XMDLuNHaeNqy7MRsQOSSaBDmMgrsbyisMKXGZz6Y2I/ptnl1vT39Yo7+RPfI//v//+/IM0J3oeoDrlAW",
+	"W8o8COAgeu8O7kk19yWPT0wTj0kLWI+/2H+TKRrWkrbJN7muDD8aSULMfITNX1rNt/ymYJ3nVS4ZT19R",
+	"zfUALZa9IC+Wyd7wfPXnc3F5rmSdHYED93wNOB7YNy7IRgj1Sf5rt1Z6rYebsGxaOTBCrsmuZmBgzUQd",
+	"nLI/pdlIqrpq1awSy39zZ6UXT4U5tMtfm5VvYpYXRO53cCkJvZS7Fkcyy6nErGy4AXR7BYgwKEicIlNk",
+	"A+32+gq/JeWc5vJt8tazTDLZjOvE9ntz/PfMkOv1jZgNOKSoGwFttHVosnBNk8o5s8ywzlHqmOO69g5E",
+	"LNMFI4OfnDPOjSowatFIJoyMuZhqwCccGT7MBXl/tve4ZbYZ+EtxcK+yJUPijQYyZmgROpSXPK7auVdY",
+	"NbV4MrbNxHD59i5msPlQ0amLgCAX88W77DzLy4L2+WbIJM7yOrGiDg4W0JGFtDHnZg6lvCtF9z16rQnu",
+	"uzevUNsJmry73pBRZKYWgStmOzR0s7Edhncq1zUky8WALYm3YZzSmC6QA5ySC3ZJBdQ0wrQWkOh96urL",
+	"hMMRkrOySsHi9NIfQV/aq80oytNsuK3ahvcWeq4RMPg0ocT6J7LSMSguzfOe5bAvstwblyxUkxEEsr+Q",
+	"CYSyaDJJIPQAj4VzVij5cifPRzzNZVcunGuRhAuAgIWaMPfYCm/AdfNyF+4VwZPWuXL/4N2fkbXwONAp",
+	"iwJ/bmUX8TSXM+CCGi5TyYIxQMshhUgCRpsvlns5Zs0V8SmlPr9u2ey8c4O1GevjsUDPi3NI4FrMzxwG",
+	"ASI6e3RqVBSANJ0ZVWlClbK5YGDf2P4f7vivKZUXCD638vkalo5HlnxR2monyWBhq3tuSIoNpinX81Oz",
+	"WszDcupNjUFUixfzlQcSA41Cs/wp2yk0wyHLR0jhoQ3oxKj4oP7pZ85D7ViZdUmZRZ7JNEZJBxEbB0PP",
+	"szwd2G9YDPOC/M1QrGHeC8Bnq7+YkguESnNuhfwF8H35DYhbN5TVpyMsVgARicDmAwYWXCFwaP/m/FiH",
+	"rw2AqlZf9MXXX3uoXVyK1tdfk1Mm4qydDHj6K8hvEZHGql4G/hZhhMu6Y3wLnywx8PuiYuEbVTZmiBhA",
+	"PT+DbegFCkHWZ9GGsHOMeK77An2WXJiJOPptws8ReQLtjbvAZjFD6YrNn7ZIT3gPxTxNeAqCYfaFomDl",
+	"zO1jJ9OLhA8iu6aQy6jMWnpJytjqtwSzGCEHiDDnzqyGNe3NRzyPEHSO8tS7KLgzj7mVP4bYgRbhF7Kj",
+	"3hcKvQYUEpqprbqy+cWORl5TnkxT61XLAGXN/A6GxWZqTJinKUi81Mv6nvUFYG8aldJCb0KwaLNjAdTs",
+	"CKsZuEAfHipmRLhQGmp+hn2xGbZtH2XcyawxNFWKuem8x3ZYhIvJtJCV8PXX5L2I2SCB+L5MSTzF7WJe",
+	"bXJApv41fYF5tiwu59jb4OBUsJsJG2jsAcWZwomGoR3NGR8z9fXXaJZbEDlDf0bdxBVHIwjXxQeMw9xW",
+	"KwT6IlpU9mBDMQkfMCt6LSftTQD3r9MyCvM0TSy3Ud1nz2azWYvCzy2ZXj6z96pnhwd7+0en+3CP0eS5",
+	"xmjduwMCHoa3VNBLZojQMBpj7mCtdKPbaLfsTXLCBJ3wRrex0QpbG1i5PgLp8Oy6/czyGoR8qUN7OAE8",
+	"B5uoIYeEwSHDI1QsSsuxx5D1Zv5kcJtBEJDQJOkLG7RskZ/llCiW4QLB8103az/Wv2vJ1OdUGuxGOcRH",
+	"wmUYYbTWLhA7Ndq1YRrwO3KMM1u15oxgZOUg/IG9oe3xlSKRF5yNlgRhswkFFqyKimKipWAty5syf4gN",
+	"iVrdHu5GfNxM2Tekjqm5Ft4ArEI4PxZgg93QgU7mNgSTFWXYCkRgMLMRT1iLvKOXjIjp+IKlqi9iCdbG",
+	"5ZSmVGiGgGVdo9ihMmw71jDPX2Z+gCC8z0C/QWcQdvEywzW7LK8ZmU7gLJqb1BWfAGaDoYWJGcbETAPK",
+	"NoyWqbDjPZ6ZTAYcxI1uw7wP9Reo/PLawy8ANskveea1UL8NqoZ4MvfmBpXHHha3bUNY1zY9S9ZeDXG0",
+	"DBy1eCDoBAFFyGZQWGBczW70LhlQxZqKCcUz31aefrRgrOY/5+5hhSEvz1qpmMd3jToyb8L0KTxlNVMI",
+	"ULkzhq+ZCyLt490IlhX1hXkAj6PsaHDdIntU+aohSZg26vnF3H4KLGJEamTPZEQvjMKnJIn+z/+KIJ2x",
+	"D50YkPdEp6fQ9x/fCB1cC+vahWQEV9SU6sAQspaEapIwR7X2bGZ5LZnBYA9odB6RJxG9Ou9ET211c8rA",
+	"xQZOUsucGL8cFSDdbAPB0mM6yW8Rqkc8ztYFm7Epx79a5IzdWGM2W3iaZwGag1mXBmiM2k7yW+e4vfdy",
+	"EblD78NPSjs+qhbP2lAi3fAxM/s7SKbQGND6c6vgAJ2w87wGXKpuRu51+J7CzFbzFd3BS2YsZZ5fvDyd",
+	"QoC11iVuNTXfJV5Fqu1sN8MXq0w3x2N8tAlHOp2yyLYEXCsIsUsi8OS4m0FooM8bZlg3Ac9fX+n16BnK",
+	"tXhCBelt9ARBGE0Tbs4sSOcA/YlCczFl9hybhYf9A5ilHsH7cZ/6wpIPSDeYk8MfnpOomEsUYVohTDRT",
+	"Fpygd8hLM9EXqH3YvCDrjmDAHI1mlKdOoyKkvkJrkhxowm7MyTDmHrywtX5KV92K21y0BWe+bXMj1jnz",
+	"UBqbKyAB6jltDxeLJsoiOLEhnSZ615ub3cBSbl7dyG1OVw2B3y/XpH4mOAmzhUD1E5bC5HZJJ6zHNOyE",
+	"9cMt5Z6tPPA7Bv0haLhiItDpO2G4ZvMBl8pYRIIHSoZtREQtrgpw/Rjy+LWILbwMJ9jHYFpWQg5o8CtW",
+	"FBXhZ5fFrjwQptuc9AuZ3BZ5pZTx63BaS0iqzptbzFvwOoh+yAsLHeaj2aoifHQxa7VdzS+FTHw/7bJ9",
+	"uwYAfg2Cdg0K/rFg2T5foe79mTQ82kRSrrspI/lnL2n8Axw0uKF99w2FNh1w08bdN+VtemH9gGvdfRd4",
+	"qgquWjgyvpP21w+G7fj+zV8/GELJD6PZv8ytaCQ2vQTCc04BQ2plz1uj69HlbdCYyLpaUfRtuvaPANlo",
+	"bf8cZrBFTjWqNM7B2vU7WtskMVRR+2JE1QgeZDuiqZGcZU3AwBj/yXoMIjxBtiO0y2O8ZLrgzfQykpxD",
+	"kyoypKn1LveFl/HosiDH6GcYUOGS6szorKtUu5Sq0o27Lo3JehvyuyEoAN5OcAz6rY9zL0PFmEW2iDud",
+	"1/a+lPF8Te6sxkZBUKX2XUc4jNgCs/qc+S5G+0ujlgEaKgU3MWexUXJL3eawma1Mc3dN792B9YsISVJj",
+	"3yhwGq87Fh8fr1iWZEc5lhc8YU06mSzk0kW0O/sBZGc5fXQ7vPW5dynTbG3martm3BaDNzaVqySX22vu",
+	"vAPir3Y2xtMSZOAtSOBgYlpVs6a/zp8op/8U6WvBbB8hllsR5OtSSQ1qb40gdui6Dv5MTaFmfThNAFz5",
+	"0YTyoRwsbWDhbsyu+8MEucsM+ONE+Wa4c/cdeWPyP1z47/ltRC2BrKkD4Ikw4/Dd/88+uta1t6gYJEyz",
+	"umDAtbyyVqmhzQlLx9TMNJm3yDFC/INfLUmc8hAUUf/BFZVlGGAdHldkmDKGasEuNlmUM8QpbxF4pxHN",
+	"pSar1s3tiox8fQWBhYxMvJDxvEXOoBuvkPhnQe/whHyQx2EhYgGOYTMTqytY313mwMm95XUSH3/JJP56",
+	"/us3bG4RINdydT/c+Lu7NS5uINjwQs6IFI8hVdp/aevPh8Zd1sRiLSvRJV6tLV3u6mfqHaIF3YK+2Ht3",
+	"CInNFYSE60/+h8uIE5eE8jABEdSHg19zETsT8WJuUdshImPOUYv00CQawmUFdjnCjhNCziAu4lIb+wLK",
+	"V1I2ADFS4PH2PiMr6ljsJdN/Nf6aF1qUjSltobUgTfkzUdT/Yg61RZ0sez5RfVnbv5a4+iKm/p5i6lum",
+	"7y+jMkcm1YOaHFCLRZ/FGSvNLmgKoUrFhN4l0cfbqGxOYD6lzeLhCiPzmC8EBMmumShF7AoWBbgrW+St",
+	"vOa2R1Yh1A3hSBdPtM1IhM3zQTxEMgabhWsXZEWfKekVjSD0q144aMq4LwCG81FtHJflCrmR3rXZBTSO",
+	"68Qz9oL5EyT0fX2r7EYzUZEdtk3BnY7VaoMrFEgOHM1/pjHfLSha9rwqY2924BFTAR5MVu2hneMHOKyA",
+	"fKv9R/v+UDFNkrWZtG1DtpJfM7zXqtfZnItW/t/TyryfSvT40jjrHIeq/N9BNP8ZjsY1hfNKnsk9KYYJ",
+	"xxKgP9gxicjIDzU6F3sln6VZ88v66OVJ7vvDngGF7muYrWPxSlC4F5pWyonKLFO8dijTvsgie4VumDa5",
+	"B5O3IJ/VF+67hNq0J0Q0l4LlL2iRgzjoCzOlwCUiQtzumqVzdGSCYaw0nS8W9rgWMUJut8jxkOiZBLBA",
+	"V0Domu0pV0fqHHdwC+RIWjxsp+SokZx5iYPwa55BadbkcR2nMAWbENcXYzq3XxW6spVcqnDBX0ihiGkl",
+	"bhpTANCI2SSR8xKx+jKu1H4VYGnW5+Z4Zm6t3H6QmIYB1eQF5acoOzdZQDymn9TcLrVi8zts/41F/J2B",
+	"zF9+/udPP74/Oz354d3x0dvDN98ffPft6/1Xey97Oy+eb29tbvRmN/PTPy6Q6fSGrDFmgeK/WPF/gqJw",
+	"JDXyhj/D8OfXvqJgg5kZPTyu1jB1uMSXizrZQrZvZxMQMBDXwXzyE88hPcjKVajluWQaIBYIPu2CYc2f",
+	"EcBToVWL7NPBiAgZu3wo8wR4vhGFW2EQhqGFkUDZzwda2YImI2wxwiZTAGFY6vh+b1sG/EW837AGJRky",
+	"k/nSUAf3AGrCb0aXgEqMokc8yzXN0FQ2MhCUZWgQtiJ7s2Pmnd0b1t7bDuvvDc0qVBE0NrbDMEO1KI0B",
+	"RBE+Zw0GWwQlWcBVgbo99eoLO/0bOEW1v7G1BtV7h2u+3D3q2OI05rppe/At4oQ/jSQ01nW1y2g1gavT",
+	"L/GEWiR4VKmok2Q1nWde+7++8BL/DXNlAzq1iCaJvCSXqbE5oEjRZlPQuIulmNqVcLjaDWumUNUXNQ0I",
+	"Xeml12ZYsIVVhVn/w5rKwpr6nqwlcd4LAks6uIIAaKkjFgRAZ1TdpylGXaUAbn5NecCipoh3ToIX8dcX",
+	"vNe1gliNYdkmpAve7tzrF/OFa4hRZNj3rN/3gpG51por6qpeX97VFueKQy+IBa9GAL313g15c8tfTgHu",
+	"08MfsSVZVaSjsH0WhssrvxyM0aPUt9kBlqvZasbWWWVscFIfeWyF5nFY/F09o4aljekc/RMXjAmSsrG8",
+	"ZjFxy7V2g9K6+S2rtVv1yBrpDnkRdn5c5Dzwb1RrhNGRuC4f4lLqzI+A7jKb3uz4u91zWKBa9dB1+raB",
+	"qKwl78ot/rMW3oW22wu9Fzs7nV8ahabZLvSDTTPLXW9kbbSn6KlYTn2unfWq0qU2xLQwid7rvra8hxr0",
+	"e7bQOWvlzNd3QL6jKCnrJvxF1f3cypJA1cw3KDPlzdfL9FUMWDqF1QfIX6iwvpYpEZdc3JDIXHduqTUK",
+	"yFlK2ZBfkcg+x4w3CsgejeN59uU5xW/3xbWc90XEbjR89a9iI/EuUcz+iZ3QEJEk65pnqQIKXZBBOeU1",
+	"h++QAvMQLP5fllNAOmGIkYjs0VmSLbUZtjkY1DIQqMio5XMyZnokAVODDgZsoh2g3YWM5xYcB6F4ytA5",
+	"2BbCYiwEhN2Yu8mYKzVhUBUFmhGWaEUtEpU36ZnDes4RUTKlG4IGPTNXhw40ogAgT3jMhOZ67hYxD0pQ",
+	"uyIu4kHj2BVMt8gRYE5BLgKWRGMyB0sHTOgmEwMZs5i8P3vdfNElMTN/QhUYRn7MaCyM0iXVbEZhwSnR",
+	"6VRpFpNJKm/mmR6IXnrA1zHrZ2gBi+GyHbMignDRF9E/m69xVVhsPkVBPhOYF95vMZkULpiFd+qSzXDD",
+	"oqv4eEsWomsBPhMozZudHQDly4P8LLZIVErWmUDeubjL/DktVckVQjy1zejMiKCnB1HGIKIJqIoKDcfx",
+	"RM8B6COHvrTAYXmACvr3U6A+Li5Bk4M2tni8lITtLtFmX8B2ZVPpevWECJhvPsBXv37IP4YfAA8Eh2AR",
+	"swDOHQoP+2IzDJ3aWEI6A4WM6wpqeQWpnN1MEkBCxD4Ltao6cEJfZmYgr9WeKyUsV6XnoK2axWzUa5EW",
+	"1AZzlcz+SWen5tkjHv5ARpGWcoEw81p9TISyoiUjP3OrPU6WWCa2dY0U5Amyaddc7mkJp8AItgXgDx5B",
+	"F9bH4ZXirZudHQ8PMVOpFyindfnwyKeNZWCGvesKRR5TxSi0kVl2Z3bhCRtTLuy+Z98238mED+YrP8Vd",
+	"D1pOb8Kbb9h8JS3Hu7Zwr+v7ttrd1s3s3Z8191rtAdar4D/hdClyavURDjr14Xrep1LbjqTuxWOubTjG",
+	"EPSd92Q7/GeEcA6ZEdJOgGKjbOoOkqf4AcCrtf8W6H+Z1pc3xF2S42Gb4+4Wm93SApIp4iUJRCXEa7CO",
+	"/GPfpt/3G10CUDS3UdAXLoHJTIAqKaBcPIOgI5cSuL2WZIHyFfhammGJAcFeW0brC7BZNAClliFQgxw9",
+	"JsNBbRGHlwiN6HLhbMReX2Q6GlW2o7BdUNUie4ipD8hQU+WHBWy6irSF90qX2H+dkpBvx5nFTF0tDeKm",
+	"OZvNmmbwzWmaWHWsbPZnHaVzkjpwaGGwYbB5//CtenvLg8t31zBPaztsf5IUyLqqkLNKO2d/OdwdqFZ4",
+	"XZpXdQVAs2W/RzI0QPa7FlciCsSLudo+wiWXQd4LuIIlwMWdkzQEunCieF7vvXmLXQu17bPxrQUk7C8O",
+	"hz/d4WC+yRGny0LpR9tiz5WmLe24vp6Q8kCTM3mVMHrF4gw7tV5gvZZplmNojFlg5NgtCVzUI2kr5Vze",
+	"3W6OfDxIGVjINFF5c1+bh9AX9qnp4oJsLKSuz3J0Pg5zC5RZ7xpD009AdOp6TTGEM+Sdtd8i2GNauaRB",
+	"d1/QF3kWhdftQDAVFNGNoX4QkYnra6nN8w9hxR8KoIKNvmvRTKYCwGIpQYBpYl6ruJbF7HPAqf8j5ZDX",
+	"5Xwl6dNZW/qgt6gO9Mttu78AeT+sh7bwvtciLMXMcFP5CzPrVbT/MynfUuFaZ6iHc99SBbFZZ799k98h",
+	"3/HNQ+jgCwwTz0uja7igYkpxKZz6mXcjt3VYcpix0OyNC3y8VqO9Cx0anE8WjxoZm1Qsh5HP254hjHQJ",
+	"2cnHkSYrwkgTD5sYPqu+AOzoy1ROJ9AbSCs/JcI6ddHxmcOFctvlVnURMoNrktKUZc5i17EXAG7HVMwX",
+	"JIPZJnEPgkl+eDAPp1LlIrbZV2GJ61Q8aCaXdYp7XunqtuWV9260/eZonbxhWbu9BlMpN9dbkGZlJ/ZF",
+	"AfysIk7AHeqQ8NZLj1qeIfqdnBE51ExYkFuGpxFg0QxHyACbt0PbTQ1zSPHzgizSvpCCdXPOU8fUsBKl",
+	"gnpfOEQIL+3xKKNv5Uzq2FW/5tlk+a04MOa18HFOXmzOCU1osf8GBE08Xpy3u5ND2+cEdy4gXmgBbaei",
+	"FyGwS8ZTu0AQDHAdTNshUVjzt2u7WJQ6jdrSEKth4rH0k20to7mYQ09BlgzhfWM2luk8wByPHN2bPIng",
+	"m+jpLrh+8MsLdgn42ZqEALKb5e/2hd1eM+k2pvA6aVFJ4kUs5JxiVk3qvV867+NycTvNapauN//75uku",
+	"zLXt7NTm2gZ35viWKzLyHN/aPN3t+ixdHMHGH5Sl+0WSfGaSpJJ1+2ChYn0FC/0Cp9gnqNSEzTn60EZ3",
+	"cfIs9K5sMyKuXONa58btC9tEfjaSkIYqZwIbKPSyhnZ+XkDLaz+Wdxf0ewRCUNUTDat0HQyKLQfNUKG3",
+	"mZVE1HUctI6EwRJ/ddZPfiVftS+DHgauapa5ZAe/pXObFMrmmJnhgrz/eHyvwFIsUq+nXNVvbkZX9Zr/",
+	"4b6KYkvHT4QXkPWSrkLUmUOTN/7NKw8hBu+1sLTNBu9ZkZgLjr8/koBbs5z8rCveyFc1HQ75gDOhT5EX",
+	"1u1JQgdX4OG0iQ7lXaltJ/qwDfp3RL+q7o9wdSyVbclFglFN/QK3kt+uZrv8np/lN6ZeVHoRhGRN/knN",
+	"WwrtZP/NyeHecNZrUU9tK9WNmj1eBhE6o4rk7dYrm5o1E/733s9PCsBW3bEatcE7j5WQq90s15f2Cye+",
+	"NycGhWd95Wm5OencL1+syM/LiizEnyu9xR8ScIZxpdf1KbpIElmesk00Tq+ZNQxcm9pdkrKEan7NXENJ",
+	"94vNaX9/cpg1Jm2BJ8kOeJ0eyBaGGxBorQXt2p+6ev5qmuoh0+gDhR4S1qnpssts1RmHV7HBVakzJddu",
+	"ib13FVa4+j70HOcF+KPMyatHbA6RaYvCap+Hxn/1QfvGTC0g5hj5h4HkGVYqQdOTaRIThO7Jn4nhs+oz",
+	"TxnmBdRW43rLCTUVtx9u/18AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

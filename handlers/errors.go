@@ -139,7 +139,7 @@ func (s *Server) writeError(err error, c echo.Context) {
 	if p.wait > 0 {
 		header.Set("Retry-After", strconv.Itoa(wholeSeconds(p.wait)))
 	}
-	body := gen.ErrorResponse{Status: p.status, Message: p.message, Code: &p.code, RequestId: &x.requestID}
+	body := gen.ErrorResponse{Status: p.status, Message: p.message, Code: p.code, RequestId: x.requestID}
 	if len(p.fields) > 0 {
 		details := make([]gen.ErrorDetail, len(p.fields))
 		for i, f := range p.fields {
