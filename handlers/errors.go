@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -127,6 +128,9 @@ func (s *Server) writeError(err error, c echo.Context) {
 	}
 	x := exchangeOf(c.Request().Context())
 	p := problemOf(err)
+	if path := c.Request().URL.EscapedPath(); p.code == "PATH_NOT_FOUND" && strings.HasPrefix(path, "/v1/api-keys/") {
+		p.message = "there is nothing at this path; percent-encode a key's name (/ is %2F), or use its id, which always works"
+	}
 	x.err, x.problem = err, p
 	header := c.Response().Header()
 	if challenge := challenge(p); challenge != "" {
