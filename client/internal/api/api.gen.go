@@ -138,6 +138,7 @@ type ApiKeyCreate struct {
 
 // ApiKeyListResponse Keys, newest first
 type ApiKeyListResponse struct {
+	// Data The keys of this page
 	Data []ApiKeyResponse `json:"data"`
 
 	// Pagination Where a list is, and how to get the rest
@@ -148,7 +149,7 @@ type ApiKeyListResponse struct {
 type ApiKeyResponse struct {
 	// CreatedAt When the key was created
 	//
-	// Example: 2025-06-24T23:49:08.480Z
+	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt time.Time `json:"created_at"`
 
 	// ExpiresAt When the key expires
@@ -270,7 +271,7 @@ type ApiKeyUpdate struct {
 type ApiKeyWithSecretResponse struct {
 	// CreatedAt When the key was created
 	//
-	// Example: 2025-06-24T23:49:08.480Z
+	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt time.Time `json:"created_at"`
 
 	// ExpiresAt When the key expires
@@ -407,7 +408,9 @@ type AuditEvent struct {
 	// Example: 192.0.2.1
 	Address *string `json:"address,omitempty"`
 
-	// At Example: 2026-11-23T10:30:00.000Z
+	// At When the key was changed
+	//
+	// Example: 2026-11-23T10:30:00.000Z
 	At time.Time `json:"at"`
 
 	// Changes The key's properties that changed, with their old and new values. `from` is absent if
@@ -455,6 +458,7 @@ type AuditEvent struct {
 
 // AuditEventListResponse Events, newest first
 type AuditEventListResponse struct {
+	// Data The events of this answer
 	Data []AuditEvent `json:"data"`
 
 	// Next Pass it as `before` to read on; absent if there are no more events
@@ -535,7 +539,9 @@ type ErrorDetail struct {
 	// Example: expires_at
 	Field string `json:"field"`
 
-	// Message Example: must be in the future
+	// Message What is wrong with it
+	//
+	// Example: must be in the future
 	Message string `json:"message"`
 }
 
@@ -617,7 +623,9 @@ type Pagination struct {
 	// Example: 1
 	CurrentPage int `json:"current_page"`
 
-	// ItemsPerPage Example: 20
+	// ItemsPerPage The most keys on a page
+	//
+	// Example: 20
 	ItemsPerPage int `json:"items_per_page"`
 
 	// NextCursor Pass it as `cursor`, with the same filters, to get the next keys; absent if there

@@ -439,7 +439,7 @@ export interface components {
             /**
              * Format: date-time
              * @description When the key was created
-             * @example 2025-06-24T23:49:08.480Z
+             * @example 2025-06-24T11:28:35.072Z
              */
             created_at: string;
             /**
@@ -488,6 +488,7 @@ export interface components {
         };
         /** @description Keys, newest first */
         ApiKeyListResponse: {
+            /** @description The keys of this page */
             data: components["schemas"]["ApiKeyResponse"][];
             pagination: components["schemas"]["Pagination"];
         };
@@ -507,6 +508,7 @@ export interface components {
             current_page: number;
             /**
              * Format: int32
+             * @description The most keys on a page
              * @example 20
              */
             items_per_page: number;
@@ -586,7 +588,7 @@ export interface components {
             /**
              * Format: int64
              * @description When the key was created, in seconds since 1970
-             * @example 1750808948
+             * @example 1750764515
              */
             iat?: number;
             /**
@@ -762,6 +764,7 @@ export interface components {
             id: string;
             /**
              * Format: date-time
+             * @description When the key was changed
              * @example 2026-11-23T10:30:00.000Z
              */
             at: string;
@@ -795,6 +798,7 @@ export interface components {
         };
         /** @description Events, newest first */
         AuditEventListResponse: {
+            /** @description The events of this answer */
             data: components["schemas"]["AuditEvent"][];
             /**
              * Format: uuid
@@ -847,7 +851,10 @@ export interface components {
              * @example expires_at
              */
             field: string;
-            /** @example must be in the future */
+            /**
+             * @description What is wrong with it
+             * @example must be in the future
+             */
             message: string;
         };
     };
