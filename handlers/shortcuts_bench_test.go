@@ -104,7 +104,7 @@ func (r reflecting) GetApiKey(ctx context.Context, request gen.GetApiKeyRequestO
 	if err != nil {
 		return nil, err
 	}
-	return gen.GetApiKey200JSONResponse{ApiKeyJSONResponse: gen.ApiKeyJSONResponse{Body: *shown(key, r.Now())}}, nil
+	return gen.GetApiKey200JSONResponse{Body: *shown(key, r.Now())}, nil
 }
 
 func (r reflecting) ListApiKeys(ctx context.Context, _ gen.ListApiKeysRequestObject) (gen.ListApiKeysResponseObject, error) {
