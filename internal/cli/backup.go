@@ -32,10 +32,10 @@ Examples:
   apikeyd backup /backup/keys-2030-01-31.db --database /var/lib/apikeyd/apikeyd.db`
 }
 
-// Validate refuses a database that is no file.
+// Validate refuses a database that is not a file.
 func (c *backupCommand) Validate() error { return errors.Join(c.databaseFlag.Validate(), c.file()) }
 
-// Run makes one backup.
+// Run creates a backup.
 func (c *backupCommand) Run(ctx context.Context, s streams) error {
 	began := time.Now()
 	if err := c.checkTarget(); err != nil {
@@ -66,7 +66,7 @@ func (c *backupCommand) Run(ctx context.Context, s streams) error {
 	return err
 }
 
-// checkTarget refuses a FILE that must not be replaced.
+// checkTarget refuses to replace a FILE that must not be replaced.
 func (c *backupCommand) checkTarget() error {
 	if c.File == "-" {
 		return errors.New("a backup cannot go to standard output: it is checked before it gets its name; name a file")
@@ -91,11 +91,11 @@ func (c *backupCommand) checkTarget() error {
 	return nil
 }
 
-// isCompanion reports whether FILE is the database or one of those that stand beside it, by
-// its name or by a link: SQLite would take what lies there for its own.
+// isCompanion reports whether FILE is the database or one of the files next to it, by name or by a
+// link: SQLite would use such a file as its own.
 func (c *backupCommand) isCompanion() bool {
 	info, err := os.Lstat(c.File)
-	name, _ := filepath.Abs(sqlstore.RealPath(c.File)) // it fails in no folder: then nothing works
+	name, _ := filepath.Abs(sqlstore.RealPath(c.File)) // it fails only without a working directory
 	database, _ := filepath.Abs(sqlstore.RealPath(c.Database))
 	for _, suffix := range []string{"", "-wal", "-shm", "-journal", ".lock"} {
 		own := database + suffix
@@ -109,7 +109,7 @@ func (c *backupCommand) isCompanion() bool {
 	return false
 }
 
-// copy makes and checks the backup.
+// copy creates and checks the backup.
 func (c *backupCommand) copy(ctx context.Context, to draft.Draft, bar *progressBar) (sqlstore.Contents, error) {
 	err := sqlstore.Backup(ctx, c.Database, to.File, func(done, total int) {
 		bar.copying(int64(done), int64(total))
@@ -128,7 +128,7 @@ func (c *backupCommand) copy(ctx context.Context, to draft.Draft, bar *progressB
 	return contents, sqlstore.Seal(to.File)
 }
 
-// examineDraft checks all there is to check in a database that nobody uses yet.
+// examineDraft checks everything in a database that is not in use yet.
 func examineDraft(ctx context.Context, d draft.Draft) (contents sqlstore.Contents, err error) {
 	e, err := sqlstore.ExamineFile(ctx, d.Name())
 	if err != nil {
@@ -138,15 +138,14 @@ func examineDraft(ctx context.Context, d draft.Draft) (contents sqlstore.Content
 	return e.All(ctx)
 }
 
-// warnOfAlteration says so if the audit log is not what was written: the keys beside it are
-// as good as they were.
+// warnOfAlteration warns if the audit log was altered, which does not affect the keys.
 func warnOfAlteration(w io.Writer, c sqlstore.Contents) {
 	if c.Altered != nil {
 		fmt.Fprintf(w, "WARNING: %v; see what apikeyd audit verify says\n", c.Altered)
 	}
 }
 
-// notMade says that a file was not made, and why.
+// notMade says why a file was not created.
 func notMade(ctx context.Context, path string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("interrupted; %s was not written", path)

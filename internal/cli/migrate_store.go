@@ -9,7 +9,7 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// migrateStoreCommand moves a whole database to another place, of either kind.
+// migrateStoreCommand moves a whole database to SQLite or PostgreSQL.
 type migrateStoreCommand struct {
 	From string `required:"" env:"APIKEYD_MIGRATE_FROM" placeholder:"DATABASE" help:"The source: a SQLite file, or postgres://USER@HOST/DATABASE. Put a password into the environment or ~/.pgpass."`
 	To   string `required:"" env:"APIKEYD_MIGRATE_TO" placeholder:"DATABASE" help:"The target: a SQLite file that does not exist, or an empty PostgreSQL database."`
@@ -28,12 +28,12 @@ Examples:
   apikeyd migrate-store --from postgres://apikeyd@db.example.com/apikeyd --to apikeyd.db`
 }
 
-// Validate refuses what cannot be meant, before an empty database is made of it.
+// Validate refuses malformed names before a database is created.
 func (c *migrateStoreCommand) Validate() error {
 	return errors.Join(checkDatabase("--from", c.From), checkDatabase("--to", c.To))
 }
 
-// Run moves, or goes on with it.
+// Run moves the database, or continues an interrupted move.
 func (c *migrateStoreCommand) Run(ctx context.Context, s streams) error {
 	began := time.Now()
 	bar := newProgressBar(s.err)

@@ -11,7 +11,7 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// restoreCommand makes a database of a backup.
+// restoreCommand restores a backup into a new database.
 type restoreCommand struct {
 	databaseFlag
 	File               string `arg:"" optional:"" help:"The backup."`
@@ -36,7 +36,7 @@ Examples:
   apikeyd restore /backup/keys-2030-01-31.db --database drill.db`
 }
 
-// Validate refuses a database that is no file.
+// Validate refuses a database that is not a file.
 func (c *restoreCommand) Validate() error {
 	switch {
 	case c.Confirm && (c.File != "" || c.Force):
@@ -49,7 +49,7 @@ func (c *restoreCommand) Validate() error {
 	return errors.Join(c.databaseFlag.Validate(), c.file())
 }
 
-// Run restores one backup.
+// Run restores a backup.
 func (c *restoreCommand) Run(ctx context.Context, s streams) (err error) {
 	if c.Confirm {
 		return c.confirm(ctx, s)
@@ -93,9 +93,9 @@ func (c *restoreCommand) Run(ctx context.Context, s streams) (err error) {
 	return c.report(s, restored, took(began))
 }
 
-// open opens the backup, and refuses early what is none.
+// open opens the backup, and refuses other files early.
 func (c *restoreCommand) open(ctx context.Context) (*os.File, error) {
-	info, err := os.Stat(c.File) // first: to open a pipe would wait for somebody to write
+	info, err := os.Stat(c.File) // first, because opening a pipe would wait for a writer
 	switch {
 	case err != nil:
 		return nil, err
@@ -115,7 +115,7 @@ func (c *restoreCommand) open(ctx context.Context) (*os.File, error) {
 	return file, nil
 }
 
-// look refuses what cannot be restored, before anything is copied.
+// look refuses files that cannot be restored, before anything is copied.
 func (c *restoreCommand) look(ctx context.Context) error {
 	e, err := sqlstore.ExamineFile(ctx, c.File)
 	if errors.Is(err, sqlstore.ErrTooNew) {
@@ -145,7 +145,7 @@ func (c *restoreCommand) checkTarget(from *os.File, site *sqlstore.Site) error {
 	return nil
 }
 
-// restored is what came out of a backup.
+// restored is the result of a restore.
 type restored struct {
 	sqlstore.Contents
 	reconciled
@@ -154,7 +154,7 @@ type restored struct {
 	sealed bool
 }
 
-// copy makes the database, and checks it.
+// copy creates the database and checks it.
 func (c *restoreCommand) copy(ctx context.Context, from *os.File, to draft.Draft, bar *progressBar) (r restored, err error) {
 	if err := to.Fill(ctx, from, bar.copying); err != nil {
 		return r, err
@@ -172,7 +172,7 @@ func (c *restoreCommand) copy(ctx context.Context, from *os.File, to draft.Draft
 	return r, to.Close()
 }
 
-// explain says what to do where the place cannot be taken.
+// explain says what to do if the database cannot be put in place.
 func (c *restoreCommand) explain(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, sqlstore.ErrOccupied):
