@@ -116,13 +116,18 @@ func (k keyring) about(owner *string) (*client.Client, error) {
 	return k.client.ForOwner(*owner), nil
 }
 
-func (k keyring) create(ctx context.Context, owner *string, key client.NewKey) (client.CreatedKey, error) {
+// ask calls the client for an owner's keys.
+func ask[T any](k keyring, owner *string, call func(*client.Client) (T, error)) (answer T, err error) {
 	c, err := k.about(owner)
 	if err != nil {
-		return client.CreatedKey{}, err
+		return answer, err
 	}
-	made, err := c.Create(ctx, key)
-	return made, k.annotate(err)
+	answer, err = call(c)
+	return answer, k.annotate(err)
+}
+
+func (k keyring) create(ctx context.Context, owner *string, key client.NewKey) (client.CreatedKey, error) {
+	return ask(k, owner, func(c *client.Client) (client.CreatedKey, error) { return c.Create(ctx, key) })
 }
 
 func (k keyring) list(ctx context.Context, owner *string, o client.ListOptions) iter.Seq2[client.Key, error] {
@@ -141,44 +146,23 @@ func (k keyring) list(ctx context.Context, owner *string, o client.ListOptions) 
 }
 
 func (k keyring) get(ctx context.Context, ref keyRef) (client.Key, error) {
-	c, err := k.about(ref.owner)
-	if err != nil {
-		return client.Key{}, err
-	}
-	key, err := c.Get(ctx, ref.nameOrID)
-	return key, k.annotate(err)
+	return ask(k, ref.owner, func(c *client.Client) (client.Key, error) { return c.Get(ctx, ref.nameOrID) })
 }
 
 func (k keyring) update(ctx context.Context, ref keyRef, change client.Change) (client.Key, error) {
-	c, err := k.about(ref.owner)
-	if err != nil {
-		return client.Key{}, err
-	}
-	key, err := c.Update(ctx, ref.nameOrID, change)
-	return key, k.annotate(err)
+	return ask(k, ref.owner, func(c *client.Client) (client.Key, error) { return c.Update(ctx, ref.nameOrID, change) })
 }
 
 func (k keyring) rotate(ctx context.Context, ref keyRef, grace time.Duration) (client.CreatedKey, error) {
-	c, err := k.about(ref.owner)
-	if err != nil {
-		return client.CreatedKey{}, err
-	}
-	rotated, err := c.Rotate(ctx, ref.nameOrID, grace)
-	return rotated, k.annotate(err)
+	return ask(k, ref.owner, func(c *client.Client) (client.CreatedKey, error) { return c.Rotate(ctx, ref.nameOrID, grace) })
 }
 
 func (k keyring) revoke(ctx context.Context, ref keyRef) (client.Key, error) {
-	c, err := k.about(ref.owner)
-	if err != nil {
-		return client.Key{}, err
-	}
-	key, err := c.Revoke(ctx, ref.nameOrID)
-	return key, k.annotate(err)
+	return ask(k, ref.owner, func(c *client.Client) (client.Key, error) { return c.Revoke(ctx, ref.nameOrID) })
 }
 
 func (k keyring) verify(ctx context.Context, secret string, scopes []string) (client.Verification, error) {
-	decision, err := k.client.Verify(ctx, secret, scopes...)
-	return decision, k.annotate(err)
+	return ask(k, nil, func(c *client.Client) (client.Verification, error) { return c.Verify(ctx, secret, scopes...) })
 }
 
 // whose names an owner in messages.
