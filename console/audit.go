@@ -125,18 +125,18 @@ func (f auditFilter) options() (client.AuditOptions, map[string]string) {
 }
 
 // needs shows which scope a page takes, in place of it.
-func (v *visit) needs(scope, title, what string) error {
-	return v.refuse(trouble{Status: http.StatusForbidden, Title: title,
+func (v *visit) refuseScope(scope, title, what string) error {
+	return v.refuse(errorPage{Status: http.StatusForbidden, Title: title,
 		Message: what + " The key that you are signed in with may not do that: it takes one that has " + scope + "."})
 }
 
-func (v *visit) mayNotAudit() error {
-	return v.needs(apikey.ScopeAdmin, "Audit", "The audit log tells what was done to everybody's keys.")
+func (v *visit) refuseAudit() error {
+	return v.refuseScope(apikey.ScopeAdmin, "Audit", "The audit log tells what was done to everybody's keys.")
 }
 
 func showAudit(v *visit) error {
 	if !v.may(apikey.ScopeAdmin) {
-		return v.mayNotAudit()
+		return v.refuseAudit()
 	}
 	p := auditPage{auditFilter: v.auditFilter()}
 	o, problems := p.options()

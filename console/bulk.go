@@ -15,17 +15,17 @@ const maxBulk = 100
 
 // bulkPage asks whether to revoke several keys.
 type bulkPage struct {
-	Rows     []keyRow // those that can be
-	Before   int      // how many of those chosen are revoked already
-	Missing  int      // how many are not there
-	Return   string   // the page that they were chosen on
-	Typed    string   // how many there are, to confirm
-	Problem  string
-	Mistyped string
+	Rows           []keyRow // those that can be
+	AlreadyRevoked int      // how many of those chosen are revoked already
+	NotFound       int      // how many are not there
+	Return         string   // the page that they were chosen on
+	Typed          string   // how many there are, to confirm
+	Problem        string
+	Mistyped       string
 }
 
-// UsedLately reports whether one of them was.
-func (p bulkPage) UsedLately() bool { return slices.ContainsFunc(p.Rows, keyRow.UsedLately) }
+// UsedRecently reports whether one of them was.
+func (p bulkPage) UsedRecently() bool { return slices.ContainsFunc(p.Rows, keyRow.UsedRecently) }
 
 // HasOwn reports whether the key that the reader is signed in with is one of them.
 func (p bulkPage) HasOwn() bool {
@@ -51,7 +51,7 @@ func (v *visit) bulkPage() (bulkPage, error) {
 	for _, id := range ids {
 		key, err := v.api.Get(v.ctx(), id)
 		if refusal, ok := errors.AsType[*client.Error](err); ok && refusal.Status == http.StatusNotFound {
-			p.Missing++
+			p.NotFound++
 			continue
 		}
 		row := v.row(key)
@@ -59,7 +59,7 @@ func (v *visit) bulkPage() (bulkPage, error) {
 		case err != nil:
 			return p, err
 		case row.Condition == revoked:
-			p.Before++
+			p.AlreadyRevoked++
 		case row.Own:
 			own = append(own, row)
 		default:
@@ -109,7 +109,7 @@ func revokeSeveral(v *visit) error {
 		return err
 	case len(p.Rows) == 0:
 		return p.show(v, http.StatusBadRequest)
-	case p.UsedLately() && p.Typed != strconv.Itoa(len(p.Rows)):
+	case p.UsedRecently() && p.Typed != strconv.Itoa(len(p.Rows)):
 		p.Problem = "Nothing was revoked: how many keys there are is still to be typed."
 		p.Mistyped = "Type how many keys the list has: " + strconv.Itoa(len(p.Rows)) + "."
 		return p.show(v, http.StatusBadRequest)
@@ -127,19 +127,19 @@ func revokeSeveral(v *visit) error {
 	switch {
 	case done.Done < len(done.All):
 		if left {
-			v.dropSession(v.w, v.r)
+			v.endSession(v.w, v.r)
 			v.me = client.Key{}
 		}
 		v.show(http.StatusOK, "outcomes", strconv.Itoa(done.Done)+" of "+p.Count()+" were revoked", done)
 		return nil
 	case left:
-		return v.leave()
+		return v.endOwnSession()
 	case done.Done == 1:
 		v.notify(wasRevoked(p.Rows[0].Key))
 	default:
 		v.notify(notice{Text: p.Count() + " were revoked: their secrets are refused from now on."})
 	}
-	return v.goTo(p.Return)
+	return v.redirect(p.Return)
 }
 
 // revokeOne revokes one of several keys, if there is time left for it.

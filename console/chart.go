@@ -15,9 +15,9 @@ import (
 const (
 	barWidth   = 8
 	barGap     = 2
-	chartRoom  = 100 // for the bars above the line and those below, together
-	smallest   = 4
-	chartUnits = chartRoom + 2*smallest
+	barRoom    = 100 // for the bars above the line and those below, together
+	minBar     = 4
+	chartUnits = barRoom + 2*minBar
 )
 
 // chart shows how often keys were verified: in a sentence, as bars (what was verified
@@ -85,7 +85,7 @@ func (c *chart) draw(counts []client.UsageCount) {
 		if n == 0 {
 			return 0
 		}
-		return smallest + math.Round(float64(n)*10*chartRoom/float64(most))/10
+		return minBar + math.Round(float64(n)*10*barRoom/float64(most))/10
 	}
 	c.Line = chartUnits - high(c.MostRefused)
 	var up, down strings.Builder

@@ -51,7 +51,7 @@ func newSite(c Config) (*site, error) {
 	if len(c.Key) != KeySize {
 		return nil, errors.New("console: the key must have 32 bytes")
 	}
-	seal, err := newSeal(c.Key)
+	sealer, err := newSealer(c.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func newSite(c Config) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{Config: c, seal: seal, assets: assets, templates: templates, ended: newEnded()}
+	s := &site{Config: c, sealer: sealer, assets: assets, templates: templates, signedOut: newSignedOut()}
 	s.pages = s.routes()
 	return s, nil
 }
@@ -71,10 +71,10 @@ func newSite(c Config) (*site, error) {
 // site is the console.
 type site struct {
 	Config
-	seal      seal
+	sealer    sealer
 	assets    assets
 	templates templates
-	ended     *ended
+	signedOut *signedOut
 	pages     *router
 }
 
@@ -88,23 +88,23 @@ func (s *site) routes() *router {
 	mux.Handle("GET "+Path, s.signedIn(showOverview))
 	mux.Handle("GET "+Path+"/{$}", http.RedirectHandler(Path, http.StatusSeeOther))
 	mux.Handle("GET "+Path+"/keys", s.signedIn(showKeys))
-	mux.Handle("GET "+Path+"/keys/revoke", s.signedIn(writing(showBulk)))
-	mux.Handle("POST "+Path+"/keys/revoke", s.signedIn(writing(revokeSeveral)))
+	mux.Handle("GET "+Path+"/keys/revoke", s.signedIn(withWriteScope(showBulk)))
+	mux.Handle("POST "+Path+"/keys/revoke", s.signedIn(withWriteScope(revokeSeveral)))
 	mux.Handle("GET "+Path+"/keys/{id}", s.signedIn(showKey))
-	mux.Handle("GET "+Path+"/keys/{id}/rotate", s.signedIn(writing(showRotate)))
-	mux.Handle("POST "+Path+"/keys/{id}/rotate", s.signedIn(writing(rotate)))
-	mux.Handle("GET "+Path+"/keys/{id}/revoke", s.signedIn(writing(showRevoke)))
-	mux.Handle("POST "+Path+"/keys/{id}/revoke", s.signedIn(writing(revoke)))
-	mux.Handle("GET "+Path+"/keys/new", s.signedIn(writing(showNewKey)))
-	mux.Handle("POST "+Path+"/keys/new", s.signedIn(writing(createKey)))
-	mux.Handle("GET "+Path+"/keys/{id}/edit", s.signedIn(writing(showEdit)))
-	mux.Handle("POST "+Path+"/keys/{id}/edit", s.signedIn(writing(editKey)))
+	mux.Handle("GET "+Path+"/keys/{id}/rotate", s.signedIn(withWriteScope(showRotate)))
+	mux.Handle("POST "+Path+"/keys/{id}/rotate", s.signedIn(withWriteScope(rotate)))
+	mux.Handle("GET "+Path+"/keys/{id}/revoke", s.signedIn(withWriteScope(showRevoke)))
+	mux.Handle("POST "+Path+"/keys/{id}/revoke", s.signedIn(withWriteScope(revoke)))
+	mux.Handle("GET "+Path+"/keys/new", s.signedIn(withWriteScope(showNewKey)))
+	mux.Handle("POST "+Path+"/keys/new", s.signedIn(withWriteScope(createKey)))
+	mux.Handle("GET "+Path+"/keys/{id}/edit", s.signedIn(withWriteScope(showEdit)))
+	mux.Handle("POST "+Path+"/keys/{id}/edit", s.signedIn(withWriteScope(editKey)))
 	mux.Handle("GET "+Path+"/keys/{id}/secret", s.signedIn(showSecret))
-	mux.Handle("GET "+Path+"/keys/{id}/secret/unkeep.css", s.signedIn(unkeep))
+	mux.Handle("GET "+Path+"/keys/{id}/secret/page-cache.css", s.signedIn(preventPageCache))
 	mux.Handle("GET "+Path+"/audit", s.signedIn(showAudit))
 	mux.Handle("GET "+Path+"/audit/export", s.signedIn(exportAudit))
 	mux.Handle("GET "+Path+"/try", s.signedIn(showTry))
 	mux.Handle("POST "+Path+"/try", s.signedIn(try))
-	mux.Handle(elsewhere, s.page(notThere))
+	mux.Handle(catchAll, s.page(showNotFound))
 	return mux
 }

@@ -37,7 +37,7 @@ func editKey(v *visit) error {
 			done = notice{changed.Name, "was changed."}
 		}
 		v.notify(done)
-		return v.goTo(f.Back())
+		return v.redirect(f.Back())
 	})
 }
 
@@ -48,10 +48,10 @@ func (v *visit) editing(do func(client.Key) error) error {
 	case err != nil:
 		return err
 	case key.Status == client.StatusRevoked:
-		return v.refuse(trouble{Status: http.StatusConflict, Title: "This key was revoked",
+		return v.refuse(errorPage{Status: http.StatusConflict, Title: "This key was revoked",
 			Message: "A revoked key cannot be changed. Make a new key in its place: the name is free again."})
 	case !v.may(apikey.ScopeAdmin) && slices.ContainsFunc(key.Scopes, func(scope string) bool { return !v.may(scope) }):
-		return v.refuse(trouble{Status: http.StatusForbidden, Title: "Your key may not change this one",
+		return v.refuse(errorPage{Status: http.StatusForbidden, Title: "Your key may not change this one",
 			Message: "It has scopes that yours lacks. Sign in with a key that has them, or ask an administrator."})
 	}
 	return do(key)

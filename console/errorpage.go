@@ -12,18 +12,18 @@ import (
 )
 
 var (
-	errSignedOut    = errors.New("nobody is signed in")
-	errNotThere     = errors.New("no such page")
-	errMethod       = errors.New("not by this method")
-	errPanic        = errors.New("a defect")
-	errForeign      = errors.New("the form comes from another site")
-	errNoForm       = errors.New("not a form")
-	errFormTooLarge = errors.New("the form is too large")
-	errFormNotKept  = errors.New("the form is too large to keep for later")
+	errSignedOut          = errors.New("nobody is signed in")
+	errNotFound           = errors.New("no such page")
+	errMethod             = errors.New("not by this method")
+	errPanic              = errors.New("a defect")
+	errCrossSite          = errors.New("the form comes from another site")
+	errBadForm            = errors.New("not a form")
+	errFormTooLarge       = errors.New("the form is too large")
+	errFormTooLargeToKeep = errors.New("the form is too large to keep for later")
 )
 
 // trouble is a page in place of the one asked for.
-type trouble struct {
+type errorPage struct {
 	Status  int
 	Title   string
 	Message string
@@ -33,17 +33,17 @@ type trouble struct {
 	Address string     // where it was sent to
 }
 
-// notThere answers wherever no page is.
-func notThere(v *visit) error {
+// showNotFound answers wherever no page is.
+func showNotFound(v *visit) error {
 	// A signed-in reader keeps the navigation.
-	if found, ok := v.sessionOf(v.r); ok && v.recognise(found.Secret) != nil {
+	if found, ok := v.sessionOf(v.r); ok && v.identify(found.Secret) != nil {
 		v.me = client.Key{}
 	}
 	if methods := v.pages.methods(v.r); methods != nil {
 		v.w.Header().Set("Allow", strings.Join(methods, ", "))
 		return errMethod
 	}
-	return errNotThere
+	return errNotFound
 }
 
 // fail answers with what went wrong. A session that has ended leads to signing in, which
@@ -54,12 +54,12 @@ func (v *visit) fail(err error) {
 		v.askToSignIn(refusal)
 		return
 	}
-	t := v.troubleOf(err, refusal)
+	t := v.errorPageOf(err, refusal)
 	if t.Retry && v.r.Method == http.MethodPost {
 		t.Form, t.Address = withoutSecrets(v.form), v.r.URL.RequestURI()
 	}
 	v.passRetryAfter(refusal)
-	v.show(t.Status, "trouble", t.Title, t)
+	v.show(t.Status, "error", t.Title, t)
 }
 
 // passRetryAfter says how long to wait, if the API does.
@@ -69,37 +69,37 @@ func (v *visit) passRetryAfter(refusal *client.Error) {
 	}
 }
 
-func (v *visit) troubleOf(err error, refusal *client.Error) trouble {
+func (v *visit) errorPageOf(err error, refusal *client.Error) errorPage {
 	switch {
-	case errors.Is(err, errNotThere):
-		return trouble{Status: http.StatusNotFound, Title: "There is no such page",
+	case errors.Is(err, errNotFound):
+		return errorPage{Status: http.StatusNotFound, Title: "There is no such page",
 			Message: "The address may be mistyped, or the page may have moved."}
 	case errors.Is(err, errMethod):
-		return trouble{Status: http.StatusMethodNotAllowed, Title: "This address takes no such request",
+		return errorPage{Status: http.StatusMethodNotAllowed, Title: "This address takes no such request",
 			Message: "Nothing was changed. Open the page and go on from there."}
-	case errors.Is(err, errForeign):
-		return trouble{Status: http.StatusForbidden, Title: "This form comes from another site",
+	case errors.Is(err, errCrossSite):
+		return errorPage{Status: http.StatusForbidden, Title: "This form comes from another site",
 			Message: "Nothing was changed. Open the console itself and try again there."}
-	case errors.Is(err, errNoForm):
-		return trouble{Status: http.StatusBadRequest, Title: "This is no form",
+	case errors.Is(err, errBadForm):
+		return errorPage{Status: http.StatusBadRequest, Title: "This is no form",
 			Message: "Nothing was changed. Go back and try again."}
 	case errors.Is(err, errFormTooLarge):
-		return trouble{Status: http.StatusRequestEntityTooLarge, Title: "This is too much text",
+		return errorPage{Status: http.StatusRequestEntityTooLarge, Title: "This is too much text",
 			Message: "Nothing was changed. Go back and shorten it."}
-	case errors.Is(err, errFormNotKept):
-		return trouble{Status: http.StatusRequestEntityTooLarge, Title: "You are signed out",
+	case errors.Is(err, errFormTooLargeToKeep):
+		return errorPage{Status: http.StatusRequestEntityTooLarge, Title: "You are signed out",
 			Message: "Nothing was changed, and this form is too large to keep. Sign in in another tab, then go back here and send it again."}
 	case refusal == nil && v.ctx().Err() == nil:
 		if !errors.Is(err, errPanic) { // whose stack is in the log
 			v.Log.Error("the console failed", "path", apikey.Redact(v.r.URL.Path), "error", apikey.Redact(err.Error()))
 		}
-		return trouble{Status: http.StatusInternalServerError, Title: "The console failed",
+		return errorPage{Status: http.StatusInternalServerError, Title: "The console failed",
 			Message: "The log of the server says more. What you asked for may or may not have been done: look before you do it again."}
 	case refusal == nil:
-		return trouble{Status: http.StatusServiceUnavailable, Title: "That took too long", Retry: true,
+		return errorPage{Status: http.StatusServiceUnavailable, Title: "That took too long", Retry: true,
 			Message: "The server is busy or its database does not answer. What you asked for may or may not have been done: look before you do it again."}
 	}
-	t := trouble{Status: refusal.Status, Message: sentence(refusal.Message), Request: refusal.RequestID}
+	t := errorPage{Status: refusal.Status, Message: sentence(refusal.Message), Request: refusal.RequestID}
 	switch {
 	case refusal.Status == http.StatusForbidden:
 		t.Title = "Your key may not do this"

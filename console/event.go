@@ -30,11 +30,11 @@ func (e event) ByOperator() bool { return e.Actor == client.AuditOperator }
 // are, the log did not yet record values.
 type fieldChange struct {
 	Field    string
-	From, To *told
+	From, To *changeValue
 }
 
 // told is the value of a field: a time, or some words, or none.
-type told struct {
+type changeValue struct {
 	Time  moment
 	Words []string
 }
@@ -95,14 +95,14 @@ func (v *visit) changes(c client.AuditChanges) (all []fieldChange) {
 	return slices.Concat(all,
 		fieldChanges("expires", c.ExpiresAt, v.inTime),
 		fieldChanges("old secret works until", c.GraceEndsAt, v.inTime),
-		fieldChanges("rate limit", c.RateLimit, func(r client.RateLimit) told { return inWords(limitText(r)) }),
+		fieldChanges("rate limit", c.RateLimit, func(r client.RateLimit) changeValue { return inWords(limitText(r)) }),
 		scopeChanges(c.Scopes),
 		metadataChanges(c.Metadata),
 	)
 }
 
 // fieldChanges is the change of one field, if it changed.
-func fieldChanges[T any](field string, c *client.AuditChange[T], in func(T) told) []fieldChange {
+func fieldChanges[T any](field string, c *client.AuditChange[T], in func(T) changeValue) []fieldChange {
 	if c == nil {
 		return nil
 	}
@@ -116,23 +116,23 @@ func fieldChanges[T any](field string, c *client.AuditChange[T], in func(T) told
 	return []fieldChange{f}
 }
 
-func inWords(text string) told { return told{Words: []string{text}} }
+func inWords(text string) changeValue { return changeValue{Words: []string{text}} }
 
-func (v *visit) inTime(at time.Time) told { return told{Time: momentOf(at, v.now)} }
+func (v *visit) inTime(at time.Time) changeValue { return changeValue{Time: momentOf(at, v.now)} }
 
 // scopeChanges says which scopes came and went: a key may have many.
 func scopeChanges(c *client.AuditChange[[]string]) (all []fieldChange) {
 	if c == nil || c.From == nil || c.To == nil {
-		return fieldChanges("scopes", c, func(scopes []string) told { return told{Words: scopes} })
+		return fieldChanges("scopes", c, func(scopes []string) changeValue { return changeValue{Words: scopes} })
 	}
 	if added := without(*c.To, *c.From); len(added) > 0 {
-		all = append(all, fieldChange{Field: "scopes added", To: &told{Words: added}})
+		all = append(all, fieldChange{Field: "scopes added", To: &changeValue{Words: added}})
 	}
 	if removed := without(*c.From, *c.To); len(removed) > 0 {
-		all = append(all, fieldChange{Field: "scopes removed", To: &told{Words: removed}})
+		all = append(all, fieldChange{Field: "scopes removed", To: &changeValue{Words: removed}})
 	}
 	if all == nil {
-		all = []fieldChange{{Field: "order of scopes", To: &told{Words: *c.To}}}
+		all = []fieldChange{{Field: "order of scopes", To: &changeValue{Words: *c.To}}}
 	}
 	return all
 }
@@ -145,7 +145,7 @@ func without(list, other []string) []string {
 // metadataChanges says which entries changed.
 func metadataChanges(c *client.AuditChange[map[string]string]) (all []fieldChange) {
 	if c == nil || c.From == nil && c.To == nil {
-		return fieldChanges("metadata", c, func(map[string]string) told { return told{} })
+		return fieldChanges("metadata", c, func(map[string]string) changeValue { return changeValue{} })
 	}
 	var from, to map[string]string
 	if c.From != nil {
@@ -179,11 +179,11 @@ func limitText(r client.RateLimit) string {
 	if r == (client.RateLimit{}) {
 		return "none"
 	}
-	return plural(r.Limit, "call") + " per " + strings.TrimPrefix(wholeWords(r.Window), "1 ")
+	return plural(r.Limit, "call") + " per " + strings.TrimPrefix(inLargestUnit(r.Window), "1 ")
 }
 
-// wholeWords tells a duration of whole seconds in the largest unit that tells it exactly.
-func wholeWords(d time.Duration) string {
+// inLargestUnit tells a duration of whole seconds in the largest unit that tells it exactly.
+func inLargestUnit(d time.Duration) string {
 	for _, unit := range []struct {
 		name string
 		long time.Duration

@@ -33,7 +33,7 @@ func (s *site) presets() (offered []preset) {
 		}
 	}
 	if n := len(offered); longest > 0 && (n == 0 || offered[n-1].Lifetime < longest) {
-		offered = append(offered, preset{"longest", span(longest), longest})
+		offered = append(offered, preset{"longest", exactDuration(longest), longest})
 	}
 	return offered
 }
@@ -66,7 +66,7 @@ func (v *visit) endOf(form url.Values) (end time.Time, problem string) {
 	case customEnd:
 		if end, ok := customTime(form); ok {
 			if v.MaxKeyLifetime > 0 && end.After(v.now.Add(v.MaxKeyLifetime)) {
-				return end, "A key may live at most " + span(v.MaxKeyLifetime) + " from now."
+				return end, "A key may live at most " + exactDuration(v.MaxKeyLifetime) + " from now."
 			}
 			return end, ""
 		}
@@ -102,7 +102,7 @@ func fieldTime(text string) (time.Time, bool) {
 }
 
 // span tells a duration exactly, to the second.
-func span(d time.Duration) string {
+func exactDuration(d time.Duration) string {
 	var parts []string
 	for _, unit := range []struct {
 		name string

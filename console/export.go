@@ -29,24 +29,24 @@ var exportFormats = map[string]struct {
 	mediaType, suffix string
 	encoder           func(*bytes.Buffer) func(client.AuditEvent) error
 }{
-	"":    {"application/x-ndjson", "jsonl", jsonLines},
-	"csv": {"text/csv; charset=utf-8; header=present", "csv", commaSeparated},
+	"":    {"application/x-ndjson", "jsonl", jsonLinesEncoder},
+	"csv": {"text/csv; charset=utf-8; header=present", "csv", csvEncoder},
 }
 
 // exportAudit sends all events that pass the filters, newest first, page by page. If that
 // breaks in the middle, the connection is cut, so that nobody takes the part for the whole.
 func exportAudit(v *visit) error {
 	if !v.may(apikey.ScopeAdmin) {
-		return v.mayNotAudit()
+		return v.refuseAudit()
 	}
 	format, ok := exportFormats[v.form.Get("format")]
 	if !ok {
-		return errNotThere
+		return errNotFound
 	}
 	f := v.auditFilter()
 	o, problems := f.options()
 	if len(problems) > 0 {
-		return v.goTo(f.address("/audit", "")) // which shows them
+		return v.redirect(f.address("/audit", "")) // which shows them
 	}
 	o.PageSize = exportPageSize
 	page, err := v.exportPage(o)
@@ -99,7 +99,7 @@ func sendEvents(
 	return err
 }
 
-func jsonLines(out *bytes.Buffer) func(client.AuditEvent) error {
+func jsonLinesEncoder(out *bytes.Buffer) func(client.AuditEvent) error {
 	return func(e client.AuditEvent) error {
 		line, err := keyfield.JSON(e, jsontext.EscapeForJS(true))
 		if err != nil {
@@ -110,8 +110,8 @@ func jsonLines(out *bytes.Buffer) func(client.AuditEvent) error {
 	}
 }
 
-// commaSeparated writes the same, with the changes as JSON (RFC 4180).
-func commaSeparated(out *bytes.Buffer) func(client.AuditEvent) error {
+// csvEncoder writes the same, with the changes as JSON (RFC 4180).
+func csvEncoder(out *bytes.Buffer) func(client.AuditEvent) error {
 	table := csv.NewWriter(out)
 	table.UseCRLF = true
 	header := []string{"id", "at", "action", "key_id", "owner", "name", "changes", "actor", "via", "address", "request_id"}
@@ -125,8 +125,8 @@ func commaSeparated(out *bytes.Buffer) func(client.AuditEvent) error {
 		}
 		escaped := separators.Replace(string(changes))
 		row := []string{
-			e.ID, apikey.Timestamp(e.At).String(), string(e.Action), e.KeyID, harmless(e.Owner), harmless(e.Name), escaped,
-			harmless(e.Actor), harmless(e.Via), e.Address, e.RequestID,
+			e.ID, apikey.Timestamp(e.At).String(), string(e.Action), e.KeyID, escapeFormulas(e.Owner), escapeFormulas(e.Name), escaped,
+			escapeFormulas(e.Actor), escapeFormulas(e.Via), e.Address, e.RequestID,
 		}
 		err = table.Write(row)
 		table.Flush()
@@ -139,5 +139,5 @@ func commaSeparated(out *bytes.Buffer) func(client.AuditEvent) error {
 // of full width are taken for the narrow ones.
 var formulaStart = regexp.MustCompile("(^|[;,|\t\r\n])([\"'\\s\uFEFF]*)([=+\\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20])")
 
-// harmless puts an apostrophe before each start of a formula.
-func harmless(cell string) string { return formulaStart.ReplaceAllString(cell, "$1$2'$3") }
+// escapeFormulas puts an apostrophe before each start of a formula.
+func escapeFormulas(cell string) string { return formulaStart.ReplaceAllString(cell, "$1$2'$3") }

@@ -122,7 +122,7 @@ func (v *visit) showRefused(f keyForm, err error) error {
 		if refusal != nil && (refusal.Status == http.StatusUnauthorized || refusal.Status == http.StatusNotFound) {
 			return err
 		}
-		t := v.troubleOf(err, refusal)
+		t := v.errorPageOf(err, refusal)
 		f.Problem = &t
 		v.showKeyForm(t.Status, f)
 		return nil
@@ -154,10 +154,10 @@ func (v *visit) addRules(f *keyForm) {
 }
 
 // writing makes a handler of pages for those whose key may change keys.
-func writing(h handler) handler {
+func withWriteScope(h handler) handler {
 	return func(v *visit) error {
 		if !v.may(apikey.ScopeWrite) {
-			return v.refuse(trouble{Status: http.StatusForbidden, Title: "Your key may only look",
+			return v.refuse(errorPage{Status: http.StatusForbidden, Title: "Your key may only look",
 				Message: "The key that you are signed in with lacks the scope keys:write. " +
 					"Sign in with a key that has it to make or change keys."})
 		}
@@ -166,7 +166,7 @@ func writing(h handler) handler {
 }
 
 // refuse shows a page in place of the one asked for.
-func (v *visit) refuse(t trouble) error {
-	v.show(t.Status, "trouble", t.Title, t)
+func (v *visit) refuse(t errorPage) error {
+	v.show(t.Status, "error", t.Title, t)
 	return nil
 }

@@ -65,7 +65,7 @@ func showKey(v *visit) error {
 		return err
 	}
 	if key.ID != asked {
-		return v.goTo(keyPath(key.ID))
+		return v.redirect(keyPath(key.ID))
 	}
 	p := keyPage{keyRow: v.row(key), Limit: limitText(key.RateLimit)}
 	if p.Condition == rotating {

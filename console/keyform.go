@@ -24,7 +24,7 @@ type keyForm struct {
 	Values  url.Values // what the fields hold
 	Was     string     // what they held when the page was first shown, to tell what was changed
 	Faults  faults
-	Problem *trouble // why it was not done, if that is about no field
+	Problem *errorPage // why it was not done, if that is about no field
 
 	Ends      []preset
 	Longest   string        // that a key may live; empty is without end
@@ -67,7 +67,7 @@ func (v *visit) keyForm(key client.Key) keyForm {
 		f.Values.Set("expires", before.Get("expires"))
 	}
 	if v.MaxKeyLifetime > 0 {
-		f.Longest = span(v.MaxKeyLifetime)
+		f.Longest = exactDuration(v.MaxKeyLifetime)
 	}
 	v.offerScopes(&f)
 	return f

@@ -58,8 +58,10 @@ func (v *visit) row(k client.Key) keyRow {
 	return keyRow{Key: k, Condition: conditionOf(k, v.now), Own: k.ID == v.me.ID, Now: v.now}
 }
 
-// UsedLately reports whether the key was used so recently that somebody may rely on it.
-func (r keyRow) UsedLately() bool { return !r.LastUsedAt.IsZero() && r.Now.Sub(r.LastUsedAt) < lately }
+// UsedRecently reports whether the key was used so recently that somebody may rely on it.
+func (r keyRow) UsedRecently() bool {
+	return !r.LastUsedAt.IsZero() && r.Now.Sub(r.LastUsedAt) < recentUse
+}
 
 // scopesInRow is how many scopes a line of the table names.
 const scopesInRow = 4
@@ -143,7 +145,7 @@ func (f keyFilter) AllOwners() string {
 }
 
 // UnusedFor says how long a key was not used that counts as unused.
-func (keyFilter) UnusedFor() string { return span(apikey.UnusedAfter) }
+func (keyFilter) UnusedFor() string { return exactDuration(apikey.UnusedAfter) }
 
 // WithUnused is the address of the first page of the keys that are not used.
 func (f keyFilter) WithUnused() string {

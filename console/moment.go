@@ -29,7 +29,7 @@ func momentOf(t, now time.Time) moment {
 // relative tells how far away a time is.
 func relative(away time.Duration) string {
 	past := away < 0
-	text := words(away.Abs())
+	text := roughDuration(away.Abs())
 	switch {
 	case text == "":
 		return "just now"
@@ -43,7 +43,7 @@ const day = 24 * time.Hour
 
 // words tells a duration roughly, in units that those of lifetimes and graces come back
 // in: a key of 90 days ends "in 90 days". Under ten seconds there are none.
-func words(d time.Duration) string {
+func roughDuration(d time.Duration) string {
 	if d < 10*time.Second {
 		return ""
 	}

@@ -14,7 +14,7 @@ type notice struct {
 
 // notify tells the next page what was done.
 func (v *visit) notify(n notice) {
-	http.SetCookie(v.w, cookie(v.r, noticeCookie, v.seal.close(noticeCookie+v.session.ID, n), Path, 60))
+	http.SetCookie(v.w, cookie(v.r, noticeCookie, v.sealer.seal(noticeCookie+v.session.ID, n), Path, 60))
 }
 
 func (v *visit) takeNotice() (n notice) {
@@ -23,6 +23,6 @@ func (v *visit) takeNotice() (n notice) {
 		return n
 	}
 	http.SetCookie(v.w, cookie(v.r, noticeCookie, "", Path, -1))
-	v.seal.open(noticeCookie+v.session.ID, value, &n)
+	v.sealer.open(noticeCookie+v.session.ID, value, &n)
 	return n
 }

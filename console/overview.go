@@ -77,8 +77,8 @@ func (v *visit) count(p *overviewPage) error {
 	p.Tiles = []tile{
 		{s.Active, "active", "good for use now", keyFilter{Status: string(active)}, false},
 		{s.Rotating, "rotating", "old secret works too", keyFilter{Status: string(rotating)}, false},
-		{s.ExpiringSoon, "expiring", "within " + span(apikey.ExpiringSoon), keyFilter{Status: string(expiring)}, true},
-		{s.Unused, "unused", "for " + span(apikey.UnusedAfter) + " or more", keyFilter{Unused: true}, true},
+		{s.ExpiringSoon, "expiring", "within " + exactDuration(apikey.ExpiringSoon), keyFilter{Status: string(expiring)}, true},
+		{s.Unused, "unused", "for " + exactDuration(apikey.UnusedAfter) + " or more", keyFilter{Unused: true}, true},
 		{s.Expired, "expired", "past their end", keyFilter{Status: string(expired)}, false},
 		{s.Revoked, "revoked", "ended for good", keyFilter{Status: string(revoked)}, false},
 	}

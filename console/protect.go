@@ -21,7 +21,7 @@ func (s *site) protect(next http.Handler) http.Handler {
 	// Request Forgery Prevention, fetch metadata). Cookies that are SameSite=Strict are the
 	// second line.
 	same := http.NewCrossOriginProtection()
-	same.SetDenyHandler(s.page(func(*visit) error { return errForeign }))
+	same.SetDenyHandler(s.page(func(*visit) error { return errCrossSite }))
 	next = same.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

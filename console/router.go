@@ -2,8 +2,8 @@ package console
 
 import "net/http"
 
-// elsewhere is the pattern of what no page has.
-const elsewhere = Path + "/"
+// catchAll is the pattern of what no page has.
+const catchAll = Path + "/"
 
 // router is a mux that knows its patterns.
 type router struct {
@@ -21,7 +21,7 @@ func (m *router) Handle(pattern string, h http.Handler) {
 func (m *router) methods(r *http.Request) (methods []string) {
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
 		other := &http.Request{Method: method, URL: r.URL, Host: r.Host}
-		if _, pattern := m.Handler(other); pattern != elsewhere {
+		if _, pattern := m.Handler(other); pattern != catchAll {
 			methods = append(methods, method)
 		}
 	}

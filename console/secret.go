@@ -33,15 +33,15 @@ func (v *visit) reveal(created client.CreatedKey) error {
 	secret := created.Secret.Reveal()
 	if created.ID == v.me.ID { // its old secret may be good no more
 		v.session.Secret, v.session.Seen = secret, v.now
-		v.keepSession(v.w, v.r, v.session)
+		v.setSession(v.w, v.r, v.session)
 	}
 	path := secretPath(created.Key)
-	sealed := v.seal.close(secretCookie+v.session.ID+created.ID, newSecret{
+	sealed := v.sealer.seal(secretCookie+v.session.ID+created.ID, newSecret{
 		Secret: secret, Until: v.now.Add(secretTime), Origin: originOf(v.r),
 		Rotated: v.r.PathValue("id") != "", // a new key has no page yet
 	})
 	http.SetCookie(v.w, cookie(v.r, secretCookie, sealed, path, int(secretTime/time.Second)))
-	return v.goTo(path)
+	return v.redirect(path)
 }
 
 func secretPath(k client.Key) string { return keyPath(k.ID) + "/secret" }
@@ -69,8 +69,8 @@ func showSecret(v *visit) error {
 	}
 	p := secretPage{Key: key, Grace: key.GraceEndsAt.After(v.now)}
 	value, found := cookieValue(v.r, secretCookie)
-	if !found || !v.seal.open(secretCookie+v.session.ID+key.ID, value, &p.newSecret) || !p.Until.After(v.now) {
-		return v.goTo(keyPath(key.ID))
+	if !found || !v.sealer.open(secretCookie+v.session.ID+key.ID, value, &p.newSecret) || !p.Until.After(v.now) {
+		return v.redirect(keyPath(key.ID))
 	}
 	http.SetCookie(v.w, cookie(v.r, secretCookie, "", secretPath(key), -1))
 	p.Commands = v.commandsOf(key, p.newSecret)
@@ -78,11 +78,11 @@ func showSecret(v *visit) error {
 	return nil
 }
 
-// unkeep answers the style sheet of that page, which has no styles but changes a cookie:
+// preventPageCache answers the style sheet of that page, which has no styles but changes a cookie:
 // then a browser does not keep the page, secret and all, for going back to it. Where scripts
 // run, they take the secret away themselves.
-func unkeep(v *visit) error {
-	v.keepSession(v.w, v.r, v.session)
+func preventPageCache(v *visit) error {
+	v.setSession(v.w, v.r, v.session)
 	v.w.Header().Set("Content-Type", "text/css; charset=utf-8")
 	return nil
 }
@@ -114,8 +114,8 @@ func (v *visit) commandsOf(k client.Key, s newSecret) (all []command) {
 	return all
 }
 
-// plainOrigin is an origin that means nothing to a shell.
-var plainOrigin = regexp.MustCompile(`^https?://[0-9A-Za-z.:_\-\[\]]+$`)
+// safeOrigin is an origin that means nothing to a shell.
+var safeOrigin = regexp.MustCompile(`^https?://[0-9A-Za-z.:_\-\[\]]+$`)
 
 // originOf is where a reader who sent a form reaches us: the browser says it, and a proxy
 // in between may have another host for us.
@@ -125,7 +125,7 @@ func originOf(r *http.Request) string {
 		scheme = "https://"
 	}
 	for _, origin := range []string{r.Header.Get("Origin"), scheme + r.Host} {
-		if plainOrigin.MatchString(origin) {
+		if safeOrigin.MatchString(origin) {
 			return origin
 		}
 	}

@@ -38,30 +38,30 @@ func newSession(secret string, now time.Time) session {
 }
 
 // over reports whether a session ended by time alone.
-func (s session) over(now time.Time) bool {
+func (s session) hasTimedOut(now time.Time) bool {
 	return now.Sub(s.Started) >= absoluteEnd || now.Sub(s.Seen) >= idleEnd
 }
 
 // seal encrypts what a browser keeps for us, so that it can neither be read nor changed.
-type seal struct{ aead cipher.AEAD }
+type sealer struct{ aead cipher.AEAD }
 
-func newSeal(key []byte) (seal, error) {
+func newSealer(key []byte) (sealer, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		return seal{}, err
+		return sealer{}, err
 	}
 	aead, err := cipher.NewGCMWithRandomNonce(block)
-	return seal{aead}, err
+	return sealer{aead}, err
 }
 
 // close encrypts a value for one purpose.
-func (s seal) close(purpose string, value any) string {
+func (s sealer) seal(purpose string, value any) string {
 	text, _ := json.Marshal(value)                                                            // of types that always can be
 	return base64.RawURLEncoding.EncodeToString(s.aead.Seal(nil, nil, text, []byte(purpose))) //nolint:gosec // G407: the nonce is random, made by the AEAD itself
 }
 
 // open decrypts what close made for the same purpose, and reports whether it is that.
-func (s seal) open(purpose, text string, value any) bool {
+func (s sealer) open(purpose, text string, value any) bool {
 	sealed, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {
 		return false
@@ -123,28 +123,28 @@ func hasSession(r *http.Request) bool {
 // sessionOf returns the session that a request carries, if it is still good as far as can
 // be told without asking the API.
 func (s *site) sessionOf(r *http.Request) (session, bool) {
-	found, ok := s.carried(r)
-	return found, ok && !found.over(s.Now()) && !s.ended.has(found.ID)
+	found, ok := s.sentSession(r)
+	return found, ok && !found.hasTimedOut(s.Now()) && !s.signedOut.has(found.ID)
 }
 
 // carried returns the session that a request carries, if we made it, over or not.
-func (s *site) carried(r *http.Request) (found session, ok bool) {
+func (s *site) sentSession(r *http.Request) (found session, ok bool) {
 	name := cookieName(r)
 	value, ok := cookieValue(r, name)
-	return found, ok && s.seal.open(name, value, &found)
+	return found, ok && s.sealer.open(name, value, &found)
 }
 
-// keepSession gives the browser a session.
-func (s *site) keepSession(w http.ResponseWriter, r *http.Request, of session) {
+// setSession gives the browser a session.
+func (s *site) setSession(w http.ResponseWriter, r *http.Request, of session) {
 	name := cookieName(r)
-	http.SetCookie(w, cookie(r, name, s.seal.close(name, of), "/", 0))
+	http.SetCookie(w, cookie(r, name, s.sealer.seal(name, of), "/", 0))
 }
 
-// dropSession takes it away again, and ends it should somebody have a copy, which may have
+// endSession takes it away again, and ends it should somebody have a copy, which may have
 // been in use when this one was not.
-func (s *site) dropSession(w http.ResponseWriter, r *http.Request) {
-	if found, ok := s.carried(r); ok {
-		s.ended.add(found.ID, found.Started.Add(absoluteEnd), s.Now())
+func (s *site) endSession(w http.ResponseWriter, r *http.Request) {
+	if found, ok := s.sentSession(r); ok {
+		s.signedOut.add(found.ID, found.Started.Add(absoluteEnd), s.Now())
 	}
 	if hasSession(r) {
 		http.SetCookie(w, cookie(r, cookieName(r), "", "/", -1))
@@ -176,33 +176,33 @@ func overTLS(r *http.Request) bool {
 const maxEnded = 10_000
 
 // ended are the sessions that were signed out before their time.
-type ended struct {
+type signedOut struct {
 	mu    sync.Mutex
 	until map[string]time.Time
 }
 
-func newEnded() *ended { return &ended{until: make(map[string]time.Time)} }
+func newSignedOut() *signedOut { return &signedOut{until: make(map[string]time.Time)} }
 
-func (e *ended) has(id string) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	_, ok := e.until[id]
+func (o *signedOut) has(id string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, ok := o.until[id]
 	return ok
 }
 
 // add remembers a session until it would be over anyway.
-func (e *ended) add(id string, until, now time.Time) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if _, known := e.until[id]; known || !until.After(now) {
+func (o *signedOut) add(id string, until, now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if _, known := o.until[id]; known || !until.After(now) {
 		return
 	}
-	if len(e.until) >= maxEnded {
-		for old, end := range e.until {
-			if !end.After(now) || len(e.until) >= maxEnded {
-				delete(e.until, old)
+	if len(o.until) >= maxEnded {
+		for old, end := range o.until {
+			if !end.After(now) || len(o.until) >= maxEnded {
+				delete(o.until, old)
 			}
 		}
 	}
-	e.until[id] = until
+	o.until[id] = until
 }

@@ -26,7 +26,7 @@ var secretFields = []string{"secret"}
 
 func showSignIn(v *visit) error {
 	query := v.r.URL.Query()
-	why := ending(query.Get("why"))
+	why := sessionEnd(query.Get("why"))
 	p := signInPage{Return: ownPath(query.Get("return")), Problem: why.problem()}
 	if why == notSignedIn && query.Has("return") && v.r.Header.Get("Sec-Fetch-Site") == "cross-site" {
 		// A link from another site: the browser kept a strict cookie back. It sends it when our
@@ -37,19 +37,19 @@ func showSignIn(v *visit) error {
 	return nil
 }
 
-// ending is why there is no session, as the address of the sign-in page has it.
-type ending string
+// sessionEnd is why there is no session, as the address of the sign-in page has it.
+type sessionEnd string
 
 const (
-	notSignedIn ending = ""
-	timeOut     ending = "ended"
-	keyRevoked  ending = "revoked"
-	keyExpired  ending = "expired"
-	keyUnknown  ending = "unknown"
+	notSignedIn sessionEnd = ""
+	timedOut    sessionEnd = "ended"
+	keyRevoked  sessionEnd = "revoked"
+	keyExpired  sessionEnd = "expired"
+	keyUnknown  sessionEnd = "unknown"
 )
 
-// endingOf is why the API refused the key of a session.
-func endingOf(refusal *client.Error) ending {
+// sessionEndOf is why the API refused the key of a session.
+func sessionEndOf(refusal *client.Error) sessionEnd {
 	switch refusal.Code {
 	case client.CodeCredentialRevoked:
 		return keyRevoked
@@ -59,10 +59,10 @@ func endingOf(refusal *client.Error) ending {
 	return keyUnknown
 }
 
-func (e ending) problem() string {
+func (e sessionEnd) problem() string {
 	const ended = "Your session has ended"
 	switch e {
-	case timeOut:
+	case timedOut:
 		return ended + ". Sign in again to go on."
 	case keyRevoked:
 		return ended + ": the key that you were signed in with was revoked. Sign in with another one."
@@ -74,7 +74,7 @@ func (e ending) problem() string {
 	return ""
 }
 
-func signInPath(e ending, back string) string {
+func signInPath(e sessionEnd, back string) string {
 	query := url.Values{"return": {back}}
 	if e != notSignedIn {
 		query.Set("why", string(e))
@@ -88,10 +88,10 @@ func (v *visit) askToSignIn(refusal *client.Error) {
 	back, why := ownPath(v.r.URL.RequestURI()), notSignedIn
 	switch {
 	case refusal != nil:
-		v.dropSession(v.w, v.r)
-		why = endingOf(refusal)
+		v.endSession(v.w, v.r)
+		why = sessionEndOf(refusal)
 	case hasSession(v.r):
-		why = timeOut
+		why = timedOut
 	}
 	switch {
 	case v.r.Header.Get("Hx-Request") != "":
@@ -103,7 +103,7 @@ func (v *visit) askToSignIn(refusal *client.Error) {
 			Problem: cmp.Or(why.problem(), "You are signed out.") + " This form has changed nothing; what you typed is kept.",
 		})
 	default:
-		_ = v.goTo(signInPath(why, back)) // never fails
+		_ = v.redirect(signInPath(why, back)) // never fails
 	}
 }
 
@@ -116,13 +116,13 @@ func (v *visit) showSignIn(status int, p signInPage) {
 func signIn(v *visit) error {
 	p := signInPage{Return: ownPath(v.form.Get("return")), Typed: ownForm(v.form.Get("typed"))}
 	secret := apikey.TrimSecret(v.form.Get("secret"))
-	err := v.recognise(secret)
-	if errors.Is(err, errNoSecret) {
-		err = errors.Join(v.countNoSecret(), errNoSecret)
+	err := v.identify(secret)
+	if errors.Is(err, errNotASecret) {
+		err = errors.Join(v.countNotASecret(), errNotASecret)
 	}
 	refusal, refused := errors.AsType[*client.Error](err)
 	switch {
-	case errors.Is(err, errNoSecret) && (!refused || refusal.Status != http.StatusTooManyRequests):
+	case errors.Is(err, errNotASecret) && (!refused || refusal.Status != http.StatusTooManyRequests):
 		p.Problem = notAKey(secret)
 		v.showSignIn(http.StatusBadRequest, p)
 		return nil
@@ -140,24 +140,24 @@ func signIn(v *visit) error {
 		v.showSignIn(status, p)
 		return nil
 	case err != nil: // the same page, where the secret can be pasted again
-		t := v.troubleOf(err, refusal)
+		t := v.errorPageOf(err, refusal)
 		p.Problem = t.Title + ". " + t.Message
 		v.passRetryAfter(refusal)
 		v.showSignIn(t.Status, p)
 		return nil
 	}
-	v.dropSession(v.w, v.r)
+	v.endSession(v.w, v.r)
 	v.session = newSession(secret, v.now)
-	v.keepSession(v.w, v.r, v.session)
+	v.setSession(v.w, v.r, v.session)
 	if p.Typed != "" {
 		return v.showTyped(p)
 	}
-	return v.goTo(p.Return)
+	return v.redirect(p.Return)
 }
 
-// countNoSecret has the API count what was typed in place of a key with the bad keys of its
+// countNotASecret has the API count what was typed in place of a key with the bad keys of its
 // address. The text itself may be none that a header can hold.
-func (v *visit) countNoSecret() error {
+func (v *visit) countNotASecret() error {
 	api, err := v.client(v.r, "none")
 	if err == nil {
 		_, err = api.Get(v.ctx(), "none")
@@ -183,15 +183,15 @@ func (v *visit) showTyped(p signInPage) error {
 	// The browser learns of the new session with this very answer.
 	again.Header.Del("Cookie")
 	name := cookieName(v.r)
-	again.AddCookie(cookie(v.r, name, v.seal.close(name, v.session), "/", 0))
+	again.AddCookie(cookie(v.r, name, v.sealer.seal(name, v.session), "/", 0))
 	v.pages.ServeHTTP(v.w, again)
 	return nil
 }
 
 // signOut ends the session.
 func signOut(v *visit) error {
-	v.dropSession(v.w, v.r)
-	return v.goTo(Path + "/sign-in")
+	v.endSession(v.w, v.r)
+	return v.redirect(Path + "/sign-in")
 }
 
 // maxReturn bounds the address of a page to go back to.

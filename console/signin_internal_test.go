@@ -66,11 +66,11 @@ func FuzzOwnPath(f *testing.F) {
 
 // Nothing opens but what was sealed, for the purpose that it was sealed for.
 func FuzzSeal(f *testing.F) {
-	s, err := newSeal(make([]byte, KeySize))
+	s, err := newSealer(make([]byte, KeySize))
 	if err != nil {
 		f.Fatal(err)
 	}
-	good := s.close("purpose", "secret")
+	good := s.seal("purpose", "secret")
 	f.Add("purpose", "")
 	f.Add("other", good)
 	f.Add("purpose", good[:len(good)-1])
@@ -80,7 +80,7 @@ func FuzzSeal(f *testing.F) {
 		if s.open(purpose, text, &opened) && (purpose != "purpose" || opened != "secret") {
 			t.Fatalf("%q opens for %q", text, purpose)
 		}
-		if again := s.close(purpose, text); !s.open(purpose, again, &opened) || again == s.close(purpose, text) {
+		if again := s.seal(purpose, text); !s.open(purpose, again, &opened) || again == s.seal(purpose, text) {
 			t.Fatalf("%q does not come back, or looks the same twice", text)
 		}
 	})

@@ -40,13 +40,13 @@ type tried struct {
 // Good reports whether the key passes.
 func (t tried) Good() bool { return t.Code == client.VerifyValid }
 
-func (v *visit) mayNotVerify() error {
-	return v.needs(apikey.ScopeVerify, "Try it", "Here you ask whether a key is good, as your API does.")
+func (v *visit) refuseTry() error {
+	return v.refuseScope(apikey.ScopeVerify, "Try it", "Here you ask whether a key is good, as your API does.")
 }
 
 func showTry(v *visit) error {
 	if !v.may(apikey.ScopeVerify) {
-		return v.mayNotVerify()
+		return v.refuseTry()
 	}
 	v.show(http.StatusOK, "try", "Try it", tryPage{Scopes: withoutSecrets(v.form).Get("scopes")})
 	return nil
@@ -55,7 +55,7 @@ func showTry(v *visit) error {
 // try verifies the key that was pasted.
 func try(v *visit) error {
 	if !v.may(apikey.ScopeVerify) {
-		return v.mayNotVerify()
+		return v.refuseTry()
 	}
 	p := tryPage{Scopes: v.form.Get("scopes")}
 	secret, scopes := apikey.TrimSecret(v.form.Get("secret")), scopeList(p.Scopes)
@@ -87,7 +87,7 @@ func (v *visit) showUntried(p tryPage, err error) error {
 	if refused && refusal.Status == http.StatusUnauthorized {
 		return err
 	}
-	t := v.troubleOf(err, refusal)
+	t := v.errorPageOf(err, refusal)
 	if refused && len(refusal.Details) > 0 {
 		switch d := refusal.Details[0]; {
 		case strings.HasPrefix(d.Field, "scopes"):

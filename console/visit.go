@@ -72,26 +72,26 @@ func (s *site) signedIn(h handler) http.Handler {
 		if v.session, ok = s.sessionOf(v.r); !ok {
 			return errSignedOut
 		}
-		if err := v.recognise(v.session.Secret); err != nil {
+		if err := v.identify(v.session.Secret); err != nil {
 			return err
 		}
 		// A page that asks by itself does not keep its reader signed in.
 		if !v.polls() && v.now.Sub(v.session.Seen) >= seenEvery {
 			v.session.Seen = v.now
-			s.keepSession(v.w, v.r, v.session)
+			s.setSession(v.w, v.r, v.session)
 		}
 		return h(v)
 	})
 }
 
-// errNoSecret says that a string is no key's secret.
-var errNoSecret = errors.New("not the secret of a key")
+// errNotASecret says that a string is no key's secret.
+var errNotASecret = errors.New("not the secret of a key")
 
-// recognise asks the API whose a secret is. The API decides whether it is good.
-func (v *visit) recognise(secret string) (err error) {
+// identify asks the API whose a secret is. The API decides whether it is good.
+func (v *visit) identify(secret string) (err error) {
 	id, _, ok := apikey.Identify(secret)
 	if !ok {
-		return errNoSecret
+		return errNotASecret
 	}
 	if v.api, err = v.client(v.r, secret); err != nil {
 		return err
@@ -106,16 +106,16 @@ func (v *visit) readForm() error {
 	data, err := io.ReadAll(http.MaxBytesReader(v.w, v.r.Body, v.formLimit()))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large || tooManyFields(string(data)) || tooManyFields(v.r.URL.RawQuery) {
 		if v.formLimit() == maxStrangersForm {
-			return errFormNotKept
+			return errFormTooLargeToKeep
 		}
 		return errFormTooLarge
 	}
 	v.r.Body = io.NopCloser(bytes.NewReader(data))
 	if len(v.r.Header.Get("Content-Type")) > maxMediaType {
-		return errNoForm
+		return errBadForm
 	}
 	if err != nil || v.r.ParseForm() != nil {
-		return errNoForm
+		return errBadForm
 	}
 	v.form = v.r.Form
 	if v.r.Method == http.MethodPost {
@@ -164,8 +164,8 @@ func (v *visit) may(scope string) bool {
 // polls reports whether the page asks by itself, and not its reader.
 func (v *visit) polls() bool { return v.r.Header.Get("Console-Poll") != "" }
 
-// goTo sends the browser to another page of the console.
-func (v *visit) goTo(path string) error {
+// redirect sends the browser to another page of the console.
+func (v *visit) redirect(path string) error {
 	http.Redirect(v.w, v.r, path, http.StatusSeeOther) //nolint:gosec,nolintlint // G710, not always: what a browser names has been through ownPath
 	return nil
 }
