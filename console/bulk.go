@@ -10,33 +10,33 @@ import (
 	"apikeyd/client"
 )
 
-// maxBulk is how many keys can be revoked at once.
+// maxBulk is the largest number of keys that can be revoked at once.
 const maxBulk = 100
 
 // bulkPage asks whether to revoke several keys.
 type bulkPage struct {
-	Rows           []keyRow // those that can be
-	AlreadyRevoked int      // how many of those chosen are revoked already
-	NotFound       int      // how many are not there
-	Return         string   // the page that they were chosen on
-	Typed          string   // how many there are, to confirm
+	Rows           []keyRow // keys to revoke
+	AlreadyRevoked int
+	NotFound       int
+	Return         string // the page on which they were selected
+	Typed          string // their number, to confirm
 	Problem        string
 	Mistyped       string
 }
 
-// UsedRecently reports whether one of them was.
+// UsedRecently reports whether one of them was used recently.
 func (p bulkPage) UsedRecently() bool { return slices.ContainsFunc(p.Rows, keyRow.UsedRecently) }
 
-// HasOwn reports whether the key that the reader is signed in with is one of them.
+// HasOwn reports whether one of them is the key that the reader is signed in with.
 func (p bulkPage) HasOwn() bool {
 	return slices.ContainsFunc(p.Rows, func(r keyRow) bool { return r.Own })
 }
 
-// Count says how many there are.
+// Count returns the number of keys, with its unit.
 func (p bulkPage) Count() string { return plural(len(p.Rows), "key") }
 
-// bulkPage reads which keys were chosen. The reader's own comes last, as the others are
-// revoked with it.
+// bulkPage reads which keys were selected. The reader's own comes last, because it is needed to
+// revoke the others.
 func (v *visit) bulkPage() (bulkPage, error) {
 	p := bulkPage{Return: ownPath(v.form.Get("return")), Typed: strings.TrimSpace(v.confirmed("count"))}
 	if p.Return == Path {
@@ -88,14 +88,14 @@ func showBulk(v *visit) error {
 	return p.show(v, http.StatusOK)
 }
 
-// outcome is what came of revoking one of several keys.
+// outcome is the result of revoking one of several keys.
 type outcome struct {
 	keyRow
 	Problem string // why it was not revoked; empty if it was
-	Unknown bool   // whether it was
+	Unknown bool   // it may have been revoked
 }
 
-// outcomes is what came of revoking several.
+// outcomes is the result of revoking several keys.
 type outcomes struct {
 	All    []outcome
 	Done   int
@@ -110,29 +110,29 @@ func revokeSeveral(v *visit) error {
 	case len(p.Rows) == 0:
 		return p.show(v, http.StatusBadRequest)
 	case p.UsedRecently() && p.Typed != strconv.Itoa(len(p.Rows)):
-		p.Problem = "Nothing was revoked: how many keys there are is still to be typed."
-		p.Mistyped = "Type how many keys the list has: " + strconv.Itoa(len(p.Rows)) + "."
+		p.Problem = "Nothing was revoked."
+		p.Mistyped = "Type " + strconv.Itoa(len(p.Rows)) + " to confirm."
 		return p.show(v, http.StatusBadRequest)
 	}
 	done := outcomes{Return: p.Return}
-	left := false
+	signedOut := false
 	for _, row := range p.Rows {
 		o := v.revokeOne(row)
 		if o.Problem == "" {
 			done.Done++
-			left = row.Own
+			signedOut = row.Own
 		}
 		done.All = append(done.All, o)
 	}
 	switch {
 	case done.Done < len(done.All):
-		if left {
+		if signedOut {
 			v.endSession(v.w, v.r)
 			v.me = client.Key{}
 		}
 		v.show(http.StatusOK, "outcomes", strconv.Itoa(done.Done)+" of "+p.Count()+" were revoked", done)
 		return nil
-	case left:
+	case signedOut:
 		return v.endOwnSession()
 	case done.Done == 1:
 		v.notify(wasRevoked(p.Rows[0].Key))
@@ -142,11 +142,11 @@ func revokeSeveral(v *visit) error {
 	return v.redirect(p.Return)
 }
 
-// revokeOne revokes one of several keys, if there is time left for it.
+// revokeOne revokes one of several keys if there is time left.
 func (v *visit) revokeOne(row keyRow) outcome {
 	o := outcome{keyRow: row}
 	if v.ctx().Err() != nil {
-		o.Problem = "It was not tried, since the others took too long. Revoke it again."
+		o.Problem = "It was not tried because the others took too long. Revoke it again."
 		return o
 	}
 	_, err := v.api.Revoke(v.ctx(), row.ID)
@@ -154,7 +154,7 @@ func (v *visit) revokeOne(row keyRow) outcome {
 	switch {
 	case err == nil:
 	case !ok || refusal.Code == client.CodeOutcomeUnknown:
-		o.Unknown, o.Problem = true, "The server did not answer in time. Look at the key."
+		o.Unknown, o.Problem = true, "The server did not answer in time. Check the key."
 	default:
 		o.Problem = sentence(refusal.Message)
 	}

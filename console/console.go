@@ -1,8 +1,8 @@
-// Package console is the web console: pages for people who would rather look than type.
+// Package console is the web console.
 //
-// It is an ordinary client of the API. Each page calls the contract's operations in this
-// process, through the same authentication, validation and audit as any caller, with the
-// key that its reader signed in with; it can do nothing else.
+// It is an ordinary client of the API: each page calls the contract's operations in this process,
+// with the key that its reader signed in with and through the same authentication, validation and
+// audit as any caller. It can do nothing else.
 package console
 
 import (
@@ -13,25 +13,25 @@ import (
 	"time"
 )
 
-// Path is where the console is. Everything below it belongs to it.
+// Path is the console's path. Everything below it belongs to the console.
 const Path = "/console"
 
-// Config is what a Console needs. API, Log and Now must be set.
+// Config configures the console. API, Log and Now must be set.
 type Config struct {
-	API http.Handler // answers the contract's operations, as anybody is answered
+	API http.Handler // serves the contract's operations
 	Log *slog.Logger
 	Now func() time.Time
 
-	// Key seals sessions. The consoles of several nodes need the same one. Nil is a new one,
-	// so that a restart ends all sessions.
+	// Key encrypts sessions. Several nodes need the same one. With nil each start makes a new one,
+	// which ends all sessions.
 	Key []byte // KeySize bytes
-	// MaxKeyLifetime is the longest that the API lets a key live; 0 is without end.
+	// MaxKeyLifetime is the API's maximum lifetime of a key; 0 means no maximum.
 	MaxKeyLifetime time.Duration
-	// Warnings are what everybody who is signed in must know now; nil for nothing.
+	// Warnings returns warnings to show to every signed-in reader. It may be nil.
 	Warnings func() []string
 }
 
-// KeySize is how many bytes a Key has.
+// KeySize is the length of a Key in bytes.
 const KeySize = 32
 
 // New returns the handler of everything at and below Path.

@@ -12,28 +12,28 @@ import (
 )
 
 var (
-	errSignedOut          = errors.New("nobody is signed in")
+	errSignedOut          = errors.New("not signed in")
 	errNotFound           = errors.New("no such page")
-	errMethod             = errors.New("not by this method")
-	errPanic              = errors.New("a defect")
+	errMethod             = errors.New("method not allowed")
+	errPanic              = errors.New("panic")
 	errCrossSite          = errors.New("the form comes from another site")
 	errBadForm            = errors.New("not a form")
 	errFormTooLarge       = errors.New("the form is too large")
 	errFormTooLargeToKeep = errors.New("the form is too large to keep for later")
 )
 
-// trouble is a page in place of the one asked for.
+// errorPage is a page that reports an error.
 type errorPage struct {
 	Status  int
 	Title   string
 	Message string
-	Retry   bool       // asking again may help
-	Request string     // names the exchange in the log of the API
+	Retry   bool       // a retry may help
+	Request string     // the id of the request in the API's log
 	Form    url.Values // what was sent, to send it again
-	Address string     // where it was sent to
+	Address string     // where it was sent
 }
 
-// showNotFound answers wherever no page is.
+// showNotFound answers for addresses without a page.
 func showNotFound(v *visit) error {
 	// A signed-in reader keeps the navigation.
 	if found, ok := v.sessionOf(v.r); ok && v.identify(found.Secret) != nil {
@@ -46,7 +46,7 @@ func showNotFound(v *visit) error {
 	return errNotFound
 }
 
-// fail answers with what went wrong. A session that has ended leads to signing in, which
+// fail answers with an error page. If the session has ended, it leads to the sign-in page, which
 // leads back here.
 func (v *visit) fail(err error) {
 	refusal, _ := errors.AsType[*client.Error](err)
@@ -62,7 +62,7 @@ func (v *visit) fail(err error) {
 	v.show(t.Status, "error", t.Title, t)
 }
 
-// passRetryAfter says how long to wait, if the API does.
+// passRetryAfter passes the API's Retry-After to the browser.
 func (v *visit) passRetryAfter(refusal *client.Error) {
 	if refusal != nil && refusal.RetryAfter > 0 {
 		v.w.Header().Set("Retry-After", strconv.Itoa(int(refusal.RetryAfter.Seconds())))
@@ -75,13 +75,13 @@ func (v *visit) errorPageOf(err error, refusal *client.Error) errorPage {
 		return errorPage{Status: http.StatusNotFound, Title: "There is no such page",
 			Message: "The address may be mistyped, or the page may have moved."}
 	case errors.Is(err, errMethod):
-		return errorPage{Status: http.StatusMethodNotAllowed, Title: "This address takes no such request",
-			Message: "Nothing was changed. Open the page and go on from there."}
+		return errorPage{Status: http.StatusMethodNotAllowed, Title: "This address does not accept this kind of request",
+			Message: "Nothing was changed. Open the page and continue from there."}
 	case errors.Is(err, errCrossSite):
 		return errorPage{Status: http.StatusForbidden, Title: "This form comes from another site",
 			Message: "Nothing was changed. Open the console itself and try again there."}
 	case errors.Is(err, errBadForm):
-		return errorPage{Status: http.StatusBadRequest, Title: "This is no form",
+		return errorPage{Status: http.StatusBadRequest, Title: "This is not a valid form",
 			Message: "Nothing was changed. Go back and try again."}
 	case errors.Is(err, errFormTooLarge):
 		return errorPage{Status: http.StatusRequestEntityTooLarge, Title: "This is too much text",
@@ -90,14 +90,14 @@ func (v *visit) errorPageOf(err error, refusal *client.Error) errorPage {
 		return errorPage{Status: http.StatusRequestEntityTooLarge, Title: "You are signed out",
 			Message: "Nothing was changed, and this form is too large to keep. Sign in in another tab, then go back here and send it again."}
 	case refusal == nil && v.ctx().Err() == nil:
-		if !errors.Is(err, errPanic) { // whose stack is in the log
+		if !errors.Is(err, errPanic) { // a panic is already logged
 			v.Log.Error("the console failed", "path", apikey.Redact(v.r.URL.Path), "error", apikey.Redact(err.Error()))
 		}
 		return errorPage{Status: http.StatusInternalServerError, Title: "The console failed",
-			Message: "The log of the server says more. What you asked for may or may not have been done: look before you do it again."}
+			Message: "See the server's log. Your request may or may not have been carried out: check before you repeat it."}
 	case refusal == nil:
 		return errorPage{Status: http.StatusServiceUnavailable, Title: "That took too long", Retry: true,
-			Message: "The server is busy or its database does not answer. What you asked for may or may not have been done: look before you do it again."}
+			Message: "The server is busy or its database does not answer. Your request may or may not have been carried out: check before you repeat it."}
 	}
 	t := errorPage{Status: refusal.Status, Message: sentence(refusal.Message), Request: refusal.RequestID}
 	switch {

@@ -6,7 +6,7 @@ import (
 	"apikeyd/client"
 )
 
-// recentUse is how long ago the use of a key is so recent that revoking it must be confirmed.
+// recentUse is how recent the last use of a key must be for its revocation to need a confirmation.
 const recentUse = day
 
 // revokePage asks whether to revoke a key.
@@ -41,13 +41,13 @@ func revoke(v *visit) error {
 	case err != nil:
 		return err
 	case p.Condition == revoked:
-		v.notify(notice{p.Name, "had been revoked before; nothing was changed."})
+		v.notify(notice{p.Name, "was already revoked; nothing was changed."})
 		return v.redirect(keyPath(p.ID))
 	case p.UsedRecently() && p.Typed != p.Name:
-		p.Problem = "Nothing was revoked: the name of the key is still to be typed."
-		p.Mistyped = "This is not the name. Type it as it stands above, letter for letter."
+		p.Problem = "Nothing was revoked."
+		p.Mistyped = "This is not the name. Type it exactly as shown above."
 		if p.Typed == "" {
-			p.Mistyped = "Type the name of the key."
+			p.Mistyped = "Type the name to confirm."
 		}
 		return p.show(v, http.StatusBadRequest)
 	}
@@ -70,7 +70,7 @@ func wasRevoked(k client.Key) notice {
 	return notice{k.Name, "was revoked: its secret is refused from now on."}
 }
 
-// leave ends the session of who revoked the very key that they are signed in with.
+// endOwnSession ends the session of a reader who revoked the key that they are signed in with.
 func (v *visit) endOwnSession() error {
 	v.endSession(v.w, v.r)
 	return v.redirect(signInPath(keyRevoked, Path))
