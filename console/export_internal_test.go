@@ -38,7 +38,7 @@ func TestEscapeFormulas(t *testing.T) {
 	}
 }
 
-// Whatever a reader splits a line at, no cell is a formula, and the changes are still JSON.
+// Whichever separator a reader uses, no cell is a formula, and the changes are still JSON.
 func TestExportedCells(t *testing.T) {
 	t.Parallel()
 	const evil = `x;=1;"=2";` + "\uff1d3|@4,+5"
