@@ -261,7 +261,7 @@ func TestSessionFixation(t *testing.T) {
 	victim.get("/console/keys").want(http.StatusOK)
 }
 
-func TestFailuresAreLimited(t *testing.T) {
+func TestFailuresAreSlowed(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	k := newKit(t, options{now: c.now, api: func(a *handlers.Config) {
@@ -292,7 +292,7 @@ func TestFailuresAreLimited(t *testing.T) {
 }
 
 // A text that is not a key counts like a wrong key.
-func TestNonsenseIsLimited(t *testing.T) {
+func TestNonsenseIsSlowed(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{api: func(a *handlers.Config) {
 		a.AuthFailures = apikey.RateLimit{Limit: 3, Window: time.Hour}
