@@ -30,8 +30,7 @@ func (b *browser) wantTyped() {
 	}
 }
 
-// A session that ends while somebody types loses nothing, nor does one that was ended in
-// another tab; with and without scripts.
+// If a session ends while somebody types, nothing is lost, with and without scripts.
 func TestExpiredWhileTyping(t *testing.T) {
 	t.Parallel()
 	c := newClock()
@@ -44,7 +43,7 @@ func TestExpiredWhileTyping(t *testing.T) {
 		b.fill("#name", typed)
 		c.pass(31 * time.Minute)
 		b.click(sendForm)
-		b.want("#problem", "Your session has ended. Sign in again to go on. This form has changed nothing; what you typed is kept.")
+		b.want("#problem", "Your session has ended. Sign in again to continue. This form has changed nothing; what you typed is kept.")
 		// A mistyped key loses nothing either.
 		b.seen.Expect("status of 400")
 		b.fill("#secret", "wrong")
@@ -55,12 +54,12 @@ func TestExpiredWhileTyping(t *testing.T) {
 		// And it can be sent from there.
 		b.fill("#name", fmt.Sprint("scripts off: ", withoutScripts))
 		b.click(sendForm)
-		b.want("h1", "was made")
+		b.want("h1", "was created")
 		b.store()
 	}
 }
 
-// A secret that was being sent when the session ended is not sent back, and all else is.
+// A secret sent after the session has ended is not sent back; all else is.
 func TestExpiredWhileTrying(t *testing.T) {
 	t.Parallel()
 	c := newClock()
@@ -99,11 +98,11 @@ func TestTwoTabs(t *testing.T) {
 	other.signInAgain(k.owner)
 	other.wantTyped()
 	b.open("/console/keys")
-	b.wait("header .who") // signed in again in the other
+	b.wait("header .who") // signed in again in the other tab
 }
 
-// A link from another site shows the page to who is signed in, though the browser keeps the
-// cookie back; and the page to sign in to everybody else. Neither asks for ever.
+// A link from another site shows the page to a signed-in reader, although the browser withholds the
+// cookie at first, and the sign-in page to others. Neither reloads forever.
 func TestLinkFromElsewhere(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -131,9 +130,9 @@ func TestLinkFromElsewhere(t *testing.T) {
 	for i := 0; asked() < 2 && i < 1000; i++ {
 		time.Sleep(10 * time.Millisecond)
 	}
-	time.Sleep(300 * time.Millisecond) // a page that asks for ever would ask again
+	time.Sleep(300 * time.Millisecond) // a page that reloads forever would ask again
 	if n := asked(); n != 2 {
-		t.Errorf("the page was asked for %d times by who is not signed in, want 2", n)
+		t.Errorf("without a session the page was requested %d times, want 2", n)
 	}
 	b.signIn(k.owner)
 	before := asked()
@@ -143,11 +142,11 @@ func TestLinkFromElsewhere(t *testing.T) {
 		t.Errorf("the link leads to %s", path)
 	}
 	if n := asked() - before; n != 2 {
-		t.Errorf("the page was asked for %d times by who is signed in, want 2", n)
+		t.Errorf("with a session the page was requested %d times, want 2", n)
 	}
 }
 
-// after is a handler that can be changed while it serves.
+// after is a handler that can be replaced while it serves.
 type after struct{ atomic.Pointer[http.Handler] }
 
 func (a *after) set(h http.Handler) { a.Store(&h) }
@@ -184,7 +183,7 @@ func TestFailingServer(t *testing.T) {
 	b := k.browse()
 	b.signIn(k.owner)
 	b.seen.Expect("status of 503")
-	b.seen.Expect("console.error") // which is how htmx tells of it
+	b.seen.Expect("console.error") // htmx reports it there
 	fail := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Retry-After", "1")
@@ -209,11 +208,11 @@ func TestFailingServer(t *testing.T) {
 	b.want("main form button", "Send it again")
 	api.back()
 	b.click("main form button")
-	b.want("h1", "Key sent twice was made")
+	b.want("h1", "Key sent twice was created")
 	b.store()
 	b.open("/console/keys")
 
-	// A search that fails says so and keeps what is there; then it goes on.
+	// A failed search says so and keeps the results; then it works again.
 	api.to(fail)
 	b.fill("#q", "ac")
 	b.want("#offline", "The server did not answer as it should")
@@ -222,7 +221,7 @@ func TestFailingServer(t *testing.T) {
 	b.write("#q", "m")
 	b.until(`document.querySelector("#offline").hidden`)
 
-	// So does what a page asks for by itself.
+	// So does polling.
 	b.open("/console")
 	b.until("document.readyState === 'complete'")
 	api.to(fail)
@@ -258,8 +257,8 @@ func TestSlowServer(t *testing.T) {
 	b.write("#q", "m")
 	b.wait("#results:not([aria-busy])")
 	select {
-	case <-ended: // the browser took back what it no longer wants
+	case <-ended: // the browser cancelled the old request
 	case <-time.After(time.Minute):
-		t.Error("a request that nobody waits for goes on")
+		t.Error("an abandoned request goes on")
 	}
 }

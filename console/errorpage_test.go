@@ -12,7 +12,7 @@ import (
 	"apikeyd/console"
 )
 
-// switched is an API with a switch: what it answers instead of what it is.
+// switched is an API that can be switched to another handler.
 type switched struct {
 	api     http.Handler
 	instead atomic.Pointer[http.HandlerFunc]
@@ -35,19 +35,19 @@ func newSwitched(t *testing.T) (*kit, *switched) {
 	return newKit(t, options{console: func(c *console.Config) { s.api = c.API; c.API = s }}), s
 }
 
-// An API that takes too long is not waited for.
+// A page does not wait for an API that takes too long.
 func TestSlowAPI(t *testing.T) {
 	t.Parallel()
 	k, api := newSwitched(t)
 	v := k.visitor()
 	v.signIn(k.owner)
 	api.to(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	synctest.Test(t, func(*testing.T) { // where time passes at once
+	synctest.Test(t, func(*testing.T) { // so that no time passes
 		v.get("/console/keys").want(http.StatusServiceUnavailable, "That took too long", "Try again")
 	})
 }
 
-// What the service says when it cannot read its database reaches the reader.
+// The reader sees the service's message when it cannot read its database.
 func TestDatabaseAway(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -56,7 +56,7 @@ func TestDatabaseAway(t *testing.T) {
 	k.must(os.Rename(k.Path, k.Path+".away"))
 	for deadline := time.Now().Add(20 * time.Second); v.get("/console/keys").status == http.StatusOK; {
 		if time.Now().After(deadline) {
-			t.Fatal("keys are shown from a database that is away")
+			t.Fatal("keys are shown without a database")
 		}
 	}
 	v.get("/console/keys").want(http.StatusServiceUnavailable, "The server cannot do this now", "Try again", "Request <code>")
