@@ -48,13 +48,9 @@ func registerDocs(e *echo.Echo) error {
 
 // documents are made once, by their paths: they are the same for every Server.
 var documents = sync.OnceValues(func() (map[string]*document, error) {
-	json, err := yamlToJSON(gen.Contract)
-	if err != nil {
-		return nil, fmt.Errorf("the embedded contract as JSON: %w", err)
-	}
 	all := map[string]*document{
 		"/openapi.yaml": {contentType: "application/yaml", content: gen.Contract},
-		"/openapi.json": {contentType: "application/json", content: json},
+		"/openapi.json": {contentType: "application/json", content: gen.ContractJSON},
 	}
 	for _, file := range []struct {
 		path, contentType string
