@@ -102,7 +102,7 @@ func readBody(w http.ResponseWriter, r *http.Request) (data []byte, err error) {
 		return nil, errBodyTooLarge
 	}
 	if err != nil {
-		return nil, invalidBody("could not be read to its end")
+		return nil, invalidBody("could not be read completely")
 	}
 	return data, nil
 }

@@ -96,9 +96,9 @@ func (f *faults) boundObject(s *openapi3.Schema, path []string, object map[strin
 		case other != nil:
 			kept[name] = f.bound(other.Value, at, object[name])
 		case closed:
-			message := "is not known here"
+			message := "is not a known property"
 			if !told {
-				message += "; known are " + strings.Join(slices.Sorted(maps.Keys(s.Properties)), ", ")
+				message += "; the known ones are " + strings.Join(slices.Sorted(maps.Keys(s.Properties)), ", ")
 				told = true
 			}
 			f.add(fieldName(at), message)

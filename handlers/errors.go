@@ -58,7 +58,7 @@ func problemOf(err error) problem {
 		return problem{status: http.StatusUnauthorized, code: credentials.code, message: credentials.message}
 	case errors.Is(err, store.ErrActorGone):
 		return problem{status: http.StatusUnauthorized, code: "CREDENTIAL_INVALID",
-			message: "the API key stopped being good while it was used; use another one"}
+			message: "the API key was revoked or rotated, or expired, during this request; use another one"}
 	case errors.As(err, &scope):
 		return problem{status: http.StatusForbidden, code: "INSUFFICIENT_SCOPE",
 			message: apikey.Redact(scope.Error()), lacking: scope.lacking}
@@ -88,13 +88,13 @@ func problemOf(err error) problem {
 		return problem{status: http.StatusUnsupportedMediaType, code: "BODY_ENCODED", message: err.Error()}
 	case errors.Is(err, store.ErrTooManyScans):
 		return problem{status: http.StatusTooManyRequests, code: "TOO_MANY_REQUESTS",
-			message: "too many lists and searches are being made at once; wait for some of them", wait: time.Second}
+			message: "too many lists and searches are in progress; try again after Retry-After seconds", wait: time.Second}
 	case errors.Is(err, store.ErrDamaged):
 		return problem{status: http.StatusServiceUnavailable, code: "UNAVAILABLE",
 			message: "the database is damaged; its operator must restore a backup"}
 	case errors.Is(err, store.ErrUncertain):
 		return problem{status: http.StatusServiceUnavailable, code: "OUTCOME_UNKNOWN",
-			message: "the database failed before it said whether the change was made; look whether it was before you repeat it"}
+			message: "the database failed during the change, whose outcome is unknown; check it before you repeat the change"}
 	case errors.Is(err, store.ErrUnavailable),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return problem{status: http.StatusServiceUnavailable, code: "UNAVAILABLE",
@@ -113,10 +113,10 @@ func problemOfRouting(status int) problem {
 	switch status {
 	case http.StatusNotFound:
 		return problem{status: status, code: "PATH_NOT_FOUND",
-			message: "there is nothing at this path; the contract lists what there is"}
+			message: "no operation has this path; the contract lists them all"}
 	case http.StatusMethodNotAllowed:
 		return problem{status: status, code: "METHOD_NOT_ALLOWED",
-			message: "this path does not take this method; see the Allow header"}
+			message: "this path does not accept this method; see the Allow header"}
 	}
 	return problem{status: http.StatusBadRequest, code: "INVALID_REQUEST",
 		message: "the request does not match the contract"}

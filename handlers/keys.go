@@ -45,7 +45,7 @@ func (s *Server) ListApiKeys(
 	}
 	now, params := s.Now(), request.Params
 	if text := or(params.NameContains, ""); !utf8.ValidString(text) || strings.Contains(text, "\x00") {
-		return nil, apikey.Invalid("name_contains", "must be valid UTF-8, without NUL: no name is otherwise")
+		return nil, apikey.Invalid("name_contains", "must be valid UTF-8 without NUL, as names are")
 	}
 	if params.Search != nil {
 		if err := apikey.CheckSearch(*params.Search); err != nil {

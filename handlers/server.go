@@ -95,7 +95,7 @@ func newServer(c Config) *Server {
 		Config:       c,
 		pages:        newPages(),
 		authFailures: newFailureLimiter(c.AuthFailures, "calls with a bad API key"),
-		leakReports:  newFailureLimiter(leakRate, "reports of what is no key's secret"),
+		leakReports:  newFailureLimiter(leakRate, "reports of secrets that work for no key"),
 	}
 	if c.RefusalLines > 0 {
 		s.refusals = logging.NewLimiter(c.RefusalLines, s.logHeld)
