@@ -10,14 +10,14 @@ BENCHSTAT       := bin/benchstat-$(BENCHSTAT_VERSION)
 CYCLONEDX_VERSION := v1.10.0
 CYCLONEDX       := bin/cyclonedx-gomod-$(CYCLONEDX_VERSION)
 BASELINE        := docs/bench/baseline.txt
-GENERATED       := gen/api.gen.go gen/openapi.yaml client/internal/api/api.gen.go client/internal/seedapi/seedapi.gen.go \
+GENERATED       := gen/api.gen.go gen/openapi.yaml gen/openapi.json client/internal/api/api.gen.go client/internal/seedapi/seedapi.gen.go \
                    client/typescript/src/contract.ts docs/configuration.md
 NODE_MODULES    := client/typescript/node_modules
 FUZZ_TIME       ?= 30s
 BENCH_FLAGS     ?= --output docs/performance.md
 BENCH_COUNT     ?= 6
 SOURCES         := $(shell find . -path ./$(NODE_MODULES) -prune -o \
-                   \( -name '*.go' -o -name '*.sql' -o -path './handlers/docs/*' \) -print) gen/openapi.yaml go.mod go.sum
+                   \( -name '*.go' -o -name '*.sql' -o -path './handlers/docs/*' \) -print) gen/openapi.yaml gen/openapi.json go.mod go.sum
 
 # Everything is compiled one way: without C, and without the folder it was compiled in. So the
 # program, the tests and the tools share what Go's build cache has, in every clone.
@@ -101,6 +101,7 @@ generate: ## Make gen/ and the clients from openapi.yaml, and docs/configuration
 	$(GO) tool oapi-codegen --config client/oapi-codegen.yaml openapi.yaml
 	$(GO) tool oapi-codegen --config client/internal/seedapi/oapi-codegen.yaml internal/contracts/seed.yaml
 	cp openapi.yaml gen/openapi.yaml
+	$(GO_TEST) ./gen -run ContractJSON -count 1 -args -update
 	$(GO_TEST) ./internal/cli -run ConfigurationReference -count 1 -args -update
 	@if [ -d $(NODE_MODULES) ]; then cd client/typescript && npm run --silent generate; \
 	else echo "Left out: client/typescript/src/contract.ts, which needs Node.js and make node-modules"; fi

@@ -13,22 +13,22 @@ import (
 	"apikeyd/internal/ratelimit"
 )
 
-// maxAddresses bounds how many addresses each kind of failure remembers.
+// maxAddresses is how many addresses a failureLimiter remembers.
 const maxAddresses = 10_000
 
-// failureLimiter counts by address what is done there in vain. Whatever succeeds does not ask it:
-// so nobody is locked out by the noise that others make from the same address.
+// failureLimiter limits failed attempts per network. Successful calls do not ask it, so nobody
+// is locked out by others at the same address.
 type failureLimiter struct {
 	table *ratelimit.Table[netip.Prefix]
-	limit apikey.RateLimit // the zero RateLimit is without limit
-	kind  string           // of what is done, for people
+	limit apikey.RateLimit // the zero RateLimit limits nothing
+	kind  string           // of attempt, in messages
 }
 
 func newFailureLimiter(limit apikey.RateLimit, kind string) failureLimiter {
 	return failureLimiter{ratelimit.New[netip.Prefix](maxAddresses), limit, kind}
 }
 
-// check counts one failure, and returns a *tooManyFailuresError if there were too many.
+// check counts one failure. It returns a *tooManyFailuresError if there were too many.
 func (s failureLimiter) check(from netip.Addr, now time.Time) error {
 	if s.limit == (apikey.RateLimit{}) {
 		return nil
@@ -40,9 +40,9 @@ func (s failureLimiter) check(from netip.Addr, now time.Time) error {
 	return &tooManyFailuresError{status: http.StatusTooManyRequests, kind: s.kind, wait: quota.RetryAfter}
 }
 
-// tooManyFailuresError says that too much of a kind came from one address.
+// tooManyFailuresError says that an address made too many failed attempts of a kind.
 type tooManyFailuresError struct {
-	status int // 429; or 403 for a gateway that knows no other
+	status int // 429, or 403 for gateways that do not understand 429
 	kind   string
 	wait   time.Duration
 }
@@ -51,22 +51,22 @@ func (e *tooManyFailuresError) Error() string {
 	return fmt.Sprintf("too many %s came from your address; try again in %d s", e.kind, wholeSeconds(e.wait))
 }
 
-// limitAuthFailure is what a failed authentication is answered with: its error, or too many of
-// them from its address with this status. Who showed no key at all tried nothing.
+// limitAuthFailure counts a failed authentication and returns the error to answer it with: err, or a
+// *tooManyFailuresError with this status. A request without a key does not count: it tried no secret.
 func (s *Server) limitAuthFailure(x *exchange, status int, err error) error {
 	failure, failed := errors.AsType[*credentialError](err)
 	if !failed || failure.code == codeMissing {
 		return err
 	}
-	if slow, ok := errors.AsType[*tooManyFailuresError](s.authFailures.check(x.address, s.Now())); ok {
-		slow.status = status
-		return slow
+	if tooMany, ok := errors.AsType[*tooManyFailuresError](s.authFailures.check(x.address, s.Now())); ok {
+		tooMany.status = status
+		return tooMany
 	}
 	return err
 }
 
-// limitBadRequests counts the refused requests of a public operation (400, 413, 415) against the same
-// limit as reports that do nothing: they cost as much.
+// limitBadRequests counts a public operation's bad requests (400, 413, 415) against the limit of
+// ineffective leak reports: they cost as much.
 func (s *Server) limitBadRequests(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		err := next(c)
@@ -75,8 +75,8 @@ func (s *Server) limitBadRequests(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		switch problemOf(err).status {
 		case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
-			if slow := s.leakReports.check(exchangeOf(c.Request().Context()).address, s.Now()); slow != nil {
-				return slow
+			if tooMany := s.leakReports.check(exchangeOf(c.Request().Context()).address, s.Now()); tooMany != nil {
+				return tooMany
 			}
 		}
 		return err

@@ -14,7 +14,9 @@ import (
 // most is how many failures an address may have in a minute in these tests.
 const most = 5
 
-func withAuthLimit(c *handlers.Config) { c.AuthFailures = apikey.RateLimit{Limit: most, Window: time.Minute} }
+func withAuthLimit(c *handlers.Config) {
+	c.AuthFailures = apikey.RateLimit{Limit: most, Window: time.Minute}
+}
 
 // proxied makes the test a proxy that tells its client's address.
 func proxied(c *handlers.Config) {

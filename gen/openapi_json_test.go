@@ -1,20 +1,45 @@
-package handlers
+package gen_test
 
 import (
 	"encoding/json"
+	"flag"
+	"os"
+	"testing"
 
 	"go.yaml.in/yaml/v4"
+
+	"apikeyd/gen"
 )
 
-// yamlToJSON makes the very document. The one that oapi-codegen embeds leaves out empty
-// properties and sorts the keys; here operations and fields stand in the page as the
-// contract's author put them.
-func yamlToJSON(text []byte) ([]byte, error) {
-	var root yaml.Node
-	if err := yaml.Unmarshal(text, &root); err != nil {
-		return nil, err
+// update is given by make generate.
+var update = flag.Bool("update", false, "write openapi.json instead of comparing it")
+
+// openapi.json is openapi.yaml in its own order. The document that oapi-codegen embeds leaves out
+// empty properties and sorts the rest.
+func TestContractJSON(t *testing.T) {
+	t.Parallel()
+	const path = "openapi.json"
+	contract, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
 	}
-	return appendJSON(nil, &root)
+	var root yaml.Node
+	if err := yaml.Unmarshal(contract, &root); err != nil {
+		t.Fatal(err)
+	}
+	want, err := appendJSON(nil, &root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(path, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if string(gen.ContractJSON) != string(want) {
+		t.Errorf("%s is not openapi.yaml as JSON; run make generate", path)
+	}
 }
 
 func appendJSON(out []byte, n *yaml.Node) (_ []byte, err error) {
