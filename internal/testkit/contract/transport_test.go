@@ -82,6 +82,8 @@ func TestTransportNotices(t *testing.T) {
 		"a secret where none belongs": {"GET", "/v1/api-keys/ci", "", canned{200, nil, withSecret}, "secret"},
 		"a date that is none": {"GET", "/v1/api-keys/ci", "",
 			canned{200, nil, changed("2030-01-31T12:00:00.000Z", "2030-01-31")}, "expires_at"},
+		"a GET that leaves its method out": {"", "/v1/api-keys/ci", "",
+			canned{200, nil, changed(`"id"`, `"hash":"h","id"`)}, "hash"},
 		"an id that is none": {"GET", "/v1/api-keys/ci", "",
 			canned{200, nil, changed("0197a1b2-", "0197a1b2")}, "id"},
 		"a status that is none": {"GET", "/v1/api-keys/ci", "",
@@ -115,6 +117,7 @@ func TestTransportNotices(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			r.Method = tt.method
 			if tt.sent == "" {
 				r.Body, r.ContentLength = nil, 0
 			} else {
