@@ -12,6 +12,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/internal/draft"
+	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
 
@@ -114,7 +115,7 @@ func (c *backupCommand) copy(ctx context.Context, to draft.Draft, bar *progressB
 	err := sqlstore.Backup(ctx, c.Database, to.File, func(done, total int) {
 		bar.copying(int64(done), int64(total))
 	})
-	if errors.Is(err, sqlstore.ErrMissing) {
+	if errors.Is(err, store.ErrMissing) {
 		return sqlstore.Contents{}, fmt.Errorf("%w; name it with --database", err)
 	}
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
 
@@ -57,7 +58,7 @@ func (c *migrateStoreCommand) Run(ctx context.Context, s streams) error {
 // explain says what to do about a failure.
 func (c *migrateStoreCommand) explain(ctx context.Context, s streams, err error) error {
 	switch {
-	case errors.Is(err, sqlstore.ErrInUse):
+	case errors.Is(err, store.ErrInUse):
 		return fmt.Errorf("%w; stop it first", err)
 	case errors.Is(err, sqlstore.ErrTargetTaken):
 		return fmt.Errorf("%w; name an empty one", err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"apikeyd/internal/draft"
+	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
 
@@ -61,7 +62,7 @@ func (c *restoreCommand) Run(ctx context.Context, s streams) (err error) {
 	}
 	defer func() { _ = from.Close() }() // it was only read
 	site, err := sqlstore.OpenSite(c.Database)
-	if errors.Is(err, sqlstore.ErrInUse) {
+	if errors.Is(err, store.ErrInUse) {
 		return fmt.Errorf("%w; stop that server first", err)
 	}
 	if err != nil {
@@ -118,7 +119,7 @@ func (c *restoreCommand) open(ctx context.Context) (*os.File, error) {
 // look refuses what cannot be restored, before anything is copied.
 func (c *restoreCommand) look(ctx context.Context) error {
 	e, err := sqlstore.ExamineFile(ctx, c.File)
-	if errors.Is(err, sqlstore.ErrTooNew) {
+	if errors.Is(err, store.ErrTooNew) {
 		return fmt.Errorf("%w; restore it with that version, or a later one", err)
 	}
 	if err != nil {

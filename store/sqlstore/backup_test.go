@@ -206,7 +206,7 @@ func TestBackupRefusesWhatIsNotOurs(t *testing.T) {
 	initialise(t, newer)
 	execute(t, raw(t, newer), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, 1)`)
 	for path, want := range map[string]error{
-		newPath(t): sqlstore.ErrMissing, text: sqlstore.ErrForeign, empty: sqlstore.ErrEmpty, newer: sqlstore.ErrTooNew,
+		newPath(t): store.ErrMissing, text: store.ErrForeign, empty: sqlstore.ErrEmpty, newer: store.ErrTooNew,
 	} {
 		wantErr(t, tryBackup(t.Context(), path, newPath(t)), want)
 	}

@@ -73,7 +73,7 @@ func TidyRestored(path string) error {
 func (db *DB) CarryOver(ctx context.Context, actor store.Actor, from *Examination, knows time.Time) (CarriedOver, error) {
 	var done CarriedOver
 	if from.version < readableSchema {
-		return done, ErrNotMigrated
+		return done, store.ErrNotMigrated
 	}
 	contents, err := from.Contents(ctx)
 	if err != nil {

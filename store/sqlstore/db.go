@@ -38,15 +38,6 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// The reasons for which Open refuses a database, beside those of the file system.
-var (
-	ErrInUse       = errors.New("another apikeyd serves this database")
-	ErrMissing     = errors.New("there is no database here")
-	ErrForeign     = errors.New("this is not a database of apikeyd")
-	ErrTooNew      = errors.New("the database was written by a newer apikeyd")
-	ErrNotMigrated = errors.New("the database was written by an older apikeyd; run apikeyd serve on it once")
-)
-
 // DB is a store.Store over one database.
 type DB struct {
 	condition *condition

@@ -93,7 +93,7 @@ func examine(ctx context.Context, f *files, name string, m mode) (_ *Examination
 	switch {
 	case err != nil:
 	case e.version > e.target:
-		err = ErrTooNew
+		err = store.ErrTooNew
 	case e.version == 0:
 		err = ErrEmpty
 	}

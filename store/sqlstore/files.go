@@ -41,7 +41,7 @@ func openFiles(path string, serve bool) (f *files, err error) {
 		}
 	}
 	if errors.Is(err, os.ErrNotExist) && !serve {
-		err = ErrMissing
+		err = store.ErrMissing
 	}
 	return f, err
 }
@@ -92,7 +92,7 @@ func (f *files) takeLock() error {
 		return err
 	}
 	if !held {
-		return ErrInUse
+		return store.ErrInUse
 	}
 	f.lock = lock
 	return f.watch(path) // without it another server would get in

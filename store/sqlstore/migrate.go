@@ -11,6 +11,8 @@ import (
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
+
+	"apikeyd/store"
 )
 
 //go:embed migrations
@@ -55,9 +57,9 @@ func checkSchema(ctx context.Context, reader *sql.DB, mayMigrate bool) error {
 	case err != nil:
 		return err
 	case current > target:
-		return ErrTooNew
+		return store.ErrTooNew
 	case current < target && !mayMigrate:
-		return ErrNotMigrated
+		return store.ErrNotMigrated
 	}
 	return nil
 }
@@ -102,7 +104,7 @@ func schemaVersion(ctx context.Context, reader *sql.DB) (int64, error) {
 		return 0, translateOpen(err)
 	}
 	if tables > 0 {
-		return 0, ErrForeign
+		return 0, store.ErrForeign
 	}
 	return 0, nil
 }

@@ -38,7 +38,7 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	execute(t, raw(t, path), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)`)
 	for _, serve := range []bool{false, true} {
 		_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: serve})
-		wantErr(t, err, sqlstore.ErrTooNew)
+		wantErr(t, err, store.ErrTooNew)
 	}
 }
 
@@ -56,7 +56,7 @@ func TestInterruptedFirstStart(t *testing.T) {
 	execute(t, db, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, 1)`)
 
 	_, err = sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
-	wantErr(t, err, sqlstore.ErrNotMigrated)
+	wantErr(t, err, store.ErrNotMigrated)
 	create(t, open(t, path), "ci")
 }
 
@@ -107,7 +107,7 @@ func TestFirstSchemaIsBroughtUpToDate(t *testing.T) {
 	path := newPath(t)
 	keys := firstSchema(t, path)
 	_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
-	wantErr(t, err, sqlstore.ErrNotMigrated)
+	wantErr(t, err, store.ErrNotMigrated)
 
 	var log strings.Builder
 	for _, when := range []string{"after the migration", "after another start"} {

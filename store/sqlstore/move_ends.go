@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"time"
+
+	"apikeyd/store"
 )
 
 // moveEnd is a database that is moved, or moved to.
@@ -76,7 +78,7 @@ func (e *moveEnd) look(ctx context.Context, target bool) (err error) {
 	case err != nil:
 		return e.translate(err)
 	case current > ours:
-		return ErrTooNew
+		return store.ErrTooNew
 	case current == 0 && !target:
 		return ErrEmpty
 	case current == 0:
@@ -84,7 +86,7 @@ func (e *moveEnd) look(ctx context.Context, target bool) (err error) {
 	case current < ours && target:
 		return ErrTargetTaken
 	case current < ours:
-		return ErrNotMigrated
+		return store.ErrNotMigrated
 	}
 	e.taken = target
 	return nil
@@ -272,7 +274,7 @@ func (s *moveServer) refuseNodes(ctx context.Context, name string) error {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	return ErrInUse
+	return store.ErrInUse
 }
 
 func (s *moveServer) versions(ctx context.Context, pool *sql.DB) (current, target int64, err error) {

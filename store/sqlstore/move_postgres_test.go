@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	postgrestest "apikeyd/internal/testkit/postgres"
+	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
 
@@ -34,10 +35,10 @@ func TestMoveRefusalsOfServers(t *testing.T) {
 
 	testMoveRefusals(t, map[string]refusedMove{
 		"into another on a server":     {from, taken, sqlstore.ErrTargetTaken},
-		"into a foreign one":           {from, strange, sqlstore.ErrForeign},
-		"into one with a node":         {from, served, sqlstore.ErrInUse},
-		"from one with a node":         {served, newPath(t), sqlstore.ErrInUse},
+		"into a foreign one":           {from, strange, store.ErrForeign},
+		"into one with a node":         {from, served, store.ErrInUse},
+		"from one with a node":         {served, newPath(t), store.ErrInUse},
 		"from nothing on a server":     {cluster.Database(t), newPath(t), sqlstore.ErrEmpty},
-		"from something else's server": {strange, newPath(t), sqlstore.ErrForeign},
+		"from something else's server": {strange, newPath(t), store.ErrForeign},
 	})
 }

@@ -316,14 +316,14 @@ func TestMoveRefusals(t *testing.T) {
 	testMoveRefusals(t, map[string]refusedMove{
 		"into another database":     {from, other, sqlstore.ErrTargetTaken},
 		"into an empty one of ours": {from, empty, sqlstore.ErrTargetTaken},
-		"into a foreign file":       {from, foreign, sqlstore.ErrForeign},
-		"into a diary":              {from, notOurs, sqlstore.ErrForeign},
+		"into a foreign file":       {from, foreign, store.ErrForeign},
+		"into a diary":              {from, notOurs, store.ErrForeign},
 		"into another's move":       {from, begun, sqlstore.ErrOtherSource},
 		"into itself":               {from, from, sqlstore.ErrSame},
-		"into one that is served":   {from, served, sqlstore.ErrInUse},
-		"from one that is served":   {served, newPath(t), sqlstore.ErrInUse},
-		"from nothing":              {newPath(t), newPath(t), sqlstore.ErrMissing},
-		"from a foreign file":       {foreign, newPath(t), sqlstore.ErrForeign},
+		"into one that is served":   {from, served, store.ErrInUse},
+		"from one that is served":   {served, newPath(t), store.ErrInUse},
+		"from nothing":              {newPath(t), newPath(t), store.ErrMissing},
+		"from a foreign file":       {foreign, newPath(t), store.ErrForeign},
 	})
 }
 

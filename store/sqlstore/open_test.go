@@ -64,7 +64,7 @@ func TestOneServerPerFile(t *testing.T) {
 	first, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
 	must(t, err)
 	_, err = sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
-	wantErr(t, err, sqlstore.ErrInUse)
+	wantErr(t, err, store.ErrInUse)
 	create(t, first, "ci") // the refused one did no harm
 	must(t, first.Close())
 	wantKey(t, open(t, path), "ci")
@@ -92,7 +92,7 @@ func TestMissing(t *testing.T) {
 	t.Parallel()
 	path := newPath(t)
 	_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
-	wantErr(t, err, sqlstore.ErrMissing)
+	wantErr(t, err, store.ErrMissing)
 	wantFiles(t, filepath.Dir(path))
 }
 
@@ -101,7 +101,7 @@ func TestEmptyFile(t *testing.T) {
 	path := newPath(t)
 	must(t, os.WriteFile(path, nil, 0o600))
 	_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
-	wantErr(t, err, sqlstore.ErrNotMigrated)
+	wantErr(t, err, store.ErrNotMigrated)
 	wantFiles(t, filepath.Dir(path), "keys.db")
 	wantContent(t, path, nil)
 
@@ -136,7 +136,7 @@ func TestForeignFiles(t *testing.T) {
 				before, err := os.ReadFile(path)
 				must(t, err)
 				_, err = sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: serve})
-				wantErr(t, err, sqlstore.ErrForeign)
+				wantErr(t, err, store.ErrForeign)
 				wantContent(t, path, before)
 			})
 		}
@@ -186,7 +186,7 @@ func TestLinksLeadToOneDatabase(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "link.db")
 	must(t, os.Symlink(path, link))
 	_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: link, Serve: true})
-	wantErr(t, err, sqlstore.ErrInUse)
+	wantErr(t, err, store.ErrInUse)
 	got, err := openBeside(t, link).Key(t.Context(), store.ByID(key.ID))
 	if err != nil || got.Name != "ci" {
 		t.Errorf("through the link is %q (%v)", got.Name, err)

@@ -98,13 +98,13 @@ func checkPostgres(ctx context.Context, pool *sql.DB, mayMigrate bool) error {
 	case err != nil:
 		return err
 	case current > target:
-		return ErrTooNew
+		return store.ErrTooNew
 	case current < target && mayMigrate:
 		return nil
 	case current == 0:
-		return ErrMissing
+		return store.ErrMissing
 	case current < target:
-		return ErrNotMigrated
+		return store.ErrNotMigrated
 	}
 	return nil
 }
@@ -132,7 +132,7 @@ func postgresVersions(ctx context.Context, pool *sql.DB) (current, target int64,
 	case err != nil:
 		return 0, 0, err
 	case !ours && keys:
-		return 0, 0, ErrForeign
+		return 0, 0, store.ErrForeign
 	case !ours:
 		return 0, target, nil
 	}

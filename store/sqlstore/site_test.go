@@ -88,7 +88,7 @@ func TestPutRefusesWhatIsServed(t *testing.T) {
 	path := newPath(t)
 	key := create(t, open(t, path), "from before")
 	file, _ := newFile(t, path)
-	wantErr(t, put(t, file, path, true), sqlstore.ErrInUse)
+	wantErr(t, put(t, file, path, true), store.ErrInUse)
 	_, err := openBeside(t, path).Key(t.Context(), store.ByID(key.ID))
 	must(t, err)
 }

@@ -127,7 +127,7 @@ func assertPragmas(ctx context.Context, pool *sql.DB, m mode) error {
 func translateOpen(err error) error {
 	var driverError *sqlite.Error
 	if errors.As(err, &driverError) && driverError.Code()&0xff == sqlite3.SQLITE_NOTADB {
-		return ErrForeign
+		return store.ErrForeign
 	}
 	return err
 }

@@ -225,7 +225,7 @@ func (w *writer) together(batch []*job) (broken int, err error) {
 		return failAll(batch, err)
 	}
 	for i, j := range batch {
-		if j.err = j.try(); j.err != nil && (!isRefusal(j.err) || w.engine.breaks(j.err)) {
+		if j.err = j.try(); j.err != nil && (!store.IsRefusal(j.err) || w.engine.breaks(j.err)) {
 			// The database may have undone everything by itself: nothing more may run in there.
 			w.rollback()
 			return i, j.err
@@ -350,20 +350,6 @@ func (j *job) try() (err error) {
 	}()
 	j.changed, j.created, j.action = apikey.ID{}, "", ""
 	return j.condition.translate(j.do(&j.transaction))
-}
-
-// isRefusal reports whether an error says no to one change and leaves the transaction
-// good for others.
-func isRefusal(err error) bool {
-	for _, refusal := range []error{
-		store.ErrNotFound, store.ErrNameTaken, store.ErrRevoked, store.ErrRotated, store.ErrActorGone,
-	} {
-		if errors.Is(err, refusal) {
-			return true
-		}
-	}
-	_, denied := errors.AsType[*apikey.DeniedError](err)
-	return denied
 }
 
 func (w *writer) watch(watcher store.Watcher) { w.watcher.Store(&watcher) }
