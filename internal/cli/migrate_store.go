@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"apikeyd/store"
+	"apikeyd/store/dbname"
 	"apikeyd/store/sqlstore"
 )
 
@@ -71,7 +72,7 @@ func (c *migrateStoreCommand) explain(ctx context.Context, s streams, err error)
 }
 
 func (c *migrateStoreCommand) report(s streams, m sqlstore.Moved, took time.Duration) error {
-	from, to := sqlstore.Name(c.From), sqlstore.Name(c.To)
+	from, to := dbname.Show(c.From), dbname.Show(c.To)
 	what := fmt.Sprintf("%s, %s and %s", count(int(m.Keys), "key"), count(int(m.Uses), "last use"),
 		count(int(m.Events), "audit event"))
 	if m.Complete {

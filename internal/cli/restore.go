@@ -9,6 +9,7 @@ import (
 
 	"apikeyd/internal/draft"
 	"apikeyd/store"
+	"apikeyd/store/dbname"
 	"apikeyd/store/sqlstore"
 )
 
@@ -208,12 +209,12 @@ func (c *restoreCommand) confirm(ctx context.Context, s streams) (err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	restored, err := db.ConfirmRestored(ctx)
 	if errors.Is(err, sqlstore.ErrNotRestored) {
-		_, err = fmt.Fprintf(s.out, "nothing to confirm: no restore of %s awaits it\n", sqlstore.Name(c.Database))
+		_, err = fmt.Fprintf(s.out, "nothing to confirm: no restore of %s awaits it\n", dbname.Show(c.Database))
 		return err
 	}
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "confirmed the restore of %s at %s\n", sqlstore.Name(c.Database), timestamp(restored.At))
+	_, err = fmt.Fprintf(s.out, "confirmed the restore of %s at %s\n", dbname.Show(c.Database), timestamp(restored.At))
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"apikeyd/store"
+	"apikeyd/store/dbname"
 )
 
 // Options says how to open a database. Only Path is needed.
@@ -63,17 +64,17 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("database %s: %w", Name(o.Path), err), db.Close())
+			err = errors.Join(fmt.Errorf("database %s: %w", dbname.Show(o.Path), err), db.Close())
 		}
 	}()
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	open := db.openSQLite
-	if IsPostgres(o.Path) {
+	if dbname.IsPostgres(o.Path) {
 		open = db.openPostgres
 	}
-	if err := checkOpen(o.Path); err != nil {
+	if err := dbname.CheckOpen(o.Path); err != nil {
 		return nil, err
 	}
 	if err := open(ctx, o); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/store"
+	"apikeyd/store/dbname"
 )
 
 // The reasons for which an examination finds a database bad, beside those of Open.
@@ -56,7 +57,7 @@ func (c Contents) String() string {
 func Examine(ctx context.Context, path string) (*Examination, error) {
 	f, err := openFiles(path, false)
 	if err != nil {
-		return nil, fmt.Errorf("database %s: %w", Name(path), err)
+		return nil, fmt.Errorf("database %s: %w", dbname.Show(path), err)
 	}
 	return examine(ctx, f, f.path, lookingMode(f.path))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"apikeyd/store"
+	"apikeyd/store/dbname"
 )
 
 // files are the files of an open database, which must stay where they are: SQLite
@@ -29,7 +30,7 @@ func openFiles(path string, serve bool) (f *files, err error) {
 			err = errors.Join(err, f.close())
 		}
 	}()
-	if err := checkOpen(path); err != nil {
+	if err := dbname.CheckOpen(path); err != nil {
 		return f, err
 	}
 	// By one name, whichever link leads there: the lock stands beside it.

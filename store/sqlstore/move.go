@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"apikeyd/store/dbname"
 )
 
 // The reasons for which Move gives up, beside those of Open. A target that it refuses is
@@ -46,7 +48,7 @@ const stepTimeout = time.Minute
 // which source is moved into it. The source is known by its chains of audit events: every
 // change moves their heads.
 func Move(ctx context.Context, o MoveOptions) (_ Moved, err error) {
-	if err := errors.Join(checkOpen(o.From), checkOpen(o.To)); err != nil {
+	if err := errors.Join(dbname.CheckOpen(o.From), dbname.CheckOpen(o.To)); err != nil {
 		return Moved{}, err
 	}
 	if isSame(o.From, o.To) {
@@ -54,12 +56,12 @@ func Move(ctx context.Context, o MoveOptions) (_ Moved, err error) {
 	}
 	from, err := openMoveSource(ctx, o.From)
 	if err != nil {
-		return Moved{}, fmt.Errorf("database %s: %w", Name(o.From), err)
+		return Moved{}, fmt.Errorf("database %s: %w", dbname.Show(o.From), err)
 	}
 	defer func() { err = errors.Join(err, from.close()) }()
 	to, err := openMoveTarget(ctx, o.To)
 	if err != nil {
-		return Moved{}, fmt.Errorf("database %s: %w", Name(o.To), err)
+		return Moved{}, fmt.Errorf("database %s: %w", dbname.Show(o.To), err)
 	}
 	defer func() { err = errors.Join(err, to.close()) }()
 	m := &move{from: from, to: to, progress: o.Progress}

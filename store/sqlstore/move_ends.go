@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"apikeyd/store"
+	"apikeyd/store/dbname"
 )
 
 // moveEnd is a database that is moved, or moved to.
@@ -38,7 +39,7 @@ type moveEngine interface {
 
 // isSame reports whether two names are of one database, as far as names tell.
 func isSame(a, b string) bool {
-	if IsPostgres(a) || IsPostgres(b) {
+	if dbname.IsPostgres(a) || dbname.IsPostgres(b) {
 		return a == b
 	}
 	fileA, errA := os.Stat(a)
@@ -48,7 +49,7 @@ func isSame(a, b string) bool {
 
 // openMoveSource opens a database that nobody serves, to read it.
 func openMoveSource(ctx context.Context, path string) (*moveEnd, error) {
-	if IsPostgres(path) {
+	if dbname.IsPostgres(path) {
 		return openMoveServer(ctx, path, false)
 	}
 	return openMoveFile(ctx, path, false)
@@ -56,7 +57,7 @@ func openMoveSource(ctx context.Context, path string) (*moveEnd, error) {
 
 // openMoveTarget opens a database that is empty, or looks what is in it.
 func openMoveTarget(ctx context.Context, path string) (*moveEnd, error) {
-	if IsPostgres(path) {
+	if dbname.IsPostgres(path) {
 		return openMoveServer(ctx, path, true)
 	}
 	return openMoveFile(ctx, path, true)
@@ -242,7 +243,7 @@ func openMoveServer(ctx context.Context, path string, target bool) (_ *moveEnd, 
 	others := config.RuntimeParams["application_name"]
 	config.RuntimeParams["application_name"] = others + " migrate-store"
 	s := &moveServer{openPostgresPool(config, 2)}
-	e := &moveEnd{moveEngine: s, name: Name(path), pool: s.pool}
+	e := &moveEnd{moveEngine: s, name: dbname.Show(path), pool: s.pool}
 	if err := s.refuseNodes(ctx, others); err != nil {
 		return nil, errors.Join(explain(err), s.close())
 	}

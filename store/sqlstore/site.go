@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"apikeyd/store/dbname"
 )
 
 // Site is the place of a database file, kept free of servers until Close.
@@ -25,7 +27,7 @@ var (
 // OpenSite takes the place at path. It returns ErrInUse while a server is there. The
 // caller must Close it.
 func OpenSite(path string) (_ *Site, err error) {
-	if err := checkOpen(path); err != nil {
+	if err := dbname.CheckOpen(path); err != nil {
 		return nil, err
 	}
 	f := &files{watched: make(map[string]os.FileInfo)}

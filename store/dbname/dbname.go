@@ -1,4 +1,6 @@
-package sqlstore
+// Package dbname says what the name of a database means, refuses what nobody can mean by one, and keeps
+// credentials out of what is shown of it.
+package dbname
 
 import (
 	"errors"
@@ -22,12 +24,12 @@ func IsPostgres(name string) bool {
 // hidden stands in messages for a name that must not be repeated.
 const hidden = "(name not shown)"
 
-// Name is what a database is called in messages: a file by its path, a database on a server
+// Show returns what a database is called in messages: a file by its path, a database on a server
 // by host, port and name alone. Nothing else of a URL is in it, nor anything of a name that
-// CheckName refuses: that may be a password in the wrong place.
-func Name(name string) string {
+// Check refuses: that may be a password in the wrong place.
+func Show(name string) string {
 	switch {
-	case CheckName(name) != nil:
+	case Check(name) != nil:
 		return hidden
 	case !IsPostgres(name):
 		return name
@@ -67,10 +69,10 @@ var (
 
 const wantURL = "must be a URL such as postgres://USER@HOST:5432/DATABASE, "
 
-// CheckName refuses a name that can be meant neither for a file nor for a database of
+// Check refuses a name that can be meant neither for a file nor for a database of
 // PostgreSQL: an empty one would be made in a file of that name. The error says the right
 // form and repeats nothing of the name.
-func CheckName(name string) error {
+func Check(name string) error {
 	switch {
 	case name == "":
 		return errors.New("must name a file")
@@ -100,9 +102,9 @@ func CheckName(name string) error {
 
 func isInvisible(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }
 
-// checkOpen is CheckName for who opens a database.
-func checkOpen(name string) error {
-	if err := CheckName(name); err != nil {
+// CheckOpen is Check for who opens a database.
+func CheckOpen(name string) error {
+	if err := Check(name); err != nil {
 		return fmt.Errorf("the database's name %w", err)
 	}
 	return nil
@@ -171,15 +173,15 @@ func checkURL(name string) error {
 }
 
 // Redact hides URLs with credentials, and passwords among key=value pairs, in a text that
-// somebody else made. Names that Name makes pass as they are.
+// somebody else made. Names that Show makes pass as they are.
 func Redact(text string) string {
 	text = inText.ReplaceAllStringFunc(text, func(found string) string {
 		found, end := splitPunctuation(found)
 		if slices.Contains(examples, found) {
 			return found + end
 		}
-		if IsPostgres(found) && CheckName(found) == nil {
-			return Name(found) + end
+		if IsPostgres(found) && Check(found) == nil {
+			return Show(found) + end
 		}
 		before, _, _ := strings.Cut(found, ":")
 		return before + "://…" + end
