@@ -5,6 +5,7 @@ package sqlstore_test
 import (
 	"testing"
 
+	"apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
@@ -14,22 +15,22 @@ import (
 // A lock that is never released is not waited for without end.
 func TestGivesUpOnLock(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	db, other := open(t, path), raw(t, path)
-	execute(t, other, `BEGIN IMMEDIATE`)
-	key, _ := draft(t, "ci")
-	wantErr(t, db.CreateKey(t.Context(), operator, key), store.ErrUnavailable)
+	path := databasetest.NewPath(t)
+	db, other := databasetest.Open(t, path), databasetest.Raw(t, path)
+	databasetest.Execute(t, other, `BEGIN IMMEDIATE`)
+	key, _ := databasetest.Draft(t, "ci")
+	wantErr(t, db.CreateKey(t.Context(), databasetest.Operator, key), store.ErrUnavailable)
 	must(t, db.Ping(t.Context())) // reading goes on
-	execute(t, other, `ROLLBACK`)
-	must(t, db.CreateKey(t.Context(), operator, key))
+	databasetest.Execute(t, other, `ROLLBACK`)
+	must(t, db.CreateKey(t.Context(), databasetest.Operator, key))
 }
 
 // Whoever has the old database open would go on writing its log beside the new one.
 func TestPutRefusesWhatTheCommandLineHasOpen(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	key := crash(t, path)
-	file, _ := newFile(t, path)
+	path := databasetest.NewPath(t)
+	key := databasetest.Crash(t, path)
+	file, _ := databasetest.NewFile(t, path)
 	beside, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
 	must(t, err)
 	wantErr(t, put(t, file, path, true), sqlstore.ErrOpen)

@@ -5,6 +5,7 @@ package sqlstore_test
 import (
 	"testing"
 
+	"apikeyd/internal/testkit/database"
 	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
@@ -14,7 +15,7 @@ import (
 func TestMoveThroughServers(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Shared(t)
-	testMove(t, cluster.Database(t), cluster.Database(t), newPath(t), newPath(t))
+	testMove(t, cluster.Database(t), cluster.Database(t), databasetest.NewPath(t), databasetest.NewPath(t))
 }
 
 func TestMoveToAServerResumes(t *testing.T) {
@@ -25,20 +26,20 @@ func TestMoveToAServerResumes(t *testing.T) {
 func TestMoveRefusalsOfServers(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Shared(t)
-	from := newPath(t)
+	from := databasetest.NewPath(t)
 	furnish(t, from, 30)
 	taken, strange := cluster.Database(t), cluster.Database(t)
 	furnish(t, taken, 30)
 	cluster.SQL(t, strange, `CREATE TABLE api_keys (id INT)`)
 	served := cluster.Database(t)
-	openWith(t, sqlstore.Options{Path: served, Node: "n", Serve: true})
+	databasetest.OpenWith(t, sqlstore.Options{Path: served, Node: "n", Serve: true})
 
 	testMoveRefusals(t, map[string]refusedMove{
 		"into another on a server":     {from, taken, sqlstore.ErrTargetTaken},
 		"into a foreign one":           {from, strange, store.ErrForeign},
 		"into one with a node":         {from, served, store.ErrInUse},
-		"from one with a node":         {served, newPath(t), store.ErrInUse},
-		"from nothing on a server":     {cluster.Database(t), newPath(t), sqlstore.ErrEmpty},
-		"from something else's server": {strange, newPath(t), store.ErrForeign},
+		"from one with a node":         {served, databasetest.NewPath(t), store.ErrInUse},
+		"from nothing on a server":     {cluster.Database(t), databasetest.NewPath(t), sqlstore.ErrEmpty},
+		"from something else's server": {strange, databasetest.NewPath(t), store.ErrForeign},
 	})
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
@@ -84,15 +85,15 @@ func (f *furnishing) addKey(ctx context.Context, now time.Time, i int) error {
 	if err != nil {
 		return err
 	}
-	if err := f.db.CreateKey(ctx, operator, key); err != nil {
+	if err := f.db.CreateKey(ctx, databasetest.Operator, key); err != nil {
 		return err
 	}
 	switch i % 7 {
 	case 1:
-		err = second(f.db.RevokeKey(ctx, operator, store.ByID(key.ID)))
+		err = second(f.db.RevokeKey(ctx, databasetest.Operator, store.ByID(key.ID)))
 	case 2, 3:
 		secret = key.NewSecret()
-		err = second(f.db.RotateKey(ctx, operator, store.ByID(key.ID), apikey.Rotation{
+		err = second(f.db.RotateKey(ctx, databasetest.Operator, store.ByID(key.ID), apikey.Rotation{
 			From: key.SecretHash, To: secret.Hash(), Grace: time.Duration(i%7-2) * time.Hour,
 		}))
 	case 4:
@@ -175,13 +176,13 @@ func mustMove(t *testing.T, from, to string) sqlstore.Moved {
 // Everything arrives as it was.
 func TestMove(t *testing.T) {
 	t.Parallel()
-	testMove(t, newPath(t), newPath(t))
+	testMove(t, databasetest.NewPath(t), databasetest.NewPath(t))
 }
 
 // testMove moves a database from one place to the next, the last of which is a file.
 func testMove(t *testing.T, places ...string) {
 	t.Helper()
-	first := newPath(t)
+	first := databasetest.NewPath(t)
 	secrets := furnish(t, first, 1200)
 	want := contentsOf(t, first)
 	stops := append([]string{first}, places...)
@@ -208,7 +209,7 @@ func testMove(t *testing.T, places ...string) {
 	}
 	// Each is as good as any: who serves it goes on with the chains, and prunes them.
 	for _, path := range []string{stops[last/2], stops[last]} {
-		db := openWith(t, sqlstore.Options{Path: path, Node: "main", Serve: true})
+		db := databasetest.OpenWith(t, sqlstore.Options{Path: path, Node: "main", Serve: true})
 		for id, secret := range secrets {
 			key, err := db.Key(t.Context(), store.ByID(id))
 			must(t, err)
@@ -216,7 +217,7 @@ func testMove(t *testing.T, places ...string) {
 				t.Fatalf("key %s does not accept its secret", id)
 			}
 		}
-		create(t, db, "new")
+		databasetest.Create(t, db, "new")
 		must(t, second(db.PruneEvents(t.Context(), time.Now().Add(time.Hour))))
 		reports, err := db.VerifyAudit(t.Context())
 		must(t, err)
@@ -231,7 +232,7 @@ func testMove(t *testing.T, places ...string) {
 // dump is all that is in the tables of a file.
 func dump(t *testing.T, path string) string {
 	t.Helper()
-	db := raw(t, path)
+	db := databasetest.Raw(t, path)
 	var b strings.Builder
 	for _, table := range []string{"api_keys", "key_uses", "key_counts", "audit_events", "audit_chains", "audit_anchors", "notes"} {
 		dumpTable(t, db, table, &b)
@@ -260,12 +261,12 @@ func dumpTable(t *testing.T, db *sql.DB, table string, to *strings.Builder) {
 // A move that is interrupted after any step goes on, and nobody opens what is not finished.
 func TestMoveResumes(t *testing.T) {
 	t.Parallel()
-	testMoveResumes(t, newPath(t))
+	testMoveResumes(t, databasetest.NewPath(t))
 }
 
 func testMoveResumes(t *testing.T, to string) {
 	t.Helper()
-	from := newPath(t)
+	from := databasetest.NewPath(t)
 	furnish(t, from, 1200)
 	want := contentsOf(t, from)
 	interrupted := 0
@@ -288,7 +289,7 @@ func testMoveResumes(t *testing.T, to string) {
 			_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: to, Serve: serve, Node: "n"})
 			wantErr(t, err, sqlstore.ErrUnfinished)
 		}
-		_, err = move(t, to, newPath(t))
+		_, err = move(t, to, databasetest.NewPath(t))
 		wantErr(t, err, sqlstore.ErrUnfinished)
 	}
 	if interrupted < 8 {
@@ -302,16 +303,16 @@ func testMoveResumes(t *testing.T, to string) {
 // A target is refused, and left as it is, if it holds anything that is not from the source.
 func TestMoveRefusals(t *testing.T) {
 	t.Parallel()
-	from, other, empty := newPath(t), newPath(t), newPath(t)
+	from, other, empty := databasetest.NewPath(t), databasetest.NewPath(t), databasetest.NewPath(t)
 	furnish(t, from, 30)
 	furnish(t, other, 30)
-	initialise(t, empty)
-	foreign, notOurs := newPath(t), newPath(t)
-	execute(t, raw(t, foreign), `CREATE TABLE things (thing INTEGER)`)
+	databasetest.Initialise(t, empty)
+	foreign, notOurs := databasetest.NewPath(t), databasetest.NewPath(t)
+	databasetest.Execute(t, databasetest.Raw(t, foreign), `CREATE TABLE things (thing INTEGER)`)
 	must(t, os.WriteFile(notOurs, []byte(strings.Repeat("Dear diary, ", 1000)), 0o600))
 	begun := interruptedMove(t, other)
-	served := newPath(t)
-	open(t, served)
+	served := databasetest.NewPath(t)
+	databasetest.Open(t, served)
 
 	testMoveRefusals(t, map[string]refusedMove{
 		"into another database":     {from, other, sqlstore.ErrTargetTaken},
@@ -321,9 +322,9 @@ func TestMoveRefusals(t *testing.T) {
 		"into another's move":       {from, begun, sqlstore.ErrOtherSource},
 		"into itself":               {from, from, sqlstore.ErrSame},
 		"into one that is served":   {from, served, store.ErrInUse},
-		"from one that is served":   {served, newPath(t), store.ErrInUse},
-		"from nothing":              {newPath(t), newPath(t), store.ErrMissing},
-		"from a foreign file":       {foreign, newPath(t), store.ErrForeign},
+		"from one that is served":   {served, databasetest.NewPath(t), store.ErrInUse},
+		"from nothing":              {databasetest.NewPath(t), databasetest.NewPath(t), store.ErrMissing},
+		"from a foreign file":       {foreign, databasetest.NewPath(t), store.ErrForeign},
 	})
 }
 
@@ -352,7 +353,7 @@ func testMoveRefusals(t *testing.T, tests map[string]refusedMove) {
 // interruptedMove begins to move a database into a file.
 func interruptedMove(t *testing.T, from string) (to string) {
 	t.Helper()
-	to = newPath(t)
+	to = databasetest.NewPath(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	_, err := sqlstore.Move(ctx, sqlstore.MoveOptions{From: from, To: to, Progress: func(bool, int64, int64) { cancel() }})
@@ -366,19 +367,19 @@ func TestMoveNoticesChanges(t *testing.T) {
 	t.Parallel()
 	newSource := func(t *testing.T) string {
 		t.Helper()
-		path := newPath(t)
+		path := databasetest.NewPath(t)
 		furnish(t, path, 30)
 		return path
 	}
 	t.Run("during", func(t *testing.T) {
 		from := newSource(t)
-		beside := openBeside(t, from)
+		beside := databasetest.OpenBeside(t, from)
 		changed := false
-		to := newPath(t)
+		to := databasetest.NewPath(t)
 		_, err := sqlstore.Move(t.Context(), sqlstore.MoveOptions{From: from, To: to, Progress: func(checking bool, _, _ int64) {
 			if checking && !changed {
 				changed = true
-				create(t, beside, "late")
+				databasetest.Create(t, beside, "late")
 			}
 		}})
 		wantErr(t, err, sqlstore.ErrChanged)
@@ -388,7 +389,7 @@ func TestMoveNoticesChanges(t *testing.T) {
 	t.Run("between", func(t *testing.T) {
 		from := newSource(t)
 		to := interruptedMove(t, from)
-		create(t, openBeside(t, from), "late")
+		databasetest.Create(t, databasetest.OpenBeside(t, from), "late")
 		_, err := move(t, from, to)
 		wantErr(t, err, sqlstore.ErrOtherSource)
 	})
@@ -402,7 +403,7 @@ func TestMoveNoticesChanges(t *testing.T) {
 		"another event":      `INSERT INTO audit_events SELECT zeroblob(16), at, action, key_id, owner, name, changes, actor_id, via, address, request_id, chain, seq, hash FROM audit_events LIMIT 1`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			from, to := newSource(t), newPath(t)
+			from, to := newSource(t), databasetest.NewPath(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			_, err := sqlstore.Move(ctx, sqlstore.MoveOptions{From: from, To: to, Progress: func(checking bool, _, _ int64) {
@@ -411,7 +412,7 @@ func TestMoveNoticesChanges(t *testing.T) {
 				}
 			}})
 			wantErr(t, err, context.Canceled)
-			execute(t, raw(t, to), statement)
+			databasetest.Execute(t, databasetest.Raw(t, to), statement)
 			_, err = move(t, from, to)
 			wantErr(t, err, sqlstore.ErrDiffers)
 		})

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"apikeyd/internal/testkit/database"
 	"apikeyd/store/sqlstore"
 )
 
@@ -30,8 +31,8 @@ func openers(t *testing.T, path string) map[string]func() error {
 		}
 		return err
 	}
-	elsewhere := newPath(t)
-	initialise(t, elsewhere)
+	elsewhere := databasetest.NewPath(t)
+	databasetest.Initialise(t, elsewhere)
 	return map[string]func() error{
 		"serve": func() error {
 			db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
@@ -59,7 +60,7 @@ func openers(t *testing.T, path string) map[string]func() error {
 			return errors.Join(sqlstore.Backup(t.Context(), path, file, func(int, int) {}), file.Close())
 		},
 		"migrate from": func() error {
-			_, err := sqlstore.Move(t.Context(), sqlstore.MoveOptions{From: path, To: newPath(t)})
+			_, err := sqlstore.Move(t.Context(), sqlstore.MoveOptions{From: path, To: databasetest.NewPath(t)})
 			return err
 		},
 		"migrate to": func() error {
@@ -74,10 +75,10 @@ func openers(t *testing.T, path string) map[string]func() error {
 func TestSecondNameOfAnOpenFile(t *testing.T) {
 	t.Parallel()
 	for _, serve := range []bool{true, false} {
-		path := newPath(t)
-		initialise(t, path)
+		path := databasetest.NewPath(t)
+		databasetest.Initialise(t, path)
 		link := linked(t, path)
-		first := openWith(t, sqlstore.Options{Path: path, Serve: serve})
+		first := databasetest.OpenWith(t, sqlstore.Options{Path: path, Serve: serve})
 		for name, open := range openers(t, link) {
 			err := open()
 			wantErr(t, err, sqlstore.ErrOtherName)
@@ -85,12 +86,12 @@ func TestSecondNameOfAnOpenFile(t *testing.T) {
 				t.Errorf("%s: %v does not say both names", name, err)
 			}
 		}
-		wantFiles(t, filepath.Dir(link), "keys.db")
-		create(t, first, "ci")
+		databasetest.WantFiles(t, filepath.Dir(link), "keys.db")
+		databasetest.Create(t, first, "ci")
 		must(t, first.Close())
 		// Now that it is closed, the other name is as good.
-		other := open(t, link)
-		wantKey(t, other, "ci")
+		other := databasetest.Open(t, link)
+		databasetest.WantKey(t, other, "ci")
 		_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
 		wantErr(t, err, sqlstore.ErrOtherName)
 	}
@@ -99,22 +100,22 @@ func TestSecondNameOfAnOpenFile(t *testing.T) {
 // What leads to the same name is the same name.
 func TestManyWaysToOneName(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	create(t, open(t, path), "ci")
+	path := databasetest.NewPath(t)
+	databasetest.Create(t, databasetest.Open(t, path), "ci")
 	folder := filepath.Join(t.TempDir(), "folder")
 	must(t, os.Symlink(filepath.Dir(path), folder))
 	link := filepath.Join(t.TempDir(), "link.db")
 	must(t, os.Symlink(path, link))
 	for _, way := range []string{path, filepath.Join(folder, "keys.db"), link} {
-		wantKey(t, openBeside(t, way), "ci")
+		databasetest.WantKey(t, databasetest.OpenBeside(t, way), "ci")
 	}
 }
 
 // Two names in one folder are two names.
 func TestSecondNameInOneFolder(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	open(t, path)
+	path := databasetest.NewPath(t)
+	databasetest.Open(t, path)
 	link := path + "2"
 	must(t, os.Link(path, link))
 	_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: link})
@@ -127,9 +128,9 @@ func TestSecondNameInOneFolder(t *testing.T) {
 // such: whoever looks at an open database, or is refused, must not take them away.
 func TestSQLiteKeepsItsLocks(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	db := open(t, path)
-	create(t, db, "ci")
+	path := databasetest.NewPath(t)
+	db := databasetest.Open(t, path)
+	databasetest.Create(t, db, "ci")
 	link := linked(t, path)
 	want := posixLocks(t, path)
 	if want == 0 {
@@ -163,9 +164,9 @@ func posixLocks(t *testing.T, path string) int {
 func TestLogBesideAnotherName(t *testing.T) {
 	t.Parallel()
 	for how, rename := range map[string]func(from, to string) error{"linked": os.Link, "moved": os.Rename} {
-		path := newPath(t)
-		db := open(t, path)
-		create(t, db, "ci")
+		path := databasetest.NewPath(t)
+		db := databasetest.Open(t, path)
+		databasetest.Create(t, db, "ci")
 		log, err := os.ReadFile(path + "-wal")
 		must(t, err)
 		must(t, db.Close())
@@ -179,6 +180,6 @@ func TestLogBesideAnotherName(t *testing.T) {
 			}
 		}
 		must(t, os.Rename(path+"-wal", other+"-wal")) // as the message says
-		wantKey(t, open(t, other), "ci")
+		databasetest.WantKey(t, databasetest.Open(t, other), "ci")
 	}
 }

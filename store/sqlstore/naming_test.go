@@ -6,14 +6,15 @@ import (
 	"strings"
 	"testing"
 
+	"apikeyd/internal/testkit/database"
 	"apikeyd/store/sqlstore"
 )
 
 // Whatever opens a database refuses them, and makes nothing.
 func TestOpenersRefuseSlips(t *testing.T) {
 	dir := t.TempDir()
-	elsewhere := newPath(t)
-	initialise(t, elsewhere)
+	elsewhere := databasetest.NewPath(t)
+	databasetest.Initialise(t, elsewhere)
 	t.Chdir(dir)
 	for _, name := range []string{"password=hush", "sqlite:hush.db", "u:hush@host/db", "hush.db ", "postgres://u:h@hush@host/db"} {
 		failures := map[string]error{}
@@ -29,14 +30,14 @@ func TestOpenersRefuseSlips(t *testing.T) {
 			}
 		}
 	}
-	wantFiles(t, dir)
+	databasetest.WantFiles(t, dir)
 }
 
 // A name that is a path is taken literally, so a file may be called like a slip.
 func TestFilesCalledLikeSlips(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, name := range []string{"./sqlite:keys.db", "./a=b.db"} {
-		create(t, open(t, name), "ci")
+		databasetest.Create(t, databasetest.Open(t, name), "ci")
 		if _, err := os.Stat(filepath.Base(name)); err != nil {
 			t.Error(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/testkit/database"
 	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
@@ -52,8 +53,8 @@ func TestForeignSettings(t *testing.T) {
 		for mode, parameter := range map[string]string{"prepared": "", "exec": "&default_query_exec_mode=exec"} {
 			t.Run(name+"/"+mode, func(t *testing.T) {
 				database := cluster.Database(t)
-				fresh := openWith(t, sqlstore.Options{Path: database, Node: "before", Serve: true})
-				create(t, fresh, "before")
+				fresh := databasetest.OpenWith(t, sqlstore.Options{Path: database, Node: "before", Serve: true})
+				databasetest.Create(t, fresh, "before")
 				address := prepare(t, database, database) + parameter
 				wantWorking(t, address)
 				if name == "role" {
@@ -77,11 +78,11 @@ func wantWorking(t *testing.T, address string) {
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: address, Node: "after", Serve: true})
 	must(t, err)
 	defer func() { must(t, db.Close()) }()
-	wantKey(t, db, "before")
+	databasetest.WantKey(t, db, "before")
 	const name = `Zoë's ключ 鍵 \ ''`
-	made := create(t, db, name)
-	again, _ := draft(t, name)
-	wantErr(t, db.CreateKey(t.Context(), operator, again), store.ErrNameTaken)
+	made := databasetest.Create(t, db, name)
+	again, _ := databasetest.Draft(t, name)
+	wantErr(t, db.CreateKey(t.Context(), databasetest.Operator, again), store.ErrNameTaken)
 	got, err := db.Key(t.Context(), store.ByName("acme", name))
 	must(t, err)
 	if got.ID != made.ID || got.Name != name || !got.CreatedAt.Equal(made.CreatedAt.Truncate(time.Millisecond)) {
@@ -110,7 +111,7 @@ func TestSearchPath(t *testing.T) {
 	cluster := postgrestest.Shared(t)
 	address := cluster.Database(t)
 	database := nameOf(t, address)
-	create(t, openWith(t, sqlstore.Options{Path: address, Node: "first", Serve: true}), "before")
+	databasetest.Create(t, databasetest.OpenWith(t, sqlstore.Options{Path: address, Node: "first", Serve: true}), "before")
 	cluster.SQL(t, address, "CREATE SCHEMA other")
 	cluster.SQL(t, address, "CREATE TABLE other.api_keys (id INT)")
 	cluster.SQL(t, address, "ALTER DATABASE "+database+" SET search_path = other, public")
@@ -118,7 +119,7 @@ func TestSearchPath(t *testing.T) {
 
 	// Said by the URL, another schema is another service.
 	cluster.SQL(t, address, "CREATE SCHEMA second")
-	second := openWith(t, sqlstore.Options{Path: address + "&search_path=second", Node: "second", Serve: true})
+	second := databasetest.OpenWith(t, sqlstore.Options{Path: address + "&search_path=second", Node: "second", Serve: true})
 	if page, err := second.Keys(t.Context(), store.Query{Limit: 1}); err != nil || page.Total != 0 {
 		t.Errorf("another schema has %d keys, %v", page.Total, err)
 	}
@@ -128,8 +129,8 @@ func TestSearchPath(t *testing.T) {
 	if text := err.Error(); !strings.Contains(text, "public") || !strings.Contains(text, "second") {
 		t.Error("the error does not name the schemas:", text)
 	}
-	named := openWith(t, sqlstore.Options{Path: address + "&search_path=public", Node: "third", Serve: true})
-	wantKey(t, named, "before")
+	named := databasetest.OpenWith(t, sqlstore.Options{Path: address + "&search_path=public", Node: "third", Serve: true})
+	databasetest.WantKey(t, named, "before")
 }
 
 // A database that cannot hold every name is refused, in words.
@@ -173,8 +174,8 @@ func TestEndedSessions(t *testing.T) {
 			if name == "idle" {
 				cluster.SQL(t, "postgres", "ALTER DATABASE "+database+" SET idle_session_timeout = '1s'")
 			}
-			db := openWith(t, sqlstore.Options{Path: address, Node: name, Serve: true})
-			key := create(t, db, name)
+			db := databasetest.OpenWith(t, sqlstore.Options{Path: address, Node: name, Serve: true})
+			key := databasetest.Create(t, db, name)
 			busy(t, db, key)
 			for round := range 3 {
 				end(t, db)
@@ -185,7 +186,7 @@ func TestEndedSessions(t *testing.T) {
 					}
 				}
 				end(t, db)
-				for what, attempt := range attempts(t, db, create(t, db, apikey.NewID().String()+"!")) {
+				for what, attempt := range attempts(t, db, databasetest.Create(t, db, apikey.NewID().String()+"!")) {
 					if what == "UpdateKey" || what == "RotateKey" || what == "EndSecret" || what == "CreateKey" {
 						continue // they would meet what the others did
 					}

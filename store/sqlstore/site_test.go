@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
@@ -23,38 +24,9 @@ func put(t *testing.T, file, path string, replace bool) (err error) {
 	return err
 }
 
-// newFile is a database that is one file, in the folder of path, with one key.
-func newFile(t *testing.T, path string) (string, apikey.Key) {
-	t.Helper()
-	file := filepath.Join(filepath.Dir(path), ".new.part")
-	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: file, Serve: true})
-	must(t, err)
-	key := create(t, db, "from the backup")
-	must(t, db.Close())
-	must(t, os.Remove(file+".lock"))
-	return file, key
-}
-
-// crash leaves a database as kill -9 does: what was acknowledged is in its log alone.
-func crash(t *testing.T, path string) apikey.Key {
-	t.Helper()
-	elsewhere := newPath(t)
-	initialise(t, elsewhere)
-	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: elsewhere, Serve: true})
-	must(t, err)
-	key := create(t, db, "from before")
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		text, err := os.ReadFile(elsewhere + suffix)
-		must(t, err)
-		must(t, os.WriteFile(path+suffix, text, 0o600))
-	}
-	must(t, db.Close())
-	return key
-}
-
 func wantOnly(t *testing.T, path string, key apikey.Key) {
 	t.Helper()
-	page, err := open(t, path).Keys(t.Context(), store.Query{Limit: 10})
+	page, err := databasetest.Open(t, path).Keys(t.Context(), store.Query{Limit: 10})
 	must(t, err)
 	if len(page.Keys) != 1 || page.Keys[0].ID != key.ID {
 		t.Errorf("the database holds %+v, want only %q", page.Keys, key.Name)
@@ -63,33 +35,33 @@ func wantOnly(t *testing.T, path string, key apikey.Key) {
 
 func TestPutWhereNothingIs(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	file, key := newFile(t, path)
+	path := databasetest.NewPath(t)
+	file, key := databasetest.NewFile(t, path)
 	must(t, put(t, file, path, false))
-	wantFiles(t, filepath.Dir(path), "keys.db", "keys.db.lock")
+	databasetest.WantFiles(t, filepath.Dir(path), "keys.db", "keys.db.lock")
 	wantOnly(t, path, key)
 }
 
 // The log that a killed server left must not be applied to the file that comes.
 func TestPutReplacesACrashedDatabase(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	crash(t, path)
-	file, key := newFile(t, path)
+	path := databasetest.NewPath(t)
+	databasetest.Crash(t, path)
+	file, key := databasetest.NewFile(t, path)
 	wantErr(t, put(t, file, path, false), sqlstore.ErrOccupied)
 	must(t, put(t, file, path, true))
-	wantFiles(t, filepath.Dir(path), "keys.db", "keys.db.lock", "keys.db.replaced")
+	databasetest.WantFiles(t, filepath.Dir(path), "keys.db", "keys.db.lock", "keys.db.replaced")
 	wantOnly(t, path, key)
 }
 
 // Whoever has the old database open would go on writing its log beside the new one.
 func TestPutRefusesWhatIsServed(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	key := create(t, open(t, path), "from before")
-	file, _ := newFile(t, path)
+	path := databasetest.NewPath(t)
+	key := databasetest.Create(t, databasetest.Open(t, path), "from before")
+	file, _ := databasetest.NewFile(t, path)
 	wantErr(t, put(t, file, path, true), store.ErrInUse)
-	_, err := openBeside(t, path).Key(t.Context(), store.ByID(key.ID))
+	_, err := databasetest.OpenBeside(t, path).Key(t.Context(), store.ByID(key.ID))
 	must(t, err)
 }
 
@@ -98,18 +70,18 @@ func TestPutRefusesWhatIsServed(t *testing.T) {
 func TestPutRefusesLeftovers(t *testing.T) {
 	t.Parallel()
 	for _, suffix := range []string{"-wal", "-journal"} {
-		path := newPath(t)
-		file, _ := newFile(t, path)
+		path := databasetest.NewPath(t)
+		file, _ := databasetest.NewFile(t, path)
 		must(t, os.WriteFile(path+suffix, []byte("precious"), 0o600))
 		wantErr(t, put(t, file, path, false), sqlstore.ErrLeftover)
-		wantContent(t, path+suffix, []byte("precious"))
+		databasetest.WantContent(t, path+suffix, []byte("precious"))
 
 		must(t, os.WriteFile(path, []byte("Dear diary,\n"), 0o600))
 		if err := put(t, file, path, true); err == nil {
 			t.Errorf("a file took the place of what cannot be read, beside its %s", suffix)
 		}
-		wantContent(t, path, []byte("Dear diary,\n"))
-		wantContent(t, path+suffix, []byte("precious"))
+		databasetest.WantContent(t, path, []byte("Dear diary,\n"))
+		databasetest.WantContent(t, path+suffix, []byte("precious"))
 	}
 }
 
@@ -117,11 +89,11 @@ func TestPutRefusesLeftovers(t *testing.T) {
 // to write to a file that is about to go, or a log of it beside the one that came.
 func TestPutLocksOutWriters(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	crash(t, path)
-	file, key := newFile(t, path)
-	old := raw(t, path)
-	execute(t, old, `PRAGMA journal_mode = DELETE`) // so that it keeps the file open, and no lock
+	path := databasetest.NewPath(t)
+	databasetest.Crash(t, path)
+	file, key := databasetest.NewFile(t, path)
+	old := databasetest.Raw(t, path)
+	databasetest.Execute(t, old, `PRAGMA journal_mode = DELETE`) // so that it keeps the file open, and no lock
 	site, err := sqlstore.OpenSite(path)
 	must(t, err)
 	kept, err := site.Put(t.Context(), file, true)
@@ -139,6 +111,6 @@ func TestPutLocksOutWriters(t *testing.T) {
 	late()
 	must(t, site.Close())
 	late()
-	wantFiles(t, filepath.Dir(path), "keys.db", "keys.db.lock", "keys.db.replaced")
+	databasetest.WantFiles(t, filepath.Dir(path), "keys.db", "keys.db.lock", "keys.db.replaced")
 	wantOnly(t, path, key)
 }
