@@ -8,6 +8,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 	"apikeyd/store/sqlstore"
 )
 
@@ -21,8 +22,8 @@ func unreadable(err error) Finding {
 		return f.fail("name it with --database, or run apikeyd serve once to make it")
 	case errors.Is(err, sqlstore.ErrEmpty):
 		return f.warn("apikeyd serve makes a database of it")
-	case errors.Is(err, sqlstore.ErrOtherName), errors.Is(err, sqlstore.ErrOtherLog),
-		errors.Is(err, sqlstore.ErrMounted), errors.Is(err, sqlstore.ErrLinked):
+	case errors.Is(err, sqlitefile.ErrOtherName), errors.Is(err, sqlitefile.ErrOtherLog),
+		errors.Is(err, sqlitefile.ErrMounted), errors.Is(err, sqlitefile.ErrLinked):
 		return f.fail("everybody must open the file by one name (docs/operations.md)")
 	case errors.Is(err, store.ErrUnavailable):
 		return f.fail("run doctor as the user that serves, who must be able to write to the file and its folder, " +

@@ -14,8 +14,9 @@ import (
 	"time"
 
 	"apikeyd/apikey"
-	"apikeyd/internal/testkit/database"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 	"apikeyd/store/sqlstore"
 )
 
@@ -37,7 +38,7 @@ func tryBackup(ctx context.Context, from, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	return sqlstore.Seal(file)
+	return sqlitefile.Seal(file)
 }
 
 // examineAll runs every check on a file that nobody uses.
@@ -61,7 +62,7 @@ func unseal(t *testing.T, path string) (copied string, sealed bool, err error) {
 	file, err := os.OpenFile(copied, os.O_RDWR, 0)
 	must(t, err)
 	defer func() { must(t, file.Close()) }()
-	sealed, err = sqlstore.Unseal(file)
+	sealed, err = sqlitefile.Unseal(file)
 	return copied, sealed, err
 }
 

@@ -46,7 +46,7 @@ func (c *condition) translate(err error) error {
 	if err != nil && !errors.Is(err, store.ErrUncertain) && !errors.Is(err, store.ErrUnavailable) {
 		err = c.driver(err)
 	}
-	if isDamage(err) {
+	if errors.Is(err, store.ErrDamaged) {
 		c.damage.CompareAndSwap(nil, &err)
 	}
 	return err

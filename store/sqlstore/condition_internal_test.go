@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 )
 
 // A part of a mapped file that the disk cannot give is an error, not the end of the
@@ -33,7 +34,7 @@ func TestFaultIsDamage(t *testing.T) {
 	if err := file.Truncate(0); err != nil {
 		t.Fatal(err)
 	}
-	c := &condition{driver: translate}
+	c := &condition{driver: sqlitefile.Translate}
 	sum := 0
 	err = c.guarded(func() error {
 		for _, b := range memory {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"apikeyd/internal/testkit/database"
+	databasetest "apikeyd/internal/testkit/database"
 	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store/sqlstore"
 )

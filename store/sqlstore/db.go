@@ -141,7 +141,7 @@ func (db *DB) readSnapshot(ctx context.Context, queries func(querier) error) err
 // Ping implements store.Store.
 func (db *DB) Ping(ctx context.Context) error {
 	// Looked for now, not when the writer last did: a file may be back.
-	if err := errors.Join(db.condition.damaged(), db.engine.present()); err != nil {
+	if err := errors.Join(db.condition.damaged(), db.engine.Present()); err != nil {
 		return err
 	}
 	brief, done := db.engine.brief(ctx)
@@ -171,7 +171,7 @@ func (db *DB) closeAll() error {
 		db.budget.sweeping.Wait() // without a connection it ends at once
 	}
 	if db.engine != nil {
-		errs = append(errs, db.engine.close())
+		errs = append(errs, db.engine.Close())
 	}
 	return errors.Join(errs...)
 }

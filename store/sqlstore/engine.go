@@ -37,8 +37,8 @@ type engine interface {
 	// sessionEnded reports whether an error says that the database has ended the session.
 	sessionEnded(err error) bool
 
-	// present fails if the database is not the one that was opened.
-	present() error
+	// Present fails if the database is not the one that was opened.
+	Present() error
 
 	// brief is the context of a look-up that takes next to no time, and what ends it.
 	brief(ctx context.Context) (context.Context, context.CancelFunc)
@@ -59,8 +59,8 @@ type engine interface {
 	// system is what OpenTelemetry calls this kind of database.
 	system() string
 
-	// close is called last.
-	close() error
+	// Close is called last.
+	Close() error
 }
 
 // runner runs statements on a pool or a connection.

@@ -194,7 +194,7 @@ func (e *postgresEngine) breaks(err error) bool {
 	return errors.As(err, &said) || isConnectionError(err)
 }
 
-func (e *postgresEngine) present() error { return nil }
+func (e *postgresEngine) Present() error { return nil }
 
 // briefTimeout bounds a look-up. It leaves time to try other hosts.
 const briefTimeout = 3 * time.Second
@@ -220,7 +220,7 @@ func (e *postgresEngine) sizes() (database, log int64) { return 0, 0 }
 
 func (e *postgresEngine) system() string { return "postgresql" }
 
-func (e *postgresEngine) close() error {
+func (e *postgresEngine) Close() error {
 	e.settling.Wait()
 	if e.node != nil {
 		e.node.close()

@@ -9,12 +9,13 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 )
 
 // sqliteEngine is a file, which other processes may write to as well: the command line
 // beside the server.
 type sqliteEngine struct {
-	*files
+	*sqlitefile.File
 	condition   *condition
 	serve       bool
 	dataVersion int64     // of the file, as the last look saw it; only the writer uses it
@@ -25,23 +26,29 @@ var _ engine = (*sqliteEngine)(nil)
 
 // openSQLite opens a file, all but starting the writer.
 func (db *DB) openSQLite(ctx context.Context, o Options) error {
-	db.condition = &condition{driver: translate}
-	files, err := openFiles(o.Path, o.Serve)
+	registerTranslate()
+	registerTranslate()
+	purpose := sqlitefile.ToRead
+	if o.Serve {
+		purpose = sqlitefile.ToServe
+	}
+	db.condition = &condition{driver: sqlitefile.Translate}
+	files, err := sqlitefile.Open(o.Path, purpose)
 	if err != nil {
 		return err
 	}
-	e := &sqliteEngine{files: files, condition: db.condition, serve: o.Serve}
+	e := &sqliteEngine{File: files, condition: db.condition, serve: o.Serve}
 	db.engine = e
 	// Before the writer, which turns whatever file it opens into a WAL database.
-	if err := inspect(ctx, e.path, o.Serve); err != nil {
+	if err := inspect(ctx, e.Path(), o.Serve); err != nil {
 		return err
 	}
-	e.name.record()
-	if links := Links(e.path); links > 0 {
+	e.RecordName()
+	if links := sqlitefile.Links(e.Path()); links > 0 {
 		o.Log.Warn("the database file has other names (hard links): open it under one name only, and remove the others",
-			"file", e.path, "others", links)
+			"file", e.Path(), "others", links)
 	}
-	writing, err := db.openPool(ctx, e.path, writing)
+	writing, err := db.openPool(ctx, e.Path(), sqlitefile.ModeWrite)
 	if err != nil {
 		return err
 	}
@@ -58,22 +65,22 @@ func (db *DB) openSQLite(ctx context.Context, o Options) error {
 	if e.dataVersion, err = readDataVersion(db.writer); err != nil {
 		return err
 	}
-	if db.reader, err = db.openPool(ctx, e.path, reading); err != nil {
+	if db.reader, err = db.openPool(ctx, e.Path(), sqlitefile.ModeRead); err != nil {
 		return err
 	}
-	points, err := db.openPool(ctx, e.path, reading)
+	points, err := db.openPool(ctx, e.Path(), sqlitefile.ModeRead)
 	if err != nil {
 		return err
 	}
 	db.points = &statements{on: points}
-	db.turns = newTurns(connections())
+	db.turns = newTurns(sqlitefile.Connections())
 	// The reader has read by now, so the WAL file is there.
-	return e.files.watch(e.path + "-wal")
+	return e.Watch(e.Path() + "-wal")
 }
 
 // openPool opens a pool that Close closes.
-func (db *DB) openPool(ctx context.Context, path string, m mode) (*sql.DB, error) {
-	pool, err := openPool(ctx, path, m)
+func (db *DB) openPool(ctx context.Context, path string, m sqlitefile.Mode) (*sql.DB, error) {
+	pool, err := sqlitefile.OpenPool(ctx, path, m)
 	if err == nil {
 		db.pools = append(db.pools, pool)
 	}
@@ -98,7 +105,7 @@ func (e *sqliteEngine) commit(w *writer, _ []apikey.ID) error {
 		return e.afterFailedCommit(w, err)
 	}
 	// A file that vanished meanwhile has the change, should it come back.
-	if err := e.present(); err != nil {
+	if err := e.Present(); err != nil {
 		return uncertain(err)
 	}
 	return nil
@@ -125,7 +132,7 @@ func (e *sqliteEngine) poll(w *writer) error {
 func (e *sqliteEngine) look(w *writer) error {
 	began := w.now()
 	// A file that is not where it was changes without our hearing of it.
-	err := e.present()
+	err := e.Present()
 	e.condition.lost.Store(err != nil)
 	if err == nil {
 		err = e.condition.damaged()
@@ -178,19 +185,19 @@ func (e *sqliteEngine) snapshot() *sql.TxOptions { return &sql.TxOptions{ReadOnl
 func (e *sqliteEngine) mergesExcept() bool { return true }
 
 func (e *sqliteEngine) sizes() (database, log int64) {
-	return fileSize(e.path), fileSize(e.path + "-wal")
+	return sqlitefile.Size(e.Path()), sqlitefile.Size(e.Path() + "-wal")
 }
 
 func (e *sqliteEngine) system() string { return "sqlite" }
 
 // inspect refuses a database that cannot be opened as it is, and leaves it untouched.
 func inspect(ctx context.Context, path string, serve bool) error {
-	m := reading
+	m := sqlitefile.ModeRead
 	if serve {
 		// What a crash left half done can only be undone by who may write.
-		m = mending
+		m = sqlitefile.ModeRecover
 	}
-	pool, err := openPool(ctx, path, m)
+	pool, err := sqlitefile.OpenPool(ctx, path, m)
 	if err != nil {
 		return err
 	}

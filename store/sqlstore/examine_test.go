@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"apikeyd/internal/testkit/database"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 	"apikeyd/store/sqlstore"
 )
 
@@ -193,7 +194,7 @@ func TestIsServed(t *testing.T) {
 	path := databasetest.NewPath(t)
 	wantServed := func(want bool) {
 		t.Helper()
-		if got, err := sqlstore.IsServed(path); err != nil || got != want {
+		if got, err := sqlitefile.IsServed(path); err != nil || got != want {
 			t.Errorf("served is %t, want %t (%v)", got, want, err)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"testing"
 
-	"apikeyd/internal/testkit/database"
+	databasetest "apikeyd/internal/testkit/database"
 )
 
 // The umask belongs to the whole process, so this test must not be parallel.

@@ -13,6 +13,7 @@ import (
 	"github.com/pressly/goose/v3/database"
 
 	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 )
 
 //go:embed migrations
@@ -87,7 +88,7 @@ func schemaVersion(ctx context.Context, reader *sql.DB) (int64, error) {
 		return 0, ErrUnfinished
 	}
 	if err := reader.QueryRowContext(ctx, "PRAGMA application_id").Scan(&mark); err != nil {
-		return 0, translateOpen(err)
+		return 0, sqlitefile.TranslateOpen(err)
 	}
 	if mark == applicationID {
 		versions, err := database.NewStore(database.DialectSQLite3, goose.DefaultTablename)
@@ -101,7 +102,7 @@ func schemaVersion(ctx context.Context, reader *sql.DB) (int64, error) {
 	err = reader.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema
 		WHERE name NOT IN ($1, 'sqlite_sequence')`, goose.DefaultTablename).Scan(&tables)
 	if err != nil {
-		return 0, translateOpen(err)
+		return 0, sqlitefile.TranslateOpen(err)
 	}
 	if tables > 0 {
 		return 0, store.ErrForeign

@@ -11,7 +11,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"apikeyd/apikey"
-	"apikeyd/internal/testkit/database"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )

@@ -58,12 +58,12 @@ func Move(ctx context.Context, o MoveOptions) (_ Moved, err error) {
 	if err != nil {
 		return Moved{}, fmt.Errorf("database %s: %w", dbname.Show(o.From), err)
 	}
-	defer func() { err = errors.Join(err, from.close()) }()
+	defer func() { err = errors.Join(err, from.Close()) }()
 	to, err := openMoveTarget(ctx, o.To)
 	if err != nil {
 		return Moved{}, fmt.Errorf("database %s: %w", dbname.Show(o.To), err)
 	}
-	defer func() { err = errors.Join(err, to.close()) }()
+	defer func() { err = errors.Join(err, to.Close()) }()
 	m := &move{from: from, to: to, progress: o.Progress}
 	err = m.run(ctx)
 	return m.result, err
@@ -102,7 +102,7 @@ func (m *move) run(ctx context.Context) (err error) {
 	if err := m.finish(ctx); err != nil {
 		return err
 	}
-	return m.to.present()
+	return m.to.Present()
 }
 
 // compareTaken finds that a database is what this move makes, or refuses it.

@@ -11,6 +11,7 @@ import (
 
 	"apikeyd/store"
 	"apikeyd/store/dbname"
+	"apikeyd/store/sqlitefile"
 )
 
 // moveEnd is a database that is moved, or moved to.
@@ -32,9 +33,9 @@ type moveEngine interface {
 	// rowLock ends a query that keeps others from reading a row so.
 	rowLock() string
 	translate(err error) error
-	// present fails if the database is not the one that was opened.
-	present() error
-	close() error
+	// Present fails if the database is not the one that was opened.
+	Present() error
+	Close() error
 }
 
 // isSame reports whether two names are of one database, as far as names tell.
@@ -160,27 +161,31 @@ func (e *moveEnd) failed(ctx context.Context, doing string, err error) error {
 
 // moveFile is a SQLite file, kept free of servers.
 type moveFile struct {
-	*files
+	*sqlitefile.File
 	pools []*sql.DB
 }
 
 func openMoveFile(ctx context.Context, path string, target bool) (_ *moveEnd, err error) {
 	f := &moveFile{}
-	if f.files, err = openFiles(path, target); err != nil {
+	purpose := sqlitefile.ToRead
+	if target {
+		purpose = sqlitefile.ToServe
+	}
+	if f.File, err = sqlitefile.Open(path, purpose); err != nil {
 		return nil, err
 	}
 	e := &moveEnd{moveEngine: f, name: path}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, f.close())
+			err = errors.Join(err, f.Close())
 		}
 	}()
-	m := mending
+	m := sqlitefile.ModeRecover
 	if !target {
-		if err := f.takeLock(); err != nil {
+		if err := f.LockOut(); err != nil {
 			return nil, err
 		}
-		m = lookingMode(f.path)
+		m = sqlitefile.ModeInspect
 	}
 	if err := f.open(ctx, e, m); err != nil {
 		return nil, err
@@ -189,15 +194,15 @@ func openMoveFile(ctx context.Context, path string, target bool) (_ *moveEnd, er
 		return e, err
 	}
 	// Now that it is ours, as one who writes.
-	f.name.record()
-	return e, f.open(ctx, e, writing)
+	f.RecordName()
+	return e, f.open(ctx, e, sqlitefile.ModeWrite)
 }
 
 // open gives an end another pool.
-func (f *moveFile) open(ctx context.Context, e *moveEnd, m mode) error {
-	pool, err := openPool(ctx, f.path, m)
+func (f *moveFile) open(ctx context.Context, e *moveEnd, m sqlitefile.Mode) error {
+	pool, err := sqlitefile.OpenPool(ctx, f.Path(), m)
 	if err != nil {
-		return translate(err)
+		return sqlitefile.Translate(err)
 	}
 	e.pool, f.pools = pool, append(f.pools, pool)
 	return nil
@@ -215,21 +220,21 @@ func (f *moveFile) migrate(ctx context.Context, pool *sql.DB) error {
 	return migrate(ctx, pool, slog.New(slog.DiscardHandler))
 }
 func (f *moveFile) rowLock() string           { return "" } // the file has one writer
-func (f *moveFile) translate(err error) error { return translate(err) }
+func (f *moveFile) translate(err error) error { return sqlitefile.Translate(err) }
 
-func (f *moveFile) close() error {
+func (f *moveFile) Close() error {
 	var errs []error
 	for _, pool := range f.pools { // the one that writes last: it brings the log home
 		errs = append(errs, pool.Close())
 	}
-	return errors.Join(append(errs, f.files.close())...)
+	return errors.Join(append(errs, f.File.Close())...)
 }
 
 // hasMoveFile reports whether a move into a file is not finished.
 func hasMoveFile(ctx context.Context, q querier) (unfinished bool, err error) {
 	err = q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'apikeyd_move')`).
 		Scan(&unfinished)
-	return unfinished, translateOpen(err)
+	return unfinished, sqlitefile.TranslateOpen(err)
 }
 
 // moveServer is a database on a PostgreSQL server.
@@ -245,10 +250,10 @@ func openMoveServer(ctx context.Context, path string, target bool) (_ *moveEnd, 
 	s := &moveServer{openPostgresPool(config, 2)}
 	e := &moveEnd{moveEngine: s, name: dbname.Show(path), pool: s.pool}
 	if err := s.refuseNodes(ctx, others); err != nil {
-		return nil, errors.Join(explain(err), s.close())
+		return nil, errors.Join(explain(err), s.Close())
 	}
 	if err := e.look(ctx, target); err != nil {
-		return nil, errors.Join(explain(err), s.close())
+		return nil, errors.Join(explain(err), s.Close())
 	}
 	return e, nil
 }
@@ -291,8 +296,8 @@ func (s *moveServer) migrate(ctx context.Context, pool *sql.DB) error {
 }
 func (s *moveServer) rowLock() string           { return ` FOR UPDATE` }
 func (s *moveServer) translate(err error) error { return translatePostgres(err) }
-func (s *moveServer) present() error            { return nil }
-func (s *moveServer) close() error              { return s.pool.Close() }
+func (s *moveServer) Present() error            { return nil }
+func (s *moveServer) Close() error              { return s.pool.Close() }
 
 // hasMovePostgres reports whether a move into a database is not finished.
 func hasMovePostgres(ctx context.Context, q querier) (unfinished bool, err error) {

@@ -5,7 +5,7 @@ package sqlstore_test
 import (
 	"testing"
 
-	"apikeyd/internal/testkit/database"
+	databasetest "apikeyd/internal/testkit/database"
 	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"

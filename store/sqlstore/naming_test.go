@@ -6,7 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"apikeyd/internal/testkit/database"
+	databasetest "apikeyd/internal/testkit/database"
+	"apikeyd/store/sqlitefile"
 	"apikeyd/store/sqlstore"
 )
 
@@ -21,7 +22,7 @@ func TestOpenersRefuseSlips(t *testing.T) {
 		_, failures["serve"] = sqlstore.Open(t.Context(), sqlstore.Options{Path: name, Serve: true})
 		_, failures["open"] = sqlstore.Open(t.Context(), sqlstore.Options{Path: name})
 		_, failures["examine"] = sqlstore.Examine(t.Context(), name)
-		_, failures["site"] = sqlstore.OpenSite(name)
+		_, failures["site"] = sqlitefile.OpenSite(name)
 		_, failures["from"] = sqlstore.Move(t.Context(), sqlstore.MoveOptions{From: name, To: "other.db"})
 		_, failures["to"] = sqlstore.Move(t.Context(), sqlstore.MoveOptions{From: elsewhere, To: name})
 		for opener, err := range failures {

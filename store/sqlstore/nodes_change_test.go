@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"apikeyd/apikey"
-	"apikeyd/internal/testkit/database"
+	databasetest "apikeyd/internal/testkit/database"
 	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"

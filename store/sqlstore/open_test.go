@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"apikeyd/internal/testkit/database"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )

@@ -11,7 +11,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver
 
 	"apikeyd/apikey"
-	"apikeyd/internal/testkit/database"
+	databasetest "apikeyd/internal/testkit/database"
 	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"

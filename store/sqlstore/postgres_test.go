@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"apikeyd/internal/testkit/database"
+	databasetest "apikeyd/internal/testkit/database"
 	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 )
 
 // restoredNote is the name of the note that a database was restored without all that was
@@ -50,7 +51,7 @@ func (db *DB) Restored(ctx context.Context) (r Restored, err error) {
 // Restored is DB.Restored.
 func (e *Examination) Restored(ctx context.Context) (Restored, error) {
 	r, err := readRestored(ctx, e.pool)
-	return r, during(ctx, err)
+	return r, sqlitefile.During(ctx, err)
 }
 
 func readRestored(ctx context.Context, q querier) (r Restored, err error) {

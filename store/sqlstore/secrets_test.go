@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
-	"apikeyd/internal/testkit/database"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )

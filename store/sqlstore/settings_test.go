@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
-	"apikeyd/internal/testkit/database"
+	databasetest "apikeyd/internal/testkit/database"
 	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
-	"apikeyd/internal/testkit/database"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 	"apikeyd/store/storetest"

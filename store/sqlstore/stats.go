@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"maps"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -109,13 +108,4 @@ func (db *DB) Stats() Stats {
 func (h Histogram) clone() Histogram {
 	h.Counts = slices.Clone(h.Counts)
 	return h
-}
-
-// fileSize is 0 for a file that is not there.
-func fileSize(path string) int64 {
-	info, err := os.Stat(path)
-	if err != nil {
-		return 0
-	}
-	return info.Size()
 }

@@ -1,4 +1,4 @@
-package sqlstore
+package sqlitefile
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 // SQLite finds a database's write-ahead log, and a server finds the lock of other servers,
 // by the file's name. A file that is used under two names at once (hard links, or a file
 // mounted into two containers) gets two logs and is destroyed. So every opener takes a
-// nameLock first, and takes it from openFiles.
+// nameLock first, and takes it from Open.
 
 // The reasons for which a file must not be opened under the name that was given.
 var (
@@ -20,7 +20,7 @@ var (
 
 // takeName opens the database file, which no one else may use under another name until
 // close.
-func (f *files) takeName(flag int) error {
+func (f *File) takeName(flag int) error {
 	info, err := os.Stat(f.path)
 	if err == nil && !info.Mode().IsRegular() {
 		return errors.New("not a regular file")

@@ -1,4 +1,4 @@
-package sqlstore_test
+package sqlitefile_test
 
 import (
 	"errors"
@@ -7,20 +7,26 @@ import (
 	"testing"
 
 	"apikeyd/apikey"
-	"apikeyd/internal/testkit/database"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 	"apikeyd/store/sqlstore"
 )
 
 // put gives a file the place of a database.
 func put(t *testing.T, file, path string, replace bool) (err error) {
 	t.Helper()
-	site, err := sqlstore.OpenSite(path)
+	site, err := sqlitefile.OpenSite(path)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, site.Close()) }()
-	_, err = site.Put(t.Context(), file, replace)
+	if replace {
+		if _, err := sqlstore.ExamineReplaced(t.Context(), site); err != nil {
+			return err
+		}
+	}
+	_, err = site.Put(file)
 	return err
 }
 
@@ -48,7 +54,7 @@ func TestPutReplacesACrashedDatabase(t *testing.T) {
 	path := databasetest.NewPath(t)
 	databasetest.Crash(t, path)
 	file, key := databasetest.NewFile(t, path)
-	wantErr(t, put(t, file, path, false), sqlstore.ErrOccupied)
+	wantErr(t, put(t, file, path, false), sqlitefile.ErrOccupied)
 	must(t, put(t, file, path, true))
 	databasetest.WantFiles(t, filepath.Dir(path), "keys.db", "keys.db.lock", "keys.db.replaced")
 	wantOnly(t, path, key)
@@ -73,7 +79,7 @@ func TestPutRefusesLeftovers(t *testing.T) {
 		path := databasetest.NewPath(t)
 		file, _ := databasetest.NewFile(t, path)
 		must(t, os.WriteFile(path+suffix, []byte("precious"), 0o600))
-		wantErr(t, put(t, file, path, false), sqlstore.ErrLeftover)
+		wantErr(t, put(t, file, path, false), sqlitefile.ErrLeftover)
 		databasetest.WantContent(t, path+suffix, []byte("precious"))
 
 		must(t, os.WriteFile(path, []byte("Dear diary,\n"), 0o600))
@@ -94,9 +100,11 @@ func TestPutLocksOutWriters(t *testing.T) {
 	file, key := databasetest.NewFile(t, path)
 	old := databasetest.Raw(t, path)
 	databasetest.Execute(t, old, `PRAGMA journal_mode = DELETE`) // so that it keeps the file open, and no lock
-	site, err := sqlstore.OpenSite(path)
+	site, err := sqlitefile.OpenSite(path)
 	must(t, err)
-	kept, err := site.Put(t.Context(), file, true)
+	_, err = sqlstore.ExamineReplaced(t.Context(), site)
+	must(t, err)
+	kept, err := site.Put(file)
 	must(t, err)
 	if filepath.Base(kept) != "keys.db.replaced" {
 		t.Errorf("the old database is %q", kept)

@@ -1,12 +1,13 @@
 //go:build full
 
-package sqlstore_test
+package sqlitefile_test
 
 import (
 	"testing"
 
-	"apikeyd/internal/testkit/database"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 	"apikeyd/store/sqlstore"
 )
 
@@ -33,7 +34,7 @@ func TestPutRefusesWhatTheCommandLineHasOpen(t *testing.T) {
 	file, _ := databasetest.NewFile(t, path)
 	beside, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
 	must(t, err)
-	wantErr(t, put(t, file, path, true), sqlstore.ErrOpen)
+	wantErr(t, put(t, file, path, true), sqlitefile.ErrOpen)
 	must(t, beside.Close())
 	wantOnly(t, path, key)
 }

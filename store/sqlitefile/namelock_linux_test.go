@@ -1,4 +1,4 @@
-package sqlstore_test
+package sqlitefile_test
 
 import (
 	"errors"
@@ -10,7 +10,8 @@ import (
 	"syscall"
 	"testing"
 
-	"apikeyd/internal/testkit/database"
+	databasetest "apikeyd/internal/testkit/database"
+	"apikeyd/store/sqlitefile"
 	"apikeyd/store/sqlstore"
 )
 
@@ -51,7 +52,7 @@ func openers(t *testing.T, path string) map[string]func() error {
 			return closed(e, err)
 		},
 		"restore to": func() error {
-			site, err := sqlstore.OpenSite(path)
+			site, err := sqlitefile.OpenSite(path)
 			return closed(site, err)
 		},
 		"backup": func() error {
@@ -81,7 +82,7 @@ func TestSecondNameOfAnOpenFile(t *testing.T) {
 		first := databasetest.OpenWith(t, sqlstore.Options{Path: path, Serve: serve})
 		for name, open := range openers(t, link) {
 			err := open()
-			wantErr(t, err, sqlstore.ErrOtherName)
+			wantErr(t, err, sqlitefile.ErrOtherName)
 			if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), link) {
 				t.Errorf("%s: %v does not say both names", name, err)
 			}
@@ -93,7 +94,7 @@ func TestSecondNameOfAnOpenFile(t *testing.T) {
 		other := databasetest.Open(t, link)
 		databasetest.WantKey(t, other, "ci")
 		_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
-		wantErr(t, err, sqlstore.ErrOtherName)
+		wantErr(t, err, sqlitefile.ErrOtherName)
 	}
 }
 
@@ -119,7 +120,7 @@ func TestSecondNameInOneFolder(t *testing.T) {
 	link := path + "2"
 	must(t, os.Link(path, link))
 	_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: link})
-	wantErr(t, err, sqlstore.ErrOtherName)
+	wantErr(t, err, sqlitefile.ErrOtherName)
 	_, err = sqlstore.Move(t.Context(), sqlstore.MoveOptions{From: path, To: link})
 	wantErr(t, err, sqlstore.ErrSame)
 }
@@ -175,7 +176,7 @@ func TestLogBesideAnotherName(t *testing.T) {
 		other := filepath.Join(t.TempDir(), "other.db")
 		must(t, rename(path, other))
 		for opener, open := range openers(t, other) {
-			if err := open(); !errors.Is(err, sqlstore.ErrOtherLog) || !strings.Contains(err.Error(), path) {
+			if err := open(); !errors.Is(err, sqlitefile.ErrOtherLog) || !strings.Contains(err.Error(), path) {
 				t.Errorf("%s, %s: error is %v", how, opener, err)
 			}
 		}

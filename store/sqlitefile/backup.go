@@ -1,7 +1,8 @@
-package sqlstore
+package sqlitefile
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/url"
@@ -10,43 +11,38 @@ import (
 	"modernc.org/sqlite"
 )
 
-// pagesPerStep is how many pages, of 4 KiB, are copied and brought to the disk at once: few
-// enough that a server's own writes hardly wait for the disk.
+// pagesPerStep is how many pages, of 4 KiB, are copied and flushed to disk at once: few enough
+// that a server's own writes hardly wait for the disk.
 const pagesPerStep = 4096
 
-// Backup copies a database into an empty file, as it is at one moment: with everything
-// that was acknowledged before. A server may be writing to it all the while, and waits for
-// nothing. The file is on disk when Backup returns; progress is told in pages.
-func Backup(ctx context.Context, from string, to *os.File, progress func(done, total int)) (err error) {
-	e, err := Examine(ctx, from)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, e.Close()) }()
-	conn, err := e.pool.Conn(ctx)
+// Copy copies a database into an empty file, as it is at one moment: with everything that was acknowledged
+// before. A server may be writing to it meanwhile, and waits for nothing. The file is on disk when Copy
+// returns; progress is counted in pages.
+func Copy(ctx context.Context, from *sql.DB, to *os.File, progress func(done, total int)) (err error) {
+	conn, err := from.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	// One transaction around all steps: SQLite would begin again after each change by
-	// another process, without end beside a busy server.
+	// One transaction for all steps: else SQLite would start again after each change by another process, and
+	// never finish beside a busy server.
 	if _, err := conn.ExecContext(ctx, `BEGIN`); err != nil {
-		return during(ctx, err)
+		return During(ctx, err)
 	}
 	var tables int // a transaction begins with its first read
 	if err := conn.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
-		return during(ctx, err)
+		return During(ctx, err)
 	}
 	if err := conn.Raw(func(c any) error { return copyPages(ctx, c, to, progress) }); err != nil {
-		return during(ctx, err)
+		return During(ctx, err)
 	}
 	if _, err := conn.ExecContext(ctx, `ROLLBACK`); err != nil {
-		return during(ctx, err)
+		return During(ctx, err)
 	}
 	return leaveWAL(to)
 }
 
-// copyPages copies all pages of a connection of the driver's, whose transaction is open.
+// copyPages copies all pages of a driver connection, whose transaction is open.
 func copyPages(ctx context.Context, conn any, to *os.File, progress func(done, total int)) (err error) {
 	source, ok := conn.(interface {
 		NewBackup(uri string) (*sqlite.Backup, error)
@@ -79,12 +75,21 @@ func copyPages(ctx context.Context, conn any, to *os.File, progress func(done, t
 	return nil
 }
 
-// leaveWAL marks a database file as one without a log (file format, offsets 18 and 19), so
-// that whoever looks into it leaves no other files beside it. The next server turns the log on.
+// leaveWAL marks a database file as not in WAL mode (file format, offsets 18 and 19), so that reading it
+// creates no other files. The next server switches WAL mode on again.
 func leaveWAL(file *os.File) error {
 	const offset, legacy = 18, 1
 	if _, err := file.WriteAt([]byte{legacy, legacy}, offset); err != nil {
 		return err
 	}
 	return file.Sync()
+}
+
+// Detach makes a database that was closed one file again, with neither a log nor a lock beside it.
+func Detach(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(leaveWAL(file), file.Close(), os.Remove(path+".lock"))
 }
