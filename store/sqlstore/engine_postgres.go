@@ -13,6 +13,14 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/store"
+	"apikeyd/store/postgres"
+)
+
+// pgPoints and pgLists are how many connections read for one node: for what is short, such as look-ups and
+// probes, and for what may take long, such as searches.
+const (
+	pgPoints = 6
+	pgLists  = 4
 )
 
 // postgresEngine is a database on a server, which other nodes write to as well. Each node
@@ -31,17 +39,17 @@ var _ engine = (*postgresEngine)(nil)
 
 // openPostgres opens a database on a server, all but starting the writer.
 func (db *DB) openPostgres(ctx context.Context, o Options) error {
-	return explain(db.joinPostgres(ctx, o))
+	return postgres.Explain(db.joinPostgres(ctx, o))
 }
 
 func (db *DB) joinPostgres(ctx context.Context, o Options) error {
-	db.condition = &condition{driver: translatePostgres}
-	config, err := postgresConfig(o.Path)
+	db.condition = &condition{driver: postgres.Translate}
+	config, err := postgres.Config(o.Path)
 	if err != nil {
 		return err
 	}
 	pool := func(connections int) *sql.DB {
-		p := openPostgresPool(config, connections)
+		p := postgres.OpenPool(config, connections)
 		db.pools = append(db.pools, p)
 		return p
 	}
@@ -73,28 +81,11 @@ func (db *DB) joinPostgres(ctx context.Context, o Options) error {
 func (e *postgresEngine) begin(w *writer) error {
 	w.forget() // others may have changed the keys that act
 	err := e.lockHead(w)
-	if e.sessionEnded(err) && e.conn.ctx.Err() == nil {
+	if postgres.SessionEnded(err) && e.conn.ctx.Err() == nil {
 		e.conn.drop() // it may have been gone for long, and nothing was begun
 		err = e.lockHead(w)
 	}
 	return err
-}
-
-// sessionEnded reports whether an error says that the session is over: it was idle for too long,
-// somebody terminated it, or the server or a pooler before it was restarted.
-func (e *postgresEngine) sessionEnded(err error) bool {
-	_, connecting := errors.AsType[*pgconn.ConnectError](err)
-	if _, connected := errors.AsType[*sessionError](err); connecting && !connected {
-		return false // refused or unreachable: another try at once would be too
-	}
-	var said *pgconn.PgError
-	if errors.As(err, &said) {
-		if said.Code == "25P03" {
-			return false // we were silent in a transaction for too long
-		}
-		return said.Severity == "FATAL" || said.SeverityUnlocalized == "FATAL" || said.SeverityUnlocalized == "PANIC"
-	}
-	return isConnectionError(err) && !connecting && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // beginText begins a transaction that PostgreSQL ends if nothing is heard of its node: others
@@ -126,23 +117,13 @@ func (e *postgresEngine) commit(w *writer, changed []apikey.ID) error {
 		return err
 	}
 	err = w.exec(`COMMIT`)
-	if err != nil && !wasUndone(err) {
+	if err != nil && !postgres.RolledBack(err) {
 		err = e.resolve(w, err)
 	}
 	if err != nil {
 		e.announced.abandon()
 	}
 	return err
-}
-
-// wasUndone reports whether an error of COMMIT says that nothing was changed. Of most it is
-// not known: a server that is shut down may have committed.
-func wasUndone(err error) bool {
-	var said *pgconn.PgError
-	if !errors.As(err, &said) || said.Code == "40003" { // which is: completion unknown
-		return false
-	}
-	return inClass(said, "40", "23") || said.Code == "25P02"
 }
 
 // resolveFor is how long it is tried to find out what became of a transaction.
@@ -189,10 +170,13 @@ func (e *postgresEngine) poll(*writer) error { return nil }
 
 func (e *postgresEngine) rowLock() string { return ` FOR UPDATE` }
 
+// breaks is true of every error that the server sent: it ends the transaction.
 func (e *postgresEngine) breaks(err error) bool {
-	var said *pgconn.PgError
-	return errors.As(err, &said) || isConnectionError(err)
+	_, sent := errors.AsType[*pgconn.PgError](err)
+	return sent
 }
+
+func (e *postgresEngine) sessionEnded(err error) bool { return postgres.SessionEnded(err) }
 
 func (e *postgresEngine) Present() error { return nil }
 

@@ -11,6 +11,7 @@ import (
 
 	"apikeyd/store"
 	"apikeyd/store/dbname"
+	"apikeyd/store/postgres"
 	"apikeyd/store/sqlitefile"
 )
 
@@ -241,19 +242,19 @@ func hasMoveFile(ctx context.Context, q querier) (unfinished bool, err error) {
 type moveServer struct{ pool *sql.DB }
 
 func openMoveServer(ctx context.Context, path string, target bool) (_ *moveEnd, err error) {
-	config, err := postgresConfig(path)
+	config, err := postgres.Config(path)
 	if err != nil {
 		return nil, err
 	}
 	others := config.RuntimeParams["application_name"]
 	config.RuntimeParams["application_name"] = others + " migrate-store"
-	s := &moveServer{openPostgresPool(config, 2)}
+	s := &moveServer{postgres.OpenPool(config, 2)}
 	e := &moveEnd{moveEngine: s, name: dbname.Show(path), pool: s.pool}
 	if err := s.refuseNodes(ctx, others); err != nil {
-		return nil, errors.Join(explain(err), s.Close())
+		return nil, errors.Join(postgres.Explain(err), s.Close())
 	}
 	if err := e.look(ctx, target); err != nil {
-		return nil, errors.Join(explain(err), s.Close())
+		return nil, errors.Join(postgres.Explain(err), s.Close())
 	}
 	return e, nil
 }
@@ -269,7 +270,7 @@ func (s *moveServer) refuseNodes(ctx context.Context, name string) error {
 		err := s.pool.QueryRowContext(ctx, `SELECT count(*) FROM pg_stat_activity
 			WHERE datname = current_database() AND application_name = $1`, name).Scan(&sessions)
 		if err != nil {
-			return translatePostgres(err)
+			return postgres.Translate(err)
 		}
 		if sessions == 0 {
 			return nil
@@ -295,7 +296,7 @@ func (s *moveServer) migrate(ctx context.Context, pool *sql.DB) error {
 	return migratePostgres(ctx, pool)
 }
 func (s *moveServer) rowLock() string           { return ` FOR UPDATE` }
-func (s *moveServer) translate(err error) error { return translatePostgres(err) }
+func (s *moveServer) translate(err error) error { return postgres.Translate(err) }
 func (s *moveServer) Present() error            { return nil }
 func (s *moveServer) Close() error              { return s.pool.Close() }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"apikeyd/apikey"
+	"apikeyd/store/postgres"
 )
 
 const (
@@ -68,7 +69,7 @@ func startNode(ctx context.Context, o nodeOptions) (*node, error) {
 	if o.log == nil {
 		o.log = slog.New(slog.DiscardHandler)
 	}
-	config, err := postgresConfig(o.url)
+	config, err := postgres.Config(o.url)
 	if err != nil {
 		return nil, err
 	}
@@ -141,10 +142,9 @@ type session struct {
 // session connects and works until the connection is lost or ctx ends, when it leaves.
 func (n *node) session(ctx context.Context, ready func()) (err error) {
 	s := &session{node: n}
-	config := n.config.Copy()
-	config.OnNotification = func(_ *pgconn.PgConn, m *pgconn.Notification) { s.inbox = append(s.inbox, m) }
-	if s.conn, err = pgx.ConnectConfig(ctx, config); err != nil {
-		return discreet(err)
+	onNotification := func(_ *pgconn.PgConn, m *pgconn.Notification) { s.inbox = append(s.inbox, m) }
+	if s.conn, err = postgres.Connect(ctx, n.config, onNotification); err != nil {
+		return err
 	}
 	defer s.hangUp()
 	// First, so that what this connection does not hear is in the heads that it reads.

@@ -1,6 +1,6 @@
 //go:build full
 
-package sqlstore_test
+package postgres_test
 
 import (
 	"bytes"

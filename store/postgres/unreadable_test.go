@@ -1,4 +1,4 @@
-package sqlstore_test
+package postgres_test
 
 import (
 	"strings"

@@ -1,17 +1,63 @@
-package sqlstore
+// Package postgres connects to PostgreSQL: it reads URLs, begins sessions with the settings that our SQL relies
+// on, keeps credentials out of errors, and says what errors mean to a store.
+package postgres
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"net"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
 )
+
+// connectTimeout is how long connecting to one host may take: the next host is tried within the time of
+// a look-up.
+const connectTimeout = time.Second
+
+// Config reads a URL. Of several hosts, the first that accepts writes is used, unless the URL says
+// otherwise.
+func Config(path string) (*pgx.ConnConfig, error) {
+	config, err := pgx.ParseConfig(path)
+	if err != nil {
+		return nil, unreadable(path) // the error itself contains the password
+	}
+	if config.ValidateConnect == nil {
+		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout
+	}
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "apikeyd"
+	}
+	fixSettings(config)
+	return config, nil
+}
+
+// OpenPool opens a pool of at most that many connections.
+func OpenPool(config *pgx.ConnConfig, connections int) *sql.DB {
+	pool := sql.OpenDB(discreetConnector{stdlib.GetConnector(*config)})
+	pool.SetMaxOpenConns(connections)
+	pool.SetMaxIdleConns(connections)
+	return pool
+}
+
+// Connect opens one connection, apart from any pool. onNotification hears what the server notifies.
+func Connect(ctx context.Context, config *pgx.ConnConfig, onNotification pgconn.NotificationHandler) (*pgx.Conn, error) {
+	config = config.Copy()
+	config.OnNotification = onNotification
+	conn, err := pgx.ConnectConfig(ctx, config)
+	return conn, discreet(err)
+}
 
 // connectError is the failure of a connection in words that repeat nothing of the URL but
 // its host: those of pgx name the user, and so do those of the server.

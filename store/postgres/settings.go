@@ -1,4 +1,4 @@
-package sqlstore
+package postgres
 
 import (
 	"context"
@@ -12,6 +12,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
+
+// VersionTable keeps the version of the schema. Other programs may use goose in the same database.
+const VersionTable = "apikeyd_schema"
 
 // setting is one of a PostgreSQL session that our SQL, or the driver, relies on. A role, a
 // database, PGOPTIONS and the URL can each set another value.
@@ -49,8 +52,8 @@ type sessionError struct{ reason error }
 func (e *sessionError) Error() string { return e.reason.Error() }
 func (e *sessionError) Unwrap() error { return e.reason }
 
-// explain makes an error of opening a database one that says what to do, if we know.
-func explain(err error) error {
+// Explain makes an error of opening a database one that says what to do, if we know.
+func Explain(err error) error {
 	if refused, ok := errors.AsType[*sessionError](err); ok {
 		return refused.reason // whichever connection it was
 	}
@@ -106,12 +109,12 @@ func beginSession(ctx context.Context, conn *pgconn.PgConn, pathIsGiven bool) er
 // ourSchema is where our tables are: where the session's search path finds them, else, unless
 // that path was chosen for us, the only schema that has them. It is NULL if there are none yet.
 const ourSchema = `SELECT coalesce(
-		(SELECT relnamespace FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass('` + versionTable + `')),
+		(SELECT relnamespace FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass('` + VersionTable + `')),
 		(SELECT pg_catalog.min(relnamespace) FROM elsewhere HAVING pg_catalog.count(*) = 1)) AS id`
 
 // elsewhere are the tables in all schemas.
 const elsewhere = `elsewhere AS (SELECT relnamespace FROM pg_catalog.pg_class
-		WHERE relname = '` + versionTable + `' AND relkind = 'r'
+		WHERE relname = '` + VersionTable + `' AND relkind = 'r'
 			AND pg_catalog.has_schema_privilege(relnamespace, 'USAGE')`
 
 // sessionText is the SQL that begins a session. All names in it are those of pg_catalog,
