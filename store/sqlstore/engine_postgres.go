@@ -14,6 +14,7 @@ import (
 	"apikeyd/apikey"
 	"apikeyd/store"
 	"apikeyd/store/postgres"
+	"apikeyd/store/sqlstore/lease"
 )
 
 // pgPoints and pgLists are how many connections read for one node: for what is short, such as look-ups and
@@ -29,9 +30,9 @@ const (
 type postgresEngine struct {
 	conn      *writeConn
 	points    *sql.DB // for what is short
-	node      *node
-	before    int64      // the head's number when the transaction began
-	announced *announced // what the last transaction tells other nodes
+	node      *lease.Node
+	before    int64            // the head's number when the transaction began
+	announced *lease.Announced // what the last transaction tells other nodes
 	settling  sync.WaitGroup
 }
 
@@ -74,7 +75,7 @@ func (db *DB) joinPostgres(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	e.node, err = startNode(ctx, nodeOptions{url: o.Path, name: o.Node, remember: o.Serve, log: o.Log})
+	e.node, err = lease.Join(ctx, lease.Options{Config: config, Name: o.Node, Caches: o.Serve, Log: o.Log})
 	return err
 }
 
@@ -110,8 +111,8 @@ func (e *postgresEngine) commit(w *writer, changed []apikey.ID) error {
 		return w.exec(`COMMIT`) // it says when keys were used, and can be repeated
 	}
 	var err error
-	e.announced, err = e.node.announce(w.exec, change{
-		chain: w.chain, from: e.before + 1, to: w.head.Seq, event: w.head.event, keys: changed,
+	e.announced, err = e.node.Announce(w.exec, lease.Change{
+		Chain: w.chain, From: e.before + 1, To: w.head.Seq, Event: w.head.event, Keys: changed,
 	})
 	if err != nil {
 		return err
@@ -121,7 +122,7 @@ func (e *postgresEngine) commit(w *writer, changed []apikey.ID) error {
 		err = e.resolve(w, err)
 	}
 	if err != nil {
-		e.announced.abandon()
+		e.announced.Abandon()
 	}
 	return err
 }
@@ -158,12 +159,12 @@ func (e *postgresEngine) resolve(w *writer, cause error) error {
 func (e *postgresEngine) settle(answered func()) {
 	announced := e.announced
 	e.settling.Go(func() {
-		announced.settle(e.points)
+		announced.Settle(e.points)
 		answered()
 	})
 }
 
-func (e *postgresEngine) watch(watcher store.Watcher) { e.node.watch(watcher) }
+func (e *postgresEngine) watch(watcher store.Watcher) { e.node.Watch(watcher) }
 
 // poll has nothing to do: each transaction reads what it needs anew.
 func (e *postgresEngine) poll(*writer) error { return nil }
@@ -207,7 +208,7 @@ func (e *postgresEngine) system() string { return "postgresql" }
 func (e *postgresEngine) Close() error {
 	e.settling.Wait()
 	if e.node != nil {
-		e.node.close()
+		e.node.Close()
 	}
 	return nil
 }

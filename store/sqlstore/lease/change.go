@@ -1,4 +1,4 @@
-package sqlstore
+package lease
 
 import (
 	"encoding/json"
@@ -11,18 +11,18 @@ const (
 	changesChannel = "apikeyd_changes"
 	acksChannel    = "apikeyd_acks"
 
-	// maxNotified is how many keys one notification names: PostgreSQL takes less than 8,000
-	// bytes, a key is 22 of them, and the name of a chain may need some.
+	// maxNotified is how many keys one notification names: PostgreSQL accepts less than 8,000 bytes, a key
+	// takes 22 of them, and the name of a chain needs some.
 	maxNotified = 250
 )
 
-// change is what one transaction did, as other nodes have to know it.
-type change struct {
-	chain    string
-	from, to int64       // its events, both included
-	event    apikey.ID   // the last of them
-	keys     []apikey.ID // that differ afterwards
-	all      bool        // any key may; then keys is not needed
+// Change is what other nodes must know of one transaction.
+type Change struct {
+	Chain    string      // of events
+	From, To int64       // the numbers of its events, both included
+	Event    apikey.ID   // the last of them
+	Keys     []apikey.ID // that differ afterwards
+	All      bool        // any key may; then Keys is not needed
 }
 
 // notification is a change, or a part of it, on its way to other nodes.
@@ -44,34 +44,34 @@ type acknowledgement struct {
 	Seq   int64  `json:"seq"`
 }
 
-// notifications returns the payloads that tell of a change.
-func (c *change) notifications(node string) []string {
-	all := notification{Node: node, Chain: c.chain, From: c.from, To: c.to, Event: c.event[:], All: c.all}
-	if c.all || len(c.keys) == 0 {
+// notifications returns the payloads that announce a change.
+func (c *Change) notifications(node string) []string {
+	all := notification{Node: node, Chain: c.Chain, From: c.From, To: c.To, Event: c.Event[:], All: c.All}
+	if c.All || len(c.Keys) == 0 {
 		return []string{encode(all)}
 	}
 	var payloads []string
-	for part := range slices.Chunk(c.keys, maxNotified) {
+	for part := range slices.Chunk(c.Keys, maxNotified) {
 		n := all
 		for _, id := range part {
 			n.Keys = append(n.Keys, id[:]...)
 		}
-		n.More = (len(payloads)+1)*maxNotified < len(c.keys)
+		n.More = (len(payloads)+1)*maxNotified < len(c.Keys)
 		payloads = append(payloads, encode(n))
 	}
 	return payloads
 }
 
-func (n *notification) change() change {
-	c := change{chain: n.Chain, from: n.From, to: n.To, all: n.All}
-	copy(c.event[:], n.Event)
+func (n *notification) change() Change {
+	c := Change{Chain: n.Chain, From: n.From, To: n.To, All: n.All}
+	copy(c.Event[:], n.Event)
 	for id := range slices.Chunk(n.Keys, len(apikey.ID{})) {
-		c.keys = append(c.keys, apikey.ID(id))
+		c.Keys = append(c.Keys, apikey.ID(id))
 	}
 	return c
 }
 
-// encode returns a payload. Its types have nothing that JSON cannot say.
+// encode returns a payload. JSON can encode all of its types.
 func encode(v any) string {
 	text, _ := json.Marshal(v)
 	return string(text)
@@ -83,15 +83,15 @@ func decode[T any](payload string) (v T, ok bool) {
 	return v, err == nil
 }
 
-// hear acts on what was notified, then acknowledges: never before it is applied.
-func (s *session) hear() error {
+// receive acts on the notifications in the inbox, then acknowledges what it applied.
+func (s *session) receive() error {
 	for _, m := range s.inbox {
 		switch m.Channel {
 		case changesChannel:
 			s.hearChange(m.Payload)
 		case acksChannel:
 			if a, ok := decode[acknowledgement](m.Payload); ok {
-				s.waits.acknowledged(a)
+				s.pending.acknowledged(a)
 			}
 		}
 	}
@@ -99,12 +99,12 @@ func (s *session) hear() error {
 	return s.acknowledge()
 }
 
-// hearChange applies what a notification says. Of one that cannot be read nothing is lost:
-// the next renewal finds the change.
+// hearChange applies an announced change. If the payload cannot be read, nothing is lost: the next renewal
+// finds the change.
 func (s *session) hearChange(payload string) {
 	n, ok := decode[notification](payload)
 	if !ok || len(n.Keys)%len(apikey.ID{}) != 0 {
-		s.log.Warn("a notification of a change cannot be read; is another program or version using this database?")
+		s.options.Log.Warn("a notification of a change cannot be read; is another program or version using this database?")
 		return
 	}
 	s.applied.hear(n.change(), n.More)
@@ -113,8 +113,8 @@ func (s *session) hearChange(payload string) {
 	}
 }
 
-// acknowledge tells the nodes that made changes that they are applied here. That need not
-// be durable: it is of use now or never.
+// acknowledge tells the nodes that made changes that they are applied here. It need not be durable: an
+// acknowledgement is useful now or never.
 func (s *session) acknowledge() error {
 	if len(s.owed) == 0 {
 		return nil

@@ -1,6 +1,6 @@
 //go:build full
 
-package sqlstore
+package lease
 
 import (
 	"fmt"
@@ -46,7 +46,7 @@ func TestNodes(t *testing.T) {
 func testSettled(t *testing.T, d *nodeDatabase) {
 	var all []*member
 	for i := range 3 {
-		all = append(all, d.join(t, fmt.Sprintf("node%d", i), nodeOptions{remember: true, lease: longLease}))
+		all = append(all, d.join(t, fmt.Sprintf("node%d", i), Options{Caches: true, Length: longLease}))
 	}
 	var writers sync.WaitGroup
 	for i, m := range all {
@@ -54,7 +54,7 @@ func testSettled(t *testing.T, d *nodeDatabase) {
 			writers.Go(func() {
 				for range 100 {
 					keys := newKeys(1+rand.IntN(3), all...)
-					m.change(t, change{keys: keys})
+					m.change(t, Change{Keys: keys})
 					for j, other := range all {
 						for _, id := range keys {
 							if _, remembers := other.memory.uses(id); remembers {
@@ -75,11 +75,11 @@ func testSettled(t *testing.T, d *nodeDatabase) {
 }
 
 func testLargeChanges(t *testing.T, d *nodeDatabase) {
-	a := d.join(t, "a", nodeOptions{remember: true, lease: longLease})
-	b := d.join(t, "b", nodeOptions{remember: true, lease: longLease})
+	a := d.join(t, "a", Options{Caches: true, Length: longLease})
+	b := d.join(t, "b", Options{Caches: true, Length: longLease})
 	for _, n := range []int{0, 1, maxNotified, maxNotified + 1, 2 * maxNotified, 5000} {
 		keys, kept := newKeys(n, a, b), newKeys(1, a, b)
-		a.change(t, change{keys: keys})
+		a.change(t, Change{Keys: keys})
 		for _, id := range keys {
 			if _, remembers := b.memory.uses(id); remembers {
 				t.Fatalf("of %d keys one is remembered", n)
@@ -90,7 +90,7 @@ func testLargeChanges(t *testing.T, d *nodeDatabase) {
 		}
 	}
 	keys := newKeys(1, a, b)
-	a.change(t, change{all: true})
+	a.change(t, Change{All: true})
 	for _, m := range []*member{a, b} {
 		if _, remembers := m.memory.uses(keys[0]); remembers {
 			t.Error("any key may have changed, and one is remembered")
@@ -102,8 +102,8 @@ func testLargeChanges(t *testing.T, d *nodeDatabase) {
 // change made wrong, and no answer takes longer than a lease.
 func testCutOff(t *testing.T, d *nodeDatabase) {
 	p := newProxy(t, d.Address)
-	a := d.join(t, "a", nodeOptions{remember: true, lease: shortLease})
-	b := d.join(t, "b", nodeOptions{remember: true, lease: shortLease, url: d.through(p)})
+	a := d.join(t, "a", Options{Caches: true, Length: shortLease})
+	b := d.join(t, "b", Options{Caches: true, Length: shortLease, Config: configOf(t, d.through(p))})
 	rounds := 16
 	if testing.Short() {
 		rounds = 6
@@ -124,14 +124,14 @@ func testCutOff(t *testing.T, d *nodeDatabase) {
 		if b.memory.trusts() {
 			trusted++
 		}
-		took := a.change(t, change{keys: keys})
+		took := a.change(t, Change{Keys: keys})
 		if uses, _ := b.memory.uses(keys[0]); uses {
 			t.Errorf("round %d: what a settled change made wrong is used", round)
 		}
 		during.Wait()
 		// Now it is cut for sure, and does not know of the next one.
 		keys = newKeys(1, a, b)
-		took = max(took, a.change(t, change{keys: keys}))
+		took = max(took, a.change(t, Change{Keys: keys}))
 		if uses, _ := b.memory.uses(keys[0]); uses {
 			t.Errorf("round %d: a node that is cut off uses what a settled change made wrong", round)
 		}
@@ -148,40 +148,40 @@ func testCutOff(t *testing.T, d *nodeDatabase) {
 // A node that ends without a word is waited for once, and then removed.
 func testKilled(t *testing.T, d *nodeDatabase) {
 	p := newProxy(t, d.Address)
-	a := d.join(t, "a", nodeOptions{remember: true, lease: shortLease})
+	a := d.join(t, "a", Options{Caches: true, Length: shortLease})
 	const lease = 10 * shortLease // so that the row is still there when the test looks for it
-	b := d.join(t, "b", nodeOptions{remember: true, lease: lease, url: d.through(p)})
+	b := d.join(t, "b", Options{Caches: true, Length: lease, Config: configOf(t, d.through(p))})
 	p.shut()
-	b.close()
+	b.Close()
 	nodes := func() string { return d.sql(t, `SELECT string_agg(name, ' ' ORDER BY name) FROM nodes`) }
 	if got := nodes(); got != "a b" {
 		t.Errorf("nodes: %q", got)
 	}
 	keys := newKeys(1, a, b)
-	if took := a.change(t, change{keys: keys}); took > lease+slack {
+	if took := a.change(t, Change{Keys: keys}); took > lease+slack {
 		t.Errorf("settled after %v", took)
 	}
 	eventually(t, "the row of the dead node goes", func() bool { return nodes() == "a" })
 }
 
 func testLeaves(t *testing.T, d *nodeDatabase) {
-	a := d.join(t, "a", nodeOptions{remember: true, lease: longLease})
-	b := d.join(t, "b", nodeOptions{remember: true, lease: longLease})
+	a := d.join(t, "a", Options{Caches: true, Length: longLease})
+	b := d.join(t, "b", Options{Caches: true, Length: longLease})
 	keys := newKeys(1, b)
-	b.close()
+	b.Close()
 	if b.memory.trusts() {
 		t.Error("a node that left trusts what it remembers")
 	}
-	a.change(t, change{keys: keys}) // returns: nobody is waited for
+	a.change(t, Change{Keys: keys}) // returns: nobody is waited for
 }
 
 // A process that remembers nothing is told when its changes are applied.
 func testCommand(t *testing.T, d *nodeDatabase) {
-	b := d.join(t, "b", nodeOptions{remember: true, lease: longLease})
-	command := d.join(t, "command", nodeOptions{lease: longLease})
+	b := d.join(t, "b", Options{Caches: true, Length: longLease})
+	command := d.join(t, "command", Options{Length: longLease})
 	for range 10 {
 		keys := newKeys(1, b)
-		command.change(t, change{keys: keys})
+		command.change(t, Change{Keys: keys})
 		if _, remembers := b.memory.uses(keys[0]); remembers {
 			t.Error("what a command changed is remembered")
 		}
@@ -194,12 +194,12 @@ func testCommand(t *testing.T, d *nodeDatabase) {
 // Of two processes with one name neither speaks for the other.
 func testSameName(t *testing.T, d *nodeDatabase) {
 	p := newProxy(t, d.Address)
-	writer := d.join(t, "writer", nodeOptions{remember: true, lease: shortLease})
-	hears := d.join(t, "twin", nodeOptions{remember: true, lease: shortLease})
-	deaf := d.join(t, "twin", nodeOptions{remember: true, lease: shortLease, url: d.through(p)})
+	writer := d.join(t, "writer", Options{Caches: true, Length: shortLease})
+	hears := d.join(t, "twin", Options{Caches: true, Length: shortLease})
+	deaf := d.join(t, "twin", Options{Caches: true, Length: shortLease, Config: configOf(t, d.through(p))})
 	p.silence()
 	keys := newKeys(1, hears, deaf)
-	writer.change(t, change{keys: keys})
+	writer.change(t, Change{Keys: keys})
 	for _, m := range []*member{hears, deaf} {
 		if uses, _ := m.memory.uses(keys[0]); uses {
 			t.Error("what a settled change made wrong is used")
@@ -210,15 +210,15 @@ func testSameName(t *testing.T, d *nodeDatabase) {
 // A node that missed notifications forgets everything, one that missed none forgets nothing.
 func testMissed(t *testing.T, d *nodeDatabase) {
 	p := newProxy(t, d.Address)
-	a := d.join(t, "a", nodeOptions{remember: true, lease: shortLease})
-	b := d.join(t, "b", nodeOptions{remember: true, lease: shortLease, url: d.through(p)})
-	a.change(t, change{keys: newKeys(1)})
+	a := d.join(t, "a", Options{Caches: true, Length: shortLease})
+	b := d.join(t, "b", Options{Caches: true, Length: shortLease, Config: configOf(t, d.through(p))})
+	a.change(t, Change{Keys: newKeys(1)})
 	for _, miss := range []bool{false, true} {
 		keys, before := newKeys(1, b), b.memory.forgotten()
 		p.shut()
 		eventually(t, "trust runs out", func() bool { return !b.memory.trusts() })
 		if miss {
-			a.change(t, change{keys: keys})
+			a.change(t, Change{Keys: keys})
 		}
 		p.mend()
 		eventually(t, "b is back", b.memory.trusts)
@@ -235,12 +235,12 @@ func testMissed(t *testing.T, d *nodeDatabase) {
 // its renewal found.
 func testBackInTime(t *testing.T, d *nodeDatabase) {
 	p := newProxy(t, d.Address)
-	a := d.join(t, "a", nodeOptions{remember: true, lease: longLease})
-	b := d.join(t, "b", nodeOptions{remember: true, lease: longLease, url: d.through(p)})
+	a := d.join(t, "a", Options{Caches: true, Length: longLease})
+	b := d.join(t, "b", Options{Caches: true, Length: longLease, Config: configOf(t, d.through(p))})
 	p.shut()
 	keys := newKeys(1, b)
 	time.AfterFunc(100*time.Millisecond, p.mend)
-	a.change(t, change{keys: keys})
+	a.change(t, Change{Keys: keys})
 	if _, remembers := b.memory.uses(keys[0]); remembers {
 		t.Error("what a settled change changed is remembered")
 	}

@@ -1,6 +1,6 @@
 //go:build full
 
-package sqlstore
+package lease
 
 import (
 	"context"
@@ -18,11 +18,12 @@ import (
 
 	"apikeyd/apikey"
 	postgrestest "apikeyd/internal/testkit/postgres"
+	"apikeyd/store/postgres"
 )
 
 // member is a process: a node, what it remembers, and a writer with a chain of its own.
 type member struct {
-	*node
+	*Node
 	memory *memory
 	pool   *sql.DB
 	chain  string
@@ -38,7 +39,7 @@ type nodeDatabase struct {
 func newNodeDatabase(t testing.TB, c *postgrestest.Cluster) *nodeDatabase {
 	t.Helper()
 	d := &nodeDatabase{c, c.Database(t)}
-	ddl, err := os.ReadFile("migrations/postgres/00002_nodes.sql")
+	ddl, err := os.ReadFile("../migrations/postgres/00002_nodes.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,34 +62,43 @@ func (d *nodeDatabase) through(p *proxy) string {
 	return u.String()
 }
 
-// join starts a member whose node connects to node, and whose writer to the database.
-func (d *nodeDatabase) join(t testing.TB, name string, o nodeOptions) *member {
+func configOf(t testing.TB, url string) *pgx.ConnConfig {
 	t.Helper()
-	if o.url == "" {
-		o.url = d.url
-	}
-	o.name = name
-	n, err := startNode(t.Context(), o)
+	config, err := postgres.Config(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(n.close)
-	m := &member{node: n, memory: &memory{keys: make(map[apikey.ID]bool)}, chain: name}
+	return config
+}
+
+// join starts a member whose node connects to node, and whose writer to the database.
+func (d *nodeDatabase) join(t testing.TB, name string, o Options) *member {
+	t.Helper()
+	if o.Config == nil {
+		o.Config = configOf(t, d.url)
+	}
+	o.Name = name
+	n, err := Join(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.Close)
+	m := &member{Node: n, memory: &memory{keys: make(map[apikey.ID]bool)}, chain: name}
 	config, err := pgx.ParseConfig(d.url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.pool = stdlib.OpenDB(*config)
 	t.Cleanup(func() { _ = m.pool.Close() })
-	n.watch(m.memory)
-	if o.remember {
+	n.Watch(m.memory)
+	if o.Caches {
 		eventually(t, name+" trusts what it remembers", m.memory.trusts)
 	}
 	return m
 }
 
 // commit changes keys, as the writer does.
-func (m *member) commit(c change) (*announced, error) {
+func (m *member) commit(c Change) (*Announced, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -98,16 +108,16 @@ func (m *member) commit(c change) (*announced, error) {
 		return nil, err
 	}
 	defer func() { _ = tx.Rollback() }()
-	c.chain, c.event = m.chain, apikey.NewID()
-	events := max(1, len(c.keys))
+	c.Chain, c.Event = m.chain, apikey.NewID()
+	events := max(1, len(c.Keys))
 	err = tx.QueryRowContext(ctx, `INSERT INTO audit_chains (chain, event_id, seq) VALUES ($1, $2, $3)
 		ON CONFLICT (chain) DO UPDATE SET event_id = excluded.event_id, seq = audit_chains.seq + $3
-		RETURNING seq`, c.chain, c.event[:], events).Scan(&c.to)
+		RETURNING seq`, c.Chain, c.Event[:], events).Scan(&c.To)
 	if err != nil {
 		return nil, err
 	}
-	c.from = c.to - int64(events) + 1
-	a, err := m.announce(func(query string, args ...any) error {
+	c.From = c.To - int64(events) + 1
+	a, err := m.Announce(func(query string, args ...any) error {
 		_, err := tx.ExecContext(ctx, query, args...)
 		return err
 	}, c)
@@ -115,14 +125,14 @@ func (m *member) commit(c change) (*announced, error) {
 		return nil, err
 	}
 	if err := tx.Commit(); err != nil {
-		a.abandon()
+		a.Abandon()
 		return nil, err
 	}
 	return a, nil
 }
 
 // change makes a change of keys that all members remember, and returns when it is settled.
-func (m *member) change(t testing.TB, c change) (took time.Duration) {
+func (m *member) change(t testing.TB, c Change) (took time.Duration) {
 	t.Helper()
 	a, err := m.commit(c)
 	if err != nil {
@@ -132,7 +142,7 @@ func (m *member) change(t testing.TB, c change) (took time.Duration) {
 	began, settled := time.Now(), make(chan struct{})
 	go func() {
 		defer close(settled)
-		a.settle(m.pool)
+		a.Settle(m.pool)
 	}()
 	select {
 	case <-settled:

@@ -1,6 +1,6 @@
 //go:build full
 
-package sqlstore
+package lease
 
 import (
 	"strings"
@@ -17,17 +17,17 @@ func TestNodesAndDatabaseLost(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Start(t)
 	d := newNodeDatabase(t, cluster)
-	a := d.join(t, "a", nodeOptions{remember: true, lease: shortLease})
-	b := d.join(t, "b", nodeOptions{remember: true, lease: shortLease})
+	a := d.join(t, "a", Options{Caches: true, Length: shortLease})
+	b := d.join(t, "b", Options{Caches: true, Length: shortLease})
 	for range 3 {
 		keys := newKeys(1, a, b)
-		c, err := a.commit(change{keys: keys})
+		c, err := a.commit(Change{Keys: keys})
 		if err != nil {
 			t.Fatal(err)
 		}
 		cluster.Kill()
 		began := time.Now()
-		c.settle(a.pool)
+		c.Settle(a.pool)
 		if took := time.Since(began); took > shortLease+slack {
 			t.Errorf("settled after %v", took)
 		}
@@ -55,16 +55,16 @@ func TestNodesFailover(t *testing.T) {
 	d := newNodeDatabase(t, primary)
 	d.url = strings.Replace(d.url, primary.Address, primary.Address+","+standby.Address, 1) +
 		"&target_session_attrs=read-write"
-	a := d.join(t, "a", nodeOptions{remember: true, lease: shortLease})
-	b := d.join(t, "b", nodeOptions{remember: true, lease: shortLease})
-	a.change(t, change{keys: newKeys(1, a, b)})
+	a := d.join(t, "a", Options{Caches: true, Length: shortLease})
+	b := d.join(t, "b", Options{Caches: true, Length: shortLease})
+	a.change(t, Change{Keys: newKeys(1, a, b)})
 	keys := newKeys(1, a, b)
-	c, err := a.commit(change{keys: keys})
+	c, err := a.commit(Change{Keys: keys})
 	if err != nil {
 		t.Fatal(err)
 	}
 	primary.Kill()
-	c.settle(a.pool)
+	c.Settle(a.pool)
 	standby.Promote(t)
 	for _, m := range []*member{a, b} {
 		eventually(t, "a node is back", m.memory.trusts)
@@ -74,7 +74,7 @@ func TestNodesFailover(t *testing.T) {
 	}
 	for range 20 {
 		keys := newKeys(1, a, b)
-		a.change(t, change{keys: keys})
+		a.change(t, Change{Keys: keys})
 		if uses, _ := b.memory.uses(keys[0]); uses {
 			t.Error("what was settled after the failover is used")
 		}
@@ -87,13 +87,13 @@ func TestNodesWithoutStandby(t *testing.T) {
 	cluster := postgrestest.Start(t)
 	d := newNodeDatabase(t, cluster)
 	cluster.WithoutStandby(t)
-	n, err := startNode(t.Context(), nodeOptions{url: d.url, remember: true, lease: shortLease})
+	n, err := Join(t.Context(), Options{Config: configOf(t, d.url), Caches: true, Length: shortLease})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer n.close()
+	defer n.Close()
 	m := &memory{keys: make(map[apikey.ID]bool)}
-	n.watch(m)
+	n.Watch(m)
 	for began := time.Now(); time.Since(began) < 3*shortLease; time.Sleep(time.Millisecond) {
 		if m.trusts() {
 			t.Fatal("it trusts what it remembers, by a lease that no standby has")

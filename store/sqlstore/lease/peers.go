@@ -1,4 +1,4 @@
-package sqlstore
+package lease
 
 import (
 	"context"
@@ -13,19 +13,18 @@ type peer struct {
 	since    time.Time // when it was first seen with this number of renewals
 }
 
-// until is when its last renewal surely gives it no more trust.
+// until is when its last renewal has certainly expired.
 func (p peer) until() time.Time { return p.since.Add(p.lease) }
 
-// peers remembers since when other nodes are silent. Time is taken here alone, so that
-// clocks may show what they like, that of the database too, before and after a failover:
-// a renewal that is seen was made before, and its lease is over when its time has passed
-// since.
+// peers knows since when other nodes are silent. It uses this process's monotonic clock only, so other clocks do
+// not matter, not even the database's before and after a failover: a renewal was made before it was first seen,
+// so its lease is over once its length has passed since then.
 type peers struct {
 	mu   sync.Mutex
 	seen map[string]peer
 }
 
-// see notes the nodes that were read, before now, and returns them.
+// see notes the nodes that were read before now, and returns them.
 func (p *peers) see(live map[string]peer, now time.Time) map[string]peer {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,6 +1,6 @@
 //go:build full
 
-package sqlstore
+package lease
 
 import (
 	"fmt"
@@ -19,18 +19,18 @@ func BenchmarkSettle(b *testing.B) {
 			d := newNodeDatabase(b, cluster)
 			var all []*member
 			for i := range nodes {
-				all = append(all, d.join(b, fmt.Sprintf("node%d", i), nodeOptions{remember: true}))
+				all = append(all, d.join(b, fmt.Sprintf("node%d", i), Options{Caches: true}))
 			}
 			keys := newKeys(1)
 			var committing, settling time.Duration
 			for b.Loop() {
 				began := time.Now()
-				c, err := all[0].commit(change{keys: keys})
+				c, err := all[0].commit(Change{Keys: keys})
 				if err != nil {
 					b.Fatal(err)
 				}
 				committed := time.Now()
-				c.settle(all[0].pool)
+				c.Settle(all[0].pool)
 				committing += committed.Sub(began)
 				settling += time.Since(committed)
 			}

@@ -1,4 +1,4 @@
-package sqlstore
+package lease
 
 import (
 	"fmt"
@@ -44,9 +44,9 @@ func TestAppliedReach(t *testing.T) {
 func TestAppliedAhead(t *testing.T) {
 	t.Parallel()
 	var a applied
-	a.made(change{chain: "a", from: 1, to: 3})
+	a.made(Change{Chain: "a", From: 1, To: 3})
 	before := a.known()
-	a.made(change{chain: "a", from: 4, to: 5})
+	a.made(Change{Chain: "a", From: 4, To: 5})
 	if moved := a.reach(before, map[string]head{"a": {seq: 3}}); moved != nil {
 		t.Errorf("moved: %v", moved)
 	}
@@ -58,20 +58,20 @@ func TestAppliedAhead(t *testing.T) {
 func TestAppliedHear(t *testing.T) {
 	t.Parallel()
 	id := apikey.NewID()
-	part := func(from, to int64) change { return change{chain: "a", from: from, to: to, keys: []apikey.ID{id}} }
+	part := func(from, to int64) Change { return Change{Chain: "a", From: from, To: to, Keys: []apikey.ID{id}} }
 	for name, test := range map[string]struct {
-		heard   []change
+		heard   []Change
 		more    bool
 		forgets bool
 		keeps   bool
 		applied int64
 	}{
-		"the next":      {heard: []change{part(6, 7)}, applied: 7},
-		"one again":     {heard: []change{part(4, 5)}, keeps: true, applied: 5},
-		"after a gap":   {heard: []change{part(7, 8)}, forgets: true, applied: 8},
-		"a part":        {heard: []change{part(6, 8)}, more: true, applied: 5},
-		"partly known":  {heard: []change{part(4, 6)}, applied: 6},
-		"one, then two": {heard: []change{part(6, 6), part(7, 8)}, applied: 8},
+		"the next":      {heard: []Change{part(6, 7)}, applied: 7},
+		"one again":     {heard: []Change{part(4, 5)}, keeps: true, applied: 5},
+		"after a gap":   {heard: []Change{part(7, 8)}, forgets: true, applied: 8},
+		"a part":        {heard: []Change{part(6, 8)}, more: true, applied: 5},
+		"partly known":  {heard: []Change{part(4, 6)}, applied: 6},
+		"one, then two": {heard: []Change{part(6, 6), part(7, 8)}, applied: 8},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := &memory{keys: map[apikey.ID]bool{id: true}}
@@ -116,7 +116,7 @@ func TestPeers(t *testing.T) {
 func TestNotifications(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{0, 1, maxNotified, maxNotified + 1, 3*maxNotified + 7} {
-		c := change{chain: strings.Repeat("\x01", 255), from: 1 << 62, to: 1<<62 + int64(n), event: apikey.NewID(), keys: newIDs(n)}
+		c := Change{Chain: strings.Repeat("\x01", 255), From: 1 << 62, To: 1<<62 + int64(n), Event: apikey.NewID(), Keys: newIDs(n)}
 		var keys []apikey.ID
 		payloads := c.notifications(apikey.NewID().String())
 		for i, payload := range payloads {
@@ -128,12 +128,12 @@ func TestNotifications(t *testing.T) {
 				t.Errorf("%d keys: part %d of %d: %v", n, i, len(payloads), got)
 			}
 			back := got.change()
-			keys = append(keys, back.keys...)
-			if back.chain != c.chain || back.from != c.from || back.to != c.to || back.event != c.event || back.all {
+			keys = append(keys, back.Keys...)
+			if back.Chain != c.Chain || back.From != c.From || back.To != c.To || back.Event != c.Event || back.All {
 				t.Errorf("%d keys: %v", n, back)
 			}
 		}
-		if fmt.Sprint(keys) != fmt.Sprint(c.keys) {
+		if fmt.Sprint(keys) != fmt.Sprint(c.Keys) {
 			t.Errorf("%d keys came as %d", n, len(keys))
 		}
 	}
