@@ -10,6 +10,7 @@ import (
 
 	databasetest "apikeyd/internal/testkit/database"
 	postgrestest "apikeyd/internal/testkit/postgres"
+	"apikeyd/store/migratestore"
 	"apikeyd/store/sqlstore"
 )
 
@@ -46,7 +47,7 @@ func TestRefusedConnections(t *testing.T) {
 		var log bytes.Buffer
 		url := "postgres://" + user + ":" + password + "@" + tt.host + "/" + tt.database + "?sslmode=disable"
 		_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: url, Node: "n", Serve: true, Log: slog.New(slog.NewTextHandler(&log, nil))})
-		_, moving := sqlstore.Move(t.Context(), sqlstore.MoveOptions{From: url, To: databasetest.NewPath(t)})
+		_, moving := migratestore.Move(t.Context(), migratestore.Options{From: url, To: databasetest.NewPath(t)})
 		for _, err := range []error{err, moving} {
 			if err == nil || !strings.Contains(err.Error(), "database postgres://"+tt.host+"/"+tt.database+": ") ||
 				!strings.Contains(err.Error(), tt.want) {

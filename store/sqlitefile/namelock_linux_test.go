@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	databasetest "apikeyd/internal/testkit/database"
+	"apikeyd/store/migratestore"
 	"apikeyd/store/sqlitefile"
 	"apikeyd/store/sqlstore"
 )
@@ -61,11 +62,11 @@ func openers(t *testing.T, path string) map[string]func() error {
 			return errors.Join(sqlstore.Backup(t.Context(), path, file, func(int, int) {}), file.Close())
 		},
 		"migrate from": func() error {
-			_, err := sqlstore.Move(t.Context(), sqlstore.MoveOptions{From: path, To: databasetest.NewPath(t)})
+			_, err := migratestore.Move(t.Context(), migratestore.Options{From: path, To: databasetest.NewPath(t)})
 			return err
 		},
 		"migrate to": func() error {
-			_, err := sqlstore.Move(t.Context(), sqlstore.MoveOptions{From: elsewhere, To: path})
+			_, err := migratestore.Move(t.Context(), migratestore.Options{From: elsewhere, To: path})
 			return err
 		},
 	}
@@ -121,8 +122,8 @@ func TestSecondNameInOneFolder(t *testing.T) {
 	must(t, os.Link(path, link))
 	_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: link})
 	wantErr(t, err, sqlitefile.ErrOtherName)
-	_, err = sqlstore.Move(t.Context(), sqlstore.MoveOptions{From: path, To: link})
-	wantErr(t, err, sqlstore.ErrSame)
+	_, err = migratestore.Move(t.Context(), migratestore.Options{From: path, To: link})
+	wantErr(t, err, migratestore.ErrSame)
 }
 
 // Closing a descriptor of a file releases the process's POSIX locks on it, and SQLite's are

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"apikeyd/store"
-	"apikeyd/store/sqlitefile"
 )
 
 // A part of a mapped file that the disk cannot give is an error, not the end of the
@@ -34,7 +33,7 @@ func TestFaultIsDamage(t *testing.T) {
 	if err := file.Truncate(0); err != nil {
 		t.Fatal(err)
 	}
-	c := &condition{driver: sqlitefile.Translate}
+	c := &condition{dialect: &sqliteDialect}
 	sum := 0
 	err = c.guarded(func() error {
 		for _, b := range memory {

@@ -3,13 +3,11 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"apikeyd/apikey"
 	"apikeyd/store"
@@ -38,13 +36,24 @@ type postgresEngine struct {
 
 var _ engine = (*postgresEngine)(nil)
 
+var postgresDialect = dialect{
+	system:      "postgresql",
+	rowLock:     ` FOR UPDATE`,
+	snapshot:    sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead},
+	failureEnds: true,
+	// It leaves time to try other hosts.
+	lookupTimeout: 3 * time.Second,
+	translate:     postgres.Translate,
+	sessionEnded:  postgres.SessionEnded,
+}
+
 // openPostgres opens a database on a server, all but starting the writer.
 func (db *DB) openPostgres(ctx context.Context, o Options) error {
 	return postgres.Explain(db.joinPostgres(ctx, o))
 }
 
 func (db *DB) joinPostgres(ctx context.Context, o Options) error {
-	db.condition = &condition{driver: postgres.Translate}
+	db.use(&postgresDialect)
 	config, err := postgres.Config(o.Path)
 	if err != nil {
 		return err
@@ -54,13 +63,14 @@ func (db *DB) joinPostgres(ctx context.Context, o Options) error {
 		db.pools = append(db.pools, p)
 		return p
 	}
-	// What is short must not wait for lists, which may take long.
+	// Short reads must not wait for lists, which may take long.
 	writing, points, lists := pool(1), pool(pgPoints), pool(pgLists)
-	if err := checkPostgres(ctx, points, o.Serve); err != nil {
+	schema := SchemaOf(o.Path)
+	if err := schema.check(ctx, points, o.Serve); err != nil {
 		return err
 	}
 	if o.Serve {
-		if err := migratePostgres(ctx, points); err != nil {
+		if err := schema.Migrate(ctx, points, o.Log); err != nil {
 			return err
 		}
 	}
@@ -68,14 +78,15 @@ func (db *DB) joinPostgres(ctx context.Context, o Options) error {
 	db.engine, db.points, db.reader = e, unprepared{points}, lists
 	db.turns = newTurns(pgLists)
 	db.writer = newWriter(e.conn, db, o.Node, o.Log)
-	db.budget = &budget{pool: points, condition: db.condition, engine: e}
+	db.budget = &budget{pool: points, condition: db.condition}
 	zero := apikey.Hash{}
 	err = unprepared{points}.exec(`INSERT INTO audit_chains (chain, event_id, seq, hash) VALUES ($1, $2, 0, $3)
 		ON CONFLICT (chain) DO NOTHING`, o.Node, make([]byte, len(apikey.ID{})), zero[:])
 	if err != nil {
 		return err
 	}
-	e.node, err = lease.Join(ctx, lease.Options{Config: config, Name: o.Node, Caches: o.Serve, Log: o.Log})
+	db.node, err = lease.Join(ctx, lease.Options{Config: config, Name: o.Node, Caches: o.Serve, Log: o.Log})
+	e.node = db.node
 	return err
 }
 
@@ -156,56 +167,15 @@ func (e *postgresEngine) resolve(w *writer, cause error) error {
 }
 
 // settle lets the writer go on while other nodes hear of its changes.
-func (e *postgresEngine) settle(answered func()) {
+func (e *postgresEngine) settle(done func()) {
 	announced := e.announced
 	e.settling.Go(func() {
 		announced.Settle(e.points)
-		answered()
+		done()
 	})
 }
 
-func (e *postgresEngine) watch(watcher store.Watcher) { e.node.Watch(watcher) }
-
-// poll has nothing to do: each transaction reads what it needs anew.
-func (e *postgresEngine) poll(*writer) error { return nil }
-
-func (e *postgresEngine) rowLock() string { return ` FOR UPDATE` }
-
-// breaks is true of every error that the server sent: it ends the transaction.
-func (e *postgresEngine) breaks(err error) bool {
-	_, sent := errors.AsType[*pgconn.PgError](err)
-	return sent
-}
-
-func (e *postgresEngine) sessionEnded(err error) bool { return postgres.SessionEnded(err) }
-
-func (e *postgresEngine) Present() error { return nil }
-
-// briefTimeout bounds a look-up. It leaves time to try other hosts.
-const briefTimeout = 3 * time.Second
-
-// brief is finished even if who asks gives up: a connection that takes longer to be made than
-// they wait, because the first host is silent, is there for who asks next.
-func (e *postgresEngine) brief(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), briefTimeout)
-}
-
-// chain is empty: which nodes there were, nobody knows.
-func (e *postgresEngine) chain() string { return "" }
-
-func (e *postgresEngine) snapshot() *sql.TxOptions {
-	return &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}
-}
-
-// mergesExcept is false: EXCEPT sorts both sides first, where NOT EXISTS becomes a join.
-func (e *postgresEngine) mergesExcept() bool { return false }
-
-// sizes are not looked up: the server's own monitoring has them.
-func (e *postgresEngine) sizes() (database, log int64) { return 0, 0 }
-
-func (e *postgresEngine) system() string { return "postgresql" }
-
-func (e *postgresEngine) Close() error {
+func (e *postgresEngine) close() error {
 	e.settling.Wait()
 	if e.node != nil {
 		e.node.Close()

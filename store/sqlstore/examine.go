@@ -93,7 +93,7 @@ func ExamineReplaced(ctx context.Context, site *sqlitefile.Site) (*Examination, 
 		return nil, err
 	}
 	e = &Examination{pool: old, path: site.Path()}
-	e.version, e.target, err = schemaVersions(ctx, old)
+	e.version, e.target, err = SchemaOf(site.Path()).Versions(ctx, old)
 	return e, err
 }
 
@@ -111,7 +111,7 @@ func Backup(ctx context.Context, from string, to *os.File, progress func(done, t
 func examine(ctx context.Context, file *sqlitefile.File, name string, m sqlitefile.Mode) (_ *Examination, err error) {
 	e := &Examination{file: file, path: file.Path()}
 	if e.pool, err = sqlitefile.OpenPool(ctx, e.path, m); err == nil {
-		e.version, e.target, err = schemaVersions(ctx, e.pool)
+		e.version, e.target, err = SchemaOf(e.path).Versions(ctx, e.pool)
 	}
 	switch {
 	case err != nil:

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	databasetest "apikeyd/internal/testkit/database"
+	"apikeyd/store/migratestore"
 	"apikeyd/store/sqlitefile"
 	"apikeyd/store/sqlstore"
 )
@@ -23,8 +24,8 @@ func TestOpenersRefuseSlips(t *testing.T) {
 		_, failures["open"] = sqlstore.Open(t.Context(), sqlstore.Options{Path: name})
 		_, failures["examine"] = sqlstore.Examine(t.Context(), name)
 		_, failures["site"] = sqlitefile.OpenSite(name)
-		_, failures["from"] = sqlstore.Move(t.Context(), sqlstore.MoveOptions{From: name, To: "other.db"})
-		_, failures["to"] = sqlstore.Move(t.Context(), sqlstore.MoveOptions{From: elsewhere, To: name})
+		_, failures["from"] = migratestore.Move(t.Context(), migratestore.Options{From: name, To: "other.db"})
+		_, failures["to"] = migratestore.Move(t.Context(), migratestore.Options{From: elsewhere, To: name})
 		for opener, err := range failures {
 			if err == nil || strings.Contains(err.Error(), "hush") || !strings.Contains(err.Error(), "must ") {
 				t.Errorf("%s of %q: %v", opener, name, err)

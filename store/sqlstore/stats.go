@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 )
 
 // Stats tell what a DB did since it was opened, and how it is now.
@@ -93,7 +94,10 @@ func (t *tally) add(counter *uint64) {
 // Stats returns what the database did, and how it is. It costs two look-ups of files.
 func (db *DB) Stats() Stats {
 	t := db.writer.tally
-	database, log := db.engine.sizes()
+	var database, log int64 // of a file: a server's own monitoring has its sizes
+	if db.file != nil {
+		database, log = sqlitefile.Size(db.file.Path()), sqlitefile.Size(db.file.Path()+"-wal")
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return Stats{

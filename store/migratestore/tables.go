@@ -1,4 +1,4 @@
-package sqlstore
+package migratestore
 
 import (
 	"context"
@@ -10,7 +10,15 @@ import (
 	"hash"
 	"strconv"
 	"strings"
+
+	"apikeyd/store/sqlstore"
 )
+
+// querier is a pool or a transaction.
+type querier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
 
 // table is a table as a move sees it: rows of values, in the order of the first column.
 type table struct {
@@ -22,9 +30,9 @@ type table struct {
 }
 
 var (
-	keyTable   = newTable("api_keys", storedColumns, []byte{})
+	keyTable   = newTable("api_keys", sqlstore.StoredColumns(), []byte{})
 	useTable   = newTable("key_uses", `id, last_used_at`, []byte{})
-	eventTable = newTable("audit_events", eventColumns, []byte{})
+	eventTable = newTable("audit_events", sqlstore.EventColumns, []byte{})
 	// An anchor is an event when it is made; see insertAnchor.
 	anchorTable = newTable("audit_anchors", `chain, event_id, seq, hash, at`, "")
 	headTable   = newHeadTable()
@@ -35,7 +43,7 @@ var (
 	bulk = []table{keyTable, useTable, eventTable, noteTable}
 	// marks say where the chains begin and end.
 	marks = []table{anchorTable, headTable}
-	// everything is what is moved. The numbers of keys are counted anew.
+	// everything is what is moved. Keys are counted again instead of copying key_counts.
 	everything = append(append([]table{}, bulk...), marks...)
 )
 
@@ -43,8 +51,7 @@ func newTable(name, columns string, least any) table {
 	return table{name: name, columns: strings.Fields(strings.ReplaceAll(columns, ",", " ")), least: least}
 }
 
-// newHeadTable leaves out the heads of chains that have no events yet: any database may
-// have some.
+// newHeadTable leaves out the heads of chains without events, which any database may have.
 func newHeadTable() table {
 	t := newTable("audit_chains", `chain, event_id, seq, hash`, "")
 	t.only = ` AND seq > 0`
@@ -52,18 +59,18 @@ func newHeadTable() table {
 	return t
 }
 
-// newNoteTable leaves out first keys: those who make one are at the source.
+// newNoteTable leaves out the notes about first keys, which concern servers of the source only.
 func newNoteTable() table {
 	t := newTable("notes", `name, value`, "")
-	t.only = ` AND name = '` + restoredNote + `'`
+	t.only = ` AND name = '` + sqlstore.RestoredNote + `'`
 	return t
 }
 
 const (
 	// rowsAtStep is how many rows are read at once, and written in one transaction.
 	rowsAtStep = 1000
-	// rowsAtInsert is how many one statement inserts: more save hardly any trips to a server,
-	// and SQLite's parser takes the square of the number of arguments.
+	// rowsAtInsert is how many one statement inserts: more hardly save round trips, and SQLite's parser takes
+	// time by the square of the number of arguments.
 	rowsAtInsert = 25
 )
 
@@ -158,9 +165,8 @@ func (t table) insertion(rows int) string {
 	return b.String() + `)` + t.clash
 }
 
-// insertAnchor writes a row of anchorTable. The rules of the table want an anchor to be an
-// event, and this one's was removed by retention. So something stands in for it, until what
-// is before the anchor may be removed.
+// insertAnchor writes a row of anchorTable. A trigger demands that an anchor is an event, and retention has
+// removed this one. So another row stands in for it, and is deleted once the anchor permits that.
 func insertAnchor(ctx context.Context, tx *sql.Tx, anchor []any) error {
 	chain, event, seq, hash, at := anchor[0], anchor[1], anchor[2], anchor[3], anchor[4]
 	standIn := []any{event, at, "anchor", event, "", "", "{}", nil, "", "", "", chain, seq, hash}
@@ -201,8 +207,7 @@ func sumOf(ctx context.Context, q querier, tables []table, progress func(done in
 	return c, nil
 }
 
-// addRows hashes rows: each value with its kind and its length, so that no two lists of
-// values are hashed alike.
+// addRows hashes rows: each value with its kind and length, so that no two lists of values hash alike.
 func addRows(to hash.Hash, rows [][]any) error {
 	var text []byte
 	for _, row := range rows {
@@ -238,7 +243,7 @@ func (c checksum) text() string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// difference says in which table the rows are not the same; empty in none.
+// difference says in which table the rows differ; it is empty if they are the same.
 func (c checksum) difference(target checksum) string {
 	for _, t := range c.tables {
 		switch here, there := c.rows[t.name], target.rows[t.name]; {

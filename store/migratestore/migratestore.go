@@ -1,4 +1,5 @@
-package sqlstore
+// Package migratestore copies a whole database into an empty one, of either kind, and checks that all arrived.
+package migratestore
 
 import (
 	"context"
@@ -8,62 +9,59 @@ import (
 	"time"
 
 	"apikeyd/store/dbname"
+	"apikeyd/store/sqlstore"
 )
 
-// The reasons for which Move gives up, beside those of Open. A target that it refuses is
+// The reasons for which Move gives up, beside those of the store and of sqlstore. A target that it refuses is
 // left as it is.
 var (
 	ErrSame        = errors.New("the database cannot be moved into itself")
-	ErrUnfinished  = errors.New("apikeyd migrate-store into this database is not finished; run it again to its end")
 	ErrTargetTaken = errors.New("it holds a database already, and not the one that is moved")
 	ErrOtherSource = errors.New("the move into it was begun from another database, or from this one before it changed")
 	ErrChanged     = errors.New("the database that is moved changed meanwhile")
 	ErrDiffers     = errors.New("what arrived is not what is in the source")
 )
 
-// MoveOptions says what is moved.
-type MoveOptions struct {
+// Options says what is moved.
+type Options struct {
 	From, To string // files or URLs of PostgreSQL
 	// Progress hears how many rows of all were copied, and then how many were checked.
 	Progress func(checking bool, done, total int64)
 }
 
-// Moved is what a move brought.
-type Moved struct {
+// Result is what a move did.
+type Result struct {
 	Keys, Uses, Events int64
 	Found              int64  // rows that were there already, from an earlier run
-	Complete           bool   // all was there already: nothing was written
+	Complete           bool   // everything was there already, and nothing was written
 	Checksum           string // of all rows; the same on both sides
 }
 
-// stepTimeout bounds what either side may take for a few rows: a connection that leads
-// nowhere says nothing.
+// stepTimeout bounds what either side may take for a few rows: a dead connection reports nothing.
 const stepTimeout = time.Minute
 
-// Move copies a whole database into an empty one, of either kind. The source is only read,
-// and must not change meanwhile. After an interruption of any sort, Move again goes on
-// where it was; until it has come to its end, nobody else opens the target.
+// Move copies a whole database into an empty one. The source is only read, and must not change meanwhile. After
+// any interruption, another Move continues; until one has finished, nobody else opens the target.
 //
-// A table in the target, there from before the first row until after the last check, tells
-// which source is moved into it. The source is known by its chains of audit events: every
-// change moves their heads.
-func Move(ctx context.Context, o MoveOptions) (_ Moved, err error) {
+// A table in the target, which exists from before the first row until after the last check, says which source
+// is moved into it. The source is identified by its chains of audit events: every change moves their heads.
+func Move(ctx context.Context, o Options) (_ Result, err error) {
 	if err := errors.Join(dbname.CheckOpen(o.From), dbname.CheckOpen(o.To)); err != nil {
-		return Moved{}, err
+		return Result{}, err
 	}
 	if isSame(o.From, o.To) {
-		return Moved{}, ErrSame
+		return Result{}, ErrSame
 	}
-	from, err := openMoveSource(ctx, o.From)
+	from, err := open(ctx, o.From, false)
 	if err != nil {
-		return Moved{}, fmt.Errorf("database %s: %w", dbname.Show(o.From), err)
+		return Result{}, fmt.Errorf("database %s: %w", dbname.Show(o.From), err)
 	}
-	defer func() { err = errors.Join(err, from.Close()) }()
-	to, err := openMoveTarget(ctx, o.To)
+	defer func() { err = errors.Join(err, from.close()) }()
+	to, err := open(ctx, o.To, true)
 	if err != nil {
-		return Moved{}, fmt.Errorf("database %s: %w", dbname.Show(o.To), err)
+		return Result{}, fmt.Errorf("database %s: %w", dbname.Show(o.To), err)
 	}
-	defer func() { err = errors.Join(err, to.Close()) }()
+	defer func() { err = errors.Join(err, to.close()) }()
 	m := &move{from: from, to: to, progress: o.Progress}
 	err = m.run(ctx)
 	return m.result, err
@@ -71,19 +69,19 @@ func Move(ctx context.Context, o MoveOptions) (_ Moved, err error) {
 
 // move is one run of Move.
 type move struct {
-	from, to *moveEnd
+	from, to *end
 	progress func(checking bool, done, total int64)
 	state    string // of the source, when the run began
 	done     int64  // rows
 	total    int64
-	result   Moved
+	result   Result
 }
 
 func (m *move) run(ctx context.Context) (err error) {
 	if m.state, err = m.from.chains(ctx); err != nil {
 		return m.from.failed(ctx, "reading", err)
 	}
-	if m.total, err = m.from.rows(ctx, m.from.pool); err != nil {
+	if m.total, err = m.from.rows(ctx); err != nil {
 		return m.from.failed(ctx, "reading", err)
 	}
 	if m.to.taken {
@@ -102,10 +100,10 @@ func (m *move) run(ctx context.Context) (err error) {
 	if err := m.finish(ctx); err != nil {
 		return err
 	}
-	return m.to.Present()
+	return m.to.present()
 }
 
-// compareTaken finds that a database is what this move makes, or refuses it.
+// compareTaken refuses a database unless it is what this move would make.
 func (m *move) compareTaken(ctx context.Context) error {
 	state, err := m.to.chains(ctx)
 	if err != nil {
@@ -118,10 +116,10 @@ func (m *move) compareTaken(ctx context.Context) error {
 	return m.compare(ctx, m.to.pool)
 }
 
-// begin makes an empty target ours, or finds that it is.
+// begin marks an empty target as ours, or finds that it is marked.
 func (m *move) begin(ctx context.Context) error {
 	if !m.to.unfinished {
-		// Before all else: what is half made must say so.
+		// First of all: a half-made database must say so.
 		err := m.to.transaction(ctx, func(tx *sql.Tx) error {
 			if _, err := tx.ExecContext(ctx, `CREATE TABLE apikeyd_move (source TEXT NOT NULL)`); err != nil {
 				return err
@@ -136,21 +134,21 @@ func (m *move) begin(ctx context.Context) error {
 	if err := m.to.transaction(ctx, func(tx *sql.Tx) error { return m.lock(ctx, tx) }); err != nil {
 		return err
 	}
-	if err := m.to.migrate(ctx, m.to.pool); err != nil {
+	if err := m.to.migrate(ctx); err != nil {
 		return err
 	}
-	found, err := m.to.rows(ctx, m.to.pool)
+	found, err := m.to.rows(ctx)
 	m.done, m.result.Found = found, found
 	return err
 }
 
-// lock keeps any other move into the target waiting until the transaction ends, and makes
-// sure that the target is still for our source.
+// lock makes any other move into the target wait until the transaction ends, and checks that the target is
+// still meant for our source.
 func (m *move) lock(ctx context.Context, tx *sql.Tx) error {
 	var source string
-	err := tx.QueryRowContext(ctx, `SELECT source FROM apikeyd_move`+m.to.rowLock()).Scan(&source)
+	err := tx.QueryRowContext(ctx, `SELECT source FROM apikeyd_move`+m.to.rowLock).Scan(&source)
 	if err == nil && source != m.state {
-		return moveError{fmt.Errorf("database %s: %w", m.to.name, ErrOtherSource)}
+		return locatedError{fmt.Errorf("database %s: %w", m.to.name, ErrOtherSource)}
 	}
 	return err
 }
@@ -182,8 +180,8 @@ func (m *move) copySome(ctx context.Context, t table) (more bool, err error) {
 	return len(rows) > 0, nil
 }
 
-// finish writes what makes the rows a database, and checks it all, in one transaction:
-// either the target is whole and sound, or it says that it is not finished.
+// finish writes what makes the rows a database, and checks everything, in one transaction: either the target is
+// complete and sound, or it says that it is not finished.
 func (m *move) finish(ctx context.Context) error {
 	err := m.to.transaction(ctx, func(tx *sql.Tx) error {
 		if err := m.lock(ctx, tx); err != nil {
@@ -192,10 +190,8 @@ func (m *move) finish(ctx context.Context) error {
 		if err := m.copyMarks(ctx, tx); err != nil {
 			return err
 		}
-		for _, statement := range recount {
-			if _, err := tx.ExecContext(ctx, statement); err != nil {
-				return err
-			}
+		if err := sqlstore.CountKeys(ctx, tx); err != nil {
+			return err
 		}
 		if err := m.compare(ctx, tx); err != nil {
 			return err
@@ -224,7 +220,7 @@ func (m *move) copyMarks(ctx context.Context, tx *sql.Tx) error {
 	return headTable.insert(ctx, tx, heads)
 }
 
-// compare holds all rows of both sides against each other.
+// compare compares all rows of both sides.
 func (m *move) compare(ctx context.Context, target querier) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -248,10 +244,10 @@ func (m *move) compare(ctx context.Context, target querier) error {
 		return m.from.failed(ctx, "reading", here.err)
 	}
 	if state, err := m.from.chains(ctx); err != nil || state != m.state {
-		return moveError{errors.Join(m.from.failed(ctx, "reading", err), ErrChanged)}
+		return locatedError{errors.Join(m.from.failed(ctx, "reading", err), ErrChanged)}
 	}
 	if differs := here.sum.difference(there); differs != "" {
-		return moveError{fmt.Errorf("%w: %s", ErrDiffers, differs)}
+		return locatedError{fmt.Errorf("%w: %s", ErrDiffers, differs)}
 	}
 	r := &m.result
 	r.Keys, r.Uses, r.Events = there.rows[keyTable.name], there.rows[useTable.name], there.rows[eventTable.name]

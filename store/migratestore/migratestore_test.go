@@ -1,4 +1,4 @@
-package sqlstore_test
+package migratestore_test
 
 import (
 	"context"
@@ -20,6 +20,7 @@ import (
 	"apikeyd/apikey"
 	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
+	"apikeyd/store/migratestore"
 	"apikeyd/store/sqlstore"
 )
 
@@ -161,12 +162,12 @@ func contentsOf(t *testing.T, path string) (c contents) {
 	return c
 }
 
-func move(t *testing.T, from, to string) (sqlstore.Moved, error) {
+func move(t *testing.T, from, to string) (migratestore.Result, error) {
 	t.Helper()
-	return sqlstore.Move(t.Context(), sqlstore.MoveOptions{From: from, To: to, Progress: func(bool, int64, int64) {}})
+	return migratestore.Move(t.Context(), migratestore.Options{From: from, To: to, Progress: func(bool, int64, int64) {}})
 }
 
-func mustMove(t *testing.T, from, to string) sqlstore.Moved {
+func mustMove(t *testing.T, from, to string) migratestore.Result {
 	t.Helper()
 	moved, err := move(t, from, to)
 	must(t, err)
@@ -273,7 +274,7 @@ func testMoveResumes(t *testing.T, to string) {
 	for {
 		ctx, cancel := context.WithCancel(t.Context())
 		steps := 0
-		_, err := sqlstore.Move(ctx, sqlstore.MoveOptions{From: from, To: to, Progress: func(bool, int64, int64) {
+		_, err := migratestore.Move(ctx, migratestore.Options{From: from, To: to, Progress: func(bool, int64, int64) {
 			if steps++; steps == 2 && interrupted < 8 || steps > 2 && interrupted < 16 && steps == interrupted {
 				cancel()
 			}
@@ -315,12 +316,12 @@ func TestMoveRefusals(t *testing.T) {
 	databasetest.Open(t, served)
 
 	testMoveRefusals(t, map[string]refusedMove{
-		"into another database":     {from, other, sqlstore.ErrTargetTaken},
-		"into an empty one of ours": {from, empty, sqlstore.ErrTargetTaken},
+		"into another database":     {from, other, migratestore.ErrTargetTaken},
+		"into an empty one of ours": {from, empty, migratestore.ErrTargetTaken},
 		"into a foreign file":       {from, foreign, store.ErrForeign},
 		"into a diary":              {from, notOurs, store.ErrForeign},
-		"into another's move":       {from, begun, sqlstore.ErrOtherSource},
-		"into itself":               {from, from, sqlstore.ErrSame},
+		"into another's move":       {from, begun, migratestore.ErrOtherSource},
+		"into itself":               {from, from, migratestore.ErrSame},
 		"into one that is served":   {from, served, store.ErrInUse},
 		"from one that is served":   {served, databasetest.NewPath(t), store.ErrInUse},
 		"from nothing":              {databasetest.NewPath(t), databasetest.NewPath(t), store.ErrMissing},
@@ -356,7 +357,7 @@ func interruptedMove(t *testing.T, from string) (to string) {
 	to = databasetest.NewPath(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, err := sqlstore.Move(ctx, sqlstore.MoveOptions{From: from, To: to, Progress: func(bool, int64, int64) { cancel() }})
+	_, err := migratestore.Move(ctx, migratestore.Options{From: from, To: to, Progress: func(bool, int64, int64) { cancel() }})
 	wantErr(t, err, context.Canceled)
 	return to
 }
@@ -376,13 +377,13 @@ func TestMoveNoticesChanges(t *testing.T) {
 		beside := databasetest.OpenBeside(t, from)
 		changed := false
 		to := databasetest.NewPath(t)
-		_, err := sqlstore.Move(t.Context(), sqlstore.MoveOptions{From: from, To: to, Progress: func(checking bool, _, _ int64) {
+		_, err := migratestore.Move(t.Context(), migratestore.Options{From: from, To: to, Progress: func(checking bool, _, _ int64) {
 			if checking && !changed {
 				changed = true
 				databasetest.Create(t, beside, "late")
 			}
 		}})
-		wantErr(t, err, sqlstore.ErrChanged)
+		wantErr(t, err, migratestore.ErrChanged)
 		_, err = sqlstore.Open(t.Context(), sqlstore.Options{Path: to, Serve: true})
 		wantErr(t, err, sqlstore.ErrUnfinished)
 	})
@@ -391,7 +392,7 @@ func TestMoveNoticesChanges(t *testing.T) {
 		to := interruptedMove(t, from)
 		databasetest.Create(t, databasetest.OpenBeside(t, from), "late")
 		_, err := move(t, from, to)
-		wantErr(t, err, sqlstore.ErrOtherSource)
+		wantErr(t, err, migratestore.ErrOtherSource)
 	})
 	for name, statement := range map[string]string{
 		"a key that is gone": `DELETE FROM api_keys WHERE id = (SELECT min(id) FROM api_keys)`,
@@ -406,7 +407,7 @@ func TestMoveNoticesChanges(t *testing.T) {
 			from, to := newSource(t), databasetest.NewPath(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			_, err := sqlstore.Move(ctx, sqlstore.MoveOptions{From: from, To: to, Progress: func(checking bool, _, _ int64) {
+			_, err := migratestore.Move(ctx, migratestore.Options{From: from, To: to, Progress: func(checking bool, _, _ int64) {
 				if checking { // all was copied
 					cancel()
 				}
@@ -414,7 +415,7 @@ func TestMoveNoticesChanges(t *testing.T) {
 			wantErr(t, err, context.Canceled)
 			databasetest.Execute(t, databasetest.Raw(t, to), statement)
 			_, err = move(t, from, to)
-			wantErr(t, err, sqlstore.ErrDiffers)
+			wantErr(t, err, migratestore.ErrDiffers)
 		})
 	}
 }

@@ -1,6 +1,6 @@
 //go:build full
 
-package sqlstore_test
+package migratestore_test
 
 import (
 	"testing"
@@ -8,6 +8,7 @@ import (
 	databasetest "apikeyd/internal/testkit/database"
 	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store"
+	"apikeyd/store/migratestore"
 	"apikeyd/store/sqlstore"
 )
 
@@ -35,7 +36,7 @@ func TestMoveRefusalsOfServers(t *testing.T) {
 	databasetest.OpenWith(t, sqlstore.Options{Path: served, Node: "n", Serve: true})
 
 	testMoveRefusals(t, map[string]refusedMove{
-		"into another on a server":     {from, taken, sqlstore.ErrTargetTaken},
+		"into another on a server":     {from, taken, migratestore.ErrTargetTaken},
 		"into a foreign one":           {from, strange, store.ErrForeign},
 		"into one with a node":         {from, served, store.ErrInUse},
 		"from one with a node":         {served, databasetest.NewPath(t), store.ErrInUse},
