@@ -107,7 +107,7 @@ func (s *session) hearChange(payload string) {
 		s.options.Log.Warn("a notification of a change cannot be read; is another program or version using this database?")
 		return
 	}
-	s.applied.hear(n.change(), n.More)
+	s.hear(n.change(), n.More)
 	if !n.More && n.Node != s.id {
 		s.owed[n.Chain] = n.To
 	}
