@@ -12,6 +12,8 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/internal/draft"
+	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 	"apikeyd/store/sqlstore"
 )
 
@@ -74,7 +76,7 @@ func (c *backupCommand) checkTarget() error {
 	if c.isCompanion() {
 		return fmt.Errorf("%s belongs to the database itself; name another file", c.File)
 	}
-	if sqlstore.HasLog(c.File) {
+	if sqlitefile.HasLog(c.File) {
 		return fmt.Errorf("%s is a database in use, or one that was not closed; name another file", c.File)
 	}
 	info, err := os.Lstat(c.File)
@@ -95,8 +97,8 @@ func (c *backupCommand) checkTarget() error {
 // link: SQLite would use such a file as its own.
 func (c *backupCommand) isCompanion() bool {
 	info, err := os.Lstat(c.File)
-	name, _ := filepath.Abs(sqlstore.RealPath(c.File)) // it fails only without a working directory
-	database, _ := filepath.Abs(sqlstore.RealPath(c.Database))
+	name, _ := filepath.Abs(sqlitefile.RealPath(c.File)) // it fails only without a working directory
+	database, _ := filepath.Abs(sqlitefile.RealPath(c.Database))
 	for _, suffix := range []string{"", "-wal", "-shm", "-journal", ".lock"} {
 		own := database + suffix
 		if name == own {
@@ -114,7 +116,7 @@ func (c *backupCommand) copy(ctx context.Context, to draft.Draft, bar *progressB
 	err := sqlstore.Backup(ctx, c.Database, to.File, func(done, total int) {
 		bar.copying(int64(done), int64(total))
 	})
-	if errors.Is(err, sqlstore.ErrMissing) {
+	if errors.Is(err, store.ErrMissing) {
 		return sqlstore.Contents{}, fmt.Errorf("%w; name it with --database", err)
 	}
 	if err != nil {
@@ -125,7 +127,7 @@ func (c *backupCommand) copy(ctx context.Context, to draft.Draft, bar *progressB
 	if err != nil {
 		return contents, fmt.Errorf("the copy is not sound, and so may be the database: run apikeyd doctor: %w", err)
 	}
-	return contents, sqlstore.Seal(to.File)
+	return contents, sqlitefile.Seal(to.File)
 }
 
 // examineDraft checks everything in a database that is not in use yet.

@@ -18,7 +18,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"apikeyd/apikey"
-	"apikeyd/store/sqlstore"
+	"apikeyd/store/dbname"
 )
 
 // The exit statuses of the program.
@@ -64,13 +64,13 @@ type databaseFlag struct {
 func (f databaseFlag) Validate() error { return checkDatabase("--database", f.Database) }
 
 func checkDatabase(flag, name string) error {
-	if err := sqlstore.CheckName(name); err != nil {
+	if err := dbname.Check(name); err != nil {
 		return fmt.Errorf("%s %w", flag, err)
 	}
 	return nil
 }
 
-func (f databaseFlag) isPostgres() bool { return sqlstore.IsPostgres(f.Database) }
+func (f databaseFlag) isPostgres() bool { return dbname.IsPostgres(f.Database) }
 
 // file refuses a database that is not a file.
 func (f databaseFlag) file() error {
@@ -201,12 +201,12 @@ func redact(text string, args []string) string {
 		}
 	}
 	for _, arg := range args {
-		if sqlstore.Redact(arg) != arg { // as a whole, because a password may contain white space
-			text = strings.ReplaceAll(text, arg, sqlstore.Name(arg))
-			text = strings.ReplaceAll(text, strings.Trim(strconv.Quote(arg), `"`), sqlstore.Name(arg))
+		if dbname.Redact(arg) != arg { // as a whole, because a password may contain white space
+			text = strings.ReplaceAll(text, arg, dbname.Show(arg))
+			text = strings.ReplaceAll(text, strings.Trim(strconv.Quote(arg), `"`), dbname.Show(arg))
 		}
 	}
-	return apikey.Redact(sqlstore.Redact(text))
+	return apikey.Redact(dbname.Redact(text))
 }
 
 // parse parses the command line. It refuses invalid UTF-8, which the parser would change silently.

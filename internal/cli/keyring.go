@@ -16,6 +16,7 @@ import (
 	"apikeyd/client"
 	"apikeyd/handlers"
 	"apikeyd/internal/keycache"
+	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 	"apikeyd/verify"
 )
@@ -92,7 +93,7 @@ func openDatabase(ctx context.Context, path string, policy apikey.Policy, comman
 // openStore opens an existing database.
 func openStore(ctx context.Context, path string) (*sqlstore.DB, error) {
 	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: path, Node: commandLineNode})
-	if errors.Is(err, sqlstore.ErrMissing) {
+	if errors.Is(err, store.ErrMissing) {
 		err = fmt.Errorf("%w; name it with --database, or run apikeyd serve once to make it", err)
 	}
 	return db, err

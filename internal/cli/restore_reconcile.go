@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 	"apikeyd/store/sqlstore"
 )
 
@@ -31,7 +32,7 @@ func (r reconciled) isComplete() bool {
 
 // reconcile carries over into the draft what was revoked after the backup.
 func (c *restoreCommand) reconcile(
-	ctx context.Context, path string, site *sqlstore.Site, knows time.Time,
+	ctx context.Context, path string, site *sqlitefile.Site, knows time.Time,
 ) (r reconciled, err error) {
 	old, err := c.replaced(ctx, site)
 	if err != nil {
@@ -53,15 +54,15 @@ func (c *restoreCommand) reconcile(
 	if err = errors.Join(err, db.Close()); err != nil {
 		return r, notMade(ctx, c.Database, err)
 	}
-	return r, sqlstore.TidyRestored(path)
+	return r, sqlitefile.Detach(path)
 }
 
 // replaced returns the database that --force replaces, or nil.
-func (c *restoreCommand) replaced(ctx context.Context, site *sqlstore.Site) (*sqlstore.Examination, error) {
+func (c *restoreCommand) replaced(ctx context.Context, site *sqlitefile.Site) (*sqlstore.Examination, error) {
 	if !c.Force {
 		return nil, nil
 	}
-	old, err := site.Old(ctx)
+	old, err := sqlstore.ExamineReplaced(ctx, site)
 	if err != nil {
 		return nil, c.explain(ctx, err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 	"apikeyd/store/sqlstore"
 )
 
@@ -17,19 +18,19 @@ const askBackup = "stop the server and restore the last backup (docs/backup.md)"
 func unreadable(err error) Finding {
 	f := found("%v", err)
 	switch {
-	case errors.Is(err, sqlstore.ErrMissing):
+	case errors.Is(err, store.ErrMissing):
 		return f.fail("name it with --database, or run apikeyd serve once to make it")
 	case errors.Is(err, sqlstore.ErrEmpty):
 		return f.warn("apikeyd serve makes a database of it")
-	case errors.Is(err, sqlstore.ErrOtherName), errors.Is(err, sqlstore.ErrOtherLog),
-		errors.Is(err, sqlstore.ErrMounted), errors.Is(err, sqlstore.ErrLinked):
+	case errors.Is(err, sqlitefile.ErrOtherName), errors.Is(err, sqlitefile.ErrOtherLog),
+		errors.Is(err, sqlitefile.ErrMounted), errors.Is(err, sqlitefile.ErrLinked):
 		return f.fail("everybody must open the file by one name (docs/operations.md)")
 	case errors.Is(err, store.ErrUnavailable):
 		return f.fail("run doctor as the user that serves, who must be able to write to the file and its folder, " +
 			"and end what else holds it")
-	case errors.Is(err, sqlstore.ErrTooNew):
+	case errors.Is(err, store.ErrTooNew):
 		return f.fail("use that version of apikeyd, or a later one")
-	case errors.Is(err, sqlstore.ErrForeign):
+	case errors.Is(err, store.ErrForeign):
 		return f.fail("name another file with --database; if it was one of apikeyd, " + askBackup)
 	}
 	return f.fail("mend that, or " + askBackup)

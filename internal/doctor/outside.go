@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
-	"apikeyd/store/sqlstore"
+	"apikeyd/store/sqlitefile"
 )
 
 // checkConfiguration reports whether serve accepts the settings.
@@ -53,7 +53,7 @@ func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ";
 
 // checkFiles checks the permissions of the database's files.
 func (d Deployment) checkFiles(context.Context) Finding {
-	path := sqlstore.RealPath(d.Database)
+	path := sqlitefile.RealPath(d.Database)
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -75,7 +75,7 @@ func (d Deployment) checkFiles(context.Context) Finding {
 	if foreign := foreignFile(path); foreign != "" {
 		return found("%s does not belong to the owner of %s", foreign, path).fail("chown it, or the server cannot write")
 	}
-	if links := sqlstore.Links(path); links > 0 {
+	if links := sqlitefile.Links(path); links > 0 {
 		return found("%s has other names (hard links): %d", path, links).
 			warn("remove them, and copy with apikeyd backup instead: the file must be open under one name only")
 	}
@@ -107,13 +107,13 @@ func (d Deployment) checkAdminKey(context.Context) Finding {
 }
 
 func (d Deployment) checkServer(context.Context) Finding {
-	served, err := sqlstore.IsServed(d.Database)
+	served, err := sqlitefile.IsServed(d.Database)
 	switch {
 	case err != nil:
 		return found("%v", err).warn("run doctor as the user that serves")
 	case served:
 		return found("one is using the database")
-	case sqlstore.HasLog(d.Database):
+	case sqlitefile.HasLog(d.Database):
 		return found("none is using the database; the last one did not close it: the next brings its log home")
 	}
 	return found("none is using the database")
@@ -127,7 +127,7 @@ const (
 )
 
 func (d Deployment) checkDiskSpace(context.Context) Finding {
-	folder := filepath.Dir(sqlstore.RealPath(d.Database))
+	folder := filepath.Dir(sqlitefile.RealPath(d.Database))
 	free, known, err := freeDisk(folder)
 	switch {
 	case err != nil:
@@ -150,7 +150,7 @@ func (d Deployment) checkDiskSpace(context.Context) Finding {
 }
 
 func (d Deployment) checkFileSystem(context.Context) Finding {
-	name, kind, err := fileSystem(filepath.Dir(sqlstore.RealPath(d.Database)))
+	name, kind, err := fileSystem(filepath.Dir(sqlitefile.RealPath(d.Database)))
 	if err != nil {
 		return found("%v", err).warn("look yourself that it is a local one")
 	}

@@ -17,6 +17,7 @@ import (
 	"apikeyd/internal/keycache"
 	"apikeyd/internal/telemetry/metrics"
 	"apikeyd/internal/telemetry/tracing"
+	"apikeyd/store/dbname"
 	"apikeyd/store/sqlstore"
 	"apikeyd/verify"
 )
@@ -155,7 +156,7 @@ func (c *Config) announce(ctx context.Context, s server) error {
 		warnOfPlainText(s.listener, s.log)
 	}
 	at := func(path string) string { return urlOf(scheme, s.listener.Addr(), path) }
-	s.log.Info("serving", "url", at(""), "docs", at("/docs"), "database", sqlstore.Name(c.Database), "version", c.Build.Version)
+	s.log.Info("serving", "url", at(""), "docs", at("/docs"), "database", dbname.Show(c.Database), "version", c.Build.Version)
 	if c.Console {
 		s.log.Info("serving the console", "url", at(console.Path))
 	}
