@@ -89,7 +89,8 @@ func parseSecret(s string) (ID, bool) {
 	return parseIDDigits(body[:idWidth])
 }
 
-// bytesOf returns the bytes of s without a copy, to be read only.
+// bytesOf returns the bytes of s without a copy, to be read only. Two copies would make Identify 38 % slower
+// (BenchmarkIdentify), and a verify request, which identifies two secrets, 4 %.
 func bytesOf(s string) []byte {
 	return unsafe.Slice(unsafe.StringData(s), len(s)) //nolint:gosec // G103: callers only read
 }
