@@ -17,7 +17,7 @@ import (
 	"apikeyd/verify"
 )
 
-// BenchmarkValidate decodes a body and holds it against the contract.
+// BenchmarkValidate decodes a body and validates it.
 func BenchmarkValidate(b *testing.B) {
 	contract, err := gen.GetSpec()
 	if err != nil {
@@ -54,7 +54,7 @@ func BenchmarkValidate(b *testing.B) {
 	}
 }
 
-// sink is an answer that nobody reads.
+// sink discards an answer.
 type sink struct {
 	header http.Header
 	bytes  int

@@ -17,9 +17,8 @@ import (
 	"apikeyd/store"
 )
 
-// BenchmarkShortcuts compares whole requests, but for the network, with the same requests
-// without one of the shortcuts. It takes batches of both in turns and compares their medians,
-// so that a busy machine slows both.
+// BenchmarkShortcuts compares whole requests, except for the network, with and without one of the shortcuts. It
+// alternates batches of both and compares their medians, so that a busy machine slows both.
 func BenchmarkShortcuts(b *testing.B) {
 	s, who, secret := newBenchmark(b)
 	body := fmt.Sprintf(`{"key":%q,"scopes":["datasets:read"]}`, secret.Reveal())
@@ -68,7 +67,7 @@ func BenchmarkShortcuts(b *testing.B) {
 	}
 }
 
-// benchmarked returns the whole service with other guards, or with a middleware behind all of its own.
+// benchmarked returns the whole service, with changed guards or another middleware.
 func (s *Server) benchmarked(b *testing.B, api gen.StrictServerInterface, change func(guards), last echo.MiddlewareFunc) http.Handler {
 	b.Helper()
 	all, err := s.newGuards()
@@ -84,7 +83,7 @@ func (s *Server) benchmarked(b *testing.B, api gen.StrictServerInterface, change
 	return h
 }
 
-// withTimer sets a deadline in each request's context, as context.WithTimeout does.
+// withTimer starts the timer of each request's deadline, as context.WithTimeout does.
 func withTimer(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		c.Request().Context().Done()
