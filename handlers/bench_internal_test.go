@@ -104,7 +104,7 @@ func newBenchmark(b *testing.B) (s *Server, last apikey.Key, secret apikey.Secre
 	log := slog.New(slog.DiscardHandler)
 	for i := range 20 {
 		last, secret, err = apikey.Policy{}.NewKey(time.Now(), apikey.Settings{
-			Owner: "customer", Name: fmt.Sprintf("key %d", i), Scopes: apikey.Scopes{"keys:read", "keys:verify", "datasets:read"},
+			Owner: "customer", Name: fmt.Sprintf("key %d", i), Scopes: apikey.Scopes{"keys:admin", "datasets:read"},
 			Metadata: apikey.Metadata{"plan": "pro"}, ExpiresAt: time.Now().AddDate(1, 0, 0),
 		})
 		check(b, err)
