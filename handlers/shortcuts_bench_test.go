@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -32,6 +33,7 @@ func BenchmarkShortcuts(b *testing.B) {
 		}, nil)},
 		{"encoding one key", "GET", "/v1/api-keys/" + who.ID.String(), "", s.benchmarked(b, reflecting{s}, nil, nil)},
 		{"encoding 20 keys", "GET", "/v1/api-keys", "", s.benchmarked(b, reflecting{s}, nil, nil)},
+		{"identity headers", "GET", "/v1/forward-auth?scope=datasets:read", "", s.benchmarked(b, reflecting{s}, nil, nil)},
 		{"timer of verify", "POST", "/v1/verify", body, s.benchmarked(b, s, nil, withTimer)},
 		{"timer of forward-auth", "GET", "/v1/forward-auth?scope=datasets:read", "", s.benchmarked(b, s, nil, withTimer)},
 	} {
@@ -117,4 +119,12 @@ func (r reflecting) ListApiKeys(ctx context.Context, _ gen.ListApiKeysRequestObj
 		answer.Data = append(answer.Data, *shown(key, now))
 	}
 	return gen.ListApiKeys200JSONResponse{Body: answer}, nil
+}
+
+func (reflecting) ForwardAuth(ctx context.Context, _ gen.ForwardAuthRequestObject) (gen.ForwardAuthResponseObject, error) {
+	key := callerFrom(ctx).key
+	id, name, owner, scopes := key.ID.String(), url.PathEscape(key.Name), url.PathEscape(key.Owner), key.Scopes.String()
+	return gen.ForwardAuth200Response{Headers: gen.ForwardAuth200ResponseHeaders{
+		XApiKeyId: &id, XApiKeyName: &name, XApiKeyOwner: &owner, XApiKeyScopes: &scopes,
+	}}, nil
 }
