@@ -14,35 +14,35 @@ var auditFaults = map[string]planted{
 		events(func(all []any) []any {
 			return slices.DeleteFunc(all, func(e any) bool { return e.(map[string]any)["action"] == "leak" })
 		}),
-		"every change leaves one event", "5 changes left 4 events",
+		"every change makes one event", "5 changes made 4 events",
 	},
 	"an event twice": {
 		events(func(all []any) []any { return append(all, all[len(all)-1]) }),
-		"every change leaves one event", "5 changes left 6 events",
+		"every change makes one event", "5 changes made 6 events",
 	},
 	"oldest first": {
 		events(func(all []any) []any { slices.Reverse(all); return all }),
-		"every change leaves one event", "not newest first",
+		"every change makes one event", "not newest first",
 	},
 	"everything was done by the operator": {
 		eachEvent(func(e map[string]any) { e["actor"] = "operator" }),
-		"every change leaves one event", "says actor operator",
+		"every change makes one event", "says actor operator",
 	},
 	"the actor is the key": {
 		eachEvent(func(e map[string]any) { e["actor"] = e["key_id"] }),
-		"every change leaves one event", "says actor",
+		"every change makes one event", "says actor",
 	},
 	"another request": {
 		eachEvent(func(e map[string]any) { e["request_id"] = "AAAAAAAAAAAA" }),
-		"every change leaves one event", "says request_id AAAAAAAAAAAA",
+		"every change makes one event", "says request_id AAAAAAAAAAAA",
 	},
 	"no address": {
 		eachEvent(func(e map[string]any) { delete(e, "address") }),
-		"every change leaves one event", `came from address ""`,
+		"every change makes one event", `came from address ""`,
 	},
 	"an address with a port": {
 		eachEvent(func(e map[string]any) { e["address"] = "127.0.0.1:80" }),
-		"every change leaves one event", "came from address",
+		"every change makes one event", "came from address",
 	},
 	"a leak report is a revocation": {
 		eachEvent(func(e map[string]any) {
@@ -50,7 +50,7 @@ var auditFaults = map[string]planted{
 				e["action"] = "revoke"
 			}
 		}),
-		"every change leaves one event", "the event of leak says action revoke",
+		"every change makes one event", "the event of leak says action revoke",
 	},
 	"changes without what was": {
 		eachEvent(func(e map[string]any) {
@@ -58,17 +58,17 @@ var auditFaults = map[string]planted{
 				delete(change.(map[string]any), "from")
 			}
 		}),
-		"an event says what each field was", "changed",
+		"an event has each changed field's", "changed",
 	},
 	"changes that are empty": {
 		eachEvent(func(e map[string]any) { e["changes"] = map[string]any{} }),
-		"an event says what each field was", "says that map[] changed",
+		"an event has each changed field's", "says that map[] changed",
 	},
 	"an undeclared hash of the secret": {
 		eachEvent(func(e map[string]any) {
 			e["changes"].(map[string]any)["secret_hash"] = map[string]any{"to": "0"}
 		}),
-		"an event says what each field was", "/changes/secret_hash is not in the contract",
+		"an event has each changed field's", "/changes/secret_hash is not in the contract",
 	},
 	"refusals in the log": {
 		events(func(all []any) []any {
@@ -77,7 +77,7 @@ var auditFaults = map[string]planted{
 			}
 			return all
 		}),
-		"what changes nothing, or is refused", "left 2 events",
+		"a call that is refused or changes nothing", "made 2 events",
 	},
 	"key is not looked at":    withoutAuditFilter("key", "events with key="),
 	"actor is not looked at":  withoutAuditFilter("actor", "events with actor="),
@@ -107,7 +107,7 @@ var auditFaults = map[string]planted{
 				r.URL.RawQuery = query.Encode()
 			}
 		}),
-		"events are read on from one", "reading events by",
+		"events can be paged", "reading events by",
 	},
 	"no next": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
@@ -115,7 +115,7 @@ var auditFaults = map[string]planted{
 				rewrite(a, func(body map[string]any) { delete(body, "next") })
 			}
 		}),
-		"events are read on from one", "reading events by 1 finds",
+		"events can be paged", "reading events by 1 finds",
 	},
 	"a bad actor is not looked at": {
 		requests(func(r *http.Request) {
@@ -123,7 +123,7 @@ var auditFaults = map[string]planted{
 				leaveOut(r, "actor")
 			}
 		}),
-		"an audit filter that is no good", "actor=Operator",
+		"an invalid audit filter", "actor=Operator",
 	},
 	"pages have numbers": {
 		requests(func(r *http.Request) {
@@ -131,11 +131,11 @@ var auditFaults = map[string]planted{
 				leaveOut(r, "page")
 			}
 		}),
-		"an audit filter that is no good", "page=2: status 200",
+		"an invalid audit filter", "page=2: status 200",
 	},
 }
 
-// events makes a fault that changes the lists of events, none empty.
+// events makes a fault that changes lists of events that are not empty.
 func events(change func(all []any) []any) func() fault {
 	return always(func(r *http.Request, a *httptest.ResponseRecorder) {
 		if !isAudit(r) || a.Code != http.StatusOK {
@@ -166,7 +166,7 @@ func withoutAuditFilter(name, finding string) planted {
 	}), "filters narrow the events", finding}
 }
 
-// next is the id after another.
+// next returns the id after another.
 func next(id string) string {
 	last := id[len(id)-1]
 	switch last {

@@ -18,20 +18,20 @@ var forwardAuthFaults = map[string]planted{
 				h.Del("X-Api-Key-Scopes")
 			}
 		}),
-		"identity headers are always there", "X-Api-Key-Scopes is there 0 times",
+		"identity headers are always set", "X-Api-Key-Scopes is set 0 times",
 	},
 	"a name as it is": {
 		admitted(func(_ *http.Request, h http.Header) {
 			name, _ := url.PathUnescape(h.Get("X-Api-Key-Name"))
 			h.Set("X-Api-Key-Name", name)
 		}),
-		"identity headers are always there", "X-Api-Key-Name is not percent-encoded",
+		"identity headers are always set", "X-Api-Key-Name is not percent-encoded",
 	},
 	"an owner that is encoded twice": {
 		admitted(func(_ *http.Request, h http.Header) {
 			h.Set("X-Api-Key-Owner", url.PathEscape(h.Get("X-Api-Key-Owner")))
 		}),
-		"identity headers are always there", "X-Api-Key-Owner is",
+		"identity headers are always set", "X-Api-Key-Owner is",
 	},
 	"the client's own identity headers pass": {
 		admitted(func(r *http.Request, h http.Header) {
@@ -39,7 +39,7 @@ var forwardAuthFaults = map[string]planted{
 				h.Set("X-Api-Key-Id", id)
 			}
 		}),
-		"identity headers are always there", `X-Api-Key-Id is "smuggled"`,
+		"identity headers are always set", `X-Api-Key-Id is "smuggled"`,
 	},
 	"the client's own identity header beside ours": {
 		admitted(func(r *http.Request, h http.Header) {
@@ -47,7 +47,7 @@ var forwardAuthFaults = map[string]planted{
 				h.Add("X-Api-Key-Scopes", scopes)
 			}
 		}),
-		"identity headers are always there", "X-Api-Key-Scopes is there 2 times",
+		"identity headers are always set", "X-Api-Key-Scopes is set 2 times",
 	},
 	"a body where the contract has none": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
@@ -55,7 +55,7 @@ var forwardAuthFaults = map[string]planted{
 				a.Body.WriteString("ok")
 			}
 		}),
-		"a good key passes", "a body of 2 bytes where none belongs",
+		"a valid key passes, with", "an unexpected body of 2 bytes",
 	},
 	"only GET passes": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
@@ -99,7 +99,7 @@ var forwardAuthFaults = map[string]planted{
 	},
 	"scopes are not looked at": {
 		forwarded(func(r *http.Request) { r.URL.RawQuery = "" }),
-		"scopes in the query must all be held", "status 200, want 403",
+		"the key must have all scopes in the query", "status 200, want 403",
 	},
 	"only the first scope is looked at": {
 		forwarded(func(r *http.Request) {
@@ -108,7 +108,7 @@ var forwardAuthFaults = map[string]planted{
 				r.URL.RawQuery = query.Encode()
 			}
 		}),
-		"scopes in the query must all be held", "scope=keys:read&scope=conformance:lost: status 200, want 403",
+		"the key must have all scopes in the query", "scope=keys:read&scope=conformance:lost: status 200, want 403",
 	},
 	"an empty scope asks for nothing": {
 		forwarded(func(r *http.Request) {
@@ -116,11 +116,11 @@ var forwardAuthFaults = map[string]planted{
 				r.URL.RawQuery = ""
 			}
 		}),
-		"scopes in the query must all be held", "?scope= (a scope that is none): status 200, want 403",
+		"the key must have all scopes in the query", "?scope= (a scope that is none): status 200, want 403",
 	},
 	"a comma separates scopes": {
 		forwarded(func(r *http.Request) { r.URL.RawQuery = strings.ReplaceAll(r.URL.RawQuery, ",", "+") }),
-		"scopes in the query must all be held", "?scope=keys:read,keys:write (a comma): status 200, want 400",
+		"the key must have all scopes in the query", "?scope=keys:read,keys:write (a comma): status 200, want 400",
 	},
 	"a misspelled scope asks for nothing": {
 		forwarded(func(r *http.Request) {
@@ -128,7 +128,7 @@ var forwardAuthFaults = map[string]planted{
 				r.URL.RawQuery = ""
 			}
 		}),
-		"scopes in the query must all be held", "?scopes=keys:read (scope misspelled): status 200, want 403",
+		"the key must have all scopes in the query", "?scopes=keys:read (scope misspelled): status 200, want 403",
 	},
 	"of two keys the first counts": {
 		forwarded(func(r *http.Request) {
@@ -136,17 +136,17 @@ var forwardAuthFaults = map[string]planted{
 				r.Header.Del("Authorization")
 			}
 		}),
-		"who proves nothing is refused", "(two different keys): status 200, want 401",
+		"a request without a valid key is refused", "(two different keys): status 200, want 401",
 	},
 	"a secret that ended passes": {
-		staleAdmission, "a secret that ended is refused", "(a secret that was rotated out): status 200, want 401",
+		staleAdmission, "an ended secret is refused", "(a secret that was rotated out): status 200, want 401",
 	},
 	"a revoked key passes": {
-		staleAdmission, "a secret that ended is refused", "(a revoked key): status 200, want 401",
+		staleAdmission, "an ended secret is refused", "(a revoked key): status 200, want 401",
 	},
 }
 
-// admitted makes a fault that changes the headers of those who pass.
+// admitted makes a fault that changes the headers of forward-auth's successes.
 func admitted(change func(*http.Request, http.Header)) func() fault {
 	return always(func(r *http.Request, a *httptest.ResponseRecorder) {
 		if isForwardAuth(r) && a.Code == http.StatusOK {
@@ -155,7 +155,7 @@ func admitted(change func(*http.Request, http.Header)) func() fault {
 	})
 }
 
-// forwarded makes a fault that changes what forward-auth is asked.
+// forwarded makes a fault that changes requests to forward-auth.
 func forwarded(change func(*http.Request)) func() fault {
 	return requests(func(r *http.Request) {
 		if isForwardAuth(r) {
@@ -164,7 +164,7 @@ func forwarded(change func(*http.Request)) func() fault {
 	})
 }
 
-// staleAdmission lets pass who passed once.
+// staleAdmission keeps accepting a key that passed once.
 func staleAdmission() fault {
 	var seen sync.Map
 	return fault{after: func(_ http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
@@ -212,7 +212,7 @@ var rateLimitFaults = map[string]planted{
 				ask(service, r, http.MethodPost, "/v1/verify", `{"key":"`+secret+`"}`)
 			}
 		}),
-		"only what passes counts", "(the first call that counts): code RATE_LIMITED",
+		"only calls that pass count", "(the first call that counts): code RATE_LIMITED",
 	},
 	"introspection counts too": {
 		answers(func(service http.Handler, r *http.Request, _ *httptest.ResponseRecorder) {
@@ -220,7 +220,7 @@ var rateLimitFaults = map[string]planted{
 				ask(service, r, http.MethodPost, "/v1/verify", `{"key":"`+form.Get("token")+`"}`)
 			}
 		}),
-		"only what passes counts", "(the first call that counts): code RATE_LIMITED",
+		"only calls that pass count", "(the first call that counts): code RATE_LIMITED",
 	},
 	"refused calls put off the next": {
 		func() fault {
@@ -231,7 +231,7 @@ var rateLimitFaults = map[string]planted{
 				}
 			})()
 		},
-		"only what passes counts", "refused calls put off the next",
+		"only calls that pass count", "refused calls delay the next",
 	},
 	"anybody sets a rate limit": {
 		withAdmin(func(admin *http.Request, service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
@@ -255,7 +255,7 @@ var rateLimitFaults = map[string]planted{
 				delete(body, "rate_limit")
 			}
 		}),
-		"a rate limit is kept, changed and taken away", "(taking it away): rate_limit is map[",
+		"a rate limit is stored, changed and removed", "(taking it away): rate_limit is map[",
 	},
 	"a limit of 0 is taken": {
 		sentBodies(isPatch, func(body map[string]any) {
@@ -263,7 +263,7 @@ var rateLimitFaults = map[string]planted{
 				limit["limit"] = 1
 			}
 		}),
-		"a rate limit is whole numbers", "(rate_limit: a limit of 0): status 404, want 400",
+		"a rate limit consists of whole numbers", "(rate_limit: a limit of 0): status 404, want 400",
 	},
 	"rate_limited is not looked at": {
 		forwarded(func(r *http.Request) { r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "rate_limited=429", "", 1) }),

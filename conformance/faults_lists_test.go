@@ -24,7 +24,7 @@ var listFaults = map[string]planted{
 			name, _ := key["name"].(string)
 			return strings.Contains(strings.ToLower(name), strings.ToLower(part))
 		}),
-		"name_contains is taken letter for letter", `/A%/ finds`,
+		"name_contains matches literally", `/A%/ finds`,
 	},
 	"name_contains is a pattern": {
 		refiltered("name_contains", func(key map[string]any, part string) bool {
@@ -32,14 +32,14 @@ var listFaults = map[string]planted{
 			pattern := strings.NewReplacer("%", ".*", "_", ".").Replace(regexp.QuoteMeta(part))
 			return regexp.MustCompile(pattern).MatchString(name)
 		}),
-		"name_contains is taken letter for letter", `/a_b/ finds`,
+		"name_contains matches literally", `/a_b/ finds`,
 	},
 	"name_contains is where names begin": {
 		refiltered("name_contains", func(key map[string]any, part string) bool {
 			name, _ := key["name"].(string)
 			return strings.HasPrefix(name, part)
 		}),
-		"name_contains is taken letter for letter", "a part in the middle finds",
+		"name_contains matches literally", "a part in the middle finds",
 	},
 	"search compares case": {
 		refiltered("search", func(key map[string]any, text string) bool {
@@ -95,7 +95,7 @@ var listFaults = map[string]planted{
 				rewrite(a, func(body map[string]any) { body["pagination"].(map[string]any)["next_cursor"] = "more" })
 			}
 		}),
-		"pages hold every key once", `has the next_cursor "more"`,
+		"pages list every key once", `has the next_cursor "more"`,
 	},
 	"no cursor is given": {
 		answers(func(_ http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
@@ -103,7 +103,7 @@ var listFaults = map[string]planted{
 				rewrite(a, func(body map[string]any) { delete(body["pagination"].(map[string]any), "next_cursor") })
 			}
 		}),
-		"a cursor needs the filters of its list", "there is no next_cursor",
+		"a cursor works only with the filters of its list", "there is no next_cursor",
 	},
 	"a cursor takes other filters": {
 		answers(func(_ http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
@@ -112,7 +112,7 @@ var listFaults = map[string]planted{
 				a.Body = bytes.NewBufferString(`{"data":[],"pagination":{"total_pages":0,"current_page":0,"items_per_page":20}}`)
 			}
 		}),
-		"a cursor needs the filters of its list", "status 200, want 400",
+		"a cursor works only with the filters of its list", "status 200, want 400",
 	},
 	"a page beside a cursor is not looked at": {
 		requests(func(r *http.Request) {
@@ -120,13 +120,13 @@ var listFaults = map[string]planted{
 				leaveOut(r, "page")
 			}
 		}),
-		"a cursor needs the filters of its list", "status 200, want 400",
+		"a cursor works only with the filters of its list", "status 200, want 400",
 	},
 	"expires_before takes in its time": {
 		refiltered("expires_before", func(key map[string]any, before string) bool {
 			return !instant(key["expires_at"]).After(instant(before))
 		}),
-		"expires_before and last_used_before end just before", "listing expires_before",
+		"expires_before and last_used_before exclude", "listing expires_before",
 	},
 	"expires_before forgets the offset": {
 		requests(func(r *http.Request) {
@@ -134,25 +134,25 @@ var listFaults = map[string]planted{
 				r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "%2B02%3A00", "Z", 1)
 			}
 		}),
-		"expires_before and last_used_before end just before", "+02:00 finds",
+		"expires_before and last_used_before exclude", "+02:00 finds",
 	},
 	"keys that were never used are left out": {
 		refiltered("last_used_before", func(key map[string]any, _ string) bool { return key["last_used_at"] != nil }),
-		"expires_before and last_used_before end just before", "listing last_used_before",
+		"expires_before and last_used_before exclude", "listing last_used_before",
 	},
 	"keys that were never used are always there": {
 		requests(func(r *http.Request) { leaveOut(r, "last_used_before") }),
-		"expires_before and last_used_before end just before", "listing last_used_before",
+		"expires_before and last_used_before exclude", "listing last_used_before",
 	},
 	"status is not looked at": {
 		requests(func(r *http.Request) { leaveOut(r, "status") }),
-		"status finds the keys that have it now", "listing ACTIVE finds",
+		"status finds the keys with that status now", "listing ACTIVE finds",
 	},
 	"an expired key is listed as ACTIVE": {
 		refiltered("status", func(key map[string]any, status string) bool {
 			return key["status"] == status || status == "ACTIVE" && key["status"] == "EXPIRED"
 		}),
-		"status finds the keys that have it now", "listing ACTIVE finds",
+		"status finds the keys with that status now", "listing ACTIVE finds",
 	},
 	"rotating is not looked at": {
 		requests(func(r *http.Request) { leaveOut(r, "rotating") }),
@@ -179,7 +179,7 @@ var listFaults = map[string]planted{
 				leaveOut(r, "rotating")
 			}
 		}),
-		"a filter that is no good is refused", "?rotating=1: status 200, want 400",
+		"an invalid filter is refused", "?rotating=1: status 200, want 400",
 	},
 	"total_pages is that of the whole list": {
 		answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
@@ -195,7 +195,7 @@ var listFaults = map[string]planted{
 				body["pagination"].(map[string]any)["total_pages"] = list.Pagination["total_pages"]
 			})
 		}),
-		"filters narrow each other", "on a page that is not the last",
+		"filters combine", "on a page that is not the last",
 	},
 	"a filter opens every owner's list": {
 		requests(func(r *http.Request) {
@@ -203,7 +203,7 @@ var listFaults = map[string]planted{
 				leaveOut(r, "owner")
 			}
 		}),
-		"filters narrow each other", "listing a name, of one owner finds",
+		"filters combine", "listing a name, of one owner finds",
 	},
 	"one filter is enough": {
 		requests(func(r *http.Request) {
@@ -211,7 +211,7 @@ var listFaults = map[string]planted{
 				leaveOut(r, "expires_before")
 			}
 		}),
-		"filters narrow each other", "listing a status and an end finds",
+		"filters combine", "listing a status and an end finds",
 	},
 	"a bad status is not looked at": {
 		requests(func(r *http.Request) {
@@ -219,7 +219,7 @@ var listFaults = map[string]planted{
 				leaveOut(r, "status")
 			}
 		}),
-		"a filter that is no good is refused", "?status=active: status 200, want 400",
+		"an invalid filter is refused", "?status=active: status 200, want 400",
 	},
 }
 
@@ -229,7 +229,7 @@ func instant(value any) time.Time {
 	return stamp.Time()
 }
 
-// leaveOut takes a parameter out of a query, and reports whether it was there.
+// leaveOut removes a parameter from a query and reports whether it was there.
 func leaveOut(r *http.Request, name string) bool {
 	query := r.URL.Query()
 	if !query.Has(name) {
@@ -240,8 +240,8 @@ func leaveOut(r *http.Request, name string) bool {
 	return true
 }
 
-// refiltered makes a fault that reads one filter in a way of its own. It lists without
-// it, and picks and counts by itself.
+// refiltered makes a fault that implements one filter differently: it lists without the filter and
+// then filters and counts itself.
 func refiltered(filter string, keep func(key map[string]any, value string) bool) func() fault {
 	return answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 		query := r.URL.Query()
@@ -260,7 +260,7 @@ func refiltered(filter string, keep func(key map[string]any, value string) bool)
 	})
 }
 
-// everyKey lists what a request lists, without one of its filters, on all pages.
+// everyKey lists all pages of a request, without one of its filters.
 func everyKey(service http.Handler, r *http.Request, filter string) []any {
 	var all []any
 	for page := 1; ; page++ {

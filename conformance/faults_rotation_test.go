@@ -39,24 +39,24 @@ var rotationFaults = map[string]planted{
 	},
 	"a grace that is ignored": {
 		sentBodies(isRotation, func(body map[string]any) { body["grace_seconds"] = 0 }),
-		"a grace keeps the old secret good", "(with the old secret in its grace): status 401, want 200",
+		"a grace keeps the old secret valid", "(with the old secret in its grace): status 401, want 200",
 	},
 	"a grace that is twice as long": {
 		sentBodies(isRotation, func(body map[string]any) {
 			seconds, _ := body["grace_seconds"].(float64)
 			body["grace_seconds"] = 2 * seconds
 		}),
-		"a grace keeps the old secret good", "a grace of 10m0s",
+		"a grace keeps the old secret valid", "a grace of 10m0s",
 	},
 	"an older secret outlives the next rotation": {
-		staleAuthentication, "a grace keeps the old secret good",
+		staleAuthentication, "a grace keeps the old secret valid",
 		"(with the secret whose grace the rotation ended): status 200, want 401",
 	},
 	"the end of a grace is not told": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) {
 			rewrite(a, func(body map[string]any) { delete(body, "grace_ends_at") })
 		}),
-		"a grace keeps the old secret good", "ends at <nil>",
+		"a grace keeps the old secret valid", "ends at <nil>",
 	},
 	"a revocation leaves the old secret": {
 		staleAuthentication, "a revocation ends both secrets",
@@ -76,7 +76,7 @@ var rotationFaults = map[string]planted{
 				*a = *ask(service, admin, http.MethodPost, r.URL.EscapedPath(), "")
 			}
 		}),
-		"nobody changes, rotates or revokes", "status 200, want 403",
+		"a key cannot change, rotate or revoke", "status 200, want 403",
 	},
 	"another owner's key is rotated": {
 		withAdmin(func(admin *http.Request, service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
@@ -84,7 +84,7 @@ var rotationFaults = map[string]planted{
 				*a = *ask(service, admin, http.MethodPost, r.URL.EscapedPath(), "")
 			}
 		}),
-		"another owner's keys are not there", "/rotate (another owner's key): status 200, want 404",
+		"another owner's keys are not found", "/rotate (another owner's key): status 200, want 404",
 	},
 	"a key cannot rotate itself": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
@@ -93,7 +93,7 @@ var rotationFaults = map[string]planted{
 				refuse(a, http.StatusForbidden)
 			}
 		}),
-		"a key rotates itself", "status 403, want 200",
+		"a key can rotate itself", "status 403, want 200",
 	},
 	"of rotations at once all succeed": {
 		withAdmin(func(admin *http.Request, service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
@@ -102,11 +102,11 @@ var rotationFaults = map[string]planted{
 				rewrite(a, func(body map[string]any) { body["secret"] = rand.Text() })
 			}
 		}),
-		"of rotations at once by one secret, one wins", "8 succeeded, want 1",
+		"of concurrent rotations by one secret, one succeeds", "8 succeeded, want 1",
 	},
 	"a rotation shows a secret that was not kept": {
 		rotated(func(body map[string]any) { body["secret"] = rand.Text() }),
-		"of the secrets that rotations at once show", "showed 0 work, want 1",
+		"of the secrets from concurrent rotations", "showed 0 work, want 1",
 	},
 	"a grace of any length": {
 		sentBodies(isRotation, func(body map[string]any) {
@@ -118,7 +118,7 @@ var rotationFaults = map[string]planted{
 	},
 }
 
-// rotated makes a fault that changes what a rotation answers.
+// rotated makes a fault that changes the answers of rotations.
 func rotated(change func(body map[string]any)) func() fault {
 	return always(func(r *http.Request, a *httptest.ResponseRecorder) {
 		if isRotation(r) && a.Code == http.StatusOK {
@@ -155,11 +155,11 @@ var leakFaults = map[string]planted{
 		uselessReports(func(a *httptest.ResponseRecorder) {
 			rewrite(a, func(body map[string]any) { body["message"] = "That is no key." })
 		}),
-		"a report of what opens nothing", "a report that helps is answered",
+		"a report of an unknown secret", "a report that helps is answered",
 	},
 	"a report that does nothing is not found": {
 		uselessReports(func(a *httptest.ResponseRecorder) { refuse(a, http.StatusNotFound) }),
-		"a report of what opens nothing", "status 404, want 202",
+		"a report of an unknown secret", "status 404, want 202",
 	},
 	"reports are never slowed down": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
@@ -168,22 +168,22 @@ var leakFaults = map[string]planted{
 				a.Code = http.StatusAccepted
 			}
 		}),
-		"reports that do nothing are slowed down", "were not slowed down",
+		"reports without effect are throttled", "were not throttled",
 	},
 	"noise keeps out the reports that help": {
-		noisy, "reports that do nothing are slowed down", "amid noise): status 429, want 202",
+		noisy, "reports without effect are throttled", "amid noise): status 429, want 202",
 	},
 	"slowed down without Retry-After": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) { a.Header().Del("Retry-After") }),
-		"reports that do nothing are slowed down", `Retry-After is ""`,
+		"reports without effect are throttled", `Retry-After is ""`,
 	},
 	"an unknown property of a report is ignored": {
 		sentBodies(isLeakReport, func(body map[string]any) { delete(body, "url") }),
-		"a report that is not well-formed", "(an unknown property): status 202, want 400",
+		"an invalid report is refused", "(an unknown property): status 202, want 400",
 	},
 }
 
-// endingKeys revokes a key when one secret of it was reported so often.
+// endingKeys revokes a key when one of its secrets was reported this many times.
 func endingKeys(times int) func() fault {
 	return func() fault {
 		var mu sync.Mutex
@@ -204,7 +204,7 @@ func endingKeys(times int) func() fault {
 	}
 }
 
-// uselessReports changes the answers to reports of what is no secret.
+// uselessReports changes the answers to reports of malformed secrets.
 func uselessReports(change func(*httptest.ResponseRecorder)) func() fault {
 	return always(func(r *http.Request, a *httptest.ResponseRecorder) {
 		text, _ := sentJSON(r)["key"].(string)
@@ -214,7 +214,7 @@ func uselessReports(change func(*httptest.ResponseRecorder)) func() fault {
 	})
 }
 
-// noisy refuses every report once one was refused.
+// noisy refuses every report after the first refusal.
 func noisy() fault {
 	var mu sync.Mutex
 	var refused *httptest.ResponseRecorder
@@ -251,7 +251,7 @@ var metadataFaults = map[string]planted{
 				setBody(r, string(text))
 			}}
 		},
-		"metadata is kept as it was given", "replacing it by one entry: metadata is",
+		"metadata is stored unchanged", "replacing it by one entry: metadata is",
 	},
 	"an empty value is left out": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) {
@@ -264,7 +264,7 @@ var metadataFaults = map[string]planted{
 				}
 			})
 		}),
-		"metadata is kept as it was given", "a new key: metadata is",
+		"metadata is stored unchanged", "a new key: metadata is",
 	},
 	"null empties metadata": {
 		sentBodies(func(*http.Request) bool { return true }, func(body map[string]any) {

@@ -64,7 +64,7 @@ var usageFaults = map[string]planted{
 	},
 	"refusals do not count": {
 		usage(func(body map[string]any) { eachCount(body, func(c map[string]any) { c["refused"] = 0 }) }),
-		"each decision about a key counts", "refused twice: 3 VALID and 0 refused",
+		"each decision about a key is counted", "refused twice: 3 VALID and 0 refused",
 	},
 	"refusals count as VALID": {
 		usage(func(body map[string]any) {
@@ -72,19 +72,19 @@ var usageFaults = map[string]planted{
 				c["valid"], c["refused"] = c["valid"].(float64)+c["refused"].(float64), 0
 			})
 		}),
-		"each decision about a key counts", "refused twice: 5 VALID and 0 refused",
+		"each decision about a key is counted", "refused twice: 5 VALID and 0 refused",
 	},
 	"everything counts twice": {
 		usage(func(body map[string]any) {
 			eachCount(body, func(c map[string]any) { c["valid"] = c["valid"].(float64) * 2 })
 		}),
-		"each decision about a key counts", "verified once: 2 VALID",
+		"each decision about a key is counted", "verified once: 2 VALID",
 	},
 	"gateways do not count": {
 		usage(func(body map[string]any) {
 			eachCount(body, func(c map[string]any) { c["valid"] = min(c["valid"].(float64), 1) })
 		}),
-		"each decision about a key counts", "and by a gateway: 1 VALID",
+		"each decision about a key is counted", "and by a gateway: 1 VALID",
 	},
 	"a key's usage is everybody's": {
 		answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
@@ -92,7 +92,7 @@ var usageFaults = map[string]planted{
 				a.Body = ask(service, r, http.MethodGet, "/v1/usage", "").Body
 			}
 		}),
-		"each decision about a key counts", "a wrong secret, and a call of the service: 3 VALID and 3 refused",
+		"each decision about a key is counted", "a wrong secret, and a call of the service: 3 VALID and 3 refused",
 	},
 	"usage of everybody": {
 		requests(func(r *http.Request) {
@@ -100,11 +100,11 @@ var usageFaults = map[string]planted{
 				leaveOut(r, "owner")
 			}
 		}),
-		"an owner's usage is that of its keys", "an owner with two keys:",
+		"an owner's usage covers its keys", "an owner with two keys:",
 	},
 	"nobody's usage is everybody's": {
 		usage(func(body map[string]any) { eachCount(body, func(c map[string]any) { c["valid"], c["refused"] = 0, 0 }) }),
-		"an owner's usage is that of its keys", "everybody's usage is nothing",
+		"an owner's usage covers its keys", "the usage of all owners is zero",
 	},
 	"another owner's usage is there": {
 		withAdmin(func(admin *http.Request, service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
@@ -113,7 +113,7 @@ var usageFaults = map[string]planted{
 				a.Code, a.Body = found.Code, found.Body
 			}
 		}),
-		"another owner's keys are not there", "status 200, want 404",
+		"another owner's keys are not found", "status 200, want 404",
 	},
 	"another owner's summary is there": {
 		withAdmin(func(admin *http.Request, service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
@@ -122,7 +122,7 @@ var usageFaults = map[string]planted{
 				a.Code, a.Body = found.Code, found.Body
 			}
 		}),
-		"another owner's keys are not there", "another owner's numbers): status 200, want 403",
+		"another owner's keys are not found", "another owner's numbers): status 200, want 403",
 	},
 	"usage takes any query": {
 		requests(func(r *http.Request) {
@@ -130,7 +130,7 @@ var usageFaults = map[string]planted{
 				leaveOut(r, "since")
 			}
 		}),
-		"a query that is not theirs", "?since=2026-11-01T00:00:00Z: status 200, want 400",
+		"an invalid query is refused", "?since=2026-11-01T00:00:00Z: status 200, want 400",
 	},
 }
 
@@ -143,7 +143,7 @@ func summary(change func(body map[string]any)) func() fault {
 	})
 }
 
-// usage makes a fault that changes what usage says, of all and of one key.
+// usage makes a fault that changes usage, of owners and of one key.
 func usage(change func(body map[string]any)) func() fault {
 	return always(func(r *http.Request, a *httptest.ResponseRecorder) {
 		if strings.HasSuffix(r.URL.Path, "/usage") && a.Code == http.StatusOK {

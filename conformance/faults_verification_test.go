@@ -55,7 +55,7 @@ var verificationFaults = map[string]planted{
 				}
 			})
 		}),
-		"any string may be asked about", "code NOT_FOUND, and the key it tells is map[",
+		"any string may be verified", "code NOT_FOUND, and the key in the answer is map[",
 	},
 	"what is no secret is a bad request": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
@@ -64,15 +64,15 @@ var verificationFaults = map[string]planted{
 				refuse(a, http.StatusBadRequest)
 			}
 		}),
-		"any string may be asked about", "status 400, want 200",
+		"any string may be verified", "status 400, want 200",
 	},
 	"VALID does not say whose key it is": {
 		verified(func(_, body map[string]any) { delete(body, "key") }),
-		"a good key is VALID", "the key it tells is <nil>",
+		"a valid key is VALID", "the key in the answer is <nil>",
 	},
 	"valid does not mean VALID": {
 		verified(func(_, body map[string]any) { body["valid"] = true }),
-		"all the scopes asked for must be held", "code INSUFFICIENT_SCOPE, valid true",
+		"the key must have all requested scopes", "code INSUFFICIENT_SCOPE, valid true",
 	},
 	"one scope of several is enough": {
 		answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
@@ -89,7 +89,7 @@ var verificationFaults = map[string]planted{
 				}
 			}
 		}),
-		"all the scopes asked for must be held", "(one of two is lacking): code VALID",
+		"the key must have all requested scopes", "(one of two is lacking): code VALID",
 	},
 	"keys:admin holds every scope": {
 		verified(func(_, body map[string]any) {
@@ -100,7 +100,7 @@ var verificationFaults = map[string]planted{
 				}
 			}
 		}),
-		"keys:verify reaches every owner", "(a scope of an integrator): code VALID",
+		"keys:verify covers every owner", "(a scope of an integrator): code VALID",
 	},
 	"verify tells only of its own owner's keys": {
 		verified(func(_, body map[string]any) {
@@ -110,7 +110,7 @@ var verificationFaults = map[string]planted{
 				delete(body, "key")
 			}
 		}),
-		"keys:verify reaches every owner", "(another owner's key): code NOT_FOUND",
+		"keys:verify covers every owner", "(another owner's key): code NOT_FOUND",
 	},
 	"verify needs no scope": {
 		func() fault {
@@ -131,7 +131,7 @@ var verificationFaults = map[string]planted{
 				body["scopes"] = scopes[:1]
 			}
 		}),
-		"a question that is not well-formed", "(a scope comes twice): status 200, want 400",
+		"an invalid verification request", "(a scope comes twice): status 200, want 400",
 	},
 }
 
@@ -140,7 +140,7 @@ func asList(value any) []any {
 	return items
 }
 
-// verified makes a fault that changes what verify answers.
+// verified makes a fault that changes the answers of verify.
 func verified(change func(sent, body map[string]any)) func() fault {
 	return always(func(r *http.Request, a *httptest.ResponseRecorder) {
 		if isVerify(r) && a.Code == http.StatusOK {
@@ -153,22 +153,22 @@ func verified(change func(sent, body map[string]any)) func() fault {
 var introspectionFaults = map[string]planted{
 	"introspection says why a token is not active": {
 		introspected(false, func(body map[string]any) { body["error"] = "revoked" }),
-		"what is not good is inactive", "want active false and nothing else",
+		"an invalid token is inactive", "want active false and nothing else",
 	},
 	"an inactive token has an owner": {
 		introspected(false, func(body map[string]any) { body["sub"] = "acme" }),
-		"what is not good is inactive", "want active false and nothing else",
+		"an invalid token is inactive", "want active false and nothing else",
 	},
 	"an ended token is active": {
 		introspected(false, func(body map[string]any) { body["active"] = true }),
-		"what is not good is inactive", "(a secret that was rotated out): answered map[active:true]",
+		"an invalid token is inactive", "(a secret that was rotated out): answered map[active:true]",
 	},
 	"an instant in milliseconds": {
 		introspected(true, func(body map[string]any) {
 			end, _ := body["exp"].(float64)
 			body["exp"] = end * 1000
 		}),
-		"a good token is active", "(a new key): answered",
+		"a valid token is active", "(a new key): answered",
 	},
 	"an old secret that ends with its key": {
 		answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
@@ -186,7 +186,7 @@ var introspectionFaults = map[string]planted{
 				}
 			})
 		}),
-		"a good token is active", "(the old secret in its grace): answered",
+		"a valid token is active", "(the old secret in its grace): answered",
 	},
 	"HTTP Basic is not taken": {
 		requests(func(r *http.Request) {
@@ -194,7 +194,7 @@ var introspectionFaults = map[string]planted{
 				r.Header.Del("Authorization")
 			}
 		}),
-		"credentials come as bearer token", "(basic): status 401, want 200",
+		"credentials may be a bearer token", "(basic): status 401, want 200",
 	},
 	"HTTP Basic is taken everywhere": {
 		requests(func(r *http.Request) {
@@ -202,7 +202,7 @@ var introspectionFaults = map[string]planted{
 				r.Header.Set("X-Api-Key", password)
 			}
 		}),
-		"credentials come as bearer token", "(basic, which only introspection takes): status 200, want 401",
+		"credentials may be a bearer token", "(basic, which only introspection takes): status 200, want 401",
 	},
 	"no challenge for HTTP Basic": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) {
@@ -210,7 +210,7 @@ var introspectionFaults = map[string]planted{
 				a.Header().Set("WWW-Authenticate", "Bearer")
 			}
 		}),
-		"credentials come as bearer token", "no challenge for HTTP Basic",
+		"credentials may be a bearer token", "no challenge for HTTP Basic",
 	},
 	"a token that comes twice is taken": {
 		requests(func(r *http.Request) {
@@ -231,8 +231,8 @@ var introspectionFaults = map[string]planted{
 	},
 }
 
-// introspected makes a fault that changes what introspection answers of good tokens, or
-// of others.
+// introspected makes a fault that changes introspection's answers about active tokens, or about
+// others.
 func introspected(active bool, change func(body map[string]any)) func() fault {
 	return always(func(r *http.Request, a *httptest.ResponseRecorder) {
 		if isIntrospection(r) && a.Code == http.StatusOK {

@@ -5,41 +5,42 @@ import (
 	"time"
 )
 
-func slowDownChecks() []check {
-	const group = "slow-down"
+func throttlingChecks() []check {
+	const group = "throttling"
 	return []check{
-		{group, "a good key passes, however many bad ones came from its address", reading, noLockout},
+		{group, "a valid key passes despite many failures from its address", needNothing, noLockout},
 	}
 }
 
-// patience is how long a call may be asked to wait, all in all: others may fail from our
-// address too.
-const patience = 2 * time.Minute
+// maxWait is how long a call may have to wait in total. Other clients may also fail from our
+// address.
+const maxWait = 2 * time.Minute
 
-// slowed reports whether a call that should be 401 came after too many of them.
-func (a answer) slowed() bool {
+// throttled reports whether a call that should be answered 401 came after too many failures.
+func (a answer) throttled() bool {
 	return a.body["code"] == "TOO_MANY_REQUESTS" && (a.status == http.StatusTooManyRequests ||
-		a.operation == "forwardAuth" && a.status == http.StatusForbidden) // for gateways that know no 429
+		a.operation == "forwardAuth" && a.status == http.StatusForbidden) // some gateways do not know 429
 }
 
-// sendPatiently sends a request that should be 401, again after the wait that is asked for.
-func (s *session) sendPatiently(r request) (answer, error) {
+// sendAndWait sends a request that should be answered 401. If it is throttled, it waits for
+// Retry-After and sends it again.
+func (s *session) sendAndWait(r request) (answer, error) {
 	for waited := time.Duration(0); ; {
 		a, err := s.send(r)
-		if err != nil || !a.slowed() {
+		if err != nil || !a.throttled() {
 			return a, err
 		}
-		s.judge(a.status, a)
+		s.expect(a.status, a)
 		wait := s.retryAfter(a)
-		if waited += wait; wait == 0 || waited > patience || s.ctx.Err() != nil {
+		if waited += wait; wait == 0 || waited > maxWait || s.ctx.Err() != nil {
 			return a, nil
 		}
 		s.pause(wait)
 	}
 }
 
-// noLockout fails often, and with pauses for nobody. It comes last: calls from our address
-// that fail have to wait for a moment then.
+// noLockout fails often and without pauses. It runs last, because failing calls from our address
+// must wait for a moment afterwards.
 func noLockout(s *session) {
 	unknown := unknownSecret()
 	for range 20 {
@@ -47,11 +48,11 @@ func noLockout(s *session) {
 		switch {
 		case err != nil:
 			s.fail("%s", err)
-		case a.slowed():
-			s.judge(http.StatusTooManyRequests, a)
+		case a.throttled():
+			s.expect(http.StatusTooManyRequests, a)
 			s.retryAfter(a)
 		default:
-			s.judge(http.StatusUnauthorized, a)
+			s.expect(http.StatusUnauthorized, a)
 		}
 		s.want(http.StatusOK, request{operation: "listApiKeys", why: "a good key amid bad ones"})
 	}
