@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// spread is what several measurements of one thing come to.
+// spread summarizes several measurements.
 type spread[T cmp.Ordered] struct{ median, low, high T }
 
-// spreadOf returns the median and the range of at least one value. Of an even number it
-// takes the lower of the two in the middle, which was measured, and not their mean.
+// spreadOf returns the median and the range of at least one value. For an even number of values, the
+// median is the lower of the two in the middle, so that it is a measured value.
 func spreadOf[T cmp.Ordered](values []T) spread[T] {
 	sorted := slices.Sorted(slices.Values(values))
 	return spread[T]{

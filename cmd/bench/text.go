@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// thousands writes 1000000 as 1,000,000.
+// thousands formats 1000000 as 1,000,000.
 func thousands(n int) string {
 	text := strconv.Itoa(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
@@ -15,7 +15,7 @@ func thousands(n int) string {
 	return text
 }
 
-// number writes a median and its range, as all of the following do.
+// number formats a median and its range, as do the following functions.
 func number(s spread[float64]) string {
 	whole := func(f float64) string { return thousands(int(f + 0.5)) }
 	return fmt.Sprintf("%s (%s–%s)", whole(s.median), whole(s.low), whole(s.high))
@@ -33,7 +33,7 @@ func durations(s spread[time.Duration]) string {
 	return fmt.Sprintf("%s (%s–%s)", duration(s.median), duration(s.low), duration(s.high))
 }
 
-// duration writes three digits, or whole microseconds.
+// duration formats three digits, or whole microseconds.
 func duration(d time.Duration) string {
 	switch {
 	case d < time.Millisecond:
