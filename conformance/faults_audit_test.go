@@ -10,7 +10,7 @@ import (
 )
 
 var auditFaults = map[string]planted{
-	"a change that is not in the log": {
+	"a change is missing in the log": {
 		events(func(all []any) []any {
 			return slices.DeleteFunc(all, func(e any) bool { return e.(map[string]any)["action"] == "leak" })
 		}),
@@ -24,7 +24,7 @@ var auditFaults = map[string]planted{
 		events(func(all []any) []any { slices.Reverse(all); return all }),
 		"every change makes one event", "not newest first",
 	},
-	"everything was done by the operator": {
+	"the actor is always the operator": {
 		eachEvent(func(e map[string]any) { e["actor"] = "operator" }),
 		"every change makes one event", "says actor operator",
 	},
@@ -32,7 +32,7 @@ var auditFaults = map[string]planted{
 		eachEvent(func(e map[string]any) { e["actor"] = e["key_id"] }),
 		"every change makes one event", "says actor",
 	},
-	"another request": {
+	"another request id": {
 		eachEvent(func(e map[string]any) { e["request_id"] = "AAAAAAAAAAAA" }),
 		"every change makes one event", "says request_id AAAAAAAAAAAA",
 	},
@@ -44,7 +44,7 @@ var auditFaults = map[string]planted{
 		eachEvent(func(e map[string]any) { e["address"] = "127.0.0.1:80" }),
 		"every change makes one event", "came from address",
 	},
-	"a leak report is a revocation": {
+	"a leak report is logged as a revocation": {
 		eachEvent(func(e map[string]any) {
 			if e["action"] == "leak" {
 				e["action"] = "revoke"
@@ -52,7 +52,7 @@ var auditFaults = map[string]planted{
 		}),
 		"every change makes one event", "the event of leak says action revoke",
 	},
-	"changes without what was": {
+	"changes without old values": {
 		eachEvent(func(e map[string]any) {
 			for _, change := range e["changes"].(map[string]any) {
 				delete(change.(map[string]any), "from")
@@ -60,7 +60,7 @@ var auditFaults = map[string]planted{
 		}),
 		"an event has each changed field's", "changed",
 	},
-	"changes that are empty": {
+	"empty changes": {
 		eachEvent(func(e map[string]any) { e["changes"] = map[string]any{} }),
 		"an event has each changed field's", "says that map[] changed",
 	},
@@ -79,12 +79,12 @@ var auditFaults = map[string]planted{
 		}),
 		"a call that is refused or changes nothing", "made 2 events",
 	},
-	"key is not looked at":    withoutAuditFilter("key", "events with key="),
-	"actor is not looked at":  withoutAuditFilter("actor", "events with actor="),
-	"action is not looked at": withoutAuditFilter("action", "action="),
-	"since is not looked at":  withoutAuditFilter("since", "events with since="),
-	"until is not looked at":  withoutAuditFilter("until", "events with until="),
-	"owner is not looked at": {
+	"key is ignored":    withoutAuditFilter("key", "events with key="),
+	"actor is ignored":  withoutAuditFilter("actor", "events with actor="),
+	"action is ignored": withoutAuditFilter("action", "action="),
+	"since is ignored":  withoutAuditFilter("since", "events with since="),
+	"until is ignored":  withoutAuditFilter("until", "events with until="),
+	"owner is ignored": {
 		requests(func(r *http.Request) {
 			if isAudit(r) && r.URL.Query().Has("before") {
 				leaveOut(r, "owner")
@@ -92,7 +92,7 @@ var auditFaults = map[string]planted{
 		}),
 		"filters narrow the events", "events with before=",
 	},
-	"operator is everybody": {
+	"operator matches all actors": {
 		requests(func(r *http.Request) {
 			if isAudit(r) && r.URL.Query().Get("actor") == "operator" {
 				leaveOut(r, "actor")
@@ -100,7 +100,7 @@ var auditFaults = map[string]planted{
 		}),
 		"filters narrow the events", "events with actor=operator",
 	},
-	"before takes in its event": {
+	"before includes its event": {
 		requests(func(r *http.Request) {
 			if query := r.URL.Query(); isAudit(r) && query.Has("before") && !strings.HasSuffix(query.Get("before"), "0000") {
 				query.Set("before", next(query.Get("before")))
@@ -117,7 +117,7 @@ var auditFaults = map[string]planted{
 		}),
 		"events can be paged", "reading events by 1 finds",
 	},
-	"a bad actor is not looked at": {
+	"an invalid actor is ignored": {
 		requests(func(r *http.Request) {
 			if isAudit(r) && r.URL.Query().Get("actor") == "Operator" {
 				leaveOut(r, "actor")
@@ -125,7 +125,7 @@ var auditFaults = map[string]planted{
 		}),
 		"an invalid audit filter", "actor=Operator",
 	},
-	"pages have numbers": {
+	"page numbers are accepted": {
 		requests(func(r *http.Request) {
 			if isAudit(r) {
 				leaveOut(r, "page")

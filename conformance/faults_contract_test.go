@@ -14,7 +14,7 @@ import (
 
 // contractFaults are about the answers of the first five operations.
 var contractFaults = map[string]planted{
-	"creation answers 200": {
+	"creation returns 200": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) {
 			if a.Code == http.StatusCreated {
 				a.Code = http.StatusOK
@@ -30,7 +30,7 @@ var contractFaults = map[string]planted{
 		}),
 		"a key is created with its secret", `property "prefix" is missing`,
 	},
-	"a property that is not in the contract": {
+	"an undeclared property": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
 			if isOne(r) && a.Code == http.StatusOK {
 				rewrite(a, func(body map[string]any) { body["hash"] = "…" })
@@ -38,7 +38,7 @@ var contractFaults = map[string]planted{
 		}),
 		"a key is created with its secret", "property /hash is not in the contract",
 	},
-	"a date that is no instant": {
+	"an invalid date": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) {
 			if a.Code < 300 {
 				rewrite(a, func(body map[string]any) {
@@ -73,7 +73,7 @@ var contractFaults = map[string]planted{
 		}),
 		"an impossible name is not found", "the answer contains the secret of a key",
 	},
-	"500 on odd input": {
+	"500 on unusual input": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
 			if strings.Contains(r.URL.Path, "\x00") {
 				a.Code = http.StatusInternalServerError
@@ -84,10 +84,10 @@ var contractFaults = map[string]planted{
 	"a revoked key is still accepted": {
 		staleAuthentication, "a revoked key is refused at once", "status 200, want 401",
 	},
-	"a key twice across pages": {
+	"a key appears on two pages": {
 		overlappingPages, "pages list every key once", "walking the pages of 3 finds",
 	},
-	"a list that is oldest first": {
+	"a list is oldest first": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
 			if isList(r) {
 				rewrite(a, func(body map[string]any) {
@@ -109,7 +109,7 @@ var contractFaults = map[string]planted{
 		}),
 		"an unknown method is a JSON 405", "the body is not JSON",
 	},
-	"an error whose status is another": {
+	"an error with another status in its body": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) {
 			if a.Code == http.StatusConflict {
 				rewrite(a, func(body map[string]any) { body["status"] = 400 })
@@ -117,7 +117,7 @@ var contractFaults = map[string]planted{
 		}),
 		"a name is taken until its key is revoked", "the body says status 400",
 	},
-	"an answer that may be cached": {
+	"an answer may be cached": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) { a.Header().Del("Cache-Control") }),
 		"a bearer token works like", "Cache-Control",
 	},
@@ -136,7 +136,7 @@ var contractFaults = map[string]planted{
 	"a path that is decoded twice": {
 		decodingTwice, "a key is found only by its exact name", "want",
 	},
-	"a scope that is not asked for": {
+	"a required scope is not checked": {
 		withoutScopes, "every operation refuses a key without its scope", "want 403",
 	},
 }

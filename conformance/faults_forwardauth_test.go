@@ -20,14 +20,14 @@ var forwardAuthFaults = map[string]planted{
 		}),
 		"identity headers are always set", "X-Api-Key-Scopes is set 0 times",
 	},
-	"a name as it is": {
+	"a name is not encoded": {
 		admitted(func(_ *http.Request, h http.Header) {
 			name, _ := url.PathUnescape(h.Get("X-Api-Key-Name"))
 			h.Set("X-Api-Key-Name", name)
 		}),
 		"identity headers are always set", "X-Api-Key-Name is not percent-encoded",
 	},
-	"an owner that is encoded twice": {
+	"an owner is encoded twice": {
 		admitted(func(_ *http.Request, h http.Header) {
 			h.Set("X-Api-Key-Owner", url.PathEscape(h.Get("X-Api-Key-Owner")))
 		}),
@@ -41,7 +41,7 @@ var forwardAuthFaults = map[string]planted{
 		}),
 		"identity headers are always set", `X-Api-Key-Id is "smuggled"`,
 	},
-	"the client's own identity header beside ours": {
+	"the client's own identity header is added to ours": {
 		admitted(func(r *http.Request, h http.Header) {
 			if scopes := r.Header.Get("X-Api-Key-Scopes"); scopes != "" {
 				h.Add("X-Api-Key-Scopes", scopes)
@@ -49,7 +49,7 @@ var forwardAuthFaults = map[string]planted{
 		}),
 		"identity headers are always set", "X-Api-Key-Scopes is set 2 times",
 	},
-	"a body where the contract has none": {
+	"an undeclared body": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
 			if isForwardAuth(r) && a.Code == http.StatusOK {
 				a.Body.WriteString("ok")
@@ -65,7 +65,7 @@ var forwardAuthFaults = map[string]planted{
 		}),
 		"every method passes", "DELETE /v1/forward-auth: status 405, want 200",
 	},
-	"a method of no name is refused": {
+	"an unknown method is refused": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
 			if isForwardAuth(r) && r.Method == "NONSENSE" {
 				refuse(a, http.StatusMethodNotAllowed)
@@ -89,7 +89,7 @@ var forwardAuthFaults = map[string]planted{
 		}),
 		"every method passes", "(with a body): status 400, want 200",
 	},
-	"nothing is below the path": {
+	"paths below are not found": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
 			if strings.HasPrefix(r.URL.Path, "/v1/forward-auth/") {
 				refuse(a, http.StatusNotFound)
@@ -97,11 +97,11 @@ var forwardAuthFaults = map[string]planted{
 		}),
 		"every method passes", "GET /v1/forward-auth/a: status 404, want 200",
 	},
-	"scopes are not looked at": {
+	"scopes are ignored": {
 		forwarded(func(r *http.Request) { r.URL.RawQuery = "" }),
 		"the key must have all scopes in the query", "status 200, want 403",
 	},
-	"only the first scope is looked at": {
+	"only the first scope is checked": {
 		forwarded(func(r *http.Request) {
 			if query := r.URL.Query(); query.Has("scope") {
 				query.Set("scope", query.Get("scope"))
@@ -110,7 +110,7 @@ var forwardAuthFaults = map[string]planted{
 		}),
 		"the key must have all scopes in the query", "scope=keys:read&scope=conformance:lost: status 200, want 403",
 	},
-	"an empty scope asks for nothing": {
+	"an empty scope is ignored": {
 		forwarded(func(r *http.Request) {
 			if r.URL.RawQuery == "scope=" {
 				r.URL.RawQuery = ""
@@ -122,7 +122,7 @@ var forwardAuthFaults = map[string]planted{
 		forwarded(func(r *http.Request) { r.URL.RawQuery = strings.ReplaceAll(r.URL.RawQuery, ",", "+") }),
 		"the key must have all scopes in the query", "?scope=keys:read,keys:write (a comma): status 200, want 400",
 	},
-	"a misspelled scope asks for nothing": {
+	"a misspelled scope is ignored": {
 		forwarded(func(r *http.Request) {
 			if query := r.URL.Query(); query.Has("scopes") && !query.Has("scope") {
 				r.URL.RawQuery = ""
@@ -130,7 +130,7 @@ var forwardAuthFaults = map[string]planted{
 		}),
 		"the key must have all scopes in the query", "?scopes=keys:read (scope misspelled): status 200, want 403",
 	},
-	"of two keys the first counts": {
+	"the first of two keys counts": {
 		forwarded(func(r *http.Request) {
 			if r.Header.Get("X-Api-Key") != "" {
 				r.Header.Del("Authorization")
@@ -138,7 +138,7 @@ var forwardAuthFaults = map[string]planted{
 		}),
 		"a request without a valid key is refused", "(two different keys): status 200, want 401",
 	},
-	"a secret that ended passes": {
+	"an ended secret passes": {
 		staleAdmission, "an ended secret is refused", "(a secret that was rotated out): status 200, want 401",
 	},
 	"a revoked key passes": {
@@ -181,11 +181,11 @@ func staleAdmission() fault {
 }
 
 var rateLimitFaults = map[string]planted{
-	"over the limit, and not told until when": {
+	"over the limit without retry_after_seconds": {
 		verified(func(_, body map[string]any) { delete(body, "retry_after_seconds") }),
 		"a key over its limit is RATE_LIMITED", "retry_after_seconds is <nil>",
 	},
-	"a limit is not held": {
+	"a limit is not enforced": {
 		verified(func(_, body map[string]any) {
 			if body["code"] == "RATE_LIMITED" {
 				body["code"], body["valid"] = "VALID", true
@@ -194,7 +194,7 @@ var rateLimitFaults = map[string]planted{
 		}),
 		"a key over its limit is RATE_LIMITED", "(over the limit): code VALID, valid true, want RATE_LIMITED",
 	},
-	"a rate limit is told before a lacking scope": {
+	"a rate limit takes precedence over a missing scope": {
 		func() fault {
 			return fault{before: func(service http.Handler, r *http.Request) {
 				body := sentJSON(r)
@@ -206,7 +206,7 @@ var rateLimitFaults = map[string]planted{
 		},
 		"a key over its limit is RATE_LIMITED", "code RATE_LIMITED, valid false, want INSUFFICIENT_SCOPE",
 	},
-	"what is refused counts too": {
+	"refused calls count too": {
 		answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			if secret, _ := sentJSON(r)["key"].(string); isVerify(r) && strings.Contains(a.Body.String(), "INSUFFICIENT_SCOPE") {
 				ask(service, r, http.MethodPost, "/v1/verify", `{"key":"`+secret+`"}`)
@@ -222,7 +222,7 @@ var rateLimitFaults = map[string]planted{
 		}),
 		"only calls that pass count", "(the first call that counts): code RATE_LIMITED",
 	},
-	"refused calls put off the next": {
+	"refused calls delay the next": {
 		func() fault {
 			var refused atomic.Int64
 			return verified(func(_, body map[string]any) {
@@ -233,7 +233,7 @@ var rateLimitFaults = map[string]planted{
 		},
 		"only calls that pass count", "refused calls delay the next",
 	},
-	"anybody sets a rate limit": {
+	"any key may set a rate limit": {
 		withAdmin(func(admin *http.Request, service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			if _, set := sentJSON(r)["rate_limit"]; set && a.Code == http.StatusForbidden {
 				*a = *ask(service, admin, r.Method, r.URL.EscapedPath(), string(sentText(r)))
@@ -249,7 +249,7 @@ var rateLimitFaults = map[string]planted{
 		}),
 		"only keys:admin sets a rate limit", "the child of a key with a limit: rate_limit is <nil>",
 	},
-	"null does not take the limit away": {
+	"null does not remove the limit": {
 		sentBodies(isPatch, func(body map[string]any) {
 			if limit, ok := body["rate_limit"]; ok && limit == nil {
 				delete(body, "rate_limit")
@@ -257,7 +257,7 @@ var rateLimitFaults = map[string]planted{
 		}),
 		"a rate limit is stored, changed and removed", "(taking it away): rate_limit is map[",
 	},
-	"a limit of 0 is taken": {
+	"a limit of 0 is accepted": {
 		sentBodies(isPatch, func(body map[string]any) {
 			if limit, _ := body["rate_limit"].(map[string]any); limit["limit"] == 0.0 {
 				limit["limit"] = 1
@@ -265,7 +265,7 @@ var rateLimitFaults = map[string]planted{
 		}),
 		"a rate limit consists of whole numbers", "(rate_limit: a limit of 0): status 404, want 400",
 	},
-	"rate_limited is not looked at": {
+	"rate_limited is ignored": {
 		forwarded(func(r *http.Request) { r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "rate_limited=429", "", 1) }),
 		"forward-auth answers 403 or 429", "status 403, want 429",
 	},

@@ -47,7 +47,7 @@ var listFaults = map[string]planted{
 		}),
 		"search finds names and owners", `BUILD/ finds`,
 	},
-	"search ignores the case of A to Z alone": {
+	"search ignores case only for A to Z": {
 		requests(func(r *http.Request) {
 			if query := r.URL.Query(); isList(r) && query.Has("search") {
 				query.Set("search", strings.ReplaceAll(query.Get("search"), "ключ", "nothing"))
@@ -89,7 +89,7 @@ var listFaults = map[string]planted{
 		},
 		"following next_cursor finds every key once", "revoking active keys while listing them finds",
 	},
-	"a cursor is given where no key follows": {
+	"the last page has a cursor": {
 		answers(func(_ http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			if isList(r) && a.Code == http.StatusOK {
 				rewrite(a, func(body map[string]any) { body["pagination"].(map[string]any)["next_cursor"] = "more" })
@@ -97,7 +97,7 @@ var listFaults = map[string]planted{
 		}),
 		"pages list every key once", `has the next_cursor "more"`,
 	},
-	"no cursor is given": {
+	"pages have no cursor": {
 		answers(func(_ http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			if isList(r) && a.Code == http.StatusOK {
 				rewrite(a, func(body map[string]any) { delete(body["pagination"].(map[string]any), "next_cursor") })
@@ -105,7 +105,7 @@ var listFaults = map[string]planted{
 		}),
 		"a cursor works only with the filters of its list", "there is no next_cursor",
 	},
-	"a cursor takes other filters": {
+	"a cursor accepts other filters": {
 		answers(func(_ http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			if isList(r) && a.Code == http.StatusBadRequest && r.URL.Query().Has("cursor") && r.URL.Query().Has("status") {
 				a.Code = http.StatusOK
@@ -114,7 +114,7 @@ var listFaults = map[string]planted{
 		}),
 		"a cursor works only with the filters of its list", "status 200, want 400",
 	},
-	"a page beside a cursor is not looked at": {
+	"a page with a cursor is ignored": {
 		requests(func(r *http.Request) {
 			if isList(r) && r.URL.Query().Has("cursor") {
 				leaveOut(r, "page")
@@ -122,13 +122,13 @@ var listFaults = map[string]planted{
 		}),
 		"a cursor works only with the filters of its list", "status 200, want 400",
 	},
-	"expires_before takes in its time": {
+	"expires_before includes its own time": {
 		refiltered("expires_before", func(key map[string]any, before string) bool {
 			return !instant(key["expires_at"]).After(instant(before))
 		}),
 		"expires_before and last_used_before exclude", "listing expires_before",
 	},
-	"expires_before forgets the offset": {
+	"expires_before ignores the offset": {
 		requests(func(r *http.Request) {
 			if isList(r) {
 				r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "%2B02%3A00", "Z", 1)
@@ -140,11 +140,11 @@ var listFaults = map[string]planted{
 		refiltered("last_used_before", func(key map[string]any, _ string) bool { return key["last_used_at"] != nil }),
 		"expires_before and last_used_before exclude", "listing last_used_before",
 	},
-	"keys that were never used are always there": {
+	"last_used_before is ignored": {
 		requests(func(r *http.Request) { leaveOut(r, "last_used_before") }),
 		"expires_before and last_used_before exclude", "listing last_used_before",
 	},
-	"status is not looked at": {
+	"status is ignored": {
 		requests(func(r *http.Request) { leaveOut(r, "status") }),
 		"status finds the keys with that status now", "listing ACTIVE finds",
 	},
@@ -154,11 +154,11 @@ var listFaults = map[string]planted{
 		}),
 		"status finds the keys with that status now", "listing ACTIVE finds",
 	},
-	"rotating is not looked at": {
+	"rotating is ignored": {
 		requests(func(r *http.Request) { leaveOut(r, "rotating") }),
 		"rotating finds the keys", "listing keys in rotation finds",
 	},
-	"what is not in rotation cannot be asked for": {
+	"rotating=false is ignored": {
 		requests(func(r *http.Request) {
 			if r.URL.Query().Get("rotating") == "false" {
 				leaveOut(r, "rotating")
@@ -173,7 +173,7 @@ var listFaults = map[string]planted{
 		}),
 		"rotating finds the keys", "listing keys in rotation finds",
 	},
-	"a truth value may be a number": {
+	"a boolean may be a number": {
 		requests(func(r *http.Request) {
 			if isList(r) && r.URL.Query().Get("rotating") == "1" {
 				leaveOut(r, "rotating")
@@ -181,7 +181,7 @@ var listFaults = map[string]planted{
 		}),
 		"an invalid filter is refused", "?rotating=1: status 200, want 400",
 	},
-	"total_pages is that of the whole list": {
+	"total_pages ignores the filters": {
 		answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			whole := r.Clone(r.Context())
 			if !isList(r) || !leaveOut(whole, "name_contains") || a.Code != http.StatusOK {
@@ -197,7 +197,7 @@ var listFaults = map[string]planted{
 		}),
 		"filters combine", "on a page that is not the last",
 	},
-	"a filter opens every owner's list": {
+	"a filter lists all owners' keys": {
 		requests(func(r *http.Request) {
 			if isList(r) && r.URL.Query().Has("name_contains") {
 				leaveOut(r, "owner")
@@ -205,7 +205,7 @@ var listFaults = map[string]planted{
 		}),
 		"filters combine", "listing a name, of one owner finds",
 	},
-	"one filter is enough": {
+	"only one filter applies": {
 		requests(func(r *http.Request) {
 			if isList(r) && r.URL.Query().Has("status") {
 				leaveOut(r, "expires_before")
@@ -213,7 +213,7 @@ var listFaults = map[string]planted{
 		}),
 		"filters combine", "listing a status and an end finds",
 	},
-	"a bad status is not looked at": {
+	"an invalid status is ignored": {
 		requests(func(r *http.Request) {
 			if isList(r) && r.URL.Query().Get("status") == "active" {
 				leaveOut(r, "status")

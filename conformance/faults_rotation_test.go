@@ -25,11 +25,11 @@ var rotationFaults = map[string]planted{
 		rotated(func(body map[string]any) { body["id"] = apikey.NewID().String() }),
 		"a rotation ends the old secret at once", "rotating with",
 	},
-	"a rotation forgets the metadata": {
+	"a rotation drops the metadata": {
 		rotated(func(body map[string]any) { body["metadata"] = map[string]any{} }),
 		"a rotation ends the old secret at once", "rotating with",
 	},
-	"a rotation wants a body": {
+	"a rotation requires a body": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
 			if isRotation(r) && len(sentText(r)) == 0 {
 				refuse(a, http.StatusBadRequest)
@@ -52,7 +52,7 @@ var rotationFaults = map[string]planted{
 		staleAuthentication, "a grace keeps the old secret valid",
 		"(with the secret whose grace the rotation ended): status 200, want 401",
 	},
-	"the end of a grace is not told": {
+	"grace_ends_at is missing": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) {
 			rewrite(a, func(body map[string]any) { delete(body, "grace_ends_at") })
 		}),
@@ -62,7 +62,7 @@ var rotationFaults = map[string]planted{
 		staleAuthentication, "a revocation ends both secrets",
 		"(with the old secret of a revoked key): status 200, want 401",
 	},
-	"the reason of a conflict is another": {
+	"a conflict has another code": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) {
 			if a.Code == http.StatusConflict {
 				rewrite(a, func(body map[string]any) { body["code"] = "NAME_TAKEN" })
@@ -70,7 +70,7 @@ var rotationFaults = map[string]planted{
 		}),
 		"a revocation ends both secrets", "code NAME_TAKEN, want KEY_REVOKED",
 	},
-	"a key rotates one that has more scopes": {
+	"a key rotates one with more scopes": {
 		withAdmin(func(admin *http.Request, service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			if isRotation(r) && a.Code == http.StatusForbidden {
 				*a = *ask(service, admin, http.MethodPost, r.URL.EscapedPath(), "")
@@ -95,7 +95,7 @@ var rotationFaults = map[string]planted{
 		}),
 		"a key can rotate itself", "status 403, want 200",
 	},
-	"of rotations at once all succeed": {
+	"all concurrent rotations succeed": {
 		withAdmin(func(admin *http.Request, service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			if isRotation(r) && a.Code >= 400 {
 				*a = *ask(service, admin, http.MethodGet, strings.TrimSuffix(r.URL.EscapedPath(), "/rotate"), "")
@@ -104,7 +104,7 @@ var rotationFaults = map[string]planted{
 		}),
 		"of concurrent rotations by one secret, one succeeds", "8 succeeded, want 1",
 	},
-	"a rotation shows a secret that was not kept": {
+	"a rotation returns a secret that does not work": {
 		rotated(func(body map[string]any) { body["secret"] = rand.Text() }),
 		"of the secrets from concurrent rotations", "showed 0 work, want 1",
 	},
@@ -143,7 +143,7 @@ var leakFaults = map[string]planted{
 	"a report of an old secret revokes its key": {
 		endingKeys(1), "a report of an old secret ends its grace", "(after the old one was reported): status 401, want 200",
 	},
-	"a report of a secret that ended revokes its key": {
+	"a report of an ended secret revokes its key": {
 		endingKeys(2), "a report of an old secret ends its grace",
 		"(after a secret that ended was reported): status 401, want 200",
 	},
@@ -151,17 +151,17 @@ var leakFaults = map[string]planted{
 		sentBodies(isLeakReport, func(body map[string]any) { body["key"] = "nothing" }),
 		"a report of an old secret ends its grace", "(after it was reported): status 200, want 401",
 	},
-	"a report that does nothing is answered otherwise": {
+	"a report without effect gets another answer": {
 		uselessReports(func(a *httptest.ResponseRecorder) {
 			rewrite(a, func(body map[string]any) { body["message"] = "That is no key." })
 		}),
 		"a report of an unknown secret", "a report that helps is answered",
 	},
-	"a report that does nothing is not found": {
+	"a report without effect is not found": {
 		uselessReports(func(a *httptest.ResponseRecorder) { refuse(a, http.StatusNotFound) }),
 		"a report of an unknown secret", "status 404, want 202",
 	},
-	"reports are never slowed down": {
+	"reports are never throttled": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
 			if isLeakReport(r) && a.Code == http.StatusTooManyRequests {
 				*a = *httptest.NewRecorder()
@@ -170,10 +170,10 @@ var leakFaults = map[string]planted{
 		}),
 		"reports without effect are throttled", "were not throttled",
 	},
-	"noise keeps out the reports that help": {
+	"useless reports block effective ones": {
 		noisy, "reports without effect are throttled", "amid noise): status 429, want 202",
 	},
-	"slowed down without Retry-After": {
+	"throttled without Retry-After": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) { a.Header().Del("Retry-After") }),
 		"reports without effect are throttled", `Retry-After is ""`,
 	},
@@ -253,7 +253,7 @@ var metadataFaults = map[string]planted{
 		},
 		"metadata is stored unchanged", "replacing it by one entry: metadata is",
 	},
-	"an empty value is left out": {
+	"an empty value is dropped": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) {
 			rewrite(a, func(body map[string]any) {
 				metadata, _ := body["metadata"].(map[string]any)
@@ -266,7 +266,7 @@ var metadataFaults = map[string]planted{
 		}),
 		"metadata is stored unchanged", "a new key: metadata is",
 	},
-	"null empties metadata": {
+	"null clears metadata": {
 		sentBodies(func(*http.Request) bool { return true }, func(body map[string]any) {
 			if metadata, ok := body["metadata"]; ok && metadata == nil {
 				body["metadata"] = map[string]any{}
@@ -274,7 +274,7 @@ var metadataFaults = map[string]planted{
 		}),
 		"metadata has at most 20 entries", "(metadata: null): status",
 	},
-	"a value that is too long is cut": {
+	"a value that is too long is truncated": {
 		sentBodies(func(*http.Request) bool { return true }, func(body map[string]any) {
 			metadata, _ := body["metadata"].(map[string]any)
 			if text, ok := metadata["plan"].(string); ok && len([]rune(text)) > 500 {

@@ -108,7 +108,8 @@ func refuse(a *httptest.ResponseRecorder, status int) {
 	a.Code = status
 	a.Header().Set("Content-Type", "application/json")
 	a.Header().Set("WWW-Authenticate", "Bearer")
-	a.Body = bytes.NewBufferString(fmt.Sprintf(`{"status":%d,"message":"no"}`, status))
+	a.Body = bytes.NewBufferString(fmt.Sprintf(`{"status":%d,"code":"REFUSED","message":"no","request_id":%q}`,
+		status, a.Header().Get("X-Request-Id")))
 }
 
 // ask calls the service with the key of a request.
