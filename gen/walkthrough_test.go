@@ -148,7 +148,7 @@ func (p *project) generate() (string, error) {
 // wantGenerated looks for the new field and operation in all that make generate makes of the contract.
 func (p *project) wantGenerated() {
 	p.Helper()
-	files := []string{"gen/api.gen.go", "gen/openapi.yaml", "client/internal/api/api.gen.go"}
+	files := []string{"gen/api.gen.go", "gen/openapi.yaml", "gen/openapi.json", "client/internal/api/api.gen.go"}
 	if _, err := os.Stat(filepath.Join(p.folder, nodeModules)); err == nil {
 		files = append(files, "client/typescript/src/contract.ts")
 	}
