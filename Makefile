@@ -146,7 +146,7 @@ lint-contract: ## Run the linter of OpenAPI documents on openapi.yaml
 drift: ## Fail if go.mod, or what is generated, is not what the sources make of it
 	$(GO) mod tidy -diff
 	@before=$$(cat $(GENERATED) | cksum); \
-	$(MAKE) --no-print-directory generate; \
+	$(MAKE) --no-print-directory generate || exit 1; \
 	after=$$(cat $(GENERATED) | cksum); \
 	if [ "$$before" != "$$after" ]; then \
 		echo "What is generated was not what the sources make of it. It is now: commit it."; exit 1; fi

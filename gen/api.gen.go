@@ -150,7 +150,9 @@ type ApiKeyCreate struct {
 	//
 	//
 	// Example: customer-42
-	Owner     *Owner                              `json:"owner,omitempty"`
+	Owner *Owner `json:"owner,omitempty"`
+
+	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`
 	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
 
 	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
@@ -281,7 +283,9 @@ type ApiKeyUpdate struct {
 	//
 	//
 	// Example: ci-pipeline
-	Name      *Name                               `json:"name,omitempty"`
+	Name *Name `json:"name,omitempty"`
+
+	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`
 	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
 
 	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
@@ -542,19 +546,27 @@ type AuditScopesChange struct {
 
 // AuditTextChange The old and the new text
 type AuditTextChange struct {
-	// From Example: ci-pipeline
+	// From Before the change; absent if there was nothing
+	//
+	// Example: ci-pipeline
 	From *string `json:"from,omitempty"`
 
-	// To Example: ci-pipeline-2
+	// To After the change; absent if there is nothing now
+	//
+	// Example: ci-pipeline-2
 	To *string `json:"to,omitempty"`
 }
 
 // AuditTimeChange The old and the new time
 type AuditTimeChange struct {
-	// From Example: 2030-01-31T12:00:00.000Z
+	// From Before the change; absent if there was nothing
+	//
+	// Example: 2030-01-31T12:00:00.000Z
 	From *apikey.Timestamp `json:"from,omitempty"`
 
-	// To Example: 2031-01-31T12:00:00.000Z
+	// To After the change; absent if there is nothing now
+	//
+	// Example: 2031-01-31T12:00:00.000Z
 	To *apikey.Timestamp `json:"to,omitempty"`
 }
 
@@ -888,6 +900,11 @@ type BadQuery = ErrorResponse
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type BadRequest = ErrorResponse
+
+// BadScope Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type BadScope = ErrorResponse
 
 // Conflict Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -1587,6 +1604,16 @@ type BadRequestJSONResponse struct {
 	Body ErrorResponse
 
 	Headers BadRequestResponseHeaders
+}
+
+type BadScopeResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type BadScopeJSONResponse struct {
+	Body ErrorResponse
+
+	Headers BadScopeResponseHeaders
 }
 
 type ConflictResponseHeaders struct {
@@ -2980,6 +3007,26 @@ func (response ForwardAuth200Response) VisitForwardAuthResponse(w http.ResponseW
 	return nil
 }
 
+type ForwardAuth400JSONResponse struct{ BadScopeJSONResponse }
+
+func (response ForwardAuth400JSONResponse) VisitForwardAuthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ForwardAuth401JSONResponse struct{ UnauthorizedJSONResponse }
 
 func (response ForwardAuth401JSONResponse) VisitForwardAuthResponse(w http.ResponseWriter) error {
@@ -4269,223 +4316,233 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37chs3ti/8Kih+e1fs7CbdpC62qEpN0bKcKJYlR5LjSUJvNcQGRURNgGmAojjeqvre5Px3XuS8yXmS",
-	"U1gL6EZfSJGSkjgZz1Q5FNkXXBbWff3Wp8ZAjidSMKFVo/upMWI0Zil83KODEWvuSaFTmZgvYqYGKZ9o",
-	"LkWj2+glMzpXJBKyqbRMWdQIGuyGjicJa3Qb7ttG0FCDERtT8wA9n5jflE65uGzc3gaNQzmg+Lzy489G",
-	"jAg2I1ds/pUiE6pHAbmYEx4XXvPsuv2MTnjzis3Vs7C985y2LzrN7WEYNp8PNuLmDtscNrfo9sXzwYt4",
-	"h4XDO8ZzQjU75GOum+9kwgfz+nGlVDOSmMuIHBI9YmaUAeFDwjUZUUWkYF0S/RaRAU0SRbgg0Swiig2k",
-	"iFVfPIlTOtRNzvSwOdJ6YmZgngmPbNotaLbDp31RmG2/ccXm/cbub9+0w3B39s12uOp0TtiYcmG+rkzo",
-	"w4hqksLvqkui1A1ayFlAqIgJTRKYC72kXMBc9CPOJf1ms7Orv9nYumsqTKfzZm+oWVqdwymOhmhJZpRr",
-	"csGGMmWEktTc5b+37b9lKNMx1Y1ugwu90WkE7rVcaHbJUnjvhw8fmr2pHjGh+YBqVn35d3JmXky9i8iT",
-	"k9d7ZKfdDgNiPm0/3wqfFqb/ktGUpSRlNBl/02/QCb9i87jfuGMV/tnsTXjzDZs3D+J62uSxR5O7hOIp",
-	"naRMMaELQ3iE45IP54iO2YJDTMescEwmLB0woZtMDGTM4qVjHPD/7IQTPmEJF2zlwRzPRB2VmNFI89P9",
-	"hzNVWo5Z2tzsrDyY04GcMFU/GgW/FYaj2ISa8xMbbqcmdMBUeUgBYeOJnnv8RkhYnXygMdVUMa26KaMx",
-	"yf6apVzfvYwn7LcpU7qWxA5iQ+NDzhTRI66AVxieYMavWHrNB+wrRRJ5uXQdN9/83PnnD1s/Pn+7cfTu",
-	"bPvk+86Hn15u7L3af710cLdBwyzOmGkrot6w+V2El8LQIh5HZpmpWeQWeVfYc7OKUgwMy6bPLiLCFYno",
-	"f3ZeX0Qt0iPXNJmyvuCCvH9/8IoYnkGevGhuwv/bnafmcjtVKgiPWyVGN+BNj4C5GZ2RZo2gIWDohg+e",
-	"w8egkbLfpjxlcaOr0ylbvk9A5MfDN6xGSPWEI3Q9YmYFqCBzOU3Nt7tEMBYrEhmZ2aXxmIvIDey3KQN2",
-	"aUcGzyjsyH+kbNjoNv6/Z7nW8Ax/Vc/w1MEupUxNpFBI9i9p/AM8t2uUDaENMXQ/NehkknCU/s9+VagC",
-	"2FWD235z96jpeEzNR7OrKTPrLSRR08GIZNTQCBqwT/iO2Az+4OjH3uHBq/OT/R/e75+eNYJGzDTliWp0",
-	"f/nUGHKWxI1u45qlF1KZtR8zpeglsH/zAk0ogSHkL8FzyhWRE5bCwHdJwug1EtBUN24/+o+xjyb3fhzS",
-	"A1P6nMd3HhpN9VQ1upthCDuw2pbtp6lMT+xm4dbVaDs4CDOPMU0M/bM4MAeLenPhisxSKS4bwVIVsm4w",
-	"9vpnxYtrONGymwvXwkRe0th+tSbhXci4RHc9MknNJhmem8/zfgTHbiY8Zeqc6gLNjafKqC2OlQ6nepqy",
-	"EkHlt5L6y+9NMMGX0/a5nDZDffZ0lWYQfIaHbE+KYcIH6x6xlF3LKxZX6M1IZzNL93uVzt7s/3R+sv/j",
-	"8Zv9VwUqou4eeMSACkMEF4wMRlRcGq1ukDKjmFMwKlFdus9+75hZa3rFRHXwoHBwRfDn6tiPem/3z896",
-	"b/aPCkMv3Ga0PipQbJuZZFRrhOsuGYykIXJ7BdAJztvIeA13DHmq9P1n97jUXJhb4LSxyi5/JtQMU1qT",
-	"lK3ZUKUGc5DNLM2bU6ZULTm/PH710/n+0d7xqxI9a/cEo95TsocDau6bt3FxGSBHpopc/otPdoliIjaM",
-	"bCoKr7sHDbS3zEoYCzgVNCnLwYvpZUnbr5UFZ/snR73DwoSUHDM94uKSzJjQyMeIkTC7RLMkgUcia7ZE",
-	"4o39PhPZQrmmR6nUOqlskJRkTMXc+jpmXI8IJRcU2EfNlM6Oj8/f9o5+cvLttLhZC5/We3dgGdKYkWEq",
-	"x6iG0zg2e7RLdDrP/Sodou63Zx3kSlIe0vSSLSZFM84ELllAiWaah72Tb/fradFpHUYBkUqT7U3yhr+8",
-	"J51tmDFPBb2mPKEXSc2wjdl6QRVz7JwKNWMpEXJWM/73R70feweHvZeH1cEvfhB6uAw3BcqkKhcY+dbQ",
-	"odEfPAeU837dkzDtzK+EnNVIERwAGVNz9q8ZuWBMkDGN6zbt+P3Z3vHb/fP3R2+Ojj8cLZ74kPKExSSe",
-	"GvMRjhe+JiCzkREocqoHElm1HZiRNWxwRXJv2lxOScomjGrvAfdfgscTND0xx/1jiWJdstneIE+AXuU1",
-	"Sy2RPg3IZnuLPMnZI5C0+bqzQ57UnOC+yBiCd3IF0zOZXqEoczcpRtPBiClzMKQYMOQAcD044cALiWTU",
-	"FzV09DQgW2FIntAa/gq/bZAnHn13SQ1R98VKVO0NpY6iW6REUt2+0MuI0pFJlUa4RpevJ9t7gwGb5EKs",
-	"xhdt1m2zvRWQiIOjSc+jAEWDSOaE2RtR2aGWKdkxFZwu7u47fF0PUzZKLull9/qXPlhNeS3TCx7HqIKu",
-	"oapI5xbNGc6xWdbcEQSLGUtQOWvYzevjk5cHr16V9Fd4bBd3CPxrSP6lp4Im6DRbq80+gv21gXxETli9",
-	"MZHQwZVRoPCSOl3l9P3r1wd7B/tHZ+ene8fvytLD2JPgL/Ompp3rFifpvKr3HP/jatxWt76mCY/JxVTj",
-	"4kvtbeujadt1sZFlD6hc/+CjcETH7MxZY2schS8W3L0suM/HVDuSuhePudao2a+x9RCYXOh5AJWBa+XF",
-	"eGvo4KR3tn9+ePD24KzGbHM6f/3TDD20wzCPDG+HpGwIbNzXEPiz2WEh7PTZcsTCIpgDWL9TmbtikHBj",
-	"snJldCFrTpInho3h/D3hXlF5HqhhuPj9nfpFNdC/IJthpae46x+k5HwG0kHq13Iq1uUQV6zkCT+yDvB6",
-	"38Cb/Z/Oj47Pzl8fvz+qcIOiBx2sARfvA5Zq6NAFKiF8WAlIg0Vxz7O0+ZhnyVsFOBpgGSZSXELeRUG1",
-	"+6zkxInUdH0x8Rd3Uaf5pD3/nd0jCNrbK5xDdtFEjs96dUIOmD9V2VM8pQeebp0EypD2WI6Z0Ltkqpi1",
-	"bAcp06jvcE0uJbJafJT5BgTh56IAFfcbRmom/utU6UWz/3zIP+PoX9Skkr/0dyGS2omUlAiS6RDoponM",
-	"tecJbtI3m52dqC+oMmxiCLdyRXDgX1SLR/KfnEn5loq5/VqtLRgmMsW7auIJ9ldkbjHPvHD3jym4J8oh",
-	"mQHHBHUC02ItJ/39owuPeFryeeHyZwbyFRdx1dO6ixmd9d73xzsNfxIpvhd0qkcy5f9am0FjNsgCBWVE",
-	"FXEXVClv72T/1f7R2UHv8Hz/n+8OTpZwZ+9Bu2SSSqPvEeRqU+U59O6trbQx3AjWWUXrdiNALgjEvnw6",
-	"Ng1lmbAxWpcULCM762d3jmynlXBFZiOZPGhaY66U9XOXp7V8Gm8PTk8Pjr4tBlCZiI2J4KZCFblp2tz3",
-	"Ljnd3zvZPzPb0rMEBZTTJTbRGH9/yGSWKsSgCi7UiL2Z1SnG/gZ5D9p9PAp7VCMI7B89kyTmwyFLjVS/",
-	"YnMVOBMOadkO+G/ja82WECM5E/6GzffAYAFmFcfcrBBN3mGmHDdMakgTxSrROthnLa250wgaE++WT36C",
-	"XG1aL/wOxE1iMJdETDTPc8wtJXUh8X5jY2PHxuMFkcOhYjqwAba+wKy5gOh0KgZoC0ky5knCXTSslMrb",
-	"CTfCZthubrTP2p1uGHbD8OdGkJcRmPE0zVjyUgIXbDL0rmlM9Z0k+NZdd+vycJdfDwnQt0Ee3VkhRzdo",
-	"5EonbF+SHA8hU2/ZzZkOd8q0hll9DBpimtjwPaYs23nLi1/ZQDecN1LdNTBLbCy26fLIcVw29C8NmyDt",
-	"EcfHmnchWR5ypbMzXKGhN3BWBZsxpTNXe5EE3TbV6vm5wjKhEP/mmo3vnB+OLOcs2eBpmlLQhif0kous",
-	"GGrZs97lV5aXCUZeeNbiZVq8RD3kcebcyKkGgyYTvsWVwjMc1x7WDyMmiO8rsBeXjlRnqxluNzubZ+12",
-	"t/Oiu7HVCp93Vj9Wy9hFYQT2wrsOdCtc51BfpnTAzpmI7xjAJGXXXE4zjV1pOVHE6LdcXO4SeqHAOAQO",
-	"5lyGwoaEzFXlYXe2m+22WbRw5z7D5jWVHUfMGK/ojFK7UOxw/dwWMm1td54GREnCY0WUTDW5mON2mnvv",
-	"UVSUDXM6hfyuyggTqvT5VK1KWuZyoy4Ym9omJ7VDYr7XLFveqdAcEs1E/WpunLXD7sb6q/l5cfZJyob8",
-	"pp59Absze5zSgWZpVnmEVBkY+ZeygbwU3Ghe6K42+nJ2+vNVo1fn4dnZ4ffPO9t1a1KULytJlUauZNZu",
-	"+jssJMIMm9o00vKedoCtvLjPCVlNajlhlaubq0iBU7y2zLvhIFg557zodjOz8XjElr0z8LnwiiISfeJr",
-	"am620BGdnrskTwukc3LBSMKGLpOjKCSQSTqrvbZ+EsxKyPNJ4pxH8iRB7pef6uckpnOFVEk11KbyoT3g",
-	"PgW82N4Mw6Ba4TmmN3w8HTe62+HmC3PFmAv8Iqwt/1ywfqfZdhfnYs0bM6bMYcwSxYi1s80PUb5DEVi3",
-	"E6pUdmFv7+zgx30zFWFG9Usj+yI31Z0R9dEn+ey6Ci3jkN9P4vW3HIqDja4OYmE380BZjqo0lL0pNJjX",
-	"VuUFm6FYniM1pdMEqyGdaCF0MknmZZHd/mx18L+CVr2Aoj9wPTqFg+frhatNoaLcfioRgpUf9TJpmiSZ",
-	"+W+P/hNIJkuZnqYCIqAeRYgYORCX4ukiidQ5ev7tq72b798P3vwavgrbnY3Nre3nL3Z6L/de7b/+9ruD",
-	"798cvj06fvfDyenZ+x87vaufEoXM4ZCJSz1qdF+0jRatNUvNOP/7F9r810fzT9jcOf/4KQzaO7fnv4TN",
-	"nV7zZ/PTp+3w9j+qFFfi8HYZqmz5Y72RDIZrrn0HZDbigxFoh6CsqZGcCRstMxs5jbnuDerxFOAkG1Up",
-	"BsVSulLYKGH0Kup6r7E+mIlMteFK+E4m4jxW6DIj+gJYuzmx5vacd1vD2XKwzNCfIgty0cmGk/eNoGFG",
-	"UeRn2cVVfmbnKRfUeLtiXzNaOjBnKht05EoMoi5RcszMWqB7YDBgCgLZfm5ti5yZWVLzLiwfNuPEIA6D",
-	"zzaay7ViybDsL8iU4bC9TBn26OyJG9//IHG9ps3hx08vbp80/b83b59+2rgtfNXu3D6tEmDQuGnapzer",
-	"tYY6gwug2QK592frvIcGwUJz+CtF8rOOBosNaAdZdhBPgTYgKZnNsKJatUg0TOU48sQJH0K2ccqABF3+",
-	"MqYWByTSMiqZSHiBkLNdciHNLqYse5Yg7NpwKSKHfSGTmKXkmqWKS6EcUdv4DOi8aZyNq+cOQvGg4e4u",
-	"k3BLeaRZzDM+ZrigtcbjmvevKs3gVifS8ttXEWz4Vnaj89tW1+zh5ky8eU8oKPlrTno1wQc3otBzt9aK",
-	"PnPZ/rWNuJRZsE16d+ejsvl0sIq3xufKt0GDOr61yj14Dm08r/4IDmiSsPQrRQ7e5YE/ewaGNvacHWqf",
-	"ObV3Oq2w1Wm161jsav4cPOePa0wPcn5z5wo53rTAo1FxYeyCPyB1jAEqGS5BOEF8QdUz7+ftB3kyrtj8",
-	"nMcL+af18SxYzsdyp/yOjmQvIrOIPr9SxA8nrEafS6M7lQle8xqPbTTSehIFqONYlSbK0jrdW7+CGs0x",
-	"FXGXRIql1yxyrkosrgeniRGQfQGgGfbXCEMPRhHgVwwMVaOpFmpzUC8oqQVmVHfqirCPYNBbNpNRUu4d",
-	"sM4Cd2Qcc8HV+LiU3y33kcMl9/eSZ4IX/eRYmLSypzznyTVecsFu6lxDVIENShWJUF2I0JdFjfFQ9a8a",
-	"PUFIMpapG+zvcPTrXPMLN6Uknuuxi6wOpa3p7LmCijtj9Kp1TFwtV796oRgtC/qVplBIH1t/EgXf4d2z",
-	"8C5fOI2C0rDSHDLX3Prjz/2Hdw9+qQlfUtNWGrc2R2nRqBfhF1UYLw689vJmp/ZQLBh9ruWtNnrUH+4a",
-	"/YMjPOX51fif1nlg3fwh6eAVwKUssNsd8AdaVMZoRUSVyvwRZ6Vu/RyCTVAFRkkJBv0LPLCAU1PjSLPG",
-	"5ArD5cXAwSLomuXc083XvfjjonVcKtTSOWHmogAcmcxla6IjvUUOYOiThHJBvj89PrJltJBJsLO59dws",
-	"4kXCxiSWg+mYCd1FL4ga0QlYpGhmAtyWUessfqJNWCNjFnNKzLDJTE6TmKhJwjFPGkYFP6G9eskEQxQ4",
-	"zBtVdcYnZtcs3YEAdCxqBn6Z0nGLlHB6yJPNMHy6S6q5R0FfeF/23r48+Pb98fvTgFSzrQrfWS918Xbn",
-	"Fn+yGbaf7pJqlVFAstrSgPhpw+aWjae7fVGosgjIu97Zd/nf5qrNp7vk7f7Zd8ev4Pve4eHxB7x/6+ku",
-	"ySv3AnyWHVJAvCx3c/HO011SxEIgTzbbG+5bi9Vhvtsyw/LHGpBKSid5stnZgRkjJAZ5sgXr7VVzB+WS",
-	"a3PNxtNWX3gXkTGjwrpXauu6saK7/CRMaZuNmFF7CpXc5uYxjVlt4XaLHLEZMeSlXHCHxjGrQNtVQZ8q",
-	"jCJDgSqT6bFghAltOBFLLbtwh3wlPdHnmjWK4oocyhzQEca1hvyGcJ2dGJaqUmx7Bfytahx0iXm0/9uU",
-	"JuhK9M2jOm68njGkFkSnvBd+d3b2jmQBxOxF9UGzmrhYwa3tHuPWPEDWVJh9HcM+EDqVasLAwPHA2ipg",
-	"hse9qR6RTiskWl4xQbh/YwZQB4b+8+3tztMKq4TbFmBwetUoeAoGjF/DmRJzkjlSHzPOUKNkXDFxbr4+",
-	"H/E6Z9TBpZBpyTeALutznNpd8hOvWmETFuYE3b0LeOuybTCm7HXtmWQWqJK5Z7uCTXDu8qHheogEYWEu",
-	"EPbUAlw65SZfhgspE0bB44YSdJkP5itVxpVe0e9Sl420xHGGU7NsBPIQbVCcKC4GjLR3nocFsOIXO9vh",
-	"TrtTPpTbmzWHMmjwdbKwVnn9863w+fbmVntrpddnZceL1hgNpVqI28XgtbX8bXqx7D3OPbIIt7fyvKli",
-	"qViII4sPzRIQV7KLSqfP0n3d8Ttk9OoEPFNr59GWOdcQal3LZ+6KzVdjfHD7H8f1Sktkhrl8fRbzprMR",
-	"FVdql3BNYskwxV/RuVN8/KJDcwIupawu00J9weLcu2rGwqLAi83itciBdXbNqPLflwfXuNHcINHF6Dsy",
-	"vVKtOxdlmbXz1ov+1JPNJz+gvRWGteqZP9WfLEQw+C8JvZBT7VhHN8vA6YSgt3Fzks2hAD9f2yhQm6Gf",
-	"WmazR/tigEns3m+BDbXB6tjHboVhi/SKdU2Q3DWcqormaWwfpc8HTEDBTuO52c6EArZyKkH9ozf+UnTC",
-	"mhVcDbPcpiYEZCr4b1NG6BhLYCyf+UphUjBCEoFfUWeFvlTEfUDkoylwO81AuzQfWrhmna0tb2F2DYnU",
-	"rZeQZDbi2tiahl+aVWMcaJuJOIB3Rq0IItytVoRf+IjVgQVFLYTnF7Ayj2g6W1uQIeX+LiZFPPlH95f/",
-	"bvX7qt+/CcNmv3/Tft3v3zx/bT7uvP4Ivy/47Wvzy6Ibn/7jf/r91l2P/5+FD/+vpQ9fL05u1s3sCOWi",
-	"ZmcyGEazduQiZfQK3HlLEOg9GRWYOw3rRVCYLqHEiCJAAaBEMzrG/woqNKQi5BlSiBrQF5AgFQCshSHW",
-	"HKIcUMkTOatabUVh+GW3H77b7wqp+xX9CzpRJBwgtAPf4rxk2kJd1oRXBtM0NXrrpFYqhZBJOJimSqYR",
-	"SjV+XUxsbq9gyVlb+3zC0gUvMlQHDBpLHwSgfl8WxGAnXOlNgt3ocxzx8giOnVXgoctAgStPkBl6K2ee",
-	"CSOrxHj6ApmxYCXy7/3MRmr8ojd81WFn7Uk6POiwV+EPZxfbRz+qDntTb59pmsACqQVb4ZwyY6oHI4bF",
-	"YLU7FBitRMAaqkxeDORUlCojNta3w/1RBkX6qexznUZRKAlfMy/YA0+8ZikfzoHOhzKd0TRuUmM4Ajsi",
-	"T77dO+k97ZIIoj6Rg0wE206Aa5vRwagvohkXsZy5tOGIPHO31LlCs3yU+gB0xgvz14Fn1tVGm1cSfGHh",
-	"BC1PIW6H8D8vh7hdR/fFidQPMgGWi4y9Oo7tpcOwqc7LBlEiFBdwK41sKU247NT1SCMXeCVcpUhMkyQC",
-	"bcic0bqmFKBT21PtZYAG6Me0vaFseTBus830+0rhi5BQyqm0XwjnjyGcUupxtWcT9r4xzDylQiMQHrwK",
-	"1CIuSISXRKDduGI0SNVQXdtWaXMHNwhoYBz0hbk0osFFRASjaTJ3rVms/3wmrRfC2hqothsaQtGewTqy",
-	"iUI8bc2TvoAgEY7XsOyUTRI6qGhWYMRmXouiF+Oj59XOdgQe2XQOPE8Ta3deLNHEfun3bzpt88+G0XI6",
-	"L80/r8zHLfNxCz4+3//4X+smhE5SLrQ5K6R3undwkK05+mgCu/YB+W0qtVkKEZMLOrhSCVUjDGOP6c0B",
-	"TnN7s+STDxpoQNnfzWG8DRqLqAMLD6zbClFJuz7uNO4TLJ1Cj6MhhsAYOOCN3GhtPG1ZdmI2IHLJO4jW",
-	"GQX2NxRWmMrjMx+sPMB84BwkwJ5+MUe/o3vk//3//3fkGau7UJYCVygLkWUeBKgWvXcH96Sa+5LH70wT",
-	"j0kLCCuw2M+TKRrW4rapPLlODT8aSULMfITNm1rNB/2mYMXnZTgZT19RzfVwOZa9IK/myd7wfPXnc3F5",
-	"rmSdvYED93wSOB7YNy7IRggFVP5rt1Z6rQf/sGxaOb5DrsmuZohgUUcdKrQ/JYQrr5bTZqViBcNkpRdP",
-	"hTm0y1+b1ZdizhhE+HdwKQm9lLsWDjPL5cS0cbgBdHsFwDYoSJwiU2QD7fb6Cr8l5Zzm8m3y1rNMMtmM",
-	"68T2e3P898yQ6/WNmA045NAbAW20degUcU2TyjmzzLDOoeqY47r2DkQ20wUjg5+c086NKjBq0UgmjIy5",
-	"mGqAWRwZPswFeX+297ipyxmGTXFwr7IlQ+KNBjJmaBE6sJo8/tq5V/g1tbA4tlfGcPn2Lmaw+VDR+Yu4",
-	"JhfzxbtcnwRaDO7nmyGTOMsnxZI/OFhARxaZx5ybOdQar5QF4NFrTRKAe/MKxaegybvrDRlFZmoRuGy2",
-	"Q0M3G9theKdyXUOyXAzYkrgcxjON6QK5xym5YJdUQNElTGsBid6n8L9MOByRRSurFCxOVv0R9KW92syj",
-	"PB2H27JyeG+hcRwBg08TSqx/Iqttg+rXPN9aDvsiy9FxSUU1mUMg+wsZQyiLJpMEQhTwWDhnhZo0d/J8",
-	"4NZcduXCuRYQuYBrWChac4+t8AZcNy/H4V6RPmmdK/cP8v0Z2Q2PgwCzKEDoVnYRT3O5BS744TKaLFoE",
-	"9E1SCHVgtPliPZpj1lwRn1Lq8/CWzc47N1gTsj5gDLTuOIdEr8X8zIEkIDC1R6dGRQFk1plRlSZUKZsz",
-	"BvaNbWPijv+aUnmB4HMrn69h6XhkSRqlrXaSDBa2uueGpNhgmnI9PzWrxTxIqt7UGES1gDZfeSg20O00",
-	"y7Oy7U4zOLV8hBQe2oB2kooP6p9+5jzUjpVZl5RZ5JlMY5R0ENlxaPo8y+eB/YbFMC/I3wxFIua9gN+2",
-	"+ospuUDEN+dWyF8A35ffgPB7Q1l9OqJ7BRC5CLJ+QVi6G7imBeb8WIevDZSqVl/0xddfe+BjXIrW11+T",
-	"UybirCsOePorAHYRkcaqXoZhF2EkzLpjfAufLDHw+6Ji4RtVNmYIaUA9P4PtSgYKQdYs0oa6c6h7rvsC",
-	"fZZcmIk4+m3CzxF5Aj2au8BmMZPpis2ftkhPeA/FfE54CmJ69oWiYOXM7WMn04uEDyK7ppDzqMxaesnM",
-	"2K+4hBYZIQeIMDfPrIY17c1HPI8QnI7yFL0ouDPfuZU/htiBFvEhsqPeFwq9BhQSn6mt9rJ5yI5GXlOe",
-	"TFPrVctwcc38DobFjnBMmKcpSNDUy5q39QVAiBqV0iKIQrBos2Nx4OwIq5m6QB8euGdEuFAaKoiGfbEZ",
-	"tm0zaNzJrLs1VYq56bzH1lmEi8m0kL3w9dfkvYjZIIE8AJmSeIrbxbzi6YBM/Wv6AvNxWVzO2LdBxKlg",
-	"NxM20NjKijOFEw1DO5ozPmbq66/RLLdYeIb+jLqJK45GEK6Lj3uHObBWCPRFtKiIwoZiEj5gVvRaTtqb",
-	"AHxhp2UU5mmaWG6jus+ezWazFoWfWzK9fGbvVc8OD/b2j0734R6jyXON0bp3BwQ8DG+poJfMEKFhNMbc",
-	"wWLuRrfRbtmb5IQJOuGNbmOjFbY2sLR+BNLh2XX7meU1iElTB0dxAoATKkN5Y3DI8AgVi+FycDRkvZk/",
-	"GdxmEAQkNEn6wgYtW+QnOSWKZcBF8HzXktvPCdi1ZOpzKo092ob4SLgMI4zW2gVip0a7NkwDfkeOcWZr",
-	"4JwRjKwchD+wN7Q9vlIk8oKz0ZIgbDahwKJpUVFMyBSsZXlT5g+xIVGr28PdCPObKfuG1DGF1+IvgFUI",
-	"58cigLAbOtDJ3IZgsuINW/kIDGY24glrkXf0khExHV+wVPVFLMHauJzSlArNEFGtaxQ7VIZt4x3m+cvM",
-	"DxCs9xnoN+gMwmZkZrhml+U1I9MJnEVzk7riEwCVMLQwMcOYmGlAeYfRMhW27cczk8mAg7jRbZj3of4C",
-	"dWRej/sFyCv5Jc+8PvC3QdUQT+be3KDi2YMUt70U63q/Z0ndqwGnlpGtFg8EnSCgCNlMC4vvq9mN3iUD",
-	"qlhTMaF45tvK05QWjNX859w9rDDk5dktFfP4rlFH5k2YZoWnrGYKASp3xvA1c8GGAXg3onlFfWEewOMo",
-	"Oxpct8geVb5qSBKmjXp+MbefAgtpkRrZMxnRC6PwKUmi//O/Ikh77ENDCeQ90elpBGQIb4Q2tIV17UIy",
-	"git+SnVgCFlLQjVJmKNaezaz/JfMYLAHNDqPyJOIXp13oqe2qjpl4GIDJ6llToxfjgqYc7YPYukxneTX",
-	"CNUjHmfrgj3llONfLXLGbqwxmy08zbMFzcGsSxc0Rm0n+bVz3N57uYjcoYXj70o7PuwXV67wBumGj5nZ",
-	"30Eyhf6G1p9bBSXohJ3nNehXdTNyr8P3FGa2mq/oDl4yYynz/OLl6RQCrLUucaup+S7xKuBuZ7sZvlhl",
-	"ujlg5KNNONLplEW2s+FaQYhdEoEnx90MQgN93jDDugl4/vpKy0rPUK4FPCpIb6MnCMJomnBzZkE6B+hP",
-	"FJqLKbPn2Cw87B/gQPUI3o/71BeWfEC6wZwcjPKcRMVcogjTD2GimbLgBL2DhpqJvkDtw+YFWXcEA+Zo",
-	"NKM8xRoVIfUVWpPkQBN2Y06GMffgha31U7rqVtzmoi04822bG7HOmYdC21wBCVDPaXvAXTRRFmKKDek0",
-	"0bve3OwGlnL46kZuc7pqCPx+uSb1M8FJmC0Eqp+wFCa3SzphPehiJ6wfbin3bOWB3zHoj0HDFR2BTt8J",
-	"wzV7KLiUxyKgPVAybCNCfnFV6DqAIY9fiuDHy4CMfZCoZQXpAGq/YuVRER93WezKQ4m6zUm/kPFtEV9K",
-	"mcEOSLYE9eq8ucW8Ba8R6se8ANGBUpqtKuJbF7Nb29U8VMjY99Mu27dr4PjXAIHXgPkfC5bt8xXq3p9J",
-	"36ZNJOW6mzKSf/aSxj/AQYMb2nffUOg2Ajdt3H1T3m0Y1g+41t13gaeq4KqFI+M7aX/5aNiO79/85aMh",
-	"lPwwmv3L3IpGYtNLIDznFDCkVva8NboeXd4GjYmsqylF36brYgmYktb2z3EQW+RUo0rjHKxdvzG3TRJD",
-	"FbUvRlSN4EG2sZsayVnWywyM8Q/WYxDhCbKNrV0e4yXTBW+ml5HkHJpUkSFNrXe5L7yMR5cFOUY/w4AK",
-	"l1RnRmddpdqlVJVu3HVpTNbbkN8NQQHwdoJj0O/gnHsZKsYsskXc6bwG+KWM52tyZzU2CoIqdSE7wmHE",
-	"FjnW58x3MdqfG7UM0FApuIk5i42SW2qahz15ZZq7a3rvDqxfREiSGvtGgdN43bH4AH7F8iU7yrG84Alr",
-	"0slkIZcuwvHZDyA7y+mj2+Gtz71LmWZrM1fb/OO2GLyxqVwludxec+ddp4Bqg2Y8LUEGBYMEDiamVTVr",
-	"2gT9iXL6T5G+Fm33EWK5FUG+LpXUwArXCGIH/+tg19QUatuH0wTQnx9NKB/KwdIOG+7G7Lo/TJC7zIA/",
-	"TpRvhjt335H3V//Dhf+e3w3VEsiaOgCeCDMO3/3/7JPrwHuLikHCNKsLBlzLK2uVGtqcsHRMzUyTeYsc",
-	"Yw8C8KsliVMegmJbAnBFZRkGWK/HFRmmjKFasIu9IuUMgdRbBN5pRHOpV6x1c7siI19fQQAiIxMvZDxv",
-	"kTNoKiwk/lnQOzwhH+RxWIhYgGPYzMTqCtZ3lzlwcm95ncTHXzKJv57/+g2bW+TJtVzdDzf+7u7wixsI",
-	"NryQMwK5kw+WKu2/tPXnY/cu67KxlpXoEq/Wli53tWX1DtGCdkZf7L07hMTmCkLCtVn/w2XEiUtCeZiA",
-	"COrDwa+5iJ2JeDG3sPIQkTHnqEV6aBIN4bICuxxhSwwhZxAXcamNfQHlKykbgBgp8Hh7n5EVdSz2kum/",
-	"Gn/NCy3KxpS2EFyQpvyZKOp/MYfaooacPZ+ovqztX0tcfRFTf08x9S3T95dRmSOT6kFNDqjFwM/ijJVu",
-	"HDSFUKViQu+S6NNtVDYnMJ/SZvFwhZF5zBcCgmTXTJQidgWLAtyVLfJWXnPbxKsQ6oZwpIsn2m4pwub5",
-	"IG4iGYPNwrULsqLPlPSKRhD6VS8chGXcFwDX+ag2jstyhdxI79rsAhrHdeIZm9X8CRL6vr5VdqOZqMgO",
-	"2x7hTsdqtQMXCiQHouY/05jvFjwte16VsTc78IipAA8mq7YCz/EDHFZAvtX+o31/qJgmydpM2vZJW8mv",
-	"Gd5r1etszkUr/+9pZd5PJXp8aZy1tkNV/u8gmv8MR+Oawnklz+SeFMOEYwnQH+yYRATlhxqdi72Sz9Ks",
-	"O2d99PIk9/1hB4JCezjM1rF4JSjcC1015URllileO5RpX2SRvUK7Tpvcg8lbkM/qC/ddQm3aEyKfS8Hy",
-	"F7TIQRz0hZlS4BIRIW53zdI5OjLBMFaazhcLe1yLGKG5W+R4SPRMAqigKyB03QCVqyN1jju4BXIkLW62",
-	"U3LUSM68xEH4Nc+gNGvyuI5TmIJNiOuLMZ3brwpt40ouVbjgL6RQxLQSN40pAGjEbJLIeYlYfRlX6g8L",
-	"sDTrc3M8M7dWbj9ITMOAavKC8lOUnZssIB7T39XcLvWK81uA/41F/J2BzJ9/+ueHH9+fnZ788O746O3h",
-	"m+8Pvvv29f6rvZe9nRfPt7c2N3qzm/npHxfIdHpD1rmzQPFfrPg/QVE4khp5w59h+PNrX1GwwcyMHh5X",
-	"a5g6/OLLRa12Idu3swkIGIjrYD75ieeQHmTlKtTyXDINEAsEn3bBsObPCOCp0KpF9ulgRISMXT6UeQI8",
-	"34jCrTAIw9DCSKDs5wOtbEGTEbYYYZMpgDAsdXy/t60F/iLeb1iDkgyZyXxpqIN7ADXhV6NLQCVG0SOe",
-	"5ZpmaCobGQjKMjQIW5G92THzzu4Na+9th/X3hmYVqggaG9thmKFalMYAogifswaDLYKSLOCqQN2eevWF",
-	"nf4NnKLa39hag+q9wz9f7h51bHEac920Hf0WccIPIwmdf13tMlpN4Or0SzyhFgkeVSrqJFlN55nXTLAv",
-	"vMR/w1zZgE4tokkiL8llamwOKFK02RQ07mIppnYlHK52w5opVPVFTTtDV3rp9UEWbGFVYdZNsaaysKa+",
-	"x2/d6KkykOoSQY14oXMWBEBnVN2neUZdpQBufk15wKIWi3dOghdx2he817WMWI1h2eanC97u3OsX84Vr",
-	"iFFk2PesIfmCkbmWnivqql7j4NUW54pDz4gFr0YAvfXeDXlzy19OAe7Twx+xJVlVpKOwfRaGyyu/HIzR",
-	"o9S32QGWq9lqxtZZZWxwUh95bIUmc1j8XT2jhqWN6Rz9ExeMCZKysbxmMXHLtXa707r5Lau1W/XIZgjj",
-	"dn5c5Dzwb1RrhNGRuC4f4lLqzI+A7jKb3uz4u91zWKBa9dC1IreBqKwVsLe54dLNzXqMF/qCL/RebL3Y",
-	"/LlRaNbtQj/YgrPcHUfWRnuKnorl1OfaaK8qXWpDTAuT6L0ubct7rUGfaQuds1bOfH3n5TuKkrLexF9U",
-	"3c+tLAlUzXyDMlPefL1MX8WApVNYfYD8hQrra5kSccnFDYnMdeeWWqOAnKWUDfkViexzzHijgOzROJ5n",
-	"X55T/HZfXMt5X0TsRsNX/yo2MO8Sxeyf2DENEUmy7nqWKqDQBRmUU15z+A4pMA/B4v9lOQWkE4YYicge",
-	"nSXZUpthm4NBLQOBioxaPidjpkcSMDXoYMAm2gHaXch4bsFxEIqnDJ2DbSEsxkJA2I25m4y5UhMGVVGg",
-	"GWGJVtQiUXmTnjms5xwRJVO6IWjQM3N16EAjCgDyhMdMaK7nbhHzoAS1K+IiHjSOXcF0ixwB5hTkImBJ",
-	"NCZzsHTAhG4yMZAxi8n7s9fNF10SM/MnVIFh5MeMxsIoXVLNZhQWnBKdTpVmMZmk8mae6YHopQd8HbN+",
-	"hhawGC7bMSsiCBd9Ef2z+RpXhcXmUxTkM4F54f0Wk0nhgll4py7ZDDcsuoqPt2QhuhbgM4HSvNnZAVC+",
-	"PMjPYotEpWSdCeSdi7vMn9NSlVwhxFPbtM6MCHp6EGUMIpqAqqjQcBxP9ByAPnLoSwsclgeozLEjFKiP",
-	"i0vQ5KDdLR4vJWG7S7TZF7Bd2VS6Xj0hAuabD/DVLx/zj+FHwAPBIVjELIBzh8LDvtgMQ6c2lpDOQCHj",
-	"uoJaXkEqZzeTBJAQsc9CraoOnNCXmRnIa7XnSgnLVek5aKtmMRv1WqQFtcFcJbN/0tmpefaIhz+QUaSl",
-	"XCDMvFYfE6GsaMnIz9xqj5MlloltXSMFeYJs2jWhe1rCKTCCbQH4g0fQhfVxeKV462Znx8NDzFTqBcpp",
-	"XT488mljGZhh77pCkcdUMQptZJbdmV14wsaUC7vv2bfNdzLhg/nKT3HXg5bTm/DmGzZfScvxri3c6/rD",
-	"rXa3dTN792dNwFZ7gPUq+E84XYqcWn2Eg059uJ73e6ltR1L34jHXNhxjCPrOe7Id/jNCOIfMCGknQLGh",
-	"NnUHyVP8AODV2n8L9L9M68sb5y7J8bBNdHeLTXFpAckU8ZIEohLiNVhH/qlv0+/7jS4BKJrbKOgLl8Bk",
-	"JkCVFFAunkHQkUsJ3F5LskD5CnwtzbDEgGCvLaP1BdhUGoBSyxCoQY4ek+GgtojDS4SGdblwNmKvLzId",
-	"jSrbedguqGqRPcTUB2SoqfLDAjZdRdrCe6VL7L9OSci348xipq6WBnHTnM1mTTP45jRNrDpWNvuzztM5",
-	"SR04tDDYMNi8f/hWvb3lweW7a5intZ24f5cUyLqqkLNK22d/OdwdqFZ43ZxXdQVAU2a/lzI0Sva7G1ci",
-	"CsSLudp+wyWXQd4zuIIlwMWdkzQEunCieF7vvXmLXQu1bbbxrQUk7C8Ohz/d4WC+yRGny0LpR9tiz5Wm",
-	"Le3Mvp6Q8kCTM3mVMHrF4gw7tV5gvZZplmNojFlg5NgtCVzUI2kr5Vze3W6OfDxIGVjINFF5E2Cbh9AX",
-	"9qnp4oJsLKSuz3J0Pg5zC5RZ7xpD009AdOp6TTGEM+Sdtd8i2ItauaRBd1/QF3kWhdftQDAVFNGNoX4Q",
-	"kYnra6nN8w9hxR8KoIINwWvRTKYCwGIpQYBpYl6ruJbF7HPAqf8j5ZDXDX0l6dNZW/qgt6gO9Mttu78A",
-	"eT+sh7b6vtciLMXMcFP5CzPrVbT/MynfUuFaZ6iHc99SBbFZZ799k99J3/HNQ+j0CwwTz0uja7igYkpx",
-	"KZz6mXctt3VYcpix0OyNC3y8VqO9Cx0anE8WjxoZm1Qsh5HP254hjHQJ2cnHkSYrwkgTD5sYPqu+AOzo",
-	"y1ROJ9AbSCs/JcI6ddHxmcOFctvlVnURMoNrktKUZc5i17EXAG7HVMwXJIPZJnEPgkl+eDAPp1LlIrbZ",
-	"V2GJ61Q8aCaXdYp7XunqtuWV9260/eZonbxhWbu9BlMpN9dbkGZlJ/ZFAfysIk7AHeqQ8NZLj1qeIfqd",
-	"nBE51ExYkFuGpxFg0QxHyACbt0PbTQ1zSPHzgizSvpCCdXPOU8fUsBKlgnpfOEQIL+3xKKNv5Uzq2FW/",
-	"5tlk+a04MOa18HFOXmzOCU1osf8GBE08Xpy3u5ND2+cEdy4gXmgBbaeiFyGwS8ZTu0AQDHAdTNshUVjz",
-	"t2u7WJQ6jdrSEKth4rH0k20to7mYQ09BlgzhfWM2luk8wByPHN2bPIngm+jpLrh+8MsLdgn42ZqEALKb",
-	"5e/2hd1eM+k2pvA6aVFJ4kUs5JxiVk3qvV867+NycTvNapauN//75ukuzLXt7NTm2gZ35viWKzLyHN/a",
-	"PN3t+ixdHMHGH5Sl+0WSfGaSpJJ1+2ChYn0FC/0Cp9gnqNSEzTn60EZ3cfIs9K5sMyKuXONa58btC9tE",
-	"fjaSkIYqZwIbKPSyhnZ+XkDLaz+Wdxf0ewRCUNUTDat0HQyKLQfNUKG3mZVE1HUctI6EwRJ/ddZPfiVf",
-	"tS+DHgauapa5ZAe/pXObFMrmmJnhgrz/eHyvwFIsUq+nXNVvbkZX9Zr/4b6KYkvH3wkvIOslXYWoM4cm",
-	"b/ybVx5CDN5rYWmbDd6zIjEXHH9/JAG3Zjn5WVe8ka9qOhzyAWdCnyIvrNuThA6uwMNpEx3Ku1LbTvRh",
-	"G/TviH5V3R/h6lgq25KLBKOa+gVuJb9dzXb5PT/Lb0y9qPQiCMma/JOatxTayf6bk8O94azXop7aVqob",
-	"NXu8DCJ0RhXJ261XNjVrJvzvvZ+/KwBbdcdq1AbvPFZCrnazXF/aL5z43pwYFJ71lafl5qRzv3yxIj8v",
-	"K7IQf670Fn9IwBnGlV7Xp+giSWR5yjbROL1m1jBwbWp3ScoSqvk1cw0l3S82p/39yWHWmLQFniQ74HV6",
-	"IFsYbkCgtRa0a3/q6vmraaqHTKMPFHpIWKemyy6zVWccXsUGV6XOlFy7JfbeVVjh6vvQc5wX4I8yJ68e",
-	"sTlEpi0Kq30eGv/VB+0bM7WAmGPkHwaSZ1ipBE1PpklMELonfyaGz6rPPGWYF1BbjestJ9RU3H68/X8B",
-	"AAD//w==",
+	"7H17cxs3lu9XQXF3y3a2SZPUwxZVqSlalhPFtuTokUwSetUQGxQRNQGmAYrieFR1v8n9736R+03uJ7mF",
+	"c4Bu9IsiJSVxZrxblZHZLzwOzvv8zqfGUE6mUjChVaP3qTFmNGIJ/LlHh2PW3JNCJzI2P0RMDRM+1VyK",
+	"Rq/Rj+d0oUgoZFNpmbCwETTYDZ1MY9boNdyvjaChhmM2oeYFejE115ROuLhs3N4GjXdySPF9xdefjhkR",
+	"bE6u2OKJIlOqxwG5WBAe5T7z/LrznE5584ot1PN2Z+cF7Vx0m9ujdrv5YrgRNXfY5qi5RbcvXgxfRjus",
+	"PbpjPMdUs3d8wnXzg4z5cFE9roRqRmJzG5EjosfMjDIgfES4JmOqiBSsR8LfQjKkcawIFySch0SxoRSR",
+	"GoinUUJHusmZHjXHWk/NDMw74ZVNuwXNTvvZQORmO2hcscWgsfvb1512e3f+9XZ71ekcswnlwvxcmtCP",
+	"Y6pJAtdVj4SJG7SQ84BQEREaxzAXekm5gLnoR5xL8vVmd1d/vbF111SYThbN/kizpDyHExwN0ZLMKdfk",
+	"go1kwggliXnK/27H/8pIJhOqG70GF3qj2wjcZ7nQ7JIl8N0ff/yx2Z/pMROaD6lm5Y9/K+fmw9S7iTw9",
+	"frNHdjqddkDMX9svttrPctN/xWjCEpIwGk++HjTolF+xRTRo3LEKf2/2p7z5li2aB1E1bfLIo8ldQvGU",
+	"ThOmmNC5ITzCccmGc0gnrOYQ0wnLHZMpS4ZM6CYTQxmxaOkYh/y/uu0pn7KYC7byYI7moopKzGikuXT/",
+	"4cyUlhOWNDe7Kw/mZCinTFWPRsG13HAUm1JzfiLD7dSUDpkqDikgbDLVC4/fCAmrkw00opoqplUvYTQi",
+	"6b/mCdd3L+Mx+23GlK4ksYPI0PiIM0X0mCvgFYYnmPErllzzIXuiSCwvl67j5tufu3//fuuHF+83Dj+c",
+	"bh9/1/3xp1cbe6/33ywd3G3QiLm4gsX8hum3rIY/X7EFyAqtUF7IKUtAzJgZNS6Z7k+5eThomLWeMG0l",
+	"npEyrSu2OBdAzY3/TJiaSqFY60JGi/94ziNYIfz0maKXNdxAjjQTbkvJnCpyzRKzaEsGg6+754gO2Y0Z",
+	"kqoTozfajESVvh5zZT+vSp/+bcaSRWs4S5RMKr48pZdcwJuem/ef2xvNaI7iiCX7106lyA8ILhKGVyvH",
+	"M4u43nfXq8aE3L1iTGYgVlhcyytWSR94yW1OaQQJXH4YfRxLTXX117/h1+m3CQUFR7FhwnR5IPCShw3k",
+	"bBrVDWRvTMVl/TLM4MmHff0HQ/OLyq/jJfj6kiWAQ7NIB5EgW3olI3ijGXb52/ZVwCvyo37LFncJqQRG",
+	"FPIoNCyZmpVpkQ85+WA2De4VQxaQ8HlItJQ9EtLnFyHhioT0v7pvLsKAUEUuFgMR4mNnxwd7Ts9+al7w",
+	"LDRc8zt6TU9gKAEJf5tJzeBiQBQdsa8HjUED7/uw0GMpjDY2EOEsiVsfqB7vqyGdMu9t38gW6ZNrGs+Y",
+	"+efZ2cFrYlQc8vRlcxP+v9N9ZgZpOTMVhEcBmY/5cDwQgrHISBICI+bislXQ2Ia86UlibpbOUEIjaFg6",
+	"SEkC94onLGr0dDJjywUOSOujUSWh9IWT2HrMzPZQQRZylphfdwkOOTSsrUejCRehGxgwimxk8I6caPnP",
+	"hI0avcZ/PM/Mn+d4VT1H9QFIyFEXUNArGn0P7+0Zq0loI9V6nxp0Oo05mjHPf1Voy9hVy5iW+UPNJhNq",
+	"/jQklzCzE0ISNRuOSUqqjaABG4jfiMzgDw5/6L87eH1+vP/92f7JaSNoRExTHqtG75dPjRFnsT0sF1KZ",
+	"tZ8whaKpAR/QhBIYQvYRVDi4Iul52yUxo9fM6BNyphu3H/3X2FeTe78uPbvnPLpT+muqZ6rR22y3YQdW",
+	"27L9JJHJsd0s3LoKsw0HYeYxobE5GSwKzKmn3ly4IvNEistGsNQWrhqMvf95/uYKlWrZw7l7YSKvaGR/",
+	"WpPwLiynzOiuT6aJ2SSjPGbzvB/BsZspT5g6pzpHc5OZMvaX0wlHMz1LWIGgskdJ9e33Jpjgy2n7XE6b",
+	"oT57ugozCD7PQwaG2ppHbCgnuFwetc2ls+u4IGiY3Y/I4C3lw2WoYizjiFACn+8RMOvIIG/1DRrgvRk0",
+	"EjaVifejSm1MO84CAcKP5Hf61OciCuRMwxGbcDWUYsQvZwkDXYhqds0Sz4GCIzeqhzYnjKorZbQqsLvt",
+	"snw+ZLwnxSjmw3UlBVo9UYltgpnCFXHXy5T8dv+n8+P9H47e7r/OUSp1z8ArhlQYUrpgZAh2R7RLhgkz",
+	"ZIE2EJ6S+1DGjpm1pldMlAcPijpXBC+Xx37Yf79/ftp/u3+YG3ruMXKxIFSg9mlmkjJfoyPukuFYGl5t",
+	"7wB2lzgDk4LRTUY8Ufr+s3tcus/NLXAWT2mXPxNqhimtScrWjVemBiOPzCzNlxOmVCU5vzp6/dP5/uHe",
+	"0esCPWv3Bjz2ezig5r61lQJULKgil//g012imIgMt5iJ3OfuQQOdLbMSXGiWCBoX1bmL2WXB+1YpbU73",
+	"jw/773ITUnLC9JiLSzJnQqM4JkZR2iWaxTG8EjUMSyTe2O8zkS1Uz/Q4kVrHpQ2SkkyoWNjYw5zrMaHk",
+	"gkbWO1Gc0unR0fn7/uFPToKe5Der9m39DweWIU0YGSVygtYkjSKzR7tEJ4ssztEh95RXXeRKUr6jCfoI",
+	"q0nRjDOGW2oo0UzzXf/4m/1qWnTKs9GjpdJke5O85a/uSWcbZswzQa8pj+lFXDFsI/MvqGKOnVOh5iwh",
+	"Qs4rxn922P+hf/Cu/+pdefD1L8KIk+GmQJlUZQIj2xo6MmqwFxBy0ah7Eqad+ZWQ8wopggMgE2rO/jUj",
+	"F4wJMqFR1aYdnZ3uHb3fPz87fHt49ONh/cRHlMcsItEsMfPU6WeMBmIEipzpoURWbQdmZA0bXpEsurWQ",
+	"M5KwKaPae8H9l+DxBE1fLHD/WKxYj2x2NshToFdpNCsk0mcB2exskacZewSSNj93d8jTihM8EClD8E6u",
+	"YHoukysUZe4hxWgyHDNlDoYUQ4YcAO4HnQ6igkhGA1FBR88CstVuk6e0gr/CtQ3y1KPvHqkg6oFYiaq9",
+	"oVRRdIsUSKo3EHoZUToyKdMI1xiC9WR7fzhk00yIVcSGzbptdrYCEnII/OhFGKBoEPEi9RSiskMtU7Jj",
+	"yvkO3dN3xJ4epmwUQsTLnvVvfbCa8kYmFzyKUAVdQ1WRLkyZMZwjs6yZPxMWM5KgclawmzdHx68OXr8u",
+	"6K/w2h7uEMUIlNnGwltBE3SardVmH8GNsIF8xFrSZWMipsMr5YyqSl3l5OzNm4O9g/3D0/OTvaMPRenB",
+	"lXX7elPTLpSKk3RRznuO/3E1bqtbX9OYR+RipnHxpfa29dG07apchWUvKN3/4KNwSCfs1FljaxyFLxbc",
+	"vSy4z8dUO5S6H0241qjZr7H1kChU63kAlYFr5eVcVdDBcf90//zdwfuD0wqzzen81W8z9NBpt7NMre02",
+	"KRoCG/c1BP5sdpjz0n22HDG3COYAVu9U6q4YxtyYrFwZXciak+SpYWM4f0+4l1SeB2oYLp/uTv2inHhX",
+	"k1240lvc/Q9Scj4D6SD1GzkT63KIK1YI6BzaOE61b+Dt/k/nh0en52+Ozg5L3CAfCAJrwIWtgaWqNMCf",
+	"uPh4IUEMLIp7nqXNxzxL3irA0QDLMJbiEvIgc6rdZyUnMD0m+vdyUSfZpD3/nd0jSKKzd3gpOZUTOTrt",
+	"Vwk5l2jm3uIpPfB26yRQhrQncsKE3iUzxaxlO0yYTiMclxJZLb4KYh5GEH4uClB+v2GkZuK/zpSum/3n",
+	"Q/4pR/+iJhX8pb8LkVROpKBEkFSHQDdNaO49j3GTvt7s7oQDQZVhEyN4lCuCA/+iWjyS/+RUyvdULOzP",
+	"am3BADHnmniCvYrMLeKpF+7+MQX3RjmyjNO+fC6TKyARIVcPMXQ/kyOTTQ73ILWSr7iIyu7WXSyzqHbB",
+	"P96R+JPo8UzQmR7LhP9jbS6NmU01WsqYKuJuKJPf3vH+6/3D04P+u/P9v384OF7Cor0X7ZJpIo3SR5C1",
+	"zZTn1bu3ytLBmCOYaCXV240AWaFL3V0yHZvtskziGNVLCpaSnXW2O2+2U024IvOxjB80rQlXyjq7i9Na",
+	"Po33BycnB4ff5KOoTETGTnBToYrcNG1BWo+c7O8d75+abelbggLK6RFb/YPXHzKZpVox6IO1arE3syrt",
+	"2N8g70W7j0dhj2oJgRGk55JEfDRiiRHtV2yhAmfHIS3bAf/LOFzTJcRwDmTK74HVAswqirhZIRp/wKxP",
+	"bpjUiMaKlUJ2sM9aWpunETSm3iOf/GTPyvx5uA7ETSKwmURENM8Kvywl9aAabmNjY8cG5QWRo5FiOrBR",
+	"toHADNCA6GQmhmgQSTLhccxdSKyQlt5tb7Sb7U5zo3Pa6fba7V67/XMjyGr7zHiaZixZfZ+LOBl61zSi",
+	"+k4SfO/uu3U55cvvh0qD2yAL8ayQbx40Ms0Tti+Oj0aQELjs4VSRO2Faw6w+1ijET0rOtFDM4ji0Sotg",
+	"NQn15iZMCMBcfruI8uJXNtQN599Ud83SUi6LbEEcsi9XJvBLw1YOeJT2seJbSOPvuNIpQygR5Fs4+ILN",
+	"mdKp8z5Pz27PKxcq036mWJPFNZvcOT8cWcamgsaE3hzgk512O50LTRIK6nZWQXXXqz9kdxZXDSaSe1f9",
+	"qtWvWB/5pzmTcqbBYkoFe37hkD9ElYzgx3Gh6s3eXDiu3a1me7vZ3TztdHrdl72NrVb7RXf1I7uMFeVG",
+	"YG+8i1m02uswjMuEDtk5E9EdA5gm7JrLmVtHorScKrARuLjcJfRCgfUJ3NH5JAXLLInisLvbzU7HLFp7",
+	"5z7D5hWlnIeQ6IreLrUL5ULXL2zl8tZ291lAlCQ8UkTJRJOLBW6nefYeVcTpMGczSCArjTCmSp/P1Kqk",
+	"ZW43qogx2m32U6dNzO+apcs7E5pDJpuoXs2N0067t7H+an5eUmOasBG/qeZmwP3MHid0qFmSlhojVQZG",
+	"tiZsKC8FN1od+sONLp6e/mzV6NV5+/T03XcvuttVa5KXXStJrEamwFZu+gesHMYUnso81eKedoGtvLzP",
+	"CVlNiDnZlamyqwiFE7y3yLvhIFix59z0djPT8XjEln4z8LnwihITne5raoUW2QC9qrskyzukC3LBSMxG",
+	"LlUkLySQSTqPQGWJNJiskEgURxmP5HGM3C871S9IRBcKqZJqAKPgI3vAfQp4ub1phGwJ0mFCb/hkNmn0",
+	"ttubL80dEy7wh3Yl3kPN+p2k210oJ0bTyYwp9UizWDFibXhzIcx2KATLeUqVSm/s750e/LBvpiLMqH5p",
+	"pD9kbgBnoH30ST69r0TLtqIcanjX3HJAAzF2AIiFXSiIgJJR5KhKQ+GoQmN8bTNBsDmK5QVSUzKLEf7A",
+	"iRZCp9N4URTZnc9Wv/+309hrjsePXI9P4BT7SuZq61FSnD8VqMoKo2oBN4vj1E9h+chTSH1LmJ4lAuK1",
+	"HnmJCNkZl+JZnXjrHr745vXezXdnw7e/tl+3O92Nza3tFy93+q/2Xu+/+ebbg+/evnt/ePTh++OT07Mf",
+	"uv2rn2KFnOYdE5d63Oi97BiVXGuWmHH+zy+0+Y+P5j/t5s75x0/toLNze/5Lu7nTb/5sLn3abt/+Z5l8",
+	"C+LCLkOZx3+stubBws5UeVvoDaomaH5qLOfCxvbMRs4irvvDajQmYAtG74pAS5WuOD6MGb0Ke95nrLNo",
+	"KhPNXHE5YSLKIpsuj2MgQE6Y428ezwSBtfAtO0w9EohJ0HCx1IZTHhpBw4wizxzTm8vM0c5T1iDEuPJ/",
+	"M1o6NAc0HXToCiLCHlFywsxaoB9jOGQKwu5+JnCLnJpZUvMtBBQw48SQE4O/beyZa8XiUdGxkWrW7c4y",
+	"zdqjs6dufP9E4npDm6OPn17ePm36/968ffZp4zb3U6d7+6xMgEHjpmnf3iwX+OoUbIimC+S+n64zwkyo",
+	"WlP7iSLZWUfrx4bfgzSXiSdAG5BCzeaIb6BaJBwlchJ6somPIDc6YUCCLtsaE6EDEmoZFuwtvEHI+S65",
+	"kGYXE5a+S1iIEiJHAyEBs+SaJYpLoRxR22gSKNBJlI6r7w5C/qDh7i4Tl0t5pFnMUz5huKCVluiaz68q",
+	"GuFRJx+zx1eRkvhVdqOzx1Y3E+DhVFZ6b8hZDGtOejXBBw+i0HOPVoq+FKmmyqNiU/Td+ShtPh2u4vrx",
+	"ufJt0KCOb63yDJ5DG3isPoJDGscseaLIwYcsQmnPwMhGytND7TOnzk631W51W50qFruacwjP+eNa5sOM",
+	"39y5Qo431bhHSv6QXXAuOOwirLu4BOEEgRBVzbxfdB7kFrlii3Me1cNcaSeYq5bzsXwzv6PH2wsd1dHn",
+	"E0X8uMdq9Lk0DFWa4DWv8AaHY62nYYA6jlVpwjQJ1X31icIacBH1SKhYcs1C5/dERAvwwBgBORCgptur",
+	"IcZIjCLArxhmD0iRryRCvaCgFphR3akrwj6Cd8CymZSSMleD9Ty4I+OYC67Gx6X8brn/HcG77u2BTwUv",
+	"+uCxjGplL3zGk+/2wANeWNntRJXCSn8SovYQop+MGlui7Ls1aoOQZCITluGaPTYnqHL71+5RQVpXAyFa",
+	"lcphcHlupvxGGTVrHfNZy9XvrpWqRbm/0hRyuW/rTyLnl7x7Ft7ttdPI6RArzSF1+60//sw3effgl1r0",
+	"Ba1tpXFrc5TqRp1//BWWJmZljOUj5SnwSyDISmwc511QxCA7adnH8rZA3fea3cpDWbN6mdK52uqhOvM7",
+	"r96Dg1+Pvr4Vvr11RlS1/pAs8hrQdGrcGA58CA1MY8Mj4E5p/RGGp2r/HIpWUAZnSggma+TmmcPKqnBS",
+	"qmos0Yrh8nxQpg4+a7n0cPN1H/5Yt45LZXyyIMzc5KHmgBsIPOUtcgBDn8aUC/LdydGhrYGGDJCdza0X",
+	"ZhEvYjYhkRzOJkzoHjqF1JhOgWjQ6gbIP6PlWjBqm2hIJizilJhhk7mcxRFR05hjkjuMCi6h+X7JBENI",
+	"XUz6VVW2OGZFLd2BAFROagZ+mdBJixRgnMjTzXb72S4p54wFA+H92H//6uCbs6Ozk4CUs+Ryv9kIQP5x",
+	"F3J4utnuPNsl5RKxgKSFwQHxc77NIxvPdgciVyITkA/902+zf5u7Np/tkvf7p98evYbf++/eHf2Iz289",
+	"2yVZ2WWA77JDCohXomBu3nm2S/JAFuTpZmfD/WqBVsxvW2ZY/lgDUsrHJU83uzswY8QzIU+3YL29Uvyg",
+	"WC9v7tl41hoI7yYyYVRYb1NlUT6W4xffhKmI8zEzbC1Xhm8entCIVVbdt8ghmxNDXsoFzmgUsajo7itj",
+	"gpUYRQoSVgLVFYwwoQ0nYollF+6Qr6Q2+1wzpzd3K9TmFfmVOa5jjCCO+A3hOj0/LFGFLIIVEAHLEecl",
+	"tuP+bzMao5/Vtx2rePN6lqKqiQN6H/z29PQDSUO16Yeqw5MVEcicz9+9xq15gIwqN/sq9n0gdCLVlIH1",
+	"58FHluBVj/ozPSbdVptoecUE4f6DKWQmeEFebG93n5UYJzxWA2/uFRbhmRgyfg0nTCxI6mV+zCBMhc5y",
+	"xcS5+fl8zKs8dQeXQiYFxwn6889xandJU7xrhU2ozb66exfw0WXbYOz868ozySx0LnPvdrW34PnmI8MD",
+	"EdTDIpYgoryF3HWqTrYMF1LGjII7EuXpMgfVE1Vs2bGiU6oq72uJVxGnZtkIZJPa9AOiuBgy0tl50c71",
+	"gXi5s93e6XSLh3J7s+JQBg2+Tr7bKp9/sdV+sb251dla6fNpBXndGqPZWNk9oL4vQCV/m10s+47zHdW1",
+	"RCi9b6ZYImpht/GlaebnSmZe4fRZuq86fu8YvToGt93a2dBFzjWCsuXimbuqa0BQ+fgfx/UKS2SGuXx9",
+	"6nnT6ZiKK7VLuCaRZFiooejCqUF+/ag5AZdSlpepVl+wLYRcYWpuUeDDZvFa5MB6AudU+d/LIo/c6HGQ",
+	"UmS0H5lcqdadi7LM9nnvhcaqyeaTH+3f8nyLvrLmT/UnC1oOzl1CL+RMO9bRS3Odum3Q4rg5yeZQgBO0",
+	"YxSozbafxGfzdAdiiKUI3rXAxiFhdexrt9rtFuk7TpEGJxM2mqmSHmosIaXPh0xA2VXjhdnOmALaeyKt",
+	"cugvhachZiu4WjsYm7cRkJngv80YoRMsZLJ85onCbGxElwIvq05rtgEL32iyNAFupxlol+aPFq5Zd2vL",
+	"W5hdQyJV6yUkmY+5Npan4Zdm1RgH2mYiCuCbYSuE8H+rFeIPPrp+YGGac7kLNazMI5ru1hbkorl/5zNG",
+	"nv6t98v/tAYDNRjctNvNweCm82YwuHnxxvy58+YjXK+59pW5Uvfgs7/9czBo3fX6f9a+/L+Xvny9JAKz",
+	"bmZHKBcVO5Miapq1IxcJo1fg3FzS3MeTUdCAwbBexPfpEUqMKAJAB0o0oxP8X0GFhjyNLBcNASAGAlLR",
+	"AkAoMcSatVOADgqxnJdtuLww/LLbD9/tD7kiiZL+BU2+Yg6g/oFvcV4ybVFLK2JPw1mSGL11WimV2pCz",
+	"if1sQpRq/DqfQt5ZwZKzlvf5lCU1HzJUBwwaa04E9CG4zInBbnulL/kdeJbGs+ysAg8oCMqUeYzM0Fu5",
+	"tGtQyaM7EMiMBSuQf/9nNlaTl/3R6y477UyT0UGXvW5/f3qxffiD6rK31faZpjEskKrZCueimVA9HDMs",
+	"6avcocBoJQLWUKXyYihnolCDsrG+He6PMsjTT2mfqzSKXHX/mhnYHg4mdsQBOh/JZE6TqEmN4QjsiDz9",
+	"Zu+4/6xHQoiBhQ79Emw7QKInjA7HAxHOuYjk3CVoh+S5e6TKMZom61RH51NemH0O/LSuwt18kuAHcydo",
+	"ebJ2pw3/52Vrd6roPj+R6kHGwHKRsZfHsb10GDapfNkgCoTiwo+FkS2lCZcHvB5pPCRHGHRqe6q99NgA",
+	"vZq27aYt8sZttmmQTxR+CAmlmGf8hXD+GMIp5GWX22Fi+wnDzBMqNGIawqdALeKChHhLCNqNK/uDPBbV",
+	"sx0rN3dwg4AGJsFAmFtDGlyERDCaxAvXRsp609O2F9bWQLXd0BCK9hShk00VQqNrHg8EhIxwvIZlJ2wa",
+	"02FJswIjNvVa5L0YHz0fd7oj8Mqmc+B5mlin+3KJJvbLYHDT7Zj/bBgtp/vK/Oe1+XPL/LkFf77Y//jf",
+	"62bLThMutDkrpH+yd3CQrjn6aAK79gGBJmAKTsIFHV6pmKoxBvUzn/z2ZsEnHzTQgLLXzWG8DRp11IEl",
+	"HtZthQCzPR9C3Pa7MEun0ONoiCEwBg54IzdaG89alp2YDQhdZhMCr4aBvYbCCvOcfOaDNR6YLJ1BPdjT",
+	"Lxbod3Sv/H//6/+EnrG6CwVAcIeyaGfmRYBN0v9wcE+quS95/M408Zi0gOAQ9X6eVNGwFrdNbMp0arho",
+	"JAkx8xE2qWw1H/TbnBWfFTylPH1FNddDV1n2gaxuKv3Ci9Xfz8XluZJV9gYO3PNJ4Hhg37ggG20oVfM/",
+	"u7XSZz0Qj2XTylA6Mk12NUMEK16qAL79KSHyfLlwOS3KyxkmK314JsyhXf7ZtJIXM+gg3r+DS0nopdy1",
+	"yKZpoivm1MMDoNsrgCdCQeIUmTwb6HTWV/gtKWc0l22Tt55FkklnXCW2ocPrnhlytb4RsSGHAgPbN4pA",
+	"049rGpfOmWWGVQ5VxxzXtXcgspnUjAwuOaedG1Vg1KKxjBmZcDHTgJg5NnyYC3J2uve4ed0pElF+cK/T",
+	"JUPiDYcyYmgROsihLP7avVf4NbHgRrbtyWj59tYz2Gyo6PxFdJqLRf0uV2fI5kP92WbIOEqTbbG4Eg4W",
+	"0JHFVzLnZgFV3SvlBHj0mhc5FSkBbhwrFP2CXu/uN0QVmomG4MDZbhsq2thut+9UtSsImIshWxKlw+im",
+	"MWQgTTshF+ySCih2hUnWEOx9ABeKZMQRMra0SkF9Ii+2yN2rzErKUnW4LeeH7+YaWxIw/zShxHor0jJA",
+	"qDrOUtPlaCDS/B2XcFSRVQSaQC6bCCXTdBpDwAJeC6cuV77nzqGPyJtJskxUVyJd5wArc/V97rUlToHr",
+	"5mU83CvuJ62r5f4hvz8j1+FxgHjqwoVuZes4nMs0cKEQl+1kUTqgIZZCiAmj2+dL9xzr5or4lFKdo7ds",
+	"dt65wfKZ9XF7oCfLOSSB1fMzB06BiOMenRqFBSB350ZxmlKlbD4ZWDu2P407/mvK6Box6FY+W8PC8UhT",
+	"Ngpb7eQaLGx5zw1JseEs4XpxYlaLeTBj/ZkxjyqBhJ546EHQjTnNurLtmFOIvGyEFLt8QydOxYfVbz91",
+	"/mrHyqyDyizyXCYRyj2I87g2CTzN7oH9hsUwH8i+DPU05ruAybf6hym5QBQ/52TIPgC/F7+AkIoj6RAl",
+	"KXZptEty6rdbc6UvEZvGcjGxxSyFBu6QaxJA8CNIu0dhaXTgWliYQ2d9xjbWqloDMRBffeWh0HEpWl99",
+	"RU6YiNIeSRAsKCEZhkQaw3wZmGGIwTTr0fGdBGSJj2AgSk4Cow1HDPEnqOeqsD3qQItIO+DaaHnW+IBr",
+	"19CcCzMRR/RNuBySp2wy1Yse8GZMhrpii2ct0hfeSzFB1LVFv2KLgVAUDKWFfe10dhHzYWjXFJIolVlL",
+	"Lzsam8IXYENDZBshpveZ1bDeAfMnHmLs9Z5l+YXBnQnUrew1xA40D+aR8oeBUOh4oJBJTW01nU1sdjTy",
+	"hvJ4lljHXIqSbOZ3MMr3B2TCvE1Bjqde1spvIABL1milFkoW4k2bXQsIaEdYTv0F+vBQXkPChdJQkjUa",
+	"iM12x7a+x510rkkAWnHTOcNGaoSL6SyXAPHVV+RMRGwYQyqBTEg0w+1iXnF6QGb+PQOBCb4sKpYA2Djk",
+	"TLCbKRtqbGzGmcKJttt2NKd8wtRXX6Flb0ERDf0ZHRVXHO0oXBcfABHTaK3kGIiwrqzDRnNiPmRWXlte",
+	"058CjmW3ZbTsWRJbFqV6z5/P5/MWhcstmVw+t8+q5+8O9vYPT/bhmdugobnGgN+HAwJOivdU0EtmiNAw",
+	"GmMxYbF8o9fotOxDcsoEnfJGr7HRarc2ELpgDCLl+XXnueU1CCBUBfdxDIAeKkXoY3DI8Ajliw0zJDuL",
+	"0Oxc0uB5gzgioXE8EDbu2SI/yRlRLEWZgvcvXMqOl1awa8nU51QaO/aN8JVwGwYprcEMxE6NSm6YBlxH",
+	"jnFqiwqdHY2sHDQGYG9osDxRJPTiu+GSOG46ocBCn1GRz+kUrGV5U+pSsVFVaxDA04j3nFoIhtQxC9ji",
+	"W4BhCefHIqywGzrU8cJGcdJqEFtZCgxmPuYxa5EP9JIRMZtcsEQNRCTBRLmc0YQKzRD+rme0QdSgbRsm",
+	"5rnczAWI9/sM9Gv0J2FrOjNcs8vympHZFM6ieUhd8SmAdhhamJphTM00oF7EqKaKgEjAM5PKgIOo0WuY",
+	"76HSA4V56UGvRbbJbsFK56MR6jZlWz5eeHODinIPYN6WS4EKhW3tUw0qzQtfDUG3CENWPxD0o4D2ZJM1",
+	"LNCzZjd6lwypYk3FhOKpeyzLdKoZq/mfc/ey3JCXJ8iUbOq7Rh2aL2GmFp6yiikEqBEaa9nMBdtH4NMI",
+	"vRYOhHkBj8L0aHDdIntU+fokiZk2Ov3Fwv4VWMiQxMie6ZheGC1RSRL+3/8dQubkANqLIO8JT05CIEP4",
+	"IjQlzq1rD/IZXDVVogNDyFoSqknMHNXas5mm0KRWhj2g4XlInob06rwbPrNV6wkDLx34WS1zYvxynAMI",
+	"tF0xC6/pxr+GqB7xKF0X7DCoHP9qkVN2Yy3gdOFplnBoDmZVxqGxhLvxr92jzt6rOnKHhp6/K+34GG1c",
+	"uUoepBs+YWZ/h/EMul1al3AZ9KHb7r6ogCqrmpH7HH4nN7PVHEx38JI5S5jnWi9OJxejrfSqW03N96qX",
+	"kZe72832y1Wmm6F7PtqEQ53MWGj7XK4Vx9glIbh/3MMgNNBtDjOsmoDn8i81MPWs60pAqZz0NnqCIIwm",
+	"MTdnFqRzgE5IobmYMXuOzcLD/gHOVp/g87hPA2HJB6QbzMnhaS9ImE9HCjGDESaaKgtO0DvorbkYCNQ+",
+	"bGqR9WEwYI5GM8qytFERUk/QmiQHmrAbczKMuQcfbK2fFVa14jadrebMd2x6xTpnHip3MwUkQD2n4wGj",
+	"0VhZCC82orNY73pzsxtYSAOsGrlNC6sg8Pulq1TPBCdhthCofsoSmNwu6barETK77erhFtLXVh74HYP+",
+	"GDRc3RLo9N12e81mGi5rMt/ZACgZthEh1bjKtZ/AqMkveaTqZajTPgjXshJ56G6wYvFSHsx4WfjLQ+G6",
+	"zUg/lzRuEXUKycUO9beAy+tcwPnUB68t7seshtEhiJqtyoOR5xNkO+VUVkj69zM3O7drNHSoAHGv6Opw",
+	"JFi6z1eoe38OXbyMRS2uYAyGsb+1JmvVG+DG54fuLpjjJh6DqtvT4/L8FY2+h0MKD3TufiDXsgYe2rj7",
+	"oaxvNaw9cLy7nwIvV843DMfN9wr/8tGwLN+h+stHQ2TZQTZ7n7okjbSnl0C0zqFgyLTotWv0PJq+DRpT",
+	"WVXSin5R1w8V8D6t3yDDqGyRE+1ANPCXnt/i3eaooXo7EGOqxvAi2yJQjeU87YoHhvyP1tsQ4umzLdJd",
+	"GuUl0zlPqJcQ5ZyhVJERTaw7eyC8hEuXhDlBH8WQCpfTZ0Zn3azaZXQVHtx1WVTWU5E9DVEI8JSCU9Hv",
+	"BZ55KEqGMLJU3OmsBPmVjBZrcnY1McqFKvSzO8RhRBYi2OfqdzHpnxuVzNNQKbiYOYuMglxov4jdnWWS",
+	"uXr6Hw6sT0VIkhjbSIHDed2x+OCK+eopO8qJvOAxa9LptJbD56ES7R8gd4vZq9vtW5/zFxLd1mbMtoPM",
+	"bT5aZDPJCjK9s+bOu5YQ5VbfeFqCFBcHCRzMU6umVvSa+hNl/J8iuS0S8iMEj0tKwLpUUgH5XCHEHTSz",
+	"g8RTMyitH81igPl+NIH+Tg6XtlJxD6b3PZoScMmMdF+uAnyD99wG9u4zVw971yN4Y5ojeOeHjtPb0p6z",
+	"dz+T3nbrQJbvfOYsvc1x2MWdz/yQ3raWIuRSOf44VWizvXP3E0ZYnUIP/j9cedrz+xLbA7amDoUcxYzD",
+	"D708/+R6Yd+iYhUzzaoCMYbIVJpDPmXJhJqZxosWOcJmHeDTjGOnfAX5/h3gBkxTQrDckisyShhDtWoX",
+	"u7bKOXYcaBH4plFtCl2bbYjB1Yj5+h6iSRmd4kJGixY5hfbeQuI/c3qbpyQFWQwcokXglDczsbqW9Zum",
+	"zrMsUlGlMeGVVGNaL3bwli0squpaYYaHG95399rGDQT/iZBzAqmvD5bKnb+05e3jUi9rR7OWhe4y5daW",
+	"znc1SPYOUU3fr8+kY/bnai9vtjdXEBJSvwHkkD9cRhy7BKCHCYigOhT/hovImdgXC9syAaJh5hy1SB9N",
+	"yhHclmOXY+wdI+QcYlIuF3UgoPooYUMQIzkeb58zsqKKxV4y/Vfjr1mdTNEY1RZBDbLMPxND5y/mzKzr",
+	"itv3ierL2v61xNUXMfWvKaa+Yfr+Mip1BFM9rEjatf0d0hhvqdMMTSBMrJjQuyT8dBsWzQnMZbUZVFxh",
+	"VgTmagFBsmsmCtHSnEUB7t4WeS+vue12l0szgFCwi+XaTkDC5lgh7CWZgM3CtQtwo8+Z9PNGEPqlLxwe",
+	"aTQQgL36qDaOyzCGvFTv3vQGGkVV4hkdCn+ChL6vb5rdaCZKssO2/rjTMV1uVYcCyWHg+e805rvFvkvf",
+	"V2bszS68YibAA8zK/fgz+AcH9ZBttf9q358sZnG8NpO2DQVX8gu377XqVTZn3cr/e1qZ91OJHl8apz0g",
+	"UZX/bEXzPR21n7uDck2hvpJHc0+KUcyH+k9waCKM9kON1Xpv5vMkbX9bHTU+znyG2IYj1zIRM6wsTA0q",
+	"Bbm2tXKqUosW7x3JZCDSiGquH65NyMKEO8hB9pWCXUJtqhrC30vBsg+0yEEUDISZUuCSRyFees2SBTpA",
+	"waBWmi7qlQRciwjx2VvkaET0XAKWpKsUdR0ylSsfdg4/eATyWi14ulOO1FjOvWRPuJplvZo1eVyHK0zB",
+	"JjEOxIQu7E+5VooFVyzc8BdSRCJaildHFHBTsC6sQKy+bCw0YAY0ovWlAJ6ZWyvvHyTeYUAVuVzZKUrP",
+	"TZqIENHf1Uwv9E/0e+z/C6sGdwaQf/7p7z/+cHZ6cvz9h6PD9+/efnfw7Tdv9l/vvervvHyxvbW50Z/f",
+	"LE7+uACy0zfSbrY5iv8Lqxj3i+n+vrHWz947sVpoVmrkXX+GQ4Nf+4qMDdKm9Pq4Ws3MpRFc1rXHhgzy",
+	"7iYAsyDciPnLL2aAtDEr96E+7JJpyDog+LYLhnWkRkGYCa1aZJ8Ox0TIyOXJmTfA+42o3moH7Xbbopug",
+	"bsKHWtkiOaMMYORQJoAGstShf2Y7XvxFvPqwBgUZN5fZ0lCHOwJqzK9G14HqnrynP81fTkF+NlJsnmWw",
+	"JBYaYLNr5p0+2658ttOufrZtVqEM5bKx3W6n8CqFMYCoxPesIQDyWDk1XB+o21P/vjh7/wWcvdrf2EqD",
+	"78zB8i93+zq2OIu4btq2m3Wc8MexhG7drh4erTpw4fplw1DfBq8qFAqTtE741Ov4ORBeMYlhrmxIZxZa",
+	"J5aX5DIxNhEUvtosERr1sLxXu7IgVw9kzSiqBqKi56gr5/X66QlWW6madkCtqFatqBnz2616qhak8ISA",
+	"O5Br7waB3TlV9+npUlV9gptfUXJS1wf1zknwfPuAmu+6TiarMSzbsLjm6y5scLGoXUOMjsO+O9SEsGZk",
+	"rg3virq01+x7tcW54tDKpObTiOu43rchn3L5xymg0HpAOLbMrwy51e6cttvLqwkdntaj1EzaARYrJCvG",
+	"1l1lbHBSH3lsuU6ICChQPqOGpU3oAv0nF4wJkrCJvGYRccu1dk/iqvktq99c9cimwPd2flxkPPBfqH4N",
+	"oz5RVZ7HpdSpnwPdeTbt3fF3u+ewQJXqoT2qLsCWtu/2Nre9dHNtu/9CL/9a78rWy82fG7kG+y6khX1q",
+	"i02bZGUUK+9JWU59rvX9qtKlMnRWW1zhNQ9c3gIQesNbDKe1aimqu6XfUeiWNhD/zDwbQI77qZpV73k4",
+	"8m78UvCWL3gDZTXb4tQZYH5epvFiKNepvH7nh1qV941MiLjk4oaE5r5zS+9hQE4Tykb8ioT2PWa8YUD2",
+	"aBQt0h/PKf66L67lYiBCdqPhp3+EaX1OzK9Yjyhm/4mtABEnJ20baekKSqiQxTn1NwOVkQIzNCyUZZpt",
+	"QbrtNsZa0len6cfU5h5nEGXLoMlCo9gvyITpsQSkFzocsql22IwXMlpYyCYEiCoCOmG/E4v8ERB2Y54m",
+	"E67UlEG9HehWWPwXtkhY3KTnDsQ8w+lJ1XYIi/TNXB1m1ZhCZwTCIyY01wu3iFnYhdoVcTEdGkWujL9F",
+	"DgEJDbI0sFAf01xYMmRCN5kYyohF5Oz0TfNlj0TM/BPqCzG2ZUZjwb0uqWZzCgtOiU5mSrOITBN5s6jA",
+	"p4P1M7SAZZbpjlkhQ7gYiPDvzTe4Kiwyf4VBNhOYFz5vkcIULpgFHeuRzfaGxfzxUcAscFwNahio3Zvd",
+	"HcCXzNIfWGTx0ZSsMqK8c3GXAXVSqL/MBbEquzGaEUGzGqKMSUVjUDYVmp6TqV4A/EyG4mrh7LIQnDl2",
+	"hAL1cXEJuiB0dcbjpSRsd4E2BwK2K51Kz6tUxU4Q5g/46ZeP2Z/tj4BSg0OwOG7QpwBKWgdis912imcB",
+	"fw9UOq5LcPwlCH52M40B1BMbiFQq+8AJfamboheXO6nX4+IDwvUCtF+ztI1qrdQCL2FOl9lN6ezeLMvG",
+	"w8hI6dPSMZBphieBCWNW0KTEaB61h8uSztR2aJKCPEWm7XotPitgaRgxVwNQ4pF3brUcEC8+utnd8YA+",
+	"UxW9RtmtqhtArm0sDTPsXVdQ85gqS65b0rIn0xuP2YRyYakg/bX5QcZ8uFj5Le5+0Jr6U958yxYraU3e",
+	"vblnXRvE1Z62bmvv+bTX3WovsF4K/w0nSyGBy69wmMB/lIsUvvf7an2HUvejCdc2HmROwJ3PpCTxZ8SQ",
+	"3jEj4538xbbz1J08T2+EIJ81QGvUx1RpzBpKL0mCsc2ld/PNomkO0xdBwARCbeI9CHDwaWDrGgaNHgF8",
+	"pdswGAiXGWYmQJUUgGOQ4iqSSwnCQktSo7sFvpJneGhAsAedURoDbLYOkMFFMOAgg0RKEYFbxIGAQiPH",
+	"TLYbqTkQqYpHle3IbRdUtcge9poAuLOZ8uMSNp9HWkQIpQvyokrHyLbj1KIHr5YnctOcz+dNM/jmLImt",
+	"Nlf0O6Qd2TOSOnAQeLBhsHl/890K9pEH15WvYR9Xdqj/XXJLq8ptTkvt0P3lcE+gVuJ1OV/VFwHNyv0e",
+	"49BA3O/6XQppEC/oa/twF3wWWS/tEsgFF3dO0hBo7UTxvN578+p9G5Xt5/GrOUz4L8G9P91fYX7JsNeL",
+	"QukH23rS1fwhf+y22m5bfYpYT0h5SOCpvIoZvWJRCghcLbDeyCRNwjS2MDBy7CIGPvKxtCWILjFxN4Pz",
+	"HiYMDGwaq6w5tk2EGAj71qS+0h0r1KvTQJ2LxDwC9eu7xk71MzSdfl9RZeL8AM5Z0CLYo125rEr3XDAQ",
+	"WRqH1/dDMBXkIbuhMBPhtquL1M3738GKPxTZBxvlV8LszAQgIFOCqOnEfFZxLfNp/dCx4Y+UQ1kX/NWk",
+	"T3dt6YPOpiokO7ft/gJkfeIe2gL/XouwFMzFTeUvzKxX0f5PpXxPhWsiox7OfQul2Wad/bZmCznD8+Hx",
+	"zXfQARsYJp6XRs9wQcWU4lI49TPr5m8L3OQoZaHpF2tcxFajvQvyHHxXFmQdGZtULOuNkLUDRGz0AuSY",
+	"D45OVsRGJx7gNvytBgIA0S8TOZtCzyyt/JwM6xNGv2mGgctt92fVQywSrklCE5b6ml0na0BtnlCxqMlG",
+	"s80TH4T9/fBoIk6lzEVsE7zcElepeNBkMe2g+KLU7XDLq5ve6PhNA7tZI79OZw2mUmw6WZPnZSf2RQH8",
+	"rAJWwB2qIBrXy89anqL6rZwTOdJMWORmhqcR8PoMR0hRyLfbtssgJrHi3zVprAMhBetlnKeKqWGpTqmV",
+	"Q+4QIWa6x6OMvpUxqSNXVpyls2WP4sCY18zKeYWxaS00Z8amMhBz8Xhx1gZSjmzzHty5gHiRCbSd8l6E",
+	"wC4ZT+wCQSzBdfbttInCYspd25ql0IHX1s5YDROPpZ/taxnNxQJ6bbJ4BN+bsIlMFgEmmWSQ9eRpCL+E",
+	"z3bB9YM/XrBLAIXXpA3I0WkC8UDY7TWT7mAOsZMWpSxiBPjOKGbVrOL75RM/Lhe30yynCXvzv2+icG2y",
+	"b3enMtk3uDPJuFiykiUZVyYKb1enCeMINv6gNOEvkuQzkySltN8HCxXrK6j1C5xg86tCO0Ln6EMb3YXZ",
+	"08i9sh22uHINnZ0bd4Cl94aDS8iDlXOBXUH6aWtHP62g5TXiy/ps+t0yISbriYZV+m8G+eabZqjQ5c9K",
+	"Iup6b1pHwnCJvxp8JCv7qn0Z9DDUX7PMBTv4PV3YrFS2wMQOFyP+2+N7BZaC5HrdFct+czO6stf8D/dV",
+	"5Jub/k5ADGmP9TL2nzk0WUPsrDQTQvheM1fbdvOeJZuZ4PjXh2hwa5aRn3XFG/mqZqMRH3ImNIZJK/ck",
+	"psMr8HDaPInirlQ21n3YBv07woqV90e4QprStmQiwaimfoVdwW9XsV1+99viFxMvKl2HzVmRsFLxlVxj",
+	"5X9zcrg3zvpa1FPZVHijYo+XYa/OqXKgDlWbmrbV/vfez98V2a68YxVqg3ceSyFXu1muQ/MXTnxvTgwK",
+	"z/rK03Jz0rlfvliRn5cVmYs/l7rsPyTgDONKrqszfJEk0jRnm6ecXDNrGLjey7skYTHV/Jq5Lqnuik2J",
+	"Pzt+l3bbbYEnyQ740xqNvS2+OUD7Wgva9fR1gALlvNZ3TKMPFJqbWKemyy6zZW8cPsWGV4V2q1y7Jfa+",
+	"lVvh8vfQc5whAIxTJ68eswVEpi28rX2fa3JQfNG+MVNzkEJG/mEgeY6lUtCNZxZHBLGNsndi+Kz8zhOG",
+	"eQGV5cDeckJJxu3H2/8fAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
