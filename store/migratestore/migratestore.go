@@ -190,7 +190,7 @@ func (m *move) finish(ctx context.Context) error {
 		if err := m.copyMarks(ctx, tx); err != nil {
 			return err
 		}
-		if err := sqlstore.CountKeys(ctx, tx); err != nil {
+		if err := sqlstore.RecountIn(ctx, tx); err != nil {
 			return err
 		}
 		if err := m.compare(ctx, tx); err != nil {

@@ -40,7 +40,7 @@ func TestChainOfUndoneTransactions(t *testing.T) {
 			t.Errorf("%s: error is %v", name, err)
 		}
 	}
-	if err := h.db.writer.change(t.Context(), h.create("d", nil)); err != nil {
+	if err := h.db.writer.submit(t.Context(), h.create("d", nil)); err != nil {
 		t.Error(err)
 	}
 	reports, err := h.db.VerifyAudit(t.Context())

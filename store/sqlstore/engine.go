@@ -37,9 +37,9 @@ func (d *dialect) retryEnded(query func() error) (err error) {
 	return err
 }
 
-// engine is how each kind of database makes the writer's transactions.
+// engine runs the writer's transactions on one kind of database.
 type engine interface {
-	// begin begins a transaction, after it has found out what others changed.
+	// begin begins a transaction, and finds out what others changed before it.
 	begin(w *writer) error
 
 	// commit ends it. An error means that nothing was changed, now or after a restart, or
@@ -54,7 +54,7 @@ type engine interface {
 	close() error
 }
 
-// runner runs statements on a pool or a connection.
+// runner runs statements on a pool or on one connection.
 type runner interface {
 	querier
 	// exec runs a statement that returns no rows, to its end.

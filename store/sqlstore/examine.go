@@ -23,12 +23,12 @@ var (
 	ErrAltered   = errors.New("the audit log is not what was written")
 )
 
-// Examination looks at a database, beside a server or not, and leaves its files as they are.
+// Examination inspects a database, beside a server or not, and leaves its files as they are.
 type Examination struct {
 	file            *sqlitefile.File
 	pool            *sql.DB
 	path            string
-	version, target int64 // of its schema, and of ours
+	version, target int64 // the version of its schema, and the one that this program needs
 }
 
 // Contents is what a database holds.
@@ -53,8 +53,8 @@ func (c Contents) String() string {
 	return fmt.Sprintf("%s (%d revoked) and %s", count(c.Keys, "key"), c.Revoked, count(c.Events, "audit event"))
 }
 
-// Examine opens a database to look at it. The caller must Close it. It refuses, as Open
-// does, what is not ours or too new.
+// Examine opens a database to inspect it. The caller must Close it. Like Open it refuses
+// what is not ours or too new.
 func Examine(ctx context.Context, path string) (*Examination, error) {
 	file, err := sqlitefile.Open(path, sqlitefile.ToRead)
 	if err != nil {
@@ -64,7 +64,7 @@ func Examine(ctx context.Context, path string) (*Examination, error) {
 }
 
 // ExamineFile is Examine for a file that nobody writes to, such as a backup: it leaves no
-// files beside it. It refuses one that is a database in use under another name.
+// files beside it. It refuses a database that is in use under another name.
 func ExamineFile(ctx context.Context, path string) (*Examination, error) {
 	file, err := sqlitefile.Open(path, sqlitefile.ToExamine)
 	if err != nil {
@@ -135,12 +135,12 @@ func (e *Examination) Close() error {
 	return errors.Join(append(errs, e.file.Close())...)
 }
 
-// IsCurrent reports whether the schema is ours. An older one has only what Integrity and
-// Contents look at; a server brings it up to date.
+// IsCurrent reports whether the schema is the one that this program needs. In an older one, only Integrity and
+// Contents check something; a server brings it up to date.
 func (e *Examination) IsCurrent() bool { return e.version == e.target }
 
-// All is every other method in turn. It returns the first that finds something bad; but an
-// audit log that was altered, which nobody can mend, must not keep keys from being backed up.
+// All runs every check, and returns the first error; but an altered audit log, which nobody can repair, must not
+// keep keys from being backed up.
 func (e *Examination) All(ctx context.Context) (Contents, error) {
 	for _, check := range []func(context.Context) error{e.Size, e.Integrity, e.Keys, e.Names, e.Counts} {
 		if err := check(ctx); err != nil {
@@ -156,7 +156,7 @@ func (e *Examination) All(ctx context.Context) (Contents, error) {
 	return contents, err
 }
 
-// Size checks that a file which nobody writes to is as long as its pages.
+// Size checks that a file that nobody writes to is as long as its pages.
 func (e *Examination) Size(ctx context.Context) error {
 	var pages, size int64
 	err := e.row(ctx, `SELECT page_count, page_size FROM pragma_page_count, pragma_page_size`, &pages, &size)
@@ -170,7 +170,7 @@ func (e *Examination) Size(ctx context.Context) error {
 	return err
 }
 
-// Integrity checks that SQLite finds the file sound: its pages and its indexes.
+// Integrity runs SQLite's own checks of pages, indexes and foreign keys.
 func (e *Examination) Integrity(ctx context.Context) error {
 	var found []string
 	scan := func(rows *sql.Rows) error {
@@ -190,8 +190,7 @@ func (e *Examination) Integrity(ctx context.Context) error {
 	return err
 }
 
-// rowsAtOnce is how many keys one statement reads: a server's log cannot begin anew while
-// one runs.
+// rowsAtOnce is how many keys one statement reads: a server cannot restart its WAL while a statement runs.
 const rowsAtOnce = 10_000
 
 // Keys checks that every key can be read and makes sense.
@@ -199,7 +198,7 @@ func (e *Examination) Keys(ctx context.Context) error {
 	if !e.IsCurrent() {
 		return nil
 	}
-	// A rule of the table, which SQLite's own check passes over for who may only read.
+	// A constraint of the table, which SQLite's own check skips on read-only connections.
 	var short string
 	err := e.row(ctx, `SELECT hex(id) FROM api_keys
 		WHERE length(id) <> 16 OR length(secret_hash) <> 32 OR length(old_secret_hash) <> 32 LIMIT 1`, &short)
@@ -242,8 +241,8 @@ func (e *Examination) someKeys(ctx context.Context, do func([]apikey.Key) error)
 	}
 }
 
-// checkKey checks what scanKey takes as it is. What names and scopes may be is not asked: a
-// rule that came later must not keep a key from being backed up.
+// checkKey checks what scanKey accepts unchecked. It does not apply today's rules about names and scopes: a newer
+// rule must not keep an old key from being backed up.
 func checkKey(k apikey.Key) error {
 	wrong := ""
 	switch {
@@ -281,7 +280,7 @@ func (e *Examination) Names(ctx context.Context) error {
 	return fmt.Errorf("%w: %q has two keys named %q", store.ErrDamaged, owner, name)
 }
 
-// Audit checks that the audit log is what was written. It returns ErrAltered if not.
+// Audit checks that the audit log was not altered. It returns ErrAltered if it was.
 func (e *Examination) Audit(ctx context.Context) error {
 	if !e.IsCurrent() {
 		return nil
@@ -299,7 +298,7 @@ func (e *Examination) Audit(ctx context.Context) error {
 }
 
 // Counts checks that key_counts says how many keys each owner has. It returns ErrMiscounts
-// if not; Recount mends that.
+// if not; Recount repairs that.
 func (e *Examination) Counts(ctx context.Context) error {
 	if !e.IsCurrent() {
 		return nil
@@ -318,7 +317,7 @@ func (e *Examination) Counts(ctx context.Context) error {
 	return err
 }
 
-// Contents says what the database holds.
+// Contents returns what the database holds.
 func (e *Examination) Contents(ctx context.Context) (Contents, error) {
 	c := Contents{Schema: e.version}
 	var last sql.NullInt64
@@ -328,7 +327,7 @@ func (e *Examination) Contents(ctx context.Context) (Contents, error) {
 	if err != nil {
 		return c, err
 	}
-	// Ids are in the order of time.
+	// Ids are ordered by time.
 	err = e.row(ctx, `SELECT max(
 			coalesce((SELECT created_at FROM api_keys ORDER BY id DESC LIMIT 1), 0),
 			coalesce((SELECT at FROM audit_events ORDER BY id DESC LIMIT 1), 0))`, &last)
@@ -338,13 +337,13 @@ func (e *Examination) Contents(ctx context.Context) (Contents, error) {
 	return c, err
 }
 
-// Settings checks that SQLite takes the settings with which a server writes.
+// Settings checks that SQLite accepts the settings with which a server writes.
 func (e *Examination) Settings(ctx context.Context) error {
 	return sqlitefile.CheckSettings(ctx, e.pool)
 }
 
-// HasLog reports whether the database is in WAL mode, as a server leaves it. A restored one
-// is not until it is served.
+// HasLog reports whether the database is in WAL mode, as a server leaves it. A restored database
+// is not, until it is served.
 func (e *Examination) HasLog(ctx context.Context) (bool, error) {
 	var mode string
 	err := e.row(ctx, `PRAGMA journal_mode`, &mode)

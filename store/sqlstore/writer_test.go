@@ -31,7 +31,7 @@ func hold(t *testing.T) *held {
 	started, released := make(chan struct{}), make(chan struct{})
 	var first sync.WaitGroup
 	first.Go(func() {
-		err := db.writer.change(context.Background(), func(*transaction) error {
+		err := db.writer.submit(context.Background(), func(*transaction) error {
 			close(started)
 			<-released
 			return nil
@@ -57,7 +57,7 @@ func (h *held) begin(ctx context.Context, do func(*transaction) error) <-chan er
 	before := len(h.db.writer.changes)
 	done := make(chan error, 1)
 	go func() {
-		err := h.db.writer.change(ctx, do)
+		err := h.db.writer.submit(ctx, do)
 		done <- err
 	}()
 	for len(h.db.writer.changes) == before {
@@ -177,7 +177,7 @@ func TestTooManyWaiting(t *testing.T) {
 	var wg sync.WaitGroup
 	for range maxWaiting {
 		wg.Go(func() {
-			if err := h.db.writer.change(t.Context(), func(*transaction) error { return nil }); err != nil {
+			if err := h.db.writer.submit(t.Context(), func(*transaction) error { return nil }); err != nil {
 				t.Error(err)
 			}
 		})
@@ -185,7 +185,7 @@ func TestTooManyWaiting(t *testing.T) {
 	for len(h.db.writer.changes) < maxWaiting {
 		time.Sleep(time.Millisecond)
 	}
-	err := h.db.writer.change(t.Context(), h.insert("one too many"))
+	err := h.db.writer.submit(t.Context(), h.insert("one too many"))
 	if !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("error is %v, want %v", err, store.ErrUnavailable)
 	}
@@ -194,7 +194,7 @@ func TestTooManyWaiting(t *testing.T) {
 	}
 	h.release()
 	wg.Wait()
-	if err := h.db.writer.change(t.Context(), h.insert("afterwards")); err != nil {
+	if err := h.db.writer.submit(t.Context(), h.insert("afterwards")); err != nil {
 		t.Error(err)
 	}
 	h.wantNames("afterwards")
@@ -271,7 +271,7 @@ func TestClosedWhileWaiting(t *testing.T) {
 	if err := <-closed; err != nil {
 		t.Error(err)
 	}
-	if err := h.db.writer.change(t.Context(), h.insert("later")); !errors.Is(err, errClosed) {
+	if err := h.db.writer.submit(t.Context(), h.insert("later")); !errors.Is(err, errClosed) {
 		t.Errorf("after closing: %v", err)
 	}
 	if err := h.db.writer.background(t.Context(), h.insert("later")); !errors.Is(err, errClosed) {
@@ -294,7 +294,7 @@ func TestRefusalsOfAnUndoneTransaction(t *testing.T) {
 		}
 	}
 	h.wantNames()
-	if err := h.db.writer.change(t.Context(), h.insert("a")); err != nil {
+	if err := h.db.writer.submit(t.Context(), h.insert("a")); err != nil {
 		t.Error(err)
 	}
 }
