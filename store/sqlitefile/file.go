@@ -1,6 +1,5 @@
-// Package sqlitefile opens SQLite files, keeps other servers and other names away from them, copies and seals
-// them, and puts a restored one in its place. It knows no tables. What it opens it opens with the settings that
-// the whole service relies on.
+// Package sqlitefile has the tools for a SQLite file: it opens and locks files, connects to them with the settings
+// that the service relies on, copies and seals backups, and puts a restored file in place. It knows no tables.
 package sqlitefile
 
 import (
@@ -29,7 +28,7 @@ type Purpose int
 
 // The purposes. Without ToServe and ToReplace, a server may have the file open.
 const (
-	ToRead    Purpose = iota // a file that exists, or a change to it
+	ToRead    Purpose = iota // an existing file, to read or change it
 	ToServe                  // creates the file if there is none, and locks out other servers
 	ToReplace                // locks out servers; there need not be a file
 	ToExamine                // a file that nobody writes to, such as a backup, wherever it lies
