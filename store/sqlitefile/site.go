@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"apikeyd/internal/draft"
 	"apikeyd/store/dbname"
 )
 
@@ -95,7 +96,7 @@ func (s *Site) Put(file string) (kept string, err error) {
 		}
 	}
 	// The logs must be gone for good before the new file comes.
-	if err := SyncFolder(filepath.Dir(path)); err != nil {
+	if err := draft.SyncDir(filepath.Dir(path)); err != nil {
 		return "", err
 	}
 	if s.old != nil {
@@ -109,7 +110,7 @@ func (s *Site) Put(file string) (kept string, err error) {
 		}
 		return "", err
 	}
-	return kept, SyncFolder(filepath.Dir(path))
+	return kept, draft.SyncDir(filepath.Dir(path))
 }
 
 // keep gives the old database a second name, the first that is free.
@@ -125,13 +126,4 @@ func (s *Site) keep() (string, error) {
 		}
 		name = fmt.Sprintf("%s.replaced.%d", s.file.path, n)
 	}
-}
-
-// SyncFolder makes the names in a folder durable.
-func SyncFolder(path string) error {
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }
