@@ -1,4 +1,4 @@
-// Of this package: what meets in one transaction.
+// Internal, because the test decides which changes share a transaction.
 package sqlstore
 
 import (
@@ -17,7 +17,7 @@ func (h *held) create(name string, afterwards error) func(*transaction) error {
 	}
 }
 
-// A batch that is undone and made again leaves no gap and no trace of what failed.
+// A batch that is rolled back and retried leaves no gap and no trace of what failed.
 func TestChainOfUndoneTransactions(t *testing.T) {
 	t.Parallel()
 	h := hold(t)

@@ -1,4 +1,4 @@
-// Of this package: a test decides which changes meet in one transaction.
+// Internal, because the tests decide which changes share a transaction.
 package sqlstore
 
 import (
@@ -15,7 +15,7 @@ import (
 	"apikeyd/store"
 )
 
-// held is a database whose writer is held up, so that changes gather behind it.
+// held is a database whose writer is blocked, so that changes gather.
 type held struct {
 	*testing.T
 	db      *DB
@@ -154,7 +154,7 @@ func TestWaitingChangeIsGivenUp(t *testing.T) {
 	h.wantNames("kept")
 }
 
-// A caller that gives up while its change is being made learns what became of it.
+// A caller that gives up while its change is being made still gets the result.
 func TestChangeInFlightIsAnswered(t *testing.T) {
 	t.Parallel()
 	h := hold(t)
@@ -200,8 +200,8 @@ func TestTooManyWaiting(t *testing.T) {
 	h.wantNames("afterwards")
 }
 
-// What waits is made in the order in which it came, in transactions of at most maxBatch,
-// with last-used times behind it.
+// Waiting changes are made in the order of their arrival, in batches of at most maxBatch,
+// with last-used times after them.
 func TestOrder(t *testing.T) {
 	t.Parallel()
 	h := hold(t)
@@ -232,7 +232,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// The changes that gathered are one transaction: its rows appear together.
+// Gathered changes are one transaction: their rows appear together.
 func TestGatheredChangesAreOneTransaction(t *testing.T) {
 	t.Parallel()
 	h := hold(t)
@@ -279,7 +279,7 @@ func TestClosedWhileWaiting(t *testing.T) {
 	}
 }
 
-// A refusal whose reason was undone with the transaction is no refusal.
+// If the reason of a refusal was rolled back with the transaction, the change is not refused.
 func TestRefusalsOfAnUndoneTransaction(t *testing.T) {
 	t.Parallel()
 	h := hold(t)
@@ -299,7 +299,7 @@ func TestRefusalsOfAnUndoneTransaction(t *testing.T) {
 	}
 }
 
-// Of several changes that break their transaction, each harms itself alone.
+// Of several changes that break their transaction, each fails alone.
 func TestSeveralFailures(t *testing.T) {
 	t.Parallel()
 	h := hold(t)
