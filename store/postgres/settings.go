@@ -43,7 +43,7 @@ var ErrEncoding = errors.New("its encoding is not UTF8; create another database 
 
 // ErrSchemas says that it is not clear which tables are meant.
 var ErrSchemas = errors.New("several schemas of this database have tables of apikeyd; " +
-	"say which one by search_path=SCHEMA in the URL")
+	"name one with search_path=SCHEMA in the URL")
 
 // sessionError says why a session cannot be used although there is a connection.
 type sessionError struct{ reason error }
@@ -91,7 +91,7 @@ func beginSession(ctx context.Context, conn *pgconn.PgConn, pathIsGiven bool) er
 	}
 	last := results[len(results)-1]
 	if len(last.Rows) != 1 || len(last.Rows[0]) != 3 {
-		return errors.New("PostgreSQL does not tell its settings")
+		return errors.New("PostgreSQL does not report its settings")
 	}
 	encoding, schemas, wrong := string(last.Rows[0][0]), string(last.Rows[0][1]), string(last.Rows[0][2])
 	switch {
@@ -100,7 +100,7 @@ func beginSession(ctx context.Context, conn *pgconn.PgConn, pathIsGiven bool) er
 	case schemas != "":
 		return fmt.Errorf("%w (%s)", ErrSchemas, schemas)
 	case wrong != "":
-		return fmt.Errorf("PostgreSQL does not take our settings of %s", wrong)
+		return fmt.Errorf("PostgreSQL does not accept our settings of %s", wrong)
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func (e *sqliteEngine) afterFailedCommit(w *writer, cause error) error {
 	if isIncomplete(cause) {
 		return cause
 	}
-	_ = e.condition.translate(cause) // remembers damage
+	_ = e.condition.translate(cause) // latches damage
 	began := time.Now()
 	e.failedAt = began
 	for {

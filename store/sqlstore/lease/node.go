@@ -117,7 +117,7 @@ func (n *Node) run(ctx context.Context) {
 func (n *Node) lost(err error) {
 	if n.outage == nil {
 		n.outage = err
-		n.options.Log.Error("the connection on which changes are heard is lost; remembered keys soon count no more", "error", err)
+		n.options.Log.Error("the connection on which changes are heard is lost; cached keys will not be used once the lease ends", "error", err)
 	}
 }
 
