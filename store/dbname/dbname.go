@@ -101,7 +101,7 @@ func Check(name string) error {
 
 func isInvisible(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }
 
-// CheckOpen is Check for those who open a database.
+// CheckOpen is Check for opening a database: its error says what the name is.
 func CheckOpen(name string) error {
 	if err := Check(name); err != nil {
 		return fmt.Errorf("the database's name %w", err)

@@ -14,8 +14,8 @@ import (
 	"apikeyd/store/dbname"
 )
 
-// File is an open database file with its companions, all of which must stay where they are: SQLite keeps
-// writing to a deleted file, and what was acknowledged would be lost.
+// File is an open database file with its companions, all of which must stay in place: SQLite keeps writing to a
+// deleted file, and acknowledged changes would be lost.
 type File struct {
 	path    string                 // links resolved
 	name    *nameLock              // nil while there is no file
@@ -70,7 +70,7 @@ func Open(path string, purpose Purpose) (f *File, err error) {
 	return f, err
 }
 
-// missing makes an error say that there is no database, for those who need one.
+// missing returns store.ErrMissing if a file that must exist does not.
 func (f *File) missing(err error, purpose Purpose) error {
 	if purpose == ToRead && errors.Is(err, os.ErrNotExist) {
 		return store.ErrMissing
@@ -92,7 +92,7 @@ func RealPath(path string) string {
 	return path
 }
 
-// resolve is RealPath from the root, for those who open the file.
+// resolve returns the absolute RealPath of a file to open.
 func resolve(path string) (string, error) {
 	real, err := follow(path)
 	if err != nil {

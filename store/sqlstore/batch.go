@@ -121,7 +121,7 @@ func (w *writer) rollback() {
 	w.forget() // it may have been read after changes that are gone
 }
 
-// forget drops what is cached of the database.
+// forget drops the caches.
 func (w *writer) forget() {
 	clear(w.actors)
 	w.head, w.linked = nil, false

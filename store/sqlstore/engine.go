@@ -7,7 +7,8 @@ import (
 	"apikeyd/apikey"
 )
 
-// dialect is what differs between the databases and can be said in data. All else, the SQL too, is the same.
+// dialect is what differs between the databases, as far as data can say it. Everything else is the same, including
+// the SQL.
 type dialect struct {
 	system string // what OpenTelemetry calls this kind of database
 
@@ -47,7 +48,7 @@ type engine interface {
 	commit(w *writer, changed []apikey.ID) error
 
 	// settle calls done once no process uses what it cached before the writer's last
-	// transaction. The writer goes on meanwhile.
+	// transaction. The writer continues meanwhile.
 	settle(done func())
 
 	// close is called last.

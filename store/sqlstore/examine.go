@@ -52,7 +52,7 @@ func (c Contents) String() string {
 }
 
 // Examine opens a database to inspect it. The caller must Close it. Like Open it refuses
-// what is not ours or too new.
+// a database that is not ours or too new.
 func Examine(ctx context.Context, path string) (*Examination, error) {
 	file, err := sqlitefile.Open(path, sqlitefile.ToRead)
 	if err != nil {

@@ -52,7 +52,7 @@ type Node struct {
 	peers   peers
 	pending pending
 
-	owed     map[string]int64 // what was applied of each chain and is not acknowledged yet
+	owed     map[string]int64 // the last applied event of each chain that is not acknowledged yet
 	renewals int64
 	outage   error // why there is no connection; nil while there is one
 
