@@ -62,7 +62,7 @@ func (d database) Collect(to chan<- prometheus.Metric) {
 	to <- counter(commitFailures, s.Failed)
 	to <- counter(commitUnknown, s.Unknown)
 	suspended := 0
-	if s.Unsettled {
+	if s.Suspended {
 		suspended = 1
 	}
 	to <- gauge(unsettled, suspended)
