@@ -2,28 +2,19 @@ package keycache
 
 import (
 	"fmt"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"apikeyd/apikey"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
-	"apikeyd/store/sqlstore"
 )
 
 // open returns a cache over a database with some keys, and their secrets.
 func open(t *testing.T, size, keys int) (*Cache, []apikey.Secret) {
 	t.Helper()
-	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: filepath.Join(t.TempDir(), "keys.db"), Serve: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	db := databasetest.Open(t, databasetest.NewPath(t))
 	c := New(db, Options{Size: size})
 	var creating sync.WaitGroup // concurrently, so that many share one wait for the disk
 	secrets := make([]apikey.Secret, keys)

@@ -23,10 +23,10 @@ import (
 var Operator = store.Operator("test")
 
 // NewPath returns a path at which there is nothing yet.
-func NewPath(t *testing.T) string { return filepath.Join(t.TempDir(), "keys.db") }
+func NewPath(t testing.TB) string { return filepath.Join(t.TempDir(), "keys.db") }
 
 // Open opens a database as a server does, until the test ends.
-func Open(t *testing.T, path string) *sqlstore.DB {
+func Open(t testing.TB, path string) *sqlstore.DB {
 	t.Helper()
 	return OpenWith(t, sqlstore.Options{Path: path, Serve: true})
 }
@@ -38,7 +38,7 @@ func OpenBeside(t *testing.T, path string) *sqlstore.DB {
 }
 
 // OpenWith opens a database until the test ends.
-func OpenWith(t *testing.T, o sqlstore.Options) *sqlstore.DB {
+func OpenWith(t testing.TB, o sqlstore.Options) *sqlstore.DB {
 	t.Helper()
 	db, err := sqlstore.Open(t.Context(), o)
 	must(t, err)
@@ -176,7 +176,7 @@ func NewFile(t *testing.T, path string) (string, apikey.Key) {
 	return file, key
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
