@@ -266,11 +266,11 @@ func TestCacheIsBounded(t *testing.T) {
 		r.wantCode(secret.Reveal(), verify.Valid)
 		r.wantCode(apikey.NewSecret("ak", apikey.NewID()).Reveal(), verify.NotFound)
 		if s := r.verifier.Keys.Stats(); s.Keys > size || s.Refused > size {
-			t.Fatalf("%d keys and %d refused secrets are remembered, want at most %d each", s.Keys, s.Refused, size)
+			t.Fatalf("%d keys and %d refused secrets are cached, want at most %d each", s.Keys, s.Refused, size)
 		}
 	}
 	if s := r.verifier.Keys.Stats(); s.Keys < size*9/10 {
-		t.Errorf("only %d keys are remembered", s.Keys)
+		t.Errorf("only %d keys are cached", s.Keys)
 	}
 	for _, secret := range secrets {
 		r.wantCode(secret.Reveal(), verify.Valid)

@@ -58,7 +58,7 @@ func TestBounds(t *testing.T) {
 	}
 	s := c.Stats()
 	if s.Keys != keys || s.Refused != refused || keys == 0 || keys > size || refused == 0 || refused > size {
-		t.Errorf("%d keys and %d refused secrets are remembered; Stats says %d and %d; want at most %d each",
+		t.Errorf("%d keys and %d refused secrets are cached; Stats says %d and %d; want at most %d each",
 			keys, refused, s.Keys, s.Refused, size)
 	}
 }
@@ -75,6 +75,6 @@ func TestManyShortcuts(t *testing.T) {
 		t.Fatal(err)
 	}
 	if names, pages := len(c.shortcuts.names), len(c.shortcuts.pages); names != 1 || pages == 0 || pages > maxShortcuts {
-		t.Errorf("%d names and %d pages are remembered", names, pages)
+		t.Errorf("%d names and %d pages are cached", names, pages)
 	}
 }
