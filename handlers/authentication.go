@@ -161,7 +161,7 @@ func refusal(result verify.Result, want apikey.Scopes) error {
 	case verify.Revoked:
 		return &credentialError{"CREDENTIAL_REVOKED", "the API key was revoked; use another one"}
 	case verify.Expired:
-		return &credentialError{"CREDENTIAL_EXPIRED", "the API key has expired; prolong it or use another one"}
+		return &credentialError{"CREDENTIAL_EXPIRED", "the API key has expired; extend it or use another one"}
 	}
-	return &credentialError{"CREDENTIAL_INVALID", "the API key is not one of this service; check that it is whole"}
+	return &credentialError{"CREDENTIAL_INVALID", "the API key is unknown to this service; check that it is complete"}
 }
