@@ -13,10 +13,11 @@ BASELINE        := docs/bench/baseline.txt
 GENERATED       := gen/api.gen.go gen/openapi.yaml client/internal/api/api.gen.go client/internal/seedapi/seedapi.gen.go \
                    client/typescript/src/contract.ts docs/configuration.md
 NODE_MODULES    := client/typescript/node_modules
+CONTRACT_TOOLS  := internal/contracts/tools
 FUZZ_TIME       ?= 30s
 BENCH_FLAGS     ?= --output docs/performance.md
 BENCH_COUNT     ?= 6
-SOURCES         := $(shell find . -path ./$(NODE_MODULES) -prune -o \
+SOURCES         := $(shell find . -name node_modules -prune -o \
                    \( -name '*.go' -o -name '*.sql' -o -path './handlers/docs/*' \) -print) gen/openapi.yaml go.mod go.sum
 
 # Everything is compiled one way: without C, and without the folder it was compiled in. So the
@@ -137,6 +138,15 @@ lint-contract: ## Run the linter of OpenAPI documents on openapi.yaml
 	@if [ -d $(NODE_MODULES) ] && node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 : 0)'; then \
 		cd client/typescript && npm run --silent lint-contract; \
 	else echo "Left out: lint-contract, which needs Node.js 20 or later and make node-modules"; fi
+
+.PHONY: contract-tools
+contract-tools: build ## Run the tools that read openapi.yaml: linters, testers, mock servers, generators (needs npm)
+	@if [ -d $(CONTRACT_TOOLS)/node_modules ]; then npm --prefix $(CONTRACT_TOOLS) run --silent test; \
+	else echo "Left out: contract-tools, which needs Node.js and make contract-modules"; fi
+
+.PHONY: contract-modules
+contract-modules: ## Install what contract-tools needs (1.2 GB)
+	cd $(CONTRACT_TOOLS) && npm ci --ignore-scripts
 
 .PHONY: drift
 drift: ## Fail if go.mod, or what is generated, is not what the sources make of it
