@@ -91,11 +91,9 @@ func (s *sender) errorOf(answer *http.Response, body []byte) *Error {
 		return e
 	}
 	e.Message = s.redact(told.Message)
-	if told.Code != nil {
-		e.Code = s.redact(*told.Code)
-	}
-	if told.RequestId != nil {
-		e.RequestID = s.redact(*told.RequestId)
+	e.Code = s.redact(told.Code)
+	if told.RequestId != "" { // an API's own errors have none
+		e.RequestID = s.redact(told.RequestId)
 	}
 	if told.Details != nil {
 		for _, d := range *told.Details {

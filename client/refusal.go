@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"apikeyd/client/internal/api"
 )
 
 // refusal is what a Guard answers instead of the handler, as the service itself would.
@@ -79,7 +77,11 @@ func (f *refusal) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	}
 	w.WriteHeader(f.status)
 	// Whoever does not wait for the answer does not miss it.
-	_ = json.NewEncoder(w).Encode(api.ErrorResponse{Status: f.status, Code: &f.code, Message: f.message})
+	_ = json.NewEncoder(w).Encode(struct { // the contract's shape, without the request_id that only the service has
+		Code    string `json:"code"`
+		Message string `json:"message"`
+		Status  int    `json:"status"`
+	}{f.code, f.message, f.status})
 }
 
 // wholeSeconds rounds up: whoever waits so long has waited long enough.

@@ -121,7 +121,7 @@ func (e ForwardAuthParamsRateLimited) Valid() bool {
 	}
 }
 
-// ApiKeyCreate defines model for ApiKeyCreate.
+// ApiKeyCreate A key to create
 type ApiKeyCreate struct {
 	// ExpiresAt The expiration date and time of the API key: RFC 3339 with an offset, in the
 	// future, truncated to milliseconds.
@@ -150,10 +150,7 @@ type ApiKeyCreate struct {
 	//
 	//
 	// Example: customer-42
-	Owner *Owner `json:"owner,omitempty"`
-
-	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. If absent on creation,
-	// the new key has the calling key's limit.
+	Owner     *Owner                              `json:"owner,omitempty"`
 	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
 
 	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
@@ -165,18 +162,25 @@ type ApiKeyCreate struct {
 	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
-// ApiKeyListResponse defines model for ApiKeyListResponse.
+// ApiKeyListResponse Keys, newest first
 type ApiKeyListResponse struct {
-	Data       []ApiKeyResponse `json:"data"`
-	Pagination Pagination       `json:"pagination"`
+	// Data The keys of this page
+	Data []ApiKeyResponse `json:"data"`
+
+	// Pagination Where a list is, and how to get the rest
+	Pagination Pagination `json:"pagination"`
 }
 
-// ApiKeyResponse defines model for ApiKeyResponse.
+// ApiKeyResponse A key, without its secret
 type ApiKeyResponse struct {
-	// CreatedAt Example: 2026-11-23T09:00:00.000Z
+	// CreatedAt When the key was created
+	//
+	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt apikey.Timestamp `json:"created_at"`
 
-	// ExpiresAt Example: 2030-01-31T12:00:00.000Z
+	// ExpiresAt When the key expires
+	//
+	// Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt apikey.Timestamp `json:"expires_at"`
 
 	// GraceEndsAt When the previous secret stops working; absent if there is none that works
@@ -244,9 +248,9 @@ type ApiKeyResponse struct {
 	Status ApiKeyStatus `json:"status"`
 }
 
-// ApiKeyRotate defines model for ApiKeyRotate.
+// ApiKeyRotate How to rotate; the body may be left out
 type ApiKeyRotate struct {
-	// GraceSeconds How long the old secret still works, at most 7 days
+	// GraceSeconds How long the old secret still works, at most 7 days; not at all if absent
 	//
 	// Example: 86400
 	GraceSeconds *int `json:"grace_seconds,omitempty"`
@@ -257,7 +261,7 @@ type ApiKeyRotate struct {
 // Example: ACTIVE
 type ApiKeyStatus string
 
-// ApiKeyUpdate defines model for ApiKeyUpdate.
+// ApiKeyUpdate What to change; what is absent stays as it is
 type ApiKeyUpdate struct {
 	// ExpiresAt The new expiry; the rules of creation apply
 	//
@@ -277,10 +281,7 @@ type ApiKeyUpdate struct {
 	//
 	//
 	// Example: ci-pipeline
-	Name *Name `json:"name,omitempty"`
-
-	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. If absent on creation,
-	// the new key has the calling key's limit.
+	Name      *Name                               `json:"name,omitempty"`
 	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
 
 	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
@@ -292,12 +293,16 @@ type ApiKeyUpdate struct {
 	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
-// ApiKeyWithSecretResponse defines model for ApiKeyWithSecretResponse.
+// ApiKeyWithSecretResponse A key with its secret, which is never shown again
 type ApiKeyWithSecretResponse struct {
-	// CreatedAt Example: 2026-11-23T09:00:00.000Z
+	// CreatedAt When the key was created
+	//
+	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt apikey.Timestamp `json:"created_at"`
 
-	// ExpiresAt Example: 2030-01-31T12:00:00.000Z
+	// ExpiresAt When the key expires
+	//
+	// Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt apikey.Timestamp `json:"expires_at"`
 
 	// GraceEndsAt When the previous secret stops working; absent if there is none that works
@@ -360,6 +365,8 @@ type ApiKeyWithSecretResponse struct {
 	Scopes Scopes `json:"scopes"`
 
 	// Secret The full API key secret (only returned on creation and rotation)
+	//
+	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Secret string `json:"secret"`
 
 	// Status REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
@@ -384,16 +391,29 @@ type AuditActor = string
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown.
 type AuditChanges struct {
-	ExpiresAt   *AuditTimeChange      `json:"expires_at,omitempty"`
-	GraceEndsAt *AuditTimeChange      `json:"grace_ends_at,omitempty"`
-	Metadata    *AuditMetadataChange  `json:"metadata,omitempty"`
-	Name        *AuditTextChange      `json:"name,omitempty"`
-	RateLimit   *AuditRateLimitChange `json:"rate_limit,omitempty"`
-	RevokedAt   *AuditTimeChange      `json:"revoked_at,omitempty"`
-	Scopes      *AuditScopesChange    `json:"scopes,omitempty"`
+	// ExpiresAt The old and the new time
+	ExpiresAt *AuditTimeChange `json:"expires_at,omitempty"`
+
+	// GraceEndsAt The old and the new time
+	GraceEndsAt *AuditTimeChange `json:"grace_ends_at,omitempty"`
+
+	// Metadata The old and the new metadata
+	Metadata *AuditMetadataChange `json:"metadata,omitempty"`
+
+	// Name The old and the new text
+	Name *AuditTextChange `json:"name,omitempty"`
+
+	// RateLimit The old and the new rate limit
+	RateLimit *AuditRateLimitChange `json:"rate_limit,omitempty"`
+
+	// RevokedAt The old and the new time
+	RevokedAt *AuditTimeChange `json:"revoked_at,omitempty"`
+
+	// Scopes The old and the new scopes
+	Scopes *AuditScopesChange `json:"scopes,omitempty"`
 }
 
-// AuditEvent defines model for AuditEvent.
+// AuditEvent A change of a key
 type AuditEvent struct {
 	// Action What was done to a key. `leak`: its secret was reported, which ended the key, or the
 	// grace of its old secret.
@@ -414,7 +434,9 @@ type AuditEvent struct {
 	// Example: 192.0.2.1
 	Address *string `json:"address,omitempty"`
 
-	// At Example: 2026-11-23T10:30:00.000Z
+	// At When the key was changed
+	//
+	// Example: 2026-11-23T10:30:00.000Z
 	At apikey.Timestamp `json:"at"`
 
 	// Changes The key's properties that changed, with their old and new values. `from` is absent if
@@ -460,8 +482,9 @@ type AuditEvent struct {
 	Via string `json:"via"`
 }
 
-// AuditEventListResponse defines model for AuditEventListResponse.
+// AuditEventListResponse Events, newest first
 type AuditEventListResponse struct {
+	// Data The events of this answer
 	Data []AuditEvent `json:"data"`
 
 	// Next Pass it as `before` to read on; absent if there are no more events
@@ -470,7 +493,7 @@ type AuditEventListResponse struct {
 	Next *openapi_types.UUID `json:"next,omitempty"`
 }
 
-// AuditMetadataChange defines model for AuditMetadataChange.
+// AuditMetadataChange The old and the new metadata
 type AuditMetadataChange struct {
 	// From Your own data about the key: at most 20 entries, names of 1 to 40 characters without
 	// control characters, values of at most 500. A key's secret is refused.
@@ -487,7 +510,7 @@ type AuditMetadataChange struct {
 	To *Metadata `json:"to,omitempty"`
 }
 
-// AuditRateLimitChange defines model for AuditRateLimitChange.
+// AuditRateLimitChange The old and the new rate limit
 type AuditRateLimitChange struct {
 	// From How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
 	// `window_seconds` / `limit`.
@@ -498,7 +521,7 @@ type AuditRateLimitChange struct {
 	To *RateLimit `json:"to,omitempty"`
 }
 
-// AuditScopesChange defines model for AuditScopesChange.
+// AuditScopesChange The old and the new scopes
 type AuditScopesChange struct {
 	// From What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
@@ -517,7 +540,7 @@ type AuditScopesChange struct {
 	To *Scopes `json:"to,omitempty"`
 }
 
-// AuditTextChange defines model for AuditTextChange.
+// AuditTextChange The old and the new text
 type AuditTextChange struct {
 	// From Example: ci-pipeline
 	From *string `json:"from,omitempty"`
@@ -526,7 +549,7 @@ type AuditTextChange struct {
 	To *string `json:"to,omitempty"`
 }
 
-// AuditTimeChange defines model for AuditTimeChange.
+// AuditTimeChange The old and the new time
 type AuditTimeChange struct {
 	// From Example: 2030-01-31T12:00:00.000Z
 	From *apikey.Timestamp `json:"from,omitempty"`
@@ -535,18 +558,22 @@ type AuditTimeChange struct {
 	To *apikey.Timestamp `json:"to,omitempty"`
 }
 
-// ErrorDetail defines model for ErrorDetail.
+// ErrorDetail What is wrong with one field
 type ErrorDetail struct {
 	// Field The property, query parameter or header
 	//
 	// Example: expires_at
 	Field string `json:"field"`
 
-	// Message Example: must be in the future
+	// Message What is wrong with it
+	//
+	// Example: must be in the future
 	Message string `json:"message"`
 }
 
-// ErrorResponse defines model for ErrorResponse.
+// ErrorResponse Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
@@ -559,7 +586,7 @@ type ErrorResponse struct {
 	//
 	//
 	// Example: INVALID_REQUEST
-	Code *string `json:"code,omitempty"`
+	Code string `json:"code"`
 
 	// Details One entry per wrong field
 	Details *[]ErrorDetail `json:"details,omitempty"`
@@ -572,7 +599,7 @@ type ErrorResponse struct {
 	// RequestId Equals the X-Request-Id header
 	//
 	// Example: 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
-	RequestId *string `json:"request_id,omitempty"`
+	RequestId string `json:"request_id"`
 
 	// Status Equals the HTTP status
 	//
@@ -580,11 +607,11 @@ type ErrorResponse struct {
 	Status int `json:"status"`
 }
 
-// IntrospectionRequest defines model for IntrospectionRequest.
+// IntrospectionRequest An OAuth 2.0 token introspection request (RFC 7662)
 type IntrospectionRequest struct {
 	// Token The secret that you received; any string
 	//
-	// Example: the secret that you were shown
+	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Token string `json:"token"`
 
 	// TokenTypeHint Ignored
@@ -593,7 +620,7 @@ type IntrospectionRequest struct {
 	TokenTypeHint *string `json:"token_type_hint,omitempty"`
 }
 
-// IntrospectionResponse defines model for IntrospectionResponse.
+// IntrospectionResponse An OAuth 2.0 token introspection response (RFC 7662)
 type IntrospectionResponse struct {
 	// Active Whether the token is valid now; if not, the answer has no other property
 	Active bool `json:"active"`
@@ -610,7 +637,7 @@ type IntrospectionResponse struct {
 
 	// Iat When the key was created, in seconds since 1970
 	//
-	// Example: 1795000000
+	// Example: 1750764515
 	Iat *int64 `json:"iat,omitempty"`
 
 	// Scope The key's scopes, separated by spaces
@@ -629,15 +656,15 @@ type IntrospectionResponse struct {
 	Username *string `json:"username,omitempty"`
 }
 
-// LeakReport defines model for LeakReport.
+// LeakReport A secret that you found
 type LeakReport struct {
 	// Key The secret that you found; any string
 	//
-	// Example: the secret that you found
+	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Key string `json:"key"`
 }
 
-// LeakReportResponse defines model for LeakReportResponse.
+// LeakReportResponse Thanks; it does not say whether the secret was good
 type LeakReportResponse struct {
 	// Message Always the same
 	//
@@ -664,14 +691,16 @@ type Name = string
 // Example: customer-42
 type Owner = string
 
-// Pagination defines model for Pagination.
+// Pagination Where a list is, and how to get the rest
 type Pagination struct {
 	// CurrentPage 0 if `cursor` was given
 	//
 	// Example: 1
 	CurrentPage int `json:"current_page"`
 
-	// ItemsPerPage Example: 20
+	// ItemsPerPage The most keys on a page
+	//
+	// Example: 20
 	ItemsPerPage int `json:"items_per_page"`
 
 	// NextCursor Pass it as `cursor`, with the same filters, to get the next keys; absent if there
@@ -695,17 +724,23 @@ type RateLimit struct {
 	// Example: 100
 	Limit int `json:"limit"`
 
-	// WindowSeconds Example: 60
+	// WindowSeconds The length of a window
+	//
+	// Example: 60
 	WindowSeconds int `json:"window_seconds"`
 }
 
 // RateLimitSetting The key's rate limit, or `null` for none; needs `keys:admin`. If absent on creation,
 // the new key has the calling key's limit.
 type RateLimitSetting struct {
-	// Limit Example: 100
+	// Limit The calls allowed at once, and again in each window
+	//
+	// Example: 100
 	Limit int `json:"limit"`
 
-	// WindowSeconds Example: 60
+	// WindowSeconds The length of a window
+	//
+	// Example: 60
 	WindowSeconds int `json:"window_seconds"`
 }
 
@@ -723,7 +758,7 @@ type RequestedScopes = []string
 // Example: ["keys:read","datasets:read"]
 type Scopes = []string
 
-// SummaryResponse defines model for SummaryResponse.
+// SummaryResponse How many keys there are, and how many need attention
 type SummaryResponse struct {
 	// Active Keys that are ACTIVE
 	//
@@ -758,7 +793,7 @@ type SummaryResponse struct {
 	Unused int `json:"unused"`
 }
 
-// UsageCount defines model for UsageCount.
+// UsageCount The decisions in one interval
 type UsageCount struct {
 	// Refused All others
 	//
@@ -776,7 +811,7 @@ type UsageCount struct {
 	Valid int `json:"valid"`
 }
 
-// UsageResponse defines model for UsageResponse.
+// UsageResponse Decisions about keys, by interval
 type UsageResponse struct {
 	// Data One entry per interval, oldest first; the last one is not over yet
 	Data []UsageCount `json:"data"`
@@ -798,11 +833,11 @@ type UsageResponse struct {
 // Example: VALID
 type VerifyCode string
 
-// VerifyRequest defines model for VerifyRequest.
+// VerifyRequest A secret to verify
 type VerifyRequest struct {
 	// Key The secret that you received; any string
 	//
-	// Example: the secret that you were shown
+	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Key string `json:"key"`
 
 	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
@@ -814,15 +849,17 @@ type VerifyRequest struct {
 	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
-// VerifyResponse defines model for VerifyResponse.
+// VerifyResponse Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND
 type VerifyResponse struct {
 	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of
 	// REVOKED, EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
 	//
 	//
 	// Example: VALID
-	Code VerifyCode      `json:"code"`
-	Key  *ApiKeyResponse `json:"key,omitempty"`
+	Code VerifyCode `json:"code"`
+
+	// Key A key, without its secret
+	Key *ApiKeyResponse `json:"key,omitempty"`
 
 	// RetryAfterSeconds Present with RATE_LIMITED; a call will pass after this many seconds
 	//
@@ -836,40 +873,76 @@ type VerifyResponse struct {
 // KeyName defines model for KeyName.
 type KeyName = string
 
-// ApiKey defines model for ApiKey.
-type ApiKey = ApiKeyResponse
+// OwnerOfKey The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+// apply, but the UUID form is allowed.
+//
+// Example: customer-42
+type OwnerOfKey = Owner
 
-// BadRequest defines model for BadRequest.
+// BadQuery Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type BadQuery = ErrorResponse
+
+// BadRequest Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type BadRequest = ErrorResponse
 
-// Conflict defines model for Conflict.
+// Conflict Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type Conflict = ErrorResponse
 
-// Error defines model for Error.
+// Error Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type Error = ErrorResponse
 
-// Forbidden defines model for Forbidden.
+// Forbidden Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type Forbidden = ErrorResponse
 
-// NotAdmitted defines model for NotAdmitted.
+// NameTaken Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type NameTaken = ErrorResponse
+
+// NotAdmitted Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type NotAdmitted = ErrorResponse
 
-// NotFound defines model for NotFound.
+// NotFound Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type NotFound = ErrorResponse
 
-// RateLimited defines model for RateLimited.
+// NotRotated Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type NotRotated = ErrorResponse
+
+// RateLimited Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type RateLimited = ErrorResponse
 
-// TooManyRequests defines model for TooManyRequests.
+// TooManyRequests Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type TooManyRequests = ErrorResponse
 
-// Unauthorized defines model for Unauthorized.
+// Unauthorized Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type Unauthorized = ErrorResponse
 
 // ListApiKeysParams defines parameters for ListApiKeys.
 type ListApiKeysParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 
 	// Status Only keys that have this status now
 	Status *ApiKeyStatus `form:"status,omitempty" json:"status,omitempty"`
@@ -901,41 +974,41 @@ type ListApiKeysParams struct {
 	// list, and for a caller who sees the same owners' keys. It excludes `page`.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Page The page number, from 1; excludes `cursor`
+	// Page The page number, from 1, which is also the default; excludes `cursor`
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
-	// ItemsPerPage The number of keys per page
+	// ItemsPerPage The number of keys per page; 20 if absent
 	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
 }
 
 // RevokeApiKeyParams defines parameters for RevokeApiKey.
 type RevokeApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // GetApiKeyParams defines parameters for GetApiKey.
 type GetApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // UpdateApiKeyParams defines parameters for UpdateApiKey.
 type UpdateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // RotateApiKeyParams defines parameters for RotateApiKey.
 type RotateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // GetApiKeyUsageParams defines parameters for GetApiKeyUsage.
 type GetApiKeyUsageParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // ListAuditEventsParams defines parameters for ListAuditEvents.
@@ -961,7 +1034,7 @@ type ListAuditEventsParams struct {
 	// Before Only events older than the one with this `id`, which may have been removed since
 	Before *openapi_types.UUID `form:"before,omitempty" json:"before,omitempty"`
 
-	// ItemsPerPage The most events in an answer
+	// ItemsPerPage The most events in an answer; 20 if absent
 	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
 }
 
@@ -973,8 +1046,8 @@ type ForwardAuthParams struct {
 	// 400, which names the scopes in it.
 	Scope *[]string `form:"scope,omitempty" json:"scope,omitempty"`
 
-	// RateLimited The status for a key over its rate limit and for a throttled client: 403, or 429
-	// for gateways that pass it on (nginx does not)
+	// RateLimited The status for a key over its rate limit and for a throttled client: 403, which is
+	// the default, or 429 for gateways that pass it on (nginx does not)
 	RateLimited *ForwardAuthParamsRateLimited `form:"rate_limited,omitempty" json:"rate_limited,omitempty"`
 }
 
@@ -984,13 +1057,13 @@ type ForwardAuthParamsRateLimited string
 // GetSummaryParams defines parameters for GetSummary.
 type GetSummaryParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // GetUsageParams defines parameters for GetUsage.
 type GetUsageParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // CreateApiKeyJSONRequestBody defines body for CreateApiKey for application/json ContentType.
@@ -1126,14 +1199,14 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "page" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
 	}
 
 	// ------------- Optional query parameter "items_per_page" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "items_per_page", ctx.QueryParams(), &params.ItemsPerPage, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "items_per_page", ctx.QueryParams(), &params.ItemsPerPage, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter items_per_page: %s", err))
 	}
@@ -1334,7 +1407,7 @@ func (w *ServerInterfaceWrapper) ListAuditEvents(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "items_per_page" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "items_per_page", ctx.QueryParams(), &params.ItemsPerPage, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "items_per_page", ctx.QueryParams(), &params.ItemsPerPage, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter items_per_page: %s", err))
 	}
@@ -1481,11 +1554,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 
 	router.GET(options.BaseURL+"/v1/api-keys", wrapper.ListApiKeys, options.OperationMiddlewares["listApiKeys"]...)
 	router.POST(options.BaseURL+"/v1/api-keys", wrapper.CreateApiKey, options.OperationMiddlewares["createApiKey"]...)
+	router.POST(options.BaseURL+"/v1/api-keys/:key_name/rotate", wrapper.RotateApiKey, options.OperationMiddlewares["rotateApiKey"]...)
+	router.GET(options.BaseURL+"/v1/api-keys/:key_name/usage", wrapper.GetApiKeyUsage, options.OperationMiddlewares["getApiKeyUsage"]...)
 	router.DELETE(options.BaseURL+"/v1/api-keys/:key_name", wrapper.RevokeApiKey, options.OperationMiddlewares["revokeApiKey"]...)
 	router.GET(options.BaseURL+"/v1/api-keys/:key_name", wrapper.GetApiKey, options.OperationMiddlewares["getApiKey"]...)
 	router.PATCH(options.BaseURL+"/v1/api-keys/:key_name", wrapper.UpdateApiKey, options.OperationMiddlewares["updateApiKey"]...)
-	router.POST(options.BaseURL+"/v1/api-keys/:key_name/rotate", wrapper.RotateApiKey, options.OperationMiddlewares["rotateApiKey"]...)
-	router.GET(options.BaseURL+"/v1/api-keys/:key_name/usage", wrapper.GetApiKeyUsage, options.OperationMiddlewares["getApiKeyUsage"]...)
 	router.POST(options.BaseURL+"/v1/verify", wrapper.VerifyApiKey, options.OperationMiddlewares["verifyApiKey"]...)
 	router.GET(options.BaseURL+"/v1/forward-auth", wrapper.ForwardAuth, options.OperationMiddlewares["forwardAuth"]...)
 	router.POST(options.BaseURL+"/v1/introspect", wrapper.IntrospectToken, options.OperationMiddlewares["introspectToken"]...)
@@ -1496,14 +1569,14 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 
 }
 
-type ApiKeyResponseHeaders struct {
+type BadQueryResponseHeaders struct {
 	CacheControl *string
 	XRequestId   *string
 }
-type ApiKeyJSONResponse struct {
-	Body ApiKeyResponse
+type BadQueryJSONResponse struct {
+	Body ErrorResponse
 
-	Headers ApiKeyResponseHeaders
+	Headers BadQueryResponseHeaders
 }
 
 type BadRequestResponseHeaders struct {
@@ -1549,6 +1622,16 @@ type ForbiddenJSONResponse struct {
 	Headers ForbiddenResponseHeaders
 }
 
+type NameTakenResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type NameTakenJSONResponse struct {
+	Body ErrorResponse
+
+	Headers NameTakenResponseHeaders
+}
+
 type NotAdmittedResponseHeaders struct {
 	CacheControl    *string
 	RateLimit       *string
@@ -1571,6 +1654,16 @@ type NotFoundJSONResponse struct {
 	Body ErrorResponse
 
 	Headers NotFoundResponseHeaders
+}
+
+type NotRotatedResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type NotRotatedJSONResponse struct {
+	Body ErrorResponse
+
+	Headers NotRotatedResponseHeaders
 }
 
 type RateLimitedResponseHeaders struct {
@@ -1644,7 +1737,7 @@ func (response ListApiKeys200JSONResponse) VisitListApiKeysResponse(w http.Respo
 	return err
 }
 
-type ListApiKeys400JSONResponse struct{ BadRequestJSONResponse }
+type ListApiKeys400JSONResponse struct{ BadQueryJSONResponse }
 
 func (response ListApiKeys400JSONResponse) VisitListApiKeysResponse(w http.ResponseWriter) error {
 
@@ -1846,7 +1939,7 @@ func (response CreateApiKey403JSONResponse) VisitCreateApiKeyResponse(w http.Res
 	return err
 }
 
-type CreateApiKey409JSONResponse struct{ ConflictJSONResponse }
+type CreateApiKey409JSONResponse struct{ NameTakenJSONResponse }
 
 func (response CreateApiKey409JSONResponse) VisitCreateApiKeyResponse(w http.ResponseWriter) error {
 
@@ -1905,7 +1998,15 @@ type RevokeApiKeyResponseObject interface {
 	VisitRevokeApiKeyResponse(w http.ResponseWriter) error
 }
 
-type RevokeApiKey200JSONResponse struct{ ApiKeyJSONResponse }
+type RevokeApiKey200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type RevokeApiKey200JSONResponse struct {
+	Body    ApiKeyResponse
+	Headers RevokeApiKey200ResponseHeaders
+}
 
 func (response RevokeApiKey200JSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
 
@@ -1925,7 +2026,7 @@ func (response RevokeApiKey200JSONResponse) VisitRevokeApiKeyResponse(w http.Res
 	return err
 }
 
-type RevokeApiKey400JSONResponse struct{ BadRequestJSONResponse }
+type RevokeApiKey400JSONResponse struct{ BadQueryJSONResponse }
 
 func (response RevokeApiKey400JSONResponse) VisitRevokeApiKeyResponse(w http.ResponseWriter) error {
 
@@ -2050,7 +2151,15 @@ type GetApiKeyResponseObject interface {
 	VisitGetApiKeyResponse(w http.ResponseWriter) error
 }
 
-type GetApiKey200JSONResponse struct{ ApiKeyJSONResponse }
+type GetApiKey200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type GetApiKey200JSONResponse struct {
+	Body    ApiKeyResponse
+	Headers GetApiKey200ResponseHeaders
+}
 
 func (response GetApiKey200JSONResponse) VisitGetApiKeyResponse(w http.ResponseWriter) error {
 
@@ -2070,7 +2179,7 @@ func (response GetApiKey200JSONResponse) VisitGetApiKeyResponse(w http.ResponseW
 	return err
 }
 
-type GetApiKey400JSONResponse struct{ BadRequestJSONResponse }
+type GetApiKey400JSONResponse struct{ BadQueryJSONResponse }
 
 func (response GetApiKey400JSONResponse) VisitGetApiKeyResponse(w http.ResponseWriter) error {
 
@@ -2196,7 +2305,15 @@ type UpdateApiKeyResponseObject interface {
 	VisitUpdateApiKeyResponse(w http.ResponseWriter) error
 }
 
-type UpdateApiKey200JSONResponse struct{ ApiKeyJSONResponse }
+type UpdateApiKey200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type UpdateApiKey200JSONResponse struct {
+	Body    ApiKeyResponse
+	Headers UpdateApiKey200ResponseHeaders
+}
 
 func (response UpdateApiKey200JSONResponse) VisitUpdateApiKeyResponse(w http.ResponseWriter) error {
 
@@ -2390,7 +2507,7 @@ func (response RotateApiKey200JSONResponse) VisitRotateApiKeyResponse(w http.Res
 	return err
 }
 
-type RotateApiKey400JSONResponse struct{ BadRequestJSONResponse }
+type RotateApiKey400JSONResponse struct{ BadQueryJSONResponse }
 
 func (response RotateApiKey400JSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
 
@@ -2476,7 +2593,7 @@ func (response RotateApiKey404JSONResponse) VisitRotateApiKeyResponse(w http.Res
 	return err
 }
 
-type RotateApiKey409JSONResponse struct{ ConflictJSONResponse }
+type RotateApiKey409JSONResponse struct{ NotRotatedJSONResponse }
 
 func (response RotateApiKey409JSONResponse) VisitRotateApiKeyResponse(w http.ResponseWriter) error {
 
@@ -2563,7 +2680,7 @@ func (response GetApiKeyUsage200JSONResponse) VisitGetApiKeyUsageResponse(w http
 	return err
 }
 
-type GetApiKeyUsage400JSONResponse struct{ BadRequestJSONResponse }
+type GetApiKeyUsage400JSONResponse struct{ BadQueryJSONResponse }
 
 func (response GetApiKeyUsage400JSONResponse) VisitGetApiKeyUsageResponse(w http.ResponseWriter) error {
 
@@ -2715,7 +2832,7 @@ func (response ListAuditEvents200JSONResponse) VisitListAuditEventsResponse(w ht
 	return err
 }
 
-type ListAuditEvents400JSONResponse struct{ BadRequestJSONResponse }
+type ListAuditEvents400JSONResponse struct{ BadQueryJSONResponse }
 
 func (response ListAuditEvents400JSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
 
@@ -3013,7 +3130,7 @@ func (response IntrospectToken200JSONResponse) VisitIntrospectTokenResponse(w ht
 	return err
 }
 
-type IntrospectToken400JSONResponse struct{ BadRequestJSONResponse }
+type IntrospectToken400JSONResponse struct{ BadQueryJSONResponse }
 
 func (response IntrospectToken400JSONResponse) VisitIntrospectTokenResponse(w http.ResponseWriter) error {
 
@@ -3145,7 +3262,7 @@ func (response ReportLeakedKey202JSONResponse) VisitReportLeakedKeyResponse(w ht
 	return err
 }
 
-type ReportLeakedKey400JSONResponse struct{ BadRequestJSONResponse }
+type ReportLeakedKey400JSONResponse struct{ BadQueryJSONResponse }
 
 func (response ReportLeakedKey400JSONResponse) VisitReportLeakedKeyResponse(w http.ResponseWriter) error {
 
@@ -3254,7 +3371,7 @@ func (response GetSummary200JSONResponse) VisitGetSummaryResponse(w http.Respons
 	return err
 }
 
-type GetSummary400JSONResponse struct{ BadRequestJSONResponse }
+type GetSummary400JSONResponse struct{ BadQueryJSONResponse }
 
 func (response GetSummary400JSONResponse) VisitGetSummaryResponse(w http.ResponseWriter) error {
 
@@ -3386,7 +3503,7 @@ func (response GetUsage200JSONResponse) VisitGetUsageResponse(w http.ResponseWri
 	return err
 }
 
-type GetUsage400JSONResponse struct{ BadRequestJSONResponse }
+type GetUsage400JSONResponse struct{ BadQueryJSONResponse }
 
 func (response GetUsage400JSONResponse) VisitGetUsageResponse(w http.ResponseWriter) error {
 
@@ -3518,7 +3635,7 @@ func (response VerifyApiKey200JSONResponse) VisitVerifyApiKeyResponse(w http.Res
 	return err
 }
 
-type VerifyApiKey400JSONResponse struct{ BadRequestJSONResponse }
+type VerifyApiKey400JSONResponse struct{ BadQueryJSONResponse }
 
 func (response VerifyApiKey400JSONResponse) VisitVerifyApiKeyResponse(w http.ResponseWriter) error {
 
@@ -4152,182 +4269,222 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H39chs5kuerIHi70VJfkSapD1tUdFzQstyjtS15JLo9PU2vCqwCSYyKALsAiuL6FHFvcv/di9yb3JNc",
-	"ZCZQH2SRomx1t3e2ZyLaFFkofGUm8vOHz7VIT6ZaCWVNrfO5NhY8Fil+POHRWNRPtLKpTuCLWJgolVMr",
-	"tap1at1kzheGhUrXjdWpCGtBTdzxyTQRtU7Nf1sLaiYaiwmHF9jFFH4zNpVqVLu/D2pvdcTpfcuv740F",
-	"U2LObsTiO8Om3I4DNlgwGZe6eXbbesansn4jFuZZs3X0nLcG7frhsNmsP4/24vqR2B/WD/jh4Hn0Ij4S",
-	"zeED47nkVryVE2lXB/RxzC1LxYRLZTosTEMW8SQxTOl5wLiKGU8SFv4aMj7iUjGpWGhDZkSkVWz6aidO",
-	"+dDWpbDD+tjaKYw65VYk0FvdLXu91dztq9IM+7UbsejXjtMf9tvH9oe9g21nUH+vExktqlcWembYNdND",
-	"ZscC1jlgcsikZWNumFaig7OhScJs5k84m19/aDWbx/MfDpsPTUfYdFHvDq1IV2dyRcNhVrM5l5YNxFCn",
-	"gnGWQqtix62KXqSyYiRS7Objx4/17syOhbIy4las9vUXPYd+eOEhtnP5+oQdtVrNgMGnw+cHzd3SdF8K",
-	"noqUpYInkx/6NT6VN2IR92sPTPpv9e5U1t+IRf0srt4/GRf27Zhx4sVpKoxQtjSEJ2CKfDjnfCLWsCqf",
-	"iBIpTUUaCWXrQkU6FvHGMUbyX9vNqZyKRCqx9WAu5qqKKGA0Gn768uHMjNUTkdb321sP5irSU2GqR2Pw",
-	"t9JwjJhy4JcYZJqZ8kiY5SEFTEymdlHgSaVxdfKBxtxyI6zppILHLPtrnkr78DJeil9nwthKEjuLgcaH",
-	"Uhhmx9KgEAAZAOM3Ir2VkfjOsESPNq7j/pu/t//214Ofnr/bO3/fO7z8t/bHn1/unbw6fb1xcPdBDRZn",
-	"Iqw7iN6IxUOEl+LQQhmHsMwcFrnB3pf2HFZRqwjEGn82CJk0LOT/2n49CBusy255MhN9JRX78OHsFRvq",
-	"dMJ2XtT38f+t9i487qbKFZNxY0mwRbJeIGAJo4MzqxbUFA4d5N41fgxqqfh1JlMR1zo2nYnN+7SGyLvK",
-	"07gdC5g8V2yhZyl8e8yUELFhIRyKHR5PpAr9mH6dCRSMblD4jtJm/EsqhrVO7b89y9WCZ/SreUZjwQ1K",
-	"hZlqZYjiu1P5RuBBE2llgQo6n2t8Ok0kHe7P/mHohN+uG3rdpeuB+lvdd2SjubRjPbNMWgNnUyqAADep",
-	"MFX9uueflR+u4JFNjUvP4pBf8th99WQrc5qmOt20MC95zFLX6TezECdaDRMZ/Y7LkMkFaZjlN0IFXkLc",
-	"iAV8mYpbfSNi+HbODfvHzFiWagsC+dtZN5zm77doXbWwY6lGTCRGdNh+a4/tDHS8YPpWpOxwn72RL3cD",
-	"tt86YDvw/lQYA+eXjhfwdfuI7Vit2YSrhVMagTv7irMBj3Hhh6mekJRSws51ekPb4hsZwdNoLAzjJKix",
-	"PT2PSg4qdYyDKthXBb3Qa6W7ATtoNtkOZ4PZaOm0wt/22M6H8+5P3bO33ZdvTzv4OxyaA24Ei7hS2vYV",
-	"V2Yu0lyrV5pWBegkGnM1AuWhMBRWMZIGu/jQO7l4d3r94fzN+cXH805fQWfUnk34go35rWADIRSb8Fgc",
-	"s2gsohuvwC70jKViKjhINlKhCzTZjSIxtfVTONXgmFi1VGDd9lsHARyIcJDbRRjgbLVKFky4hnBqWMZx",
-	"B7MxlQ413/oBXeLrmGRJw9/UtvjoV7PXa50OZBwL9fvKJSeBbnkiYzaYWVx5pS2LNepaTyl/qqyaTS9Y",
-	"ef6rF/lc2248kRYE6x+7zAmPbgzjpIyD3JGGJBvoDrk5nJ0UUSKFskwaYN1UW5uImO3A2pBcKtDiCod+",
-	"JUMUfRAb2SF7cI3dv1Vj//xXseI3QWmv9Uz9jmR2rpmZRWPSRIGgLBuIRKsROiS4ItXcq9jfiFKRbfsf",
-	"xJAVLLfCcSxjODqCQ3j2OqFR/7DfPgr7ihvQ34bYVBpmLLcz8ycffh1x9LR+x9XCfW1+RwLxOqAzXpyz",
-	"RBp2I1W8qjgek7+vQvV6UgL4g7bhg+IzO9ap/A/x+4ozlGR2rlksh0ORAjfeiIVB6cYVk4qOU3JD/dNo",
-	"Kfdeuy04M05S4UbC41jCCvHkfaqnIrVSmFpnyBMjgtq08NXnmribylSYa26rXVX4O+4dmB0CZZuVud+0",
-	"+/4M1ruDzuS9vb0j0jS4Yno4NMIGzqjpq+HMzlIRMJvOVIRuRKvZRCaJ9BbIknuq3dxr1put+l6r12p3",
-	"ms1Os/n3WlAb6nQCo63BeOowllqwrOAHtYmwHOykh0jsnX/u3juYNj+PTr37wHmhtnM+BbX8MHioSSZa",
-	"r4S1bi4m89NubEkEImLn1iWXl/fa/VJzjrzChn/K1k0P/iEiPAqIlN5KYzO+63xeohm/rtKKiXmsZyzr",
-	"k6cpx5NjykdSZRG1Te96nz+5PDscU+ld62e3fmYRslDsuKFIiu3DeqtVb+/1mkdEio3mY8ixzGYbafxx",
-	"Lx6lPBLXQsXVLPwRdH/g02kqbqWeeZcjM1ZPDYNzSarRMeMDg3oMMnWKTiillSBzG54yS6zp1mP/C9dD",
-	"VjjwzwXoWeRvMMfo07597uJVB4ft3YAZzWRsmNGpZYMFw92Ctl8QO8qGOZtheHZlhAk39npmMmJYs66g",
-	"Is65YfA4g8cDxi2baGNZq8ngeyuy5Z0pKxNopqpXc6/Xanb2Hr+a35awm6ZiKO+qj5OhTI2FPU55ZEWa",
-	"BZiIKgM4ElIR6ZGSRlBI5BgdDZmjPF81fnPd7PXe/tvz9mHVmnyByMVm5GWt3PT3FC8iR9+qZ7ZiT9vA",
-	"Ia0XX8Ih2wl9L+uDGlkT20njK3p2WYYiI7hjwpuAbjOz8RSILeszKMrNLU+YS/RcP1JZIWHntWbcnyGf",
-	"JbbWaQYVoW+wa8mFmMS53JNJQhIt59TnLOaLkoR7cbjfbAa1Cb+Tk9mk1jls7r/AL6SiL5pBVUh+zWSv",
-	"sr0pD/Ly9KeLN6evQOw6GgrQk81O//b+7JJ+CPPlDDGiOuXGZA92T3pnP53CyBWM6pda9oV7RS3wvcBm",
-	"5PSZPbdCeDTkD9P46ZVJJeakUC6OcV/SWUIxZi/JGdgKi2UtsPXNaoF/lF63hs4+Sju+Qjovqjg8SS6G",
-	"tc4vj9TTlnUjJ4KrxfosSbwp4DltBx33qbCzVAkwwAq7rGIKXUmtdlf3bUksuY5XZcknmPgslrYbVedj",
-	"YfoTnM4x6jLaB9nDRPCbsFMIweJTqZjq1AJvzccyGjOhYrBSfOCWXD59hVIIqBaa56LFmS+OD0ki1oLa",
-	"jBgpqFGsruaPmFpQg1GUuTJ7eJUr3Tz1muwRn0YAo+URUFg26BB2kVudhh1m9ETAWpCRFkXCoOOvGFVq",
-	"sB7MkkNflJgA4yQXl8DPgkJj0hqRDJettkz/arY26V9Tbq1IYfT/vuPH9z9/adaPuvXXvD789PnF/U69",
-	"+Pf+/e7nvfvSV632/e6/rCxWULuru7fXJ8IYPoIfJzNj2YCObUpE4tkC+f6zdT4hHbR6pV1yX8YbpCO7",
-	"MBuF96EXmSJtYDhOzClXwzRYOEz1BBM5MpUb42ypQBL0kTsKqgUstDpc0srpAaXnx2ygYRdTkb1LMXEL",
-	"XM30sK90EouU3YrUSK2MJ+pYYnwQ1aw0zsbV9YwAfaAibsZ6rmh3N0n5jTIFFrMnJ4IWtNJeeWT7bSU6",
-	"NvViPW++jXCnXsWdzZttL+excSbsC28o6ZWPnPR2BwU2pEPCN608KuCx01vnnCtvLY+2McOLMvc+qHEv",
-	"lbZpQ1zG4zgVZg2DRTxJRPqdYWfvmXsws6CGzu+esWxR9LSO2o1mo91oVQnQDSb9lxldUS4kHpy4Fyhr",
-	"LN8VU/cY7cbUczMG3kd4oqRMK2GqJe7z1ldZvDdicS3jtULP+QLylILfxOz+DX1wpEetnSKQ3XeGFT2t",
-	"25HdxpTBlQneSr7afzi2dhoGpJg4PSTMwrq+1+8Mi/RkwlXcYaER6a0ImbO88DkyruFU6ytMpHO/huS1",
-	"hdNb3gg0fkAdK6WS0GG+dJbDqB5Uz3Af0fBz0iOjpNyKdEalZxkvM2g1Pm0UUk/piswlX4UbUom7Kpuf",
-	"G8OkZdywkA7lkJwUHFTaVccZnMZKs4lOhePe34BXq3yfa1dx6RBcWUJQSB5jH1m9/dNrz5/lE/KLRlVy",
-	"3Dw8rMLja8dVOj6/aFC5R+bhEW206Ja0kLWDWZfPuyJ5aDyVj9fblUS2ZlC5brLFoL7aw7087AqHwGNe",
-	"WDUtjDO+EpbLpGJKUiRrjgz34CJgmKPMshRwkNwUuitxf0FzrnRWOGOlOFtvt7jUQAqiPSgRaMz5Kz+t",
-	"m/SGUIiOxRqLWho2T7UaBXgucliGUconDXZ2/lP37dmr68vTv344veqxnf1mc/eYnVyevjo97511316/",
-	"O7u6Ojv/Meirwpfddy/Pfvxw8eEqKD7qXlb6zjm1ys29F21nv9naPWZn51cfXr8+Ozk7Pe9dX51cvD8N",
-	"2OuLy5dnr16dngfssts7vX579u6sR032do/76s3pz9fnF73r1xcfzl8F7H2395f8b3hqf/eYvTvt/eXi",
-	"FX7fffv24iO1P9g9Zufdd6fXve6b0/OA3uWGFDD846LXdZ0d7R6zlxevfr7uXVxcv+1e/njKdvZbe/7b",
-	"0/OTi1f4ZOsAhlUca8Cgzbvu+c9+ea/Yzn77CGfcO708775lOwe43oWE0WA5qxOe2dtt9FXhITYRXDk7",
-	"tjJ1lJJGl99E6Z/zsYCTr5QsCo0nPBaVuaENdi7mDMjLYB7hQICWL1aqE5aIqYpjYmTZCjPiQgkmlAWW",
-	"FCkRK/M8sZWqUJQIFbpCgVU38AeqXWOqwRrKOyZtxjEiNUtxq1w2sC15frNKe/rrjCfksymqtFVi6XEK",
-	"rFnjzC50+Jde7z3LggNZR+hSr/Cal5x9vtUm0XWmbKrNVKC+WShYKEswq2/EmiJN5+tAiifijIS8RVJX",
-	"C5Y5kvIlshWN5qDvoZek+ti6Eeoavr4eS1WhWZ6NlE6XrCjyyF3TyB8S8vTUFuuzTsSDvn5bScTCVegI",
-	"hp3kWanodpJDEBOUne1Sz6nUy1X2+GMxn8FA60Rw9BZQxtwmQ/M7s1wxu6VxWRV13xC6pak5vsM8FRdZ",
-	"YkaqSLDW0fNmqR7zxdFh86jVBirONA2p7OF+bZWsg5rcKm7s7Ldtun9+dNDE/23VPfqMNq0xOZUqy/rW",
-	"F+xVCoTZYFM/3gZcV6u48r6ZEalaWztHL82SWbbSfZcYx9F9Fee8FfzmEs3vR4a+bsRiO1Ez1DP1ODmD",
-	"LR6cFAxg84zWC4K1x5mrl8dRLa94b8zVDQywwc5c4iMQdGEGuZNdgmKB8Vg4jnV6YxoPTmjTAfCu4AWu",
-	"3qTPtQm/eyvUyI5rnYPCwVPUHopT/dlVIqJLhPGBnlnPqJ0sUNxuolohgW+ABDF42YLzfb9ZzGpwNX59",
-	"FVHKYOG3wLnccXXcaw+azQbrer7M/PCpGM7MimIEqrmx15FQmONZe14LatOEY/VmqlE74XfFpWg3K1Zw",
-	"u6poF9IL2EzJX2eC8QmoNRj3Aq7+zmCupSvKQc+HzerUuIph/pMpT1G2WIHKD3xo0Jq1Dw4KC3MMJFK1",
-	"Xkqz+Vha0VconWDVhMSDRqg4wD7DRoiRrkYjpC+KNbH0DS+H6dYIjgLRtA8OMN7v/26Vgla//Hu/f9ds",
-	"1vv9u9brfv/u+Wv4ePT6039/VEQKRgZz5lJVzJ1y9blhMDo2SAW/Qc/ChirygswNoCUIkGistREdxhmI",
-	"VibjgHFmBZ/Qv4ori0G/PB7PkQr6CsPxAdaiADnkZcZYWZzo+araXhbu/znW830pA3HJDp6lKSgs00oB",
-	"2cQUjWiWGp2GKP9G8rac3tWqVA7ACLmeijR7b/Z8u1nVQIk7e039bHZSurHkgUiU3GwoE+Imq9lI0HbC",
-	"O5GBV9yYfUXcrMTS7nb/LsZm8qI7fNUWvdY0HZ61xavmX3uDw/OfTFu8qdaELU9wnmbNAnqjc8JtNBaU",
-	"u125rgGYm4rhuzKBE+mZsmVFeu9BO6M4qKC8ySu7U3UClQotNuoJq3lJhXLTW5HK4QINxaFO5zyN63xm",
-	"x8RcbOfHk8vuboeFGHoMfZEpat6KaTByeTTuq3AuVaznPjMqZM98k6r4bVKNFeNjIBln590hUoxHiIEu",
-	"GXVYIvNSvlTLa6pZwlQlG5THXWKDw+LrfDrWhpct7S9NcqWHjVvpU3Met6O51F2qyAvVLElCPPSAk6og",
-	"DlB1crxXSJAJyJvioITQuLJud1xix3eGOqL9hY74AFaNwBnW7Pc/w14tJUOtwusQbglIuZQrrNNyXeFx",
-	"KBUL6ZEQTzUPxoBxNdNxkDj7R8QDuOyToK/g0ZAHg5ApwdNk4WE1nONsrp015bQ4Uohg2+jAcQWcN0JM",
-	"UU5jHnBfYfoRjRdkWSqmCY9WTlRU7TPrq2yNfSq4szKbEF9Z9z6Ewgncar/YdAL3+3ftFvxnD47e9kv4",
-	"zyv4eAAfD/Dj89NHHsgDwaapVBbIk3WvTs7OsjUnWzNwax+wX2fawlKomA14dGMSbsYUSZnwuzOa5uH+",
-	"kjMuqJFq6n4H+r8PauuoA91z3vye8AWLda7cH+67fcKlMxSOB2IAGxldKWyvsbfbcBwMGxD6SCvh14SB",
-	"+43EOsVdi/xO+Y2UcSWNL/R3AlYtyH/iX/n//tf/CQtmwDGCdeETxhVtwouwxKz7/uwLqeZLyeM3pomn",
-	"pIXZZMLTxePdYG9Kpk2eaZtJ0WpNjRxK8UPvy/Nzsxc+X/s6qUbXRlelONKwCmYYdY8LKhXba66kNh9U",
-	"9eJT2B8YtE8lLqpalYcFZXdWAT0UBzwfa1NVmpKlaBc7alf1M1PAGpt7yUozKCqPuENHtC6Mj/QxOSny",
-	"9BZKf8MGqFoarOUkce1P6DKztR4+4xyR5eSRr3lhtZa3O5tg1Vn4AXjqBEa4StNOZlR5dLwMeUBfRkd/",
-	"ukZPxJ+8kwCapLc8AWtyPtaJYBOpZhYBC8YgncAY7508bckLuqNXB/dKRBLTHR1thZGOBRkQGE0qhSPa",
-	"20QjUtBMqLcgW9a12/FwpsqmQFW+kjqJhbGU0UO58kjFoPJTEigVpS+wJmariFaBWioCWr7ncnFFZUEF",
-	"6v/+eaCBEKYGJ1XADpuw6XuHzZLn+rBSTqKXe4OHnCILoO9iqlPKBmLEFRx5yJXryOlL6tGWdx1HVrEo",
-	"wfpUm5/wxD+pDJrnkWTpqp2wX9jJCU9ggATrRG4qZ4tmJVFY55Gnd+lhX2XhZR8Prwh649lZCnaTFJ9O",
-	"E3Rf4muRJ0p5655LsjEXCkiKRSWrHcKDhe7Kie3+tSt8TOtWiOH9Fj733yC89zQ1ueuc9n5VHkrO2NR3",
-	"gSIpufPxlboIGXWN0f/1gsFXxRHCTIEC4GBFEMY5nOdTboxLJEDd18FnecbafBStkfY+UOmkvMyF/HLc",
-	"cWndvTzHdVzdANhfEc1SaRdXsDhFyMDuDHTjlWO15Lz3yIVZrN1BF97VHe5vPkJOOISIvWdkVP32nvfi",
-	"eZngHAKwpnOdxnRCoHPXQ8jJLLqM24uLAR3kPWNyJ/SLeK/bd8zZgBBivYWZd4DfL/dwj8fLUK++nQAL",
-	"ApZIYwOXOxI4TLvAxRFQjDkvmYtGmEZf9dX33xfwFKRWje+/Z1dCxRn4GnpDsxXvsKvTk8vTXsg0GFhd",
-	"B1aBTTvMYd66R8gZ7izzorHHNth6fbVi7MUikrFgc4Isy01ONhapOKaDlHJ7wbakeJL1PTNp+4o8RlLB",
-	"RDz91vHnkO0g1GoHRRoF52/EYrfBuqrwUsrpwbcoxMroK8NR8164105ng0RGoVtTzHsxsJantyJdMAF/",
-	"Az3929XFObF4SCkaMH9n18FH4kBCvsmyUuCt2UPMdQwWuHa7fVxgXUP2ILxiIrhLunapZX7LX3OZzFLn",
-	"L8kQd2C4Z8NSqjQTCt5mMOemAuKPZQh/fYVILaBZOaAW9I/vtx2ShRvgavIVzrWAoRIyqYzFvOBhX+03",
-	"Ww6ilTYmw5zlxgg/nQ/qRum5YlJNZ6WI3/ffsw8qFlGCsTOdsnhGGCqiUHgUsFnxmb6iFCsRL2cjGnIw",
-	"zJS4m4rIEgCiFIYm2my60fTkRJjvvydDz6F5ADmBGkYrToo8rUsRuYPSmpwI76twXc6nc0cnMhLuWHOC",
-	"sTtFgJV2A/TGWZo44WE6z57N5/MGx58bOh09c23Ns7dnJ6fnV6fYBhRaaSlA8f6Moc36jis+EhM4mbrv",
-	"z0CHp0KoWqfWarhGeioUn8pap7bXaDb2qCxtjMK+CNKOpcdVpY+XWNzogqB6yATyDPFHwJSYZzp8DvtK",
-	"kjTzFKJDBOMejCdJX7k4TYP9rGfMiKzOHN/v0XKLUb5jR6ZFwWPR9tFDeiU+RkEVZ7EhsXPQOkEG4O8k",
-	"AHous90bciSZ8ehGaUU6+XeGhYV4VLgh7pRNKHDgB1yVU4aUaDhRk9ngLgrkdF5sTWhKmRIMpI4yxtcu",
-	"onGE/OOqTcUdj2yycPELEDpFcAkUMPOxTESDvecjwdRsMhCp6atYoxY+mvGUKysIAKMDejvpkXgkZVuS",
-	"6YqwTiXp+AM5IAjCEoYLu6xvBZtNkRehkbmRUyzIBFqYwjCmMA14O5xj0hCYNvFMJtLP4lqnBv2ROmJq",
-	"ZeTpNVW++SNZQcyqKZosCtPCmqMCThlTGO+pQmTOcvYeg5WcYxCsHwjZ8KjSuKCuw/a24s4es4gbUTdC",
-	"GZn5VvKo/pqxwj/X/mWlIW8OVa9YjA+NOoSeKCuBGKxiCgGpaWALwlyQRV1rwl0I+wpeIOMw4wppG+wE",
-	"K3YyJY8lwoJePVi4T4GrBE3h2JmO+QBUN6NZ+H//d8hiLUxfAZWT2AmvrhBNnHpkiJxeXNcOhl6pVtry",
-	"1AZAw1YzblkiPME6tsxC7Zmm73gzvA7ZTshvrtvhrqtrSgV6iNAn5+SSkKNxCR3EAecuvaad/CMkRUfG",
-	"2bpgtTmqpyi6Gqwn7pw1ly08z5NrgCersmtqMMbkH+2L1snLdeSOmL+/Ke0UMR+k8WnURDdyImB/o2SG",
-	"gLjOn7haFthutp9XACdUzch3R/2UZrad++QBWYKmdO6GXZ5OKWpW6YF1SlrRA7uKFtY+rDdfbDPdHNrn",
-	"ySYc2nQmwg5R4aNc3McsROeGb4znBXlocYZVEyj4i1cwjgsmbyVOQOngBhVBMcHTRALP4sEckItNWalm",
-	"wvExLDzuH8IndBm1p33qK0c+eLDhnDwG3IKF5VSKkHKJcKKZnuDPeI+oMFd9RYqHS4twfgSBwhGUojwj",
-	"kXQg8x3ZhezMMnEHnAGGG3bYeHwCS9WKu8ybNTzfcgHvx/A81g/lukdAKk7ruDABt0trhuRyVfIBZWA4",
-	"rccG96tHRwODbUFKnoqU+fyYiuEs5cxUDqy9lHbwwKg+Ld3Z0G42n/jChlJxaQW+5IVym+QW4dvBxN2n",
-	"tahqlK3Zs8J1Dtik9XCTEo4nNtp7uFEOS44r6Hb7oVZ0V0DR2Ybqa9HN9ssnIM2ih+qXT0AWhmK6tU4N",
-	"djBzDIGk5iODOEjODqx9CmrLvhO62cQFw++D2lQbu847ZZznBiFrnLmXw8Y02JWlo8y7yDpFBH+X8UGq",
-	"SV+NuRnjiwi3H53LmLY34lKh/fXRGYkhOZ8cAr7PAxoJW/JHFdILvEuKGzbkqfMP9lUhY8hnEU3ItIy4",
-	"8hkyMDrn7LI+P2Kp4bHPSXAGZt4avbjor0KkExDJHkU6NyxX7BeqenB3sGR1TC91vM2NLE6YEyjRBA4G",
-	"2r6cKM5pGLEDm6IA3kwsg5esQxj1Mr+QGQxUio4+KWJQbsr9kfoCJ1VmoXffnzlTWGmWgl5r0O332LEU",
-	"8U7KWd5ulBM9kImo8+k0q7dfTsIto5e4Dyh+l3O6DpuF0MYvy2kjBdjZ7cSrQ6S9L7vfXV7GkmhvPbFo",
-	"r8DCqrpAxGFWeRgFM8MKrOEsQRiyJxP2xTsDNzXMnvsnPiD2m0cPt8gu4PndTxQiWsZR7Dr6eOTBQpeZ",
-	"wThKdz1+9vdp3dNpk4iqS/su0clksjS1qUgnHGaaLBrsgqAn/fVm7kQKymiUaNei/IOTijL5pWFDsLjx",
-	"rDkmNHs9B4se9GbsE+Q9z8o3kCucu8znZxcPQTxfUAUf6HjRYD1+g0/Sn6XDrHByBHl4Bj2f6GWCmazc",
-	"N1eM3sKIqo4R+qVwjKwqi5sJpptF375ldtl/uEV2k8Tvzi6XPkz3dbwSVHvYX0sVexVssHAod+jpArIG",
-	"U1RRdQNeqVmkHFB3sOxsjv4mn0XRV5jrmYoIOapE7q4dsE0VtY2E/ZPU/khS+1HYL6ezTNl/lLPcX+MI",
-	"Q9vOr/4Jg0hRRTDdgYBlbp4VDEGeCn8n5TELP9+HywKYAtMufkK3/AgXqcEqPXEr1JLDpCSD0WposHf6",
-	"Vjpk3JKnEb1B3p3jMB6Vi7AQCAGboJSX1vu4yHRh3fKxQebNwONBxH2F2BdPeir4dAEsMyw8mz3A47iK",
-	"iwli8wlMD3FnBV3dUzQEHG7bg3bHKqYtKcm+8Ln4TlBEXMFz9r5VG6Xerj1aQXcov1sp6P9VZdy3rq4S",
-	"5MrXnr/rddVnaQbV/XvIzkpfzGWudCI3+HQkgjQln7OrViMZWUL81lOT6QH07FCnfZX5KUqw4s5FTSEI",
-	"DMgWZeQx4855T+iqWom8gwY7i4O+glULfDgNvRC3Ii3cU4lK93qZ6e70JLigBrsYMjvXWEnuM0M9dLLx",
-	"+cBe5ccmGOlzWD7+rDBjPS+Ev/DXPA4Ia/K0GjtOwYV1+mrCF+6rEmbwki6PDzyBXI75incm5lhzE4tp",
-	"ohdLRFQUqkv48ljJ9miZ6pDt71fvHH56//V2Tg4P4InuKDQJi7P/06H9X+zE+FHeFs8L5+nI6OFpD4+Z",
-	"BxYZrcOOx7hiex9LRUwAph18Koa40SHtZB8mDI2ExXIGRm8bCMorBCE5U9Y02CmPxkzp2Hvg4Q34fhBX",
-	"B82g2Wy6W8JIPsvIGpc1BQIRhSno0YlWo42mIA6j9hvyebmqZA1z4yIXJPGfXP1PYeva4tZWKngfPELO",
-	"H271ehEwi6WtO+DbdVz/cawRht7nApMWhxZsMWcSM3zwVUtZkixLkuwVMHf7qhBOB0EiIj5zpTOJHrFR",
-	"CjoQZv05tyKPO5TbaH1ihM+IcGoTN31Vgfob5Bc55VdlrU3Ty0CHK1L1KrJmMgD/HCaMEiWkQfdXIZvR",
-	"e3fZnJsvwUurCuMTfVWkw6xDIn5wErIMFrSmX48Stp1UdFS3pnfvNRks1q4h+RBx37PbMdaMzENVb6mX",
-	"FXDut1ucG4noXmu6JkDtx/Xt7sfb1DlHZIRCOY5LdFotqWu2euig2JBP5evlniRrzA1wOUes8nKtLcaG",
-	"nPrEYyPTD+uIfTb1Ko+CSCtfmp+Kib4VMfPL9WhU8Kr5bcpg25ZlQYVAr7ibn1S5DPwnyfaphpN/IOMn",
-	"w2//U5n69nJ+UNPItyizWuDrTRoRejUyk6UIurRWX3mtU6ZGUt2xEJ67dr6JMGC9lIuhvGGhew+MNwzY",
-	"CY/jRfblNadvT9WtXvRVKO4sfvUf5XsZOswI9ydhpFKFh79e2gH3UhYJ2S1ed8nLIbSi6IKrM84iBazd",
-	"bJJjLHt1Fi3m7q7qvFZuU41cCFrZgk2EHWusUeBRJKbW19YOdLxwxUZU2rRcikTIYi5xPWDiDlqziTRm",
-	"KjDlCA9Gyn8KGyxc3qRnHhUlrzDJdC70YXVhrr7aaswRzYrJWCgr7cIvYu4j4/4Kd+eA43Hss1Ab7BxL",
-	"8jDCQHmmFKIRaSSUrQsV6VjE7EPvdf1Fh8UC/sQUK3JEwmhcWdqIWzHnuOCc2XRmrIjZNNV3i0wNIOcU",
-	"1ivB+gEtUKZZtmPuLhwmVV+Ff6u/plURMXwKg3wmOC9q72rcTOmC+g7bb+65apVi/ZqrYFxT74Y60377",
-	"CIHZipfbu8I+o6s04AJfPKT9Xi2loJU8jpUwtTAihIVjBvRhnqCmYMhumEztAqsn8hJ7V1eZ+0vxOhSO",
-	"1CfVCA9yRIQn9jIat3uJNvsKtyubSqeQrEfQUvABv/rlU/6x+QmLLGgIrgIRgY8wq6+v9ptNrzUsFYLi",
-	"eSztCr7PCqaPuJsmWBdOIGCVmhpKwuJpnWFHrML2LUFEGLtAZQUWs1atRLhKIYpAwv5pb6bk0GiFpO6M",
-	"Ih3lImF6OusreMgxjiOLqcM51IrtkECONUVHd9fnyhdItVpPwfMuR0Cgv/bbR4XC8Ex3WqOkrC6Fl8ig",
-	"AsKwj31qzJNe9l8EIdx41X/xppTsj/p7nchosXVj/zwqMt2prL8Ri60UmcKzpbbnGy57Wm3tr33Kv7nY",
-	"dAHU6guyq6Dyr642wjisviK/3eVrVbnfSi8717YbT6S1rk17C190tsPiD/B0vRVwCvsTki6V4J5/Cpod",
-	"4lk49X+NgpepdTIDwMewZXVM8fUJe3542D4u49zzEpIDVZkpKuOmZygL+3PfQTr1ax2GBTz3YdBXPt8C",
-	"JsCNVphsndXsspFGcW41W6NdBUU1DERhwAiPFdS6gC5WQKCIZQiIIK+5yXAgGswXmCNmb376wrnWV5kS",
-	"xg27gOF4pETTYCcEfIX1dDNT9C278Kh2aevGLsn3Ki0g346ew4zYLrx3V5/P53UYfH2WJk7f2t7qq7wm",
-	"YvtchyexPKuvYqgwPCsvXSASC7Jczj99+9+GOQrf5HAtyxLtJwfq67MWibnajabf2CJNPE7CFRBHMmFH",
-	"V/JmSAXV0g5sWJ8QAaYOSgFCnUT/1Vi7JEqfJHCcw4ZEqUD7iScmh6l3Abm+cm9N16ctHy/dlFxMyfAW",
-	"MF4cbfnCHIMZUsyW8CpeRQKcN/O8LdhgdNOB8RkOvl3QV3k4sYC5pYQJylgimFpKOCDVGcfw/re44l+b",
-	"qED3OlQWkswUQjNwRugseCOkkVaXc8oQ02nDlRGPSF0o3HuxlYBsP5mArLifoqpOw3kZ/nNLv210sZ7W",
-	"77jyiGjm68XZUrY2rHQR8bJ0w4gTRG8RGB8lEBFgrQNixQhjpFZeGcgvqnDJrHqYyaSsxzUuNadfPARu",
-	"gra+g1MhSaGNyEGNGLdAgFIrQkFZqlIrwqCwLVFQWAFaAz+bvkLok1GqZ1MYD8iyQgDS+dDIz5SXvEuH",
-	"S286VKkhLUt5KjLfnMfYR5CGCVeLNWkGDr32S1E+fkun+jKw7prkBFqGP9WWb82LjixYVTq7ZVKB4/TN",
-	"CT5/0XOmh1Yoh4YgiOSxjtLfb4cJQIdNhxpLKUD0eU0SEFhDopOzd5XkoGTPFWSkkjDI7lf2ggC0hFwS",
-	"XPg8/TwHI29KAxOGFa6NJPcdQXMjBD1BrqEjuCDw4gyjVg8dtB3tXMAK7lLS+cuGU+CWTKZugdDB6fHL",
-	"W01mKP/82CGdLeGMu+xLpxcRYxZzpRza8WCBWMciGWJ/EzHR6SJwt5JlMDBsJ8Rvwt1jtHbpy4EYIdCK",
-	"ZU1EY8jSr/rKbS/emEQZWF4kr+RgEWhGTjHb5mT5bKxvTlR+URbXnzLzm5OZK1lZXy0+nS231m67ItBE",
-	"8g0U8Ivy+xiDLMqVBc5M6FwGxuPAex9NX7n7SeZjjTlEeq4IU6qbIeMWo3qNAkBjjkFcRBLGkEhBCG6D",
-	"Tbx0Cy8MFYFbnczlHpfYGXrRBmdUdjXNVo6oorT9OtwBWOYl4+3MIXuBak27M8TbRzieXz5c8z+2s+BK",
-	"6MNPUZFfBlr+nb1gS3jGawSgPxj/lHvfmtwrebRWYLW/xoWF40pvq0PCRBRZXNwFttNb4Tgt1tEMfslA",
-	"Q5/hMe4G8xi4YVfajqXMTp57aFKfBr8a8nwrbHb9SuCVSR/IcAlsErsS0c0SaqS0fvkKfZVWb7U/0tjz",
-	"vPVxplzbsVigHwtvJ8jeR0fR6otOQWiWRM6cG+d2mlNSK6LTzJKYUVVS/s637tK8lYNKkBexMrG3sJyY",
-	"n3P/6f7/BwAA//8=",
+	"7L37chs3ti/8Kih+e1fs7CbdpC62qEpN0bKcKJYlR5LjSUJvNcQGRURNgGmAojjeqvre5Px3XuS8yXmS",
+	"U1gL6EZfSJGSkjgZz1Q5FNkXXBbWff3Wp8ZAjidSMKFVo/upMWI0Zil83KODEWvuSaFTmZgvYqYGKZ9o",
+	"LkWj2+glMzpXJBKyqbRMWdQIGuyGjicJa3Qb7ttG0FCDERtT8wA9n5jflE65uGzc3gaNQzmg+Lzy489G",
+	"jAg2I1ds/pUiE6pHAbmYEx4XXvPsuv2MTnjzis3Vs7C985y2LzrN7WEYNp8PNuLmDtscNrfo9sXzwYt4",
+	"h4XDO8ZzQjU75GOum+9kwgfz+nGlVDOSmMuIHBI9YmaUAeFDwjUZUUWkYF0S/RaRAU0SRbgg0Swiig2k",
+	"iFVfPIlTOtRNzvSwOdJ6YmZgngmPbNotaLbDp31RmG2/ccXm/cbub9+0w3B39s12uOp0TtiYcmG+rkzo",
+	"w4hqksLvqkui1A1ayFlAqIgJTRKYC72kXMBc9CPOJf1ms7Orv9nYumsqTKfzZm+oWVqdwymOhmhJZpRr",
+	"csGGMmWEktTc5b+37b9lKNMx1Y1ugwu90WkE7rVcaHbJUnjvhw8fmr2pHjGh+YBqVn35d3JmXky9i8iT",
+	"k9d7ZKfdDgNiPm0/3wqfFqb/ktGUpSRlNBl/02/QCb9i87jfuGMV/tnsTXjzDZs3D+J62uSxR5O7hOIp",
+	"naRMMaELQ3iE45IP54iO2YJDTMescEwmLB0woZtMDGTM4qVjHPD/7IQTPmEJF2zlwRzPRB2VmNFI89P9",
+	"hzNVWo5Z2tzsrDyY04GcMFU/GgW/FYaj2ISa8xMbbqcmdMBUeUgBYeOJnnv8RkhYnXygMdVUMa26KaMx",
+	"yf6apVzfvYwn7LcpU7qWxA5iQ+NDzhTRI66AVxieYMavWHrNB+wrRRJ5uXQdN9/83PnnD1s/Pn+7cfTu",
+	"bPvk+86Hn15u7L3af710cLdBwyzOmGkrot6w+V2El8LQIh5HZpmpWeQWeVfYc7OKUgwMy6bPLiLCFYno",
+	"f3ZeX0Qt0iPXNJmyvuCCvH9/8IoYnkGevGhuwv/bnafmcjtVKgiPWyVGN+BNj4C5GZ2RZo2gIWDohg+e",
+	"w8egkbLfpjxlcaOr0ylbvk9A5MfDN6xGSPWEI3Q9YmYFqCBzOU3Nt7tEMBYrEhmZ2aXxmIvIDey3KQN2",
+	"aUcGzyjsyH+kbNjoNv6/Z7nW8Ax/Vc/w1MEupUxNpFBI9i9p/AM8t2uUDaENMXQ/NehkknCU/s9+VagC",
+	"2FWD235z96jpeEzNR7OrKTPrLSRR08GIZNTQCBqwT/iO2Az+4OjH3uHBq/OT/R/e75+eNYJGzDTliWp0",
+	"f/nUGHKWxI1u45qlF1KZtR8zpeglsH/zAk0ogSHkL8FzyhWRE5bCwHdJwug1EtBUN24/+o+xjyb3fhzS",
+	"A1P6nMd3HhpN9VQ1upthCDuw2pbtp6lMT+xm4dbVaDs4CDOPMU0M/bM4MAeLenPhisxSKS4bwVIVsm4w",
+	"9vpnxYtrONGymwvXwkRe0th+tSbhXci4RHc9MknNJhmem8/zfgTHbiY8Zeqc6gLNjafKqC2OlQ6nepqy",
+	"EkHlt5L6y+9NMMGX0/a5nDZDffZ0lWYQfIaHbE+KYcIH6x6xlF3LKxZX6M1IZzNL93uVzt7s/3R+sv/j",
+	"8Zv9VwUqou4eeMSACkMEF4wMRlRcGq1ukDKjmFMwKlFdus9+75hZa3rFRHXwoHBwRfDn6tiPem/3z896",
+	"b/aPCkMv3Ga0PipQbJuZZFRrhOsuGYykIXJ7BdAJztvIeA13DHmq9P1n97jUXJhb4LSxyi5/JtQMU1qT",
+	"lK3ZUKUGc5DNLM2bU6ZULTm/PH710/n+0d7xqxI9a/cEo95TsocDau6bt3FxGSBHpopc/otPdoliIjaM",
+	"bCoKr7sHDbS3zEoYCzgVNCnLwYvpZUnbr5UFZ/snR73DwoSUHDM94uKSzJjQyMeIkTC7RLMkgUcia7ZE",
+	"4o39PhPZQrmmR6nUOqlskJRkTMXc+jpmXI8IJRcU2EfNlM6Oj8/f9o5+cvLttLhZC5/We3dgGdKYkWEq",
+	"x6iG0zg2e7RLdDrP/Sodou63Zx3kSlIe0vSSLSZFM84ELllAiWaah72Tb/fradFpHUYBkUqT7U3yhr+8",
+	"J51tmDFPBb2mPKEXSc2wjdl6QRVz7JwKNWMpEXJWM/73R70feweHvZeH1cEvfhB6uAw3BcqkKhcY+dbQ",
+	"odEfPAeU837dkzDtzK+EnNVIERwAGVNz9q8ZuWBMkDGN6zbt+P3Z3vHb/fP3R2+Ojj8cLZ74kPKExc4v",
+	"xjVRlMdkNmLWPsxea5bAvGyXJFJeZVdwDb/Y++dySlI2YVQTru+/CI8nanpijjvIEsW6ZLO9QZ4Axcpr",
+	"lloyfRqQzfYWeZIzSCBq83VnhzypOcN9kbEE7+wKpmcyvUJh5m5SjKaDEVPmaEgxYMgD4Hpww4EfEgmp",
+	"L2oo6WlAtsKQPKE1HBZ+2yBPPArvkhqy7ouV6NobSh1Nt0iJqLp9oZeRpVFK2OCqljbQ6etJ995gwCa5",
+	"GKvxRpt122xvBSTi4GrS8yhA4SCSOWH2RlR3qGVLdkwFt4u7+w5v18PUjZJTetm9/qUPVlRey/SCxzEq",
+	"oWsoK9I5RnOWc2yWNXcFwWLGEpTOGobz+vjk5cGrVyUNFh7bxR0CDxuSf+mpoAs63dbqs49ggW0gH5ET",
+	"Vm9OJHRwZVQovKROWzl9//r1wd7B/tHZ+ene8buy/DAWJXjMvKlp57zFSTq/6j3H/7g6t9Wur2nCY3Ix",
+	"1bj4Unvb+mj6dl10ZNkDKtc/+Cgc0TE7c/bYGkfhiw13Lxvu8zHWjqTuxWOuNer2a2w9hCYX+h5AZeBa",
+	"eVHeGjo46Z3tnx8evD04qzHcnNZf/zRDD+0wzGPD2yEpmwIb9zUF/mx2WAg8fbYcsbAI5gDW71TmsBgk",
+	"3BitXBldyBqU5IlhYzh/T7hXVJ4Hahgugn+nflEN9S/IZ1jpKe76Byk5n4F0kPq1nIp1OcQVK/nCj6wL",
+	"vN478Gb/p/Oj47Pz18fvjyrcoOhDB2vARfyApRo6dKFKCCBWQtJgUdzzLG0+5lnyVgGOBmRaJFJcQuZF",
+	"QbX7rOTEidR0fTHxF3dSp/mkPQ+e3SMI29srnEt20USOz3p1Qg6YP1XZUzylB55ONYoFQ9pjOWZC75Kp",
+	"YtayHaRMo77DNbmUyGrxUeYbEISfiwJU3G8YqZn4r1OlF83+8yH/jKN/UZNKHtPfhUhqJ1JSIkimQ6Cb",
+	"JjLXnie4Sd9sdnaivqDKsIkh3MoVwYF/US0eyX9yJuVbKub2a7W2YJjIFO+qiSjYX5G5xTzzwt0/quCe",
+	"KIdkBhwT1AlMjLWc9PePLzziacnnhcufGchXXMRVT+su5nTW+98f7zT8SaT4XtCpHsmU/2ttBo35IAsU",
+	"lBFVxF1Qpby9k/1X+0dnB73D8/1/vjs4WcKdvQftkkkqjb5HkKtNlefQu7e20saAI1hnFa3bjQC5IBD7",
+	"8unYRJRlwsZoXVKwjOysn905sp1WwhWZjWTyoGmNuVLWz12e1vJpvD04PT04+rYYQmUiNiaCmwpV5KZp",
+	"s9+75HR/72T/zGxLzxIUUE6X2FRj/P0hk1mqEIMquFAj9mZWpxj7G+Q9aPfxKOxRjSCwf/RMkpgPhyw1",
+	"Uv2KzVXgTDikZTvgv42vNVtCjORM+Bs23wODBZhVHHOzQjR5h7ly3DCpIU0Uq0TrYJ+1tOZOI2hMvFs+",
+	"+SlytYm98DsQN4nBXBIx0TzPMreU1IXU+42NjR0bkRdEDoeK6cAG2PoC8+YCotOpGKAtJMmYJwl30bBS",
+	"Mm8n3AibYbu50T5rd7ph2A3DnxtBXkhgxtM0Y8mLCVywydC7pjHVd5LgW3fdrcvEXX49pEDfBnl0Z4Us",
+	"3aCRK52wfUlyPIRcvWU3ZzrcKdMaZvUxaIhpYgP4mLRs5y0vfmUD3XDeSHXXwCyxsdgmzCPHcfnQvzRs",
+	"irRHHB9r3oVkeciVzs5whYbewFkVbMaUzlztRRJ021Sr5+cKy4RCLgXXbHzn/HBkOWfJBk/TlII2PKGX",
+	"XGTlUMue9S6/srxMMPLCsxYv0+Il6iGPM+dGTjUYNJnwLa4UnuG49rB+GDFBfF+Bvbh0pDpbzXC72dk8",
+	"a7e7nRfdja1W+Lyz+rFaxi4KI7AX3nWgW+E6h/oypQN2zkR8xwAmKbvmcppp7ErLiSJGv+XicpfQCwXG",
+	"IXAw5zIUNiRkrioPu7PdbLfNooU79xk2r6ntOGLGeEVnlNqFcofr57aUaWu78zQgShIeK6JkqsnFHLfT",
+	"3HuPsqJsmNMpZHhVRphQpc+nalXSMpcbdcHY1DY9qR0S871m2fJOheaQaibqV3PjrB12N9Zfzc+Ls09S",
+	"NuQ39ewL2J3Z45QONEuz2iOkysDIv5QN5KXgRvNCd7XRl7PTn68avToPz84Ov3/e2a5bk6J8WUmqNHIl",
+	"s3bT32EpEWbY1CaSlve0A2zlxX1OyGpSywmrXN1cRQqc4rVl3g0Hwco550W3m5mNxyO27J2Bz4VXFJHo",
+	"E19Tc7Oljuj03CV5YiCdkwtGEjZ0mRxFIYFM0lnttRWUYFZCnk8S5zySJwlyv/xUPycxnSukSqqhOpUP",
+	"7QH3KeDF9mYYBtUazzG94ePpuNHdDjdfmCvGXOAXYW0B6IL1O822uzgXa96YMWUOY5YoRqydbX6I8h2K",
+	"wLqdUKWyC3t7Zwc/7pupCDOqXxrZF7mp7oyojz7JZ9dVaBmH/H4Sr7/lUB5sdHUQC7uZB8pyVKWh8E2h",
+	"wby2Ki/YDMXyHKkpnSZYD+lEC6GTSTIvi+z2Z6uD/xW06gUU/YHr0SkcPF8vXG0KFeX2U4kQrPyol0nT",
+	"JMnMf3v0n0AyWcr0NBUQAfUoQsTIgbgUTxdJpM7R829f7d18/37w5tfwVdjubGxubT9/sdN7ufdq//W3",
+	"3x18/+bw7dHxux9OTs/e/9jpXf2UKGQOh0xc6lGj+6JttGitWWrG+d+/0Oa/Ppp/wubO+cdPYdDeuT3/",
+	"JWzu9Jo/m58+bYe3/1GluBKHt8tQZcsf641kMFxz7TsgsxEfjEA7BGVNjeRM2GiZ2chpzHVvUI+oACfZ",
+	"qEoxKJbSFcNGCaNXUdd7jfXBTGSqDVfCdzIR57FClxnRF8DazYk1t+e82xrOloNlhv4UWZCLTjacvG8E",
+	"DTOKIj/LLq7yMztPuaDK25X7mtHSgTlT2aAjV2QQdYmSY2bWAt0DgwFTEMj2c2tb5MzMkpp3YQGxGScG",
+	"cRh8ttFcrhVLhmV/QaYMh+1lyrBHZ0/c+P4Hies1bQ4/fnpx+6Tp/715+/TTxm3hq3bn9mmVAIPGTdM+",
+	"vVmtNtQZYADNFsi9P1vnPTQIFprDXymSn3U0WGxAO8iyg3gKtAFJyWyGNdWqRaJhKseRJ074ELKNU0xE",
+	"d/nLmFockEjLqGQi4QVCznbJhTS7mLLsWYKwa8OliBz2hUxilpJrliouhXJEbeMzoPOmcTaunjsIxYOG",
+	"u7tMwi3lkWYxz/iY4YLWGo9r3r+qNINbnUjLb19FsOFb2Y3Ob1tds4ebM/HmPaGg5K856dUEH9yIQs/d",
+	"Wiv6zGX71zbiUmbBNundnY/K5tPBKt4anyvfBg3q+NYq9+A5tPG8+iM4oEnC0q8UOXiXB/7sGRja2HN2",
+	"qH3m1N7ptMJWp9WuY7Gr+XPwnD+uMT3I+c2dK+R40wKPRsWFsQv+gNQxBqhkuAThBPEFVc+8n7cf5Mm4",
+	"YvNzHi/kn9bHs2A5H8ud8js6kr2IzCL6/EoRP5ywGn0uje5UJnjNazy20UjrSRSgjmNVmihL63Rv/Qqq",
+	"NMdUxF0SKZZes8i5KrG8HpwmRkD2BcBm2F8jDD0YRYBfMTBUjaZaqM1BvaCkFphR3akrwj6CQW/ZTEZJ",
+	"uXfAOgvckXHMBVfj41J+t9xHDpfc30ueCV70k2Nh0sqe8pwn13jJBbupcw1RBTYoVSRCdSFCXxY1xkPV",
+	"v2r0BCHJWKZusL/D0a9zzS/clJJ4rkcvsjqUtqaz5woq7ozRq9YxcbVc/eqFYrQs6FeaQiF9bP1JFHyH",
+	"d8/Cu3zhNApKw0pzyFxz648/9x/ePfilJnxJTVtp3NocpUWjXoRgVGG8OPDay5ud2kOxYPS5lrfa6FF/",
+	"uGv0D47wlOdX439a54F184ekg1cAmLLAbnfQH2hRGaMVMVUq80eklbr1cxg2QRUaJSUY9C/wwAJSTY0j",
+	"zRqTKwyXFwMHi8BrlnNPN1/34o+L1nGpUEvnhJmLAnBkMpetiY70FjmAoU8SygX5/vT4yJbRQibBzubW",
+	"c7OIFwkbk1gOpmMmdBe9IGpEJ2CRopkJgFtGrbMIijZhjYxZzCkxwyYzOU1ioiYJxzxpGBX8hPbqJRMM",
+	"ceAwb1TVGZ+YXbN0BwLQsagZ+GVKxy1SQuohTzbD8OkuqeYeBX3hfdl7+/Lg2/fH708DUs22KnxnvdTF",
+	"251b/Mlm2H66S6pVRgHJaksD4qcNm1s2nu72RaHKIiDvemff5X+bqzaf7pK3+2ffHb+C73uHh8cf8P6t",
+	"p7skr9wL8Fl2SAHxstzNxTtPd0kRDYE82WxvuG8tWof5bssMyx9rQCopneTJZmcHZoygGOTJFqy3V80d",
+	"lEuuzTUbT1t94V1ExowK616prevGiu7ykzClzZbxFyq5XaV/beF2ixyxGTHkpVxwh8Yxq4DbVWGfKowi",
+	"w4Eqk+mxYIQJbTgRSy27cId8JT3R55o1iuKKHMoc0BHGtYb8hnCdnRiWqlJsewUErmocdIl5tP/blCbo",
+	"SvTNozpuvJ4xpBZEp7wXfnd29o5kAcTsRfVBs5q4WMGt7R7j1jxA1lSYfR3DPhA6lWrCwMDx4NoqcIbH",
+	"vakekU4rJFpeMUG4f2MGUQeG/vPt7c7TCquE2xagcHrVKHgKBoxfw5kSc5I5Uh8zzlCjZFwxcW6+Ph/x",
+	"OmfUwaWQack3gC7rc5zaXfITr1phExbmBN29C3jrsm0wpux17ZnMoUjss13BJjh3+dBwPUSCsDAXCHxq",
+	"IS6dcpMvw4WUCaPgcUMJuswH85UqI0uv6Hepy0Za4jjDqVk2AnmINihOFBcDRto7z8MCXPGLne1wp90p",
+	"H8rtzZpDGTT4OllYq7z++Vb4fHtzq7210uuzsuNFa4yGUi3I7WL42lr+Nr1Y9h7nHlmE3Ft53lSxVCxE",
+	"ksWHZgmIK9lFpdNn6b7u+B0yenUCnqm182jLnGsIta7lM3fF5qsxPrj9j+N6pSUyw1y+Pot509mIiiu1",
+	"S7gmsWSY4q/ovIBw5MU2L6WsLtNCfcEi3btqxsKiwIvN4rXIgXV2zajy35cH17jR3CDRxeg7Mr1SrTsX",
+	"ZZm189aL/tSTzSc/oL0VhrXqmT/VnyxIMPgvCb2QU+1YRzfLwOmEoLdxc5LNoQA/X9soUJuhn1pms0f7",
+	"YoBJ7N5vgQ21werYx26FYYv0inVNkNw1nKqK5mlsH6XPB0xAwU7judnOhAK6cipB/aM3/lJ0wpoVXA21",
+	"3KYmBGQq+G9TRugYS2Asn/lKYVIwQhKBX1Fnhb5UxH3A5KMpcDvNQLs0H1q4Zp2tLW9hdg2J1K2XkGQ2",
+	"4trYmoZfmlVjHGibiTiAd0atCCLcrVaEX/iY1YGFRS2E5xewMo9oOltbkCHl/i4mRTz5R/eX/271+6rf",
+	"vwnDZr9/037d7988f20+7rz+CL8v+O1r88uiG5/+43/6/dZdj/+fhQ//r6UPXy9ObtbN7AjlomZnMiBG",
+	"s3bkImX0Ctx5SzDoPRkVmDsN60VQmC6hxIgiQAGgRDM6xv8KKjSkIuQZUoga0BeQIBUArIUh1hykHHDJ",
+	"EzmrWm1FYfhltx++2+8KqfsV/Qt6USQcQLQD3+K8ZNqCXdaEVwbTNDV666RWKoWQSTiYpkqmEUo1fl1M",
+	"bG6vYMlZW/t8wtIFLzJUBwwaSx8E4H5fFsRgJ1zpTYLd6HMc8fIIjp1V4KHLQIErT5AZeitnngkjq8R4",
+	"+gKZsWAl8u/9zEZq/KI3fNVhZ+1JOjzosFfhD2cX20c/qg57U2+faZrAAqkFW+GcMmOqByOGxWC1OxQY",
+	"rUTAGqpMXgzkVJQqIzbWt8P9UQZF+qnsc51GUSgJXzMv2ANPvGYpH86BzocyndE0blJjOAI7Ik++3Tvp",
+	"Pe2SCKI+kYNMBNtOgGub0cGoL6IZF7GcubThiDxzt9S5QrN8lPoAdMYL89eBZ9bVRptXEnxh4QQtTyFu",
+	"h/A/L4e4XUf3xYnUDzIBlouMvTqO7aXDsKnOywZRIhQXcCuNbClNuOzU9UgjF3glXKVITJMkAm3InNG6",
+	"thSgU9tT7WWABujHtN2hbHkwbrPN9PtK4YuQUMqptF8I548hnFLqcbVrE3a/Mcw8pUIjEB68CtQiLkiE",
+	"l0Sg3bhiNEjVUF3bWGlzBzcIaGAc9IW5NKLBRUQEo2kyd81ZrP98Jq0XwtoaqLYbGkLRnsE6solCRG3N",
+	"k76AIBGO17DslE0SOqhoVmDEZl6Lohfjo+fVznYEHtl0DjxPE2t3XizRxH7p9286bfPPhtFyOi/NP6/M",
+	"xy3zcQs+Pt//+F/rJoROUi60OSukd7p3cJCtOfpoArv2AfltKrVZChGTCzq4UglVIwxjj+nNAU5ze7Pk",
+	"kw8aaEDZ381hvA0ai6gDCw+s2wpRSbs+8jTuEyydQo+jIYbAGDjgjdxobTxtWXZiNiByyTuI1hkF9jcU",
+	"VpjK4zMfrDzAfOAcJMCefjFHv6N75P/9//935Bmru1CWAlcoC5FlHgSoFr13B/ekmvuSx+9ME49JCwgr",
+	"sNjPkyka1uK2qTy5Tg0/GklCzHyEzZtazQf9pmDF52U4GU9fUc31cDmWvSCv5sne8Hz153Nxea5knb2B",
+	"A/d8Ejge2DcuyEYIBVT+a7dWeq0H/7BsWjm+Q67JrmaIYFFHHSq0P6XZSKq6ctqsVKxgmKz04qkwh3b5",
+	"a7P6UswZgwj/Di4loZdy18JhZrmcmDYON4BurwDYBgWJU2SKbKDdXl/ht6Sc01y+Td56lkkmm3Gd2H5v",
+	"jv+eGXK9vhGzAYcceiOgjbYOvSKuaVI5Z5YZ1jlUHXNc196ByGa6YGTwk3PauVEFRi0ayYSRMRdTDTCL",
+	"I8OHuSDvz/YeN3U5w7ApDu5VtmRIvNFAxgwtQgdWk8dfO/cKv6YWFsd2yxgu397FDDYfKjp/EdfkYr54",
+	"l+uTQIvB/XwzZBJn+aRY8gcHC+jIIvOYczOHWuOVsgA8eq1JAnBvXqH4FDR5d70ho8hMLQKXzXZo6GZj",
+	"OwzvVK5rSJaLAVsSl8N4pjFdIPc4JRfskgoouoRpLSDR+xT+lwmHI7JoZZWCxcmqP4K+tFebeZSn43Bb",
+	"Vg7vLbSOI2DwaUKJ9U9ktW1Q/ZrnW8thX2Q5Oi6pqCZzCGR/IWMIZdFkkkCIAh4L56xQk+ZOng/cmsuu",
+	"XDjXAiIXcA0LRWvusRXegOvm5TjcK9InrXPl/kG+PyO74XEQYBYFCN3KLuJpLrfABT9cRpNFi4DOSQqh",
+	"Dow2X6xHc8yaK+JTSn0e3rLZeecGa0LWB4yB1h3nkOi1mJ85kAQEpvbo1KgogMw6M6rShCplc8bAvrFt",
+	"TNzxX1MqLxB8buXzNSwdjyxJo7TVTpLBwlb33JAUG0xTruenZrWYB0nVmxqDqBbQ5isPxQb6nWZ5Vrbh",
+	"aQanlo+QwkMb0FBS8UH908+ch9qxMuuSMos8k2mMkg4iOw5Nn2f5PLDfsBjmBfmboUjEvBfw21Z/MSUX",
+	"iPjm3Ar5C+D78hsQfm8oq09HdK8AIheBzRsMLPpD4JoWmPNjHb42UKpafdEXX3/tgY9xKVpff01OmYiz",
+	"rjjg6a8A2EVEGqt6GYZdhJEw647xLXyyxMDvi4qFb1TZmCGkAfX8DLYvGSgEWbtIG+rOoe657gv0WXJh",
+	"JuLotwk/R+QJdGnuApvFTKYrNn/aIj3hPRTzOeEpiOnZF4qClTO3j51MLxI+iOyaQs6jMmvpJTNjx+IS",
+	"WmSEHCDC3DyzGta0Nx/xPEJwOspT9KLgznznVv4YYgdaxIfIjnpfKPQaUEh8prbay+YhOxp5TXkyTa1X",
+	"LcPFNfM7GBZ7wjFhnqYgQVMva9/WFwAhalRKiyAKwaLNjsWBsyOsZuoCfXjgnhHhQmmoIBr2xWbYtu2g",
+	"cSez/tZUKeam8x67ehEuJtNC9sLXX5P3ImaDBPIAZEriKW4X84qnAzL1r+kLzMdlcTlj3wYRp4LdTNhA",
+	"YysrzhRONAztaM74mKmvv0az3GLhGfoz6iauOBpBuC4+7h3mwFoh0BfRoiIKG4pJ+IBZ0Ws5aW8C8IWd",
+	"llGYp2liuY3qPns2m81aFH5uyfTymb1XPTs82Ns/Ot2He4wmzzVG694dEPAwvKWCXjJDhIbRGHMHi7kb",
+	"3Ua7ZW+SEybohDe6jY1W2NrA0voRSIdn1+1nltcgJk0dHMUJAE6oDOWNwSHDI1QshsvB0ZD1Zv5kcJtB",
+	"EJDQJOkLG7RskZ/klCiWARfB811Tbj8nYNeSqc+pNNiNcoiPhMswwmitXSB2arRrwzTgd+QYZ7YGzhnB",
+	"yMpB+AN7Q9vjK0UiLzgbLQnCZhMKLJoWFcWETMFaljdl/hAbErW6PdyNML+Zsm9IHVN4Lf4CWIVwfiwC",
+	"CLuhA53MbQgmK96wlY/AYGYjnrAWeUcvGRHT8QVLVV/EEqyNyylNqdAMEdW6RrFDZdg23mGev8z8AMF6",
+	"n4F+g84gbEZmhmt2WV4zMp3AWTQ3qSs+AVAJQwsTM4yJmQaUdxgtU2HjfjwzmQw4iBvdhnkf6i9QR+Z1",
+	"uV+AvJJf8szrBH8bVA3xZO7NDSqePUhx202xrvt7ltS9GnBqGdlq8UDQCQKKkM20sPi+mt3oXTKgijUV",
+	"E4pnvq08TWnBWM1/zt3DCkNent1SMY/vGnVk3oRpVnjKaqYQoHJnDF8zF2wYgHcjmlfUF+YBPI6yo8F1",
+	"i+xR5auGJGHaqOcXc/spsJAWqZE9kxG9MAqfkiT6P/8rgrTHPjSUQN4TnZ5GQIbwRmhEW1jXLiQjuOKn",
+	"VAeGkLUkVJOEOaq1ZzPLf8kMBntAo/OIPIno1XknemqrqlMGLjZwklrmxPjlqIA5Z/sglh7TSX6NUD3i",
+	"cbYu2FNOOf7VImfsxhqz2cLTPFvQHMy6dEFj1HaSXzvH7b2Xi8gdWjj+rrTjw37xrJsm0g0fM7O/g2QK",
+	"/Q2tP7cKStAJO89r0K/qZuReh+8pzGw1X9EdvGTGUub5xcvTKQRYa13iVlPzXeJVwN3OdjN8scp0c8DI",
+	"R5twpNMpi2xnw7WCELskAk+OuxmEBvq8YYZ1E/D89ZWWlZ6hXAt4VJDeRk8QhNE04ebMgnQO0J8oNBdT",
+	"Zs+xWXjYP8CB6hG8H/epLyz5gHSDOTkY5TmJirlEEaYfwkQzZcEJegcNNRN9gdqHzQuy7ggGzNFoRnmK",
+	"NSpC6iu0JsmBJuzGnAxj7sELW+undNWtuM1FW3Dm2zY3Yp0zD4W2uQISoJ7T9oC7aKIsxBQb0mmid725",
+	"2Q0s5fDVjdzmdNUQ+P1yTepngpMwWwhUP2EpTG6XdMJ60MVOWD/cUu7ZygO/Y9Afg4YrOgKdvhOGa/ZQ",
+	"cCmPRUB7oGTYRoT84qrQdQBDHr8UwY+XARn7IFHLCtIB1H7FyqMiPu6y2JWHEnWbk34h49sivpQygx2Q",
+	"bAnq1Xlzi3kLXiPUj3kBogOlNFtVxLcuZre2q3mokLHvp122b9fA8a8BAq8B8z8WLNvnK9S9P5O+TZtI",
+	"ynU3ZST/7CWNf4CDBje0776h0G0Ebtq4+6a82zCsH3Ctu+8CT1XBVQtHxnfS/vLRsB3fv/nLR0Mo+WE0",
+	"+5e5FY3EppdAeM4pYEit7HlrdD26vA0aE1lXU4q+TdfFEjAlre2f4yC2yKlGlcY5WLt+Y26bJIYqal+M",
+	"qBrBg2xjNzWSs6yXGRjjH6zHIMITZBtbuzzGS6YL3kwvI8k5NKkiQ5pa73JfeBmPLgtyjH6GARUuqc6M",
+	"zrpKtUupKt2469KYrLchvxuCAuDtBMeg38E59zJUjFlki7jTeQ3wSxnP1+TOamwUBFXqQnaEw4gtcqzP",
+	"me9itD83ahmgoVJwE3MWGyW31DQPe/LKNHfX9N4dWL+IkCQ19o0Cp/G6Y/EB/IrlS3aUY3nBE9akk8lC",
+	"Ll2E47MfQHaW00e3w1ufe5cyzdZmrrb5x20xeGNTuUpyub3mzrtOAdUGzXhaggwKBgkcTEyrata0CfoT",
+	"5fSfIn0t2u4jxHIrgnxdKqmBFa4RxA7+18GuqSnUtg+nCaA/P5pQPpSDpR023I3ZdX+YIHeZAX+cKN8M",
+	"d+6+I++v/ocL/z2/G6olkDV1ADwRZhy++//ZJ9eB9xYVg4RpVhcMuJZX1io1tDlh6ZiamSbzFjnGHgTg",
+	"V0sSpzwExbYE4IrKMgywXo8rMkwZQ7VgF3tFyhkCqbcIvNOI5lKvWOvmdkVGvr6CAERGJl7IeN4iZ9BU",
+	"WEj8s6B3eEI+yOOwELEAx7CZidUVrO8uc+Dk3vI6iY+/ZBJ/Pf/1Gza3yJNrubofbvzd3eEXNxBseCFn",
+	"BHInHyxV2n9p68/H7l3WZWMtK9ElXq0tXe5qy+odogXtjL7Ye3cIic0VhIRrs/6Hy4gTl4TyMAER1IeD",
+	"X3MROxPxYm5h5SEiY85Ri/TQJBrCZQV2OcKWGELOIC7iUhv7AspXUjYAMVLg8fY+IyvqWOwl0381/poX",
+	"WpSNKW0huCBN+TNR1P9iDrVFDTl7PlF9Wdu/lrj6Iqb+nmLqW6bvL6MyRybVg5ocUIuBn8UZK904aAqh",
+	"SsWE3iXRp9uobE5gPqXN4uEKI/OYLwQEya6ZKEXsChYFuCtb5K285raJVyHUDeFIF0+03VKEzfNB3EQy",
+	"BpuFaxdkRZ8p6RWNIPSrXjgIy7gvAK7zUW0cl+UKuZHetdkFNI7rxDM2q/kTJPR9favsRjNRkR22PcKd",
+	"jtVqBy4USA5EzX+mMd8teFr2vCpjb3bgEVMBHkxWbQWe4wc4rIB8q/1H+/5QMU2StZm07ZO2kl8zvNeq",
+	"19mci1b+39PKvJ9K9PjSOGtth6r830E0/xmOxjWF80qeyT0phgnHEqA/2DGJCMoPNToXeyWfpVl3zvro",
+	"5Unu+8MOBIX2cJitY/FKULgXumrKicosU7x2KNO+yCJ7hXadNrkHk7cgn9UX7ruE2rQnRD6XguUvaJGD",
+	"OOgLM6XAJSJC3O6apXN0ZIJhrDSdLxb2uBYxQnO3yPGQ6JkEUEFXQOi6ASpXR+ocd3AL5Eha3Gyn5KiR",
+	"nHmJg/BrnkFp1uRxHacwBZsQ1xdjOrdfFdrGlVyqcMFfSKGIaSVuGlMA0IjZJJHzErH6Mq7UHxZgadbn",
+	"5nhmbq3cfpCYhgHV5AXlpyg7N1lAPKa/q7ld6hXntwD/G4v4OwOZP//0zw8/vj87Pfnh3fHR28M33x98",
+	"9+3r/Vd7L3s7L55vb21u9GY389M/LpDp9Iasc2eB4r9Y8X+ConAkNfKGP8Pw59e+omCDmRk9PK7WMHX4",
+	"xZeLWu1Ctm9nExAwENfBfPITzyE9yMpVqOW5ZBogFgg+7YJhzZ8RwFOhVYvs08GICBm7fCjzBHi+EYVb",
+	"YRCGoYWRQNnPB1rZgiYjbDHCJlMAYVjq+H5vWwv8RbzfsAYlGTKT+dJQB/cAasKvRpeASoyiRzzLNc3Q",
+	"VDYyEJRlaBC2InuzY+ad3RvW3tsO6+8NzSpUETQ2tsMwQ7UojQFEET5nDQZbBCVZwFWBuj316gs7/Rs4",
+	"RbW/sbUG1XuHf77cPerY4jTmumk7+i3ihB9GEjr/utpltJrA1emXeEItEjyqVNRJsprOM6+ZYF94if+G",
+	"ubIBnVpEk0ReksvU2BxQpGizKWjcxVJM7Uo4XO2GNVOo6ouadoau9NLrgyzYwqrCrJtiTWVhTX2P37rR",
+	"U2Ug1SWCGvFC5ywIgM6ouk/zjLpKAdz8mvKARS0W75wEL+K0L3ivaxmxGsOyzU8XvN251y/mC9cQo8iw",
+	"71lD8gUjcy09V9RVvcbBqy3OFYeeEQtejQB6670b8uaWv5wC3KeHP2JLsqpIR2H7LAyXV345GKNHqW+z",
+	"AyxXs9WMrbPK2OCkPvLYCk3msPi7ekYNSxvTOfonLhgTJGVjec1i4pZr7XandfNbVmu36pHNEMbt/LjI",
+	"eeDfqNYIoyNxXT7EpdSZHwHdZTa92fF3u+ewQLXqoWtFbgNRWStgb3PDpZub9Rgv9AVf6L3YerH5c6PQ",
+	"rNuFfrAFZ7k7jqyN9hQ9Fcupz7XRXlW61IaYFibRe13alvdagz7TFjpnrZz5+s7LdxQlZb2Jv6i6n1tZ",
+	"Eqia+QZlprz5epm+igFLp7D6APkLFdbXMiXikosbEpnrzi21RgE5Sykb8isS2eeY8UYB2aNxPM++PKf4",
+	"7b64lvO+iNiNhq/+VWxg3iWK2T+xYxoikmTd9SxVQKELMiinvObwHVJgHoLF/8tyCkgnDDESkT06S7Kl",
+	"NsM2B4NaBgIVGbV8TsZMjyRgatDBgE20A7S7kPHcguMgFE8ZOgfbQliMhYCwG3M3GXOlJgyqokAzwhKt",
+	"qEWi8iY9c1jPOSJKpnRD0KBn5urQgUYUAOQJj5nQXM/dIuZBCWpXxEU8aBy7gukWOQLMKchFwJJoTOZg",
+	"6YAJ3WRiIGMWk/dnr5svuiRm5k+oAsPIjxmNhVG6pJrNKCw4JTqdKs1iMknlzTzTA9FLD/g6Zv0MLWAx",
+	"XLZjVkQQLvoi+mfzNa4Ki82nKMhnAvPC+y0mk8IFs/BOXbIZblh0FR9vyUJ0LcBnAqV5s7MDoHx5kJ/F",
+	"FolKyToTyDsXd5k/p6UquUKIp7ZpnRkR9PQgyhhENAFVUaHhOJ7oOQB95NCXFjgsD1CZY0coUB8Xl6DJ",
+	"QbtbPF5KwnaXaLMvYLuyqXS9ekIEzDcf4KtfPuYfw4+AB4JDsIhZAOcOhYd9sRmGTm0sIZ2BQsZ1BbW8",
+	"glTObiYJICFin4VaVR04oS8zM5DXas+VEpar0nPQVs1iNuq1SAtqg7lKZv+ks1Pz7BEPfyCjSEu5QJh5",
+	"rT4mQlnRkpGfudUeJ0ssE9u6RgryBNm0a0L3tIRTYATbAvAHj6AL6+PwSvHWzc6Oh4eYqdQLlNO6fHjk",
+	"08YyMMPedYUij6liFNrILLszu/CEjSkXdt+zb5vvZMIH85Wf4q4HLac34c03bL6SluNdW7jX9Ydb7W7r",
+	"Zvbuz5qArfYA61Xwn3C6FDm1+ggHnfpwPe/3UtuOpO7FY65tOMYQ9J33ZDv8Z4RwDpkR0k6AYkNt6g6S",
+	"p/gBwKu1/xbof5nWlzfOXZLjYZvo7hab4tICkiniJQlEJcRrsI78U9+m3/cbXQJQNLdR0BcugclMgCop",
+	"oFw8g6AjlxK4vZZkgfIV+FqaYYkBwV5bRusLsKk0AKWWIVCDHD0mw0FtEYeXCA3rcuFsxF5fZDoaVbbz",
+	"sF1Q1SJ7iKkPyFBT5YcFbLqKtIX3SpfYf52SkG/HmcVMXS0N4qY5m82aZvDNaZpYdaxs9medp3OSOnBo",
+	"YbBhsHn/8K16e8uDy3fXME9rO3H/LimQdVUhZ5W2z/5yuDtQrfC6Oa/qCoCmzH4vZWiU7Hc3rkQUiBdz",
+	"tf2GSy6DvGdwBUuAizsnaQh04UTxvN578xa7FmrbbONbC0jYXxwOf7rDwXyTI06XhdKPtsWeK01b2pl9",
+	"PSHlgSZn8iph9IrFGXZqvcB6LdMsx9AYs8DIsVsSuKhH0lbKuby73Rz5eJAysJBpovImwDYPoS/sU9PF",
+	"BdlYSF2f5eh8HOYWKLPeNYamn4Do1PWaYghnyDtrv0WwF7VySYPuvqAv8iwKr9uBYCooohtD/SAiE9fX",
+	"UpvnH8KKPxRABRuC16KZTAWAxVKCANPEvFZxLYvZ54BT/0fKIa8b+krSp7O29EFvUR3ol9t2fwHyflgP",
+	"bfV9r0VYipnhpvIXZtaraP9nUr6lwrXOUA/nvqUKYrPOfvsmv5O+45uH0OkXGCael0bXcEHFlOJSOPUz",
+	"71pu67DkMGOh2RsX+HitRnsXOjQ4nyweNTI2qVgOI5+3PUMY6RKyk48jTVaEkSYeNjF8Vn0B2NGXqZxO",
+	"oDeQVn5KhHXqouMzhwvltsut6iJkBtckpSnLnMWuYy8A3I6pmC9IBrNN4h4Ek/zwYB5OpcpFbLOvwhLX",
+	"qXjQTC7rFPe80tVtyyvv3Wj7zdE6ecOydnsNplJurrcgzcpO7IsC+FlFnIA71CHhrZcetTxD9Ds5I3Ko",
+	"mbAgtwxPI8CiGY6QATZvh7abGuaQ4ucFWaR9IQXr5pynjqlhJUoF9b5wiBBe2uNRRt/KmdSxq37Ns8ny",
+	"W3FgzGvh45y82JwTmtBi/w0Imni8OG93J4e2zwnuXEC80ALaTkUvQmCXjKd2gSAY4DqYtkOisOZv13ax",
+	"KHUataUhVsPEY+kn21pGczGHnoIsGcL7xmws03mAOR45ujd5EsE30dNdcP3glxfsEvCzNQkBZDfL3+0L",
+	"u71m0m1M4XXSopLEi1jIOcWsmtR7v3Tex+XidprVLF1v/vfN012Ya9vZqc21De7M8S1XZOQ5vrV5utv1",
+	"Wbo4go0/KEv3iyT5zCRJJev2wULF+goW+gVOsU9QqQmbc/Shje7i5FnoXdlmRFy5xrXOjdsXton8bCQh",
+	"DVXOBDZQ6GUN7fy8gJbXfizvLuj3CISgqicaVuk6GBRbDpqhQm8zK4mo6zhoHQmDJf7qrJ/8Sr5qXwY9",
+	"DFzVLHPJDn5L5zYplM0xM8MFef/x+F6BpVikXk+5qt/cjK7qNf/DfRXFlo6/E15A1ku6ClFnDk3e+Dev",
+	"PIQYvNfC0jYbvGdFYi44/v5IAm7NcvKzrngjX9V0OOQDzoQ+RV5YtycJHVyBh9MmOpR3pbad6MM26N8R",
+	"/aq6P8LVsVS2JRcJRjX1C9xKfrua7fJ7fpbfmHpR6UUQkjX5JzVvKbST/Tcnh3vDWa9FPbWtVDdq9ngZ",
+	"ROiMKpK3W69satZM+N97P39XALbqjtWoDd55rIRc7Wa5vrRfOPG9OTEoPOsrT8vNSed++WJFfl5WZCH+",
+	"XOkt/pCAM4wrva5P0UWSyPKUbaJxes2sYeDa1O6SlCVU82vmGkq6X2xO+/uTw6wxaQs8SXbA6/RAtjDc",
+	"gEBrLWjX/tTV81fTVA+ZRh8o9JCwTk2XXWarzji8ig2uSp0puXZL7L2rsMLV96HnOC/AH2VOXj1ic4hM",
+	"WxRW+zw0/qsP2jdmagExx8g/DCTPsFIJmp5Mk5ggdE/+TAyfVZ95yjAvoLYa11tOqKm4/Xj7/wIAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -42,7 +42,35 @@ type guards map[string][]echo.MiddlewareFunc
 
 // contract is read once: no Server changes it, and reading it takes longer than all else that
 // New does.
-var contract = sync.OnceValues(gen.GetSpec)
+var contract = sync.OnceValues(func() (*openapi3.T, error) {
+	spec, err := gen.GetSpec()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"Name", "Owner"} {
+		spec.Components.Schemas[name].Value.Pattern = noControls
+	}
+	for _, schema := range spec.Components.Schemas {
+		for name, property := range schema.Value.Properties {
+			schema.Value.Properties[name] = plainProperty(property)
+		}
+	}
+	return spec, nil
+})
+
+// noControls is as much of the pattern of names as validation looks at. Package apikey checks the
+// rest, with a message for each rule and together with the other fields.
+const noControls = `^[^\x00-\x1F\x7F-\x9F]+$`
+
+// plainProperty returns the one schema that a property is allOf. Generators look for "nullable"
+// at the property, and OpenAPI 3.0 allows nothing next to a $ref; validation needs neither.
+func plainProperty(property *openapi3.SchemaRef) *openapi3.SchemaRef {
+	s := property.Value
+	if len(s.AllOf) == 1 && len(s.Properties) == 0 && s.Nullable == s.AllOf[0].Value.Nullable {
+		return s.AllOf[0]
+	}
+	return property
+}
 
 // newGuards makes the guards of each operation: authentication, then validation. Denying
 // is the default: an operation without security or scope is an error, not an open door.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -127,6 +128,9 @@ func (s *Server) writeError(err error, c echo.Context) {
 	}
 	x := exchangeOf(c.Request().Context())
 	p := problemOf(err)
+	if path := c.Request().URL.EscapedPath(); p.code == "PATH_NOT_FOUND" && strings.HasPrefix(path, "/v1/api-keys/") {
+		p.message = "there is nothing at this path; percent-encode a key's name (/ is %2F), or use its id, which always works"
+	}
 	x.err, x.problem = err, p
 	header := c.Response().Header()
 	if challenge := challenge(p); challenge != "" {
@@ -139,7 +143,7 @@ func (s *Server) writeError(err error, c echo.Context) {
 	if p.wait > 0 {
 		header.Set("Retry-After", strconv.Itoa(wholeSeconds(p.wait)))
 	}
-	body := gen.ErrorResponse{Status: p.status, Message: p.message, Code: &p.code, RequestId: &x.requestID}
+	body := gen.ErrorResponse{Status: p.status, Message: p.message, Code: p.code, RequestId: x.requestID}
 	if len(p.fields) > 0 {
 		details := make([]gen.ErrorDetail, len(p.fields))
 		for i, f := range p.fields {

@@ -33,6 +33,28 @@ func TestUnknownPaths(t *testing.T) {
 	}
 }
 
+// Many generated clients write the / of a name into the path as it is.
+func TestUnknownPathsBelowKeysExplainNames(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	created := k.mustCreate(k.admin, fields{"name": "a/b"})
+	for path, hint := range map[string]bool{
+		keysPath + "/a/b": true, keysPath + "/a/b/rotate": true, keysPath + "/a/": true, keysPath + "//": true,
+		keysPath + "X": false, "/v1/api-key/a/b": false, "/v1": false,
+	} {
+		message := k.get(k.admin, path).refused(404, "PATH_NOT_FOUND").Message
+		if explained := strings.Contains(message, "percent-encode") && strings.Contains(message, "/ is %2F") &&
+			strings.Contains(message, "id, which always works"); explained != hint {
+			k.Errorf("%s: the message is %q, want the hint: %t", path, message, hint)
+		}
+	}
+	for _, path := range []string{keysPath + "/a%2Fb", keysPath + "/" + created.ID} {
+		if got := k.get(k.admin, path).want(200).key().ID; got != created.ID {
+			k.Errorf("%s finds %s", path, got)
+		}
+	}
+}
+
 func TestUnknownMethods(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)

@@ -95,7 +95,7 @@ func (e VerifyCode) Valid() bool {
 	}
 }
 
-// ApiKeyCreate defines model for ApiKeyCreate.
+// ApiKeyCreate A key to create
 type ApiKeyCreate struct {
 	// ExpiresAt The expiration date and time of the API key: RFC 3339 with an offset, in the
 	// future, truncated to milliseconds.
@@ -124,10 +124,7 @@ type ApiKeyCreate struct {
 	//
 	//
 	// Example: customer-42
-	Owner *Owner `json:"owner,omitempty"`
-
-	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. If absent on creation,
-	// the new key has the calling key's limit.
+	Owner     *Owner            `json:"owner,omitempty"`
 	RateLimit *RateLimitSetting `json:"rate_limit,omitempty"`
 
 	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
@@ -139,18 +136,25 @@ type ApiKeyCreate struct {
 	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
-// ApiKeyListResponse defines model for ApiKeyListResponse.
+// ApiKeyListResponse Keys, newest first
 type ApiKeyListResponse struct {
-	Data       []ApiKeyResponse `json:"data"`
-	Pagination Pagination       `json:"pagination"`
+	// Data The keys of this page
+	Data []ApiKeyResponse `json:"data"`
+
+	// Pagination Where a list is, and how to get the rest
+	Pagination Pagination `json:"pagination"`
 }
 
-// ApiKeyResponse defines model for ApiKeyResponse.
+// ApiKeyResponse A key, without its secret
 type ApiKeyResponse struct {
-	// CreatedAt Example: 2026-11-23T09:00:00.000Z
+	// CreatedAt When the key was created
+	//
+	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// ExpiresAt Example: 2030-01-31T12:00:00.000Z
+	// ExpiresAt When the key expires
+	//
+	// Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt time.Time `json:"expires_at"`
 
 	// GraceEndsAt When the previous secret stops working; absent if there is none that works
@@ -218,9 +222,9 @@ type ApiKeyResponse struct {
 	Status ApiKeyStatus `json:"status"`
 }
 
-// ApiKeyRotate defines model for ApiKeyRotate.
+// ApiKeyRotate How to rotate; the body may be left out
 type ApiKeyRotate struct {
-	// GraceSeconds How long the old secret still works, at most 7 days
+	// GraceSeconds How long the old secret still works, at most 7 days; not at all if absent
 	//
 	// Example: 86400
 	GraceSeconds *int `json:"grace_seconds,omitempty"`
@@ -231,7 +235,7 @@ type ApiKeyRotate struct {
 // Example: ACTIVE
 type ApiKeyStatus string
 
-// ApiKeyUpdate defines model for ApiKeyUpdate.
+// ApiKeyUpdate What to change; what is absent stays as it is
 type ApiKeyUpdate struct {
 	// ExpiresAt The new expiry; the rules of creation apply
 	//
@@ -251,10 +255,7 @@ type ApiKeyUpdate struct {
 	//
 	//
 	// Example: ci-pipeline
-	Name *Name `json:"name,omitempty"`
-
-	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. If absent on creation,
-	// the new key has the calling key's limit.
+	Name      *Name             `json:"name,omitempty"`
 	RateLimit *RateLimitSetting `json:"rate_limit,omitempty"`
 
 	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
@@ -266,12 +267,16 @@ type ApiKeyUpdate struct {
 	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
-// ApiKeyWithSecretResponse defines model for ApiKeyWithSecretResponse.
+// ApiKeyWithSecretResponse A key with its secret, which is never shown again
 type ApiKeyWithSecretResponse struct {
-	// CreatedAt Example: 2026-11-23T09:00:00.000Z
+	// CreatedAt When the key was created
+	//
+	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// ExpiresAt Example: 2030-01-31T12:00:00.000Z
+	// ExpiresAt When the key expires
+	//
+	// Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt time.Time `json:"expires_at"`
 
 	// GraceEndsAt When the previous secret stops working; absent if there is none that works
@@ -334,6 +339,8 @@ type ApiKeyWithSecretResponse struct {
 	Scopes Scopes `json:"scopes"`
 
 	// Secret The full API key secret (only returned on creation and rotation)
+	//
+	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Secret string `json:"secret"`
 
 	// Status REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
@@ -358,16 +365,29 @@ type AuditActor = string
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown.
 type AuditChanges struct {
-	ExpiresAt   *AuditTimeChange      `json:"expires_at,omitempty"`
-	GraceEndsAt *AuditTimeChange      `json:"grace_ends_at,omitempty"`
-	Metadata    *AuditMetadataChange  `json:"metadata,omitempty"`
-	Name        *AuditTextChange      `json:"name,omitempty"`
-	RateLimit   *AuditRateLimitChange `json:"rate_limit,omitempty"`
-	RevokedAt   *AuditTimeChange      `json:"revoked_at,omitempty"`
-	Scopes      *AuditScopesChange    `json:"scopes,omitempty"`
+	// ExpiresAt The old and the new time
+	ExpiresAt *AuditTimeChange `json:"expires_at,omitempty"`
+
+	// GraceEndsAt The old and the new time
+	GraceEndsAt *AuditTimeChange `json:"grace_ends_at,omitempty"`
+
+	// Metadata The old and the new metadata
+	Metadata *AuditMetadataChange `json:"metadata,omitempty"`
+
+	// Name The old and the new text
+	Name *AuditTextChange `json:"name,omitempty"`
+
+	// RateLimit The old and the new rate limit
+	RateLimit *AuditRateLimitChange `json:"rate_limit,omitempty"`
+
+	// RevokedAt The old and the new time
+	RevokedAt *AuditTimeChange `json:"revoked_at,omitempty"`
+
+	// Scopes The old and the new scopes
+	Scopes *AuditScopesChange `json:"scopes,omitempty"`
 }
 
-// AuditEvent defines model for AuditEvent.
+// AuditEvent A change of a key
 type AuditEvent struct {
 	// Action What was done to a key. `leak`: its secret was reported, which ended the key, or the
 	// grace of its old secret.
@@ -388,7 +408,9 @@ type AuditEvent struct {
 	// Example: 192.0.2.1
 	Address *string `json:"address,omitempty"`
 
-	// At Example: 2026-11-23T10:30:00.000Z
+	// At When the key was changed
+	//
+	// Example: 2026-11-23T10:30:00.000Z
 	At time.Time `json:"at"`
 
 	// Changes The key's properties that changed, with their old and new values. `from` is absent if
@@ -434,8 +456,9 @@ type AuditEvent struct {
 	Via string `json:"via"`
 }
 
-// AuditEventListResponse defines model for AuditEventListResponse.
+// AuditEventListResponse Events, newest first
 type AuditEventListResponse struct {
+	// Data The events of this answer
 	Data []AuditEvent `json:"data"`
 
 	// Next Pass it as `before` to read on; absent if there are no more events
@@ -444,7 +467,7 @@ type AuditEventListResponse struct {
 	Next *string `json:"next,omitempty"`
 }
 
-// AuditMetadataChange defines model for AuditMetadataChange.
+// AuditMetadataChange The old and the new metadata
 type AuditMetadataChange struct {
 	// From Your own data about the key: at most 20 entries, names of 1 to 40 characters without
 	// control characters, values of at most 500. A key's secret is refused.
@@ -461,7 +484,7 @@ type AuditMetadataChange struct {
 	To *Metadata `json:"to,omitempty"`
 }
 
-// AuditRateLimitChange defines model for AuditRateLimitChange.
+// AuditRateLimitChange The old and the new rate limit
 type AuditRateLimitChange struct {
 	// From How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
 	// `window_seconds` / `limit`.
@@ -472,7 +495,7 @@ type AuditRateLimitChange struct {
 	To *RateLimit `json:"to,omitempty"`
 }
 
-// AuditScopesChange defines model for AuditScopesChange.
+// AuditScopesChange The old and the new scopes
 type AuditScopesChange struct {
 	// From What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 	// `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
@@ -491,7 +514,7 @@ type AuditScopesChange struct {
 	To *Scopes `json:"to,omitempty"`
 }
 
-// AuditTextChange defines model for AuditTextChange.
+// AuditTextChange The old and the new text
 type AuditTextChange struct {
 	// From Example: ci-pipeline
 	From *string `json:"from,omitempty"`
@@ -500,7 +523,7 @@ type AuditTextChange struct {
 	To *string `json:"to,omitempty"`
 }
 
-// AuditTimeChange defines model for AuditTimeChange.
+// AuditTimeChange The old and the new time
 type AuditTimeChange struct {
 	// From Example: 2030-01-31T12:00:00.000Z
 	From *time.Time `json:"from,omitempty"`
@@ -509,18 +532,22 @@ type AuditTimeChange struct {
 	To *time.Time `json:"to,omitempty"`
 }
 
-// ErrorDetail defines model for ErrorDetail.
+// ErrorDetail What is wrong with one field
 type ErrorDetail struct {
 	// Field The property, query parameter or header
 	//
 	// Example: expires_at
 	Field string `json:"field"`
 
-	// Message Example: must be in the future
+	// Message What is wrong with it
+	//
+	// Example: must be in the future
 	Message string `json:"message"`
 }
 
-// ErrorResponse defines model for ErrorResponse.
+// ErrorResponse Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
@@ -533,7 +560,7 @@ type ErrorResponse struct {
 	//
 	//
 	// Example: INVALID_REQUEST
-	Code *string `json:"code,omitempty"`
+	Code string `json:"code"`
 
 	// Details One entry per wrong field
 	Details *[]ErrorDetail `json:"details,omitempty"`
@@ -546,7 +573,7 @@ type ErrorResponse struct {
 	// RequestId Equals the X-Request-Id header
 	//
 	// Example: 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
-	RequestId *string `json:"request_id,omitempty"`
+	RequestId string `json:"request_id"`
 
 	// Status Equals the HTTP status
 	//
@@ -554,15 +581,15 @@ type ErrorResponse struct {
 	Status int `json:"status"`
 }
 
-// LeakReport defines model for LeakReport.
+// LeakReport A secret that you found
 type LeakReport struct {
 	// Key The secret that you found; any string
 	//
-	// Example: the secret that you found
+	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Key string `json:"key"`
 }
 
-// LeakReportResponse defines model for LeakReportResponse.
+// LeakReportResponse Thanks; it does not say whether the secret was good
 type LeakReportResponse struct {
 	// Message Always the same
 	//
@@ -589,14 +616,16 @@ type Name = string
 // Example: customer-42
 type Owner = string
 
-// Pagination defines model for Pagination.
+// Pagination Where a list is, and how to get the rest
 type Pagination struct {
 	// CurrentPage 0 if `cursor` was given
 	//
 	// Example: 1
 	CurrentPage int `json:"current_page"`
 
-	// ItemsPerPage Example: 20
+	// ItemsPerPage The most keys on a page
+	//
+	// Example: 20
 	ItemsPerPage int `json:"items_per_page"`
 
 	// NextCursor Pass it as `cursor`, with the same filters, to get the next keys; absent if there
@@ -620,17 +649,23 @@ type RateLimit struct {
 	// Example: 100
 	Limit int `json:"limit"`
 
-	// WindowSeconds Example: 60
+	// WindowSeconds The length of a window
+	//
+	// Example: 60
 	WindowSeconds int `json:"window_seconds"`
 }
 
 // RateLimitSetting The key's rate limit, or `null` for none; needs `keys:admin`. If absent on creation,
 // the new key has the calling key's limit.
 type RateLimitSetting struct {
-	// Limit Example: 100
+	// Limit The calls allowed at once, and again in each window
+	//
+	// Example: 100
 	Limit int `json:"limit"`
 
-	// WindowSeconds Example: 60
+	// WindowSeconds The length of a window
+	//
+	// Example: 60
 	WindowSeconds int `json:"window_seconds"`
 }
 
@@ -648,7 +683,7 @@ type RequestedScopes = []string
 // Example: ["keys:read","datasets:read"]
 type Scopes = []string
 
-// SummaryResponse defines model for SummaryResponse.
+// SummaryResponse How many keys there are, and how many need attention
 type SummaryResponse struct {
 	// Active Keys that are ACTIVE
 	//
@@ -683,7 +718,7 @@ type SummaryResponse struct {
 	Unused int `json:"unused"`
 }
 
-// UsageCount defines model for UsageCount.
+// UsageCount The decisions in one interval
 type UsageCount struct {
 	// Refused All others
 	//
@@ -701,7 +736,7 @@ type UsageCount struct {
 	Valid int `json:"valid"`
 }
 
-// UsageResponse defines model for UsageResponse.
+// UsageResponse Decisions about keys, by interval
 type UsageResponse struct {
 	// Data One entry per interval, oldest first; the last one is not over yet
 	Data []UsageCount `json:"data"`
@@ -723,11 +758,11 @@ type UsageResponse struct {
 // Example: VALID
 type VerifyCode string
 
-// VerifyRequest defines model for VerifyRequest.
+// VerifyRequest A secret to verify
 type VerifyRequest struct {
 	// Key The secret that you received; any string
 	//
-	// Example: the secret that you were shown
+	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Key string `json:"key"`
 
 	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
@@ -739,15 +774,17 @@ type VerifyRequest struct {
 	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
-// VerifyResponse defines model for VerifyResponse.
+// VerifyResponse Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND
 type VerifyResponse struct {
 	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of
 	// REVOKED, EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
 	//
 	//
 	// Example: VALID
-	Code VerifyCode      `json:"code"`
-	Key  *ApiKeyResponse `json:"key,omitempty"`
+	Code VerifyCode `json:"code"`
+
+	// Key A key, without its secret
+	Key *ApiKeyResponse `json:"key,omitempty"`
 
 	// RetryAfterSeconds Present with RATE_LIMITED; a call will pass after this many seconds
 	//
@@ -761,34 +798,66 @@ type VerifyResponse struct {
 // KeyName defines model for KeyName.
 type KeyName = string
 
-// ApiKey defines model for ApiKey.
-type ApiKey = ApiKeyResponse
+// OwnerOfKey The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+// apply, but the UUID form is allowed.
+//
+// Example: customer-42
+type OwnerOfKey = Owner
 
-// BadRequest defines model for BadRequest.
+// BadQuery Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type BadQuery = ErrorResponse
+
+// BadRequest Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type BadRequest = ErrorResponse
 
-// Conflict defines model for Conflict.
+// Conflict Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type Conflict = ErrorResponse
 
-// Error defines model for Error.
+// Error Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type Error = ErrorResponse
 
-// Forbidden defines model for Forbidden.
+// Forbidden Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type Forbidden = ErrorResponse
 
-// NotFound defines model for NotFound.
+// NameTaken Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type NameTaken = ErrorResponse
+
+// NotFound Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type NotFound = ErrorResponse
 
-// TooManyRequests defines model for TooManyRequests.
+// NotRotated Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type NotRotated = ErrorResponse
+
+// TooManyRequests Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type TooManyRequests = ErrorResponse
 
-// Unauthorized defines model for Unauthorized.
+// Unauthorized Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
 type Unauthorized = ErrorResponse
 
 // ListApiKeysParams defines parameters for ListApiKeys.
 type ListApiKeysParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 
 	// Status Only keys that have this status now
 	Status *ApiKeyStatus `form:"status,omitempty" json:"status,omitempty"`
@@ -820,41 +889,41 @@ type ListApiKeysParams struct {
 	// list, and for a caller who sees the same owners' keys. It excludes `page`.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 
-	// Page The page number, from 1; excludes `cursor`
+	// Page The page number, from 1, which is also the default; excludes `cursor`
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
-	// ItemsPerPage The number of keys per page
+	// ItemsPerPage The number of keys per page; 20 if absent
 	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
 }
 
 // RevokeApiKeyParams defines parameters for RevokeApiKey.
 type RevokeApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // GetApiKeyParams defines parameters for GetApiKey.
 type GetApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // UpdateApiKeyParams defines parameters for UpdateApiKey.
 type UpdateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // RotateApiKeyParams defines parameters for RotateApiKey.
 type RotateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // GetApiKeyUsageParams defines parameters for GetApiKeyUsage.
 type GetApiKeyUsageParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // ListAuditEventsParams defines parameters for ListAuditEvents.
@@ -880,20 +949,20 @@ type ListAuditEventsParams struct {
 	// Before Only events older than the one with this `id`, which may have been removed since
 	Before *string `form:"before,omitempty" json:"before,omitempty"`
 
-	// ItemsPerPage The most events in an answer
+	// ItemsPerPage The most events in an answer; 20 if absent
 	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
 }
 
 // GetSummaryParams defines parameters for GetSummary.
 type GetSummaryParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // GetUsageParams defines parameters for GetUsage.
 type GetUsageParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
-	Owner *Owner `form:"owner,omitempty" json:"owner,omitempty"`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
 // CreateApiKeyJSONRequestBody defines body for CreateApiKey for application/json ContentType.
@@ -1708,7 +1777,7 @@ func NewListApiKeysRequest(server string, params *ListApiKeysParams) (*http.Requ
 
 		if params.Page != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1720,7 +1789,7 @@ func NewListApiKeysRequest(server string, params *ListApiKeysParams) (*http.Requ
 
 		if params.ItemsPerPage != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "items_per_page", *params.ItemsPerPage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "items_per_page", *params.ItemsPerPage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -2229,7 +2298,7 @@ func NewListAuditEventsRequest(server string, params *ListAuditEventsParams) (*h
 
 		if params.ItemsPerPage != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "items_per_page", *params.ItemsPerPage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "items_per_page", *params.ItemsPerPage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {

@@ -41,21 +41,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/api-keys/{key_name}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give an API key a new secret
+         * @description Returns the new secret, which works at once. The old secret stops now, or works for
+         *     another `grace_seconds`, but never past `expires_at`; a still older one stops now. Id,
+         *     name, prefix and everything else stay. A revoked key cannot be rotated (409). Of two
+         *     concurrent rotations one is refused (409), so that no answer shows a secret that does
+         *     not work.
+         *
+         *     Without `keys:admin`, your key must have all scopes of the key that you rotate. A key
+         *     may rotate itself.
+         */
+        post: operations["rotateApiKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/api-keys/{key_name}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the usage of an API key
+         * @description The last 24 hours, by hour, including the current one. getUsage describes what
+         *     counts. Each node keeps the hours of 50,000 keys, and evicts those not used for long.
+         */
+        get: operations["getApiKeyUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/api-keys/{key_name}": {
         parameters: {
-            query?: {
-                /** @description An owner other than your own; needs `keys:admin` */
-                owner?: components["parameters"]["Owner"];
-            };
+            query?: never;
             header?: never;
-            path: {
-                /**
-                 * @description The name or the `id` of a key. Percent-encode it once: `a/b` is `a%2Fb`. A value
-                 *     in UUID form (8-4-4-4-12) is always an id.
-                 * @example ci-pipeline
-                 */
-                key_name: components["parameters"]["KeyName"];
-            };
+            path?: never;
             cookie?: never;
         };
         /**
@@ -88,74 +126,6 @@ export interface paths {
          *     all scopes that you add.
          */
         patch: operations["updateApiKey"];
-        trace?: never;
-    };
-    "/v1/api-keys/{key_name}/rotate": {
-        parameters: {
-            query?: {
-                /** @description An owner other than your own; needs `keys:admin` */
-                owner?: components["parameters"]["Owner"];
-            };
-            header?: never;
-            path: {
-                /**
-                 * @description The name or the `id` of a key. Percent-encode it once: `a/b` is `a%2Fb`. A value
-                 *     in UUID form (8-4-4-4-12) is always an id.
-                 * @example ci-pipeline
-                 */
-                key_name: components["parameters"]["KeyName"];
-            };
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Give an API key a new secret
-         * @description Returns the new secret, which works at once. The old secret stops now, or works for
-         *     another `grace_seconds`, but never past `expires_at`; a still older one stops now. Id,
-         *     name, prefix and everything else stay. A revoked key cannot be rotated (409). Of two
-         *     concurrent rotations one is refused (409), so that no answer shows a secret that does
-         *     not work.
-         *
-         *     Without `keys:admin`, your key must have all scopes of the key that you rotate. A key
-         *     may rotate itself.
-         */
-        post: operations["rotateApiKey"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/api-keys/{key_name}/usage": {
-        parameters: {
-            query?: {
-                /** @description An owner other than your own; needs `keys:admin` */
-                owner?: components["parameters"]["Owner"];
-            };
-            header?: never;
-            path: {
-                /**
-                 * @description The name or the `id` of a key. Percent-encode it once: `a/b` is `a%2Fb`. A value
-                 *     in UUID form (8-4-4-4-12) is always an id.
-                 * @example ci-pipeline
-                 */
-                key_name: components["parameters"]["KeyName"];
-            };
-            cookie?: never;
-        };
-        /**
-         * Get the usage of an API key
-         * @description The last 24 hours, by hour, including the current one. getUsage describes what
-         *     counts. Each node keeps the hours of 50,000 keys, and evicts those not used for long.
-         */
-        get: operations["getApiKeyUsage"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
         trace?: never;
     };
     "/v1/verify": {
@@ -385,11 +355,16 @@ export interface components {
          */
         RateLimit: {
             /**
+             * Format: int32
              * @description The calls allowed at once, and again in each window
              * @example 100
              */
             limit: number;
-            /** @example 60 */
+            /**
+             * Format: int32
+             * @description The length of a window
+             * @example 60
+             */
             window_seconds: number;
         };
         /**
@@ -397,11 +372,20 @@ export interface components {
          *     the new key has the calling key's limit.
          */
         RateLimitSetting: {
-            /** @example 100 */
+            /**
+             * Format: int32
+             * @description The calls allowed at once, and again in each window
+             * @example 100
+             */
             limit: number;
-            /** @example 60 */
+            /**
+             * Format: int32
+             * @description The length of a window
+             * @example 60
+             */
             window_seconds: number;
         } | null;
+        /** @description A key to create */
         ApiKeyCreate: {
             name: components["schemas"]["Name"];
             /**
@@ -414,8 +398,9 @@ export interface components {
             owner?: components["schemas"]["Owner"];
             scopes?: components["schemas"]["RequestedScopes"];
             metadata?: components["schemas"]["Metadata"];
-            rate_limit?: components["schemas"]["RateLimitSetting"];
+            rate_limit?: components["schemas"]["RateLimitSetting"] | null;
         };
+        /** @description What to change; what is absent stays as it is */
         ApiKeyUpdate: {
             name?: components["schemas"]["Name"];
             /**
@@ -426,15 +411,16 @@ export interface components {
             expires_at?: string;
             scopes?: components["schemas"]["RequestedScopes"];
             metadata?: components["schemas"]["Metadata"];
-            rate_limit?: components["schemas"]["RateLimitSetting"];
+            rate_limit?: components["schemas"]["RateLimitSetting"] | null;
         };
+        /** @description How to rotate; the body may be left out */
         ApiKeyRotate: {
             /**
-             * @description How long the old secret still works, at most 7 days
-             * @default 0
+             * Format: int32
+             * @description How long the old secret still works, at most 7 days; not at all if absent
              * @example 86400
              */
-            grace_seconds: number;
+            grace_seconds?: number;
         };
         /**
          * @description REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
@@ -442,6 +428,7 @@ export interface components {
          * @enum {string}
          */
         ApiKeyStatus: "ACTIVE" | "EXPIRED" | "REVOKED";
+        /** @description A key, without its secret */
         ApiKeyResponse: {
             /**
              * Format: uuid
@@ -451,7 +438,8 @@ export interface components {
             id: string;
             /**
              * Format: date-time
-             * @example 2026-11-23T09:00:00.000Z
+             * @description When the key was created
+             * @example 2025-06-24T11:28:35.072Z
              */
             created_at: string;
             /**
@@ -462,6 +450,7 @@ export interface components {
             last_used_at?: string;
             /**
              * Format: date-time
+             * @description When the key expires
              * @example 2030-01-31T12:00:00.000Z
              */
             expires_at: string;
@@ -489,26 +478,39 @@ export interface components {
              */
             prefix: string;
         };
+        /** @description A key with its secret, which is never shown again */
         ApiKeyWithSecretResponse: components["schemas"]["ApiKeyResponse"] & {
-            /** @description The full API key secret (only returned on creation and rotation) */
+            /**
+             * @description The full API key secret (only returned on creation and rotation)
+             * @example ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
+             */
             secret: string;
         };
+        /** @description Keys, newest first */
         ApiKeyListResponse: {
+            /** @description The keys of this page */
             data: components["schemas"]["ApiKeyResponse"][];
             pagination: components["schemas"]["Pagination"];
         };
+        /** @description Where a list is, and how to get the rest */
         Pagination: {
             /**
+             * Format: int32
              * @description 0 if nothing matches, or if `cursor` was given, when pages are not counted
              * @example 3
              */
             total_pages: number;
             /**
+             * Format: int32
              * @description 0 if `cursor` was given
              * @example 1
              */
             current_page: number;
-            /** @example 20 */
+            /**
+             * Format: int32
+             * @description The most keys on a page
+             * @example 20
+             */
             items_per_page: number;
             /**
              * @description Pass it as `cursor`, with the same filters, to get the next keys; absent if there
@@ -517,10 +519,11 @@ export interface components {
              */
             next_cursor?: string;
         };
+        /** @description A secret to verify */
         VerifyRequest: {
             /**
              * @description The secret that you received; any string
-             * @example the secret that you were shown
+             * @example ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
              */
             key: string;
             scopes?: components["schemas"]["RequestedScopes"];
@@ -532,21 +535,24 @@ export interface components {
          * @enum {string}
          */
         VerifyCode: "VALID" | "NOT_FOUND" | "REVOKED" | "EXPIRED" | "INSUFFICIENT_SCOPE" | "RATE_LIMITED";
+        /** @description Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND */
         VerifyResponse: {
             /** @description Whether `code` is VALID */
             valid: boolean;
             code: components["schemas"]["VerifyCode"];
             key?: components["schemas"]["ApiKeyResponse"];
             /**
+             * Format: int32
              * @description Present with RATE_LIMITED; a call will pass after this many seconds
              * @example 3
              */
             retry_after_seconds?: number;
         };
+        /** @description An OAuth 2.0 token introspection request (RFC 7662) */
         IntrospectionRequest: {
             /**
              * @description The secret that you received; any string
-             * @example the secret that you were shown
+             * @example ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
              */
             token: string;
             /**
@@ -555,6 +561,7 @@ export interface components {
              */
             token_type_hint?: string;
         };
+        /** @description An OAuth 2.0 token introspection response (RFC 7662) */
         IntrospectionResponse: {
             /** @description Whether the token is valid now; if not, the answer has no other property */
             active: boolean;
@@ -581,7 +588,7 @@ export interface components {
             /**
              * Format: int64
              * @description When the key was created, in seconds since 1970
-             * @example 1795000000
+             * @example 1750764515
              */
             iat?: number;
             /**
@@ -591,39 +598,47 @@ export interface components {
              */
             exp?: number;
         };
+        /** @description How many keys there are, and how many need attention */
         SummaryResponse: {
             /**
+             * Format: int32
              * @description Keys that are ACTIVE
              * @example 120
              */
             active: number;
             /**
+             * Format: int32
              * @description Keys that are EXPIRED
              * @example 7
              */
             expired: number;
             /**
+             * Format: int32
              * @description Keys that are REVOKED
              * @example 31
              */
             revoked: number;
             /**
+             * Format: int32
              * @description ACTIVE keys whose previous secret still works
              * @example 2
              */
             rotating: number;
             /**
+             * Format: int32
              * @description ACTIVE keys that expire within 30 days
              * @example 5
              */
             expiring_soon: number;
             /**
+             * Format: int32
              * @description ACTIVE keys last used more than 90 days ago; a key that was never used counts from
              *     its creation
              * @example 11
              */
             unused: number;
         };
+        /** @description Decisions about keys, by interval */
         UsageResponse: {
             /**
              * Format: date-time
@@ -632,6 +647,7 @@ export interface components {
              */
             since: string;
             /**
+             * Format: int32
              * @description How long each interval of `data` is, 60 or 3600
              * @example 60
              */
@@ -639,6 +655,7 @@ export interface components {
             /** @description One entry per interval, oldest first; the last one is not over yet */
             data: components["schemas"]["UsageCount"][];
         };
+        /** @description The decisions in one interval */
         UsageCount: {
             /**
              * Format: date-time
@@ -647,23 +664,27 @@ export interface components {
              */
             start: string;
             /**
+             * Format: int32
              * @description Decisions whose `code` was VALID
              * @example 42
              */
             valid: number;
             /**
+             * Format: int32
              * @description All others
              * @example 3
              */
             refused: number;
         };
+        /** @description A secret that you found */
         LeakReport: {
             /**
              * @description The secret that you found; any string
-             * @example the secret that you found
+             * @example ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
              */
             key: string;
         };
+        /** @description Thanks; it does not say whether the secret was good */
         LeakReportResponse: {
             /**
              * @description Always the same
@@ -684,12 +705,14 @@ export interface components {
          * @example 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
          */
         AuditActor: string;
+        /** @description The old and the new text */
         AuditTextChange: {
             /** @example ci-pipeline */
             from?: string;
             /** @example ci-pipeline-2 */
             to?: string;
         };
+        /** @description The old and the new time */
         AuditTimeChange: {
             /**
              * Format: date-time
@@ -702,14 +725,17 @@ export interface components {
              */
             to?: string;
         };
+        /** @description The old and the new scopes */
         AuditScopesChange: {
             from?: components["schemas"]["Scopes"];
             to?: components["schemas"]["Scopes"];
         };
+        /** @description The old and the new metadata */
         AuditMetadataChange: {
             from?: components["schemas"]["Metadata"];
             to?: components["schemas"]["Metadata"];
         };
+        /** @description The old and the new rate limit */
         AuditRateLimitChange: {
             from?: components["schemas"]["RateLimit"];
             to?: components["schemas"]["RateLimit"];
@@ -728,6 +754,7 @@ export interface components {
             revoked_at?: components["schemas"]["AuditTimeChange"];
             grace_ends_at?: components["schemas"]["AuditTimeChange"];
         };
+        /** @description A change of a key */
         AuditEvent: {
             /**
              * Format: uuid
@@ -737,6 +764,7 @@ export interface components {
             id: string;
             /**
              * Format: date-time
+             * @description When the key was changed
              * @example 2026-11-23T10:30:00.000Z
              */
             at: string;
@@ -768,7 +796,9 @@ export interface components {
              */
             request_id?: string;
         };
+        /** @description Events, newest first */
         AuditEventListResponse: {
+            /** @description The events of this answer */
             data: components["schemas"]["AuditEvent"][];
             /**
              * Format: uuid
@@ -777,8 +807,14 @@ export interface components {
              */
             next?: string;
         };
+        /**
+         * @description Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+         *     shape is older than that, and a second media type would split the error types of
+         *     generated clients.
+         */
         ErrorResponse: {
             /**
+             * Format: int32
              * @description Equals the HTTP status
              * @example 400
              */
@@ -799,39 +835,43 @@ export interface components {
              *     the change was made before you repeat it. New codes may be added.
              * @example INVALID_REQUEST
              */
-            code?: string;
+            code: string;
             /**
              * @description Equals the X-Request-Id header
              * @example 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
              */
-            request_id?: string;
+            request_id: string;
             /** @description One entry per wrong field */
             details?: components["schemas"]["ErrorDetail"][];
         };
+        /** @description What is wrong with one field */
         ErrorDetail: {
             /**
              * @description The property, query parameter or header
              * @example expires_at
              */
             field: string;
-            /** @example must be in the future */
+            /**
+             * @description What is wrong with it
+             * @example must be in the future
+             */
             message: string;
         };
     };
     responses: {
-        /** @description The key, without its secret */
-        ApiKey: {
+        /** @description The body, or a query parameter, is wrong */
+        BadRequest: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
             };
             content: {
-                "application/json": components["schemas"]["ApiKeyResponse"];
+                "application/json": components["schemas"]["ErrorResponse"];
             };
         };
-        /** @description Bad request */
-        BadRequest: {
+        /** @description The request is malformed, or a parameter is wrong */
+        BadQuery: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
@@ -876,8 +916,30 @@ export interface components {
                 "application/json": components["schemas"]["ErrorResponse"];
             };
         };
-        /** @description The name is taken, or the key is revoked or was just rotated */
+        /** @description The name is taken */
+        NameTaken: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorResponse"];
+            };
+        };
+        /** @description The name is taken, or the key is revoked */
         Conflict: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorResponse"];
+            };
+        };
+        /** @description The key is revoked, or was just rotated by another call */
+        NotRotated: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
@@ -896,7 +958,7 @@ export interface components {
                 "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                 "Retry-After": components["headers"]["Retry-After"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                RateLimit: components["headers"]["RateLimit"];
+                RateLimit: components["headers"]["RateLimitRemaining"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
@@ -913,7 +975,7 @@ export interface components {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                RateLimit: components["headers"]["RateLimit"];
+                RateLimit: components["headers"]["RateLimitRemaining"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
@@ -966,7 +1028,7 @@ export interface components {
          */
         KeyName: string;
         /** @description An owner other than your own; needs `keys:admin` */
-        Owner: components["schemas"]["Owner"];
+        OwnerOfKey: components["schemas"]["Owner"];
     };
     requestBodies: never;
     headers: {
@@ -1006,7 +1068,7 @@ export interface components {
          *     (draft-ietf-httpapi-ratelimit-headers-10)
          * @example "key";r=42;t=35
          */
-        RateLimit: string;
+        RateLimitRemaining: string;
         /**
          * @description The id of the key; always present
          * @example 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
@@ -1036,7 +1098,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description An owner other than your own; needs `keys:admin` */
-                owner?: components["parameters"]["Owner"];
+                owner?: components["parameters"]["OwnerOfKey"];
                 /** @description Only keys that have this status now */
                 status?: components["schemas"]["ApiKeyStatus"];
                 /**
@@ -1077,9 +1139,15 @@ export interface operations {
                  * @example AZehsm8AfD2eT1prfI2eD0QTb6NVs2eK
                  */
                 cursor?: string;
-                /** @description The page number, from 1; excludes `cursor` */
+                /**
+                 * @description The page number, from 1, which is also the default; excludes `cursor`
+                 * @example 1
+                 */
                 page?: number;
-                /** @description The number of keys per page */
+                /**
+                 * @description The number of keys per page; 20 if absent
+                 * @example 20
+                 */
                 items_per_page?: number;
             };
             header?: never;
@@ -1099,7 +1167,7 @@ export interface operations {
                     "application/json": components["schemas"]["ApiKeyListResponse"];
                 };
             };
-            400: components["responses"]["BadRequest"];
+            400: components["responses"]["BadQuery"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             default: components["responses"]["Error"];
@@ -1133,93 +1201,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
-            409: components["responses"]["Conflict"];
-            default: components["responses"]["Error"];
-        };
-    };
-    getApiKey: {
-        parameters: {
-            query?: {
-                /** @description An owner other than your own; needs `keys:admin` */
-                owner?: components["parameters"]["Owner"];
-            };
-            header?: never;
-            path: {
-                /**
-                 * @description The name or the `id` of a key. Percent-encode it once: `a/b` is `a%2Fb`. A value
-                 *     in UUID form (8-4-4-4-12) is always an id.
-                 * @example ci-pipeline
-                 */
-                key_name: components["parameters"]["KeyName"];
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: components["responses"]["ApiKey"];
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            default: components["responses"]["Error"];
-        };
-    };
-    revokeApiKey: {
-        parameters: {
-            query?: {
-                /** @description An owner other than your own; needs `keys:admin` */
-                owner?: components["parameters"]["Owner"];
-            };
-            header?: never;
-            path: {
-                /**
-                 * @description The name or the `id` of a key. Percent-encode it once: `a/b` is `a%2Fb`. A value
-                 *     in UUID form (8-4-4-4-12) is always an id.
-                 * @example ci-pipeline
-                 */
-                key_name: components["parameters"]["KeyName"];
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: components["responses"]["ApiKey"];
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            default: components["responses"]["Error"];
-        };
-    };
-    updateApiKey: {
-        parameters: {
-            query?: {
-                /** @description An owner other than your own; needs `keys:admin` */
-                owner?: components["parameters"]["Owner"];
-            };
-            header?: never;
-            path: {
-                /**
-                 * @description The name or the `id` of a key. Percent-encode it once: `a/b` is `a%2Fb`. A value
-                 *     in UUID form (8-4-4-4-12) is always an id.
-                 * @example ci-pipeline
-                 */
-                key_name: components["parameters"]["KeyName"];
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ApiKeyUpdate"];
-            };
-        };
-        responses: {
-            200: components["responses"]["ApiKey"];
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["Unauthorized"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            409: components["responses"]["Conflict"];
+            409: components["responses"]["NameTaken"];
             default: components["responses"]["Error"];
         };
     };
@@ -1227,7 +1209,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description An owner other than your own; needs `keys:admin` */
-                owner?: components["parameters"]["Owner"];
+                owner?: components["parameters"]["OwnerOfKey"];
             };
             header?: never;
             path: {
@@ -1257,11 +1239,11 @@ export interface operations {
                     "application/json": components["schemas"]["ApiKeyWithSecretResponse"];
                 };
             };
-            400: components["responses"]["BadRequest"];
+            400: components["responses"]["BadQuery"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
-            409: components["responses"]["Conflict"];
+            409: components["responses"]["NotRotated"];
             default: components["responses"]["Error"];
         };
     };
@@ -1269,7 +1251,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description An owner other than your own; needs `keys:admin` */
-                owner?: components["parameters"]["Owner"];
+                owner?: components["parameters"]["OwnerOfKey"];
             };
             header?: never;
             path: {
@@ -1295,10 +1277,126 @@ export interface operations {
                     "application/json": components["schemas"]["UsageResponse"];
                 };
             };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Error"];
+        };
+    };
+    getApiKey: {
+        parameters: {
+            query?: {
+                /** @description An owner other than your own; needs `keys:admin` */
+                owner?: components["parameters"]["OwnerOfKey"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The name or the `id` of a key. Percent-encode it once: `a/b` is `a%2Fb`. A value
+                 *     in UUID form (8-4-4-4-12) is always an id.
+                 * @example ci-pipeline
+                 */
+                key_name: components["parameters"]["KeyName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The key, without its secret */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKeyResponse"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Error"];
+        };
+    };
+    revokeApiKey: {
+        parameters: {
+            query?: {
+                /** @description An owner other than your own; needs `keys:admin` */
+                owner?: components["parameters"]["OwnerOfKey"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The name or the `id` of a key. Percent-encode it once: `a/b` is `a%2Fb`. A value
+                 *     in UUID form (8-4-4-4-12) is always an id.
+                 * @example ci-pipeline
+                 */
+                key_name: components["parameters"]["KeyName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The revoked key, without its secret */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKeyResponse"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Error"];
+        };
+    };
+    updateApiKey: {
+        parameters: {
+            query?: {
+                /** @description An owner other than your own; needs `keys:admin` */
+                owner?: components["parameters"]["OwnerOfKey"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The name or the `id` of a key. Percent-encode it once: `a/b` is `a%2Fb`. A value
+                 *     in UUID form (8-4-4-4-12) is always an id.
+                 * @example ci-pipeline
+                 */
+                key_name: components["parameters"]["KeyName"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApiKeyUpdate"];
+            };
+        };
+        responses: {
+            /** @description The key as it is now, without its secret */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKeyResponse"];
+                };
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
             default: components["responses"]["Error"];
         };
     };
@@ -1326,7 +1424,7 @@ export interface operations {
                     "application/json": components["schemas"]["VerifyResponse"];
                 };
             };
-            400: components["responses"]["BadRequest"];
+            400: components["responses"]["BadQuery"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             default: components["responses"]["Error"];
@@ -1346,8 +1444,9 @@ export interface operations {
                  */
                 scope?: string[];
                 /**
-                 * @description The status for a key over its rate limit and for a throttled client: 403, or 429
-                 *     for gateways that pass it on (nginx does not)
+                 * @description The status for a key over its rate limit and for a throttled client: 403, which is
+                 *     the default, or 429 for gateways that pass it on (nginx does not)
+                 * @example 403
                  */
                 rate_limited?: "403" | "429";
             };
@@ -1365,7 +1464,7 @@ export interface operations {
                     "X-Api-Key-Owner": components["headers"]["X-Api-Key-Owner"];
                     "X-Api-Key-Scopes": components["headers"]["X-Api-Key-Scopes"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    RateLimit: components["headers"]["RateLimit"];
+                    RateLimit: components["headers"]["RateLimitRemaining"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
@@ -1402,7 +1501,7 @@ export interface operations {
                     "application/json": components["schemas"]["IntrospectionResponse"];
                 };
             };
-            400: components["responses"]["BadRequest"];
+            400: components["responses"]["BadQuery"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             default: components["responses"]["Error"];
@@ -1412,7 +1511,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description An owner other than your own; needs `keys:admin` */
-                owner?: components["parameters"]["Owner"];
+                owner?: components["parameters"]["OwnerOfKey"];
             };
             header?: never;
             path?: never;
@@ -1431,7 +1530,7 @@ export interface operations {
                     "application/json": components["schemas"]["SummaryResponse"];
                 };
             };
-            400: components["responses"]["BadRequest"];
+            400: components["responses"]["BadQuery"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             default: components["responses"]["Error"];
@@ -1441,7 +1540,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description An owner other than your own; needs `keys:admin` */
-                owner?: components["parameters"]["Owner"];
+                owner?: components["parameters"]["OwnerOfKey"];
             };
             header?: never;
             path?: never;
@@ -1460,7 +1559,7 @@ export interface operations {
                     "application/json": components["schemas"]["UsageResponse"];
                 };
             };
-            400: components["responses"]["BadRequest"];
+            400: components["responses"]["BadQuery"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             default: components["responses"]["Error"];
@@ -1490,7 +1589,7 @@ export interface operations {
                     "application/json": components["schemas"]["LeakReportResponse"];
                 };
             };
-            400: components["responses"]["BadRequest"];
+            400: components["responses"]["BadQuery"];
             429: components["responses"]["TooManyRequests"];
             default: components["responses"]["Error"];
         };
@@ -1524,7 +1623,10 @@ export interface operations {
                  * @example 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
                  */
                 before?: string;
-                /** @description The most events in an answer */
+                /**
+                 * @description The most events in an answer; 20 if absent
+                 * @example 20
+                 */
                 items_per_page?: number;
             };
             header?: never;
@@ -1544,7 +1646,7 @@ export interface operations {
                     "application/json": components["schemas"]["AuditEventListResponse"];
                 };
             };
-            400: components["responses"]["BadRequest"];
+            400: components["responses"]["BadQuery"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             default: components["responses"]["Error"];

@@ -33,11 +33,24 @@ export interface ApiKeysClientOptions extends Omit<ClientOptions, "baseUrl" | "h
  * its `status`, `code`, `message` and `request_id`. See {@link unwrap} for exceptions.
  */
 export function createApiKeysClient({ key, ...options }: ApiKeysClientOptions): ApiKeysClient {
-  return createClient<paths, "application/json">({
+  const client = createClient<paths, "application/json">({
     ...options,
     headers: { "x-api-key": headerValue(key) },
     redirect: "error", // fetch would take the secret along, to any host
   });
+  client.use({ onRequest: ({ schemaPath, request }) => schemaPath === "/v1/introspect" ? asForm(request) : undefined });
+  return client;
+}
+
+/** OAuth wants a form where openapi-fetch sends JSON. */
+async function asForm(request: Request): Promise<Request | undefined> {
+  if (request.headers.get("content-type") !== "application/json") {
+    return undefined; // the caller chose
+  }
+  const headers = new Headers(request.headers);
+  headers.delete("content-type"); // fetch sets that of the form
+  const fields = await request.json() as Record<string, string>;
+  return new Request(request, { headers, body: new URLSearchParams(fields) });
 }
 
 function headerValue(key: string | null | undefined): string { // it may come from JavaScript, or from a variable with "!"

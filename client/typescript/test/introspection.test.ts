@@ -62,3 +62,11 @@ test("a client that may not ask is told so as OAuth has it", async () => {
     return true;
   });
 });
+
+test("the typed client introspects too: it sends a form", async () => {
+  const { owner } = await newOwner();
+  const key = await create(owner, "a key");
+  const token = await unwrap(admin.POST("/v1/introspect", { body: { token: key.secret } }));
+  assert.equal(token.client_id, key.id);
+  assert.deepEqual(await unwrap(admin.POST("/v1/introspect", { body: { token: "a+b&c=d %2B \u{1f511}" } })), { active: false });
+});

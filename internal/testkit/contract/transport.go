@@ -2,6 +2,7 @@ package contracttest
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"net/http"
 	"slices"
@@ -41,7 +42,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	_ = answer.Body.Close() // it is read
 	answer.Body = io.NopCloser(bytes.NewReader(received))
 
-	if operation, ok := t.Contract.find(r.Method, requestPath(r)); ok {
+	if operation, ok := t.Contract.find(cmp.Or(r.Method, http.MethodGet), requestPath(r)); ok {
 		t.Coverage.saw(operation.ID, answer.StatusCode)
 		t.check(r, operation, sent, answer, received)
 	}

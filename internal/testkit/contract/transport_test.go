@@ -59,7 +59,7 @@ func TestTransportNotices(t *testing.T) {
 	contract := load(t)
 	changed := func(old, replacement string) string { return strings.Replace(goodKey, old, replacement, 1) }
 	const create = `{"name":"ci","expires_at":"2030-01-31T12:00:00Z"}`
-	withSecret := changed(`"id"`, `"secret":"s","id"`)
+	withSecret := changed(`"id"`, `"secret":"ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls","id"`)
 	for name, tt := range map[string]struct {
 		method, path, sent string
 		answer             canned
@@ -70,7 +70,7 @@ func TestTransportNotices(t *testing.T) {
 			http.Header{"X-Request-Id": {"R"}, "Cache-Control": {"no-store"}}, goodKey}, ""},
 		"a good creation": {"POST", "/v1/api-keys", create, canned{201, nil, withSecret}, ""},
 		"a good refusal of a bad request": {"POST", "/v1/api-keys", `{"x":1}`,
-			canned{400, nil, `{"status":400,"message":"m"}`}, ""},
+			canned{400, nil, `{"status":400,"message":"m","code":"INVALID_REQUEST","request_id":"r"}`}, ""},
 		"what the contract does not have": {"GET", "/elsewhere", "", canned{200, nil, "?"}, ""},
 		"a status that is not documented": {"GET", "/v1/api-keys/ci", "", canned{204, nil, ""}, "status 204"},
 		"a header that is not documented": {"GET", "/v1/api-keys/ci", "",
@@ -82,6 +82,8 @@ func TestTransportNotices(t *testing.T) {
 		"a secret where none belongs": {"GET", "/v1/api-keys/ci", "", canned{200, nil, withSecret}, "secret"},
 		"a date that is none": {"GET", "/v1/api-keys/ci", "",
 			canned{200, nil, changed("2030-01-31T12:00:00.000Z", "2030-01-31")}, "expires_at"},
+		"a GET that leaves its method out": {"", "/v1/api-keys/ci", "",
+			canned{200, nil, changed(`"id"`, `"hash":"h","id"`)}, "hash"},
 		"an id that is none": {"GET", "/v1/api-keys/ci", "",
 			canned{200, nil, changed("0197a1b2-", "0197a1b2")}, "id"},
 		"a status that is none": {"GET", "/v1/api-keys/ci", "",
@@ -115,6 +117,7 @@ func TestTransportNotices(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			r.Method = tt.method
 			if tt.sent == "" {
 				r.Body, r.ContentLength = nil, 0
 			} else {

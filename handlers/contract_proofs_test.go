@@ -1,0 +1,221 @@
+package handlers_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const auditPath = "/v1/audit-events"
+
+// proof makes two requests that differ in one part of the contract. Their answers must differ too,
+// else the service ignores that part. Whoever adds a part adds its proof.
+type proof func(k *kit) (without, with response)
+
+// proofs are by operation and part: "?" is a query parameter, "." a property of the body, "=" one of
+// its fixed values. They share the keys that prepareProofs makes.
+var proofs = map[string]proof{
+	"listApiKeys ?owner":            asking(keysPath, "", "owner=team"),
+	"listApiKeys ?status":           asking(keysPath, "", "status=ACTIVE"),
+	"listApiKeys ?status=ACTIVE":    asking(keysPath, "status=EXPIRED", "status=ACTIVE"),
+	"listApiKeys ?status=EXPIRED":   asking(keysPath, "status=REVOKED", "status=EXPIRED"),
+	"listApiKeys ?status=REVOKED":   asking(keysPath, "status=ACTIVE", "status=REVOKED"),
+	"listApiKeys ?name_contains":    asking(keysPath, "", "name_contains=rotat"),
+	"listApiKeys ?search":           asking(keysPath, "", "search=ROTAT"),
+	"listApiKeys ?expires_before":   asking(keysPath, "", "expires_before=2026-11-23T12:00:00Z"),
+	"listApiKeys ?last_used_before": asking(keysPath, "", "last_used_before=2020-01-01T00:00:00Z"),
+	"listApiKeys ?rotating":         asking(keysPath, "", "rotating=true"),
+	"listApiKeys ?page":             asking(keysPath, "items_per_page=1", "items_per_page=1&page=2"),
+	"listApiKeys ?items_per_page":   asking(keysPath, "", "items_per_page=1"),
+	"listApiKeys ?cursor": func(k *kit) (without, with response) {
+		without = k.get(k.admin, keysPath+"?items_per_page=1")
+		return without, k.get(k.admin, keysPath+"?items_per_page=1&cursor="+without.next())
+	},
+
+	"createApiKey .name":       creating(fields{"name": "another"}),
+	"createApiKey .expires_at": creating(fields{"expires_at": "2031-01-31T12:00:00Z"}),
+	"createApiKey .owner":      creating(fields{"owner": "team"}),
+	"createApiKey .scopes":     creating(fields{"scopes": []string{"a"}}),
+	"createApiKey .metadata":   creating(fields{"metadata": fields{"a": "b"}}),
+	"createApiKey .rate_limit": creating(fields{"rate_limit": fields{"limit": 1, "window_seconds": 60}}),
+	"createApiKey .rate_limit.limit": creating(fields{"rate_limit": fields{"limit": 1, "window_seconds": 60}},
+		fields{"rate_limit": fields{"limit": 2, "window_seconds": 60}}),
+	"createApiKey .rate_limit.window_seconds": creating(fields{"rate_limit": fields{"limit": 1, "window_seconds": 60}},
+		fields{"rate_limit": fields{"limit": 1, "window_seconds": 61}}),
+
+	"updateApiKey ?owner":      onKeys(func(k *kit, path string) response { return k.patch(k.admin, path, fields{}) }),
+	"updateApiKey .name":       changing(fields{"name": "another"}),
+	"updateApiKey .expires_at": changing(fields{"expires_at": "2031-01-31T12:00:00Z"}),
+	"updateApiKey .scopes":     changing(fields{"scopes": []string{"a"}}),
+	"updateApiKey .metadata":   changing(fields{"metadata": fields{"a": "b"}}),
+	"updateApiKey .rate_limit": changing(fields{"rate_limit": fields{"limit": 1, "window_seconds": 60}}),
+	"updateApiKey .rate_limit.limit": changing(fields{"rate_limit": fields{"limit": 1, "window_seconds": 60}},
+		fields{"rate_limit": fields{"limit": 2, "window_seconds": 60}}),
+	"updateApiKey .rate_limit.window_seconds": changing(fields{"rate_limit": fields{"limit": 1, "window_seconds": 60}},
+		fields{"rate_limit": fields{"limit": 1, "window_seconds": 61}}),
+
+	"getApiKey ?owner":    onKeys(func(k *kit, path string) response { return k.get(k.admin, path) }),
+	"revokeApiKey ?owner": onKeys(func(k *kit, path string) response { return k.revoke(k.admin, path) }),
+	"rotateApiKey ?owner": onKeys(func(k *kit, path string) response { return k.rotate(k.admin, path, nil) }),
+	"getApiKeyUsage ?owner": onKeys(func(k *kit, path string) response {
+		name, query, _ := strings.Cut(path, "?")
+		return k.get(k.admin, name+"/usage?"+query)
+	}),
+	"rotateApiKey .grace_seconds": func(k *kit) (without, with response) {
+		path := keyPath(k.mustCreate(k.admin, fields{"name": "to rotate"}).ID)
+		return k.rotate(k.admin, path, fields{}), k.rotate(k.admin, path, fields{"grace_seconds": 60})
+	},
+
+	"verifyApiKey .key": func(k *kit) (without, with response) {
+		return k.ask(k.admin, "other"), k.ask(k.admin, k.admin.Secret)
+	},
+	"verifyApiKey .scopes": func(k *kit) (without, with response) {
+		return k.ask(k.admin, k.admin.Secret), k.ask(k.admin, k.admin.Secret, "a")
+	},
+	"forwardAuth ?scope": func(k *kit) (without, with response) {
+		return k.forward(k.admin.Secret, ""), k.forward(k.admin.Secret, "?scope=a")
+	},
+	"forwardAuth ?rate_limited":     limited("", "?rate_limited=429"),
+	"forwardAuth ?rate_limited=403": limited("?rate_limited=429", "?rate_limited=403"),
+	"forwardAuth ?rate_limited=429": limited("?rate_limited=403", "?rate_limited=429"),
+	"introspectToken .token": func(k *kit) (without, with response) {
+		return k.introspect(k.admin, "other"), k.introspect(k.admin, k.admin.Secret)
+	},
+	"introspectToken .token_type_hint": func(k *kit) (without, with response) {
+		// RFC 7662 lets a server ignore what it means, not that it comes twice.
+		body := url.Values{"token": {k.admin.Secret}, "token_type_hint": {"access_token", "access_token"}}.Encode()
+		return k.introspect(k.admin, k.admin.Secret),
+			k.do(request{method: "POST", path: introspectPath, key: k.admin.Secret, header: formHeader, body: body})
+	},
+	"reportLeakedKey .key": func(k *kit) (without, with response) {
+		leaked := k.mustCreate(k.admin, fields{"name": "leaked"})
+		k.report("other")
+		without = k.ask(k.admin, leaked.Secret)
+		k.report(leaked.Secret)
+		return without, k.ask(k.admin, leaked.Secret)
+	},
+
+	"getSummary ?owner": asking(summaryPath, "", "owner=team"),
+	"getUsage ?owner":   asking(usagePath, "", "owner=team"),
+
+	"listAuditEvents ?owner":          asking(auditPath, "", "owner=team"),
+	"listAuditEvents ?actor":          asking(auditPath, "", "actor=operator"),
+	"listAuditEvents ?action":         asking(auditPath, "", "action=create"),
+	"listAuditEvents ?action=create":  asking(auditPath, "action=update", "action=create"),
+	"listAuditEvents ?action=update":  asking(auditPath, "action=rotate", "action=update"),
+	"listAuditEvents ?action=rotate":  asking(auditPath, "action=revoke", "action=rotate"),
+	"listAuditEvents ?action=revoke":  asking(auditPath, "action=leak", "action=revoke"),
+	"listAuditEvents ?action=leak":    asking(auditPath, "action=create", "action=leak"),
+	"listAuditEvents ?since":          asking(auditPath, "", "since=2030-01-01T00:00:00Z"),
+	"listAuditEvents ?until":          asking(auditPath, "", "until=2020-01-01T00:00:00Z"),
+	"listAuditEvents ?items_per_page": asking(auditPath, "", "items_per_page=1"),
+	"listAuditEvents ?key": func(k *kit) (without, with response) {
+		return k.get(k.admin, auditPath), k.get(k.admin, auditPath+"?key="+k.admin.ID)
+	},
+	"listAuditEvents ?before": func(k *kit) (without, with response) {
+		without = k.get(k.admin, auditPath+"?items_per_page=1")
+		next := decode[struct{ Next string }](without).Next
+		return without, k.get(k.admin, auditPath+"?items_per_page=1&before="+next)
+	},
+}
+
+// asking gets a path with two queries.
+func asking(path, without, with string) proof {
+	return func(k *kit) (response, response) {
+		return k.get(k.admin, path+"?"+without).want(200), k.get(k.admin, path+"?"+with).want(200)
+	}
+}
+
+// creating makes two keys: with these fields, and with fewer. None is left.
+func creating(f ...fields) proof {
+	return func(k *kit) (without, with response) {
+		create := func(f fields) response {
+			answer := k.create(k.admin, f).want(201)
+			k.revoke(k.admin, keyPath(answer.key().ID)).want(200)
+			return answer
+		}
+		if len(f) == 1 {
+			return create(nil), create(f[0])
+		}
+		return create(f[0]), create(f[1])
+	}
+}
+
+// changing changes a key twice in these ways, or in this way and not at all.
+func changing(f ...fields) proof {
+	return func(k *kit) (without, with response) {
+		path := keyPath(k.mustCreate(k.admin, fields{"name": "to change"}).ID)
+		if len(f) == 1 {
+			f = append([]fields{{}}, f...)
+		}
+		without, with = k.patch(k.admin, path, f[0]).want(200), k.patch(k.admin, path, f[1]).want(200)
+		k.revoke(k.admin, path).want(200)
+		return without, with
+	}
+}
+
+// onKeys calls an operation on a key of another owner, by its name.
+func onKeys(call func(k *kit, path string) response) proof {
+	return func(k *kit) (without, with response) {
+		made := k.mustCreate(k.admin, fields{"name": "theirs", "owner": "team"})
+		without, with = call(k, keyPath("theirs")).want(404), call(k, keyPath("theirs")+"?owner=team").want(200)
+		k.revoke(k.admin, keyPath(made.ID))
+		return without, with
+	}
+}
+
+// limited asks for a key over its rate limit.
+func limited(without, with string) proof {
+	return func(k *kit) (response, response) {
+		made := k.mustCreate(k.admin, fields{"name": "limited", "rate_limit": fields{"limit": 1, "window_seconds": 86400}})
+		k.forward(made.Secret, "").want(200)
+		defer func() { k.revoke(k.admin, keyPath(made.ID)).want(200) }()
+		return k.forward(made.Secret, without), k.forward(made.Secret, with)
+	}
+}
+
+// prepareProofs makes keys and events of every kind, so that filters have something to find.
+func prepareProofs(k *kit) {
+	client := k.mustCreate(k.admin, fields{"name": "client", "owner": "team"})
+	k.ask(k.admin, client.Secret).want(200)
+	k.patch(k.admin, keyPath(client.ID), fields{"metadata": fields{"a": "b"}}).want(200)
+	k.rotate(k.admin, keyPath(k.mustCreate(k.admin, fields{"name": "rotating"}).ID), fields{"grace_seconds": 600}).want(200)
+	expired := k.mustCreate(k.admin, fields{"name": "expired", "expires_at": k.in(time.Second)})
+	k.clock.Advance(2 * time.Second)
+	k.revoke(k.admin, keyPath(k.mustCreate(k.admin, fields{"name": "revoked"}).ID)).want(200)
+	k.report(k.mustCreate(k.admin, fields{"name": "leaked"}).Secret).want(202)
+	k.ask(k.admin, expired.Secret).want(200)
+}
+
+// concludeProofs asks for what else answers can have.
+func concludeProofs(k *kit) {
+	limited := k.mustCreate(k.admin, fields{"name": "limited", "rate_limit": fields{"limit": 1, "window_seconds": 60}})
+	k.forward(limited.Secret, "").want(200)
+	k.ask(k.admin, limited.Secret).want(200) // RATE_LIMITED
+	k.ask(k.admin, k.admin.Secret, "a")      // INSUFFICIENT_SCOPE
+	k.forward(k.admin.Secret, "?scope=a").want(403)
+	k.get(k.admin, keysPath+"?verbose=1").want(400)
+	k.create(k.admin, fields{"name": ""}).want(400)
+	k.get(k.add("team", "none"), keysPath).want(403)
+	k.get(k.admin, keyPath("nobody")).want(404)
+	k.create(k.admin, fields{"name": "limited"}).want(409)
+	k.patch(k.admin, keyPath(limited.ID), fields{"name": "rotating"}).want(409)
+	k.revoke(k.admin, keyPath(limited.ID)).want(200)
+	k.rotate(k.admin, keyPath(limited.ID), nil).want(409)
+	var zipped bytes.Buffer
+	writer := gzip.NewWriter(&zipped)
+	_, err := writer.Write([]byte("{}"))
+	k.must(err)
+	k.must(writer.Close())
+	k.do(request{method: "POST", path: keysPath, key: k.admin.Secret, body: zipped.String(),
+		header: http.Header{"Content-Encoding": {"gzip"}}}).want(415)
+	for range most {
+		k.get(key{Secret: "wrong"}, keysPath).want(401)
+	}
+	k.get(key{Secret: "wrong"}, keysPath).slowed(429, "12")
+	for answer := k.report("nothing"); answer.status != 429; answer = k.report("nothing") {
+	}
+}
