@@ -65,6 +65,7 @@ test("Prism as a mock: each operation, status and example", async (t) => {
       const examples = Object.entries(media?.examples ?? {});
       for (const [example, { value } = {}] of examples.length ? examples : [[]]) {
         const status = documented === "default" ? (resolve(value)?.status ?? 500) : Number(documented);
+        if (documented === "default" && responses[status]) continue; // where Prism has that one
         const prefer = `code=${status}` + (example ? `, example=${example}` : "");
         await t.test(`${name} ${prefer}`, async () => {
           const answer = await fetch(url, {
