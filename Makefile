@@ -10,7 +10,7 @@ BENCHSTAT       := bin/benchstat-$(BENCHSTAT_VERSION)
 CYCLONEDX_VERSION := v1.10.0
 CYCLONEDX       := bin/cyclonedx-gomod-$(CYCLONEDX_VERSION)
 BASELINE        := docs/bench/baseline.txt
-GENERATED       := gen/api.gen.go gen/openapi.yaml client/internal/api/api.gen.go client/internal/seedapi/seedapi.gen.go \
+GENERATED       := gen/api.gen.go gen/openapi.yaml gen/openapi.json client/internal/api/api.gen.go client/internal/seedapi/seedapi.gen.go \
                    client/typescript/src/contract.ts docs/configuration.md
 NODE_MODULES    := client/typescript/node_modules
 CONTRACT_TOOLS  := internal/contracts/tools
@@ -18,7 +18,7 @@ FUZZ_TIME       ?= 30s
 BENCH_FLAGS     ?= --output docs/performance.md
 BENCH_COUNT     ?= 6
 SOURCES         := $(shell find . -name node_modules -prune -o \
-                   \( -name '*.go' -o -name '*.sql' -o -path './handlers/docs/*' \) -print) gen/openapi.yaml go.mod go.sum
+                   \( -name '*.go' -o -name '*.sql' -o -path './handlers/docs/*' \) -print) gen/openapi.yaml gen/openapi.json go.mod go.sum
 
 # Everything is compiled one way: without C, and without the folder it was compiled in. So the
 # program, the tests and the tools share what Go's build cache has, in every clone.
@@ -102,6 +102,7 @@ generate: ## Make gen/ and the clients from openapi.yaml, and docs/configuration
 	$(GO) tool oapi-codegen --config client/oapi-codegen.yaml openapi.yaml
 	$(GO) tool oapi-codegen --config client/internal/seedapi/oapi-codegen.yaml internal/contracts/seed.yaml
 	cp openapi.yaml gen/openapi.yaml
+	$(GO_TEST) ./gen -run ContractJSON -count 1 -args -update
 	@if [ -d $(NODE_MODULES) ]; then cd client/typescript && npm run --silent generate; \
 	else echo "Left out: client/typescript/src/contract.ts, which needs Node.js and make node-modules"; fi
 	@# The reference is printed by the program, which may not compile after a change of the contract.
@@ -155,7 +156,7 @@ contract-modules: ## Install what contract-tools needs (1.2 GB)
 drift: ## Fail if go.mod, or what is generated, is not what the sources make of it
 	$(GO) mod tidy -diff
 	@before=$$(cat $(GENERATED) | cksum); \
-	$(MAKE) --no-print-directory generate; \
+	$(MAKE) --no-print-directory generate || exit 1; \
 	after=$$(cat $(GENERATED) | cksum); \
 	if [ "$$before" != "$$after" ]; then \
 		echo "What is generated was not what the sources make of it. It is now: commit it."; exit 1; fi

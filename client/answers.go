@@ -6,44 +6,44 @@ import (
 	"apikeyd/client/internal/api"
 )
 
-// The answers of the service. Only what every use of them needs is checked: the service
-// checks the rest. Where one holds keys or events, their types are the client's own.
+// The service's answers. complete checks only what every caller relies on. Keys and events in
+// them have the client's own types.
 
-func (k *Key) whole() bool { return k.ID != "" }
+func (k *Key) complete() bool { return k.ID != "" }
 
-// createdAnswer is a key and its secret, as the contract puts them together.
+// createdAnswer is a key and its secret, in one object as in the contract.
 type createdAnswer struct {
 	Key
 	Secret string `json:"secret"`
 }
 
-func (a *createdAnswer) whole() bool { return a.Key.whole() && a.Secret != "" }
+func (a *createdAnswer) complete() bool { return a.Key.complete() && a.Secret != "" }
 
 type listAnswer struct {
 	api.ApiKeyListResponse
 	Data []Key `json:"data"`
 }
 
-func (a *listAnswer) whole() bool { return a.Data != nil }
+func (a *listAnswer) complete() bool { return a.Data != nil }
 
 type auditAnswer struct {
 	api.AuditEventListResponse
 	Data []AuditEvent `json:"data"`
 }
 
-func (a *auditAnswer) whole() bool { return a.Data != nil }
+func (a *auditAnswer) complete() bool { return a.Data != nil }
 
 type verifyAnswer struct {
 	api.VerifyResponse
 	Key *Key `json:"key"`
 }
 
-// A decision that contradicts itself, or says nothing of whose key it is about, is none.
-func (a *verifyAnswer) whole() bool {
+// A decision that contradicts itself or lacks the key does not count.
+func (a *verifyAnswer) complete() bool {
 	if VerifyCode(a.Code) == VerifyNotFound {
 		return !a.Valid
 	}
-	return a.Valid == (VerifyCode(a.Code) == VerifyValid) && a.Code != "" && a.Key != nil && a.Key.whole()
+	return a.Valid == (VerifyCode(a.Code) == VerifyValid) && a.Code != "" && a.Key != nil && a.Key.complete()
 }
 
 func (a *verifyAnswer) verification() Verification {
@@ -56,7 +56,7 @@ func (a *verifyAnswer) verification() Verification {
 
 type leakAnswer api.LeakReportResponse
 
-func (a *leakAnswer) whole() bool { return a.Message != "" }
+func (a *leakAnswer) complete() bool { return a.Message != "" }
 
 func orZero[T any](p *T) (value T) {
 	if p != nil {
@@ -65,6 +65,6 @@ func orZero[T any](p *T) (value T) {
 	return value
 }
 
-// unsendable is the error of a request that could not be made, such as a time that JSON
-// cannot hold.
+// unsendable wraps the error of a request that could not be built, for example because JSON
+// cannot represent a time in it.
 func unsendable(err error) error { return fmt.Errorf("apikeyd: %w", err) }

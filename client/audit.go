@@ -18,13 +18,13 @@ const (
 	AuditUpdate AuditAction = "update"
 	AuditRotate AuditAction = "rotate"
 	AuditRevoke AuditAction = "revoke"
-	AuditLeak   AuditAction = "leak" // whoever found the secret reported it
+	AuditLeak   AuditAction = "leak" // somebody reported that the secret leaked
 )
 
-// AuditOperator is, as an actor, whoever holds the database of the service itself.
+// AuditOperator is the actor of changes that the operator made directly in the database.
 const AuditOperator = "operator"
 
-// AuditEvent is one line of the audit log.
+// AuditEvent is one entry of the audit log.
 type AuditEvent struct {
 	ID        string       `json:"id"`
 	At        time.Time    `json:"at"`
@@ -39,34 +39,33 @@ type AuditEvent struct {
 	RequestID string       `json:"request_id,omitzero"` // of the call; empty for the operator
 }
 
-// AuditChange is what a field was and what it became. Nil was not there; if both are, the
-// log did not yet record values.
+// AuditChange holds a field's value before and after a change. Nil means that there was none; if
+// both are nil, the log did not record values yet.
 type AuditChange[T any] struct {
 	From *T `json:"from,omitzero"`
 	To   *T `json:"to,omitzero"`
 }
 
-// AuditOptions say which events to list, and how. An event must pass all filters that are
-// given; the zero AuditOptions list all events.
+// AuditOptions filter and page events. An event must match all filters that are set; the zero
+// AuditOptions list all events.
 type AuditOptions struct {
 	PageSize int // how many events one request asks for, 1 to 100; 0 is 100
 
-	KeyID  string // only what was done to this key
-	Owner  string // only what was done to this owner's keys
-	Actor  string // only what this key did, by id, or AuditOperator
+	KeyID  string // only changes of this key
+	Owner  string // only changes of this owner's keys
+	Actor  string // only changes by this key (its id), or by AuditOperator
 	Action AuditAction
 	Since  time.Time // at or after
 	Until  time.Time // before
 	Before string    // only events older than the one with this id
 }
 
-// AuditEvents goes through the audit log, newest first; it needs keys:admin, and
-// [Client.ForOwner] means nothing to it. Pages are asked for as they are needed, and no
-// more once the loop ends. An error ends the list, and comes with the zero AuditEvent.
-// Events that come meanwhile are not in it.
+// AuditEvents iterates over the audit log, newest first. It needs keys:admin and ignores
+// [Client.ForOwner]. Pages are requested only as the loop needs them. An error ends the list and
+// comes with the zero AuditEvent. Events recorded after the start are not included.
 func (c *Client) AuditEvents(ctx context.Context, o AuditOptions) iter.Seq2[AuditEvent, error] {
 	return func(yield func(AuditEvent, error) bool) {
-		o := o // a second loop begins where this one did
+		o := o // so that a second loop starts over
 		for {
 			page, err := c.AuditPage(ctx, o)
 			if err != nil {
@@ -86,13 +85,13 @@ func (c *Client) AuditEvents(ctx context.Context, o AuditOptions) iter.Seq2[Audi
 	}
 }
 
-// AuditPage is some events of the audit log.
+// AuditPage is one page of the audit log.
 type AuditPage struct {
 	Events []AuditEvent
-	Next   string // the Before of the page that follows; empty if there is none
+	Next   string // the Before of the next page; empty on the last one
 }
 
-// AuditPage returns the newest PageSize of what [Client.AuditEvents] goes through.
+// AuditPage returns the first PageSize events that [Client.AuditEvents] iterates over.
 func (c *Client) AuditPage(ctx context.Context, o AuditOptions) (AuditPage, error) {
 	if o.PageSize == 0 {
 		o.PageSize = defaultPageSize

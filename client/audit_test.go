@@ -87,7 +87,7 @@ func TestAuditEvents(t *testing.T) {
 		}
 	}
 	events := k.admin.AuditEvents(ctx, client.AuditOptions{KeyID: created.ID, PageSize: 2})
-	for range 2 { // the log can be read again
+	for range 2 { // the log can be read twice
 		n := 0
 		for _, err := range events {
 			must(t, err)

@@ -13,8 +13,8 @@ import (
 
 const jsonType = "application/json"
 
-// encode makes a body that can be sent again. It refuses text that encoding/json would
-// silently replace.
+// encode returns a body that can be sent again. It rejects text that is not valid UTF-8, which
+// encoding/json would silently replace.
 func encode(body any) (io.Reader, error) {
 	fields := reflect.ValueOf(body)
 	for _, field := range reflect.VisibleFields(fields.Type()) {
@@ -25,7 +25,7 @@ func encode(body any) (io.Reader, error) {
 	}
 	text, err := json.Marshal(body)
 	if e, ok := errors.AsType[*json.MarshalerError](err); ok {
-		err = e.Err // which says what is wrong without naming Go types
+		err = e.Err // its text names no Go types
 	}
 	if err != nil {
 		return nil, unsendable(err)

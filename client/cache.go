@@ -71,7 +71,7 @@ func newAnswerCache(
 
 // ask returns the cached answer, or waits for the one in flight, or asks the service.
 func (c *answerCache) ask(ctx context.Context, secret string, scopes []string) (Verification, error) {
-	hash := sha256.Sum256([]byte(secret))
+	hash := sha256.Sum256([]byte(secret)) // the cache must not hold secrets
 	question := string(hash[:]) + strings.Join(scopes, " ")
 	var inFlight <-chan singleflight.Result
 	asked := false // by this call

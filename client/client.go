@@ -5,26 +5,24 @@
 //
 // # Errors
 //
-// What the service refuses is an *[Error]; [CodeOf] gives the code to switch on. Any
-// other error means that no answer came: the connection failed, or the context ended
-// (then errors.Is finds its error). No error holds the caller's secret, nor one that was
-// asked about.
+// A call that the service refuses returns an *[Error]; [CodeOf] returns the code to switch on.
+// Any other error means that no answer came: the connection failed, or the context ended (then
+// errors.Is finds its error). No error contains the caller's secret or a secret passed to a call.
 //
-// # Trying again
+// # Retries
 //
-// A call that failed for a passing reason is made again, up to [Options].MaxRetries
-// times: after 0.1 to 0.2 seconds, then twice as long each time, on top of what the
-// service's Retry-After asks for. A wait of over 30 seconds, or one that the context
-// would not live to see, is left to the caller. What is tried again depends on what can
-// have happened:
+// A call that failed for a temporary reason is retried up to [Options].MaxRetries times: after
+// 0.1 to 0.2 seconds, then twice as long each time, on top of the service's Retry-After. If the
+// wait would be longer than 30 seconds or than the context allows, the error is returned at once.
+// Which calls are retried depends on what may have happened:
 //
 //   - Nothing was changed: no connection could be made, a 429, or a 503 of the service itself
-//     ([CodeUnavailable]). Every call is tried again.
+//     ([CodeUnavailable]). Every call is retried.
 //   - Something may have happened: the connection broke or timed out, the service does not
-//     know ([CodeOutcomeUnknown]), or a proxy answered 502, 503 or 504. What only reads, [Client.ReportLeak], and
-//     [Client.Update] and [Client.Revoke] by id are tried again. Update and Revoke by name
-//     are not, since the name may belong to another key by then; nor are [Client.Create];
-//     [Client.Rotate], which would end the grace of the secret in use; and
+//     know ([CodeOutcomeUnknown]), or a proxy answered 502, 503 or 504. Calls that only read,
+//     [Client.ReportLeak], and [Client.Update] and [Client.Revoke] by id are retried. Update and
+//     Revoke by name are not, because the name may belong to another key by then. Nor are
+//     [Client.Create]; [Client.Rotate], which would end the grace of the secret in use; and
 //     [Client.Verify], which would count twice against a rate limit.
 package client
 
@@ -46,14 +44,13 @@ const (
 
 // Options change how a Client works. The zero Options are ready to use.
 type Options struct {
-	// HTTPClient makes the requests. Nil is one that gives up an attempt after 30
-	// seconds. Redirects are not followed, whatever it says: they would carry the secret
-	// elsewhere.
+	// HTTPClient makes the requests. Nil means one whose requests time out after 30 seconds.
+	// Redirects are never followed, because they would send the secret elsewhere.
 	HTTPClient *http.Client
-	// MaxRetries is how often a call that failed for a passing reason is made again.
-	// 0 is 3; negative is never.
+	// MaxRetries is how often a call that failed for a temporary reason is retried. 0 means 3;
+	// a negative number means never.
 	MaxRetries int
-	// UserAgent names the program in the service's log. Empty is "apikeyd-go-client".
+	// UserAgent names the program in the service's log. Empty means "apikeyd-go-client".
 	UserAgent string
 }
 
@@ -64,10 +61,10 @@ type Client struct {
 	*sender
 }
 
-// New returns a Client for the service at baseURL, which may have a path, as behind a
-// proxy, and must be http or https. The secret is that of the key to call with; white
-// space around it, such as the line break at the end of a file, and a byte order mark are ignored. New calls
-// nobody: a wrong address or secret shows at the first call.
+// New returns a Client for the service at baseURL, which must be http or https and may have a
+// path. The secret is that of the calling key. White space around it, such as the line break at
+// the end of a file, and a byte order mark are ignored. New sends no request: a wrong URL or
+// secret shows up at the first call.
 func New(baseURL, secret string, o Options) (*Client, error) {
 	base, err := parseBase(baseURL)
 	if err != nil {
@@ -98,10 +95,9 @@ func New(baseURL, secret string, o Options) (*Client, error) {
 	return &Client{base: base, sender: s}, nil
 }
 
-// ForOwner returns a Client whose calls are about one owner's keys: it creates keys for
-// that owner, finds no others, and lists no others. For another owner than its own, the
-// calling key needs keys:admin, or calls fail with [CodeForbidden]. An empty owner undoes
-// it. The two clients share their connections.
+// ForOwner returns a Client that creates, finds and lists only this owner's keys. Unless it is
+// the calling key's own owner, that key needs keys:admin, or calls fail with [CodeForbidden]. An
+// empty owner removes the restriction. Both clients share their connections.
 func (c *Client) ForOwner(owner string) *Client {
 	other := *c
 	other.owner = nil
@@ -111,12 +107,12 @@ func (c *Client) ForOwner(owner string) *Client {
 	return &other
 }
 
-// parseBase never repeats what it was given: it may be a secret in the wrong place.
+// parseBase never repeats its argument in an error: it may be a secret in the wrong place.
 func parseBase(text string) (string, error) {
 	base, err := url.Parse(text)
 	switch {
 	case err != nil && strings.Contains(text, "://"):
-		return "", errors.New("apikeyd: the base URL is no URL")
+		return "", errors.New("apikeyd: the base URL is not a URL")
 	case err != nil, base.Scheme != "http" && base.Scheme != "https":
 		return "", errors.New("apikeyd: the base URL must begin with http:// or https://")
 	case base.Host == "":
@@ -126,25 +122,24 @@ func parseBase(text string) (string, error) {
 	case base.RawQuery != "" || base.ForceQuery || base.Fragment != "":
 		return "", errors.New("apikeyd: the base URL must not hold a query or fragment")
 	}
-	// Requests are resolved against it, and only a folder keeps its whole path.
+	// URLs of requests are resolved against it; without the slash its last path segment is lost.
 	return strings.TrimRight(base.String(), "/") + "/", nil
 }
 
-// checkSecret refuses what cannot stand in a header. Whether it is good is for the
-// service to say.
+// checkSecret rejects a secret that cannot be sent in a header. The service checks the rest.
 func checkSecret(secret string) error {
 	if secret == "" {
 		return errors.New("apikeyd: the secret is empty")
 	}
 	for i := range len(secret) {
 		if secret[i] <= ' ' || secret[i] > '~' {
-			return errors.New("apikeyd: the secret holds characters that no secret has")
+			return errors.New("apikeyd: the secret contains characters that no secret has")
 		}
 	}
 	return nil
 }
 
-// wait waits for d, or until ctx ends, and then returns its error.
+// wait waits for d. If ctx ends first, wait returns its error.
 func wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

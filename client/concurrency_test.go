@@ -9,7 +9,7 @@ import (
 	servertest "apikeyd/internal/testkit/server"
 )
 
-func TestManyCallsAtOnce(t *testing.T) {
+func TestConcurrentCalls(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, servertest.Options{})
 	var wg sync.WaitGroup

@@ -6,12 +6,11 @@ import (
 	"strings"
 )
 
-// longestSecret is far more than any secret has.
-const longestSecret = 1024
+// maxSecret is far longer than any secret.
+const maxSecret = 1024
 
-// credential returns the one secret that a request carries, by the rules of the service
-// itself: in x-api-key or as a bearer token, and not two different ones. Otherwise it
-// returns what the request is refused with.
+// credential returns the secret in a request by the service's own rules: in x-api-key or as a
+// bearer token, and not two different ones. Otherwise it returns the refusal.
 func credential(r *http.Request) (string, *refusal) {
 	secrets := slices.Clone(r.Header.Values("X-Api-Key"))
 	for _, value := range r.Header.Values("Authorization") {
@@ -27,17 +26,17 @@ func credential(r *http.Request) (string, *refusal) {
 		case found == "":
 			found = secret
 		default:
-			return "", unproven(CodeCredentialAmbiguous, "the request carries two different API keys; send one")
+			return "", unauthorized(CodeCredentialAmbiguous, "the request carries two different API keys; send one")
 		}
 	}
 	if found == "" {
-		return "", unproven(CodeCredentialMissing,
+		return "", unauthorized(CodeCredentialMissing,
 			"send an API key as x-api-key: SECRET or Authorization: Bearer SECRET")
 	}
-	// The service would say so too, or refuse the question: nothing that a stranger sends
-	// may look like trouble with the service.
-	if len(found) > longestSecret || checkSecret(found) != nil {
-		return "", unproven(CodeCredentialInvalid, noSuchKey)
+	// The service might reject such a request with 400, which would look like a fault of the
+	// service and not of the caller.
+	if len(found) > maxSecret || checkSecret(found) != nil {
+		return "", unauthorized(CodeCredentialInvalid, noSuchKey)
 	}
 	return found, nil
 }

@@ -12,8 +12,7 @@ import (
 	"apikeyd/client/internal/api"
 )
 
-// The codes of the contract, by the status that they come with. A newer service may
-// answer others.
+// The contract's codes, by status. A newer service may send others.
 const (
 	CodeInvalidRequest      = "INVALID_REQUEST"      // 400; Error.Details names the fields
 	CodeCredentialMissing   = "CREDENTIAL_MISSING"   // 401
@@ -22,41 +21,40 @@ const (
 	CodeCredentialExpired   = "CREDENTIAL_EXPIRED"   // 401
 	CodeCredentialRevoked   = "CREDENTIAL_REVOKED"   // 401
 	CodeInsufficientScope   = "INSUFFICIENT_SCOPE"   // 403; the calling key lacks the scope of the operation
-	CodeForbidden           = "FORBIDDEN"            // 403; it may not do this to that key
-	CodeKeyNotFound         = "KEY_NOT_FOUND"        // 404; or it belongs to another owner
-	CodePathNotFound        = "PATH_NOT_FOUND"       // 404; the base URL is wrong, or the service older than the client
+	CodeForbidden           = "FORBIDDEN"            // 403; the calling key may not do this
+	CodeKeyNotFound         = "KEY_NOT_FOUND"        // 404; no such key, or it belongs to another owner
+	CodePathNotFound        = "PATH_NOT_FOUND"       // 404; the base URL is wrong, or the service is older than the client
 	CodeMethodNotAllowed    = "METHOD_NOT_ALLOWED"   // 405
 	CodeNameTaken           = "NAME_TAKEN"           // 409
 	CodeKeyRevoked          = "KEY_REVOKED"          // 409; a revoked key cannot be changed
 	CodeKeyRotated          = "KEY_ROTATED"          // 409; another call rotated the key at the same moment
 	CodeBodyTooLarge        = "BODY_TOO_LARGE"       // 413
-	CodeBodyEncoded         = "BODY_ENCODED"         // 415; it has a Content-Encoding such as gzip
-	CodeRateLimited         = "RATE_LIMITED"         // 429; or 403, as forward-auth was asked to answer
+	CodeBodyEncoded         = "BODY_ENCODED"         // 415; the body has a Content-Encoding such as gzip
+	CodeRateLimited         = "RATE_LIMITED"         // 429; or 403 from forward-auth, unless it was asked for 429
 	CodeTooManyRequests     = "TOO_MANY_REQUESTS"    // 429; too many failures from this address, or too many lists and searches at once
 	CodeInternal            = "INTERNAL"             // 500; a defect of the service
 	CodeUnavailable         = "UNAVAILABLE"          // 503; nothing was changed, and nothing will be
-	CodeOutcomeUnknown      = "OUTCOME_UNKNOWN"      // 503; look whether the change was made
+	CodeOutcomeUnknown      = "OUTCOME_UNKNOWN"      // 503; check whether the change was made
 )
 
-// Error is an answer that is not the one asked for. Mostly the service refused the
-// call. Without a Code, the answer is not the service's: a proxy in between may have
-// made it, or the base URL is wrong.
+// Error is an unexpected answer, usually the service's refusal. An Error without a Code did not
+// come from the service: a proxy in between may have sent it, or the base URL is wrong.
 type Error struct {
-	Status     int           // the HTTP status, which can be 200 if what came is no API key
-	Code       string        // one of the Code constants, or one that is newer; empty in an answer not the service's
-	Message    string        // what is wrong and how to mend it, for a person
-	RequestID  string        // names the exchange in the service's log; may be empty
+	Status     int           // the HTTP status; it can be 200 if the body is not what apikeyd sends
+	Code       string        // one of the Code constants or a newer one; empty if the answer is not the service's
+	Message    string        // what is wrong and how to fix it, for a person
+	RequestID  string        // identifies the request in the service's log; may be empty
 	Details    []FieldError  // the fields that are wrong, if the service named any
-	RetryAfter time.Duration // how long to wait before trying again; 0 if the answer does not say
+	RetryAfter time.Duration // how long to wait before a retry; 0 if the answer does not say
 }
 
 // FieldError says what is wrong with one field.
 type FieldError struct {
-	Field   string // the property, query parameter or header, as the contract calls it
+	Field   string // the name of the property, query parameter or header in the contract
 	Message string
 }
 
-// Error tells the status, code, message and request id.
+// Error returns the status, code, message and request id.
 func (e *Error) Error() string {
 	text := "apikeyd: " + strconv.Itoa(e.Status)
 	if e.Code != "" {
@@ -69,7 +67,7 @@ func (e *Error) Error() string {
 	return text
 }
 
-// CodeOf returns the code of the *[Error] in err, and otherwise the empty string.
+// CodeOf returns the code of the *[Error] in err, or the empty string if there is none.
 func CodeOf(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code
@@ -77,45 +75,45 @@ func CodeOf(err error) string {
 	return ""
 }
 
-// errorOf is the error that an answer means. Its texts are somebody else's, so secrets
-// are taken out.
+// errorOf turns an answer into an error. The texts come from outside, so secrets in them are
+// redacted.
 func (s *sender) errorOf(answer *http.Response, body []byte) *Error {
 	e := &Error{
 		Status:     answer.StatusCode,
 		RequestID:  s.redact(answer.Header.Get("X-Request-Id")),
 		RetryAfter: retryAfter(answer.Header.Get("Retry-After")),
 	}
-	var told api.ErrorResponse
-	if json.Unmarshal(body, &told) != nil || told.Message == "" || answer.StatusCode < 400 {
-		e.Message = s.redact(foreign(answer))
+	var response api.ErrorResponse
+	if json.Unmarshal(body, &response) != nil || response.Message == "" || answer.StatusCode < 400 {
+		e.Message = s.redact(describeForeign(answer))
 		return e
 	}
-	e.Message = s.redact(told.Message)
-	e.Code = s.redact(told.Code)
-	if told.RequestId != "" { // an API's own errors have none
-		e.RequestID = s.redact(told.RequestId)
+	e.Message = s.redact(response.Message)
+	e.Code = s.redact(response.Code)
+	if response.RequestId != "" { // an API's own errors have none
+		e.RequestID = s.redact(response.RequestId)
 	}
-	if told.Details != nil {
-		for _, d := range *told.Details {
+	if response.Details != nil {
+		for _, d := range *response.Details {
 			e.Details = append(e.Details, FieldError{Field: s.redact(d.Field), Message: s.redact(d.Message)})
 		}
 	}
 	return e
 }
 
-// foreign describes an answer that is not the service's, without its text.
-func foreign(answer *http.Response) string {
+// describeForeign describes an answer that is not the service's, without quoting it.
+func describeForeign(answer *http.Response) string {
 	if answer.StatusCode >= 300 && answer.StatusCode < 400 {
-		return "the answer is a redirect, which is not followed with the secret; correct the base URL"
+		return "the answer is a redirect, which is not followed because it would leak the secret; correct the base URL"
 	}
 	kind, _, err := mime.ParseMediaType(answer.Header.Get("Content-Type"))
 	if err != nil {
-		kind = "of no known type"
+		kind = "unknown type"
 	}
-	return fmt.Sprintf("the answer (%s) is not what apikeyd says; a proxy may have made it, or the base URL is wrong", kind)
+	return fmt.Sprintf("the answer (%s) does not come from apikeyd; a proxy may have sent it, or the base URL is wrong", kind)
 }
 
-// retryAfter reads the header of that name: seconds, or from a proxy a date.
+// retryAfter parses a Retry-After header: seconds, or a date from a proxy.
 func retryAfter(value string) time.Duration {
 	if n, err := strconv.Atoi(value); err == nil {
 		return seconds(n)
@@ -126,7 +124,7 @@ func retryAfter(value string) time.Duration {
 	return 0
 }
 
-// seconds is a time to wait, up to a year: far more would not fit a Duration.
+// seconds converts a number of seconds. It is at most a year, because much more would overflow.
 func seconds(n int) time.Duration {
 	const year = 365 * 24 * 60 * 60
 	return time.Duration(min(max(n, 0), year)) * time.Second

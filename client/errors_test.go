@@ -25,18 +25,18 @@ import (
 	"apikeyd/verify"
 )
 
-// broken is a store that fails to find some keys, or to find them as they stay.
-type broken struct{ store.Store }
+// failingStore fails for keys with certain names.
+type failingStore struct{ store.Store }
 
-func (s broken) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
+func (s failingStore) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
 	switch ref.Name {
 	case "a defect":
-		return apikey.Key{}, errors.New("something odd")
-	case "out of reach":
+		return apikey.Key{}, errors.New("unexpected")
+	case "unavailable":
 		return apikey.Key{}, store.ErrUnavailable
-	case "out of sight":
+	case "outcome unknown":
 		return apikey.Key{}, store.ErrUncertain
-	case "rotated by two":
+	case "rotated concurrently":
 		key, err := s.Store.Key(ctx, ref)
 		if err != nil {
 			return key, err
@@ -55,8 +55,9 @@ func TestEveryCode(t *testing.T) {
 	clock := storetest.NewClock()
 	k := newKit(t, servertest.Options{Now: clock.Now, Configure: []func(*handlers.Config){
 		func(c *handlers.Config) {
-			c.Store = broken{c.Store}
-			c.Verifier = verify.New(keycache.New(c.Store, keycache.Options{Now: c.Now}), c.Log, verify.Options{})
+			db := failingStore{c.Store.(store.Store)}
+			c.Store = db
+			c.Verifier = verify.New(keycache.New(db, keycache.Options{Now: c.Now}), c.Log, verify.Options{})
 		},
 	}})
 	ctx := t.Context()
@@ -71,7 +72,7 @@ func TestEveryCode(t *testing.T) {
 	must(t, err)
 	clock.Advance(2 * time.Minute)
 	taken, revoked := create("taken"), create("revoked")
-	create("rotated by two")
+	create("rotated concurrently")
 	limited, err := k.admin.Create(ctx, client.NewKey{
 		Name: "limited", ExpiresAt: hour, RateLimit: &client.RateLimit{Limit: 1, Window: time.Minute},
 	})
@@ -81,7 +82,7 @@ func TestEveryCode(t *testing.T) {
 	_, err = k.admin.Revoke(ctx, revoked.ID)
 	must(t, err)
 
-	// altered is the admin's client, with requests changed on their way.
+	// altered returns the admin's client with a change made to its requests.
 	altered := func(alter func(*http.Request)) *client.Client {
 		return newClient(t, k.URL, k.secret, client.Options{MaxRetries: -1, HTTPClient: &http.Client{
 			Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -120,7 +121,7 @@ func TestEveryCode(t *testing.T) {
 			_, err := k.admin.Update(ctx, revoked.ID, client.Change{Name: new("m")})
 			return err
 		}()},
-		{client.CodeKeyRotated, 409, func() error { _, err := k.admin.Rotate(ctx, "rotated by two", 0); return err }()},
+		{client.CodeKeyRotated, 409, func() error { _, err := k.admin.Rotate(ctx, "rotated concurrently", 0); return err }()},
 		{client.CodeBodyTooLarge, 413, tryCreate(k.admin, client.NewKey{Name: strings.Repeat("n", 64<<10), ExpiresAt: hour})},
 		{client.CodeBodyEncoded, 415, func() error {
 			c := altered(func(r *http.Request) { r.Header.Set("Content-Encoding", "gzip") })
@@ -139,8 +140,8 @@ func TestEveryCode(t *testing.T) {
 			return err
 		}()},
 		{client.CodeInternal, 500, tryGet(k.admin, "a defect")},
-		{client.CodeUnavailable, 503, tryGet(k.admin, "out of reach")},
-		{client.CodeOutcomeUnknown, 503, tryGet(k.admin, "out of sight")},
+		{client.CodeUnavailable, 503, tryGet(k.admin, "unavailable")},
+		{client.CodeOutcomeUnknown, 503, tryGet(k.admin, "outcome unknown")},
 	}
 	var seen []string
 	for _, tt := range tests {
@@ -212,25 +213,25 @@ func TestConstantsAreTheContracts(t *testing.T) {
 	}
 }
 
-// What comes from somewhere else keeps its status and says so.
+// An answer from somewhere else keeps its status, and the message says so.
 func TestAnswersThatAreNotTheServices(t *testing.T) {
 	t.Parallel()
 	const (
 		html    = "text/html; charset=utf-8"
 		json    = "application/json"
 		id      = `"id":"0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f"`
-		foreign = "is not what apikeyd says"
+		foreign = "does not come from apikeyd"
 	)
 	for _, tt := range []struct {
 		name, kind string
 		status     int
 		body, want string
 	}{
-		{"a proxy's 502", html, 502, "<h1>Bad Gateway</h1>", "the answer (text/html) is not what apikeyd says"},
-		{"a log-in page", html, 200, "<h1>Log in</h1>", "the answer (text/html) is not what apikeyd says"},
-		{"no type", "", 500, "oops", "the answer (of no known type) is not what apikeyd says"},
+		{"a proxy's 502", html, 502, "<h1>Bad Gateway</h1>", "the answer (text/html) does not come from apikeyd"},
+		{"a log-in page", html, 200, "<h1>Log in</h1>", "the answer (text/html) does not come from apikeyd"},
+		{"no type", "", 500, "oops", "the answer (unknown type) does not come from apikeyd"},
 		{"nothing at all", "", 503, "", foreign},
-		{"another JSON error", json, 404, `{"error":"no route"}`, "(application/json) is not what apikeyd says"},
+		{"another JSON error", json, 404, `{"error":"no route"}`, "(application/json) does not come from apikeyd"},
 		{"JSON of another shape", json, 400, `{"status":"400","message":1}`, foreign},
 		{"JSON that is no object", json, 400, `[1]`, foreign},
 		{"a redirect", html, 301, "<h1>Moved</h1>", "is a redirect"},

@@ -13,7 +13,7 @@ import (
 	"apikeyd/client"
 )
 
-// Three lines protect a handler: a client, a guard, and the scope that it needs.
+// Three lines protect a handler: a client, a guard, and the required scope.
 func ExampleGuard() {
 	service := startService()
 	defer service.Stop()
@@ -67,7 +67,7 @@ func ExampleGuard_echo() {
 	// once it is revoked: 401 CREDENTIAL_REVOKED
 }
 
-// visit serves the handler of an example, and calls it as customers would.
+// visit serves the handler of an example and calls it as customers would.
 func visit(handler http.Handler, c *client.Client) {
 	server := httptest.NewServer(handler)
 	defer server.Close()
@@ -150,7 +150,7 @@ func ExampleClient_Rotate() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// Both secrets work for a day: time to bring the new one everywhere.
+	// Both secrets work for a day: time to deploy the new one everywhere.
 	rotated, err := c.Rotate(ctx, "ci", 24*time.Hour)
 	if err != nil {
 		log.Fatal(err)

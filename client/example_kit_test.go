@@ -16,7 +16,7 @@ import (
 // service is a running service for an example.
 type service struct {
 	URL    string
-	Secret string // of a key that may do everything
+	Secret string // of a key with keys:admin
 	Stop   func()
 }
 
@@ -27,7 +27,7 @@ func startService() service {
 	return service{s.URL, secret.Reveal(), tb.end}
 }
 
-// textOrCode is the body of a good answer, or the code of an error.
+// textOrCode returns the body of a successful answer, or the code of an error.
 func textOrCode(answer *http.Response) string {
 	body, err := io.ReadAll(answer.Body)
 	if err != nil {
@@ -40,8 +40,7 @@ func textOrCode(answer *http.Response) string {
 	return string(body)
 }
 
-// exampleTB is the part of testing.TB that a service needs, for examples, which have
-// none.
+// exampleTB implements the methods of testing.TB that a service needs. Examples have no testing.TB.
 type exampleTB struct {
 	testing.TB
 	cleanups []func()

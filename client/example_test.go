@@ -27,7 +27,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	secret := created.Secret.Reveal() // give it to the customer: nothing will show it again
+	secret := created.Secret.Reveal() // give it to the customer: it cannot be read again
 	fmt.Println(created.Name, created.Scopes, created.Status)
 	fmt.Println(created.Secret, len(secret))
 
@@ -57,7 +57,7 @@ func ExampleClient_Create() {
 		created, err := c.Create(ctx, draft)
 		switch client.CodeOf(err) {
 		case client.CodeNameTaken:
-			fmt.Println("there is such a key already")
+			fmt.Println("the name is taken")
 			continue
 		}
 		if err != nil {
@@ -68,7 +68,7 @@ func ExampleClient_Create() {
 
 	// Output:
 	// created ci-pipeline for admin with [keys:read keys:write]
-	// there is such a key already
+	// the name is taken
 }
 
 func ExampleClient_Update() {
@@ -118,7 +118,7 @@ func ExampleClient_List() {
 			log.Fatal(err)
 		}
 		if key.Name == "first" {
-			break // no further page is asked for
+			break // no further page is requested
 		}
 		fmt.Println(key.Name)
 	}

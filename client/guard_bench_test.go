@@ -10,8 +10,8 @@ import (
 	servertest "apikeyd/internal/testkit/server"
 )
 
-// BenchmarkGuardBurst sends 64 requests with the same secret at once to a guard that does not
-// know it yet: as for a busy key each time CacheFor is over. Without CacheFor each one asks.
+// BenchmarkGuardBurst sends 64 requests with the same secret at once through a guard that has not
+// cached it, as happens for a busy key whenever CacheFor ends. Without CacheFor each one asks.
 func BenchmarkGuardBurst(b *testing.B) {
 	const callers = 64
 	s := servertest.Start(b, servertest.Options{})

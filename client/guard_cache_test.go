@@ -10,8 +10,8 @@ import (
 	"apikeyd/client"
 )
 
-// A good key is taken for good for as long as was said, and not a moment longer. The
-// change is made right after the service was asked: the worst that can happen.
+// A good key is accepted for CacheFor and not a moment longer. The change is made right after the
+// service was asked, which is the worst case.
 func TestGuardCache(t *testing.T) {
 	t.Parallel()
 	const longest = time.Minute
@@ -65,7 +65,7 @@ func TestGuardCache(t *testing.T) {
 	}
 }
 
-// An answer is not used past the end of the key, or of the grace of its old secret.
+// An answer is not reused past the key's expiry or the end of its old secret's grace.
 func TestGuardCacheEndsWithTheKey(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t, client.GuardOptions{CacheFor: time.Minute})
@@ -85,7 +85,7 @@ func TestGuardCacheEndsWithTheKey(t *testing.T) {
 	g.get(t, fresh.Secret.Reveal()).wantPass(t, "rotated")
 }
 
-// A clock that is set back prolongs nothing.
+// A clock that is set back extends nothing.
 func TestGuardCacheWhenTheClockIsSet(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t, client.GuardOptions{CacheFor: time.Minute})
@@ -97,7 +97,7 @@ func TestGuardCacheWhenTheClockIsSet(t *testing.T) {
 	g.get(t, key.Secret.Reveal()).wantRefused(t, 401, client.CodeCredentialRevoked, badKey, "")
 }
 
-// Every call of a key that has a limit must be counted.
+// Every call of a key with a rate limit must be counted.
 func TestGuardCacheAndRateLimits(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t, client.GuardOptions{CacheFor: time.Minute})
@@ -111,7 +111,7 @@ func TestGuardCacheAndRateLimits(t *testing.T) {
 	}
 }
 
-// What was answered about some scopes says nothing about others.
+// An answer about some scopes is not reused for others.
 func TestGuardCacheKeepsScopesApart(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t, client.GuardOptions{})
@@ -134,14 +134,14 @@ func TestGuardCacheKeepsScopesApart(t *testing.T) {
 			}
 		}
 	}
-	n, text := guard.Remembered()
+	n, text := guard.Cached()
 	if n != 2 {
-		t.Errorf("%d answers are remembered", n)
+		t.Errorf("%d answers are cached", n)
 	}
 	wantNoSecret(t, text, key.Secret.Reveal())
 }
 
-// The cache is bounded, and what is outdated goes first.
+// The cache is bounded, and stale answers are evicted first.
 func TestGuardCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	const most = 10_000
@@ -157,11 +157,11 @@ func TestGuardCacheIsBounded(t *testing.T) {
 			t.Fatal(got)
 		}
 	}
-	if n, _ := guard.Remembered(); n != most {
-		t.Errorf("%d answers are remembered, want %d", n, most)
+	if n, _ := guard.Cached(); n != most {
+		t.Errorf("%d answers are cached, want %d", n, most)
 	}
 	now = now.Add(time.Minute)
-	for i := range 2 * most { // more than until it looks for what is outdated
+	for i := range 2 * most { // enough to trigger the search for stale answers
 		direct(t, guard.Require(), fmt.Sprint("new-", i%10))
 	}
 	if n := asked.requests.Load(); n != most+500+10 {
@@ -169,7 +169,7 @@ func TestGuardCacheIsBounded(t *testing.T) {
 	}
 }
 
-// Many who ask the same at once ask once; whoever must be counted asks for himself.
+// Identical questions at the same time are sent once, unless each must be counted.
 func TestGuardAsksOnce(t *testing.T) {
 	t.Parallel()
 	const callers = 20
@@ -200,7 +200,7 @@ func TestGuardAsksOnce(t *testing.T) {
 					}
 				})
 			}
-			<-arrived // somebody asks, and nobody is answered
+			<-arrived // a question is held back
 			g.gate.open()
 			all.Wait()
 			if n := g.asked.requests.Load(); n != tt.want {

@@ -15,7 +15,7 @@ import (
 	"apikeyd/store/storetest"
 )
 
-// guarded is somebody's service behind a guard, which asks a running apikeyd.
+// guarded is a service behind a guard, which asks a running apikeyd.
 type guarded struct {
 	*kit
 	clock *storetest.Clock
@@ -24,11 +24,11 @@ type guarded struct {
 	log   *servertest.Log
 	url   string
 	http  *http.Client
-	reach *counter // what got through to the handler
+	reach *counter // requests that reached the handler
 }
 
-// newGuarded needs the scope datasets:read of every request. The handler answers with
-// the key's owner and name.
+// newGuarded starts a guarded service that requires the scope datasets:read. Its handler answers
+// with the key's owner and name.
 func newGuarded(t *testing.T, o client.GuardOptions) *guarded {
 	t.Helper()
 	clock := storetest.NewClock()
@@ -67,7 +67,7 @@ func (g *guarded) serve(t *testing.T, c *client.Client, o client.GuardOptions) *
 	return guard
 }
 
-// add makes a key of customer-42 that may read datasets.
+// add creates a key of customer-42 that may read datasets.
 func (g *guarded) add(t *testing.T, name string, limit client.RateLimit) client.CreatedKey {
 	t.Helper()
 	created, err := g.admin.ForOwner("customer-42").Create(t.Context(), client.NewKey{
@@ -121,7 +121,7 @@ func (g *guarded) call(t *testing.T, method string, header http.Header) got {
 	return a
 }
 
-// wantPass wants the answer of the handler for a key of customer-42.
+// wantPass checks for the handler's answer to a key of customer-42.
 func (a got) wantPass(t *testing.T, name string) {
 	t.Helper()
 	if a.status != 200 || a.body != "customer-42/"+name {
@@ -129,7 +129,7 @@ func (a got) wantPass(t *testing.T, name string) {
 	}
 }
 
-// wantRefused wants an error, with these headers.
+// wantRefused checks for an error with these headers.
 func (a got) wantRefused(t *testing.T, status int, code, challenge, retryAfter string) {
 	t.Helper()
 	if a.status != status || a.code != code || a.header.Get("WWW-Authenticate") != challenge ||
@@ -139,8 +139,8 @@ func (a got) wantRefused(t *testing.T, status int, code, challenge, retryAfter s
 	}
 }
 
-// direct lets one request through a middleware, without a network. The handler answers
-// with the id of the key.
+// direct sends one request through a middleware, without a network. The handler answers with the
+// id of the key.
 func direct(t *testing.T, require func(http.Handler) http.Handler, secret string) *httptest.ResponseRecorder {
 	t.Helper()
 	return directly(t.Context(), require, secret)
@@ -162,10 +162,10 @@ type gate struct {
 	base    http.RoundTripper
 	mu      sync.Mutex
 	held    chan struct{} // nil if it is open
-	arrived chan struct{} // tells of each request that is held
+	arrived chan struct{} // receives a value for each held request
 }
 
-// close holds what comes from now on, and returns what tells of each.
+// close holds all requests from now on. The channel receives a value for each.
 func (g *gate) close() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -173,7 +173,7 @@ func (g *gate) close() <-chan struct{} {
 	return g.arrived
 }
 
-// open lets everything go.
+// open lets all requests through.
 func (g *gate) open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -196,14 +196,14 @@ func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 	return g.base.RoundTrip(r)
 }
 
-// challenges of the guard.
+// The guard's challenges.
 const (
 	noKey    = `Bearer realm="api"`
 	badKey   = noKey + `, error="invalid_token"`
 	badScope = noKey + `, error="insufficient_scope", scope="datasets:read"`
 )
 
-// wantSecretFree wants that none of the secrets are in what the guard logged.
+// wantSecretFree checks that the guard logged none of the secrets.
 func (g *guarded) wantSecretFree(t *testing.T, secrets ...client.Secret) {
 	t.Helper()
 	for _, secret := range secrets {

@@ -74,12 +74,12 @@ func TestGuardDecides(t *testing.T) {
 		must(t, err)
 		_, err = g.admin.Update(ctx, short.ID, client.Change{ExpiresAt: new(g.clock.Now().Add(time.Minute))})
 		must(t, err)
-		_, lacking := g.Add(t, "customer-42", "lacking", "datasets:write", "keys:admin") // admins of keys are not admitted elsewhere
+		_, lacking := g.Add(t, "customer-42", "lacking", "datasets:write", "keys:admin") // keys:admin is no scope of a guarded service
 		limited := g.add(t, "limited", client.RateLimit{Limit: 2, Window: 3 * time.Second})
 		g.clock.Advance(time.Minute)
 
 		g.get(t, good.Secret.Reveal()).wantPass(t, "good")
-		for range 2 { // no refusal is remembered as anything else
+		for range 2 { // refusals are not cached
 			g.get(t, ended.Secret.Reveal()).wantRefused(t, 401, client.CodeCredentialRevoked, badKey, "")
 			g.get(t, short.Secret.Reveal()).wantRefused(t, 401, client.CodeCredentialExpired, badKey, "")
 			g.get(t, lacking.Reveal()).wantRefused(t, 403, client.CodeInsufficientScope, badScope, "")
@@ -117,9 +117,8 @@ func TestGuardAnswersHEAD(t *testing.T) {
 	head(key.Secret.Reveal()).wantRefused(t, 429, "", "", "60")
 }
 
-// Only what the service said about the secret counts, and headers that name a key are
-// nothing.
-func TestGuardIsNotTalkedInto(t *testing.T) {
+// Only the service's decision counts. Headers that name a key have no effect.
+func TestGuardIgnoresForgedHeaders(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t, client.GuardOptions{})
 	key, victim := g.add(t, "mine", client.RateLimit{}), g.add(t, "theirs", client.RateLimit{})
@@ -138,7 +137,7 @@ func TestGuardIsNotTalkedInto(t *testing.T) {
 	}
 }
 
-// The whole key is there for the handler.
+// The handler gets the whole key.
 func TestKeyFrom(t *testing.T) {
 	t.Parallel()
 	for _, caching := range []time.Duration{0, time.Minute} {
@@ -156,7 +155,7 @@ func TestKeyFrom(t *testing.T) {
 			if !ok || key.ID != created.ID || strings.Join(key.Scopes, " ") != "a b" || key.Metadata["plan"] != "pro" {
 				t.Errorf("%t, %+v", ok, key)
 			}
-			key.Scopes[0], key.Metadata["plan"] = "changed", "by a handler" // nobody else's business
+			key.Scopes[0], key.Metadata["plan"] = "changed", "by a handler" // must not reach the cache
 		}))
 		for range 3 {
 			request := httptest.NewRequest(http.MethodGet, "/", nil)
@@ -169,7 +168,7 @@ func TestKeyFrom(t *testing.T) {
 	}
 }
 
-// Without a cache every request asks, and a change is in force with the next one.
+// Without a cache every request asks, and a change takes effect with the next one.
 func TestGuardWithoutACache(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t, client.GuardOptions{})

@@ -18,7 +18,7 @@ import (
 	servertest "apikeyd/internal/testkit/server"
 )
 
-// The service is really stopped.
+// The service is actually stopped.
 func TestGuardOfAStoppedService(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -81,7 +81,7 @@ func TestGuardOfAStoppedService(t *testing.T) {
 			if tt.o.CacheFor > 0 {
 				want(known.Secret.Reveal(), 200, known.ID)
 			}
-			// Whatever the service would say to these, it is no.
+			// These are refused without asking.
 			want("", 401, client.CodeCredentialMissing)
 			want("two words", 401, client.CodeCredentialInvalid)
 			want(strings.Repeat("A", 1025), 401, client.CodeCredentialInvalid)
@@ -92,7 +92,7 @@ func TestGuardOfAStoppedService(t *testing.T) {
 	}
 }
 
-// What is not an absence of the service is no reason to let anybody pass.
+// The guard fails open only if the service is away, not on other errors.
 func TestGuardFailsOpenOnlyWithoutTheService(t *testing.T) {
 	t.Parallel()
 	decision := func(text string) reply { return says(200, nil, text) }
@@ -136,8 +136,8 @@ func TestGuardFailsOpenOnlyWithoutTheService(t *testing.T) {
 	}
 }
 
-// A guard that fails open hides the key that an outer guard found: it was not verified
-// for this.
+// A guard that fails open hides the key that an outer guard found, because it was not verified for
+// the inner one.
 func TestGuardInAGuard(t *testing.T) {
 	t.Parallel()
 	good := client.NewGuard((&script{}).client(t, client.Options{}), client.GuardOptions{}).Require()
@@ -152,7 +152,7 @@ func TestGuardInAGuard(t *testing.T) {
 	}
 }
 
-// silent is a service that does not answer until it is told to.
+// silent returns a client of a service that does not answer until speak is called.
 func silent(t *testing.T) (c *client.Client, requests *atomic.Int64, speak func()) {
 	t.Helper()
 	said := make(chan struct{})
@@ -170,7 +170,7 @@ func silent(t *testing.T) (c *client.Client, requests *atomic.Int64, speak func(
 	return c, requests, func() { close(said) }
 }
 
-// In the tests below time is synctest's.
+// The tests below use synctest's clock.
 
 func TestGuardWaitsOnlySoLong(t *testing.T) {
 	t.Parallel()
@@ -197,7 +197,7 @@ func TestGuardWaitsOnlySoLong(t *testing.T) {
 	}
 }
 
-// Whoever hangs up gets nothing, and spoils nothing for those who asked the same.
+// A caller that hangs up gets no answer and does not affect others with the same question.
 func TestGuardWhenACallerHangsUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -245,12 +245,12 @@ func TestGuardDoesNotFailOpenForWhoHangsUp(t *testing.T) {
 			if a := directly(late, require, "key"); a.Code != 503 {
 				t.Errorf("%d %s after the end of the request's own time", a.Code, a.Body)
 			}
-			time.Sleep(10 * time.Second) // until nobody asks any more
+			time.Sleep(10 * time.Second) // until no question is in flight
 		})
 	}
 }
 
-// Who joined a question long ago asked does not take its answer for fresh.
+// A caller that joined an old question does not reuse its answer.
 func TestGuardDoesNotShareOldAnswers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -269,7 +269,7 @@ func TestGuardDoesNotShareOldAnswers(t *testing.T) {
 	})
 }
 
-// A guard asks with every request: connections are kept for the next.
+// A guard asks with every request, so it keeps connections open.
 func TestGuardKeepsConnections(t *testing.T) {
 	t.Parallel()
 	const callers = 16
@@ -277,7 +277,7 @@ func TestGuardKeepsConnections(t *testing.T) {
 	var together sync.WaitGroup
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		together.Done()
-		together.Wait() // so that each has a connection of its own
+		together.Wait() // so that each needs its own connection
 		_, _ = w.Write([]byte(`{"valid":true,"code":"VALID","key":{"id":"` + keyID + `"}}`))
 	}))
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
@@ -305,7 +305,7 @@ func TestGuardKeepsConnections(t *testing.T) {
 	}
 }
 
-// The error that a guard logs is the client's, with nothing of what was asked.
+// The error that a guard logs does not contain the caller's secret.
 func TestGuardLogsNoSecret(t *testing.T) {
 	t.Parallel()
 	const secret = "ak_2222222222222222222222222222222222222222222222222222222222222"

@@ -10,18 +10,18 @@ import (
 	"apikeyd/client/internal/api"
 )
 
-// CreatedKey is a key and its new secret, which nothing will show again.
+// CreatedKey is a key and its new secret, which cannot be read again.
 type CreatedKey struct {
 	Key
 	Secret Secret
 }
 
-// Create makes a key. It returns an *[Error], among others with [CodeNameTaken],
+// Create creates a key. It returns an *[Error], for example with [CodeNameTaken],
 // [CodeInvalidRequest], or [CodeForbidden] if the calling key lacks one of the scopes.
 //
 // After an error without a code, or with [CodeInternal] or [CodeOutcomeUnknown], the key may
-// exist, with a secret that nobody has. Then creating it again fails with CodeNameTaken, as names are unique:
-// look at the key that has the name, and [Client.Revoke] it first.
+// exist with a secret that nobody has. Creating it again then fails with CodeNameTaken, because
+// names are unique: check the key that has the name, and [Client.Revoke] it first.
 func (c *Client) Create(ctx context.Context, k NewKey) (CreatedKey, error) {
 	body, err := k.body(c.owner)
 	if err != nil {
@@ -31,20 +31,20 @@ func (c *Client) Create(ctx context.Context, k NewKey) (CreatedKey, error) {
 	return c.secret(ctx, request, err, http.StatusCreated)
 }
 
-// Get finds a key by name or id. A name finds the key of the calling key's owner, or of
-// [Client.ForOwner], that holds it now, else the most recently revoked one that did. A
-// UUID is always an id. Any name will do; only if a proxy in between refuses or decodes
-// %2F, those with a slash cannot be reached, except by id. An *[Error] with
-// [CodeKeyNotFound] says that there is none within reach.
+// Get returns a key by name or id. A name means the key that has it now, else the one with that
+// name that was revoked last, among the keys of the calling key's owner or of [Client.ForOwner].
+// A UUID is always an id. If a proxy in between refuses or decodes %2F, keys with a slash in
+// their name can be reached only by id. An *[Error] with [CodeKeyNotFound] means that there is no
+// such key, or that it belongs to another owner.
 func (c *Client) Get(ctx context.Context, nameOrID string) (Key, error) {
 	request, err := api.NewGetApiKeyRequest(c.base, nameOrID, &api.GetApiKeyParams{Owner: c.owner})
 	return c.key(ctx, nameOrID, request, err)
 }
 
-// Update changes a key, found as by [Client.Get], and returns it as it is then. The
-// zero Change changes nothing. It returns an *[Error], among others with
-// [CodeKeyNotFound], [CodeNameTaken], [CodeKeyRevoked], [CodeInvalidRequest], or
-// [CodeForbidden] if the calling key lacks a scope of the key.
+// Update changes a key, found as by [Client.Get], and returns the changed key. The zero Change
+// changes nothing. It returns an *[Error], for example with [CodeKeyNotFound], [CodeNameTaken],
+// [CodeKeyRevoked], [CodeInvalidRequest], or [CodeForbidden] if the calling key lacks one of the
+// key's scopes.
 func (c *Client) Update(ctx context.Context, nameOrID string, change Change) (Key, error) {
 	body, err := change.body()
 	if err != nil {
@@ -55,16 +55,15 @@ func (c *Client) Update(ctx context.Context, nameOrID string, change Change) (Ke
 	return c.key(ctx, nameOrID, request, err)
 }
 
-// Rotate gives a key, found as by [Client.Get], a new secret, which works at once. The
-// one that it had stays good for the grace, whole seconds up to 7 days and never past the
-// key's end; a still older one stops now in any case. It returns an *[Error], among others
-// with [CodeKeyNotFound], [CodeKeyRevoked], [CodeKeyRotated] if another call was at it at
-// the same moment, or [CodeForbidden] if the calling key lacks a scope of the key.
+// Rotate gives a key, found as by [Client.Get], a new secret, which works at once. The previous
+// secret stays valid for the grace: whole seconds, up to 7 days, and never past the key's expiry.
+// An even older secret stops working now. Rotate returns an *[Error], for example with
+// [CodeKeyNotFound], [CodeKeyRevoked], [CodeKeyRotated] if another call rotated the key at the
+// same moment, or [CodeForbidden] if the calling key lacks one of the key's scopes.
 //
-// After an error without a code, or with [CodeInternal] or [CodeOutcomeUnknown], the key may
-// have a secret that nobody has. Look at its GraceEndsAt before you rotate it again: that ends the grace of
-// the secret that is in use. A key may rotate itself; this Client goes on with the old
-// secret.
+// After an error without a code, or with [CodeInternal] or [CodeOutcomeUnknown], the key may have
+// a secret that nobody knows. Check its GraceEndsAt before you rotate it again: that would end
+// the grace of the secret in use. A key may rotate itself; this Client keeps using the old secret.
 func (c *Client) Rotate(ctx context.Context, nameOrID string, grace time.Duration) (CreatedKey, error) {
 	if err := checkName(nameOrID); err != nil {
 		return CreatedKey{}, err
@@ -77,16 +76,16 @@ func (c *Client) Rotate(ctx context.Context, nameOrID string, grace time.Duratio
 	return c.secret(ctx, request, err, http.StatusOK)
 }
 
-// Revoke ends a key, found as by [Client.Get], for good and returns it. From then on
-// its secret is refused and its name is free. Revoking a revoked key changes nothing. It
-// returns an *[Error], among others with [CodeKeyNotFound], or [CodeForbidden] if the
-// calling key lacks a scope of the key.
+// Revoke ends a key, found as by [Client.Get], for good and returns it. Its secret is refused
+// from then on, and its name is free. Revoking a revoked key changes nothing. It returns an
+// *[Error], for example with [CodeKeyNotFound], or [CodeForbidden] if the calling key lacks one
+// of the key's scopes.
 func (c *Client) Revoke(ctx context.Context, nameOrID string) (Key, error) {
 	request, err := api.NewRevokeApiKeyRequest(c.base, nameOrID, &api.RevokeApiKeyParams{Owner: c.owner})
 	return c.key(ctx, nameOrID, request, err)
 }
 
-// key sends a request about one key, which may have failed to be made.
+// key sends a request about one key. failed is the error of building it, if any.
 func (c *Client) key(ctx context.Context, nameOrID string, request *http.Request, failed error) (Key, error) {
 	if failed != nil {
 		return Key{}, unsendable(failed)
@@ -102,8 +101,8 @@ func (c *Client) key(ctx context.Context, nameOrID string, request *http.Request
 	return key, nil
 }
 
-// secret sends a request that makes a secret, which may have failed to be made. It is
-// not repeatable: what is lost with its answer is a secret.
+// secret sends a request that makes a secret. failed is the error of building it, if any. It is
+// not repeatable: a lost answer means a lost secret.
 func (c *Client) secret(ctx context.Context, request *http.Request, failed error, want int) (CreatedKey, error) {
 	if failed != nil {
 		return CreatedKey{}, unsendable(failed)
@@ -115,14 +114,14 @@ func (c *Client) secret(ctx context.Context, request *http.Request, failed error
 	return CreatedKey{Key: answer.Key, Secret: Secret{text: &answer.Secret}}, nil
 }
 
-// checkName refuses names that would change the path, and so what is asked for.
+// checkName rejects names that would change the path of the request.
 func checkName(nameOrID string) error {
 	if nameOrID == "" || nameOrID == "." || nameOrID == ".." {
 		return &Error{Status: http.StatusNotFound, Code: CodeKeyNotFound,
-			Message: "no key can have an empty name, or . or .. for a name; the service was not asked"}
+			Message: "no key is named . or .. or has an empty name; no request was sent"}
 	}
 	return nil
 }
 
-// uuid is the form in which {key_name} is an id.
+// uuid is the form of an id in {key_name}.
 var uuid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)

@@ -12,7 +12,7 @@ import (
 	"apikeyd/store/storetest"
 )
 
-func TestLifeOfAKey(t *testing.T) {
+func TestKeyLifecycle(t *testing.T) {
 	t.Parallel()
 	clock := storetest.NewClock()
 	k := newKit(t, servertest.Options{Now: clock.Now})
@@ -124,7 +124,7 @@ func TestScopesOfANewKey(t *testing.T) {
 	changed, err := k.admin.Update(t.Context(), "some", client.Change{Scopes: &none})
 	must(t, err)
 	if len(changed.Scopes) != 0 {
-		t.Errorf("scopes %q after they were taken away", changed.Scopes)
+		t.Errorf("scopes %q after they were removed", changed.Scopes)
 	}
 }
 
@@ -191,7 +191,7 @@ func TestRateLimit(t *testing.T) {
 	wantLimit(change(nil), other)
 	wantLimit(change(&none), none)
 
-	// The limit is not the key's own to take away.
+	// A key cannot remove its own limit.
 	_, err := k.as(t, limited.Secret.Reveal()).Update(ctx, limited.ID, client.Change{RateLimit: &none})
 	wantError(t, err, 403, client.CodeForbidden)
 	for _, bad := range []client.RateLimit{{Limit: 1}, {Window: time.Second}, {Limit: -1, Window: time.Second}} {
@@ -210,7 +210,7 @@ func TestForOwner(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, servertest.Options{})
 	ctx := t.Context()
-	// Owners go into the query, where they have to be encoded too.
+	// Owners are sent in the query, where they must be encoded too.
 	for _, owner := range []string{"customer-42", "a&b=c/d?e#f", "100%", "a+b c", "ключ", "a%2Fb"} {
 		theirs := k.admin.ForOwner(owner)
 		created, err := theirs.Create(ctx, client.NewKey{Name: "n", ExpiresAt: inAnHour()})
@@ -231,7 +231,7 @@ func TestForOwner(t *testing.T) {
 		}
 		_, err = theirs.Get(ctx, "admin")
 		wantError(t, err, 404, client.CodeKeyNotFound)
-		// By id an admin reaches everybody's, unless it named an owner.
+		// By id an admin reaches every owner's key, unless an owner is set.
 		_, err = theirs.ForOwner("").Get(ctx, created.ID)
 		must(t, err)
 		_, err = k.admin.ForOwner("somebody else").Get(ctx, created.ID)

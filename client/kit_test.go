@@ -15,8 +15,7 @@ import (
 	servertest "apikeyd/internal/testkit/server"
 )
 
-// kit is a running service and an admin's client of it, whose every exchange is held
-// against the contract.
+// kit is a running service and an admin's client, whose exchanges are checked against the contract.
 type kit struct {
 	*servertest.Server
 	secret string // of the admin
@@ -32,7 +31,7 @@ func newKit(t *testing.T, o servertest.Options) *kit {
 	return k
 }
 
-// as returns the client of another key.
+// as returns a client with another key.
 func (k *kit) as(t *testing.T, secret string) *client.Client {
 	t.Helper()
 	return newClient(t, k.URL, secret, client.Options{HTTPClient: k.Client, MaxRetries: -1})
@@ -52,7 +51,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// wantError wants a *client.Error with this status and code.
+// wantError checks for a *client.Error with this status and code.
 func wantError(t *testing.T, err error, status int, code string) {
 	t.Helper()
 	_ = errorIn(t, err, status, code)
@@ -82,15 +81,15 @@ func names(ctx context.Context, c *client.Client, o client.ListOptions) (all []s
 	return all, nil
 }
 
-// inAnHour is a good end of a key.
+// inAnHour is a valid expiry of a key.
 func inAnHour() time.Time { return time.Now().Add(time.Hour) }
 
-// roundTrip is a transport made of a function.
+// roundTrip is a function as a transport.
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// answer is what a transport returns when it does not ask anybody.
+// answer is the answer of a transport that sends no request.
 func answer(status int, header http.Header, body string) *http.Response {
 	if header == nil {
 		header = http.Header{}

@@ -12,25 +12,25 @@ import (
 
 const defaultPageSize = 100
 
-// ListOptions say which keys to list, and how. A key must pass all filters that are
-// given; the zero ListOptions list all keys.
+// ListOptions filter and page keys. A key must match all filters that are set; the zero
+// ListOptions list all keys.
 type ListOptions struct {
-	// PageSize is how many keys one request asks for, 1 to 100. 0 is 100.
+	// PageSize is how many keys one request asks for, 1 to 100. 0 means 100.
 	PageSize int
 
-	Status        Status    // only keys that have it now
-	NameContains  string    // only keys whose name holds it, letter for letter
+	Status        Status    // only keys with this status
+	NameContains  string    // only keys whose name contains it; case matters
 	Search        string    // only keys whose name or owner contains it, ignoring case, or whose prefix or id matches
-	ExpiresBefore time.Time // only keys that end before, expired ones included
-	// LastUsedBefore lists only keys that were last used before. A key that was never used
-	// counts from its creation.
+	ExpiresBefore time.Time // only keys that expire before it, including expired ones
+	// LastUsedBefore selects keys that were last used before it. A key that was never used counts
+	// from its creation.
 	LastUsedBefore time.Time
 
-	Rotating bool // only keys that are ACTIVE and whose secret before the last rotation is still good
+	Rotating bool // only ACTIVE keys whose secret before the last rotation is still valid
 }
 
-// List goes through keys, newest first: those of the calling key's owner, or those of
-// [Client.ForOwner]; with keys:admin and without ForOwner, those of all owners.
+// List iterates over keys, newest first: those of the calling key's owner, or those of
+// [Client.ForOwner]. With keys:admin and without ForOwner, it lists the keys of all owners.
 //
 //	for key, err := range c.List(ctx, client.ListOptions{}) {
 //		if err != nil {
@@ -39,11 +39,10 @@ type ListOptions struct {
 //		fmt.Println(key.Name)
 //	}
 //
-// Pages are asked for as they are needed, and no more once the loop ends. An error ends
-// the list, and comes with the zero Key. Every key that passes the filters from the
-// beginning to the end comes exactly once, even if the loop revokes or changes the keys it
-// gets. Keys that are created meanwhile may be missing. Ranging over the same list again
-// starts anew.
+// Pages are requested only as the loop needs them. An error ends the list and comes with the zero
+// Key. Every key that matches the filters throughout comes exactly once, even if the loop revokes
+// or changes the keys it gets. Keys created during the loop may be missing. A second loop over
+// the same list starts over.
 func (c *Client) List(ctx context.Context, o ListOptions) iter.Seq2[Key, error] {
 	return func(yield func(Key, error) bool) {
 		for cursor := ""; ; {
@@ -69,27 +68,26 @@ func (c *Client) List(ctx context.Context, o ListOptions) iter.Seq2[Key, error] 
 }
 
 var errNoCursor = errors.New("apikeyd: the service returned no next_cursor: " +
-	"it is older than this client; update it, or use ListPage")
+	"it is older than this client; update it or use ListPage")
 
 // KeyPage is one page of a list.
 type KeyPage struct {
 	Keys []Key
-	// Pages is how many there are: 0 if no key passes the filters, and always 0 from
-	// [Client.ListAfter] with a cursor, which does not count them.
+	// Pages is the number of pages: 0 if no keys match, and always 0 from [Client.ListAfter]
+	// with a cursor, which does not count them.
 	Pages      int
 	NextCursor string // for [Client.ListAfter]; empty if no keys follow
 }
 
-// ListPage returns one page, counted from 1, of what [Client.List] goes through. A page
-// past the end has no keys. Keys move from page to page when others are created or stop
-// passing the filters: to read a whole list, use List or [Client.ListAfter].
+// ListPage returns one page, counted from 1, of the keys that [Client.List] iterates over. A page
+// past the end has no keys. Keys move between pages when others are created or stop matching the
+// filters; use List or [Client.ListAfter] to read a whole list.
 func (c *Client) ListPage(ctx context.Context, page int, o ListOptions) (KeyPage, error) {
 	return c.list(ctx, api.ListApiKeysParams{Page: &page}, o)
 }
 
-// ListAfter returns the page that follows the one with this NextCursor, or the first page if
-// cursor is empty. A cursor never expires, but needs the owner and the filters of the list that
-// it comes from.
+// ListAfter returns the page after the one with this NextCursor, or the first page if cursor is
+// empty. A cursor never expires, but works only with the owner and filters of its list.
 func (c *Client) ListAfter(ctx context.Context, cursor string, o ListOptions) (KeyPage, error) {
 	return c.list(ctx, api.ListApiKeysParams{Cursor: unlessZero(cursor)}, o)
 }
@@ -117,7 +115,7 @@ func (c *Client) list(ctx context.Context, params api.ListApiKeysParams, o ListO
 	return KeyPage{Keys: answer.Data, Pages: pages.TotalPages, NextCursor: orZero(pages.NextCursor)}, nil
 }
 
-// unlessZero is nil for the zero value.
+// unlessZero returns a pointer to value, or nil for the zero value.
 func unlessZero[T comparable](value T) *T {
 	var zero T
 	if value == zero {

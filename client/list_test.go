@@ -16,7 +16,8 @@ import (
 	"apikeyd/store/storetest"
 )
 
-// listKit is a service with n keys, "key 1" the newest, and a client that counts.
+// listKit starts a service with n keys, "key 1" the newest, and returns a client that counts its
+// requests.
 func listKit(t *testing.T, n int) (*client.Client, *counter, []string) {
 	t.Helper()
 	k := newKit(t, servertest.Options{})
@@ -36,7 +37,7 @@ func TestList(t *testing.T) {
 	for _, tt := range []struct{ size, requests int }{{1, 7}, {3, 3}, {7, 1}, {100, 1}, {0, 1}} {
 		asked.requests.Store(0)
 		list := c.List(t.Context(), client.ListOptions{PageSize: tt.size})
-		for range 2 { // a list can be read again
+		for range 2 { // a list can be read twice
 			var got []string
 			for key, err := range list {
 				must(t, err)
@@ -148,7 +149,7 @@ func TestListStopsWhereTheLoopBreaks(t *testing.T) {
 	asked.requests.Store(0)
 	_ = c.List(t.Context(), client.ListOptions{})
 	if asked.requests.Load() != 0 {
-		t.Error("a list that nobody reads makes requests")
+		t.Error("an unread list makes requests")
 	}
 }
 
@@ -189,7 +190,7 @@ func TestListEndsWithAnError(t *testing.T) {
 	}
 }
 
-// A new key pushes older ones to the next page, where they must not come again.
+// A new key pushes older ones to the next page; they must not be listed twice.
 func TestListWhileKeysAreCreated(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, servertest.Options{})
@@ -258,7 +259,7 @@ func TestListAfter(t *testing.T) {
 	}
 }
 
-// An older service has no cursors. Its first page must not be taken for the whole list.
+// An older service has no cursors. Its first page must not pass for the whole list.
 func TestListOfAnOlderService(t *testing.T) {
 	t.Parallel()
 	one := `{"data":[],"pagination":{"total_pages":2,"current_page":1,"items_per_page":1}}`
@@ -271,7 +272,7 @@ func TestListOfAnOlderService(t *testing.T) {
 	}
 }
 
-// A service that promises pages and has none must not be asked for ever.
+// A service that announces pages and has none must not be asked forever.
 func TestListEndsAtAnEmptyPage(t *testing.T) {
 	t.Parallel()
 	asked := &counter{base: roundTrip(func(*http.Request) (*http.Response, error) {

@@ -12,7 +12,7 @@ import (
 	servertest "apikeyd/internal/testkit/server"
 )
 
-// The program of somebody else, in a module of their own.
+// A program in another module.
 const otherGoMod = `module example.com/other
 
 go 1.26.0
@@ -47,7 +47,7 @@ func main() {
 }
 `
 
-// The client works from another module, and does not bring the service with it.
+// The client works from another module and does not depend on the service's packages.
 func TestFromAnotherModule(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, servertest.Options{})
@@ -67,7 +67,7 @@ func TestFromAnotherModule(t *testing.T) {
 			"GOFLAGS=-mod=mod", "GOWORK=off", "GOTOOLCHAIN=local", "CGO_ENABLED=0")
 	}
 
-	program := filepath.Join(dir, "program.exe") // a name that runs everywhere
+	program := filepath.Join(dir, "program.exe") // runs on Windows too
 	goTool("build", "-o", program, ".")
 	names := output(t, dir, exec.CommandContext(t.Context(), program, k.URL), "KEY="+k.secret)
 	if names != "admin\n" {
@@ -76,15 +76,15 @@ func TestFromAnotherModule(t *testing.T) {
 
 	allowed := map[string]bool{
 		"apikeyd/client": true, "apikeyd/client/internal/api": true, "example.com/other": true,
-		// What the generated requests need.
+		// The generated requests need these.
 		"github.com/oapi-codegen/runtime": true, "github.com/oapi-codegen/runtime/types": true,
 		"github.com/google/uuid": true, "github.com/apapsch/go-jsonmerge/v2": true,
-		"golang.org/x/sync/singleflight": true, // one file; the Guard shares its requests with it
+		"golang.org/x/sync/singleflight": true, // one file, for the Guard's cache
 	}
 	packages := strings.Fields(goTool("list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", "."))
 	for _, name := range packages {
 		if !allowed[name] {
-			t.Errorf("the client brings %s with it", name)
+			t.Errorf("the client depends on %s", name)
 		}
 	}
 	if len(packages) != len(allowed) {
@@ -92,7 +92,7 @@ func TestFromAnotherModule(t *testing.T) {
 	}
 }
 
-// output runs a command in a folder and returns what it prints.
+// output runs a command in a folder and returns its output.
 func output(t *testing.T, dir string, cmd *exec.Cmd, env ...string) string {
 	t.Helper()
 	var trouble strings.Builder

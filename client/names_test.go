@@ -9,8 +9,7 @@ import (
 	servertest "apikeyd/internal/testkit/server"
 )
 
-// Every name that a key can have is percent-encoded exactly once, so it is never
-// mistaken for another.
+// Every valid name is percent-encoded exactly once, so it never reaches another key.
 func TestNamesAreEncodedOnce(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, servertest.Options{})
@@ -65,8 +64,8 @@ func TestBaseURLWithAPath(t *testing.T) {
 	}
 }
 
-// They would change the path, and so the operation.
-func TestNamesThatArePathsAreNotAskedFor(t *testing.T) {
+// These names would change the path and so the operation.
+func TestNamesThatArePathsAreNotSent(t *testing.T) {
 	t.Parallel()
 	asked := &counter{base: http.DefaultTransport}
 	c := newClient(t, "http://127.0.0.1:1", "secret", client.Options{HTTPClient: &http.Client{Transport: asked}})
@@ -85,7 +84,7 @@ func TestNamesThatArePathsAreNotAskedFor(t *testing.T) {
 	}
 }
 
-// encoding/json would store another name than the one that was given.
+// encoding/json would silently change the name.
 func TestInvalidUTF8IsRefused(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, servertest.Options{})
@@ -113,7 +112,7 @@ func TestInvalidUTF8IsRefused(t *testing.T) {
 	}
 }
 
-// wantPlain wants an error that is no answer.
+// wantPlain checks for an error that is not an *Error.
 func wantPlain(t *testing.T, err error) {
 	t.Helper()
 	if err == nil || client.CodeOf(err) != "" {

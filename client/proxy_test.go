@@ -16,8 +16,8 @@ import (
 	servertest "apikeyd/internal/testkit/server"
 )
 
-// proxied is a proxy in front of the real service, which first does something else with
-// requests, and a client that does not wait.
+// proxied starts a proxy in front of the real service. The proxy handles the first requests with do
+// instead. The client does not wait between retries.
 func proxied(t *testing.T, k *kit, trouble int64, do func(w http.ResponseWriter, pass func())) (*client.Client, *atomic.Int64) {
 	t.Helper()
 	target, err := url.Parse(k.URL)
@@ -38,7 +38,7 @@ func proxied(t *testing.T, k *kit, trouble int64, do func(w http.ResponseWriter,
 	return c, &requests
 }
 
-func TestAProxyThatRecovers(t *testing.T) {
+func TestRecoveringProxy(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, servertest.Options{})
 	for name, do := range map[string]func(http.ResponseWriter, func()){
@@ -77,9 +77,8 @@ func TestAProxyThatRecovers(t *testing.T) {
 	}
 }
 
-// A create whose answer is lost is not made again: the caller is told, and finds the
-// name taken.
-func TestALostCreate(t *testing.T) {
+// A create whose answer is lost is not retried: the caller gets an error and finds the name taken.
+func TestLostCreate(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, servertest.Options{})
 	c, requests := proxied(t, k, 1, func(w http.ResponseWriter, pass func()) {
@@ -100,9 +99,8 @@ func TestALostCreate(t *testing.T) {
 	must(t, err)
 }
 
-// A rotation whose answer is lost is not made again: the secret in use, which is in its
-// grace, would end.
-func TestALostRotation(t *testing.T) {
+// A rotation whose answer is lost is not retried: that would end the grace of the secret in use.
+func TestLostRotation(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, servertest.Options{})
 	_, inUse := k.Add(t, "admin", "n")
@@ -120,8 +118,8 @@ func TestALostRotation(t *testing.T) {
 	}
 }
 
-// Nor is a question whose answer is lost: it was counted.
-func TestALostVerification(t *testing.T) {
+// A verification whose answer is lost is not retried: it was counted.
+func TestLostVerification(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, servertest.Options{})
 	limited, err := k.admin.Create(t.Context(), client.NewKey{
@@ -144,9 +142,9 @@ func TestALostVerification(t *testing.T) {
 	}
 }
 
-// A revocation by name whose answer is lost is not made again: the name is free, and may
-// belong to a new key by then.
-func TestALostRevocationByName(t *testing.T) {
+// A revocation by name whose answer is lost is not retried: the name is free and may belong to a
+// new key by then.
+func TestLostRevocationByName(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, servertest.Options{})
 	k.Add(t, "admin", "n")
@@ -165,7 +163,7 @@ func TestALostRevocationByName(t *testing.T) {
 	}
 }
 
-func TestNobodyListens(t *testing.T) {
+func TestConnectionRefused(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -182,7 +180,7 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
-// A redirect would carry the secret elsewhere, and turn a POST into a GET.
+// A redirect would send the secret elsewhere and turn a POST into a GET.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	elsewhere := &atomic.Int64{}

@@ -9,25 +9,25 @@ import (
 	"time"
 )
 
-// refusal is what a Guard answers instead of the handler, as the service itself would.
+// refusal is what a Guard answers in the handler's place, as the service itself would.
 type refusal struct {
 	status    int
 	code      string
 	message   string
-	challenge string        // WWW-Authenticate; empty is none
-	wait      time.Duration // before trying again; 0 says nothing
+	challenge string        // WWW-Authenticate, if any
+	wait      time.Duration // Retry-After, if any
 }
 
 const (
 	challengeKey  = `Bearer realm="api"`
 	badToken      = challengeKey + `, error="invalid_token"`
-	noSuchKey     = "the API key is not one of this service; check that it is whole"
+	noSuchKey     = "the API key is unknown to this service; check that it is complete"
 	cannotBeAsked = "API keys cannot be verified now; try again"
 )
 
-// unproven refuses a request without a good key. One that has none is told no error (RFC
-// 6750, section 3.1).
-func unproven(code, message string) *refusal {
+// unauthorized refuses a request without a valid key. The challenge names no error if there was
+// no key at all (RFC 6750, section 3.1).
+func unauthorized(code, message string) *refusal {
 	r := &refusal{status: http.StatusUnauthorized, code: code, message: message, challenge: badToken}
 	if code == CodeCredentialMissing {
 		r.challenge = challengeKey
@@ -35,16 +35,16 @@ func unproven(code, message string) *refusal {
 	return r
 }
 
-// refusalOf is what a decision means for a request that needs these scopes; nil if it
-// may pass.
+// refusalOf returns the refusal that a decision means for a request that needs these scopes; nil
+// lets it pass.
 func refusalOf(v Verification, scopes []string) *refusal {
 	switch v.Code {
 	case VerifyValid:
 		return nil
 	case VerifyRevoked:
-		return unproven(CodeCredentialRevoked, "the API key was revoked; use another one")
+		return unauthorized(CodeCredentialRevoked, "the API key was revoked; use another one")
 	case VerifyExpired:
-		return unproven(CodeCredentialExpired, "the API key has expired; prolong it or use another one")
+		return unauthorized(CodeCredentialExpired, "the API key has expired; extend it or use another one")
 	case VerifyInsufficientScope:
 		wanted := strings.Join(scopes, " ")
 		return &refusal{status: http.StatusForbidden, code: CodeInsufficientScope,
@@ -55,11 +55,11 @@ func refusalOf(v Verification, scopes []string) *refusal {
 			message: fmt.Sprintf("the API key is over its rate limit; try again in %d s", wholeSeconds(v.RetryAfter)),
 			wait:    v.RetryAfter}
 	}
-	return unproven(CodeCredentialInvalid, noSuchKey)
+	return unauthorized(CodeCredentialInvalid, noSuchKey)
 }
 
-// closed refuses a request because the service could not be asked.
-func closed(wait time.Duration) *refusal {
+// unavailable refuses a request because the service could not be asked.
+func unavailable(wait time.Duration) *refusal {
 	return &refusal{status: http.StatusServiceUnavailable, code: CodeUnavailable,
 		message: cannotBeAsked, wait: max(wait, time.Second)}
 }
@@ -76,7 +76,7 @@ func (f *refusal) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 		header.Set("Retry-After", strconv.Itoa(wholeSeconds(f.wait)))
 	}
 	w.WriteHeader(f.status)
-	// Whoever does not wait for the answer does not miss it.
+	// An error means that the client has gone.
 	_ = json.NewEncoder(w).Encode(struct { // the contract's shape, without the request_id that only the service has
 		Code    string `json:"code"`
 		Message string `json:"message"`
@@ -84,5 +84,5 @@ func (f *refusal) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	}{f.code, f.message, f.status})
 }
 
-// wholeSeconds rounds up: whoever waits so long has waited long enough.
+// wholeSeconds rounds up, so that a client that waits so long has waited long enough.
 func wholeSeconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }

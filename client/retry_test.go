@@ -12,15 +12,15 @@ import (
 	"apikeyd/client"
 )
 
-// In these tests time is synctest's, so that waits are exact and take none.
+// These tests use synctest's clock, so that waits are exact and take no time.
 
-func TestWhatIsTriedAgain(t *testing.T) {
+func TestRetries(t *testing.T) {
 	t.Parallel()
 	const repeatable, always, never = "get, list, update by id, revoke by id, report a leak", "all", "none"
 	for _, tt := range []struct {
 		name  string
 		reply reply
-		again string // which calls
+		again string // the calls that are retried
 	}{
 		{"the service is unavailable", unavailable, always},
 		{"the service does not know", says(503, nil, `{"status":503,"code":"OUTCOME_UNKNOWN","message":"m"}`), repeatable},
@@ -45,7 +45,7 @@ func TestWhatIsTriedAgain(t *testing.T) {
 					err := call(t.Context(), s.client(t, client.Options{}))
 					again := tt.again == always || strings.Contains(tt.again, name)
 					if again && (err != nil || len(s.at) != 2) || !again && (err == nil || len(s.at) != 1) {
-						t.Errorf("%d requests, %v; tried again: %t", len(s.at), err, again)
+						t.Errorf("%d requests, %v; want a retry: %t", len(s.at), err, again)
 					}
 				})
 			})
@@ -134,7 +134,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-func TestTheContextEndsTheWaiting(t *testing.T) {
+func TestContextEndsWaiting(t *testing.T) {
 	t.Parallel()
 	after10 := says(503, http.Header{"Retry-After": {"10"}}, `{"status":503,"code":"UNAVAILABLE","message":"m"}`)
 	t.Run("cancelled", func(t *testing.T) {
@@ -180,8 +180,8 @@ func TestTheContextEndsTheWaiting(t *testing.T) {
 	})
 }
 
-// An attempt that hangs is given up, and the call goes on.
-func TestAnAttemptThatHangs(t *testing.T) {
+// An attempt that hangs times out, and the call is retried.
+func TestHangingAttempt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		first := true
@@ -205,7 +205,7 @@ func TestAnAttemptThatHangs(t *testing.T) {
 	})
 }
 
-func TestTheBodyIsSentAgain(t *testing.T) {
+func TestBodyIsSentAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{replies: []reply{unavailable, limited, refused}}
@@ -223,8 +223,8 @@ func TestTheBodyIsSentAgain(t *testing.T) {
 	})
 }
 
-// A time that JSON cannot hold is refused before anything is sent.
-func TestATimeThatCannotBeSent(t *testing.T) {
+// A time that JSON cannot represent is refused before anything is sent.
+func TestUnencodableTime(t *testing.T) {
 	t.Parallel()
 	s := &script{}
 	late := time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)

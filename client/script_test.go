@@ -17,7 +17,7 @@ import (
 
 const keyID = "0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f"
 
-// What may come back, or not come back, from an attempt.
+// The outcomes of an attempt.
 var (
 	unavailable = says(503, nil, `{"status":503,"code":"UNAVAILABLE","message":"try again"}`)
 	limited     = says(429, nil, `{"status":429,"code":"SOME_CODE","message":"slow down"}`)
@@ -39,7 +39,7 @@ func says(status int, header http.Header, body string) reply {
 
 func fails(err error) reply { return func() (*http.Response, error) { return nil, err } }
 
-// script is a transport that plays its replies, and then answers every call well.
+// script is a transport that plays its replies and then answers every call successfully.
 type script struct {
 	replies []reply
 	at      []time.Duration // when each request came, from the first
@@ -84,7 +84,7 @@ func (s *script) client(t *testing.T, o client.Options) *client.Client {
 	return newClient(t, "http://keys.test", "secret", o)
 }
 
-// calls are every way to call the service.
+// calls are all calls of the client.
 var calls = map[string]func(context.Context, *client.Client) error{
 	"create": func(ctx context.Context, c *client.Client) error {
 		_, err := c.Create(ctx, client.NewKey{Name: "n"})

@@ -5,14 +5,14 @@ import (
 	"log/slog"
 )
 
-// redacted stands wherever somebody tries to print a secret.
+// redacted is printed in place of a secret.
 const redacted = "[redacted]"
 
-// Secret is what a key proves itself with. It cannot be printed, logged or encoded by
-// accident: only Reveal gives it up. The zero Secret is none.
+// Secret is the secret of a key. It cannot be printed, logged or encoded by accident: only Reveal
+// returns it. The zero Secret is empty.
 type Secret struct {
-	// A pointer, because fmt prints the unexported fields of other people's structs
-	// without asking the methods below.
+	// A pointer, because fmt prints unexported fields of a struct without calling the methods
+	// below.
 	text *string
 }
 

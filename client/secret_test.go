@@ -26,7 +26,7 @@ func TestSecretDoesNotPrintItself(t *testing.T) {
 	_, err = k.as(t, text).Get(t.Context(), "n")
 	must(t, err)
 
-	type config struct { // fmt does not ask the methods of unexported fields
+	type config struct { // fmt does not call methods of unexported fields
 		created client.CreatedKey
 		secret  client.Secret
 		clients []*client.Client
@@ -58,7 +58,7 @@ func TestSecretDoesNotPrintItself(t *testing.T) {
 	}
 }
 
-// wantNoSecret finds a secret in a text, as it is or in hexadecimal.
+// wantNoSecret checks that a text does not contain a secret, as it is or in hexadecimal.
 func wantNoSecret(t *testing.T, text, secret string) {
 	t.Helper()
 	for _, form := range []string{secret[20:], fmt.Sprintf("%x", secret[20:]), fmt.Sprintf("%X", secret[20:])} {
@@ -68,7 +68,7 @@ func wantNoSecret(t *testing.T, text, secret string) {
 	}
 }
 
-// Whatever goes wrong, and whoever says so, no error holds the secret.
+// No error contains the secret, whatever goes wrong.
 func TestNoErrorHoldsTheSecret(t *testing.T) {
 	t.Parallel()
 	const secret = "ak_00000000000000000000000000000000000000000000000000000000000000"
@@ -104,7 +104,7 @@ func TestNoErrorHoldsTheSecret(t *testing.T) {
 		defer server.Close()
 		c := newClient(t, server.URL, " "+secret+"\n", client.Options{MaxRetries: -1})
 		_, err := c.Create(t.Context(), client.NewKey{Name: "n", ExpiresAt: inAnHour()})
-		_, err2 := c.Get(t.Context(), secret) // mistaken for a name
+		_, err2 := c.Get(t.Context(), secret) // passed as a name by mistake
 		_, err3 := names(t.Context(), c, client.ListOptions{})
 		_, err4 := c.Rotate(t.Context(), secret, 0)
 		_, err5 := c.Verify(t.Context(), asked)
@@ -115,7 +115,7 @@ func TestNoErrorHoldsTheSecret(t *testing.T) {
 			}
 			texts := fmt.Sprintf("%s: %v %+v", name, err, err)
 			if e, ok := errors.AsType[*client.Error](err); ok {
-				texts += fmt.Sprintf("%+v", *e) // all its fields
+				texts += fmt.Sprintf("%+v", *e) // every field
 			}
 			wantNoSecret(t, texts, secret)
 			wantNoSecret(t, texts, asked)
@@ -123,7 +123,7 @@ func TestNoErrorHoldsTheSecret(t *testing.T) {
 	}
 }
 
-// keyIn is the property "key" of a body that has one.
+// keyIn returns the property "key" of a body, if any.
 func keyIn(r *http.Request) string {
 	var body struct{ Key string }
 	_ = json.NewDecoder(r.Body).Decode(&body) // others have none
@@ -137,7 +137,7 @@ func hijack(w http.ResponseWriter, do func(net.Conn)) {
 		panic(err) // a mistake in the test
 	}
 	do(connection)
-	_ = connection.Close() // it is over anyway
+	_ = connection.Close() // the exchange is over
 }
 
 func TestNewRefuses(t *testing.T) {
@@ -155,7 +155,7 @@ func TestNewRefuses(t *testing.T) {
 		{"a query", good + "/?a=b", "s", "must not hold a query or fragment"},
 		{"an empty query", good + "/?", "s", "must not hold a query or fragment"},
 		{"a fragment", good + "/#a", "s", "must not hold a query or fragment"},
-		{"a broken URL", "http://host/%zz", "s", "is no URL"},
+		{"a broken URL", "http://host/%zz", "s", "is not a URL"},
 		{"arguments the wrong way round", "ak_secret", good, "must begin with http:// or https://"},
 		{"no secret", good, "", "the secret is empty"},
 		{"only white space", good, " \n", "the secret is empty"},

@@ -10,8 +10,8 @@ import (
 	servertest "apikeyd/internal/testkit/server"
 )
 
-// A client that somebody generated from the first contract, internal/contracts/seed.yaml,
-// works with the service of today.
+// A client generated from the first contract, internal/contracts/seed.yaml, works with today's
+// service.
 func TestClientOfTheSeedContract(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, servertest.Options{})
@@ -34,7 +34,7 @@ func TestClientOfTheSeedContract(t *testing.T) {
 		return answer
 	}
 
-	// The key made with one secret makes the next: nothing but this contract is needed.
+	// A key made with one secret makes the next: the seed contract is enough.
 	secret := k.secret
 	for _, name := range []string{"first", "second"} {
 		created := create(name, secret).JSON201

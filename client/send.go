@@ -15,21 +15,21 @@ import (
 )
 
 const (
-	// maxAnswer bounds an answer. A hundred of the largest possible keys fit.
+	// maxAnswer bounds an answer. A hundred of the largest possible keys fit in it.
 	maxAnswer = 16 << 20
 
-	// firstPause is the longest wait before the first retry. It doubles with each one, up
-	// to maxPause.
+	// firstPause is the longest wait before the first retry. It doubles with each retry, up to
+	// maxPause.
 	firstPause = 200 * time.Millisecond
 	maxPause   = 10 * time.Second
-	// patience is how long a Retry-After may be for us to wait it out.
-	patience = 30 * time.Second
+	// maxRetryAfter is the longest Retry-After that is waited out.
+	maxRetryAfter = 30 * time.Second
 )
 
 // sender makes requests. It is safe for concurrent use.
 type sender struct {
 	http http.Client
-	// The secret is kept in functions, which nobody can print.
+	// The secret is kept in closures, because they cannot be printed.
 	authorize  func(*http.Request)
 	redact     func(string) string
 	userAgent  string
@@ -37,15 +37,15 @@ type sender struct {
 	wait       func(context.Context, time.Duration) error
 }
 
-// result is the body of an answer, which knows whether it is whole.
-type result interface{ whole() bool }
+// result is the decoded body of an answer.
+type result interface{ complete() bool }
 
-// send makes a request, again if that may help, until the answer has the status want and
-// is read into out. Repeatable requests do no harm if they arrive twice.
+// send makes a request and decodes an answer with the status want into out. It retries if that
+// may help; repeatable requests may safely arrive twice.
 func (s *sender) send(ctx context.Context, r *http.Request, repeatable bool, want int, out result) error {
 	for retry := 0; ; retry++ {
 		err := s.attempt(ctx, r, want, out)
-		if err == nil || retry >= s.maxRetries || ctx.Err() != nil || !passing(err, repeatable) {
+		if err == nil || retry >= s.maxRetries || ctx.Err() != nil || !retryable(err, repeatable) {
 			return err
 		}
 		pause, ok := pauseAfter(err, retry)
@@ -53,13 +53,12 @@ func (s *sender) send(ctx context.Context, r *http.Request, repeatable bool, wan
 			return err
 		}
 		if ended := s.wait(ctx, pause); ended != nil {
-			return fmt.Errorf("apikeyd: %w while waiting to try again after: %w", ended, err)
+			return fmt.Errorf("apikeyd: %w while waiting to retry after: %w", ended, err)
 		}
 	}
 }
 
-// attempt makes a request once. It returns an *Error, or what kept an answer from
-// coming.
+// attempt makes a request once. It returns an *Error, or why no answer came.
 func (s *sender) attempt(ctx context.Context, r *http.Request, want int, out result) error {
 	r = r.Clone(ctx)
 	if r.GetBody != nil {
@@ -83,15 +82,15 @@ func (s *sender) attempt(ctx context.Context, r *http.Request, want int, out res
 		e := s.errorOf(answer, nil)
 		e.Message = "the answer is larger than 16 MiB"
 		return e
-	case answer.StatusCode != want || json.Unmarshal(body, out) != nil || !out.whole():
+	case answer.StatusCode != want || json.Unmarshal(body, out) != nil || !out.complete():
 		return s.errorOf(answer, body)
 	}
 	return nil
 }
 
-// unanswered leaves out the URL that net/http adds: a name in it may be a secret that
-// somebody mistook for one. An error that quotes a secret from what came (a broken
-// Location) is known by its text alone.
+// unanswered removes the URL that net/http adds, because a name in it may be a secret that was
+// passed by mistake. An error whose text contains a secret (quoted from a broken Location, say)
+// keeps only its redacted text.
 func (s *sender) unanswered(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
@@ -102,8 +101,8 @@ func (s *sender) unanswered(err error) error {
 	return fmt.Errorf("apikeyd: no answer: %w", err)
 }
 
-// passing reports whether making the request again may help and does no harm.
-func passing(err error, repeatable bool) bool {
+// retryable reports whether a retry may help and does no harm.
+func retryable(err error, repeatable bool) bool {
 	if e, ok := errors.AsType[*Error](err); ok {
 		switch e.Status {
 		case http.StatusTooManyRequests:
@@ -124,14 +123,14 @@ func passing(err error, repeatable bool) bool {
 	return repeatable
 }
 
-// pauseAfter says how long to wait before the next attempt: what the answer asked for,
-// and a random time on top, so that many clients do not come back at once. It reports
-// false if that is too long.
+// pauseAfter returns how long to wait before the next attempt: the answer's Retry-After plus a
+// random time, so that many clients do not return at once. It reports false if the Retry-After is
+// too long.
 func pauseAfter(err error, retry int) (time.Duration, bool) {
 	var asked time.Duration
 	if e, ok := errors.AsType[*Error](err); ok {
 		asked = e.RetryAfter
 	}
 	half := min(firstPause<<min(retry, 10), maxPause) / 2
-	return asked + half + rand.N(half), asked <= patience //nolint:gosec // G404: nobody gains from guessing it
+	return asked + half + rand.N(half), asked <= maxRetryAfter //nolint:gosec // G404: nobody gains from guessing it
 }

@@ -8,17 +8,16 @@ import (
 	"apikeyd/client/internal/api"
 )
 
-// Summary says how many keys there are now: by status, and of those that are ACTIVE how
-// many want attention.
+// Summary counts keys: by status, and ACTIVE ones that need attention.
 type Summary struct {
 	Active, Expired, Revoked int
 
-	Rotating     int // whose secret before the last rotation is still good
-	ExpiringSoon int // that expire within 30 days
-	Unused       int // last used, or if never then created, more than 90 days ago
+	Rotating     int // ACTIVE, and the secret before the last rotation is still valid
+	ExpiringSoon int // ACTIVE, and expires within 30 days
+	Unused       int // ACTIVE, and last used (or if never, created) more than 90 days ago
 }
 
-// Summary counts the keys that [Client.List] lists. The service reads them all for it.
+// Summary counts the keys that [Client.List] lists. The service reads all of them to count.
 func (c *Client) Summary(ctx context.Context) (Summary, error) {
 	request, err := api.NewGetSummaryRequest(c.base, &api.GetSummaryParams{Owner: c.owner})
 	if err != nil {
@@ -34,32 +33,32 @@ func (c *Client) Summary(ctx context.Context) (Summary, error) {
 	}, nil
 }
 
-// summaryAnswer tells no active keys from no answer.
+// summaryAnswer distinguishes an answer of 0 active keys from a body that is no summary.
 type summaryAnswer struct {
 	api.SummaryResponse
 	Active *int `json:"active"`
 }
 
-func (a *summaryAnswer) whole() bool { return a.Active != nil }
+func (a *summaryAnswer) complete() bool { return a.Active != nil }
 
 // Usage is how often keys were verified: by [Client.Verify], by gateways and by token
-// introspection. Each node of the service counts by itself, in memory: a restart begins
-// anew, and of several nodes only the one that answers has told.
+// introspection. Each node of the service counts on its own, in memory: a restart resets its
+// counts, and an answer covers only the node that sent it.
 type Usage struct {
-	Since    time.Time     // when the service began to count
+	Since    time.Time     // when the node started to count
 	Interval time.Duration // of each Count
-	Counts   []UsageCount  // oldest first, without gaps; the last one is not over yet
+	Counts   []UsageCount  // oldest first, without gaps; the last interval is not over yet
 }
 
-// UsageCount is what was decided in one interval.
+// UsageCount counts the decisions in one interval.
 type UsageCount struct {
 	Start          time.Time
 	Valid, Refused int
 }
 
-// Usage returns how often keys were verified in each minute of the last hour: those of the
-// calling key's owner, or those of [Client.ForOwner]; with keys:admin and without ForOwner,
-// those of all owners, and then Refused holds also secrets that are no key's.
+// Usage returns how often keys were verified in each minute of the last hour: the keys of the
+// calling key's owner, or those of [Client.ForOwner]. With keys:admin and without ForOwner it
+// covers all owners, and Refused includes secrets that belong to no key.
 func (c *Client) Usage(ctx context.Context) (Usage, error) {
 	request, err := api.NewGetUsageRequest(c.base, &api.GetUsageParams{Owner: c.owner})
 	return c.usage(ctx, request, err)
@@ -75,7 +74,7 @@ func (c *Client) KeyUsage(ctx context.Context, nameOrID string) (Usage, error) {
 	return c.usage(ctx, request, err)
 }
 
-// usage sends a request, which may have failed to be made.
+// usage sends a request. failed is the error of building it, if any.
 func (c *Client) usage(ctx context.Context, request *http.Request, failed error) (Usage, error) {
 	if failed != nil {
 		return Usage{}, unsendable(failed)
@@ -93,4 +92,4 @@ func (c *Client) usage(ctx context.Context, request *http.Request, failed error)
 
 type usageAnswer api.UsageResponse
 
-func (a *usageAnswer) whole() bool { return a.Data != nil }
+func (a *usageAnswer) complete() bool { return a.Data != nil }

@@ -35,7 +35,7 @@ func TestSummary(t *testing.T) {
 	must(t, err)
 	all := client.Summary{Active: 4, Expired: 1, Revoked: 1, Rotating: 1, ExpiringSoon: 1, Unused: 3}
 	everybody := all
-	everybody.Active++ // the admin, who is at work
+	everybody.Active++ // the admin's key
 	for _, tt := range []struct {
 		name string
 		c    *client.Client
@@ -119,8 +119,8 @@ func TestUsage(t *testing.T) {
 	wantError(t, err, 404, client.CodeKeyNotFound)
 }
 
-// An answer of something else is no usage of zero.
-func TestUsageThatIsNone(t *testing.T) {
+// An unrelated answer does not count as a usage of zero.
+func TestInvalidUsage(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, "http://keys.example.com", "ak_x", client.Options{MaxRetries: -1, HTTPClient: &http.Client{
 		Transport: roundTrip(func(r *http.Request) (*http.Response, error) {

@@ -9,13 +9,13 @@ import (
 	"apikeyd/client/internal/api"
 )
 
-// VerifyCode is what the service decided about a secret.
+// VerifyCode is the service's decision about a secret.
 type VerifyCode string
 
-// The decisions. Where several apply, the first is told. A newer service may make
-// others: only VerifyValid is a yes.
+// The decisions. If several apply, the first in this order is returned. A newer service may
+// return others; only VerifyValid lets a key pass.
 const (
-	VerifyNotFound          VerifyCode = "NOT_FOUND" // no key has this secret now
+	VerifyNotFound          VerifyCode = "NOT_FOUND" // no key has this secret
 	VerifyRevoked           VerifyCode = "REVOKED"
 	VerifyExpired           VerifyCode = "EXPIRED"
 	VerifyInsufficientScope VerifyCode = "INSUFFICIENT_SCOPE" // the key lacks one of the scopes
@@ -26,22 +26,21 @@ const (
 // Verification is a decision about a secret.
 type Verification struct {
 	Code       VerifyCode
-	Key        Key           // whose secret it is, whatever the decision; zero with VerifyNotFound
-	RetryAfter time.Duration // with VerifyRateLimited: after so long one call will pass
+	Key        Key           // the key with this secret; zero with VerifyNotFound
+	RetryAfter time.Duration // with VerifyRateLimited: how long until one call passes
 }
 
-// Valid reports whether the secret is good for what was asked.
+// Valid reports whether the decision is VerifyValid.
 func (v Verification) Valid() bool { return v.Code == VerifyValid }
 
-// Verify asks whether a secret that somebody showed you is good now, and its key holds
-// all the scopes; whose key it is does not matter. Any string may be asked about. A
-// refusal is a Verification, and no error; an error says that nothing is known. The
-// calling key needs keys:verify.
+// Verify asks whether a secret is valid now and its key has all the scopes. The key may belong to
+// any owner, and the secret may be any string. A refusal is a Verification and not an error; an
+// error means that nothing is known about the secret. The calling key needs keys:verify.
 //
-// A decision of VerifyValid counts as a use of the key, and against its rate limit. So
-// where it may have been made already (the connection broke), Verify does not ask again.
+// A decision of VerifyValid counts as a use of the key and against its rate limit. So Verify does
+// not retry if the decision may already have been made (the connection broke).
 //
-// To protect a service, let a [Guard] ask.
+// Use a [Guard] to protect a service.
 func (c *Client) Verify(ctx context.Context, secret string, scopes ...string) (Verification, error) {
 	body := api.VerifyRequest{Key: secret}
 	if len(scopes) > 0 {
@@ -58,23 +57,22 @@ func (c *Client) Verify(ctx context.Context, secret string, scopes ...string) (V
 	return answer.verification(), nil
 }
 
-// ReportLeak tells the service of a secret that was found where it should not be. The
-// secret of a key ends the key for good; one that is being rotated out stops, and its key
-// stays; any other string does nothing. Which of them it was is not told. Too many that
-// do nothing fail with [CodeTooManyRequests].
+// ReportLeak reports a secret that was found where it should not be. A current secret revokes its
+// key for good. A secret in its grace after a rotation stops working, and its key stays valid.
+// Any other string has no effect. The answer does not reveal which of these applied. Too many
+// reports without effect fail with [CodeTooManyRequests].
 func (c *Client) ReportLeak(ctx context.Context, secret string) error {
 	request, err := api.NewReportLeakedKeyRequest(c.base, api.LeakReport{Key: secret})
 	if err != nil {
 		return unsendable(err)
 	}
-	// Twice the same report does what one does.
+	// Repeatable: a second report has no further effect.
 	return c.hiding(secret).send(ctx, request, true, http.StatusAccepted, &leakAnswer{})
 }
 
-// hiding is the sender of a request whose body holds somebody's secret: that is taken out
-// of errors too.
+// hiding returns a sender that redacts this secret in errors too.
 func (s *sender) hiding(secret string) *sender {
-	const shortest = 16 // what is shorter is no secret, and may be part of a word
+	const shortest = 16 // a shorter string is not a secret and may be part of a word
 	if len(secret) < shortest {
 		return s
 	}

@@ -77,8 +77,8 @@ func TestVerify(t *testing.T) {
 	wantError(t, err, 400, client.CodeInvalidRequest)
 }
 
-// What is not clearly a yes is none.
-func TestAnswersThatAreNoDecision(t *testing.T) {
+// An answer that is not clearly a VALID decision is an error.
+func TestInvalidDecisions(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{
 		`{}`, `null`, `{"valid":true}`, `{"valid":true,"code":"VALID"}`, `{"valid":true,"code":"VALID","key":{}}`,
@@ -94,7 +94,7 @@ func TestAnswersThatAreNoDecision(t *testing.T) {
 		v, err := c.Verify(t.Context(), "s")
 		wantError(t, err, 200, "")
 		if v.Valid() {
-			t.Errorf("%s is a yes", body)
+			t.Errorf("%s is valid", body)
 		}
 	}
 }
@@ -153,7 +153,7 @@ func TestRotate(t *testing.T) {
 		_, err = k.admin.Rotate(ctx, first.ID, grace)
 		wantError(t, err, 400, client.CodeInvalidRequest)
 	}
-	_, err = k.admin.Rotate(ctx, first.ID, 500*time.Millisecond) // no grace at all, if it were cut
+	_, err = k.admin.Rotate(ctx, first.ID, 500*time.Millisecond) // truncated, it would be no grace
 	wantPlain(t, err)
 	_, err = k.admin.Revoke(ctx, first.ID)
 	must(t, err)
@@ -169,7 +169,7 @@ func TestReportLeak(t *testing.T) {
 	must(t, err)
 	current, err := k.admin.Rotate(ctx, "n", time.Hour)
 	must(t, err)
-	stranger := k.as(t, "no-key-of-the-service") // reporting needs none
+	stranger := k.as(t, "no-key-of-the-service") // a report needs no key
 	for _, tt := range []struct {
 		secret       string
 		old, current client.VerifyCode

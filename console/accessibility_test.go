@@ -13,7 +13,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// axe is the accessibility checker of the field, which make node-modules installs.
+// axe returns axe-core, the standard accessibility checker, which make node-modules installs.
 func axe(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile("../client/typescript/node_modules/axe-core/axe.min.js")
@@ -27,14 +27,14 @@ func axe(t *testing.T) string {
 	return ""
 }
 
-// runAxe tells of each violation of WCAG 2.2 AA and of best practice, and where it is. It says
-// nothing of what is right, and none of the rules asked for reads style sheets, which both take axe long.
+// runAxe lists each violation of WCAG 2.2 AA and of best practice, and where it is. To save time, it
+// omits passed rules and does not preload style sheets, which none of these rules read.
 const runAxe = `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
 	resultTypes: ["violations"], preload: {assets: ["media"]}}).then(
 	found => found.violations.flatMap(v => v.nodes.map(n => v.id + ": " + n.target + ": " + n.failureSummary)))`
 
-// show shows each scene in a tab, to whom it is for. Each of these has a subtest of their own,
-// and prepare, if there is one, has the tab before them.
+// show opens each scene in a tab of its reader. Each reader has a subtest. prepare, if not nil, is
+// called with the new tab first.
 func (k *kit) show(prepare func(*browser), check func(*browser, scene)) {
 	k.Helper()
 	scenes := map[string][]scene{}
@@ -68,7 +68,7 @@ func (k *kit) show(prepare func(*browser), check func(*browser, scene)) {
 	}
 }
 
-// axe finds nothing on any scene, by day and by night, at a desk and on a phone.
+// axe finds no violations on any scene, in any look.
 func TestAxe(t *testing.T) {
 	t.Parallel()
 	checker := axe(t)
@@ -84,7 +84,7 @@ func TestAxe(t *testing.T) {
 	})
 }
 
-// What axe does not look at, or not with these eyes.
+// Checks that axe does not make.
 func TestAccessibility(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -106,7 +106,7 @@ func TestAccessibility(t *testing.T) {
 	})
 }
 
-// lookAround finds what is too small to be hit, what makes the page scroll sideways, headings
+// lookAround finds targets that are too small, elements that make the page scroll sideways, headings
 // out of order, and fields, buttons and pages without a name.
 const lookAround = `(() => {
 	const problems = [];
@@ -117,7 +117,7 @@ const lookAround = `(() => {
 	const wide = document.documentElement.scrollWidth - innerWidth;
 	if (wide > 0) {
 		say("it scrolls sideways by " + wide);
-		// The deepest of what is too wide says why.
+		// Report the deepest elements that are too wide.
 		[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.firstElementChild)
 			.slice(0, 3).forEach(e => say("too wide", e));
 	}
@@ -142,8 +142,7 @@ const lookAround = `(() => {
 	return problems;
 })()`
 
-// tabWalk goes through the page by the Tab key: everything that can be used is reached, in
-// the order of the page, and shows that it has the focus.
+// tabWalk presses Tab through the page: every control is reached and shows that it has the focus.
 func (b *browser) tabWalk(page string) {
 	b.Helper()
 	want := evaluate[int](b, `(() => {
@@ -177,7 +176,7 @@ func (b *browser) tabWalk(page string) {
 	}
 }
 
-// Colours that the reader forces and motion that he does not want leave all to be seen.
+// Everything stays visible with forced colours, and nothing moves with reduced motion.
 func TestForcedColoursAndReducedMotion(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})

@@ -16,14 +16,14 @@ import (
 //go:embed assets/*.css assets/*.js assets/*.svg
 var assetFiles embed.FS
 
-// asset is a file that never changes under its address.
+// asset is a file whose content never changes under its address.
 type asset struct {
 	content, gzipped []byte
 	mediaType        string
-	address          string // names the content, so that a browser may keep it for ever
+	address          string // contains a hash of the content, so that browsers may cache it forever
 }
 
-// mediaTypes are not left to the machine, which may know others: browsers would refuse them.
+// mediaTypes do not depend on the machine's configuration, whose types browsers might refuse.
 var mediaTypes = map[string]string{
 	".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
 }
@@ -43,7 +43,7 @@ func loadAssets() (assets, error) {
 			return nil, err
 		}
 		var gzipped bytes.Buffer
-		zip, _ := gzip.NewWriterLevel(&gzipped, gzip.BestCompression) // the level is one
+		zip, _ := gzip.NewWriterLevel(&gzipped, gzip.BestCompression) // a valid level
 		if _, err := zip.Write(content); err != nil {
 			return nil, err
 		}
@@ -60,8 +60,8 @@ func loadAssets() (assets, error) {
 	return all, nil
 }
 
-// ServeHTTP serves one. Assets hold nothing of anybody's, so they may be compressed: what
-// pages hold must not be, beside what a stranger can put into them.
+// ServeHTTP serves an asset. Assets contain nothing private, so they may be compressed. Pages must
+// not be: a stranger could put text into them and learn from their size (BREACH).
 func (a assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	found, ok := a[r.PathValue("name")]
 	if !ok {

@@ -17,16 +17,16 @@ type auditPage struct {
 	auditFilter
 	Events   []event
 	Next     string            // the id of its last event, if there are older ones
-	Problems map[string]string // of the filters, by field
+	Problems map[string]string // with the filters, by field
 }
 
-// auditAction is a kind of event, and what the page calls it.
+// auditAction is a kind of event and its name on the page.
 type auditAction struct {
 	Action client.AuditAction
 	Words  string
 }
 
-// Actions are the kinds of events that there are.
+// Actions are all kinds of events.
 func (auditPage) Actions() []auditAction {
 	return []auditAction{
 		{client.AuditCreate, "created"}, {client.AuditUpdate, "changed"}, {client.AuditRotate, "rotated"},
@@ -37,7 +37,7 @@ func (auditPage) Actions() []auditAction {
 // auditField is a field of the filter.
 type auditField struct{ Name, Label, Type, Value, Problem string }
 
-// Fields are those that are typed.
+// Fields are the filters that are typed.
 func (p auditPage) Fields() []auditField {
 	fields := []auditField{
 		{"owner", "Owner of the key", "text", p.Owner, ""},
@@ -50,17 +50,17 @@ func (p auditPage) Fields() []auditField {
 		f := &fields[i]
 		f.Problem = p.Problems[f.Name]
 		if f.Problem != "" && f.Type == "datetime-local" {
-			f.Value = "" // no browser shows it
+			f.Value = "" // browsers do not show it
 		}
 	}
 	return fields
 }
 
-// auditFilter says which events are shown. All of it is in the address of the page.
+// auditFilter selects the events to show. All of it is in the address of the page.
 type auditFilter struct {
 	Owner, Key, Actor, Action string
 	Since, Until              string // as typed, in UTC
-	Before                    string // the id of an event: only older ones
+	Before                    string // the id of an event: only older events
 }
 
 func (v *visit) auditFilter() auditFilter {
@@ -71,7 +71,7 @@ func (v *visit) auditFilter() auditFilter {
 	}
 }
 
-// IsAny reports whether events are filtered out.
+// IsAny reports whether a filter is set.
 func (f auditFilter) IsAny() bool {
 	f.Before = ""
 	return f != auditFilter{}
@@ -86,7 +86,7 @@ func (f auditFilter) Older(id string) string {
 // Newest is the address of the first page.
 func (f auditFilter) Newest() string { return f.Older("") }
 
-// Export is the address of all these events in a format.
+// Export is the address of an export of all these events.
 func (f auditFilter) Export(format string) string {
 	f.Before = ""
 	return f.address("/audit/export", format)
@@ -108,7 +108,7 @@ func (f auditFilter) address(path, format string) string {
 	return Path + path + "?" + query.Encode()
 }
 
-// options are what the API is asked for, and what is wrong with the times.
+// options returns the query for the API, and the problems with the times.
 func (f auditFilter) options() (client.AuditOptions, map[string]string) {
 	problems := make(map[string]string)
 	at := func(field, text string) time.Time {
@@ -124,19 +124,19 @@ func (f auditFilter) options() (client.AuditOptions, map[string]string) {
 	}, problems
 }
 
-// needs shows which scope a page takes, in place of it.
-func (v *visit) needs(scope, title, what string) error {
-	return v.refuse(trouble{Status: http.StatusForbidden, Title: title,
-		Message: what + " The key that you are signed in with may not do that: it takes one that has " + scope + "."})
+// refuseScope shows which scope a page needs, in its place.
+func (v *visit) refuseScope(scope, title, message string) error {
+	return v.refuse(errorPage{Status: http.StatusForbidden, Title: title,
+		Message: message + " sign in with one that has " + scope + "."})
 }
 
-func (v *visit) mayNotAudit() error {
-	return v.needs(apikey.ScopeAdmin, "Audit", "The audit log tells what was done to everybody's keys.")
+func (v *visit) refuseAudit() error {
+	return v.refuseScope(apikey.ScopeAdmin, "Audit", "The audit log shows the changes of all keys. Your key may not read it:")
 }
 
 func showAudit(v *visit) error {
 	if !v.may(apikey.ScopeAdmin) {
-		return v.mayNotAudit()
+		return v.refuseAudit()
 	}
 	p := auditPage{auditFilter: v.auditFilter()}
 	o, problems := p.options()

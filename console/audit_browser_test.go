@@ -29,7 +29,7 @@ func TestAudit(t *testing.T) {
 	b.click(".pages a")
 	b.until("location.search == ''")
 
-	// The filter is folded until it is used.
+	// The filter is folded until it is set.
 	if evaluate[bool](b, "document.querySelector('details.filter').open") {
 		t.Error("the filter is open on a page that has none")
 	}
@@ -57,7 +57,7 @@ func TestAudit(t *testing.T) {
 
 	b.seen.Expect("status of 400")
 	b.open("/console/audit?actor=somebody&since=yesterday")
-	b.want("main", "a filter cannot be understood", "Must be a time such as")
+	b.want("main", "a filter is invalid", "Must be a time such as")
 	b.open("/console/audit?actor=somebody&key=" + k.owner.Secret)
 	b.want("form.audit", "Must be the id of a key, or operator.")
 	if value := evaluate[string](b, "document.getElementById('actor').value"); value != "somebody" {

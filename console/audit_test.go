@@ -16,7 +16,7 @@ import (
 	"apikeyd/console"
 )
 
-// history makes events of all kinds, n of them creations.
+// history creates events of all kinds, n of them creations.
 func (k *kit) history(n int) {
 	k.Helper()
 	ctx, api := k.Context(), k.as(k.admin).ForOwner("=1+1")
@@ -43,7 +43,7 @@ func TestExport(t *testing.T) {
 	k := newKit(t, options{})
 	k.history(250) // three pages of the API
 	c := k.signedIn(k.admin)
-	// get returns what an export sends.
+	// get returns the body of an export.
 	get := func(query, mediaType, suffix string) string {
 		t.Helper()
 		answer, err := c.Get(k.URL + "/console/audit/export" + query)
@@ -109,7 +109,7 @@ func TestExport(t *testing.T) {
 	}
 }
 
-// listed returns the events that the API lists itself, as JSON.
+// listed returns the events as the API lists them, as JSON.
 func (k *kit) listed(query string) (events []string) {
 	k.Helper()
 	query = strings.Replace(query, "T00:00", "T00:00:00Z", 1)
@@ -139,7 +139,7 @@ func (k *kit) listed(query string) (events []string) {
 	}
 }
 
-// normal writes JSON with its names in the order of the alphabet.
+// normal sorts the names in JSON.
 func normal(k *kit, text []byte) string {
 	k.Helper()
 	var value any
@@ -149,7 +149,7 @@ func normal(k *kit, text []byte) string {
 	return string(out)
 }
 
-// TestExportBreaks proves that nobody takes a part of an export for the whole.
+// TestExportBreaks: an export that fails in the middle cuts the connection.
 func TestExportBreaks(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{console: func(c *console.Config) {
@@ -168,15 +168,14 @@ func TestExportBreaks(t *testing.T) {
 	defer answer.Body.Close()
 	body, err := io.ReadAll(answer.Body)
 	if n := strings.Count(string(body), "\n"); answer.StatusCode != http.StatusOK || err == nil {
-		t.Errorf("a part of an export, %d events, ends as if it were the whole: %s, %v", n, answer.Status, err)
+		t.Errorf("a partial export of %d events ends without an error: %s, %v", n, answer.Status, err)
 	}
 	if !strings.Contains(k.Log.String(), "an export of the audit log was cut off") {
-		t.Error("the log does not tell of it")
+		t.Error("the log does not mention it")
 	}
 }
 
-// TestExportOutlastsTheWriteTimeout gives the server less time to answer than an export
-// takes, as a long one does.
+// TestExportOutlastsTheWriteTimeout: an export may take longer than the server's write timeout.
 func TestExportOutlastsTheWriteTimeout(t *testing.T) {
 	t.Parallel()
 	const limit = 100 * time.Millisecond

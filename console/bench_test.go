@@ -22,8 +22,8 @@ import (
 // go test ./console -run '^$' -bench List -benchtime 300x -args -keys 1000000
 var many = flag.Int("keys", 20_000, "how many keys BenchmarkList stores at most")
 
-// BenchmarkList opens the list of keys, of all and of an owner, with a thousand keys stored
-// and with many: both should take as long.
+// BenchmarkList opens the list of keys, of all owners and of one, with a thousand keys stored and
+// with many. Both should take equally long.
 func BenchmarkList(b *testing.B) {
 	for _, keys := range []int{1000, *many} {
 		var pages http.Handler
@@ -35,7 +35,7 @@ func BenchmarkList(b *testing.B) {
 			}
 			return pages
 		}})
-		plant(b, s, keys)
+		storeKeys(b, s, keys)
 		for _, as := range []struct{ owner, scope string }{{"admin", apikey.ScopeAdmin}, {"customer-1", apikey.ScopeRead}} {
 			_, secret := s.Add(b, as.owner, "reader", as.scope)
 			form := url.Values{"secret": {secret.Reveal()}}.Encode()
@@ -58,8 +58,8 @@ func BenchmarkList(b *testing.B) {
 	}
 }
 
-// plant stores keys, a hundred of each owner.
-func plant(b *testing.B, s *servertest.Server, keys int) {
+// storeKeys stores keys, a hundred of each owner.
+func storeKeys(b *testing.B, s *servertest.Server, keys int) {
 	b.Helper()
 	var next atomic.Int64
 	var wg sync.WaitGroup

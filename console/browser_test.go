@@ -21,7 +21,7 @@ import (
 	"apikeyd/internal/testkit/program"
 )
 
-// browser is one tab of a browser, and what it does.
+// browser is one tab of a browser.
 type browser struct {
 	*kit
 	profile *browsertest.Profile
@@ -30,11 +30,11 @@ type browser struct {
 	seen    *browsertest.Seen
 }
 
-// oneBrowser is the browser of all tests.
+// oneBrowser is the browser that all tests share.
 var oneBrowser = share(&browsertest.Browser{})
 
-// browse opens a tab that ends with the test, with cookies of the test's own. What the
-// browser complains about fails the test, and so does a request to anybody else.
+// browse opens a tab with its own cookies, which is closed when the test ends. Unexpected messages of
+// the browser fail the test, and so do requests to other servers.
 func (k *kit) browse() *browser {
 	k.Helper()
 	return k.tab(oneBrowser.Profile(k.T))
@@ -50,13 +50,13 @@ func (k *kit) tab(profile *browsertest.Profile) *browser {
 	k.Helper()
 	b := &browser{kit: k, profile: profile, origin: k.URL}
 	b.ctx, b.seen = profile.Tab(k.T, k.URL, 1280, 900)
-	// A page that is left takes back what it was asking for, which htmx tells of.
+	// Leaving a page cancels its requests, which htmx reports.
 	b.seen.Expect("htmx:sendAbort")
 	b.seen.Expect("htmx:afterRequest")
 	return b
 }
 
-// do takes steps, each within a generous time.
+// do runs steps, each with a generous timeout.
 func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.Helper()
 	for i, step := range steps {
@@ -69,32 +69,32 @@ func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// open goes to a page of the console.
+// open opens a page of the console.
 func (b *browser) open(path string) {
 	b.Helper()
 	b.do(chromedp.Navigate(b.origin + path))
 	b.ready()
 }
 
-// ready waits until the scripts of the page have run, and until it has moved the focus to
-// where it wants it at first. Before, a key does not do yet what it is for, a form is sent as
-// if there were no script, and typing goes on in another field than it began in.
+// ready waits until the page's scripts have run and the page has set its initial focus. Before that,
+// shortcuts do not work, a form is sent as if there were no script, and the focus may move while a
+// test types.
 func (b *browser) ready() {
 	b.Helper()
 	b.until(`document.readyState === "complete" && (document.isReady ||=
 		!document.querySelector("[autofocus]") || document.activeElement !== document.body)`)
 }
 
-// click clicks what a selector finds.
+// click clicks the element that a selector finds.
 func (b *browser) click(css string) { b.Helper(); b.ready(); b.do(chromedp.Click(chromedp.CSS(css))) }
 
-// wait waits until what a selector finds can be seen.
+// wait waits until the element that a selector finds is visible.
 func (b *browser) wait(css string) {
 	b.Helper()
 	b.until(fmt.Sprintf("document.querySelector(%q)?.checkVisibility({visibilityProperty: true})", css))
 }
 
-// fill types into a field, in place of what is there.
+// fill replaces the text of a field by typing.
 func (b *browser) fill(css, text string) {
 	b.Helper()
 	b.ready()
@@ -102,7 +102,7 @@ func (b *browser) fill(css, text string) {
 	b.do(chromedp.SendKeys(chromedp.CSS(css), text))
 }
 
-// press presses keys, wherever the focus is. What a page makes of a key is not also typed.
+// press presses keys, wherever the focus is. A key that the page handles is not typed as well.
 func (b *browser) press(keys string) {
 	b.Helper()
 	b.ready()
@@ -113,14 +113,14 @@ func (b *browser) press(keys string) {
 	}))
 }
 
-// write types behind what a field holds.
+// write types at the end of a field.
 func (b *browser) write(css, text string) {
 	b.Helper()
 	b.ready()
 	b.do(chromedp.SendKeys(chromedp.CSS(css), text))
 }
 
-// text returns what is to be read, or nothing if there is no such thing.
+// text returns the visible text of an element, or nothing if there is none.
 func (b *browser) text(css string) string {
 	b.Helper()
 	return evaluate[string](b, fmt.Sprintf("document.querySelector(%q)?.innerText ?? ''", css))
@@ -138,13 +138,13 @@ func (b *browser) until(expression string) {
 	deadline := time.Now().Add(time.Minute)
 	for !evaluate[bool](b, "Boolean("+expression+")") {
 		if time.Now().After(deadline) {
-			b.Fatalf("it never came true that %s\nthe page %s:\n%s", expression, b.path(), b.text("body"))
+			b.Fatalf("timed out waiting for %s\nthe page %s:\n%s", expression, b.path(), b.text("body"))
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 }
 
-// evaluate asks the page. A page that is just being left is asked again.
+// evaluate evaluates an expression in the page, and retries while the page is being left.
 func evaluate[T any](b *browser, expression string, o ...chromedp.EvaluateOption) (value T) {
 	b.Helper()
 	var err error
@@ -161,7 +161,7 @@ func evaluate[T any](b *browser, expression string, o ...chromedp.EvaluateOption
 	return value
 }
 
-// want waits until a part of the page says something, however its lines are broken.
+// want waits until a part of the page contains some texts, whatever the line breaks.
 func (b *browser) want(css string, parts ...string) {
 	b.Helper()
 	for _, part := range parts {
@@ -170,7 +170,7 @@ func (b *browser) want(css string, parts ...string) {
 	}
 }
 
-// wantNot fails if a part of the page says something.
+// wantNot fails if a part of the page contains a text.
 func (b *browser) wantNot(css string, parts ...string) {
 	b.Helper()
 	text := strings.Join(strings.Fields(b.text(css)), " ")
@@ -187,20 +187,20 @@ func (b *browser) at(path string) {
 	b.until("document.readyState === 'complete' && location.pathname + location.search === " + jsonText(path))
 }
 
-// jsonText writes a text for a script.
+// jsonText quotes a text for a script.
 func jsonText(text string) string {
-	quoted, _ := json.Marshal(text) // text always can be
+	quoted, _ := json.Marshal(text) // cannot fail with text
 	return string(quoted)
 }
 
-// scripts switches the scripts of the pages that are opened from now on.
+// scripts switches scripts on or off for pages that are opened from now on.
 func (b *browser) scripts(on bool) {
 	b.Helper()
 	_, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
 	b.must(err)
 }
 
-// signIn signs in with a key, and ends on the page that is shown then.
+// signIn signs in with a key and waits for the next page.
 func (b *browser) signIn(with key) {
 	b.Helper()
 	b.open("/console/sign-in")
@@ -208,7 +208,7 @@ func (b *browser) signIn(with key) {
 	b.wait("header .who")
 }
 
-// signInAgain does so on the page that asks for it.
+// signInAgain signs in on the current page.
 func (b *browser) signInAgain(with key) {
 	b.Helper()
 	b.wait("#secret")
@@ -216,20 +216,20 @@ func (b *browser) signInAgain(with key) {
 	b.click("main button[type=submit]")
 }
 
-// look is how a page is looked at.
+// look is a colour scheme and a size of the window.
 type look struct {
 	scheme        string // of colours: light or dark
 	width, height int64
 }
 
-// looks at: a desk and a phone, by day and by night.
+// looks returns the looks of a desktop and a phone, in light and dark mode.
 func looks() []look {
 	return []look{{"light", 1280, 900}, {"dark", 1280, 900}, {"light", 375, 812}, {"dark", 375, 812}}
 }
 
 func (l look) String() string { return fmt.Sprintf("%s-%d", l.scheme, l.width) }
 
-// see shows pages in a look from now on.
+// see switches the browser to a look.
 func (b *browser) see(l look) {
 	b.Helper()
 	b.do(chromedp.EmulateViewport(l.width, l.height))
@@ -240,7 +240,7 @@ func (b *browser) see(l look) {
 	evaluate[any](b, "document.getAnimations().forEach(a => a.finish())") // colours change slowly
 }
 
-// shoot writes a picture of the whole page into a folder, if there is one.
+// shoot writes a picture of the whole page into a folder, if one is given.
 func (b *browser) shoot(folder, name string) {
 	b.Helper()
 	if folder == "" {
@@ -251,7 +251,7 @@ func (b *browser) shoot(folder, name string) {
 	b.must(os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o600))
 }
 
-// run runs a command of a shell, such as a page shows, and returns what it prints.
+// run runs a shell command, such as a page shows, and returns its output.
 func (k *kit) run(command string, environment ...string) string {
 	k.Helper()
 	program.Path(k.T, "curl")

@@ -10,33 +10,33 @@ import (
 	"apikeyd/client"
 )
 
-// maxBulk is how many keys can be revoked at once.
+// maxBulk is the largest number of keys that can be revoked at once.
 const maxBulk = 100
 
 // bulkPage asks whether to revoke several keys.
 type bulkPage struct {
-	Rows     []keyRow // those that can be
-	Before   int      // how many of those chosen are revoked already
-	Missing  int      // how many are not there
-	Return   string   // the page that they were chosen on
-	Typed    string   // how many there are, to confirm
-	Problem  string
-	Mistyped string
+	Rows           []keyRow // keys to revoke
+	AlreadyRevoked int
+	NotFound       int
+	Return         string // the page on which they were selected
+	Typed          string // their number, to confirm
+	Problem        string
+	Mistyped       string
 }
 
-// UsedLately reports whether one of them was.
-func (p bulkPage) UsedLately() bool { return slices.ContainsFunc(p.Rows, keyRow.UsedLately) }
+// UsedRecently reports whether one of them was used recently.
+func (p bulkPage) UsedRecently() bool { return slices.ContainsFunc(p.Rows, keyRow.UsedRecently) }
 
-// HasOwn reports whether the key that the reader is signed in with is one of them.
+// HasOwn reports whether one of them is the key that the reader is signed in with.
 func (p bulkPage) HasOwn() bool {
 	return slices.ContainsFunc(p.Rows, func(r keyRow) bool { return r.Own })
 }
 
-// Count says how many there are.
+// Count returns the number of keys, with its unit.
 func (p bulkPage) Count() string { return plural(len(p.Rows), "key") }
 
-// bulkPage reads which keys were chosen. The reader's own comes last, as the others are
-// revoked with it.
+// bulkPage reads which keys were selected. The reader's own comes last, because it is needed to
+// revoke the others.
 func (v *visit) bulkPage() (bulkPage, error) {
 	p := bulkPage{Return: ownPath(v.form.Get("return")), Typed: strings.TrimSpace(v.confirmed("count"))}
 	if p.Return == Path {
@@ -51,7 +51,7 @@ func (v *visit) bulkPage() (bulkPage, error) {
 	for _, id := range ids {
 		key, err := v.api.Get(v.ctx(), id)
 		if refusal, ok := errors.AsType[*client.Error](err); ok && refusal.Status == http.StatusNotFound {
-			p.Missing++
+			p.NotFound++
 			continue
 		}
 		row := v.row(key)
@@ -59,7 +59,7 @@ func (v *visit) bulkPage() (bulkPage, error) {
 		case err != nil:
 			return p, err
 		case row.Condition == revoked:
-			p.Before++
+			p.AlreadyRevoked++
 		case row.Own:
 			own = append(own, row)
 		default:
@@ -88,14 +88,14 @@ func showBulk(v *visit) error {
 	return p.show(v, http.StatusOK)
 }
 
-// outcome is what came of revoking one of several keys.
+// outcome is the result of revoking one of several keys.
 type outcome struct {
 	keyRow
 	Problem string // why it was not revoked; empty if it was
-	Unknown bool   // whether it was
+	Unknown bool   // it may have been revoked
 }
 
-// outcomes is what came of revoking several.
+// outcomes is the result of revoking several keys.
 type outcomes struct {
 	All    []outcome
 	Done   int
@@ -109,44 +109,44 @@ func revokeSeveral(v *visit) error {
 		return err
 	case len(p.Rows) == 0:
 		return p.show(v, http.StatusBadRequest)
-	case p.UsedLately() && p.Typed != strconv.Itoa(len(p.Rows)):
-		p.Problem = "Nothing was revoked: how many keys there are is still to be typed."
-		p.Mistyped = "Type how many keys the list has: " + strconv.Itoa(len(p.Rows)) + "."
+	case p.UsedRecently() && p.Typed != strconv.Itoa(len(p.Rows)):
+		p.Problem = "Nothing was revoked."
+		p.Mistyped = "Type " + strconv.Itoa(len(p.Rows)) + " to confirm."
 		return p.show(v, http.StatusBadRequest)
 	}
 	done := outcomes{Return: p.Return}
-	left := false
+	signedOut := false
 	for _, row := range p.Rows {
 		o := v.revokeOne(row)
 		if o.Problem == "" {
 			done.Done++
-			left = row.Own
+			signedOut = row.Own
 		}
 		done.All = append(done.All, o)
 	}
 	switch {
 	case done.Done < len(done.All):
-		if left {
-			v.dropSession(v.w, v.r)
+		if signedOut {
+			v.endSession(v.w, v.r)
 			v.me = client.Key{}
 		}
 		v.show(http.StatusOK, "outcomes", strconv.Itoa(done.Done)+" of "+p.Count()+" were revoked", done)
 		return nil
-	case left:
-		return v.leave()
+	case signedOut:
+		return v.endOwnSession()
 	case done.Done == 1:
 		v.notify(wasRevoked(p.Rows[0].Key))
 	default:
 		v.notify(notice{Text: p.Count() + " were revoked: their secrets are refused from now on."})
 	}
-	return v.goTo(p.Return)
+	return v.redirect(p.Return)
 }
 
-// revokeOne revokes one of several keys, if there is time left for it.
+// revokeOne revokes one of several keys if there is time left.
 func (v *visit) revokeOne(row keyRow) outcome {
 	o := outcome{keyRow: row}
 	if v.ctx().Err() != nil {
-		o.Problem = "It was not tried, since the others took too long. Revoke it again."
+		o.Problem = "It was not tried because the others took too long. Revoke it again."
 		return o
 	}
 	_, err := v.api.Revoke(v.ctx(), row.ID)
@@ -154,7 +154,7 @@ func (v *visit) revokeOne(row keyRow) outcome {
 	switch {
 	case err == nil:
 	case !ok || refusal.Code == client.CodeOutcomeUnknown:
-		o.Unknown, o.Problem = true, "The server did not answer in time. Look at the key."
+		o.Unknown, o.Problem = true, "The server did not answer in time. Check the key."
 	default:
 		o.Problem = sentence(refusal.Message)
 	}

@@ -10,32 +10,31 @@ import (
 	"apikeyd/client"
 )
 
-// The drawing of a chart, in units that the page stretches to whatever room there is. A bar
-// is at least so high that it can be seen, however few it stands for.
+// The size of a chart, in units that the page stretches to the available width.
 const (
 	barWidth   = 8
 	barGap     = 2
-	chartRoom  = 100 // for the bars above the line and those below, together
-	smallest   = 4
-	chartUnits = chartRoom + 2*smallest
+	barRoom    = 100 // shared by the bars above the line and those below it
+	minBar     = 4   // so that small numbers stay visible
+	chartUnits = barRoom + 2*minBar
 )
 
-// chart shows how often keys were verified: in a sentence, as bars (what was verified
-// stands above a line, what was refused hangs below it) and as a table.
+// chart shows how often keys were verified: in a sentence, as bars (verified above a line, refused
+// below it) and as a table.
 type chart struct {
 	Valid, Refused int
-	Span           string // how long the chart is: "60 minutes"
-	Unit           string // how long an interval is: "minute"
+	Span           string // of the whole chart, such as "60 minutes"
+	Unit           string // of an interval, such as "minute"
 	Peak           chartRow
-	First, Last    moment // when the first and the last interval began
-	Since          moment // when the server began to count
+	First, Last    moment // starts of the first and last interval
+	Since          moment // when the server started to count
 	Now            moment
-	Rows           []chartRow // the intervals with any, newest first
+	Rows           []chartRow // intervals that are not empty, newest first
 
 	Width, Height          int
-	Line                   float64 // where it is
-	ValidBars, RefusedBars string  // paths of SVG
-	MostValid, MostRefused int     // what the longest bars stand for
+	Line                   float64 // its vertical position
+	ValidBars, RefusedBars string  // SVG paths
+	MostValid, MostRefused int     // in one interval
 }
 
 // chartRow is an interval.
@@ -44,13 +43,13 @@ type chartRow struct {
 	Valid, Refused int
 }
 
-// Total is how many decisions there were.
+// Total is the number of decisions.
 func (r chartRow) Total() int { return r.Valid + r.Refused }
 
 // Any reports whether there is anything to draw.
 func (c chart) Any() bool { return len(c.Rows) > 0 }
 
-// chartOf draws usage.
+// chartOf makes a chart of usage.
 func chartOf(u client.Usage, now time.Time) chart {
 	c := chart{
 		Unit: unitOf(u.Interval), Since: momentOf(u.Since, now), Now: momentOf(now, now),
@@ -78,30 +77,30 @@ func chartOf(u client.Usage, now time.Time) chart {
 	return c
 }
 
-// draw makes the bars, all to one scale.
+// draw makes the bars, all on one scale.
 func (c *chart) draw(counts []client.UsageCount) {
 	most := max(c.MostValid+c.MostRefused, 1)
-	high := func(n int) float64 {
+	height := func(n int) float64 {
 		if n == 0 {
 			return 0
 		}
-		return smallest + math.Round(float64(n)*10*chartRoom/float64(most))/10
+		return minBar + math.Round(float64(n)*10*barRoom/float64(most))/10
 	}
-	c.Line = chartUnits - high(c.MostRefused)
+	c.Line = chartUnits - height(c.MostRefused)
 	var up, down strings.Builder
 	for i, count := range counts {
 		x := i*(barWidth+barGap) + barGap/2
 		if count.Valid > 0 {
-			fmt.Fprintf(&up, "M%d %gv-%gh%dv%gz", x, c.Line, high(count.Valid), barWidth, high(count.Valid))
+			fmt.Fprintf(&up, "M%d %gv-%gh%dv%gz", x, c.Line, height(count.Valid), barWidth, height(count.Valid))
 		}
 		if count.Refused > 0 {
-			fmt.Fprintf(&down, "M%d %gv%gh%dv-%gz", x, c.Line, high(count.Refused), barWidth, high(count.Refused))
+			fmt.Fprintf(&down, "M%d %gv%gh%dv-%gz", x, c.Line, height(count.Refused), barWidth, height(count.Refused))
 		}
 	}
 	c.ValidBars, c.RefusedBars = up.String(), down.String()
 }
 
-// unitOf is the word for an interval.
+// unitOf returns the word for an interval.
 func unitOf(interval time.Duration) string {
 	if interval == time.Hour {
 		return "hour"
@@ -109,7 +108,7 @@ func unitOf(interval time.Duration) string {
 	return "minute"
 }
 
-// grouped writes a number with a comma between its thousands.
+// grouped formats a number with commas between thousands.
 func grouped(n int) string {
 	digits := strconv.Itoa(n)
 	for i := len(digits) - 3; i > 0; i -= 3 {

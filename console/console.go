@@ -1,8 +1,8 @@
-// Package console is the web console: pages for people who would rather look than type.
+// Package console is the web console.
 //
-// It is an ordinary client of the API. Each page calls the contract's operations in this
-// process, through the same authentication, validation and audit as any caller, with the
-// key that its reader signed in with; it can do nothing else.
+// It is an ordinary client of the API: each page calls the contract's operations in this process,
+// with the key that its reader signed in with and through the same authentication, validation and
+// audit as any caller. It can do nothing else.
 package console
 
 import (
@@ -13,25 +13,25 @@ import (
 	"time"
 )
 
-// Path is where the console is. Everything below it belongs to it.
+// Path is the console's path. Everything below it belongs to the console.
 const Path = "/console"
 
-// Config is what a Console needs. API, Log and Now must be set.
+// Config configures the console. API, Log and Now must be set.
 type Config struct {
-	API http.Handler // answers the contract's operations, as anybody is answered
+	API http.Handler // serves the contract's operations
 	Log *slog.Logger
 	Now func() time.Time
 
-	// Key seals sessions. The consoles of several nodes need the same one. Nil is a new one,
-	// so that a restart ends all sessions.
+	// Key encrypts sessions. Several nodes need the same one. With nil each start makes a new one,
+	// which ends all sessions.
 	Key []byte // KeySize bytes
-	// MaxKeyLifetime is the longest that the API lets a key live; 0 is without end.
+	// MaxKeyLifetime is the API's maximum lifetime of a key; 0 means no maximum.
 	MaxKeyLifetime time.Duration
-	// Warnings are what everybody who is signed in must know now; nil for nothing.
+	// Warnings returns warnings to show to every signed-in reader. It may be nil.
 	Warnings func() []string
 }
 
-// KeySize is how many bytes a Key has.
+// KeySize is the length of a Key in bytes.
 const KeySize = 32
 
 // New returns the handler of everything at and below Path.
@@ -51,7 +51,7 @@ func newSite(c Config) (*site, error) {
 	if len(c.Key) != KeySize {
 		return nil, errors.New("console: the key must have 32 bytes")
 	}
-	seal, err := newSeal(c.Key)
+	sealer, err := newSealer(c.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func newSite(c Config) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{Config: c, seal: seal, assets: assets, templates: templates, ended: newEnded()}
+	s := &site{Config: c, sealer: sealer, assets: assets, templates: templates, signedOut: newSignedOut()}
 	s.pages = s.routes()
 	return s, nil
 }
@@ -71,10 +71,10 @@ func newSite(c Config) (*site, error) {
 // site is the console.
 type site struct {
 	Config
-	seal      seal
+	sealer    sealer
 	assets    assets
 	templates templates
-	ended     *ended
+	signedOut *signedOut
 	pages     *router
 }
 
@@ -88,23 +88,23 @@ func (s *site) routes() *router {
 	mux.Handle("GET "+Path, s.signedIn(showOverview))
 	mux.Handle("GET "+Path+"/{$}", http.RedirectHandler(Path, http.StatusSeeOther))
 	mux.Handle("GET "+Path+"/keys", s.signedIn(showKeys))
-	mux.Handle("GET "+Path+"/keys/revoke", s.signedIn(writing(showBulk)))
-	mux.Handle("POST "+Path+"/keys/revoke", s.signedIn(writing(revokeSeveral)))
+	mux.Handle("GET "+Path+"/keys/revoke", s.signedIn(withWriteScope(showBulk)))
+	mux.Handle("POST "+Path+"/keys/revoke", s.signedIn(withWriteScope(revokeSeveral)))
 	mux.Handle("GET "+Path+"/keys/{id}", s.signedIn(showKey))
-	mux.Handle("GET "+Path+"/keys/{id}/rotate", s.signedIn(writing(showRotate)))
-	mux.Handle("POST "+Path+"/keys/{id}/rotate", s.signedIn(writing(rotate)))
-	mux.Handle("GET "+Path+"/keys/{id}/revoke", s.signedIn(writing(showRevoke)))
-	mux.Handle("POST "+Path+"/keys/{id}/revoke", s.signedIn(writing(revoke)))
-	mux.Handle("GET "+Path+"/keys/new", s.signedIn(writing(showNewKey)))
-	mux.Handle("POST "+Path+"/keys/new", s.signedIn(writing(createKey)))
-	mux.Handle("GET "+Path+"/keys/{id}/edit", s.signedIn(writing(showEdit)))
-	mux.Handle("POST "+Path+"/keys/{id}/edit", s.signedIn(writing(editKey)))
+	mux.Handle("GET "+Path+"/keys/{id}/rotate", s.signedIn(withWriteScope(showRotate)))
+	mux.Handle("POST "+Path+"/keys/{id}/rotate", s.signedIn(withWriteScope(rotate)))
+	mux.Handle("GET "+Path+"/keys/{id}/revoke", s.signedIn(withWriteScope(showRevoke)))
+	mux.Handle("POST "+Path+"/keys/{id}/revoke", s.signedIn(withWriteScope(revoke)))
+	mux.Handle("GET "+Path+"/keys/new", s.signedIn(withWriteScope(showNewKey)))
+	mux.Handle("POST "+Path+"/keys/new", s.signedIn(withWriteScope(createKey)))
+	mux.Handle("GET "+Path+"/keys/{id}/edit", s.signedIn(withWriteScope(showEdit)))
+	mux.Handle("POST "+Path+"/keys/{id}/edit", s.signedIn(withWriteScope(editKey)))
 	mux.Handle("GET "+Path+"/keys/{id}/secret", s.signedIn(showSecret))
-	mux.Handle("GET "+Path+"/keys/{id}/secret/unkeep.css", s.signedIn(unkeep))
+	mux.Handle("GET "+Path+"/keys/{id}/secret/page-cache.css", s.signedIn(preventPageCache))
 	mux.Handle("GET "+Path+"/audit", s.signedIn(showAudit))
 	mux.Handle("GET "+Path+"/audit/export", s.signedIn(exportAudit))
 	mux.Handle("GET "+Path+"/try", s.signedIn(showTry))
 	mux.Handle("POST "+Path+"/try", s.signedIn(try))
-	mux.Handle(elsewhere, s.page(notThere))
+	mux.Handle(catchAll, s.page(showNotFound))
 	return mux
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestCookieValue holds what cookieValue finds to what the standard library does.
+// TestCookieValue compares cookieValue with the standard library.
 func TestCookieValue(t *testing.T) {
 	t.Parallel()
 	for _, headers := range [][]string{

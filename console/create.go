@@ -21,7 +21,7 @@ func showNewKey(v *visit) error {
 	return nil
 }
 
-// createKey makes a key and shows its secret.
+// createKey creates a key and shows its secret.
 func createKey(v *visit) error {
 	f := v.keyForm(client.Key{})
 	key := settingsOf(v.form, &f.Faults)
@@ -39,7 +39,7 @@ func createKey(v *visit) error {
 	}
 	key.ExpiresAt = end
 	api := v.api
-	if v.may(apikey.ScopeAdmin) { // others have no such fields
+	if v.may(apikey.ScopeAdmin) { // others do not have these fields
 		api = api.ForOwner(strings.TrimSpace(v.form.Get("owner")))
 	} else {
 		key.RateLimit = nil

@@ -8,22 +8,21 @@ import (
 	"apikeyd/apikey"
 )
 
-// curl is a command that calls the API of this server with a body of JSON, for a shell
-// that has the caller's key in APIKEYD_KEY.
+// curl returns a shell command that calls this server's API with a JSON body. The shell has the
+// caller's key in APIKEYD_KEY.
 func (v *visit) curl(path, body string) string {
 	return "curl -sS " + quoted(originOf(v.r)+path) + " \\\n" +
 		`  -H "x-api-key: $APIKEYD_KEY" -H 'Content-Type: application/json'` + " \\\n" +
 		"  -d " + body
 }
 
-// curlCreate is the command that makes a first key for an owner, or with "" for that of
-// whoever calls.
+// curlCreate returns a command that creates a first key for an owner, or with "" for the caller's.
 func (v *visit) curlCreate(owner string) string {
-	scopes := []string{} // others may grant only what they have
+	scopes := []string{} // without keys:admin the reader may lack any scope
 	if v.may(apikey.ScopeAdmin) {
 		scopes = []string{"datasets:read"}
 	}
-	body, _ := json.Marshal(struct { // of types that always can be
+	body, _ := json.Marshal(struct { // cannot fail with these types
 		Name      string   `json:"name"`
 		Owner     string   `json:"owner,omitempty"`
 		Scopes    []string `json:"scopes"`
@@ -32,15 +31,15 @@ func (v *visit) curlCreate(owner string) string {
 	return v.curl("/v1/api-keys", quoted(string(body)))
 }
 
-// curlVerify is the command that asks about the key in the variable KEY.
+// curlVerify returns a command that verifies the key in the variable KEY.
 func (v *visit) curlVerify(scopes []string) string {
-	body := `'{"key": "'"$KEY"'"` // a single-quoted text, but for $KEY
+	body := `'{"key": "'"$KEY"'"` // single-quoted except for $KEY
 	if len(scopes) > 0 {
-		list, _ := json.Marshal(scopes) // strings always can be
+		list, _ := json.Marshal(scopes) // cannot fail with strings
 		body += `, "scopes": ` + strings.ReplaceAll(string(list), `'`, `'\''`)
 	}
 	return v.curl("/v1/verify", body+"}'")
 }
 
-// quoted makes one word of the shell of a text.
+// quoted returns a text as one word of the shell.
 func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }

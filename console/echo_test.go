@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A secret that is pasted where none belongs comes back on no page, neither to who is signed
-// in nor to who has to sign in first.
+// A secret pasted into the wrong field or address is not shown on any page, whether the reader is
+// signed in or not.
 func TestPastedSecrets(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -45,7 +45,7 @@ func TestPastedSecrets(t *testing.T) {
 	}
 }
 
-// wantWithout checks that a text is nowhere in an answer.
+// wantWithout checks that an answer does not contain a text.
 func wantWithout(a reply, text string) {
 	a.Helper()
 	for name, values := range a.header {
@@ -58,7 +58,7 @@ func wantWithout(a reply, text string) {
 	}
 }
 
-// What a defect tells the log of is without secrets too.
+// The log of a panic contains no secrets either.
 func TestDefectsKeepSecrets(t *testing.T) {
 	t.Parallel()
 	k, api := newSwitched(t)
@@ -67,7 +67,7 @@ func TestDefectsKeepSecrets(t *testing.T) {
 	v.signIn(k.owner)
 	api.to(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, k.owner.ID.String()) {
-			api.api.ServeHTTP(w, r) // who it is
+			api.api.ServeHTTP(w, r) // identifies the reader
 			return
 		}
 		panic(r.URL.Path)
@@ -78,7 +78,7 @@ func TestDefectsKeepSecrets(t *testing.T) {
 	}
 }
 
-// A link cannot type what confirms that a key in use is to be revoked.
+// A link cannot fill in the confirmation of a revocation.
 func TestLinksConfirmNothing(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})

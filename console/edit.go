@@ -18,7 +18,7 @@ func showEdit(v *visit) error {
 	})
 }
 
-// editKey changes of a key what was changed in its form.
+// editKey makes the changes that were made in a key's form.
 func editKey(v *visit) error {
 	return v.editing(func(key client.Key) error {
 		f := v.keyForm(key)
@@ -28,7 +28,7 @@ func editKey(v *visit) error {
 			v.showKeyForm(http.StatusBadRequest, f)
 			return nil
 		}
-		done := notice{key.Name, "is as it was: nothing was changed."}
+		done := notice{key.Name, "is unchanged."}
 		if change != (client.Change{}) {
 			changed, err := v.api.Update(v.ctx(), key.ID, change)
 			if err != nil {
@@ -37,28 +37,28 @@ func editKey(v *visit) error {
 			done = notice{changed.Name, "was changed."}
 		}
 		v.notify(done)
-		return v.goTo(f.Back())
+		return v.redirect(f.Back())
 	})
 }
 
-// editing does something with the key that the address names, if it can be changed.
+// editing calls do with the key in the address, if it can be changed.
 func (v *visit) editing(do func(client.Key) error) error {
 	key, err := v.api.Get(v.ctx(), v.r.PathValue("id"))
 	switch {
 	case err != nil:
 		return err
 	case key.Status == client.StatusRevoked:
-		return v.refuse(trouble{Status: http.StatusConflict, Title: "This key was revoked",
-			Message: "A revoked key cannot be changed. Make a new key in its place: the name is free again."})
+		return v.refuse(errorPage{Status: http.StatusConflict, Title: "This key was revoked",
+			Message: "A revoked key cannot be changed. Create a new key instead: the name is free again."})
 	case !v.may(apikey.ScopeAdmin) && slices.ContainsFunc(key.Scopes, func(scope string) bool { return !v.may(scope) }):
-		return v.refuse(trouble{Status: http.StatusForbidden, Title: "Your key may not change this one",
+		return v.refuse(errorPage{Status: http.StatusForbidden, Title: "Your key may not change this one",
 			Message: "It has scopes that yours lacks. Sign in with a key that has them, or ask an administrator."})
 	}
 	return do(key)
 }
 
-// changeOf is what differs between the form as it is sent and as it was first shown: what
-// somebody else changed meanwhile stays.
+// changeOf returns the difference between the form as sent and as first shown, so that changes that
+// somebody else made in the meantime stay.
 func (v *visit) changeOf(f *keyForm) (change client.Change) {
 	shown, err := url.ParseQuery(f.Was)
 	if err != nil {
@@ -76,7 +76,7 @@ func (v *visit) changeOf(f *keyForm) (change client.Change) {
 	if !maps.Equal(wanted.Metadata, was.Metadata) {
 		change.Metadata = &wanted.Metadata
 	}
-	if *wanted.RateLimit != *was.RateLimit && v.may(apikey.ScopeAdmin) { // others have no such field
+	if *wanted.RateLimit != *was.RateLimit && v.may(apikey.ScopeAdmin) { // others do not have this field
 		change.RateLimit = wanted.RateLimit
 	}
 	end, problem := v.endOf(v.form)

@@ -10,37 +10,36 @@ import (
 	"apikeyd/internal/keyfield"
 )
 
-// event is a line of the audit log in words, as the template of that name shows it.
+// event is an entry of the audit log in words, for the template of the same name.
 type event struct {
 	client.AuditEvent
 	When    moment
 	Did     string   // what was done
-	Key     *keyLink // what it was done to; nil where the page is about that key
-	By      *keyLink // the key that did it; nil for the operator and for a leak report
+	Key     *keyLink // the changed key; nil on that key's own page
+	By      *keyLink // the key that made the change; nil for the operator and for a leak report
 	Changes []fieldChange
 }
 
-// keyLink leads to a key.
+// keyLink is a link to a key.
 type keyLink struct{ ID, Name string }
 
-// ByOperator reports whether whoever holds the database did it.
+// ByOperator reports whether the operator made the change.
 func (e event) ByOperator() bool { return e.Actor == client.AuditOperator }
 
-// fieldChange is what a field of a key was and what it became. Nil was not there; if both
-// are, the log did not yet record values.
+// fieldChange holds a field's value before and after a change. Nil means that there was none; if
+// both are nil, the log did not record values yet.
 type fieldChange struct {
 	Field    string
-	From, To *told
+	From, To *changeValue
 }
 
-// told is the value of a field: a time, or some words, or none.
-type told struct {
+// changeValue is the value of a field: a time, some words, or nothing.
+type changeValue struct {
 	Time  moment
 	Words []string
 }
 
-// events puts events into words. About is the id of the key that the page is about, if it
-// is about one.
+// events puts events into words. about is the id of the key whose page this is, or empty.
 func (v *visit) events(list []client.AuditEvent, about string) []event {
 	names := map[string]string{v.me.ID: v.me.Name}
 	all := make([]event, 0, len(list))
@@ -57,7 +56,7 @@ func (v *visit) events(list []client.AuditEvent, about string) []event {
 	return all
 }
 
-// nameOf returns the name that a key has now, or else its id. It asks for each but once.
+// nameOf returns a key's current name, or its id if the name cannot be read. known caches names.
 func (v *visit) nameOf(id string, known map[string]string) string {
 	if _, ok := known[id]; !ok {
 		known[id] = id
@@ -87,7 +86,7 @@ func did(e client.AuditEvent) string {
 	return string(e.Action)
 }
 
-// changes says which fields changed. When a key was revoked says its event already.
+// changes lists the changed fields, except the time of a revocation, which is that of the event.
 func (v *visit) changes(c client.AuditChanges) (all []fieldChange) {
 	for _, text := range keyfield.Texts() {
 		all = append(all, fieldChanges(text.Label(), text.InAudit(c), inWords)...)
@@ -95,14 +94,14 @@ func (v *visit) changes(c client.AuditChanges) (all []fieldChange) {
 	return slices.Concat(all,
 		fieldChanges("expires", c.ExpiresAt, v.inTime),
 		fieldChanges("old secret works until", c.GraceEndsAt, v.inTime),
-		fieldChanges("rate limit", c.RateLimit, func(r client.RateLimit) told { return inWords(limitText(r)) }),
+		fieldChanges("rate limit", c.RateLimit, func(r client.RateLimit) changeValue { return inWords(limitText(r)) }),
 		scopeChanges(c.Scopes),
 		metadataChanges(c.Metadata),
 	)
 }
 
-// fieldChanges is the change of one field, if it changed.
-func fieldChanges[T any](field string, c *client.AuditChange[T], in func(T) told) []fieldChange {
+// fieldChanges returns the change of one field, if it changed.
+func fieldChanges[T any](field string, c *client.AuditChange[T], in func(T) changeValue) []fieldChange {
 	if c == nil {
 		return nil
 	}
@@ -116,36 +115,36 @@ func fieldChanges[T any](field string, c *client.AuditChange[T], in func(T) told
 	return []fieldChange{f}
 }
 
-func inWords(text string) told { return told{Words: []string{text}} }
+func inWords(text string) changeValue { return changeValue{Words: []string{text}} }
 
-func (v *visit) inTime(at time.Time) told { return told{Time: momentOf(at, v.now)} }
+func (v *visit) inTime(at time.Time) changeValue { return changeValue{Time: momentOf(at, v.now)} }
 
-// scopeChanges says which scopes came and went: a key may have many.
+// scopeChanges lists only the added and removed scopes, because a key may have many.
 func scopeChanges(c *client.AuditChange[[]string]) (all []fieldChange) {
 	if c == nil || c.From == nil || c.To == nil {
-		return fieldChanges("scopes", c, func(scopes []string) told { return told{Words: scopes} })
+		return fieldChanges("scopes", c, func(scopes []string) changeValue { return changeValue{Words: scopes} })
 	}
 	if added := without(*c.To, *c.From); len(added) > 0 {
-		all = append(all, fieldChange{Field: "scopes added", To: &told{Words: added}})
+		all = append(all, fieldChange{Field: "scopes added", To: &changeValue{Words: added}})
 	}
 	if removed := without(*c.From, *c.To); len(removed) > 0 {
-		all = append(all, fieldChange{Field: "scopes removed", To: &told{Words: removed}})
+		all = append(all, fieldChange{Field: "scopes removed", To: &changeValue{Words: removed}})
 	}
 	if all == nil {
-		all = []fieldChange{{Field: "order of scopes", To: &told{Words: *c.To}}}
+		all = []fieldChange{{Field: "order of scopes", To: &changeValue{Words: *c.To}}}
 	}
 	return all
 }
 
-// without returns what a list has and another has not.
+// without returns the elements of list that are not in other.
 func without(list, other []string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(other, s) })
 }
 
-// metadataChanges says which entries changed.
+// metadataChanges lists the changed entries.
 func metadataChanges(c *client.AuditChange[map[string]string]) (all []fieldChange) {
 	if c == nil || c.From == nil && c.To == nil {
-		return fieldChanges("metadata", c, func(map[string]string) told { return told{} })
+		return fieldChanges("metadata", c, func(map[string]string) changeValue { return changeValue{} })
 	}
 	var from, to map[string]string
 	if c.From != nil {
@@ -174,16 +173,16 @@ func metadataChanges(c *client.AuditChange[map[string]string]) (all []fieldChang
 	return all
 }
 
-// limitText says a rate limit.
+// limitText describes a rate limit.
 func limitText(r client.RateLimit) string {
 	if r == (client.RateLimit{}) {
 		return "none"
 	}
-	return plural(r.Limit, "call") + " per " + strings.TrimPrefix(wholeWords(r.Window), "1 ")
+	return plural(r.Limit, "call") + " per " + strings.TrimPrefix(inLargestUnit(r.Window), "1 ")
 }
 
-// wholeWords tells a duration of whole seconds in the largest unit that tells it exactly.
-func wholeWords(d time.Duration) string {
+// inLargestUnit formats whole seconds exactly in the largest possible unit.
+func inLargestUnit(d time.Duration) string {
 	for _, unit := range []struct {
 		name string
 		long time.Duration

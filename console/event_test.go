@@ -51,7 +51,7 @@ func change[T any](from, to *T) *client.AuditChange[T] {
 }
 
 func inText(changes []fieldChange) string {
-	value := func(t *told) string {
+	value := func(t *changeValue) string {
 		switch {
 		case t == nil:
 			return ""

@@ -9,8 +9,8 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// A session that ends while somebody is about to rotate or revoke: nothing is done, and after
-// signing in the same page is there, with what was chosen and typed.
+// If a session ends while somebody is about to rotate or revoke, nothing is done, and after signing in
+// the same page appears with what was chosen and typed.
 func TestExpiredWhileChoosing(t *testing.T) {
 	t.Parallel()
 	c := newClock()

@@ -7,24 +7,23 @@ import (
 	"time"
 )
 
-// The choices of a key's end that are no lifetime.
+// The choices of a key's expiry that are not presets.
 const (
-	keepEnd   = "keep" // of a key that there is
+	keepEnd   = "keep" // only when a key is edited
 	customEnd = "custom"
 )
 
-// defaultLifetime is the preset that a new key has unless something else is chosen.
+// defaultLifetime is the preset that is chosen at first.
 const defaultLifetime = 90 * day
 
-// preset is a lifetime that is offered by name, counted from the request.
+// preset is a lifetime to choose from, counted from the request.
 type preset struct {
 	Value    string
 	Label    string
 	Lifetime time.Duration
 }
 
-// presets are the lifetimes offered, the shortest first. The longest that the server
-// allows is always among them, if there is one.
+// presets returns the lifetimes to choose from, shortest first, including the server's maximum.
 func (s *site) presets() (offered []preset) {
 	longest := s.MaxKeyLifetime
 	for _, days := range []int{7, 30, 90, 365} {
@@ -33,12 +32,12 @@ func (s *site) presets() (offered []preset) {
 		}
 	}
 	if n := len(offered); longest > 0 && (n == 0 || offered[n-1].Lifetime < longest) {
-		offered = append(offered, preset{"longest", span(longest), longest})
+		offered = append(offered, preset{"longest", exactDuration(longest), longest})
 	}
 	return offered
 }
 
-// lifetime is how long a key of an example lives.
+// lifetime is the lifetime of keys in example commands.
 func (s *site) lifetime() time.Duration {
 	if s.MaxKeyLifetime > 0 {
 		return min(defaultLifetime, s.MaxKeyLifetime)
@@ -46,7 +45,7 @@ func (s *site) lifetime() time.Duration {
 	return defaultLifetime
 }
 
-// defaultEnd is the preset of a new key: the usual one, or the longest allowed.
+// defaultEnd returns the preset chosen at first: the default, or the longest allowed.
 func (s *site) defaultEnd() string {
 	all := s.presets()
 	for _, p := range all {
@@ -57,8 +56,7 @@ func (s *site) defaultEnd() string {
 	return all[len(all)-1].Value
 }
 
-// endOf reads from a form when its key is to end, or what is wrong with that. The zero time
-// is as it is.
+// endOf returns the expiry chosen in a form, or the problem with it. The zero time means unchanged.
 func (v *visit) endOf(form url.Values) (end time.Time, problem string) {
 	switch choice := form.Get("expires"); choice {
 	case keepEnd:
@@ -66,7 +64,7 @@ func (v *visit) endOf(form url.Values) (end time.Time, problem string) {
 	case customEnd:
 		if end, ok := customTime(form); ok {
 			if v.MaxKeyLifetime > 0 && end.After(v.now.Add(v.MaxKeyLifetime)) {
-				return end, "A key may live at most " + span(v.MaxKeyLifetime) + " from now."
+				return end, "A key may live at most " + exactDuration(v.MaxKeyLifetime) + " from now."
 			}
 			return end, ""
 		}
@@ -81,8 +79,8 @@ func (v *visit) endOf(form url.Values) (end time.Time, problem string) {
 	}
 }
 
-// customTime reads the time that was chosen: the instant that the page's script made of it
-// in the reader's zone, else the field itself, which is UTC then.
+// customTime returns the custom expiry: the instant that the page's script computed in the reader's
+// zone, or else the field itself in UTC.
 func customTime(form url.Values) (time.Time, bool) {
 	if text := form.Get("instant"); text != "" {
 		at, err := time.Parse(time.RFC3339, text)
@@ -91,7 +89,7 @@ func customTime(form url.Values) (time.Time, bool) {
 	return fieldTime(form.Get("custom"))
 }
 
-// fieldTime reads the value of a datetime-local field as UTC.
+// fieldTime parses the value of a datetime-local field as UTC.
 func fieldTime(text string) (time.Time, bool) {
 	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05"} { // each takes a fraction
 		if at, err := time.Parse(layout, text); err == nil {
@@ -101,8 +99,8 @@ func fieldTime(text string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// span tells a duration exactly, to the second.
-func span(d time.Duration) string {
+// exactDuration formats a duration exactly, to the second.
+func exactDuration(d time.Duration) string {
 	var parts []string
 	for _, unit := range []struct {
 		name string

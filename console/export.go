@@ -17,36 +17,36 @@ import (
 	"apikeyd/internal/keyfield"
 )
 
-// exportWriteTimeout is how long the browser may take for each page of an export. All
-// pages together may take longer than other answers may.
+// exportWriteTimeout is how long the browser may take for each page of an export. The whole export
+// may take longer than other answers.
 const exportWriteTimeout = 15 * time.Second
 
-// exportPageSize is how many events an export asks for at a time: the most there may be.
+// exportPageSize is the number of events in each request: the API's maximum.
 const exportPageSize = 100
 
-// exportFormats are the files that there are.
+// exportFormats are the file formats, by the query parameter.
 var exportFormats = map[string]struct {
 	mediaType, suffix string
 	encoder           func(*bytes.Buffer) func(client.AuditEvent) error
 }{
-	"":    {"application/x-ndjson", "jsonl", jsonLines},
-	"csv": {"text/csv; charset=utf-8; header=present", "csv", commaSeparated},
+	"":    {"application/x-ndjson", "jsonl", jsonLinesEncoder},
+	"csv": {"text/csv; charset=utf-8; header=present", "csv", csvEncoder},
 }
 
-// exportAudit sends all events that pass the filters, newest first, page by page. If that
-// breaks in the middle, the connection is cut, so that nobody takes the part for the whole.
+// exportAudit sends all events that match the filters, newest first, page by page. If it fails in
+// the middle, it cuts the connection, so that a part does not pass for the whole.
 func exportAudit(v *visit) error {
 	if !v.may(apikey.ScopeAdmin) {
-		return v.mayNotAudit()
+		return v.refuseAudit()
 	}
 	format, ok := exportFormats[v.form.Get("format")]
 	if !ok {
-		return errNotThere
+		return errNotFound
 	}
 	f := v.auditFilter()
 	o, problems := f.options()
 	if len(problems) > 0 {
-		return v.goTo(f.address("/audit", "")) // which shows them
+		return v.redirect(f.address("/audit", "")) // that page shows them
 	}
 	o.PageSize = exportPageSize
 	page, err := v.exportPage(o)
@@ -74,8 +74,8 @@ func exportAudit(v *visit) error {
 	return nil
 }
 
-// exportPage asks for a page. It has a visit's time for it, whatever the pages before took;
-// a browser that has gone is noticed when the page is sent.
+// exportPage requests a page. Each page has its own timeout and is not cancelled if the browser
+// disconnects; that shows when the page is sent.
 func (v *visit) exportPage(o client.AuditOptions) (client.AuditPage, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.ctx()), visitTimeout)
 	defer cancel()
@@ -90,7 +90,7 @@ func sendEvents(
 			return err
 		}
 	}
-	// The system's clock, as the connection measures it.
+	// Deadlines of connections use the system's clock.
 	deadline := time.Now().Add(exportWriteTimeout)
 	if err := http.NewResponseController(w).SetWriteDeadline(deadline); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
@@ -99,7 +99,7 @@ func sendEvents(
 	return err
 }
 
-func jsonLines(out *bytes.Buffer) func(client.AuditEvent) error {
+func jsonLinesEncoder(out *bytes.Buffer) func(client.AuditEvent) error {
 	return func(e client.AuditEvent) error {
 		line, err := keyfield.JSON(e, jsontext.EscapeForJS(true))
 		if err != nil {
@@ -110,13 +110,13 @@ func jsonLines(out *bytes.Buffer) func(client.AuditEvent) error {
 	}
 }
 
-// commaSeparated writes the same, with the changes as JSON (RFC 4180).
-func commaSeparated(out *bytes.Buffer) func(client.AuditEvent) error {
+// csvEncoder writes CSV (RFC 4180), with the changes as JSON.
+func csvEncoder(out *bytes.Buffer) func(client.AuditEvent) error {
 	table := csv.NewWriter(out)
 	table.UseCRLF = true
 	header := []string{"id", "at", "action", "key_id", "owner", "name", "changes", "actor", "via", "address", "request_id"}
-	_ = table.Write(header) // into memory
-	// JSON stays JSON: escaped, no reader can take a part of it for a cell.
+	_ = table.Write(header) // cannot fail: it writes to memory
+	// Escape what other readers take for separators. The cell stays valid JSON.
 	separators := strings.NewReplacer(";", `\u003b`, "|", `\u007c`)
 	return func(e client.AuditEvent) error {
 		changes, err := keyfield.JSON(e.Changes, jsontext.EscapeForHTML(true), jsontext.EscapeForJS(true))
@@ -125,8 +125,8 @@ func commaSeparated(out *bytes.Buffer) func(client.AuditEvent) error {
 		}
 		escaped := separators.Replace(string(changes))
 		row := []string{
-			e.ID, apikey.Timestamp(e.At).String(), string(e.Action), e.KeyID, harmless(e.Owner), harmless(e.Name), escaped,
-			harmless(e.Actor), harmless(e.Via), e.Address, e.RequestID,
+			e.ID, apikey.Timestamp(e.At).String(), string(e.Action), e.KeyID, escapeFormulas(e.Owner), escapeFormulas(e.Name), escaped,
+			escapeFormulas(e.Actor), escapeFormulas(e.Via), e.Address, e.RequestID,
 		}
 		err = table.Write(row)
 		table.Flush()
@@ -134,10 +134,10 @@ func commaSeparated(out *bytes.Buffer) func(client.AuditEvent) error {
 	}
 }
 
-// formulaStart is what a spreadsheet may take for the start of a formula (OWASP, CSV Injection): at
-// the start of a text, or behind what other readers than ours take for the end of a cell. Signs
-// of full width are taken for the narrow ones.
+// formulaStart matches what a spreadsheet may take for the start of a formula (OWASP, CSV
+// Injection): at the start of a text, or after a character that some readers treat as a separator.
+// Full-width signs count too.
 var formulaStart = regexp.MustCompile("(^|[;,|\t\r\n])([\"'\\s\uFEFF]*)([=+\\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20])")
 
-// harmless puts an apostrophe before each start of a formula.
-func harmless(cell string) string { return formulaStart.ReplaceAllString(cell, "$1$2'$3") }
+// escapeFormulas puts an apostrophe before each possible start of a formula.
+func escapeFormulas(cell string) string { return formulaStart.ReplaceAllString(cell, "$1$2'$3") }

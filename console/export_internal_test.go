@@ -10,7 +10,7 @@ import (
 	"apikeyd/client"
 )
 
-func TestHarmless(t *testing.T) {
+func TestEscapeFormulas(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"":                   "",
@@ -32,19 +32,19 @@ func TestHarmless(t *testing.T) {
 		"\uff0d1":            "'\uff0d1",
 		"\uff20a":            "'\uff20a",
 	} {
-		if got := harmless(text); got != want {
-			t.Errorf("harmless(%q) = %q, want %q", text, got, want)
+		if got := escapeFormulas(text); got != want {
+			t.Errorf("escapeFormulas(%q) = %q, want %q", text, got, want)
 		}
 	}
 }
 
-// Whatever a reader splits a line at, no cell is a formula, and the changes are still JSON.
+// Whichever separator a reader uses, no cell is a formula, and the changes are still JSON.
 func TestExportedCells(t *testing.T) {
 	t.Parallel()
 	const evil = `x;=1;"=2";` + "\uff1d3|@4,+5"
 	to := map[string]string{"note": evil, "=name": "-1"}
 	var out bytes.Buffer
-	err := commaSeparated(&out)(client.AuditEvent{
+	err := csvEncoder(&out)(client.AuditEvent{
 		Owner: evil, Name: evil, Changes: client.AuditChanges{Metadata: &client.AuditChange[map[string]string]{To: &to}},
 	})
 	if err != nil {

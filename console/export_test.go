@@ -1,4 +1,4 @@
 package console
 
-// Patterns are those of all routes.
+// Patterns returns the patterns of all routes.
 func Patterns() []string { return (&site{}).routes().patterns }

@@ -12,16 +12,16 @@ import (
 	"apikeyd/internal/keyfield"
 )
 
-// fault is what is wrong with one field of a form.
+// fault is a problem with one field of a form.
 type fault struct {
-	Field   string // as the form calls it
+	Field   string // its name in the form
 	Message string
 }
 
-// Label is what the page calls the field.
+// Label returns the field's label on the page.
 func (f fault) Label() string { return formFields()[fieldIndex(f.Field)].label }
 
-// namedField is a field of a form and what the page calls it.
+// namedField is a field of a form and its label on the page.
 type namedField struct{ name, label string }
 
 // formFields are the fields of a key's form, in the order of the page.
@@ -34,15 +34,15 @@ func formFields() (fields []namedField) {
 		namedField{"metadata", "Metadata"}, namedField{"limit", "Calls"}, namedField{"window", "Window of the limit"})
 }
 
-// fieldIndex is where a field stands on the page, or -1.
+// fieldIndex returns a field's position on the page, or -1.
 func fieldIndex(name string) int {
 	return slices.IndexFunc(formFields(), func(f namedField) bool { return f.name == name })
 }
 
-// faults are those of a form, in the order of the page.
+// faults are the faults of a form, in the order of the page.
 type faults []fault
 
-// add adds what is wrong with a field, if nothing else is.
+// add adds a fault unless the field already has one.
 func (f *faults) add(field, message string) {
 	if f.Of(field) == "" {
 		*f = append(*f, fault{field, message})
@@ -50,7 +50,7 @@ func (f *faults) add(field, message string) {
 	}
 }
 
-// Of returns what is wrong with a field, or nothing.
+// Of returns the message about a field, or nothing.
 func (f faults) Of(field string) string {
 	for _, one := range f {
 		if one.Field == field {
@@ -60,7 +60,7 @@ func (f faults) Of(field string) string {
 	return ""
 }
 
-// formField returns the field of the form that a property of the API is, or nothing.
+// formField returns the form's field for a property of the API, or nothing.
 func formField(property string) string {
 	switch property {
 	case "expires_at":
@@ -77,13 +77,13 @@ func formField(property string) string {
 	return root
 }
 
-// addRefusal adds what the API refused, and reports whether that is about fields alone.
+// addRefusal adds the API's refusal, and reports whether it is only about fields.
 func (f *faults) addRefusal(refusal *client.Error) bool {
 	switch refusal.Code {
 	case client.CodeNameTaken:
 		f.add("name", "Another key of this owner has this name. Choose another one, or revoke that key first.")
 		return true
-	case client.CodeForbidden: // begins with the field, if it is about one
+	case client.CodeForbidden: // the message begins with the field, if it is about one
 		property, message, _ := strings.Cut(refusal.Message, ": ")
 		if field := formField(property); field != "" {
 			f.add(field, sentence(message))
@@ -101,7 +101,7 @@ func (f *faults) addRefusal(refusal *client.Error) bool {
 	return len(refusal.Details) > 0
 }
 
-// faultMessage tells a detail in the words of the form.
+// faultMessage rephrases a detail for the form.
 func faultMessage(d client.FieldError) string {
 	switch name, isMetadata := strings.CutPrefix(d.Field, "metadata."); {
 	case isMetadata:
@@ -114,15 +114,15 @@ func faultMessage(d client.FieldError) string {
 	return sentence(d.Message)
 }
 
-// showRefused shows a form again: with what was typed, and why it was not done. What no
-// form can mend goes up.
+// showRefused shows a form again with what was typed and why the API refused it. It returns errors
+// that the form cannot show.
 func (v *visit) showRefused(f keyForm, err error) error {
 	refusal, _ := errors.AsType[*client.Error](err)
 	if refusal == nil || !f.Faults.addRefusal(refusal) {
 		if refusal != nil && (refusal.Status == http.StatusUnauthorized || refusal.Status == http.StatusNotFound) {
 			return err
 		}
-		t := v.troubleOf(err, refusal)
+		t := v.errorPageOf(err, refusal)
 		f.Problem = &t
 		v.showKeyForm(t.Status, f)
 		return nil
@@ -132,13 +132,13 @@ func (v *visit) showRefused(f keyForm, err error) error {
 	return nil
 }
 
-// addRules adds what the rules of keys say about the fields of a form that is refused anyway, so
-// that all is told at once: neither we nor the API look further than to the first kind of fault.
+// addRules checks the fields of a refused form against the rules of keys, so that all faults show
+// at once: the other checks, ours and the API's, stop at the first kind of fault.
 func (v *visit) addRules(f *keyForm) {
 	key := settingsOf(v.form, &faults{})
 	end, problem := v.endOf(v.form)
 	if problem != "" || end.IsZero() {
-		end = v.now.Add(time.Minute) // it was told, or stays as it is
+		end = v.now.Add(time.Minute) // valid: the problem is already listed, or the expiry is unchanged
 	}
 	key.ExpiresAt = end
 	owner := v.me.Owner
@@ -153,20 +153,20 @@ func (v *visit) addRules(f *keyForm) {
 	}
 }
 
-// writing makes a handler of pages for those whose key may change keys.
-func writing(h handler) handler {
+// withWriteScope wraps a handler for readers whose key may change keys.
+func withWriteScope(h handler) handler {
 	return func(v *visit) error {
 		if !v.may(apikey.ScopeWrite) {
-			return v.refuse(trouble{Status: http.StatusForbidden, Title: "Your key may only look",
+			return v.refuse(errorPage{Status: http.StatusForbidden, Title: "Your key is read-only",
 				Message: "The key that you are signed in with lacks the scope keys:write. " +
-					"Sign in with a key that has it to make or change keys."})
+					"Sign in with a key that has it to create or change keys."})
 		}
 		return h(v)
 	}
 }
 
-// refuse shows a page in place of the one asked for.
-func (v *visit) refuse(t trouble) error {
-	v.show(t.Status, "trouble", t.Title, t)
+// refuse shows an error page.
+func (v *visit) refuse(t errorPage) error {
+	v.show(t.Status, "error", t.Title, t)
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"apikeyd/apikey"
 )
 
-// What is not there is said, and the reader stays in the console.
+// Missing pages and states are reported, and the reader stays in the console.
 func TestNothingLikeThat(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -27,7 +27,7 @@ func TestNothingLikeThat(t *testing.T) {
 	}
 }
 
-// A form that is wrong in several ways says all of them at once, whoever finds them.
+// A form shows all its faults at once, whether the console or the API finds them.
 func TestAllFaultsAtOnce(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -69,7 +69,7 @@ func TestScopesWithCommas(t *testing.T) {
 	}
 }
 
-// Whoever typed a key badly is told how.
+// A mistyped key gets a message that says what is wrong with it.
 func TestMistypedKeys(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -90,7 +90,7 @@ func TestMistypedKeys(t *testing.T) {
 	v.post("/console/sign-in", url.Values{"secret": {"\uFEFF" + whole + "\n"}}).goes("/console")
 }
 
-// Revoked keys do not expire any more, and events say whose key it is about.
+// Revoked keys no longer expire, and events show the owner of the key.
 func TestRowsAreTrue(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -101,14 +101,14 @@ func TestRowsAreTrue(t *testing.T) {
 	v.signIn(k.admin)
 	a := v.get("/console/keys?status=revoked").want(http.StatusOK, "revoked</span> <time")
 	if strings.Contains(a.body, `datetime="`+gone.ExpiresAt.UTC().Format("2006-01-02")) {
-		t.Error("a revoked key is said to expire")
+		t.Error("a revoked key is shown to expire")
 	}
 	if a := v.get(pathOf(gone.ID)).want(http.StatusOK, "<dt>Revoked</dt>"); strings.Contains(a.body, "<dt>Expires</dt>") {
 		t.Error("the page of a revoked key says that it expires")
 	}
 	v.get("/console/audit").want(http.StatusOK, "of <bdi>globex</bdi>")
 	v.get("/console").want(http.StatusOK, "of <bdi>globex</bdi>")
-	// A use is there before it is written.
+	// A use is shown before it is written.
 	used := k.add("globex", "used", "datasets:read")
 	_, err = k.as(k.admin).Verify(t.Context(), used.Secret)
 	k.must(err)
@@ -117,7 +117,7 @@ func TestRowsAreTrue(t *testing.T) {
 	}
 }
 
-// The page of a secret shows what its key is for.
+// The page of a secret shows commands for the key's scopes.
 func TestSecretShowsItsUse(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})

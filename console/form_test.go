@@ -23,21 +23,21 @@ import (
 
 const sendForm = "form.key-form [type=submit]"
 
-// choose sets the time of a custom end, as the browser's own picker does.
+// choose sets the time of a custom expiry, as the browser's own picker does.
 func (b *browser) choose(local string) {
 	b.Helper()
 	b.click("[name=expires][value=custom]")
 	b.set("#custom", local)
 }
 
-// set changes a field and says so.
+// set changes a field and sends the event.
 func (b *browser) set(css, value string) {
 	b.Helper()
 	evaluate[bool](b, fmt.Sprintf("(field => { field.value = %q; return field.dispatchEvent(new Event('input', {bubbles: true})) })"+
 		"(document.querySelector(%q))", value, css))
 }
 
-// value is what a field holds, and values what the chosen ones of a name do.
+// value returns the value of a field.
 func (b *browser) value(css string) string {
 	b.Helper()
 	return evaluate[string](b, fmt.Sprintf("document.querySelector(%q).value", css))
@@ -48,7 +48,7 @@ func (b *browser) values(css string) []string {
 	return evaluate[[]string](b, fmt.Sprintf("[...document.querySelectorAll(%q)].map(e => e.value)", css))
 }
 
-// refused waits for the form to come back, and looks whether that is told.
+// refused sends the form, waits until it comes back and checks that the refusal has the focus.
 func (b *browser) refused(status int) {
 	b.Helper()
 	b.seen.Expect(fmt.Sprintf("status of %d", status))
@@ -130,7 +130,7 @@ func TestFormCreateAsAdmin(t *testing.T) {
 	b.fill("#window", "2")
 	b.fill("#api-scopes", "datasets:read a:b")
 	b.fill("#name", "nightly")
-	// Pressed again and again, until the server that takes its time has heard of five more.
+	// Keep clicking until the slow server has seen five more clicks.
 	slow.Store(true)
 	evaluate[int](b, "setInterval(() => { document.querySelector('"+sendForm+"').click(); fetch('/healthz') }, 20)")
 	b.wait("#stored")
@@ -235,7 +235,7 @@ func TestFormWithoutScript(t *testing.T) {
 	if !made.ExpiresAt.Equal(time.Date(2030, 1, 15, 10, 30, 0, 0, time.UTC)) || made.Metadata["plan"] != "pro" {
 		t.Errorf("the key is %+v", made)
 	}
-	b.history("back") // asks the server anew, which has no secret to show
+	b.history("back") // asks the server again, which no longer has the secret
 	if b.path() != "/console/keys/"+made.ID || strings.Contains(b.text("body"), secret) {
 		t.Errorf("going back leads to %s:\n%s", b.path(), b.text("body"))
 	}
@@ -253,7 +253,7 @@ func TestFormWithoutScript(t *testing.T) {
 	}
 }
 
-// noticed waits for the page of a key, which says what was done.
+// noticed waits for the page of a key with a notice.
 func (b *browser) noticed(id, what string) {
 	b.Helper()
 	b.at("/console/keys/" + id)

@@ -32,9 +32,9 @@ func TestFormEditAsAdmin(t *testing.T) {
 
 	b.open(edit)
 	b.click(sendForm)
-	b.noticed(id, "production is as it was")
+	b.noticed(id, "production is unchanged")
 
-	// Renamed here, while somebody else changes all the rest.
+	// Renamed here while somebody else changes everything else.
 	b.open(edit)
 	for css, want := range map[string]string{"#name": "production", "[name=scope]:checked": "keys:read", "#api-scopes": "datasets:read",
 		"[name=metadata-text]": "1\n2", "#limit": "5", "#window": "90", "[name=unit]": "1", "[name=expires]:checked": "keep"} {
@@ -70,7 +70,7 @@ func TestFormEditAsAdmin(t *testing.T) {
 		t.Errorf("the key is %+v", now)
 	}
 
-	// What was typed outlives the session, and so does what was shown at first.
+	// What was typed survives the end of the session, and so do the values first shown.
 	b.open(edit)
 	b.fill("#name", "production 3")
 	_, err = chromedp.Call(b.ctx, network.ClearBrowserCookies, cdp.Empty{})

@@ -32,8 +32,8 @@ func TestFormPresets(t *testing.T) {
 		if usual := s.defaultEnd(); usual != test.usual {
 			t.Errorf("at most %s: %q is chosen at first, not %q", test.longest, usual, test.usual)
 		}
-		if test.longest > 0 && span(test.longest) != test.says {
-			t.Errorf("%s is told as %q", test.longest, span(test.longest))
+		if test.longest > 0 && exactDuration(test.longest) != test.says {
+			t.Errorf("%s is told as %q", test.longest, exactDuration(test.longest))
 		}
 	}
 }

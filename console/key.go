@@ -11,29 +11,29 @@ import (
 	"apikeyd/internal/keyfield"
 )
 
-// eventsOfKey is how many events the page of a key shows at once.
+// eventsOfKey is how many events a key's page shows at once.
 const eventsOfKey = 20
 
-// keyPage is all about one key.
+// keyPage is the page of a key.
 type keyPage struct {
 	keyRow
 	Limit   string
-	Grace   *countdown // while the secret before the last rotation is good too
+	Grace   *countdown // while the secret before the last rotation still works
 	Use     chart
 	History *history // for those who may read the audit log
 }
 
-// Texts are the fields that are a line of text, but for the name, which is the page's title.
+// Texts returns the fields that are a line of text, except the name, which is the page's title.
 func (keyPage) Texts() []keyfield.Text { return keyfield.Texts()[1:] }
 
-// history is some of what was done to a key.
+// history is a page of a key's history.
 type history struct {
 	Events []event
-	Older  string // the address of what was done before; empty if nothing was
-	Newest string // the address of its beginning; empty if this is it
+	Older  string // the address of the next page; empty on the last one
+	Newest string // the address of the first page; empty on it
 }
 
-// countdown is how long something goes on.
+// countdown is the time left until something ends.
 type countdown struct {
 	Seconds int
 	Until   moment
@@ -43,7 +43,7 @@ func countdownTo(end, now time.Time) *countdown {
 	return &countdown{Seconds: int((end.Sub(now) + time.Second - 1) / time.Second), Until: momentOf(end, now)}
 }
 
-// String tells it as the page's script goes on to tell it.
+// String formats it as the page's script does.
 func (c countdown) String() string {
 	hours := c.Seconds / 3600
 	switch {
@@ -55,7 +55,7 @@ func (c countdown) String() string {
 	return plural(hours/24, "day") + " and " + plural(hours%24, "hour")
 }
 
-// keyPath is the address of the page of a key.
+// keyPath returns the address of a key's page.
 func keyPath(id string) string { return Path + "/keys/" + id }
 
 func showKey(v *visit) error {
@@ -65,7 +65,7 @@ func showKey(v *visit) error {
 		return err
 	}
 	if key.ID != asked {
-		return v.goTo(keyPath(key.ID))
+		return v.redirect(keyPath(key.ID))
 	}
 	p := keyPage{keyRow: v.row(key), Limit: limitText(key.RateLimit)}
 	if p.Condition == rotating {
@@ -76,7 +76,7 @@ func showKey(v *visit) error {
 		return err
 	}
 	p.Use = chartOf(use, v.now)
-	if p.LastUsedAt.IsZero() && p.Use.Valid > 0 { // a first use is written within seconds
+	if p.LastUsedAt.IsZero() && p.Use.Valid > 0 { // the store learns of a first use within seconds
 		p.LastUsedAt = v.now
 	}
 	if p.History, err = v.history(key.ID); err != nil {
@@ -86,7 +86,7 @@ func showKey(v *visit) error {
 	return nil
 }
 
-// history returns what was done to a key, newest first, or nil for those who may not know.
+// history returns a key's events, newest first, or nil for readers who may not see them.
 func (v *visit) history(id string) (*history, error) {
 	if !v.may(apikey.ScopeAdmin) {
 		return nil, nil

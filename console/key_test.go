@@ -11,7 +11,7 @@ import (
 	"apikeyd/client"
 )
 
-// use verifies a key, and has that seen.
+// use verifies a key and writes its last use.
 func (k *kit) use(used key) {
 	k.Helper()
 	answer, err := k.as(k.admin).Verify(k.Context(), used.Secret)
@@ -26,7 +26,7 @@ func pathOf(id fmt.Stringer, below ...string) string {
 	return strings.Join(append([]string{"/console/keys/" + id.String()}, below...), "/")
 }
 
-// valid reports whether a secret opens anything.
+// valid reports whether a secret is valid.
 func (k *kit) valid(secret string) bool {
 	k.Helper()
 	answer, err := k.as(k.admin).Verify(k.Context(), secret)
@@ -34,7 +34,7 @@ func (k *kit) valid(secret string) bool {
 	return answer.Valid()
 }
 
-// get is a key as the API tells it to an administrator.
+// get returns a key as an administrator sees it.
 func (k *kit) get(owner, name string) client.Key {
 	k.Helper()
 	found, err := k.as(k.admin).ForOwner(owner).Get(k.Context(), name)

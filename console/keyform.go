@@ -15,40 +15,40 @@ import (
 
 const (
 	maxMetadataRows = 20
-	spareRows       = 2 // empty ones, to be filled in
+	spareRows       = 2 // empty rows to fill in
 )
 
-// keyForm is the page on which a key is made or edited.
+// keyForm is the page on which a key is created or edited.
 type keyForm struct {
-	Key     client.Key // the one to edit; zero for a new one
-	Values  url.Values // what the fields hold
-	Was     string     // what they held when the page was first shown, to tell what was changed
+	Key     client.Key // the key to edit; zero for a new one
+	Values  url.Values // the values of the fields
+	Was     string     // their values when the page was first shown, to tell what was changed
 	Faults  faults
-	Problem *trouble // why it was not done, if that is about no field
+	Problem *errorPage // why it failed, if not because of a field
 
 	Ends      []preset
-	Longest   string        // that a key may live; empty is without end
+	Longest   string        // a key's maximum lifetime; empty if there is none
 	OwnScopes []scopeChoice // of apikeyd itself
 	APIScopes []scopeChoice // of the reader's key; an admin types them
 
 	now time.Time
 }
 
-// scopeChoice is a scope that can be ticked.
+// scopeChoice is a scope with a checkbox.
 type scopeChoice struct {
 	Name, Help string
 	Ticked     bool
 }
 
-// ownScopes are the scopes that apikeyd itself reads.
+// ownScopes are apikeyd's own scopes.
 var ownScopes = []scopeChoice{
 	{Name: apikey.ScopeRead, Help: "See the keys of its owner."},
 	{Name: apikey.ScopeWrite, Help: "Create, change, rotate and revoke them."},
-	{Name: apikey.ScopeVerify, Help: "Ask whether anybody's key is good. For the servers of your API."},
+	{Name: apikey.ScopeVerify, Help: "Verify keys of any owner. For the servers of your API."},
 	{Name: apikey.ScopeAdmin, Help: "All of that for every owner, and the audit log. For administrators."},
 }
 
-// keyForm makes the form of a key. Its fields hold what was typed, if anything was.
+// keyForm returns the form of a key, filled with what was typed, if anything.
 func (v *visit) keyForm(key client.Key) keyForm {
 	f := keyForm{Key: key, Ends: v.presets(), now: v.now}
 	before := valuesOf(key)
@@ -67,13 +67,13 @@ func (v *visit) keyForm(key client.Key) keyForm {
 		f.Values.Set("expires", before.Get("expires"))
 	}
 	if v.MaxKeyLifetime > 0 {
-		f.Longest = span(v.MaxKeyLifetime)
+		f.Longest = exactDuration(v.MaxKeyLifetime)
 	}
 	v.offerScopes(&f)
 	return f
 }
 
-// offerScopes offers those that the reader's key may grant.
+// offerScopes adds the scopes that the reader's key may grant.
 func (v *visit) offerScopes(f *keyForm) {
 	for _, choice := range ownScopes {
 		if choice.Ticked = f.Ticked("scope", choice.Name); choice.Ticked || v.may(choice.Name) {
@@ -92,8 +92,8 @@ func (v *visit) offerScopes(f *keyForm) {
 	}
 }
 
-// distinct returns what is in the lists, in their order, each but once. A form may have
-// very many.
+// distinct returns the elements of the lists in order, without duplicates. It is fast for the many
+// fields that a form may have.
 func distinct(lists ...[]string) (all []string) {
 	known := make(map[string]bool)
 	for _, text := range slices.Concat(lists...) {
@@ -105,7 +105,7 @@ func distinct(lists ...[]string) (all []string) {
 	return all
 }
 
-// IsNew reports whether the form makes a key.
+// IsNew reports whether the form creates a key.
 func (f keyForm) IsNew() bool { return f.Key.ID == "" }
 
 // Action is where the form is sent.
@@ -116,7 +116,7 @@ func (f keyForm) Action() string {
 	return f.Back() + "/edit"
 }
 
-// Back is where it leads if it is not sent.
+// Back is where Cancel leads.
 func (f keyForm) Back() string {
 	if f.IsNew() {
 		return Path + "/keys"
@@ -127,22 +127,22 @@ func (f keyForm) Back() string {
 // Texts are the fields that are a line of text.
 func (keyForm) Texts() []keyfield.Text { return keyfield.Texts() }
 
-// Value is what a field holds.
+// Value returns the value of a field.
 func (f keyForm) Value(field string) string { return f.Values.Get(field) }
 
-// Ticked reports whether a choice of a field is made.
+// Ticked reports whether a choice is selected.
 func (f keyForm) Ticked(field, choice string) bool { return slices.Contains(f.Values[field], choice) }
 
-// Fault is what is wrong with a field.
+// Fault returns the fault of a field.
 func (f keyForm) Fault(field string) fault { return fault{Field: field, Message: f.Faults.Of(field)} }
 
-// End is when a key with this lifetime would end.
+// End returns when a key with this lifetime would expire.
 func (f keyForm) End(p preset) time.Time { return f.now.Add(p.Lifetime) }
 
 // metadataRow is an entry of a key's metadata.
 type metadataRow struct{ Name, Text string }
 
-// Rows are the entries of the metadata by their number, and some empty ones.
+// Rows returns the entries of the metadata by their number, and some empty ones.
 func (f keyForm) Rows() map[int]metadataRow {
 	filled := metadataRows(f.Values)
 	rows := make(map[int]metadataRow)
@@ -155,13 +155,13 @@ func (f keyForm) Rows() map[int]metadataRow {
 	return rows
 }
 
-// metadataRows reads the entries that were filled in.
+// metadataRows returns the entries that are filled in.
 func metadataRows(form url.Values) (rows []metadataRow) {
 	texts := form["metadata-text"]
 	for i, name := range form["metadata-name"] {
 		row := metadataRow{Name: strings.TrimSpace(name)}
 		if i < len(texts) {
-			row.Text = strings.ReplaceAll(texts[i], "\r\n", "\n") // as forms send line breaks
+			row.Text = strings.ReplaceAll(texts[i], "\r\n", "\n") // forms send \r\n
 		}
 		if row != (metadataRow{}) {
 			rows = append(rows, row)
@@ -170,7 +170,7 @@ func metadataRows(form url.Values) (rows []metadataRow) {
 	return rows
 }
 
-// valuesOf are the fields of the form of a key.
+// valuesOf returns the values of the form's fields for a key.
 func valuesOf(k client.Key) url.Values {
 	form := url.Values{"expires": {keepEnd}}
 	for _, text := range keyfield.Texts() {
@@ -206,13 +206,13 @@ func valuesOf(k client.Key) url.Values {
 	return form
 }
 
-// scopeList reads a list of scopes, between which there is white space or a comma.
+// scopeList parses scopes separated by white space or commas.
 func scopeList(text string) []string {
 	return strings.FieldsFunc(text, func(c rune) bool { return c == ',' || unicode.IsSpace(c) })
 }
 
-// settingsOf reads all that a form says about a key but for its end, and adds what cannot be
-// read to the faults.
+// settingsOf reads a key's settings except its expiry from a form, and adds faults for what cannot be
+// read.
 func settingsOf(form url.Values, f *faults) client.NewKey {
 	key := client.NewKey{
 		Scopes:    new(distinct(form["scope"], scopeList(form.Get("scopes")))),
@@ -224,7 +224,7 @@ func settingsOf(form url.Values, f *faults) client.NewKey {
 	}
 	for _, row := range metadataRows(form) {
 		if _, twice := key.Metadata[row.Name]; twice {
-			f.add("metadata", "Each name can be there once.")
+			f.add("metadata", "Each name may appear only once.")
 		}
 		if row.Name == "" {
 			f.add("metadata", "Each text needs a name.")
@@ -234,8 +234,7 @@ func settingsOf(form url.Values, f *faults) client.NewKey {
 	return key
 }
 
-// wholeNumber is what is wrong with a field that holds no such thing.
-const wholeNumber = "Must be a whole number."
+const notWholeNumber = "Must be a whole number."
 
 func rateLimitOf(form url.Values, f *faults) (limit client.RateLimit) {
 	calls := strings.TrimSpace(form.Get("limit"))
@@ -244,23 +243,22 @@ func rateLimitOf(form url.Values, f *faults) (limit client.RateLimit) {
 	}
 	var err error
 	if limit.Limit, err = strconv.Atoi(calls); err != nil {
-		f.add("limit", wholeNumber)
+		f.add("limit", notWholeNumber)
 	}
 	count, err := strconv.ParseInt(strings.TrimSpace(form.Get("window")), 10, 32)
 	if err != nil {
-		f.add("window", wholeNumber)
+		f.add("window", notWholeNumber)
 	}
 	unit, err := strconv.ParseInt(form.Get("unit"), 10, 32)
 	if err != nil {
 		f.add("window", "Choose seconds, minutes, hours or days.")
 	}
-	// Far beyond what is allowed, it would not fit.
+	// min keeps huge numbers from overflowing; the API refuses them anyway.
 	limit.Window = time.Duration(min(count, 1_000_000)*min(unit, 86_400)) * time.Second
 	return limit
 }
 
-// inUnits tells a window in the largest unit that it is a multiple of, and the seconds of
-// that.
+// inUnits returns a window in the largest unit that divides it, and that unit in seconds.
 func inUnits(window time.Duration) (count, unit int) {
 	for _, unit := range []time.Duration{day, time.Hour, time.Minute} {
 		if window%unit == 0 {

@@ -19,19 +19,19 @@ const (
 	maxPage = 1_000_000
 )
 
-// condition is how a key is, in the one word that its badge says.
+// condition is a key's state, the word on its badge.
 type condition string
 
-// The conditions of a key. The first that applies is told.
+// The conditions of a key. The first that applies is shown.
 const (
 	revoked  condition = "revoked"
 	expired  condition = "expired"
-	rotating condition = "rotating" // its old secret is still good
+	rotating condition = "rotating" // its old secret still works
 	expiring condition = "expiring" // within apikey.ExpiringSoon
 	active   condition = "active"
 )
 
-// conditionOf says how a key is now.
+// conditionOf returns a key's condition now.
 func conditionOf(k client.Key, now time.Time) condition {
 	switch {
 	case k.Status == client.StatusRevoked:
@@ -58,24 +58,26 @@ func (v *visit) row(k client.Key) keyRow {
 	return keyRow{Key: k, Condition: conditionOf(k, v.now), Own: k.ID == v.me.ID, Now: v.now}
 }
 
-// UsedLately reports whether the key was used so recently that somebody may rely on it.
-func (r keyRow) UsedLately() bool { return !r.LastUsedAt.IsZero() && r.Now.Sub(r.LastUsedAt) < lately }
+// UsedRecently reports whether the key was used so recently that somebody may depend on it.
+func (r keyRow) UsedRecently() bool {
+	return !r.LastUsedAt.IsZero() && r.Now.Sub(r.LastUsedAt) < recentUse
+}
 
-// scopesInRow is how many scopes a line of the table names.
+// scopesInRow is how many scopes a row of the table shows.
 const scopesInRow = 4
 
-// FirstScopes are those that a line of the table names.
+// FirstScopes returns the scopes that a row of the table shows.
 func (r keyRow) FirstScopes() []string {
-	if len(r.Scopes) > scopesInRow+1 { // "1 more" would take as much room as the scope
+	if len(r.Scopes) > scopesInRow+1 { // "1 more" would take as much space as the scope
 		return r.Scopes[:scopesInRow]
 	}
 	return r.Scopes
 }
 
-// MoreScopes is how many there are besides.
+// MoreScopes returns how many more there are.
 func (r keyRow) MoreScopes() int { return len(r.Scopes) - len(r.FirstScopes()) }
 
-// Revoked reports whether the key is.
+// Revoked reports whether the key is revoked.
 func (r keyRow) Revoked() bool { return r.Condition == revoked }
 
 // keysPage is the table of keys.
@@ -83,20 +85,20 @@ type keysPage struct {
 	keyFilter
 	Rows   []keyRow
 	Pages  int
-	Create string // a command that makes a key, for those who have yet to make their first
-	Secret bool   // whether the search field held a secret, which is not searched for
+	Create string // a command that creates a key, if there are none yet
+	Secret bool   // the search field held a secret, which is not searched for
 }
 
-// keyFilter says which keys the table shows. All of it is in the address of the page.
+// keyFilter selects the keys in the table. All of it is in the address of the page.
 type keyFilter struct {
 	Search string
 	Status string // a condition, or empty for all
-	Owner  string // empty for all within reach
+	Owner  string // empty for all that the reader may see
 	Unused bool   // only active keys that were not used for apikey.UnusedAfter
 	Number int    // of the page, from 1
 }
 
-// Chips are the filters by condition that there are.
+// Chips are the filters by condition.
 func (keyFilter) Chips() []string {
 	return []string{"", string(active), string(expiring), string(rotating), string(expired), string(revoked)}
 }
@@ -111,12 +113,12 @@ func (v *visit) keyFilter() keyFilter {
 	return f
 }
 
-// searched returns what to search for. The table shows a "…" after each prefix, which is copied with it.
+// searched removes the "…" that is copied with a prefix from the table.
 func searched(text string) string {
 	return strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(text), "…"))
 }
 
-// NoSuchStatus reports whether a condition is asked for that there is not.
+// NoSuchStatus reports whether the filter names an unknown condition.
 func (f keyFilter) NoSuchStatus() bool { return !slices.Contains(f.Chips(), f.Status) }
 
 // Kind is a word for the keys that the filters by condition select, or empty for all.
@@ -127,49 +129,49 @@ func (f keyFilter) Kind() string {
 	return f.Status
 }
 
-// IsAny reports whether keys are filtered out.
+// IsAny reports whether a filter is set.
 func (f keyFilter) IsAny() bool { return f.Search != "" || f.Status != "" || f.Owner != "" || f.Unused }
 
-// WithStatus is the address of the first page with another status.
+// WithStatus returns the address of the first page with another status.
 func (f keyFilter) WithStatus(status string) string {
 	f.Status, f.Unused, f.Number = status, false, 1
 	return f.Address()
 }
 
-// AllOwners is the address of the first page of everybody's keys.
+// AllOwners returns the address of the first page of all owners' keys.
 func (f keyFilter) AllOwners() string {
 	f.Owner, f.Number = "", 1
 	return f.Address()
 }
 
-// UnusedFor says how long a key was not used that counts as unused.
-func (keyFilter) UnusedFor() string { return span(apikey.UnusedAfter) }
+// UnusedFor is how long an unused key was not used.
+func (keyFilter) UnusedFor() string { return exactDuration(apikey.UnusedAfter) }
 
-// WithUnused is the address of the first page of the keys that are not used.
+// WithUnused returns the address of the first page of unused keys.
 func (f keyFilter) WithUnused() string {
 	f.Status, f.Unused, f.Number = "", true, 1
 	return f.Address()
 }
 
-// Page is the address of another page.
+// Page returns the address of another page.
 func (f keyFilter) Page(number int) string {
 	f.Number = number
 	return f.Address()
 }
 
-// OnlyOwner reports whether all keys of one owner are asked for.
+// OnlyOwner reports whether the only filter is an owner.
 func (f keyFilter) OnlyOwner() bool {
 	return f.Owner != "" && f.Search == "" && f.Status == "" && !f.Unused
 }
 
-// Next is the page that follows.
+// Next is the next page.
 func (p keysPage) Next() int { return p.Number + 1 }
 
-// Previous is the page before.
+// Previous is the previous page.
 func (p keysPage) Previous() int { return p.Number - 1 }
 
-// Numbers are the pages to go to: the first, the last and those around this one. 0 stands
-// for those between.
+// Numbers returns the pages to link to: the first, the last and those around this one. 0 stands for
+// a gap.
 func (p keysPage) Numbers() (numbers []int) {
 	const around = 2
 	for n := 1; n <= p.Pages; n++ {
@@ -190,7 +192,7 @@ func (p keysPage) Choosable() bool {
 	return slices.ContainsFunc(p.Rows, func(r keyRow) bool { return !r.Revoked() })
 }
 
-// Address is that of the page.
+// Address returns the address of the page.
 func (f keyFilter) Address() string {
 	query := url.Values{}
 	for name, value := range map[string]string{"q": f.Search, "status": f.Status, "owner": f.Owner} {
@@ -210,7 +212,7 @@ func (f keyFilter) Address() string {
 	return Path + "/keys?" + query.Encode()
 }
 
-// options are what the API is asked for.
+// options returns the query for the API.
 func (f keyFilter) options(now time.Time) client.ListOptions {
 	o := client.ListOptions{PageSize: keysPerPage, Search: f.Search}
 	switch condition(f.Status) {
@@ -241,7 +243,7 @@ func showKeys(v *visit) error {
 	refusal, ok := errors.AsType[*client.Error](err)
 	impossible := ok && refusal.Status == http.StatusBadRequest
 	if impossible {
-		err = nil // no key has such a name, owner or prefix
+		err = nil // no key can have such a name, owner or prefix
 	}
 	if err != nil {
 		return err
@@ -255,7 +257,7 @@ func showKeys(v *visit) error {
 		p.Create = v.curlCreate(p.Owner)
 	}
 	if v.r.Header.Get("Hx-Request") != "" {
-		v.w.Header().Set("HX-Push-Url", p.Address()) // without what is empty
+		v.w.Header().Set("HX-Push-Url", p.Address()) // without empty parameters
 	}
 	title := "Keys"
 	if p.Number > 1 {

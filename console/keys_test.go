@@ -15,7 +15,7 @@ import (
 	"apikeyd/console"
 )
 
-// TestSearch: what is asked for is in the address, and the focus stays in the field.
+// TestSearch: the search is in the address, and the focus stays in the field.
 func TestSearch(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -55,12 +55,12 @@ func TestSearch(t *testing.T) {
 	b.at("/console/keys")
 	b.until("document.querySelectorAll('tbody tr').length === 5")
 
-	// Names that no key can have are like no key.
+	// Names that no key can have match no keys.
 	b.open("/console/keys?owner=%00&q=" + strings.Repeat("x", 300))
 	b.want("#results", "No keys of")
 	b.wantNot("#results", "curl")
 
-	// One field finds what the table shows, and nothing typed is taken for an owner.
+	// The search field finds what the table shows, and its text is not taken for an owner.
 	b.open("/console/keys")
 	prefix := b.text("tbody tr:first-child code")
 	b.fill("#q", prefix)
@@ -110,7 +110,7 @@ func TestPages(t *testing.T) {
 	b.at("/console/keys?page=8&q=key")
 }
 
-// TestNames: whatever people call their keys is shown as it is, and does nothing.
+// TestNames: any name is shown as it is and has no effect on the page.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -150,7 +150,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestFirstKey: who has yet to make their first key is shown how, by a command that works.
+// TestFirstKey: a reader without keys is shown a command that creates the first one, and it works.
 func TestFirstKey(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{console: func(c *console.Config) { c.MaxKeyLifetime = time.Hour }})
@@ -158,11 +158,11 @@ func TestFirstKey(t *testing.T) {
 	b.signIn(k.owner)
 	b.open("/console/keys")
 	b.wait("#results")
-	b.want("#results", "Make the first key for your API")
+	b.want("#results", "Create the first key for your API")
 	b.runCommand(k.owner)
 	b.open("/console/keys")
 	b.want("tbody", "my first key")
-	b.wantNot("#results", "Make the first key for your API")
+	b.wantNot("#results", "Create the first key for your API")
 	b.click(".who button")
 	b.wait("#secret")
 
@@ -179,7 +179,7 @@ func TestFirstKey(t *testing.T) {
 
 	b.signIn(k.add("reading", "reader", apikey.ScopeRead))
 	b.open("/console/keys")
-	b.want("#results", "ask whoever gave it to you for one that has keys:write")
+	b.want("#results", "ask an administrator for one with keys:write")
 	b.wantNot("#results", "curl")
 }
 
@@ -229,7 +229,7 @@ func TestShortcuts(t *testing.T) {
 	b.press("\x1b")
 	b.until("document.activeElement.id !== 'q'")
 
-	// They work on other pages too, but none leaves what is being typed.
+	// They work on other pages too, but do not leave a form.
 	b.open("/console")
 	b.press("/")
 	b.until("location.pathname === '/console/keys' && document.activeElement.id === 'q'")

@@ -17,29 +17,29 @@ import (
 	servertest "apikeyd/internal/testkit/server"
 )
 
-// kit is a running service with its console, an administrator and an ordinary owner.
+// kit is a running service with its console, an administrator's key and an ordinary owner's.
 type kit struct {
 	*testing.T
 	*servertest.Server
 	admin, owner key
 	sent         *record
 	log          *slog.Logger
-	handler      http.Handler // the whole service, for requests that no browser makes
+	handler      http.Handler // the whole service, for requests that browsers do not make
 }
 
-// key is a stored key and the secret that opens it.
+// key is a stored key and its secret.
 type key struct {
 	apikey.Key
 	Secret string
 }
 
-// options change how the service is made. The zero options are those of the program.
+// options configure the service. The zero options are the program's defaults.
 type options struct {
 	now     func() time.Time
 	api     func(*handlers.Config)
 	console func(*console.Config)
 	handler func(http.Handler) http.Handler // around everything, to break it
-	longest time.Duration                   // that a key may live; 0 is without end
+	longest time.Duration                   // maximum lifetime of a key; 0 means no maximum
 }
 
 func newKit(t *testing.T, o options) *kit {
@@ -98,7 +98,7 @@ func (k *kit) must(err error) {
 	}
 }
 
-// as is a client of the API that acts with a key.
+// as returns a client of the API with a key.
 func (k *kit) as(with key) *client.Client {
 	k.Helper()
 	c, err := client.New(k.URL, with.Secret, client.Options{HTTPClient: k.Client})
@@ -106,7 +106,7 @@ func (k *kit) as(with key) *client.Client {
 	return c
 }
 
-// record is everything that the service sent, for a search.
+// record holds everything that the service sent, to search it.
 type record struct {
 	mu      sync.Mutex
 	answers []sentAnswer
@@ -118,7 +118,7 @@ type sentAnswer struct {
 	content bytes.Buffer
 }
 
-// of records what a handler answers.
+// of records the answers of a handler.
 func (r *record) of(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		a := sentAnswer{request: request.Method + " " + request.URL.RequestURI()}
@@ -130,7 +130,7 @@ func (r *record) of(next http.Handler) http.Handler {
 	})
 }
 
-// with returns the requests whose answers hold a text, other than compressed.
+// with returns the requests whose answers contain a text uncompressed.
 func (r *record) with(text string) (requests []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

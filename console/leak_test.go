@@ -6,21 +6,21 @@ import (
 	"go.uber.org/goleak"
 )
 
-// shared are things that tests share, to be closed after the last of them.
+// shared are resources that tests share. They are closed after the last test.
 var shared []closer
 
 type closer interface{ Close() }
 
-// share has something closed after the last test.
+// share registers c to be closed after the last test.
 func share[T closer](c T) T {
 	shared = append(shared, c)
 	return c
 }
 
-// TestMain fails if anything still runs when all tests have closed what they opened.
+// TestMain fails if goroutines are left after all tests.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(closing{m}) }
 
-// closing runs all tests, and then closes what they share.
+// closing runs all tests and then closes the shared resources.
 type closing struct{ *testing.M }
 
 func (c closing) Run() int {

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// moment is a time as a page tells it: how far from now in words, and exactly. The page's
-// script turns the exact time to the reader's zone.
+// moment is a time on a page, relative to now and exact. The page's script converts the exact time
+// to the reader's zone.
 type moment struct {
 	Known    bool
 	Relative string // "in 3 days", "2 hours ago"
 	Exact    string // for the reader, in UTC
-	Clock    string // the hour and minute of it
+	Clock    string // hour and minute
 	Machine  string // RFC 3339
 }
 
@@ -26,10 +26,10 @@ func momentOf(t, now time.Time) moment {
 	}
 }
 
-// relative tells how far away a time is.
+// relative formats how far away a time is.
 func relative(away time.Duration) string {
 	past := away < 0
-	text := words(away.Abs())
+	text := roughDuration(away.Abs())
 	switch {
 	case text == "":
 		return "just now"
@@ -41,9 +41,9 @@ func relative(away time.Duration) string {
 
 const day = 24 * time.Hour
 
-// words tells a duration roughly, in units that those of lifetimes and graces come back
-// in: a key of 90 days ends "in 90 days". Under ten seconds there are none.
-func words(d time.Duration) string {
+// roughDuration formats a duration roughly, in the units of lifetimes and graces: a key of 90 days
+// ends "in 90 days". It returns nothing for less than ten seconds.
+func roughDuration(d time.Duration) string {
 	if d < 10*time.Second {
 		return ""
 	}

@@ -12,33 +12,32 @@ import (
 
 const (
 	latest = 8 // how many events or keys the overview shows
-	// countTimeout is how long the overview waits for the keys to be counted, unless its
-	// reader said to wait: the service reads them all for it.
+	// countTimeout is how long the overview waits for the number of keys, unless the reader asked
+	// to wait: the service reads all keys to count them.
 	countTimeout = 2 * time.Second
 )
 
-// overviewPage is where a session begins.
+// overviewPage is the first page of a session.
 type overviewPage struct {
 	Counted bool
 	Tiles   []tile
 	Chart   chart
 	Events  []event  // for administrators
 	Keys    []keyRow // for others
-	Alone   bool     // there is no key but the reader's own
-	Curl    string   // makes the first one
+	Alone   bool     // the reader's key is the only one
+	Curl    string   // creates the first one
 }
 
-// tile is a count that leads to the keys that were counted.
+// tile is a number of keys with a link to them.
 type tile struct {
 	Count  int
 	What   string
 	Help   string
 	Filter keyFilter
-	Warn   bool // somebody should look at them
+	Warn   bool // they need attention
 }
 
-// showOverview shows how it stands with the keys. A page that asks by itself gets the
-// chart alone.
+// showOverview shows the overview. A poll gets only the chart.
 func showOverview(v *visit) error {
 	usage, err := v.api.Usage(v.ctx())
 	if err != nil {
@@ -57,7 +56,7 @@ func showOverview(v *visit) error {
 	return nil
 }
 
-// count counts the keys, if that does not take too long.
+// count counts the keys unless that takes too long.
 func (v *visit) count(p *overviewPage) error {
 	ctx := v.ctx()
 	if v.form.Get("count") != "wait" {
@@ -75,17 +74,17 @@ func (v *visit) count(p *overviewPage) error {
 	p.Counted = true
 	p.Alone, p.Curl = s.Active+s.Expired+s.Revoked <= 1, v.curlCreate("")
 	p.Tiles = []tile{
-		{s.Active, "active", "good for use now", keyFilter{Status: string(active)}, false},
-		{s.Rotating, "rotating", "old secret works too", keyFilter{Status: string(rotating)}, false},
-		{s.ExpiringSoon, "expiring", "within " + span(apikey.ExpiringSoon), keyFilter{Status: string(expiring)}, true},
-		{s.Unused, "unused", "for " + span(apikey.UnusedAfter) + " or more", keyFilter{Unused: true}, true},
-		{s.Expired, "expired", "past their end", keyFilter{Status: string(expired)}, false},
+		{s.Active, "active", "valid now", keyFilter{Status: string(active)}, false},
+		{s.Rotating, "rotating", "old secret still works", keyFilter{Status: string(rotating)}, false},
+		{s.ExpiringSoon, "expiring", "within " + exactDuration(apikey.ExpiringSoon), keyFilter{Status: string(expiring)}, true},
+		{s.Unused, "unused", "for " + exactDuration(apikey.UnusedAfter) + " or more", keyFilter{Unused: true}, true},
+		{s.Expired, "expired", "past their expiry", keyFilter{Status: string(expired)}, false},
 		{s.Revoked, "revoked", "ended for good", keyFilter{Status: string(revoked)}, false},
 	}
 	return nil
 }
 
-// latest finds what happened last, as far as the reader may know it.
+// latest adds the latest events, or the newest keys for readers who may not see events.
 func (v *visit) latest(p *overviewPage) error {
 	if v.may(apikey.ScopeAdmin) {
 		page, err := v.api.AuditPage(v.ctx(), client.AuditOptions{PageSize: latest})

@@ -35,7 +35,7 @@ func TestOverviewOfAdministrators(t *testing.T) {
 	_, err = api.ForOwner("acme").Revoke(t.Context(), k.owner.ID.String())
 	k.must(err)
 
-	// The page asks by itself every 30 seconds, and when it is looked at again.
+	// The page polls every 30 seconds, and when it becomes visible again.
 	b.click(".numbers summary")
 	b.until("document.activeElement.id == 'chart-numbers'")
 	_ = evaluate[bool](b, "document.dispatchEvent(new Event('visibilitychange'))")
@@ -51,8 +51,8 @@ func TestOverviewOfAdministrators(t *testing.T) {
 	}
 	b.open("/console")
 	b.want(".events", "Revoked acme's own of acme by admin", "Created admin of admin by the operator")
-	want := "1 active\ngood for use now\n0 rotating\nold secret works too\n0 expiring\nwithin 30 days\n" +
-		"0 unused\nfor 90 days or more\n0 expired\npast their end\n1 revoked\nended for good"
+	want := "1 active\nvalid now\n0 rotating\nold secret still works\n0 expiring\nwithin 30 days\n" +
+		"0 unused\nfor 90 days or more\n0 expired\npast their expiry\n1 revoked\nended for good"
 	if text := strings.ReplaceAll(b.text(".tiles"), "\n\n", "\n"); strings.Join(strings.Fields(text), " ") != strings.Join(strings.Fields(want), " ") {
 		t.Errorf("the tiles are %q", text)
 	}
@@ -84,7 +84,7 @@ func TestOverviewOfOwners(t *testing.T) {
 	if text := b.text(".parts"); text != "Overview\nKeys\nAPI docs" {
 		t.Errorf("the parts are %q", text)
 	}
-	b.want(".next", "Make your first key", "curl -sS '"+k.URL+"/v1/api-keys'")
+	b.want(".next", "Create your first key", "curl -sS '"+k.URL+"/v1/api-keys'")
 	k.run(b.text(".next pre"), "APIKEYD_KEY="+k.owner.Secret)
 	k.add("somebody", "else's")
 	b.open("/console")
@@ -93,12 +93,12 @@ func TestOverviewOfOwners(t *testing.T) {
 		t.Errorf("the page of an owner is %q", text)
 	}
 	b.want(".tiles", "2 active", "0 unused")
-	clock.Advance(91 * 24 * time.Hour) // signs out, as a session is over by then
+	clock.Advance(91 * 24 * time.Hour) // also ends the session
 	b.signIn(k.owner)
 	b.want(".tiles", "1 active", "1 expired")
 	for path, text := range map[string]string{
-		"/console/audit": "The audit log tells what was done to everybody's keys. The key that you are signed in with may not do that: it takes one that has keys:admin.",
-		"/console/try":   "it takes one that has keys:verify.",
+		"/console/audit": "The audit log shows the changes of all keys. Your key may not read it: sign in with one that has keys:admin.",
+		"/console/try":   "sign in with one that has keys:verify.",
 	} {
 		b.seen.Expect("status of 403")
 		b.open(path)
@@ -106,9 +106,9 @@ func TestOverviewOfOwners(t *testing.T) {
 	}
 	reader := k.add("lone", "reader", apikey.ScopeRead)
 	b.signIn(reader)
-	b.want(".next", "Yours may not make keys")
+	b.want(".next", "Your key cannot create keys")
 	if b.text(".next pre") != "" {
-		t.Error("whoever may not make keys is told how to")
+		t.Error("a reader who may not create keys is told how to")
 	}
 }
 

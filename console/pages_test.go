@@ -11,21 +11,20 @@ import (
 	"apikeyd/apikey"
 )
 
-// scene is a page as somebody sees it.
+// scene is a page as one reader sees it.
 type scene struct {
 	name   string
-	path   string // with {id} for a key of the owner's
+	path   string // with {id} for the owner's key
 	as     func(*kit) key
 	status int
 }
 
-// Those who look at pages.
+// The readers of pages.
 func nobody(*kit) key    { return key{} }
 func admin(k *kit) key   { return k.admin }
 func anOwner(k *kit) key { return k.owner }
 
-// everyScene is each page of the console in each of its states: what holds for all pages is
-// tested with these.
+// everyScene returns each page of the console in each of its states, for tests about all pages.
 func everyScene() []scene {
 	return []scene{
 		{"sign-in", "/console/sign-in", nobody, http.StatusOK},
@@ -56,7 +55,7 @@ func everyScene() []scene {
 	}
 }
 
-// visit asks for the scene.
+// visit requests the scene.
 func (s scene) visit(k *kit) reply {
 	k.Helper()
 	v := k.visitor()
@@ -68,15 +67,15 @@ func (s scene) visit(k *kit) reply {
 
 func (s scene) at(k *kit) string { return strings.ReplaceAll(s.path, "{id}", k.owner.ID.String()) }
 
-// making is a way to a new secret. It returns the page that shows it.
-type making struct {
+// secretSource is a way to get a new secret. It returns the page that shows it.
+type secretSource struct {
 	name string
 	make func(*kit, *visitor) reply
 }
 
-// everyMaking is each way to a new secret that there is.
-func everyMaking() []making {
-	return []making{
+// everySecretSource returns all ways to get a new secret.
+func everySecretSource() []secretSource {
+	return []secretSource{
 		{"created over the API", func(k *kit, _ *visitor) reply {
 			return k.call(http.MethodPost, "/v1/api-keys", `{"name":"made","expires_at":"2090-01-01T00:00:00Z"}`)
 		}},
@@ -92,7 +91,7 @@ func everyMaking() []making {
 	}
 }
 
-// api calls the API with the owner's key.
+// call calls the API with the owner's key.
 func (k *kit) call(method, path, body string) reply {
 	k.Helper()
 	r, err := http.NewRequestWithContext(k.Context(), method, path, strings.NewReader(body))
@@ -102,7 +101,7 @@ func (k *kit) call(method, path, body string) reply {
 	return k.visitor().do(r)
 }
 
-// spare is another key of the owner's.
+// spare creates another key of the owner.
 func (k *kit) spare() key {
 	return k.add("acme", "spare "+apikey.NewID().String()[14:], "datasets:read")
 }
@@ -114,7 +113,7 @@ func (v *visitor) reveal(path string, form url.Values) reply {
 	return v.get(a.header.Get("Location")).want(http.StatusOK)
 }
 
-// A new secret is in one answer of the whole service, and the reader's own in none.
+// A new secret is in exactly one answer of the whole service, and the reader's own secret in none.
 func TestSecretsAreShownOnce(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -122,7 +121,7 @@ func TestSecretsAreShownOnce(t *testing.T) {
 	v := k.visitor()
 	v.signIn(k.owner)
 	made := map[string]string{}
-	for _, m := range everyMaking() {
+	for _, m := range everySecretSource() {
 		a := m.make(k, v)
 		found := anySecret.FindAllString(a.body, -1)
 		found = slices.Compact(found)
@@ -130,7 +129,7 @@ func TestSecretsAreShownOnce(t *testing.T) {
 			t.Fatalf("%s: there are %d secrets in\n%s", m.name, len(found), a.body)
 		}
 		made[found[0]] = m.name
-		v.get(a.address()) // once more: it must not come again
+		v.get(a.address()) // a second time, it must not be shown
 	}
 	for _, s := range everyScene() {
 		s.visit(k)
@@ -154,10 +153,10 @@ func TestSecretsAreShownOnce(t *testing.T) {
 	}
 }
 
-// anySecret finds what can be a secret.
+// anySecret matches secrets.
 var anySecret = regexp.MustCompile(`ak_[0-9A-Za-z]{60}`)
 
-// address is what was asked for.
+// address returns the requested address.
 func (a reply) address() string {
 	_, path, _ := strings.Cut(a.request, " ")
 	return path

@@ -20,7 +20,7 @@ import (
 // go test ./console -run TestPictures -args -pictures ../docs/images takes those of README.
 var pictures = flag.String("pictures", "", "write the pictures of README into this folder")
 
-// TestPictures takes the pictures of README: the table of keys, by day and by night.
+// TestPictures takes the pictures of README: the table of keys in light and dark mode.
 func TestPictures(t *testing.T) {
 	t.Parallel()
 	folder := *pictures
@@ -45,7 +45,7 @@ func TestPictures(t *testing.T) {
 	}
 }
 
-// newKitOfYears is a kit whose keys were made and used over some months.
+// newKitOfYears returns a kit with keys that were created and used over several months.
 func newKitOfYears(t *testing.T) *kit {
 	t.Helper()
 	var ago atomic.Int64

@@ -8,20 +8,18 @@ import (
 	"apikeyd/apikey"
 )
 
-// policy is what a page may load and do (Content Security Policy Level 3): our own files
-// and nothing from elsewhere, no script or style in the page itself, in no frame. The
-// images in data: are those of the style sheet.
+// policy is the Content Security Policy (Level 3): only our own files, no inline scripts or styles,
+// no frames. The style sheet contains data: images.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-// protect puts around all pages what protects them: headers, no forms from other sites,
-// and a page in place of a panic.
+// protect wraps all pages: it sets security headers, refuses forms from other sites and turns panics
+// into error pages.
 func (s *site) protect(next http.Handler) http.Handler {
-	// By Sec-Fetch-Site, else by Origin: it needs no token in the form (OWASP, Cross-Site
-	// Request Forgery Prevention, fetch metadata). Cookies that are SameSite=Strict are the
-	// second line.
+	// It checks Sec-Fetch-Site, else Origin, and needs no token in the form (OWASP, Cross-Site
+	// Request Forgery Prevention, fetch metadata). SameSite=Strict cookies are the second line.
 	same := http.NewCrossOriginProtection()
-	same.SetDenyHandler(s.page(func(*visit) error { return errForeign }))
+	same.SetDenyHandler(s.page(func(*visit) error { return errCrossSite }))
 	next = same.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -29,7 +27,7 @@ func (s *site) protect(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
-		// With no-referrer, browsers would not say where a form comes from.
+		// With no-referrer, browsers would not send the Origin of a form.
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")

@@ -14,7 +14,7 @@ import (
 	"apikeyd/console"
 )
 
-// addresses returns those of all routes with a method, of a key that there is.
+// addresses returns the addresses of all routes with a method, for an existing key.
 func (k *kit) addresses(method string) (paths []string) {
 	for _, pattern := range console.Patterns() {
 		if path, ok := strings.CutPrefix(pattern, method+" "); ok {
@@ -25,8 +25,8 @@ func (k *kit) addresses(method string) (paths []string) {
 	return paths
 }
 
-// No form of another site does anything, whatever the form and whatever a browser tells of
-// where it comes from.
+// A form from another site has no effect, whichever form it is and however the browser reports its
+// origin.
 func TestForeignForms(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -54,7 +54,7 @@ func TestForeignForms(t *testing.T) {
 			v.get("/console/keys").want(http.StatusOK)
 		}
 	}
-	// The same forms from our own pages are not taken for foreign ones.
+	// The same forms from our own pages are accepted.
 	for _, header := range []map[string]string{{"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://example.com"}, {}} {
 		v := k.visitor()
 		v.header = header
@@ -62,7 +62,7 @@ func TestForeignForms(t *testing.T) {
 	}
 }
 
-// Every answer has all headers that protect it.
+// Every answer has all security headers.
 func TestHeaders(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -105,8 +105,8 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// No page holds anything that the policy would not run, nor a form without an address:
-// the page may be shown in the answer to another form (showTyped).
+// No page contains anything that the policy would block, or a form without an address: the page may
+// be shown in the answer to another form (showTyped).
 func TestMarkup(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -182,7 +182,7 @@ func TestPanic(t *testing.T) {
 	v.get("/console/keys?q=panic").want(http.StatusInternalServerError, "<h1>The console failed</h1>", "To the start")
 	v.get("/console/keys").want(http.StatusOK)
 	if log := k.Log.String(); !strings.Contains(log, "a planted defect") || !strings.Contains(log, "protect_test.go") {
-		t.Errorf("the log does not tell where it was:\n%s", log)
+		t.Errorf("the log does not say where it was:\n%s", log)
 	}
 }
 
@@ -235,7 +235,7 @@ func TestForms(t *testing.T) {
 		want(http.StatusRequestEntityTooLarge, "This is too much text")
 	r := httptest.NewRequest(http.MethodPost, "/console/sign-in", strings.NewReader("%zz"))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	v.do(r).want(http.StatusBadRequest, "This is no form")
+	v.do(r).want(http.StatusBadRequest, "This is not a valid form")
 }
 
 func TestAssets(t *testing.T) {
@@ -270,7 +270,7 @@ func TestAssets(t *testing.T) {
 			t.Errorf("%s of another version: Cache-Control is %q", path, got)
 		}
 	}
-	// Pages are never compressed, even if asked for so.
+	// Pages are never compressed, even on request.
 	v.header = map[string]string{"Accept-Encoding": "gzip"}
 	if v.get("/console/sign-in").header.Get("Content-Encoding") != "" {
 		t.Error("a page is compressed")

@@ -6,8 +6,8 @@ import (
 	"apikeyd/client"
 )
 
-// lately is how long ago the use of a key is so recent that revoking it must be confirmed.
-const lately = day
+// recentUse is how recent the last use of a key must be for its revocation to need a confirmation.
+const recentUse = day
 
 // revokePage asks whether to revoke a key.
 type revokePage struct {
@@ -41,13 +41,13 @@ func revoke(v *visit) error {
 	case err != nil:
 		return err
 	case p.Condition == revoked:
-		v.notify(notice{p.Name, "had been revoked before; nothing was changed."})
-		return v.goTo(keyPath(p.ID))
-	case p.UsedLately() && p.Typed != p.Name:
-		p.Problem = "Nothing was revoked: the name of the key is still to be typed."
-		p.Mistyped = "This is not the name. Type it as it stands above, letter for letter."
+		v.notify(notice{p.Name, "was already revoked; nothing was changed."})
+		return v.redirect(keyPath(p.ID))
+	case p.UsedRecently() && p.Typed != p.Name:
+		p.Problem = "Nothing was revoked."
+		p.Mistyped = "This is not the name. Type it exactly as shown above."
 		if p.Typed == "" {
-			p.Mistyped = "Type the name of the key."
+			p.Mistyped = "Type the name to confirm."
 		}
 		return p.show(v, http.StatusBadRequest)
 	}
@@ -60,18 +60,18 @@ func revoke(v *visit) error {
 		return err
 	}
 	if p.Own {
-		return v.leave()
+		return v.endOwnSession()
 	}
 	v.notify(wasRevoked(p.Key))
-	return v.goTo(keyPath(p.ID))
+	return v.redirect(keyPath(p.ID))
 }
 
 func wasRevoked(k client.Key) notice {
 	return notice{k.Name, "was revoked: its secret is refused from now on."}
 }
 
-// leave ends the session of who revoked the very key that they are signed in with.
-func (v *visit) leave() error {
-	v.dropSession(v.w, v.r)
-	return v.goTo(signInPath(keyRevoked, Path))
+// endOwnSession ends the session of a reader who revoked the key that they are signed in with.
+func (v *visit) endOwnSession() error {
+	v.endSession(v.w, v.r)
+	return v.redirect(signInPath(keyRevoked, Path))
 }

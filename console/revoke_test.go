@@ -34,7 +34,7 @@ func TestRevoke(t *testing.T) {
 		t.Error("a revoked key is good")
 	}
 
-	// What is in use is revoked only by name, which the server compares.
+	// A key in use is revoked only if its name is typed; the server compares it.
 	b.seen.Expect("status of 400")
 	b.open(pathOf(busy.ID, "revoke"))
 	b.want("main", "It is in use")
@@ -54,7 +54,7 @@ func TestRevoke(t *testing.T) {
 	b.at(pathOf(busy.ID))
 	b.want(".notice", `busy "<b>one</b>" & co was revoked`)
 	if bold := evaluate[int](b, "document.querySelectorAll('b').length"); bold != 0 {
-		t.Error("markup in a name is markup in the page")
+		t.Error("markup in a name became markup in the page")
 	}
 	if k.valid(busy.Secret) {
 		t.Error("a revoked key is good")
@@ -67,7 +67,7 @@ func TestRevoke(t *testing.T) {
 	b.want("[role=alert]:not([hidden])", "Nothing was revoked.", "scopes that yours lacks")
 }
 
-// TestRevokeInTwoTabs: the second tab learns that the first was there.
+// TestRevokeInTwoTabs: the second tab says that the key was already revoked.
 func TestRevokeInTwoTabs(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -81,14 +81,15 @@ func TestRevokeInTwoTabs(t *testing.T) {
 	b.at(pathOf(target.ID))
 	other.click("main button[type=submit]")
 	other.at(pathOf(target.ID))
-	other.want(".notice", "worker had been revoked before; nothing was changed.")
+	other.want(".notice", "worker was already revoked; nothing was changed.")
 	other.open(pathOf(target.ID, "revoke"))
-	other.want("main", "It was revoked already")
+	other.want("main", "It was already revoked")
 	other.open(pathOf(target.ID, "rotate"))
 	other.want("main", "It was revoked")
 }
 
-// TestRevokeOwn: it ends the session, says so before, and the sign-in page says it after.
+// TestRevokeOwn: revoking one's own key ends the session. The page warns of it, and the sign-in page
+// says so.
 func TestRevokeOwn(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -106,7 +107,7 @@ func TestRevokeOwn(t *testing.T) {
 	b.wait("#secret")
 }
 
-// selectKeys ticks keys in the table.
+// selectKeys selects keys in the table.
 func (b *browser) selectKeys(keys ...key) {
 	b.Helper()
 	for _, k := range keys {
@@ -136,7 +137,7 @@ func TestRevokeSeveral(t *testing.T) {
 	b.want(".notice", "2 keys were revoked: their secrets are refused from now on.")
 	b.wantNot("tbody", "first", "second")
 
-	// All on the page, one of which is in use and one that may not be revoked.
+	// All on the page: one is in use, and one may not be revoked.
 	k.use(busy)
 	b.click("[data-choose=all] input")
 	b.want("[data-choose=count]", "3 selected")
@@ -149,7 +150,7 @@ func TestRevokeSeveral(t *testing.T) {
 	b.fill("#count", "3")
 	b.click("main button[type=submit]")
 	b.wait("[role=alert]:not([hidden])")
-	b.want("#count-problem", "Type how many keys the list has: 2.")
+	b.want("#count-problem", "Type 2 to confirm.")
 	if !k.valid(busy.Secret) {
 		t.Fatal("they were revoked without their number")
 	}
@@ -159,14 +160,14 @@ func TestRevokeSeveral(t *testing.T) {
 	b.want("h1", "1 of 2 keys were revoked")
 	b.want("ul.chosen", "Revoked: busy", "Not revoked: stronger", "scopes that yours lacks")
 	if k.valid(busy.Secret) || !k.valid(stronger.Secret) {
-		t.Error("what is told is not what was done")
+		t.Error("the page does not say what was done")
 	}
 
 	b.open("/console/keys/revoke?id=" + foreign.ID.String() + "&id=" + busy.ID.String() + "&id=nothing&id=")
-	b.want("main", "No key to revoke", "1 of those that you chose is revoked already", "3 of those that you chose are not there")
+	b.want("main", "No key to revoke", "1 of the selected keys is already revoked", "3 of the selected keys do not exist")
 	b.wantNot("main", "foreign")
 	b.open("/console/keys/revoke?id=a" + strings.Repeat("&id=a", 200)) // the same one
-	b.want("main", "1 of those that you chose is not there")
+	b.want("main", "1 of the selected keys does not exist")
 	var many strings.Builder
 	for range 101 {
 		many.WriteString("id=" + apikey.NewID().String() + "&")
@@ -175,7 +176,7 @@ func TestRevokeSeveral(t *testing.T) {
 	b.want("main", "At most 100 keys can be revoked at once")
 }
 
-// TestRevokeSeveralAndOwn: the own key comes last, so that the others are revoked too.
+// TestRevokeSeveralAndOwn: one's own key is revoked last, so that the others are revoked too.
 func TestRevokeSeveralAndOwn(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -196,8 +197,7 @@ func TestRevokeSeveralAndOwn(t *testing.T) {
 	}
 }
 
-// TestReaderRevokesNothing: who may only read keys is shown no way to change them, and
-// cannot.
+// TestReaderRevokesNothing: a reader is offered no way to change keys and cannot change them.
 func TestReaderRevokesNothing(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})

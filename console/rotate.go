@@ -9,7 +9,7 @@ import (
 	"apikeyd/client"
 )
 
-// grace is how long the old secret may go on.
+// grace is how long the old secret keeps working.
 type grace struct {
 	Long    time.Duration
 	Name    string
@@ -27,8 +27,8 @@ type rotatePage struct {
 	Problem string
 }
 
-// Was is how the key was rotated when the page was shown: whoever rotates twice, by a second
-// click or in another tab, ends the secret that is in use, and must have been told.
+// Was identifies the last rotation when the page was shown. A second rotation, by another click or
+// in another tab, ends the secret in use, so the reader must have been warned.
 func (p rotatePage) Was() string {
 	if p.Grace == nil {
 		return ""
@@ -36,15 +36,15 @@ func (p rotatePage) Was() string {
 	return p.GraceEndsAt.UTC().Format(time.RFC3339Nano)
 }
 
-// Graces are those that there are to choose from.
+// Graces are the choices.
 func (rotatePage) Graces() []grace { return graces() }
 
 func graces() []grace {
 	return []grace{
-		{0, "None", "The old secret stops at once. Right if it may have leaked."},
-		{time.Hour, "1 hour", "Time to restart what you run yourself."},
+		{0, "None", "The old secret stops working at once. Choose this if it may have leaked."},
+		{time.Hour, "1 hour", "Time to restart your own programs."},
 		{day, "24 hours", "Time for a deployment."},
-		{7 * day, "7 days", "Time to tell others, and for them to change over."},
+		{7 * day, "7 days", "Time to tell others and let them switch."},
 	}
 }
 
@@ -82,7 +82,7 @@ func rotate(v *visit) error {
 	case err != nil:
 		return err
 	case p.Grace != nil && v.form.Get("was") != p.Was():
-		p.Problem = "Nothing was rotated: this key was rotated meanwhile. Rotate it again only if you mean to."
+		p.Problem = "Nothing was rotated: somebody rotated this key in the meantime. Rotate it again only if you mean to."
 		return p.show(v, http.StatusConflict)
 	}
 	created, err := v.rotated()
@@ -104,11 +104,11 @@ func (v *visit) rotated() (client.CreatedKey, error) {
 			return v.api.Rotate(v.ctx(), v.r.PathValue("id"), g.Long)
 		}
 	}
-	return client.CreatedKey{}, &client.Error{Status: http.StatusBadRequest, Message: "choose how long the old secret stays good"}
+	return client.CreatedKey{}, &client.Error{Status: http.StatusBadRequest, Message: "choose how long the old secret keeps working"}
 }
 
-// refused returns the refusal of the API, if it is one that a form can tell its reader: not
-// that the session has ended, that there is no such key, or that the service has trouble.
+// refused returns the API's refusal if a form can show it: not if the session has ended, the key
+// does not exist, or the service failed.
 func refused(err error) (*client.Error, bool) {
 	refusal, ok := errors.AsType[*client.Error](err)
 	if !ok {

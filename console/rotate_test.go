@@ -11,7 +11,7 @@ import (
 	"apikeyd/client"
 )
 
-// store says on the page of a secret that it is stored.
+// store confirms on the page of a secret that it is stored.
 func (b *browser) store() {
 	b.Helper()
 	b.click("#stored [type=checkbox]")
@@ -50,9 +50,9 @@ func TestRotate(t *testing.T) {
 	b.want("tbody", "worker")
 	b.wantNot("tbody", "acme's own")
 
-	// Again, and now at once. What was still older stops, and the page says so before.
+	// Again, without a grace. The page warns that the previous secret stops working.
 	b.open(pathOf(target.ID, "rotate"))
-	b.want("main", "that one stops now, whatever you choose")
+	b.want("main", "That secret stops working now, whatever you choose")
 	b.click("input[value='0']")
 	b.click("main button[type=submit]")
 	b.wait("#secret")
@@ -68,10 +68,10 @@ func TestRotate(t *testing.T) {
 	b.store()
 	b.at(pathOf(target.ID))
 	b.wantNot("main", "still works")
-	b.wantNot("main", "History") // of which only keys:admin knows
+	b.wantNot("main", "History") // only keys:admin may read it
 }
 
-// TestRotateOwn: who rotates their own key stays signed in, whatever the grace.
+// TestRotateOwn: a reader who rotates their own key stays signed in, whatever the grace.
 func TestRotateOwn(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -119,7 +119,7 @@ func TestRotateRefused(t *testing.T) {
 	evaluate[bool](b, "(document.querySelector('[name=grace]:checked').value = '99999999999999999') && true")
 	b.click("main button[type=submit]")
 	b.wait("[role=alert]:not([hidden])")
-	b.want("[role=alert]:not([hidden])", "Nothing was rotated. Choose how long the old secret stays good.")
+	b.want("[role=alert]:not([hidden])", "Nothing was rotated. Choose how long the old secret keeps working.")
 
 	// Revoked in another tab.
 	b.seen.Expect("status of 409")
@@ -138,7 +138,7 @@ func TestRotateRefused(t *testing.T) {
 	}
 }
 
-// TestCountdown: when the grace ends, the page says so by itself.
+// TestCountdown: when the grace ends, the page says so without a reload.
 func TestCountdown(t *testing.T) {
 	t.Parallel()
 	c := newClock()
@@ -153,14 +153,14 @@ func TestCountdown(t *testing.T) {
 	b.want("#grace", "0:00:")
 	c.pass(time.Minute) // here, and in the browser
 	evaluate[bool](b, "Boolean(Date.now = (now => () => now() + 60000)(Date.now))")
-	b.until("document.getElementById('announcer').innerText.includes('works no more')")
+	b.until("document.getElementById('announcer').innerText.includes('no longer works')")
 	b.until("!document.getElementById('grace') && document.querySelector('h1').innerText.includes('active')")
 	if buttons := evaluate[int](b, "document.querySelectorAll('.actions a').length"); buttons != 0 {
-		t.Errorf("who may only read keys sees %d buttons", buttons)
+		t.Errorf("a reader sees %d buttons", buttons)
 	}
 }
 
-// TestHistory goes through the audit log of a key.
+// TestHistory pages through the audit log of a key.
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})

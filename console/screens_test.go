@@ -16,10 +16,10 @@ import (
 // go test ./console -run TestScreens -args -screens FOLDER writes pictures of all screens.
 var screens = flag.String("screens", "", "write a picture of every screen into this folder")
 
-// screen is a page to look at.
+// screen is a page to take a picture of.
 type screen struct{ name, path string }
 
-// TestScreens looks at every screen by day and by night, at a desk and on a phone.
+// TestScreens opens every screen in every look.
 func TestScreens(t *testing.T) {
 	t.Parallel()
 	folder := *screens
@@ -61,7 +61,7 @@ func TestScreens(t *testing.T) {
 	shoot("overview-empty")
 }
 
-// keyScreens are the pages of keys in all their conditions, and of what is done to them.
+// keyScreens returns the pages of keys in all conditions, and the pages that change them.
 func (k *kit) keyScreens() []screen {
 	k.Helper()
 	admin := k.as(k.admin)
@@ -96,7 +96,7 @@ func (k *kit) keyScreens() []screen {
 	}
 }
 
-// shootForms looks at the forms of keys and at the page of a secret.
+// shootForms takes pictures of the forms of keys and of the page of a secret.
 func (b *browser) shootForms(shoot func(name string)) {
 	b.Helper()
 	b.open("/console/keys/new")
@@ -125,7 +125,7 @@ func (b *browser) shootForms(shoot func(name string)) {
 	shoot("edit")
 }
 
-// try fills in and sends the form of Try it.
+// try submits the form of Try it.
 func (b *browser) try(secret, scopes string) {
 	b.Helper()
 	b.open("/console/try")

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// The one search finds what the table shows. A search without results says so, and does not
-// offer to create a key for an owner of that name.
+// The search finds what the table shows. A search without results says so and does not offer to
+// create a key for an owner of that name.
 func TestSearchFields(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -27,8 +27,8 @@ func TestSearchFields(t *testing.T) {
 				t.Errorf("searching %q finds %s: %t", text, name, found)
 			}
 		}
-		if told := strings.Contains(page.body, "No keys match"); told != (want == "") || strings.Contains(page.body, "curl") {
-			t.Errorf("searching %q says that no keys match: %t\n%s", text, told, page.body)
+		if none := strings.Contains(page.body, "No keys match"); none != (want == "") || strings.Contains(page.body, "curl") {
+			t.Errorf("searching %q says that no keys match: %t\n%s", text, none, page.body)
 		}
 	}
 	v.get("/console/keys?owner=Globex&status=active&q=none").want(http.StatusOK, "No active keys of <bdi>Globex</bdi> match")

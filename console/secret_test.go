@@ -15,7 +15,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// makeKey makes a key by the form, and ends on the page of its secret.
+// makeKey creates a key with the form and ends on the page of its secret.
 func (b *browser) makeKey(name, scope string) (secret, path string) {
 	b.Helper()
 	b.open("/console/keys/new")
@@ -26,7 +26,7 @@ func (b *browser) makeKey(name, scope string) (secret, path string) {
 	return b.text("#secret"), b.path()
 }
 
-// dialogs answers what the browser asks by itself before a page is left.
+// dialogs answers the browser's question before a page is left.
 type dialogs struct {
 	opened chan struct{}
 }
@@ -61,8 +61,8 @@ func TestSecretOnce(t *testing.T) {
 	// What a screen reader reads first.
 	b.until("document.activeElement.tagName === 'H1'")
 	said := b.text("h1") + ". " + evaluate[string](b, "document.getElementById(document.activeElement.getAttribute('aria-describedby')).innerText")
-	if said != "Key nightly was made. Its secret is shown once: store it now." {
-		t.Errorf("a screen reader is told %q", said)
+	if said != "Key nightly was created. Its secret is shown once: store it now." {
+		t.Errorf("a screen reader says %q", said)
 	}
 	// One click selects it, one copies it.
 	b.click("#secret")
@@ -75,12 +75,12 @@ func TestSecretOnce(t *testing.T) {
 	if copied := b.clipboard(); copied != secret {
 		t.Errorf("copied was %q", copied)
 	}
-	// Without TLS there is no such clipboard, but an older way.
+	// Without TLS only the older way to copy works.
 	evaluate[string](b, "Object.defineProperty(navigator, 'clipboard', {value: undefined}) && getSelection().empty() || ''")
 	b.click("[data-copy=list]")
 	b.until("document.querySelector('[data-copy=list]').innerText === 'Copied'")
 	if selected := evaluate[string](b, "getSelection().toString()"); selected != b.text("#list") {
-		t.Errorf("what is copied in the older way is %q", selected)
+		t.Errorf("the older way copies %q", selected)
 	}
 	k.lists(b.text("#list"))
 
@@ -132,7 +132,7 @@ func TestSecretLeft(t *testing.T) {
 	b.until("location.pathname === '" + keyPath + "'")
 	b.nowhere(secret)
 
-	// Left as it is, and back by the browser's memory of pages.
+	// Left without confirming, and restored from the browser's back-forward cache.
 	secret, path = b.makeKey("second", "keys:admin")
 	keyPath = strings.TrimSuffix(path, "/secret")
 	b.want("main", "Lists all keys")
@@ -146,16 +146,16 @@ func TestSecretLeft(t *testing.T) {
 	b.nowhere(secret)
 }
 
-// history moves in the history of the tab: back, forward, or go, which loads it again.
+// history moves in the tab's history: back, forward, or go, which reloads.
 func (b *browser) history(move string) {
 	b.Helper()
-	// A page that the browser kept has the mark of when it was left.
+	// A page from the browser's cache still has this mark.
 	mark := strconv.FormatInt(time.Now().UnixNano(), 36)
 	evaluate[string](b, "window.left = '"+mark+"'; history."+move+"(); ''")
 	b.until("window.left !== '" + mark + "' && document.readyState === 'complete'")
 }
 
-// nowhere looks for a secret wherever a browser might keep it.
+// nowhere checks that the secret is nowhere where a browser might keep it.
 func (b *browser) nowhere(secret string) {
 	b.Helper()
 	places := map[string]any{"the storage": evaluate[string](b, "JSON.stringify([localStorage, sessionStorage, document.cookie, history.state])")}
@@ -179,7 +179,7 @@ func (b *browser) nowhere(secret string) {
 	}
 }
 
-// clipboard is what was copied last.
+// clipboard returns the content of the clipboard.
 func (b *browser) clipboard() string {
 	b.Helper()
 	_, err := chromedp.Call(b.ctx, browserdomain.SetPermission, browserdomain.SetPermissionParams{

@@ -11,8 +11,8 @@ import (
 	"apikeyd/apikey"
 )
 
-// TestSecretOfOneself rotates the key that somebody is signed in with: the session goes on
-// with the new secret, also when the old one is refused.
+// TestSecretOfOneself rotates the key that the reader is signed in with: the session continues with the
+// new secret, even if the old one is refused.
 func TestSecretOfOneself(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -35,7 +35,7 @@ func TestSecretOfOneself(t *testing.T) {
 			if strings.Contains(shown.body, k.owner.Secret) {
 				t.Error("the page shows the old secret")
 			}
-			for passed := time.Duration(0); passed < test.grace; passed += 20 * time.Minute { // so that the session is never idle
+			for passed := time.Duration(0); passed < test.grace; passed += 20 * time.Minute { // so that the session does not time out
 				c.pass(20 * time.Minute)
 				v.get("/console/keys").want(http.StatusOK)
 			}
@@ -48,8 +48,8 @@ func TestSecretOfOneself(t *testing.T) {
 	}
 }
 
-// TestSecretTooLate opens the page of a secret with a cookie that a browser kept too long,
-// or that is another session's or key's.
+// TestSecretTooLate opens the page of a secret with a cookie that is too old or belongs to another
+// session or key.
 func TestSecretTooLate(t *testing.T) {
 	t.Parallel()
 	const cookie = "apikeyd_secret"

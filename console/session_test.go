@@ -17,7 +17,7 @@ import (
 	"apikeyd/handlers"
 )
 
-// signedOut expects the page that asks to sign in, and what it gives as the reason.
+// signedOut checks for the sign-in page and its reason.
 func (a reply) signedOut(reason string) {
 	a.Helper()
 	if to := a.header.Get("Location"); strings.HasPrefix(to, "/console/sign-in?") {
@@ -58,7 +58,7 @@ func TestCookies(t *testing.T) {
 		if err != nil || bytes.Contains(text, []byte("secret")) || strings.Contains(got.Value, k.owner.Secret) {
 			t.Errorf("%s: the cookie can be read: %q, %v", name, text, err)
 		}
-		// A later page is asked for without an Origin, by whatever way it came before.
+		// Later pages are requested without these headers.
 		delete(v.header, "Origin")
 		delete(v.header, "X-Forwarded-Proto")
 		v.get("/console/keys").want(http.StatusOK)
@@ -95,7 +95,7 @@ func TestForeignCookies(t *testing.T) {
 			t.Errorf("%s: the page shows keys", name)
 		}
 	}
-	// What is sealed for one purpose is good for no other.
+	// A value that is sealed for one purpose is invalid for others.
 	swapped := k.visitor()
 	swapped.cookies["__Host-apikeyd"] = good
 	swapped.get("/console/keys").signedOut("")
@@ -115,7 +115,7 @@ func TestIdleEnd(t *testing.T) {
 	c.pass(30 * time.Minute)
 	v.get("/console/keys").signedOut("Your session has ended.")
 
-	// What a page asks for by itself does not count.
+	// Polling does not count.
 	v.signIn(k.owner)
 	v.header["Console-Poll"] = "1"
 	for range 2 {
@@ -128,7 +128,7 @@ func TestIdleEnd(t *testing.T) {
 	v.header["Hx-Request"] = "true"
 	a := v.get("/console/keys").want(http.StatusNoContent)
 	if a.header.Get("Hx-Refresh") != "true" {
-		t.Error("a part of a page is not told to load the whole")
+		t.Error("a partial update does not reload the whole page")
 	}
 }
 
@@ -156,13 +156,13 @@ func TestSignOut(t *testing.T) {
 	v.post("/console/sign-out", nil).goes("/console/sign-in")
 	thief.get("/console/keys").signedOut("Your session has ended.")
 	v.get("/console/keys").signedOut("")
-	v.post("/console/sign-out", nil).goes("/console/sign-in") // twice does no harm
+	v.post("/console/sign-out", nil).goes("/console/sign-in") // a second time does no harm
 
 	// Another session of the same key is another session.
 	v.signIn(k.owner)
 	v.get("/console/keys").want(http.StatusOK)
 
-	// A copy that was in use ends even where the session itself had ended by rest.
+	// A copy that is in use ends even if the session itself had already timed out.
 	thief = v.copy()
 	c.pass(20 * time.Minute)
 	thief.get("/console/keys").want(http.StatusOK)
@@ -171,7 +171,7 @@ func TestSignOut(t *testing.T) {
 	thief.get("/console/keys").signedOut("Your session has ended.")
 }
 
-// The session ends with its key, whatever ends that.
+// The session ends with its key, whatever ends the key.
 func TestKeyEndsSession(t *testing.T) {
 	t.Parallel()
 	c := newClock()
@@ -236,16 +236,16 @@ func TestSigningInIsRefused(t *testing.T) {
 			t.Errorf("%s: a session, or the secret, is in the answer:\n%s", name, a.body)
 		}
 	}
-	// Nor does a kept form bring one back, whoever put it there.
+	// A kept form does not bring a secret back, whoever made it.
 	a := k.visitor().post("/console/sign-in", url.Values{"secret": {"x"}, "typed": {"name=kept&secret=unsaid"}})
 	if a.want(http.StatusBadRequest, "name=kept"); strings.Contains(a.body, "unsaid") {
 		t.Errorf("a secret comes back:\n%s", a.body)
 	}
-	// White space around what is pasted is not part of it.
+	// White space around the pasted key is ignored.
 	k.visitor().post("/console/sign-in", url.Values{"secret": {" " + k.owner.Secret + "\r\n"}}).goes("/console")
 }
 
-// A session that somebody planted before is not the one that is signed in.
+// Signing in does not continue a session that an attacker planted.
 func TestSessionFixation(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -279,19 +279,19 @@ func TestFailuresAreSlowed(t *testing.T) {
 	if a := try(noisy).want(http.StatusTooManyRequests, "Too many"); a.header.Get("Retry-After") != "20" {
 		t.Errorf("Retry-After is %q", a.header.Get("Retry-After"))
 	}
-	noisy.signIn(k.owner) // a good key passes
+	noisy.signIn(k.owner) // a valid key passes
 
 	proxied := k.visitor()
 	proxied.from, proxied.header["X-Forwarded-For"] = "198.51.100.7:1", "203.0.113.9, 192.0.2.1"
 	try(proxied).want(http.StatusTooManyRequests)
 	proxied.header["X-Forwarded-For"] = "192.0.2.2"
 	try(proxied).want(http.StatusForbidden)
-	liar := k.visitor() // whom nobody trusts
+	liar := k.visitor() // not a trusted proxy
 	liar.header["X-Forwarded-For"] = "192.0.2.2"
 	try(liar).want(http.StatusTooManyRequests)
 }
 
-// What is no key at all counts as a bad key does.
+// A text that is not a key counts like a wrong key.
 func TestNonsenseIsSlowed(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{api: func(a *handlers.Config) {
@@ -305,7 +305,7 @@ func TestNonsenseIsSlowed(t *testing.T) {
 	v.signIn(k.owner)
 }
 
-// A stranger's form may be large enough for what was typed, and no larger.
+// A form without a session may be large enough to keep what was typed, and no larger.
 func TestStrangersForms(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -322,7 +322,7 @@ func TestStrangersForms(t *testing.T) {
 	v.post("/console/keys/new", large).want(http.StatusRequestEntityTooLarge)
 	v.get("/console/sign-in?" + many).want(http.StatusRequestEntityTooLarge)
 	v.signIn(k.owner)
-	v.post("/console/keys/new", large).want(http.StatusBadRequest) // the API has a word about each field
+	v.post("/console/keys/new", large).want(http.StatusBadRequest) // the API checks each field
 }
 
 func mustQuery(t *testing.T, text string) url.Values {
@@ -334,7 +334,7 @@ func mustQuery(t *testing.T, text string) url.Values {
 	return values
 }
 
-// Two consoles with one key know each other's sessions; with keys of their own they do not.
+// Consoles with the same key accept each other's sessions; with different keys they do not.
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{console: func(c *console.Config) { c.Key = bytes.Repeat([]byte{7}, console.KeySize) }})
@@ -361,7 +361,7 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// again makes another console before the same service.
+// again starts another console for the same service.
 func (k *kit) again(key []byte) http.Handler {
 	k.Helper()
 	pages, err := console.New(console.Config{API: k.handler, Log: k.log, Now: time.Now, Key: key})

@@ -13,43 +13,42 @@ import (
 	"apikeyd/client"
 )
 
-// signInPage is what the sign-in page shows.
+// signInPage is the sign-in page.
 type signInPage struct {
 	Problem string // why it failed, or why it is needed again
-	Return  string // the page to go on with
-	Typed   string // the form that was being sent there, which must not be lost
+	Return  string // the page to return to
+	Typed   string // the form that was sent there, to keep it
 }
 
-// secretFields are those of our forms that hold somebody's secret: they are never sent
-// back.
+// secretFields are the fields of forms that hold a secret. They are never sent back.
 var secretFields = []string{"secret"}
 
 func showSignIn(v *visit) error {
 	query := v.r.URL.Query()
-	why := ending(query.Get("why"))
+	why := sessionEnd(query.Get("why"))
 	p := signInPage{Return: ownPath(query.Get("return")), Problem: why.problem()}
 	if why == notSignedIn && query.Has("return") && v.r.Header.Get("Sec-Fetch-Site") == "cross-site" {
-		// A link from another site: the browser kept a strict cookie back. It sends it when our
-		// own page asks.
+		// A link from another site: the browser withheld the strict cookie. It sends the cookie
+		// when our own page loads the address.
 		v.w.Header().Set("Refresh", "0; url="+p.Return)
 	}
 	v.showSignIn(http.StatusOK, p)
 	return nil
 }
 
-// ending is why there is no session, as the address of the sign-in page has it.
-type ending string
+// sessionEnd is why there is no session, a parameter of the sign-in page.
+type sessionEnd string
 
 const (
-	notSignedIn ending = ""
-	timeOut     ending = "ended"
-	keyRevoked  ending = "revoked"
-	keyExpired  ending = "expired"
-	keyUnknown  ending = "unknown"
+	notSignedIn sessionEnd = ""
+	timedOut    sessionEnd = "ended"
+	keyRevoked  sessionEnd = "revoked"
+	keyExpired  sessionEnd = "expired"
+	keyUnknown  sessionEnd = "unknown"
 )
 
-// endingOf is why the API refused the key of a session.
-func endingOf(refusal *client.Error) ending {
+// sessionEndOf returns why the API refused a session's key.
+func sessionEndOf(refusal *client.Error) sessionEnd {
 	switch refusal.Code {
 	case client.CodeCredentialRevoked:
 		return keyRevoked
@@ -59,22 +58,22 @@ func endingOf(refusal *client.Error) ending {
 	return keyUnknown
 }
 
-func (e ending) problem() string {
+func (e sessionEnd) problem() string {
 	const ended = "Your session has ended"
 	switch e {
-	case timeOut:
-		return ended + ". Sign in again to go on."
+	case timedOut:
+		return ended + ". Sign in again to continue."
 	case keyRevoked:
 		return ended + ": the key that you were signed in with was revoked. Sign in with another one."
 	case keyExpired:
 		return ended + ": the key that you were signed in with has expired. Sign in with another one."
 	case keyUnknown:
-		return ended + ": the server does not know the key that you were signed in with any more. Sign in with another one."
+		return ended + ": the server no longer knows the key that you were signed in with. Sign in with another one."
 	}
 	return ""
 }
 
-func signInPath(e ending, back string) string {
+func signInPath(e sessionEnd, back string) string {
 	query := url.Values{"return": {back}}
 	if e != notSignedIn {
 		query.Set("why", string(e))
@@ -82,28 +81,28 @@ func signInPath(e ending, back string) string {
 	return Path + "/sign-in?" + query.Encode()
 }
 
-// askToSignIn leads to the sign-in page, and from there back. No answer is a 401: that would have
-// to challenge the browser (RFC 9110, section 11.6.1), and proxies put pages of their own in its place.
+// askToSignIn leads to the sign-in page, and from there back. It never answers 401: that would have to
+// challenge the browser (RFC 9110, section 11.6.1), and proxies replace it with their own pages.
 func (v *visit) askToSignIn(refusal *client.Error) {
 	back, why := ownPath(v.r.URL.RequestURI()), notSignedIn
 	switch {
 	case refusal != nil:
-		v.dropSession(v.w, v.r)
-		why = endingOf(refusal)
+		v.endSession(v.w, v.r)
+		why = sessionEndOf(refusal)
 	case hasSession(v.r):
-		why = timeOut
+		why = timedOut
 	}
 	switch {
 	case v.r.Header.Get("Hx-Request") != "":
-		v.w.Header().Set("HX-Refresh", "true") // the whole page asks, not a part of it
+		v.w.Header().Set("HX-Refresh", "true") // reload the whole page, not a part of it
 		v.w.WriteHeader(http.StatusNoContent)
-	case v.r.Method == http.MethodPost: // what was typed cannot be in an address
+	case v.r.Method == http.MethodPost: // the typed text must not be in an address
 		v.showSignIn(http.StatusOK, signInPage{
 			Return: back, Typed: withoutSecrets(v.form).Encode(),
 			Problem: cmp.Or(why.problem(), "You are signed out.") + " This form has changed nothing; what you typed is kept.",
 		})
 	default:
-		_ = v.goTo(signInPath(why, back)) // never fails
+		_ = v.redirect(signInPath(why, back)) // never fails
 	}
 }
 
@@ -112,22 +111,22 @@ func (v *visit) showSignIn(status int, p signInPage) {
 	v.show(status, "signin", "Sign in", p)
 }
 
-// signIn begins a session with a key that may read keys.
+// signIn starts a session with a key that may read keys.
 func signIn(v *visit) error {
 	p := signInPage{Return: ownPath(v.form.Get("return")), Typed: ownForm(v.form.Get("typed"))}
 	secret := apikey.TrimSecret(v.form.Get("secret"))
-	err := v.recognise(secret)
-	if errors.Is(err, errNoSecret) {
-		err = errors.Join(v.countNoSecret(), errNoSecret)
+	err := v.identify(secret)
+	if errors.Is(err, errNotASecret) {
+		err = errors.Join(v.countNotASecret(), errNotASecret)
 	}
 	refusal, refused := errors.AsType[*client.Error](err)
 	switch {
-	case errors.Is(err, errNoSecret) && (!refused || refusal.Status != http.StatusTooManyRequests):
+	case errors.Is(err, errNotASecret) && (!refused || refusal.Status != http.StatusTooManyRequests):
 		p.Problem = notAKey(secret)
 		v.showSignIn(http.StatusBadRequest, p)
 		return nil
 	case refused && refusal.Status == http.StatusForbidden:
-		p.Problem = "This key may not read keys, so the console can show it nothing. Use one that has keys:read."
+		p.Problem = "This key may not read keys, so the console cannot show anything. Use one that has keys:read."
 		v.showSignIn(http.StatusForbidden, p)
 		return nil
 	case refused && refusal.Status < http.StatusInternalServerError:
@@ -139,25 +138,25 @@ func signIn(v *visit) error {
 		}
 		v.showSignIn(status, p)
 		return nil
-	case err != nil: // the same page, where the secret can be pasted again
-		t := v.troubleOf(err, refusal)
+	case err != nil: // show the page again, so that the secret can be pasted again
+		t := v.errorPageOf(err, refusal)
 		p.Problem = t.Title + ". " + t.Message
 		v.passRetryAfter(refusal)
 		v.showSignIn(t.Status, p)
 		return nil
 	}
-	v.dropSession(v.w, v.r)
+	v.endSession(v.w, v.r)
 	v.session = newSession(secret, v.now)
-	v.keepSession(v.w, v.r, v.session)
+	v.setSession(v.w, v.r, v.session)
 	if p.Typed != "" {
 		return v.showTyped(p)
 	}
-	return v.goTo(p.Return)
+	return v.redirect(p.Return)
 }
 
-// countNoSecret has the API count what was typed in place of a key with the bad keys of its
-// address. The text itself may be none that a header can hold.
-func (v *visit) countNoSecret() error {
+// countNotASecret makes the API count an attempt with something that is not a key as a failure of its
+// address. The text itself may not fit into a header.
+func (v *visit) countNotASecret() error {
 	api, err := v.client(v.r, "none")
 	if err == nil {
 		_, err = api.Get(v.ctx(), "none")
@@ -165,39 +164,39 @@ func (v *visit) countNoSecret() error {
 	return err
 }
 
-// notAKey says what was typed in place of a key.
+// notAKey explains why a text is not a key.
 func notAKey(text string) string {
-	return "This is " + apikey.WhyMalformed(text) + ". A key looks like ak_… with 60 letters and digits behind the underscore."
+	return "This is " + apikey.WhyMalformed(text) + ". A key looks like ak_… with 60 letters and digits after the underscore."
 }
 
-// showTyped shows the page of a form as it was typed before the session ended.
+// showTyped shows the page of a form with what was typed before the session ended.
 func (v *visit) showTyped(p signInPage) error {
 	page, err := url.ParseRequestURI(p.Return)
 	if err != nil {
-		return err // ownPath took it
+		return err // cannot happen: ownPath accepted it
 	}
 	page.RawQuery = p.Typed
 	again := v.r.Clone(context.WithValue(v.ctx(), typedAgain{}, true))
 	again.Method, again.Body, again.URL = http.MethodGet, http.NoBody, page
 	again.Form, again.PostForm = nil, nil
-	// The browser learns of the new session with this very answer.
+	// The browser gets the new session only with this answer.
 	again.Header.Del("Cookie")
 	name := cookieName(v.r)
-	again.AddCookie(cookie(v.r, name, v.seal.close(name, v.session), "/", 0))
+	again.AddCookie(cookie(v.r, name, v.sealer.seal(name, v.session), "/", 0))
 	v.pages.ServeHTTP(v.w, again)
 	return nil
 }
 
 // signOut ends the session.
 func signOut(v *visit) error {
-	v.dropSession(v.w, v.r)
-	return v.goTo(Path + "/sign-in")
+	v.endSession(v.w, v.r)
+	return v.redirect(Path + "/sign-in")
 }
 
-// maxReturn bounds the address of a page to go back to.
+// maxReturn bounds the address of the page to return to.
 const maxReturn = 4 << 10
 
-// ownPath returns a path of the console, and of nobody else, without a secret in it.
+// ownPath returns text if it is a path of the console, without secrets, and else Path.
 func ownPath(text string) string {
 	if len(text) > maxReturn {
 		return Path
@@ -210,7 +209,7 @@ func ownPath(text string) string {
 	return u.RequestURI()
 }
 
-// ownForm returns a form as our pages keep it, or nothing if it is none.
+// ownForm returns a kept form, or nothing if it is invalid.
 func ownForm(text string) string {
 	if len(text) > maxStrangersForm || tooManyFields(text) {
 		return ""
@@ -222,7 +221,7 @@ func ownForm(text string) string {
 	return withoutSecrets(form).Encode()
 }
 
-// withoutSecrets is a form as it may be shown again.
+// withoutSecrets returns a form without secrets, to show it again.
 func withoutSecrets(form url.Values) url.Values {
 	kept := url.Values{}
 	for name, values := range form {

@@ -13,7 +13,7 @@ func TestOwnPath(t *testing.T) {
 		"/console/keys":                "/console/keys",
 		"/console/keys?q=a%2Fb&page=2": "/console/keys?q=a%2Fb&page=2",
 		"/console/keys/a%2Fb/edit":     "/console/keys/a%2Fb/edit",
-		"/console":                     Path, // which is where all else leads
+		"/console":                     Path, // as does everything invalid
 		"":                             Path,
 		"//evil.example":               Path,
 		"//evil.example/console/keys":  Path,
@@ -43,7 +43,7 @@ func TestOwnPath(t *testing.T) {
 	}
 }
 
-// Wherever a return leads, it is within the console, as browsers read addresses.
+// A return address always stays within the console, as browsers parse addresses.
 func FuzzOwnPath(f *testing.F) {
 	for _, seed := range []string{"/console/keys?q=a", "//evil", `/\evil`, "https:", "/console/../..", "/console/%2e%2e/x", "/console/\t/x"} {
 		f.Add(seed)
@@ -64,13 +64,13 @@ func FuzzOwnPath(f *testing.F) {
 	})
 }
 
-// Nothing opens but what was sealed, for the purpose that it was sealed for.
+// Only sealed values open, and only for their purpose.
 func FuzzSeal(f *testing.F) {
-	s, err := newSeal(make([]byte, KeySize))
+	s, err := newSealer(make([]byte, KeySize))
 	if err != nil {
 		f.Fatal(err)
 	}
-	good := s.close("purpose", "secret")
+	good := s.seal("purpose", "secret")
 	f.Add("purpose", "")
 	f.Add("other", good)
 	f.Add("purpose", good[:len(good)-1])
@@ -80,13 +80,13 @@ func FuzzSeal(f *testing.F) {
 		if s.open(purpose, text, &opened) && (purpose != "purpose" || opened != "secret") {
 			t.Fatalf("%q opens for %q", text, purpose)
 		}
-		if again := s.close(purpose, text); !s.open(purpose, again, &opened) || again == s.close(purpose, text) {
+		if again := s.seal(purpose, text); !s.open(purpose, again, &opened) || again == s.seal(purpose, text) {
 			t.Fatalf("%q does not come back, or looks the same twice", text)
 		}
 	})
 }
 
-// A form that was kept holds no secret, whatever a browser sends back.
+// A kept form contains no secrets, whatever a browser sends.
 func TestOwnForm(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

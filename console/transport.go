@@ -7,8 +7,8 @@ import (
 	"apikeyd/internal/inprocess"
 )
 
-// inProcess carries a call of the client to the API in this process, as if it came from
-// where the page's own request does: so it is slowed down, logged and audited as that.
+// inProcess is a transport to the API in this process. A call keeps the address of the page's own
+// request, so that rate limits, log and audit see the browser's address.
 type inProcess struct {
 	api  http.Handler
 	page *http.Request
@@ -26,11 +26,11 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	return inprocess.Serve(t.api, call)
 }
 
-// client returns a client of the API that acts with a secret for the reader of a page.
+// client returns a client of the API with the secret of a page's reader.
 func (s *site) client(r *http.Request, secret string) (*client.Client, error) {
 	return client.New("http://apikeyd", secret, client.Options{
 		HTTPClient: &http.Client{Transport: inProcess{api: s.API, page: r}},
-		MaxRetries: -1, // nothing is between us and the API that could pass
+		MaxRetries: -1, // no network in between
 		UserAgent:  "apikeyd-console",
 	})
 }

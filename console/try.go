@@ -11,15 +11,15 @@ import (
 	"apikeyd/client"
 )
 
-// tryPage asks what verify says about a key.
+// tryPage verifies a key.
 type tryPage struct {
 	Scopes  string
-	Wrong   fault  // with a field
-	Problem string // why nothing was decided, if that is about no field
+	Wrong   fault  // of a field
+	Problem string // why there is no decision, if not because of a field
 	Result  *tried
 }
 
-// Fault is what is wrong with a field.
+// Fault returns the fault of a field.
 func (p tryPage) Fault(field string) fault {
 	if p.Wrong.Field == field {
 		return p.Wrong
@@ -27,40 +27,40 @@ func (p tryPage) Fault(field string) fault {
 	return fault{Field: field}
 }
 
-// tried is what verify said.
+// tried is a decision of verify.
 type tried struct {
 	Code      client.VerifyCode
 	Means, Do string
-	Key       *keyLink // whose secret it is
+	Key       *keyLink // the key with this secret
 	Owner     string
-	Linked    bool // the reader may look at it
+	Linked    bool // the reader may see the key
 	Curl      string
 }
 
-// Good reports whether the key passes.
+// Good reports whether the key is valid.
 func (t tried) Good() bool { return t.Code == client.VerifyValid }
 
-func (v *visit) mayNotVerify() error {
-	return v.needs(apikey.ScopeVerify, "Try it", "Here you ask whether a key is good, as your API does.")
+func (v *visit) refuseTry() error {
+	return v.refuseScope(apikey.ScopeVerify, "Try it", "Here you check whether a key is valid, as your API does. Your key may not do that:")
 }
 
 func showTry(v *visit) error {
 	if !v.may(apikey.ScopeVerify) {
-		return v.mayNotVerify()
+		return v.refuseTry()
 	}
 	v.show(http.StatusOK, "try", "Try it", tryPage{Scopes: withoutSecrets(v.form).Get("scopes")})
 	return nil
 }
 
-// try verifies the key that was pasted.
+// try verifies a pasted key.
 func try(v *visit) error {
 	if !v.may(apikey.ScopeVerify) {
-		return v.mayNotVerify()
+		return v.refuseTry()
 	}
 	p := tryPage{Scopes: v.form.Get("scopes")}
 	secret, scopes := apikey.TrimSecret(v.form.Get("secret")), scopeList(p.Scopes)
 	if kept := withoutSecrets(v.form).Get("scopes"); kept != p.Scopes {
-		p.Scopes, p.Wrong = kept, fault{"scopes", "This field is for scopes, and not for a key."}
+		p.Scopes, p.Wrong = kept, fault{"scopes", "This field is for scopes, not for a key."}
 	}
 	if secret == "" {
 		p.Wrong = fault{"secret", "Paste a key here."}
@@ -81,13 +81,13 @@ func try(v *visit) error {
 	return nil
 }
 
-// showUntried says why nothing was decided, where the decision would be.
+// showUntried says why there is no decision, in its place.
 func (v *visit) showUntried(p tryPage, err error) error {
 	refusal, refused := errors.AsType[*client.Error](err)
 	if refused && refusal.Status == http.StatusUnauthorized {
 		return err
 	}
-	t := v.troubleOf(err, refusal)
+	t := v.errorPageOf(err, refusal)
 	if refused && len(refusal.Details) > 0 {
 		switch d := refusal.Details[0]; {
 		case strings.HasPrefix(d.Field, "scopes"):
@@ -114,27 +114,27 @@ func (v *visit) tried(found client.Verification, scopes []string) *tried {
 	return t
 }
 
-// verdict says what a decision means and what to do.
+// verdict explains what a decision means and what to do.
 func verdict(found client.Verification, now time.Time) (means, do string) {
 	when := func(at time.Time) string { return relative(at.Sub(now)) }
 	switch k := found.Key; found.Code {
 	case client.VerifyValid:
-		return "The key is good, and holds the scopes that were asked for.",
+		return "The key is valid and has the requested scopes.",
 			"Let the call pass. This counted as a use of the key, and against its rate limit if it has one."
 	case client.VerifyNotFound:
-		return "No key has this secret now: it is mistyped, was replaced by a rotation, or was never made here.",
-			"Refuse the call. Its owner looks for a newer secret, or makes a new key."
+		return "No key has this secret: it is mistyped, was replaced by a rotation, or was never issued here.",
+			"Refuse the call. Its owner needs the newer secret or a new key."
 	case client.VerifyExpired:
 		return "The key expired " + when(k.ExpiresAt) + ".",
-			"Refuse the call. Edit the key to give it a later end, or make a new one."
+			"Refuse the call. Edit the key to extend it, or create a new one."
 	case client.VerifyRevoked:
-		return "The key was revoked " + when(k.RevokedAt) + ".", "Refuse the call. A revoked key stays so: make a new one."
+		return "The key was revoked " + when(k.RevokedAt) + ".", "Refuse the call. A revocation is final: create a new key."
 	case client.VerifyInsufficientScope:
-		return "The key is good, but lacks one of the scopes that were asked for.",
-			"Refuse the call. Edit the key to give it the scope, if its owner should have it."
+		return "The key is valid but lacks one of the scopes.",
+			"Refuse the call. If its owner should have the scope, edit the key to add it."
 	case client.VerifyRateLimited:
-		return "The key is good, but was used too often.",
-			fmt.Sprintf("Refuse the call for now: one passes again in %s.", plural(max(int(found.RetryAfter/time.Second), 1), "second"))
+		return "The key is valid but was used too often.",
+			fmt.Sprintf("Refuse the call for now: the next call passes in %s.", plural(max(int(found.RetryAfter/time.Second), 1), "second"))
 	}
-	return "The key is not good.", "Refuse the call."
+	return "The key is not valid.", "Refuse the call."
 }

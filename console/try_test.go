@@ -70,7 +70,7 @@ func TestTryIt(t *testing.T) {
 		}
 	}
 	b.seen.Expect("status of 400")
-	// What is wrong with a field is told beside it, which has the focus, and nothing else goes.
+	// A fault is shown next to its field, which gets the focus, and everything else stays.
 	for scopes, why := range map[string]string{`a"b`: "Each scope must be printable ASCII", theirs.Secret: "not for a key"} {
 		b.fill("#secret", theirs.Secret)
 		b.fill("#scopes", scopes)
@@ -90,7 +90,7 @@ func TestTryIt(t *testing.T) {
 		}
 	}
 
-	// A server that fails is told of in the same place.
+	// A failing server is reported in the same place.
 	failing.Store(true)
 	b.open("/console/try")
 	b.seen.Expect("status of 503")
@@ -134,21 +134,21 @@ func TestTryItAsVerifier(t *testing.T) {
 	b.wait(".verdict")
 	b.want(".verdict", "VALID", "Key: limited of acme")
 	if b.text(".verdict a") != "" {
-		t.Error("a key of another owner is linked, which its reader may not see")
+		t.Error("another owner's key is linked, which the reader may not see")
 	}
 	b.fill("#secret", limited.Secret.Reveal())
 	b.click("main button[type=submit]")
 	b.until("document.querySelector('.verdict h2').innerText.includes('RATE_LIMITED')")
-	b.want(".verdict", "used too often", "one passes again in 3")
+	b.want(".verdict", "used too often", "the next call passes in 3")
 
-	// A session that ends meanwhile loses the key that was pasted, and nothing else.
+	// A session that ends in the meantime loses the pasted key and nothing else.
 	b.fill("#scopes", "a:b")
 	b.fill("#secret", limited.Secret.Reveal())
 	_, err = k.as(k.admin).ForOwner("gateway").Revoke(t.Context(), verifier.ID.String())
 	k.must(err)
 	b.click("main button[type=submit]")
 	b.wait("main form[action='/console/sign-in']")
-	if found := k.sent.with(limited.Secret.Reveal()); len(found) != 1 { // by the API, to whoever made it
+	if found := k.sent.with(limited.Secret.Reveal()); len(found) != 1 { // by the API, to its creator
 		t.Errorf("the secret was sent back by %q", found)
 	}
 }

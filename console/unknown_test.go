@@ -11,18 +11,18 @@ import (
 	"golang.org/x/net/html"
 )
 
-// silences are ways to do a change without telling that it was done.
+// silences are ways to make a change without confirming it.
 var silences = map[string]http.HandlerFunc{
 	"outcome unknown": func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = w.Write([]byte(`{"status":503,"code":"OUTCOME_UNKNOWN","message":"the connection to the database broke"}`))
 	},
-	"no answer in time": nil, // the time is over, whatever it was
+	"no answer in time": nil, // the request's context ends
 }
 
-// Where nobody knows whether a change was made, its page does not say that it was not; and
-// sending the form again does no harm.
+// If the outcome of a change is unknown, the page does not say that nothing was changed, and sending
+// the form again does no harm.
 func TestUnknownOutcomes(t *testing.T) {
 	t.Parallel()
 	for name, silence := range silences {
@@ -42,7 +42,7 @@ func TestUnknownOutcomes(t *testing.T) {
 	}
 }
 
-// silent is a visitor of an API that makes changes without telling.
+// silent is a visitor whose API makes changes without confirming them.
 type silent struct {
 	*visitor
 	*switched
@@ -73,7 +73,7 @@ func (s *silent) change(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, r)
 }
 
-// unsure sends a form, and wants a page that promises nothing.
+// unsure sends a form and checks for a page that says that the outcome is unknown.
 func (s *silent) unsure(path string, form url.Values) reply {
 	s.Helper()
 	a := s.post(path, form).want(http.StatusServiceUnavailable)
@@ -85,7 +85,7 @@ func (s *silent) unsure(path string, form url.Values) reply {
 	return a
 }
 
-// again sends the form of a page once more, as it is.
+// again sends the form of a page again, unchanged.
 func (a reply) again() reply {
 	a.Helper()
 	form, path := url.Values{}, ""
@@ -122,11 +122,11 @@ func silentEdit(t *testing.T, s *silent) {
 func silentRotate(t *testing.T, s *silent) {
 	spare := s.spare()
 	a := s.unsure(pathOf(spare.ID)+"/rotate", url.Values{"grace": {"86400"}})
-	a.again().want(http.StatusConflict, "Nothing was rotated: this key was rotated meanwhile", "that one stops now")
+	a.again().want(http.StatusConflict, "Nothing was rotated: somebody rotated this key in the meantime", "That secret stops working now")
 	if !s.valid(spare.Secret) {
-		t.Error("the secret that is in use was ended by sending the form again")
+		t.Error("sending the form again ended the secret in use")
 	}
-	// Who has read that may go on.
+	// A reader of that warning may continue.
 	s.get(pathOf(spare.ID)+"/rotate").again().want(http.StatusBadRequest, "Choose how long")
 }
 
@@ -134,7 +134,7 @@ func silentRevoke(t *testing.T, s *silent) {
 	spare := s.spare()
 	s.unsure(pathOf(spare.ID)+"/revoke", nil)
 	s.post(pathOf(spare.ID)+"/revoke", nil).goes(pathOf(spare.ID))
-	s.get(pathOf(spare.ID)).want(http.StatusOK, "had been revoked before; nothing was changed.")
+	s.get(pathOf(spare.ID)).want(http.StatusOK, "was already revoked; nothing was changed.")
 	if s.valid(spare.Secret) {
 		t.Error("the key was not revoked")
 	}
@@ -150,7 +150,7 @@ func silentBulk(t *testing.T, s *silent) {
 		s.api.ServeHTTP(w, r)
 	})
 	a := s.post("/console/keys/revoke", url.Values{"id": ids})
-	a.want(http.StatusOK, "Revoked or not, nobody knows:", "The server did not answer in time. Look at the key.")
+	a.want(http.StatusOK, "Outcome unknown:", "The server did not answer in time. Check the key.")
 	if n := strings.Count(a.body, "It was not tried"); n != 0 && n != 2 {
 		t.Errorf("%d keys were not tried", n)
 	} else if n == 2 {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// What is not ours is what assets/VENDORED.md says, and its licence is beside it.
+// Vendored files match assets/VENDORED.md, and their licences are next to them.
 func TestVendoredFiles(t *testing.T) {
 	t.Parallel()
 	table, err := os.ReadFile("assets/VENDORED.md")
@@ -27,10 +27,10 @@ func TestVendoredFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := sha256.Sum256(text); hex.EncodeToString(got[:]) != sum {
-			t.Errorf("%s is not the one that is recorded", file)
+			t.Errorf("%s differs from the recorded one", file)
 		}
 		if !bytes.Contains(text, []byte(version)) {
-			t.Errorf("%s does not call itself %s", file, version)
+			t.Errorf("%s does not name its version %s", file, version)
 		}
 		if text, err := os.ReadFile(filepath.Join("assets", licence)); err != nil || len(text) < 500 {
 			t.Errorf("the licence of %s is missing: %v", file, err)

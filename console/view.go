@@ -18,7 +18,7 @@ import (
 //go:embed templates/*.html
 var templateFiles embed.FS
 
-// templates are the pages by name, each within the layout.
+// templates are the pages by name, each with the layout.
 type templates map[string]*template.Template
 
 func loadTemplates(a assets) (templates, error) {
@@ -26,7 +26,7 @@ func loadTemplates(a assets) (templates, error) {
 		"asset":   func(name string) string { return a[name].address },
 		"grouped": grouped,
 	}
-	// What begins with an underscore is shared by all pages.
+	// Files that begin with an underscore are shared by all pages.
 	shared, err := template.New("").Funcs(functions).ParseFS(templateFiles, "templates/_*.html")
 	if err != nil {
 		return nil, err
@@ -52,10 +52,10 @@ func loadTemplates(a assets) (templates, error) {
 	return all, nil
 }
 
-// view is what the layout shows around a page.
+// view is the data of the layout around a page.
 type view struct {
 	Title  string
-	Me     client.Key // whoever is signed in; zero for nobody
+	Me     client.Key // the reader's key; zero if not signed in
 	Here   string     // the part of the console that the page belongs to
 	Notice notice     // what was just done
 	Page   any
@@ -63,10 +63,10 @@ type view struct {
 	visit *visit
 }
 
-// SignedIn reports whether somebody is.
+// SignedIn reports whether the reader is signed in.
 func (p view) SignedIn() bool { return p.Me.ID != "" }
 
-// Warnings are what everybody who is signed in must know.
+// Warnings returns the warnings for signed-in readers.
 func (p view) Warnings() []string {
 	if p.visit.Warnings == nil || !p.SignedIn() {
 		return nil
@@ -81,7 +81,7 @@ func (p view) Warnings() []string {
 // May reports whether the reader's key has a scope of the API.
 func (p view) May(scope string) bool { return p.visit.may(scope) }
 
-// When is a time as the page tells it.
+// When returns a time as pages show it.
 func (p view) When(at time.Time) moment { return momentOf(at, p.visit.now) }
 
 // show answers with a page.
@@ -97,7 +97,7 @@ func (v *visit) show(status int, name, title string, page any) {
 	var html bytes.Buffer
 	if err := v.templates[name].ExecuteTemplate(&html, "layout", p); err != nil {
 		v.Log.Error("the console failed", "path", apikey.Redact(v.r.URL.Path), "error", apikey.Redact(err.Error()))
-		http.Error(v.w, "The console failed. The log of the server says more.", http.StatusInternalServerError)
+		http.Error(v.w, "The console failed. See the server's log.", http.StatusInternalServerError)
 		return
 	}
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -105,7 +105,7 @@ func (v *visit) show(status int, name, title string, page any) {
 	_, _ = v.w.Write(html.Bytes()) // the browser may have gone
 }
 
-// sentence makes a message of the API one.
+// sentence turns a message of the API into a sentence.
 func sentence(text string) string {
 	first, size := utf8.DecodeRuneInString(text)
 	if text == "" {

@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	// maxForm bounds a form: as much as the API takes, and the names of its fields.
+	// maxForm bounds a form: as much as the API accepts, plus the names of its fields.
 	maxForm = 128 << 10
-	// maxStrangersForm bounds one that comes without a session: enough to keep what was typed
-	// before a session ended, and little to read for nothing.
+	// maxStrangersForm bounds a form without a session: enough to keep what was typed before a
+	// session ended, and cheap to read.
 	maxStrangersForm = 16 << 10
-	// maxMediaType is how long a Content-Type may be.
+	// maxMediaType bounds a Content-Type.
 	maxMediaType = 256
-	// maxFields is how many fields a form or a query may have.
+	// maxFields bounds the fields of a form or a query.
 	maxFields = 500
 	// visitTimeout is how long a page may take.
 	visitTimeout = 12 * time.Second
@@ -37,19 +37,19 @@ type visit struct {
 
 	now     time.Time
 	form    url.Values     // what was sent, or what was typed before the session ended
-	session session        // of whoever is signed in
-	me      client.Key     // the key that they signed in with
-	api     *client.Client // acts with it
+	session session        // the reader's
+	me      client.Key     // the reader's key
+	api     *client.Client // with the reader's key
 }
 
-// handler answers a request, or says why it cannot.
+// handler answers a request or returns an error.
 type handler func(*visit) error
 
 func (s *site) visit(w http.ResponseWriter, r *http.Request) *visit {
 	return &visit{site: s, w: w, r: r, now: s.Now()}
 }
 
-// page makes a handler of pages that anybody may see.
+// page wraps a handler for pages that anyone may see.
 func (s *site) page(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), visitTimeout)
@@ -65,33 +65,33 @@ func (s *site) page(h handler) http.Handler {
 	})
 }
 
-// signedIn makes a handler of pages for those who are signed in. Others sign in first.
+// signedIn wraps a handler for signed-in readers. Others must sign in first.
 func (s *site) signedIn(h handler) http.Handler {
 	return s.page(func(v *visit) error {
 		var ok bool
 		if v.session, ok = s.sessionOf(v.r); !ok {
 			return errSignedOut
 		}
-		if err := v.recognise(v.session.Secret); err != nil {
+		if err := v.identify(v.session.Secret); err != nil {
 			return err
 		}
-		// A page that asks by itself does not keep its reader signed in.
+		// Polling does not keep a reader signed in.
 		if !v.polls() && v.now.Sub(v.session.Seen) >= seenEvery {
 			v.session.Seen = v.now
-			s.keepSession(v.w, v.r, v.session)
+			s.setSession(v.w, v.r, v.session)
 		}
 		return h(v)
 	})
 }
 
-// errNoSecret says that a string is no key's secret.
-var errNoSecret = errors.New("not the secret of a key")
+// errNotASecret means that a string is not a well-formed secret.
+var errNotASecret = errors.New("not the secret of a key")
 
-// recognise asks the API whose a secret is. The API decides whether it is good.
-func (v *visit) recognise(secret string) (err error) {
+// identify asks the API which key has a secret. The API decides whether it is valid.
+func (v *visit) identify(secret string) (err error) {
 	id, _, ok := apikey.Identify(secret)
 	if !ok {
-		return errNoSecret
+		return errNotASecret
 	}
 	if v.api, err = v.client(v.r, secret); err != nil {
 		return err
@@ -100,22 +100,21 @@ func (v *visit) recognise(secret string) (err error) {
 	return err
 }
 
-// readForm reads what a form sent. What a GET asks for is the form of the page that it
-// shows.
+// readForm reads a form. For a GET, the query is the form.
 func (v *visit) readForm() error {
 	data, err := io.ReadAll(http.MaxBytesReader(v.w, v.r.Body, v.formLimit()))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large || tooManyFields(string(data)) || tooManyFields(v.r.URL.RawQuery) {
 		if v.formLimit() == maxStrangersForm {
-			return errFormNotKept
+			return errFormTooLargeToKeep
 		}
 		return errFormTooLarge
 	}
 	v.r.Body = io.NopCloser(bytes.NewReader(data))
 	if len(v.r.Header.Get("Content-Type")) > maxMediaType {
-		return errNoForm
+		return errBadForm
 	}
 	if err != nil || v.r.ParseForm() != nil {
-		return errNoForm
+		return errBadForm
 	}
 	v.form = v.r.Form
 	if v.r.Method == http.MethodPost {
@@ -123,16 +122,16 @@ func (v *visit) readForm() error {
 	}
 	for _, values := range v.form {
 		for i, value := range values {
-			values[i] = strings.ToValidUTF8(value, "\uFFFD") // nothing else can be sent on as JSON
+			values[i] = strings.ToValidUTF8(value, "\uFFFD") // JSON cannot hold anything else
 		}
 	}
 	return nil
 }
 
-// formLimit is how large a form may be.
+// formLimit returns the maximum size of a form.
 func (v *visit) formLimit() int64 {
 	if v.r.URL.Path == Path+"/sign-in" {
-		return 3 * maxStrangersForm // a form in a form: what was escaped is escaped again
+		return 3 * maxStrangersForm // a form inside a form is escaped twice
 	}
 	if _, ok := v.sessionOf(v.r); ok {
 		return maxForm
@@ -142,10 +141,10 @@ func (v *visit) formLimit() int64 {
 
 func tooManyFields(form string) bool { return strings.Count(form, "&") >= maxFields }
 
-// typedAgain marks the request that shows a form as it was typed before the session ended.
+// typedAgain marks a request that shows a form with what was typed before the session ended.
 type typedAgain struct{}
 
-// confirmed is a field that confirms something: a link cannot fill it in.
+// confirmed returns the value of a field that confirms something. A link cannot fill it in.
 func (v *visit) confirmed(field string) string {
 	if v.r.Method != http.MethodPost && v.ctx().Value(typedAgain{}) == nil {
 		return ""
@@ -153,7 +152,7 @@ func (v *visit) confirmed(field string) string {
 	return v.form.Get(field)
 }
 
-// ctx is the context of the request.
+// ctx returns the context of the request.
 func (v *visit) ctx() context.Context { return v.r.Context() }
 
 // may reports whether the reader's key has a scope of the API.
@@ -161,11 +160,11 @@ func (v *visit) may(scope string) bool {
 	return slices.Contains(v.me.Scopes, scope) || slices.Contains(v.me.Scopes, apikey.ScopeAdmin)
 }
 
-// polls reports whether the page asks by itself, and not its reader.
+// polls reports whether the page polls by itself.
 func (v *visit) polls() bool { return v.r.Header.Get("Console-Poll") != "" }
 
-// goTo sends the browser to another page of the console.
-func (v *visit) goTo(path string) error {
-	http.Redirect(v.w, v.r, path, http.StatusSeeOther) //nolint:gosec,nolintlint // G710, not always: what a browser names has been through ownPath
+// redirect redirects the browser to another page of the console.
+func (v *visit) redirect(path string) error {
+	http.Redirect(v.w, v.r, path, http.StatusSeeOther) //nolint:gosec,nolintlint // G710, not always: paths from a browser went through ownPath
 	return nil
 }

@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// visitor asks as a browser does, but can also do what none would.
+// visitor makes requests like a browser, and also requests that no browser would make.
 type visitor struct {
 	*kit
 	cookies map[string]string
 	from    string // address
-	host    string // as the browser has it
-	tls     bool   // to us, without a proxy
+	host    string // in the browser's address bar
+	tls     bool   // to this server, without a proxy
 	header  map[string]string
 }
 
@@ -25,14 +25,14 @@ func (k *kit) visitor() *visitor {
 	return &visitor{kit: k, cookies: map[string]string{}, from: "192.0.2.1:1234", header: map[string]string{}}
 }
 
-// copy is somebody else with the same cookies.
+// copy returns another visitor with the same cookies.
 func (v *visitor) copy() *visitor {
 	other := v.visitor()
 	other.cookies = maps.Clone(v.cookies)
 	return other
 }
 
-// reply is what a visitor got.
+// reply is an answer to a visitor.
 type reply struct {
 	*visitor
 	request string
@@ -85,13 +85,13 @@ func (v *visitor) do(r *http.Request) reply {
 	return a
 }
 
-// signIn signs in with a key, and wants to come in.
+// signIn signs in with a key, which must succeed.
 func (v *visitor) signIn(with key) reply {
 	v.Helper()
 	return v.post("/console/sign-in", url.Values{"secret": {with.Secret}}).goes("/console")
 }
 
-// want checks the status and what stands on the page.
+// want checks the status and the text of the page.
 func (a reply) want(status int, parts ...string) reply {
 	a.Helper()
 	if a.status != status {
@@ -115,7 +115,7 @@ func (a reply) goes(path string) reply {
 	return a
 }
 
-// clock is a time that a test sets.
+// clock is a clock that a test sets.
 type clock struct {
 	mu sync.Mutex
 	at time.Time

@@ -9,10 +9,10 @@ import (
 	"golang.org/x/net/html"
 )
 
-// maxWeight is what a first visit of a page may load, as sent.
+// maxWeight is how many bytes a first visit of a page may load, compressed.
 const maxWeight = 100_000
 
-// TestWeights adds up each page and all that it loads. With -v it prints the table.
+// TestWeights adds up the size of each page and everything that it loads. With -v it prints a table.
 func TestWeights(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, options{})
@@ -42,7 +42,7 @@ func TestWeights(t *testing.T) {
 	}
 }
 
-// loaded returns the addresses of what a page loads.
+// loaded returns the addresses that a page loads.
 func loaded(a reply) (addresses []string) {
 	a.Helper()
 	base, err := url.Parse(a.address())

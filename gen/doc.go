@@ -9,3 +9,8 @@ import _ "embed"
 //
 //go:embed openapi.yaml
 var Contract []byte
+
+// ContractJSON is openapi.yaml as JSON, in the same order.
+//
+//go:embed openapi.json
+var ContractJSON []byte

@@ -1,6 +1,8 @@
 package gen_test
 
 import (
+	"errors"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -49,38 +51,37 @@ func parseSection(t *testing.T, guide, heading string) []edit {
 	return edits
 }
 
-// project is the project as it is, but for the files that were edited. Those are in a folder
+// project is the project as it is, but for the files that were edited: those are in a folder
 // of their own.
 type project struct {
 	*testing.T
 	root   string
 	folder string
-	edited map[string]string // where they are, by their paths in the project
 }
 
 func newProject(t *testing.T) *project {
 	t.Helper()
 	root, err := filepath.Abs("..")
 	must(t, err)
-	return &project{t, root, t.TempDir(), map[string]string{}}
+	return &project{t, root, t.TempDir()}
 }
 
 // read returns the text of a file, edited or not.
 func (p *project) read(file string) string {
 	p.Helper()
-	where, edited := p.edited[file]
-	if !edited {
-		where = filepath.Join(p.root, file)
+	text, err := os.ReadFile(filepath.Join(p.folder, file))
+	if errors.Is(err, fs.ErrNotExist) {
+		text, err = os.ReadFile(filepath.Join(p.root, file))
 	}
-	text, err := os.ReadFile(where)
 	must(p.T, err)
 	return string(text)
 }
 
 func (p *project) write(file, text string) {
 	p.Helper()
-	p.edited[file] = filepath.Join(p.folder, strings.ReplaceAll(file, "/", "-"))
-	must(p.T, os.WriteFile(p.edited[file], []byte(text), 0o600))
+	path := filepath.Join(p.folder, file)
+	must(p.T, os.MkdirAll(filepath.Dir(path), 0o700))
+	must(p.T, os.WriteFile(path, []byte(text), 0o600))
 }
 
 func (p *project) apply(edits ...edit) {

@@ -7,16 +7,15 @@ import (
 )
 
 const (
-	// maxHops bounds how many trusted proxies a request may have come through.
+	// maxHops limits how many trusted proxies of a request are followed.
 	maxHops = 32
 	// maxHop is longer than any address with its port.
 	maxHop = 64
 )
 
-// client finds out where a request comes from, and whether a trusted proxy told so.
-// X-Forwarded-For is believed from right to left, for as long as the hop that wrote an entry
-// is a trusted proxy: everything further left was chosen by the client. Where an entry is no
-// address, the trail ends at its writer.
+// client returns the address of a request's client, and whether a trusted proxy reported it. It reads
+// X-Forwarded-For from right to left while the hop that wrote an entry is a trusted proxy: the client
+// chose everything further left. At an entry that is not an address, it returns the entry's writer.
 func (s *Server) client(r *http.Request) (address netip.Addr, proxied bool) {
 	address = addressOf(r.RemoteAddr)
 	trail := trail{lines: r.Header["X-Forwarded-For"]}
@@ -47,14 +46,14 @@ func (s *Server) trusts(address netip.Addr) bool {
 	return false
 }
 
-// trail reads the entries of a list header from the last to the first.
+// trail reads a list header's entries from the last to the first.
 type trail struct {
-	lines []string // those before line
+	lines []string // unread lines before line
 	line  string
 }
 
-// next returns the entry before the last one read, or nothing. Empty entries do not count
-// (RFC 9110, section 5.6.1).
+// next returns the next entry to the left, or "" at the end. It skips empty entries (RFC 9110, section
+// 5.6.1).
 func (t *trail) next() string {
 	for t.line != "" || len(t.lines) > 0 {
 		if t.line == "" {
@@ -71,9 +70,8 @@ func (t *trail) next() string {
 	return ""
 }
 
-// addressOf reads an address with or without a port, an IPv6 one with or without brackets.
-// The zone goes, and an IPv4 address that is written as an IPv6 one is an IPv4 address. What
-// is none is the zero Addr.
+// addressOf reads an address with or without a port, and IPv6 with or without brackets. It drops the
+// zone and unmaps IPv4-mapped IPv6. Invalid text returns the zero Addr.
 func addressOf(text string) netip.Addr {
 	if len(text) > maxHop {
 		return netip.Addr{}
@@ -95,13 +93,13 @@ func addressOf(text string) netip.Addr {
 
 func plain(address netip.Addr) netip.Addr { return address.Unmap().WithZone("") }
 
-// network is the part of an address that one visitor cannot choose at will: all of IPv4,
-// half of IPv6. All unknown addresses are one network.
+// network returns the part of an address that a client cannot freely choose: all of IPv4, the upper
+// half of IPv6. All unknown addresses share one network.
 func network(address netip.Addr) netip.Prefix {
 	bits := 64
 	if address.Is4() {
 		bits = 32
 	}
-	prefix, _ := address.Prefix(bits) // the number fits
+	prefix, _ := address.Prefix(bits) // never fails: bits is in range
 	return prefix
 }

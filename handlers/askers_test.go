@@ -40,8 +40,8 @@ func TestStoreHearsWhoAsks(t *testing.T) {
 	var mu sync.Mutex
 	var seen []store.Asker
 	k := newKit(t, func(c *handlers.Config) {
-		c.Store = askers{c.Store, &mu, &seen}
-		c.Verifier = verify.New(keycache.New(c.Store, keycache.Options{Now: c.Now}), c.Log, verify.Options{})
+		c.Store = askers{storeOf(c), &mu, &seen}
+		c.Verifier = verify.New(keycache.New(storeOf(c), keycache.Options{Now: c.Now}), c.Log, verify.Options{})
 	})
 	tenant := k.add("tenant", "reader", "keys:read")
 	for path, by := range map[string]key{

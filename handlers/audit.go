@@ -12,7 +12,7 @@ import (
 	"apikeyd/store"
 )
 
-// operatorName is how the contract names whoever holds the database itself.
+// operatorName is the contract's name for the operator, who has direct access to the database.
 const operatorName = "operator"
 
 // ListAuditEvents implements the operation listAuditEvents.
@@ -44,8 +44,8 @@ func (s *Server) ListAuditEvents(
 	return gen.ListAuditEvents200JSONResponse{Body: answer}, nil
 }
 
-// eventQuery reads the filters. It asks for one event more than an answer holds, to see
-// whether there is one, and says whether any event can pass: the zero id is nobody's.
+// eventQuery reads the filters. It asks for one event more than the answer holds, to find out whether
+// more follow. It reports as possible whether any event can match: none has a zero id.
 func eventQuery(p gen.ListAuditEventsParams) (query store.EventQuery, possible bool, err error) {
 	if p.Owner != nil {
 		if err := apikey.CheckOwner(*p.Owner); err != nil {
@@ -64,7 +64,7 @@ func eventQuery(p gen.ListAuditEventsParams) (query store.EventQuery, possible b
 	if actor := or(p.Actor, ""); actor == operatorName {
 		query.Operator = true
 	} else if actor != "" {
-		query.Actor, _ = apikey.ParseID(actor) // the contract has seen to it
+		query.Actor, _ = apikey.ParseID(actor) // the contract's check ensures an id
 	}
 	possible = (p.Key == nil || !query.Key.IsZero()) && (p.Before == nil || !query.Before.IsZero()) &&
 		(p.Actor == nil || query.Operator || !query.Actor.IsZero())
@@ -78,7 +78,7 @@ func eventResponse(e store.Event) (gen.AuditEvent, error) {
 	}
 	var changes gen.AuditChanges
 	if err := json.Unmarshal([]byte(e.Changes.String()), &changes); err != nil {
-		return gen.AuditEvent{}, fmt.Errorf("the changes of audit event %s: %w", e.ID, err)
+		return gen.AuditEvent{}, fmt.Errorf("decoding the changes of audit event %s: %w", e.ID, err)
 	}
 	return gen.AuditEvent{
 		Action:    gen.AuditAction(e.Action),
@@ -95,7 +95,7 @@ func eventResponse(e store.Event) (gen.AuditEvent, error) {
 	}, nil
 }
 
-// unlessEmpty is an optional text; the empty one is absent.
+// unlessEmpty returns nil for an empty text.
 func unlessEmpty(text string) *string {
 	if text == "" {
 		return nil

@@ -14,20 +14,20 @@ import (
 	"apikeyd/verify"
 )
 
-// codeMissing is the code of a request that carries no key.
+// codeMissing is the error code for a request without a key.
 const codeMissing = "CREDENTIAL_MISSING"
 
-// credentialError is a 401: the caller did not prove itself.
+// credentialError is a 401: authentication failed.
 type credentialError struct{ code, message string }
 
 func (e *credentialError) Error() string { return e.message }
 
-// scopeError is a 403: the caller's key lacks these scopes, all of them well-formed.
+// scopeError is a 403: the caller's key lacks these scopes, which are well-formed.
 type scopeError struct{ lacking apikey.Scopes }
 
 func (e *scopeError) Error() string { return "this needs a key with the scope " + e.lacking.String() }
 
-// welcome is the guard of public operations, which everybody passes.
+// welcome is the guard of public operations. It lets every request pass.
 func welcome(op operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -39,8 +39,8 @@ func welcome(op operation) echo.MiddlewareFunc {
 	}
 }
 
-// requireCaller is a second lock behind the guards: a handler that ran without a caller
-// would see every owner's keys. Only the guard of a public operation lets visitors in.
+// requireCaller is a second check behind the guards: without a caller, only a handler of a public
+// operation may run. Others would reach every owner's keys.
 func requireCaller(next gen.StrictHandlerFunc, operationID string) gen.StrictHandlerFunc {
 	return func(c echo.Context, request any) (any, error) {
 		if x := exchangeOf(c.Request().Context()); !x.called && !x.visited {
@@ -50,8 +50,8 @@ func requireCaller(next gen.StrictHandlerFunc, operationID string) gen.StrictHan
 	}
 }
 
-// authenticate returns the middleware that lets only keys with the operation's
-// scope pass. It comes before validation: strangers learn nothing from messages.
+// authenticate returns the middleware that requires a key with the operation's scope. It comes before
+// validation, so that strangers learn nothing from its messages.
 func (s *Server) authenticate(op operation) echo.MiddlewareFunc {
 	want := op.wants()
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
@@ -61,14 +61,14 @@ func (s *Server) authenticate(op operation) echo.MiddlewareFunc {
 			x.answer.Operation, x.answer.Route = op.id, op.route
 			x.basic, x.changes = op.basic, op.scope == apikey.ScopeWrite
 			if err := s.prove(r, x, op.basic, want); err != nil {
-				return s.slowFailure(x, http.StatusTooManyRequests, err)
+				return s.limitAuthFailure(x, http.StatusTooManyRequests, err)
 			}
 			return next(c)
 		}
 	}
 }
 
-// prove makes the holder of the key that a request carries the caller.
+// prove authenticates the caller by the key in the request.
 func (s *Server) prove(r *http.Request, x *exchange, basic bool, want apikey.Scopes) error {
 	secret, err := credential(r, basic)
 	if err != nil {
@@ -76,14 +76,13 @@ func (s *Server) prove(r *http.Request, x *exchange, basic bool, want apikey.Sco
 	}
 	result, err := s.Verifier.Verify(r.Context(), secret, want...)
 	if err != nil {
-		return err
+		return fmt.Errorf("authenticating the caller: %w", err)
 	}
 	x.answer.Authentication = result.Code
 	return x.enter(result, want)
 }
 
-// enter makes the holder of a key the caller, if the key is good and has the scopes
-// wanted.
+// enter sets the caller if the key is valid and has the scopes wanted. Otherwise it returns the refusal.
 func (x *exchange) enter(result verify.Result, want apikey.Scopes) error {
 	x.shown = result.Key
 	if err := refusal(result, want); err != nil {
@@ -93,9 +92,9 @@ func (x *exchange) enter(result verify.Result, want apikey.Scopes) error {
 	return nil
 }
 
-// credential returns the one secret that a request carries, in x-api-key, as a bearer
-// token (RFC 6750, section 2.1) or, where basic is allowed, as the password of HTTP
-// Basic (RFC 6749, section 2.3.1). Other schemes are ignored.
+// credential returns the one secret in a request: in x-api-key, as a bearer token (RFC 6750, section
+// 2.1) or, if basic is allowed, as the password of HTTP Basic (RFC 6749, section 2.3.1). Other schemes
+// are ignored.
 func credential(r *http.Request, basic bool) (string, error) {
 	secrets := r.Header.Values("X-Api-Key")
 	for _, value := range r.Header.Values("Authorization") {
@@ -128,30 +127,31 @@ func credential(r *http.Request, basic bool) (string, error) {
 	return found, nil
 }
 
-// basicPassword returns the password of HTTP Basic, or nothing.
+// basicPassword returns the password of HTTP Basic, or "".
 func basicPassword(authorization string) string {
 	r := http.Request{Header: http.Header{"Authorization": {authorization}}}
 	_, password, _ := r.BasicAuth()
-	// OAuth clients encode it as a form; a secret has nothing that this would change.
+	// OAuth clients form-encode it. Decoding leaves a plain secret as it is.
 	if decoded, err := url.QueryUnescape(password); err == nil {
 		return decoded
 	}
 	return password
 }
 
-// fewOf names each scope once, and no more than an answer should repeat: forward-auth
-// may be asked for any number.
+// fewOf returns the first few distinct scopes: forward-auth may ask for many, and an answer should not
+// repeat them all.
 func fewOf(scopes apikey.Scopes) apikey.Scopes {
-	const most = 20
+	const limit = 20
 	var few apikey.Scopes
 	for _, scope := range scopes {
-		if !slices.Contains(few, scope) && len(few) < most {
+		if !slices.Contains(few, scope) && len(few) < limit {
 			few = append(few, scope)
 		}
 	}
 	return few
 }
 
+// refusal returns the error that a decision means for the caller; nil if the key is valid.
 func refusal(result verify.Result, want apikey.Scopes) error {
 	switch result.Code {
 	case verify.Valid:

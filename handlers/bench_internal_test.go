@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -68,22 +69,8 @@ func (s *sink) Write(p []byte) (int, error) {
 
 // BenchmarkEncode writes answers as the handlers return them.
 func BenchmarkEncode(b *testing.B) {
-	ctx := b.Context()
-	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
-	check(b, err)
-	b.Cleanup(func() { check(b, db.Close()) })
-	log := slog.New(slog.DiscardHandler)
-	s := &Server{Config: Config{Store: db, Log: log, Now: time.Now, Verifier: verify.New(keycache.New(db, keycache.Options{}), log, verify.Options{})}}
-	var who apikey.Key
-	for i := range 20 {
-		who, _, err = apikey.Policy{}.NewKey(time.Now(), apikey.Settings{
-			Owner: "customer", Name: fmt.Sprintf("key %d", i), Scopes: apikey.Scopes{"keys:read", "datasets:read"},
-			Metadata: apikey.Metadata{"plan": "pro"}, ExpiresAt: time.Now().AddDate(1, 0, 0),
-		})
-		check(b, err)
-		check(b, db.CreateKey(ctx, store.Operator("test"), who))
-	}
-	ctx = &exchange{Context: ctx, arrived: time.Now(), caller: caller{key: &who}, called: true}
+	s, who, _ := newBenchmark(b)
+	ctx := context.Context(&exchange{Context: b.Context(), arrived: time.Now(), caller: caller{key: &who}, called: true})
 	one, err := s.GetApiKey(ctx, gen.GetApiKeyRequestObject{KeyName: who.Name})
 	check(b, err)
 	many, err := s.ListApiKeys(ctx, gen.ListApiKeysRequestObject{})
@@ -106,6 +93,26 @@ func BenchmarkEncode(b *testing.B) {
 			}
 		})
 	}
+}
+
+// newBenchmark returns a Server over a database of 20 keys, the last of them and its secret.
+func newBenchmark(b *testing.B) (s *Server, last apikey.Key, secret apikey.Secret) {
+	b.Helper()
+	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
+	check(b, err)
+	b.Cleanup(func() { check(b, db.Close()) })
+	log := slog.New(slog.DiscardHandler)
+	for i := range 20 {
+		last, secret, err = apikey.Policy{}.NewKey(time.Now(), apikey.Settings{
+			Owner: "customer", Name: fmt.Sprintf("key %d", i), Scopes: apikey.Scopes{"keys:read", "keys:verify", "datasets:read"},
+			Metadata: apikey.Metadata{"plan": "pro"}, ExpiresAt: time.Now().AddDate(1, 0, 0),
+		})
+		check(b, err)
+		check(b, db.CreateKey(b.Context(), store.Operator("test"), last))
+	}
+	return newServer(Config{
+		Store: db, Log: log, Now: time.Now, Verifier: verify.New(keycache.New(db, keycache.Options{}), log, verify.Options{}),
+	}), last, secret
 }
 
 func check(b *testing.B, err error) {

@@ -19,16 +19,16 @@ import (
 )
 
 const (
-	// maxBodySize is how many bytes of JSON a request may bring.
+	// maxBodySize limits a request's body, in bytes.
 	maxBodySize = 64 << 10
-	// maxPromised is how many of them get room before they come: announcing costs nothing.
+	// maxPromised limits the memory allocated on the word of Content-Length alone.
 	maxPromised = 4 << 10
-	// maxDepth is how deep that JSON may nest; the contract needs three levels.
+	// maxDepth limits the nesting of JSON; the contract needs three levels.
 	maxDepth = 16
 )
 
-// validatedBody hands what was validated to the generated binder, which looks for
-// ValidatedValue: the body is decoded once, and bound as it was checked.
+// validatedBody passes the validated value to the generated binder, which calls ValidatedValue. So the
+// body is decoded once, and the binder binds exactly the value that was validated.
 type validatedBody struct {
 	io.Reader
 	value any
@@ -37,10 +37,10 @@ type validatedBody struct {
 // ValidatedValue returns the decoded body.
 func (b validatedBody) ValidatedValue() any { return b.value }
 
-// Close does nothing: the server closes the body that it opened.
+// Close does nothing: the server closes the original body.
 func (b validatedBody) Close() error { return nil }
 
-// decodeBody reads the body of an operation, bounded in size.
+// decodeBody reads and decodes an operation's body.
 func decodeBody(op operation, w http.ResponseWriter, r *http.Request) (validatedBody, error) {
 	if op.optional && isEmpty(r) {
 		return validatedBody{Reader: http.NoBody, value: map[string]any{}}, nil
@@ -68,15 +68,15 @@ func decodeBody(op operation, w http.ResponseWriter, r *http.Request) (validated
 // errBodyEncoded refuses a compressed body: a small one can become a large one.
 var errBodyEncoded = errors.New("the body has a Content-Encoding, such as gzip; send it uncompressed")
 
-// isEncoded reports whether a body has another coding than identity, which is none.
+// isEncoded reports whether a body has a content coding other than identity.
 func isEncoded(h http.Header) bool {
 	return slices.ContainsFunc(h["Content-Encoding"], func(coding string) bool {
 		return coding != "" && !strings.EqualFold(coding, "identity")
 	})
 }
 
-// isEmpty reports whether a request has no body. One of unknown length may turn out empty:
-// a proxy passes on so what had none.
+// isEmpty reports whether a request has no body. A body of unknown length may be empty: proxies send
+// one for a request without a body.
 func isEmpty(r *http.Request) bool {
 	if r.ContentLength >= 0 {
 		return r.ContentLength == 0
@@ -90,7 +90,7 @@ func isEmpty(r *http.Request) bool {
 	return errors.Is(err, io.EOF)
 }
 
-// readBody reads a whole body, bounded in size.
+// readBody reads a whole body of at most maxBodySize.
 func readBody(w http.ResponseWriter, r *http.Request) (data []byte, err error) {
 	if n := r.ContentLength; n >= 0 && n <= maxPromised {
 		data = make([]byte, n)
@@ -102,13 +102,12 @@ func readBody(w http.ResponseWriter, r *http.Request) (data []byte, err error) {
 		return nil, errBodyTooLarge
 	}
 	if err != nil {
-		return nil, invalidBody("could not be read to its end")
+		return nil, invalidBody("could not be read completely")
 	}
 	return data, nil
 }
 
-// decodeJSON is strict: no duplicate names, no trailing data, no invalid UTF-8, bounded
-// in depth.
+// decodeJSON decodes strictly: it refuses duplicate names, trailing data, invalid UTF-8 and deep nesting.
 func decodeJSON(data []byte) (any, error) {
 	if len(data) == 0 {
 		return nil, invalidBody("is empty; send a JSON object")
@@ -126,8 +125,8 @@ func decodeJSON(data []byte) (any, error) {
 	return value, nil
 }
 
-// decodeForm makes an object of a form. Parameters without a value count as left out,
-// and none may come twice (RFC 6749, section 3.2).
+// decodeForm turns a form into an object. Parameters without a value count as absent, and none may
+// occur twice (RFC 6749, section 3.2).
 func decodeForm(text string) (any, error) {
 	if strings.Count(text, "&") >= maxParameters {
 		return nil, invalidBody(fmt.Sprintf("has more than %d fields", maxParameters))
@@ -139,9 +138,9 @@ func decodeForm(text string) (any, error) {
 	value := make(map[string]any)
 	for name, values := range form {
 		if len(values) > 1 {
-			var twice faults
-			twice.add(name, "must come once")
-			return nil, twice.err()
+			var repeated faults
+			repeated.add(name, "must come once")
+			return nil, repeated.err()
 		}
 		if values[0] != "" {
 			value[name] = values[0]
@@ -150,7 +149,7 @@ func decodeForm(text string) (any, error) {
 	return value, nil
 }
 
-// deeperThan reports whether value nests more than limit levels.
+// deeperThan reports whether value nests deeper than limit levels.
 func deeperThan(limit int, value any) bool {
 	deeper := func(child any) bool { return deeperThan(limit-1, child) }
 	switch value := value.(type) {
@@ -167,7 +166,7 @@ func deeperThan(limit int, value any) bool {
 	return false
 }
 
-// describeSyntax says what is wrong without quoting the body.
+// describeSyntax describes a syntax error without quoting the body.
 func describeSyntax(err error) string {
 	if errors.Is(err, jsontext.ErrDuplicateName) {
 		return "names a property twice"
@@ -191,7 +190,7 @@ func checkContentType(h http.Header, want string) error {
 	return nil
 }
 
-// refuseBody refuses a body where the contract has none.
+// refuseBody refuses a body if there is one: the operation has none.
 func refuseBody(r *http.Request) error {
 	if r.Body == http.NoBody {
 		return nil

@@ -13,26 +13,24 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// These bounds are looked at first, so that no request costs more than about ten good
-// verifications, whatever it holds. TestHostileRequests measures it.
+// These bounds are checked first, so that no request costs more than about ten successful
+// verifications, whatever it holds. TestHostileRequests measures that.
 const (
-	// maxValues is how many values, names and ends of objects and arrays a body may hold; what
-	// the contract takes has at most 150.
+	// maxValues limits a body's JSON tokens; a valid body has at most 150.
 	maxValues = 1000
-	// maxParameters is how many parameters a query or a form may have.
+	// maxParameters limits the parameters of a query or a form.
 	maxParameters = 100
-	// maxMediaType is how long a Content-Type may be in bytes.
+	// maxMediaType limits a Content-Type, in bytes.
 	maxMediaType = 256
-	// maxToken is how long a string with a format, a pattern or fixed values may be in bytes if
-	// the contract does not say.
+	// maxToken limits a string with a format, a pattern or an enum, in bytes, if the contract does not.
 	maxToken = 256
 )
 
 // errTooManyValues refuses a body before it is decoded.
 var errTooManyValues = invalidBody(fmt.Sprintf("holds more than %d values", maxValues))
 
-// tooManyValues reports whether JSON holds more values than may be decoded. What is not
-// well-formed ends there: the decoder says so again.
+// tooManyValues reports whether JSON holds more than maxValues. It stops at a syntax error, which the
+// decoder will report.
 func tooManyValues(data []byte) bool {
 	if len(data) <= maxValues {
 		return false
@@ -46,9 +44,9 @@ func tooManyValues(data []byte) bool {
 	return true
 }
 
-// bound returns value without what is larger than its schema allows, and without unknown
-// properties, each of which is a fault: the validator would look at every item before it
-// counted them, and make an error of each.
+// bound returns value without parts that are larger than the schema allows and without unknown
+// properties, and adds a fault for each. The validator would check every item before it counted them,
+// and allocate an error for each.
 func (f *faults) bound(s *openapi3.Schema, path []string, value any) any {
 	if len(*f) == maxFields {
 		return nil
@@ -98,9 +96,9 @@ func (f *faults) boundObject(s *openapi3.Schema, path []string, object map[strin
 		case other != nil:
 			kept[name] = f.bound(other.Value, at, object[name])
 		case closed:
-			message := "is not known here"
+			message := "is not a known property"
 			if !told {
-				message += "; known are " + strings.Join(slices.Sorted(maps.Keys(s.Properties)), ", ")
+				message += "; the known ones are " + strings.Join(slices.Sorted(maps.Keys(s.Properties)), ", ")
 				told = true
 			}
 			f.add(fieldName(at), message)
@@ -111,8 +109,8 @@ func (f *faults) boundObject(s *openapi3.Schema, path []string, object map[strin
 	return kept
 }
 
-// tooLong reports whether a string is longer than its schema allows. Its patterns and formats
-// are not to look at it then.
+// tooLong reports whether a string is longer than its schema allows. Patterns and formats must not
+// see such a string.
 func tooLong(s *openapi3.Schema, text string) bool {
 	if s.MaxLength != nil {
 		longest := *s.MaxLength

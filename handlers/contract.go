@@ -14,34 +14,32 @@ import (
 )
 
 const (
-	// requiredScope is where the contract says which scope an operation needs; none if
-	// it is empty.
+	// requiredScope is the extension with the scope that an operation requires; "" requires none.
 	requiredScope = "x-required-scope"
-	// public is where it says why an operation needs no key at all.
+	// public is the extension that says why an operation needs no key.
 	public = "x-public"
 
 	jsonMedia = "application/json"
 	formMedia = "application/x-www-form-urlencoded"
 )
 
-// operation is one operation of the contract, ready to check requests against.
+// operation is an operation of the contract, prepared for checking requests.
 type operation struct {
 	id       string
-	route    string              // its path in the contract
-	public   bool                // nobody is asked for a key
-	scope    string              // the caller's key must hold it, unless it is empty
-	basic    bool                // the key may come by HTTP Basic too
-	query    openapi3.Parameters // the query parameters it takes
-	body     *openapi3.SchemaRef // nil if it takes none
-	media    string              // of the body
-	optional bool                // the body may be left out
+	route    string              // path in the contract
+	public   bool                // needs no key
+	scope    string              // required of the caller's key; "" requires none
+	basic    bool                // accepts HTTP Basic too
+	query    openapi3.Parameters // its query parameters
+	body     *openapi3.SchemaRef // nil if it has none
+	media    string              // media type of the body
+	optional bool                // the body may be absent
 }
 
-// guards are, by operation, what a request must pass before its handler.
+// guards holds each operation's middleware: the checks before its handler.
 type guards map[string][]echo.MiddlewareFunc
 
-// contract is read once: no Server changes it, and reading it takes longer than all else that
-// New does.
+// contract is parsed once: no Server changes it, and parsing takes longer than the rest of New.
 var contract = sync.OnceValues(func() (*openapi3.T, error) {
 	spec, err := gen.GetSpec()
 	if err != nil {
@@ -72,8 +70,8 @@ func plainProperty(property *openapi3.SchemaRef) *openapi3.SchemaRef {
 	return property
 }
 
-// newGuards makes the guards of each operation: authentication, then validation. Denying
-// is the default: an operation without security or scope is an error, not an open door.
+// newGuards makes the guards of each operation: authentication, then validation. An operation without
+// security or scope is an error, not public.
 func (s *Server) newGuards() (guards, error) {
 	spec, err := contract()
 	if err != nil {
@@ -96,9 +94,9 @@ func (s *Server) newGuards() (guards, error) {
 func (s *Server) guard(op operation) []echo.MiddlewareFunc {
 	switch {
 	case op.public:
-		return []echo.MiddlewareFunc{welcome(op), s.slowFaults, validate(op)}
+		return []echo.MiddlewareFunc{welcome(op), s.limitBadRequests, validate(op)}
 	case op.id == "forwardAuth":
-		// A gateway sends what its client sent: there is nothing to hold it against.
+		// A gateway forwards its client's request, which need not match the contract.
 		return []echo.MiddlewareFunc{s.admit(op)}
 	case op.id == "verifyApiKey":
 		return []echo.MiddlewareFunc{s.authenticate(op), s.verifyPlainly, validate(op)}
@@ -114,8 +112,7 @@ func newOperation(item *openapi3.PathItem, o *openapi3.Operation) (operation, er
 		return op, err
 	}
 	for _, p := range append(append(openapi3.Parameters{}, item.Parameters...), o.Parameters...) {
-		// Path parameters are the handlers' own business: a key that cannot exist is
-		// not found, rather than badly asked for.
+		// Handlers check path parameters: an impossible key is a 404, not a 400.
 		if p.Value.In == openapi3.ParameterInQuery {
 			op.query = append(op.query, p)
 		}
@@ -159,7 +156,7 @@ func (op *operation) readBody(o *openapi3.Operation) error {
 	return errors.New("a body that is neither JSON nor a form is not implemented")
 }
 
-// wants returns the scopes that the caller's key must hold.
+// wants returns the scopes that the operation requires.
 func (op operation) wants() apikey.Scopes {
 	if op.scope == "" {
 		return nil
@@ -167,13 +164,13 @@ func (op operation) wants() apikey.Scopes {
 	return apikey.Scopes{op.scope}
 }
 
-// validate returns the middleware that holds a request against the contract.
+// validate returns the middleware that checks requests against the contract.
 func validate(op operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			r := c.Request()
 			if slices.Contains(c.ParamValues(), "") {
-				return echo.ErrNotFound // the router finds a parameter between two slashes
+				return echo.ErrNotFound // the router accepts an empty parameter: two slashes in a row
 			}
 			if err := validateQuery(op, r); err != nil {
 				return err

@@ -138,7 +138,7 @@ type uses struct {
 // useContract runs every proof.
 func useContract(t *testing.T) *uses {
 	t.Helper()
-	k := newKit(t, slowing)
+	k := newKit(t, withAuthLimit)
 	used := &uses{proved: map[string]bool{}}
 	for _, client := range []*http.Client{k.client, k.plain} {
 		client.Transport = used.seen.recording(client.Transport)

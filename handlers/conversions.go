@@ -9,8 +9,8 @@ import (
 	"apikeyd/gen"
 )
 
-// settingsOf are the settings of a key that creator makes with this body. What is absent has the
-// contract's default.
+// settingsOf returns the settings of the key that creator creates with this body. Absent properties get
+// the contract's defaults.
 func settingsOf(body *gen.ApiKeyCreate, creator *apikey.Key) apikey.Settings {
 	return apikey.Settings{
 		Owner:     or(body.Owner, creator.Owner),
@@ -22,7 +22,7 @@ func settingsOf(body *gen.ApiKeyCreate, creator *apikey.Key) apikey.Settings {
 	}
 }
 
-// changeOf is the change that a body asks for. What is absent stays nil.
+// changeOf returns the change that a body requests. Absent properties stay nil.
 func changeOf(body *gen.ApiKeyUpdate) apikey.Change {
 	return apikey.Change{
 		Name:      body.Name,
@@ -33,11 +33,11 @@ func changeOf(body *gen.ApiKeyUpdate) apikey.Change {
 	}
 }
 
-// rateLimitOf returns nil if the limit is absent, and none if it is null.
+// rateLimitOf returns nil if the limit is absent, and the zero RateLimit if it is null.
 func rateLimitOf(setting nullable.Nullable[gen.RateLimitSetting]) *apikey.RateLimit {
 	if !setting.IsSpecified() {
 		return nil
 	}
-	s, _ := setting.Get() // null is the zero limit, which is none
+	s, _ := setting.Get() // zero if null
 	return &apikey.RateLimit{Limit: s.Limit, Window: time.Duration(s.WindowSeconds) * time.Second}
 }

@@ -9,20 +9,19 @@ import (
 	"apikeyd/gen"
 )
 
-// A cursor is the id of the last key returned and a digest of the list's filters. It is not
-// signed: a made-up cursor asks for keys below an id, among those that the filters and the
-// caller's rights let pass anyway. The digest catches clients that change a filter in the
-// middle of a list.
+// A cursor is the id of the last key returned and a digest of the list's filters. It is not signed: a
+// forged cursor still lists only keys that the filters and the caller's rights allow. The digest
+// detects clients that change a filter between pages.
 //
-// Cursors never expire, so neither their layout nor what is digested for an existing filter
-// may change. TestCursorsNeverExpire checks some.
+// Cursors never expire, so neither their layout nor the digest of an existing filter may change.
+// TestCursorsNeverExpire checks some.
 const (
 	digestSize = 8
 	cursorSize = len(apikey.ID{}) + digestSize
 )
 
-// newCursor returns the cursor of the keys that follow last in an owner's list, or in
-// everybody's if owner is empty.
+// newCursor returns the cursor for the keys after last in an owner's list, or in the list of all owners
+// if owner is empty.
 func newCursor(last apikey.ID, owner string, params gen.ListApiKeysParams) (string, error) {
 	digest, err := filterDigest(owner, params)
 	return base64.RawURLEncoding.EncodeToString(append(last[:], digest...)), err
@@ -49,8 +48,8 @@ func readCursor(owner string, params gen.ListApiKeysParams) (apikey.ID, error) {
 	return last, nil
 }
 
-// filterDigest covers whose keys are listed and every filter, but not the page size. An absent
-// filter adds nothing, so a new filter leaves the cursors of lists without it as they are.
+// filterDigest covers the owner and every filter, but not the page size. Absent filters add nothing,
+// so adding a filter to the contract keeps existing cursors valid.
 func filterDigest(owner string, filters gen.ListApiKeysParams) ([]byte, error) {
 	filters.Owner = nil
 	if owner != "" {

@@ -20,8 +20,8 @@ import (
 	"apikeyd/gen"
 )
 
-// docsPolicy lets the docs page load what this server serves and call this server,
-// and nothing else. The data: images are the viewer's icons, inside its stylesheet.
+// docsPolicy lets the docs page load from and call this server only. The data: images are the icons in
+// the viewer's stylesheet.
 const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -33,8 +33,8 @@ const (
 //go:embed docs
 var docsPage embed.FS
 
-// registerDocs adds the contract as YAML and as JSON, and a page to read and try it.
-// All of it is public: it says nothing that the program's source does not.
+// registerDocs adds the contract as YAML and JSON, and a page to read and try it. All are public: they
+// hold nothing that the source code does not.
 func registerDocs(e *echo.Echo) error {
 	all, err := documents()
 	if err != nil {
@@ -46,15 +46,11 @@ func registerDocs(e *echo.Echo) error {
 	return nil
 }
 
-// documents are made once, by their paths: they are the same for every Server.
+// documents returns all documents by path. They are made once, for every Server.
 var documents = sync.OnceValues(func() (map[string]*document, error) {
-	json, err := yamlToJSON(gen.Contract)
-	if err != nil {
-		return nil, fmt.Errorf("the embedded contract as JSON: %w", err)
-	}
 	all := map[string]*document{
 		"/openapi.yaml": {contentType: "application/yaml", content: gen.Contract},
-		"/openapi.json": {contentType: "application/json", content: json},
+		"/openapi.json": {contentType: "application/json", content: gen.ContractJSON},
 	}
 	for _, file := range []struct {
 		path, contentType string
@@ -69,7 +65,7 @@ var documents = sync.OnceValues(func() (map[string]*document, error) {
 	} {
 		content, err := fs.ReadFile(file.fsys, file.name)
 		if err != nil {
-			return nil, fmt.Errorf("the embedded docs page: %w", err)
+			return nil, fmt.Errorf("reading the embedded docs page: %w", err)
 		}
 		all[file.path] = &document{
 			contentType: file.contentType, content: content, gzipped: strings.HasSuffix(file.name, ".gz"),
@@ -81,14 +77,14 @@ var documents = sync.OnceValues(func() (map[string]*document, error) {
 	return all, nil
 })
 
-// document is a file that stays the same as long as the program runs.
+// document is a file that never changes while the program runs.
 type document struct {
 	contentType string
 	content     []byte
-	gzipped     bool // content is
+	gzipped     bool // content is compressed
 
 	hash  string
-	unzip func() ([]byte, error) // for the rare client that does not take gzip
+	unzip func() ([]byte, error) // for the rare client that does not accept gzip
 }
 
 func (d *document) prepare() {
@@ -113,24 +109,24 @@ func (d *document) serve(c echo.Context) error {
 		} else {
 			var err error
 			if content, err = d.unzip(); err != nil {
-				return fmt.Errorf("an embedded file: %w", err)
+				return fmt.Errorf("decompressing an embedded file: %w", err)
 			}
 			tag = `"` + d.hash + `-plain"`
 		}
 	}
 	header.Set("ETag", tag)
-	header.Set("Cache-Control", "no-cache") // keep it, but ask whether it is still this one
+	header.Set("Cache-Control", "no-cache") // caches must revalidate
 	header.Set("Content-Security-Policy", docsPolicy)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
 	if namesTag(c.Request().Header.Get("If-None-Match"), tag) {
 		return c.NoContent(http.StatusNotModified)
 	}
-	header.Set("Content-Length", strconv.Itoa(len(content))) // HEAD tells it too
+	header.Set("Content-Length", strconv.Itoa(len(content))) // for HEAD too
 	return c.Blob(http.StatusOK, d.contentType, content)
 }
 
-// acceptsGzip reads an Accept-Encoding header (RFC 9110, section 12.5.3).
+// acceptsGzip reports whether an Accept-Encoding header accepts gzip (RFC 9110, section 12.5.3).
 func acceptsGzip(header string) bool {
 	for item := range strings.SplitSeq(header, ",") {
 		coding, weight, weighted := strings.Cut(item, ";")
@@ -143,7 +139,7 @@ func acceptsGzip(header string) bool {
 	return false
 }
 
-// namesTag reads an If-None-Match header (RFC 9110, section 13.1.2).
+// namesTag reports whether an If-None-Match header has the tag (RFC 9110, section 13.1.2).
 func namesTag(header, tag string) bool {
 	for item := range strings.SplitSeq(header, ",") {
 		item = strings.TrimSpace(item)

@@ -19,8 +19,7 @@ import (
 
 var errBodyTooLarge = errors.New("the body must be at most 64 KiB")
 
-// panicError is a panic that was recovered. It does not unwrap: whatever was thrown,
-// the answer is a 500.
+// panicError is a recovered panic. It does not unwrap: the answer is always a 500.
 type panicError struct {
 	cause error
 	stack string
@@ -28,24 +27,27 @@ type panicError struct {
 
 func (e *panicError) Error() string { return "panic: " + e.cause.Error() }
 
-// problem is an error as HTTP tells it.
+// problem is an error as an HTTP answer.
 type problem struct {
 	status  int
 	code    string
 	message string
 	fields  []apikey.FieldError // for 400
-	lacking apikey.Scopes       // for 403: what the key lacks
-	wait    time.Duration       // before trying again; 0 says nothing
+	lacking apikey.Scopes       // for 403: scopes that the key lacks
+	wait    time.Duration       // for Retry-After; 0 sends none
 }
 
-// problemOf is the one place where an error becomes an HTTP status.
+// isRefusal reports whether the caller caused the error, rather than the service.
+func (p problem) isRefusal() bool { return p.status < http.StatusInternalServerError }
+
+// problemOf maps every error to its HTTP answer.
 func problemOf(err error) problem {
 	var (
 		invalid     *apikey.InvalidError
 		credentials *credentialError
 		scope       *scopeError
 		limited     *rateLimitError
-		slow        *slowDownError
+		tooMany     *tooManyFailuresError
 		denied      *apikey.DeniedError
 		routing     *echo.HTTPError
 	)
@@ -57,16 +59,16 @@ func problemOf(err error) problem {
 		return problem{status: http.StatusUnauthorized, code: credentials.code, message: credentials.message}
 	case errors.Is(err, store.ErrActorGone):
 		return problem{status: http.StatusUnauthorized, code: "CREDENTIAL_INVALID",
-			message: "the API key stopped being good while it was used; use another one"}
+			message: "the API key was revoked or rotated, or expired, during this request; use another one"}
 	case errors.As(err, &scope):
 		return problem{status: http.StatusForbidden, code: "INSUFFICIENT_SCOPE",
 			message: apikey.Redact(scope.Error()), lacking: scope.lacking}
 	case errors.As(err, &limited):
 		return problem{status: limited.status, code: "RATE_LIMITED", message: limited.Error(), wait: limited.wait}
-	case errors.As(err, &slow):
-		return problem{status: slow.status, code: "TOO_MANY_REQUESTS", message: slow.Error(), wait: slow.wait}
+	case errors.As(err, &tooMany):
+		return problem{status: tooMany.status, code: "TOO_MANY_REQUESTS", message: tooMany.Error(), wait: tooMany.wait}
 	case errors.As(err, &denied):
-		// It names scopes that the caller asked for, and those can be anything.
+		// The reason quotes scopes from the request, which may hold a secret.
 		return problem{status: http.StatusForbidden, code: "FORBIDDEN", message: apikey.Redact(denied.Reason)}
 	case errors.Is(err, store.ErrNotFound):
 		return problem{status: http.StatusNotFound, code: "KEY_NOT_FOUND",
@@ -87,13 +89,13 @@ func problemOf(err error) problem {
 		return problem{status: http.StatusUnsupportedMediaType, code: "BODY_ENCODED", message: err.Error()}
 	case errors.Is(err, store.ErrTooManyScans):
 		return problem{status: http.StatusTooManyRequests, code: "TOO_MANY_REQUESTS",
-			message: "too many lists and searches are being made at once; wait for some of them", wait: time.Second}
+			message: "too many lists and searches are in progress; try again after Retry-After seconds", wait: time.Second}
 	case errors.Is(err, store.ErrDamaged):
 		return problem{status: http.StatusServiceUnavailable, code: "UNAVAILABLE",
 			message: "the database is damaged; its operator must restore a backup"}
 	case errors.Is(err, store.ErrUncertain):
 		return problem{status: http.StatusServiceUnavailable, code: "OUTCOME_UNKNOWN",
-			message: "the database failed before it said whether the change was made; look whether it was before you repeat it"}
+			message: "the database failed during the change, whose outcome is unknown; check it before you repeat the change"}
 	case errors.Is(err, store.ErrUnavailable),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return problem{status: http.StatusServiceUnavailable, code: "UNAVAILABLE",
@@ -106,16 +108,16 @@ func problemOf(err error) problem {
 		message: "something went wrong here; tell the operator the request_id"}
 }
 
-// problemOfRouting translates what Echo and the generated binder refuse. Their texts
-// can hold the submitted value, so they are not passed on.
+// problemOfRouting maps the errors of Echo and the generated binder. Their texts may quote the
+// request, so they are not passed on.
 func problemOfRouting(status int) problem {
 	switch status {
 	case http.StatusNotFound:
 		return problem{status: status, code: "PATH_NOT_FOUND",
-			message: "there is nothing at this path; the contract lists what there is"}
+			message: "no operation has this path; the contract lists them all"}
 	case http.StatusMethodNotAllowed:
 		return problem{status: status, code: "METHOD_NOT_ALLOWED",
-			message: "this path does not take this method; see the Allow header"}
+			message: "this path does not accept this method; see the Allow header"}
 	}
 	return problem{status: http.StatusBadRequest, code: "INVALID_REQUEST",
 		message: "the request does not match the contract"}
@@ -137,7 +139,7 @@ func (s *Server) writeError(err error, c echo.Context) {
 		header.Add("WWW-Authenticate", challenge)
 	}
 	if x.basic && p.status == http.StatusUnauthorized {
-		// A 401 challenges in the scheme that was tried (RFC 6749, section 5.2).
+		// A 401 names the scheme that the client tried (RFC 6749, section 5.2).
 		header.Add("WWW-Authenticate", `Basic realm="apikeyd"`)
 	}
 	if p.wait > 0 {
@@ -152,7 +154,7 @@ func (s *Server) writeError(err error, c echo.Context) {
 		body.Details = &details
 	}
 	text, err := json.Marshal(body)
-	if err == nil { // not by c.JSON, which obeys ?pretty; the server leaves it out of a HEAD's answer
+	if err == nil { // c.JSON would obey ?pretty
 		err = c.JSONBlob(p.status, append(text, '\n'))
 	}
 	if err != nil {
@@ -160,8 +162,8 @@ func (s *Server) writeError(err error, c echo.Context) {
 	}
 }
 
-// challenge is the WWW-Authenticate header of an answer, or empty (RFC 6750, section
-// 3): a request that carried no credentials is told no error.
+// challenge returns the WWW-Authenticate header of an answer, or "". A request without credentials
+// gets no error in it (RFC 6750, section 3).
 func challenge(p problem) string {
 	const realm = `Bearer realm="apikeyd"`
 	switch {

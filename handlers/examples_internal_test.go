@@ -2,11 +2,16 @@ package handlers
 
 import (
 	"errors"
+	"maps"
+	"net/http"
+	"net/netip"
 	"testing"
+	"time"
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
 	"apikeyd/store"
+	"apikeyd/verify"
 )
 
 // The errors in the contract's examples are those that a caller gets, word for word.
@@ -16,8 +21,27 @@ func TestErrorExamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	unheld := maps.Clone(contract.Components.Responses)
+	server := newServer(Config{AuthFailures: apikey.RateLimit{Limit: 60, Window: time.Minute}})
+	limited := apikey.RateLimit{Limit: 100, Window: time.Minute}
 	for response, errs := range map[string]map[string]error{
-		"BadRequest": {"body": apikey.Invalid("expires_at", "must be in the future"), "query": nil},
+		"Unauthorized": {
+			"missing": &credentialError{codeMissing, "send an API key as x-api-key: SECRET or Authorization: Bearer SECRET"},
+			"invalid": refusal(verify.Result{Code: verify.NotFound}, nil),
+			"expired": refusal(verify.Result{Code: verify.Expired}, nil),
+			"revoked": refusal(verify.Result{Code: verify.Revoked}, nil),
+		},
+		"NotAdmitted": {
+			"scope": &scopeError{lacking: apikey.Scopes{"datasets:read"}},
+			"limit": &rateLimitError{http.StatusForbidden, limited, 3 * time.Second},
+		},
+		"RateLimited":     {"limit": &rateLimitError{http.StatusTooManyRequests, limited, 3 * time.Second}},
+		"TooManyRequests": {"reports": exceeded(server.leakReports)},
+		"BadQuery":        {"query": apikey.Invalid("verbose", "is not a query parameter of this operation; leave it out")},
+		"BadRequest": {
+			"body":  apikey.Invalid("expires_at", "must be in the future"),
+			"query": apikey.Invalid("verbose", "is not a query parameter of this operation; leave it out"),
+		},
 		"NameTaken":  {"taken": store.ErrNameTaken},
 		"Conflict":   {"taken": store.ErrNameTaken, "revoked": store.ErrRevoked},
 		"NotRotated": {"revoked": store.ErrRevoked, "rotated": store.ErrRotated},
@@ -28,21 +52,31 @@ func TestErrorExamples(t *testing.T) {
 		},
 		"Error": {
 			"unavailable": store.ErrUnavailable, "unknown": store.ErrUncertain, "tooLarge": errBodyTooLarge,
-			"encoded": errBodyEncoded, "internal": errors.New("a bug"), "throttled": nil,
+			"encoded": errBodyEncoded, "internal": errors.New("a bug"), "throttled": exceeded(server.authFailures),
 		},
 	} {
+		delete(unheld, response)
 		for name, example := range contract.Components.Responses[response].Value.Content[jsonMedia].Examples {
 			err, listed := errs[name]
 			if !listed {
-				t.Errorf("%s: the example %s is not held by this test", response, name)
-			}
-			if err == nil {
-				continue // other tests provoke it
+				t.Fatalf("%s: the example %s is not held by this test", response, name)
 			}
 			p, value := problemOf(err), example.Value.Value.(map[string]any)
 			if value["message"] != p.message || value["code"] != p.code || value["status"] != float64(p.status) {
 				t.Errorf("%s: the example %s is %v, and the service says %d %s: %s", response, name, value, p.status, p.code, p.message)
 			}
+		}
+	}
+	for response := range unheld {
+		t.Errorf("the examples of %s are not held by this test", response)
+	}
+}
+
+// exceeded uses up a limit and returns its error.
+func exceeded(limiter failureLimiter) error {
+	for {
+		if err := limiter.check(netip.MustParseAddr("192.0.2.1"), time.Unix(0, 0)); err != nil {
+			return err
 		}
 	}
 }

@@ -117,7 +117,7 @@ func TestFailuresOfTheStore(t *testing.T) {
 		for place, put := range where {
 			t.Run(place+"/"+tt.name, func(t *testing.T) {
 				t.Parallel()
-				k := newKit(t, func(c *handlers.Config) { put(c, failing{c.Store, tt.fail}) })
+				k := newKit(t, func(c *handlers.Config) { put(c, failing{storeOf(c), tt.fail}) })
 				k.secrets.add(secret)
 				for _, call := range k.calls(place == "authenticating") {
 					answer := k.do(call)
@@ -161,7 +161,7 @@ func TestQuestionsThatCannotBeAnswered(t *testing.T) {
 	t.Parallel()
 	id := apikey.NewID()
 	k := newKit(t, func(c *handlers.Config) {
-		c.Verifier = verify.New(keycache.New(hidden{c.Store, id}, keycache.Options{Now: c.Now}), c.Log, verify.Options{})
+		c.Verifier = verify.New(keycache.New(hidden{storeOf(c), id}, keycache.Options{Now: c.Now}), c.Log, verify.Options{})
 	})
 	secret := apikey.NewSecret("ak", id).Reveal()
 	k.secrets.add(secret)
@@ -192,8 +192,8 @@ func (s nameless) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
 func TestImpossibleNamesAreNotLookedUp(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, func(c *handlers.Config) {
-		c.Verifier = verify.New(keycache.New(nameless{c.Store}, keycache.Options{Now: c.Now}), c.Log, verify.Options{})
-		c.Store = failing{c.Store, func() error { panic("asked") }}
+		c.Verifier = verify.New(keycache.New(nameless{storeOf(c)}, keycache.Options{Now: c.Now}), c.Log, verify.Options{})
+		c.Store = failing{storeOf(c), func() error { panic("asked") }}
 	})
 	for _, name := range []string{"%00", "%ff", "%2e%2e", "%20a", "a%0a", strings.Repeat("n", 256), k.admin.Secret} {
 		for _, method := range []string{"GET", "DELETE"} {
@@ -205,7 +205,7 @@ func TestImpossibleNamesAreNotLookedUp(t *testing.T) {
 func TestPanicLeavesTheServerUp(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, func(c *handlers.Config) {
-		c.Store = failing{c.Store, func() error { panic("once") }}
+		c.Store = failing{storeOf(c), func() error { panic("once") }}
 	})
 	k.do(request{method: "DELETE", path: keyPath("n"), key: k.admin.Secret, failing: true}).want(500)
 	k.do(request{path: "/healthz"}).want(200)
@@ -264,7 +264,7 @@ func (s overtaken) RotateKey(ctx context.Context, actor store.Actor, ref store.R
 
 func TestRequestInFlightIsOvertaken(t *testing.T) {
 	t.Parallel()
-	k := newKit(t, func(c *handlers.Config) { c.Store = overtaken{c.Store} })
+	k := newKit(t, func(c *handlers.Config) { c.Store = overtaken{storeOf(c)} })
 	target := k.add("team", "target")
 	first := k.add("team", "first", "keys:read", "keys:write")
 	second := k.add("team", "second", "keys:read", "keys:write")
@@ -296,7 +296,7 @@ func (s outpaced) RotateKey(ctx context.Context, actor store.Actor, ref store.Re
 // An answer must not show a secret that does not work.
 func TestRotationIsOvertaken(t *testing.T) {
 	t.Parallel()
-	k := newKit(t, func(c *handlers.Config) { c.Store = outpaced{c.Store} })
+	k := newKit(t, func(c *handlers.Config) { c.Store = outpaced{storeOf(c)} })
 	target := k.add("team", "target")
 	k.rotate(k.admin, keyPath(target.ID), nil).refused(409, "KEY_ROTATED")
 	k.do(request{path: forwardPath, key: target.Secret}).want(200) // in the grace of the other rotation
@@ -322,7 +322,7 @@ func TestRequestsEndInTime(t *testing.T) {
 	t.Parallel()
 	deadlines := make(chan bool, 1)
 	k := newKit(t, func(c *handlers.Config) {
-		c.Verifier = verify.New(keycache.New(punctual{c.Store, deadlines}, keycache.Options{Now: c.Now}), c.Log, verify.Options{})
+		c.Verifier = verify.New(keycache.New(punctual{storeOf(c), deadlines}, keycache.Options{Now: c.Now}), c.Log, verify.Options{})
 	})
 	k.get(k.admin, keysPath+"?status=ACTIVE").want(200)
 	if !<-deadlines {

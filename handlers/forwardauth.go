@@ -17,8 +17,8 @@ import (
 	"apikeyd/verify"
 )
 
-// registerForwardAuth lets forwardAuth be reached by every method, since gateways pass
-// on their client's, and below its path, since Envoy appends the client's.
+// registerForwardAuth routes every method to forwardAuth, because gateways forward their client's
+// method, and also every path below its own, because Envoy appends the client's path.
 func registerForwardAuth(e *echo.Echo, contract gen.ServerInterface, guards guards) {
 	const path = "/v1/forward-auth"
 	wrapper := gen.ServerInterfaceWrapper{Handler: contract}
@@ -30,13 +30,13 @@ func registerForwardAuth(e *echo.Echo, contract gen.ServerInterface, guards guar
 		e.Add(method, path, wrapper.ForwardAuth, guard...)
 	}
 	e.Any(path+"/*", wrapper.ForwardAuth, guard...)
-	// Methods that Echo does not know by name.
+	// Methods that Echo does not know.
 	e.RouteNotFound(path, wrapper.ForwardAuth, guard...)
 	e.RouteNotFound(path+"/*", wrapper.ForwardAuth, guard...)
 }
 
-// admit is the guard of forwardAuth: the caller is the gateway's client, and what its
-// key must hold stands in the query.
+// admit is the guard of forwardAuth: the caller is the gateway's client, and the query names the
+// scopes that its key must hold.
 func (s *Server) admit(op operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -45,19 +45,19 @@ func (s *Server) admit(op operation) echo.MiddlewareFunc {
 			x.answer.Operation, x.answer.Route = op.id, op.route
 			query := readForwardQuery(r.URL.RawQuery)
 			if err := s.proveForward(r, c.Response().Header(), x, query); err != nil {
-				if x.proxied { // else the address is the gateway's, and so all its clients'
-					err = s.slowFailure(x, query.limitedStatus, err)
+				if x.proxied { // else all the gateway's clients share its address
+					err = s.limitAuthFailure(x, query.limitedStatus, err)
 				}
 				return err
 			}
-			// What is in it was read above; the generated binder would refuse what it may hold.
+			// The query was read above, and the generated binder would refuse other parameters.
 			r.URL.RawQuery = ""
 			return next(c)
 		}
 	}
 }
 
-// proveForward makes the holder of the key that a gateway's client sent the caller.
+// proveForward authenticates the gateway's client by the key that it sent.
 func (s *Server) proveForward(r *http.Request, answer http.Header, x *exchange, query forwardQuery) error {
 	secret, err := credential(r, false)
 	if err != nil {
@@ -65,7 +65,7 @@ func (s *Server) proveForward(r *http.Request, answer http.Header, x *exchange, 
 	}
 	result, err := s.Verifier.Admit(r.Context(), secret, query.want...)
 	if err != nil {
-		return err
+		return fmt.Errorf("authenticating the gateway's client: %w", err)
 	}
 	x.shown = result.Key
 	s.decided(x, result)
@@ -82,7 +82,7 @@ func (s *Server) proveForward(r *http.Request, answer http.Header, x *exchange, 
 	return x.enter(result, query.want)
 }
 
-// ForwardAuth implements the operation forwardAuth, once admit let the request pass.
+// ForwardAuth implements the operation forwardAuth for requests that admit lets pass.
 func (s *Server) ForwardAuth(
 	ctx context.Context, _ gen.ForwardAuthRequestObject,
 ) (gen.ForwardAuthResponseObject, error) {
@@ -90,11 +90,10 @@ func (s *Server) ForwardAuth(
 	return admission{who.key}, nil
 }
 
-// admission is the answer that lets a request pass. The generated one writes its headers
-// by way of fmt.
+// admission is the answer to a good key. The generated answer formats each header with fmt.
 type admission struct{ key *apikey.Key }
 
-// VisitForwardAuthResponse makes it an answer of forwardAuth.
+// VisitForwardAuthResponse writes an answer of forwardAuth.
 func (a admission) VisitForwardAuthResponse(w http.ResponseWriter) error {
 	values := [...]string{
 		a.key.ID.String(), url.PathEscape(a.key.Name), url.PathEscape(a.key.Owner), a.key.Scopes.String(),
@@ -107,15 +106,15 @@ func (a admission) VisitForwardAuthResponse(w http.ResponseWriter) error {
 	return nil
 }
 
-// forwardQuery is what the query of forwardAuth asks for.
+// forwardQuery is the query of forwardAuth.
 type forwardQuery struct {
 	want          apikey.Scopes
-	fault         error // why no key passes; then want holds a scope that no key holds
+	fault         error // why no key passes; want then holds a scope that no key has
 	limitedStatus int
 }
 
-// readForwardQuery reads the parameters that are ours and passes over the rest: Envoy
-// appends its client's. What is ours and cannot be read asks for more, never for less.
+// readForwardQuery reads apikeyd's own parameters and ignores others: Envoy appends its client's.
+// A malformed parameter of ours refuses every key, rather than being ignored.
 func readForwardQuery(text string) forwardQuery {
 	q := forwardQuery{limitedStatus: http.StatusForbidden}
 	if strings.Count(text, "&") >= maxForwardParameters {
@@ -146,7 +145,7 @@ func readForwardQuery(text string) forwardQuery {
 	return q
 }
 
-// maxForwardParameters bounds what reading the query of forwardAuth costs.
+// maxForwardParameters limits the cost of reading forwardAuth's query.
 const maxForwardParameters = 1000
 
 var errTooManyParameters = &apikey.DeniedError{Reason: fmt.Sprintf(
@@ -155,11 +154,10 @@ var errTooManyParameters = &apikey.DeniedError{Reason: fmt.Sprintf(
 var errTooManyScopes = &apikey.DeniedError{Reason: fmt.Sprintf(
 	"scope: the query asks for more than %d scopes, which no key can have; ask for fewer", apikey.MaxScopes)}
 
-// errMalformedScope says why no key passes a gateway.
 var errMalformedScope = &apikey.DeniedError{Reason: "scope: the query asks for an empty or malformed scope, or misspells " +
 	"the parameter, so no key passes; write scope=SCOPE, or leave scope out to ask for none"}
 
-// ask asks for scopes, of which there must be one.
+// ask requires scopes, at least one.
 func (q *forwardQuery) ask(scopes apikey.Scopes) {
 	if len(scopes) == 0 {
 		q.refuseAll(errMalformedScope)
@@ -180,7 +178,7 @@ func (q *forwardQuery) ask(scopes apikey.Scopes) {
 	}
 }
 
-// refuseAll asks for a scope that no key holds. The first fault is told.
+// refuseAll requires a scope that no key has. The first fault is reported.
 func (q *forwardQuery) refuseAll(fault error) {
 	if q.fault == nil {
 		q.fault = fault
@@ -188,9 +186,9 @@ func (q *forwardQuery) refuseAll(fault error) {
 	}
 }
 
-// misspellsScope reports whether name can only be meant for scope: in another case, in the
-// plural, as an array (scope[], scope[0]), or with its separators escaped (scope%3D, &amp;scope).
-// Ignoring it would ask for no scope at all. Other names are the gateway's client's.
+// misspellsScope reports whether name is a misspelled scope: in another case, in the plural, as an
+// array (scope[], scope[0]), or with escaped separators (scope%3D, &amp;scope). Ignoring it would
+// require no scope at all.
 func misspellsScope(name string) bool {
 	name = strings.TrimPrefix(strings.ToLower(strings.TrimSpace(name)), "amp;")
 	rest, found := strings.CutPrefix(name, "scope")
@@ -198,7 +196,7 @@ func misspellsScope(name string) bool {
 	return found && (rest == "" || strings.ContainsRune("[=:", rune(rest[0])))
 }
 
-// rateLimitError is a 403 or 429: the key is over its limit.
+// rateLimitError is a 403 or 429: the key is over its rate limit.
 type rateLimitError struct {
 	status int
 	limit  apikey.RateLimit
@@ -210,7 +208,7 @@ func (e *rateLimitError) Error() string {
 		e.limit.Limit, wholeSeconds(e.limit.Window), wholeSeconds(e.wait))
 }
 
-// rateLimitPolicy and rateLimitLeft are the fields RateLimit-Policy and RateLimit of
+// rateLimitPolicy and rateLimitLeft return the RateLimit-Policy and RateLimit headers of
 // draft-ietf-httpapi-ratelimit-headers-10.
 func rateLimitPolicy(r apikey.RateLimit) string {
 	return fmt.Sprintf(`"key";q=%d;w=%d`, r.Limit, wholeSeconds(r.Window))
@@ -220,5 +218,5 @@ func rateLimitLeft(q ratelimit.Quota) string {
 	return fmt.Sprintf(`"key";r=%d;t=%d`, q.Remaining, wholeSeconds(q.Reset))
 }
 
-// wholeSeconds rounds up: whoever waits so long has waited long enough.
+// wholeSeconds rounds up, so that a client that waits so long has waited long enough.
 func wholeSeconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }

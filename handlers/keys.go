@@ -45,7 +45,7 @@ func (s *Server) ListApiKeys(
 	}
 	now, params := s.Now(), request.Params
 	if text := or(params.NameContains, ""); !utf8.ValidString(text) || strings.Contains(text, "\x00") {
-		return nil, apikey.Invalid("name_contains", "must be valid UTF-8, without NUL: no name is otherwise")
+		return nil, apikey.Invalid("name_contains", "must be valid UTF-8 without NUL, as names are")
 	}
 	if params.Search != nil {
 		if err := apikey.CheckSearch(*params.Search); err != nil {
@@ -86,8 +86,8 @@ func (s *Server) ListApiKeys(
 	return listAnswer(found.Keys, pagination, now), nil
 }
 
-// boundary is the time in a filter. The zero time would be no filter, and there is no key
-// between it and the next millisecond.
+// boundary returns a filter's time. It moves year 1's first instant by a millisecond, because the zero
+// time would be no filter; no key lies in between.
 func boundary(at *apikey.Timestamp) time.Time {
 	if at == nil {
 		return time.Time{}
@@ -147,8 +147,8 @@ func (s *Server) RotateApiKey(
 	if err != nil {
 		return nil, err
 	}
-	// The store refuses if it is no longer this secret that is replaced: of two rotations
-	// at once, the later would make the answer of the earlier untrue.
+	// The store refuses if the current secret is another by now: of two concurrent rotations, the later
+	// would replace the secret that the earlier one returned.
 	secret := key.NewSecret()
 	key, err = s.Store.RotateKey(ctx, who.actor(), store.ByID(key.ID), apikey.Rotation{
 		From: key.SecretHash, To: secret.Hash(),
@@ -176,8 +176,8 @@ func (s *Server) RevokeApiKey(
 	return keyAnswer(&key, s.Now()), nil
 }
 
-// reference says which key a caller means by {key_name} and ?owner=. A UUID is
-// always an id. What no key can be named is not found, without asking the store.
+// reference resolves {key_name} and ?owner= to a reference. A UUID is always an id. A name that no key
+// can have is not found, without asking the store.
 func reference(who *apikey.Key, keyName string, owner *string) (store.Ref, error) {
 	ref := store.Ref{Owner: who.Owner}
 	if owner != nil {
@@ -188,11 +188,11 @@ func reference(who *apikey.Key, keyName string, owner *string) (store.Ref, error
 	}
 	if id, err := apikey.ParseID(keyName); err == nil {
 		if id.IsZero() {
-			return store.Ref{}, store.ErrNotFound // it names no key, and must not become a name
+			return store.Ref{}, store.ErrNotFound // a Ref with a zero id is by name
 		}
 		ref.ID = id
 		if owner == nil && who.Scopes.Has(apikey.ScopeAdmin) {
-			ref.Owner = "" // by id an admin reaches any owner's key
+			ref.Owner = "" // an admin reaches any owner's key by id
 		}
 		return ref, nil
 	}
@@ -203,7 +203,7 @@ func reference(who *apikey.Key, keyName string, owner *string) (store.Ref, error
 	return ref, nil
 }
 
-// listedOwner says whose keys a list shows; empty is everybody's.
+// listedOwner returns the owner whose keys a list shows, or "" for all owners.
 func listedOwner(who *apikey.Key, owner *string) (string, error) {
 	switch {
 	case owner != nil:
@@ -221,7 +221,7 @@ func checkOwner(who *apikey.Key, owner string) error {
 	return who.MayReach(owner)
 }
 
-// or returns what p points to, or a default.
+// or returns *p, or a default if p is nil.
 func or[T any](p *T, otherwise T) T {
 	if p == nil {
 		return otherwise

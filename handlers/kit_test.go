@@ -73,6 +73,9 @@ func (k *kit) Run(name string, f func(k *kit)) {
 	k.T.Run(name, func(t *testing.T) { f(&kit{t, k.world}) })
 }
 
+// storeOf returns the whole store of a service.
+func storeOf(c *handlers.Config) store.Store { return c.Store.(store.Store) }
+
 func (k *kit) must(err error) {
 	k.Helper()
 	if err != nil {

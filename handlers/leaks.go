@@ -10,15 +10,15 @@ import (
 	"apikeyd/store"
 )
 
-// leakRate is how many reports that do nothing one address may make: enough for honest
-// mistakes, too few to try secrets.
+// leakRate limits ineffective reports from one address: enough for honest mistakes, too few for
+// guessing secrets.
 var leakRate = apikey.RateLimit{Limit: 30, Window: time.Minute}
 
 // leakThanks is the answer to every report.
 const leakThanks = "Thank you. If this was the secret of a key, it no longer works."
 
-// ReportLeakedKey implements the operation reportLeakedKey. The secret is tried first:
-// a report that ends one always passes, however much noise its address makes.
+// ReportLeakedKey implements the operation reportLeakedKey. It checks the secret before the limit, so a
+// report of a working secret always passes, even from an address over the limit.
 func (s *Server) ReportLeakedKey(
 	ctx context.Context, request gen.ReportLeakedKeyRequestObject,
 ) (gen.ReportLeakedKeyResponseObject, error) {
@@ -33,13 +33,13 @@ func (s *Server) ReportLeakedKey(
 	return gen.ReportLeakedKey202JSONResponse{Body: gen.LeakReportResponse{Message: leakThanks}}, nil
 }
 
-// endLeaked returns store.ErrNotFound if there was nothing to end.
+// endLeaked ends a leaked secret. It returns store.ErrNotFound if the secret does not work anyway.
 func (s *Server) endLeaked(ctx context.Context, leaked string, x *exchange) error {
 	secret, err := apikey.ParseSecret(leaked)
 	if err != nil {
 		return store.ErrNotFound
 	}
-	// Looking costs less than a transaction, and most strangers get no further.
+	// A read costs less than a transaction, and most reports end here.
 	key, err := s.Store.Key(ctx, store.ByID(secret.ID()))
 	if err != nil {
 		return err

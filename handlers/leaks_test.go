@@ -255,7 +255,7 @@ func TestReportsInTrouble(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			k := newKit(t, func(c *handlers.Config) {
-				c.Store = endless{c.Store, tt.fail}
+				c.Store = endless{storeOf(c), tt.fail}
 			})
 			answer := k.do(request{method: "POST", path: leaksPath, failing: true, body: fields{"key": k.admin.Secret}.json()})
 			if tt.status == 202 {

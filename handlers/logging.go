@@ -12,8 +12,8 @@ import (
 	"apikeyd/apikey"
 )
 
-// logRequest writes one line. The query is never in it, and what a caller chose only
-// redacted: a secret can be put anywhere, even where the method belongs.
+// logRequest logs one line. It never holds the query, and text from the request is redacted:
+// clients put secrets anywhere, even in the method.
 func (s *Server) logRequest(c echo.Context, x *exchange) {
 	if x.err != nil && s.refusals != nil && !s.refusals.Pass(x.problem.code) {
 		return
@@ -37,7 +37,7 @@ func (s *Server) logRequest(c echo.Context, x *exchange) {
 	if x.err != nil {
 		attrs = append(attrs, slog.String("code", x.problem.code))
 		switch {
-		case x.problem.status < 500:
+		case x.problem.isRefusal():
 			attrs = append(attrs, slog.String("message", apikey.Redact(x.problem.message)))
 		case errors.Is(x.err, context.Canceled):
 			attrs = append(attrs, slog.String("message", "the client hung up"))
@@ -52,17 +52,17 @@ func (s *Server) logRequest(c echo.Context, x *exchange) {
 	s.Log.LogAttrs(r.Context(), level, "request", attrs...)
 }
 
-// logHeld sums up the refusals that got no line of their own.
+// logHeld logs how many refusals got no line of their own.
 func (s *Server) logHeld(code string, count int) {
 	s.Log.Warn("refusals without a line of their own", "code", code, "count", count)
 }
 
-// loggable makes text that a caller chose fit for the log: short, and without a secret,
-// also one that is percent-encoded, or several times so.
+// loggable prepares text from a request for the log: it shortens the text, and redacts secrets,
+// including those that are percent-encoded once or several times.
 func loggable(text string) string {
 	const (
 		maxLength = 256
-		maxRead   = 2048 // of what is encoded, three characters can be one
+		maxRead   = 2048 // before decoding: an encoded character has three
 		maxPasses = 8
 	)
 	text = text[:min(len(text), maxRead)]
@@ -73,7 +73,7 @@ func loggable(text string) string {
 			break
 		}
 		if pass == maxPasses {
-			return "[redacted]" // nobody encodes so often for a good reason
+			return "[redacted]" // no honest client encodes so often
 		}
 		decoded = next
 	}
@@ -86,7 +86,7 @@ func loggable(text string) string {
 	return text
 }
 
-// decodePercent decodes what is well-formed and leaves the rest as it is.
+// decodePercent decodes well-formed percent-encoding and keeps the rest.
 func decodePercent(s string) string {
 	if !strings.Contains(s, "%") {
 		return s

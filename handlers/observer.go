@@ -12,37 +12,36 @@ import (
 	"apikeyd/verify"
 )
 
-// Observer is told of every request. Its methods are safe for concurrent use, and quick.
+// Observer sees every request. Its methods are quick and safe for concurrent use.
 type Observer interface {
-	// Began is told of a request, and returns the context in which it goes on.
+	// Began is called when a request arrives. It returns the context for the rest of the request.
 	Began(ctx context.Context, r *http.Request) context.Context
 
-	// Answered is told, in that context, how the request was answered. It must not keep a.
+	// Answered is called with that context when the request was answered. It must not keep a.
 	Answered(ctx context.Context, a *Answer)
 }
 
-// Answer is how a request was answered. Nothing in it is of the caller's choosing but what
-// has few values.
+// Answer describes an answered request. The caller controls none of it except by choice among few values.
 type Answer struct {
 	Operation string        // one of Operations
-	Route     string        // the operation's path in the contract; empty for no operation
+	Route     string        // the operation's path in the contract, or ""
 	RequestID string        // as in the answer, the log and the audit log
-	Status    int           // of HTTP
-	Code      string        // of the error that was answered; empty for none
-	Took      time.Duration // by the clock of the machine
+	Status    int           // HTTP status
+	Code      string        // of the error; "" for none
+	Took      time.Duration // on the machine's clock
 
-	Authentication verify.Code // of the caller's own key; empty if it was not looked at
-	Verification   verify.Code // of the key that was asked about; empty for none
+	Authentication verify.Code // of the caller's own key; "" if it was not verified
+	Verification   verify.Code // of the key in the question; "" for none
 }
 
-// What an Answer calls what is no operation of the contract.
+// The operations of answers that are not in the contract.
 const (
 	Healthz = "healthz"
 	Readyz  = "readyz"
-	Other   = "other" // the documents, and what there is not
+	Other   = "other" // documents and unknown paths
 )
 
-// Operations returns all that an Answer can have for its Operation.
+// Operations returns every value that Answer.Operation can have.
 func Operations() ([]string, error) {
 	guards, err := new(Server).newGuards()
 	if err != nil {
@@ -51,8 +50,7 @@ func Operations() ([]string, error) {
 	return append(slices.Sorted(maps.Keys(guards)), Healthz, Readyz, Other), nil
 }
 
-// named returns the middleware that says what is asked, where there is no guard to say so.
-// Echo makes its functions anew for each request.
+// named returns the middleware that sets the operation and route of requests that have no guard.
 func named(operation, route string) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -63,7 +61,7 @@ func named(operation, route string) echo.MiddlewareFunc {
 	}
 }
 
-// observed tells all observers how a request was answered.
+// observed calls Answered of all observers.
 func (s *Server) observed(x *exchange, status int) {
 	if len(s.Observers) == 0 {
 		return

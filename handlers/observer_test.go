@@ -67,9 +67,10 @@ func (o *observed) by(t *testing.T) func(*handlers.Config) {
 		if o.tracer, err = tracing.New(context.Background(), &o.spans, c.Log, "v1"); err != nil {
 			t.Fatal(err)
 		}
-		c.Store = o.tracer.Store(db, db.System())
+		traced := o.tracer.Store(db, db.System())
+		c.Store = traced
 		c.Log = slog.New(o.tracer.LogHandler(c.Log.Handler()))
-		c.Verifier = verify.New(keycache.New(c.Store, keycache.Options{Now: c.Now}), c.Log, verify.Options{})
+		c.Verifier = verify.New(keycache.New(traced, keycache.Options{Now: c.Now}), c.Log, verify.Options{})
 		o.metrics, err = metrics.New(metrics.Sources{Database: db, Verifier: c.Verifier, Operations: operations, Log: c.Log})
 		if err != nil {
 			t.Fatal(err)

@@ -9,22 +9,22 @@ import (
 	"apikeyd/internal/inprocess"
 )
 
-// OperatorOwner is the owner whose keys the operator means if a request names none.
+// OperatorOwner is the owner of the operator's requests that name none.
 const OperatorOwner = "admin"
 
-// operator carries calls to the handlers as whoever holds the database itself.
+// operator is a transport that calls the handlers directly.
 type operator struct {
 	api    http.Handler
 	caller caller
 }
 
-// NewOperator returns a transport for an HTTP client in this process that acts as the operator:
-// it may do everything, and the audit log names the operator and the command. It is no handler,
-// so that nobody can serve it to others. Where a server would answer that it failed, the call
-// fails with the cause: there is no log to look it up in.
+// NewOperator returns a transport for an HTTP client in this process that acts as the operator, who
+// has direct access to the database. The operator may do everything, and the audit log names the
+// operator and the command. A transport, unlike a handler, cannot be served to others by mistake.
+// Where a server would answer 5xx, the call returns the cause as its error.
 //
-// Requests are not held against the contract, which takes longer to read than all else that a
-// command does. The rules of keys hold as for everybody.
+// Requests are not validated against the contract: reading it would take longer than the rest of a
+// command. The rules for keys apply as usual.
 func NewOperator(c Config, command string) http.RoundTripper {
 	s := newServer(c)
 	e := s.newEcho(recoverPanics())
@@ -39,7 +39,7 @@ func NewOperator(c Config, command string) http.RoundTripper {
 func (o operator) RoundTrip(r *http.Request) (*http.Response, error) {
 	x := &exchange{Context: r.Context(), caller: o.caller, called: true}
 	answer, err := inprocess.Serve(o.api, r.WithContext(context.WithValue(x.Context, exchangeKey{}, x)))
-	if x.problem.status >= http.StatusInternalServerError {
+	if !x.problem.isRefusal() {
 		return nil, x.err
 	}
 	return answer, err

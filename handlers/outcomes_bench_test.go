@@ -22,7 +22,7 @@ func BenchmarkVerifyOutcomes(b *testing.B) {
 	var service http.Handler
 	s := servertest.Start(b, servertest.Options{
 		Configure: []func(*handlers.Config){func(c *handlers.Config) {
-			c.Verifier = verify.New(keycache.New(c.Store, keycache.Options{Size: remembered}), c.Log, verify.Options{})
+			c.Verifier = verify.New(keycache.New(storeOf(c), keycache.Options{Size: remembered}), c.Log, verify.Options{})
 		}},
 		Handler: func(h http.Handler) http.Handler {
 			service = h

@@ -11,22 +11,22 @@ import (
 )
 
 const (
-	// maxPages is how many pages of lists may be made and sent at once. The largest has 11 MB,
-	// and stays in memory until its client has read it.
+	// maxPages limits the pages of lists in flight. The largest has 11 MB, and stays in memory until its
+	// client has read it.
 	maxPages = 32
-	// maxPagesOfOwner is how many of them one owner may have: a client that does not read holds
-	// up its owner's lists, and nobody else's.
+	// maxPagesOfOwner limits them for each owner, so that a client that does not read blocks only its
+	// own owner's lists.
 	maxPagesOfOwner = 8
-	// maxListsOfOwner is how many lists of one owner may be made, sent or wait.
+	// maxListsOfOwner limits an owner's lists in flight or waiting.
 	maxListsOfOwner = 16
 )
 
-// listing holds the operations that answer with a page.
+// listing holds the operations that return a page.
 var listing = map[string]bool{"listApiKeys": true, "listAuditEvents": true}
 
-// pages bounds the pages that are made and sent at once. A few others wait, as long as a request may take.
+// pages limits the pages in flight. A few more wait, until the request's deadline.
 type pages struct {
-	all chan struct{} // one for each page
+	all chan struct{} // slots of all owners
 
 	mu     sync.Mutex
 	owners map[string]*ownerPages
@@ -34,30 +34,29 @@ type pages struct {
 
 type ownerPages struct {
 	slots chan struct{}
-	users int // that hold one or wait
+	users int // requests that hold a slot or wait
 }
 
 func newPages() *pages {
 	return &pages{all: make(chan struct{}, maxPages), owners: make(map[string]*ownerPages)}
 }
 
-// bound is the guard of operations that answer with a page. It holds its place until the
-// whole answer is sent.
+// bound is the guard of operations that return a page. It holds a slot until the whole answer is sent.
 func (p *pages) bound(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		ctx := c.Request().Context()
-		leave, err := p.enter(ctx, callerFrom(ctx).key.Owner)
+		release, err := p.enter(ctx, callerFrom(ctx).key.Owner)
 		if err != nil {
 			return err
 		}
-		defer leave()
+		defer release()
 		return next(c)
 	}
 }
 
-// enter waits for a place and returns what gives it back. If too many wait, or ctx ends first, it
-// returns a store.ErrTooManyScans.
-func (p *pages) enter(ctx context.Context, owner string) (leave func(), err error) {
+// enter waits for a slot. It returns the function that releases the slot, or store.ErrTooManyScans if too
+// many requests wait already or ctx ends first.
+func (p *pages) enter(ctx context.Context, owner string) (release func(), err error) {
 	own, ok := p.join(owner)
 	if !ok {
 		return nil, store.ErrTooManyScans
@@ -78,7 +77,7 @@ func (p *pages) enter(ctx context.Context, owner string) (leave func(), err erro
 	}, nil
 }
 
-// take waits for a place among slots. Mostly there is one, and no timer is needed.
+// take waits for a slot. It first tries without ctx.Done, which would start a timer.
 func take(ctx context.Context, slots chan struct{}) error {
 	select {
 	case slots <- struct{}{}:
@@ -93,7 +92,7 @@ func take(ctx context.Context, slots chan struct{}) error {
 	}
 }
 
-// join counts one more list of an owner, unless there are too many.
+// join counts one more list of an owner. It reports false if there are too many.
 func (p *pages) join(owner string) (own *ownerPages, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -109,7 +108,7 @@ func (p *pages) join(owner string) (own *ownerPages, ok bool) {
 	return own, true
 }
 
-// quit removes an owner that neither holds a place nor waits for one.
+// quit counts one list less, and removes an owner without lists.
 func (p *pages) quit(owner string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

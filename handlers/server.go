@@ -1,8 +1,9 @@
-// Package handlers serves the contract over HTTP: it authenticates, validates,
-// calls the store, and turns every error into the contract's error shape.
+// Package handlers serves the contract over HTTP: it authenticates and validates requests, calls the
+// store, and maps every error to the contract's error shape.
 package handlers
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -18,49 +19,66 @@ import (
 	"apikeyd/verify"
 )
 
+// Store has the methods of store.Store that a Server calls. Reads that the cache can answer go through
+// the Verifier instead.
+type Store interface {
+	Key(ctx context.Context, ref store.Ref) (apikey.Key, error)
+	Summary(ctx context.Context, owner string, at time.Time) (store.Summary, error)
+	CreateKey(ctx context.Context, actor store.Actor, key apikey.Key) error
+	UpdateKey(ctx context.Context, actor store.Actor, ref store.Ref, change apikey.Change) (apikey.Key, error)
+	RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref) (apikey.Key, error)
+	RotateKey(ctx context.Context, actor store.Actor, ref store.Ref, rotation apikey.Rotation) (apikey.Key, error)
+	EndSecret(ctx context.Context, actor store.Actor) (apikey.Key, error)
+	AuditEvents(ctx context.Context, q store.EventQuery) ([]store.Event, error)
+	Ping(ctx context.Context) error
+}
+
 // Config is what a Server needs. Store, Verifier, Log and Now must be set.
 type Config struct {
-	Store    store.Store
+	Store    Store
 	Verifier *verify.Verifier
 	Policy   apikey.Policy
 	Log      *slog.Logger
 	Now      func() time.Time
 
-	TrustedProxies []netip.Prefix   // who is believed about where a request comes from
-	AuthFailures   apikey.RateLimit // of each address; the zero RateLimit is without limit
+	TrustedProxies []netip.Prefix   // whose X-Forwarded-For is believed
+	AuthFailures   apikey.RateLimit // for each address; the zero RateLimit is unlimited
 
-	// Notices returns what /readyz lists as details, such as a restore that was not reconciled.
-	// It may be nil.
+	// Notices returns the details that /readyz lists, such as an unreconciled restore. It may be nil.
 	Notices func() []string
-	// Observers are told of every request, in this order.
+	// Observers see every request, in this order.
 	Observers []Observer
-	// RefusalLines is how many refusals of one code the log has a line for each second; the
-	// others are summed up. 0 is without limit.
+	// RefusalLines limits log lines about refusals: so many a second for each code. The rest are
+	// counted. 0 is unlimited.
 	RefusalLines int
 }
 
 // Server implements the operations of the contract.
 type Server struct {
 	Config
-	authFailures slowDown
-	leakReports  slowDown // those that did nothing
+	authFailures failureLimiter
+	leakReports  failureLimiter // ineffective ones
 	pages        *pages
-	refusals     *logging.Limiter // nil lets all pass
+	refusals     *logging.Limiter // nil is unlimited
 }
 
 var _ gen.StrictServerInterface = (*Server)(nil)
 
-// New returns the handler of everything apikeyd answers: the contract under /v1,
-// /healthz and /readyz, and the contract itself with its docs page. It fails if the
-// contract has an operation that nothing protects.
+// New returns the handler for the contract's operations under /v1, for /healthz and /readyz, and for the
+// contract itself with its docs page. It fails if an operation of the contract is unprotected.
 func New(c Config) (http.Handler, error) {
 	s := newServer(c)
 	guards, err := s.newGuards()
 	if err != nil {
 		return nil, err
 	}
+	return s.handler(s, guards)
+}
+
+// handler routes requests through guards to the operations of api.
+func (s *Server) handler(api gen.StrictServerInterface, guards guards) (http.Handler, error) {
 	e := s.newEcho(s.begin, recoverPanics())
-	contract := gen.NewStrictHandler(s, []gen.StrictMiddlewareFunc{requireCaller})
+	contract := gen.NewStrictHandler(api, []gen.StrictMiddlewareFunc{requireCaller})
 	gen.RegisterHandlersWithOptions(e, contract, gen.RegisterHandlersOptions{OperationMiddlewares: guards})
 	registerForwardAuth(e, contract, guards)
 	probes := []string{http.MethodGet, http.MethodHead}
@@ -76,8 +94,8 @@ func newServer(c Config) *Server {
 	s := &Server{
 		Config:       c,
 		pages:        newPages(),
-		authFailures: newSlowDown(c.AuthFailures, "calls with a bad API key"),
-		leakReports:  newSlowDown(leakRate, "reports of what is no key's secret"),
+		authFailures: newFailureLimiter(c.AuthFailures, "calls with a bad API key"),
+		leakReports:  newFailureLimiter(leakRate, "reports of secrets that work for no key"),
 	}
 	if c.RefusalLines > 0 {
 		s.refusals = logging.NewLimiter(c.RefusalLines, s.logHeld)
@@ -85,7 +103,7 @@ func newServer(c Config) *Server {
 	return s
 }
 
-// newEcho returns a router whose errors the one mapper answers.
+// newEcho returns a router whose errors writeError answers.
 func (s *Server) newEcho(middleware ...echo.MiddlewareFunc) *echo.Echo {
 	e := echo.New()
 	e.HTTPErrorHandler = s.writeError
@@ -93,7 +111,7 @@ func (s *Server) newEcho(middleware ...echo.MiddlewareFunc) *echo.Echo {
 	return e
 }
 
-// recoverPanics makes an error of a panic, for the one mapper.
+// recoverPanics turns a panic into a *panicError.
 func recoverPanics() echo.MiddlewareFunc {
 	return middleware.RecoverWithConfig(middleware.RecoverConfig{
 		DisableStackAll: true,
@@ -103,13 +121,13 @@ func recoverPanics() echo.MiddlewareFunc {
 	})
 }
 
-// healthz says that the process answers.
+// healthz reports that the process answers.
 func (s *Server) healthz(c echo.Context) error {
 	return c.JSONBlob(http.StatusOK, []byte(`{"status":"ok"}`+"\n"))
 }
 
-// readyz says that the store answers too. It does not say that the store can be
-// written: a key is verified on a full disk as well.
+// readyz reports that the store answers too. The store may still refuse writes: keys can be verified
+// even when the disk is full.
 func (s *Server) readyz(c echo.Context) error {
 	if err := s.Store.Ping(c.Request().Context()); err != nil {
 		return err

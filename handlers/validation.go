@@ -16,11 +16,11 @@ import (
 	"apikeyd/apikey"
 )
 
-// maxFields bounds how many faults one answer lists.
+// maxFields limits the faults that one answer lists.
 const maxFields = 20
 
-// formats are those of strings. They are an option of each validation, because a
-// schema by itself does not know the formats of its document.
+// formats validates the string formats of the contract. They are an option of each validation, because
+// a schema does not know its document's formats.
 var formats = map[string]openapi3.StringFormatValidator{
 	"date-time": openapi3.NewCallbackValidator(func(value string) error {
 		_, err := apikey.ParseTimestamp(value)
@@ -32,12 +32,12 @@ var formats = map[string]openapi3.StringFormatValidator{
 	}),
 }
 
-// scopeFormat is that of a scope in a request. The contract's pattern refuses a comma, and
-// apikey says which scopes were meant.
+// scopeFormat is the format of a scope in a request. Its pattern refuses commas; apikey's message says
+// how to write the scopes instead.
 const scopeFormat = "scope-token"
 
-// schemaOptions keep the schema and the value out of errors: they may hold a secret,
-// and printing a deeply nested value takes seconds.
+// schemaOptions keep schema and value out of errors: a value may hold a secret, and printing a deeply
+// nested one takes seconds.
 var schemaOptions = []openapi3.SchemaValidationOption{
 	openapi3.VisitAsRequest(),
 	openapi3.MultiErrors(),
@@ -45,12 +45,12 @@ var schemaOptions = []openapi3.SchemaValidationOption{
 	openapi3.WithStringFormatValidators(formats),
 }
 
-// validateBody holds a decoded body against its schema.
+// validateBody checks a decoded body against its schema.
 func validateBody(op operation, value any) error {
 	var faults faults
 	value = faults.bound(op.body.Value, nil, value)
 	if len(faults) == maxFields {
-		return faults.err() // no more are told
+		return faults.err()
 	}
 	err := op.body.Value.VisitJSON(value, schemaOptions...)
 	if err == nil && len(faults) == 0 {
@@ -63,8 +63,8 @@ func validateBody(op operation, value any) error {
 	return faults.err()
 }
 
-// validateQuery holds the query against the operation's parameters, each of which
-// may come once. Nothing else may come.
+// validateQuery checks the query against the operation's parameters. Each may occur once, and no others
+// may occur.
 func validateQuery(op operation, r *http.Request) error {
 	if strings.Count(r.URL.RawQuery, "&") >= maxParameters {
 		return apikey.Invalid("query", fmt.Sprintf("has more than %d parameters", maxParameters))
@@ -105,16 +105,15 @@ func (f *faults) addParameterError(p *openapi3.Parameter, r *http.Request, query
 		f.add(p.Name, describe(p.Schema.Value))
 	case err == nil:
 	case errors.As(err, &schemaError) && schemaError.Schema.Format == "date-time":
-		f.add(p.Name, mend(schemaError)+"; in a query a plus sign is %2B")
+		f.add(p.Name, remedy(schemaError)+"; in a query a plus sign is %2B")
 	case errors.As(err, &schemaError):
-		f.add(p.Name, mend(schemaError))
+		f.add(p.Name, remedy(schemaError))
 	default: // not even of the right type
 		f.add(p.Name, describe(p.Schema.Value))
 	}
 }
 
-// isPlain reports whether a number has its one usual spelling, without a plus sign or zeros
-// in front, and so a truth value.
+// isPlain reports whether an integer or boolean has its usual spelling: no plus sign, no leading zeros.
 func isPlain(schema *openapi3.Schema, text string) bool {
 	switch {
 	case schema.Type.Is(openapi3.TypeInteger):
@@ -126,17 +125,17 @@ func isPlain(schema *openapi3.Schema, text string) bool {
 	return true
 }
 
-// faults collects what is wrong with a request, one message for each field.
+// faults collects a request's faults, one message for each field.
 type faults []apikey.FieldError
 
 func (f *faults) add(field, message string) {
-	const maxLength = 64 // the field may be a name that the caller made up
+	const maxLength = 64 // clients can invent long names
 	if len(*f) == maxFields {
 		return
 	}
 	field = apikey.Redact(field)
 	if field == "" {
-		field = `""` // a name of no characters is allowed in JSON and in a query
+		field = `""` // JSON and queries allow empty names
 	}
 	if runes := []rune(field); len(runes) > maxLength {
 		field = string(runes[:maxLength]) + "…"
@@ -154,14 +153,14 @@ func (f *faults) err() error {
 	return &apikey.InvalidError{Fields: *f}
 }
 
-// addSchemaErrors adds what the schema found.
+// addSchemaErrors adds the errors of a schema validation.
 func (f *faults) addSchemaErrors(err error) {
 	for _, one := range schemaErrors(err) {
-		f.add(fieldName(one.JSONPointer()), mend(one))
+		f.add(fieldName(one.JSONPointer()), remedy(one))
 	}
 }
 
-// schemaErrors lists what a schema found, however deep it is wrapped.
+// schemaErrors lists the errors of a schema validation, however deeply they are wrapped.
 func schemaErrors(err error) []*openapi3.SchemaError {
 	if several, ok := errors.AsType[openapi3.MultiError](err); ok {
 		var all []*openapi3.SchemaError
@@ -176,7 +175,7 @@ func schemaErrors(err error) []*openapi3.SchemaError {
 	return nil
 }
 
-// fieldName names a place in the body, such as "name" or "scopes.3".
+// fieldName returns a path in the body as text, such as "name" or "scopes.3".
 func fieldName(path []string) string {
 	if len(path) == 0 {
 		return "body"
@@ -184,8 +183,8 @@ func fieldName(path []string) string {
 	return strings.Join(path, ".")
 }
 
-// mend says how to mend a value that its schema refuses.
-func mend(err *openapi3.SchemaError) string {
+// remedy says how to fix a value that its schema refuses.
+func remedy(err *openapi3.SchemaError) string {
 	switch err.SchemaField {
 	case "required":
 		return "is required"
@@ -203,7 +202,7 @@ func mend(err *openapi3.SchemaError) string {
 	return describe(err.Schema)
 }
 
-// describe says what a schema asks for.
+// describe says what a schema requires.
 func describe(s *openapi3.Schema) string {
 	pattern, hasPattern := s.Extensions["x-pattern-message"].(string)
 	switch {

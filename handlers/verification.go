@@ -14,7 +14,7 @@ func (s *Server) VerifyApiKey(
 ) (gen.VerifyApiKeyResponseObject, error) {
 	wanted := or(request.Body.Scopes, nil)
 	for _, scope := range wanted {
-		if !apikey.IsScope(scope) { // of the operator: the contract has it checked for all others
+		if !apikey.IsScope(scope) { // only from the operator: the contract's check refuses it in others
 			return nil, apikey.CheckScopes(wanted)
 		}
 	}
@@ -44,11 +44,11 @@ func (s *Server) IntrospectToken(
 
 func introspection(result verify.Result) gen.IntrospectionResponse {
 	if result.Code != verify.Valid {
-		return gen.IntrospectionResponse{Active: false} // nothing else is told (section 2.2)
+		return gen.IntrospectionResponse{Active: false} // and nothing else (section 2.2)
 	}
 	key, end := result.Key, result.Key.ExpiresAt
 	if !key.SecretHash.Equal(result.Hash) {
-		end = key.GraceEnd(result.At) // it is the token that ends then, not the key
+		end = key.GraceEnd(result.At) // the token is an old secret, which ends before its key
 	}
 	scope, id := key.Scopes.String(), key.ID.String()
 	issued, expires := key.CreatedAt.Unix(), end.Unix()
@@ -58,7 +58,7 @@ func introspection(result verify.Result) gen.IntrospectionResponse {
 	}
 }
 
-// decided notes what was decided for somebody else's API.
+// decided records a decision for an integrator's API.
 func (s *Server) decided(x *exchange, r verify.Result) {
 	x.answer.Verification = r.Code
 	s.Verifier.Count(r)

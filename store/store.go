@@ -38,6 +38,26 @@ var (
 	ErrDamaged = errors.New("the database is damaged")
 )
 
+// The reasons for which no Store is made of a database.
+var (
+	ErrInUse       = errors.New("another apikeyd serves this database")
+	ErrMissing     = errors.New("there is no database here")
+	ErrForeign     = errors.New("this is not a database of apikeyd")
+	ErrTooNew      = errors.New("the database was written by a newer apikeyd")
+	ErrNotMigrated = errors.New("the database was written by an older apikeyd; run apikeyd serve on it once")
+)
+
+// IsRefusal reports whether an error says no to one call, while nothing is wrong with the Store.
+func IsRefusal(err error) bool {
+	for _, refusal := range []error{ErrNotFound, ErrNameTaken, ErrRevoked, ErrRotated, ErrActorGone, ErrTooManyScans} {
+		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	_, denied := errors.AsType[*apikey.DeniedError](err)
+	return denied
+}
+
 // Store keeps keys and the audit log of their changes. All methods are safe for
 // concurrent use. An error that is none of the above is a defect.
 //

@@ -1,6 +1,6 @@
 package verify
 
-// Counted returns how many entries have counts that no Meter knows.
+// Counted returns how many entries have counts that were not metered yet.
 func (v *Verifier) Counted() int {
 	v.decisions.mu.Lock()
 	defer v.decisions.mu.Unlock()

@@ -11,26 +11,25 @@ import (
 )
 
 const (
-	// refusal is a refusal as an entry counts it: VALID decisions are in the lower half of
-	// one number, so that both are read at once.
+	// refusal is one refusal in Entry.Decided: its upper half counts refusals and its lower half Valid
+	// decisions, so that one atomic operation reads both.
 	refusal = 1 << 32
-	// maxCounted is how many entries may have counts before these are metered at once,
-	// rather than by Run.
+	// maxCounted is how many entries may have counts before Count meters them without waiting for Run.
 	maxCounted = 10_000
 )
 
-// decisions are what a Meter does not know yet: a decision about a remembered key adds one
-// to a number in its entry, and no more.
+// decisions collects counts for a Meter. A decision about a cached key only adds to a number in its
+// entry.
 type decisions struct {
 	mu      sync.Mutex
-	entries []*keycache.Entry // whose number is not zero
-	nobody  atomic.Uint32
+	entries []*keycache.Entry // with a number other than zero
+	unknown atomic.Uint32     // refusals of secrets that no key has
 
-	metering sync.Mutex // held from taking them to their being metered: who reads sees all
+	metering sync.Mutex // held from taking counts until they are metered, so that readers see all
 	meter    *usage.Meter
 }
 
-// Count counts a decision for somebody else's API in the usage.
+// Count adds a decision for an integrator's API to the usage.
 func (v *Verifier) Count(r Result) {
 	d, e, one := &v.decisions, r.entry, uint64(1)
 	if r.Code != Valid {
@@ -38,7 +37,7 @@ func (v *Verifier) Count(r Result) {
 	}
 	switch {
 	case e == nil:
-		d.nobody.Add(1)
+		d.unknown.Add(1)
 	case !e.Kept():
 		d.metering.Lock()
 		defer d.metering.Unlock()
@@ -50,8 +49,8 @@ func (v *Verifier) Count(r Result) {
 	}
 }
 
-// Usage returns how often an owner's keys were verified in the last hour, by the minute; if
-// owner is empty everybody's, with what is no key's secret.
+// Usage returns how often an owner's keys were verified in the last hour, by the minute. If owner is
+// empty it covers all owners, and refusals of secrets that no key has.
 func (v *Verifier) Usage(owner string) usage.Usage {
 	now := v.meter()
 	d := &v.decisions
@@ -72,7 +71,7 @@ func (v *Verifier) KeyUsage(id apikey.ID) usage.Usage {
 	return d.meter.Key(id, now)
 }
 
-// meter tells the Meter of all decisions, as if they were made now, and returns when that is.
+// meter moves all counts to the Meter, as of now, and returns that time.
 func (v *Verifier) meter() time.Time {
 	d := &v.decisions
 	d.metering.Lock()
@@ -81,8 +80,8 @@ func (v *Verifier) meter() time.Time {
 	for _, e := range d.take() {
 		d.add(e, e.Decided.Swap(0), now)
 	}
-	if n := d.nobody.Swap(0); n > 0 {
-		d.meter.AddNobody(n, now)
+	if n := d.unknown.Swap(0); n > 0 {
+		d.meter.AddUnknown(n, now)
 	}
 	return now
 }
@@ -91,7 +90,7 @@ func (d *decisions) add(e *keycache.Entry, decided uint64, at time.Time) {
 	d.meter.Add(e.Key.ID, e.Key.Owner, uint32(decided%refusal), uint32(decided/refusal), at) //nolint:gosec // its halves
 }
 
-// note takes an entry in, and returns how many there are.
+// note adds an entry, and returns how many there are.
 func (d *decisions) note(e *keycache.Entry) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -1,10 +1,10 @@
-// Package verify decides whether a secret is good, and for what. Every caller that
-// must trust a key asks here: the API's own authentication, and the operations that
-// protect somebody else's API.
+// Package verify decides whether a secret is valid, and for which scopes. The API's own authentication
+// asks it, and so do the operations that protect an integrator's API.
 package verify
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -18,7 +18,7 @@ import (
 // Code is the outcome of a verification.
 type Code string
 
-// The codes, in their order of precedence: where several apply, the first is told.
+// The codes, in their order of precedence: if several apply, the first is returned.
 const (
 	NotFound          Code = "NOT_FOUND" // malformed, unknown, or rotated out
 	Revoked           Code = "REVOKED"
@@ -31,37 +31,42 @@ const (
 // Result is a decision.
 type Result struct {
 	Code  Code
-	At    time.Time   // when it was made
-	Key   *apikey.Key // without metadata, not to be changed; nil if Code is NotFound
+	At    time.Time   // of the decision
+	Key   *apikey.Key // read-only, without metadata; nil if Code is NotFound
 	Hash  apikey.Hash // of the secret; set unless Code is NotFound
 	entry *keycache.Entry
 	Quota ratelimit.Quota // set by Admit if Code is Valid or RateLimited and the key has a limit
 }
 
-// Options change how a Verifier works. The zero Options are ready to use.
-type Options struct {
-	// Budget counts against rate limits for all nodes; nil counts in this process alone.
-	Budget store.Budget
+// Budget is a store.Budget: it counts the calls of keys that have a rate limit, for all nodes together.
+type Budget interface {
+	TakeCalls(ctx context.Context, id apikey.ID, limit apikey.RateLimit, calls int) (store.Grant, error)
 }
 
-// Whole returns the key as the store has it, with its metadata and its last use. The code
-// must not be NotFound.
+// Options change how a Verifier works. The zero Options are ready to use.
+type Options struct {
+	// Budget, if not nil, counts calls for all nodes together.
+	Budget Budget
+}
+
+// Whole returns the key with its metadata and its last use, as the store has it. The code must not be
+// NotFound.
 func (r Result) Whole() apikey.Key { return r.entry.Whole() }
 
 // Verifier verifies secrets and counts how often. It is safe for concurrent use.
 type Verifier struct {
-	Keys *keycache.Cache // what it decides by
+	Keys *keycache.Cache // the keys it decides by
 
 	log       *slog.Logger
 	now       func() time.Time
 	decisions decisions
 
-	// Only keys that have a limit, and whose secret was shown, get into it.
+	// It holds only keys that have a limit and whose secret was presented.
 	limits *ratelimit.Table[apikey.ID]
-	shared *ratelimit.Shared[apikey.ID] // in place of limits, if there is a Budget
+	shared *ratelimit.Shared[apikey.ID] // instead of limits, if there is a Budget
 }
 
-// New returns a Verifier that decides by keys, and by their clock. The caller runs Run beside it.
+// New returns a Verifier that uses keys and their clock. The caller runs Run in the background.
 func New(keys *keycache.Cache, log *slog.Logger, o Options) *Verifier {
 	v := &Verifier{Keys: keys, log: log, now: keys.Now, limits: ratelimit.New[apikey.ID](0)}
 	if o.Budget != nil {
@@ -71,8 +76,8 @@ func New(keys *keycache.Cache, log *slog.Logger, o Options) *Verifier {
 	return v
 }
 
-// Run flushes last uses and meters decisions every keycache.FlushInterval until ctx ends. The
-// caller flushes once more after the last verification.
+// Run flushes last uses and meters decisions every keycache.FlushInterval until ctx ends. The caller
+// must flush once more after the last verification.
 func (v *Verifier) Run(ctx context.Context) {
 	tick := time.NewTicker(keycache.FlushInterval)
 	defer tick.Stop()
@@ -88,23 +93,22 @@ func (v *Verifier) Run(ctx context.Context) {
 		v.meter()
 		if err := v.Keys.Flush(ctx); err != nil && ctx.Err() == nil {
 			v.log.Warn("last-used times wait: the store cannot be written", "error", err)
-			many = nil // it may last: not without a pause
+			many = nil // retry at the next tick
 		}
 	}
 }
 
-// Limited returns how many keys have a rate limit that is being counted now.
+// Limited returns how many keys have calls counted against their rate limit now.
 func (v *Verifier) Limited() int { return v.limits.Len() }
 
-// Verify decides whether secret is good now and holds all the scopes wanted. Any
-// string is accepted. A Valid result counts as a use of the key. The error is the
-// store's, when it cannot be asked.
+// Verify decides whether secret is valid now and has all the scopes wanted. It accepts any string. A
+// Valid result counts as a use of the key. The error is the store's.
 func (v *Verifier) Verify(ctx context.Context, secret string, want ...string) (Result, error) {
 	return v.decide(ctx, secret, want, false)
 }
 
-// Admit is Verify for a call to somebody else's API: what is Valid also counts against
-// the key's rate limit, and is RateLimited if that is used up.
+// Admit is Verify for a call to an integrator's API: a Valid result also counts against the key's rate
+// limit, and is RateLimited if the limit is used up.
 func (v *Verifier) Admit(ctx context.Context, secret string, want ...string) (Result, error) {
 	return v.decide(ctx, secret, want, true)
 }
@@ -127,7 +131,7 @@ func (v *Verifier) decide(ctx context.Context, secret string, want apikey.Scopes
 	r.Code = judge(r.Key, now, want)
 	if r.Code == Valid && limited && !r.Key.RateLimit.IsNone() {
 		if r.Quota, err = v.count(ctx, id, r.Key.RateLimit, now); err != nil {
-			return Result{}, err
+			return Result{}, fmt.Errorf("counting a call against the rate limit: %w", err)
 		}
 		if !r.Quota.Allowed {
 			r.Code = RateLimited
@@ -147,15 +151,15 @@ func (v *Verifier) count(ctx context.Context, id apikey.ID, limit apikey.RateLim
 	return v.shared.Take(ctx, id, limit)
 }
 
-// source makes a store's budget what a ratelimit.Shared asks.
-func source(b store.Budget) ratelimit.Source[apikey.ID] {
+// source adapts a Budget to ratelimit.Shared.
+func source(b Budget) ratelimit.Source[apikey.ID] {
 	return func(ctx context.Context, id apikey.ID, limit apikey.RateLimit, calls int) (ratelimit.Grant, error) {
 		grant, err := b.TakeCalls(ctx, id, limit, calls)
 		return ratelimit.Grant(grant), err
 	}
 }
 
-// judge judges a key whose secret was right.
+// judge decides about a key whose secret was presented.
 func judge(key *apikey.Key, now time.Time, want apikey.Scopes) Code {
 	switch key.Status(now) {
 	case apikey.StatusRevoked:

@@ -36,10 +36,10 @@ func TestTypeScriptClient(t *testing.T) {
 	t.Logf("%s", out)
 }
 
-// building is held by what writes to dist.
+// building is locked while a test writes to dist.
 var building sync.Mutex
 
-// What npm pack makes is imported and type-checked by a project of its own.
+// The package that npm pack makes can be imported and type-checked by another project.
 func TestPackedClient(t *testing.T) {
 	t.Parallel()
 	npm, node := program.Path(t, "npm"), program.Path(t, "node")
@@ -63,7 +63,7 @@ func TestPackedClient(t *testing.T) {
 			t.Fatalf("%s %q: %v\n%s", name, args, err, out)
 		}
 	}
-	if err := os.RemoveAll("dist"); err != nil { // a build of before must not be what is packed
+	if err := os.RemoveAll("dist"); err != nil { // an old build must not be packed
 		t.Fatal(err)
 	}
 	run(".", npm, "pack", "--pack-destination", project)
@@ -93,8 +93,8 @@ func TestPackedClient(t *testing.T) {
 	run(project, node, filepath.Join(modules, "typescript", "bin", "tsc"), "--noEmit", "--strict", "--module", "nodenext", "use.ts")
 }
 
-// noteFiles looks at each file that npm test reads, so that go test does not take an
-// old result for one of the files as they are now.
+// noteFiles stats each file that npm test reads, so that go test reruns it if one changes instead
+// of using a cached result.
 func noteFiles(t *testing.T) {
 	t.Helper()
 	for _, root := range []string{"src", "test", "package.json", "package-lock.json", "tsconfig.json"} {

@@ -1,4 +1,4 @@
-// What makes the console's pages quicker to use. Without it, all of them still work.
+// Makes the console's pages quicker to use. All of them work without it.
 "use strict";
 
 // Exact times in the reader's zone.
@@ -18,20 +18,20 @@ function localise(root) {
   }
 }
 
-// What a datetime-local field holds for an instant, in the reader's zone.
+// The value of a datetime-local field for an instant, in the reader's zone.
 function fieldTime(at) {
   return new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
 }
 
-// Tell a screen reader what changed without moving it there.
+// Tell a screen reader what changed without moving the focus.
 function announce(text) {
   const announcer = document.getElementById("announcer");
   announcer.textContent = "";
   setTimeout(() => { announcer.textContent = text; }, 50);
 }
 
-// Keys that do something anywhere but in a field: "/" searches, "n" makes a new key. They
-// can be switched off, for who speaks to the browser (WCAG 2.2, 2.1.4).
+// Shortcuts, which work anywhere but in a field: "/" searches, "n" creates a key. Users of speech
+// input can switch them off (WCAG 2.2, 2.1.4).
 const shortcutsOff = "apikeyd-shortcuts-off";
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || event.defaultPrevented ||
@@ -44,7 +44,7 @@ document.addEventListener("keydown", (event) => {
     if (typing) {
       typing.blur();
     } else if (leave) {
-      event.preventDefault(); // Escape would stop the very page that is asked for
+      event.preventDefault(); // Escape would stop loading the next page
       leave.click();
     }
     return;
@@ -53,7 +53,7 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   const target = document.querySelector(`[data-shortcut="${CSS.escape(event.key)}"]`);
-  // A page that something is typed into, or that shows a secret, is not left by one key.
+  // One key must not leave a page with a form or a secret.
   const stays = target?.matches("[data-leaves]") && document.querySelector("main :is(form[method=post], #stored)");
   if (target && !stays) {
     event.preventDefault();
@@ -79,7 +79,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
   announce(rows === 1 ? "1 key is shown" : `${rows} keys are shown`);
 });
 
-// Say that the server is waited for, or does not answer; what is there stays.
+// Show that the page waits for the server, or that the server does not answer. The content stays.
 document.addEventListener("htmx:beforeRequest", (event) => event.detail.target.setAttribute("aria-busy", "true"));
 document.addEventListener("htmx:afterRequest", (event) => {
   event.detail.target.removeAttribute("aria-busy");
@@ -87,14 +87,14 @@ document.addEventListener("htmx:afterRequest", (event) => {
     document.getElementById("offline").hidden = true;
   }
 });
-// A page that nobody looks at, or that is being left, does not ask by itself.
+// A hidden page does not poll.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden && event.detail.requestConfig.headers["Console-Poll"]) {
     event.preventDefault();
   }
 });
-for (const trouble of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
-  document.addEventListener(trouble, () => {
+for (const failure of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
+  document.addEventListener(failure, () => {
     const offline = document.getElementById("offline");
     offline.textContent = "The server did not answer as it should. What you see may be old.";
     offline.hidden = false;
@@ -102,7 +102,7 @@ for (const trouble of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) 
 }
 localise(document);
 
-// The dialog of shortcuts, and any other that a button opens.
+// Dialogs that a button opens, such as that of the shortcuts.
 for (const opener of document.querySelectorAll("[data-opens]")) {
   opener.hidden = false;
   opener.addEventListener("click", () => {
@@ -123,7 +123,7 @@ if (shortcutsOn) {
   });
 }
 
-// Several keys chosen in the table: how many, and all of them at once.
+// Selecting keys in the table: their number, and "Select all".
 function countChosen() {
   const form = document.getElementById("choice");
   if (!form) {
@@ -149,9 +149,9 @@ document.addEventListener("change", (event) => {
   countChosen();
 });
 document.addEventListener("htmx:load", countChosen);
-window.addEventListener("pageshow", countChosen); // a browser that goes back ticks them again
+window.addEventListener("pageshow", countChosen); // going back restores the ticks
 
-// A countdown goes on from what the server said. What it ends is asked for anew.
+// A countdown continues from the server's value. At its end the key is loaded again.
 function countDown(counter) {
   const end = Date.now() + counter.dataset.countdown * 1000;
   const timer = setInterval(() => {
@@ -163,7 +163,7 @@ function countDown(counter) {
       : plural(Math.floor(hours / 24), "day") + (hours % 24 === 0 ? "" : " and " + plural(hours % 24, "hour"));
     if (left === 0) {
       clearInterval(timer);
-      announce("The old secret works no more.");
+      announce("The old secret no longer works.");
       htmx.ajax("GET", location.href, { target: "#key", select: "#key", swap: "outerHTML", headers: { "Console-Poll": "1" } });
     }
   }, 1000);
@@ -172,7 +172,7 @@ for (const counter of document.querySelectorAll("[data-countdown]")) {
   countDown(counter);
 }
 
-// Try it: what went wrong is shown where the verdict would be, and either is told.
+// Try it: errors are shown in place of the verdict, and both are announced.
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.target.id === "result") {
     event.detail.shouldSwap = true;
@@ -194,7 +194,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
   announce(faults[0]?.lastChild.textContent ?? event.target.querySelector(".verdict, .problem")?.innerText ?? "");
 });
 
-// Times of a filter: in the reader's zone on the page, in UTC in its address.
+// Times of a filter: in the reader's zone on the page, in UTC in the address.
 for (const field of document.querySelectorAll("input[data-utc]")) {
   if (field.value) {
     field.value = fieldTime(new Date(field.value + "Z"));
@@ -207,7 +207,7 @@ for (const field of document.querySelectorAll("input[data-utc]")) {
 
 // Forms of keys.
 
-// A day in the reader's zone, and the one that was chosen there as an exact instant.
+// Days are shown in the reader's zone. A custom expiry is also sent as an exact instant.
 for (const time of document.querySelectorAll("time.day")) {
   time.textContent = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" }).format(new Date(time.dateTime));
 }
@@ -227,7 +227,7 @@ if (custom) {
     `in your zone (${Intl.DateTimeFormat().resolvedOptions().timeZone})`;
 }
 
-// One more entry of metadata.
+// Add a row for metadata.
 const more = document.getElementById("more-rows");
 if (more) {
   const rows = () => more.parentElement.querySelectorAll(".row");
@@ -246,7 +246,7 @@ if (more) {
   });
 }
 
-// A form that makes something is sent once, however often its button is pressed.
+// A form is sent once, however often its button is pressed.
 for (const form of document.querySelectorAll("form[data-once]")) {
   const button = form.querySelector("[type=submit]");
   form.addEventListener("submit", () => {
@@ -259,7 +259,7 @@ for (const form of document.querySelectorAll("form[data-once]")) {
   });
 }
 
-// What a button beside it copies: a secret or a command.
+// Buttons that copy a secret or a command.
 function copyable(root) {
   for (const button of root.querySelectorAll("[data-copy][hidden]")) {
     const source = document.getElementById(button.dataset.copy);
@@ -286,21 +286,21 @@ copyable(document);
 // The page that shows a secret once.
 const stored = document.getElementById("stored");
 if (stored) {
-  let left = false;
+  let hidden = false;
   const ask = (event) => event.preventDefault();
   addEventListener("beforeunload", ask);
   stored.addEventListener("submit", (event) => {
     event.preventDefault();
     removeEventListener("beforeunload", ask);
-    location.replace(stored.action); // going back does not lead here
+    location.replace(stored.action); // so that going back does not return here
   });
-  addEventListener("pagehide", () => { // a browser may keep the page for going back
-    left = true;
+  addEventListener("pagehide", () => { // the browser may keep the page for going back
+    hidden = true;
     removeEventListener("beforeunload", ask);
     document.querySelectorAll("[data-secret]").forEach((secret) => secret.replaceChildren());
   });
   addEventListener("pageshow", () => {
-    if (left) {
+    if (hidden) {
       location.replace(stored.action);
     }
   });

@@ -17,10 +17,10 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// defaultChain is the chain of a SQLite database: all that write to it take turns.
+// defaultChain is the only chain of a SQLite database, whose writers take turns.
 const defaultChain = "main"
 
-// auditCommands read the audit log directly in the database, beside a server or not.
+// auditCommands read the audit log in the database. A server may run meanwhile.
 type auditCommands struct {
 	Verify verifyAuditCommand `cmd:"" help:"Find what was altered, removed or inserted in the audit log."`
 	Export exportAuditCommand `cmd:"" help:"Print the audit log as JSON lines, oldest first."`
@@ -70,7 +70,7 @@ func (c *verifyAuditCommand) Run(ctx context.Context, s streams) error {
 	return nil
 }
 
-// expectedMark is a head that somebody noted.
+// expectedMark is a chain's head that was noted earlier.
 type expectedMark store.Mark
 
 // UnmarshalText reads SEQ:HASH or CHAIN:SEQ:HASH.
@@ -152,7 +152,7 @@ func (c *exportAuditCommand) Run(ctx context.Context, s streams) error {
 	return errors.Join(err, out.Flush(), db.Close())
 }
 
-// exportedEvent is the contract's AuditEvent, and the event's place in its chain.
+// exportedEvent is the contract's AuditEvent and the event's position in its chain.
 type exportedEvent struct {
 	ID        string             `json:"id"`
 	At        apikey.Timestamp   `json:"at"`

@@ -12,14 +12,14 @@ import (
 	"apikeyd/store"
 )
 
-// auditExport is a file that audit export wrote.
+// auditExport is an opened file that audit export wrote.
 type auditExport struct {
 	file *os.File
 	text *bufio.Reader
-	last apikey.Timestamp // of the last event that was read
+	last apikey.Timestamp // time of the last event that was read
 }
 
-// openExport opens a file if it is an audit export, and else returns nil.
+// openExport opens an audit export. It returns nil for any other file.
 func openExport(path string) (*auditExport, error) {
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() {
@@ -36,7 +36,7 @@ func openExport(path string) (*auditExport, error) {
 	return &auditExport{file: file, text: text}, nil
 }
 
-// events goes through all events, in the order of the file.
+// events yields all events in the order of the file.
 func (a *auditExport) events(yield func(store.Event, error) bool) {
 	decoder := json.NewDecoder(a.text)
 	for line := 1; ; line++ {
@@ -60,7 +60,7 @@ func (a *auditExport) events(yield func(store.Event, error) bool) {
 	}
 }
 
-// event is what was exported.
+// event converts back to the event that was exported.
 func (e exportedEvent) event() (store.Event, error) {
 	event := store.Event{
 		At: e.At.Time(), Action: e.Action, Owner: e.Owner, Name: e.Name, Changes: e.Changes, Via: e.Via,

@@ -12,6 +12,8 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/internal/draft"
+	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 	"apikeyd/store/sqlstore"
 )
 
@@ -32,10 +34,10 @@ Examples:
   apikeyd backup /backup/keys-2030-01-31.db --database /var/lib/apikeyd/apikeyd.db`
 }
 
-// Validate refuses a database that is no file.
+// Validate refuses a database that is not a file.
 func (c *backupCommand) Validate() error { return errors.Join(c.databaseFlag.Validate(), c.file()) }
 
-// Run makes one backup.
+// Run creates a backup.
 func (c *backupCommand) Run(ctx context.Context, s streams) error {
 	began := time.Now()
 	if err := c.checkTarget(); err != nil {
@@ -66,7 +68,7 @@ func (c *backupCommand) Run(ctx context.Context, s streams) error {
 	return err
 }
 
-// checkTarget refuses a FILE that must not be replaced.
+// checkTarget refuses to replace a FILE that must not be replaced.
 func (c *backupCommand) checkTarget() error {
 	if c.File == "-" {
 		return errors.New("a backup cannot go to standard output: it is checked before it gets its name; name a file")
@@ -74,7 +76,7 @@ func (c *backupCommand) checkTarget() error {
 	if c.isCompanion() {
 		return fmt.Errorf("%s belongs to the database itself; name another file", c.File)
 	}
-	if sqlstore.HasLog(c.File) {
+	if sqlitefile.HasLog(c.File) {
 		return fmt.Errorf("%s is a database in use, or one that was not closed; name another file", c.File)
 	}
 	info, err := os.Lstat(c.File)
@@ -91,12 +93,12 @@ func (c *backupCommand) checkTarget() error {
 	return nil
 }
 
-// isCompanion reports whether FILE is the database or one of those that stand beside it, by
-// its name or by a link: SQLite would take what lies there for its own.
+// isCompanion reports whether FILE is the database or one of the files next to it, by name or by a
+// link: SQLite would use such a file as its own.
 func (c *backupCommand) isCompanion() bool {
 	info, err := os.Lstat(c.File)
-	name, _ := filepath.Abs(sqlstore.RealPath(c.File)) // it fails in no folder: then nothing works
-	database, _ := filepath.Abs(sqlstore.RealPath(c.Database))
+	name, _ := filepath.Abs(sqlitefile.RealPath(c.File)) // it fails only without a working directory
+	database, _ := filepath.Abs(sqlitefile.RealPath(c.Database))
 	for _, suffix := range []string{"", "-wal", "-shm", "-journal", ".lock"} {
 		own := database + suffix
 		if name == own {
@@ -109,12 +111,12 @@ func (c *backupCommand) isCompanion() bool {
 	return false
 }
 
-// copy makes and checks the backup.
+// copy creates and checks the backup.
 func (c *backupCommand) copy(ctx context.Context, to draft.Draft, bar *progressBar) (sqlstore.Contents, error) {
 	err := sqlstore.Backup(ctx, c.Database, to.File, func(done, total int) {
 		bar.copying(int64(done), int64(total))
 	})
-	if errors.Is(err, sqlstore.ErrMissing) {
+	if errors.Is(err, store.ErrMissing) {
 		return sqlstore.Contents{}, fmt.Errorf("%w; name it with --database", err)
 	}
 	if err != nil {
@@ -125,10 +127,10 @@ func (c *backupCommand) copy(ctx context.Context, to draft.Draft, bar *progressB
 	if err != nil {
 		return contents, fmt.Errorf("the copy is not sound, and so may be the database: run apikeyd doctor: %w", err)
 	}
-	return contents, sqlstore.Seal(to.File)
+	return contents, sqlitefile.Seal(to.File)
 }
 
-// examineDraft checks all there is to check in a database that nobody uses yet.
+// examineDraft checks everything in a database that is not in use yet.
 func examineDraft(ctx context.Context, d draft.Draft) (contents sqlstore.Contents, err error) {
 	e, err := sqlstore.ExamineFile(ctx, d.Name())
 	if err != nil {
@@ -138,15 +140,14 @@ func examineDraft(ctx context.Context, d draft.Draft) (contents sqlstore.Content
 	return e.All(ctx)
 }
 
-// warnOfAlteration says so if the audit log is not what was written: the keys beside it are
-// as good as they were.
+// warnOfAlteration warns if the audit log was altered, which does not affect the keys.
 func warnOfAlteration(w io.Writer, c sqlstore.Contents) {
 	if c.Altered != nil {
 		fmt.Fprintf(w, "WARNING: %v; see what apikeyd audit verify says\n", c.Altered)
 	}
 }
 
-// notMade says that a file was not made, and why.
+// notMade says why a file was not created.
 func notMade(ctx context.Context, path string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("interrupted; %s was not written", path)

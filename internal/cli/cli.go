@@ -1,4 +1,4 @@
-// Package cli is the command line of apikeyd: what a person types, and what they see.
+// Package cli is the command line of apikeyd.
 package cli
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"apikeyd/apikey"
-	"apikeyd/store/sqlstore"
+	"apikeyd/store/dbname"
 )
 
 // The exit statuses of the program.
@@ -26,14 +26,14 @@ const (
 	exitOK      = 0
 	exitFailure = 1
 	exitUsage   = 2
-	// exitInterrupted is what a shell says of a program that SIGINT ended.
+	// exitInterrupted is the status that shells report for SIGINT.
 	exitInterrupted = 130
 )
 
 // Main runs the command line of this process and ends it.
 func Main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
-// commands is the command line; kong reads its tags.
+// commands is the grammar of the command line, which kong reads.
 type commands struct {
 	Serve        serveCommand        `cmd:"" help:"Serve the API. On an empty database, create the first key."`
 	Keys         keysCommands        `cmd:"" help:"Manage keys, on a server or directly in the database."`
@@ -52,27 +52,27 @@ type commands struct {
 	Version      versionCommand      `cmd:"" help:"Print the version."`
 }
 
-// errTold ends a command with exitFailure whose output says why already.
-var errTold = errors.New("")
+// errAlreadyReported ends a command with exitFailure after its output has said why.
+var errAlreadyReported = errors.New("")
 
 // databaseFlag is shared by every command that opens the database.
 type databaseFlag struct {
 	Database string `default:"apikeyd.db" env:"APIKEYD_DATABASE" placeholder:"FILE" help:"SQLite file (${default}), or postgres://USER@HOST/DATABASE."`
 }
 
-// Validate refuses what cannot be meant, before an empty service is made of it.
+// Validate refuses malformed names before a database is created.
 func (f databaseFlag) Validate() error { return checkDatabase("--database", f.Database) }
 
 func checkDatabase(flag, name string) error {
-	if err := sqlstore.CheckName(name); err != nil {
+	if err := dbname.Check(name); err != nil {
 		return fmt.Errorf("%s %w", flag, err)
 	}
 	return nil
 }
 
-func (f databaseFlag) isPostgres() bool { return sqlstore.IsPostgres(f.Database) }
+func (f databaseFlag) isPostgres() bool { return dbname.IsPostgres(f.Database) }
 
-// file refuses a database that is no file.
+// file refuses a database that is not a file.
 func (f databaseFlag) file() error {
 	if f.isPostgres() {
 		return errors.New("--database must name a SQLite file here; PostgreSQL has tools of its own for this (docs/scaling.md)")
@@ -80,13 +80,13 @@ func (f databaseFlag) file() error {
 	return nil
 }
 
-// policyFlags are shared by every command that makes keys.
+// policyFlags are shared by the commands that create keys.
 type policyFlags struct {
 	KeyPrefix string `default:"ak" env:"APIKEYD_KEY_PREFIX" help:"The prefix of new secrets (${default})."`
 	lifetimeFlag
 }
 
-// lifetimeFlag is shared by every command that says when a key ends.
+// lifetimeFlag is shared by the commands that set a key's expiry.
 type lifetimeFlag struct {
 	MaxKeyLifetime time.Duration `default:"0" env:"APIKEYD_MAX_KEY_LIFETIME" placeholder:"DURATION" help:"The longest lifetime of a new or changed key, from the request, such as 90d; 0 is unlimited (0)."`
 }
@@ -106,8 +106,7 @@ func (f lifetimeFlag) lifetime() (time.Duration, error) {
 	return f.MaxKeyLifetime, nil
 }
 
-// newParser returns what reads a command line. Of all commands, it knows at least the one that
-// args begin with.
+// newParser returns a parser that knows at least the command that args begin with.
 func newParser(stdout, stderr io.Writer, args ...string) *kong.Kong {
 	return kong.Must(&commands{},
 		kong.Name("apikeyd"),
@@ -118,8 +117,8 @@ func newParser(stdout, stderr io.Writer, args ...string) *kong.Kong {
 	)
 }
 
-// otherCommands is a pattern for the fields of all commands but the one that args begin with, if
-// they begin with one: reading the tags of all takes longer than most commands do.
+// otherCommands returns a pattern for the fields of all commands but the one that args begin with.
+// Parsing the tags of all commands takes longer than most commands run.
 func otherCommands(args []string) string {
 	var others []string
 	for level := reflect.TypeFor[commands](); len(args) > 0; args = args[1:] {
@@ -152,10 +151,9 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 		return exitFailure
 	}
 	if err != nil {
-		told := explainUsage(err, args)
-		text := apikey.Redact(told)
-		parser.Errorf("%s", redact(text, args))
-		if text != told {
+		message := explainUsage(err, args)
+		parser.Errorf("%s", redact(message, args))
+		if apikey.Redact(message) != message {
 			fmt.Fprintln(stderr, "A secret in an argument can be read by everybody on this machine: "+
 				"give it on standard input, at a prompt, in a file, or in the environment.")
 		}
@@ -176,13 +174,13 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		parser.Errorf("interrupted")
 		return exitInterrupted
-	case strings.TrimSpace(err.Error()) != "": // errTold has nothing to tell
+	case strings.TrimSpace(err.Error()) != "": // errAlreadyReported is empty
 		parser.Errorf("%s", strings.TrimSpace(redact(err.Error(), args)))
 	}
 	return exitFailure
 }
 
-// withoutAliases writes "help COMMAND" and "--version" as the command line has them.
+// withoutAliases translates "help COMMAND" and "--version" into what the grammar knows.
 func withoutAliases(args []string) []string {
 	switch {
 	case len(args) > 0 && args[0] == "help":
@@ -193,9 +191,9 @@ func withoutAliases(args []string) []string {
 	return args
 }
 
-// redact hides secrets and what may be a database's password in a message, wherever on the
-// command line or in the environment it stood. Commands that know which argument names a
-// database never print it; this is for the parser, and for a URL in the wrong place.
+// redact removes from a message all secrets and database passwords of the command line and the
+// environment. Commands never print a database's URL; this is for the parser's messages, and for a URL
+// in the wrong place.
 func redact(text string, args []string) string {
 	for _, variable := range os.Environ() {
 		if _, value, _ := strings.Cut(variable, "="); strings.HasPrefix(variable, "APIKEYD_") {
@@ -203,15 +201,15 @@ func redact(text string, args []string) string {
 		}
 	}
 	for _, arg := range args {
-		if sqlstore.Redact(arg) != arg { // whole: a password may hold white space
-			text = strings.ReplaceAll(text, arg, sqlstore.Name(arg))
-			text = strings.ReplaceAll(text, strings.Trim(strconv.Quote(arg), `"`), sqlstore.Name(arg))
+		if dbname.Redact(arg) != arg { // as a whole, because a password may contain white space
+			text = strings.ReplaceAll(text, arg, dbname.Show(arg))
+			text = strings.ReplaceAll(text, strings.Trim(strconv.Quote(arg), `"`), dbname.Show(arg))
 		}
 	}
-	return apikey.Redact(sqlstore.Redact(text))
+	return apikey.Redact(dbname.Redact(text))
 }
 
-// parse reads the command line. The parser would turn what is no UTF-8 into another text.
+// parse parses the command line. It refuses invalid UTF-8, which the parser would change silently.
 func parse(parser *kong.Kong, args []string) (*kong.Context, error) {
 	for _, arg := range args {
 		if !utf8.ValidString(arg) {
@@ -224,12 +222,12 @@ func parse(parser *kong.Kong, args []string) (*kong.Context, error) {
 	return parser.Parse(args)
 }
 
-// refuseEmptyVariables refuses a variable that is set and empty, where a flag needs a value.
-// The parser would name the flag alone, which nobody typed.
+// refuseEmptyVariables refuses an empty environment variable where a flag needs a value. The parser
+// would name only the flag, which was not typed.
 func refuseEmptyVariables(parser *kong.Kong, args []string) error {
 	ctx, err := kong.Trace(parser, args)
 	if err != nil {
-		return nil // parsing says it better
+		return nil // the parser reports it
 	}
 	typed := typedFlags(ctx)
 	for _, flag := range ctx.Flags() {

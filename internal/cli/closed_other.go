@@ -4,5 +4,5 @@ package cli
 
 import "os"
 
-// wasClosed reports whether a standard stream was closed when the program began.
+// wasClosed reports whether a standard stream was closed when the program started.
 func wasClosed(*os.File) bool { return false }

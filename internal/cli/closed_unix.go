@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// wasClosed reports whether a standard stream was closed when the program began: then Go's
-// runtime opened the null device in its place, for reading and writing.
+// wasClosed reports whether a standard stream was closed when the program started. Go's runtime then
+// opens the null device in its place, for reading and writing.
 func wasClosed(file *os.File) bool {
 	info, err := file.Stat()
 	null, nullErr := os.Stat(os.DevNull)

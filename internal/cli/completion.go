@@ -9,8 +9,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// The scripts are a few lines each: they ask the program itself, so that what they offer
-// is what it takes.
+// The scripts are a few lines each: they ask the program itself, so their suggestions match its grammar.
 //
 //go:embed completion/apikeyd.*
 var completionScripts embed.FS
@@ -43,8 +42,8 @@ func (c *completionCommand) Run(s streams) error {
 	return err
 }
 
-// completeCommand answers the scripts: with the words that can stand in place of the last
-// one, each followed by a tab and what it is for; or with ":files".
+// completeCommand answers the scripts with the candidates for the last word, each followed by a tab and
+// its help; or with ":files".
 type completeCommand struct {
 	Words []string `arg:"" optional:"" passthrough:""`
 }
@@ -66,17 +65,17 @@ func (c *completeCommand) Run(ctx *kong.Context, s streams) error {
 	return at.offer(words[last])
 }
 
-// completion walks the words of a command line that stand before the one to complete.
+// completion walks the words before the one to complete.
 type completion struct {
 	out     io.Writer
 	node    *kong.Node // the command so far
-	flag    *kong.Flag // that waits for its value
-	plain   bool       // after --, where nothing is a flag
+	flag    *kong.Flag // awaits its value
+	plain   bool       // after --, which ends the flags
 	args    int        // how many arguments the command has so far
 	written error
 }
 
-// pass goes past a word.
+// pass consumes a word.
 func (c *completion) pass(word string) {
 	switch {
 	case word == "=": // bash splits --flag=value there
@@ -99,7 +98,7 @@ func (c *completion) pass(word string) {
 	}
 }
 
-// command is the subcommand of that name, or nil.
+// command returns the subcommand with this name, or nil.
 func (c *completion) command(name string) *kong.Node {
 	for _, child := range c.node.Children {
 		if child.Name == name {
@@ -109,7 +108,7 @@ func (c *completion) command(name string) *kong.Node {
 	return nil
 }
 
-// valued is the flag of that name, if it takes a value.
+// valued returns the flag with this name if it takes a value.
 func (c *completion) valued(name string) *kong.Flag {
 	for _, group := range c.node.AllFlags(false) {
 		for _, flag := range group {
@@ -121,7 +120,7 @@ func (c *completion) valued(name string) *kong.Flag {
 	return nil
 }
 
-// offer writes what can stand in place of a word that was begun.
+// offer writes the candidates for a word.
 func (c *completion) offer(word string) error {
 	name, value, valued := strings.Cut(word, "=")
 	switch {
@@ -141,7 +140,7 @@ func (c *completion) offer(word string) error {
 	return c.written
 }
 
-// arguments offers subcommands, or what the next argument may be.
+// arguments offers subcommands, or values of the next argument.
 func (c *completion) arguments(word string) {
 	for _, child := range c.node.Children {
 		if !child.Hidden && !c.plain {
@@ -161,7 +160,7 @@ func (c *completion) flags(word string) {
 	}
 }
 
-// values offers what a flag or an argument takes: what its tags say.
+// values offers the values of a flag or an argument, as its tags list them.
 func (c *completion) values(v *kong.Value, before, word string) {
 	kind := v.Tag.Get("complete")
 	switch {
@@ -171,7 +170,7 @@ func (c *completion) values(v *kong.Value, before, word string) {
 		c.write("", ":files", "", "")
 		return
 	case kind == "profiles":
-		names, _ := profileNames() // nobody can be told
+		names, _ := profileNames() // errors cannot be shown here
 		kind = strings.Join(names, ",")
 	}
 	for _, value := range strings.Split(kind, ",") {

@@ -29,12 +29,12 @@ Examples:
     apikeyd conformance --url https://keys.example.com --key-file admin.key --read-only --format junit`
 }
 
-// AfterApply refuses a secret that was typed.
+// AfterApply refuses a secret as an argument.
 func (c *conformanceCommand) AfterApply(ctx *kong.Context) error {
 	return errors.Join(c.Own.check(typedFlags(ctx)), checkURL(c.URL))
 }
 
-// errNotConforming is the exit status of a deployment with findings; they were told.
+// errNotConforming ends the command after it has reported findings.
 var errNotConforming = errors.New("the deployment does not conform to the contract")
 
 // Run checks a deployment and reports to standard output.

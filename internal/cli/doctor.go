@@ -28,13 +28,13 @@ Examples:
   apikeyd doctor --json | jq '.checks[] | select(.status != "ok")'`
 }
 
-// Validate refuses only what keeps it from looking. The rest is a finding.
+// Validate refuses only what makes checks impossible. Everything else becomes a finding.
 func (c *doctorCommand) Validate() error { return errors.Join(c.databaseFlag.Validate(), c.file()) }
 
-// errUnwell ends a doctor that found failures; they were told.
+// errUnwell ends the command after it has reported failures.
 var errUnwell = errors.New("something failed; see above")
 
-// Run makes all checks and reports to standard output.
+// Run makes all checks and prints the findings.
 func (c *doctorCommand) Run(ctx context.Context, s streams) error {
 	deployment := doctor.Deployment{
 		Config:  service.Config{Database: c.Database, Settings: c.Settings},

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"apikeyd/store/sqlstore"
+	"apikeyd/store/sqlitefile"
 )
 
 // The doctor finds what is wrong beside a running server, which notices nothing.
@@ -118,7 +118,7 @@ func TestDoctorLeavesTheLog(t *testing.T) {
 		t.Errorf("the doctor does not see that the server was killed\n%s", stdout.String())
 	}
 	after, err := os.ReadFile(crashed.path + "-wal")
-	if err != nil || !bytes.Equal(before, after) || !sqlstore.HasLog(crashed.path) {
+	if err != nil || !bytes.Equal(before, after) || !sqlitefile.HasLog(crashed.path) {
 		t.Errorf("the log changed (%v)", err)
 	}
 }

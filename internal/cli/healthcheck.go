@@ -9,8 +9,8 @@ import (
 	"apikeyd/internal/service"
 )
 
-// healthcheckCommand asks the server on this machine whether it is ready. It takes what
-// serve takes, so that one environment tells both.
+// healthcheckCommand asks the server on this machine whether it is ready. It reads the environment
+// variables of serve.
 type healthcheckCommand struct {
 	Listen  string        `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"Where serve listens (${default})."`
 	TLSCert string        `name:"tls-cert" env:"APIKEYD_TLS_CERT" placeholder:"FILE" help:"The server's certificate, if it has one, to use TLS (none)."`
@@ -24,7 +24,7 @@ func (healthcheckCommand) Help() string {
   apikeyd healthcheck --listen 127.0.0.1:9000`
 }
 
-// Validate refuses an address that serve refuses, and a time in which nothing can be answered.
+// Validate refuses addresses that serve refuses, and times that are too short.
 func (c *healthcheckCommand) Validate() error {
 	if c.Timeout <= 0 {
 		return errors.New("--timeout must be positive")

@@ -16,6 +16,7 @@ import (
 	"apikeyd/client"
 	"apikeyd/handlers"
 	"apikeyd/internal/keycache"
+	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 	"apikeyd/verify"
 )
@@ -26,20 +27,20 @@ const (
 	// commandLineNode is the chain of audit events of commands on a PostgreSQL database.
 	commandLineNode = "command line"
 
-	// serverRetries is how often a call to a server is made again: somebody waits for it.
+	// serverRetries is how often a failed call to a server is retried: a person is waiting.
 	serverRetries = 2
 
-	// noSecret stands for a key where none is needed.
+	// noSecret is the client's secret for a database, which needs none.
 	noSecret = "the-operator-needs-no-key"
 )
 
-// keyring is the keys on a server, as far as the caller's own key reaches, or those in a
-// database. The same client and the same handlers work on both. An owner that is nil is that of
-// the caller's own key, or admin in a database.
+// keyring is the keys on a server, within reach of the caller's own key, or those in a database. Both
+// are used through the same client and the same handlers. A nil owner means that of the caller's own
+// key, or admin in a database.
 type keyring struct {
 	client   *client.Client
 	url      string // of the server; empty for a database
-	ownOwner string // what a message calls the owner if none was named
+	ownOwner string // how messages call the owner that nil means
 	db       io.Closer
 }
 
@@ -70,8 +71,8 @@ func openServer(p profile, timeout time.Duration) (keyring, error) {
 	return keyring{client: c, url: p.url, ownOwner: "the owner of your key"}, nil
 }
 
-// openDatabase opens the keys of a database as it is, for a command that may do everything:
-// whoever can write to the file is never locked out. The command stands in the audit log.
+// openDatabase opens the keys of a database. The command may do everything, so anyone who can write to
+// the file is never locked out, and the audit log names it.
 func openDatabase(ctx context.Context, path string, policy apikey.Policy, command string) (keyring, error) {
 	db, err := openStore(ctx, path)
 	if err != nil {
@@ -80,7 +81,7 @@ func openDatabase(ctx context.Context, path string, policy apikey.Policy, comman
 	log := slog.New(slog.DiscardHandler)
 	operator := handlers.NewOperator(handlers.Config{
 		Store: db, Policy: policy, Log: log, Now: time.Now,
-		Verifier: verify.New(keycache.New(db, keycache.Options{Size: -1}), log, verify.Options{}), // it never runs: no use is recorded
+		Verifier: verify.New(keycache.New(db, keycache.Options{Size: -1}), log, verify.Options{}), // it never runs, so no use is recorded
 	}, command)
 	c, err := client.New("http://apikeyd", noSecret, client.Options{
 		HTTPClient: &http.Client{Transport: operator},
@@ -89,10 +90,10 @@ func openDatabase(ctx context.Context, path string, policy apikey.Policy, comman
 	return keyring{client: c, ownOwner: handlers.OperatorOwner, db: db}, err
 }
 
-// openStore opens a database as it is.
+// openStore opens an existing database.
 func openStore(ctx context.Context, path string) (*sqlstore.DB, error) {
 	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: path, Node: commandLineNode})
-	if errors.Is(err, sqlstore.ErrMissing) {
+	if errors.Is(err, store.ErrMissing) {
 		err = fmt.Errorf("%w; name it with --database, or run apikeyd serve once to make it", err)
 	}
 	return db, err
@@ -105,7 +106,7 @@ func (k keyring) close() error {
 	return k.db.Close()
 }
 
-// about is the client for an owner's keys, or for the caller's own.
+// about returns the client for an owner's keys, or for the caller's own.
 func (k keyring) about(owner *string) (*client.Client, error) {
 	switch {
 	case owner == nil:
@@ -116,13 +117,18 @@ func (k keyring) about(owner *string) (*client.Client, error) {
 	return k.client.ForOwner(*owner), nil
 }
 
-func (k keyring) create(ctx context.Context, owner *string, key client.NewKey) (client.CreatedKey, error) {
+// ask calls the client for an owner's keys.
+func ask[T any](k keyring, owner *string, call func(*client.Client) (T, error)) (answer T, err error) {
 	c, err := k.about(owner)
 	if err != nil {
-		return client.CreatedKey{}, err
+		return answer, err
 	}
-	made, err := c.Create(ctx, key)
-	return made, k.at(err)
+	answer, err = call(c)
+	return answer, k.annotate(err)
+}
+
+func (k keyring) create(ctx context.Context, owner *string, key client.NewKey) (client.CreatedKey, error) {
+	return ask(k, owner, func(c *client.Client) (client.CreatedKey, error) { return c.Create(ctx, key) })
 }
 
 func (k keyring) list(ctx context.Context, owner *string, o client.ListOptions) iter.Seq2[client.Key, error] {
@@ -133,7 +139,7 @@ func (k keyring) list(ctx context.Context, owner *string, o client.ListOptions) 
 			return
 		}
 		for key, err := range c.List(ctx, o) {
-			if !yield(key, k.at(err)) {
+			if !yield(key, k.annotate(err)) {
 				return
 			}
 		}
@@ -141,47 +147,26 @@ func (k keyring) list(ctx context.Context, owner *string, o client.ListOptions) 
 }
 
 func (k keyring) get(ctx context.Context, ref keyRef) (client.Key, error) {
-	c, err := k.about(ref.owner)
-	if err != nil {
-		return client.Key{}, err
-	}
-	key, err := c.Get(ctx, ref.nameOrID)
-	return key, k.at(err)
+	return ask(k, ref.owner, func(c *client.Client) (client.Key, error) { return c.Get(ctx, ref.nameOrID) })
 }
 
 func (k keyring) update(ctx context.Context, ref keyRef, change client.Change) (client.Key, error) {
-	c, err := k.about(ref.owner)
-	if err != nil {
-		return client.Key{}, err
-	}
-	key, err := c.Update(ctx, ref.nameOrID, change)
-	return key, k.at(err)
+	return ask(k, ref.owner, func(c *client.Client) (client.Key, error) { return c.Update(ctx, ref.nameOrID, change) })
 }
 
 func (k keyring) rotate(ctx context.Context, ref keyRef, grace time.Duration) (client.CreatedKey, error) {
-	c, err := k.about(ref.owner)
-	if err != nil {
-		return client.CreatedKey{}, err
-	}
-	rotated, err := c.Rotate(ctx, ref.nameOrID, grace)
-	return rotated, k.at(err)
+	return ask(k, ref.owner, func(c *client.Client) (client.CreatedKey, error) { return c.Rotate(ctx, ref.nameOrID, grace) })
 }
 
 func (k keyring) revoke(ctx context.Context, ref keyRef) (client.Key, error) {
-	c, err := k.about(ref.owner)
-	if err != nil {
-		return client.Key{}, err
-	}
-	key, err := c.Revoke(ctx, ref.nameOrID)
-	return key, k.at(err)
+	return ask(k, ref.owner, func(c *client.Client) (client.Key, error) { return c.Revoke(ctx, ref.nameOrID) })
 }
 
 func (k keyring) verify(ctx context.Context, secret string, scopes []string) (client.Verification, error) {
-	decision, err := k.client.Verify(ctx, secret, scopes...)
-	return decision, k.at(err)
+	return ask(k, nil, func(c *client.Client) (client.Verification, error) { return c.Verify(ctx, secret, scopes...) })
 }
 
-// whose names an owner in a message.
+// whose names an owner in messages.
 func (k keyring) whose(owner *string) string {
 	if owner == nil {
 		return k.ownOwner
@@ -189,15 +174,16 @@ func (k keyring) whose(owner *string) string {
 	return *owner
 }
 
-// at says of what server an error speaks, where that may be the wrong one.
-func (k keyring) at(err error) error {
+// annotate adds the server's URL to errors that a wrong URL can cause. For a database it returns the
+// cause itself.
+func (k keyring) annotate(err error) error {
 	refusal, refused := errors.AsType[*client.Error](err)
 	switch {
 	case err == nil, refused && refusal.Code != "", errors.Is(err, context.Canceled):
 		return err
 	case k.url == "":
 		if cause := errors.Unwrap(err); cause != nil {
-			return cause // the client says that no answer came
+			return cause // without the client's "no answer"
 		}
 		return err
 	case refused:
@@ -208,11 +194,11 @@ func (k keyring) at(err error) error {
 		}
 		return &foreign
 	}
-	return errors.New(printable(k.url + ": " + unanswered(k.url, err)))
+	return errors.New(printable(k.url + ": " + explainNoAnswer(k.url, err)))
 }
 
-// explain says what is wrong to the person who typed a command about a key. Owner and
-// name are what was asked for.
+// explain words an error for the person who typed the command. Owner and name are those that were
+// asked for.
 func explain(err error, owner, name string) error {
 	refusal, ok := errors.AsType[*client.Error](err)
 	if !ok {
@@ -236,5 +222,5 @@ func explain(err error, owner, name string) error {
 	if refusal.RequestID != "" {
 		text += " (request " + refusal.RequestID + ")"
 	}
-	return errors.New(printable(text)) // a server may say what harms a terminal
+	return errors.New(printable(text)) // a server's text may harm a terminal
 }

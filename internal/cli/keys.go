@@ -13,8 +13,7 @@ import (
 	"apikeyd/client"
 )
 
-// keysCommands work on keys: on a server, or in the database itself. Each is written once,
-// against a keyring.
+// keysCommands manage keys, on a server or in a database.
 type keysCommands struct {
 	Create createCommand `cmd:"" help:"Create a key and print only its secret on standard output."`
 	List   listCommand   `cmd:"" help:"List keys, newest first."`
@@ -25,7 +24,7 @@ type keysCommands struct {
 	Verify verifyCommand `cmd:"" help:"Check whether a secret is valid. It is read from standard input, a prompt or a file."`
 }
 
-// Help tells where keys are looked for.
+// Help says where the commands look for keys.
 func (keysCommands) Help() string { return whereKeysAre }
 
 // keyFlags name the key that a command is about.
@@ -34,8 +33,8 @@ type keyFlags struct {
 	NameOrID string  `arg:"" name:"key" help:"Name or id of the key."`
 }
 
-// explain is explain for the key that the flags name. A name without --owner may be that of
-// another owner's key.
+// explain words an error about the key that the flags name. It suggests --owner if another owner has a
+// key of that name.
 func (f keyFlags) explain(ctx context.Context, keys keyring, err error) error {
 	told := explain(err, keys.whose(f.Owner), f.NameOrID)
 	if f.Owner != nil || client.CodeOf(err) != client.CodeKeyNotFound {
@@ -53,14 +52,14 @@ func (f keyFlags) explain(ctx context.Context, keys keyring, err error) error {
 	}
 }
 
-// ownersOf finds some owners of keys of a name, as far as the keyring shows them.
+// ownersOf finds some owners of keys with this name.
 func ownersOf(ctx context.Context, keys keyring, name string) []string {
 	const most, mostSeen = 3, 1000
 	var owners []string
 	seen := 0
 	for key, err := range keys.list(ctx, nil, client.ListOptions{NameContains: name}) {
 		if seen++; err != nil || seen > mostSeen || len(owners) == most {
-			break // it is a hint
+			break // it is only a hint
 		}
 		if key.Name == name && !slices.Contains(owners, key.Owner) {
 			owners = append(owners, key.Owner)
@@ -69,7 +68,7 @@ func ownersOf(ctx context.Context, keys keyring, name string) []string {
 	return owners
 }
 
-// jsonFlag chooses what standard output is for.
+// jsonFlag chooses the format of standard output.
 type jsonFlag struct {
 	JSON bool `name:"json" help:"Print what the API would answer, for programs."`
 }
@@ -85,8 +84,8 @@ func (f jsonFlag) show(s streams, key client.Key) error {
 	return printJSON(s.out, key)
 }
 
-// hand prints a secret that nothing will show again: alone, so that a script can take it.
-// Done is what became of the key.
+// hand prints a new secret, which cannot be shown again: alone, so that scripts can use it. Done says
+// what happened to the key.
 func (f jsonFlag) hand(s streams, k client.CreatedKey, done string) (err error) {
 	if f.JSON {
 		err = printJSON(s.out, struct {
@@ -103,7 +102,7 @@ func (f jsonFlag) hand(s streams, k client.CreatedKey, done string) (err error) 
 	return nil
 }
 
-// rateLimit is what the flags say about it: nil for nothing.
+// rateLimit returns the limit that the flags set, or nil.
 func rateLimit(limit *rateFlag, none bool) *client.RateLimit {
 	if none {
 		return &client.RateLimit{}
@@ -111,7 +110,7 @@ func rateLimit(limit *rateFlag, none bool) *client.RateLimit {
 	return (*client.RateLimit)(limit)
 }
 
-// replacement is a list as the flags say it: nil if they say nothing.
+// replacement returns the list that the flags set, or nil.
 func replacement(given []string, none bool) *[]string {
 	if none {
 		return &[]string{}
@@ -122,8 +121,7 @@ func replacement(given []string, none bool) *[]string {
 	return &given
 }
 
-// typedFlags are the names of the flags on the command line itself, not in the
-// environment.
+// typedFlags returns the flags that were typed, as opposed to set in the environment.
 func typedFlags(ctx *kong.Context) map[string]bool {
 	typed := make(map[string]bool)
 	for _, element := range ctx.Path {
@@ -134,7 +132,7 @@ func typedFlags(ctx *kong.Context) map[string]bool {
 	return typed
 }
 
-// withKeys runs do on the keys where the flags say.
+// withKeys opens the keys that the flags name, and runs do.
 func (t *target) withKeys(ctx context.Context, s streams, do func(keyring) error) (err error) {
 	keys, err := t.open(ctx, s)
 	if err != nil {

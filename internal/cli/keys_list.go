@@ -47,10 +47,10 @@ Examples:
         --expires-before 2027-01-01T00:00:00Z --json | jq -r .name`
 }
 
-// statusFlag is a status as it is typed, in either case.
+// statusFlag is a status, in upper or lower case.
 type statusFlag client.Status
 
-// UnmarshalText reads a status.
+// UnmarshalText parses a status.
 func (f *statusFlag) UnmarshalText(text []byte) error {
 	switch status := client.Status(strings.ToUpper(string(text))); status {
 	case client.StatusActive, client.StatusExpired, client.StatusRevoked:
@@ -60,7 +60,7 @@ func (f *statusFlag) UnmarshalText(text []byte) error {
 	return errors.New("must be active, expired or revoked")
 }
 
-// Run prints keys: a table, or a line of JSON each.
+// Run prints keys as a table, or as a line of JSON each.
 func (c *listCommand) Run(ctx context.Context, s streams) error {
 	options := client.ListOptions{Status: client.Status(c.Status), Rotating: c.Rotating}
 	if c.NameContains != nil {
@@ -93,7 +93,7 @@ func (c *listCommand) Run(ctx context.Context, s streams) error {
 	})
 }
 
-// finish prints the table, and says so if it is empty.
+// finish prints the table, or a message if it is empty.
 func (c *listCommand) finish(s streams, table *keyTable, filters client.ListOptions) error {
 	if c.JSON {
 		return nil
@@ -111,14 +111,14 @@ func (c *listCommand) finish(s streams, table *keyTable, filters client.ListOpti
 	return table.print()
 }
 
-// Validate refuses a text that the API would not take.
+// Validate refuses texts that the API refuses.
 func (c *listCommand) Validate() error {
 	if c.NameContains != nil && (*c.NameContains == "" || utf8.RuneCountInString(*c.NameContains) > 255) {
 		return errors.New("--name-contains must be 1 to 255 characters; leave it out to list all names")
 	}
 	if c.Search != nil {
 		if err := apikey.CheckSearch(*c.Search); err != nil {
-			return fmt.Errorf("--%w", err) // it begins with the field's name
+			return fmt.Errorf("--%w", err) // the error begins with the field's name
 		}
 	}
 	return nil

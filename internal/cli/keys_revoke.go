@@ -11,10 +11,10 @@ import (
 	"apikeyd/client"
 )
 
-// inUse is how recently a key must have been used for somebody to miss it.
+// inUse is how recent the last use of a key must be for the command to ask.
 const inUse = 24 * time.Hour
 
-// errKept says that a person had second thoughts.
+// errKept says that the user did not confirm.
 var errKept = errors.New("nothing was revoked")
 
 type revokeCommand struct {
@@ -59,8 +59,8 @@ func (c *revokeCommand) Run(ctx context.Context, s streams) error {
 	})
 }
 
-// confirmRevocation asks about a key that is in use, and returns the very key that was
-// asked about: its name may be another key's by then.
+// confirmRevocation asks before a key in use is revoked. It returns a reference by id, because the name
+// may belong to another key by the time of the answer.
 func confirmRevocation(ctx context.Context, s streams, keys keyring, ref keyRef) (keyRef, error) {
 	key, err := keys.get(ctx, ref)
 	var question string

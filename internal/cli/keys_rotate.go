@@ -28,7 +28,7 @@ Examples:
     apikeyd keys rotate ci --owner customer-42`
 }
 
-// Validate refuses what no key takes.
+// Validate checks the grace.
 func (c *rotateCommand) Validate() error {
 	if c.Grace < 0 || c.Grace > apikey.MaxGrace || c.Grace%time.Second != 0 {
 		return errors.New("--grace must be whole seconds, from 0 to 7d (168h)")
@@ -36,7 +36,7 @@ func (c *rotateCommand) Validate() error {
 	return nil
 }
 
-// Run gives one key a new secret.
+// Run rotates one key.
 func (c *rotateCommand) Run(ctx context.Context, s streams) error {
 	if err := s.mustBeRead(); err != nil {
 		return err

@@ -34,7 +34,7 @@ Examples:
         --url https://keys.example.com --key-file admin.key --json`
 }
 
-// Validate refuses to read two secrets from one input.
+// Validate refuses to read two secrets from standard input.
 func (c *verifyCommand) Validate() error {
 	if c.SecretFile == stdinName && c.readsStdin() {
 		return errors.New("standard input cannot hold your own key and the one to verify: put one of them in a file")
@@ -60,7 +60,7 @@ func (c *verifyCommand) Run(ctx context.Context, s streams) error {
 			if apikey.WhyMalformed(secret) != "" {
 				return malformed(inputName(c.SecretFile), secret)
 			}
-			return errTold
+			return errAlreadyReported
 		}
 		return nil
 	})

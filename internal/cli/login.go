@@ -23,7 +23,7 @@ type profileFlag struct {
 	Profile string `default:"default" env:"APIKEYD_PROFILE" placeholder:"NAME" complete:"profiles" help:"Name of the profile (${default})."`
 }
 
-// name is that of the profile; --profile "" is the default one.
+// name returns the profile's name; --profile "" means the default one.
 func (f profileFlag) name() string { return cmp.Or(f.Profile, defaultProfile) }
 
 type loginCommand struct {
@@ -45,10 +45,10 @@ Examples:
     pass show apikeyd | apikeyd login --url https://keys.example.com`
 }
 
-// AfterApply refuses a secret that was typed.
+// AfterApply refuses a secret as an argument.
 func (c *loginCommand) AfterApply(ctx *kong.Context) error { return c.Own.check(typedFlags(ctx)) }
 
-// Run makes a profile.
+// Run creates a profile.
 func (c *loginCommand) Run(ctx context.Context, s streams) (err error) {
 	if _, err := profilePath(c.name()); err != nil {
 		return err
@@ -82,7 +82,7 @@ func (c *loginCommand) Run(ctx context.Context, s streams) (err error) {
 	return err
 }
 
-// try finds out whether the server knows the key, whatever the key may do there.
+// try checks that the server knows the key, whatever its scopes.
 func (p profile) try(ctx context.Context, timeout time.Duration) error {
 	keys, err := openServer(p, timeout)
 	if err != nil {
@@ -97,7 +97,7 @@ func (p profile) try(ctx context.Context, timeout time.Duration) error {
 	return fmt.Errorf("nothing was kept: %w", explain(err, "", ""))
 }
 
-// inTheClear reports whether what is sent to a URL can be read on the way.
+// inTheClear reports whether a URL sends data unencrypted to another machine.
 func inTheClear(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" {

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"time"
 
-	"apikeyd/store/sqlstore"
+	"apikeyd/store"
+	"apikeyd/store/dbname"
+	"apikeyd/store/migratestore"
 )
 
-// migrateStoreCommand moves a whole database to another place, of either kind.
+// migrateStoreCommand moves a whole database to SQLite or PostgreSQL.
 type migrateStoreCommand struct {
 	From string `required:"" env:"APIKEYD_MIGRATE_FROM" placeholder:"DATABASE" help:"The source: a SQLite file, or postgres://USER@HOST/DATABASE. Put a password into the environment or ~/.pgpass."`
 	To   string `required:"" env:"APIKEYD_MIGRATE_TO" placeholder:"DATABASE" help:"The target: a SQLite file that does not exist, or an empty PostgreSQL database."`
@@ -28,16 +30,16 @@ Examples:
   apikeyd migrate-store --from postgres://apikeyd@db.example.com/apikeyd --to apikeyd.db`
 }
 
-// Validate refuses what cannot be meant, before an empty database is made of it.
+// Validate refuses malformed names before a database is created.
 func (c *migrateStoreCommand) Validate() error {
 	return errors.Join(checkDatabase("--from", c.From), checkDatabase("--to", c.To))
 }
 
-// Run moves, or goes on with it.
+// Run moves the database, or continues an interrupted move.
 func (c *migrateStoreCommand) Run(ctx context.Context, s streams) error {
 	began := time.Now()
 	bar := newProgressBar(s.err)
-	moved, err := sqlstore.Move(ctx, sqlstore.MoveOptions{
+	moved, err := migratestore.Move(ctx, migratestore.Options{
 		From: c.From, To: c.To,
 		Progress: func(checking bool, done, total int64) {
 			doing := "copying"
@@ -57,11 +59,11 @@ func (c *migrateStoreCommand) Run(ctx context.Context, s streams) error {
 // explain says what to do about a failure.
 func (c *migrateStoreCommand) explain(ctx context.Context, s streams, err error) error {
 	switch {
-	case errors.Is(err, sqlstore.ErrInUse):
+	case errors.Is(err, store.ErrInUse):
 		return fmt.Errorf("%w; stop it first", err)
-	case errors.Is(err, sqlstore.ErrTargetTaken):
+	case errors.Is(err, migratestore.ErrTargetTaken):
 		return fmt.Errorf("%w; name an empty one", err)
-	case errors.Is(err, sqlstore.ErrOtherSource), errors.Is(err, sqlstore.ErrChanged), errors.Is(err, sqlstore.ErrDiffers):
+	case errors.Is(err, migratestore.ErrOtherSource), errors.Is(err, migratestore.ErrChanged), errors.Is(err, migratestore.ErrDiffers):
 		return fmt.Errorf("%w; the target is unusable: stop everything that writes to either side, and retry with an empty target", err)
 	case ctx.Err() != nil:
 		fmt.Fprintln(s.err, "The target is not finished. Run the same command again and it goes on from here.")
@@ -69,8 +71,8 @@ func (c *migrateStoreCommand) explain(ctx context.Context, s streams, err error)
 	return err
 }
 
-func (c *migrateStoreCommand) report(s streams, m sqlstore.Moved, took time.Duration) error {
-	from, to := sqlstore.Name(c.From), sqlstore.Name(c.To)
+func (c *migrateStoreCommand) report(s streams, m migratestore.Result, took time.Duration) error {
+	from, to := dbname.Show(c.From), dbname.Show(c.To)
 	what := fmt.Sprintf("%s, %s and %s", count(int(m.Keys), "key"), count(int(m.Uses), "last use"),
 		count(int(m.Events), "audit event"))
 	if m.Complete {

@@ -15,27 +15,27 @@ import (
 	"apikeyd/internal/draft"
 )
 
-// defaultProfile is the profile that counts if none is named.
+// defaultProfile is the profile that is used if none is named.
 const defaultProfile = "default"
 
-// profile is a server, and the caller's own key for it. It cannot print the key.
+// profile is a server and the caller's own key for it. Printing it never shows the key.
 type profile struct {
 	url string
 	key apikey.Secret
 }
 
-// profileFile is what stands in the file.
+// profileFile is the content of a profile's file.
 type profileFile struct {
 	URL string `json:"url"`
 	Key string `json:"key"`
 }
 
-// errNoPlace says that the user has no configuration folder, and so no profiles.
+// errNoPlace says that the user has no configuration folder, and therefore no profiles.
 var errNoPlace = errors.New("there is no place for profiles")
 
 var profileName = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]{0,31}$`) // too short for a secret
 
-// profilePath returns the file of a profile, which need not be there.
+// profilePath returns the file of a profile, which may not exist.
 func profilePath(name string) (string, error) {
 	if !profileName.MatchString(name) {
 		return "", errors.New("a profile's name is 1 to 32 letters, digits, dots, dashes and underscores, " +
@@ -53,8 +53,8 @@ func profileDir() (string, error) {
 	return filepath.Join(dir, "apikeyd", "profiles"), nil
 }
 
-// loadProfile reads a profile. It returns fs.ErrNotExist if there is none, and refuses one
-// that somebody else could have read or written.
+// loadProfile reads a profile. It returns fs.ErrNotExist if there is none, and refuses one that other
+// users could have read or written.
 func loadProfile(name string) (profile, error) {
 	path, err := profilePath(name)
 	if err != nil {
@@ -83,10 +83,10 @@ func loadProfile(name string) (profile, error) {
 	return profile{url: content.URL, key: secret}, nil
 }
 
-// checkPrivate refuses a file that others may read or write, or put in place of ours.
+// checkPrivate refuses a file that other users may read, write or replace.
 func checkPrivate(file *os.File) error {
 	if runtime.GOOS == "windows" {
-		return nil // it has no such modes; the folder is the user's own
+		return nil // it has no modes; the folder belongs to the user
 	}
 	info, err := file.Stat()
 	if err != nil {
@@ -106,7 +106,7 @@ func checkPrivate(file *os.File) error {
 	return nil
 }
 
-// save writes a profile, in place of one that is there, and returns its file.
+// save writes a profile, replacing an existing one, and returns its file.
 func (p profile) save(name string) (string, error) {
 	path, err := profilePath(name)
 	if err != nil {
@@ -122,11 +122,11 @@ func (p profile) save(name string) (string, error) {
 	return path, draft.WritePrivate(path, string(text)+"\n")
 }
 
-// profileNames returns the profiles that there are, in order.
+// profileNames returns the names of all profiles, sorted.
 func profileNames() ([]string, error) {
 	dir, err := profileDir()
 	if err != nil {
-		return nil, nil // no place, no profiles
+		return nil, nil // without a folder there are none
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// progressBar shows on a terminal how far a long command is; anywhere else, nothing.
+// progressBar shows the progress of a long command on a terminal, and nothing elsewhere.
 type progressBar struct{ to io.Writer }
 
 func newProgressBar(w io.Writer) *progressBar {
@@ -19,13 +19,13 @@ func newProgressBar(w io.Writer) *progressBar {
 	return &progressBar{to: io.Discard}
 }
 
-// eraseLine goes to the start of a terminal's line and empties it.
+// eraseLine clears the current line of a terminal.
 const eraseLine = "\r\x1b[K"
 
-// copying draws what part of a whole is copied.
+// copying draws how much has been copied.
 func (p *progressBar) copying(done, total int64) { p.part("copying", done, total) }
 
-// part draws a part of a whole.
+// part draws how much has been done.
 func (p *progressBar) part(doing string, done, total int64) {
 	const width = 40
 	total = max(total, 1)
@@ -35,8 +35,8 @@ func (p *progressBar) part(doing string, done, total int64) {
 		strings.Repeat("#", filled), strings.Repeat(".", width-filled), 100*done/total)
 }
 
-// say names something whose end cannot be told.
+// say shows a step without known progress.
 func (p *progressBar) say(doing string) { fmt.Fprint(p.to, eraseLine+doing+" …") }
 
-// clear takes the bar away.
+// clear removes the bar.
 func (p *progressBar) clear() { fmt.Fprint(p.to, eraseLine) }

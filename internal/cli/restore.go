@@ -8,10 +8,13 @@ import (
 	"time"
 
 	"apikeyd/internal/draft"
+	"apikeyd/store"
+	"apikeyd/store/dbname"
+	"apikeyd/store/sqlitefile"
 	"apikeyd/store/sqlstore"
 )
 
-// restoreCommand makes a database of a backup.
+// restoreCommand restores a backup into a new database.
 type restoreCommand struct {
 	databaseFlag
 	File               string `arg:"" optional:"" help:"The backup."`
@@ -36,7 +39,7 @@ Examples:
   apikeyd restore /backup/keys-2030-01-31.db --database drill.db`
 }
 
-// Validate refuses a database that is no file.
+// Validate refuses a database that is not a file.
 func (c *restoreCommand) Validate() error {
 	switch {
 	case c.Confirm && (c.File != "" || c.Force):
@@ -49,7 +52,7 @@ func (c *restoreCommand) Validate() error {
 	return errors.Join(c.databaseFlag.Validate(), c.file())
 }
 
-// Run restores one backup.
+// Run restores a backup.
 func (c *restoreCommand) Run(ctx context.Context, s streams) (err error) {
 	if c.Confirm {
 		return c.confirm(ctx, s)
@@ -60,8 +63,8 @@ func (c *restoreCommand) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer func() { _ = from.Close() }() // it was only read
-	site, err := sqlstore.OpenSite(c.Database)
-	if errors.Is(err, sqlstore.ErrInUse) {
+	site, err := sqlitefile.OpenSite(c.Database)
+	if errors.Is(err, store.ErrInUse) {
 		return fmt.Errorf("%w; stop that server first", err)
 	}
 	if err != nil {
@@ -86,22 +89,22 @@ func (c *restoreCommand) Run(ctx context.Context, s streams) (err error) {
 	if restored.reconciled, err = c.reconcile(ctx, to.Name(), site, restored.Last); err != nil {
 		return err
 	}
-	if restored.kept, err = site.Put(ctx, to.Name(), c.Force); err != nil {
+	if restored.kept, err = site.Put(to.Name()); err != nil {
 		return c.explain(ctx, err)
 	}
 	bar.clear()
 	return c.report(s, restored, took(began))
 }
 
-// open opens the backup, and refuses early what is none.
+// open opens the backup, and refuses other files early.
 func (c *restoreCommand) open(ctx context.Context) (*os.File, error) {
-	info, err := os.Stat(c.File) // first: to open a pipe would wait for somebody to write
+	info, err := os.Stat(c.File) // first, because opening a pipe would wait for a writer
 	switch {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s is not a regular file, so no backup", c.File)
-	case sqlstore.HasLog(c.File):
+	case sqlitefile.HasLog(c.File):
 		return nil, fmt.Errorf("%s is a database in use, or one that was not closed: it is not whole without the files "+
 			"beside it; make a backup of it with apikeyd backup", c.File)
 	}
@@ -115,10 +118,10 @@ func (c *restoreCommand) open(ctx context.Context) (*os.File, error) {
 	return file, nil
 }
 
-// look refuses what cannot be restored, before anything is copied.
+// look refuses files that cannot be restored, before anything is copied.
 func (c *restoreCommand) look(ctx context.Context) error {
 	e, err := sqlstore.ExamineFile(ctx, c.File)
-	if errors.Is(err, sqlstore.ErrTooNew) {
+	if errors.Is(err, store.ErrTooNew) {
 		return fmt.Errorf("%w; restore it with that version, or a later one", err)
 	}
 	if err != nil {
@@ -128,7 +131,7 @@ func (c *restoreCommand) look(ctx context.Context) error {
 }
 
 // checkTarget refuses early what site.Put would refuse.
-func (c *restoreCommand) checkTarget(from *os.File, site *sqlstore.Site) error {
+func (c *restoreCommand) checkTarget(from *os.File, site *sqlitefile.Site) error {
 	there, err := os.Stat(site.Path())
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -145,7 +148,7 @@ func (c *restoreCommand) checkTarget(from *os.File, site *sqlstore.Site) error {
 	return nil
 }
 
-// restored is what came out of a backup.
+// restored is the result of a restore.
 type restored struct {
 	sqlstore.Contents
 	reconciled
@@ -154,7 +157,7 @@ type restored struct {
 	sealed bool
 }
 
-// copy makes the database, and checks it.
+// copy creates the database and checks it.
 func (c *restoreCommand) copy(ctx context.Context, from *os.File, to draft.Draft, bar *progressBar) (r restored, err error) {
 	if err := to.Fill(ctx, from, bar.copying); err != nil {
 		return r, err
@@ -163,7 +166,7 @@ func (c *restoreCommand) copy(ctx context.Context, from *os.File, to draft.Draft
 	if r.sum, _, err = to.Hash(); err != nil {
 		return r, err
 	}
-	if r.sealed, err = sqlstore.Unseal(to.File); err == nil {
+	if r.sealed, err = sqlitefile.Unseal(to.File); err == nil {
 		r.Contents, err = examineDraft(ctx, to)
 	}
 	if err != nil {
@@ -172,14 +175,14 @@ func (c *restoreCommand) copy(ctx context.Context, from *os.File, to draft.Draft
 	return r, to.Close()
 }
 
-// explain says what to do where the place cannot be taken.
+// explain says what to do if the database cannot be put in place.
 func (c *restoreCommand) explain(ctx context.Context, err error) error {
 	switch {
-	case errors.Is(err, sqlstore.ErrOccupied):
+	case errors.Is(err, sqlitefile.ErrOccupied):
 		return draft.Exists(c.Database)
-	case errors.Is(err, sqlstore.ErrOpen):
+	case errors.Is(err, sqlitefile.ErrOpen):
 		return fmt.Errorf("%s was left as it is: %w; end it first", c.Database, err)
-	case errors.Is(err, sqlstore.ErrLeftover):
+	case errors.Is(err, sqlitefile.ErrLeftover):
 		return fmt.Errorf("%s was left as it is: %w, with the rest of that database", c.Database, err)
 	case ctx.Err() != nil:
 		return notMade(ctx, c.Database, err)
@@ -207,12 +210,12 @@ func (c *restoreCommand) confirm(ctx context.Context, s streams) (err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	restored, err := db.ConfirmRestored(ctx)
 	if errors.Is(err, sqlstore.ErrNotRestored) {
-		_, err = fmt.Fprintf(s.out, "nothing to confirm: no restore of %s awaits it\n", sqlstore.Name(c.Database))
+		_, err = fmt.Fprintf(s.out, "nothing to confirm: no restore of %s awaits it\n", dbname.Show(c.Database))
 		return err
 	}
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "confirmed the restore of %s at %s\n", sqlstore.Name(c.Database), timestamp(restored.At))
+	_, err = fmt.Fprintf(s.out, "confirmed the restore of %s at %s\n", dbname.Show(c.Database), timestamp(restored.At))
 	return err
 }

@@ -10,28 +10,29 @@ import (
 	"time"
 
 	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 	"apikeyd/store/sqlstore"
 )
 
-// restoreOperator is who carries over revocations.
+// restoreOperator is the actor that carries over revocations.
 var restoreOperator = store.Operator("restore")
 
-// reconciled says how a restored database learned what came after its backup.
+// reconciled says how a restored database was brought up to date after its backup.
 type reconciled struct {
 	carried sqlstore.CarriedOver
-	source  string // empty if there was none
-	until   string // when the source ends that need not be complete; empty for a database
-	problem error  // why the source was of no use
+	source  string // empty for none
+	until   string // when an audit export ends, which may be incomplete; empty for a database
+	problem error  // why the source could not be used
 }
 
-// isComplete reports whether nothing that was revoked since can work again.
+// isComplete reports whether every later revocation is known to be carried over.
 func (r reconciled) isComplete() bool {
 	return r.source != "" && r.problem == nil && r.until == "" && r.carried.Missing == 0
 }
 
-// reconcile carries over into the draft of a database what came after its backup.
+// reconcile carries over into the draft what was revoked after the backup.
 func (c *restoreCommand) reconcile(
-	ctx context.Context, path string, site *sqlstore.Site, knows time.Time,
+	ctx context.Context, path string, site *sqlitefile.Site, knows time.Time,
 ) (r reconciled, err error) {
 	old, err := c.replaced(ctx, site)
 	if err != nil {
@@ -53,23 +54,23 @@ func (c *restoreCommand) reconcile(
 	if err = errors.Join(err, db.Close()); err != nil {
 		return r, notMade(ctx, c.Database, err)
 	}
-	return r, sqlstore.TidyRestored(path)
+	return r, sqlitefile.Detach(path)
 }
 
-// replaced returns the database that gives way, or nil if there is none.
-func (c *restoreCommand) replaced(ctx context.Context, site *sqlstore.Site) (*sqlstore.Examination, error) {
+// replaced returns the database that --force replaces, or nil.
+func (c *restoreCommand) replaced(ctx context.Context, site *sqlitefile.Site) (*sqlstore.Examination, error) {
 	if !c.Force {
 		return nil, nil
 	}
-	old, err := site.Old(ctx)
+	old, err := sqlstore.ExamineReplaced(ctx, site)
 	if err != nil {
 		return nil, c.explain(ctx, err)
 	}
 	return old, nil
 }
 
-// carryOver takes what came after the backup from the source that was named, else from the
-// database that gives way. Only a source that was named must be of use.
+// carryOver takes later revocations from --revocations-from, else from the database that --force
+// replaces. Only a source that was named must be readable.
 func (c *restoreCommand) carryOver(
 	ctx context.Context, db *sqlstore.DB, old *sqlstore.Examination, knows time.Time,
 ) (r reconciled, err error) {
@@ -79,7 +80,7 @@ func (c *restoreCommand) carryOver(
 		if err != nil {
 			return r, fmt.Errorf("--revocations-from %s: %w", c.RevocationsFrom, err)
 		}
-		if old != nil { // what it knows beyond that is as true; if it knows nothing, the other was named for that
+		if old != nil { // it may know more; if it is unreadable, that is why another was named
 			more, _ := db.CarryOver(ctx, restoreOperator, old, knows)
 			r.carried.Add(more)
 			err = ctx.Err()
@@ -92,7 +93,7 @@ func (c *restoreCommand) carryOver(
 	return r, err
 }
 
-// carryOverFrom takes what came after the backup from a database or an audit export.
+// carryOverFrom takes later revocations from a database or an audit export.
 func carryOverFrom(ctx context.Context, db *sqlstore.DB, path string, knows time.Time) (r reconciled, err error) {
 	r.source = path
 	if export, err := openExport(path); err != nil || export != nil {
@@ -120,14 +121,14 @@ func isSameFile(a, b string) bool {
 	return err == nil && os.SameFile(first, second)
 }
 
-// removeCompanions removes what an interrupted restore made beside its draft.
+// removeCompanions removes the files that an interrupted restore created next to its draft.
 func removeCompanions(path string) {
 	for _, suffix := range []string{"-wal", "-shm", "-journal", ".lock"} {
-		_ = os.Remove(path + suffix) // it need not be there
+		_ = os.Remove(path + suffix) // it may not exist
 	}
 }
 
-// reportReconciled says what was carried over and kept, and warns if that is not everything.
+// reportReconciled reports what was carried over and kept, and warns if that is not everything.
 func (c *restoreCommand) reportReconciled(s streams, r restored) error {
 	var out, warning strings.Builder
 	if r.kept != "" {

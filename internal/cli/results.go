@@ -11,8 +11,8 @@ import (
 	"golang.org/x/term"
 )
 
-// results is standard output. It remembers that a write failed, so that no command ends well
-// whose results nobody got, whatever it does with the error.
+// results is standard output. It remembers write errors, so that a command whose output was lost
+// never succeeds, even if it ignores the error.
 type results struct {
 	io.Writer
 	err error
@@ -28,7 +28,7 @@ func (r *results) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// withoutPath is an error of a file without its name.
+// withoutPath strips the file name from an error.
 func withoutPath(err error) error {
 	if path, ok := err.(*os.PathError); ok { //nolint:errorlint // os.File returns it as it is
 		return path.Err
@@ -45,20 +45,20 @@ func fileOf(w io.Writer) *os.File {
 	return file
 }
 
-// isTerminal reports whether a person reads what is written.
+// isTerminal reports whether a writer is a terminal.
 func isTerminal(w io.Writer) bool {
 	file := fileOf(w)
 	return file != nil && term.IsTerminal(int(file.Fd()))
 }
 
-// hasColor reports whether colours can be shown, and are wanted (no-color.org).
+// hasColor reports whether to use colours (no-color.org).
 func hasColor(w io.Writer) bool {
 	noColor, _ := os.LookupEnv("NO_COLOR")
 	kind, _ := os.LookupEnv("TERM")
 	return noColor == "" && kind != "dumb" && isTerminal(w)
 }
 
-// widthOf is how many columns a terminal has, or 0 if it is none or does not say.
+// widthOf returns the columns of a terminal, or 0 if they are unknown.
 func widthOf(w io.Writer) int {
 	file := fileOf(w)
 	if file == nil {
@@ -71,9 +71,8 @@ func widthOf(w io.Writer) int {
 	return width
 }
 
-// mustBeRead refuses to go on if standard output is closed, for commands without whose
-// output nothing is left of their work. A pipe whose reader has gone is an error of the write
-// from now on, rather than the end of the process.
+// mustBeRead fails if standard output is closed, for commands whose output is their only result. From
+// then on, writing to a closed pipe is an error and does not end the process.
 func (s streams) mustBeRead() error {
 	signal.Ignore(syscall.SIGPIPE)
 	if file := fileOf(s.out); file != nil && wasClosed(file) {

@@ -25,7 +25,7 @@ func (serveCommand) Help() string {
     apikeyd serve --listen 127.0.0.1:9000 --database /var/lib/apikeyd/keys.db --max-key-lifetime 90d`
 }
 
-// Validate refuses what is no good before anything is opened.
+// Validate refuses bad settings before anything is opened.
 func (c *serveCommand) Validate() error {
 	if err := c.CheckNumbers(); err != nil {
 		return err

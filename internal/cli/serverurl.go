@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// unanswered says in one line why no answer came, and what may help.
-func unanswered(server string, err error) string {
+// explainNoAnswer says in one line why no answer came, and what may help.
+func explainNoAnswer(server string, err error) string {
 	text := strings.TrimPrefix(err.Error(), "apikeyd: ")
 	wait, _ := errors.AsType[net.Error](err)
 	dial, _ := errors.AsType[*net.OpError](err)
@@ -32,12 +32,12 @@ func unanswered(server string, err error) string {
 	return text
 }
 
-// speaksNoHTTP reports whether a server hung up on a request, or answered in another protocol.
+// speaksNoHTTP reports whether a server closed the connection, or answered in another protocol.
 func speaksNoHTTP(err error) bool {
 	return errors.Is(err, io.EOF) || err != nil && strings.Contains(err.Error(), "malformed HTTP response")
 }
 
-// askTLS is what to try if a server does not understand http.
+// askTLS suggests https if a server does not understand http.
 func askTLS(server string) string {
 	if rest, plain := strings.CutPrefix(server, "http://"); plain {
 		return "; if it speaks TLS, its URL is https://" + rest
@@ -45,15 +45,15 @@ func askTLS(server string) string {
 	return ""
 }
 
-// ownPaths are what people copy together with the URL of a server.
+// ownPaths are paths that people copy along with a server's URL.
 var ownPaths = []string{"/v1/api-keys", "/v1", "/console", "/docs", "/openapi.yaml", "/openapi.json"}
 
-// checkURL refuses what is no URL of a server, and says what may be meant. It repeats nothing
-// that may hold a password.
+// checkURL refuses anything but a server's URL, and suggests what may be meant. It never repeats what
+// may contain a password.
 func checkURL(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return errors.New("--url must begin with http:// or https:// and name a host" + perhaps(text))
+		return errors.New("--url must begin with http:// or https:// and name a host" + suggestURL(text))
 	}
 	path := strings.TrimRight(u.Path, "/")
 	for _, own := range ownPaths {
@@ -65,8 +65,8 @@ func checkURL(text string) error {
 	return nil
 }
 
-// perhaps is an address with the scheme that it lacks.
-func perhaps(text string) string {
+// suggestURL suggests the scheme for an address that lacks one.
+func suggestURL(text string) string {
 	u, err := url.Parse("https://" + text)
 	isAddress := err == nil && (u.Port() != "" || u.Hostname() == "localhost" || strings.Contains(u.Hostname(), "."))
 	if !isAddress || strings.ContainsAny(text, "@ ") || strings.Contains(text, "://") {

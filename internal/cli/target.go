@@ -33,18 +33,18 @@ type target struct {
 	Own      ownKeyFlags   `embed:"" group:"Where the keys are:"`
 	Timeout  time.Duration `group:"Where the keys are:" default:"15s" placeholder:"DURATION" help:"How long to wait for each answer of a server (${default})."`
 
-	place   string        // the flag that counts; empty if none was given
+	place   string        // the flag that applies; empty if none was given
 	command string        // such as "keys create"
 	newKeys apikey.Policy // for new and changed keys in a database
 }
 
-// ownKeyFlags say where the caller's own secret is. It never stands in an argument.
+// ownKeyFlags say where the caller's own secret is. It is never an argument.
 type ownKeyFlags struct {
 	Key     string `env:"APIKEYD_KEY" placeholder:"@FILE" help:"Your own key, in a file as for --key-file; the secret itself is accepted only from the environment."`
 	KeyFile string `placeholder:"FILE" help:"Your own key is in this file; - is standard input."`
 }
 
-// AfterApply chooses the place, and refuses what does not fit it.
+// AfterApply chooses the place, and refuses flags that do not apply to it.
 func (t *target) AfterApply(ctx *kong.Context) error {
 	t.command = strings.TrimPrefix(ctx.Selected().FullPath(), ctx.Model.Name+" ")
 	typed := typedFlags(ctx)
@@ -76,7 +76,7 @@ func (t *target) AfterApply(ctx *kong.Context) error {
 	return nil
 }
 
-// choose finds the flag or the environment variable that counts.
+// choose finds the flag or the environment variable that applies.
 func (t *target) choose(typed map[string]bool) error {
 	places := []struct{ flag, env, value string }{
 		{"database", "APIKEYD_DATABASE", t.Database},
@@ -150,8 +150,7 @@ func (t *target) open(ctx context.Context, s streams) (keyring, error) {
 	return openDatabase(ctx, t.Database, t.newKeys, t.command)
 }
 
-// check refuses a secret that was typed: it stands in the list of processes and in the
-// shell's history.
+// check refuses a secret as an argument, which is visible in the process list and the shell's history.
 func (f *ownKeyFlags) check(typed map[string]bool) error {
 	file, named := strings.CutPrefix(f.Key, "@")
 	switch {
@@ -166,8 +165,7 @@ func (f *ownKeyFlags) check(typed map[string]bool) error {
 	return nil
 }
 
-// secret returns the caller's own secret: from the file named, else from the environment,
-// else from whoever sits at the terminal.
+// secret returns the caller's own secret: from the file, else from the environment, else from a prompt.
 func (f *ownKeyFlags) secret(ctx context.Context, s streams, question string) (apikey.Secret, error) {
 	file := f.KeyFile
 	if file == "" && f.Key == "" {
@@ -185,7 +183,7 @@ func (f *ownKeyFlags) secret(ctx context.Context, s streams, question string) (a
 		}
 		source = inputName(file)
 	}
-	// What is no secret is sent to nobody: it may be another file, or another password.
+	// Malformed secrets are never sent: they may be another file or password.
 	text = apikey.TrimSecret(text)
 	secret, err := apikey.ParseSecret(text)
 	if err != nil {
@@ -194,7 +192,7 @@ func (f *ownKeyFlags) secret(ctx context.Context, s streams, question string) (a
 	return secret, nil
 }
 
-// malformed says what stands where a secret should.
+// malformed describes what was found in place of a secret.
 func malformed(source, text string) error {
 	return fmt.Errorf("%s holds %s; check that it is whole", source, apikey.WhyMalformed(text))
 }

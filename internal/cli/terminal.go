@@ -16,13 +16,13 @@ import (
 )
 
 const (
-	// stdinName stands for standard input where a file is named.
+	// stdinName is the file name that means standard input.
 	stdinName = "-"
-	// maxSecretFile is more than any secret has, and less than a mistake may read.
+	// maxSecretFile is larger than any secret, and small enough to read a wrong file without harm.
 	maxSecretFile = 64 << 10
 )
 
-// streams are what a command reads and writes: results go to out, everything else to err.
+// streams are a command's standard streams: results go to out, everything else to err.
 type streams struct {
 	in       *input
 	out, err io.Writer
@@ -36,18 +36,18 @@ type input struct {
 
 func newInput(file *os.File) *input { return &input{file: file, lines: bufio.NewReader(file)} }
 
-// isTerminal reports whether somebody can be asked.
+// isTerminal reports whether a person can be asked.
 func (i *input) isTerminal() bool { return term.IsTerminal(int(i.file.Fd())) }
 
-// note tells a person at a terminal more; scripts and logs are spared.
+// note prints additional information on a terminal only.
 func (s streams) note(format string, args ...any) {
 	if file, ok := s.err.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		fmt.Fprintf(s.err, format+"\n", args...)
 	}
 }
 
-// ask returns the answer to a question: a line of standard input. The question is shown
-// only if somebody can see it.
+// ask returns the answer to a question: a line of standard input. The question is shown on a terminal
+// only.
 func (s streams) ask(ctx context.Context, question string) (string, error) {
 	if s.in.isTerminal() {
 		fmt.Fprint(s.err, question)
@@ -55,7 +55,7 @@ func (s streams) ask(ctx context.Context, question string) (string, error) {
 	return await(ctx, begin(s.in.line))
 }
 
-// askSecret is ask for what must not be seen.
+// askSecret is ask without echo.
 func (s streams) askSecret(ctx context.Context, question string) (string, error) {
 	if !s.in.isTerminal() {
 		return await(ctx, begin(s.in.line))
@@ -66,7 +66,7 @@ func (s streams) askSecret(ctx context.Context, question string) (string, error)
 		return "", err
 	}
 	defer fmt.Fprintln(s.err)
-	// If ctx ends while it is read, nobody else brings the echo back.
+	// If ctx ends during the read, nothing else turns the echo on again.
 	defer func() { _ = term.Restore(fd, before) }()
 	answer := begin(func() (string, error) {
 		text, err := term.ReadPassword(fd)
@@ -75,7 +75,7 @@ func (s streams) askSecret(ctx context.Context, question string) (string, error)
 		}
 		return string(text), err
 	})
-	// The question comes when the echo is off: who pastes at once must not see the secret.
+	// Show the question only once the echo is off, for people who paste at once.
 	for range 100 {
 		if now, err := term.GetState(fd); err != nil || *now != *before {
 			break
@@ -99,13 +99,13 @@ func (i *input) line() (string, error) {
 	return strings.TrimSpace(text), nil
 }
 
-// reading is what was read, or why it was not.
+// reading is the result of a read.
 type reading struct {
 	text string
 	err  error
 }
 
-// begin reads on the side: a read from a terminal cannot be interrupted.
+// begin reads in the background, because reading from a terminal cannot be interrupted.
 func begin(read func() (string, error)) <-chan reading {
 	done := make(chan reading, 1)
 	go func() {
@@ -115,7 +115,7 @@ func begin(read func() (string, error)) <-chan reading {
 	return done
 }
 
-// await returns what was read, or ctx's error as soon as that ends; the read is left behind.
+// await returns what was read, or ctx's error as soon as ctx ends; the read goes on in the background.
 func await(ctx context.Context, done <-chan reading) (string, error) {
 	select {
 	case r := <-done:
@@ -125,8 +125,7 @@ func await(ctx context.Context, done <-chan reading) (string, error) {
 	}
 }
 
-// readSecret reads a secret from a file, from standard input, or from somebody at the
-// terminal, without the white space around it.
+// readSecret reads a secret from a file, from standard input or from a prompt, and trims white space.
 func (s streams) readSecret(ctx context.Context, file, question string) (string, error) {
 	if file == stdinName && s.in.isTerminal() {
 		text, err := s.askSecret(ctx, question)
@@ -155,7 +154,7 @@ func (s streams) readSecret(ctx context.Context, file, question string) (string,
 	return text, nil
 }
 
-// inputName is a file as messages call it.
+// inputName names a file in messages.
 func inputName(file string) string {
 	if file == stdinName {
 		return "standard input"

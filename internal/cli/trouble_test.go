@@ -53,7 +53,7 @@ func TestServersInTrouble(t *testing.T) {
 		{"an untrusted certificate", tls.URL, "URL: no answer: .*certificate.*; this machine does not trust the certificate of the server"},
 		{"TLS asked without", strings.Replace(tls.URL, "https:", "http:", 1), "URL(: no answer: EOF| answers with status 400: .*); if it speaks TLS, its URL is https://"}, // the server hangs up in between
 		{"no TLS", strings.Replace(elsewhere.URL, "http:", "https:", 1), "URL: no answer: .*the server speaks no TLS: its URL begins with http://"},
-		{"a web page", says(200, "text/html", "<html>\x1b[31mHello"), "URL answers with status 200: the answer \\(text/html\\) is not what apikeyd says"},
+		{"a web page", says(200, "text/html", "<html>\x1b[31mHello"), "URL answers with status 200: the answer \\(text/html\\) does not come from apikeyd"},
 		{"another API", says(200, "application/json", `{"hello":"world"}`), "URL answers with status 200: .*application/json"},
 		{"a redirect", says(302, "text/html", ""), "URL answers with status 302: .*redirect, which is not followed"},
 		{"a broken proxy", says(502, "text/html", "Bad Gateway"), "URL answers with status 502: "},

@@ -9,7 +9,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// explainUsage adds to what the parser says what may be meant.
+// explainUsage adds suggestions to the parser's errors.
 func explainUsage(err error, args []string) string {
 	text := err.Error()
 	failure, ok := errors.AsType[*kong.ParseError](err)
@@ -21,7 +21,7 @@ func explainUsage(err error, args []string) string {
 		return text
 	}
 	if word, found := strings.CutPrefix(text, "unexpected argument "); found {
-		return text + unquoted(command.Name, word, args)
+		return text + suggestQuotes(command.Name, word, args)
 	}
 	for _, argument := range command.Positional {
 		if text == fmt.Sprintf(`expected "<%s>"`, argument.Name) {
@@ -34,8 +34,8 @@ func explainUsage(err error, args []string) string {
 	return text
 }
 
-// unquoted says how to write a text with spaces, of which the shell made several arguments.
-func unquoted(command, word string, args []string) string {
+// suggestQuotes suggests quotes around a text with spaces that the shell split into several arguments.
+func suggestQuotes(command, word string, args []string) string {
 	i := slices.Index(args, word)
 	if i < 1 || args[i-1] == command || strings.HasPrefix(args[i-1], "-") {
 		return ""

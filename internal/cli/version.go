@@ -14,15 +14,15 @@ type versionCommand struct {
 
 // build is what the Go toolchain recorded about this program.
 type build struct {
-	Version  string `json:"version"`  // the tag, or one made of the commit
+	Version  string `json:"version"`  // the tag, or one derived from the commit
 	Revision string `json:"revision"` // the commit, or empty
 	Time     string `json:"time"`     // of the commit, or empty
-	Dirty    bool   `json:"dirty"`    // other than the commit
+	Dirty    bool   `json:"dirty"`    // differs from the commit
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
 }
 
-// Run says which version this is.
+// Run prints the version.
 func (c versionCommand) Run(s streams) error {
 	b := readBuild()
 	if c.JSON {

@@ -10,12 +10,12 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// Deployment is a deployment.
+// Deployment describes what to examine.
 type Deployment struct {
 	service.Config
-	Refusal error // why no server takes its settings; nil if one does
+	Refusal error // why serve refuses the settings; nil if it accepts them
 
-	// Recount counts the keys anew if key_counts is wrong. Nil leaves that be.
+	// Recount recounts the keys if key_counts is wrong. Nil only reports it.
 	Recount func(context.Context) error
 }
 
@@ -29,7 +29,7 @@ const (
 	Failed  Severity = "FAILED"
 )
 
-// Finding is what a check found, and what to do about it.
+// Finding is the result of a check, and what to do about it.
 type Finding struct {
 	Check  string   `json:"check"`
 	Status Severity `json:"status"`
@@ -37,7 +37,7 @@ type Finding struct {
 	ToDo   string   `json:"to_do,omitempty"`
 }
 
-// check is one thing that the doctor looks at.
+// check is one check.
 type check struct {
 	name string
 	look func(context.Context) Finding
@@ -57,8 +57,7 @@ func (f Finding) fail(toDo string) Finding {
 	return f
 }
 
-// Examine makes all checks, and returns what each found. Beside a running server or not, it
-// only looks.
+// Examine makes all checks. It only reads, and a server may run meanwhile.
 func Examine(ctx context.Context, d Deployment) ([]Finding, error) {
 	findings := runChecks(ctx, d.outside())
 	e, err := sqlstore.Examine(ctx, d.Database)
@@ -85,13 +84,13 @@ func runChecks(ctx context.Context, checks []check) []Finding {
 	findings := make([]Finding, 0, len(checks))
 	for _, check := range checks {
 		f := check.look(ctx)
-		f.Check, f.Found = check.name, apikey.Redact(f.Found) // a secret typed in the wrong place
+		f.Check, f.Found = check.name, apikey.Redact(f.Found) // the user may have put a secret in the wrong place
 		findings = append(findings, f)
 	}
 	return findings
 }
 
-// outside are the checks of what is around the database.
+// outside returns the checks of everything but the database's content.
 func (d Deployment) outside() []check {
 	return []check{
 		{"configuration", d.checkConfiguration},
@@ -105,7 +104,7 @@ func (d Deployment) outside() []check {
 	}
 }
 
-// inside are the checks of the database itself. More of them go here.
+// inside returns the checks of the database's content.
 func (d Deployment) inside(e *sqlstore.Examination) []check {
 	return []check{
 		{"schema", look(e, checkSchema)},

@@ -36,7 +36,7 @@ func TestUnreadableDatabase(t *testing.T) {
 	for want, err := range map[string]error{
 		"run doctor as the user that serves": store.ErrUnavailable,
 		"restore the last backup":            store.ErrDamaged,
-		"use that version of apikeyd":        sqlstore.ErrTooNew,
+		"use that version of apikeyd":        store.ErrTooNew,
 	} {
 		if got := unreadable(err); got.Status != Failed || !strings.Contains(got.ToDo, want) {
 			t.Errorf("%v: %+v, want %q", err, got, want)

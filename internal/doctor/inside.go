@@ -8,28 +8,29 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 	"apikeyd/store/sqlstore"
 )
 
 const askBackup = "stop the server and restore the last backup (docs/backup.md)"
 
-// unreadable is the finding of a database that cannot be looked at.
+// unreadable is the finding for a database that cannot be opened.
 func unreadable(err error) Finding {
 	f := found("%v", err)
 	switch {
-	case errors.Is(err, sqlstore.ErrMissing):
+	case errors.Is(err, store.ErrMissing):
 		return f.fail("name it with --database, or run apikeyd serve once to make it")
 	case errors.Is(err, sqlstore.ErrEmpty):
 		return f.warn("apikeyd serve makes a database of it")
-	case errors.Is(err, sqlstore.ErrOtherName), errors.Is(err, sqlstore.ErrOtherLog),
-		errors.Is(err, sqlstore.ErrMounted), errors.Is(err, sqlstore.ErrLinked):
+	case errors.Is(err, sqlitefile.ErrOtherName), errors.Is(err, sqlitefile.ErrOtherLog),
+		errors.Is(err, sqlitefile.ErrMounted), errors.Is(err, sqlitefile.ErrLinked):
 		return f.fail("everybody must open the file by one name (docs/operations.md)")
 	case errors.Is(err, store.ErrUnavailable):
 		return f.fail("run doctor as the user that serves, who must be able to write to the file and its folder, " +
 			"and end what else holds it")
-	case errors.Is(err, sqlstore.ErrTooNew):
+	case errors.Is(err, store.ErrTooNew):
 		return f.fail("use that version of apikeyd, or a later one")
-	case errors.Is(err, sqlstore.ErrForeign):
+	case errors.Is(err, store.ErrForeign):
 		return f.fail("name another file with --database; if it was one of apikeyd, " + askBackup)
 	}
 	return f.fail("mend that, or " + askBackup)
@@ -69,7 +70,7 @@ func checkIntegrity(ctx context.Context, e *sqlstore.Examination) Finding {
 	return found("pages and indexes are sound")
 }
 
-// ofThisSchema is a check that can be made only in a database which is up to date.
+// ofThisSchema makes a check only if the schema is current.
 func ofThisSchema(check func(context.Context, *sqlstore.Examination) Finding) func(context.Context, *sqlstore.Examination) Finding {
 	return func(ctx context.Context, e *sqlstore.Examination) Finding {
 		if !e.IsCurrent() {
@@ -110,10 +111,10 @@ func checkAudit(ctx context.Context, e *sqlstore.Examination) Finding {
 }
 
 const (
-	// builtIn is a year in which there was no apikeyd yet: a clock that says so is wrong.
+	// builtIn is a year before the first release: an earlier clock is wrong.
 	builtIn = 2025
-	// clockSlack is how far the clock may be behind what was written: it is set by a little
-	// now and then.
+	// clockSlack is how far the clock may be behind the last write, because clocks are adjusted now
+	// and then.
 	clockSlack = 5 * time.Second
 )
 
@@ -125,7 +126,7 @@ func checkClock(ctx context.Context, e *sqlstore.Examination) Finding {
 	return judgeClock(time.Now(), contents.Last)
 }
 
-// judgeClock compares the clock with what was written last.
+// judgeClock compares the clock with the time of the last write.
 func judgeClock(now, last time.Time) Finding {
 	const set = "set the clock, and keep it with NTP: keys expire by it"
 	f := found("it is %s", apikey.Timestamp(now))
@@ -139,7 +140,7 @@ func judgeClock(now, last time.Time) Finding {
 	return f
 }
 
-// checkRestored is the doctor's look at whether a restore awaits confirmation.
+// checkRestored reports a restore that awaits confirmation.
 func (d Deployment) checkRestored(ctx context.Context, e *sqlstore.Examination) Finding {
 	r, err := e.Restored(ctx)
 	switch {

@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"apikeyd/apikey"
-	"apikeyd/store/sqlstore"
+	"apikeyd/store/sqlitefile"
 )
 
-// checkConfiguration asks what serve would ask before it starts.
+// checkConfiguration reports whether serve accepts the settings.
 func (d Deployment) checkConfiguration(context.Context) Finding {
 	if d.Refusal != nil {
 		return found("%s", oneLine(d.Refusal)).fail("change that flag, or its environment variable")
@@ -22,10 +22,10 @@ func (d Deployment) checkConfiguration(context.Context) Finding {
 	return found("serve takes it; it would listen on %s", d.Listen)
 }
 
-// shortValidity is how long before its end a certificate should have been replaced.
+// shortValidity is how long before its expiry a certificate should be replaced.
 const shortValidity = 7 * 24 * time.Hour
 
-// checkCertificate looks at the files as serve does when it starts.
+// checkCertificate loads the files as serve does.
 func (d Deployment) checkCertificate(context.Context) Finding {
 	certificate, err := d.Certificate()
 	if err != nil {
@@ -37,7 +37,7 @@ func (d Deployment) checkCertificate(context.Context) Finding {
 	return judgeCertificate(certificate, time.Now())
 }
 
-// judgeCertificate compares a certificate with the clock.
+// judgeCertificate checks the validity of a certificate.
 func judgeCertificate(leaf *x509.Certificate, now time.Time) Finding {
 	f := found("valid from %s to %s", apikey.Timestamp(leaf.NotBefore), apikey.Timestamp(leaf.NotAfter))
 	switch {
@@ -51,9 +51,9 @@ func judgeCertificate(leaf *x509.Certificate, now time.Time) Finding {
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
-// checkFiles looks at who may read and write what.
+// checkFiles checks the permissions of the database's files.
 func (d Deployment) checkFiles(context.Context) Finding {
-	path := sqlstore.RealPath(d.Database)
+	path := sqlitefile.RealPath(d.Database)
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -72,10 +72,10 @@ func (d Deployment) checkFiles(context.Context) Finding {
 	if open != nil {
 		return found("others may read or write %s", strings.Join(open, ", ")).fail("chmod 600 them")
 	}
-	if alien := alienFile(path); alien != "" {
-		return found("%s does not belong to the owner of %s", alien, path).fail("chown it, or the server cannot write")
+	if foreign := foreignFile(path); foreign != "" {
+		return found("%s does not belong to the owner of %s", foreign, path).fail("chown it, or the server cannot write")
 	}
-	if links := sqlstore.Links(path); links > 0 {
+	if links := sqlitefile.Links(path); links > 0 {
 		return found("%s has other names (hard links): %d", path, links).
 			warn("remove them, and copy with apikeyd backup instead: the file must be open under one name only")
 	}
@@ -86,7 +86,7 @@ func (d Deployment) checkFiles(context.Context) Finding {
 	return found("%s is its owner's alone", path)
 }
 
-// readableByOthers reports whether a file that is there is not private.
+// readableByOthers reports whether a file exists that other users may read or write.
 func readableByOthers(path string) (os.FileMode, bool) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -107,27 +107,27 @@ func (d Deployment) checkAdminKey(context.Context) Finding {
 }
 
 func (d Deployment) checkServer(context.Context) Finding {
-	served, err := sqlstore.IsServed(d.Database)
+	served, err := sqlitefile.IsServed(d.Database)
 	switch {
 	case err != nil:
 		return found("%v", err).warn("run doctor as the user that serves")
 	case served:
 		return found("one is using the database")
-	case sqlstore.HasLog(d.Database):
+	case sqlitefile.HasLog(d.Database):
 		return found("none is using the database; the last one did not close it: the next brings its log home")
 	}
 	return found("none is using the database")
 }
 
-// The amounts of free disk space below which something goes wrong soon, beside the size of
-// the database itself, which a backup needs again.
+// The amounts of free disk space below which the check fails or warns. It also warns if there is no
+// room for a backup of the database.
 const (
 	tooLittleDisk = 64 << 20
 	littleDisk    = 512 << 20
 )
 
 func (d Deployment) checkDiskSpace(context.Context) Finding {
-	folder := filepath.Dir(sqlstore.RealPath(d.Database))
+	folder := filepath.Dir(sqlitefile.RealPath(d.Database))
 	free, known, err := freeDisk(folder)
 	switch {
 	case err != nil:
@@ -150,7 +150,7 @@ func (d Deployment) checkDiskSpace(context.Context) Finding {
 }
 
 func (d Deployment) checkFileSystem(context.Context) Finding {
-	name, kind, err := fileSystem(filepath.Dir(sqlstore.RealPath(d.Database)))
+	name, kind, err := fileSystem(filepath.Dir(sqlitefile.RealPath(d.Database)))
 	if err != nil {
 		return found("%v", err).warn("look yourself that it is a local one")
 	}
@@ -168,7 +168,7 @@ func (d Deployment) checkFileSystem(context.Context) Finding {
 	return found("%s", name)
 }
 
-// fewFiles is a limit on open files that a busy server meets: each connection takes one.
+// fewFiles is a limit of open files that a busy server can reach: each connection needs one.
 const fewFiles = 4096
 
 func checkOpenFiles(context.Context) Finding {
@@ -183,7 +183,7 @@ func checkOpenFiles(context.Context) Finding {
 	return f
 }
 
-// diskKind is what a file system means for a database.
+// diskKind says how safe a file system is for a database.
 type diskKind int
 
 // The kinds of file systems.

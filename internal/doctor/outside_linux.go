@@ -6,11 +6,11 @@ import (
 	"syscall"
 )
 
-// hasPermissions says whether the permissions of a file mean what they mean on Unix.
+// hasPermissions says whether files have Unix permissions.
 const hasPermissions = true
 
-// fileSystems are those that are no local disks, or whose name says something, by their
-// magic numbers in statfs(2).
+// fileSystems are the network file systems and the well-known local ones, by their magic numbers in
+// statfs(2).
 var fileSystems = map[uint32]struct {
 	name string
 	kind diskKind
@@ -45,7 +45,7 @@ func fileSystem(folder string) (string, diskKind, error) {
 	return fmt.Sprintf("file system 0x%x, no network one that is known", magic), localDisk, nil
 }
 
-// freeDisk is how many bytes a user who is not root may still write.
+// freeDisk returns how many bytes a user other than root may still write.
 func freeDisk(folder string) (free int64, known bool, err error) {
 	var s syscall.Statfs_t
 	err = syscall.Statfs(folder, &s)
@@ -58,9 +58,8 @@ func openFilesLimit() (limit uint64, known bool) {
 	return l.Cur, err == nil
 }
 
-// alienFile returns one of the files beside a database that belongs to somebody else than
-// the database does.
-func alienFile(path string) string {
+// foreignFile returns a file next to the database that belongs to another user than the database.
+func foreignFile(path string) string {
 	owner, ok := ownerOf(path)
 	for _, suffix := range []string{"-wal", "-shm", ".lock"} {
 		if other, there := ownerOf(path + suffix); ok && there && other != owner {

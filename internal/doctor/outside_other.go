@@ -4,7 +4,7 @@ package doctor
 
 import "runtime"
 
-// hasPermissions says whether the permissions of a file mean what they mean on Unix.
+// hasPermissions says whether files have Unix permissions.
 const hasPermissions = runtime.GOOS != "windows"
 
 func fileSystem(string) (string, diskKind, error) { return "", unknownDisk, nil }
@@ -13,4 +13,4 @@ func freeDisk(string) (int64, bool, error) { return 0, false, nil }
 
 func openFilesLimit() (uint64, bool) { return 0, false }
 
-func alienFile(string) string { return "" }
+func foreignFile(string) string { return "" }

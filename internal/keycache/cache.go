@@ -1,8 +1,8 @@
-// Package keycache remembers keys, so that verifying one need not ask the store, and collects when
-// they were last used, so that it need not write either.
+// Package keycache caches keys, so that verifying one need not read the store, and collects last uses,
+// so that it need not write either.
 //
-// What it remembers is as good as the store: the store tells it of every change before the call
-// that made the change returns, and a remembered key counts only while the store vouches for that.
+// The cache is as current as the store: the store reports every change before the call that made it
+// returns, and cached keys count only while the store guarantees that.
 package keycache
 
 import (
@@ -17,10 +17,10 @@ import (
 	"apikeyd/store"
 )
 
-// DefaultSize is how many keys a Cache remembers if it is not told.
+// DefaultSize is the default Options.Size.
 const DefaultSize = 100_000
 
-// Source is what a Cache asks: the methods of a store.Store that it calls.
+// Source has the methods of store.Store that a Cache calls.
 type Source interface {
 	Key(ctx context.Context, ref store.Ref) (apikey.Key, error)
 	Keys(ctx context.Context, q store.Query) (store.Page, error)
@@ -31,17 +31,18 @@ type Source interface {
 
 // Options change how a Cache works. The zero Options are ready to use.
 type Options struct {
-	// Size is how many keys, and how many refused secrets, are remembered. 0 is DefaultSize;
-	// negative remembers nothing.
+	// Size limits the cached keys, and separately the cached refused secrets. 0 is DefaultSize;
+	// negative caches nothing.
 	Size int
-	Now  func() time.Time // the clock, that of the source; nil is time.Now
+	Now  func() time.Time // the source's clock; nil is time.Now
 }
 
-// Cache remembers keys by id, and secrets that are no key's by hash. It is safe for concurrent use.
+// Cache holds keys by id, and refused secrets by hash: those that no key has. It is safe for concurrent
+// use.
 //
-// A key that was read before a change must not be remembered after it. So each shard counts its
-// changes: a reader notes the count before it asks the source, and what it read is kept only if the
-// count is still the same.
+// A key that was read before a change must not be cached after it. So each shard counts its changes: a
+// reader notes the count before it reads from the source, and caches the key only if the count is
+// still the same.
 type Cache struct {
 	source  Source
 	now     func() time.Time
@@ -50,7 +51,7 @@ type Cache struct {
 	trusted atomic.Int64 // until when, in nanoseconds since start
 	keys    atomic.Int64
 	refused atomic.Int64
-	changes atomic.Uint64 // of anything
+	changes atomic.Uint64 // in all shards
 	evicted atomic.Uint64
 	shards  [shards]shard
 
@@ -59,7 +60,7 @@ type Cache struct {
 	uses      uses
 }
 
-// shards is how many parts of the cache have a lock of their own.
+// shards is how many parts the cache has, each with its own lock.
 const shards = 64
 
 type shard struct {
@@ -68,12 +69,12 @@ type shard struct {
 	keys    map[apikey.ID]*Entry
 	refused map[apikey.Hash]struct{}
 
-	// Beside the lock, whose memory a decision reads anyway.
+	// On the lock's cache line, which a decision reads anyway.
 	hits, misses atomic.Uint64
 }
 
-// New returns a Cache of source, and has source tell it of every change. The caller calls Flush
-// every FlushInterval, and once more after the last use.
+// New returns a Cache of source that watches source for changes. The caller calls Flush every
+// FlushInterval, and once more after the last use.
 func New(source Source, o Options) *Cache {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -91,11 +92,11 @@ func New(source Source, o Options) *Cache {
 	return c
 }
 
-// Now is the time of the cache's clock.
+// Now returns the time on the cache's clock.
 func (c *Cache) Now() time.Time { return c.now() }
 
-// Find returns the key with this id if it accepts a secret with this hash, and nil if not. A wrong
-// secret of a remembered key takes as long as that of an unknown key. The error is the source's.
+// Find returns the key with this id if it accepts a secret with this hash, else nil. A wrong secret
+// takes as long for a cached key as for an unknown one. The error is the source's.
 func (c *Cache) Find(ctx context.Context, id apikey.ID, hash apikey.Hash, now time.Time) (*Entry, error) {
 	if e, known := c.find(id, hash, now); known {
 		return e, nil
@@ -114,7 +115,7 @@ func (c *Cache) Find(ctx context.Context, id apikey.ID, hash apikey.Hash, now ti
 	return nil, nil
 }
 
-// find is Find among what is remembered. A nil Entry that is known is a refused secret.
+// find is Find without the source. A nil Entry that is known is a refused secret.
 func (c *Cache) find(id apikey.ID, hash apikey.Hash, now time.Time) (found *Entry, known bool) {
 	if !c.trusts(now) {
 		return nil, false
@@ -136,10 +137,10 @@ func (c *Cache) find(id apikey.ID, hash apikey.Hash, now time.Time) (found *Entr
 	return found, known
 }
 
-// trusts reports whether what is remembered counts.
+// trusts reports whether cached keys count.
 func (c *Cache) trusts(now time.Time) bool { return int64(now.Sub(c.start)) < c.trusted.Load() }
 
-// get returns the key with this id if it is remembered, whatever its secret.
+// get returns the key with this id if it is cached, whatever its secret.
 func (c *Cache) get(id apikey.ID, now time.Time) *Entry {
 	if !c.trusts(now) {
 		return nil
@@ -150,7 +151,7 @@ func (c *Cache) get(id apikey.ID, now time.Time) *Entry {
 	return s.keys[id]
 }
 
-// keep remembers a key that was read after its shard's count was changes.
+// keep caches a key that was read when its shard's count was changes.
 func (c *Cache) keep(key apikey.Key, changes uint64) *Entry {
 	e := c.scopes.newEntry(key)
 	s := c.shard(key.ID)
@@ -172,7 +173,7 @@ func (c *Cache) keep(key apikey.Key, changes uint64) *Entry {
 	return e
 }
 
-// refuse remembers that no key had a secret with this hash when the shard's count was changes.
+// refuse caches that no key had a secret with this hash when its shard's count was changes.
 func (c *Cache) refuse(id apikey.ID, hash apikey.Hash, changes uint64) {
 	if c.max == 0 {
 		return
@@ -240,14 +241,14 @@ func (s *shard) clear() {
 	s.refused = make(map[apikey.Hash]struct{})
 }
 
-// count returns how often anything in the shard changed.
+// count returns the shard's count of changes.
 func (s *shard) count() uint64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.changes
 }
 
-// counts are the counts of all shards.
+// counts returns the counts of all shards.
 func (c *Cache) counts() (changes [shards]uint64) {
 	for i := range c.shards {
 		changes[i] = c.shards[i].count()
@@ -255,7 +256,8 @@ func (c *Cache) counts() (changes [shards]uint64) {
 	return changes
 }
 
-// evict makes room: of a few keys, in no order, it removes one that was not used lately.
+// evict removes one key, of a few in random order the first that was not used recently. It removes
+// newest only if there is no other.
 func (s *shard) evict(newest *Entry) {
 	const looks = 8
 	looked := 0

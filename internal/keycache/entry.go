@@ -10,39 +10,37 @@ import (
 )
 
 const (
-	// maxText is how many bytes of text a remembered key may have: a few large ones must not
-	// take the memory of all.
+	// maxText limits a cached key's text, in bytes, so that a few large keys cannot fill the memory.
 	maxText = 2048
-	// maxScopeSets bounds how many sets of scopes are shared.
+	// maxScopeSets limits the shared sets of scopes.
 	maxScopeSets = 4096
 )
 
-// Entry is a key and what decisions leave with it. It outlives its place in the cache.
+// Entry is a key with the traces of decisions about it. It stays valid after its eviction.
 type Entry struct {
-	Key      apikey.Key  // not to be changed; its metadata is packed, see Whole
+	Key      apikey.Key  // read-only; Whole adds its metadata
 	metadata string      // as JSON; empty for none
-	large    bool        // too large to be remembered
+	large    bool        // too large to cache
 	kept     bool        // it is, or was, in the cache
 	recent   atomic.Bool // used since an eviction last looked at it
 
 	lastUse atomic.Int64 // milliseconds since 1970
-	unsaved atomic.Bool  // whether the source must be told of lastUse
-	saved   atomic.Int64 // the last use that the source was told since the key was read
+	unsaved atomic.Bool  // lastUse must be written to the source
+	saved   atomic.Int64 // last use written to the source since the key was read
 
-	// Decided is a counter for whoever decides about the key.
+	// Decided is a counter for the cache's user.
 	Decided atomic.Uint64
 }
 
-// Kept reports whether the entry is, or was, in the cache: then those who ask for the key
-// at the same time share it.
+// Kept reports whether the entry is, or was, in the cache. Concurrent users of the key then share it.
 func (e *Entry) Kept() bool { return e.kept }
 
-// Whole returns the key as the source has it, with its metadata and its last use.
+// Whole returns the key with its metadata and its last use, as the source has it.
 func (e *Entry) Whole() apikey.Key {
 	key := e.Key
 	key.LastUsedAt = e.used()
 	if e.metadata != "" {
-		key.Metadata = nil                                    // that of the entry is shared
+		key.Metadata = nil                                    // the entry's is shared
 		_ = json.Unmarshal([]byte(e.metadata), &key.Metadata) // newEntry wrote it
 	}
 	return key
@@ -55,39 +53,33 @@ func (e *Entry) used() time.Time {
 	return e.Key.LastUsedAt
 }
 
-// scopeSets are the sets of scopes that remembered keys have: a few for many keys.
+// scopeSets holds the sets of scopes of cached keys: many keys share a few sets.
 type scopeSets struct {
 	mu   sync.Mutex
 	sets map[string]apikey.Scopes
 }
 
-// noMetadata is shared by the keys that have none, and by entries; nobody writes to it.
+// noMetadata is the metadata of all keys without any, and of all entries. It is never written to.
 var noMetadata = apikey.Metadata{}
 
-// newEntry makes what is remembered of a key, in little memory.
+// newEntry returns a new entry for a key. Metadata as JSON and shared scopes halve both the memory
+// that a key takes (870 to 460 bytes) and the time of a garbage collection (BenchmarkEntry).
 func (s *scopeSets) newEntry(key apikey.Key) *Entry {
-	var metadata []byte
-	if len(key.Metadata) > 0 {
-		metadata, _ = json.Marshal(key.Metadata) // a map of strings is always JSON
-	}
 	e := &Entry{Key: key}
+	if len(key.Metadata) > 0 {
+		metadata, _ := json.Marshal(key.Metadata) // a map of strings is always JSON
+		e.metadata = string(metadata)
+	}
 	e.Key.Metadata = noMetadata
 	scopes := key.Scopes.String()
-	e.large = len(key.Owner)+len(key.Name)+len(metadata)+len(scopes) > maxText
+	e.large = len(key.Owner)+len(key.Name)+len(e.metadata)+len(scopes) > maxText
 	if !e.large {
 		e.Key.Scopes = s.share(scopes, key.Scopes)
 	}
-	// One text in place of four, for the garbage collector to look at.
-	text := key.Owner + key.Name + key.Prefix + string(metadata)
-	for _, part := range []*string{&e.Key.Owner, &e.Key.Name, &e.Key.Prefix} {
-		n := len(*part)
-		*part, text = text[:n], text[n:]
-	}
-	e.metadata = text
 	return e
 }
 
-// share returns the same set, in memory that others use as well.
+// share returns an equal set that other keys use too.
 func (s *scopeSets) share(text string, scopes apikey.Scopes) apikey.Scopes {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,31 +10,31 @@ import (
 	"apikeyd/store"
 )
 
-// maxShortcuts bounds how many names, and how many pages, are remembered.
+// maxShortcuts limits the cached names, and separately the cached pages.
 const maxShortcuts = 1024
 
-// shortcuts lead to remembered keys. They are dropped all at once when there are too many.
+// shortcuts lead to cached keys. When there are too many, all are dropped.
 type shortcuts struct {
 	mu    sync.Mutex
 	names map[name]apikey.ID
 	pages map[store.Query]idPage
 }
 
-// name is a hint to an id: only the key itself tells whether it still has the name.
+// name maps to an id as a hint: the key may have another name by now.
 type name struct{ owner, name string }
 
-// idPage is a page of a list, good until any key changes.
+// idPage is a page of a list, valid until any key changes.
 type idPage struct {
 	store.IDPage
 	changes uint64
 }
 
-// Key is store.Store's Key, from memory if the key is remembered.
+// Key is store.Store's Key. It reads the source only if the key is not cached.
 func (c *Cache) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
 	if found := c.named(ref, c.now()); found != nil {
 		return found.Whole(), nil
 	}
-	changes := c.counts() // by name it is not known which key this will be
+	changes := c.counts() // a name does not tell the key's shard
 	key, err := c.source.Key(ctx, ref)
 	if err != nil {
 		return apikey.Key{}, err
@@ -45,8 +45,8 @@ func (c *Cache) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
 	return c.keep(key, changes[shardOf(key.ID)]).Whole(), nil
 }
 
-// named returns the key that ref names, if it is remembered. Of the keys that have had a
-// name only the one that holds it now is looked for.
+// named returns the key that ref names, if it is cached. By name, it finds only the key that holds the
+// name now.
 func (c *Cache) named(ref store.Ref, now time.Time) *Entry {
 	id, byName := ref.ID, ref.ID.IsZero()
 	if byName {
@@ -77,12 +77,12 @@ func (s *shortcuts) name(ref store.Ref, id apikey.ID) {
 	s.names[name{ref.Owner, ref.Name}] = id
 }
 
-// Page is store.Store's Keys, from memory if all keys of the page are remembered.
+// Page is store.Store's Keys. It reads the keys from the source unless all of the page are cached.
 func (c *Cache) Page(ctx context.Context, q store.Query) (store.Page, error) {
 	if !q.IsPlain() || c.max == 0 {
 		return c.source.Keys(ctx, q)
 	}
-	q.At = time.Time{} // it matters to filters only
+	q.At = time.Time{} // only filters use it
 	now := c.now()
 	ids, err := c.keyIDs(ctx, q, now)
 	if err != nil {
@@ -121,7 +121,7 @@ func (c *Cache) keyIDs(ctx context.Context, q store.Query, now time.Time) (store
 	return page, nil
 }
 
-// readKeys reads a page and remembers its keys.
+// readKeys reads a page and caches its keys.
 func (c *Cache) readKeys(ctx context.Context, q store.Query) (store.Page, error) {
 	changes := c.counts()
 	page, err := c.source.Keys(ctx, q)

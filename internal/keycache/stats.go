@@ -2,20 +2,20 @@ package keycache
 
 import "time"
 
-// Stats tell what a Cache did since it was made, and its state now.
+// Stats are a Cache's counters since it was made, and its state.
 type Stats struct {
-	Hits         uint64        // secrets that were remembered, good or refused
-	Misses       uint64        // secrets for which the source was asked
-	Evicted      uint64        // keys and refused secrets that were removed to make room
-	Keys         int           // that are remembered
-	Refused      int           // secrets that are remembered to be no key's
-	Trusted      bool          // whether what is remembered counts now
-	UnsavedUses  int           // keys with a last use that the source does not know yet
-	UsesLag      time.Duration // how long ago the first of these was
-	FailedWrites uint64        // attempts to write last uses that failed
+	Hits         uint64        // lookups of cached secrets, accepted or refused
+	Misses       uint64        // lookups that read the source
+	Evicted      uint64        // evicted keys and refused secrets
+	Keys         int           // cached keys
+	Refused      int           // cached refused secrets
+	Trusted      bool          // whether cached keys count now
+	UnsavedUses  int           // keys with a last use that was not written yet
+	UsesLag      time.Duration // age of the oldest of these uses
+	FailedWrites uint64        // failed attempts to write last uses
 }
 
-// Stats returns what the Cache did, and its state.
+// Stats returns the Cache's counters and its state.
 func (c *Cache) Stats() Stats {
 	now := c.now()
 	s := Stats{
@@ -30,7 +30,7 @@ func (c *Cache) Stats() Stats {
 	return s
 }
 
-// waiting returns how many uses the source does not know, and for how long.
+// waiting returns how many uses wait to be written, and the age of the oldest.
 func (u *uses) waiting(now time.Time) (count int, lag time.Duration) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

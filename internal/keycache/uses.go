@@ -12,23 +12,21 @@ import (
 const (
 	// FlushInterval is how late a last use may reach the source.
 	FlushInterval = 10 * time.Second
-	// maxPending is how many keys that are not remembered may wait, before they are
-	// written earlier.
+	// maxPending is how many uses of keys that are not cached may wait before ManyUses receives.
 	maxPending = 50_000
 )
 
-// uses are the last uses that the source does not know yet. Those of remembered keys are in their
-// entries.
+// uses holds the last uses to write to the source. Those of cached keys are in their entries.
 type uses struct {
 	mu      sync.Mutex
 	entries []*Entry
 	pending map[apikey.ID]int64 // of other keys, in milliseconds since 1970
-	oldest  int64               // when the first of all these was, while there are any
+	oldest  int64               // time of the oldest use, if there is one
 	many    chan struct{}       // receives when there are maxPending
-	failed  atomic.Uint64       // attempts to write them
+	failed  atomic.Uint64       // attempts to write
 }
 
-// record notes a use of a key.
+// record records a use of a key.
 func (u *uses) record(e *Entry, at time.Time) {
 	ms := at.UnixMilli()
 	if !e.kept {
@@ -48,7 +46,7 @@ func (u *uses) record(e *Entry, at time.Time) {
 	}
 }
 
-// note notes a use that no entry remembers.
+// note records a use outside entries.
 func (u *uses) note(id apikey.ID, ms int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -60,12 +58,12 @@ func (u *uses) note(id apikey.ID, ms int64) {
 	if len(u.pending) >= maxPending {
 		select {
 		case u.many <- struct{}{}:
-		default: // it was told
+		default: // already signaled
 		}
 	}
 }
 
-// date notes when a use was that the set does not hold yet.
+// date updates oldest before a use is added.
 func (u *uses) date(ms int64) {
 	if len(u.entries)+len(u.pending) == 0 || ms < u.oldest {
 		u.oldest = ms
@@ -82,7 +80,7 @@ func (u *uses) take() map[apikey.ID]int64 {
 		last = make(map[apikey.ID]int64, len(entries))
 	}
 	for _, e := range entries {
-		e.unsaved.Store(false) // before its time is read, so that no later use is missed
+		e.unsaved.Store(false) // before lastUse is read, so that no later use is missed
 		last[e.Key.ID] = max(last[e.Key.ID], e.lastUse.Load())
 	}
 	return last
@@ -90,13 +88,13 @@ func (u *uses) take() map[apikey.ID]int64 {
 
 func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
-// Used notes a use of a key. It costs no write: Flush tells the source.
+// Used records a use of a key. Flush writes it to the source.
 func (c *Cache) Used(e *Entry, at time.Time) { c.uses.record(e, at) }
 
-// ManyUses receives when so many uses wait that Flush should not wait for its interval.
+// ManyUses receives when so many uses wait that Flush should be called now.
 func (c *Cache) ManyUses() <-chan struct{} { return c.uses.many }
 
-// Flush writes the last uses to the source. What could not be written waits for the next Flush.
+// Flush writes the last uses to the source. If that fails they wait for the next Flush.
 func (c *Cache) Flush(ctx context.Context) error {
 	taken := c.uses.take()
 	last := make(map[apikey.ID]time.Time, len(taken))
@@ -116,8 +114,7 @@ func (c *Cache) Flush(ctx context.Context) error {
 	return nil
 }
 
-// saved notes that the source knows of a use. Like any change it overtakes whoever has read the
-// key before.
+// saved records that a use was written. It counts as a change: the key may have been read before it.
 func (c *Cache) saved(id apikey.ID, ms int64) {
 	s := c.shard(id)
 	s.mu.Lock()

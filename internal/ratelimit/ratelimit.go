@@ -1,10 +1,10 @@
 // Package ratelimit counts calls against rate limits, exactly: the generic cell rate
 // algorithm (GCRA, ITU-T I.371) in whole microseconds, without rounding.
 //
-// A subject that was quiet for a window may call Limit times at once. Each call fills its
-// bucket by Window; the bucket drains by Limit in each microsecond, and holds Limit ×
-// Window. A call that would make it overflow is refused, and adds nothing. So in any time
-// span t at most Limit + Limit × t/Window calls pass.
+// A subject that made no calls for a window may make Limit calls at once. Each call adds Window to its
+// bucket; the bucket drains by Limit every microsecond, and holds Limit × Window. A call that would
+// overflow it is refused, and adds nothing. So in any time span t at most Limit + Limit × t/Window
+// calls pass.
 package ratelimit
 
 import (
@@ -14,46 +14,44 @@ import (
 	"apikeyd/apikey"
 )
 
-// Quota is what a call learns about its subject's limit.
+// Quota is the state of a subject's limit after a call.
 type Quota struct {
 	Allowed    bool
-	Remaining  int           // how many calls more would pass at once
-	RetryAfter time.Duration // until one call would pass; 0 if one would pass now
-	Reset      time.Duration // until all Limit calls would pass again
+	Remaining  int           // how many more calls would pass now
+	RetryAfter time.Duration // until the next call would pass; 0 if it would pass now
+	Reset      time.Duration // until Limit calls would pass again
 }
 
-// Table remembers how full the buckets of many subjects are. It is safe for concurrent
-// use. A full bucket is empty again after its window, and empty ones are forgotten, so a
-// Table is as large as the number of subjects seen within their windows, or Max. A new
-// Table, as after a restart, has only empty buckets.
+// Table holds the buckets of many subjects. It is safe for concurrent use. A full bucket is empty after
+// a window, and empty buckets are dropped, so a Table holds the subjects seen within their windows, up
+// to its maximum. A new Table, as after a restart, has only empty buckets.
 type Table[K comparable] struct {
-	max   int       // 0 is without bound
-	epoch time.Time // instants count from here, so that setting the clock moves none
+	max   int       // 0 is unlimited
+	epoch time.Time // times count from here, on the monotonic clock
 
 	mu      sync.Mutex
 	buckets map[K]bucket
-	sweepAt int // how many buckets there may be before empty ones are looked for
+	sweepAt int // number of buckets at which empty ones are dropped
 }
 
-// New returns an empty Table of at most maximum subjects; 0 is without bound. At the
-// maximum some subject is forgotten for each new one, and begins anew. Of a few it is the
-// one with the emptiest bucket: many subjects that call once each push out each other, and
-// hardly ever one that is near its limit.
+// New returns an empty Table of at most maximum subjects; 0 is unlimited. At the maximum, each new
+// subject evicts another: of a few random ones, that with the emptiest bucket. So many subjects that
+// call once each evict each other, and rarely one that is near its limit.
 func New[K comparable](maximum int) *Table[K] {
 	return &Table[K]{max: maximum, epoch: time.Now(), buckets: make(map[K]bucket), sweepAt: firstSweep}
 }
 
-// firstSweep is how many buckets are no burden.
+// firstSweep is the smallest sweepAt.
 const firstSweep = 1024
 
-// bucket is how full one subject's bucket is.
+// bucket is the state of one subject's bucket.
 type bucket struct {
-	limit apikey.RateLimit // another one begins with an empty bucket
+	limit apikey.RateLimit // a change of the limit empties the bucket
 	at    int64            // microseconds since the table's epoch
-	level int64            // in calls × microseconds, as it was then
+	level int64            // in calls × microseconds, at that time
 }
 
-// Take counts one call of a subject at now, unless its limit is used up.
+// Take counts one call of a subject at now. It counts nothing if the limit is used up.
 func (t *Table[K]) Take(subject K, limit apikey.RateLimit, now time.Time) Quota {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -68,19 +66,19 @@ func (t *Table[K]) Take(subject K, limit apikey.RateLimit, now time.Time) Quota 
 	return quota
 }
 
-// Len returns how many subjects are remembered.
+// Len returns how many subjects have a bucket.
 func (t *Table[K]) Len() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.buckets)
 }
 
-// maxLate is by how much a call may be late: callers read the clock before they get here,
-// and may be overtaken.
+// maxLate is how late a call may be: callers read the clock before they take the lock, so calls may
+// arrive out of order.
 const maxLate = 30 * time.Second
 
-// drain is the bucket at an instant. A call that is late drains nothing. A clock that went
-// back further than that drains nothing either, and counts from where it is.
+// drain returns the bucket at a later time. A late call drains nothing. If the clock went back by more
+// than maxLate, nothing drains either, and time continues from there.
 func (b bucket) drain(limit apikey.RateLimit, at int64) bucket {
 	if b.limit != limit {
 		return bucket{limit: limit, at: at}
@@ -110,7 +108,7 @@ func (b *bucket) take() Quota {
 	return q
 }
 
-// quota is what there is to know of a bucket, but for the call that asks.
+// quota returns the bucket's state, without Allowed.
 func (b *bucket) quota() (q Quota) {
 	window, limit := b.limit.Window.Microseconds(), int64(b.limit.Limit)
 	capacity := window * limit
@@ -122,12 +120,12 @@ func (b *bucket) quota() (q Quota) {
 	return q
 }
 
-// drainTime is how long a level takes to drain, rounded up.
+// drainTime returns how long a level takes to drain, rounded up.
 func drainTime(level, limit int64) time.Duration {
 	return time.Duration((level+limit-1)/limit) * time.Microsecond
 }
 
-// makeRoom forgets what is empty, and at the maximum somebody, before a subject is added.
+// makeRoom drops empty buckets now and then, and evicts one at the maximum, before a subject is added.
 func (t *Table[K]) makeRoom(at int64) {
 	if len(t.buckets) >= t.sweepAt {
 		for subject, b := range t.buckets {
@@ -135,7 +133,7 @@ func (t *Table[K]) makeRoom(at int64) {
 				delete(t.buckets, subject)
 			}
 		}
-		// Twice what is left: the cost of looking is spread over as many additions.
+		// Twice the rest, which spreads the cost of a sweep over as many additions.
 		t.sweepAt = max(2*len(t.buckets), firstSweep)
 	}
 	if t.max > 0 && len(t.buckets) >= t.max {
@@ -143,13 +141,13 @@ func (t *Table[K]) makeRoom(at int64) {
 	}
 }
 
-// candidates is how many subjects are looked at to forget one of them.
+// candidates is how many subjects are compared to evict one.
 const candidates = 16
 
-// emptiest returns the subject with the emptiest bucket of a few at random.
+// emptiest returns the subject with the emptiest bucket of a few random ones.
 func (t *Table[K]) emptiest(at int64) (least K) {
 	seen, lowest := 0, 0.0
-	for subject, b := range t.buckets { // in an order that is random enough
+	for subject, b := range t.buckets { // the order is random enough
 		b = b.drain(b.limit, at)
 		level := float64(b.level) / (float64(b.limit.Limit) * float64(b.limit.Window.Microseconds()))
 		if seen == 0 || level < lowest {

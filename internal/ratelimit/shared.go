@@ -8,34 +8,32 @@ import (
 	"apikeyd/apikey"
 )
 
-// share is the part of a window for which calls that were granted are good, and the part
-// of a limit that one node may have of them in advance: a tenth.
+// share is a tenth: granted calls are valid for a tenth of a window, and a node may hold a tenth of the
+// limit in advance.
 const share = 10
 
-// longestPause is how long a node that got less than it asked for, or no answer, does not
-// ask again, unless it is known that it takes longer until there is more.
+// longestPause limits how long a node backs off after it got fewer calls than it asked for, or an error.
+// It backs off longer if the bucket's level says so.
 const longestPause = 100 * time.Millisecond
 
-// Grant is what a Source gives.
+// Grant is the answer of a Source.
 type Grant struct {
 	Calls int   // that may pass
 	Level int64 // of the bucket afterwards, in calls × microseconds
 }
 
-// Source takes calls out of the one bucket that a subject has for all nodes: as many as it
-// is asked for, or what there is.
+// Source takes calls from a subject's bucket, which all nodes share: as many as requested, or as many
+// as are left.
 type Source[K comparable] func(ctx context.Context, subject K, limit apikey.RateLimit, calls int) (Grant, error)
 
-// Shared is one node's part in counting calls against limits that hold for several nodes
-// together. What a Source granted may pass during a tenth of the window, counted from the
-// question, and is lost afterwards. A Source that counts as a Table does grants at most
-// Limit + Limit × t/Window calls in any time t, so over all nodes at most Limit + Limit ×
-// (t + Window/10)/Window pass.
+// Shared counts one node's calls against limits that several nodes share. Granted calls may pass during
+// a tenth of the window, counted from the request to the Source, and expire afterwards. A Source that
+// counts like a Table grants at most Limit + Limit × t/Window calls in any time t, so on all nodes
+// together at most Limit + Limit × (t + Window/10)/Window pass.
 //
-// A subject that is used for the first time, or seldom, is asked about for each call. If
-// it is used more, the node has calls in advance, as many as it used to need: at most a
-// tenth of Limit, so none of a Limit below 10. It asks for more before they are used up,
-// and no call waits for that.
+// For a subject that calls seldom, each call asks the Source. For one that calls often, the node
+// requests calls in advance, as many as it needed recently: at most a tenth of Limit, so none if Limit
+// is below 10. It requests more before they run out, and no call waits for that.
 type Shared[K comparable] struct {
 	source Source[K]
 	now    func() time.Time
@@ -43,17 +41,16 @@ type Shared[K comparable] struct {
 
 	mu       sync.Mutex
 	accounts map[K]*account
-	sweepAt  int // how many accounts there may be before idle ones are looked for
+	sweepAt  int // number of accounts at which idle ones are dropped
 }
 
-// NewShared returns a Shared that has no calls yet.
+// NewShared returns a Shared that holds no calls yet.
 func NewShared[K comparable](source Source[K], now func() time.Time) *Shared[K] {
 	return &Shared[K]{source: source, now: now, epoch: now(), accounts: make(map[K]*account), sweepAt: firstSweep}
 }
 
-// Take counts one call of a subject, unless its limit is used up. The Quota is what this
-// node knows; what others took since it asked last it does not. The error is the Source's,
-// or that of ctx.
+// Take counts one call of a subject. It counts nothing if the limit is used up. The Quota leaves out
+// calls that other nodes took since this node last asked the Source. The error is the Source's or ctx's.
 func (s *Shared[K]) Take(ctx context.Context, subject K, limit apikey.RateLimit) (Quota, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,7 +73,7 @@ func (s *Shared[K]) Take(ctx context.Context, subject K, limit apikey.RateLimit)
 	return a.quota(at, true), nil
 }
 
-// Len returns how many subjects are remembered.
+// Len returns how many subjects have an account.
 func (s *Shared[K]) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,7 +82,7 @@ func (s *Shared[K]) Len() int {
 
 func (s *Shared[K]) clock() int64 { return s.now().Sub(s.epoch).Microseconds() }
 
-// account returns the subject's. One with another limit is another one.
+// account returns the subject's account. A change of the limit replaces the account.
 func (s *Shared[K]) account(subject K, limit apikey.RateLimit) *account {
 	a := s.accounts[subject]
 	if a != nil && a.limit == limit {
@@ -98,14 +95,14 @@ func (s *Shared[K]) account(subject K, limit apikey.RateLimit) *account {
 				delete(s.accounts, other)
 			}
 		}
-		s.sweepAt = max(2*len(s.accounts), firstSweep) // as a Table does
+		s.sweepAt = max(2*len(s.accounts), firstSweep) // as in Table.makeRoom
 	}
 	a = &account{limit: limit}
 	s.accounts[subject] = a
 	return a
 }
 
-// ask asks for the calls that are needed now, and for what is missing of those in advance.
+// ask requests the calls needed now, and those missing from the advance.
 func (s *Shared[K]) ask(ctx context.Context, subject K, a *account, at int64, needed int) {
 	a.advance = a.foresee(at)
 	calls := needed + a.advance - a.left(at)
@@ -113,7 +110,7 @@ func (s *Shared[K]) ask(ctx context.Context, subject K, a *account, at int64, ne
 		return
 	}
 	a.used, a.askedAt, a.asked = 0, at, make(chan struct{})
-	ctx = context.WithoutCancel(ctx) // others wait for the answer too
+	ctx = context.WithoutCancel(ctx) // other calls wait for the answer too
 	go func() {
 		grant, err := s.source(ctx, subject, a.limit, calls)
 		s.mu.Lock()
@@ -122,7 +119,7 @@ func (s *Shared[K]) ask(ctx context.Context, subject K, a *account, at int64, ne
 	}()
 }
 
-// wait waits for the answer to what was asked.
+// wait waits for the Source's answer.
 func (s *Shared[K]) wait(ctx context.Context, a *account) error {
 	asked := a.asked
 	a.waiting++
@@ -139,22 +136,22 @@ func (s *Shared[K]) wait(ctx context.Context, a *account) error {
 	}
 }
 
-// account is what a node knows of one subject. Instants are in microseconds.
+// account is a node's state of one subject. Times are in microseconds.
 type account struct {
 	limit  apikey.RateLimit
-	bucket bucket   // for all nodes, as it was when last heard of
-	leases [2]lease // calls that were granted, the older ones first
+	bucket bucket   // shared by all nodes, as of the last answer
+	leases [2]lease // granted calls, older ones first
 
-	asked    chan struct{} // is closed when the answer is there; nil if nothing is asked
-	askedAt  int64         // when something was asked last
-	advance  int           // how many calls to have in advance, as it was foreseen then
-	used     int           // how many passed since
-	waiting  int           // how many calls wait for an answer
-	pauseEnd int64         // until when nothing is asked
-	err      error         // why there was no answer
+	asked    chan struct{} // closed when the answer arrives; nil if no request is in flight
+	askedAt  int64         // time of the last request
+	advance  int           // calls to hold in advance, as of then
+	used     int           // calls that passed since
+	waiting  int           // calls that wait for the answer
+	pauseEnd int64         // end of the back-off
+	err      error         // of the last request
 }
 
-// lease is calls that may pass until then.
+// lease is a number of calls that may pass until a time.
 type lease struct {
 	calls int
 	until int64
@@ -173,7 +170,7 @@ func (a *account) take(at int64) bool {
 	return false
 }
 
-// left is how many calls may pass without asking.
+// left returns how many calls may pass without asking.
 func (a *account) left(at int64) (calls int) {
 	for _, l := range a.leases {
 		if at < l.until {
@@ -183,19 +180,19 @@ func (a *account) left(at int64) (calls int) {
 	return calls
 }
 
-// runsLow reports whether it is time to ask, so that no call has to wait.
+// runsLow reports whether to request more now, so that no call has to wait.
 func (a *account) runsLow(at int64) bool {
 	return a.asked == nil && a.advance > 0 && at >= a.pauseEnd && 2*a.left(at) <= a.advance
 }
 
-// foresee is how many calls will pass in the next term, going by those since something was
-// asked last. It doubles at most: a few calls in a row are no high rate yet.
+// foresee estimates how many calls will pass in the next term, from those since the last request. The
+// estimate at most doubles each time: a few quick calls are not a high rate yet.
 func (a *account) foresee(at int64) int {
 	rate := int64(a.used) * a.term() / max(at-a.askedAt, 1)
 	return int(min(int64(a.limit.Limit/share), 2*int64(max(a.used, a.advance)), rate))
 }
 
-// hear notes the answer to what was asked.
+// hear records the Source's answer.
 func (a *account) hear(grant Grant, calls int, err error, at int64) {
 	close(a.asked)
 	a.asked, a.err = nil, err
@@ -208,16 +205,16 @@ func (a *account) hear(grant Grant, calls int, err error, at int64) {
 	if older := &a.leases[0]; older.calls == 0 || at >= older.until {
 		*older = a.leases[1]
 	} else {
-		older.calls += a.leases[1].calls // these are lost a little early
+		older.calls += a.leases[1].calls // these expire a little early
 	}
-	// Counted from the question: the grant may be as old.
+	// From the time of the request: the grant may be that old.
 	a.leases[1] = lease{grant.Calls, a.askedAt + a.term()}
 	if grant.Calls < calls {
 		a.pauseEnd = at + max(pause, a.bucket.quota().RetryAfter.Microseconds())
 	}
 }
 
-// quota is what a call learns.
+// quota returns the Quota for a call.
 func (a *account) quota(at int64, allowed bool) Quota {
 	b := a.bucket.drain(a.limit, at)
 	b.level = max(b.level-int64(a.left(at))*a.limit.Window.Microseconds(), 0)
@@ -228,7 +225,7 @@ func (a *account) quota(at int64, allowed bool) Quota {
 	return q
 }
 
-// isIdle reports whether forgetting an account would change nothing.
+// isIdle reports whether dropping the account would change nothing.
 func (a *account) isIdle(at int64) bool {
 	return a.asked == nil && a.waiting == 0 && at >= a.pauseEnd && at >= a.askedAt+a.term() && a.left(at) == 0
 }

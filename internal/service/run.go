@@ -17,6 +17,7 @@ import (
 	"apikeyd/internal/keycache"
 	"apikeyd/internal/telemetry/metrics"
 	"apikeyd/internal/telemetry/tracing"
+	"apikeyd/store/dbname"
 	"apikeyd/store/sqlstore"
 	"apikeyd/verify"
 )
@@ -31,8 +32,8 @@ type Config struct {
 }
 
 // Run serves until ctx ends. Then it stops accepting connections, finishes requests in flight,
-// flushes what is in memory and closes the store. While it runs, SIGHUP reloads the certificate,
-// and SIGPIPE no longer ends the process.
+// flushes what is in memory and closes the store. From the call on, SIGHUP reloads the certificate and
+// SIGPIPE is ignored in this process.
 func Run(ctx context.Context, c Config) (err error) {
 	hangups := serveSignals()
 	log := slog.New(c.logHandler(c.Log))
@@ -64,20 +65,20 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	service, err := c.newService(db, restored, tracer, slog.New(tracer.LogHandler(log.Handler())))
+	s, err := c.newServer(db, restored, tracer, slog.New(tracer.LogHandler(log.Handler())))
 	if err != nil {
 		return err
 	}
-	if service.server.Handler, err = c.withConsole(service.server.Handler, sessions, c.Policy, restored, service.log); err != nil {
+	if s.http.Handler, err = c.withConsole(s.http.Handler, sessions, c.Policy, restored, s.log); err != nil {
 		return err
 	}
-	service.server.Handler = drained(service.server.Handler)
-	service.listener, service.certificate, service.hangups = listeners.api, certificate, hangups
-	defer serveMetrics(ctx, listeners.metrics, service.metrics, service.log)()
-	if err := c.announce(ctx, service); err != nil {
+	s.http.Handler = drained(s.http.Handler)
+	s.listener, s.certificate, s.hangups = listeners.api, certificate, hangups
+	defer serveMetrics(ctx, listeners.metrics, s.metrics, s.log)()
+	if err := c.announce(ctx, s); err != nil {
 		return err
 	}
-	return service.until(ctx)
+	return s.until(ctx)
 }
 
 // listeners are where a server listens.
@@ -120,15 +121,15 @@ func (c *Config) openToServe(ctx context.Context, log *slog.Logger) (*sqlstore.D
 	return db, nil
 }
 
-// newService wires up a service. The caller sets its listener.
-func (c *Config) newService(
+// newServer wires up a server. The caller sets its listener.
+func (c *Config) newServer(
 	db *sqlstore.DB, restored *restoreWatch, tracer *tracing.Tracer, log *slog.Logger,
-) (service, error) {
+) (server, error) {
 	traced := tracer.Store(db, db.System())
 	verifier := verify.New(keycache.New(traced, c.cacheOptions()), log, verify.Options{Budget: db.Budget()})
 	m, err := c.newMetrics(db, verifier, restored, c.Build, log)
 	if err != nil {
-		return service{}, err
+		return server{}, err
 	}
 	handler, err := handlers.New(handlers.Config{
 		Store: traced, Verifier: verifier, Policy: c.Policy, Log: log, Now: time.Now,
@@ -136,26 +137,26 @@ func (c *Config) newService(
 		TrustedProxies: c.trustedProxies(), AuthFailures: c.authFailures(), Notices: restored.notices,
 	})
 	if err != nil {
-		return service{}, err
+		return server{}, err
 	}
-	server := newServer(handler)
-	server.ErrorLog, server.ConnState = c.serverLog(log), m.ConnState()
-	return service{
-		server: server, verifier: verifier, metrics: m, restored: restored, log: log,
+	h := newHTTPServer(handler)
+	h.ErrorLog, h.ConnState = c.serverLog(log), m.ConnState()
+	return server{
+		http: h, verifier: verifier, metrics: m, restored: restored, log: log,
 		retention: retention{log: db, keep: c.AuditRetention, every: retentionInterval, now: time.Now, out: log},
 	}, nil
 }
 
 // announce logs that the service is ready, and notifies systemd. Requests that arrive from now on
 // wait in the listener.
-func (c *Config) announce(ctx context.Context, s service) error {
+func (c *Config) announce(ctx context.Context, s server) error {
 	scheme := "https"
 	if s.certificate == nil {
 		scheme = "http"
 		warnOfPlainText(s.listener, s.log)
 	}
 	at := func(path string) string { return urlOf(scheme, s.listener.Addr(), path) }
-	s.log.Info("serving", "url", at(""), "docs", at("/docs"), "database", sqlstore.Name(c.Database), "version", c.Build.Version)
+	s.log.Info("serving", "url", at(""), "docs", at("/docs"), "database", dbname.Show(c.Database), "version", c.Build.Version)
 	if c.Console {
 		s.log.Info("serving the console", "url", at(console.Path))
 	}

@@ -29,7 +29,7 @@ const (
 	flushTimeout    = 5 * time.Second
 )
 
-func newServer(handler http.Handler) *http.Server {
+func newHTTPServer(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: readTimeout,
@@ -46,12 +46,12 @@ func newServer(handler http.Handler) *http.Server {
 	}
 }
 
-// service is a server that is ready to run.
-type service struct {
+// server is ready to run.
+type server struct {
 	listener    net.Listener
 	certificate *certificate // nil serves plain text
 	hangups     <-chan os.Signal
-	server      *http.Server
+	http        *http.Server
 	verifier    *verify.Verifier
 	metrics     *metrics.Metrics // nil if metrics are off
 	retention   retention
@@ -60,17 +60,17 @@ type service struct {
 }
 
 // until serves until ctx ends or serving fails.
-func (s service) until(ctx context.Context) error {
+func (s server) until(ctx context.Context) error {
 	var background sync.WaitGroup
 	running, stop := context.WithCancel(ctx)
 	background.Go(func() { s.verifier.Run(running) })
 	background.Go(func() { tuneMemory(running) })
 	background.Go(func() { s.retention.run(running) })
 	background.Go(func() { s.restored.run(running) })
-	serve := func() error { return s.server.Serve(s.listener) }
+	serve := func() error { return s.http.Serve(s.listener) }
 	if s.certificate != nil {
-		s.server.TLSConfig = s.certificate.config()
-		serve = func() error { return s.server.ServeTLS(s.listener, "", "") }
+		s.http.TLSConfig = s.certificate.config()
+		serve = func() error { return s.http.ServeTLS(s.listener, "", "") }
 	}
 	background.Go(func() { s.reload(running) })
 	failed := make(chan error, 1)
@@ -84,7 +84,7 @@ func (s service) until(ctx context.Context) error {
 	}
 	// The signal has ended ctx; shutting down must go on.
 	ctx = context.WithoutCancel(ctx)
-	shutDown(ctx, s.server, s.log)
+	shutDown(ctx, s.http, s.log)
 	stop()
 	background.Wait()
 	flushing, cancel := context.WithTimeout(ctx, flushTimeout)
@@ -105,7 +105,7 @@ func serveSignals() (hangups <-chan os.Signal) {
 
 // reload checks the certificate's files every second and on SIGHUP, until ctx ends. Nothing else
 // can be reloaded: settings are read at the start, and the log is not a file.
-func (s service) reload(ctx context.Context) {
+func (s server) reload(ctx context.Context) {
 	var tick <-chan time.Time
 	look := func() {}
 	if s.certificate != nil {

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"apikeyd/internal/telemetry/tracing"
-	"apikeyd/store/sqlstore"
+	"apikeyd/store/dbname"
 )
 
 // Settings are the settings of a server. The struct tags describe the command line's flags.
@@ -48,7 +48,7 @@ func (c *Config) AdminKeyPath() string {
 	if c.AdminKeyFile != "" {
 		return c.AdminKeyFile
 	}
-	if sqlstore.IsPostgres(c.Database) {
+	if dbname.IsPostgres(c.Database) {
 		return "admin.key" // in the current folder
 	}
 	return filepath.Join(filepath.Dir(c.Database), "admin.key")

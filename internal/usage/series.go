@@ -2,7 +2,7 @@ package usage
 
 import "slices"
 
-// series are the counts of the intervals that have any, oldest first.
+// series holds the counts of intervals that have any, oldest first.
 type series []bucket
 
 type bucket struct {
@@ -10,11 +10,11 @@ type bucket struct {
 	valid, refused uint32
 }
 
-// add counts in an interval, and forgets those that it leaves behind.
+// add adds counts to an interval, and drops intervals that are too old.
 func (s *series) add(number int64, r resolution, valid, refused uint32) {
 	past := *s
 	for n := len(past) - 1; n >= 0 && past[n].number >= number; n-- {
-		// This interval, or one that is to come: the clock was set back.
+		// This interval, or a later one if the clock was set back.
 		valid += past[n].valid
 		refused += past[n].refused
 		past = past[:n]
@@ -26,21 +26,21 @@ func (s *series) add(number int64, r resolution, valid, refused uint32) {
 	*s = append(slices.Delete(past, 0, left), bucket{number, valid, refused})
 }
 
-// last is when something was last counted.
+// last returns the number of the last interval with a count.
 func (s series) last() int64 { return s[len(s)-1].number }
 
-// table has a series for each of so many keys or owners at most.
+// table holds a series for each of at most max keys or owners.
 type table[K comparable] struct {
 	max  int
 	rows map[K]*series
 }
 
-// row returns a series to add to.
+// row returns a series to add to, and makes it if there is none.
 func (t *table[K]) row(k K) *series {
 	s := t.rows[k]
 	if s == nil {
 		if len(t.rows) >= t.max {
-			t.forgetOne()
+			t.evict()
 		}
 		s = new(series)
 		t.rows[k] = s
@@ -48,8 +48,8 @@ func (t *table[K]) row(k K) *series {
 	return s
 }
 
-// forgetOne looks at a few, in no order, and forgets that whose last count is longest ago.
-func (t *table[K]) forgetOne() {
+// evict removes one series: of a few random ones, that whose last count is oldest.
+func (t *table[K]) evict() {
 	const looks = 8
 	var victim K
 	looked, oldest := 0, int64(0)

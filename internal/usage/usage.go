@@ -1,18 +1,16 @@
-// Package usage keeps how often keys were verified, by the minute for their owners and by
-// the hour for each of them, in memory.
+// Package usage counts verifications in memory: by the minute for owners, and by the hour for keys.
 package usage
 
 import (
-	"strings"
 	"time"
 
 	"apikeyd/apikey"
 )
 
 const (
-	// MaxKeys is how many keys a Meter knows. Each takes 0.6 KB at most.
+	// MaxKeys limits the keys in a Meter. Each takes at most 0.6 KB.
 	MaxKeys = 50_000
-	// MaxOwners is how many owners it knows. Each takes 1.2 KB at most.
+	// MaxOwners limits its owners. Each takes at most 1.2 KB.
 	MaxOwners = 10_000
 )
 
@@ -22,30 +20,30 @@ var (
 	byHour   = resolution{interval: time.Hour, span: 24}
 )
 
-// resolution is how long the intervals of a series are, and how many of them it has.
+// resolution is the length and the number of a series' intervals.
 type resolution struct {
 	interval time.Duration
 	span     int64
 }
 
-// number is which interval since 1970 a time lies in.
+// number returns the number, since 1970, of the interval that holds a time.
 func (r resolution) number(at time.Time) int64 { return at.UnixMilli() / r.interval.Milliseconds() }
 
-// Usage is how often something was done in intervals that follow each other.
+// Usage is a count of verifications in consecutive intervals.
 type Usage struct {
 	Since    time.Time // when counting began
 	Interval time.Duration
-	Counts   []Count // oldest first, without gaps; the last one is not over yet
+	Counts   []Count // oldest first, without gaps; the last interval is not over yet
 }
 
-// Count is how often it was done in one interval.
+// Count is the count of one interval.
 type Count struct {
 	Start          time.Time
 	Valid, Refused int
 }
 
-// Meter counts. When it knows as many keys or owners as it may, it forgets for each new one
-// that of a few whose last count is longest ago. It is not safe for concurrent use.
+// Meter counts decisions. At its maximum of keys or owners, each new one evicts another: of a few
+// random ones, that whose last count is oldest. It is not safe for concurrent use.
 type Meter struct {
 	since  time.Time
 	all    series
@@ -53,7 +51,7 @@ type Meter struct {
 	keys   table[apikey.ID]
 }
 
-// NewMeter returns a Meter that counts from now on.
+// NewMeter returns an empty Meter that starts now.
 func NewMeter(now time.Time) *Meter {
 	return &Meter{
 		since:  now.UTC(),
@@ -66,19 +64,16 @@ func NewMeter(now time.Time) *Meter {
 func (m *Meter) Add(key apikey.ID, owner string, valid, refused uint32, at time.Time) {
 	minute, hour := byMinute.number(at), byHour.number(at)
 	m.all.add(minute, byMinute, valid, refused)
-	if m.owners.rows[owner] == nil {
-		owner = strings.Clone(owner) // it may be part of a longer text
-	}
 	m.owners.row(owner).add(minute, byMinute, valid, refused)
 	m.keys.row(key).add(hour, byHour, valid, refused)
 }
 
-// AddNobody counts refusals of what is no key's secret.
-func (m *Meter) AddNobody(refused uint32, at time.Time) {
+// AddUnknown counts refusals of secrets that no key has.
+func (m *Meter) AddUnknown(refused uint32, at time.Time) {
 	m.all.add(byMinute.number(at), byMinute, 0, refused)
 }
 
-// All returns the last hour, by the minute.
+// All returns the last hour of all decisions, by the minute.
 func (m *Meter) All(now time.Time) Usage { return m.usage(&m.all, byMinute, now) }
 
 // Owner returns the last hour of an owner's keys, by the minute.
@@ -89,7 +84,7 @@ func (m *Meter) Owner(owner string, now time.Time) Usage {
 // Key returns the last day of a key, by the hour.
 func (m *Meter) Key(id apikey.ID, now time.Time) Usage { return m.usage(m.keys.rows[id], byHour, now) }
 
-// usage reads a series, or nil, which has no counts.
+// usage reads a series; a nil one has no counts.
 func (m *Meter) usage(s *series, r resolution, now time.Time) Usage {
 	u := Usage{Since: m.since, Interval: r.interval, Counts: make([]Count, r.span)}
 	first := r.number(now) - r.span + 1

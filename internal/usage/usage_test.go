@@ -64,7 +64,7 @@ func TestCounting(t *testing.T) {
 	m.Add(ci, "acme", 2, 3, start.Add(44*time.Second)) // 12:30:59
 	m.Add(web, "acme", 4, 0, start.Add(45*time.Second))
 	m.Add(other, "other", 0, 5, start.Add(10*time.Minute))
-	m.AddNobody(6, start.Add(10*time.Minute))
+	m.AddUnknown(6, start.Add(10*time.Minute))
 	m.Add(ci, "acme", 7, 0, start.Add(30*time.Minute)) // 13:00
 
 	now := start.Add(30 * time.Minute)

@@ -13,7 +13,8 @@ import (
 	"apikeyd/store"
 )
 
-const eventColumns = `id, at, action, key_id, owner, name, changes, actor_id, via, address, request_id,
+// EventColumns are the names of the columns of audit_events.
+const EventColumns = `id, at, action, key_id, owner, name, changes, actor_id, via, address, request_id,
 	chain, seq, hash`
 
 // audit writes the event of what a change made of a key.
@@ -31,7 +32,7 @@ func (w *writer) insertEvent(e *store.Event, changes string) error {
 	if err := w.link(e, changes); err != nil {
 		return err
 	}
-	return w.exec(`INSERT INTO audit_events (`+eventColumns+`)
+	return w.exec(`INSERT INTO audit_events (`+EventColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
 		e.ID[:], millis(e.At), e.Action, e.Key[:], e.Owner, e.Name, changes, nullID(e.Actor), e.Via, e.Address,
 		e.RequestID, e.Chain, e.Seq, e.Hash[:])
@@ -49,7 +50,7 @@ func (db *DB) AuditEvents(ctx context.Context, q store.EventQuery) ([]store.Even
 
 func listEvents(ctx context.Context, q querier, query store.EventQuery) ([]store.Event, error) {
 	where := eventConditions(query)
-	rows, err := q.QueryContext(ctx, `SELECT `+eventColumns+` FROM audit_events`+where.sql()+
+	rows, err := q.QueryContext(ctx, `SELECT `+EventColumns+` FROM audit_events`+where.sql()+
 		` ORDER BY id DESC LIMIT `+where.arg(query.Limit), where.args...)
 	if err != nil {
 		return nil, err
@@ -122,7 +123,7 @@ func (db *DB) EachEvent(ctx context.Context, since time.Time, do func(store.Even
 
 func (db *DB) eventsAfter(ctx context.Context, last apikey.ID) ([]store.Event, error) {
 	rows, err := db.reader.QueryContext(ctx,
-		`SELECT `+eventColumns+` FROM audit_events WHERE id > $1 ORDER BY id LIMIT $2`, last[:], eventsAtOnce)
+		`SELECT `+EventColumns+` FROM audit_events WHERE id > $1 ORDER BY id LIMIT $2`, last[:], eventsAtOnce)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +146,7 @@ func readEvents(rows *sql.Rows) ([]store.Event, error) {
 	return events, rows.Err()
 }
 
-// scanEvent reads eventColumns from a row, the changes as they are stored. What it takes is
+// scanEvent reads EventColumns from a row, the changes as they are stored. What it takes is
 // what was written, to the letter: an alteration must not get lost here.
 func scanEvent(rows *sql.Rows) (event store.Event, changes string, err error) {
 	var (

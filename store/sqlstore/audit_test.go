@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"apikeyd/apikey"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
@@ -20,22 +21,22 @@ import (
 // sixEvents leaves a log of six events at path, that somebody can write to past us.
 func sixEvents(t *testing.T) (path string, head store.Mark) {
 	t.Helper()
-	path = newPath(t)
+	path = databasetest.NewPath(t)
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
 	must(t, err)
-	acting, _ := draft(t, "acting")
+	acting, _ := databasetest.Draft(t, "acting")
 	acting.Scopes = apikey.Scopes{apikey.ScopeAdmin}
-	must(t, db.CreateKey(t.Context(), operator, acting))
+	must(t, db.CreateKey(t.Context(), databasetest.Operator, acting))
 	actor := store.Actor{Key: acting.ID, Secret: acting.SecretHash, Via: "http", Address: "192.0.2.1", RequestID: "R"}
 	for i := range 4 {
-		key, _ := draft(t, fmt.Sprint(i))
+		key, _ := databasetest.Draft(t, fmt.Sprint(i))
 		must(t, db.CreateKey(t.Context(), actor, key))
 	}
 	name := "renamed"
 	must(t, second(db.UpdateKey(t.Context(), actor, store.ByName("acme", "0"), apikey.Change{Name: &name})))
 	head = wantWhole(t, db, 6).Head
 	must(t, db.Close())
-	connection := raw(t, path)
+	connection := databasetest.Raw(t, path)
 	rows, err := connection.QueryContext(t.Context(), `SELECT name FROM sqlite_schema WHERE type = 'trigger'`)
 	must(t, err)
 	defer rows.Close()
@@ -50,7 +51,7 @@ func sixEvents(t *testing.T) (path string, head store.Mark) {
 		t.Error("nothing holds the log append-only")
 	}
 	for _, trigger := range triggers {
-		execute(t, connection, `DROP TRIGGER `+trigger)
+		databasetest.Execute(t, connection, `DROP TRIGGER `+trigger)
 	}
 	must(t, connection.Close())
 	return path, head
@@ -61,7 +62,7 @@ func copyOf(t *testing.T, path string) string {
 	t.Helper()
 	content, err := os.ReadFile(path)
 	must(t, err)
-	copied := newPath(t)
+	copied := databasetest.NewPath(t)
 	must(t, os.WriteFile(copied, content, 0o600))
 	return copied
 }
@@ -80,7 +81,7 @@ func wantWhole(t *testing.T, db *sqlstore.DB, events int64, expected ...store.Ma
 // faultsAt tells what verification finds.
 func faultsAt(t *testing.T, path string, expected ...store.Mark) string {
 	t.Helper()
-	reports, err := openBeside(t, path).VerifyAudit(t.Context(), expected...)
+	reports, err := databasetest.OpenBeside(t, path).VerifyAudit(t.Context(), expected...)
 	must(t, err)
 	var faults []string
 	for _, report := range reports {
@@ -139,7 +140,7 @@ func TestTamperingIsFound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := copyOf(t, six)
-			execute(t, raw(t, path), tt.statement)
+			databasetest.Execute(t, databasetest.Raw(t, path), tt.statement)
 			if got := faultsAt(t, path); !strings.Contains(got, tt.want) {
 				t.Errorf("verification finds %q, want %q", got, tt.want)
 			}
@@ -162,10 +163,10 @@ func TestMalformedEventsAreFound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := copyOf(t, six)
-			connection := raw(t, path)
-			execute(t, connection, `CREATE TABLE loose AS SELECT * FROM audit_events; DROP TABLE audit_events;
+			connection := databasetest.Raw(t, path)
+			databasetest.Execute(t, connection, `CREATE TABLE loose AS SELECT * FROM audit_events; DROP TABLE audit_events;
 				ALTER TABLE loose RENAME TO audit_events`)
-			execute(t, connection, statement)
+			databasetest.Execute(t, connection, statement)
 			if got := faultsAt(t, path); !strings.Contains(got, "cannot be read") {
 				t.Errorf("verification finds %q", got)
 			}
@@ -192,7 +193,7 @@ func TestOutsideRecord(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := copyOf(t, six)
-			execute(t, raw(t, path), tt.statement)
+			databasetest.Execute(t, databasetest.Raw(t, path), tt.statement)
 			if got := faultsAt(t, path); got != "" {
 				t.Fatalf("without a record it finds %q: the test shows nothing", got)
 			}
@@ -207,7 +208,7 @@ func TestOutsideRecord(t *testing.T) {
 // one chain, in the order of its ids.
 func TestChainOfManyWriters(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
+	path := databasetest.NewPath(t)
 	total := int64(0)
 	var heads []store.Mark
 	for round := range 3 {
@@ -219,14 +220,14 @@ func TestChainOfManyWriters(t *testing.T) {
 			var all sync.WaitGroup
 			for i := range 16 {
 				all.Go(func() {
-					key, _ := draft(t, fmt.Sprint(round, turn, " server ", i))
-					if err := db.CreateKey(t.Context(), operator, key); err != nil {
+					key, _ := databasetest.Draft(t, fmt.Sprint(round, turn, " server ", i))
+					if err := db.CreateKey(t.Context(), databasetest.Operator, key); err != nil {
 						t.Error(err)
 					}
 				})
 			}
 			if turn == 0 { // at the same time as the server; whose next turn comes after it
-				create(t, beside, fmt.Sprint(round, " beside"))
+				databasetest.Create(t, beside, fmt.Sprint(round, " beside"))
 			}
 			all.Wait()
 		}
@@ -240,12 +241,12 @@ func TestChainOfManyWriters(t *testing.T) {
 // nobody runs.
 func TestEventsAfterTheClockWentBack(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
+	path := databasetest.NewPath(t)
 	now := time.Now()
 	for _, name := range []string{"first", "second", "third"} {
 		db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true, Now: func() time.Time { return now }})
 		must(t, err)
-		create(t, db, name)
+		databasetest.Create(t, db, name)
 		events, err := db.AuditEvents(t.Context(), store.EventQuery{Limit: 1})
 		must(t, err)
 		if events[0].Name != name {
@@ -254,25 +255,25 @@ func TestEventsAfterTheClockWentBack(t *testing.T) {
 		must(t, db.Close())
 		now = now.Add(-24 * time.Hour)
 	}
-	wantWhole(t, open(t, path), 3)
+	wantWhole(t, databasetest.Open(t, path), 3)
 }
 
 // Events from before there were chains are linked, oldest first, and say no more than
 // they did.
 func TestOldEventsAreChained(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
+	path := databasetest.NewPath(t)
 	keys := firstSchema(t, path)
-	connection := raw(t, path)
-	execute(t, connection, `BEGIN`) // the disk is waited for once
-	for i := range 2500 {           // more than are read at once
+	connection := databasetest.Raw(t, path)
+	databasetest.Execute(t, connection, `BEGIN`) // the disk is waited for once
+	for i := range 2500 {                        // more than are read at once
 		id := apikey.NewID()
 		_, err := connection.ExecContext(t.Context(), `INSERT INTO audit_events VALUES
 			($1, $2, 'update', $3, 'acme', 'n', 'scopes name', $4, 'http', 'R')`, id[:], i, keys[0].ID[:], keys[1].ID[:])
 		must(t, err)
 	}
-	execute(t, connection, `COMMIT`)
-	db := open(t, path)
+	databasetest.Execute(t, connection, `COMMIT`)
+	db := databasetest.Open(t, path)
 	head := wantWhole(t, db, 2501).Head
 	events, err := db.AuditEvents(t.Context(), store.EventQuery{Limit: 1})
 	must(t, err)
@@ -282,22 +283,22 @@ func TestOldEventsAreChained(t *testing.T) {
 	if diff := cmp.Diff(want, events); diff != "" {
 		t.Errorf("the newest event differs (-want +got):\n%s", diff)
 	}
-	create(t, db, "new")
+	databasetest.Create(t, db, "new")
 	wantWhole(t, db, 2502, head)
 }
 
 // Removing events and making them at the same time leaves one whole chain.
 func TestPruneWhileWriting(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
+	path := databasetest.NewPath(t)
 	start := time.Now()
-	db := openWith(t, sqlstore.Options{Path: path, Serve: true})
-	createMany(t, db, "old", 300)
+	db := databasetest.OpenWith(t, sqlstore.Options{Path: path, Serve: true})
+	databasetest.CreateMany(t, db, "old", 300)
 	between := time.Now().Truncate(time.Millisecond).Add(time.Millisecond)
 	time.Sleep(2 * time.Millisecond)
 	var all sync.WaitGroup
 	for i := range 100 {
-		all.Go(func() { create(t, db, fmt.Sprint("new ", i)) })
+		all.Go(func() { databasetest.Create(t, db, fmt.Sprint("new ", i)) })
 	}
 	removed, err := db.PruneEvents(t.Context(), between)
 	all.Wait()
@@ -306,7 +307,7 @@ func TestPruneWhileWriting(t *testing.T) {
 	if removed != 300 || report.Anchor.Seq != 300 || report.AnchoredAt.Before(start.Truncate(time.Millisecond)) {
 		t.Errorf("%d were removed; the report is %+v", removed, report)
 	}
-	if _, err := raw(t, path).ExecContext(t.Context(), `DELETE FROM audit_events WHERE seq = 301`); err == nil {
+	if _, err := databasetest.Raw(t, path).ExecContext(t.Context(), `DELETE FROM audit_events WHERE seq = 301`); err == nil {
 		t.Error("an event after the anchor could be removed")
 	}
 	ctx, cancel := context.WithCancel(t.Context())

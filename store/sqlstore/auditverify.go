@@ -17,7 +17,7 @@ const maxFaults = 20
 func (db *DB) VerifyAudit(ctx context.Context, expected ...store.Mark) ([]store.ChainReport, error) {
 	var reports []store.ChainReport
 	err := db.scan(ctx, func() (err error) {
-		reports, err = verifyChains(ctx, db.reader, db.engine.snapshot(), db.engine.chain(), expected)
+		reports, err = verifyChains(ctx, db.reader, &db.dialect.snapshot, db.dialect.chain, expected)
 		return err
 	})
 	return reports, err
@@ -108,7 +108,7 @@ func (all chainChecks) marks(ctx context.Context, q querier) error {
 
 // events goes through the events in the order of their ids, which is that of each chain.
 func (all chainChecks) events(ctx context.Context, q querier) error {
-	rows, err := q.QueryContext(ctx, `SELECT `+eventColumns+` FROM audit_events ORDER BY id`)
+	rows, err := q.QueryContext(ctx, `SELECT `+EventColumns+` FROM audit_events ORDER BY id`)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 	"apikeyd/store/sqlstore"
 )
 
@@ -36,7 +38,7 @@ func tryBackup(ctx context.Context, from, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	return sqlstore.Seal(file)
+	return sqlitefile.Seal(file)
 }
 
 // examineAll runs every check on a file that nobody uses.
@@ -60,7 +62,7 @@ func unseal(t *testing.T, path string) (copied string, sealed bool, err error) {
 	file, err := os.OpenFile(copied, os.O_RDWR, 0)
 	must(t, err)
 	defer func() { must(t, file.Close()) }()
-	sealed, err = sqlstore.Unseal(file)
+	sealed, err = sqlitefile.Unseal(file)
 	return copied, sealed, err
 }
 
@@ -68,8 +70,8 @@ func unseal(t *testing.T, path string) (copied string, sealed bool, err error) {
 // one who writes does not wait for it.
 func TestBackupUnderLoad(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	db := open(t, path)
+	path := databasetest.NewPath(t)
+	db := databasetest.Open(t, path)
 	var (
 		mu           sync.Mutex
 		acknowledged []apikey.Key
@@ -86,11 +88,11 @@ func TestBackupUnderLoad(t *testing.T) {
 					return
 				default:
 				}
-				key, _ := draft(t, "k "+apikey.NewID().String())
+				key, _ := databasetest.Draft(t, "k "+apikey.NewID().String())
 				pause.RLock()
-				err := db.CreateKey(context.Background(), operator, key)
+				err := db.CreateKey(context.Background(), databasetest.Operator, key)
 				if err == nil && i%3 == 0 {
-					key, err = db.RevokeKey(context.Background(), operator, store.ByID(key.ID))
+					key, err = db.RevokeKey(context.Background(), databasetest.Operator, store.ByID(key.ID))
 				}
 				pause.RUnlock()
 				if err != nil {
@@ -133,7 +135,7 @@ func wantOneMoment(t *testing.T, backup string, before []apikey.Key) {
 	}
 	contents, err := examineAll(t, copied)
 	must(t, err)
-	restored := open(t, copied)
+	restored := databasetest.Open(t, copied)
 	for _, want := range before {
 		got, err := restored.Key(t.Context(), store.ByID(want.ID))
 		if err != nil || got.SecretHash != want.SecretHash || !got.RevokedAt.Equal(want.RevokedAt) {
@@ -151,22 +153,22 @@ func TestBackupLeavesNothingElse(t *testing.T) {
 	for name, served := range map[string]bool{"served": true, "closed": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			path := newPath(t)
-			initialise(t, path)
+			path := databasetest.NewPath(t)
+			databasetest.Initialise(t, path)
 			want := []string{"keys.db", "keys.db.lock"}
 			if served {
-				create(t, open(t, path), "ci")
+				databasetest.Create(t, databasetest.Open(t, path), "ci")
 				want = []string{"keys.db", "keys.db-shm", "keys.db-wal", "keys.db.lock"}
 			}
 			to := backup(t, path)
-			wantFiles(t, filepath.Dir(path), want...)
+			databasetest.WantFiles(t, filepath.Dir(path), want...)
 			// Nor does who looks into the backup, with whatever reads SQLite.
 			reader, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: to, RawQuery: "mode=ro"}).String())
 			must(t, err)
 			var keys int
 			must(t, reader.QueryRowContext(t.Context(), `SELECT count(*) FROM api_keys`).Scan(&keys))
 			must(t, reader.Close())
-			wantFiles(t, filepath.Dir(to), "backup.db")
+			databasetest.WantFiles(t, filepath.Dir(to), "backup.db")
 		})
 	}
 }
@@ -174,9 +176,9 @@ func TestBackupLeavesNothingElse(t *testing.T) {
 // What a crash left in the log is in the backup too.
 func TestBackupOfACrashedDatabase(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	db := open(t, path)
-	key := create(t, db, "ci")
+	path := databasetest.NewPath(t)
+	db := databasetest.Open(t, path)
+	key := databasetest.Create(t, db, "ci")
 	crashed := filepath.Join(t.TempDir(), "crashed.db")
 	for _, suffix := range []string{"", "-wal"} {
 		text, err := os.ReadFile(path + suffix)
@@ -185,45 +187,45 @@ func TestBackupOfACrashedDatabase(t *testing.T) {
 	}
 	copied, _, err := unseal(t, backup(t, crashed))
 	must(t, err)
-	_, err = open(t, copied).Key(t.Context(), store.ByID(key.ID))
+	_, err = databasetest.Open(t, copied).Key(t.Context(), store.ByID(key.ID))
 	must(t, err)
 }
 
 func TestBackupStops(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	create(t, open(t, path), "ci")
+	path := databasetest.NewPath(t)
+	databasetest.Create(t, databasetest.Open(t, path), "ci")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	wantErr(t, tryBackup(ctx, path, newPath(t)), context.Canceled)
+	wantErr(t, tryBackup(ctx, path, databasetest.NewPath(t)), context.Canceled)
 }
 
 func TestBackupRefusesWhatIsNotOurs(t *testing.T) {
 	t.Parallel()
-	text, empty, newer := newPath(t), newPath(t), newPath(t)
+	text, empty, newer := databasetest.NewPath(t), databasetest.NewPath(t), databasetest.NewPath(t)
 	must(t, os.WriteFile(text, []byte("Dear diary,\n"), 0o600))
 	must(t, os.WriteFile(empty, nil, 0o600))
-	initialise(t, newer)
-	execute(t, raw(t, newer), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, 1)`)
+	databasetest.Initialise(t, newer)
+	databasetest.Execute(t, databasetest.Raw(t, newer), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, 1)`)
 	for path, want := range map[string]error{
-		newPath(t): sqlstore.ErrMissing, text: sqlstore.ErrForeign, empty: sqlstore.ErrEmpty, newer: sqlstore.ErrTooNew,
+		databasetest.NewPath(t): store.ErrMissing, text: store.ErrForeign, empty: sqlstore.ErrEmpty, newer: store.ErrTooNew,
 	} {
-		wantErr(t, tryBackup(t.Context(), path, newPath(t)), want)
+		wantErr(t, tryBackup(t.Context(), path, databasetest.NewPath(t)), want)
 	}
 }
 
 // Whatever byte of a backup changes, and wherever it ends too soon, it shows.
 func TestDamagedBackups(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	db := open(t, path)
+	path := databasetest.NewPath(t)
+	db := databasetest.Open(t, path)
 	for i := range 20 {
-		create(t, db, fmt.Sprint("key ", i))
+		databasetest.Create(t, db, fmt.Sprint("key ", i))
 	}
 	whole, err := os.ReadFile(backup(t, path))
 	must(t, err)
 	sound := func(text []byte) bool {
-		file := newPath(t)
+		file := databasetest.NewPath(t)
 		must(t, os.WriteFile(file, text, 0o600))
 		copied, _, err := unseal(t, file)
 		if err == nil {

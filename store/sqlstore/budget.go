@@ -24,7 +24,6 @@ const (
 type budget struct {
 	pool      *sql.DB
 	condition *condition
-	engine    engine
 	swept     atomic.Int64 // when it was last, in nanoseconds since 1970
 	sweeping  sync.WaitGroup
 }
@@ -75,7 +74,7 @@ func (b *budget) TakeCalls(ctx context.Context, id apikey.ID, limit apikey.RateL
 	limited, cancel := context.WithTimeout(ctx, budgetTimeout)
 	defer cancel()
 	// Should the session have ended right after it took calls, they are taken twice: too few pass.
-	err = retryEnded(b.engine, func() error {
+	err = b.condition.dialect.retryEnded(func() error {
 		return b.pool.QueryRowContext(limited, takeCalls, id[:], limit.Limit, limit.Window.Microseconds(), calls).
 			Scan(&g.Calls, &g.Level)
 	})

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	databasetest "apikeyd/internal/testkit/database"
 	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
@@ -29,7 +30,7 @@ func newBudget(t *testing.T, cluster *postgrestest.Cluster, parameters ...string
 	t.Helper()
 	url := cluster.Database(t)
 	path := strings.Join(append([]string{url}, parameters...), "&")
-	db := openWith(t, sqlstore.Options{Path: path, Node: "one", Serve: true})
+	db := databasetest.OpenWith(t, sqlstore.Options{Path: path, Node: "one", Serve: true})
 	return &budgetOn{t, db.Budget(), func(command string) string { return cluster.SQL(t, url, command) }}
 }
 
@@ -136,7 +137,7 @@ func TestBudgetUnderLoad(t *testing.T) {
 	var load sync.WaitGroup
 	began := time.Now()
 	for _, node := range []string{"a", "b", "c"} {
-		budget := openWith(t, sqlstore.Options{Path: url, Node: node, Serve: true}).Budget()
+		budget := databasetest.OpenWith(t, sqlstore.Options{Path: url, Node: node, Serve: true}).Budget()
 		if node == "a" {
 			began = time.Now()
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -43,7 +42,7 @@ func (c *CarriedOver) Add(more CarriedOver) {
 }
 
 // OpenRestored opens a backup that was copied, and brings its schema up to date. Nobody else
-// may know the file yet. After it was closed, TidyRestored must be called.
+// may know the file yet. After it was closed, sqlitefile.Detach must be called.
 func OpenRestored(ctx context.Context, path string) (*DB, error) {
 	db, err := Open(ctx, Options{Path: path, Serve: true})
 	if err != nil {
@@ -57,15 +56,6 @@ func OpenRestored(ctx context.Context, path string) (*DB, error) {
 	return db, nil
 }
 
-// TidyRestored makes one file again of a database that was closed.
-func TidyRestored(path string) error {
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	return errors.Join(leaveWAL(file), file.Close(), os.Remove(path+".lock"))
-}
-
 // CarryOver ends in a restored database what was ended later: revocations, rotations, leak
 // reports, earlier ends of keys and lost scopes. It takes them from what became of the
 // database after the backup, and knows is the time of the backup's last event. The actor is
@@ -73,7 +63,7 @@ func TidyRestored(path string) error {
 func (db *DB) CarryOver(ctx context.Context, actor store.Actor, from *Examination, knows time.Time) (CarriedOver, error) {
 	var done CarriedOver
 	if from.version < readableSchema {
-		return done, ErrNotMigrated
+		return done, store.ErrNotMigrated
 	}
 	contents, err := from.Contents(ctx)
 	if err != nil {

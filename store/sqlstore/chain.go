@@ -57,7 +57,7 @@ type chainHead struct {
 // was undone.
 func (w *writer) link(e *store.Event, changes string) error {
 	if w.head == nil {
-		head, err := readHead(context.Background(), w, w.chain, w.engine.rowLock())
+		head, err := readHead(context.Background(), w, w.chain, w.dialect.rowLock)
 		if err != nil {
 			return err
 		}

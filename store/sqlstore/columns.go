@@ -50,11 +50,13 @@ var columns = []column{
 
 // The statements that columns make.
 var (
-	storedColumns = columnNames(columns)
-	keyColumns    = selectedColumns(math.MaxInt64)
-	insertKey     = insertStatement(columns)
-	updateKey     = updateStatement(columns)
+	keyColumns = selectedColumns(math.MaxInt64)
+	insertKey  = insertStatement(columns)
+	updateKey  = updateStatement(columns)
 )
+
+// StoredColumns are the names of the columns of api_keys.
+func StoredColumns() string { return columnNames(columns) }
 
 // lastUsedAt is when a key was last used, or NULL.
 const lastUsedAt = `(SELECT last_used_at FROM key_uses WHERE key_uses.id = api_keys.id)`

@@ -13,7 +13,7 @@ import (
 // condition is whether what a database says can be believed. Damage stays until the
 // database is opened again: what was mended meanwhile cannot be known.
 type condition struct {
-	driver func(error) error // makes a driver's error one of the store's
+	dialect *dialect
 
 	lost      atomic.Bool // a file was not where it was, when last looked for
 	unsettled atomic.Bool // no change is made until the outcome of an earlier one is known
@@ -44,9 +44,9 @@ func (c *condition) err() error {
 // is the store's already stays what it is.
 func (c *condition) translate(err error) error {
 	if err != nil && !errors.Is(err, store.ErrUncertain) && !errors.Is(err, store.ErrUnavailable) {
-		err = c.driver(err)
+		err = c.dialect.translate(err)
 	}
-	if isDamage(err) {
+	if errors.Is(err, store.ErrDamaged) {
 		c.damage.CompareAndSwap(nil, &err)
 	}
 	return err

@@ -33,7 +33,7 @@ func TestFaultIsDamage(t *testing.T) {
 	if err := file.Truncate(0); err != nil {
 		t.Fatal(err)
 	}
-	c := &condition{driver: translate}
+	c := &condition{dialect: &sqliteDialect}
 	sum := 0
 	err = c.guarded(func() error {
 		for _, b := range memory {

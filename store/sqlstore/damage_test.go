@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
@@ -35,9 +36,9 @@ func TestDamage(t *testing.T) {
 	for name, damage := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			path := newPath(t)
+			path := databasetest.NewPath(t)
 			must(t, os.WriteFile(path, whole, 0o600))
-			db := open(t, path)
+			db := databasetest.Open(t, path)
 			writeInto(t, path, damage(bytes.Clone(whole)))
 			findDamage(t, db, keys)
 			for name, attempt := range attempts(t, db, keys[0]) {
@@ -54,7 +55,7 @@ func TestDamage(t *testing.T) {
 			must(t, os.WriteFile(path, whole, 0o600))
 			_ = os.Remove(path + "-wal")
 			_ = os.Remove(path + "-shm")
-			_, err := open(t, path).Key(t.Context(), store.ByID(keys[len(keys)-1].ID))
+			_, err := databasetest.Open(t, path).Key(t.Context(), store.ByID(keys[len(keys)-1].ID))
 			must(t, err)
 		})
 	}
@@ -62,7 +63,7 @@ func TestDamage(t *testing.T) {
 
 func TestDamagedSchemaIsRefused(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
+	path := databasetest.NewPath(t)
 	content, _ := fullDatabase(t)
 	clear(content[100:4096])
 	must(t, os.WriteFile(path, content, 0o600))
@@ -76,10 +77,10 @@ func TestDamagedSchemaIsRefused(t *testing.T) {
 // fullDatabase returns the file of a database of many pages, and its keys.
 func fullDatabase(t *testing.T) (content []byte, keys []apikey.Key) {
 	t.Helper()
-	path := newPath(t)
+	path := databasetest.NewPath(t)
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
 	must(t, err)
-	keys = createMany(t, db, "key", 300)
+	keys = databasetest.CreateMany(t, db, "key", 300)
 	must(t, db.Close())
 	content, err = os.ReadFile(path)
 	must(t, err)
@@ -120,10 +121,10 @@ func TestDamageFoundByRetention(t *testing.T) {
 	whole, _ := fullDatabase(t)
 	found := 0
 	for pages := 2; pages < len(whole)/pageSize; pages += 5 {
-		path := newPath(t)
+		path := databasetest.NewPath(t)
 		must(t, os.WriteFile(path, whole, 0o600))
-		db := open(t, path)
-		create(t, db, "another") // so that the log says how long the file is
+		db := databasetest.Open(t, path)
+		databasetest.Create(t, db, "another") // so that the log says how long the file is
 		_, err := db.PruneEvents(t.Context(), time.Time{})
 		must(t, err) // and all of it is mapped
 		must(t, os.Truncate(path, int64(pages)*pageSize))

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"apikeyd/store"
+	"apikeyd/store/dbname"
+	"apikeyd/store/sqlitefile"
+	"apikeyd/store/sqlstore/lease"
 )
 
 // Options says how to open a database. Only Path is needed.
@@ -38,19 +41,13 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// The reasons for which Open refuses a database, beside those of the file system.
-var (
-	ErrInUse       = errors.New("another apikeyd serves this database")
-	ErrMissing     = errors.New("there is no database here")
-	ErrForeign     = errors.New("this is not a database of apikeyd")
-	ErrTooNew      = errors.New("the database was written by a newer apikeyd")
-	ErrNotMigrated = errors.New("the database was written by an older apikeyd; run apikeyd serve on it once")
-)
-
 // DB is a store.Store over one database.
 type DB struct {
+	dialect   *dialect
 	condition *condition
 	engine    engine
+	file      *sqlitefile.File // nil on a server
+	node      *lease.Node      // nil on a file
 	pools     []*sql.DB
 	writer    *writer
 	reader    *sql.DB // for lists, which may take long
@@ -72,17 +69,17 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("database %s: %w", Name(o.Path), err), db.Close())
+			err = errors.Join(fmt.Errorf("database %s: %w", dbname.Show(o.Path), err), db.Close())
 		}
 	}()
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	open := db.openSQLite
-	if IsPostgres(o.Path) {
+	if dbname.IsPostgres(o.Path) {
 		open = db.openPostgres
 	}
-	if err := checkOpen(o.Path); err != nil {
+	if err := dbname.CheckOpen(o.Path); err != nil {
 		return nil, err
 	}
 	if err := open(ctx, o); err != nil {
@@ -92,14 +89,20 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	return db, nil
 }
 
+func (db *DB) use(d *dialect) {
+	db.dialect, db.condition = d, &condition{dialect: d}
+}
+
 // Watch implements store.Store.
 func (db *DB) Watch(w store.Watcher) {
 	db.writer.watch(w)
-	db.engine.watch(w)
+	if db.node != nil {
+		db.node.Watch(w)
+	}
 }
 
 // System is what OpenTelemetry calls this kind of database.
-func (db *DB) System() string { return db.engine.system() }
+func (db *DB) System() string { return db.dialect.system }
 
 // read runs a query, unless who asks is gone or the database cannot be believed.
 func (db *DB) read(ctx context.Context, query func() error) error {
@@ -108,18 +111,7 @@ func (db *DB) read(ctx context.Context, query func() error) error {
 		err = ctx.Err()
 	}
 	if err == nil {
-		err = db.condition.during(ctx, retryEnded(db.engine, func() error { return db.condition.guarded(query) }))
-	}
-	return err
-}
-
-// retryEnded retries a query, which must be safe to repeat, while it fails because the database
-// has ended its session. Each failure closes that connection, so the last attempt has a new one.
-func retryEnded(e engine, query func() error) (err error) {
-	for range 2 + max(pgPoints, pgLists) {
-		if err = query(); !e.sessionEnded(err) {
-			return err
-		}
+		err = db.condition.during(ctx, db.dialect.retryEnded(func() error { return db.condition.guarded(query) }))
 	}
 	return err
 }
@@ -137,7 +129,7 @@ func (db *DB) scan(ctx context.Context, query func() error) error {
 // readSnapshot runs queries that see one state.
 func (db *DB) readSnapshot(ctx context.Context, queries func(querier) error) error {
 	return db.scan(ctx, func() error {
-		tx, err := db.reader.BeginTx(ctx, db.engine.snapshot())
+		tx, err := db.reader.BeginTx(ctx, &db.dialect.snapshot)
 		if err != nil {
 			return err
 		}
@@ -146,15 +138,31 @@ func (db *DB) readSnapshot(ctx context.Context, queries func(querier) error) err
 	})
 }
 
+// brief is the context of a short read, and what ends it. The read finishes even if its caller gives up: a
+// connection that takes longer to be made than the caller waits, because the first host is silent, is there for
+// the next caller. In a file such a read takes next to no time, and watching for an end would cost more.
+func (db *DB) brief(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx = context.WithoutCancel(ctx)
+	if db.dialect.lookupTimeout == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, db.dialect.lookupTimeout)
+}
+
 // Ping implements store.Store.
 func (db *DB) Ping(ctx context.Context) error {
 	// Looked for now, not when the writer last did: a file may be back.
-	if err := errors.Join(db.condition.damaged(), db.engine.present()); err != nil {
+	if err := db.condition.damaged(); err != nil {
 		return err
 	}
-	brief, done := db.engine.brief(ctx)
+	if db.file != nil {
+		if err := db.file.Present(); err != nil {
+			return err
+		}
+	}
+	brief, done := db.brief(ctx)
 	defer done()
-	err := retryEnded(db.engine, func() error {
+	err := db.dialect.retryEnded(func() error {
 		return db.condition.guarded(func() error {
 			var one int
 			return db.points.QueryRowContext(brief, `SELECT count(*) FROM (SELECT id FROM api_keys LIMIT 1) AS one`).Scan(&one)
@@ -171,7 +179,7 @@ func (db *DB) closeAll() error {
 	if db.writer != nil {
 		errs = append(errs, db.writer.close())
 	}
-	// The one that writes is the first, and closed last: only it can bring the log home.
+	// The pool that writes is the first, and closed last: only a writable connection can checkpoint the WAL.
 	for _, pool := range slices.Backward(db.pools) {
 		errs = append(errs, pool.Close())
 	}

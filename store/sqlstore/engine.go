@@ -1,63 +1,54 @@
 package sqlstore
 
 import (
-	"context"
 	"database/sql"
+	"time"
 
 	"apikeyd/apikey"
-	"apikeyd/store"
 )
 
-// engine is what each kind of database does in its own way. All else, the SQL too, is the
-// same for both.
+// dialect is what differs between the databases and can be said in data. All else, the SQL too, is the same.
+type dialect struct {
+	system string // what OpenTelemetry calls this kind of database
+
+	rowLock      string        // ends a query that reads a row in order to change it
+	snapshot     sql.TxOptions // makes the queries of a transaction see one state
+	mergesExcept bool          // EXCEPT merges its two sides in the order of ids, without sorting them first
+	failureEnds  bool          // a statement that fails ends its transaction
+
+	lookupTimeout time.Duration // bounds a short read; 0 does not
+	chain         string        // the chain of audit events that there must be; empty if any may be missing
+
+	translate    func(error) error // turns an error of the driver into one of the store's
+	sessionEnded func(error) bool  // whether an error says that the database ended the session; nil for never
+}
+
+// ended reports whether an error says that the database has ended the session.
+func (d *dialect) ended(err error) bool { return d.sessionEnded != nil && d.sessionEnded(err) }
+
+// retryEnded retries a query, which must be safe to repeat, while it fails because the database
+// has ended its session. Each failure closes that connection, so the last attempt has a new one.
+func (d *dialect) retryEnded(query func() error) (err error) {
+	for range 2 + max(pgPoints, pgLists) {
+		if err = query(); !d.ended(err) {
+			return err
+		}
+	}
+	return err
+}
+
+// engine is how each kind of database makes the writer's transactions.
 type engine interface {
-	// begin begins a transaction of the writer, having learnt what others changed before.
+	// begin begins a transaction, after it has found out what others changed.
 	begin(w *writer) error
 
 	// commit ends it. An error means that nothing was changed, now or after a restart, or
 	// wraps store.ErrUncertain.
 	commit(w *writer, changed []apikey.ID) error
 
-	// settle calls answered once no process uses what the writer's last transaction made
-	// wrong. The writer goes on meanwhile.
-	settle(answered func())
-
-	// watch is told who hears of what others changed.
-	watch(watcher store.Watcher)
-
-	// poll is called every pollInterval while the writer has nothing else to do.
-	poll(w *writer) error
-
-	// rowLock ends a query that reads a row in order to change it.
-	rowLock() string
-
-	// breaks reports whether a statement's error ended the transaction that it came up in.
-	breaks(err error) bool
-
-	// sessionEnded reports whether an error says that the database has ended the session.
-	sessionEnded(err error) bool
-
-	// present fails if the database is not the one that was opened.
-	present() error
-
-	// brief is the context of a look-up that takes next to no time, and what ends it.
-	brief(ctx context.Context) (context.Context, context.CancelFunc)
-
-	// chain is the chain of audit events that there must be, or empty.
-	chain() string
-
-	// snapshot makes the queries of a transaction see one state.
-	snapshot() *sql.TxOptions
-
-	// mergesExcept reports whether EXCEPT goes once through what is on either side of it, in
-	// the order of ids, and is not done before it begins to answer.
-	mergesExcept() bool
-
-	// sizes returns how many bytes the database has, and the log beside it.
-	sizes() (database, log int64)
-
-	// system is what OpenTelemetry calls this kind of database.
-	system() string
+	// settle calls done once no process uses what it cached before the writer's last
+	// transaction. The writer goes on meanwhile.
+	settle(done func())
 
 	// close is called last.
 	close() error

@@ -3,16 +3,23 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"apikeyd/apikey"
 	"apikeyd/store"
+	"apikeyd/store/postgres"
+	"apikeyd/store/sqlstore/lease"
+)
+
+// pgPoints and pgLists are how many connections read for one node: for what is short, such as look-ups and
+// probes, and for what may take long, such as searches.
+const (
+	pgPoints = 6
+	pgLists  = 4
 )
 
 // postgresEngine is a database on a server, which other nodes write to as well. Each node
@@ -21,37 +28,49 @@ import (
 type postgresEngine struct {
 	conn      *writeConn
 	points    *sql.DB // for what is short
-	node      *node
-	before    int64      // the head's number when the transaction began
-	announced *announced // what the last transaction tells other nodes
+	node      *lease.Node
+	before    int64            // the head's number when the transaction began
+	announced *lease.Announced // what the last transaction tells other nodes
 	settling  sync.WaitGroup
 }
 
 var _ engine = (*postgresEngine)(nil)
 
+var postgresDialect = dialect{
+	system:      "postgresql",
+	rowLock:     ` FOR UPDATE`,
+	snapshot:    sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead},
+	failureEnds: true,
+	// It leaves time to try other hosts.
+	lookupTimeout: 3 * time.Second,
+	translate:     postgres.Translate,
+	sessionEnded:  postgres.SessionEnded,
+}
+
 // openPostgres opens a database on a server, all but starting the writer.
 func (db *DB) openPostgres(ctx context.Context, o Options) error {
-	return explain(db.joinPostgres(ctx, o))
+	return postgres.Explain(db.joinPostgres(ctx, o))
 }
 
 func (db *DB) joinPostgres(ctx context.Context, o Options) error {
-	db.condition = &condition{driver: translatePostgres}
-	config, err := postgresConfig(o.Path)
+	db.use(&postgresDialect)
+	config, err := postgres.Config(o.Path)
 	if err != nil {
 		return err
 	}
 	pool := func(connections int) *sql.DB {
-		p := openPostgresPool(config, connections)
+		p := postgres.OpenPool(config, connections)
 		db.pools = append(db.pools, p)
 		return p
 	}
-	// What is short must not wait for lists, which may take long.
+	// Short reads must not wait for lists, which may take long.
 	writing, points, lists := pool(1), pool(pgPoints), pool(pgLists)
-	if err := checkPostgres(ctx, points, o.Serve); err != nil {
+	schema := SchemaOf(o.Path)
+	if err := schema.check(ctx, points, o.Serve); err != nil {
 		return err
 	}
 	if o.Serve {
-		if err := migratePostgres(ctx, points); err != nil {
+		if err := schema.Migrate(ctx, points, o.Log); err != nil {
 			return err
 		}
 	}
@@ -59,42 +78,26 @@ func (db *DB) joinPostgres(ctx context.Context, o Options) error {
 	db.engine, db.points, db.reader = e, unprepared{points}, lists
 	db.turns = newTurns(pgLists)
 	db.writer = newWriter(e.conn, db, o.Node, o.Log)
-	db.budget = &budget{pool: points, condition: db.condition, engine: e}
+	db.budget = &budget{pool: points, condition: db.condition}
 	zero := apikey.Hash{}
 	err = unprepared{points}.exec(`INSERT INTO audit_chains (chain, event_id, seq, hash) VALUES ($1, $2, 0, $3)
 		ON CONFLICT (chain) DO NOTHING`, o.Node, make([]byte, len(apikey.ID{})), zero[:])
 	if err != nil {
 		return err
 	}
-	e.node, err = startNode(ctx, nodeOptions{url: o.Path, name: o.Node, remember: o.Serve, log: o.Log})
+	db.node, err = lease.Join(ctx, lease.Options{Config: config, Name: o.Node, Caches: o.Serve, Log: o.Log})
+	e.node = db.node
 	return err
 }
 
 func (e *postgresEngine) begin(w *writer) error {
 	w.forget() // others may have changed the keys that act
 	err := e.lockHead(w)
-	if e.sessionEnded(err) && e.conn.ctx.Err() == nil {
+	if postgres.SessionEnded(err) && e.conn.ctx.Err() == nil {
 		e.conn.drop() // it may have been gone for long, and nothing was begun
 		err = e.lockHead(w)
 	}
 	return err
-}
-
-// sessionEnded reports whether an error says that the session is over: it was idle for too long,
-// somebody terminated it, or the server or a pooler before it was restarted.
-func (e *postgresEngine) sessionEnded(err error) bool {
-	_, connecting := errors.AsType[*pgconn.ConnectError](err)
-	if _, connected := errors.AsType[*sessionError](err); connecting && !connected {
-		return false // refused or unreachable: another try at once would be too
-	}
-	var said *pgconn.PgError
-	if errors.As(err, &said) {
-		if said.Code == "25P03" {
-			return false // we were silent in a transaction for too long
-		}
-		return said.Severity == "FATAL" || said.SeverityUnlocalized == "FATAL" || said.SeverityUnlocalized == "PANIC"
-	}
-	return isConnectionError(err) && !connecting && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // beginText begins a transaction that PostgreSQL ends if nothing is heard of its node: others
@@ -119,30 +122,20 @@ func (e *postgresEngine) commit(w *writer, changed []apikey.ID) error {
 		return w.exec(`COMMIT`) // it says when keys were used, and can be repeated
 	}
 	var err error
-	e.announced, err = e.node.announce(w.exec, change{
-		chain: w.chain, from: e.before + 1, to: w.head.Seq, event: w.head.event, keys: changed,
+	e.announced, err = e.node.Announce(w.exec, lease.Change{
+		Chain: w.chain, From: e.before + 1, To: w.head.Seq, Event: w.head.event, Keys: changed,
 	})
 	if err != nil {
 		return err
 	}
 	err = w.exec(`COMMIT`)
-	if err != nil && !wasUndone(err) {
+	if err != nil && !postgres.RolledBack(err) {
 		err = e.resolve(w, err)
 	}
 	if err != nil {
-		e.announced.abandon()
+		e.announced.Abandon()
 	}
 	return err
-}
-
-// wasUndone reports whether an error of COMMIT says that nothing was changed. Of most it is
-// not known: a server that is shut down may have committed.
-func wasUndone(err error) bool {
-	var said *pgconn.PgError
-	if !errors.As(err, &said) || said.Code == "40003" { // which is: completion unknown
-		return false
-	}
-	return inClass(said, "40", "23") || said.Code == "25P02"
 }
 
 // resolveFor is how long it is tried to find out what became of a transaction.
@@ -174,56 +167,18 @@ func (e *postgresEngine) resolve(w *writer, cause error) error {
 }
 
 // settle lets the writer go on while other nodes hear of its changes.
-func (e *postgresEngine) settle(answered func()) {
+func (e *postgresEngine) settle(done func()) {
 	announced := e.announced
 	e.settling.Go(func() {
-		announced.settle(e.points)
-		answered()
+		announced.Settle(e.points)
+		done()
 	})
 }
-
-func (e *postgresEngine) watch(watcher store.Watcher) { e.node.watch(watcher) }
-
-// poll has nothing to do: each transaction reads what it needs anew.
-func (e *postgresEngine) poll(*writer) error { return nil }
-
-func (e *postgresEngine) rowLock() string { return ` FOR UPDATE` }
-
-func (e *postgresEngine) breaks(err error) bool {
-	var said *pgconn.PgError
-	return errors.As(err, &said) || isConnectionError(err)
-}
-
-func (e *postgresEngine) present() error { return nil }
-
-// briefTimeout bounds a look-up. It leaves time to try other hosts.
-const briefTimeout = 3 * time.Second
-
-// brief is finished even if who asks gives up: a connection that takes longer to be made than
-// they wait, because the first host is silent, is there for who asks next.
-func (e *postgresEngine) brief(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), briefTimeout)
-}
-
-// chain is empty: which nodes there were, nobody knows.
-func (e *postgresEngine) chain() string { return "" }
-
-func (e *postgresEngine) snapshot() *sql.TxOptions {
-	return &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}
-}
-
-// mergesExcept is false: EXCEPT sorts both sides first, where NOT EXISTS becomes a join.
-func (e *postgresEngine) mergesExcept() bool { return false }
-
-// sizes are not looked up: the server's own monitoring has them.
-func (e *postgresEngine) sizes() (database, log int64) { return 0, 0 }
-
-func (e *postgresEngine) system() string { return "postgresql" }
 
 func (e *postgresEngine) close() error {
 	e.settling.Wait()
 	if e.node != nil {
-		e.node.close()
+		e.node.Close()
 	}
 	return nil
 }

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store"
 )
@@ -45,33 +43,5 @@ func TestSilentNodeLosesItsLocks(t *testing.T) {
 	}
 	if _, err := other.Key(t.Context(), store.ByID(key.ID)); !errors.Is(err, store.ErrNotFound) {
 		t.Error("the silent node's key:", err)
-	}
-}
-
-// A session that ended is worth another try at once; a server that refuses connections is not.
-func TestSessionEnded(t *testing.T) {
-	t.Parallel()
-	said := func(code string) error { return &pgconn.PgError{Severity: "FATAL", Code: code} }
-	for name, tt := range map[string]struct {
-		err  error
-		want bool
-	}{
-		"terminated":                       {said("57P01"), true},
-		"idle for too long":                {said("57P05"), true},
-		"silent in a transaction":          {said("25P03"), false},
-		"ended while its settings are set": {&sessionError{said("57P01")}, true},
-		"an error of a statement":          {&pgconn.PgError{Severity: "ERROR", Code: "23505"}, false},
-		"nothing":                          {nil, false},
-	} {
-		if got := (&postgresEngine{}).sessionEnded(tt.err); got != tt.want {
-			t.Errorf("%s: %v", name, got)
-		}
-	}
-	_, refused := pgconn.Connect(t.Context(), "postgres://nobody-of-that-name@"+postgrestest.Shared(t).Address+"/postgres?sslmode=disable")
-	if code := (&pgconn.PgError{}); !errors.As(refused, &code) || code.Severity != "FATAL" {
-		t.Fatalf("the server says %v", refused)
-	}
-	if (&postgresEngine{}).sessionEnded(refused) {
-		t.Errorf("a connection that was refused is tried again: %v", refused)
 	}
 }

@@ -9,12 +9,13 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 )
 
 // sqliteEngine is a file, which other processes may write to as well: the command line
 // beside the server.
 type sqliteEngine struct {
-	*files
+	file        *sqlitefile.File
 	condition   *condition
 	serve       bool
 	dataVersion int64     // of the file, as the last look saw it; only the writer uses it
@@ -23,30 +24,43 @@ type sqliteEngine struct {
 
 var _ engine = (*sqliteEngine)(nil)
 
+var sqliteDialect = dialect{
+	system:       "sqlite",
+	snapshot:     sql.TxOptions{ReadOnly: true},
+	mergesExcept: true,
+	chain:        sharedChain,
+	translate:    sqlitefile.Translate,
+}
+
 // openSQLite opens a file, all but starting the writer.
-func (db *DB) openSQLite(ctx context.Context, o Options) error {
-	db.condition = &condition{driver: translate}
-	files, err := openFiles(o.Path, o.Serve)
-	if err != nil {
+func (db *DB) openSQLite(ctx context.Context, o Options) (err error) {
+	registerTranslate()
+	purpose := sqlitefile.ToRead
+	if o.Serve {
+		purpose = sqlitefile.ToServe
+	}
+	db.use(&sqliteDialect)
+	if db.file, err = sqlitefile.Open(o.Path, purpose); err != nil {
 		return err
 	}
-	e := &sqliteEngine{files: files, condition: db.condition, serve: o.Serve}
+	e := &sqliteEngine{file: db.file, condition: db.condition, serve: o.Serve}
 	db.engine = e
-	// Before the writer, which turns whatever file it opens into a WAL database.
-	if err := inspect(ctx, e.path, o.Serve); err != nil {
+	path, schema := db.file.Path(), SchemaOf(o.Path)
+	// Before the writer, which switches whatever file it opens to WAL mode.
+	if err := inspect(ctx, path, schema, o.Serve); err != nil {
 		return err
 	}
-	e.name.record()
-	if links := Links(e.path); links > 0 {
+	db.file.RecordName()
+	if links := sqlitefile.Links(path); links > 0 {
 		o.Log.Warn("the database file has other names (hard links): open it under one name only, and remove the others",
-			"file", e.path, "others", links)
+			"file", path, "others", links)
 	}
-	writing, err := db.openPool(ctx, e.path, writing)
+	writing, err := db.openPool(ctx, path, sqlitefile.ModeWrite)
 	if err != nil {
 		return err
 	}
 	if o.Serve {
-		if err := migrate(ctx, writing, o.Log); err != nil {
+		if err := schema.Migrate(ctx, writing, o.Log); err != nil {
 			return err
 		}
 	}
@@ -55,25 +69,26 @@ func (db *DB) openSQLite(ctx context.Context, o Options) error {
 		return err
 	}
 	db.writer = newWriter(&statements{on: conn, pinned: conn}, db, sharedChain, o.Log)
+	db.writer.poll = e.poll
 	if e.dataVersion, err = readDataVersion(db.writer); err != nil {
 		return err
 	}
-	if db.reader, err = db.openPool(ctx, e.path, reading); err != nil {
+	if db.reader, err = db.openPool(ctx, path, sqlitefile.ModeRead); err != nil {
 		return err
 	}
-	points, err := db.openPool(ctx, e.path, reading)
+	points, err := db.openPool(ctx, path, sqlitefile.ModeRead)
 	if err != nil {
 		return err
 	}
 	db.points = &statements{on: points}
-	db.turns = newTurns(connections())
+	db.turns = newTurns(sqlitefile.Connections())
 	// The reader has read by now, so the WAL file is there.
-	return e.files.watch(e.path + "-wal")
+	return db.file.Watch(path + "-wal")
 }
 
 // openPool opens a pool that Close closes.
-func (db *DB) openPool(ctx context.Context, path string, m mode) (*sql.DB, error) {
-	pool, err := openPool(ctx, path, m)
+func (db *DB) openPool(ctx context.Context, path string, m sqlitefile.Mode) (*sql.DB, error) {
+	pool, err := sqlitefile.OpenPool(ctx, path, m)
 	if err == nil {
 		db.pools = append(db.pools, pool)
 	}
@@ -98,24 +113,24 @@ func (e *sqliteEngine) commit(w *writer, _ []apikey.ID) error {
 		return e.afterFailedCommit(w, err)
 	}
 	// A file that vanished meanwhile has the change, should it come back.
-	if err := e.present(); err != nil {
+	if err := e.file.Present(); err != nil {
 		return uncertain(err)
 	}
 	return nil
 }
 
-// settle has nothing to wait for where the server made the change itself. A server beside
-// us, should there be one, knows of it when what it remembers counts no more.
-func (e *sqliteEngine) settle(answered func()) {
+// settle has nothing to wait for in a server, which is the only one to cache keys. A command waits until a
+// server beside it, should there be one, has stopped trusting what it cached before.
+func (e *sqliteEngine) settle(done func()) {
 	if !e.serve {
 		time.Sleep(staleBound)
 	}
-	answered()
+	done()
 }
 
-// watch has nothing to do: the writer's polls tell the watcher.
-func (e *sqliteEngine) watch(store.Watcher) {}
+func (e *sqliteEngine) close() error { return e.file.Close() }
 
+// poll is called every pollInterval while the writer has nothing else to do.
 func (e *sqliteEngine) poll(w *writer) error {
 	_ = e.settleLog(w) // if it fails, the next change will say so
 	return e.look(w)
@@ -125,7 +140,7 @@ func (e *sqliteEngine) poll(w *writer) error {
 func (e *sqliteEngine) look(w *writer) error {
 	began := w.now()
 	// A file that is not where it was changes without our hearing of it.
-	err := e.present()
+	err := e.file.Present()
 	e.condition.lost.Store(err != nil)
 	if err == nil {
 		err = e.condition.damaged()
@@ -156,43 +171,16 @@ func readDataVersion(q querier) (version int64, err error) {
 	return version, err
 }
 
-// rowLock is empty: the file has one writer at a time.
-func (e *sqliteEngine) rowLock() string { return "" }
-
-// breaks is false: a statement that fails for a constraint is undone alone. After anything
-// else, nobody goes on anyway.
-func (e *sqliteEngine) breaks(error) bool { return false }
-
-// sessionEnded is false: a file has no sessions.
-func (e *sqliteEngine) sessionEnded(error) bool { return false }
-
-// brief is without end: watching for it costs more than most look-ups take.
-func (e *sqliteEngine) brief(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithoutCancel(ctx), func() {}
-}
-
-func (e *sqliteEngine) chain() string { return sharedChain }
-
-func (e *sqliteEngine) snapshot() *sql.TxOptions { return &sql.TxOptions{ReadOnly: true} }
-
-func (e *sqliteEngine) mergesExcept() bool { return true }
-
-func (e *sqliteEngine) sizes() (database, log int64) {
-	return fileSize(e.path), fileSize(e.path + "-wal")
-}
-
-func (e *sqliteEngine) system() string { return "sqlite" }
-
 // inspect refuses a database that cannot be opened as it is, and leaves it untouched.
-func inspect(ctx context.Context, path string, serve bool) error {
-	m := reading
+func inspect(ctx context.Context, path string, schema Schema, serve bool) error {
+	m := sqlitefile.ModeRead
 	if serve {
-		// What a crash left half done can only be undone by who may write.
-		m = mending
+		// Only a connection that can write can roll back what a crash left half done.
+		m = sqlitefile.ModeRecover
 	}
-	pool, err := openPool(ctx, path, m)
+	pool, err := sqlitefile.OpenPool(ctx, path, m)
 	if err != nil {
 		return err
 	}
-	return errors.Join(checkSchema(ctx, pool, serve), pool.Close())
+	return errors.Join(schema.check(ctx, pool, serve), pool.Close())
 }

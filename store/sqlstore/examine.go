@@ -12,6 +12,8 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/store"
+	"apikeyd/store/dbname"
+	"apikeyd/store/sqlitefile"
 )
 
 // The reasons for which an examination finds a database bad, beside those of Open.
@@ -23,7 +25,7 @@ var (
 
 // Examination looks at a database, beside a server or not, and leaves its files as they are.
 type Examination struct {
-	files           *files
+	file            *sqlitefile.File
 	pool            *sql.DB
 	path            string
 	version, target int64 // of its schema, and of ours
@@ -54,57 +56,84 @@ func (c Contents) String() string {
 // Examine opens a database to look at it. The caller must Close it. It refuses, as Open
 // does, what is not ours or too new.
 func Examine(ctx context.Context, path string) (*Examination, error) {
-	f, err := openFiles(path, false)
+	file, err := sqlitefile.Open(path, sqlitefile.ToRead)
 	if err != nil {
-		return nil, fmt.Errorf("database %s: %w", Name(path), err)
+		return nil, fmt.Errorf("database %s: %w", dbname.Show(path), err)
 	}
-	return examine(ctx, f, f.path, lookingMode(f.path))
-}
-
-// lookingMode is how to look at a database and leave its files as they are.
-func lookingMode(path string) mode {
-	if HasLog(path) {
-		return reading
-	}
-	return looking // who may only read leaves a log behind where there was none
+	return examine(ctx, file, file.Path(), sqlitefile.ModeInspect)
 }
 
 // ExamineFile is Examine for a file that nobody writes to, such as a backup: it leaves no
 // files beside it. It refuses one that is a database in use under another name.
-func ExamineFile(ctx context.Context, path string) (_ *Examination, err error) {
-	f := &files{}
-	if f.path, err = resolve(path); err == nil {
-		f.name, err = lockName(f.path, os.O_RDONLY)
-	}
+func ExamineFile(ctx context.Context, path string) (*Examination, error) {
+	file, err := sqlitefile.Open(path, sqlitefile.ToExamine)
 	if err != nil {
 		return nil, fmt.Errorf("database %s: %w", path, err)
 	}
-	return examine(ctx, f, path, frozen)
+	return examine(ctx, file, path, sqlitefile.ModeImmutable)
 }
 
-// examine looks at a database of which it takes over the files; name is for messages.
-func examine(ctx context.Context, f *files, name string, m mode) (_ *Examination, err error) {
-	pool, err := openPool(ctx, f.path, m)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("database %s: %w", name, translate(err)), f.close())
+// ExamineReplaced locks the database at a site until the site is closed, and returns it for reading, or nil if
+// there is none. It takes only a database of apikeyd that no other process has open. The caller must not Close
+// what it returns.
+func ExamineReplaced(ctx context.Context, site *sqlitefile.Site) (*Examination, error) {
+	if _, err := os.Lstat(site.Path()); errors.Is(err, os.ErrNotExist) {
+		return nil, nil
 	}
-	e := &Examination{files: f, pool: pool, path: f.path}
-	e.version, e.target, err = schemaVersions(ctx, pool)
+	// First without changing anything: a file that is not ours must stay as it is, and so must its companions.
+	e, err := Examine(ctx, site.Path())
+	if err != nil {
+		return nil, err
+	}
+	if err := e.Close(); err != nil {
+		return nil, err
+	}
+	old, err := site.Take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e = &Examination{pool: old, path: site.Path()}
+	e.version, e.target, err = SchemaOf(site.Path()).Versions(ctx, old)
+	return e, err
+}
+
+// Backup copies a database, while a server may be writing to it, into an empty file.
+func Backup(ctx context.Context, from string, to *os.File, progress func(done, total int)) (err error) {
+	e, err := Examine(ctx, from)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	return sqlitefile.Copy(ctx, e.pool, to, progress)
+}
+
+// examine takes over the file. The name is for messages.
+func examine(ctx context.Context, file *sqlitefile.File, name string, m sqlitefile.Mode) (_ *Examination, err error) {
+	e := &Examination{file: file, path: file.Path()}
+	if e.pool, err = sqlitefile.OpenPool(ctx, e.path, m); err == nil {
+		e.version, e.target, err = SchemaOf(e.path).Versions(ctx, e.pool)
+	}
 	switch {
 	case err != nil:
 	case e.version > e.target:
-		err = ErrTooNew
+		err = store.ErrTooNew
 	case e.version == 0:
 		err = ErrEmpty
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("database %s: %w", name, translate(err)), e.Close())
+		return nil, errors.Join(fmt.Errorf("database %s: %w", name, sqlitefile.Translate(err)), e.Close())
 	}
 	return e, nil
 }
 
 // Close ends the examination.
-func (e *Examination) Close() error { return errors.Join(e.pool.Close(), e.files.close()) }
+func (e *Examination) Close() error {
+	var errs []error
+	if e.pool != nil {
+		errs = append(errs, e.pool.Close())
+	}
+	return errors.Join(append(errs, e.file.Close())...)
+}
 
 // IsCurrent reports whether the schema is ours. An older one has only what Integrity and
 // Contents look at; a server brings it up to date.
@@ -197,7 +226,7 @@ func (e *Examination) someKeys(ctx context.Context, do func([]apikey.Key) error)
 		var keys []apikey.Key
 		err := e.rows(ctx, func(rows *sql.Rows) error {
 			key, err := scanKey(rows)
-			if err != nil && !isDamage(err) {
+			if err != nil && !errors.Is(err, store.ErrDamaged) {
 				err = fmt.Errorf("%w: %w", store.ErrDamaged, err)
 			}
 			keys = append(keys, key)
@@ -259,7 +288,7 @@ func (e *Examination) Audit(ctx context.Context) error {
 	}
 	reports, err := verifyChains(ctx, e.pool, &sql.TxOptions{ReadOnly: true}, sharedChain, nil)
 	if err != nil {
-		return during(ctx, err)
+		return sqlitefile.During(ctx, err)
 	}
 	for _, report := range reports {
 		if len(report.Faults) > 0 {
@@ -311,27 +340,7 @@ func (e *Examination) Contents(ctx context.Context) (Contents, error) {
 
 // Settings checks that SQLite takes the settings with which a server writes.
 func (e *Examination) Settings(ctx context.Context) error {
-	conn, err := e.pool.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close() }()
-	for _, p := range pragmas(writing) {
-		if p.name == "journal_mode" {
-			continue // that one is the file's: see HasLog
-		}
-		if _, err := conn.ExecContext(ctx, `PRAGMA `+p.name+` = `+p.value); err != nil {
-			return during(ctx, err)
-		}
-		var answer string
-		if err := conn.QueryRowContext(ctx, `PRAGMA `+p.name).Scan(&answer); err != nil {
-			return during(ctx, err)
-		}
-		if answer != p.answer {
-			return p.refused(answer)
-		}
-	}
-	return nil
+	return sqlitefile.CheckSettings(ctx, e.pool)
 }
 
 // HasLog reports whether the database is in WAL mode, as a server leaves it. A restored one
@@ -343,19 +352,19 @@ func (e *Examination) HasLog(ctx context.Context) (bool, error) {
 }
 
 func (e *Examination) row(ctx context.Context, query string, into ...any) error {
-	return during(ctx, e.pool.QueryRowContext(ctx, query).Scan(into...))
+	return sqlitefile.During(ctx, e.pool.QueryRowContext(ctx, query).Scan(into...))
 }
 
 func (e *Examination) rows(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) error {
 	rows, err := e.pool.QueryContext(ctx, query, args...)
 	if err != nil {
-		return during(ctx, err)
+		return sqlitefile.During(ctx, err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		if err := scan(rows); err != nil {
-			return during(ctx, err)
+			return sqlitefile.During(ctx, err)
 		}
 	}
-	return during(ctx, rows.Err())
+	return sqlitefile.During(ctx, rows.Err())
 }

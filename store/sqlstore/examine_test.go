@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 	"apikeyd/store/sqlstore"
 )
 
@@ -58,15 +60,15 @@ func TestExamination(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			path := newPath(t)
-			db := open(t, path)
+			path := databasetest.NewPath(t)
+			db := databasetest.Open(t, path)
 			for i := range 5 {
-				create(t, db, fmt.Sprint("key ", i))
+				databasetest.Create(t, db, fmt.Sprint("key ", i))
 			}
 			must(t, look(t, path, tt.check))
-			other := raw(t, path)
+			other := databasetest.Raw(t, path)
 			for _, fault := range tt.faults {
-				execute(t, other, fault)
+				databasetest.Execute(t, other, fault)
 			}
 			wantErr(t, look(t, path, tt.check), tt.want)
 		})
@@ -84,15 +86,15 @@ func look(t *testing.T, path string, check checkOf) error {
 // The audit log is looked at as it is at one moment, whatever is written meanwhile.
 func TestExaminationOfAuditWhileWriting(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	db := open(t, path)
-	create(t, db, "first")
+	path := databasetest.NewPath(t)
+	db := databasetest.Open(t, path)
+	databasetest.Create(t, db, "first")
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
 		for i := range 200 {
-			key, _ := draft(t, fmt.Sprint("key ", i))
-			if err := db.CreateKey(t.Context(), operator, key); err != nil {
+			key, _ := databasetest.Draft(t, fmt.Sprint("key ", i))
+			if err := db.CreateKey(t.Context(), databasetest.Operator, key); err != nil {
 				t.Error(err)
 				return
 			}
@@ -117,25 +119,25 @@ func TestExaminationOfAuditWhileWriting(t *testing.T) {
 // It goes beyond the first part that it reads at once.
 func TestExaminationReadsAllKeys(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	initialise(t, path)
-	other := raw(t, path)
-	execute(t, other, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 25000)
+	path := databasetest.NewPath(t)
+	databasetest.Initialise(t, path)
+	other := databasetest.Raw(t, path)
+	databasetest.Execute(t, other, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 25000)
 		INSERT INTO api_keys (id, owner, name, prefix, scopes, secret_hash, created_at, expires_at)
 		SELECT unhex(printf('%032x', i)), 'acme', i, 'ak_', '', randomblob(32), 1, 2 FROM n`)
 	must(t, look(t, path, (*sqlstore.Examination).Keys))
-	execute(t, other, `UPDATE api_keys SET metadata = '' WHERE name = '24999'`)
+	databasetest.Execute(t, other, `UPDATE api_keys SET metadata = '' WHERE name = '24999'`)
 	wantErr(t, look(t, path, (*sqlstore.Examination).Keys), store.ErrDamaged)
 }
 
 func TestContents(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	db := open(t, path)
+	path := databasetest.NewPath(t)
+	db := databasetest.Open(t, path)
 	began := time.Now().Truncate(time.Millisecond)
-	create(t, db, "one")
-	key := create(t, db, "two")
-	_, err := db.RevokeKey(t.Context(), operator, store.ByID(key.ID))
+	databasetest.Create(t, db, "one")
+	key := databasetest.Create(t, db, "two")
+	_, err := db.RevokeKey(t.Context(), databasetest.Operator, store.ByID(key.ID))
 	must(t, err)
 	var got sqlstore.Contents
 	must(t, look(t, path, func(e *sqlstore.Examination, ctx context.Context) (err error) {
@@ -150,12 +152,12 @@ func TestContents(t *testing.T) {
 // Counting anew is a change as any other, and the server goes on from it.
 func TestRecount(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	db := open(t, path)
-	create(t, db, "one")
-	execute(t, raw(t, path), `UPDATE key_counts SET keys = 70`)
-	must(t, openBeside(t, path).Recount(t.Context()))
-	create(t, db, "two")
+	path := databasetest.NewPath(t)
+	db := databasetest.Open(t, path)
+	databasetest.Create(t, db, "one")
+	databasetest.Execute(t, databasetest.Raw(t, path), `UPDATE key_counts SET keys = 70`)
+	must(t, databasetest.OpenBeside(t, path).Recount(t.Context()))
+	databasetest.Create(t, db, "two")
 	must(t, look(t, path, (*sqlstore.Examination).Counts))
 	page, err := db.Keys(t.Context(), store.Query{Owner: "acme", Limit: 1})
 	if err != nil || page.Total != 2 {
@@ -166,15 +168,15 @@ func TestRecount(t *testing.T) {
 // An older schema is examined as far as it goes: backups are made before an upgrade.
 func TestExaminationOfAnOlderSchema(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
+	path := databasetest.NewPath(t)
 	text, err := os.ReadFile(filepath.Join("migrations", "sqlite", "00001_keys.sql"))
 	must(t, err)
-	old := raw(t, path)
-	execute(t, old, `CREATE TABLE goose_db_version (id INTEGER PRIMARY KEY AUTOINCREMENT,
+	old := databasetest.Raw(t, path)
+	databasetest.Execute(t, old, `CREATE TABLE goose_db_version (id INTEGER PRIMARY KEY AUTOINCREMENT,
 		version_id INTEGER NOT NULL, is_applied INTEGER NOT NULL, tstamp TIMESTAMP DEFAULT (datetime('now')))`)
-	execute(t, old, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, 1), (1, 1)`)
-	execute(t, old, string(text))
-	execute(t, old, `INSERT INTO api_keys (id, owner, name, prefix, scopes, secret_hash, created_at, expires_at)
+	databasetest.Execute(t, old, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, 1), (1, 1)`)
+	databasetest.Execute(t, old, string(text))
+	databasetest.Execute(t, old, `INSERT INTO api_keys (id, owner, name, prefix, scopes, secret_hash, created_at, expires_at)
 		VALUES (randomblob(16), 'acme', 'ci', 'ak_', '', randomblob(32), 1, 2)`)
 	copied, sealed, err := unseal(t, backup(t, path))
 	if !sealed || err != nil {
@@ -184,20 +186,20 @@ func TestExaminationOfAnOlderSchema(t *testing.T) {
 	if err != nil || contents.Schema != 1 || contents.Keys != 1 {
 		t.Errorf("the contents are %+v (%v)", contents, err)
 	}
-	wantKey(t, open(t, copied), "ci") // migrated
+	databasetest.WantKey(t, databasetest.Open(t, copied), "ci") // migrated
 }
 
 func TestIsServed(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
+	path := databasetest.NewPath(t)
 	wantServed := func(want bool) {
 		t.Helper()
-		if got, err := sqlstore.IsServed(path); err != nil || got != want {
+		if got, err := sqlitefile.IsServed(path); err != nil || got != want {
 			t.Errorf("served is %t, want %t (%v)", got, want, err)
 		}
 	}
 	wantServed(false)
-	wantFiles(t, filepath.Dir(path)) // asking makes no file
+	databasetest.WantFiles(t, filepath.Dir(path)) // asking makes no file
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
 	must(t, err)
 	wantServed(true)

@@ -7,13 +7,15 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	databasetest "apikeyd/internal/testkit/database"
 )
 
 // The umask belongs to the whole process, so this test must not be parallel.
 func TestFilesArePrivate(t *testing.T) {
 	dir := t.TempDir()
 	defer syscall.Umask(syscall.Umask(0))
-	create(t, open(t, filepath.Join(dir, "keys.db")), "ci")
+	databasetest.Create(t, databasetest.Open(t, filepath.Join(dir, "keys.db")), "ci")
 	entries, err := os.ReadDir(dir)
 	must(t, err)
 	seen := map[string]bool{}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
@@ -105,7 +106,7 @@ func TestInsideFullDisk(t *testing.T) {
 func fillDisk(t *testing.T, path string, shrink, restore func()) {
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
 	must(t, err)
-	first := create(t, db, "first")
+	first := databasetest.Create(t, db, "first")
 	acknowledged := []apikey.Key{first}
 	for range 3 {
 		shrink()
@@ -114,7 +115,7 @@ func fillDisk(t *testing.T, path string, shrink, restore func()) {
 		wantExactly(t, db, acknowledged)
 		restore()
 		must(t, db.Ping(t.Context()))
-		must(t, db.CreateKey(t.Context(), operator, refused)) // asking again helps
+		must(t, db.CreateKey(t.Context(), databasetest.Operator, refused)) // asking again helps
 		acknowledged = append(acknowledged, refused)
 		must(t, db.RecordUses(t.Context(), usesOf(acknowledged)))
 	}
@@ -123,9 +124,9 @@ func fillDisk(t *testing.T, path string, shrink, restore func()) {
 	acknowledged = append(acknowledged, created...)
 	_ = db.Close() // with no room left it may well complain
 	restore()
-	again := open(t, path)
+	again := databasetest.Open(t, path)
 	wantExactly(t, again, acknowledged)
-	create(t, again, "last")
+	databasetest.Create(t, again, "last")
 }
 
 // createUntilFull returns the keys that were acknowledged and the one that was not.
@@ -134,8 +135,8 @@ func createUntilFull(t *testing.T, db *sqlstore.DB) (created []apikey.Key, refus
 	// Long names fill the disk soon.
 	filler := strings.Repeat("x", 200)
 	for range 2000 {
-		key, _ := draft(t, filler+apikey.NewID().String())
-		err := db.CreateKey(t.Context(), operator, key)
+		key, _ := databasetest.Draft(t, filler+apikey.NewID().String())
+		err := db.CreateKey(t.Context(), databasetest.Operator, key)
 		if err == nil {
 			created = append(created, key)
 			continue

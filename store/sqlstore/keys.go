@@ -23,7 +23,7 @@ type querier interface {
 func (db *DB) Key(ctx context.Context, ref store.Ref) (key apikey.Key, err error) {
 	err = db.read(ctx, func() error {
 		// A few steps down an index: watching for the end of ctx would cost more than that.
-		brief, done := db.engine.brief(ctx)
+		brief, done := db.brief(ctx)
 		defer done()
 		key, err = findKey(brief, db.points, ref, "")
 		return err

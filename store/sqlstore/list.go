@@ -43,7 +43,7 @@ func (db *DB) KeyIDs(ctx context.Context, q store.Query) (page store.IDPage, err
 		return page, err
 	}
 	err = db.read(ctx, func() error {
-		brief, done := db.engine.brief(ctx)
+		brief, done := db.brief(ctx)
 		defer done()
 		return list(brief, db.points)
 	})
@@ -180,7 +180,7 @@ func (db *DB) addUnused(c *conditions, q store.Query) {
 	since := c.instant(q.LastUsedBefore)
 	used := `SELECT id FROM key_uses WHERE last_used_at >= ` + since
 	c.add(`created_at < ` + since)
-	if q.Owner == everybody && db.engine.mergesExcept() {
+	if q.Owner == everybody && db.dialect.mergesExcept {
 		c.except = used // a look-up for each key takes more than twice as long
 		if !q.After.IsZero() {
 			c.except += ` AND id < ` + c.arg(q.After[:])

@@ -181,7 +181,7 @@ func insertChained(ctx context.Context, tx *sql.Tx, old unchainedEvent, head cha
 	}
 	text := changes.String()
 	event.Hash = linkHash(&event, text, head.Hash)
-	_, err := tx.ExecContext(ctx, `INSERT INTO audit_events (`+eventColumns+`)
+	_, err := tx.ExecContext(ctx, `INSERT INTO audit_events (`+EventColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
 		event.ID[:], old.at, event.Action, event.Key[:], event.Owner, event.Name, text, nullID(event.Actor),
 		event.Via, event.Address, event.RequestID, event.Chain, event.Seq, event.Hash[:])

@@ -11,19 +11,20 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"apikeyd/apikey"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
 
 func TestOpeningAgainKeepsEverything(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
+	path := databasetest.NewPath(t)
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
 	must(t, err)
-	create(t, db, "ci")
+	databasetest.Create(t, db, "ci")
 	must(t, db.Close())
-	again := open(t, path)
-	wantKey(t, again, "ci")
+	again := databasetest.Open(t, path)
+	databasetest.WantKey(t, again, "ci")
 	events, err := again.AuditEvents(t.Context(), store.EventQuery{Limit: 10})
 	must(t, err)
 	if len(events) != 1 {
@@ -33,41 +34,41 @@ func TestOpeningAgainKeepsEverything(t *testing.T) {
 
 func TestNewerSchemaIsRefused(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	initialise(t, path)
-	execute(t, raw(t, path), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)`)
+	path := databasetest.NewPath(t)
+	databasetest.Initialise(t, path)
+	databasetest.Execute(t, databasetest.Raw(t, path), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)`)
 	for _, serve := range []bool{false, true} {
 		_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: serve})
-		wantErr(t, err, sqlstore.ErrTooNew)
+		wantErr(t, err, store.ErrTooNew)
 	}
 }
 
 // A crash during the very first start leaves the table of versions and nothing else.
 func TestInterruptedFirstStart(t *testing.T) {
 	t.Parallel()
-	path, finished := newPath(t), newPath(t)
-	initialise(t, finished)
+	path, finished := databasetest.NewPath(t), databasetest.NewPath(t)
+	databasetest.Initialise(t, finished)
 	var schema string
-	err := raw(t, finished).QueryRowContext(t.Context(),
+	err := databasetest.Raw(t, finished).QueryRowContext(t.Context(),
 		`SELECT sql FROM sqlite_schema WHERE name = 'goose_db_version'`).Scan(&schema)
 	must(t, err)
-	db := raw(t, path)
-	execute(t, db, schema)
-	execute(t, db, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, 1)`)
+	db := databasetest.Raw(t, path)
+	databasetest.Execute(t, db, schema)
+	databasetest.Execute(t, db, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, 1)`)
 
 	_, err = sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
-	wantErr(t, err, sqlstore.ErrNotMigrated)
-	create(t, open(t, path), "ci")
+	wantErr(t, err, store.ErrNotMigrated)
+	databasetest.Create(t, databasetest.Open(t, path), "ci")
 }
 
 // What a connection of ours can see of the settings; the store itself refuses to
 // start when SQLite does not confirm the rest.
 func TestJournalMode(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	open(t, path)
+	path := databasetest.NewPath(t)
+	databasetest.Open(t, path)
 	var mode string
-	must(t, raw(t, path).QueryRowContext(t.Context(), `PRAGMA journal_mode`).Scan(&mode))
+	must(t, databasetest.Raw(t, path).QueryRowContext(t.Context(), `PRAGMA journal_mode`).Scan(&mode))
 	if mode != "wal" {
 		t.Errorf("journal_mode is %s, want wal", mode)
 	}
@@ -75,10 +76,10 @@ func TestJournalMode(t *testing.T) {
 
 func TestAuditLogIsAppendOnly(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	db := open(t, path)
-	create(t, db, "ci")
-	connection := raw(t, path)
+	path := databasetest.NewPath(t)
+	db := databasetest.Open(t, path)
+	databasetest.Create(t, db, "ci")
+	connection := databasetest.Raw(t, path)
 	for _, statement := range []string{
 		`UPDATE audit_events SET via = 'nobody'`,
 		`DELETE FROM audit_events`,
@@ -95,7 +96,7 @@ func TestAuditLogIsAppendOnly(t *testing.T) {
 	}
 	events, err := db.AuditEvents(t.Context(), store.EventQuery{Limit: 10})
 	must(t, err)
-	if len(events) != 1 || events[0].Via != operator.Via || events[0].At.IsZero() {
+	if len(events) != 1 || events[0].Via != databasetest.Operator.Via || events[0].At.IsZero() {
 		t.Errorf("the audit log is %+v", events)
 	}
 }
@@ -104,10 +105,10 @@ func TestAuditLogIsAppendOnly(t *testing.T) {
 // came later works on its keys.
 func TestFirstSchemaIsBroughtUpToDate(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
+	path := databasetest.NewPath(t)
 	keys := firstSchema(t, path)
 	_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
-	wantErr(t, err, sqlstore.ErrNotMigrated)
+	wantErr(t, err, store.ErrNotMigrated)
 
 	var log strings.Builder
 	for _, when := range []string{"after the migration", "after another start"} {
@@ -130,12 +131,12 @@ func TestFirstSchemaIsBroughtUpToDate(t *testing.T) {
 		t.Errorf("the log says %d times that the schema is brought up to date, want once\n%s", n, log.String())
 	}
 
-	db, active := open(t, path), keys[0]
+	db, active := databasetest.Open(t, path), keys[0]
 	metadata, limit := apikey.Metadata{"plan": "pro"}, apikey.RateLimit{Limit: 3, Window: time.Minute}
-	_, err = db.UpdateKey(t.Context(), operator, store.ByID(active.ID), apikey.Change{Metadata: &metadata, RateLimit: &limit})
+	_, err = db.UpdateKey(t.Context(), databasetest.Operator, store.ByID(active.ID), apikey.Change{Metadata: &metadata, RateLimit: &limit})
 	must(t, err)
 	rotation := apikey.Rotation{From: active.SecretHash, To: active.NewSecret().Hash(), Grace: time.Minute}
-	_, err = db.RotateKey(t.Context(), operator, store.ByID(active.ID), rotation)
+	_, err = db.RotateKey(t.Context(), databasetest.Operator, store.ByID(active.ID), rotation)
 	must(t, err)
 	got, err := db.Key(t.Context(), store.ByID(active.ID))
 	must(t, err)
@@ -144,9 +145,9 @@ func TestFirstSchemaIsBroughtUpToDate(t *testing.T) {
 		t.Errorf("the key is %+v", got)
 	}
 	// The rules of the first schema still hold.
-	key, _ := draft(t, active.Name)
-	wantErr(t, db.CreateKey(t.Context(), operator, key), store.ErrNameTaken)
-	if _, err := raw(t, path).ExecContext(t.Context(), `DELETE FROM audit_events`); err == nil {
+	key, _ := databasetest.Draft(t, active.Name)
+	wantErr(t, db.CreateKey(t.Context(), databasetest.Operator, key), store.ErrNameTaken)
+	if _, err := databasetest.Raw(t, path).ExecContext(t.Context(), `DELETE FROM audit_events`); err == nil {
 		t.Error("the audit log can be emptied")
 	}
 }
@@ -155,7 +156,7 @@ func TestFirstSchemaIsBroughtUpToDate(t *testing.T) {
 // newest first: active, expired, revoked.
 func firstSchema(t *testing.T, path string) []apikey.Key {
 	t.Helper()
-	db := raw(t, path)
+	db := databasetest.Raw(t, path)
 	provider, err := goose.NewProvider(goose.DialectSQLite3, db, os.DirFS("migrations/sqlite"),
 		goose.WithDisableGlobalRegistry(true))
 	must(t, err)
@@ -164,7 +165,7 @@ func firstSchema(t *testing.T, path string) []apikey.Key {
 
 	var keys []apikey.Key
 	for _, name := range []string{"revoked", "expired/%", "active ключ"} {
-		key, _ := draft(t, name)
+		key, _ := databasetest.Draft(t, name)
 		switch name {
 		case "revoked":
 			key.RevokedAt, key.Scopes = key.CreatedAt.Add(time.Second), apikey.Scopes{}
@@ -194,10 +195,10 @@ func firstSchema(t *testing.T, path string) []apikey.Key {
 // A row that somebody spoiled is a defect that names the key, not a key without metadata.
 func TestSpoiledMetadata(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	db := open(t, path)
-	key := create(t, db, "ci")
-	execute(t, raw(t, path), `UPDATE api_keys SET metadata = '{"plan":'`)
+	path := databasetest.NewPath(t)
+	db := databasetest.Open(t, path)
+	key := databasetest.Create(t, db, "ci")
+	databasetest.Execute(t, databasetest.Raw(t, path), `UPDATE api_keys SET metadata = '{"plan":'`)
 	_, err := db.Key(t.Context(), store.ByID(key.ID))
 	if err == nil || !strings.Contains(err.Error(), key.ID.String()) {
 		t.Errorf("error is %v", err)

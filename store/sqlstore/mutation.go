@@ -87,7 +87,7 @@ func (m *mutation) readActor(id apikey.ID) (apikey.Key, error) {
 }
 
 func (m *mutation) read(ref store.Ref) (apikey.Key, error) {
-	return findKey(context.Background(), m, ref, m.engine.rowLock())
+	return findKey(context.Background(), m, ref, m.dialect.rowLock)
 }
 
 func (m *mutation) insertKey(k apikey.Key) error {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"apikeyd/apikey"
+	databasetest "apikeyd/internal/testkit/database"
 	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
@@ -20,16 +21,16 @@ func TestNodesChangeOneKey(t *testing.T) {
 	url := postgrestest.Shared(t).Database(t)
 	var nodes []*sqlstore.DB
 	for _, name := range []string{"a", "b"} {
-		nodes = append(nodes, openWith(t, sqlstore.Options{Path: url, Node: name, Serve: true}))
+		nodes = append(nodes, databasetest.OpenWith(t, sqlstore.Options{Path: url, Node: name, Serve: true}))
 	}
-	key := create(t, nodes[0], "wanted by both")
+	key := databasetest.Create(t, nodes[0], "wanted by both")
 	for round := range 50 {
 		scopes := apikey.Scopes{fmt.Sprint("round:", round)}
 		metadata := apikey.Metadata{"round": fmt.Sprint(round)}
 		var both sync.WaitGroup
 		for i, change := range []apikey.Change{{Scopes: &scopes}, {Metadata: &metadata}} {
 			both.Go(func() {
-				if _, err := nodes[i].UpdateKey(t.Context(), operator, store.ByID(key.ID), change); err != nil {
+				if _, err := nodes[i].UpdateKey(t.Context(), databasetest.Operator, store.ByID(key.ID), change); err != nil {
 					t.Errorf("round %d: %v", round, err)
 				}
 			})

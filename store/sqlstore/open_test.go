@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
@@ -14,10 +15,10 @@ import (
 // A database that was closed is one file: whoever copies it has everything.
 func TestClosedDatabaseIsOneFile(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
+	path := databasetest.NewPath(t)
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
 	must(t, err)
-	key := create(t, db, "ci")
+	key := databasetest.Create(t, db, "ci")
 	must(t, db.Ping(t.Context()))
 	_, err = db.Key(t.Context(), store.ByID(key.ID))
 	must(t, err)
@@ -29,9 +30,9 @@ func TestClosedDatabaseIsOneFile(t *testing.T) {
 	}
 	data, err := os.ReadFile(path)
 	must(t, err)
-	copied := newPath(t)
+	copied := databasetest.NewPath(t)
 	must(t, os.WriteFile(copied, data, 0o600))
-	_, err = open(t, copied).Key(t.Context(), store.ByID(key.ID))
+	_, err = databasetest.Open(t, copied).Key(t.Context(), store.ByID(key.ID))
 	must(t, err)
 }
 
@@ -41,18 +42,18 @@ func TestPathsAreTakenLiterally(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), name)
-			create(t, open(t, path), "ci")
+			databasetest.Create(t, databasetest.Open(t, path), "ci")
 			if info, err := os.Stat(path); err != nil || info.Size() == 0 {
 				t.Errorf("the database is not in its file: %v, %v", info, err)
 			}
-			wantKey(t, openBeside(t, path), "ci")
+			databasetest.WantKey(t, databasetest.OpenBeside(t, path), "ci")
 		})
 	}
 }
 
 func TestRelativePath(t *testing.T) {
 	t.Chdir(t.TempDir())
-	create(t, open(t, "keys.db"), "ci")
+	databasetest.Create(t, databasetest.Open(t, "keys.db"), "ci")
 	if _, err := os.Stat("keys.db"); err != nil {
 		t.Error(err)
 	}
@@ -60,26 +61,26 @@ func TestRelativePath(t *testing.T) {
 
 func TestOneServerPerFile(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
+	path := databasetest.NewPath(t)
 	first, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
 	must(t, err)
 	_, err = sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
-	wantErr(t, err, sqlstore.ErrInUse)
-	create(t, first, "ci") // the refused one did no harm
+	wantErr(t, err, store.ErrInUse)
+	databasetest.Create(t, first, "ci") // the refused one did no harm
 	must(t, first.Close())
-	wantKey(t, open(t, path), "ci")
+	databasetest.WantKey(t, databasetest.Open(t, path), "ci")
 }
 
 func TestBesideAServer(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	server, beside := open(t, path), openBeside(t, path)
-	create(t, server, "from the server")
-	wantKey(t, beside, "from the server")
-	create(t, beside, "from beside")
-	wantKey(t, server, "from beside")
+	path := databasetest.NewPath(t)
+	server, beside := databasetest.Open(t, path), databasetest.OpenBeside(t, path)
+	databasetest.Create(t, server, "from the server")
+	databasetest.WantKey(t, beside, "from the server")
+	databasetest.Create(t, beside, "from beside")
+	databasetest.WantKey(t, server, "from beside")
 
-	_, err := beside.RevokeKey(t.Context(), operator, store.ByName("acme", "from the server"))
+	_, err := beside.RevokeKey(t.Context(), databasetest.Operator, store.ByName("acme", "from the server"))
 	must(t, err)
 	key, err := server.Key(t.Context(), store.ByName("acme", "from the server"))
 	must(t, err)
@@ -90,22 +91,22 @@ func TestBesideAServer(t *testing.T) {
 
 func TestMissing(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
+	path := databasetest.NewPath(t)
 	_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
-	wantErr(t, err, sqlstore.ErrMissing)
-	wantFiles(t, filepath.Dir(path))
+	wantErr(t, err, store.ErrMissing)
+	databasetest.WantFiles(t, filepath.Dir(path))
 }
 
 func TestEmptyFile(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
+	path := databasetest.NewPath(t)
 	must(t, os.WriteFile(path, nil, 0o600))
 	_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
-	wantErr(t, err, sqlstore.ErrNotMigrated)
-	wantFiles(t, filepath.Dir(path), "keys.db")
-	wantContent(t, path, nil)
+	wantErr(t, err, store.ErrNotMigrated)
+	databasetest.WantFiles(t, filepath.Dir(path), "keys.db")
+	databasetest.WantContent(t, path, nil)
 
-	create(t, open(t, path), "ci") // a server may take it
+	databasetest.Create(t, databasetest.Open(t, path), "ci") // a server may take it
 }
 
 func TestForeignFiles(t *testing.T) {
@@ -118,12 +119,12 @@ func TestForeignFiles(t *testing.T) {
 			must(t, os.WriteFile(path, bytes.Repeat([]byte("Dear diary,\n"), 10_000), 0o600))
 		},
 		"another program's database": func(t *testing.T, path string) {
-			execute(t, raw(t, path), `CREATE TABLE diary (day TEXT)`)
+			databasetest.Execute(t, databasetest.Raw(t, path), `CREATE TABLE diary (day TEXT)`)
 		},
 		"another program's WAL database": func(t *testing.T, path string) {
-			db := raw(t, path)
-			execute(t, db, `PRAGMA journal_mode = WAL`)
-			execute(t, db, `CREATE TABLE diary (day TEXT)`)
+			db := databasetest.Raw(t, path)
+			databasetest.Execute(t, db, `PRAGMA journal_mode = WAL`)
+			databasetest.Execute(t, db, `CREATE TABLE diary (day TEXT)`)
 			must(t, db.Close())
 		},
 	}
@@ -131,13 +132,13 @@ func TestForeignFiles(t *testing.T) {
 		for _, serve := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				path := newPath(t)
+				path := databasetest.NewPath(t)
 				write(t, path)
 				before, err := os.ReadFile(path)
 				must(t, err)
 				_, err = sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: serve})
-				wantErr(t, err, sqlstore.ErrForeign)
-				wantContent(t, path, before)
+				wantErr(t, err, store.ErrForeign)
+				databasetest.WantContent(t, path, before)
 			})
 		}
 	}
@@ -151,43 +152,20 @@ func TestDirectory(t *testing.T) {
 			t.Errorf("a folder was opened as a database, serve %t", serve)
 			must(t, db.Close())
 		}
-		wantFiles(t, dir)
-	}
-}
-
-func wantFiles(t *testing.T, dir string, want ...string) {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	must(t, err)
-	if len(entries) != len(want) {
-		t.Errorf("the folder holds %v, want %q", entries, want)
-		return
-	}
-	for i, entry := range entries {
-		if entry.Name() != want[i] {
-			t.Errorf("the folder holds %v, want %q", entries, want)
-		}
-	}
-}
-
-func wantContent(t *testing.T, path string, want []byte) {
-	t.Helper()
-	got, err := os.ReadFile(path)
-	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%s was changed: %d bytes, want %d (%v)", filepath.Base(path), len(got), len(want), err)
+		databasetest.WantFiles(t, dir)
 	}
 }
 
 // One database is one database, whichever link leads to it.
 func TestLinksLeadToOneDatabase(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	key := create(t, open(t, path), "ci")
+	path := databasetest.NewPath(t)
+	key := databasetest.Create(t, databasetest.Open(t, path), "ci")
 	link := filepath.Join(t.TempDir(), "link.db")
 	must(t, os.Symlink(path, link))
 	_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: link, Serve: true})
-	wantErr(t, err, sqlstore.ErrInUse)
-	got, err := openBeside(t, link).Key(t.Context(), store.ByID(key.ID))
+	wantErr(t, err, store.ErrInUse)
+	got, err := databasetest.OpenBeside(t, link).Key(t.Context(), store.ByID(key.ID))
 	if err != nil || got.Name != "ci" {
 		t.Errorf("through the link is %q (%v)", got.Name, err)
 	}

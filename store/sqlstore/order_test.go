@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"apikeyd/apikey"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
 )
 
@@ -16,7 +17,7 @@ func TestOrderWithinOneMillisecond(t *testing.T) {
 	const count = 200
 	keys := make([]apikey.Key, count)
 	for i := range keys {
-		keys[i], _ = draft(t, fmt.Sprint(i))
+		keys[i], _ = databasetest.Draft(t, fmt.Sprint(i))
 	}
 	sameMillisecond := false
 	for i := range count - 1 {
@@ -25,10 +26,10 @@ func TestOrderWithinOneMillisecond(t *testing.T) {
 	if !sameMillisecond {
 		t.Fatal("no two ids were made within one millisecond: the test shows nothing")
 	}
-	db := open(t, newPath(t))
+	db := databasetest.Open(t, databasetest.NewPath(t))
 	const stride = 77 // has no factor in common with count, so every key is stored once
 	for i := range count {
-		must(t, db.CreateKey(t.Context(), operator, keys[i*stride%count]))
+		must(t, db.CreateKey(t.Context(), databasetest.Operator, keys[i*stride%count]))
 	}
 	page, err := db.Keys(t.Context(), store.Query{Limit: count})
 	must(t, err)

@@ -11,6 +11,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver
 
 	"apikeyd/apikey"
+	databasetest "apikeyd/internal/testkit/database"
 	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
@@ -21,8 +22,8 @@ import (
 func TestScansThatDoNotEnd(t *testing.T) {
 	t.Parallel()
 	address := postgrestest.Shared(t).Database(t)
-	db := openWith(t, sqlstore.Options{Path: address, Node: "a", Serve: true})
-	key := create(t, db, "before")
+	db := databasetest.OpenWith(t, sqlstore.Options{Path: address, Node: "a", Serve: true})
+	key := databasetest.Create(t, db, "before")
 	other, err := sql.Open("pgx", address)
 	must(t, err)
 	defer func() { must(t, other.Close()) }()
@@ -51,7 +52,7 @@ func TestScansThatDoNotEnd(t *testing.T) {
 		}
 	}
 	must(t, db.Ping(t.Context()))
-	create(t, db, "meanwhile")
+	databasetest.Create(t, db, "meanwhile")
 	must(t, lock.Rollback())
 	for range scans - refused {
 		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	databasetest "apikeyd/internal/testkit/database"
 	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
@@ -16,6 +17,6 @@ func TestPostgresConformance(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Shared(t)
 	storetest.Run(t, func(t *testing.T, now func() time.Time) store.Store {
-		return openWith(t, sqlstore.Options{Path: cluster.Database(t), Node: "main", Serve: true, Now: now})
+		return databasetest.OpenWith(t, sqlstore.Options{Path: cluster.Database(t), Node: "main", Serve: true, Now: now})
 	})
 }

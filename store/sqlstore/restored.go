@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 )
 
-// restoredNote is the name of the note that a database was restored without all that was
+// RestoredNote is the name of the note that a database was restored without all that was
 // revoked since its backup.
-const restoredNote = "restored"
+const RestoredNote = "restored"
 
 // Restored says that a database was restored from a backup, and lacks what came after it.
 type Restored struct {
@@ -30,12 +31,12 @@ func (db *DB) NoteRestored(ctx context.Context, r Restored) error {
 	if err != nil {
 		return err
 	}
-	return db.write(ctx, func(t *transaction) error { return t.note(restoredNote, string(text)) })
+	return db.write(ctx, func(t *transaction) error { return t.note(RestoredNote, string(text)) })
 }
 
 // ForgetRestored removes what NoteRestored recorded, of a database that was restored anew.
 func (db *DB) ForgetRestored(ctx context.Context) error {
-	return db.write(ctx, func(t *transaction) error { return t.exec(`DELETE FROM notes WHERE name = $1`, restoredNote) })
+	return db.write(ctx, func(t *transaction) error { return t.exec(`DELETE FROM notes WHERE name = $1`, RestoredNote) })
 }
 
 // Restored returns what NoteRestored recorded last, or the zero Restored.
@@ -50,13 +51,13 @@ func (db *DB) Restored(ctx context.Context) (r Restored, err error) {
 // Restored is DB.Restored.
 func (e *Examination) Restored(ctx context.Context) (Restored, error) {
 	r, err := readRestored(ctx, e.pool)
-	return r, during(ctx, err)
+	return r, sqlitefile.During(ctx, err)
 }
 
 func readRestored(ctx context.Context, q querier) (r Restored, err error) {
 	var text string
 	// An aggregate: there is a row even without a note.
-	err = q.QueryRowContext(ctx, `SELECT coalesce(max(value), '') FROM notes WHERE name = $1`, restoredNote).Scan(&text)
+	err = q.QueryRowContext(ctx, `SELECT coalesce(max(value), '') FROM notes WHERE name = $1`, RestoredNote).Scan(&text)
 	if err != nil || text == "" {
 		return r, err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
@@ -16,25 +17,25 @@ import (
 // stored are found the same way, so the search can fail.
 func TestNoSecretInAnyPage(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
+	path := databasetest.NewPath(t)
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
 	must(t, err)
 	var secrets []string
 	for _, name := range []string{"kept-key", "renamed-before", "revoked-key", "rotated-key", "leaked-key"} {
-		key, secret := draft(t, name)
-		must(t, db.CreateKey(t.Context(), operator, key))
+		key, secret := databasetest.Draft(t, name)
+		must(t, db.CreateKey(t.Context(), databasetest.Operator, key))
 		secrets = append(secrets, secret.Reveal())
 	}
 	name := "renamed-after"
-	_, err = db.UpdateKey(t.Context(), operator, store.ByName("acme", "renamed-before"), apikey.Change{Name: &name})
+	_, err = db.UpdateKey(t.Context(), databasetest.Operator, store.ByName("acme", "renamed-before"), apikey.Change{Name: &name})
 	must(t, err)
-	_, err = db.RevokeKey(t.Context(), operator, store.ByName("acme", "revoked-key"))
+	_, err = db.RevokeKey(t.Context(), databasetest.Operator, store.ByName("acme", "revoked-key"))
 	must(t, err)
 	rotated, err := db.Key(t.Context(), store.ByName("acme", "rotated-key"))
 	must(t, err)
 	secret := rotated.NewSecret()
 	secrets = append(secrets, secret.Reveal())
-	_, err = db.RotateKey(t.Context(), operator, store.ByID(rotated.ID),
+	_, err = db.RotateKey(t.Context(), databasetest.Operator, store.ByID(rotated.ID),
 		apikey.Rotation{From: rotated.SecretHash, To: secret.Hash(), Grace: time.Minute})
 	must(t, err)
 	leaked, err := db.Key(t.Context(), store.ByName("acme", "leaked-key"))

@@ -2,13 +2,13 @@ package sqlstore
 
 import (
 	"maps"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 )
 
 // Stats tell what a DB did since it was opened, and how it is now.
@@ -94,7 +94,10 @@ func (t *tally) add(counter *uint64) {
 // Stats returns what the database did, and how it is. It costs two look-ups of files.
 func (db *DB) Stats() Stats {
 	t := db.writer.tally
-	database, log := db.engine.sizes()
+	var database, log int64 // of a file: a server's own monitoring has its sizes
+	if db.file != nil {
+		database, log = sqlitefile.Size(db.file.Path()), sqlitefile.Size(db.file.Path()+"-wal")
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return Stats{
@@ -109,13 +112,4 @@ func (db *DB) Stats() Stats {
 func (h Histogram) clone() Histogram {
 	h.Counts = slices.Clone(h.Counts)
 	return h
-}
-
-// fileSize is 0 for a file that is not there.
-func fileSize(path string) int64 {
-	info, err := os.Stat(path)
-	if err != nil {
-		return 0
-	}
-	return info.Size()
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
@@ -18,12 +19,12 @@ import (
 // What was made is counted, what was refused is not.
 func TestStats(t *testing.T) {
 	t.Parallel()
-	db := open(t, newPath(t))
-	key := create(t, db, "ci")
-	clash, _ := draft(t, "ci")
-	wantErr(t, db.CreateKey(t.Context(), operator, clash), store.ErrNameTaken)
+	db := databasetest.Open(t, databasetest.NewPath(t))
+	key := databasetest.Create(t, db, "ci")
+	clash, _ := databasetest.Draft(t, "ci")
+	wantErr(t, db.CreateKey(t.Context(), databasetest.Operator, clash), store.ErrNameTaken)
 	for range 2 { // the second changes nothing
-		_, err := db.RevokeKey(t.Context(), operator, store.ByID(key.ID))
+		_, err := db.RevokeKey(t.Context(), databasetest.Operator, store.ByID(key.ID))
 		must(t, err)
 	}
 	must(t, db.RecordUses(t.Context(), map[apikey.ID]time.Time{key.ID: time.Now()}))
@@ -58,11 +59,11 @@ func TestStats(t *testing.T) {
 // Each key has one status at a time, and every one is counted.
 func TestCountByStatus(t *testing.T) {
 	t.Parallel()
-	db := open(t, newPath(t))
+	db := databasetest.Open(t, databasetest.NewPath(t))
 	now := time.Now()
-	create(t, db, "a")
-	create(t, db, "b") // both expire in an hour
-	_, err := db.RevokeKey(t.Context(), operator, store.ByID(create(t, db, "c").ID))
+	databasetest.Create(t, db, "a")
+	databasetest.Create(t, db, "b") // both expire in an hour
+	_, err := db.RevokeKey(t.Context(), databasetest.Operator, store.ByID(databasetest.Create(t, db, "c").ID))
 	must(t, err)
 	for after, want := range map[time.Duration]map[apikey.Status]int{
 		0:             {apikey.StatusActive: 2, apikey.StatusExpired: 0, apikey.StatusRevoked: 1},
@@ -78,7 +79,7 @@ func TestCountByStatus(t *testing.T) {
 
 func TestSQLiteHasNoBudget(t *testing.T) {
 	t.Parallel()
-	if budget := openWith(t, sqlstore.Options{Path: t.TempDir() + "/keys.db", Serve: true}).Budget(); budget != nil {
+	if budget := databasetest.OpenWith(t, sqlstore.Options{Path: t.TempDir() + "/keys.db", Serve: true}).Budget(); budget != nil {
 		t.Errorf("it has %v", budget)
 	}
 }
@@ -104,8 +105,8 @@ func (l *lines) count(text string) int {
 // That the file is gone is said once, and once that it is back.
 func TestOutageIsSaidOnce(t *testing.T) {
 	t.Parallel()
-	log, path := &lines{}, newPath(t)
-	db := openWith(t, sqlstore.Options{Path: path, Serve: true, Log: slog.New(slog.NewTextHandler(log, nil))})
+	log, path := &lines{}, databasetest.NewPath(t)
+	db := databasetest.OpenWith(t, sqlstore.Options{Path: path, Serve: true, Log: slog.New(slog.NewTextHandler(log, nil))})
 	const begins, ends = "the database cannot be read", "the database can be read again"
 	for round := range 2 {
 		must(t, os.Rename(path, path+".moved"))

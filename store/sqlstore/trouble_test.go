@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
@@ -15,20 +16,20 @@ func attempts(t *testing.T, db *sqlstore.DB, existing apikey.Key) map[string]fun
 	name := "renamed"
 	return map[string]func() error{
 		"CreateKey": func() error {
-			key, _ := draft(t, "another")
-			return db.CreateKey(t.Context(), operator, key)
+			key, _ := databasetest.Draft(t, "another")
+			return db.CreateKey(t.Context(), databasetest.Operator, key)
 		},
 		"UpdateKey": func() error {
-			_, err := db.UpdateKey(t.Context(), operator, store.ByID(existing.ID), apikey.Change{Name: &name})
+			_, err := db.UpdateKey(t.Context(), databasetest.Operator, store.ByID(existing.ID), apikey.Change{Name: &name})
 			return err
 		},
 		"RevokeKey": func() error {
-			_, err := db.RevokeKey(t.Context(), operator, store.ByID(existing.ID))
+			_, err := db.RevokeKey(t.Context(), databasetest.Operator, store.ByID(existing.ID))
 			return err
 		},
 		"RotateKey": func() error {
 			rotation := apikey.Rotation{From: existing.SecretHash, To: existing.NewSecret().Hash()}
-			_, err := db.RotateKey(t.Context(), operator, store.ByID(existing.ID), rotation)
+			_, err := db.RotateKey(t.Context(), databasetest.Operator, store.ByID(existing.ID), rotation)
 			return err
 		},
 		"EndSecret": func() error {
@@ -69,9 +70,9 @@ func TestLostFile(t *testing.T) {
 	for name, lose := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			path := newPath(t)
-			db := open(t, path)
-			key := create(t, db, "ci")
+			path := databasetest.NewPath(t)
+			db := databasetest.Open(t, path)
+			key := databasetest.Create(t, db, "ci")
 			must(t, lose(path))
 			for name, attempt := range attempts(t, db, key) {
 				if err := attempt(); err == nil {
@@ -86,26 +87,26 @@ func TestLostFile(t *testing.T) {
 
 func TestRenamedBackIsFound(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	db := open(t, path)
+	path := databasetest.NewPath(t)
+	db := databasetest.Open(t, path)
 	must(t, os.Rename(path, path+".moved"))
 	wantErr(t, db.Ping(t.Context()), store.ErrUnavailable)
 	must(t, os.Rename(path+".moved", path))
 	must(t, db.Ping(t.Context()))
-	create(t, db, "ci")
+	databasetest.Create(t, db, "ci")
 }
 
 // A lock that another process holds delays a write; its end lets the write through.
 func TestWaitsForLock(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	db, other := open(t, path), raw(t, path)
-	key := create(t, db, "ci")
-	execute(t, other, `BEGIN IMMEDIATE`)
+	path := databasetest.NewPath(t)
+	db, other := databasetest.Open(t, path), databasetest.Raw(t, path)
+	key := databasetest.Create(t, db, "ci")
+	databasetest.Execute(t, other, `BEGIN IMMEDIATE`)
 
 	wrote := make(chan error, 1)
 	go func() {
-		_, err := db.RevokeKey(t.Context(), operator, store.ByID(key.ID))
+		_, err := db.RevokeKey(t.Context(), databasetest.Operator, store.ByID(key.ID))
 		wrote <- err
 	}()
 	// Reading goes on meanwhile, and nothing was written: the lock is still held.
@@ -119,7 +120,7 @@ func TestWaitsForLock(t *testing.T) {
 		t.Fatalf("the write did not wait: %v", err)
 	default:
 	}
-	execute(t, other, `COMMIT`)
+	databasetest.Execute(t, other, `COMMIT`)
 	must(t, <-wrote)
 }
 
@@ -127,13 +128,13 @@ func TestWaitsForLock(t *testing.T) {
 // may undo.
 func TestHotJournal(t *testing.T) {
 	t.Parallel()
-	crashed, path := newPath(t), newPath(t)
-	other := raw(t, crashed)
-	execute(t, other, `PRAGMA cache_size = 1`) // pages reach the file before the commit
-	execute(t, other, `BEGIN IMMEDIATE`)
-	execute(t, other, `CREATE TABLE filler (content BLOB)`)
+	crashed, path := databasetest.NewPath(t), databasetest.NewPath(t)
+	other := databasetest.Raw(t, crashed)
+	databasetest.Execute(t, other, `PRAGMA cache_size = 1`) // pages reach the file before the commit
+	databasetest.Execute(t, other, `BEGIN IMMEDIATE`)
+	databasetest.Execute(t, other, `CREATE TABLE filler (content BLOB)`)
 	for range 20 {
-		execute(t, other, `INSERT INTO filler VALUES (randomblob(8192))`)
+		databasetest.Execute(t, other, `INSERT INTO filler VALUES (randomblob(8192))`)
 	}
 	for _, suffix := range []string{"", "-journal"} {
 		text, err := os.ReadFile(crashed + suffix)
@@ -143,19 +144,19 @@ func TestHotJournal(t *testing.T) {
 		}
 		must(t, os.WriteFile(path+suffix, text, 0o600))
 	}
-	execute(t, other, `ROLLBACK`)
-	create(t, open(t, path), "ci")
+	databasetest.Execute(t, other, `ROLLBACK`)
+	databasetest.Create(t, databasetest.Open(t, path), "ci")
 }
 
 // What a file says that is not there any more may be long out of date.
 func TestLostFileIsNotRead(t *testing.T) {
 	t.Parallel()
-	path := newPath(t)
-	db := open(t, path)
-	key := create(t, db, "ci")
+	path := databasetest.NewPath(t)
+	db := databasetest.Open(t, path)
+	key := databasetest.Create(t, db, "ci")
 	must(t, os.Rename(path, path+".moved"))
-	other, _ := draft(t, "other")
-	wantErr(t, db.CreateKey(t.Context(), operator, other), store.ErrUnavailable) // it looks
+	other, _ := databasetest.Draft(t, "other")
+	wantErr(t, db.CreateKey(t.Context(), databasetest.Operator, other), store.ErrUnavailable) // it looks
 	for name, err := range reads(t, db, key) {
 		if err == nil {
 			t.Errorf("%s succeeded", name)
@@ -164,7 +165,7 @@ func TestLostFileIsNotRead(t *testing.T) {
 		}
 	}
 	must(t, os.Rename(path+".moved", path))
-	create(t, db, "back")
+	databasetest.Create(t, db, "back")
 	for _, err := range reads(t, db, key) {
 		must(t, err)
 	}

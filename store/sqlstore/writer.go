@@ -34,7 +34,9 @@ var (
 // answered when its transaction is durable.
 type writer struct {
 	runner
+	dialect   *dialect
 	engine    engine
+	poll      func(*writer) error // looks for changes of other processes; nil where none need be looked for
 	condition *condition
 	now       func() time.Time
 
@@ -84,7 +86,7 @@ const (
 
 func newWriter(on runner, db *DB, chain string, log *slog.Logger) *writer {
 	return &writer{
-		runner: on, engine: db.engine, condition: db.condition, now: db.now,
+		runner: on, dialect: db.dialect, engine: db.engine, condition: db.condition, now: db.now,
 		changes: make(chan *job, maxWaiting), spare: make(chan *job), stop: make(chan struct{}),
 		actors: make(map[apikey.ID]apikey.Key), chain: chain,
 		tally: newTally(), outage: outage{log: log},
@@ -155,8 +157,12 @@ func (w *writer) wait(ctx context.Context, j *job) error {
 }
 
 func (w *writer) run() {
-	tick := time.NewTicker(pollInterval)
-	defer tick.Stop()
+	var tick <-chan time.Time
+	if w.poll != nil {
+		ticker := time.NewTicker(pollInterval)
+		defer ticker.Stop()
+		tick = ticker.C
+	}
 	for {
 		select {
 		case <-w.stop:
@@ -168,8 +174,8 @@ func (w *writer) run() {
 			w.commit(w.gather([]*job{j}, nil))
 		case j := <-w.spare:
 			w.commit(w.gather(nil, j))
-		case <-tick.C:
-			_ = w.noted(w.engine.poll) // if it fails, what is remembered soon counts no more
+		case <-tick:
+			_ = w.noted(w.poll) // if it fails, what is remembered soon counts no more
 		case <-w.stop:
 			return
 		}
@@ -203,7 +209,7 @@ func (w *writer) gather(batch []*job, spare *job) []*job {
 func (w *writer) commit(batch []*job) {
 	for retried := false; len(batch) > 0; {
 		broken, err := w.together(batch)
-		if !retried && w.engine.sessionEnded(err) {
+		if !retried && w.dialect.ended(err) {
 			retried = true // no change was at fault, and none was made
 			continue
 		}
@@ -225,7 +231,7 @@ func (w *writer) together(batch []*job) (broken int, err error) {
 		return failAll(batch, err)
 	}
 	for i, j := range batch {
-		if j.err = j.try(); j.err != nil && (!isRefusal(j.err) || w.engine.breaks(j.err)) {
+		if j.err = j.try(); w.breaks(j.err) {
 			// The database may have undone everything by itself: nothing more may run in there.
 			w.rollback()
 			return i, j.err
@@ -251,6 +257,12 @@ func (w *writer) together(batch []*job) (broken int, err error) {
 	took := time.Since(began)
 	w.tally.committed(batch, took)
 	return -1, nil
+}
+
+// breaks reports whether an error of a change leaves the transaction unusable for others. The only refusal that
+// a statement makes by failing is that of a name.
+func (w *writer) breaks(err error) bool {
+	return err != nil && (!store.IsRefusal(err) || w.dialect.failureEnds && errors.Is(err, store.ErrNameTaken))
 }
 
 // changedBy are the keys that differ after a transaction.
@@ -350,20 +362,6 @@ func (j *job) try() (err error) {
 	}()
 	j.changed, j.created, j.action = apikey.ID{}, "", ""
 	return j.condition.translate(j.do(&j.transaction))
-}
-
-// isRefusal reports whether an error says no to one change and leaves the transaction
-// good for others.
-func isRefusal(err error) bool {
-	for _, refusal := range []error{
-		store.ErrNotFound, store.ErrNameTaken, store.ErrRevoked, store.ErrRotated, store.ErrActorGone,
-	} {
-		if errors.Is(err, refusal) {
-			return true
-		}
-	}
-	_, denied := errors.AsType[*apikey.DeniedError](err)
-	return denied
 }
 
 func (w *writer) watch(watcher store.Watcher) { w.watcher.Store(&watcher) }

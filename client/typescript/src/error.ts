@@ -2,29 +2,29 @@ import type { components } from "./contract.js";
 
 type ErrorResponse = components["schemas"]["ErrorResponse"];
 
-/** An answer that is not the one asked for. It never holds the caller's secret. */
+/** An unexpected answer, usually the service's refusal. It never contains the caller's secret. */
 export class ApiKeysError extends Error {
   override readonly name = "ApiKeysError";
   /** The HTTP status. */
   readonly status: number;
   /**
-   * What is wrong, for a program; undefined if the answer is not the service's. UNAVAILABLE means
-   * that nothing was changed: every call may be repeated. After OUTCOME_UNKNOWN, or without a
-   * code, a change may have been made: repeat a rotation or creation only once you have looked.
+   * The error code; undefined if the answer is not the service's. UNAVAILABLE means that nothing
+   * was changed: every call may be retried. After OUTCOME_UNKNOWN, or without a code, a change may
+   * have been made: check before you repeat a rotation or creation.
    */
   readonly code: string | undefined;
-  /** Names the exchange in the service's log. */
+  /** Identifies the request in the service's log. */
   readonly requestId: string | undefined;
   /** The fields that are wrong, if the service named any. */
   readonly details: readonly components["schemas"]["ErrorDetail"][];
 
   constructor(response: Response, error: unknown) {
-    const told = isErrorResponse(error) ? error : undefined;
-    super(told?.message ?? `the answer (${response.status}) is not the service's: a proxy may have made it, or baseUrl is wrong`);
+    const body = isErrorResponse(error) ? error : undefined;
+    super(body?.message ?? `the answer (${response.status}) is not the service's: a proxy may have sent it, or baseUrl is wrong`);
     this.status = response.status;
-    this.code = told?.code;
-    this.requestId = told?.request_id ?? response.headers.get("x-request-id") ?? undefined;
-    this.details = told?.details ?? [];
+    this.code = body?.code;
+    this.requestId = body?.request_id ?? response.headers.get("x-request-id") ?? undefined;
+    this.details = body?.details ?? [];
   }
 }
 

@@ -20,14 +20,14 @@ export type ErrorResponse = components["schemas"]["ErrorResponse"];
 export type ApiKeysClient = Client<paths, "application/json">;
 
 export interface ApiKeysClientOptions extends Omit<ClientOptions, "baseUrl" | "headers" | "redirect"> {
-  /** Where the service is, for example `https://keys.example.com`; may have a path. */
+  /** The URL of the service, for example `https://keys.example.com`. It may have a path. */
   baseUrl: string;
-  /** The secret of the key to call with. White space around it is ignored. */
+  /** The secret of the calling key. White space around it is ignored. */
   key: string;
 }
 
 /**
- * Returns a client that calls the service at `baseUrl` with `key`. It calls nobody yet.
+ * Returns a client that calls the service at `baseUrl` with `key`. It sends no request yet.
  *
  * An answer is `{ data, error, response }`: `error` is the contract's ErrorResponse, with
  * its `status`, `code`, `message` and `request_id`. See {@link unwrap} for exceptions.
@@ -36,7 +36,7 @@ export function createApiKeysClient({ key, ...options }: ApiKeysClientOptions): 
   const client = createClient<paths, "application/json">({
     ...options,
     headers: { "x-api-key": headerValue(key) },
-    redirect: "error", // fetch would take the secret along, to any host
+    redirect: "error", // fetch would send the secret to any host
   });
   client.use({ onRequest: ({ schemaPath, request }) => schemaPath === "/v1/introspect" ? asForm(request) : undefined });
   return client;
@@ -53,26 +53,26 @@ async function asForm(request: Request): Promise<Request | undefined> {
   return new Request(request, { headers, body: new URLSearchParams(fields) });
 }
 
-function headerValue(key: string | null | undefined): string { // it may come from JavaScript, or from a variable with "!"
+function headerValue(key: string | null | undefined): string { // callers may use JavaScript or "!"
   const secret = (key ?? "").trim();
   if (secret === "") {
     throw new Error("key is missing or empty: set it to the secret of an API key");
   }
   if (!/^[\x21-\x7e]+$/.test(secret)) {
-    // Left to fetch, the error would show the secret.
+    // fetch's own error would show the secret.
     throw new TypeError("key is not the secret of an API key: it must be printable ASCII");
   }
   return secret;
 }
 
-/** The answer of a call: openapi-fetch's, as far as it matters here. */
+/** The answer of a call: the part of openapi-fetch's type that is used here. */
 interface Answer<T> {
   data?: T;
   error?: unknown;
   response: Response;
 }
 
-/** Awaits a call and returns its data; anything but a success is thrown as an ApiKeysError. */
+/** Awaits a call and returns its data. Throws an ApiKeysError unless the call succeeded. */
 export async function unwrap<T>(call: Promise<Answer<T>>): Promise<T> {
   const { data, error, response } = await call;
   if (!response.ok || data === undefined) {
@@ -83,7 +83,7 @@ export async function unwrap<T>(call: Promise<Answer<T>>): Promise<T> {
 
 type ListQuery = NonNullable<operations["listApiKeys"]["parameters"]["query"]>;
 
-/** Which keys to list, as the contract names the filters, and how. */
+/** Filters and paging of listAll. The filters have the contract's names. */
 export interface ListAllOptions extends Omit<ListQuery, "cursor" | "page" | "items_per_page"> {
   /** How many keys one request asks for, 1 to 100. */
   pageSize?: number;
@@ -91,10 +91,10 @@ export interface ListAllOptions extends Omit<ListQuery, "cursor" | "page" | "ite
 }
 
 /**
- * Goes through all keys that pass the filters, newest first, page by page as they are
- * needed. Every key that passes from the beginning to the end is returned exactly once,
- * whatever changes meanwhile; keys that are created meanwhile may be missing. Throws an
- * ApiKeysError, or an Error if the service is too old to have cursors.
+ * Iterates over all keys that match the filters, newest first, and requests pages only as they are
+ * needed. Every key that matches throughout is returned exactly once, whatever else changes; keys
+ * created during the iteration may be missing. Throws an ApiKeysError, or an Error if the service
+ * is too old to have cursors.
  */
 export async function* listAll(
   client: ApiKeysClient,
@@ -118,7 +118,7 @@ export async function* listAll(
 
 type AuditQuery = NonNullable<operations["listAuditEvents"]["parameters"]["query"]>;
 
-/** Which audit events to list, as the contract names the filters, and how. */
+/** Filters and paging of auditEvents. The filters have the contract's names. */
 export interface AuditOptions extends Omit<AuditQuery, "items_per_page"> {
   /** How many events one request asks for, 1 to 100. */
   pageSize?: number;
@@ -126,9 +126,9 @@ export interface AuditOptions extends Omit<AuditQuery, "items_per_page"> {
 }
 
 /**
- * Goes through all audit events that pass the filters, newest first, as they are needed.
- * The client's key needs keys:admin. Events that come meanwhile are not in it. Throws an
- * ApiKeysError.
+ * Iterates over all audit events that match the filters, newest first, and requests pages only as
+ * they are needed. The client's key needs keys:admin. Events recorded after the start are not
+ * included. Throws an ApiKeysError.
  */
 export async function* auditEvents(
   client: ApiKeysClient,

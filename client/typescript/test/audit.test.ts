@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { type AuditEvent, auditEvents, unwrap } from "../src/index.js";
 import { admin, create, newOwner } from "./service.js";
 
-test("auditEvents goes through all pages, newest first", async () => {
+test("auditEvents returns the events of all pages, newest first", async () => {
   const { owner, key, client } = await newOwner();
   await create(owner, "first");
   const { id } = await create(owner, "second");

@@ -8,7 +8,7 @@ import { baseUrl, newOwner, tomorrow } from "./service.js";
 
 const secret = `ak_${"x".repeat(60)}`;
 
-test("an error is returned as the contract has it", async () => {
+test("an error is returned in the contract's form", async () => {
   const { client } = await newOwner();
   const { data, error, response } = await client.POST("/v1/api-keys", {
     body: { name: "caller", expires_at: tomorrow() },
@@ -19,7 +19,7 @@ test("an error is returned as the contract has it", async () => {
   assert.equal(error?.request_id, response.headers.get("x-request-id"));
 });
 
-test("unwrap throws the error, with all that it says", async () => {
+test("unwrap throws the error with all its fields", async () => {
   const { client } = await newOwner();
   const call = client.POST("/v1/api-keys", { body: { name: "old", expires_at: "2001-01-31T12:00:00Z" } });
   const error = await unwrap(call).then(() => assert.fail("nothing was thrown"), (e: unknown) => e);
@@ -40,7 +40,7 @@ test("a wrong key is refused, and not repeated", async () => {
   });
 });
 
-test("what cannot be a key is refused at once, and not repeated", () => {
+test("an impossible key is refused at once, and not repeated", () => {
   for (const key of [`${secret}\nx`, `${secret} x`, `${secret}é`, `${secret}\0`]) {
     assert.throws(
       () => createApiKeysClient({ baseUrl, key }),
@@ -49,14 +49,14 @@ test("what cannot be a key is refused at once, and not repeated", () => {
   }
 });
 
-test("a key that is missing is told so at once", () => {
+test("a missing key is reported at once", () => {
   const { APIKEYD_UNSET } = process.env;
   for (const key of [APIKEYD_UNSET!, "", " ", "\uFEFF\r\n"]) {
     assert.throws(() => createApiKeysClient({ baseUrl, key }), { name: "Error", message: /^key is missing or empty: / });
   }
 });
 
-/** Something else that answers HTTP, until the test ends. */
+/** Starts another HTTP server, which runs until the test ends. */
 async function elsewhere(t: TestContext, answer: RequestListener): Promise<string> {
   const server = createServer(answer);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -84,7 +84,7 @@ test("an answer that is not the service's is an error without a code", async (t)
   }
 });
 
-test("a redirect does not take the key along", async (t) => {
+test("a redirect is not followed with the key", async (t) => {
   const seen: IncomingMessage[] = [];
   const other = await elsewhere(t, (request, response) => {
     seen.push(request);

@@ -1,4 +1,4 @@
-// Token introspection (RFC 7662) by a client that knows OAuth, and nothing of this service.
+// Token introspection (RFC 7662) by a plain OAuth client that knows nothing about this service.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -11,7 +11,7 @@ import { admin, baseUrl, create, newOwner } from "./service.js";
 const server: oauth.AuthorizationServer = { issuer: baseUrl, introspection_endpoint: `${baseUrl}/v1/introspect` };
 const options = { [oauth.allowInsecureRequests]: true }; // the service is on 127.0.0.1
 
-/** Any client_id will do: the secret says who asks. Its special characters are encoded. */
+/** Any client_id works, because the secret identifies the caller. Its special characters are encoded. */
 async function introspect(secret: string, token: string, client_id = "a resource/server: ключ"): Promise<oauth.IntrospectionResponse> {
   const client: oauth.Client = { client_id };
   const response = await oauth.introspectionRequest(server, client, oauth.ClientSecretBasic(secret), token, options);
@@ -20,7 +20,7 @@ async function introspect(secret: string, token: string, client_id = "a resource
 
 const resourceServer = async () => create((await newOwner()).owner, "resource server", ["keys:verify"]);
 
-test("an active token is told with its scopes, owner, id, name and times", async () => {
+test("an active token is described by its scopes, owner, id, name and times", async () => {
   const { secret: mine } = await resourceServer();
   const { owner } = await newOwner();
   const key = await create(owner, "ci pipeline", ["datasets:read", "datasets:write"]);
@@ -35,7 +35,7 @@ test("an active token is told with its scopes, owner, id, name and times", async
   });
 });
 
-test("any other token is inactive, and nothing else is told", async () => {
+test("any other token is inactive, without further details", async () => {
   const { secret: mine } = await resourceServer();
   const { owner } = await newOwner();
   const revoked = await create(owner, "revoked");
@@ -45,7 +45,7 @@ test("any other token is inactive, and nothing else is told", async () => {
   }
 });
 
-test("a client that may not ask is told so as OAuth has it", async () => {
+test("a client without the right to ask gets OAuth's error", async () => {
   const { owner, key } = await newOwner();
   const { secret: token } = await create(owner, "a key");
   await assert.rejects(introspect("wrong", token), (error) => {

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { createApiKeysClient, unwrap } from "../src/index.js";
 import { admin, baseUrl, create, newOwner, tomorrow } from "./service.js";
 
-test("a key lives and ends", async () => {
+test("a key is created, changed and revoked", async () => {
   const { owner, client } = await newOwner();
   const created = await client.POST("/v1/api-keys", {
     body: { name: "ci pipeline", expires_at: tomorrow(), scopes: ["keys:read"] },

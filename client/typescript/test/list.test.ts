@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { ApiKeysError, createApiKeysClient, listAll, unwrap } from "../src/index.js";
 import { admin, baseUrl, create, newOwner } from "./service.js";
 
-/** A client of the caller's own keys, and the requests that it made. */
+/** Returns a client of a new owner, and the URLs that it requests. */
 async function counted() {
   const { owner, key } = await newOwner();
   const urls: string[] = [];
@@ -28,7 +28,7 @@ async function createMany(owner: string, count: number): Promise<string[]> {
   return names;
 }
 
-test("listAll goes through all pages, newest first", async () => {
+test("listAll returns the keys of all pages, newest first", async () => {
   const { owner, client, urls } = await counted();
   const names = await createMany(owner, 11);
   const seen: string[] = [];
@@ -39,7 +39,7 @@ test("listAll goes through all pages, newest first", async () => {
   assert.equal(urls.length, 3);
 });
 
-test("listAll asks for no more than is read", async () => {
+test("listAll requests only the pages that are read", async () => {
   const { owner, client, urls } = await counted();
   await createMany(owner, 5);
   for await (const { name } of listAll(client, { pageSize: 2 })) {
@@ -48,7 +48,7 @@ test("listAll asks for no more than is read", async () => {
   assert.equal(urls.length, 1);
 });
 
-test("listAll tells no key twice while keys are created", async () => {
+test("listAll returns no key twice while keys are created", async () => {
   const { owner, client } = await counted();
   const names = await createMany(owner, 7);
   const seen: string[] = [];
@@ -59,7 +59,7 @@ test("listAll tells no key twice while keys are created", async () => {
   assert.deepEqual(seen, [...names, "caller"]);
 });
 
-test("listAll misses no key while what it lists is revoked", async () => {
+test("listAll misses no key while listed keys are revoked", async () => {
   const { owner } = await newOwner();
   const names = await createMany(owner, 8);
   const seen: string[] = [];
@@ -70,7 +70,7 @@ test("listAll misses no key while what it lists is revoked", async () => {
   assert.deepEqual(seen, names);
 });
 
-test("listAll does not take an older service's first page for the whole list", async () => {
+test("listAll rejects an older service, whose first page is not the whole list", async () => {
   const answer = { data: [], pagination: { total_pages: 2, current_page: 1, items_per_page: 1 } };
   const older = createApiKeysClient({ baseUrl, key: "secret", fetch: async () => Response.json(answer) });
   await assert.rejects(listAll(older).next(), /older than this client/);
@@ -87,7 +87,7 @@ test("listAll lists another owner's keys for an admin, and none where there are 
   assert.deepEqual(await names("nobody"), []);
 });
 
-test("listAll throws what the service refuses", async () => {
+test("listAll throws the service's refusals", async () => {
   const { client } = await counted();
   const of = (error: unknown) => error instanceof ApiKeysError && [error.status, error.code];
   await assert.rejects(listAll(client, { owner: "another" }).next(), (e) => {
@@ -100,7 +100,7 @@ test("listAll throws what the service refuses", async () => {
   });
 });
 
-test("listAll ends when it is told to", async () => {
+test("listAll ends when it is aborted", async () => {
   const { client, urls } = await counted();
   await assert.rejects(listAll(client, { signal: AbortSignal.abort() }).next(), { name: "AbortError" });
   assert.equal(urls.length, 1); // openapi-fetch made the request, and fetch refused it

@@ -10,7 +10,7 @@ const verify = (key: string, ...scopes: string[]): Promise<Verification> =>
 const update = (key_name: string, body: components["schemas"]["ApiKeyUpdate"]) =>
   unwrap(admin.PATCH("/v1/api-keys/{key_name}", { params: { path: { key_name } }, body }));
 
-test("verify says what a key is good for, and why it is not", async () => {
+test("verify answers whether a key is valid, and why not", async () => {
   const { owner } = await newOwner();
   const { secret, ...key } = await create(owner, "a key", ["datasets:read"]);
   assert.deepEqual(await verify(secret, "datasets:read"), { valid: true, code: "VALID", key });
@@ -21,7 +21,7 @@ test("verify says what a key is good for, and why it is not", async () => {
   assert.deepEqual([valid, code], [false, "REVOKED"]);
 });
 
-test("a rate limit is counted, changed and taken away", async () => {
+test("a rate limit is counted, changed and removed", async () => {
   const { owner } = await newOwner();
   const { secret, id, rate_limit } = await unwrap(admin.POST("/v1/api-keys", {
     body: { owner, name: "limited", expires_at: tomorrow(), scopes: [], rate_limit: { limit: 1, window_seconds: 86400 } },
@@ -48,7 +48,7 @@ test("metadata is kept as it is, and replaced whole", async () => {
   assert.deepEqual((await update(created.id, { metadata: {} })).metadata, {});
 });
 
-test("a rotation answers a new secret, and leaves the old one its grace", async () => {
+test("a rotation returns a new secret, and the old one works during the grace", async () => {
   const { owner, client } = await newOwner();
   const rotate = (body?: { grace_seconds: number }) => unwrap(client.POST("/v1/api-keys/{key_name}/rotate", {
     params: { path: { key_name: "a/b" } }, ...(body ? { body } : {}),
@@ -88,11 +88,11 @@ test("a list is filtered", async () => {
   assert.deepEqual(await names({ last_used_before: past }), []);
 });
 
-test("a leaked key is ended by whoever found it", async () => {
+test("anyone can end a leaked key by reporting it", async () => {
   const { owner } = await newOwner();
   const { secret } = await create(owner, "leaked");
   const report = async (key: string) => unwrap(admin.POST("/v1/leaked-keys", { body: { key } }));
   const thanks = await report(secret);
   assert.equal((await verify(secret)).code, "REVOKED");
-  assert.deepEqual(await report("something else"), thanks); // what it was is not told
+  assert.deepEqual(await report("something else"), thanks); // the answer does not reveal what it was
 });

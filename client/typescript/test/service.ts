@@ -7,7 +7,7 @@ import { type ApiKeysClient, type ApiKeyWithSecret, createApiKeysClient, unwrap 
 function fromEnvironment(name: string): string {
   const value = process.env[name];
   if (!value) {
-    throw new Error(`${name} is not set: run these tests by "go test ./client/typescript"`);
+    throw new Error(`${name} is not set: run these tests with "go test -tags full ./client/typescript"`);
   }
   return value;
 }
@@ -21,7 +21,7 @@ export const tomorrow = () => new Date(Date.now() + 24 * 60 * 60 * 1000).toISOSt
 export const create = (owner: string, name: string, scopes: string[] = []): Promise<ApiKeyWithSecret> =>
   unwrap(admin.POST("/v1/api-keys", { body: { owner, name, scopes, expires_at: tomorrow() } }));
 
-/** An owner of its own for each test, and a client that acts for it. */
+/** Creates an owner for a test, and a client that acts for it. */
 export async function newOwner(): Promise<{ owner: string; key: ApiKeyWithSecret; client: ApiKeysClient }> {
   const owner = randomUUID();
   const key = await create(owner, "caller", ["keys:read", "keys:write"]);

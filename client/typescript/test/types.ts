@@ -1,4 +1,4 @@
-// What must not compile: tsc fails where an expected error is missing.
+// Code that must not compile: tsc fails where an expected error is missing.
 
 import { createApiKeysClient, listAll, unwrap } from "../src/index.js";
 import { admin, baseUrl, tomorrow } from "./service.js";
@@ -25,13 +25,13 @@ export async function neverCalled(): Promise<void> {
   const verified = await unwrap(admin.POST("/v1/verify", { body: { key: "a" } }));
   // @ts-expect-error: there is no such decision
   verified.code === "GOOD";
-  // @ts-expect-error: a secret that is not found is no key's
+  // @ts-expect-error: an unknown secret has no key
   verified.key.name;
   // @ts-expect-error: metadata is text
   await admin.POST("/v1/api-keys", { body: { name: "a", expires_at: tomorrow(), metadata: { a: 1 } } });
   // @ts-expect-error: there is no such filter
   listAll(admin, { name: "a" });
   const { data } = await admin.GET("/v1/api-keys");
-  // @ts-expect-error: there is none if there is an error
+  // @ts-expect-error: data is undefined if there is an error
   data.data;
 }

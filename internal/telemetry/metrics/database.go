@@ -1,15 +1,25 @@
 package metrics
 
 import (
+	"context"
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
+	"apikeyd/apikey"
 	"apikeyd/store/sqlstore"
 )
 
-// database tells what a database counts of itself.
-type database struct{ db *sqlstore.DB }
+// Database is what the metrics ask of a *sqlstore.DB.
+type Database interface {
+	Stats() sqlstore.Stats
+	CountByStatus(ctx context.Context, at time.Time) (map[apikey.Status]int, error)
+}
 
-func newDatabase(db *sqlstore.DB) prometheus.Collector { return database{db} }
+// database collects the statistics that a database keeps of itself.
+type database struct{ db Database }
+
+func newDatabase(db Database) prometheus.Collector { return database{db} }
 
 var (
 	changes = describe("apikeyd_changes_total",

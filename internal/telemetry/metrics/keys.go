@@ -9,7 +9,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"apikeyd/apikey"
-	"apikeyd/store/sqlstore"
 )
 
 const (
@@ -23,7 +22,7 @@ const (
 // keys tells how many keys there are. Their status changes by the mere passing of time, so
 // they have to be counted, which no scrape waits for.
 type keys struct {
-	db   *sqlstore.DB
+	db   Database
 	log  *slog.Logger
 	last atomic.Pointer[keyCount] // nil until they were counted
 }
@@ -40,7 +39,7 @@ var (
 		"When keys were last counted: once a minute, or less often if that takes over 0.6 s.")
 )
 
-func newKeys(db *sqlstore.DB, log *slog.Logger) *keys { return &keys{db: db, log: log} }
+func newKeys(db Database, log *slog.Logger) *keys { return &keys{db: db, log: log} }
 
 // Run counts the keys now and then, until ctx ends.
 func (m *Metrics) Run(ctx context.Context) {

@@ -12,13 +12,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"apikeyd/handlers"
-	"apikeyd/store/sqlstore"
 	"apikeyd/verify"
 )
 
 // Sources are what the metrics tell about. All fields but Unconfirmed must be set.
 type Sources struct {
-	Database   *sqlstore.DB
+	Database   Database
 	Verifier   *verify.Verifier
 	Operations []string // that a request can be about
 	Build      Build

@@ -10,22 +10,30 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"apikeyd/apikey"
+	"apikeyd/handlers"
+	"apikeyd/internal/keycache"
 	"apikeyd/store"
 )
 
-// Store returns s with a span for each call that belongs to a request: what a cache
-// answers never gets there. The span of a change ends when it is durable.
-// System is the database's name among OpenTelemetry's, such as sqlite.
-func (t *Tracer) Store(s store.Store, system string) store.Store {
+// Store is everything that the service calls of a store.
+type Store interface {
+	handlers.Store
+	keycache.Source
+}
+
+// Store returns s with a span for each call that belongs to a request; answers from the cache
+// make no call. The span of a change ends when the change is durable. System is OpenTelemetry's
+// name for the database, such as sqlite.
+func (t *Tracer) Store(s Store, system string) Store {
 	if t == nil {
 		return s
 	}
 	return tracedStore{s, t.tracer, system}
 }
 
-// tracedStore passes on unseen what belongs to no request.
+// tracedStore makes spans of calls. Calls that belong to no request pass without one.
 type tracedStore struct {
-	store.Store
+	Store
 	tracer trace.Tracer
 	system string
 }
@@ -49,18 +57,9 @@ func traced[T any](ctx context.Context, s tracedStore, name string, call func(co
 // failureOf names what went wrong, without the error's own words. That a store says no is
 // no failure of it.
 func failureOf(err error) string {
-	for _, refusal := range []error{
-		nil, store.ErrNotFound, store.ErrNameTaken, store.ErrRevoked, store.ErrRotated, store.ErrActorGone,
-		store.ErrTooManyScans,
-	} {
-		if errors.Is(err, refusal) {
-			return ""
-		}
-	}
-	if _, denied := errors.AsType[*apikey.DeniedError](err); denied {
-		return ""
-	}
 	switch {
+	case err == nil, store.IsRefusal(err):
+		return ""
 	case errors.Is(err, store.ErrUncertain):
 		return "outcome_unknown"
 	case errors.Is(err, store.ErrUnavailable):

@@ -107,9 +107,10 @@ func newKit(t *testing.T, env ...string) *kit {
 		if k.tracer, err = tracing.Start(context.Background(), os.LookupEnv, c.Log, "v1"); err != nil {
 			t.Fatal(err)
 		}
-		c.Store, c.Observers = k.tracer.Store(c.Store, "sqlite"), k.tracer.Observers()
+		traced := k.tracer.Store(c.Store.(tracing.Store), "sqlite")
+		c.Store, c.Observers = traced, k.tracer.Observers()
 		c.Log = slog.New(k.tracer.LogHandler(c.Log.Handler()))
-		c.Verifier = verify.New(keycache.New(c.Store, keycache.Options{}), c.Log, verify.Options{})
+		c.Verifier = verify.New(keycache.New(traced, keycache.Options{}), c.Log, verify.Options{})
 	}}})
 	_, k.admin = k.Add(t, "admin", "admin", apikey.ScopeAdmin)
 	return k

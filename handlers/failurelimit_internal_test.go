@@ -1,0 +1,42 @@
+package handlers
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"testing"
+	"time"
+
+	"apikeyd/apikey"
+)
+
+// numbered is one of many addresses in networks of their own.
+func numbered(i uint64) netip.Addr {
+	bytes := [16]byte{0x20, 0x01, 0x0d, 0xb8}
+	binary.BigEndian.PutUint32(bytes[4:], uint32(i))
+	return netip.AddrFrom16(bytes)
+}
+
+// Memory is bounded, and an address that was slowed down stays so while a flood of others
+// that fail once each goes through.
+func TestFloodOfAddresses(t *testing.T) {
+	t.Parallel()
+	slow := newFailureLimiter(apikey.RateLimit{Limit: 5, Window: time.Hour}, "failures")
+	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	noisy := netip.MustParseAddr("192.0.2.1")
+	for range 5 {
+		if err := slow.check(noisy, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range uint64(10 * maxAddresses) {
+		if err := slow.check(numbered(i), now); err != nil {
+			t.Fatalf("address %d is new, and slowed down", i)
+		}
+		if n := slow.table.Len(); n > maxAddresses {
+			t.Fatalf("%d addresses are remembered, want at most %d", n, maxAddresses)
+		}
+	}
+	if err := slow.check(noisy, now); err == nil {
+		t.Error("others made the service forget the noisy address")
+	}
+}

@@ -1,0 +1,421 @@
+package migratestore_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"apikeyd/apikey"
+	databasetest "apikeyd/internal/testkit/database"
+	"apikeyd/store"
+	"apikeyd/store/migratestore"
+	"apikeyd/store/sqlstore"
+)
+
+// oddTexts are names that some database might not keep as they are.
+var oddTexts = []string{
+	"a", "A", "ä", "a\u0308", "ß", "日本語", "🗝️", "\U0010fffd", "a b", "a\u00a0b", "100%_'\"\\", `\x41`, "NULL", "\u200fעברית",
+	"\ufeffbom", "ﬁ", "Ａ", "{}", "a/b", strings.Repeat("é", 127),
+}
+
+// furnish makes a database with all sorts of keys, and an audit log of which a part was
+// removed. It returns its secrets, by id.
+func furnish(t *testing.T, path string, keys int) map[apikey.ID]apikey.Secret {
+	t.Helper()
+	before, after := time.Now().Add(-72*time.Hour), time.Now()
+	var now atomic.Pointer[time.Time] // the writer looks at it too
+	now.Store(&before)
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{
+		Path: path, Node: "first", Serve: true, Now: func() time.Time { return *now.Load() },
+	})
+	must(t, err)
+	defer func() { must(t, db.Close()) }()
+	f := furnishing{db: db, secrets: make(map[apikey.ID]apikey.Secret)}
+	half := keys / 2
+	must(t, f.add(t.Context(), before, 0, half))
+	now.Store(&after)
+	must(t, f.add(t.Context(), after, half, keys))
+	must(t, db.NoteRestored(t.Context(), sqlstore.Restored{At: before.UTC()}))
+	removed, err := db.PruneEvents(t.Context(), time.Now().Add(-24*time.Hour))
+	must(t, err)
+	if removed == 0 {
+		t.Fatal("nothing was removed from the log")
+	}
+	return f.secrets
+}
+
+// furnishing makes many keys at once, so that the disk is waited for once for all of them.
+type furnishing struct {
+	db      *sqlstore.DB
+	mu      sync.Mutex
+	secrets map[apikey.ID]apikey.Secret
+}
+
+func (f *furnishing) add(ctx context.Context, now time.Time, from, to int) error {
+	errs := make([]error, to)
+	var all sync.WaitGroup
+	for i := from; i < to; i++ {
+		all.Go(func() { errs[i] = f.addKey(ctx, now, i) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// addKey makes the key of a number, and does with it what the number says.
+func (f *furnishing) addKey(ctx context.Context, now time.Time, i int) error {
+	name := oddTexts[i%len(oddTexts)]
+	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Settings{
+		Owner: "owner " + name, Name: fmt.Sprint(name, " ", i), ExpiresAt: time.Now().Add(time.Duration(i+1) * time.Hour),
+		Scopes: apikey.Scopes{apikey.ScopeRead, "datasets:read"}[:i%3], Metadata: map[bool]apikey.Metadata{
+			true: {"note": name + "\n\x00\u2028<&>", "empty": ""},
+		}[i%2 == 0],
+		RateLimit: map[bool]apikey.RateLimit{true: {Limit: i + 1, Window: time.Minute}}[i%5 == 0],
+	})
+	if err != nil {
+		return err
+	}
+	if err := f.db.CreateKey(ctx, databasetest.Operator, key); err != nil {
+		return err
+	}
+	switch i % 7 {
+	case 1:
+		err = second(f.db.RevokeKey(ctx, databasetest.Operator, store.ByID(key.ID)))
+	case 2, 3:
+		secret = key.NewSecret()
+		err = second(f.db.RotateKey(ctx, databasetest.Operator, store.ByID(key.ID), apikey.Rotation{
+			From: key.SecretHash, To: secret.Hash(), Grace: time.Duration(i%7-2) * time.Hour,
+		}))
+	case 4:
+		err = f.db.RecordUses(ctx, map[apikey.ID]time.Time{key.ID: now})
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.secrets[key.ID] = secret
+	return err
+}
+
+// contents are what a store shows of a database.
+type contents struct {
+	Keys   []apikey.Key
+	Counts map[string]int
+	Events []store.Event
+	Chains []store.ChainReport
+}
+
+// diff tells what differs.
+func (c contents) diff(got contents) string {
+	if reflect.DeepEqual(c, got) {
+		return "" // cmp takes long to find that out of so much
+	}
+	return cmp.Diff(c, got)
+}
+
+func contentsOf(t *testing.T, path string) (c contents) {
+	t.Helper()
+	// As one who looks: a server adds the head of its chain.
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Node: "looking"})
+	must(t, err)
+	defer func() { must(t, db.Close()) }()
+	c.Counts = make(map[string]int)
+	for query := (store.Query{Limit: 1000}); ; query.Offset += query.Limit {
+		page, err := db.Keys(t.Context(), query)
+		must(t, err)
+		c.Keys = append(c.Keys, page.Keys...)
+		c.Counts[""] = page.Total
+		if len(page.Keys) < query.Limit {
+			break
+		}
+	}
+	for _, key := range c.Keys {
+		if _, ok := c.Counts[key.Owner]; !ok {
+			page, err := db.Keys(t.Context(), store.Query{Owner: key.Owner, Limit: 1})
+			must(t, err)
+			c.Counts[key.Owner] = page.Total
+		}
+	}
+	must(t, db.EachEvent(t.Context(), time.Time{}, func(e store.Event) error {
+		c.Events = append(c.Events, e)
+		return nil
+	}))
+	reports, err := db.VerifyAudit(t.Context())
+	must(t, err)
+	for _, report := range reports {
+		if len(report.Faults) > 0 {
+			t.Errorf("%s: %v", report.Head.Chain, report.Faults)
+		}
+		if report.Head.Seq > 0 {
+			c.Chains = append(c.Chains, report)
+		}
+	}
+	return c
+}
+
+func move(t *testing.T, from, to string) (migratestore.Result, error) {
+	t.Helper()
+	return migratestore.Move(t.Context(), migratestore.Options{From: from, To: to, Progress: func(bool, int64, int64) {}})
+}
+
+func mustMove(t *testing.T, from, to string) migratestore.Result {
+	t.Helper()
+	moved, err := move(t, from, to)
+	must(t, err)
+	return moved
+}
+
+// Everything arrives as it was.
+func TestMove(t *testing.T) {
+	t.Parallel()
+	testMove(t, databasetest.NewPath(t), databasetest.NewPath(t))
+}
+
+// testMove moves a database from one place to the next, the last of which is a file.
+func testMove(t *testing.T, places ...string) {
+	t.Helper()
+	first := databasetest.NewPath(t)
+	secrets := furnish(t, first, 1200)
+	want := contentsOf(t, first)
+	stops := append([]string{first}, places...)
+	sums := make(map[string]bool)
+	for i, to := range stops[1:] {
+		moved := mustMove(t, stops[i], to)
+		sums[moved.Checksum] = true
+		if moved.Found != 0 || moved.Complete || int(moved.Keys) != len(want.Keys) || int(moved.Events) != len(want.Events) {
+			t.Errorf("move %d: %+v", i, moved)
+		}
+		if diff := want.diff(contentsOf(t, to)); diff != "" {
+			t.Fatalf("after move %d (-want +got):\n%s", i, diff)
+		}
+		if again := mustMove(t, stops[i], to); !again.Complete || again.Checksum != moved.Checksum {
+			t.Errorf("moving again: %+v", again)
+		}
+	}
+	if len(sums) != 1 {
+		t.Errorf("the checksums are %q", slices.Collect(maps.Keys(sums)))
+	}
+	last := len(stops) - 1
+	if before, after := dump(t, first), dump(t, stops[last]); before != after {
+		t.Errorf("the files differ:\n%s", cmp.Diff(before, after))
+	}
+	// Each is as good as any: who serves it goes on with the chains, and prunes them.
+	for _, path := range []string{stops[last/2], stops[last]} {
+		db := databasetest.OpenWith(t, sqlstore.Options{Path: path, Node: "main", Serve: true})
+		for id, secret := range secrets {
+			key, err := db.Key(t.Context(), store.ByID(id))
+			must(t, err)
+			if !key.Accepts(secret.Hash(), time.Now()) {
+				t.Fatalf("key %s does not accept its secret", id)
+			}
+		}
+		databasetest.Create(t, db, "new")
+		must(t, second(db.PruneEvents(t.Context(), time.Now().Add(time.Hour))))
+		reports, err := db.VerifyAudit(t.Context())
+		must(t, err)
+		for _, report := range reports {
+			if report.Faults != nil || report.Head.Chain == "main" && report.Anchor.Seq < want.Chains[0].Head.Seq {
+				t.Errorf("%+v", report)
+			}
+		}
+	}
+}
+
+// dump is all that is in the tables of a file.
+func dump(t *testing.T, path string) string {
+	t.Helper()
+	db := databasetest.Raw(t, path)
+	var b strings.Builder
+	for _, table := range []string{"api_keys", "key_uses", "key_counts", "audit_events", "audit_chains", "audit_anchors", "notes"} {
+		dumpTable(t, db, table, &b)
+	}
+	return b.String()
+}
+
+func dumpTable(t *testing.T, db *sql.DB, table string, to *strings.Builder) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), `SELECT * FROM `+table+` ORDER BY 1`)
+	must(t, err)
+	defer rows.Close()
+	columns, err := rows.Columns()
+	must(t, err)
+	for rows.Next() {
+		values, into := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		must(t, rows.Scan(into...))
+		fmt.Fprintf(to, "%s %q\n", table, values)
+	}
+	must(t, rows.Err())
+}
+
+// A move that is interrupted after any step goes on, and nobody opens what is not finished.
+func TestMoveResumes(t *testing.T) {
+	t.Parallel()
+	testMoveResumes(t, databasetest.NewPath(t))
+}
+
+func testMoveResumes(t *testing.T, to string) {
+	t.Helper()
+	from := databasetest.NewPath(t)
+	furnish(t, from, 1200)
+	want := contentsOf(t, from)
+	interrupted := 0
+	for {
+		ctx, cancel := context.WithCancel(t.Context())
+		steps := 0
+		_, err := migratestore.Move(ctx, migratestore.Options{From: from, To: to, Progress: func(bool, int64, int64) {
+			if steps++; steps == 2 && interrupted < 8 || steps > 2 && interrupted < 16 && steps == interrupted {
+				cancel()
+			}
+		}})
+		cancel()
+		if err == nil {
+			break
+		}
+		if interrupted++; !errors.Is(err, context.Canceled) || interrupted > 20 {
+			t.Fatalf("run %d: %v", interrupted, err)
+		}
+		for _, serve := range []bool{false, true} {
+			_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: to, Serve: serve, Node: "n"})
+			wantErr(t, err, sqlstore.ErrUnfinished)
+		}
+		_, err = move(t, to, databasetest.NewPath(t))
+		wantErr(t, err, sqlstore.ErrUnfinished)
+	}
+	if interrupted < 8 {
+		t.Errorf("interrupted %d times only", interrupted)
+	}
+	if diff := want.diff(contentsOf(t, to)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A target is refused, and left as it is, if it holds anything that is not from the source.
+func TestMoveRefusals(t *testing.T) {
+	t.Parallel()
+	from, other, empty := databasetest.NewPath(t), databasetest.NewPath(t), databasetest.NewPath(t)
+	furnish(t, from, 30)
+	furnish(t, other, 30)
+	databasetest.Initialise(t, empty)
+	foreign, notOurs := databasetest.NewPath(t), databasetest.NewPath(t)
+	databasetest.Execute(t, databasetest.Raw(t, foreign), `CREATE TABLE things (thing INTEGER)`)
+	must(t, os.WriteFile(notOurs, []byte(strings.Repeat("Dear diary, ", 1000)), 0o600))
+	begun := interruptedMove(t, other)
+	served := databasetest.NewPath(t)
+	databasetest.Open(t, served)
+
+	testMoveRefusals(t, map[string]refusedMove{
+		"into another database":     {from, other, migratestore.ErrTargetTaken},
+		"into an empty one of ours": {from, empty, migratestore.ErrTargetTaken},
+		"into a foreign file":       {from, foreign, store.ErrForeign},
+		"into a diary":              {from, notOurs, store.ErrForeign},
+		"into another's move":       {from, begun, migratestore.ErrOtherSource},
+		"into itself":               {from, from, migratestore.ErrSame},
+		"into one that is served":   {from, served, store.ErrInUse},
+		"from one that is served":   {served, databasetest.NewPath(t), store.ErrInUse},
+		"from nothing":              {databasetest.NewPath(t), databasetest.NewPath(t), store.ErrMissing},
+		"from a foreign file":       {foreign, databasetest.NewPath(t), store.ErrForeign},
+	})
+}
+
+type refusedMove struct {
+	from, to string
+	want     error
+}
+
+func testMoveRefusals(t *testing.T, tests map[string]refusedMove) {
+	t.Helper()
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			before, _ := os.ReadFile(tt.to)
+			_, err := move(t, tt.from, tt.to)
+			wantErr(t, err, tt.want)
+			if after, _ := os.ReadFile(tt.to); string(after) != string(before) {
+				t.Error("the file is not what it was")
+			}
+			if _, err := os.Stat(tt.to); err == nil && strings.HasPrefix(name, "from") {
+				t.Error("it made a file")
+			}
+		})
+	}
+}
+
+// interruptedMove begins to move a database into a file.
+func interruptedMove(t *testing.T, from string) (to string) {
+	t.Helper()
+	to = databasetest.NewPath(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, err := migratestore.Move(ctx, migratestore.Options{From: from, To: to, Progress: func(bool, int64, int64) { cancel() }})
+	wantErr(t, err, context.Canceled)
+	return to
+}
+
+// A change of the source is noticed, during the move and between two runs; and so is
+// whatever else is in the target, or not there.
+func TestMoveNoticesChanges(t *testing.T) {
+	t.Parallel()
+	newSource := func(t *testing.T) string {
+		t.Helper()
+		path := databasetest.NewPath(t)
+		furnish(t, path, 30)
+		return path
+	}
+	t.Run("during", func(t *testing.T) {
+		from := newSource(t)
+		beside := databasetest.OpenBeside(t, from)
+		changed := false
+		to := databasetest.NewPath(t)
+		_, err := migratestore.Move(t.Context(), migratestore.Options{From: from, To: to, Progress: func(checking bool, _, _ int64) {
+			if checking && !changed {
+				changed = true
+				databasetest.Create(t, beside, "late")
+			}
+		}})
+		wantErr(t, err, migratestore.ErrChanged)
+		_, err = sqlstore.Open(t.Context(), sqlstore.Options{Path: to, Serve: true})
+		wantErr(t, err, sqlstore.ErrUnfinished)
+	})
+	t.Run("between", func(t *testing.T) {
+		from := newSource(t)
+		to := interruptedMove(t, from)
+		databasetest.Create(t, databasetest.OpenBeside(t, from), "late")
+		_, err := move(t, from, to)
+		wantErr(t, err, migratestore.ErrOtherSource)
+	})
+	for name, statement := range map[string]string{
+		"a key that is gone": `DELETE FROM api_keys WHERE id = (SELECT min(id) FROM api_keys)`,
+		"a time":             `UPDATE api_keys SET expires_at = expires_at + 1 WHERE id = (SELECT min(id) FROM api_keys)`,
+		"a text":             `UPDATE api_keys SET owner = owner || ' ' WHERE id = (SELECT min(id) FROM api_keys)`,
+		"no NULL":            `UPDATE api_keys SET rate_limit = 0 WHERE id = (SELECT min(id) FROM api_keys WHERE rate_limit IS NULL)`,
+		"a last use":         `UPDATE key_uses SET last_used_at = last_used_at + 1`,
+		"another key":        `INSERT INTO api_keys SELECT zeroblob(16), owner, 'x', prefix, scopes, secret_hash, created_at, expires_at, revoked_at, old_secret_hash, old_secret_until, metadata, rate_limit, rate_window FROM api_keys LIMIT 1`,
+		"another event":      `INSERT INTO audit_events SELECT zeroblob(16), at, action, key_id, owner, name, changes, actor_id, via, address, request_id, chain, seq, hash FROM audit_events LIMIT 1`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			from, to := newSource(t), databasetest.NewPath(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			_, err := migratestore.Move(ctx, migratestore.Options{From: from, To: to, Progress: func(checking bool, _, _ int64) {
+				if checking { // all was copied
+					cancel()
+				}
+			}})
+			wantErr(t, err, context.Canceled)
+			databasetest.Execute(t, databasetest.Raw(t, to), statement)
+			_, err = move(t, from, to)
+			wantErr(t, err, migratestore.ErrDiffers)
+		})
+	}
+}

@@ -1,0 +1,146 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// VersionTable keeps the version of the schema. Other programs may use goose in the same database.
+const VersionTable = "apikeyd_schema"
+
+// setting is one of a PostgreSQL session that our SQL, or the driver, relies on. A role, a
+// database, PGOPTIONS and the URL can each set another value.
+type setting struct{ name, value string }
+
+// startSettings are sent when a connection is made. PgBouncer knows these, and keeps them
+// for each client; others it refuses.
+var startSettings = []setting{
+	{"client_encoding", "UTF8"},
+	{"standard_conforming_strings", "on"},
+	{"DateStyle", "ISO, MDY"},
+	{"TimeZone", "UTC"},
+}
+
+// sessionSettings are set once a connection is there.
+var sessionSettings = []setting{
+	{"default_transaction_isolation", "read committed"},
+	{"default_transaction_deferrable", "off"},
+	{"bytea_output", "hex"},
+	{"extra_float_digits", "3"},
+	{"session_replication_role", "origin"}, // else the triggers that keep the audit log do not run
+}
+
+// ErrEncoding says that a database cannot hold every name.
+var ErrEncoding = errors.New("its encoding is not UTF8; create another database with " +
+	"CREATE DATABASE apikeyd ENCODING 'UTF8' TEMPLATE template0")
+
+// ErrSchemas says that it is not clear which tables are meant.
+var ErrSchemas = errors.New("several schemas of this database have tables of apikeyd; " +
+	"say which one by search_path=SCHEMA in the URL")
+
+// sessionError is why a session cannot be used although there is a connection.
+type sessionError struct{ reason error }
+
+func (e *sessionError) Error() string { return e.reason.Error() }
+func (e *sessionError) Unwrap() error { return e.reason }
+
+// Explain makes an error of opening a database one that says what to do, if we know.
+func Explain(err error) error {
+	if refused, ok := errors.AsType[*sessionError](err); ok {
+		return refused.reason // whichever connection it was
+	}
+	if said, ok := errors.AsType[*pgconn.PgError](err); ok && isForeignStatement(said) {
+		return translateCode(said, err)
+	}
+	return err
+}
+
+// fixSettings has every connection of a configuration begin with our settings.
+func fixSettings(config *pgx.ConnConfig) {
+	_, pathIsGiven := config.RuntimeParams["search_path"]
+	pathIsGiven = pathIsGiven || strings.Contains(config.RuntimeParams["options"], "search_path")
+	for _, s := range startSettings {
+		// Names of settings ignore case, and of two with one name either may win.
+		maps.DeleteFunc(config.RuntimeParams, func(name, _ string) bool { return strings.EqualFold(name, s.name) })
+		config.RuntimeParams[s.name] = s.value
+	}
+	timeout := config.ConnectTimeout
+	config.AfterConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
+		ctx, cancel := context.WithTimeout(ctx, max(timeout, time.Second))
+		defer cancel()
+		if err := beginSession(ctx, conn, pathIsGiven); err != nil {
+			return &sessionError{err}
+		}
+		return nil
+	}
+}
+
+// beginSession sets what is not as we need it, and makes sure that all of it is then. It
+// is one round trip: a pooler in transaction mode may use another session for the next one.
+func beginSession(ctx context.Context, conn *pgconn.PgConn, pathIsGiven bool) error {
+	results, err := conn.Exec(ctx, sessionText(pathIsGiven)).ReadAll()
+	if err != nil {
+		return err
+	}
+	last := results[len(results)-1]
+	if len(last.Rows) != 1 || len(last.Rows[0]) != 3 {
+		return errors.New("PostgreSQL does not tell its settings")
+	}
+	encoding, schemas, wrong := string(last.Rows[0][0]), string(last.Rows[0][1]), string(last.Rows[0][2])
+	switch {
+	case encoding != "UTF8":
+		return fmt.Errorf("%w (it is %s)", ErrEncoding, encoding)
+	case schemas != "":
+		return fmt.Errorf("%w (%s)", ErrSchemas, schemas)
+	case wrong != "":
+		return fmt.Errorf("PostgreSQL does not take our settings of %s", wrong)
+	}
+	return nil
+}
+
+// ourSchema is where our tables are: where the session's search path finds them, else, unless
+// that path was chosen for us, the only schema that has them. It is NULL if there are none yet.
+const ourSchema = `SELECT coalesce(
+		(SELECT relnamespace FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass('` + VersionTable + `')),
+		(SELECT pg_catalog.min(relnamespace) FROM elsewhere HAVING pg_catalog.count(*) = 1)) AS id`
+
+// elsewhere are the tables in all schemas.
+const elsewhere = `elsewhere AS (SELECT relnamespace FROM pg_catalog.pg_class
+		WHERE relname = '` + VersionTable + `' AND relkind = 'r'
+			AND pg_catalog.has_schema_privilege(relnamespace, 'USAGE')`
+
+// sessionText is the SQL that begins a session. All names in it are those of pg_catalog,
+// whatever the search path. That path is narrowed to our schema: else a table of somebody
+// else's could stand before ours.
+func sessionText(pathIsGiven bool) string {
+	search := elsewhere
+	if pathIsGiven {
+		search += ` AND false`
+	}
+	search += `)`
+	wanted := make([]string, 0, len(startSettings)+len(sessionSettings))
+	for _, s := range slices.Concat(startSettings, sessionSettings) {
+		wanted = append(wanted, `('`+s.name+`', '`+s.value+`')`)
+	}
+	const differ = ` WHERE pg_catalog.current_setting(name) <> value`
+	settings := ` FROM (VALUES ` + strings.Join(wanted, ", ") + `) AS wanted (name, value)` + differ
+	return `SELECT pg_catalog.set_config(name, value, false)` + settings + `;
+	SELECT pg_catalog.set_config('synchronous_commit', 'on', false)
+		WHERE pg_catalog.current_setting('synchronous_commit') = 'off';
+	WITH ` + search + `, ours AS (` + ourSchema + `)
+	SELECT pg_catalog.set_config('search_path', pg_catalog.quote_ident(nspname) || ', pg_temp', false)
+		FROM ours JOIN pg_catalog.pg_namespace AS n ON n.oid = ours.id;
+	WITH ` + search + `, ours AS (` + ourSchema + `)
+	SELECT pg_catalog.current_setting('server_encoding'),
+		CASE WHEN (SELECT id FROM ours) IS NULL THEN
+			(SELECT pg_catalog.string_agg(relnamespace::pg_catalog.regnamespace::text, ', ') FROM elsewhere) END,
+		(SELECT pg_catalog.string_agg(name, ', ')` + settings + `)`
+}
