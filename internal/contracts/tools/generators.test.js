@@ -61,3 +61,18 @@ for (const [name, generate] of Object.entries(generators)) {
     await run("node", [program], { env: { URL: url, KEY: key } });
   });
 }
+
+// Go's generators are pinned in generators/go/go.mod.
+const go = { cwd: join(here, "generators/go"), env: { CGO_ENABLED: "0", GOFLAGS: "-mod=readonly -trimpath", GOWORK: "off" } };
+for (const [name, ...generate] of [
+  ["ogen", "ogen", "--target", "generated/ogen", "--package", "api", "--clean", contract],
+  ["oapi", "oapi-codegen", "--config", "oapi-codegen.yaml", contract],
+]) {
+  test(`${name}, in Go`, async (t) => {
+    await mkdir(join(go.cwd, "generated", name), { recursive: true });
+    await run("go", ["tool", ...generate], go);
+    await run("go", ["vet", `./${name}`, `./generated/${name}`], go);
+    const { url, key } = await service(t);
+    await run("go", ["run", `./${name}`], { ...go, env: { ...go.env, URL: url, KEY: key } });
+  });
+}
