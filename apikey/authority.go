@@ -2,10 +2,10 @@ package apikey
 
 import "fmt"
 
-// This file is the rule "no escalation": without it, any child of the first key
-// could take over the first key.
+// This file implements the rule "no escalation". Without it, any key created by the first key could take
+// over the first key.
 
-// MayWrite returns a *DeniedError if the key k may change no key at all.
+// MayWrite returns a *DeniedError if k may not change any key.
 func (k Key) MayWrite() error {
 	if !k.Scopes.Has(ScopeWrite) {
 		return &DeniedError{Reason: "this needs a key with the scope " + ScopeWrite}
@@ -13,7 +13,7 @@ func (k Key) MayWrite() error {
 	return nil
 }
 
-// MayReach returns a *DeniedError if the key k may not name owner in a request.
+// MayReach returns a *DeniedError if k may not name owner in a request.
 func (k Key) MayReach(owner string) error {
 	if owner != k.Owner && !k.Scopes.Has(ScopeAdmin) {
 		return &DeniedError{Reason: "owner: only a key with " + ScopeAdmin +
@@ -22,8 +22,8 @@ func (k Key) MayReach(owner string) error {
 	return nil
 }
 
-// MayCreate returns a *DeniedError if the key k may not create key: for another
-// owner, with a scope that k lacks, or with another rate limit than its own.
+// MayCreate returns a *DeniedError if k may not create key: for another owner, with a scope that k lacks,
+// or with a rate limit other than its own.
 func (k Key) MayCreate(key Key) error {
 	if err := k.MayReach(key.Owner); err != nil {
 		return err
@@ -34,18 +34,18 @@ func (k Key) MayCreate(key Key) error {
 	return k.mayGrant(key.Scopes)
 }
 
-// MayManage returns a *DeniedError if the key k may not change, rotate or revoke
-// target: one of target's scopes is not its own.
+// MayManage returns a *DeniedError if k may not change, rotate or revoke target, because target has a
+// scope that k lacks.
 func (k Key) MayManage(target Key) error {
 	if lacking := k.Scopes.Ungrantable(target.Scopes); len(lacking) > 0 {
-		// Which ones is not told: who may not read the key shall not learn them here.
+		// The message does not name the scopes: k may not be allowed to read target.
 		return &DeniedError{Reason: "that key has scopes that yours lacks; " +
 			"use a key that has them, or one with " + ScopeAdmin}
 	}
 	return nil
 }
 
-// MayChange returns a *DeniedError if the key k may not make this change to target.
+// MayChange returns a *DeniedError if k may not make this change to target.
 func (k Key) MayChange(target Key, c Change) error {
 	if err := k.MayManage(target); err != nil {
 		return err
@@ -61,8 +61,7 @@ func (k Key) MayChange(target Key, c Change) error {
 	return k.mayGrant(*c.Scopes)
 }
 
-// maySetRateLimit keeps limits in the hands of those who set them: what a key may leave
-// out, it gets.
+// maySetRateLimit lets only admins set a limit. Others may state the limit that applies without it.
 func (k Key) maySetRateLimit(without, with RateLimit) error {
 	if with != without && !k.Scopes.Has(ScopeAdmin) {
 		return &DeniedError{Reason: "rate_limit: only a key with " + ScopeAdmin +

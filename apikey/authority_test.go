@@ -15,7 +15,7 @@ var (
 	none = apikey.RateLimit{}
 )
 
-// wantDenied holds a rule's answer: empty is allowed, else a word of the reason.
+// wantDenied expects an error with this word in its reason, or no error if word is empty.
 func wantDenied(t *testing.T, what string, err error, word string) {
 	t.Helper()
 	var denied *apikey.DeniedError
@@ -27,12 +27,12 @@ func wantDenied(t *testing.T, what string, err error, word string) {
 	}
 }
 
-// holder is a key of owner "o".
+// holder returns a key of owner "o".
 func holder(rate apikey.RateLimit, scopes ...string) apikey.Key {
 	return apikey.Key{Settings: apikey.Settings{Owner: "o", Scopes: scopes, RateLimit: rate}}
 }
 
-// others is a key of owner "p".
+// others returns a key of owner "p".
 func others(rate apikey.RateLimit) apikey.Key {
 	key := holder(rate)
 	key.Owner = "p"

@@ -8,11 +8,10 @@ import (
 
 const base62Digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// notBase62 is the value of a byte that is no digit.
+// notBase62 is the value of a byte that is not a digit.
 const notBase62 = 0xff
 
-// base62Values holds the value of each byte. It is a constant string rather than a table,
-// so that nobody can change it.
+// base62Values holds the value of each byte. It is a constant string, because an array would be mutable.
 const base62Values = "" +
 	no16 + no16 + no16 + "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09" + no6 +
 	no1 + "\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18" +
@@ -28,7 +27,7 @@ const (
 	no16 = no5 + no5 + no6
 )
 
-// isBase62 reports whether s has digits only.
+// isBase62 reports whether s has only digits.
 func isBase62(s string) bool {
 	var all byte
 	for i := range len(s) {
@@ -48,14 +47,13 @@ func putBase62(dst []byte, hi, lo uint64) {
 	}
 }
 
-// parseBase62 is the inverse of putBase62. It reports false for a foreign character and
-// for a number of more than 128 bits.
+// parseBase62 is the inverse of putBase62. It reports false for other characters and for numbers of more
+// than 128 bits.
 func parseBase62(s string) (hi, lo uint64, ok bool) {
-	// As many digits at a time as fit one word.
-	const most = 10
+	const chunk = 10 // as many digits as fit a uint64
 	var all byte
 	for len(s) > 0 {
-		n := min(most, len(s))
+		n := min(chunk, len(s))
 		value, scale := uint64(0), uint64(1)
 		for i := range n {
 			digit := base62Values[s[i]]
@@ -76,8 +74,8 @@ func parseBase62(s string) (hi, lo uint64, ok bool) {
 	return hi, lo, all != notBase62
 }
 
-// randomBase62 fills dst with digits of equal probability. Bytes from 248 up are
-// thrown away, since 256 is not a multiple of 62.
+// randomBase62 fills dst with uniformly random digits. It discards bytes from 248 up, because 256 is not
+// a multiple of 62.
 func randomBase62(dst []byte) {
 	buf := make([]byte, len(dst)+8)
 	for n := 0; n < len(dst); {
@@ -91,8 +89,8 @@ func randomBase62(dst []byte) {
 	}
 }
 
-// idDigits writes an id last byte first, so that the first digits of a secret
-// come from its random end and differ from key to key.
+// idDigits writes an id last byte first. So the first digits of a secret come from the id's random end,
+// and differ from key to key.
 func idDigits(dst []byte, id ID) {
 	putBase62(dst, binary.LittleEndian.Uint64(id[8:]), binary.LittleEndian.Uint64(id[:8]))
 }

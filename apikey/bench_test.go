@@ -29,7 +29,7 @@ func BenchmarkParseSecret(b *testing.B) {
 	}
 }
 
-// BenchmarkIdentify is what a verification asks of this package; most of it is the hash.
+// BenchmarkIdentify is this package's part of a verification, mostly hashing.
 func BenchmarkIdentify(b *testing.B) {
 	secret := apikey.NewSecret("ak", apikey.NewID()).Reveal()
 	b.ReportAllocs()
@@ -56,7 +56,7 @@ func BenchmarkNewSecret(b *testing.B) {
 	}
 }
 
-// BenchmarkNewKey is everything that a creation asks of this package.
+// BenchmarkNewKey is this package's part of a creation.
 func BenchmarkNewKey(b *testing.B) {
 	now := time.Now()
 	draft := apikey.Settings{

@@ -3,6 +3,7 @@ package apikey
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -10,19 +11,18 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Difference is a field that is not the same in two states of a key. From and To are its values
-// in the contract's JSON; nil where the field is absent. If both are nil the values are not known.
+// Difference is a field that differs between two states of a key. From and To are its values in the
+// contract's JSON, nil if the field is absent. If both are nil the values are unknown.
 type Difference struct {
 	Field    string
 	From, To jsontext.Value
 }
 
-// Differences lists fields in alphabetical order. Its JSON is one object, in the canonical form of
-// RFC 8785: {"name":{"from":"a","to":"b"}}.
+// Differences are sorted by field. Their JSON is one object in the canonical form of RFC 8785:
+// {"name":{"from":"a","to":"b"}}.
 type Differences []Difference
 
-// Difference compares the key with what it was before, both at some time. A nil before compares it
-// with nothing, as for a new key.
+// Difference compares the key at now with its earlier state, before, which is nil for a new key.
 func (k *Key) Difference(before *Key, now time.Time) Differences {
 	var all Differences
 	for _, field := range fields {
@@ -40,7 +40,7 @@ func (k *Key) Difference(before *Key, now time.Time) Differences {
 	return all
 }
 
-// Get returns the difference of one field, if there is one.
+// Get returns a field's difference, if there is one.
 func (d Differences) Get(field string) (Difference, bool) {
 	i := slices.IndexFunc(d, func(one Difference) bool { return one.Field == field })
 	if i < 0 {
@@ -72,11 +72,11 @@ func (d Differences) MarshalJSON() ([]byte, error) { return []byte(d.String()), 
 func (d *Differences) UnmarshalJSON(text []byte) error {
 	canonical := jsontext.Value(bytes.Clone(text))
 	if err := canonical.Canonicalize(); err != nil {
-		return err
+		return fmt.Errorf("reading differences: %w", err)
 	}
 	var fields map[string]struct{ From, To json.RawMessage }
 	if err := json.Unmarshal(canonical, &fields); err != nil {
-		return err
+		return fmt.Errorf("reading differences: %w", err)
 	}
 	*d = make(Differences, 0, len(fields))
 	for _, name := range slices.Sorted(maps.Keys(fields)) {

@@ -18,7 +18,7 @@ func wantDifferences(t *testing.T, got apikey.Differences, want string) {
 	}
 }
 
-// TestDifferencesAreCanonical compares what is appended by hand with what a library makes of it.
+// TestDifferencesAreCanonical compares appended JSON with a library's canonical form.
 func TestDifferencesAreCanonical(t *testing.T) {
 	const odd = "<&>\u2028\u2029\"\\/\b\f\n\r\t\x00\x1f\x7fé\U0001F511"
 	plain := apikey.Settings{Name: "n", Scopes: apikey.Scopes{}, Metadata: apikey.Metadata{}, ExpiresAt: noon}
@@ -73,7 +73,7 @@ func TestDifferencesAreCanonical(t *testing.T) {
 	wantDifferences(t, unknown, `{"name":{},"scopes":{}}`)
 }
 
-// valuesOf are the fields that differences are about; nil is absent.
+// valuesOf returns the recorded fields of a key; nil is absent.
 func valuesOf(k apikey.Key) map[string]any {
 	values := map[string]any{
 		"name": k.Name, "scopes": k.Scopes, "metadata": k.Metadata, "expires_at": apikey.Timestamp(k.ExpiresAt),

@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// FieldError says which field breaks a rule, and how to mend it. Message completes
-// a sentence that begins with the field, and never holds the value.
+// FieldError says which field breaks a rule, and how to fix it. Message completes a sentence that begins
+// with the field's name, and never quotes the value.
 type FieldError struct {
 	Field   string
 	Message string
 }
 
-// InvalidError lists what is wrong with a request, at least one field.
+// InvalidError lists the invalid fields of a request, at least one.
 type InvalidError struct{ Fields []FieldError }
 
-// Error is one sentence, fit for the caller.
+// Error returns a sentence for the caller.
 func (e *InvalidError) Error() string {
 	parts := make([]string, len(e.Fields))
 	for i, f := range e.Fields {
@@ -24,12 +24,12 @@ func (e *InvalidError) Error() string {
 	return strings.Join(parts, "; ")
 }
 
-// Invalid says that one field breaks a rule.
+// Invalid returns an *InvalidError about one field.
 func Invalid(field, message string) error {
 	return &InvalidError{Fields: []FieldError{{Field: field, Message: message}}}
 }
 
-// joinInvalid makes one InvalidError of several, or nil of none.
+// joinInvalid joins several InvalidErrors into one. It returns nil if there are none.
 func joinInvalid(errs ...error) error {
 	var joined InvalidError
 	for _, err := range errs {
@@ -44,8 +44,7 @@ func joinInvalid(errs ...error) error {
 	return &joined
 }
 
-// DeniedError says what the acting key may not do. Reason is a sentence fit for
-// that key's holder.
+// DeniedError says what the acting key may not do. Reason is a sentence for the key's holder.
 type DeniedError struct{ Reason string }
 
 // Error returns the reason.

@@ -12,8 +12,8 @@ import (
 	"apikeyd/apikey"
 )
 
-// formatDoc is docs/key-format.md, whose vectors and checker these tests run, so
-// that the specification cannot rot.
+// formatDoc returns docs/key-format.md. These tests run its vectors and its checker, so that the
+// specification stays correct.
 func formatDoc(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile("../docs/key-format.md")
@@ -75,8 +75,7 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// TestOfflineChecker builds the checker that the specification prints and gives it
-// the vectors, and secrets of our own.
+// TestOfflineChecker builds the checker in the specification, and runs it on the vectors and on new secrets.
 func TestOfflineChecker(t *testing.T) {
 	_, after, _ := strings.Cut(formatDoc(t), "```go\n")
 	program, _, found := strings.Cut(after, "```")
@@ -113,7 +112,7 @@ func TestOfflineChecker(t *testing.T) {
 	}
 }
 
-// TestScannerPattern holds the pattern for secret scanners against real secrets.
+// TestScannerPattern checks the pattern for secret scanners with real secrets.
 func TestScannerPattern(t *testing.T) {
 	line := regexp.MustCompile(`(?m)^\\b\[a-z\].*$`).FindString(formatDoc(t))
 	pattern, err := regexp.Compile(line)

@@ -6,21 +6,21 @@ import (
 	"github.com/google/uuid"
 )
 
-// ID names a key for ever. It is a UUIDv7 (RFC 9562, section 5.7), so ids sort by
-// creation. The zero ID names no key.
+// ID identifies a key and never changes. It is a UUIDv7 (RFC 9562, section 5.7), so ids sort by creation.
+// The zero ID identifies no key.
 type ID uuid.UUID
 
 // ErrNotID says that a text is not an id.
 var ErrNotID = errors.New("not an id")
 
-// NewID returns a new id, greater than every id this process made before.
+// NewID returns a new id, greater than all earlier ids of this process.
 func NewID() ID {
-	// The error is that of the random source, which crypto/rand never reports.
+	// It fails only if the random source does, and crypto/rand never does.
 	return ID(uuid.Must(uuid.NewV7()))
 }
 
-// ParseID reads the 8-4-4-4-12 form, in either case and of any UUID version, and
-// no other form. It returns ErrNotID otherwise.
+// ParseID reads only the 8-4-4-4-12 form, in either case and of any UUID version. It returns ErrNotID for
+// other text.
 func ParseID(s string) (ID, error) {
 	if len(s) != 36 {
 		return ID{}, ErrNotID
@@ -35,7 +35,7 @@ func ParseID(s string) (ID, error) {
 // String returns the 8-4-4-4-12 form in lower case.
 func (id ID) String() string { return uuid.UUID(id).String() }
 
-// IsZero reports whether id names no key.
+// IsZero reports whether id is zero.
 func (id ID) IsZero() bool { return id == ID{} }
 
 func (id ID) isV7() bool {

@@ -12,14 +12,14 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// field is a field of a key as the contract shows it at some time.
+// field is a field of a key in the contract's JSON.
 type field struct {
 	name     string
 	recorded bool                                         // the audit log records its changes
-	json     func(b []byte, k *Key, now time.Time) []byte // appends it; nothing if it is absent
+	json     func(b []byte, k *Key, now time.Time) []byte // appends the value, or nothing if it is absent
 }
 
-// fields are all fields of a key, in alphabetical order: that of their canonical form.
+// fields holds all fields of a key in alphabetical order, as the canonical form requires.
 var fields = allFields()
 
 func allFields() []field {
@@ -41,8 +41,7 @@ func allFields() []field {
 	return all
 }
 
-// AppendJSON appends the key as the contract shows it at some time: an object in the canonical
-// form of RFC 8785.
+// AppendJSON appends the key's JSON of the contract at now, in the canonical form of RFC 8785.
 func (k *Key) AppendJSON(b []byte, now time.Time) []byte {
 	b = append(b, '{')
 	for _, f := range fields {
@@ -78,7 +77,7 @@ func appendID(b []byte, id ID) []byte {
 	return append(b, '"')
 }
 
-// appendTime appends an instant; the zero time is absent.
+// appendTime appends a time; the zero time is absent.
 func appendTime(b []byte, t time.Time) []byte {
 	if t.IsZero() {
 		return b
@@ -94,7 +93,7 @@ func appendScopes(b []byte, scopes Scopes) []byte {
 	return append(b, ']')
 }
 
-// appendRateLimit appends a rate limit; none is absent.
+// appendRateLimit appends a rate limit; the zero limit is absent.
 func appendRateLimit(b []byte, r RateLimit) []byte {
 	if r.IsNone() {
 		return b
@@ -104,7 +103,7 @@ func appendRateLimit(b []byte, r RateLimit) []byte {
 	return append(b, '}')
 }
 
-// appendMetadata sorts names by their UTF-16 code units, as RFC 8785 does.
+// appendMetadata appends metadata sorted by the names' UTF-16 code units, as RFC 8785 requires.
 func appendMetadata(b []byte, m Metadata) []byte {
 	if len(m) == 0 {
 		return append(b, "{}"...)

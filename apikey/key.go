@@ -2,23 +2,23 @@ package apikey
 
 import "time"
 
-// Key is one API key as it is stored: everything but its secret.
+// Key is a stored API key: everything except its secret.
 type Key struct {
 	ID ID
 	Settings
-	Prefix     string // recognises the key; see Secret.Prefix
+	Prefix     string // shown in lists; see Secret.Prefix
 	SecretHash Hash
 	CreatedAt  time.Time
 	RevokedAt  time.Time // zero unless revoked
-	LastUsedAt time.Time // zero until used
+	LastUsedAt time.Time // zero until the first use
 
-	// The secret before the last rotation and the end of its grace; both zero if there
-	// is none. Ask Accepts and GraceEnd.
+	// The secret before the last rotation and the end of its grace period, or both zero. Accepts and
+	// GraceEnd interpret them.
 	OldSecretHash  Hash
 	OldSecretUntil time.Time
 }
 
-// Status is derived from a key and the time; it is never stored.
+// Status is derived from a key and the time, and never stored.
 type Status string
 
 // The statuses of a key, as the contract spells them.
@@ -28,8 +28,8 @@ const (
 	StatusRevoked Status = "REVOKED"
 )
 
-// Status returns REVOKED if the key is revoked, else EXPIRED from its expiry on,
-// else ACTIVE.
+// Status returns StatusRevoked if the key is revoked, else StatusExpired from its expiry on, else
+// StatusActive.
 func (k *Key) Status(now time.Time) Status {
 	switch {
 	case k.IsRevoked():
@@ -48,5 +48,5 @@ const (
 	UnusedAfter = 90 * 24 * time.Hour
 )
 
-// IsRevoked reports whether the key was ended for good.
+// IsRevoked reports whether the key was revoked, which is final.
 func (k *Key) IsRevoked() bool { return !k.RevokedAt.IsZero() }

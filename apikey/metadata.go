@@ -12,11 +12,12 @@ const (
 	maxMetadataLength = 500
 )
 
-// Metadata is whatever an integrator keeps with a key. apikeyd never reads it.
+// Metadata is an integrator's own data about a key. apikeyd never interprets it.
 type Metadata map[string]string
 
-// CheckMetadata says what is wrong with metadata: at most 20 entries, names of 1 to 40
-// characters without control characters, values of at most 500, no secret anywhere.
+// CheckMetadata returns an *InvalidError if a key cannot have this metadata. It must have at most 20
+// entries, with names of 1 to 40 characters without control characters and values of at most 500
+// characters without a secret.
 func CheckMetadata(m Metadata) error {
 	const field = "metadata"
 	if len(m) > maxMetadata {
@@ -38,7 +39,7 @@ func CheckMetadata(m Metadata) error {
 	return nil
 }
 
-// orEmpty returns a map that is not nil.
+// orEmpty returns m, or an empty map if m is nil.
 func (m Metadata) orEmpty() Metadata {
 	if m == nil {
 		return Metadata{}

@@ -5,19 +5,18 @@ import (
 	"unicode"
 )
 
-// TrimSecret takes away what comes along when a secret is copied or read from a file: white
-// space, byte order marks and spaces of no width, at either end.
+// TrimSecret removes white space, byte order marks and zero-width spaces at both ends, which come along
+// when a secret is copied or read from a file.
 func TrimSecret(text string) string {
 	return strings.TrimFunc(text, func(r rune) bool {
 		return unicode.IsSpace(r) || r == '\uFEFF' || r == '\u200B'
 	})
 }
 
-// WhyMalformed describes a text that ParseSecret refuses, for the person who typed it. The result
-// completes a sentence such as "the file holds …" and never contains the text. For a secret it is
-// empty.
+// WhyMalformed describes text that ParseSecret refuses, for the person who typed it. The result completes
+// a sentence such as "the file holds …" and never quotes the text. It is empty for a well-formed secret.
 func WhyMalformed(text string) string {
-	const maxSearched = 1024 // the search tries every place where a secret may begin
+	const maxSearched = 1024 // the search tries every possible start of a secret
 	if _, ok := parseSecret(text); ok {
 		return ""
 	}

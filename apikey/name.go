@@ -8,9 +8,9 @@ import (
 
 const maxNameLength = 255
 
-// CheckName says what is wrong with the name of a key: 1 to 255 characters of
-// UTF-8, no control characters, no white space at either end, not "." or "..", not
-// in UUID form, no secret.
+// CheckName returns an *InvalidError if a key cannot have this name. It must have 1 to 255 characters of
+// UTF-8, no control characters, no white space at either end and no secret, and not be ".", ".." or in
+// UUID form.
 func CheckName(name string) error {
 	if err := checkText("name", name); err != nil {
 		return err
@@ -21,8 +21,8 @@ func CheckName(name string) error {
 	return nil
 }
 
-// CheckOwner says what is wrong with an owner: the rules of a name, but the UUID
-// form is allowed.
+// CheckOwner returns an *InvalidError if a key cannot have this owner. The rules are those of names, but
+// the UUID form is allowed.
 func CheckOwner(owner string) error { return checkText("owner", owner) }
 
 func checkText(field, s string) error {
@@ -48,13 +48,13 @@ func checkText(field, s string) error {
 	return nil
 }
 
-// holdsSecret reports whether a well-formed secret stands anywhere in s.
+// holdsSecret reports whether s contains a well-formed secret.
 func holdsSecret(s string) bool {
 	for i := 1; i+bodyWidth < len(s); i++ {
 		if s[i] != '_' {
 			continue
 		}
-		// The checksum covers the prefix, so only the right length of it passes.
+		// The checksum covers the prefix, so only the right prefix length passes.
 		for start := max(0, i-maxPrefixLength); start < i; start++ {
 			if _, err := ParseSecret(s[start : i+1+bodyWidth]); err == nil {
 				return true

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// Policy is what the operator decides about new and changed keys. The zero Policy
-// uses DefaultPrefix and sets no maximum lifetime.
+// Policy holds the operator's rules for new and changed keys. The zero Policy uses DefaultPrefix and sets
+// no maximum lifetime.
 type Policy struct {
-	Prefix      string        // begins new secrets; see CheckPrefix
+	Prefix      string        // of new secrets; see CheckPrefix
 	MaxLifetime time.Duration // counted from the request; 0 is unlimited
 }
 
-// NewKey checks settings and mints a key that has them. The returned secret is the only one
-// there will ever be. It returns an *InvalidError that lists every field at fault.
+// NewKey checks settings and makes a key with them, and its secret, which is stored nowhere. It returns an
+// *InvalidError that lists all invalid fields.
 func (p Policy) NewKey(now time.Time, s Settings) (Key, Secret, error) {
 	secret := p.NewSecret()
 	key, err := p.KeyFor(now, s, secret)
@@ -23,7 +23,7 @@ func (p Policy) NewKey(now time.Time, s Settings) (Key, Secret, error) {
 	return key, secret, nil
 }
 
-// NewSecret mints a secret for a key that does not exist yet.
+// NewSecret makes a secret for a new key.
 func (p Policy) NewSecret() Secret {
 	prefix := p.Prefix
 	if prefix == "" {
@@ -32,7 +32,7 @@ func (p Policy) NewSecret() Secret {
 	return NewSecret(prefix, NewID())
 }
 
-// KeyFor is NewKey for a secret that exists already.
+// KeyFor is NewKey with an existing secret.
 func (p Policy) KeyFor(now time.Time, s Settings, secret Secret) (Key, error) {
 	if err := p.checkSettings(now, s); err != nil {
 		return Key{}, err
@@ -46,7 +46,7 @@ func (p Policy) KeyFor(now time.Time, s Settings, secret Secret) (Key, error) {
 	}, nil
 }
 
-// Longest returns lifetime, shortened to the maximum.
+// Longest returns lifetime, limited to the maximum.
 func (p Policy) Longest(lifetime time.Duration) time.Duration {
 	if p.MaxLifetime > 0 {
 		return min(lifetime, p.MaxLifetime)

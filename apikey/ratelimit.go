@@ -11,8 +11,8 @@ const (
 	maxRateWindow = 24 * time.Hour
 )
 
-// RateLimit is how often something may happen: Limit times at once, and once more each
-// time Window/Limit has gone by. The zero RateLimit is no limit.
+// RateLimit limits calls: to Limit at once, and one more every Window/Limit. The zero RateLimit is no
+// limit.
 type RateLimit struct {
 	Limit  int           // 1 to 1,000,000
 	Window time.Duration // whole seconds, up to a day
@@ -21,18 +21,18 @@ type RateLimit struct {
 // IsNone reports whether there is no limit.
 func (r RateLimit) IsNone() bool { return r == RateLimit{} }
 
-// rateLimitJSON is how the contract spells a limit.
+// rateLimitJSON is a limit in the contract's JSON.
 type rateLimitJSON struct {
 	Limit         int   `json:"limit"`
 	WindowSeconds int64 `json:"window_seconds"`
 }
 
-// MarshalJSON writes the contract's form.
+// MarshalJSON returns the contract's JSON.
 func (r RateLimit) MarshalJSON() ([]byte, error) {
 	return json.Marshal(rateLimitJSON{r.Limit, int64(r.Window / time.Second)})
 }
 
-// UnmarshalJSON reads the contract's form.
+// UnmarshalJSON reads the contract's JSON.
 func (r *RateLimit) UnmarshalJSON(text []byte) error {
 	var j rateLimitJSON
 	err := json.Unmarshal(text, &j)
@@ -40,7 +40,7 @@ func (r *RateLimit) UnmarshalJSON(text []byte) error {
 	return err
 }
 
-// CheckRateLimit says what is wrong with a key's rate limit. None is fine.
+// CheckRateLimit returns an *InvalidError if a key cannot have this rate limit.
 func CheckRateLimit(r RateLimit) error {
 	switch {
 	case r.IsNone():

@@ -2,29 +2,29 @@ package apikey
 
 import "strings"
 
-// leastLeak is the shortest run of letters and digits that is redacted: the id of a secret and
-// half of its random digits.
+// leastLeak is the length of the shortest run of letters and digits to redact: a secret's id and half of
+// its random digits.
 const leastLeak = idWidth + randomWidth/2
 
-// Redact blanks everything in s that may be a secret, or most of one: whole or damaged, cut
-// short, without its prefix or with a wrong one, mistyped.
+// Redact replaces everything in s that may be a secret or most of one: damaged, cut off, mistyped, or
+// with a wrong prefix or none.
 func Redact(s string) string {
 	return replaceRuns(s, redacted, func(_ bool, length int, _ string) bool { return length >= leastLeak })
 }
 
-// WithoutSecrets removes every whole secret from s, and nothing else.
+// WithoutSecrets removes every complete secret from s, and nothing else.
 func WithoutSecrets(s string) string {
 	return replaceRuns(s, "", func(prefixed bool, length int, rest string) bool {
 		return prefixed && length == bodyWidth && !strings.HasPrefix(rest, "_")
 	})
 }
 
-// replaceRuns replaces the runs of letters and digits that match takes, each with the prefix
-// that it has. Strangers choose how long s is, and a regular expression would take half a
-// microsecond for each of its bytes, a hundred times as long.
+// replaceRuns replaces the runs of letters and digits that match accepts, together with their prefixes.
+// Strangers choose the length of s, and a regular expression would take a hundred times as long: half a
+// microsecond per byte.
 func replaceRuns(s, with string, match func(prefixed bool, length int, rest string) bool) string {
 	var out strings.Builder
-	done := 0 // what comes before it is in out
+	done := 0 // end of the part that out has
 	for i := 0; i < len(s); {
 		end := i
 		for end < len(s) && isAlphanumeric(s[end]) {
@@ -47,7 +47,7 @@ func replaceRuns(s, with string, match func(prefixed bool, length int, rest stri
 	return out.String()
 }
 
-// prefixLength is how long the prefix at the end of s is, with its underscore; 0 if there is none.
+// prefixLength returns the length of the prefix at the end of s, including its underscore, or 0.
 func prefixLength(s string) int {
 	if !strings.HasSuffix(s, "_") {
 		return 0

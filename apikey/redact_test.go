@@ -13,7 +13,7 @@ var (
 	secretText = regexp.MustCompile(`[a-z][a-z0-9_]{0,19}_[0-9A-Za-z]{60}\b`)
 )
 
-// FuzzRedact holds the search for secrets against regular expressions of the same meaning.
+// FuzzRedact compares the search for secrets with equivalent regular expressions.
 func FuzzRedact(f *testing.F) {
 	for _, prefix := range []string{"", "_", "ak_", "a_b_", "_a_", "Aak_", "9ak_", "é_", strings.Repeat("p", 21) + "_", "__ak__"} {
 		for _, length := range []int{37, 38, 59, 60, 61} {

@@ -2,24 +2,24 @@ package apikey
 
 import "time"
 
-// MaxGrace is how long a secret may stay good after it was rotated out.
+// MaxGrace limits how long a secret may stay valid after its rotation.
 const MaxGrace = 7 * 24 * time.Hour
 
 // Rotation replaces a key's secret.
 type Rotation struct {
-	From  Hash          // of the secret to replace: what the caller saw
-	To    Hash          // of the new secret, made by Key.NewSecret
-	Grace time.Duration // how long From stays good, from 0 to MaxGrace
+	From  Hash          // of the secret to replace, as the caller read it
+	To    Hash          // of the new secret, from Key.NewSecret
+	Grace time.Duration // how long From stays valid, from 0 to MaxGrace
 }
 
-// NewSecret mints another secret for the key: with its id, and with the prefix that it
-// has, whatever new keys begin with now.
+// NewSecret makes another secret for the key, with the key's own id and prefix, even if new keys get
+// another prefix.
 func (k Key) NewSecret() Secret {
 	return NewSecret(k.Prefix[:len(k.Prefix)-ShownDigits-1], k.ID)
 }
 
-// Rotate returns the key with its new secret. The old one stays good for the grace, but
-// never past the key's end; one that was older still ends now.
+// Rotate returns the key with its new secret. The replaced secret stays valid for the grace period, but
+// not past the key's expiry. An earlier old secret ends now.
 func (k Key) Rotate(r Rotation, now time.Time) Key {
 	k.OldSecretHash, k.OldSecretUntil = k.SecretHash, truncate(now.Add(r.Grace))
 	if k.OldSecretUntil.After(k.ExpiresAt) {
@@ -32,26 +32,25 @@ func (k Key) Rotate(r Rotation, now time.Time) Key {
 	return k
 }
 
-// EndGrace returns the key with its current secret only.
+// EndGrace returns the key without its old secret.
 func (k Key) EndGrace() Key {
 	k.OldSecretHash, k.OldSecretUntil = Hash{}, time.Time{}
 	return k
 }
 
-// GraceEnd returns until when the old secret is good, and the zero time if it is not.
+// GraceEnd returns the end of the old secret's grace period, or the zero time if that is over.
 func (k Key) GraceEnd(now time.Time) time.Time {
 	if k.IsRevoked() || !k.OldSecretUntil.After(now) {
 		return time.Time{}
 	}
 	if k.ExpiresAt.Before(k.OldSecretUntil) {
-		return k.ExpiresAt // moved nearer since
+		return k.ExpiresAt // it was moved forward since the rotation
 	}
 	return k.OldSecretUntil
 }
 
-// Accepts reports whether a secret with this hash is the key's: the current one, or the
-// old one in its grace. It takes the same time for every hash. Whether the key is good
-// is for Status to say.
+// Accepts reports whether this is the hash of the key's current secret, or of the old one in its grace
+// period. It takes the same time for every hash, and ignores the key's status.
 func (k *Key) Accepts(h Hash, now time.Time) bool {
 	if k.OldSecretUntil.IsZero() {
 		return k.SecretHash.Equal(h)

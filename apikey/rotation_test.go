@@ -8,10 +8,10 @@ import (
 	"apikeyd/apikey"
 )
 
-// noon is when the keys of these tests are rotated.
+// noon is the time of rotations in these tests.
 var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 
-// rotatable returns a key that ends one day after noon, and its secret.
+// rotatable returns a key that expires one day after noon, and its secret.
 func rotatable(t *testing.T, prefix string) (apikey.Key, apikey.Secret) {
 	t.Helper()
 	key, secret, err := apikey.Policy{Prefix: prefix}.NewKey(noon.Add(-time.Hour), apikey.Settings{
@@ -23,7 +23,7 @@ func rotatable(t *testing.T, prefix string) (apikey.Key, apikey.Secret) {
 	return key, secret
 }
 
-// rotate rotates a key once more, and returns the new secret too.
+// rotate rotates a key, and returns the new secret too.
 func rotate(key apikey.Key, grace time.Duration, now time.Time) (apikey.Key, apikey.Secret) {
 	secret := key.NewSecret()
 	return key.Rotate(apikey.Rotation{From: key.SecretHash, To: secret.Hash(), Grace: grace}, now), secret
@@ -139,7 +139,7 @@ func TestGraceAndTheKeysEnd(t *testing.T) {
 			t.Errorf("%s: the key is %s, want %s", name, got, tt.status)
 		}
 	}
-	// Who shows the old secret in its grace is told how the key is.
+	// The old secret in its grace period gets the key's status.
 	if !revoked.Accepts(old.Hash(), noon) || revoked.Accepts(old.Hash(), noon.Add(time.Hour)) {
 		t.Error("the old secret of a revoked key is not known until its grace ends")
 	}
@@ -148,7 +148,7 @@ func TestGraceAndTheKeysEnd(t *testing.T) {
 	}
 }
 
-// A key without an old secret must not take "nothing" for one.
+// A key without an old secret must not accept the zero hash.
 func TestNothingIsNoSecret(t *testing.T) {
 	key, _ := rotatable(t, "ak")
 	bare := apikey.Key{SecretHash: key.SecretHash}

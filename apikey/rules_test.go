@@ -19,7 +19,7 @@ func TestNames(t *testing.T) {
 	secret := apikey.NewSecret("ak", apikey.NewID()).Reveal()
 	for name, tt := range map[string]struct {
 		text          string
-		key, forOwner bool // allowed as the name of a key, as an owner
+		key, forOwner bool // allowed as a key's name, as an owner
 	}{
 		"plain":                          {"ci", true, true},
 		"one character":                  {"x", true, true},
@@ -101,7 +101,7 @@ func TestCheckScopes(t *testing.T) {
 	}
 }
 
-// A list that is written with commas is told as the scopes that were meant.
+// For a list with commas, the message names the separate scopes.
 func TestCommaFault(t *testing.T) {
 	secret := apikey.NewSecret("ak", apikey.NewID()).Reveal()
 	for scope, want := range map[string]string{
@@ -111,7 +111,7 @@ func TestCommaFault(t *testing.T) {
 		",":                          "must not be a comma",
 		secret + ",a":                `must not hold a comma: write "[redacted]" and "a" as separate scopes`,
 		"datasets:read":              "",
-		`a,b"`:                       "", // not the comma alone
+		`a,b"`:                       "", // has another fault too
 	} {
 		if got := apikey.CommaFault(scope); got != want {
 			t.Errorf("%s: %s, want %s", scope, got, want)
@@ -271,7 +271,7 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// TestEveryFaultIsListed wants one message for each field, not the first only.
+// TestEveryFaultIsListed expects a message for each invalid field, not only the first.
 func TestEveryFaultIsListed(t *testing.T) {
 	_, _, err := apikey.Policy{}.NewKey(time.Now(), apikey.Settings{Owner: "..", Name: "\n", Scopes: apikey.Scopes{"keys:x"}})
 	var invalid *apikey.InvalidError

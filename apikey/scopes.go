@@ -6,16 +6,15 @@ import (
 	"strings"
 )
 
-// The scopes that apikeyd itself reads. Every other scope belongs to the
-// integrator's API.
+// The scopes that apikeyd itself interprets. All other scopes belong to the integrator's API.
 const (
 	ScopeRead   = "keys:read"   // list and get the owner's keys
 	ScopeWrite  = "keys:write"  // create, change, rotate and revoke them
 	ScopeVerify = "keys:verify" // verify any owner's keys
-	ScopeAdmin  = "keys:admin"  // all of that for every owner; may grant any scope
+	ScopeAdmin  = "keys:admin"  // all of these for every owner; may grant any scope
 )
 
-// MaxScopes is how many scopes a key can have.
+// MaxScopes limits the scopes of a key.
 const MaxScopes = 64
 
 const (
@@ -26,8 +25,8 @@ const (
 // Scopes is a set of scope tokens (RFC 6749, section 3.3), in the order given.
 type Scopes []string
 
-// CheckScopes says what is wrong with scopes asked for a key: too many, too long,
-// not a scope token, named twice, or an unknown one of our own namespace.
+// CheckScopes returns an *InvalidError if a key cannot have these scopes: too many, too long, not scope
+// tokens, repeated, or unknown ones of apikeyd's own namespace.
 func CheckScopes(scopes Scopes) error {
 	const field = "scopes"
 	if len(scopes) > MaxScopes {
@@ -54,8 +53,8 @@ func CheckScopes(scopes Scopes) error {
 	return nil
 }
 
-// IsScope reports whether s is a scope that may be granted or asked for: a scope token of
-// RFC 6749 without a comma. Keys that were made when commas were allowed may hold others.
+// IsScope reports whether s can be granted or required: it is a scope token of RFC 6749 without a comma.
+// Keys from before commas were refused may have other scopes.
 func IsScope(s string) bool { return isScopeToken(s) && !strings.Contains(s, ",") }
 
 func isScopeToken(s string) bool {
@@ -70,8 +69,8 @@ func isScopeToken(s string) bool {
 	return true
 }
 
-// CommaFault says which scopes stand between the commas of s, in the words of a FieldError.
-// It returns "" if there is no comma, or something else is wrong too.
+// CommaFault returns the message of a FieldError that says how to write the scopes between the commas of
+// s. It returns "" if there is no comma, or another fault.
 func CommaFault(s string) string {
 	if !isScopeToken(s) || !strings.Contains(s, ",") {
 		return ""
@@ -96,8 +95,8 @@ func isOwn(scope string) bool {
 	return false
 }
 
-// Has reports whether a key with these scopes holds scope. keys:admin includes the
-// three other scopes of apikeyd, and no scope of an integrator.
+// Has reports whether a key with these scopes has scope. keys:admin includes the other scopes of apikeyd,
+// but no scope of an integrator.
 func (s Scopes) Has(scope string) bool {
 	if slices.Contains(s, scope) {
 		return true
@@ -105,7 +104,7 @@ func (s Scopes) Has(scope string) bool {
 	return isOwn(scope) && slices.Contains(s, ScopeAdmin)
 }
 
-// Missing returns those of want that s does not hold.
+// Missing returns the scopes of want that s lacks.
 func (s Scopes) Missing(want Scopes) Scopes {
 	var missing Scopes
 	for _, scope := range want {
@@ -116,8 +115,8 @@ func (s Scopes) Missing(want Scopes) Scopes {
 	return missing
 }
 
-// Ungrantable returns those of want that a key with these scopes may not give to
-// another key: what it does not hold itself, unless it has keys:admin.
+// Ungrantable returns the scopes of want that a key with these scopes may not grant: those that it lacks,
+// unless it has keys:admin.
 func (s Scopes) Ungrantable(want Scopes) Scopes {
 	if s.Has(ScopeAdmin) {
 		return nil
@@ -125,8 +124,8 @@ func (s Scopes) Ungrantable(want Scopes) Scopes {
 	return s.Missing(want)
 }
 
-// Inherited returns the scopes of a key that is created without naming any: those
-// of keys:read and keys:write that its creator holds.
+// Inherited returns the scopes of a key that is created without scopes: keys:read and keys:write, as far
+// as its creator has them.
 func (s Scopes) Inherited() Scopes {
 	inherited := Scopes{}
 	for _, scope := range []string{ScopeRead, ScopeWrite} {
@@ -137,7 +136,7 @@ func (s Scopes) Inherited() Scopes {
 	return inherited
 }
 
-// String joins the scopes by spaces, as RFC 6749 writes them.
+// String joins the scopes with spaces, as in RFC 6749.
 func (s Scopes) String() string { return strings.Join(s, " ") }
 
 // ParseScopes is the inverse of String.

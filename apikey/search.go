@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// CheckSearch returns an InvalidError unless keys can be searched for the text: 1 to 255
-// characters of UTF-8 without control characters and without a secret.
+// CheckSearch returns an *InvalidError if keys cannot be searched for the text. It must have 1 to 255
+// characters of UTF-8, no control characters and no secret.
 func CheckSearch(text string) error {
 	switch n := utf8.RuneCountInString(text); {
 	case !utf8.ValidString(text) || hasControl(text):

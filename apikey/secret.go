@@ -26,22 +26,21 @@ const DefaultPrefix = "ak"
 
 const maxPrefixLength = 20
 
-// redacted stands wherever somebody tries to print a secret or a hash.
+// redacted replaces secrets and hashes in any output.
 const redacted = "[redacted]"
 
-// ErrMalformed says that a text cannot be a secret: wrong form, wrong checksum,
-// or an id that is none.
+// ErrMalformed says that text cannot be a secret: its form, checksum or id is wrong.
 var ErrMalformed = errors.New("malformed secret")
 
-// Secret is what a caller proves itself with. It cannot be printed, logged or
-// encoded: only Reveal gives it up. The zero Secret is no secret.
+// Secret is the credential of a key. It cannot be printed, logged or encoded: only Reveal returns its text.
+// The zero Secret has none.
 type Secret struct {
-	text *string // by pointer: fmt prints the fields of foreign structs without asking
+	text *string // a pointer: fmt prints unexported fields without calling their methods
 	id   ID
 }
 
-// NewSecret mints a secret for the key id from 32 random base62 digits (190 bits).
-// The prefix must satisfy CheckPrefix.
+// NewSecret makes a secret for the key id from 32 random base62 digits (190 bits). The prefix must satisfy
+// CheckPrefix.
 func NewSecret(prefix string, id ID) Secret {
 	text := make([]byte, len(prefix)+1+bodyWidth)
 	copy(text, prefix)
@@ -55,8 +54,8 @@ func NewSecret(prefix string, id ID) Secret {
 
 func secretOf(text string, id ID) Secret { return Secret{text: &text, id: id} }
 
-// ParseSecret reads a secret with any allowed prefix. It returns ErrMalformed,
-// without saying why, for everything that NewSecret could not have made.
+// ParseSecret reads a secret with any allowed prefix. It returns ErrMalformed for all text that NewSecret
+// could not have made.
 func ParseSecret(s string) (Secret, error) {
 	id, ok := parseSecret(s)
 	if !ok {
@@ -65,8 +64,8 @@ func ParseSecret(s string) (Secret, error) {
 	return secretOf(s, id), nil
 }
 
-// Identify returns what a verification needs of a secret, and allocates nothing: the id
-// of its key, and its hash. It reports false where ParseSecret returns ErrMalformed.
+// Identify returns the id of a secret's key and the secret's hash. It reports false where ParseSecret
+// returns ErrMalformed. It does not allocate.
 func Identify(s string) (ID, Hash, bool) {
 	id, ok := parseSecret(s)
 	if !ok {
@@ -90,19 +89,18 @@ func parseSecret(s string) (ID, bool) {
 	return parseIDDigits(body[:idWidth])
 }
 
-// bytesOf is the text itself, to be read only: a copy would be half the cost of what is
-// done with it.
+// bytesOf returns the bytes of s without a copy, to be read only. Two copies would make Identify 38 % slower
+// (BenchmarkIdentify), and a verify request, which identifies two secrets, 4 %.
 func bytesOf(s string) []byte {
-	return unsafe.Slice(unsafe.StringData(s), len(s)) //nolint:gosec // G103: nobody writes to it
+	return unsafe.Slice(unsafe.StringData(s), len(s)) //nolint:gosec // G103: callers only read
 }
 
-// checksumDigits writes the CRC-32 (IEEE) of what stands before it.
+// checksumDigits writes the CRC-32 (IEEE) of the preceding part of a secret.
 func checksumDigits(dst, before []byte) {
 	putBase62(dst, 0, uint64(crc32.ChecksumIEEE(before)))
 }
 
-// CheckPrefix says what is wrong with a prefix for new secrets. Allowed is
-// [a-z][a-z0-9_]{0,19}.
+// CheckPrefix returns an error unless a prefix for new secrets matches [a-z][a-z0-9_]{0,19}.
 func CheckPrefix(prefix string) error {
 	if !isPrefix(prefix) {
 		return fmt.Errorf("a key prefix is 1 to %d of a-z, 0-9 and _, beginning with a letter", maxPrefixLength)
@@ -122,18 +120,17 @@ func isPrefix(prefix string) bool {
 // ID returns the id of the key that the secret belongs to.
 func (s Secret) ID() ID { return s.id }
 
-// Prefix returns the part that recognises a key and opens nothing: PREFIX_ and the
-// first eight digits of the id.
+// Prefix returns PREFIX_ and the first eight digits of the id: enough to recognise a key, and useless as a
+// credential.
 func (s Secret) Prefix() string {
 	text := s.Reveal()
 	return text[:len(text)-bodyWidth+ShownDigits]
 }
 
-// Hash returns what is stored in place of the secret.
+// Hash returns the hash that is stored instead of the secret.
 func (s Secret) Hash() Hash { return sha256.Sum256(bytesOf(s.Reveal())) }
 
-// Reveal returns the secret itself. Its callers are the places where a secret may
-// leave the program.
+// Reveal returns the secret's text. Only the places where a secret may leave the program call it.
 func (s Secret) Reveal() string {
 	if s.text == nil {
 		return ""
@@ -141,36 +138,36 @@ func (s Secret) Reveal() string {
 	return *s.text
 }
 
-// String redacts.
+// String returns "[redacted]".
 func (s Secret) String() string { return redacted }
 
-// GoString redacts.
+// GoString returns "[redacted]".
 func (s Secret) GoString() string { return redacted }
 
-// Format redacts, whatever the verb.
+// Format writes "[redacted]" for every verb.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
 
-// LogValue redacts.
+// LogValue returns "[redacted]".
 func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText redacts, in JSON too.
+// MarshalText returns "[redacted]", for JSON too.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// Hash is the SHA-256 of a secret. A secret has 190 random bits, so a slow password
-// hash would add cost and no safety.
+// Hash is the SHA-256 of a secret. A secret has 190 random bits, so a slow password hash would add cost
+// but no security.
 type Hash [sha256.Size]byte
 
 // Equal compares in constant time.
 func (h Hash) Equal(other Hash) bool { return subtle.ConstantTimeCompare(h[:], other[:]) == 1 }
 
-// String redacts.
+// String returns "[redacted]".
 func (h Hash) String() string { return redacted }
 
-// Format redacts, whatever the verb.
+// Format writes "[redacted]" for every verb.
 func (h Hash) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
 
-// LogValue redacts.
+// LogValue returns "[redacted]".
 func (h Hash) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText redacts, in JSON too.
+// MarshalText returns "[redacted]", for JSON too.
 func (h Hash) MarshalText() ([]byte, error) { return []byte(redacted), nil }

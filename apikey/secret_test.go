@@ -69,7 +69,7 @@ func TestParseSecretRefuses(t *testing.T) {
 			t.Errorf("%s: error is %v, want ErrMalformed", name, err)
 		}
 	}
-	// The checksum finds every single wrong character, and says nothing of it.
+	// The checksum detects every single wrong character, and the error does not reveal it.
 	for i := range good {
 		wrong := []byte(good)
 		wrong[i] = map[bool]byte{true: 'a', false: 'b'}[good[i] == 'b']
@@ -95,13 +95,13 @@ func TestCheckPrefix(t *testing.T) {
 	}
 }
 
-// TestNothingPrintsASecret tries every way in which a value ends up in text.
+// TestNothingPrintsASecret tries every way to turn a value into text.
 func TestNothingPrintsASecret(t *testing.T) {
 	secret := apikey.NewSecret("ak", apikey.NewID())
 	hash := secret.Hash()
 	key := apikey.Key{ID: secret.ID(), SecretHash: hash}
 	raw := string(hash[:8])
-	// fmt does not ask the methods of an unexported field.
+	// fmt does not call the methods of unexported fields.
 	hidden := struct{ secret apikey.Secret }{secret}
 	for _, value := range []any{secret, &secret, hash, &hash, key, &key, []apikey.Secret{secret}, hidden, &hidden} {
 		var log bytes.Buffer
@@ -169,7 +169,7 @@ func FuzzParseSecret(f *testing.F) {
 			}
 			return
 		}
-		// What is accepted has one spelling, is found by the redactor, and is no name.
+		// An accepted secret has one spelling, is redacted, and cannot be a name.
 		if secret.Reveal() != text || apikey.Redact(text) == text || apikey.CheckName(text) == nil {
 			t.Fatalf("%q is accepted, but not consistently", text)
 		}
@@ -179,7 +179,7 @@ func FuzzParseSecret(f *testing.F) {
 	})
 }
 
-// Who typed a key badly is told how, and never shown what was typed.
+// The message about a mistyped key says what is wrong, and does not repeat the text.
 func TestWhyMalformed(t *testing.T) {
 	secret := apikey.NewSecret("acme_test", apikey.NewID())
 	text := secret.Reveal()

@@ -2,8 +2,8 @@ package apikey
 
 import "time"
 
-// Settings are the fields of a key that its creator chooses. A field is added here: a line in
-// Settings, one in Change, and its definition in settings.
+// Settings are the fields that a key's creator chooses. A new field needs a line here, one in Change, and a
+// definition in settings.
 type Settings struct {
 	Owner     string // never changes
 	Name      string
@@ -13,26 +13,26 @@ type Settings struct {
 	RateLimit RateLimit
 }
 
-// Change is what a PATCH asks for. A nil field stays as it is.
+// Change is a change of a key, as in a PATCH. Nil fields stay as they are.
 type Change struct {
 	Name      *string
 	ExpiresAt *time.Time
 	Scopes    *Scopes
-	Metadata  *Metadata  // replaces all of it
-	RateLimit *RateLimit // the zero RateLimit takes it away
+	Metadata  *Metadata  // replaces all metadata
+	RateLimit *RateLimit // the zero RateLimit removes the limit
 }
 
-// definition is what there is to know about a field of Settings.
+// definition defines a field of Settings.
 type definition[T any] struct {
 	name      string // in the contract and the audit log
 	of        func(*Settings) *T
 	in        func(Change) *T // nil if the field cannot be changed
-	normalize func(T) T       // nil keeps values as they are given
+	normalize func(T) T       // nil keeps values as they are
 	check     func(Policy, time.Time, T) error
-	json      func([]byte, T) []byte // appends it; nothing if it is absent
+	json      func([]byte, T) []byte // appends the value, or nothing if it is absent
 }
 
-// settings defines the fields, in the order in which their faults are listed.
+// settings defines the fields. InvalidErrors list faults in this order.
 var settings = []setting{
 	definition[string]{
 		name: "name", of: func(s *Settings) *string { return &s.Name }, in: func(c Change) *string { return c.Name },
@@ -68,7 +68,7 @@ type setting struct {
 	name      string
 	normalize func(*Settings)
 	check     func(Policy, time.Time, *Settings) error
-	take      func(*Settings, Change) bool // reports whether the change has the field; nil if none can
+	take      func(*Settings, Change) bool // reports whether the change has the field; nil if it cannot change
 	json      func([]byte, *Settings) []byte
 }
 
@@ -94,7 +94,7 @@ func (d definition[T]) setting() setting {
 	return s
 }
 
-// rule is a check that depends on nothing but the value.
+// rule returns a check that depends on the value alone.
 func rule[T any](check func(T) error) func(Policy, time.Time, T) error {
 	return func(_ Policy, _ time.Time, value T) error { return check(value) }
 }
@@ -114,7 +114,7 @@ func (p Policy) checkSettings(now time.Time, s Settings) error {
 	return joinInvalid(errs...)
 }
 
-// CheckChange returns an *InvalidError that lists every field of c at fault.
+// CheckChange returns an *InvalidError that lists all invalid fields of c.
 func (p Policy) CheckChange(now time.Time, c Change) error {
 	var errs []error
 	for _, field := range settings {

@@ -12,7 +12,7 @@ import (
 	"apikeyd/apikey"
 )
 
-// differ says how two keys differ. Hashes do not print, but compare.
+// differ describes how two keys differ. Hashes cannot be printed, but can be compared.
 func differ(want, got apikey.Key) string {
 	if want.SecretHash != got.SecretHash || want.OldSecretHash != got.OldSecretHash {
 		return "other secrets\n" + cmp.Diff(want, got)
@@ -20,7 +20,7 @@ func differ(want, got apikey.Key) string {
 	return cmp.Diff(want, got)
 }
 
-// fieldsAtFault lists the fields that an error names.
+// fieldsAtFault returns the fields that an error names.
 func fieldsAtFault(err error) []string {
 	var invalid *apikey.InvalidError
 	var fields []string
@@ -142,7 +142,7 @@ func TestSettingsOfNewAndChangedKeys(t *testing.T) {
 	if err := (apikey.Policy{}).CheckChange(noon, apikey.Change{Metadata: &good, RateLimit: &none}); err != nil {
 		t.Errorf("taking metadata and rate limit away: %v", err)
 	}
-	// Metadata that was left out reads like metadata that is empty.
+	// Absent metadata reads like empty metadata.
 	if key, _ := rotatable(t, "ak"); key.Metadata == nil {
 		t.Error("a new key has nil metadata")
 	}

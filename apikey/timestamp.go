@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// timestampLayout is how every answer writes an instant: UTC, milliseconds, Z.
+// timestampLayout is the format of times in all answers.
 const timestampLayout = "2006-01-02T15:04:05.000Z"
 
-// ErrNotTimestamp says that a text is not an RFC 3339 date-time with an offset, or
-// names a leap second, or lies outside the years 0000 to 9999 in UTC.
+// ErrNotTimestamp says that text is not an RFC 3339 date-time with an offset, is a leap second, or is
+// outside the years 0000 to 9999 in UTC.
 var ErrNotTimestamp = errors.New(
 	"must be an RFC 3339 date-time with an offset, such as 2030-01-31T12:00:00Z, of the years 0000 to 9999 in UTC")
 
-// Timestamp is an instant in the contract's form: read from strict RFC 3339,
-// truncated to milliseconds, written in UTC with exactly three decimals.
+// Timestamp is a time in the contract's form: strict RFC 3339 when read, truncated to milliseconds, and
+// UTC with exactly three decimals when written.
 type Timestamp time.Time
 
-// ParseTimestamp reads a Timestamp. It returns ErrNotTimestamp otherwise.
+// ParseTimestamp reads a Timestamp. It returns ErrNotTimestamp if it cannot.
 func ParseTimestamp(s string) (Timestamp, error) {
-	// time.Parse also takes an hour of one digit and a comma before the fraction.
+	// time.Parse also accepts one-digit hours and a comma before the fraction.
 	const shortest = "2006-01-02T15:04:05Z"
 	if len(s) < len(shortest) || s[13] != ':' || strings.Contains(s, ",") || !offsetInRange(s) {
 		return Timestamp{}, ErrNotTimestamp
@@ -36,7 +36,7 @@ func ParseTimestamp(s string) (Timestamp, error) {
 	return Timestamp(t), nil
 }
 
-// offsetInRange refuses offsets such as +24:00, which time.Parse takes.
+// offsetInRange refuses offsets such as +24:00, which time.Parse accepts.
 func offsetInRange(s string) bool {
 	if strings.HasSuffix(s, "Z") {
 		return true
@@ -45,16 +45,16 @@ func offsetInRange(s string) bool {
 	return hours <= "23" && minutes <= "59"
 }
 
-// truncate gives an instant the precision that the store keeps.
+// truncate reduces a time to the precision of the store.
 func truncate(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
-// Time returns the instant.
+// Time returns t as a time.Time.
 func (t Timestamp) Time() time.Time { return time.Time(t) }
 
-// Equal reports whether both are the same instant.
+// Equal reports whether both are the same time.
 func (t Timestamp) Equal(u Timestamp) bool { return time.Time(t).Equal(time.Time(u)) }
 
-// String writes the contract's form.
+// String returns the contract's form.
 func (t Timestamp) String() string { return time.Time(t).UTC().Format(timestampLayout) }
 
 // Append appends the contract's form.
@@ -62,10 +62,10 @@ func (t Timestamp) Append(b []byte) []byte {
 	return time.Time(t).UTC().AppendFormat(b, timestampLayout)
 }
 
-// MarshalText writes the contract's form, in JSON too.
+// MarshalText returns the contract's form, for JSON too.
 func (t Timestamp) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// UnmarshalText reads what ParseTimestamp reads.
+// UnmarshalText is ParseTimestamp.
 func (t *Timestamp) UnmarshalText(text []byte) (err error) {
 	*t, err = ParseTimestamp(string(text))
 	return err

@@ -33,9 +33,9 @@ func textOrCode(answer *http.Response) string {
 	if err != nil {
 		panic(err)
 	}
-	var told struct{ Code string }
-	if json.Unmarshal(body, &told) == nil {
-		return told.Code
+	var response struct{ Code string }
+	if json.Unmarshal(body, &response) == nil {
+		return response.Code
 	}
 	return string(body)
 }

@@ -108,16 +108,16 @@ func (g *guarded) call(t *testing.T, method string, header http.Header) got {
 	if a.status == 200 || method == http.MethodHead {
 		return a
 	}
-	var told struct {
+	var refusal struct {
 		Status        int
 		Code, Message string
 	}
-	must(t, json.Unmarshal(body, &told))
-	if told.Status != a.status || told.Message == "" || a.header.Get("Content-Type") != "application/json" ||
+	must(t, json.Unmarshal(body, &refusal))
+	if refusal.Status != a.status || refusal.Message == "" || a.header.Get("Content-Type") != "application/json" ||
 		a.header.Get("Cache-Control") != "no-store" {
 		t.Errorf("%d %v: %s", a.status, a.header, a.body)
 	}
-	a.code = told.Code
+	a.code = refusal.Code
 	return a
 }
 

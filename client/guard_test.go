@@ -45,8 +45,8 @@ func TestGuardReadsCredentials(t *testing.T) {
 		{"bearer with several spaces", nil, []string{"Bearer   " + good}, pass},
 		{"the same in x-api-key twice", []string{good, good}, nil, pass},
 		{"the same across headers", []string{good}, []string{"Bearer " + good}, pass},
-		{"empty beside a good one", []string{""}, []string{"Bearer " + good}, pass},
-		{"basic beside bearer", nil, []string{"Basic eDp5", "Bearer " + good}, pass},
+		{"empty and a good one", []string{""}, []string{"Bearer " + good}, pass},
+		{"basic and bearer", nil, []string{"Basic eDp5", "Bearer " + good}, pass},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			header := http.Header{"X-Api-Key": tt.apiKey, "Authorization": tt.authorization}

@@ -74,9 +74,9 @@ func TestGuardOfAStoppedService(t *testing.T) {
 			} else {
 				want(unknown.Secret.Reveal(), 503, `"code":"UNAVAILABLE"`)
 			}
-			told := log.String()
-			if !strings.Contains(told, "cannot be asked") || strings.Contains(told, "passed") != tt.pass {
-				t.Errorf("the log says %s", told)
+			logged := log.String()
+			if !strings.Contains(logged, "cannot be asked") || strings.Contains(logged, "passed") != tt.pass {
+				t.Errorf("the log says %s", logged)
 			}
 			if tt.o.CacheFor > 0 {
 				want(known.Secret.Reveal(), 200, known.ID)

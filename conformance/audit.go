@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"apikeyd/apikey"
@@ -15,16 +16,16 @@ import (
 func auditChecks() []check {
 	const group = "audit events"
 	return []check{
-		{group, "every change leaves one event, which says who did what to which key", ruling | writing, auditedChanges},
-		{group, "an event says what each field was and what it became", ruling | writing, auditedFields},
-		{group, "what changes nothing, or is refused, leaves no event", ruling | writing, unauditedCalls},
-		{group, "filters narrow the events", ruling | writing, auditFilters},
-		{group, "events are read on from one, while more come", ruling | writing, auditPages},
-		{group, "an audit filter that is no good is refused", ruling, badAuditFilters},
+		{group, "every change makes one event that says who did what to which key", needAdminKey | needWriteKey, auditedChanges},
+		{group, "an event has each changed field's old and new value", needAdminKey | needWriteKey, auditedFields},
+		{group, "a call that is refused or changes nothing makes no event", needAdminKey | needWriteKey, unauditedCalls},
+		{group, "filters narrow the events", needAdminKey | needWriteKey, auditFilters},
+		{group, "events can be paged while more arrive", needAdminKey | needWriteKey, auditPages},
+		{group, "an invalid audit filter is refused", needAdminKey, badAuditFilters},
 	}
 }
 
-// events lists events that pass a query, in as many answers as it takes.
+// events lists all events that match a query, page by page.
 func (s *session) events(query string, size int) []map[string]any {
 	var all []map[string]any
 	before := ""
@@ -50,7 +51,7 @@ func (s *session) events(query string, size int) []map[string]any {
 
 func (s *session) eventsOf(id string) []map[string]any { return s.events("&key="+id, 20) }
 
-// wantEvent holds an event against the call that it is of.
+// wantEvent compares an event with its call.
 func (s *session) wantEvent(event map[string]any, action string, call answer, want fields) {
 	want = want.with("action", action).with("request_id", call.header.Get("X-Request-Id"))
 	for field, value := range want {
@@ -65,7 +66,7 @@ func (s *session) wantEvent(event map[string]any, action string, call answer, wa
 }
 
 func auditedChanges(s *session) {
-	made := s.want(http.StatusCreated, request{operation: "createApiKey", body: s.plain().with("owner", s.run).json()})
+	made := s.want(http.StatusCreated, request{operation: "createApiKey", body: s.keyBody().with("owner", s.run).json()})
 	key := created{body: made.body}
 	key.id, _ = made.body["id"].(string)
 	key.name, _ = made.body["name"].(string)
@@ -85,7 +86,7 @@ func auditedChanges(s *session) {
 
 	events := s.eventsOf(key.id)
 	if len(events) != 5 {
-		s.fail("5 changes left %d events", len(events))
+		s.fail("5 changes made %d events", len(events))
 		return
 	}
 	mine := fields{"key_id": key.id, "owner": s.run, "name": renamed, "actor": s.id, "via": "http"}
@@ -95,7 +96,7 @@ func auditedChanges(s *session) {
 	s.wantEvent(events[3], "update", update, mine)
 	s.wantEvent(events[4], "create", made, mine.with("name", key.name))
 	if !slices.IsSortedFunc(events, func(a, b map[string]any) int {
-		return -compare(text(a["id"]), text(b["id"]))
+		return strings.Compare(text(b["id"]), text(a["id"]))
 	}) {
 		s.fail("the events are not newest first")
 	}
@@ -108,7 +109,7 @@ func text(value any) string {
 
 func auditedFields(s *session) {
 	end, later := inAnHour(), apikey.Timestamp(time.Now().Add(2*time.Hour)).String()
-	key, ok := s.create(s.plain().with("expires_at", end).with("scopes", []string{"a:b"}).with("rate_limit", nil))
+	key, ok := s.create(s.keyBody().with("expires_at", end).with("scopes", []string{"a:b"}).with("rate_limit", nil))
 	if !ok {
 		return
 	}
@@ -127,21 +128,21 @@ func auditedFields(s *session) {
 	grace := rotated.body["grace_ends_at"]
 	revoked := s.want(http.StatusOK, request{operation: "revokeApiKey", key: key.id}).body["revoked_at"]
 
-	type was = map[string]any // or is
-	fromTo := func(from, to any) was { return was{"from": from, "to": to} }
-	want := []was{
-		{"revoked_at": was{"to": revoked}, "grace_ends_at": was{"from": grace}},
-		{"grace_ends_at": was{"to": grace}},
-		{"rate_limit": was{"from": limit}},
-		{"metadata": fromTo(was{}, plan), "rate_limit": was{"to": limit}},
+	type object = map[string]any
+	fromTo := func(from, to any) object { return object{"from": from, "to": to} }
+	want := []object{
+		{"revoked_at": object{"to": revoked}, "grace_ends_at": object{"from": grace}},
+		{"grace_ends_at": object{"to": grace}},
+		{"rate_limit": object{"from": limit}},
+		{"metadata": fromTo(object{}, plan), "rate_limit": object{"to": limit}},
 		{"scopes": fromTo([]any{"a:b"}, []any{})},
 		{"name": fromTo(key.name, key.name+"é"), "expires_at": fromTo(end, later)},
-		{"name": was{"to": key.name}, "expires_at": was{"to": end}, "scopes": was{"to": []any{"a:b"}},
-			"metadata": was{"to": was{}}},
+		{"name": object{"to": key.name}, "expires_at": object{"to": end}, "scopes": object{"to": []any{"a:b"}},
+			"metadata": object{"to": object{}}},
 	}
 	events := s.eventsOf(key.id)
 	if len(events) != len(want) {
-		s.fail("%d changes left %d events", len(want), len(events))
+		s.fail("%d changes made %d events", len(want), len(events))
 		return
 	}
 	for i, event := range events {
@@ -152,8 +153,8 @@ func auditedFields(s *session) {
 }
 
 func unauditedCalls(s *session) {
-	key, ok := s.create(s.plain())
-	other, good := s.create(s.plain())
+	key, ok := s.create(s.keyBody())
+	other, good := s.create(s.keyBody())
 	if !ok || !good {
 		return
 	}
@@ -163,17 +164,17 @@ func unauditedCalls(s *session) {
 	s.want(http.StatusBadRequest, request{operation: "updateApiKey", key: key.id, body: `{"name":""}`})
 	s.want(http.StatusOK, request{operation: "getApiKey", key: key.id})
 	if n := len(s.eventsOf(key.id)); n != 1 {
-		s.fail("a creation, and calls that change nothing, left %d events", n)
+		s.fail("a creation and calls that change nothing made %d events", n)
 	}
 }
 
 func auditFilters(s *session) {
 	owner := s.newName()
-	admin, ok := s.create(s.plain().with("owner", owner).with("scopes", []string{apikey.ScopeAdmin}))
+	admin, ok := s.create(s.keyBody().with("owner", owner).with("scopes", []string{apikey.ScopeAdmin}))
 	if !ok {
 		return
 	}
-	key, ok := s.createAs(admin.secret, s.plain().with("owner", owner))
+	key, ok := s.createAs(admin.secret, s.keyBody().with("owner", owner))
 	if !ok {
 		return
 	}
@@ -182,10 +183,10 @@ func auditFilters(s *session) {
 	s.want(http.StatusOK, request{operation: "revokeApiKey", key: key.id})
 	whole := s.events("&owner="+url.QueryEscape(owner), 20)
 	if len(whole) != 4 {
-		s.fail("4 changes left %d events of their owner", len(whole))
+		s.fail("4 changes made %d events of their owner", len(whole))
 		return
 	}
-	// Some may be of the same millisecond.
+	// Some may have the same millisecond.
 	during := func(keep func(time.Time) bool) (found []int) {
 		for i, event := range whole {
 			if keep(stamp(event["at"])) {
@@ -234,7 +235,7 @@ func auditPages(s *session) {
 	owner := s.newName()
 	var want []string
 	for range 5 {
-		key, ok := s.create(s.plain().with("owner", owner))
+		key, ok := s.create(s.keyBody().with("owner", owner))
 		if !ok {
 			return
 		}
@@ -250,7 +251,7 @@ func auditPages(s *session) {
 		}
 	}
 	first := s.want(http.StatusOK, request{operation: "listAuditEvents", query: "items_per_page=2&owner=" + url.QueryEscape(owner)})
-	if _, ok := s.create(s.plain().with("owner", owner)); !ok {
+	if _, ok := s.create(s.keyBody().with("owner", owner)); !ok {
 		return
 	}
 	rest := s.events("&owner="+url.QueryEscape(owner)+"&before="+text(first.body["next"]), 20)

@@ -9,29 +9,29 @@ import (
 func authenticationChecks() []check {
 	const group = "authentication"
 	return []check{
-		{group, "every operation refuses calls without credentials", reading, func(s *session) {
-			s.everyOperation(nobody, http.StatusUnauthorized, "no credentials", nil)
+		{group, "every operation refuses calls without credentials", needNothing, func(s *session) {
+			s.everyOperation(noCredentials, http.StatusUnauthorized, "no credentials", nil)
 		}},
-		{group, "every operation refuses a key that does not exist", reading, func(s *session) {
+		{group, "every operation refuses an unknown key", needNothing, func(s *session) {
 			unknown := unknownSecret()
 			s.everyOperation(unknown, http.StatusUnauthorized, "unknown key", nil)
 		}},
-		{group, "a damaged secret is refused", reading, damagedSecrets},
-		{group, "a bearer token is as good as x-api-key, other schemes are ignored", reading, schemes},
-		{group, "two different keys in one request are refused", reading, twoKeys},
-		{group, "every operation refuses a key without its scope", writing, func(s *session) {
-			if key, ok := s.create(s.plain().with("scopes", []string{})); ok {
+		{group, "a damaged secret is refused", needNothing, damagedSecrets},
+		{group, "a bearer token works like x-api-key; other schemes are ignored", needNothing, schemes},
+		{group, "two different keys in one request are refused", needNothing, twoKeys},
+		{group, "every operation refuses a key without its scope", needWriteKey, func(s *session) {
+			if key, ok := s.create(s.keyBody().with("scopes", []string{})); ok {
 				s.everyOperation(key.secret, http.StatusForbidden, "key without scopes", nil)
 			}
 		}},
-		{group, "strangers learn nothing from validation", reading, func(s *session) {
-			s.want(http.StatusUnauthorized, request{operation: "listApiKeys", secret: nobody,
+		{group, "authentication comes before validation", needNothing, func(s *session) {
+			s.want(http.StatusUnauthorized, request{operation: "listApiKeys", secret: noCredentials,
 				query: "page=0&nonsense=1", why: "no credentials and a bad query"})
 		}},
 	}
 }
 
-// everyOperation calls all operations alike. In a read-only run only those that read.
+// everyOperation calls all operations in the same way, or in a read-only run those that only read.
 func (s *session) everyOperation(secret string, status int, why string, header http.Header) {
 	for _, name := range s.contract.names() {
 		op := s.contract.operations[name]
@@ -46,14 +46,14 @@ func (s *session) everyOperation(secret string, status int, why string, header h
 	}
 }
 
-// unknownSecret is well-formed, and no key's.
+// unknownSecret returns a well-formed secret that belongs to no key.
 func unknownSecret() string { return apikey.NewSecret("ak", apikey.NewID()).Reveal() }
 
-// anotherSecret is well-formed and names the same key, but is not its secret.
+// anotherSecret returns a well-formed secret with the id of the same key.
 func anotherSecret(secret string) string {
 	parsed, err := apikey.ParseSecret(secret)
 	if err != nil {
-		return "a secret that is not well-formed" // it will not be taken either
+		return "a secret that is not well-formed" // is refused too
 	}
 	return apikey.NewSecret("ak", parsed.ID()).Reveal()
 }
@@ -80,7 +80,7 @@ func schemes(s *session) {
 		"another scheme":          {"Digest " + s.secret, http.StatusUnauthorized},
 		"no scheme":               {s.secret, http.StatusUnauthorized},
 	} {
-		s.want(tt.status, request{operation: "listApiKeys", secret: nobody,
+		s.want(tt.status, request{operation: "listApiKeys", secret: noCredentials,
 			header: http.Header{"Authorization": {tt.value}}, why: why})
 	}
 }
@@ -98,6 +98,6 @@ func twoKeys(s *session) {
 		"the same in both headers": {
 			http.Header{"X-Api-Key": {s.secret}, "Authorization": {"Bearer " + s.secret}}, http.StatusOK},
 	} {
-		s.want(tt.status, request{operation: "listApiKeys", secret: nobody, header: tt.header, why: why})
+		s.want(tt.status, request{operation: "listApiKeys", secret: noCredentials, header: tt.header, why: why})
 	}
 }

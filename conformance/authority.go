@@ -10,15 +10,15 @@ import (
 func authorityChecks() []check {
 	const group = "authority"
 	return []check{
-		{group, "a key without scopes named gets keys:read and keys:write of its creator", writing, inheritedScopes},
-		{group, "nobody grants a scope that his own key lacks", ruling, noGranting},
-		{group, "nobody changes, rotates or revokes a key that has a scope more", ruling, noTakeover},
-		{group, "another owner's keys are not there", ruling, owners},
+		{group, "a key created without scopes inherits keys:read and keys:write", needWriteKey, inheritedScopes},
+		{group, "a key cannot grant a scope that it lacks", needAdminKey, noGranting},
+		{group, "a key cannot change, rotate or revoke one with more scopes", needAdminKey, noTakeover},
+		{group, "another owner's keys are not found", needAdminKey, owners},
 	}
 }
 
 func inheritedScopes(s *session) {
-	key, ok := s.create(s.plain())
+	key, ok := s.create(s.keyBody())
 	if !ok {
 		return
 	}
@@ -33,9 +33,9 @@ func inheritedScopes(s *session) {
 	}
 }
 
-// writer makes a key that may write, of an owner of this run.
+// writer creates a key that may write, with an owner of this run.
 func (s *session) writer() (created, bool) {
-	return s.create(s.plain().with("owner", s.run).with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite}))
+	return s.create(s.keyBody().with("owner", s.run).with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite}))
 }
 
 func noGranting(s *session) {
@@ -43,7 +43,7 @@ func noGranting(s *session) {
 	if !ok {
 		return
 	}
-	child, ok := s.createAs(writer.secret, s.plain())
+	child, ok := s.createAs(writer.secret, s.keyBody())
 	if !ok {
 		return
 	}
@@ -53,14 +53,14 @@ func noGranting(s *session) {
 	for _, scope := range []string{apikey.ScopeAdmin, apikey.ScopeVerify, "datasets:read"} {
 		scopes := []string{apikey.ScopeRead, scope}
 		s.want(http.StatusForbidden, request{operation: "createApiKey", secret: writer.secret,
-			body: s.plain().with("scopes", scopes).json(), why: "granting " + scope})
+			body: s.keyBody().with("scopes", scopes).json(), why: "granting " + scope})
 		for _, key := range []created{child, writer} {
 			s.want(http.StatusForbidden, request{operation: "updateApiKey", secret: writer.secret, key: key.id,
 				body: fields{"scopes": scopes}.json(), why: "granting " + scope})
 		}
 	}
 	s.want(http.StatusForbidden, request{operation: "createApiKey", secret: writer.secret,
-		body: s.plain().with("owner", s.run+"-other").json(), why: "for another owner"})
+		body: s.keyBody().with("owner", s.run+"-other").json(), why: "for another owner"})
 }
 
 func noTakeover(s *session) {
@@ -69,7 +69,7 @@ func noTakeover(s *session) {
 		return
 	}
 	for _, scope := range []string{apikey.ScopeAdmin, "datasets:read"} {
-		target, ok := s.create(s.plain().with("owner", s.run).with("scopes", []string{scope}).with("rate_limit", nil))
+		target, ok := s.create(s.keyBody().with("owner", s.run).with("scopes", []string{scope}).with("rate_limit", nil))
 		if !ok {
 			return
 		}
@@ -97,7 +97,7 @@ func owners(s *session) {
 	if !ok {
 		return
 	}
-	stranger, ok := s.create(s.plain().with("owner", s.run+"-other").with("scopes", []string{}))
+	stranger, ok := s.create(s.keyBody().with("owner", s.run+"-other").with("scopes", []string{}))
 	if !ok {
 		return
 	}

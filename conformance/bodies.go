@@ -8,11 +8,11 @@ import (
 func bodyChecks() []check {
 	const group = "bodies"
 	return []check{
-		{group, "JSON is read strictly", writing, strictJSON},
-		{group, "properties have the types and limits of the contract", writing, wrongProperties},
-		{group, "the media type is application/json", writing, mediaTypes},
-		{group, "a body has at most 64 KiB and no endless nesting", writing, hugeBodies},
-		{group, "a body where none belongs is refused", reading, needlessBodies},
+		{group, "JSON is parsed strictly", needWriteKey, strictJSON},
+		{group, "properties have the types and limits of the contract", needWriteKey, wrongProperties},
+		{group, "the media type must be application/json", needWriteKey, mediaTypes},
+		{group, "bodies over 64 KiB and deep nesting are refused", needWriteKey, hugeBodies},
+		{group, "an unexpected body is refused", needNothing, needlessBodies},
 	}
 }
 
@@ -49,7 +49,7 @@ func strictJSON(s *session) {
 }
 
 func wrongProperties(s *session) {
-	good := s.plain()
+	good := s.keyBody()
 	for why, tt := range map[string]struct {
 		field string
 		body  fields
@@ -88,10 +88,10 @@ func mediaTypes(s *session) {
 		"twice":            {"application/json", "application/json"},
 		"another charset":  {"application/json; charset=utf-16"},
 	} {
-		s.refuses("Content-Type", request{operation: "createApiKey", body: s.plain().json(),
+		s.refuses("Content-Type", request{operation: "createApiKey", body: s.keyBody().json(),
 			header: http.Header{"Content-Type": types}, why: "media type: " + why})
 	}
-	a := s.want(http.StatusCreated, request{operation: "createApiKey", body: s.plain().json(),
+	a := s.want(http.StatusCreated, request{operation: "createApiKey", body: s.keyBody().json(),
 		header: http.Header{"Content-Type": {"Application/JSON; charset=UTF-8"}}, why: "media type with charset"})
 	if id, ok := a.body["id"].(string); ok {
 		s.made = append(s.made, created{id: id})
@@ -100,7 +100,7 @@ func mediaTypes(s *session) {
 
 func hugeBodies(s *session) {
 	const limit = maxBody
-	body := s.plain().json()
+	body := s.keyBody().json()
 	pad := func(size int) string { return body + padding(size-len(body)) }
 	a := s.want(http.StatusCreated, request{operation: "createApiKey", body: pad(limit), why: "exactly 64 KiB"})
 	if id, ok := a.body["id"].(string); ok {
@@ -120,13 +120,13 @@ func hugeBodies(s *session) {
 	}
 }
 
-// padding is white space, which JSON may have at its end.
+// padding returns white space, which may follow JSON.
 func padding(size int) string { return strings.Repeat(" ", size) }
 
 func needlessBodies(s *session) {
 	s.refuses("body", request{operation: "listApiKeys", body: "{}", why: "with a body"})
 	s.refuses("body", request{operation: "getApiKey", key: s.run, body: "{}", why: "with a body"})
-	if s.missing(writing) == "" {
+	if s.missing(needWriteKey) == "" {
 		s.refuses("body", request{operation: "revokeApiKey", key: s.run, body: "{}", why: "with a body"})
 	}
 }

@@ -1,7 +1,6 @@
-// Package conformance checks a running deployment of apikeyd against its contract:
-// what every answer looks like, and how the service behaves. It knows the deployment
-// only by its URL and a key, so it serves any of them, behind a proxy or not; our own
-// tests run the same suite.
+// Package conformance checks a running deployment of apikeyd against its contract: the form of
+// every answer, and how the service behaves. It needs only the deployment's URL and a key, so it
+// works for any deployment, behind a proxy or not. Our own tests run the same suite.
 package conformance
 
 import (
@@ -17,23 +16,23 @@ import (
 	"apikeyd/apikey"
 )
 
-// Options say what to check. URL, Key and Contract must be set.
+// Options configure a run. URL, Key and Contract must be set.
 type Options struct {
-	URL      string // where the deployment's /v1 is, without /v1
-	Key      string // a secret with at least keys:read and keys:write
+	URL      string // the deployment's URL, without /v1
+	Key      string // the secret of a key with at least keys:read and keys:write
 	Contract []byte // openapi.yaml
-	ReadOnly bool   // send only GET: nothing is created or changed, but for the uses of Key
+	ReadOnly bool   // send only GET requests, so that nothing changes except the last use of Key
 
-	// Client sends the requests; nil is one with a timeout of 30 seconds.
+	// Client sends the requests; nil means one with a timeout of 30 seconds.
 	Client *http.Client
-	// Progress is told of each check when it ends; nil is nobody.
+	// Progress is called with the result of each check, unless it is nil.
 	Progress func(Result)
 
-	only  string // how the names of the checks to run begin
-	clock clock  // nil is the real one
+	only  string // prefix of the names of the checks to run
+	clock clock  // nil means the real one
 }
 
-// clock is how a run tells the time and waits.
+// clock is the clock of a run.
 type clock interface {
 	Now() time.Time
 	Sleep(ctx context.Context, d time.Duration)
@@ -77,7 +76,7 @@ type Report struct {
 	Results []Result      `json:"results"`
 }
 
-// Count returns how many checks ended so.
+// Count returns how many checks had an outcome.
 func (r Report) Count(o Outcome) int {
 	n := 0
 	for _, result := range r.Results {
@@ -88,7 +87,7 @@ func (r Report) Count(o Outcome) int {
 	return n
 }
 
-// Exchanges returns how many requests were answered.
+// Exchanges returns the number of answered requests.
 func (r Report) Exchanges() int {
 	n := 0
 	for _, result := range r.Results {
@@ -97,13 +96,13 @@ func (r Report) Exchanges() int {
 	return n
 }
 
-// ErrUnusable says that there was nothing to check: the deployment cannot be reached,
-// or the key opens nothing.
+// ErrUnusable means that the suite could not start: the deployment cannot be reached, or the key is
+// not accepted.
 var ErrUnusable = errors.New("the deployment cannot be checked")
 
-// Run runs the suite. Keys that it creates are revoked before it returns, whatever
-// happened; their rows stay, as revoked keys do. It returns ErrUnusable, wrapped with
-// the reason, or the error of an unreadable contract.
+// Run runs the suite. Keys that it creates are always revoked before it returns, and stay in the
+// list as revoked keys do. It returns ErrUnusable, wrapped with the reason, or the error of an
+// unreadable contract.
 func Run(ctx context.Context, o Options) (Report, error) {
 	if o.Client == nil {
 		o.Client = &http.Client{Timeout: 30 * time.Second}
@@ -123,7 +122,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		ctx: ctx, clock: o.clock, client: o.Client, base: base, contract: contract,
 		secret: o.Key, run: "conformance-" + strings.ToLower(rand.Text()[:8]), readOnly: o.ReadOnly,
 	}
-	if err := s.introduce(); err != nil {
+	if err := s.identify(); err != nil {
 		return Report{}, fmt.Errorf("%w: %w", ErrUnusable, err)
 	}
 	defer s.cleanUp()
@@ -146,37 +145,37 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	return report, nil
 }
 
-// check is one statement about a deployment, and how to test it.
+// check is a statement about a deployment and its test.
 type check struct {
 	group, name string
 	needs       need
 	test        func(*session)
 }
 
-// need is what a check cannot do without. Needs add up.
+// need is what a check requires. Needs can be combined.
 type need uint
 
 const (
-	writing   need = 1 << iota // keys of its own
-	verifying                  // a key with keys:verify
-	ruling                     // a key with keys:admin
-	passing                    // a key without a rate limit, which the check would use up
-	reading   need = 0         // GET requests only
+	needWriteKey     need = 1 << iota // a key with keys:write
+	needVerifyKey                     // a key with keys:verify
+	needAdminKey                      // a key with keys:admin
+	needUnlimitedKey                  // a key without a rate limit, which the check would use up
+	needNothing      need = 0         // GET requests only
 )
 
-// missing says why a check cannot run here; empty if it can.
+// missing returns why a check cannot run here, or nothing if it can.
 func (s *session) missing(n need) string {
-	changing := n&(writing|verifying|ruling) != 0
+	changing := n&(needWriteKey|needVerifyKey|needAdminKey) != 0
 	switch {
 	case s.readOnly && changing:
 		return "it would change something"
-	case n&ruling != 0 && !s.scopes.Has(apikey.ScopeAdmin):
+	case n&needAdminKey != 0 && !s.scopes.Has(apikey.ScopeAdmin):
 		return "it needs a key with " + apikey.ScopeAdmin
-	case n&verifying != 0 && !s.scopes.Has(apikey.ScopeVerify):
+	case n&needVerifyKey != 0 && !s.scopes.Has(apikey.ScopeVerify):
 		return "it needs a key with " + apikey.ScopeVerify
-	case n&writing != 0 && !s.scopes.Has(apikey.ScopeWrite):
+	case n&needWriteKey != 0 && !s.scopes.Has(apikey.ScopeWrite):
 		return "it needs a key with " + apikey.ScopeWrite
-	case n&passing != 0 && s.limited:
+	case n&needUnlimitedKey != 0 && s.limited:
 		return "it needs a key without a rate limit"
 	}
 	return ""
@@ -188,7 +187,7 @@ func checks() []check {
 		authenticationChecks(), lifecycleChecks(), nameChecks(), bodyChecks(), dateChecks(),
 		listChecks(), cursorChecks(), filterChecks(), metadataChecks(), authorityChecks(), rotationChecks(),
 		verificationChecks(), rateLimitChecks(), forwardAuthChecks(), introspectionChecks(), leakChecks(),
-		usageChecks(), auditChecks(), routingChecks(), slowDownChecks(),
+		usageChecks(), auditChecks(), routingChecks(), throttlingChecks(),
 	} {
 		all = append(all, group...)
 	}

@@ -18,22 +18,22 @@ import (
 	"apikeyd/store"
 )
 
-// allowedGaps are the documented answers that no exchange needs to show, each with
-// its reason. There are none.
+// allowedGaps are the documented answers that no exchange needs to cover, each with its reason.
+// There are none.
 var allowedGaps = map[contracttest.Answer]string{}
 
-// skipping is the real clock, but for the waits of the suite, which it skips. A service that
-// has the same clock sees them pass.
-type skipping struct{ skipped atomic.Int64 }
+// skippingClock is the real clock, but it skips the waits of the suite. A service with the same clock
+// sees that time pass.
+type skippingClock struct{ skipped atomic.Int64 }
 
-func (c *skipping) Now() time.Time { return time.Now().Add(time.Duration(c.skipped.Load())) }
+func (c *skippingClock) Now() time.Time { return time.Now().Add(time.Duration(c.skipped.Load())) }
 
-func (c *skipping) Sleep(_ context.Context, d time.Duration) { c.skipped.Add(int64(d)) }
+func (c *skippingClock) Sleep(_ context.Context, d time.Duration) { c.skipped.Add(int64(d)) }
 
 // run starts a service and runs the suite on it through the checking transport.
 func run(t *testing.T, o servertest.Options, readOnly bool, scopes ...string) conformance.Report {
 	t.Helper()
-	clock := &skipping{}
+	clock := &skippingClock{}
 	o.Now = clock.Now
 	s := servertest.Start(t, o)
 	_, secret := s.Add(t, "acme", "for the suite", scopes...)
@@ -52,7 +52,7 @@ func runOn(t *testing.T, s *servertest.Server, secret apikey.Secret, o conforman
 	return report
 }
 
-// wantCleanedUp wants every key that the suite made to be revoked.
+// wantCleanedUp checks that every key that the suite created is revoked.
 func wantCleanedUp(t *testing.T, s *servertest.Server, ours apikey.ID) {
 	t.Helper()
 	page, err := s.DB.Keys(t.Context(), store.Query{Limit: 1000})
@@ -75,8 +75,8 @@ func wantNoFindings(t *testing.T, report conformance.Report) {
 	}
 }
 
-// TestServiceConforms also holds that every answer which the contract documents was
-// seen, by running the suite and then by taking the database away. It runs on the real clock.
+// TestServiceConforms also checks that every documented answer was seen, by running the suite and
+// then closing the database. It runs on the real clock.
 func TestServiceConforms(t *testing.T) {
 	t.Parallel()
 	var coverage contracttest.Coverage
@@ -98,7 +98,7 @@ func TestServiceConforms(t *testing.T) {
 	}
 }
 
-// bodies are well-formed ones, of the operations that need one.
+// bodies returns valid bodies for the operations that need one.
 func bodies(secret string) map[string]string {
 	return map[string]string{
 		"createApiKey":    `{"name":"x","expires_at":"2099-01-01T00:00:00Z"}`,
@@ -143,8 +143,8 @@ func withoutDatabase(t *testing.T, coverage *contracttest.Coverage) {
 	}
 }
 
-// TestOtherKeysAndPolicies runs the suite as others may: with less of a key, without
-// the right to change anything, and where keys may not live long.
+// TestOtherKeysAndPolicies runs the suite with keys that have fewer scopes, read-only, and with a
+// short maximum lifetime.
 func TestOtherKeysAndPolicies(t *testing.T) {
 	t.Parallel()
 	shortLives := servertest.Options{Configure: []func(*handlers.Config){
@@ -175,8 +175,7 @@ func TestOtherKeysAndPolicies(t *testing.T) {
 	}
 }
 
-// TestLimitedKeys runs the suite with keys that have a rate limit, which is not for the
-// suite to use up.
+// TestLimitedKeys runs the suite with keys that have a rate limit, which the suite must not use up.
 func TestLimitedKeys(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -188,7 +187,7 @@ func TestLimitedKeys(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			clock := &skipping{}
+			clock := &skippingClock{}
 			s := servertest.Start(t, servertest.Options{Now: clock.Now})
 			key, secret := s.Add(t, "acme", "for the suite", tt.scopes...)
 			limit := apikey.RateLimit{Limit: 1, Window: 24 * time.Hour}
@@ -205,7 +204,7 @@ func TestLimitedKeys(t *testing.T) {
 	}
 }
 
-// TestReadOnlyChangesNothing counts what is in the store.
+// TestReadOnlyChangesNothing counts the audit events.
 func TestReadOnlyChangesNothing(t *testing.T) {
 	t.Parallel()
 	s := servertest.Start(t, servertest.Options{})

@@ -17,18 +17,18 @@ import (
 	"apikeyd/apikey"
 )
 
-// contract answers what openapi.yaml says of an answer.
+// contract checks answers against openapi.yaml.
 type contract struct {
 	operations map[string]operation
-	errors     *openapi3.Schema // of every error, documented or not
+	errors     *openapi3.Schema // of all errors, documented or not
 }
 
 // operation is one operation of the contract.
 type operation struct {
 	method, path string
-	scope        string // that the caller's key needs; empty is any
-	public       bool   // without a key too
-	media        string // of the body; empty if it takes none
+	scope        string // required of the caller's key; empty means none
+	public       bool   // works without a key
+	media        string // of the request body; empty if there is none
 	responses    *openapi3.Responses
 }
 
@@ -58,17 +58,17 @@ func readContract(text []byte) (*contract, error) {
 	return c, nil
 }
 
-// names returns the operations in a fixed order.
+// names returns the ids of the operations in a fixed order.
 func (c *contract) names() []string { return slices.Sorted(maps.Keys(c.operations)) }
 
-// formats are those of strings in answers: one spelling each.
+// formats validate strings in answers, which have one spelling each.
 var formats = map[string]openapi3.StringFormatValidator{
 	"date-time": openapi3.NewCallbackValidator(checkInstant),
 	"uuid": openapi3.NewRegexpFormatValidator(
 		`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`),
 }
 
-// checkInstant wants the one spelling that answers use.
+// checkInstant accepts only the spelling that answers use.
 func checkInstant(text string) error {
 	stamp, err := apikey.ParseTimestamp(text)
 	if err != nil || stamp.String() != text {
@@ -79,11 +79,11 @@ func checkInstant(text string) error {
 
 var requestIDForm = regexp.MustCompile(`^[\x21-\x7E]{8,}$`)
 
-// problems says what is wrong with an answer, whatever it was asked for.
+// problems lists everything that is wrong with an answer, whatever the request was.
 func (c *contract) problems(a answer) []string {
 	found := headerProblems(a)
 	if a.status >= 500 {
-		found = append(found, fmt.Sprintf("status %d: nothing a client sends may cause that", a.status))
+		found = append(found, fmt.Sprintf("status %d: no request may cause a server error", a.status))
 	}
 	schema := c.errors
 	if op, ok := c.operations[a.operation]; ok {
@@ -94,14 +94,14 @@ func (c *contract) problems(a answer) []string {
 	}
 	if schema == nil || a.method == http.MethodHead {
 		if len(a.raw) > 0 {
-			found = append(found, fmt.Sprintf("a body of %d bytes where none belongs", len(a.raw)))
+			found = append(found, fmt.Sprintf("an unexpected body of %d bytes", len(a.raw)))
 		}
 		return found
 	}
 	return append(found, bodyProblems(schema, a)...)
 }
 
-// headerProblems checks the headers that every answer has.
+// headerProblems checks the headers of every answer.
 func headerProblems(a answer) []string {
 	var found []string
 	if id := a.header.Get("X-Request-Id"); !requestIDForm.MatchString(id) {
@@ -116,7 +116,7 @@ func headerProblems(a answer) []string {
 	return found
 }
 
-// bodyProblems holds a body against its schema.
+// bodyProblems checks a body against its schema.
 func bodyProblems(schema *openapi3.Schema, a answer) []string {
 	var found []string
 	if media, _, err := mime.ParseMediaType(a.header.Get("Content-Type")); err != nil || media != "application/json" {
@@ -133,7 +133,7 @@ func bodyProblems(schema *openapi3.Schema, a answer) []string {
 	return found
 }
 
-// errorProblems checks what the schema of errors cannot say.
+// errorProblems checks what the schema of errors cannot express.
 func errorProblems(a answer) []string {
 	var found []string
 	if status, _ := a.body["status"].(float64); int(status) != a.status {
@@ -148,7 +148,8 @@ func errorProblems(a answer) []string {
 	return found
 }
 
-// schemaOf finds what an answer of this status looks like: nil if it has no body.
+// schemaOf returns the schema of an answer with this status, nil if it has no body, and whether the
+// status is documented.
 func schemaOf(responses *openapi3.Responses, status int) (*openapi3.Schema, bool) {
 	response := responses.Value(strconv.Itoa(status))
 	if response == nil && status >= 400 {
@@ -164,8 +165,7 @@ func schemaOf(responses *openapi3.Responses, status int) (*openapi3.Schema, bool
 	return media.Schema.Value, true
 }
 
-// mismatches says where a value differs from its schema. A property that the schema
-// does not declare is a difference.
+// mismatches lists the differences between a value and its schema, including undeclared properties.
 func mismatches(schema *openapi3.Schema, value any) []string {
 	var found []string
 	err := schema.VisitJSON(value, openapi3.VisitAsResponse(), openapi3.MultiErrors(),
@@ -191,7 +191,7 @@ func flatten(err error) []error {
 	return []error{err}
 }
 
-// undeclared names the properties that no schema declares.
+// undeclared lists properties that the schema does not declare.
 func undeclared(schema *openapi3.Schema, value any, path string) []string {
 	var found []string
 	switch value := value.(type) {
@@ -215,7 +215,7 @@ func undeclared(schema *openapi3.Schema, value any, path string) []string {
 	return found
 }
 
-// properties returns what a schema declares, itself and by allOf.
+// properties returns the properties that a schema declares, directly or through allOf.
 func properties(schema *openapi3.Schema) map[string]*openapi3.Schema {
 	all := make(map[string]*openapi3.Schema)
 	for name, property := range schema.Properties {

@@ -10,8 +10,8 @@ import (
 func cursorChecks() []check {
 	const group = "lists"
 	return []check{
-		{group, "following next_cursor finds every key once, whatever changes meanwhile", writing, cursorWalk},
-		{group, "a cursor needs the filters of its list", writing, cursorFilters},
+		{group, "following next_cursor finds every key once, even while keys change", needWriteKey, cursorWalk},
+		{group, "a cursor works only with the filters of its list", needWriteKey, cursorFilters},
 	}
 }
 
@@ -34,7 +34,7 @@ func (s *session) listAfter(cursor, query string) (ids []string, next string) {
 	return ids, next
 }
 
-// cursorWalk revokes the keys that it lists and creates others.
+// cursorWalk lists keys while it revokes the listed ones and creates others.
 func cursorWalk(s *session) {
 	f := s.newFamily()
 	var want []string

@@ -10,8 +10,8 @@ import (
 func dateChecks() []check {
 	const group = "dates"
 	return []check{
-		{group, "expires_at is strict RFC 3339 in the future", writing, badDates},
-		{group, "instants are kept in milliseconds and answered in UTC", writing, goodDates},
+		{group, "expires_at must be strict RFC 3339 and in the future", needWriteKey, badDates},
+		{group, "times are kept in milliseconds and returned in UTC", needWriteKey, goodDates},
 	}
 }
 
@@ -35,7 +35,7 @@ func badDates(s *session) {
 		"five digits of year":   "12099-01-01T00:00:00Z",
 		"Unix time":             "4102444800",
 	} {
-		body := s.plain().with("expires_at", text).json()
+		body := s.keyBody().with("expires_at", text).json()
 		s.refuses("expires_at", request{operation: "createApiKey", body: body, why: "expires_at: " + why})
 		s.refuses("expires_at", request{operation: "updateApiKey", key: s.run,
 			body: fields{"expires_at": text}.json(), why: "expires_at: " + why})
@@ -43,7 +43,7 @@ func badDates(s *session) {
 }
 
 func goodDates(s *session) {
-	key, ok := s.create(s.plain())
+	key, ok := s.create(s.keyBody())
 	if !ok {
 		return
 	}

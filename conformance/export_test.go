@@ -1,12 +1,12 @@
 package conformance
 
-// Only makes a run of the checks whose names begin so.
+// Only restricts a run to checks whose names have a prefix.
 func (o Options) Only(check string) Options {
 	o.only = check
 	return o
 }
 
-// By makes a run that tells the time and waits by a clock.
+// By sets the clock of a run.
 func (o Options) By(c clock) Options {
 	o.clock = c
 	return o

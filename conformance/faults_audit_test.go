@@ -10,65 +10,65 @@ import (
 )
 
 var auditFaults = map[string]planted{
-	"a change that is not in the log": {
+	"a change is missing in the log": {
 		events(func(all []any) []any {
 			return slices.DeleteFunc(all, func(e any) bool { return e.(map[string]any)["action"] == "leak" })
 		}),
-		"every change leaves one event", "5 changes left 4 events",
+		"every change makes one event", "5 changes made 4 events",
 	},
 	"an event twice": {
 		events(func(all []any) []any { return append(all, all[len(all)-1]) }),
-		"every change leaves one event", "5 changes left 6 events",
+		"every change makes one event", "5 changes made 6 events",
 	},
 	"oldest first": {
 		events(func(all []any) []any { slices.Reverse(all); return all }),
-		"every change leaves one event", "not newest first",
+		"every change makes one event", "not newest first",
 	},
-	"everything was done by the operator": {
+	"the actor is always the operator": {
 		eachEvent(func(e map[string]any) { e["actor"] = "operator" }),
-		"every change leaves one event", "says actor operator",
+		"every change makes one event", "says actor operator",
 	},
 	"the actor is the key": {
 		eachEvent(func(e map[string]any) { e["actor"] = e["key_id"] }),
-		"every change leaves one event", "says actor",
+		"every change makes one event", "says actor",
 	},
-	"another request": {
+	"another request id": {
 		eachEvent(func(e map[string]any) { e["request_id"] = "AAAAAAAAAAAA" }),
-		"every change leaves one event", "says request_id AAAAAAAAAAAA",
+		"every change makes one event", "says request_id AAAAAAAAAAAA",
 	},
 	"no address": {
 		eachEvent(func(e map[string]any) { delete(e, "address") }),
-		"every change leaves one event", `came from address ""`,
+		"every change makes one event", `came from address ""`,
 	},
 	"an address with a port": {
 		eachEvent(func(e map[string]any) { e["address"] = "127.0.0.1:80" }),
-		"every change leaves one event", "came from address",
+		"every change makes one event", "came from address",
 	},
-	"a leak report is a revocation": {
+	"a leak report is logged as a revocation": {
 		eachEvent(func(e map[string]any) {
 			if e["action"] == "leak" {
 				e["action"] = "revoke"
 			}
 		}),
-		"every change leaves one event", "the event of leak says action revoke",
+		"every change makes one event", "the event of leak says action revoke",
 	},
-	"changes without what was": {
+	"changes without old values": {
 		eachEvent(func(e map[string]any) {
 			for _, change := range e["changes"].(map[string]any) {
 				delete(change.(map[string]any), "from")
 			}
 		}),
-		"an event says what each field was", "changed",
+		"an event has each changed field's", "changed",
 	},
-	"changes that are empty": {
+	"empty changes": {
 		eachEvent(func(e map[string]any) { e["changes"] = map[string]any{} }),
-		"an event says what each field was", "says that map[] changed",
+		"an event has each changed field's", "says that map[] changed",
 	},
 	"an undeclared hash of the secret": {
 		eachEvent(func(e map[string]any) {
 			e["changes"].(map[string]any)["secret_hash"] = map[string]any{"to": "0"}
 		}),
-		"an event says what each field was", "/changes/secret_hash is not in the contract",
+		"an event has each changed field's", "/changes/secret_hash is not in the contract",
 	},
 	"refusals in the log": {
 		events(func(all []any) []any {
@@ -77,14 +77,14 @@ var auditFaults = map[string]planted{
 			}
 			return all
 		}),
-		"what changes nothing, or is refused", "left 2 events",
+		"a call that is refused or changes nothing", "made 2 events",
 	},
-	"key is not looked at":    withoutAuditFilter("key", "events with key="),
-	"actor is not looked at":  withoutAuditFilter("actor", "events with actor="),
-	"action is not looked at": withoutAuditFilter("action", "action="),
-	"since is not looked at":  withoutAuditFilter("since", "events with since="),
-	"until is not looked at":  withoutAuditFilter("until", "events with until="),
-	"owner is not looked at": {
+	"key is ignored":    withoutAuditFilter("key", "events with key="),
+	"actor is ignored":  withoutAuditFilter("actor", "events with actor="),
+	"action is ignored": withoutAuditFilter("action", "action="),
+	"since is ignored":  withoutAuditFilter("since", "events with since="),
+	"until is ignored":  withoutAuditFilter("until", "events with until="),
+	"owner is ignored": {
 		requests(func(r *http.Request) {
 			if isAudit(r) && r.URL.Query().Has("before") {
 				leaveOut(r, "owner")
@@ -92,7 +92,7 @@ var auditFaults = map[string]planted{
 		}),
 		"filters narrow the events", "events with before=",
 	},
-	"operator is everybody": {
+	"operator matches all actors": {
 		requests(func(r *http.Request) {
 			if isAudit(r) && r.URL.Query().Get("actor") == "operator" {
 				leaveOut(r, "actor")
@@ -100,14 +100,14 @@ var auditFaults = map[string]planted{
 		}),
 		"filters narrow the events", "events with actor=operator",
 	},
-	"before takes in its event": {
+	"before includes its event": {
 		requests(func(r *http.Request) {
 			if query := r.URL.Query(); isAudit(r) && query.Has("before") && !strings.HasSuffix(query.Get("before"), "0000") {
 				query.Set("before", next(query.Get("before")))
 				r.URL.RawQuery = query.Encode()
 			}
 		}),
-		"events are read on from one", "reading events by",
+		"events can be paged", "reading events by",
 	},
 	"no next": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
@@ -115,27 +115,27 @@ var auditFaults = map[string]planted{
 				rewrite(a, func(body map[string]any) { delete(body, "next") })
 			}
 		}),
-		"events are read on from one", "reading events by 1 finds",
+		"events can be paged", "reading events by 1 finds",
 	},
-	"a bad actor is not looked at": {
+	"an invalid actor is ignored": {
 		requests(func(r *http.Request) {
 			if isAudit(r) && r.URL.Query().Get("actor") == "Operator" {
 				leaveOut(r, "actor")
 			}
 		}),
-		"an audit filter that is no good", "actor=Operator",
+		"an invalid audit filter", "actor=Operator",
 	},
-	"pages have numbers": {
+	"page numbers are accepted": {
 		requests(func(r *http.Request) {
 			if isAudit(r) {
 				leaveOut(r, "page")
 			}
 		}),
-		"an audit filter that is no good", "page=2: status 200",
+		"an invalid audit filter", "page=2: status 200",
 	},
 }
 
-// events makes a fault that changes the lists of events, none empty.
+// events makes a fault that changes lists of events that are not empty.
 func events(change func(all []any) []any) func() fault {
 	return always(func(r *http.Request, a *httptest.ResponseRecorder) {
 		if !isAudit(r) || a.Code != http.StatusOK {
@@ -166,7 +166,7 @@ func withoutAuditFilter(name, finding string) planted {
 	}), "filters narrow the events", finding}
 }
 
-// next is the id after another.
+// next returns the id after another.
 func next(id string) string {
 	last := id[len(id)-1]
 	switch last {

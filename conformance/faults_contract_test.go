@@ -12,9 +12,9 @@ import (
 	"sync"
 )
 
-// contractFaults are about what the first five operations answer.
+// contractFaults are about the answers of the first five operations.
 var contractFaults = map[string]planted{
-	"creation answers 200": {
+	"creation returns 200": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) {
 			if a.Code == http.StatusCreated {
 				a.Code = http.StatusOK
@@ -30,7 +30,7 @@ var contractFaults = map[string]planted{
 		}),
 		"a key is created with its secret", `property "prefix" is missing`,
 	},
-	"a property that is not in the contract": {
+	"an undeclared property": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
 			if isOne(r) && a.Code == http.StatusOK {
 				rewrite(a, func(body map[string]any) { body["hash"] = "…" })
@@ -38,7 +38,7 @@ var contractFaults = map[string]planted{
 		}),
 		"a key is created with its secret", "property /hash is not in the contract",
 	},
-	"a date that is no instant": {
+	"an invalid date": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) {
 			if a.Code < 300 {
 				rewrite(a, func(body map[string]any) {
@@ -60,10 +60,10 @@ var contractFaults = map[string]planted{
 				})
 			}
 		}),
-		"instants are kept in milliseconds", "expires_at",
+		"times are kept in milliseconds", "expires_at",
 	},
 	"the secret in every list": {
-		leakingSecrets, "revoked keys stay in the list", "the answer holds the secret of a key",
+		leakingSecrets, "revoked keys stay in the list", "the answer contains the secret of a key",
 	},
 	"an error that shows the key it was sent": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
@@ -71,23 +71,23 @@ var contractFaults = map[string]planted{
 				rewrite(a, func(body map[string]any) { body["message"] = "no key " + r.URL.Path })
 			}
 		}),
-		"what no key can be named is not found", "the answer holds the secret of a key",
+		"an impossible name is not found", "the answer contains the secret of a key",
 	},
-	"500 on odd input": {
+	"500 on unusual input": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
 			if strings.Contains(r.URL.Path, "\x00") {
 				a.Code = http.StatusInternalServerError
 			}
 		}),
-		"what no key can be named is not found", "nothing a client sends may cause that",
+		"an impossible name is not found", "no request may cause a server error",
 	},
 	"a revoked key is still accepted": {
 		staleAuthentication, "a revoked key is refused at once", "status 200, want 401",
 	},
-	"a key twice across pages": {
-		overlappingPages, "pages hold every key once", "walking the pages of 3 finds",
+	"a key appears on two pages": {
+		overlappingPages, "pages list every key once", "walking the pages of 3 finds",
 	},
-	"a list that is oldest first": {
+	"a list is oldest first": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
 			if isList(r) {
 				rewrite(a, func(body map[string]any) {
@@ -98,7 +98,7 @@ var contractFaults = map[string]planted{
 				})
 			}
 		}),
-		"pages hold every key once", "not newest first",
+		"pages list every key once", "not newest first",
 	},
 	"an error that is not JSON": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) {
@@ -109,7 +109,7 @@ var contractFaults = map[string]planted{
 		}),
 		"an unknown method is a JSON 405", "the body is not JSON",
 	},
-	"an error whose status is another": {
+	"an error with another status in its body": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) {
 			if a.Code == http.StatusConflict {
 				rewrite(a, func(body map[string]any) { body["status"] = 400 })
@@ -117,9 +117,9 @@ var contractFaults = map[string]planted{
 		}),
 		"a name is taken until its key is revoked", "the body says status 400",
 	},
-	"an answer that may be cached": {
+	"an answer may be cached": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) { a.Header().Del("Cache-Control") }),
-		"a bearer token is as good", "Cache-Control",
+		"a bearer token works like", "Cache-Control",
 	},
 	"401 without a challenge": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) { a.Header().Del("WWW-Authenticate") }),
@@ -134,14 +134,14 @@ var contractFaults = map[string]planted{
 		"page and items_per_page are whole numbers", "does not name",
 	},
 	"a path that is decoded twice": {
-		decodingTwice, "a key is reached by exactly its own name", "want",
+		decodingTwice, "a key is found only by its exact name", "want",
 	},
-	"a scope that is not asked for": {
+	"a required scope is not checked": {
 		withoutScopes, "every operation refuses a key without its scope", "want 403",
 	},
 }
 
-// leakingSecrets remembers the secrets that it sees, and lists them.
+// leakingSecrets remembers the secrets that it sees and adds them to lists.
 func leakingSecrets() fault {
 	var secrets sync.Map
 	return fault{after: func(_ http.Handler, _ *http.Request, a *httptest.ResponseRecorder) {
@@ -160,7 +160,7 @@ func leakingSecrets() fault {
 	}}
 }
 
-// staleAuthentication answers a key that it once let in from memory.
+// staleAuthentication keeps answering requests of a key that it accepted once.
 func staleAuthentication() fault {
 	var seen sync.Map
 	return fault{after: func(_ http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
@@ -176,7 +176,7 @@ func staleAuthentication() fault {
 	}}
 }
 
-// overlappingPages begins each page with the last key of the page before.
+// overlappingPages starts each page with the last key of the previous page.
 func overlappingPages() fault {
 	return fault{after: func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 		page, _ := strconv.Atoi(r.URL.Query().Get("page"))
@@ -214,7 +214,7 @@ func decodingTwice() fault {
 	}}
 }
 
-// withoutScopes turns a refusal for want of a scope into a good answer.
+// withoutScopes turns a refusal because of a missing scope into a success.
 func withoutScopes() fault {
 	return fault{after: func(_ http.Handler, _ *http.Request, a *httptest.ResponseRecorder) {
 		if a.Code == http.StatusForbidden {

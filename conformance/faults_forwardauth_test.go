@@ -18,20 +18,20 @@ var forwardAuthFaults = map[string]planted{
 				h.Del("X-Api-Key-Scopes")
 			}
 		}),
-		"identity headers are always there", "X-Api-Key-Scopes is there 0 times",
+		"identity headers are always set", "X-Api-Key-Scopes is set 0 times",
 	},
-	"a name as it is": {
+	"a name is not encoded": {
 		admitted(func(_ *http.Request, h http.Header) {
 			name, _ := url.PathUnescape(h.Get("X-Api-Key-Name"))
 			h.Set("X-Api-Key-Name", name)
 		}),
-		"identity headers are always there", "X-Api-Key-Name is not percent-encoded",
+		"identity headers are always set", "X-Api-Key-Name is not percent-encoded",
 	},
-	"an owner that is encoded twice": {
+	"an owner is encoded twice": {
 		admitted(func(_ *http.Request, h http.Header) {
 			h.Set("X-Api-Key-Owner", url.PathEscape(h.Get("X-Api-Key-Owner")))
 		}),
-		"identity headers are always there", "X-Api-Key-Owner is",
+		"identity headers are always set", "X-Api-Key-Owner is",
 	},
 	"the client's own identity headers pass": {
 		admitted(func(r *http.Request, h http.Header) {
@@ -39,23 +39,23 @@ var forwardAuthFaults = map[string]planted{
 				h.Set("X-Api-Key-Id", id)
 			}
 		}),
-		"identity headers are always there", `X-Api-Key-Id is "smuggled"`,
+		"identity headers are always set", `X-Api-Key-Id is "smuggled"`,
 	},
-	"the client's own identity header beside ours": {
+	"the client's own identity header is added to ours": {
 		admitted(func(r *http.Request, h http.Header) {
 			if scopes := r.Header.Get("X-Api-Key-Scopes"); scopes != "" {
 				h.Add("X-Api-Key-Scopes", scopes)
 			}
 		}),
-		"identity headers are always there", "X-Api-Key-Scopes is there 2 times",
+		"identity headers are always set", "X-Api-Key-Scopes is set 2 times",
 	},
-	"a body where the contract has none": {
+	"an undeclared body": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
 			if isForwardAuth(r) && a.Code == http.StatusOK {
 				a.Body.WriteString("ok")
 			}
 		}),
-		"a good key passes", "a body of 2 bytes where none belongs",
+		"a valid key passes, with", "an unexpected body of 2 bytes",
 	},
 	"only GET passes": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
@@ -65,7 +65,7 @@ var forwardAuthFaults = map[string]planted{
 		}),
 		"every method passes", "DELETE /v1/forward-auth: status 405, want 200",
 	},
-	"a method of no name is refused": {
+	"an unknown method is refused": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
 			if isForwardAuth(r) && r.Method == "NONSENSE" {
 				refuse(a, http.StatusMethodNotAllowed)
@@ -89,7 +89,7 @@ var forwardAuthFaults = map[string]planted{
 		}),
 		"every method passes", "(with a body): status 400, want 200",
 	},
-	"nothing is below the path": {
+	"paths below are not found": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
 			if strings.HasPrefix(r.URL.Path, "/v1/forward-auth/") {
 				refuse(a, http.StatusNotFound)
@@ -97,56 +97,56 @@ var forwardAuthFaults = map[string]planted{
 		}),
 		"every method passes", "GET /v1/forward-auth/a: status 404, want 200",
 	},
-	"scopes are not looked at": {
+	"scopes are ignored": {
 		forwarded(func(r *http.Request) { r.URL.RawQuery = "" }),
-		"scopes in the query must all be held", "status 200, want 403",
+		"the key must have all scopes in the query", "status 200, want 403",
 	},
-	"only the first scope is looked at": {
+	"only the first scope is checked": {
 		forwarded(func(r *http.Request) {
 			if query := r.URL.Query(); query.Has("scope") {
 				query.Set("scope", query.Get("scope"))
 				r.URL.RawQuery = query.Encode()
 			}
 		}),
-		"scopes in the query must all be held", "scope=keys:read&scope=conformance:lost: status 200, want 403",
+		"the key must have all scopes in the query", "scope=keys:read&scope=conformance:lost: status 200, want 403",
 	},
-	"an empty scope asks for nothing": {
+	"an empty scope is ignored": {
 		forwarded(func(r *http.Request) {
 			if r.URL.RawQuery == "scope=" {
 				r.URL.RawQuery = ""
 			}
 		}),
-		"scopes in the query must all be held", "?scope= (a scope that is none): status 200, want 403",
+		"the key must have all scopes in the query", "?scope= (a scope that is none): status 200, want 403",
 	},
 	"a comma separates scopes": {
 		forwarded(func(r *http.Request) { r.URL.RawQuery = strings.ReplaceAll(r.URL.RawQuery, ",", "+") }),
-		"scopes in the query must all be held", "?scope=keys:read,keys:write (a comma): status 200, want 400",
+		"the key must have all scopes in the query", "?scope=keys:read,keys:write (a comma): status 200, want 400",
 	},
-	"a misspelled scope asks for nothing": {
+	"a misspelled scope is ignored": {
 		forwarded(func(r *http.Request) {
 			if query := r.URL.Query(); query.Has("scopes") && !query.Has("scope") {
 				r.URL.RawQuery = ""
 			}
 		}),
-		"scopes in the query must all be held", "?scopes=keys:read (scope misspelled): status 200, want 403",
+		"the key must have all scopes in the query", "?scopes=keys:read (scope misspelled): status 200, want 403",
 	},
-	"of two keys the first counts": {
+	"the first of two keys counts": {
 		forwarded(func(r *http.Request) {
 			if r.Header.Get("X-Api-Key") != "" {
 				r.Header.Del("Authorization")
 			}
 		}),
-		"who proves nothing is refused", "(two different keys): status 200, want 401",
+		"a request without a valid key is refused", "(two different keys): status 200, want 401",
 	},
-	"a secret that ended passes": {
-		staleAdmission, "a secret that ended is refused", "(a secret that was rotated out): status 200, want 401",
+	"an ended secret passes": {
+		staleAdmission, "an ended secret is refused", "(a secret that was rotated out): status 200, want 401",
 	},
 	"a revoked key passes": {
-		staleAdmission, "a secret that ended is refused", "(a revoked key): status 200, want 401",
+		staleAdmission, "an ended secret is refused", "(a revoked key): status 200, want 401",
 	},
 }
 
-// admitted makes a fault that changes the headers of those who pass.
+// admitted makes a fault that changes the headers of forward-auth's successes.
 func admitted(change func(*http.Request, http.Header)) func() fault {
 	return always(func(r *http.Request, a *httptest.ResponseRecorder) {
 		if isForwardAuth(r) && a.Code == http.StatusOK {
@@ -155,7 +155,7 @@ func admitted(change func(*http.Request, http.Header)) func() fault {
 	})
 }
 
-// forwarded makes a fault that changes what forward-auth is asked.
+// forwarded makes a fault that changes requests to forward-auth.
 func forwarded(change func(*http.Request)) func() fault {
 	return requests(func(r *http.Request) {
 		if isForwardAuth(r) {
@@ -164,7 +164,7 @@ func forwarded(change func(*http.Request)) func() fault {
 	})
 }
 
-// staleAdmission lets pass who passed once.
+// staleAdmission keeps accepting a key that passed once.
 func staleAdmission() fault {
 	var seen sync.Map
 	return fault{after: func(_ http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
@@ -181,11 +181,11 @@ func staleAdmission() fault {
 }
 
 var rateLimitFaults = map[string]planted{
-	"over the limit, and not told until when": {
+	"over the limit without retry_after_seconds": {
 		verified(func(_, body map[string]any) { delete(body, "retry_after_seconds") }),
 		"a key over its limit is RATE_LIMITED", "retry_after_seconds is <nil>",
 	},
-	"a limit is not held": {
+	"a limit is not enforced": {
 		verified(func(_, body map[string]any) {
 			if body["code"] == "RATE_LIMITED" {
 				body["code"], body["valid"] = "VALID", true
@@ -194,7 +194,7 @@ var rateLimitFaults = map[string]planted{
 		}),
 		"a key over its limit is RATE_LIMITED", "(over the limit): code VALID, valid true, want RATE_LIMITED",
 	},
-	"a rate limit is told before a lacking scope": {
+	"a rate limit takes precedence over a missing scope": {
 		func() fault {
 			return fault{before: func(service http.Handler, r *http.Request) {
 				body := sentJSON(r)
@@ -206,13 +206,13 @@ var rateLimitFaults = map[string]planted{
 		},
 		"a key over its limit is RATE_LIMITED", "code RATE_LIMITED, valid false, want INSUFFICIENT_SCOPE",
 	},
-	"what is refused counts too": {
+	"refused calls count too": {
 		answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			if secret, _ := sentJSON(r)["key"].(string); isVerify(r) && strings.Contains(a.Body.String(), "INSUFFICIENT_SCOPE") {
 				ask(service, r, http.MethodPost, "/v1/verify", `{"key":"`+secret+`"}`)
 			}
 		}),
-		"only what passes counts", "(the first call that counts): code RATE_LIMITED",
+		"only calls that pass count", "(the first call that counts): code RATE_LIMITED",
 	},
 	"introspection counts too": {
 		answers(func(service http.Handler, r *http.Request, _ *httptest.ResponseRecorder) {
@@ -220,9 +220,9 @@ var rateLimitFaults = map[string]planted{
 				ask(service, r, http.MethodPost, "/v1/verify", `{"key":"`+form.Get("token")+`"}`)
 			}
 		}),
-		"only what passes counts", "(the first call that counts): code RATE_LIMITED",
+		"only calls that pass count", "(the first call that counts): code RATE_LIMITED",
 	},
-	"refused calls put off the next": {
+	"refused calls delay the next": {
 		func() fault {
 			var refused atomic.Int64
 			return verified(func(_, body map[string]any) {
@@ -231,9 +231,9 @@ var rateLimitFaults = map[string]planted{
 				}
 			})()
 		},
-		"only what passes counts", "refused calls put off the next",
+		"only calls that pass count", "refused calls delay the next",
 	},
-	"anybody sets a rate limit": {
+	"any key may set a rate limit": {
 		withAdmin(func(admin *http.Request, service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			if _, set := sentJSON(r)["rate_limit"]; set && a.Code == http.StatusForbidden {
 				*a = *ask(service, admin, r.Method, r.URL.EscapedPath(), string(sentText(r)))
@@ -249,23 +249,23 @@ var rateLimitFaults = map[string]planted{
 		}),
 		"only keys:admin sets a rate limit", "the child of a key with a limit: rate_limit is <nil>",
 	},
-	"null does not take the limit away": {
+	"null does not remove the limit": {
 		sentBodies(isPatch, func(body map[string]any) {
 			if limit, ok := body["rate_limit"]; ok && limit == nil {
 				delete(body, "rate_limit")
 			}
 		}),
-		"a rate limit is kept, changed and taken away", "(taking it away): rate_limit is map[",
+		"a rate limit is stored, changed and removed", "(taking it away): rate_limit is map[",
 	},
-	"a limit of 0 is taken": {
+	"a limit of 0 is accepted": {
 		sentBodies(isPatch, func(body map[string]any) {
 			if limit, _ := body["rate_limit"].(map[string]any); limit["limit"] == 0.0 {
 				limit["limit"] = 1
 			}
 		}),
-		"a rate limit is whole numbers", "(rate_limit: a limit of 0): status 404, want 400",
+		"a rate limit consists of whole numbers", "(rate_limit: a limit of 0): status 404, want 400",
 	},
-	"rate_limited is not looked at": {
+	"rate_limited is ignored": {
 		forwarded(func(r *http.Request) { r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "rate_limited=429", "", 1) }),
 		"forward-auth answers 403 or 429", "status 403, want 429",
 	},

@@ -24,7 +24,7 @@ var listFaults = map[string]planted{
 			name, _ := key["name"].(string)
 			return strings.Contains(strings.ToLower(name), strings.ToLower(part))
 		}),
-		"name_contains is taken letter for letter", `/A%/ finds`,
+		"name_contains matches literally", `/A%/ finds`,
 	},
 	"name_contains is a pattern": {
 		refiltered("name_contains", func(key map[string]any, part string) bool {
@@ -32,14 +32,14 @@ var listFaults = map[string]planted{
 			pattern := strings.NewReplacer("%", ".*", "_", ".").Replace(regexp.QuoteMeta(part))
 			return regexp.MustCompile(pattern).MatchString(name)
 		}),
-		"name_contains is taken letter for letter", `/a_b/ finds`,
+		"name_contains matches literally", `/a_b/ finds`,
 	},
 	"name_contains is where names begin": {
 		refiltered("name_contains", func(key map[string]any, part string) bool {
 			name, _ := key["name"].(string)
 			return strings.HasPrefix(name, part)
 		}),
-		"name_contains is taken letter for letter", "a part in the middle finds",
+		"name_contains matches literally", "a part in the middle finds",
 	},
 	"search compares case": {
 		refiltered("search", func(key map[string]any, text string) bool {
@@ -47,7 +47,7 @@ var listFaults = map[string]planted{
 		}),
 		"search finds names and owners", `BUILD/ finds`,
 	},
-	"search ignores the case of A to Z alone": {
+	"search ignores case only for A to Z": {
 		requests(func(r *http.Request) {
 			if query := r.URL.Query(); isList(r) && query.Has("search") {
 				query.Set("search", strings.ReplaceAll(query.Get("search"), "ключ", "nothing"))
@@ -89,76 +89,76 @@ var listFaults = map[string]planted{
 		},
 		"following next_cursor finds every key once", "revoking active keys while listing them finds",
 	},
-	"a cursor is given where no key follows": {
+	"the last page has a cursor": {
 		answers(func(_ http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			if isList(r) && a.Code == http.StatusOK {
 				rewrite(a, func(body map[string]any) { body["pagination"].(map[string]any)["next_cursor"] = "more" })
 			}
 		}),
-		"pages hold every key once", `has the next_cursor "more"`,
+		"pages list every key once", `has the next_cursor "more"`,
 	},
-	"no cursor is given": {
+	"pages have no cursor": {
 		answers(func(_ http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			if isList(r) && a.Code == http.StatusOK {
 				rewrite(a, func(body map[string]any) { delete(body["pagination"].(map[string]any), "next_cursor") })
 			}
 		}),
-		"a cursor needs the filters of its list", "there is no next_cursor",
+		"a cursor works only with the filters of its list", "there is no next_cursor",
 	},
-	"a cursor takes other filters": {
+	"a cursor accepts other filters": {
 		answers(func(_ http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			if isList(r) && a.Code == http.StatusBadRequest && r.URL.Query().Has("cursor") && r.URL.Query().Has("status") {
 				a.Code = http.StatusOK
 				a.Body = bytes.NewBufferString(`{"data":[],"pagination":{"total_pages":0,"current_page":0,"items_per_page":20}}`)
 			}
 		}),
-		"a cursor needs the filters of its list", "status 200, want 400",
+		"a cursor works only with the filters of its list", "status 200, want 400",
 	},
-	"a page beside a cursor is not looked at": {
+	"a page with a cursor is ignored": {
 		requests(func(r *http.Request) {
 			if isList(r) && r.URL.Query().Has("cursor") {
 				leaveOut(r, "page")
 			}
 		}),
-		"a cursor needs the filters of its list", "status 200, want 400",
+		"a cursor works only with the filters of its list", "status 200, want 400",
 	},
-	"expires_before takes in its time": {
+	"expires_before includes its own time": {
 		refiltered("expires_before", func(key map[string]any, before string) bool {
 			return !instant(key["expires_at"]).After(instant(before))
 		}),
-		"expires_before and last_used_before end just before", "listing expires_before",
+		"expires_before and last_used_before exclude", "listing expires_before",
 	},
-	"expires_before forgets the offset": {
+	"expires_before ignores the offset": {
 		requests(func(r *http.Request) {
 			if isList(r) {
 				r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "%2B02%3A00", "Z", 1)
 			}
 		}),
-		"expires_before and last_used_before end just before", "+02:00 finds",
+		"expires_before and last_used_before exclude", "+02:00 finds",
 	},
 	"keys that were never used are left out": {
 		refiltered("last_used_before", func(key map[string]any, _ string) bool { return key["last_used_at"] != nil }),
-		"expires_before and last_used_before end just before", "listing last_used_before",
+		"expires_before and last_used_before exclude", "listing last_used_before",
 	},
-	"keys that were never used are always there": {
+	"last_used_before is ignored": {
 		requests(func(r *http.Request) { leaveOut(r, "last_used_before") }),
-		"expires_before and last_used_before end just before", "listing last_used_before",
+		"expires_before and last_used_before exclude", "listing last_used_before",
 	},
-	"status is not looked at": {
+	"status is ignored": {
 		requests(func(r *http.Request) { leaveOut(r, "status") }),
-		"status finds the keys that have it now", "listing ACTIVE finds",
+		"status finds the keys with that status now", "listing ACTIVE finds",
 	},
 	"an expired key is listed as ACTIVE": {
 		refiltered("status", func(key map[string]any, status string) bool {
 			return key["status"] == status || status == "ACTIVE" && key["status"] == "EXPIRED"
 		}),
-		"status finds the keys that have it now", "listing ACTIVE finds",
+		"status finds the keys with that status now", "listing ACTIVE finds",
 	},
-	"rotating is not looked at": {
+	"rotating is ignored": {
 		requests(func(r *http.Request) { leaveOut(r, "rotating") }),
 		"rotating finds the keys", "listing keys in rotation finds",
 	},
-	"what is not in rotation cannot be asked for": {
+	"rotating=false is ignored": {
 		requests(func(r *http.Request) {
 			if r.URL.Query().Get("rotating") == "false" {
 				leaveOut(r, "rotating")
@@ -173,15 +173,15 @@ var listFaults = map[string]planted{
 		}),
 		"rotating finds the keys", "listing keys in rotation finds",
 	},
-	"a truth value may be a number": {
+	"a boolean may be a number": {
 		requests(func(r *http.Request) {
 			if isList(r) && r.URL.Query().Get("rotating") == "1" {
 				leaveOut(r, "rotating")
 			}
 		}),
-		"a filter that is no good is refused", "?rotating=1: status 200, want 400",
+		"an invalid filter is refused", "?rotating=1: status 200, want 400",
 	},
-	"total_pages is that of the whole list": {
+	"total_pages ignores the filters": {
 		answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			whole := r.Clone(r.Context())
 			if !isList(r) || !leaveOut(whole, "name_contains") || a.Code != http.StatusOK {
@@ -195,31 +195,31 @@ var listFaults = map[string]planted{
 				body["pagination"].(map[string]any)["total_pages"] = list.Pagination["total_pages"]
 			})
 		}),
-		"filters narrow each other", "on a page that is not the last",
+		"filters combine", "on a page that is not the last",
 	},
-	"a filter opens every owner's list": {
+	"a filter lists all owners' keys": {
 		requests(func(r *http.Request) {
 			if isList(r) && r.URL.Query().Has("name_contains") {
 				leaveOut(r, "owner")
 			}
 		}),
-		"filters narrow each other", "listing a name, of one owner finds",
+		"filters combine", "listing a name, of one owner finds",
 	},
-	"one filter is enough": {
+	"only one filter applies": {
 		requests(func(r *http.Request) {
 			if isList(r) && r.URL.Query().Has("status") {
 				leaveOut(r, "expires_before")
 			}
 		}),
-		"filters narrow each other", "listing a status and an end finds",
+		"filters combine", "listing a status and an end finds",
 	},
-	"a bad status is not looked at": {
+	"an invalid status is ignored": {
 		requests(func(r *http.Request) {
 			if isList(r) && r.URL.Query().Get("status") == "active" {
 				leaveOut(r, "status")
 			}
 		}),
-		"a filter that is no good is refused", "?status=active: status 200, want 400",
+		"an invalid filter is refused", "?status=active: status 200, want 400",
 	},
 }
 
@@ -229,7 +229,7 @@ func instant(value any) time.Time {
 	return stamp.Time()
 }
 
-// leaveOut takes a parameter out of a query, and reports whether it was there.
+// leaveOut removes a parameter from a query and reports whether it was there.
 func leaveOut(r *http.Request, name string) bool {
 	query := r.URL.Query()
 	if !query.Has(name) {
@@ -240,8 +240,8 @@ func leaveOut(r *http.Request, name string) bool {
 	return true
 }
 
-// refiltered makes a fault that reads one filter in a way of its own. It lists without
-// it, and picks and counts by itself.
+// refiltered makes a fault that implements one filter differently: it lists without the filter and
+// then filters and counts itself.
 func refiltered(filter string, keep func(key map[string]any, value string) bool) func() fault {
 	return answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 		query := r.URL.Query()
@@ -260,7 +260,7 @@ func refiltered(filter string, keep func(key map[string]any, value string) bool)
 	})
 }
 
-// everyKey lists what a request lists, without one of its filters, on all pages.
+// everyKey lists all pages of a request, without one of its filters.
 func everyKey(service http.Handler, r *http.Request, filter string) []any {
 	var all []any
 	for page := 1; ; page++ {

@@ -25,11 +25,11 @@ var rotationFaults = map[string]planted{
 		rotated(func(body map[string]any) { body["id"] = apikey.NewID().String() }),
 		"a rotation ends the old secret at once", "rotating with",
 	},
-	"a rotation forgets the metadata": {
+	"a rotation drops the metadata": {
 		rotated(func(body map[string]any) { body["metadata"] = map[string]any{} }),
 		"a rotation ends the old secret at once", "rotating with",
 	},
-	"a rotation wants a body": {
+	"a rotation requires a body": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
 			if isRotation(r) && len(sentText(r)) == 0 {
 				refuse(a, http.StatusBadRequest)
@@ -39,30 +39,30 @@ var rotationFaults = map[string]planted{
 	},
 	"a grace that is ignored": {
 		sentBodies(isRotation, func(body map[string]any) { body["grace_seconds"] = 0 }),
-		"a grace keeps the old secret good", "(with the old secret in its grace): status 401, want 200",
+		"a grace keeps the old secret valid", "(with the old secret in its grace): status 401, want 200",
 	},
 	"a grace that is twice as long": {
 		sentBodies(isRotation, func(body map[string]any) {
 			seconds, _ := body["grace_seconds"].(float64)
 			body["grace_seconds"] = 2 * seconds
 		}),
-		"a grace keeps the old secret good", "a grace of 10m0s",
+		"a grace keeps the old secret valid", "a grace of 10m0s",
 	},
 	"an older secret outlives the next rotation": {
-		staleAuthentication, "a grace keeps the old secret good",
+		staleAuthentication, "a grace keeps the old secret valid",
 		"(with the secret whose grace the rotation ended): status 200, want 401",
 	},
-	"the end of a grace is not told": {
+	"grace_ends_at is missing": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) {
 			rewrite(a, func(body map[string]any) { delete(body, "grace_ends_at") })
 		}),
-		"a grace keeps the old secret good", "ends at <nil>",
+		"a grace keeps the old secret valid", "ends at <nil>",
 	},
 	"a revocation leaves the old secret": {
 		staleAuthentication, "a revocation ends both secrets",
 		"(with the old secret of a revoked key): status 200, want 401",
 	},
-	"the reason of a conflict is another": {
+	"a conflict has another code": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) {
 			if a.Code == http.StatusConflict {
 				rewrite(a, func(body map[string]any) { body["code"] = "NAME_TAKEN" })
@@ -70,13 +70,13 @@ var rotationFaults = map[string]planted{
 		}),
 		"a revocation ends both secrets", "code NAME_TAKEN, want KEY_REVOKED",
 	},
-	"a key rotates one that has more scopes": {
+	"a key rotates one with more scopes": {
 		withAdmin(func(admin *http.Request, service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			if isRotation(r) && a.Code == http.StatusForbidden {
 				*a = *ask(service, admin, http.MethodPost, r.URL.EscapedPath(), "")
 			}
 		}),
-		"nobody changes, rotates or revokes", "status 200, want 403",
+		"a key cannot change, rotate or revoke", "status 200, want 403",
 	},
 	"another owner's key is rotated": {
 		withAdmin(func(admin *http.Request, service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
@@ -84,7 +84,7 @@ var rotationFaults = map[string]planted{
 				*a = *ask(service, admin, http.MethodPost, r.URL.EscapedPath(), "")
 			}
 		}),
-		"another owner's keys are not there", "/rotate (another owner's key): status 200, want 404",
+		"another owner's keys are not found", "/rotate (another owner's key): status 200, want 404",
 	},
 	"a key cannot rotate itself": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
@@ -93,20 +93,20 @@ var rotationFaults = map[string]planted{
 				refuse(a, http.StatusForbidden)
 			}
 		}),
-		"a key rotates itself", "status 403, want 200",
+		"a key can rotate itself", "status 403, want 200",
 	},
-	"of rotations at once all succeed": {
+	"all concurrent rotations succeed": {
 		withAdmin(func(admin *http.Request, service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			if isRotation(r) && a.Code >= 400 {
 				*a = *ask(service, admin, http.MethodGet, strings.TrimSuffix(r.URL.EscapedPath(), "/rotate"), "")
 				rewrite(a, func(body map[string]any) { body["secret"] = rand.Text() })
 			}
 		}),
-		"of rotations at once by one secret, one wins", "8 succeeded, want 1",
+		"of concurrent rotations by one secret, one succeeds", "8 succeeded, want 1",
 	},
-	"a rotation shows a secret that was not kept": {
+	"a rotation returns a secret that does not work": {
 		rotated(func(body map[string]any) { body["secret"] = rand.Text() }),
-		"of the secrets that rotations at once show", "showed 0 work, want 1",
+		"of the secrets from concurrent rotations", "showed 0 work, want 1",
 	},
 	"a grace of any length": {
 		sentBodies(isRotation, func(body map[string]any) {
@@ -118,7 +118,7 @@ var rotationFaults = map[string]planted{
 	},
 }
 
-// rotated makes a fault that changes what a rotation answers.
+// rotated makes a fault that changes the answers of rotations.
 func rotated(change func(body map[string]any)) func() fault {
 	return always(func(r *http.Request, a *httptest.ResponseRecorder) {
 		if isRotation(r) && a.Code == http.StatusOK {
@@ -143,7 +143,7 @@ var leakFaults = map[string]planted{
 	"a report of an old secret revokes its key": {
 		endingKeys(1), "a report of an old secret ends its grace", "(after the old one was reported): status 401, want 200",
 	},
-	"a report of a secret that ended revokes its key": {
+	"a report of an ended secret revokes its key": {
 		endingKeys(2), "a report of an old secret ends its grace",
 		"(after a secret that ended was reported): status 401, want 200",
 	},
@@ -151,39 +151,39 @@ var leakFaults = map[string]planted{
 		sentBodies(isLeakReport, func(body map[string]any) { body["key"] = "nothing" }),
 		"a report of an old secret ends its grace", "(after it was reported): status 200, want 401",
 	},
-	"a report that does nothing is answered otherwise": {
+	"a report without effect gets another answer": {
 		uselessReports(func(a *httptest.ResponseRecorder) {
 			rewrite(a, func(body map[string]any) { body["message"] = "That is no key." })
 		}),
-		"a report of what opens nothing", "a report that helps is answered",
+		"a report of an unknown secret", "a report that helps is answered",
 	},
-	"a report that does nothing is not found": {
+	"a report without effect is not found": {
 		uselessReports(func(a *httptest.ResponseRecorder) { refuse(a, http.StatusNotFound) }),
-		"a report of what opens nothing", "status 404, want 202",
+		"a report of an unknown secret", "status 404, want 202",
 	},
-	"reports are never slowed down": {
+	"reports are never throttled": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
 			if isLeakReport(r) && a.Code == http.StatusTooManyRequests {
 				*a = *httptest.NewRecorder()
 				a.Code = http.StatusAccepted
 			}
 		}),
-		"reports that do nothing are slowed down", "were not slowed down",
+		"reports without effect are throttled", "were not throttled",
 	},
-	"noise keeps out the reports that help": {
-		noisy, "reports that do nothing are slowed down", "amid noise): status 429, want 202",
+	"useless reports block effective ones": {
+		noisy, "reports without effect are throttled", "amid noise): status 429, want 202",
 	},
-	"slowed down without Retry-After": {
+	"throttled without Retry-After": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) { a.Header().Del("Retry-After") }),
-		"reports that do nothing are slowed down", `Retry-After is ""`,
+		"reports without effect are throttled", `Retry-After is ""`,
 	},
 	"an unknown property of a report is ignored": {
 		sentBodies(isLeakReport, func(body map[string]any) { delete(body, "url") }),
-		"a report that is not well-formed", "(an unknown property): status 202, want 400",
+		"an invalid report is refused", "(an unknown property): status 202, want 400",
 	},
 }
 
-// endingKeys revokes a key when one secret of it was reported so often.
+// endingKeys revokes a key when one of its secrets was reported this many times.
 func endingKeys(times int) func() fault {
 	return func() fault {
 		var mu sync.Mutex
@@ -204,7 +204,7 @@ func endingKeys(times int) func() fault {
 	}
 }
 
-// uselessReports changes the answers to reports of what is no secret.
+// uselessReports changes the answers to reports of malformed secrets.
 func uselessReports(change func(*httptest.ResponseRecorder)) func() fault {
 	return always(func(r *http.Request, a *httptest.ResponseRecorder) {
 		text, _ := sentJSON(r)["key"].(string)
@@ -214,7 +214,7 @@ func uselessReports(change func(*httptest.ResponseRecorder)) func() fault {
 	})
 }
 
-// noisy refuses every report once one was refused.
+// noisy refuses every report after the first refusal.
 func noisy() fault {
 	var mu sync.Mutex
 	var refused *httptest.ResponseRecorder
@@ -251,9 +251,9 @@ var metadataFaults = map[string]planted{
 				setBody(r, string(text))
 			}}
 		},
-		"metadata is kept as it was given", "replacing it by one entry: metadata is",
+		"metadata is stored unchanged", "replacing it by one entry: metadata is",
 	},
-	"an empty value is left out": {
+	"an empty value is dropped": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) {
 			rewrite(a, func(body map[string]any) {
 				metadata, _ := body["metadata"].(map[string]any)
@@ -264,9 +264,9 @@ var metadataFaults = map[string]planted{
 				}
 			})
 		}),
-		"metadata is kept as it was given", "a new key: metadata is",
+		"metadata is stored unchanged", "a new key: metadata is",
 	},
-	"null empties metadata": {
+	"null clears metadata": {
 		sentBodies(func(*http.Request) bool { return true }, func(body map[string]any) {
 			if metadata, ok := body["metadata"]; ok && metadata == nil {
 				body["metadata"] = map[string]any{}
@@ -274,7 +274,7 @@ var metadataFaults = map[string]planted{
 		}),
 		"metadata has at most 20 entries", "(metadata: null): status",
 	},
-	"a value that is too long is cut": {
+	"a value that is too long is truncated": {
 		sentBodies(func(*http.Request) bool { return true }, func(body map[string]any) {
 			metadata, _ := body["metadata"].(map[string]any)
 			if text, ok := metadata["plan"].(string); ok && len([]rune(text)) > 500 {

@@ -21,14 +21,14 @@ import (
 	servertest "apikeyd/internal/testkit/server"
 )
 
-// fault breaks a service that works. Both of its parts may ask the service more.
+// fault breaks a working service. Both functions may call the service.
 type fault struct {
-	before func(service http.Handler, r *http.Request)                               // changes what it is asked
-	after  func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) // changes what it answers
+	before func(service http.Handler, r *http.Request)                               // changes the request
+	after  func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) // changes the answer
 }
 
-// planted is a service that is wrong in one way, the check that must notice, and a part
-// of its finding. Each run gets a fault of its own.
+// planted is a fault, the prefix of the check that must find it, and a part of the finding. Each run
+// makes a new fault.
 type planted struct {
 	make           func() fault
 	check, finding string
@@ -38,7 +38,7 @@ func plantedFaults(t *testing.T) map[string]planted {
 	all, n := make(map[string]planted), 0
 	for _, some := range []map[string]planted{
 		contractFaults, listFaults, metadataFaults, rotationFaults, verificationFaults, introspectionFaults,
-		rateLimitFaults, forwardAuthFaults, leakFaults, usageFaults, auditFaults, slowDownFaults,
+		rateLimitFaults, forwardAuthFaults, leakFaults, usageFaults, auditFaults, throttlingFaults,
 	} {
 		maps.Copy(all, some)
 		n += len(some)
@@ -59,7 +59,7 @@ func broken(f fault) func(http.Handler) http.Handler {
 			}
 			sent := sentText(r)
 			a := httptest.NewRecorder()
-			service.ServeHTTP(a, r.Clone(r.Context())) // it may change what it got
+			service.ServeHTTP(a, r.Clone(r.Context())) // the service may change its request
 			setBody(r, string(sent))
 			if f.after != nil {
 				f.after(service, r, a)
@@ -74,9 +74,9 @@ func broken(f fault) func(http.Handler) http.Handler {
 	}
 }
 
-// sentText is the body of a request, which can be read again.
+// sentText returns the body of a request, which can still be read afterwards.
 func sentText(r *http.Request) []byte {
-	text, _ := io.ReadAll(r.Body) // what the client broke off is its own affair
+	text, _ := io.ReadAll(r.Body) // an error means that the client disconnected
 	r.Body = io.NopCloser(bytes.NewReader(text))
 	return text
 }
@@ -85,10 +85,10 @@ func setBody(r *http.Request, text string) {
 	r.Body, r.ContentLength = io.NopCloser(strings.NewReader(text)), int64(len(text))
 }
 
-// sentJSON is the body of a request, nil if it is no JSON object.
+// sentJSON returns the body of a request, or nil unless it is a JSON object.
 func sentJSON(r *http.Request) map[string]any {
 	var body map[string]any
-	_ = json.Unmarshal(sentText(r), &body) // nil says it
+	_ = json.Unmarshal(sentText(r), &body) // leaves nil
 	return body
 }
 
@@ -103,15 +103,16 @@ func rewrite(a *httptest.ResponseRecorder, change func(body map[string]any)) {
 	a.Body = bytes.NewBuffer(text)
 }
 
-// refuse makes an error of an answer.
+// refuse turns an answer into an error.
 func refuse(a *httptest.ResponseRecorder, status int) {
 	a.Code = status
 	a.Header().Set("Content-Type", "application/json")
 	a.Header().Set("WWW-Authenticate", "Bearer")
-	a.Body = bytes.NewBufferString(fmt.Sprintf(`{"status":%d,"message":"no"}`, status))
+	a.Body = bytes.NewBufferString(fmt.Sprintf(`{"status":%d,"code":"REFUSED","message":"no","request_id":%q}`,
+		status, a.Header().Get("X-Request-Id")))
 }
 
-// ask asks the service with the key of a request.
+// ask calls the service with the key of a request.
 func ask(service http.Handler, r *http.Request, method, target, body string) *httptest.ResponseRecorder {
 	asked := httptest.NewRequest(method, target, strings.NewReader(body))
 	asked.Header.Set("X-Api-Key", r.Header.Get("X-Api-Key"))
@@ -123,12 +124,12 @@ func ask(service http.Handler, r *http.Request, method, target, body string) *ht
 	return a
 }
 
-// answers makes a fault that changes answers alone.
+// answers makes a fault that changes only answers.
 func answers(f func(http.Handler, *http.Request, *httptest.ResponseRecorder)) func() fault {
 	return func() fault { return fault{after: f} }
 }
 
-// always is answers for what asks nothing more.
+// always is answers for faults that do not call the service.
 func always(f func(*http.Request, *httptest.ResponseRecorder)) func() fault {
 	return answers(func(_ http.Handler, r *http.Request, a *httptest.ResponseRecorder) { f(r, a) })
 }
@@ -149,7 +150,7 @@ func sentBodies(applies func(*http.Request) bool, change func(body map[string]an
 	})
 }
 
-// withAdmin makes a fault that knows the key of the suite: the first that it sees.
+// withAdmin makes a fault with access to the suite's key: that of the first request.
 func withAdmin(f func(admin *http.Request, service http.Handler, r *http.Request, a *httptest.ResponseRecorder)) func() fault {
 	return func() fault {
 		var once sync.Once
@@ -185,17 +186,17 @@ func isAudit(r *http.Request) bool { return r.URL.Path == "/v1/audit-events" }
 
 func isLeakReport(r *http.Request) bool { return r.URL.Path == "/v1/leaked-keys" }
 
-// TestPlantedFaults breaks the service in one way after the other: the suite must
-// notice, in the check that is about it.
+// TestPlantedFaults breaks the service in one way after another. The suite must find each fault, in
+// the check that is about it.
 func TestPlantedFaults(t *testing.T) {
 	t.Parallel()
 	for name, tt := range plantedFaults(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			clock := &skipping{}
+			clock := &skippingClock{}
 			s := servertest.Start(t, servertest.Options{Now: clock.Now, Handler: broken(tt.make())})
 			_, secret := s.Add(t, "acme", "for the suite", apikey.ScopeAdmin)
-			// Not through the checking client: the contract is broken on purpose.
+			// Not the checking client, because the contract is broken on purpose.
 			report, err := conformance.Run(t.Context(), conformance.Options{
 				URL: s.URL, Key: secret.Reveal(), Contract: gen.Contract, Client: s.Plain,
 			}.Only(tt.check).By(clock))
@@ -207,14 +208,14 @@ func TestPlantedFaults(t *testing.T) {
 				t.Errorf("no finding with %q in %q; the report is\n%s", tt.finding, tt.check, findings(report))
 			}
 			if strings.Contains(findings(report), secret.Reveal()) {
-				t.Error("the report holds a secret")
+				t.Error("the report contains a secret")
 			}
 			t.Logf("found: %s", found)
 		})
 	}
 }
 
-// findingOf returns the finding of a check that holds a text.
+// findingOf returns the first finding of a check that contains a text.
 func findingOf(report conformance.Report, check, text string) string {
 	for _, result := range report.Results {
 		if !strings.HasPrefix(result.Check, check) || result.Outcome != conformance.Failed {

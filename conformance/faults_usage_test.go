@@ -10,7 +10,7 @@ import (
 )
 
 var usageFaults = map[string]planted{
-	"a summary of everybody": {
+	"a summary of all owners": {
 		requests(func(r *http.Request) {
 			if r.URL.Path == "/v1/summary" {
 				leaveOut(r, "owner")
@@ -27,7 +27,7 @@ var usageFaults = map[string]planted{
 	"an expired key is not counted": {
 		summary(func(body map[string]any) { body["expired"] = 0 }), "a summary counts the keys", "expired is 0, and lists find 1",
 	},
-	"all that was rotated is in rotation": {
+	"every rotated key counts as rotating": {
 		summary(func(body map[string]any) {
 			if body["revoked"] == 1.0 {
 				body["rotating"] = 3
@@ -35,16 +35,16 @@ var usageFaults = map[string]planted{
 		}),
 		"a summary counts the keys", "rotating is 3, and lists find 1",
 	},
-	"expired keys expire soon": {
+	"expired keys count as expiring soon": {
 		summary(func(body map[string]any) {
 			body["expiring_soon"] = body["expiring_soon"].(float64) + body["expired"].(float64)
 		}),
 		"a summary counts the keys", "expiring_soon is 5",
 	},
-	"new keys are unused": {
+	"new keys count as unused": {
 		summary(func(body map[string]any) { body["unused"] = body["active"] }), "a summary counts the keys", "unused is 6",
 	},
-	"intervals without counts are left out": {
+	"empty intervals are left out": {
 		usage(func(body map[string]any) {
 			body["data"] = slices.DeleteFunc(body["data"].([]any), func(c any) bool { return c.(map[string]any)["valid"] == 0.0 })
 		}),
@@ -53,7 +53,7 @@ var usageFaults = map[string]planted{
 	"newest first": {
 		usage(func(body map[string]any) { slices.Reverse(body["data"].([]any)) }), "usage has every interval", "interval 1 begins at",
 	},
-	"hours begin now": {
+	"intervals start now": {
 		usage(func(body map[string]any) {
 			for _, c := range body["data"].([]any) {
 				c := c.(map[string]any)
@@ -64,7 +64,7 @@ var usageFaults = map[string]planted{
 	},
 	"refusals do not count": {
 		usage(func(body map[string]any) { eachCount(body, func(c map[string]any) { c["refused"] = 0 }) }),
-		"each decision about a key counts", "refused twice: 3 VALID and 0 refused",
+		"each decision about a key is counted", "refused twice: 3 VALID and 0 refused",
 	},
 	"refusals count as VALID": {
 		usage(func(body map[string]any) {
@@ -72,65 +72,65 @@ var usageFaults = map[string]planted{
 				c["valid"], c["refused"] = c["valid"].(float64)+c["refused"].(float64), 0
 			})
 		}),
-		"each decision about a key counts", "refused twice: 5 VALID and 0 refused",
+		"each decision about a key is counted", "refused twice: 5 VALID and 0 refused",
 	},
 	"everything counts twice": {
 		usage(func(body map[string]any) {
 			eachCount(body, func(c map[string]any) { c["valid"] = c["valid"].(float64) * 2 })
 		}),
-		"each decision about a key counts", "verified once: 2 VALID",
+		"each decision about a key is counted", "verified once: 2 VALID",
 	},
 	"gateways do not count": {
 		usage(func(body map[string]any) {
 			eachCount(body, func(c map[string]any) { c["valid"] = min(c["valid"].(float64), 1) })
 		}),
-		"each decision about a key counts", "and by a gateway: 1 VALID",
+		"each decision about a key is counted", "and by a gateway: 1 VALID",
 	},
-	"a key's usage is everybody's": {
+	"a key's usage is that of all keys": {
 		answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			if strings.HasSuffix(r.URL.Path, "/usage") && strings.HasPrefix(r.URL.Path, "/v1/api-keys/") && a.Code == http.StatusOK {
 				a.Body = ask(service, r, http.MethodGet, "/v1/usage", "").Body
 			}
 		}),
-		"each decision about a key counts", "a wrong secret, and a call of the service: 3 VALID and 3 refused",
+		"each decision about a key is counted", "a wrong secret, and a call of the service: 3 VALID and 3 refused",
 	},
-	"usage of everybody": {
+	"usage of all owners": {
 		requests(func(r *http.Request) {
 			if r.URL.Path == "/v1/usage" {
 				leaveOut(r, "owner")
 			}
 		}),
-		"an owner's usage is that of its keys", "an owner with two keys:",
+		"an owner's usage covers its keys", "an owner with two keys:",
 	},
-	"nobody's usage is everybody's": {
+	"the usage of all owners is empty": {
 		usage(func(body map[string]any) { eachCount(body, func(c map[string]any) { c["valid"], c["refused"] = 0, 0 }) }),
-		"an owner's usage is that of its keys", "everybody's usage is nothing",
+		"an owner's usage covers its keys", "the usage of all owners is zero",
 	},
-	"another owner's usage is there": {
+	"another owner's usage is readable": {
 		withAdmin(func(admin *http.Request, service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			if strings.HasSuffix(r.URL.Path, "/usage") && a.Code == http.StatusNotFound {
 				found := ask(service, admin, http.MethodGet, r.URL.String(), "")
 				a.Code, a.Body = found.Code, found.Body
 			}
 		}),
-		"another owner's keys are not there", "status 200, want 404",
+		"another owner's keys are not found", "status 200, want 404",
 	},
-	"another owner's summary is there": {
+	"another owner's summary is readable": {
 		withAdmin(func(admin *http.Request, service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			if r.URL.Path == "/v1/summary" && a.Code == http.StatusForbidden {
 				found := ask(service, admin, http.MethodGet, r.URL.String(), "")
 				a.Code, a.Body = found.Code, found.Body
 			}
 		}),
-		"another owner's keys are not there", "another owner's numbers): status 200, want 403",
+		"another owner's keys are not found", "another owner's numbers): status 200, want 403",
 	},
-	"usage takes any query": {
+	"usage accepts any query": {
 		requests(func(r *http.Request) {
 			if r.URL.Path == "/v1/usage" {
 				leaveOut(r, "since")
 			}
 		}),
-		"a query that is not theirs", "?since=2026-11-01T00:00:00Z: status 200, want 400",
+		"an invalid query is refused", "?since=2026-11-01T00:00:00Z: status 200, want 400",
 	},
 }
 
@@ -143,7 +143,7 @@ func summary(change func(body map[string]any)) func() fault {
 	})
 }
 
-// usage makes a fault that changes what usage says, of all and of one key.
+// usage makes a fault that changes usage, of owners and of one key.
 func usage(change func(body map[string]any)) func() fault {
 	return always(func(r *http.Request, a *httptest.ResponseRecorder) {
 		if strings.HasSuffix(r.URL.Path, "/usage") && a.Code == http.StatusOK {

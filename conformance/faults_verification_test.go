@@ -14,7 +14,7 @@ import (
 )
 
 var verificationFaults = map[string]planted{
-	"a lacking scope is told before the end": {
+	"a missing scope takes precedence over the expiry": {
 		verified(func(sent, body map[string]any) {
 			if body["code"] == "EXPIRED" && sent["scopes"] != nil {
 				body["code"] = "INSUFFICIENT_SCOPE"
@@ -22,7 +22,7 @@ var verificationFaults = map[string]planted{
 		}),
 		"the code is the first that applies", "code INSUFFICIENT_SCOPE, valid false, want EXPIRED",
 	},
-	"an end is told before a revocation": {
+	"the expiry takes precedence over a revocation": {
 		verified(func(_, body map[string]any) {
 			if body["code"] == "REVOKED" {
 				body["code"] = "EXPIRED"
@@ -30,7 +30,7 @@ var verificationFaults = map[string]planted{
 		}),
 		"the code is the first that applies", "code EXPIRED, valid false, want REVOKED",
 	},
-	"a secret that was rotated out is told from others": {
+	"a rotated-out secret is distinguished from others": {
 		verified(func(sent, body map[string]any) {
 			text, _ := sent["key"].(string)
 			if _, err := apikey.ParseSecret(text); err == nil && body["code"] == "NOT_FOUND" {
@@ -39,7 +39,7 @@ var verificationFaults = map[string]planted{
 		}),
 		"the code is the first that applies", "code REVOKED, valid false, want NOT_FOUND",
 	},
-	"a key is told for a secret that is not its own": {
+	"a key is returned for another secret": {
 		answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			if !isVerify(r) || a.Code != http.StatusOK {
 				return
@@ -47,34 +47,34 @@ var verificationFaults = map[string]planted{
 			rewrite(a, func(body map[string]any) {
 				text, _ := sentJSON(r)["key"].(string)
 				if secret, err := apikey.ParseSecret(text); err == nil && body["code"] == "NOT_FOUND" {
-					key := ask(service, r, http.MethodGet, "/v1/api-keys/"+secret.ID().String(), "")
-					var told map[string]any
-					if key.Code == http.StatusOK && json.Unmarshal(key.Body.Bytes(), &told) == nil {
-						body["key"] = told
+					found := ask(service, r, http.MethodGet, "/v1/api-keys/"+secret.ID().String(), "")
+					var key map[string]any
+					if found.Code == http.StatusOK && json.Unmarshal(found.Body.Bytes(), &key) == nil {
+						body["key"] = key
 					}
 				}
 			})
 		}),
-		"any string may be asked about", "code NOT_FOUND, and the key it tells is map[",
+		"any string may be verified", "code NOT_FOUND, and the key in the answer is map[",
 	},
-	"what is no secret is a bad request": {
+	"a malformed secret is a bad request": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
 			text, _ := sentJSON(r)["key"].(string)
 			if _, err := apikey.ParseSecret(text); isVerify(r) && err != nil {
 				refuse(a, http.StatusBadRequest)
 			}
 		}),
-		"any string may be asked about", "status 400, want 200",
+		"any string may be verified", "status 400, want 200",
 	},
-	"VALID does not say whose key it is": {
+	"VALID without the key": {
 		verified(func(_, body map[string]any) { delete(body, "key") }),
-		"a good key is VALID", "the key it tells is <nil>",
+		"a valid key is VALID", "the key in the answer is <nil>",
 	},
 	"valid does not mean VALID": {
 		verified(func(_, body map[string]any) { body["valid"] = true }),
-		"all the scopes asked for must be held", "code INSUFFICIENT_SCOPE, valid true",
+		"the key must have all requested scopes", "code INSUFFICIENT_SCOPE, valid true",
 	},
-	"one scope of several is enough": {
+	"any one of several scopes is enough": {
 		answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			sent := sentJSON(r)
 			scopes, _ := sent["scopes"].([]any)
@@ -89,9 +89,9 @@ var verificationFaults = map[string]planted{
 				}
 			}
 		}),
-		"all the scopes asked for must be held", "(one of two is lacking): code VALID",
+		"the key must have all requested scopes", "(one of two is lacking): code VALID",
 	},
-	"keys:admin holds every scope": {
+	"keys:admin includes every scope": {
 		verified(func(_, body map[string]any) {
 			key, _ := body["key"].(map[string]any)
 			for _, scope := range asList(key["scopes"]) {
@@ -100,9 +100,9 @@ var verificationFaults = map[string]planted{
 				}
 			}
 		}),
-		"keys:verify reaches every owner", "(a scope of an integrator): code VALID",
+		"keys:verify covers every owner", "(a scope of an integrator): code VALID",
 	},
-	"verify tells only of its own owner's keys": {
+	"verify works only for its own owner's keys": {
 		verified(func(_, body map[string]any) {
 			key, _ := body["key"].(map[string]any)
 			if owner, _ := key["owner"].(string); strings.HasSuffix(owner, "-other") {
@@ -110,7 +110,7 @@ var verificationFaults = map[string]planted{
 				delete(body, "key")
 			}
 		}),
-		"keys:verify reaches every owner", "(another owner's key): code NOT_FOUND",
+		"keys:verify covers every owner", "(another owner's key): code NOT_FOUND",
 	},
 	"verify needs no scope": {
 		func() fault {
@@ -125,13 +125,13 @@ var verificationFaults = map[string]planted{
 		},
 		"every operation refuses a key without its scope", "POST /v1/verify (key without scopes): status 400, want 403",
 	},
-	"a scope asked for twice is overlooked": {
+	"a repeated scope is accepted": {
 		sentBodies(isVerify, func(body map[string]any) {
 			if scopes := asList(body["scopes"]); len(scopes) == 2 && scopes[0] == scopes[1] {
 				body["scopes"] = scopes[:1]
 			}
 		}),
-		"a question that is not well-formed", "(a scope comes twice): status 200, want 400",
+		"an invalid verification request", "(a scope comes twice): status 200, want 400",
 	},
 }
 
@@ -140,7 +140,7 @@ func asList(value any) []any {
 	return items
 }
 
-// verified makes a fault that changes what verify answers.
+// verified makes a fault that changes the answers of verify.
 func verified(change func(sent, body map[string]any)) func() fault {
 	return always(func(r *http.Request, a *httptest.ResponseRecorder) {
 		if isVerify(r) && a.Code == http.StatusOK {
@@ -151,26 +151,26 @@ func verified(change func(sent, body map[string]any)) func() fault {
 }
 
 var introspectionFaults = map[string]planted{
-	"introspection says why a token is not active": {
+	"introspection reveals why a token is inactive": {
 		introspected(false, func(body map[string]any) { body["error"] = "revoked" }),
-		"what is not good is inactive", "want active false and nothing else",
+		"an invalid token is inactive", "want active false and nothing else",
 	},
 	"an inactive token has an owner": {
 		introspected(false, func(body map[string]any) { body["sub"] = "acme" }),
-		"what is not good is inactive", "want active false and nothing else",
+		"an invalid token is inactive", "want active false and nothing else",
 	},
 	"an ended token is active": {
 		introspected(false, func(body map[string]any) { body["active"] = true }),
-		"what is not good is inactive", "(a secret that was rotated out): answered map[active:true]",
+		"an invalid token is inactive", "(a secret that was rotated out): answered map[active:true]",
 	},
-	"an instant in milliseconds": {
+	"a time in milliseconds": {
 		introspected(true, func(body map[string]any) {
 			end, _ := body["exp"].(float64)
 			body["exp"] = end * 1000
 		}),
-		"a good token is active", "(a new key): answered",
+		"a valid token is active", "(a new key): answered",
 	},
-	"an old secret that ends with its key": {
+	"an old secret expires with its key": {
 		answers(func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
 			if !isIntrospection(r) || a.Code != http.StatusOK {
 				return
@@ -186,23 +186,23 @@ var introspectionFaults = map[string]planted{
 				}
 			})
 		}),
-		"a good token is active", "(the old secret in its grace): answered",
+		"a valid token is active", "(the old secret in its grace): answered",
 	},
-	"HTTP Basic is not taken": {
+	"HTTP Basic is not accepted": {
 		requests(func(r *http.Request) {
 			if _, _, ok := r.BasicAuth(); ok && isIntrospection(r) {
 				r.Header.Del("Authorization")
 			}
 		}),
-		"credentials come as bearer token", "(basic): status 401, want 200",
+		"credentials may be a bearer token", "(basic): status 401, want 200",
 	},
-	"HTTP Basic is taken everywhere": {
+	"HTTP Basic is accepted everywhere": {
 		requests(func(r *http.Request) {
 			if _, password, ok := r.BasicAuth(); ok && !isIntrospection(r) {
 				r.Header.Set("X-Api-Key", password)
 			}
 		}),
-		"credentials come as bearer token", "(basic, which only introspection takes): status 200, want 401",
+		"credentials may be a bearer token", "(basic, which only introspection takes): status 200, want 401",
 	},
 	"no challenge for HTTP Basic": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) {
@@ -210,9 +210,9 @@ var introspectionFaults = map[string]planted{
 				a.Header().Set("WWW-Authenticate", "Bearer")
 			}
 		}),
-		"credentials come as bearer token", "no challenge for HTTP Basic",
+		"credentials may be a bearer token", "no challenge for HTTP Basic",
 	},
-	"a token that comes twice is taken": {
+	"a repeated token is accepted": {
 		requests(func(r *http.Request) {
 			if form, err := url.ParseQuery(string(sentText(r))); err == nil && isIntrospection(r) && form.Has("token") {
 				form.Set("token", form.Get("token"))
@@ -231,8 +231,8 @@ var introspectionFaults = map[string]planted{
 	},
 }
 
-// introspected makes a fault that changes what introspection answers of good tokens, or
-// of others.
+// introspected makes a fault that changes introspection's answers about active tokens, or about
+// others.
 func introspected(active bool, change func(body map[string]any)) func() fault {
 	return always(func(r *http.Request, a *httptest.ResponseRecorder) {
 		if isIntrospection(r) && a.Code == http.StatusOK {

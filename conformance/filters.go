@@ -13,34 +13,34 @@ import (
 func filterChecks() []check {
 	const group = "filters"
 	return []check{
-		{group, "status finds the keys that have it now", writing, statusFilter},
-		{group, "name_contains is taken letter for letter", writing, nameFilter},
-		{group, "search finds names and owners in any case, and prefixes", writing, searchFilter},
-		{group, "expires_before and last_used_before end just before their time", writing, timeFilters},
-		{group, "rotating finds the keys whose old secret is still good", writing, rotatingFilter},
-		{group, "filters narrow each other, the owner's keys, and the number of pages", writing, filtersTogether},
-		{group, "a filter that is no good is refused", reading, badFilters},
+		{group, "status finds the keys with that status now", needWriteKey, statusFilter},
+		{group, "name_contains matches literally", needWriteKey, nameFilter},
+		{group, "search finds names and owners in any case, and prefixes", needWriteKey, searchFilter},
+		{group, "expires_before and last_used_before exclude their own time", needWriteKey, timeFilters},
+		{group, "rotating finds the keys whose old secret still works", needWriteKey, rotatingFilter},
+		{group, "filters combine, and apply to the owner's keys and the number of pages", needWriteKey, filtersTogether},
+		{group, "an invalid filter is refused", needNothing, badFilters},
 	}
 }
 
-// family is keys of this run that a part of their names tells from all others.
+// family is a set of keys whose names share a unique part.
 type family struct {
 	s      *session
 	marker string
-	query  string // finds them and, with names alike, nobody else
+	query  string // finds these keys and no others
 	keys   map[string]created
 	order  []string // names without the marker, oldest first
 }
 
 func (s *session) newFamily() *family {
 	marker := s.newName() + "|"
-	_, owner := s.ours()
+	_, owner := s.listOwner()
 	return &family{s: s, marker: marker, query: "&name_contains=" + url.QueryEscape(marker) + owner, keys: make(map[string]created)}
 }
 
-// add makes a key of the family. Nobody uses it, so that it counts from its creation.
+// add creates a key of the family. It is never used, so its last use counts from its creation.
 func (f *family) add(name string, more fields) bool {
-	owner, _ := f.s.ours()
+	owner, _ := f.s.listOwner()
 	body := fields{"name": f.marker + name, "owner": owner, "scopes": []string{}, "expires_at": inAnHour()}
 	for property, value := range more {
 		body[property] = value
@@ -51,7 +51,7 @@ func (f *family) add(name string, more fields) bool {
 	return ok
 }
 
-// wants lists with a query, page by page, and wants just these keys.
+// wants lists with a query, page by page, and checks that it finds exactly these keys.
 func (f *family) wants(why, query string, names ...string) {
 	var found, want []string
 	for _, id := range f.s.walk(query, 2) {
@@ -105,7 +105,7 @@ func nameFilter(s *session) {
 		}
 	}
 	find := func(part string, names ...string) {
-		_, owner := s.ours()
+		_, owner := s.listOwner()
 		f.wants("names with /"+part+"/", "&name_contains="+url.QueryEscape(f.marker+part)+owner, names...)
 	}
 	find("a%b", "a%b")
@@ -125,7 +125,7 @@ func nameFilter(s *session) {
 	find("КЛЮЧ")
 	find("клю", "ключ")
 	find("", f.order...)
-	_, owner := s.ours()
+	_, owner := s.listOwner()
 	f.wants("names with a part in the middle", "&name_contains="+url.QueryEscape(f.marker[5:]+"aX")+owner, "aXb")
 	f.wants("names with the marker in capitals", "&name_contains="+url.QueryEscape(strings.ToUpper(f.marker))+owner)
 	f.wants("a name that is too long for all", "&name_contains="+url.QueryEscape(f.marker+strings.Repeat("я", 255-len(f.marker)))+owner)
@@ -138,7 +138,7 @@ func searchFilter(s *session) {
 			return
 		}
 	}
-	_, owner := s.ours()
+	_, owner := s.listOwner()
 	find := func(text string, names ...string) {
 		f.wants("keys by a search for /"+text+"/", "&search="+url.QueryEscape(text)+owner, names...)
 	}
@@ -185,7 +185,7 @@ func timeFilters(s *session) {
 	list("expires_before", soon.Add(time.Hour), "Z", "first", "second", "third")
 	list("expires_before", soon.Add(-time.Hour), "Z")
 
-	// Some may have been made in the same millisecond.
+	// Some may have been created in the same millisecond.
 	second := stamp(f.keys["second"].body["created_at"])
 	for _, later := range []time.Duration{-24 * time.Hour, 0, time.Millisecond, 24 * time.Hour} {
 		at := second.Add(later)
@@ -237,7 +237,7 @@ func filtersTogether(s *session) {
 	for _, name := range []string{"a1", "a5"} {
 		s.want(http.StatusOK, request{operation: "revokeApiKey", key: f.keys[name].id})
 	}
-	_, owner := s.ours()
+	_, owner := s.listOwner()
 	named := "&name_contains=" + url.QueryEscape(f.marker+"a") + owner
 	before := "&expires_before=" + url.QueryEscape(apikey.Timestamp(stamp(soon).Add(time.Millisecond)).String())
 	used := "&last_used_before=" + url.QueryEscape(apikey.Timestamp(time.Now().Add(24*time.Hour)).String())

@@ -9,25 +9,25 @@ import (
 	"apikeyd/apikey"
 )
 
-// lost is a scope that no key of a run holds.
-const lost = "conformance:lost"
+// unheldScope is a scope that no key of a run has.
+const unheldScope = "conformance:lost"
 
 func forwardAuthChecks() []check {
 	const group = "forward-auth"
 	return []check{
-		{group, "a good key passes, with its identity in the headers", reading | passing, identity},
-		{group, "identity headers are always there, safe, and never the client's own", writing | passing, safeIdentity},
-		{group, "every method passes, with any query and body, below the path too", reading | passing, anyRequest},
-		{group, "scopes in the query must all be held, and one that is none is lacking", reading | passing, forwardedScopes},
-		{group, "who proves nothing is refused", reading | passing, forwardedCredentials},
-		{group, "a secret that ended is refused at once", writing | passing, endedSecrets},
+		{group, "a valid key passes, with its identity in the headers", needNothing | needUnlimitedKey, identity},
+		{group, "identity headers are always set, safe, and never the client's own", needWriteKey | needUnlimitedKey, safeIdentity},
+		{group, "every method passes, with any query, body and path below", needNothing | needUnlimitedKey, anyRequest},
+		{group, "the key must have all scopes in the query, and an invalid one is refused", needNothing | needUnlimitedKey, forwardedScopes},
+		{group, "a request without a valid key is refused", needNothing | needUnlimitedKey, forwardedCredentials},
+		{group, "an ended secret is refused at once", needWriteKey | needUnlimitedKey, endedSecrets},
 	}
 }
 
-// safeValue is what percent-encoding leaves (RFC 3986: pchar). Header fields are ASCII.
+// safeValue matches percent-encoded values (RFC 3986: pchar), which are safe in header fields.
 var safeValue = regexp.MustCompile(`^[A-Za-z0-9._~!$&'()*+,;=:@%-]*$`)
 
-// wantIdentity wants the headers that say whose key it was, each of them once.
+// wantIdentity checks the headers that identify the key, each of them once.
 func (s *session) wantIdentity(a answer, id, name, owner string, scopes []string) {
 	if a.status != http.StatusOK {
 		return
@@ -38,7 +38,7 @@ func (s *session) wantIdentity(a answer, id, name, owner string, scopes []string
 	} {
 		values := a.header.Values(header)
 		if len(values) != 1 {
-			s.fail("%s: %s is there %d times, want once", a.about, header, len(values))
+			s.fail("%s: %s is set %d times, want once", a.about, header, len(values))
 			continue
 		}
 		got := values[0]
@@ -61,7 +61,7 @@ func (s *session) wantIdentity(a answer, id, name, owner string, scopes []string
 func identity(s *session) {
 	a := s.want(http.StatusOK, request{operation: "forwardAuth"})
 	s.wantIdentity(a, s.id, s.name, s.owner, s.scopes)
-	a = s.want(http.StatusOK, request{operation: "forwardAuth", secret: nobody,
+	a = s.want(http.StatusOK, request{operation: "forwardAuth", secret: noCredentials,
 		header: http.Header{"Authorization": {"Bearer " + s.secret}}, why: "bearer token"})
 	s.wantIdentity(a, s.id, s.name, s.owner, s.scopes)
 }
@@ -114,7 +114,7 @@ func anyRequest(s *session) {
 		return
 	}
 	for _, r := range []request{{method: "POST"}, {method: "HEAD"}, {method: "NONSENSE", below: "/a"}} {
-		r.operation, r.secret, r.why = "forwardAuth", nobody, "no credentials"
+		r.operation, r.secret, r.why = "forwardAuth", noCredentials, "no credentials"
 		s.want(http.StatusUnauthorized, r)
 	}
 }
@@ -122,13 +122,13 @@ func anyRequest(s *session) {
 func forwardedScopes(s *session) {
 	for _, query := range []string{
 		"scope=keys:read", "scope=keys%3Aread", "scope=keys:read+keys:read", "scope=keys:read&scope=keys:read",
-		"scope=%20keys:read%20", "xscope=" + lost, "scope_id=" + lost, "x=scope=" + lost,
+		"scope=%20keys:read%20", "xscope=" + unheldScope, "scope_id=" + unheldScope, "x=scope=" + unheldScope,
 	} {
 		s.want(http.StatusOK, request{operation: "forwardAuth", query: query})
 	}
 	for _, query := range []string{
-		"scope=" + lost, "scope=keys:read+" + lost, "scope=keys:read&scope=" + lost, "scope=" + lost + "&scope=keys:read",
-		"%73cope=" + lost, "x=1&scope=" + lost + "&y=2",
+		"scope=" + unheldScope, "scope=keys:read+" + unheldScope, "scope=keys:read&scope=" + unheldScope, "scope=" + unheldScope + "&scope=keys:read",
+		"%73cope=" + unheldScope, "x=1&scope=" + unheldScope + "&y=2",
 	} {
 		s.wantCode(http.StatusForbidden, "INSUFFICIENT_SCOPE", request{operation: "forwardAuth", query: query})
 	}
@@ -159,9 +159,9 @@ func forwardedCredentials(s *session) {
 		"two different keys":     {"X-Api-Key": {s.secret}, "Authorization": {"Bearer " + other}},
 		"two in one header line": {"X-Api-Key": {s.secret + ", " + s.secret}},
 	} {
-		s.want(http.StatusUnauthorized, request{operation: "forwardAuth", secret: nobody, header: header, why: why})
+		s.want(http.StatusUnauthorized, request{operation: "forwardAuth", secret: noCredentials, header: header, why: why})
 	}
-	s.want(http.StatusUnauthorized, request{operation: "forwardAuth", secret: nobody, query: "scope=" + lost,
+	s.want(http.StatusUnauthorized, request{operation: "forwardAuth", secret: noCredentials, query: "scope=" + unheldScope,
 		why: "no credentials, and a scope asked for"})
 }
 

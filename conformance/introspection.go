@@ -14,14 +14,14 @@ import (
 func introspectionChecks() []check {
 	const group = "introspection"
 	return []check{
-		{group, "a good token is active, and whose it is", writing | verifying, activeTokens},
-		{group, "what is not good is inactive, and nothing else is told", writing | verifying, inactiveTokens},
-		{group, "credentials come as bearer token, in x-api-key or by HTTP Basic", verifying, introspectors},
-		{group, "the request is a form, in which parameters come once", verifying, badForms},
+		{group, "a valid token is active and described", needWriteKey | needVerifyKey, activeTokens},
+		{group, "an invalid token is inactive, without further details", needWriteKey | needVerifyKey, inactiveTokens},
+		{group, "credentials may be a bearer token, x-api-key or HTTP Basic", needVerifyKey, introspectors},
+		{group, "the request is a form without repeated parameters", needVerifyKey, badForms},
 	}
 }
 
-// basic is the Authorization header of HTTP Basic (RFC 7617).
+// basic returns the Authorization header of HTTP Basic (RFC 7617).
 func basic(user, password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 }
@@ -33,7 +33,7 @@ func (s *session) introspect(token, why string) answer {
 
 func activeTokens(s *session) {
 	for _, scopes := range [][]string{{}, {apikey.ScopeRead}, {apikey.ScopeWrite, apikey.ScopeRead}} {
-		key, ok := s.create(s.plain().with("name", s.newName()+" \"ключ\"").with("scopes", scopes))
+		key, ok := s.create(s.keyBody().with("name", s.newName()+" \"ключ\"").with("scopes", scopes))
 		if !ok {
 			return
 		}
@@ -47,7 +47,7 @@ func activeTokens(s *session) {
 	}
 }
 
-// wantActive wants everything to be told about a key whose token ends then.
+// wantActive checks the description of an active token. end is the property with its end.
 func (s *session) wantActive(a answer, key map[string]any, end string) {
 	if a.status != http.StatusOK {
 		return
@@ -111,13 +111,13 @@ func introspectors(s *session) {
 		"basic and another key":    {http.Header{"Authorization": {basic("x", s.secret)}, "X-Api-Key": {other}}, http.StatusUnauthorized},
 		"another scheme":           {http.Header{"Authorization": {"Digest " + s.secret}}, http.StatusUnauthorized},
 	} {
-		a := s.want(tt.status, request{operation: "introspectToken", secret: nobody, header: tt.header, body: form, why: why})
+		a := s.want(tt.status, request{operation: "introspectToken", secret: noCredentials, header: tt.header, body: form, why: why})
 		if tt.status == http.StatusUnauthorized && !slices.ContainsFunc(a.header.Values("WWW-Authenticate"),
 			func(value string) bool { return strings.HasPrefix(value, "Basic ") }) {
 			s.fail("%s: no challenge for HTTP Basic: %q", a.about, a.header.Values("WWW-Authenticate"))
 		}
 	}
-	s.want(http.StatusUnauthorized, request{operation: "verifyApiKey", secret: nobody, body: `{"key":"x"}`,
+	s.want(http.StatusUnauthorized, request{operation: "verifyApiKey", secret: noCredentials, body: `{"key":"x"}`,
 		header: http.Header{"Authorization": {basic("x", s.secret)}}, why: "basic, which only introspection takes"})
 }
 

@@ -17,12 +17,12 @@ type fields map[string]any
 func (f fields) json() string {
 	text, err := json.Marshal(f)
 	if err != nil {
-		panic(err) // only our own literals come here
+		panic(err) // cannot happen with our literals
 	}
 	return string(text)
 }
 
-// with returns f with a property set.
+// with returns a copy of f with a property set.
 func (f fields) with(name string, value any) fields {
 	all := fields{name: value}
 	for k, v := range f {
@@ -33,15 +33,15 @@ func (f fields) with(name string, value any) fields {
 	return all
 }
 
-// plain is the body of a key that a creation accepts.
-func (s *session) plain() fields {
+// keyBody returns the body of a valid creation.
+func (s *session) keyBody() fields {
 	return fields{"name": s.newName(), "expires_at": inAnHour()}
 }
 
 func inAnHour() string { return apikey.Timestamp(time.Now().Add(time.Hour)).String() }
 
-// create makes a key that lives an hour, and remembers to revoke it. It reports false
-// if that failed; the finding is recorded.
+// create creates a key, which will be revoked at the end. It reports false if that failed; the
+// finding is recorded.
 func (s *session) create(f fields) (created, bool) {
 	return s.createAs("", f)
 }
@@ -66,7 +66,7 @@ func (s *session) keepSecret(secret string) {
 	}
 }
 
-// rotate gives a key a new secret, and returns the key with that. The body may be empty.
+// rotate gives a key a new secret and returns the key with it. The body may be empty.
 func (s *session) rotate(key created, body string) (created, bool) {
 	return s.rotateAs("", key, body)
 }
@@ -80,22 +80,22 @@ func (s *session) rotateAs(secret string, key created, body string) (created, bo
 	return key, a.status == http.StatusOK && key.secret != ""
 }
 
-// good wants a secret of a key with keys:read to be taken.
-func (s *session) good(id, secret, why string) {
+// accepted checks that the secret of a key with keys:read is accepted.
+func (s *session) accepted(id, secret, why string) {
 	s.want(http.StatusOK, request{operation: "getApiKey", key: id, secret: secret, why: why})
 }
 
-// bad wants it to be refused.
-func (s *session) bad(id, secret, why string) {
+// rejected checks that a secret is refused.
+func (s *session) rejected(id, secret, why string) {
 	s.want(http.StatusUnauthorized, request{operation: "getApiKey", key: id, secret: secret, why: why})
 }
 
-// get returns a key as it is now, without what every use of it changes.
+// get returns a key as it is now, without its last use.
 func (s *session) get(id, why string) map[string]any {
 	return without(s.want(http.StatusOK, request{operation: "getApiKey", key: id, why: why}).body, "last_used_at")
 }
 
-// same wants two keys to be alike, but for their secret and their last use.
+// same checks that two keys are equal except for their secret and last use.
 func (s *session) same(why string, got, want map[string]any) {
 	got, want = without(got, "secret", "last_used_at"), without(want, "secret", "last_used_at")
 	if !reflect.DeepEqual(got, want) {
@@ -113,7 +113,7 @@ func without(body map[string]any, names ...string) map[string]any {
 	return rest
 }
 
-// stamp returns an instant of an answer, and the zero time if it is none.
+// stamp parses a time in an answer. It returns the zero time for invalid values.
 func stamp(value any) time.Time {
 	text, _ := value.(string)
 	parsed, err := apikey.ParseTimestamp(text)
@@ -123,10 +123,10 @@ func stamp(value any) time.Time {
 	return parsed.Time()
 }
 
-// expire lets a key expire: it moves its end near, and waits.
+// expire makes a key expire: it moves the expiry close to now and waits.
 func (s *session) expire(key created) bool {
 	for lead := 250 * time.Millisecond; lead < time.Minute; lead *= 4 {
-		// The service's clock counts, and created_at shows it.
+		// The service's clock counts; created_at shows it.
 		end := stamp(key.body["created_at"]).Add(s.clock.Now().Sub(key.at) + lead)
 		moved, err := s.send(request{operation: "updateApiKey", key: key.id,
 			body: fields{"expires_at": apikey.Timestamp(end).String()}.json()})
@@ -149,12 +149,12 @@ func (s *session) expire(key created) bool {
 	return true
 }
 
-// cleanUp revokes what this run made, also after its context ended.
+// cleanUp revokes the keys that this run created, even if its context has ended.
 func (s *session) cleanUp() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), time.Minute)
 	defer cancel()
 	s.ctx = ctx
 	for _, key := range s.made {
-		_, _ = s.send(request{operation: "revokeApiKey", key: key.id}) // nothing is left to tell
+		_, _ = s.send(request{operation: "revokeApiKey", key: key.id}) // nothing can be done about an error
 	}
 }

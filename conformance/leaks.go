@@ -9,21 +9,21 @@ import (
 func leakChecks() []check {
 	const group = "leak reports"
 	return []check{
-		{group, "a report of a key's secret revokes the key, and needs no credentials", writing, leakedKeys},
-		{group, "a report of an old secret ends its grace and leaves the key", writing, leakedOldSecrets},
-		{group, "a report of what opens nothing does nothing, and is answered alike", writing, uselessReports},
-		{group, "a report that is not well-formed is refused", writing, badReports},
-		{group, "reports that do nothing are slowed down, those that help never", writing, manyReports},
+		{group, "a report of a key's secret revokes the key, and needs no credentials", needWriteKey, leakedKeys},
+		{group, "a report of an old secret ends its grace and keeps the key", needWriteKey, leakedOldSecrets},
+		{group, "a report of an unknown secret has no effect and gets the same answer", needWriteKey, uselessReports},
+		{group, "an invalid report is refused", needWriteKey, badReports},
+		{group, "reports without effect are throttled, effective ones never", needWriteKey, manyReports},
 	}
 }
 
-// leakReport tells the service of a secret that was found, as a stranger.
+// leakReport returns a report of a leaked secret, without credentials.
 func leakReport(secret, why string) request {
-	return request{operation: "reportLeakedKey", secret: nobody, body: fields{"key": secret}.json(), why: why}
+	return request{operation: "reportLeakedKey", secret: noCredentials, body: fields{"key": secret}.json(), why: why}
 }
 
-// reportUseless reports what opens nothing. An address that did that often must wait, and
-// we may not be the first from ours; so such a refusal is no finding.
+// reportUseless reports a secret that has no effect. An address that does so often is throttled, and
+// other clients may use ours, so a 429 is no finding.
 func (s *session) reportUseless(secret, why string) answer {
 	a, err := s.send(leakReport(secret, why))
 	if err != nil {
@@ -31,15 +31,15 @@ func (s *session) reportUseless(secret, why string) answer {
 		return answer{}
 	}
 	if a.status == http.StatusTooManyRequests {
-		s.judge(http.StatusTooManyRequests, a)
+		s.expect(http.StatusTooManyRequests, a)
 	} else {
-		s.judge(http.StatusAccepted, a)
+		s.expect(http.StatusAccepted, a)
 	}
 	return a
 }
 
-// reportPatiently is reportUseless that waits as long as it is told to, once.
-func (s *session) reportPatiently(secret, why string) answer {
+// reportAndWait is reportUseless, but waits for Retry-After and tries once more.
+func (s *session) reportAndWait(secret, why string) answer {
 	a := s.reportUseless(secret, why)
 	if a.status != http.StatusTooManyRequests {
 		return a
@@ -48,7 +48,7 @@ func (s *session) reportPatiently(secret, why string) answer {
 	return s.want(http.StatusAccepted, leakReport(secret, why+", after the wait that was asked for"))
 }
 
-// retryAfter reads Retry-After, which is there and at most a minute.
+// retryAfter returns Retry-After, which must be set and at most a minute.
 func (s *session) retryAfter(a answer) time.Duration {
 	seconds, err := strconv.Atoi(a.header.Get("Retry-After"))
 	if err != nil || seconds < 1 || seconds > 60 {
@@ -63,9 +63,9 @@ func leakedKeys(s *session) {
 	if !ok {
 		return
 	}
-	s.good(key.id, key.secret, "before it is reported")
+	s.accepted(key.id, key.secret, "before it is reported")
 	s.want(http.StatusAccepted, leakReport(key.secret, "the secret of a key"))
-	s.bad(key.id, key.secret, "after it was reported")
+	s.rejected(key.id, key.secret, "after it was reported")
 	if got := s.get(key.id, "after its secret was reported"); got["status"] != "REVOKED" || got["revoked_at"] == nil {
 		s.fail("a key whose secret was reported is %v, revoked_at %v", got["status"], got["revoked_at"])
 	}
@@ -81,8 +81,8 @@ func leakedKeys(s *session) {
 	r := leakReport(key.secret, "the current secret in a grace, by somebody with a key")
 	r.secret = ""
 	s.want(http.StatusAccepted, r)
-	s.bad(key.id, key.secret, "after it was reported")
-	s.bad(key.id, old.secret, "after its successor was reported")
+	s.rejected(key.id, key.secret, "after it was reported")
+	s.rejected(key.id, old.secret, "after its successor was reported")
 }
 
 func leakedOldSecrets(s *session) {
@@ -94,16 +94,16 @@ func leakedOldSecrets(s *session) {
 	if !ok {
 		return
 	}
-	s.good(key.id, old.secret, "in its grace")
+	s.accepted(key.id, old.secret, "in its grace")
 	s.want(http.StatusAccepted, leakReport(old.secret, "an old secret in its grace"))
-	s.bad(key.id, old.secret, "after it was reported")
-	s.good(key.id, key.secret, "after the old one was reported")
+	s.rejected(key.id, old.secret, "after it was reported")
+	s.accepted(key.id, key.secret, "after the old one was reported")
 	want := without(key.body, "grace_ends_at")
 	s.same("after the old secret was reported", s.get(key.id, "after the old secret was reported"), want)
 
 	s.reportUseless(old.secret, "a secret that ended already")
 	s.same("after a secret that ended was reported", s.get(key.id, "after a secret that ended was reported"), want)
-	s.good(key.id, key.secret, "after a secret that ended was reported")
+	s.accepted(key.id, key.secret, "after a secret that ended was reported")
 }
 
 func uselessReports(s *session) {
@@ -113,7 +113,7 @@ func uselessReports(s *session) {
 	}
 	helpful := s.want(http.StatusAccepted, leakReport(key.secret, "the secret of a key"))
 	revoked := s.get(key.id, "after its secret was reported")
-	answers := []answer{s.reportPatiently(key.secret, "the secret of a revoked key")}
+	answers := []answer{s.reportAndWait(key.secret, "the secret of a revoked key")}
 	for why, secret := range map[string]string{
 		"a secret of no key": unknownSecret(), "empty": "", "not ASCII": "ключ\n",
 	} {
@@ -137,19 +137,19 @@ func badReports(s *session) {
 		"key is an array":     {"key", fields{"key": []string{"x"}}},
 		"an unknown property": {"url", fields{"key": "x", "url": "x"}},
 	} {
-		s.refuses(tt.field, request{operation: "reportLeakedKey", secret: nobody, body: tt.body.json(), why: why})
+		s.refuses(tt.field, request{operation: "reportLeakedKey", secret: noCredentials, body: tt.body.json(), why: why})
 	}
-	s.refuses("body", request{operation: "reportLeakedKey", secret: nobody, body: `{"key":"a","key":"b"}`, why: "the key twice"})
-	s.refuses("key", request{operation: "reportLeakedKey", secret: nobody, body: `{"key":"x"}`, query: "key=x"})
-	s.refuses("Content-Type", request{operation: "reportLeakedKey", secret: nobody, body: "key=x",
+	s.refuses("body", request{operation: "reportLeakedKey", secret: noCredentials, body: `{"key":"a","key":"b"}`, why: "the key twice"})
+	s.refuses("key", request{operation: "reportLeakedKey", secret: noCredentials, body: `{"key":"x"}`, query: "key=x"})
+	s.refuses("Content-Type", request{operation: "reportLeakedKey", secret: noCredentials, body: "key=x",
 		header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, why: "a form"})
 	r := leakReport("", "more than 64 KiB")
 	r.body += padding(maxBody)
 	s.want(http.StatusRequestEntityTooLarge, r)
 }
 
-// manyReports makes noise until it is slowed down. It comes last: others from our address
-// have to wait for a moment then.
+// manyReports sends reports without effect until it is throttled. It runs last, because other
+// clients from our address must wait for a moment afterwards.
 func manyReports(s *session) {
 	key, ok := s.reader()
 	if !ok {
@@ -162,13 +162,13 @@ func manyReports(s *session) {
 			return
 		}
 		if a.status == http.StatusTooManyRequests {
-			s.judge(http.StatusTooManyRequests, a)
+			s.expect(http.StatusTooManyRequests, a)
 			s.retryAfter(a)
 			s.want(http.StatusAccepted, leakReport(key.secret, "the secret of a key, amid noise"))
-			s.bad(key.id, key.secret, "after it was reported amid noise")
+			s.rejected(key.id, key.secret, "after it was reported amid noise")
 			return
 		}
-		s.judge(http.StatusAccepted, a)
+		s.expect(http.StatusAccepted, a)
 	}
-	s.fail("200 reports that did nothing were not slowed down")
+	s.fail("200 reports without effect were not throttled")
 }

@@ -12,16 +12,16 @@ import (
 func lifecycleChecks() []check {
 	const group = "lifecycle"
 	return []check{
-		{group, "a key is created with its secret, once, and found by id and by name", writing, creation},
-		{group, "a new key works at once", writing, newKeyWorks},
-		{group, "a change changes what it names and nothing else", writing, changes},
-		{group, "a revoked key is refused at once and stays as it is", writing, revocation},
-		{group, "a name is taken until its key is revoked", writing, takenNames},
+		{group, "a key is created with its secret, and found by id and by name", needWriteKey, creation},
+		{group, "a new key works at once", needWriteKey, newKeyWorks},
+		{group, "an update changes only the fields that it names", needWriteKey, changes},
+		{group, "a revoked key is refused at once and does not change", needWriteKey, revocation},
+		{group, "a name is taken until its key is revoked", needWriteKey, takenNames},
 	}
 }
 
 func creation(s *session) {
-	body := s.plain()
+	body := s.keyBody()
 	key, ok := s.create(body)
 	if !ok {
 		return
@@ -53,7 +53,7 @@ func newKeyWorks(s *session) {
 	if !s.scopes.Has(apikey.ScopeRead) {
 		return
 	}
-	key, ok := s.create(s.plain().with("scopes", []string{apikey.ScopeRead}))
+	key, ok := s.create(s.keyBody().with("scopes", []string{apikey.ScopeRead}))
 	if !ok {
 		return
 	}
@@ -61,7 +61,7 @@ func newKeyWorks(s *session) {
 }
 
 func changes(s *session) {
-	key, ok := s.create(s.plain())
+	key, ok := s.create(s.keyBody())
 	if !ok {
 		return
 	}
@@ -89,13 +89,13 @@ func changes(s *session) {
 }
 
 func revocation(s *session) {
-	key, ok := s.create(s.plain().with("scopes", readScopes(s)))
+	key, ok := s.create(s.keyBody().with("scopes", readScopes(s)))
 	if !ok {
 		return
 	}
 	use := request{operation: "getApiKey", key: key.id, secret: key.secret, why: "with the revoked key"}
 	if s.scopes.Has(apikey.ScopeRead) {
-		// A cache that remembers the key must forget it.
+		// A cache of the key must drop it.
 		before := use
 		before.why = "with the key before it is revoked"
 		s.want(http.StatusOK, before)
@@ -118,7 +118,7 @@ func revocation(s *session) {
 	}
 }
 
-// readScopes is keys:read, if our key can grant it.
+// readScopes returns keys:read if our key can grant it.
 func readScopes(s *session) []string {
 	if s.scopes.Has(apikey.ScopeRead) {
 		return []string{apikey.ScopeRead}
@@ -127,15 +127,15 @@ func readScopes(s *session) []string {
 }
 
 func takenNames(s *session) {
-	first, ok := s.create(s.plain())
+	first, ok := s.create(s.keyBody())
 	if !ok {
 		return
 	}
-	other, ok := s.create(s.plain())
+	other, ok := s.create(s.keyBody())
 	if !ok {
 		return
 	}
-	body := s.plain().with("name", first.name)
+	body := s.keyBody().with("name", first.name)
 	s.want(http.StatusConflict, request{operation: "createApiKey", body: body.json(), why: "a name that is taken"})
 	s.want(http.StatusConflict, request{operation: "updateApiKey", key: other.id,
 		body: fields{"name": first.name}.json(), why: "a name that is taken"})

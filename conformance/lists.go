@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"apikeyd/apikey"
 )
@@ -12,16 +13,17 @@ import (
 func listChecks() []check {
 	const group = "lists"
 	return []check{
-		{group, "pages hold every key once, newest first", writing, paging},
-		{group, "the defaults are page 1 of 20, and a page past the end is empty", reading, listDefaults},
-		{group, "page and items_per_page are whole numbers within their limits", reading, badPages},
-		{group, "unknown and repeated query parameters are refused", reading, badQueries},
-		{group, "revoked keys stay in the list", writing, listRevoked},
+		{group, "pages list every key once, newest first", needWriteKey, paging},
+		{group, "the defaults are page 1 of 20, and a page past the end is empty", needNothing, listDefaults},
+		{group, "page and items_per_page are whole numbers within their limits", needNothing, badPages},
+		{group, "unknown and repeated query parameters are refused", needNothing, badQueries},
+		{group, "revoked keys stay in the list", needWriteKey, listRevoked},
 	}
 }
 
-// ours is the owner of what this run lists: one of its own if we may name one.
-func (s *session) ours() (owner, query string) {
+// listOwner returns the owner of the keys that this run lists: its own owner if the key may choose
+// one, else the key's.
+func (s *session) listOwner() (owner, query string) {
 	if !s.scopes.Has(apikey.ScopeAdmin) {
 		return s.owner, ""
 	}
@@ -29,10 +31,10 @@ func (s *session) ours() (owner, query string) {
 }
 
 func paging(s *session) {
-	owner, query := s.ours()
+	owner, query := s.listOwner()
 	var want []string
 	for range 7 {
-		key, ok := s.create(s.plain().with("owner", owner))
+		key, ok := s.create(s.keyBody().with("owner", owner))
 		if !ok {
 			return
 		}
@@ -43,7 +45,7 @@ func paging(s *session) {
 	if !slices.Equal(ids, want) {
 		s.fail("walking the pages of 3 finds %v, want %v", ids, want)
 	}
-	if !slices.IsSortedFunc(seen, func(a, b string) int { return -compare(a, b) }) {
+	if !slices.IsSortedFunc(seen, func(a, b string) int { return strings.Compare(b, a) }) {
 		s.fail("the list is not newest first")
 	}
 	if len(seen) > len(slices.Compact(slices.Sorted(slices.Values(seen)))) {
@@ -51,17 +53,7 @@ func paging(s *session) {
 	}
 }
 
-func compare(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
-
-// walk returns the ids on all pages.
+// walk lists all pages and returns the ids.
 func (s *session) walk(query string, size int) []string {
 	var ids []string
 	for page := 1; ; page++ {
@@ -131,8 +123,8 @@ func badQueries(s *session) {
 }
 
 func listRevoked(s *session) {
-	owner, query := s.ours()
-	key, ok := s.create(s.plain().with("owner", owner))
+	owner, query := s.listOwner()
+	key, ok := s.create(s.keyBody().with("owner", owner))
 	if !ok {
 		return
 	}

@@ -10,12 +10,12 @@ import (
 func metadataChecks() []check {
 	const group = "metadata"
 	return []check{
-		{group, "metadata is kept as it was given, and replaced whole", writing, keptMetadata},
-		{group, "metadata has at most 20 entries, names of 40 and values of 500 characters", writing, metadataLimits},
+		{group, "metadata is stored unchanged and replaced as a whole", needWriteKey, keptMetadata},
+		{group, "metadata has at most 20 entries, names of 40 and values of 500 characters", needWriteKey, metadataLimits},
 	}
 }
 
-// fullMetadata has as much of everything as there may be.
+// fullMetadata returns metadata at all its limits.
 func fullMetadata() fields {
 	all := fields{}
 	for i := range 20 {
@@ -26,7 +26,7 @@ func fullMetadata() fields {
 }
 
 func keptMetadata(s *session) {
-	key, ok := s.create(s.plain())
+	key, ok := s.create(s.keyBody())
 	if !ok {
 		return
 	}
@@ -34,7 +34,7 @@ func keptMetadata(s *session) {
 		s.fail("a key created without metadata has %v", key.body["metadata"])
 	}
 	odd := fields{"empty": "", "Case": "a", "case": "b", " space ": " \n ", "ключ": "🙂", `"\/`: `"\/`, "null": "null"}
-	if key, ok = s.create(s.plain().with("metadata", odd)); !ok {
+	if key, ok = s.create(s.keyBody().with("metadata", odd)); !ok {
 		return
 	}
 	s.wantMetadata("a new key", key.body, odd)
@@ -52,7 +52,7 @@ func keptMetadata(s *session) {
 		s.wantMetadata(tt.why, a.body, tt.want)
 		s.wantMetadata("after "+tt.why, s.get(key.id, "after "+tt.why), tt.want)
 	}
-	if key, ok = s.create(s.plain().with("metadata", fullMetadata())); ok {
+	if key, ok = s.create(s.keyBody().with("metadata", fullMetadata())); ok {
 		s.wantMetadata("a new key with as much as there may be", key.body, fullMetadata())
 	}
 }
@@ -81,7 +81,7 @@ func metadataLimits(s *session) {
 		"the secret of a key in a value": fields{"plan": "key=" + s.secret + ";"},
 	} {
 		s.refuses("metadata", request{operation: "createApiKey",
-			body: s.plain().with("metadata", metadata).json(), why: "metadata: " + why})
+			body: s.keyBody().with("metadata", metadata).json(), why: "metadata: " + why})
 		s.refuses("metadata", request{operation: "updateApiKey", key: s.run,
 			body: fields{"metadata": metadata}.json(), why: "metadata: " + why})
 	}

@@ -11,14 +11,14 @@ import (
 func nameChecks() []check {
 	const group = "names"
 	return []check{
-		{group, "a key is reached by exactly its own name", writing, exactNames},
-		{group, "names that could be mistaken are refused", writing, badNames},
-		{group, "a UUID is always an id", reading, uuidNames},
-		{group, "what no key can be named is not found", reading, impossibleNames},
+		{group, "a key is found only by its exact name", needWriteKey, exactNames},
+		{group, "ambiguous names are refused", needWriteKey, badNames},
+		{group, "a UUID is always an id", needNothing, uuidNames},
+		{group, "an impossible name is not found", needNothing, impossibleNames},
 	}
 }
 
-// exactNames makes keys whose names differ only in how they must be encoded.
+// exactNames creates keys whose names differ only in their encoding.
 func exactNames(s *session) {
 	keys := make(map[string]created)
 	for _, ending := range []string{
@@ -26,7 +26,7 @@ func exactNames(s *session) {
 		"ключ", "🙂", "\u00e9", "e\u0301", "B", "b", "\"b\"", "<b>", "b\u200d",
 	} {
 		name := s.newName() + ending
-		if key, ok := s.create(s.plain().with("name", name)); ok {
+		if key, ok := s.create(s.keyBody().with("name", name)); ok {
 			keys[name] = key
 		}
 	}
@@ -62,7 +62,7 @@ func badNames(s *session) {
 		"a number":               1,
 		"an array":               []string{"a"},
 	} {
-		s.refuses("name", request{operation: "createApiKey", body: s.plain().with("name", name).json(),
+		s.refuses("name", request{operation: "createApiKey", body: s.keyBody().with("name", name).json(),
 			why: "name: " + why})
 		s.refuses("name", request{operation: "updateApiKey", key: s.run, body: fields{"name": name}.json(),
 			why: "name: " + why})
@@ -71,7 +71,7 @@ func badNames(s *session) {
 		"255 characters": strings.Repeat("я", 255-len(s.run)) + s.run,
 		"255 emoji":      strings.Repeat("🙂", 255-len(s.run)) + s.run,
 	} {
-		if _, ok := s.create(s.plain().with("name", name)); !ok {
+		if _, ok := s.create(s.keyBody().with("name", name)); !ok {
 			s.fail("a name of %s was refused", why)
 		}
 	}

@@ -12,21 +12,22 @@ import (
 func rateLimitChecks() []check {
 	const group = "rate limits"
 	return []check{
-		{group, "a rate limit is kept, changed and taken away", ruling, keptLimits},
-		{group, "a rate limit is whole numbers within their limits", ruling, badLimits},
-		{group, "only keys:admin sets a rate limit, and new keys inherit it", ruling, inheritedLimits},
-		{group, "a key over its limit is RATE_LIMITED, and told until when", ruling, overLimit},
-		{group, "only what passes counts against the limit", ruling, whatCounts},
-		{group, "forward-auth answers 403 or 429 over the limit, with the headers for it", ruling, forwardedLimits},
+		{group, "a rate limit is stored, changed and removed", needAdminKey, keptLimits},
+		{group, "a rate limit consists of whole numbers within their limits", needAdminKey, badLimits},
+		{group, "only keys:admin sets a rate limit, and new keys inherit it", needAdminKey, inheritedLimits},
+		{group, "a key over its limit is RATE_LIMITED, with the time to wait", needAdminKey, overLimit},
+		{group, "only calls that pass count against the limit", needAdminKey, whatCounts},
+		{group, "forward-auth answers 403 or 429 over the limit, with rate limit headers", needAdminKey, forwardedLimits},
 	}
 }
 
-// aDay is a limit whose window outlasts this run: of so many calls none comes back.
-func aDay(limit int) fields { return fields{"limit": limit, "window_seconds": 86400} }
+// perDay returns a limit whose window outlasts this run, so that no used call becomes available
+// again.
+func perDay(limit int) fields { return fields{"limit": limit, "window_seconds": 86400} }
 
-// limitedKey makes a key that verify and forward-auth let pass so often today.
+// limitedKey creates a key that verify and forward-auth let pass this often today.
 func (s *session) limitedKey(limit int) (created, bool) {
-	return s.create(s.plain().with("scopes", readScopes(s)).with("rate_limit", aDay(limit)))
+	return s.create(s.keyBody().with("scopes", readScopes(s)).with("rate_limit", perDay(limit)))
 }
 
 func (s *session) wantLimit(why string, body map[string]any, want fields) {
@@ -41,29 +42,29 @@ func (s *session) wantLimit(why string, body map[string]any, want fields) {
 }
 
 func keptLimits(s *session) {
-	key, ok := s.create(s.plain().with("rate_limit", aDay(100)))
+	key, ok := s.create(s.keyBody().with("rate_limit", perDay(100)))
 	if !ok {
 		return
 	}
-	s.wantLimit("a new key", key.body, aDay(100))
+	s.wantLimit("a new key", key.body, perDay(100))
 	for _, tt := range []struct {
 		why    string
 		change fields
 		want   fields
 	}{
-		{"changing nothing", fields{}, aDay(100)},
-		{"changing the name", fields{"name": s.newName()}, aDay(100)},
+		{"changing nothing", fields{}, perDay(100)},
+		{"changing the name", fields{"name": s.newName()}, perDay(100)},
 		{"the smallest", fields{"rate_limit": fields{"limit": 1, "window_seconds": 1}}, fields{"limit": 1, "window_seconds": 1}},
-		{"the largest", fields{"rate_limit": aDay(1_000_000)}, aDay(1_000_000)},
+		{"the largest", fields{"rate_limit": perDay(1_000_000)}, perDay(1_000_000)},
 		{"taking it away", fields{"rate_limit": nil}, nil},
 		{"taking away what is not there", fields{"rate_limit": nil}, nil},
-		{"setting it again", fields{"rate_limit": aDay(5)}, aDay(5)},
+		{"setting it again", fields{"rate_limit": perDay(5)}, perDay(5)},
 	} {
 		a := s.want(http.StatusOK, request{operation: "updateApiKey", key: key.id, body: tt.change.json(), why: tt.why})
 		s.wantLimit(a.about, a.body, tt.want)
 		s.wantLimit("after "+tt.why, s.get(key.id, "after "+tt.why), tt.want)
 	}
-	if key, ok = s.create(s.plain().with("rate_limit", nil)); ok {
+	if key, ok = s.create(s.keyBody().with("rate_limit", nil)); ok {
 		s.wantLimit("a key created with null", key.body, nil)
 	}
 }
@@ -78,27 +79,27 @@ func badLimits(s *session) {
 		"an array":                  {"rate_limit", []int{100, 60}},
 		"no window":                 {"window_seconds", fields{"limit": 1}},
 		"no limit":                  {"limit", fields{"window_seconds": 1}},
-		"a limit of 0":              {"limit", aDay(0)},
-		"a limit below 0":           {"limit", aDay(-1)},
-		"a limit over 1,000,000":    {"limit", aDay(1_000_001)},
+		"a limit of 0":              {"limit", perDay(0)},
+		"a limit below 0":           {"limit", perDay(-1)},
+		"a limit over 1,000,000":    {"limit", perDay(1_000_001)},
 		"a limit that is a string":  {"limit", fields{"limit": "1", "window_seconds": 1}},
 		"a limit of one and a half": {"limit", fields{"limit": 1.5, "window_seconds": 1}},
 		"a limit that is null":      {"limit", fields{"limit": nil, "window_seconds": 1}},
 		"a window of 0":             {"window_seconds", fields{"limit": 1, "window_seconds": 0}},
 		"a window over a day":       {"window_seconds", fields{"limit": 1, "window_seconds": 86401}},
 		"a window of half a second": {"window_seconds", fields{"limit": 1, "window_seconds": 0.5}},
-		"something more":            {"burst", aDay(1).with("burst", 2)},
+		"something more":            {"burst", perDay(1).with("burst", 2)},
 	} {
 		s.refuses(tt.field, request{operation: "createApiKey",
-			body: s.plain().with("rate_limit", tt.limit).json(), why: "rate_limit: " + why})
+			body: s.keyBody().with("rate_limit", tt.limit).json(), why: "rate_limit: " + why})
 		s.refuses(tt.field, request{operation: "updateApiKey", key: s.run,
 			body: fields{"rate_limit": tt.limit}.json(), why: "rate_limit: " + why})
 	}
 }
 
 func inheritedLimits(s *session) {
-	writers := s.plain().with("owner", s.run).with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite})
-	limited, ok := s.create(writers.with("rate_limit", aDay(50)))
+	writers := s.keyBody().with("owner", s.run).with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite})
+	limited, ok := s.create(writers.with("rate_limit", perDay(50)))
 	if !ok {
 		return
 	}
@@ -112,10 +113,10 @@ func inheritedLimits(s *session) {
 		has    fields
 		wants  []any
 	}{
-		{"a key with a limit", limited, aDay(50), []any{nil, aDay(51), aDay(49)}},
-		{"a key without a limit", free, nil, []any{aDay(50)}},
+		{"a key with a limit", limited, perDay(50), []any{nil, perDay(51), perDay(49)}},
+		{"a key without a limit", free, nil, []any{perDay(50)}},
 	} {
-		child, ok := s.createAs(tt.writer.secret, s.plain())
+		child, ok := s.createAs(tt.writer.secret, s.keyBody())
 		if !ok {
 			return
 		}
@@ -123,7 +124,7 @@ func inheritedLimits(s *session) {
 		for _, limit := range tt.wants {
 			why := fmt.Sprintf("rate_limit %v, by %s", limit, tt.why)
 			s.want(http.StatusForbidden, request{operation: "createApiKey", secret: tt.writer.secret,
-				body: s.plain().with("rate_limit", limit).json(), why: why})
+				body: s.keyBody().with("rate_limit", limit).json(), why: why})
 			for _, target := range []created{child, tt.writer} {
 				s.want(http.StatusForbidden, request{operation: "updateApiKey", secret: tt.writer.secret, key: target.id,
 					body: fields{"rate_limit": limit}.json(), why: why})
@@ -133,9 +134,9 @@ func inheritedLimits(s *session) {
 	}
 }
 
-// wantWait wants a number of seconds after which one call of a day's few passes.
+// wantWait checks the seconds until the next call of a limit per day passes.
 func (s *session) wantWait(about string, seconds float64, limit int) {
-	// The next one comes after 86400 s / limit; some of that may have gone by.
+	// The next one passes after 86400 s / limit; some of that may already be over.
 	if most := float64(86400 / limit); seconds > most || seconds < most-3600 {
 		s.fail("%s: wait %v s, want at most %v", about, seconds, most)
 	}
@@ -154,16 +155,16 @@ func overLimit(s *session) {
 		s.wantWait(a.about, seconds, 2)
 		s.same(a.about, object(a.body["key"]), key.body)
 	}
-	s.verify("INSUFFICIENT_SCOPE", key.secret, "over the limit, and a scope is lacking", lost)
-	s.good(key.id, key.secret, "over the limit, here: it counts for verify and forward-auth only")
+	s.verify("INSUFFICIENT_SCOPE", key.secret, "over the limit, and a scope is lacking", unheldScope)
+	s.accepted(key.id, key.secret, "over the limit, here: it counts for verify and forward-auth only")
 
 	change := func(why string, limit any) {
 		s.want(http.StatusOK, request{operation: "updateApiKey", key: key.id,
 			body: fields{"rate_limit": limit}.json(), why: why})
 	}
-	change("a higher limit", aDay(20))
+	change("a higher limit", perDay(20))
 	s.verify("VALID", key.secret, "with a higher limit")
-	change("a limit of 1", aDay(1))
+	change("a limit of 1", perDay(1))
 	s.verify("VALID", key.secret, "the only call of a new limit")
 	s.verify("RATE_LIMITED", key.secret, "over the new limit")
 	change("no limit", nil)
@@ -177,12 +178,12 @@ func whatCounts(s *session) {
 	if !ok {
 		return
 	}
-	forward := request{operation: "forwardAuth", secret: key.secret, query: "scope=" + lost, why: "a scope is lacking"}
+	forward := request{operation: "forwardAuth", secret: key.secret, query: "scope=" + unheldScope, why: "a scope is lacking"}
 	for range 3 {
-		s.verify("INSUFFICIENT_SCOPE", key.secret, "a scope is lacking", lost)
+		s.verify("INSUFFICIENT_SCOPE", key.secret, "a scope is lacking", unheldScope)
 		s.want(http.StatusForbidden, forward)
 		s.introspect(key.secret, "the key of a rate limit")
-		s.good(key.id, key.secret, "which counts against no limit")
+		s.accepted(key.id, key.secret, "which counts against no limit")
 	}
 	s.verify("VALID", key.secret, "the first call that counts")
 	forward.query, forward.why = "", "the second call that counts"
@@ -194,7 +195,7 @@ func whatCounts(s *session) {
 		waits = append(waits, seconds)
 	}
 	if waits[4] > waits[0] {
-		s.fail("refused calls put off the next one that passes: told to wait %v s", waits)
+		s.fail("refused calls delay the next one that passes: the waits are %v s", waits)
 	}
 }
 
@@ -208,16 +209,16 @@ func forwardedLimits(s *session) {
 		s.wantQuota(a, 1-left)
 	}
 	for query, status := range map[string]int{
-		"":                               http.StatusForbidden,
-		"rate_limited=403":               http.StatusForbidden,
-		"rate_limited=429":               http.StatusTooManyRequests,
-		"x=1&rate_limited=429&y=2":       http.StatusTooManyRequests,
-		"rate_limited=418":               http.StatusForbidden,
-		"rate_limited=":                  http.StatusForbidden,
-		"rate_limited=429&scope=" + lost: http.StatusForbidden, // it lacks the scope before all
+		"":                                      http.StatusForbidden,
+		"rate_limited=403":                      http.StatusForbidden,
+		"rate_limited=429":                      http.StatusTooManyRequests,
+		"x=1&rate_limited=429&y=2":              http.StatusTooManyRequests,
+		"rate_limited=418":                      http.StatusForbidden,
+		"rate_limited=":                         http.StatusForbidden,
+		"rate_limited=429&scope=" + unheldScope: http.StatusForbidden, // the missing scope takes precedence
 	} {
 		code := "RATE_LIMITED"
-		if query == "rate_limited=429&scope="+lost {
+		if query == "rate_limited=429&scope="+unheldScope {
 			code = "INSUFFICIENT_SCOPE"
 		}
 		a := s.wantCode(status, code, request{operation: "forwardAuth", secret: key.secret, query: query, why: "over the limit"})
@@ -231,7 +232,7 @@ func forwardedLimits(s *session) {
 			s.wantWait(a.about, float64(seconds), 2)
 		}
 	}
-	free, ok := s.create(s.plain().with("scopes", []string{}).with("rate_limit", nil))
+	free, ok := s.create(s.keyBody().with("scopes", []string{}).with("rate_limit", nil))
 	if !ok {
 		return
 	}
@@ -243,7 +244,7 @@ func forwardedLimits(s *session) {
 	}
 }
 
-// wantQuota wants the headers of a limit of 2 a day.
+// wantQuota checks the headers of a limit of 2 per day.
 func (s *session) wantQuota(a answer, left int) {
 	if got := a.header.Get("RateLimit-Policy"); got != `"key";q=2;w=86400` {
 		s.fail("%s: RateLimit-Policy is %q", a.about, got)

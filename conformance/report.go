@@ -16,7 +16,7 @@ func (r Report) WriteJSON(w io.Writer) error {
 	return encoder.Encode(r)
 }
 
-// The parts of JUnit's XML that continuous integration servers read.
+// The elements of JUnit's XML that continuous integration servers read.
 type (
 	junitSuites struct {
 		XMLName xml.Name     `xml:"testsuites"`
@@ -82,7 +82,7 @@ func (r Report) WriteJUnit(w io.Writer) error {
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
 
-// Printer shows a run to a person, as it goes on.
+// Printer prints the results of a run as they come.
 type Printer struct {
 	out    io.Writer
 	colour bool
@@ -92,7 +92,7 @@ type Printer struct {
 // NewPrinter returns a Printer; colour is for terminals.
 func NewPrinter(out io.Writer, colour bool) *Printer { return &Printer{out: out, colour: colour} }
 
-// The colours of a terminal (ECMA-48, SGR).
+// Terminal colours (ECMA-48, SGR).
 const (
 	green  = "\x1b[32m"
 	red    = "\x1b[31m"
@@ -100,7 +100,7 @@ const (
 	plain  = "\x1b[0m"
 )
 
-// Print shows one result.
+// Print prints one result.
 func (p *Printer) Print(r Result) {
 	if r.Group != p.group {
 		p.group = r.Group
@@ -115,7 +115,7 @@ func (p *Printer) Print(r Result) {
 	}
 }
 
-// Summarize shows how the run ended.
+// Summarize prints a summary of the run.
 func (p *Printer) Summarize(r Report) {
 	colour, verdict := green, "conforms"
 	if r.Count(Failed) > 0 {

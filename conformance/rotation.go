@@ -11,19 +11,19 @@ import (
 func rotationChecks() []check {
 	const group = "rotation"
 	return []check{
-		{group, "a rotation ends the old secret at once and changes nothing else", writing, rotations},
-		{group, "a grace keeps the old secret good, until its end or the next rotation", writing, graces},
-		{group, "a revocation ends both secrets, and a revoked key cannot be rotated", writing, revokedRotation},
-		{group, "a key rotates itself", writing, selfRotation},
-		{group, "of rotations at once by one secret, one wins", writing, selfRotationsAtOnce},
-		{group, "of the secrets that rotations at once show, one works", writing, rotationsAtOnce},
-		{group, "grace_seconds is a whole number up to 7 days, and may be left out", writing, badRotations},
+		{group, "a rotation ends the old secret at once and changes nothing else", needWriteKey, rotations},
+		{group, "a grace keeps the old secret valid until its end or the next rotation", needWriteKey, graces},
+		{group, "a revocation ends both secrets, and a revoked key cannot be rotated", needWriteKey, revokedRotation},
+		{group, "a key can rotate itself", needWriteKey, selfRotation},
+		{group, "of concurrent rotations by one secret, one succeeds", needWriteKey, selfRotationsAtOnce},
+		{group, "of the secrets from concurrent rotations, one works", needWriteKey, rotationsAtOnce},
+		{group, "grace_seconds is a whole number up to 7 days, and optional", needWriteKey, badRotations},
 	}
 }
 
-// reader makes a key whose secrets can be tried.
+// reader creates a key whose secrets can be tried with keys:read.
 func (s *session) reader() (created, bool) {
-	return s.create(s.plain().with("scopes", readScopes(s)).with("metadata", fields{"plan": "pro"}))
+	return s.create(s.keyBody().with("scopes", readScopes(s)).with("metadata", fields{"plan": "pro"}))
 }
 
 func rotations(s *session) {
@@ -31,7 +31,7 @@ func rotations(s *session) {
 	if !ok {
 		return
 	}
-	s.good(key.id, key.secret, "with the secret that will be replaced")
+	s.accepted(key.id, key.secret, "with the secret that will be replaced")
 	for why, body := range map[string]string{
 		"no body": "", "an empty object": "{}", "a grace of 0": `{"grace_seconds":0}`,
 	} {
@@ -44,8 +44,8 @@ func rotations(s *session) {
 		if prefix, _ := key.body["prefix"].(string); rotated.secret == key.secret || !strings.HasPrefix(rotated.secret, prefix) {
 			s.fail("rotating with %s: the new secret is the old one, or begins with another prefix", why)
 		}
-		s.bad(key.id, key.secret, "with the secret that was replaced with "+why)
-		s.good(key.id, rotated.secret, "with the new secret")
+		s.rejected(key.id, key.secret, "with the secret that was replaced with "+why)
+		s.accepted(key.id, rotated.secret, "with the new secret")
 		key.secret = rotated.secret
 	}
 	byName := s.want(http.StatusOK, request{operation: "rotateApiKey", key: key.name, why: "by name"})
@@ -65,8 +65,8 @@ func graces(s *session) {
 		return
 	}
 	s.checkGrace(second, 600*time.Second, first.at)
-	s.good(first.id, first.secret, "with the old secret in its grace")
-	s.good(first.id, second.secret, "with the new secret")
+	s.accepted(first.id, first.secret, "with the old secret in its grace")
+	s.accepted(first.id, second.secret, "with the new secret")
 	if got := s.get(first.id, "in its grace")["grace_ends_at"]; got != second.body["grace_ends_at"] {
 		s.fail("grace_ends_at is %v, the rotation answered %v", got, second.body["grace_ends_at"])
 	}
@@ -79,9 +79,9 @@ func graces(s *session) {
 		s.fail("a grace of 7 days ends at %v, past the end of the key or before it: %v",
 			third.body["grace_ends_at"], third.body["expires_at"])
 	}
-	s.bad(first.id, first.secret, "with the secret before the old one")
-	s.good(first.id, second.secret, "with the old secret in its grace")
-	s.good(first.id, third.secret, "with the newest secret")
+	s.rejected(first.id, first.secret, "with the secret before the old one")
+	s.accepted(first.id, second.secret, "with the old secret in its grace")
+	s.accepted(first.id, third.secret, "with the newest secret")
 
 	fourth, ok := s.rotate(third, "")
 	if !ok {
@@ -90,15 +90,15 @@ func graces(s *session) {
 	if end, ok := fourth.body["grace_ends_at"]; ok {
 		s.fail("grace_ends_at is %v after a rotation without grace", end)
 	}
-	s.bad(first.id, second.secret, "with the secret whose grace the rotation ended")
-	s.bad(first.id, third.secret, "with the secret that was replaced without grace")
-	s.good(first.id, fourth.secret, "with the newest secret")
+	s.rejected(first.id, second.secret, "with the secret whose grace the rotation ended")
+	s.rejected(first.id, third.secret, "with the secret that was replaced without grace")
+	s.accepted(first.id, fourth.secret, "with the newest secret")
 }
 
-// checkGrace wants a grace to end when it should: after so long from the rotation, which
-// was between the creation and now.
+// checkGrace checks the end of a grace, counted from the rotation, which was between the creation and
+// now.
 func (s *session) checkGrace(rotated created, grace time.Duration, createdAt time.Time) {
-	const slack = 5 * time.Second // of two clocks
+	const slack = 5 * time.Second // between the two clocks
 	begin := stamp(rotated.body["created_at"])
 	end := stamp(rotated.body["grace_ends_at"])
 	if end.Before(begin.Add(grace)) || end.After(begin.Add(s.clock.Now().Sub(createdAt)+grace+slack)) {
@@ -116,20 +116,20 @@ func revokedRotation(s *session) {
 	if !ok {
 		return
 	}
-	s.good(key.id, old.secret, "with the old secret in its grace")
+	s.accepted(key.id, old.secret, "with the old secret in its grace")
 	revoked := s.want(http.StatusOK, request{operation: "revokeApiKey", key: key.id})
 	if end, ok := revoked.body["grace_ends_at"]; ok {
 		s.fail("%s: grace_ends_at is %v", revoked.about, end)
 	}
-	s.bad(key.id, old.secret, "with the old secret of a revoked key")
-	s.bad(key.id, key.secret, "with the new secret of a revoked key")
+	s.rejected(key.id, old.secret, "with the old secret of a revoked key")
+	s.rejected(key.id, key.secret, "with the new secret of a revoked key")
 	s.wantCode(http.StatusConflict, "KEY_REVOKED", request{operation: "rotateApiKey", key: key.id, why: "a revoked key"})
 	s.same("after a refused rotation", s.get(key.id, "after a refused rotation"), revoked.body)
-	s.bad(key.id, key.secret, "after a refused rotation")
+	s.rejected(key.id, key.secret, "after a refused rotation")
 }
 
 func selfRotation(s *session) {
-	old, ok := s.create(s.plain().with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite}))
+	old, ok := s.create(s.keyBody().with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite}))
 	if !ok {
 		return
 	}
@@ -137,31 +137,31 @@ func selfRotation(s *session) {
 	if !ok {
 		return
 	}
-	s.bad(key.id, old.secret, "with the secret that replaced itself")
-	s.good(key.id, key.secret, "with the secret it got")
+	s.rejected(key.id, old.secret, "with the secret that replaced itself")
+	s.accepted(key.id, key.secret, "with the secret it got")
 	if key, ok = s.rotateAs(key.secret, key, `{"grace_seconds":600}`); ok {
-		s.good(key.id, key.secret, "with the secret it got")
+		s.accepted(key.id, key.secret, "with the secret it got")
 	}
 }
 
-// selfRotationsAtOnce lets a secret replace itself several times at the same moment.
-// Whoever is told of success must hold a secret that works, so only one can be.
+// selfRotationsAtOnce lets a secret replace itself several times concurrently. Each success must
+// return a secret that works, so only one can succeed.
 func selfRotationsAtOnce(s *session) {
-	key, ok := s.create(s.plain().with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite}))
+	key, ok := s.create(s.keyBody().with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite}))
 	if !ok {
 		return
 	}
 	secrets := s.rotateAtOnce(request{key: key.id, secret: key.secret})
 	for _, secret := range secrets {
-		s.good(key.id, secret, "with the secret of a rotation that succeeded")
+		s.accepted(key.id, secret, "with the secret of a rotation that succeeded")
 	}
 	if len(secrets) != 1 {
 		s.fail("of 8 rotations at once by the same secret %d succeeded, want 1", len(secrets))
 	}
 }
 
-// rotationsAtOnce lets us replace another key's secret several times. Those that follow
-// each other succeed, those that meet do not, and the last to succeed has the secret.
+// rotationsAtOnce replaces another key's secret several times concurrently. Sequential rotations
+// succeed, overlapping ones fail, and the last success has the secret that works.
 func rotationsAtOnce(s *session) {
 	key, ok := s.reader()
 	if !ok {
@@ -178,11 +178,10 @@ func rotationsAtOnce(s *session) {
 	if working != 1 {
 		s.fail("of the %d secrets that rotations at once showed %d work, want 1", len(secrets), working)
 	}
-	s.bad(key.id, key.secret, "with the secret that was replaced")
+	s.rejected(key.id, key.secret, "with the secret that was replaced")
 }
 
-// rotateAtOnce rotates a key 8 times at the same moment, and returns the secrets of those
-// that succeeded.
+// rotateAtOnce rotates a key 8 times concurrently and returns the secrets of those that succeeded.
 func (s *session) rotateAtOnce(r request) []string {
 	r.operation, r.why = "rotateApiKey", "8 at once"
 	var secrets []string
@@ -191,12 +190,12 @@ func (s *session) rotateAtOnce(r request) []string {
 		case a.status == http.StatusOK:
 			secret, _ := a.body["secret"].(string)
 			s.keepSecret(secret)
-			s.judge(http.StatusOK, a)
+			s.expect(http.StatusOK, a)
 			secrets = append(secrets, secret)
-		case (a.status == http.StatusUnauthorized || a.slowed()) && r.secret != "": // another replaced it
-			s.judge(a.status, a)
+		case (a.status == http.StatusUnauthorized || a.throttled()) && r.secret != "": // another one replaced it
+			s.expect(a.status, a)
 		default:
-			s.judge(http.StatusConflict, a)
+			s.expect(http.StatusConflict, a)
 			if a.body["code"] != "KEY_ROTATED" {
 				s.fail("%s: code %v, want KEY_ROTATED", a.about, a.body["code"])
 			}

@@ -9,8 +9,8 @@ import (
 func routingChecks() []check {
 	const group = "routing"
 	return []check{
-		{group, "an unknown path is a JSON 404", reading, unknownPaths},
-		{group, "an unknown method is a JSON 405 with Allow", reading, unknownMethods},
+		{group, "an unknown path is a JSON 404", needNothing, unknownPaths},
+		{group, "an unknown method is a JSON 405 with Allow", needNothing, unknownMethods},
 	}
 }
 

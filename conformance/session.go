@@ -17,13 +17,13 @@ import (
 )
 
 const (
-	// nobody, as the secret of a request, sends no credentials.
-	nobody = "-"
-	// maxAnswer bounds what is read of an answer.
+	// noCredentials is the secret of a request without credentials.
+	noCredentials = "-"
+	// maxAnswer bounds an answer.
 	maxAnswer = 16 << 20
-	// maxBody is how many bytes of a body the service takes.
+	// maxBody is the largest body that the service accepts.
 	maxBody = 64 << 10
-	// maxFindings bounds what one check reports.
+	// maxFindings bounds the findings of one check.
 	maxFindings = 20
 )
 
@@ -34,17 +34,17 @@ type session struct {
 	client   *http.Client
 	base     *url.URL
 	contract *contract
-	secret   string // of the key that we were given
+	secret   string // of the given key
 	readOnly bool
 
 	id, name, owner string        // of that key
 	scopes          apikey.Scopes // of that key
 	limited         bool          // that key has a rate limit
-	run             string        // begins the name of everything this run creates
+	run             string        // prefix of all names in this run
 	number          int
 
 	made      []created // to revoke when we are done
-	secrets   []string  // of keys of ours, that no answer may hold
+	secrets   []string  // secrets that no answer may contain
 	findings  []string
 	exchanges int
 }
@@ -54,35 +54,35 @@ type created struct {
 	id, name, secret string
 	location         string
 	body             map[string]any
-	at               time.Time // when the answer came, by our clock
+	at               time.Time // when the answer arrived, by our clock
 }
 
-// request is one call, well-formed or not.
+// request is one call, valid or not.
 type request struct {
 	why       string // what is special about it, for findings
-	operation string // of the contract; empty for what the contract does not have
-	method    string // needed without an operation; else instead of its own
-	path      string // needed without an operation; escaped
+	operation string // of the contract; empty for requests outside the contract
+	method    string // required without an operation; otherwise overrides its method
+	path      string // required without an operation; escaped
 	key       string // {key_name}, escaped
-	below     string // stands behind the path; escaped
+	below     string // appended to the path; escaped
 	query     string
-	secret    string // empty is the session's
+	secret    string // empty means the session's
 	header    http.Header
 	body      string // of the operation's media type, unless header says otherwise
 }
 
-// answer is what came back.
+// answer is the answer to a request.
 type answer struct {
 	operation string
 	method    string
 	status    int
 	header    http.Header
 	raw       []byte
-	body      map[string]any // nil if it is no JSON object
+	body      map[string]any // nil unless it is a JSON object
 	about     string         // the request, for findings
 }
 
-// fail records a finding. Secrets are blanked.
+// fail records a finding. Secrets in it are redacted.
 func (s *session) fail(format string, args ...any) {
 	if finding := apikey.Redact(fmt.Sprintf(format, args...)); len(s.findings) < maxFindings &&
 		!slices.Contains(s.findings, finding) {
@@ -90,8 +90,8 @@ func (s *session) fail(format string, args ...any) {
 	}
 }
 
-// introduce finds out whose key we hold. The id stands in the secret.
-func (s *session) introduce() error {
+// identify looks up the given key. Its id is part of the secret.
+func (s *session) identify() error {
 	secret, err := apikey.ParseSecret(s.secret)
 	if err != nil {
 		return errors.New("the key is not a well-formed secret")
@@ -114,25 +114,24 @@ func (s *session) introduce() error {
 	return nil
 }
 
-// want sends a request, checks the answer against everything that holds for all
-// answers, and wants this status. Failures from our address may be slowed down, so those
-// that it wants are patient.
+// want sends a request and checks the answer: its status, and everything that holds for all answers.
+// Failures from our address may be throttled, so it waits for an expected 401.
 func (s *session) want(status int, r request) answer {
 	send := s.send
 	if status == http.StatusUnauthorized {
-		send = s.sendPatiently
+		send = s.sendAndWait
 	}
 	a, err := send(r)
 	if err != nil {
 		s.fail("%s", err)
 		return answer{}
 	}
-	s.judge(status, a)
+	s.expect(status, a)
 	return a
 }
 
-// judge is what want wants of an answer.
-func (s *session) judge(status int, a answer) {
+// expect makes the checks of want on an answer.
+func (s *session) expect(status int, a answer) {
 	for _, problem := range s.contract.problems(a) {
 		s.fail("%s: %s", a.about, problem)
 	}
@@ -143,7 +142,7 @@ func (s *session) judge(status int, a answer) {
 	}
 }
 
-// wantCode wants an error of this code.
+// wantCode is want for an error with this code.
 func (s *session) wantCode(status int, code string, r request) answer {
 	a := s.want(status, r)
 	if a.status == status && a.body["code"] != code {
@@ -152,7 +151,7 @@ func (s *session) wantCode(status int, code string, r request) answer {
 	return a
 }
 
-// refuses wants a 400 that names the field.
+// refuses checks for a 400 that names the field.
 func (s *session) refuses(field string, r request) {
 	a := s.want(http.StatusBadRequest, r)
 	if message, _ := a.body["message"].(string); a.status == http.StatusBadRequest && !strings.Contains(message, field) {
@@ -160,8 +159,8 @@ func (s *session) refuses(field string, r request) {
 	}
 }
 
-// checkSecrecy finds our own secrets in an answer. The answers that create and rotate a
-// key are the one place for its secret.
+// checkSecrecy checks that an answer contains none of our secrets, except the secret of a created or
+// rotated key in its own answer.
 func (s *session) checkSecrecy(a answer) {
 	text := string(a.raw)
 	if a.operation == "createApiKey" || a.operation == "rotateApiKey" {
@@ -170,7 +169,7 @@ func (s *session) checkSecrecy(a answer) {
 	}
 	for _, secret := range s.secrets {
 		if strings.Contains(text, secret) {
-			s.fail("%s: the answer holds the secret of a key", a.about)
+			s.fail("%s: the answer contains the secret of a key", a.about)
 		}
 	}
 }
@@ -200,7 +199,7 @@ func (s *session) sendAtOnce(times int, r request) []answer {
 	return answers
 }
 
-// exchange is send for several at once.
+// exchange is send, safe for concurrent use.
 func (s *session) exchange(r request) (answer, error) {
 	method, path := r.method, r.path
 	if op, ok := s.contract.operations[r.operation]; ok {
@@ -224,7 +223,7 @@ func (s *session) exchange(r request) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("%s: %w", about, err)
 	}
-	// Opaque keeps net/http from cleaning up the path that we chose.
+	// Opaque keeps net/http from cleaning up the path.
 	sent.URL.Opaque = "//" + s.base.Host + s.base.EscapedPath() + path
 	sent.URL.RawQuery = r.query
 	s.setHeader(sent, r)
@@ -238,7 +237,7 @@ func (s *session) exchange(r request) (answer, error) {
 		return answer{}, fmt.Errorf("%s: reading the answer: %w", about, err)
 	}
 	a := answer{operation: r.operation, method: method, status: got.StatusCode, header: got.Header, raw: raw, about: about}
-	_ = json.Unmarshal(raw, &a.body) // what is no JSON object is found by the contract
+	_ = json.Unmarshal(raw, &a.body) // the contract reports invalid JSON
 	return a, nil
 }
 
@@ -251,7 +250,7 @@ func (s *session) setHeader(sent *http.Request, r request) {
 		sent.Header.Set("Content-Type", media)
 	}
 	switch r.secret {
-	case nobody:
+	case noCredentials:
 	case "":
 		sent.Header.Set("X-Api-Key", s.secret)
 	default:
@@ -262,22 +261,22 @@ func (s *session) setHeader(sent *http.Request, r request) {
 	}
 }
 
-// pause waits, unless the run is over.
+// pause waits, unless the run has ended.
 func (s *session) pause(d time.Duration) { s.clock.Sleep(s.ctx, d) }
 
-// newName returns a name that nobody has.
+// newName returns a unique name.
 func (s *session) newName() string {
 	s.number++
 	return fmt.Sprintf("%s-%d", s.run, s.number)
 }
 
-// list returns a JSON array, or nil.
+// list returns a JSON array, or nil for other values.
 func list(value any) []any {
 	items, _ := value.([]any)
 	return items
 }
 
-// object returns a JSON object, or nil.
+// object returns a JSON object, or nil for other values.
 func object(value any) map[string]any {
 	fields, _ := value.(map[string]any)
 	return fields

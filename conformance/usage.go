@@ -13,11 +13,11 @@ import (
 func usageChecks() []check {
 	const group = "summary and usage"
 	return []check{
-		{group, "a summary counts the keys that lists find", ruling | writing, summaries},
-		{group, "usage has every interval, oldest first", reading, intervals},
-		{group, "each decision about a key counts once, and at once", writing | verifying | passing, decisions},
-		{group, "an owner's usage is that of its keys, and refusals of no key are in everybody's", ruling | writing | passing, ownersUsage},
-		{group, "a query that is not theirs is refused", reading, badUsageQueries},
+		{group, "a summary counts the keys that lists find", needAdminKey | needWriteKey, summaries},
+		{group, "usage has every interval, oldest first", needNothing, intervals},
+		{group, "each decision about a key is counted once and immediately", needWriteKey | needVerifyKey | needUnlimitedKey, decisions},
+		{group, "an owner's usage covers its keys, and unknown secrets count only for all owners together", needAdminKey | needWriteKey | needUnlimitedKey, ownersUsage},
+		{group, "an invalid query is refused", needNothing, badUsageQueries},
 	}
 }
 
@@ -48,7 +48,7 @@ func summaries(s *session) {
 	want("before there is a key", numbers(0, 0, 0, 0))
 	var keys []created
 	for range 6 {
-		key, ok := s.create(s.plain().with("owner", owner))
+		key, ok := s.create(s.keyBody().with("owner", owner))
 		if !ok {
 			return
 		}
@@ -68,7 +68,7 @@ func summaries(s *session) {
 	want("one of these revoked, one expired", numbers(4, 1, 1, 1))
 }
 
-// intervals checks what can be seen without a change.
+// intervals checks the intervals of usage without changing anything.
 func intervals(s *session) {
 	for _, tt := range []struct {
 		operation string
@@ -97,7 +97,7 @@ func intervals(s *session) {
 	}
 }
 
-// counted is what a usage has counted in all its intervals.
+// counted is the sum over all intervals of a usage.
 type counted struct{ valid, refused float64 }
 
 func countedIn(a answer) (sum counted) {
@@ -110,8 +110,8 @@ func countedIn(a answer) (sum counted) {
 	return sum
 }
 
-// wantUsage wants what was counted. Nodes count apart, and tell themselves apart by when
-// they began to: where there are several, they are asked until all have told.
+// wantUsage checks the counts. Each node counts on its own and is identified by since; if there are
+// several, wantUsage asks until the sum is right.
 func (s *session) wantUsage(r request, want counted) {
 	nodes := make(map[any]counted)
 	var sum counted
@@ -162,7 +162,7 @@ func ownersUsage(s *session) {
 	owner := s.newName()
 	var keys []created
 	for range 2 {
-		key, ok := s.create(s.plain().with("owner", owner).with("rate_limit", nil))
+		key, ok := s.create(s.keyBody().with("owner", owner).with("rate_limit", nil))
 		if !ok {
 			return
 		}
@@ -177,9 +177,9 @@ func ownersUsage(s *session) {
 	s.wantUsage(request{operation: "getUsage", query: query + "x", why: "an owner without keys"}, counted{})
 	// Others may use the service at the same time.
 	if all := countedIn(s.want(http.StatusOK, request{operation: "getUsage"})); all.valid+all.refused == 0 {
-		s.fail("everybody's usage is nothing, after that of an owner")
+		s.fail("the usage of all owners is zero, although an owner's is not")
 	}
-	reader, ok := s.create(s.plain().with("owner", owner).with("scopes", []string{apikey.ScopeRead}))
+	reader, ok := s.create(s.keyBody().with("owner", owner).with("scopes", []string{apikey.ScopeRead}))
 	if !ok {
 		return
 	}

@@ -10,16 +10,16 @@ import (
 func verificationChecks() []check {
 	const group = "verification"
 	return []check{
-		{group, "a good key is VALID, and whose it is", writing | verifying | passing, validKeys},
-		{group, "any string may be asked about, and nothing is told of what is no secret", writing | verifying, unknownStrings},
-		{group, "the code is the first that applies", writing | verifying | passing, precedence},
-		{group, "all the scopes asked for must be held", writing | verifying | passing, scopesAskedFor},
-		{group, "keys:verify reaches every owner, and keys:admin holds no scope of yours", ruling, integratorScopes},
-		{group, "a question that is not well-formed is refused", verifying, badQuestions},
+		{group, "a valid key is VALID and returned", needWriteKey | needVerifyKey | needUnlimitedKey, validKeys},
+		{group, "any string may be verified, and an unknown one reveals nothing", needWriteKey | needVerifyKey, unknownStrings},
+		{group, "the code is the first that applies", needWriteKey | needVerifyKey | needUnlimitedKey, precedence},
+		{group, "the key must have all requested scopes", needWriteKey | needVerifyKey | needUnlimitedKey, scopesAskedFor},
+		{group, "keys:verify covers every owner, and keys:admin includes no scope of an integrator", needAdminKey, integratorScopes},
+		{group, "an invalid verification request is refused", needVerifyKey, badQuestions},
 	}
 }
 
-// verify asks about a secret, and wants this code.
+// verify verifies a secret and checks the code.
 func (s *session) verify(code, secret, why string, scopes ...string) answer {
 	return s.verifyAs("", code, secret, why, scopes...)
 }
@@ -38,7 +38,7 @@ func (s *session) verifyAs(as, code, secret, why string, scopes ...string) answe
 		s.fail("%s: code %v, valid %v, want %s", a.about, a.body["code"], a.body["valid"], code)
 	}
 	if (a.body["key"] == nil) != (code == "NOT_FOUND") {
-		s.fail("%s: code %v, and the key it tells is %v", a.about, a.body["code"], a.body["key"])
+		s.fail("%s: code %v, and the key in the answer is %v", a.about, a.body["code"], a.body["key"])
 	}
 	if (a.body["retry_after_seconds"] == nil) != (code != "RATE_LIMITED") {
 		s.fail("%s: code %v, and retry_after_seconds is %v", a.about, a.body["code"], a.body["retry_after_seconds"])
@@ -104,15 +104,15 @@ func precedence(s *session) {
 	}
 	key.at = old.at
 
-	s.verify("INSUFFICIENT_SCOPE", key.secret, "a scope is lacking", lost)
-	s.verify("NOT_FOUND", old.secret, "rotated out, and a scope is lacking", lost)
+	s.verify("INSUFFICIENT_SCOPE", key.secret, "a scope is lacking", unheldScope)
+	s.verify("NOT_FOUND", old.secret, "rotated out, and a scope is lacking", unheldScope)
 	if !s.expire(key) {
 		return
 	}
 	s.verify("EXPIRED", key.secret, "expired")
-	s.verify("EXPIRED", key.secret, "expired, and a scope is lacking", lost)
+	s.verify("EXPIRED", key.secret, "expired, and a scope is lacking", unheldScope)
 	s.verify("NOT_FOUND", old.secret, "expired and rotated out")
-	s.bad(key.id, key.secret, "with the secret of an expired key")
+	s.rejected(key.id, key.secret, "with the secret of an expired key")
 
 	a := s.want(http.StatusOK, request{operation: "updateApiKey", key: key.id,
 		body: fields{"expires_at": inAnHour()}.json(), why: "prolonging an expired key"})
@@ -126,12 +126,12 @@ func precedence(s *session) {
 	}
 	s.want(http.StatusOK, request{operation: "revokeApiKey", key: key.id})
 	s.verify("REVOKED", key.secret, "revoked and expired")
-	s.verify("REVOKED", key.secret, "revoked and expired, and a scope is lacking", lost)
+	s.verify("REVOKED", key.secret, "revoked and expired, and a scope is lacking", unheldScope)
 	s.verify("NOT_FOUND", old.secret, "revoked and rotated out")
 }
 
 func scopesAskedFor(s *session) {
-	key, ok := s.create(s.plain().with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite}))
+	key, ok := s.create(s.keyBody().with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite}))
 	if !ok {
 		return
 	}
@@ -154,16 +154,16 @@ func scopesAskedFor(s *session) {
 }
 
 func integratorScopes(s *session) {
-	verifier, ok := s.create(s.plain().with("owner", s.run).with("scopes", []string{apikey.ScopeVerify}))
+	verifier, ok := s.create(s.keyBody().with("owner", s.run).with("scopes", []string{apikey.ScopeVerify}))
 	if !ok {
 		return
 	}
-	admin, ok := s.create(s.plain().with("owner", s.run+"-other").with("scopes", []string{apikey.ScopeAdmin}).
+	admin, ok := s.create(s.keyBody().with("owner", s.run+"-other").with("scopes", []string{apikey.ScopeAdmin}).
 		with("rate_limit", nil))
 	if !ok {
 		return
 	}
-	user, ok := s.create(s.plain().with("owner", s.run+"-other").with("rate_limit", nil).
+	user, ok := s.create(s.keyBody().with("owner", s.run+"-other").with("rate_limit", nil).
 		with("scopes", []string{"datasets:read", "datasets:write"}))
 	if !ok {
 		return

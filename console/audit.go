@@ -2,6 +2,7 @@ package console
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -40,15 +41,15 @@ type auditField struct{ Name, Label, Type, Value, Problem string }
 // Fields are the filters that are typed.
 func (p auditPage) Fields() []auditField {
 	fields := []auditField{
-		{"owner", "Owner of the key", "text", p.Owner, ""},
-		{"key", "Id of the key", "text", p.Key, ""},
-		{"actor", "Done by (id of a key, or operator)", "text", p.Actor, ""},
-		{"since", "Since", "datetime-local", p.Since, ""},
-		{"until", "Before", "datetime-local", p.Until, ""},
+		{Name: "owner", Label: "Owner of the key", Type: "text"},
+		{Name: "key", Label: "Id of the key", Type: "text"},
+		{Name: "actor", Label: "Done by (id of a key, or operator)", Type: "text"},
+		{Name: "since", Label: "Since", Type: "datetime-local"},
+		{Name: "until", Label: "Before", Type: "datetime-local"},
 	}
 	for i := range fields {
 		f := &fields[i]
-		f.Problem = p.Problems[f.Name]
+		f.Value, f.Problem = p.Get(f.Name), p.Problems[f.Name]
 		if f.Problem != "" && f.Type == "datetime-local" {
 			f.Value = "" // browsers do not show it
 		}
@@ -56,62 +57,55 @@ func (p auditPage) Fields() []auditField {
 	return fields
 }
 
-// auditFilter selects the events to show. All of it is in the address of the page.
-type auditFilter struct {
-	Owner, Key, Actor, Action string
-	Since, Until              string // as typed, in UTC
-	Before                    string // the id of an event: only older events
-}
+// auditFilter selects the events to show. It holds the parameters of the page's address that are not
+// empty: since and until are times in UTC as typed, before is the id of an event.
+type auditFilter struct{ url.Values }
 
 func (v *visit) auditFilter() auditFilter {
-	form := withoutSecrets(v.form)
-	return auditFilter{
-		Owner: form.Get("owner"), Key: form.Get("key"), Actor: form.Get("actor"), Action: form.Get("action"),
-		Since: form.Get("since"), Until: form.Get("until"), Before: form.Get("before"),
+	form, f := withoutSecrets(v.form), auditFilter{}
+	for _, name := range []string{"owner", "key", "actor", "action", "since", "until", "before"} {
+		f = f.with(name, form.Get(name))
 	}
+	return f
+}
+
+// with returns the filter with another value of a parameter.
+func (f auditFilter) with(name, value string) auditFilter {
+	changed := auditFilter{url.Values{}}
+	maps.Copy(changed.Values, f.Values)
+	changed.Del(name)
+	if value != "" {
+		changed.Set(name, value)
+	}
+	return changed
 }
 
 // IsAny reports whether a filter is set.
-func (f auditFilter) IsAny() bool {
-	f.Before = ""
-	return f != auditFilter{}
-}
+func (f auditFilter) IsAny() bool { return len(f.with("before", "").Values) > 0 }
 
-// Older is the address of the page after an event.
-func (f auditFilter) Older(id string) string {
-	f.Before = id
-	return f.address("/audit", "")
-}
+// Older returns the address of the page after an event.
+func (f auditFilter) Older(id string) string { return f.with("before", id).address("/audit") }
 
-// Newest is the address of the first page.
+// Newest returns the address of the first page.
 func (f auditFilter) Newest() string { return f.Older("") }
 
-// Export is the address of an export of all these events.
+// Export returns the address of an export of all these events.
 func (f auditFilter) Export(format string) string {
-	f.Before = ""
-	return f.address("/audit/export", format)
+	return f.with("before", "").with("format", format).address("/audit/export")
 }
 
-func (f auditFilter) address(path, format string) string {
-	query := url.Values{}
-	for name, value := range map[string]string{
-		"owner": f.Owner, "key": f.Key, "actor": f.Actor, "action": f.Action,
-		"since": f.Since, "until": f.Until, "before": f.Before, "format": format,
-	} {
-		if value != "" {
-			query.Set(name, value)
-		}
-	}
-	if len(query) == 0 {
+func (f auditFilter) address(path string) string {
+	if len(f.Values) == 0 {
 		return Path + path
 	}
-	return Path + path + "?" + query.Encode()
+	return Path + path + "?" + f.Encode()
 }
 
 // options returns the query for the API, and the problems with the times.
 func (f auditFilter) options() (client.AuditOptions, map[string]string) {
 	problems := make(map[string]string)
-	at := func(field, text string) time.Time {
+	at := func(field string) time.Time {
+		text := f.Get(field)
 		t, ok := fieldTime(text)
 		if !ok && text != "" {
 			problems[field] = "Must be a time such as 2026-01-31T12:00."
@@ -119,8 +113,8 @@ func (f auditFilter) options() (client.AuditOptions, map[string]string) {
 		return t
 	}
 	return client.AuditOptions{
-		KeyID: f.Key, Owner: f.Owner, Actor: f.Actor, Action: client.AuditAction(f.Action),
-		Since: at("since", f.Since), Until: at("until", f.Until), Before: f.Before,
+		KeyID: f.Get("key"), Owner: f.Get("owner"), Actor: f.Get("actor"), Action: client.AuditAction(f.Get("action")),
+		Since: at("since"), Until: at("until"), Before: f.Get("before"),
 	}, problems
 }
 

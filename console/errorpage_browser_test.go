@@ -15,6 +15,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"apikeyd/console"
+	"apikeyd/store/storetest"
 )
 
 const (
@@ -33,15 +34,15 @@ func (b *browser) wantTyped() {
 // If a session ends while somebody types, nothing is lost, with and without scripts.
 func TestExpiredWhileTyping(t *testing.T) {
 	t.Parallel()
-	c := newClock()
-	k := newKit(t, options{now: c.now})
+	c := storetest.NewClock()
+	k := newKit(t, options{now: c.Now})
 	b := k.browse()
 	for _, withoutScripts := range []bool{false, true} {
 		b.scripts(!withoutScripts)
 		b.signIn(k.owner)
 		b.open(newKeyPath)
 		b.fill("#name", typed)
-		c.pass(31 * time.Minute)
+		c.Advance(31 * time.Minute)
 		b.click(sendForm)
 		b.want("#problem", "Your session has ended. Sign in again to continue. This form has changed nothing; what you typed is kept.")
 		// A mistyped key loses nothing either.
@@ -62,15 +63,15 @@ func TestExpiredWhileTyping(t *testing.T) {
 // A secret sent after the session has ended is not sent back; all else is.
 func TestExpiredWhileTrying(t *testing.T) {
 	t.Parallel()
-	c := newClock()
-	k := newKit(t, options{now: c.now})
+	c := storetest.NewClock()
+	k := newKit(t, options{now: c.Now})
 	b := k.browse()
 	b.scripts(false)
 	b.signIn(k.admin)
 	b.open("/console/try")
 	b.fill("#secret", "unsaid")
 	b.fill("#scopes", "datasets:read")
-	c.pass(31 * time.Minute)
+	c.Advance(31 * time.Minute)
 	b.click("main button[type=submit]")
 	b.want("#problem", "what you typed is kept")
 	b.signInAgain(k.admin)

@@ -7,20 +7,22 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp/kb"
+
+	"apikeyd/store/storetest"
 )
 
 // If a session ends while somebody is about to rotate or revoke, nothing is done, and after signing in
 // the same page appears with what was chosen and typed.
 func TestExpiredWhileChoosing(t *testing.T) {
 	t.Parallel()
-	c := newClock()
-	k := newKit(t, options{now: c.now})
+	c := storetest.NewClock()
+	k := newKit(t, options{now: c.Now})
 	one, other := k.spare(), k.spare()
 	k.use(one)
 	b := k.browse()
 	b.signIn(k.owner)
 	send := func(button string) {
-		c.pass(31 * time.Minute)
+		c.Advance(31 * time.Minute)
 		b.click(button)
 		b.want("#problem", "This form has changed nothing; what you typed is kept.")
 		b.signInAgain(k.owner)

@@ -46,7 +46,7 @@ func exportAudit(v *visit) error {
 	f := v.auditFilter()
 	o, problems := f.options()
 	if len(problems) > 0 {
-		return v.redirect(f.address("/audit", "")) // that page shows them
+		return v.redirect(f.address("/audit")) // that page shows them
 	}
 	o.PageSize = exportPageSize
 	page, err := v.exportPage(o)

@@ -33,7 +33,7 @@ func TestFormPresets(t *testing.T) {
 			t.Errorf("at most %s: %q is chosen at first, not %q", test.longest, usual, test.usual)
 		}
 		if test.longest > 0 && exactDuration(test.longest) != test.says {
-			t.Errorf("%s is told as %q", test.longest, exactDuration(test.longest))
+			t.Errorf("%s is formatted as %q", test.longest, exactDuration(test.longest))
 		}
 	}
 }

@@ -22,7 +22,7 @@ func TestRelative(t *testing.T) {
 		"in 10 years":    3652 * day,
 	} {
 		if got := relative(away); got != want {
-			t.Errorf("%s is told as %q, not %q", away, got, want)
+			t.Errorf("%s is formatted as %q, not %q", away, got, want)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/client"
+	"apikeyd/store/storetest"
 )
 
 // store confirms on the page of a secret that it is stored.
@@ -141,8 +142,8 @@ func TestRotateRefused(t *testing.T) {
 // TestCountdown: when the grace ends, the page says so without a reload.
 func TestCountdown(t *testing.T) {
 	t.Parallel()
-	c := newClock()
-	k := newKit(t, options{now: c.now})
+	c := storetest.NewClock()
+	k := newKit(t, options{now: c.Now})
 	target := k.add("acme", "worker", "datasets:read")
 	reader := k.add("acme", "reader", apikey.ScopeRead)
 	b := k.browse()
@@ -151,7 +152,7 @@ func TestCountdown(t *testing.T) {
 	k.must(err)
 	b.open(pathOf(target.ID))
 	b.want("#grace", "0:00:")
-	c.pass(time.Minute) // here, and in the browser
+	c.Advance(time.Minute) // here, and in the browser
 	evaluate[bool](b, "Boolean(Date.now = (now => () => now() + 60000)(Date.now))")
 	b.until("document.getElementById('announcer').innerText.includes('no longer works')")
 	b.until("!document.getElementById('grace') && document.querySelector('h1').innerText.includes('active')")

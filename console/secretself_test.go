@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/store/storetest"
 )
 
 // TestSecretOfOneself rotates the key that the reader is signed in with: the session continues with the
@@ -24,8 +25,8 @@ func TestSecretOfOneself(t *testing.T) {
 	} {
 		t.Run(test.grace.String(), func(t *testing.T) {
 			t.Parallel()
-			c := newClock()
-			k := newKit(t, options{now: c.now})
+			c := storetest.NewClock()
+			k := newKit(t, options{now: c.Now})
 			v := k.visitor()
 			v.signIn(k.owner)
 			page := pathOf(k.owner.ID)
@@ -36,7 +37,7 @@ func TestSecretOfOneself(t *testing.T) {
 				t.Error("the page shows the old secret")
 			}
 			for passed := time.Duration(0); passed < test.grace; passed += 20 * time.Minute { // so that the session does not time out
-				c.pass(20 * time.Minute)
+				c.Advance(20 * time.Minute)
 				v.get("/console/keys").want(http.StatusOK)
 			}
 			if k.valid(k.owner.Secret) {
@@ -53,8 +54,8 @@ func TestSecretOfOneself(t *testing.T) {
 func TestSecretTooLate(t *testing.T) {
 	t.Parallel()
 	const cookie = "apikeyd_secret"
-	c := newClock()
-	k := newKit(t, options{now: c.now})
+	c := storetest.NewClock()
+	k := newKit(t, options{now: c.Now})
 	other := k.add("acme", "other", apikey.ScopeRead)
 	third := k.add("acme", "third", apikey.ScopeRead)
 	v := k.visitor()
@@ -66,7 +67,7 @@ func TestSecretTooLate(t *testing.T) {
 		status int
 	}{
 		{"in time", func() {}, other, http.StatusOK},
-		{"too late", func() { c.pass(2 * time.Minute) }, other, http.StatusSeeOther},
+		{"too late", func() { c.Advance(2 * time.Minute) }, other, http.StatusSeeOther},
 		{"of another key", func() {}, third, http.StatusSeeOther},
 		{"of another session", func() { v.signIn(k.owner) }, other, http.StatusSeeOther},
 	} {

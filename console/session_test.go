@@ -15,6 +15,7 @@ import (
 	"apikeyd/client"
 	"apikeyd/console"
 	"apikeyd/handlers"
+	"apikeyd/store/storetest"
 )
 
 // signedOut checks for the sign-in page and its reason.
@@ -104,27 +105,27 @@ func TestForeignCookies(t *testing.T) {
 
 func TestIdleEnd(t *testing.T) {
 	t.Parallel()
-	c := newClock()
-	k := newKit(t, options{now: c.now})
+	c := storetest.NewClock()
+	k := newKit(t, options{now: c.Now})
 	v := k.visitor()
 	v.signIn(k.owner)
 	for range 3 {
-		c.pass(29 * time.Minute)
+		c.Advance(29 * time.Minute)
 		v.get("/console/keys").want(http.StatusOK)
 	}
-	c.pass(30 * time.Minute)
+	c.Advance(30 * time.Minute)
 	v.get("/console/keys").signedOut("Your session has ended.")
 
 	// Polling does not count.
 	v.signIn(k.owner)
 	v.header["Console-Poll"] = "1"
 	for range 2 {
-		c.pass(14 * time.Minute)
+		c.Advance(14 * time.Minute)
 		if a := v.get("/console/keys").want(http.StatusOK); len(a.cookies) != 0 {
 			t.Errorf("a poll changes the session: %v", a.cookies)
 		}
 	}
-	c.pass(2 * time.Minute)
+	c.Advance(2 * time.Minute)
 	v.header["Hx-Request"] = "true"
 	a := v.get("/console/keys").want(http.StatusNoContent)
 	if a.header.Get("Hx-Refresh") != "true" {
@@ -134,21 +135,21 @@ func TestIdleEnd(t *testing.T) {
 
 func TestAbsoluteEnd(t *testing.T) {
 	t.Parallel()
-	c := newClock()
-	k := newKit(t, options{now: c.now})
+	c := storetest.NewClock()
+	k := newKit(t, options{now: c.Now})
 	v := k.visitor()
 	v.signIn(k.owner)
 	for range 36 {
 		v.get("/console/keys").want(http.StatusOK)
-		c.pass(20 * time.Minute)
+		c.Advance(20 * time.Minute)
 	}
 	v.get("/console/keys").signedOut("Your session has ended.")
 }
 
 func TestSignOut(t *testing.T) {
 	t.Parallel()
-	c := newClock()
-	k := newKit(t, options{now: c.now})
+	c := storetest.NewClock()
+	k := newKit(t, options{now: c.Now})
 	v := k.visitor()
 	v.signIn(k.owner)
 	thief := v.copy()
@@ -164,9 +165,9 @@ func TestSignOut(t *testing.T) {
 
 	// A copy that is in use ends even if the session itself had already timed out.
 	thief = v.copy()
-	c.pass(20 * time.Minute)
+	c.Advance(20 * time.Minute)
 	thief.get("/console/keys").want(http.StatusOK)
-	c.pass(20 * time.Minute)
+	c.Advance(20 * time.Minute)
 	v.post("/console/sign-out", nil).goes("/console/sign-in")
 	thief.get("/console/keys").signedOut("Your session has ended.")
 }
@@ -174,8 +175,8 @@ func TestSignOut(t *testing.T) {
 // The session ends with its key, whatever ends the key.
 func TestKeyEndsSession(t *testing.T) {
 	t.Parallel()
-	c := newClock()
-	k := newKit(t, options{now: c.now})
+	c := storetest.NewClock()
+	k := newKit(t, options{now: c.Now})
 	admin, err := client.New(k.URL, k.admin.Secret, client.Options{HTTPClient: k.Plain})
 	k.must(err)
 	for name, end := range map[string]struct {
@@ -193,9 +194,9 @@ func TestKeyEndsSession(t *testing.T) {
 			return err
 		}, ""},
 		"expired": {func(id string) error {
-			soon := c.now().Add(time.Minute)
+			soon := c.Now().Add(time.Minute)
 			_, err := admin.Update(t.Context(), id, client.Change{ExpiresAt: &soon})
-			c.pass(time.Minute)
+			c.Advance(time.Minute)
 			return err
 		}, "expired"},
 	} {
@@ -215,8 +216,8 @@ func TestKeyEndsSession(t *testing.T) {
 
 func TestSigningInIsRefused(t *testing.T) {
 	t.Parallel()
-	c := newClock()
-	k := newKit(t, options{now: c.now})
+	c := storetest.NewClock()
+	k := newKit(t, options{now: c.Now})
 	blind := k.add("acme", "blind", apikey.ScopeVerify)
 	stranger := apikey.NewSecret("ak", apikey.NewID()).Reveal()
 	for name, s := range map[string]struct {
@@ -263,8 +264,8 @@ func TestSessionFixation(t *testing.T) {
 
 func TestFailuresAreSlowed(t *testing.T) {
 	t.Parallel()
-	c := newClock()
-	k := newKit(t, options{now: c.now, api: func(a *handlers.Config) {
+	c := storetest.NewClock()
+	k := newKit(t, options{now: c.Now, api: func(a *handlers.Config) {
 		a.AuthFailures = apikey.RateLimit{Limit: 3, Window: time.Minute}
 		a.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}
 	}})

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"net/http"
 	"net/url"
 	"path"
 	"strings"
@@ -98,6 +99,23 @@ func TestOwnForm(t *testing.T) {
 	} {
 		if got := ownForm(text); got != want {
 			t.Errorf("%q is kept as %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestCookieValue compares cookieValue with the standard library.
+func TestCookieValue(t *testing.T) {
+	t.Parallel()
+	for _, headers := range [][]string{
+		nil, {""}, {"name=a"}, {"name=a; other=b"}, {"other=b; name=a"}, {"other=b;name=a"}, {"name="}, {"xname=b"},
+		{"xname=b; name=a"}, {"other=name=b; name=a"}, {"other=b", "name=a"}, {"name=a; name=b"}, {"names=b; name=a ; c=d"},
+		{"xname=name=b; name=a"},
+	} {
+		r := &http.Request{Header: http.Header{"Cookie": headers}}
+		want, err := r.Cookie("name")
+		got, found := cookieValue(r, "name")
+		if found != (err == nil) || found && got != want.Value {
+			t.Errorf("%q: %q, %t; want %v", headers, got, found, want)
 		}
 	}
 }

@@ -7,8 +7,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
-	"time"
 )
 
 // visitor makes requests like a browser, and also requests that no browser would make.
@@ -113,24 +111,4 @@ func (a reply) goes(path string) reply {
 		a.Errorf("%s leads to %q, want %q", a.request, got, path)
 	}
 	return a
-}
-
-// clock is a clock that a test sets.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func newClock() *clock { return &clock{at: time.Now()} }
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) pass(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
 }

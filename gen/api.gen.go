@@ -150,7 +150,9 @@ type ApiKeyCreate struct {
 	//
 	//
 	// Example: customer-42
-	Owner     *Owner                              `json:"owner,omitempty"`
+	Owner *Owner `json:"owner,omitempty"`
+
+	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`
 	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
 
 	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
@@ -281,7 +283,9 @@ type ApiKeyUpdate struct {
 	//
 	//
 	// Example: ci-pipeline
-	Name      *Name                               `json:"name,omitempty"`
+	Name *Name `json:"name,omitempty"`
+
+	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`
 	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
 
 	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
@@ -542,19 +546,27 @@ type AuditScopesChange struct {
 
 // AuditTextChange The old and the new text
 type AuditTextChange struct {
-	// From Example: ci-pipeline
+	// From Before the change; absent if there was nothing
+	//
+	// Example: ci-pipeline
 	From *string `json:"from,omitempty"`
 
-	// To Example: ci-pipeline-2
+	// To After the change; absent if there is nothing now
+	//
+	// Example: ci-pipeline-2
 	To *string `json:"to,omitempty"`
 }
 
 // AuditTimeChange The old and the new time
 type AuditTimeChange struct {
-	// From Example: 2030-01-31T12:00:00.000Z
+	// From Before the change; absent if there was nothing
+	//
+	// Example: 2030-01-31T12:00:00.000Z
 	From *apikey.Timestamp `json:"from,omitempty"`
 
-	// To Example: 2031-01-31T12:00:00.000Z
+	// To After the change; absent if there is nothing now
+	//
+	// Example: 2031-01-31T12:00:00.000Z
 	To *apikey.Timestamp `json:"to,omitempty"`
 }
 
@@ -888,6 +900,11 @@ type BadQuery = ErrorResponse
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type BadRequest = ErrorResponse
+
+// BadScope Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type BadScope = ErrorResponse
 
 // Conflict Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -1587,6 +1604,16 @@ type BadRequestJSONResponse struct {
 	Body ErrorResponse
 
 	Headers BadRequestResponseHeaders
+}
+
+type BadScopeResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type BadScopeJSONResponse struct {
+	Body ErrorResponse
+
+	Headers BadScopeResponseHeaders
 }
 
 type ConflictResponseHeaders struct {
@@ -2980,6 +3007,26 @@ func (response ForwardAuth200Response) VisitForwardAuthResponse(w http.ResponseW
 	return nil
 }
 
+type ForwardAuth400JSONResponse struct{ BadScopeJSONResponse }
+
+func (response ForwardAuth400JSONResponse) VisitForwardAuthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ForwardAuth401JSONResponse struct{ UnauthorizedJSONResponse }
 
 func (response ForwardAuth401JSONResponse) VisitForwardAuthResponse(w http.ResponseWriter) error {
@@ -4269,223 +4316,233 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37chs3ti/8Kih+e1fs7CbdpC62qEpN0bKcKJYlR5LjSUJvNcQGRURNgGmAojjeqvre5Px3XuS8yXmS",
-	"U1gL6EZfSJGSkjgZz1Q5FNkXXBbWff3Wp8ZAjidSMKFVo/upMWI0Zil83KODEWvuSaFTmZgvYqYGKZ9o",
-	"LkWj2+glMzpXJBKyqbRMWdQIGuyGjicJa3Qb7ttG0FCDERtT8wA9n5jflE65uGzc3gaNQzmg+Lzy489G",
-	"jAg2I1ds/pUiE6pHAbmYEx4XXvPsuv2MTnjzis3Vs7C985y2LzrN7WEYNp8PNuLmDtscNrfo9sXzwYt4",
-	"h4XDO8ZzQjU75GOum+9kwgfz+nGlVDOSmMuIHBI9YmaUAeFDwjUZUUWkYF0S/RaRAU0SRbgg0Swiig2k",
-	"iFVfPIlTOtRNzvSwOdJ6YmZgngmPbNotaLbDp31RmG2/ccXm/cbub9+0w3B39s12uOp0TtiYcmG+rkzo",
-	"w4hqksLvqkui1A1ayFlAqIgJTRKYC72kXMBc9CPOJf1ms7Orv9nYumsqTKfzZm+oWVqdwymOhmhJZpRr",
-	"csGGMmWEktTc5b+37b9lKNMx1Y1ugwu90WkE7rVcaHbJUnjvhw8fmr2pHjGh+YBqVn35d3JmXky9i8iT",
-	"k9d7ZKfdDgNiPm0/3wqfFqb/ktGUpSRlNBl/02/QCb9i87jfuGMV/tnsTXjzDZs3D+J62uSxR5O7hOIp",
-	"naRMMaELQ3iE45IP54iO2YJDTMescEwmLB0woZtMDGTM4qVjHPD/7IQTPmEJF2zlwRzPRB2VmNFI89P9",
-	"hzNVWo5Z2tzsrDyY04GcMFU/GgW/FYaj2ISa8xMbbqcmdMBUeUgBYeOJnnv8RkhYnXygMdVUMa26KaMx",
-	"yf6apVzfvYwn7LcpU7qWxA5iQ+NDzhTRI66AVxieYMavWHrNB+wrRRJ5uXQdN9/83PnnD1s/Pn+7cfTu",
-	"bPvk+86Hn15u7L3af710cLdBwyzOmGkrot6w+V2El8LQIh5HZpmpWeQWeVfYc7OKUgwMy6bPLiLCFYno",
-	"f3ZeX0Qt0iPXNJmyvuCCvH9/8IoYnkGevGhuwv/bnafmcjtVKgiPWyVGN+BNj4C5GZ2RZo2gIWDohg+e",
-	"w8egkbLfpjxlcaOr0ylbvk9A5MfDN6xGSPWEI3Q9YmYFqCBzOU3Nt7tEMBYrEhmZ2aXxmIvIDey3KQN2",
-	"aUcGzyjsyH+kbNjoNv6/Z7nW8Ax/Vc/w1MEupUxNpFBI9i9p/AM8t2uUDaENMXQ/NehkknCU/s9+VagC",
-	"2FWD235z96jpeEzNR7OrKTPrLSRR08GIZNTQCBqwT/iO2Az+4OjH3uHBq/OT/R/e75+eNYJGzDTliWp0",
-	"f/nUGHKWxI1u45qlF1KZtR8zpeglsH/zAk0ogSHkL8FzyhWRE5bCwHdJwug1EtBUN24/+o+xjyb3fhzS",
-	"A1P6nMd3HhpN9VQ1upthCDuw2pbtp6lMT+xm4dbVaDs4CDOPMU0M/bM4MAeLenPhisxSKS4bwVIVsm4w",
-	"9vpnxYtrONGymwvXwkRe0th+tSbhXci4RHc9MknNJhmem8/zfgTHbiY8Zeqc6gLNjafKqC2OlQ6nepqy",
-	"EkHlt5L6y+9NMMGX0/a5nDZDffZ0lWYQfIaHbE+KYcIH6x6xlF3LKxZX6M1IZzNL93uVzt7s/3R+sv/j",
-	"8Zv9VwUqou4eeMSACkMEF4wMRlRcGq1ukDKjmFMwKlFdus9+75hZa3rFRHXwoHBwRfDn6tiPem/3z896",
-	"b/aPCkMv3Ga0PipQbJuZZFRrhOsuGYykIXJ7BdAJztvIeA13DHmq9P1n97jUXJhb4LSxyi5/JtQMU1qT",
-	"lK3ZUKUGc5DNLM2bU6ZULTm/PH710/n+0d7xqxI9a/cEo95TsocDau6bt3FxGSBHpopc/otPdoliIjaM",
-	"bCoKr7sHDbS3zEoYCzgVNCnLwYvpZUnbr5UFZ/snR73DwoSUHDM94uKSzJjQyMeIkTC7RLMkgUcia7ZE",
-	"4o39PhPZQrmmR6nUOqlskJRkTMXc+jpmXI8IJRcU2EfNlM6Oj8/f9o5+cvLttLhZC5/We3dgGdKYkWEq",
-	"x6iG0zg2e7RLdDrP/Sptou63Zx3kSlIe0vSSLSZFM84ELllAiWaah72Tb/fradFpHUYBkUqT7U3yhr+8",
-	"J51tmDFPBb2mPKEXSc2wjdl6QRVz7JwKNWMpEXJWM/73R70feweHvZeH1cEvfhB6uAw3BcqkKhcY+dbQ",
-	"odEfPAeU837dkzDtzK+EnNVIERwAGVNz9q8ZuWBMkDGN6zbt+P3Z3vHb/fP3R2+Ojj8cLZ74kPKExSSe",
-	"GvMRjhe+JiCzkREocqoHElm1HZiRNWxwRXJv2lxOScomjGrvAfdfgscTND0xx/1jiWJdstneIE+AXuU1",
-	"Sy2RPg3IZnuLPMnZI5C0+bqzQ57UnOC+yBiCd3IF0zOZXqEoczcpRtPBiClzMKQYMOQAcD044cALiWTU",
-	"FzV09DQgW2FIntAa/gq/bZAnHn13SQ1R98VKVO0NpY6iW6REUt2+0MuI0pFJlUa4RpevJ9t7gwGb5EKs",
-	"xhdt1m2zvRWQiIOjSc+jAEWDSOaE2RtR2aGWKdkxFZwu7u47fF0PUzZKLull9/qXPlhNeS3TCx7HqIKu",
-	"oapI5xbNGc6xWdbcEQSLGUtQOWvYzevjk5cHr16V9Fd4bBd3CPxrSP6lp4Im6DRbq80+gv21gXxETli9",
-	"MZHQwZVRoPCSOl3l9P3r1wd7B/tHZ+ene8fvytLD2JPgL/Ompp3rFifpvKr3HP/jatxWt76mCY/JxVTj",
-	"4kvtbeujadt1sZFlD6hc/+CjcETH7MxZY2schS8W3L0suM/HVDuSuhePudao2a+x9RCYXOh5AJWBa+XF",
-	"eGvo4KR3tn9+ePD24KzGbHM6f/3TDD20wzCPDG+HpGwIbNzXEPiz2WEh7PTZcsTCIpgDWL9TmbtikHBj",
-	"snJldCFrTpInho3h/D3hXlF5HqhhuPj9nfpFNdC/IJthpae46x+k5HwG0kHq13Iq1uUQV6zkCT+yDvB6",
-	"38Cb/Z/Oj47Pzl8fvz+qcIOiBx2sARfvA5Zq6NAFKiF8WAlIg0Vxz7O0+ZhnyVsFOBpgGSZSXELeRUG1",
-	"+6zkxInUdH0x8Rd3Uaf5pD3/nd0jCNrbK5xDdtFEjs96dUIOmD9V2VM8pQeebp0EypD2WI6Z0Ltkqpi1",
-	"bAcp06jvcE0uJbJafJT5BgTh56IAFfcbRmom/utU6UWz/3zIP+PoX9Skkr/0dyGS2omUlAiS6RDoponM",
-	"tecJbtI3m52dqC+oMmxiCLdyRXDgX1SLR/KfnEn5loq5/VqtLRgmMsW7auIJ9ldkbjHPvHD3jym4J8qh",
-	"ZZz24TOZXgGJCLl6iKHzmRyZfHK4B5mVfMVFXHW37mJaZ70L/vGOxJ9Ej+8FneqRTPm/1ubSmBKyQEsZ",
-	"UUXcBVXy2zvZf7V/dHbQOzzf/+e7g5MlLNp70C6ZpNIofQRZ21R5Xr17qyxtjDmCiVZRvd0IkBXCEVg+",
-	"HZuLskziGNVLCpaRnXW2O2+2U024IrORTB40rTFXyjq7y9NaPo23B6enB0ffFqOoTMTGTnBToYrcNG0C",
-	"fJec7u+d7J+ZbelZggLK6RKbbYy/P2QyS7Vi0AcXqsXezOq0Y3+DvAftPh6FPaolBEaQnkkS8+GQpUa0",
-	"X7G5Cpwdh7RsB/y3cbhmS4jhnAl/w+Z7YLUAs4pjblaIJu8wXY4bJjWkiWKVkB3ss5bW5mkEjYl3yyc/",
-	"S642txd+B+ImMdhMIiaa54nmlpK6kH2/sbGxY4PygsjhUDEd2ChbX2DqXEB0OhUDNIgkGfMk4S4kVsrn",
-	"7YQbYTNsNzfaZ+1ONwy7YfhzI8hrCcx4mmYseT2BizgZetc0pvpOEnzrrrt1ybjLr4cs6NsgD/GskKgb",
-	"NHLNE7YvSY6HkK637OZMkTtlWsOsPgYNMU1sDB/zlu285cWvbKAbziWp7hqYJTYW25x55DguJfqXhs2S",
-	"9ojjY827kCwPudLZGa7Q0Bs4q4LNmNKZv71Igm6bapX9XGGZUAiCc83Gd84PR5ZzlmzwNE0pqMQTeslF",
-	"VhG17Fnv8ivLywQjLzxr8TItXqIe8jhzbuRUg1WTCd/iSuEZjmsP64cRE8R3GNiLS0eqs9UMt5udzbN2",
-	"u9t50d3YaoXPO6sfq2XsojACe+FdB7oVrnOoL1M6YOdMxHcMYJKyay6nbh2J0nKiQI/n4nKX0AsFFiJw",
-	"MOc3FCzX9svD7mw3222zaOHOfYbNa8o7jpixYNEjpXah4uH6ua1m2truPA2IkoTHiiiZanIxx+00996j",
-	"sigb5nQKSV6VESZU6fOpWpW0zOVGXTCGtc1QaofEfK9ZtrxToTlkm4n61dw4a4fdjfVX8/Pi7JOUDflN",
-	"PfsCdmf2OKUDzdKs/AipMjDyL2UDeSm40bzQZ2305ez056tGr87Ds7PD7593tuvWpChfVpIqjVzJrN30",
-	"d1hNhGk2tbmk5T3tAFt5cZ8TsprUcsIqVzdXkQKneG2Zd8NBsHLOudLtZmbj8Ygte2fgc+EVRSQ6xtfU",
-	"3Gy1I3o+d0meG0jn5IKRhA1dOkdRSCCTdFZ7bRElmJWQ7JPEOY/kSYLcLz/Vz0lM5wqpkmooUOVDe8B9",
-	"CnixvRmGQbXMc0xv+Hg6bnS3w80X5ooxF/hFWFsDumD9TrPtLs7FmjdmTJnXmCWKEWtnmx+ifIcisG4n",
-	"VKnswt7e2cGP+2Yqwozql0b2RW6qOyPqo0/y2XUVWsYhv5/E6285VAgbXR3Ewi6ZgXWsHEdVGmrfFBrM",
-	"a6vygs1QLM+RmtJpgiWRTrQQOpkk87LIbn+2OvhfQateQNEfuB6dwsHz9cLVplBRbj+VCMHKj3qZNE2S",
-	"zPy3R/8JZJSlTE9TAWFQjyJEjByIS/F0kUTqHD3/9tXezffvB29+DV+F7c7G5tb28xc7vZd7r/Zff/vd",
-	"wfdvDt8eHb/74eT07P2Pnd7VT4lC5nDIxKUeNbov2kaL1pqlZpz//Qtt/uuj+Sds7px//BQG7Z3b81/C",
-	"5k6v+bP56dN2ePsfVYorcXi7DFW2/LHeSAbDNde+AzIb8cEItENQ1tRIzoQNmZmNnMZc9wb1oApwko2q",
-	"FINiKV09bJQwehV1vddYH8xEptpwJXwnE3EeMHTpEX0BrN2cWHN7zrut4Ww5WGboT5EFuRBlw8n7RtAw",
-	"oyjys+ziKj+z85QLCr1dxa8ZLR2YM5UNOnJ1BlGXKDlmZi3QPTAYMAXRbD/BtkXOzCypeRfWEJtxYiSH",
-	"wWcb0uVasWRY9hdkynDYXqYMe3T2xI3vf5C4XtPm8OOnF7dPmv7fm7dPP23cFr5qd26fVgkwaNw07dOb",
-	"1YJDnWEG0GyB3Puzdd5Dg2ChOfyVIvlZR4PFRrWDLEWIp0AbkJnMZlhWrVokGqZyHHnihA8h5ThlQIIu",
-	"iRnziwMSaRmVTCS8QMjZLrmQZhdTlj1LEHZtuBSRw76QScxScs1SxaVQjqhtkAZ03jTOxtVzB6F40HB3",
-	"l0m4pTzSLOYZHzNc0Frjcc37V5VmcKsTafntqwg2fCu70fltq2v2cHMm3rwnFJT8NSe9muCDG1HouVtr",
-	"RZ+5bP/aRlzKLNhmvrvzUdl8OljFW+Nz5dugQR3fWuUePIc2nld/BAc0SVj6lSIH7/LAnz0DQxuAzg61",
-	"z5zaO51W2Oq02nUsdjV/Dp7zxzWmBzm/uXOFHG9a4NGouDB2wR+QOsYA5QyXIJwgvqDqmffz9oM8GVds",
-	"fs7jhfzT+ngWLOdjuVN+R0eyF5FZRJ9fKeKHE1ajz6XRncoEr3mNxzYaaT2JAtRxrEoTZbmd7q1fQaHm",
-	"mIq4SyLF0msWOVclVtiD08QIyL4A5Az7a4ShB6MI8CuGQXkpigU6qBeU1AIzqjt1RdhHMOgtm8koKfcO",
-	"WGeBOzKOueBqfFzK75b7yOGS+3vJM8GLfnKsTlrZU57z5BovuWA3da4hqsAGpYpEqC5E6Muixnio+leN",
-	"niAkGcvUDfZ3OPp1rvmFm1ISz/UARlaH0tZ09lxBxZ0xetU6Jq6Wq1+9UIyWBf1KUyjkkK0/iYLv8O5Z",
-	"eJcvnEZBaVhpDplrbv3x5/7Duwe/1IQvqWkrjVubo7Ro1ItAjCqMFwdee3mzU3soFow+1/JWGz3qD3eN",
-	"/sERnvL8avxP6zywbv6QdPAKMFMW2O0O/QMtKmO0IqxKZf4ItlK3fg7GJqiio6QEg/4FHlgAq6lxpFlj",
-	"coXh8mLgYBF+zXLu6ebrXvxx0TouFWrpnDBzUQCOTOZSNtGR3iIHMPRJQrkg358eH9laWsgk2Nncem4W",
-	"8SJhYxLLwXTMhO6iF0SN6AQsUjQzAXPLqHUWRNEmrJExizklZthkJqdJTNQk4ZgsDaOCn9BevWSCIRQc",
-	"Jo+qOuMTs2uW7kAAOhY1A79M6bhFSmA95MlmGD7dJdXco6AvvC97b18efPv++P1pQKrZVoXvrJe6eLtz",
-	"iz/ZDNtPd0m11CggWYFpQPzcYXPLxtPdviiUWgTkXe/su/xvc9Xm013ydv/su+NX8H3v8PD4A96/9XSX",
-	"5OV7AT7LDikgXqq7uXjn6S4pAiKQJ5vtDfetBeww322ZYfljDUglr5M82ezswIwRF4M82YL19kq6g3Ld",
-	"tblm42mrL7yLyJhRYd0rtcXdWNZdfhKmtM1GzKg9hXJuc/OYxqy2ertFjtiMGPJSLrhD45hV8O2qyE8V",
-	"RpFBQZXJ9FgwwoQ2nIilll24Q76SnuhzzRpFcUUOZQ7oCONaQ35DuM5ODEtVKba9AghXNQ66xDza/21K",
-	"E3Ql+uZRHTdezxhSC6JT3gu/Ozt7R7IAYvai+qBZTVys4NZ2j3FrHiBrKsy+jmEfCJ1KNWFg4HiIbRVE",
-	"w+PeVI9IpxUSLa+YINy/MUOpA0P/+fZ252mFVcJtC4A4vZIUPAUDxq/hTIk5yRypjxlnqFEyrpg4N1+f",
-	"j3idM+rgUsi05BtAl/U5Tu0u+YlXrbAJC3OC7t4FvHXZNhhT9rr2TDKLVsncs13VJjh3+dBwPYSDsFgX",
-	"iH1qUS6dcpMvw4WUCaPgcUMJuswH85Uqg0uv6Hepy0Za4jjDqVk2AnmINihOFBcDRto7z8MCYvGLne1w",
-	"p90pH8rtzZpDGTT4OllYq7z++Vb4fHtzq7210uuz2uNFa4yGUi3O7WIE21r+Nr1Y9h7nHlkE3lt53lSx",
-	"VCwEk8WHZgmIK9lFpdNn6b7u+B0yenUCnqm182jLnGsIBa/lM3fF5qsxPrj9j+N6pSUyw1y+Pot509mI",
-	"iiu1S7gmsWSY4q/o3Ck+fuWhOQGXUlaXaaG+YMHuXUljYVHgxWbxWuTAOrtmVPnvy4Nr3GhukOhi9B2Z",
-	"XqnWnYuyzNp560V/6snmkx/Q3grDWvXMn+pPFicY/JeEXsipdqyjm2XgdELQ27g5yeZQgJ+vbRSozdBP",
-	"LbPZo30xwCR277fAhtpgdexjt8KwRXqOU2Txt5QNp6qieRrbR+nzARNQsNN4brYzoQCwnEpQ/+iNvxSd",
-	"sGYFVwMut6kJAZkK/tuUETrGEhjLZ75SmBSMuETgV9RZtS8VcR9g+WgK3E4z0C7NhxauWWdry1uYXUMi",
-	"deslJJmNuDa2puGXZtUYB9pmIg7gnVErggh3qxXhFz5sdWCRUQvh+QWszCOaztYWZEi5v4tJEU/+0f3l",
-	"v1v9vur3b8Kw2e/ftF/3+zfPX5uPO68/wu8Lfvva/LLoxqf/+J9+v3XX4/9n4cP/a+nD14uTm3UzO0K5",
-	"qNmZDIvRrB25SBm9AnfeEhh6T0YF5k7DehEZpksoMaIIoAAo0YyO8b+CCg2pCHmGFEIH9AUkSAWAbWGI",
-	"NccpB2jyRM6qVltRGH7Z7Yfv9rtC6n5F/4J2FAkHHO3AtzgvmbZ4lzXhlcE0TY3eOqmVSiFkEg6mqZJp",
-	"hFKNXxcTm9srWHLW1j6fsHTBiwzVAYPG0gcB0N+XBTHYCVd6k2A3+hxHvDyCY2cVeBAzUODKE2SG3sqZ",
-	"Z8LIKjGevkBmLFiJ/Hs/s5Eav+gNX3XYWXuSDg867FX4w9nF9tGPqsPe1NtnmiawQGrBVjinzJjqwYhh",
-	"MVjtDgVGKxGwhiqTFwM5FaXKiI317XB/lEGRfir7XKdRFOrC18wL9hAUr1nKh3Og86FMZzSNm9QYjsCO",
-	"yJNv9056T7skgqhP5HATwbYT4NpmdDDqi2jGRSxnLm04Is/cLXWu0CwfpT4AnfHC/HXgmXW10eaVBF9Y",
-	"OEHLU4jbIfzPyyFu19F9cSL1g0yA5SJjr45je+kwbKrzskGUCMUF3EojW0oTLjt1PdLIBV4JXCkS0ySJ",
-	"bBG7YHWdKUCntqfaywAN0I9pG0TZ8mDcZpvp95XCFyGhlFNpvxDOH0M4pdTjauMmbIBjmHlKhUY0PHgV",
-	"qEVckAgviUC7ccVokKqhura30uYObhDQwDjoC3NpRIOLiAhG02Tu+rNY//lMWi+EtTVQbTc0hKI9w3Zk",
-	"E4Wg2ponfQFBIhyvYdkpmyR0UNGswIjNvBZFL8ZHz6ud7Qg8sukceJ4m1u68WKKJ/dLv33Ta5p8No+V0",
-	"Xpp/XpmPW+bjFnx8vv/xv9ZNCJ2kXGhzVkjvdO/gIFtz9NEEdu0D8ttUarMUIiYXdHClEqpGGMYe05sD",
-	"nOb2ZsknHzTQgLK/m8N4GzQWUQcWHli3FUKTdn3wadwnWDqFHkdDDIExcMAbudHaeNqy7MRsQOSSdxCy",
-	"MwrsbyisMJXHZz5YeYD5wDlIgD39Yo5+R/fI//v//+/IM1Z3oSwFrlAWJ8s8CFAteu8O7kk19yWP35km",
-	"HpMWEFZgsZ8nUzSsxW1TeXKdGn40koSY+QibN7WaD/pNwYrPy3Aynr6imuvhcix7QV7Nk73h+erP5+Ly",
-	"XMk6ewMH7vkkcDywb1yQjRAKqPzXbq30Wg/+Ydm0cnyHXJNdzRDBoo46aGh/SohZXi2nzUrFCobJSi+e",
-	"CnNol782qy/FnDGI8O/gUhJ6KXctJmaWy4lp43AD6PYKgG1QkDhFpsgG2u31FX5LyjnN5dvkrWeZZLIZ",
-	"14nt9+b475kh1+sbMRtwyKE3Atpo69Au4pomlXNmmWGdQ9Uxx3XtHYhspgtGBj85p50bVWDUopFMGBlz",
-	"MdWAtTgyfJgL8v5s73FTlzMMm+LgXmVLhsQbDWTM0CJ0YDV5/LVzr/BramFxbMOM4fLtXcxg86Gi8xdx",
-	"TS7mi3e5Pgm0GNzPN0MmcZZPiiV/cLCAjiwyjzk3c6g1XikLwKPXmiQA9+YVik9Bk3fXGzKKzNQicNls",
-	"h4ZuNrbD8E7luoZkuRiwJXE5jGca0wVyj1NywS6pgKJLmNYCEr1P4X+ZcDjCi1ZWKVicrPoj6Et7tZlH",
-	"eToOt2Xl8N5C9zgCBp8mlFj/RFbbBtWveb61HPZFlqPjkopqModA9hcyhlAWTSYJhCjgsXDOCjVp7uT5",
-	"6K257MqFcy0qcgHcsFC05h5b4Q24bl6Ow70ifdI6V+4f5PszshseBwFmUYDQrewinuZyC1zww2U0WbQI",
-	"aJ6kEOrAaPPFejTHrLkiPqXU5+Etm513brAmZH3AGOjfcQ6JXov5mQNJQHRqj06NigLwrDOjKk2oUjZn",
-	"DOwb28vEHf81pfICwedWPl/D0vHIkjRKW+0kGSxsdc8NSbHBNOV6fmpWi3mQVL2pMYhqAW2+8lBsoOVp",
-	"lmdle55mcGr5CCk8tAE9JRUf1D/9zHmoHSuzLimzyDOZxijpILLjIPV5ls8D+w2LYV6QvxmKRMx7Ab9t",
-	"9RdTcoGIb86tkL8Avi+/AeH3hrL6dET3CiByEWRNg7B0N3CdC8z5sQ5fGyhVrb7oi6+/9sDHuBStr78m",
-	"p0zEWWsc8PRXAOwiIo1VvQzDLsJImHXH+BY+WWLg90XFwjeqbMwQ0oB6fgbbmgwUgqxjpA1153j3XPcF",
-	"+iy5MBNx9NuEnyPyBBo1d4HNYibTFZs/bZGe8B6K+ZzwFITy7AtFwcqZ28dOphcJH0R2TSHnUZm19JKZ",
-	"sWlxCS0yQg4QYW6eWQ1r2puPeB4hOB3lKXpRcGe+cyt/DLEDLeJDZEe9LxR6DSgkPlNb7WXzkB2NvKY8",
-	"mabWq5aB45r5HQyLbeGYME9TkKCpl3Vw6wuAEDUqpUUQhWDRZsfiwNkRVjN1gT48cM+IcKE0VBAN+2Iz",
-	"bNuO0LiTWYtrqhRz03mP/bMIF5NpIXvh66/JexGzQQJ5ADIl8RS3i3nF0wGZ+tf0BebjsricsW+DiFPB",
-	"biZsoLGfFWcKJxqGdjRnfMzU11+jWW6x8Az9GXUTVxyNIFwXH/cOc2CtEOiLaFERhQ3FJHzArOi1nLQ3",
-	"AfjCTssozNM0sdxGdZ89m81mLQo/t2R6+czeq54dHuztH53uwz1Gk+cao3XvDgh4GN5SQS+ZIULDaIy5",
-	"g8XcjW6j3bI3yQkTdMIb3cZGK2xtYGn9CKTDs+v2M8trEJOmDo7iBAAnVIbyxuCQ4REqFsPl4GgWmNf5",
-	"k8FtBkFAQpOkL2zQskV+klOiWAZcBM93fbn9nIBdS6Y+p9LYqG2Ij4TLMMJorV0gdmq0a8M04HfkGGe2",
-	"Bs4ZwcjKQfgDe0Pb4ytFIi84Gy0JwmYTCiyaFhXFhEzBWpY3Zf4QGxK1uj3cjTC/mbJvSB1TeC3+AliF",
-	"cH4sAgi7oQOdzG0IJivesJWPwGBmI56wFnlHLxkR0/EFS1VfxBKsjcspTanQDBHVukaxQ2XYdt9hnr/M",
-	"/ADBep+BfoPOIOxIZoZrdlleMzKdwFk0N6krPgFQCUMLEzOMiZkGlHcYLVNh7348M5kMOIgb3YZ5H+ov",
-	"UEfmNbpfgLySX/LMawZ/G1QN8WTuzQ0qnj1ccdtQsa4BfJbUvRpwahnZavFA0AkCipDNtLD4vprd6F0y",
-	"oIo1FROKZ76tPE1pwVjNf87dwwpDXp7dUjGP7xp1ZN6EaVZ4ymqmEKByZwxfMxfsGoB3I5pX1BfmATyO",
-	"sqPBdYvsUeWrhiRh2qjnF3P7KbCQFqmRPZMRvTAKn5Ik+j//K4K0xz50lUDeE52eRkCG8EboRVtY1y4k",
-	"I7jip1QHhpC1JFSThDmqtWczy3/JDAZ7QKPziDyJ6NV5J3pqq6pTBi42cJJa5sT45aiAOWebIZYe00l+",
-	"jVA94nG2LthYTjn+1SJn7MYas9nC0zxb0BzMunRBY9R2kl87x+29l4vIHfo4/q6048N+ceUKb5Bu+JiZ",
-	"/R0kU2hyaP25VVCCTth5XoN+VTcj9zp8T2Fmq/mK7uAlM5Yyzy9enk4hwFrrEreamu8SrwLudrab4YtV",
-	"ppsDRj7ahCOdTllk2xuuFYTYJRF4ctzNIDTQ5w0zrJuA56+v9K30DOVawKOC9DZ6giCMpgk3Zxakc4D+",
-	"RKG5mDJ7js3Cw/4BDlSP4P24T31hyQekG8zJwSjPSVTMJYow/RAmmikLTtA7aKiZ6AvUPmxekHVHMGCO",
-	"RjPKU6xREVJfoTVJDjRhN+ZkGHMPXthaP6WrbsVtLtqCM9+2uRHrnHkotM0VkAD1nLYH3EUTZSGm2JBO",
-	"E73rzc1uYCmHr27kNqerhsDvl2tSPxOchNlCoPoJS2Fyu6QT1oMudsL64ZZyz1Ye+B2D/hg0XNER6PSd",
-	"MFyzh4JLeSwC2gMlwzYi5BdXha4DGPL4pQh+vAzI2AeJWlaQDqD2K1YeFfFxl8WuPJSo25z0CxnfFvGl",
-	"lBnsgGRLUK/Om1vMW/C6oX7MCxAdKKXZqiK+dTG7tV3NQ4WMfT/tsn27Bo5/DRB4DZj/sWDZPl+h7v2Z",
-	"NG/aRFKuuykj+WcvafwDHDS4oX33DYVuI3DTxt035S2HYf2Aa919F3iqCq5aODK+k/aXj4bt+P7NXz4a",
-	"QskPo9m/zK1oJDa9BMJzTgFDamXPW6Pr0eVt0JjIuppS9G26VpaAKWlt/xwHsUVONao0zsHa9btz2yQx",
-	"VFH7YkTVCB5ku7upkZxlDc3AGP9gPQYRniDb3drlMV4yXfBmehlJzqFJFRnS1HqX+8LLeHRZkGP0Mwyo",
-	"cEl1ZnTWVapdSlXpxl2XxmS9DfndEBQAbyc4Bv02zrmXoWLMIlvEnc5rgF/KeL4md1ZjoyCoUiuyIxxG",
-	"bJFjfc58F6P9uVHLAA2VgpuYs9gouaXOediYV6a5u6b37sD6RYQkqbFvFDiN1x2LD+BXLF+yoxzLC56w",
-	"Jp1MFnLpIhyf/QCys5w+uh3e+ty7lGm2NnO1zT9ui8Ebm8pVksvtNXfedQqodmnG0xJkUDBI4GBiWlWz",
-	"pk3Qnyin/xTpa9F2HyGWWxHk61JJDaxwjSB28L8Odk1NobZ9OE0A/fnRhPKhHCztsOFuzK77wwS5ywz4",
-	"40T5Zrhz9x15k/U/XPjv+S1RLYGsqQPgiTDj8N3/zz65Nry3qBgkTLO6YMC1vLJWqaHNCUvH1Mw0mbfI",
-	"MfYgAL9akjjlISi2JQBXVJZhgPV6XJFhyhiqBbvYMFLOEEi9ReCdRjSXGsZaN7crMvL1FQQgMjLxQsbz",
-	"FjmDzsJC4p8FvcMT8kEeh4WIBTiGzUysrmB9d5kDJ/eW10l8/CWT+Ov5r9+wuUWeXMvV/XDj7+42v7iB",
-	"YMMLOSOQO/lgqdL+S1t/Pnbvsi4ba1mJLvFqbelyV29W7xAtaGf0xd67Q0hsriAkXK/1P1xGnLgklIcJ",
-	"iKA+HPyai9iZiBdzCysPERlzjlqkhybREC4rsMsRtsQQcgZxEZfa2BdQvpKyAYiRAo+39xlZUcdiL5n+",
-	"q/HXvNCibExpC8EFacqfiaL+F3OoLWrI2fOJ6sva/rXE1Rcx9fcUU98yfX8ZlTkyqR7U5IBaDPwszljp",
-	"xkFTCFUqJvQuiT7dRmVzAvMpbRYPVxiZx3whIEh2zUQpYlewKMBd2SJv5TW3TbwKoW4IR7p4ou2WImye",
-	"D+ImkjHYLFy7ICv6TEmvaAShX/XCQVjGfQFwnY9q47gsV8iN9K7NLqBxXCeesVnNnyCh7+tbZTeaiYrs",
-	"sO0R7nSsVjtwoUByIGr+M435bsHTsudVGXuzA4+YCvBgsmor8Bw/wGEF5FvtP9r3h4ppkqzNpG2ftJX8",
-	"muG9Vr3O5ly08v+eVub9VKLHl8ZZaztU5f8OovnPcDSuKZxX8kzuSTFMOJYA/cGOSURQfqjRudgr+SzN",
-	"unPWRy9Pct8fdiAotIfDbB2LV4LCvdBVU05UZpnitUOZ9kUW2Su067TJPZi8BfmsvnDfJdSmPSHyuRQs",
-	"f0GLHMRBX5gpBS4REeJ21yydoyMTDGOl6XyxsMe1iBGau0WOh0TPJIAKugJC1w1QuTpS57iDWyBH0uJm",
-	"OyVHjeTMSxyEX/MMSrMmj+s4hSnYhLi+GNO5/arQNq7kUoUL/kIKRUwrcdOYAoBGzCaJnJeI1Zdxpf6w",
-	"AEuzPjfHM3Nr5faDxDQMqCYvKD9F2bnJAuIx/V3N7VKvOL8F+N9YxN8ZyPz5p39++PH92enJD++Oj94e",
-	"vvn+4LtvX++/2nvZ23nxfHtrc6M3u5mf/nGBTKc3ZJ07CxT/xYr/ExSFI6mRN/wZhj+/9hUFG8zM6OFx",
-	"tYapwy++XNRqF7J9O5uAgIG4DuaTn3gO6UFWrkItzyXTALFA8GkXDGv+jACeCq1aZJ8ORkTI2OVDmSfA",
-	"840o3AqDMAwtjATKfj7QyhY0GWGLETaZAgjDUsf3e9ta4C/i/YY1KMmQmcyXhjq4B1ATfjW6BFRiFD3i",
-	"Wa5phqaykYGgLEODsBXZmx0z7+zesPbedlh/b2hWoYqgsbEdhhmqRWkMIIrwOWsw2CIoyQKuCtTtqVdf",
-	"2OnfwCmq/Y2tNajeO/zz5e5RxxanMddN29FvESf8MJLQ+dfVLqPVBK5Ov8QTapHgUaWiTpLVdJ55zQT7",
-	"wkv8N8yVDejUIpok8pJcpsbmgCJFm01B4y6WYmpXwuFqN6yZQlVf1LQzdKWXXh9kwRZWFWbdFGsqC2vq",
-	"e/zWjZ4qA6kuEdSIFzpnQQB0RtV9mmfUVQrg5teUByxqsXjnJHgRp33Be13LiNUYlm1+uuDtzr1+MV+4",
-	"hhhFhn3PGpIvGJlr6bmiruo1Dl5tca449IxY8GoE0Fvv3ZA3t/zlFOA+PfwRW5JVRToK22dhuLzyy8EY",
-	"PUp9mx1guZqtZmydVcYGJ/WRx1ZoMofF39UzaljamM7RP3HBmCApG8trFhO3XGu3O62b37Jau1WPbIYw",
-	"bufHRc4D/0a1RhgdievyIS6lzvwI6C6z6c2Ov9s9hwWqVQ9dK3IbiMpaAXubGy7d3KzHeKEv+ELvxdaL",
-	"zZ8bhWbdLvSDLTjL3XFkbbSn6KlYTn2ujfaq0qU2xLQwid7r0ra81xr0mbbQOWvlzNd3Xr6jKCnrTfxF",
-	"1f3cypJA1cw3KDPlzdfL9FUMWDqF1QfIX6iwvpYpEZdc3JDIXHduqTUKyFlK2ZBfkcg+x4w3CsgejeN5",
-	"9uU5xW/3xbWc90XEbjR89a9iA/MuUcz+iR3TEJEk665nqQIKXZBBOeU1h++QAvMQLP5fllNAOmGIkYjs",
-	"0VmSLbUZtjkY1DIQqMio5XMyZnokAVODDgZsoh2g3YWM5xYcB6F4ytA52BbCYiwEhN2Yu8mYKzVhUBUF",
-	"mhGWaEUtEpU36ZnDes4RUTKlG4IGPTNXhw40ogAgT3jMhOZ67hYxD0pQuyIu4kHj2BVMt8gRYE5BLgKW",
-	"RGMyB0sHTOgmEwMZs5i8P3vdfNElMTN/QhUYRn7MaCyM0iXVbEZhwSnR6VRpFpNJKm/mmR6IXnrA1zHr",
-	"Z2gBi+GyHbMignDRF9E/m69xVVhsPkVBPhOYF95vMZkULpiFd+qSzXDDoqv4eEsWomsBPhMozZudHQDl",
-	"y4P8LLZIVErWmUDeubjL/DktVckVQjy1TevMiKCnB1HGIKIJqIoKDcfxRM8B6COHvrTAYXmAyhw7QoH6",
-	"uLgETQ7a3eLxUhK2u0SbfQHblU2l69UTImC++QBf/fIx/xh+BDwQHIJFzAI4dyg87IvNMHRqYwnpDBQy",
-	"riuo5RWkcnYzSQAJEfss1KrqwAl9mZmBvFZ7rpSwXJWeg7ZqFrNRr0VaUBvMVTL7J52dmmePePgDGUVa",
-	"ygXCzGv1MRHKipaM/Myt9jhZYpnY1jVSkCfIpl0TuqclnAIj2BaAP3gEXVgfh1eKt252djw8xEylXqCc",
-	"1uXDI582loEZ9q4rFHlMFaPQRmbZndmFJ2xMubD7nn3bfCcTPpiv/BR3PWg5vQlvvmHzlbQc79rCva4/",
-	"3Gp3Wzezd3/WBGy1B1ivgv+E06XIqdVHOOjUh+t5v5fadiR1Lx5zbcMxhqDvvCfb4T8jhHPIjJB2AhQb",
-	"alN3kDzFDwBerf23QP/LtL68ce6SHA/bRHe32BSXFpBMES9JICohXoN15J/6Nv2+3+gSgKK5jYK+cAlM",
-	"ZgJUSQHl4hkEHbmUwO21JAuUr8DX0gxLDAj22jJaX4BNpQEotQyBGuToMRkOaos4vERoWJcLZyP2+iLT",
-	"0aiynYftgqoW2UNMfUCGmio/LGDTVaQtvFe6xP7rlIR8O84sZupqaRA3zdls1jSDb07TxKpjZbM/6zyd",
-	"k9SBQwuDDYPN+4dv1dtbHly+u4Z5WtuJ+3dJgayrCjmrtH32l8PdgWqF1815VVcANGX2eylDo2S/u3El",
-	"okC8mKvtN1xyGeQ9gytYAlzcOUlDoAsniuf13pu32LVQ22Yb31pAwv7icPjTHQ7mmxxxuiyUfrQt9lxp",
-	"2tLO7OsJKQ80OZNXCaNXLM6wU+sF1muZZjmGxpgFRo7dksBFPZK2Us7l3e3myMeDlIGFTBOVNwG2eQh9",
-	"YZ+aLi7IxkLq+ixH5+Mwt0CZ9a4xNP0ERKeu1xRDOEPeWfstgr2olUsadPcFfZFnUXjdDgRTQRHdGOoH",
-	"EZm4vpbaPP8QVvyhACrYELwWzWQqACyWEgSYJua1imtZzD4HnPo/Ug553dBXkj6dtaUPeovqQL/ctvsL",
-	"kPfDemir73stwlLMDDeVvzCzXkX7P5PyLRWudYZ6OPctVRCbdfbbN/md9B3fPIROv8Aw8bw0uoYLKqYU",
-	"l8Kpn3nXcluHJYcZC83euMDHazXau9Chwflk8aiRsUnFchj5vO0ZwkiXkJ18HGmyIow08bCJ4bPqC8CO",
-	"vkzldAK9gbTyUyKsUxcdnzlcKLddblUXITO4JilNWeYsdh17AeB2TMV8QTKYbRL3IJjkhwfzcCpVLmKb",
-	"fRWWuE7Fg2ZyWae455Wublteee9G22+O1skblrXbazCVcnO9BWlWdmJfFMDPKuIE3KEOCW+99KjlGaLf",
-	"yRmRQ82EBblleBoBFs1whAyweTu03dQwhxQ/L8gi7QspWDfnPHVMDStRKqj3hUOE8NIejzL6Vs6kjl31",
-	"a55Nlt+KA2NeCx/n5MXmnNCEFvtvQNDE48V5uzs5tH1OcOcC4oUW0HYqehECu2Q8tQsEwQDXwbQdEoU1",
-	"f7u2i0Wp06gtDbEaJh5LP9nWMpqLOfQUZMkQ3jdmY5nOA8zxyNG9yZMIvome7oLrB7+8YJeAn61JCCC7",
-	"Wf5uX9jtNZNuYwqvkxaVJF7EQs4pZtWk3vul8z4uF7fTrGbpevO/b57uwlzbzk5trm1wZ45vuSIjz/Gt",
-	"zdPdrs/SxRFs/EFZul8kyWcmSSpZtw8WKtZXsNAvcIp9gkpN2JyjD210FyfPQu/KNiPiyjWudW7cvrBN",
-	"5GcjCWmociawgUIva2jn5wW0vPZjeXdBv0cgBFU90bBK18Gg2HLQDBV6m1lJRF3HQetIGCzxV2f95Ffy",
-	"Vfsy6GHgqmaZS3bwWzq3SaFsjpkZLsj7j8f3CizFIvV6ylX95mZ0Va/5H+6rKLZ0/J3wArJe0lWIOnNo",
-	"8sa/eeUhxOC9Fpa22eA9KxJzwfH3RxJwa5aTn3XFG/mqpsMhH3Am9Cnywro9SejgCjycNtGhvCu17UQf",
-	"tkH/juhX1f0Rro6lsi25SDCqqV/gVvLb1WyX3/Oz/MbUi0ovgpCsyT+peUuhney/OTncG856LeqpbaW6",
-	"UbPHyyBCZ1SRvN16ZVOzZsL/3vv5uwKwVXesRm3wzmMl5Go3y/Wl/cKJ782JQeFZX3labk4698sXK/Lz",
-	"siIL8edKb/GHBJxhXOl1fYoukkSWp2wTjdNrZg0D16Z2l6QsoZpfM9dQ0v1ic9rfnxxmjUlb4EmyA16n",
-	"B7KF4QYEWmtBu/anrp6/mqZ6yDT6QKGHhHVquuwyW3XG4VVscFXqTMm1W2LvXYUVrr4PPcd5Af4oc/Lq",
-	"EZtDZNqisNrnofFffdC+MVMLiDlG/mEgeYaVStD0ZJrEBKF78mdi+Kz6zFOGeQG11bjeckJNxe3H2/8X",
-	"AAD//w==",
+	"7H17cxs3lu9XQXF3y3a2SZPUwxZVqSlalhPFtuTokUwSetUQGxQRNQGmAYrieFR1v8n9736R+03uJ7mF",
+	"c4Bu9IsiJSVxZrxblZHZLzwOzvv8zqfGUE6mUjChVaP3qTFmNGIJ/LlHh2PW3JNCJzI2P0RMDRM+1VyK",
+	"Rq/Rj+d0oUgoZFNpmbCwETTYDZ1MY9boNdyvjaChhmM2oeYFejE115ROuLhs3N4GjXdySPF9xdefjhkR",
+	"bE6u2OKJIlOqxwG5WBAe5T7z/LrznE5584ot1PN2Z+cF7Vx0m9ujdrv5YrgRNXfY5qi5RbcvXgxfRjus",
+	"PbpjPMdUs3d8wnXzg4z5cFE9roRqRmJzG5EjosfMjDIgfES4JmOqiBSsR8LfQjKkcawIFySch0SxoRSR",
+	"GoinUUJHusmZHjXHWk/NDMw74ZVNuwXNTvvZQORmO2hcscWgsfvb1512e3f+9XZ71ekcswnlwvxcmtCP",
+	"Y6pJAtdVj4SJG7SQ84BQEREaxzAXekm5gLnoR5xL8vVmd1d/vbF111SYThbN/kizpDyHExwN0ZLMKdfk",
+	"go1kwggliXnK/27H/8pIJhOqG70GF3qj2wjcZ7nQ7JIl8N0ff/yx2Z/pMROaD6lm5Y9/K+fmw9S7iTw9",
+	"frNHdjqddkDMX9svttrPctN/xWjCEpIwGk++HjTolF+xRTRo3LEKf2/2p7z5li2aB1E1bfLIo8ldQvGU",
+	"ThOmmNC5ITzCccmGc0gnrOYQ0wnLHZMpS4ZM6CYTQxmxaOkYh/y/uu0pn7KYC7byYI7moopKzGikuXT/",
+	"4cyUlhOWNDe7Kw/mZCinTFWPRsG13HAUm1JzfiLD7dSUDpkqDikgbDLVC4/fCAmrkw00opoqplUvYTQi",
+	"6b/mCdd3L+Mx+23GlK4ksYPI0PiIM0X0mCvgFYYnmPErllzzIXuiSCwvl67j5tufu3//fuuHF+83Dj+c",
+	"bh9/1/3xp1cbe6/33ywd3G3QiLm4gsX8hum3rIY/X7EFyAqtUF7IKUtAzJgZNS6Z7k+5eThomLWeMG0l",
+	"npEyrSu2OBdAzY3/TJiaSqFY60JGi/94ziNYIfz0maKXNdxAjjQTbkvJnCpyzRKzaEsGg6+754gO2Y0Z",
+	"kqoTozfajESVvh5zZT+vSp/+bcaSRWs4S5RMKr48pZdcwJuem/ef2xvNaI7iiCX7106lyA8ILhKGVyvH",
+	"M4u43nfXq8aE3L1iTGYgVlhcyytWSR94yW1OaQQJXH4YfRxLTXX117/h1+m3CQUFR7FhwnR5IPCShw3k",
+	"bBrVDWRvTMVl/TLM4MmHff0HQ/OLyq/jJfj6kiWAQ7NIB5EgW3olI3ijGXb52/ZVwCvyo37LFncJqQRG",
+	"FPIoNCyZmpVpkQ85+WA2De4VQxaQ8HlItJQ9EtLnFyHhioT0v7pvLsKAUEUuFgMR4mNnxwd7Ts9+al7w",
+	"LDRc8zt6TU9gKAEJf5tJzeBiQBQdsa8HjUED7/uw0GMpjDY2EOEsiVsfqB7vqyGdMu9t38gW6ZNrGs+Y",
+	"+efZ2cFrYlQc8vRlcxP+v9N9ZgZpOTMVhEcBmY/5cDwQgrHISBICI+bislXQ2Ia86UlibpbOUEIjaFg6",
+	"SEkC94onLGr0dDJjywUOSOujUSWh9IWT2HrMzPZQQRZylphfdwkOOTSsrUejCRehGxgwimxk8I6caPnP",
+	"hI0avcZ/PM/Mn+d4VT1H9QFIyFEXUNArGn0P7+0Zq0loI9V6nxp0Oo05mjHPf1Voy9hVy5iW+UPNJhNq",
+	"/jQklzCzE0ISNRuOSUqqjaABG4jfiMzgDw5/6L87eH1+vP/92f7JaSNoRExTHqtG75dPjRFnsT0sF1KZ",
+	"tZ8whaKpAR/QhBIYQvYRVDi4Iul52yUxo9fM6BNyphu3H/3X2FeTe78uPbvnPLpT+muqZ6rR22y3YQdW",
+	"27L9JJHJsd0s3LoKsw0HYeYxobE5GSwKzKmn3ly4IvNEistGsNQWrhqMvf95/uYKlWrZw7l7YSKvaGR/",
+	"WpPwLiynzOiuT6aJ2SSjPGbzvB/BsZspT5g6pzpHc5OZMvaX0wlHMz1LWIGgskdJ9e33Jpjgy2n7XE6b",
+	"oT57ugozCD7PQwaG2ppHbCgnuFwetc2ls+u4IGiY3Y/I4C3lw2WoYizjiFACn+8RMOvIIG/1DRrgvRk0",
+	"EjaVifejSm1MO84CAcKP5Hf61OciCuRMwxGbcDWUYsQvZwkDXYhqds0Sz4GCIzeqhzYnjKorZbQqsLvt",
+	"snw+ZLwnxSjmw3UlBVo9UYltgpnCFXHXy5T8dv+n8+P9H47e7r/OUSp1z8ArhlQYUrpgZAh2R7RLhgkz",
+	"ZIE2EJ6S+1DGjpm1pldMlAcPijpXBC+Xx37Yf79/ftp/u3+YG3ruMXKxIFSg9mlmkjJfoyPukuFYGl5t",
+	"7wB2lzgDk4LRTUY8Ufr+s3tcus/NLXAWT2mXPxNqhimtScrWjVemBiOPzCzNlxOmVCU5vzp6/dP5/uHe",
+	"0esCPWv3Bjz2ezig5r61lQJULKgil//g012imIgMt5iJ3OfuQQOdLbMSXGiWCBoX1bmL2WXB+1YpbU73",
+	"jw/773ITUnLC9JiLSzJnQqM4JkZR2iWaxTG8EjUMSyTe2O8zkS1Uz/Q4kVrHpQ2SkkyoWNjYw5zrMaHk",
+	"gkbWO1Gc0unR0fn7/uFPToKe5Der9m39DweWIU0YGSVygtYkjSKzR7tEJ4ssztEh95RXXeRKUr6jCfoI",
+	"q0nRjDOGW2oo0UzzXf/4m/1qWnTKs9GjpdJke5O85a/uSWcbZswzQa8pj+lFXDFsI/MvqGKOnVOh5iwh",
+	"Qs4rxn922P+hf/Cu/+pdefD1L8KIk+GmQJlUZQIj2xo6MmqwFxBy0ah7Eqad+ZWQ8wopggMgE2rO/jUj",
+	"F4wJMqFR1aYdnZ3uHb3fPz87fHt49ONh/cRHlMcsItEsMfPU6WeMBmIEipzpoURWbQdmZA0bXpEsurWQ",
+	"M5KwKaPae8H9l+DxBE1fLHD/WKxYj2x2NshToFdpNCsk0mcB2exskacZewSSNj93d8jTihM8EClD8E6u",
+	"YHoukysUZe4hxWgyHDNlDoYUQ4YcAO4HnQ6igkhGA1FBR88CstVuk6e0gr/CtQ3y1KPvHqkg6oFYiaq9",
+	"oVRRdIsUSKo3EHoZUToyKdMI1xiC9WR7fzhk00yIVcSGzbptdrYCEnII/OhFGKBoEPEi9RSiskMtU7Jj",
+	"yvkO3dN3xJ4epmwUQsTLnvVvfbCa8kYmFzyKUAVdQ1WRLkyZMZwjs6yZPxMWM5KgclawmzdHx68OXr8u",
+	"6K/w2h7uEMUIlNnGwltBE3SardVmH8GNsIF8xFrSZWMipsMr5YyqSl3l5OzNm4O9g/3D0/OTvaMPRenB",
+	"lXX7elPTLpSKk3RRznuO/3E1bqtbX9OYR+RipnHxpfa29dG07apchWUvKN3/4KNwSCfs1FljaxyFLxbc",
+	"vSy4z8dUO5S6H0241qjZr7H1kChU63kAlYFr5eVcVdDBcf90//zdwfuD0wqzzen81W8z9NBpt7NMre02",
+	"KRoCG/c1BP5sdpjz0n22HDG3COYAVu9U6q4YxtyYrFwZXciak+SpYWM4f0+4l1SeB2oYLp/uTv2inHhX",
+	"k1240lvc/Q9Scj4D6SD1GzkT63KIK1YI6BzaOE61b+Dt/k/nh0en52+Ozg5L3CAfCAJrwIWtgaWqNMCf",
+	"uPh4IUEMLIp7nqXNxzxL3irA0QDLMJbiEvIgc6rdZyUnMD0m+vdyUSfZpD3/nd0jSKKzd3gpOZUTOTrt",
+	"Vwk5l2jm3uIpPfB26yRQhrQncsKE3iUzxaxlO0yYTiMclxJZLb4KYh5GEH4uClB+v2GkZuK/zpSum/3n",
+	"Q/4pR/+iJhX8pb8LkVROpKBEkFSHQDdNaO49j3GTvt7s7oQDQZVhEyN4lCuCA/+iWjyS/+RUyvdULOzP",
+	"am3BADHnmniCvYrMLeKpF+7+MQX3RjmyjNO+fC6TKyARIVcPMXQ/kyOTTQ73ILWSr7iIyu7WXSyzqHbB",
+	"P96R+JPo8UzQmR7LhP9jbS6NmU01WsqYKuJuKJPf3vH+6/3D04P+u/P9v384OF7Cor0X7ZJpIo3SR5C1",
+	"zZTn1bu3ytLBmCOYaCXV240AWaFL3V0yHZvtskziGNVLCpaSnXW2O2+2U024IvOxjB80rQlXyjq7i9Na",
+	"Po33BycnB4ff5KOoTETGTnBToYrcNG1BWo+c7O8d75+abelbggLK6RFb/YPXHzKZpVox6IO1arE3syrt",
+	"2N8g70W7j0dhj2oJgRGk55JEfDRiiRHtV2yhAmfHIS3bAf/LOFzTJcRwDmTK74HVAswqirhZIRp/wKxP",
+	"bpjUiMaKlUJ2sM9aWpunETSm3iOf/GTPyvx5uA7ETSKwmURENM8Kvywl9aAabmNjY8cG5QWRo5FiOrBR",
+	"toHADNCA6GQmhmgQSTLhccxdSKyQlt5tb7Sb7U5zo3Pa6fba7V67/XMjyGr7zHiaZixZfZ+LOBl61zSi",
+	"+k4SfO/uu3U55cvvh0qD2yAL8ayQbx40Ms0Tti+Oj0aQELjs4VSRO2Faw6w+1ijET0rOtFDM4ji0Sotg",
+	"NQn15iZMCMBcfruI8uJXNtQN599Ud83SUi6LbEEcsi9XJvBLw1YOeJT2seJbSOPvuNIpQygR5Fs4+ILN",
+	"mdKp8z5Pz27PKxcq036mWJPFNZvcOT8cWcamgsaE3hzgk512O50LTRIK6nZWQXXXqz9kdxZXDSaSe1f9",
+	"qtWvWB/5pzmTcqbBYkoFe37hkD9ElYzgx3Gh6s3eXDiu3a1me7vZ3TztdHrdl72NrVb7RXf1I7uMFeVG",
+	"YG+8i1m02uswjMuEDtk5E9EdA5gm7JrLmVtHorScKrARuLjcJfRCgfUJ3NH5JAXLLInisLvbzU7HLFp7",
+	"5z7D5hWlnIeQ6IreLrUL5ULXL2zl8tZ291lAlCQ8UkTJRJOLBW6nefYeVcTpMGczSCArjTCmSp/P1Kqk",
+	"ZW43qogx2m32U6dNzO+apcs7E5pDJpuoXs2N0067t7H+an5eUmOasBG/qeZmwP3MHid0qFmSlhojVQZG",
+	"tiZsKC8FN1od+sONLp6e/mzV6NV5+/T03XcvuttVa5KXXStJrEamwFZu+gesHMYUnso81eKedoGtvLzP",
+	"CVlNiDnZlamyqwiFE7y3yLvhIFix59z0djPT8XjEln4z8LnwihITne5raoUW2QC9qrskyzukC3LBSMxG",
+	"LlUkLySQSTqPQGWJNJiskEgURxmP5HGM3C871S9IRBcKqZJqAKPgI3vAfQp4ub1phGwJ0mFCb/hkNmn0",
+	"ttubL80dEy7wh3Yl3kPN+p2k210oJ0bTyYwp9UizWDFibXhzIcx2KATLeUqVSm/s750e/LBvpiLMqH5p",
+	"pD9kbgBnoH30ST69r0TLtqIcanjX3HJAAzF2AIiFXSiIgJJR5KhKQ+GoQmN8bTNBsDmK5QVSUzKLEf7A",
+	"iRZCp9N4URTZnc9Wv/+309hrjsePXI9P4BT7SuZq61FSnD8VqMoKo2oBN4vj1E9h+chTSH1LmJ4lAuK1",
+	"HnmJCNkZl+JZnXjrHr745vXezXdnw7e/tl+3O92Nza3tFy93+q/2Xu+/+ebbg+/evnt/ePTh++OT07Mf",
+	"uv2rn2KFnOYdE5d63Oi97BiVXGuWmHH+zy+0+Y+P5j/t5s75x0/toLNze/5Lu7nTb/5sLn3abt/+Z5l8",
+	"C+LCLkOZx3+stubBws5UeVvoDaomaH5qLOfCxvbMRs4irvvDajQmYAtG74pAS5WuOD6MGb0Ke95nrLNo",
+	"KhPNXHE5YSLKIpsuj2MgQE6Y428ezwSBtfAtO0w9EohJ0HCx1IZTHhpBw4wizxzTm8vM0c5T1iDEuPJ/",
+	"M1o6NAc0HXToCiLCHlFywsxaoB9jOGQKwu5+JnCLnJpZUvMtBBQw48SQE4O/beyZa8XiUdGxkWrW7c4y",
+	"zdqjs6dufP9E4npDm6OPn17ePm36/968ffZp4zb3U6d7+6xMgEHjpmnf3iwX+OoUbIimC+S+n64zwkyo",
+	"WlP7iSLZWUfrx4bfgzSXiSdAG5BCzeaIb6BaJBwlchJ6somPIDc6YUCCLtsaE6EDEmoZFuwtvEHI+S65",
+	"kGYXE5a+S1iIEiJHAyEBs+SaJYpLoRxR22gSKNBJlI6r7w5C/qDh7i4Tl0t5pFnMUz5huKCVluiaz68q",
+	"GuFRJx+zx1eRkvhVdqOzx1Y3E+DhVFZ6b8hZDGtOejXBBw+i0HOPVoq+FKmmyqNiU/Td+ShtPh2u4vrx",
+	"ufJt0KCOb63yDJ5DG3isPoJDGscseaLIwYcsQmnPwMhGytND7TOnzk631W51W50qFruacwjP+eNa5sOM",
+	"39y5Qo431bhHSv6QXXAuOOwirLu4BOEEgRBVzbxfdB7kFrlii3Me1cNcaSeYq5bzsXwzv6PH2wsd1dHn",
+	"E0X8uMdq9Lk0DFWa4DWv8AaHY62nYYA6jlVpwjQJ1X31icIacBH1SKhYcs1C5/dERAvwwBgBORCgptur",
+	"IcZIjCLArxhmD0iRryRCvaCgFphR3akrwj6Cd8CymZSSMleD9Ty4I+OYC67Gx6X8brn/HcG77u2BTwUv",
+	"+uCxjGplL3zGk+/2wANeWNntRJXCSn8SovYQop+MGlui7Ls1aoOQZCITluGaPTYnqHL71+5RQVpXAyFa",
+	"lcphcHlupvxGGTVrHfNZy9XvrpWqRbm/0hRyuW/rTyLnl7x7Ft7ttdPI6RArzSF1+60//sw3effgl1r0",
+	"Ba1tpXFrc5TqRp1//BWWJmZljOUj5SnwSyDISmwc511QxCA7adnH8rZA3fea3cpDWbN6mdK52uqhOvM7",
+	"r96Dg1+Pvr4Vvr11RlS1/pAs8hrQdGrcGA58CA1MY8Mj4E5p/RGGp2r/HIpWUAZnSggma+TmmcPKqnBS",
+	"qmos0Yrh8nxQpg4+a7n0cPN1H/5Yt45LZXyyIMzc5KHmgBsIPOUtcgBDn8aUC/LdydGhrYGGDJCdza0X",
+	"ZhEvYjYhkRzOJkzoHjqF1JhOgWjQ6gbIP6PlWjBqm2hIJizilJhhk7mcxRFR05hjkjuMCi6h+X7JBENI",
+	"XUz6VVW2OGZFLd2BAFROagZ+mdBJixRgnMjTzXb72S4p54wFA+H92H//6uCbs6Ozk4CUs+Ryv9kIQP5x",
+	"F3J4utnuPNsl5RKxgKSFwQHxc77NIxvPdgciVyITkA/902+zf5u7Np/tkvf7p98evYbf++/eHf2Iz289",
+	"2yVZ2WWA77JDCohXomBu3nm2S/JAFuTpZmfD/WqBVsxvW2ZY/lgDUsrHJU83uzswY8QzIU+3YL29Uvyg",
+	"WC9v7tl41hoI7yYyYVRYb1NlUT6W4xffhKmI8zEzbC1Xhm8entCIVVbdt8ghmxNDXsoFzmgUsajo7itj",
+	"gpUYRQoSVgLVFYwwoQ0nYollF+6Qr6Q2+1wzpzd3K9TmFfmVOa5jjCCO+A3hOj0/LFGFLIIVEAHLEecl",
+	"tuP+bzMao5/Vtx2rePN6lqKqiQN6H/z29PQDSUO16Yeqw5MVEcicz9+9xq15gIwqN/sq9n0gdCLVlIH1",
+	"58FHluBVj/ozPSbdVptoecUE4f6DKWQmeEFebG93n5UYJzxWA2/uFRbhmRgyfg0nTCxI6mV+zCBMhc5y",
+	"xcS5+fl8zKs8dQeXQiYFxwn6889xandJU7xrhU2ozb66exfw0WXbYOz868ozySx0LnPvdrW34PnmI8MD",
+	"EdTDIpYgoryF3HWqTrYMF1LGjII7EuXpMgfVE1Vs2bGiU6oq72uJVxGnZtkIZJPa9AOiuBgy0tl50c71",
+	"gXi5s93e6XSLh3J7s+JQBg2+Tr7bKp9/sdV+sb251dla6fNpBXndGqPZWNk9oL4vQCV/m10s+47zHdW1",
+	"RCi9b6ZYImpht/GlaebnSmZe4fRZuq86fu8YvToGt93a2dBFzjWCsuXimbuqa0BQ+fgfx/UKS2SGuXx9",
+	"6nnT6ZiKK7VLuCaRZFiooejCqUF+/ag5AZdSlpepVl+wLYRcYWpuUeDDZvFa5MB6AudU+d/LIo/c6HGQ",
+	"UmS0H5lcqdadi7LM9nnvhcaqyeaTH+3f8nyLvrLmT/UnC1oOzl1CL+RMO9bRS3Odum3Q4rg5yeZQgBO0",
+	"YxSozbafxGfzdAdiiKUI3rXAxiFhdexrt9rtFuk7TpEGJxM2mqmSHmosIaXPh0xA2VXjhdnOmALaeyKt",
+	"cugvhachZiu4WjsYm7cRkJngv80YoRMsZLJ85onCbGxElwIvq05rtgEL32iyNAFupxlol+aPFq5Zd2vL",
+	"W5hdQyJV6yUkmY+5Npan4Zdm1RgH2mYiCuCbYSuE8H+rFeIPPrp+YGGac7kLNazMI5ru1hbkorl/5zNG",
+	"nv6t98v/tAYDNRjctNvNweCm82YwuHnxxvy58+YjXK+59pW5Uvfgs7/9czBo3fX6f9a+/L+Xvny9JAKz",
+	"bmZHKBcVO5Miapq1IxcJo1fg3FzS3MeTUdCAwbBexPfpEUqMKAJAB0o0oxP8X0GFhjyNLBcNASAGAlLR",
+	"AkAoMcSatVOADgqxnJdtuLww/LLbD9/tD7kiiZL+BU2+Yg6g/oFvcV4ybVFLK2JPw1mSGL11WimV2pCz",
+	"if1sQpRq/DqfQt5ZwZKzlvf5lCU1HzJUBwwaa04E9CG4zInBbnulL/kdeJbGs+ysAg8oCMqUeYzM0Fu5",
+	"tGtQyaM7EMiMBSuQf/9nNlaTl/3R6y477UyT0UGXvW5/f3qxffiD6rK31faZpjEskKrZCueimVA9HDMs",
+	"6avcocBoJQLWUKXyYihnolCDsrG+He6PMsjTT2mfqzSKXHX/mhnYHg4mdsQBOh/JZE6TqEmN4QjsiDz9",
+	"Zu+4/6xHQoiBhQ79Emw7QKInjA7HAxHOuYjk3CVoh+S5e6TKMZom61RH51NemH0O/LSuwt18kuAHcydo",
+	"ebJ2pw3/52Vrd6roPj+R6kHGwHKRsZfHsb10GDapfNkgCoTiwo+FkS2lCZcHvB5pPCRHGHRqe6q99NgA",
+	"vZq27aYt8sZttmmQTxR+CAmlmGf8hXD+GMIp5GWX22Fi+wnDzBMqNGIawqdALeKChHhLCNqNK/uDPBbV",
+	"sx0rN3dwg4AGJsFAmFtDGlyERDCaxAvXRsp609O2F9bWQLXd0BCK9hShk00VQqNrHg8EhIxwvIZlJ2wa",
+	"02FJswIjNvVa5L0YHz0fd7oj8Mqmc+B5mlin+3KJJvbLYHDT7Zj/bBgtp/vK/Oe1+XPL/LkFf77Y//jf",
+	"62bLThMutDkrpH+yd3CQrjn6aAK79gGBJmAKTsIFHV6pmKoxBvUzn/z2ZsEnHzTQgLLXzWG8DRp11IEl",
+	"HtZthQCzPR9C3Pa7MEun0ONoiCEwBg54IzdaG89alp2YDQhdZhMCr4aBvYbCCvOcfOaDNR6YLJ1BPdjT",
+	"Lxbod3Sv/H//6/+EnrG6CwVAcIeyaGfmRYBN0v9wcE+quS95/M408Zi0gOAQ9X6eVNGwFrdNbMp0arho",
+	"JAkx8xE2qWw1H/TbnBWfFTylPH1FNddDV1n2gaxuKv3Ci9Xfz8XluZJV9gYO3PNJ4Hhg37ggG20oVfM/",
+	"u7XSZz0Qj2XTylA6Mk12NUMEK16qAL79KSHyfLlwOS3KyxkmK314JsyhXf7ZtJIXM+gg3r+DS0nopdy1",
+	"yKZpoivm1MMDoNsrgCdCQeIUmTwb6HTWV/gtKWc0l22Tt55FkklnXCW2ocPrnhlytb4RsSGHAgPbN4pA",
+	"049rGpfOmWWGVQ5VxxzXtXcgspnUjAwuOaedG1Vg1KKxjBmZcDHTgJg5NnyYC3J2uve4ed0pElF+cK/T",
+	"JUPiDYcyYmgROsihLP7avVf4NbHgRrbtyWj59tYz2Gyo6PxFdJqLRf0uV2fI5kP92WbIOEqTbbG4Eg4W",
+	"0JHFVzLnZgFV3SvlBHj0mhc5FSkBbhwrFP2CXu/uN0QVmomG4MDZbhsq2thut+9UtSsImIshWxKlw+im",
+	"MWQgTTshF+ySCih2hUnWEOx9ABeKZMQRMra0SkF9Ii+2yN2rzErKUnW4LeeH7+YaWxIw/zShxHor0jJA",
+	"qDrOUtPlaCDS/B2XcFSRVQSaQC6bCCXTdBpDwAJeC6cuV77nzqGPyJtJskxUVyJd5wArc/V97rUlToHr",
+	"5mU83CvuJ62r5f4hvz8j1+FxgHjqwoVuZes4nMs0cKEQl+1kUTqgIZZCiAmj2+dL9xzr5or4lFKdo7ds",
+	"dt65wfKZ9XF7oCfLOSSB1fMzB06BiOMenRqFBSB350ZxmlKlbD4ZWDu2P407/mvK6Box6FY+W8PC8UhT",
+	"Ngpb7eQaLGx5zw1JseEs4XpxYlaLeTBj/ZkxjyqBhJ546EHQjTnNurLtmFOIvGyEFLt8QydOxYfVbz91",
+	"/mrHyqyDyizyXCYRyj2I87g2CTzN7oH9hsUwH8i+DPU05ruAybf6hym5QBQ/52TIPgC/F7+AkIoj6RAl",
+	"KXZptEty6rdbc6UvEZvGcjGxxSyFBu6QaxJA8CNIu0dhaXTgWliYQ2d9xjbWqloDMRBffeWh0HEpWl99",
+	"RU6YiNIeSRAsKCEZhkQaw3wZmGGIwTTr0fGdBGSJj2AgSk4Cow1HDPEnqOeqsD3qQItIO+DaaHnW+IBr",
+	"19CcCzMRR/RNuBySp2wy1Yse8GZMhrpii2ct0hfeSzFB1LVFv2KLgVAUDKWFfe10dhHzYWjXFJIolVlL",
+	"Lzsam8IXYENDZBshpveZ1bDeAfMnHmLs9Z5l+YXBnQnUrew1xA40D+aR8oeBUOh4oJBJTW01nU1sdjTy",
+	"hvJ4lljHXIqSbOZ3MMr3B2TCvE1Bjqde1spvIABL1milFkoW4k2bXQsIaEdYTv0F+vBQXkPChdJQkjUa",
+	"iM12x7a+x510rkkAWnHTOcNGaoSL6SyXAPHVV+RMRGwYQyqBTEg0w+1iXnF6QGb+PQOBCb4sKpYA2Djk",
+	"TLCbKRtqbGzGmcKJttt2NKd8wtRXX6Flb0ERDf0ZHRVXHO0oXBcfABHTaK3kGIiwrqzDRnNiPmRWXlte",
+	"058CjmW3ZbTsWRJbFqV6z5/P5/MWhcstmVw+t8+q5+8O9vYPT/bhmdugobnGgN+HAwJOivdU0EtmiNAw",
+	"GmMxYbF8o9fotOxDcsoEnfJGr7HRarc2ELpgDCLl+XXnueU1CCBUBfdxDIAeKkXoY3DI8Ajliw0zJDuL",
+	"0Oxc0uB5gzgioXE8EDbu2SI/yRlRLEWZgvcvXMqOl1awa8nU51QaO/aN8JVwGwYprcEMxE6NSm6YBlxH",
+	"jnFqiwqdHY2sHDQGYG9osDxRJPTiu+GSOG46ocBCn1GRz+kUrGV5U+pSsVFVaxDA04j3nFoIhtQxC9ji",
+	"W4BhCefHIqywGzrU8cJGcdJqEFtZCgxmPuYxa5EP9JIRMZtcsEQNRCTBRLmc0YQKzRD+rme0QdSgbRsm",
+	"5rnczAWI9/sM9Gv0J2FrOjNcs8vympHZFM6ieUhd8SmAdhhamJphTM00oF7EqKaKgEjAM5PKgIOo0WuY",
+	"76HSA4V56UGvRbbJbsFK56MR6jZlWz5eeHODinIPYN6WS4EKhW3tUw0qzQtfDUG3CENWPxD0o4D2ZJM1",
+	"LNCzZjd6lwypYk3FhOKpeyzLdKoZq/mfc/ey3JCXJ8iUbOq7Rh2aL2GmFp6yiikEqBEaa9nMBdtH4NMI",
+	"vRYOhHkBj8L0aHDdIntU+fokiZk2Ov3Fwv4VWMiQxMie6ZheGC1RSRL+3/8dQubkANqLIO8JT05CIEP4",
+	"IjQlzq1rD/IZXDVVogNDyFoSqknMHNXas5mm0KRWhj2g4XlInob06rwbPrNV6wkDLx34WS1zYvxynAMI",
+	"tF0xC6/pxr+GqB7xKF0X7DCoHP9qkVN2Yy3gdOFplnBoDmZVxqGxhLvxr92jzt6rOnKHhp6/K+34GG1c",
+	"uUoepBs+YWZ/h/EMul1al3AZ9KHb7r6ogCqrmpH7HH4nN7PVHEx38JI5S5jnWi9OJxejrfSqW03N96qX",
+	"kZe72832y1Wmm6F7PtqEQ53MWGj7XK4Vx9glIbh/3MMgNNBtDjOsmoDn8i81MPWs60pAqZz0NnqCIIwm",
+	"MTdnFqRzgE5IobmYMXuOzcLD/gHOVp/g87hPA2HJB6QbzMnhaS9ImE9HCjGDESaaKgtO0DvorbkYCNQ+",
+	"bGqR9WEwYI5GM8qytFERUk/QmiQHmrAbczKMuQcfbK2fFVa14jadrebMd2x6xTpnHip3MwUkQD2n4wGj",
+	"0VhZCC82orNY73pzsxtYSAOsGrlNC6sg8Pulq1TPBCdhthCofsoSmNwu6barETK77erhFtLXVh74HYP+",
+	"GDRc3RLo9N12e81mGi5rMt/ZACgZthEh1bjKtZ/AqMkveaTqZajTPgjXshJ56G6wYvFSHsx4WfjLQ+G6",
+	"zUg/lzRuEXUKycUO9beAy+tcwPnUB68t7seshtEhiJqtyoOR5xNkO+VUVkj69zM3O7drNHSoAHGv6Opw",
+	"JFi6z1eoe38OXbyMRS2uYAyGsb+1JmvVG+DG54fuLpjjJh6DqtvT4/L8FY2+h0MKD3TufiDXsgYe2rj7",
+	"oaxvNaw9cLy7nwIvV843DMfN9wr/8tGwLN+h+stHQ2TZQTZ7n7okjbSnl0C0zqFgyLTotWv0PJq+DRpT",
+	"WVXSin5R1w8V8D6t3yDDqGyRE+1ANPCXnt/i3eaooXo7EGOqxvAi2yJQjeU87YoHhvyP1tsQ4umzLdJd",
+	"GuUl0zlPqJcQ5ZyhVJERTaw7eyC8hEuXhDlBH8WQCpfTZ0Zn3azaZXQVHtx1WVTWU5E9DVEI8JSCU9Hv",
+	"BZ55KEqGMLJU3OmsBPmVjBZrcnY1McqFKvSzO8RhRBYi2OfqdzHpnxuVzNNQKbiYOYuMglxov4jdnWWS",
+	"uXr6Hw6sT0VIkhjbSIHDed2x+OCK+eopO8qJvOAxa9LptJbD56ES7R8gd4vZq9vtW5/zFxLd1mbMtoPM",
+	"bT5aZDPJCjK9s+bOu5YQ5VbfeFqCFBcHCRzMU6umVvSa+hNl/J8iuS0S8iMEj0tKwLpUUgH5XCHEHTSz",
+	"g8RTMyitH81igPl+NIH+Tg6XtlJxD6b3PZoScMmMdF+uAnyD99wG9u4zVw971yN4Y5ojeOeHjtPb0p6z",
+	"dz+T3nbrQJbvfOYsvc1x2MWdz/yQ3raWIuRSOf44VWizvXP3E0ZYnUIP/j9cedrz+xLbA7amDoUcxYzD",
+	"D708/+R6Yd+iYhUzzaoCMYbIVJpDPmXJhJqZxosWOcJmHeDTjGOnfAX5/h3gBkxTQrDckisyShhDtWoX",
+	"u7bKOXYcaBH4plFtCl2bbYjB1Yj5+h6iSRmd4kJGixY5hfbeQuI/c3qbpyQFWQwcokXglDczsbqW9Zum",
+	"zrMsUlGlMeGVVGNaL3bwli0squpaYYaHG95399rGDQT/iZBzAqmvD5bKnb+05e3jUi9rR7OWhe4y5daW",
+	"znc1SPYOUU3fr8+kY/bnai9vtjdXEBJSvwHkkD9cRhy7BKCHCYigOhT/hovImdgXC9syAaJh5hy1SB9N",
+	"yhHclmOXY+wdI+QcYlIuF3UgoPooYUMQIzkeb58zsqKKxV4y/Vfjr1mdTNEY1RZBDbLMPxND5y/mzKzr",
+	"itv3ierL2v61xNUXMfWvKaa+Yfr+Mip1BFM9rEjatf0d0hhvqdMMTSBMrJjQuyT8dBsWzQnMZbUZVFxh",
+	"VgTmagFBsmsmCtHSnEUB7t4WeS+vue12l0szgFCwi+XaTkDC5lgh7CWZgM3CtQtwo8+Z9PNGEPqlLxwe",
+	"aTQQgL36qDaOyzCGvFTv3vQGGkVV4hkdCn+ChL6vb5rdaCZKssO2/rjTMV1uVYcCyWHg+e805rvFvkvf",
+	"V2bszS68YibAA8zK/fgz+AcH9ZBttf9q358sZnG8NpO2DQVX8gu377XqVTZn3cr/e1qZ91OJHl8apz0g",
+	"UZX/bEXzPR21n7uDck2hvpJHc0+KUcyH+k9waCKM9kON1Xpv5vMkbX9bHTU+znyG2IYj1zIRM6wsTA0q",
+	"Bbm2tXKqUosW7x3JZCDSiGquH65NyMKEO8hB9pWCXUJtqhrC30vBsg+0yEEUDISZUuCSRyFees2SBTpA",
+	"waBWmi7qlQRciwjx2VvkaET0XAKWpKsUdR0ylSsfdg4/eATyWi14ulOO1FjOvWRPuJplvZo1eVyHK0zB",
+	"JjEOxIQu7E+5VooFVyzc8BdSRCJaildHFHBTsC6sQKy+bCw0YAY0ovWlAJ6ZWyvvHyTeYUAVuVzZKUrP",
+	"TZqIENHf1Uwv9E/0e+z/C6sGdwaQf/7p7z/+cHZ6cvz9h6PD9+/efnfw7Tdv9l/vvervvHyxvbW50Z/f",
+	"LE7+uACy0zfSbrY5iv8Lqxj3i+n+vrHWz947sVpoVmrkXX+GQ4Nf+4qMDdKm9Pq4Ws3MpRFc1rXHhgzy",
+	"7iYAsyDciPnLL2aAtDEr96E+7JJpyDog+LYLhnWkRkGYCa1aZJ8Ox0TIyOXJmTfA+42o3moH7Xbbopug",
+	"bsKHWtkiOaMMYORQJoAGstShf2Y7XvxFvPqwBgUZN5fZ0lCHOwJqzK9G14HqnrynP81fTkF+NlJsnmWw",
+	"JBYaYLNr5p0+2658ttOufrZtVqEM5bKx3W6n8CqFMYCoxPesIQDyWDk1XB+o21P/vjh7/wWcvdrf2EqD",
+	"78zB8i93+zq2OIu4btq2m3Wc8MexhG7drh4erTpw4fplw1DfBq8qFAqTtE741Ov4ORBeMYlhrmxIZxZa",
+	"J5aX5DIxNhEUvtosERr1sLxXu7IgVw9kzSiqBqKi56gr5/X66QlWW6madkCtqFatqBnz2616qhak8ISA",
+	"O5Br7waB3TlV9+npUlV9gptfUXJS1wf1zknwfPuAmu+6TiarMSzbsLjm6y5scLGoXUOMjsO+O9SEsGZk",
+	"rg3virq01+x7tcW54tDKpObTiOu43rchn3L5xymg0HpAOLbMrwy51e6cttvLqwkdntaj1EzaARYrJCvG",
+	"1l1lbHBSH3lsuU6ICChQPqOGpU3oAv0nF4wJkrCJvGYRccu1dk/iqvktq99c9cimwPd2flxkPPBfqH4N",
+	"oz5RVZ7HpdSpnwPdeTbt3fF3u+ewQJXqoT2qLsCWtu/2Nre9dHNtu/9CL/9a78rWy82fG7kG+y6khX1q",
+	"i02bZGUUK+9JWU59rvX9qtKlMnRWW1zhNQ9c3gIQesNbDKe1aimqu6XfUeiWNhD/zDwbQI77qZpV73k4",
+	"8m78UvCWL3gDZTXb4tQZYH5epvFiKNepvH7nh1qV941MiLjk4oaE5r5zS+9hQE4Tykb8ioT2PWa8YUD2",
+	"aBQt0h/PKf66L67lYiBCdqPhp3+EaX1OzK9Yjyhm/4mtABEnJ20baekKSqiQxTn1NwOVkQIzNCyUZZpt",
+	"QbrtNsZa0len6cfU5h5nEGXLoMlCo9gvyITpsQSkFzocsql22IwXMlpYyCYEiCoCOmG/E4v8ERB2Y54m",
+	"E67UlEG9HehWWPwXtkhY3KTnDsQ8w+lJ1XYIi/TNXB1m1ZhCZwTCIyY01wu3iFnYhdoVcTEdGkWujL9F",
+	"DgEJDbI0sFAf01xYMmRCN5kYyohF5Oz0TfNlj0TM/BPqCzG2ZUZjwb0uqWZzCgtOiU5mSrOITBN5s6jA",
+	"p4P1M7SAZZbpjlkhQ7gYiPDvzTe4Kiwyf4VBNhOYFz5vkcIULpgFHeuRzfaGxfzxUcAscFwNahio3Zvd",
+	"HcCXzNIfWGTx0ZSsMqK8c3GXAXVSqL/MBbEquzGaEUGzGqKMSUVjUDYVmp6TqV4A/EyG4mrh7LIQnDl2",
+	"hAL1cXEJuiB0dcbjpSRsd4E2BwK2K51Kz6tUxU4Q5g/46ZeP2Z/tj4BSg0OwOG7QpwBKWgdis912imcB",
+	"fw9UOq5LcPwlCH52M40B1BMbiFQq+8AJfamboheXO6nX4+IDwvUCtF+ztI1qrdQCL2FOl9lN6ezeLMvG",
+	"w8hI6dPSMZBphieBCWNW0KTEaB61h8uSztR2aJKCPEWm7XotPitgaRgxVwNQ4pF3brUcEC8+utnd8YA+",
+	"UxW9RtmtqhtArm0sDTPsXVdQ85gqS65b0rIn0xuP2YRyYakg/bX5QcZ8uFj5Le5+0Jr6U958yxYraU3e",
+	"vblnXRvE1Z62bmvv+bTX3WovsF4K/w0nSyGBy69wmMB/lIsUvvf7an2HUvejCdc2HmROwJ3PpCTxZ8SQ",
+	"3jEj4538xbbz1J08T2+EIJ81QGvUx1RpzBpKL0mCsc2ld/PNomkO0xdBwARCbeI9CHDwaWDrGgaNHgF8",
+	"pdswGAiXGWYmQJUUgGOQ4iqSSwnCQktSo7sFvpJneGhAsAedURoDbLYOkMFFMOAgg0RKEYFbxIGAQiPH",
+	"TLYbqTkQqYpHle3IbRdUtcge9poAuLOZ8uMSNp9HWkQIpQvyokrHyLbj1KIHr5YnctOcz+dNM/jmLImt",
+	"Nlf0O6Qd2TOSOnAQeLBhsHl/890K9pEH15WvYR9Xdqj/XXJLq8ptTkvt0P3lcE+gVuJ1OV/VFwHNyv0e",
+	"49BA3O/6XQppEC/oa/twF3wWWS/tEsgFF3dO0hBo7UTxvN578+p9G5Xt5/GrOUz4L8G9P91fYX7JsNeL",
+	"QukH23rS1fwhf+y22m5bfYpYT0h5SOCpvIoZvWJRCghcLbDeyCRNwjS2MDBy7CIGPvKxtCWILjFxN4Pz",
+	"HiYMDGwaq6w5tk2EGAj71qS+0h0r1KvTQJ2LxDwC9eu7xk71MzSdfl9RZeL8AM5Z0CLYo125rEr3XDAQ",
+	"WRqH1/dDMBXkIbuhMBPhtquL1M3738GKPxTZBxvlV8LszAQgIFOCqOnEfFZxLfNp/dCx4Y+UQ1kX/NWk",
+	"T3dt6YPOpiokO7ft/gJkfeIe2gL/XouwFMzFTeUvzKxX0f5PpXxPhWsiox7OfQul2Wad/bZmCznD8+Hx",
+	"zXfQARsYJp6XRs9wQcWU4lI49TPr5m8L3OQoZaHpF2tcxFajvQvyHHxXFmQdGZtULOuNkLUDRGz0AuSY",
+	"D45OVsRGJx7gNvytBgIA0S8TOZtCzyyt/JwM6xNGv2mGgctt92fVQywSrklCE5b6ml0na0BtnlCxqMlG",
+	"s80TH4T9/fBoIk6lzEVsE7zcElepeNBkMe2g+KLU7XDLq5ve6PhNA7tZI79OZw2mUmw6WZPnZSf2RQH8",
+	"rAJWwB2qIBrXy89anqL6rZwTOdJMWORmhqcR8PoMR0hRyLfbtssgJrHi3zVprAMhBetlnKeKqWGpTqmV",
+	"Q+4QIWa6x6OMvpUxqSNXVpyls2WP4sCY18zKeYWxaS00Z8amMhBz8Xhx1gZSjmzzHty5gHiRCbSd8l6E",
+	"wC4ZT+wCQSzBdfbttInCYspd25ql0IHX1s5YDROPpZ/taxnNxQJ6bbJ4BN+bsIlMFgEmmWSQ9eRpCL+E",
+	"z3bB9YM/XrBLAIXXpA3I0WkC8UDY7TWT7mAOsZMWpSxiBPjOKGbVrOL75RM/Lhe30yynCXvzv2+icG2y",
+	"b3enMtk3uDPJuFiykiUZVyYKb1enCeMINv6gNOEvkuQzkySltN8HCxXrK6j1C5xg86tCO0Ln6EMb3YXZ",
+	"08i9sh22uHINnZ0bd4Cl94aDS8iDlXOBXUH6aWtHP62g5TXiy/ps+t0yISbriYZV+m8G+eabZqjQ5c9K",
+	"Iup6b1pHwnCJvxp8JCv7qn0Z9DDUX7PMBTv4PV3YrFS2wMQOFyP+2+N7BZaC5HrdFct+czO6stf8D/dV",
+	"5Jub/k5ADGmP9TL2nzk0WUPsrDQTQvheM1fbdvOeJZuZ4PjXh2hwa5aRn3XFG/mqZqMRH3ImNIZJK/ck",
+	"psMr8HDaPInirlQ21n3YBv07woqV90e4QprStmQiwaimfoVdwW9XsV1+99viFxMvKl2HzVmRsFLxlVxj",
+	"5X9zcrg3zvpa1FPZVHijYo+XYa/OqXKgDlWbmrbV/vfez98V2a68YxVqg3ceSyFXu1muQ/MXTnxvTgwK",
+	"z/rK03Jz0rlfvliRn5cVmYs/l7rsPyTgDONKrqszfJEk0jRnm6ecXDNrGLjey7skYTHV/Jq5Lqnuik2J",
+	"Pzt+l3bbbYEnyQ740xqNvS2+OUD7Wgva9fR1gALlvNZ3TKMPFJqbWKemyy6zZW8cPsWGV4V2q1y7Jfa+",
+	"lVvh8vfQc5whAIxTJ68eswVEpi28rX2fa3JQfNG+MVNzkEJG/mEgeY6lUtCNZxZHBLGNsndi+Kz8zhOG",
+	"eQGV5cDeckJJxu3H2/8fAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -44,7 +44,7 @@ func TestNetwork(t *testing.T) {
 	}
 }
 
-// proxied is a service that trusts the proxies in 10.0.0.0/8 and fd00::/8.
+// proxied is a service that trusts proxies in 10.0.0.0/8 and fd00::/8.
 var proxied = &Server{Config: Config{TrustedProxies: []netip.Prefix{
 	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8"),
 }}}
@@ -93,7 +93,7 @@ func TestClient(t *testing.T) {
 	}
 }
 
-// FuzzClient: whatever a client writes, what a proxy appends to it counts.
+// FuzzClient checks that the entry that a proxy appends decides, whatever the client wrote before it.
 func FuzzClient(f *testing.F) {
 	f.Add("192.0.2.1, unknown", "10.0.0.1", false)
 	f.Add("[::1%x]:80,,\x00", "2001:db8::1", true)

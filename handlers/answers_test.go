@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// response is what came back.
+// response is an answer of the service.
 type response struct {
 	k       *kit
 	request request
@@ -16,7 +16,7 @@ type response struct {
 	raw     []byte
 }
 
-// The shapes of the contract, as a client would write them down.
+// The contract's types, as a client would declare them.
 type (
 	key struct {
 		ID          string            `json:"id"`
@@ -60,7 +60,7 @@ type (
 	}
 )
 
-// check holds an answer against what every answer promises.
+// check checks the rules that hold for every answer.
 func (r response) check() {
 	r.k.Helper()
 	if r.status >= 500 && !r.request.failing {
@@ -89,8 +89,7 @@ func (r response) check() {
 	}
 }
 
-// checkSecrets looks for secrets: only a creation and a rotation hold one, the new one,
-// once.
+// checkSecrets checks that only creations and rotations return a secret: the new one, once.
 func (r response) checkSecrets() {
 	r.k.Helper()
 	text := string(r.raw)
@@ -136,7 +135,7 @@ func (r response) want(status int) response {
 	return r
 }
 
-// refused expects an error. Empty is any code.
+// refused expects an error; an empty code matches any.
 func (r response) refused(status int, code string) failure {
 	r.k.Helper()
 	if r.status != status {
@@ -150,7 +149,7 @@ func (r response) refused(status int, code string) failure {
 	return f
 }
 
-// invalid expects a 400 that names this field, and maybe others. Empty is any.
+// invalid expects a 400 that names this field, and maybe others; an empty field matches any.
 func (r response) invalid(field string) failure {
 	r.k.Helper()
 	f := r.refused(http.StatusBadRequest, "INVALID_REQUEST")
@@ -186,7 +185,7 @@ func (r response) failure() failure {
 	return decode[failure](r)
 }
 
-// decode reads a body. That it has nothing else is the client's business.
+// decode reads a body. The client checks for unknown properties.
 func decode[T any](r response) (shape T) {
 	r.k.Helper()
 	if err := json.Unmarshal(r.raw, &shape); err != nil {

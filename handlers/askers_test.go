@@ -11,7 +11,7 @@ import (
 	"apikeyd/verify"
 )
 
-// askers is a store that notes on whose behalf it is searched.
+// askers is a store that records on whose behalf it is searched.
 type askers struct {
 	store.Store
 	mu   *sync.Mutex
@@ -34,7 +34,7 @@ func (s askers) AuditEvents(ctx context.Context, q store.EventQuery) ([]store.Ev
 	return s.Store.AuditEvents(ctx, q)
 }
 
-// Scans are shared among those who ask: the store hears of them, whoever stands between.
+// The store shares scans among callers, so it must know them, through every layer in between.
 func TestStoreHearsWhoAsks(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex

@@ -16,7 +16,7 @@ func TestOwners(t *testing.T) {
 	k.add("bob", "same name", "keys:read", "keys:write")
 	before := k.everything()
 
-	// Another owner's key is not there at all: neither its existence nor its scopes show.
+	// Another owner's key is not found: neither its existence nor its scopes are revealed.
 	for name, path := range map[string]string{
 		"by id":                     keyPath(bob.ID),
 		"by name":                   keyPath("bob"),
@@ -72,7 +72,7 @@ func TestAdminReach(t *testing.T) {
 	own := k.add("admin", "laptop", "keys:read")
 	tests := []struct {
 		name, path string
-		want       key // zero is not found
+		want       key // zero means not found
 	}{
 		{"by id, any owner", keyPath(bob.ID), bob},
 		{"by id and owner", keyPath(bob.ID) + "?owner=bob", bob},
@@ -160,7 +160,7 @@ func TestNobodyGrantsWhatItLacks(t *testing.T) {
 	}
 }
 
-// changes are all that PATCH can do to a key, harmless ones included.
+// changes has every kind of change by PATCH, including harmless ones.
 func (k *kit) changes() map[string]fields {
 	return map[string]fields{
 		"rename":            {"name": "taken over"},
@@ -215,7 +215,7 @@ func TestNobodyManagesWhatIsAboveIt(t *testing.T) {
 			if diff := cmp.Diff(before, k.get(k.admin, keyPath(victim.ID)).want(200).key()); diff != "" {
 				k.Errorf("a refused request changed the key (-before +after):\n%s", diff)
 			}
-			// Nor what is ended already: its answer is not for every eye.
+			// Nor a revoked one: the answer shows the key.
 			k.revoke(k.admin, keyPath(victim.ID)).want(200)
 			k.revoke(caller, keyPath(victim.ID)).refused(403, "FORBIDDEN")
 			k.patch(caller, keyPath(victim.ID), fields{}).refused(403, "FORBIDDEN")
@@ -224,8 +224,8 @@ func TestNobodyManagesWhatIsAboveIt(t *testing.T) {
 	}
 }
 
-// The rule exists for this case: whoever gets a key from the first key, through the
-// smallest body, must not be able to take over the first key.
+// The rule exists for this case: a key that the first key created with the smallest body must not be able
+// to take over the first key.
 func TestChildOfTheFirstKey(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -239,14 +239,14 @@ func TestChildOfTheFirstKey(t *testing.T) {
 		k.rotate(child, path, fields{"grace_seconds": 604800}).refused(403, "FORBIDDEN")
 		k.revoke(child, path).refused(403, "FORBIDDEN")
 	}
-	k.get(k.admin, keysPath).want(200) // its secret is what it was
+	k.get(k.admin, keysPath).want(200) // its secret still works
 	k.create(child, fields{"name": "heir", "scopes": []string{"keys:admin"}}).refused(403, "FORBIDDEN")
 	k.patch(child, keyPath("child"), fields{"scopes": []string{"keys:read", "keys:write", "keys:admin"}}).
 		refused(403, "FORBIDDEN")
 	if diff := cmp.Diff(before, k.everything()); diff != "" {
 		k.Errorf("a refused request changed something (-before +after):\n%s", diff)
 	}
-	// To its own kind it may do everything.
+	// It may do everything to keys with the same scopes.
 	grandchild := k.mustCreate(child, fields{"name": "grandchild"})
 	k.patch(grandchild, keyPath("child"), fields{"name": "parent"}).want(200)
 	k.revoke(grandchild, keyPath(child.ID)).want(200)
@@ -260,7 +260,7 @@ func TestKeyManagesItself(t *testing.T) {
 	k.patch(own, keyPath("own"), fields{"name": "mine"}).want(200)
 	k.patch(own, keyPath(own.ID), fields{"expires_at": "9999-12-31T23:59:59.999Z"}).want(200)
 	k.patch(own, keyPath("mine"), fields{"scopes": []string{"keys:read", "keys:write"}}).want(200)
-	// What it gave up, it cannot take back.
+	// It cannot take back a scope that it gave up.
 	k.patch(own, keyPath("mine"), fields{"scopes": []string{"keys:read", "keys:write", "datasets:read"}}).
 		refused(403, "FORBIDDEN")
 	k.create(own, fields{"scopes": []string{"datasets:read"}}).refused(403, "FORBIDDEN")
@@ -278,8 +278,8 @@ func TestKeyManagesItself(t *testing.T) {
 	k.patch(admin, keyPath("second"), fields{"scopes": []string{"keys:admin"}}).refused(403, "INSUFFICIENT_SCOPE")
 }
 
-// A key that may only write sees what it may change: it could as well rotate it and become it. It
-// sees nothing else.
+// A key with write access alone sees the keys that it may change, which it could rotate and use anyway.
+// It sees nothing else.
 func TestWriterSeesWhatItMayChange(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)

@@ -12,7 +12,7 @@ import (
 	servertest "apikeyd/internal/testkit/server"
 )
 
-// BenchmarkRequest is a whole request, but for the network.
+// BenchmarkRequest makes whole requests, except for the network.
 func BenchmarkRequest(b *testing.B) {
 	var handler http.Handler
 	server := servertest.Start(b, servertest.Options{Handler: func(h http.Handler) http.Handler {
@@ -28,7 +28,7 @@ func BenchmarkRequest(b *testing.B) {
 	for _, bb := range []struct {
 		name, method, path string
 		by                 apikey.Secret
-		body, want         string // want is what the answer holds
+		body, want         string // the answer contains want
 	}{
 		{"forward-auth", "GET", "/v1/forward-auth?scope=datasets:read", reader, "", ""},
 		{"verify", "POST", "/v1/verify", verifier, body, `"VALID"`},

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// roomy notes the most room that it was ever offered before anything was read of it.
+// roomy records the largest buffer that was offered before anything was read.
 type roomy struct {
 	io.Reader
 	read, room int
@@ -23,7 +23,7 @@ func (r *roomy) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A body that is only announced takes no memory: thousands of connections can announce one.
+// A body that was only announced takes no memory: thousands of connections can announce one.
 func TestAnnouncedBodiesGetNoRoom(t *testing.T) {
 	for _, size := range []int{1, maxPromised, maxPromised + 1, maxBodySize} {
 		content := bytes.Repeat([]byte("x"), size)

@@ -108,7 +108,7 @@ func nested(open, middle, end string, levels int) string {
 	return strings.Repeat(open, levels) + middle + strings.Repeat(end, levels)
 }
 
-// many repeats a pattern with running numbers.
+// many repeats a pattern with consecutive numbers.
 func many(pattern string, n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -251,7 +251,7 @@ func TestBodyThatEndsEarly(t *testing.T) {
 	conn, err := net.Dial("tcp", k.host)
 	k.must(err)
 	defer func() { k.must(conn.Close()) }()
-	// No client library would send this; a connection that breaks looks like it.
+	// No client library sends this, but a broken connection looks like it.
 	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: %s\r\n"+
 		"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n%s", keysPath, k.admin.Secret, goodBody)
 	k.must(err)
@@ -317,7 +317,7 @@ func TestDetailsAreBounded(t *testing.T) {
 	}
 }
 
-// A compressed body is refused in words, wherever a body is taken.
+// Every operation with a body refuses a compressed one, and says so.
 func TestEncodedBodies(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// The clock is set forward and back, by seconds and by years: what is good by the clock is
-// good, what ended for good stays ended, and nothing that was written gets in the way.
+// The clock is set forward and back, by seconds and by years. Valid keys work, revoked keys stay
+// revoked, and no stored time prevents a change.
 func TestClockJumps(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -44,7 +44,7 @@ func TestClockJumps(t *testing.T) {
 		if n := len(k.get(k.admin, keysPath+"?items_per_page=100").want(200).list().Data); n != 6+i {
 			t.Errorf("jump %d: %d keys are listed, want %d", i, n, 6+i)
 		}
-		// A limit must not outlast its window, wherever the clock was when it was used up.
+		// A used-up limit must not last longer than its window, whatever the clock showed.
 		used := 0
 		for range 5 {
 			if verdictOn(lasting.Secret) == "VALID" {

@@ -10,7 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// An operation that nothing protects must stop the server from starting.
+// An unprotected operation must stop the server from starting.
 func TestNewOperationDeniesByDefault(t *testing.T) {
 	t.Parallel()
 	good := func() *openapi3.Operation {
@@ -52,7 +52,7 @@ func TestNewOperationDeniesByDefault(t *testing.T) {
 	}
 }
 
-// A handler that is reached past its guards must not run.
+// A handler must not run if its guards were bypassed.
 func TestRequireCaller(t *testing.T) {
 	t.Parallel()
 	ran := 0

@@ -197,6 +197,7 @@ func concludeProofs(k *kit) {
 	k.ask(k.admin, limited.Secret).want(200) // RATE_LIMITED
 	k.ask(k.admin, k.admin.Secret, "a")      // INSUFFICIENT_SCOPE
 	k.forward(k.admin.Secret, "?scope=a").want(403)
+	k.forward(k.admin.Secret, "?scope=a,b").want(400)
 	k.get(k.admin, keysPath+"?verbose=1").want(400)
 	k.create(k.admin, fields{"name": ""}).want(400)
 	k.get(k.add("team", "none"), keysPath).want(403)

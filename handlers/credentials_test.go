@@ -26,7 +26,7 @@ func TestCredentials(t *testing.T) {
 	k.secrets.add(wrongRandom)
 	k.secrets.add(otherPrefix)
 
-	const pass = "" // no code: the request is let through
+	const pass = "" // no code: the request passes
 	tests := []struct {
 		name          string
 		apiKey        []string
@@ -89,7 +89,7 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
-// mistyped changes the last character of a secret: its checksum is wrong then.
+// mistyped changes the last character of a secret, so that its checksum is wrong.
 func mistyped(secret string) string {
 	last := "A"
 	if strings.HasSuffix(secret, last) {
@@ -104,7 +104,7 @@ func TestCredentialExpires(t *testing.T) {
 	short := k.mustCreate(k.admin, fields{"expires_at": k.in(1000e6)})
 	k.clock.Advance(999e6)
 	k.get(short, keysPath).want(200)
-	k.clock.Advance(1e6) // the very millisecond of its end
+	k.clock.Advance(1e6) // exactly to its expiry
 	k.get(short, keysPath).refused(401, "CREDENTIAL_EXPIRED")
 	k.revoke(k.admin, keyPath(short.ID)).want(200)
 	k.get(short, keysPath).refused(401, "CREDENTIAL_REVOKED")
@@ -118,13 +118,13 @@ func TestSecretInQueryIsNoCredential(t *testing.T) {
 	}
 }
 
-// called is one operation of the contract, ready to be called.
+// called is an operation of the contract that can be called.
 type called struct {
 	id, method, path, scope string
 }
 
-// operations walks the contract, so that a new operation cannot be forgotten. Left out
-// are those that ask for no scope of ours, which have tests of their own.
+// operations lists the contract's operations, so that none is forgotten, except those that require no scope
+// of apikeyd's, which have their own tests.
 func (k *kit) operations(keyName string) []called {
 	k.Helper()
 	contract, err := gen.GetSpec()
@@ -163,7 +163,7 @@ func TestEveryOperationIsGuarded(t *testing.T) {
 	foreign := k.add("team", "foreign", "datasets:read", "keys", "admin", "KEYS:ADMIN")
 
 	for _, op := range k.operations(target.Name) {
-		var others []string // every scope but those that let the caller in
+		var others []string // all scopes except those that suffice
 		for _, scope := range ownScopes {
 			if scope != op.scope && scope != apikey.ScopeAdmin {
 				others = append(others, scope)
@@ -187,7 +187,7 @@ func TestEveryOperationIsGuarded(t *testing.T) {
 		for _, tt := range tests {
 			k.Run(op.id+"/"+tt.name, func(k *kit) {
 				k.do(request{method: op.method, path: op.path, key: tt.secret}).refused(tt.status, tt.code)
-				// Strangers learn nothing from what validation would say.
+				// Strangers get no messages from validation.
 				bad := request{method: op.method, path: op.path + "?unknown=%zz", key: tt.secret,
 					header: http.Header{"Content-Type": {"text/plain"}}, body: "[[["}
 				k.do(bad).refused(tt.status, tt.code)

@@ -8,7 +8,7 @@ import (
 	"apikeyd/gen"
 )
 
-// TestCursorsNeverExpire keeps cursors as they were first issued: clients may still have them.
+// TestCursorsNeverExpire checks cursors that were issued long ago: clients may still hold them.
 func TestCursorsNeverExpire(t *testing.T) {
 	t.Parallel()
 	id, err := apikey.ParseID("0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f")

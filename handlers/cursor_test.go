@@ -15,7 +15,7 @@ import (
 	"apikeyd/gen"
 )
 
-// next returns the cursor of a list's answer, or "" if there is none.
+// next returns the cursor in a list's answer, or "".
 func (r response) next() string {
 	r.k.Helper()
 	var list struct {
@@ -27,7 +27,7 @@ func (r response) next() string {
 	return list.Pagination.Next
 }
 
-// follow reads a list by its cursors, and calls between before each request but the first.
+// follow reads a list by its cursors. It calls between before each request except the first.
 func (k *kit) follow(by key, query string, between func()) []string {
 	k.Helper()
 	var names []string
@@ -80,7 +80,7 @@ func TestCursors(t *testing.T) {
 		}
 	}
 
-	// Every page leads on, and one that was reached by a cursor has no number.
+	// Every page has a next cursor, and pages reached by a cursor have no number.
 	third := k.get(reader, keysPath+"?items_per_page=2&page=3").want(200)
 	fourth := k.get(reader, keysPath+"?items_per_page=1&cursor="+third.next()).want(200)
 	if diff := cmp.Diff(pagination{0, 0, 1}, fourth.list().Pagination); diff != "" {
@@ -113,7 +113,7 @@ func TestBadCursors(t *testing.T) {
 	k.get(k.admin, keysPath+"?cursor="+cursor).want(200)
 }
 
-// TestCursorsBelongToTheirFilters tries every parameter of the contract, so that none is forgotten.
+// TestCursorsBelongToTheirFilters tries every parameter in the contract.
 func TestCursorsBelongToTheirFilters(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -179,7 +179,7 @@ func TestCursorsWhileKeysChange(t *testing.T) {
 	want := add(20)
 	answers := 0
 	got := k.follow(k.admin, query, func() {
-		for _, found := range list() { // the newest: the walk has returned them, or never will
+		for _, found := range list() { // the newest, which the walk has passed
 			k.revoke(k.admin, keyPath(found.ID)).want(200)
 		}
 		if answers++; answers%2 == 0 {
@@ -191,7 +191,7 @@ func TestCursorsWhileKeysChange(t *testing.T) {
 		k.Errorf("of %d keys that were revoked while they were listed %d were returned: %q", len(want), len(got), got)
 	}
 
-	// The status is that at the time of each request: a key that expired before it is not returned.
+	// Each request uses the status at its own time: keys that expired before are not returned.
 	k.clock.Advance(2 * time.Hour)
 	want = add(5)
 	got = k.follow(k.admin, query, func() { k.clock.Advance(2 * time.Hour) })

@@ -10,7 +10,7 @@ import (
 	"apikeyd/handlers"
 )
 
-// The clock of these tests stands at 2026-11-23T12:00:00.000Z.
+// In these tests it is 2026-11-23T12:00:00.000Z.
 
 func TestBadDates(t *testing.T) {
 	t.Parallel()
@@ -128,14 +128,14 @@ func TestMaximumLifetime(t *testing.T) {
 	k.patch(k.admin, keyPath("target"), tooLong).invalid("expires_at")
 	k.create(k.admin, fields{"expires_at": "9999-12-31T23:59:59.999Z"}).invalid("expires_at")
 
-	// What is cut off does not count.
+	// Truncated digits do not count.
 	longest := fields{"expires_at": k.in(most + time.Millisecond - 1)}
 	k.create(k.admin, longest).want(201)
 	k.patch(k.admin, keyPath("target"), longest).want(200)
 
-	// It is counted from the request, so a key can be prolonged again and again.
+	// The maximum counts from the request, so a key can be extended repeatedly.
 	k.clock.Advance(time.Hour)
 	k.patch(k.admin, keyPath("target"), fields{"expires_at": k.in(most)}).want(200)
-	// A key that is older than the policy can still be changed otherwise.
+	// A key from before the policy still accepts other changes.
 	k.patch(k.admin, keyPath(k.admin.ID), fields{"name": "renamed"}).want(200)
 }

@@ -13,7 +13,7 @@ import (
 	browsertest "apikeyd/internal/testkit/browser"
 )
 
-// TestDocsInBrowser does what a reader of /docs does: enters a key, tries an operation.
+// TestDocsInBrowser uses /docs as a reader does: it enters a key and tries an operation.
 func TestDocsInBrowser(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -56,7 +56,7 @@ func TestDocsInBrowser(t *testing.T) {
 	}
 }
 
-// read asks the page for something.
+// read evaluates an expression in the page.
 func read(page context.Context, k *kit, ask chromedp.Action[string]) string {
 	k.Helper()
 	text, err := chromedp.Run(page, ask)

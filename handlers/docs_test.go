@@ -16,7 +16,7 @@ import (
 	"apikeyd/gen"
 )
 
-// docsTypes are the paths outside the contract that anybody may read.
+// docsTypes has the content types of the public paths outside the contract.
 var docsTypes = map[string]string{
 	"/openapi.yaml":              "application/yaml",
 	"/openapi.json":              "application/json",
@@ -27,7 +27,7 @@ var docsTypes = map[string]string{
 	"/docs/swagger-ui.css":       "text/css; charset=utf-8",
 }
 
-// fetch reads a path as the browser would, without a key.
+// fetch reads a path as a browser does, without a key.
 func (k *kit) fetch(method, path string, header http.Header) response {
 	k.Helper()
 	if header == nil {
@@ -50,7 +50,7 @@ func TestContractIsServed(t *testing.T) {
 	k.must(yaml.Unmarshal(gen.Contract, &fromYAML))
 	asJSON := k.fetch("GET", "/openapi.json", nil).want(200)
 	k.must(json.Unmarshal(asJSON.raw, &fromJSON))
-	// Through JSON, so that both have its numbers.
+	// By way of JSON, so that both have the same types of numbers.
 	text, err := json.Marshal(fromYAML)
 	k.must(err)
 	k.must(json.Unmarshal(text, &fromYAML))
@@ -189,11 +189,10 @@ func TestDocsUnknownPaths(t *testing.T) {
 	}
 }
 
-// outside matches what makes a browser load something from another host.
+// outside matches references that make a browser load from another host.
 var outside = regexp.MustCompile(`(?i)(src|href|action)\s*=\s*["']?\s*(https?:)?//|url\(\s*["']?\s*(https?:)?//|@import|\bimport\s*\(`)
 
-// TestDocsLoadNothingFromOutside reads the page's own files; what the viewer does when
-// it runs, the test in a browser sees.
+// TestDocsLoadNothingFromOutside reads the page's own files. The browser test covers the running viewer.
 func TestDocsLoadNothingFromOutside(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -208,7 +207,7 @@ func TestDocsLoadNothingFromOutside(t *testing.T) {
 			k.fetch("GET", "/"+match[1], nil).want(200)
 		}
 	}
-	// Every file of the folder is served, and so is tested here.
+	// All files in the folder are served and tested.
 	k.must(fs.WalkDir(os.DirFS("docs"), ".", func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && !entry.IsDir() && path != "index.html" && docsTypes["/docs/"+path] == "" {
 			k.Errorf("docs/%s is embedded, but not served", path)

@@ -17,11 +17,11 @@ import (
 	"apikeyd/verify"
 )
 
-// random makes what answers are about: each optional field there or not, each text one of some.
+// random makes random keys: each optional field is present or not, and texts come from a list.
 type random struct {
 	*rand.Rand
 	texts []string
-	full  bool // every optional field is there
+	full  bool // every optional field is present
 }
 
 func (r random) text() string { return r.texts[r.IntN(len(r.texts))] }
@@ -54,7 +54,7 @@ func (r random) key() apikey.Key {
 	return k
 }
 
-// shown is what the generated type of an answer has for a key.
+// shown returns a key as the generated type.
 func shown(k apikey.Key, now time.Time) *gen.ApiKeyResponse {
 	stamp := func(t time.Time) *apikey.Timestamp {
 		if t.IsZero() {
@@ -73,8 +73,7 @@ func shown(k apikey.Key, now time.Time) *gen.ApiKeyResponse {
 	return r
 }
 
-// checkEncodings compares what is appended by hand with what encoding/json makes of the generated
-// types.
+// checkEncodings compares appended JSON with the generated types' JSON.
 func checkEncodings(t *testing.T, r random) {
 	t.Helper()
 	now, k := r.instant(), r.key()
@@ -151,12 +150,12 @@ func FuzzEncoding(f *testing.F) {
 	})
 }
 
-// TestAnswersHaveEveryField fails where the contract and apikey differ in the fields of a key.
+// TestAnswersHaveEveryField fails if the contract and apikey differ in a key's fields.
 func TestAnswersHaveEveryField(t *testing.T) {
 	t.Parallel()
 	r := random{Rand: rand.New(rand.NewPCG(1, 0)), texts: []string{"text"}, full: true}
 	now, k := time.UnixMilli(0), r.key()
-	k.RevokedAt = time.Time{} // then there is no grace
+	k.RevokedAt = time.Time{} // revoked keys have no grace period
 	var whole gen.ApiKeyWithSecretResponse
 	decode(t, secretAnswer(200, "", &k, apikey.NewSecret("ak", k.ID), now).encode(nil), &whole)
 	wantFull(t, whole, "RevokedAt")
@@ -170,7 +169,7 @@ func TestAnswersHaveEveryField(t *testing.T) {
 	wantFull(t, changes, "GraceEndsAt")
 }
 
-// wantFull wants no field of a struct to be zero, except one.
+// wantFull expects that no field of a struct is zero, except one.
 func wantFull(t *testing.T, value any, except string) {
 	t.Helper()
 	v := reflect.ValueOf(value)
@@ -181,7 +180,7 @@ func wantFull(t *testing.T, value any, except string) {
 	}
 }
 
-// TestBodiesHaveEveryField fails where a conversion leaves out a field of a request.
+// TestBodiesHaveEveryField fails if a conversion omits a field of a request.
 func TestBodiesHaveEveryField(t *testing.T) {
 	t.Parallel()
 	const body = `{"name":"n","owner":"o","expires_at":"2030-01-31T12:00:00Z","scopes":["a"],"metadata":{"a":"b"},

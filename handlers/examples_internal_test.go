@@ -37,6 +37,7 @@ func TestErrorExamples(t *testing.T) {
 		},
 		"RateLimited":     {"limit": &rateLimitError{http.StatusTooManyRequests, limited, 3 * time.Second}},
 		"TooManyRequests": {"reports": exceeded(server.leakReports)},
+		"BadScope":        {"comma": apikey.Invalid("scope", apikey.CommaFault("datasets:read,reports:read"))},
 		"BadQuery":        {"query": apikey.Invalid("verbose", "is not a query parameter of this operation; leave it out")},
 		"BadRequest": {
 			"body":  apikey.Invalid("expires_at", "must be in the future"),

@@ -9,15 +9,14 @@ import (
 	"apikeyd/apikey"
 )
 
-// numbered is one of many addresses in networks of their own.
+// numbered returns the ith of many addresses in separate networks.
 func numbered(i uint64) netip.Addr {
 	bytes := [16]byte{0x20, 0x01, 0x0d, 0xb8}
 	binary.BigEndian.PutUint32(bytes[4:], uint32(i))
 	return netip.AddrFrom16(bytes)
 }
 
-// Memory is bounded, and an address that was slowed down stays so while a flood of others
-// that fail once each goes through.
+// Memory is bounded, and a limited address stays limited during a flood of others that fail once each.
 func TestFloodOfAddresses(t *testing.T) {
 	t.Parallel()
 	slow := newFailureLimiter(apikey.RateLimit{Limit: 5, Window: time.Hour}, "failures")

@@ -11,19 +11,19 @@ import (
 	"apikeyd/handlers"
 )
 
-// most is how many failures an address may have in a minute in these tests.
+// most is how many failures per minute these tests allow an address.
 const most = 5
 
 func withAuthLimit(c *handlers.Config) {
 	c.AuthFailures = apikey.RateLimit{Limit: most, Window: time.Minute}
 }
 
-// proxied makes the test a proxy that tells its client's address.
+// proxied makes the service trust the test as a proxy.
 func proxied(c *handlers.Config) {
 	c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 }
 
-// forwarded is a request that a proxy passes on.
+// forwarded returns a request as a proxy forwards it.
 func forwarded(r request, from string) request {
 	r.header = r.header.Clone()
 	if r.header == nil {
@@ -33,7 +33,7 @@ func forwarded(r request, from string) request {
 	return r
 }
 
-// slowed expects a request to wait.
+// slowed expects a refusal because of too many failures.
 func (r response) slowed(status int, seconds string) {
 	r.k.Helper()
 	r.refused(status, "TOO_MANY_REQUESTS")
@@ -57,7 +57,7 @@ func TestFailuresAreSlowedDown(t *testing.T) {
 			k.do(forwarded(request, "192.0.2.2")).want(401) // others are not affected
 			k.do(forwarded(request, "")).want(401)          // nor is the proxy itself
 
-			// A good key passes, however noisy its address, and lifts nothing.
+			// A valid key passes even from a limited address, and resets nothing.
 			k.do(forwarded(requestOf(k.admin), "192.0.2.1")).want(200)
 			k.do(forwarded(request, "192.0.2.1")).slowed(429, "12")
 			k.clock.Advance(12 * time.Second)
@@ -67,10 +67,10 @@ func TestFailuresAreSlowedDown(t *testing.T) {
 	}
 }
 
-// requestOf is a good request. The contract does not know of the proxy before it.
+// requestOf returns a valid request. The contract does not describe the proxy's header.
 func requestOf(by key) request { return request{path: keysPath, key: by.Secret, foreign: true} }
 
-// badCredentials are the failures that count.
+// badCredentials returns the failures that count.
 func badCredentials() map[string]func(k *kit) request {
 	with := func(secret func(k *kit) string) func(k *kit) request {
 		return func(k *kit) request { return request{path: keysPath, key: secret(k)} }
@@ -108,7 +108,7 @@ func badCredentials() map[string]func(k *kit) request {
 	}
 }
 
-// What is no failed authentication is neither counted nor slowed down.
+// Only failed authentication is counted and limited.
 func TestFailuresThatDoNotCount(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, withAuthLimit)
@@ -136,7 +136,7 @@ func TestFailuresAreNotSlowedDownUnlessAsked(t *testing.T) {
 	}
 }
 
-// One half of an IPv6 address is its owner's to choose.
+// Clients can choose the lower half of an IPv6 address.
 func TestFailuresByNetwork(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, withAuthLimit, proxied)
@@ -153,7 +153,7 @@ func TestFailuresByNetwork(t *testing.T) {
 	k.do(forwarded(bad, "::ffff:c000:201")).slowed(429, "12")
 }
 
-// Behind a gateway that is no trusted proxy, all clients have the gateway's address.
+// Behind a gateway that is not trusted, all clients have the gateway's address.
 func TestForwardAuthFailures(t *testing.T) {
 	t.Parallel()
 	bad, asks429 := request{path: forwardPath, key: "hunter2"}, request{path: forwardPath + "?rate_limited=429", key: "hunter2"}
@@ -168,7 +168,7 @@ func TestForwardAuthFailures(t *testing.T) {
 	t.Run("of a trusted one", func(t *testing.T) {
 		t.Parallel()
 		k := newKit(t, withAuthLimit, proxied)
-		for range 3 * most { // it does not say whose they are
+		for range 3 * most { // it does not report the clients' addresses
 			k.do(bad).refused(401, "CREDENTIAL_INVALID")
 			k.do(forwarded(bad, "unknown")).refused(401, "CREDENTIAL_INVALID")
 		}
@@ -195,7 +195,7 @@ func TestReportsAreSlowedDownByClient(t *testing.T) {
 	k.do(forwarded(report, "192.0.2.2")).thanked()
 }
 
-// Malformed reports count as those that do nothing. A report that ends a secret still passes.
+// Malformed reports count like ineffective ones. A report that ends a secret still passes.
 func TestMalformedReportsAreSlowedDown(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -213,7 +213,7 @@ func TestMalformedReportsAreSlowedDown(t *testing.T) {
 	k.with(post, fields{"key": leaked.Secret}.json()).thanked()
 }
 
-// Each refusal and each change says where it came from.
+// Log lines about refusals and changes have the client's address.
 func TestLogNamesTheClient(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, withAuthLimit, proxied)

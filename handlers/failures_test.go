@@ -17,7 +17,7 @@ import (
 	"apikeyd/verify"
 )
 
-// failing is a store whose calls end in fail, before they reach the real one.
+// failing is a store whose calls return fail's error without reaching the real store.
 type failing struct {
 	store.Store
 	fail func() error
@@ -49,8 +49,8 @@ func (s failing) RotateKey(context.Context, store.Actor, store.Ref, apikey.Rotat
 	return apikey.Key{}, s.fail()
 }
 
-// calls are one good request for each operation that verifies its caller, or else for
-// each that asks the store itself: what reads keys asks the verifier.
+// calls returns a valid request for each operation: all that verify their caller, or only those that call the
+// store directly. Reads of keys go through the verifier's cache.
 func (k *kit) calls(verifying bool) []request {
 	k.Helper()
 	bodies := map[string]string{
@@ -67,7 +67,7 @@ func (k *kit) calls(verifying bool) []request {
 			all = append(all, r)
 		}
 	}
-	// The two that ask for no scope of ours: one only verifies, one never does.
+	// Two require no scope of apikeyd's: one only verifies, one never does.
 	if verifying {
 		return append(all, request{path: forwardPath, key: k.admin.Secret, failing: true},
 			request{method: "BREW", path: forwardPath + "/x?scope=a", key: k.admin.Secret, failing: true, foreign: true})
@@ -143,7 +143,7 @@ func TestFailuresOfTheStore(t *testing.T) {
 	}
 }
 
-// hidden is a store that cannot find one key now.
+// hidden is a store that cannot read one key now.
 type hidden struct {
 	store.Store
 	id apikey.ID
@@ -156,7 +156,7 @@ func (s hidden) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
 	return s.Store.Key(ctx, ref)
 }
 
-// What cannot be looked up is not answered, least of all as not good.
+// If a key cannot be read, the answer is an error, not a refusal of the key.
 func TestQuestionsThatCannotBeAnswered(t *testing.T) {
 	t.Parallel()
 	id := apikey.NewID()
@@ -178,7 +178,7 @@ func TestQuestionsThatCannotBeAnswered(t *testing.T) {
 	}
 }
 
-// nameless is a store that is not to be asked for a key by its name.
+// nameless is a store that must not be asked for keys by name.
 type nameless struct{ store.Store }
 
 func (s nameless) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
@@ -188,7 +188,7 @@ func (s nameless) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
 	return s.Store.Key(ctx, ref)
 }
 
-// What no key can be called is not found without asking the store.
+// Impossible names are not found, without asking the store.
 func TestImpossibleNamesAreNotLookedUp(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, func(c *handlers.Config) {
@@ -224,7 +224,7 @@ func TestDatabaseFileIsGone(t *testing.T) {
 		answer.refused(503, "UNAVAILABLE")
 		answer.wantHeader("Retry-After", "1")
 	}
-	// An answer would promise what the next start does not find.
+	// An answer would promise a change that the next start does not find.
 	failing(request{method: "POST", path: keysPath, body: goodBody})
 	failing(request{method: "PATCH", path: keyPath("n"), body: `{"name":"m"}`})
 	failing(request{method: "DELETE", path: keyPath(made.ID)})
@@ -232,8 +232,7 @@ func TestDatabaseFileIsGone(t *testing.T) {
 	k.do(request{path: "/healthz"}).want(200)
 }
 
-// overtaken is a store in which the acting key is revoked between authentication
-// and the change.
+// overtaken is a store that revokes the acting key between authentication and change.
 type overtaken struct{ store.Store }
 
 func (s overtaken) revoke(ctx context.Context, actor store.Actor) {
@@ -274,7 +273,7 @@ func TestRequestInFlightIsOvertaken(t *testing.T) {
 	k.patch(second, keyPath(target.ID), fields{"name": "late"}).refused(401, "CREDENTIAL_INVALID")
 	k.revoke(third, keyPath(target.ID)).refused(401, "CREDENTIAL_INVALID")
 	k.rotate(fourth, keyPath(target.ID), fields{"grace_seconds": 60}).refused(401, "CREDENTIAL_INVALID")
-	k.do(request{path: forwardPath, key: target.Secret}).want(200) // its secret is what it was
+	k.do(request{path: forwardPath, key: target.Secret}).want(200) // its secret still works
 	got := k.get(k.admin, keyPath(target.ID)).want(200).key()
 	if got.Name != "target" || got.Status != "ACTIVE" {
 		k.Errorf("the key is %q, %s", got.Name, got.Status)
@@ -282,7 +281,7 @@ func TestRequestInFlightIsOvertaken(t *testing.T) {
 	k.get(k.admin, keyPath("late")+"?owner=team").refused(404, "KEY_NOT_FOUND")
 }
 
-// outpaced is a store in which the key is rotated between the look at it and the rotation.
+// outpaced is a store that rotates the key between the read and the rotation.
 type outpaced struct{ store.Store }
 
 func (s outpaced) RotateKey(ctx context.Context, actor store.Actor, ref store.Ref, r apikey.Rotation) (apikey.Key, error) {
@@ -300,12 +299,12 @@ func TestRotationIsOvertaken(t *testing.T) {
 	target := k.add("team", "target")
 	k.rotate(k.admin, keyPath(target.ID), nil).refused(409, "KEY_ROTATED")
 	k.do(request{path: forwardPath, key: target.Secret}).want(200) // in the grace of the other rotation
-	// By itself: its secret is still good, but no longer the one to replace.
+	// The key itself: its secret is still valid, but no longer the current one.
 	self := k.add("team", "self", "keys:write")
 	k.rotate(self, keyPath(self.ID), nil).refused(409, "KEY_ROTATED")
 }
 
-// punctual is a store that reports whether a call must end in time.
+// punctual is a store that reports whether calls have a deadline.
 type punctual struct {
 	store.Store
 	deadlines chan<- bool
@@ -317,7 +316,7 @@ func (s punctual) Keys(ctx context.Context, q store.Query) (store.Page, error) {
 	return s.Store.Keys(ctx, q)
 }
 
-// A request that waits for the database without end would lose its answer.
+// Requests must not wait for the database without a deadline.
 func TestRequestsEndInTime(t *testing.T) {
 	t.Parallel()
 	deadlines := make(chan bool, 1)

@@ -65,7 +65,7 @@ func TestBadFilters(t *testing.T) {
 	for _, field := range []string{"status", "expires_before", "last_used_before", "name_contains", "page"} {
 		several.invalid(field)
 	}
-	// They belong to the list.
+	// The filters are the list's alone.
 	k.get(k.admin, keyPath("admin")+"?status=ACTIVE").invalid("status")
 }
 
@@ -153,7 +153,7 @@ func TestFilters(t *testing.T) {
 			}
 		})
 	}
-	// An admin's list holds every owner's keys, filtered or not.
+	// An admin's list has all owners' keys, filtered or not.
 	k.wantFiltered(k.admin, "name_contains=ci", 3, []string{"old ci", "ci other", "ci deploy", "ci build"})
 	k.wantFiltered(k.admin, "name_contains=ci&owner=other", 3, []string{"ci other"})
 	k.wantFiltered(k.admin, "status=EXPIRED&owner=nobody", 3, []string{})

@@ -90,7 +90,8 @@ func (s *Server) ForwardAuth(
 	return admission{who.key}, nil
 }
 
-// admission is the answer to a good key. The generated answer formats each header with fmt.
+// admission is the answer to a valid key. The generated answer formats each header with fmt; avoiding that
+// saves 22 % of a forward-auth request (BenchmarkShortcuts).
 type admission struct{ key *apikey.Key }
 
 // VisitForwardAuthResponse writes an answer of forwardAuth.

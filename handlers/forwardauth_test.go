@@ -10,13 +10,13 @@ import (
 	"apikeyd/apikey"
 )
 
-// forward asks as a gateway does, with whatever its client added.
+// forward makes a gateway's request, with its client's additions.
 func (k *kit) forward(secret, query string) response {
 	k.Helper()
 	return k.do(request{path: forwardPath + query, key: secret, foreign: true})
 }
 
-// repeated repeats a pattern with running numbers.
+// repeated repeats a pattern with consecutive numbers.
 func repeated(pattern string, times int) string {
 	var b strings.Builder
 	for i := range times {
@@ -138,7 +138,7 @@ func TestForwardAuthQuery(t *testing.T) {
 			k.Errorf("%s: %s, want %s", query, got, want)
 		}
 	}
-	// Who is not let in for another reason is told that one.
+	// Other reasons for a refusal come first.
 	k.forward("", "?scope=%zz").refused(401, "CREDENTIAL_MISSING")
 	k.forward(mistyped(secret), "?scope=c").refused(401, "CREDENTIAL_INVALID")
 }
@@ -169,10 +169,10 @@ func TestForwardAuthOutcomes(t *testing.T) {
 		refused(401, "CREDENTIAL_AMBIGUOUS")
 	k.do(request{path: forwardPath, header: http.Header{"Authorization": {"Bearer " + good.Secret}}}).want(200)
 	k.do(request{path: forwardPath + "?scope=c", key: good.Secret}).wantNoIdentity()
-	// keys:admin opens nothing of an integrator's, and what it includes of ours.
+	// keys:admin includes apikeyd's own scopes, and none of an integrator's.
 	k.do(request{path: forwardPath + "?scope=a", key: k.admin.Secret}).refused(403, "INSUFFICIENT_SCOPE")
 	k.do(request{path: forwardPath + "?scope=keys:verify+keys:write", key: k.admin.Secret}).want(200)
-	// A secret in its grace is as good as the new one.
+	// The old secret works during its grace period.
 	renewed := k.rotate(k.admin, keyPath(good.ID), fields{"grace_seconds": 60}).want(200).key()
 	k.do(request{path: forwardPath + "?scope=a", key: good.Secret}).want(200)
 	k.do(request{path: forwardPath + "?scope=a", key: renewed.Secret}).want(200)
@@ -180,7 +180,7 @@ func TestForwardAuthOutcomes(t *testing.T) {
 	k.do(request{path: forwardPath, key: good.Secret}).refused(401, "CREDENTIAL_INVALID")
 }
 
-// Gateways pass on their client's method, path and body.
+// Gateways forward their client's method, path and body.
 func TestForwardAuthTakesEveryRequest(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -297,7 +297,7 @@ func TestForwardAuthRateLimit(t *testing.T) {
 	want(k.forward(limited.Secret, ""), "", "", "")
 }
 
-// The log tells refusals, with the key, and no successes: there are too many.
+// The log has refusals, with the key, but not successes.
 func TestForwardAuthLog(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -305,7 +305,7 @@ func TestForwardAuthLog(t *testing.T) {
 	verifier := k.add("gateway", "verifier", apikey.ScopeVerify)
 	for name, tt := range map[string]struct {
 		answer response
-		want   []string // nil is no line
+		want   []string // nil means no line
 	}{
 		"admitted":           {k.forward(good.Secret, "?scope=a"), nil},
 		"admitted, by POST":  {k.do(request{method: "POST", path: forwardPath + "/x", key: good.Secret, foreign: true}), nil},

@@ -16,7 +16,7 @@ import (
 
 var identityHeaders = []string{"X-Api-Key-Id", "X-Api-Key-Name", "X-Api-Key-Owner", "X-Api-Key-Scopes"}
 
-// wantNoIdentity expects that a refusal tells nobody's identity.
+// wantNoIdentity expects an answer without identity headers.
 func (r response) wantNoIdentity() {
 	r.k.Helper()
 	for _, name := range identityHeaders {
@@ -26,8 +26,8 @@ func (r response) wantNoIdentity() {
 	}
 }
 
-// wantIdentity expects each identity header once, whatever the client sent, and names
-// that are safe where a header is read carelessly.
+// wantIdentity expects each identity header once, whatever the client sent, with values that are safe in
+// headers.
 func (r response) wantIdentity(id, name, owner, scopes string) {
 	r.k.Helper()
 	for header, want := range map[string]string{
@@ -90,7 +90,7 @@ func TestIdentityHeaders(t *testing.T) {
 	})
 }
 
-// What a client sends under the names of identity headers is not what comes out.
+// Identity headers from the client are not returned.
 func TestIdentityCannotBeForged(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -118,7 +118,7 @@ func TestIdentityCannotBeForged(t *testing.T) {
 			wantIdentity(client.ID, "client", "team", "")
 	})
 	k.Run("by a name that no request can make", func(k *kit) {
-		// Suppose that an older version did.
+		// An older version might have.
 		name := "a\r\nX-Api-Key-Owner: admin\r\n\r\nbody"
 		_, err := k.db.UpdateKey(k.Context(), operator, store.ByName("team", "client"), apikey.Change{Name: &name})
 		k.must(err)
@@ -126,7 +126,7 @@ func TestIdentityCannotBeForged(t *testing.T) {
 	})
 }
 
-// No client library sends these methods with a path; a gateway may.
+// No client library sends these methods with a path, but a gateway may.
 func TestForwardAuthByRawRequests(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)

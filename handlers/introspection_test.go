@@ -49,7 +49,7 @@ func TestIntrospect(t *testing.T) {
 			k.Errorf("%s differs (-want +got):\n%s", what, diff)
 		}
 	}
-	for range 3 { // more often than its rate limit
+	for range 3 { // over its rate limit
 		wantOf("a good token", made.Secret, want)
 	}
 	k.must(k.verifier.Keys.Flush(k.Context()))
@@ -61,7 +61,7 @@ func TestIntrospect(t *testing.T) {
 		k.Errorf("a key without scopes is %s", text)
 	}
 
-	// It is the old secret that ends with the grace, not the key.
+	// The old secret ends with the grace period, not the key.
 	renewed := k.rotate(k.admin, keyPath(made.ID), fields{"grace_seconds": 60}).want(200).key()
 	wantOf("the new secret", renewed.Secret, want)
 	want.Exp = want.Iat + 60
@@ -69,7 +69,7 @@ func TestIntrospect(t *testing.T) {
 	k.clock.Advance(time.Minute)
 	wantOf("the old secret after its grace", made.Secret, introspection{})
 
-	// A token that is not good says nothing else (section 2.2), for whatever reason.
+	// An inactive token's answer says nothing else (section 2.2), whatever the reason.
 	secrets, _ := k.kinds()
 	secrets["a space"], secrets["NUL"], secrets["60 KB"] = " ", "\x00", strings.Repeat("a", 60<<10)
 	for name, secret := range secrets {
@@ -238,7 +238,7 @@ func TestIntrospectionByBasic(t *testing.T) {
 			}
 		})
 	}
-	// Nowhere else is it taken, or offered.
+	// No other operation accepts or offers it.
 	target := k.add("team", "target")
 	requests := []request{{path: forwardPath}}
 	for _, op := range k.operations(target.ID) {

@@ -31,13 +31,13 @@ type kit struct {
 	*world
 }
 
-// world is a real server over a real database, and everything it said.
+// world is a real server over a real database, with its log.
 type world struct {
 	clock    *storetest.Clock
 	db       *sqlstore.DB
 	path     string // of the database
 	verifier *verify.Verifier
-	client   *http.Client // holds every exchange against the contract
+	client   *http.Client // checks every exchange against the contract
 	plain    *http.Client // does not
 	host     string
 	log      *servertest.Log
@@ -47,7 +47,7 @@ type world struct {
 
 var operator = store.Operator("test")
 
-// newKit starts a service. Each configure may change how it is made.
+// newKit starts a service. Each configure may change its configuration.
 func newKit(t *testing.T, configure ...func(*handlers.Config)) *kit {
 	t.Helper()
 	clock := storetest.NewClock()
@@ -56,7 +56,7 @@ func newKit(t *testing.T, configure ...func(*handlers.Config)) *kit {
 		clock: clock, db: s.DB, path: s.Path, verifier: s.Verifier, client: s.Client, plain: s.Plain,
 		host: strings.TrimPrefix(s.URL, "http://"), log: s.Log, secrets: &secrets{},
 	}
-	// Whatever a test is about, nothing that it did may leave a secret in the log.
+	// No test may leave a secret in the log.
 	t.Cleanup(func() {
 		if w.secrets.in(w.log.String()) {
 			t.Errorf("the log holds a secret:\n%s", w.log)
@@ -73,7 +73,7 @@ func (k *kit) Run(name string, f func(k *kit)) {
 	k.T.Run(name, func(t *testing.T) { f(&kit{t, k.world}) })
 }
 
-// storeOf returns the whole store of a service.
+// storeOf returns a service's whole store.
 func storeOf(c *handlers.Config) store.Store { return c.Store.(store.Store) }
 
 func (k *kit) must(err error) {
@@ -83,7 +83,7 @@ func (k *kit) must(err error) {
 	}
 }
 
-// add puts a key of ten years into the store, as the operator would.
+// add stores a key that lives for ten years, as the operator.
 func (k *kit) add(owner, name string, scopes ...string) key {
 	k.Helper()
 	added, secret, err := apikey.Policy{}.NewKey(k.clock.Now(), apikey.Settings{
@@ -95,7 +95,7 @@ func (k *kit) add(owner, name string, scopes ...string) key {
 	return key{ID: added.ID.String(), Owner: owner, Name: name, Scopes: scopes, Secret: secret.Reveal()}
 }
 
-// in returns an RFC 3339 time that lies d ahead.
+// in returns the RFC 3339 time d from now.
 func (k *kit) in(d time.Duration) string {
 	return k.clock.Now().Add(d).Format("2006-01-02T15:04:05.999999999Z07:00")
 }
@@ -103,7 +103,7 @@ func (k *kit) in(d time.Duration) string {
 // fields is a JSON object.
 type fields map[string]any
 
-// create asks for a key of one hour, if f does not say otherwise.
+// create requests a key, by default for one hour.
 func (k *kit) create(by key, f fields) response {
 	k.Helper()
 	body := fields{"name": "a key", "expires_at": k.in(time.Hour)}
@@ -133,7 +133,7 @@ func (k *kit) revoke(by key, path string) response {
 	return k.do(request{method: "DELETE", path: path, key: by.Secret})
 }
 
-// rotate asks for another secret. Without fields it sends no body.
+// rotate requests another secret. Without fields it sends no body.
 func (k *kit) rotate(by key, path string, f fields) response {
 	k.Helper()
 	path, query, _ := strings.Cut(path, "?")
@@ -147,7 +147,7 @@ func (k *kit) rotate(by key, path string, f fields) response {
 	return k.do(r)
 }
 
-// everything returns every key that there is, to see what a test changed.
+// everything returns all keys.
 func (k *kit) everything() []key {
 	k.Helper()
 	list := k.get(k.admin, keysPath+"?items_per_page=100").want(200).list()
@@ -175,18 +175,18 @@ func (f fields) json() string {
 
 // request is what a test sends. The path goes out byte for byte, its query included.
 type request struct {
-	method  string // empty is GET
+	method  string // GET if empty
 	path    string
 	key     string      // the secret to send as x-api-key, if any
 	header  http.Header // further headers; a nil Content-Type sends none
 	body    string
-	chunked bool // does not tell the length of the body
-	failing bool // a 5xx is what the test is about
+	chunked bool // sends no Content-Length
+	failing bool // a 5xx is expected
 	foreign bool // the contract does not describe such a request
 	outside bool // net/http itself answers, before any handler
 }
 
-// do is the only road to the service: what holds for every exchange is checked here.
+// do makes every request of these tests, and checks the rules that hold for every exchange.
 func (k *kit) do(r request) response {
 	k.Helper()
 	sent := &http.Request{
@@ -222,7 +222,7 @@ func (k *kit) do(r request) response {
 	return k.read(r, received)
 }
 
-// read takes an answer and holds it against what every answer promises.
+// read reads an answer and checks the rules that hold for every answer.
 func (k *kit) read(r request, received *http.Response) response {
 	k.Helper()
 	raw, err := io.ReadAll(received.Body)
@@ -236,15 +236,15 @@ func (k *kit) read(r request, received *http.Response) response {
 	return answer
 }
 
-// String names an exchange in failures, whatever the path holds.
+// String names an exchange in failure messages.
 func (r request) String() string {
 	return fmt.Sprintf("%s %.80q", r.method, r.path)
 }
 
-// secrets are those that a test has seen.
+// secrets are the secrets that a test has seen.
 type secrets struct {
 	mu     sync.Mutex
-	traces []string // the random part of each, and its hash in several ways
+	traces []string // the random part of each, and its hash in several encodings
 }
 
 func (s *secrets) add(secret string) {
@@ -255,12 +255,12 @@ func (s *secrets) add(secret string) {
 		base64.RawStdEncoding.EncodeToString(hash[:]), fmt.Sprint(hash))
 }
 
-// in reports whether text holds a secret, or only the random part of one, or its hash.
+// in reports whether text holds a secret's random part or hash.
 func (s *secrets) in(text string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.ContainsFunc(s.traces, func(trace string) bool { return strings.Contains(text, trace) })
 }
 
-// randomPart is the 32 characters that make a secret one.
+// randomPart returns the 32 random characters of a secret.
 func randomPart(secret string) string { return secret[len(secret)-38 : len(secret)-6] }

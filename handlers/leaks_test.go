@@ -27,8 +27,7 @@ func (k *kit) report(secret string) response {
 	return k.do(request{method: "POST", path: leaksPath, body: fields{"key": secret}.json()})
 }
 
-// thanked expects the answer that every report gets, and nothing that tells one from
-// another.
+// thanked expects the answer that every report gets, with nothing that distinguishes reports.
 func (r response) thanked() response {
 	r.k.Helper()
 	if text := strings.TrimSpace(string(r.want(202).raw)); text != thanks {
@@ -64,7 +63,7 @@ func TestReportedKeyIsRevoked(t *testing.T) {
 	expired := k.mustCreate(k.admin, fields{"name": "expired", "expires_at": k.in(time.Second)})
 	k.clock.Advance(time.Second)
 	k.wantLeak(k.report(expired.Secret).thanked(), expired, "revoked_at", "revoked=true")
-	k.get(expired, keysPath).refused(401, "CREDENTIAL_REVOKED") // it cannot be prolonged any more
+	k.get(expired, keysPath).refused(401, "CREDENTIAL_REVOKED") // it cannot be extended any more
 }
 
 func TestReportedGraceSecretEndsAlone(t *testing.T) {
@@ -81,8 +80,7 @@ func TestReportedGraceSecretEndsAlone(t *testing.T) {
 	k.wantLeak(k.report(renewed.Secret).thanked(), made, "revoked_at", "revoked=true")
 }
 
-// wantLeak expects one event and one line in the log, which name the key and tell no
-// secret.
+// wantLeak expects one event and one log line that name the key and hold no secret.
 func (k *kit) wantLeak(answer response, of key, changed, logged string) {
 	k.Helper()
 	id := answer.header.Get("X-Request-Id")
@@ -141,7 +139,7 @@ func TestReportsThatDoNothing(t *testing.T) {
 	}
 }
 
-// A report needs no credentials, and makes nothing of those that come along.
+// A report needs no credentials, and ignores any that it has.
 func TestReportsArePublic(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -170,7 +168,7 @@ func TestBadReports(t *testing.T) {
 		{"a list, as scanners send", `[{"token":"s","type":"t","url":"u"}]`, "body"},
 	}...) {
 		k.Run(tt.name, func(k *kit) {
-			k.clock.Advance(time.Minute) // so that nothing is slowed down
+			k.clock.Advance(time.Minute) // so that the limit does not apply
 			k.with(post, tt.body).invalid(tt.field)
 		})
 	}
@@ -196,7 +194,7 @@ func TestReportsAreSlowedDown(t *testing.T) {
 		k.report(made.Secret).thanked()
 		k.get(made, keysPath).refused(401, "CREDENTIAL_REVOKED")
 	}
-	for i := range most + 10 { // those that do something are not counted
+	for i := range most + 10 { // effective ones are not counted
 		effective(i)
 	}
 	for i := range most {
@@ -205,7 +203,7 @@ func TestReportsAreSlowedDown(t *testing.T) {
 	for _, forwarded := range []string{"", "10.0.0.1", "10.0.0.2, 10.0.0.3"} {
 		header := http.Header{}
 		if forwarded != "" {
-			// Nobody chooses his address.
+			// A client cannot choose its address.
 			header = http.Header{"X-Forwarded-For": {forwarded}, "X-Real-Ip": {forwarded}, "Forwarded": {"for=" + forwarded}}
 		}
 		answer := k.do(request{method: "POST", path: leaksPath, header: header, body: `{"key":"s"}`})
@@ -215,7 +213,7 @@ func TestReportsAreSlowedDown(t *testing.T) {
 			k.Errorf("logged %q", lines)
 		}
 	}
-	effective(1000) // a good deed is not slowed down
+	effective(1000) // effective reports are not limited
 	k.report("s").refused(429, "TOO_MANY_REQUESTS")
 	k.clock.Advance(2*time.Second - time.Millisecond)
 	answer := k.report("s")
@@ -231,7 +229,7 @@ func TestReportsAreSlowedDown(t *testing.T) {
 	k.report("s").refused(429, "TOO_MANY_REQUESTS")
 }
 
-// endless is a store whose EndSecret ends in fail.
+// endless is a store whose EndSecret returns fail's error.
 type endless struct {
 	store.Store
 	fail error

@@ -33,7 +33,7 @@ func TestLifecycle(t *testing.T) {
 	}
 	answer.wantHeader("Location", keysPath+"/"+made.ID)
 
-	// From now on no answer holds the secret, and the secret proves the key.
+	// No later answer holds the secret, and the secret works.
 	want.Secret = ""
 	location := answer.header.Get("Location")
 	for name, read := range map[string]response{
@@ -107,7 +107,7 @@ func TestChangeOnlyWhatIsPresent(t *testing.T) {
 			}
 		})
 	}
-	// One fault refuses the whole change.
+	// One invalid field refuses the whole change.
 	before := k.everything()
 	k.patch(k.admin, keyPath(made.ID), fields{"name": "good", "expires_at": "2020-01-31T12:00:00Z"}).invalid("expires_at")
 	if diff := cmp.Diff(before, k.everything()); diff != "" {
@@ -221,7 +221,7 @@ func TestLastUsed(t *testing.T) {
 	if got := lastUsed(); got != "2026-11-23T12:01:30.000Z" {
 		k.Errorf("last used at %q", got)
 	}
-	// A refused request of a good key is a use as well: it proved itself.
+	// A refused request of a valid key is a use too: it was authenticated.
 	k.get(made, keyPath("nobody")).refused(404, "")
 	if got := lastUsed(); got != "2026-11-23T12:02:30.000Z" {
 		k.Errorf("last used at %q", got)

@@ -14,12 +14,12 @@ import (
 	"apikeyd/store"
 )
 
-// rounds is how often each test below ends a secret: a few times in make test, 50 times in
-// make test-all, and as often as make linearizability asks for.
+// rounds is how often each test below ends a secret: a few times in make test, 50 times in make test-all,
+// and as requested in make linearizability.
 var rounds = flag.Int("rounds", defaultRounds, "how often the linearizability tests end a secret")
 
-// While many use a key, its secret is ended. What begins after that was answered is
-// refused, wherever the secret is shown, and what was on its way commits no change.
+// While many clients use a key, its secret is ended. All requests that begin after the answer are refused,
+// and requests in flight commit no change.
 func TestRevocationIsLinearizable(t *testing.T) {
 	t.Parallel()
 	newRace(t).run(store.ActionRevoke, func(r *race, target key) key {
@@ -45,22 +45,22 @@ func TestLeakReportIsLinearizable(t *testing.T) {
 	})
 }
 
-// race is many clients of one service.
+// race has many clients of one service.
 type race struct {
 	*kit
-	verifier key // may ask about any key
+	verifier key // may verify any key
 	client   *http.Client
 }
 
 func newRace(t *testing.T) *race {
 	t.Helper()
 	k := newKit(t)
-	transport := &http.Transport{MaxIdleConnsPerHost: 16} // else most calls dial anew
+	transport := &http.Transport{MaxIdleConnsPerHost: 16} // else most calls open a new connection
 	t.Cleanup(transport.CloseIdleConnections)
 	return &race{kit: k, verifier: k.add("gateway", "verifier", apikey.ScopeVerify), client: &http.Client{Transport: transport}}
 }
 
-// call sends one request past the kit's checks, which would take most of the time.
+// call sends one request without the kit's checks, which would take most of the time.
 func (r *race) call(method, path, secret, body string) response {
 	r.Helper()
 	answer := response{k: r.kit, request: request{method: method, path: path}}
@@ -78,7 +78,7 @@ func (r *race) call(method, path, secret, body string) response {
 		r.Error(err)
 		return answer
 	}
-	defer func() { _ = received.Body.Close() }() // it is read
+	defer func() { _ = received.Body.Close() }() // after it was read
 	answer.status, answer.header = received.StatusCode, received.Header
 	if answer.raw, err = io.ReadAll(received.Body); err != nil {
 		r.Error(err)
@@ -93,7 +93,7 @@ func (r *race) want(status int, answer response) {
 	}
 }
 
-// ways are those in which a secret can be used, and whether it was good.
+// ways are the ways to use a secret. Each reports whether the secret was accepted.
 func (r *race) ways(target key) map[string]func() bool {
 	question := fields{"key": target.Secret}.json()
 	newName := func() string {
@@ -121,8 +121,8 @@ func (r *race) ways(target key) map[string]func() bool {
 	}
 }
 
-// run ends one secret each round, and looks at the end whether something that its holder
-// began in time was committed too late.
+// run ends one secret each round. At the end it checks that no change that the secret's holder began in time
+// was committed too late.
 func (r *race) run(action string, end func(*race, key) key) {
 	r.Helper()
 	for round := range *rounds {
@@ -139,7 +139,7 @@ func (r *race) run(action string, end func(*race, key) key) {
 	r.wantNothingAfter(action)
 }
 
-// round uses a key in all ways at once until some time after its secret was ended.
+// round uses a key in all ways concurrently, until a little after its secret was ended.
 func (r *race) round(target key, end func(*race, key) key) (renewed key) {
 	const after = 3 // how often each tries again
 	var wg, good sync.WaitGroup
@@ -166,15 +166,15 @@ func (r *race) round(target key, end func(*race, key) key) (renewed key) {
 			}
 		})
 	}
-	good.Wait() // every way was good, so that the end comes into the midst of them
+	good.Wait() // until every way succeeded once, so that the end comes during use
 	renewed = end(r, target)
 	ended.Store(true)
 	wg.Wait()
 	return renewed
 }
 
-// wantNothingAfter looks through the audit log, newest first: events carry the order in
-// which the store made them. Nobody acts with a target's key after its event.
+// wantNothingAfter reads the audit log, newest first, which is in commit order. No key may act after the event
+// that ended it.
 func (r *race) wantNothingAfter(action string) {
 	r.Helper()
 	events, err := r.db.AuditEvents(r.Context(), store.EventQuery{Limit: 1 << 30})
@@ -187,7 +187,7 @@ func (r *race) wantNothingAfter(action string) {
 			if acted[event.Key] {
 				r.Errorf("%s changed something after its %s", event.Name, action)
 			}
-			continue // a report is made in the name of the key itself
+			continue // the actor of a report is the key itself
 		}
 		if !event.Actor.IsZero() && event.Actor.String() != r.admin.ID {
 			acted[event.Actor] = true

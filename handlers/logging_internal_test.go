@@ -28,7 +28,7 @@ func TestLoggable(t *testing.T) {
 		"/%2":                          "/%2",
 		"/%zz":                         "/%zz",
 		"/" + strings.Repeat("é", 300): "/" + strings.Repeat("é", 127) + "\xc3…",
-		// Decoding this step by step would take a pass for every two characters.
+		// Decoding this level by level would take a pass for every two characters.
 		"/%" + strings.Repeat("25", 15_000): "[redacted]",
 	} {
 		if got := loggable(text); got != want {

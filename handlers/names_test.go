@@ -139,7 +139,7 @@ func TestGoodNames(t *testing.T) {
 	k.mustCreate(k.admin, fields{"name": "n", "owner": someID}) // an owner may be a user's UUID
 }
 
-// likeNames are names that careless decoding confuses with one another.
+// likeNames are names that careless decoding confuses.
 var likeNames = []string{
 	"a/b", "a%2Fb", "a%2fb", "a%252Fb", "a", "b", "ab", "100%", "100%25", "100", "a b", "a+b", "a%20b", "a%2Bb",
 	"ключ", "%D0%BA%D0%BB%D1%8E%D1%87", "a?b", "a#b", "a;b", "a,b", "a&b=c", "a:b", "a.b", "a\\b", "..a", "%2e%2e",
@@ -183,7 +183,7 @@ func TestEachNameReachesItsOwnKey(t *testing.T) {
 	}
 }
 
-// wantOnly expects that just one key changed, and how.
+// wantOnly expects that one key changed in a given way, and no other key.
 func (k *kit) wantOnly(before []key, id string, change func(*key)) {
 	k.Helper()
 	want := append([]key{}, before...)
@@ -242,7 +242,7 @@ func TestPathsOfNoKey(t *testing.T) {
 	}
 	for _, escape := range []string{"/%zz", "/%", "/target%2", "/%u0041", "/%%"} {
 		k.Run("broken escape "+escape, func(k *kit) {
-			// net/http cannot read such a request line and answers by itself.
+			// net/http cannot parse such a request line, and answers it itself.
 			for _, method := range []string{"GET", "PATCH", "DELETE"} {
 				k.do(request{method: method, path: keysPath + escape, key: k.admin.Secret, outside: true}).want(400)
 			}
@@ -256,7 +256,7 @@ func TestPathsOfNoKey(t *testing.T) {
 func TestIDNeverFallsBackToName(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	// No request can make such a key; suppose that an older version did.
+	// No request can create such a key, but an older version might have.
 	odd := someID
 	name := "odd"
 	k.mustCreate(k.admin, fields{"name": name})

@@ -25,7 +25,7 @@ import (
 	"apikeyd/verify"
 )
 
-// spans is an exporter that keeps all that a span tells, as text.
+// spans is an exporter that keeps all contents of spans as text.
 type spans struct {
 	mu    sync.Mutex
 	names map[string]int
@@ -48,14 +48,14 @@ func (s *spans) ExportSpans(_ context.Context, all []sdk.ReadOnlySpan) error {
 
 func (s *spans) Shutdown(context.Context) error { return nil }
 
-// observed are the metrics and traces of a service.
+// observed holds a service's metrics and traces.
 type observed struct {
 	metrics *metrics.Metrics
 	tracer  *tracing.Tracer
 	spans   spans
 }
 
-// by has a service observed.
+// by returns the configuration of a service with metrics and traces.
 func (o *observed) by(t *testing.T) func(*handlers.Config) {
 	o.spans.names = make(map[string]int)
 	return func(c *handlers.Config) {
@@ -79,7 +79,7 @@ func (o *observed) by(t *testing.T) func(*handlers.Config) {
 	}
 }
 
-// nothingSecret looks for secrets in all metrics and traces.
+// nothingSecret checks that metrics and traces hold no secret.
 func (o *observed) nothingSecret(k *kit) {
 	k.Helper()
 	k.must(o.tracer.Close(context.Background()))
@@ -97,7 +97,7 @@ func (o *observed) nothingSecret(k *kit) {
 	}
 }
 
-// told is an observer that keeps what it is told.
+// told is an observer that records its calls.
 type told struct {
 	mu      sync.Mutex
 	answers []handlers.Answer
@@ -161,8 +161,7 @@ func TestObserver(t *testing.T) {
 
 var heldInLog = regexp.MustCompile(`code=CREDENTIAL_MISSING count=(\d+)`)
 
-// A flood of refusals fills no disk, and none of them goes uncounted. Another kind still
-// has its lines.
+// A flood of refusals does not fill the disk, all are counted, and another kind still gets its lines.
 func TestRefusalFlood(t *testing.T) {
 	t.Parallel()
 	const flood, most = 300, 3

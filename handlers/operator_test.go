@@ -15,7 +15,7 @@ import (
 	"apikeyd/verify"
 )
 
-// operate has the operator make a request.
+// operate makes a request as the operator.
 func (k *kit) operate(s store.Store, method, path, body string) (*http.Response, error) {
 	k.Helper()
 	log := slog.New(slog.DiscardHandler)
@@ -29,7 +29,7 @@ func (k *kit) operate(s store.Store, method, path, body string) (*http.Response,
 	return transport.RoundTrip(r)
 }
 
-// wantOperated has the operator make a request that must be answered with a status.
+// wantOperated makes a request as the operator, and expects a status.
 func (k *kit) wantOperated(status int, method, path, body string) {
 	k.Helper()
 	answer, err := k.operate(k.db, method, path, body)
@@ -40,8 +40,8 @@ func (k *kit) wantOperated(status int, method, path, body string) {
 	}
 }
 
-// The operator reaches every owner's keys, has those of admin without saying so, and may grant
-// any scope; the rules of keys hold.
+// The operator reaches every owner's keys, those of admin by default, and may grant any scope. The rules for
+// keys apply.
 func TestOperator(t *testing.T) {
 	k := newKit(t)
 	k.add("acme", "ci", "datasets:read")
@@ -63,7 +63,7 @@ func TestOperator(t *testing.T) {
 	}
 }
 
-// The operator is told why a call failed.
+// A failed call returns its cause to the operator.
 func TestOperatorIsToldTheCause(t *testing.T) {
 	k := newKit(t)
 	for _, cause := range []error{store.ErrUnavailable, store.ErrDamaged, errors.New("the disk hums"), context.Canceled} {

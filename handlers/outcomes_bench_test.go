@@ -13,11 +13,10 @@ import (
 	"apikeyd/verify"
 )
 
-// BenchmarkVerifyOutcomes shows what each outcome costs at the handler, asked by a
-// resource server and by a gateway: whether an id exists must not show in the time that a
-// refusal takes.
+// BenchmarkVerifyOutcomes measures each outcome for a resource server and for a gateway. The time of a
+// refusal must not reveal whether an id exists.
 func BenchmarkVerifyOutcomes(b *testing.B) {
-	// Many of each kind, and few that are remembered: each is new to the service.
+	// Many of each kind and a small cache, so that none is cached.
 	const remembered, many = 1 << 8, 1 << 14
 	var service http.Handler
 	s := servertest.Start(b, servertest.Options{

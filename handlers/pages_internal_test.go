@@ -10,7 +10,7 @@ import (
 	"apikeyd/store"
 )
 
-// An owner whose lists are not read holds up a bounded number of its own, and nobody else's.
+// Lists that a client does not read block a bounded number of its owner's lists, and no other owner's.
 func TestPagesOfAnOwner(t *testing.T) {
 	t.Parallel()
 	p := newPages()

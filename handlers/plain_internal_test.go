@@ -30,7 +30,7 @@ var plainBodies = map[string]bool{
 	`{"key":1}`:                              false,
 	`{"key":null}`:                           false,
 	`{"key":"x","other":1}`:                  false,
-	`{"scopes":[],"key":"x"}`:                false, // good, but not plain
+	`{"scopes":[],"key":"x"}`:                false, // valid, but not plain
 	`{"key":"x","scopes":["a","a"]}`:         false,
 	`{"key":"x","scopes":["a b"]}`:           false,
 	`{"key":"x","scopes":[""]}`:              false,
@@ -53,7 +53,7 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// What is read plainly is what decoding, the contract and binding make of it.
+// plainVerifyRequest returns the same values as decoding, validation and binding.
 func FuzzPlain(f *testing.F) {
 	for text := range plainBodies {
 		f.Add([]byte(text))

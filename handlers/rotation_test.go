@@ -14,7 +14,7 @@ import (
 	"apikeyd/apikey"
 )
 
-// with is the key, proved by another secret.
+// with returns the key with another of its secrets.
 func (k key) with(secret string) key {
 	k.Secret = secret
 	return k
@@ -36,7 +36,7 @@ func TestRotate(t *testing.T) {
 	if secret.ID().String() != made.ID || secret.Prefix() != made.Prefix {
 		k.Errorf("the secret is one of %s, which begins with %s", secret.ID(), secret.Prefix())
 	}
-	// From now on no answer holds it, and both prove the key until the grace ends.
+	// No later answer holds it, and both secrets work until the grace period ends.
 	renewed := made.with(want.Secret)
 	want.Secret = ""
 	for _, by := range []key{made, renewed} {
@@ -221,9 +221,9 @@ func TestRotationOfEndedKeys(t *testing.T) {
 	for _, path := range []string{keyPath("revoked"), keyPath(revoked.ID)} {
 		k.rotate(k.admin, path, nil).refused(409, "KEY_REVOKED")
 	}
-	k.get(revoked, keysPath).refused(401, "CREDENTIAL_REVOKED") // its secret is what it was
+	k.get(revoked, keysPath).refused(401, "CREDENTIAL_REVOKED") // its secret still works
 
-	// An expired key gets a secret for the time when it is prolonged; it needs no grace.
+	// An expired key gets a secret for the time when it is extended. It needs no grace period.
 	k.rotate(expired, keyPath("expired"), nil).refused(401, "CREDENTIAL_EXPIRED")
 	renewed := k.rotate(k.admin, keyPath("expired"), fields{"grace_seconds": 60}).want(200).key()
 	if renewed.Status != "EXPIRED" || renewed.GraceEndsAt != "" {
@@ -242,12 +242,12 @@ func TestKeyRotatesItself(t *testing.T) {
 	k.rotate(first, keyPath("own"), nil).refused(401, "CREDENTIAL_INVALID")
 	k.get(first, keysPath).refused(401, "CREDENTIAL_INVALID")
 	third := k.rotate(second, keyPath(second.ID), fields{"grace_seconds": 60}).want(200).key()
-	// By its old secret it rotates its current one: the old one is then older still.
+	// The old secret can rotate the current one, which ends the old secret.
 	fourth := k.rotate(second, keyPath("own"), fields{"grace_seconds": 60}).want(200).key()
 	k.get(second, keysPath).refused(401, "CREDENTIAL_INVALID")
 	k.get(third, keysPath).want(200)
 	k.get(fourth, keysPath).want(200)
-	// Both secrets have the key's rights, also to end it.
+	// Both secrets have all the key's rights, including to revoke it.
 	k.patch(third, keyPath("own"), fields{"metadata": fields{"by": "the old secret"}}).want(200)
 	k.revoke(third, keyPath("own")).want(200)
 	for _, secret := range []key{third, fourth} {
@@ -260,7 +260,7 @@ func TestKeyRotatesItself(t *testing.T) {
 	k.get(admin, keysPath).want(200)
 }
 
-// A change of expires_at moves the end of the grace nearer, and never away.
+// A change of expires_at can end the grace period earlier, but not later.
 func TestGraceFollowsTheKeysEnd(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -285,7 +285,7 @@ func TestGraceFollowsTheKeysEnd(t *testing.T) {
 	}
 }
 
-// Whoever gets a 200 holds a secret that worked; the last of them still does.
+// Every 200 returns a secret that worked, and the last of them still works.
 func TestRotationsAtOnce(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)

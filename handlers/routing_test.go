@@ -64,7 +64,7 @@ func TestUnknownMethods(t *testing.T) {
 	taken := map[string][]string{"/healthz": {"GET", "HEAD"}, "/readyz": {"GET", "HEAD"}}
 	for path, item := range contract.Paths.Map() {
 		if path == "/v1/forward-auth" {
-			continue // it takes them all
+			continue // it accepts all methods
 		}
 		path = strings.ReplaceAll(path, "{key_name}", target.ID)
 		for method := range item.Operations() {
@@ -154,14 +154,14 @@ func TestProbes(t *testing.T) {
 	}
 }
 
-// What the log is for: every change and every refusal, and nothing else.
+// The log has a line for every change and every refusal, and no others.
 func TestLog(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
 	tests := []struct {
 		name   string
 		answer func() response
-		want   []string // parts of the one line; nil is no line
+		want   []string // parts of the one line; nil means no line
 	}{
 		{"a change", func() response { return k.create(k.admin, fields{"name": "n"}).want(201) },
 			[]string{"level=INFO", "method=POST", "path=/v1/api-keys ", "status=201", "key=" + k.admin.ID, "owner=admin"}},

@@ -94,7 +94,7 @@ func TestGoodScopes(t *testing.T) {
 			updated := k.patch(k.admin, keyPath("target"), fields{"scopes": tt.scopes}).want(200).key()
 			read := k.get(k.admin, keyPath(created.ID)).want(200).key()
 			for _, got := range []key{created, updated, read} {
-				// Strict on purpose: no scopes is an empty list, never null.
+				// Strict: no scopes is an empty list, not null.
 				if diff := cmp.Diff(tt.scopes, got.Scopes); diff != "" {
 					k.Errorf("scopes differ (-want +got):\n%s", diff)
 				}
@@ -103,8 +103,8 @@ func TestGoodScopes(t *testing.T) {
 	}
 }
 
-// A key that was given a scope with a comma when that was allowed keeps it until its scopes
-// are replaced. Nobody can ask for it any more.
+// A key with a scope from when commas were allowed keeps the scope until its scopes are replaced. No request
+// can require that scope any more.
 func TestStoredScopeWithComma(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -158,7 +158,7 @@ func TestDefaultScopes(t *testing.T) {
 			if child.Owner != name {
 				k.Errorf("owner %q, want the creator's", child.Owner)
 			}
-			// A key made from a name and an end alone can do so itself.
+			// A key created with only a name and an expiry can create such keys itself.
 			k.mustCreate(child, fields{"name": "grandchild"})
 		})
 	}

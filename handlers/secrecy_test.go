@@ -9,8 +9,8 @@ import (
 	"apikeyd/apikey"
 )
 
-// TestSecretsStaySecret puts secrets wherever a request has room. The kit looks for
-// them in every answer, and at the end in the whole log, and here in all metrics and traces.
+// TestSecretsStaySecret puts secrets into every part of a request. The kit searches every answer and, at the end,
+// the log; this test searches metrics and traces.
 func TestSecretsStaySecret(t *testing.T) {
 	t.Parallel()
 	seen := &observed{}
@@ -37,7 +37,7 @@ func TestSecretsStaySecret(t *testing.T) {
 				k.inPaths(by, secret)
 				k.inHeaders(by, secret)
 				k.inQuestions(by, secret)
-				if _, err := apikey.ParseSecret(secret); err == nil { // else it is as good a name as any
+				if _, err := apikey.ParseSecret(secret); err == nil { // else it is a valid name
 					k.inBodies(by, secret)
 				}
 			})
@@ -51,8 +51,8 @@ func TestSecretsStaySecret(t *testing.T) {
 	}
 }
 
-// What holds a secret is refused; what holds a damaged one is kept and repeated to
-// its owner, but not in the log, nor to who may not use it.
+// Text with a secret is refused. Text with a damaged secret is stored and shown to its owner, but never
+// logged, nor shown to other owners.
 func TestSecretAmongWords(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -162,8 +162,8 @@ func (k *kit) inBodies(by, secret string) {
 	}
 }
 
-// inQuestions asks about a secret wherever one may be asked about, and where not. It is
-// not reported whole: that would end it.
+// inQuestions sends a secret wherever a request may hold one, and wherever it may not. It does not report the
+// whole secret, which would end it.
 func (k *kit) inQuestions(by, secret string) {
 	k.Helper()
 	who := key{Secret: by}

@@ -11,7 +11,7 @@ import (
 	"apikeyd/apikey"
 )
 
-// set puts one property into a body that is good otherwise.
+// set puts one property into an otherwise valid body.
 func set(property, value string) string { return `{"` + property + `":` + value + `}` }
 
 func entries(n int) map[string]string {
@@ -126,7 +126,7 @@ func TestMetadata(t *testing.T) {
 			asked := request{method: "POST", path: verifyPath, key: k.admin.Secret, body: fields{"key": created.Secret}.json()}
 			for _, got := range []key{created, k.do(patch).want(200).key(), k.do(read).want(200).key(),
 				*decode[verdict](k.do(asked).want(200)).Key} {
-				// Strict on purpose: no metadata is an empty object, never null.
+				// Strict: no metadata is an empty object, not null.
 				if diff := cmp.Diff(metadata, got.Metadata); diff != "" {
 					k.Errorf("the metadata differs (-want +got):\n%s", diff)
 				}
@@ -178,7 +178,7 @@ func TestSettingsChange(t *testing.T) {
 	k.patch(k.admin, keyPath(made.ID), fields{"rate_limit": nil}).refused(409, "KEY_REVOKED")
 }
 
-// Who is limited cannot shake the limit off, nor put one on others; what it makes has it.
+// A limited key cannot remove its limit or set one on others, and the keys that it creates have it.
 func TestRateLimitsAreForAdmins(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -220,7 +220,7 @@ func TestRateLimitsAreForAdmins(t *testing.T) {
 				if diff := cmp.Diff(tt.want, made.RateLimit); diff != "" {
 					k.Errorf("the limit differs (-want +got):\n%s", diff)
 				}
-				// It may say what is there, too.
+				// It may state the current limit.
 				k.patch(tt.by, keyPath(made.ID), change).want(200)
 				return
 			}

@@ -37,7 +37,7 @@ type (
 	}
 )
 
-// Summaries and usage reach as far as lists and keys do.
+// Summaries and usage follow the access rules of lists and keys.
 func TestReachOfSummaryAndUsage(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -55,12 +55,12 @@ func TestReachOfSummaryAndUsage(t *testing.T) {
 		k.get(k.admin, path+"?page=1").invalid("page")
 		k.do(request{method: "POST", path: path, key: k.admin.Secret, body: "{}"}).refused(405, "METHOD_NOT_ALLOWED")
 	}
-	// Of a key that is another's there is nothing to see, be there one or not.
+	// Another owner's key is not found, whether it exists or not.
 	for _, path := range []string{keyUsagePath("reader"), keyUsagePath(reader.ID), keyUsagePath("nobody"), keyUsagePath(apikey.NewID().String()),
 		keyUsagePath("a\x00b"), keyUsagePath("00000000-0000-0000-0000-000000000000")} {
 		k.get(stranger, path).refused(404, "KEY_NOT_FOUND")
 	}
-	k.get(k.admin, keyUsagePath("reader")).refused(404, "KEY_NOT_FOUND") // by name only its own owner's
+	k.get(k.admin, keyUsagePath("reader")).refused(404, "KEY_NOT_FOUND") // names refer to the caller's own owner
 	k.get(k.admin, keyUsagePath(reader.ID)).want(200)
 }
 
@@ -99,8 +99,8 @@ func TestSummary(t *testing.T) {
 	want(k.admin, summaryPath+"?owner=other", summary{Active: 1, Revoked: 1})
 }
 
-// Every decision for somebody else's API counts, on each of the three roads, and is there
-// when it was answered; what a caller proves to us is none.
+// Every decision for an integrator's API counts, in all three operations, by the time of the answer.
+// Authentication by apikeyd itself does not count.
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -121,7 +121,7 @@ func TestUsage(t *testing.T) {
 		}
 		return last
 	}
-	var valid, refused, nobody int // of the client, and of nobody
+	var valid, refused, nobody int // of the client, and of secrets that no key has
 	check := func(what string) {
 		k.Helper()
 		for _, path := range []string{usagePath, keyUsagePath("client"), keyUsagePath(client.ID)} {
@@ -157,7 +157,7 @@ func TestUsage(t *testing.T) {
 	k.introspect(verifier, unknown).want(200)
 	nobody += 4
 	check("what is no key's")
-	k.forward("", "").want(401) // shows none
+	k.forward("", "").want(401) // has no secret
 	k.get(client, keysPath).want(200)
 	k.get(client, keyPath("nobody")).want(404)
 	k.do(request{path: keysPath, key: unknown}).refused(401, "")

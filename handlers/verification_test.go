@@ -12,7 +12,7 @@ import (
 
 const verifyPath = "/v1/verify"
 
-// verdict is the answer of verifyApiKey.
+// verdict is an answer of verifyApiKey.
 type verdict struct {
 	Valid             bool   `json:"valid"`
 	Code              string `json:"code"`
@@ -20,7 +20,7 @@ type verdict struct {
 	RetryAfterSeconds int    `json:"retry_after_seconds"`
 }
 
-// ask asks about a secret.
+// ask verifies a secret.
 func (k *kit) ask(by key, secret string, scopes ...string) response {
 	k.Helper()
 	body := fields{"key": secret}
@@ -30,7 +30,7 @@ func (k *kit) ask(by key, secret string, scopes ...string) response {
 	return k.do(request{method: "POST", path: verifyPath, key: by.Secret, body: body.json()})
 }
 
-// kinds are secrets of every kind that is not good, and which verdict they get.
+// kinds returns a secret of every kind that is not valid, and its verdict.
 func (k *kit) kinds() (secrets map[string]string, codes map[string]string) {
 	k.Helper()
 	expired := k.mustCreate(k.admin, fields{"name": "kind: expired", "expires_at": k.in(time.Second)})
@@ -112,7 +112,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// Any string is a fair question; nothing of it comes back.
+// Any string can be verified, and no answer repeats it.
 func TestVerifyTakesAnyString(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -208,7 +208,7 @@ func TestVerifyCounts(t *testing.T) {
 		"rate_limit": fields{"limit": 2, "window_seconds": 90}, "expires_at": k.in(time.Hour)})
 	refusals := func(want string) {
 		k.Helper()
-		for range 5 { // none of them uses anything up
+		for range 5 { // none of them counts against the limit
 			k.wantVerdict("INSUFFICIENT_SCOPE", 0, k.ask(verifier, limited.Secret, "b"))
 			k.wantVerdict("NOT_FOUND", 0, k.ask(verifier, mistyped(limited.Secret)))
 		}
@@ -219,7 +219,7 @@ func TestVerifyCounts(t *testing.T) {
 	}
 	refusals("")
 	k.wantVerdict("VALID", 0, k.ask(verifier, limited.Secret, "a"))
-	k.do(request{path: forwardPath, key: limited.Secret}).want(200) // from the same allowance
+	k.do(request{path: forwardPath, key: limited.Secret}).want(200) // against the same limit
 	refusals("2026-11-23T12:00:00.000Z")
 	k.clock.Advance(time.Second / 2)
 	k.wantVerdict("RATE_LIMITED", 45, k.ask(verifier, limited.Secret)) // 44.5 s, rounded up

@@ -7,7 +7,7 @@ import (
 )
 
 // Asker says on whose behalf a Store is called. Long-running queries are shared fairly among
-// owners and limited for each key. The zero Asker is the program itself.
+// owners, and limited for each key. The zero Asker is the program itself.
 type Asker struct {
 	Owner string
 	Key   apikey.ID

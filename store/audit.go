@@ -9,26 +9,26 @@ import (
 	"apikeyd/apikey"
 )
 
-// AuditLog is the append-only log of all changes. Each event is linked to the one before
-// it in its chain, as docs/audit.md says, so that what was altered or removed shows.
+// AuditLog is the append-only log of all changes. Each event is linked to the previous one
+// in its chain, as docs/audit.md says, so that alterations and removals show.
 type AuditLog interface {
-	// AuditEvents returns events, newest first by id. Those that come while somebody reads
-	// on with Before change nothing of what is left to read.
+	// AuditEvents returns events, newest first by id. Continuing with Before is not affected
+	// by new events.
 	AuditEvents(ctx context.Context, q EventQuery) ([]Event, error)
 
-	// EachEvent calls do for each event from since on, oldest first by id, which is the
-	// order of each chain. It holds nobody up, however long do takes, and ends with the
+	// EachEvent calls do for each event since a time, oldest first by id, which is the
+	// order of each chain. It blocks nobody, however long do takes, and returns the
 	// first error of do.
 	EachEvent(ctx context.Context, since time.Time, do func(Event) error) error
 
-	// VerifyAudit goes through all chains, as they are at one moment, and finds what does
-	// not belong: in them, or of the marks that an outside record says they have.
+	// VerifyAudit checks all chains, as they are at one moment, and reports their faults,
+	// including marks of an outside record that they should have.
 	VerifyAudit(ctx context.Context, expected ...Mark) ([]ChainReport, error)
 
 	// PruneEvents removes the oldest events of each chain, up to the first that is not
-	// before that time, and returns how many. It removes no more than those of a day,
-	// counted from the oldest: a clock that is wrong must not take the whole log at once.
-	// The end of what it removed becomes the chain's anchor.
+	// before that time, and returns how many. It removes at most a day's events, counted
+	// from the oldest: a wrong clock must not remove the whole log at once.
+	// The last event that it removes becomes the chain's anchor.
 	PruneEvents(ctx context.Context, before time.Time) (int, error)
 }
 
@@ -38,17 +38,17 @@ const (
 	ActionUpdate = "update"
 	ActionRevoke = "revoke"
 	ActionRotate = "rotate"
-	ActionLeak   = "leak" // whoever found the secret ended it
+	ActionLeak   = "leak" // a leak report ended the secret
 )
 
-// Event is one line of the audit log. It never holds a secret or the hash of one.
+// Event is one entry of the audit log. It never contains a secret or the hash of one.
 type Event struct {
 	ID        apikey.ID
 	At        time.Time
 	Action    string
 	Key       apikey.ID // the key that was changed
 	Owner     string    // its owner
-	Name      string    // its name afterwards
+	Name      string    // its name after the change
 	Changes   apikey.Differences
 	Actor     apikey.ID // zero is the operator
 	Via       string
@@ -65,32 +65,32 @@ type Mark struct {
 	Hash  ChainHash
 }
 
-// ChainHash is the SHA-256 hash of an event and, through the one before it, of all
-// before it. That of nothing is zero.
+// ChainHash is the SHA-256 hash of an event and, through the previous hash, of all earlier
+// events. The hash before the first event is zero.
 type ChainHash [sha256.Size]byte
 
 // String returns the hash in hexadecimal.
 func (h ChainHash) String() string { return hex.EncodeToString(h[:]) }
 
-// EventQuery selects events. A filter that is zero lets every event pass.
+// EventQuery selects events. A filter with its zero value matches every event.
 type EventQuery struct {
 	Key      apikey.ID
 	Owner    string    // of the key
 	Actor    apikey.ID // a key that acted
-	Operator bool      // only what the operator did
+	Operator bool      // only changes by the operator
 	Action   string
 	Since    time.Time // at or after
 	Until    time.Time // before
-	Before   apikey.ID // only events older than this one; it need not be there
+	Before   apikey.ID // only events older than this one, which need not exist
 
 	Limit int // how many events at most, from 1
 }
 
-// ChainReport is what VerifyAudit found of one chain.
+// ChainReport is what VerifyAudit found out about one chain.
 type ChainReport struct {
 	Anchor     Mark      // the last event that retention removed; Seq is 0 if it removed none
-	AnchoredAt time.Time // when it did
-	Head       Mark      // the last event, by the record that is kept beside the events
-	Events     int64     // how many are there
-	Faults     []string  // what does not belong, and where: the first few
+	AnchoredAt time.Time // when it was removed
+	Head       Mark      // the last event, according to the record beside the events
+	Events     int64     // how many there are
+	Faults     []string  // what is wrong, and where: the first few
 }

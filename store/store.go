@@ -1,5 +1,5 @@
-// Package store says what storage promises. store/sqlstore keeps the promise and
-// store/storetest checks it.
+// Package store defines what storage promises. store/sqlstore implements it, and
+// store/storetest checks every implementation.
 package store
 
 import (
@@ -14,31 +14,30 @@ import (
 var (
 	// ErrNotFound says that there is no such key within reach.
 	ErrNotFound = errors.New("no such key")
-	// ErrNameTaken says that another key of the owner, not revoked, has the name.
+	// ErrNameTaken says that another of the owner's keys, which is not revoked, has the name.
 	ErrNameTaken = errors.New("name is taken")
 	// ErrRevoked says that a revoked key cannot be changed.
 	ErrRevoked = errors.New("key is revoked")
-	// ErrRotated says that the secret to replace is no longer the key's.
+	// ErrRotated says that the key no longer has the secret to replace.
 	ErrRotated = errors.New("key was rotated meanwhile")
-	// ErrActorGone says that the acting key stopped being good before the change
-	// could be made: revoked, expired, or that secret rotated out.
+	// ErrActorGone says that the acting key was revoked or expired, or its secret was replaced, before the change
+	// could be made.
 	ErrActorGone = errors.New("the acting key is no longer good")
 	// ErrUnavailable says that the store cannot answer now (busy, disk full, file
-	// gone). Nothing was changed, and asking again later may help.
+	// gone). Nothing was changed, and a later retry may succeed.
 	ErrUnavailable = errors.New("the store is unavailable")
-	// ErrUncertain says that it is not known whether a change was made: the connection to
-	// the database was lost, or the disk failed, while it was committed. No error is both
+	// ErrUncertain says that the outcome of a change is unknown: the connection to
+	// the database was lost, or the disk failed, during the commit. No error is both
 	// this and ErrUnavailable.
 	ErrUncertain = errors.New("it is not known whether the change was made; look before you repeat it")
-	// ErrTooManyScans says that too many long-running queries are in progress already. Trying
-	// again later helps.
+	// ErrTooManyScans says that too many long-running queries are in progress. A later retry may succeed.
 	ErrTooManyScans = errors.New("too many searches at once")
-	// ErrDamaged says that what is stored is not what was written. Once a Store has
+	// ErrDamaged says that the database does not contain what was written. Once a Store has
 	// found damage, every call returns it.
 	ErrDamaged = errors.New("the database is damaged")
 )
 
-// The reasons for which no Store is made of a database.
+// The reasons for which a database cannot be opened as a Store.
 var (
 	ErrInUse       = errors.New("another apikeyd serves this database")
 	ErrMissing     = errors.New("there is no database here")
@@ -47,7 +46,7 @@ var (
 	ErrNotMigrated = errors.New("the database was written by an older apikeyd; run apikeyd serve on it once")
 )
 
-// IsRefusal reports whether an error says no to one call, while nothing is wrong with the Store.
+// IsRefusal reports whether an error refuses one call, while nothing is wrong with the Store.
 func IsRefusal(err error) bool {
 	for _, refusal := range []error{ErrNotFound, ErrNameTaken, ErrRevoked, ErrRotated, ErrActorGone, ErrTooManyScans} {
 		if errors.Is(err, refusal) {
@@ -59,16 +58,16 @@ func IsRefusal(err error) bool {
 }
 
 // Store keeps keys and the audit log of their changes. All methods are safe for
-// concurrent use. An error that is none of the above is a defect.
+// concurrent use. Any error other than those above is a defect.
 //
 // Every mutating method takes the Actor and writes, in one transaction, the change
 // and its audit event. In that same transaction it checks again that the actor's
-// key is still good (else ErrActorGone) and that it may do this to the key as it is
+// key is still valid (else ErrActorGone) and that it may do this to the key as it is
 // now (else *apikey.DeniedError). When the method returns, the change is durable
 // and every later read sees it. Times are kept in whole milliseconds.
 type Store interface {
 	// Key returns the key that ref names, whatever its status. A name finds the key
-	// that holds it, else the most recently revoked one. It returns ErrNotFound if
+	// that has it now, else the most recently revoked one. It returns ErrNotFound if
 	// there is none.
 	Key(ctx context.Context, ref Ref) (apikey.Key, error)
 
@@ -77,12 +76,12 @@ type Store interface {
 	// page to the last exactly once, whatever changes in between.
 	Keys(ctx context.Context, q Query) (Page, error)
 
-	// KeyIDs returns the ids that Keys would return the keys of, and costs less. The query
+	// KeyIDs returns the ids of the keys that Keys would return, and costs less. The query
 	// must be plain.
 	KeyIDs(ctx context.Context, q Query) (IDPage, error)
 
-	// Summary counts an owner's keys as they are at some time, or everybody's if owner is
-	// empty. It reads them all: with many, ask seldom.
+	// Summary counts an owner's keys as they are at some time, or all keys if owner is
+	// empty. It reads every key, so call it rarely.
 	Summary(ctx context.Context, owner string, at time.Time) (Summary, error)
 
 	// CreateKey stores a new key. It returns ErrNameTaken, ErrActorGone or a
@@ -102,10 +101,10 @@ type Store interface {
 	// ErrRevoked, ErrRotated, ErrActorGone or a *apikey.DeniedError.
 	RotateKey(ctx context.Context, actor Actor, ref Ref, rotation apikey.Rotation) (apikey.Key, error)
 
-	// EndSecret ends the secret that the actor holds, and needs no other right: if it is
-	// its key's current one the key is revoked, expired or not; if it is the old one in
-	// its grace, the grace ends. It returns the key as it is afterwards, or ErrNotFound
-	// if the secret is neither.
+	// EndSecret ends the actor's secret, and needs no other right. If it is its key's current
+	// secret, the key is revoked, expired or not; if it is the old one in its grace, the
+	// grace ends. It returns the key as it is afterwards, or ErrNotFound if the secret is
+	// neither.
 	EndSecret(ctx context.Context, actor Actor) (apikey.Key, error)
 
 	// RecordUses moves last-used times forward, never back. Unknown ids are ignored.
@@ -113,47 +112,47 @@ type Store interface {
 
 	AuditLog
 
-	// Watch tells a watcher of every change from now on. There can be one.
+	// Watch tells a watcher of every change from now on. There can be only one.
 	Watch(w Watcher)
 
-	// Ping returns nil if the store can answer now. It writes nothing and waits for
-	// no writer: a store that cannot keep changes still answers.
+	// Ping returns nil if the store can be read now. It writes nothing and waits for
+	// no writer: a store that cannot accept changes still answers.
 	Ping(ctx context.Context) error
 
 	// Close releases everything. No method may be called afterwards.
 	Close() error
 }
 
-// Watcher is told what a cache of keys must know. Its methods are quick, and safe for
+// Watcher is told what a cache of keys must know. Its methods return quickly, and are safe for
 // concurrent use.
 type Watcher interface {
-	// Changed says that a key may differ from what was read of it. It returns before the
-	// call that changed the key does.
+	// Changed says that a key may have changed. It is called before the call that changed the
+	// key returns.
 	Changed(id apikey.ID)
 
-	// ChangedAll says that any key may.
+	// ChangedAll says that any key may have changed.
 	ChangedAll()
 
-	// Trust says that until then nothing changes without being told. What was read may be
-	// used only while that is so; at first it is not.
+	// Trust says that until then the watcher hears of every change. A cache may be used only
+	// while that is so; at first it is not.
 	Trust(until time.Time)
 }
 
-// Ref names one key: by ID if that is set, else by Owner and Name. With an ID, a
-// non-empty Owner must be the key's owner; an empty one reaches any owner's key.
+// Ref names one key: by ID if it is set, else by Owner and Name. With an ID, a
+// non-empty Owner must be the key's owner; an empty one matches any.
 type Ref struct {
 	ID    apikey.ID
 	Owner string
 	Name  string
 }
 
-// ByID names the key with this id, whoever owns it.
+// ByID names the key with this id, whatever its owner.
 func ByID(id apikey.ID) Ref { return Ref{ID: id} }
 
 // ByName names a key by its owner and name.
 func ByName(owner, name string) Ref { return Ref{Owner: owner, Name: name} }
 
-// Query selects keys for a list. A filter that is zero lets every key pass.
+// Query selects keys for a list. A filter with its zero value matches every key.
 type Query struct {
 	Owner          string
 	Status         apikey.Status
@@ -161,12 +160,12 @@ type Query struct {
 	NameContains   string    // byte for byte
 	Search         string    // in the name or owner, ignoring case, or in the prefix; passes apikey.CheckSearch
 	ExpiresBefore  time.Time
-	LastUsedBefore time.Time // neither used nor created from then on
-	Rotating       *bool     // whether keys are active and have an old secret in its grace, At that time
+	LastUsedBefore time.Time // neither used nor created since then
+	Rotating       *bool     // whether keys are active and their old secret is in its grace, At that time
 
 	Limit  int       // how many keys at most, from 1
 	Offset int       // how many to skip; 0 with After
-	After  apikey.ID // only keys that follow the one with this id; zero is from the first
+	After  apikey.ID // only keys after the one with this id; zero starts with the first
 }
 
 // IsPlain reports whether a Query has no filter other than Owner.
@@ -178,19 +177,19 @@ func (q Query) IsPlain() bool {
 // Page is an answer to a Query.
 type Page struct {
 	Keys  []apikey.Key
-	Total int  // how many keys match in all; 0 with After, which does not count
+	Total int  // how many keys match in all; 0 with After, because they are not counted then
 	More  bool // whether keys follow
 }
 
-// IDPage is a Page by the ids of its keys.
+// IDPage is a Page of ids.
 type IDPage struct {
 	IDs   []apikey.ID
 	Total int
 	More  bool
 }
 
-// Summary says how many keys there are: by status, and of the active ones how many want
-// attention. Each of its numbers is how many keys a Query finds.
+// Summary counts keys by status, and the active ones that need attention. Each number is how
+// many keys a Query finds.
 type Summary struct {
 	Active, Expired, Revoked int
 
@@ -199,20 +198,20 @@ type Summary struct {
 	Unused       int // for longer than apikey.UnusedAfter
 }
 
-// Actor is who makes a change: a key, or the operator of this machine. The zero
+// Actor makes a change: a key, or the operator of this machine. The zero
 // Actor is nobody and may change nothing.
 type Actor struct {
 	Key       apikey.ID   // zero for the operator
-	Secret    apikey.Hash // of the secret with which the key proved itself
+	Secret    apikey.Hash // of the secret that authenticated the key
 	Via       string      // "http", "leak report", or the operator's command
-	Address   string      // from where the call came; empty for the operator
-	RequestID string      // ties the audit event to the log; empty for the operator
+	Address   string      // of the caller; empty for the operator
+	RequestID string      // links the audit event to the log; empty for the operator
 
 	operator bool
 }
 
-// Operator is somebody who holds the database itself and may do everything.
+// Operator is somebody with access to the database itself, who may do everything.
 func Operator(command string) Actor { return Actor{Via: command, operator: true} }
 
-// IsOperator reports whether the actor holds the database rather than a key.
+// IsOperator reports whether the actor is the operator and not a key.
 func (a Actor) IsOperator() bool { return a.operator }

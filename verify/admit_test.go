@@ -17,7 +17,7 @@ import (
 	"apikeyd/verify"
 )
 
-// addLimited stores a key that may be used so often.
+// addLimited stores a key with a rate limit.
 func (f *fixture) addLimited(limit int, window, lifetime time.Duration, scopes ...string) (apikey.Key, apikey.Secret) {
 	f.Helper()
 	key, secret := f.add(lifetime, scopes...)
@@ -57,14 +57,14 @@ func (f *fixture) wantAdmitted(what string, secret apikey.Secret, want verify.Co
 	}
 }
 
-// Where several codes apply, the first in their order is told, by both.
+// If several codes apply, Verify and Admit return the first in their order.
 func TestPrecedence(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	const short, long = time.Hour, 24 * time.Hour
 	limited := func(lifetime time.Duration) (apikey.Key, string) {
 		key, secret := f.addLimited(1, 24*time.Hour, lifetime, "a")
-		f.admit(secret.Reveal()) // uses it up for a day
+		f.admit(secret.Reveal()) // uses up a day's limit
 		return key, secret.Reveal()
 	}
 	_, valid := limited(long)
@@ -109,7 +109,7 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-// What is refused, and what Verify lets pass, uses nothing of the limit up.
+// Neither refusals nor calls of Verify count against the limit.
 func TestOnlyAdmittedCallsCount(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -136,7 +136,7 @@ func TestOnlyAdmittedCallsCount(t *testing.T) {
 			t.Fatalf("%s with the quota %+v, want %+v", result.Code, result.Quota, want)
 		}
 	}
-	// A call over the limit is no use of the key.
+	// A call over the limit is not a use of the key.
 	f.must(f.verifier.Keys.Flush(t.Context()))
 	f.wantLastUsed(key.ID, lastUse)
 	f.clock.Advance(29*time.Minute - time.Microsecond)
@@ -226,7 +226,7 @@ func TestSecretsOfARotatedKey(t *testing.T) {
 	rotated, second := f.rotate(key.ID, time.Minute)
 	for name, secret := range map[string]apikey.Secret{"old": first, "new": second} {
 		for verb, ask := range map[string]func(string, ...string) verify.Result{"Verify": f.verify, "Admit": f.admit} {
-			// The hash tells which of the two was shown.
+			// The hash tells which of the two was presented.
 			want := verify.Result{Code: verify.Valid, Key: &rotated, Hash: secret.Hash()}
 			if diff := cmp.Diff(want, ask(secret.Reveal(), "a"), timeless); diff != "" {
 				t.Errorf("%s of the %s secret differs (-want +got):\n%s", verb, name, diff)
@@ -252,7 +252,7 @@ func TestSecretsOfARotatedKey(t *testing.T) {
 	f.wantAdmitted("the current", fifth, verify.Valid)
 }
 
-// Both secrets of a key are as good as the key.
+// Both secrets of a key get its decisions.
 func TestGraceSecretOfAnEndedKey(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -264,7 +264,7 @@ func TestGraceSecretOfAnEndedKey(t *testing.T) {
 	f.revoke(revoked.ID)
 	f.wantAdmitted("the grace secret of a revoked key", revokedOld, verify.Revoked)
 	f.clock.Advance(time.Minute)
-	// Its grace was shortened to the key's end.
+	// Its grace period was shortened to the key's expiry.
 	f.wantAdmitted("the grace secret of an expired key", expiredOld, verify.NotFound)
 	f.clock.Advance(time.Hour)
 	f.wantAdmitted("the old secret of a revoked key", revokedOld, verify.NotFound)
@@ -277,8 +277,7 @@ func TestGraceSecretOfAnEndedKey(t *testing.T) {
 	f.wantAdmitted("the grace secret of a key that was shortened", nearerOld, verify.Expired)
 }
 
-// Of many calls at once exactly as many pass as the limit has, from two keys that do not
-// disturb each other.
+// Of many concurrent calls exactly Limit pass, for each of two keys independently.
 func TestExactUnderConcurrency(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -14,8 +14,8 @@ import (
 	"apikeyd/verify"
 )
 
-// BenchmarkHit verifies a key that is remembered, and compares with the SHA-256 of its
-// secret: of pairs taken in turns, so that a busy machine slows both.
+// BenchmarkHit verifies a cached key, and compares the time with that of the SHA-256 of its secret. It alternates
+// both, so that a busy machine slows both.
 func BenchmarkHit(b *testing.B) {
 	v, secret := newBenchmark(b, keycache.Options{})
 	remember(b, v, secret)
@@ -42,7 +42,7 @@ func BenchmarkHit(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkMiss verifies a key that is not remembered.
+// BenchmarkMiss verifies a key that is not cached.
 func BenchmarkMiss(b *testing.B) {
 	v, secret := newBenchmark(b, keycache.Options{Size: -1})
 	text := secret.Reveal()

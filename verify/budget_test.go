@@ -17,8 +17,7 @@ import (
 	"apikeyd/verify"
 )
 
-// newNodes returns a store of PostgreSQL, and three Verifiers that share it, each with
-// connections of its own.
+// newNodes returns a store in PostgreSQL, and three Verifiers that share it over separate connections.
 func newNodes(t *testing.T) (*sqlstore.DB, []*verify.Verifier) {
 	t.Helper()
 	url := postgrestest.Shared(t).Database(t)
@@ -56,7 +55,7 @@ func addLimitedKey(t *testing.T, db *sqlstore.DB, name string, limit apikey.Rate
 	return key.ID, secret.Reveal()
 }
 
-// One limit holds for all nodes of a PostgreSQL database.
+// All nodes of a PostgreSQL database share a limit.
 func TestOneLimitForAllNodes(t *testing.T) {
 	t.Parallel()
 	db, nodes := newNodes(t)
@@ -101,7 +100,7 @@ func TestOneLimitForAllNodes(t *testing.T) {
 	}
 }
 
-// Under load on all nodes at once no more pass than was promised, and not much less.
+// Under load on all nodes at once no more calls pass than promised, and not many fewer.
 func TestOneLimitUnderLoad(t *testing.T) {
 	t.Parallel()
 	db, nodes := newNodes(t)

@@ -18,8 +18,8 @@ import (
 	"apikeyd/verify"
 )
 
-// counting is a real store that counts how often it is asked for a key, and may do
-// something between reading one and handing it over.
+// counting is a real store that counts reads of keys, and can run a function between reading a key and
+// returning it.
 type counting struct {
 	store.Store
 	asked   atomic.Int64
@@ -35,7 +35,7 @@ func (c *counting) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
 	return key, err
 }
 
-// remembering is a fixture whose questions to the store are counted.
+// remembering is a fixture that counts its reads of the store.
 type remembering struct {
 	*fixture
 	counted *counting
@@ -50,7 +50,7 @@ func newRemembering(t *testing.T, cacheSize int) *remembering {
 	return r
 }
 
-// asks returns how often the store was asked while f ran.
+// asks returns how often the store was read during f.
 func (r *remembering) asks(f func()) int64 {
 	before := r.counted.asked.Load()
 	f()
@@ -64,8 +64,8 @@ func (r *remembering) wantCode(secret string, want verify.Code) {
 	}
 }
 
-// remember verifies a secret until that does not ask the store any more: the store
-// begins to vouch for its news a moment after it is opened.
+// remember verifies a secret until that does not read the store any more: a store starts to extend trust
+// a moment after it is opened.
 func remember(t testing.TB, v *verify.Verifier, secret apikey.Secret) {
 	t.Helper()
 	for hits := v.Keys.Stats().Hits; v.Keys.Stats().Hits == hits; {
@@ -89,7 +89,7 @@ func TestHitsDoNotAskTheStore(t *testing.T) {
 	if n != 0 {
 		t.Errorf("the store was asked %d times", n)
 	}
-	// Nor do secrets that are known to be none, whether their id exists or not.
+	// Nor do cached refused secrets, whether their id exists or not.
 	wrong := apikey.NewSecret("ak", secret.ID())
 	unknown := apikey.NewSecret("ak", apikey.NewID())
 	for _, bad := range []apikey.Secret{wrong, unknown} {
@@ -105,7 +105,7 @@ func TestHitsDoNotAskTheStore(t *testing.T) {
 	r.wantCode(secret.Reveal(), verify.Valid)
 }
 
-// What is remembered is judged anew each time: time passes without a change.
+// Decisions about cached keys depend on the current time.
 func TestRememberedKeysExpire(t *testing.T) {
 	t.Parallel()
 	r := newRemembering(t, 0)
@@ -133,11 +133,11 @@ func TestChangesAreSeenAtOnce(t *testing.T) {
 
 	again()
 	next := key.NewSecret()
-	r.wantCode(next.Reveal(), verify.NotFound) // and is remembered as none
+	r.wantCode(next.Reveal(), verify.NotFound) // and is cached as refused
 	r.must(second(r.store.RotateKey(t.Context(), operator, ref,
 		apikey.Rotation{From: key.SecretHash, To: next.Hash(), Grace: time.Minute})))
 	r.wantCode(next.Reveal(), verify.Valid)
-	again() // in its grace
+	again() // in its grace period
 	third := key.NewSecret()
 	r.must(second(r.store.RotateKey(t.Context(), operator, ref,
 		apikey.Rotation{From: next.Hash(), To: third.Hash()})))
@@ -151,7 +151,7 @@ func TestChangesAreSeenAtOnce(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-// A reader that has read a key before its revocation must not put it back after.
+// A key that was read before its revocation must not be cached after it.
 func TestOvertakenReaderKeepsNothing(t *testing.T) {
 	t.Parallel()
 	r := newRemembering(t, 0)
@@ -165,7 +165,7 @@ func TestOvertakenReaderKeepsNothing(t *testing.T) {
 	r.wantCode(secret.Reveal(), verify.Valid) // it began before
 	r.wantCode(secret.Reveal(), verify.Revoked)
 
-	// The same with a secret that becomes one meanwhile.
+	// The same for a secret that starts to exist in the meantime.
 	late, lateSecret, err := apikey.Policy{}.NewKey(r.clock.Now(), apikey.Settings{
 		Owner: "team", Name: "late", ExpiresAt: r.clock.Now().Add(time.Hour)})
 	r.must(err)
@@ -177,8 +177,7 @@ func TestOvertakenReaderKeepsNothing(t *testing.T) {
 	r.wantCode(lateSecret.Reveal(), verify.Valid)
 }
 
-// Another process changes the file: when its call returns, no verification that starts
-// afterwards is out of date.
+// When another process's change of the file returns, no later verification is out of date.
 func TestOtherProcess(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "keys.db")
@@ -224,7 +223,7 @@ func TestOtherProcess(t *testing.T) {
 	}
 }
 
-// deaf is a watcher's store that says nothing more after a while.
+// deaf is a store that stops reporting to its watcher.
 type deaf struct {
 	store.Store
 	watcher store.Watcher
@@ -275,7 +274,7 @@ func TestCacheIsBounded(t *testing.T) {
 	_, first := r.add(time.Hour)
 	remember(t, r.verifier, first)
 	secrets := make([]apikey.Secret, 4*size)
-	var adding sync.WaitGroup // at once, so that the disk is waited for once for many of them
+	var adding sync.WaitGroup // concurrently, so that many share one wait for the disk
 	for i := range secrets {
 		adding.Go(func() { _, secrets[i] = r.add(time.Hour) })
 	}

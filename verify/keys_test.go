@@ -14,7 +14,7 @@ import (
 	"apikeyd/verify"
 )
 
-// asStored wants a key, and a page of its owner's, to be what the store says.
+// asStored expects a key, and a page of its owner's keys, as in the store.
 func (r *remembering) asStored(ref store.Ref) {
 	r.Helper()
 	want, wantErr := r.store.Key(r.Context(), ref)
@@ -33,7 +33,7 @@ func (r *remembering) asStored(ref store.Ref) {
 	}
 }
 
-// What is shown is what the store has, whatever was shown before.
+// Keys and pages match the store after every kind of change.
 func TestKeysAreAsStored(t *testing.T) {
 	t.Parallel()
 	r := newRemembering(t, 0)
@@ -43,14 +43,14 @@ func TestKeysAreAsStored(t *testing.T) {
 	byID, byName := store.ByID(key.ID), store.ByName("team", key.Name)
 	check := func() {
 		r.Helper()
-		for range 2 { // the second time from what is remembered
+		for range 2 { // the second time from the cache
 			for _, ref := range []store.Ref{byID, byName, {ID: key.ID, Owner: "another"}, store.ByName("team", "nobody"), store.ByName("another", key.Name)} {
 				r.asStored(ref)
 			}
 		}
 	}
 	check()
-	if n := r.asks(check); n == 0 || n > 8 { // only for what is not there
+	if n := r.asks(check); n == 0 || n > 8 { // only for absent keys
 		t.Errorf("the store was asked %d times", n)
 	}
 	rename := func(id apikey.ID, name string) {
@@ -70,12 +70,12 @@ func TestKeysAreAsStored(t *testing.T) {
 	}
 	r.clock.Advance(time.Second)
 	r.must(second(r.verifier.Verify(t.Context(), secret.Reveal())))
-	check() // a use that the store does not know yet
+	check() // with a use that was not written yet
 	r.must(r.verifier.Keys.Flush(t.Context()))
 	check()
 }
 
-// A result tells the last use that the store knows, however long the key is remembered.
+// A result has the store's last use, however long the key is cached.
 func TestResultsTellTheLastUse(t *testing.T) {
 	t.Parallel()
 	r := newRemembering(t, 0)
@@ -93,7 +93,7 @@ func TestResultsTellTheLastUse(t *testing.T) {
 	}
 }
 
-// A reader that was overtaken by the writing of last uses does not hide it.
+// A reader from before a flush of last uses does not hide them.
 func TestFlushOvertakesAReader(t *testing.T) {
 	t.Parallel()
 	r := newRemembering(t, 0)
@@ -110,7 +110,7 @@ func TestFlushOvertakesAReader(t *testing.T) {
 	r.asStored(store.ByID(key.ID))
 }
 
-// While the store cannot be written, last uses take memory by key, not by use.
+// While the store cannot be written, last uses take memory per key, not per use.
 func TestUsesAreKeptByKey(t *testing.T) {
 	t.Parallel()
 	r := newRemembering(t, -1)

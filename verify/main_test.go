@@ -8,5 +8,5 @@ import (
 	postgrestest "apikeyd/internal/testkit/postgres"
 )
 
-// TestMain fails if anything still runs when all tests have closed what they opened.
+// TestMain fails if goroutines still run after all tests.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(postgrestest.Main(m)) }

@@ -15,14 +15,13 @@ import (
 	"apikeyd/verify"
 )
 
-// BenchmarkVerifyOutcomes shows what each outcome costs: whether an id exists must not
-// show in the time that a refusal takes.
+// BenchmarkVerifyOutcomes measures each outcome. The time of a refusal must not reveal whether an id exists.
 func BenchmarkVerifyOutcomes(b *testing.B) {
 	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer func() { _ = db.Close() }() // it is thrown away
+	defer func() { _ = db.Close() }() // the file is discarded
 	now := time.Now()
 	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Settings{Owner: "team", Name: "ci", ExpiresAt: now.AddDate(1, 0, 0)})
 	if err != nil {
@@ -44,7 +43,7 @@ func BenchmarkVerifyOutcomes(b *testing.B) {
 	}
 	for _, memory := range []struct {
 		name             string
-		remembered, many int // how many secrets are remembered, and how many are tried in turns
+		remembered, many int // size of the cache, and number of secrets
 	}{
 		{"never-seen", 1 << 8, 1 << 14},
 		{"seen-before", 1 << 14, 1 << 8},
@@ -57,7 +56,7 @@ func BenchmarkVerifyOutcomes(b *testing.B) {
 					secrets[i] = kind.secret()
 				}
 				ctx := context.WithoutCancel(b.Context())
-				if _, err := verifier.Admit(ctx, good); err != nil { // somebody uses the key
+				if _, err := verifier.Admit(ctx, good); err != nil { // the key is in use
 					b.Fatal(err)
 				}
 				b.ReportAllocs()
@@ -73,15 +72,14 @@ func BenchmarkVerifyOutcomes(b *testing.B) {
 	}
 }
 
-// BenchmarkUnknownAndWrongSecret tries an unknown id and a wrong secret of a key in turns,
-// so that what else the machine does falls on both alike, and reports the tenth and the
-// fiftieth percentile of each.
+// BenchmarkUnknownAndWrongSecret alternates unknown ids and wrong secrets, so that other load affects both
+// alike, and reports the 10th and 50th percentile of each.
 func BenchmarkUnknownAndWrongSecret(b *testing.B) {
 	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer func() { _ = db.Close() }() // it is thrown away
+	defer func() { _ = db.Close() }() // the file is discarded
 	ids, now := make([]apikey.ID, 300), time.Now()
 	for i := range ids {
 		key, _, err := apikey.Policy{}.NewKey(now, apikey.Settings{

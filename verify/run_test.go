@@ -19,7 +19,7 @@ import (
 	"apikeyd/verify"
 )
 
-// ledger is a store that keeps the uses it is told, or refuses them.
+// ledger is a store that records uses, or refuses them.
 type ledger struct {
 	store.Store
 	mu     sync.Mutex
@@ -42,7 +42,7 @@ func (l *ledger) refuse(reason error) {
 	l.reason = reason
 }
 
-// usesOf returns the times that each flush brought.
+// usesOf returns the times that each flush wrote.
 func (l *ledger) usesOf(id apikey.ID) []time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -59,7 +59,7 @@ func TestRun(t *testing.T) {
 	key, secret := f.add(time.Hour)
 	uses := &ledger{Store: f.store}
 	log := &bytes.Buffer{}
-	// Time passes only in this bubble, and at once.
+	// Time in the bubble passes instantly.
 	synctest.Test(t, func(t *testing.T) {
 		verifier := verify.New(keycache.New(uses, keycache.Options{Now: f.clock.Now}), slog.New(slog.NewTextHandler(log, nil)), verify.Options{})
 		use := func() time.Time {
@@ -91,7 +91,7 @@ func TestRun(t *testing.T) {
 		wantUses()
 		pass(time.Nanosecond)
 		wantUses(first)
-		pass(keycache.FlushInterval) // what was written is not written again
+		pass(keycache.FlushInterval) // nothing is written twice
 		wantUses(first)
 
 		uses.refuse(store.ErrUnavailable)
@@ -115,14 +115,14 @@ func TestRun(t *testing.T) {
 		third := use()
 		pass(2 * keycache.FlushInterval)
 		wantUses(first, second)
-		if err := verifier.Keys.Flush(t.Context()); err != nil { // the caller's last duty
+		if err := verifier.Keys.Flush(t.Context()); err != nil { // as the caller must at the end
 			t.Fatal(err)
 		}
 		wantUses(first, second, third)
 	})
 }
 
-// A server that stops has no use for a warning about its own end.
+// Stopping a server logs no warning.
 func TestRunEndsQuietly(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -36,7 +36,7 @@ func TestStats(t *testing.T) {
 	}
 }
 
-// A use that cannot be written lags until it can.
+// The lag grows until a use can be written.
 func TestStatsOfUses(t *testing.T) {
 	f := newFixture(t)
 	kept := &ledger{Store: f.store}

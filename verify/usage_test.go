@@ -15,7 +15,7 @@ import (
 	"apikeyd/verify"
 )
 
-// count decides, and counts that, for somebody else's API.
+// count makes and counts a decision for an integrator's API.
 func (f *fixture) count(v *verify.Verifier, secret string, want ...string) {
 	f.Helper()
 	result, err := v.Admit(f.Context(), secret, want...)
@@ -23,7 +23,7 @@ func (f *fixture) count(v *verify.Verifier, secret string, want ...string) {
 	v.Count(result)
 }
 
-// wantUsage wants what was counted, whenever that was.
+// wantUsage expects the sums of a usage.
 func wantUsage(t *testing.T, what string, u usage.Usage, valid, refused int) {
 	t.Helper()
 	var sum usage.Count
@@ -36,7 +36,7 @@ func wantUsage(t *testing.T, what string, u usage.Usage, valid, refused int) {
 	}
 }
 
-// Each decision is seen at once, whether keys are remembered or not.
+// Each decision is visible at once, whether keys are cached or not.
 func TestUsageIsSeenAtOnce(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -51,7 +51,7 @@ func TestUsageIsSeenAtOnce(t *testing.T) {
 			wantUsage(t, name, v.KeyUsage(key.ID), i+1, i+1)
 			f.count(v, otherSecret.Reveal())
 			f.count(v, "no secret")
-			f.count(v, apikey.NewSecret("ak", key.ID).Reveal()) // is no key's
+			f.count(v, apikey.NewSecret("ak", key.ID).Reveal()) // no key has it
 			wantUsage(t, name+", the owner", v.Usage("team"), 2*(i+1), i+1)
 			wantUsage(t, name+", all", v.Usage(""), 2*(i+1), 3*(i+1))
 		}
@@ -60,7 +60,7 @@ func TestUsageIsSeenAtOnce(t *testing.T) {
 		f.revoke(key.ID)
 		f.count(v, secret.Reveal(), "a")
 		wantUsage(t, name+", revoked", v.KeyUsage(key.ID), 5, 6)
-		if _, err := v.Verify(t.Context(), otherSecret.Reveal()); err != nil { // proves itself to us
+		if _, err := v.Verify(t.Context(), otherSecret.Reveal()); err != nil { // authenticates with apikeyd itself
 			t.Error(err)
 		}
 		wantUsage(t, name+", the other", v.KeyUsage(other.ID), 5, 0)
@@ -70,8 +70,8 @@ func TestUsageIsSeenAtOnce(t *testing.T) {
 	}
 }
 
-// Nothing is lost or counted twice while keys change, are forgotten and metered, and every
-// reader sees what was counted before.
+// Nothing is lost or counted twice while keys change, are evicted and metered, and readers see all earlier
+// counts.
 func TestUsageOfManyAtOnce(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -110,14 +110,14 @@ func TestUsageOfManyAtOnce(t *testing.T) {
 	}
 }
 
-// However often the store is asked for the same keys, what waits for Run is bounded.
+// However often keys are evicted and read again, the number of entries that wait for Run is bounded.
 func TestCountedEntriesAreBounded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	v := verify.New(keycache.New(f.store, keycache.Options{Size: 1, Now: f.clock.Now}), slog.New(slog.DiscardHandler), verify.Options{})
 	one, oneSecret := f.add(time.Hour)
 	other, otherSecret := f.add(time.Hour)
-	const rounds = 11_000 // one of them has no place in the cache each time
+	const rounds = 11_000 // one key more than the cache holds
 	most := 0
 	for range rounds {
 		f.count(v, oneSecret.Reveal())
@@ -131,14 +131,14 @@ func TestCountedEntriesAreBounded(t *testing.T) {
 	wantUsage(t, "the other", v.KeyUsage(other.ID), rounds, 0)
 }
 
-// Run meters what was counted, so that it counts when it was, or ten seconds later.
+// Run meters counts, so they are at most ten seconds late.
 func TestRunMeters(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	key, secret := f.add(48 * time.Hour)
 	synctest.Test(t, func(t *testing.T) {
 		uses := &ledger{Store: f.store}
-		uses.refuse(store.ErrUnavailable) // which must not matter
+		uses.refuse(store.ErrUnavailable) // which must not affect metering
 		v := verify.New(keycache.New(uses, keycache.Options{Now: f.clock.Now}), slog.New(slog.DiscardHandler), verify.Options{})
 		ctx, stop := context.WithCancel(t.Context())
 		stopped := make(chan struct{})

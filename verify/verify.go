@@ -131,7 +131,7 @@ func (v *Verifier) decide(ctx context.Context, secret string, want apikey.Scopes
 	r.Code = judge(r.Key, now, want)
 	if r.Code == Valid && limited && !r.Key.RateLimit.IsNone() {
 		if r.Quota, err = v.count(ctx, id, r.Key.RateLimit, now); err != nil {
-			return Result{}, fmt.Errorf("counting a call against the rate limit: %w", err)
+			return Result{}, err
 		}
 		if !r.Quota.Allowed {
 			r.Code = RateLimited
@@ -148,7 +148,11 @@ func (v *Verifier) count(ctx context.Context, id apikey.ID, limit apikey.RateLim
 	if v.shared == nil {
 		return v.limits.Take(id, limit, now), nil
 	}
-	return v.shared.Take(ctx, id, limit)
+	quota, err := v.shared.Take(ctx, id, limit)
+	if err != nil {
+		return quota, fmt.Errorf("counting a call against the rate limit: %w", err)
+	}
+	return quota, nil
 }
 
 // source adapts a Budget to ratelimit.Shared.

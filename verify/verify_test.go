@@ -24,7 +24,7 @@ import (
 
 var operator = store.Operator("test")
 
-// timeless compares results whenever they were made.
+// timeless compares results without their times.
 var timeless = cmp.Options{
 	cmpopts.IgnoreFields(verify.Result{}, "At"), cmpopts.IgnoreUnexported(verify.Result{}),
 }
@@ -134,7 +134,7 @@ func TestDecisions(t *testing.T) {
 		{"white space around it", " " + reveal(activeSecret), nil, verify.NotFound, apikey.Key{}},
 		{"well-formed but not stored", reveal(apikey.NewSecret("ak", apikey.NewID())), nil, verify.NotFound, apikey.Key{}},
 		{"right id, wrong random part", reveal(apikey.NewSecret("ak", active.ID)), nil, verify.NotFound, apikey.Key{}},
-		// Who does not hold the secret is not told how the key is.
+		// Without the secret, the answer does not reveal the key's state.
 		{"revoked, wrong random part", reveal(apikey.NewSecret("ak", revoked.ID)), nil, verify.NotFound, apikey.Key{}},
 		{"expired, wrong random part", reveal(apikey.NewSecret("ak", expired.ID)), nil, verify.NotFound, apikey.Key{}},
 
@@ -218,7 +218,7 @@ func TestStoreCannotBeAsked(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || result.Code != "" {
 		t.Errorf("result %q, error %v", result.Code, err)
 	}
-	// What is no secret needs no store.
+	// Malformed secrets need no store.
 	if result, err := f.verifier.Verify(ctx, "hunter2"); err != nil || result.Code != verify.NotFound {
 		t.Errorf("result %q, error %v", result.Code, err)
 	}
@@ -267,7 +267,7 @@ func TestFlush(t *testing.T) {
 	f.wantLastUsed(first.ID, time.Time{})
 	f.wantLastUsed(second.ID, time.Time{})
 
-	// A use in between counts; a time that waited does not overwrite it.
+	// A use in between counts; an older waiting one does not overwrite it.
 	f.clock.Advance(time.Minute)
 	f.verify(secondSecret.Reveal())
 	if err := f.verifier.Keys.Flush(cancelled); err == nil {
@@ -277,7 +277,7 @@ func TestFlush(t *testing.T) {
 	f.wantLastUsed(first.ID, start)
 	f.wantLastUsed(second.ID, start.Add(2*time.Minute))
 
-	// What was written is not written again over something newer.
+	// A written use is not written again over a newer one.
 	later := start.Add(30 * time.Minute)
 	f.must(f.store.RecordUses(t.Context(), map[apikey.ID]time.Time{first.ID: later}))
 	f.must(f.verifier.Keys.Flush(t.Context()))

@@ -10,20 +10,20 @@ import (
 )
 
 const (
-	// recordSize is that of a page of the database.
+	// recordSize is the size of a page of the database.
 	recordSize = 4096
-	// overwritten is how much is written over, round and round: about as much as a
-	// write-ahead log grows to before it begins anew.
+	// overwritten is the size of the file that is overwritten in a loop: about the size at which a
+	// write-ahead log restarts.
 	overwritten = 4 << 20
 )
 
 // disk is how many records per second one writer can make durable, one by one.
 type disk struct {
-	appends    float64 // at the end of a growing file
-	overwrites float64 // over what a file has already: the file system has less to keep
+	appends    float64 // to a growing file
+	overwrites float64 // in an existing file, which costs the file system less
 }
 
-// measureDisk measures a disk for so many seconds, by turns.
+// measureDisk measures a disk for this number of seconds, half of them for each rate.
 func measureDisk(ctx context.Context, folder string, seconds int) (disk, error) {
 	each := time.Duration(seconds) * time.Second / 2
 	appends, err := syncRate(ctx, folder, 0, each)
@@ -34,14 +34,13 @@ func measureDisk(ctx context.Context, folder string, seconds int) (disk, error) 
 	return disk{appends, overwrites}, err
 }
 
-// mean is of two measurements that took equally long.
+// mean returns the mean of two measurements of equal length.
 func mean(a, b disk) disk {
 	return disk{(a.appends + b.appends) / 2, (a.overwrites + b.overwrites) / 2}
 }
 
-// syncRate returns how many records per second can be written into a file and made
-// durable, each before the next. The file begins with so many bytes that are written
-// over; without any, it grows.
+// syncRate returns how many records per second can be written to a file and synced, one by one. They
+// overwrite a file of this size in a loop, or with size 0 append to a growing one.
 func syncRate(ctx context.Context, folder string, size int, lasting time.Duration) (rate float64, err error) {
 	path := filepath.Join(folder, "records")
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
@@ -63,7 +62,7 @@ func syncRate(ctx context.Context, folder string, size int, lasting time.Duratio
 				return 0, err
 			}
 		}
-		record[records%recordSize]++ // no disk may take it for what it has already
+		record[records%recordSize]++ // so that each record differs from the old content
 		if _, err := file.Write(record); err != nil {
 			return 0, err
 		}

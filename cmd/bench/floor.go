@@ -14,15 +14,15 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// floorCommand serves the least that a service on Echo can do. It is a process of its
-// own, so that its CPU time and memory are its own.
+// floorCommand serves a minimal Echo service, the baseline. It is a separate process, so that its CPU
+// time and memory can be measured.
 type floorCommand struct{}
 
 // floorAnswer is about as long as an answer about one key.
 var floorAnswer = []byte(`{"answer":"` + strings.Repeat("x", 300-len(`{"answer":""}`)) + `"}`)
 
-// Run serves on any free port, prints the URL, and ends with standard input: whoever
-// started it may end without a chance to stop it.
+// Run serves on a free port and prints the URL. It stops when standard input is closed, because its
+// parent may end without stopping it.
 func (floorCommand) Run(ctx context.Context) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -21,13 +21,13 @@ var scripts embed.FS
 // load is one run of wrk.
 type load struct {
 	url         string
-	script      string   // a file of scripts/, without its ending
-	options     []string // NAME=VALUE for the script; secrets only as names of files
+	script      string   // a file in scripts/, without its extension
+	options     []string // NAME=VALUE for the script; secrets are passed as file names
 	connections int
 	seconds     int
 }
 
-// figures are what one load measured.
+// figures are the results of one load.
 type figures struct {
 	requests int
 	duration time.Duration
@@ -37,11 +37,11 @@ type figures struct {
 
 func (f figures) perSecond() float64 { return float64(f.requests) / f.duration.Seconds() }
 
-// manyConnections is from how many connections on wrk gets a second thread.
+// manyConnections is the number of connections from which wrk gets a second thread.
 const manyConnections = 64
 
-// run puts the load on its server. An answer that is no success, or none at all, is an
-// error: what was measured is not the operation.
+// run puts the load on its server. Any answer but a success is an error, because then the operation was
+// not measured.
 func (l load) run(ctx context.Context, folder string) (figures, error) {
 	script, err := writeScript(folder, l.script)
 	if err != nil {
@@ -71,7 +71,7 @@ func (l load) run(ctx context.Context, folder string) (figures, error) {
 	return f, err
 }
 
-// writeScript puts a script where wrk can read it, behind what all scripts share.
+// writeScript writes a script for wrk, after the part that all scripts share.
 func writeScript(folder, name string) (string, error) {
 	var text []byte
 	for _, part := range []string{"common", name} {

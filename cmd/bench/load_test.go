@@ -10,7 +10,7 @@ import (
 	"apikeyd/store"
 )
 
-// captured is what wrk really printed.
+// captured returns real output of wrk.
 func captured(t *testing.T, file string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", file))
@@ -54,16 +54,16 @@ func TestParseFigures(t *testing.T) {
 func TestSeed(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	s, err := plant(t.Context(), folder, 250)
+	s, err := makeSeed(t.Context(), folder, 250)
 	must(t, err)
 	before, err := os.Stat(s.database())
 	must(t, err)
-	again, err := plant(t.Context(), folder, 250)
+	again, err := makeSeed(t.Context(), folder, 250)
 	must(t, err)
 	after, err := os.Stat(again.database())
 	must(t, err)
 	if s != again || !before.ModTime().Equal(after.ModTime()) {
-		t.Error("a seed that was there was made again")
+		t.Error("an existing seed was made again")
 	}
 
 	copied := seed{folder: t.TempDir(), keys: 250}
@@ -88,7 +88,7 @@ func TestSeed(t *testing.T) {
 		t.Error("the reader is not the first of the many")
 	}
 	if s.folderMode(t)&0o077 != 0 {
-		t.Error("others may look into a folder with secrets")
+		t.Error("others may read a folder with secrets")
 	}
 }
 

@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// echoModule is what both sides must have in the same version.
+// echoModule must have the same version on both sides.
 const echoModule = "github.com/labstack/echo/v4"
 
-// machine is where and what was measured, in words.
+// machine describes the machine and the programs.
 type machine struct {
 	hardware string
 	system   string
@@ -41,13 +41,13 @@ func describeMachine(ctx context.Context, program string) (machine, error) {
 		wrk:     wrkVersion(ctx),
 	}
 	if ours := moduleVersion(own, echoModule); ours != m.echo {
-		return machine{}, fmt.Errorf("the floor has Echo %s and %s has %s; build both anew", ours, program, m.echo)
+		return machine{}, fmt.Errorf("the floor has Echo %s and %s has %s; rebuild both", ours, program, m.echo)
 	}
 	return m, nil
 }
 
-// commit names what the program was built from. Go does not record it in a linked work
-// tree; then it is what the folder holds now.
+// commit returns the commit that the program was built from. Go does not record it in a linked worktree;
+// then it is the folder's current commit.
 func commit(ctx context.Context, settings []debug.BuildSetting) string {
 	revision, modified := "", ""
 	for _, s := range settings {
@@ -80,7 +80,7 @@ func moduleVersion(info *debug.BuildInfo, path string) string {
 	return "unknown"
 }
 
-// fromProc returns what a pattern's group finds in a file of /proc.
+// fromProc returns the match of a pattern's group in a file of /proc.
 func fromProc(file, pattern, otherwise string) string {
 	text, err := os.ReadFile("/proc/" + file)
 	groups := regexp.MustCompile(pattern).FindSubmatch(text)
@@ -98,7 +98,7 @@ func memorySize() string {
 	return fmt.Sprintf("%.0f GiB", float64(kilobytes)/(1<<20))
 }
 
-// wrkVersion is the first line of what wrk says of itself; it ends with status 1.
+// wrkVersion returns wrk's version. wrk --version exits with status 1.
 func wrkVersion(ctx context.Context) string {
 	output, _ := exec.CommandContext(ctx, "wrk", "--version").Output()
 	name, _, _ := strings.Cut(string(output), " [")
@@ -108,8 +108,8 @@ func wrkVersion(ctx context.Context) string {
 	return name
 }
 
-// busyTime returns how much CPU time the machine has spent on anything since it started,
-// and the hypervisor on other machines instead.
+// busyTime returns the CPU time that the machine has used since it started, including time that the
+// hypervisor gave to other machines.
 func busyTime() time.Duration {
 	const user, nice, system, steal = 0, 1, 2, 7
 	fields := strings.Fields(fromProc("stat", `(?m)^cpu (.*)$`, ""))

@@ -1,5 +1,5 @@
-// Command bench measures bin/apikeyd side by side with the least that a service on the
-// same HTTP framework can do, and writes the report that docs/performance.md keeps.
+// Command bench measures bin/apikeyd against a minimal service on the same HTTP framework and writes
+// the report in docs/performance.md.
 package main
 
 import (
@@ -29,12 +29,12 @@ func main() {
 // commands is the command line; kong reads its tags.
 type commands struct {
 	Run   runCommand   `cmd:"" default:"withargs" help:"Measure and report."`
-	Floor floorCommand `cmd:"" hidden:"" help:"Serve what everything is measured against."`
+	Floor floorCommand `cmd:"" hidden:"" help:"Serve the baseline."`
 }
 
 func bench(args []string) error {
 	parser := kong.Must(&commands{}, kong.Name("bench"),
-		kong.Description("Measure bin/apikeyd under load from wrk. Nothing else should run meanwhile."))
+		kong.Description("Measure bin/apikeyd under load from wrk. Nothing else should run at the same time."))
 	command, err := parser.Parse(args)
 	if err != nil {
 		return err
@@ -52,15 +52,15 @@ type runCommand struct {
 	Keys        []int    `default:"1000,1000000" help:"How many keys are stored (${default})."`
 	Rows        []string `help:"Which rows to measure, of forward-auth, verify-one, verify-many, verify-miss, get, list, list-all and create (all)."`
 	Cache       int      `default:"100000" help:"How many keys the service's cache holds (${default})."`
-	Quiet       int      `default:"100" placeholder:"PERCENT" help:"A pair during which other processes took more of the CPU time is measured again, several times if need be (100: never)."`
+	Quiet       int      `default:"100" placeholder:"PERCENT" help:"Repeat a pair if other processes took more of the CPU time, several times if necessary (100: never)."`
 	Program     string   `default:"bin/apikeyd" help:"The service (${default})."`
 	ServeFlag   []string `sep:"none" placeholder:"--FLAG=VALUE" help:"A further flag for apikeyd serve; may be repeated."`
-	Seeds       string   `placeholder:"FOLDER" help:"Where databases of many keys are kept for the next run; each is made once (not kept)."`
-	Folder      string   `default:"bin" help:"Where the databases under load are, on the disk to measure; emptied at the end (${default})."`
+	Seeds       string   `placeholder:"FOLDER" help:"Folder that keeps the databases of many keys for the next run (not kept)."`
+	Folder      string   `default:"bin" help:"Folder for the databases under load, on the disk to measure; emptied at the end (${default})."`
 	Output      string   `placeholder:"FILE" help:"File that gets the report, between its markers if it has them (standard output)."`
 }
 
-// Validate refuses what could not be measured.
+// Validate rejects options that cannot be measured.
 func (c *runCommand) Validate() error {
 	for _, n := range slices.Concat([]int{c.Pairs, c.Seconds, c.Cache, c.Quiet}, c.Connections, c.Keys) {
 		if n < 1 {
@@ -72,7 +72,7 @@ func (c *runCommand) Validate() error {
 			return fmt.Errorf("--rows: there is no row %s", name)
 		}
 	}
-	// A seed has the key that reads and one to be read.
+	// A seed needs the key that reads and one to read.
 	if slices.Min(c.Keys) < 2 {
 		return errors.New("--keys must be at least 2")
 	}
@@ -86,20 +86,20 @@ func (c *runCommand) rows() []row {
 	return slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return !slices.Contains(c.Rows, r.name) })
 }
 
-// Run measures in a folder of its own and takes it away again.
+// Run measures in a temporary folder and removes it.
 func (c *runCommand) Run(ctx context.Context) (err error) {
 	rep, err := newReport(ctx, c)
 	if err != nil {
 		return err
 	}
-	folder, err := os.MkdirTemp(c.Folder, "bench-*") // mode 0700: there are secrets in it
+	folder, err := os.MkdirTemp(c.Folder, "bench-*") // mode 0700, because it contains secrets
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	r := run{runCommand: *c, folder: folder, out: os.Stderr}
 	if err := r.all(ctx, rep); err != nil {
-		fmt.Fprintf(os.Stderr, "What was measured before it failed:\n\n%s\n", rep)
+		fmt.Fprintf(os.Stderr, "Measured before the failure:\n\n%s\n", rep)
 		return err
 	}
 	if c.Output == "" {
@@ -120,7 +120,7 @@ func answers(ctx context.Context, url, caller string) error {
 		return err
 	}
 	request.Header.Set("X-Api-Key", strings.TrimSpace(string(secret)))
-	request.Close = true // the server stops next
+	request.Close = true // the server is stopped next
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err

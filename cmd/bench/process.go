@@ -15,21 +15,21 @@ import (
 	"time"
 )
 
-// patience is how long a process may take to start or to stop. Stopping writes the
-// last-used times of everything that was verified.
+// patience is how long a process may take to start or to stop. Stopping writes the last-used times of
+// all verified keys.
 const patience = time.Minute
 
-// process is a server under load, as a child of ours.
+// process is a server under load, a child process.
 type process struct {
 	url    string
 	cmd    *exec.Cmd
-	log    string // the file that it writes to
+	log    string // the file with its output
 	stdin  io.Closer
 	exited chan struct{}
 }
 
-// launch starts a server and waits until its log says where it serves. It logs to a
-// file: reading a pipe would cost us CPU time that the server needs.
+// launch starts a server and waits until its log contains its URL. The log is a file, because reading a
+// pipe would take CPU time from the server.
 func launch(ctx context.Context, log, program string, args ...string) (*process, error) {
 	file, err := os.OpenFile(log, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -76,7 +76,7 @@ func (p *process) waitURL() error {
 		case <-p.exited:
 			return fmt.Errorf("%s ended: %s\n%s", p.name(), p.cmd.ProcessState, text)
 		case <-deadline:
-			return fmt.Errorf("%s does not say where it serves\n%s", p.name(), text)
+			return fmt.Errorf("%s did not log its URL\n%s", p.name(), text)
 		case <-tick.C:
 		}
 	}
@@ -84,11 +84,11 @@ func (p *process) waitURL() error {
 
 func (p *process) name() string { return filepath.Base(p.cmd.Path) }
 
-// stop ends the process as an operator would. It is an error if that, or anything before,
-// did not go well.
+// stop stops the process as an operator would. It returns an error if that failed, or if the process
+// had logged errors.
 func (p *process) stop() error {
 	_ = p.stdin.Close()
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may already have ended
 	select {
 	case <-p.exited:
 	case <-time.After(patience):
@@ -103,8 +103,7 @@ func (p *process) stop() error {
 	return p.complaints()
 }
 
-// complaints returns the errors in the log: a server that reports any did not do what
-// was measured.
+// complaints returns an error if the log contains any, because then the measurement is not valid.
 func (p *process) complaints() error {
 	text, err := os.ReadFile(p.log)
 	if err != nil {
@@ -118,11 +117,10 @@ func (p *process) complaints() error {
 	return nil
 }
 
-// ticksPerSecond is the unit of times in /proc: Linux shows every program 100.
+// ticksPerSecond is the unit of times in /proc, always 100 on Linux.
 const ticksPerSecond = 100
 
-// cpuTime returns the CPU time that the process has used, in its own code and in the
-// kernel's.
+// cpuTime returns the CPU time that the process has used, in user and kernel mode.
 func (p *process) cpuTime() (time.Duration, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 	if err != nil {
@@ -131,8 +129,8 @@ func (p *process) cpuTime() (time.Duration, error) {
 	return parseCPUTime(string(text))
 }
 
-// parseCPUTime reads utime and stime, fields 14 and 15 of /proc/PID/stat. Field 2, a
-// name in brackets, may hold anything.
+// parseCPUTime parses utime and stime, fields 14 and 15 of /proc/PID/stat. Field 2, a name in
+// brackets, may contain anything.
 func parseCPUTime(stat string) (time.Duration, error) {
 	const state, user, system = 3, 14, 15
 	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
@@ -150,7 +148,7 @@ func parseCPUTime(stat string) (time.Duration, error) {
 	return ticks * time.Second / ticksPerSecond, nil
 }
 
-// anonymousMemory returns how many bytes the process holds that are no part of a file.
+// anonymousMemory returns the process's memory that is not backed by files, in bytes.
 func (p *process) anonymousMemory() (int, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {

@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// The report stands between these lines; what is around them is left alone.
+// The report stands between these lines; the rest of the document stays.
 const (
 	reportBegin = "<!-- report: begin (make bench writes what follows) -->"
 	reportEnd   = "<!-- report: end -->"
 )
 
-// startTimes are how long the service took to its first answer.
+// startTimes are the times from the service's start to its first answer.
 type startTimes struct {
 	keys int
 	took []time.Duration
 }
 
-// report is everything that was measured.
+// report is the result of a run.
 type report struct {
 	machine machine
 	date    time.Time
@@ -43,7 +43,7 @@ func newReport(ctx context.Context, c *runCommand) (*report, error) {
 	return &report{machine: m, date: time.Now(), command: *c, binary: info.Size()}, nil
 }
 
-// String is the report as Markdown.
+// String returns the report as Markdown.
 func (r *report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Measured on %s: %s; %s. apikeyd of %s; Echo %s on both sides; %s. ",
@@ -62,7 +62,7 @@ func (r *report) String() string {
 	return b.String()
 }
 
-// writeDisturbance says what else the machine did.
+// writeDisturbance writes how much CPU time other processes took.
 func (r *report) writeDisturbance(b *strings.Builder) {
 	var others []float64
 	disturbed := 0
@@ -74,11 +74,11 @@ func (r *report) writeDisturbance(b *strings.Builder) {
 	}
 	if len(others) > 0 {
 		s := spreadOf(others)
-		fmt.Fprintf(b, " Beside server and wrk, everything else took %.0f %% of the CPU time (%.0f–%.0f %%).",
+		fmt.Fprintf(b, " Processes other than the server and wrk took %.0f %% of the CPU time (%.0f–%.0f %%).",
 			100*s.median, 100*s.low, 100*s.high)
 	}
 	if disturbed > 0 {
-		fmt.Fprintf(b, " %d pairs were measured again, because it was more than %d %%.", disturbed, r.command.Quiet)
+		fmt.Fprintf(b, " %d pairs were repeated because they took more than %d %%.", disturbed, r.command.Quiet)
 	}
 }
 
@@ -100,7 +100,7 @@ func (r *report) writeTable(b *strings.Builder, keys int) {
 	}
 }
 
-// writeFloor writes the floor's own line, from all the pairs it was in.
+// writeFloor writes the floor's line, from all its pairs.
 func (r *report) writeFloor(b *strings.Builder, keys, connections int) {
 	floor := cell{title: "floor: bare Echo, 300 bytes", keys: keys, connections: connections}
 	for _, c := range r.cells {
@@ -129,7 +129,7 @@ func writeReport(path, text string) error {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	return os.WriteFile(path, []byte(replaceReport(string(old), text)), 0o600) // an old file keeps its mode
+	return os.WriteFile(path, []byte(replaceReport(string(old), text)), 0o600) // an existing file keeps its mode
 }
 
 func replaceReport(document, text string) string {

@@ -57,7 +57,7 @@ func TestText(t *testing.T) {
 
 func TestProc(t *testing.T) {
 	t.Parallel()
-	// As Linux 6.18 wrote them; the name is the worst that a name can be.
+	// Written by Linux 6.18, with the worst possible name.
 	const stat = "13139 (a) R 1 (b) R 12734 12734 24117 0 -1 4194304 100 0 0 0 123 45 7 8 20 0 1 0 237489 3133440\n"
 	if got, err := parseCPUTime(stat); err != nil || got != 1680*time.Millisecond {
 		t.Errorf("CPU time %s, error %v", got, err)
@@ -76,7 +76,7 @@ func TestProc(t *testing.T) {
 	}
 }
 
-// madeUp is a load of one second.
+// madeUp returns a load of one second.
 func madeUp(requests int, cpu time.Duration, mebibytes int) sample {
 	return sample{
 		figures: figures{requests: requests, duration: time.Second, p50: time.Millisecond, p99: 9 * time.Millisecond},
@@ -136,7 +136,7 @@ func TestReplaceReport(t *testing.T) {
 	}
 }
 
-// The document that make bench writes into must have its place for the report.
+// The document that make bench writes to must have the markers.
 func TestDocumentHasMarkers(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../docs/performance.md")

@@ -7,22 +7,21 @@ import (
 
 // row is an operation under load, one row of the report.
 type row struct {
-	name    string // as --rows takes it
+	name    string // for --rows
 	title   func(keys int) string
 	path    string
 	script  string
-	caller  string // whose key calls
-	secrets int    // for verify: among how many keys it chooses, at most; 0 is all
-	misses  bool   // needs far more keys than the cache holds
+	caller  string // the name of the calling key
+	secrets int    // for verify: the largest number of keys to choose from; 0 means all
+	misses  bool   // needs many more keys than the cache holds
 	expect  []string
-	writes  bool // is held against the disk, and dirties the database
+	writes  bool // is compared with the disk, and changes the database
 }
 
-// fewKeys is how many keys the row "verify-many" chooses from: as many as the cache
-// holds by default.
+// fewKeys is the number of keys that the row "verify-many" chooses from: the default size of the cache.
 const fewKeys = 100_000
 
-// rows are in the order of the report. The one that makes keys comes last.
+// rows are in the order of the report. The one that creates keys comes last.
 var rows = []row{
 	{
 		name: "forward-auth", title: titled("forward-auth"),
@@ -71,8 +70,7 @@ var rows = []row{
 
 func titled(title string) func(int) string { return func(int) string { return title } }
 
-// load is the row's load on a server. Each load has a nonce of its own, from which names
-// and random choices come.
+// load returns the row's load on a server. Names and random choices depend on its unique nonce.
 func (r row) load(s seed, url string, connections, seconds, nonce int) load {
 	options := []string{"caller=" + s.caller(r.caller), "seed=" + strconv.Itoa(nonce)}
 	if r.script == "verify" {
@@ -81,7 +79,7 @@ func (r row) load(s seed, url string, connections, seconds, nonce int) load {
 	return load{url: url + r.path, script: r.script, options: options, connections: connections, seconds: seconds}
 }
 
-// among returns from how many keys the row chooses.
+// among returns the number of keys that the row chooses from.
 func (r row) among(s seed) int {
 	if r.secrets == 0 {
 		return s.keys
@@ -89,9 +87,9 @@ func (r row) among(s seed) int {
 	return min(r.secrets, s.keys)
 }
 
-// leftOut says why a row cannot be measured on so many keys; empty if it can.
+// leftOut returns why a row cannot be measured with this number of keys, or nothing if it can.
 func (r row) leftOut(keys, cache int) string {
-	// At ten times the cache nine in ten verifications miss.
+	// With ten times the cache's size, nine in ten verifications miss.
 	if r.misses && keys < 10*cache {
 		return fmt.Sprintf("left out: %s keys are too few to miss a cache of %s", thousands(keys), thousands(cache))
 	}

@@ -16,10 +16,10 @@ const (
 	starts            = 5 // how often the start is measured
 )
 
-// run measures everything that was asked for.
+// run measures everything that the command asks for.
 type run struct {
 	runCommand
-	folder string    // for everything that is left behind
+	folder string    // for all files
 	out    io.Writer // for progress
 	floor  *process
 	nonce  int // of the last load
@@ -49,21 +49,21 @@ func (r *run) onKeys(ctx context.Context, keys int, rep *report) error {
 		folder = r.folder
 	}
 	start := time.Now()
-	planted, err := plant(ctx, folder, keys)
+	made, err := makeSeed(ctx, folder, keys)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(r.out, "%s keys: ready after %s\n", thousands(keys), time.Since(start).Round(time.Second))
-	if err := planted.copyTo(r.database()); err != nil {
+	if err := made.copyTo(r.database()); err != nil {
 		return err
 	}
-	took, err := r.measureStarts(ctx, planted)
+	took, err := r.measureStarts(ctx, made)
 	if err != nil {
 		return err
 	}
 	rep.starts = append(rep.starts, startTimes{keys, took})
 	for _, row := range r.rows() {
-		cells, err := r.onRow(ctx, planted, row)
+		cells, err := r.onRow(ctx, made, row)
 		if err != nil {
 			return fmt.Errorf("%s, %s keys: %w", row.name, thousands(keys), err)
 		}
@@ -80,9 +80,8 @@ func (r *run) serve(ctx context.Context) (*process, error) {
 	return launch(ctx, filepath.Join(r.folder, "apikeyd.log"), r.Program, append(args, r.ServeFlag...)...)
 }
 
-// measureStarts measures how long it takes from nothing to the first answer, for which
-// the service must have read a key. The very first start, which may bring an older
-// database up to date, does not count.
+// measureStarts measures the time from the start of the process to the first answer, for which the
+// service must read a key. The first start does not count, because it may migrate the database.
 func (r *run) measureStarts(ctx context.Context, s seed) ([]time.Duration, error) {
 	var took []time.Duration
 	for i := range starts + 1 {
@@ -103,8 +102,8 @@ func (r *run) measureStarts(ctx context.Context, s seed) ([]time.Duration, error
 	return took, nil
 }
 
-// onRow measures one row at each number of connections, on a server of its own: its
-// memory is the row's alone.
+// onRow measures one row at each number of connections. Each row has its own server, so that its memory
+// is only the row's.
 func (r *run) onRow(ctx context.Context, s seed, o row) (cells []cell, err error) {
 	if why := o.leftOut(s.keys, r.Cache); why != "" {
 		fmt.Fprintf(r.out, "  %s: %s\n", o.name, why)
@@ -130,7 +129,7 @@ func (r *run) onRow(ctx context.Context, s seed, o row) (cells []cell, err error
 	return cells, nil
 }
 
-// maxDisturbed is how often, for each pair that is wanted, one is given up.
+// maxDisturbed is how many disturbed pairs are discarded for each pair in the result.
 const maxDisturbed = 10
 
 func (r *run) onConnections(ctx context.Context, s seed, o row, server *process, connections int) (cell, error) {
@@ -140,10 +139,10 @@ func (r *run) onConnections(ctx context.Context, s seed, o row, server *process,
 		if err != nil {
 			return c, err
 		}
-		// What is judged is the machine, never the result.
+		// A pair may be repeated because of the machine, never because of its result.
 		if p.others() > float64(r.Quiet)/100 && c.disturbed < maxDisturbed*r.Pairs {
 			c.disturbed++
-			fmt.Fprintf(r.out, "  %s, -c %d: once more, others took %.0f %% of the CPU time\n",
+			fmt.Fprintf(r.out, "  %s, -c %d: repeated, others took %.0f %% of the CPU time\n",
 				o.name, connections, 100*p.others())
 			continue
 		}
@@ -152,13 +151,13 @@ func (r *run) onConnections(ctx context.Context, s seed, o row, server *process,
 	return c, nil
 }
 
-// nextNonce returns a number that no other load of any run on this database has.
+// nextNonce returns a number that is unique among the loads on this database.
 func (r *run) nextNonce() int {
 	r.nonce++
 	return r.nonce
 }
 
-// pair measures the floor and then ours and, for what writes, what the disk can do.
+// pair measures the floor, then our service and, if the row writes, the disk.
 func (r *run) pair(ctx context.Context, o row, server *process, l load) (p pair, err error) {
 	bare := load{url: r.floor.url, script: "get", connections: l.connections, seconds: l.seconds}
 	if p.floor, err = r.measure(ctx, r.floor, bare); err != nil {
@@ -168,7 +167,7 @@ func (r *run) pair(ctx context.Context, o row, server *process, l load) (p pair,
 		p.ours, err = r.measure(ctx, server, l)
 		return p, err
 	}
-	// Half before and half after: a disk that others use changes within seconds.
+	// Half before and half after, because a shared disk changes within seconds.
 	before, err := measureDisk(ctx, r.folder, l.seconds)
 	if err != nil {
 		return p, err
@@ -181,9 +180,8 @@ func (r *run) pair(ctx context.Context, o row, server *process, l load) (p pair,
 	return p, err
 }
 
-// warmUp puts an unmeasured load on both servers and checks each answer: later loads
-// only look at the status. Verification goes through all its keys once, so that a cache
-// that can hold them does.
+// warmUp puts an unmeasured load on both servers and checks each answer; later loads check only the
+// status. Verification uses all its keys once, to fill the cache.
 func (r *run) warmUp(ctx context.Context, s seed, o row, url string) error {
 	bare := load{url: r.floor.url, script: "get", connections: warmUpConnections, seconds: 1}
 	if _, err := bare.run(ctx, r.folder); err != nil {
@@ -205,10 +203,10 @@ func (r *run) warmUp(ctx context.Context, s seed, o row, url string) error {
 	}
 }
 
-// lookInterval is how often the memory of a server under load is looked at.
-const lookInterval = 100 * time.Millisecond
+// memoryInterval is how often the memory of a server under load is sampled.
+const memoryInterval = 100 * time.Millisecond
 
-// measure runs a load and looks at what it costs the server.
+// measure runs a load and measures the server's CPU time and memory.
 func (r *run) measure(ctx context.Context, p *process, l load) (sample, error) {
 	before, err := p.cpuTime()
 	if err != nil {
@@ -231,12 +229,12 @@ func (r *run) measure(ctx context.Context, p *process, l load) (sample, error) {
 	return sample{figures: f, cpu: used, memory: memory, others: others}, nil
 }
 
-// watchMemory returns the most memory that it saw until stop was closed.
+// watchMemory samples the memory until stop is closed, and returns the maximum.
 func (p *process) watchMemory(stop <-chan struct{}) int {
-	tick := time.NewTicker(lookInterval)
+	tick := time.NewTicker(memoryInterval)
 	defer tick.Stop()
 	for most := 0; ; {
-		bytes, _ := p.anonymousMemory() // a process that ended fails its load
+		bytes, _ := p.anonymousMemory() // if the process ended, its load fails
 		most = max(most, bytes)
 		select {
 		case <-stop:

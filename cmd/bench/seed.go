@@ -17,11 +17,11 @@ import (
 )
 
 const (
-	seeders      = 64  // how many callers make keys at once
+	seeders      = 64  // concurrent callers that create keys
 	keysPerOwner = 100 // so a list of 20 is the first of five pages
 )
 
-// seed is a database of many keys, with their secrets beside it.
+// seed is a database of many keys, with files of their secrets.
 type seed struct {
 	folder string
 	keys   int
@@ -29,38 +29,38 @@ type seed struct {
 
 func (s seed) database() string { return filepath.Join(s.folder, "keys.db") }
 
-// secrets is a file with one secret per line, all of one width.
+// secrets is a file with one secret per line, all of the same length.
 func (s seed) secrets() string { return filepath.Join(s.folder, "secrets") }
 
-// caller is the file that holds the secret of a calling key.
+// caller is the file with the secret of a calling key.
 func (s seed) caller(name string) string { return filepath.Join(s.folder, name+".key") }
 
-// callers are the keys that call the operations, beside the many. The reader is one of
-// the many, so that it has keys to list.
+// callers are the keys that call the operations, in addition to the many. The reader is one of the
+// many, so that it has keys to list.
 var callers = map[string]apikey.Settings{
 	"admin":    {Owner: "admin", Scopes: apikey.Scopes{apikey.ScopeAdmin}},
 	"verifier": {Owner: "gateway", Scopes: apikey.Scopes{apikey.ScopeVerify}},
 	"creator":  {Owner: "creator", Scopes: apikey.Scopes{apikey.ScopeRead, apikey.ScopeWrite}},
 }
 
-// plant returns the seed of so many keys in folder. One that is there is taken as it is.
-func plant(ctx context.Context, folder string, keys int) (seed, error) {
+// makeSeed returns a seed with this number of keys in folder. It reuses an existing one.
+func makeSeed(ctx context.Context, folder string, keys int) (seed, error) {
 	s := seed{folder: filepath.Join(folder, fmt.Sprintf("seed-%d", keys)), keys: keys}
 	if _, err := os.Stat(s.folder); err == nil {
 		return s, nil
 	}
-	// Half a seed has another name.
-	half := seed{folder: s.folder + ".part", keys: keys}
-	if err := os.RemoveAll(half.folder); err != nil {
+	// An incomplete seed has another name.
+	part := seed{folder: s.folder + ".part", keys: keys}
+	if err := os.RemoveAll(part.folder); err != nil {
 		return seed{}, err
 	}
-	if err := os.MkdirAll(half.folder, 0o700); err != nil {
+	if err := os.MkdirAll(part.folder, 0o700); err != nil {
 		return seed{}, err
 	}
-	if err := half.fill(ctx); err != nil {
-		return seed{}, fmt.Errorf("making %d keys: %w", keys, err)
+	if err := part.fill(ctx); err != nil {
+		return seed{}, fmt.Errorf("creating %d keys: %w", keys, err)
 	}
-	return s, os.Rename(half.folder, s.folder)
+	return s, os.Rename(part.folder, s.folder)
 }
 
 func (s seed) fill(ctx context.Context) (err error) {
@@ -95,7 +95,7 @@ func (s seed) fillStore(ctx context.Context, db store.Store) error {
 	)
 }
 
-// createMany makes the keys and returns their secrets, a line for each.
+// createMany creates the keys and returns their secrets, one per line.
 func (s seed) createMany(ctx context.Context, db store.Store) ([]byte, error) {
 	width := len(apikey.NewSecret(apikey.DefaultPrefix, apikey.NewID()).Reveal()) + 1
 	lines := make([]byte, s.keys*width)
@@ -123,7 +123,7 @@ func (s seed) createMany(ctx context.Context, db store.Store) ([]byte, error) {
 	return lines, context.Cause(ctx)
 }
 
-// draftOf is the i-th of the many. The first of each owner may read its owner's keys.
+// draftOf returns the i-th of the many keys. The first of each owner may read its owner's keys.
 func draftOf(i int) apikey.Settings {
 	d := apikey.Settings{
 		Owner:    fmt.Sprintf("customer-%d", i/keysPerOwner),
@@ -149,14 +149,13 @@ func create(ctx context.Context, db store.Store, draft apikey.Settings) (apikey.
 	return secret, db.CreateKey(ctx, store.Operator("bench"), key)
 }
 
-// copyTo copies the database, and waits until the disk has it: what is written later
-// would be measured.
+// copyTo copies the database and syncs it, because later writes would be measured.
 func (s seed) copyTo(path string) (err error) {
 	from, err := os.Open(s.database())
 	if err != nil {
 		return err
 	}
-	defer func() { _ = from.Close() }() // it was only read
+	defer func() { _ = from.Close() }() // only read
 	to, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err

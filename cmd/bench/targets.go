@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// What the service promises itself.
+// The service's targets.
 const (
 	createToDisk = 0.8
 	memoryLimit  = 96 << 20
@@ -14,9 +14,9 @@ const (
 	startLimit   = 150 * time.Millisecond
 )
 
-// target is a promise and what became of it.
+// target is a target and its result.
 type target struct {
-	what, limit, reached string // without a limit it is only told
+	what, limit, reached string // without a limit it is only reported
 	met                  bool
 }
 
@@ -51,8 +51,8 @@ func (r *report) targets() []target {
 	return targets
 }
 
-// diskTargets hold what one client can create against what the disk can do. Only appending
-// is a promise; the other rate says how far that is from the most there could be.
+// diskTargets compare the rate of creations by one client with the disk. Only the ratio to appending is
+// a target; overwriting shows the upper bound.
 func diskTargets(c cell) []target {
 	appends, overwrites := over(c, pair.toAppends), over(c, pair.toOverwrites)
 	rate := func(of func(disk) float64) string {

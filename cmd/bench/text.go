@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
 
-// thousands writes 1000000 as 1,000,000.
+// thousands formats 1000000 as 1,000,000.
 func thousands(n int) string {
 	text := strconv.Itoa(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
@@ -15,7 +17,7 @@ func thousands(n int) string {
 	return text
 }
 
-// number writes a median and its range, as all of the following do.
+// number formats a median and its range, as do the following functions.
 func number(s spread[float64]) string {
 	whole := func(f float64) string { return thousands(int(f + 0.5)) }
 	return fmt.Sprintf("%s (%s–%s)", whole(s.median), whole(s.low), whole(s.high))
@@ -33,7 +35,7 @@ func durations(s spread[time.Duration]) string {
 	return fmt.Sprintf("%s (%s–%s)", duration(s.median), duration(s.low), duration(s.high))
 }
 
-// duration writes three digits, or whole microseconds.
+// duration formats three digits, or whole microseconds.
 func duration(d time.Duration) string {
 	switch {
 	case d < time.Millisecond:
@@ -47,3 +49,17 @@ func duration(d time.Duration) string {
 }
 
 func mebibytes(bytes int) string { return fmt.Sprintf("%.0f MiB", float64(bytes)/(1<<20)) }
+
+// spread summarizes several measurements.
+type spread[T cmp.Ordered] struct{ median, low, high T }
+
+// spreadOf returns the median and the range of at least one value. For an even number of values, the
+// median is the lower of the two in the middle, so that it is a measured value.
+func spreadOf[T cmp.Ordered](values []T) spread[T] {
+	sorted := slices.Sorted(slices.Values(values))
+	return spread[T]{
+		median: sorted[(len(sorted)-1)/2],
+		low:    sorted[0],
+		high:   sorted[len(sorted)-1],
+	}
+}

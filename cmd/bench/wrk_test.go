@@ -10,8 +10,8 @@ import (
 	servertest "apikeyd/internal/testkit/server"
 )
 
-// TestLoads puts each row's load on the real service. How fast it is does not matter: all
-// run at once, each thread stops after a few answers, and wrk waits a while for the slowest.
+// TestLoads puts each row's load on the real service. Speed does not matter: all run at the same time,
+// each thread stops after a few answers, and wrk waits for the slowest.
 func TestLoads(t *testing.T) {
 	t.Parallel()
 	const seconds = 10

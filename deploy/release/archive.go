@@ -24,7 +24,7 @@ func (e entry) mode() fs.FileMode {
 	return 0o644
 }
 
-// writeTar packs entries, all of one time and nobody's, into one folder.
+// writeTar packs entries into one folder, all with the same time and no owner.
 func writeTar(w io.Writer, folder string, at time.Time, entries []entry) error {
 	compressed, err := gzip.NewWriterLevel(w, gzip.BestCompression)
 	if err != nil {
@@ -46,7 +46,7 @@ func writeTar(w io.Writer, folder string, at time.Time, entries []entry) error {
 	return errors.Join(archive.Close(), compressed.Close())
 }
 
-// writeZip is writeTar for those who have no tar.
+// writeZip is writeTar for systems without tar.
 func writeZip(w io.Writer, folder string, at time.Time, entries []entry) error {
 	archive := zip.NewWriter(w)
 	for _, e := range entries {

@@ -12,11 +12,10 @@ import (
 	"strings"
 )
 
-// isLicence tells the files at the top of a module that must go with a copy of it.
+// isLicence matches the files at the top of a module that must accompany copies of it.
 var isLicence = regexp.MustCompile(`(?i)^(licen[sc]e|copying|notice|patents)`)
 
-// thirdParties returns the licences of everything in a program that is not ours, which
-// most of them ask to be passed on.
+// thirdParties returns the licences of all third-party code in a program. Most licences require this.
 func thirdParties(ctx context.Context, info *buildinfo.BuildInfo) ([]byte, error) {
 	root, err := goOutput(ctx, "env", "GOROOT")
 	if err != nil {
@@ -41,7 +40,7 @@ func thirdParties(ctx context.Context, info *buildinfo.BuildInfo) ([]byte, error
 	return b.Bytes(), nil
 }
 
-// appendVendored adds the licences of the files in the program that are no module's.
+// appendVendored adds the licences of vendored files that belong to no module.
 func appendVendored(ctx context.Context, b *bytes.Buffer) error {
 	root, err := goOutput(ctx, "list", "-m", "-f", "{{.Dir}}")
 	if err != nil {

@@ -1,7 +1,6 @@
-// Command release makes of built programs what a release consists of: for each an
-// archive and a bill of materials, and the checksums of all. It takes version, platform,
-// time and modules from what the Go toolchain recorded in the programs, so that nothing
-// can disagree, and the same programs give the same bytes.
+// Command release packs built programs for a release: an archive and a bill of materials for each, and
+// checksums. It takes version, platform, time and modules from what the Go toolchain recorded in the
+// programs, so that nothing can disagree. The same programs give the same bytes.
 package main
 
 import (
@@ -60,7 +59,7 @@ type program struct {
 	time     time.Time
 }
 
-// readProgram refuses a program that nobody could build again from its version.
+// readProgram refuses a program that cannot be reproduced from its version.
 func readProgram(path string) (program, error) {
 	info, err := buildinfo.ReadFile(path)
 	if err != nil {
@@ -83,7 +82,7 @@ func readProgram(path string) (program, error) {
 	return program{path: path, info: info, platform: settings["GOOS"] + "_" + settings["GOARCH"], time: made}, nil
 }
 
-// name is what the files about this program begin with.
+// name returns the prefix of the names of this program's files.
 func (p program) name() string { return "apikeyd_" + p.info.Main.Version + "_" + p.platform }
 
 func (p program) writeSBOM(ctx context.Context, tool, output string) (string, error) {
@@ -97,7 +96,7 @@ func (p program) writeSBOM(ctx context.Context, tool, output string) (string, er
 	return name, err
 }
 
-// writeArchive packs the program with what its user should have beside it.
+// writeArchive packs the program with its documents and, for Linux, the systemd unit.
 func (p program) writeArchive(ctx context.Context, output string) (name string, err error) {
 	licences, err := thirdParties(ctx, p.info)
 	if err != nil {
@@ -141,7 +140,7 @@ func (p program) writeArchive(ctx context.Context, output string) (name string, 
 	return name, pack(file, p.name(), p.time, entries)
 }
 
-// writeSums writes what sha256sum --check reads.
+// writeSums writes checksums for sha256sum --check.
 func writeSums(output string, names []string) error {
 	var sums strings.Builder
 	for _, name := range names {

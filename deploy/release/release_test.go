@@ -71,7 +71,7 @@ func listTar(t *testing.T, text []byte) (list []string) {
 			t.Fatal(err)
 		}
 		if header.Uid != 0 || header.Gid != 0 || header.Uname != "" {
-			t.Errorf("%s is somebody's", header.Name)
+			t.Errorf("%s has an owner", header.Name)
 		}
 		list = append(list, line(header.FileInfo(), header.Name, content))
 	}
@@ -101,7 +101,7 @@ func line(info os.FileInfo, name string, content []byte) string {
 	return fmt.Sprintf("%s %s %s %q", info.Mode(), info.ModTime().UTC().Format(time.RFC3339), name, content)
 }
 
-// What must be passed on is passed on, and a module without a licence stops the release.
+// All licences are included, and a module without a licence stops the release.
 func TestThirdParties(t *testing.T) {
 	t.Parallel()
 	info := &buildinfo.BuildInfo{GoVersion: "go1", Deps: []*debug.Module{{Path: "modernc.org/sqlite", Version: "v1"}}}
@@ -117,11 +117,11 @@ func TestThirdParties(t *testing.T) {
 	}
 	var b bytes.Buffer
 	if err := appendLicences(&b, "unlicensed", t.TempDir()); err == nil {
-		t.Error("a module without a licence is passed over")
+		t.Error("a module without a licence is ignored")
 	}
 }
 
-// A program that was not built from a commit is refused: this test is one.
+// A program that was not built from a commit is refused, such as this test.
 func TestUnknownRevisionIsRefused(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()

@@ -125,7 +125,7 @@ func (c *backupCommand) copy(ctx context.Context, to draft.Draft, bar *progressB
 	bar.say("checking")
 	contents, err := examineDraft(ctx, to)
 	if err != nil {
-		return contents, fmt.Errorf("the copy is not sound, and so may be the database: run apikeyd doctor: %w", err)
+		return contents, fmt.Errorf("the copy is damaged, and the database may be too: run apikeyd doctor: %w", err)
 	}
 	return contents, sqlitefile.Seal(to.File)
 }

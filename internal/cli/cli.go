@@ -154,7 +154,7 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 		message := explainUsage(err, args)
 		parser.Errorf("%s", redact(message, args))
 		if apikey.Redact(message) != message {
-			fmt.Fprintln(stderr, "A secret in an argument can be read by everybody on this machine: "+
+			fmt.Fprintln(stderr, "A secret in an argument can be read by all users of this machine: "+
 				"give it on standard input, at a prompt, in a file, or in the environment.")
 		}
 		fmt.Fprintln(stderr, "Run apikeyd --help to see what it takes.")

@@ -106,7 +106,7 @@ func TestConformanceCannotRun(t *testing.T) {
 		"nobody listens":   {[]string{"--url", "http://127.0.0.1:1", "--key-file", "admin.key"}, exitFailure, "cannot be checked"},
 		"not a URL":        {[]string{"--url", "127.0.0.1", "--key-file", "admin.key"}, exitUsage, "--url must begin with http:// or https://"},
 		"not a key":        {[]string{"--url", s.url, "--key-file", "apikeyd.db"}, exitFailure, "holds no apikeyd key"},
-		"a key, typed":     {[]string{"--url", s.url, "--key", "ak_nonsense"}, exitUsage, "takes @FILE, no secret"},
+		"a key, typed":     {[]string{"--url", s.url, "--key", "ak_nonsense"}, exitUsage, "takes @FILE, not a secret"},
 	} {
 		_, stderr, status := conform(t, s.dir, nil, tt.args...)
 		if status != tt.status || !strings.Contains(stderr, tt.says) {

@@ -138,7 +138,7 @@ func TestConsoleKeyFile(t *testing.T) {
 	if got := second.page("/console/keys", cookie); got.status != http.StatusOK {
 		t.Errorf("with the same key: %+v", got)
 	}
-	if strings.Contains(second.output.String(), "everybody on this machine") {
+	if strings.Contains(second.output.String(), "all users of this machine") {
 		t.Errorf("a private file is warned of:\n%s", second.output.String())
 	}
 	must(t, second.terminate())
@@ -151,7 +151,7 @@ func TestConsoleKeyFile(t *testing.T) {
 
 	must(t, os.Chmod(secretFile, 0o644))
 	fourth := serve(t, dir, "--console-key-file", "console.key")
-	if log := fourth.output.String(); !strings.Contains(log, "everybody on this machine may use the key of the console's sessions") {
+	if log := fourth.output.String(); !strings.Contains(log, "all users of this machine can read the key of the console's sessions") {
 		t.Errorf("nobody is warned of a key that everybody reads:\n%s", log)
 	}
 }

@@ -27,7 +27,7 @@ func TestDoctorBesideAServer(t *testing.T) {
 	fault(t, path, `UPDATE key_counts SET keys = 500 WHERE owner = 'admin'`)
 	s.wantUnwell("FAILED   key counts     the numbers of keys in key_counts are not those of the keys, for 1 owners: " +
 		"lists tell wrong numbers of pages; run apikeyd doctor --repair\n")
-	if out := s.command("doctor", "--repair"); !strings.Contains(out, "they were counted anew") {
+	if out := s.command("doctor", "--repair"); !strings.Contains(out, "the keys were recounted") {
 		t.Errorf("the repair says\n%s", out)
 	}
 	s.wantDoctor("ok       key counts     ")
@@ -54,7 +54,7 @@ func TestDoctorBesideAServer(t *testing.T) {
 
 	fault(t, path, `DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)`)
 	for _, check := range []string{"keys       ", "key counts ", "audit log  "} {
-		s.wantDoctor("warning  " + check + "    not looked at: the schema is an older one; ")
+		s.wantDoctor("warning  " + check + "    not checked: the schema is older; ")
 	}
 
 	fault(t, path, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, 1)`)

@@ -66,7 +66,7 @@ func (c *migrateStoreCommand) explain(ctx context.Context, s streams, err error)
 	case errors.Is(err, migratestore.ErrOtherSource), errors.Is(err, migratestore.ErrChanged), errors.Is(err, migratestore.ErrDiffers):
 		return fmt.Errorf("%w; the target is unusable: stop everything that writes to either side, and retry with an empty target", err)
 	case ctx.Err() != nil:
-		fmt.Fprintln(s.err, "The target is not finished. Run the same command again and it goes on from here.")
+		fmt.Fprintln(s.err, "The target is incomplete. Run the same command again to continue.")
 	}
 	return err
 }
@@ -86,7 +86,7 @@ func (c *migrateStoreCommand) report(s streams, m migratestore.Result, took time
 	}
 	_, err := fmt.Fprintf(s.out, "moved %s%s from %s to %s in %.1f s; SHA-256 of all rows on both sides %s\n",
 		what, earlier, from, to, took.Seconds(), m.Checksum)
-	fmt.Fprintf(s.err, "NOTE: %s is as it was. Serve only one of the two from now on: "+
-		"what is revoked in one still works in the other.\n", from)
+	fmt.Fprintf(s.err, "NOTE: %s is unchanged. From now on serve only one of the two: "+
+		"a key revoked in one still works in the other.\n", from)
 	return err
 }

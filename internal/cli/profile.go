@@ -78,7 +78,7 @@ func loadProfile(name string) (profile, error) {
 		secret, secretErr = apikey.ParseSecret(apikey.TrimSecret(content.Key))
 	}
 	if err != nil || secretErr != nil || content.URL == "" {
-		return profile{}, fmt.Errorf("%s is no profile any more; apikeyd login --profile %s makes it anew", path, name)
+		return profile{}, fmt.Errorf("%s is not a valid profile; run apikeyd login --profile %s to replace it", path, name)
 	}
 	return profile{url: content.URL, key: secret}, nil
 }

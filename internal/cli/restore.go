@@ -105,8 +105,8 @@ func (c *restoreCommand) open(ctx context.Context) (*os.File, error) {
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s is not a regular file, so no backup", c.File)
 	case sqlitefile.HasLog(c.File):
-		return nil, fmt.Errorf("%s is a database in use, or one that was not closed: it is not whole without the files "+
-			"beside it; make a backup of it with apikeyd backup", c.File)
+		return nil, fmt.Errorf("%s is a database in use, or one that was not closed: it is incomplete without the files "+
+			"next to it; make a backup of it with apikeyd backup", c.File)
 	}
 	file, err := os.Open(c.File)
 	if err != nil {
@@ -170,7 +170,7 @@ func (c *restoreCommand) copy(ctx context.Context, from *os.File, to draft.Draft
 		r.Contents, err = examineDraft(ctx, to)
 	}
 	if err != nil {
-		return r, fmt.Errorf("the backup %s is not sound: %w", c.File, err)
+		return r, fmt.Errorf("the backup %s is damaged: %w", c.File, err)
 	}
 	return r, to.Close()
 }
@@ -196,7 +196,7 @@ func (c *restoreCommand) report(s streams, r restored, took string) error {
 		r.Contents, c.Database, took, r.sum)
 	warnOfAlteration(s.err, r.Contents)
 	if !r.sealed {
-		fmt.Fprintln(s.err, "NOTE: the file carries no checksum of apikeyd backup: a value that changed in it does not show.")
+		fmt.Fprintln(s.err, "NOTE: the file carries no checksum of apikeyd backup: changed values in it cannot be detected.")
 	}
 	return errors.Join(err, c.reportReconciled(s, r))
 }

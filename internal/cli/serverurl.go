@@ -19,15 +19,15 @@ func explainNoAnswer(server string, err error) string {
 	_, plain := errors.AsType[tls.RecordHeaderError](err)
 	switch {
 	case wait != nil && wait.Timeout():
-		return "no answer in time; does apikeyd serve there? --timeout waits longer"
+		return "no answer in time; is apikeyd serving there? --timeout sets a longer wait"
 	case untrusted:
 		text += "; this machine does not trust the certificate of the server"
 	case plain || strings.Contains(text, "HTTP response to HTTPS client"):
-		text += "; the server speaks no TLS: its URL begins with http://"
+		text += "; the server does not use TLS: its URL begins with http://"
 	case speaksNoHTTP(err):
 		text += askTLS(server)
 	case dial != nil && dial.Op == "dial":
-		text += "; does apikeyd serve there?"
+		text += "; is apikeyd serving there?"
 	}
 	return text
 }
@@ -40,7 +40,7 @@ func speaksNoHTTP(err error) bool {
 // askTLS suggests https if a server does not understand http.
 func askTLS(server string) string {
 	if rest, plain := strings.CutPrefix(server, "http://"); plain {
-		return "; if it speaks TLS, its URL is https://" + rest
+		return "; if it uses TLS, its URL is https://" + rest
 	}
 	return ""
 }

@@ -131,7 +131,7 @@ func (t *target) open(ctx context.Context, s streams) (keyring, error) {
 	case "profile":
 		p, err := loadProfile(t.Profile)
 		if errors.Is(err, fs.ErrNotExist) {
-			return keyring{}, fmt.Errorf("there is no profile %q; apikeyd login --profile makes it", t.Profile)
+			return keyring{}, fmt.Errorf("there is no profile %q; create it with apikeyd login --profile", t.Profile)
 		}
 		if err != nil {
 			return keyring{}, err
@@ -157,8 +157,8 @@ func (f *ownKeyFlags) check(typed map[string]bool) error {
 	case typed["key"] && typed["key-file"]:
 		return errors.New("--key and --key-file say the same; choose one")
 	case typed["key"] && !named:
-		return errors.New("--key takes @FILE, no secret: everybody on this machine can read an argument; " +
-			"put the secret into APIKEYD_KEY or a file, or leave the flag out and be asked")
+		return errors.New("--key takes @FILE, not a secret: all users of this machine can read arguments; " +
+			"put the secret into APIKEYD_KEY or a file, or omit the flag to be asked")
 	case typed["key"]:
 		f.KeyFile = file
 	}
@@ -194,5 +194,5 @@ func (f *ownKeyFlags) secret(ctx context.Context, s streams, question string) (a
 
 // malformed describes what was found in place of a secret.
 func malformed(source, text string) error {
-	return fmt.Errorf("%s holds %s; check that it is whole", source, apikey.WhyMalformed(text))
+	return fmt.Errorf("%s holds %s; check that it is complete", source, apikey.WhyMalformed(text))
 }

@@ -179,7 +179,7 @@ func TestBrokenCertificates(t *testing.T) {
 	cert, key, first := a.issue(time.Now().Add(time.Hour))
 	s := a.serveTLS(cert, key)
 	other, otherKey, second := a.issue(time.Now().Add(-time.Hour))
-	const kept = "the new certificate is not used"
+	const kept = "the new certificate is invalid"
 	for i, tt := range []struct {
 		cert, key []byte
 		says      string
@@ -221,7 +221,7 @@ func TestReadablePrivateKey(t *testing.T) {
 	pairIn(t, dir, cert, key)
 	must(t, os.Chmod(filepath.Join(dir, "tls.key"), 0o644))
 	s := serve(t, dir, "--tls-cert", "tls.crt", "--tls-key", "tls.key")
-	if !strings.Contains(s.output.String(), "everybody on this machine may use the private key") {
+	if !strings.Contains(s.output.String(), "all users of this machine can read the private key") {
 		t.Errorf("nobody is warned of a key that everybody reads:\n%s", s.output.String())
 	}
 }
@@ -267,9 +267,9 @@ func TestPlainTextWhereTLSIsSpoken(t *testing.T) {
 	s := a.serveTLS(cert, key)
 	address := strings.TrimPrefix(s.url, "https://")
 	for want, args := range map[string][]string{
-		"; if it speaks TLS, its URL is https://" + address + "\n":    {"keys", "list", "--url", "http://" + address, "--key-file", "admin.key"},
-		"EOF; if it speaks TLS, its URL is https://" + address + "\n": {"conformance", "--read-only", "--url", "http://" + address, "--key-file", "admin.key"},
-		"if serve speaks TLS, name its certificate with --tls-cert\n": {"healthcheck", "--listen", address},
+		"; if it uses TLS, its URL is https://" + address + "\n":    {"keys", "list", "--url", "http://" + address, "--key-file", "admin.key"},
+		"EOF; if it uses TLS, its URL is https://" + address + "\n": {"conformance", "--read-only", "--url", "http://" + address, "--key-file", "admin.key"},
+		"if serve uses TLS, name its certificate with --tls-cert\n": {"healthcheck", "--listen", address},
 	} {
 		command, err := apikeyd(s.dir, nil, args...)
 		must(t, err)
@@ -282,7 +282,7 @@ func TestPlainTextWhereTLSIsSpoken(t *testing.T) {
 	address = strings.TrimPrefix(plain.url, "http://")
 	command, err := apikeyd(s.dir, nil, "healthcheck", "--listen", address, "--tls-cert", "tls.crt")
 	must(t, err)
-	if out, _ := command.CombinedOutput(); !strings.Contains(string(out), "serve speaks no TLS there; leave --tls-cert") {
+	if out, _ := command.CombinedOutput(); !strings.Contains(string(out), "serve does not use TLS there; omit --tls-cert") {
 		t.Errorf("healthcheck says %s", out)
 	}
 }
@@ -290,7 +290,7 @@ func TestPlainTextWhereTLSIsSpoken(t *testing.T) {
 func TestPlainTextElsewhereIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir(), "--listen", "0.0.0.0:0")
-	if !strings.Contains(s.output.String(), "serving others without TLS") {
+	if !strings.Contains(s.output.String(), "serving other machines without TLS") {
 		t.Errorf("nobody is warned:\n%s", s.output.String())
 	}
 	if loopback := serve(t, t.TempDir()); strings.Contains(loopback.output.String(), "level=WARN") {

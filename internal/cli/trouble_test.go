@@ -47,12 +47,12 @@ func TestServersInTrouble(t *testing.T) {
 	must(t, nobody.Close())
 
 	for _, test := range []struct{ name, url, want string }{
-		{"nobody there", "http://" + nobody.Addr().String(), "URL: no answer: .*connection refused; does apikeyd serve there\\?"},
-		{"no answer", "http://" + silent.Addr().String(), "URL: no answer in time; does apikeyd serve there\\? --timeout waits longer"},
+		{"nobody there", "http://" + nobody.Addr().String(), "URL: no answer: .*connection refused; is apikeyd serving there\\?"},
+		{"no answer", "http://" + silent.Addr().String(), "URL: no answer in time; is apikeyd serving there\\? --timeout sets a longer wait"},
 		{"no such host", "http://keys.invalid", "URL: no answer: .*keys.invalid"},
 		{"an untrusted certificate", tls.URL, "URL: no answer: .*certificate.*; this machine does not trust the certificate of the server"},
-		{"TLS asked without", strings.Replace(tls.URL, "https:", "http:", 1), "URL(: no answer: EOF| answers with status 400: .*); if it speaks TLS, its URL is https://"}, // the server hangs up in between
-		{"no TLS", strings.Replace(elsewhere.URL, "http:", "https:", 1), "URL: no answer: .*the server speaks no TLS: its URL begins with http://"},
+		{"TLS asked without", strings.Replace(tls.URL, "https:", "http:", 1), "URL(: no answer: EOF| answers with status 400: .*); if it uses TLS, its URL is https://"}, // the server hangs up in between
+		{"no TLS", strings.Replace(elsewhere.URL, "http:", "https:", 1), "URL: no answer: .*the server does not use TLS: its URL begins with http://"},
 		{"a web page", says(200, "text/html", "<html>\x1b[31mHello"), "URL answers with status 200: the answer \\(text/html\\) does not come from apikeyd"},
 		{"another API", says(200, "application/json", `{"hello":"world"}`), "URL answers with status 200: .*application/json"},
 		{"a redirect", says(302, "text/html", ""), "URL answers with status 302: .*redirect, which is not followed"},

@@ -21,19 +21,19 @@ func unreadable(err error) Finding {
 	case errors.Is(err, store.ErrMissing):
 		return f.fail("name it with --database, or run apikeyd serve once to make it")
 	case errors.Is(err, sqlstore.ErrEmpty):
-		return f.warn("apikeyd serve makes a database of it")
+		return f.warn("apikeyd serve creates a database in it")
 	case errors.Is(err, sqlitefile.ErrOtherName), errors.Is(err, sqlitefile.ErrOtherLog),
 		errors.Is(err, sqlitefile.ErrMounted), errors.Is(err, sqlitefile.ErrLinked):
-		return f.fail("everybody must open the file by one name (docs/operations.md)")
+		return f.fail("all processes must open the file by the same name (docs/operations.md)")
 	case errors.Is(err, store.ErrUnavailable):
 		return f.fail("run doctor as the user that serves, who must be able to write to the file and its folder, " +
-			"and end what else holds it")
+			"and stop other processes that use it")
 	case errors.Is(err, store.ErrTooNew):
 		return f.fail("use that version of apikeyd, or a later one")
 	case errors.Is(err, store.ErrForeign):
 		return f.fail("name another file with --database; if it was one of apikeyd, " + askBackup)
 	}
-	return f.fail("mend that, or " + askBackup)
+	return f.fail("fix that, or " + askBackup)
 }
 
 func checkSchema(ctx context.Context, e *sqlstore.Examination) Finding {
@@ -74,7 +74,7 @@ func checkIntegrity(ctx context.Context, e *sqlstore.Examination) Finding {
 func ofThisSchema(check func(context.Context, *sqlstore.Examination) Finding) func(context.Context, *sqlstore.Examination) Finding {
 	return func(ctx context.Context, e *sqlstore.Examination) Finding {
 		if !e.IsCurrent() {
-			return found("not looked at: the schema is an older one").warn("run doctor again when apikeyd has served it")
+			return found("not checked: the schema is older").warn("run doctor again after apikeyd serve has upgraded it")
 		}
 		return check(ctx, e)
 	}
@@ -98,16 +98,16 @@ func (d Deployment) checkCounts(ctx context.Context, e *sqlstore.Examination) Fi
 		return found("%v: lists tell wrong numbers of pages", err).fail("run apikeyd doctor --repair")
 	}
 	if err := d.Recount(ctx); err != nil {
-		return found("%v", err).fail("run apikeyd doctor --repair again when that is mended")
+		return found("%v", err).fail("fix that, then run apikeyd doctor --repair again")
 	}
-	return found("%v: they were counted anew", err).warn("find out who wrote to the database")
+	return found("%v: the keys were recounted", err).warn("find out who wrote to the database")
 }
 
 func checkAudit(ctx context.Context, e *sqlstore.Examination) Finding {
 	if err := e.Audit(ctx); err != nil {
-		return found("%v", err).fail("see what apikeyd audit verify says; if nobody explains it, " + askBackup)
+		return found("%v", err).fail("run apikeyd audit verify; if nobody can explain the result, " + askBackup)
 	}
-	return found("its chains are whole; apikeyd audit verify --expect compares them with a record of yours")
+	return found("its chains are intact; apikeyd audit verify --expect compares them with heads that you noted")
 }
 
 const (
@@ -151,6 +151,6 @@ func (d Deployment) checkRestored(ctx context.Context, e *sqlstore.Examination) 
 	case !r.IsOpen():
 		return found("restored at %s; confirmed at %s", apikey.Timestamp(r.At), apikey.Timestamp(r.ConfirmedAt))
 	}
-	return found("restored at %s, and nobody confirmed that what was revoked since is revoked", apikey.Timestamp(r.At)).
+	return found("restored at %s, and not yet confirmed: keys revoked since may work again", apikey.Timestamp(r.At)).
 		warn("reconcile it (docs/backup.md), then run apikeyd restore --confirm")
 }

@@ -32,7 +32,7 @@ func (d Deployment) checkCertificate(context.Context) Finding {
 		return found("%v", err).fail("serve does not start without: name others, or run doctor as the user that serves")
 	}
 	if certificate == nil {
-		return found("none: serve speaks plain HTTP")
+		return found("none: serve uses plain HTTP")
 	}
 	return judgeCertificate(certificate, time.Now())
 }
@@ -57,7 +57,7 @@ func (d Deployment) checkFiles(context.Context) Finding {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return found("there is no %s yet", d.Database).warn("apikeyd serve makes it, for its user alone")
+		return found("there is no %s yet", d.Database).warn("apikeyd serve creates it, readable by its user only")
 	case err != nil:
 		return found("%v", err).fail("run doctor as the user that serves")
 	case !info.Mode().IsRegular():
@@ -81,7 +81,7 @@ func (d Deployment) checkFiles(context.Context) Finding {
 	}
 	folder := filepath.Dir(path)
 	if info, err := os.Stat(folder); err == nil && info.Mode().Perm()&0o002 != 0 && info.Mode()&os.ModeSticky == 0 {
-		return found("everybody may replace files in %s (%s)", folder, info.Mode()).fail("chmod o-w it")
+		return found("all users may replace files in %s (%s)", folder, info.Mode()).fail("chmod o-w it")
 	}
 	return found("%s is its owner's alone", path)
 }
@@ -101,7 +101,7 @@ func (d Deployment) checkAdminKey(context.Context) Finding {
 		return found("others may read %s (%s)", file, mode).fail("chmod 600 it, and rotate that key")
 	}
 	if _, err := os.Stat(file); err == nil {
-		return found("%s still holds the first key's secret", file).warn("store it well, then delete the file")
+		return found("%s still holds the first key's secret", file).warn("store it safely, then delete the file")
 	}
 	return found("no file holds the first key's secret")
 }
@@ -114,7 +114,7 @@ func (d Deployment) checkServer(context.Context) Finding {
 	case served:
 		return found("one is using the database")
 	case sqlitefile.HasLog(d.Database):
-		return found("none is using the database; the last one did not close it: the next brings its log home")
+		return found("none is using the database; the last one did not close it, and the next will recover its log")
 	}
 	return found("none is using the database")
 }
@@ -131,9 +131,9 @@ func (d Deployment) checkDiskSpace(context.Context) Finding {
 	free, known, err := freeDisk(folder)
 	switch {
 	case err != nil:
-		return found("%v", err).warn("look yourself")
+		return found("%v", err).warn("check it yourself")
 	case !known:
-		return found("not looked at on this system")
+		return found("not checked on this system")
 	}
 	var size int64
 	if info, err := os.Stat(d.Database); err == nil {
@@ -142,9 +142,9 @@ func (d Deployment) checkDiskSpace(context.Context) Finding {
 	f := found("%s are free, the database has %s", megabytes(free), megabytes(size))
 	switch {
 	case free < tooLittleDisk:
-		return f.fail("make room: on a full disk no change is made")
+		return f.fail("free some space: on a full disk no change succeeds")
 	case free < max(littleDisk, size):
-		return f.warn("make room")
+		return f.warn("free some space")
 	}
 	return f
 }
@@ -152,18 +152,18 @@ func (d Deployment) checkDiskSpace(context.Context) Finding {
 func (d Deployment) checkFileSystem(context.Context) Finding {
 	name, kind, err := fileSystem(filepath.Dir(sqlitefile.RealPath(d.Database)))
 	if err != nil {
-		return found("%v", err).warn("look yourself that it is a local one")
+		return found("%v", err).warn("check that it is a local disk")
 	}
 	switch kind {
 	case networkDisk:
 		return found("%s is a network file system", name).
-			fail("move the database to a local disk: SQLite's log needs shared memory and locks that hold")
+			fail("move the database to a local disk: SQLite's log needs shared memory and reliable locks")
 	case doubtfulDisk:
 		return found("%s may be a network file system", name).warn("make sure that the database is on a local disk")
 	case memoryDisk:
 		return found("%s is kept in memory", name).warn("everything is gone when the machine stops")
 	case unknownDisk:
-		return found("not looked at on this system")
+		return found("not checked on this system")
 	}
 	return found("%s", name)
 }
@@ -174,7 +174,7 @@ const fewFiles = 4096
 func checkOpenFiles(context.Context) Finding {
 	limit, known := openFilesLimit()
 	if !known {
-		return found("not looked at on this system")
+		return found("not checked on this system")
 	}
 	f := found("up to %d at once", limit)
 	if limit < fewFiles {

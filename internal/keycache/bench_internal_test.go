@@ -11,8 +11,8 @@ import (
 	"apikeyd/apikey"
 )
 
-// BenchmarkEntry compares remembered keys with keys as a store returns them: the memory that
-// each takes, and how long a garbage collection takes while there are 100,000. It takes both in turns.
+// BenchmarkEntry compares entries with keys as a store returns them: the memory of each, and the time of a garbage
+// collection with 100,000. It alternates both.
 func BenchmarkEntry(b *testing.B) {
 	const keys = 100_000
 	var scopes scopeSets
@@ -46,7 +46,7 @@ func BenchmarkEntry(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// readKey makes a key as a store reads it: each text in memory of its own.
+// readKey returns a key as from a store: each text has its own memory.
 func readKey(n int) apikey.Key {
 	return apikey.Key{
 		ID: apikey.NewID(), Prefix: fmt.Sprintf("ak_%08d", n), CreatedAt: time.Now(), Settings: apikey.Settings{

@@ -25,7 +25,7 @@ func open(t *testing.T, size, keys int) (*Cache, []apikey.Secret) {
 		}
 	})
 	c := New(db, Options{Size: size})
-	var creating sync.WaitGroup // at once, so that the disk is waited for once for many of them
+	var creating sync.WaitGroup // concurrently, so that many share one wait for the disk
 	secrets := make([]apikey.Secret, keys)
 	for i := range secrets {
 		key, secret, err := apikey.Policy{}.NewKey(time.Now(), apikey.Settings{
@@ -44,7 +44,7 @@ func open(t *testing.T, size, keys int) (*Cache, []apikey.Secret) {
 	return c, secrets
 }
 
-// TestBounds holds the numbers of keys and refused secrets, and what Stats says of them, to the size.
+// TestBounds checks that the cache stays within its size, and that Stats counts its entries.
 func TestBounds(t *testing.T) {
 	t.Parallel()
 	const size = 20

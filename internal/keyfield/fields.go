@@ -1,5 +1,4 @@
-// Package keyfield says how people see and type the fields of a key. The console and the
-// command line share it.
+// Package keyfield describes the fields of a key to people. The console and the command line share it.
 package keyfield
 
 import (
@@ -9,12 +8,12 @@ import (
 	"apikeyd/client"
 )
 
-// Text is a field of a key that is a line of text. The console shows each one in the form, on
-// the page and in the history of a key; keys create, update and get know each one too. Fields of
-// another shape (expiry, scopes, metadata, rate limit) have code of their own there.
+// Text is a field of a key that is a line of text. The console shows each one in the form, on the page
+// and in the history of a key; keys create, update and get have each one too. Other fields (expiry,
+// scopes, metadata, rate limit) have their own code there.
 type Text struct {
 	Name     string // in the contract and in forms
-	Help     string // what a form says about it
+	Help     string // in forms
 	Required bool
 
 	Of       func(client.Key) string
@@ -23,16 +22,16 @@ type Text struct {
 	InAudit  func(client.AuditChanges) *client.AuditChange[string]
 }
 
-// Label is what people read within a line.
+// Label returns the label within a line.
 func (t Text) Label() string { return strings.ReplaceAll(t.Name, "_", " ") }
 
-// Heading is the label at the start of a line.
+// Heading returns the label at the start of a line.
 func (t Text) Heading() string { return strings.ToUpper(t.Name[:1]) + t.Label()[1:] }
 
-// Flag is what people type.
+// Flag returns the command line flag.
 func (t Text) Flag() string { return "--" + strings.ReplaceAll(t.Name, "_", "-") }
 
-// Texts returns all of them in the order in which people see them. The first one is the name.
+// Texts returns all of them in the order of display. The first one is the name.
 func Texts() []Text {
 	return []Text{
 		{
@@ -70,8 +69,8 @@ func (f ChangeFlags) Change() client.Change {
 	}
 }
 
-// Settings returns the settings of a key to create, so that a form can check the rules of keys.
-// Scopes and rate limit must not be nil.
+// Settings returns the settings of a new key, to check them against the rules of keys. Scopes and rate
+// limit must not be nil.
 func Settings(k client.NewKey, owner string) apikey.Settings {
 	return apikey.Settings{
 		Owner:     owner,

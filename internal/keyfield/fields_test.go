@@ -9,7 +9,7 @@ import (
 	"apikeyd/internal/keyfield"
 )
 
-// Whatever a Text reads and writes is the field of its name.
+// Each Text reads and writes the field with its name.
 func TestTextsAreTheirFields(t *testing.T) {
 	t.Parallel()
 	for _, text := range keyfield.Texts() {
@@ -32,7 +32,7 @@ func TestTextsAreTheirFields(t *testing.T) {
 	}
 }
 
-// Every text has a flag in both commands, and no flag is lost.
+// Every text has a flag in both commands, and each flag is passed on.
 func TestFlagsAreTheTexts(t *testing.T) {
 	t.Parallel()
 	var created keyfield.NewFlags

@@ -32,8 +32,7 @@ func BenchmarkTake(b *testing.B) {
 	}
 }
 
-// BenchmarkShared takes calls of a subject in steady use, of which a node has some in
-// advance.
+// BenchmarkShared takes calls of subjects in steady use, which the node holds in advance.
 func BenchmarkShared(b *testing.B) {
 	for _, bb := range []struct {
 		name     string

@@ -51,7 +51,7 @@ func TestTake(t *testing.T) {
 	}
 }
 
-// Callers that read the clock and are overtaken do not make time pass twice.
+// Calls that arrive out of order do not make time pass twice.
 func TestLateCalls(t *testing.T) {
 	t.Parallel()
 	table, limit, passed := ratelimit.New[string](0), per(10, time.Second), 0
@@ -69,7 +69,7 @@ func TestLateCalls(t *testing.T) {
 	}
 }
 
-// FuzzExact compares with the definition, in rational numbers.
+// FuzzExact compares a Table with the definition in rational numbers.
 func FuzzExact(f *testing.F) {
 	f.Add(uint32(7), uint32(1), uint64(1))
 	f.Add(uint32(1_000_000), uint32(86_400), uint64(2))
@@ -120,7 +120,7 @@ func TestConcurrentTakes(t *testing.T) {
 	}
 }
 
-// Subjects are forgotten once that makes no difference, and not before.
+// Subjects are dropped once that makes no difference, and not before.
 func TestForgetting(t *testing.T) {
 	t.Parallel()
 	table := ratelimit.New[int](0)

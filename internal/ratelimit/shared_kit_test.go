@@ -13,13 +13,13 @@ import (
 	"apikeyd/internal/ratelimit"
 )
 
-// central is the one budget of all nodes, some way off. It counts by a Table.
+// central is the shared budget of all nodes, behind a delay. It counts with a Table.
 type central struct {
 	table  *ratelimit.Table[string]
 	delay  func() time.Duration // each way
 	mu     sync.Mutex
 	asked  int
-	reason error // for which it does not answer
+	reason error // returned instead of an answer
 }
 
 func newCentral(delay func() time.Duration) *central {
@@ -44,7 +44,7 @@ func (c *central) take(_ context.Context, subject string, limit apikey.RateLimit
 	return g, err
 }
 
-// questions returns how often it was asked since the last time.
+// questions returns the number of requests since the last call.
 func (c *central) questions() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -63,7 +63,7 @@ func (c *central) node() *ratelimit.Shared[string] { return ratelimit.NewShared(
 
 func at(delay time.Duration) func() time.Duration { return func() time.Duration { return delay } }
 
-// passes is when calls passed, on any node.
+// passes holds the times of calls that passed, on any node.
 type passes struct {
 	mu    sync.Mutex
 	times []time.Time
@@ -75,8 +75,8 @@ func (p *passes) add(at time.Time) {
 	p.times = append(p.times, at)
 }
 
-// check holds all spans of time against the promise: at most Limit + Limit × (t + Window ×
-// late)/Window calls in any t.
+// check checks the guarantee for all spans of time: at most Limit + Limit × (t + Window × late)/Window calls
+// in any t.
 func (p *passes) check(limit apikey.RateLimit, late float64) error {
 	slices.SortFunc(p.times, time.Time.Compare)
 	fill, last := 0.0, time.Time{} // in calls, of a bucket that overflows if any span holds more
@@ -90,12 +90,12 @@ func (p *passes) check(limit apikey.RateLimit, late float64) error {
 	return nil
 }
 
-// granted holds each call that passes on a node against what the node was granted.
+// granted checks each call that passes on a node against the node's grants.
 type granted struct {
 	central *central
-	term    time.Duration // for which a grant is good
+	term    time.Duration // how long a grant is valid
 	mu      sync.Mutex
-	times   []time.Time // of the calls that were granted and did not pass
+	times   []time.Time // of granted calls that did not pass yet
 	err     error
 }
 
@@ -119,7 +119,7 @@ func (g *granted) pass() {
 	g.times = g.times[1:]
 }
 
-// load is a caller of one node, until ctx ends.
+// load makes calls to one node until ctx ends.
 func load(ctx context.Context, node *ratelimit.Shared[string], limit apikey.RateLimit, pass func(), random *rand.Rand) {
 	for ctx.Err() == nil {
 		rate := float64(limit.Limit) / limit.Window.Seconds() * []float64{0.01, 0.1, 0.3, 1, 3}[random.IntN(5)]

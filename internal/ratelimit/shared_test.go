@@ -14,8 +14,7 @@ import (
 	"apikeyd/internal/ratelimit"
 )
 
-// Over any number of nodes, at any load and any distance, the promise holds, and what it
-// costs is bounded too.
+// The guarantee holds, at a bounded cost, for any number of nodes, load and delay.
 func TestSharedPromise(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(60) {
@@ -65,7 +64,7 @@ func TestSharedPromise(t *testing.T) {
 	}
 }
 
-// burst takes calls one after the other until one is refused, and returns how many passed.
+// burst makes calls until one is refused, and returns how many passed.
 func burst(t *testing.T, node *ratelimit.Shared[string], limit apikey.RateLimit) (passed int) {
 	t.Helper()
 	for {
@@ -83,7 +82,7 @@ func burst(t *testing.T, node *ratelimit.Shared[string], limit apikey.RateLimit)
 	}
 }
 
-// Limits below 10 are exact, at whatever node a call arrives.
+// Limits below 10 are exact, whichever nodes get the calls.
 func TestSharedSmallLimits(t *testing.T) {
 	t.Parallel()
 	for limit := 1; limit < 10; limit++ {
@@ -116,13 +115,13 @@ func TestSharedSmallLimits(t *testing.T) {
 	}
 }
 
-// What a node has in advance is all that others cannot have, and only until it lapses.
+// Other nodes miss only the calls that a node holds in advance, and only until these expire.
 func TestSharedInAdvance(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		limit, c := per(1000, time.Hour), newCentral(at(time.Millisecond))
 		idle := c.node()
-		for range 700 { // at a high rate, and then no more
+		for range 700 { // at a high rate
 			if quota, err := idle.Take(t.Context(), "a", limit); err != nil || !quota.Allowed {
 				t.Fatal(quota, err)
 			}
@@ -142,7 +141,7 @@ func TestSharedInAdvance(t *testing.T) {
 	})
 }
 
-// At a steady rate no call waits, and there are some twenty questions in a window.
+// At a steady rate no call waits, and there are about twenty requests per window.
 func TestSharedSteadyUse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -170,7 +169,7 @@ func TestSharedSteadyUse(t *testing.T) {
 	})
 }
 
-// Callers that are refused do not ask each time.
+// Refused calls do not each ask the source.
 func TestSharedOverload(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -199,7 +198,7 @@ func TestSharedOverload(t *testing.T) {
 
 var errAway = errors.New("away")
 
-// Without answers a node goes on with what it was granted, then says so, and recovers.
+// Without answers a node uses up its granted calls, then returns the error, and later recovers.
 func TestSharedOutage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -240,7 +239,7 @@ func TestSharedOutage(t *testing.T) {
 	})
 }
 
-// Who gives up while waiting leaves nothing behind, and the answer serves others.
+// A call that gives up while waiting leaves nothing behind, and others use the answer.
 func TestSharedGivingUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -273,7 +272,7 @@ func TestSharedChangedLimit(t *testing.T) {
 	})
 }
 
-// Calls at once share questions.
+// Concurrent calls share requests.
 func TestSharedAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -46,7 +46,7 @@ func (f consoleFlags) consoleKey(log *slog.Logger) ([]byte, error) {
 	}
 	const others fs.FileMode = 0o007
 	if mode.IsRegular() && mode&others != 0 && runtime.GOOS != "windows" {
-		log.Warn("everybody on this machine may use the key of the console's sessions; take that right away",
+		log.Warn("all users of this machine can read the key of the console's sessions; restrict its permissions",
 			"file", f.ConsoleKeyFile, "mode", mode.String())
 	}
 	// Tools that copy files may add or remove a final line break.

@@ -79,7 +79,7 @@ func (f firstKey) make(ctx context.Context) error {
 	if err := f.db.CreateKey(ctx, store.Operator("serve"), key); err != nil {
 		return f.overtaken(ctx, secret, err)
 	}
-	f.log.Info("made the first key; its secret is in the file", "file", f.file,
+	f.log.Info("created the first key; its secret is in the file", "file", f.file,
 		"name", key.Name, "owner", key.Owner, "expires_at", apikey.Timestamp(key.ExpiresAt).String())
 	return f.db.ForgetFirstKeys(ctx)
 }
@@ -133,7 +133,7 @@ func (f firstKey) overtaken(ctx context.Context, secret apikey.Secret, cause err
 	if _, err := f.db.Key(ctx, store.ByID(secret.ID())); !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	f.log.Info("another node made the first key")
+	f.log.Info("another node created the first key")
 	if left, err := f.read(); err != nil || !left.Hash().Equal(secret.Hash()) {
 		return nil // the file belongs to another node
 	}

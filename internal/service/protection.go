@@ -68,7 +68,7 @@ func (n *proxyNetwork) UnmarshalText(text []byte) error {
 	case n.Prefix != n.Masked():
 		return fmt.Errorf("%q has bits behind its length; write %s", word, n.Masked())
 	case n.Bits() == 0:
-		return fmt.Errorf("%q would let everybody choose the address that they come from; name your proxies", word)
+		return fmt.Errorf("%q would let all clients choose their own address; name your proxies", word)
 	}
 	return nil
 }
@@ -101,7 +101,7 @@ func (f protectionFlags) limitConnections(listener net.Listener, log *slog.Logge
 // warnOfPlainText warns if other machines can connect without TLS.
 func warnOfPlainText(listener net.Listener, log *slog.Logger) {
 	if at, ok := listener.Addr().(*net.TCPAddr); ok && !at.IP.IsLoopback() {
-		log.Warn("serving others without TLS: whoever is on the way can read keys; "+
+		log.Warn("serving other machines without TLS: anyone on the network path can read keys; "+
 			"set --tls-cert and --tls-key, or let only a proxy on a network that you trust reach this address",
 			"listen", at.String())
 	}

@@ -31,13 +31,13 @@ func Ready(ctx context.Context, listen string, overTLS bool) error {
 	response, err := client.Do(request)
 	if err != nil {
 		if errors.Is(err, http.ErrSchemeMismatch) {
-			return fmt.Errorf("--listen %s: serve speaks no TLS there; leave --tls-cert and APIKEYD_TLS_CERT out", listen)
+			return fmt.Errorf("--listen %s: serve does not use TLS there; omit --tls-cert and APIKEYD_TLS_CERT", listen)
 		}
 		return fmt.Errorf("--listen %s: %w", listen, errors.Unwrap(err)) // without the URL
 	}
 	defer response.Body.Close()
 	if response.StatusCode == http.StatusBadRequest && !overTLS {
-		return fmt.Errorf("--listen %s: /readyz answers %s; if serve speaks TLS, name its certificate with --tls-cert", listen, response.Status)
+		return fmt.Errorf("--listen %s: /readyz answers %s; if serve uses TLS, name its certificate with --tls-cert", listen, response.Status)
 	}
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("--listen %s: /readyz answers %s", listen, response.Status)

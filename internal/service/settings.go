@@ -32,7 +32,7 @@ func (s *Settings) CheckNumbers() error {
 		return errors.New("--verify-cache must not be negative")
 	}
 	if s.AuditRetention != 0 && s.AuditRetention < minRetention {
-		return errors.New("--audit-retention must be 0, which is for ever, or at least 1d (24h)")
+		return errors.New("--audit-retention must be 0 (forever) or at least 1d (24h)")
 	}
 	return nil
 }

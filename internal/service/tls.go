@@ -64,7 +64,7 @@ func (c *certificate) look() {
 		trouble = err.Error()
 	}
 	if trouble != "" && trouble != c.trouble {
-		c.log.Warn("the new certificate is not used; the old one goes on", "error", trouble)
+		c.log.Warn("the new certificate is invalid; keeping the old one", "error", trouble)
 	}
 	c.trouble = trouble
 }
@@ -124,7 +124,7 @@ func (c *certificate) tell(pair *tls.Certificate) {
 	}
 	const others fs.FileMode = 0o007
 	if info, err := os.Stat(c.TLSKey); err == nil && info.Mode()&others != 0 && runtime.GOOS != "windows" {
-		c.log.Warn("everybody on this machine may use the private key; take that right away", "file", c.TLSKey,
+		c.log.Warn("all users of this machine can read the private key; restrict its permissions", "file", c.TLSKey,
 			"mode", info.Mode().String())
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 var start = time.Date(2026, 11, 23, 12, 30, 15, 0, time.UTC)
 
-// counts are the numbers of a usage that are not zero, by how many intervals ago.
+// counts returns the nonzero counts of a usage, by how many intervals ago.
 func counts(u Usage) map[int][2]int {
 	all := map[int][2]int{}
 	for i, c := range u.Counts {
@@ -75,7 +75,7 @@ func TestCounting(t *testing.T) {
 	want(t, "ci", m.Key(ci, now), map[int][2]int{1: {3, 3}, 0: {7, 0}})
 	want(t, "web", m.Key(web, now), map[int][2]int{1: {4, 0}})
 
-	// What is old is seen no more, whether something new comes or not.
+	// Old counts disappear, with or without new ones.
 	now = start.Add(59*time.Minute + 44*time.Second)
 	want(t, "acme, an hour later", m.Owner("acme", now), map[int][2]int{59: {3, 3}, 58: {4, 0}, 29: {7, 0}})
 	now = now.Add(time.Second)
@@ -84,7 +84,7 @@ func TestCounting(t *testing.T) {
 	want(t, "ci, a day later", m.Key(ci, now.Add(24*time.Hour)), map[int][2]int{0: {1, 1}})
 }
 
-// A series is bounded, whatever it counts.
+// The size of a series is bounded.
 func TestBoundOfASeries(t *testing.T) {
 	t.Parallel()
 	m := NewMeter(start)
@@ -119,7 +119,7 @@ func TestBoundOfKeysAndOwners(t *testing.T) {
 	want(t, "the owner that is used all the time", m.Owner("busy", now), map[int][2]int{0: {1, 0}})
 }
 
-// A clock that is set back hides nothing: what was counted ahead of it counts now.
+// Setting the clock back hides nothing: counts from the future count now.
 func TestClockSetBack(t *testing.T) {
 	t.Parallel()
 	m := NewMeter(start)

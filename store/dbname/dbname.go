@@ -1,5 +1,5 @@
-// Package dbname says what the name of a database means, refuses what nobody can mean by one, and keeps
-// credentials out of what is shown of it.
+// Package dbname reads the name of a database, which is a path or a URL. It refuses names that are likely mistakes,
+// and keeps credentials out of messages.
 package dbname
 
 import (
@@ -21,12 +21,12 @@ func IsPostgres(name string) bool {
 	return strings.HasPrefix(name, "postgres://") || strings.HasPrefix(name, "postgresql://")
 }
 
-// hidden stands in messages for a name that must not be repeated.
+// hidden replaces a name that must not be repeated in messages.
 const hidden = "(name not shown)"
 
-// Show returns what a database is called in messages: a file by its path, a database on a server
-// by host, port and name alone. Nothing else of a URL is in it, nor anything of a name that
-// Check refuses: that may be a password in the wrong place.
+// Show returns what a database is called in messages: the path of a file; host, port and name of a database on a
+// server. It contains nothing else of a URL, and nothing of a name that Check refuses: that may be a password in
+// the wrong place.
 func Show(name string) string {
 	switch {
 	case Check(name) != nil:
@@ -56,7 +56,7 @@ func hostPort(host string, port uint16) string {
 	return net.JoinHostPort(host, strconv.Itoa(int(port)))
 }
 
-// What a name that is no path and no URL of PostgreSQL begins with, or holds.
+// Patterns of names that are neither a path nor a URL of PostgreSQL.
 var (
 	scheme      = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+]+):`) // longer than the letter of a drive
 	drive       = regexp.MustCompile(`^[A-Za-z]:[\\/]`)
@@ -69,9 +69,8 @@ var (
 
 const wantURL = "must be a URL such as postgres://USER@HOST:5432/DATABASE, "
 
-// Check refuses a name that can be meant neither for a file nor for a database of
-// PostgreSQL: an empty one would be made in a file of that name. The error says the right
-// form and repeats nothing of the name.
+// Check refuses a name that cannot be meant as a file or as a database of PostgreSQL: the service would create an
+// empty file of that name. The error says the right form, and repeats nothing of the name.
 func Check(name string) error {
 	switch {
 	case name == "":
@@ -102,7 +101,7 @@ func Check(name string) error {
 
 func isInvisible(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }
 
-// CheckOpen is Check for who opens a database.
+// CheckOpen is Check for opening a database: its error says what the name is.
 func CheckOpen(name string) error {
 	if err := Check(name); err != nil {
 		return fmt.Errorf("the database's name %w", err)
@@ -110,8 +109,7 @@ func CheckOpen(name string) error {
 	return nil
 }
 
-// checkBare refuses what is only taken for a path because it is nothing else. Whoever means
-// a file of such a name writes ./NAME.
+// checkBare refuses names that would be paths only because they are nothing else. ./NAME names a file literally.
 func checkBare(name string) error {
 	switch {
 	case strings.HasPrefix(name, "//") && credentials.MatchString(name):
@@ -150,8 +148,8 @@ func checkScheme(name string) error {
 		"a file with a colon in its name is ./NAME")
 }
 
-// checkURL refuses a URL of PostgreSQL that may be read in two ways. If it has an @ at all,
-// that ends the password: all that comes after it, up to the parameters, may be shown.
+// checkURL refuses a URL of PostgreSQL that may be read in two ways. If it has an @, that ends the password:
+// everything after it, up to the parameters, may be shown.
 func checkURL(name string) error {
 	_, rest, _ := strings.Cut(name, "://")
 	at := strings.IndexByte(rest, '@')
@@ -172,8 +170,8 @@ func checkURL(name string) error {
 	return nil
 }
 
-// Redact hides URLs with credentials, and passwords among key=value pairs, in a text that
-// somebody else made. Names that Show makes pass as they are.
+// Redact hides URLs with credentials, and passwords among key=value pairs, in a text of somebody else's. What Show
+// returns passes unchanged.
 func Redact(text string) string {
 	text = inText.ReplaceAllStringFunc(text, func(found string) string {
 		found, end := splitPunctuation(found)
@@ -189,13 +187,13 @@ func Redact(text string) string {
 	return passwordInText.ReplaceAllString(text, "$1=…")
 }
 
-// examples stand in our own messages.
+// examples occur in our own messages.
 var examples = []string{
 	"postgres://", "postgres://…", "postgres://USER@HOST/DATABASE", "postgres://USER@HOST:5432/DATABASE",
 	"postgres://USER:PASSWORD@HOST:PORT/DATABASE",
 }
 
-// splitPunctuation cuts off what belongs to the sentence around a URL.
+// splitPunctuation cuts off punctuation of the sentence around a URL.
 func splitPunctuation(found string) (url, end string) {
 	url = strings.TrimRight(found, ":;,.)\"'`")
 	return url, found[len(url):]

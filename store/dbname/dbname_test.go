@@ -8,8 +8,8 @@ import (
 	"apikeyd/store/dbname"
 )
 
-// What somebody types who means a database, and what he should have typed. Of each an empty
-// service would be made, in a file of that name.
+// Mistyped databases, each with a part of the advice. Unrefused, each would become an empty service in a file of
+// that name.
 var slips = map[string]string{
 	"":                                     "must name a file",
 	"keys.db ":                             "white space",
@@ -127,7 +127,7 @@ func TestNamesThatAreMeant(t *testing.T) {
 	}
 }
 
-// forms are all ways to say a user and a password in the name of a database.
+// forms are all ways to give a user and a password in the name of a database.
 var forms = []string{
 	"postgres://%[1]s:%[2]s@%[3]s/%[4]s", "postgresql://%[1]s:%[2]s@%[3]s,other:1/%[4]s?sslmode=disable",
 	"postgres://%[3]s/%[4]s?user=%[1]s&password=%[2]s", "postgres://%[1]s@%[3]s/%[4]s?sslpassword=%[2]s&passfile=%[2]s",
@@ -138,7 +138,7 @@ var forms = []string{
 	"POSTGRES://%[1]s:%[2]s@%[3]s/%[4]s", "postgres://%[1]s:%[2]s@%[3]s/%[4]s\r",
 }
 
-// No part of a user or a password is ever shown, whatever stands in them.
+// No part of a user or a password is ever shown, whatever they contain.
 func FuzzName(f *testing.F) {
 	for form := range forms {
 		for _, odd := range []string{"", "@", "/", "?", "#", ":", "5/", "@h/", "@h:1/d?", "%", "%40", " ", "\n", "&", "=", ";", ",", "[", "]", "'", "\\", "://"} {
@@ -151,7 +151,7 @@ func FuzzName(f *testing.F) {
 			if strings.Contains(part, user) || strings.Contains(part, begin) || strings.Contains(part, end) {
 				t.Skip("the place holds what must not be shown")
 			}
-			// A place is what its own grammar allows, or it ends where nobody meant.
+			// Only text of a valid host, port and database may be shown.
 			if strings.ContainsAny(part, "@/?#&=; ,[]:%'\"\\") {
 				t.Skip("no host or database of a URL")
 			}

@@ -154,7 +154,7 @@ func (e *end) refuseNodes(ctx context.Context, name string) error {
 	return store.ErrInUse
 }
 
-// inspect finds out what is in a database.
+// inspect finds out what a database contains.
 func (e *end) inspect(ctx context.Context, target bool) (err error) {
 	if e.unfinished, err = e.schema.IsUnfinished(ctx, e.pool); err != nil {
 		return e.translate(err)
@@ -195,7 +195,7 @@ func (e *end) chains(ctx context.Context) (string, error) {
 	return sum.text(), err
 }
 
-// rows counts what is to be copied.
+// rows counts the rows to copy.
 func (e *end) rows(ctx context.Context) (total int64, err error) {
 	for _, t := range bulk {
 		var n int64

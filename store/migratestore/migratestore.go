@@ -22,7 +22,7 @@ var (
 	ErrDiffers     = errors.New("what arrived is not what is in the source")
 )
 
-// Options says what is moved.
+// Options says what to move.
 type Options struct {
 	From, To string // files or URLs of PostgreSQL
 	// Progress hears how many rows of all were copied, and then how many were checked.
@@ -190,7 +190,7 @@ func (m *move) finish(ctx context.Context) error {
 		if err := m.copyMarks(ctx, tx); err != nil {
 			return err
 		}
-		if err := sqlstore.CountKeys(ctx, tx); err != nil {
+		if err := sqlstore.RecountIn(ctx, tx); err != nil {
 			return err
 		}
 		if err := m.compare(ctx, tx); err != nil {

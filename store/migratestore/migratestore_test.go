@@ -24,18 +24,18 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// oddTexts are names that some database might not keep as they are.
+// oddTexts are names that some database might change.
 var oddTexts = []string{
 	"a", "A", "ä", "a\u0308", "ß", "日本語", "🗝️", "\U0010fffd", "a b", "a\u00a0b", "100%_'\"\\", `\x41`, "NULL", "\u200fעברית",
 	"\ufeffbom", "ﬁ", "Ａ", "{}", "a/b", strings.Repeat("é", 127),
 }
 
-// furnish makes a database with all sorts of keys, and an audit log of which a part was
-// removed. It returns its secrets, by id.
+// furnish creates a database with all sorts of keys, and an audit log from which retention removed a part. It
+// returns the secrets, by id.
 func furnish(t *testing.T, path string, keys int) map[apikey.ID]apikey.Secret {
 	t.Helper()
 	before, after := time.Now().Add(-72*time.Hour), time.Now()
-	var now atomic.Pointer[time.Time] // the writer looks at it too
+	var now atomic.Pointer[time.Time] // the writer reads it too
 	now.Store(&before)
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{
 		Path: path, Node: "first", Serve: true, Now: func() time.Time { return *now.Load() },
@@ -56,7 +56,7 @@ func furnish(t *testing.T, path string, keys int) map[apikey.ID]apikey.Secret {
 	return f.secrets
 }
 
-// furnishing makes many keys at once, so that the disk is waited for once for all of them.
+// furnishing creates many keys at once, so that they share few commits.
 type furnishing struct {
 	db      *sqlstore.DB
 	mu      sync.Mutex
@@ -73,7 +73,7 @@ func (f *furnishing) add(ctx context.Context, now time.Time, from, to int) error
 	return errors.Join(errs...)
 }
 
-// addKey makes the key of a number, and does with it what the number says.
+// addKey creates the key with a number, and changes it as the number says.
 func (f *furnishing) addKey(ctx context.Context, now time.Time, i int) error {
 	name := oddTexts[i%len(oddTexts)]
 	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Settings{
@@ -106,7 +106,7 @@ func (f *furnishing) addKey(ctx context.Context, now time.Time, i int) error {
 	return err
 }
 
-// contents are what a store shows of a database.
+// contents are everything that a store shows of a database.
 type contents struct {
 	Keys   []apikey.Key
 	Counts map[string]int
@@ -114,17 +114,17 @@ type contents struct {
 	Chains []store.ChainReport
 }
 
-// diff tells what differs.
+// diff returns what differs.
 func (c contents) diff(got contents) string {
 	if reflect.DeepEqual(c, got) {
-		return "" // cmp takes long to find that out of so much
+		return "" // cmp would take long
 	}
 	return cmp.Diff(c, got)
 }
 
 func contentsOf(t *testing.T, path string) (c contents) {
 	t.Helper()
-	// As one who looks: a server adds the head of its chain.
+	// Without Serve: a server would add the head of its chain.
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Node: "looking"})
 	must(t, err)
 	defer func() { must(t, db.Close()) }()
@@ -180,7 +180,7 @@ func TestMove(t *testing.T) {
 	testMove(t, databasetest.NewPath(t), databasetest.NewPath(t))
 }
 
-// testMove moves a database from one place to the next, the last of which is a file.
+// testMove moves a database from each place to the next. The last is a file.
 func testMove(t *testing.T, places ...string) {
 	t.Helper()
 	first := databasetest.NewPath(t)
@@ -208,7 +208,7 @@ func testMove(t *testing.T, places ...string) {
 	if before, after := dump(t, first), dump(t, stops[last]); before != after {
 		t.Errorf("the files differ:\n%s", cmp.Diff(before, after))
 	}
-	// Each is as good as any: who serves it goes on with the chains, and prunes them.
+	// Each works like the original: a server continues its chains and prunes them.
 	for _, path := range []string{stops[last/2], stops[last]} {
 		db := databasetest.OpenWith(t, sqlstore.Options{Path: path, Node: "main", Serve: true})
 		for id, secret := range secrets {
@@ -230,7 +230,7 @@ func testMove(t *testing.T, places ...string) {
 	}
 }
 
-// dump is all that is in the tables of a file.
+// dump returns the contents of all tables of a file.
 func dump(t *testing.T, path string) string {
 	t.Helper()
 	db := databasetest.Raw(t, path)
@@ -259,7 +259,7 @@ func dumpTable(t *testing.T, db *sql.DB, table string, to *strings.Builder) {
 	must(t, rows.Err())
 }
 
-// A move that is interrupted after any step goes on, and nobody opens what is not finished.
+// A move that is interrupted after any step continues, and nobody opens an unfinished target.
 func TestMoveResumes(t *testing.T) {
 	t.Parallel()
 	testMoveResumes(t, databasetest.NewPath(t))
@@ -301,7 +301,7 @@ func testMoveResumes(t *testing.T, to string) {
 	}
 }
 
-// A target is refused, and left as it is, if it holds anything that is not from the source.
+// A target is refused, and left as it is, if it contains anything that is not from the source.
 func TestMoveRefusals(t *testing.T) {
 	t.Parallel()
 	from, other, empty := databasetest.NewPath(t), databasetest.NewPath(t), databasetest.NewPath(t)
@@ -351,7 +351,7 @@ func testMoveRefusals(t *testing.T, tests map[string]refusedMove) {
 	}
 }
 
-// interruptedMove begins to move a database into a file.
+// interruptedMove begins to move a database into a file, and stops.
 func interruptedMove(t *testing.T, from string) (to string) {
 	t.Helper()
 	to = databasetest.NewPath(t)
@@ -362,8 +362,8 @@ func interruptedMove(t *testing.T, from string) (to string) {
 	return to
 }
 
-// A change of the source is noticed, during the move and between two runs; and so is
-// whatever else is in the target, or not there.
+// A change of the source is noticed, during the move and between two runs. So is anything extra or missing in the
+// target.
 func TestMoveNoticesChanges(t *testing.T) {
 	t.Parallel()
 	newSource := func(t *testing.T) string {
@@ -408,7 +408,7 @@ func TestMoveNoticesChanges(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			_, err := migratestore.Move(ctx, migratestore.Options{From: from, To: to, Progress: func(checking bool, _, _ int64) {
-				if checking { // all was copied
+				if checking { // everything was copied
 					cancel()
 				}
 			}})

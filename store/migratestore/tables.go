@@ -43,7 +43,7 @@ var (
 	bulk = []table{keyTable, useTable, eventTable, noteTable}
 	// marks say where the chains begin and end.
 	marks = []table{anchorTable, headTable}
-	// everything is what is moved. Keys are counted again instead of copying key_counts.
+	// everything is all that a move copies. Keys are counted again instead of copying key_counts.
 	everything = append(append([]table{}, bulk...), marks...)
 )
 

@@ -1,5 +1,5 @@
 // Package postgres connects to PostgreSQL: it reads URLs, begins sessions with the settings that our SQL relies
-// on, keeps credentials out of errors, and says what errors mean to a store.
+// on, keeps credentials out of errors, and translates errors into those of a store. It knows no tables.
 package postgres
 
 import (
@@ -59,8 +59,8 @@ func Connect(ctx context.Context, config *pgx.ConnConfig, onNotification pgconn.
 	return conn, discreet(err)
 }
 
-// connectError is the failure of a connection in words that repeat nothing of the URL but
-// its host: those of pgx name the user, and so do those of the server.
+// connectError says why a connection failed, and repeats nothing of the URL except its host. The errors of pgx and
+// of the server name the user.
 type connectError struct {
 	text  string
 	cause error
@@ -92,15 +92,15 @@ func discreet(err error) error {
 	return &connectError{text: d.describe(connecting.Unwrap()), cause: err}
 }
 
-// describer puts an error into words without a user or a password.
+// describer describes an error without naming a user or a password.
 type describer struct {
 	hidden  []string
-	allowed []string // even if it is called like the user
+	allowed []string // even if they contain the user's name
 }
 
-// describe says what went wrong, for each host that was tried.
+// describe says what went wrong with each host that was tried.
 func (d describer) describe(err error) string {
-	if several, ok := err.(interface{ Unwrap() []error }); ok { // not those further down
+	if several, ok := err.(interface{ Unwrap() []error }); ok { // but not those that it wraps further down
 		var texts []string
 		for _, one := range several.Unwrap() {
 			if text := d.describe(one); !slices.Contains(texts, text) {
@@ -109,16 +109,16 @@ func (d describer) describe(err error) string {
 		}
 		return strings.Join(texts, "; ")
 	}
-	if said, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return d.server(said)
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return d.server(pgErr)
 	}
 	if network, ok := errors.AsType[*net.OpError](err); ok {
-		return network.Error() // it names the address, and nothing else of the URL
+		return network.Error() // it names the address and nothing else of the URL
 	}
 	return d.shown(err.Error())
 }
 
-// shown is a text, if it repeats nothing of what is hidden.
+// shown returns a text unless it repeats something hidden.
 func (d describer) shown(text string) string {
 	rest := text
 	for _, part := range d.allowed {
@@ -132,7 +132,7 @@ func (d describer) shown(text string) string {
 	return text
 }
 
-// holdsWord reports whether a text holds a word, and not only within a longer one.
+// holdsWord reports whether a text contains a word, and not only as part of a longer one.
 func holdsWord(text, word string) bool {
 	if word == "" {
 		return false
@@ -152,7 +152,7 @@ func holdsWord(text, word string) bool {
 	}
 }
 
-// refusals are the codes with which a server refuses a connection and names the user.
+// refusals are the codes of errors with which a server refuses a connection and names the user.
 var refusals = map[string]string{
 	"28P01": "the server refused the password",
 	"28000": "the server does not let this user in: check that the role exists and may log in, and that pg_hba.conf allows it from here",

@@ -14,8 +14,8 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// Whatever keeps a connection from being made, its error says why and at which host, and
-// holds neither the user nor the password: not pgx's own words, nor the server's.
+// Whatever prevents a connection, the error says why and at which host. It contains neither user nor password,
+// although the errors of pgx and of the server do.
 func TestRefusedConnections(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Start(t)

@@ -11,7 +11,7 @@ import (
 	postgrestest "apikeyd/internal/testkit/postgres"
 )
 
-// A session that ended is worth another try at once; a server that refuses connections is not.
+// After the end of a session a retry at once is useful; after a refused connection it is not.
 func TestSessionEnded(t *testing.T) {
 	t.Parallel()
 	said := func(code string) error { return &pgconn.PgError{Severity: "FATAL", Code: code} }

@@ -16,12 +16,11 @@ import (
 // VersionTable keeps the version of the schema. Other programs may use goose in the same database.
 const VersionTable = "apikeyd_schema"
 
-// setting is one of a PostgreSQL session that our SQL, or the driver, relies on. A role, a
+// setting is a setting of a session that our SQL or the driver relies on. A role, a
 // database, PGOPTIONS and the URL can each set another value.
 type setting struct{ name, value string }
 
-// startSettings are sent when a connection is made. PgBouncer knows these, and keeps them
-// for each client; others it refuses.
+// startSettings are sent when a connection is made. PgBouncer tracks these for each client, and refuses others.
 var startSettings = []setting{
 	{"client_encoding", "UTF8"},
 	{"standard_conforming_strings", "on"},
@@ -29,36 +28,36 @@ var startSettings = []setting{
 	{"TimeZone", "UTC"},
 }
 
-// sessionSettings are set once a connection is there.
+// sessionSettings are set once there is a connection.
 var sessionSettings = []setting{
 	{"default_transaction_isolation", "read committed"},
 	{"default_transaction_deferrable", "off"},
 	{"bytea_output", "hex"},
 	{"extra_float_digits", "3"},
-	{"session_replication_role", "origin"}, // else the triggers that keep the audit log do not run
+	{"session_replication_role", "origin"}, // else the triggers that protect the audit log do not run
 }
 
-// ErrEncoding says that a database cannot hold every name.
+// ErrEncoding says that a database cannot store every name.
 var ErrEncoding = errors.New("its encoding is not UTF8; create another database with " +
 	"CREATE DATABASE apikeyd ENCODING 'UTF8' TEMPLATE template0")
 
 // ErrSchemas says that it is not clear which tables are meant.
 var ErrSchemas = errors.New("several schemas of this database have tables of apikeyd; " +
-	"say which one by search_path=SCHEMA in the URL")
+	"name one with search_path=SCHEMA in the URL")
 
-// sessionError is why a session cannot be used although there is a connection.
+// sessionError says why a session cannot be used although there is a connection.
 type sessionError struct{ reason error }
 
 func (e *sessionError) Error() string { return e.reason.Error() }
 func (e *sessionError) Unwrap() error { return e.reason }
 
-// Explain makes an error of opening a database one that says what to do, if we know.
+// Explain makes an error of opening a database say what to do, if that is known.
 func Explain(err error) error {
 	if refused, ok := errors.AsType[*sessionError](err); ok {
 		return refused.reason // whichever connection it was
 	}
-	if said, ok := errors.AsType[*pgconn.PgError](err); ok && isForeignStatement(said) {
-		return translateCode(said, err)
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && isForeignStatement(pgErr) {
+		return translateCode(pgErr, err)
 	}
 	return err
 }
@@ -83,8 +82,8 @@ func fixSettings(config *pgx.ConnConfig) {
 	}
 }
 
-// beginSession sets what is not as we need it, and makes sure that all of it is then. It
-// is one round trip: a pooler in transaction mode may use another session for the next one.
+// beginSession sets what differs from our settings, and checks the result. It is one round trip: a pooler in
+// transaction mode may use another session for the next one.
 func beginSession(ctx context.Context, conn *pgconn.PgConn, pathIsGiven bool) error {
 	results, err := conn.Exec(ctx, sessionText(pathIsGiven)).ReadAll()
 	if err != nil {
@@ -92,7 +91,7 @@ func beginSession(ctx context.Context, conn *pgconn.PgConn, pathIsGiven bool) er
 	}
 	last := results[len(results)-1]
 	if len(last.Rows) != 1 || len(last.Rows[0]) != 3 {
-		return errors.New("PostgreSQL does not tell its settings")
+		return errors.New("PostgreSQL does not report its settings")
 	}
 	encoding, schemas, wrong := string(last.Rows[0][0]), string(last.Rows[0][1]), string(last.Rows[0][2])
 	switch {
@@ -101,13 +100,13 @@ func beginSession(ctx context.Context, conn *pgconn.PgConn, pathIsGiven bool) er
 	case schemas != "":
 		return fmt.Errorf("%w (%s)", ErrSchemas, schemas)
 	case wrong != "":
-		return fmt.Errorf("PostgreSQL does not take our settings of %s", wrong)
+		return fmt.Errorf("PostgreSQL does not accept our settings of %s", wrong)
 	}
 	return nil
 }
 
-// ourSchema is where our tables are: where the session's search path finds them, else, unless
-// that path was chosen for us, the only schema that has them. It is NULL if there are none yet.
+// ourSchema finds the schema of our tables: the one that the session's search path leads to, else, unless that
+// path was given, the only schema that has them. It is NULL if there are none yet.
 const ourSchema = `SELECT coalesce(
 		(SELECT relnamespace FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass('` + VersionTable + `')),
 		(SELECT pg_catalog.min(relnamespace) FROM elsewhere HAVING pg_catalog.count(*) = 1)) AS id`
@@ -117,9 +116,8 @@ const elsewhere = `elsewhere AS (SELECT relnamespace FROM pg_catalog.pg_class
 		WHERE relname = '` + VersionTable + `' AND relkind = 'r'
 			AND pg_catalog.has_schema_privilege(relnamespace, 'USAGE')`
 
-// sessionText is the SQL that begins a session. All names in it are those of pg_catalog,
-// whatever the search path. That path is narrowed to our schema: else a table of somebody
-// else's could stand before ours.
+// sessionText returns the SQL that begins a session. It qualifies all names with pg_catalog, whatever the search
+// path. It narrows that path to our schema: else somebody else's table could hide ours.
 func sessionText(pathIsGiven bool) string {
 	search := elsewhere
 	if pathIsGiven {

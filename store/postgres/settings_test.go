@@ -16,7 +16,7 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// hostile are settings that would break our SQL, or the driver, if a session had them.
+// hostile are settings that would break our SQL or the driver.
 var hostile = map[string]string{
 	"client_encoding": "LATIN1", "standard_conforming_strings": "off", "DateStyle": "German", "TimeZone": "Asia/Kathmandu",
 	"default_transaction_isolation": "serializable", "default_transaction_deferrable": "on",
@@ -24,7 +24,7 @@ var hostile = map[string]string{
 	"session_replication_role": "replica", "search_path": "nowhere",
 }
 
-// Whatever a role, a database, or the URL sets for all sessions, ours are the same.
+// Whatever a role, a database or the URL sets for all sessions, ours have our settings.
 func TestForeignSettings(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Shared(t)
@@ -105,8 +105,8 @@ func wantWorking(t *testing.T, address string) {
 	}
 }
 
-// The tables are found wherever they are, and other tables of their names are not taken for
-// them. A new, empty service never takes the place of one that is there.
+// The tables are found in whichever schema they are, and other tables with their names are not mistaken for
+// them. A new, empty service never replaces an existing one.
 func TestSearchPath(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Shared(t)
@@ -118,7 +118,7 @@ func TestSearchPath(t *testing.T) {
 	cluster.SQL(t, address, "ALTER DATABASE "+database+" SET search_path = other, public")
 	wantWorking(t, address)
 
-	// Said by the URL, another schema is another service.
+	// Another schema, named in the URL, is another service.
 	cluster.SQL(t, address, "CREATE SCHEMA second")
 	second := databasetest.OpenWith(t, sqlstore.Options{Path: address + "&search_path=second", Node: "second", Serve: true})
 	if page, err := second.Keys(t.Context(), store.Query{Limit: 1}); err != nil || page.Total != 0 {
@@ -134,7 +134,7 @@ func TestSearchPath(t *testing.T) {
 	databasetest.WantKey(t, named, "before")
 }
 
-// A database that cannot hold every name is refused, in words.
+// A database that cannot store every name is refused with a clear message.
 func TestEncodings(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Shared(t)

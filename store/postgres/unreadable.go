@@ -12,7 +12,7 @@ import (
 
 const sslModes = "disable, allow, prefer, require, verify-ca or verify-full, in lower case"
 
-// unreadable says why a URL of PostgreSQL cannot be read, and repeats no value of it.
+// unreadable says why a URL of PostgreSQL cannot be read, and repeats no value from it.
 func unreadable(path string) error {
 	parsed, err := url.Parse(path)
 	if err != nil {
@@ -34,7 +34,7 @@ func unreadable(path string) error {
 	return errors.New("the URL of PostgreSQL cannot be read; it is postgres://USER:PASSWORD@HOST:PORT/DATABASE")
 }
 
-// badParameter returns the name of a parameter without which a URL can be read, or nothing.
+// badParameter returns the name of a parameter without which the URL can be read, or nothing.
 func badParameter(u url.URL) string {
 	query := u.Query()
 	for _, name := range slices.Sorted(maps.Keys(query)) {

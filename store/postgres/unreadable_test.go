@@ -7,7 +7,7 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// A URL that cannot be read is told by what is wrong with it, without what it holds.
+// The error about a URL that cannot be read says what is wrong, and repeats none of its values.
 func TestUnreadableURLs(t *testing.T) {
 	t.Parallel()
 	const host = "postgres://app:hunter2@db.example.com/keys"

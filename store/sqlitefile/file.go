@@ -1,6 +1,5 @@
-// Package sqlitefile opens SQLite files, keeps other servers and other names away from them, copies and seals
-// them, and puts a restored one in its place. It knows no tables. What it opens it opens with the settings that
-// the whole service relies on.
+// Package sqlitefile has the tools for a SQLite file: it opens and locks files, connects to them with the settings
+// that the service relies on, copies and seals backups, and puts a restored file in place. It knows no tables.
 package sqlitefile
 
 import (
@@ -15,8 +14,8 @@ import (
 	"apikeyd/store/dbname"
 )
 
-// File is an open database file with its companions, all of which must stay where they are: SQLite keeps
-// writing to a deleted file, and what was acknowledged would be lost.
+// File is an open database file with its companions, all of which must stay in place: SQLite keeps writing to a
+// deleted file, and acknowledged changes would be lost.
 type File struct {
 	path    string                 // links resolved
 	name    *nameLock              // nil while there is no file
@@ -29,7 +28,7 @@ type Purpose int
 
 // The purposes. Without ToServe and ToReplace, a server may have the file open.
 const (
-	ToRead    Purpose = iota // a file that exists, or a change to it
+	ToRead    Purpose = iota // an existing file, to read or change it
 	ToServe                  // creates the file if there is none, and locks out other servers
 	ToReplace                // locks out servers; there need not be a file
 	ToExamine                // a file that nobody writes to, such as a backup, wherever it lies
@@ -71,7 +70,7 @@ func Open(path string, purpose Purpose) (f *File, err error) {
 	return f, err
 }
 
-// missing makes an error say that there is no database, for those who need one.
+// missing returns store.ErrMissing if a file that must exist does not.
 func (f *File) missing(err error, purpose Purpose) error {
 	if purpose == ToRead && errors.Is(err, os.ErrNotExist) {
 		return store.ErrMissing
@@ -93,7 +92,7 @@ func RealPath(path string) string {
 	return path
 }
 
-// resolve is RealPath from the root, for those who open the file.
+// resolve returns the absolute RealPath of a file to open.
 func resolve(path string) (string, error) {
 	real, err := follow(path)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 
 // These tests take the five seconds for which SQLite waits for a lock.
 
-// A lock that is never released is not waited for without end.
+// Nobody waits forever for a lock that is never released.
 func TestGivesUpOnLock(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
@@ -21,12 +21,12 @@ func TestGivesUpOnLock(t *testing.T) {
 	databasetest.Execute(t, other, `BEGIN IMMEDIATE`)
 	key, _ := databasetest.Draft(t, "ci")
 	wantErr(t, db.CreateKey(t.Context(), databasetest.Operator, key), store.ErrUnavailable)
-	must(t, db.Ping(t.Context())) // reading goes on
+	must(t, db.Ping(t.Context())) // reads still work
 	databasetest.Execute(t, other, `ROLLBACK`)
 	must(t, db.CreateKey(t.Context(), databasetest.Operator, key))
 }
 
-// Whoever has the old database open would go on writing its log beside the new one.
+// A process that has the old database open would keep writing its log beside the new one.
 func TestPutRefusesWhatTheCommandLineHasOpen(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)

@@ -5,10 +5,9 @@ import (
 	"os"
 )
 
-// SQLite finds a database's write-ahead log, and a server finds the lock of other servers,
-// by the file's name. A file that is used under two names at once (hard links, or a file
-// mounted into two containers) gets two logs and is destroyed. So every opener takes a
-// nameLock first, and takes it from Open.
+// SQLite finds a database's write-ahead log by the file's name, and a server finds the lock of other servers so too.
+// A file that is used under two names at once (hard links, or a file mounted into two containers) gets two logs
+// and is destroyed. So Open takes a nameLock before anything else.
 
 // The reasons for which a file must not be opened under the name that was given.
 var (
@@ -19,7 +18,7 @@ var (
 )
 
 // takeName opens the database file, which no one else may use under another name until
-// close.
+// Close.
 func (f *File) takeName(flag int) error {
 	info, err := os.Stat(f.path)
 	if err == nil && !info.Mode().IsRegular() {
@@ -32,7 +31,7 @@ func (f *File) takeName(flag int) error {
 	return f.name.check()
 }
 
-// Links returns how many names (hard links) a database file has beside the given one.
+// Links returns how many names (hard links) a database file has besides the given one.
 func Links(path string) int {
 	info, err := os.Stat(path)
 	if err != nil {

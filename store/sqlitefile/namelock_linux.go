@@ -14,9 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// nameLock is a shared lock on one byte of a database file, far beyond all that SQLite
+// nameLock is a shared lock on one byte of a database file, far beyond anything that SQLite
 // reads, writes or locks. The byte's offset is a hash of the file's name, so a lock on any
-// other byte belongs to a user of another name. It is an open-file-description lock: the
+// other byte belongs to a process that uses another name. It is an open-file-description lock: the
 // kernel releases it when the process ends, however that happens.
 type nameLock struct {
 	path   string
@@ -27,16 +27,16 @@ type nameLock struct {
 }
 
 const (
-	firstByte = 1 << 62 // of those that are locked
-	nameBytes = 1 << 61 // how many there are: no two names meet
+	firstByte = 1 << 62 // that may be locked
+	nameBytes = 1 << 61 // how many there are: no two names collide
 )
 
 // inode identifies a file, whatever its name.
 type inode struct{ device, number uint64 }
 
 // openInodes are the files that this process has locked. Closing any descriptor of a file
-// releases all POSIX locks that the process has on it, those of SQLite's connections
-// included (fcntl(2)). So a descriptor stays open until the last user of the file is gone.
+// releases all POSIX locks that the process has on it, including those of SQLite's connections
+// (fcntl(2)). So a descriptor stays open until the last user of the file is gone.
 // SQLite does the same with its own descriptors, for the same reason.
 var openInodes = struct {
 	sync.Mutex
@@ -49,7 +49,7 @@ type openInode struct {
 }
 
 // lockName opens a file and locks its name. It returns ErrOtherName if the file is open
-// under another one. Two users of two names that come at once may both be refused.
+// under another one. Of two names that are opened at the same moment, both may be refused.
 func lockName(path string, flag int) (*nameLock, error) {
 	offset, err := nameOffset(path)
 	if err != nil {
@@ -71,7 +71,7 @@ func lockName(path string, flag int) (*nameLock, error) {
 	return l, nil
 }
 
-// nameOffset hashes a name: the folder, which may itself have several paths, and the name
+// nameOffset hashes a name: the folder's inode, because a folder may have several paths, and the name
 // in it.
 func nameOffset(path string) (int64, error) {
 	folder, err := os.Stat(filepath.Dir(path))
@@ -121,7 +121,7 @@ func (l *nameLock) release() error {
 	open := openInodes.m[l.inode]
 	open.users--
 	var errs []error
-	if l.locked { // not by closing the file alone: a child that is about to start a program has it for a moment too
+	if l.locked { // closing is not enough: a child that is about to start a program shares the descriptor for a moment
 		errs = append(errs, unlock(l.file))
 	}
 	if open.users > 0 {
@@ -134,7 +134,7 @@ func (l *nameLock) release() error {
 	return errors.Join(errs...)
 }
 
-// lockByte takes a shared lock, or reports that there are no such locks here.
+// lockByte takes a shared lock, or reports that this file system has no such locks.
 func lockByte(file *os.File, offset int64) (bool, error) {
 	lock := unix.Flock_t{Type: unix.F_RDLCK, Start: offset, Len: 1}
 	err := fcntl(file, unix.F_OFD_SETLK, &lock)
@@ -180,7 +180,7 @@ func (l *nameLock) refuseOthers(own int64) error {
 	return nil
 }
 
-// otherName says who has the file open under another name, as far as we may see that.
+// otherName says who has the file open under another name, if we may see that.
 func (l *nameLock) otherName() error {
 	const why = "each name has a write-ahead log of its own, and two logs destroy a database; "
 	if name, process := l.findOther(); name != "" {
@@ -190,7 +190,7 @@ func (l *nameLock) otherName() error {
 		ErrOtherName, why)
 }
 
-// findOther searches the open files of all processes that we may look into.
+// findOther searches the open files of all processes that we may inspect.
 func (l *nameLock) findOther() (name, process string) {
 	descriptors, err := filepath.Glob("/proc/[0-9]*/fd/*")
 	if err != nil {
@@ -208,12 +208,12 @@ func (l *nameLock) findOther() (name, process string) {
 	return "", ""
 }
 
-// nameAttribute keeps, on the file itself, the name under which it was last opened for
-// writing: a log beside that name may hold changes that a killed process did not bring into
-// the file. File systems without extended attributes do without.
+// nameAttribute stores, on the file itself, the name under which it was last opened for writing: a log beside that
+// name may hold changes that a killed process did not checkpoint. File systems without extended attributes go
+// without it.
 const nameAttribute = "user.apikeyd.name"
 
-// record notes that a log may come to stand beside this name.
+// record notes that a log may come to lie beside this name.
 func (l *nameLock) record() {
 	raw, err := l.file.SyscallConn()
 	if err == nil {
@@ -221,8 +221,8 @@ func (l *nameLock) record() {
 	}
 }
 
-// refuseOtherLog returns ErrOtherLog if changes wait in the log of another name, of this very
-// file or of one that was moved here without its log.
+// refuseOtherLog returns ErrOtherLog if a log beside another name may hold changes: this file has that name too, or
+// was moved here without its log.
 func (l *nameLock) refuseOtherLog() error {
 	name := make([]byte, unix.PathMax)
 	size := -1
@@ -242,7 +242,7 @@ func (l *nameLock) refuseOtherLog() error {
 	return fmt.Errorf("%w, %s: use that name once and end it properly, or move the log here too", ErrOtherLog, last)
 }
 
-// check refuses a file that SQLite's log cannot stand beside.
+// check refuses a file beside which SQLite cannot keep its log.
 func (l *nameLock) check() error {
 	var s unix.Statx_t
 	err := unix.Statx(unix.AT_FDCWD, l.path, 0, 0, &s)

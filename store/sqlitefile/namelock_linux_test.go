@@ -16,7 +16,7 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// linked is a second name of a file, in a folder of its own.
+// linked returns a second name of a file, in a folder of its own.
 func linked(t *testing.T, path string) string {
 	t.Helper()
 	link := filepath.Join(t.TempDir(), "keys.db")
@@ -24,7 +24,7 @@ func linked(t *testing.T, path string) string {
 	return link
 }
 
-// openers are all ways to a database file.
+// openers are all ways to open a database file.
 func openers(t *testing.T, path string) map[string]func() error {
 	t.Helper()
 	closed := func(c interface{ Close() error }, err error) error {
@@ -72,8 +72,8 @@ func openers(t *testing.T, path string) map[string]func() error {
 	}
 }
 
-// A log beside each of two names would destroy the file: nobody opens it under the second
-// while anybody has it open under the first, and nothing is left beside the second.
+// A log beside each of two names would destroy the file. So nobody opens it under the second
+// name while it is open under the first, and nothing is left beside the second.
 func TestSecondNameOfAnOpenFile(t *testing.T) {
 	t.Parallel()
 	for _, serve := range []bool{true, false} {
@@ -91,7 +91,7 @@ func TestSecondNameOfAnOpenFile(t *testing.T) {
 		databasetest.WantFiles(t, filepath.Dir(link), "keys.db")
 		databasetest.Create(t, first, "ci")
 		must(t, first.Close())
-		// Now that it is closed, the other name is as good.
+		// Once it is closed, the other name works too.
 		other := databasetest.Open(t, link)
 		databasetest.WantKey(t, other, "ci")
 		_, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
@@ -99,7 +99,7 @@ func TestSecondNameOfAnOpenFile(t *testing.T) {
 	}
 }
 
-// What leads to the same name is the same name.
+// Links that lead to one name do not count as other names.
 func TestManyWaysToOneName(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
@@ -113,7 +113,7 @@ func TestManyWaysToOneName(t *testing.T) {
 	}
 }
 
-// Two names in one folder are two names.
+// Two names in one folder count as two.
 func TestSecondNameInOneFolder(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
@@ -126,8 +126,8 @@ func TestSecondNameInOneFolder(t *testing.T) {
 	wantErr(t, err, migratestore.ErrSame)
 }
 
-// Closing a descriptor of a file releases the process's POSIX locks on it, and SQLite's are
-// such: whoever looks at an open database, or is refused, must not take them away.
+// Closing a descriptor of a file releases the process's POSIX locks on it, including SQLite's. Inspecting an open
+// database, or being refused, must not release them.
 func TestSQLiteKeepsItsLocks(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
@@ -162,7 +162,7 @@ func posixLocks(t *testing.T, path string) int {
 	return len(lock.FindAll(text, -1))
 }
 
-// What a killed server acknowledged is in its log, beside the name that it used.
+// The changes that a killed server acknowledged are in its log, beside the name that it used.
 func TestLogBesideAnotherName(t *testing.T) {
 	t.Parallel()
 	for how, rename := range map[string]func(from, to string) error{"linked": os.Link, "moved": os.Rename} {

@@ -4,7 +4,7 @@ package sqlitefile
 
 import "os"
 
-// nameLock is no lock here: a file with several names is refused instead.
+// nameLock locks nothing on this system: a file with several names is refused instead.
 type nameLock struct {
 	path string
 	info os.FileInfo

@@ -12,15 +12,15 @@ import (
 	"apikeyd/store"
 )
 
-// A seal is the last line of a backup: the hash of everything before it. SQLite keeps no
-// checksums, so a byte that flips inside a value would not show without. It lies behind the
-// last page, where SQLite does not look: a sealed file is a database as any other.
+// A seal is the last line of a backup: the hash of everything before it. SQLite stores no checksums, so without a
+// seal a flipped byte in a value would go unnoticed. It lies behind the last page, where SQLite does not look: a
+// sealed file is a database like any other.
 const (
 	sealPrefix = "\napikeyd backup, SHA-256 of all before this line: "
 	sealLength = len(sealPrefix) + 2*sha256.Size + 1
 )
 
-// Seal ends a file with its seal, and brings it to the disk.
+// Seal appends the seal to a file, and flushes it to disk.
 func Seal(file *os.File) error {
 	size, err := file.Seek(0, io.SeekEnd)
 	if err != nil {
@@ -37,7 +37,7 @@ func Seal(file *os.File) error {
 }
 
 // Unseal checks the seal of a file and cuts it off. It reports whether there was one: a
-// database that was merely copied has none.
+// plain copy of a database has none.
 func Unseal(file *os.File) (sealed bool, err error) {
 	info, err := file.Stat()
 	if err != nil || info.Size() < int64(sealLength) {

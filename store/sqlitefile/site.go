@@ -8,10 +8,11 @@ import (
 	"os"
 	"path/filepath"
 
+	"apikeyd/internal/draft"
 	"apikeyd/store/dbname"
 )
 
-// Site is the place of a database file, kept free of servers until Close.
+// Site is the place of a database file. Until Close, no server can use it.
 type Site struct {
 	file *File
 	old  *sql.DB // while it is being replaced
@@ -48,9 +49,9 @@ func (s *Site) release() (err error) {
 	return err
 }
 
-// Take locks the database that is there until Close, and returns it for reading: Put will replace it. Its log
-// is gone afterwards, so the caller must have looked whether it is a database of apikeyd. Take returns ErrOpen
-// if another process has it open.
+// Take locks the database that is there until Close, and returns it for reading: Put will replace it. Take
+// checkpoints and removes its log, so the caller must have checked that it is a database of apikeyd. It returns
+// ErrOpen if another process has it open.
 func (s *Site) Take(ctx context.Context) (old *sql.DB, err error) {
 	defer func() {
 		if err != nil {
@@ -69,7 +70,7 @@ func (s *Site) Take(ctx context.Context) (old *sql.DB, err error) {
 	if journal != "delete" {
 		return nil, ErrOpen
 	}
-	// Whoever opens it from now on waits, and SQLite lets nobody write to a file that was moved.
+	// Other connections wait from now on, and SQLite refuses to write to a file that was moved.
 	if _, err := s.old.ExecContext(ctx, `BEGIN EXCLUSIVE`); err != nil {
 		return nil, errors.Join(ErrOpen, Translate(err))
 	}
@@ -80,8 +81,8 @@ func (s *Site) Take(ctx context.Context) (old *sql.DB, err error) {
 	return s.old, nil
 }
 
-// Put gives a file the place, at once and for good: after a crash there is either what was there before, or
-// the whole file. It returns ErrOccupied if a database is there that was not taken. The one that was taken
+// Put puts a file in the place, atomically and durably: after a crash, either the old file or the whole new one is
+// there. It returns ErrOccupied if a database is there that was not taken. The one that was taken
 // gives way, and keeps the name that Put returns.
 func (s *Site) Put(file string) (kept string, err error) {
 	path := s.file.path
@@ -95,7 +96,7 @@ func (s *Site) Put(file string) (kept string, err error) {
 		}
 	}
 	// The logs must be gone for good before the new file comes.
-	if err := SyncFolder(filepath.Dir(path)); err != nil {
+	if err := draft.SyncDir(filepath.Dir(path)); err != nil {
 		return "", err
 	}
 	if s.old != nil {
@@ -109,7 +110,7 @@ func (s *Site) Put(file string) (kept string, err error) {
 		}
 		return "", err
 	}
-	return kept, SyncFolder(filepath.Dir(path))
+	return kept, draft.SyncDir(filepath.Dir(path))
 }
 
 // keep gives the old database a second name, the first that is free.
@@ -125,13 +126,4 @@ func (s *Site) keep() (string, error) {
 		}
 		name = fmt.Sprintf("%s.replaced.%d", s.file.path, n)
 	}
-}
-
-// SyncFolder makes the names in a folder durable.
-func SyncFolder(path string) error {
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }

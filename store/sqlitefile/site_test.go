@@ -13,7 +13,7 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// put gives a file the place of a database.
+// put puts a file in the place of a database.
 func put(t *testing.T, file, path string, replace bool) (err error) {
 	t.Helper()
 	site, err := sqlitefile.OpenSite(path)
@@ -48,7 +48,7 @@ func TestPutWhereNothingIs(t *testing.T) {
 	wantOnly(t, path, key)
 }
 
-// The log that a killed server left must not be applied to the file that comes.
+// The log that a killed server left must not be applied to the new file.
 func TestPutReplacesACrashedDatabase(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
@@ -60,7 +60,7 @@ func TestPutReplacesACrashedDatabase(t *testing.T) {
 	wantOnly(t, path, key)
 }
 
-// Whoever has the old database open would go on writing its log beside the new one.
+// A process that has the old database open would keep writing its log beside the new one.
 func TestPutRefusesWhatIsServed(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
@@ -71,8 +71,8 @@ func TestPutRefusesWhatIsServed(t *testing.T) {
 	must(t, err)
 }
 
-// A log without its database, or of one that cannot be read, would be applied to the file
-// that comes. Nothing is taken away that may be of use to somebody.
+// A log without its database, or of one that cannot be read, would be applied to the new file.
+// Nothing that may be useful to somebody is removed.
 func TestPutRefusesLeftovers(t *testing.T) {
 	t.Parallel()
 	for _, suffix := range []string{"-wal", "-journal"} {
@@ -91,15 +91,15 @@ func TestPutRefusesLeftovers(t *testing.T) {
 	}
 }
 
-// From the moment it is out of WAL mode to the end the old database is locked: nobody gets
-// to write to a file that is about to go, or a log of it beside the one that came.
+// From the moment it leaves WAL mode, the old database stays locked: nobody can write to the file that is being
+// replaced, or write its log beside the new one.
 func TestPutLocksOutWriters(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
 	databasetest.Crash(t, path)
 	file, key := databasetest.NewFile(t, path)
 	old := databasetest.Raw(t, path)
-	databasetest.Execute(t, old, `PRAGMA journal_mode = DELETE`) // so that it keeps the file open, and no lock
+	databasetest.Execute(t, old, `PRAGMA journal_mode = DELETE`) // so that it keeps the file open without a lock
 	site, err := sqlitefile.OpenSite(path)
 	must(t, err)
 	_, err = sqlstore.ExamineReplaced(t.Context(), site)

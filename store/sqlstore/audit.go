@@ -17,7 +17,7 @@ import (
 const EventColumns = `id, at, action, key_id, owner, name, changes, actor_id, via, address, request_id,
 	chain, seq, hash`
 
-// audit writes the event of what a change made of a key.
+// audit writes the event of a changed key.
 func (m *mutation) audit(action string, before, after *apikey.Key) error {
 	m.action = action
 	event := store.Event{
@@ -90,10 +90,10 @@ func eventConditions(q store.EventQuery) *conditions {
 	return c
 }
 
-// eventsAtOnce is how many events are read in one go while somebody goes through all.
+// eventsAtOnce is how many events are read at once while a caller walks through all.
 const eventsAtOnce = 1000
 
-// EachEvent implements store.AuditLog. It keeps no query open while somebody works on
+// EachEvent implements store.AuditLog. It keeps no query open while its caller handles
 // events; what retention removes meanwhile is missing.
 func (db *DB) EachEvent(ctx context.Context, since time.Time, do func(store.Event) error) error {
 	var last apikey.ID
@@ -146,8 +146,8 @@ func readEvents(rows *sql.Rows) ([]store.Event, error) {
 	return events, rows.Err()
 }
 
-// scanEvent reads EventColumns from a row, the changes as they are stored. What it takes is
-// what was written, to the letter: an alteration must not get lost here.
+// scanEvent reads EventColumns from a row, the changes as they are stored. It accepts exactly what was written: no
+// alteration may be lost here.
 func scanEvent(rows *sql.Rows) (event store.Event, changes string, err error) {
 	var (
 		id, key, actor, hash []byte

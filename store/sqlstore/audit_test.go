@@ -18,7 +18,7 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// sixEvents leaves a log of six events at path, that somebody can write to past us.
+// sixEvents leaves a log of six events at path, and returns a connection past the store.
 func sixEvents(t *testing.T) (path string, head store.Mark) {
 	t.Helper()
 	path = databasetest.NewPath(t)
@@ -57,7 +57,7 @@ func sixEvents(t *testing.T) (path string, head store.Mark) {
 	return path, head
 }
 
-// copyOf copies a database that is closed.
+// copyOf copies a closed database.
 func copyOf(t *testing.T, path string) string {
 	t.Helper()
 	content, err := os.ReadFile(path)
@@ -67,7 +67,7 @@ func copyOf(t *testing.T, path string) string {
 	return copied
 }
 
-// wantWhole wants one whole chain with so many events.
+// wantWhole fails the test unless there is one sound chain with so many events.
 func wantWhole(t *testing.T, db *sqlstore.DB, events int64, expected ...store.Mark) store.ChainReport {
 	t.Helper()
 	reports, err := db.VerifyAudit(t.Context(), expected...)
@@ -78,7 +78,7 @@ func wantWhole(t *testing.T, db *sqlstore.DB, events int64, expected ...store.Ma
 	return reports[0]
 }
 
-// faultsAt tells what verification finds.
+// faultsAt returns what verification finds.
 func faultsAt(t *testing.T, path string, expected ...store.Mark) string {
 	t.Helper()
 	reports, err := databasetest.OpenBeside(t, path).VerifyAudit(t.Context(), expected...)
@@ -124,7 +124,7 @@ func TestTamperingIsFound(t *testing.T) {
 		"an anchor past the end": {`INSERT INTO audit_anchors SELECT chain, id, 9, hash, 0 FROM audit_events WHERE seq = 6`,
 			"stands before the anchor"},
 	}
-	// Every column of an event, whichever.
+	// Every column of an event.
 	for column, value := range map[string]string{
 		"at": `at + 1`, "action": `'revoke'`, "key_id": `randomblob(16)`, "owner": `'acm'`, "name": `name || ' '`,
 		"changes": `replace(changes, ',', ', ')`, "actor_id": `NULL`, "via": `'leak report'`, "address": `''`,
@@ -133,7 +133,7 @@ func TestTamperingIsFound(t *testing.T) {
 		tests["altered "+column] = struct{ statement, want string }{
 			`UPDATE audit_events SET ` + column + ` = ` + value + ` WHERE seq = 4`, "event 4 ("}
 	}
-	// What moves from one field to the next is not the same.
+	// Moving text from one field to the next changes the hash.
 	tests["a letter that changed fields"] = struct{ statement, want string }{
 		`UPDATE audit_events SET via = via || '1', address = substr(address, 2) WHERE seq = 4`, "event 4 ("}
 	for name, tt := range tests {
@@ -148,7 +148,7 @@ func TestTamperingIsFound(t *testing.T) {
 	}
 }
 
-// What a rebuilt table holds that the schema would refuse is found, and no crash.
+// Values that the schema refuses, in a rebuilt table, are found and cause no crash.
 func TestMalformedEventsAreFound(t *testing.T) {
 	t.Parallel()
 	six, _ := sixEvents(t)
@@ -174,7 +174,7 @@ func TestMalformedEventsAreFound(t *testing.T) {
 	}
 }
 
-// What hides all traces in the file is found by who noted a head elsewhere.
+// A forgery without traces in the file is found with a head that was recorded elsewhere.
 func TestOutsideRecord(t *testing.T) {
 	t.Parallel()
 	six, head := sixEvents(t)
@@ -204,8 +204,8 @@ func TestOutsideRecord(t *testing.T) {
 	}
 }
 
-// Two processes take turns, many callers in each, and the server starts anew in between:
-// one chain, in the order of its ids.
+// Two processes take turns, each with many callers, and the server restarts in between: there is one chain, in the
+// order of its ids.
 func TestChainOfManyWriters(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
@@ -226,7 +226,7 @@ func TestChainOfManyWriters(t *testing.T) {
 					}
 				})
 			}
-			if turn == 0 { // at the same time as the server; whose next turn comes after it
+			if turn == 0 { // at the same time as the server, whose next turn comes afterwards
 				databasetest.Create(t, beside, fmt.Sprint(round, " beside"))
 			}
 			all.Wait()
@@ -237,8 +237,8 @@ func TestChainOfManyWriters(t *testing.T) {
 	}
 }
 
-// The ids of events have the order of their chain, even if the clock goes back while
-// nobody runs.
+// The ids of events have the order of their chain, even if the clock is set back between two
+// starts.
 func TestEventsAfterTheClockWentBack(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
@@ -258,14 +258,14 @@ func TestEventsAfterTheClockWentBack(t *testing.T) {
 	wantWhole(t, databasetest.Open(t, path), 3)
 }
 
-// Events from before there were chains are linked, oldest first, and say no more than
-// they did.
+// Events that are older than chains are linked, oldest first, and otherwise stay as they
+// were.
 func TestOldEventsAreChained(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
 	keys := firstSchema(t, path)
 	connection := databasetest.Raw(t, path)
-	databasetest.Execute(t, connection, `BEGIN`) // the disk is waited for once
+	databasetest.Execute(t, connection, `BEGIN`) // one commit for all
 	for i := range 2500 {                        // more than are read at once
 		id := apikey.NewID()
 		_, err := connection.ExecContext(t.Context(), `INSERT INTO audit_events VALUES
@@ -287,7 +287,7 @@ func TestOldEventsAreChained(t *testing.T) {
 	wantWhole(t, db, 2502, head)
 }
 
-// Removing events and making them at the same time leaves one whole chain.
+// Removing and adding events at the same time leaves one sound chain.
 func TestPruneWhileWriting(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)

@@ -26,18 +26,18 @@ func (db *DB) VerifyAudit(ctx context.Context, expected ...store.Mark) ([]store.
 func verifyChains(
 	ctx context.Context, pool *sql.DB, snapshot *sql.TxOptions, chain string, expected []store.Mark,
 ) ([]store.ChainReport, error) {
-	// One transaction, so that events, heads and anchors agree. It keeps no writer waiting.
+	// One transaction, so that events, heads and anchors agree. No writer waits for it.
 	tx, err := pool.BeginTx(ctx, snapshot)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = tx.Rollback() }() // it only read
+	defer func() { _ = tx.Rollback() }() // it only reads
 	chains := make(chainChecks)
 	if err := chains.marks(ctx, tx); err != nil {
 		return nil, err
 	}
 	if chain != "" {
-		chains.of(chain) // so that it is missed if all of it is gone
+		chains.of(chain) // reported as missing if all of it is gone
 	}
 	for _, mark := range expected {
 		c := chains.of(mark.Chain)
@@ -54,19 +54,19 @@ func verifyChains(
 	return reports, nil
 }
 
-// chainChecks are those of all chains, by name.
+// chainChecks are the checks of all chains, by name.
 type chainChecks map[string]*chainCheck
 
-// chainCheck goes through one chain.
+// chainCheck verifies one chain.
 type chainCheck struct {
 	store.ChainReport
-	expected map[int64][]store.ChainHash // that an outside record names, by their number
-	last     store.Mark                  // of the event before
+	expected map[int64][]store.ChainHash // from an outside record, by number
+	last     store.Mark                  // of the previous event
 	began    bool
 	headed   bool // its head was there
 }
 
-// of returns the check of a chain, and begins it if there is none.
+// of returns the check of a chain, and creates it if there is none.
 func (all chainChecks) of(chain string) *chainCheck {
 	c := all[chain]
 	if c == nil {
@@ -78,7 +78,7 @@ func (all chainChecks) of(chain string) *chainCheck {
 	return c
 }
 
-// marks reads the heads, and the anchors from which chains begin.
+// marks reads the heads, and the anchors after which chains begin.
 func (all chainChecks) marks(ctx context.Context, q querier) error {
 	rows, err := q.QueryContext(ctx, `SELECT chain, seq, hash, NULL FROM audit_chains
 		UNION ALL SELECT chain, seq, hash, at FROM audit_anchors`)
@@ -106,7 +106,7 @@ func (all chainChecks) marks(ctx context.Context, q querier) error {
 	return rows.Err()
 }
 
-// events goes through the events in the order of their ids, which is that of each chain.
+// events checks all events in the order of their ids, which is the order of each chain.
 func (all chainChecks) events(ctx context.Context, q querier) error {
 	rows, err := q.QueryContext(ctx, `SELECT `+EventColumns+` FROM audit_events ORDER BY id`)
 	if err != nil {
@@ -124,8 +124,8 @@ func (all chainChecks) events(ctx context.Context, q querier) error {
 	return rows.Err()
 }
 
-// event checks that an event follows the one before it. What comes after is held against
-// what the event says of itself, so that one fault is told once.
+// event checks that an event follows the one before it. The next one is compared with what this event says of
+// itself, so that one fault is reported once.
 func (c *chainCheck) event(e *store.Event, changes string) {
 	c.begin()
 	c.Events++
@@ -146,7 +146,7 @@ func (c *chainCheck) event(e *store.Event, changes string) {
 	c.last = e.Mark
 }
 
-// begin holds the anchor against the outside record, once.
+// begin compares the anchor with the outside record, once.
 func (c *chainCheck) begin() {
 	if !c.began {
 		c.began = true
@@ -154,7 +154,7 @@ func (c *chainCheck) begin() {
 	}
 }
 
-// compare holds a mark against the outside record.
+// compare compares a mark with the outside record.
 func (c *chainCheck) compare(mark store.Mark) {
 	for _, hash := range c.expected[mark.Seq] {
 		if hash != mark.Hash {
@@ -165,7 +165,7 @@ func (c *chainCheck) compare(mark store.Mark) {
 	delete(c.expected, mark.Seq)
 }
 
-// end holds the last event against the head, and what is left of the outside record.
+// end compares the last event with the head, and with what is left of the outside record.
 func (c *chainCheck) end() {
 	c.begin()
 	switch {
@@ -176,7 +176,7 @@ func (c *chainCheck) end() {
 			c.Head.Seq, c.last.Seq)
 	case c.last.Hash != c.Head.Hash:
 		c.fault("event %d, the last, does not have the hash of the head: one of them was altered", c.last.Seq)
-	case !c.headed && len(c.expected) == 0: // else each of those says so
+	case !c.headed && len(c.expected) == 0: // else each expected mark is a fault
 		c.fault("there is no event, and no head: all was removed")
 	}
 	for _, seq := range slices.Sorted(maps.Keys(c.expected)) {

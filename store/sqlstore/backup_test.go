@@ -66,8 +66,8 @@ func unseal(t *testing.T, path string) (copied string, sealed bool, err error) {
 	return copied, sealed, err
 }
 
-// Each backup under load is one moment, has what was acknowledged before it began, and the
-// one who writes does not wait for it.
+// Each backup under load is of one moment and has everything that was acknowledged before it began, and writers do
+// not wait for it.
 func TestBackupUnderLoad(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
@@ -111,7 +111,7 @@ func TestBackupUnderLoad(t *testing.T) {
 		return len(acknowledged)
 	}
 	for round := range 5 {
-		for count() < 500*(round+1) { // so that each round has more to copy
+		for count() < 500*(round+1) { // each round has more to copy
 			time.Sleep(time.Millisecond)
 		}
 		mu.Lock()
@@ -126,7 +126,7 @@ func TestBackupUnderLoad(t *testing.T) {
 	}
 }
 
-// wantOneMoment wants a backup to be of one moment, after these keys were acknowledged.
+// wantOneMoment fails the test unless a backup is of one moment after these keys were acknowledged.
 func wantOneMoment(t *testing.T, backup string, before []apikey.Key) {
 	t.Helper()
 	copied, sealed, err := unseal(t, backup)
@@ -147,7 +147,7 @@ func wantOneMoment(t *testing.T, backup string, before []apikey.Key) {
 	}
 }
 
-// A backup leaves no other file, and goes nowhere near the database's own.
+// A backup leaves no other files, and does not touch those of the database.
 func TestBackupLeavesNothingElse(t *testing.T) {
 	t.Parallel()
 	for name, served := range map[string]bool{"served": true, "closed": false} {
@@ -162,7 +162,7 @@ func TestBackupLeavesNothingElse(t *testing.T) {
 			}
 			to := backup(t, path)
 			databasetest.WantFiles(t, filepath.Dir(path), want...)
-			// Nor does who looks into the backup, with whatever reads SQLite.
+			// Reading the backup with any SQLite leaves none either.
 			reader, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: to, RawQuery: "mode=ro"}).String())
 			must(t, err)
 			var keys int
@@ -173,7 +173,7 @@ func TestBackupLeavesNothingElse(t *testing.T) {
 	}
 }
 
-// What a crash left in the log is in the backup too.
+// A backup includes what a crash left in the log.
 func TestBackupOfACrashedDatabase(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
@@ -214,7 +214,7 @@ func TestBackupRefusesWhatIsNotOurs(t *testing.T) {
 	}
 }
 
-// Whatever byte of a backup changes, and wherever it ends too soon, it shows.
+// Every flipped byte of a backup is noticed, and every truncation.
 func TestDamagedBackups(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
@@ -242,7 +242,7 @@ func TestDamagedBackups(t *testing.T) {
 		if sound(damaged) {
 			t.Errorf("nobody sees that byte %d of %d flipped", at, len(whole))
 		}
-		// Cut off right behind its last page, it lacks nothing but its seal.
+		// Truncated right after its last page, it lacks only its seal.
 		if at > 0 && sound(whole[:at]) {
 			t.Errorf("nobody sees that it ends after %d of %d bytes", at, len(whole))
 		}

@@ -11,7 +11,7 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// BenchmarkKey is what a verification asks of the store when no cache has the key.
+// BenchmarkKey reads a key, as a verification does when the cache does not have it.
 func BenchmarkKey(b *testing.B) {
 	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
 	if err != nil {
@@ -57,7 +57,7 @@ func BenchmarkKey(b *testing.B) {
 	}
 }
 
-// BenchmarkCreate is many callers that create keys at once, each with its audit event.
+// BenchmarkCreate has many callers create keys at once, each with its audit event.
 func BenchmarkCreate(b *testing.B) {
 	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
 	if err != nil {

@@ -15,7 +15,7 @@ const (
 	// budgetTimeout is how long a verification may wait for PostgreSQL.
 	budgetTimeout = time.Second
 	// budgetSweep is how often a node that takes calls removes the rows of full budgets,
-	// and budgetsAtOnce how many in one statement.
+	// and budgetsAtOnce is how many one statement removes.
 	budgetSweep   = time.Minute
 	budgetsAtOnce = 1000
 )
@@ -24,13 +24,13 @@ const (
 type budget struct {
 	pool      *sql.DB
 	condition *condition
-	swept     atomic.Int64 // when it was last, in nanoseconds since 1970
+	swept     atomic.Int64 // when it last began to, in nanoseconds since 1970
 	sweeping  sync.WaitGroup
 }
 
 var _ store.Budget = (*budget)(nil)
 
-// Budget returns the store's, or nil if only one node uses the store.
+// Budget returns the store's budget, or nil if only one node uses the store.
 func (db *DB) Budget() store.Budget {
 	if db.budget == nil {
 		return nil
@@ -38,10 +38,9 @@ func (db *DB) Budget() store.Budget {
 	return db.budget
 }
 
-// takeCalls is ratelimit's bucket in SQL: it drains, and is filled by what is granted. The
-// clock is read once, and after the row is locked, so nobody is overtaken on the way. A
-// loss of the last moments is no harm, so the commit waits for no disk and no standby:
-// set_config holds for this statement's transaction only.
+// takeCalls is ratelimit's bucket in SQL: it drains, and granted calls fill it. The clock is read once, after the
+// row is locked, so that calls are counted in order. Losing the last moments does no harm, so the commit waits
+// for neither disk nor standby: set_config applies to this statement's transaction only.
 const takeCalls = `INSERT INTO rate_budgets AS b (id, rate_limit, rate_window, at, level, granted)
 	SELECT $1, $2::bigint, $3::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
 		least($4::bigint, $2::bigint) * $3::bigint, least($4::bigint, $2::bigint)
@@ -73,7 +72,7 @@ func (b *budget) TakeCalls(ctx context.Context, id apikey.ID, limit apikey.RateL
 	}
 	limited, cancel := context.WithTimeout(ctx, budgetTimeout)
 	defer cancel()
-	// Should the session have ended right after it took calls, they are taken twice: too few pass.
+	// If the session ended right after it took calls, they are taken twice, and too few calls pass.
 	err = b.condition.dialect.retryEnded(func() error {
 		return b.pool.QueryRowContext(limited, takeCalls, id[:], limit.Limit, limit.Window.Microseconds(), calls).
 			Scan(&g.Calls, &g.Level)
@@ -88,7 +87,7 @@ func (b *budget) TakeCalls(ctx context.Context, id apikey.ID, limit apikey.RateL
 	return g, nil
 }
 
-// sweep removes the rows of full budgets. If it fails, the next one does its work.
+// sweep removes the rows of full budgets. If it fails, the next sweep does its work.
 func (b *budget) sweep() {
 	ctx, cancel := context.WithTimeout(context.Background(), budgetSweep)
 	defer cancel()

@@ -19,7 +19,7 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// budgetOn is a budget of a fresh database, and how to run SQL there.
+// budgetOn is the budget of a fresh database, with a way to run SQL there.
 type budgetOn struct {
 	*testing.T
 	store.Budget
@@ -43,7 +43,7 @@ func (b *budgetOn) want(what string, id apikey.ID, limit apikey.RateLimit, calls
 	return got.Level
 }
 
-// passes lets time pass for all budgets.
+// passes moves all budgets back in time.
 func (b *budgetOn) passes(d time.Duration) {
 	b.Helper()
 	b.sql("UPDATE rate_budgets SET at = at - " + strconv.FormatInt(d.Microseconds(), 10))
@@ -95,7 +95,7 @@ func testBudget(b *budgetOn) {
 	b.want("the largest after many years", two, most, 1, 1)
 }
 
-// Neither a standby that is away nor a slow disk holds a call up.
+// Calls wait neither for a standby that is away nor for a slow disk.
 func TestBudgetWaitsForNobody(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Start(t)
@@ -106,7 +106,7 @@ func TestBudgetWaitsForNobody(t *testing.T) {
 	b.want("a row that is there", id, limit, 1, 1)
 }
 
-// Rows go when they say nothing any more, and not before.
+// Rows of full budgets are removed, and no others.
 func TestBudgetsAreRemoved(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Shared(t)
@@ -127,7 +127,7 @@ func TestBudgetsAreRemoved(t *testing.T) {
 	}
 }
 
-// Many nodes at once get no more than there is.
+// Many nodes at once do not get more than the limit.
 func TestBudgetUnderLoad(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Shared(t)
@@ -163,14 +163,14 @@ func TestBudgetUnderLoad(t *testing.T) {
 	}
 }
 
-// A server that is gone, or does not answer, is an outage, and soon known.
+// A server that is gone, or does not answer, is unavailable within a second.
 func TestBudgetOutage(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Start(t, "fsync=off")
 	b := newBudget(t, cluster)
 	id, limit := apikey.NewID(), apikey.RateLimit{Limit: 2, Window: time.Hour}
 	b.want("at first", id, limit, 1, 1)
-	b.sql("CREATE TABLE durable ()") // and all before it: the last moments may be lost
+	b.sql("CREATE TABLE durable ()") // with everything before it: the last moments may be lost
 	cluster.Kill()
 	if _, err := b.TakeCalls(t.Context(), id, limit, 1); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("without a server: %v", err)
@@ -179,14 +179,14 @@ func TestBudgetOutage(t *testing.T) {
 	b.want("afterwards, what is left", id, limit, 2, 1)
 }
 
-// BenchmarkTakeCalls is what a question costs: to one budget, or to many.
+// BenchmarkTakeCalls measures one call, with one budget and with many.
 func BenchmarkTakeCalls(b *testing.B) {
 	cluster := postgrestest.Shared(b)
 	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: cluster.Database(b), Node: "one", Serve: true})
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer func() { _ = db.Close() }() // it is thrown away
+	defer func() { _ = db.Close() }() // it is discarded
 	budget, limit := db.Budget(), apikey.RateLimit{Limit: 1_000_000, Window: time.Second}
 	for _, bb := range []struct {
 		name string

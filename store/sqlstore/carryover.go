@@ -12,7 +12,7 @@ import (
 	"apikeyd/store"
 )
 
-// The reasons for which a database cannot tell what came after a backup.
+// The reasons for which a database does not know what happened after a backup.
 var (
 	ErrEarlier   = errors.New("it ends before the backup was made, so it does not know what came after")
 	ErrUnrelated = errors.New("it has none of the backup's keys, so the backup was not made from it")
@@ -21,17 +21,17 @@ var (
 // readableSchema is the oldest schema whose keys can be read.
 const readableSchema = 4
 
-// CarriedOver says what a restored database took over.
+// CarriedOver counts what a restored database took over.
 type CarriedOver struct {
 	Revoked int // keys
 	Rotated int // keys with another secret, or without the old one
 	Reduced int // keys that end earlier or lost scopes
 	Unknown int // keys that are not in the backup, and are lost
-	Lost    int // keys that were revoked since they were rotated, and the source does not tell their secret
-	Missing int // keys of the backup that the source does not have, so it cannot tell of them
+	Lost    int // keys that were rotated, and are revoked because the source does not have their new secret
+	Missing int // keys of the backup that the source does not have, so what happened to them is unknown
 }
 
-// Ended is how many keys changed.
+// Ended is how many keys were changed.
 func (c CarriedOver) Ended() int { return c.Revoked + c.Rotated + c.Reduced }
 
 // Add adds the keys that another source changed after this one.
@@ -41,25 +41,24 @@ func (c *CarriedOver) Add(more CarriedOver) {
 	c.Reduced += more.Reduced
 }
 
-// OpenRestored opens a backup that was copied, and brings its schema up to date. Nobody else
-// may know the file yet. After it was closed, sqlitefile.Detach must be called.
+// OpenRestored opens the copy of a backup, and brings its schema up to date. Nobody else may know the file yet.
+// After Close, the caller must call sqlitefile.Detach.
 func OpenRestored(ctx context.Context, path string) (*DB, error) {
 	db, err := Open(ctx, Options{Path: path, Serve: true})
 	if err != nil {
 		return nil, err
 	}
-	// A first start on the database from which the backup was made does not concern this one,
-	// nor does its own restore.
+	// The notes of the database from which the backup was made, about a first start or a restore of its own, do
+	// not concern this one.
 	if err := errors.Join(db.ForgetFirstKeys(ctx), db.ForgetRestored(ctx)); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
 }
 
-// CarryOver ends in a restored database what was ended later: revocations, rotations, leak
-// reports, earlier ends of keys and lost scopes. It takes them from what became of the
-// database after the backup, and knows is the time of the backup's last event. The actor is
-// the operator.
+// CarryOver repeats in a restored database everything that ended something after the backup: revocations,
+// rotations, leak reports, earlier ends of keys and lost scopes. It takes them from the database that the backup
+// was made from, as it was later; knows is the time of the backup's last event. The actor is the operator.
 func (db *DB) CarryOver(ctx context.Context, actor store.Actor, from *Examination, knows time.Time) (CarriedOver, error) {
 	var done CarriedOver
 	if from.version < readableSchema {
@@ -102,7 +101,7 @@ func (db *DB) CarryOver(ctx context.Context, actor store.Actor, from *Examinatio
 	return done, err
 }
 
-// endedBy is a key of the backup after everything that ended something of it later.
+// endedBy returns a key of the backup as it is after everything that ended something of it later.
 func endedBy(key, later apikey.Key) apikey.Key {
 	if !later.SecretHash.Equal(key.SecretHash) || later.OldSecretUntil.IsZero() ||
 		later.OldSecretHash.Equal(key.OldSecretHash) && later.OldSecretUntil.Before(key.OldSecretUntil) {
@@ -120,7 +119,7 @@ func endedBy(key, later apikey.Key) apikey.Key {
 	return key
 }
 
-// endingOf is the action that takes a key to what endedBy made of it, or "" if that is the same.
+// endingOf returns the action that makes the change of endedBy, or "" if nothing changed.
 func endingOf(before, after apikey.Key) string {
 	switch {
 	case !before.RevokedAt.Equal(after.RevokedAt):
@@ -135,7 +134,7 @@ func endingOf(before, after apikey.Key) string {
 	return ""
 }
 
-// add counts what changed of a key, and reports whether anything did.
+// add counts what changed about a key, and reports whether anything did.
 func (c *CarriedOver) add(before, after apikey.Key) bool {
 	switch endingOf(before, after) {
 	case store.ActionRevoke:

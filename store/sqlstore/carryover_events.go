@@ -11,10 +11,9 @@ import (
 	"apikeyd/store"
 )
 
-// CarryOverEvents is CarryOver from the audit events that came after the backup, oldest
-// first; those from before may be among them. Events say that a key was rotated and not
-// which secret it has, so such a key is revoked. Events that do not continue the backup's
-// own chain are refused.
+// CarryOverEvents is CarryOver from the audit events after the backup, oldest first; earlier events may be among
+// them. An event says that a key was rotated but not which secret it has, so such a key is revoked. Events that
+// do not continue the backup's own chain are refused.
 func (db *DB) CarryOverEvents(
 	ctx context.Context, actor store.Actor, events iter.Seq2[store.Event, error],
 ) (CarriedOver, error) {
@@ -56,7 +55,7 @@ func (db *DB) CarryOverEvents(
 	return done, db.endAll(ctx, actor, ended)
 }
 
-// mainHead is where the chain of a SQLite database ends.
+// mainHead returns the end of the chain of a SQLite database.
 func (db *DB) mainHead(ctx context.Context) (head store.Mark, err error) {
 	err = db.read(ctx, func() error {
 		h, err := readHead(ctx, db.points, sharedChain, "")
@@ -66,14 +65,14 @@ func (db *DB) mainHead(ctx context.Context) (head store.Mark, err error) {
 	return head, err
 }
 
-// continuation checks that events continue a backup's chain, one after the other.
+// continuation checks that events continue a backup's chain without a gap.
 type continuation struct {
 	store.Mark            // the last event so far
 	backup     store.Mark // the backup's last event
-	met        bool       // the backup's last event, or one that came later
+	met        bool       // whether the backup's last event or a later one was seen
 }
 
-// follow reports whether an event came after the backup.
+// follow reports whether an event is newer than the backup.
 func (c *continuation) follow(e store.Event) (bool, error) {
 	if e.Chain != c.Chain || e.Seq < c.backup.Seq {
 		return false, nil
@@ -95,7 +94,7 @@ func (c *continuation) follow(e store.Event) (bool, error) {
 	return true, nil
 }
 
-// replay makes of the keys of a backup what events made of them, as far as events tell.
+// replay applies events to the keys of a backup, as far as events say what changed.
 type replay struct {
 	db      *DB
 	keys    map[apikey.ID]apikey.Key
@@ -108,7 +107,7 @@ func (r *replay) apply(ctx context.Context, e store.Event) error {
 	if !is {
 		var err error
 		key, err = r.db.Key(ctx, store.ByID(e.Key))
-		if errors.Is(err, store.ErrNotFound) { // it was made later
+		if errors.Is(err, store.ErrNotFound) { // created after the backup
 			if e.Action == store.ActionCreate {
 				r.created++
 			}

@@ -15,18 +15,17 @@ import (
 )
 
 const (
-	// sharedChain is the chain of all that write to one SQLite file: they take turns.
+	// sharedChain is the chain of all processes that write to one SQLite file: they take turns.
 	sharedChain = "main"
-	// chainFormat is the first thing that is hashed of each event. Another format would
-	// have another name.
+	// chainFormat is hashed first for each event. Another format would have another name.
 	chainFormat = "apikeyd-audit-1"
-	// operatorName stands for the operator where an actor is named.
+	// operatorName stands for the operator in place of an actor's id.
 	operatorName = "operator"
 )
 
-// linkHash is the hash of an event as docs/audit.md defines it: over all its fields and
-// the hash of the event before, each with its length, so that no two lists of fields are
-// hashed alike. The changes are hashed as they are stored, letter for letter.
+// linkHash returns the hash of an event as docs/audit.md defines it: over all its fields and the hash of the
+// previous event, each with its length, so that no two lists of fields hash alike. The changes are hashed
+// exactly as they are stored.
 func linkHash(e *store.Event, changes string, before store.ChainHash) store.ChainHash {
 	actor := operatorName
 	if !e.Actor.IsZero() {
@@ -52,9 +51,8 @@ type chainHead struct {
 	event apikey.ID // the last one
 }
 
-// link gives an event its id, and its place at the end of the writer's chain. The head is
-// read when it is not known: at first, after another process wrote, and when a transaction
-// was undone.
+// link gives an event its id, and its place at the end of the writer's chain. It reads the head if that is not
+// cached: at first, after a change by another process, and after a rollback.
 func (w *writer) link(e *store.Event, changes string) error {
 	if w.head == nil {
 		head, err := readHead(context.Background(), w, w.chain, w.dialect.rowLock)
@@ -70,8 +68,8 @@ func (w *writer) link(e *store.Event, changes string) error {
 	return nil
 }
 
-// keepHead records the head beside the events, once for all changes of a transaction: so
-// that events which are missing at the end show.
+// keepHead records the head beside the events, once for all changes of a transaction, so that
+// events that are missing at the end show.
 func (w *writer) keepHead() error {
 	if !w.linked {
 		return nil
@@ -81,7 +79,7 @@ func (w *writer) keepHead() error {
 		w.chain, w.head.event[:], w.head.Seq, w.head.Hash[:])
 }
 
-// readHead returns the end of a chain. One that is unknown has no events yet.
+// readHead returns the end of a chain. A chain without a head has no events yet.
 func readHead(ctx context.Context, q querier, chain, rowLock string) (chainHead, error) {
 	head := chainHead{Mark: store.Mark{Chain: chain}}
 	var event, hash []byte
@@ -95,9 +93,9 @@ func readHead(ctx context.Context, q querier, chain, rowLock string) (chainHead,
 	return head, err
 }
 
-// nextEventID returns an id for the event after another in its chain: greater, whatever the
-// clock did, so that ids have the order of the chain; and not of an earlier time than the
-// event, so that a search for what happened since then can end at the ids of that time.
+// nextEventID returns an id for the next event of a chain. It is greater than the last one, whatever the clock
+// did, so that ids have the order of the chain; and its time is not before the event's, so that a search for
+// events since a time can end at the ids of that time.
 func nextEventID(last apikey.ID, at time.Time) apikey.ID {
 	id := apikey.NewID()
 	setTime(&id, at)
@@ -109,7 +107,7 @@ func nextEventID(last apikey.ID, at time.Time) apikey.ID {
 	return id
 }
 
-// setTime puts a time into an id, as UUIDv7 has it: milliseconds in the first 48 bits.
+// setTime sets the time of an id: UUIDv7 has milliseconds in the first 48 bits.
 func setTime(id *apikey.ID, at time.Time) {
 	var ms [8]byte
 	binary.BigEndian.PutUint64(ms[:], uint64(max(0, at.UnixMilli()))<<16)

@@ -1,4 +1,4 @@
-// Of this package: what meets in one transaction.
+// Internal, because the test decides which changes share a transaction.
 package sqlstore
 
 import (
@@ -17,7 +17,7 @@ func (h *held) create(name string, afterwards error) func(*transaction) error {
 	}
 }
 
-// A batch that is undone and made again leaves no gap and no trace of what failed.
+// A batch that is rolled back and retried leaves no gap and no trace of what failed.
 func TestChainOfUndoneTransactions(t *testing.T) {
 	t.Parallel()
 	h := hold(t)
@@ -40,7 +40,7 @@ func TestChainOfUndoneTransactions(t *testing.T) {
 			t.Errorf("%s: error is %v", name, err)
 		}
 	}
-	if err := h.db.writer.change(t.Context(), h.create("d", nil)); err != nil {
+	if err := h.db.writer.submit(t.Context(), h.create("d", nil)); err != nil {
 		t.Error(err)
 	}
 	reports, err := h.db.VerifyAudit(t.Context())

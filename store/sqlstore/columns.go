@@ -18,7 +18,7 @@ import (
 type column struct {
 	name  string
 	fixed bool  // an update leaves it as it is
-	since int64 // the schema version that added it; 0 is there in every database that can be read
+	since int64 // the schema version that added it; 0 for columns of every readable database
 	of    func(*apikey.Key) stored
 }
 
@@ -28,7 +28,7 @@ type stored interface {
 	sql.Scanner
 }
 
-// columns are those of api_keys. Insert, update, select, move and examine take them from here.
+// columns are the columns of api_keys. Insert, update, select, move and examine use this list.
 var columns = []column{
 	{name: "id", fixed: true, of: func(k *apikey.Key) stored { return idColumn{&k.ID} }},
 	{name: "owner", fixed: true, of: func(k *apikey.Key) stored { return textColumn{&k.Owner} }},
@@ -69,7 +69,7 @@ func columnNames(list []column) string {
 	return strings.Join(names, ", ")
 }
 
-// selectedColumns are what scanKey reads, from a database of this schema version.
+// selectedColumns returns what scanKey reads, from a database of this schema version.
 func selectedColumns(version int64) string {
 	names := make([]string, 0, len(columns)+1)
 	for _, c := range columns {
@@ -90,7 +90,7 @@ func insertStatement(list []column) string {
 	return `INSERT INTO api_keys (` + columnNames(list) + `) VALUES (` + strings.Join(places, ", ") + `)`
 }
 
-// updateStatement sets all columns that can change. The id is the last argument.
+// updateStatement sets all columns that may change. The id is the last argument.
 func updateStatement(list []column) string {
 	var set []string
 	for _, c := range list {
@@ -254,7 +254,7 @@ func scanNumber(value any) (sql.NullInt64, error) {
 	return sql.NullInt64{}, fmt.Errorf("%T where a number is stored", value)
 }
 
-// scanBytes reads a value that fills to, or is NULL.
+// scanBytes reads a value of exactly the length of to, or NULL.
 func scanBytes(to []byte, value any) error {
 	from, isBytes := value.([]byte)
 	if value == nil {

@@ -10,13 +10,13 @@ import (
 	"apikeyd/store"
 )
 
-// condition is whether what a database says can be believed. Damage stays until the
-// database is opened again: what was mended meanwhile cannot be known.
+// condition says whether a database can be trusted. Damage latches until the database is opened again: nobody can
+// tell whether it was repaired meanwhile.
 type condition struct {
 	dialect *dialect
 
-	lost      atomic.Bool // a file was not where it was, when last looked for
-	unsettled atomic.Bool // no change is made until the outcome of an earlier one is known
+	lost      atomic.Bool // a file was not in its place at the last look
+	suspended atomic.Bool // no change is made until the outcome of an earlier one is known
 	damage    atomic.Pointer[error]
 }
 
@@ -28,20 +28,20 @@ func (c *condition) damaged() error {
 	return nil
 }
 
-// err says why the database cannot be believed, or nil.
+// err returns why the database cannot be trusted, or nil.
 func (c *condition) err() error {
 	if damage := c.damaged(); damage != nil {
 		return damage
 	}
 	if c.lost.Load() {
-		// What it says may be long out of date.
+		// What it contains may be out of date.
 		return fmt.Errorf("%w: the database was removed or replaced", store.ErrUnavailable)
 	}
 	return nil
 }
 
-// translate turns a driver's error into one of the store's, and remembers damage. One that
-// is the store's already stays what it is.
+// translate turns an error of the driver into one of the store's, and latches damage. An error of the store's
+// stays as it is.
 func (c *condition) translate(err error) error {
 	if err != nil && !errors.Is(err, store.ErrUncertain) && !errors.Is(err, store.ErrUnavailable) {
 		err = c.dialect.translate(err)
@@ -52,8 +52,8 @@ func (c *condition) translate(err error) error {
 	return err
 }
 
-// during is translate for what ran under a context: its end is the cause, whatever the
-// driver calls it.
+// during translates the error of a call that ran under a context. If the context ended, that is the cause,
+// whatever the driver calls it.
 func (c *condition) during(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
@@ -61,8 +61,8 @@ func (c *condition) during(ctx context.Context, err error) error {
 	return c.translate(err)
 }
 
-// guarded runs what reads the files through mapped memory. What is missing there, as the
-// end of a file that was cut off, is a fault that would end the process.
+// guarded runs what reads the file through mapped memory. If a part is missing there, such as the end of a
+// truncated file, reading it is a fault, which would end the process.
 func (c *condition) guarded(do func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

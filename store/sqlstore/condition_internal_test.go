@@ -12,8 +12,7 @@ import (
 	"apikeyd/store"
 )
 
-// A part of a mapped file that the disk cannot give is an error, not the end of the
-// process.
+// A part of a mapped file that cannot be read is an error, and does not end the process.
 func TestFaultIsDamage(t *testing.T) {
 	t.Parallel()
 	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
@@ -46,7 +45,7 @@ func TestFaultIsDamage(t *testing.T) {
 	}
 }
 
-// Any other panic is a defect, and stays one.
+// Any other panic is a defect, and is not recovered.
 func TestGuardedPanics(t *testing.T) {
 	t.Parallel()
 	defer func() {

@@ -13,8 +13,8 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// Damage that a read meets ends all serving until the database is opened again: what
-// else is wrong, nobody knows.
+// Once a read finds damage, every call fails until the database is opened again: nobody knows what else is
+// wrong.
 func TestDamage(t *testing.T) {
 	t.Parallel()
 	const pageSize = 4096
@@ -87,7 +87,7 @@ func fullDatabase(t *testing.T) (content []byte, keys []apikey.Key) {
 	return content, keys
 }
 
-// writeInto changes a file in its place, as a bad disk does.
+// writeInto changes a file in place, as a bad disk does.
 func writeInto(t *testing.T, path string, content []byte) {
 	t.Helper()
 	file, err := os.OpenFile(path, os.O_WRONLY, 0)
@@ -96,7 +96,7 @@ func writeInto(t *testing.T, path string, content []byte) {
 	must(t, errors.Join(err, file.Truncate(int64(len(content))), file.Close()))
 }
 
-// findDamage reads every key until one read fails for damage.
+// findDamage reads keys until one read finds damage.
 func findDamage(t *testing.T, db *sqlstore.DB, keys []apikey.Key) {
 	t.Helper()
 	for _, key := range keys {
@@ -114,7 +114,7 @@ func findDamage(t *testing.T, db *sqlstore.DB, keys []apikey.Key) {
 	t.Fatal("all keys were read: nothing was damaged")
 }
 
-// Retention reads too: what is missing there is damage, and not the end of the process.
+// Retention reads too: a missing part is damage, and does not end the process.
 func TestDamageFoundByRetention(t *testing.T) {
 	t.Parallel()
 	const pageSize = 4096

@@ -18,26 +18,25 @@ import (
 	"apikeyd/store/sqlstore/lease"
 )
 
-// Options says how to open a database. Only Path is needed.
+// Options says how to open a database. Only Path is required.
 type Options struct {
 	// Path of the SQLite file, or the URL of a PostgreSQL database (postgres://…).
 	Path string
 
-	// Node names the chain of audit events of who writes to a PostgreSQL database. Several
-	// may share one, and wait for each other then.
+	// Node names the chain of audit events to which this process appends, on PostgreSQL. Several processes may
+	// share one, but then wait for each other.
 	Node string
 
-	// Serve opens the database for a server: it brings the schema up to date. A file it
-	// creates if there is none, and locks out every other server until Close.
-	// Without it, Open takes the database as it is, beside a server or not.
+	// Serve opens the database for a server: Open brings the schema up to date. It creates a file if there is
+	// none, and locks out other servers until Close.
+	// Without Serve, Open takes the database as it is, beside a server or not.
 	Serve bool
 
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 
-	// Log hears of what no caller is told: that the schema is brought up to date, that the
-	// file cannot be read, and can again.
-	// Nil discards it.
+	// Log gets what no caller is told: that the schema is brought up to date, or that the file cannot be read,
+	// and when it can again. Nil discards it.
 	Log *slog.Logger
 }
 
@@ -51,8 +50,8 @@ type DB struct {
 	pools     []*sql.DB
 	writer    *writer
 	reader    *sql.DB // for lists, which may take long
-	turns     *turns  // of those who ask for lists
-	points    runner  // for what is short, and must not wait for lists
+	turns     *turns  // of the callers that want lists
+	points    runner  // for short reads, which must not wait for lists
 	budget    *budget // nil if only one node uses the database
 	now       func() time.Time
 	close     func() error
@@ -89,6 +88,7 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	return db, nil
 }
 
+// use chooses the kind of database.
 func (db *DB) use(d *dialect) {
 	db.dialect, db.condition = d, &condition{dialect: d}
 }
@@ -104,7 +104,7 @@ func (db *DB) Watch(w store.Watcher) {
 // System is what OpenTelemetry calls this kind of database.
 func (db *DB) System() string { return db.dialect.system }
 
-// read runs a query, unless who asks is gone or the database cannot be believed.
+// read runs a query, unless its caller is gone or the database cannot be trusted.
 func (db *DB) read(ctx context.Context, query func() error) error {
 	err := db.condition.err()
 	if err == nil {
@@ -116,7 +116,7 @@ func (db *DB) read(ctx context.Context, query func() error) error {
 	return err
 }
 
-// scan is read for what may take long: whoever asks waits for their turn.
+// scan is read for queries that may take long: their callers take turns.
 func (db *DB) scan(ctx context.Context, query func() error) error {
 	done, err := db.turns.take(ctx, store.AskerOf(ctx))
 	if err != nil {
@@ -126,7 +126,7 @@ func (db *DB) scan(ctx context.Context, query func() error) error {
 	return db.read(ctx, query)
 }
 
-// readSnapshot runs queries that see one state.
+// readSnapshot runs queries that all see one state of the database.
 func (db *DB) readSnapshot(ctx context.Context, queries func(querier) error) error {
 	return db.scan(ctx, func() error {
 		tx, err := db.reader.BeginTx(ctx, &db.dialect.snapshot)
@@ -151,7 +151,7 @@ func (db *DB) brief(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // Ping implements store.Store.
 func (db *DB) Ping(ctx context.Context) error {
-	// Looked for now, not when the writer last did: a file may be back.
+	// Looked at now, not when the writer last did: a file may be back.
 	if err := db.condition.damaged(); err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func (db *DB) closeAll() error {
 		errs = append(errs, pool.Close())
 	}
 	if db.budget != nil {
-		db.budget.sweeping.Wait() // without a connection it ends at once
+		db.budget.sweeping.Wait() // without connections it ends at once
 	}
 	if db.engine != nil {
 		errs = append(errs, db.engine.close())

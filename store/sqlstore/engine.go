@@ -7,7 +7,8 @@ import (
 	"apikeyd/apikey"
 )
 
-// dialect is what differs between the databases and can be said in data. All else, the SQL too, is the same.
+// dialect is what differs between the databases, as far as data can say it. Everything else is the same, including
+// the SQL.
 type dialect struct {
 	system string // what OpenTelemetry calls this kind of database
 
@@ -37,9 +38,9 @@ func (d *dialect) retryEnded(query func() error) (err error) {
 	return err
 }
 
-// engine is how each kind of database makes the writer's transactions.
+// engine runs the writer's transactions on one kind of database.
 type engine interface {
-	// begin begins a transaction, after it has found out what others changed.
+	// begin begins a transaction, and finds out what others changed before it.
 	begin(w *writer) error
 
 	// commit ends it. An error means that nothing was changed, now or after a restart, or
@@ -47,14 +48,14 @@ type engine interface {
 	commit(w *writer, changed []apikey.ID) error
 
 	// settle calls done once no process uses what it cached before the writer's last
-	// transaction. The writer goes on meanwhile.
+	// transaction. The writer continues meanwhile.
 	settle(done func())
 
 	// close is called last.
 	close() error
 }
 
-// runner runs statements on a pool or a connection.
+// runner runs statements on a pool or on one connection.
 type runner interface {
 	querier
 	// exec runs a statement that returns no rows, to its end.

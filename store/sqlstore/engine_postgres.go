@@ -15,22 +15,21 @@ import (
 	"apikeyd/store/sqlstore/lease"
 )
 
-// pgPoints and pgLists are how many connections read for one node: for what is short, such as look-ups and
-// probes, and for what may take long, such as searches.
+// pgPoints and pgLists are how many connections read for one node: short reads, such as look-ups and probes, and
+// long ones, such as searches.
 const (
 	pgPoints = 6
 	pgLists  = 4
 )
 
-// postgresEngine is a database on a server, which other nodes write to as well. Each node
-// has a chain of audit events of its own; its head is locked by the transaction that goes
-// on with it.
+// postgresEngine is a database on a server, which other nodes change too. Each node has a chain of audit events
+// of its own; a transaction that appends to a chain locks its head.
 type postgresEngine struct {
 	conn      *writeConn
-	points    *sql.DB // for what is short
+	points    *sql.DB // for short reads
 	node      *lease.Node
 	before    int64            // the head's number when the transaction began
-	announced *lease.Announced // what the last transaction tells other nodes
+	announced *lease.Announced // the change of the last transaction
 	settling  sync.WaitGroup
 }
 
@@ -47,7 +46,7 @@ var postgresDialect = dialect{
 	sessionEnded:  postgres.SessionEnded,
 }
 
-// openPostgres opens a database on a server, all but starting the writer.
+// openPostgres opens a database on a server, but does not start the writer.
 func (db *DB) openPostgres(ctx context.Context, o Options) error {
 	return postgres.Explain(db.joinPostgres(ctx, o))
 }
@@ -91,20 +90,20 @@ func (db *DB) joinPostgres(ctx context.Context, o Options) error {
 }
 
 func (e *postgresEngine) begin(w *writer) error {
-	w.forget() // others may have changed the keys that act
+	w.forget() // other nodes may have changed the acting keys
 	err := e.lockHead(w)
 	if postgres.SessionEnded(err) && e.conn.ctx.Err() == nil {
-		e.conn.drop() // it may have been gone for long, and nothing was begun
+		e.conn.drop() // the session may have ended long ago, and nothing was begun
 		err = e.lockHead(w)
 	}
 	return err
 }
 
-// beginText begins a transaction that PostgreSQL ends if nothing is heard of its node: others
-// wait for the locks that it has, and a node that is cut off cannot give them back.
+// beginText begins a transaction that PostgreSQL ends if its node falls silent: others wait for its locks, and a
+// node that is cut off cannot release them.
 const beginText = `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL idle_in_transaction_session_timeout = '2s'`
 
-// lockHead begins a transaction that goes on with the writer's chain.
+// lockHead begins a transaction that appends to the writer's chain.
 func (e *postgresEngine) lockHead(w *writer) error {
 	if err := e.conn.open(); err != nil {
 		return err
@@ -119,7 +118,7 @@ func (e *postgresEngine) lockHead(w *writer) error {
 
 func (e *postgresEngine) commit(w *writer, changed []apikey.ID) error {
 	if !w.linked {
-		return w.exec(`COMMIT`) // it says when keys were used, and can be repeated
+		return w.exec(`COMMIT`) // only last uses: they can be repeated
 	}
 	var err error
 	e.announced, err = e.node.Announce(w.exec, lease.Change{
@@ -138,12 +137,11 @@ func (e *postgresEngine) commit(w *writer, changed []apikey.ID) error {
 	return err
 }
 
-// resolveFor is how long it is tried to find out what became of a transaction.
+// resolveFor is how long the writer tries to find out the outcome of a COMMIT.
 const resolveFor = 8 * time.Second
 
-// resolve finds out what became of a COMMIT that was not answered. The transaction holds
-// the lock on its chain's head as long as it may still be committed: whoever has the lock
-// sees whether its last event is there.
+// resolve finds out the outcome of a COMMIT that was not answered. As long as it may still be committed, the
+// transaction holds the lock on its chain's head: once the lock is ours, its last event is there or not.
 func (e *postgresEngine) resolve(w *writer, cause error) error {
 	last := *w.head
 	for deadline := time.Now().Add(resolveFor); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
@@ -166,7 +164,7 @@ func (e *postgresEngine) resolve(w *writer, cause error) error {
 	return uncertain(cause)
 }
 
-// settle lets the writer go on while other nodes hear of its changes.
+// settle lets the writer continue while other nodes acknowledge.
 func (e *postgresEngine) settle(done func()) {
 	announced := e.announced
 	e.settling.Go(func() {

@@ -10,8 +10,8 @@ import (
 	"apikeyd/store"
 )
 
-// A node falls silent in the midst of a transaction, as one that is cut off from the
-// database does: others do not wait for its locks for ever, and its change is not made.
+// A node falls silent during a transaction, as if it were cut off from the database: others do not wait forever
+// for its locks, and its change is not made.
 func TestSilentNodeLosesItsLocks(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.Shared(t).Database(t)

@@ -12,14 +12,13 @@ import (
 	"apikeyd/store/sqlitefile"
 )
 
-// sqliteEngine is a file, which other processes may write to as well: the command line
-// beside the server.
+// sqliteEngine is a file, which other processes may change too: the command line beside the server.
 type sqliteEngine struct {
 	file        *sqlitefile.File
 	condition   *condition
 	serve       bool
-	dataVersion int64     // of the file, as the last look saw it; only the writer uses it
-	unsettled   time.Time // since when the outcome of a COMMIT is unknown, or zero; only the writer uses it
+	dataVersion int64     // of the file at the last look; only the writer uses it
+	failedAt    time.Time // when a COMMIT failed whose outcome is unknown, or zero; only the writer uses it
 }
 
 var _ engine = (*sqliteEngine)(nil)
@@ -32,7 +31,7 @@ var sqliteDialect = dialect{
 	translate:    sqlitefile.Translate,
 }
 
-// openSQLite opens a file, all but starting the writer.
+// openSQLite opens a file, but does not start the writer.
 func (db *DB) openSQLite(ctx context.Context, o Options) (err error) {
 	registerTranslate()
 	purpose := sqlitefile.ToRead
@@ -97,9 +96,9 @@ func (db *DB) openPool(ctx context.Context, path string, m sqlitefile.Mode) (*sq
 
 func (e *sqliteEngine) begin(w *writer) error {
 	if err := e.condition.damaged(); err != nil {
-		return err // what is written to it may make it worse
+		return err // writing may make it worse
 	}
-	if err := e.settleLog(w); err != nil {
+	if err := e.discardFailed(w); err != nil {
 		return fmt.Errorf("%w: the outcome of an earlier change is not known yet: %w", store.ErrUnavailable, err)
 	}
 	if err := w.exec(`BEGIN IMMEDIATE`); err != nil {
@@ -112,15 +111,15 @@ func (e *sqliteEngine) commit(w *writer, _ []apikey.ID) error {
 	if err := w.exec(`COMMIT`); err != nil {
 		return e.afterFailedCommit(w, err)
 	}
-	// A file that vanished meanwhile has the change, should it come back.
+	// A file that disappeared meanwhile has the change, and may come back.
 	if err := e.file.Present(); err != nil {
 		return uncertain(err)
 	}
 	return nil
 }
 
-// settle has nothing to wait for in a server, which is the only one to cache keys. A command waits until a
-// server beside it, should there be one, has stopped trusting what it cached before.
+// settle waits for nothing in a server: no other process caches keys. A command waits until a server beside it
+// has either seen the change or stopped trusting its cache.
 func (e *sqliteEngine) settle(done func()) {
 	if !e.serve {
 		time.Sleep(staleBound)
@@ -132,14 +131,14 @@ func (e *sqliteEngine) close() error { return e.file.Close() }
 
 // poll is called every pollInterval while the writer has nothing else to do.
 func (e *sqliteEngine) poll(w *writer) error {
-	_ = e.settleLog(w) // if it fails, the next change will say so
+	_ = e.discardFailed(w) // if it fails, the next change reports it
 	return e.look(w)
 }
 
-// look sees whether another process changed the file since the last look.
+// look finds out whether another process changed the file since the last look.
 func (e *sqliteEngine) look(w *writer) error {
 	began := w.now()
-	// A file that is not where it was changes without our hearing of it.
+	// Changes to a file that is not in its place would go unnoticed.
 	err := e.file.Present()
 	e.condition.lost.Store(err != nil)
 	if err == nil {

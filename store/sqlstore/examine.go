@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
-	"apikeyd/apikey"
 	"apikeyd/store"
 	"apikeyd/store/dbname"
 	"apikeyd/store/sqlitefile"
@@ -23,12 +21,12 @@ var (
 	ErrAltered   = errors.New("the audit log is not what was written")
 )
 
-// Examination looks at a database, beside a server or not, and leaves its files as they are.
+// Examination inspects a database, beside a server or not, and leaves its files as they are.
 type Examination struct {
 	file            *sqlitefile.File
 	pool            *sql.DB
 	path            string
-	version, target int64 // of its schema, and of ours
+	version, target int64 // the version of its schema, and the one that this program needs
 }
 
 // Contents is what a database holds.
@@ -53,8 +51,8 @@ func (c Contents) String() string {
 	return fmt.Sprintf("%s (%d revoked) and %s", count(c.Keys, "key"), c.Revoked, count(c.Events, "audit event"))
 }
 
-// Examine opens a database to look at it. The caller must Close it. It refuses, as Open
-// does, what is not ours or too new.
+// Examine opens a database to inspect it. The caller must Close it. Like Open it refuses
+// a database that is not ours or too new.
 func Examine(ctx context.Context, path string) (*Examination, error) {
 	file, err := sqlitefile.Open(path, sqlitefile.ToRead)
 	if err != nil {
@@ -64,7 +62,7 @@ func Examine(ctx context.Context, path string) (*Examination, error) {
 }
 
 // ExamineFile is Examine for a file that nobody writes to, such as a backup: it leaves no
-// files beside it. It refuses one that is a database in use under another name.
+// files beside it. It refuses a database that is in use under another name.
 func ExamineFile(ctx context.Context, path string) (*Examination, error) {
 	file, err := sqlitefile.Open(path, sqlitefile.ToExamine)
 	if err != nil {
@@ -135,12 +133,12 @@ func (e *Examination) Close() error {
 	return errors.Join(append(errs, e.file.Close())...)
 }
 
-// IsCurrent reports whether the schema is ours. An older one has only what Integrity and
-// Contents look at; a server brings it up to date.
+// IsCurrent reports whether the schema is the one that this program needs. In an older one, only Integrity and
+// Contents check something; a server brings it up to date.
 func (e *Examination) IsCurrent() bool { return e.version == e.target }
 
-// All is every other method in turn. It returns the first that finds something bad; but an
-// audit log that was altered, which nobody can mend, must not keep keys from being backed up.
+// All runs every check, and returns the first error; but an altered audit log, which nobody can repair, must not
+// keep keys from being backed up.
 func (e *Examination) All(ctx context.Context) (Contents, error) {
 	for _, check := range []func(context.Context) error{e.Size, e.Integrity, e.Keys, e.Names, e.Counts} {
 		if err := check(ctx); err != nil {
@@ -156,169 +154,7 @@ func (e *Examination) All(ctx context.Context) (Contents, error) {
 	return contents, err
 }
 
-// Size checks that a file which nobody writes to is as long as its pages.
-func (e *Examination) Size(ctx context.Context) error {
-	var pages, size int64
-	err := e.row(ctx, `SELECT page_count, page_size FROM pragma_page_count, pragma_page_size`, &pages, &size)
-	if err != nil {
-		return err
-	}
-	info, err := os.Stat(e.path)
-	if err == nil && info.Size() != pages*size {
-		return fmt.Errorf("%w: its file has %d bytes and its pages %d", store.ErrDamaged, info.Size(), pages*size)
-	}
-	return err
-}
-
-// Integrity checks that SQLite finds the file sound: its pages and its indexes.
-func (e *Examination) Integrity(ctx context.Context) error {
-	var found []string
-	scan := func(rows *sql.Rows) error {
-		var line string
-		err := rows.Scan(&line)
-		if line != "ok" {
-			found = append(found, line)
-		}
-		return err
-	}
-	err := errors.Join(
-		e.rows(ctx, scan, `PRAGMA integrity_check(3)`),
-		e.rows(ctx, scan, `SELECT 'foreign key of ' || "table" FROM pragma_foreign_key_check LIMIT 3`))
-	if err == nil && found != nil {
-		err = fmt.Errorf("%w: %s", store.ErrDamaged, strings.Join(found, "; "))
-	}
-	return err
-}
-
-// rowsAtOnce is how many keys one statement reads: a server's log cannot begin anew while
-// one runs.
-const rowsAtOnce = 10_000
-
-// Keys checks that every key can be read and makes sense.
-func (e *Examination) Keys(ctx context.Context) error {
-	if !e.IsCurrent() {
-		return nil
-	}
-	// A rule of the table, which SQLite's own check passes over for who may only read.
-	var short string
-	err := e.row(ctx, `SELECT hex(id) FROM api_keys
-		WHERE length(id) <> 16 OR length(secret_hash) <> 32 OR length(old_secret_hash) <> 32 LIMIT 1`, &short)
-	if err == nil {
-		err = fmt.Errorf("%w: the id or a hash of key %s has the wrong length", store.ErrDamaged, short)
-	}
-	if !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	return e.someKeys(ctx, func(keys []apikey.Key) error {
-		for _, key := range keys {
-			if err := checkKey(key); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// someKeys calls do with all keys in the order of their ids, some at a time.
-func (e *Examination) someKeys(ctx context.Context, do func([]apikey.Key) error) error {
-	last := []byte{}
-	for {
-		var keys []apikey.Key
-		err := e.rows(ctx, func(rows *sql.Rows) error {
-			key, err := scanKey(rows)
-			if err != nil && !errors.Is(err, store.ErrDamaged) {
-				err = fmt.Errorf("%w: %w", store.ErrDamaged, err)
-			}
-			keys = append(keys, key)
-			return err
-		}, `SELECT `+selectedColumns(e.version)+` FROM api_keys WHERE id > $1 ORDER BY id LIMIT $2`, last, rowsAtOnce)
-		if err != nil || len(keys) == 0 {
-			return err
-		}
-		if err := do(keys); err != nil {
-			return err
-		}
-		last = keys[len(keys)-1].ID[:]
-	}
-}
-
-// checkKey checks what scanKey takes as it is. What names and scopes may be is not asked: a
-// rule that came later must not keep a key from being backed up.
-func checkKey(k apikey.Key) error {
-	wrong := ""
-	switch {
-	case k.ID.IsZero():
-		wrong = "id"
-	case k.Owner == "":
-		wrong = "owner"
-	case k.Name == "":
-		wrong = "name"
-	case k.SecretHash == apikey.Hash{}:
-		wrong = "secret_hash"
-	case k.CreatedAt.IsZero() || k.ExpiresAt.IsZero():
-		wrong = "times"
-	case (k.OldSecretHash == apikey.Hash{}) != k.OldSecretUntil.IsZero():
-		wrong = "old secret"
-	case (k.RateLimit.Limit > 0) != (k.RateLimit.Window > 0):
-		wrong = "rate limit"
-	default:
-		return nil
-	}
-	return fmt.Errorf("%w: the %s of key %s makes no sense", store.ErrDamaged, wrong, k.ID)
-}
-
-// Names checks that no owner has two keys of one name that are not revoked.
-func (e *Examination) Names(ctx context.Context) error {
-	var owner, name string
-	err := e.row(ctx, `SELECT owner, name FROM api_keys WHERE revoked_at IS NULL
-		GROUP BY owner, name HAVING count(*) > 1 LIMIT 1`, &owner, &name)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return nil
-	case err != nil:
-		return err
-	}
-	return fmt.Errorf("%w: %q has two keys named %q", store.ErrDamaged, owner, name)
-}
-
-// Audit checks that the audit log is what was written. It returns ErrAltered if not.
-func (e *Examination) Audit(ctx context.Context) error {
-	if !e.IsCurrent() {
-		return nil
-	}
-	reports, err := verifyChains(ctx, e.pool, &sql.TxOptions{ReadOnly: true}, sharedChain, nil)
-	if err != nil {
-		return sqlitefile.During(ctx, err)
-	}
-	for _, report := range reports {
-		if len(report.Faults) > 0 {
-			return fmt.Errorf("%w: chain %q: %s", ErrAltered, report.Head.Chain, report.Faults[0])
-		}
-	}
-	return nil
-}
-
-// Counts checks that key_counts says how many keys each owner has. It returns ErrMiscounts
-// if not; Recount mends that.
-func (e *Examination) Counts(ctx context.Context) error {
-	if !e.IsCurrent() {
-		return nil
-	}
-	// In one statement, so that both sides are of one moment.
-	var wrong int
-	err := e.row(ctx, `WITH counted AS (
-			SELECT owner, count(*) AS keys FROM api_keys GROUP BY owner
-			UNION ALL SELECT '', count(*) FROM api_keys
-		)
-		SELECT count(*) FROM counted FULL JOIN key_counts ON key_counts.owner = counted.owner
-		WHERE coalesce(counted.keys, 0) <> coalesce(key_counts.keys, 0)`, &wrong)
-	if err == nil && wrong > 0 {
-		return fmt.Errorf("%w, for %d owners", ErrMiscounts, wrong)
-	}
-	return err
-}
-
-// Contents says what the database holds.
+// Contents returns what the database holds.
 func (e *Examination) Contents(ctx context.Context) (Contents, error) {
 	c := Contents{Schema: e.version}
 	var last sql.NullInt64
@@ -328,7 +164,7 @@ func (e *Examination) Contents(ctx context.Context) (Contents, error) {
 	if err != nil {
 		return c, err
 	}
-	// Ids are in the order of time.
+	// Ids are ordered by time.
 	err = e.row(ctx, `SELECT max(
 			coalesce((SELECT created_at FROM api_keys ORDER BY id DESC LIMIT 1), 0),
 			coalesce((SELECT at FROM audit_events ORDER BY id DESC LIMIT 1), 0))`, &last)
@@ -336,19 +172,6 @@ func (e *Examination) Contents(ctx context.Context) (Contents, error) {
 		c.Last = fromMillis(last)
 	}
 	return c, err
-}
-
-// Settings checks that SQLite takes the settings with which a server writes.
-func (e *Examination) Settings(ctx context.Context) error {
-	return sqlitefile.CheckSettings(ctx, e.pool)
-}
-
-// HasLog reports whether the database is in WAL mode, as a server leaves it. A restored one
-// is not until it is served.
-func (e *Examination) HasLog(ctx context.Context) (bool, error) {
-	var mode string
-	err := e.row(ctx, `PRAGMA journal_mode`, &mode)
-	return mode == "wal", err
 }
 
 func (e *Examination) row(ctx context.Context, query string, into ...any) error {

@@ -83,7 +83,7 @@ func look(t *testing.T, path string, check checkOf) error {
 	return check(e, t.Context())
 }
 
-// The audit log is looked at as it is at one moment, whatever is written meanwhile.
+// The audit log is checked as it is at one moment, whatever is written meanwhile.
 func TestExaminationOfAuditWhileWriting(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
@@ -116,7 +116,7 @@ func TestExaminationOfAuditWhileWriting(t *testing.T) {
 	must(t, err)
 }
 
-// It goes beyond the first part that it reads at once.
+// Keys are checked beyond the first batch that is read.
 func TestExaminationReadsAllKeys(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
@@ -149,7 +149,7 @@ func TestContents(t *testing.T) {
 	}
 }
 
-// Counting anew is a change as any other, and the server goes on from it.
+// Recounting is a change like any other, and the server continues from it.
 func TestRecount(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
@@ -165,7 +165,7 @@ func TestRecount(t *testing.T) {
 	}
 }
 
-// An older schema is examined as far as it goes: backups are made before an upgrade.
+// An older schema is examined as far as possible: backups are made before an upgrade.
 func TestExaminationOfAnOlderSchema(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
@@ -199,7 +199,7 @@ func TestIsServed(t *testing.T) {
 		}
 	}
 	wantServed(false)
-	databasetest.WantFiles(t, filepath.Dir(path)) // asking makes no file
+	databasetest.WantFiles(t, filepath.Dir(path)) // asking creates no file
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
 	must(t, err)
 	wantServed(true)

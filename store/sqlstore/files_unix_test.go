@@ -11,7 +11,7 @@ import (
 	databasetest "apikeyd/internal/testkit/database"
 )
 
-// The umask belongs to the whole process, so this test must not be parallel.
+// The umask applies to the whole process, so this test must not be parallel.
 func TestFilesArePrivate(t *testing.T) {
 	dir := t.TempDir()
 	defer syscall.Umask(syscall.Umask(0))

@@ -20,16 +20,16 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// How the test tells the process that it starts what to do.
+// The test starts a process, and tells it by these what to do.
 const (
 	fullDiskFolder = "SQLSTORE_TEST_FULL_DISK"
 	fullDiskKind   = "SQLSTORE_TEST_FULL_DISK_KIND"
 	smallDisk      = 256 << 10
 )
 
-// The store meets the end of the disk in a process of its own, since both ways of
-// making a disk small hold for a whole process: a limit on the size of files
-// (EFBIG), and a small file system in a name space of its own (ENOSPC).
+// The store runs out of disk space in a process of its own, because both ways of making a
+// disk small apply to a whole process: a limit on the size of files (EFBIG), and a small
+// file system in a namespace of its own (ENOSPC).
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	id := func(inside, outside int) []syscall.SysProcIDMap {
@@ -61,7 +61,7 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// TestInsideFullDisk is what that process runs; by itself it has nothing to do.
+// TestInsideFullDisk is what that process runs; in a normal run it does nothing.
 func TestInsideFullDisk(t *testing.T) {
 	dir, inside := os.LookupEnv(fullDiskFolder)
 	if !inside {
@@ -101,8 +101,8 @@ func TestInsideFullDisk(t *testing.T) {
 	fillDisk(t, filepath.Join(dir, "keys.db"), shrink, restore)
 }
 
-// fillDisk creates keys until the disk is full, three times, and checks that what
-// was acknowledged is there and what was not is not.
+// fillDisk creates keys until the disk is full, three times, and checks that exactly the acknowledged keys
+// exist.
 func fillDisk(t *testing.T, path string, shrink, restore func()) {
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
 	must(t, err)
@@ -115,14 +115,14 @@ func fillDisk(t *testing.T, path string, shrink, restore func()) {
 		wantExactly(t, db, acknowledged)
 		restore()
 		must(t, db.Ping(t.Context()))
-		must(t, db.CreateKey(t.Context(), databasetest.Operator, refused)) // asking again helps
+		must(t, db.CreateKey(t.Context(), databasetest.Operator, refused)) // a retry succeeds
 		acknowledged = append(acknowledged, refused)
 		must(t, db.RecordUses(t.Context(), usesOf(acknowledged)))
 	}
 	shrink()
 	created, _ := createUntilFull(t, db)
 	acknowledged = append(acknowledged, created...)
-	_ = db.Close() // with no room left it may well complain
+	_ = db.Close() // it may fail for lack of space
 	restore()
 	again := databasetest.Open(t, path)
 	wantExactly(t, again, acknowledged)
@@ -132,7 +132,7 @@ func fillDisk(t *testing.T, path string, shrink, restore func()) {
 // createUntilFull returns the keys that were acknowledged and the one that was not.
 func createUntilFull(t *testing.T, db *sqlstore.DB) (created []apikey.Key, refused apikey.Key) {
 	t.Helper()
-	// Long names fill the disk soon.
+	// Long names fill the disk quickly.
 	filler := strings.Repeat("x", 200)
 	for range 2000 {
 		key, _ := databasetest.Draft(t, filler+apikey.NewID().String())
@@ -161,8 +161,8 @@ func usesOf(keys []apikey.Key) map[apikey.ID]time.Time {
 	return uses
 }
 
-// wantExactly checks that the store holds these keys, each with its audit event, and that
-// these are one chain: transactions that failed left no gap.
+// wantExactly checks that the store has exactly these keys, each with its audit event, and that
+// the events are one chain: failed transactions left no gap.
 func wantExactly(t *testing.T, db *sqlstore.DB, keys []apikey.Key) {
 	t.Helper()
 	page, err := db.Keys(t.Context(), store.Query{Limit: 100_000})

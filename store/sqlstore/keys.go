@@ -22,7 +22,6 @@ type querier interface {
 // Key implements store.Store.
 func (db *DB) Key(ctx context.Context, ref store.Ref) (key apikey.Key, err error) {
 	err = db.read(ctx, func() error {
-		// A few steps down an index: watching for the end of ctx would cost more than that.
 		brief, done := db.brief(ctx)
 		defer done()
 		key, err = findKey(brief, db.points, ref, "")
@@ -33,8 +32,8 @@ func (db *DB) Key(ctx context.Context, ref store.Ref) (key apikey.Key, err error
 
 func findKey(ctx context.Context, q querier, ref store.Ref, rowLock string) (apikey.Key, error) {
 	if !ref.ID.IsZero() {
-		// The nearest key up to the id: a row is read whether the id exists or not, so that
-		// the time it takes does not tell.
+		// The nearest key up to the id: a row is read whether the id exists or not, so timing does not reveal
+		// which ids exist.
 		key, err := scanKey(q.QueryRowContext(ctx,
 			`SELECT `+keyColumns+` FROM api_keys WHERE id <= $1 ORDER BY id DESC LIMIT 1`+rowLock, ref.ID[:]))
 		if err == nil && (key.ID != ref.ID || ref.Owner != "" && key.Owner != ref.Owner) {
@@ -42,7 +41,7 @@ func findKey(ctx context.Context, q querier, ref store.Ref, rowLock string) (api
 		}
 		return key, err
 	}
-	// Two queries rather than one with OR: each is one step down one index.
+	// Two queries instead of one with OR: each is one descent of one index.
 	key, err := scanKey(q.QueryRowContext(ctx,
 		`SELECT `+keyColumns+` FROM api_keys
 		WHERE owner = $1 AND name = $2 AND revoked_at IS NULL`+rowLock, ref.Owner, ref.Name))
@@ -167,13 +166,12 @@ func (db *DB) EndSecret(ctx context.Context, actor store.Actor) (key apikey.Key,
 	return key, err
 }
 
-// usesAtOnce is how many last-used times one transaction writes: few enough that the
-// changes behind it hardly wait.
+// usesAtOnce is how many last-used times one transaction writes: few enough that waiting changes hardly notice.
 const usesAtOnce = 256
 
 // RecordUses implements store.Store.
 func (db *DB) RecordUses(ctx context.Context, uses map[apikey.ID]time.Time) error {
-	// In the order of the table, so that neighbours share a page.
+	// In the order of the table, because neighbours share pages.
 	ids := slices.SortedFunc(maps.Keys(uses), func(a, b apikey.ID) int { return bytes.Compare(a[:], b[:]) })
 	for some := range slices.Chunk(ids, usesAtOnce) {
 		err := db.writer.background(ctx, func(t *transaction) error {

@@ -26,14 +26,14 @@ func (db *DB) Keys(ctx context.Context, q store.Query) (store.Page, error) {
 	return page, err
 }
 
-// shallow is up to where passing over keys takes no time worth watching.
+// shallow is the offset up to which skipping keys takes negligible time.
 const shallow = 1000
 
 // KeyIDs implements store.Store.
 func (db *DB) KeyIDs(ctx context.Context, q store.Query) (page store.IDPage, err error) {
 	list := func(ctx context.Context, from querier) (err error) {
 		page, err = db.listIDs(ctx, from, q)
-		if err == nil && len(page.IDs) == 0 && q.After.IsZero() { // then no row told how many there are
+		if err == nil && len(page.IDs) == 0 && q.After.IsZero() { // no row contained the total
 			page.Total, err = db.countKeys(ctx, from, q)
 		}
 		return err
@@ -50,8 +50,8 @@ func (db *DB) KeyIDs(ctx context.Context, q store.Query) (page store.IDPage, err
 	return page, err
 }
 
-// listIDs reads ids, each with the number of keys in all, so that both are of one moment. It knows
-// no filter but Owner.
+// listIDs reads ids, each with the total number of keys, so that both are of one moment. Its only filter is
+// Owner.
 func (db *DB) listIDs(ctx context.Context, q querier, query store.Query) (store.IDPage, error) {
 	page := store.IDPage{IDs: make([]apikey.ID, 0, query.Limit)}
 	match, total := db.conditionsOf(query), `0`
@@ -77,8 +77,8 @@ func (db *DB) listIDs(ctx context.Context, q querier, query store.Query) (store.
 	return page, rows.Err()
 }
 
-// list has scan read each row of a page, and returns how many rows match in all, which After
-// leaves uncounted, and whether more follow.
+// list calls scan for each row of a page. It returns how many rows match in all, which it does not count with
+// After, and whether more follow.
 func (db *DB) list(
 	ctx context.Context, q querier, query store.Query, scan func(*sql.Rows) error,
 ) (total int, more bool, err error) {
@@ -93,8 +93,7 @@ func (db *DB) list(
 	return total, more, err
 }
 
-// countKeys returns how many keys match. Without filters that is known, with them they
-// are counted.
+// countKeys returns how many keys match. Without filters the number is stored; with filters, keys are counted.
 func (db *DB) countKeys(ctx context.Context, q querier, query store.Query) (total int, err error) {
 	if query.IsPlain() {
 		err = q.QueryRowContext(ctx,
@@ -106,8 +105,8 @@ func (db *DB) countKeys(ctx context.Context, q querier, query store.Query) (tota
 	return total, err
 }
 
-// listKeys has scan read each row of a page, and returns how many there were, and whether more
-// follow: it asks for one row too many.
+// listKeys calls scan for each row of a page, and returns how many there were. It asks for one row more, to find
+// out whether more follow.
 func (db *DB) listKeys(
 	ctx context.Context, q querier, query store.Query, scan func(*sql.Rows) error,
 ) (found int, more bool, err error) {
@@ -129,10 +128,10 @@ func (db *DB) listKeys(
 	return found, false, rows.Err()
 }
 
-// conditions are what rows must meet, and the arguments of the statement so far.
+// conditions collects the conditions of a statement, and its arguments.
 type conditions struct {
 	all    []string
-	except string // a query of ids that they must not have, or empty
+	except string // a query of the ids to leave out, or empty
 	args   []any
 }
 
@@ -175,13 +174,13 @@ func (db *DB) conditionsOf(q store.Query) *conditions {
 	return c
 }
 
-// addUnused adds that a key was neither created nor used from LastUsedBefore on.
+// addUnused adds the condition that a key was neither created nor used since LastUsedBefore.
 func (db *DB) addUnused(c *conditions, q store.Query) {
 	since := c.instant(q.LastUsedBefore)
 	used := `SELECT id FROM key_uses WHERE last_used_at >= ` + since
 	c.add(`created_at < ` + since)
 	if q.Owner == everybody && db.dialect.mergesExcept {
-		c.except = used // a look-up for each key takes more than twice as long
+		c.except = used // looking up each key takes more than twice as long
 		if !q.After.IsZero() {
 			c.except += ` AND id < ` + c.arg(q.After[:])
 		}
@@ -190,8 +189,8 @@ func (db *DB) addUnused(c *conditions, q store.Query) {
 	c.add(`NOT EXISTS (` + used + ` AND key_uses.id = api_keys.id)`)
 }
 
-// notRevoked hides from SQLite that it is the condition of the index of names: it would go
-// through keys in that order, and look each one up.
+// notRevoked hides from SQLite that it is the condition of the index of names: SQLite would scan that index and
+// look up each key.
 const notRevoked = `NOT (revoked_at IS NOT NULL)`
 
 // isActive and isRotating are never NULL.
@@ -203,7 +202,7 @@ func isRotating(at string) string {
 
 func (c *conditions) add(condition string) { c.all = append(c.all, condition) }
 
-// arg adds an argument and returns its place in the statement.
+// arg adds an argument and returns its placeholder.
 func (c *conditions) arg(value any) string {
 	c.args = append(c.args, value)
 	return fmt.Sprintf("$%d", len(c.args))
@@ -211,7 +210,7 @@ func (c *conditions) arg(value any) string {
 
 func (c *conditions) instant(t time.Time) string { return c.arg(millis(t)) }
 
-// page ends a query of ids: one page, and one id more.
+// page ends a query of ids: one page and one more id.
 func (c *conditions) page(q store.Query) string {
 	text := ` ORDER BY id DESC LIMIT ` + c.arg(q.Limit+1)
 	if q.Offset > 0 {
@@ -227,7 +226,7 @@ func (c *conditions) sql() string {
 	return ` WHERE ` + strings.Join(c.all, ` AND `)
 }
 
-// ids is a query of the ids of keys that meet the conditions.
+// ids returns a query of the ids of the keys that meet the conditions.
 func (c *conditions) ids() string {
 	text := `SELECT id FROM api_keys` + c.sql()
 	if c.except != "" {

@@ -10,8 +10,8 @@ import (
 	"apikeyd/store"
 )
 
-// chainSchema puts audit events into chains. It is a migration in Go, as SQL cannot hash
-// the events that there are.
+// chainSchema puts audit events into chains. It is a migration in Go, because SQL cannot hash
+// existing events.
 const chainSchema = `
 ALTER TABLE audit_events RENAME TO audit_events_unchained;
 
@@ -55,7 +55,7 @@ CREATE TABLE audit_anchors (
 ) STRICT, WITHOUT ROWID;
 `
 
-// chainTriggers keep the log append-only, but for what lies before an anchor.
+// chainTriggers keep the log append-only, except for events before an anchor.
 const chainTriggers = `
 CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events
 BEGIN
@@ -108,8 +108,8 @@ BEGIN
 END;
 `
 
-// chainEvents is the migration: it links the events that there are, oldest first. What
-// values their changes had nobody knows.
+// chainEvents is the migration: it links the existing events, oldest first. The values of their changes are not
+// known.
 func chainEvents(ctx context.Context, tx *sql.Tx) error {
 	if _, err := tx.ExecContext(ctx, chainSchema); err != nil {
 		return err

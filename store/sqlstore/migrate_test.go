@@ -43,7 +43,7 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	}
 }
 
-// A crash during the very first start leaves the table of versions and nothing else.
+// A crash during the first start leaves the table of versions and nothing else.
 func TestInterruptedFirstStart(t *testing.T) {
 	t.Parallel()
 	path, finished := databasetest.NewPath(t), databasetest.NewPath(t)
@@ -61,8 +61,8 @@ func TestInterruptedFirstStart(t *testing.T) {
 	databasetest.Create(t, databasetest.Open(t, path), "ci")
 }
 
-// What a connection of ours can see of the settings; the store itself refuses to
-// start when SQLite does not confirm the rest.
+// The settings that another connection can see; the store itself refuses to
+// start if SQLite does not confirm the rest.
 func TestJournalMode(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
@@ -101,8 +101,8 @@ func TestAuditLogIsAppendOnly(t *testing.T) {
 	}
 }
 
-// A database of the first release is brought up to date with nothing lost, and what
-// came later works on its keys.
+// A database of the first release is migrated without a loss, and later features
+// work on its keys.
 func TestFirstSchemaIsBroughtUpToDate(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
@@ -144,7 +144,7 @@ func TestFirstSchemaIsBroughtUpToDate(t *testing.T) {
 		!cmp.Equal(got.Metadata, metadata) {
 		t.Errorf("the key is %+v", got)
 	}
-	// The rules of the first schema still hold.
+	// The constraints of the first schema still apply.
 	key, _ := databasetest.Draft(t, active.Name)
 	wantErr(t, db.CreateKey(t.Context(), databasetest.Operator, key), store.ErrNameTaken)
 	if _, err := databasetest.Raw(t, path).ExecContext(t.Context(), `DELETE FROM audit_events`); err == nil {
@@ -192,7 +192,7 @@ func firstSchema(t *testing.T, path string) []apikey.Key {
 	return keys
 }
 
-// A row that somebody spoiled is a defect that names the key, not a key without metadata.
+// An unreadable row is an error that names the key, not a key without metadata.
 func TestSpoiledMetadata(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)

@@ -10,7 +10,7 @@ import (
 	"apikeyd/store"
 )
 
-// mutation is a change of keys on behalf of an actor.
+// mutation is a change to keys on behalf of an actor.
 type mutation struct {
 	*transaction
 	now    time.Time // whole milliseconds, UTC
@@ -18,8 +18,8 @@ type mutation struct {
 	acting *apikey.Key // the actor's key as it is now; nil for the operator
 }
 
-// mutate runs one change and its audit event in one transaction. The actor's key is
-// read inside it: nothing commits for a key whose revocation was answered.
+// mutate runs one change and its audit event in one transaction, and reads the actor's key inside it: nothing
+// commits for a key after its revocation was answered.
 func (db *DB) mutate(ctx context.Context, actor store.Actor, do func(*mutation) error) error {
 	return db.write(ctx, func(t *transaction) error {
 		m := db.newMutation(t, actor)
@@ -44,9 +44,9 @@ func (db *DB) newMutation(t *transaction, actor store.Actor) *mutation {
 	return &mutation{transaction: t, now: db.now().UTC().Truncate(time.Millisecond), actor: actor}
 }
 
-// write makes one change, durable and seen by everybody when it returns nil.
+// write makes one change, which is durable and in force everywhere when write returns nil.
 func (db *DB) write(ctx context.Context, do func(*transaction) error) error {
-	return db.writer.change(ctx, do)
+	return db.writer.submit(ctx, do)
 }
 
 // allowed applies a rule to the acting key. The operator may do everything.
@@ -69,7 +69,7 @@ func (m *mutation) findKey(ref store.Ref) (apikey.Key, error) {
 	return key, err
 }
 
-// maxActors is how many acting keys are remembered.
+// maxActors is how many acting keys are cached.
 const maxActors = 256
 
 func (m *mutation) readActor(id apikey.ID) (apikey.Key, error) {

@@ -12,7 +12,7 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// Whatever opens a database refuses them, and makes nothing.
+// Everything that opens a database refuses mistyped names, and creates nothing.
 func TestOpenersRefuseSlips(t *testing.T) {
 	dir := t.TempDir()
 	elsewhere := databasetest.NewPath(t)
@@ -35,7 +35,7 @@ func TestOpenersRefuseSlips(t *testing.T) {
 	databasetest.WantFiles(t, dir)
 }
 
-// A name that is a path is taken literally, so a file may be called like a slip.
+// A path is taken literally, so a file may have a name that looks mistyped.
 func TestFilesCalledLikeSlips(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, name := range []string{"./sqlite:keys.db", "./a=b.db"} {

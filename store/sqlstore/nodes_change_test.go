@@ -14,7 +14,7 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// Two nodes that change one key at once both change it: neither writes back what the other has
+// Two nodes change one key at once, and both changes persist: neither node writes back what the other has
 // replaced.
 func TestNodesChangeOneKey(t *testing.T) {
 	t.Parallel()

@@ -7,13 +7,13 @@ import (
 	"apikeyd/apikey"
 )
 
-// firstKeyNote begins the name of the note about a first key that is about to be made. The
+// firstKeyNote begins the name of the note about a first key that is about to be created. The
 // hash of its secret follows.
 const firstKeyNote = "first key "
 
 func firstKeyNoteOf(secret apikey.Hash) string { return firstKeyNote + hex.EncodeToString(secret[:]) }
 
-// NoteFirstKey records that a first key with this secret is about to be made. When it
+// NoteFirstKey records that a first key with this secret is about to be created. When it
 // returns, the note is durable.
 func (db *DB) NoteFirstKey(ctx context.Context, secret apikey.Hash) error {
 	return db.write(ctx, func(t *transaction) error { return t.note(firstKeyNoteOf(secret), "") })
@@ -29,7 +29,7 @@ func (db *DB) IsFirstKeyNoted(ctx context.Context, secret apikey.Hash) (noted bo
 	return noted, err
 }
 
-// ForgetFirstKeys removes the notes of all nodes about a first key, once there is one.
+// ForgetFirstKeys removes all nodes' notes about a first key, once there is one.
 func (db *DB) ForgetFirstKeys(ctx context.Context) error {
 	return db.write(ctx, (*transaction).forgetFirstKeys)
 }

@@ -12,7 +12,7 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// A database that was closed is one file: whoever copies it has everything.
+// A closed database is one file: a copy of it is complete.
 func TestClosedDatabaseIsOneFile(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
@@ -66,7 +66,7 @@ func TestOneServerPerFile(t *testing.T) {
 	must(t, err)
 	_, err = sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
 	wantErr(t, err, store.ErrInUse)
-	databasetest.Create(t, first, "ci") // the refused one did no harm
+	databasetest.Create(t, first, "ci") // the refused server did no harm
 	must(t, first.Close())
 	databasetest.WantKey(t, databasetest.Open(t, path), "ci")
 }
@@ -106,7 +106,7 @@ func TestEmptyFile(t *testing.T) {
 	databasetest.WantFiles(t, filepath.Dir(path), "keys.db")
 	databasetest.WantContent(t, path, nil)
 
-	databasetest.Create(t, databasetest.Open(t, path), "ci") // a server may take it
+	databasetest.Create(t, databasetest.Open(t, path), "ci") // a server may open it
 }
 
 func TestForeignFiles(t *testing.T) {
@@ -156,7 +156,7 @@ func TestDirectory(t *testing.T) {
 	}
 }
 
-// One database is one database, whichever link leads to it.
+// All links to a database lead to the same one.
 func TestLinksLeadToOneDatabase(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)

@@ -11,7 +11,7 @@ import (
 	"apikeyd/store"
 )
 
-// Keys made within one millisecond are listed in the order in which they were made,
+// Keys that were created within one millisecond are listed in the order of their creation,
 // whatever the order in which they were stored.
 func TestOrderWithinOneMillisecond(t *testing.T) {
 	const count = 200

@@ -11,8 +11,8 @@ import (
 	"apikeyd/store"
 )
 
-// uncertain returns the error of a change that may or may not have been made. It keeps only
-// the cause's text: errors.Is must not find in it an error that says that nothing was changed.
+// uncertain returns the error of a change whose outcome is unknown. It keeps only the cause's text: errors.Is
+// must not find an error in it that says that nothing was changed.
 func uncertain(cause error) error {
 	return fmt.Errorf("%w: %s", store.ErrUncertain, cause.Error())
 }
@@ -24,14 +24,14 @@ func uncertain(cause error) error {
 //
 // The next transaction writes its own frames over them, beginning with the first. Each frame's
 // checksum covers all frames before it, so once that transaction is durable, recovery cannot
-// find the failed one any more. settleLog makes such a transaction. Until it has succeeded the
+// find the failed one any more. discardFailed makes such a transaction. Until it has succeeded the
 // outcome is unknown, and no other change is made.
 
 const (
-	// settleFor is how long a failed COMMIT's callers wait for its outcome.
-	settleFor = time.Second
-	// settlePause is the time between two attempts to settle it.
-	settlePause = 50 * time.Millisecond
+	// discardFor is how long the callers of a failed COMMIT wait for its outcome.
+	discardFor = time.Second
+	// discardPause is the time between two attempts to find it out.
+	discardPause = 50 * time.Millisecond
 )
 
 // afterFailedCommit returns what an error of COMMIT means: that nothing was changed, or
@@ -40,54 +40,54 @@ func (e *sqliteEngine) afterFailedCommit(w *writer, cause error) error {
 	if isIncomplete(cause) {
 		return cause
 	}
-	_ = e.condition.translate(cause) // remembers damage
+	_ = e.condition.translate(cause) // latches damage
 	began := time.Now()
-	e.unsettled = began
+	e.failedAt = began
 	for {
-		err := e.settleLog(w)
+		err := e.discardFailed(w)
 		if err == nil {
 			return fmt.Errorf("%w: %w", store.ErrUnavailable, cause)
 		}
-		if time.Since(began) >= settleFor {
+		if time.Since(began) >= discardFor {
 			w.outage.log.Error("the disk failed during a commit: whether the change was made is unknown; no changes are made "+
 				"until the disk works again, and if the server ends before that, the change may come back",
 				"error", cause, "retry_error", err)
-			e.condition.unsettled.Store(true)
+			e.condition.suspended.Store(true)
 			return uncertain(cause)
 		}
-		time.Sleep(settlePause)
+		time.Sleep(discardPause)
 	}
 }
 
 // isIncomplete reports whether an error of COMMIT says that a frame could not be written: the
 // disk is full, or a quota or a limit is reached. The frame that ends a transaction is written
-// last, and recovery ignores all others without it.
+// last, and without it recovery ignores all others.
 func isIncomplete(err error) bool {
 	failure, ok := errors.AsType[*sqlite.Error](err)
 	return ok && (failure.Code()&0xff == sqlite3.SQLITE_FULL || failure.Code() == sqlite3.SQLITE_IOERR_WRITE)
 }
 
-// settleLog makes sure that a COMMIT that failed, if one did, changed nothing.
-func (e *sqliteEngine) settleLog(w *writer) error {
-	if e.unsettled.IsZero() {
+// discardFailed makes sure that a COMMIT that failed, if there was one, changed nothing.
+func (e *sqliteEngine) discardFailed(w *writer) error {
+	if e.failedAt.IsZero() {
 		return nil
 	}
 	if err := e.condition.damaged(); err != nil {
-		return err // writing to it may make it worse
+		return err // writing may make the damage worse
 	}
 	if err := overwrite(w); err != nil {
 		return err
 	}
-	if e.condition.unsettled.Swap(false) {
+	if e.condition.suspended.Swap(false) {
 		w.outage.log.Info("the change whose outcome was unknown was not made; changes are made again",
-			"after", time.Since(e.unsettled).Round(time.Millisecond))
+			"after", time.Since(e.failedAt).Round(time.Millisecond))
 	}
-	e.unsettled = time.Time{}
+	e.failedAt = time.Time{}
 	return nil
 }
 
-// overwrite makes a transaction that writes to the WAL and changes nothing. Setting a value to
-// what it is would not do: SQLite writes no page for that. No owner can have the row's name.
+// overwrite makes a transaction that writes to the WAL and changes nothing. Setting a value to itself is not
+// enough: SQLite writes no page for that. No owner can have this row's name.
 func overwrite(w *writer) error {
 	for _, statement := range [...]string{
 		`BEGIN IMMEDIATE`,

@@ -1,5 +1,5 @@
-// Of this package, not beside it: the plans are those of the very queries that the
-// store runs, and no SQL has to be exported or repeated for it.
+// Internal, because the plans are those of the very queries that the store runs: no SQL has to
+// be exported or repeated.
 package sqlstore
 
 import (
@@ -132,7 +132,7 @@ func TestQueryPlans(t *testing.T) {
 			page + "3; SEARCH api_keys USING INDEX api_keys_owner (owner=?); CORRELATED SCALAR SUBQUERY 2; " +
 				"SEARCH key_uses USING PRIMARY KEY (id=?)" + uses,
 		}},
-		// Of everybody: once through the keys in their order, and not through an index of names.
+		// All owners: one scan of the keys in their order, and not of the index of names.
 		"active keys":      {list(store.Query{Status: apikey.StatusActive, At: time.Now()}), scanned},
 		"expired keys":     {list(store.Query{Status: apikey.StatusExpired, At: time.Now()}), scanned},
 		"expiring keys":    {list(store.Query{Status: apikey.StatusActive, At: time.Now(), ExpiresBefore: time.Now()}), scanned},
@@ -167,7 +167,7 @@ func TestQueryPlans(t *testing.T) {
 			if err := test.run(p); err != nil && !errors.Is(err, sql.ErrNoRows) {
 				t.Fatal(err)
 			}
-			// One line each: no sorting beside an index.
+			// One line each: an index, and no sorting.
 			if diff := cmp.Diff(test.want, p.plans); diff != "" {
 				t.Errorf("the plans differ (-want +got):\n%s", diff)
 			}
@@ -175,7 +175,7 @@ func TestQueryPlans(t *testing.T) {
 	}
 }
 
-// planner notes how SQLite would run each query that it is given, then runs it.
+// planner records SQLite's plan of each query, and then runs the query.
 type planner struct {
 	t     *testing.T
 	db    *sql.DB

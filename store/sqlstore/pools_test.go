@@ -17,8 +17,8 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// Scans that do not end keep nobody else waiting: not look-ups, not probes, not changes,
-// and not the lists of another owner. More of them than one key may have are refused.
+// Scans that do not end delay nobody else: neither look-ups nor probes, changes
+// or the lists of another owner. More of them than one key may have are refused.
 func TestScansThatDoNotEnd(t *testing.T) {
 	t.Parallel()
 	address := postgrestest.Shared(t).Database(t)

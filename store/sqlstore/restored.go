@@ -11,18 +11,18 @@ import (
 	"apikeyd/store/sqlitefile"
 )
 
-// RestoredNote is the name of the note that a database was restored without all that was
+// RestoredNote is the name of the note that a database was restored, perhaps without everything that was
 // revoked since its backup.
 const RestoredNote = "restored"
 
-// Restored says that a database was restored from a backup, and lacks what came after it.
+// Restored says that a database was restored from a backup, and lacks what happened after it.
 type Restored struct {
 	At          time.Time `json:"at"`
-	Knows       time.Time `json:"knows,omitzero"`        // when the backup's last event was
-	ConfirmedAt time.Time `json:"confirmed_at,omitzero"` // when the operator said that it is reconciled
+	Knows       time.Time `json:"knows,omitzero"`        // the time of the backup's last event
+	ConfirmedAt time.Time `json:"confirmed_at,omitzero"` // when the operator said that the database is reconciled
 }
 
-// IsOpen reports whether somebody must still see to it that nothing revoked works again.
+// IsOpen reports whether somebody must still make sure that nothing revoked works again.
 func (r Restored) IsOpen() bool { return !r.At.IsZero() && r.ConfirmedAt.IsZero() }
 
 // NoteRestored records that a database was restored.
@@ -34,7 +34,7 @@ func (db *DB) NoteRestored(ctx context.Context, r Restored) error {
 	return db.write(ctx, func(t *transaction) error { return t.note(RestoredNote, string(text)) })
 }
 
-// ForgetRestored removes what NoteRestored recorded, of a database that was restored anew.
+// ForgetRestored removes what NoteRestored recorded, because the database was restored again.
 func (db *DB) ForgetRestored(ctx context.Context) error {
 	return db.write(ctx, func(t *transaction) error { return t.exec(`DELETE FROM notes WHERE name = $1`, RestoredNote) })
 }
@@ -70,8 +70,8 @@ func readRestored(ctx context.Context, q querier) (r Restored, err error) {
 // ErrNotRestored says that there is no restore to confirm.
 var ErrNotRestored = errors.New("there is no restore to confirm")
 
-// ConfirmRestored records that nothing that was revoked works again, because an operator
-// saw to it. It returns ErrNotRestored if there is nothing to confirm.
+// ConfirmRestored records that an operator made sure that nothing revoked works again. It returns ErrNotRestored
+// if there is nothing to confirm.
 func (db *DB) ConfirmRestored(ctx context.Context) (Restored, error) {
 	r, err := db.Restored(ctx)
 	if err != nil {

@@ -7,10 +7,9 @@ import (
 )
 
 const (
-	// prunedAtOnce is how many events one transaction removes: few enough that the changes
-	// behind it hardly wait.
+	// prunedAtOnce is how many events one transaction removes: few enough that waiting changes hardly notice.
 	prunedAtOnce = 128
-	// prunedSpan is of how much time one call removes the events.
+	// prunedSpan is how much time the events that one call removes may span.
 	prunedSpan = 24 * time.Hour
 )
 
@@ -100,14 +99,14 @@ func (t *transaction) prune(chain string, before, now time.Time) (int, error) {
 	return n, t.exec(`DELETE FROM audit_events WHERE chain = $1 AND id <= $2`, chain, anchor.id)
 }
 
-// oldEvent is what retention must know of an event.
+// oldEvent is what retention needs of an event.
 type oldEvent struct {
 	id, hash []byte
 	seq      int64
 	at       time.Time
 }
 
-// oldestEvents returns the first events of a chain that are left.
+// oldestEvents returns the first remaining events of a chain.
 func oldestEvents(ctx context.Context, q querier, chain string, limit int) (events []oldEvent, err error) {
 	rows, err := q.QueryContext(ctx,
 		`SELECT id, hash, seq, at FROM audit_events WHERE chain = $1 ORDER BY id LIMIT $2`, chain, limit)

@@ -32,8 +32,8 @@ var ErrUnfinished = errors.New("apikeyd migrate-store into this database is not 
 type Schema struct {
 	provider   func(*sql.DB) (*goose.Provider, error)
 	version    func(context.Context, *sql.DB) (int64, error) // 0 for an empty database
-	unfinished string                                        // a query whether a move into it is unfinished
-	empty      error                                         // what an empty database is to those who need a full one
+	unfinished string                                        // a query: whether a move into the database is unfinished
+	empty      error                                         // the error if an empty database is opened as it is
 }
 
 // SchemaOf returns the schema of the kind of database that a name stands for.
@@ -50,8 +50,8 @@ func SchemaOf(name string) Schema {
 	}
 }
 
-// Versions returns a database's version, 0 for an empty one, and the version that this program needs. It refuses
-// what is not ours.
+// Versions returns a database's version, 0 for an empty one, and the version that this program needs. It refuses a
+// database that is not ours.
 func (s Schema) Versions(ctx context.Context, pool *sql.DB) (current, target int64, err error) {
 	provider, err := s.provider(pool)
 	if err != nil {
@@ -95,7 +95,7 @@ func (s Schema) Migrate(ctx context.Context, pool *sql.DB, log *slog.Logger) err
 }
 
 // check refuses a database that is not ours, too new or, unless it may be migrated, too old.
-// It only reads: what is refused stays as it was.
+// It only reads: a refused database stays as it was.
 func (s Schema) check(ctx context.Context, pool *sql.DB, mayMigrate bool) error {
 	current, target, err := s.Versions(ctx, pool)
 	switch {

@@ -12,18 +12,18 @@ import (
 	"apikeyd/apikey"
 )
 
-// Both engines must agree on which letters differ only in case, so they decide for A to Z alone:
-// lower() changes no others, in SQLite and in PostgreSQL's collation "C". Of all other letters
-// only those in the searched text matter, and translate() gives them one case.
+// Both engines must agree on which letters differ only in case. lower() changes only A to Z, in SQLite and in
+// PostgreSQL's collation "C". Of other letters, only those in the searched text matter: translate() gives them
+// one case.
 
-// holds is the condition that a column contains a text, byte for byte. LIKE would treat % and
+// holds returns the condition that a column contains a text, byte for byte. LIKE would treat % and
 // _ as wildcards.
 func (c *conditions) holds(column, text string) string {
 	return `replace(` + column + `, ` + c.arg(text) + `, '') <> ` + column
 }
 
 // addSearch adds the condition that a key's name or owner contains a text, ignoring case, or that
-// its prefix or id matches.
+// its prefix or id matches it.
 func (c *conditions) addSearch(text string) {
 	folded := "lower(name || '\n' || owner)" // no name, owner or searched text contains a line break
 	if from, to := caseVariants(text); from != "" {
@@ -41,12 +41,11 @@ func (c *conditions) addSearch(text string) {
 	c.add(`(` + strings.Join(ways, ` OR `) + `)`)
 }
 
-// minDigits is how many of a prefix's digits find a key without the text before them.
+// minDigits is how many digits of a prefix find a key without the text before them.
 const minDigits = 3
 
-// prefixHolds is the condition that a prefix contains a text, or empty if the text is too short.
-// Keys differ only in the digits after the last "_", so the text must contain some of those:
-// "ak" would find every key.
+// prefixHolds returns the condition that a prefix contains a text; it is empty if the text is too short. Keys
+// differ only in the digits after the last "_", so the text must contain some of them: "ak" would find every key.
 func (c *conditions) prefixHolds(text string) string {
 	word := strings.LastIndexByte(text, '_') + 1
 	digits := len(text) - word
@@ -66,8 +65,8 @@ func isNoDigit(r rune) bool {
 	return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 }
 
-// foldCase returns the same letter for all letters that differ only in case. A to Z are apart
-// from all others, as in lower(): the Kelvin sign is not a k.
+// foldCase returns the same letter for all letters that differ only in case. A to Z never fold with other letters,
+// as in lower(): the Kelvin sign is not a k.
 func foldCase(r rune) rune {
 	if r < utf8.RuneSelf {
 		return unicode.ToLower(r)
@@ -95,7 +94,7 @@ func caseVariants(text string) (from, to string) {
 	return from, to
 }
 
-// registerTranslate gives SQLite the translate(text, from, to) of PostgreSQL, for letters other
+// registerTranslate gives SQLite PostgreSQL's translate(text, from, to), for letters other
 // than ASCII.
 var registerTranslate = sync.OnceFunc(func() {
 	sqlite.MustRegisterDeterministicScalarFunction("translate", 3,

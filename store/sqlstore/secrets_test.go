@@ -13,8 +13,8 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// No database page ever holds a secret, or its random part alone. Names that were
-// stored are found the same way, so the search can fail.
+// No database page ever contains a secret, or its random part alone. Stored names are found
+// the same way, so the search works.
 func TestNoSecretInAnyPage(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)

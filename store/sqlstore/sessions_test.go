@@ -15,7 +15,7 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// Sessions that the database has ended, all at once or by their timeout, cost no call.
+// If the database ends sessions, all at once or by their timeout, no call fails.
 func TestEndedSessions(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Shared(t)
@@ -29,7 +29,7 @@ func TestEndedSessions(t *testing.T) {
 			cluster.SQL(t, "postgres", "SELECT pg_terminate_backend(pid)"+ours+"'"+database+"'")
 		},
 		"idle": func(t *testing.T, _ *sqlstore.DB) {
-			eventually(t, func() bool { // all but that of the node, which is never idle for so long
+			eventually(t, func() bool { // all but the node's, which is never idle for so long
 				return cluster.SQL(t, "postgres", "SELECT count(*) <= 1"+ours+"'"+database+"'") == "t"
 			})
 		},
@@ -52,7 +52,7 @@ func TestEndedSessions(t *testing.T) {
 				end(t, db)
 				for what, attempt := range attempts(t, db, databasetest.Create(t, db, apikey.NewID().String()+"!")) {
 					if what == "UpdateKey" || what == "RotateKey" || what == "EndSecret" || what == "CreateKey" {
-						continue // they would meet what the others did
+						continue // they would conflict with the others
 					}
 					end(t, db)
 					if err := attempt(); err != nil {
@@ -67,7 +67,7 @@ func TestEndedSessions(t *testing.T) {
 	}
 }
 
-// busy has all connections of a store in use for a moment, so that all are there.
+// busy uses all connections of a store at once, so that all of them exist.
 func busy(t *testing.T, db *sqlstore.DB, key apikey.Key) {
 	t.Helper()
 	done := make(chan error)

@@ -33,7 +33,7 @@ func wantErr(t *testing.T, got, want error) {
 	}
 }
 
-// Another process takes away what an acting key may do: the next change sees that.
+// Another process takes a right away from an acting key: the next change notices.
 func TestActorChangedByAnotherProcess(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
@@ -67,7 +67,7 @@ func TestActorChangedByAnotherProcess(t *testing.T) {
 				return db.CreateKey(t.Context(), actor, key)
 			}
 			must(t, create(" 1"))
-			must(t, create(" 2")) // by what is remembered
+			must(t, create(" 2")) // from the cache of acting keys
 			must(t, tt.change(acting))
 			if err := create(" 3"); !tt.want(err) {
 				t.Errorf("error is %v", err)

@@ -7,15 +7,14 @@ import (
 	"sync"
 )
 
-// statements runs queries on a pool or a connection, each prepared once: preparing costs
-// more than most of ours take to run. It is safe for concurrent use. Their texts are
-// constants of this package, so there are only a few.
+// statements runs queries on a pool or a connection, and prepares each once: preparing takes longer than running
+// most of them. It is safe for concurrent use. The texts are constants of this package, so there are only a few.
 type statements struct {
 	on interface {
 		PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
 		QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 	}
-	pinned   *sql.Conn // closed with them; nil if they run on a pool
+	pinned   *sql.Conn // closed with the statements; nil if they run on a pool
 	prepared sync.Map  // text to *sql.Stmt
 }
 
@@ -28,7 +27,7 @@ func (s *statements) statement(ctx context.Context, query string) (*sql.Stmt, er
 		return nil, err
 	}
 	kept, lost := s.prepared.LoadOrStore(query, stmt)
-	if lost { // another was quicker
+	if lost { // another goroutine was faster
 		err = stmt.Close() //nolint:sqlclosecheck // only this one is closed here
 	}
 	return kept.(*sql.Stmt), err

@@ -11,29 +11,29 @@ import (
 	"apikeyd/store/sqlitefile"
 )
 
-// Stats tell what a DB did since it was opened, and how it is now.
+// Stats are the counters of a DB since it was opened, and its state now.
 type Stats struct {
-	Changes map[string]uint64 // that were made, by the action in the audit log
+	Changes map[string]uint64 // that were made, by their action in the audit log
 
 	Batch  Histogram // how many changes each transaction made
 	Commit Histogram // how many seconds each took to become durable
 	Failed uint64    // transactions that were not seen to commit, those in Unknown included
 
 	Unknown   uint64 // transactions whose outcome could not be found out
-	Unsettled bool   // no change is made until the outcome of one is known
+	Suspended bool   // no change is made until the outcome of one is known
 
 	Waiting    int    // changes that wait for the writer now
 	MaxWaiting int    // how many may
 	TooBusy    uint64 // changes that were refused because so many waited
 
-	FailedPolls uint64 // looks for changes of other processes that failed
+	FailedPolls uint64 // polls for changes by other processes that failed
 
 	DatabaseSize int64 // bytes
 	LogSize      int64 // bytes of SQLite's write-ahead log
 }
 
-// Histogram counts values by size: Counts[i] are those of at most Bounds[i] and above the
-// bound before it. The last of Counts, which has no bound, are the rest.
+// Histogram counts values by size: Counts[i] is how many are at most Bounds[i] and above the bound before it.
+// The last of Counts, which has no bound, is the rest.
 type Histogram struct {
 	Bounds []float64
 	Counts []uint64
@@ -91,7 +91,7 @@ func (t *tally) add(counter *uint64) {
 	*counter++
 }
 
-// Stats returns what the database did, and how it is. It costs two look-ups of files.
+// Stats returns the counters. For a file it looks up two sizes.
 func (db *DB) Stats() Stats {
 	t := db.writer.tally
 	var database, log int64 // of a file: a server's own monitoring has its sizes
@@ -102,7 +102,7 @@ func (db *DB) Stats() Stats {
 	defer t.mu.Unlock()
 	return Stats{
 		Changes: maps.Clone(t.changes), Batch: t.batch.clone(), Commit: t.commit.clone(), Failed: t.failed,
-		Unknown: t.unknown, Unsettled: db.condition.unsettled.Load(),
+		Unknown: t.unknown, Suspended: db.condition.suspended.Load(),
 		Waiting: len(db.writer.changes), MaxWaiting: maxWaiting, TooBusy: t.tooBusy.Load(),
 		FailedPolls:  t.failedPolls,
 		DatabaseSize: database, LogSize: log,

@@ -16,7 +16,7 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// What was made is counted, what was refused is not.
+// Changes that were made are counted; refused ones are not.
 func TestStats(t *testing.T) {
 	t.Parallel()
 	db := databasetest.Open(t, databasetest.NewPath(t))
@@ -56,7 +56,7 @@ func TestStats(t *testing.T) {
 	}
 }
 
-// Each key has one status at a time, and every one is counted.
+// Each key has one status at a time, and every key is counted.
 func TestCountByStatus(t *testing.T) {
 	t.Parallel()
 	db := databasetest.Open(t, databasetest.NewPath(t))
@@ -84,7 +84,7 @@ func TestSQLiteHasNoBudget(t *testing.T) {
 	}
 }
 
-// lines is a log that many may write to.
+// lines is a log for concurrent use.
 type lines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -102,7 +102,7 @@ func (l *lines) count(text string) int {
 	return strings.Count(l.text.String(), text)
 }
 
-// That the file is gone is said once, and once that it is back.
+// It is logged once that the file is gone, and once that it is back.
 func TestOutageIsSaidOnce(t *testing.T) {
 	t.Parallel()
 	log, path := &lines{}, databasetest.NewPath(t)

@@ -22,7 +22,7 @@ func (db *DB) Summary(ctx context.Context, owner string, at time.Time) (s store.
 	return s, err
 }
 
-// CountByStatus counts everybody's keys by their status at some time, in a third of the time
+// CountByStatus counts all keys by their status at some time. It takes a third of the time
 // of a Summary.
 func (db *DB) CountByStatus(ctx context.Context, at time.Time) (map[apikey.Status]int, error) {
 	var s store.Summary
@@ -35,8 +35,8 @@ func (db *DB) CountByStatus(ctx context.Context, at time.Time) (map[apikey.Statu
 	}, err
 }
 
-// summarize counts all but the unused keys: how many there are is known, the revoked ones
-// have an index, and of the others most neither rotate nor expire soon.
+// summarize counts everything but unused keys. The total is stored, revoked keys have an index, and most others
+// neither rotate nor expire soon.
 func (db *DB) summarize(ctx context.Context, q querier, owner string, at time.Time) (s store.Summary, err error) {
 	total, err := db.countKeys(ctx, q, store.Query{Owner: owner})
 	if err != nil {

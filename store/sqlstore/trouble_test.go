@@ -11,7 +11,7 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// attempts are one call of every kind that changes something, and Ping.
+// attempts are one call of every kind that changes something, and of Ping.
 func attempts(t *testing.T, db *sqlstore.DB, existing apikey.Key) map[string]func() error {
 	name := "renamed"
 	return map[string]func() error{
@@ -43,7 +43,7 @@ func attempts(t *testing.T, db *sqlstore.DB, existing apikey.Key) map[string]fun
 	}
 }
 
-// reads are the outcomes of one call of every kind that reads.
+// reads returns the errors of one call of every kind that reads.
 func reads(t *testing.T, db *sqlstore.DB, existing apikey.Key) map[string]error {
 	_, key := db.Key(t.Context(), store.ByID(existing.ID))
 	_, keys := db.Keys(t.Context(), store.Query{Limit: 1, Status: apikey.StatusActive, At: time.Now()})
@@ -52,7 +52,7 @@ func reads(t *testing.T, db *sqlstore.DB, existing apikey.Key) map[string]error 
 	return map[string]error{"Key": key, "Keys": keys, "KeyIDs": ids, "AuditEvents": events}
 }
 
-// SQLite would go on writing to a file that nobody will ever find again.
+// SQLite would keep writing to a file that is gone.
 func TestLostFile(t *testing.T) {
 	t.Parallel()
 	tests := map[string]func(path string) error{
@@ -109,7 +109,7 @@ func TestWaitsForLock(t *testing.T) {
 		_, err := db.RevokeKey(t.Context(), databasetest.Operator, store.ByID(key.ID))
 		wrote <- err
 	}()
-	// Reading goes on meanwhile, and nothing was written: the lock is still held.
+	// Meanwhile reads work, and nothing was written: the lock is still held.
 	got, err := db.Key(t.Context(), store.ByID(key.ID))
 	must(t, err)
 	if got.IsRevoked() {
@@ -124,8 +124,8 @@ func TestWaitsForLock(t *testing.T) {
 	must(t, <-wrote)
 }
 
-// A crash while the empty file was being set up leaves a journal that only a writer
-// may undo.
+// A crash while the empty file was set up leaves a journal that only a writable connection
+// can roll back.
 func TestHotJournal(t *testing.T) {
 	t.Parallel()
 	crashed, path := databasetest.NewPath(t), databasetest.NewPath(t)
@@ -148,7 +148,7 @@ func TestHotJournal(t *testing.T) {
 	databasetest.Create(t, databasetest.Open(t, path), "ci")
 }
 
-// What a file says that is not there any more may be long out of date.
+// The contents of a file that is gone may be out of date.
 func TestLostFileIsNotRead(t *testing.T) {
 	t.Parallel()
 	path := databasetest.NewPath(t)
@@ -156,7 +156,7 @@ func TestLostFileIsNotRead(t *testing.T) {
 	key := databasetest.Create(t, db, "ci")
 	must(t, os.Rename(path, path+".moved"))
 	other, _ := databasetest.Draft(t, "other")
-	wantErr(t, db.CreateKey(t.Context(), databasetest.Operator, other), store.ErrUnavailable) // it looks
+	wantErr(t, db.CreateKey(t.Context(), databasetest.Operator, other), store.ErrUnavailable) // the writer looks for the file
 	for name, err := range reads(t, db, key) {
 		if err == nil {
 			t.Errorf("%s succeeded", name)

@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// maxScans is how many scans of one key may run or wait.
+	// maxScans is how many scans for one key may run or wait.
 	maxScans = 16
-	// maxScansWaiting is how many of all keys may wait.
+	// maxScansWaiting is how many scans for all keys may wait.
 	maxScansWaiting = 1024
 )
 
@@ -22,28 +22,28 @@ var (
 	errScansFull    = fmt.Errorf("%w: %d wait", store.ErrTooManyScans, maxScansWaiting)
 )
 
-// turns shares the connections for scans among those who ask. One owner has at most half
-// of them at once, however many keys it has; a free one goes to the waiting owner that has
-// the fewest, and of several to the one that was served longest ago.
+// turns shares the connections for scans among callers. One owner has at most half of them at once, however many
+// keys it has. A free one goes to the waiting owner that has the fewest, and of several to the one that was
+// served longest ago.
 type turns struct {
 	mu      sync.Mutex
 	free    int
 	each    int // how many one owner may have
 	owners  map[string]*share
 	keys    map[apikey.ID]int // scans that run or wait
-	waiting []*turn           // first come
-	served  int64             // turns that were given
+	waiting []*turn           // first come, first served
+	served  int64             // how many turns were given
 }
 
 // share is what an owner has.
 type share struct {
 	running, waiting int
-	last             int64 // the number of the last turn that it was given
+	last             int64 // the number of its last turn
 }
 
 type turn struct {
 	owner *share
-	given chan struct{} // closed when it has come
+	given chan struct{} // closed when the turn comes
 }
 
 func newTurns(connections int) *turns {
@@ -53,7 +53,7 @@ func newTurns(connections int) *turns {
 	}
 }
 
-// take waits for a turn and returns what ends it. It returns store.ErrTooManyScans, or the
+// take waits for a turn and returns the function that ends it. It returns store.ErrTooManyScans, or the
 // error of ctx.
 func (t *turns) take(ctx context.Context, who store.Asker) (done func(), err error) {
 	t.mu.Lock()
@@ -100,7 +100,7 @@ func (t *turns) end(who store.Asker, owner *share) {
 	t.give()
 }
 
-// leave forgets a scan, and whoever has no other.
+// leave removes a scan, and keys and owners that have no other.
 func (t *turns) leave(who store.Asker, owner *share) {
 	if t.keys[who.Key]--; t.keys[who.Key] == 0 {
 		delete(t.keys, who.Key)
@@ -110,7 +110,7 @@ func (t *turns) leave(who store.Asker, owner *share) {
 	}
 }
 
-// give gives out what is free.
+// give gives out free connections.
 func (t *turns) give() {
 	for t.free > 0 {
 		var next *turn

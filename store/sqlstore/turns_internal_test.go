@@ -12,14 +12,14 @@ import (
 	"apikeyd/store"
 )
 
-// queue is turns and the scans that were asked for.
+// queue is turns, with the scans that asked for one.
 type queue struct {
 	*testing.T
 	*turns
 	running map[string][]func() // what ends them, by owner
 }
 
-// ask asks for a turn, and returns when it was given or waits.
+// ask asks for a turn, and returns once the scan runs or waits.
 func (q *queue) ask(ctx context.Context, owner string, key apikey.ID) {
 	go func() {
 		done, err := q.take(ctx, store.Asker{Owner: owner, Key: key})
@@ -53,7 +53,7 @@ func (q *queue) want(running map[string]int) {
 }
 
 // However much one owner asks for, with however many keys, another's scan begins at once,
-// and a third one's with the next turn that is free.
+// and a third owner's with the next free turn.
 func TestTurns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -72,7 +72,7 @@ func TestTurns(t *testing.T) {
 		q.want(map[string]int{"greedy": 1, "other": 2, "third": 1})
 		q.finish("third")
 		q.want(map[string]int{"greedy": 2, "other": 2, "third": 0})
-		// Of two that have as many, the one that was served longer ago is next.
+		// Of two owners with as many scans, the one that was served longer ago is next.
 		q.finish("other")
 		q.want(map[string]int{"greedy": 2, "other": 2})
 		for range 39 {
@@ -86,7 +86,7 @@ func TestTurns(t *testing.T) {
 	})
 }
 
-// Who gives up waiting leaves nothing behind.
+// A caller that gives up waiting leaves nothing behind.
 func TestTurnsGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -103,7 +103,7 @@ func TestTurnsGivenUp(t *testing.T) {
 	})
 }
 
-// One key's scans are bounded, whether they run or wait. The program's own are not.
+// One key's scans are limited, whether they run or wait. The program's own are not.
 func TestTurnsOfOneKey(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -129,7 +129,7 @@ func TestTurnsOfOneKey(t *testing.T) {
 	})
 }
 
-// Whatever may take long takes a turn; what is short does not wait for any.
+// Everything that may take long takes a turn; short reads do not wait for one.
 func TestWhatTakesTurns(t *testing.T) {
 	t.Parallel()
 	db, err := Open(t.Context(), Options{Path: filepath.Join(t.TempDir(), "keys.db"), Serve: true})

@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// statementTimeout bounds what PostgreSQL, or the way there, may take for one statement. A
-// transaction of many changes that goes on, if slowly, comes to its end.
+// statementTimeout bounds one statement, PostgreSQL's time and the network's. A transaction of many changes that
+// makes slow progress still finishes.
 const statementTimeout = 5 * time.Second
 
-// writeConn is the connection that writes to PostgreSQL. After a failure it is another one.
-// Only the writer uses it.
+// writeConn is the connection that writes to PostgreSQL. After a failure it connects again. Only the writer uses
+// it.
 type writeConn struct {
 	pool   *sql.DB
 	conn   *sql.Conn
-	ctx    context.Context //nolint:containedctx // of the statement that runs, which is nobody else's
+	ctx    context.Context //nolint:containedctx // of the running statement: the writer has one at a time
 	cancel context.CancelFunc
 }
 
-// open makes sure of a connection.
+// open connects unless there is a connection.
 func (c *writeConn) open() (err error) {
 	c.begin()
 	if c.conn == nil {
@@ -28,7 +28,7 @@ func (c *writeConn) open() (err error) {
 	return err
 }
 
-// begin gives a statement its time. The one before has come to its end.
+// begin starts the time of a statement. The previous one has ended.
 func (c *writeConn) begin() {
 	c.cancelLast()
 	c.ctx, c.cancel = context.WithTimeout(context.Background(), statementTimeout)
@@ -41,7 +41,7 @@ func (c *writeConn) cancelLast() {
 	}
 }
 
-// drop gives the connection up. The pool knows whether it is still good.
+// drop returns the connection. The pool knows whether it is still usable.
 func (c *writeConn) drop() {
 	if c.conn != nil {
 		_ = c.conn.Close()
@@ -76,8 +76,8 @@ func (c *writeConn) close() error {
 	return nil
 }
 
-// unprepared runs statements on a pool as they are: the driver remembers them, or does not
-// where the URL says so, because a pooler between changes the connections.
+// unprepared runs statements on a pool as they are: the driver caches them, unless the URL says otherwise, because
+// a pooler in between changes connections.
 type unprepared struct{ *sql.DB }
 
 func (u unprepared) exec(query string, args ...any) error {
@@ -85,4 +85,4 @@ func (u unprepared) exec(query string, args ...any) error {
 	return err
 }
 
-func (u unprepared) close() error { return nil } // the pool is closed for itself
+func (u unprepared) close() error { return nil } // the pool is closed separately

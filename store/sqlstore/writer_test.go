@@ -1,4 +1,4 @@
-// Of this package: a test decides which changes meet in one transaction.
+// Internal, because the tests decide which changes share a transaction.
 package sqlstore
 
 import (
@@ -15,7 +15,7 @@ import (
 	"apikeyd/store"
 )
 
-// held is a database whose writer is held up, so that changes gather behind it.
+// held is a database whose writer is blocked, so that changes gather.
 type held struct {
 	*testing.T
 	db      *DB
@@ -31,7 +31,7 @@ func hold(t *testing.T) *held {
 	started, released := make(chan struct{}), make(chan struct{})
 	var first sync.WaitGroup
 	first.Go(func() {
-		err := db.writer.change(context.Background(), func(*transaction) error {
+		err := db.writer.submit(context.Background(), func(*transaction) error {
 			close(started)
 			<-released
 			return nil
@@ -57,7 +57,7 @@ func (h *held) begin(ctx context.Context, do func(*transaction) error) <-chan er
 	before := len(h.db.writer.changes)
 	done := make(chan error, 1)
 	go func() {
-		err := h.db.writer.change(ctx, do)
+		err := h.db.writer.submit(ctx, do)
 		done <- err
 	}()
 	for len(h.db.writer.changes) == before {
@@ -154,7 +154,7 @@ func TestWaitingChangeIsGivenUp(t *testing.T) {
 	h.wantNames("kept")
 }
 
-// A caller that gives up while its change is being made learns what became of it.
+// A caller that gives up while its change is being made still gets the result.
 func TestChangeInFlightIsAnswered(t *testing.T) {
 	t.Parallel()
 	h := hold(t)
@@ -177,7 +177,7 @@ func TestTooManyWaiting(t *testing.T) {
 	var wg sync.WaitGroup
 	for range maxWaiting {
 		wg.Go(func() {
-			if err := h.db.writer.change(t.Context(), func(*transaction) error { return nil }); err != nil {
+			if err := h.db.writer.submit(t.Context(), func(*transaction) error { return nil }); err != nil {
 				t.Error(err)
 			}
 		})
@@ -185,7 +185,7 @@ func TestTooManyWaiting(t *testing.T) {
 	for len(h.db.writer.changes) < maxWaiting {
 		time.Sleep(time.Millisecond)
 	}
-	err := h.db.writer.change(t.Context(), h.insert("one too many"))
+	err := h.db.writer.submit(t.Context(), h.insert("one too many"))
 	if !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("error is %v, want %v", err, store.ErrUnavailable)
 	}
@@ -194,14 +194,14 @@ func TestTooManyWaiting(t *testing.T) {
 	}
 	h.release()
 	wg.Wait()
-	if err := h.db.writer.change(t.Context(), h.insert("afterwards")); err != nil {
+	if err := h.db.writer.submit(t.Context(), h.insert("afterwards")); err != nil {
 		t.Error(err)
 	}
 	h.wantNames("afterwards")
 }
 
-// What waits is made in the order in which it came, in transactions of at most maxBatch,
-// with last-used times behind it.
+// Waiting changes are made in the order of their arrival, in batches of at most maxBatch,
+// with last-used times after them.
 func TestOrder(t *testing.T) {
 	t.Parallel()
 	h := hold(t)
@@ -232,7 +232,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// The changes that gathered are one transaction: its rows appear together.
+// Gathered changes are one transaction: their rows appear together.
 func TestGatheredChangesAreOneTransaction(t *testing.T) {
 	t.Parallel()
 	h := hold(t)
@@ -271,7 +271,7 @@ func TestClosedWhileWaiting(t *testing.T) {
 	if err := <-closed; err != nil {
 		t.Error(err)
 	}
-	if err := h.db.writer.change(t.Context(), h.insert("later")); !errors.Is(err, errClosed) {
+	if err := h.db.writer.submit(t.Context(), h.insert("later")); !errors.Is(err, errClosed) {
 		t.Errorf("after closing: %v", err)
 	}
 	if err := h.db.writer.background(t.Context(), h.insert("later")); !errors.Is(err, errClosed) {
@@ -279,7 +279,7 @@ func TestClosedWhileWaiting(t *testing.T) {
 	}
 }
 
-// A refusal whose reason was undone with the transaction is no refusal.
+// If the reason of a refusal was rolled back with the transaction, the change is not refused.
 func TestRefusalsOfAnUndoneTransaction(t *testing.T) {
 	t.Parallel()
 	h := hold(t)
@@ -294,12 +294,12 @@ func TestRefusalsOfAnUndoneTransaction(t *testing.T) {
 		}
 	}
 	h.wantNames()
-	if err := h.db.writer.change(t.Context(), h.insert("a")); err != nil {
+	if err := h.db.writer.submit(t.Context(), h.insert("a")); err != nil {
 		t.Error(err)
 	}
 }
 
-// Of several changes that break their transaction, each harms itself alone.
+// Of several changes that break their transaction, each fails alone.
 func TestSeveralFailures(t *testing.T) {
 	t.Parallel()
 	h := hold(t)

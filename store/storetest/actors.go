@@ -63,26 +63,26 @@ func testAuthority(f *fixture) {
 	admin := f.create("acme", "admin", apikey.ScopeAdmin)
 	stranger := f.create("other", "stranger")
 
-	// keys:write is asked for again, inside the transaction.
+	// keys:write is checked again inside the transaction.
 	for _, attempt := range f.attempts(store.ByID(reader.ID)) {
 		f.wantDenied(attempt(actorOf(reader)))
 	}
-	// A key with scopes that the actor lacks is out of bounds, revoked or not.
+	// A key with scopes that the actor lacks is out of its reach, revoked or not.
 	f.wantDenied(second(f.rename(actorOf(writer), store.ByID(admin.ID), "mine")))
 	f.wantDenied(second(f.RevokeKey(f.ctx(), actorOf(writer), store.ByID(admin.ID))))
-	// Nor can it make or raise one.
+	// Nor can it create such a key, or add such scopes to one.
 	f.wantDenied(f.CreateKey(f.ctx(), actorOf(writer), f.draft("acme", "child", apikey.ScopeAdmin)))
 	f.wantDenied(f.CreateKey(f.ctx(), actorOf(writer), f.draft("acme", "child", "datasets:read")))
 	for _, ref := range []store.Ref{store.ByID(writer.ID), store.ByID(reader.ID)} {
 		raised := apikey.Scopes{apikey.ScopeRead, apikey.ScopeVerify}
 		f.wantDenied(second(f.UpdateKey(f.ctx(), actorOf(writer), ref, apikey.Change{Scopes: &raised})))
 	}
-	// Another owner's key is not there at all.
+	// For the actor, another owner's key does not exist.
 	f.wantDenied(f.CreateKey(f.ctx(), actorOf(writer), f.draft("other", "child")))
 	f.wantErr(second(f.rename(actorOf(writer), store.ByID(stranger.ID), "mine")), store.ErrNotFound)
 	f.wantErr(second(f.RevokeKey(f.ctx(), actorOf(writer), store.ByID(stranger.ID))), store.ErrNotFound)
 
-	// What it may do, and what an admin may.
+	// What the actor may do, and what an admin may.
 	f.must(f.CreateKey(f.ctx(), actorOf(writer), f.draft("acme", "child", apikey.ScopeWrite)))
 	f.must(second(f.rename(actorOf(writer), store.ByID(reader.ID), "reader 2")))
 	f.must(f.CreateKey(f.ctx(), actorOf(admin), f.draft("other", "from admin", "datasets:read")))
@@ -90,8 +90,8 @@ func testAuthority(f *fixture) {
 	f.must(second(f.RevokeKey(f.ctx(), actorOf(writer), store.ByID(writer.ID))))
 }
 
-// testActorRace changes keys with one actor while its secret is ended, in each way: what
-// was changed must have been changed before.
+// testActorRace changes keys with one actor while its secret ends, in each way: all changes
+// must have been made before the end.
 func testActorRace(f *fixture) {
 	ends := []func(apikey.Key){
 		func(key apikey.Key) { f.revoke(store.ByID(key.ID)) },
@@ -162,7 +162,7 @@ func testAudit(f *fixture) {
 	f.must(second(f.rename(actor, store.ByID(key.ID), "cd")))
 	f.must(second(f.RevokeKey(f.ctx(), operator, store.ByID(key.ID))))
 	f.must(second(f.RevokeKey(f.ctx(), operator, store.ByID(key.ID))))
-	// What fails leaves no trace.
+	// A failed change leaves no trace.
 	f.wantErr(f.CreateKey(f.ctx(), actor, f.draft("acme", "admin")), store.ErrNameTaken)
 	f.wantErr(second(f.rename(actor, store.ByID(key.ID), "x")), store.ErrRevoked)
 

@@ -15,7 +15,7 @@ import (
 	"apikeyd/store"
 )
 
-// wantEvents compares events but for what no test can know: their ids, and their places.
+// wantEvents compares events, except for their ids and their places in the chain.
 func (f *fixture) wantEvents(got []store.Event, want ...store.Event) {
 	f.Helper()
 	diff := cmp.Diff(want, got, cmpopts.IgnoreFields(store.Event{}, "ID", "Mark"), cmpopts.EquateEmpty())
@@ -24,7 +24,7 @@ func (f *fixture) wantEvents(got []store.Event, want ...store.Event) {
 	}
 }
 
-// changed is what an event says of a field; a nil value is absent.
+// changed is an event's entry about a field; a nil value is absent.
 func (f *fixture) changed(field string, from, to any) apikey.Difference {
 	return apikey.Difference{Field: field, From: f.canonical(from), To: f.canonical(to)}
 }
@@ -41,7 +41,7 @@ func (f *fixture) canonical(value any) jsontext.Value {
 	return canonical
 }
 
-// creation is what the event of a new key without a rate limit says.
+// creation returns the changes in the event of a new key without a rate limit.
 func (f *fixture) creation(key apikey.Key) apikey.Differences {
 	return apikey.Differences{
 		f.changed("expires_at", nil, apikey.Timestamp(key.ExpiresAt)), f.changed("metadata", nil, key.Metadata),
@@ -143,7 +143,7 @@ func testEventFilters(f *fixture) {
 	}
 }
 
-// lines says of events what they did, and to which key.
+// lines describes events: the action, and the key.
 func lines(events []store.Event) string {
 	var all []string
 	for _, event := range events {
@@ -152,7 +152,7 @@ func lines(events []store.Event) string {
 	return strings.Join(all, ", ")
 }
 
-// testEventPages reads on while events come, and while the clock goes back.
+// testEventPages reads pages while events are added, and while the clock is set back.
 func testEventPages(f *fixture) {
 	for i := range 7 {
 		f.create("acme", numbered(i))
@@ -209,7 +209,7 @@ func testEachEvent(f *fixture) {
 	}
 }
 
-// wantChains wants whole chains with so many events, and returns the first.
+// wantChains fails the test unless all chains are sound and have so many events. It returns the first.
 func (f *fixture) wantChains(events int, expected ...store.Mark) store.ChainReport {
 	f.Helper()
 	reports, err := f.VerifyAudit(f.ctx(), expected...)
@@ -229,7 +229,7 @@ func (f *fixture) wantChains(events int, expected ...store.Mark) store.ChainRepo
 	return reports[0]
 }
 
-// testChain has many writers, of whom most are refused.
+// testChain has many writers, most of which are refused.
 func testChain(f *fixture) {
 	if got := f.wantChains(0); got.Head.Seq != 0 {
 		f.Errorf("an empty log ends at %+v", got.Head)
@@ -299,13 +299,13 @@ func testPruneEvents(f *fixture) {
 	if oldest := f.events()[99]; oldest.Name != numbered(200) {
 		f.Errorf("the oldest event is about %s", oldest.Name)
 	}
-	f.wantChains(100, anchor.Anchor) // what was removed last can still be named
+	f.wantChains(100, anchor.Anchor) // the last removed event can still be named
 	gone := anchor.Anchor
 	gone.Seq--
 	if reports, err := f.VerifyAudit(f.ctx(), gone); err != nil || len(reports[0].Faults) != 1 {
 		f.Errorf("a mark that was pruned: %+v (%v)", reports, err)
 	}
-	// All of them, and the chain goes on.
+	// After removing all of them, the chain continues.
 	prune(f.clock.Now(), 100)
 	f.wantChains(0, head)
 	f.create("acme", "afterwards")

@@ -83,7 +83,7 @@ func testFilters(f *fixture) {
 	}
 }
 
-// A clock that was set back: a key is used before it was made, and yet no older than it is.
+// After the clock was set back, a key is used before its creation, and is not older for that.
 func testUnusedFromCreation(f *fixture) {
 	start := f.clock.Now()
 	key := f.create("acme", "ahead")

@@ -59,8 +59,8 @@ func testNames(f *fixture) {
 	second := f.create("acme", "ci")
 	f.wantKey(f.get(store.ByName("acme", "ci")), second)
 
-	// Two keys of one name, revoked within one millisecond, are no clash; nor is the
-	// earlier one in the way of finding the later.
+	// Two keys with one name that were revoked within one millisecond do not clash, and a
+	// look-up finds the later one.
 	f.clock.Advance(time.Millisecond)
 	second = f.revoke(store.ByID(second.ID))
 	third := f.create("acme", "ci")
@@ -188,7 +188,7 @@ func testList(f *fixture) {
 	f.wantList(store.Query{Owner: "nobody", Limit: 2}, nil)
 }
 
-// wantList reads all pages of a query, by Offset and then by After.
+// wantList checks all pages of a query, by Offset and then by After.
 func (f *fixture) wantList(q store.Query, want []string) {
 	f.Helper()
 	var got []string
@@ -215,7 +215,7 @@ func (f *fixture) wantList(q store.Query, want []string) {
 	}
 }
 
-// walk reads all pages by After.
+// walk returns the keys of all pages, by After.
 func (f *fixture) walk(q store.Query, seen func(apikey.Key)) {
 	f.Helper()
 	for {
@@ -282,7 +282,7 @@ func testCancelled(f *fixture) {
 	key := f.draft("acme", "ci")
 	f.wantErr(f.CreateKey(ctx, operator, key), context.Canceled)
 	other := f.create("acme", "other")
-	for range 50 { // whoever tosses a coin is found out
+	for range 50 { // a random order would be noticed
 		f.wantErr(f.RecordUses(ctx, map[apikey.ID]time.Time{other.ID: f.clock.Now()}), context.Canceled)
 	}
 	f.wantKey(f.get(store.ByID(other.ID)), other)

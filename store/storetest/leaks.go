@@ -15,7 +15,7 @@ func finder(key apikey.Key) store.Actor {
 	return store.Actor{Key: key.ID, Secret: key.SecretHash, Via: "leak report", Address: "2001:db8::1", RequestID: "R2"}
 }
 
-// end ends a secret that must be there to end, and returns its event.
+// end ends a secret, which must succeed, and returns the event.
 func (f *fixture) end(actor store.Actor) (apikey.Key, store.Event) {
 	f.Helper()
 	before := len(f.events())
@@ -28,8 +28,8 @@ func (f *fixture) end(actor store.Actor) (apikey.Key, store.Event) {
 	return key, events[0]
 }
 
-// wantLeak wants the event of a report that ended a secret of a key. graceEnd is that of a
-// grace which ended with it.
+// wantLeak checks the event of a report that ended a secret. graceEnd is the end of a grace
+// that ended with it.
 func (f *fixture) wantLeak(got store.Event, key apikey.Key, revoked bool, graceEnd time.Time) {
 	f.Helper()
 	want := store.Event{At: f.clock.Now(), Action: store.ActionLeak, Key: key.ID, Owner: key.Owner, Name: key.Name,
@@ -85,7 +85,7 @@ func testEndGraceSecret(f *fixture) {
 	f.wantLeak(event, key, false, graceEnd)
 	f.wantErr(second(f.EndSecret(f.ctx(), old)), store.ErrNotFound)
 
-	// The current one is as good as it was, also for ending.
+	// The current secret works as before, and can be ended too.
 	_, event = f.end(finder(rotated))
 	f.wantLeak(event, key, true, time.Time{})
 }

@@ -10,12 +10,12 @@ import (
 	"apikeyd/store"
 )
 
-// from replaces the secret that key shows.
+// from replaces the current secret of key.
 func from(key apikey.Key, grace time.Duration) apikey.Rotation {
 	return apikey.Rotation{From: key.SecretHash, To: key.NewSecret().Hash(), Grace: grace}
 }
 
-// rotate gives a key another secret, and returns it as it is then.
+// rotate gives a key another secret, and returns the key as it is then.
 func (f *fixture) rotate(key apikey.Key, grace time.Duration) apikey.Key {
 	f.Helper()
 	rotated, err := f.RotateKey(f.ctx(), operator, store.ByID(key.ID), from(key, grace))
@@ -27,7 +27,7 @@ func testRotation(f *fixture) {
 	const month = 30 * 24 * time.Hour
 	tests := map[string]struct {
 		grace, wait time.Duration // wait comes first
-		kept        time.Duration // how long the old secret stays good; 0 is not at all
+		kept        time.Duration // how long the old secret stays valid; 0 is not at all
 	}{
 		"no grace":                  {0, 0, 0},
 		"a minute":                  {time.Minute, 0, time.Minute},
@@ -51,7 +51,7 @@ func testRotation(f *fixture) {
 		f.wantKey(f.get(store.ByID(key.ID)), want)
 		f.wantKey(f.get(store.ByID(other.ID)), other)
 
-		// Once more: what was old is gone, what was current is old.
+		// Once more: the old secret is gone, and the current one is old now.
 		again := f.rotate(got, 0)
 		if again.OldSecretHash != (apikey.Hash{}) || again.SecretHash == got.SecretHash {
 			f.Errorf("%s: a second rotation left the first one's secrets", name)
@@ -85,8 +85,8 @@ func testRotationRefused(f *fixture) {
 	f.wantErr(attempt(operator, store.Ref{ID: once.ID, Owner: "other"}, from(twice, 0)), store.ErrNotFound)
 	f.wantErr(attempt(operator, store.ByName("acme", "Reader"), from(reader, 0)), store.ErrNotFound)
 	f.wantErr(attempt(operator, store.ByID(revoked.ID), from(revoked, 0)), store.ErrRevoked)
-	// What is replaced must be the current secret: not the old one, in its grace or not,
-	// not another key's, not none.
+	// Only the current secret can be replaced: not the old one, in its grace or not,
+	// not another key's, and not none.
 	f.wantErr(attempt(operator, store.ByID(once.ID), from(once, 0)), store.ErrRotated)
 	f.wantErr(attempt(operator, store.ByID(once.ID), from(once, time.Minute)), store.ErrRotated)
 	f.wantErr(attempt(operator, store.ByID(once.ID), from(reader, 0)), store.ErrRotated)
@@ -96,7 +96,7 @@ func testRotationRefused(f *fixture) {
 	f.wantDenied(attempt(actorOf(writer), store.ByID(admin.ID), from(admin, 0)))
 	f.wantErr(attempt(actorOf(writer), store.ByID(stranger.ID), from(stranger, 0)), store.ErrNotFound)
 	f.wantErr(attempt(actorOf(writer), store.ByName("other", "stranger"), from(stranger, 0)), store.ErrNotFound)
-	// Who may not do it learns nothing about the key on the way.
+	// A caller without the right learns nothing about the key.
 	f.wantDenied(attempt(actorOf(writer), store.ByID(admin.ID), from(reader, 0)))
 	f.wantDenied(attempt(actorOf(writer), store.ByID(revokedAdmin.ID), from(revokedAdmin, 0)))
 
@@ -116,13 +116,13 @@ func (f *fixture) all() []apikey.Key {
 func testRotatedActor(f *fixture) {
 	key := f.create("acme", "writer", apikey.ScopeRead, apikey.ScopeWrite)
 	old := actorOf(key)
-	// It may rotate itself, and goes on with the old secret until its grace ends.
+	// A key may rotate itself, and use the old secret until its grace ends.
 	key, err := f.RotateKey(f.ctx(), old, store.ByID(key.ID), from(key, time.Minute))
 	f.must(err)
 	good := func(actor store.Actor) {
 		f.Helper()
 		target := f.create("acme", "target "+apikey.NewID().String())
-		// A revocation ends what the others need.
+		// A revocation would end what the other attempts need.
 		for _, verb := range []string{"create", "update", "rotate", "revoke"} {
 			if err := f.attempts(store.ByID(target.ID))[verb](actor); err != nil {
 				f.Errorf("%s: %v", verb, err)
@@ -149,7 +149,7 @@ func testRotatedActor(f *fixture) {
 	gone(old)
 	good(actorOf(key))
 
-	// A grace ends at once when the next rotation, or a report, comes.
+	// The next rotation or report ends a grace at once.
 	middle := actorOf(key)
 	key = f.rotate(key, time.Minute)
 	good(middle)
@@ -195,7 +195,7 @@ func testConcurrentRotations(f *fixture) {
 		}
 		stored := f.get(store.ByID(key.ID))
 		for _, winner := range got {
-			if winner.OldSecretHash == key.SecretHash { // the losers get the key as it was
+			if winner.OldSecretHash == key.SecretHash { // the losers get the unchanged key
 				f.wantKey(stored, winner)
 			}
 		}

@@ -11,7 +11,7 @@ import (
 	"apikeyd/store"
 )
 
-// add stores a key made from a draft, of an hour if the draft does not say.
+// add stores a key with these settings, valid for an hour by default.
 func (f *fixture) add(d apikey.Settings) apikey.Key {
 	f.Helper()
 	if d.ExpiresAt.IsZero() {
@@ -26,7 +26,7 @@ func (f *fixture) add(d apikey.Settings) apikey.Key {
 	return key
 }
 
-// metadataSamples are what a careless encoding would damage.
+// metadataSamples would be damaged by a careless encoding.
 func metadataSamples() map[string]apikey.Metadata {
 	full := apikey.Metadata{}
 	for i := range 20 {
@@ -106,7 +106,7 @@ func testChangeSettings(f *fixture) {
 		}
 	}
 	f.wantKey(f.get(store.ByID(other.ID)), other)
-	// What ends a key, or its secret, leaves its settings.
+	// Ending a key or its secret does not change its settings.
 	rotated := f.rotate(other, time.Minute)
 	revoked := f.revoke(store.ByID(other.ID))
 	for _, key := range []apikey.Key{rotated, revoked, f.get(store.ByID(other.ID))} {
@@ -138,7 +138,7 @@ func testRateLimitAuthority(f *fixture) {
 	f.must(create(writer, slow))
 	f.must(change(writer, slow))
 	f.must(change(admin, fast))
-	// What counts is the acting key as it is now, not as it was when it was let in.
+	// The acting key counts as it is now, not as it was at authentication.
 	f.wantDenied(create(writer, slow))
 	f.must(create(writer, fast))
 }

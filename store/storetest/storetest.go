@@ -1,5 +1,5 @@
-// Package storetest is the conformance suite of store.Store: what the interface
-// promises, checked against a real database.
+// Package storetest is the conformance suite of store.Store: it checks what the interface
+// promises against a real database.
 package storetest
 
 import (
@@ -16,8 +16,7 @@ import (
 	"apikeyd/store"
 )
 
-// Clock is a clock that stands still until it is told to move. It is safe for
-// concurrent use.
+// Clock stands still until it is advanced. It is safe for concurrent use.
 type Clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -42,7 +41,7 @@ func (c *Clock) Advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// Run checks a Store. open must return a fresh, empty one that uses now as its
+// Run checks a Store. open must return a fresh, empty Store that uses now as its
 // clock and is closed when the test ends.
 func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store) {
 	t.Helper()

@@ -53,8 +53,8 @@ func testRotatingFilter(f *fixture) {
 	f.wantList(store.Query{Limit: 9}, all)
 }
 
-// Keys of all kinds, at the moments when they become another: each number of a summary is
-// how many keys the same question of a list finds.
+// Keys of all kinds, at the moments when their status changes: each number of a summary is
+// how many keys a list with the same filters finds.
 func testSummary(f *fixture) {
 	start := f.clock.Now()
 	const ms, day = time.Millisecond, 24 * time.Hour

@@ -11,8 +11,8 @@ import (
 	"apikeyd/store"
 )
 
-// testWalk changes keys in every way between the pages of a walk. Each key that passes the
-// filters from the beginning to the end must be returned once, and none twice.
+// testWalk changes keys in every way between the pages of a walk. Each key that matches from the
+// beginning to the end must be returned once, and none twice.
 func testWalk(f *fixture) {
 	for seed := range uint64(12) {
 		w := &walker{fixture: f, random: rand.New(rand.NewPCG(seed, 15)), owner: fmt.Sprint("owner ", seed)} //nolint:gosec // G404: to be repeated

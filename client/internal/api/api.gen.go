@@ -124,7 +124,9 @@ type ApiKeyCreate struct {
 	//
 	//
 	// Example: customer-42
-	Owner     *Owner            `json:"owner,omitempty"`
+	Owner *Owner `json:"owner,omitempty"`
+
+	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`
 	RateLimit *RateLimitSetting `json:"rate_limit,omitempty"`
 
 	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
@@ -255,7 +257,9 @@ type ApiKeyUpdate struct {
 	//
 	//
 	// Example: ci-pipeline
-	Name      *Name             `json:"name,omitempty"`
+	Name *Name `json:"name,omitempty"`
+
+	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`
 	RateLimit *RateLimitSetting `json:"rate_limit,omitempty"`
 
 	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
@@ -516,19 +520,27 @@ type AuditScopesChange struct {
 
 // AuditTextChange The old and the new text
 type AuditTextChange struct {
-	// From Example: ci-pipeline
+	// From Before the change; absent if there was nothing
+	//
+	// Example: ci-pipeline
 	From *string `json:"from,omitempty"`
 
-	// To Example: ci-pipeline-2
+	// To After the change; absent if there is nothing now
+	//
+	// Example: ci-pipeline-2
 	To *string `json:"to,omitempty"`
 }
 
 // AuditTimeChange The old and the new time
 type AuditTimeChange struct {
-	// From Example: 2030-01-31T12:00:00.000Z
+	// From Before the change; absent if there was nothing
+	//
+	// Example: 2030-01-31T12:00:00.000Z
 	From *time.Time `json:"from,omitempty"`
 
-	// To Example: 2031-01-31T12:00:00.000Z
+	// To After the change; absent if there is nothing now
+	//
+	// Example: 2031-01-31T12:00:00.000Z
 	To *time.Time `json:"to,omitempty"`
 }
 

@@ -398,6 +398,7 @@ export interface components {
             owner?: components["schemas"]["Owner"];
             scopes?: components["schemas"]["RequestedScopes"];
             metadata?: components["schemas"]["Metadata"];
+            /** @description The key's rate limit, or `null` for none; needs `keys:admin` */
             rate_limit?: components["schemas"]["RateLimitSetting"] | null;
         };
         /** @description What to change; what is absent stays as it is */
@@ -411,6 +412,7 @@ export interface components {
             expires_at?: string;
             scopes?: components["schemas"]["RequestedScopes"];
             metadata?: components["schemas"]["Metadata"];
+            /** @description The key's rate limit, or `null` for none; needs `keys:admin` */
             rate_limit?: components["schemas"]["RateLimitSetting"] | null;
         };
         /** @description How to rotate; the body may be left out */
@@ -707,20 +709,28 @@ export interface components {
         AuditActor: string;
         /** @description The old and the new text */
         AuditTextChange: {
-            /** @example ci-pipeline */
+            /**
+             * @description Before the change; absent if there was nothing
+             * @example ci-pipeline
+             */
             from?: string;
-            /** @example ci-pipeline-2 */
+            /**
+             * @description After the change; absent if there is nothing now
+             * @example ci-pipeline-2
+             */
             to?: string;
         };
         /** @description The old and the new time */
         AuditTimeChange: {
             /**
              * Format: date-time
+             * @description Before the change; absent if there was nothing
              * @example 2030-01-31T12:00:00.000Z
              */
             from?: string;
             /**
              * Format: date-time
+             * @description After the change; absent if there is nothing now
              * @example 2031-01-31T12:00:00.000Z
              */
             to?: string;
@@ -881,6 +891,17 @@ export interface components {
                 "application/json": components["schemas"]["ErrorResponse"];
             };
         };
+        /** @description The route is misconfigured, whatever the key; a scope that it asks for has a comma */
+        BadScope: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorResponse"];
+            };
+        };
         /** @description No key, two different keys, or an invalid one */
         Unauthorized: {
             headers: {
@@ -1022,8 +1043,10 @@ export interface components {
     };
     parameters: {
         /**
-         * @description The name or the `id` of a key. Percent-encode it once: `a/b` is `a%2Fb`. A value
-         *     in UUID form (8-4-4-4-12) is always an id.
+         * @description The name or the `id` of a key. Percent-encode a name once, `/` too: `a/b` is `a%2Fb`, as by
+         *     `encodeURIComponent(name)` in JavaScript, `quote(name, safe="")` in Python and
+         *     `url.PathEscape(name)` in Go. A value in UUID form (8-4-4-4-12) is always an id, which
+         *     needs no encoding.
          * @example ci-pipeline
          */
         KeyName: string;
@@ -1214,8 +1237,10 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The name or the `id` of a key. Percent-encode it once: `a/b` is `a%2Fb`. A value
-                 *     in UUID form (8-4-4-4-12) is always an id.
+                 * @description The name or the `id` of a key. Percent-encode a name once, `/` too: `a/b` is `a%2Fb`, as by
+                 *     `encodeURIComponent(name)` in JavaScript, `quote(name, safe="")` in Python and
+                 *     `url.PathEscape(name)` in Go. A value in UUID form (8-4-4-4-12) is always an id, which
+                 *     needs no encoding.
                  * @example ci-pipeline
                  */
                 key_name: components["parameters"]["KeyName"];
@@ -1256,8 +1281,10 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The name or the `id` of a key. Percent-encode it once: `a/b` is `a%2Fb`. A value
-                 *     in UUID form (8-4-4-4-12) is always an id.
+                 * @description The name or the `id` of a key. Percent-encode a name once, `/` too: `a/b` is `a%2Fb`, as by
+                 *     `encodeURIComponent(name)` in JavaScript, `quote(name, safe="")` in Python and
+                 *     `url.PathEscape(name)` in Go. A value in UUID form (8-4-4-4-12) is always an id, which
+                 *     needs no encoding.
                  * @example ci-pipeline
                  */
                 key_name: components["parameters"]["KeyName"];
@@ -1293,8 +1320,10 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The name or the `id` of a key. Percent-encode it once: `a/b` is `a%2Fb`. A value
-                 *     in UUID form (8-4-4-4-12) is always an id.
+                 * @description The name or the `id` of a key. Percent-encode a name once, `/` too: `a/b` is `a%2Fb`, as by
+                 *     `encodeURIComponent(name)` in JavaScript, `quote(name, safe="")` in Python and
+                 *     `url.PathEscape(name)` in Go. A value in UUID form (8-4-4-4-12) is always an id, which
+                 *     needs no encoding.
                  * @example ci-pipeline
                  */
                 key_name: components["parameters"]["KeyName"];
@@ -1330,8 +1359,10 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The name or the `id` of a key. Percent-encode it once: `a/b` is `a%2Fb`. A value
-                 *     in UUID form (8-4-4-4-12) is always an id.
+                 * @description The name or the `id` of a key. Percent-encode a name once, `/` too: `a/b` is `a%2Fb`, as by
+                 *     `encodeURIComponent(name)` in JavaScript, `quote(name, safe="")` in Python and
+                 *     `url.PathEscape(name)` in Go. A value in UUID form (8-4-4-4-12) is always an id, which
+                 *     needs no encoding.
                  * @example ci-pipeline
                  */
                 key_name: components["parameters"]["KeyName"];
@@ -1367,8 +1398,10 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The name or the `id` of a key. Percent-encode it once: `a/b` is `a%2Fb`. A value
-                 *     in UUID form (8-4-4-4-12) is always an id.
+                 * @description The name or the `id` of a key. Percent-encode a name once, `/` too: `a/b` is `a%2Fb`, as by
+                 *     `encodeURIComponent(name)` in JavaScript, `quote(name, safe="")` in Python and
+                 *     `url.PathEscape(name)` in Go. A value in UUID form (8-4-4-4-12) is always an id, which
+                 *     needs no encoding.
                  * @example ci-pipeline
                  */
                 key_name: components["parameters"]["KeyName"];
@@ -1471,6 +1504,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["BadScope"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["NotAdmitted"];
             429: components["responses"]["RateLimited"];

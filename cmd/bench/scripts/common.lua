@@ -1,5 +1,5 @@
--- What every load has in common. Go puts it before the load's own script, which defines
--- prepare(). Options come as NAME=VALUE after the URL.
+-- The common part of all loads. Go puts it before the load's own script, which defines prepare().
+-- Options are NAME=VALUE after the URL.
 
 options = {}
 
@@ -11,9 +11,9 @@ function setup(thread)
   thread:set("number", #threads)
 end
 
--- init runs in each thread. With an option that says what to expect, every answer is
--- checked; that slows wrk down, so only the unmeasured loads do it. With the option answers,
--- the thread stops after that many.
+-- init runs in each thread. With the options expect or header, every answer is checked; that slows
+-- wrk down, so only unmeasured loads use them. With the option answers, the thread stops after that
+-- many.
 function init(args)
   for _, arg in ipairs(args) do
     local name, value = arg:match("^(%w+)=(.*)$")
@@ -39,7 +39,7 @@ function init(args)
   prepare()
 end
 
--- prepare is the load's own; a plain GET needs nothing.
+-- prepare is overridden by loads other than a plain GET.
 function prepare() end
 
 function content(path)

@@ -1,4 +1,4 @@
--- Makes keys whose names no thread of any load uses twice. Options: caller, seed.
+-- Creates keys with unique names. Options: caller, seed.
 
 function prepare()
   wrk.method = "POST"

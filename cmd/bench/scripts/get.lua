@@ -1,1 +1,1 @@
--- One GET again and again. Options: caller.
+-- Repeats one GET. Options: caller.

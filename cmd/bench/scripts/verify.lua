@@ -1,5 +1,5 @@
--- Asks about secrets from a file of lines of one width. Options: caller, secrets, count (how
--- many of them), seed (of the random choice), from (walk through them in order from there).
+-- Verifies secrets from a file with lines of equal length. Options: caller, secrets, count (how many
+-- of them), seed (of the random choice), from (use them in order from this one).
 
 function prepare()
   local secrets = content(options.secrets)
@@ -8,7 +8,7 @@ function prepare()
   wrk.method = "POST"
   wrk.headers["Content-Type"] = "application/json"
   local before, after = '{"key":"', '","scopes":["datasets:read"]}'
-  -- All bodies have one length, so only the secret in the middle changes.
+  -- All bodies have the same length, so only the secret in the middle changes.
   local mark = string.rep("?", line - 1)
   local head, tail = split(wrk.format(nil, nil, nil, before .. mark .. after), mark)
 

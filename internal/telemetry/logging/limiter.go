@@ -5,29 +5,29 @@ import (
 	"time"
 )
 
-// Limiter lets a number of events of each kind pass in a second. The others it counts, and
-// reports their number when the second is over. It is safe for concurrent use.
+// Limiter lets so many events of each kind pass per second. It counts the rest, and reports their number
+// at the end of the second. It is safe for concurrent use.
 type Limiter struct {
 	most   int
 	report func(kind string, held int)
 
 	mu    sync.Mutex
-	kinds map[string]*second // never forgotten: there must be few kinds
+	kinds map[string]*second // never dropped, so there must be few kinds
 }
 
-// second is what came of one kind since its second began.
+// second counts the events of one kind in the current second.
 type second struct {
 	began        time.Time
 	passed, held int
 }
 
-// NewLimiter returns a Limiter that lets so many events of a kind pass in a second. It
-// calls report from goroutines of its own.
+// NewLimiter returns a Limiter that lets most events of a kind pass per second. It calls report from
+// its own goroutines.
 func NewLimiter(most int, report func(kind string, held int)) *Limiter {
 	return &Limiter{most: most, report: report, kinds: make(map[string]*second)}
 }
 
-// Pass reports whether one more event passes.
+// Pass reports whether an event of this kind passes.
 func (l *Limiter) Pass(kind string) bool {
 	now := time.Now()
 	l.mu.Lock()
@@ -37,7 +37,7 @@ func (l *Limiter) Pass(kind string) bool {
 		s = &second{}
 		l.kinds[kind] = s
 	}
-	if s.held == 0 && now.Sub(s.began) >= time.Second { // else its end reports first
+	if s.held == 0 && now.Sub(s.began) >= time.Second { // otherwise the report comes first
 		*s = second{began: now}
 	}
 	if s.passed < l.most {
@@ -50,7 +50,7 @@ func (l *Limiter) Pass(kind string) bool {
 	return false
 }
 
-// end ends the second of a kind.
+// end starts a new second for a kind, and reports the events held back.
 func (l *Limiter) end(kind string) {
 	l.mu.Lock()
 	held := l.kinds[kind].held

@@ -52,7 +52,7 @@ func TestLimiter(t *testing.T) {
 	})
 }
 
-// None is lost, whoever is at it.
+// Concurrent calls lose no event.
 func TestLimiterTogether(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -70,7 +70,7 @@ func TestLimiterTogether(t *testing.T) {
 			})
 		}
 		all.Wait()
-		time.Sleep(20 * time.Second) // in the bubble, at once
+		time.Sleep(20 * time.Second) // instantly, in the bubble
 		synctest.Wait()
 		if passed.Load()+held.Load() != callers*calls {
 			t.Errorf("%d passed and %d are reported, of %d", passed.Load(), held.Load(), callers*calls)

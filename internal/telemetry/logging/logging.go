@@ -1,5 +1,5 @@
-// Package logging makes the program's logger, and keeps what strangers can cause from
-// filling a disk with it.
+// Package logging makes the program's log handler, and limits log lines that strangers can cause, so
+// that they cannot fill the disk.
 package logging
 
 import (
@@ -13,7 +13,7 @@ const (
 	JSON = "json" // one object a line
 )
 
-// NewHandler returns the handler of a log in a format, from a level on.
+// NewHandler returns a handler that logs from a level on, in one of the formats.
 func NewHandler(w io.Writer, format string, level slog.Level) slog.Handler {
 	o := &slog.HandlerOptions{Level: level}
 	if format == JSON {

@@ -15,8 +15,8 @@ import (
 	servertest "apikeyd/internal/testkit/server"
 )
 
-// BenchmarkCounting asks a service with metrics and one without in turns, so that a busy
-// machine slows both, and compares the medians.
+// BenchmarkCounting alternates requests to a service with metrics and one without, so that a busy machine slows
+// both, and compares the medians.
 func BenchmarkCounting(b *testing.B) {
 	bare, counted := newTarget(b), newTarget(b, measured(b))
 	for _, operation := range []string{"forward-auth", "verify"} {
@@ -47,7 +47,7 @@ func BenchmarkCounting(b *testing.B) {
 	}
 }
 
-// target is a service without the network, and keys to ask it with.
+// target is a service without the network, with keys for requests.
 type target struct {
 	handler          http.Handler
 	reader, verifier apikey.Secret

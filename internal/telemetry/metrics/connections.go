@@ -8,12 +8,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// connections counts the connections of a server by their state.
+// connections counts a server's connections by state.
 type connections struct {
 	mu       sync.Mutex
 	accepted uint64
-	states   map[net.Conn]http.ConnState // of those that are open
-	open     [http.StateClosed]int       // how many are in each state
+	states   map[net.Conn]http.ConnState // of open connections
+	open     [http.StateClosed]int       // number of connections in each state
 }
 
 var (

@@ -10,13 +10,13 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// Database is what the metrics ask of a *sqlstore.DB.
+// Database has the methods of *sqlstore.DB that the metrics call.
 type Database interface {
 	Stats() sqlstore.Stats
 	CountByStatus(ctx context.Context, at time.Time) (map[apikey.Status]int, error)
 }
 
-// database collects the statistics that a database keeps of itself.
+// database collects a database's own statistics.
 type database struct{ db Database }
 
 func newDatabase(db Database) prometheus.Collector { return database{db} }
@@ -62,7 +62,7 @@ func (d database) Collect(to chan<- prometheus.Metric) {
 	to <- counter(commitFailures, s.Failed)
 	to <- counter(commitUnknown, s.Unknown)
 	suspended := 0
-	if s.Unsettled {
+	if s.Suspended {
 		suspended = 1
 	}
 	to <- gauge(unsettled, suspended)

@@ -12,13 +12,13 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// family is a metric as a scrape has it.
+// family is a metric in a scrape.
 type family struct {
 	kind, help string
 	labels     []string
 }
 
-// families are the metrics of a service on which everything happened.
+// families returns the metrics of a service after every kind of event.
 func (k *kit) families() map[string]*family {
 	k.t.Helper()
 	k.everything()
@@ -56,7 +56,7 @@ func (k *kit) families() map[string]*family {
 	return all
 }
 
-// docs/observability.md has a row for each metric of ours, as a scrape has it.
+// docs/observability.md has a row for each of apikeyd's metrics, as in a scrape.
 func TestEveryMetricIsDocumented(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../../docs/observability.md")
@@ -84,7 +84,7 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 
 var metricName = regexp.MustCompile(`\b(?:apikeyd|go|process)_[a-z0-9_]+`)
 
-// unknown returns the names in an expression that no scrape has.
+// unknown returns the metric names in an expression that scrapes lack.
 func unknown(expression string, all map[string]*family) (names []string) {
 	for _, name := range metricName.FindAllString(expression, -1) {
 		base := name
@@ -100,7 +100,7 @@ func unknown(expression string, all map[string]*family) (names []string) {
 	return names
 }
 
-// The dashboard and the alerts ask for nothing that no scrape has.
+// The dashboard and the alerts use only metrics that scrapes have.
 func TestDashboardAndAlerts(t *testing.T) {
 	t.Parallel()
 	all := newKit(t).families()

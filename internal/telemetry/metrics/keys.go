@@ -12,19 +12,19 @@ import (
 )
 
 const (
-	// countInterval is how often the keys are counted, unless there are very many.
+	// countInterval is the time between counts, unless there are very many keys.
 	countInterval = time.Minute
-	// countShare bounds what that costs: after a count, a hundred times its time passes
-	// before the next.
+	// countShare limits the cost: after a count, at least a hundred times its duration passes before the
+	// next.
 	countShare = 100
 )
 
-// keys tells how many keys there are. Their status changes by the mere passing of time, so
-// they have to be counted, which no scrape waits for.
+// keys collects the number of keys by status. Time alone changes a key's status, so the keys must be
+// counted; no scrape waits for that.
 type keys struct {
 	db   Database
 	log  *slog.Logger
-	last atomic.Pointer[keyCount] // nil until they were counted
+	last atomic.Pointer[keyCount] // nil until the first count
 }
 
 type keyCount struct {
@@ -41,7 +41,7 @@ var (
 
 func newKeys(db Database, log *slog.Logger) *keys { return &keys{db: db, log: log} }
 
-// Run counts the keys now and then, until ctx ends.
+// Run counts the keys periodically, until ctx ends.
 func (m *Metrics) Run(ctx context.Context) {
 	for {
 		began := time.Now()

@@ -41,7 +41,7 @@ func newKit(t testing.TB) *kit {
 	return k
 }
 
-// measured gives a service metrics that nobody looks at.
+// measured returns the configuration of a service with metrics that are never scraped.
 func measured(t testing.TB) func(*handlers.Config) {
 	return func(c *handlers.Config) { newMetrics(t, c) }
 }
@@ -87,7 +87,7 @@ func (k *kit) ask(method, path, secret, body string) int {
 	return answer.StatusCode
 }
 
-// scrape is what Prometheus gets: the text, and the value of each series.
+// scrape is a scrape: the text, and the value of each series.
 func (k *kit) scrape() (text string, series map[string]string) {
 	k.t.Helper()
 	answer := httptest.NewRecorder()

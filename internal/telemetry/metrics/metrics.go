@@ -1,8 +1,9 @@
-// Package metrics makes Prometheus metrics of what the other packages count. None of them
-// knows Prometheus.
+// Package metrics exports other packages' counters as Prometheus metrics. No other package imports
+// Prometheus.
 package metrics
 
 import (
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -15,23 +16,22 @@ import (
 	"apikeyd/verify"
 )
 
-// Sources are what the metrics tell about. All fields but Unconfirmed must be set.
+// Sources are the sources of the metrics. All fields except Unconfirmed must be set.
 type Sources struct {
 	Database   Database
 	Verifier   *verify.Verifier
-	Operations []string // that a request can be about
+	Operations []string // all values of handlers.Answer.Operation
 	Build      Build
 	Log        *slog.Logger
 
-	// Unconfirmed reports whether the database was restored and awaits confirmation; nil is
-	// never.
+	// Unconfirmed reports whether a restored database awaits confirmation; nil means never.
 	Unconfirmed func() bool
 }
 
-// Build says which program this is.
+// Build identifies the program.
 type Build struct{ Version, Revision, GoVersion string }
 
-// Metrics are the metrics of one service, in a registry of their own. A nil one has none.
+// Metrics are one service's metrics, in their own registry. A nil *Metrics has none.
 type Metrics struct {
 	requests    *requests
 	connections *connections
@@ -40,7 +40,7 @@ type Metrics struct {
 	log         *slog.Logger
 }
 
-// New returns the metrics of a service. The caller runs Run beside it.
+// New returns the metrics of a service. The caller runs Run in the background.
 func New(s Sources) (*Metrics, error) {
 	m := &Metrics{
 		requests: newRequests(s.Operations), connections: newConnections(),
@@ -68,13 +68,13 @@ func New(s Sources) (*Metrics, error) {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := m.registry.Register(c); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("registering metrics: %w", err)
 		}
 	}
 	return m, nil
 }
 
-// Observers are what the service must tell of its requests.
+// Observers returns the observers of the service's requests.
 func (m *Metrics) Observers() []handlers.Observer {
 	if m == nil {
 		return nil
@@ -82,7 +82,7 @@ func (m *Metrics) Observers() []handlers.Observer {
 	return []handlers.Observer{m.requests}
 }
 
-// ConnState is what the server must tell of its connections; nil for nothing.
+// ConnState returns the server's ConnState hook, or nil.
 func (m *Metrics) ConnState() func(net.Conn, http.ConnState) {
 	if m == nil {
 		return nil
@@ -90,10 +90,10 @@ func (m *Metrics) ConnState() func(net.Conn, http.ConnState) {
 	return m.connections.changed
 }
 
-// scrapes is how many scrapes are answered at once; others are told to come again.
+// scrapes limits the scrapes in flight; others get a 503.
 const scrapes = 4
 
-// Handler answers a scrape.
+// Handler returns the handler that answers scrapes.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorLog:            slog.NewLogLogger(m.log.Handler(), slog.LevelWarn),
@@ -101,12 +101,12 @@ func (m *Metrics) Handler() http.Handler {
 	})
 }
 
-// describe returns the description of a metric that is made anew for each scrape.
+// describe returns the description of a metric whose value is read at each scrape.
 func describe(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, labels, nil)
 }
 
-// counter and gauge are such metrics.
+// counter and gauge return such metrics.
 func counter(d *prometheus.Desc, value uint64, labels ...string) prometheus.Metric {
 	return prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
 }

@@ -11,7 +11,7 @@ import (
 	"apikeyd/apikey"
 )
 
-// Each thing that happens is counted where it should be, and only there.
+// Each event moves its own metrics, and no others.
 func TestCounts(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -24,7 +24,7 @@ func TestCounts(t *testing.T) {
 		method, path string
 		by           apikey.Secret
 		body         string
-		moves        string // by one, without apikeyd_
+		moves        string // series that increase by one, without apikeyd_
 	}{
 		{"change", 201, "POST", "/v1/api-keys", admin, fmt.Sprintf(create, "ci"),
 			`http_requests_total{operation="createApiKey",status="201"} changes_total{action="create"} ` +
@@ -75,7 +75,7 @@ func TestCounts(t *testing.T) {
 	_, all := k.scrape()
 	for name, want := range map[string]string{
 		"apikeyd_http_requests_in_flight":                                     "0",
-		`apikeyd_changes_total{action="leak"}`:                                "1", // the report that ended nothing is none
+		`apikeyd_changes_total{action="leak"}`:                                "1", // an ineffective report does not count
 		`apikeyd_changes_total{action="create"}`:                              "3",
 		"apikeyd_verify_cache_trusted":                                        "1",
 		"apikeyd_writer_queue_depth":                                          "0",
@@ -88,7 +88,7 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-// The names keep Prometheus' conventions.
+// The names follow Prometheus' conventions.
 func TestLint(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -103,7 +103,7 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// Whatever strangers and customers make up, there are no more series for it.
+// Requests cannot create new series, whatever they hold.
 func TestCardinalityIsBounded(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -135,7 +135,7 @@ func TestCardinalityIsBounded(t *testing.T) {
 	}
 }
 
-// Keys change their status by the passing of time, so they are counted.
+// Keys change their status over time, so they are counted.
 func TestKeysByStatus(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
@@ -146,7 +146,7 @@ func TestKeysByStatus(t *testing.T) {
 	}
 }
 
-// everything has every metric show up.
+// everything makes every metric appear.
 func (k *kit) everything() {
 	k.t.Helper()
 	k.wait(`apikeyd_keys{status="ACTIVE"}`, "0")

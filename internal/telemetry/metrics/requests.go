@@ -12,8 +12,8 @@ import (
 	"apikeyd/verify"
 )
 
-// requests counts and times requests. What each of them needs is looked up in maps that
-// never change, and counted without a lock or an allocation.
+// requests counts and times requests. Its maps never change, so counting needs neither a lock nor an
+// allocation.
 type requests struct {
 	inFlight      atomic.Int64
 	operations    map[string]*operation
@@ -25,7 +25,7 @@ type requests struct {
 
 var _ handlers.Observer = (*requests)(nil)
 
-// operation is what is known of the requests of one operation.
+// operation counts the requests of one operation.
 type operation struct {
 	statuses [maxStatus]atomic.Uint64
 	seconds  prometheus.Observer
@@ -34,7 +34,7 @@ type operation struct {
 
 const maxStatus = 600
 
-// outcomes count the decisions about keys.
+// outcomes counts decisions about keys.
 type outcomes map[verify.Code]*atomic.Uint64
 
 func newOutcomes() outcomes {
@@ -47,7 +47,7 @@ func newOutcomes() outcomes {
 	return all
 }
 
-// count counts one decision, if there was one.
+// count counts one decision; "" is none.
 func (o outcomes) count(code verify.Code) {
 	if counter := o[code]; counter != nil {
 		counter.Add(1)
@@ -88,7 +88,7 @@ func newRequests(operations []string) *requests {
 			o.verified = newOutcomes()
 		}
 	}
-	// Alerts look at these, and would miss the first of a series that was not there.
+	// These start at zero, so that alerts see the first increase.
 	for _, code := range []string{"INTERNAL", "UNAVAILABLE", "OUTCOME_UNKNOWN"} {
 		r.refusals.WithLabelValues(code)
 	}
@@ -110,7 +110,7 @@ func (r *requests) Answered(_ context.Context, a *handlers.Answer) {
 	r.authenticated.count(a.Authentication)
 	o := r.operations[a.Operation]
 	if o == nil || a.Status < 0 || a.Status >= maxStatus {
-		return // handlers.Operations names all there are
+		return // impossible: handlers.Operations lists all
 	}
 	o.statuses[a.Status].Add(1)
 	o.seconds.Observe(a.Took.Seconds())

@@ -6,7 +6,7 @@ import (
 	"apikeyd/verify"
 )
 
-// verifier tells what a Verifier counts of itself.
+// verifier collects a Verifier's own statistics.
 type verifier struct{ v *verify.Verifier }
 
 func newVerifier(v *verify.Verifier) prometheus.Collector { return verifier{v} }

@@ -10,8 +10,8 @@ import (
 	"apikeyd/apikey"
 )
 
-// exporter is one whose failure is said once when it begins and once when it ends, rather
-// than for each batch. What could not be sent is lost; no request waits for it.
+// exporter logs once when exports begin to fail and once when they work again, rather than for each
+// batch. Spans that could not be sent are lost; no request waits for them.
 type exporter struct {
 	sdk.SpanExporter
 	log    *slog.Logger

@@ -8,8 +8,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// LogHandler returns h with the ids of the trace and the span in the lines that belong to
-// one.
+// LogHandler returns h with trace and span ids added to log lines inside a span.
 func (t *Tracer) LogHandler(h slog.Handler) slog.Handler {
 	if t == nil {
 		return h
@@ -36,9 +35,8 @@ func (h logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 // WithGroup implements slog.Handler.
 func (h logHandler) WithGroup(name string) slog.Handler { return logHandler{h.Handler.WithGroup(name)} }
 
-// remarks takes what OpenTelemetry would write to standard error by itself. Only what went
-// wrong is said: beside it stand the values of environment variables, and those may hold the
-// credentials of the collector.
+// remarks receives the messages that OpenTelemetry would write to standard error. It passes on only the
+// text of errors: their values come from environment variables, and may hold the collector's credentials.
 type remarks struct{ say func(text string) }
 
 // Init implements logr.LogSink.

@@ -13,7 +13,7 @@ import (
 	"apikeyd/handlers"
 )
 
-// Observers are what the service must tell of its requests.
+// Observers returns the observers of the service's requests.
 func (t *Tracer) Observers() []handlers.Observer {
 	if t == nil {
 		return nil
@@ -24,12 +24,12 @@ func (t *Tracer) Observers() []handlers.Observer {
 // requests makes a span of each request.
 type requests struct{ tracer trace.Tracer }
 
-// Began implements handlers.Observer: it begins the span of a request, as a part of the
-// caller's trace if it named one (W3C Trace Context).
+// Began implements handlers.Observer: it starts a request's span, within the caller's trace if there is
+// one (W3C Trace Context).
 func (q requests) Began(ctx context.Context, r *http.Request) context.Context {
 	ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(r.Header))
 	if caller := trace.SpanContextFromContext(ctx); caller.IsValid() {
-		// The rest of its state is of the caller's choosing, and would be sent on.
+		// The caller controls the trace state, which would be sent on.
 		ctx = trace.ContextWithRemoteSpanContext(ctx, caller.WithTraceState(trace.TraceState{}))
 	}
 	ctx, span := q.tracer.Start(ctx, "request", trace.WithSpanKind(trace.SpanKindServer))
@@ -48,7 +48,7 @@ func (q requests) Began(ctx context.Context, r *http.Request) context.Context {
 	return ctx
 }
 
-// knownMethod is the method, if it is one that the convention lists.
+// knownMethod returns the method if the convention lists it, else "_OTHER".
 func knownMethod(method string) string {
 	switch method {
 	case http.MethodConnect, http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodOptions,
@@ -58,7 +58,7 @@ func knownMethod(method string) string {
 	return "_OTHER"
 }
 
-// Answered implements handlers.Observer: it ends the span of a request.
+// Answered implements handlers.Observer: it ends a request's span.
 func (requests) Answered(ctx context.Context, a *handlers.Answer) {
 	span := trace.SpanFromContext(ctx)
 	defer span.End()

@@ -15,7 +15,7 @@ import (
 	"apikeyd/store"
 )
 
-// Store is everything that the service calls of a store.
+// Store has all methods of store.Store that a service calls.
 type Store interface {
 	handlers.Store
 	keycache.Source
@@ -38,7 +38,7 @@ type tracedStore struct {
 	system string
 }
 
-// traced makes one call within its span.
+// traced makes one call in a span.
 func traced[T any](ctx context.Context, s tracedStore, name string, call func(context.Context) (T, error)) (T, error) {
 	if !trace.SpanContextFromContext(ctx).IsValid() {
 		return call(ctx)
@@ -54,8 +54,7 @@ func traced[T any](ctx context.Context, s tracedStore, name string, call func(co
 	return result, err
 }
 
-// failureOf names what went wrong, without the error's own words. That a store says no is
-// no failure of it.
+// failureOf classifies an error without its text. Refusals are not failures of the store.
 func failureOf(err error) string {
 	switch {
 	case err == nil, store.IsRefusal(err):

@@ -1,6 +1,5 @@
-// Package tracing sends OpenTelemetry traces of requests, and of what they ask of the
-// store, over OTLP/HTTP. A span holds nothing of a caller's choosing: no name, no path, no
-// query, no header.
+// Package tracing sends OpenTelemetry traces of requests and of their calls to the store, over
+// OTLP/HTTP. Spans hold nothing that a caller controls: no name, no path, no query, no header.
 package tracing
 
 import (
@@ -22,8 +21,8 @@ import (
 	"apikeyd/internal/telemetry/logging"
 )
 
-// wanted reports whether the standard environment variables, as lookup has them, ask for
-// traces: they name where to send them, or an exporter. An empty variable counts as unset.
+// wanted reports whether the standard environment variables, read by lookup, ask for traces: they name
+// an endpoint or an exporter. An empty variable counts as unset.
 func wanted(lookup func(name string) (string, bool)) (bool, error) {
 	get := func(name string) string {
 		value, _ := lookup(name)
@@ -48,22 +47,20 @@ func wanted(lookup func(name string) (string, bool)) (bool, error) {
 	return true, nil
 }
 
-// Check reports what Start would refuse in the standard environment variables.
+// Check returns the error that Start would return for the standard environment variables.
 func Check(lookup func(name string) (string, bool)) error {
 	_, err := wanted(lookup)
 	return err
 }
 
-// Tracer makes spans and sends them. A nil one makes none, and what it would wrap stays as
-// it is.
+// Tracer makes spans and sends them. A nil *Tracer makes none, and wraps nothing.
 type Tracer struct {
 	provider *sdk.TracerProvider
 	tracer   trace.Tracer
 }
 
-// Start returns a Tracer if the standard environment variables ask for one, else nil. The
-// libraries read the rest of these variables themselves. What there is to say goes to log.
-// The caller must Close the Tracer.
+// Start returns a Tracer if the standard environment variables ask for one, else nil. OpenTelemetry
+// reads the other variables itself; its trouble goes to log. The caller must Close the Tracer.
 func Start(
 	ctx context.Context, lookup func(name string) (string, bool), log *slog.Logger, version string,
 ) (*Tracer, error) {
@@ -73,7 +70,7 @@ func Start(
 	hear(log)
 	client, err := otlptracehttp.New(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("OpenTelemetry: %w", err)
+		return nil, fmt.Errorf("making OpenTelemetry's client: %w", err)
 	}
 	tracer, err := New(ctx, client, log, version)
 	if err != nil {
@@ -83,7 +80,7 @@ func Start(
 	return tracer, nil
 }
 
-// New returns a Tracer that sends by an exporter, and shuts it down when it is closed.
+// New returns a Tracer that sends through an exporter. Close shuts the exporter down.
 func New(ctx context.Context, to sdk.SpanExporter, log *slog.Logger, version string) (*Tracer, error) {
 	res, err := resource.New(ctx,
 		resource.WithAttributes(attribute.String("service.name", "apikeyd"), attribute.String("service.version", version)),
@@ -91,13 +88,13 @@ func New(ctx context.Context, to sdk.SpanExporter, log *slog.Logger, version str
 		resource.WithFromEnv(), // last: it overrides
 	)
 	if err != nil {
-		return nil, fmt.Errorf("OpenTelemetry: %w", err)
+		return nil, fmt.Errorf("reading OpenTelemetry's environment: %w", err)
 	}
 	provider := sdk.NewTracerProvider(sdk.WithResource(res), sdk.WithBatcher(&exporter{SpanExporter: to, log: log}))
 	return &Tracer{provider: provider, tracer: provider.Tracer("apikeyd", trace.WithInstrumentationVersion(version))}, nil
 }
 
-// Close sends what was not sent yet, until ctx ends.
+// Close sends the remaining spans, until ctx ends.
 func (t *Tracer) Close(ctx context.Context) error {
 	if t == nil {
 		return nil
@@ -105,8 +102,8 @@ func (t *Tracer) Close(ctx context.Context) error {
 	return t.provider.Shutdown(ctx)
 }
 
-// hear has the log told of what the SDK does not return: OpenTelemetry knows one place for
-// that in a process, and another for its own log.
+// hear sends the SDK's asynchronous errors to log. OpenTelemetry has one error handler and one logger
+// for the whole process.
 func hear(log *slog.Logger) {
 	const kind = "OpenTelemetry"
 	few := logging.NewLimiter(1, func(_ string, held int) { log.Warn("more trouble with traces", "count", held) })

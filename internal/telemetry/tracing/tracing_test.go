@@ -58,7 +58,7 @@ func (c *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil || r.URL.Path != "/v1/traces" || c.refuse {
-		http.Error(w, "refused", http.StatusBadRequest) // which is not tried again
+		http.Error(w, "refused", http.StatusBadRequest) // which is not retried
 		return
 	}
 	for _, rs := range request.ResourceSpans {
@@ -90,8 +90,7 @@ type kit struct {
 	admin    apikey.Secret
 }
 
-// newKit starts a service and a collector. It sets the environment, so no test with it is
-// parallel.
+// newKit starts a service and a collector. It sets environment variables, so its tests cannot be parallel.
 func newKit(t *testing.T, env ...string) *kit {
 	t.Helper()
 	k := &kit{t: t, receiver: &receiver{}}
@@ -137,7 +136,7 @@ func (k *kit) ask(method, path, body string, header ...string) int {
 	return answer.StatusCode
 }
 
-// sent ends the tracer and returns what the collector got, by name.
+// sent closes the tracer, and returns the collector's spans by name.
 func (k *kit) sent() map[string]*otlp.Span {
 	k.t.Helper()
 	if err := k.tracer.Close(context.Background()); err != nil {
@@ -206,7 +205,7 @@ func TestSpansOfAChange(t *testing.T) {
 	}
 }
 
-// What is remembered asks the store nothing, and so has no span of it.
+// Answers from the cache make no span of the store.
 func TestSpansOfVerification(t *testing.T) {
 	k := newKit(t)
 	k.ask("GET", "/v1/forward-auth", "")
@@ -256,14 +255,14 @@ func TestSpansOfTrouble(t *testing.T) {
 	}
 }
 
-// unsure is a store that loses sight of creations.
+// unsure is a store whose creations have an unknown outcome.
 type unsure struct{ store.Store }
 
 func (unsure) CreateKey(context.Context, store.Actor, apikey.Key) error {
 	return fmt.Errorf("%w: the cause", store.ErrUncertain)
 }
 
-// A span of the store names its kind of database, and what is not known of a change.
+// A span of the store names the kind of database, and reports an unknown outcome.
 func TestSpansOfTheStore(t *testing.T) {
 	k := newKit(t)
 	ctx := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{
@@ -303,7 +302,7 @@ func TestSampling(t *testing.T) {
 	}
 }
 
-// A collector that is away slows no request, and is said once.
+// An unreachable collector slows no request, and is logged once.
 func TestCollectorAway(t *testing.T) {
 	k := newKit(t, "OTEL_BSP_SCHEDULE_DELAY=10", "OTEL_BSP_MAX_QUEUE_SIZE=8", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE=4")
 	k.receiver.mu.Lock()
@@ -328,7 +327,7 @@ func TestCollectorAway(t *testing.T) {
 	}
 }
 
-// One that does not even answer ends with the tracer, in the time that it is given.
+// With a collector that never answers, Close returns at its deadline.
 func TestCollectorSilent(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -394,7 +393,7 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// Without a tracer nothing stands in the way of anything.
+// A nil Tracer wraps nothing.
 func TestNoTracer(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})
 	log := slog.New(slog.DiscardHandler)

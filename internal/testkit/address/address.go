@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// Unused returns an address on 127.0.0.1 on which nobody listens. Its port is below those that
-// systems give to outgoing connections: so it stays free while a server is down, and a client
-// that tries to reach the server does not reach itself.
+// Unused returns an unused address on 127.0.0.1. Its port is below the range for outgoing connections,
+// so it stays free while a server is down, and a client that tries to connect cannot connect to
+// itself.
 func Unused(t testing.TB) string {
 	t.Helper()
 	for range 100 {

@@ -1,5 +1,5 @@
-// Package browsertest opens Debian's chromium for tests, and keeps what its pages ask for
-// and what it complains about. It is for tests only.
+// Package browsertest opens Debian's chromium for tests, and records the requests of its pages and the
+// browser's complaints. It is for tests only.
 package browsertest
 
 import (
@@ -26,8 +26,8 @@ const (
 	atOnce   = 4               // tests that use a browser
 )
 
-// Browser is a browser that tests share. It starts when the first of them needs it. The zero
-// Browser is ready to use.
+// Browser is a browser that tests share. It starts when a test first needs it. The zero Browser is
+// ready to use.
 type Browser struct {
 	mu   sync.Mutex
 	tab  context.Context //nolint:containedctx // chromedp's browser is the context of its first tab
@@ -35,8 +35,8 @@ type Browser struct {
 	free chan struct{}
 }
 
-// Profile returns a profile of the test's own, with no cookies and nothing stored, which ends
-// with the test. Without chromium the test is skipped, but fails if CI is set.
+// Profile returns an empty profile, which is closed when the test ends. Without chromium the test is
+// skipped, or fails if CI is set.
 func (b *Browser) Profile(t testing.TB) *Profile {
 	t.Helper()
 	path := program.Path(t, "chromium")
@@ -64,7 +64,7 @@ func (b *Browser) start(path string) (context.Context, error) {
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("hide-scrollbars", true),
-		// Each window would have two pages of the browser's own, for what is typed into the address bar.
+		// Otherwise each window would have two pages of the browser itself, for the address bar.
 		chromedp.Flag("disable-features", "Translate,BlinkGenPropertyTrees,WebUIOmniboxPopup,WebUIOmniboxAimPopup"),
 	)
 	ctx, free := chromedp.NewExecAllocator(context.Background(), options...)
@@ -78,7 +78,7 @@ func (b *Browser) start(path string) (context.Context, error) {
 	return tab, nil
 }
 
-// Close ends the browser, if it was started.
+// Close closes the browser, if it was started.
 func (b *Browser) Close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -87,14 +87,14 @@ func (b *Browser) Close() {
 	}
 }
 
-// Profile has cookies and storage of its own. Its tabs share them.
+// Profile has its own cookies and storage. Its tabs share them.
 type Profile struct {
 	ctx context.Context //nolint:containedctx // the parent of the tabs' contexts
-	own bool            // ctx is that of the first tab
+	own bool            // ctx is the first tab's
 }
 
-// Tab opens a tab with a page of so many pixels. At the end of the test it fails the test for
-// each complaint that was not expected, and for each request to anybody but the origin.
+// Tab opens a tab with a page of this size. At the end, each unexpected complaint and each request to
+// another origin fails the test.
 func (p *Profile) Tab(t testing.TB, origin string, width, height int64) (context.Context, *Seen) {
 	t.Helper()
 	s := &Seen{origins: []string{origin}}
@@ -109,7 +109,7 @@ func (p *Profile) Tab(t testing.TB, origin string, width, height int64) (context
 	}
 	p.ctx, p.own = ctx, true
 	t.Cleanup(func() { s.check(t) })
-	// Each tab has the focus, however many there are.
+	// So that every tab has the focus.
 	if _, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func (p *Profile) Tab(t testing.TB, origin string, width, height int64) (context
 	return ctx, s
 }
 
-// Seen is what a tab asked for, and what the browser complained about.
+// Seen records the requests of a tab and the browser's complaints.
 type Seen struct {
 	mu         sync.Mutex
 	requests   []string
@@ -128,21 +128,21 @@ type Seen struct {
 	origins    []string
 }
 
-// Allow tells of an origin that may be asked too.
+// Allow allows requests to another origin.
 func (s *Seen) Allow(origin string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.origins = append(s.origins, origin)
 }
 
-// Expect tells of a complaint that is meant to come, by a part of it.
+// Expect expects complaints that contain a text.
 func (s *Seen) Expect(part string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expected = append(s.expected, part)
 }
 
-// Requests returns the addresses that were asked for.
+// Requests returns the requested addresses.
 func (s *Seen) Requests() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,10 +156,10 @@ func (s *Seen) listen(event any) {
 	case *network.EventRequestWillBeSent:
 		s.requests = append(s.requests, e.Request.URL)
 	case *network.EventLoadingFailed:
-		if !e.Canceled { // as what a page asked for is when it is left
+		if !e.Canceled { // leaving a page cancels its requests
 			s.complaints = append(s.complaints, "failed to load: "+e.ErrorText)
 		}
-	case *log.EventEntryAdded: // where a violated policy is told
+	case *log.EventEntryAdded: // includes violations of the policy
 		if e.Entry.Level != log.EntryLevelVerbose { // advice, such as on forms
 			s.complaints = append(s.complaints, e.Entry.Text+" "+e.Entry.URL)
 		}
@@ -183,7 +183,7 @@ func (s *Seen) check(t testing.TB) {
 	for _, url := range s.requests {
 		ours := func(origin string) bool { return strings.HasPrefix(url, origin+"/") }
 		if !slices.ContainsFunc(s.origins, ours) && !strings.HasPrefix(url, "data:") {
-			t.Errorf("the page asked another host: %s", url)
+			t.Errorf("the page requested another host: %s", url)
 		}
 	}
 	for _, complaint := range s.complaints {

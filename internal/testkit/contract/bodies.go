@@ -11,16 +11,16 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// bodies are the schemas of the JSON bodies of a contract, by place.
+// bodies are the schemas of the JSON bodies of a contract.
 type bodies map[place]*jsonschema.Schema
 
-// place is a request's body, or the body of an answer with a documented status.
+// place is the body of an operation's request, or of its answer with a documented status.
 type place struct{ operation, status string }
 
 const request = "request" // in place of a status
 
-// newBodies compiles the schemas of a document as JSON Schema 2020-12, which can say of the
-// composed ones too that what they do not declare is an error.
+// newBodies compiles the schemas of a document as JSON Schema 2020-12, which can reject undeclared
+// properties of composed schemas too.
 func newBodies(document *openapi3.T) (bodies, error) {
 	components := make(map[string]any)
 	for name, schema := range document.Components.Schemas {
@@ -71,7 +71,7 @@ func contents(document *openapi3.T) map[place]openapi3.Content {
 	return all
 }
 
-// translate makes a JSON schema of one of OpenAPI 3.0.
+// translate turns an OpenAPI 3.0 schema into a JSON schema.
 func translate(schema json.Marshaler) (map[string]any, error) {
 	text, err := schema.MarshalJSON()
 	if err != nil {
@@ -83,14 +83,14 @@ func translate(schema json.Marshaler) (map[string]any, error) {
 	}
 	translated, ok := value.(map[string]any)
 	if !ok {
-		return nil, fmt.Errorf("no schema: %s", text)
+		return nil, fmt.Errorf("not a schema: %s", text)
 	}
 	tighten(translated)
 	return translated, nil
 }
 
-// tighten makes what the schemas within a schema do not declare an error. Not so in the parts of
-// an allOf, of which each declares a part: who refers to the whole does it.
+// tighten makes undeclared properties an error in all nested schemas. The parts of an allOf stay open,
+// because each declares only some properties; the schema around them is closed instead.
 func tighten(schema map[string]any) {
 	if schema["nullable"] == true {
 		schema["type"] = []any{schema["type"], "null"}
@@ -115,7 +115,7 @@ func tighten(schema map[string]any) {
 	}
 }
 
-// check says what is wrong with a body; an empty text is nothing.
+// check returns what is wrong with a body, or nothing.
 func (b bodies) check(at place, body []byte) string {
 	schema := b[at]
 	if schema == nil {

@@ -1,7 +1,7 @@
-// Package contracttest holds every exchange of a test against openapi.yaml. Two libraries read
-// the contract: kin-openapi, as in the server, and for the bodies jsonschema, so that a mistake of
-// neither passes. They are stricter than the server: what the contract does not declare in an
-// answer is a fault. The package is for tests only.
+// Package contracttest checks every exchange of a test against openapi.yaml. Two libraries read the
+// contract, kin-openapi as in the server and jsonschema for the bodies, so that a defect of one does
+// not go unnoticed. They are stricter than the server: anything undeclared in an answer is an error.
+// The package is for tests only.
 package contracttest
 
 import (
@@ -11,14 +11,14 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// Contract is openapi.yaml, ready to check exchanges. It is safe for concurrent use.
+// Contract is the loaded openapi.yaml. It is safe for concurrent use.
 type Contract struct {
 	document   *openapi3.T
 	operations []Operation
 	bodies     bodies
 }
 
-// Load reads the text of openapi.yaml, which must itself be a valid document.
+// Load loads the text of openapi.yaml, which must be a valid document.
 func Load(text []byte) (*Contract, error) {
 	loader := openapi3.NewLoader()
 	document, err := loader.LoadFromData(text)
@@ -36,7 +36,7 @@ func Load(text []byte) (*Contract, error) {
 type Operation struct {
 	ID, Method, Path string
 	Statuses         []string // documented by number
-	Default          bool     // and the rest, as errors
+	Default          bool     // all other errors are documented as "default"
 }
 
 // Operations lists the operations of the contract.

@@ -8,15 +8,14 @@ import (
 	"sync"
 )
 
-// Coverage remembers which answers were seen. It is safe for concurrent use; a nil
-// Coverage remembers nothing.
+// Coverage records which answers were seen. It is safe for concurrent use; a nil Coverage records
+// nothing.
 type Coverage struct {
 	mu   sync.Mutex
 	seen map[Answer]int
 }
 
-// Answer is one line of the contract: an operation and one of its documented
-// statuses, or "default".
+// Answer is an operation and one of its documented statuses, or "default".
 type Answer struct{ Operation, Status string }
 
 func (a Answer) String() string { return a.Operation + " " + a.Status }
@@ -65,8 +64,8 @@ func (c *Coverage) Table(contract *Contract) []Row {
 	return rows
 }
 
-// Gaps lists the documented answers that were never seen and are not allowed to be
-// missing, and the allowances that are no longer needed.
+// Gaps lists the documented answers that were never seen and are not excused, and excuses that are no
+// longer needed.
 func (c *Coverage) Gaps(contract *Contract, allowed map[Answer]string) []string {
 	var gaps []string
 	known := make(map[Answer]bool)

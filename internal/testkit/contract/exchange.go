@@ -14,10 +14,10 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 )
 
-// undeclared are headers of HTTP itself, which a contract does not declare.
+// undeclared are headers of HTTP itself, which contracts do not declare.
 var undeclared = []string{"Connection", "Content-Length", "Content-Type", "Date"}
 
-// exchange is a request of an operation, to be held against the contract with its answer.
+// exchange is a request of an operation, to check it and its answer against the contract.
 type exchange struct {
 	contract  *Contract
 	of        Operation
@@ -37,18 +37,18 @@ func (c *Contract) exchange(of Operation, r *http.Request, sent []byte) exchange
 	return exchange{contract: c, of: of, sent: sent, operation: operation,
 		input: &openapi3filter.RequestValidationInput{
 			Request:    clone,
-			PathParams: map[string]string{"key_name": "x"}, // any is a string
+			PathParams: map[string]string{"key_name": "x"}, // any string is valid
 			Route: &routers.Route{Spec: c.document, Path: of.Path, PathItem: item, Method: of.Method,
 				Operation: operation},
 			Options: &openapi3filter.Options{
-				AuthenticationFunc:    openapi3filter.NoopAuthenticationFunc, // a refusal for want of credentials is a good answer
+				AuthenticationFunc:    openapi3filter.NoopAuthenticationFunc, // a request without credentials is valid
 				IncludeResponseStatus: true,
 				MultiError:            true,
 			},
 		}}
 }
 
-// answer says what is wrong with an answer.
+// answer lists what is wrong with an answer.
 func (e exchange) answer(answer *http.Response, received []byte) []string {
 	var problems []string
 	note := func(problem string) {
@@ -66,7 +66,7 @@ func (e exchange) answer(answer *http.Response, received []byte) []string {
 		status, documented = "default", e.operation.Responses.Default()
 	}
 	if documented == nil {
-		return problems // it was said
+		return problems // already reported
 	}
 	for name := range answer.Header {
 		if !slices.Contains(undeclared, name) && !declares(documented.Value.Headers, name) {
@@ -76,14 +76,14 @@ func (e exchange) answer(answer *http.Response, received []byte) []string {
 	switch {
 	case len(received) == 0:
 	case len(documented.Value.Content) == 0:
-		note("there is a body, and the contract has none")
+		note("there is a body, but the contract has none")
 	case strings.HasPrefix(answer.Header.Get("Content-Type"), "application/json"):
 		note(e.contract.bodies.check(place{e.of.ID, status}, received))
 	}
 	return problems
 }
 
-// declares reports whether a header has a name; its case does not matter.
+// declares reports whether a header is declared, ignoring case.
 func declares(headers openapi3.Headers, name string) bool {
 	for declared := range headers {
 		if strings.EqualFold(declared, name) {
@@ -93,7 +93,7 @@ func declares(headers openapi3.Headers, name string) bool {
 	return false
 }
 
-// request says what is wrong with a request that the service took.
+// request lists what is wrong with a request that the service accepted.
 func (e exchange) request() []string {
 	var problems []string
 	if problem := describe(openapi3filter.ValidateRequest(context.Background(), e.input)); problem != "" {
@@ -106,7 +106,7 @@ func (e exchange) request() []string {
 		}
 	}
 	if len(e.sent) > 0 && e.operation.RequestBody == nil {
-		problems = append(problems, "there is a body, and the contract has none")
+		problems = append(problems, "there is a body, but the contract has none")
 	}
 	if len(e.sent) > 0 && strings.HasPrefix(e.input.Request.Header.Get("Content-Type"), "application/json") {
 		if problem := e.contract.bodies.check(place{e.of.ID, request}, e.sent); problem != "" {

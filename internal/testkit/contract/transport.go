@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// Transport passes exchanges on and fails the test that sees one break the contract.
+// Transport checks exchanges and fails the test if one breaks the contract.
 type Transport struct {
 	TB       testing.TB
 	Contract *Contract
@@ -19,8 +19,8 @@ type Transport struct {
 	Coverage *Coverage // may be nil
 }
 
-// RoundTrip checks each answer of an operation of the contract, and each request that
-// the service took for good. What is no operation is passed on unchecked.
+// RoundTrip checks each answer of the contract's operations, and each request that the service
+// accepted. Other exchanges are not checked.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	var sent []byte
 	if r.Body != nil {
@@ -39,7 +39,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	_ = answer.Body.Close() // it is read
+	_ = answer.Body.Close() // already read
 	answer.Body = io.NopCloser(bytes.NewReader(received))
 
 	if operation, ok := t.Contract.find(cmp.Or(r.Method, http.MethodGet), requestPath(r)); ok {
@@ -60,17 +60,17 @@ func (t *Transport) check(r *http.Request, o Operation, sent []byte, answer *htt
 		t.TB.Errorf("%s: the answer %s breaks the contract: %s\n%s", o.ID, status, problem, received)
 	}
 	if answer.StatusCode >= 300 && answer.StatusCode != http.StatusConflict {
-		return // a request that was refused need not be good
+		return // a refused request need not be valid
 	}
 	if o.ID == "forwardAuth" {
-		return // it is a gateway's client's own request, which is taken as it comes
+		return // the request is that of a gateway's client, and may be anything
 	}
 	for _, problem := range e.request() {
-		t.TB.Errorf("%s: the service took a request that breaks the contract: %s\n%s", o.ID, problem, sent)
+		t.TB.Errorf("%s: the service accepted a request that breaks the contract: %s\n%s", o.ID, problem, sent)
 	}
 }
 
-// requestPath is the path as it goes out.
+// requestPath returns the path as it is sent.
 func requestPath(r *http.Request) string {
 	if r.URL.Opaque == "" {
 		return r.URL.EscapedPath()
@@ -84,8 +84,7 @@ func requestPath(r *http.Request) string {
 	return path
 }
 
-// find returns the operation that a request means. Methods are case-sensitive
-// (RFC 9110, section 9.1).
+// find returns the operation of a request. Methods are case-sensitive (RFC 9110, section 9.1).
 func (c *Contract) find(method, path string) (Operation, bool) {
 	segments := strings.Split(path, "/")
 	for _, operation := range c.operations {
@@ -96,7 +95,7 @@ func (c *Contract) find(method, path string) (Operation, bool) {
 	return Operation{}, false
 }
 
-// matches reports whether a segment of a path is what the contract has there.
+// matches reports whether a segment of a path matches the contract's.
 func matches(pattern, segment string) bool {
 	return pattern == segment || strings.HasPrefix(pattern, "{") && segment != ""
 }

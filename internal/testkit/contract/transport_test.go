@@ -24,7 +24,7 @@ func (v *verdict) Errorf(format string, args ...any) {
 	v.errors = append(v.errors, fmt.Sprintf(format, args...))
 }
 
-// canned is an answer that a service might give.
+// canned is a handler with a fixed answer.
 type canned struct {
 	status int
 	header http.Header
@@ -53,8 +53,8 @@ func load(t *testing.T) *contracttest.Contract {
 	return contract
 }
 
-// TestTransportNotices holds the checker itself: each way to break the contract is
-// noticed, and what keeps it is not.
+// TestTransportNotices tests the checker: it reports each way to break the contract, and nothing for
+// valid exchanges.
 func TestTransportNotices(t *testing.T) {
 	contract := load(t)
 	changed := func(old, replacement string) string { return strings.Replace(goodKey, old, replacement, 1) }
@@ -63,7 +63,7 @@ func TestTransportNotices(t *testing.T) {
 	for name, tt := range map[string]struct {
 		method, path, sent string
 		answer             canned
-		want               string // in what is reported; empty is nothing
+		want               string // part of the report; empty means no report
 	}{
 		"a good answer": {"GET", "/v1/api-keys/ci", "", canned{200, nil, goodKey}, ""},
 		"a good answer with its headers": {"GET", "/v1/api-keys/a%2Fb", "", canned{200,
@@ -99,14 +99,14 @@ func TestTransportNotices(t *testing.T) {
 			canned{200, http.Header{"Content-Type": nil, "X-Api-Key-Id": {"i"}}, ""}, ""},
 		"a body where the contract has none": {"GET", "/v1/forward-auth", "",
 			canned{200, http.Header{"Content-Type": {"text/plain"}}, "ok"}, "body"},
-		"a bad request that was taken": {"POST", "/v1/api-keys", `{"name":"ci"}`,
-			canned{201, nil, withSecret}, "took a request"},
-		"an unknown property that was taken": {"POST", "/v1/api-keys", strings.Replace(create, "{", `{"x":1,`, 1),
-			canned{201, nil, withSecret}, "took a request"},
-		"an unknown query parameter that was taken": {"GET", "/v1/api-keys/ci?colour=red", "",
-			canned{200, nil, goodKey}, "took a request"},
-		"a body that was taken where none belongs": {"GET", "/v1/api-keys/ci", "{}",
-			canned{200, nil, goodKey}, "took a request"},
+		"a bad request that was accepted": {"POST", "/v1/api-keys", `{"name":"ci"}`,
+			canned{201, nil, withSecret}, "accepted a request"},
+		"an unknown property that was accepted": {"POST", "/v1/api-keys", strings.Replace(create, "{", `{"x":1,`, 1),
+			canned{201, nil, withSecret}, "accepted a request"},
+		"an unknown query parameter that was accepted": {"GET", "/v1/api-keys/ci?colour=red", "",
+			canned{200, nil, goodKey}, "accepted a request"},
+		"an unexpected body that was accepted": {"GET", "/v1/api-keys/ci", "{}",
+			canned{200, nil, goodKey}, "accepted a request"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(tt.answer)

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// TestAttacks sends each gateway what would reach its upstream by another way than the one that it checks.
-// The client has a good key, which opens nothing but /profile/, and the upstream accepts whatever it is offered.
+// TestAttacks tries to reach the upstream past the gateway's check. The client has a valid key that may
+// only use /profile/, and the upstream accepts everything.
 func TestAttacks(t *testing.T) {
 	t.Parallel()
 	p := readPage(t)
@@ -36,7 +36,7 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
-// dial opens a connection to the gateway that ends with the test.
+// dial opens a connection to the gateway, which is closed when the test ends.
 func (k *kit) dial() (net.Conn, *bufio.Reader) {
 	k.Helper()
 	connection, err := net.Dial("tcp", strings.TrimPrefix(k.url, "http://"))
@@ -59,7 +59,7 @@ func (k *kit) raw(of key, lines ...string) (net.Conn, int) {
 		return connection, 0
 	}
 	if response.StatusCode != http.StatusSwitchingProtocols {
-		_, _ = io.Copy(io.Discard, response.Body) // it may be cut off: what counts is at the upstream
+		_, _ = io.Copy(io.Discard, response.Body) // may be cut off; only the upstream's view matters
 		_ = response.Body.Close()
 	}
 	return connection, response.StatusCode
@@ -68,11 +68,11 @@ func (k *kit) raw(of key, lines ...string) (net.Conn, int) {
 var (
 	requestLine = regexp.MustCompile(`(?m)^([A-Z]+) (\S*) HTTP/[\d.]+\r$`)
 	upgradeLine = regexp.MustCompile(`(?mi)^(upgrade|http2-settings)\s*:\s*(.*?)\r$`)
-	plainTarget = regexp.MustCompile(`^/profile(/[\w?=&]+)+$`) // the key opens all that is below /profile/
+	plainTarget = regexp.MustCompile(`^/profile(/[\w?=&]+)+$`) // the key may use everything below /profile/
 )
 
-// wantHarmless looks at every byte that reached the upstream: requests for a profile by of,
-// and at most an upgrade to websocket. What a client forged says so.
+// wantHarmless checks every byte that reached the upstream: only requests for a profile with the key
+// of, and at most an upgrade to websocket. Forged values contain "forged".
 func (k *kit) wantHarmless(of key, attack any) {
 	k.Helper()
 	sent := k.upstream.takeRaw()
@@ -97,7 +97,7 @@ func (k *kit) wantHarmless(of key, attack any) {
 	}
 }
 
-// What a handshake needs.
+// Headers of a WebSocket handshake.
 const (
 	webSocketVersion = "Sec-WebSocket-Version: 13"
 	webSocketKey     = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
@@ -128,8 +128,8 @@ func webSocketsPass(k *kit, bare key) {
 	k.wantHarmless(bare, "without the scope")
 }
 
-// After a 101 the gateway copies bytes, and the client speaks to the upstream alone: what counts is what
-// protocol the upstream was offered.
+// After a 101 the gateway only copies bytes between client and upstream, so the protocol that the
+// upstream was offered matters.
 func otherUpgradesDoNot(k *kit, bare key) {
 	const settings = "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"
 	for attack, lines := range map[string][]string{
@@ -176,7 +176,7 @@ func otherUpgradesDoNot(k *kit, bare key) {
 	}
 }
 
-// The upstream may find another path in a target than the gateway.
+// The upstream may parse another path from a target than the gateway.
 func targetsArePlain(k *kit, bare key) {
 	for _, target := range []string{
 		"http://x/profile/1", "HTTP://x/profile/1", "https://x/profile/1", "http://x:80/profile/1?a=b", "http://[::1]/profile/1",
@@ -195,7 +195,7 @@ func targetsArePlain(k *kit, bare key) {
 	} {
 		for _, host := range [][]string{
 			{"Host: x"}, {"Host:"}, {"Host: /profile"}, {"Host: x", "Host: y"}, {"Host: a@b"}, {"Host: x/reports/1?"}, {"Host: other.example"},
-			{}, // which HTTP/1.1 forbids
+			{}, // forbidden in HTTP/1.1
 		} {
 			k.raw(bare, append([]string{"GET " + target + " HTTP/1.1"}, host...)...)
 			k.wantHarmless(bare, fmt.Sprint(target, host))
@@ -218,7 +218,7 @@ func overridesAreDropped(k *kit, bare key) {
 	}
 }
 
-// HTTP/2 without an upgrade: a gateway that takes it must check it as any other request.
+// HTTP/2 without an upgrade: a gateway that accepts it must check it like any other request.
 func http2IsChecked(k *kit, bare key) {
 	secret := [2]string{"x-api-key", bare.Secret}
 	for _, fields := range [][][2]string{
@@ -254,7 +254,7 @@ func askByHTTP2(connection net.Conn, fields [][2]string) {
 	var block strings.Builder
 	encoder := hpack.NewEncoder(&block)
 	for _, field := range fields {
-		_ = encoder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]}) // a builder takes it
+		_ = encoder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]}) // cannot fail with a builder
 	}
 	if _, err := io.WriteString(connection, http2.ClientPreface); err != nil {
 		return

@@ -20,20 +20,20 @@ import (
 	servertest "apikeyd/internal/testkit/server"
 )
 
-// patience is how long a test waits for what must come.
+// patience is how long a test waits for an event.
 const patience = 30 * time.Second
 
-// gateway is one of those that the page says were run.
+// gateway is a gateway of the page that these tests run.
 type gateway struct {
 	program string
 	files   []string // the blocks of the page that it needs
 	broken  []breakage
-	// prepare adds what is no part of the page, and says how the gateway is started.
+	// prepare adds files that are not on the page, and returns how to start the gateway.
 	prepare func(t *testing.T, dir string) (args, env []string)
 }
 
-// breakage is a mistake in a configuration: what to replace, by what, and the status of
-// reports then, whatever the key may do.
+// breakage is a mistake in a configuration: a replacement, and the status that /reports/ then answers
+// for every key.
 type breakage struct {
 	name, old, new string
 	status         int
@@ -73,7 +73,7 @@ var gateways = map[string]gateway{
 	},
 }
 
-// prepareNginx writes what a distribution has in /etc/nginx/nginx.conf.
+// prepareNginx writes what distributions have in /etc/nginx/nginx.conf.
 func prepareNginx(t *testing.T, dir string) ([]string, []string) {
 	t.Helper()
 	config := fmt.Sprintf(`daemon off;
@@ -98,12 +98,11 @@ http {
 	return []string{"-e", "stderr", "-p", dir, "-c", file}, nil
 }
 
-// start runs the gateway, as the page configures it, between clients and upstream. It
-// returns its URL. Replace changes the page's text first.
+// start runs the gateway as the page configures it, after the replacements, and returns its URL.
 func (g gateway) start(t *testing.T, p page, asks, upstream string, replace ...string) string {
 	t.Helper()
 	path := program.Path(t, g.program)
-	for range 3 { // a port that was free may be taken by now
+	for range 3 { // a free port may be taken by now
 		port := freePort(t)
 		dir := g.write(t, p, map[string]string{"8000": port, "8080": portOf(t, asks), "9000": portOf(t, upstream)}, replace)
 		args, env := g.prepare(t, dir)
@@ -141,8 +140,8 @@ func (g gateway) write(t *testing.T, p page, ports map[string]string, replace []
 	return dir
 }
 
-// launch starts a program that ends with the test, and waits until it listens. False
-// means that it ended instead.
+// launch starts a program, which is stopped when the test ends, and waits until it listens. It reports
+// false if the program ended instead.
 func launch(t *testing.T, dir, port string, env []string, path string, args ...string) bool {
 	t.Helper()
 	log := &servertest.Log{}

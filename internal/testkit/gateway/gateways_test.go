@@ -63,7 +63,8 @@ func TestGateways(t *testing.T) {
 	}
 }
 
-// triersAreSlowedDown by the address that the gateway sees, not by the one that they invent.
+// triersAreSlowedDown checks that failures count for the address that the gateway sees, not for an
+// invented one.
 func triersAreSlowedDown(k *kit) {
 	reader := k.reader("among bad ones")
 	invented := func(secret string, i int) http.Header {
@@ -128,7 +129,7 @@ func goodKeysPass(k *kit) {
 	}
 }
 
-// variables is what an upstream must see of a key, and nothing else about keys.
+// variables returns everything that an upstream must see about a key.
 func (k key) variables() map[string][]string {
 	return map[string][]string{
 		"X_API_KEY_ID":     {k.ID},
@@ -166,8 +167,7 @@ func identityIsTold(k *kit) {
 	}
 }
 
-// separators are the characters, but for the dash, that may stand in a header's name
-// and that become "_".
+// separators are the characters other than the dash that are valid in a header's name and become "_".
 const separators = "_.!#$%&'*+^`|~"
 
 func forgedIdentityIsDropped(k *kit) {
@@ -211,7 +211,7 @@ func forgedIdentityIsDropped(k *kit) {
 	}
 }
 
-// A Connection header names those that a proxy must not pass on.
+// A Connection header names headers that a proxy must not forward.
 func identityCannotBeTakenAway(k *kit) {
 	real := k.reader("stays")
 	for _, value := range []string{"X-Api-Key-Owner", "keep-alive, x-api-key-owner,X-API-KEY-SCOPES", "close, x-api-key-id"} {
@@ -263,7 +263,7 @@ func badKeysAreRefused(k *kit) {
 		"wrong scope":         {"/reports/1", with(half.Secret), 403},
 		"one scope of two":    {"/invoices/1", with(half.Secret), 403},
 		"claimed scope":       {"/reports/1", http.Header{"X-Api-Key": {half.Secret}, "X-Api-Key-Scopes": {"reports:read"}}, 403},
-		"operator's key":      {"/reports/1", with(k.admin), 403}, // keys:admin is none of an API's scopes
+		"operator's key":      {"/reports/1", with(k.admin), 403}, // keys:admin is not a scope of the API
 		"no such route":       {"/elsewhere", with(reader.Secret), 404},
 		"the question itself": {"/_apikeyd", with(reader.Secret), 404},
 		"root":                {"/", with(reader.Secret), 404},
@@ -305,8 +305,7 @@ func revocationIsInForce(k *kit) {
 	k.refused(r, http.StatusUnauthorized)
 }
 
-// Paths that servers read in more than one way, sent with a key that may do nothing
-// but see its profile.
+// Paths that servers parse differently, sent with a key that may only read its profile.
 func unclearPathsAreRefused(k *kit) {
 	bare := k.key(fields{"name": "paths", "scopes": []string{}})
 	for _, path := range []string{
@@ -327,7 +326,7 @@ func unclearPathsAreRefused(k *kit) {
 	}
 }
 
-// What is asked is the gateway's alone, without a body, over connections that are kept.
+// The gateway alone determines the question; it has no body and reuses connections.
 func questionsAreTheGateways(k *kit) {
 	reader := k.reader("asks")
 	k.asked.take()

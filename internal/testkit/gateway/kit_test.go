@@ -26,7 +26,7 @@ import (
 	"apikeyd/store/storetest"
 )
 
-// kit is a gateway that stands before an API and asks a real service.
+// kit is a gateway in front of an API, which asks a real service.
 type kit struct {
 	*testing.T
 	*world
@@ -42,8 +42,7 @@ type world struct {
 	admin    string
 }
 
-// mostFailures is how many bad keys a client may send in a minute: more than any case does
-// that is not about it.
+// mostFailures is how many bad keys a client may send in a minute: more than any other test case sends.
 const mostFailures = 60
 
 func newKit(t *testing.T, g gateway, p page, replace ...string) *kit {
@@ -54,12 +53,12 @@ func newKit(t *testing.T, g gateway, p page, replace ...string) *kit {
 			c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 			c.AuthFailures = apikey.RateLimit{Limit: mostFailures, Window: time.Minute}
 		}}})
-	t.Cleanup(func() { close(w.asked.release) }) // before the service ends, which waits for its answers
+	t.Cleanup(func() { close(w.asked.release) }) // before the service stops, because it waits for its answers
 	server := httptest.NewUnstartedServer(w.upstream)
 	server.Listener = recorded{server.Listener, w.upstream}
 	server.Start()
 	t.Cleanup(func() {
-		server.CloseClientConnections() // those that were upgraded too
+		server.CloseClientConnections() // upgraded ones too
 		server.Close()
 	})
 	_, admin := w.service.Add(t, "admin", "admin", "keys:admin")
@@ -80,13 +79,13 @@ func (k *kit) Run(name string, f func(k *kit)) {
 // fields is a JSON object.
 type fields map[string]any
 
-// key is a key as its creation answered it.
+// key is a created key.
 type key struct {
 	ID, Name, Owner, Secret string
 	Scopes                  []string
 }
 
-// key creates a key of an hour, with what f says of it.
+// key creates a key that lives an hour, with the given fields.
 func (k *kit) key(f fields) key {
 	k.Helper()
 	body := fields{"owner": "customer-42", "expires_at": k.clock.Now().Add(time.Hour).Format(time.RFC3339)}
@@ -137,18 +136,18 @@ func (k *kit) manage(method, path string, body fields, want int, result any) {
 	}
 }
 
-// request is what a client sends to the gateway.
+// request is a request of a client to the gateway.
 type request struct {
 	method string // GET if empty
-	path   string // as it is written, with its query
+	path   string // with its query, sent as it is
 	header http.Header
 	body   io.Reader
 }
 
-// with is the header of a client that sends this secret.
+// with returns the header of a client with this secret.
 func with(secret string) http.Header { return http.Header{"X-Api-Key": {secret}} }
 
-// answer is what the client gets, and what reached the upstream.
+// answer is the client's answer, and what reached the upstream.
 type answer struct {
 	*http.Response
 	body    string
@@ -172,7 +171,7 @@ func (k *kit) send(r request) answer {
 	return answer{Response: response, body: string(body), reached: k.upstream.take()}
 }
 
-// passes sends what must reach the upstream, and returns what reached it.
+// passes sends a request that must reach the upstream, and returns what reached it.
 func (k *kit) passes(r request) received {
 	k.Helper()
 	a := k.send(r)
@@ -183,7 +182,7 @@ func (k *kit) passes(r request) received {
 	return a.reached[0]
 }
 
-// refused sends what must not reach the upstream, and returns the answer.
+// refused sends a request that must not reach the upstream, and returns the answer.
 func (k *kit) refused(r request, want int) answer {
 	k.Helper()
 	a := k.send(r)
@@ -196,8 +195,8 @@ func (k *kit) refused(r request, want int) answer {
 	return a
 }
 
-// asked is between the gateway and the service: it remembers what was asked, and can
-// keep the service from answering.
+// asked sits between the gateway and the service. It records the questions and can stop the service
+// from answering.
 type asked struct {
 	mu        sync.Mutex
 	questions []question
@@ -209,11 +208,11 @@ type state int
 
 const (
 	answering state = iota
-	failing         // as on a database that cannot answer
+	failing         // as with an unavailable database
 	hanging
 )
 
-// question is how the gateway asked.
+// question is a request of the gateway to the service.
 type question struct {
 	uri, from string
 	hasBody   bool
@@ -251,7 +250,7 @@ func (a *asked) become(s state) {
 	a.state = s
 }
 
-// take returns what was asked since the last time.
+// take returns the questions since the last call.
 func (a *asked) take() []question {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -260,11 +259,11 @@ func (a *asked) take() []question {
 	return taken
 }
 
-// upstream is an API that remembers what it is sent, and takes whatever upgrade it is offered.
+// upstream is an API that records its requests and accepts any upgrade.
 type upstream struct {
 	mu  sync.Mutex
 	got []received
-	raw bytes.Buffer // all of it
+	raw bytes.Buffer // every byte
 }
 
 type received struct {
@@ -287,7 +286,7 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// upgrade echoes a WebSocket, and speaks HTTP/2 by any other name.
+// upgrade echoes a WebSocket, and speaks HTTP/2 for any other protocol.
 func (u *upstream) upgrade(w http.ResponseWriter, protocol, key string) {
 	connection, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -298,7 +297,7 @@ func (u *upstream) upgrade(w http.ResponseWriter, protocol, key string) {
 	_, _ = fmt.Fprintf(connection, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n"+
 		"Sec-WebSocket-Accept: %s\r\n\r\n", protocol, base64.StdEncoding.EncodeToString(accept[:]))
 	if strings.EqualFold(protocol, "websocket") {
-		_, _ = io.Copy(connection, buffered) // until the client ends it
+		_, _ = io.Copy(connection, buffered) // until the client closes it
 		return
 	}
 	//nolint:staticcheck // SA1019: http.Server takes over no connection that was upgraded
@@ -331,7 +330,7 @@ func (c recordedConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// takeRaw returns every byte that arrived since the last time.
+// takeRaw returns every byte received since the last call.
 func (u *upstream) takeRaw() string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -339,7 +338,7 @@ func (u *upstream) takeRaw() string {
 	return u.raw.String()
 }
 
-// take returns what arrived since the last time.
+// take returns the requests received since the last call.
 func (u *upstream) take() []received {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -348,8 +347,8 @@ func (u *upstream) take() []received {
 	return taken
 }
 
-// folded returns the headers as an upstream sees them that makes variables of them:
-// CGI, WSGI and others turn all that is neither a letter nor a digit into "_".
+// folded returns the headers as variables, as CGI, WSGI and others see them: characters that are
+// neither letters nor digits become "_".
 func (r received) folded() map[string][]string {
 	variables := map[string][]string{}
 	for name, values := range r.header {

@@ -8,15 +8,15 @@ import (
 	"testing"
 )
 
-// page is docs/gateways.md: the configurations that are run, and what is said of them.
+// page is docs/gateways.md: the configurations, and what the page documents about them.
 type page struct {
-	files map[string]string // the blocks that name a file, by its name
-	said  map[string]row    // the table of what each gateway does, by its first word
+	files map[string]string // the blocks with a file name, by it
+	said  map[string]row    // the rows of the table, by their first word
 }
 
-// row is what the page says of one gateway.
+// row is the table's row of one gateway.
 type row struct {
-	run                                    bool
+	run                                    bool // by these tests
 	limited, unavailable, stopped, hanging int // the status for each
 }
 

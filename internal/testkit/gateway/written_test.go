@@ -13,10 +13,10 @@ import (
 	servertest "apikeyd/internal/testkit/server"
 )
 
-// written are the files of the gateways that are not run.
+// written are the files of gateways that these tests do not run.
 var written = []struct {
 	file      string
-	questions int    // that it asks the service
+	questions int    // number of questions to the service
 	appended  string // the client's path and query, if the gateway appends them
 }{
 	{file: "traefik/traefik.yaml"},
@@ -26,8 +26,8 @@ var written = []struct {
 
 var asking = regexp.MustCompile(`/v1/forward-auth[^"\s]*`)
 
-// TestWrittenGateways does what can be done for the gateways that are not run: their
-// files are YAML, and what they ask the service means what the page says.
+// TestWrittenGateways checks what can be checked of these gateways: their files are valid YAML, and
+// their questions to the service have the documented meaning.
 func TestWrittenGateways(t *testing.T) {
 	t.Parallel()
 	p := readPage(t)
@@ -38,7 +38,7 @@ func TestWrittenGateways(t *testing.T) {
 	for _, row := range written {
 		var content map[string]any
 		if err := yaml.Unmarshal([]byte(p.files[row.file]), &content); err != nil || len(content) == 0 {
-			t.Errorf("%s is no YAML, or is not there: %v", row.file, err)
+			t.Errorf("%s is not valid YAML or is missing: %v", row.file, err)
 		}
 		questions := asking.FindAllString(p.files[row.file], -1)
 		if len(questions) != row.questions {
@@ -49,7 +49,7 @@ func TestWrittenGateways(t *testing.T) {
 			wantPass(t, s, asked, reader, !strings.Contains(question, "invoices"))
 			wantPass(t, s, asked, clerk, !strings.Contains(question, "reports"))
 			wantPass(t, s, asked, half, !strings.Contains(question, "scope="))
-			if row.appended != "" { // the client's own scope can only be one more to hold
+			if row.appended != "" { // a scope in the client's query only adds to the required ones
 				wantPass(t, s, asked+"&scope=other", reader, false)
 				wantPass(t, s, asked+"&scope=", reader, false)
 			}
@@ -57,8 +57,8 @@ func TestWrittenGateways(t *testing.T) {
 	}
 }
 
-// overriding are headers that one framework or another obeys as the path, method, host or
-// address of a request.
+// overriding are headers from which some frameworks take the path, method, host or address of a
+// request.
 var overriding = []string{
 	"Base-Url", "Forwarded", "Proxy", "X-Envoy-Original-Method", "X-Envoy-Original-Path", "X-Forwarded-For", "X-Forwarded-Host",
 	"X-Forwarded-Method", "X-Forwarded-Path", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Proto",
@@ -68,7 +68,7 @@ var overriding = []string{
 	"X-Proxy-Url", "X-Real-Ip", "X-Request-Uri", "X-Rewrite-Uri", "X-Rewrite-Url", "X-Script-Name",
 }
 
-// TestWrittenGatewaysDropOverrides checks by name what the tests of the others try.
+// TestWrittenGatewaysDropOverrides checks by name the headers that TestAttacks sends to the others.
 func TestWrittenGatewaysDropOverrides(t *testing.T) {
 	t.Parallel()
 	p := readPage(t)
@@ -83,7 +83,7 @@ func TestWrittenGatewaysDropOverrides(t *testing.T) {
 				t.Errorf("Envoy passes %s on", spelling)
 			}
 		}
-		// Traefik drops other spellings, and writes these itself.
+		// Traefik drops other spellings and sets these itself.
 		if !strings.Contains(p.files["traefik/api.yaml"], " "+name+`: ""`) && !slices.Contains([]string{
 			"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Forwarded-Server", "X-Real-Ip",
 		}, name) {
@@ -92,7 +92,7 @@ func TestWrittenGatewaysDropOverrides(t *testing.T) {
 	}
 }
 
-// wantPass asks the service itself, with a method that is not the usual one.
+// wantPass asks the service itself, with an unusual method.
 func wantPass(t *testing.T, s *servertest.Server, question string, secret apikey.Secret, pass bool) {
 	t.Helper()
 	request, err := http.NewRequest(http.MethodPost, s.URL, nil)

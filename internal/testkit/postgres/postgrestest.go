@@ -1,6 +1,6 @@
-// Package postgrestest starts PostgreSQL clusters for tests, on 127.0.0.1 and in temporary
-// folders: one that all tests of a process share, and private ones for tests that kill or
-// configure theirs. It is for tests only.
+// Package postgrestest starts PostgreSQL clusters for tests, on 127.0.0.1 and in temporary folders:
+// one that all tests of a process share, and private ones for tests that kill or configure theirs. It
+// is for tests only.
 package postgrestest
 
 import (
@@ -31,17 +31,17 @@ import (
 // patience is how long a cluster may take to start or to stop.
 const patience = time.Minute
 
-// Cluster is a PostgreSQL server of its own.
+// Cluster is a PostgreSQL server.
 type Cluster struct {
 	Address string // host and port
 
 	bin, data string
 	log       *os.File
-	as        *syscall.Credential // PostgreSQL does not run as root; nil is as we are
+	as        *syscall.Credential // PostgreSQL does not run as root; nil means the current user
 	server    *exec.Cmd
 	ended     chan struct{}
 	databases atomic.Int64
-	strategy  string // how to make a database, if not by the default
+	strategy  string // of CREATE DATABASE, if not the default
 }
 
 // Start starts a private cluster with settings such as "synchronous_commit=off". Without
@@ -67,9 +67,9 @@ func newCluster(t testing.TB, dir string) *Cluster {
 	if os.Getuid() == 0 {
 		c.as, err = unprivileged()
 		must(t, err)
-		// The folders on the way there belong to root, and let nobody else through.
+		// The folders above belong to root and are closed to other users.
 		for dir := filepath.Dir(c.data); strings.HasPrefix(dir, os.TempDir()+"/"); dir = filepath.Dir(dir) {
-			must(t, os.Chmod(dir, 0o711)) //nolint:gosec // to pass through, not to look
+			must(t, os.Chmod(dir, 0o711)) //nolint:gosec // search permission only
 		}
 		must(t, os.Chown(c.data, int(c.as.Uid), int(c.as.Gid)))
 	}
@@ -78,9 +78,9 @@ func newCluster(t testing.TB, dir string) *Cluster {
 	return c
 }
 
-// binaries returns the folder of the newest server there is.
+// binaries returns the folder of the newest installed server.
 func binaries() (string, error) {
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres") // Debian's place
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres") // on Debian
 	if err != nil {
 		return "", err
 	}
@@ -92,7 +92,7 @@ func binaries() (string, error) {
 	return filepath.Dir(path), err
 }
 
-// unprivileged is the user that PostgreSQL has, or else nobody.
+// unprivileged returns the user postgres, or else nobody.
 func unprivileged() (*syscall.Credential, error) {
 	found, err := user.Lookup("postgres")
 	if err != nil {
@@ -107,7 +107,7 @@ func unprivileged() (*syscall.Credential, error) {
 }
 
 func (c *Cluster) program(name string, args ...string) *exec.Cmd {
-	// Without the test's context: clean-up, which comes after its end, starts programs too.
+	// Not the test's context, because clean-up starts programs after that has ended.
 	cmd := exec.CommandContext(context.Background(), filepath.Join(c.bin, name), args...) //nolint:gosec // PostgreSQL's
 	cmd.Dir = c.data
 	cmd.Env = []string{"LC_ALL=C"}
@@ -144,7 +144,7 @@ func (c *Cluster) start(t testing.TB, settings ...string) {
 	must(t, c.server.Start())
 	server, ended := c.server, c.ended
 	go func() {
-		_ = server.Wait() // it says why in its log
+		_ = server.Wait() // its log says why it ended
 		close(ended)
 	}()
 }
@@ -173,20 +173,20 @@ func (c *Cluster) wait(t testing.TB, what string, done func() bool) {
 	}
 }
 
-// PID is the number of the server's first process, which starts all others.
+// PID returns the id of the server's main process.
 func (c *Cluster) PID() int { return c.server.Process.Pid }
 
-// Kill ends the server as kill -9 of all its processes does.
+// Kill ends the server like kill -9 of all its processes.
 func (c *Cluster) Kill() { kill(c.server, c.ended) }
 
-// kill sends SIGQUIT: the processes end at once and write nothing, and unlike with SIGKILL
-// none of them is left over.
+// kill sends SIGQUIT: the processes end at once and write nothing. Unlike with SIGKILL, no process is
+// left over.
 func kill(server *exec.Cmd, ended <-chan struct{}) {
 	_ = server.Process.Signal(syscall.SIGQUIT)
 	<-ended
 }
 
-// Standby starts another cluster that follows this one, by the name it has in
+// Standby starts another cluster that replicates this one. Its name may be in
 // synchronous_standby_names.
 func (c *Cluster) Standby(t testing.TB, name string, settings ...string) *Cluster {
 	t.Helper()
@@ -209,7 +209,7 @@ func (c *Cluster) Standby(t testing.TB, name string, settings ...string) *Cluste
 	return standby
 }
 
-// Promote makes a standby the primary.
+// Promote promotes a standby to primary.
 func (c *Cluster) Promote(t testing.TB) {
 	t.Helper()
 	c.command(t, "pg_ctl", "promote", "--pgdata", c.data, "--wait")
@@ -223,13 +223,13 @@ func (c *Cluster) Database(t testing.TB) string {
 	return c.URL(name)
 }
 
-// URL is where a database of the cluster is. A busy machine may take long to connect.
+// URL returns the URL of a database. Its timeout is long, because a busy machine connects slowly.
 func (c *Cluster) URL(database string) string {
 	return fmt.Sprintf("postgres://postgres@%s/%s?sslmode=disable&connect_timeout=60", c.Address, database)
 }
 
-// SQL runs commands in a database, given by its name or URL, and returns what they answer,
-// as psql --tuples-only --no-align prints it.
+// SQL runs commands in a database, given by its name or URL, and returns their output as psql
+// --tuples-only --no-align prints it.
 func (c *Cluster) SQL(t testing.TB, database, commands string) string {
 	t.Helper()
 	if !strings.Contains(database, "://") {
@@ -251,15 +251,15 @@ func (c *Cluster) SQL(t testing.TB, database, commands string) string {
 	return strings.TrimSpace(strings.Join(lines, "\n"))
 }
 
-// WithoutStandby makes commits wait for a synchronous standby that does not exist, and
-// returns once they do. The cluster must be private.
+// WithoutStandby makes commits wait for a synchronous standby that does not exist, and returns once
+// they wait. The cluster must be private.
 func (c *Cluster) WithoutStandby(t testing.TB) {
 	t.Helper()
 	c.SQL(t, "postgres", "CREATE TABLE waits (thing INT)")
 	c.SQL(t, "postgres", "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
 	c.SQL(t, "postgres", "SELECT pg_reload_conf()")
-	// The setting is in force when the checkpointer has read it, which no session shows:
-	// commit until a commit waits.
+	// The setting takes effect when the checkpointer has read it, which cannot be queried: commit
+	// until a commit waits.
 	var commits sync.WaitGroup
 	commits.Go(func() {
 		ctx := context.Background()
@@ -269,7 +269,7 @@ func (c *Cluster) WithoutStandby(t testing.TB) {
 			return
 		}
 		defer func() { _ = conn.Close(ctx) }()
-		for err == nil { // until it is ended while it waits
+		for err == nil { // until it is terminated while it waits
 			_, err = conn.Exec(ctx, "INSERT INTO waits VALUES (1)").ReadAll()
 		}
 	})
@@ -279,14 +279,14 @@ func (c *Cluster) WithoutStandby(t testing.TB) {
 	commits.Wait()
 }
 
-// Standalone ends what WithoutStandby began: soon no commit waits.
+// Standalone reverts WithoutStandby: commits soon stop waiting.
 func (c *Cluster) Standalone(t testing.TB) {
 	t.Helper()
 	c.SQL(t, "postgres", "ALTER SYSTEM RESET synchronous_standby_names")
 	c.SQL(t, "postgres", "SELECT pg_reload_conf()")
 }
 
-// Log returns what the cluster's programs said.
+// Log returns the output of the cluster's programs.
 func (c *Cluster) Log(t testing.TB) string {
 	t.Helper()
 	text, err := os.ReadFile(c.log.Name())

@@ -12,8 +12,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m).Run()) }
 
-// What was written to a primary with a synchronous standby is in the standby when the
-// primary is gone.
+// Data written to a primary with a synchronous standby survives in the standby.
 func TestFailover(t *testing.T) {
 	primary := postgrestest.Start(t, "synchronous_standby_names=standby")
 	standby := primary.Standby(t, "standby")
@@ -26,7 +25,7 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-// All tests have the same cluster, and databases that know nothing of each other.
+// All tests share the same cluster and have separate databases.
 func TestShared(t *testing.T) {
 	for range 2 {
 		c := postgrestest.Shared(t)

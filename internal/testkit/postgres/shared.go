@@ -11,14 +11,13 @@ import (
 // Tests are the tests of a package.
 type Tests interface{ Run() int }
 
-// Main is for TestMain: it returns the tests with what they share, the cluster of Shared and
-// the outcome of the first initdb, which takes longer than most tests. Without it, every
-// Start runs initdb.
+// Main wraps the tests in TestMain, so that they share a cluster (Shared) and the result of one initdb,
+// which takes longer than most tests. Without it, every Start runs initdb.
 func Main(m Tests) Tests { return sharing{m} }
 
 type sharing struct{ tests Tests }
 
-// Run runs the tests and then ends what they shared.
+// Run runs the tests and then stops the shared cluster.
 func (s sharing) Run() int {
 	process.mu.Lock()
 	process.shares = true
@@ -27,8 +26,8 @@ func (s sharing) Run() int {
 	return max(code, process.end())
 }
 
-// Shared returns the cluster that all tests of this process share, each with a database of
-// its own. It does without fsync. Tests that end or configure their cluster Start another.
+// Shared returns the cluster that all tests of this process share, each with its own database. It runs
+// without fsync. Tests that stop or configure their cluster must Start another.
 func Shared(t testing.TB) *Cluster {
 	t.Helper()
 	return process.sharedCluster(t)
@@ -36,12 +35,12 @@ func Shared(t testing.TB) *Cluster {
 
 var process shares
 
-// shares is what the tests of this process share.
+// shares holds what the tests of this process share.
 type shares struct {
 	mu       sync.Mutex
 	shares   bool // whether Main cleans up
 	dir      string
-	template string // a cluster's files, fresh from initdb
+	template string // folder with the result of initdb
 	cluster  *Cluster
 }
 
@@ -57,8 +56,8 @@ func (s *shares) sharedCluster(t testing.TB) *Cluster {
 	}
 	c := newCluster(t, s.folder(t, "shared"))
 	s.fill(t, c)
-	// Many tests at once, each with several pools of connections. What concerns the disk and
-	// standbys makes a new database cheap, together with the strategy of before version 15.
+	// Many concurrent tests have several connection pools each. The other settings, and from version
+	// 15 on the older strategy, make a new database cheap.
 	c.start(t, "fsync=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0",
 		"max_connections=400", "shared_buffers=32MB", "autovacuum=off")
 	s.cluster = c
@@ -71,7 +70,7 @@ func (s *shares) sharedCluster(t testing.TB) *Cluster {
 	return c
 }
 
-// initialise makes the files of a new cluster.
+// initialise creates the files of a cluster.
 func (s *shares) initialise(t testing.TB, c *Cluster) {
 	t.Helper()
 	s.mu.Lock()
@@ -83,7 +82,7 @@ func (s *shares) initialise(t testing.TB, c *Cluster) {
 	c.initdb(t)
 }
 
-// fill makes them from the template. The caller holds the lock.
+// fill creates them from the template. The caller holds the lock.
 func (s *shares) fill(t testing.TB, c *Cluster) {
 	t.Helper()
 	if s.template == "" {
@@ -97,7 +96,7 @@ func (s *shares) fill(t testing.TB, c *Cluster) {
 	must(t, c.takeOver())
 }
 
-// takeOver gives the files of a cluster the owner and the mode that PostgreSQL wants.
+// takeOver gives the files of a cluster the owner and mode that PostgreSQL requires.
 func (c *Cluster) takeOver() error {
 	root, err := os.OpenRoot(c.data)
 	if err != nil {
@@ -122,12 +121,12 @@ func (c *Cluster) takeOver() error {
 
 func (c *Cluster) initdb(t testing.TB) {
 	t.Helper()
-	// Collation C: what a test finds must not depend on the machine.
+	// Collation C, so that results do not depend on the machine.
 	c.command(t, "initdb", "--pgdata", c.data, "--username", "postgres", "--auth", "trust",
 		"--encoding", "UTF8", "--locale", "C", "--no-sync")
 }
 
-// folder makes a folder that is there until all tests have ended.
+// folder creates a folder that exists until all tests have ended.
 func (s *shares) folder(t testing.TB, name string) string {
 	t.Helper()
 	if s.dir == "" {
@@ -140,7 +139,7 @@ func (s *shares) folder(t testing.TB, name string) string {
 	return dir
 }
 
-// end returns an exit code.
+// end stops the cluster, removes the files and returns an exit code.
 func (s *shares) end() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package program finds the programs that tests of the tag "full" run beside ours. It is for
-// tests only.
+// Package program finds the external programs that tests with the tag "full" run. It is for tests
+// only.
 package program
 
 import (
@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Path returns where a program is, looking in /usr/sbin too, where Debian has its servers.
-// Without it the test is skipped, or fails if CI is set: there, nothing may be missing.
+// Path returns the path of a program, also from /usr/sbin, where Debian installs servers. Without the
+// program the test is skipped, or fails if CI is set, where nothing may be missing.
 func Path(t testing.TB, name string) string {
 	t.Helper()
 	for _, candidate := range []string{name, "/usr/sbin/" + name} {

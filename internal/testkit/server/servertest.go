@@ -1,6 +1,5 @@
-// Package servertest starts the real service for a test: real handlers over a real
-// SQLite file, on 127.0.0.1. Every exchange through its Client is held against the
-// contract. It is for tests only.
+// Package servertest starts the real service for a test: real handlers over a real SQLite file, on
+// 127.0.0.1. Every exchange through its Client is checked against the contract. It is for tests only.
 package servertest
 
 import (
@@ -26,20 +25,19 @@ import (
 	"apikeyd/verify"
 )
 
-// Options change how the service is made. The zero Options make it as the program
-// does, on the real clock.
+// Options configure the service. The zero Options are the program's defaults and the real clock.
 type Options struct {
 	Now       func() time.Time
-	Configure []func(*handlers.Config)        // each changes how the service is made
+	Configure []func(*handlers.Config)        // each changes the configuration
 	Handler   func(http.Handler) http.Handler // wraps the service, to break it
-	Coverage  *contracttest.Coverage          // remembers the answers seen
+	Coverage  *contracttest.Coverage          // records the answers
 }
 
 // Server is a running service.
 type Server struct {
 	URL      string
-	Client   *http.Client // checks what passes through it
-	Plain    *http.Client // does not: for what net/http itself answers, and broken services
+	Client   *http.Client // checks every exchange
+	Plain    *http.Client // checks nothing: for net/http's own answers and broken services
 	DB       *sqlstore.DB
 	Path     string // of the database
 	Verifier *verify.Verifier
@@ -49,7 +47,7 @@ type Server struct {
 	http *httptest.Server
 }
 
-// Start starts a service on an empty database. It ends with the test.
+// Start starts a service on an empty database. It stops when the test ends.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
 	if o.Now == nil {
@@ -88,8 +86,8 @@ func Start(t testing.TB, o Options) *Server {
 	return s
 }
 
-// emptyDatabase is the file that the program makes of no file. It is made once: each migration
-// waits for the disk.
+// emptyDatabase returns the content of a new database. It is made once, because each migration waits
+// for the disk.
 var emptyDatabase = sync.OnceValues(func() (_ []byte, err error) {
 	folder, err := os.MkdirTemp("", "servertest")
 	if err != nil {
@@ -107,11 +105,11 @@ var emptyDatabase = sync.OnceValues(func() (_ []byte, err error) {
 	return os.ReadFile(path)
 })
 
-// Stop closes the service's address and hangs up on its clients, as the end of its
-// process does. The database stays open.
+// Stop closes the service's listener and connections, as if its process had ended. The database stays
+// open.
 func (s *Server) Stop() { s.http.Close() }
 
-// contract is read once: it never changes while tests run.
+// contract is loaded once, because it does not change while tests run.
 var contract = sync.OnceValues(func() (*contracttest.Contract, error) { return contracttest.Load(gen.Contract) })
 
 // Contract returns openapi.yaml, ready to check exchanges.
@@ -133,7 +131,7 @@ func (s *Server) listen(t testing.TB, handler http.Handler, log *slog.Logger, o 
 	s.http = server
 	s.URL = server.URL
 	s.Plain = server.Client()
-	s.Plain.Timeout = time.Minute // a request that hangs is a failure
+	s.Plain.Timeout = time.Minute // a request that hangs fails
 	checked := *s.Plain
 	checked.Transport = &contracttest.Transport{
 		TB: t, Contract: Contract(t), Base: s.Plain.Transport, Coverage: o.Coverage,
@@ -141,7 +139,7 @@ func (s *Server) listen(t testing.TB, handler http.Handler, log *slog.Logger, o 
 	s.Client = &checked
 }
 
-// Add puts a key of ten years into the store, as the operator would.
+// Add stores a key that lives ten years, as the operator would.
 func (s *Server) Add(t testing.TB, owner, name string, scopes ...string) (apikey.Key, apikey.Secret) {
 	t.Helper()
 	now := s.now()
@@ -157,7 +155,7 @@ func (s *Server) Add(t testing.TB, owner, name string, scopes ...string) (apikey
 	return key, secret
 }
 
-// Log is a log that many may write to.
+// Log is a log that is safe for concurrent use.
 type Log struct {
 	mu   sync.Mutex
 	text bytes.Buffer

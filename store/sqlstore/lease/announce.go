@@ -75,7 +75,7 @@ func (n *Node) Announce(exec func(query string, args ...any) error, c Change) (*
 // Abandon is for a change that was not committed, or perhaps not.
 func (a *Announced) Abandon() { a.node.pending.remove(a) }
 
-// querier reads what is committed.
+// querier reads committed rows.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }

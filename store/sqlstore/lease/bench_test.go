@@ -10,8 +10,8 @@ import (
 	postgrestest "apikeyd/internal/testkit/postgres"
 )
 
-// What it costs that a change is in force on all nodes when it is answered: a commit alone,
-// and the wait after it, in the same run and with every commit on the disk.
+// BenchmarkSettle compares the wait for other nodes with the commit before it, in the same run and with every
+// commit on disk.
 func BenchmarkSettle(b *testing.B) {
 	cluster := postgrestest.Start(b)
 	for _, nodes := range []int{1, 3} {

@@ -11,8 +11,8 @@ import (
 	postgrestest "apikeyd/internal/testkit/postgres"
 )
 
-// The database ends right after a commit: what other nodes remember counts no more when
-// the change is settled. All go on when it is back.
+// The database stops right after a commit: when the change is settled, no node trusts its cache. All continue when
+// the database is back.
 func TestNodesAndDatabaseLost(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Start(t)
@@ -46,8 +46,8 @@ func TestNodesAndDatabaseLost(t *testing.T) {
 	}
 }
 
-// The primary is lost and its synchronous standby promoted: all go on, and nothing that was
-// settled before or is settled afterwards is forgotten.
+// The primary is lost and its synchronous standby promoted: all nodes continue, and no change that was settled
+// before or afterwards is lost.
 func TestNodesFailover(t *testing.T) {
 	t.Parallel()
 	primary := postgrestest.Start(t, "synchronous_standby_names=standby")
@@ -81,7 +81,7 @@ func TestNodesFailover(t *testing.T) {
 	}
 }
 
-// A primary whose synchronous standby does not answer gives no lease.
+// A primary whose synchronous standby does not answer grants no lease.
 func TestNodesWithoutStandby(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Start(t)

@@ -21,7 +21,7 @@ import (
 	"apikeyd/store/postgres"
 )
 
-// member is a process: a node, what it remembers, and a writer with a chain of its own.
+// member is a process: a node, its cache, and a writer with a chain of its own.
 type member struct {
 	*Node
 	memory *memory
@@ -30,7 +30,7 @@ type member struct {
 	mu     sync.Mutex // one transaction after another
 }
 
-// cluster is a database with what nodes need of it.
+// nodeDatabase is a database with the tables that nodes need.
 type nodeDatabase struct {
 	*postgrestest.Cluster
 	url string
@@ -71,7 +71,7 @@ func configOf(t testing.TB, url string) *pgx.ConnConfig {
 	return config
 }
 
-// join starts a member whose node connects to node, and whose writer to the database.
+// join starts a member. Its writer connects to the database directly, its node as o says.
 func (d *nodeDatabase) join(t testing.TB, name string, o Options) *member {
 	t.Helper()
 	if o.Config == nil {
@@ -97,7 +97,7 @@ func (d *nodeDatabase) join(t testing.TB, name string, o Options) *member {
 	return m
 }
 
-// commit changes keys, as the writer does.
+// commit commits and announces a change, as the writer does.
 func (m *member) commit(c Change) (*Announced, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -131,7 +131,7 @@ func (m *member) commit(c Change) (*Announced, error) {
 	return a, nil
 }
 
-// change makes a change of keys that all members remember, and returns when it is settled.
+// change makes a change, and returns when it is settled.
 func (m *member) change(t testing.TB, c Change) (took time.Duration) {
 	t.Helper()
 	a, err := m.commit(c)
@@ -152,7 +152,7 @@ func (m *member) change(t testing.TB, c Change) (took time.Duration) {
 	return time.Since(began)
 }
 
-// newKeys returns keys that members remember.
+// newKeys returns keys that members have in their caches.
 func newKeys(n int, members ...*member) []apikey.ID {
 	keys := newIDs(n)
 	for _, m := range members {
@@ -161,15 +161,15 @@ func newKeys(n int, members ...*member) []apikey.ID {
 	return keys
 }
 
-// proxy stands between a node and the database, and can be cut in two ways.
+// proxy is between a node and the database, and can interrupt the connection in two ways.
 type proxy struct {
 	listener net.Listener
 	target   string
 	ended    sync.WaitGroup
 
 	mu     sync.Mutex
-	mute   bool // what is sent goes nowhere, and nobody is told
-	closed bool // nobody gets in
+	mute   bool // traffic is dropped silently
+	closed bool // no connection is accepted
 	ends   map[net.Conn]bool
 }
 
@@ -221,7 +221,7 @@ func (p *proxy) pipe(to, from net.Conn) {
 		mute := p.mute
 		p.mu.Unlock()
 		if mute && err == nil {
-			continue // lost for good: the stream is broken from here on
+			continue // lost: the stream stays broken
 		}
 		if err == nil {
 			_, err = to.Write(buffer[:n])
@@ -233,7 +233,7 @@ func (p *proxy) pipe(to, from net.Conn) {
 	}
 }
 
-// shut breaks all connections, and lets nobody in.
+// shut breaks all connections, and accepts none.
 func (p *proxy) shut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -244,15 +244,15 @@ func (p *proxy) shut() {
 	clear(p.ends)
 }
 
-// silence loses everything from now on.
+// silence drops all traffic from now on.
 func (p *proxy) silence() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.mute = true
 }
 
-// mend lets new connections work.
-func (p *proxy) mend() {
+// restore lets new connections work.
+func (p *proxy) restore() {
 	p.shut()
 	p.mu.Lock()
 	defer p.mu.Unlock()

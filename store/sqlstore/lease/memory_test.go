@@ -10,12 +10,12 @@ import (
 
 var _ store.Watcher = (*memory)(nil)
 
-// memory is a watcher that remembers keys as a cache does, and for how long they count.
+// memory is a watcher that caches keys, and knows how long its cache is trusted.
 type memory struct {
 	mu    sync.Mutex
 	keys  map[apikey.ID]bool
 	until time.Time
-	alls  int // how often it forgot everything
+	alls  int // how often it dropped everything
 }
 
 func (m *memory) Changed(id apikey.ID) {
@@ -45,8 +45,8 @@ func (m *memory) remember(keys []apikey.ID) {
 	}
 }
 
-// uses reports whether it would answer from what it remembers of a key, and whether it
-// remembers it at all.
+// uses reports whether the cache would be used for a key, and whether it has the key at
+// all.
 func (m *memory) uses(id apikey.ID) (uses, remembers bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -5,35 +5,34 @@ import (
 	"testing"
 )
 
-// This is a model of how several nodes keep what they remember true (docs/consistency.md),
+// This is a model of the protocol that keeps several nodes' caches correct (docs/consistency.md),
 // and an exhaustive walk through everything that can happen in it, in every order: reads,
-// messages that are late or lost, renewals of leases that take their time, crashes. The
-// state is small: one key with a version, changed at most twice, time in whole ticks, and one
-// node beside the writer: what another one does only makes the writer wait longer.
+// late or lost messages, slow renewals of leases, crashes. The state is small: one key with a
+// version, changed at most twice, time in whole ticks, and one node beside the writer. More
+// nodes would only make the writer wait longer.
 //
-// What must never happen: a node uses what it remembers of the key, that is older than a
-// change which was answered, before the node began to look.
+// What must never happen: a node uses a cached version of the key that is older than a
+// change that was answered before the node began to look it up.
 
 const (
 	modelNodes   = 1
 	modelChanges = 2
 	modelLease   = 2 // ticks
-	modelEnd     = 4 // ticks, then the walk stops
+	modelEnd     = 4 // ticks until the walk stops
 )
 
-// rules are the parts of the protocol that the model can leave out, to show that each is
-// needed.
+// rules are parts of the protocol that the model can leave out, to show that each is needed.
 type rules struct {
 	noAcknowledgement bool // an answer does not wait for other nodes
-	noLease           bool // a node trusts what it remembers without end
-	leaseFromAnswer   bool // a node counts its lease from when it hears of it, not from when it asked
-	headsBeforeLease  bool // a renewal looks how far the changes got before its lease is written
-	noGeneration      bool // a row that was read before a change may be remembered after it
-	ackBeforeApply    bool // a node acknowledges before it forgets
+	noLease           bool // a node trusts its cache forever
+	leaseFromAnswer   bool // a node counts its lease from the answer, not from its request
+	headsBeforeLease  bool // a renewal reads the heads before its lease is written
+	noGeneration      bool // a row that was read before a change may be cached after it
+	ackBeforeApply    bool // a node acknowledges a change before it applies it
 	looksBeforeCommit bool // the writer looks at the leases before its change is committed
 }
 
-// modelState is everything there is. It is comparable, so that states seen before are known.
+// modelState is the whole state. It is comparable, so that visited states are recognised.
 type modelState struct {
 	now     int8
 	version int8 // of the key in the database: how many changes are committed
@@ -41,23 +40,23 @@ type modelState struct {
 	nodes  [modelNodes]modelNode
 	leases [modelNodes]int8 // in the database: until when
 
-	// The changes, all made by a writer that remembers nothing itself.
+	// The changes, all made by a writer without a cache.
 	answered int8                           // the last change that was answered
 	looked   bool                           // whether the writer looked at the leases, once for each change
 	seen     [modelNodes]int8               // those leases
-	told     [modelNodes]int8               // what nodes said to the writer that they applied
-	messages [modelChanges][modelNodes]int8 // notifications: 0 unsent, 1 on their way, 2 over
+	told     [modelNodes]int8               // what nodes acknowledged
+	messages [modelChanges][modelNodes]int8 // notifications: 0 unsent, 1 under way, 2 delivered or lost
 }
 
 // modelNode is a node that reads.
 type modelNode struct {
 	down       bool
 	remembers  int8 // a version, or -1
-	generation int8 // grows with what is forgotten
+	generation int8 // grows with each invalidation
 	applied    int8
-	until      int8 // it trusts what it remembers before then; -1 never
+	until      int8 // it trusts its cache before then; -1 is never
 
-	// A row that was read and is not remembered yet.
+	// A row that was read and is not cached yet.
 	read           int8 // -1 for none
 	readGeneration int8
 
@@ -126,7 +125,7 @@ func (r rules) steps(all []step, s *modelState) []step {
 	return all
 }
 
-// answers says whether a change is answered, because no node can use what was before.
+// answers reports whether a change is answered, because no node can use an older version.
 func (r rules) answers(s *modelState) bool {
 	if r.noAcknowledgement {
 		return true
@@ -193,7 +192,7 @@ func (n *modelNode) forget(version int8) {
 	}
 }
 
-// renew makes the next step of a renewal.
+// renew takes the next step of a renewal.
 func (r rules) renew(renewal int8, i int, change func(string, int) (*modelState, *modelNode)) {
 	readHeads := func(next *modelState, n *modelNode) { n.heads = next.version }
 	writeLease := func(next *modelState, _ *modelNode) { next.leases[i] = next.now + modelLease }
@@ -224,7 +223,7 @@ func (r rules) renew(renewal int8, i int, change func(string, int) (*modelState,
 	}
 }
 
-// violation says whether some node would use now what an answered change made wrong.
+// violation reports whether some node would now use what an answered change invalidated.
 func (r rules) violation(s *modelState) bool {
 	for _, n := range s.nodes {
 		trusts := n.until > s.now || r.noLease && n.until >= 0
@@ -235,13 +234,13 @@ func (r rules) violation(s *modelState) bool {
 	return false
 }
 
-// walk visits every state that can be reached, and returns how many, and the way to the
-// first violation if there is one.
+// walk visits every reachable state. It returns how many there are, and the path to the first
+// violation if there is one.
 func (r rules) walk() (states int, trace []string) {
 	start := newModel()
 	seen := map[modelState]bool{start: true}
 	queue := []modelState{start}
-	from := []int32{0} // the place in the queue of the state before each
+	from := []int32{0} // the index in the queue of each state's predecessor
 	var buffer []step
 	for at := 0; at < len(queue); at++ {
 		s := queue[at]
@@ -281,7 +280,7 @@ func TestLeaseModel(t *testing.T) {
 	t.Logf("%d states, no stale use", states)
 }
 
-// Every part of the protocol is needed: without it the walk finds a way to a stale use.
+// Every part of the protocol is needed: without it the walk finds a stale use.
 func TestLeaseModelFindsFaults(t *testing.T) {
 	t.Parallel()
 	for name, without := range map[string]rules{

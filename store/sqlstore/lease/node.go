@@ -52,7 +52,7 @@ type Node struct {
 	peers   peers
 	pending pending
 
-	owed     map[string]int64 // what was applied of each chain and is not acknowledged yet
+	owed     map[string]int64 // the last applied event of each chain that is not acknowledged yet
 	renewals int64
 	outage   error // why there is no connection; nil while there is one
 
@@ -117,7 +117,7 @@ func (n *Node) run(ctx context.Context) {
 func (n *Node) lost(err error) {
 	if n.outage == nil {
 		n.outage = err
-		n.options.Log.Error("the connection on which changes are heard is lost; remembered keys soon count no more", "error", err)
+		n.options.Log.Error("the connection on which changes are heard is lost; cached keys will not be used once the lease ends", "error", err)
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// A lease that neither ends nor is renewed while a test runs: what returns was
-	// acknowledged, and what was acknowledged was heard.
+	// longLease neither ends nor is renewed while a test runs: a change that settles was acknowledged, and an
+	// acknowledged one was heard.
 	longLease  = time.Hour
 	shortLease = 500 * time.Millisecond
 	// slack is what a busy machine may need beyond a lease.
@@ -42,7 +42,7 @@ func TestNodes(t *testing.T) {
 	}
 }
 
-// Three nodes change keys at once, and each change is applied on all when it is settled.
+// Three nodes change keys at once, and each change is applied on all nodes when it is settled.
 func testSettled(t *testing.T, d *nodeDatabase) {
 	var all []*member
 	for i := range 3 {
@@ -99,7 +99,7 @@ func testLargeChanges(t *testing.T, d *nodeDatabase) {
 }
 
 // Whatever happens to the connection of a node, and when: nobody uses what an answered
-// change made wrong, and no answer takes longer than a lease.
+// change invalidated, and no answer takes longer than a lease.
 func testCutOff(t *testing.T, d *nodeDatabase) {
 	p := newProxy(t, d.Address)
 	a := d.join(t, "a", Options{Caches: true, Length: shortLease})
@@ -109,7 +109,7 @@ func testCutOff(t *testing.T, d *nodeDatabase) {
 		rounds = 6
 	}
 	var longest time.Duration
-	trusted := 0 // rounds in which the node trusted what it remembered when the change began
+	trusted := 0 // rounds in which the node trusted its cache when the change began
 	for round := range rounds {
 		eventually(t, "b is back", b.memory.trusts)
 		keys := newKeys(1, a, b)
@@ -129,7 +129,7 @@ func testCutOff(t *testing.T, d *nodeDatabase) {
 			t.Errorf("round %d: what a settled change made wrong is used", round)
 		}
 		during.Wait()
-		// Now it is cut for sure, and does not know of the next one.
+		// Now it is certainly cut off, and does not hear of the next change.
 		keys = newKeys(1, a, b)
 		took = max(took, a.change(t, Change{Keys: keys}))
 		if uses, _ := b.memory.uses(keys[0]); uses {
@@ -139,13 +139,13 @@ func testCutOff(t *testing.T, d *nodeDatabase) {
 			t.Errorf("round %d: settled after %v", round, took)
 		}
 		longest = max(longest, took)
-		p.mend()
+		p.restore()
 	}
 	t.Logf("%d rounds, in %d the node trusted its memory; settled after at most %v of a lease of %v",
 		rounds, trusted, longest, shortLease)
 }
 
-// A node that ends without a word is waited for once, and then removed.
+// A change waits once for a node that was killed; then the node is removed.
 func testKilled(t *testing.T, d *nodeDatabase) {
 	p := newProxy(t, d.Address)
 	a := d.join(t, "a", Options{Caches: true, Length: shortLease})
@@ -172,10 +172,10 @@ func testLeaves(t *testing.T, d *nodeDatabase) {
 	if b.memory.trusts() {
 		t.Error("a node that left trusts what it remembers")
 	}
-	a.change(t, Change{Keys: keys}) // returns: nobody is waited for
+	a.change(t, Change{Keys: keys}) // returns without waiting for anybody
 }
 
-// A process that remembers nothing is told when its changes are applied.
+// A process without a cache also waits until its changes are applied.
 func testCommand(t *testing.T, d *nodeDatabase) {
 	b := d.join(t, "b", Options{Caches: true, Length: longLease})
 	command := d.join(t, "command", Options{Length: longLease})
@@ -191,7 +191,7 @@ func testCommand(t *testing.T, d *nodeDatabase) {
 	}
 }
 
-// Of two processes with one name neither speaks for the other.
+// Of two processes with one name, neither acknowledges for the other.
 func testSameName(t *testing.T, d *nodeDatabase) {
 	p := newProxy(t, d.Address)
 	writer := d.join(t, "writer", Options{Caches: true, Length: shortLease})
@@ -207,7 +207,7 @@ func testSameName(t *testing.T, d *nodeDatabase) {
 	}
 }
 
-// A node that missed notifications forgets everything, one that missed none forgets nothing.
+// A node that missed notifications drops its whole cache; one that missed none keeps it.
 func testMissed(t *testing.T, d *nodeDatabase) {
 	p := newProxy(t, d.Address)
 	a := d.join(t, "a", Options{Caches: true, Length: shortLease})
@@ -220,7 +220,7 @@ func testMissed(t *testing.T, d *nodeDatabase) {
 		if miss {
 			a.change(t, Change{Keys: keys})
 		}
-		p.mend()
+		p.restore()
 		eventually(t, "b is back", b.memory.trusts)
 		if got := b.memory.forgotten() > before; got != miss {
 			t.Errorf("something was missed: %v; all was forgotten: %v", miss, got)
@@ -231,7 +231,7 @@ func testMissed(t *testing.T, d *nodeDatabase) {
 	}
 }
 
-// A node that missed a change, and connects again while its lease lasts, acknowledges what
+// A node that missed a change, and reconnects while its lease lasts, acknowledges what
 // its renewal found.
 func testBackInTime(t *testing.T, d *nodeDatabase) {
 	p := newProxy(t, d.Address)
@@ -239,7 +239,7 @@ func testBackInTime(t *testing.T, d *nodeDatabase) {
 	b := d.join(t, "b", Options{Caches: true, Length: longLease, Config: configOf(t, d.through(p))})
 	p.shut()
 	keys := newKeys(1, b)
-	time.AfterFunc(100*time.Millisecond, p.mend)
+	time.AfterFunc(100*time.Millisecond, p.restore)
 	a.change(t, Change{Keys: keys})
 	if _, remembers := b.memory.uses(keys[0]); remembers {
 		t.Error("what a settled change changed is remembered")

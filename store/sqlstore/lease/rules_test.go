@@ -9,7 +9,7 @@ import (
 	"apikeyd/apikey"
 )
 
-// A database that lacks what was applied is another one.
+// If the database lacks an applied event, the whole cache is dropped.
 func TestAppliedReach(t *testing.T) {
 	t.Parallel()
 	e1, e2 := apikey.NewID(), apikey.NewID()
@@ -40,7 +40,7 @@ func TestAppliedReach(t *testing.T) {
 	}
 }
 
-// What a writer made meanwhile is ahead of heads that were read before.
+// A change that this process made meanwhile is ahead of heads that were read before.
 func TestAppliedAhead(t *testing.T) {
 	t.Parallel()
 	var a applied
@@ -92,7 +92,7 @@ func TestAppliedHear(t *testing.T) {
 	}
 }
 
-// A silence begins when it is first seen, and ends with a renewal, whatever its number.
+// A silence begins when it is first seen, and ends with any other number of renewals.
 func TestPeers(t *testing.T) {
 	t.Parallel()
 	var p peers
@@ -112,7 +112,7 @@ func TestPeers(t *testing.T) {
 	}
 }
 
-// No payload is larger than PostgreSQL takes, and together they say all.
+// No payload is larger than PostgreSQL accepts, and together they name all keys.
 func TestNotifications(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{0, 1, maxNotified, maxNotified + 1, 3*maxNotified + 7} {

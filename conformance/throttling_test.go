@@ -14,7 +14,7 @@ import (
 	servertest "apikeyd/internal/testkit/server"
 )
 
-// proxied tells the service an address of the client's, as a trusted proxy does.
+// proxied sends the client's address to the service, as a trusted proxy does.
 type proxied struct{ base http.RoundTripper }
 
 func (p proxied) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -23,9 +23,9 @@ func (p proxied) RoundTrip(r *http.Request) (*http.Response, error) {
 	return p.base.RoundTrip(r)
 }
 
-// TestSlowedDown runs the suite where it fails far more often than an address may, directly
-// and behind a trusted proxy, where forward-auth is slowed down too.
-func TestSlowedDown(t *testing.T) {
+// TestThrottled runs the suite with a limit of failures that it exceeds by far, directly and behind a
+// trusted proxy, where forward-auth is throttled too.
+func TestThrottled(t *testing.T) {
 	t.Parallel()
 	for name, through := range map[string]func(http.RoundTripper) http.RoundTripper{
 		"directly":       func(base http.RoundTripper) http.RoundTripper { return base },
@@ -33,7 +33,7 @@ func TestSlowedDown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			clock := &skipping{}
+			clock := &skippingClock{}
 			s := servertest.Start(t, servertest.Options{Now: clock.Now, Configure: []func(*handlers.Config){func(c *handlers.Config) {
 				c.AuthFailures = apikey.RateLimit{Limit: 3, Window: time.Second}
 				c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
@@ -54,7 +54,7 @@ func TestSlowedDown(t *testing.T) {
 				}
 			}
 			if !paths["/v1/api-keys"] || paths["/v1/forward-auth"] != (name == "behind a proxy") {
-				t.Errorf("slowed down were %v", paths)
+				t.Errorf("the throttled paths are %v", paths)
 			}
 		})
 	}

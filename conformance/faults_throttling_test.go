@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// slowDownFaults are services that slow down the wrong ones, or do not say for how long.
-var slowDownFaults = map[string]planted{
+// throttlingFaults are services that throttle the wrong clients or do not say for how long.
+var throttlingFaults = map[string]planted{
 	"an address with many failures is locked out": {
 		make: func() fault {
 			failures := 0
@@ -22,10 +22,10 @@ var slowDownFaults = map[string]planted{
 				}
 			}}
 		},
-		check:   "a good key passes, however many bad ones came from its address",
+		check:   "a valid key passes despite many failures from its address",
 		finding: "status 429, want 200",
 	},
-	"a slowed failure does not say when to come back": {
+	"a throttled failure has no Retry-After": {
 		make: func() fault {
 			return fault{after: func(_ http.Handler, _ *http.Request, a *httptest.ResponseRecorder) {
 				if a.Code == http.StatusUnauthorized {
@@ -34,7 +34,7 @@ var slowDownFaults = map[string]planted{
 				}
 			}}
 		},
-		check:   "every operation refuses a key that does not exist",
+		check:   "every operation refuses an unknown key",
 		finding: "Retry-After",
 	},
 }

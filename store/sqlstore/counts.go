@@ -1,0 +1,56 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"maps"
+	"slices"
+)
+
+// everybody stands for all owners in key_counts.
+const everybody = ""
+
+// count updates the numbers of keys, once for all changes of a transaction.
+func (w *writer) count(batch []*job) error {
+	more := make(map[string]int)
+	for _, j := range batch {
+		if j.err == nil && j.created != "" {
+			more[j.created]++
+			more[everybody]++
+		}
+	}
+	// In order, so that several writers cannot deadlock.
+	for _, owner := range slices.Sorted(maps.Keys(more)) {
+		err := w.exec(`INSERT INTO key_counts (owner, keys) VALUES ($1, $2)
+			ON CONFLICT (owner) DO UPDATE SET keys = key_counts.keys + excluded.keys`, owner, more[owner])
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Recount makes key_counts right again, in one transaction: beside a server it is a change like
+// any other.
+func (db *DB) Recount(ctx context.Context) error {
+	return db.write(ctx, func(t *transaction) error { return recount(t.exec) })
+}
+
+// RecountIn is Recount in a transaction of the caller, for a database that was copied.
+func RecountIn(ctx context.Context, tx *sql.Tx) error {
+	return recount(func(statement string, _ ...any) error {
+		_, err := tx.ExecContext(ctx, statement)
+		return err
+	})
+}
+
+// recount counts the keys of each owner, and all keys.
+func recount(exec func(statement string, args ...any) error) error {
+	err := exec(`DELETE FROM key_counts`)
+	if err == nil {
+		err = exec(`INSERT INTO key_counts (owner, keys)
+			SELECT owner, count(*) FROM api_keys GROUP BY owner
+			UNION ALL SELECT '', count(*) FROM api_keys`)
+	}
+	return err
+}
