@@ -12,8 +12,8 @@ import (
 	"apikeyd/client"
 )
 
-// The types that are encoded and decoded as they are have the contract's properties, and leave
-// out only what it does not require.
+// The types that are encoded and decoded directly have the contract's properties and omit only
+// optional ones.
 func TestFieldsAreTheContracts(t *testing.T) {
 	t.Parallel()
 	contract, err := openapi3.NewLoader().LoadFromFile("../openapi.yaml")

@@ -5,15 +5,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
 	"apikeyd/internal/keycache"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
-	"apikeyd/store/sqlstore"
 	"apikeyd/verify"
 )
 
@@ -72,9 +71,9 @@ func BenchmarkEncode(b *testing.B) {
 	s, who, _ := newBenchmark(b)
 	ctx := context.Context(&exchange{Context: b.Context(), arrived: time.Now(), caller: caller{key: &who}, called: true})
 	one, err := s.GetApiKey(ctx, gen.GetApiKeyRequestObject{KeyName: who.Name})
-	check(b, err)
+	must(b, err)
 	many, err := s.ListApiKeys(ctx, gen.ListApiKeysRequestObject{})
-	check(b, err)
+	must(b, err)
 	for _, bb := range []struct {
 		name  string
 		write func(http.ResponseWriter) error
@@ -86,7 +85,7 @@ func BenchmarkEncode(b *testing.B) {
 			w := &sink{header: make(http.Header)}
 			b.ReportAllocs()
 			for b.Loop() {
-				check(b, bb.write(w))
+				must(b, bb.write(w))
 			}
 			if w.bytes == 0 {
 				b.Fatal("nothing was written")
@@ -98,24 +97,23 @@ func BenchmarkEncode(b *testing.B) {
 // newBenchmark returns a Server over a database of 20 keys, the last of them and its secret.
 func newBenchmark(b *testing.B) (s *Server, last apikey.Key, secret apikey.Secret) {
 	b.Helper()
-	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
-	check(b, err)
-	b.Cleanup(func() { check(b, db.Close()) })
+	db := databasetest.Open(b, databasetest.NewPath(b))
 	log := slog.New(slog.DiscardHandler)
 	for i := range 20 {
+		var err error
 		last, secret, err = apikey.Policy{}.NewKey(time.Now(), apikey.Settings{
 			Owner: "customer", Name: fmt.Sprintf("key %d", i), Scopes: apikey.Scopes{"keys:admin", "datasets:read"},
 			Metadata: apikey.Metadata{"plan": "pro"}, ExpiresAt: time.Now().AddDate(1, 0, 0),
 		})
-		check(b, err)
-		check(b, db.CreateKey(b.Context(), store.Operator("test"), last))
+		must(b, err)
+		must(b, db.CreateKey(b.Context(), store.Operator("test"), last))
 	}
 	return newServer(Config{
 		Store: db, Log: log, Now: time.Now, Verifier: verify.New(keycache.New(db, keycache.Options{}), log, verify.Options{}),
 	}), last, secret
 }
 
-func check(b *testing.B, err error) {
+func must(b *testing.B, err error) {
 	b.Helper()
 	if err != nil {
 		b.Fatal(err)

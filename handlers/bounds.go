@@ -86,7 +86,7 @@ func (f *faults) boundObject(s *openapi3.Schema, path []string, object map[strin
 		return map[string]any{}
 	}
 	closed := s.AdditionalProperties.Has != nil && !*s.AdditionalProperties.Has
-	told := false
+	listed := false
 	kept := make(map[string]any, min(len(object), len(s.Properties)))
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		at := append(path, name)
@@ -97,9 +97,9 @@ func (f *faults) boundObject(s *openapi3.Schema, path []string, object map[strin
 			kept[name] = f.bound(other.Value, at, object[name])
 		case closed:
 			message := "is not a known property"
-			if !told {
+			if !listed {
 				message += "; the known ones are " + strings.Join(slices.Sorted(maps.Keys(s.Properties)), ", ")
-				told = true
+				listed = true
 			}
 			f.add(fieldName(at), message)
 		default:

@@ -29,13 +29,13 @@ func TestFloodOfAddresses(t *testing.T) {
 	}
 	for i := range uint64(10 * maxAddresses) {
 		if err := slow.check(numbered(i), now); err != nil {
-			t.Fatalf("address %d is new, and slowed down", i)
+			t.Fatalf("new address %d is limited", i)
 		}
 		if n := slow.table.Len(); n > maxAddresses {
-			t.Fatalf("%d addresses are remembered, want at most %d", n, maxAddresses)
+			t.Fatalf("%d addresses have a bucket, want at most %d", n, maxAddresses)
 		}
 	}
 	if err := slow.check(noisy, now); err == nil {
-		t.Error("others made the service forget the noisy address")
+		t.Error("other addresses evicted the limited one")
 	}
 }

@@ -39,7 +39,7 @@ func (r response) slowed(status int, seconds string) {
 	r.refused(status, "TOO_MANY_REQUESTS")
 	r.wantHeader("Retry-After", seconds)
 	if r.header.Get("Www-Authenticate") != "" {
-		r.k.Errorf("%s: a challenge invites to try again at once", r.request)
+		r.k.Errorf("%s: a challenge invites an immediate retry", r.request)
 	}
 }
 

@@ -325,6 +325,6 @@ func TestRequestsEndInTime(t *testing.T) {
 	})
 	k.get(k.admin, keysPath+"?status=ACTIVE").want(200)
 	if !<-deadlines {
-		k.Error("a request may wait for ever")
+		k.Error("a request has no deadline")
 	}
 }

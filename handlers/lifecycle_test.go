@@ -161,7 +161,7 @@ func TestExpiredKeyCanBeProlonged(t *testing.T) {
 		k.Errorf("%s after a rename", got)
 	}
 	if got := k.patch(k.admin, keyPath("m"), fields{"expires_at": k.in(time.Hour)}).want(200).key().Status; got != "ACTIVE" {
-		k.Errorf("%s after it was prolonged", got)
+		k.Errorf("%s after it was extended", got)
 	}
 	k.get(made, keysPath).want(200)
 }

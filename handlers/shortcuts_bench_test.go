@@ -73,12 +73,12 @@ func BenchmarkShortcuts(b *testing.B) {
 func (s *Server) benchmarked(b *testing.B, api gen.StrictServerInterface, change func(guards), last echo.MiddlewareFunc) http.Handler {
 	b.Helper()
 	all, err := s.newGuards()
-	check(b, err)
+	must(b, err)
 	if change != nil {
 		change(all)
 	}
 	h, err := s.handler(api, all)
-	check(b, err)
+	must(b, err)
 	if last != nil {
 		h.(*echo.Echo).Use(last)
 	}

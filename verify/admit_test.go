@@ -28,7 +28,7 @@ func (f *fixture) addLimited(limit int, window, lifetime time.Duration, scopes .
 func (f *fixture) change(id apikey.ID, change apikey.Change) apikey.Key {
 	f.Helper()
 	key, err := f.store.UpdateKey(f.Context(), operator, store.ByID(id), change)
-	f.must(err)
+	must(f, err)
 	return key
 }
 
@@ -39,14 +39,14 @@ func (f *fixture) rotate(id apikey.ID, grace time.Duration) (apikey.Key, apikey.
 	secret := key.NewSecret()
 	key, err := f.store.RotateKey(f.Context(), operator, store.ByID(id),
 		apikey.Rotation{From: key.SecretHash, To: secret.Hash(), Grace: grace})
-	f.must(err)
+	must(f, err)
 	return key, secret
 }
 
 func (f *fixture) admit(secret string, want ...string) verify.Result {
 	f.Helper()
 	result, err := f.verifier.Admit(f.Context(), secret, want...)
-	f.must(err)
+	must(f, err)
 	return result
 }
 
@@ -126,7 +126,7 @@ func TestOnlyAdmittedCallsCount(t *testing.T) {
 		t.Errorf("the quota of the first is %+v, want %+v", quota, want)
 	}
 	f.wantAdmitted("the second", secret, verify.Valid)
-	f.must(f.verifier.Keys.Flush(t.Context()))
+	must(f, f.verifier.Keys.Flush(t.Context()))
 	lastUse := f.clock.Now()
 	f.clock.Advance(time.Minute)
 	for range many {
@@ -137,14 +137,14 @@ func TestOnlyAdmittedCallsCount(t *testing.T) {
 		}
 	}
 	// A call over the limit is not a use of the key.
-	f.must(f.verifier.Keys.Flush(t.Context()))
+	must(f, f.verifier.Keys.Flush(t.Context()))
 	f.wantLastUsed(key.ID, lastUse)
 	f.clock.Advance(29*time.Minute - time.Microsecond)
 	f.wantAdmitted("a moment too early", secret, verify.RateLimited)
 	f.clock.Advance(time.Microsecond)
 	f.wantAdmitted("just in time", secret, verify.Valid)
 	f.wantAdmitted("one more", secret, verify.RateLimited)
-	f.must(f.verifier.Keys.Flush(t.Context()))
+	must(f, f.verifier.Keys.Flush(t.Context()))
 	f.wantLastUsed(key.ID, f.clock.Now())
 }
 

@@ -4,13 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"apikeyd/apikey"
 	"apikeyd/internal/keycache"
-	"apikeyd/store/sqlstore"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/verify"
 )
 
@@ -57,19 +56,7 @@ func BenchmarkMiss(b *testing.B) {
 // newBenchmark returns a Verifier over a store of one key.
 func newBenchmark(b *testing.B, o keycache.Options) (*verify.Verifier, apikey.Secret) {
 	b.Helper()
-	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = db.Close() })
-	key, secret, err := apikey.Policy{}.NewKey(time.Now(), apikey.Settings{
-		Owner: "o", Name: "n", Scopes: apikey.Scopes{"datasets:read"}, ExpiresAt: time.Now().AddDate(1, 0, 0),
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := db.CreateKey(b.Context(), operator, key); err != nil {
-		b.Fatal(err)
-	}
+	db := databasetest.Open(b, databasetest.NewPath(b))
+	_, secret := addKey(b, db, apikey.Settings{Name: "n", Scopes: apikey.Scopes{"datasets:read"}})
 	return verify.New(keycache.New(db, o), slog.New(slog.DiscardHandler), verify.Options{}), secret
 }

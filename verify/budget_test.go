@@ -11,6 +11,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/internal/keycache"
+	databasetest "apikeyd/internal/testkit/database"
 	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
@@ -24,15 +25,7 @@ func newNodes(t *testing.T) (*sqlstore.DB, []*verify.Verifier) {
 	var first *sqlstore.DB
 	var nodes []*verify.Verifier
 	for _, name := range []string{"a", "b", "c"} {
-		db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: url, Serve: true, Node: name})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := db.Close(); err != nil {
-				t.Error(err)
-			}
-		})
+		db := databasetest.OpenWith(t, sqlstore.Options{Path: url, Serve: true, Node: name})
 		if first == nil {
 			first = db
 		}
@@ -43,15 +36,7 @@ func newNodes(t *testing.T) (*sqlstore.DB, []*verify.Verifier) {
 
 func addLimitedKey(t *testing.T, db *sqlstore.DB, name string, limit apikey.RateLimit) (apikey.ID, string) {
 	t.Helper()
-	now := time.Now()
-	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Settings{Owner: "team", Name: name, ExpiresAt: now.AddDate(1, 0, 0)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	key.RateLimit = limit
-	if err := db.CreateKey(t.Context(), operator, key); err != nil {
-		t.Fatal(err)
-	}
+	key, secret := addKey(t, db, apikey.Settings{Name: name, RateLimit: limit})
 	return key.ID, secret.Reveal()
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -13,8 +12,8 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/internal/keycache"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
-	"apikeyd/store/sqlstore"
 	"apikeyd/verify"
 )
 
@@ -126,7 +125,7 @@ func TestChangesAreSeenAtOnce(t *testing.T) {
 	again := func() { r.Helper(); remember(t, r.verifier, secret) }
 
 	again()
-	r.must(second(r.store.UpdateKey(t.Context(), operator, ref, apikey.Change{Scopes: &apikey.Scopes{"b"}})))
+	must(r, second(r.store.UpdateKey(t.Context(), operator, ref, apikey.Change{Scopes: &apikey.Scopes{"b"}})))
 	if got := r.verify(secret.Reveal(), "a").Code; got != verify.InsufficientScope {
 		t.Errorf("a scope that was taken away: %s", got)
 	}
@@ -134,18 +133,18 @@ func TestChangesAreSeenAtOnce(t *testing.T) {
 	again()
 	next := key.NewSecret()
 	r.wantCode(next.Reveal(), verify.NotFound) // and is cached as refused
-	r.must(second(r.store.RotateKey(t.Context(), operator, ref,
+	must(r, second(r.store.RotateKey(t.Context(), operator, ref,
 		apikey.Rotation{From: key.SecretHash, To: next.Hash(), Grace: time.Minute})))
 	r.wantCode(next.Reveal(), verify.Valid)
 	again() // in its grace period
 	third := key.NewSecret()
-	r.must(second(r.store.RotateKey(t.Context(), operator, ref,
+	must(r, second(r.store.RotateKey(t.Context(), operator, ref,
 		apikey.Rotation{From: next.Hash(), To: third.Hash()})))
 	r.wantCode(secret.Reveal(), verify.NotFound)
 	r.wantCode(next.Reveal(), verify.NotFound)
 
 	remember(t, r.verifier, third)
-	r.must(second(r.store.EndSecret(t.Context(), store.Actor{Key: key.ID, Secret: third.Hash()})))
+	must(r, second(r.store.EndSecret(t.Context(), store.Actor{Key: key.ID, Secret: third.Hash()})))
 	r.wantCode(third.Reveal(), verify.Revoked)
 }
 
@@ -159,7 +158,7 @@ func TestOvertakenReaderKeepsNothing(t *testing.T) {
 	remember(t, r.verifier, other) // so that hits count
 	key, secret := r.add(time.Hour)
 	r.counted.between = func() {
-		r.must(second(r.store.RevokeKey(t.Context(), operator, store.ByID(key.ID))))
+		must(r, second(r.store.RevokeKey(t.Context(), operator, store.ByID(key.ID))))
 		r.counted.between = nil
 	}
 	r.wantCode(secret.Reveal(), verify.Valid) // it began before
@@ -168,9 +167,9 @@ func TestOvertakenReaderKeepsNothing(t *testing.T) {
 	// The same for a secret that starts to exist in the meantime.
 	late, lateSecret, err := apikey.Policy{}.NewKey(r.clock.Now(), apikey.Settings{
 		Owner: "team", Name: "late", ExpiresAt: r.clock.Now().Add(time.Hour)})
-	r.must(err)
+	must(r, err)
 	r.counted.between = func() {
-		r.must(r.store.CreateKey(t.Context(), operator, late))
+		must(r, r.store.CreateKey(t.Context(), operator, late))
 		r.counted.between = nil
 	}
 	r.wantCode(lateSecret.Reveal(), verify.NotFound)
@@ -180,27 +179,11 @@ func TestOvertakenReaderKeepsNothing(t *testing.T) {
 // When another process's change of the file returns, no later verification is out of date.
 func TestOtherProcess(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "keys.db")
-	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = db.Close() }()
-	beside, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = beside.Close() }()
+	path := databasetest.NewPath(t)
+	db, beside := databasetest.Open(t, path), databasetest.OpenBeside(t, path)
 	v := verify.New(keycache.New(db, keycache.Options{}), slog.New(slog.DiscardHandler), verify.Options{})
 	for round := range 3 {
-		key, secret, err := apikey.Policy{}.NewKey(time.Now(), apikey.Settings{
-			Owner: "team", Name: fmt.Sprint(round), ExpiresAt: time.Now().Add(time.Hour)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := db.CreateKey(t.Context(), operator, key); err != nil {
-			t.Fatal(err)
-		}
+		key, secret := addKey(t, db, apikey.Settings{Name: fmt.Sprint(round)})
 		remember(t, v, secret)
 		var revoked atomic.Bool
 		var wg sync.WaitGroup
@@ -247,15 +230,15 @@ func TestTrustEnds(t *testing.T) {
 	}
 	ask()
 	if ask() != 1 {
-		t.Error("something is remembered that nobody vouches for")
+		t.Error("a cached key counts without trust")
 	}
 	d.watcher.Trust(f.clock.Now().Add(time.Second))
 	if ask() != 0 {
-		t.Error("what is vouched for is not used")
+		t.Error("a trusted key is not used")
 	}
 	f.clock.Advance(time.Second)
 	if ask() != 1 {
-		t.Error("what nobody vouches for any more is used")
+		t.Error("a cached key counts after the end of trust")
 	}
 	d.watcher.Trust(f.clock.Now().Add(time.Second))
 	if ask() != 0 {
@@ -283,11 +266,11 @@ func TestCacheIsBounded(t *testing.T) {
 		r.wantCode(secret.Reveal(), verify.Valid)
 		r.wantCode(apikey.NewSecret("ak", apikey.NewID()).Reveal(), verify.NotFound)
 		if s := r.verifier.Keys.Stats(); s.Keys > size || s.Refused > size {
-			t.Fatalf("%d keys and %d refused secrets are remembered, want at most %d each", s.Keys, s.Refused, size)
+			t.Fatalf("%d keys and %d refused secrets are cached, want at most %d each", s.Keys, s.Refused, size)
 		}
 	}
 	if s := r.verifier.Keys.Stats(); s.Keys < size*9/10 {
-		t.Errorf("only %d keys are remembered", s.Keys)
+		t.Errorf("only %d keys are cached", s.Keys)
 	}
 	for _, secret := range secrets {
 		r.wantCode(secret.Reveal(), verify.Valid)

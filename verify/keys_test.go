@@ -24,9 +24,9 @@ func (r *remembering) asStored(ref store.Ref) {
 	}
 	for _, q := range []store.Query{{Limit: 3}, {Owner: "team", Limit: 2, Offset: 1}, {Owner: "nobody", Limit: 2}} {
 		want, err := r.store.Keys(r.Context(), q)
-		r.must(err)
+		must(r, err)
 		got, err := r.verifier.Keys.Page(r.Context(), q)
-		r.must(err)
+		must(r, err)
 		if diff := cmp.Diff(want, got); diff != "" {
 			r.Errorf("page %+v differs (-want +got):\n%s", q, diff)
 		}
@@ -54,14 +54,14 @@ func TestKeysAreAsStored(t *testing.T) {
 		t.Errorf("the store was asked %d times", n)
 	}
 	rename := func(id apikey.ID, name string) {
-		r.must(second(r.store.UpdateKey(t.Context(), operator, store.ByID(id), apikey.Change{Name: &name})))
+		must(r, second(r.store.UpdateKey(t.Context(), operator, store.ByID(id), apikey.Change{Name: &name})))
 		check()
 	}
 	rename(key.ID, "moved")
 	rename(other.ID, key.Name) // the old name is another key's now
 	rename(other.ID, "away")
 	rename(key.ID, key.Name)
-	r.must(second(r.store.RevokeKey(t.Context(), operator, byID)))
+	must(r, second(r.store.RevokeKey(t.Context(), operator, byID)))
 	check()
 	rename(other.ID, key.Name) // the name of a revoked key is free
 	for i := range 4 {
@@ -69,9 +69,9 @@ func TestKeysAreAsStored(t *testing.T) {
 		check()
 	}
 	r.clock.Advance(time.Second)
-	r.must(second(r.verifier.Verify(t.Context(), secret.Reveal())))
+	must(r, second(r.verifier.Verify(t.Context(), secret.Reveal())))
 	check() // with a use that was not written yet
-	r.must(r.verifier.Keys.Flush(t.Context()))
+	must(r, r.verifier.Keys.Flush(t.Context()))
 	check()
 }
 
@@ -86,7 +86,7 @@ func TestResultsTellTheLastUse(t *testing.T) {
 	if got := r.verify(secret.Reveal()); !got.Whole().LastUsedAt.IsZero() || !got.At.Equal(at) {
 		t.Errorf("used %s at %s", got.Whole().LastUsedAt, got.At)
 	}
-	r.must(r.verifier.Keys.Flush(t.Context()))
+	must(r, r.verifier.Keys.Flush(t.Context()))
 	r.clock.Advance(100 * time.Millisecond)
 	if got := r.verify(secret.Reveal()).Whole().LastUsedAt; !got.Equal(at) {
 		t.Errorf("used %s, want %s", got, at)
@@ -99,14 +99,14 @@ func TestFlushOvertakesAReader(t *testing.T) {
 	r := newRemembering(t, 0)
 	key, secret := r.add(time.Hour)
 	remember(t, r.verifier, secret)
-	r.must(second(r.verifier.Verify(t.Context(), secret.Reveal())))
+	must(r, second(r.verifier.Verify(t.Context(), secret.Reveal())))
 	name := "renamed"
-	r.must(second(r.store.UpdateKey(t.Context(), operator, store.ByID(key.ID), apikey.Change{Name: &name})))
+	must(r, second(r.store.UpdateKey(t.Context(), operator, store.ByID(key.ID), apikey.Change{Name: &name})))
 	r.counted.between = func() {
 		r.counted.between = nil
-		r.must(r.verifier.Keys.Flush(t.Context()))
+		must(r, r.verifier.Keys.Flush(t.Context()))
 	}
-	r.must(second(r.verifier.Keys.Key(t.Context(), store.ByID(key.ID)))) // it began before
+	must(r, second(r.verifier.Keys.Key(t.Context(), store.ByID(key.ID)))) // it began before
 	r.asStored(store.ByID(key.ID))
 }
 
@@ -120,7 +120,7 @@ func TestUsesAreKeptByKey(t *testing.T) {
 	_, secret := r.add(time.Hour)
 	for range 100 {
 		for range 10 {
-			r.must(second(v.Verify(t.Context(), secret.Reveal())))
+			must(r, second(v.Verify(t.Context(), secret.Reveal())))
 		}
 		if v.Keys.Flush(t.Context()) == nil {
 			t.Fatal("the uses were written")

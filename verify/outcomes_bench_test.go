@@ -4,32 +4,20 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"apikeyd/apikey"
 	"apikeyd/internal/keycache"
-	"apikeyd/store/sqlstore"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/verify"
 )
 
 // BenchmarkVerifyOutcomes measures each outcome. The time of a refusal must not reveal whether an id exists.
 func BenchmarkVerifyOutcomes(b *testing.B) {
-	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = db.Close() }() // the file is discarded
-	now := time.Now()
-	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Settings{Owner: "team", Name: "ci", ExpiresAt: now.AddDate(1, 0, 0)})
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := db.CreateKey(b.Context(), operator, key); err != nil {
-		b.Fatal(err)
-	}
+	db := databasetest.Open(b, databasetest.NewPath(b))
+	key, secret := addKey(b, db, apikey.Settings{Name: "ci"})
 	good := secret.Reveal()
 	kinds := []struct {
 		name   string
@@ -75,22 +63,10 @@ func BenchmarkVerifyOutcomes(b *testing.B) {
 // BenchmarkUnknownAndWrongSecret alternates unknown ids and wrong secrets, so that other load affects both
 // alike, and reports the 10th and 50th percentile of each.
 func BenchmarkUnknownAndWrongSecret(b *testing.B) {
-	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = db.Close() }() // the file is discarded
-	ids, now := make([]apikey.ID, 300), time.Now()
+	db := databasetest.Open(b, databasetest.NewPath(b))
+	ids := make([]apikey.ID, 300)
 	for i := range ids {
-		key, _, err := apikey.Policy{}.NewKey(now, apikey.Settings{
-			Owner: "team", Name: fmt.Sprint("key ", i), ExpiresAt: now.AddDate(1, 0, 0),
-		})
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := db.CreateKey(b.Context(), operator, key); err != nil {
-			b.Fatal(err)
-		}
+		key, _ := addKey(b, db, apikey.Settings{Name: fmt.Sprint("key ", i)})
 		ids[i] = key.ID
 	}
 	verifier := verify.New(keycache.New(db, keycache.Options{Size: 1 << 8}), slog.New(slog.DiscardHandler), verify.Options{})

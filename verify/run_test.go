@@ -115,9 +115,7 @@ func TestRun(t *testing.T) {
 		third := use()
 		pass(2 * keycache.FlushInterval)
 		wantUses(first, second)
-		if err := verifier.Keys.Flush(t.Context()); err != nil { // as the caller must at the end
-			t.Fatal(err)
-		}
+		must(t, verifier.Keys.Flush(t.Context())) // as the caller must at the end
 		wantUses(first, second, third)
 	})
 }

@@ -56,7 +56,7 @@ func TestStatsOfUses(t *testing.T) {
 		t.Errorf("a use waits for 7 s, and it says %+v", s)
 	}
 	kept.refuse(nil)
-	f.must(f.verifier.Keys.Flush(t.Context()))
+	must(f, f.verifier.Keys.Flush(t.Context()))
 	if s := f.verifier.Keys.Stats(); s.UnsavedUses != 0 || s.UsesLag != 0 || s.FailedWrites != 1 {
 		t.Errorf("nothing waits, and it says %+v", s)
 	}

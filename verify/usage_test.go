@@ -19,7 +19,7 @@ import (
 func (f *fixture) count(v *verify.Verifier, secret string, want ...string) {
 	f.Helper()
 	result, err := v.Admit(f.Context(), secret, want...)
-	f.must(err)
+	must(f, err)
 	v.Count(result)
 }
 

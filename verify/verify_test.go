@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +15,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/internal/keycache"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 	"apikeyd/store/storetest"
@@ -41,21 +41,28 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{T: t, clock: storetest.NewClock(), log: &bytes.Buffer{}}
-	db, err := sqlstore.Open(t.Context(), sqlstore.Options{
-		Path: filepath.Join(t.TempDir(), "keys.db"), Serve: true, Now: f.clock.Now,
-	})
-	f.must(err)
-	t.Cleanup(func() { f.must(db.Close()) })
+	db := databasetest.OpenWith(t, sqlstore.Options{Path: databasetest.NewPath(t), Serve: true, Now: f.clock.Now})
 	f.store = db
 	f.verifier = verify.New(keycache.New(db, keycache.Options{Now: f.clock.Now}), slog.New(slog.NewTextHandler(f.log, nil)), verify.Options{})
 	return f
 }
 
-func (f *fixture) must(err error) {
-	f.Helper()
+func must(t testing.TB, err error) {
+	t.Helper()
 	if err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
 	}
+}
+
+// addKey stores a key with these settings, of the owner "team", that lives for a year.
+func addKey(t testing.TB, db *sqlstore.DB, s apikey.Settings) (apikey.Key, apikey.Secret) {
+	t.Helper()
+	now := time.Now()
+	s.Owner, s.ExpiresAt = "team", now.AddDate(1, 0, 0)
+	key, secret, err := apikey.Policy{}.NewKey(now, s)
+	must(t, err)
+	must(t, db.CreateKey(t.Context(), operator, key))
+	return key, secret
 }
 
 // add stores a key that lives for a while.
@@ -67,21 +74,21 @@ func (f *fixture) add(lifetime time.Duration, scopes ...string) (apikey.Key, api
 		Owner: "team", Name: "key of " + id.String(), Scopes: append(apikey.Scopes{}, scopes...),
 		ExpiresAt: f.clock.Now().Add(lifetime),
 	}, secret)
-	f.must(err)
-	f.must(f.store.CreateKey(f.Context(), operator, key))
+	must(f, err)
+	must(f, f.store.CreateKey(f.Context(), operator, key))
 	return key, secret
 }
 
 func (f *fixture) revoke(id apikey.ID) {
 	f.Helper()
 	_, err := f.store.RevokeKey(f.Context(), operator, store.ByID(id))
-	f.must(err)
+	must(f, err)
 }
 
 func (f *fixture) verify(secret string, want ...string) verify.Result {
 	f.Helper()
 	result, err := f.verifier.Verify(f.Context(), secret, want...)
-	f.must(err)
+	must(f, err)
 	return result
 }
 
@@ -89,7 +96,7 @@ func (f *fixture) verify(secret string, want ...string) verify.Result {
 func (f *fixture) get(id apikey.ID) apikey.Key {
 	f.Helper()
 	key, err := f.store.Key(f.Context(), store.ByID(id))
-	f.must(err)
+	must(f, err)
 	return key
 }
 
@@ -201,8 +208,8 @@ func TestOldPrefixesStayGood(t *testing.T) {
 	key, err := apikey.Policy{Prefix: "new"}.KeyFor(f.clock.Now(), apikey.Settings{
 		Owner: "team", Name: "old", Scopes: apikey.Scopes{}, ExpiresAt: f.clock.Now().Add(time.Hour),
 	}, secret)
-	f.must(err)
-	f.must(f.store.CreateKey(t.Context(), operator, key))
+	must(f, err)
+	must(f, f.store.CreateKey(t.Context(), operator, key))
 	if got := f.verify(secret.Reveal()).Code; got != verify.Valid {
 		t.Errorf("%s", got)
 	}
@@ -241,7 +248,7 @@ func TestOnlyValidIsAUse(t *testing.T) {
 	f.verify(revokedSecret.Reveal())
 
 	f.wantLastUsed(good.ID, time.Time{}) // a verification costs no write
-	f.must(f.verifier.Keys.Flush(t.Context()))
+	must(f, f.verifier.Keys.Flush(t.Context()))
 	f.wantLastUsed(good.ID, f.clock.Now())
 	for _, key := range []apikey.Key{scopeless, stranger, expired, revoked} {
 		f.wantLastUsed(key.ID, time.Time{})
@@ -254,7 +261,7 @@ func TestFlush(t *testing.T) {
 	first, firstSecret := f.add(time.Hour)
 	second, secondSecret := f.add(time.Hour)
 	start := f.clock.Now()
-	f.must(f.verifier.Keys.Flush(t.Context())) // nothing to write
+	must(f, f.verifier.Keys.Flush(t.Context())) // nothing to write
 
 	f.verify(firstSecret.Reveal())
 	f.clock.Advance(time.Minute)
@@ -273,14 +280,14 @@ func TestFlush(t *testing.T) {
 	if err := f.verifier.Keys.Flush(cancelled); err == nil {
 		t.Error("no error")
 	}
-	f.must(f.verifier.Keys.Flush(t.Context()))
+	must(f, f.verifier.Keys.Flush(t.Context()))
 	f.wantLastUsed(first.ID, start)
 	f.wantLastUsed(second.ID, start.Add(2*time.Minute))
 
 	// A written use is not written again over a newer one.
 	later := start.Add(30 * time.Minute)
-	f.must(f.store.RecordUses(t.Context(), map[apikey.ID]time.Time{first.ID: later}))
-	f.must(f.verifier.Keys.Flush(t.Context()))
+	must(f, f.store.RecordUses(t.Context(), map[apikey.ID]time.Time{first.ID: later}))
+	must(f, f.verifier.Keys.Flush(t.Context()))
 	f.wantLastUsed(first.ID, later)
 }
 
@@ -292,7 +299,7 @@ func TestClockGoesBack(t *testing.T) {
 	f.verify(secret.Reveal())
 	f.clock.Advance(-time.Minute)
 	f.verify(secret.Reveal())
-	f.must(f.verifier.Keys.Flush(t.Context()))
+	must(f, f.verifier.Keys.Flush(t.Context()))
 	f.wantLastUsed(key.ID, latest)
 }
 
@@ -317,6 +324,6 @@ func TestConcurrentUses(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	f.must(f.verifier.Keys.Flush(t.Context()))
+	must(f, f.verifier.Keys.Flush(t.Context()))
 	f.wantLastUsed(key.ID, f.clock.Now())
 }

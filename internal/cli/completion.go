@@ -18,7 +18,7 @@ type completionCommand struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
 }
 
-// Help teaches the command.
+// Help explains the command.
 func (completionCommand) Help() string {
 	return `Examples:
 

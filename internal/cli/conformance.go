@@ -19,7 +19,7 @@ type conformanceCommand struct {
 	Format   string      `enum:"text,json,junit" default:"text" help:"text for people, json or junit for continuous integration (${default})."`
 }
 
-// Help teaches the command.
+// Help explains the command.
 func (conformanceCommand) Help() string {
 	return `Takes a key with keys:read and keys:write, as apikeyd keys does; with keys:admin all checks run. Keys that it creates are named conformance-… and revoked at the end. It exits with 1 if there are findings.
 

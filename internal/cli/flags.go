@@ -15,7 +15,7 @@ import (
 	"apikeyd/client"
 )
 
-// durations makes every flag that is a time.Duration take what parseDuration does.
+// durations makes every time.Duration flag accept what parseDuration accepts.
 var durations = kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(
 	func(ctx *kong.DecodeContext, target reflect.Value) error {
 		var text string
@@ -29,12 +29,12 @@ var durations = kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFun
 		return err
 	}))
 
-// daysAndMore are the units of parseDuration that Go does not know, in hours.
+// daysAndMore are parseDuration's additional units, in hours.
 var daysAndMore = map[byte]float64{'d': 24, 'w': 7 * 24, 'y': 365 * 24}
 
 var inDays = regexp.MustCompile(`([0-9]+\.?[0-9]*|\.[0-9]+)[dwy]`)
 
-// parseDuration reads a duration as Go writes it, or with days, weeks and years of 365 days.
+// parseDuration parses a Go duration that may also contain days, weeks and years of 365 days.
 func parseDuration(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(inDays.ReplaceAllStringFunc(text, func(part string) string {
 		unit := len(part) - 1
@@ -47,7 +47,7 @@ func parseDuration(text string) (time.Duration, error) {
 	return d, nil
 }
 
-// rateFlag is a rate limit as it is typed.
+// rateFlag is a rate limit on the command line.
 type rateFlag client.RateLimit
 
 // UnmarshalText reads LIMIT/WINDOW.
@@ -62,11 +62,11 @@ func (r *rateFlag) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// scopeFlag is one --scope: scopes between commas or spaces.
+// scopeFlag is one --scope: scopes separated by commas or spaces.
 type scopeFlag []string
 
-// UnmarshalText splits the list. A scope that is missing is refused: it may be a variable that
-// is not set, and without it the list means something else.
+// UnmarshalText splits the list. It refuses an empty scope, which may be an unset variable: without
+// that scope the list would mean something else.
 func (f *scopeFlag) UnmarshalText(text []byte) error {
 	for part := range strings.SplitSeq(string(text), ",") {
 		scopes := strings.Fields(part)
@@ -78,14 +78,13 @@ func (f *scopeFlag) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// scopesOf are the scopes of all --scope flags.
+// scopesOf returns the scopes of all --scope flags.
 func scopesOf(flags []scopeFlag) []string { return slices.Concat(flags...) }
 
-// metadataFlag is what all --metadata flags say.
+// metadataFlag collects all --metadata flags.
 type metadataFlag map[string]string
 
-// UnmarshalText reads NAME=TEXT, and refuses a name that came already: one of the two would
-// be lost.
+// UnmarshalText reads NAME=TEXT. It refuses a repeated name, because one of the texts would be lost.
 func (f *metadataFlag) UnmarshalText(text []byte) error {
 	name, value, found := strings.Cut(string(text), "=")
 	if !found {

@@ -23,7 +23,7 @@ type createCommand struct {
 	policyFlags `group:"With --database:"`
 }
 
-// Help teaches the command.
+// Help explains the command.
 func (createCommand) Help() string {
 	return `The secret is shown once, here, and stored nowhere.
 
@@ -44,7 +44,7 @@ Examples:
         --metadata plan=trial --metadata seats=5 --rate-limit 100/1m --json`
 }
 
-// Run makes one key.
+// Run creates one key.
 func (c *createCommand) Run(ctx context.Context, s streams) error {
 	policy, err := c.policy()
 	if err != nil {

@@ -8,7 +8,7 @@ type getCommand struct {
 	target
 }
 
-// Help teaches the command.
+// Help explains the command.
 func (getCommand) Help() string {
 	return `A name finds the key that has it now, or else the most recently revoked one. A UUID is always an id.
 

@@ -24,7 +24,7 @@ type listCommand struct {
 	target
 }
 
-// Help teaches the command.
+// Help explains the command.
 func (listCommand) Help() string {
 	return `On a terminal the table fits the width and times are relative; elsewhere it has every column. On a server you see your own key's owner's keys; with keys:admin everyone's. A key must match all filters. Times are RFC 3339 with an offset, such as 2030-01-31T12:00:00Z.
 

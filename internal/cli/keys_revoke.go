@@ -24,7 +24,7 @@ type revokeCommand struct {
 	target
 }
 
-// Help teaches the command.
+// Help explains the command.
 func (revokeCommand) Help() string {
 	return `When the command returns, the key's secrets are refused and its name is free. This cannot be undone; revoking a revoked key changes nothing. On a terminal it asks first if the key was used in the last 24 hours; in a script it never asks.
 

@@ -15,7 +15,7 @@ type rotateCommand struct {
 	target
 }
 
-// Help teaches the command.
+// Help explains the command.
 func (rotateCommand) Help() string {
 	return `The new secret works at once. Use a grace to deploy it, and none if you suspect a leak. A still older secret ends now.
 

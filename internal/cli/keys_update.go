@@ -27,7 +27,7 @@ type updateCommand struct {
 	lifetimeFlag `group:"With --database:"`
 }
 
-// Help teaches the command.
+// Help explains the command.
 func (updateCommand) Help() string {
 	return `Only what you give changes. An expired key works again once its expiry is in the future; a revoked key cannot be changed. The changed key is shown.
 
@@ -40,7 +40,7 @@ Examples:
     apikeyd keys update ci --no-metadata --no-rate-limit`
 }
 
-// change is what the flags ask for.
+// change returns the change that the flags ask for.
 func (c *updateCommand) change() client.Change {
 	change := c.Change()
 	change.Scopes = replacement(scopesOf(c.Scope), c.NoScopes)
@@ -57,7 +57,7 @@ func (c *updateCommand) change() client.Change {
 	return change
 }
 
-// Validate refuses a command that would do nothing.
+// Validate refuses a command without a change.
 func (c *updateCommand) Validate() error {
 	if c.change() != (client.Change{}) {
 		return nil

@@ -17,7 +17,7 @@ type verifyCommand struct {
 	target
 }
 
-// Help teaches the command.
+// Help explains the command.
 func (verifyCommand) Help() string {
 	return `Prints VALID, NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE or RATE_LIMITED, and exits with 0 if it is VALID, else with 1; 1 with nothing printed means that the result is unknown. On a server your own key needs keys:verify, and VALID counts as a use of the key, and against its rate limit. In a database nothing is counted, so it never says RATE_LIMITED.
 

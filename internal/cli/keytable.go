@@ -13,17 +13,17 @@ import (
 	"apikeyd/client"
 )
 
-// keyTable shows keys in columns. Programs, and who says --wide, get all columns with exact
-// values; at a terminal the lines fit.
+// keyTable prints keys in columns. At a terminal the lines fit its width; programs, and users of
+// --wide, get all columns with exact values.
 type keyTable struct {
 	out     io.Writer
-	columns int  // of the terminal; 0 is without limit
+	columns int  // of the terminal; 0 is unlimited
 	color   bool // of the status
 	now     time.Time
 	rows    [][]string
 }
 
-// The column of the status, and the ones that may be cut, in each kind of table.
+// The columns of both kinds of table, and those that may be shortened.
 var (
 	exactTitles = []string{"ID", "OWNER", "NAME", "PREFIX", "STATUS", "EXPIRES", "LAST USED", "SCOPES"}
 	shortTitles = []string{"PREFIX", "OWNER", "NAME", "STATUS", "EXPIRES", "LAST USED", "SCOPES"}
@@ -92,8 +92,8 @@ func (t *keyTable) print() error {
 	return err
 }
 
-// fit makes columns narrower until they fit, widest first, and leaves out the last ones if
-// that is not enough.
+// fit narrows columns until the line fits, widest first, and drops the last columns if that is not
+// enough.
 func fit(titles []string, widths []int, most int) []int {
 	const gap, least = 2, 8
 	for {
@@ -116,7 +116,7 @@ func fit(titles []string, widths []int, most int) []int {
 	}
 }
 
-// cut shortens a text to so many columns.
+// cut shortens a text to a number of columns.
 func cut(text string, most int) string {
 	if columnsOf(text) <= most {
 		return text
@@ -130,7 +130,7 @@ func cut(text string, most int) string {
 	return text
 }
 
-// columnsOf is how many columns of a terminal a text takes.
+// columnsOf returns how many terminal columns a text takes.
 func columnsOf(text string) int {
 	n := 0
 	for _, r := range text {
@@ -142,13 +142,13 @@ func columnsOf(text string) int {
 	return n
 }
 
-// colored is a status that can be told from afar.
+// colored colors a status.
 func colored(status string) string {
 	code := map[client.Status]int{client.StatusActive: 32, client.StatusExpired: 33, client.StatusRevoked: 31}[client.Status(status)]
 	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", code, status)
 }
 
-// exactly is a time in a table, which has no room for more.
+// exactly formats a time without its distance from now.
 func exactly(t time.Time) string {
 	if t.IsZero() {
 		return "never"

@@ -18,7 +18,7 @@ import (
 	"apikeyd/internal/keyfield"
 )
 
-// printKey shows a person a key, one property to a line.
+// printKey prints a key for people, one property per line.
 func printKey(w io.Writer, k client.Key, now time.Time) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, value string) { fmt.Fprintf(table, "%s\t%s\n", name, printable(value)) }
@@ -54,7 +54,7 @@ func printKey(w io.Writer, k client.Key, now time.Time) error {
 	return table.Flush()
 }
 
-// rounded is a duration without the zeros at its end: 1m and not 1m0s.
+// rounded formats a duration without trailing zeros: 1m, not 1m0s.
 func rounded(d time.Duration) string {
 	text := d.String()
 	for _, zeros := range []string{"m0s", "h0m"} {
@@ -65,10 +65,10 @@ func rounded(d time.Duration) string {
 	return text
 }
 
-// when is a time, exactly and as a person counts it.
+// when formats a time exactly and relative to now.
 func when(t, now time.Time) string { return exactly(t) + " (" + ago(t, now) + ")" }
 
-// ago is how far a time is from now, in its largest unit.
+// ago formats the distance between a time and now in its largest unit.
 func ago(t, now time.Time) string {
 	count, unit, past := distance(t, now)
 	if count == 0 {
@@ -81,7 +81,7 @@ func ago(t, now time.Time) string {
 	return directed(text, past)
 }
 
-// brief is ago where there is little room.
+// brief is a shorter ago.
 func brief(t, now time.Time) string {
 	if t.IsZero() {
 		return "never"
@@ -100,12 +100,12 @@ func directed(text string, past bool) string {
 	return "in " + text
 }
 
-// distance is how many of its largest unit a time is from now.
+// distance returns how far a time is from now, in its largest unit.
 func distance(t, now time.Time) (count int64, unit string, past bool) {
-	seconds := t.Unix() - now.Unix() // a Duration holds no thousand years
+	seconds := t.Unix() - now.Unix() // a Duration cannot hold a thousand years
 	far := max(seconds, -seconds)
 	if far >= 60 {
-		far += 30 // a key just made for 30 days ends in 30 days, not in 29
+		far += 30 // a key created a moment ago for 30 days ends in 30 days, not in 29
 	}
 	count, unit = far, "second"
 	for _, u := range []struct {
@@ -119,8 +119,8 @@ func distance(t, now time.Time) (count int64, unit string, past bool) {
 	return count, unit, seconds < 0
 }
 
-// printable is a text of somebody else's that can do nothing to a terminal: what does not
-// print, or turns the direction of what does, is written as Go escapes it.
+// printable makes foreign text safe for a terminal: it escapes, as Go does, characters that do not
+// print or that change the direction of text.
 func printable(text string) string {
 	var b strings.Builder
 	for i, r := range text {
@@ -138,8 +138,8 @@ func printable(text string) string {
 	return b.String()
 }
 
-// printJSON prints one line as the API would answer it, in its order of names too. What does not
-// print is escaped, as printable does: in JSON that changes nothing.
+// printJSON prints one line like the API's answer, with names in the same order. It escapes what
+// printable escapes, which does not change the JSON's meaning.
 func printJSON(w io.Writer, shape any) error {
 	text, err := keyfield.JSON(shape)
 	if err != nil {

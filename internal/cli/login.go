@@ -33,7 +33,7 @@ type loginCommand struct {
 	Timeout time.Duration `default:"15s" placeholder:"DURATION" help:"How long to wait for each answer (${default})."`
 }
 
-// Help teaches the command.
+// Help explains the command.
 func (loginCommand) Help() string {
 	return `Asks for the server's URL and your key, which is not shown while you type; if standard input is not a terminal, they are read from it, one per line. Both are tried before anything is stored. From then on apikeyd keys uses that server by default. The profile is in your configuration folder, readable by you alone; an older one of that name is replaced.
 
@@ -109,7 +109,7 @@ func inTheClear(text string) bool {
 
 type logoutCommand struct{ profileFlag }
 
-// Help teaches the command.
+// Help explains the command.
 func (logoutCommand) Help() string {
 	return `Removes the profile from this machine. The key still works: revoke it if no one needs it.
 
@@ -138,7 +138,7 @@ func (c *logoutCommand) Run(s streams) error {
 
 type profilesCommand struct{}
 
-// Help teaches the command.
+// Help explains the command.
 func (profilesCommand) Help() string {
 	return `Shows each key's prefix, which is not secret.
 

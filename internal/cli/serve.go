@@ -14,7 +14,7 @@ type serveCommand struct {
 	service.Settings
 }
 
-// Help teaches the command.
+// Help explains the command.
 func (serveCommand) Help() string {
 	return `Examples:
 

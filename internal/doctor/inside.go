@@ -53,7 +53,7 @@ func checkSettings(ctx context.Context, e *sqlstore.Examination) Finding {
 	if err != nil {
 		return found("%v", err).fail("use the apikeyd that was built for this machine")
 	}
-	logged, err := e.HasLog(ctx)
+	logged, err := e.IsWAL(ctx)
 	switch {
 	case err != nil:
 		return found("%v", err).fail(askBackup)

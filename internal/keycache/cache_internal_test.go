@@ -2,28 +2,19 @@ package keycache
 
 import (
 	"fmt"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"apikeyd/apikey"
+	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
-	"apikeyd/store/sqlstore"
 )
 
 // open returns a cache over a database with some keys, and their secrets.
 func open(t *testing.T, size, keys int) (*Cache, []apikey.Secret) {
 	t.Helper()
-	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: filepath.Join(t.TempDir(), "keys.db"), Serve: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	db := databasetest.Open(t, databasetest.NewPath(t))
 	c := New(db, Options{Size: size})
 	var creating sync.WaitGroup // concurrently, so that many share one wait for the disk
 	secrets := make([]apikey.Secret, keys)
@@ -67,7 +58,7 @@ func TestBounds(t *testing.T) {
 	}
 	s := c.Stats()
 	if s.Keys != keys || s.Refused != refused || keys == 0 || keys > size || refused == 0 || refused > size {
-		t.Errorf("%d keys and %d refused secrets are remembered; Stats says %d and %d; want at most %d each",
+		t.Errorf("%d keys and %d refused secrets are cached; Stats says %d and %d; want at most %d each",
 			keys, refused, s.Keys, s.Refused, size)
 	}
 }
@@ -84,6 +75,6 @@ func TestManyShortcuts(t *testing.T) {
 		t.Fatal(err)
 	}
 	if names, pages := len(c.shortcuts.names), len(c.shortcuts.pages); names != 1 || pages == 0 || pages > maxShortcuts {
-		t.Errorf("%d names and %d pages are remembered", names, pages)
+		t.Errorf("%d names and %d pages are cached", names, pages)
 	}
 }

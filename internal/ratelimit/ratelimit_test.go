@@ -47,7 +47,7 @@ func TestTake(t *testing.T) {
 		t.Errorf("another subject: %+v", got)
 	}
 	if got := table.Take("a", per(4, time.Minute), start.Add(20*time.Second)); got.Remaining != 3 {
-		t.Errorf("a changed limit begins anew: %+v", got)
+		t.Errorf("a changed limit does not start with an empty bucket: %+v", got)
 	}
 }
 
@@ -138,7 +138,7 @@ func TestForgetting(t *testing.T) {
 		table.Take(-i, limit, start.Add(time.Hour+time.Duration(i)*time.Minute))
 	}
 	if n := table.Len(); n > 2048 {
-		t.Errorf("%d subjects are remembered, one of which still matters", n)
+		t.Errorf("%d subjects have a bucket, one of which is not empty", n)
 	}
 }
 
@@ -150,7 +150,7 @@ func TestMaximum(t *testing.T) {
 			t.Errorf("subject %d is new, and refused", i)
 		}
 		if n := table.Len(); n > 100 {
-			t.Fatalf("%d subjects are remembered, want at most 100", n)
+			t.Fatalf("%d subjects have a bucket, want at most 100", n)
 		}
 	}
 }

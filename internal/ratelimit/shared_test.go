@@ -132,7 +132,7 @@ func TestSharedInAdvance(t *testing.T) {
 			t.Errorf("another node has %d calls, want the 300 that are left, but for 100 in advance", got)
 		}
 		if n := c.questions(); n > 40 {
-			t.Errorf("%d questions for 1000 calls at once", n)
+			t.Errorf("%d requests for 1000 concurrent calls", n)
 		}
 		time.Sleep(limit.Window / 10)
 		if got := burst(t, idle, limit); got > 101 {
@@ -164,7 +164,7 @@ func TestSharedSteadyUse(t *testing.T) {
 		c.questions()
 		use(900 * 10)
 		if n := c.questions(); waited > 0 || n > 10*25 {
-			t.Errorf("%d calls waited, %d questions in 10 windows", waited, n)
+			t.Errorf("%d calls waited, %d requests in 10 windows", waited, n)
 		}
 	})
 }
@@ -191,7 +191,7 @@ func TestSharedOverload(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		if n := c.questions(); passed < 55 || passed > 67 || n > 130 {
-			t.Errorf("%d calls passed, want about 60; %d questions", passed, n)
+			t.Errorf("%d calls passed, want about 60; %d requests", passed, n)
 		}
 	})
 }
@@ -227,7 +227,7 @@ func TestSharedOutage(t *testing.T) {
 			}
 		}
 		if n := c.questions(); n > 4 {
-			t.Errorf("%d questions at once to who is away", n)
+			t.Errorf("%d concurrent requests to an unreachable source", n)
 		}
 		c.fail(nil)
 		time.Sleep(100 * time.Millisecond)
@@ -288,7 +288,7 @@ func TestSharedAtOnce(t *testing.T) {
 		}
 		callers.Wait()
 		if n, asked := len(passed.times), c.questions(); n != 500 || asked > 3 {
-			t.Errorf("%d calls passed with %d questions", n, asked)
+			t.Errorf("%d calls passed with %d requests", n, asked)
 		}
 	})
 }
@@ -304,7 +304,7 @@ func TestSharedForgets(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 		if n := node.Len(); n > 2048 {
-			t.Errorf("%d subjects are remembered, some ten of which are in use", n)
+			t.Errorf("%d subjects have an account, about ten of which are in use", n)
 		}
 	})
 }

@@ -179,9 +179,9 @@ func (e *Examination) Settings(ctx context.Context) error {
 	return sqlitefile.CheckSettings(ctx, e.pool)
 }
 
-// HasLog reports whether the database is in WAL mode, as a server leaves it. A restored database
+// IsWAL reports whether the database is in WAL mode, as a server leaves it. A restored database
 // is not, until it is served.
-func (e *Examination) HasLog(ctx context.Context) (bool, error) {
+func (e *Examination) IsWAL(ctx context.Context) (bool, error) {
 	var mode string
 	err := e.row(ctx, `PRAGMA journal_mode`, &mode)
 	return mode == "wal", err

@@ -1050,7 +1050,10 @@ export interface components {
          * @example ci-pipeline
          */
         KeyName: string;
-        /** @description An owner other than your own; needs `keys:admin` */
+        /**
+         * @description An owner other than your own; needs `keys:admin`
+         * @example customer-42
+         */
         OwnerOfKey: components["schemas"]["Owner"];
     };
     requestBodies: never;
@@ -1120,7 +1123,10 @@ export interface operations {
     listApiKeys: {
         parameters: {
             query?: {
-                /** @description An owner other than your own; needs `keys:admin` */
+                /**
+                 * @description An owner other than your own; needs `keys:admin`
+                 * @example customer-42
+                 */
                 owner?: components["parameters"]["OwnerOfKey"];
                 /** @description Only keys that have this status now */
                 status?: components["schemas"]["ApiKeyStatus"];
@@ -1231,7 +1237,10 @@ export interface operations {
     rotateApiKey: {
         parameters: {
             query?: {
-                /** @description An owner other than your own; needs `keys:admin` */
+                /**
+                 * @description An owner other than your own; needs `keys:admin`
+                 * @example customer-42
+                 */
                 owner?: components["parameters"]["OwnerOfKey"];
             };
             header?: never;
@@ -1275,7 +1284,10 @@ export interface operations {
     getApiKeyUsage: {
         parameters: {
             query?: {
-                /** @description An owner other than your own; needs `keys:admin` */
+                /**
+                 * @description An owner other than your own; needs `keys:admin`
+                 * @example customer-42
+                 */
                 owner?: components["parameters"]["OwnerOfKey"];
             };
             header?: never;
@@ -1314,7 +1326,10 @@ export interface operations {
     getApiKey: {
         parameters: {
             query?: {
-                /** @description An owner other than your own; needs `keys:admin` */
+                /**
+                 * @description An owner other than your own; needs `keys:admin`
+                 * @example customer-42
+                 */
                 owner?: components["parameters"]["OwnerOfKey"];
             };
             header?: never;
@@ -1353,7 +1368,10 @@ export interface operations {
     revokeApiKey: {
         parameters: {
             query?: {
-                /** @description An owner other than your own; needs `keys:admin` */
+                /**
+                 * @description An owner other than your own; needs `keys:admin`
+                 * @example customer-42
+                 */
                 owner?: components["parameters"]["OwnerOfKey"];
             };
             header?: never;
@@ -1392,7 +1410,10 @@ export interface operations {
     updateApiKey: {
         parameters: {
             query?: {
-                /** @description An owner other than your own; needs `keys:admin` */
+                /**
+                 * @description An owner other than your own; needs `keys:admin`
+                 * @example customer-42
+                 */
                 owner?: components["parameters"]["OwnerOfKey"];
             };
             header?: never;
@@ -1544,7 +1565,10 @@ export interface operations {
     getSummary: {
         parameters: {
             query?: {
-                /** @description An owner other than your own; needs `keys:admin` */
+                /**
+                 * @description An owner other than your own; needs `keys:admin`
+                 * @example customer-42
+                 */
                 owner?: components["parameters"]["OwnerOfKey"];
             };
             header?: never;
@@ -1573,7 +1597,10 @@ export interface operations {
     getUsage: {
         parameters: {
             query?: {
-                /** @description An owner other than your own; needs `keys:admin` */
+                /**
+                 * @description An owner other than your own; needs `keys:admin`
+                 * @example customer-42
+                 */
                 owner?: components["parameters"]["OwnerOfKey"];
             };
             header?: never;
@@ -1636,7 +1663,10 @@ export interface operations {
                  * @example 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
                  */
                 key?: string;
-                /** @description Only events of this owner's keys */
+                /**
+                 * @description Only events of this owner's keys
+                 * @example customer-42
+                 */
                 owner?: components["schemas"]["Owner"];
                 /** @description Only changes by the key with this `id`, or by the `operator` */
                 actor?: components["schemas"]["AuditActor"];

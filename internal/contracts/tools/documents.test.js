@@ -1,5 +1,5 @@
 // The commands of docs/contract-testing.md, each pasted into a shell next to the contract, a running
-// service and its key. npx runs what package-lock.json pins, which must be the version that the document names.
+// service and its key. npx runs what package-lock.json pins, which must be the version that the document names (pinned.js).
 import assert from "node:assert/strict";
 import { chmod, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,21 +8,10 @@ import { folder, port, root, run, service, start } from "./kit.js";
 
 const npx = `#!/usr/bin/env bash
 set -euo pipefail
-[ "$1" = --yes ] && shift
-package=\${1%@*} version=\${1##*@}; shift
-exec node --input-type=module - "$package" "$version" "$@" <<'END'
-import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-const [name, version, ...args] = process.argv.slice(2);
-const folder = join(${JSON.stringify(import.meta.dirname)}, "node_modules", name);
-const pinned = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-if (pinned.version !== version) throw new Error(name + "@" + version + " is pinned to " + pinned.version);
-const programs = typeof pinned.bin === "string" ? { [name.split("/").pop()]: pinned.bin } : pinned.bin;
-const program = programs[name.split("/").pop()] ?? Object.values(programs)[0];
-const child = spawnSync(process.execPath, [join(folder, program), ...args], { stdio: ["ignore", "inherit", "inherit"] });
-process.exit(child.status ?? 1);
-END
+shift # --yes
+program=$(node ${JSON.stringify(join(import.meta.dirname, "pinned.js"))} "$1")
+shift
+exec node "$program" "$@"
 `;
 
 const text = await readFile(join(root, "docs/contract-testing.md"), "utf8");

@@ -1,5 +1,5 @@
-// Package databasetest opens databases for tests, as a server and as the command line do, and looks at their
-// files.
+// Package databasetest opens databases for tests, like a server and like the command line, and checks
+// their files. It is for tests only.
 package databasetest
 
 import (
@@ -19,26 +19,26 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// Operator makes the changes of tests.
+// Operator is the actor of changes in tests.
 var Operator = store.Operator("test")
 
-// NewPath returns a path at which there is nothing yet.
-func NewPath(t *testing.T) string { return filepath.Join(t.TempDir(), "keys.db") }
+// NewPath returns an unused path.
+func NewPath(t testing.TB) string { return filepath.Join(t.TempDir(), "keys.db") }
 
-// Open opens a database as a server does, until the test ends.
-func Open(t *testing.T, path string) *sqlstore.DB {
+// Open opens a database like a server, until the test ends.
+func Open(t testing.TB, path string) *sqlstore.DB {
 	t.Helper()
 	return OpenWith(t, sqlstore.Options{Path: path, Serve: true})
 }
 
-// OpenBeside opens a database as the command line does, until the test ends.
-func OpenBeside(t *testing.T, path string) *sqlstore.DB {
+// OpenBeside opens a database like the command line, until the test ends.
+func OpenBeside(t testing.TB, path string) *sqlstore.DB {
 	t.Helper()
 	return OpenWith(t, sqlstore.Options{Path: path})
 }
 
 // OpenWith opens a database until the test ends.
-func OpenWith(t *testing.T, o sqlstore.Options) *sqlstore.DB {
+func OpenWith(t testing.TB, o sqlstore.Options) *sqlstore.DB {
 	t.Helper()
 	db, err := sqlstore.Open(t.Context(), o)
 	must(t, err)
@@ -50,21 +50,21 @@ func OpenWith(t *testing.T, o sqlstore.Options) *sqlstore.DB {
 	return db
 }
 
-// Initialise leaves an empty database at path, served by nobody.
-func Initialise(t *testing.T, path string) {
+// Initialise creates an empty database at path and closes it.
+func Initialise(t testing.TB, path string) {
 	t.Helper()
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
 	must(t, err)
 	must(t, db.Close())
 }
 
-// Raw opens a connection past the store, until the test ends. It creates the file.
-func Raw(t *testing.T, path string) *sql.DB {
+// Raw opens a connection that bypasses the store, until the test ends. It creates the file.
+func Raw(t testing.TB, path string) *sql.DB {
 	t.Helper()
 	dsn := url.URL{Scheme: "file", Path: path}
 	db, err := sql.Open("sqlite", dsn.String())
 	must(t, err)
-	db.SetMaxOpenConns(1) // BEGIN and COMMIT must meet
+	db.SetMaxOpenConns(1) // so that BEGIN and COMMIT use the same one
 	t.Cleanup(func() {
 		if err := db.Close(); err != nil {
 			t.Error(err)
@@ -74,14 +74,14 @@ func Raw(t *testing.T, path string) *sql.DB {
 }
 
 // Execute runs one statement.
-func Execute(t *testing.T, db *sql.DB, statement string) {
+func Execute(t testing.TB, db *sql.DB, statement string) {
 	t.Helper()
 	_, err := db.ExecContext(t.Context(), statement)
 	must(t, err)
 }
 
-// Draft makes a key that no store has yet, and its secret.
-func Draft(t *testing.T, name string) (apikey.Key, apikey.Secret) {
+// Draft makes a key, which is not stored yet, and its secret.
+func Draft(t testing.TB, name string) (apikey.Key, apikey.Secret) {
 	t.Helper()
 	now := time.Now()
 	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Settings{
@@ -92,15 +92,15 @@ func Draft(t *testing.T, name string) (apikey.Key, apikey.Secret) {
 }
 
 // Create creates a key.
-func Create(t *testing.T, db *sqlstore.DB, name string) apikey.Key {
+func Create(t testing.TB, db *sqlstore.DB, name string) apikey.Key {
 	t.Helper()
 	key, _ := Draft(t, name)
 	must(t, db.CreateKey(t.Context(), Operator, key))
 	return key
 }
 
-// CreateMany creates keys at once, so that the disk is waited for once for many of them.
-func CreateMany(t *testing.T, db *sqlstore.DB, name string, n int) []apikey.Key {
+// CreateMany creates keys concurrently, so that many of them share one sync of the disk.
+func CreateMany(t testing.TB, db *sqlstore.DB, name string, n int) []apikey.Key {
 	t.Helper()
 	keys, errs := make([]apikey.Key, n), make([]error, n)
 	var all sync.WaitGroup
@@ -114,15 +114,15 @@ func CreateMany(t *testing.T, db *sqlstore.DB, name string, n int) []apikey.Key 
 }
 
 // WantKey fails the test if there is no key with this name.
-func WantKey(t *testing.T, db *sqlstore.DB, name string) {
+func WantKey(t testing.TB, db *sqlstore.DB, name string) {
 	t.Helper()
 	if _, err := db.Key(t.Context(), store.ByName("acme", name)); err != nil {
 		t.Errorf("key %q: %v", name, err)
 	}
 }
 
-// WantFiles fails the test unless a folder holds exactly these files.
-func WantFiles(t *testing.T, dir string, want ...string) {
+// WantFiles fails the test unless a folder contains exactly these files.
+func WantFiles(t testing.TB, dir string, want ...string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	must(t, err)
@@ -138,7 +138,7 @@ func WantFiles(t *testing.T, dir string, want ...string) {
 }
 
 // WantContent fails the test if a file was changed.
-func WantContent(t *testing.T, path string, want []byte) {
+func WantContent(t testing.TB, path string, want []byte) {
 	t.Helper()
 	got, err := os.ReadFile(path)
 	if err != nil || !bytes.Equal(got, want) {
@@ -146,17 +146,17 @@ func WantContent(t *testing.T, path string, want []byte) {
 	}
 }
 
-// Crash leaves a database as kill -9 does: what was acknowledged is in its log alone. It returns a key
-// that the database has.
-func Crash(t *testing.T, path string) apikey.Key {
+// Crash creates a database as kill -9 leaves it: acknowledged writes are only in its WAL. It returns a
+// key in the database.
+func Crash(t testing.TB, path string) apikey.Key {
 	t.Helper()
-	elsewhere := NewPath(t)
-	Initialise(t, elsewhere)
-	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: elsewhere, Serve: true})
+	source := NewPath(t)
+	Initialise(t, source)
+	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: source, Serve: true})
 	must(t, err)
 	key := Create(t, db, "from before")
 	for _, suffix := range []string{"", "-wal", "-shm"} {
-		text, err := os.ReadFile(elsewhere + suffix)
+		text, err := os.ReadFile(source + suffix)
 		must(t, err)
 		must(t, os.WriteFile(path+suffix, text, 0o600))
 	}
@@ -164,8 +164,8 @@ func Crash(t *testing.T, path string) apikey.Key {
 	return key
 }
 
-// NewFile returns a database that is one file, in the folder of path, with one key.
-func NewFile(t *testing.T, path string) (string, apikey.Key) {
+// NewFile creates a database with one key, as a single file in the folder of path.
+func NewFile(t testing.TB, path string) (string, apikey.Key) {
 	t.Helper()
 	file := filepath.Join(filepath.Dir(path), ".new.part")
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: file, Serve: true})
@@ -176,7 +176,7 @@ func NewFile(t *testing.T, path string) (string, apikey.Key) {
 	return file, key
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

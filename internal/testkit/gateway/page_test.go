@@ -17,7 +17,7 @@ type page struct {
 // row is the table's row of one gateway.
 type row struct {
 	run                                    bool // by these tests
-	limited, unavailable, stopped, hanging int // the status for each
+	limited, unavailable, stopped, hanging int  // the status for each
 }
 
 var (
