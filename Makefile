@@ -54,12 +54,14 @@ bin/apikeyd: $(SOURCES)
 	$(GO_BUILD) -o $@ ./cmd/apikeyd
 
 .PHONY: release
-release: $(CYCLONEDX) ## Make dist/: archives for all platforms, bills of materials, checksums
+release: $(CYCLONEDX) ## Make dist/: archives for all platforms, bills of materials, collections (if contract-modules are there), checksums
 	rm -rf dist
 	for platform in $(PLATFORMS); do \
 		GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO_BUILD) -o dist/build/$$platform/ ./cmd/apikeyd || exit 1; \
 	done
-	$(GO) run ./deploy/release -sbom $(CYCLONEDX) -output dist $(PLATFORMS:%=dist/build/%/apikeyd*)
+	@if [ -d $(CONTRACT_TOOLS)/node_modules ]; then npm --prefix $(CONTRACT_TOOLS) run --silent collections $(CURDIR)/dist/build/collections; \
+	else echo "Left out: collections for Postman and Bruno, which need make contract-modules"; fi
+	$(GO) run ./deploy/release -sbom $(CYCLONEDX) -output dist $(if $(wildcard $(CONTRACT_TOOLS)/node_modules),-collections dist/build/collections) $(PLATFORMS:%=dist/build/%/apikeyd*)
 	rm -r dist/build
 	cd dist && ls -l && cat SHA256SUMS
 

@@ -9,19 +9,20 @@ const folder = resolve(process.argv[2]);
 await mkdir(folder, { recursive: true });
 const path = (name) => join(folder, `apikeyd.${name}_collection.json`);
 
-/** Without the random ids that both tools invent, and invent again when they import. */
-function withoutIds(value) {
-  if (Array.isArray(value)) return value.map(withoutIds);
+/** Without what both tools invent: ids, which they invent again when they import, and a value. */
+function settled(value) {
+  if (Array.isArray(value)) return value.map(settled);
   if (!value || typeof value !== "object") return value;
   const random = (name) =>
     ["_postman_id", "uid", "itemUid"].includes(name) || (name === "id" && ("request" in value || "originalRequest" in value));
+  if (value.key === "rotating") value.value = "true"; // it has no example: Postman's is random
   return Object.fromEntries(
-    Object.entries(value).filter(([name]) => !random(name)).map(([name, inner]) => [name, withoutIds(inner)]),
+    Object.entries(value).filter(([name]) => !random(name)).map(([name, inner]) => [name, settled(inner)]),
   );
 }
 
 async function finish(name, change) {
-  const collection = withoutIds(JSON.parse(await readFile(path(name), "utf8")));
+  const collection = settled(JSON.parse(await readFile(path(name), "utf8")));
   change(collection);
   await writeFile(path(name), JSON.stringify(collection) + "\n");
 }
