@@ -76,3 +76,11 @@ for (const [name, ...generate] of [
     await run("go", ["run", `./${name}`], { ...go, env: { ...go.env, URL: url, KEY: key } });
   });
 }
+
+// Perl's OpenAPI::Client is Debian's libopenapi-client-perl.
+test("OpenAPI::Client, in Perl", async (t) => {
+  const missing = await run("perl", ["-MOpenAPI::Client", "-e", "1"]).then(() => false, () => true);
+  if (missing && !process.env.CI) return t.skip("libopenapi-client-perl is missing");
+  const { url, key } = await service(t);
+  await run("perl", ["generators/openapi-client.pl"], { env: { CONTRACT: contract, URL: url, KEY: key } });
+});
