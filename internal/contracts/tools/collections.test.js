@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { contract, folder, run, service, tool } from "./kit.js";
 
-test("the same contract gives the same collections", async (t) => {
+test("the same contract gives the same collections, and Newman plays Postman's", async (t) => {
+  const { url, key } = await service(t);
   const [first, second] = [await folder(t), await folder(t)];
   for (const path of [first, second]) await run("node", ["collections.js", path]);
   for (const name of ["apikeyd.postman_collection.json", "apikeyd.bruno_collection.json"]) {
@@ -14,15 +15,9 @@ test("the same contract gives the same collections", async (t) => {
     assert.ok(text === (await readFile(join(second, name), "utf8")), `${name} differs`);
     assert.match(text, /http:\/\/127\.0\.0\.1:8080/);
   }
-});
-
-test("Newman plays Postman's collection", async (t) => {
-  const { url, key } = await service(t);
-  const cwd = await folder(t);
-  await run("node", ["collections.js", cwd]);
-  const report = join(cwd, "report.json");
+  const report = join(first, "report.json");
   await run(tool("newman"), [
-    "run", join(cwd, "apikeyd.postman_collection.json"), "--env-var", `baseUrl=${url}`, "--env-var", `apiKey=${key}`,
+    "run", join(first, "apikeyd.postman_collection.json"), "--env-var", `baseUrl=${url}`, "--env-var", `apiKey=${key}`,
     "--env-var", `bearerToken=${key}`, "--reporters", "json", "--reporter-json-export", report,
   ]);
   const { run: { executions } } = JSON.parse(await readFile(report, "utf8"));
