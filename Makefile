@@ -13,10 +13,11 @@ BASELINE        := docs/bench/baseline.txt
 GENERATED       := gen/api.gen.go gen/openapi.yaml gen/openapi.json client/internal/api/api.gen.go client/internal/seedapi/seedapi.gen.go \
                    client/typescript/src/contract.ts docs/configuration.md
 NODE_MODULES    := client/typescript/node_modules
+CONTRACT_TOOLS  := internal/contracts/tools
 FUZZ_TIME       ?= 30s
 BENCH_FLAGS     ?= --output docs/performance.md
 BENCH_COUNT     ?= 6
-SOURCES         := $(shell find . -path ./$(NODE_MODULES) -prune -o \
+SOURCES         := $(shell find . -name node_modules -prune -o \
                    \( -name '*.go' -o -name '*.sql' -o -path './handlers/docs/*' \) -print) gen/openapi.yaml gen/openapi.json go.mod go.sum
 
 # Everything is compiled one way: without C, and without the folder it was compiled in. So the
@@ -53,12 +54,14 @@ bin/apikeyd: $(SOURCES)
 	$(GO_BUILD) -o $@ ./cmd/apikeyd
 
 .PHONY: release
-release: $(CYCLONEDX) ## Make dist/: archives for all platforms, bills of materials, checksums
+release: $(CYCLONEDX) ## Make dist/: archives for all platforms, bills of materials, collections (if contract-modules are there), checksums
 	rm -rf dist
 	for platform in $(PLATFORMS); do \
 		GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO_BUILD) -o dist/build/$$platform/ ./cmd/apikeyd || exit 1; \
 	done
-	$(GO) run ./deploy/release -sbom $(CYCLONEDX) -output dist $(PLATFORMS:%=dist/build/%/apikeyd*)
+	@if [ -d $(CONTRACT_TOOLS)/node_modules ]; then npm --prefix $(CONTRACT_TOOLS) run --silent collections $(CURDIR)/dist/build/collections; \
+	else echo "Left out: collections for Postman and Bruno, which need make contract-modules"; fi
+	$(GO) run ./deploy/release -sbom $(CYCLONEDX) -output dist $(if $(wildcard $(CONTRACT_TOOLS)/node_modules),-collections dist/build/collections) $(PLATFORMS:%=dist/build/%/apikeyd*)
 	rm -r dist/build
 	cd dist && ls -l && cat SHA256SUMS
 
@@ -110,7 +113,7 @@ generate: ## Make gen/ and the clients from openapi.yaml, and docs/configuration
 	exit 1; fi
 
 .PHONY: check
-check: static race ## Everything that must hold before a merge
+check: static contract-tools race ## Everything that must hold before a merge
 
 .PHONY: static
 static: format vet lint lint-contract drift breaking ## What make check finds without running the program
@@ -141,6 +144,16 @@ lint-contract: ## Run the linter of OpenAPI documents on openapi.yaml
 	@if [ -d $(NODE_MODULES) ] && node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 : 0)'; then \
 		cd client/typescript && npm run --silent lint-contract; \
 	else echo "Left out: lint-contract, which needs Node.js 20 or later and make node-modules"; fi
+
+.PHONY: contract-tools
+contract-tools: build ## Run the tools that read openapi.yaml: linters, testers, mock servers, generators (needs npm)
+	@if [ -d $(CONTRACT_TOOLS)/node_modules ]; then npm --prefix $(CONTRACT_TOOLS) run --silent test; \
+	elif [ -n "$$CI" ]; then echo "contract-tools needs make contract-modules"; exit 1; \
+	else echo "Left out: contract-tools, which needs Node.js and make contract-modules"; fi
+
+.PHONY: contract-modules
+contract-modules: ## Install what contract-tools needs (1.2 GB)
+	cd $(CONTRACT_TOOLS) && npm ci --ignore-scripts
 
 .PHONY: drift
 drift: ## Fail if go.mod, or what is generated, is not what the sources make of it

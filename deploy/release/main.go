@@ -24,15 +24,19 @@ func main() {
 	defer stop()
 	output := flag.String("output", "dist", "the folder to write to")
 	sbom := flag.String("sbom", "", "the program cyclonedx-gomod")
+	collections := flag.String("collections", "", "the folder of the collections for Postman and Bruno; empty leaves them out")
 	flag.Parse()
-	if err := release(ctx, *output, *sbom, flag.Args()); err != nil {
+	if err := release(ctx, *output, *sbom, *collections, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "release:", err)
 		os.Exit(1)
 	}
 }
 
-func release(ctx context.Context, output, sbom string, programs []string) error {
-	var made []string
+func release(ctx context.Context, output, sbom, collections string, programs []string) error {
+	made, err := copyCollections(collections, output)
+	if err != nil {
+		return err
+	}
 	for _, path := range programs {
 		p, err := readProgram(path)
 		if err != nil {
@@ -49,6 +53,29 @@ func release(ctx context.Context, output, sbom string, programs []string) error 
 		made = append(made, archive, bill)
 	}
 	return writeSums(output, made)
+}
+
+// copyCollections copies the collections that make release generated.
+func copyCollections(from, output string) (names []string, err error) {
+	if from == "" {
+		return nil, nil
+	}
+	paths, err := filepath.Glob(filepath.Join(from, "*_collection.json"))
+	if err == nil && len(paths) == 0 {
+		err = fmt.Errorf("%s has no collections", from)
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		name := filepath.Base(path)
+		if err := os.WriteFile(filepath.Join(output, name), text, 0o644); err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, err
 }
 
 // program is one built apikeyd.
@@ -105,7 +132,7 @@ func (p program) writeArchive(ctx context.Context, output string) (name string, 
 	binary := filepath.Base(p.path)
 	entries := []entry{{name: "THIRD_PARTY_LICENSES.txt", text: licences}}
 	files := map[string]string{binary: p.path}
-	for _, path := range []string{"LICENSE", "README.md", "CHANGELOG.md", "openapi.yaml"} {
+	for _, path := range []string{"LICENSE", "README.md", "CHANGELOG.md", "openapi.yaml", "schemathesis.toml", "docs/key-life.arazzo.yaml"} {
 		files[path] = path
 	}
 	documents, err := filepath.Glob("docs/*.md")

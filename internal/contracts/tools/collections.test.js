@@ -1,0 +1,42 @@
+// The collections that a release ships (collections.js), played against the service: Postman's by
+// Newman, and Bruno's by its command line, which runs folders only and so imports the contract itself.
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { contract, folder, run, service, tool } from "./kit.js";
+
+test("the same contract gives the same collections, and Newman plays Postman's", async (t) => {
+  const { url, key } = await service(t);
+  const [first, second] = [await folder(t), await folder(t)];
+  for (const path of [first, second]) await run("node", ["collections.js", path]);
+  for (const name of ["apikeyd.postman_collection.json", "apikeyd.bruno_collection.json"]) {
+    const text = await readFile(join(first, name), "utf8");
+    assert.ok(text === (await readFile(join(second, name), "utf8")), `${name} differs`);
+    assert.match(text, /http:\/\/127\.0\.0\.1:8080/);
+  }
+  const report = join(first, "report.json");
+  await run(tool("newman"), [
+    "run", join(first, "apikeyd.postman_collection.json"), "--env-var", `baseUrl=${url}`, "--env-var", `apiKey=${key}`,
+    "--env-var", `bearerToken=${key}`, "--reporters", "json", "--reporter-json-export", report,
+  ]);
+  const { run: { executions } } = JSON.parse(await readFile(report, "utf8"));
+  assert.equal(executions.length, 14);
+  assert.deepEqual(executions.filter(({ response }) => response.code >= 300).map(({ item, response }) => `${item.name}: ${response.code}`), []);
+});
+
+// Bruno makes a broken script of a link whose expression has a "/" inside: nextKeys is left out.
+test("Bruno imports the contract and plays it", async (t) => {
+  const { url, key } = await service(t);
+  const cwd = join(await folder(t), "collection"); // bru makes it
+  const source = join(await folder(t), "openapi.yaml");
+  await writeFile(source, (await readFile(contract, "utf8")).replace(/^ +nextKeys:\n.*\n/m, ""));
+  await run(tool("bru"), ["import", "openapi", "--source", source, "--output", cwd, "--collection-format", "bru", "--collection-name", "apikeyd"]);
+  const report = join(cwd, "report.json");
+  await run(tool("bru"), [
+    "run", "-r", "--env-var", `baseUrl=${url}`, "--env-var", `apiKey=${key}`, "--reporter-json", report,
+  ], { cwd });
+  const results = JSON.parse(await readFile(report, "utf8")).flatMap(({ results }) => results);
+  assert.equal(results.length, 14);
+  assert.deepEqual(results.filter(({ response }) => response.status >= 300).map(({ test, response }) => `${test.filename}: ${response.status}`), []);
+});
