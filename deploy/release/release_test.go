@@ -147,3 +147,21 @@ func TestSums(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+func TestCollections(t *testing.T) {
+	t.Parallel()
+	from, output := t.TempDir(), t.TempDir()
+	if _, err := copyCollections(from, output); err == nil {
+		t.Error("a folder without collections is accepted")
+	}
+	if err := os.WriteFile(filepath.Join(from, "apikeyd.bruno_collection.json"), []byte("{}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	names, err := copyCollections(from, output)
+	if diff := cmp.Diff([]string{"apikeyd.bruno_collection.json"}, names); err != nil || diff != "" {
+		t.Fatalf("copied (-want +got):\n%s%v", diff, err)
+	}
+	if text, err := os.ReadFile(filepath.Join(output, names[0])); err != nil || string(text) != "{}\n" {
+		t.Errorf("the copy is %q, %v", text, err)
+	}
+}
