@@ -39,7 +39,8 @@ const generators = {
   orval8: orval(8, "fetch"),
   "openapi-zod-client": () => run(tool("openapi-zod-client"), [contract, "-o", join(at("openapi-zod-client"), "api.ts")]),
   "swagger-typescript-api": () => run(tool("swagger-typescript-api"), ["generate", "-p", contract, "-o", at("swagger-typescript-api"), "-n", "api.ts"]),
-  "openapi-typescript-codegen": () => run(tool("openapi"), ["--input", contract, "--output", at("openapi-typescript-codegen"), "--useOptions"]),
+  // Its command is called openapi, and so is one of Redocly's: which of them .bin has is up to npm.
+  "openapi-typescript-codegen": () => run("node", [join(here, "node_modules/openapi-typescript-codegen/bin/index.js"), "--input", contract, "--output", at("openapi-typescript-codegen"), "--useOptions"]),
   kubb,
 };
 
