@@ -36,7 +36,6 @@ await finish("postman", (collection) => {
 
 await run(tool("bru"), ["import", "openapi", "--source", contract, "--output-file", path("bruno"), "--collection-name", "apikeyd"]);
 await finish("bruno", (collection) => {
-  for (const { request } of collection.items.flatMap(({ items }) => items)) delete request.script; // of links, and broken
   collection.environments = [{
     name: "local",
     variables: [
