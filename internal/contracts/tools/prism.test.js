@@ -89,7 +89,7 @@ test("Prism as a mock: each operation, status and example", async (t) => {
 });
 
 test("Prism as a proxy between our client and the service", async (t) => {
-  const { url, key, call } = await service(t);
+  const { url, key } = await service(t);
   const address = `127.0.0.1:${await port()}`;
   await start(t, tool("prism"), ["proxy", "--errors", "--port", address.split(":")[1], contract, url], /Prism is listening/);
   const env = { APIKEYD_URL: `http://${address}`, APIKEYD_KEY: key };
