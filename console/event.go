@@ -153,10 +153,8 @@ func metadataChanges(c *client.AuditChange[map[string]string]) (all []fieldChang
 	if c.To != nil {
 		to = *c.To
 	}
-	names := maps.Clone(from)
-	if names == nil {
-		names = make(map[string]string)
-	}
+	names := make(map[string]string)
+	maps.Copy(names, from)
 	maps.Copy(names, to)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		f := fieldChange{Field: "metadata " + name}

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -186,12 +187,7 @@ func valuesOf(k client.Key) url.Values {
 	}
 	form["scope"] = own
 	form.Set("scopes", strings.Join(other, " "))
-	names := make([]string, 0, len(k.Metadata))
-	for name := range k.Metadata {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(k.Metadata)) {
 		form.Add("metadata-name", name)
 		form.Add("metadata-text", k.Metadata[name])
 	}

@@ -93,20 +93,14 @@ func isNumber(text string) bool {
 	return err == nil
 }
 
-// cookieValue returns the first cookie with a name. Request.Cookie would parse all cookies that a
+// cookieValue returns the first cookie with a name. Request.Cookie would allocate all cookies that a
 // stranger sends.
-func cookieValue(r *http.Request, name string) (value string, found bool) {
+func cookieValue(r *http.Request, name string) (string, bool) {
 	for _, header := range r.Header["Cookie"] {
-		for read := 0; ; {
-			before, after, found := strings.Cut(header[read:], name+"=")
-			if !found {
-				break
-			}
-			read += len(before) + len(name) + len("=")
-			before = strings.TrimRight(header[:read-len(name)-len("=")], " ")
-			if before == "" || strings.HasSuffix(before, ";") {
-				value, _, _ = strings.Cut(after, ";")
-				return strings.TrimSpace(value), true
+		for pair := range strings.SplitSeq(header, ";") {
+			key, value, found := strings.Cut(strings.TrimSpace(pair), "=")
+			if found && key == name {
+				return value, true
 			}
 		}
 	}
@@ -167,8 +161,8 @@ func overTLS(r *http.Request) bool {
 		strings.HasPrefix(r.Header.Get("X-Forwarded-Proto"), "https") {
 		return true
 	}
-	_, err := r.Cookie(sessionCookie) // browsers store it only over TLS
-	return err == nil
+	_, found := cookieValue(r, sessionCookie) // browsers store it only over TLS
+	return found
 }
 
 // maxSignedOut bounds how many signed-out sessions are remembered.

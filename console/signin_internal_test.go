@@ -109,7 +109,7 @@ func TestCookieValue(t *testing.T) {
 	for _, headers := range [][]string{
 		nil, {""}, {"name=a"}, {"name=a; other=b"}, {"other=b; name=a"}, {"other=b;name=a"}, {"name="}, {"xname=b"},
 		{"xname=b; name=a"}, {"other=name=b; name=a"}, {"other=b", "name=a"}, {"name=a; name=b"}, {"names=b; name=a ; c=d"},
-		{"xname=name=b; name=a"},
+		{"xname=name=b; name=a"}, {";;name=a"}, {"other=b;\tname=a"}, {"name=a=b"}, {"Name=a"},
 	} {
 		r := &http.Request{Header: http.Header{"Cookie": headers}}
 		want, err := r.Cookie("name")
