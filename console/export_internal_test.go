@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"apikeyd/client"
 )
@@ -35,6 +38,38 @@ func TestEscapeFormulas(t *testing.T) {
 		if got := escapeFormulas(text); got != want {
 			t.Errorf("escapeFormulas(%q) = %q, want %q", text, got, want)
 		}
+	}
+}
+
+// A CSV export has a column for each property of an event, with that event's value.
+func TestExportedColumns(t *testing.T) {
+	t.Parallel()
+	var e client.AuditEvent
+	event := reflect.ValueOf(&e).Elem()
+	var names, want []string
+	for field, value := range event.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		names = append(names, name)
+		cell := name
+		switch {
+		case value.Kind() == reflect.String:
+			value.SetString(name)
+		case name == "at":
+			e.At, cell = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC), "2026-01-31T12:00:00.000Z"
+		case name == "changes":
+			cell = "{}"
+		default:
+			t.Fatalf("this test does not know %s", name)
+		}
+		want = append(want, cell)
+	}
+	var out bytes.Buffer
+	if err := csvEncoder(&out)(e); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(&out).ReadAll()
+	if err != nil || len(rows) != 2 || !slices.Equal(rows[0], names) || !slices.Equal(rows[1], want) {
+		t.Errorf("rows %q, %v; want %q and %q", rows, err, names, want)
 	}
 }
 
