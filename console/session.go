@@ -97,6 +97,9 @@ func isNumber(text string) bool {
 // stranger sends.
 func cookieValue(r *http.Request, name string) (string, bool) {
 	for _, header := range r.Header["Cookie"] {
+		if !strings.Contains(header, name) {
+			continue // most cookies of strangers: splitting them would cost many times as much
+		}
 		for pair := range strings.SplitSeq(header, ";") {
 			key, value, found := strings.Cut(strings.TrimSpace(pair), "=")
 			if found && key == name {
