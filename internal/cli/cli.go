@@ -18,6 +18,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/keyfield"
 	"apikeyd/store/dbname"
 )
 
@@ -113,6 +114,7 @@ func newParser(stdout, stderr io.Writer, args ...string) *kong.Kong {
 		kong.Description("A self-hosted API key service. Every flag with an environment variable can be set by it."),
 		kong.Writers(stdout, stderr),
 		durations,
+		kong.Vars{"texts": keyfield.Labels()},
 		kong.IgnoreFields(otherCommands(args)),
 	)
 }

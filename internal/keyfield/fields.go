@@ -45,6 +45,15 @@ func Texts() []Text {
 	}
 }
 
+// Labels returns the labels of all texts, separated by commas.
+func Labels() string {
+	var labels []string
+	for _, text := range Texts() {
+		labels = append(labels, text.Label())
+	}
+	return strings.Join(labels, ", ")
+}
+
 // NewFlags are the flags of keys create for the texts.
 type NewFlags struct {
 	Name string `required:"" placeholder:"NAME" help:"Name of the key, unique among its owner's."`
