@@ -40,7 +40,7 @@ func TestChaosDiskKeepsNothing(t *testing.T) {
 			t.Errorf("while no change is made a good key is %s", code)
 		}
 		if !strings.Contains(s.output.String(), "no changes are made until the disk works again") {
-			t.Errorf("the log says\n%s", s.output.end())
+			t.Errorf("the log says\n%s", s.output.End())
 		}
 		if heals {
 			release()

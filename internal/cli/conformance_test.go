@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"apikeyd/internal/testkit/program"
 )
 
 // conform runs apikeyd conformance and returns what it printed and its exit status.
@@ -16,7 +18,7 @@ func conform(t *testing.T, dir string, env []string, args ...string) (stdout, st
 	t.Helper()
 	cmd, err := apikeyd(dir, env, append([]string{"conformance"}, args...)...)
 	must(t, err)
-	var out, errs output
+	var out, errs program.Output
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	_ = cmd.Run() // its status is the answer
 	wantNoSecret(t, out.String()+errs.String())

@@ -13,10 +13,11 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"apikeyd/internal/testkit/program"
 )
 
 const (
@@ -30,35 +31,11 @@ const (
 // quickExit spares a program with the race detector its second of sleep at the end.
 const quickExit = "atexit_sleep_ms=0"
 
-// output collects what a process writes. It is safe for concurrent use.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
-// end returns the last of what was written.
-func (o *output) end() string {
-	text := o.String()
-	return text[max(0, len(text)-2000):]
-}
-
 // process is a running apikeyd.
 type process struct {
 	cmd    *exec.Cmd
-	output output        // standard output and error
-	exited chan struct{} // closed when it ended
+	output program.Output // standard output and error
+	exited chan struct{}  // closed when it ended
 }
 
 // apikeyd is one command line of apikeyd, run in a folder with only this environment.
@@ -89,7 +66,7 @@ func runHere(t *testing.T, stdin string, args ...string) (stdout, stderr string,
 	defer func() { _ = reader.Close() }() // it is read, as far as it is
 	_, err = writer.WriteString(stdin)    // a pipe takes this much, whether it is read or not
 	must(t, errors.Join(err, writer.Close()))
-	var out, errs output
+	var out, errs program.Output
 	status = run(args, reader, &out, &errs)
 	return out.String(), errs.String(), status
 }
@@ -139,9 +116,9 @@ func (p *process) wait(done func() bool) error {
 			if done() {
 				return nil
 			}
-			return fmt.Errorf("apikeyd ended: %s\n%s", p.cmd.ProcessState, p.output.end())
+			return fmt.Errorf("apikeyd ended: %s\n%s", p.cmd.ProcessState, p.output.End())
 		case <-deadline:
-			return fmt.Errorf("apikeyd takes too long\n%s", p.output.end())
+			return fmt.Errorf("apikeyd takes too long\n%s", p.output.End())
 		case <-tick.C:
 		}
 	}

@@ -144,7 +144,7 @@ func (p *proofs) endInTurn(signal syscall.Signal) {
 		must(st.t, n.cmd.Process.Signal(signal))
 		<-n.exited
 		if code := n.cmd.ProcessState.ExitCode(); signal == syscall.SIGTERM && code != exitOK {
-			st.t.Errorf("exit status %d after SIGTERM:\n%s", code, n.output.end())
+			st.t.Errorf("exit status %d after SIGTERM:\n%s", code, n.output.End())
 		}
 		p.more()
 		st.start(n)

@@ -135,7 +135,7 @@ func (st *site) balance(haproxy string) (url string) {
 		p.kill()
 		wantNoSecret(st.t, p.output.String())
 		if st.t.Failed() {
-			st.t.Logf("HAProxy said:\n%s", p.output.end())
+			st.t.Logf("HAProxy said:\n%s", p.output.End())
 		}
 	})
 	url = "http://" + listener.Addr().String()
@@ -226,7 +226,7 @@ func (st *site) eventually(what string, done func() bool) {
 	for deadline := time.Now().Add(2 * patience); !done(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			for _, n := range st.nodes {
-				st.t.Logf("node %s said:\n%s", n.name, n.output.end())
+				st.t.Logf("node %s said:\n%s", n.name, n.output.End())
 			}
 			st.t.Fatal("does not come true: ", what)
 		}

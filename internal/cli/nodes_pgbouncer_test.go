@@ -67,7 +67,7 @@ default_pool_size = 4
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			t.Logf("PgBouncer said:\n%s", p.output.end())
+			t.Logf("PgBouncer said:\n%s", p.output.End())
 		}
 	})
 	restart = func() {
@@ -116,7 +116,7 @@ func TestPgBouncerWithoutItsSetting(t *testing.T) {
 	at, err := p.waitURL()
 	if err != nil { // it did not get so far
 		if !strings.Contains(p.output.String(), setting) {
-			t.Errorf("the log does not name the setting:\n%s", p.output.end())
+			t.Errorf("the log does not name the setting:\n%s", p.output.End())
 		}
 		return
 	}

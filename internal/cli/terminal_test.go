@@ -14,6 +14,8 @@ import (
 
 	"github.com/creack/pty"
 	"golang.org/x/term"
+
+	"apikeyd/internal/testkit/program"
 )
 
 // terminal is a program that runs at a terminal, and who sits there.
@@ -21,7 +23,7 @@ type terminal struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	keys   *os.File
-	screen output
+	screen program.Output
 	exited chan struct{}
 }
 
@@ -222,7 +224,7 @@ func TestPromptRestoresTheEcho(t *testing.T) {
 	must(t, err)
 	cmd, err := apikeyd(s.dir, nil, "keys", "verify")
 	must(t, err)
-	var stderr output
+	var stderr program.Output
 	cmd.Stdin, cmd.Stderr = tty, &stderr
 	must(t, cmd.Start())
 	for deadline := time.Now().Add(stuck); !strings.Contains(stderr.String(), "Secret to verify"); {

@@ -1,13 +1,13 @@
 package service
 
 import (
-	"bytes"
 	"context"
 	"net/http"
 	"regexp"
-	"sync"
 	"testing"
 	"time"
+
+	"apikeyd/internal/testkit/program"
 )
 
 // stuck is when what a test waits for is taken for something that never comes.
@@ -20,30 +20,12 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// output is what a server logs.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
 var serving = regexp.MustCompile(`msg=serving url=(\S+)`)
 
 // run serves in this process until the test ends, and returns the URL.
 func run(t *testing.T, c Config) string {
 	t.Helper()
-	var log output
+	var log program.Output
 	c.Log = &log
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

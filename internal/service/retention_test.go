@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/testkit/program"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 	"apikeyd/store/storetest"
@@ -40,7 +41,7 @@ func TestRetention(t *testing.T) {
 		must(t, err)
 		return len(events)
 	}
-	var out output
+	var out program.Output
 	r := retention{log: db, keep: 3 * 24 * time.Hour, every: time.Hour, now: clock.Now,
 		out: slog.New(slog.NewTextHandler(&out, nil))}
 	r.prune(t.Context())

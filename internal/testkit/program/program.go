@@ -1,10 +1,12 @@
-// Package program finds the external programs that tests with the tag "full" run. It is for tests
-// only.
+// Package program finds the external programs that tests with the tag "full" run, and collects what
+// programs write. It is for tests only.
 package program
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
+	"sync"
 	"testing"
 )
 
@@ -28,4 +30,30 @@ func Missing(t testing.TB, what string) {
 		t.Fatal(what + " is missing")
 	}
 	t.Skip("this test needs " + what + ", which this machine does not have")
+}
+
+// Output collects what a program writes. It is safe for concurrent use.
+type Output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (o *Output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+// String returns everything written so far.
+func (o *Output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// End returns the end of the output, for messages.
+func (o *Output) End() string {
+	text := o.String()
+	return text[max(0, len(text)-2000):]
 }
