@@ -20,8 +20,8 @@ BENCH_COUNT     ?= 6
 SOURCES         := $(shell find . -name node_modules -prune -o \
                    \( -name '*.go' -o -name '*.sql' -o -path './handlers/docs/*' \) -print) gen/openapi.yaml gen/openapi.json go.mod go.sum
 
-# Everything is compiled one way: without C, and without the folder it was compiled in. So the
-# program, the tests and the tools share what Go's build cache has, in every clone.
+# Everything is compiled in one way: without C and without folder names. So the program, the tests and
+# the tools share Go's build cache, in every clone.
 export CGO_ENABLED := 0
 export GOFLAGS  := $(strip $(shell $(GO) env GOFLAGS) -trimpath)
 # The program has the version that git gives it, and no symbols.
@@ -29,10 +29,10 @@ GO_BUILD        := $(GO) build -buildvcs=auto -ldflags '-s -w'
 # Tests need no symbols either, and make lint vets them.
 GO_TEST         := $(GO) test -vet=off -ldflags '-s -w'
 GO_TEST_RACE    := CGO_ENABLED=1 $(GO_TEST) -race
-# In these packages' tests one thing happens after the other, or in other programs: the race
-# detector would find nothing, and takes as long again.
+# These packages' tests are sequential or run other programs: the race detector would find nothing and
+# double their time.
 NO_RACE         := client/typescript cmd/bench conformance console gen internal/testkit/gateway internal/testkit/postgres
-# Tests of what a request costs in time and memory, which the race detector changes.
+# Tests that measure a request's time and memory, which the race detector changes.
 MEASURED         = $(shell grep -rl --include='*_test.go' '^//go:build full && !race' . | \
                    xargs grep -hoE '^func Test[A-Za-z0-9_]*' | cut -c6- | paste -sd '|')
 PLATFORMS       := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
@@ -171,7 +171,7 @@ breaking: $(OASDIFF) ## Fail if the contract breaks clients of the seed or of th
 		$(OASDIFF) breaking --fail-on WARN --err-ignore internal/contracts/accepted.txt --warn-ignore internal/contracts/accepted.txt \
 			$$base openapi.yaml || exit 1; \
 	done
-	@# Going back to the seed takes operations away: a check that does not mind is asleep.
+	@# Going back to the seed removes operations: oasdiff must report that.
 	@if $(OASDIFF) breaking --fail-on ERR openapi.yaml internal/contracts/seed.yaml >/dev/null; then \
 		echo "oasdiff finds nothing where much breaks"; exit 1; fi
 

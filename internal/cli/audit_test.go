@@ -37,8 +37,7 @@ type exportLine struct {
 	Sequence  int            `json:"sequence"`
 }
 
-// hashed is the text whose hash an event has, made from the description and not from our
-// code.
+// hashed returns the text that an event's hash covers, built from the description and not by our code.
 func (e exportLine) hashed(t *testing.T, before string) string {
 	t.Helper()
 	must(t, e.Changes.Canonicalize())
@@ -67,8 +66,8 @@ func TestAuditExample(t *testing.T) {
 	}
 }
 
-// serveEvents starts a server on whose audit log are events of all sorts, with names and
-// metadata that are hard to hash, and returns its export.
+// serveEvents starts a server whose audit log has events of all kinds, with names and metadata that
+// are hard to hash, and returns its export.
 func serveEvents(t *testing.T) (s *server, export string) {
 	t.Helper()
 	s = serve(t, t.TempDir())
@@ -85,7 +84,7 @@ func serveEvents(t *testing.T) (s *server, export string) {
 	return s, export
 }
 
-// An export is what docs/audit.md says, and its events are those of the API.
+// An export has the format in docs/audit.md, and its events are those of the API.
 func TestAuditExport(t *testing.T) {
 	t.Parallel()
 	s, export := serveEvents(t)
@@ -109,7 +108,7 @@ func TestAuditExport(t *testing.T) {
 	wantSameEvents(t, s, lines)
 }
 
-// wantSameEvents holds the lines of an export against what the API lists.
+// wantSameEvents compares the lines of an export with the API's list.
 func wantSameEvents(t *testing.T, s *server, lines []string) {
 	t.Helper()
 	var list struct{ Data []map[string]any }
@@ -126,7 +125,7 @@ func wantSameEvents(t *testing.T, s *server, lines []string) {
 	}
 }
 
-// Whoever can write to the database cannot write to the terminal of who verifies it.
+// Text in the database cannot control the terminal of a person who verifies the audit log.
 func TestAuditVerifyPrintsNoControls(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())

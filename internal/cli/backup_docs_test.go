@@ -26,7 +26,7 @@ func blockOf(t *testing.T, mark string) string {
 	return block
 }
 
-// shell is a script that finds the program as apikeyd.
+// shell returns a script that finds the program as apikeyd.
 func shell(t *testing.T, dir, script string, env ...string) *exec.Cmd {
 	t.Helper()
 	bin := t.TempDir()
@@ -40,7 +40,7 @@ func shell(t *testing.T, dir, script string, env ...string) *exec.Cmd {
 	return cmd
 }
 
-// The recipe for cron in docs/backup.md, three times, as it stands there.
+// The cron recipe in docs/backup.md works as written, three times in a row.
 func TestCronRecipe(t *testing.T) {
 	t.Parallel()
 	script := blockOf(t, "recipe")
@@ -50,7 +50,7 @@ func TestCronRecipe(t *testing.T) {
 	must(t, os.WriteFile(killed, nil, 0o600))
 	must(t, os.Chtimes(killed, time.Now().Add(-2*time.Hour), time.Now().Add(-2*time.Hour)))
 	for range 3 {
-		time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second))) // its files are named by the second
+		time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second))) // its file names have a resolution of one second
 		cmd := shell(t, t.TempDir(), script, "TMPDIR="+t.TempDir(), "APIKEYD_DATABASE="+filepath.Join(s.dir, "apikeyd.db"),
 			"BACKUPS="+folder, "REMOTE="+remote, "COPY=cp -p", "KEEP=2")
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -76,8 +76,8 @@ func wantNames(t *testing.T, folder string, want int) {
 	}
 }
 
-// What docs/backup.md says to do after a disaster: nothing that was ended since the backup
-// works again, and what works now does.
+// After the disaster recovery in docs/backup.md, nothing that ended since the backup works again, and
+// everything else still works.
 func TestRevokeAfterRestore(t *testing.T) {
 	t.Parallel()
 	script := blockOf(t, "revoke")
@@ -103,7 +103,7 @@ func TestRevokeAfterRestore(t *testing.T) {
 	s.want(http.StatusOK, "PATCH", at("shortened"), admin, fmt.Sprintf(`{"expires_at":%q}`, soon.Format(time.RFC3339Nano)))
 	s.want(http.StatusOK, "PATCH", at("narrowed"), admin, `{"scopes":["keys:read"]}`)
 	later := s.want(http.StatusCreated, "POST", "/v1/api-keys", admin, keyJSON("made later"))
-	s.kill() // what came last is in its log alone
+	s.kill() // the last changes are only in its log
 	must(t, os.WriteFile(filepath.Join(s.dir, "audit.jsonl"), []byte(s.command("audit", "export")), 0o600))
 
 	cmd := shell(t, s.dir, script, "BACKUP=keys.bak", "OLD=apikeyd.db", "NEW=new/apikeyd.db")

@@ -17,8 +17,8 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// killSoon runs a command and kills it at no particular moment of its usual time. It
-// reports whether the command came to its end before.
+// killSoon runs a command and kills it at a random moment of its usual running time. It reports
+// whether the command finished first.
 func killSoon(t *testing.T, dir string, usual time.Duration, args ...string) (ended bool) {
 	t.Helper()
 	p, err := launch(dir, nil, args...)
@@ -28,7 +28,7 @@ func killSoon(t *testing.T, dir string, usual time.Duration, args ...string) (en
 	return p.cmd.ProcessState.Success()
 }
 
-// timed runs a command to its end.
+// timed runs a command to its end and measures it.
 func timed(t *testing.T, dir string, args ...string) time.Duration {
 	t.Helper()
 	began := time.Now()
@@ -40,8 +40,8 @@ func timed(t *testing.T, dir string, args ...string) time.Duration {
 	return time.Since(began)
 }
 
-// kill -9 of a backup leaves the backup that was there, or the new one whole; of a restore
-// the database that was there, with what its own crash had left in the log, or the new one.
+// kill -9 of a backup leaves either the old backup or the whole new one. kill -9 of a restore leaves
+// either the old database, with everything in its log, or the new one.
 func TestKillBackupAndRestore(t *testing.T) {
 	t.Parallel()
 	const older, newer = 400, 4000
@@ -115,10 +115,10 @@ func TestInterruptBackup(t *testing.T) {
 	}
 }
 
-// plantWorkers is how many keys are planted at once: those of one moment share a transaction.
+// plantWorkers is how many keys are written at once: concurrent writes share a transaction.
 const plantWorkers = 64
 
-// plantKeys writes keys into a database, past any server.
+// plantKeys writes keys directly into a database, without a server.
 func plantKeys(t *testing.T, path string, keys int) {
 	t.Helper()
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true})
@@ -144,7 +144,7 @@ func plantKeys(t *testing.T, path string, keys int) {
 	wg.Wait()
 }
 
-// keysIn says how many keys are in a database that is sound.
+// keysIn returns the number of keys in a valid database.
 func keysIn(t *testing.T, path string) int {
 	t.Helper()
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path, Serve: true}) // as the next server would

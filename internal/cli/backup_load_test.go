@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// witness is what clients were told about one key before a backup began.
+// witness is what the server acknowledged about one key before a backup began.
 type witness struct {
 	id, secret, dead string // dead is a secret that was rotated out
 	revoked          bool
 }
 
-// crowd is many clients that create, rotate and revoke keys until they are told to stop.
+// crowd is many clients that create, rotate and revoke keys until they are stopped.
 type crowd struct {
 	mu        sync.Mutex
 	witnesses []witness
@@ -28,7 +28,7 @@ type crowd struct {
 	stop      chan struct{}
 }
 
-// gather gathers a crowd of which all keys have a name that begins like this.
+// gather starts a crowd whose keys' names have this prefix.
 func gather(t *testing.T, s *server, clients int, name string) *crowd {
 	t.Helper()
 	c := &crowd{stop: make(chan struct{})}
@@ -56,7 +56,7 @@ func gather(t *testing.T, s *server, clients int, name string) *crowd {
 	return c
 }
 
-// live gives a key one of three lives.
+// live puts a key through one of three life cycles.
 func (s *server) live(admin, name string, n int) (w witness, err error) {
 	expect := func(status int, method, path, body string) (a answer) {
 		if err != nil {
@@ -80,7 +80,7 @@ func (s *server) live(admin, name string, n int) (w witness, err error) {
 	return w, err
 }
 
-// known returns what was acknowledged until now, when that is enough.
+// known returns everything acknowledged so far, once there is enough.
 func (c *crowd) known(enough int) []witness {
 	for deadline := time.Now().Add(stuck); ; time.Sleep(time.Millisecond) {
 		c.mu.Lock()
@@ -101,8 +101,8 @@ func (c *crowd) leave() {
 	c.clients.Wait()
 }
 
-// A backup that is taken under full write load restores to a store with every key that was
-// acknowledged before it began, and each secret is worth then what it was worth.
+// A backup taken under full write load contains every key that was acknowledged before it began, and
+// each secret has the status that it had then.
 func TestBackupUnderFullLoad(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())

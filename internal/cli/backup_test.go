@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// notReconciled is what the log and /readyz say of a restored database.
+// notReconciled is what the log and /readyz say about a restored database.
 const notReconciled = "the database was restored from a backup and not reconciled: keys that were revoked since may work again"
 
-// A server that has the database keeps it, whatever restore is told.
+// Restore never replaces a database that a server uses, whatever its flags.
 func TestRestoreUnderAServer(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())
@@ -34,8 +34,8 @@ func (s *server) wantDoctor(line string) {
 	}
 }
 
-// An audit log that was altered cannot be mended: the keys beside it must still be backed up
-// and restored, with a word about it.
+// An altered audit log cannot be repaired: the keys next to it can still be backed up and restored,
+// with a warning.
 func TestBackupOfAnAlteredLog(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())
@@ -53,7 +53,7 @@ func TestBackupOfAnAlteredLog(t *testing.T) {
 	s.wantUnwell("FAILED   audit log      the audit log is not what was written: chain \"main\": event 1 ")
 }
 
-// A restored database that was not reconciled says so everywhere, until an operator confirms.
+// A restored database that was not reconciled causes warnings everywhere, until an operator confirms.
 func TestRestoredUntilConfirmed(t *testing.T) {
 	t.Parallel()
 	first := serve(t, t.TempDir())
@@ -104,7 +104,7 @@ func TestProgressBar(t *testing.T) {
 	if screen.String() != want {
 		t.Errorf("the bar is %q, want %q", screen.String(), want)
 	}
-	// An empty whole, and what is no terminal.
+	// Nothing to copy, and an output that is no terminal.
 	bar.copying(0, 0)
 	screen.Reset()
 	newProgressBar(&screen).copying(1, 2)

@@ -21,8 +21,8 @@ func (s *server) dial() net.Conn {
 	return connection
 }
 
-// TestBadRequests sends what no client means. What comes after an end that can be read in
-// two ways is not taken for a request.
+// TestBadRequests sends malformed requests. If the end of a request is ambiguous, what follows is not
+// read as another request.
 func TestBadRequests(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())

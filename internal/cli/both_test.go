@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// What differs between two runs, and between the keys on a server and in its database.
+// The differences between two runs, and between the keys on a server and in its database.
 var incidental = []struct {
 	pattern *regexp.Regexp
 	instead string
@@ -22,13 +22,13 @@ var incidental = []struct {
 	{regexp.MustCompile(` \(request [0-9A-Z]+\)`), ""},
 	{regexp.MustCompile(`the owner of your key|\badmin\b`), "OWNER"},
 	{regexp.MustCompile(`\(now\)|\(\d+ seconds? ago\)`), "(RECENTLY)"},
-	{regexp.MustCompile(`"last_used_at":"TIME",`), ""}, // looking into a database is no use
+	{regexp.MustCompile(`"last_used_at":"TIME",`), ""}, // reading from a database does not count as a use
 	{regexp.MustCompile(`last used  (never|TIME \(RECENTLY\))`), "last used"},
 	{regexp.MustCompile(`((?:ACTIVE|REVOKED)  \S+  )(?:never|TIME)`), "${1}USED"},
 }
 
-// Every command does, prints and ends the same on a server and in a database. The input
-// SECRET stands for the last one that was printed.
+// Every command has the same effect, output and exit status on a server and in a database. The input
+// SECRET stands for the last secret that was printed.
 func TestServerAndDatabaseAlike(t *testing.T) {
 	t.Parallel()
 	commands := []struct {
@@ -142,13 +142,13 @@ func wordsOf(line string) []string {
 	return words
 }
 
-// keysRun runs commands in one of the places where keys are.
+// keysRun runs commands in one of the places where keys are stored.
 type keysRun struct {
 	where  []string
 	secret string // the last one that was printed
 }
 
-// run returns the exit status and what was printed, without what is incidental.
+// run returns the exit status and the output, without incidental differences.
 func (k *keysRun) run(t *testing.T, input string, words []string) string {
 	t.Helper()
 	args := append([]string{"keys"}, words...)

@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// Another process holds the database's lock, and does not let go: changes are refused in
-// the end, and everything else goes on.
+// Another process holds the database's lock and never releases it: changes are refused eventually, and
+// everything else continues.
 func TestChaosLockedDatabase(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())
@@ -42,8 +42,8 @@ func TestChaosLockedDatabase(t *testing.T) {
 	must(t, s.terminate())
 }
 
-// The disk gives back something else than was written: as soon as that is seen, nothing
-// of it is served any more, and everybody is told why.
+// The disk returns other data than was written: once the server detects this, it serves nothing from
+// that database and tells every caller why.
 func TestChaosDamagedDatabase(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

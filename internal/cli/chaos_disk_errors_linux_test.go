@@ -18,16 +18,15 @@ import (
 	"apikeyd/internal/testkit/program"
 )
 
-// The disk fails now and then to write, to read or to keep: such a change is refused with
-// 503 and not made, not even after a restart; none that was acknowledged is lost, and the
-// service goes on.
+// Writes, reads and syncs sometimes fail: the change is refused with 503 and not made, not even after
+// a restart. No acknowledged change is lost, and the service continues.
 func TestChaosDiskErrors(t *testing.T) {
 	t.Parallel()
 	strace := findStrace(t)
 	dir := t.TempDir()
 	l := newLoad(t)
 	rounds := 0
-	// Every so many calls fail: a transaction makes many writes, and has to get through too.
+	// Every n-th call fails: a transaction makes many writes, and some must succeed.
 	for call, every := range map[string]int{"fsync": 5, "pwrite64": 101, "pread64": 5} {
 		for range max(1, *kills/40) {
 			rounds++
@@ -39,7 +38,7 @@ func TestChaosDiskErrors(t *testing.T) {
 			before := l.refusals()
 			go func() {
 				defer close(stop)
-				// A read that fails can be damage to SQLite, and then nothing is made any more.
+				// SQLite may take a failed read for damage, and then accepts no more changes.
 				must(t, s.wait(func() bool { return made.Load() >= 200 || l.refusals() >= before+200 }))
 			}()
 			l.run(s, 8, stop, func() { made.Add(1) })
@@ -63,7 +62,7 @@ func TestChaosDiskErrors(t *testing.T) {
 	l.report("disk errors", rounds)
 }
 
-// Between one answer to a change and the next the disk was told to keep it.
+// Before each answer to a change, the disk was synced.
 func TestChaosEveryChangeIsSynced(t *testing.T) {
 	t.Parallel()
 	const changes = 50
@@ -96,14 +95,14 @@ func TestChaosEveryChangeIsSynced(t *testing.T) {
 	}
 }
 
-// trace has strace follow the server's system calls until its end, or until release.
+// trace has strace follow the server's system calls until it ends, or until release.
 func (s *server) trace(strace, output string, expressions ...string) (release func()) {
 	s.t.Helper()
 	s.t.Cleanup(s.kill)
 	return trace(s.t, strace, s.cmd.Process.Pid, output, expressions...)
 }
 
-// trace has strace follow the system calls of a process, and of those that it starts.
+// trace has strace follow the system calls of a process and its children.
 func trace(t *testing.T, strace string, pid int, output string, expressions ...string) (release func()) {
 	t.Helper()
 	args := []string{"-f", "-qq", "-o", output, "-p", strconv.Itoa(pid)}

@@ -17,9 +17,8 @@ import (
 	"apikeyd/internal/testkit/program"
 )
 
-// The disk gets full while many clients change keys: changes are refused with 503 and not
-// made, reading and verifying go on, and when there is room again so do changes, without
-// a restart.
+// The disk fills up while many clients change keys: changes are refused with 503 and not made, and
+// reading and verifying continue. Once there is room again, changes succeed without a restart.
 func TestChaosFullDisk(t *testing.T) {
 	t.Parallel()
 	s, disk := serveOnSmallDisk(t)
@@ -54,10 +53,10 @@ func TestChaosFullDisk(t *testing.T) {
 	must(t, s.terminate())
 }
 
-// verifyUntil verifies a good key again and again, and returns how often.
+// verifyUntil verifies a good key repeatedly, and returns how often.
 func (s *server) verifyUntil(secret string, end *atomic.Bool) (n int) {
 	for ; !end.Load(); n++ {
-		time.Sleep(time.Millisecond) // leaves the processor to what is tested
+		time.Sleep(time.Millisecond) // leaves CPU time to the server
 		if code := s.verdict(secret, secret); code != "VALID" {
 			s.t.Errorf("a good key is %s", code)
 		}
@@ -65,14 +64,14 @@ func (s *server) verifyUntil(secret string, end *atomic.Bool) (n int) {
 	return n
 }
 
-// smallDisk is a file system that only the server sees by its path.
+// smallDisk is a file system that only the server can reach by its path.
 type smallDisk struct {
 	t      *testing.T
 	filler string
 }
 
-// serveOnSmallDisk starts a server with its data on a file system of 16 MiB, mounted in a
-// name space of its own.
+// serveOnSmallDisk starts a server with its data on a 16 MiB file system, mounted in its own
+// namespace.
 func serveOnSmallDisk(t *testing.T) (*server, *smallDisk) {
 	t.Helper()
 	unshare := program.Path(t, "unshare")
@@ -83,17 +82,17 @@ func serveOnSmallDisk(t *testing.T) (*server, *smallDisk) {
 	}
 	s := serveUnder(t, dir, unshare, "--map-root-user", "--mount", "sh", "-c",
 		`mount -t tmpfs -o size=16m,mode=700 none "$0" && exec "$@"`, dir)
-	// As the server sees it: its process was unshare first, and still has that number.
+	// The path as the server sees it: its process began as unshare, and still has the same id.
 	s.dir = fmt.Sprintf("/proc/%d/root%s", s.cmd.Process.Pid, dir)
 	return s, &smallDisk{t: t, filler: filepath.Join(s.dir, "filler")}
 }
 
-// serveUnder starts a server by another program, which becomes it in the end.
+// serveUnder starts a server through another program, which finally executes it.
 func serveUnder(t *testing.T, dir string, launcher ...string) *server {
 	t.Helper()
 	cmd, err := apikeyd(dir, nil, "serve", "--listen", "127.0.0.1:0", "--database", filepath.Join(dir, "apikeyd.db"))
 	must(t, err)
-	// A launcher does not say what a program is called, see TestMain; a link does.
+	// A launcher cannot set the program's name (see TestMain), so a link does.
 	link := filepath.Join(t.TempDir(), "apikeyd")
 	must(t, os.Symlink(cmd.Path, link))
 	cmd.Args = append(append(launcher, link), cmd.Args[1:]...)
@@ -109,7 +108,7 @@ func serveUnder(t *testing.T, dir string, launcher ...string) *server {
 	return &server{process: p, t: t, dir: dir, url: url}
 }
 
-// fill leaves little room.
+// fill leaves little free space.
 func (d *smallDisk) fill() {
 	d.t.Helper()
 	if err := os.WriteFile(d.filler, make([]byte, 16<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {

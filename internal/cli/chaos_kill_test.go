@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// How much the tests named Chaos do; make chaos asks for more.
+// The sizes of the tests named Chaos; make chaos sets larger ones.
 var kills = flag.Int("kills", 4, "how often the chaos test kills the service")
 
-// kill -9 while many clients change keys, at no particular moment: what was acknowledged
-// is there afterwards, as a whole, and what was not is there as a whole or not at all.
+// kill -9 at a random moment while many clients change keys: every acknowledged change is complete
+// afterwards, and every other change is complete or absent.
 func TestChaosKill(t *testing.T) {
 	t.Parallel()
 	const clients = 16 // so that several changes share a transaction
@@ -54,8 +54,7 @@ func TestChaosKill(t *testing.T) {
 	l.report("kill -9", *kills)
 }
 
-// kill -9 while the service starts: it starts the next time, with one first key that
-// works.
+// kill -9 while the service starts: the next start succeeds, with one working first key.
 func TestChaosKillAtStart(t *testing.T) {
 	t.Parallel()
 	for range *kills {
@@ -75,8 +74,8 @@ func TestChaosKillAtStart(t *testing.T) {
 	}
 }
 
-// SIGTERM while many clients change keys: every request that was accepted gets its
-// answer, and what got none was not made.
+// SIGTERM while many clients change keys: every accepted request is answered, and no unanswered change
+// was made.
 func TestChaosTerminate(t *testing.T) {
 	t.Parallel()
 	rounds := max(1, *kills/4)

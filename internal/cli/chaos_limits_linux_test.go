@@ -16,8 +16,8 @@ import (
 	"apikeyd/internal/testkit/program"
 )
 
-// There are few file descriptors, and many connections: those that are served go on being
-// served, also by the database, and the others wait until there is room.
+// With few file descriptors and many connections, open connections and the database keep working, and
+// other clients wait until there is room.
 func TestChaosFileDescriptors(t *testing.T) {
 	t.Parallel()
 	const descriptors = 64
@@ -40,11 +40,10 @@ func TestChaosFileDescriptors(t *testing.T) {
 	must(t, s.terminate())
 }
 
-// idleConnections is how many connections a crowd has.
+// idleConnections is how many idle connections the test opens.
 const idleConnections = 10_000
 
-// A crowd of connections on which nothing comes takes little memory, and nobody waits
-// for it.
+// Many idle connections take little memory and delay no other client.
 func TestChaosIdleConnections(t *testing.T) {
 	var limit syscall.Rlimit
 	must(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
@@ -63,7 +62,7 @@ func TestChaosIdleConnections(t *testing.T) {
 	verified := s.verifyUntil(admin, &end)
 	s.want(http.StatusCreated, "POST", "/v1/api-keys", admin, keyJSON("crowded"))
 	grown := (s.memory() - before) / idleConnections
-	if grown > 128<<10 { // a few KiB; with the race detector it takes several times as much
+	if grown > 128<<10 { // a few KiB; several times as much with the race detector
 		t.Errorf("an idle connection takes %d bytes", grown)
 	}
 	t.Logf("%d idle connections: %d bytes of memory each, %d verifications meanwhile", idleConnections, grown, verified)
@@ -73,7 +72,7 @@ func TestChaosIdleConnections(t *testing.T) {
 	must(t, s.terminate())
 }
 
-// connection is a connection to a server, on which nothing comes by itself.
+// connection is a connection to a server on which no data arrives unasked.
 type connection struct{ net.Conn }
 
 func (s *server) connect(n int) []connection {

@@ -16,12 +16,12 @@ import (
 	"time"
 )
 
-// load is many clients that change keys of a server, and remember what they were told.
+// load is many clients that change keys on a server and record the answers.
 type load struct {
 	t    *testing.T
 	next atomic.Int64 // names are numbered
 
-	// seen, if there is one, is told of each answer, and clients go on without one: there is
+	// seen, if set, is called with each answer, and clients continue when a call gets none: there is
 	// more than one server.
 	seen func(status int, err error)
 
@@ -34,30 +34,29 @@ type load struct {
 	silent  map[string]int // not answered
 }
 
-// tracked is a key as the answers about it say. One client changes it, one change at a
-// time.
+// tracked is a key according to the answers. One client changes it, one change at a time.
 type tracked struct {
 	id, secret string
 	ended      []string // secrets that a rotation ended
 	changes    int      // acknowledged ones
 	state
-	unsure *state // what it is if the last change was made, which nobody answered
+	unsure *state // the state if the last, unanswered change was made
 }
 
-// state is what can be seen of a key. That of no key is zero.
+// state is the visible state of a key. It is zero if there is no key.
 type state struct {
 	name    string
-	version string // in its metadata: a change that is half made shows
+	version string // in its metadata: reveals a partial change
 	status  string
-	code    string // what verify says of its secret, if that is known
+	code    string // the result of verifying its secret, if that is known
 }
 
 func newLoad(t *testing.T) *load {
 	return &load{t: t, acked: map[string]int{}, refused: map[string]int{}, unknown: map[string]int{}, silent: map[string]int{}}
 }
 
-// run has clients change keys until the server hangs up on them or stop is closed, and
-// calls made after each change that is acknowledged.
+// run has clients change keys until the server closes their connections or stop is closed, and calls
+// made after each acknowledged change.
 func (l *load) run(s *server, clients int, stop <-chan struct{}, made func()) {
 	admin := s.adminKey()
 	var wg sync.WaitGroup
@@ -149,7 +148,7 @@ func (l *load) change(s *server, admin, kind string, key *tracked) (acknowledged
 	return key.unsure == nil, err
 }
 
-// acknowledge takes over what an answer says.
+// acknowledge records what an answer says.
 func (k *tracked) acknowledge(after state, a answer) {
 	k.state = after
 	k.changes++
@@ -162,8 +161,8 @@ func (k *tracked) acknowledge(after state, a answer) {
 	k.id, k.secret, k.code = a.ID, a.Secret, "VALID"
 }
 
-// check holds what the server says of keys against what was acknowledged. A change that
-// nobody answered is there as a whole or not at all; if silence is final, it is not.
+// check compares the server's keys with what was acknowledged. An unanswered change is complete or
+// absent; if silence is final, it is absent.
 func (l *load) check(s *server, keys []*tracked, silenceIsFinal bool) {
 	l.t.Helper()
 	admin := s.adminKey()
@@ -187,7 +186,7 @@ func (l *load) check(s *server, keys []*tracked, silenceIsFinal bool) {
 func (l *load) observe(s *server, admin string, key *tracked) state {
 	l.t.Helper()
 	ref := key.id
-	if ref == "" { // nobody said what its id is
+	if ref == "" { // its id is unknown
 		ref = key.unsure.name
 	}
 	a := s.call("GET", "/v1/api-keys/"+url.PathEscape(ref), admin, "")
@@ -201,14 +200,14 @@ func (l *load) observe(s *server, admin string, key *tracked) state {
 	return got
 }
 
-// verdict is what verify says of a secret.
+// verdict returns the result of verifying a secret.
 func (s *server) verdict(admin, secret string) string {
 	s.t.Helper()
 	return s.want(http.StatusOK, "POST", "/v1/verify", admin, fmt.Sprintf(`{"key":%q}`, secret)).Code
 }
 
-// checkAudit holds the audit log against what was acknowledged: an event for each change,
-// none for what was not made, in a chain that is whole.
+// checkAudit compares the audit log with what was acknowledged: one event for each change, none for
+// changes that were not made, in an intact chain.
 func (l *load) checkAudit(s *server, database ...string) {
 	l.t.Helper()
 	s.command(append([]string{"audit", "verify"}, database...)...)
@@ -230,8 +229,8 @@ func (l *load) checkAudit(s *server, database ...string) {
 	}
 }
 
-// checkRefused makes sure that no key is there, nor in the audit log, whose creation was
-// refused.
+// checkRefused checks that keys whose creation was refused are neither in the database nor in the
+// audit log.
 func (l *load) checkRefused(s *server, database ...string) {
 	l.t.Helper()
 	admin := s.adminKey()
@@ -258,7 +257,7 @@ func (l *load) refusals() (n int) {
 	return n
 }
 
-// report logs what was done and what became of it.
+// report logs the changes and their outcomes.
 func (l *load) report(fault string, rounds int) {
 	l.t.Logf("%s, %d rounds: acknowledged %v, lost none; refused with 503 and not made %v; outcome unknown %v; not answered %v",
 		fault, rounds, l.acked, l.refused, l.unknown, l.silent)

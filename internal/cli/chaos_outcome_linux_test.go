@@ -16,9 +16,9 @@ import (
 	postgrestest "apikeyd/internal/testkit/postgres"
 )
 
-// From some moment on the disk keeps nothing: the changes of that moment are told as
-// unknown, later ones are refused and not made, and keys are read and verified as ever.
-// After a restart from what is on the disk, only what was told as unknown can be either way.
+// From some moment on, every sync fails: changes in flight at that moment have an unknown outcome,
+// later ones are refused and not made, and reading and verifying continue. After a restart from the
+// disk's content, only the unknown changes may be present or absent.
 func TestChaosDiskKeepsNothing(t *testing.T) {
 	t.Parallel()
 	strace := findStrace(t)
@@ -66,7 +66,7 @@ func TestChaosDiskKeepsNothing(t *testing.T) {
 	l.report("a disk that keeps nothing", rounds)
 }
 
-// runUntil has clients change keys until so many changes were made and refused.
+// runUntil has clients change keys until this many changes were made and refused.
 func (l *load) runUntil(s *server, enough func(made, refused int) bool) {
 	l.t.Helper()
 	var made atomic.Int64
@@ -80,8 +80,8 @@ func (l *load) runUntil(s *server, enough func(made, refused int) bool) {
 	l.run(s, 8, stop, func() { made.Add(1) })
 }
 
-// PostgreSQL ends all sessions when it cannot keep its log, and recovers: a change whose
-// COMMIT got no answer is told as made, as not made, or as unknown, and each is true.
+// PostgreSQL ends all sessions when it cannot write its log, and recovers: a change whose COMMIT got
+// no answer is reported as made, not made or unknown, and each report is true.
 func TestChaosPostgresDiskErrors(t *testing.T) {
 	t.Parallel()
 	s, url, release := serveOnFailingPostgres(t, 40)
@@ -92,8 +92,8 @@ func TestChaosPostgresDiskErrors(t *testing.T) {
 	l.report("disk errors of PostgreSQL", 1)
 }
 
-// PostgreSQL goes away while it commits, and stays away for longer than anybody waits: the
-// outcome is unknown, and whatever it was is there as a whole or not at all.
+// PostgreSQL disappears during a commit for longer than any caller waits: the outcome is unknown, and
+// the change is complete or absent.
 func TestChaosPostgresStaysAway(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Start(t)
@@ -133,8 +133,8 @@ func (l *load) checkPostgres(s *server, url string) {
 	}
 }
 
-// serveOnFailingPostgres starts a server on a PostgreSQL of which no session can keep more
-// than so many commits before it ends all of them.
+// serveOnFailingPostgres starts a server on a PostgreSQL that ends all sessions after this many
+// commits.
 func serveOnFailingPostgres(t *testing.T, commits int) (s *server, url string, release func()) {
 	t.Helper()
 	strace := findStrace(t)
@@ -145,8 +145,8 @@ func serveOnFailingPostgres(t *testing.T, commits int) (s *server, url string, r
 	return servePostgres(t, t.TempDir(), url), url, release
 }
 
-// A client that repeats what it may never ends the secret that is in use: a rotation with a
-// grace that failed was made once at most.
+// A client that retries as documented never ends the secret in use: a failed rotation with a grace was
+// made at most once.
 func TestChaosRotationsAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	for name, failing := range map[string]func(*testing.T) (*server, func()){
@@ -166,7 +166,7 @@ func TestChaosRotationsAreNotRepeated(t *testing.T) {
 			c, err := client.New(s.url, admin, client.Options{HTTPClient: &http.Client{Transport: counter}})
 			must(t, err)
 			var calls, repeated int64
-			// A slow machine puts more changes into a commit, so that it takes longer until one fails.
+			// On a slow machine more changes share a commit, so it takes longer until one fails.
 			for round := 0; round < 10 && repeated == 0; round++ {
 				for outcome, n := range rotateMany(t, c, fmt.Sprint("round ", round), 8, 4) {
 					t.Logf("%s: %d", outcome, n)
@@ -183,7 +183,7 @@ func TestChaosRotationsAreNotRepeated(t *testing.T) {
 	}
 }
 
-// countedRequests counts what a client sends.
+// countedRequests counts a client's requests.
 type countedRequests struct{ sent atomic.Int64 }
 
 func (c *countedRequests) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -191,8 +191,8 @@ func (c *countedRequests) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// rotateMany rotates keys with a grace, and checks after each call that the secret which was
-// in use before it still is. It returns how often each outcome came up.
+// rotateMany rotates keys with a grace, and checks after each call that the secret in use before it
+// still works. It returns the number of times each outcome occurred.
 func rotateMany(t *testing.T, c *client.Client, names string, clients, each int) map[string]int {
 	t.Helper()
 	outcomes := make(map[string]int)

@@ -16,8 +16,7 @@ import (
 
 var soak = flag.Duration("soak", 4*time.Second, "how long the soak test loads the service")
 
-// Under a load of everything memory and goroutines stay as they are, once they are what
-// the load needs.
+// Under a mixed load, memory and goroutines stop growing once the load is established.
 func TestChaosSoak(t *testing.T) {
 	t.Parallel()
 	const samples = 8
@@ -44,11 +43,12 @@ func TestChaosSoak(t *testing.T) {
 	}
 	close(stop)
 	clients.Wait()
-	// Half of the time to get there; what a collection more or less makes is no growth.
+	// The first half of the time is the warm-up; differences between garbage collections are no
+	// growth.
 	if first, last := memory[samples/2], memory[samples-1]; last > first+first/4+8 {
 		t.Errorf("memory grows, in MiB: %v", memory)
 	}
-	// A few more may stay: a pool that opened its other connections, say.
+	// A few more goroutines are fine, such as for a pool that opened its other connections.
 	if s.wait(func() bool { return goroutines(t, pprof) <= resting+4 }) != nil {
 		t.Errorf("%d goroutines before, and after:\n%s", resting, goroutineProfile(t, pprof))
 	}
@@ -58,7 +58,7 @@ func TestChaosSoak(t *testing.T) {
 	must(t, s.terminate())
 }
 
-// ask asks everything that changes nothing, with good and bad keys, until stop is closed.
+// ask calls every reading operation, with good and bad keys, until stop is closed.
 func (s *server) ask(admin string, stop <-chan struct{}) {
 	wrong := admin[:len(admin)-1] + "-"
 	for n := 0; ; n++ {
@@ -81,7 +81,7 @@ var (
 	goroutineTotal = regexp.MustCompile(`goroutine profile: total (\d+)`)
 )
 
-// goroutines returns how many the server has, of which one answers this.
+// goroutines returns the server's number of goroutines, including the one that answers this.
 func goroutines(t *testing.T, pprof string) int {
 	t.Helper()
 	n, err := strconv.Atoi(goroutineTotal.FindStringSubmatch(goroutineProfile(t, pprof))[1])

@@ -24,9 +24,9 @@ func TestMain(m *testing.M) {
 	testscript.Main(undisturbed{m}, map[string]func(){"apikeyd": Main})
 }
 
-// undisturbed are tests that whoever runs them does not configure, since some run commands in
-// their own process. More of them run at once than there are processors, unless -parallel says
-// otherwise: most wait for another process or for the disk.
+// undisturbed removes the caller's configuration, because some tests run commands in this process. It
+// runs more tests at once than there are processors, unless -parallel says otherwise: most wait for
+// another process or for the disk.
 type undisturbed struct{ *testing.M }
 
 func (u undisturbed) Run() int {
@@ -135,7 +135,7 @@ func chmod(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.Chmod(ts.MkAbs(args[1]), os.FileMode(mode)))
 }
 
-// makeKeys makes so many keys of the owner "many" on the server: make-keys 130.
+// makeKeys creates this many keys of the owner "many" on the server: make-keys 130.
 func makeKeys(ts *testscript.TestScript, _ bool, args []string) {
 	count, err := strconv.Atoi(args[0])
 	ts.Check(err)

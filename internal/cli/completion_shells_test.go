@@ -11,7 +11,7 @@ import (
 	"apikeyd/internal/testkit/program"
 )
 
-// The shells themselves, with somebody who presses the tabulator.
+// The real shells complete when a person presses the tab key.
 func TestCompletionInShells(t *testing.T) {
 	t.Parallel()
 	for _, shell := range []struct {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What the scripts ask, and what they are told.
+// The questions of the scripts, and the answers.
 func TestCompletion(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("HOME", home)
@@ -17,7 +17,7 @@ func TestCompletion(t *testing.T) {
 		must(t, os.WriteFile(filepath.Join(profiles, name), nil, 0o600))
 	}
 	for _, test := range []struct {
-		name, words, want string // want: the words without what they are for
+		name, words, want string // want: the candidates without their help
 	}{
 		{"commands", "k", "keys"},
 		{"hidden ones are not offered", "_", ""},

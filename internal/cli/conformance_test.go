@@ -125,7 +125,7 @@ func proxy(t *testing.T, target string, change func(*http.Response) error) strin
 	server := httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(to)
-			r.Out.URL.RawQuery = r.In.URL.RawQuery // else it leaves out what it cannot read
+			r.Out.URL.RawQuery = r.In.URL.RawQuery // otherwise it drops parameters that it cannot parse
 		},
 		ModifyResponse: change,
 	})

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// However the suite gets to a server, and is told of it.
+// The suite accepts every way to name a server and give a key.
 func TestConformanceInOtherWays(t *testing.T) {
 	t.Parallel()
 	for name, conform := range map[string]func(*testing.T, *server){
@@ -19,7 +19,7 @@ func TestConformanceInOtherWays(t *testing.T) {
 		"with a slash behind": func(t *testing.T, s *server) {
 			wantConforms(t, s, nil, "--url", s.url+"/", "--key-file", "admin.key")
 		},
-		// The environment is the way to give a secret without showing it to ps.
+		// The environment passes a secret without showing it to ps.
 		"configured by the environment": func(t *testing.T, s *server) {
 			wantConforms(t, s, []string{"APIKEYD_URL=" + s.url, "APIKEYD_KEY=" + s.adminKey()})
 		},
@@ -31,14 +31,14 @@ func TestConformanceInOtherWays(t *testing.T) {
 	}
 }
 
-// A server as it comes slows down the suite's many failures, which waits as it is told.
+// With its default settings, a server limits the suite's many failures, and the suite waits as told.
 func TestConformanceOfDefaults(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())
 	if out, stderr, status := conform(t, s.dir, nil, "--url", s.url, "--key-file", "admin.key", "--read-only"); status != exitOK {
 		t.Errorf("exit status %d\n%s%s", status, out, stderr)
 	}
-	// However slow this machine is, the suite begins where its address has failed too often.
+	// On any machine, the suite starts after its address has failed too often.
 	for s.call("GET", "/v1/api-keys", "hunter2", "").status != http.StatusTooManyRequests {
 	}
 	const slowed = "too many calls with a bad API key"

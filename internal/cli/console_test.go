@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// page is what a browser gets.
+// page is what a browser receives.
 type page struct {
 	status   int
 	location string
@@ -46,7 +46,7 @@ func (s *server) signIn(secret string) string {
 
 func (s *server) exchange(r *http.Request) page {
 	s.t.Helper()
-	r.Host = "localhost"                               // as behind a proxy: the cookie is named by the port, and a restart has another one
+	r.Host = "localhost"                               // as behind a proxy: the cookie's name has the port, which a restart changes
 	response, err := httpClient.Transport.RoundTrip(r) // redirects are answers too
 	must(s.t, err)
 	body, err := io.ReadAll(response.Body)
@@ -69,7 +69,7 @@ func TestConsole(t *testing.T) {
 	if got := s.page("/console/keys", cookie); got.status != http.StatusOK || !strings.Contains(got.text, "<h1>Keys</h1>") {
 		t.Errorf("with a session: %+v", got)
 	}
-	// Beside it the API is as it was.
+	// The API next to it is unchanged.
 	s.want(http.StatusNotFound, "GET", "/consoles", "", "")
 	s.want(http.StatusNotFound, "GET", "/", "", "")
 	s.wantRoot(t, "/console")
@@ -80,7 +80,7 @@ func TestConsole(t *testing.T) {
 		t.Errorf("the log does not say where the docs are:\n%s", out)
 	}
 	s.want(http.StatusOK, "GET", "/v1/api-keys", secret, "")
-	// A revoked key has no session, at once.
+	// Revoking a key ends its sessions at once.
 	made := s.want(http.StatusCreated, "POST", "/v1/api-keys", secret, `{"name":"reader","expires_at":"2090-01-01T00:00:00Z"}`)
 	cookie = s.signIn(made.Secret)
 	s.want(http.StatusOK, "DELETE", "/v1/api-keys/"+made.ID, secret, "")
@@ -89,7 +89,7 @@ func TestConsole(t *testing.T) {
 	}
 }
 
-// wantRoot wants a browser that opens the server's own address to be sent on, or nowhere.
+// wantRoot checks whether the server's root redirects a browser, and where.
 func (s *server) wantRoot(t *testing.T, to string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/", nil)
@@ -103,7 +103,7 @@ func (s *server) wantRoot(t *testing.T, to string) {
 	}
 }
 
-// Without it, its paths are none, as any other.
+// Without the console, its paths do not exist.
 func TestNoConsole(t *testing.T) {
 	t.Parallel()
 	for name, s := range map[string]*server{
@@ -122,7 +122,7 @@ func TestNoConsole(t *testing.T) {
 	}
 }
 
-// A session outlives a restart, and goes to other nodes, with the same key; and only so.
+// A session survives a restart, and is valid on other nodes, if and only if they have the same key.
 func TestConsoleKeyFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -132,7 +132,7 @@ func TestConsoleKeyFile(t *testing.T) {
 	cookie := first.signIn(first.adminKey())
 	must(t, first.terminate())
 
-	// Files that are carried about may get a line's end.
+	// Copying a file may add a line break at its end.
 	must(t, os.WriteFile(secretFile, append(bytes.Repeat([]byte("k"), 32), '\n'), 0o600))
 	second := serveWith(t, dir, []string{"APIKEYD_CONSOLE_KEY_FILE=console.key"}, "--listen", "127.0.0.1:0")
 	if got := second.page("/console/keys", cookie); got.status != http.StatusOK {
@@ -156,7 +156,7 @@ func TestConsoleKeyFile(t *testing.T) {
 	}
 }
 
-// A key that cannot be used leaves nothing behind.
+// An unusable key file leaves no database behind.
 func TestBadConsoleKeyFile(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ file, says string }{

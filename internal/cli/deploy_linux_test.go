@@ -19,8 +19,8 @@ import (
 	"apikeyd/internal/testkit/program"
 )
 
-// The image, by the steps of the Dockerfile but without a container engine: the program as
-// make builds it, alone in an empty root, as the image's user and with its environment.
+// The image, built by the Dockerfile's steps without a container engine: the program as make builds
+// it, alone in an empty root, with the image's user and environment.
 func TestImage(t *testing.T) {
 	t.Parallel()
 	program.Path(t, "make")
@@ -36,7 +36,7 @@ func TestImage(t *testing.T) {
 	for _, step := range image["COPY"] {
 		image.copy(t, root, step, uid, gid)
 	}
-	// Any port of this machine alone, instead of the image's port of all.
+	// Any free port on this machine only, instead of the image's port on every address.
 	environment := func(address string) []string {
 		return append(slices.Clone(image["ENV"]), "APIKEYD_LISTEN="+address)
 	}
@@ -66,8 +66,8 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// inside runs a program in another root as another user; who is not root has to be root of
-// a user namespace for that.
+// inside runs a program in another root as another user. Without root privileges it needs a user
+// namespace.
 func inside(root string, uid, gid int) *syscall.SysProcAttr {
 	if os.Geteuid() == 0 {
 		return &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
@@ -102,7 +102,7 @@ func readDockerfile(t *testing.T) dockerfile {
 
 func (d dockerfile) one(instruction string) string { return strings.Join(d[instruction], "\n") }
 
-// user returns who runs the program: numbers, since the image has no /etc/passwd.
+// user returns the user that runs the program: numbers, since the image has no /etc/passwd.
 func (d dockerfile) user(t *testing.T) (uid, gid int) {
 	t.Helper()
 	_, err := fmt.Sscanf(d.one("USER"), "%d:%d", &uid, &gid)
@@ -113,7 +113,7 @@ func (d dockerfile) user(t *testing.T) (uid, gid int) {
 	return uid, gid
 }
 
-// copy does what a COPY does, from the places where the build stage has things.
+// copy does what a COPY instruction does, from the build stage's files.
 func (d dockerfile) copy(t *testing.T, root, step string, uid, gid int) {
 	t.Helper()
 	fields := strings.Fields(step)
@@ -132,7 +132,7 @@ func (d dockerfile) copy(t *testing.T, root, step string, uid, gid int) {
 		must(t, err)
 		must(t, os.MkdirAll(filepath.Dir(to), 0o755))
 		must(t, os.WriteFile(to, text, 0o755))
-	case strings.HasPrefix(from, "/etc/ssl/certs/"): // nothing here is called over TLS
+	case strings.HasPrefix(from, "/etc/ssl/certs/"): // no TLS connections are made here
 	default:
 		t.Errorf("COPY %s: this test does not know what that is", step)
 	}
@@ -145,13 +145,13 @@ func words(t *testing.T, list string) (words []string) {
 	return words
 }
 
-// The unit has no mistake that systemd finds, and exposes no more than it did.
+// systemd finds no mistake in the unit, which exposes no more than before.
 func TestSystemdUnit(t *testing.T) {
 	t.Parallel()
 	program.Path(t, "systemd-analyze")
 	text, err := os.ReadFile("../../deploy/apikeyd.service")
 	must(t, err)
-	// systemd looks whether the program is there.
+	// systemd checks that the program exists.
 	installed := regexp.MustCompile(`(?m)^ExecStart=/usr/local/bin/apikeyd `)
 	if !installed.Match(text) {
 		t.Fatal("the unit does not start /usr/local/bin/apikeyd")

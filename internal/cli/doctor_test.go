@@ -14,7 +14,7 @@ import (
 	"apikeyd/store/sqlitefile"
 )
 
-// The doctor finds what is wrong beside a running server, which notices nothing.
+// The doctor finds problems while a server runs, and does not disturb it.
 func TestDoctorBesideAServer(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())
@@ -45,7 +45,7 @@ func TestDoctorBesideAServer(t *testing.T) {
 	s.wantUnwell("FAILED   keys           the database is damaged: the metadata of key ")
 	fault(t, path, `UPDATE api_keys SET metadata = '{}'`)
 
-	// An id of the year 2200, and so the last.
+	// An id from the year 2200, so the last one.
 	fault(t, path, `INSERT INTO api_keys (id, owner, name, prefix, scopes, secret_hash, created_at, expires_at)
 		SELECT x'069a0000000070008000000000000000', 'later', 'key', prefix, '', secret_hash, 7258118400000, expires_at
 		FROM api_keys LIMIT 1`)
@@ -61,7 +61,7 @@ func TestDoctorBesideAServer(t *testing.T) {
 	s.wantUnwell("the database was written by a newer apikeyd; use that version of apikeyd, or a later one\n")
 }
 
-// fault breaks a database as no part of ours would.
+// fault damages a database in a way that none of our code would.
 func fault(t *testing.T, path, statement string) {
 	t.Helper()
 	dsn := url.URL{Scheme: "file", Path: path, RawQuery: "_pragma=busy_timeout(5000)"}
@@ -82,7 +82,7 @@ func (s *server) wantUnwell(line string) {
 	}
 }
 
-// crashedDatabase is one whose server was killed: some of its keys are in the log alone.
+// crashedDatabase is the database of a killed server: some of its keys are only in the log.
 type crashedDatabase struct {
 	path string
 	keys int
@@ -104,7 +104,7 @@ func crashedServer(t *testing.T) crashedDatabase {
 	return crashedDatabase{path: path, keys: keys + 1} // and the first
 }
 
-// The doctor leaves the log of a killed server as it was: it only looks.
+// The doctor only reads: the log of a killed server stays unchanged.
 func TestDoctorLeavesTheLog(t *testing.T) {
 	t.Parallel()
 	crashed := crashedServer(t)

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// trickle sends a piece again and again, slowly, until the server hangs up.
+// trickle slowly repeats a piece of data until the server closes the connection.
 func trickle(connection net.Conn, piece string) {
 	for {
 		if _, err := io.WriteString(connection, piece); err != nil {
@@ -27,8 +27,8 @@ func trickle(connection net.Conn, piece string) {
 	}
 }
 
-// TestSlowClients fills a server that has room for a few connections with clients that hold
-// on to them. All are hung up on, and then a good client that had to wait is served.
+// TestSlowClients fills a server that allows only a few connections with clients that hold on to them.
+// The server closes them all, and then serves a good client that had to wait.
 func TestSlowClients(t *testing.T) {
 	t.Parallel()
 	var attacks sync.WaitGroup
@@ -64,13 +64,13 @@ func TestSlowClients(t *testing.T) {
 			fmt.Fprint(connection, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
 		},
 	} {
-		// All at once, not some at a time as parallel tests are: they only wait.
+		// All at once, unlike parallel tests, because they only wait.
 		attacks.Go(func() { t.Run(name, func(t *testing.T) { hold(t, name, attack) }) })
 	}
 	attacks.Wait()
 }
 
-// hold starts a server and has as many clients as it has room for attack it; one more waits.
+// hold starts a server and attacks it with as many clients as it allows; one more client waits.
 func hold(t *testing.T, name string, attack func(*server, net.Conn)) {
 	t.Helper()
 	const room = 3
@@ -83,7 +83,7 @@ func hold(t *testing.T, name string, attack func(*server, net.Conn)) {
 		attack(s, s.dial())
 	}
 	hurried := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 300 * time.Millisecond}
-	if _, err := s.get(hurried, secret); err == nil && name != "speak TLS" { // to that there is an answer at once
+	if _, err := s.get(hurried, secret); err == nil && name != "speak TLS" { // that is answered at once
 		t.Error("there was room for one more: nothing was shown")
 	}
 	// The server's longest patience is 15 s, and answers of 11 MB take a busy machine a while.
@@ -93,7 +93,7 @@ func hold(t *testing.T, name string, attack func(*server, net.Conn)) {
 	}
 }
 
-// fill makes keys with as much metadata as there may be.
+// fill creates keys with the most metadata allowed.
 func (s *server) fill(keys int) {
 	s.t.Helper()
 	var entries []string
@@ -106,7 +106,7 @@ func (s *server) fill(keys int) {
 	}
 }
 
-// TestIdleConnections holds many, and is served beside them.
+// TestIdleConnections holds many idle connections, and is still served.
 func TestIdleConnections(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())
@@ -134,7 +134,7 @@ func TestFloodOfBadKeys(t *testing.T) {
 			return 0, err
 		}
 		r.Header.Set("X-Api-Key", fmt.Sprintf("hunter%d", i))
-		if i%2 == 0 { // half of the flood comes from everywhere
+		if i%2 == 0 { // half of the flood comes from many addresses
 			r.Header.Set("X-Forwarded-For", fmt.Sprintf("2001:db8:%x:%x::1", i>>16&0xffff, i&0xffff))
 		}
 		response, err := pooled.Do(r)
@@ -175,7 +175,7 @@ func TestFloodOfBadKeys(t *testing.T) {
 			served++
 		}
 	})
-	flood(24_000) // more addresses than are remembered
+	flood(24_000) // more addresses than the limiter remembers
 	before := s.memory()
 	flood(48_000)
 	after := s.memory()

@@ -12,11 +12,10 @@ import (
 	"testing"
 )
 
-// fullDiskFolder tells a process of the test below where it mounts a disk.
+// fullDiskFolder tells the process of the test below where to mount a disk.
 const fullDiskFolder = "TEST_FULL_DISK_FOLDER"
 
-// On a disk that is too small neither a backup nor a restored database appears, nor
-// anything half made.
+// On a disk that is too small, neither a backup nor a restored database appears, nor any partial file.
 func TestBackupOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -40,7 +39,7 @@ func TestBackupOnAFullDisk(t *testing.T) {
 	}
 }
 
-// TestInsideFullDisk is what that process runs; by itself it has nothing to do.
+// TestInsideFullDisk is what that process runs; on its own it does nothing.
 func TestInsideFullDisk(t *testing.T) {
 	dir, inside := os.LookupEnv(fullDiskFolder)
 	if !inside {

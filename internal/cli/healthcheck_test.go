@@ -31,7 +31,7 @@ func TestHealthcheck(t *testing.T) {
 	}
 }
 
-// A URL writes the zone of an address in another way than serve does.
+// A URL writes an IPv6 zone differently than serve does.
 func TestHealthcheckWithZone(t *testing.T) {
 	t.Parallel()
 	loopback := "[::1%" + loopbackName(t) + "]"
@@ -61,7 +61,7 @@ func loopbackName(t *testing.T) string {
 	return ""
 }
 
-// Over TLS the certificate may be anybody's.
+// Over TLS, any certificate will do.
 func TestHealthcheckOverTLS(t *testing.T) {
 	t.Parallel()
 	ready := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -77,7 +77,7 @@ func TestHealthcheckOverTLS(t *testing.T) {
 	must(t, p.waitExit(exitOK))
 }
 
-// systemd hears when the service is ready, and not before it answers.
+// systemd is notified when the service is ready, and not before it answers.
 func TestNotify(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "notify")

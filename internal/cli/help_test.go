@@ -12,10 +12,10 @@ import (
 	"apikeyd/internal/draft"
 )
 
-// Every command teaches by examples, and each of them is a command line that is taken.
+// Every command's help has examples, and each is a valid command line.
 func TestExamplesInHelp(t *testing.T) {
 	t.Chdir(t.TempDir())
-	must(t, draft.WritePrivate("admin.key", "")) // conformance wants to see it
+	must(t, draft.WritePrivate("admin.key", "")) // conformance requires it
 	app := newParser(io.Discard, io.Discard)
 	err := kong.Visit(app.Model.Node, func(n kong.Visitable, next kong.Next) error {
 		node, ok := n.(*kong.Node)
@@ -40,7 +40,7 @@ func TestExamplesInHelp(t *testing.T) {
 	must(t, err)
 }
 
-// A parser that was told how a command line begins knows the same of its command as one that
+// A parser that was given the beginning of a command line knows the same about its command as one that
 // knows all commands.
 func TestParserOfOneCommand(t *testing.T) {
 	t.Parallel()
@@ -71,7 +71,7 @@ var (
 	exampleWord    = regexp.MustCompile(`"[^"]*"|\S+`)
 )
 
-// exampleCommands returns the arguments of each apikeyd in shell commands.
+// exampleCommands returns the arguments of each apikeyd command in shell text.
 func exampleCommands(text string) [][]string {
 	text = strings.ReplaceAll(text, "\\\n", "")
 	text = regexp.MustCompile(`(?m)^ *#.*$|pass show apikeyd`).ReplaceAllString(text, "")

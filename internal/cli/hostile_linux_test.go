@@ -22,15 +22,15 @@ import (
 // mostCost is how many good verifications a hostile request may cost.
 const mostCost = 10
 
-// hostileCase is one request that is meant to cost much.
+// hostileCase is one request that is meant to be expensive.
 type hostileCase struct {
 	name, method, path, media, body string
 	header                          http.Header
 }
 
-// TestHostileRequests holds that no request of a stranger, or of somebody who may only verify,
-// costs the server more than ten good verifications, in processor time: for every operation
-// of the contract, and for every page that needs no key.
+// TestHostileRequests checks that no request from a stranger, or from a key that may only verify,
+// costs the server more CPU time than ten good verifications: for every operation of the contract, and
+// for every page that needs no key.
 func TestHostileRequests(t *testing.T) {
 	s := serve(t, t.TempDir(), "--auth-failures-per-minute", "0")
 	verifier := s.want(http.StatusCreated, "POST", "/v1/api-keys", s.adminKey(),
@@ -51,8 +51,8 @@ func TestHostileRequests(t *testing.T) {
 	for _, c := range append(slices.Repeat([]hostileCase{good}, 200), cases[:100]...) { // warms up
 		s.sendHostile(client, c, verifier)
 	}
-	// The least of several measurements, each beside a good verification: whatever else runs on
-	// the machine only adds.
+	// The minimum of several measurements, each next to a good verification: other load on the machine
+	// only adds.
 	ratio := func(c hostileCase, secret string, least float64) float64 {
 		for range 30 {
 			took := cost(c, secret, 5)
@@ -77,8 +77,8 @@ func TestHostileRequests(t *testing.T) {
 		}
 	}
 	var worst float64
-	// Those that seem too dear are measured again when the others are done: by then the machine
-	// may have less else to do.
+	// Requests that seem too expensive are measured again at the end, when the machine may be less
+	// busy.
 	for pass := 0; pass < 5 && len(all) > 0; pass++ {
 		var dear []measurement
 		for _, m := range all {
@@ -110,7 +110,7 @@ func (s *server) sendHostile(client *http.Client, c hostileCase, secret string) 
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	response, err := client.Do(request)
 	if err != nil {
-		return // it hung up on too large a request before all of it was sent
+		return // it closed the connection before all of a too large request was sent
 	}
 	_, _ = io.Copy(io.Discard, response.Body)
 	_ = response.Body.Close()
@@ -119,7 +119,7 @@ func (s *server) sendHostile(client *http.Client, c hostileCase, secret string) 
 	}
 }
 
-// processorTime is how long the server has computed, all its threads together.
+// processorTime is the CPU time that all of the server's threads have used.
 func (s *server) processorTime() time.Duration {
 	s.t.Helper()
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", s.cmd.Process.Pid))
@@ -136,7 +136,7 @@ func (s *server) processorTime() time.Duration {
 	return total
 }
 
-// hostileCases are requests to everything that can be reached.
+// hostileCases are requests to everything reachable.
 func hostileCases(t *testing.T) []hostileCase {
 	t.Helper()
 	spec, err := gen.GetSpec()
@@ -166,10 +166,10 @@ func hostileCases(t *testing.T) []hostileCase {
 	return all
 }
 
-// filled repeats a text up to a size.
+// filled repeats a text up to this size.
 func filled(text string, size int) string { return strings.Repeat(text, size/len(text)) }
 
-// numbered repeats a pattern with running numbers up to a size.
+// numbered repeats a pattern with consecutive numbers up to this size.
 func numbered(pattern string, size int) string {
 	var b strings.Builder
 	for i := 0; b.Len() < size; i++ {

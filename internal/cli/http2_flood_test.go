@@ -14,8 +14,8 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// TestRapidReset asks and takes back at once, without end (CVE-2023-44487), while good
-// clients are served. The server hangs up, or at least stays small.
+// TestRapidReset sends and cancels requests without end (CVE-2023-44487) while good clients are
+// served. The server closes the connection, or at least its memory stays bounded.
 func TestRapidReset(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
@@ -40,7 +40,7 @@ func TestRapidReset(t *testing.T) {
 					err = frames.WriteRSTStream(id, http2.ErrCodeCancel)
 				}
 				if err != nil {
-					break // it hung up
+					break // the server closed the connection
 				}
 				sent++
 			}
@@ -62,12 +62,13 @@ func TestRapidReset(t *testing.T) {
 	}
 	after := s.memory()
 	t.Logf("%d good requests beside them; %d, then %d MiB", served, before>>20, after>>20)
-	if after > before+384<<20 { // with the race detector; else a tenth of it, and over a GiB if requests stayed
+	if after > before+384<<20 { // with the race detector, a tenth of it without; over a GiB if requests stayed
 		t.Errorf("memory grew from %d to %d MiB", before>>20, after>>20)
 	}
 }
 
-// TestEndlessHeaders continues a header for ever (CVE-2023-45288), and is hung up on.
+// TestEndlessHeaders sends a header without end (CVE-2023-45288), and the server closes the
+// connection.
 func TestEndlessHeaders(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)

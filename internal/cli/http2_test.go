@@ -13,7 +13,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// dialHTTP2 opens an HTTP/2 connection and hands over its frames, the preface sent.
+// dialHTTP2 opens an HTTP/2 connection, sends the preface, and returns its frames.
 func (a *authority) dialHTTP2(s *server) (*tls.Conn, *http2.Framer) {
 	a.t.Helper()
 	dialer := tls.Dialer{Config: &tls.Config{RootCAs: a.pool, NextProtos: []string{"h2"}}}
@@ -40,7 +40,7 @@ func headerBlock(method, path string, more ...hpack.HeaderField) []byte {
 		{Name: ":method", Value: method}, {Name: ":scheme", Value: "https"}, {Name: ":authority", Value: "x"},
 		{Name: ":path", Value: path},
 	}, more...) {
-		_ = encoder.WriteField(field) // a buffer takes it
+		_ = encoder.WriteField(field) // a buffer never fails
 	}
 	return block.Bytes()
 }
@@ -69,15 +69,15 @@ func TestHTTP2Settings(t *testing.T) {
 	}
 }
 
-// An answer that needs no body comes before the body does. net/http would then reset the
-// stream, and clients that still send lose the answer.
+// An answer that does not depend on the body arrives before the body does. net/http would then reset
+// the stream, and clients that are still sending would lose the answer.
 func TestHTTP2AnswersToUnreadBodies(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
 	cert, key, _ := a.issue(time.Now().Add(time.Hour))
 	s := a.serveTLS(cert, key)
 	_, frames := a.dialHTTP2(s)
-	// until reads frames until one of them is it, and wants none that resets a stream.
+	// until reads frames until one matches, and fails if one resets a stream.
 	until := func(is func(http2.Frame) bool) {
 		t.Helper()
 		for {
@@ -107,7 +107,7 @@ func TestHTTP2AnswersToUnreadBodies(t *testing.T) {
 			must(t, frames.WriteHeaders(http2.HeadersFrameParam{
 				StreamID: stream, BlockFragment: headerBlock(http.MethodPost, path, more...), EndHeaders: true,
 			}))
-			for range 20 { // time for the handler, without a clock
+			for range 20 { // gives the handler time without a clock
 				ping()
 			}
 			for i := range 4 {

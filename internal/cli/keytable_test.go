@@ -8,7 +8,7 @@ import (
 	"apikeyd/client"
 )
 
-// At a terminal no line is longer than it is wide, whatever stands in it.
+// On a terminal no line is wider than the terminal, whatever it contains.
 func TestKeyTableFits(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
@@ -27,7 +27,7 @@ func TestKeyTableFits(t *testing.T) {
 		}
 		must(t, table.print())
 		for line := range strings.Lines(text.String()) {
-			if got := columnsOf(strings.TrimSuffix(line, "\n")); got > max(columns, 29) { // the shortest identifies a key
+			if got := columnsOf(strings.TrimSuffix(line, "\n")); got > max(columns, 29) { // the narrowest table still identifies a key
 				t.Errorf("%d columns where there are %d: %s", got, columns, line)
 			}
 		}

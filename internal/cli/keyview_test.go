@@ -37,7 +37,7 @@ func TestPrintable(t *testing.T) {
 		"ci pipeline, мой ключ, 鍵 🔑": "ci pipeline, мой ключ, 鍵 🔑",
 		"\x1b]0;owned\a":             `\x1b]0;owned\a`,
 		"two\nlines\tand a tab\r":    `two\nlines\tand a tab\r`,
-		"abc\u202egnp.exe":           `abc\u202egnp.exe`, // turns what follows around
+		"abc\u202egnp.exe":           `abc\u202egnp.exe`, // reverses the text after it
 		"zero\u200bwidth":            `zero\u200bwidth`,
 		"\u009b31m":                  `\u009b31m`, // an escape in one character
 		"\xff\xfe":                   `\xff\xfe`,

@@ -21,21 +21,21 @@ import (
 )
 
 const (
-	// patience is how long an answer of a server may take.
+	// patience is how long a server's answer may take.
 	patience = 20 * time.Second
-	// stuck is when a process is taken for one that hangs: how long work takes on a busy
-	// machine is for no test to say.
+	// stuck is after how long a process is considered hung. Tests do not judge how long work takes on
+	// a busy machine.
 	stuck = 2 * time.Minute
 )
 
-// quickExit spares a program with the race detector its second of sleep at the end.
+// quickExit saves a program with the race detector its second of sleep at the end.
 const quickExit = "atexit_sleep_ms=0"
 
 // process is a running apikeyd.
 type process struct {
 	cmd    *exec.Cmd
 	output program.Output // standard output and error
-	exited chan struct{}  // closed when it ended
+	exited chan struct{}  // closed when it has ended
 }
 
 // apikeyd is one command line of apikeyd, run in a folder with only this environment.
@@ -57,14 +57,14 @@ func bare(dir string, env []string, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// runHere runs a command line in this process, with this standard input: starting a program
-// takes longer than most commands do. Its folder and environment are the test's.
+// runHere runs a command line in this process, with this standard input: starting a program takes
+// longer than most commands run. Its folder and environment are the test's.
 func runHere(t *testing.T, stdin string, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
 	reader, writer, err := os.Pipe()
 	must(t, err)
-	defer func() { _ = reader.Close() }() // it is read, as far as it is
-	_, err = writer.WriteString(stdin)    // a pipe takes this much, whether it is read or not
+	defer func() { _ = reader.Close() }() // the command may not read all of it
+	_, err = writer.WriteString(stdin)    // a pipe buffers this much
 	must(t, errors.Join(err, writer.Close()))
 	var out, errs program.Output
 	status = run(args, reader, &out, &errs)
@@ -105,7 +105,7 @@ func (p *process) waitURL() (url string, err error) {
 	return url, err
 }
 
-// wait polls until the process, still running, has done something.
+// wait polls until done, and fails if the process ends first.
 func (p *process) wait(done func() bool) error {
 	deadline := time.After(stuck)
 	tick := time.NewTicker(2 * time.Millisecond)
@@ -156,7 +156,7 @@ type server struct {
 	*process
 	t   *testing.T
 	dir string
-	env []string // of commands beside it
+	env []string // of commands that run next to it
 	url string
 }
 
@@ -179,22 +179,22 @@ func serveWith(t *testing.T, dir string, env []string, args ...string) *server {
 	return &server{process: p, t: t, dir: dir, url: url}
 }
 
-// answer is the part of an answer that these tests look at.
+// answer is the part of an answer that these tests use.
 type answer struct {
 	status int
 	body   string
 
 	ID, Name, Secret, Message, Code string
-	Status                          any // of a key a word, of an error a number
+	Status                          any // a word for a key, a number for an error
 	Metadata                        map[string]string
 	CreatedAt                       time.Time `json:"created_at"`
 	ExpiresAt                       time.Time `json:"expires_at"`
 }
 
-// httpClient opens a connection for each request, so that none outlives its server.
+// httpClient opens a connection for each request, so that no connection outlives its server.
 var httpClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 
-// call makes a request. An empty secret or body is left out.
+// call makes a request. An empty secret or body is omitted.
 func (s *server) call(method, path, secret, body string) answer {
 	s.t.Helper()
 	a, err := s.try(method, path, secret, body)
@@ -234,7 +234,7 @@ func readAnswer(response *http.Response) (answer, error) {
 	return a, err
 }
 
-// want is call, with the status it must have.
+// want is call, and checks the status.
 func (s *server) want(status int, method, path, secret, body string) answer {
 	s.t.Helper()
 	a := s.call(method, path, secret, body)
@@ -252,7 +252,7 @@ func (s *server) adminKey() string {
 	return strings.TrimSuffix(string(text), "\n")
 }
 
-// command runs apikeyd beside the server and returns its standard output.
+// command runs apikeyd next to the server and returns its standard output.
 func (s *server) command(args ...string) string {
 	s.t.Helper()
 	cmd, err := apikeyd(s.dir, s.env, args...)
@@ -269,8 +269,7 @@ func (s *server) command(args ...string) string {
 
 var anonymousMemory = regexp.MustCompile(`RssAnon:\s+(\d+) kB`)
 
-// memory returns how many bytes a server holds that are no file's, or 0 where that is not
-// known.
+// memory returns the server's memory that is not backed by files, in bytes, or 0 if it is unknown.
 func (s *server) memory() int {
 	s.t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
@@ -283,7 +282,7 @@ func (s *server) memory() int {
 	return kilobytes << 10
 }
 
-// keyJSON is the body that creates a key that lives for a day.
+// keyJSON is a request body for a key that lives for a day.
 func keyJSON(name string) string { return keyEndingIn(name, 24*time.Hour) }
 
 func keyEndingIn(name string, lifetime time.Duration) string {

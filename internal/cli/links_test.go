@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// pending are documents that are linked to and not there yet.
+// pending are documents that are linked to but do not exist yet.
 var pending = []string{}
 
 var (
@@ -19,7 +19,7 @@ var (
 	noSlug  = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 )
 
-// Every link within the project leads to a file, and to a heading in it.
+// Every link within the project leads to an existing file and heading.
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	documents, err := filepath.Glob("../../docs/*.md")
@@ -43,7 +43,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// prose is a document without its code.
+// prose returns a document without its code.
 func prose(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -51,7 +51,7 @@ func prose(t *testing.T, path string) string {
 	return fenced.ReplaceAllString(string(text), "")
 }
 
-// sections are the names of a document's headings in links.
+// sections are a document's headings as links name them.
 func sections(document string) (names []string) {
 	for _, found := range heading.FindAllStringSubmatch(document, -1) {
 		name := noSlug.ReplaceAllString(strings.ToLower(found[1]), "")

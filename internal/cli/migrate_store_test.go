@@ -20,15 +20,14 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// movedKeys is how many keys a database has that is moved: several times of what is read at
-// once.
+// movedKeys is how many keys the moved database has: several batches.
 const movedKeys = 8_000
 
-// planted is a secret, and what verification says of it.
+// planted is a secret and the result of verifying it.
 type planted struct{ secret, code string }
 
-// plantVariety makes a database with keys of all sorts, of whose audit log a part is gone.
-// It returns some of its secrets.
+// plantVariety makes a database with keys of all kinds, and an audit log that was partly pruned. It
+// returns some of its secrets.
 func plantVariety(t *testing.T, path string, keys int) []planted {
 	t.Helper()
 	plant := func(from, to int, clock time.Time) (some []planted) {
@@ -68,7 +67,7 @@ func plantVariety(t *testing.T, path string, keys int) []planted {
 	return secrets
 }
 
-// plantOne makes the key of a number, and all its secrets.
+// plantOne makes the key with this number, and all its secrets.
 func plantOne(t *testing.T, db *sqlstore.DB, i int, now time.Time) ([]planted, error) {
 	key, secret, err := apikey.Policy{}.NewKey(now, apikey.Settings{
 		Owner: fmt.Sprint("团队 ", i%100), Name: fmt.Sprint("ключ ", i), ExpiresAt: time.Now().Add(240 * time.Hour),
@@ -105,7 +104,7 @@ func plantOne(t *testing.T, db *sqlstore.DB, i int, now time.Time) ([]planted, e
 var movedLine = regexp.MustCompile(`^moved 8000 keys, 1000 last uses and (\d+) audit events( \(\d+ rows from an earlier run\))? ` +
 	`from \S+ to \S+ in ([\d.]+) s; SHA-256 of all rows on both sides ([0-9a-f]{64})\n$`)
 
-// moveStore runs a move to its end and returns the checksum, and how long it took.
+// moveStore runs a move to its end, and returns the checksum and the duration.
 func moveStore(t *testing.T, dir, from, to string) (sum, seconds string) {
 	t.Helper()
 	cmd, err := apikeyd(dir, nil, "migrate-store", "--from", from, "--to", to)
@@ -120,9 +119,9 @@ func moveStore(t *testing.T, dir, from, to string) (sum, seconds string) {
 	return found[4], found[3]
 }
 
-// kill -9 in the middle of a move, at any moment and several times over, leaves a target
-// that nobody serves, and that the next run makes whole. So does the loss of the target's
-// server. All secrets then work, and the way back ends in what there was.
+// kill -9 during a move, at any moment and several times, leaves a target that cannot be served and
+// that the next run completes. So does the loss of the target's server. Then all secrets work, and
+// moving back gives the original content.
 func TestKillMigrateStore(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Start(t)
@@ -174,8 +173,7 @@ func TestKillMigrateStore(t *testing.T) {
 	}
 }
 
-// wantUnserved holds that a target is served by nobody, unless the move had not begun or
-// was over.
+// wantUnserved checks that no server serves a target, unless the move had not begun or was complete.
 func wantUnserved(t *testing.T, dir, to string) {
 	t.Helper()
 	p, err := launch(dir, nil, "keys", "list", "--database", to)
@@ -191,7 +189,7 @@ func wantUnserved(t *testing.T, dir, to string) {
 	}
 }
 
-// loseServer kills the target's server in the middle of a move.
+// loseServer kills the target's server during a move.
 func loseServer(t *testing.T, cluster *postgrestest.Cluster, dir, from, to string) {
 	t.Helper()
 	p, err := launch(dir, nil, "migrate-store", "--from", from, "--to", to)
@@ -210,7 +208,7 @@ func loseServer(t *testing.T, cluster *postgrestest.Cluster, dir, from, to strin
 	wantUnserved(t, dir, to)
 }
 
-// headOf returns the head of the chain main, as audit verify takes it.
+// headOf returns the head of the chain main, in the format that audit verify accepts.
 func headOf(t *testing.T, dir, database string) string {
 	t.Helper()
 	cmd, err := apikeyd(dir, nil, "audit", "verify", "--database", database)

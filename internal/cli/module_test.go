@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// modernc.org/sqlite is translated for one version of modernc.org/libc, and another
-// one can break it at run time.
+// modernc.org/sqlite is generated for one version of modernc.org/libc; any other version can break it
+// at run time.
 func TestLibcIsTheOneOfSQLite(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.GoMod}}", "modernc.org/sqlite").Output()
 	must(t, err)

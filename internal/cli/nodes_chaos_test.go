@@ -15,8 +15,8 @@ import (
 
 var leastProofs = flag.Int("proofs", 10, "how many changes are proven on every node, at least, for each fault")
 
-// Three nodes on one PostgreSQL, under a load of everything: whatever fails, no change
-// that was answered is lost, and from its answer on no node uses what was before.
+// Three nodes on one PostgreSQL under a mixed load: whatever fails, no acknowledged change is lost,
+// and from its answer on no node uses the old state.
 func TestChaosNodes(t *testing.T) {
 	t.Parallel()
 	st := newSite(t)
@@ -52,7 +52,7 @@ func TestChaosNodes(t *testing.T) {
 		}()
 		happened := false
 		defer func() {
-			p.abandoned.Store(!happened) // what happens has failed, and ended the test
+			p.abandoned.Store(!happened) // the fault's own steps failed and ended the test
 			end()
 		}()
 		happens()
@@ -106,7 +106,7 @@ func TestChaosNodes(t *testing.T) {
 	}
 }
 
-// verify asks for a good key all the time: it must be good, or there is an error.
+// verify verifies a good key continuously: the answer is VALID or an error.
 func (st *site) verify(admin string, m *meter, stop <-chan struct{}) {
 	var took time.Duration
 	for i := 0; ; i++ {
@@ -134,7 +134,7 @@ func (st *site) verify(admin string, m *meter, stop <-chan struct{}) {
 	}
 }
 
-// endInTurn ends each node and starts it again when it was missed.
+// endInTurn stops each node, and starts it again once clients noticed.
 func (p *proofs) endInTurn(signal syscall.Signal) {
 	st := p.site
 	for _, n := range st.nodes {
@@ -152,7 +152,7 @@ func (p *proofs) endInTurn(signal syscall.Signal) {
 	}
 }
 
-// failOver ends the primary as a loss of power does, sees every node refuse, and promotes the
+// failOver ends the primary like a power failure, waits until every node refuses, and promotes the
 // standby.
 func (st *site) failOver(admin string) {
 	for _, n := range st.nodes {
@@ -180,7 +180,7 @@ func (st *site) failOver(admin string) {
 	}
 }
 
-// unsure waits until nodes refuse to say whether a key is good, which it is.
+// unsure waits until nodes refuse to verify a key, which is good.
 func (st *site) unsure(admin string, nodes ...*node) {
 	st.t.Helper()
 	var waiting sync.WaitGroup

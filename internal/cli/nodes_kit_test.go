@@ -24,13 +24,13 @@ type site struct {
 	t                *testing.T
 	dir              string
 	primary, standby *postgrestest.Cluster
-	front            *server // HAProxy: it has no process of ours
+	front            *server // HAProxy, so its process is not apikeyd
 
 	mu    sync.Mutex
 	nodes []*node
 }
 
-// each returns the nodes as they are now: one that is started again is another process.
+// each returns the current nodes: a restarted node is another process.
 func (st *site) each() (servers []*server) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -40,7 +40,7 @@ func (st *site) each() (servers []*server) {
 	return servers
 }
 
-// pick returns any node, or any that is not cut off from the database.
+// pick returns any node, or any that is connected to the database.
 func (st *site) pick(any bool) *server {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -51,7 +51,7 @@ func (st *site) pick(any bool) *server {
 	}
 }
 
-// node is one of them, with a way of its own to each server of PostgreSQL.
+// node is one node, with its own connection to each PostgreSQL server.
 type node struct {
 	*server
 	name      string
@@ -87,9 +87,9 @@ func siteURL(hosts ...string) string {
 		strings.Join(hosts, ","), siteDatabase)
 }
 
-// haproxyConfig lacks the nodes. It looks at them more often than anybody should, but one that
-// is slow to answer on a busy machine is not out of order: with a second's patience all three
-// were down at times, and clients saw errors without a fault.
+// haproxyConfig lacks the nodes. Its health checks are more frequent than in production, but a node
+// that is slow on a busy machine still counts as healthy: with a limit of one second all three were
+// down at times, and clients saw errors without a fault.
 const haproxyConfig = `global
     stats socket %[1]s/haproxy.sock mode 600 level admin
 defaults
@@ -112,7 +112,7 @@ backend nodes
     default-server check inter 200ms fall 1 rise 1
 `
 
-// balance starts HAProxy before the nodes, and returns its URL.
+// balance starts HAProxy in front of the nodes, and returns its URL.
 func (st *site) balance(haproxy string) (url string) {
 	st.t.Helper()
 	config := fmt.Sprintf(haproxyConfig, st.dir)
@@ -150,7 +150,7 @@ func (st *site) balance(haproxy string) (url string) {
 	return url
 }
 
-// start starts a node again, where it was.
+// start starts a node again at its old address.
 func (st *site) start(n *node) {
 	st.t.Helper()
 	listen := strings.TrimPrefix(n.url, "http://")
@@ -161,7 +161,7 @@ func (st *site) start(n *node) {
 	st.haproxy("set server nodes/" + n.name + " state ready")
 }
 
-// cut changes a node's way to the database.
+// cut changes a node's connection to the database.
 func (st *site) cut(n *node, s wireState) {
 	st.mu.Lock()
 	n.connected = s == whole
@@ -171,7 +171,7 @@ func (st *site) cut(n *node, s wireState) {
 	}
 }
 
-// ready waits until all nodes are, and HAProxy knows.
+// ready waits until all nodes are ready and HAProxy knows it.
 func (st *site) ready() {
 	st.t.Helper()
 	for _, n := range st.nodes {
@@ -183,8 +183,8 @@ func (st *site) ready() {
 	})
 }
 
-// drain has HAProxy send a node nothing more, and waits for the answers that it owes. A node
-// that stops accepting without that may refuse a connection that HAProxy already has.
+// drain has HAProxy send no more requests to a node, and waits for pending answers. A node that simply
+// stops accepting may refuse a connection that HAProxy already has.
 func (st *site) drain(n *node) {
 	st.t.Helper()
 	st.haproxy("set server nodes/" + n.name + " state drain")
@@ -198,7 +198,7 @@ func (st *site) drain(n *node) {
 	})
 }
 
-// haproxy gives HAProxy a command and returns what it answers.
+// haproxy sends HAProxy a command and returns its answer.
 func (st *site) haproxy(command string) string {
 	st.t.Helper()
 	conn, err := net.Dial("unix", filepath.Join(st.dir, "haproxy.sock"))
@@ -211,7 +211,7 @@ func (st *site) haproxy(command string) string {
 	return string(text)
 }
 
-// status asks a server for a page; 0 is no answer.
+// status requests a page; 0 means no answer.
 func (s *server) status(path string) int {
 	response, err := httpClient.Get(s.url + path)
 	if err != nil {

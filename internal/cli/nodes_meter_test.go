@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// meter counts what clients see while there is a fault.
+// meter counts what clients see during a fault.
 type meter struct {
 	mu sync.Mutex
 	*faultRow
 }
 
-// faultRow is a fault and what clients saw of it.
+// faultRow is a fault and its effect on clients.
 type faultRow struct {
 	fault    string
 	began    time.Time
@@ -34,7 +34,7 @@ type faultRow struct {
 	oldest  time.Duration // how long after the answer something stale was seen last
 }
 
-// pulse is the longest time in which something did not succeed.
+// pulse is the longest time without a success.
 type pulse struct {
 	last time.Time
 	gap  time.Duration
@@ -46,7 +46,7 @@ func (p *pulse) beat() {
 	p.last = now
 }
 
-// begin begins the row of a fault and returns the one before.
+// begin starts the row of a fault and returns the previous one.
 func (m *meter) begin(fault string) (before *faultRow) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -60,7 +60,7 @@ func (m *meter) begin(fault string) (before *faultRow) {
 	return before
 }
 
-// note hears what became of a request.
+// note records the result of a request.
 func (m *meter) note(write bool, status int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

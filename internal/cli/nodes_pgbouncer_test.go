@@ -18,15 +18,15 @@ import (
 	"apikeyd/internal/testkit/program"
 )
 
-// pool starts PgBouncer in transaction mode before a cluster, and returns the URL of a
-// database through it.
+// pool starts PgBouncer in transaction mode in front of a cluster, and returns the URL of a database
+// through it.
 func pool(t *testing.T, cluster *postgrestest.Cluster, database string) string {
 	t.Helper()
 	url, _ := restartablePool(t, cluster, database)
 	return url
 }
 
-// restartablePool is pool, and what restarts it.
+// restartablePool is pool, with a function that restarts it.
 func restartablePool(t *testing.T, cluster *postgrestest.Cluster, database string) (url string, restart func()) {
 	t.Helper()
 	pgbouncer := program.Path(t, "pgbouncer")
@@ -77,8 +77,8 @@ default_pool_size = 4
 	return fmt.Sprintf("postgres://postgres@127.0.0.1:%s/%s?sslmode=disable&connect_timeout=60", port, database), restart
 }
 
-// After a restart of PgBouncer the first call of every kind succeeds: its connections were
-// closed while they were idle, so nothing was begun on them.
+// After a restart of PgBouncer, the first call of each kind succeeds: its connections were closed
+// while idle, so no work had begun on them.
 func TestPgBouncerRestarted(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Start(t, "fsync=off")
@@ -100,8 +100,8 @@ func TestPgBouncerRestarted(t *testing.T) {
 	s.kill()
 }
 
-// Without its setting a pooler in transaction mode loses prepared statements. That is said
-// where the operator looks, and is no defect of ours.
+// Without its setting, a pooler in transaction mode loses prepared statements. The log tells the
+// operator so, as this is no defect of apikeyd.
 func TestPgBouncerWithoutItsSetting(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Start(t, "fsync=off")
@@ -114,7 +114,7 @@ func TestPgBouncerWithoutItsSetting(t *testing.T) {
 	defer p.kill()
 	const setting = "default_query_exec_mode=exec"
 	at, err := p.waitURL()
-	if err != nil { // it did not get so far
+	if err != nil { // it failed before serving
 		if !strings.Contains(p.output.String(), setting) {
 			t.Errorf("the log does not name the setting:\n%s", p.output.End())
 		}
@@ -133,13 +133,13 @@ func TestPgBouncerWithoutItsSetting(t *testing.T) {
 	}))
 }
 
-// Behind PgBouncer in transaction mode everything is right, but LISTEN needs a session of its
-// own: who changes a key hears of no acknowledgement, and waits for the others' leases.
+// Everything works behind PgBouncer in transaction mode, except that LISTEN needs its own session: the
+// changing node gets no acknowledgement, and waits for the others' leases to end.
 func TestPgBouncer(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Start(t, "fsync=off")
 	const database = "postgres"
-	// Statements that are prepared are in one session, and used in another.
+	// Statements are prepared in one session and used in another.
 	pooled := servePostgres(t, t.TempDir(), pool(t, cluster, database)+"&default_query_exec_mode=exec", "--node", "pooled")
 	direct := servePostgres(t, pooled.dir, cluster.URL(database), "--node", "direct")
 	admin := pooled.adminKey()
@@ -163,6 +163,6 @@ func TestPgBouncer(t *testing.T) {
 		}
 		t.Logf("the slower of two revocations at the %s node: %s", name, took.Round(time.Millisecond))
 	}
-	direct.kill() // both end at once: nobody has to be told
+	direct.kill() // both end at once: no change has to be announced
 	pooled.kill()
 }

@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// proofs makes changes, each at one node, and looks on every node the moment it is
-// answered: none may use what was before. One that cannot ask answers 503.
+// proofs makes changes, each on one node, and checks every node as soon as the change is answered:
+// none may use the old state. A node that cannot ask answers 503.
 type proofs struct {
 	t     *testing.T
 	site  *site
 	meter *meter
 	admin string
 	next  atomic.Int64
-	count atomic.Int64 // of those that were made
+	count atomic.Int64 // of proofs made
 
 	abandoned atomic.Bool // no more are wanted
 
@@ -30,7 +30,7 @@ type proofs struct {
 	made  []question // what must be true for ever
 }
 
-// question is asked of a node about a key that was changed.
+// question is a check on a node about a changed key.
 type question struct {
 	*proofs
 	secret, scope string
@@ -38,7 +38,7 @@ type question struct {
 	status        int    // what forward-auth must answer
 }
 
-// run makes proofs, four at a time, until so many were made and stop is closed.
+// run makes proofs, four at a time, until this many were made and stop is closed.
 func (p *proofs) run(least int, stop <-chan struct{}) {
 	enough := p.count.Load() + int64(least)
 	var clients sync.WaitGroup
@@ -55,7 +55,7 @@ func (p *proofs) run(least int, stop <-chan struct{}) {
 				if p.abandoned.Load() {
 					return
 				}
-				// Who asks a node that is cut off may have to wait long.
+				// A call to a disconnected node may wait long.
 				if !p.prove(p.site.pick(client == 0)) && time.Now().After(deadline) {
 					p.t.Errorf("only %d changes could be proven", p.count.Load())
 					return
@@ -66,14 +66,14 @@ func (p *proofs) run(least int, stop <-chan struct{}) {
 	clients.Wait()
 }
 
-// more waits until some more were made.
+// more waits until this many more were made.
 func (p *proofs) more() {
 	p.t.Helper()
 	enough := p.count.Load() + 4
 	p.site.eventually("changes are made", func() bool { return p.count.Load() >= enough })
 }
 
-// prove makes one change at a node. It reports whether there was an answer, and so a proof.
+// prove makes one change on a node. It reports whether it was answered, and so gave a proof.
 func (p *proofs) prove(at *server) bool {
 	created, known := p.take()
 	if !known {
@@ -135,8 +135,8 @@ func (p *proofs) create() (answer, error) {
 	return a, err
 }
 
-// fill makes keys that every node remembers, to be changed during a fault: one that is cut
-// off afterwards has them as they were.
+// fill creates keys that every node caches, to be changed during a fault: a node that is disconnected
+// afterwards has their old state.
 func (p *proofs) fill(n int) {
 	p.t.Helper()
 	for range n {
@@ -157,7 +157,7 @@ func (p *proofs) take() (key answer, ok bool) {
 	return key, ok
 }
 
-// everywhere asks every node at once.
+// everywhere asks all nodes at once.
 func (p *proofs) everywhere(questions []question) {
 	var looks sync.WaitGroup
 	for _, n := range p.site.each() {
@@ -169,7 +169,7 @@ func (p *proofs) everywhere(questions []question) {
 	looks.Wait()
 }
 
-// ask asks one node until it does not answer as before the change.
+// ask asks one node until it no longer answers as before the change.
 func (q question) ask(n *server, look func(*server) (said string, known, right bool)) {
 	began := time.Now()
 	for told := false; ; told = true {

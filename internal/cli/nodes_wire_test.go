@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// wire is the way from a node to a server: a proxy of TCP that can be cut.
+// wire is the connection from a node to a server: a TCP proxy that can be cut.
 type wire struct {
 	listener net.Listener
 	to       string
@@ -24,7 +24,7 @@ type wireState string
 const (
 	whole  wireState = "whole"
 	closed wireState = "closed" // connections are closed, and new ones at once
-	silent wireState = "silent" // nothing arrives, as of packets that are dropped; what was sent does later
+	silent wireState = "silent" // nothing arrives, as if packets were dropped; data that was sent arrives later
 )
 
 func newWire(t *testing.T, to string) *wire {
@@ -74,7 +74,7 @@ func (w *wire) pass() {
 	}
 }
 
-// keep has a connection closed when the link is, now if it is.
+// keep closes a connection when the link closes, or now if it is closed.
 func (w *wire) keep(conn net.Conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -110,7 +110,7 @@ func (w *wire) carry(near net.Conn) {
 	<-back
 }
 
-// copy carries what one side sends to the other, until one of them ends: then both do.
+// copy copies from one side to the other until either ends, then closes both.
 func (w *wire) copy(to, from net.Conn) {
 	defer func() {
 		w.pass()

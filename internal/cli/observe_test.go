@@ -17,7 +17,7 @@ import (
 
 var metricsInLog = regexp.MustCompile(`msg="serving metrics" url=(http://\S+)`)
 
-// metricsURL returns where the metrics are, from the log.
+// metricsURL returns the metrics' URL from the log.
 func (s *server) metricsURL() string {
 	s.t.Helper()
 	groups := metricsInLog.FindStringSubmatch(s.output.String())
@@ -27,7 +27,7 @@ func (s *server) metricsURL() string {
 	return groups[1]
 }
 
-// fetch returns the status and the body of what is at a URL.
+// fetch returns the status and the body of a URL.
 func (s *server) fetch(url string) (int, string) {
 	s.t.Helper()
 	response, err := httpClient.Get(url)
@@ -38,14 +38,14 @@ func (s *server) fetch(url string) (int, string) {
 	return response.StatusCode, string(text)
 }
 
-// scrape returns the metrics of a server that serves them.
+// scrape returns the metrics of a server.
 func (s *server) scrape() string {
 	s.t.Helper()
 	_, text := s.fetch(s.metricsURL())
 	return text
 }
 
-// The metrics have an address of their own, and nothing else is there.
+// The metrics have their own address, which serves nothing else.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir(), "--metrics", "127.0.0.1:0")
@@ -92,7 +92,7 @@ func TestMetricsAddressTaken(t *testing.T) {
 	}
 }
 
-// A log in JSON has one object a line.
+// A log in JSON has one object per line.
 func TestLogInJSON(t *testing.T) {
 	t.Parallel()
 	p, err := launch(t.TempDir(), []string{"APIKEYD_LOG_FORMAT=json"}, "serve", "--listen", "127.0.0.1:0")
@@ -137,7 +137,7 @@ func TestLogIsDocumented(t *testing.T) {
 	}
 }
 
-// collector takes traces as they come over the wire.
+// collector receives traces in their wire format.
 type collector struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -146,12 +146,11 @@ type collector struct {
 func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, _ = io.Copy(&c.text, r.Body) // what it got is looked at
+	_, _ = io.Copy(&c.text, r.Body) // its content is checked
 	w.Header().Set("Content-Type", "application/x-protobuf")
 }
 
-// A program that is observed in every way tells nobody a secret, and says the same trace
-// in its log as in its spans.
+// With everything observed, no secret is revealed, and the log and the spans have the same trace id.
 func TestObservedSecrets(t *testing.T) {
 	t.Parallel()
 	traces := &collector{}
@@ -190,7 +189,7 @@ func TestObservedSecrets(t *testing.T) {
 	}
 }
 
-// What is wrong with OpenTelemetry's variables is said in our log, without what they hold.
+// Errors in OpenTelemetry's variables are logged without the variables' values.
 func TestMistypedTraceSettings(t *testing.T) {
 	t.Parallel()
 	s := serveWith(t, t.TempDir(), []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:9",
@@ -201,8 +200,7 @@ func TestMistypedTraceSettings(t *testing.T) {
 	}
 }
 
-// A collector that is away keeps nothing from working, and the program from ending in
-// good order.
+// An unreachable collector affects neither the service nor its shutdown.
 func TestCollectorAway(t *testing.T) {
 	t.Parallel()
 	nobody, err := net.Listen("tcp", "127.0.0.1:0")
@@ -214,7 +212,7 @@ func TestCollectorAway(t *testing.T) {
 	must(t, s.terminate())
 }
 
-// Of a flood, the log keeps a few lines and the number of the rest.
+// During a flood, the log has a few lines and the number of the rest.
 func TestFloodInLog(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir(), "--log-refusals", "2")

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// TestFewOpenFiles gives a server far fewer descriptors than clients want of it. It leaves
-// them waiting without running out, so the database goes on, and serves who comes after.
+// TestFewOpenFiles gives a server far fewer descriptors than its clients need. It keeps clients
+// waiting instead of running out, so the database keeps working and later clients are served.
 func TestFewOpenFiles(t *testing.T) {
 	t.Parallel()
 	s := serveFewFiles(t, "--max-connections", "100000")
@@ -35,7 +35,7 @@ func TestFewOpenFiles(t *testing.T) {
 	s.wantFiles()
 }
 
-// Who crowds the metrics takes no descriptor that the service needs.
+// Many connections to the metrics take no descriptor that the service needs.
 func TestFewOpenFilesForMetrics(t *testing.T) {
 	t.Parallel()
 	s := serveFewFiles(t, "--metrics", "127.0.0.1:0")
@@ -76,7 +76,7 @@ func (s *server) wantFiles() {
 	}
 }
 
-// openFiles is how many descriptors the process has, or very many where that is not known.
+// openFiles is the process's number of open descriptors, or a very large number if unknown.
 func (s *server) openFiles() int {
 	s.t.Helper()
 	entries, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(s.cmd.Process.Pid), "fd"))

@@ -16,7 +16,7 @@ func servePostgres(t *testing.T, dir, url string, args ...string) *server {
 	return serve(t, dir, append([]string{"--database", url}, args...)...)
 }
 
-// The contract is the same, whatever keeps the keys.
+// The contract is the same with every database.
 func TestPostgres(t *testing.T) {
 	t.Parallel()
 	cluster := postgrestest.Start(t, "fsync=off")

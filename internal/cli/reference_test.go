@@ -16,7 +16,7 @@ import (
 // update is given by make generate.
 var update = flag.Bool("update", false, "write docs/configuration.md instead of comparing it")
 
-// docs/configuration.md holds, below its mark, what the flags say.
+// docs/configuration.md describes the flags below its mark.
 func TestConfigurationReference(t *testing.T) {
 	t.Parallel()
 	const path, mark = "../../docs/configuration.md", "<!-- generated: make generate writes what follows -->\n"
@@ -36,8 +36,8 @@ func TestConfigurationReference(t *testing.T) {
 	}
 }
 
-// reference describes each command that has flags, in the order of --help. A flag that an
-// earlier command has too is described there alone.
+// reference describes each command that has flags, in the order of --help. A flag is described only
+// for the first command that has it.
 func reference(program *kong.Node) string {
 	var b strings.Builder
 	first := make(map[string]string) // the first command with a row
@@ -73,7 +73,7 @@ func reference(program *kong.Node) string {
 	return b.String()
 }
 
-// aside is where a flag's help names its default, in whole or in words.
+// aside is the part of a flag's help that names its default, as a value or in words.
 var aside = regexp.MustCompile(` \(([^()]+)\)([.;])`)
 
 func row(flag *kong.Flag) string {

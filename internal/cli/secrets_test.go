@@ -14,7 +14,7 @@ import (
 	"apikeyd/client"
 )
 
-// Whatever a caller does with a secret, it is neither logged nor said back.
+// Whatever a caller does with a secret, it is neither logged nor returned.
 func TestSecretsAreNeverLogged(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())
@@ -56,7 +56,7 @@ func TestSecretsAreNeverLogged(t *testing.T) {
 	}
 	must(t, s.terminate())
 
-	// The log has a line for each of them, so there was something to find.
+	// The log has a line for each of them, so a leak would show.
 	log := s.output.String()
 	if lines := strings.Count(log, "msg=request"); lines != len(refusals)+1 {
 		t.Errorf("the log has %d lines of requests, want %d", lines, len(refusals)+1)
@@ -70,7 +70,7 @@ func TestSecretsAreNeverLogged(t *testing.T) {
 	}
 }
 
-// A secret typed where the command line expects something else is not repeated.
+// A secret typed in the wrong place on the command line is not repeated.
 func TestSecretsOnTheCommandLine(t *testing.T) {
 	s := serve(t, t.TempDir())
 	secret := s.adminKey()
@@ -126,7 +126,7 @@ func TestSecretsOnTheCommandLine(t *testing.T) {
 	}
 }
 
-// However a profile is printed, its key is not.
+// No way of printing a profile shows its key.
 func TestProfilesDoNotPrintTheirKey(t *testing.T) {
 	t.Parallel()
 	p := profile{url: "https://keys.example.com", key: apikey.NewSecret("ak", apikey.NewID())}

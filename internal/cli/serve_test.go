@@ -31,7 +31,7 @@ func TestFirstKey(t *testing.T) {
 	}
 	must(t, first.terminate())
 
-	// It is made once: deleting the file, as one should, makes no other.
+	// It is created once: deleting the file, as recommended, creates no other.
 	must(t, os.Remove(filepath.Join(dir, "admin.key")))
 	second := serve(t, dir)
 	second.want(http.StatusOK, "GET", "/v1/api-keys", secret, "")
@@ -40,8 +40,8 @@ func TestFirstKey(t *testing.T) {
 	}
 }
 
-// interruptFirstStart leaves a folder as a crash between the file and the key does, and
-// returns the secret in the file.
+// interruptFirstStart leaves a folder as a crash between writing the file and creating the key does,
+// and returns the secret in the file.
 func interruptFirstStart(t *testing.T, dir string) string {
 	t.Helper()
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: filepath.Join(dir, "apikeyd.db"), Serve: true})
@@ -66,7 +66,7 @@ func TestFirstKeyIsAdopted(t *testing.T) {
 	wantNoNote(t, filepath.Join(dir, "apikeyd.db"), secret)
 }
 
-// wantNoNote checks that a database no longer notes that this first key is about to be made.
+// wantNoNote checks that the database no longer records this first key as pending.
 func wantNoNote(t *testing.T, path, secret string) {
 	t.Helper()
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: path})
@@ -79,8 +79,8 @@ func wantNoNote(t *testing.T, path, secret string) {
 	}
 }
 
-// A revoked first key stays dead when its database is gone and its file is not: no start
-// adopts a secret that another database had, not even after a crash.
+// A revoked first key stays invalid when its database is gone but its file is not: no start, even
+// after a crash, adopts a secret of another database.
 func TestRevokedFirstKeyStaysDead(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// What a terminal or an operator sends does not end the service.
+// Signals from a terminal or an operator do not end the service.
 func TestHangupDoesNotEnd(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())
@@ -22,8 +22,8 @@ func TestHangupDoesNotEnd(t *testing.T) {
 	must(t, s.terminate())
 }
 
-// What reads the log may end at any time. A change is logged once it is made: it must still
-// be answered, and the next ones too.
+// The log's reader may exit at any time. A change is logged after it is made: it must still be
+// answered, and so must later ones.
 func TestBrokenLogPipeDoesNotEnd(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -41,7 +41,7 @@ func TestBrokenLogPipeDoesNotEnd(t *testing.T) {
 	t.Cleanup(p.kill)
 	must(t, write.Close())
 	for lines := bufio.NewScanner(read); lines.Scan(); {
-		_, _ = p.output.Write(append(lines.Bytes(), '\n')) // a buffer takes it
+		_, _ = p.output.Write(append(lines.Bytes(), '\n')) // a buffer never fails
 		if urlInLog.Match(lines.Bytes()) {
 			break
 		}

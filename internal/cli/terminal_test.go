@@ -18,7 +18,7 @@ import (
 	"apikeyd/internal/testkit/program"
 )
 
-// terminal is a program that runs at a terminal, and who sits there.
+// terminal is a program running on a terminal, and the person using it.
 type terminal struct {
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -27,7 +27,7 @@ type terminal struct {
 	exited chan struct{}
 }
 
-// atTerminal starts a program with a terminal for input, output and errors.
+// atTerminal starts a program with a terminal as its input, output and errors.
 func atTerminal(t *testing.T, cmd *exec.Cmd) *terminal {
 	t.Helper()
 	keys, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 40, Cols: 250})
@@ -46,7 +46,7 @@ func atTerminal(t *testing.T, cmd *exec.Cmd) *terminal {
 	return at
 }
 
-// sees waits until a text stands on the screen.
+// sees waits until a text is on the screen.
 func (a *terminal) sees(text string) {
 	a.t.Helper()
 	for deadline := time.Now().Add(stuck); !strings.Contains(a.screen.String(), text); {
@@ -76,7 +76,7 @@ func (a *terminal) ends(want int) {
 	}
 }
 
-// typed runs a command of apikeyd at a terminal, in the folder of the server.
+// typed runs an apikeyd command on a terminal, in the folder of the server.
 func (s *server) typed(env []string, args ...string) *terminal {
 	s.t.Helper()
 	cmd, err := apikeyd(s.dir, env, args...)
@@ -84,7 +84,7 @@ func (s *server) typed(env []string, args ...string) *terminal {
 	return atTerminal(s.t, cmd)
 }
 
-// What is typed for a secret is never seen, and login keeps what works.
+// A typed secret is never shown, and login keeps it only if it works.
 func TestLoginAtATerminal(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())
@@ -103,7 +103,7 @@ func TestLoginAtATerminal(t *testing.T) {
 	at.ends(exitOK)
 	at.sees("keys:admin")
 
-	// Nothing, and then what is no key.
+	// First nothing, then something that is no key.
 	at = s.typed(home, "login", "--url", s.url, "--profile", "other")
 	at.sees("not shown")
 	at.types("\n")
@@ -121,7 +121,7 @@ func TestLoginAtATerminal(t *testing.T) {
 	}
 }
 
-// A person is told more than a script, and all of it beside standard output.
+// A person gets more information than a script, all of it outside standard output.
 func TestNotesAtATerminal(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())
@@ -141,7 +141,7 @@ func TestNotesAtATerminal(t *testing.T) {
 	at.sees("It is that of ci of admin (")
 	wantNoSecret(t, at.screen.String())
 
-	// A list is for a person too: short, in colour, and it says when it is empty.
+	// On a terminal, lists are short and coloured, and say so when they are empty.
 	at = s.typed(nil, "keys", "list")
 	at.ends(exitOK)
 	at.sees("\x1b[32mACTIVE\x1b[0m  in 1h ")
@@ -159,7 +159,7 @@ func TestNotesAtATerminal(t *testing.T) {
 	at.sees("The old secret works until 2")
 }
 
-// The echo is back, and the status is that of an interrupted program.
+// The echo is on again, and the exit status is that of an interrupted program.
 func TestInterruptAtAPrompt(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())
@@ -173,14 +173,14 @@ func TestInterruptAtAPrompt(t *testing.T) {
 	}
 }
 
-// Only for a key in use is somebody asked, and only a yes revokes it.
+// Revoking asks only for a key in use, and only a yes revokes it.
 func TestRevokeAtATerminal(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())
 	secret := strings.TrimSpace(s.command("keys", "create", "--name", "ci", "--expires-in", "1h"))
 	s.command("keys", "create", "--name", "idle", "--expires-in", "1h")
 	s.want(200, "GET", "/v1/api-keys", secret, "")
-	must(t, s.terminate()) // now its last use is in the database
+	must(t, s.terminate()) // writes the last use to the database
 
 	at := s.typed(nil, "keys", "revoke", "idle")
 	at.ends(exitOK)
@@ -213,7 +213,7 @@ func TestRevokeAtATerminal(t *testing.T) {
 	}
 }
 
-// Where the terminal was left after an interrupt, what is typed can be seen.
+// After an interrupt, the terminal shows typed text again.
 func TestPromptRestoresTheEcho(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestCertificateRotation replaces the certificate under load. No request fails, whether on
-// new connections or on one that lives on.
+// TestCertificateRotation replaces the certificate under load. No request fails, on new connections or
+// on an existing one.
 func TestCertificateRotation(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
@@ -40,7 +40,7 @@ func TestCertificateRotation(t *testing.T) {
 	held := a.client(nil)
 	for range 3 {
 		cert, key, want := a.issue(time.Now().Add(time.Hour))
-		pairIn(t, s.dir, cert, key) // not at once: in between the two do not match
+		pairIn(t, s.dir, cert, key) // one after the other: in between, they do not match
 		must(t, s.wait(func() bool { return a.shown(s) == want }))
 		if response, err := s.get(held, secret); err != nil || response.status != http.StatusOK {
 			t.Errorf("on a connection that lives on: %v, %v", response, err)

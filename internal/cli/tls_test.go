@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-// authority makes certificates that its pool trusts.
+// authority issues certificates that its pool trusts.
 type authority struct {
 	t      *testing.T
 	cert   *x509.Certificate
@@ -83,7 +83,7 @@ func (a *authority) client(change func(*tls.Config)) *http.Client {
 	return &http.Client{Transport: transport, Timeout: patience}
 }
 
-// shown returns the serial number of the certificate that new connections see.
+// shown returns the serial number of the certificate on new connections.
 func (a *authority) shown(s *server) int64 {
 	a.t.Helper()
 	dialer := tls.Dialer{Config: &tls.Config{RootCAs: a.pool}}
@@ -93,7 +93,7 @@ func (a *authority) shown(s *server) int64 {
 	return connection.(*tls.Conn).ConnectionState().PeerCertificates[0].SerialNumber.Int64()
 }
 
-// serveTLS starts a server that has a certificate of the authority.
+// serveTLS starts a server with a certificate of the authority.
 func (a *authority) serveTLS(cert, key []byte) *server {
 	a.t.Helper()
 	dir := a.t.TempDir()
@@ -101,7 +101,7 @@ func (a *authority) serveTLS(cert, key []byte) *server {
 	return serve(a.t, dir, "--tls-cert", "tls.crt", "--tls-key", "tls.key")
 }
 
-// reply is what tells one answer from another here.
+// reply is what distinguishes answers here.
 type reply struct {
 	status int
 	proto  string
@@ -155,14 +155,14 @@ func TestTLS(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, response, err)
 		}
 	}
-	// HTTP/1.1 for who wants that.
+	// HTTP/1.1 for clients that ask for it.
 	one := a.client(nil)
 	one.Transport.(*http.Transport).ForceAttemptHTTP2 = false
 	one.Transport.(*http.Transport).TLSClientConfig.NextProtos = []string{"http/1.1"}
 	if response, err := s.get(one, s.adminKey()); err != nil || response.proto != "HTTP/1.1" {
 		t.Errorf("HTTP/1.1: %v, %v", response, err)
 	}
-	// Plain text is told so, and gets nothing else.
+	// Plain-text requests get an explanation and nothing else.
 	plain := &server{process: s.process, t: t, url: "http" + strings.TrimPrefix(s.url, "https")}
 	if response, err := plain.get(httpClient, ""); err != nil || response.status != http.StatusBadRequest {
 		t.Errorf("plain text: %v, %v", response, err)
@@ -172,7 +172,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// What is no pair is not used, and said once.
+// An invalid pair is not used, and logged once.
 func TestBrokenCertificates(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
@@ -201,7 +201,7 @@ func TestBrokenCertificates(t *testing.T) {
 	must(t, s.wait(func() bool { return strings.Contains(s.output.String(), "tls.key: no such file") }))
 	said := strings.Count(s.output.String(), kept)
 
-	// A pair is used even if it has expired: refusing it would help nobody. But it is said.
+	// An expired pair is used all the same, since refusing it would help nobody, but with a warning.
 	pairIn(t, s.dir, other, otherKey)
 	must(t, os.Chmod(filepath.Join(s.dir, "tls.key"), 0o644))
 	must(t, s.wait(func() bool { return strings.Contains(s.output.String(), "the certificate is not valid now") }))
@@ -258,8 +258,7 @@ func TestCertificatesAtStart(t *testing.T) {
 	}
 }
 
-// Others may be served in plain text, as behind a proxy, but not without a word.
-// Who asks over plain HTTP where TLS is spoken is told so, by every command that asks.
+// Every command explains when its URL is http but the server uses TLS, and the other way round.
 func TestPlainTextWhereTLSIsSpoken(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
@@ -287,6 +286,7 @@ func TestPlainTextWhereTLSIsSpoken(t *testing.T) {
 	}
 }
 
+// Other machines may be served in plain text, as behind a proxy, but with a warning.
 func TestPlainTextElsewhereIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir(), "--listen", "0.0.0.0:0")
@@ -298,8 +298,8 @@ func TestPlainTextElsewhereIsWarnedOf(t *testing.T) {
 	}
 }
 
-// readStatus reads the status of the next answer on a connection, 0 if there is none. Its
-// body may be cut off.
+// readStatus reads the status of the next answer on a connection, or 0 if there is none. The body may
+// be truncated.
 func readStatus(r *bufio.Reader) (int, error) {
 	response, err := http.ReadResponse(r, nil)
 	if err != nil {

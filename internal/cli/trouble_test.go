@@ -18,7 +18,7 @@ import (
 	"apikeyd/apikey"
 )
 
-// Servers that are none, or not well: one line each, and the secret goes nowhere else.
+// Servers that are something else, or do not work: one line each, and the secret is sent nowhere else.
 func TestServersInTrouble(t *testing.T) {
 	t.Parallel()
 	var strayed atomic.Int32
@@ -39,7 +39,7 @@ func TestServersInTrouble(t *testing.T) {
 	}
 	tls := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(tls.Close)
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts connections and never answers
 	must(t, err)
 	t.Cleanup(func() { _ = silent.Close() })
 	nobody, err := net.Listen("tcp", "127.0.0.1:0")
@@ -67,7 +67,7 @@ func TestServersInTrouble(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			secret := apikey.NewSecret("ak", apikey.NewID()).Reveal()
-			timeout := "1m" // which a busy machine does not take
+			timeout := "1m" // longer than a busy machine needs
 			if test.name == "no answer" {
 				timeout = "700ms"
 			}
@@ -98,7 +98,7 @@ func TestServersInTrouble(t *testing.T) {
 	})
 }
 
-// A command that waits for a server ends when it is interrupted.
+// An interrupt ends a command that waits for a server.
 func TestInterruptWhileWaiting(t *testing.T) {
 	t.Parallel()
 	asked := make(chan struct{})
@@ -119,7 +119,7 @@ func TestInterruptWhileWaiting(t *testing.T) {
 	}
 }
 
-// What --json prints is what the API answers, to the last property.
+// --json prints what the API answers, with every property.
 func TestJSONIsTheContracts(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())
@@ -127,7 +127,7 @@ func TestJSONIsTheContracts(t *testing.T) {
 		"owner":"acme","scopes":["a:b"],"metadata":{"x":"y\u001b"},"rate_limit":{"limit":7,"window_seconds":61}}`)
 	s.want(http.StatusOK, "POST", "/v1/api-keys/"+made.ID+"/rotate", s.adminKey(), `{"grace_seconds":3600}`)
 	s.want(http.StatusOK, "POST", "/v1/verify", s.adminKey(), `{"key":"`+made.Secret+`"}`)
-	must(t, s.terminate()) // so that its last use is written, and stays as it is
+	must(t, s.terminate()) // writes its last use, which then stays the same
 	s = serve(t, s.dir)
 	where := []string{"--url", s.url, "--key-file", "admin.key"}
 	for _, revoked := range []bool{false, true} {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// refused runs a command that must fail, and returns what it says.
+// refused runs a command that must fail, and returns its message.
 func refused(t *testing.T, dir string, args ...string) string {
 	t.Helper()
 	cmd, err := apikeyd(dir, nil, args...)
@@ -25,8 +25,7 @@ func refused(t *testing.T, dir string, args ...string) string {
 	return stdout.String() + stderr.String()
 }
 
-// A file that is served under one name is opened under no other, by nobody; so nothing that
-// was acknowledged is lost.
+// No process opens a served file under another name, so no acknowledged change is lost.
 func TestTwoNamesOfOneFile(t *testing.T) {
 	t.Parallel()
 	first, second := t.TempDir(), t.TempDir()
@@ -53,13 +52,14 @@ func TestTwoNamesOfOneFile(t *testing.T) {
 	wantOnlyFiles(t, second, "apikeyd.db")
 	s.want(http.StatusCreated, "POST", "/v1/api-keys", admin, keyJSON("after"))
 
-	// A symbolic link is no second name.
+	// A symbolic link does not count as another name.
 	third := t.TempDir()
 	must(t, os.Symlink(path, filepath.Join(third, "apikeyd.db")))
 	beside := &server{t: t, dir: third}
 	beside.command("keys", "create", "--name", "beside", "--expires-in", "1h")
 
-	// What the killed server acknowledged is in its log, beside its own name. Its locks are gone.
+	// The killed server's acknowledged changes are in its log, next to its own name. Its locks are
+	// gone.
 	s.kill()
 	if said := refused(t, second, "serve", "--listen", "127.0.0.1:0"); !strings.Contains(said,
 		"a write-ahead log with changes stands beside another name of the file, "+path) {
@@ -74,7 +74,7 @@ func TestTwoNamesOfOneFile(t *testing.T) {
 	}
 	must(t, again.terminate())
 
-	// Once it is closed, one name is as good as the other.
+	// Once the file is closed, any name will do.
 	other := serve(t, second)
 	other.want(http.StatusOK, "GET", "/v1/api-keys/after", admin, "")
 	refused(t, first, "keys", "list")

@@ -14,8 +14,8 @@ import (
 	"apikeyd/internal/testkit/program"
 )
 
-// mounted runs a command in a folder into which something is mounted, as containers do it:
-// a file on a file, or a folder on a folder.
+// mounted runs a command in a folder with a mount, as containers do: a file on a file, or a folder on
+// a folder.
 func mounted(t *testing.T, from, to, dir string, args ...string) (string, error) {
 	t.Helper()
 	self, err := os.Executable()
@@ -29,8 +29,7 @@ func mounted(t *testing.T, from, to, dir string, args ...string) (string, error)
 	return string(out), err
 }
 
-// A file that is mounted alone has its log in another folder; a folder that is mounted is the
-// same folder.
+// A file mounted on its own has its log in another folder; a mounted folder is the same folder.
 func TestMountedFile(t *testing.T) {
 	t.Parallel()
 	if err := exec.Command(program.Path(t, "unshare"), "-m", "true").Run(); err != nil {

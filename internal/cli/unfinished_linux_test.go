@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// mostGrown is by how much the memory of a server grows at most within five seconds.
+// mostGrown is the most that a server's memory grows within five seconds.
 func (s *server) mostGrown(before int) int {
 	most := 0
 	for range 50 {
@@ -22,9 +22,9 @@ func (s *server) mostGrown(before int) int {
 	return most
 }
 
-// TestUnfinishedRequests holds what docs/security.md says of requests of which only a part came.
+// TestUnfinishedRequests checks what docs/security.md says about requests that arrive only in part.
 func TestUnfinishedRequests(t *testing.T) {
-	const count, mostEach = 1500, 256 << 10 // what is live, and as much that waits to be collected
+	const count, mostEach = 1500, 256 << 10 // live memory, and as much garbage
 	post := "POST /v1/leaked-keys HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 65000\r\n\r\n"
 	body := `{"key":"` + strings.Repeat("x", 64_000)
 	for name, sent := range map[string]string{
@@ -52,9 +52,10 @@ func TestUnfinishedRequests(t *testing.T) {
 	}
 }
 
-// TestUnreadAnswers asks for large pages and reads none. Memory has a bound, and others' lists go on.
+// TestUnreadAnswers requests large pages and reads none. Memory is bounded, and other clients' lists
+// still work.
 func TestUnreadAnswers(t *testing.T) {
-	const count, most = 100, 80 << 20 // eight pages of 6 MB, and what they are made of
+	const count, most = 100, 80 << 20 // eight pages of 6 MB, and the data behind them
 	s := serve(t, t.TempDir())
 	s.fill(100)
 	other := s.want(http.StatusCreated, "POST", "/v1/api-keys", s.adminKey(),
@@ -65,7 +66,7 @@ func TestUnreadAnswers(t *testing.T) {
 		must(t, connection.(*net.TCPConn).SetReadBuffer(4096))
 		_, err := fmt.Fprintf(connection, "GET /v1/api-keys?items_per_page=100 HTTP/1.1\r\nHost: x\r\nX-Api-Key: %s\r\n\r\n", s.adminKey())
 		must(t, err)
-		time.Sleep(20 * time.Millisecond) // of more at once some are refused
+		time.Sleep(20 * time.Millisecond) // of more at once, some would be refused
 	}
 	grown := s.mostGrown(before)
 	t.Logf("memory grew by %d MB", grown>>20)

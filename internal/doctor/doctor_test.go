@@ -31,7 +31,7 @@ func TestJudgeClock(t *testing.T) {
 	}
 }
 
-// What cannot be opened is no reason to restore a backup.
+// A database that cannot be opened is no reason to restore a backup.
 func TestUnreadableDatabase(t *testing.T) {
 	for want, err := range map[string]error{
 		"run doctor as the user that serves": store.ErrUnavailable,
@@ -44,7 +44,7 @@ func TestUnreadableDatabase(t *testing.T) {
 	}
 }
 
-// What the doctor says of a certificate that serve would take.
+// The findings about a certificate that serve accepts.
 func TestDoctorOnCertificates(t *testing.T) {
 	for name, tt := range map[string]struct {
 		begin, end time.Duration // from now
@@ -62,7 +62,7 @@ func TestDoctorOnCertificates(t *testing.T) {
 	}
 }
 
-// A program can examine a deployment: what is not there yet is told too.
+// A deployment whose files do not exist yet can be examined too.
 func TestExamine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.db")
 	deployment := Deployment{Config: service.Config{Database: path}, Refusal: errors.New("the settings are odd")}

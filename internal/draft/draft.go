@@ -1,4 +1,4 @@
-// Package draft writes files that get their name when they are whole.
+// Package draft writes files that get their name once they are complete.
 package draft
 
 import (
@@ -12,18 +12,17 @@ import (
 	"path/filepath"
 )
 
-// Draft is a file that gets its name when it is whole. Until then it lies beside that name,
-// readable by its owner alone.
+// Draft is a file that gets its name once it is complete. Until then it has a temporary name in the
+// same folder, and only its owner can read it.
 type Draft struct{ *os.File }
 
-// New begins a file beside path.
+// New creates a draft in the folder of path.
 func New(path string) (Draft, error) {
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.part") // mode 0600
 	return Draft{file}, err
 }
 
-// WritePrivate makes a file that nobody else can read, whole or not at all, in place of one
-// that is there.
+// WritePrivate atomically writes a file that no other user can read, replacing an existing one.
 func WritePrivate(path, text string) error {
 	d, err := New(path)
 	if err != nil {
@@ -37,14 +36,14 @@ func WritePrivate(path, text string) error {
 	return d.Place(path, true)
 }
 
-// Discard removes what got no name. It may be called in any case.
+// Discard removes a draft that was not placed. It is safe to call after Place too.
 func (d Draft) Discard() {
 	_ = d.Close() // it may be closed already
 	_ = os.Remove(d.Name())
 }
 
-// Place gives the draft its name, for good. Without replace it never takes the place of
-// another file, not even of one that was made this moment.
+// Place durably gives the draft its name. Without replace it never replaces a file, not even one that
+// was created at the same moment.
 func (d Draft) Place(path string, replace bool) error {
 	if err := d.Close(); err != nil {
 		return err
@@ -57,7 +56,7 @@ func (d Draft) Place(path string, replace bool) error {
 		if errors.Is(err, os.ErrExist) {
 			return Exists(path)
 		}
-		// This file system knows no links: then nobody can be kept from coming in between.
+		// This file system has no hard links, so another process may create the file in between.
 		if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
 			return Exists(path)
 		}
@@ -68,7 +67,7 @@ func (d Draft) Place(path string, replace bool) error {
 	return SyncDir(filepath.Dir(path))
 }
 
-// Exists is the error of a file that is there already.
+// Exists returns the error for a file that already exists.
 func Exists(path string) error {
 	return fmt.Errorf("%s exists already; name another file, or say --force to replace it", path)
 }
@@ -83,7 +82,7 @@ func (d Draft) Hash() (sum string, size int64, err error) {
 	return hex.EncodeToString(hash.Sum(nil)), size, err
 }
 
-// Fill copies a file into the draft, and brings it to the disk.
+// Fill copies a file into the draft and syncs it.
 func (d Draft) Fill(ctx context.Context, from *os.File, progress func(done, total int64)) error {
 	info, err := from.Stat()
 	if err != nil {

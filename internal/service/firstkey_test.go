@@ -17,8 +17,8 @@ import (
 	"apikeyd/store/sqlstore"
 )
 
-// A file from before an interrupted first start is moved away once, and the one that this
-// start wrote is adopted.
+// After an interrupted first start, an older file has been moved away once, and the file that the start
+// wrote is adopted.
 func TestInterruptedStartBesideAnOldFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -40,8 +40,8 @@ func TestInterruptedStartBesideAnOldFile(t *testing.T) {
 	wantStatus(t, http.StatusUnauthorized, url+"/v1/api-keys", old)
 }
 
-// Nodes that start at the same moment on one empty store make one key, and the file that
-// holds its secret stays, whether they share a folder or not.
+// Nodes that start at the same moment on an empty store create one key, and the file with its secret
+// stays, whether or not they share a folder.
 func TestFirstKeyOfSeveralNodes(t *testing.T) {
 	t.Parallel()
 	const nodes = 8

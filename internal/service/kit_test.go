@@ -10,7 +10,7 @@ import (
 	"apikeyd/internal/testkit/program"
 )
 
-// stuck is when what a test waits for is taken for something that never comes.
+// stuck is how long a test waits before it fails.
 const stuck = 2 * time.Minute
 
 func must(t *testing.T, err error) {
@@ -51,7 +51,7 @@ func run(t *testing.T, c Config) string {
 	return ""
 }
 
-// wantStatus gets a page with a key.
+// wantStatus checks the status of a GET request with a key.
 func wantStatus(t *testing.T, want int, url, secret string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)

@@ -16,8 +16,7 @@ import (
 	"apikeyd/store/storetest"
 )
 
-// A server removes what is too old, a day's worth each time, and says so; what is young
-// enough stays.
+// A server removes old events, one day's worth each time, and logs it. Newer events stay.
 func TestRetention(t *testing.T) {
 	clock := storetest.NewClock()
 	db, err := sqlstore.Open(t.Context(), sqlstore.Options{
