@@ -66,6 +66,28 @@ func TestParserOfOneCommand(t *testing.T) {
 	}))
 }
 
+// Flags that read the same environment variable have the same default, in every command.
+func TestDefaultsAgree(t *testing.T) {
+	t.Parallel()
+	defaults := map[string]string{"APIKEYD_DATABASE": defaultDatabase, "APIKEYD_PROFILE": defaultProfile}
+	must(t, kong.Visit(newParser(io.Discard, io.Discard).Model.Node, func(n kong.Visitable, next kong.Next) error {
+		flag, ok := n.(*kong.Flag)
+		if !ok || !flag.HasDefault {
+			return next(nil)
+		}
+		for _, variable := range flag.Envs {
+			if other, seen := defaults[variable]; seen && other != flag.Default {
+				t.Errorf("the default of %s is both %q and %q", variable, other, flag.Default)
+			}
+			defaults[variable] = flag.Default
+		}
+		return next(nil)
+	}))
+	if defaults["APIKEYD_LISTEN"] == "" {
+		t.Error("no flag with APIKEYD_LISTEN was seen")
+	}
+}
+
 var (
 	exampleCommand = regexp.MustCompile(`(?m)\bapikeyd ([^|&)<>\n]+)`)
 	exampleWord    = regexp.MustCompile(`"[^"]*"|\S+`)
