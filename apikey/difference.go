@@ -74,13 +74,21 @@ func (d *Differences) UnmarshalJSON(text []byte) error {
 	if err := canonical.Canonicalize(); err != nil {
 		return fmt.Errorf("reading differences: %w", err)
 	}
-	var fields map[string]struct{ From, To json.RawMessage }
+	var fields map[string]struct{ From, To jsontext.Value }
 	if err := json.Unmarshal(canonical, &fields); err != nil {
 		return fmt.Errorf("reading differences: %w", err)
 	}
 	*d = make(Differences, 0, len(fields))
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		*d = append(*d, Difference{name, jsontext.Value(fields[name].From), jsontext.Value(fields[name].To)})
+		*d = append(*d, Difference{name, unlessNull(fields[name].From), unlessNull(fields[name].To)})
 	}
 	return nil
+}
+
+// unlessNull returns nil for null: the contract leaves absent values out.
+func unlessNull(value jsontext.Value) jsontext.Value {
+	if string(value) == "null" {
+		return nil
+	}
+	return value
 }

@@ -69,6 +69,11 @@ func TestDifferencesAreCanonical(t *testing.T) {
 		}
 		wantDifferences(t, read, string(canonical))
 	}
+	var nulls apikey.Differences
+	if err := json.Unmarshal([]byte(`{"revoked_at":{"from":null,"to":"2030-01-31T12:00:00.000Z"},"scopes":{"from":null,"to":null}}`), &nulls); err != nil {
+		t.Fatal(err)
+	}
+	wantDifferences(t, nulls, `{"revoked_at":{"to":"2030-01-31T12:00:00.000Z"},"scopes":{}}`)
 	unknown := apikey.Differences{{Field: "name"}, {Field: "scopes"}}
 	wantDifferences(t, unknown, `{"name":{},"scopes":{}}`)
 }

@@ -1,6 +1,6 @@
 // Package gen is what oapi-codegen makes of openapi.yaml: types, the server
-// interface and the embedded contract. Only this file is written by hand; run make
-// generate after changing the contract.
+// interface and the embedded contract. Only this file and the tests are written by
+// hand; run make generate after changing the contract.
 package gen
 
 import _ "embed"

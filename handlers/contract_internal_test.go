@@ -7,7 +7,10 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/google/go-cmp/cmp"
 	"github.com/labstack/echo/v4"
+
+	"apikeyd/gen"
 )
 
 // An unprotected operation must stop the server from starting.
@@ -73,5 +76,35 @@ func TestRequireCaller(t *testing.T) {
 	}
 	if err := call(&exchange{Context: t.Context(), visited: true}); err != nil || ran != 2 {
 		t.Errorf("with a visitor of a public operation: error %v, ran %d times", err, ran)
+	}
+}
+
+// A property that validation replaces by the schema that it is allOf says nothing more that validation needs.
+func TestPlainPropertyLosesNothing(t *testing.T) {
+	t.Parallel()
+	spec, err := gen.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	replaced := 0
+	for name, schema := range spec.Components.Schemas {
+		for property, before := range schema.Value.Properties {
+			after := plainProperty(before)
+			if after == before {
+				continue
+			}
+			replaced++
+			rest := *before.Value
+			if !cmp.Equal(rest.Type, after.Value.Type) {
+				t.Errorf("%s.%s is of type %v, and becomes %v", name, property, rest.Type, after.Value.Type)
+			}
+			rest.Type, rest.Nullable, rest.AllOf, rest.Description = nil, false, nil, ""
+			if text, err := rest.MarshalJSON(); err != nil || string(text) != "{}" {
+				t.Errorf("%s.%s loses %s, %v", name, property, text, err)
+			}
+		}
+	}
+	if replaced == 0 {
+		t.Error("no property is replaced")
 	}
 }

@@ -30,7 +30,7 @@ func newFailureLimiter(limit apikey.RateLimit, kind string) failureLimiter {
 
 // check counts one failure. It returns a *tooManyFailuresError if there were too many.
 func (s failureLimiter) check(from netip.Addr, now time.Time) error {
-	if s.limit == (apikey.RateLimit{}) {
+	if s.limit.IsNone() {
 		return nil
 	}
 	quota := s.table.Take(network(from), s.limit, now)

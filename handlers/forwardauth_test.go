@@ -112,7 +112,7 @@ func TestForwardAuthQuery(t *testing.T) {
 		{"misspelled beside a good one", "?scope=a&scopes=b", malformed, ""},
 		{"misspelled after another's", "?x=1&;&&Scope=a", malformed, ""},
 		{"more scopes than a key can have", "?" + repeated("scope=s%d&", 65), malformed, ""},
-		{"more parameters than are read", "?scope=a&" + repeated("p%d&", 1000), malformed, ""},
+		{"more parameters than are read", "?scope=a&" + strings.TrimSuffix(repeated("p%d&", 1000), "&"), malformed, ""},
 		{"as many parameters as are read", "?scope=a&" + strings.TrimSuffix(repeated("p%d&", 999), "&"), pass, ""},
 	} {
 		k.Run(tt.name, func(k *kit) {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -81,6 +82,27 @@ func TestBadNames(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, k.everything()); diff != "" {
 		k.Errorf("a refused request changed something (-before +after):\n%s", diff)
+	}
+}
+
+// The message about a bad name says which rule it breaks, and comes together with those about other fields.
+func TestBadNamesAreExplained(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	for name, want := range map[string]string{
+		" a": "must not begin or end with white space", "a\u00a0": "must not begin or end with white space",
+		".": `must not be "." or ".."`, "..": `must not be "." or ".."`,
+		"a\nb": "must not contain control characters such as line breaks",
+	} {
+		for _, field := range []string{"name", "owner"} {
+			details := k.create(k.admin, fields{field: name}).invalid(field).Details
+			if len(details) != 1 || details[0].Message != want {
+				k.Errorf("%s %q: %+v, want %q", field, name, details, want)
+			}
+		}
+	}
+	if details := k.create(k.admin, fields{"name": " a", "expires_at": k.in(-time.Hour)}).invalid("name").Details; len(details) != 2 {
+		k.Errorf("of a bad name and a past expiry: %+v", details)
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 )
 
 // Store has the methods of store.Store that a Server calls. Reads that the cache can answer go through
-// the Verifier instead.
+// Verifier.Keys instead.
 type Store interface {
 	Key(ctx context.Context, ref store.Ref) (apikey.Key, error)
 	Summary(ctx context.Context, owner string, at time.Time) (store.Summary, error)

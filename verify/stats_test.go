@@ -1,12 +1,15 @@
 package verify_test
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"testing"
 	"time"
 
+	"apikeyd/apikey"
 	"apikeyd/internal/keycache"
+	"apikeyd/store"
 	"apikeyd/verify"
 )
 
@@ -59,5 +62,36 @@ func TestStatsOfUses(t *testing.T) {
 	must(f, f.verifier.Keys.Flush(t.Context()))
 	if s := f.verifier.Keys.Stats(); s.UnsavedUses != 0 || s.UsesLag != 0 || s.FailedWrites != 1 {
 		t.Errorf("nothing waits, and it says %+v", s)
+	}
+}
+
+// generous is a Budget that grants every call.
+type generous struct{}
+
+func (generous) TakeCalls(_ context.Context, _ apikey.ID, _ apikey.RateLimit, calls int) (store.Grant, error) {
+	return store.Grant{Calls: calls}, nil
+}
+
+// Keys with a limit in use are counted, whether one node counts their calls or all nodes together.
+func TestLimited(t *testing.T) {
+	t.Parallel()
+	for name, budget := range map[string]verify.Budget{"one node": nil, "several nodes": generous{}} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			f.verifier = verify.New(keycache.New(f.store, keycache.Options{Now: f.clock.Now}), slog.New(slog.DiscardHandler),
+				verify.Options{Budget: budget})
+			_, secret := f.addLimited(3, time.Hour, 2*time.Hour)
+			_, unlimited := f.add(time.Hour)
+			if n := f.verifier.Limited(); n != 0 {
+				t.Errorf("before any call %d limits are in use", n)
+			}
+			for range 2 {
+				f.wantAdmitted("the limited key", secret, verify.Valid)
+			}
+			f.wantAdmitted("the unlimited key", unlimited, verify.Valid)
+			if n := f.verifier.Limited(); n != 1 {
+				t.Errorf("%d limits are in use, want 1", n)
+			}
+		})
 	}
 }

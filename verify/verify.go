@@ -99,7 +99,12 @@ func (v *Verifier) Run(ctx context.Context) {
 }
 
 // Limited returns how many keys have calls counted against their rate limit now.
-func (v *Verifier) Limited() int { return v.limits.Len() }
+func (v *Verifier) Limited() int {
+	if v.shared != nil {
+		return v.shared.Len()
+	}
+	return v.limits.Len()
+}
 
 // Verify decides whether secret is valid now and has all the scopes wanted. It accepts any string. A
 // Valid result counts as a use of the key. The error is the store's.

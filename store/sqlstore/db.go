@@ -1,5 +1,5 @@
-// Package sqlstore keeps keys and their audit log in SQLite or PostgreSQL, behind one
-// portable SQL text. It is the only package that knows SQL.
+// Package sqlstore keeps keys and their audit log in SQLite or PostgreSQL, with the same SQL for both. No package
+// outside store knows SQL.
 package sqlstore
 
 import (

@@ -45,6 +45,6 @@ func (o *outage) note(err error, now time.Time) {
 		o.since = now
 	case !o.logged && now.Sub(o.since) >= staleBound:
 		o.logged = true
-		o.log.Error("the database cannot be read; no remembered key counts until it can", "error", err)
+		o.log.Error("the database cannot be read; cached keys do not count until it can", "error", err)
 	}
 }

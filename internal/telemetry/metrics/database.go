@@ -61,11 +61,7 @@ func (d database) Collect(to chan<- prometheus.Metric) {
 	to <- histogram(commitSeconds, s.Commit)
 	to <- counter(commitFailures, s.Failed)
 	to <- counter(commitUnknown, s.Unknown)
-	suspended := 0
-	if s.Suspended {
-		suspended = 1
-	}
-	to <- gauge(unsettled, suspended)
+	to <- flag(unsettled, s.Suspended)
 	to <- gauge(queueDepth, s.Waiting)
 	to <- gauge(queueCapacity, s.MaxWaiting)
 	to <- counter(queueRefusals, s.TooBusy)

@@ -114,3 +114,11 @@ func counter(d *prometheus.Desc, value uint64, labels ...string) prometheus.Metr
 func gauge[N int | int64 | float64](d *prometheus.Desc, value N, labels ...string) prometheus.Metric {
 	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(value), labels...)
 }
+
+// flag returns a gauge that is 1 if on, else 0.
+func flag(d *prometheus.Desc, on bool) prometheus.Metric {
+	if on {
+		return gauge(d, 1)
+	}
+	return gauge(d, 0)
+}

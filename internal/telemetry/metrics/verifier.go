@@ -38,16 +38,12 @@ func (v verifier) Describe(to chan<- *prometheus.Desc) { prometheus.DescribeByCo
 // Collect implements prometheus.Collector.
 func (v verifier) Collect(to chan<- prometheus.Metric) {
 	s := v.v.Keys.Stats()
-	trusted := 0
-	if s.Trusted {
-		trusted = 1
-	}
 	to <- counter(cacheHits, s.Hits)
 	to <- counter(cacheMisses, s.Misses)
 	to <- counter(cacheEvictions, s.Evicted)
 	to <- gauge(cacheEntries, s.Keys, "key")
 	to <- gauge(cacheEntries, s.Refused, "refused")
-	to <- gauge(cacheTrusted, trusted)
+	to <- flag(cacheTrusted, s.Trusted)
 	to <- gauge(limitedKeys, v.v.Limited())
 	to <- gauge(lastUsePending, s.UnsavedUses)
 	to <- gauge(lastUseLag, s.UsesLag.Seconds())
