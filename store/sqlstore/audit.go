@@ -17,14 +17,14 @@ import (
 const EventColumns = `id, at, action, key_id, owner, name, changes, actor_id, via, address, request_id,
 	chain, seq, hash`
 
-// audit writes the event of a changed key.
-func (m *mutation) audit(action string, before, after *apikey.Key) error {
+// audit writes the event of a key that has changed in this way.
+func (m *mutation) audit(action string, key *apikey.Key, changes apikey.Differences) error {
 	m.action = action
 	event := store.Event{
-		At: m.now, Action: action, Key: after.ID, Owner: after.Owner, Name: after.Name,
+		At: m.now, Action: action, Key: key.ID, Owner: key.Owner, Name: key.Name,
 		Actor: m.actor.Key, Via: m.actor.Via, Address: m.actor.Address, RequestID: m.actor.RequestID,
 	}
-	return m.insertEvent(&event, after.Difference(before, m.now).String())
+	return m.insertEvent(&event, changes.String())
 }
 
 // insertEvent links an event and writes it.

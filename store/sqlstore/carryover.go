@@ -201,5 +201,5 @@ func (m *mutation) end(later apikey.Key) error {
 	if err := m.updateKey(after); err != nil {
 		return err
 	}
-	return m.audit(cmp.Or(endingOf(before, after), store.ActionUpdate), &before, &after)
+	return m.audit(cmp.Or(endingOf(before, after), store.ActionUpdate), &after, after.Difference(&before, m.now))
 }

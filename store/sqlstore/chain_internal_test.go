@@ -13,7 +13,7 @@ func (h *held) create(name string, afterwards error) func(*transaction) error {
 	key := h.key(name)
 	return func(t *transaction) error {
 		m := h.db.newMutation(t, store.Operator("test"))
-		return errors.Join(m.insertKey(key), m.audit(store.ActionCreate, nil, &key), afterwards)
+		return errors.Join(m.insertKey(key), m.audit(store.ActionCreate, &key, key.Difference(nil, m.now)), afterwards)
 	}
 }
 

@@ -63,7 +63,7 @@ func (db *DB) CreateKey(ctx context.Context, actor store.Actor, key apikey.Key) 
 		if err := m.insertKey(key); err != nil {
 			return err
 		}
-		return m.audit(store.ActionCreate, nil, &key)
+		return m.audit(store.ActionCreate, &key, key.Difference(nil, m.now))
 	})
 }
 
@@ -83,13 +83,14 @@ func (db *DB) UpdateKey(
 		}
 		before := key
 		key = key.Apply(change)
-		if len(key.Difference(&before, m.now)) == 0 {
+		changes := key.Difference(&before, m.now)
+		if len(changes) == 0 {
 			return nil
 		}
 		if err := m.updateKey(key); err != nil {
 			return err
 		}
-		return m.audit(store.ActionUpdate, &before, &key)
+		return m.audit(store.ActionUpdate, &key, changes)
 	})
 	return key, err
 }
@@ -111,7 +112,7 @@ func (db *DB) RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref) (
 		if err := m.updateKey(key); err != nil {
 			return err
 		}
-		return m.audit(store.ActionRevoke, &before, &key)
+		return m.audit(store.ActionRevoke, &key, key.Difference(&before, m.now))
 	})
 	return key, err
 }
@@ -138,7 +139,7 @@ func (db *DB) RotateKey(
 		if err := m.updateKey(key); err != nil {
 			return err
 		}
-		return m.audit(store.ActionRotate, &before, &key)
+		return m.audit(store.ActionRotate, &key, key.Difference(&before, m.now))
 	})
 	return key, err
 }
@@ -161,7 +162,7 @@ func (db *DB) EndSecret(ctx context.Context, actor store.Actor) (key apikey.Key,
 		if err := m.updateKey(key); err != nil {
 			return err
 		}
-		return m.audit(store.ActionLeak, &before, &key)
+		return m.audit(store.ActionLeak, &key, key.Difference(&before, m.now))
 	})
 	return key, err
 }
