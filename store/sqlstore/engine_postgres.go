@@ -120,19 +120,13 @@ func (e *postgresEngine) commit(w *writer, changed []apikey.ID) error {
 	if !w.linked {
 		return w.exec(`COMMIT`) // only last uses: they can be repeated
 	}
-	var err error
-	e.announced, err = e.node.Announce(w.exec, lease.Change{
-		Chain: w.chain, From: e.before + 1, To: w.head.Seq, Event: w.head.event, Keys: changed,
-	})
-	if err != nil {
-		return err
-	}
-	err = w.exec(`COMMIT`)
+	change := lease.Change{Chain: w.chain, From: e.before + 1, To: w.head.Seq, Event: w.head.event, Keys: changed}
+	err := w.exec(`COMMIT`)
 	if err != nil && !postgres.RolledBack(err) {
 		err = e.resolve(w, err)
 	}
-	if err != nil {
-		e.announced.Abandon()
+	if err == nil {
+		e.announced = e.node.Announce(change)
 	}
 	return err
 }
