@@ -40,10 +40,15 @@ var postgresDialect = dialect{
 	rowLock:     ` FOR UPDATE`,
 	snapshot:    sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead},
 	failureEnds: true,
+	// Not FOR SHARE: as long as others keep sharing a row's lock, nobody gets to change the row. These locks have a
+	// queue.
+	lockActor:  `SELECT pg_advisory_xact_lock_shared($1)`,
+	lockChange: `SELECT pg_advisory_xact_lock($1)`,
 	// It leaves time to try other hosts.
 	lookupTimeout: 3 * time.Second,
 	translate:     postgres.Translate,
 	sessionEnded:  postgres.SessionEnded,
+	deadlocked:    postgres.Deadlocked,
 }
 
 // openPostgres opens a database on a server, but does not start the writer.
