@@ -91,6 +91,8 @@ func dropIndexes(ctx context.Context, tx *sql.Tx) (statements []string, err erro
 
 // insertCopies inserts all keys but the first, and writes every few secrets.
 func (s seed) insertCopies(ctx context.Context, tx *sql.Tx, secrets io.Writer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	first, err := readRow(ctx, tx, `SELECT * FROM api_keys WHERE name = $1`, keyName(0))
 	if err != nil {
 		return err
@@ -101,22 +103,47 @@ func (s seed) insertCopies(ctx context.Context, tx *sql.Tx, secrets io.Writer) e
 	}
 	defer insert.Close()
 	lines := bufio.NewWriter(secrets)
-	for i := range s.keys - 1 {
-		key, secret, err := newKey(draftOf(i + 1))
-		if err != nil {
-			return err
+	i := 0
+	for d := range s.draftCopies(ctx) {
+		if d.err != nil {
+			return d.err
 		}
-		first.set(key)
+		first.set(d.key)
 		if _, err := insert.ExecContext(ctx, first.values...); err != nil {
 			return err
 		}
-		if (i+1)%s.stride() == 0 {
-			if _, err := lines.WriteString(secret + "\n"); err != nil {
+		if i++; i%s.stride() == 0 {
+			if _, err := lines.WriteString(d.secret + "\n"); err != nil {
 				return err
 			}
 		}
 	}
-	return lines.Flush()
+	return errors.Join(ctx.Err(), lines.Flush())
+}
+
+// drafted is a key that is not stored yet.
+type drafted struct {
+	key    apikey.Key
+	secret string
+	err    error
+}
+
+// draftCopies drafts all keys but the first, while earlier ones are inserted.
+func (s seed) draftCopies(ctx context.Context) <-chan drafted {
+	copies := make(chan drafted, 1024)
+	go func() {
+		defer close(copies)
+		for i := 1; i < s.keys; i++ {
+			var d drafted
+			d.key, d.secret, d.err = newKey(draftOf(i))
+			select {
+			case copies <- d:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return copies
 }
 
 // tableRow is a row of a table, whatever columns that has.

@@ -7,7 +7,7 @@ import (
 )
 
 // bytesPerKey is what a key takes on disk: in its seed, in the copy under load and in what loads write, generously.
-const bytesPerKey = 1500
+const bytesPerKey = 1000
 
 // fitDisk replaces numbers of keys for which the disk has no room, and has the report say so.
 func (c *runCommand) fitDisk(rep *report) error {
