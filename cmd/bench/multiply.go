@@ -102,14 +102,15 @@ func (s seed) insertCopies(ctx context.Context, tx *sql.Tx, secrets io.Writer) e
 		return err
 	}
 	defer insert.Close()
-	lines := bufio.NewWriter(secrets)
+	// The driver watches for the end of each statement's context, and these are short: the drafts end instead.
+	endless, lines := context.WithoutCancel(ctx), bufio.NewWriter(secrets)
 	i := 0
 	for d := range s.draftCopies(ctx) {
 		if d.err != nil {
 			return d.err
 		}
 		first.set(d.key)
-		if _, err := insert.ExecContext(ctx, first.values...); err != nil {
+		if _, err := insert.ExecContext(endless, first.values...); err != nil {
 			return err
 		}
 		if i++; i%s.stride() == 0 {
