@@ -153,20 +153,11 @@ func (c *CarriedOver) add(before, after apikey.Key) bool {
 func (db *DB) keysBetween(ctx context.Context, first, last apikey.ID) (map[apikey.ID]apikey.Key, error) {
 	keys := make(map[apikey.ID]apikey.Key)
 	err := db.read(ctx, func() error {
-		rows, err := db.reader.QueryContext(ctx,
-			`SELECT `+keyColumns+` FROM api_keys WHERE id >= $1 AND id <= $2`, first[:], last[:])
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			key, err := scanKey(rows)
-			if err != nil {
-				return err
-			}
+		return db.reader.each(ctx, func(r row) error {
+			key, err := scanKey(r)
 			keys[key.ID] = key
-		}
-		return rows.Err()
+			return err
+		}, `SELECT `+keyColumns+` FROM api_keys WHERE id >= $1 AND id <= $2`, first[:], last[:])
 	})
 	return keys, err
 }

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -30,9 +29,9 @@ func (e *Examination) Size(ctx context.Context) error {
 // Integrity runs SQLite's own checks of pages, indexes and foreign keys.
 func (e *Examination) Integrity(ctx context.Context) error {
 	var found []string
-	scan := func(rows *sql.Rows) error {
+	scan := func(r row) error {
 		var line string
-		err := rows.Scan(&line)
+		err := r.Scan(&line)
 		if line != "ok" {
 			found = append(found, line)
 		}
@@ -80,8 +79,8 @@ func (e *Examination) someKeys(ctx context.Context, do func([]apikey.Key) error)
 	last := []byte{}
 	for {
 		var keys []apikey.Key
-		err := e.rows(ctx, func(rows *sql.Rows) error {
-			key, err := scanKey(rows)
+		err := e.rows(ctx, func(r row) error {
+			key, err := scanKey(r)
 			if err != nil && !errors.Is(err, store.ErrDamaged) {
 				err = fmt.Errorf("%w: %w", store.ErrDamaged, err)
 			}
@@ -142,7 +141,7 @@ func (e *Examination) Audit(ctx context.Context) error {
 	if !e.IsCurrent() {
 		return nil
 	}
-	reports, err := verifyChains(ctx, e.pool, &sql.TxOptions{ReadOnly: true}, sharedChain, nil)
+	reports, err := verifyChains(ctx, e.reads(), sharedChain, nil)
 	if err != nil {
 		return sqlitefile.During(ctx, err)
 	}

@@ -36,14 +36,14 @@ func TestQueryPlans(t *testing.T) {
 			if _, err := db.countKeys(t.Context(), q, query); err != nil {
 				return err
 			}
-			_, _, err := db.listKeys(t.Context(), q, query, func(*sql.Rows) error { return nil })
+			_, _, err := db.listKeys(t.Context(), q, query, func(row) error { return nil })
 			return err
 		}
 	}
 	walk := func(query store.Query) func(querier) error {
 		query.Limit, query.After = 20, apikey.NewID()
 		return func(q querier) error {
-			_, _, err := db.list(t.Context(), q, query, func(*sql.Rows) error { return nil })
+			_, _, err := db.list(t.Context(), q, query, func(row) error { return nil })
 			return err
 		}
 	}
@@ -163,7 +163,7 @@ func TestQueryPlans(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			p := &planner{t: t, db: db.reader}
+			p := &planner{t: t, from: db.reader}
 			if err := test.run(p); err != nil && !errors.Is(err, sql.ErrNoRows) {
 				t.Fatal(err)
 			}
@@ -178,38 +178,23 @@ func TestQueryPlans(t *testing.T) {
 // planner records SQLite's plan of each query, and then runs the query.
 type planner struct {
 	t     *testing.T
-	db    *sql.DB
+	from  pool
 	plans []string
 }
 
-func (p *planner) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	p.explain(ctx, query, args)
-	return p.db.QueryRowContext(ctx, query, args...)
-}
-
-func (p *planner) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	p.explain(ctx, query, args)
-	return p.db.QueryContext(ctx, query, args...)
-}
-
-func (p *planner) explain(ctx context.Context, query string, args []any) {
+func (p *planner) each(ctx context.Context, do func(row) error, query string, args ...any) error {
 	p.t.Helper()
-	rows, err := p.db.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, args...)
+	var steps []string
+	err := p.from.each(ctx, func(r row) error {
+		var id, parent, unused int
+		var step string
+		err := r.Scan(&id, &parent, &unused, &step)
+		steps = append(steps, step)
+		return err
+	}, "EXPLAIN QUERY PLAN "+query, args...)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	defer rows.Close()
-	var steps []string
-	for rows.Next() {
-		var id, parent, unused int
-		var step string
-		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
-			p.t.Fatal(err)
-		}
-		steps = append(steps, step)
-	}
-	if err := rows.Err(); err != nil {
-		p.t.Fatal(err)
-	}
 	p.plans = append(p.plans, strings.Join(steps, "; "))
+	return p.from.each(ctx, do, query, args...)
 }
