@@ -152,9 +152,10 @@ func (c *CarriedOver) add(before, after apikey.Key) bool {
 // keysBetween returns the keys with ids from first to last.
 func (db *DB) keysBetween(ctx context.Context, first, last apikey.ID) (map[apikey.ID]apikey.Key, error) {
 	keys := make(map[apikey.ID]apikey.Key)
+	reader := newKeyReader()
 	err := db.read(ctx, func() error {
 		return db.reader.each(ctx, func(r row) error {
-			key, err := scanKey(r)
+			key, err := reader.read(r)
 			keys[key.ID] = key
 			return err
 		}, `SELECT `+keyColumns+` FROM api_keys WHERE id >= $1 AND id <= $2`, first[:], last[:])

@@ -79,8 +79,9 @@ func (e *Examination) someKeys(ctx context.Context, do func([]apikey.Key) error)
 	last := []byte{}
 	for {
 		var keys []apikey.Key
+		reader := newKeyReader()
 		err := e.rows(ctx, func(r row) error {
-			key, err := scanKey(r)
+			key, err := reader.read(r)
 			if err != nil && !errors.Is(err, store.ErrDamaged) {
 				err = fmt.Errorf("%w: %w", store.ErrDamaged, err)
 			}
@@ -97,7 +98,7 @@ func (e *Examination) someKeys(ctx context.Context, do func([]apikey.Key) error)
 	}
 }
 
-// checkKey checks what scanKey accepts unchecked. It does not apply today's rules about names and scopes: a newer
+// checkKey checks what a keyReader accepts unchecked. It does not apply today's rules about names and scopes: a newer
 // rule must not keep an old key from being backed up.
 func checkKey(k apikey.Key) error {
 	wrong := ""

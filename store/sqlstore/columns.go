@@ -68,7 +68,7 @@ func columnNames(list []column) string {
 	return strings.Join(names, ", ")
 }
 
-// selectedColumns returns what scanKey reads, from a database of this schema version.
+// selectedColumns returns what a keyReader reads, from a database of this schema version.
 func selectedColumns(version int64) string {
 	names := make([]string, 0, len(columns)+1)
 	for _, c := range columns {
@@ -116,21 +116,31 @@ func storedValues(k *apikey.Key, fixed bool) []any {
 	return values
 }
 
-// scanKey reads keyColumns from a row.
-func scanKey(r interface{ Scan(to ...any) error }) (apikey.Key, error) {
-	var key apikey.Key
-	into := make([]any, 0, len(columns)+1)
+// keyReader reads keyColumns from rows.
+type keyReader struct {
+	key   apikey.Key
+	parts []any // of key
+}
+
+func newKeyReader() *keyReader {
+	k := &keyReader{parts: make([]any, 0, len(columns)+1)}
 	for _, c := range columns {
-		into = append(into, c.of(&key))
+		k.parts = append(k.parts, c.of(&k.key))
 	}
-	err := r.Scan(append(into, timeColumn{&key.LastUsedAt})...)
+	k.parts = append(k.parts, timeColumn{&k.key.LastUsedAt})
+	return k
+}
+
+func (k *keyReader) read(r interface{ Scan(to ...any) error }) (apikey.Key, error) {
+	k.key = apikey.Key{} // a part that is NULL stays as it is
+	err := r.Scan(k.parts...)
 	switch {
 	case errors.Is(err, errMetadata):
-		err = fmt.Errorf("%w: the metadata of key %s cannot be read", store.ErrDamaged, key.ID)
+		err = fmt.Errorf("%w: the metadata of key %s cannot be read", store.ErrDamaged, k.key.ID)
 	case errors.Is(err, errLength):
 		err = fmt.Errorf("%w: a key has an id or a hash of the wrong length", store.ErrDamaged)
 	}
-	return key, err
+	return k.key, err
 }
 
 var (
