@@ -111,7 +111,9 @@ func (c *Conn) Query(ctx context.Context, do func(row *sqlite.Stmt) error, query
 // statement is a prepared statement.
 type statement struct {
 	*sqlite.Stmt
-	args []int // the argument for each of its places: SQLite numbers places, $2 too, in the order of the text
+	// The argument for each of its places: SQLite numbers places, $2 too, in the order of the text.
+	places []int
+	args   int // how many arguments it has
 }
 
 // statement prepares a statement unless it is kept, and reports whether it is now.
@@ -132,7 +134,7 @@ func (c *Conn) statement(query string) (s statement, kept bool, err error) {
 		if err != nil {
 			return s, false, errors.Join(err, s.Finalize())
 		}
-		s.args = append(s.args, arg-1)
+		s.places, s.args = append(s.places, arg-1), max(s.args, arg)
 	}
 	if kept {
 		c.prepared[query] = s
@@ -143,10 +145,10 @@ func (c *Conn) statement(query string) (s statement, kept bool, err error) {
 // run binds all arguments of a statement, steps through its rows, and resets it, which ends a transaction of its
 // own.
 func (c *Conn) run(stmt statement, do func(*sqlite.Stmt) error, args []any) (err error) {
-	if len(args) != len(stmt.args) {
-		return fmt.Errorf("%d arguments for a statement that has %d", len(args), len(stmt.args))
+	if len(args) != stmt.args {
+		return fmt.Errorf("%d arguments for a statement that has %d", len(args), stmt.args)
 	}
-	for place, arg := range stmt.args {
+	for place, arg := range stmt.places {
 		if err := bind(stmt.Stmt, place+1, args[arg]); err != nil {
 			return err
 		}
