@@ -53,6 +53,9 @@ func Connect(path string, m Mode) (_ *Conn, err error) {
 			return nil, errors.Join(TranslateOpen(err), c.Close())
 		}
 	}
+	if err := addTranslate(conn); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
 	return c, nil
 }
 

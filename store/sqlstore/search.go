@@ -1,7 +1,6 @@
 package sqlstore
 
 import (
-	"iter"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -10,7 +9,7 @@ import (
 )
 
 // Both engines must agree on which letters differ only in case. lower() changes only A to Z, in SQLite and in
-// PostgreSQL's collation "C". Of other letters, only those in the searched text matter: replace() gives them
+// PostgreSQL's collation "C". Of other letters, only those in the searched text matter: translate() gives them
 // one case.
 
 // holds returns the condition that a column contains a text, byte for byte. LIKE would treat % and
@@ -23,8 +22,8 @@ func (c *conditions) holds(column, text string) string {
 // its prefix or id matches it.
 func (c *conditions) addSearch(text string) {
 	folded := "lower(name || '\n' || owner)" // no name, owner or searched text contains a line break
-	for from, to := range caseVariants(text) {
-		folded = `replace(` + folded + `, ` + c.arg(from) + `, ` + c.arg(to) + `)`
+	if from, to := caseVariants(text); from != "" {
+		folded = `translate(` + folded + `, ` + c.arg(from) + `, ` + c.arg(to) + `)`
 	}
 	// Both sides are in one case, so it does not matter that LIKE ignores case in SQLite alone.
 	pattern := strings.NewReplacer(`!`, `!!`, `%`, `!%`, `_`, `!_`).Replace(strings.Map(foldCase, text))
@@ -77,22 +76,16 @@ func foldCase(r rune) rune {
 	return least
 }
 
-// caseVariants yields each letter that must be replaced to fold the case of a text's letters, other than A to Z,
-// and its replacement, which is none of the others.
-func caseVariants(text string) iter.Seq2[string, string] {
-	return func(yield func(string, string) bool) {
-		seen := make(map[rune]bool)
-		for _, r := range text {
-			folded := foldCase(r)
-			for other := unicode.SimpleFold(folded); other != folded; other = unicode.SimpleFold(other) {
-				if folded < utf8.RuneSelf || other < utf8.RuneSelf || seen[other] {
-					continue
-				}
-				seen[other] = true
-				if !yield(string(other), string(folded)) {
-					return
-				}
+// caseVariants returns the letters that translate must replace to fold the case of a text's
+// letters, other than A to Z, and their replacements.
+func caseVariants(text string) (from, to string) {
+	for _, r := range text {
+		folded := foldCase(r)
+		for other := unicode.SimpleFold(folded); other != folded; other = unicode.SimpleFold(other) {
+			if folded >= utf8.RuneSelf && other >= utf8.RuneSelf && !strings.ContainsRune(from, other) {
+				from, to = from+string(other), to+string(folded)
 			}
 		}
 	}
+	return from, to
 }
