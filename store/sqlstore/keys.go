@@ -71,10 +71,8 @@ func (db *DB) CreateKey(ctx context.Context, actor store.Actor, key apikey.Key) 
 func (db *DB) UpdateKey(
 	ctx context.Context, actor store.Actor, ref store.Ref, change apikey.Change,
 ) (key apikey.Key, err error) {
-	err = db.mutate(ctx, actor, func(m *mutation) error {
-		if key, err = m.findKey(ref); err != nil {
-			return err
-		}
+	err = db.mutateKey(ctx, actor, ref, func(m *mutation, found apikey.Key) error {
+		key = found
 		if err := m.allowed(func(acting apikey.Key) error { return acting.MayChange(key, change) }); err != nil {
 			return err
 		}
@@ -97,10 +95,8 @@ func (db *DB) UpdateKey(
 
 // RevokeKey implements store.Store.
 func (db *DB) RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref) (key apikey.Key, err error) {
-	err = db.mutate(ctx, actor, func(m *mutation) error {
-		if key, err = m.findKey(ref); err != nil {
-			return err
-		}
+	err = db.mutateKey(ctx, actor, ref, func(m *mutation, found apikey.Key) error {
+		key = found
 		if err := m.allowed(func(acting apikey.Key) error { return acting.MayManage(key) }); err != nil {
 			return err
 		}
@@ -121,10 +117,8 @@ func (db *DB) RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref) (
 func (db *DB) RotateKey(
 	ctx context.Context, actor store.Actor, ref store.Ref, rotation apikey.Rotation,
 ) (key apikey.Key, err error) {
-	err = db.mutate(ctx, actor, func(m *mutation) error {
-		if key, err = m.findKey(ref); err != nil {
-			return err
-		}
+	err = db.mutateKey(ctx, actor, ref, func(m *mutation, found apikey.Key) error {
+		key = found
 		if err := m.allowed(func(acting apikey.Key) error { return acting.MayManage(key) }); err != nil {
 			return err
 		}
