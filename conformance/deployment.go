@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -113,6 +114,15 @@ func (s *session) redirected(a answer) string {
 	}
 	to.RawQuery, to.Fragment, to.User = "", "", nil
 	return strings.TrimSuffix(to.String(), a.path)
+}
+
+// location returns the URL to which an answer's Location leads.
+func (s *session) location(a answer) (*url.URL, error) {
+	sent, err := url.Parse(s.base.String() + a.path)
+	if err != nil {
+		return nil, err
+	}
+	return sent.Parse(a.header.Get("Location"))
 }
 
 func gatewayFailed(status int) bool {

@@ -98,3 +98,14 @@ func (a answer) changed(want int) string {
 	}
 	return ""
 }
+
+// credentials returns the names of the headers that have credentials.
+func credentials(sent http.Header) []string {
+	var names []string
+	for _, name := range []string{"X-Api-Key", "Authorization"} {
+		if sent.Get(name) != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}

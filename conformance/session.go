@@ -288,25 +288,6 @@ func (s *session) setHeader(sent *http.Request, r request) {
 	}
 }
 
-func credentials(sent http.Header) []string {
-	var names []string
-	for _, name := range []string{"X-Api-Key", "Authorization"} {
-		if sent.Get(name) != "" {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// location returns the URL to which an answer's Location leads.
-func (s *session) location(a answer) (*url.URL, error) {
-	sent, err := url.Parse(s.base.String() + a.path)
-	if err != nil {
-		return nil, err
-	}
-	return sent.Parse(a.header.Get("Location"))
-}
-
 // pause waits, unless the run has ended.
 func (s *session) pause(d time.Duration) { s.clock.Sleep(s.ctx, d) }
 
@@ -314,22 +295,4 @@ func (s *session) pause(d time.Duration) { s.clock.Sleep(s.ctx, d) }
 func (s *session) newName() string {
 	s.number++
 	return fmt.Sprintf("%s-%d", s.run, s.number)
-}
-
-// text returns a JSON string, or "" for other values.
-func text(value any) string {
-	text, _ := value.(string)
-	return text
-}
-
-// list returns a JSON array, or nil for other values.
-func list(value any) []any {
-	items, _ := value.([]any)
-	return items
-}
-
-// object returns a JSON object, or nil for other values.
-func object(value any) map[string]any {
-	fields, _ := value.(map[string]any)
-	return fields
 }

@@ -47,3 +47,21 @@ func after(separator, text string) string {
 	}
 	return separator + text
 }
+
+// text returns a JSON string, or "" for other values.
+func text(value any) string {
+	text, _ := value.(string)
+	return text
+}
+
+// list returns a JSON array, or nil for other values.
+func list(value any) []any {
+	items, _ := value.([]any)
+	return items
+}
+
+// object returns a JSON object, or nil for other values.
+func object(value any) map[string]any {
+	fields, _ := value.(map[string]any)
+	return fields
+}
