@@ -86,11 +86,11 @@ func TestQueryPlans(t *testing.T) {
 			"SEARCH api_keys USING INDEX api_keys_revoked_name (owner=? AND name=? AND revoked_at>?)" + uses,
 		}},
 		"list of one owner": {list(store.Query{Owner: "acme"}), []string{
-			"SCAN CONSTANT ROW; SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
+			"SEARCH key_counts USING PRIMARY KEY (owner=?)",
 			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)" + uses,
 		}},
 		"second page of one owner": {list(store.Query{Owner: "acme", Offset: 20}), []string{
-			"SCAN CONSTANT ROW; SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
+			"SEARCH key_counts USING PRIMARY KEY (owner=?)",
 			page + "2; SEARCH api_keys USING COVERING INDEX api_keys_owner (owner=?)" + uses,
 		}},
 		"ids of one owner": {ids(store.Query{Owner: "acme"}), []string{
@@ -121,12 +121,12 @@ func TestQueryPlans(t *testing.T) {
 				"SEARCH audit_events USING INDEX audit_events_key (key_id=? AND id>? AND id<?)",
 			}},
 		"summary of one owner": {summary("acme"), []string{
-			"SCAN CONSTANT ROW; SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
+			"SEARCH key_counts USING PRIMARY KEY (owner=?)",
 			"SEARCH api_keys USING COVERING INDEX api_keys_revoked_name (owner=?)",
 			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
 		}},
 		"summary of everybody": {summary(""), []string{
-			"SCAN CONSTANT ROW; SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
+			"SEARCH key_counts USING PRIMARY KEY (owner=?)",
 			"SCAN api_keys USING COVERING INDEX api_keys_revoked_name",
 			"SCAN api_keys",
 		}},
