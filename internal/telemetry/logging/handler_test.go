@@ -110,24 +110,25 @@ func TestNothingIsLost(t *testing.T) {
 			}
 		})
 	}
-	counted := make(chan [callers]int)
+	arrived := make(chan []byte)
 	go func() {
-		var next [callers]int
-		defer func() { counted <- next }()
-		for d := json.NewDecoder(read); ; {
-			var line struct{ Caller, N int }
-			if err := d.Decode(&line); err != nil {
-				return // the end
-			}
-			if line.N == next[line.Caller] {
-				next[line.Caller]++
-			}
-		}
+		text, _ := io.ReadAll(read)
+		arrived <- text
 	}()
 	all.Wait()
 	w.Close()
 	_ = write.Close()
-	for c, n := range <-counted {
+	var next [callers]int
+	for d := json.NewDecoder(bytes.NewReader(<-arrived)); ; {
+		var line struct{ Caller, N int }
+		if err := d.Decode(&line); err != nil {
+			break // the end
+		}
+		if line.N == next[line.Caller] {
+			next[line.Caller]++
+		}
+	}
+	for c, n := range next {
 		if n != each {
 			t.Errorf("of caller %d's lines, %d arrived in order", c, n)
 		}
