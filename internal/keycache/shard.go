@@ -142,7 +142,7 @@ func (s *shard) move(more int) {
 	text.Grow(max(smallest, s.live*3/2+more))
 	for i := range s.slots {
 		start := text.Len()
-		text.WriteString(s.packed(int32(i))) //nolint:gosec // see put
+		text.WriteString(s.packed(int32(i)))
 		s.slots[i].start, s.slots[i].end = start, text.Len()
 	}
 	s.text = text

@@ -125,7 +125,7 @@ func (v *versions) change(i int) {
 // After a change has returned, nobody finds an earlier version, whatever else happens at the same time.
 func TestNothingOldIsFound(t *testing.T) {
 	t.Parallel()
-	const keys, rounds = 40, 3000
+	const keys, rounds = 40, 1500
 	v := &versions{ids: make([]apikey.ID, keys), current: make([]atomic.Int64, keys), changed: make([]atomic.Int64, keys)}
 	for i := range v.ids {
 		v.ids[i] = apikey.NewID()

@@ -1,10 +1,12 @@
 package logging
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,6 +15,8 @@ const (
 	maxWaiting = 1 << 20
 	// gathering is how long a line waits for others, so that many lines cost one write.
 	gathering = 2 * time.Millisecond
+	// atOnce is how many bytes one write has at most, so that Close sees whether the reader reads.
+	atOnce = 64 << 10
 	// closeTimeout limits how long Close waits for a reader that does not read.
 	closeTimeout = 2 * time.Second
 )
@@ -25,13 +29,14 @@ type Writer struct {
 	handler slog.Handler // writes to it, from run alone
 
 	mu      sync.Mutex
-	waiting []byte
-	lines   uint64 // of waiting
+	waiting []byte // lines
 	dropped uint64
 	closed  bool
 
 	wake chan struct{} // receives when the first line waits
 	done chan struct{}
+
+	writes atomic.Uint64
 }
 
 // newWriter returns a Writer, which tells of dropped lines through a handler that writes to w too.
@@ -49,10 +54,10 @@ func (w *Writer) Write(line []byte) (int, error) {
 		w.dropped++
 		return len(line), nil
 	}
-	w.waiting = append(w.waiting, line...)
-	if w.lines++; w.lines == 1 {
+	if len(w.waiting) == 0 {
 		w.wake <- struct{}{} // it has room: run received before it took the lines
 	}
+	w.waiting = append(w.waiting, line...)
 	return len(line), nil
 }
 
@@ -71,9 +76,16 @@ func (w *Writer) Close() {
 		close(w.wake)
 	}
 	w.mu.Unlock()
-	select {
-	case <-w.done:
-	case <-time.After(closeTimeout):
+	for {
+		writes := w.writes.Load()
+		select {
+		case <-w.done:
+			return
+		case <-time.After(closeTimeout):
+			if w.writes.Load() == writes {
+				return
+			}
+		}
 	}
 }
 
@@ -84,11 +96,11 @@ func (w *Writer) run() {
 	for range w.wake {
 		time.Sleep(gathering)
 		w.mu.Lock()
-		batch, lines := w.waiting, w.lines
-		w.waiting, w.lines = spare[:0], 0
+		batch := w.waiting
+		w.waiting = spare[:0]
 		w.mu.Unlock()
-		if _, err := w.to.Write(batch); err != nil {
-			w.drop(lines)
+		if rest := w.write(batch); len(rest) > 0 {
+			w.drop(bytes.Count(rest, []byte("\n")))
 		} else if dropped := w.Dropped(); dropped > told && w.tell(dropped-told) == nil {
 			told = dropped
 		}
@@ -96,10 +108,23 @@ func (w *Writer) run() {
 	}
 }
 
-func (w *Writer) drop(lines uint64) {
+// write writes a batch, and returns what could not be written.
+func (w *Writer) write(batch []byte) (rest []byte) {
+	for len(batch) > 0 {
+		n, err := w.to.Write(batch[:min(len(batch), atOnce)])
+		batch = batch[n:]
+		if err != nil {
+			break
+		}
+		w.writes.Add(1)
+	}
+	return batch
+}
+
+func (w *Writer) drop(lines int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.dropped += lines
+	w.dropped += uint64(lines) //nolint:gosec // not negative
 }
 
 // tell writes a line about dropped ones.
