@@ -210,23 +210,28 @@ func (c *Conn) Close() error { return c.conn.Close() }
 
 // Conns are connections that read, opened when they are needed.
 type Conns struct {
-	path string
-	free chan *Conn // nil for one that is not open
+	path   string
+	free   chan *Conn // nil for one that is not open
+	closed chan struct{}
 }
 
 // ConnectAll returns Connections connections that read. The caller must close them before the File.
 func ConnectAll(path string) *Conns {
-	p := &Conns{path: path, free: make(chan *Conn, Connections())}
+	p := &Conns{path: path, free: make(chan *Conn, Connections()), closed: make(chan struct{})}
 	for range cap(p.free) {
 		p.free <- nil
 	}
 	return p
 }
 
-// Take waits for a free connection. The caller must Return it.
+var errClosed = errors.New("the connections to the database are closed")
+
+// Take waits for a free connection. The caller must Return it. After Close it fails.
 func (p *Conns) Take(ctx context.Context) (c *Conn, err error) {
 	select {
 	case c = <-p.free:
+	case <-p.closed:
+		return nil, errClosed
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -246,8 +251,9 @@ func (p *Conns) Return(c *Conn) {
 	p.free <- c
 }
 
-// Close closes the connections once they are returned.
+// Close closes the connections once they are returned. It is called once.
 func (p *Conns) Close() error {
+	close(p.closed)
 	var errs []error
 	for range cap(p.free) {
 		if c := <-p.free; c != nil {

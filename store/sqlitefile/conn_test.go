@@ -174,6 +174,9 @@ func TestConns(t *testing.T) {
 	}
 	pool.Return(c)
 	must(t, pool.Close())
+	if _, err := pool.Take(context.Background()); err == nil {
+		t.Error("a connection was taken after the end")
+	}
 
 	missing := sqlitefile.ConnectAll(databasetest.NewPath(t))
 	for range 2 * sqlitefile.Connections() { // a connection that cannot be opened is not lost
