@@ -73,8 +73,39 @@ func (e AuditAction) Valid() bool {
 	}
 }
 
+// Defines values for RevocationReason.
+const (
+	RevocationReasonKeyCompromise RevocationReason = "key_compromise"
+	RevocationReasonNoLongerUsed  RevocationReason = "no_longer_used"
+	RevocationReasonOwnerLeft     RevocationReason = "owner_left"
+	RevocationReasonPolicy        RevocationReason = "policy"
+	RevocationReasonSuperseded    RevocationReason = "superseded"
+	RevocationReasonUnspecified   RevocationReason = "unspecified"
+)
+
+// Valid indicates whether the value is a known member of the RevocationReason enum.
+func (e RevocationReason) Valid() bool {
+	switch e {
+	case RevocationReasonKeyCompromise:
+		return true
+	case RevocationReasonNoLongerUsed:
+		return true
+	case RevocationReasonOwnerLeft:
+		return true
+	case RevocationReasonPolicy:
+		return true
+	case RevocationReasonSuperseded:
+		return true
+	case RevocationReasonUnspecified:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for VerifyCode.
 const (
+	VerifyCodeDISABLED          VerifyCode = "DISABLED"
 	VerifyCodeEXPIRED           VerifyCode = "EXPIRED"
 	VerifyCodeINSUFFICIENTSCOPE VerifyCode = "INSUFFICIENT_SCOPE"
 	VerifyCodeNOTFOUND          VerifyCode = "NOT_FOUND"
@@ -86,6 +117,8 @@ const (
 // Valid indicates whether the value is a known member of the VerifyCode enum.
 func (e VerifyCode) Valid() bool {
 	switch e {
+	case VerifyCodeDISABLED:
+		return true
 	case VerifyCodeEXPIRED:
 		return true
 	case VerifyCodeINSUFFICIENTSCOPE:
@@ -123,6 +156,11 @@ func (e ForwardAuthParamsRateLimited) Valid() bool {
 
 // ApiKeyCreate A key to create
 type ApiKeyCreate struct {
+	// Enabled Whether the key works; if `false`, it is suspended from the start; `true` if absent
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
 	// ExpiresAt The expiration date and time of the API key: RFC 3339 with an offset, in the
 	// future, truncated to milliseconds.
 	//
@@ -180,6 +218,13 @@ type ApiKeyResponse struct {
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt apikey.Timestamp `json:"created_at"`
 
+	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
+	// is enabled again
+	//
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
 	// ExpiresAt When the key expires
 	//
 	// Example: 2030-01-31T12:00:00.000Z
@@ -231,6 +276,13 @@ type ApiKeyResponse struct {
 	// `window_seconds` / `limit`.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`
 
+	// RevocationReason Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
+	// A key has it once it is revoked.
+	//
+	//
+	// Example: superseded
+	RevocationReason *RevocationReason `json:"revocation_reason,omitempty"`
+
 	// RevokedAt Present once the key is revoked
 	//
 	// Example: 2026-12-24T18:00:00.000Z
@@ -244,7 +296,9 @@ type ApiKeyResponse struct {
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
 
-	// Status REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
+	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
+	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	//
 	//
 	// Example: ACTIVE
 	Status ApiKeyStatus `json:"status"`
@@ -258,13 +312,19 @@ type ApiKeyRotate struct {
 	GraceSeconds *int `json:"grace_seconds,omitempty"`
 }
 
-// ApiKeyStatus REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
+// ApiKeyStatus REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
+// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
 //
 // Example: ACTIVE
 type ApiKeyStatus string
 
 // ApiKeyUpdate What to change; what is absent stays as it is
 type ApiKeyUpdate struct {
+	// Enabled `false` suspends the key, `true` ends that
+	//
+	// Example: false
+	Enabled *bool `json:"enabled,omitempty"`
+
 	// ExpiresAt The new expiry; the rules of creation apply
 	//
 	// Example: 2031-01-31T12:00:00Z
@@ -304,6 +364,13 @@ type ApiKeyWithSecretResponse struct {
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt apikey.Timestamp `json:"created_at"`
 
+	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
+	// is enabled again
+	//
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
 	// ExpiresAt When the key expires
 	//
 	// Example: 2030-01-31T12:00:00.000Z
@@ -355,6 +422,13 @@ type ApiKeyWithSecretResponse struct {
 	// `window_seconds` / `limit`.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`
 
+	// RevocationReason Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
+	// A key has it once it is revoked.
+	//
+	//
+	// Example: superseded
+	RevocationReason *RevocationReason `json:"revocation_reason,omitempty"`
+
 	// RevokedAt Present once the key is revoked
 	//
 	// Example: 2026-12-24T18:00:00.000Z
@@ -373,7 +447,9 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Secret string `json:"secret"`
 
-	// Status REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
+	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
+	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	//
 	//
 	// Example: ACTIVE
 	Status ApiKeyStatus `json:"status"`
@@ -395,6 +471,9 @@ type AuditActor = string
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown.
 type AuditChanges struct {
+	// Enabled The old and the new value
+	Enabled *AuditFlagChange `json:"enabled,omitempty"`
+
 	// ExpiresAt The old and the new time
 	ExpiresAt *AuditTimeChange `json:"expires_at,omitempty"`
 
@@ -409,6 +488,9 @@ type AuditChanges struct {
 
 	// RateLimit The old and the new rate limit
 	RateLimit *AuditRateLimitChange `json:"rate_limit,omitempty"`
+
+	// RevocationReason The old and the new text
+	RevocationReason *AuditTextChange `json:"revocation_reason,omitempty"`
 
 	// RevokedAt The old and the new time
 	RevokedAt *AuditTimeChange `json:"revoked_at,omitempty"`
@@ -495,6 +577,19 @@ type AuditEventListResponse struct {
 	//
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Next *openapi_types.UUID `json:"next,omitempty"`
+}
+
+// AuditFlagChange The old and the new value
+type AuditFlagChange struct {
+	// From Before the change; absent if there was nothing
+	//
+	// Example: true
+	From *bool `json:"from,omitempty"`
+
+	// To After the change; absent if there is nothing now
+	//
+	// Example: false
+	To *bool `json:"to,omitempty"`
 }
 
 // AuditMetadataChange The old and the new metadata
@@ -589,7 +684,7 @@ type ErrorDetail struct {
 type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-	// CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
+	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
 	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
@@ -763,6 +858,12 @@ type RateLimitSetting struct {
 // Example: ["keys:read","datasets:read"]
 type RequestedScopes = []string
 
+// RevocationReason Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
+// A key has it once it is revoked.
+//
+// Example: superseded
+type RevocationReason string
+
 // Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 // `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
 // `keys:…` is refused; all others belong to your API.
@@ -787,7 +888,7 @@ type SummaryResponse struct {
 	// Example: 5
 	ExpiringSoon int `json:"expiring_soon"`
 
-	// Revoked Keys that are REVOKED
+	// Revoked Keys that are REVOKED, suspended ones included
 	//
 	// Example: 31
 	Revoked int `json:"revoked"`
@@ -796,6 +897,11 @@ type SummaryResponse struct {
 	//
 	// Example: 2
 	Rotating int `json:"rotating"`
+
+	// Suspended Keys that are suspended
+	//
+	// Example: 1
+	Suspended int `json:"suspended"`
 
 	// Unused ACTIVE keys last used more than 90 days ago; a key that was never used counts from
 	// its creation
@@ -840,7 +946,8 @@ type UsageResponse struct {
 }
 
 // VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of
-// REVOKED, EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+// REVOKED, DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that
+// applies, else VALID
 //
 // Example: VALID
 type VerifyCode string
@@ -864,7 +971,8 @@ type VerifyRequest struct {
 // VerifyResponse Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND
 type VerifyResponse struct {
 	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of
-	// REVOKED, EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+	// REVOKED, DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that
+	// applies, else VALID
 	//
 	//
 	// Example: VALID
@@ -964,6 +1072,12 @@ type ListApiKeysParams struct {
 	// Status Only keys that have this status now
 	Status *ApiKeyStatus `form:"status,omitempty" json:"status,omitempty"`
 
+	// Enabled `false`: only suspended keys; `true`: only the others
+	Enabled *bool `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// RevocationReason Only keys that were revoked for this reason
+	RevocationReason *RevocationReason `form:"revocation_reason,omitempty" json:"revocation_reason,omitempty"`
+
 	// NameContains Only keys whose name contains this text; case-sensitive
 	NameContains *string `form:"name_contains,omitempty" json:"name_contains,omitempty"`
 
@@ -1002,6 +1116,9 @@ type ListApiKeysParams struct {
 type RevokeApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Reason Why the key is revoked; `unspecified` if absent
+	Reason *RevocationReason `form:"reason,omitempty" json:"reason,omitempty"`
 }
 
 // GetApiKeyParams defines parameters for GetApiKey.
@@ -1172,6 +1289,20 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
 	}
 
+	// ------------- Optional query parameter "enabled" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "enabled", ctx.QueryParams(), &params.Enabled, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter enabled: %s", err))
+	}
+
+	// ------------- Optional query parameter "revocation_reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "revocation_reason", ctx.QueryParams(), &params.RevocationReason, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter revocation_reason: %s", err))
+	}
+
 	// ------------- Optional query parameter "name_contains" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "name_contains", ctx.QueryParams(), &params.NameContains, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -1260,6 +1391,13 @@ func (w *ServerInterfaceWrapper) RevokeApiKey(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Optional query parameter "reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reason", ctx.QueryParams(), &params.Reason, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reason: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -4316,232 +4454,244 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H17cxs3lu9XQXF3y3a2SZPUwxZVqSlalhPFtuTokUwSetUQGxQRNQGmAYrieFR1v8n9736R+03uJ7mF",
-	"c4Bu9IsiJSVxZrxblZHZLzwOzvv8zqfGUE6mUjChVaP3qTFmNGIJ/LlHh2PW3JNCJzI2P0RMDRM+1VyK",
-	"Rq/Rj+d0oUgoZFNpmbCwETTYDZ1MY9boNdyvjaChhmM2oeYFejE115ROuLhs3N4GjXdySPF9xdefjhkR",
-	"bE6u2OKJIlOqxwG5WBAe5T7z/LrznE5584ot1PN2Z+cF7Vx0m9ujdrv5YrgRNXfY5qi5RbcvXgxfRjus",
-	"PbpjPMdUs3d8wnXzg4z5cFE9roRqRmJzG5EjosfMjDIgfES4JmOqiBSsR8LfQjKkcawIFySch0SxoRSR",
-	"GoinUUJHusmZHjXHWk/NDMw74ZVNuwXNTvvZQORmO2hcscWgsfvb1512e3f+9XZ71ekcswnlwvxcmtCP",
-	"Y6pJAtdVj4SJG7SQ84BQEREaxzAXekm5gLnoR5xL8vVmd1d/vbF111SYThbN/kizpDyHExwN0ZLMKdfk",
-	"go1kwggliXnK/27H/8pIJhOqG70GF3qj2wjcZ7nQ7JIl8N0ff/yx2Z/pMROaD6lm5Y9/K+fmw9S7iTw9",
-	"frNHdjqddkDMX9svttrPctN/xWjCEpIwGk++HjTolF+xRTRo3LEKf2/2p7z5li2aB1E1bfLIo8ldQvGU",
-	"ThOmmNC5ITzCccmGc0gnrOYQ0wnLHZMpS4ZM6CYTQxmxaOkYh/y/uu0pn7KYC7byYI7moopKzGikuXT/",
-	"4cyUlhOWNDe7Kw/mZCinTFWPRsG13HAUm1JzfiLD7dSUDpkqDikgbDLVC4/fCAmrkw00opoqplUvYTQi",
-	"6b/mCdd3L+Mx+23GlK4ksYPI0PiIM0X0mCvgFYYnmPErllzzIXuiSCwvl67j5tufu3//fuuHF+83Dj+c",
-	"bh9/1/3xp1cbe6/33ywd3G3QiLm4gsX8hum3rIY/X7EFyAqtUF7IKUtAzJgZNS6Z7k+5eThomLWeMG0l",
-	"npEyrSu2OBdAzY3/TJiaSqFY60JGi/94ziNYIfz0maKXNdxAjjQTbkvJnCpyzRKzaEsGg6+754iO4ogl",
-	"+9dOiOdHBBcJw6vF78dc6f4s4nrfXc8P4LcZSxYt5KcV3xfsRlv2fC2vWOWO4CW3HKURJHD5YTtyLDXV",
-	"1V//hl+n3yYUVArFhgnT5YHASx42kLNpVDeQvTEVl/XLMIMnH/b1HwyVLSq/jpfg60uWAMh0kQ4iQUbw",
-	"SkbwRjPs8rftq+B05kf9li3uEgsJjCjkUWiYIDUr0yIfchzZbBrcK4YsIOHzkGgpeySkzy9CwhUJ6X91",
-	"31yEAaGKXCwGIsTHzo4P9pxm+9S84Flo+NR39JqewFACEv42k5rBxYAoOmJfDxqDBt73YaHHUhj9ZyDC",
-	"WRK3PlA93ldDOmXe276RLdIn1zSeMfPPs7OD18QoFeTpy+Ym/H+n+8wM0vJCKgiPAjIf8+F4IARjkeHd",
-	"BEbMxWWroCMNedOTfdwsnaGERtCwdJCSBO4VT1jU6OlkxpazeJCPR6NKQukLJyP1mJntoYIs5Cwxv+4S",
-	"HHJo1O0ejSZchEvkIwwYGEg2Ynh3jsn/Z8JGjV7jP55nhshzvKqeoyAH0nJUB5T1ikbfw3t7xn4R2siX",
-	"3qcGnU5jjgbF818VWhV2cBkzM3+o2WRCzZ+GFBNmdkhIombDMUlJuBE0YGPxG5EZ/MHhD/13B6/Pj/e/",
-	"P9s/OW0EjYhpymPV6P3yqTHiLLaH6EIqsycTplBINOADmlACQ8g+gqKfK5Kew10SM3rNjGSXM924/ei/",
-	"xr6a3Pt16Zk+59GdclhTPVON3ma7DTuw2pbtJ4lMju1m4dZVGFA4CDOPCY3NiWFRYLgB9ebCFZknUlw2",
-	"gqVWadVg7P3P8zdXKDfLHs7dCxN5RSP705qEd2E5aEZ3fTJNzCYZNS6b5/0Ijt1MecLUOdU5mpvMlLGE",
-	"nHY2mulZwgoElT1Kqm+/N8EEX07b53LaDPXZ01WYQfB5HjIwmdY8YkM5weXyqG0unYXFBUET6X5EBm8p",
-	"Hy5DFWMZR4QS+HyPgIFFBnn7a9AAP8qgkbCpTLwfVWrt2XEWCBB+JL/Tpz4XUSBnGo7YhKuhFCN+OUsY",
-	"6EhUs2uWeK4MHLlRSbQ5YVRdKaNtgQVsl+XzIeM9KUYxH64rKdAaikpsE8wXroi7Xqbkt/s/nR/v/3D0",
-	"dv91jlKpewZeMaTCkNIFI0OwR6JdMkyYIQu0jfCU3IcydsysNb1iojx4UOC5Ini5PPbD/vv989P+2/3D",
-	"3NBzjxmLngrUSs1MUuZrdMRdMhxLw6vtHcDuEmd4Ug1PjHii9P1n97h0n5tb4Cyh0i5/JtQMU1qTlK1D",
-	"rUwNRh6ZWZovJ0ypSnJ+dfT6p/P9w72j1wV61u4NeOz3cEDNfWtDBahYUEUu/8Gnu0QxERluMRO5z92D",
-	"BjpbZiW40CwRNC6qcxezy4IfrFLanO4fH/bf5Sak5ITpMReXZM6ERnFMjKK0SzSLY3glahiWSLyx32ci",
-	"W6ie6XEitY5LGyQlmVCxsFGAOddjQskFjazXojil06Oj8/f9w5+cBD3Jb1bt2/ofDixDmjAySuQErUwa",
-	"RWaPdolOFlnEoUPuKa+6yJWkfEcT9NZVk6IZZwy31FCimea7/vE3+9W06JRno0dLpcn2JnnLX92TzjbM",
-	"mGeCXlMe04u4YthG5l9QxRw7p0LNWUKEnFeM/+yw/0P/4F3/1bvy4OtfhLEfw02BMqnKBEa2NXRk1GAv",
-	"NOPiQvckTDvzKyHnFVIEB0Am1Jz9a0YuGBNkQqOqTTs6O907er9/fnb49vDox8P6iY8oj1lEolli5qnT",
-	"zxgNxAgUOdNDiazaDszIGja8IlmcaSFnJGFTRrX3gvsvweMJmr5Y4P6xWLEe2exskKdAr9JoVkikzwKy",
-	"2dkiTzP2CCRtfu7ukKcVJ3ggUobgnVzB9FwmVyjK3EOK0WQ4ZsocDCmGDDkA3A86HcTnkIwGooKOngVk",
-	"q90mT2kFf4VrG+SpR989UkHUA7ESVXtDqaLoFimQVG8g9DKidGRSphGuMRjqyfb+cMimmRCriNKaddvs",
-	"bAUk5BCC0YswQNEg4kXqQURlh1qmZMeUc9G5p++IAj1M2SgEa5c969/6YDXljUwueBShCrqGqiJdwDBj",
-	"OEdmWTM/JyxmJEHlrGA3b46OXx28fl3QX+G1PdwhirEgs42Ft4Im6DRbq80+ghthA/mItaTLxkRMh1fK",
-	"GVWVusrJ2Zs3B3sH+4en5yd7Rx+K0oMr6w72pqZdUBMn6eKN9xz/42rcVre+pjGPyMVM4+JL7W3ro2nb",
-	"VVkDy15Quv/BR+GQTtips8bWOApfLLh7WXCfj6l2KHU/mnCtUbNfY+shZafW8wAqA9fKy36qoIPj/un+",
-	"+buD9wenFWab0/mr32boodNuZzlT221SNAQ27msI/NnsMOel+2w5Ym4RzAGs3qnUXTGMuTFZuTK6kDUn",
-	"yVPDxnD+nnAvqTwP1DBcZtud+kU5Ba4mz2+lt7j7H6TkfAbSQeo3cibW5RBXrBDQObRxnGrfwNv9n84P",
-	"j07P3xydHZa4QT4QBNaAC2cDS1Vp4D9xcfNCqhZYFPc8S5uPeZa8VYCjAZZhLMUlZCTmVLvPSk5g2kz0",
-	"7+WiTrJJe/47u0eQzmbv8FJ1KidydNqvEnIu5cu9xVN64O3WSaAMaU/khAm9S2aKWct2mDCdRjguJbJa",
-	"fBXEPIwg/FwUoPx+w0jNxH+dKV03+8+H/FOO/kVNKvhLfxciqZxIQYkgqQ6BbprQ3Hse4yZ9vdndCQeC",
-	"KsMmRvAoVwQH/kW1eCT/yamU76lY2J/V2oIBYs418QR7FZlbxFMv3P1jCu6NcmQZp335XCZXQCJCrh5i",
-	"6H4mRyabHO5BaiVfcRGV3a27WPBQ7YJ/vCPxJ9HjmaAzPZYJ/8faXBozm2q0lDFVxN1QJr+94/3X+4en",
-	"B/135/t//3BwvIRFey/aJexG22CjTECkp5rfvTWWDoYcwUIrad5uAMgJXUbvktnYZJdlAsfGOIzeal8L",
-	"vnbnzHaaiY3exkw/aGYTrpR1dxdntnwm7w9OTg4Ov8nHUc3iU5HOhipy07TFYT1ysr93vH9qdqZvSQpo",
-	"p0dsJQ5ef8hklurFoBHWKsbezKr0Y3+PvBftPh6RPaotBGaQnksS8dGIJUa4X7GFCpwlh+RsB/wv43JN",
-	"lxADOpBDvwd2C7CrKOJmhWj8AfM+uWFTIxorVgrawT5raa2eRtCYeo988tM9KzPr4ToQN4nAahIR0Twr",
-	"wrKU1IPKtI2NjR0blhdEjkaK6cDG2QYCc0ADopOZGKJJJMmExzF3QbFCwnq3vdFutjvNjc5pp9trt3vt",
-	"9s+NIKuzM+NpmrFktXYu5mToXdOI6jtJ8L2779ZllS+/H2oQboMsyLNCxnnQyHRP2L44PhpBSuCyh1NV",
-	"7oRpDbP6WKMSPym500Ixi+PQqi2C1aTam5swJQCz/O0iyotf2VA3nIdT3TVLS7ksssVpyL5cAcEvDVtT",
-	"4FHax4pvIY2/40qnDKFEkG/h4As2Z0qn7vs8Pbs9r1yoTP+ZYn0U12xy5/xwZBmbChoTenOAT3ba7XQu",
-	"NEkoKNxTeslFWom87NUfsjuLqwYTyb2rftXqV6yP/NOcSTnTYDOlsj2/cMgfokpG8OO4UIFmby4c1+5W",
-	"s73d7G6edjq97svexlar/aK7+pFdxopyI7A33sUsWu11GMZlQofsnInojgFME3bN5cytI1FaThVYCVxc",
-	"7hJ6ocD+BO7ovJKCZbZEcdjd7WanYxatvXOfYfOKsspDSHVFf5fahUKi6xe2inhru/ssIEoSHimiZKLJ",
-	"xQK30zx7j4redJizGaSQlUYYU6XPZ2pV0jK3G1XEmO02/6nTJuZ3zdLlnQnNIZdNVK/mxmmn3dtYfzU/",
-	"L6kxTdiI31RzM+B+Zo8TOtQsSct+kSoDI1sTNpSXghutDj3iQurs9GerRq/O26en77570d2uWpO87FpJ",
-	"YjUyBbZy0z9gFS8m8VRmqhb3tAts5eV9TshqQszJrkyVXUUonOC9Rd4NB8GKPeeot5uZjscjtvSbgc+F",
-	"V5SY6HZfUyu0KAPoV90lWeYhXZALRmI2cskieSGBTNL5BCrLlWNpM99kHGU8kscxcr/sVL8gEV0opEqq",
-	"ARiCj+wB9yng5famEbIleIUJveGT2aTR225vvjR3TLjAH9qV2As163eSbneh0BhNJzOm1CfNYsWIteLN",
-	"hTDboRCM5ylVKr2xv3d68MO+mYowo/qlkf6QOQKcgfbRJ/n0vhIt2+puqO5dc8sBmcPYASAWdqEkAopJ",
-	"kaMqDSWlCu3xtc0EweYolhdITcksRigCJ1oInU7jRVFkdz5b/f7fTmOvOR4/cj0+gVPsK5mrrUdJcf5U",
-	"oCorjKoF3CyOUz+F5SNPIfktYXqWCIjYeuQlImRnXIpndeKte/jim9d7N9+dDd/+2n7d7nQ3Nre2X7zc",
-	"6b/ae73/5ptvD757++794dGH749PTs9+6PavfooVcpp3TFzqcaP3smNUcq1ZYsb5P7/Q5j8+mv+0mzvn",
-	"Hz+1g87O7fkv7eZOv/mzufRpu337n2XyLYgLuwxlHv+x2poHCztT5W0JOKiaoPmpsZwLG90zGzmLuO4P",
-	"q5GRgC0YvSsCLVW6svkwZvQq7Hmfsc6iqUw0c2XnhIkoi226TI6BADlhjr95PBME1sK37DD1SCBaQcNF",
-	"UxtOeWgEDTOKPHNMby4zRztPWYPW4oABzGjp0BzQdNChK4kIe0TJCTNrgX6M4ZAphQ7MLBe4RU7NLKn5",
-	"FkINmHFi0InB3zb6zLVi8ajo2Eg163ZnmWbt0dlTN75/InG9oc3Rx08vb582/X9v3j77tHGb+6nTvX1W",
-	"JsCgcdO0b2+WS3x1CvxD0wVy30/XGQEoVK2p/USR7Kyj9WMD8EGazcQToA1IomZzRD5QLRKOEjkJPdnE",
-	"R5AdnTAgQZdvjanQAQm1DAv2Ft4g5HyXXEiziwlL3yUseAmRo4GQgGZyzRLFpVCOqG08CRToJErH1XcH",
-	"IX/QcHeXiculPNIs5imfMFzQSkt0zedXFY3wqJOP2eOrSEn8KrvR2WOrmwnwcCorvTfkLIY1J72a4IMH",
-	"Uei5RytFX4phU+VRsUn67nyUNp8OV3H9+Fz5NmhQx7dWeQbPoQ09Vh/BIY1jljxR5OBDFqO0Z2BkY+Xp",
-	"ofaZU2en22q3uq1OFYtdzTmE5/xxLfNhxm/uXCHHm2rcIyV/yC44FxyqEVZeXIJwgkCIqmbeLzoPcotc",
-	"scU5j+ohp7QTzFXL+Vi+md/R4+2Fjuro84kiftxjNfpcGoYqTfCaV3iDw7HW0zBAHceqNGGahuq++kRh",
-	"FbiIeiRULLlmofN7IqYFeGCMgBwIUNPt1RBjJEYR4FcM8wekyNcSoV5QUAvMqO7UFWEfwTtg2UxKSZmr",
-	"wXoe3JFxzAVX4+NSfrfc/46wXvf2wKeCF33wWEi1shc+48l3e+ABSazsdqJKYa0/CVF7CNFPRo0tUfbd",
-	"GrVBSDKRCcsQzx6bE1S5/Wv3qCCtq0EJrUrl0Lk8N1N+o4yatY75rOXqd9dK1aLcX2kKuey39SeR80ve",
-	"PQvv9tpp5HSIleaQuv3WH3/mm7x78Est+oLWttK4tTlKdaPOP/4KixOzQsbykfIU+CXgZCU2jvMuKGKQ",
-	"n7TsY3lboO57zW7loaxZvUzpXG31UJ35nVfvwcGvR1/fCt/eOiOqWn9IFnkNeDo1bgwHP4QGprHhEXKn",
-	"tP4IxFO1fw5HKyjDMyUEkzVy88yhZVU4KVU1rmfFcHk+KFMHoLVcerj5ug9/rFvHpTI+WRBmbvJwc8AN",
-	"BJ7yFjmAoU9jygX57uTo0FZBQwbIzubWC7OIFzGbkEgOZxMmdA+dQmpMp0A0aHUDGKDRci0wtE01JBMW",
-	"cUrMsMlczuKIqGnMMc0dRgWX0Hy/ZIIhvC2m/aoqWxyzopbuQAAqJzUDv0zopEUKQE7k6Wa7/WyXlHPG",
-	"goHwfuy/f3XwzdnR2UlAyolyud9sBCD/uAs5PN1sd57tknKRWEDS0uCA+Fnf5pGNZ7sDkSuSCciH/um3",
-	"2b/NXZvPdsn7/dNvj17D7/13745+xOe3nu2SrPAywHfZIQXEK1IwN+882yV5KAvydLOz4X61UCvmty0z",
-	"LH+sASll5JKnm90dmDEimpCnW7DeXjF+UKyYN/dsPGsNhHcTmTAqrLepsiwfC/KLb8JsxPmYGbaWK8Q3",
-	"D09oxCrr7lvkkM2JIS/lAmc0ilhUdPeVUcFKjCKFCSvB7QpGmNCGE7HEsgt3yFdSm32umdObuxVq84r8",
-	"yhzXMUYQR/yGcJ2eH5aoQhbBCpiA5YjzEttx/7cZjdHP6tuOVbx5PUtR1cQBvQ9+e3r6gaSh2vRD1eHJ",
-	"ighkzufvXuPWPEBGlZt9Ffs+EDqRasrA+vMAJEvAq0f9mR6TbqtNtLxignD/wRQ0E7wgL7a3u89KjBMe",
-	"q4Ea90qL8EwMGb+GEyYWJPUyP2YQpkJnuWLi3Px8PuZVnrqDSyGTguME/fnnOLW7pCnetcIm1GZf3b0L",
-	"+OiybTB2/nXlmWQWVJe5d7vqW/B885HhgQjrYTFLEN3dgvE6VSdbhgspY0bBHYnydJmD6okqts9Y0SlV",
-	"lfe1xKuIU7NsBLJJbfoBUVwMGensvGjnejK83Nlu73S6xUO5vVlxKIMGXyffbZXPv9hqv9je3OpsrfT5",
-	"tIa8bo3RbKxE8q/H6K/kb7OLZd9xvqM6+OXS+2aKJaIWkBtfmmZ+rmTmFU6fpfuq4/eO0atjcNutnQ1d",
-	"5FwjKFwunrmrumYAlY//cVyvsERmmMvXp543nY6puFK7hGsSSYagtIounBrkV5CaE3ApZXmZavUF287H",
-	"labmFgU+bBavRQ6sJ3BOlf+9LPLIjR4HKUVG+5HJlWrduSjLbJ/3Xmismmw++dH+Lc+36Ctr/lR/snDm",
-	"4Nwl9ELOtGMdvTTXqdsGLY6bk2wOBThBO0aB2mz7SXw2T3cghliK4F0LbBwSVse+dqvdbpG+4xRpcDJh",
-	"o5kq6aHGElL6fMgEFF41XpjtjCngwCfSKof+UngaYraCq7VmsXkbAZkJ/tuMEToxeiMkAxg+80RhNjbi",
-	"S4GXVadV24CSbzRZmgC30wy0S/NHC9esu7XlLcyuIZGq9RKSzMdcG8vT8EuzaowDbTMRBfDNsBVC+L/V",
-	"CvEHH3c/sEDNudyFGlbmEU13awty0dy/8xkjT//W++V/WoOBGgxu2u3mYHDTeTMY3Lx4Y/7cefMRrtdc",
-	"+8pcqXvw2d/+ORi07nr9P2tf/t9LX75eEoFZN7MjlIuKnUkxNc3akYuE0Stwbi5ptOPJKGjNYFgvIvz0",
-	"CCVGFAGkAyWa0Qn+r6BCQ55GlouGEBADAaloAWCUGGLNGi1Ab4VYzss2XF4Yftnth+/2h1yRREn/goZb",
-	"MQdY/8C3OC+ZtrilFbGn4SxJjN46rZRKbcjZHM4SJZMQpRq/zqeQd1aw5KzlfT5lSc2HDNUBg8aaEwGd",
-	"CC5zYrDbXulLgt3ocxzx8niWnVXgQQVBoTKPkRl6K2feCSMreXQHApmxYAXy7//Mxmrysj963WWnnWky",
-	"Ouiy1+3vTy+2D39QXfa22j7TNIYFUjVb4Vw0E6qHY4YlfZU7FBitRMAaqlReDOVMFGpQNta3w/1RBnn6",
-	"Ke1zlUaRq+9fMwPbQ8LEXjlA5yOZzGkSNakxHIEdkaff7B33n/VICDGw0OFfgm0HWPSE0eF4IMI5F5Gc",
-	"uwTtkDx3j1Q5RtNknerofMoLs8+Bn9bVuJtPEvxg7gQtT9butOH/vGztThXd5ydSPcgYWC4y9vI4tpcO",
-	"wyaVLxtEgVBc+LEwsqU04fKA1yONh+QIg05tT7WXHhugV9O2wLR13rjNNg3yicIPIaEU84y/EM4fQziF",
-	"vOxya0psQGGYeUKFRlRD+BSoRVyQEG8JQbtxZX+Qx6J6tnvk5g5uENDAJBgIc2tIg4uQCEaTeOEaTFlv",
-	"etr4wtoaqLYbGkLRnmJ0sqlCcHTN44GAkBGO17DshE1jOixpVmDEpl6LvBfjo+fjTncEXtl0DjxPE+t0",
-	"Xy7RxH4ZDG66HfOfDaPldF+Z/7w2f26ZP7fgzxf7H/973WzZacKFNmeF9E/2Dg7SNUcfTWDXPiDQHkzB",
-	"SbigwysVUzXGoH7mk9/eLPjkgwYaUPa6OYy3QaOOOrDEw7qtEGK254OI244XZukUehwNMQTGwAFv5EZr",
-	"41nLshOzAaHLbELo1TCw11BYYZ6Tz3ywxqOI9mBPv1ig39G98v/9r/8TesbqLhQAwR3K4p2ZFwE6Sf/D",
-	"wT2p5r7k8TvTxGPSAoJD1Pt5UkXDWtw2sSnTqeGikSTEzEfYpLLVfNBvc1Z8VvCU8vQV1VwPX2XZB7K6",
-	"qfQLL1Z/PxeX50pW2Rs4cM8ngeOBfeOCbLShVM3/7NZKn/VAPJZNK0PpyDTZ1QwRrHipgvj2p4TY8+XC",
-	"5bQoL2eYrPThmTCHdvln00pezKCDeP8OLiWhl3LXYpumia6YUw8PgG6vAKAIBYlTZPJsoNNZX+G3pJzR",
-	"XLZN3noWSSadcZXYhm6re2bI1fpGxIYcCgxs5ygCbT+uaVw6Z5YZVjlUHXNc196ByGZSMzK45Jx2blSB",
-	"UYvGMmZkwsVMA2bm2PBhLsjZ6d7j5nWnYET5wb1OlwyJNxzKiKFF6FCHsvhr917h18TiG9nGJ6Pl21vP",
-	"YLOhovMX0WkuFvW7XJ0hmw/1Z5sh4yhNtsXiSjhYQEfotgc4vAVUda+UE+DRa17kVKQEuHGsUPQLer27",
-	"3xBVaCYaggNnu22oaGO73b5T1a4gYC6GbEmUDqObxpCBNO2EXLBLCqhTwEfqCPY+gAtFMuIIGltapaA+",
-	"kReb5+5VZiVlqTrclvPDd3OtLQmYf5pQYr0VaRkgVB1nqelyNBBp/o5LOKrIKgJNIJdNhJJpOo0hYAGv",
-	"hVOXK99z59DH5M0kWSaqK7Guc5CVufo+99oSp8B18zIe7hX3k9bVcv+Q35+R6/A4QDx14UK3snUczmUa",
-	"uFCIy3ayKB2AUqcQYsLo9vnSPce6uSI+pVTn6C2bnXdusHxmfdwe6MpyDklg9fzMgVMg5rhHp0ZhAdDd",
-	"uVGcplQpm08G1o7tUOOO/5oyukYMupXP1rBwPNKUjcJWO7kGC1vec0NSbDhLuF6cmNViHsxYf2bMo0og",
-	"oSceehD0Y06zrmxD5hQiLxshxf7f0ItT8WH120+dv9qxMuugMos8l0mEcg/iPK5RAk+ze2C/YTHMB7Iv",
-	"Qz2N+S5g8q3+YUouEMXPORmyD8DvxS8gquJIOkxJin0a7ZKc+g3XXOlLxKaxXExsMUuhtTvkmgQQ/AjS",
-	"/lFYGh24Jhbm0FmfsY21qtZADMRXX3kodFyK1ldfkRMmorRLEgQLSkiGIZHGMF8GZhhiMM16dHwnAVni",
-	"IxiIkpPAaMMRQ/wJ6rkqbJc60CLSHrg2Wp61PuDatTrnwkzEEX0TLofkKZtM9aIHvBmToa7Y4lmL9IX3",
-	"UkwQdQ3Tr9hiIBQFQ2lhXzudXcR8GNo1hSRKZdbSy47GdvEF4NAQ2UaI6X1mNax3wPyJhxi7wGdZfmFw",
-	"ZwJ1K3sNsQPNg3mk/GEgFDoeKGRSU1tNZxObHY28oTyeJdYxl+Ikm/mdiRjq3X2ijbgyr1Q2WVsv6+k3",
-	"EAAqa5RTiykLYafNrsUFtAMtZwADmXhwryHhQmmozBoNxGa7Y3vj44Y6DyXgrbhZnVm0US6ms1weBMwr",
-	"YsMYMgrMjGa4a8yrUQ/IzL9nIDDPl0XFSgAbjpwJdjNlQ40dzjhTONF2247mlE+Y+uorNPAtNqIhQ6Oq",
-	"4sKjOYXr4uMgYjatFSADEdZVd9igTsyHzIpty3L6U4Cz7LaMsj1LYsupVO/58/l83qJwuSWTy+f2WfX8",
-	"3cHe/uHJPjxzGzQ01xj3+3BAwFfxngp6yQwtGn5jDCesmW/0Gp2WfUhOmaBT3ug1Nlrt1gYiGIxBsjy/",
-	"7jy3LAdxhKpQP44B10OlQH0MzhqepHzNYQZoZ6GanWcaHHAQTiQ0jgfChj9b5Cc5I4qlYFPw/oXL3PGy",
-	"C3YtmfoMS2PrvhG+Em7DWKW1m4HYqdHMDe+A68g4Tm1toTOnkaOD4gBcDu2WJ4qEXpg3XBLOTScUWAQ0",
-	"KvKpnYK1LItKPSs2uGrtAngagZ9TQ8GQOiYDW5gLsC/h/FigFXZDhzpe2GBOWhRiC0yBz8zHPGYt8oFe",
-	"MiJmkwuWqIGIJFgqlzOaUKEZouD1jFKIirTtx8Q8z5u5AGF/n49+jW4l7FFnhmt2WV4zMpvCWTQPqSs+",
-	"BewOQwtTM4ypmQaUjRgNVRGQDHhmUlFwEDV6DfM91H2gPi896LUAN9ktWPB8NEIVp2zSxwtvblBY7iHN",
-	"26op0KSwv32qSKXp4asB6RbRyOoHgu4UUKJszoaFfNbsRu+SIVWsqZhQPPWSZQlPNWM1/3PuXpYb8vI8",
-	"mZJpfdeoQ/MlTNjCU1YxhQAVQ2M0m7lgHwl8GhHYwoEwL+BRmB4NrltkjypfrSQx00a1v1jYvwKLHJIY",
-	"2TMd0wujLCpJwv/7v0NIoBxAnxHkPeHJSQhkCF8EfOvcuvYgrcEVVSU6MISsJaGaxMxRrT2baSZNamzY",
-	"Axqeh+RpSK/Ou+EzW7yeMHDWgbvVMifGL8c5nEDbHrPwmm78a4haEo/SdcFWg8rxrxY5ZTfWEE4XnmZ5",
-	"h+ZgViUeGoO4G//aPersvaojd+js+bvSjg/VxpUr6EG64RNm9ncYz6DtpfUMl7Efuu3uiwrEsqoZuc/h",
-	"d3IzW83PdAcvmbOEeR724nRyodpK57rV1HznehmAubvdbL9cZboZyOejTTjUyYyFtuHlWuGMXRKCF8g9",
-	"DEIDvecww6oJeJ7/UidTz8iuxJXKSW+jJwjCaBJzc2ZBOgfoixSaixmz59gsPOwfwG31CT6P+zQQlnxA",
-	"usGcHKz2goT5rKQQExlhoqmy4AS9Q+Cai4FA7cNmGFlXBgPmaDSjLFkbFSH1BI1KcqAJuzEnw1h98MHW",
-	"+slhVStus9pqznzHZlmsc+ahgDdTQALUczoePhqNlUXyYiM6i/WuNze7gYVswKqR2+ywCgK/X9ZK9Uxw",
-	"EmYLgeqnLIHJ7ZJuuxoos9uuHm4hi23lgd8x6I9Bw5UvgU7fbbfX7KrhkifzDQ6AkmEbEVmNq1wjCgye",
-	"/JIHrF4GPu1jcS2rlIcmByvWMOUxjZdFwTwwrtuM9HO54xZYp5Bj7MB/C/C8zhOcz4Dw+uN+zEoZHZCo",
-	"2ao8Jnk+T7ZTzmiF3H8/gbNzu0Zfhwos94rmDkeCpft8hbr3Z9LOaxNJueqhlOSfv6LR93DQ4IHO3Q/k",
-	"+s/AQxt3P5Q1oYb1A65191PgsMq5eeHI+A7eXz4atuP7Rn/5aAglO4xm/1LvopHY9BIIzzkFDKkVHXCN",
-	"nkeXt0FjKquqU9HF6ZqbAnSntf0zuMkWOdEODwN/6fn92m26GaqoAzGmagwvsv3+1FjO0xZ3YIz/aD0G",
-	"IZ4g2+/cZUReMp1zanq5Tc6vSRUZ0cR6pgfCy510+ZQT9DMMqXDpeWZ01mOqXXJW4cFdlxBlvQ3Z0xBQ",
-	"AKcn+Af9xt6Zl6FkzCJbxJ3OqolfyWixJndWE6MgqEJzukMcRmTRfn3OfBej/blRyQANlYK3mLPIKLmF",
-	"XorYqlkmmbum/+HA+kWEJImxbxT4jtcdi4+TmC+EsqOcyAsesyadTmu5dB710P4BsrOYiLrdvvW5dyFn",
-	"bW3mapvB3OYDPzYprCCXO2vuvOvuUO7bjaclSCFukMDBxLSqZkXnqD9RTv8p0teCGj9CHLgkyNelkgr0",
-	"5gpB7FCWHbqdmkGV/GgWA2L3ownld3K4tCuKezC972GCPGjEXFw5f/Pb+oAx3Pb8G7znNrB3n7nS1rse",
-	"wRvTdL87P3Sc3pY2kL37mfS2W4eXfOczZ+ltjsMu7nzmh/S2tRQhl5Xxx6lCm+2du58wwuoUGur/4crT",
-	"nt9k2B6wNXUo5ChmHH745Pkn19j6FhUraJtXEUwxRKbSdPApSybUzDRetMgR9t0Av2QcO+UryLfiAFde",
-	"mt2BlZNckVHCGKpVu9iCVc6xeUCLwDeNalNowWzDBK7cy9f3EBjK6BQXMlq0yCn06hYS/5nT2zwlKcjC",
-	"2RDxAce6mYnVtazvM3WAZdGGKo0Jr6Qa03r+/7dsYQFS1woVPNx4vrtxNm4g+ECEnBPIYn2wVO78pa1n",
-	"H2J6WWeZtaxsl/S2tnS+q9uxd4hqWnh9sZfvEBKbKwgJqd8ACMgfLiOOXS7PwwREUB1Of8NF5Ezsi4Xt",
-	"fgARLXOOWqSPJuUIbsuxyzG2gRFyDnEll1Y6EFBIlLAhiJEcj7fPGVlRxWIvmf6r8des5KVojGoLhgYJ",
-	"45+JofMXc0jWNbjt+0T1ZW3/WuLqi5j61xRT3zB9fxmVOoKpHlbk39pWDWmcttQ0hiYQ6lVM6F0SfroN",
-	"i+YEpqXaLCiuMLMB862AINk1E4WIZ86iAHdvi7yX19w2rsulCkA418VjbVMfYfOkEMGSTMBm4doFqdHn",
-	"TPp5Iwj90hcOWjQaCIBRfVQbxyULQ4qpd296A42iKvGMDoU/QULf1zeNzfGLssN28bjTMV3uOocCycHZ",
-	"+e805ruFsUvfV2bszS68YibAA8zK3fUzJAeH2pBttf9q358sZnG8NpO2vQFX8gu377XqVTZn3cr/e1qZ",
-	"91OJHl8ap+0cUZX/bEXzPR21n7uDck2hvpJHc0+KUcyH+k9waCIi9kON1Xpv5vMk7WRbHTU+znyG2FEj",
-	"1/0Qs6Qs4gwqBbkOtHKqUosW7x3JZCDSiGquta1NqsKkOcgj9pWCXUJtuhki2UvBsg+0yEEUDISZUuAS",
-	"QCFees2SBTpAwaBWmi7qlQRciwih1lvkaET0XAIspCv6dM0ulasEdg4/eARyUy0OulOO1FjOvYRNuJpl",
-	"rpo1eVyHK0zBJiIOxIQu7E+5rogFVyzc8BdSRCJaildHFCBQsMSrQKy+bCz0UgZgofWlAJ6ZWyvvHyTe",
-	"YUAV+VjZKUrPTZqIENHf1UwvtEL02+X/C6sGdwaQf/7p7z/+cHZ6cvz9h6PD9+/efnfw7Tdv9l/vverv",
-	"vHyxvbW50Z/fLE7+uACy0zfSxrQ5iv8Lqxj3i+n+vrHWz947sVpoVmrkXX+GQ4Nf+4qMDdKm9Pq4Ws3M",
-	"pRFc1nW6hizw7iZgrCByiPnLL0iAtDEr96HG65JpyDog+LYLhiWhRkGYCa1aZJ8Ox0TIyOXJmTfA+42o",
-	"3moH7XbbApWgbsKHWtlCN6MMYORQJgDssdShf2abV/xFvPqwBgUZN5fZ0lAHIQJqzK9G14EKnbynP81B",
-	"TvF6NlKYnWUII7bKf7Nr5p0+2658ttOufrZtVqGMyrKx3W6nSCmFMYCoxPesIQDysDc1XB+o21P/vjh7",
-	"/wWcvdrf2EqD78wh7C93+zq2OIu4btoOmnWc8MexhMbbrrQdrTpw4fqlv1CjBq8qFPuStNb31GveORBe",
-	"QYhhrmxIZxYlJ5aX5DIxNhEUr9osERr1sERXu9IeV9NjzSiqBqKifagryfVa4wlWW22aNjOtqDitqPvy",
-	"O6d6qhak8IQAIZDr1AaB3TlV92nPUlVBgptfUTZS19L0zknwfCeAJVjrVeNxzUpWY2S2J3HNqFw44WJR",
-	"u7YYNQd6cKAIYc3IXKfdFXVsr5/3aot2xaFbSc2nEbpxvW9DnuXyj1MAmvWwbmwJXxlVq905bbeXVwo6",
-	"yKxHqYe0AyxWP1aMrbvK2OAEP/LYcs0OESygfHYNq5vQBfpVLhgTJGETec0i4pZr7bbDVfNbVpu56lFO",
-	"se3t/LjIeOO/UG0aRoOiqvyPS6lT/we6+Ww6vOP7ds9hgSrVRntUXeAt7dDtbW576eamrf9z7fprvS5b",
-	"Lzd/buR66LtQF7aiLfZlkpXRrbyHZTn1ue72q0qdypBabdGF1x9weZc/aP9uYZrWqrGoboh+RxFb2iP8",
-	"M/N4ADnup+pXvUfiyLvxSyFcvhAOlNhsi1Mngfl5mSaMIV6nCvvNHWpV4TcyIeKSixsSmvvOLb2HATlN",
-	"KBvxKxLa95jxhgHZo1G0SH88p/jrvriWi4EI2Y2Gn/4RpnU7Mb9iPaKY/Sd2+0MMnLQzpKUrKK1CFufU",
-	"4gwwRgrM3LBolWkWBum22xiDSV+dpiVTm5OcoZAtQx8LjcK/IBOmxxJQXOhwyKbawS9eyGhh4ZgQ/KkI",
-	"1oQtTSyqR0DYjXmaTLhSUwZ1eKBbYVFg2CJhcZOeO5zyDIMnVechXNI3c3V4VGMKzQ8Ij5jQXC/cImbh",
-	"GGpXxMV6aBS5Ev0WOQSwM8jewCJ8TH9hyZAJ3WRiKCMWkbPTN82XPRIx80+oO8SYlxnNAW7EJdVsTmHB",
-	"KdHJTGkWkWkibxYVEHSwfoYWsPwy3TErZAgXAxH+vfkGV4VF5q8wyGYC88LnLQqYwgWzuGI9stnesHg+",
-	"PsKXxYarQQQDtXuzuwMQkllaBIssBJqSVcaVdy7uMqxOCnWZueBWZcNFMyLoR0OUMbVoDMqmQpN0MtUL",
-	"gJbJgFotYl0WmjPHjlCgPi4uQReExs14vJSE7S7Q5kDAdqVT6XkVrNjswfwBP/3yMfuz/REQaHAIFqMN",
-	"WhFAqetAbLbbTvEsQOyBSsd1CXG/hLLPbqYx4HZij5BKZR84oS91U4DicrP0euh7ALFegPZrlrZRrZVa",
-	"UCXM9TK7KZ09nGXfePgXKX1aOgYyzbAiMJHMCpqUGM2j9nBZ0pnaJkxSkKfItF07xWcFnAwj5mrARzzy",
-	"zq2Ww9rFRze7Ox6WZ6qi1yi7VfUEyLWNpWGGvesKbR5TZck1RFr2ZHrjMZtQLiwVpL82P8iYDxcrv8Xd",
-	"D1pTf8qbb9liJa3Juzf3rOt0uNrT1p3tPZ+2s1vtBdZL4b/hZCnqb/kVDvb3j3Kdwvd+X63vUOp+NOHa",
-	"xonMCbjzmZQk/ozY0jtmZLyTv9hZnrqT5+mNEPyzBmiN+pgqjVnP6CXJMbZ/9G6+HzTNwfYiwJdAGE28",
-	"B4EPPg1svcOg0SOAnXQbBgPhMsbMBKiSAvANUsxEcilBWGhJanS3wFfyDA8NCLaZM0pjgP3UARW4iPcb",
-	"ZHBHKehviziAT+jVmMl2IzUHIlXxqLJNt+2CqhbZw3YSAGU2U368wub5SIsUoXRBXlTpGNl2nFqA4NXy",
-	"R26a8/m8aQbfnCWx1eaKfoe06XpGUgcO3g42DDbvb75bwT7y4HrzNezjyib0v0vOaVUZzmmp47m/HO4J",
-	"1Eq8Ruar+iKgH7nfRhx6hPuNvUuhDuIFg22r7YLPImuXXQK/4OLOSRoCrZ0ontd7b169b6Oywzx+NQf7",
-	"/iXo96f7K8wvGbx6USj9YLtLulpA5I/dVtttq08R6wkpD+w7lVcxo1csSsF+qwXWG5mkyZnGFgZGjo3C",
-	"wEc+lrY00SUs7maI3cOEgYFNY5X1v7YJEgNh35rUV8Bj5Xp1eqhzkZhHoK5919ipfuam0+8rqk+cH8A5",
-	"C1oE27Arl23pngsGIkvv8Fp7CKaCPCo3FGwilHZ18bp5/ztY8Yci/mAv/Er4nZkAdGNKEBidmM8qrmU+",
-	"3R+aMvyRcihrdL+a9OmuLX3Q2VSFUue23V+ArBXcQ7vc32sRloK8uKn8hZn1Ktr/qZTvqXB9YtTDuW+h",
-	"ZNuss9+5bCFneD48vvkOmlwDw8Tz0ugZLqiYUlwKp35mDftt4ZscpSw0/WKNi9hqtHfBmYPvygKoI2OT",
-	"imXtD7KOf4h7XoAi84HPyYq458QD04a/1UAA2PllImdTaIullZ+rYX3C6DfN8G25bfCseohRwjVJaMJS",
-	"X7NrVg2IzBMqFjVZarY/4oNwvR8eTcSplLmI7XOXW+IqFQ/6KKZNEl+UGhpuefXUGx2/L2A369XX6azB",
-	"VIp9JWvyv+zEviiAn1XACrhDFXTjenlby1NXv5VzIkeaCYvKzPA0Ao6f4Qgpwvh22zYSxORW/LsmvXUg",
-	"pGC9jPNUMTUs4Sm1acgdIsRD93iU0bcyJnXkyo2zNLfsURwY8/pVOa8w9qWF/svYNwZiLh4vzjo9ypHt",
-	"z4M7FxAvMoG2U96LENgl44ldIIgluOa9nTZRWGS5a9uuFJrs2poaq2HisfSzgC2juVhAO00Wj+B7EzaR",
-	"ySLAJJMMjp48DeGX8NkuuH7wxwt2CYDvmrQBFTpNLB4Iu71m0h3MLXbSopRdjODdGcWsmm18vzzjx+Xi",
-	"dprl9GFv/vdNIK5NAu7uVCYBB3cmHxdLWbLk48oE4u3q9GEcwcYflD78RZJ8ZpKklA78YKFifQW1foET",
-	"7G9V6DjoHH1oo7swexq5V7aJFleuZ7Nz4w6wJN9wcAn5sXIusONHP+3e6KcVtLxee1krTb8hJsRkPdGw",
-	"SovNIN9f0wwVGvlZSURde03rSBgu8VeDj2RlX7Uvgx6GBmyWuWAHv6cLm5XKFpjY4WLEf3t8r8BS8Fyv",
-	"gWLZb25GV/aa/+G+inz/0t8JoCFto17GBDSHJut5nZVsQgjf69dqO2ves5QzExz/+tANbs0y8rOueCNf",
-	"1Ww04kPOhMYwaeWexHR4BR5OmydR3JXK3rkP26B/R7ix8v4IV2BT2pZMJBjV1K+8K/jtKrbLb3Bb/GLi",
-	"RaXrMDsrElYqvpLrnfxvTg73xl9fi3oq+wZvVOzxMkzWOVUO7KFqU9PO2f/e+/m7It6Vd6xCbfDOYynk",
-	"ajfLNWH+wonvzYlB4VlfeVpuTjr3yxcr8vOyInPx51Ij/YcEnGFcyXV1hi+SRJrmbPOUk2tmDQPXXnmX",
-	"JCymml8z1wHVXbEp8WfH79JOui3wJNkBf1qjd7fFPQfIX2tBu369DmignNf6jmn0gULTE+vUdNlltuyN",
-	"w6fY8KrQSpVrt8Tet3IrXP4eeo4zZIBx6uTVY7aAyLSFvbXvc80Pii/aN2ZqDmrIyD8MJM+xVAq69Mzi",
-	"iCDmUfZODJ+V33nCMC+gskzYW04oybj9ePv/AwAA//8=",
+	"7L37chs3tjf6KijuvcvW7CZNUjeLqtQULcuJxrbkSHIymdBbDbFBEVETYBqgKI63qs6bnP/Oi5w3+Z7k",
+	"K6wFdKNvFCkpiSfjvasyMvuGy8K6r9/63BjKyVQKJrRq9D43xoxGLIE/D+hwzJoHUuhExuaHiKlhwqea",
+	"S9HoNfrxnC4UCYVsKi0TFjaCBrulk2nMGr2G+7URNNRwzCbUvEAvpuaa0gkXV427u6DxTg4pvq/4+vMx",
+	"I4LNyTVbPFNkSvU4IJcLwqPcZ17cdF7QKW9es4V60e7s7dLOZbe5M2q3m7vDzai5x7ZGzW26c7k7fBnt",
+	"sfbonvGcUs3e8QnXzQ8y5sNF9bgSqhmJzW1EjogeMzPKgPAR4ZqMqSJSsB4Jfw3JkMaxIlyQcB4SxYZS",
+	"RGognkcJHekmZ3rUHGs9NTMw74RXNu0WNDvtjYHIzXbQuGaLQWP/12867fb+/Jud9qrTOWUTyoX5uTSh",
+	"H8dUkwSuqx4JEzdoIecBoSIiNI5hLvSKcgFz0U84l+Sbre6+/mZz+76pMJ0smv2RZkl5Dmc4GqIlmVOu",
+	"ySUbyYQRShLzlP/djv+VkUwmVDd6DS70ZrcRuM9yodkVS+C7P/74Y7M/02MmNB9Szcof/07OzYepdxN5",
+	"fvrmgOx1Ou2AmL92drfbG7npv2I0YQlJGI0n3wwadMqv2SIaNO5Zhb83+1PefMsWzaOomjZ55NHkPqF4",
+	"SqcJU0zo3BCe4LhkwzmmE1ZziOmE5Y7JlCVDJnSTiaGMWLR0jEP+X932lE9ZzAVbeTAnc1FFJWY00lx6",
+	"+HBmSssJS5pb3ZUHczaUU6aqR6PgWm44ik2pOT+R4XZqSodMFYcUEDaZ6oXHb4SE1ckGGlFNFdOqlzAa",
+	"kfRf84Tr+5fxlP06Y0pXkthRZGh8xJkieswV8ArDE8z4FUtu+JA9UySWV0vXcevtP7p//377h933m8cf",
+	"zndO/9b98adXmwevD98sHdxd0Ii5uIbF/Jbpt6yGP1+zBcgKrVBeyClLQMyYGTWumO5PuXk4aJi1njBt",
+	"JZ6RMq1rtrgQQM2N/0yYmkqhWOtSRov/eMEjWCH89EdFr2q4gRxpJtyWkjlV5IYlZtGWDAZf98ARncQR",
+	"Sw5vnBDPjwguEoZXi9+PudL9WcT1obueH8CvM5YsWshPK74v2K227PlGXrPKHcFLbjlKI0jg8uN25FRq",
+	"qqu//i2/Sb9NKKgUig0TpssDgZc8biAfp1HdQA7GVFzVL8MMnnzc138wVLao/Dpegq8vWQIg00U6iAQZ",
+	"wSsZwRvNsMvftq+C05kf9Vu2uE8sJDCikEehYYLUrEyLfMhxZLNpcK8YsoCEL0KipeyRkL64DAlXJKT/",
+	"1X1zGQaEKnK5GIgQH/t4enTgNNvn5gUboeFTf6M39AyGEpDw15nUDC4GRNER+2bQGDTwvg8LPZbC6D8D",
+	"Ec6SuPWB6vGhGtIp8972rWyRPrmh8YyZf378ePSaGKWCPH/Z3IL/73Q3zCAtL6SC8Cgg8zEfjgdCMBYZ",
+	"3k1gxFxctQo60pA3PdnHzdIZSmgEDUsHKUngXvGERY2eTmZsOYsH+XgyqiSUvnAyUo+Z2R4qyELOEvPr",
+	"PsEhh0bd7tFowkW4RD7CgIGBZCOGd+eY/H8mbNToNf7jRWaIvMCr6gUKciAtR3VAWa9o9D28t2fsF6GN",
+	"fOl9btDpNOZoULz4RaFVYQeXMTPzh5pNJtT8aUgxYWaHhCRqNhyTlIQbQQM2Fr8RmcEfHf/Qf3f0+uL0",
+	"8PuPh2fnjaARMU15rBq9nz83RpzF9hBdSmX2ZMIUCokGfEATSmAI2UdQ9HNF0nO4T2JGb5iR7HKmG3ef",
+	"/NfYV5MHvy490xc8ulcOa6pnqtHbardhB1bbssMkkcmp3SzcugoDCgdh5jGhsTkxLAoMN6DeXLgi80SK",
+	"q0aw1CqtGoy9/0X+5grlZtnDuXthIq9oZH9ak/AuLQfN6K5PponZJKPGZfN8GMGx2ylPmLqgOkdzk5ky",
+	"lpDTzkYzPUtYgaCyR0n17Q8mmODraftSTpuhPnu6CjMIvsxDBibTmkdsKCe4XB61zaWzsLggaCI9jMjg",
+	"LeXDZahiLOOIUAKf7xEwsMggb38NGuBHGTQSNpWJ96NKrT07zgIBwo/kN/rUlyIK5EzDEZtwNZRixK9m",
+	"CQMdiWp2wxLPlYEjNyqJNieMqmtltC2wgO2yfDlkfCDFKObDdSUFWkNRiW2C+cIVcdfLlPz28KeL08Mf",
+	"Tt4evs5RKnXPwCuGVBhSumRkCPZItE+GCTNkgbYRnpKHUMaembWm10yUBw8KPFcEL5fHftx/f3hx3n97",
+	"eJwbeu4xY9FTgVqpmUnKfI2OuE+GY2l4tb0D2F3iDE+q4YkRT5R++Oyelu5zcwucJVTa5S+EmmFKa5Ky",
+	"daiVqcHIIzNL8+WEKVVJzq9OXv90cXh8cPK6QM/avQGP/QEOqHlobagAFQuqyNU/+XSfKCYiwy1mIve5",
+	"B9BAZ9usBBeaJYLGRXXucnZV8INVSpvzw9Pj/rvchJScMD3m4orMmdAojolRlPaJZnEMr0QNwxKJN/aH",
+	"TGQb1TM9TqTWcWmDpCQTKhY2CjDnekwouaSR9VoUp3R+cnLxvn/8k5OgZ/nNqn1b/8ORZUgTRkaJnKCV",
+	"SaPI7NE+0ckiizh0yAPlVRe5kpTvaILeumpSNOOM4ZYaSjTTfNc//fawmhad8mz0aKk02dkib/mrB9LZ",
+	"phnzTNAbymN6GVcM28j8S6qYY+dUqDlLiJDzivF/PO7/0D9613/1rjz4+hdh7MdwU6BMqjKBkW0NHRk1",
+	"2AvNuLjQAwnTzvxayHmFFMEBkAk1Z/+GkUvGBJnQqGrTTj6eH5y8P7z4ePz2+OTH4/qJjyiPWUSiWWLm",
+	"qdPPGA3ECBQ500OJrNoOzMgaNrwmWZxpIWckYVNGtfeChy/B0wmavljg/rFYsR7Z6myS50Cv0mhWSKQb",
+	"AdnqbJPnGXsEkjY/d/fI84oTPBApQ/BOrmB6LpNrFGXuIcVoMhwzZQ6GFEOGHADuB50O4nNIRgNRQUcb",
+	"Adlut8lzWsFf4domee7Rd49UEPVArETV3lCqKLpFCiTVGwi9jCgdmZRphGsMhnqyvT8csmkmxCqitGbd",
+	"tjrbAQk5hGD0IgxQNIh4kXoQUdmhlinZMeVcdO7pe6JAj1M2CsHaZc/6tz5aTXkjk0seRaiCrqGqSBcw",
+	"zBjOiVnWzM8JixlJUDkr2M2bk9NXR69fF/RXeG0Pd4hiLMhsY+GtoAk6zdZqs0/gRthEPmIt6bIxEdPh",
+	"tXJGVaWucvbxzZujg6PD4/OLs4OTD0XpwZV1B3tT0y6oiZN08cYHjv9pNW6rW9/QmEfkcqZx8aX2tvXJ",
+	"tO2qrIFlLyjd/+ijcEwn7NxZY2scha8W3IMsuC/HVDuWuh9NuNao2a+x9ZCyU+t5AJWBa+VlP1XQwWn/",
+	"/PDi3dH7o/MKs83p/NVvM/TQabeznKmdNikaApsPNQT+aHaY89J9sRwxtwjmAFbvVOquGMbcmKxcGV3I",
+	"mpPkuWFjOH9PuJdUnkdqGC6z7V79opwCV5Pnt9Jb3P2PUnK+AOkg9Rs5E+tyiGtWCOgc2zhOtW/g7eFP",
+	"F8cn5xdvTj4el7hBPhAE1oALZwNLVWngP3Fx80KqFlgUDzxLW095lrxVgKMBlmEsxRVkJOZUuy9KTmDa",
+	"TPTv5aJOskl7/ju7R5DOZu/wUnUqJ3Jy3q8Sci7ly73FU3rg7dZJoAxpT+SECb1PZopZy3aYMJ1GOK4k",
+	"slp8FcQ8jCD8UhSg/H7DSM3Ef5kpXTf7L4f8U47+VU0q+Et/EyKpnEhBiSCpDoFumtDcexHjJn2z1d0L",
+	"B4IqwyZG8ChXBAf+VbV4Iv/JuZTvqVjYn9XaggFizjXxBHsVmVvEUy/cw2MK7o1yZBmnfflcJtdAIkKu",
+	"HmLofiFHJpsc7kFqJV9zEZXdrftY8FDtgn+6I/EH0eNHQWd6LBP+z7W5dMQVvYyXqClqpqZMRJWKysHp",
+	"4evD4/Oj/ruL10dn/VfvlnPp9FX76APmmjABX7f0JRMQ8akm+GANpmNWBZO2amY2poq4G5ZO7PDvH45O",
+	"l8zLe9E+YbfaxlGfdipcgPFZMircAJDJu2TlJbOxeTzLdsmGb4xKbl8LYQTnp3dKlw1Mx0w/amYTrpT1",
+	"5Bdntnwm74/Ozo6Ov82HiM3iU5HOhipy27R1bz1ydnhwenhudqZvTwscix6xRUZ4/TGTWaryg7Jbq/N7",
+	"M6tS/f098l60/3RE9qRmHlh4ei5JxEcjlhi95ZotVOCMVCRnO+A/jTc5XUKMVUF5wAGYZMCJo4ibFaLx",
+	"B0xp5YYDj2isWCkeCfuspTXoGkFj6j3yuWG5ZlWRIrPp6JbmZHKt9gkfkRA+FAb26KasGEUlGFWaJnqf",
+	"hDqZsdA8Qi+LBUmYMm+jYJdSxoyKRsppIbO2sogBrsNhIxEYqCIimmf1bpaye1AEuLm5uWczIASRo5Fi",
+	"OrAhzYHAdNuA6GQmhmh9SjLhccxd/LFQG9Btb7ab7U5zs3Pe6fba7V67/Y9GkJU0mvE0zViyskYX3jPn",
+	"T9OI6nuPxHt3351L4F9+P5R73AVZPG2F5P6gkan5QE5xfDKC7MtlD6da8xnTGmb1qcb6eFbyXIZiFseh",
+	"1RAFq6lqMDdh9kWOOuTlL2yoG86ZrO6bpT1JLLJ1gMhOXa3Gzw1bvuFR2qeKb+GZe8eVThlUiSDfAiMS",
+	"bM6UTiMl+fPl9rxyoTJVc4qlaFyzyb3zw5FlbDNoTOjtET7ZabfTudAkoWDbTOkVF2nR97JXf8juLK4a",
+	"TCT3rvpVq1+xPvJzcyblTIN5muoa+YVDfhVVMoIfx4ViP3tz4bh2t5vtnWZ367zT6XVf9ja3W+3d7upH",
+	"tpY1WgZI5mMeMz+JMGWFPcsbEzaaKWdcm8mGKCihjMoK54DMhOYx4XoguMqrsXkO9BCemVsqe+N9XK3V",
+	"XoezXSV0yC6YiO4ZwDRhN1zO3IYTpeVUgVjh4mrfiggjLDxPtWCZfVkcdnen2emY3W3vPWTYvGJjjyH9",
+	"GX2gah+Ky252bWX59k53IyBKEh4pomSiyeUC6c48+4Aq73SYsxmkFZZGGFOlLwz5rHYGzO3EUpvNieu0",
+	"iflds3R5kdSMnlK9mpvnnXZvc/3V/LLE2zRhI35bzXaBTZs9TuhQsyQtBUeqDIwSkLChvBLcqMMYJRFS",
+	"Z2wqWzV6fdE+P3/3t93uTtWa5IXsSqK1YTV/tLIvEkbV/Uz7NH3gFO/PzIdKyvmA5eGYHVaZAl0kjC4w",
+	"0ZcPOWariWwnqTNDYhUReIb3FiUVnCYr5F0EyFJEOh6PYtNvZhw/8KXPipoCRnbW1M4tkAW67vdJltxK",
+	"F+SSkZiNXD5SXjgiz3Vup8qK+Fja5EoZRxnL5XGMzDRjErskoguFRE41YI9Uauwvd7aMclFC8JjQWz6Z",
+	"TRq9nfbWS3PHhAv8oV0J71Gzfmfpxhdq2VFKmjG5kJVMMkkbQKIlsa4VME+y7QrBozGlSqU39g/Oj344",
+	"bJH+QGSGi/N9CEnC7OSEVmwr+5DzLJljg+Ld0os1FISZ888NvLkRNDJ3jzPDP/lHK72vdGYsPAGUp69J",
+	"UAAtY6w9kGH7UNMD1dDI/pWGmmiF41/dGHQaj10ylYFnWBvP/khzFGNHuL6RJ9gcdZUFnolkFiNmh5O3",
+	"hE6n8aKox3S+WOvs387eqjnkP3I9PgNe5JsIq61Hyez5XKBeK6Grpf4sjlOvl+WGzyFLNGF6lghIbfDI",
+	"S0TIlLkUG3Uyv3u8++3rg9u/fRy+/aX9ut3pbm5t7+y+3Ou/Onh9+Obb747+9vbd++OTD9+fnp1//KHb",
+	"v/4pVsgv3zFxpceN3suOMai0ZokZ5//8TJv//GT+027uXXz63A46e3cXP7ebe/3mP8ylzzvtu/8sk29B",
+	"/NllKEuqT9W+IfCPZIaYxUoA/RvUYTWWc2HD4GYjZxHX/WE1hBiwH6OMRqC6S4cvEcaMXoc97zPW9TiV",
+	"iWYOn4EgN055C0YrBwKknTn+5vFMnOXZburfQliPhks7aDhlqBE0zCjyTDi9ucyE7TxlDayRQ9Awo6VD",
+	"c0DTQYeudijsESUnzKwFeqGGQ6YUusOzpPkWOTezpOZbiMlhxonRWQZ/WxHFtWLxqOiWSs2NdmeZueHR",
+	"2XM3vv9F4npDm6NPn1/ePW/6/9662/i8eZf7qdO92ygTYNC4bdq3N8u18DpFyKLpArnvp+uMSC2q1lHy",
+	"TJHsrKNJaDNVgjTtjydAG1BtwOYIEaJaJBwlchJ6MpCPoIwgYUCCrjABawaMPJNhwQjFG4Sc75NLaXYx",
+	"Yem7hEX5IXI0EBJgf25YorgUyhG1DbyCVZFE6bj67iDkDxrubq1YXsogzUq+iekVrmZZ0N778DmfsOzh",
+	"kmG/5vOrClV41EnW7PFV5Ct+ld3q7LHVrS54OJWy3hvWNcCqRpGzv9ZcuNXELjyIItc9Wil4U6ipKm+c",
+	"raVxp7NEenS4itvQlwl3QYM6rrnKM8gFbIZANQMY0jhmyTNFjj5kqQT2BI5sSkvKUnzW2NnrttqtbqtT",
+	"xeBXcywil3laZ8kw43b3rpDjjDUeq5KLah/8PQ58DIPjVyAaIainqkXHbudRnqprtrjgUT0ynHZqQdVy",
+	"PpW77DeMlnhh0Dr6fKaIH8NbjT6XhlRLE7zhFZGEcKz1NAxQw7IKVZhmi7uvPlMI1iCiHgkVS25Y6Hzm",
+	"CD0DTjEjngcCjAR7NcT4mlFD+DXDNB8p8iV/qJUUlBIzqns1VdhHMBktm0kpKXPcWD+OOzKOueBqfFrK",
+	"75bHbhB978HRm1TsY/wG6x1XjuBkPPn+6A0A/pWdeFQphOQgIeouIbouqbFkyu50o7QISSYyYRkw4VNz",
+	"gqqQUe0eeZpKNW6oVeYcgB6mORR3yGh35edfYQVoVi1aXhBP+VslxqJlhfiE5K9lH8nrjyv4RmoleEE/",
+	"WmnFPBdn9aKt6urAya92d+0MiprWSlPIpfSuP4mcY/3+WXi3104jp3GtNIfU5bz++DO/+P2DX+p9KWio",
+	"K41bG8bzW5+3AuJiSeg99bnzv9fsVrKwmtXLVPTVVg+Vv9949R4dvX3y9a3ww64zoqr1hzSx1wASVuNy",
+	"cphq6AyQwmg0LI7K64/oYlX758ABgzLmXEIwTSs3zxwEYIVDWVWDFVcMl+ejinWogMtlrZuv+/CnunVc",
+	"qhElC8LMTR4YGLjsIDbTIkcw9GlMuSB/Ozs5ttAOkGu1t7W9axbxMmYTEsnhbMKE7qEDT43pFIgGPSSA",
+	"cGpsAot2b/OnyYRFnBIzbDKXszgiahpzrN2BUcEldLVcMcEQsxtrGVSV3wTzIZfuQAAKOjUDv0ropEUK",
+	"6HTk+Va7vbFPytmiwUB4P/bfvzr69uPJx7OAlFNkc7/ZqFD+8TQVpCIN2gyhs7FPyuWwAUlBEALi17eY",
+	"RzY39gciVw4YkA/98++yf5u7tjb2yfvD8+9OXsPv/XfvTn7E57c39klWYh7gu9JxeuVY5ua9jX2SB+0h",
+	"z7c6m+5XCyplfts2w/LHGpBS7QF5vtXdgxkjdhN5vg2b4MGOBEVsEHPP5kZrILybyIRRYd2FlQAkCD1S",
+	"fBMmJ88x/zEHOWIentCIVSKMtMgxmxNDc8rFb2kUpdHB9HyX8Q9L3CMFRCwBiwtGmNCGPbHE8hB38ley",
+	"PHxWmjM9uhWWx4pMzJzhMQayR/yWcJ0eKpaoQm7MCuin5TyKJeb34a8zGqOj3De/qxj2esa2qglHex/8",
+	"7vz8A8lyB9yHqqPkFYHwXNDGvcateYDcKzf7Kp5+JHQi1ZQNMf8jhcotQUyf9Gd6TLqtNtHymgnC/QdT",
+	"eGBwJO3u7HQ3StwUHqtpquAVUeKZGDJ+AydMLEgaJnjKKFqFInPNxIX5+WLMq5ydR1dCJgXfEwZkLnBq",
+	"94lYvGuFTahNfrx/F/DRZdtAh5rfsOX52vbdDmcAQhd8ZHggAhhZdCab8oAZ/07/aVRZvyhkl/n4nqli",
+	"o6AV/XrltMvb6RLHLE7NshFI5rZZMERxMWSks7fbznWfebm3097rdIuHcmer4lAGDb5Ouukqn9/dbu/u",
+	"bG13tlf6fIqWUbfGaEtW9iyp70ZSyd9ml8u+49xvdUDzpffNFEtEbesBfGmaeL2S7Vc4fZbuq47fO0av",
+	"T8HzuXZxRJFzjQCioXjmruvanlQ+/vtxvcISmWEuX5963nQ+pgLqOzSJJEP4bUUXTg3ya+XNCbiSsrxM",
+	"tfqCbVzmivBziwIfNovXIkfWmTqnyv9eFjrmRo+DzDaj/cjkWrXuXZRlBtF7L0JZTTaf/XSNbc896ytr",
+	"/lR/so0bwD9O6KWcacc6emnKXbcNWhw3J9kcCvAjd4wCtdX2U1NtmvxADLEyybsW2EAyrI597Xa73SJ9",
+	"xynS6LJNQi/oocY8UvpiyASUmDZ2zXbGFDpeJNIqh/5SeBpitoKrNaGyiTcBmQn+64wROjF6I2RzGD7z",
+	"TGExBCLpgaNap8l+0A/EaLI0AW6nGWiX5o8Wrll3e9tbmH1DIlXrJSSZj7k25qjhl2bVGAfaZiIK4Jth",
+	"K4T8jVYrxB/8DiOBhaTPJZ/UsDKPaLrb25AS6f6dT/l5/tfez//TGgzUYHDbbjcHg9vOm8HgdveN+XPv",
+	"zSe4XnPtL+ZK3YMbf/3fwaB13+v/t/bl/7305etlgZh1MztCuajYmRQ92KwduUwYvQaP55KWYp6MgiY0",
+	"hvUillmPUGJEEYDXUKIZneD/Cio0JNpkyYQIdjMQkEsYABqTIdaspQx0kYnlvGzD5YXh191+/G5/yNUo",
+	"lfQvaC0Yc2hgEvgW5xXTFqG5Inw3nCWJ0VunlVKpDdnCw1miZBKiVOM3+cKIzgqWnLW8L6YsqfmQoTpg",
+	"0FjyJaDnylVODHbbK31JsFt9gSNeHhK0swo8UDSAZOAxMkNv5cw7YWQlN+9AIDMWrED+/X+wsZq87I9e",
+	"d9l5Z5qMjrrsdfv788ud4x9Ul72tts80jWGBVM1WOBfNhOrhmGGFb+UOBUYrEbCGKpUXQzkThRKwzfXt",
+	"cH+UQZ5+SvtcpVHkkEzWLATwMH+xKxjQ+Ugmc5pETWoMR2BH5Pm3B6f9jR4JITAWOqRfsO2g6wZhdDge",
+	"iHDORSTnrk4gJC/cI1Xe0jRnqjrBIeWF2efAeevQPMwnCX4wd4KW1wx02vB/XtFAp4ru8xOpHmQMLBcZ",
+	"e3kcO0uHYWsblg2iQCguJlkY2VKacInc65HGY5K8Qae2p9rLbw7Qq2mb/VrYB9xmm8f6TOGHkFCKieJf",
+	"Cef3IZxCYn25CS+22jHMPKFCI34rfArUIi5IiLeEoN24qltIBVI92yd3aw83CGhgEgyEuTWkwWVIBKNJ",
+	"vHCt9Kw3PW3xY20NVNsNDaFoT9GI2VRhGwjN44GAOBKO17DshE1jOixpVmDEpl6LvBfjk+fjTncEXtl0",
+	"DjxPE+t0Xy7RxH4eDG67HfOfTaPldF+Z/7w2f26bP7fhz93DT/+9brrzNOFCm7NC+mcHR0fpmqOPJrBr",
+	"HxBohKjgJFzS4bWKqRpjpD/zye9sFXzyQQMNKHvdHEbbCDRX/1ehQKVo2BngRw84xQWA0MsJVwxZicvJ",
+	"h8RzFZBwJtSUDaGXaohiGkrUFOVm8/opB+HaL42yH8nn6Huvsrle2dcbQUPNpixRDAGChLxAQx9KYF1G",
+	"2EXMRqDnIXBXLpc/93hJ/6g7Q1gxZZ17CDne85tK2A5IhsAU+mXNkQmMGQg+283W5kbLMl1DpqFLoUMo",
+	"7jCw11CkY0Kdz6KxlKkIkWN5pFigd9a98v/8P/9f6Jn0+1CtB3coi39pXgRoVf0PRw88Ww89RL/xyXnC",
+	"E3OGiDr13rBUHbN+CZtBl1kecNHIW2LmI2z24mqe+rc5X0daBphJvhWNAQ+UatkHsjLE9Au7q7+fi6sL",
+	"JauYii2KzDw3OB7YNy7IZhvqSv3Pbq/0WQ/5aNm00lB0VsYpBfSdG8azqGAIrGbHYcVXVS8If67YpKSM",
+	"ZpCW1ubsupU+nAGj3TNpH0FtTSN1JoCPLp1aCiGAeaKQp7GH+0joldy3QiRN58a6FXgAzC8FEEAo652u",
+	"medBnc76Npk9RxnBZzTiL523f0XaTWdfpWVBG/ADM/xq9TBiQw4FPbalIYF+VDc0Lh14y5Wr/N+OS69r",
+	"nkIgOqkZGVxyPlY3qsBosWMZMzLhYqYBzHlsBAIX5OP5wdNWMqRQcvnBvU6XDA9LOJQRQwPeYcZl4fLu",
+	"g6LliUWnsx25Rsu3t57TZ0NFXz1ii10u6ne5Oic8n5mRbYaMozS9HIuZ4ZABHWGUBXBaFwAtsVIKh0ev",
+	"edlXkcHhxrECVACYYe5+Q1ShmWgI/radtqGizZ12+17LqIKAuRiyJUFVDEYbuxMKExJyya4oYAYCT6kj",
+	"2IegvhTJiCOaeWmVgvrUdezqflCZWZZlVnGLKQLfzfVcJmCta0KJdS6lZbcAT5AVY8jRQKQyLssFS/nd",
+	"RuAke1CRGgaKSi4lzDBt9HVD2Am+Bocxp6G74+ljyGcggh4yZ6ZVVLZpyKEt57R094USL8GV9VJYHhTI",
+	"ldZ39vAY7h+RvPI0wGZ18V+3snU80KWOuNiWS1/LQ1cBEo4xQ/LFtI65c0V8oqnOxFw2O+9kYUnZ+jho",
+	"0FDsArL66jmeg7/BdhkenRr1BvDi50aVm1KlbIIgGGa2uZpjEGtK8RpB6VY+W8PC8fALQ/ytdpIPFra8",
+	"54ak2HCWcL04M6vFPBjJ/sxYcpXAbM88NDZufk3T6DC1o5FCoGYjpPDSBrSRVnxY/fZzF4BwzM56HM0i",
+	"z2USoWSEwJ3r8cPTdC3Yb1gM84Hsy1BjZr4LmKurf5iSS0RpdV6j7APwe/ELiJo7kg4OmWKLYbsk536v",
+	"UFcOFrFpLBcTW+CVHxLCeAYQzQrS1ocIVhC4/kvm0NkggA2eq9ZADMRf/uKhjHIpWn/5CzljIkob/EH0",
+	"p4RUGxKZDES4DKw2xOioddH5/gyyxJ0xECV/htGXI4bIM9TzqtgGq6BnpO3bbfpD1rWH64FAPzYXZiKO",
+	"6JtwOSTP2WSqFz3gzZjdds0WGy3SF95LMeMX3oKA5AOhKJhuC/va6ewy5sPQrilkxSqzll4OvCHCsIh5",
+	"HSLbcDB+AQmtI8P8iYcYEhbCLG0zDO5Nk29lryF2oHkYn5Q/DIRCHwmFfHlqK0xt+rqjkTeUx7PEelpT",
+	"iH8zv48iBgQKn2gtbreyKfl6WTvagQCQV6O+Wjh0iCNudS3Oqh1oOaUbyMRDKg8JF0pDteJoILbanRbp",
+	"ZxvqXM4A3eRm9dGiSXMxneUSW2BeERvGkCJiZjTDXWMeakRAZv49A4GJ2ywq1nvY+PJMsNspG2pszsmZ",
+	"wom223Y053zC1F/+gr4IizVryNAos7jwaHDhuvi4spgebQXIQIR1NTw2ShfzIbNi27Kc/hTgirsto47P",
+	"kthyKtV78WI+n7coXG7J5OqFfVa9eHd0cHh8dgjP3AUNzTUGcj8cEfAwvKeCXjFDi4bfGNMKUSwavUan",
+	"ZR+SUybolDd6jc1Wu7WJmCJjkCwvbjovLMtBfLIqHJ5TQNpRKfApg7OGJylfh5sBhNouAy7UAL5CiA8T",
+	"GscDYePZLfKTnBHFUjg7eP/CpWJ56SL7lkx9hqWx6+wIXwm3YfDZWtZA7NTo7oZ3wHVkHOe23tYZ3MjR",
+	"QXEALoeWzTNFQi9uHy6Jz6cTcpigVORzdQVrWRaV+mFstNxaDvB0BsQMq2lIHbO7LfAMWKBwfiz0Ebul",
+	"Qx0vbHQuLf2xRdfAZwDrtEU+0CtGxGxyyRI1EJEEW+ZqRhMqNEOwzp5RClGRtq0EmeckNBcgj8Pno9+g",
+	"Ewrbq5rhml2WN4zMpnAWzUPqmk8BTcfQwtQMY2qmAcVBiNIGkgHPTCoKjqJGr2G+h7oPVGGmB70Wciq7",
+	"BUEATkao4pSN/njhzQ3AFrwmKbY2DjQpYDKZIpXm+68GlF7EO6zBZ7ONT3PAdsrhcNuLQNHOF1U1tAwE",
+	"sdSt1tNG71mKOYMYH6bwpb1jLJyKb0yVgkBVQyojsqy6cGVszGVDR28VaKA2g8n2Q9DsVu+TIVWsqZhQ",
+	"PHVIZul/NUM3/3PhXpYb9vKssZLn4r5Rh+ZLmL6ILKpiCgFq1VxcwVywfxQ+jQCZ4UCYF/AoTPkK1y1y",
+	"ADgPqU5OYqaNXXS5sH8FFggpMYJ7OqaXRtNWkoT///8bQjrxAPqLIeMOz85COMPwRWj+kFvXHiT5uLrD",
+	"RAeGC2hJqCYxc0feMrY0ryy11Cx3Cy9C8jyk1xfdcMOiYSQMfKHg2bacnfGrcQ4L1rbFLrymG/8SoorJ",
+	"o3RdsMWwcsy/Rc7ZrfUipAtPsyxcw9Wq0nAbZozxL92TzsGrOl4BHb1/U9rxITO5cuVtSDd8wgIbVYG+",
+	"5uiEL4PJdNvd3QoAxkoWYz+H38nNbDU33ircJwtmFKeTS1yojGNYNdePY5S7AXR3mu2Xq0w3A3J+sgnn",
+	"WPpa0al9khcWIHFRIMAMK/lvFlhZRyYATF5O9TFKliCMJjE3ZxZUmwBdvUJzMWP2HJuFh/0D9MA+wedx",
+	"nwbCkg+oBjAn1+NhQcJ8jl6Iab0w0VTTclqSAxSci4FA1c3m21k/EAPmaNTKrHQBtUj1DC1ycqQJu4V4",
+	"oyIhfLC1fqpk1YrbHM+aM9+xOUfrnHmocc+0twCVxI4H90hjZYEJ2YjOYr3vzc1uYCHsWDVymytZQeAP",
+	"y+GqnglOwmwhUP2UJTC5fdJtV6MXd9vVwy3kdK488HsG/SlouGI+MIi67faa3bRcKnG++w9QMmwjAkVy",
+	"levShLGpn/PdE5Z1QkihBTGxz8cLXIYtAQ2BVizwy8PYL4s5eoCBd9lJyBVWWOCuQgK+w3svILI7r3o+",
+	"8cVrk/8pq/N1cMxm5/L9MvJJ5J1yujcUxvjZzZ27NXogVfQZqWiEdCJYuu3XaMd8IV09t5Cyqx5KT8CL",
+	"VzT6Hs4dPNC5/4FcGzp4aPP+h97I5JJHERPodAUmdv9T4PzLuczhBPnO8p8/GS7k+5l//mQIJTubZv9S",
+	"T60R4PQKCM85WAypFZ2ZaP1YurwLGlNZVbqN7mLX4xyAia0fJQPTbZEz7RBk8Jee/RuSyWwuJmqsAzGm",
+	"agwvsm1/1VjO00634Nj40XpfQjxBaJen6cJXTOccxF5Km/MRU0VGNLFe/oHwEotdsvEEfTZDKlzuKliu",
+	"NqHV5eQVHtx3eXDWc5M9DcEZcCCDr9VIatfKLPPYlBwDyCVxp7NS+1cyWqzJrNXE6Auq0KP2GIcRWSxz",
+	"n1Hfx2j/0ahkgIZKwfPOWWR03kJLZVgno8Ckrq/+hyPrYxKSJMbcUeCHX3csPpZrvkrQjnIiL3nMmnQ6",
+	"reXSeWRW+weI0mKW9k77zufehVTFtZmrbZx2lw+i2VzAgpjurLnzrvNQSVLb0xKkoFBI4GBxWs2zosvi",
+	"lyO2/xBhbBHcnyDEXpLr6xJNBVR9hVx2kPIOTFPNAFFiNIuhPcGTyeh31ot134PpfY+T60Ej5uLaufLf",
+	"1sfi4bYX3+I9d4G9+6MrA7/vEbwxTfq890On6W1pW/n7n0lvu3Pg8Pc+8zG9zTHcxb3P/JDetpZe5BJe",
+	"fj/NaKu9d/8TRnad0+s/QpdCdk0osFB7wNZUqZCjmHH4kakXn6/Z4sKwsjvUs6DjbEWcyhBZ2uPEGJcT",
+	"amYaL1rkBJsmgdcyjp0uFuT7KIGjL02cwSpjrsgoYQy1rH1szC7n2JGlReCbRtOhqdcc2IqNwNjSSCxB",
+	"ZzdMuEAJVVIEOa0w9VRcymiRe3G+303axgV/VhA3l7I1EGbbIXAOb8jpg57yFWQpBxCVg+CHWRKrw1kX",
+	"a+pnyyJCVZoYXkk1sfViNG/ZwgI7Py6c8+N4UdEPa79cAlN2L+SLT6pjGI8NXDzep7C0qbBHueAaEnJO",
+	"YMBPrZ10/qWdChXdAfKb70P/L+uftpZ3wuVgrq3GLO18P2Y+t6lpy/nVz3CPNN1aQZpK/QaQhX53YXrq",
+	"8skeJ0mD6pSON9xIEXRNXC5sTxwIDJqD1iJ9NMVH3OsZltWLApzPHMJzLvl5IKDuLmFDkLc5YWifM0K1",
+	"SoRcMf37yo/H8+OsQqxoxGuLsGhrH79EA/FfzK9b11O/79PY16X+c0u7r1LuzynlvmX64SIu9b9TPaxI",
+	"IbcdeLLsqWInMppAwN2YBPsk/HwXFs02zKy2iXxcYX4JpgwCQYJBl4875wwu8LK3yHt5w21P11zCBgTV",
+	"XVTcdooTNtUPUXXJBEw6rnOdTI14zhmbGA64dHDH0UAAtDOYgKFlcz1S0wq05/oJl0zjXCt0TBOaj1li",
+	"7MDsrYU2omnCJ03T2WyjGYzogx0Mz9qfq6IXj7RWXWo+JHR796Y30CiqUkTQx/QH6CIPjV6wW81ESSza",
+	"PlL3hi7KXVdR1jo0UP+dgs0dCmj6vrKQanaRH+C+599xZonB7lZuYE4QA4XeQc0zRBmKIv9YelA6DjYn",
+	"Ixb/nX7MQszieG2JZLv4rhR7aD9o36rs+bq9+2rBP0J9zFXp+1Sdc6w9arltceO/sbr+W6p+aeNrNDu/",
+	"WD3wgdGXLz3qsKYGuVKY4kCKUcyH+g+IUmBLiMc6VupDFC9s/+Le55rMkFPP4w99pnL9mzEx0kKuoQaa",
+	"tU4mSsupSr0veO9IJgORZk1g91cHHWi1LsiThboLXwPdJ9RmmGJ/FylY9oEWOYqCgTBTClzON+REGD0Q",
+	"AR/B+aM0XdRrpLgWEfYaaZGTEdFzCbjIrozetetWDlvBKZzwCKSj20YgThNXYzn3crThapasbtbkaYMf",
+	"MAWr2A6E0Wzxp1xf50JYBG74F1IlI1rKSYkooFthSWyBWH1hmSM4i6y3vhTAM3Nn9a1HqVcwoIoUzOwU",
+	"pecmTTaK6O/pQyp0aM6E+tafWVW4N0nkHz/9/ccfPp6fnX7/4eT4/bu3fzv67ts3h68PXvX3Xu7ubG9t",
+	"9ue3i7PfL0nEqR9pp/3cAfgX1jgelrfx2+ZTfPGesdXSL6RGVvZHONP4ja/X2ESMlF6fVsmZuVShyvjS",
+	"uSvE6m4BiBVCM5m//JIkyBS1agCUyF4xDZlFBN92ybCi3ugLM6FVixzS4ZgIGbnUWPMGeL+R3NvtoN1u",
+	"WyQoVFX4UCtbJ2x0AwySywSQk5bGoj7aZk7/IgEpWIOCyJvLbGmow2gCreYXo/pAjV4+SJVWIaSAaJsp",
+	"jtkyCCcLkrLVNfNOn21XPttpVz/bNqtQhr3a3Gm3UyiqwhhAVOJ71hAAeVyxGq4P1O1pg18DDX+CQIP2",
+	"N7bS/vvoOs4sDzk4tjiLuG7aptx1nPDHsSQRj1JkEDTyIHzgIydAlSq8qoCVQFKohHOvH/hAeCVhhrmy",
+	"IZ1ZGLJYXpGrxJhIUPtvE7ho1EOEA+2K+1xVn7WqqBqIio7kDtHA6x8rWG2xftofvaJgv6Ly02/G7qla",
+	"EIsIAYEl184UchLmVD2kXVlVahdufkXhWF2X9HsnwfOdcZb0Hqkaj2vetRojwz4rdaNyoazLRe3aYsIH",
+	"0IPDlAlrRuaa96+oYxsy6MMjKy7aNRdR/af5Gvl37tt8CWaA/TgF4HUPKswW8ZZhC9ud83Z7ea2wwyR8",
+	"kopoO8Bi/XPF2LqrjA1O8BOPLdcRGLFWymfXsLoJXaCb5ZIxQRI2kTcsIm65Ks7xbmfdc7ysOnvVo5z2",
+	"erHz4yLjjX+i6lQM70VVqUtXUqfuEPT62QoYx/ftnsMCVaqN9qi6SGojsHzD29z20s2lUZQwZQz7zl63",
+	"1W51Wx3za50TZvvlliF5y+qymKTr117sUygrw5V5D8ty6jP2zzoemcoYaW2dldcvd3nX2xtOU5S7tcqq",
+	"Uvm8Tt0qcwL9C/N4ADkepupXvUfixLvxa+1rvvYVlNhsi1Mngfl5mSaMEXenCvvNjmpV4TcyIeKKi1sS",
+	"mvsuLL2HATlPKBvxaxLa95jxhgE5oFG0SH+8oPjrobiRi4EI2a2Gn/4ZpqV6Mb9mPaJcngF2v0UIsbRT",
+	"sqUrqKZEFufU4gxvSwrMGrJwwGkGEOm22xiSSV+dZuBTm36fgTguA28MjcK/IBOmxxJAsOhwyKbaoddC",
+	"pw5Es0PsvCLWHbb4srg+AWG35mky4UpNGZTegm6FdcBhi4TFTXrhOlJkEGapOg/Rk76Zq4PzG1NoBkR4",
+	"xITmeuEWMYvOULsiLvRDo8iBdLTIMWBFQjoOwnBg6hVLhkzoJhNDGbGIfDx/03zZIxEz/4RSYwyBmdEc",
+	"4UZcUc3mFBacEp3MlGYRmSbydlGB4AnrpyAzCfBg3I5ZIUO4GIjw7803uCosMn+FQTYTmBc+b0EUFS6Y",
+	"hWXska32poVD8wESLbRmDaAiqN1b3T1A4M2yVFhkESSVrDKuvHNxn2F1VijFzsW6KhsQmxFBfzaijKlF",
+	"Y1A2FZqkk6leALhUhoRtAT+zSJ05doQC9XFxBbrg86325gYeLyVhuwu0ORCwXelUel7ROjY/Mn/ATz9/",
+	"yv5sfwIMKhyChbiE1jxQ3T4QW+22UzwLCKWg0nFd6q1S6qfCbqcxwB5jTKdS2QdO6EvdFAG+BBG9pMkJ",
+	"dAlYgPZrlrZRrZVaTDrMMzS7KZ09nCVDeQg4KX1aOgYyzdBiMInRCpqUGM2j9nBZ0pnapoRSkOfItF17",
+	"4Y0CUo4RczWlUx5551bLoZbjo1vdPQ8KOVXRa5TdqlIY5NrG0jDD3nc1cE+psuQaBC57Mr3xlE0oF5YK",
+	"0l+bH7AD0qpvcfeD1tSf8uZbtlhJa/LuzT3rOv+u9rR1Z3vPp+1dV3uB9VL4bzhbCppefoVDTf+9XKfw",
+	"vd9W6zuWuh9NuLZxInMC7n0mJYk/Irb0jhkZ7+TvcMyG11DyitlImd4IwT9rgNaoj6nSyM3hUlOGsNw1",
+	"uTJvDsjuzk4XgcYB+Bulv496jhB/AlGI8R7EOvk8sKU6g4bNf74Lg4FwCWTUAlsCpEkKOUuuJAgLLUmN",
+	"7hb4Sp7hoQHBtqtGaQzId+fnHwiAqhfh0oMM8CzFTG8Rh48MvYsz2W6k5kCkKh5V5MQMx3UKVC1ygL17",
+	"AMxwpvx4RZZsDenVShfkRZWOkW3HucVXXy2d5LY5n8+bZvDNWRJbba7od0DI9pzX4cgBXMKGweb91Xcr",
+	"2EcejSmxhn18lC4B1O/aVLvfIgW4qoLs3Kdw1yggXQ73BGolKNvX8kWw22mj13m5t9Pe63Tb7aDBqW70",
+	"Orvb7d2dre3Ots3i8EMdxAsGG25wWfJZGDKuwbvh4t5JGgKtnajNBn/o5tX7NlzzhjxHga/mumZ8Dfr9",
+	"4f4K80vWnaIolH6w3ZZdGSvyx26r7bbVp4j1hJTXKyGVVzGj1yxKsdKrBdYbmaS5msYWBkaOLSHBRz6W",
+	"tqrW5S/uZw0PhgkDA5vGDjj9mXIJEgNh35rUo1wgOkV1tijNai8Qu2Lf2Kl+IqfT7ysqn5wfwDkLWuQU",
+	"uo0ql3yZAl0MRJbe4fVOEkwF+aYGUGuMnQiqcSXM+9/Bij8W5GsEIedKxK2ZAHB4SrCvBDRRVVzLfPUF",
+	"9LT5PeWQmTeu8GrSp7u29EFnUxVOpdt2fwGypp/nYyquyULOoEM1yO+5VXIszUG2CaggUCZOsBksply2",
+	"HrYIS4Gc3FT+hZn1Ktr/uZTvqXBtttTjuW8BbcCss98mciFneD48vml2xKaN4Xlp9AwXVEwBCo1VP1Po",
+	"bFd0KUcpC02/WOMithrtfd0gwHdl+08gY5OKZd1jst6u2DaigD7o940gK7aNIF4vAvhbDQT0irhK5GwK",
+	"fQe18nM1rE8Y/aYZwjXXFqm6h8WWXJOEJiz1NRuV3/BJwGSfULGoyVKznXAf1Rbh8dFEnEqZi9imorkl",
+	"rlLxoGNu2g53t9S6dtur/d/s+I1eu7myrk7WJrXTWYPFFPsJ12SD2Wl+VQe/qPAV8Ioq7Nb1sriWJ7J+",
+	"J+dEjjQTFqWd4dkESCnDH9KOAztt27cVU13x75pk14GQgvUyPlTF4rC+p9TzJneksD+Cx7GM9pWxrBNX",
+	"+J4lvWWP2nbLXvM/5yPGfuTGLrdNuCAC43HmrLGuHNlmZ7hz0CDJxSnQksr7FAK7ZDyxCwSRBde0vdMm",
+	"Citg920Pq0JzdVcybtvXwLH0c4It27lcQCdjqDnngkzYRCaLAFNOsvYU5HkIv4Qb++AIwh8v2RU0gNCk",
+	"DSjxaZrxQNjtNZPuYKaxkx2lXGME888oZtXc44dlHT8tT7fTLCcTe/N/aDpxbUpwd68yJTi4NxW5WNiS",
+	"pSJXphPvVCcT4wg2f6dk4q+S5AuTJKXk4EcLFes5qPUSnGGzwEL7Vuf2Q4vdBd3TOL6yHQm5cr36nVN3",
+	"gHgJhoNLyJaVc4EdgPppK1w/yaDlNS7NOhdjIB8bDUOE1hMNpY7GS7sYB/kWxmbQ0B8VZdJAUPynczAM",
+	"l/ixwXeysg/bl0aPAwY3C16wj9/Thc1WZQtM+HCx478+vbdgKY6215e27E83oyt70393H0a+LfRv4kS3",
+	"DTDrcTEzE8Gv7YTgvt8T2/Ys/or68HDUh5QiUwyX1Kyr2hvD29wN5a3JepQ/dGcqy3GzJfzzb4xbwoqN",
+	"4ULNRiM+5ExoDHVXblFMh9fgpba5LsVNqmwf/6T79e+IdljeLuFqpkq7lMl1Y1/4xZQFV2zF7vkt34tf",
+	"TLxEgzrOWpGDVPEVXwv4Sh15gMaHNtVYi5gqG+tvVmz5MoDpOU0xtav22IqAr9v7BeFvlne4QmH0jnMp",
+	"CG83F9T0r1v7hHwdNN/1tejlHgbnkfvqWPiyHAu5BAWvm8KQ8RsWPSYjAcaV3FSngCNJpHnwNpE9uWHW",
+	"QozkcDYB1NOExVTzG+Y6jLsrtmbi4+m7tFN9C5yLdsDVzc4C20ndAXBamCTscgFw5tap4vrhOySKcuLz",
+	"O6bRLQ6NsKyf26Uf2rpIDp9iw+tCq3Ku3RJ738qtcPl7GEzIoCPGqd9fj9kCUhcspLd9n+uAU3zRoYgK",
+	"0FRGfGKmwRxr6aBz2yyOCGJkZe/E+Gr5nWcME0cq68i95YSanbtPd/83AAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

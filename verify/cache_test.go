@@ -158,7 +158,7 @@ func TestOvertakenReaderKeepsNothing(t *testing.T) {
 	remember(t, r.verifier, other) // so that hits count
 	key, secret := r.add(time.Hour)
 	r.counted.between = func() {
-		must(r, second(r.store.RevokeKey(t.Context(), operator, store.ByID(key.ID))))
+		must(r, second(r.store.RevokeKey(t.Context(), operator, store.ByID(key.ID), apikey.ReasonUnspecified)))
 		r.counted.between = nil
 	}
 	r.wantCode(secret.Reveal(), verify.Valid) // it began before
@@ -198,7 +198,7 @@ func TestOtherProcess(t *testing.T) {
 				}
 			})
 		}
-		if _, err := beside.RevokeKey(t.Context(), operator, store.ByID(key.ID)); err != nil {
+		if _, err := beside.RevokeKey(t.Context(), operator, store.ByID(key.ID), apikey.ReasonUnspecified); err != nil {
 			t.Error(err)
 		}
 		revoked.Store(true)

@@ -91,7 +91,7 @@ func (f *furnishing) addKey(ctx context.Context, now time.Time, i int) error {
 	}
 	switch i % 7 {
 	case 1:
-		err = second(f.db.RevokeKey(ctx, databasetest.Operator, store.ByID(key.ID)))
+		err = second(f.db.RevokeKey(ctx, databasetest.Operator, store.ByID(key.ID), apikey.ReasonUnspecified))
 	case 2, 3:
 		secret = key.NewSecret()
 		err = second(f.db.RotateKey(ctx, databasetest.Operator, store.ByID(key.ID), apikey.Rotation{

@@ -46,6 +46,10 @@ var columns = []column{
 	{name: "rate_window", of: func(k *apikey.Key) stored {
 		return secondsColumn{&k.RateLimit.Window}
 	}},
+	{name: "suspended", since: 7, of: func(k *apikey.Key) stored { return flagColumn{&k.Suspended} }},
+	{name: "revocation_reason", since: 7, of: func(k *apikey.Key) stored {
+		return textColumn{(*string)(&k.RevocationReason)}
+	}},
 }
 
 // The statements that columns make.
@@ -155,6 +159,7 @@ type (
 	metadataColumn struct{ at *apikey.Metadata } // text, a JSON object
 	numberColumn   struct{ at *int }
 	secondsColumn  struct{ at *time.Duration }
+	flagColumn     struct{ at *bool } // 1
 )
 
 func (c textColumn) Value() (driver.Value, error) { return *c.at, nil }
@@ -227,6 +232,16 @@ func (c secondsColumn) Value() (driver.Value, error) {
 func (c secondsColumn) Scan(value any) error {
 	number, err := scanNumber(value)
 	*c.at = time.Duration(number.Int64) * time.Second
+	return err
+}
+
+func (c flagColumn) Value() (driver.Value, error) {
+	return sql.NullInt64{Int64: 1, Valid: *c.at}.Value()
+}
+
+func (c flagColumn) Scan(value any) error {
+	number, err := scanNumber(value)
+	*c.at = number.Int64 != 0
 	return err
 }
 

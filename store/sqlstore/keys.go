@@ -96,7 +96,9 @@ func (db *DB) UpdateKey(
 }
 
 // RevokeKey implements store.Store.
-func (db *DB) RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref) (key apikey.Key, err error) {
+func (db *DB) RevokeKey(
+	ctx context.Context, actor store.Actor, ref store.Ref, reason apikey.Reason,
+) (key apikey.Key, err error) {
 	err = db.mutate(ctx, actor, func(m *mutation) error {
 		if key, err = m.findKey(ref); err != nil {
 			return err
@@ -108,7 +110,7 @@ func (db *DB) RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref) (
 			return nil
 		}
 		before := key
-		key.RevokedAt = m.now
+		key = key.Revoke(m.now, reason)
 		if err := m.updateKey(key); err != nil {
 			return err
 		}
@@ -156,7 +158,7 @@ func (db *DB) EndSecret(ctx context.Context, actor store.Actor) (key apikey.Key,
 		}
 		before := key
 		if key.SecretHash.Equal(actor.Secret) {
-			key.RevokedAt = m.now
+			key = key.Revoke(m.now, apikey.ReasonKeyCompromise)
 		}
 		key = key.EndGrace()
 		if err := m.updateKey(key); err != nil {

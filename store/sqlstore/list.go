@@ -145,12 +145,23 @@ func (db *DB) conditionsOf(q store.Query) *conditions {
 	}
 	switch q.Status {
 	case apikey.StatusRevoked:
-		c.add(`revoked_at IS NOT NULL`)
+		c.add(`(revoked_at IS NOT NULL OR ` + isSuspended + `)`)
 	case apikey.StatusExpired:
 		c.add(notRevoked)
 		c.add(`expires_at <= ` + c.instant(q.At))
 	case apikey.StatusActive:
 		c.add(isActive(c.instant(q.At)))
+	}
+	if q.Enabled != nil {
+		enabled := isSuspended
+		if *q.Enabled {
+			enabled = `suspended IS NULL`
+		}
+		c.add(enabled)
+	}
+	if q.Reason != "" {
+		c.add(`revoked_at IS NOT NULL AND coalesce(nullif(revocation_reason, ''), '` +
+			string(apikey.ReasonUnspecified) + `') = ` + c.arg(string(q.Reason)))
 	}
 	if q.Rotating != nil {
 		rotating := isRotating(c.instant(q.At))
@@ -189,9 +200,12 @@ func (db *DB) addUnused(c *conditions, q store.Query) {
 	c.add(`NOT EXISTS (` + used + ` AND key_uses.id = api_keys.id)`)
 }
 
-// notRevoked hides from SQLite that it is the condition of the index of names: SQLite would scan that index and
-// look up each key.
-const notRevoked = `NOT (revoked_at IS NOT NULL)`
+const (
+	// notRevoked is neither revoked nor suspended. It hides from SQLite that it is the condition of the index of
+	// names: SQLite would scan that index and look up each key.
+	notRevoked  = `NOT (revoked_at IS NOT NULL) AND suspended IS NULL`
+	isSuspended = `suspended IS NOT NULL` // no revoked key is
+)
 
 // isActive and isRotating are never NULL.
 func isActive(at string) string { return `expires_at > ` + at + ` AND ` + notRevoked }

@@ -24,7 +24,7 @@ func TestStats(t *testing.T) {
 	clash, _ := databasetest.Draft(t, "ci")
 	wantErr(t, db.CreateKey(t.Context(), databasetest.Operator, clash), store.ErrNameTaken)
 	for range 2 { // the second changes nothing
-		_, err := db.RevokeKey(t.Context(), databasetest.Operator, store.ByID(key.ID))
+		_, err := db.RevokeKey(t.Context(), databasetest.Operator, store.ByID(key.ID), apikey.ReasonUnspecified)
 		must(t, err)
 	}
 	must(t, db.RecordUses(t.Context(), map[apikey.ID]time.Time{key.ID: time.Now()}))
@@ -63,7 +63,7 @@ func TestCountByStatus(t *testing.T) {
 	now := time.Now()
 	databasetest.Create(t, db, "a")
 	databasetest.Create(t, db, "b") // both expire in an hour
-	_, err := db.RevokeKey(t.Context(), databasetest.Operator, store.ByID(databasetest.Create(t, db, "c").ID))
+	_, err := db.RevokeKey(t.Context(), databasetest.Operator, store.ByID(databasetest.Create(t, db, "c").ID), apikey.ReasonUnspecified)
 	must(t, err)
 	for after, want := range map[time.Duration]map[apikey.Status]int{
 		0:             {apikey.StatusActive: 2, apikey.StatusExpired: 0, apikey.StatusRevoked: 1},

@@ -21,7 +21,7 @@ func (f *fixture) attempts(target store.Ref) map[string]func(store.Actor) error 
 			return err
 		},
 		"revoke": func(a store.Actor) error {
-			_, err := f.RevokeKey(f.ctx(), a, target)
+			_, err := f.RevokeKey(f.ctx(), a, target, apikey.ReasonUnspecified)
 			return err
 		},
 		"rotate": func(a store.Actor) error {
@@ -69,7 +69,7 @@ func testAuthority(f *fixture) {
 	}
 	// A key with scopes that the actor lacks is out of its reach, revoked or not.
 	f.wantDenied(second(f.rename(actorOf(writer), store.ByID(admin.ID), "mine")))
-	f.wantDenied(second(f.RevokeKey(f.ctx(), actorOf(writer), store.ByID(admin.ID))))
+	f.wantDenied(second(f.RevokeKey(f.ctx(), actorOf(writer), store.ByID(admin.ID), apikey.ReasonUnspecified)))
 	// Nor can it create such a key, or add such scopes to one.
 	f.wantDenied(f.CreateKey(f.ctx(), actorOf(writer), f.draft("acme", "child", apikey.ScopeAdmin)))
 	f.wantDenied(f.CreateKey(f.ctx(), actorOf(writer), f.draft("acme", "child", "datasets:read")))
@@ -80,14 +80,14 @@ func testAuthority(f *fixture) {
 	// For the actor, another owner's key does not exist.
 	f.wantDenied(f.CreateKey(f.ctx(), actorOf(writer), f.draft("other", "child")))
 	f.wantErr(second(f.rename(actorOf(writer), store.ByID(stranger.ID), "mine")), store.ErrNotFound)
-	f.wantErr(second(f.RevokeKey(f.ctx(), actorOf(writer), store.ByID(stranger.ID))), store.ErrNotFound)
+	f.wantErr(second(f.RevokeKey(f.ctx(), actorOf(writer), store.ByID(stranger.ID), apikey.ReasonUnspecified)), store.ErrNotFound)
 
 	// What the actor may do, and what an admin may.
 	f.must(f.CreateKey(f.ctx(), actorOf(writer), f.draft("acme", "child", apikey.ScopeWrite)))
 	f.must(second(f.rename(actorOf(writer), store.ByID(reader.ID), "reader 2")))
 	f.must(f.CreateKey(f.ctx(), actorOf(admin), f.draft("other", "from admin", "datasets:read")))
 	f.must(second(f.rename(actorOf(admin), store.ByID(stranger.ID), "renamed by admin")))
-	f.must(second(f.RevokeKey(f.ctx(), actorOf(writer), store.ByID(writer.ID))))
+	f.must(second(f.RevokeKey(f.ctx(), actorOf(writer), store.ByID(writer.ID), apikey.ReasonUnspecified)))
 }
 
 // testActorRace changes keys with one actor while its secret ends, in each way: all changes
@@ -160,8 +160,8 @@ func testAudit(f *fixture) {
 	f.clock.Advance(time.Second)
 	f.must(second(f.rename(actor, store.ByID(key.ID), "cd")))
 	f.must(second(f.rename(actor, store.ByID(key.ID), "cd")))
-	f.must(second(f.RevokeKey(f.ctx(), operator, store.ByID(key.ID))))
-	f.must(second(f.RevokeKey(f.ctx(), operator, store.ByID(key.ID))))
+	f.must(second(f.RevokeKey(f.ctx(), operator, store.ByID(key.ID), apikey.ReasonUnspecified)))
+	f.must(second(f.RevokeKey(f.ctx(), operator, store.ByID(key.ID), apikey.ReasonUnspecified)))
 	// A failed change leaves no trace.
 	f.wantErr(f.CreateKey(f.ctx(), actor, f.draft("acme", "admin")), store.ErrNameTaken)
 	f.wantErr(second(f.rename(actor, store.ByID(key.ID), "x")), store.ErrRevoked)

@@ -240,7 +240,7 @@ func testChain(f *fixture) {
 	f.atOnce(64, store.ErrRevoked, func(i int) error {
 		ref := store.ByName("acme", numbered(i%8))
 		if i%2 == 0 {
-			return second(f.RevokeKey(f.ctx(), operator, ref))
+			return second(f.RevokeKey(f.ctx(), operator, ref, apikey.ReasonUnspecified))
 		}
 		return second(f.rename(operator, ref, numbered(i%8)))
 	})

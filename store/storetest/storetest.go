@@ -141,7 +141,7 @@ func (f *fixture) get(ref store.Ref) apikey.Key {
 
 func (f *fixture) revoke(ref store.Ref) apikey.Key {
 	f.Helper()
-	key, err := f.RevokeKey(f.ctx(), operator, ref)
+	key, err := f.RevokeKey(f.ctx(), operator, ref, apikey.ReasonUnspecified)
 	f.must(err)
 	return key
 }
