@@ -119,9 +119,11 @@ func TestCursorsBelongToTheirFilters(t *testing.T) {
 	k := newKit(t)
 	values := map[string][]string{
 		"owner": {"admin", "team"}, "status": {"ACTIVE", "EXPIRED"}, "name_contains": {"key", "Key"}, "search": {"key", "ke"},
-		"expires_before":   {"2030-01-31T12:00:00Z", "2030-01-31T12:00:00.001Z"},
-		"last_used_before": {"2030-01-31T12:00:00Z", "2030-01-31T12:00:00.001Z"},
-		"rotating":         {"false", "true"},
+		"expires_before":    {"2030-01-31T12:00:00Z", "2030-01-31T12:00:00.001Z"},
+		"last_used_before":  {"2030-01-31T12:00:00Z", "2030-01-31T12:00:00.001Z"},
+		"rotating":          {"false", "true"},
+		"enabled":           {"false", "true"},
+		"revocation_reason": {"policy", "superseded"},
 	}
 	contract, err := gen.GetSpec()
 	k.must(err)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"apikeyd/apikey"
 	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlitefile"

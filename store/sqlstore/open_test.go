@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"apikeyd/apikey"
 	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"

@@ -118,11 +118,13 @@ func TestQueryPlans(t *testing.T) {
 			}},
 		"summary of one owner": {summary("acme"), []string{
 			"SCAN CONSTANT ROW; SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
+			"SEARCH api_keys USING COVERING INDEX api_keys_suspended (owner=? AND suspended>?)",
 			"SEARCH api_keys USING COVERING INDEX api_keys_revoked_name (owner=?)",
 			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
 		}},
 		"summary of everybody": {summary(""), []string{
 			"SCAN CONSTANT ROW; SCALAR SUBQUERY 1; SEARCH key_counts USING PRIMARY KEY (owner=?)",
+			"SCAN api_keys USING COVERING INDEX api_keys_suspended",
 			"SCAN api_keys USING COVERING INDEX api_keys_revoked_name",
 			"SCAN api_keys",
 		}},
@@ -153,8 +155,9 @@ func TestQueryPlans(t *testing.T) {
 			page + "3; MERGE (EXCEPT); LEFT; SEARCH api_keys USING PRIMARY KEY (id<?); " +
 				"RIGHT; SEARCH key_uses USING PRIMARY KEY (id<?)" + uses,
 		}},
-		"revoked keys": {list(store.Query{Status: apikey.StatusRevoked}), []string{
-			"SCAN api_keys USING COVERING INDEX api_keys_revoked_name", scanned[1],
+		"revoked keys": {list(store.Query{Status: apikey.StatusRevoked}), scanned},
+		"suspended keys": {list(store.Query{Enabled: new(false)}), []string{
+			"SCAN api_keys USING COVERING INDEX api_keys_suspended", scanned[1],
 		}},
 		"unused keys": {list(store.Query{LastUsedBefore: time.Now()}), merged},
 		"unused keys that are active": {

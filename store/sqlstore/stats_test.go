@@ -65,9 +65,12 @@ func TestCountByStatus(t *testing.T) {
 	databasetest.Create(t, db, "b") // both expire in an hour
 	_, err := db.RevokeKey(t.Context(), databasetest.Operator, store.ByID(databasetest.Create(t, db, "c").ID), apikey.ReasonUnspecified)
 	must(t, err)
+	_, err = db.UpdateKey(t.Context(), databasetest.Operator, store.ByID(databasetest.Create(t, db, "d").ID),
+		apikey.Change{Suspended: new(true)})
+	must(t, err)
 	for after, want := range map[time.Duration]map[apikey.Status]int{
-		0:             {apikey.StatusActive: 2, apikey.StatusExpired: 0, apikey.StatusRevoked: 1},
-		2 * time.Hour: {apikey.StatusActive: 0, apikey.StatusExpired: 2, apikey.StatusRevoked: 1},
+		0:             {apikey.StatusActive: 2, apikey.StatusExpired: 0, apikey.StatusRevoked: 2},
+		2 * time.Hour: {apikey.StatusActive: 0, apikey.StatusExpired: 2, apikey.StatusRevoked: 2},
 	} {
 		got, err := db.CountByStatus(t.Context(), now.Add(after))
 		must(t, err)

@@ -37,11 +37,12 @@ func testActorGone(f *fixture) {
 	f.revoke(store.ByID(revoked.ID))
 	wrongSecret := f.create("acme", "wrong secret", apikey.ScopeAdmin)
 	wrongSecret.SecretHash = target.SecretHash
+	suspended := f.suspend(f.create("acme", "suspended", apikey.ScopeAdmin), true)
 	expired := f.create("acme", "expired", apikey.ScopeAdmin)
 	f.clock.Advance(time.Hour)
 
 	for name, key := range map[string]apikey.Key{
-		"revoked": revoked, "expired": expired, "wrong secret": wrongSecret, "unknown": f.draft("acme", "unknown"),
+		"revoked": revoked, "suspended": suspended, "expired": expired, "wrong secret": wrongSecret, "unknown": f.draft("acme", "unknown"),
 	} {
 		for verb, attempt := range f.attempts(store.ByID(target.ID)) {
 			if err := attempt(actorOf(key)); !errors.Is(err, store.ErrActorGone) {
@@ -95,6 +96,7 @@ func testAuthority(f *fixture) {
 func testActorRace(f *fixture) {
 	ends := []func(apikey.Key){
 		func(key apikey.Key) { f.revoke(store.ByID(key.ID)) },
+		func(key apikey.Key) { f.suspend(key, true) },
 		func(key apikey.Key) { f.rotate(key, 0) },
 		func(key apikey.Key) { f.must(second(f.EndSecret(f.ctx(), finder(key)))) },
 	}
@@ -169,7 +171,9 @@ func testAudit(f *fixture) {
 	start, later := f.clock.Now().Add(-time.Second), f.clock.Now()
 	f.wantEvents(f.events(),
 		store.Event{At: later, Action: store.ActionRevoke, Key: key.ID, Owner: "other", Name: "cd", Via: "storetest",
-			Changes: apikey.Differences{f.changed("revoked_at", nil, apikey.Timestamp(later))}},
+			Changes: apikey.Differences{
+				f.changed("revocation_reason", nil, apikey.ReasonUnspecified),
+				f.changed("revoked_at", nil, apikey.Timestamp(later))}},
 		store.Event{At: later, Action: store.ActionUpdate, Key: key.ID, Owner: "other", Name: "cd",
 			Actor: admin.ID, Via: "http", Address: "192.0.2.1", RequestID: "R1",
 			Changes: apikey.Differences{f.changed("name", "ci", "cd")}},

@@ -44,6 +44,7 @@ func (f *fixture) canonical(value any) jsontext.Value {
 // creation returns the changes in the event of a new key without a rate limit.
 func (f *fixture) creation(key apikey.Key) apikey.Differences {
 	return apikey.Differences{
+		f.changed("enabled", nil, !key.Suspended),
 		f.changed("expires_at", nil, apikey.Timestamp(key.ExpiresAt)), f.changed("metadata", nil, key.Metadata),
 		f.changed("name", nil, key.Name), f.changed("scopes", nil, key.Scopes),
 	}

@@ -446,7 +446,8 @@ export interface components {
          */
         ApiKeyStatus: "ACTIVE" | "EXPIRED" | "REVOKED";
         /**
-         * @description Why a key was revoked. A reported leak is `key_compromise`; `unspecified` if nobody said.
+         * @description Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
+         *     A key has it once it is revoked.
          * @example superseded
          * @enum {string}
          */
@@ -483,7 +484,6 @@ export interface components {
              * @example 2026-12-24T18:00:00.000Z
              */
             revoked_at?: string;
-            /** @description Present once the key is revoked */
             revocation_reason?: components["schemas"]["RevocationReason"];
             /**
              * @description `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
