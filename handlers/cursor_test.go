@@ -134,6 +134,13 @@ func TestCursorsBelongToTheirFilters(t *testing.T) {
 	}
 	k.mustCreate(k.admin, fields{"name": "a key"})
 	k.mustCreate(k.admin, fields{"name": "another key"})
+	for i := range 2 {
+		k.mustCreate(k.admin, fields{"name": fmt.Sprint("suspended ", i), "enabled": false})
+		for _, reason := range values["revocation_reason"] {
+			gone := k.mustCreate(k.admin, fields{"name": "revoked"})
+			k.revoke(k.admin, keyPath(gone.ID)+"?reason="+reason).want(200)
+		}
+	}
 	plain := k.get(k.admin, keysPath+"?items_per_page=1").want(200).next()
 	for name, value := range values {
 		query := name + "=" + url.QueryEscape(value[0])

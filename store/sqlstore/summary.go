@@ -42,15 +42,13 @@ func (db *DB) summarize(ctx context.Context, q querier, owner string, at time.Ti
 	if err != nil {
 		return s, err
 	}
-	// Not by Status, because each of these two has its index, and no key is both.
-	if s.Suspended, err = db.countWhere(ctx, q, owner, isSuspended); err != nil {
+	if s.Suspended, err = db.countKeys(ctx, q, store.Query{Owner: owner, Enabled: new(false)}); err != nil {
 		return s, err
 	}
-	revoked, err := db.countWhere(ctx, q, owner, `revoked_at IS NOT NULL`)
+	s.Revoked, err = db.countKeys(ctx, q, store.Query{Owner: owner, Status: apikey.StatusRevoked})
 	if err != nil {
 		return s, err
 	}
-	s.Revoked = revoked + s.Suspended
 	some := db.conditionsOf(store.Query{Owner: owner})
 	now, soon := some.instant(at), some.instant(at.Add(apikey.ExpiringSoon))
 	some.add(`(expires_at < ` + soon + ` OR old_secret_until > ` + now + `) AND ` + notRevoked)
@@ -61,12 +59,4 @@ func (db *DB) summarize(ctx context.Context, q querier, owner string, at time.Ti
 		FROM api_keys`+some.sql(), some.args...).Scan(&s.Expired, &s.ExpiringSoon, &s.Rotating)
 	s.Active = total - s.Revoked - s.Expired
 	return s, err
-}
-
-// countWhere counts an owner's keys that meet a condition.
-func (db *DB) countWhere(ctx context.Context, q querier, owner, condition string) (total int, err error) {
-	match := db.conditionsOf(store.Query{Owner: owner})
-	match.add(condition)
-	err = q.QueryRowContext(ctx, `SELECT count(*) FROM (`+match.ids()+`) AS matching`, match.args...).Scan(&total)
-	return total, err
 }
