@@ -2,7 +2,6 @@ package apikey
 
 import (
 	"cmp"
-	"encoding/hex"
 	"maps"
 	"slices"
 	"strconv"
@@ -71,10 +70,7 @@ func appendText(b []byte, s string) []byte {
 }
 
 func appendID(b []byte, id ID) []byte {
-	b = hex.AppendEncode(append(b, '"'), id[:4])
-	for _, part := range [...][]byte{id[4:6], id[6:8], id[8:10], id[10:]} {
-		b = hex.AppendEncode(append(b, '-'), part)
-	}
+	b, _ = id.AppendText(append(b, '"')) // it never fails
 	return append(b, '"')
 }
 

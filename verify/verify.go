@@ -33,7 +33,7 @@ const (
 type Result struct {
 	Code  Code
 	At    time.Time   // of the decision
-	Key   *apikey.Key // read-only, without metadata; nil if Code is NotFound
+	Key   *apikey.Key // read-only; nil if Code is NotFound
 	Hash  apikey.Hash // of the secret; set unless Code is NotFound
 	entry *keycache.Entry
 	Quota ratelimit.Quota // set by Admit if Code is Valid or RateLimited and the key has a limit
@@ -69,11 +69,13 @@ type Verifier struct {
 
 // New returns a Verifier that uses keys and their clock. The caller runs Run in the background.
 func New(keys *keycache.Cache, log *slog.Logger, o Options) *Verifier {
-	v := &Verifier{Keys: keys, log: log, now: keys.Now, limits: ratelimit.New[apikey.ID](0)}
+	v := &Verifier{
+		Keys: keys, log: log, now: keys.Now, limits: ratelimit.New[apikey.ID](0),
+		decisions: decisions{counts: make(map[apikey.ID]decided), meter: usage.NewMeter(keys.Now())},
+	}
 	if o.Budget != nil {
 		v.shared = ratelimit.NewShared(source(o.Budget), keys.Now)
 	}
-	v.decisions.meter = usage.NewMeter(keys.Now())
 	return v
 }
 
@@ -144,7 +146,7 @@ func (v *Verifier) decide(ctx context.Context, secret string, want apikey.Scopes
 		}
 	}
 	if r.Code == Valid {
-		v.Keys.Used(found, now)
+		v.Keys.Used(id, now)
 	}
 	return r, nil
 }

@@ -42,7 +42,8 @@ func (c *Cache) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
 	if ref.ID.IsZero() {
 		c.shortcuts.name(ref, key.ID)
 	}
-	return c.keep(key, changes[shardOf(key.ID)]).Whole(), nil
+	c.keep(&key, changes[shardOf(key.ID)])
+	return key, nil
 }
 
 // named returns the key that ref names, if it is cached. By name, it finds only the key that holds the
@@ -128,8 +129,8 @@ func (c *Cache) readKeys(ctx context.Context, q store.Query) (store.Page, error)
 	if err != nil {
 		return store.Page{}, err
 	}
-	for _, key := range page.Keys {
-		c.keep(key, changes[shardOf(key.ID)])
+	for i := range page.Keys {
+		c.keep(&page.Keys[i], changes[shardOf(page.Keys[i].ID)])
 	}
 	return page, nil
 }

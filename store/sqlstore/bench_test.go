@@ -3,6 +3,7 @@ package sqlstore_test
 import (
 	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -87,4 +88,52 @@ func BenchmarkCreate(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkUses writes last-used times, of 10,000 keys at once.
+func BenchmarkUses(b *testing.B) {
+	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	const keys = 10_000
+	uses := make(map[apikey.ID]time.Time)
+	var mu sync.Mutex
+	var creating sync.WaitGroup
+	for c := range 64 {
+		creating.Go(func() {
+			for i := c; i < keys; i += 64 {
+				key, _, err := apikey.Policy{}.NewKey(time.Now(), apikey.Settings{
+					Owner: "customer", Name: fmt.Sprintf("key %d", i), ExpiresAt: time.Now().AddDate(1, 0, 0),
+				})
+				if err == nil {
+					err = db.CreateKey(b.Context(), store.Operator("test"), key)
+				}
+				if err != nil {
+					b.Error(err)
+				}
+				mu.Lock()
+				uses[key.ID] = time.Time{}
+				mu.Unlock()
+			}
+		})
+	}
+	creating.Wait()
+	at := time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		at = at.Add(time.Second)
+		for id := range uses {
+			uses[id] = at
+		}
+		if err := db.RecordUses(b.Context(), uses); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*keys), "ns/use")
 }

@@ -46,8 +46,8 @@ var columns = []column{
 	{name: "rate_window", of: func(k *apikey.Key) stored {
 		return secondsColumn{&k.RateLimit.Window}
 	}},
-	{name: "suspended", since: 7, of: func(k *apikey.Key) stored { return flagColumn{&k.Suspended} }},
-	{name: "revocation_reason", since: 7, of: func(k *apikey.Key) stored {
+	{name: "suspended", since: 8, of: func(k *apikey.Key) stored { return flagColumn{&k.Suspended} }},
+	{name: "revocation_reason", since: 8, of: func(k *apikey.Key) stored {
 		return textColumn{(*string)(&k.RevocationReason)}
 	}},
 }

@@ -40,10 +40,15 @@ var postgresDialect = dialect{
 	rowLock:     ` FOR UPDATE`,
 	snapshot:    sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead},
 	failureEnds: true,
+	// Not FOR SHARE: as long as others keep sharing a row's lock, nobody gets to change the row. These locks have a
+	// queue.
+	lockActor:  `SELECT pg_advisory_xact_lock_shared($1)`,
+	lockChange: `SELECT pg_advisory_xact_lock($1)`,
 	// It leaves time to try other hosts.
 	lookupTimeout: 3 * time.Second,
 	translate:     postgres.Translate,
 	sessionEnded:  postgres.SessionEnded,
+	deadlocked:    postgres.Deadlocked,
 }
 
 // openPostgres opens a database on a server, but does not start the writer.
@@ -120,19 +125,13 @@ func (e *postgresEngine) commit(w *writer, changed []apikey.ID) error {
 	if !w.linked {
 		return w.exec(`COMMIT`) // only last uses: they can be repeated
 	}
-	var err error
-	e.announced, err = e.node.Announce(w.exec, lease.Change{
-		Chain: w.chain, From: e.before + 1, To: w.head.Seq, Event: w.head.event, Keys: changed,
-	})
-	if err != nil {
-		return err
-	}
-	err = w.exec(`COMMIT`)
+	change := lease.Change{Chain: w.chain, From: e.before + 1, To: w.head.Seq, Event: w.head.event, Keys: changed}
+	err := w.exec(`COMMIT`)
 	if err != nil && !postgres.RolledBack(err) {
 		err = e.resolve(w, err)
 	}
-	if err != nil {
-		e.announced.Abandon()
+	if err == nil {
+		e.announced = e.node.Announce(change)
 	}
 	return err
 }

@@ -57,7 +57,7 @@ func (db *DB) listIDs(ctx context.Context, q querier, query store.Query) (store.
 	page := store.IDPage{IDs: make([]apikey.ID, 0, query.Limit)}
 	match, total := db.conditionsOf(query), `0`
 	if query.After.IsZero() {
-		total = `(SELECT keys FROM key_counts WHERE owner = ` + match.arg(query.Owner) + `)`
+		total = `(` + countOf(match.arg(query.Owner)) + `)`
 	}
 	text := `SELECT id, ` + total + ` FROM api_keys` + match.sql() + match.page(query)
 	rows, err := q.QueryContext(ctx, text, match.args...)
@@ -97,8 +97,7 @@ func (db *DB) list(
 // countKeys returns how many keys match. Without filters the number is stored; with filters, keys are counted.
 func (db *DB) countKeys(ctx context.Context, q querier, query store.Query) (total int, err error) {
 	if query.IsPlain() {
-		err = q.QueryRowContext(ctx,
-			`SELECT coalesce((SELECT keys FROM key_counts WHERE owner = $1), 0)`, query.Owner).Scan(&total)
+		err = q.QueryRowContext(ctx, countOf(`$1`), query.Owner).Scan(&total)
 		return total, err
 	}
 	match := db.conditionsOf(query)

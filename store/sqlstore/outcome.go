@@ -91,7 +91,7 @@ func (e *sqliteEngine) discardFailed(w *writer) error {
 func overwrite(w *writer) error {
 	for _, statement := range [...]string{
 		`BEGIN IMMEDIATE`,
-		`INSERT INTO key_counts (owner, keys) VALUES (' overwrite', 0)`,
+		`INSERT INTO key_counts (owner, chain, keys) VALUES (' overwrite', '', 0)`,
 		`DELETE FROM key_counts WHERE owner = ' overwrite'`,
 		`COMMIT`,
 	} {
