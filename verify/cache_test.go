@@ -131,6 +131,13 @@ func TestChangesAreSeenAtOnce(t *testing.T) {
 	}
 
 	again()
+	must(r, second(r.store.UpdateKey(t.Context(), operator, ref, apikey.Change{Suspended: new(true)})))
+	r.wantCode(secret.Reveal(), verify.Disabled)
+	r.wantCode(secret.Reveal(), verify.Disabled) // and is cached
+	must(r, second(r.store.UpdateKey(t.Context(), operator, ref, apikey.Change{Suspended: new(false)})))
+	r.wantCode(secret.Reveal(), verify.Valid)
+
+	again()
 	next := key.NewSecret()
 	r.wantCode(next.Reveal(), verify.NotFound) // and is cached as refused
 	must(r, second(r.store.RotateKey(t.Context(), operator, ref,
