@@ -115,10 +115,13 @@ func appendMetadata(b []byte, m Metadata) []byte {
 	if len(m) == 0 {
 		return append(b, "{}"...)
 	}
-	b = append(b, '{')
-	for _, name := range slices.SortedFunc(maps.Keys(m), func(a, b string) int {
+	var few [8]string // as many as most keys have, without an allocation
+	names := slices.AppendSeq(few[:0], maps.Keys(m))
+	slices.SortFunc(names, func(a, b string) int {
 		return slices.Compare(utf16.Encode([]rune(a)), utf16.Encode([]rune(b)))
-	}) {
+	})
+	b = append(b, '{')
+	for _, name := range names {
 		b = append(appendText(appendComma(b), name), ':')
 		b = appendText(b, m[name])
 	}

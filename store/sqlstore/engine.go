@@ -64,11 +64,3 @@ type engine interface {
 	// close is called last.
 	close() error
 }
-
-// runner runs statements on a pool or on one connection.
-type runner interface {
-	querier
-	// exec runs a statement that returns no rows, to its end.
-	exec(query string, args ...any) error
-	close() error
-}

@@ -64,7 +64,7 @@ func (db *DB) joinPostgres(ctx context.Context, o Options) error {
 	}
 	pool := func(connections int) *sql.DB {
 		p := postgres.OpenPool(config, connections)
-		db.pools = append(db.pools, p)
+		db.opened = append(db.opened, p)
 		return p
 	}
 	// Short reads must not wait for lists, which may take long.
@@ -79,12 +79,13 @@ func (db *DB) joinPostgres(ctx context.Context, o Options) error {
 		}
 	}
 	e := &postgresEngine{conn: &writeConn{pool: writing}, points: points}
-	db.engine, db.points, db.reader = e, unprepared{points}, lists
+	db.engine, db.points, db.reader = e, newSQLPool(points, &db.dialect.snapshot), newSQLPool(lists, &db.dialect.snapshot)
+	db.opened = append(db.opened, e.conn)
 	db.turns = newTurns(pgLists)
 	db.writer = newWriter(e.conn, db, o.Node, o.Log)
 	db.budget = &budget{pool: points, condition: db.condition}
 	zero := apikey.Hash{}
-	err = unprepared{points}.exec(`INSERT INTO audit_chains (chain, event_id, seq, hash) VALUES ($1, $2, 0, $3)
+	_, err = points.ExecContext(ctx, `INSERT INTO audit_chains (chain, event_id, seq, hash) VALUES ($1, $2, 0, $3)
 		ON CONFLICT (chain) DO NOTHING`, o.Node, make([]byte, len(apikey.ID{})), zero[:])
 	if err != nil {
 		return err
@@ -149,7 +150,7 @@ func (e *postgresEngine) resolve(w *writer, cause error) error {
 			continue
 		}
 		var made int
-		err := w.QueryRowContext(context.Background(), `SELECT count(*) FROM audit_events WHERE id = $1 AND hash = $2`,
+		err := first(context.Background(), w, `SELECT count(*) FROM audit_events WHERE id = $1 AND hash = $2`,
 			last.event[:], last.Hash[:]).Scan(&made)
 		_ = w.exec(`ROLLBACK`) // it only read
 		switch {

@@ -15,12 +15,6 @@ import (
 	"apikeyd/store"
 )
 
-// querier is a pool or a transaction.
-type querier interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
 // Key implements store.Store.
 func (db *DB) Key(ctx context.Context, ref store.Ref) (key apikey.Key, err error) {
 	err = db.read(ctx, func() error {
@@ -36,7 +30,7 @@ func findKey(ctx context.Context, q querier, ref store.Ref, rowLock string) (api
 	if !ref.ID.IsZero() {
 		// The nearest key up to the id: a row is read whether the id exists or not, so timing does not reveal
 		// which ids exist.
-		key, err := scanKey(q.QueryRowContext(ctx,
+		key, err := newKeyReader().read(first(ctx, q,
 			`SELECT `+keyColumns+` FROM api_keys WHERE id <= $1 ORDER BY id DESC LIMIT 1`+rowLock, ref.ID[:]))
 		if err == nil && (key.ID != ref.ID || ref.Owner != "" && key.Owner != ref.Owner) {
 			return apikey.Key{}, sql.ErrNoRows
@@ -44,13 +38,13 @@ func findKey(ctx context.Context, q querier, ref store.Ref, rowLock string) (api
 		return key, err
 	}
 	// Two queries instead of one with OR: each is one descent of one index.
-	key, err := scanKey(q.QueryRowContext(ctx,
+	key, err := newKeyReader().read(first(ctx, q,
 		`SELECT `+keyColumns+` FROM api_keys
 		WHERE owner = $1 AND name = $2 AND revoked_at IS NULL`+rowLock, ref.Owner, ref.Name))
 	if !errors.Is(err, sql.ErrNoRows) {
 		return key, err
 	}
-	return scanKey(q.QueryRowContext(ctx,
+	return newKeyReader().read(first(ctx, q,
 		`SELECT `+keyColumns+` FROM api_keys
 		WHERE owner = $1 AND name = $2 AND revoked_at IS NOT NULL
 		ORDER BY revoked_at DESC, id DESC LIMIT 1`+rowLock, ref.Owner, ref.Name))

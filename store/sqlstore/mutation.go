@@ -134,20 +134,12 @@ func (m *mutation) read(ref store.Ref) (apikey.Key, error) {
 
 func (m *mutation) insertKey(k apikey.Key) error {
 	m.changed, m.created = k.ID, k.Owner
-	args, err := insertArgs(&k)
-	if err != nil {
-		return err
-	}
-	return m.exec(insertKey, args...)
+	return m.exec(insertKey, insertArgs(&k)...)
 }
 
 // updateKey writes a key that read has locked.
 func (m *mutation) updateKey(k apikey.Key) error {
 	m.changed = k.ID
 	delete(m.actors, k.ID)
-	args, err := updateArgs(&k)
-	if err != nil {
-		return err
-	}
-	return m.exec(updateKey, args...)
+	return m.exec(updateKey, updateArgs(&k)...)
 }
