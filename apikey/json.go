@@ -55,6 +55,16 @@ func (k *Key) AppendJSON(b []byte, now time.Time) []byte {
 	return append(b, '}')
 }
 
+// NextChange returns when AppendJSON's result next changes by time alone, or the zero time if it does not.
+func (k *Key) NextChange(now time.Time) (next time.Time) {
+	for _, at := range [...]time.Time{k.ExpiresAt, k.OldSecretUntil} {
+		if at.After(now) && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	return next
+}
+
 // appendComma appends a comma unless it follows the start of an object or array.
 func appendComma(b []byte) []byte {
 	if last := b[len(b)-1]; last == '{' || last == '[' {

@@ -62,8 +62,9 @@ func (t Timestamp) Append(b []byte) []byte {
 	at := time.Time(t).UTC()
 	// The time package has a fast path for this layout and none for ours: 88 ns instead of 460.
 	b = at.AppendFormat(b, time.RFC3339)
+	const digits = "0123456789"
 	ms := at.Nanosecond() / int(time.Millisecond)
-	return append(b[:len(b)-1], '.', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), 'Z')
+	return append(b[:len(b)-1], '.', digits[ms/100], digits[ms/10%10], digits[ms%10], 'Z')
 }
 
 // MarshalText returns the contract's form, for JSON too.

@@ -10,11 +10,11 @@ import (
 func suspensionChecks() []check {
 	const group = "suspension"
 	return []check{
-		{group, "a suspended key is refused at once, and works again once it is enabled", needWriteKey, suspension},
-		{group, "a suspended key is DISABLED, after REVOKED and before everything else", needWriteKey | needVerifyKey | needUnlimitedKey, disabled},
-		{group, "a revocation keeps its first reason", needWriteKey, keptReasons},
-		{group, "enabled and revocation_reason find their keys", needWriteKey, suspensionFilters},
-		{group, "an invalid enabled or reason is refused", needWriteKey, badSuspensions},
+		{group, "refused", "a suspended key is refused at once, and works again once it is enabled", needWriteKey, suspension},
+		{group, "precedence", "a suspended key is DISABLED, after REVOKED and before everything else", needWriteKey | needVerifyKey | needUnlimitedKey, disabled},
+		{group, "reasons", "a revocation keeps its first reason", needWriteKey, keptReasons},
+		{group, "filters", "enabled and revocation_reason find their keys", needWriteKey, suspensionFilters},
+		{group, "invalid", "an invalid enabled or reason is refused", needWriteKey, badSuspensions},
 	}
 }
 

@@ -20,10 +20,15 @@ type answer struct {
 	encode   func([]byte) []byte
 }
 
+// jsonKey is an *apikey.Key, or an entry of the cache.
+type jsonKey interface {
+	AppendJSON(b []byte, now time.Time) []byte
+}
+
 // keySize is the size of a typical key's JSON.
 const keySize = 512
 
-func keyAnswer(k *apikey.Key, now time.Time) answer {
+func keyAnswer(k jsonKey, now time.Time) answer {
 	return answer{http.StatusOK, "", keySize, func(b []byte) []byte { return k.AppendJSON(b, now) }}
 }
 
@@ -36,13 +41,13 @@ func secretAnswer(status int, location string, k *apikey.Key, secret apikey.Secr
 	}}
 }
 
-func listAnswer(keys []apikey.Key, p gen.Pagination, now time.Time) answer {
+func listAnswer[K jsonKey](keys []K, p gen.Pagination, now time.Time) answer {
 	return answer{http.StatusOK, "", keySize * (len(keys) + 1), func(b []byte) []byte {
 		return appendList(b, keys, p, now)
 	}}
 }
 
-func verifyAnswer(code verify.Code, k *apikey.Key, retryAfter time.Duration, now time.Time) answer {
+func verifyAnswer(code verify.Code, k jsonKey, retryAfter time.Duration, now time.Time) answer {
 	return answer{http.StatusOK, "", keySize, func(b []byte) []byte { return appendVerify(b, code, k, retryAfter, now) }}
 }
 
@@ -80,7 +85,7 @@ func (a answer) VisitRevokeApiKeyResponse(w http.ResponseWriter) error { return 
 // VisitVerifyApiKeyResponse writes an answer of verifyApiKey.
 func (a answer) VisitVerifyApiKeyResponse(w http.ResponseWriter) error { return a.write(w) }
 
-func appendList(b []byte, keys []apikey.Key, p gen.Pagination, now time.Time) []byte {
+func appendList[K jsonKey](b []byte, keys []K, p gen.Pagination, now time.Time) []byte {
 	b = append(b, `{"data":[`...)
 	for i := range keys {
 		if i > 0 {
@@ -98,7 +103,7 @@ func appendList(b []byte, keys []apikey.Key, p gen.Pagination, now time.Time) []
 }
 
 // appendVerify appends a decision. The key is nil if none has the secret.
-func appendVerify(b []byte, code verify.Code, k *apikey.Key, retryAfter time.Duration, now time.Time) []byte {
+func appendVerify(b []byte, code verify.Code, k jsonKey, retryAfter time.Duration, now time.Time) []byte {
 	b = append(append(append(b, `{"code":"`...), code...), '"')
 	if k != nil {
 		b = k.AppendJSON(append(b, `,"key":`...), now)

@@ -45,11 +45,11 @@ func (s *Server) GetApiKeyUsage(
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.Verifier.Keys.Key(ctx, ref)
+	found, err := s.Verifier.Keys.Key(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	return gen.GetApiKeyUsage200JSONResponse{Body: usageResponse(s.Verifier.KeyUsage(key.ID))}, nil
+	return gen.GetApiKeyUsage200JSONResponse{Body: usageResponse(s.Verifier.KeyUsage(found.Key.ID))}, nil
 }
 
 func usageResponse(u usage.Usage) gen.UsageResponse {

@@ -26,8 +26,7 @@ func (s *Server) VerifyApiKey(
 	if result.Code == verify.NotFound {
 		return verifyAnswer(result.Code, nil, 0, result.At), nil
 	}
-	key := result.Whole()
-	return verifyAnswer(result.Code, &key, result.Quota.RetryAfter, result.At), nil
+	return verifyAnswer(result.Code, result.Entry, result.Quota.RetryAfter, result.At), nil
 }
 
 // IntrospectToken implements the operation introspectToken (RFC 7662).

@@ -32,10 +32,10 @@ const (
 // Result is a decision.
 type Result struct {
 	Code  Code
-	At    time.Time   // of the decision
-	Key   *apikey.Key // read-only; nil if Code is NotFound
-	Hash  apikey.Hash // of the secret; set unless Code is NotFound
-	entry *keycache.Entry
+	At    time.Time       // of the decision
+	Key   *apikey.Key     // the entry's: read-only, without metadata; nil if Code is NotFound
+	Entry *keycache.Entry // nil if Code is NotFound
+	Hash  apikey.Hash     // of the secret; set unless Code is NotFound
 	Quota ratelimit.Quota // set by Admit if Code is Valid or RateLimited and the key has a limit
 }
 
@@ -49,10 +49,6 @@ type Options struct {
 	// Budget, if not nil, counts calls for all nodes together.
 	Budget Budget
 }
-
-// Whole returns the key with its metadata and its last use, as the store has it. The code must not be
-// NotFound.
-func (r Result) Whole() apikey.Key { return r.entry.Whole() }
 
 // Verifier verifies secrets and counts how often. It is safe for concurrent use.
 type Verifier struct {
@@ -135,7 +131,7 @@ func (v *Verifier) decide(ctx context.Context, secret string, want apikey.Scopes
 	if found == nil {
 		return r, nil
 	}
-	r.At, r.Key, r.Hash, r.entry = now, &found.Key, hash, found
+	r.At, r.Key, r.Hash, r.Entry = now, &found.Key, hash, found
 	r.Code = judge(r.Key, now, want)
 	if r.Code == Valid && limited && !r.Key.RateLimit.IsNone() {
 		if r.Quota, err = v.count(ctx, id, r.Key.RateLimit, now); err != nil {

@@ -48,7 +48,7 @@ func (s seed) copyKeys(ctx context.Context, conn *pgx.Conn) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
-	rows, err := from.QueryContext(ctx, `SELECT * FROM api_keys ORDER BY id`)
+	rows, err := from.QueryContext(ctx, `SELECT * FROM api_keys ORDER BY id`) //nolint:sqlclosecheck // the defer is below
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,8 @@ func (c plainCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}
-	return errors.Join(serve(ctx, plainHandler(find, c.Map)), find.Close(), db.Close())
+	defer find.Close()
+	return errors.Join(serve(ctx, plainHandler(find, c.Map)), db.Close())
 }
 
 const plainQuery = `SELECT name, owner, scopes, expires_at FROM keys WHERE hash = ?`

@@ -72,6 +72,6 @@ func queryRow(t *testing.T, url, query string, into any) error {
 func searchable(t *testing.T, folder string) {
 	t.Helper()
 	for dir := folder; strings.HasPrefix(dir, os.TempDir()+"/"); dir = filepath.Dir(dir) {
-		must(t, os.Chmod(dir, 0o711)) //nolint:gosec // search permission only
+		must(t, os.Chmod(dir, 0o711))
 	}
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"syscall"
 )
@@ -16,7 +18,7 @@ func (c *runCommand) fitDisk(rep *report) error {
 		if folder == "" {
 			continue
 		}
-		if err := syscall.Statfs(folder, &disk); err != nil {
+		if err := errors.Join(os.MkdirAll(folder, 0o700), syscall.Statfs(folder, &disk)); err != nil {
 			return fmt.Errorf("%s: %w", folder, err)
 		}
 		c.fit(int(disk.Bavail)*int(disk.Bsize), rep) //nolint:gosec // a disk has less than 2^63 bytes

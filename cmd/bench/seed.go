@@ -52,7 +52,7 @@ var callers = map[string]apikey.Settings{
 
 // makeSeed returns a seed with this number of keys in folder. It reuses an existing one.
 func makeSeed(ctx context.Context, folder string, keys int) (seed, error) {
-	s := seed{folder: filepath.Join(folder, fmt.Sprintf("seed-%d", keys)), keys: keys}
+	s := seed{folder: filepath.Join(folder, fmt.Sprintf("%d-keys", keys)), keys: keys}
 	if _, err := os.Stat(s.folder); err == nil {
 		return s, nil
 	}

@@ -57,6 +57,26 @@ func BenchmarkCollection(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
+// BenchmarkAppendJSON appends the JSON of a key that is shown for the first time, and again.
+func BenchmarkAppendJSON(b *testing.B) {
+	key, now := readKey(0), time.Now()
+	packed := string(key.AppendPacked(nil))
+	buffer := make([]byte, 0, 1024)
+	b.Run("first", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			(&Entry{Key: key, packed: packed}).AppendJSON(buffer, now)
+		}
+	})
+	b.Run("again", func(b *testing.B) {
+		e := &Entry{Key: key, packed: packed}
+		b.ReportAllocs()
+		for b.Loop() {
+			e.AppendJSON(buffer, now)
+		}
+	})
+}
+
 // nothing is a source that is never read.
 type nothing struct{ Source }
 

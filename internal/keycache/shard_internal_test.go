@@ -162,3 +162,28 @@ func TestNothingOldIsFound(t *testing.T) {
 		t.Errorf("this shows too little: %+v", s)
 	}
 }
+
+// The JSON of an entry is that of its key at each moment, whichever way the clock goes.
+func TestEntryJSON(t *testing.T) {
+	t.Parallel()
+	for n := range 50 {
+		key := readKey(n)
+		moments := []int64{rand.Int64N(20), rand.Int64N(20), rand.Int64N(20)}
+		key.CreatedAt, key.ExpiresAt = fromMillis(0), fromMillis(moments[0])
+		if n%2 == 0 {
+			key.OldSecretUntil = fromMillis(moments[1])
+		}
+		if n%5 == 0 {
+			key.RevokedAt = fromMillis(moments[2])
+		}
+		e := &Entry{Key: key, packed: string(key.AppendPacked(nil))}
+		for range 100 {
+			now := fromMillis(rand.Int64N(22))
+			want := string(key.AppendJSON([]byte("["), now))
+			if got := string(e.AppendJSON([]byte("["), now)); got != want {
+				t.Fatalf("at %s of a key that ends at %s, with a grace until %s:\n%s, want\n%s",
+					now, key.ExpiresAt, key.OldSecretUntil, got, want)
+			}
+		}
+	}
+}

@@ -3,7 +3,6 @@ package lease
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -130,14 +129,21 @@ func (n *Node) send(q querier) {
 		if len(payloads) == 0 {
 			return // somebody else sent them
 		}
-		rows, err := q.QueryContext(ctx, notify, changesChannel, payloads)
-		if err == nil {
-			err = errors.Join(rows.Close(), rows.Err())
-		}
-		if err == nil {
+		if sendOnce(ctx, q, payloads) == nil {
 			return
 		}
 	}
+}
+
+func sendOnce(ctx context.Context, q querier, payloads []string) error {
+	rows, err := q.QueryContext(ctx, notify, changesChannel, payloads)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() { // one for each payload
+	}
+	return rows.Err()
 }
 
 // await waits until a node has acknowledged, or its time is over.
