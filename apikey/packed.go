@@ -16,7 +16,7 @@ func (k *Key) AppendPacked(b []byte) []byte {
 	for _, t := range [...]time.Time{k.CreatedAt, k.RevokedAt, k.LastUsedAt, k.OldSecretUntil} {
 		b = appendPackedTime(b, t)
 	}
-	b = appendPackedText(b, k.Prefix)
+	b = appendPackedText(appendPackedText(b, k.Prefix), string(k.RevocationReason))
 	for _, s := range settings {
 		b = s.pack(b, &k.Settings)
 	}
@@ -33,6 +33,8 @@ func (k *Key) Unpack(packed string, metadata bool) {
 		*t, p = cutTime(p)
 	}
 	k.Prefix, p = cutText(p)
+	reason, p := cutText(p)
+	k.RevocationReason = Reason(reason)
 	for _, s := range settings {
 		p = s.unpack(p, &k.Settings, metadata)
 	}
@@ -45,6 +47,11 @@ func appendPacked(b []byte, field any) []byte {
 		return appendPackedText(b, *v)
 	case *time.Time:
 		return appendPackedTime(b, *v)
+	case *bool:
+		if *v {
+			return append(b, 1)
+		}
+		return append(b, 0)
 	case *Scopes:
 		b = binary.AppendUvarint(b, uint64(len(*v)))
 		for _, scope := range *v {
@@ -73,6 +80,8 @@ func cutPacked(p string, field any, metadata bool) string {
 		*v, p = cutText(p)
 	case *time.Time:
 		*v, p = cutTime(p)
+	case *bool:
+		*v, p = p[0] != 0, p[1:]
 	case *Scopes:
 		n, p = cutNumber(p)
 		*v = make(Scopes, n)

@@ -11,6 +11,7 @@ type Settings struct {
 	Scopes    Scopes
 	Metadata  Metadata
 	RateLimit RateLimit
+	Suspended bool // enabled is false: refused until it is enabled again
 }
 
 // Change is a change of a key, as in a PATCH. Nil fields stay as they are.
@@ -20,6 +21,7 @@ type Change struct {
 	Scopes    *Scopes
 	Metadata  *Metadata  // replaces all metadata
 	RateLimit *RateLimit // the zero RateLimit removes the limit
+	Suspended *bool
 }
 
 // definition defines a field of Settings.
@@ -60,6 +62,11 @@ var settings = []setting{
 		name: "rate_limit", of: func(s *Settings) *RateLimit { return &s.RateLimit },
 		in:    func(c Change) *RateLimit { return c.RateLimit },
 		check: rule(CheckRateLimit), json: appendRateLimit,
+	}.setting(),
+	definition[bool]{
+		name: "enabled", of: func(s *Settings) *bool { return &s.Suspended },
+		in:    func(c Change) *bool { return c.Suspended },
+		check: rule(anyBool), json: appendNot,
 	}.setting(),
 }
 
@@ -102,6 +109,9 @@ func (d definition[T]) setting() setting {
 func rule[T any](check func(T) error) func(Policy, time.Time, T) error {
 	return func(_ Policy, _ time.Time, value T) error { return check(value) }
 }
+
+// anyBool accepts both values.
+func anyBool(bool) error { return nil }
 
 func (s Settings) normalized() Settings {
 	for _, field := range settings {

@@ -81,6 +81,9 @@ func TestEveryCode(t *testing.T) {
 	must(t, err)
 	_, err = k.admin.Revoke(ctx, revoked.ID)
 	must(t, err)
+	suspended := create("suspended")
+	_, err = k.admin.Suspend(ctx, suspended.ID)
+	must(t, err)
 
 	// altered returns the admin's client with a change made to its requests.
 	altered := func(alter func(*http.Request)) *client.Client {
@@ -108,6 +111,7 @@ func TestEveryCode(t *testing.T) {
 		{client.CodeCredentialInvalid, 401, tryGet(k.as(t, "ak_wrong"), "n")},
 		{client.CodeCredentialExpired, 401, tryGet(k.as(t, short.Secret.Reveal()), "n")},
 		{client.CodeCredentialRevoked, 401, tryGet(k.as(t, revoked.Secret.Reveal()), "n")},
+		{client.CodeCredentialDisabled, 401, tryGet(k.as(t, suspended.Secret.Reveal()), "n")},
 		{client.CodeInsufficientScope, 403, func() error {
 			_, nothing := k.Add(t, "o", "nothing")
 			return tryGet(k.as(t, nothing.Reveal()), "n")

@@ -17,7 +17,20 @@ type Status string
 const (
 	StatusActive  Status = "ACTIVE"
 	StatusExpired Status = "EXPIRED" // until a later expiry makes it ACTIVE again
-	StatusRevoked Status = "REVOKED" // for good
+	StatusRevoked Status = "REVOKED" // for good, or suspended: see Key.IsSuspended
+)
+
+// RevocationReason says why a key was revoked.
+type RevocationReason string
+
+// The reasons of a revocation.
+const (
+	ReasonUnspecified   RevocationReason = "unspecified"
+	ReasonKeyCompromise RevocationReason = "key_compromise"
+	ReasonSuperseded    RevocationReason = "superseded"
+	ReasonNoLongerUsed  RevocationReason = "no_longer_used"
+	ReasonOwnerLeft     RevocationReason = "owner_left"
+	ReasonPolicy        RevocationReason = "policy"
 )
 
 // Key is an API key without its secret. Times are in UTC and whole milliseconds.
@@ -35,7 +48,14 @@ type Key struct {
 	RevokedAt   time.Time         `json:"revoked_at,omitzero"`    // zero unless the key is revoked
 	GraceEndsAt time.Time         `json:"grace_ends_at,omitzero"` // end of the previous secret; zero if it no longer works
 	LastUsedAt  time.Time         `json:"last_used_at,omitzero"`  // zero if never used; at most 10 seconds late
+
+	Enabled          bool             `json:"enabled"`                    // false while the key is suspended
+	RevocationReason RevocationReason `json:"revocation_reason,omitzero"` // empty unless the key is revoked
 }
+
+// IsSuspended reports whether the key is refused until it is enabled again. Its status is StatusRevoked,
+// because clients of the first contract know no other.
+func (k Key) IsSuspended() bool { return k.Status == StatusRevoked && k.RevokedAt.IsZero() }
 
 // NewKey describes a key to create. Its owner is the calling key's, or that of [Client.ForOwner].
 type NewKey struct {
@@ -50,6 +70,8 @@ type NewKey struct {
 	// RateLimit is the key's rate limit. With nil it gets the calling key's; with a pointer to
 	// the zero RateLimit it gets none. Both pointers need keys:admin.
 	RateLimit *RateLimit `json:"rate_limit,omitzero"`
+	// Enabled, if false, creates the key suspended. Nil means true.
+	Enabled *bool `json:"enabled,omitzero"`
 }
 
 // body returns the request body that creates k for an owner; nil is the calling key's.
@@ -69,6 +91,7 @@ type Change struct {
 	Scopes    *[]string          `json:"scopes,omitzero"`     // replaces all of them
 	Metadata  *map[string]string `json:"metadata,omitzero"`   // replaces all of it
 	RateLimit *RateLimit         `json:"rate_limit,omitzero"` // the zero RateLimit removes it; needs keys:admin
+	Enabled   *bool              `json:"enabled,omitzero"`    // false suspends the key, true ends that
 }
 
 // body returns the request body that makes the change.
@@ -100,6 +123,9 @@ type AuditChanges struct {
 	RateLimit   *AuditChange[RateLimit]         `json:"rate_limit,omitzero"`
 	RevokedAt   *AuditChange[time.Time]         `json:"revoked_at,omitzero"`
 	GraceEndsAt *AuditChange[time.Time]         `json:"grace_ends_at,omitzero"`
+
+	Enabled          *AuditChange[bool]   `json:"enabled,omitzero"`
+	RevocationReason *AuditChange[string] `json:"revocation_reason,omitzero"`
 }
 
 // RateLimit is how often a key may pass [Client.Verify] and gateways that ask the service: Limit

@@ -27,6 +27,7 @@ func TestFieldsAreTheContracts(t *testing.T) {
 		"AuditChanges":         fieldsOf[client.AuditChanges](),
 		"AuditTextChange":      fieldsOf[client.AuditChange[string]](),
 		"AuditTimeChange":      fieldsOf[client.AuditChange[string]](),
+		"AuditFlagChange":      fieldsOf[client.AuditChange[string]](),
 		"AuditScopesChange":    fieldsOf[client.AuditChange[string]](),
 		"AuditMetadataChange":  fieldsOf[client.AuditChange[string]](),
 		"AuditRateLimitChange": fieldsOf[client.AuditChange[string]](),

@@ -12,6 +12,7 @@ import (
 type Summary struct {
 	Active, Expired, Revoked int
 
+	Suspended    int // Revoked includes them
 	Rotating     int // ACTIVE, and the secret before the last rotation is still valid
 	ExpiringSoon int // ACTIVE, and expires within 30 days
 	Unused       int // ACTIVE, and last used (or if never, created) more than 90 days ago
@@ -28,7 +29,7 @@ func (c *Client) Summary(ctx context.Context) (Summary, error) {
 		return Summary{}, err
 	}
 	return Summary{
-		Active: *answer.Active, Expired: answer.Expired, Revoked: answer.Revoked,
+		Active: *answer.Active, Expired: answer.Expired, Revoked: answer.Revoked, Suspended: answer.Suspended,
 		Rotating: answer.Rotating, ExpiringSoon: answer.ExpiringSoon, Unused: answer.Unused,
 	}, nil
 }

@@ -17,6 +17,7 @@ type VerifyCode string
 const (
 	VerifyNotFound          VerifyCode = "NOT_FOUND" // no key has this secret
 	VerifyRevoked           VerifyCode = "REVOKED"
+	VerifyDisabled          VerifyCode = "DISABLED" // suspended
 	VerifyExpired           VerifyCode = "EXPIRED"
 	VerifyInsufficientScope VerifyCode = "INSUFFICIENT_SCOPE" // the key lacks one of the scopes
 	VerifyRateLimited       VerifyCode = "RATE_LIMITED"       // see Verification.RetryAfter

@@ -37,6 +37,11 @@ func TestEventsInWords(t *testing.T) {
 		{"before values were recorded", client.AuditChanges{
 			Name: change[string](nil, nil), Scopes: change[[]string](nil, nil), Metadata: change[map[string]string](nil, nil)},
 			"name: →; scopes: →; metadata: →"},
+		{"a suspension", client.AuditChanges{Enabled: change(new(true), new(false))}, "enabled: [yes] → [no]"},
+		{"a new key that is suspended", client.AuditChanges{Enabled: change(nil, new(false))}, "enabled: → [no]"},
+		{"a new key that works", client.AuditChanges{Enabled: change(nil, new(true))}, ""},
+		{"a suspended key that was revoked", client.AuditChanges{RevokedAt: change(nil, &late),
+			Enabled: change(new(false), new(true)), RevocationReason: change(nil, new("owner_left"))}, "reason: → [owner left]"},
 		{"what the event says itself", client.AuditChanges{RevokedAt: change(nil, &late)}, ""},
 	} {
 		v := &visit{now: late}

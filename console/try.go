@@ -129,6 +129,8 @@ func verdict(found client.Verification, now time.Time) (means, do string) {
 			"Refuse the call. Edit the key to extend it, or create a new one."
 	case client.VerifyRevoked:
 		return "The key was revoked " + when(k.RevokedAt) + ".", "Refuse the call. A revocation is final: create a new key."
+	case client.VerifyDisabled:
+		return "The key is suspended.", "Refuse the call. Resume the key to let it work again."
 	case client.VerifyInsufficientScope:
 		return "The key is valid but lacks one of the scopes.",
 			"Refuse the call. If its owner should have the scope, edit the key to add it."

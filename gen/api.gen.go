@@ -73,8 +73,39 @@ func (e AuditAction) Valid() bool {
 	}
 }
 
+// Defines values for RevocationReason.
+const (
+	RevocationReasonKeyCompromise RevocationReason = "key_compromise"
+	RevocationReasonNoLongerUsed  RevocationReason = "no_longer_used"
+	RevocationReasonOwnerLeft     RevocationReason = "owner_left"
+	RevocationReasonPolicy        RevocationReason = "policy"
+	RevocationReasonSuperseded    RevocationReason = "superseded"
+	RevocationReasonUnspecified   RevocationReason = "unspecified"
+)
+
+// Valid indicates whether the value is a known member of the RevocationReason enum.
+func (e RevocationReason) Valid() bool {
+	switch e {
+	case RevocationReasonKeyCompromise:
+		return true
+	case RevocationReasonNoLongerUsed:
+		return true
+	case RevocationReasonOwnerLeft:
+		return true
+	case RevocationReasonPolicy:
+		return true
+	case RevocationReasonSuperseded:
+		return true
+	case RevocationReasonUnspecified:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for VerifyCode.
 const (
+	VerifyCodeDISABLED          VerifyCode = "DISABLED"
 	VerifyCodeEXPIRED           VerifyCode = "EXPIRED"
 	VerifyCodeINSUFFICIENTSCOPE VerifyCode = "INSUFFICIENT_SCOPE"
 	VerifyCodeNOTFOUND          VerifyCode = "NOT_FOUND"
@@ -86,6 +117,8 @@ const (
 // Valid indicates whether the value is a known member of the VerifyCode enum.
 func (e VerifyCode) Valid() bool {
 	switch e {
+	case VerifyCodeDISABLED:
+		return true
 	case VerifyCodeEXPIRED:
 		return true
 	case VerifyCodeINSUFFICIENTSCOPE:
@@ -123,6 +156,11 @@ func (e ForwardAuthParamsRateLimited) Valid() bool {
 
 // ApiKeyCreate A key to create
 type ApiKeyCreate struct {
+	// Enabled Whether the key works; if `false`, it is suspended from the start; `true` if absent
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
 	// ExpiresAt The expiration date and time of the API key: RFC 3339 with an offset, in the
 	// future, truncated to milliseconds.
 	//
@@ -180,6 +218,13 @@ type ApiKeyResponse struct {
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt apikey.Timestamp `json:"created_at"`
 
+	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
+	// is enabled again
+	//
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
 	// ExpiresAt When the key expires
 	//
 	// Example: 2030-01-31T12:00:00.000Z
@@ -231,6 +276,13 @@ type ApiKeyResponse struct {
 	// `window_seconds` / `limit`.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`
 
+	// RevocationReason Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
+	// A key has it once it is revoked.
+	//
+	//
+	// Example: superseded
+	RevocationReason *RevocationReason `json:"revocation_reason,omitempty"`
+
 	// RevokedAt Present once the key is revoked
 	//
 	// Example: 2026-12-24T18:00:00.000Z
@@ -244,7 +296,9 @@ type ApiKeyResponse struct {
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
 
-	// Status REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
+	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
+	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	//
 	//
 	// Example: ACTIVE
 	Status ApiKeyStatus `json:"status"`
@@ -258,13 +312,19 @@ type ApiKeyRotate struct {
 	GraceSeconds *int `json:"grace_seconds,omitempty"`
 }
 
-// ApiKeyStatus REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
+// ApiKeyStatus REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
+// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
 //
 // Example: ACTIVE
 type ApiKeyStatus string
 
 // ApiKeyUpdate What to change; what is absent stays as it is
 type ApiKeyUpdate struct {
+	// Enabled `false` suspends the key, `true` ends that
+	//
+	// Example: false
+	Enabled *bool `json:"enabled,omitempty"`
+
 	// ExpiresAt The new expiry; the rules of creation apply
 	//
 	// Example: 2031-01-31T12:00:00Z
@@ -304,6 +364,13 @@ type ApiKeyWithSecretResponse struct {
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt apikey.Timestamp `json:"created_at"`
 
+	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
+	// is enabled again
+	//
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
 	// ExpiresAt When the key expires
 	//
 	// Example: 2030-01-31T12:00:00.000Z
@@ -355,6 +422,13 @@ type ApiKeyWithSecretResponse struct {
 	// `window_seconds` / `limit`.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`
 
+	// RevocationReason Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
+	// A key has it once it is revoked.
+	//
+	//
+	// Example: superseded
+	RevocationReason *RevocationReason `json:"revocation_reason,omitempty"`
+
 	// RevokedAt Present once the key is revoked
 	//
 	// Example: 2026-12-24T18:00:00.000Z
@@ -373,7 +447,9 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Secret string `json:"secret"`
 
-	// Status REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
+	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
+	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	//
 	//
 	// Example: ACTIVE
 	Status ApiKeyStatus `json:"status"`
@@ -395,6 +471,9 @@ type AuditActor = string
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown.
 type AuditChanges struct {
+	// Enabled The old and the new value
+	Enabled *AuditFlagChange `json:"enabled,omitempty"`
+
 	// ExpiresAt The old and the new time
 	ExpiresAt *AuditTimeChange `json:"expires_at,omitempty"`
 
@@ -409,6 +488,9 @@ type AuditChanges struct {
 
 	// RateLimit The old and the new rate limit
 	RateLimit *AuditRateLimitChange `json:"rate_limit,omitempty"`
+
+	// RevocationReason The old and the new text
+	RevocationReason *AuditTextChange `json:"revocation_reason,omitempty"`
 
 	// RevokedAt The old and the new time
 	RevokedAt *AuditTimeChange `json:"revoked_at,omitempty"`
@@ -495,6 +577,19 @@ type AuditEventListResponse struct {
 	//
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Next *openapi_types.UUID `json:"next,omitempty"`
+}
+
+// AuditFlagChange The old and the new value
+type AuditFlagChange struct {
+	// From Before the change; absent if there was nothing
+	//
+	// Example: true
+	From *bool `json:"from,omitempty"`
+
+	// To After the change; absent if there is nothing now
+	//
+	// Example: false
+	To *bool `json:"to,omitempty"`
 }
 
 // AuditMetadataChange The old and the new metadata
@@ -589,7 +684,7 @@ type ErrorDetail struct {
 type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-	// CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
+	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
 	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
@@ -763,6 +858,12 @@ type RateLimitSetting struct {
 // Example: ["keys:read","datasets:read"]
 type RequestedScopes = []string
 
+// RevocationReason Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
+// A key has it once it is revoked.
+//
+// Example: superseded
+type RevocationReason string
+
 // Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 // `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
 // `keys:…` is refused; all others belong to your API.
@@ -787,7 +888,7 @@ type SummaryResponse struct {
 	// Example: 5
 	ExpiringSoon int `json:"expiring_soon"`
 
-	// Revoked Keys that are REVOKED
+	// Revoked Keys that are REVOKED, suspended ones included
 	//
 	// Example: 31
 	Revoked int `json:"revoked"`
@@ -796,6 +897,11 @@ type SummaryResponse struct {
 	//
 	// Example: 2
 	Rotating int `json:"rotating"`
+
+	// Suspended Keys that are suspended
+	//
+	// Example: 1
+	Suspended int `json:"suspended"`
 
 	// Unused ACTIVE keys last used more than 90 days ago; a key that was never used counts from
 	// its creation
@@ -840,7 +946,8 @@ type UsageResponse struct {
 }
 
 // VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of
-// REVOKED, EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+// REVOKED, DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that
+// applies, else VALID
 //
 // Example: VALID
 type VerifyCode string
@@ -864,7 +971,8 @@ type VerifyRequest struct {
 // VerifyResponse Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND
 type VerifyResponse struct {
 	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of
-	// REVOKED, EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+	// REVOKED, DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that
+	// applies, else VALID
 	//
 	//
 	// Example: VALID
@@ -964,6 +1072,12 @@ type ListApiKeysParams struct {
 	// Status Only keys that have this status now
 	Status *ApiKeyStatus `form:"status,omitempty" json:"status,omitempty"`
 
+	// Enabled `false`: only suspended keys; `true`: only the others
+	Enabled *bool `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// RevocationReason Only keys that were revoked for this reason
+	RevocationReason *RevocationReason `form:"revocation_reason,omitempty" json:"revocation_reason,omitempty"`
+
 	// NameContains Only keys whose name contains this text; case-sensitive
 	NameContains *string `form:"name_contains,omitempty" json:"name_contains,omitempty"`
 
@@ -1002,6 +1116,9 @@ type ListApiKeysParams struct {
 type RevokeApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Reason Why the key is revoked; `unspecified` if absent
+	Reason *RevocationReason `form:"reason,omitempty" json:"reason,omitempty"`
 }
 
 // GetApiKeyParams defines parameters for GetApiKey.
@@ -1172,6 +1289,20 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
 	}
 
+	// ------------- Optional query parameter "enabled" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "enabled", ctx.QueryParams(), &params.Enabled, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter enabled: %s", err))
+	}
+
+	// ------------- Optional query parameter "revocation_reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "revocation_reason", ctx.QueryParams(), &params.RevocationReason, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter revocation_reason: %s", err))
+	}
+
 	// ------------- Optional query parameter "name_contains" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "name_contains", ctx.QueryParams(), &params.NameContains, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -1260,6 +1391,13 @@ func (w *ServerInterfaceWrapper) RevokeApiKey(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Optional query parameter "reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reason", ctx.QueryParams(), &params.Reason, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reason: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -4316,234 +4454,247 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H17cxs3lu9XQXF3y3a2SZPUwxZVqSlalhPFtuTokUwSetUQGxQRNQGmAYrieFR1v8n9736R+03uJ7mF",
-	"c4Bu9IsiJSVxZrxblZHZLzwOzvv8zqfGUE6mUjChVaP3qTFmNGIJ/LlHh2PW3JNCJzI2P0RMDRM+1VyK",
-	"Rq/Rj+d0oUgoZFNpmbCwETTYDZ1MY9boNdyvjaChhmM2oeYFejE115ROuLhs3N4GjXdySPF9xdefjhkR",
-	"bE6u2OKJIlOqxwG5WBAetUifTBN5syB6TDVJ2EReM0X0mJELdsmF4OKSyBE8oshkpjSZzjThmnAxEKNE",
-	"Cm0u6zFXRArWGojcwJ9fd57TKW9esYV63u7svKCdi25ze9RuN18MN6LmDtscNbfo9sWL4ctoh7VHd8zw",
-	"mGr2jk+4bn6QMR8uqmeaUM1IbG7DsTEz74DwkRn3mMJIeyT8LSRDGseKcEHCeUgUG0oRqYF4GiV0pJuc",
-	"6VFzrPXUzMC8E17ZtJva7LSfFWY7aFyxxaCx+9vXnXZ7d/71dnvV6RyzCeVmrcsT+tHuC+VC9UiYuEEL",
-	"OQ8IFRGhcQxzoZeUC5iLfsS5JF9vdnf11xtbd02F6WTR7I80S8pzOMHREC3JnHJNLthIJoxQkpin/O92",
-	"/K+MZDKhutFrcKE3uo3AfZYLzS5ZAt/98ccfm/2ZHjOh+ZBqVv74t3JuPky9m8jT4zd7ZKfTaQfE/LX9",
-	"Yqv9LDf9V4wmLCEJo/Hk60GDTvkVW0SDxh2r8Pdmf8qbb9mieRBV0yaPPJrcJRTP/TRhigmdG8IjHJds",
-	"OId0wmrYAp2w3DGZsmTIhG4yMZQRi5aOccj/q9ue8imLuWArD+ZoLqqoxIxGmkv3H85MaTlhSXOzu/Jg",
-	"ToZyylT1aBRcyw1HsSk15ycy/FNN6ZCp4pACwiZTvfD4jZCwOtlAI6qpYlr1EkYjkv5rnnB99zIes99m",
-	"TOlKEjuIDI2POPBwroBXGJ5gxq9Ycs2H7Ikisbxcuo6bb3/u/v37rR9evN84/HC6ffxd98efXm3svd5/",
-	"s3Rwt0Ej5uIKFvMbpt+yGv58xRYgfbQiPGoEDTllCQguM6PGJdP9KTcPBw2z1hOmrQw1Qqh1xRbnAqi5",
-	"8Z8JU1MpFGtdyGjxH895BCuEnz5T9LKGG8iRZsJtKZlTRa5ZYhZtyWDwdfcc0VEcsWT/2qkF+RHBRcLw",
-	"avH7MVe6P4u43nfX8wP4bcaSRQv5acX3BbvRlj1fyytWuSN4yS1HaQQJXH7YjhxLTXX117/h1+m3CQUl",
-	"RbFhwnR5IPCShw3kbBrVDWRvTMVl/TLM4MmHff0HQ2WLyq/jJfj6kiUAMl2kg0iQEbySEbzRDLv8bfsq",
-	"OJ35Ub9li7vEQgIjCnkUGiZIzcq0yIccRzabBveKIQtI+DwkWsoeCenzi5BwRUL6X903F2FAqCIXi4EI",
-	"8bGz44M9pys/NS94Fho+9R29picwlICEv82kZnAxIIqO2NeDxqCB931Y6LEURv8ZiHCWxK0PVI/31ZBO",
-	"mfe2b6TRb69pPGPmn2dnB6+JUSrI05fNTfj/TveZGaTlhVQQHgVkPubD8UAIxiLDuwmMmIvLonY75E1P",
-	"9nGzdIYSGkHD0kFKErhXPGFRo6eTGVvO4kE+Ho0qCaUvnIzUY2a2hwqykLPE/LpLcMihUbd7NJpwES6R",
-	"jzBgYCDZiOHdOSb/nwkbNXqN/3iemTbP8ap6joIcSMtRHVDWKxp9D+/tGYtIaCNfep8adDqNOZooz39V",
-	"aKfYwWXMzPyhZpMJNX8aUkyY2SEhiZoNxyQl4UbQgI3Fb0Rm8AeHP/TfHbw+P97//mz/5LQRNCKmKY9V",
-	"o/fLp8aIs9geogupzJ5MmEIh0YAPaEIJDCH7SGbbuHO4S2JGr5mR7HKmG7cf/dfYV5N7vy490+c8ulMO",
-	"a6pnqtHbbLdhB1bbsv0kkcmx3SzcugoDCgdh5jGhsTkxLAoMN6DeXLgi80SKy0aw1M6tGoy9/3n+5grl",
-	"ZtnDuXthIq9oZH9ak/AuLAfN6A6s4ilLjBqXzfN+BMdupjxh6pzqHM2BMX3BnHY2mulZwgoElT1Kqm+/",
-	"N8EEX07b53LaDPXZ01WYQfB5HjIwmdY8YkM5weXyqG0unYXFBUET6X5EBm8pHy5DFWMZR4QS+HyPgIFF",
-	"Bnn7a9AAP8qgkbCpTLwfVWrt2XEWCBB+JL/Tpz4XUSBnGo7YhKuhFCN+OUsY6EhUs2uWeK4MHDk6Erkm",
-	"VF0po22BBWyX5fMh4z0pRjEfrisp0BqKSmwTzBeuiLtepuS3+z+dH+//cPR2/3WOUql7Bl4xpMKQ0gUj",
-	"Q7BHol0yTJghC7SN8JTchzJ2zKw1vWKiPHhQ4LkieLk89sP++/3z0/7b/cPc0HOPGYueCtRKzUxS5mt0",
-	"xF0yHEvDq+0dwO4SZ3hSDU+MeKL0/Wf3uHSfm1vgLKHSLn8m1AxTWpOUrUOtTA1GHplZmi8nTKlKcn51",
-	"9Pqn8/3DvaPXBXrW7g147PdwQM19a0MFqFhQRS7/wae7RDERGW4xE7nP3YMGOltmJbjQLBE0LqpzF7PL",
-	"gh+sUtqc7h8f9t/lJqTkhOkxF5dkzoRGcUyMorRLNItjeCVqGJZIvLHfZyJbqJ7pcSK1jksbJCWZULGw",
-	"UYA512NCyQWNrNeiOKXTo6Pz9/3Dn5wEPclvVu3b+h8OLEOaMDJK5AStTBpFZo92iU4WWcShQ+4pr7rI",
-	"laR8RxP01lWTohlnDLfUUKKZ5rv+8Tf71bTolGejR0ulyfYmectf3ZPONsyYZ4JeUx7Ti7hi2EbmX1DF",
-	"HDunQs1ZQoScV4z/7LD/Q//gXf/Vu/Lg61+EsR/DTYEyqcoERrY1dGTUYC804+JC9yRMO/MrIecVUgQH",
-	"QCbUnP1rRi4YE2RCo6pNOzo73Tt6v39+dvj28OjHw/qJjyiPWUSiWWLmqdPPGA3ECBQ500OJrNoOzMga",
-	"NrwiWZxpIWckYVNGtfeC+y/B4wmavljg/rFYsR7Z7GyQp0Cv0mhWSKTPArLZ2SJPM/YIJG1+7u6QpxUn",
-	"eCBShuCdXMH0XCZXKMrcQ4rRZDhmyhwMKYYMOQDcDzodxOeQjAaigo6eBWSr3SZPaQV/hWsb5KlH3z1S",
-	"QdQDsRJVe0OpougWKZBUbyD0MqJ0ZFKmEa4xGOrJ9v5wyKaZEKuI0pp12+xsBSTkEILRizBA0SDiRepB",
-	"RGWHWqZkx5Rz0bmn74gCPUzZKARrlz3r3/pgNeWNTC54FKEKuoaqIl3AMGM4R2ZZMz8nLGYkQeWsYDdv",
-	"jo5fHbx+XdBf4bU93CGKsSCzjYW3giboNFurzT6CG2ED+Yi1pMvGREyHV8oZVZW6ysnZmzcHewf7h6fn",
-	"J3tHH4rSgyvrDvampl1QEyfp4o33HP/jatxWt76mMY/IxUzj4kvtbeujadtVWQPLXlC6/8FH4ZBO2Kmz",
-	"xtY4Cl8suHtZcJ+PqXYodT+acK1Rs19j6yFlp9bzACoD18rLfqqgg+P+6f75u4P3B6cVZpvT+avfZuih",
-	"025nOVPbbVI0BDbuawj82eww56X7bDlibhHMAazeqdRdMYy5MVm5MrqQNSfJU8PGcP6ecC+pPA/UMFxm",
-	"2536RTkFribPb6W3uPsfpOR8BtJB6jdyJtblEFesENA5tHGcat/A2/2fzg+PTs/fHJ0dlrhBPhAE1oAL",
-	"ZwNLVWngP3Fx80KqFlgU9zxLm495lrxVgKMBlmEsxSVkJOZUu89KTmDaTPTv5aJOskl7/ju7R5DOZu/w",
-	"UnUqJ3J02q8Sci7ly73FU3rg7dZJoAxpT+SECb1LZopZy3aYMJ1GOC4lslp8FcQ8jCD8XBSg/H7DSM3E",
-	"f50pXTf7z4f8U47+RU0q+Et/FyKpnEhBiSCpDoFumtDcex7jJn292d0JB4IqwyZG8ChXBAf+RbV4JP/J",
-	"qZTvqVjYn9XaggFizjXxBHsVmVvEUy/c/WMK7o1yZBmnfflcJldAIkKuHmLofiZHJpsc7kFqJV9xEZXd",
-	"rbtY8FDtgn+8I/En0eOZoDM9lgn/x9pcGjObarSUMVXE3VAmv73j/df7h6cH/Xfn+3//cHC8hEV7L9ol",
-	"7EbbYKNMQKSnmt+9NZYOhhzBQitp3m4AyAldRu+S2dhkl2UCx8Y4jN5qXwu+dufMdpqJjd7GTD9oZhOu",
-	"lHV3F2e2fCbvD05ODg6/ycdRzeJTkc6GKnLTtMVhPXKyv3e8f2p2pm9JCminR2wlDl5/yGSW6sWgEdYq",
-	"xt7MqvRjf4+8F+0+HpE9qi0EZpCeSxLx0YglRrhfsYUKnCWH5GwH/C/jck2XEAM6kEO/B3YLsKso4maF",
-	"aPwB8z65YVMjGitWCtrBPmtprZ5G0Jh6j3zy0z0rM+vhOhA3icBqEhHRPCvCspTUg8q0jY2NHRuWF0SO",
-	"RorpwMbZBgJzQAOik5kYokkkyYTHMXdBsULCere90W62O82Nzmmn22u3e+32z40gq7Mz42masWS1di7m",
-	"ZOhd04jqO0nwvbvv1mWVL78fahBugyzIs0LGedDIdE/Yvjg+GkFK4LKHU1XuhGkNs/pYoxI/KbnTQjGL",
-	"49CqLYLVpNqbmzAlALP87SLKi1/ZUDech1PdNUtLuSyyxWnIvlwBwS8NW1PgUdrHim8hjb/jSqcMoUSQ",
-	"b+HgCzZnSqfu+zw9uz2vXKhM/5lifRTXbHLn/HBkGZsKGhN6c4BPdtrtdC40SSgo3FN6yUVa27zs1R+y",
-	"O4urBhPJvat+1epXrI/805xJCZXQnmzPLxzyh6iSEfw4LlSg2ZsLx7W71WxvN7ubp51Or/uyt7HVar/o",
-	"rn5kl7Gi3AjsjXcxi1Z7HYZxmdAhO2ciumMA04Rdczlz60iUllMFVgIXl7uEXiiwP4E7Oq+kYJktURx2",
-	"d7vZ6ZhFa+/cZ9i8oqzyEFJd0d+ldqGQ6PqFrSLe2u4+C4iShEeKKJlocrHA7TTP3qOiNx3mbAYpZKUR",
-	"xlTp85lalbTM7UYVMWa7zX/qtIn5XbN0eWdCc8hlE9WruXHaafc21l/Nz0tqTBM24jfV3Ay4n9njhA41",
-	"S9KyX6TKwMjWhA3lpeBGq0OPuJA6O/3ZqtGr8/bp6bvvXnS3q9YkL7tWkliNTIGt3PQPWMWLSTyVmarF",
-	"Pe0CW3l5nxOymhBzsitTZVcRCid4b5F3w0GwYs856u1mpuPxiC39ZuBz4RUlJrrd19QKLcoA+lV3SZZ5",
-	"SBfkgpGYjVyySF5IIJN0PoHKcuVY2sw3GUcZj+RxjNwvO9UvSEQXCqmSagCG4CN7wH0KeLm9aYRsCV5h",
-	"Qm/4ZDZp9Lbbmy/NHRMu8Id2JfZCzfqdpNtdKDRG08mMKfVJs1gxYq14cyHMdigE43lKlUpv7O+dHvyw",
-	"b6YizKh+aaQ/ZI4AZ6B99Ek+va9Ey7a6G6p719xyQOYwdgCIhV0oiYBiUuSoSkNJqUJ7fG0zQbA5iuUF",
-	"UlMyixGKwIkWQqfTeFEU2Z3PVr//t9PYa47Hj1yPT+AU+0rmautRUpw/FajKCqNqATeL49RPYfnIU0h+",
-	"S5ieJQIith55iQjZGZfiWZ146x6++Ob13s13Z8O3v7Zftzvdjc2t7Rcvd/qv9l7vv/nm24Pv3r57f3j0",
-	"4fvjk9OzH7r9q59ihZzmHROXetzovewYlVxrlphx/s8vtPmPj+Y/7ebO+cdP7aCzc3v+S7u502/+bC59",
-	"2m7f/meZfAviwi5Dmcd/rLbmwcLOVHlbAg6qJmh+aiznwkb3zEbOIq77w2qsJWALRu+KQEuVrmw+jBm9",
-	"CnveZ6yzaCoTzVzZOWEiymKbLpNjIEBOmONvHs8EgbXwLTtMPRKIVtBw0dSGUx4aQcOMIs8c05vLzNHO",
-	"U9agtThgADNaOjQHNB106Eoiwh5RcsLMWqAfYzhkSqEDM8sFbpFTM0tqvoVQA2acGHRi8LeNPnOtWDwq",
-	"OjZSzbrdWaZZe3T21I3vn0hcb2hz9PHTy9unTf/fm7fPPm3c5n7qdG+flQkwaNw07dub5RJfnQL/0HSB",
-	"3PfTdUYAClVraj9RJDvraP3YAHyQZjPxBGgDkqjZHJEPVIuEo0ROQk828RFkRycMSNDlW2MqdEBCLcOC",
-	"vYU3CDnfJRfS7GLC0ncJC15C5GggJKCZXLNEcSmUI2obTwIFOonScfXdQcgfNNzdZeJyKY80i3nKJwwX",
-	"tNISXfP5VUUjPOrkY/b4KlISv8pudPbY6mYCPJzKSu8NOYthzUmvJvjgQRR67tFK0Zdi2FR5VGySvjsf",
-	"pc2nw1VcPz5Xvg0a1PGtVZ7Bc2hDj9VHcEjjmCVPFDn4kMUo7RkY2Vh5eqh95tTZ6bbarW6rU8ViV3MO",
-	"4Tl/XMt8mPGbO1fI8aYa90jJH7ILzgWHaoSVF5cgnCAQoqqZ94vOg9wiV2xxzqN6yCntBHPVcj6Wb+Z3",
-	"9Hh7oaM6+nyiiB/3WI0+l4ahShO85hXe4HCs9TQMUMexKk2YpqG6rz5RWAUuoh4JFUuuWej8nohpAR4Y",
-	"IyAHAtR0ezXEGIlRBPgVw/wBKfK1RKgXFNQCM6o7dUXYR/AOWDaTUlLmarCeB3dkHHPB1fi4lN8t978j",
-	"rNe9PfCp4EUfPBZSreyFz3jy3R54QBIru52oUljrT0LUHkL0k1FjS5R9t0ZtEJJMZMIyxLPH5gRVbv/a",
-	"PSpI62pQQqtSOXQuz82U3yijZq1jPmu5+t21UrUo91eaQi77bf1J5PySd8/Cu712GjkdYqU5pG6/9cef",
-	"+SbvHvxSi76gta00bm2OUt2o84+/wuLErJCxfKQ8BX4JOFmJjeO8C4oY5Cct+1jeFqj7XrNbeShrVi9T",
-	"OldbPVRnfufVe3Dw69HXt8K3t86IqtYfkkVeA55OjRvDwQ+hgWlseITcKa0/AvFU7Z/D0QrK8EwJwWSN",
-	"3DxzaFkVTkpVjetZMVyeD8rUAWgtlx5uvu7DH+vWcamMTxaEmZs83BxwA4GnvEUOYOjTmHJBvjs5OrRV",
-	"0JABsrO59cIs4kXMJiSSw9mECd1Dp5Aa0ykQDVrdAAZotFwLDG1TDcmERZwSM2wyl7M4Imoac0xzh1HB",
-	"JTTfL5lgCG+Lab+qyhbHrKilOxCAyknNwC8TOmmRApATebrZbj/bJeWcsWAgvB/7718dfHN2dHYSkHKi",
-	"XO43GwHIP+5CDk83251nu6RcJBaQtDQ4IH7Wt3lk49nuQOSKZALyoX/6bfZvc9fms13yfv/026PX8Hv/",
-	"3bujH/H5rWe7JCu8DPBddkgB8YoUzM07z3ZJHsqCPN3sbLhfLdSK+W3LDMsfa0BKGbnk6WZ3B2aMiCbk",
-	"6Rast1eMHxQr5s09G89aA+HdRCaMCuttqizLx4L84pswG3E+Zoat5QrxzcMTGrHKuvsWOWRzYshLucAZ",
-	"jSIWFd19ZVSwEqNIYcJKcLuCESa04UQssezCHfKV1Gafa+b05m6F2rwivzLHdYwRxBG/IVyn54clqpBF",
-	"sAImYDnivMR23P9tRmP0s/q2YxVvXs9SVDVxQO+D356efiBpqDb9UHV4siICmfP5u9e4NQ+QUeVmX8W+",
-	"D4ROpJoysP48AMkS8OpRf6bHpNtqEy2vmCDcfzAFzQQvyIvt7e6zEuOEx2qgxr3SIjwTQ8av4YSJBUm9",
-	"zI8ZhKnQWa6YODc/n495lafu4FLIpOA4QX/+OU7tLmmKd62wCbXZV3fvAj66bBuMnX9deSaZBdVl7t2u",
-	"+hY833xkeCDCeljMEkR3t2C8TtXJluFCyphRcEeiPF3moHpi4dDXdkpV5X0t8Sri1CwbgWxSm35AFBdD",
-	"Rjo7L9q5ngwvd7bbO51u8VBub1YcyqDB18l3W+XzL7baL7Y3tzpbK30+rSGvW2M0GyuR/Osx+iv52+xi",
-	"2Xec76gOfrn0vpliiagF5MaXppmfK5l5hdNn6b7q+L1j9OoY3HZrZ0MXOdcICpeLZ+6qrhlA5eN/HNcr",
-	"LJEZ5vL1qedNp2MqrtQu4ZpEkiEoraILpwb5FaTmBFxKWV6mWn3BNghypam5RYEPm8VrkQPrCZxT5X8v",
-	"izxyo8dBSpHRfmRypVp3Lsoy2+e9FxqrJptPfrR/y/Mt+sqaP9WfLJw5OHcJvZAz7VhHL8116rZBi+Pm",
-	"JJtDAU7QjlGgNtt+Ep/N0x2IIZYieNcCG4eE1bGv3Wq3W6TvOEUanEzYaKZKeqixhJQ+HzIBhVeNF2Y7",
-	"Ywo48Im0yqG/FJ6GmK3gaq1ZbN5GQGaC/zZjhE6M3gjJAIbPPFGYjY34UuBl1WnVNqDkG02WJsDtNAPt",
-	"0vzRwjXrbm15C7NrSKRqvYQk8zHXxvI0/NKsGuNA20xEAXwzbIUQ/m+1QvzBx90PLFBzLnehhpV5RNPd",
-	"2oJcNPfvfMbI07/1fvmf1mCgBoObdrs5GNx03gwGNy/emD933nyE6zXXvjJX6h589rd/Dgatu17/z9qX",
-	"//fSl6+XRGDWzewI5aJiZ1JMTbN25CJh9Aqcm0sa7XgyClozGNaLCD89QokRRQDpQIlmdIL/K6jQkKeR",
-	"5aIhBMRAQCpaABglhlizRgvQWyGW87INlxeGX3b74bv9IVckUdK/oOFWzAHWP/AtzkumLW5pRexpOEsS",
-	"o7dOK6VSG3I2h7NEySREqcav8ynknRUsOWt5n09ZUvMhQ3XAoLHmREAngsucGOy2V/qSYDf6HEe8PJ5l",
-	"ZxV4UEFQqMxjZIbeypl3wshKHt2BQGYsWIH8+z+zsZq87I9ed9lpZ5qMDrrsdfv704vtwx9Ul72tts80",
-	"jWGBVM1WOBfNhOrhmGFJX+UOBUYrEbCGKpUXQzkThRqUjfXtcH+UQZ5+SvtcpVHk6vvXzMD2kDCxVw7Q",
-	"+Ugmc5pETWoMR2BH5Ok3e8f9Zz0SQgwsdPiXYNsBFj1hdDgeiHDORSTnLkE7JM/dI1WO0TRZpzo6n/LC",
-	"7HPgp3U17uaTBD+YO0HLk7U7bfg/L1u7U0X3+YlUDzIGlouMvTyO7aXDsEnlywZRIBQXfiyMbClNuDzg",
-	"9UjjITnCoFPbU+2lxwbo1bRNNW2dN26zTYN8ovBDSCjFPOMvhPPHEE4hL7vcmhIbUBhmnlChEdUQPgVq",
-	"ERckxFtC0G5c2R/ksaie7R65uYMbBDQwCQbC3BrS4CIkgtEkXrgGU9abnja+sLYGqu2GhlC0pxidbKoQ",
-	"HF3zeCAgZITjNSw7YdOYDkuaFRixqdci78X46Pm40x2BVzadA8/TxDrdl0s0sV8Gg5tux/xnw2g53Vfm",
-	"P6/Nn1vmzy3488X+x/9eN1t2mnChzVkh/ZO9g4N0zdFHE9i1Dwi0B1NwEi7o8ErFVI0xqJ/55Lc3Cz75",
-	"oIEGlL1uDuNt0KijDizxsG4rhJjt+SDituOFWTqFHkdDDIExcMAbudHaeNay7MRsQOgymxB6NQzsNRRW",
-	"mOfkMx+s8SiiPdjTLxbod3Sv/H//6/+EnrG6CwVAcIeyeGfmRYBO0v9wcE+quS95/M408Zi0gOAQ9X6e",
-	"VNGwFrdNbMp0arhoJAkx8xE2qWw1H/TbnBWfFTylPH1FNdfDV1n2gaxuKv3Ci9Xfz8XluZJV9gYO3PNJ",
-	"4Hhg37ggG20oVfM/u7XSZz0Qj2XTylA6Mk12NUMEK16qIL79KSH2fLlwOS3KyxkmK314JsyhXf7ZtJIX",
-	"M+gg3r+DS0nopdy12KZpoivm1MMDoNsrAChCQeIUmTwb6HTWV/gtKWc0l22Tt55FkklnXCW2odvqnhly",
-	"tb4RsSGHAgPbOYpA249rGpfOmWWGVQ5VxxzXtXcgspnUjAwuOaedG1Vg1KKxjBmZcDHTgJk5NnyYC3J2",
-	"uve4ed0pGFF+cK/TJUPiDYcyYmgROtShLP7avVf4NbH4RrbxyWj59tYz2Gyo6PxFdJqLRf0uV2fI5kP9",
-	"2WbIOEqTbbG4Eg4W0BG67QEObwFV3SvlBHj0mhc5FSkBbhwrFP2CXu/uN0QVmomG4MDZbhsq2thut+9U",
-	"tSsImIshWxKlw+imMWQgTTshF+ySAuoU8JE6gr0P4EKRjDiCxpZWKahP5MXmuXuVWUlZqg635fzw3Vxr",
-	"SwLmnyaUWG9FWgYIVcdZarocDUSav+MSjiqyikATyGUToWSaTmMIWMBr4dTlyvfcOfQxeTNJlonqSqzr",
-	"HGRlrr7PvbbEKXDdvIyHe8X9pHW13D/k92fkOjwOEE9duNCtbB2Hc5kGLhTisp0sSgeg1CmEmDC6fb50",
-	"z7FurohPKdU5estm550bLJ9ZH7cHurKcQxJYPT9z4BSIOe7RqVFYAHR3bhSnKVXK5pOBtWM71Ljjv6aM",
-	"rhGDbuWzNSwcjzRlo7DVTq7Bwpb33JAUG84SrhcnZrWYBzPWnxnzqBJI6ImHHgT9mNOsK9uQOYXIy0ZI",
-	"sf839OJUfFj99lPnr3aszDqozCLPZRKh3IM4j2uUwNPsHthvWAzzgezLUE9jvguYfKt/mJILRPFzTobs",
-	"A/B78QuIqjiSDlOSYp9GuySnfsM1V/oSsWksFxNbzFJo7Q65JgEEP4K0fxSWRgeuiYU5dNZnbGOtqjUQ",
-	"A/HVVx4KHZei9dVX5ISJKO2SBMGCEpJhSKQxzJeBGYYYTLMeHd9JQJb4CAai5CQw2nDEEH+Ceq4K26UO",
-	"tIi0B66NlmetD7h2rc65MBNxRN+EyyF5yiZTvegBb8ZkqCu2eNYifeG9FBNEXcP0K7YYCEXBUFrY105n",
-	"FzEfhnZNIYlSmbX0sqOxXXwBODREthFiep9ZDesdMH/iIcYu8FmWXxjcmUDdyl5D7EDzYB4pfxgIhY4H",
-	"CpnU1FbT2cRmRyNvKI9niXXMpTjJZn5nIoZ6d59oI67MK5VN1tbLevoNBIDKGuXUYspC2Gmza3EB7UDL",
-	"GcBAJh7ca0i4UBoqs0YDsdnu2N74uKHOQwl4K25WZxZtlIvpLJcHAfOK2DCGjAIzoxnuGvNq1AMy8+8Z",
-	"CMzzZVGxEsCGI2eC3UzZUGOHM84UTrTdtqN5z/RYRkA0fTKBf7h+WlOqx9gdIyDf7vdfEy6G8SwywvSS",
-	"aUU221tVOdrYLS3sx7Gchy1y9OH04OjwBB/ptjftAuPlDPLNZtJYEts7Oj6xubKqRd54oaaBwD4JDCgc",
-	"B2yncsonTH31FfoqLMyjOVFG60YaQssQR+BDOmJisJWFAxHWFarY+FTMh8xqIJZ79qeAzNltGbthlsSW",
-	"6are8+fz+bxF4XJLJpfP7bPq+buDvf3Dk3145jZoaK4xhPnhgIDb5T0V9JKZY2VYp7EBsfy/0Wt0WvYh",
-	"OWWCTnmj19hotVsbCMYwBiH5/Lrz3HJPhESqAjA5BogSlWIO4qIiU8iXT2YbZVGnnZMdfIkQGSU0jgfC",
-	"RnJb5Cc5I4qluFnw/oVLQvISJXYtQfi8V2MXwhG+Em7DsKt1AcC5pcbIMGwQriMPPLVlks4zgMIJdCBg",
-	"2GiCPVEk9CLW4ZLIdDqhwIK5UZHPUhWsZblt6iSycWJr4sDTiGGd2jzm1GJes0XsAFMZWIHFjGE3dKjj",
-	"hY1LpfUttlYWWOZ8zGPWIh/oJSNiNrlgiRqISILRdTmjCRWaIaBfz+i3aBPY1lLMcyKaC5DB4IuEr9FD",
-	"hu32zHDNLstrRmZTOKPmIXXFpwBDYmhhaoYxNdOAChijbCsCQg7PTCrVDqJGr2G+h2oclBqmPKsWqye7",
-	"BWu3j0aorZW9E/HCmxvUyHug+bYADJRCbNWf6oRppvtqmMBFYLX6gaBnCPRBm35i0as1u9G7ZEgVayom",
-	"FE8dflnuVs1Yzf+cu5flhrw85afkJbhr1KH5Euae4SmrmEKAOq6x/81csCUGPo1gcuFAmBfwKEyPBtct",
-	"sgcV5qmGTGKmjZVysbB/BRYEJTFidDqmF0bvVZKE//d/h5ALOoCWKch7wpOTEMgQvghQ3bl17UGGhqsP",
-	"S3RgCFlLQjWJmaNaezbTpKDUbrIHNDwPydOQXp13w2e2Dj9h4HcEz7FlToxfjnOQh7bTZ+E13fjXEBU+",
-	"HqXrgl0TleNfLXLKbqxNny48zVIozcGsyqE0tn03/rV71Nl7VUfu0KT0d6UdH3WOK1ebhHTDJyyw+gS0",
-	"akUndxnGotvuvqgAX6uakfscfic3s9VcZnfwkjlLmBcsKE4nF3WujBNYpdOPE5SxpLvbzfbLVaab4ZU+",
-	"2oRDncxYaHt3rhWZ2SUhOLTcwyA0MBCQnyHmaVTNx4tplHq0eu6DSsSsnDA3aoMgjCYxN0cYhHWAXlah",
-	"uZgxe6zNPsB2ApBYn+DzuG0DYakJhB1M0QGGL0iYz7cKMUUT5p3qDk7uO2yxuRgIVEZs7pR10jDglUZR",
-	"ytLQUS9ST9BcJgeasBtQvBUJ4YOt9dPeqlbc5uvVsICOzR9ZhwVAaXKmjwSo9nQ85DcaK4tRxkZ0Futd",
-	"b252Awt5jlUjt3lvFfR+v3yc6pngJMwWwiGYsgQmt0u67WoI0G67eriF/LyVB37HoD8GDVeYBSp+t91e",
-	"s1+ISwvNt24ASoZtRMw4rnItNjAs9EseinsZrLaPMrYMAwDaN6xYnZVHa14W3/Ngxm4z0s9lxVvIoEL2",
-	"tIM1LgAPOx93PrfD6/z7MSvSdBCpZqvyaOv5DOBOOVcXqhr81NTO7RodKypQ6ivaVhwJlu7zFarin0mj",
-	"sk0k5aqHUpJ//opG38NBgwc6dz+Q66wDD23c/VDWXhvWD7jW3U+BKy7nwIYj47uuf/lo2I7v9f3loyGU",
-	"7DCa/Uv9pkaA00sgPOcjMKRWdC02eh5d3gaNqayqu0XnrWvbCqCk1hWQAWm2yIl2SB/4S8/vRG8T6VBj",
-	"HYgxVWN4ke1kqMZynjbvA9v8R+tACPEE2U7uLtcT3EOeu9bL2nIeW6rIiCbW5z4QXlaoyxSdoNthSIVL",
-	"PDSjs75g7dLOCg/uulQv63zInoZQCbhzwS3ltyzPnA4l2xbZIu50Vif9SkaLNbmzmhgFQRXa7h3iMCKL",
-	"Y+xz5rsY7c+NSgZoqBT84JxFRuctdInEJtQyybw3/Q8H1k0iJEmMuaPAK77uWHwEyHyJlx3lRF7wmDXp",
-	"dFrLpfN4jvYPkJ3FFNvt9q3PvQvZeGszV9vm5jYf0rLpbgW53Flz513finJHcjwtQQregwQOFqdVNSt6",
-	"Yv2JcvpPkb4WrvkRItwlQb4ulVTgUlcIYocf7XD71Azq/0ezGLDIH00ov5PDpf1e3IPpfQ8T5EEj5uLK",
-	"uZ/f1ofC4bbn3+A9t4G9+8wV7d71CN6YJjLe+aHj9La0Ne7dz6S33Tok6DufOUtvcxx2ceczP6S3raUI",
-	"uXyTP04V2mzv3P2EEVan9OrPUJ72/PbJ9oCtqUMhRzHj8KMpzz+5lt23qFhBQ8CK2IohMpUmuk9ZMqFm",
-	"pvGiRY6wowi4KePYKV9BvskIePbSvBWsCeWKjBLGUK3axeayco5tEVoEvmlUm0JzaRs1cIVsvr6HkFdG",
-	"p7iQ0aJFTiG6JiT+M6e3eUpSkAXqIQAEfnYzE6trWVdo6g/Lgg9VGhNeSTWm9cIBb9nCQr+uFTl4uPF8",
-	"d0tw3EDwgQg5J5Cf+2Cp3PlLW88+ePaynjlrWdkunW9t6XxXH2fvENU0J/tiL98hJDZXEBJSvwF4kz9c",
-	"Rhy7LKWHCYigOrr+hovImdgXC9vXAQJc5hy1SB9NyhHclmOXY2xwI+QcwkwuYXYgoEQqYUMQIzkeb58z",
-	"sqKKxV4y/Vfjr1kxT9EY1RbmDVLhPxND5y/mkKxr3dv3ierL2v61xNUXMfWvKaa+Yfr+Mip1BFM9rMgs",
-	"tk0o0rBtqR0OTSDyq5jQuyT8dBsWzQlMuLVJUVxhogOmXwFBsmsmChHPnEUB7t4WeS+vuW3Jl8scgHCu",
-	"i8fadkXCpk0hNieZgM3CtYtZo8+Z9PNGEPqlLxxoajQQABD7qDaOS4OG5Fnv3vQGGkVV4hkdCn+ChL6v",
-	"bxrb/hdlh+1PcqdjutxPDwWSA+rz32nMdwvQl76vzNibXXjFTIAHuCjVDqWHUeHwKLKt9l/t+5PFLI7X",
-	"ZtK26+FKfuH2vVa9yuasW/l/TyvzfirR40vjtFElqvKfrWi+p6P2c3dQrinUV/Jo7kkxivlQ/wkOTcT6",
-	"fqixWu/NfJ6kPXqro8bHmc8Qe4Xk+jpilpTF0kGlINdbV05VatHivSOZDEQaUc017bVJVZhDB2nFvlKw",
-	"S6jNPkOMfilY9oEWOYiCgTBTClw+KMRLr1myQAcoGNRK00W9koBrESGIfIscjYieSwC8dOWsro2ncjXO",
-	"zuEHj0CqqkV4d8qRGsu5l78JV7NEVrMmj+twhSnYvMSBmNCF/SnX77HgioUb/kKKSERL8eqIArgLFq8V",
-	"iNWXjYUu0QCZtL4UwDNza+X9g8Q7DKgiHys7Rem5SRMRIvq7mumFJo+ZEN/8V1YN7gwg//zT33/84ez0",
-	"5Pj7D0eH79+9/e7g22/e7L/ee9Xfeflie2tzoz+/WZz8cQFkp2+kLXdzFP8XVjHuF9P9fWOtn713YrXQ",
-	"rNTIu/4Mhwa/9hUZG6RN6fVxtZqZSyO4rOvhDVng3U1Aj0FMFPOXX58AaWNW7kPJ1yXTkHVA8G0XDItd",
-	"jYIwE1q1yD4djomQkcuTM2+A9xtRvdUO2u22hWBB3YQPtbJ1b0YZwMihTACyZKlD/8y25fiLePVhDQoy",
-	"bi6zpaEOHAXUmF+NrgMFO3lPf5qDnCIRbaQAQsuwUyx+wWbXzDt9tl35bKdd/WzbrEIZb2Zju91OMWAK",
-	"YwBRie9ZQwDkAX1quD5Qt6f+fXH2/gs4e7W/sZUG35nrHbDc7evY4iziuml7g9Zxwh/HElqKu6J9tOrA",
-	"hetXAkPJGryqUPtL0tLfU68t6UB4BSGGubIhnVn8n1heksvE2ERQy2qzRGjUw4pd7Up7XE2PNaOoGoiK",
-	"xqiuQtdr+idYbfFp2qa1ogC1ogzM7wnrqVqQwhMCOEKuBx0EdudU3afxTFUFCW5+RdlIXbPWOyfB8z0O",
-	"lqDIV43HtWFZjZHZbss1o3LhhItF7dpi1BzowcE9hDUjcz2EV9SxvU7lqy3aFYc+LDWfRlDK9b4NeZbL",
-	"P04BQtdD8bEVfWW8sHbntN1eXjjowMAepTzSDrBYDFkxtu4qY4MT/Mhjy7VxROyA8tk1rG5CF+hXuWBM",
-	"kIRN5DWLiFuutRsqV81vWanmqkc5Re238+Mi443/QrVpGA2KqvI/LqVO/R/o5rPp8I7v2z2HBapUG+1R",
-	"dYG3tPe4t7ntpZtLoyhhyhj2nZ1uq93qtjrY8Lza67L1cvNnr9V5GsJyTXaLHadkZXQr72FZTn2ub/+q",
-	"UqcypFZbdOF1PlzevxAa21sAqrVqLKpbvd9RxJZ2P//MPB5Ajvup+lXvkTjybvxSCJcvhAMlNtvi1Elg",
-	"fl6mCWOI16nCftuKWlX4jUyIuOTihoTmvnNL72FAThPKRvyKhPY9ZrxhQPZoFC3SH88p/rovruViIEJ2",
-	"o+Gnf4Rp3U7Mr1iPKGb/iX0MERIn7Xlp6QpKq5DFObU4w4+RAjM3LA5nmoVBuu02xmDSV6dpydTmJGf4",
-	"astw1UKj8DukJSjhHg7ZVDtgyQsZLSzQFMJaFWGosFmLBfkICLsxT5MJV2rKoA4PdCssCgxbJCxu0nOH",
-	"wJ5B8qTqPIRL+mauDmlrTKGtA+ERE5rrhVvELBxD7Yq4WA+NIlei3yKHAOMG2RtYhI/pLywZMqGbTAxl",
-	"xCJydvqm+bJHImb+CXWHGPMyoznAjbikms0pLDglOpkpzSIyTeTNogJcD9bP0AKWX6Y7ZoUM4WIgwr83",
-	"LQwWi8xfYZDNBOaFz1t8M4ULZhHTemSzvWHhfXzsMot6V4N1Bmr3ZncHwDGztAgWWXA3JauMK+9c3GVY",
-	"nRTqMnPBrcpWkmZE0GmHKGNq0RiUTYUm6WSqF4A0k0HQWiy+LDRnjh2hQH1cXIIuCC2p8XgpCdtdoM2B",
-	"gO1Kp9LzKlixjYX5A3765WP2Z/sjANLgECz6HDRZgFLXgdhst53iWQAPBJWO61IvgVL/AHYzjQGRtB5V",
-	"AzmhL3VT6OVyG/h6UH+A516A9muWtlGtlVqMJcz1MrspnT2cZd94+BcpfVo6BjLNsCIwkcwKmpQYzaP2",
-	"cFnSmdr2UlKQp8i0XaPIZwWcDCPmasBHPPLOrZZDEcZHN7s7HkppqqLXKLtV9QTItY2lYYa96wptHlNl",
-	"ybV6WvZkeuMxm1AuLBWkvzY/yJgPFyu/xd0PWlN/yptv2WIlrcm7N/es6+G42tPWne09nzbqW+0F1kvh",
-	"v+FkKZ5x+RUO0PiPcp3C935fre9Q6n404drGicwJuPOZlCT+jNjSO2ZkvJO/2DOfupPn6Y0Q/LMGaI36",
-	"mCqNWTfsJckxtjP2br7TNc0BEiPel0CAULwHgQ8+DWy9w6DRIwCldBsGA5GhYyaMKikA3yCFUCSXEoSF",
-	"lqRGdwt8Jc/w0IBgAz2jNAbYKR7wjotIxkEGd5TCGbeIgy6FLpSZbDdScyBSFY8q207cLqhqkT1slAHI",
-	"ZjPlxytsno+0SBFKF+RFlY6RbcephT5eLX/kpjmfz5tm8M1ZElttruh3SNvJZyR14NDuYMNg8/7muxXs",
-	"Iw+uN1/DPq5sr/+75JxWleGclnq5+8vhnkCtxGvRvqovAjqt+w3Sofu537K8FOogXjDYNhEv+CyyRuAl",
-	"8Asu7pykIdDaieJ5vffm1fs2Knvn41dzgPZfgn5/ur/C/JIBxxeF0g+2b6arBUT+2G213bb6FLGekPJg",
-	"zFN5FTN6xaIU+7daYL2RSZqcaWxhYOTYAg185GNpSxNdwuJuhkU+TBgY2DRWWWdvmyAxEPatSX0FPFau",
-	"V6eHOheJeQTq2neNnepnbjr9vqL6xPkBnLOgRbDBvHLZlu65YCCy9A6vaYlgKsjjjUPBJoKEVxevm/e/",
-	"gxV/KOIPdvmvhN+ZCQA7pgQh34n5rOJa5tP9od3EHymHshb+q0mf7trSB51NVSh1btv9Bcia3D20f/+9",
-	"FmEpyIubyl+YWa+i/Z9K+Z4K1wFHPZz7Fkq2zTr7PdkWcobnw+Ob76B9NzBMPC+NnuGCiinFpXDqZ4qj",
-	"6wrf5ChloekXa1zEVqO9C90cfFcWTx0Zm1Qsa+yQ9TLcdbj5dTjoZEUYdOJha8PfaiAA+/wykbMpNPzS",
-	"ys/VsD5h9JtmcLfctq5WPcQo4ZokNGGpr9m14UYcfioWNVlqtvPjg2C+Hx5NxKmUuYjt4Jdb4ioVDzpE",
-	"pu0fX5RaNW559dQbHb/jYTfrQtjprMFUih0za/K/7MS+KICfVcAKuEMVdON6eVvLU1e/lXMiR5oJC9LM",
-	"8DQCjp/hCCng+HbbtkjE5Fb8uya9dSCkYL2M81QxNSzhKXVtyB0ihEf3eJTRtzImdeTKjbM0t+xR22fE",
-	"68TlvMLYcRc6S2NHHIi5eLw462EpR7bzEO5cQLzIBNpOeS9CYJeMJ3aBIJbg2hJ32kRhkeWubShTaB9s",
-	"a2qshonH0s8CtozmYgGNQlk8gu9N2EQmiwCTTDJ0evI0hF/CZ7vg+sEfL9gl4L9r0gZU6DSxeCDs9ppJ",
-	"dzC32EmLUnYxYnlnFLNqtvH98owfl4vbaZbTh7353zeBuDYJuLtTmQQc3Jl8XCxlyZKPKxOIt6vTh3EE",
-	"G39Q+vAXSfKZSZJSOvCDhYr1FdT6BU6wc1ehl6Jz9KGN7sLsaeRe2fZgXLlu1M6NO8CSfMPBJeTHyrnA",
-	"BiD9tC+ln1bQ8roIZk1C/VafEJP1RMMqzUODfOdQM1RoUWglEXWNQ60jYbjEXw0+kpV91b4MehgasFnm",
-	"gh38ni5sVipbYGKHixH/7fG9AkvBc73WkGW/uRld2Wv+h/sq8p1ZfyeAhrRBfBkT0ByarJt3VrIJIXyv",
-	"E63tGXrPUs5McPzrQze4NcvIz7rijXxVs9GIDzkTGsOklXsC7e0Ml7N5EsVdqewK/LAN+neEGyvvj3AF",
-	"NqVtyUSCUU39yruC365iu/zWvcUvJl5Uug6zsyJhpeIrua7Q/+bkcG/89bWop7Ij8kbFHi/DZJ1T5cAe",
-	"qjY17Qn+772fvyviXXnHKtQG7zyWQq52s1x76S+c+N6cGBSe9ZWn5eakc798sSI/LysyF3/2ELmHjF+z",
-	"6CEBZxhXcl2d4YskkaY52zzl5JpZw8A1jt4lCYup5tfMNUR1V2xK/Nnxu7Sxbgs8SXbAn9boSm5xzwHy",
-	"11rQrn2vAxoo57W+Yxp9oND0xDo1XXaZLXvj8Ck2vCp0VuXaLbH3rdwKl7+HnuMMGWCcOnn1mC0gMm1h",
-	"b+37XPOD4ov2jZmagxoy8g8DyXMslYIuPbM4Ioh5lL0Tw2fld54wzAuoLBP2lhNKMm4/3v7/AAAA//8=",
+	"7L37chs3tjf6KijuvcvW7CZNUjeLqtQULcuJxrbkSHIymdBbDbFBEVETYBqgKI63qs6bnP/Oi5w3+Z7k",
+	"K6wFdKNvFCkpiSfjvasyMvuGy8K6r9/63BjKyVQKJrRq9D43xoxGLIE/D+hwzJoHUuhExuaHiKlhwqea",
+	"S9HoNfrxnC4UCYVsKi0TFjaCBrulk2nMGr2G+7URNNRwzCbUvEAvpuaa0gkXV427u6DxTg4pvq/4+vMx",
+	"I4LNyTVbPFNkSvU4IJcLwqMW6ZNpIm8XRI+pJgmbyBumiB4zcsmuuBBcXBE5gkcUmcyUJtOZJlwTLgZi",
+	"lEihzWU95opIwVoDkRv4i5vOCzrlzWu2UC/anb1d2rnsNndG7XZzd7gZNffY1qi5TXcud4cvoz3WHt0z",
+	"w1Oq2Ts+4br5QcZ8uKieaUI1I7G5DcfGzLwDwkdm3GMKI+2R8NeQDGkcK8IFCechUWwoRaQG4nmU0JFu",
+	"cqZHzbHWUzMD8054ZdNuarPT3ijMdtC4ZotBY//Xbzrt9v78m532qtM5ZRPKzVqXJ/Sj3RfKheqRMHGD",
+	"FnIeECoiQuMY5kKvKBcwF/2Ec0m+2eru6282t++bCtPJotkfaZaU53CGoyFakjnlmlyykUwYoSQxT/nf",
+	"7fhfGclkQnWj1+BCb3YbgfssF5pdsQS+++OPPzb7Mz1mQvMh1az88e/k3HyYejeR56dvDshep9MOiPlr",
+	"Z3e7vZGb/itGE5aQhNF48s2gQaf8mi2iQeOeVfh7sz/lzbds0TyKqmmTRx5N7hOK536aMMWEzg3hCY5L",
+	"NpxjOmE1bIFOWO6YTFkyZEI3mRjKiEVLxzjk/9VtT/mUxVywlQdzMhdVVGJGI82lhw9nprScsKS51V15",
+	"MGdDOWWqejQKruWGo9iUmvMTGf6ppnTIVHFIAWGTqV54/EZIWJ1soBHVVDGtegmjEUn/NU+4vn8ZT9mv",
+	"M6Z0JYkdRYbGRxx4OFfAKwxPMONXLLnhQ/ZMkVheLV3Hrbf/6P79++0fdt9vHn843zn9W/fHn15tHrw+",
+	"fLN0cHdBI+biGhbzW6bfshr+fM0WIH20IjxqBA05ZQkILjOjxhXT/Sk3DwcNs9YTpq0MNUKodc0WFwKo",
+	"ufGfCVNTKRRrXcpo8R8veAQrhJ/+qOhVDTeQI82E21Iyp4rcsMQs2pLB4OseOKKTOGLJ4Y1TC/IjgouE",
+	"4dXi92OudH8WcX3orucH8OuMJYsW8tOK7wt2qy17vpHXrHJH8JJbjtIIErj8uB05lZrq6q9/y2/SbxMK",
+	"Sopiw4Tp8kDgJY8byMdpVDeQgzEVV/XLMIMnH/f1HwyVLSq/jpfg60uWAMh0kQ4iQUbwSkbwRjPs8rft",
+	"q+B05kf9li3uEwsJjCjkUWiYIDUr0yIfchzZbBrcK4YsIOGLkGgpeySkLy5DwhUJ6X9131yGAaGKXC4G",
+	"IsTHPp4eHThd+bl5wUZo+NTf6A09g6EEJPx1JjWDiwFRdMS+GTQGDbzvw0KPpTD6z0CEsyRufaB6fKiG",
+	"dMq8t30rjX57Q+MZM//8+PHoNTFKBXn+srkF/9/pbphBWl5IBeFRQOZjPhwPhGAsMrybwIi5uCpqt0Pe",
+	"9GQfN0tnKKERNCwdpCSBe8UTFjV6Opmx5Swe5OPJqJJQ+sLJSD1mZnuoIAs5S8yv+wSHHBp1u0ejCRfh",
+	"EvkIAwYGko0Y3p1j8v+ZsFGj1/iPF5lp8wKvqhcoyIG0HNUBZb2i0ffw3p6xiIQ28qX3uUGn05ijifLi",
+	"F4V2ih1cxszMH2o2mVDzpyHFhJkdEpKo2XBMUhJuBA3YWPxGZAZ/dPxD/93R64vTw+8/Hp6dN4JGxDTl",
+	"sWr0fv7cGHEW20N0KZXZkwlTKCQa8AFNKIEhZB/JbBt3DvdJzOgNM5JdznTj7pP/Gvtq8uDXpWf6gkf3",
+	"ymFN9Uw1elvtNuzAalt2mCQyObWbhVtXYUDhIMw8JjQ2J4ZFgeEG1JsLV2SeSHHVCJbauVWDsfe/yN9c",
+	"odwsezh3L0zkFY3sT2sS3qXloBndgVU8ZYlR47J5Pozg2O2UJ0xdUJ2jOTCmL5nTzkYzPUtYgaCyR0n1",
+	"7Q8mmODraftSTpuhPnu6CjMIvsxDBibTmkdsKCe4XB61zaWzsLggaCI9jMjgLeXDZahiLOOIUAKf7xEw",
+	"sMggb38NGuBHGTQSNpWJ96NKrT07zgIBwo/kN/rUlyIK5EzDEZtwNZRixK9mCQMdiWp2wxLPlYEjR0ci",
+	"14Sqa2W0LbCA7bJ8OWR8IMUo5sN1JQVaQ1GJbYL5whVx18uU/Pbwp4vTwx9O3h6+zlEqdc/AK4ZUGFK6",
+	"ZGQI9ki0T4YJM2SBthGekodQxp6ZtabXTJQHDwo8VwQvl8d+3H9/eHHef3t4nBt67jFj0VOBWqmZScp8",
+	"jY64T4ZjaXi1vQPYXeIMT6rhiRFPlH747J6W7nNzC5wlVNrlL4SaYUprkrJ1qJWpwcgjM0vz5YQpVUnO",
+	"r05e/3RxeHxw8rpAz9q9AY/9AQ6oeWhtqAAVC6rI1T/5dJ8oJiLDLWYi97kH0EBn26wEF5olgsZFde5y",
+	"dlXwg1VKm/PD0+P+u9yElJwwPebiisyZ0CiOiVGU9olmcQyvRA3DEok39odMZBvVMz1OpNZxaYOkJBMq",
+	"FjYKMOd6TCi5pJH1WhSndH5ycvG+f/yTk6Bn+c2qfVv/w5FlSBNGRomcoJVJo8js0T7RySKLOHTIA+VV",
+	"F7mSlO9ogt66alI044zhlhpKNNN81z/99rCaFp3ybPRoqTTZ2SJv+asH0tmmGfNM0BvKY3oZVwzbyPxL",
+	"qphj51SoOUuIkPOK8X887v/QP3rXf/WuPPj6F2Hsx3BToEyqMoGRbQ0dGTXYC824uNADCdPO/FrIeYUU",
+	"wQGQCTVn/4aRS8YEmdCoatNOPp4fnLw/vPh4/Pb45Mfj+omPKI9ZRKJZYuap088YDcQIFDnTQ4ms2g7M",
+	"yBo2vCZZnGkhZyRhU0a194KHL8HTCZq+WOD+sVixHtnqbJLnQK/SaFZIpBsB2epsk+cZewSSNj9398jz",
+	"ihM8EClD8E6uYHouk2sUZe4hxWgyHDNlDoYUQ4YcAO4HnQ7ic0hGA1FBRxsB2W63yXNawV/h2iZ57tF3",
+	"j1QQ9UCsRNXeUKooukUKJNUbCL2MKB2ZlGmEawyGerK9PxyyaSbEKqK0Zt22OtsBCTmEYPQiDFA0iHiR",
+	"ehBR2aGWKdkx5Vx07ul7okCPUzYKwdplz/q3PlpNeSOTSx5FqIKuoapIFzDMGM6JWdbMzwmLGUlQOSvY",
+	"zZuT01dHr18X9Fd4bQ93iGIsyGxj4a2gCTrN1mqzT+BG2EQ+Yi3psjER0+G1ckZVpa5y9vHNm6ODo8Pj",
+	"84uzg5MPRenBlXUHe1PTLqiJk3TxxgeO/2k1bqtb39CYR+RypnHxpfa29cm07aqsgWUvKN3/6KNwTCfs",
+	"3FljaxyFrxbcgyy4L8dUO5a6H0241qjZr7H1kLJT63kAlYFr5WU/VdDBaf/88OLd0fuj8wqzzen81W8z",
+	"9NBpt7OcqZ02KRoCmw81BP5odpjz0n2xHDG3COYAVu9U6q4YxtyYrFwZXciak+S5YWM4f0+4l1SeR2oY",
+	"LrPtXv2inAJXk+e30lvc/Y9Scr4A6SD1GzkT63KIa1YI6BzbOE61b+Dt4U8XxyfnF29OPh6XuEE+EATW",
+	"gAtnA0tVaeA/cXHzQqoWWBQPPEtbT3mWvFWAowGWYSzFFWQk5lS7L0pOYNpM9O/lok6ySXv+O7tHkM5m",
+	"7/BSdSoncnLerxJyLuXLvcVTeuDt1kmgDGlP5IQJvU9milnLdpgwnUY4riSyWnwVxDyMIPxSFKD8fsNI",
+	"zcR/mSldN/svh/xTjv5VTSr4S38TIqmcSEGJIKkOgW6a0Nx7EeMmfbPV3QsHgirDJkbwKFcEB/5VtXgi",
+	"/8m5lO+pWNif1dqCAWLONfEEexWZW8RTL9zDYwrujXJkGad9+Vwm10AiQq4eYuh+IUcmmxzuQWolX3MR",
+	"ld2t+1jwUO2Cf7oj8QfR40dBZ3osE/7Ptbl0xBW9jJeoKWqmpkxElYrKwenh68Pj86P+u4vXR2f9V++W",
+	"c+n0VfvoA+aaMAFft/QlExDxqSb4YA2mY1YFk7ZqZjamirgblk7s8O8fjk6XzMt70T5ht9rGUZ92KlyA",
+	"8VkyKtwAkMm7ZOUls7F5PMt2yYZvjEpuXwthBOend0qXDUzHTD9qZhOulPXkF2e2fCbvj87Ojo6/zYeI",
+	"zeJTkc6GKnLbtHVvPXJ2eHB6eG52pm9PCxyLHrFFRnj9MZNZqvKDslur83szq1L9/T3yXrT/dET2pGYe",
+	"WHh6LknERyOWGL3lmi1U4IxUJGc74D+NNzldQoxVQXnAAZhkwImjiJsVovEHTGnlhgOPaKxYKR4J+6yl",
+	"NegaQWPqPfK5YblmVZEis+noluZkcq32CR+RED4UBvbopqwYRSUYVZomep+EOpmx0DxCL4sFSZgyb6Ng",
+	"l1LGjIpGymkhs7ayiAGuw2EjERioIiKaZ/VulrJ7UAS4ubm5ZzMgBJGjkWI6sCHNgcB024DoZCaGaH1K",
+	"MuFxzF38sVAb0G1vtpvtTnOzc97p9trtXrv9j0aQlTSa8TTNWLKyRhfeM+dP04jqe4/Ee3ffnUvgX34/",
+	"lHvcBVk8bYXk/qCRqflATnF8MoLsy2UPp1rzGdMaZvWpxvp4VvJchmIWx6HVEAWrqWowN2H2RY465OUv",
+	"bKgbzpms7pulPUkssnWAyE5drcbPDVu+4VHap4pv4Zl7x5VOGVSJIN8CIxJszpROIyX58+X2vHKhMlVz",
+	"iqVoXLPJvfPDkWVsM2hM6O0RPtlpt9O50CShYNtM6RUXaRn5sld/yO4srhpMJPeu+lWrX7E+8nNzJiUU",
+	"nXu6Rn7hkF9FlYzgx3Gh2M/eXDiu3e1me6fZ3TrvdHrdl73N7VZ7t7v6ka1ljZYBkvmYx8xPIkxZYc/y",
+	"xoSNZsoZ12ayIQpKKKOywjkgM6F5TLgeCK7yamyeAz2EZ+aWyt54H1drtdfhbFcJHbILJqJ7BjBN2A2X",
+	"M7fhRGk5VSBWuLjatyLCCAvPUy1YZl8Wh93daXY6Znfbew8ZNq/Y2GNIf0YfqNqH4rKbXVtZvr3T3QiI",
+	"koRHiiiZaHK5QLozzz6gyjsd5mwGaYWlEcZU6QtDPqudAXM7sdRmc+I6bWJ+1yxdXiQ1o6dUr+bmeafd",
+	"21x/Nb8s8TZN2IjfVrNdYNNmjxM61CxJS8GRKgOjBCRsKK8EN+owRkmE1BmbylaNXl+0z8/f/W23u1O1",
+	"Jnkhu5JobVjNH63si4RRdT/TPk0fOMX7M/OhknI+YHk4ZodVpkAXCaMLTPTlQ47ZaiLbSerMkFhFBJ7h",
+	"vUVJBafJCnkXAbIUkY7Ho9j0mxnHD3zps6KmgJGdNbVzC2SBrvt9kiW30gW5ZCRmI5ePlBeOyHOd26my",
+	"Ij6WNrlSxlHGcnkcIzPNmMQuiehCIZFTDdgjlRr7y50to1yUEDwm9JZPZpNGb6e99dLcMeECf2hXwnvU",
+	"rN9ZuvGFWnaUkmZMLmQlk0zSBpBoSaxrBcyTbLtC8GhMqVLpjf2D86MfDlukPxCZ4eJ8H0KSMDs5oRXb",
+	"yj7kPEvm2KB4t/RiDQVh5vxzA29uBI3M3ePM8E/+0UrvK50ZC08A5elrEhRAyxhrD2TYPtT0QDU0sn+l",
+	"oSZa4fhXNwadxmOXTGXgGdbGsz/SHMXYEa5v5Ak2R11lgWcimcWI2eHkLaHTabwo6jGdL9Y6+7ezt2oO",
+	"+Y9cj8+AF/kmwmrrUTJ7Pheo10roaqk/i+PU62W54XPIEk2YniUCUhs88hIRMmUuxUadzO8e7377+uD2",
+	"bx+Hb39pv253uptb2zu7L/f6rw5eH7759rujv7199/745MP3p2fnH3/o9q9/ihXyy3dMXOlxo/eyYwwq",
+	"rVlixvk/P9PmPz+Z/7SbexefPreDzt7dxc/t5l6/+Q9z6fNO++4/y+RbEH92GcqS6lO1bwj8I5khZrES",
+	"QP8GdViN5VzYMLjZyFnEdX9YDUoG7McooxGo7tLhS4Qxo9dhz/uMdT1OZaKZw2cgyI1T3oLRyoEAaWeO",
+	"v3k8E2d5tpv6txDWo+HSDhpOGWoEDTOKPBNOby4zYTtPWQNr5BA0zGjp0BzQdNChqx0Ke0TJCTNrgV6o",
+	"4ZAphe7wLGm+Rc7NLKn5FmJymHFidJbB31ZEca1YPCq6pVJzo91ZZm54dPbcje9/kbje0Obo0+eXd8+b",
+	"/r+37jY+b97lfup07zbKBBg0bpv27c1yLbxOEbJoukDu++k6I1KLqnWUPFMkO+toEtpMlSBN++MJ0AZU",
+	"G7A5QoSoFglHiZyEngzkIygjSBiQoCtMwJoBI89kWDBC8QYh5/vkUppdTFj6LmFRfogcDYQE2J8bligu",
+	"hXJEbQOvYFUkUTquvjsI+YOGu1srlpcySLOSb2J6hatZFrT3PnzOJyx7uGTYr/n8qkIVHnWSNXt8FfmK",
+	"X2W3OntsdasLHk6lrPeGdQ2wqlHk7K81F241sQsPosh1j1YK3hRqqsobZ2tp3OkskR4druI29GXCXdCg",
+	"jmuu8gxyAZshUM0AhjSOWfJMkaMPWSqBPYEjm9KSshSfNXb2uq12q9vqVDH41RyLyGWe1lkyzLjdvSvk",
+	"OGONx6rkotoHf48DH8Pg+BWIRgjqqWrRsdt5lKfqmi0ueFSPDKedWlC1nE/lLvsNoyVeGLSOPp8p4sfw",
+	"VqPPpSHV0gRveEUkIRxrPQ0D1LCsQhWm2eLuq88UgjWIqEdCxZIbFjqfOULPgFPMiOeBACPBXg0xvmbU",
+	"EH7NMM1HinzJH2olBaXEjOpeTRX2EUxGy2ZSSsocN9aP446MYy64Gp+W8rvlsRtE33tw9CYV+xi/wXrH",
+	"lSM4GU++P3oDgH9lJx5VCiE5SIi6S4iuS2osmbI73SgtQpKJTFgGTPjUnKAqZFS7R56mUo0bapU5B6CH",
+	"aQ7FHTLaXfn5V1gBmlWLlhfEU/5WibFoWSE+Iflr2Ufy+uMKvpFaCV7Qj1ZaMc/FWb1oq7o6cPKr3V07",
+	"g6KmtdIUcim9608i51i/fxbe7bXTyGlcK80hdTmvP/7ML37/4Jd6Xwoa6krj1obx/NbnrYC4WBJ6T33u",
+	"/O81u5UsrGb1MhV9tdVD5e83Xr1HR2+ffH0r/LDrjKhq/SFN7DWAhNW4nBymGjoDpDAaDYuj8vojuljV",
+	"/jlwwKCMOZcQTNPKzTMHAVjhUFbVYMUVw+X5qGIdKuByWevm6z78qW4dl2pEyYIwc5MHBgYuO4jNtMgR",
+	"DH0aUy7I385Oji20A+Ra7W1t75pFvIzZhERyOJswoXvowFNjOgWiQQ8JIJwam8Ci3dv8aTJhEafEDJvM",
+	"5SyOiJrGHGt3YFRwCV0tV0wwxOzGWgZV5TfBfMilOxCAgk7NwK8SOmmRAjodeb7Vbm/sk3K2aDAQ3o/9",
+	"96+Ovv148vEsIOUU2dxvNiqUfzxNBalIgzZD6Gzsk3I5bEBSEISA+PUt5pHNjf2ByJUDBuRD//y77N/m",
+	"rq2NffL+8Py7k9fwe//du5Mf8fntjX2SlZgH+K50nF45lrl5b2Of5EF7yPOtzqb71YJKmd+2zbD8sQak",
+	"VHtAnm9192DGiN1Enm/DJniwI0ERG8Tcs7nRGgjvJjJhVFh3YSUACUKPFN+EyclzzH/MQY6Yhyc0YpUI",
+	"Iy1yzObE0Jxy8VsaRWl0MD3fZfzDEvdIARFLwOKCESa0YU8ssTzEnfyVLA+fleZMj26F5bEiEzNneIyB",
+	"7BG/JVynh4olqpAbswL6aTmPYon5ffjrjMboKPfN7yqGvZ6xrWrC0d4Hvzs//0Cy3AH3oeooeUUgPBe0",
+	"ca9xax4g98rNvoqnHwmdSDVlQ8z/SKFySxDTJ/2ZHpNuq020vGaCcP/BFB4YHEm7OzvdjRI3hcdqmip4",
+	"RZR4JoaM38AJEwuShgmeMopWochcM3Fhfr4Y8ypn59GVkEnB94QBmQuc2n0iFu9aYRNqkx/v3wV8dNk2",
+	"0KHmN2x5vrZ9t8MZgNAFHxkeiABGFp3Jpjxgxr/TfxpV1i8K2WU+vme28cPafr1y2uXtdIljFqdm2Qgk",
+	"c9ssGKK4GDLS2dtt57rPvNzbae91usVDubNVcSiDBl8n3XSVz+9ut3d3trY72yt9PkXLqFtjtCUre5bU",
+	"dyOp5G+zy2Xfce63OqD50vtmiiWitvUAvjRNvF7J9iucPkv3VcfvHaPXp+D5XLs4osi5RgDRUDxz13Vt",
+	"Tyof//24XmGJzDCXr089bzofUwH1HZpEkiH8tqILpwb5tfLmBFxJWV6mWn3BtkJzRfi5RYEPm8VrkSPr",
+	"TJ1T5X8vCx1zo8dBZpvRfmRyrVr3Lsoyg+i9F6GsJpvPfrrGtuee9ZU1f6o/2cYN4B8n9FLOtGMdvTTl",
+	"rtsGLY6bk2wOBfiRO0aB2mr7qak2TX4ghliZ5F0LbCAZVse+drvdbpG+4xRpdNkmoRf0UGMeKX0xZAJK",
+	"TBu7ZjtjCh0vEmmVQ38pPA0xW8HVmlDZxJuAzAT/dcYInRi9EbI5DJ95prAYApH0wFGt02Q/6AdiNFma",
+	"ALfTDLRL80cL16y7ve0tzL4hkar1EpLMx1wbc9TwS7NqjANtMxEF8M2wFUL+RqsV4g9+h5HAQtLnkk9q",
+	"WJlHNN3tbUiJdP/Op/w8/2vv5/9pDQZqMLhtt5uDwW3nzWBwu/vG/Ln35hNcr7n2F3Ol7sGNv/7vYNC6",
+	"7/X/W/vy/1768vWyQMy6mR2hXFTsTIoebNaOXCaMXoPHc0lLMU9GQRMaw3oRy6xHKDGiCMBrKNGMTvB/",
+	"BRUaEm2yZEIEuxkIyCUMAI3JEGvWUga6yMRyXrbh8sLw624/frc/5GqUSvoXtBaMOTQwCXyL84ppi9Bc",
+	"Eb4bzpLE6K3TSqnUhmzh4SxRMglRqvGbfGFEZwVLzlreF1OW1HzIUB0waCz5EtBz5SonBrvtlb4k2K2+",
+	"wBEvDwnaWQUeKBpAMvAYmaG3cuadMLKSm3cgkBkLViD//j/YWE1e9kevu+y8M01GR132uv39+eXO8Q+q",
+	"y95W22eaxrBAqmYrnItmQvVwzLDCt3KHAqOVCFhDlcqLoZyJQgnY5vp2uD/KIE8/pX2u0ihySCZrFgJ4",
+	"mL/YFQzofCSTOU2iJjWGI7Aj8vzbg9P+Ro+EEBgLHdIv2HbQdYMwOhwPRDjnIpJzVycQkhfukSpvaZoz",
+	"VZ3gkPLC7HPgvHVoHuaTBD+YO0HLawY6bfg/r2igU0X3+YlUDzIGlouMvTyOnaXDsLUNywZRIBQXkyyM",
+	"bClNuETu9UjjMUneoFPbU+3lNwfo1bTtgy3sA26zzWN9pvBDSCjFRPGvhPP7EE4hsb7chBdb7RhmnlCh",
+	"Eb8VPgVqERckxFtC0G5c1S2kAqme7ZO7tYcbBDQwCQbC3BrS4DIkgtEkXrhWetabnrb4sbYGqu2GhlC0",
+	"p2jEbKqwDYTm8UBAHAnHa1h2wqYxHZY0KzBiU69F3ovxyfNxpzsCr2w6B56niXW6L5doYj8PBrfdjvnP",
+	"ptFyuq/Mf16bP7fNn9vw5+7hp/9eN915mnChzVkh/bODo6N0zdFHE9i1Dwg0QlRwEi7p8FrFVI0x0p/5",
+	"5He2Cj75oIEGlL1uDqNtBJqr/6tQoFI07Azwowec4gJA6OWEK4asxOXkQ+K5Ckg4E2rKhtBLNUQxDSVq",
+	"inKzef2Ug3Dtl0bZj+Rz9L1X2Vyv7OuNoKFmU5YohgBBQl6goQ8lsC4j7CJmI9DzELgrl8ufe7ykf9Sd",
+	"IayYss49hBzv+U0lbAckQ2AK/bLmyATGDASf7WZrc6Nlma4h09Cl0CEUdxjYayjSMaHOZ9FYylSEyLE8",
+	"UizQO+te+X/+n/8v9Ez6fajWgzuUxb80LwK0qv6HoweerYceot/45DzhiTlDRJ16b1iqjlm/hM2gyywP",
+	"uGjkLTHzETZ7cTVP/ducryMtA8wk34rGgAdKtewDWRli+oXd1d/PxdWFklVMxRZFZp4bHA/sGxdksw11",
+	"pf5nt1f6rId8tGxaaSg6K+OUAvrODeNZVDAEVrPjsOKrqheEP1dsUlJGM0hLa3N23UofzoDR7pm0j6C2",
+	"ppE6E8BHl04thRDAPFHI09jDfST0Su5bIZKmc2PdCjwA5pcCCCCU9U7XzPOgTmd9m8yeo4zgMxrxl87b",
+	"vyLtprOv0rKgDfiBGX61ehixIYeCHtvSkEA/qhsalw685cpV/m/Hpdc1TyEQndSMDC45H6sbVWC02LGM",
+	"GZlwMdMA5jw2AoEL8vH84GkrGVIoufzgXqdLhoclHMqIoQHvMOOycHn3QdHyxKLT2Y5co+XbW8/ps6Gi",
+	"rx6xxS4X9btcnROez8zINkPGUZpejsXMcMiAjjDKAjitC4CWWCmFw6PXvOyryOBw41gBKgDMMHe/IarQ",
+	"TDQEf9tO21DR5k67fa9lVEHAXAzZkqAqBqON3QmFCQm5ZFcUMAOBp9QR7ENQX4pkxBHNvLRKQX3qOnZ1",
+	"P6jMLMsyq7jFFIHv5nouE7DWNaHEOpfSsluAJ8iKMeRoIFIZl+WCpfxuI3CSPahIDQNFJZcSZpg2+roh",
+	"7ARfg8OY09Dd8fQx5DMQQQ+ZM9MqKts05NCWc1q6+0KJl+DKeiksDwrkSus7e3gM949IXnkaYLO6+K9b",
+	"2Toe6FJHXGzLpa/loasACceYIfliWsfcuSI+0VRnYi6bnXeysKRsfRw0aCh2AVl99RzPwd9guwyPTo16",
+	"A3jxc6PKTalSNkEQDDPbXM0xiDWleI2gdCufrWHhePiFIf5WO8kHC1vec0NSbDhLuF6cmdViHoxkf2Ys",
+	"uUpgtmceGhs3v6ZpdJja0UghULMRUnhpA9pIKz6sfvu5C0A4Zmc9jmaR5zKJUDJC4M71+OFpuhbsNyyG",
+	"+UD2ZagxM98FzNXVP0zJJaK0Oq9R9gH4vfgFRM0dSQeHTLHFsF2Sc79XqCsHi9g0louJLfDKDwlhPAOI",
+	"ZgVp60MEKwhc/yVz6GwQwAbPVWsgBuIvf/FQRrkUrb/8hZwxEaUN/iD6U0KqDYlMBiJcBlYbYnTUuuh8",
+	"fwZZ4s4YiJI/w+jLEUPkGep5VWyDVdAz0vbtNv0h69rD9UCgH5sLMxFH9E24HJLnbDLVix7wZsxuu2aL",
+	"jRbpC++lmPELb0FA8oFQFEy3hX3tdHYZ82Fo1xSyYpVZSy8H3hBhWMS8DpFtOBi/gITWkWH+xEMMCQth",
+	"lrYZBvemybey1xA70DyMT8ofBkKhj4RCvjy1FaY2fd3RyBvK41liPa0pxL+Z30cRAwKFT7QWt1vZlHy9",
+	"rB3tQADIq1FfLRw6xBG3uhZn1Q60nNINZOIhlYeEC6WhWnE0EFvtTov0sw11LmeAbnKz+mjRpLmYznKJ",
+	"LTCviA1jSBExM5rhrjEPNSIgM/+egcDEbRYV6z1sfHkm2O2UDTU25+RM4UTbbTua90yPZQRE0ycT+Idr",
+	"BTmleoyNnQLy3WH/deqTCMw7FNlqb1cl3WOjz7Afx3IetsjJh/Ojk+MzfKTb3rILjJczCE2bGmVJ7ODk",
+	"9MwmP6sWeePFDgcCW/wwoHAcsJ3KOZ8w9Ze/oFvFwuaaE2X0cqQhtB1xBD5ELmZ6W1k4EGFdOZINOMZ8",
+	"yKwGYrlnfwrIy92WsSxmSWyZruq9eDGfz1sULrdkcvXCPqtevDs6ODw+O4Rn7oKG5hpj0h+OCDhL3lNB",
+	"r5g5VoZ1GisRATkavUanZR+SUybolDd6jc1Wu7WJ8ChjEJIvbjovLPdEqLUqSKFTAA1SKYYrLioyhXxJ",
+	"cbZRtmGCi5qA2xNC3YTG8UDY0HyL/CRnRLEUmQ/ev3BZZV7my74lCJ/3amygO8JXwm0YR7dOAji31Jgh",
+	"hg3CdeSB57Z02PkOUDiBDgQMG420Z4qEXgpCuCTVIJ2QgzelIp92LFjLctvUpWQD/9YIgqczTGlYTXNq",
+	"MVHdYuiAMQ2swKI4sVs61PHCBhrTKiZbPw4sE2BbW+QDvWJEzCaXLFEDEUkwy65mNKFCM8Qd7Rn9Fm0C",
+	"2xWRef5OcwFSUnyR8A3607BTrBmu2WV5w8hsCmfUPKSu+RSAgQwtTM0wpmYaUOeEgHMg5PDMpFLtKGr0",
+	"GuZ7qMZBQWnKs2rRs7JbEM/gZITaWtl/ES+8uQFuhNfvxZb5gVII/DLTCdPShdUw34vQjTVQc7aHaw6j",
+	"TzlIcXsRKNq51aqGluE5lhrveor1PUsxZxCuxGzEtA2ORYbx7cJSPKtqSGVwmVUXrgzzuWzo6HgDZdom",
+	"Y9nWDprd6n0ypIo1FROKp77VLJOxZujmfy7cy3LDXp4AV3LC3Dfq0HwJMzGRRVVMIUADgYsrmAu2wsKn",
+	"EeszHAjzAh6FKV/hukUOALIiNS9IzLQx8S4X9q/AYjolRgeZjumlMRqUJOH///+GkBk9gFZpyLjDs7MQ",
+	"zjB8EfpY5Na1B/lKroQy0YHhAloSqknM3JG3jC1NkUuNTsvdwouQPA/p9UU33LDAHgkDty446S1nZ/xq",
+	"nIO1tR2+C6/pxr+EqC3zKF0X7JasHPNvkXN2ax0i6cLTLKHYcLWqjOKGGWP8S/ekc/CqjldAc/LflHZ8",
+	"9E+uXKUe0g2fsMAqY9CiHeMJZVycbru7W4ElWcli7OfwO7mZreaRXIX7ZHGZ4nRyORiVIRmrsfshmXJj",
+	"g+5Os/1ylelmmNRPNuEcS18r0LZP8sICJC4KhCrg9Ep2nIWM1hERAACY04SMziUIo0nMzREGTSdAJ7bQ",
+	"XMyYPdZmH2A7ARexT/B53LaBsNQEmgJM0XWvWJAwn30YYsIyzDtVvJzS5KAS52IgUJOzmYTWw8WAVxot",
+	"MyvKQKVSPUNfAznShN2C1aJICB9srZ8EWrXiNnu1hgV0bDbVOiwAqvczZS5AnbHjAVnSWFnIRTais1jv",
+	"e3OzG1gIqFaN3GaBVtD7w7LTqmeCkzBbCIdgyhKY3D7ptqtxmbvt6uEWslVXHvg9g/4UNFyZIthH3XZ7",
+	"zT5hLkk639cIKBm2ESEwucr1n8Ko28/5vhDLejykoIl4+H0kxGWoGdDqaMXSxTxA/7JoqgeFeJedhFzJ",
+	"iIUkK5QWOCT7Ata8ixfkU3oyN13jU1bB7ICmzc7lO4Hk0+M75UR2KPnx87Y7d2t0d6rooFLR4ulEsHTb",
+	"r9Gs+UL6lW4hZVc9lJ6AF69o9D2cO3igc/8DuQZ78NDm/Q+9kckljyIm0J0MTOz+p8CtmQsGwAnywwA/",
+	"fzJcyPeg//zJEEp2Ns3+pT5oI8/pFRCe87cYUiu6adEYsnR5FzSmsqooHR3hrns7QC5bt0oGE9wiZ9ph",
+	"4+AvPfs3pMnZLFNUYAdiTNUYXmQbGquxnKc9fMHP8aN1xoR4gtBMTxOhwdXmub69ZD3n/aaKjGhi4xcD",
+	"4aVMuzTqCbpwhlS4rFwwZG2qrss2LDy47zL8rCMnexrCTuAaBxefkdSuSVvmwCn5CZBL4k5nIAKvZLRY",
+	"k1mridEXVKH77jEOI7Io7T6jvo/R/qNRyQANlUJMgbPIqMCFZtGwTkaBST1h/Q9H1uUkJEmM9aMgwrDu",
+	"WHyU2nz9ox3lRF7ymDXpdFrLpfOYs/YPEKXF/POd9p3PvQtJmGszV9sS7i4fHrRZjgUx3Vlz511PpZKk",
+	"tqclSOGukMDBALWaZ0X/yC9HbP8hwthi0z9B8kBJrq9LNBUg/BVy2YHlO5hQNQOsjNEshsYLTyaj31mn",
+	"1n0Ppvc9Tq4HjZiLa+fZf1ufZQC3vfgW77kL7N0fXYH7fY/gjWk6670fOk1vSxvm3/9Metudg72/95mP",
+	"6W2O4S7ufeaH9La19CKXyvP7aUZb7b37nzCy65xe/xG6FLJrQoGF2gO2pkqFHMWMww9Uvfh8zRYXhpXd",
+	"oZ4FvXQrwlaGyNLuLca4nFAz03jRIifYDgqcmHHsdLEg3yEK/H5pShDWT3NFRgljqGXtY8t5OcdeMy0C",
+	"3zSaDk2d6MBWbEDGFn1icT27YcLFTaiSIshphamn4lJGi9yL85180gY1+LOCjAApWwNxDhFQIfENOX3Q",
+	"U76CLJkCgnQQCzFLYnU463FN3W5ZgKhKE8MrqSa2XsjmLVtYyOrHRXd+HC8qOn3tl4t7yu6FfFlNdUjj",
+	"sXGMx/sUlrZL9igXXENCzgkM+Km1k86/tFOhou9BfvP9pgbLOsOt5Z1w2aVrqzFLe/qPmc9tahqOfvUz",
+	"3CNNt1aQplK/Acyk312YnrpMucdJ0qA6w+MNN1IEXROXC9vtB+KE5qC1SB9N8RH3uqFllbAAVDSHaJ1L",
+	"6x4IqChM2BDkbU4Y2ueMUK0SIVdM/77y4/H8OKt9Kxrx2mJH2qrOL9FA/Bfz6+Zr5vz19mjs61L/uaXd",
+	"Vyn355Ry3zL9cBGX+t+pHlYkx9veQlkyVbHHGk0g/m5Mgn0Sfr4Li2Yb5ozbvD6uMN0EMwiBIMGgy8ed",
+	"cwYXeNlb5L284bZbbS5/A4LqLipue+AJm/mHeMFkAiYd17kerUY854xNDAdcOiDnaCAAtBpMwNCyuR6p",
+	"aXLac52SS6Zxrsk7Zg3NxywxdmD21kKD1DT/k6bZbbaFDkb0wQ6GZ+3PVdGLR1qrrugAUtW9e9MbaBRV",
+	"KSLoY/oDdJGHRi/YrWaiJBZth6x7QxflfrIoax3Oqf9OweYO3zR9X1lINbvID3Df8+84s8Rgdys3MCeI",
+	"gULvoJobogxFkX8sPZAgBwiUEYv/Tj9mIWZxvLZEsv2JV4o9tB+0b1X2fN3efbXgH6E+5vAHfKrOOdYe",
+	"tdy2bPPfWF3/LVW/tKU3mp1frB74wOjLlx51WFODXClMcSDFKOZD/QdEKbDZxWMdK/Uhihe2M3Pvc01m",
+	"yKnn8YcOWrnO1JgYacHkUAPNmkITpeVUpd4XvHckk4FIsyawr60DRbRaF6TNQhmGr4HuE2oTTrFzjRQs",
+	"+0CLHEXBQJgpBS4FHHIijB6IUJbg/FGaLuo1UlyLCLuotMjJiOi5BMRnBxDgGpErhxrhFE54BLLTbYsT",
+	"p4mrsZx7KdtwNctdN2vytMEPmIJVbAfCaLb4U65jdSEsAjf8C6mSES3lpEQUcLuw2LdArL6wzBGcxQxc",
+	"Xwrgmbmz+taj1CsYUEUKZnaK0nOTJhtF9Pf0IRV6T2dCfevPrCrcmyTyj5/+/uMPH8/PTr//cHL8/t3b",
+	"vx199+2bw9cHr/p7L3d3trc2+/PbxdnvlyTi1A/bx0zlD8C/sMbxsLyN3zaf4ov3jK2WfiE1srI/wpnG",
+	"b3y9xiZipPT6tErOzKUKVcaXzl1dVncL4LkQdMr85VcoQaaoVQOgYvaKacgsIvi2S4ZYAUZfmAmtWuSQ",
+	"DsdEyMilxpo3wPuN5N5uB+1222JcoarCh1rZsmGjG2CQXCaACbU0FvXRtqn6FwlIwRoURN5cZktDHfoU",
+	"aDW/GNUHSvbyQaq0CiGFettMEdqWgVNZ+Jetrpl3+my78tlOu/rZtlmFMqDX5k67nYJsFcYAohLfs4YA",
+	"yCOm1XB9oG5PG/waaPgTBBq0v7GV9t9H10tnecjBscVZxHXTthuv44Q/jiWJeJRinqCRB+EDH0gBilbh",
+	"VQXoBJIiJ5x7nc4HwisJM8yVDenMAqzF8opcJcZEAigAm8BFox4CHmhX3Oeq+qxVRdVAVPRadwAHXmdc",
+	"wWpr99PO7xX1+xWFoH6beU/VglhECNgyuUatkJMwp+ohjdiqUrtw8ysKx+r6v987CZ7v+bOkq0rVeFxb",
+	"stUYGXaQqRuVC2VdLmrXFhM+gB4cWk5YMzI61HL1kQEZ9OGRFRftmouo/tN8jfw7922+BELAfpwCpLwH",
+	"gmZresuAjO3Oebu9vHTYoS0+SYG0HWCxHLpibN1VxgYn+InHlut1jNAr5bNrWN2ELtDNcsmYIAmbyBsW",
+	"EbdcFed4t7PuOV5WrL3qUU672Nj5cZHxxj9RdSqG96Kq1KUrqVN3CHr9bAWM4/t2z2GBKtVGe1RdJLUR",
+	"WL7hbW576ebSKEqYMoZ9Z6/bare6rY75tc4Js/1yy5C8ZXVZTNJ1oi92YJSV4cq8h2U59Rn7Zx2PTGWM",
+	"tLbOyusEvLyf7w2nKX7fWmVVqXxep26VOYH+hXk8gBwPU/Wr3iNx4t34tfY1X/sKSmy2xamTwPy8TBPG",
+	"iLtThf02TrWq8BuZEHHFxS0JzX0Xlt7DgJwnlI34NQnte8x4w4Ac0ChapD9eUPz1UNzIxUCE7FbDT/8M",
+	"01K9mF+zHlEuzwD7+iKiWNoD2tIVVFMii3NqcQa/JQVmDVmg4zQDiHTbbQzJpK9OM/CpTb/P4CmXwVKG",
+	"RuF3QHUA4jAcsql2uLzQgwRx+hAVsIjih83LLMxPQNiteZpMuFJTBqW3oFthHXDYImFxk164XhsZolmq",
+	"zkP0pG/m6oAKxxTaHBEeMaG5XrhFzKIz1K6IC/3QKHIgHS1yDCiYkI6DMByYesWSIRO6ycRQRiwiH8/f",
+	"NF/2SMTMP6HUGENgZjRHuBFXVLM5hQWnRCczpVlEpom8XVRgk8L6KchMAngYt2NWyBAuBiL8e9OiCLLI",
+	"/BUG2UxgXvi8hYdUuGAWcLJHttqbFh3Nh360oKE1UJGgdm919wBbOMtSYZHFxlSyyrjyzsV9htVZoRQ7",
+	"F+uqbK1sRgSd54gyphaNQdlUaJJOpnoBWFMZxreFMs0idebYEQrUx8UV6ILPt9qbG3i8lITtLtDmQMB2",
+	"pVPpeUXr2NbJ/AE//fwp+7P9CSCpcAgWvBOaDkF1+0BstdtO8Sxgr4JKx3Wpa0ypUwy7ncYA6FyPq4Oc",
+	"0Je6KbZ9Cfx6SfsW6H+wAO3XLG2jWiu1EHWYZ2h2Uzp7OEuG8hBwUvq0dAxkmqHFYBKjFTQpMZpH7eGy",
+	"pDO17RalIM+RabvGyRsFpBwj5mpKpzzyzq2Ww2PHR7e6ex7Ic6qi1yi7VaUwyLWNpWGGve9q4J5SZcm1",
+	"Plz2ZHrjKZtQLiwVpL82P2Bvp1Xf4u4Hrak/5c23bLGS1uTdm3vW9TRe7WnrzvaeTxvXrvYC66Xw33C2",
+	"FA6+/AqHB/97uU7he7+t1ncsdT+acG3jROYE3PtMShJ/RGzpHTMy3snf4ZgNr6HkFbORMr0Rgn/WAK1R",
+	"H1OlkZvDpaYMAcdrcmXeHJDdnZ0uQqgDpDlKfx/PHRH/BOIr4z2IdfJ5YEt1Bg2b/3wXBgORgQtjbQRA",
+	"mqQItORKgrDQktToboGv5BkeGhBsKGuUxoB8d37+gQBcfBEIPsgAz1I0+BZxyM/QlTmT7UZqDkSq4lFF",
+	"TsxwXA9E1SIH2JUIsA1nyo9XZMnWkF6tdEFeVOkY2XacW+T41dJJbpvz+bxpBt+cJbHV5op+BwSjz3kd",
+	"jhzeJWwYbN5ffbeCfeTRmBJr2MdH6RJA/a5NtfstUoCrKsjOfQp3LRDS5XBPoFaCsn0tXwS7nTZ6nZd7",
+	"O+29TrfdDhqc6kavs7vd3t3Z2u5s2ywOP9RBvGCw4QaXJZ+FIeMavBsu7p2kIdDaidps8IduXr1vw7Wl",
+	"yHMU+GquH8jXoN8f7q8wv2R9N4pC6QfbR9qVsSJ/7Lbablt9ilhPSHldIFJ5FTN6zaIUOr1aYL2RSZqr",
+	"aWxhYOTY7BJ85GNpq2pd/uJ+1sphmDAwsGnscNSfKZcgMRD2rUk9ygWiU1Rni9Ks9gKxK/aNneoncjr9",
+	"vqLyyfkBnLOgRU6hj6pyyZcp0MVAZOkdXlcowVSQb9cAtcbYY6EaV8K8/x2s+GNBvkYQcq5E3JoJwIqn",
+	"BDtmQHtYxbXMV19At57fUw6ZeeMKryZ9umtLH3Q2VeFUum33FyBrZ3o+puKaLOQMem+D/J5bJcfSHGSb",
+	"gAoCZeIE29xiymXrYYuwFMjJTeVfmFmvov2fS/meCtdATD2e+xbQBsw6+w0wF3KG58Pjm2ZHbNoYnpdG",
+	"z3BBxRSg0Fj1M0XSdkWXcpSy0PSLNS5iq9He1xwCfFe2HQUyNqlY1hcn61q779qO1LWRICt2kSBeawL4",
+	"Ww0EtI64SuRsCh0VtfJzNaxPGP2mGeA11xa4uofFllyThCYs9TUbld/wSWxjQsWiJkvN9vh9VJeEx0cT",
+	"cSplLmLbpeaWuErFg17AaaPf3VJT3m2v9n+z47ew7ebKujpZA9hOZw0WU+yUXJMNZqf5VR38osJXwCuq",
+	"sFvXy+Jansj6nZwTOdJMWNB2hmcTIKUMf0gbEOy0bUdaTHXFv2uSXQdCCtbL+FAVi8P6nlILnNyRwnYJ",
+	"Hscy2lfGsk5c4XuW9JY9aps2eW0NnY8YO60bu9y2F4MIjMeZs5bBcmTbuOHOQb8kF6dASyrvUwjskvHE",
+	"LhBEFlw7+k6bKKyA3bfduQpt413JuO1mA8fSzwm2bOdyAT2aoeacCzJhE5ksAkw5ybpVkOch/BJu7IMj",
+	"CH+8ZFfQD0KTNqDEp2nGA2G310y6g5nGTnaUco0R2z+jmFVzjx+Wdfy0PN1Os5xM7M3/oenEtSnB3b3K",
+	"lODg3lTkYmFLlopcmU68U51MjCPY/J2Sib9Kki9MkpSSgx8tVKznoNZLcIZtEAuNaZ3bDy12F3RP4/jK",
+	"9lrk2DcDwpno1B0gXoLh4BKyZeVcYEOgftrk108yaHktWbOezBjIxxbKEKH1REOpV/PS/sxBvjmzGTR0",
+	"fkWZNBAU/+kcDMMlfmzwnazsw/al0eOAwc2CF+zj93Rhs1XZAhM+XOz4r0/vLViKo+113C37083oyt70",
+	"392HkW94/Zs40W1rz3pczMxE8Gs7Ibjvd/u23Zi/oj48HPUhpcgUwyU166r2xvA2d0N5a7Lu6w/dmcpy",
+	"3GwJ//wb45awYmO4ULPRiA85ExpD3ZVbBB1ejWyyuS7FTapsjP+k+/XviHZY3i7haqZKu5TJdWNf+MWU",
+	"BVdsxe75zeyLX0y8RIM6zlqRg1TxFV8L+EodeYDGhzbVWIuYEqaTxQWUuHg1lRVbvgxgek5TTO2qPbYi",
+	"4Ov2fkH4m+UdrlAYveNcCsLbzQU1/evWPiFfB813fS16uYfBeeS+Oha+LMdCLkHB66YwZPyGRY/JSIBx",
+	"JTfVKeBIEmkevE1kT26YtRAjOZxNAPU0YTHV/Ia5huPuiq2Z+Hj6Lm1c3wLnoh1wdbOzwDZWdwCcFiYJ",
+	"u1wAnLl1qrj2+A6Jopz4/I5pdItDIyzr53bph7YuksOn2PC60Lmca7fE3rdyK1z+HgYTMuiIcer312O2",
+	"gNQFC+lt3+c64BRfdCiiAjSVEZ+YaTDHWjro3DaLI4IYWdk7Mb5afucZw8SRyjpybzmhZufu093/DQAA",
+	"//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

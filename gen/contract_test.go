@@ -193,7 +193,7 @@ func checkKey(t *testing.T, where string, key map[string]any) {
 	expired := at("expires_at").Before(today)
 	want := "ACTIVE"
 	switch {
-	case key["revoked_at"] != nil:
+	case key["revoked_at"] != nil, key["enabled"] == false:
 		want = "REVOKED"
 	case expired:
 		want = "EXPIRED"

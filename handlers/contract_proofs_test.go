@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"apikeyd/apikey"
 )
 
 const auditPath = "/v1/audit-events"
@@ -18,18 +20,26 @@ type proof func(k *kit) (without, with response)
 // proofs are by operation and part: "?" is a query parameter, "." a property of the body, "=" one of
 // its fixed values. They share the keys that prepareProofs makes.
 var proofs = map[string]proof{
-	"listApiKeys ?owner":            asking(keysPath, "", "owner=team"),
-	"listApiKeys ?status":           asking(keysPath, "", "status=ACTIVE"),
-	"listApiKeys ?status=ACTIVE":    asking(keysPath, "status=EXPIRED", "status=ACTIVE"),
-	"listApiKeys ?status=EXPIRED":   asking(keysPath, "status=REVOKED", "status=EXPIRED"),
-	"listApiKeys ?status=REVOKED":   asking(keysPath, "status=ACTIVE", "status=REVOKED"),
-	"listApiKeys ?name_contains":    asking(keysPath, "", "name_contains=rotat"),
-	"listApiKeys ?search":           asking(keysPath, "", "search=ROTAT"),
-	"listApiKeys ?expires_before":   asking(keysPath, "", "expires_before=2026-11-23T12:00:00Z"),
-	"listApiKeys ?last_used_before": asking(keysPath, "", "last_used_before=2020-01-01T00:00:00Z"),
-	"listApiKeys ?rotating":         asking(keysPath, "", "rotating=true"),
-	"listApiKeys ?page":             asking(keysPath, "items_per_page=1", "items_per_page=1&page=2"),
-	"listApiKeys ?items_per_page":   asking(keysPath, "", "items_per_page=1"),
+	"listApiKeys ?owner":                            asking(keysPath, "", "owner=team"),
+	"listApiKeys ?status":                           asking(keysPath, "", "status=ACTIVE"),
+	"listApiKeys ?status=ACTIVE":                    asking(keysPath, "status=EXPIRED", "status=ACTIVE"),
+	"listApiKeys ?status=EXPIRED":                   asking(keysPath, "status=REVOKED", "status=EXPIRED"),
+	"listApiKeys ?status=REVOKED":                   asking(keysPath, "status=ACTIVE", "status=REVOKED"),
+	"listApiKeys ?name_contains":                    asking(keysPath, "", "name_contains=rotat"),
+	"listApiKeys ?search":                           asking(keysPath, "", "search=ROTAT"),
+	"listApiKeys ?expires_before":                   asking(keysPath, "", "expires_before=2026-11-23T12:00:00Z"),
+	"listApiKeys ?last_used_before":                 asking(keysPath, "", "last_used_before=2020-01-01T00:00:00Z"),
+	"listApiKeys ?revocation_reason=unspecified":    asking(keysPath, "revocation_reason=key_compromise", "revocation_reason=unspecified"),
+	"listApiKeys ?revocation_reason=key_compromise": asking(keysPath, "revocation_reason=superseded", "revocation_reason=key_compromise"),
+	"listApiKeys ?revocation_reason=superseded":     asking(keysPath, "revocation_reason=no_longer_used", "revocation_reason=superseded"),
+	"listApiKeys ?revocation_reason=no_longer_used": asking(keysPath, "revocation_reason=owner_left", "revocation_reason=no_longer_used"),
+	"listApiKeys ?revocation_reason=owner_left":     asking(keysPath, "revocation_reason=policy", "revocation_reason=owner_left"),
+	"listApiKeys ?revocation_reason=policy":         asking(keysPath, "revocation_reason=unspecified", "revocation_reason=policy"),
+	"listApiKeys ?revocation_reason":                asking(keysPath, "", "revocation_reason=policy"),
+	"listApiKeys ?enabled":                          asking(keysPath, "", "enabled=false"),
+	"listApiKeys ?rotating":                         asking(keysPath, "", "rotating=true"),
+	"listApiKeys ?page":                             asking(keysPath, "items_per_page=1", "items_per_page=1&page=2"),
+	"listApiKeys ?items_per_page":                   asking(keysPath, "", "items_per_page=1"),
 	"listApiKeys ?cursor": func(k *kit) (without, with response) {
 		without = k.get(k.admin, keysPath+"?items_per_page=1")
 		return without, k.get(k.admin, keysPath+"?items_per_page=1&cursor="+without.next())
@@ -46,6 +56,17 @@ var proofs = map[string]proof{
 	"createApiKey .rate_limit.window_seconds": creating(fields{"rate_limit": fields{"limit": 1, "window_seconds": 60}},
 		fields{"rate_limit": fields{"limit": 1, "window_seconds": 61}}),
 
+	"createApiKey .enabled": creating(fields{"enabled": false}),
+
+	"revokeApiKey ?reason":                revoking("", "reason=policy"),
+	"revokeApiKey ?reason=unspecified":    revoking("reason=key_compromise", "reason=unspecified"),
+	"revokeApiKey ?reason=key_compromise": revoking("reason=superseded", "reason=key_compromise"),
+	"revokeApiKey ?reason=superseded":     revoking("reason=no_longer_used", "reason=superseded"),
+	"revokeApiKey ?reason=no_longer_used": revoking("reason=owner_left", "reason=no_longer_used"),
+	"revokeApiKey ?reason=owner_left":     revoking("reason=policy", "reason=owner_left"),
+	"revokeApiKey ?reason=policy":         revoking("reason=unspecified", "reason=policy"),
+
+	"updateApiKey .enabled":    changing(fields{"enabled": false}),
 	"updateApiKey ?owner":      onKeys(func(k *kit, path string) response { return k.patch(k.admin, path, fields{}) }),
 	"updateApiKey .name":       changing(fields{"name": "another"}),
 	"updateApiKey .expires_at": changing(fields{"expires_at": "2031-01-31T12:00:00Z"}),
@@ -144,6 +165,17 @@ func creating(f ...fields) proof {
 	}
 }
 
+// revoking revokes two keys, with these queries.
+func revoking(without, with string) proof {
+	return func(k *kit) (response, response) {
+		revoke := func(query string) response {
+			path := keyPath(k.mustCreate(k.admin, fields{"name": "to revoke"}).ID)
+			return k.revoke(k.admin, path+"?"+query).want(200)
+		}
+		return revoke(without), revoke(with)
+	}
+}
+
 // changing changes a key twice in these ways, or in this way and not at all.
 func changing(f ...fields) proof {
 	return func(k *kit) (without, with response) {
@@ -187,6 +219,12 @@ func prepareProofs(k *kit) {
 	k.clock.Advance(2 * time.Second)
 	k.revoke(k.admin, keyPath(k.mustCreate(k.admin, fields{"name": "revoked"}).ID)).want(200)
 	k.report(k.mustCreate(k.admin, fields{"name": "leaked"}).Secret).want(202)
+	for _, reason := range apikey.Reasons() {
+		path := keyPath(k.mustCreate(k.admin, fields{"name": "revoked"}).ID)
+		k.revoke(k.admin, path+"?reason="+string(reason)).want(200)
+	}
+	suspended := k.mustCreate(k.admin, fields{"name": "suspended", "enabled": false})
+	k.ask(k.admin, suspended.Secret).want(200)
 	k.ask(k.admin, expired.Secret).want(200)
 }
 

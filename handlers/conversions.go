@@ -19,6 +19,7 @@ func settingsOf(body *gen.ApiKeyCreate, creator *apikey.Key) apikey.Settings {
 		Scopes:    or((*apikey.Scopes)(body.Scopes), creator.Scopes.Inherited()),
 		Metadata:  apikey.Metadata(or(body.Metadata, nil)),
 		RateLimit: or(rateLimitOf(body.RateLimit), creator.RateLimit),
+		Suspended: !or(body.Enabled, true),
 	}
 }
 
@@ -30,7 +31,16 @@ func changeOf(body *gen.ApiKeyUpdate) apikey.Change {
 		Scopes:    (*apikey.Scopes)(body.Scopes),
 		Metadata:  (*apikey.Metadata)(body.Metadata),
 		RateLimit: rateLimitOf(body.RateLimit),
+		Suspended: not(body.Enabled),
 	}
+}
+
+// not negates a boolean unless it is absent.
+func not(value *bool) *bool {
+	if value == nil {
+		return nil
+	}
+	return new(!*value)
 }
 
 // rateLimitOf returns nil if the limit is absent, and the zero RateLimit if it is null.

@@ -2,9 +2,11 @@ package handlers
 
 import (
 	"bytes"
+	stdcmp "cmp"
 	"encoding/json"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +53,10 @@ func (r random) key() apikey.Key {
 	if r.maybe() {
 		k.RateLimit = apikey.RateLimit{Limit: r.IntN(1e6) + 1, Window: time.Duration(r.IntN(86400)+1) * time.Second}
 	}
+	k.Suspended = !r.maybe()
+	if r.maybe() {
+		k.RevocationReason = apikey.Reasons()[r.IntN(len(apikey.Reasons()))]
+	}
 	return k
 }
 
@@ -66,6 +72,10 @@ func shown(k apikey.Key, now time.Time) *gen.ApiKeyResponse {
 		CreatedAt: apikey.Timestamp(k.CreatedAt), ExpiresAt: apikey.Timestamp(k.ExpiresAt), GraceEndsAt: stamp(k.GraceEnd(now)),
 		Id: uuid.UUID(k.ID), LastUsedAt: stamp(k.LastUsedAt), Metadata: gen.Metadata(k.Metadata), Name: k.Name, Owner: k.Owner,
 		Prefix: k.Prefix, RevokedAt: stamp(k.RevokedAt), Scopes: k.Scopes, Status: gen.ApiKeyStatus(k.Status(now)),
+		Enabled: !k.Suspended,
+	}
+	if k.IsRevoked() {
+		r.RevocationReason = new(gen.RevocationReason(stdcmp.Or(k.RevocationReason, apikey.ReasonUnspecified)))
 	}
 	if !k.RateLimit.IsNone() {
 		r.RateLimit = &gen.RateLimit{Limit: k.RateLimit.Limit, WindowSeconds: int(k.RateLimit.Window / time.Second)}
@@ -158,7 +168,7 @@ func TestAnswersHaveEveryField(t *testing.T) {
 	k.RevokedAt = time.Time{} // revoked keys have no grace period
 	var whole gen.ApiKeyWithSecretResponse
 	decode(t, secretAnswer(200, "", &k, apikey.NewSecret("ak", k.ID), now).encode(nil), &whole)
-	wantFull(t, whole, "RevokedAt")
+	wantFull(t, whole, "RevokedAt", "RevocationReason")
 	k.RevokedAt = r.instant()
 	var plain gen.ApiKeyResponse
 	decode(t, keyAnswer(&k, now).encode(nil), &plain)
@@ -169,12 +179,12 @@ func TestAnswersHaveEveryField(t *testing.T) {
 	wantFull(t, changes, "GraceEndsAt")
 }
 
-// wantFull expects that no field of a struct is zero, except one.
-func wantFull(t *testing.T, value any, except string) {
+// wantFull expects that no field of a struct is zero, except some.
+func wantFull(t *testing.T, value any, except ...string) {
 	t.Helper()
 	v := reflect.ValueOf(value)
 	for i := range v.NumField() {
-		if name := v.Type().Field(i).Name; v.Field(i).IsZero() != (name == except) {
+		if name := v.Type().Field(i).Name; v.Field(i).IsZero() != slices.Contains(except, name) {
 			t.Errorf("%T: %s is %v", value, name, v.Field(i))
 		}
 	}
@@ -184,13 +194,13 @@ func wantFull(t *testing.T, value any, except string) {
 func TestBodiesHaveEveryField(t *testing.T) {
 	t.Parallel()
 	const body = `{"name":"n","owner":"o","expires_at":"2030-01-31T12:00:00Z","scopes":["a"],"metadata":{"a":"b"},
-		"rate_limit":{"limit":1,"window_seconds":60}}`
+		"rate_limit":{"limit":1,"window_seconds":60},"enabled":false}`
 	var create gen.ApiKeyCreate
 	decode(t, []byte(body), &create)
-	wantFull(t, create, "")
-	wantFull(t, settingsOf(&create, &apikey.Key{}), "")
+	wantFull(t, create)
+	wantFull(t, settingsOf(&create, &apikey.Key{}))
 	var update gen.ApiKeyUpdate
 	decode(t, []byte(strings.Replace(body, `"owner":"o",`, "", 1)), &update)
-	wantFull(t, update, "")
-	wantFull(t, changeOf(&update), "")
+	wantFull(t, update)
+	wantFull(t, changeOf(&update))
 }

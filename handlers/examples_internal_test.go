@@ -26,10 +26,11 @@ func TestErrorExamples(t *testing.T) {
 	limited := apikey.RateLimit{Limit: 100, Window: time.Minute}
 	for response, errs := range map[string]map[string]error{
 		"Unauthorized": {
-			"missing": &credentialError{codeMissing, "send an API key as x-api-key: SECRET or Authorization: Bearer SECRET"},
-			"invalid": refusal(verify.Result{Code: verify.NotFound}, nil),
-			"expired": refusal(verify.Result{Code: verify.Expired}, nil),
-			"revoked": refusal(verify.Result{Code: verify.Revoked}, nil),
+			"missing":  &credentialError{codeMissing, "send an API key as x-api-key: SECRET or Authorization: Bearer SECRET"},
+			"invalid":  refusal(verify.Result{Code: verify.NotFound}, nil),
+			"expired":  refusal(verify.Result{Code: verify.Expired}, nil),
+			"revoked":  refusal(verify.Result{Code: verify.Revoked}, nil),
+			"disabled": refusal(verify.Result{Code: verify.Disabled}, nil),
 		},
 		"NotAdmitted": {
 			"scope": &scopeError{lacking: apikey.Scopes{"datasets:read"}},

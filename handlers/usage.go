@@ -21,7 +21,7 @@ func (s *Server) GetSummary(
 		return nil, err
 	}
 	return gen.GetSummary200JSONResponse{Body: gen.SummaryResponse{
-		Active: found.Active, Expired: found.Expired, Revoked: found.Revoked,
+		Active: found.Active, Expired: found.Expired, Revoked: found.Revoked, Suspended: found.Suspended,
 		Rotating: found.Rotating, ExpiringSoon: found.ExpiringSoon, Unused: found.Unused,
 	}}, nil
 }

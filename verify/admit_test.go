@@ -69,6 +69,8 @@ func TestPrecedence(t *testing.T) {
 	}
 	_, valid := limited(long)
 	_, expired := limited(short)
+	suspendedKey, suspended := limited(short)
+	f.change(suspendedKey.ID, apikey.Change{Suspended: new(true)})
 	revokedKey, revoked := limited(long)
 	bothKey, both := limited(short)
 	f.revoke(revokedKey.ID)
@@ -86,6 +88,8 @@ func TestPrecedence(t *testing.T) {
 		{"revoked, expired, rate", both, held, verify.Revoked, verify.Revoked},
 		{"revoked, scope, rate", revoked, lacking, verify.Revoked, verify.Revoked},
 		{"revoked, rate", revoked, none, verify.Revoked, verify.Revoked},
+		{"suspended, expired, scope, rate", suspended, lacking, verify.Disabled, verify.Disabled},
+		{"suspended, expired, rate", suspended, none, verify.Disabled, verify.Disabled},
 		{"expired, scope, rate", expired, lacking, verify.Expired, verify.Expired},
 		{"expired, rate", expired, held, verify.Expired, verify.Expired},
 		{"scope, rate", valid, lacking, verify.InsufficientScope, verify.InsufficientScope},

@@ -22,6 +22,7 @@ type Code string
 const (
 	NotFound          Code = "NOT_FOUND" // malformed, unknown, or rotated out
 	Revoked           Code = "REVOKED"
+	Disabled          Code = "DISABLED" // suspended
 	Expired           Code = "EXPIRED"
 	InsufficientScope Code = "INSUFFICIENT_SCOPE"
 	RateLimited       Code = "RATE_LIMITED"
@@ -168,10 +169,12 @@ func source(b Budget) ratelimit.Source[apikey.ID] {
 
 // judge decides about a key whose secret was presented.
 func judge(key *apikey.Key, now time.Time, want apikey.Scopes) Code {
-	switch key.Status(now) {
-	case apikey.StatusRevoked:
+	switch {
+	case key.IsRevoked():
 		return Revoked
-	case apikey.StatusExpired:
+	case key.Suspended:
+		return Disabled
+	case key.Status(now) == apikey.StatusExpired:
 		return Expired
 	}
 	for _, scope := range want {

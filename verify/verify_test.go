@@ -81,7 +81,7 @@ func (f *fixture) add(lifetime time.Duration, scopes ...string) (apikey.Key, api
 
 func (f *fixture) revoke(id apikey.ID) {
 	f.Helper()
-	_, err := f.store.RevokeKey(f.Context(), operator, store.ByID(id))
+	_, err := f.store.RevokeKey(f.Context(), operator, store.ByID(id), apikey.ReasonUnspecified)
 	must(f, err)
 }
 

@@ -18,6 +18,7 @@ type createCommand struct {
 	Metadata    metadataFlag      `placeholder:"NAME=TEXT" help:"A text to store with the key, never a secret; repeat the flag for several."`
 	RateLimit   *rateFlag         `xor:"rate" placeholder:"CALLS/WINDOW" help:"How many calls verify allows, such as 100/1m; on a server this needs keys:admin."`
 	NoRateLimit bool              `xor:"rate" help:"Set no limit, even if your own key has one."`
+	Suspended   bool              `help:"Create the key suspended: it is refused until apikeyd keys resume."`
 	jsonFlag
 	target
 	policyFlags `group:"With --database:"`
@@ -56,6 +57,9 @@ func (c *createCommand) Run(ctx context.Context, s streams) error {
 	wanted.Scopes = replacement(scopesOf(c.Scope), c.NoScopes)
 	wanted.Metadata = c.Metadata
 	wanted.RateLimit = rateLimit(c.RateLimit, c.NoRateLimit)
+	if c.Suspended {
+		wanted.Enabled = new(false)
+	}
 	if c.ExpiresAt != nil {
 		wanted.ExpiresAt = c.ExpiresAt.Time()
 	}

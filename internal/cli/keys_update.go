@@ -22,6 +22,8 @@ type updateCommand struct {
 	NoMetadata  bool              `xor:"metadata" help:"Remove all metadata."`
 	RateLimit   *rateFlag         `xor:"rate" placeholder:"CALLS/WINDOW" help:"How many calls verify allows, such as 100/1m; on a server this needs keys:admin."`
 	NoRateLimit bool              `xor:"rate" help:"Remove the rate limit; on a server this needs keys:admin."`
+	Suspend     bool              `xor:"enabled" help:"Suspend the key, as apikeyd keys suspend does."`
+	Resume      bool              `xor:"enabled" help:"End its suspension, as apikeyd keys resume does."`
 	jsonFlag
 	target
 	lifetimeFlag `group:"With --database:"`
@@ -45,6 +47,9 @@ func (c *updateCommand) change() client.Change {
 	change := c.Change()
 	change.Scopes = replacement(scopesOf(c.Scope), c.NoScopes)
 	change.RateLimit = rateLimit(c.RateLimit, c.NoRateLimit)
+	if c.Suspend || c.Resume {
+		change.Enabled = &c.Resume
+	}
 	if c.ExpiresIn != nil {
 		change.ExpiresAt = new(time.Now().Add(*c.ExpiresIn))
 	}
@@ -67,7 +72,7 @@ func (c *updateCommand) Validate() error {
 		flags.WriteString(text.Flag() + ", ")
 	}
 	return errors.New("say what to change: " + flags.String() + "--expires-in or --expires-at, --scope or --no-scopes, " +
-		"--metadata or --no-metadata, --rate-limit or --no-rate-limit")
+		"--metadata or --no-metadata, --rate-limit or --no-rate-limit, --suspend or --resume")
 }
 
 // Run changes one key.

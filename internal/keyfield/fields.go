@@ -88,5 +88,6 @@ func Settings(k client.NewKey, owner string) apikey.Settings {
 		Scopes:    *k.Scopes,
 		Metadata:  k.Metadata,
 		RateLimit: apikey.RateLimit(*k.RateLimit),
+		Suspended: k.Enabled != nil && !*k.Enabled,
 	}
 }

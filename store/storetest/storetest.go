@@ -56,6 +56,10 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store
 		"an expired key can be prolonged":      testProlong,
 		"a revoked key cannot be changed":      testUpdateRevoked,
 		"revoking twice changes nothing":       testRevokeTwice,
+		"suspension and its end":               testSuspension,
+		"who may suspend a key":                testSuspensionAuthority,
+		"a revocation ends a suspension":       testRevokeSuspended,
+		"reasons of revocations":               testReasons,
 		"lists are newest first and complete":  testList,
 		"uses move forward only":               testRecordUses,
 		"an actor that is no longer good":      testActorGone,
@@ -141,7 +145,7 @@ func (f *fixture) get(ref store.Ref) apikey.Key {
 
 func (f *fixture) revoke(ref store.Ref) apikey.Key {
 	f.Helper()
-	key, err := f.RevokeKey(f.ctx(), operator, ref)
+	key, err := f.RevokeKey(f.ctx(), operator, ref, apikey.ReasonUnspecified)
 	f.must(err)
 	return key
 }

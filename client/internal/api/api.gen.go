@@ -65,8 +65,39 @@ func (e AuditAction) Valid() bool {
 	}
 }
 
+// Defines values for RevocationReason.
+const (
+	RevocationReasonKeyCompromise RevocationReason = "key_compromise"
+	RevocationReasonNoLongerUsed  RevocationReason = "no_longer_used"
+	RevocationReasonOwnerLeft     RevocationReason = "owner_left"
+	RevocationReasonPolicy        RevocationReason = "policy"
+	RevocationReasonSuperseded    RevocationReason = "superseded"
+	RevocationReasonUnspecified   RevocationReason = "unspecified"
+)
+
+// Valid indicates whether the value is a known member of the RevocationReason enum.
+func (e RevocationReason) Valid() bool {
+	switch e {
+	case RevocationReasonKeyCompromise:
+		return true
+	case RevocationReasonNoLongerUsed:
+		return true
+	case RevocationReasonOwnerLeft:
+		return true
+	case RevocationReasonPolicy:
+		return true
+	case RevocationReasonSuperseded:
+		return true
+	case RevocationReasonUnspecified:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for VerifyCode.
 const (
+	VerifyCodeDISABLED          VerifyCode = "DISABLED"
 	VerifyCodeEXPIRED           VerifyCode = "EXPIRED"
 	VerifyCodeINSUFFICIENTSCOPE VerifyCode = "INSUFFICIENT_SCOPE"
 	VerifyCodeNOTFOUND          VerifyCode = "NOT_FOUND"
@@ -78,6 +109,8 @@ const (
 // Valid indicates whether the value is a known member of the VerifyCode enum.
 func (e VerifyCode) Valid() bool {
 	switch e {
+	case VerifyCodeDISABLED:
+		return true
 	case VerifyCodeEXPIRED:
 		return true
 	case VerifyCodeINSUFFICIENTSCOPE:
@@ -97,6 +130,11 @@ func (e VerifyCode) Valid() bool {
 
 // ApiKeyCreate A key to create
 type ApiKeyCreate struct {
+	// Enabled Whether the key works; if `false`, it is suspended from the start; `true` if absent
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
 	// ExpiresAt The expiration date and time of the API key: RFC 3339 with an offset, in the
 	// future, truncated to milliseconds.
 	//
@@ -154,6 +192,13 @@ type ApiKeyResponse struct {
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt time.Time `json:"created_at"`
 
+	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
+	// is enabled again
+	//
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
 	// ExpiresAt When the key expires
 	//
 	// Example: 2030-01-31T12:00:00.000Z
@@ -205,6 +250,13 @@ type ApiKeyResponse struct {
 	// `window_seconds` / `limit`.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`
 
+	// RevocationReason Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
+	// A key has it once it is revoked.
+	//
+	//
+	// Example: superseded
+	RevocationReason *RevocationReason `json:"revocation_reason,omitempty"`
+
 	// RevokedAt Present once the key is revoked
 	//
 	// Example: 2026-12-24T18:00:00.000Z
@@ -218,7 +270,9 @@ type ApiKeyResponse struct {
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
 
-	// Status REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
+	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
+	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	//
 	//
 	// Example: ACTIVE
 	Status ApiKeyStatus `json:"status"`
@@ -232,13 +286,19 @@ type ApiKeyRotate struct {
 	GraceSeconds *int `json:"grace_seconds,omitempty"`
 }
 
-// ApiKeyStatus REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
+// ApiKeyStatus REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
+// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
 //
 // Example: ACTIVE
 type ApiKeyStatus string
 
 // ApiKeyUpdate What to change; what is absent stays as it is
 type ApiKeyUpdate struct {
+	// Enabled `false` suspends the key, `true` ends that
+	//
+	// Example: false
+	Enabled *bool `json:"enabled,omitempty"`
+
 	// ExpiresAt The new expiry; the rules of creation apply
 	//
 	// Example: 2031-01-31T12:00:00Z
@@ -278,6 +338,13 @@ type ApiKeyWithSecretResponse struct {
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt time.Time `json:"created_at"`
 
+	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
+	// is enabled again
+	//
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
 	// ExpiresAt When the key expires
 	//
 	// Example: 2030-01-31T12:00:00.000Z
@@ -329,6 +396,13 @@ type ApiKeyWithSecretResponse struct {
 	// `window_seconds` / `limit`.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`
 
+	// RevocationReason Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
+	// A key has it once it is revoked.
+	//
+	//
+	// Example: superseded
+	RevocationReason *RevocationReason `json:"revocation_reason,omitempty"`
+
 	// RevokedAt Present once the key is revoked
 	//
 	// Example: 2026-12-24T18:00:00.000Z
@@ -347,7 +421,9 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Secret string `json:"secret"`
 
-	// Status REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
+	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
+	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	//
 	//
 	// Example: ACTIVE
 	Status ApiKeyStatus `json:"status"`
@@ -369,6 +445,9 @@ type AuditActor = string
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown.
 type AuditChanges struct {
+	// Enabled The old and the new value
+	Enabled *AuditFlagChange `json:"enabled,omitempty"`
+
 	// ExpiresAt The old and the new time
 	ExpiresAt *AuditTimeChange `json:"expires_at,omitempty"`
 
@@ -383,6 +462,9 @@ type AuditChanges struct {
 
 	// RateLimit The old and the new rate limit
 	RateLimit *AuditRateLimitChange `json:"rate_limit,omitempty"`
+
+	// RevocationReason The old and the new text
+	RevocationReason *AuditTextChange `json:"revocation_reason,omitempty"`
 
 	// RevokedAt The old and the new time
 	RevokedAt *AuditTimeChange `json:"revoked_at,omitempty"`
@@ -469,6 +551,19 @@ type AuditEventListResponse struct {
 	//
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Next *string `json:"next,omitempty"`
+}
+
+// AuditFlagChange The old and the new value
+type AuditFlagChange struct {
+	// From Before the change; absent if there was nothing
+	//
+	// Example: true
+	From *bool `json:"from,omitempty"`
+
+	// To After the change; absent if there is nothing now
+	//
+	// Example: false
+	To *bool `json:"to,omitempty"`
 }
 
 // AuditMetadataChange The old and the new metadata
@@ -563,7 +658,7 @@ type ErrorDetail struct {
 type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-	// CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
+	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
 	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
@@ -688,6 +783,12 @@ type RateLimitSetting struct {
 // Example: ["keys:read","datasets:read"]
 type RequestedScopes = []string
 
+// RevocationReason Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
+// A key has it once it is revoked.
+//
+// Example: superseded
+type RevocationReason string
+
 // Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 // `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
 // `keys:…` is refused; all others belong to your API.
@@ -712,7 +813,7 @@ type SummaryResponse struct {
 	// Example: 5
 	ExpiringSoon int `json:"expiring_soon"`
 
-	// Revoked Keys that are REVOKED
+	// Revoked Keys that are REVOKED, suspended ones included
 	//
 	// Example: 31
 	Revoked int `json:"revoked"`
@@ -721,6 +822,11 @@ type SummaryResponse struct {
 	//
 	// Example: 2
 	Rotating int `json:"rotating"`
+
+	// Suspended Keys that are suspended
+	//
+	// Example: 1
+	Suspended int `json:"suspended"`
 
 	// Unused ACTIVE keys last used more than 90 days ago; a key that was never used counts from
 	// its creation
@@ -765,7 +871,8 @@ type UsageResponse struct {
 }
 
 // VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of
-// REVOKED, EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+// REVOKED, DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that
+// applies, else VALID
 //
 // Example: VALID
 type VerifyCode string
@@ -789,7 +896,8 @@ type VerifyRequest struct {
 // VerifyResponse Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND
 type VerifyResponse struct {
 	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of
-	// REVOKED, EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+	// REVOKED, DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that
+	// applies, else VALID
 	//
 	//
 	// Example: VALID
@@ -874,6 +982,12 @@ type ListApiKeysParams struct {
 	// Status Only keys that have this status now
 	Status *ApiKeyStatus `form:"status,omitempty" json:"status,omitempty"`
 
+	// Enabled `false`: only suspended keys; `true`: only the others
+	Enabled *bool `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// RevocationReason Only keys that were revoked for this reason
+	RevocationReason *RevocationReason `form:"revocation_reason,omitempty" json:"revocation_reason,omitempty"`
+
 	// NameContains Only keys whose name contains this text; case-sensitive
 	NameContains *string `form:"name_contains,omitempty" json:"name_contains,omitempty"`
 
@@ -912,6 +1026,9 @@ type ListApiKeysParams struct {
 type RevokeApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Reason Why the key is revoked; `unspecified` if absent
+	Reason *RevocationReason `form:"reason,omitempty" json:"reason,omitempty"`
 }
 
 // GetApiKeyParams defines parameters for GetApiKey.
@@ -1112,8 +1229,9 @@ type ClientInterface interface {
 	// RevokeApiKey Revoke an API key
 	//
 	// Revokes the key permanently. Once this call returns, the key is refused and its name
-	// is free again; its row stays. Revoking a revoked key changes nothing and returns the
-	// same body. Takes no body.
+	// is free again; its row stays. Revoking a revoked key changes nothing, not even the
+	// reason, and returns the same body. Revoking a suspended key ends the suspension too.
+	// Takes no body.
 	//
 	// Without `keys:admin`, your key must have all scopes of the key that you revoke.
 	//
@@ -1135,6 +1253,9 @@ type ClientInterface interface {
 	// expired key into the future makes it ACTIVE again. A revoked key cannot be changed
 	// (409).
 	//
+	// `enabled: false` suspends the key: once this call returns, it is refused everywhere.
+	// `enabled: true` ends that. A key may suspend itself, but not enable itself again.
+	//
 	// Without `keys:admin`, your key must have all scopes of the key that you change, and
 	// all scopes that you add.
 	//
@@ -1149,6 +1270,9 @@ type ClientInterface interface {
 	// the whole key, even for a caller without `keys:read`. Moving the `expires_at` of an
 	// expired key into the future makes it ACTIVE again. A revoked key cannot be changed
 	// (409).
+	//
+	// `enabled: false` suspends the key: once this call returns, it is refused everywhere.
+	// `enabled: true` ends that. A key may suspend itself, but not enable itself again.
 	//
 	// Without `keys:admin`, your key must have all scopes of the key that you change, and
 	// all scopes that you add.
@@ -1259,8 +1383,8 @@ type ClientInterface interface {
 	//
 	// Says whether a secret is valid now, has all of `scopes`, and is within its rate
 	// limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-	// NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only a VALID
-	// answer counts as a use of the key, and against its rate limit.
+	// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only
+	// a VALID answer counts as a use of the key, and against its rate limit.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1271,8 +1395,8 @@ type ClientInterface interface {
 	//
 	// Says whether a secret is valid now, has all of `scopes`, and is within its rate
 	// limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-	// NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only a VALID
-	// answer counts as a use of the key, and against its rate limit.
+	// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only
+	// a VALID answer counts as a use of the key, and against its rate limit.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1356,8 +1480,9 @@ func (c *Client) CreateApiKey(ctx context.Context, body CreateApiKeyJSONRequestB
 // RevokeApiKey Revoke an API key
 //
 // Revokes the key permanently. Once this call returns, the key is refused and its name
-// is free again; its row stays. Revoking a revoked key changes nothing and returns the
-// same body. Takes no body.
+// is free again; its row stays. Revoking a revoked key changes nothing, not even the
+// reason, and returns the same body. Revoking a suspended key ends the suspension too.
+// Takes no body.
 //
 // Without `keys:admin`, your key must have all scopes of the key that you revoke.
 //
@@ -1399,6 +1524,9 @@ func (c *Client) GetApiKey(ctx context.Context, keyName KeyName, params *GetApiK
 // expired key into the future makes it ACTIVE again. A revoked key cannot be changed
 // (409).
 //
+// `enabled: false` suspends the key: once this call returns, it is refused everywhere.
+// `enabled: true` ends that. A key may suspend itself, but not enable itself again.
+//
 // Without `keys:admin`, your key must have all scopes of the key that you change, and
 // all scopes that you add.
 //
@@ -1423,6 +1551,9 @@ func (c *Client) UpdateApiKeyWithBody(ctx context.Context, keyName KeyName, para
 // the whole key, even for a caller without `keys:read`. Moving the `expires_at` of an
 // expired key into the future makes it ACTIVE again. A revoked key cannot be changed
 // (409).
+//
+// `enabled: false` suspends the key: once this call returns, it is refused everywhere.
+// `enabled: true` ends that. A key may suspend itself, but not enable itself again.
 //
 // Without `keys:admin`, your key must have all scopes of the key that you change, and
 // all scopes that you add.
@@ -1623,8 +1754,8 @@ func (c *Client) GetUsage(ctx context.Context, params *GetUsageParams, reqEditor
 //
 // Says whether a secret is valid now, has all of `scopes`, and is within its rate
 // limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-// NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only a VALID
-// answer counts as a use of the key, and against its rate limit.
+// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only
+// a VALID answer counts as a use of the key, and against its rate limit.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1645,8 +1776,8 @@ func (c *Client) VerifyApiKeyWithBody(ctx context.Context, contentType string, b
 //
 // Says whether a secret is valid now, has all of `scopes`, and is within its rate
 // limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-// NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only a VALID
-// answer counts as a use of the key, and against its rate limit.
+// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only
+// a VALID answer counts as a use of the key, and against its rate limit.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1706,6 +1837,30 @@ func NewListApiKeysRequest(server string, params *ListApiKeysParams) (*http.Requ
 		if params.Status != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RevocationReason != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "revocation_reason", *params.RevocationReason, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1903,6 +2058,18 @@ func NewRevokeApiKeyRequest(server string, keyName KeyName, params *RevokeApiKey
 		if params.Owner != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", *params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Reason != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reason", *params.Reason, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {

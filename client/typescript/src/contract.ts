@@ -107,8 +107,9 @@ export interface paths {
         /**
          * Revoke an API key
          * @description Revokes the key permanently. Once this call returns, the key is refused and its name
-         *     is free again; its row stays. Revoking a revoked key changes nothing and returns the
-         *     same body. Takes no body.
+         *     is free again; its row stays. Revoking a revoked key changes nothing, not even the
+         *     reason, and returns the same body. Revoking a suspended key ends the suspension too.
+         *     Takes no body.
          *
          *     Without `keys:admin`, your key must have all scopes of the key that you revoke.
          */
@@ -121,6 +122,9 @@ export interface paths {
          *     the whole key, even for a caller without `keys:read`. Moving the `expires_at` of an
          *     expired key into the future makes it ACTIVE again. A revoked key cannot be changed
          *     (409).
+         *
+         *     `enabled: false` suspends the key: once this call returns, it is refused everywhere.
+         *     `enabled: true` ends that. A key may suspend itself, but not enable itself again.
          *
          *     Without `keys:admin`, your key must have all scopes of the key that you change, and
          *     all scopes that you add.
@@ -141,8 +145,8 @@ export interface paths {
          * Verify a key that you received
          * @description Says whether a secret is valid now, has all of `scopes`, and is within its rate
          *     limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-         *     NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only a VALID
-         *     answer counts as a use of the key, and against its rate limit.
+         *     NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only
+         *     a VALID answer counts as a use of the key, and against its rate limit.
          */
         post: operations["verifyApiKey"];
         delete?: never;
@@ -400,6 +404,11 @@ export interface components {
             metadata?: components["schemas"]["Metadata"];
             /** @description The key's rate limit, or `null` for none; needs `keys:admin` */
             rate_limit?: components["schemas"]["RateLimitSetting"] | null;
+            /**
+             * @description Whether the key works; if `false`, it is suspended from the start; `true` if absent
+             * @example true
+             */
+            enabled?: boolean;
         };
         /** @description What to change; what is absent stays as it is */
         ApiKeyUpdate: {
@@ -414,6 +423,11 @@ export interface components {
             metadata?: components["schemas"]["Metadata"];
             /** @description The key's rate limit, or `null` for none; needs `keys:admin` */
             rate_limit?: components["schemas"]["RateLimitSetting"] | null;
+            /**
+             * @description `false` suspends the key, `true` ends that
+             * @example false
+             */
+            enabled?: boolean;
         };
         /** @description How to rotate; the body may be left out */
         ApiKeyRotate: {
@@ -425,11 +439,19 @@ export interface components {
             grace_seconds?: number;
         };
         /**
-         * @description REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
+         * @description REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
+         *     suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
          * @example ACTIVE
          * @enum {string}
          */
         ApiKeyStatus: "ACTIVE" | "EXPIRED" | "REVOKED";
+        /**
+         * @description Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
+         *     A key has it once it is revoked.
+         * @example superseded
+         * @enum {string}
+         */
+        RevocationReason: "unspecified" | "key_compromise" | "superseded" | "no_longer_used" | "owner_left" | "policy";
         /** @description A key, without its secret */
         ApiKeyResponse: {
             /**
@@ -462,6 +484,13 @@ export interface components {
              * @example 2026-12-24T18:00:00.000Z
              */
             revoked_at?: string;
+            revocation_reason?: components["schemas"]["RevocationReason"];
+            /**
+             * @description `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
+             *     is enabled again
+             * @example true
+             */
+            enabled: boolean;
             /**
              * Format: date-time
              * @description When the previous secret stops working; absent if there is none that works
@@ -532,11 +561,12 @@ export interface components {
         };
         /**
          * @description NOT_FOUND if the string is malformed or not a current secret, else the first of
-         *     REVOKED, EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+         *     REVOKED, DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that
+         *     applies, else VALID
          * @example VALID
          * @enum {string}
          */
-        VerifyCode: "VALID" | "NOT_FOUND" | "REVOKED" | "EXPIRED" | "INSUFFICIENT_SCOPE" | "RATE_LIMITED";
+        VerifyCode: "VALID" | "NOT_FOUND" | "REVOKED" | "DISABLED" | "EXPIRED" | "INSUFFICIENT_SCOPE" | "RATE_LIMITED";
         /** @description Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND */
         VerifyResponse: {
             /** @description Whether `code` is VALID */
@@ -616,10 +646,16 @@ export interface components {
             expired: number;
             /**
              * Format: int32
-             * @description Keys that are REVOKED
+             * @description Keys that are REVOKED, suspended ones included
              * @example 31
              */
             revoked: number;
+            /**
+             * Format: int32
+             * @description Keys that are suspended
+             * @example 1
+             */
+            suspended: number;
             /**
              * Format: int32
              * @description ACTIVE keys whose previous secret still works
@@ -735,6 +771,19 @@ export interface components {
              */
             to?: string;
         };
+        /** @description The old and the new value */
+        AuditFlagChange: {
+            /**
+             * @description Before the change; absent if there was nothing
+             * @example true
+             */
+            from?: boolean;
+            /**
+             * @description After the change; absent if there is nothing now
+             * @example false
+             */
+            to?: boolean;
+        };
         /** @description The old and the new scopes */
         AuditScopesChange: {
             from?: components["schemas"]["Scopes"];
@@ -762,6 +811,8 @@ export interface components {
             metadata?: components["schemas"]["AuditMetadataChange"];
             rate_limit?: components["schemas"]["AuditRateLimitChange"];
             revoked_at?: components["schemas"]["AuditTimeChange"];
+            revocation_reason?: components["schemas"]["AuditTextChange"];
+            enabled?: components["schemas"]["AuditFlagChange"];
             grace_ends_at?: components["schemas"]["AuditTimeChange"];
         };
         /** @description A change of a key */
@@ -837,7 +888,7 @@ export interface components {
             /**
              * @description What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
              *     CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-             *     CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
+             *     CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
              *     KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
              *     KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
              *     RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
@@ -1131,6 +1182,13 @@ export interface operations {
                 owner?: components["parameters"]["OwnerOfKey"];
                 /** @description Only keys that have this status now */
                 status?: components["schemas"]["ApiKeyStatus"];
+                /** @description `false`: only suspended keys; `true`: only the others */
+                enabled?: boolean;
+                /**
+                 * @description Only keys that were revoked for this reason
+                 * @example key_compromise
+                 */
+                revocation_reason?: components["schemas"]["RevocationReason"];
                 /**
                  * @description Only keys whose name contains this text; case-sensitive
                  * @example ci
@@ -1375,6 +1433,11 @@ export interface operations {
                  * @example customer-42
                  */
                 owner?: components["parameters"]["OwnerOfKey"];
+                /**
+                 * @description Why the key is revoked; `unspecified` if absent
+                 * @example superseded
+                 */
+                reason?: components["schemas"]["RevocationReason"];
             };
             header?: never;
             path: {
