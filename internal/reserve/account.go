@@ -14,6 +14,7 @@ type account[L, S any] struct {
 	terms    Terms         // as of then
 	advance  int           // units to hold in advance, as of then
 	used     int           // units used since
+	takenAt  int64         // time of the last call that passed
 	waiting  int           // units that calls wait for
 	pauseEnd int64         // end of the back-off
 	err      error         // of the last request
@@ -30,7 +31,7 @@ func (a *account[L, S]) take(at int64, units int) bool {
 	if a.left(at) < units {
 		return false
 	}
-	a.used += units
+	a.used, a.takenAt = a.used+units, at
 	for i := range a.leases {
 		if l := &a.leases[i]; at < l.until {
 			taken := min(units, l.units)

@@ -102,6 +102,38 @@ func (t *Table[K, L, S]) Return(subject K, limit L, units int) {
 	}
 }
 
+// Held are units that a node holds in advance.
+type Held[K, L, S any] struct {
+	Subject K
+	Limit   L
+	State   S // as of the last grant
+	Units   int
+}
+
+// Release gives up the units of subjects that made no call for the time idle. If idle is 0 it waits for
+// requests in flight until ctx ends.
+func (t *Table[K, L, S]) Release(ctx context.Context, idle time.Duration) (all []Held[K, L, S]) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at := t.clock()
+	for subject, a := range t.accounts {
+		if at-a.takenAt < idle.Microseconds() {
+			continue
+		}
+		if a.asked != nil && idle == 0 {
+			_ = t.wait(ctx, a, 0) // if it fails, the units are lost
+		}
+		if a.asked != nil || a.waiting > 0 {
+			continue
+		}
+		if units := a.left(at); units > 0 {
+			all = append(all, Held[K, L, S]{subject, a.limit, a.state, units})
+		}
+		delete(t.accounts, subject)
+	}
+	return all
+}
+
 // Len returns how many subjects have an account.
 func (t *Table[K, L, S]) Len() int {
 	t.mu.Lock()
