@@ -11,6 +11,7 @@ type Settings struct {
 	Scopes    Scopes
 	Metadata  Metadata
 	RateLimit RateLimit
+	Quota     Quota
 }
 
 // Change is a change of a key, as in a PATCH. Nil fields stay as they are.
@@ -20,6 +21,7 @@ type Change struct {
 	Scopes    *Scopes
 	Metadata  *Metadata  // replaces all metadata
 	RateLimit *RateLimit // the zero RateLimit removes the limit
+	Quota     *Quota     // the zero Quota removes the quota
 }
 
 // definition defines a field of Settings.
@@ -60,6 +62,11 @@ var settings = []setting{
 		name: "rate_limit", of: func(s *Settings) *RateLimit { return &s.RateLimit },
 		in:    func(c Change) *RateLimit { return c.RateLimit },
 		check: rule(CheckRateLimit), json: appendRateLimit,
+	}.setting(),
+	definition[Quota]{
+		name: "quota", of: func(s *Settings) *Quota { return &s.Quota },
+		in:    func(c Change) *Quota { return c.Quota },
+		check: rule(CheckQuota), json: appendQuota,
 	}.setting(),
 }
 

@@ -73,11 +73,33 @@ func (e AuditAction) Valid() bool {
 	}
 }
 
+// Defines values for QuotaPeriod.
+const (
+	QuotaPeriodDay   QuotaPeriod = "day"
+	QuotaPeriodMonth QuotaPeriod = "month"
+	QuotaPeriodWeek  QuotaPeriod = "week"
+)
+
+// Valid indicates whether the value is a known member of the QuotaPeriod enum.
+func (e QuotaPeriod) Valid() bool {
+	switch e {
+	case QuotaPeriodDay:
+		return true
+	case QuotaPeriodMonth:
+		return true
+	case QuotaPeriodWeek:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for VerifyCode.
 const (
 	VerifyCodeEXPIRED           VerifyCode = "EXPIRED"
 	VerifyCodeINSUFFICIENTSCOPE VerifyCode = "INSUFFICIENT_SCOPE"
 	VerifyCodeNOTFOUND          VerifyCode = "NOT_FOUND"
+	VerifyCodeQUOTAEXCEEDED     VerifyCode = "QUOTA_EXCEEDED"
 	VerifyCodeRATELIMITED       VerifyCode = "RATE_LIMITED"
 	VerifyCodeREVOKED           VerifyCode = "REVOKED"
 	VerifyCodeVALID             VerifyCode = "VALID"
@@ -91,6 +113,8 @@ func (e VerifyCode) Valid() bool {
 	case VerifyCodeINSUFFICIENTSCOPE:
 		return true
 	case VerifyCodeNOTFOUND:
+		return true
+	case VerifyCodeQUOTAEXCEEDED:
 		return true
 	case VerifyCodeRATELIMITED:
 		return true
@@ -151,6 +175,9 @@ type ApiKeyCreate struct {
 	//
 	// Example: customer-42
 	Owner *Owner `json:"owner,omitempty"`
+
+	// Quota The key's quota, or `null` for none; needs `keys:admin`
+	Quota nullable.Nullable[QuotaSetting] `json:"quota,omitempty"`
 
 	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`
 	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
@@ -227,6 +254,9 @@ type ApiKeyResponse struct {
 	// Example: ak_0TTLJ726
 	Prefix string `json:"prefix"`
 
+	// Quota How many units calls may use in each period; a call costs one unless it says more
+	Quota *Quota `json:"quota,omitempty"`
+
 	// RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
 	// `window_seconds` / `limit`.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`
@@ -284,6 +314,9 @@ type ApiKeyUpdate struct {
 	//
 	// Example: ci-pipeline
 	Name *Name `json:"name,omitempty"`
+
+	// Quota The key's quota, or `null` for none; needs `keys:admin`
+	Quota nullable.Nullable[QuotaSetting] `json:"quota,omitempty"`
 
 	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`
 	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
@@ -351,6 +384,9 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ak_0TTLJ726
 	Prefix string `json:"prefix"`
 
+	// Quota How many units calls may use in each period; a call costs one unless it says more
+	Quota *Quota `json:"quota,omitempty"`
+
 	// RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
 	// `window_seconds` / `limit`.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`
@@ -406,6 +442,9 @@ type AuditChanges struct {
 
 	// Name The old and the new text
 	Name *AuditTextChange `json:"name,omitempty"`
+
+	// Quota The old and the new quota
+	Quota *AuditQuotaChange `json:"quota,omitempty"`
 
 	// RateLimit The old and the new rate limit
 	RateLimit *AuditRateLimitChange `json:"rate_limit,omitempty"`
@@ -514,6 +553,15 @@ type AuditMetadataChange struct {
 	To *Metadata `json:"to,omitempty"`
 }
 
+// AuditQuotaChange The old and the new quota
+type AuditQuotaChange struct {
+	// From How many units calls may use in each period; a call costs one unless it says more
+	From *Quota `json:"from,omitempty"`
+
+	// To How many units calls may use in each period; a call costs one unless it says more
+	To *Quota `json:"to,omitempty"`
+}
+
 // AuditRateLimitChange The old and the new rate limit
 type AuditRateLimitChange struct {
 	// From How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
@@ -589,10 +637,10 @@ type ErrorDetail struct {
 type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-	// CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
+	// CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
 	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
-	// RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
+	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
 	// the change was made before you repeat it. New codes may be added.
 	//
@@ -728,6 +776,65 @@ type Pagination struct {
 	TotalPages int `json:"total_pages"`
 }
 
+// Quota How many units calls may use in each period; a call costs one unless it says more
+type Quota struct {
+	// Limit The units that calls may use in each period
+	//
+	// Example: 100000
+	Limit int64 `json:"limit"`
+
+	// Period A calendar period, which starts at midnight UTC
+	//
+	// Example: month
+	Period QuotaPeriod `json:"period"`
+
+	// StartsOn The day on which a period starts: of the week, from 1 (Monday) to 7, or of the month,
+	// from 1 to 31, where a shorter month uses its last day; 1 for days
+	//
+	//
+	// Example: 1
+	StartsOn int `json:"starts_on"`
+}
+
+// QuotaPeriod A calendar period, which starts at midnight UTC
+//
+// Example: month
+type QuotaPeriod string
+
+// QuotaSetting The key's quota, or `null` for none; needs `keys:admin`. If absent on creation, the new
+// key has the calling key's quota. A change keeps what was used.
+type QuotaSetting struct {
+	// Limit The units that calls may use in each period
+	//
+	// Example: 100000
+	Limit int64 `json:"limit"`
+
+	// Period A calendar period, which starts at midnight UTC
+	//
+	// Example: month
+	Period QuotaPeriod `json:"period"`
+
+	// StartsOn The day on which a period starts: of the week, from 1 (Monday) to 7, or of the month,
+	// from 1 to 31, where a shorter month uses its last day; 1 for days. 1 if absent
+	//
+	//
+	// Example: 1
+	StartsOn *int `json:"starts_on,omitempty"`
+}
+
+// QuotaState What is left of a key's quota
+type QuotaState struct {
+	// Remaining The units left in this period
+	//
+	// Example: 99975
+	Remaining int64 `json:"remaining"`
+
+	// ResetsAt When the next period starts
+	//
+	// Example: 2026-12-01T00:00:00.000Z
+	ResetsAt apikey.Timestamp `json:"resets_at"`
+}
+
 // RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
 // `window_seconds` / `limit`.
 type RateLimit struct {
@@ -839,14 +946,19 @@ type UsageResponse struct {
 	Since apikey.Timestamp `json:"since"`
 }
 
-// VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of
-// REVOKED, EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+// VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
+// EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else VALID
 //
 // Example: VALID
 type VerifyCode string
 
 // VerifyRequest A secret to verify
 type VerifyRequest struct {
+	// Cost What the call costs in units of the key's quota; 1 if absent
+	//
+	// Example: 25
+	Cost *int `json:"cost,omitempty"`
+
 	// Key The secret that you received; any string
 	//
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
@@ -863,8 +975,8 @@ type VerifyRequest struct {
 
 // VerifyResponse Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND
 type VerifyResponse struct {
-	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of
-	// REVOKED, EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
+	// EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else VALID
 	//
 	//
 	// Example: VALID
@@ -873,7 +985,11 @@ type VerifyResponse struct {
 	// Key A key, without its secret
 	Key *ApiKeyResponse `json:"key,omitempty"`
 
-	// RetryAfterSeconds Present with RATE_LIMITED; a call will pass after this many seconds
+	// Quota What is left of a key's quota
+	Quota *QuotaState `json:"quota,omitempty"`
+
+	// RetryAfterSeconds Present with RATE_LIMITED and QUOTA_EXCEEDED; a call will pass after this many seconds
+	//
 	//
 	// Example: 3
 	RetryAfterSeconds *int `json:"retry_after_seconds,omitempty"`
@@ -1063,9 +1179,14 @@ type ForwardAuthParams struct {
 	// 400, which names the scopes in it.
 	Scope *[]string `form:"scope,omitempty" json:"scope,omitempty"`
 
-	// RateLimited The status for a key over its rate limit and for a throttled client: 403, which is
-	// the default, or 429 for gateways that pass it on (nginx does not)
+	// RateLimited The status for a key over its quota or rate limit and for a throttled client: 403,
+	// which is the default, or 429 for gateways that pass it on (nginx does not)
 	RateLimited *ForwardAuthParamsRateLimited `form:"rate_limited,omitempty" json:"rate_limited,omitempty"`
+
+	// Cost What the call costs in units of the key's quota; 1 if absent. If it is given several
+	// times, as when a gateway appends its client's query, the highest counts; a malformed
+	// one is refused (403).
+	Cost *int `form:"cost,omitempty" json:"cost,omitempty"`
 }
 
 // ForwardAuthParamsRateLimited defines parameters for ForwardAuth.
@@ -1452,6 +1573,13 @@ func (w *ServerInterfaceWrapper) ForwardAuth(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "rate_limited", ctx.QueryParams(), &params.RateLimited, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter rate_limited: %s", err))
+	}
+
+	// ------------- Optional query parameter "cost" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cost", ctx.QueryParams(), &params.Cost, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cost: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -4316,232 +4444,248 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H17cxs3lu9XQXF3y3a2SZPUwxZVqSlalhPFtuTokUwSetUQGxQRNQGmAYrieFR1v8n9736R+03uJ7mF",
-	"c4Bu9IsiJSVxZrxblZHZLzwOzvv8zqfGUE6mUjChVaP3qTFmNGIJ/LlHh2PW3JNCJzI2P0RMDRM+1VyK",
-	"Rq/Rj+d0oUgoZFNpmbCwETTYDZ1MY9boNdyvjaChhmM2oeYFejE115ROuLhs3N4GjXdySPF9xdefjhkR",
-	"bE6u2OKJIlOqxwG5WBAe5T7z/LrznE5584ot1PN2Z+cF7Vx0m9ujdrv5YrgRNXfY5qi5RbcvXgxfRjus",
-	"PbpjPMdUs3d8wnXzg4z5cFE9roRqRmJzG5EjosfMjDIgfES4JmOqiBSsR8LfQjKkcawIFySch0SxoRSR",
-	"GoinUUJHusmZHjXHWk/NDMw74ZVNuwXNTvvZQORmO2hcscWgsfvb1512e3f+9XZ71ekcswnlwvxcmtCP",
-	"Y6pJAtdVj4SJG7SQ84BQEREaxzAXekm5gLnoR5xL8vVmd1d/vbF111SYThbN/kizpDyHExwN0ZLMKdfk",
-	"go1kwggliXnK/27H/8pIJhOqG70GF3qj2wjcZ7nQ7JIl8N0ff/yx2Z/pMROaD6lm5Y9/K+fmw9S7iTw9",
-	"frNHdjqddkDMX9svttrPctN/xWjCEpIwGk++HjTolF+xRTRo3LEKf2/2p7z5li2aB1E1bfLIo8ldQvGU",
-	"ThOmmNC5ITzCccmGc0gnrOYQ0wnLHZMpS4ZM6CYTQxmxaOkYh/y/uu0pn7KYC7byYI7moopKzGikuXT/",
-	"4cyUlhOWNDe7Kw/mZCinTFWPRsG13HAUm1JzfiLD7dSUDpkqDikgbDLVC4/fCAmrkw00opoqplUvYTQi",
-	"6b/mCdd3L+Mx+23GlK4ksYPI0PiIM0X0mCvgFYYnmPErllzzIXuiSCwvl67j5tufu3//fuuHF+83Dj+c",
-	"bh9/1/3xp1cbe6/33ywd3G3QiLm4gsX8hum3rIY/X7EFyAqtUF7IKUtAzJgZNS6Z7k+5eThomLWeMG0l",
-	"npEyrSu2OBdAzY3/TJiaSqFY60JGi/94ziNYIfz0maKXNdxAjjQTbkvJnCpyzRKzaEsGg6+754iO4ogl",
-	"+9dOiOdHBBcJw6vF78dc6f4s4nrfXc8P4LcZSxYt5KcV3xfsRlv2fC2vWOWO4CW3HKURJHD5YTtyLDXV",
-	"1V//hl+n3yYUVArFhgnT5YHASx42kLNpVDeQvTEVl/XLMIMnH/b1HwyVLSq/jpfg60uWAMh0kQ4iQUbw",
-	"SkbwRjPs8rftq+B05kf9li3uEgsJjCjkUWiYIDUr0yIfchzZbBrcK4YsIOHzkGgpeySkzy9CwhUJ6X91",
-	"31yEAaGKXCwGIsTHzo4P9pxm+9S84Flo+NR39JqewFACEv42k5rBxYAoOmJfDxqDBt73YaHHUhj9ZyDC",
-	"WRK3PlA93ldDOmXe276RLdIn1zSeMfPPs7OD18QoFeTpy+Ym/H+n+8wM0vJCKgiPAjIf8+F4IARjkeHd",
-	"BEbMxWWroCMNedOTfdwsnaGERtCwdJCSBO4VT1jU6OlkxpazeJCPR6NKQukLJyP1mJntoYIs5Cwxv+4S",
-	"HHJo1O0ejSZchEvkIwwYGEg2Ynh3jsn/Z8JGjV7jP55nhshzvKqeoyAH0nJUB5T1ikbfw3t7xn4R2siX",
-	"3qcGnU5jjgbF818VWhV2cBkzM3+o2WRCzZ+GFBNmdkhIombDMUlJuBE0YGPxG5EZ/MHhD/13B6/Pj/e/",
-	"P9s/OW0EjYhpymPV6P3yqTHiLLaH6EIqsycTplBINOADmlACQ8g+gqKfK5Kew10SM3rNjGSXM924/ei/",
-	"xr6a3Pt16Zk+59GdclhTPVON3ma7DTuw2pbtJ4lMju1m4dZVGFA4CDOPCY3NiWFRYLgB9ebCFZknUlw2",
-	"gqVWadVg7P3P8zdXKDfLHs7dCxN5RSP705qEd2E5aEZ3fTJNzCYZNS6b5/0Ijt1MecLUOdU5mpvMlLGE",
-	"nHY2mulZwgoElT1Kqm+/N8EEX07b53LaDPXZ01WYQfB5HjIwmdY8YkM5weXyqG0unYXFBUET6X5EBm8p",
-	"Hy5DFWMZR4QS+HyPgIFFBnn7a9AAP8qgkbCpTLwfVWrt2XEWCBB+JL/Tpz4XUSBnGo7YhKuhFCN+OUsY",
-	"6EhUs2uWeK4MHLlRSbQ5YVRdKaNtgQVsl+XzIeM9KUYxH64rKdAaikpsE8wXroi7Xqbkt/s/nR/v/3D0",
-	"dv91jlKpewZeMaTCkNIFI0OwR6JdMkyYIQu0jfCU3IcydsysNb1iojx4UOC5Ini5PPbD/vv989P+2/3D",
-	"3NBzjxmLngrUSs1MUuZrdMRdMhxLw6vtHcDuEmd4Ug1PjHii9P1n97h0n5tb4Cyh0i5/JtQMU1qTlK1D",
-	"rUwNRh6ZWZovJ0ypSnJ+dfT6p/P9w72j1wV61u4NeOz3cEDNfWtDBahYUEUu/8Gnu0QxERluMRO5z92D",
-	"BjpbZiW40CwRNC6qcxezy4IfrFLanO4fH/bf5Sak5ITpMReXZM6ERnFMjKK0SzSLY3glahiWSLyx32ci",
-	"W6ie6XEitY5LGyQlmVCxsFGAOddjQskFjazXojil06Oj8/f9w5+cBD3Jb1bt2/ofDixDmjAySuQErUwa",
-	"RWaPdolOFlnEoUPuKa+6yJWkfEcT9NZVk6IZZwy31FCimea7/vE3+9W06JRno0dLpcn2JnnLX92TzjbM",
-	"mGeCXlMe04u4YthG5l9QxRw7p0LNWUKEnFeM/+yw/0P/4F3/1bvy4OtfhLEfw02BMqnKBEa2NXRk1GAv",
-	"NOPiQvckTDvzKyHnFVIEB0Am1Jz9a0YuGBNkQqOqTTs6O907er9/fnb49vDox8P6iY8oj1lEolli5qnT",
-	"zxgNxAgUOdNDiazaDszIGja8IlmcaSFnJGFTRrX3gvsvweMJmr5Y4P6xWLEe2exskKdAr9JoVkikzwKy",
-	"2dkiTzP2CCRtfu7ukKcVJ3ggUobgnVzB9FwmVyjK3EOK0WQ4ZsocDCmGDDkA3A86HcTnkIwGooKOngVk",
-	"q90mT2kFf4VrG+SpR989UkHUA7ESVXtDqaLoFimQVG8g9DKidGRSphGuMRjqyfb+cMimmRCriNKaddvs",
-	"bAUk5BCC0YswQNEg4kXqQURlh1qmZMeUc9G5p++IAj1M2SgEa5c969/6YDXljUwueBShCrqGqiJdwDBj",
-	"OEdmWTM/JyxmJEHlrGA3b46OXx28fl3QX+G1PdwhirEgs42Ft4Im6DRbq80+ghthA/mItaTLxkRMh1fK",
-	"GVWVusrJ2Zs3B3sH+4en5yd7Rx+K0oMr6w72pqZdUBMn6eKN9xz/42rcVre+pjGPyMVM4+JL7W3ro2nb",
-	"VVkDy15Quv/BR+GQTtips8bWOApfLLh7WXCfj6l2KHU/mnCtUbNfY+shZafW8wAqA9fKy36qoIPj/un+",
-	"+buD9wenFWab0/mr32boodNuZzlT221SNAQ27msI/NnsMOel+2w5Ym4RzAGs3qnUXTGMuTFZuTK6kDUn",
-	"yVPDxnD+nnAvqTwP1DBcZtud+kU5Ba4mz2+lt7j7H6TkfAbSQeo3cibW5RBXrBDQObRxnGrfwNv9n84P",
-	"j07P3xydHZa4QT4QBNaAC2cDS1Vp4D9xcfNCqhZYFPc8S5uPeZa8VYCjAZZhLMUlZCTmVLvPSk5g2kz0",
-	"7+WiTrJJe/47u0eQzmbv8FJ1KidydNqvEnIu5cu9xVN64O3WSaAMaU/khAm9S2aKWct2mDCdRjguJbJa",
-	"fBXEPIwg/FwUoPx+w0jNxH+dKV03+8+H/FOO/kVNKvhLfxciqZxIQYkgqQ6BbprQ3Hse4yZ9vdndCQeC",
-	"KsMmRvAoVwQH/kW1eCT/yamU76lY2J/V2oIBYs418QR7FZlbxFMv3P1jCu6NcmQZp335XCZXQCJCrh5i",
-	"6H4mRyabHO5BaiVfcRGV3a27WPBQ7YJ/vCPxJ9HjmaAzPZYJ/8faXBozm2q0lDFVxN1QJr+94/3X+4en",
-	"B/135/t//3BwvIRFey/aJexG22CjTECkp5rfvTWWDoYcwUIrad5uAMgJXUbvktnYZJdlAsfGOIzeal8L",
-	"vnbnzHaaiY3exkw/aGYTrpR1dxdntnwm7w9OTg4Ov8nHUc3iU5HOhipy07TFYT1ysr93vH9qdqZvSQpo",
-	"p0dsJQ5ef8hklurFoBHWKsbezKr0Y3+PvBftPh6RPaotBGaQnksS8dGIJUa4X7GFCpwlh+RsB/wv43JN",
-	"lxADOpBDvwd2C7CrKOJmhWj8AfM+uWFTIxorVgrawT5raa2eRtCYeo988tM9KzPr4ToQN4nAahIR0Twr",
-	"wrKU1IPKtI2NjR0blhdEjkaK6cDG2QYCc0ADopOZGKJJJMmExzF3QbFCwnq3vdFutjvNjc5pp9trt3vt",
-	"9s+NIKuzM+NpmrFktXYu5mToXdOI6jtJ8L2779ZllS+/H2oQboMsyLNCxnnQyHRP2L44PhpBSuCyh1NV",
-	"7oRpDbP6WKMSPym500Ixi+PQqi2C1aTam5swJQCz/O0iyotf2VA3nIdT3TVLS7ksssVpyL5cAcEvDVtT",
-	"4FHax4pvIY2/40qnDKFEkG/h4As2Z0qn7vs8Pbs9r1yoTP+ZYn0U12xy5/xwZBmbChoTenOAT3ba7XQu",
-	"NEkoKNxTeslFWom87NUfsjuLqwYTyb2rftXqV6yP/NOcSTnTYDOlsj2/cMgfokpG8OO4UIFmby4c1+5W",
-	"s73d7G6edjq97svexlar/aK7+pFdxopyI7A33sUsWu11GMZlQofsnInojgFME3bN5cytI1FaThVYCVxc",
-	"7hJ6ocD+BO7ovJKCZbZEcdjd7WanYxatvXOfYfOKsspDSHVFf5fahUKi6xe2inhru/ssIEoSHimiZKLJ",
-	"xQK30zx7j4redJizGaSQlUYYU6XPZ2pV0jK3G1XEmO02/6nTJuZ3zdLlnQnNIZdNVK/mxmmn3dtYfzU/",
-	"L6kxTdiI31RzM+B+Zo8TOtQsSct+kSoDI1sTNpSXghutDj3iQurs9GerRq/O26en77570d2uWpO87FpJ",
-	"YjUyBbZy0z9gFS8m8VRmqhb3tAts5eV9TshqQszJrkyVXUUonOC9Rd4NB8GKPeeot5uZjscjtvSbgc+F",
-	"V5SY6HZfUyu0KAPoV90lWeYhXZALRmI2cskieSGBTNL5BCrLlWNpM99kHGU8kscxcr/sVL8gEV0opEqq",
-	"ARiCj+wB9yng5famEbIleIUJveGT2aTR225vvjR3TLjAH9qV2As163eSbneh0BhNJzOm1CfNYsWIteLN",
-	"hTDboRCM5ylVKr2xv3d68MO+mYowo/qlkf6QOQKcgfbRJ/n0vhIt2+puqO5dc8sBmcPYASAWdqEkAopJ",
-	"kaMqDSWlCu3xtc0EweYolhdITcksRigCJ1oInU7jRVFkdz5b/f7fTmOvOR4/cj0+gVPsK5mrrUdJcf5U",
-	"oCorjKoF3CyOUz+F5SNPIfktYXqWCIjYeuQlImRnXIpndeKte/jim9d7N9+dDd/+2n7d7nQ3Nre2X7zc",
-	"6b/ae73/5ptvD757++794dGH749PTs9+6PavfooVcpp3TFzqcaP3smNUcq1ZYsb5P7/Q5j8+mv+0mzvn",
-	"Hz+1g87O7fkv7eZOv/mzufRpu337n2XyLYgLuwxlHv+x2poHCztT5W0JOKiaoPmpsZwLG90zGzmLuO4P",
-	"q5GRgC0YvSsCLVW6svkwZvQq7Hmfsc6iqUw0c2XnhIkoi226TI6BADlhjr95PBME1sK37DD1SCBaQcNF",
-	"UxtOeWgEDTOKPHNMby4zRztPWYPW4oABzGjp0BzQdNChK4kIe0TJCTNrgX6M4ZAphQ7MLBe4RU7NLKn5",
-	"FkINmHFi0InB3zb6zLVi8ajo2Eg163ZnmWbt0dlTN75/InG9oc3Rx08vb582/X9v3j77tHGb+6nTvX1W",
-	"JsCgcdO0b2+WS3x1CvxD0wVy30/XGQEoVK2p/USR7Kyj9WMD8EGazcQToA1IomZzRD5QLRKOEjkJPdnE",
-	"R5AdnTAgQZdvjanQAQm1DAv2Ft4g5HyXXEiziwlL3yUseAmRo4GQgGZyzRLFpVCOqG08CRToJErH1XcH",
-	"IX/QcHeXiculPNIs5imfMFzQSkt0zedXFY3wqJOP2eOrSEn8KrvR2WOrmwnwcCorvTfkLIY1J72a4IMH",
-	"Uei5RytFX4phU+VRsUn67nyUNp8OV3H9+Fz5NmhQx7dWeQbPoQ09Vh/BIY1jljxR5OBDFqO0Z2BkY+Xp",
-	"ofaZU2en22q3uq1OFYtdzTmE5/xxLfNhxm/uXCHHm2rcIyV/yC44FxyqEVZeXIJwgkCIqmbeLzoPcotc",
-	"scU5j+ohp7QTzFXL+Vi+md/R4+2Fjuro84kiftxjNfpcGoYqTfCaV3iDw7HW0zBAHceqNGGahuq++kRh",
-	"FbiIeiRULLlmofN7IqYFeGCMgBwIUNPt1RBjJEYR4FcM8wekyNcSoV5QUAvMqO7UFWEfwTtg2UxKSZmr",
-	"wXoe3JFxzAVX4+NSfrfc/46wXvf2wKeCF33wWEi1shc+48l3e+ABSazsdqJKYa0/CVF7CNFPRo0tUfbd",
-	"GrVBSDKRCcsQzx6bE1S5/Wv3qCCtq0EJrUrl0Lk8N1N+o4yatY75rOXqd9dK1aLcX2kKuey39SeR80ve",
-	"PQvv9tpp5HSIleaQuv3WH3/mm7x78Est+oLWttK4tTlKdaPOP/4KixOzQsbykfIU+CXgZCU2jvMuKGKQ",
-	"n7TsY3lboO57zW7loaxZvUzpXG31UJ35nVfvwcGvR1/fCt/eOiOqWn9IFnkNeDo1bgwHP4QGprHhEXKn",
-	"tP4IxFO1fw5HKyjDMyUEkzVy88yhZVU4KVU1rmfFcHk+KFMHoLVcerj5ug9/rFvHpTI+WRBmbvJwc8AN",
-	"BJ7yFjmAoU9jygX57uTo0FZBQwbIzubWC7OIFzGbkEgOZxMmdA+dQmpMp0A0aHUDGKDRci0wtE01JBMW",
-	"cUrMsMlczuKIqGnMMc0dRgWX0Hy/ZIIhvC2m/aoqWxyzopbuQAAqJzUDv0zopEUKQE7k6Wa7/WyXlHPG",
-	"goHwfuy/f3XwzdnR2UlAyolyud9sBCD/uAs5PN1sd57tknKRWEDS0uCA+Fnf5pGNZ7sDkSuSCciH/um3",
-	"2b/NXZvPdsn7/dNvj17D7/13745+xOe3nu2SrPAywHfZIQXEK1IwN+882yV5KAvydLOz4X61UCvmty0z",
-	"LH+sASll5JKnm90dmDEimpCnW7DeXjF+UKyYN/dsPGsNhHcTmTAqrLepsiwfC/KLb8JsxPmYGbaWK8Q3",
-	"D09oxCrr7lvkkM2JIS/lAmc0ilhUdPeVUcFKjCKFCSvB7QpGmNCGE7HEsgt3yFdSm32umdObuxVq84r8",
-	"yhzXMUYQR/yGcJ2eH5aoQhbBCpiA5YjzEttx/7cZjdHP6tuOVbx5PUtR1cQBvQ9+e3r6gaSh2vRD1eHJ",
-	"ighkzufvXuPWPEBGlZt9Ffs+EDqRasrA+vMAJEvAq0f9mR6TbqtNtLxignD/wRQ0E7wgL7a3u89KjBMe",
-	"q4Ea90qL8EwMGb+GEyYWJPUyP2YQpkJnuWLi3Px8PuZVnrqDSyGTguME/fnnOLW7pCnetcIm1GZf3b0L",
-	"+OiybTB2/nXlmWQWVJe5d7vqW/B885HhgQjrYTFLEN3dgvE6VSdbhgspY0bBHYnydJmD6okqts9Y0SlV",
-	"lfe1xKuIU7NsBLJJbfoBUVwMGensvGjnejK83Nlu73S6xUO5vVlxKIMGXyffbZXPv9hqv9je3OpsrfT5",
-	"tIa8bo3RbKxE8q/H6K/kb7OLZd9xvqM6+OXS+2aKJaIWkBtfmmZ+rmTmFU6fpfuq4/eO0atjcNutnQ1d",
-	"5FwjKFwunrmrumYAlY//cVyvsERmmMvXp543nY6puFK7hGsSSYagtIounBrkV5CaE3ApZXmZavUF287H",
-	"labmFgU+bBavRQ6sJ3BOlf+9LPLIjR4HKUVG+5HJlWrduSjLbJ/3Xmismmw++dH+Lc+36Ctr/lR/snDm",
-	"4Nwl9ELOtGMdvTTXqdsGLY6bk2wOBThBO0aB2mz7SXw2T3cghliK4F0LbBwSVse+dqvdbpG+4xRpcDJh",
-	"o5kq6aHGElL6fMgEFF41XpjtjCngwCfSKof+UngaYraCq7VmsXkbAZkJ/tuMEToxeiMkAxg+80RhNjbi",
-	"S4GXVadV24CSbzRZmgC30wy0S/NHC9esu7XlLcyuIZGq9RKSzMdcG8vT8EuzaowDbTMRBfDNsBVC+L/V",
-	"CvEHH3c/sEDNudyFGlbmEU13awty0dy/8xkjT//W++V/WoOBGgxu2u3mYHDTeTMY3Lx4Y/7cefMRrtdc",
-	"+8pcqXvw2d/+ORi07nr9P2tf/t9LX75eEoFZN7MjlIuKnUkxNc3akYuE0Stwbi5ptOPJKGjNYFgvIvz0",
-	"CCVGFAGkAyWa0Qn+r6BCQ55GlouGEBADAaloAWCUGGLNGi1Ab4VYzss2XF4Yftnth+/2h1yRREn/goZb",
-	"MQdY/8C3OC+ZtrilFbGn4SxJjN46rZRKbcjZHM4SJZMQpRq/zqeQd1aw5KzlfT5lSc2HDNUBg8aaEwGd",
-	"CC5zYrDbXulLgt3ocxzx8niWnVXgQQVBoTKPkRl6K2feCSMreXQHApmxYAXy7//Mxmrysj963WWnnWky",
-	"Ouiy1+3vTy+2D39QXfa22j7TNIYFUjVb4Vw0E6qHY4YlfZU7FBitRMAaqlReDOVMFGpQNta3w/1RBnn6",
-	"Ke1zlUaRq+9fMwPbQ8LEXjlA5yOZzGkSNakxHIEdkaff7B33n/VICDGw0OFfgm0HWPSE0eF4IMI5F5Gc",
-	"uwTtkDx3j1Q5RtNknerofMoLs8+Bn9bVuJtPEvxg7gQtT9butOH/vGztThXd5ydSPcgYWC4y9vI4tpcO",
-	"wyaVLxtEgVBc+LEwsqU04fKA1yONh+QIg05tT7WXHhugV9O2wLR13rjNNg3yicIPIaEU84y/EM4fQziF",
-	"vOxya0psQGGYeUKFRlRD+BSoRVyQEG8JQbtxZX+Qx6J6tnvk5g5uENDAJBgIc2tIg4uQCEaTeOEaTFlv",
-	"etr4wtoaqLYbGkLRnmJ0sqlCcHTN44GAkBGO17DshE1jOixpVmDEpl6LvBfjo+fjTncEXtl0DjxPE+t0",
-	"Xy7RxH4ZDG66HfOfDaPldF+Z/7w2f26ZP7fgzxf7H/973WzZacKFNmeF9E/2Dg7SNUcfTWDXPiDQHkzB",
-	"SbigwysVUzXGoH7mk9/eLPjkgwYaUPa6OYy3QaOOOrDEw7qtEGK254OI244XZukUehwNMQTGwAFv5EZr",
-	"41nLshOzAaHLbELo1TCw11BYYZ6Tz3ywxqOI9mBPv1ig39G98v/9r/8TesbqLhQAwR3K4p2ZFwE6Sf/D",
-	"wT2p5r7k8TvTxGPSAoJD1Pt5UkXDWtw2sSnTqeGikSTEzEfYpLLVfNBvc1Z8VvCU8vQV1VwPX2XZB7K6",
-	"qfQLL1Z/PxeX50pW2Rs4cM8ngeOBfeOCbLShVM3/7NZKn/VAPJZNK0PpyDTZ1QwRrHipgvj2p4TY8+XC",
-	"5bQoL2eYrPThmTCHdvln00pezKCDeP8OLiWhl3LXYpumia6YUw8PgG6vAKAIBYlTZPJsoNNZX+G3pJzR",
-	"XLZN3noWSSadcZXYhm6re2bI1fpGxIYcCgxs5ygCbT+uaVw6Z5YZVjlUHXNc196ByGZSMzK45Jx2blSB",
-	"UYvGMmZkwsVMA2bm2PBhLsjZ6d7j5nWnYET5wb1OlwyJNxzKiKFF6FCHsvhr917h18TiG9nGJ6Pl21vP",
-	"YLOhovMX0WkuFvW7XJ0hmw/1Z5sh4yhNtsXiSjhYQEfotgc4vAVUda+UE+DRa17kVKQEuHGsUPQLer27",
-	"3xBVaCYaggNnu22oaGO73b5T1a4gYC6GbEmUDqObxpCBNO2EXLBLCqhTwEfqCPY+gAtFMuIIGltapaA+",
-	"kReb5+5VZiVlqTrclvPDd3OtLQmYf5pQYr0VaRkgVB1nqelyNBBp/o5LOKrIKgJNIJdNhJJpOo0hYAGv",
-	"hVOXK99z59DH5M0kWSaqK7Guc5CVufo+99oSp8B18zIe7hX3k9bVcv+Q35+R6/A4QDx14UK3snUczmUa",
-	"uFCIy3ayKB2AUqcQYsLo9vnSPce6uSI+pVTn6C2bnXdusHxmfdwe6MpyDklg9fzMgVMg5rhHp0ZhAdDd",
-	"uVGcplQpm08G1o7tUOOO/5oyukYMupXP1rBwPNKUjcJWO7kGC1vec0NSbDhLuF6cmNViHsxYf2bMo0og",
-	"oSceehD0Y06zrmxD5hQiLxshxf7f0ItT8WH120+dv9qxMuugMos8l0mEcg/iPK5RAk+ze2C/YTHMB7Iv",
-	"Qz2N+S5g8q3+YUouEMXPORmyD8DvxS8gquJIOkxJin0a7ZKc+g3XXOlLxKaxXExsMUuhtTvkmgQQ/AjS",
-	"/lFYGh24Jhbm0FmfsY21qtZADMRXX3kodFyK1ldfkRMmorRLEgQLSkiGIZHGMF8GZhhiMM16dHwnAVni",
-	"IxiIkpPAaMMRQ/wJ6rkqbJc60CLSHrg2Wp61PuDatTrnwkzEEX0TLofkKZtM9aIHvBmToa7Y4lmL9IX3",
-	"UkwQdQ3Tr9hiIBQFQ2lhXzudXcR8GNo1hSRKZdbSy47GdvEF4NAQ2UaI6X1mNax3wPyJhxi7wGdZfmFw",
-	"ZwJ1K3sNsQPNg3mk/GEgFDoeKGRSU1tNZxObHY28oTyeJdYxl+Ikm/mdiRjq3X2ijbgyr1Q2WVsv6+k3",
-	"EAAqa5RTiykLYafNrsUFtAMtZwADmXhwryHhQmmozBoNxGa7Y3vj44Y6DyXgrbhZnVm0US6ms1weBMwr",
-	"YsMYMgrMjGa4a8yrUQ/IzL9nIDDPl0XFSgAbjpwJdjNlQ40dzjhTONF2247mlE+Y+uorNPAtNqIhQ6Oq",
-	"4sKjOYXr4uMgYjatFSADEdZVd9igTsyHzIpty3L6U4Cz7LaMsj1LYsupVO/58/l83qJwuSWTy+f2WfX8",
-	"3cHe/uHJPjxzGzQ01xj3+3BAwFfxngp6yQwtGn5jDCesmW/0Gp2WfUhOmaBT3ug1Nlrt1gYiGIxBsjy/",
-	"7jy3LAdxhKpQP44B10OlQH0MzhqepHzNYQZoZ6GanWcaHHAQTiQ0jgfChj9b5Cc5I4qlYFPw/oXL3PGy",
-	"C3YtmfoMS2PrvhG+Em7DWKW1m4HYqdHMDe+A68g4Tm1toTOnkaOD4gBcDu2WJ4qEXpg3XBLOTScUWAQ0",
-	"KvKpnYK1LItKPSs2uGrtAngagZ9TQ8GQOiYDW5gLsC/h/FigFXZDhzpe2GBOWhRiC0yBz8zHPGYt8oFe",
-	"MiJmkwuWqIGIJFgqlzOaUKEZouD1jFKIirTtx8Q8z5u5AGF/n49+jW4l7FFnhmt2WV4zMpvCWTQPqSs+",
-	"BewOQwtTM4ypmQaUjRgNVRGQDHhmUlFwEDV6DfM91H2gPi896LUAN9ktWPB8NEIVp2zSxwtvblBY7iHN",
-	"26op0KSwv32qSKXp4asB6RbRyOoHgu4UUKJszoaFfNbsRu+SIVWsqZhQPPWSZQlPNWM1/3PuXpYb8vI8",
-	"mZJpfdeoQ/MlTNjCU1YxhQAVQ2M0m7lgHwl8GhHYwoEwL+BRmB4NrltkjypfrSQx00a1v1jYvwKLHJIY",
-	"2TMd0wujLCpJwv/7v0NIoBxAnxHkPeHJSQhkCF8EfOvcuvYgrcEVVSU6MISsJaGaxMxRrT2baSZNamzY",
-	"Axqeh+RpSK/Ou+EzW7yeMHDWgbvVMifGL8c5nEDbHrPwmm78a4haEo/SdcFWg8rxrxY5ZTfWEE4XnmZ5",
-	"h+ZgViUeGoO4G//aPersvaojd+js+bvSjg/VxpUr6EG64RNm9ncYz6DtpfUMl7Efuu3uiwrEsqoZuc/h",
-	"d3IzW83PdAcvmbOEeR724nRyodpK57rV1HznehmAubvdbL9cZboZyOejTTjUyYyFtuHlWuGMXRKCF8g9",
-	"DEIDvecww6oJeJ7/UidTz8iuxJXKSW+jJwjCaBJzc2ZBOgfoixSaixmz59gsPOwfwG31CT6P+zQQlnxA",
-	"usGcHKz2goT5rKQQExlhoqmy4AS9Q+Cai4FA7cNmGFlXBgPmaDSjLFkbFSH1BI1KcqAJuzEnw1h98MHW",
-	"+slhVStus9pqznzHZlmsc+ahgDdTQALUczoePhqNlUXyYiM6i/WuNze7gYVswKqR2+ywCgK/X9ZK9Uxw",
-	"EmYLgeqnLIHJ7ZJuuxoos9uuHm4hi23lgd8x6I9Bw5UvgU7fbbfX7KrhkifzDQ6AkmEbEVmNq1wjCgye",
-	"/JIHrF4GPu1jcS2rlIcmByvWMOUxjZdFwTwwrtuM9HO54xZYp5Bj7MB/C/C8zhOcz4Dw+uN+zEoZHZCo",
-	"2ao8Jnk+T7ZTzmiF3H8/gbNzu0Zfhwos94rmDkeCpft8hbr3Z9LOaxNJueqhlOSfv6LR93DQ4IHO3Q/k",
-	"+s/AQxt3P5Q1oYb1A65191PgsMq5eeHI+A7eXz4atuP7Rn/5aAglO4xm/1LvopHY9BIIzzkFDKkVHXCN",
-	"nkeXt0FjKquqU9HF6ZqbAnSntf0zuMkWOdEODwN/6fn92m26GaqoAzGmagwvsv3+1FjO0xZ3YIz/aD0G",
-	"IZ4g2+/cZUReMp1zanq5Tc6vSRUZ0cR6pgfCy510+ZQT9DMMqXDpeWZ01mOqXXJW4cFdlxBlvQ3Z0xBQ",
-	"AKcn+Af9xt6Zl6FkzCJbxJ3OqolfyWixJndWE6MgqEJzukMcRmTRfn3OfBej/blRyQANlYK3mLPIKLmF",
-	"XorYqlkmmbum/+HA+kWEJImxbxT4jtcdi4+TmC+EsqOcyAsesyadTmu5dB710P4BsrOYiLrdvvW5dyFn",
-	"bW3mapvB3OYDPzYprCCXO2vuvOvuUO7bjaclSCFukMDBxLSqZkXnqD9RTv8p0teCGj9CHLgkyNelkgr0",
-	"5gpB7FCWHbqdmkGV/GgWA2L3ownld3K4tCuKezC972GCPGjEXFw5f/Pb+oAx3Pb8G7znNrB3n7nS1rse",
-	"wRvTdL87P3Sc3pY2kL37mfS2W4eXfOczZ+ltjsMu7nzmh/S2tRQhl5Xxx6lCm+2du58wwuoUGur/4crT",
-	"nt9k2B6wNXUo5ChmHH745Pkn19j6FhUraJtXEUwxRKbSdPApSybUzDRetMgR9t0Av2QcO+UryLfiAFde",
-	"mt2BlZNckVHCGKpVu9iCVc6xeUCLwDeNalNowWzDBK7cy9f3EBjK6BQXMlq0yCn06hYS/5nT2zwlKcjC",
-	"2RDxAce6mYnVtazvM3WAZdGGKo0Jr6Qa03r+/7dsYQFS1woVPNx4vrtxNm4g+ECEnBPIYn2wVO78pa1n",
-	"H2J6WWeZtaxsl/S2tnS+q9uxd4hqWnh9sZfvEBKbKwgJqd8ACMgfLiOOXS7PwwREUB1Of8NF5Ezsi4Xt",
-	"fgARLXOOWqSPJuUIbsuxyzG2gRFyDnEll1Y6EFBIlLAhiJEcj7fPGVlRxWIvmf6r8des5KVojGoLhgYJ",
-	"45+JofMXc0jWNbjt+0T1ZW3/WuLqi5j61xRT3zB9fxmVOoKpHlbk39pWDWmcttQ0hiYQ6lVM6F0SfroN",
-	"i+YEpqXaLCiuMLMB862AINk1E4WIZ86iAHdvi7yX19w2rsulCkA418VjbVMfYfOkEMGSTMBm4doFqdHn",
-	"TPp5Iwj90hcOWjQaCIBRfVQbxyULQ4qpd296A42iKvGMDoU/QULf1zeNzfGLssN28bjTMV3uOocCycHZ",
-	"+e805ruFsUvfV2bszS68YibAA8zK3fUzJAeH2pBttf9q358sZnG8NpO2vQFX8gu377XqVTZn3cr/e1qZ",
-	"91OJHl8ap+0cUZX/bEXzPR21n7uDck2hvpJHc0+KUcyH+k9waCIi9kON1Xpv5vMk7WRbHTU+znyG2FEj",
-	"1/0Qs6Qs4gwqBbkOtHKqUosW7x3JZCDSiGquta1NqsKkOcgj9pWCXUJtuhki2UvBsg+0yEEUDISZUuAS",
-	"QCFees2SBTpAwaBWmi7qlQRciwih1lvkaET0XAIspCv6dM0ulasEdg4/eARyUy0OulOO1FjOvYRNuJpl",
-	"rpo1eVyHK0zBJiIOxIQu7E+5rogFVyzc8BdSRCJaildHFCBQsMSrQKy+bCz0UgZgofWlAJ6ZWyvvHyTe",
-	"YUAV+VjZKUrPTZqIENHf1UwvtEL02+X/C6sGdwaQf/7p7z/+cHZ6cvz9h6PD9+/efnfw7Tdv9l/vverv",
-	"vHyxvbW50Z/fLE7+uACy0zfSxrQ5iv8Lqxj3i+n+vrHWz947sVpoVmrkXX+GQ4Nf+4qMDdKm9Pq4Ws3M",
-	"pRFc1nW6hizw7iZgrCByiPnLL0iAtDEr96HG65JpyDog+LYLhiWhRkGYCa1aZJ8Ox0TIyOXJmTfA+42o",
-	"3moH7XbbApWgbsKHWtlCN6MMYORQJgDssdShf2abV/xFvPqwBgUZN5fZ0lAHIQJqzK9G14EKnbynP81B",
-	"TvF6NlKYnWUII7bKf7Nr5p0+2658ttOufrZtVqGMyrKx3W6nSCmFMYCoxPesIQDysDc1XB+o21P/vjh7",
-	"/wWcvdrf2EqD78wh7C93+zq2OIu4btoOmnWc8MexhMbbrrQdrTpw4fqlv1CjBq8qFPuStNb31GveORBe",
-	"QYhhrmxIZxYlJ5aX5DIxNhEUr9osERr1sERXu9IeV9NjzSiqBqKifagryfVa4wlWW22aNjOtqDitqPvy",
-	"O6d6qhak8IQAIZDr1AaB3TlV92nPUlVBgptfUTZS19L0zknwfCeAJVjrVeNxzUpWY2S2J3HNqFw44WJR",
-	"u7YYNQd6cKAIYc3IXKfdFXVsr5/3aot2xaFbSc2nEbpxvW9DnuXyj1MAmvWwbmwJXxlVq905bbeXVwo6",
-	"yKxHqYe0AyxWP1aMrbvK2OAEP/LYcs0OESygfHYNq5vQBfpVLhgTJGETec0i4pZr7bbDVfNbVpu56lFO",
-	"se3t/LjIeOO/UG0aRoOiqvyPS6lT/we6+Ww6vOP7ds9hgSrVRntUXeAt7dDtbW576eamrf9z7fprvS5b",
-	"Lzd/buR66LtQF7aiLfZlkpXRrbyHZTn1ue72q0qdypBabdGF1x9weZc/aP9uYZrWqrGoboh+RxFb2iP8",
-	"M/N4ADnup+pXvUfiyLvxSyFcvhAOlNhsi1Mngfl5mSaMIV6nCvvNHWpV4TcyIeKSixsSmvvOLb2HATlN",
-	"KBvxKxLa95jxhgHZo1G0SH88p/jrvriWi4EI2Y2Gn/4RpnU7Mb9iPaKY/Sd2+0MMnLQzpKUrKK1CFufU",
-	"4gwwRgrM3LBolWkWBum22xiDSV+dpiVTm5OcoZAtQx8LjcK/IBOmxxJQXOhwyKbawS9eyGhh4ZgQ/KkI",
-	"1oQtTSyqR0DYjXmaTLhSUwZ1eKBbYVFg2CJhcZOeO5zyDIMnVechXNI3c3V4VGMKzQ8Ij5jQXC/cImbh",
-	"GGpXxMV6aBS5Ev0WOQSwM8jewCJ8TH9hyZAJ3WRiKCMWkbPTN82XPRIx80+oO8SYlxnNAW7EJdVsTmHB",
-	"KdHJTGkWkWkibxYVEHSwfoYWsPwy3TErZAgXAxH+vfkGV4VF5q8wyGYC88LnLQqYwgWzuGI9stnesHg+",
-	"PsKXxYarQQQDtXuzuwMQkllaBIssBJqSVcaVdy7uMqxOCnWZueBWZcNFMyLoR0OUMbVoDMqmQpN0MtUL",
-	"gJbJgFotYl0WmjPHjlCgPi4uQReExs14vJSE7S7Q5kDAdqVT6XkVrNjswfwBP/3yMfuz/REQaHAIFqMN",
-	"WhFAqetAbLbbTvEsQOyBSsd1CXG/hLLPbqYx4HZij5BKZR84oS91U4DicrP0euh7ALFegPZrlrZRrZVa",
-	"UCXM9TK7KZ09nGXfePgXKX1aOgYyzbAiMJHMCpqUGM2j9nBZ0pnaJkxSkKfItF07xWcFnAwj5mrARzzy",
-	"zq2Ww9rFRze7Ox6WZ6qi1yi7VfUEyLWNpWGGvesKbR5TZck1RFr2ZHrjMZtQLiwVpL82P8iYDxcrv8Xd",
-	"D1pTf8qbb9liJa3Juzf3rOt0uNrT1p3tPZ+2s1vtBdZL4b/hZCnqb/kVDvb3j3Kdwvd+X63vUOp+NOHa",
-	"xonMCbjzmZQk/ozY0jtmZLyTv9hZnrqT5+mNEPyzBmiN+pgqjVnP6CXJMbZ/9G6+HzTNwfYiwJdAGE28",
-	"B4EPPg1svcOg0SOAnXQbBgPhMsbMBKiSAvANUsxEcilBWGhJanS3wFfyDA8NCLaZM0pjgP3UARW4iPcb",
-	"ZHBHKehviziAT+jVmMl2IzUHIlXxqLJNt+2CqhbZw3YSAGU2U368wub5SIsUoXRBXlTpGNl2nFqA4NXy",
-	"R26a8/m8aQbfnCWx1eaKfoe06XpGUgcO3g42DDbvb75bwT7y4HrzNezjyib0v0vOaVUZzmmp47m/HO4J",
-	"1Eq8Ruar+iKgH7nfRhx6hPuNvUuhDuIFg22r7YLPImuXXQK/4OLOSRoCrZ0ontd7b169b6Oywzx+NQf7",
-	"/iXo96f7K8wvGbx6USj9YLtLulpA5I/dVtttq08R6wkpD+w7lVcxo1csSsF+qwXWG5mkyZnGFgZGjo3C",
-	"wEc+lrY00SUs7maI3cOEgYFNY5X1v7YJEgNh35rUV8Bj5Xp1eqhzkZhHoK5919ipfuam0+8rqk+cH8A5",
-	"C1oE27Arl23pngsGIkvv8Fp7CKaCPCo3FGwilHZ18bp5/ztY8Yci/mAv/Er4nZkAdGNKEBidmM8qrmU+",
-	"3R+aMvyRcihrdL+a9OmuLX3Q2VSFUue23V+ArBXcQ7vc32sRloK8uKn8hZn1Ktr/qZTvqXB9YtTDuW+h",
-	"ZNuss9+5bCFneD48vvkOmlwDw8Tz0ugZLqiYUlwKp35mDftt4ZscpSw0/WKNi9hqtHfBmYPvygKoI2OT",
-	"imXtD7KOf4h7XoAi84HPyYq458QD04a/1UAA2PllImdTaIullZ+rYX3C6DfN8G25bfCseohRwjVJaMJS",
-	"X7NrVg2IzBMqFjVZarY/4oNwvR8eTcSplLmI7XOXW+IqFQ/6KKZNEl+UGhpuefXUGx2/L2A369XX6azB",
-	"VIp9JWvyv+zEviiAn1XACrhDFXTjenlby1NXv5VzIkeaCYvKzPA0Ao6f4Qgpwvh22zYSxORW/LsmvXUg",
-	"pGC9jPNUMTUs4Sm1acgdIsRD93iU0bcyJnXkyo2zNLfsURwY8/pVOa8w9qWF/svYNwZiLh4vzjo9ypHt",
-	"z4M7FxAvMoG2U96LENgl44ldIIgluOa9nTZRWGS5a9uuFJrs2poaq2HisfSzgC2juVhAO00Wj+B7EzaR",
-	"ySLAJJMMjp48DeGX8NkuuH7wxwt2CYDvmrQBFTpNLB4Iu71m0h3MLXbSopRdjODdGcWsmm18vzzjx+Xi",
-	"dprl9GFv/vdNIK5NAu7uVCYBB3cmHxdLWbLk48oE4u3q9GEcwcYflD78RZJ8ZpKklA78YKFifQW1foET",
-	"7G9V6DjoHH1oo7swexq5V7aJFleuZ7Nz4w6wJN9wcAn5sXIusONHP+3e6KcVtLxee1krTb8hJsRkPdGw",
-	"SovNIN9f0wwVGvlZSURde03rSBgu8VeDj2RlX7Uvgx6GBmyWuWAHv6cLm5XKFpjY4WLEf3t8r8BS8Fyv",
-	"gWLZb25GV/aa/+G+inz/0t8JoCFto17GBDSHJut5nZVsQgjf69dqO2ves5QzExz/+tANbs0y8rOueCNf",
-	"1Ww04kPOhMYwaeWexHR4BR5OmydR3JXK3rkP26B/R7ix8v4IV2BT2pZMJBjV1K+8K/jtKrbLb3Bb/GLi",
-	"RaXrMDsrElYqvpLrnfxvTg73xl9fi3oq+wZvVOzxMkzWOVUO7KFqU9PO2f/e+/m7It6Vd6xCbfDOYynk",
-	"ajfLNWH+wonvzYlB4VlfeVpuTjr3yxcr8vOyInPx51Ij/YcEnGFcyXV1hi+SRJrmbPOUk2tmDQPXXnmX",
-	"JCymml8z1wHVXbEp8WfH79JOui3wJNkBf1qjd7fFPQfIX2tBu369DmignNf6jmn0gULTE+vUdNlltuyN",
-	"w6fY8KrQSpVrt8Tet3IrXP4eeo4zZIBx6uTVY7aAyLSFvbXvc80Pii/aN2ZqDmrIyD8MJM+xVAq69Mzi",
-	"iCDmUfZODJ+V33nCMC+gskzYW04oybj9ePv/AwAA//8=",
+	"7L37chs3tjf6KijuvSvW7CZNUjeLqtQULcuJxrbk6JJMJvRWQ2xQxKgJcBqgKI63qs6bnP/Oi5w3+Z7k",
+	"K6wFdKNvFCkpiTPj2bsciuwLLgvrvn7rc2MoJ1MpmNCq0fvcGDMasQQ+HtDhmDUPpNCJjM0XEVPDhE81",
+	"l6LRa/TjOV0oEgrZVFomLGwEDXZHJ9OYNXoN920jaKjhmE2oeYBeTM1vSidcXDfu74PGezmk+Lzi48/H",
+	"jAg2Jzds8Y0iU6rHAblaEB7lXvPytvOSTnnzhi3Uy3Znb5d2rrrNnVG73dwdbkbNPbY1am7Tnavd4ato",
+	"j7VHD4znlGr2nk+4bn6UMR8uqscVmysUkSOix8yMMCB8RLgmY6oIFYseCQeNG7YYNELCFTHXJlTb+8xt",
+	"4T9CMqRxrAgXJJyHA6HYUIpIBebOf8ykpnCvVgT+cPfMBNdqIF5ECR3pJmd61BxrPTUrYF4Az2/aLWx2",
+	"2hsDkVstO6j9f3zbabf359/utFddjlM2oVyYr0sL8tOYapLA77AkjA7HONMeCRM3T5ng4ImQ84BQEREa",
+	"xzAnek25gHXQIbHL8PQpJt9udff1t5vbD82Q6WTR7I80S8pTO8PREC3JnHJNrthIJoxQkpi7/Pd2/LeM",
+	"ZDKhutFrcKE3u43AvZYLza5ZAu/96aefmv2ZHjOh+ZBqVn7593JuXky9i8iL07cHZK/TaQfEfNrZ3W5v",
+	"5Kb/mtGEJSRhNJ58O2jQKb9hi2jQeGAV/trsT3nzHVs0j6JqkueRR+77hOLhnyZMMaFzQ3iGU5gN55hO",
+	"WA1voBOWO4FTlgyZ0E0mhjJi0dIxDvl/ddtTPmUxF2zlwZzMRRWVmNFI89PjhzNTWk5Y0tzqrjyYs6Gc",
+	"MlU9GgW/5Yaj2JSa8xMZJqqmdMhUcUgBYZOpXnisTEhYnWygEdVUMa16CaMRSf+aJ1w/vIyn7B8zpnQl",
+	"iR1FhsZHnCmix1wB0zA8wYxfseSWD9k3isTyeuk6br37W/evP2z/uPth8/jj+c7pX7o//fx68+DN4dul",
+	"g7sPGjEXN7CY3zH9jtWw/Ru2ABGkFYohOWUJSC8zo8Y10/0pNzcHDbPWE6atIDXCq3XDFpcCqLnxnwlT",
+	"UykUa13JaPEfL3kEK4SvvlD0uoYbyJFmwm0pmVNFblliFm3JYPBxjxzRSRyx5PDW6Qb5EcGPhOGvxffH",
+	"XOn+LOL60P2eH8A/ZixZtJCfVrxfsDtt2fOtvGGVO4I/ueUojSCBn5+2I6dSU1399u/4bfpuQkFTUWyY",
+	"MF0eCDzkaQO5mEZ1AzkYU3FdvwwzuPNpb//RUNmi8u34E7x9yRIAmS7SQSTICF7LCJ5ohl1+t30UnM78",
+	"qN+xxUNiIYERhTwKDROkZmVa5GOOI5tNg2vFkAUkfBkSLWWPhPTlFShtIf2v7turMCBUkavFQIR428Xp",
+	"0YFTmF+YB2yEhk/9hd7SMxhKQEKjsjH4MSCKjti3g8aggdd9XOixFEb/GYhwlsStj1SPD9WQTpn3tO9k",
+	"i/TJLY1nzPx5cXH0hhilgrx41dyC/+t0N8wgLS+kgvAoIPMxH44HQjAWGd5NYMRcXLcKOtKQNz3Zx83S",
+	"GUpoBA1LBylJ4F7xhEWNnk5mbDmLB/l4MqoklL5wMlKPmdkeKshCzhLz7T7BIYdGi+/RaMJFuEQ+woCB",
+	"gWQjhmfnmPx/JmzU6DX+42Vm37zEX9VLFORAWo7qgLJe0+gHeG7PmEVCG/nS+9yg02nM0U55+XeFxood",
+	"XMbMzAc1m0yo+WhIMWFmh4QkajYck5SEG0EDNhbfEZnBHx3/2H9/9Oby9PCHi8Oz80bQiJimPFaN3i+f",
+	"GyPOYnuIrqQyezJhCoVEA16gCSUwhOwlKPq5Iuk53Ccxo7fMSHY50437T/5j7KPJox+XnulLHj0ohzXV",
+	"M9XobbXbsAOrbdlhksjk1G4Wbl358NtBmHlMaGxODIsCww2oNxeuyDyR4roRLDV2qwZjr3+Zv7hCuVl2",
+	"c+5amMhrGtmv1iS8K8tBM7rrk2liNsmocdk8H0dw7G7KE6Yuqc7R3GSmjCXktLPRTM8SViCo7FZSffmj",
+	"CSb4etq+lNNmqM+ersIMgi/zkIHJtOYRG8oJLpdHbXPpLCwuCJpIjyMyeEr5cBmqGMs4IpTA63sEDCwy",
+	"yNtfgwb4UQaNhE1l4n2pUmvPjrNAgPAl+ZVe9aWIAjnTcMQmXA2lGPHrWcJAR6Ka3bLEc2XgyI1Kos0J",
+	"o+pGGW0LnXm4LF8OGR9IMYr5cF1JgdZQVGKbYL5wRdzvZUp+d/jz5enhjyfvDt/kKJW6e+ARQyoMKV0x",
+	"MgR7JNonw4QZskDbCE/JYyhjz8xa0xsmyoMHBZ4rgj+Xx37c/3B4ed5/d3icG3ruNmPRU4FaqZlJynyN",
+	"jrhPhmNpeLW9Athd4gxPquGOEU+Ufvzsnpfuc3MLnCVU2uUvhJphSmuSsnWolanByCMzS/PmhClVSc6v",
+	"T978fHl4fHDypkDP2j0Bj/0BDqh5aG2oABULqsj1P/l0nygmIsMtZiL3ukfQQGfbrAQXmiWCxkV17mp2",
+	"XfCDVUqb88PT4/773ISUnDA95uKazJnQKI6JUZT2iWZxDI9EDcMSiTf2x0xkG9UzPU6k1nFpg6QkEyoW",
+	"Nhww53pMKLmikfVaFKd0fnJy+aF//LOToGf5zap9Wv/jkWVIE0ZGiZyglUmjyOzRPtHJIos4dMgj5VUX",
+	"uZKU72mC3rpqUjTjjOGSGko003zfP/3usJoWnfJs9GipNNnZIu/460fS2aYZ80zQW8pjehVXDNvI/Cuq",
+	"mGPnVKg5S4iQ84rxXxz3f+wfve+/fl8efP2DMPZjuClQJlWZwMi2ho6MGuyFZlxc6JGEaWd+I+S8Qorg",
+	"AMiEmrN/y8gVY4JMaFS1aScX5wcnHw4vL47fHZ/8dFw/8RHlMYtINEvMPHX6GqOBGIEiZ3ookVXbgRlZ",
+	"w4Y3JIszLeSMJGzKqPYe8PgleD5B0xcL3D8WK9YjW51N8gLoVRrNCol0IyBbnW3yImOPQNLm6+4eeVFx",
+	"ggciZQjeyRVMz2Vyg6LM3aQYTYZjpszBkGLIkAPA9aDTQXwOyWggKuhoIyDb7TZ5QSv4K/y2SV549N0j",
+	"FUQ9ECtRtTeUKopukQJJ9QZCLyNKRyZlGuEag6GebO8Ph2yaCbGK4K1Zt63OdkBCDiEYvQgDFA0iXqQe",
+	"RFR2qGVKdkw5F527+4Eo0NOUjUKwdtm9/qVPVlPeyuSKRxGqoGuoKtIFDDOGc2KWNfNzwmJGElTOCnbz",
+	"9uT09dGbNwX9FR7bwx2iGAsy21h4KmiCTrO12uwzuBE2kY9YS7psTMR0eKOcUVWpq5xdvH17dHB0eHx+",
+	"eXZw8rEoPbiy7mBvatoFNXGSLt74yPE/r8ZtdetbGvOIXM00Lr7U3rY+m7ZdlTWw7AGl6598FI7phJ07",
+	"a2yNo/DVgnuUBfflmGrHUvejCdcaNfs1th5Sdmo9D6Ay5DOkKujgtH9+ePn+6MPReYXZ5nT+6qcZeui0",
+	"21m+1U6bFA2BzccaAsgOIUerbO/E3BhCXhrGNy6diysSs1HVRH+4ODnvXx7+9eDw8M2SqRojddNmVJkn",
+	"mZfkssU6bfM/QslECj1G/QT0ChrHZCiVVqS7vW8Dt3eaTFnCZUSUpokGtarb7u40O91mu3Pebvfg/1vt",
+	"dvtvf0yxkfNmfrGSI7cIhlH5FG23NvFIO/XvDGNubHyujPJo7W/ywvB9XAhPGyrpiE9UyVyG4IMKWTmV",
+	"sCbfcqWnuOufpBV+AeJU6rdyJtZlqTesEAE7toGvamfKu8OfL49Pzi/fnlwcl3hKPnIG5pOL/4MMUmmm",
+	"ROISDQq5bWCCPfJQbT3nofJWAY4GmNKxFNeQwpnThb8owYp5RtG/l08/ySbtOTztHoGYsld4uU2VEzk5",
+	"71dpBS5Hzj3F0xLh6darogxpT+SECb1PZopZV8AwYToNCV1LZLX4KAgSGc3hS9EY8/sNIzUT//tM6brZ",
+	"fznkn3L0r3plycH8Va9cZZ1+lcO0ntpFUq0rsLl95urLGOn6263uXkioMox1BLdyRXAKX5WxZ3LRnUv5",
+	"gYqF/VqtLUohraEmZGV/RXEQ8dTR+/iwlXuiHFlRYx8+l8kNkIiQq0exuk9hMs94eLLJ4R6kjpgbLqKy",
+	"R38fa2qqozzPdyR+J3q8EHSmxzLh/1xbrmHyXI1eZxi0u6BMfgenh28Oj8+P+u8vD//68ej0AU5vH7RP",
+	"2J228WyZgBKU6sqP1vE6GNUG47Zkq7gBICd0SeNLZmPzqZaJaBtGM5q+fSyEc1y8xOlyNkEgZvpJM5tw",
+	"pWxEpTiz5TP5cHR2dnT8XT5UbxafinQ2VJG7pi1r7JGzw4PTw3OzM31LUkA7PWKLvfD3p0xmqSUBOnSt",
+	"KeHNrMqi8PfIe9D+8xHZs1qPYDjquSQRH41YYoT7DVuowNm+SM52wP8yXv10CTFmCGUaB2DpAbuKIm5W",
+	"iMYfMbWYGzY1orFipbgw7LOW1k5sBI2pd8tnP6O4sngDfgfiJhHYmUa55Fmdn6WkHhQ/bm5u7tnMD0Hk",
+	"aKSYDmwodyAwzTggOpmJIRqRkkx4HHMXdy3URHTbm+1mu9Pc7Jx3uqiWGpU0LeU042masWTlnC6saehd",
+	"04jqB0nwg7vu3hUuLL8eylzugyyOuEJRg2c10Dg+GUHC6bL7fjCXnzGtYTKfanRiZ2LAUQjFLI5Dq6gI",
+	"VlO/YS7CPBMsHbHLJq/+zobaDDTTkVcfbapzrjLigsr+TMNWaeXl0oHiEWORLdREPuuKaX5p2Poa70h8",
+	"qngXHsb3XOmUc5VOzjvgUILNmdJpKCt/8BxxVi5UpqhNsVaQazZ5cH44soyfBo0JvTvCOzvtdjoXmiQU",
+	"LIMpveYiLfZf9uiP2ZXFVYOJ5J5Vv2r1K9ZHRm+Yh5xpMPNSJSS/cMjIokqO9dO4UI1pLy7wle52s73T",
+	"7G6ddzq97qve5narvdtdnbcs45m5EdgLH+Jqzthe7e3XCR2ySyaiBwYwTdgtlzO3jkRpOVVgznBxvU/o",
+	"lQJDGdi4czgLlhk9xWF3d5qdjlm09t5jhs0rSoyPIe0bXZlqH4rqbndtRf32TncjIEoSHimiZKLJ1QK3",
+	"09z7iOr2dJizGaRTlkYYU6UvZ2pV0jKXG50pCtJcwE6bmO81S5d3JjSHvE5RvZqb5512b3P91fyyxNs0",
+	"YSN+V83NgPuZPU7oULMkLYFHqgyMEpCwobwW3KifGOwQUmenP1s1enPZPj9//5fd7k7VmqRC9kHRWpZ0",
+	"K8m3RqaXV5LIR6x/x/S3yhzvIgV0gQm9esx5Wk3kOUmXaeiriJAzvLbI6eHYWCHpIjZ269PxeKSZvjPw",
+	"efaK8hXjL2squxafAx3s6PFM0+OumPWezsoiBVmqc3VUFvrH0uaMyjjKOCqPY+SVGQ/YJRFdKKRhqgFS",
+	"hY8sO/Ap4NXOlhHJJWCSCb3jk9mk0dtpb70yV0y4wC/alaglNet3lm53oUQfLUIzpjQ4wWLFiHVOmB/C",
+	"bIdC8AlMqVLphf2D86MfD81UhBnVL430i8y/4ezOTz7Jp9eVaNniIkBd/JpbDlA3xrwBIbIPxURQho38",
+	"V2koxlboZljb+hFsjkJ8gdSUzGIE8XCCiNDpNF4UBXznizVbvhoiX6ohUnOOf+J6fAbsxtedV1uPkj3w",
+	"uUD+VsZWy+1ZHKd+IsvwXkB+a8L0LBGQY+CdAxEh3+VSbNRJ7e7x7ndvDu7+cjF89/f2m3anu7m1vbP7",
+	"aq//+uDN4dvvvj/6y7v3H45PPv5wenZ+8WO3f/NzrJAlvmfiWo8bvVcdY2lozRIzzv/5hTb/+cn8027u",
+	"XX763A46e/eXv7Sbe/3m38xPn3fa9/9ZPmcFuWaXoSyMPlV7U8DDkVkoFuUBNGhQaNVYzoWNR5uNnEVc",
+	"94fVmGrAv4w6GYHyLR0yRhgzehP2vNdYZ91UJpo5ZAnCRJRF410QbCBAoLlAYSaxrIfF8u3UI4SAJA0X",
+	"/284LacRNMwo8lw8vbjMxe08ZQ0gk8P+MKOlQ3NA00GHruop7BElJ8ysBfqRhkOmFDqQs3T/Fjk3s6Tm",
+	"XYgmYsaJQT8Gn22+BNeKxaOiYyk1GNqdZQaDR2cv3Pj+F4nrLW2OPn1+df+i6f+9db/xefM+91Wne79R",
+	"JsCgcde0T2+Wq/h1iu1F0wVy70/XGTFmVK0H4RtFsrOORp1NGQnSRDyeAG1AnQSbI7iJapFwlMhJ6AlR",
+	"PoICiIQBCbqSCqx2CEioZVgwI/ECIef75EqaXUxY+ixh8YmIHA2EBMCiW5YoLoVyRG3jeWAXJFE6rr47",
+	"CPmDhru7TK4v5ZFmMc/5hOGCVhrYa96/qgyHW50gz25fRZzjW9mdzm5byfqB+0CoZzeubgjB3amQ9Z6Q",
+	"s4nWXK3VJCbciNLS3VopM1N8qyoPky3gcQerRDV0uIorzGfn90GDOoa3yj14gG3MuPrsDmkcs+QbRY4+",
+	"ZsFle3hGNskh5QY+V+vsdVvtVrfVqeLNqznLkEE8r6dimDGqB1fIMbUad1HJP7QPzhaHeIZVWdcg1SCC",
+	"paq5/m7nSW6iG7a45FE9HJ12Er1qOZ/LV/Xr+XL8mF8dfX6jiB+wWo0+l8YPSxO85RXe8XCs9TQMUDmy",
+	"ulCYpv64t36jECFCRD0SKpbcstD5gRHvBjxSRrIOBOj39tcwzZyK+Q3DxA8p8nWGqFAU9AkzqgeVTNhH",
+	"8H9YNpNSUuZMsb4Vd2Qcc8HV+LSU3y2PRyDk36MjEqnExpgEFlmuHJXIePLDEQlAGSw71qhSiANCQlQ7",
+	"QvQbUmOElH3ZRt8QkkxkwjI0xOfmBFVhkNo9Koj5asBSq4s55D7PkZbfKKOfreMg0HL1q2ulqq81rDR8",
+	"VEgeM/bUR/vwwO2ltaMuaisrjTyXnrr+8HP+4oen4F1eO42c5rPSHFJ37Prjz3zGDw9+qQOjoKSuNG5t",
+	"GEDdqPO3v8Zy66w0u8wIPHtlCdxiSfjgvAvqI6TDLXtZ3vSpe1+zW8lKalYvU5VXWz1Uwn7l1XtyCPPZ",
+	"17fC57rOiKrWH3KT3gBCWI3XxgGqoT0thdEsWByV1x+hxar2zyEDBmXAuYRgblBunjn8vwrnsapGKq4Y",
+	"Ls+H1uogAZfLPDdf9+JPdeu4VDNJFoSZizwkMPB6QQSjRY5g6NOYckH+cnZybHEdIOFob2t71yziVcwm",
+	"JJLD2YQJ3UMfmBrTKRANOhkA3tTo5hbq3ma2kgmLOCVm2GQuZ3FE1DTmWIcCo4Kf0FtxzQRDwG7MMldV",
+	"rgdMwlu6AwEoytQM/DqhkxYpQNORF1vt9sY+KacoBgPhfdn/8Prou4uTi7OAlPMyc9/ZyEz+dhcKerHV",
+	"7mzsk3I5Z0BSsIOA5KsVAuKXaZhHbG7sD0Suqi0gH/vn32d/m6u2NvbJh8Pz70/ewPf99+9PfsL7tzf2",
+	"SVZaHuCz7BAD4lUVmYv3NvZJHqyHvNjqbLpvLZiU+W7bDGvZ2ANSShAnL7a6e7AiiOFEXmzDfnjwI0ER",
+	"I8Rcs7nRGgjvIjJhVFjnWyUQCUKQFJ+EybHzMTNsLwc9Ym6e0IhVIo20yDGbE0N+ygU8aRSxqOj9LOMg",
+	"lhhJCoxYAhgXjDChDadiiWUnjgmsZAz4XDVnDXQrjIEV+Zk5zmOM/I74HeE6PV8sUYVckRVQUEurscwi",
+	"PvzHjMbodvYt4irevZ79q2rit94Lvz8//0jSEHv6ouqwckXkOBcCcY9xax4gI8vNvoq9HwmdSDVlYNN6",
+	"kLklqOmT/kyPSbfVJlreMEG4f2MKEwy+nd2dne5GibHCbTXNFbzaQDwTQ8Zv4YSJBUmd7s8Zk6rQaW6Y",
+	"uDRfX455lf/x6FrIpOAOwvDGJU7tIWmLV62wCbU5dg/vAt66bBvoUPPbyjPJLIw4c892dfQQCOAjwwMR",
+	"yMiiNGE/Cws/7lShbBmupIwZBScryttlbrdvVLEP0YqutqrsviW+UpyaZSOQ3GzTRojiYshIZ2+3netC",
+	"82pvp73X6RYP5c5WxaEMGnydrMZVXr+73d7d2drubK/0+hQNom6N0ays7F1S35Wkkr/Nrpa9x3nE6gDn",
+	"S8+bKZaI2hYE+NA0v3clM7Bw+izdVx2/94zenIIzcu3k/CLnGgHyQPHM3dS1P6m8/bfjeoUlMsNcvj71",
+	"vOl8TMWN2idck0gyhOFWdOHUIL8E3JyAaynLy1SrL9i+aK62PLco8GKzeC1yZP2bc6r892WBWG70OEgF",
+	"M9qPTG5U68FFWWYbffAihdVk89lPftj2PKa+suZP9WfbwAFc1oReyZl2rKOX5qh126DFcXOSzaEA127H",
+	"KFBbbT9V02ZjD8QQK2O83wIbloXVsY/dbrdbpO84RRqrTdhopkp6qLGUlL4cMgF1gI1ds50xhc4XibTK",
+	"ob8UnoaYreBqzahsGktAZoL/Y8YInRi9EXIjDJ/5RmHOPSLqge9Yp7ALUDtsNFmaALfTDLRL86GFa9bd",
+	"3vYWZt+QSNV6CUnmY66NZWr4pVk1xoG2mYgCeGfYCiEbotUK8Qu/00hgoelzqRw1rMwjmu72NuQQur/z",
+	"CTQv/tz75X9ag4EaDO7a7eZgcNd5Oxjc7b41H/fefoLfa377k/ml7saNP//vYNB66PH/W/vw/1768PVy",
+	"Ksy6mR2hXFTsTIoibNaOXCWM3oDzc0lrMU9GQTMaw3oR06xHKDGiCDBZKNGMTvC/ggoNaStZDiFiuAwE",
+	"pBAGgDZkiDVrLQPdZGI5L9tweWH4dbefvtsfc6UwJf0LWgzGHBqZBL7Fec20RWquiKgNZ0li9NZppVRq",
+	"Q67tcJYomYQo1fhtvlCgs4IlZy3vyylLal5kqA4YNFYWCei9cp0Tg932Sm8S7E5f4oiXR+nsrAIP9Avq",
+	"5nmMzNBbOcCkMCMreXwHApmxYAXy7/+NjdXkVX/0psvOO9NkdNRlb9o/nF/tHP+ouuxdtX2maQwLpGq2",
+	"wrloJlQPxwwrTCt3KDBaiYA1VKm8GMqZKFQaba5vh/ujDPL0U9rnKo3ihzS/d72seUAJQIwRBE+Z0AUU",
+	"BHOB3UMRNGSfUB9WRApGZiJmuO/K6FgTbDCbPwdpdlGZLvGdmJ+25MW5QwF4JxX2TJo6j1fY/3kZ9J0q",
+	"mrYvWCXQ+BEvRfdMotVlXZfciC7MOcN0NppHXOk5rWTO2E2AIAwd8uKDFBFdbJiTsYspf3gVgroMhL1O",
+	"S7LZAQIElqTGMtEswavMumFrW6hNiuhin3RAW4noQg0e5Czp+m12li9agWjTUKnbqmx1amn0Y7rqpSwt",
+	"GjMR0cSumksKzOBqJjwS/HqsycX5gZfOGtFFI2iYRTVTMeuRT1zFryo4Qy7Jfb2j88gEeDA1LLPzkqgD",
+	"F8cbiAyNATNubLKse5FRs61P+IaxqcKyB8OgMk27mKv+9Uh+cUfSGBBpcdBvdj5rz+SZrux67LztDnyK",
+	"+pRY4vVJfVvqjLjgUeB456qCnPb29nZXc1glTDH9QCFsGfSqshKvAv1qxdixv9bZ9P3BVS15DhnqMeIa",
+	"Dyc28gSVdCSTOU2iJp3pMVoO5MV3B6f9jR4JgQZCB84PnAYaZcGJHohwzkUk564GLiQv3S1VMc4lzAMH",
+	"Zc2W7HUQcnXoSMBE8IUFJrKM6Dur8Y78RGqaxYN1hLRcHsfO0mHYur1HHL/CyJbSxFPF0frVTXUyCQOQ",
+	"tu1/jUyCFz1R6nwlnCcRTqGirNw3H7vjGbsroUIj5Dq8CjwYXJAQLwnBEeFwGCCRVvVsa/utPdwgoIFJ",
+	"MBDm0pAGVyERjCbxwnW/tYHvtCufdQuiUmFoCK3wtIGAUWG4rZYfgISw3fyMdZWwaUyHJScI+JvTAEM+",
+	"4PDJC0enOwKPbLpYm+c06XRfLXGa/DIY3HU75p/Npvn3tfnnjfm4bT5uw8fdw0//vW6dzzThQpuzQvpn",
+	"B0dH6ZpjOCWwax+AnDVLISJyRYc3KqZqjPl5Wfh8Z6sQPg8a6Ou0v5vDeB806qgDq2hthAn7X/T8Dke2",
+	"HZ9ZOoXBQUMMAVE2cLjZ2txoWXZiNiB0qdXYFyIM7G8orDDR2mc+WEZbxAmzp18sMEToHvl//p//L/T8",
+	"yvtQYw1XKIstbB4EuHb9j0ePpJrHksevTBPPSQsIK1YfkkkVDesct5nVmfsLfjSShJj5CJvVvlq4+F3O",
+	"4Z7VlKc8fUWPlIfMt+wFWWl6+obd1Z/PxfWlklWWBQ7cCx/geGDfuCCbbdDz/ddur/RaD/5t2bQyfLfM",
+	"6bSazxBrdau0dH9K2BirjCST4h7kfIgrvXgmzKFd/toUWgVT+CF1bw+XktBruW8bCqSVNlgNCDeAG06B",
+	"CYeCxCkyBfOqs75vzpJyRnPZNnnrWSSZdMZVYvvCHP8DM+Qao5UNOZRG2ra2BHoS3tK4wuwa1axryhzX",
+	"dU1ak7om8mx+cgaxG1Vg1KKxjBmZcDHTgE8/NnyYC+eseb7CshTGMj+4N+mSIfGGQxkxdN46vMosVar7",
+	"qEypxCJj2q6Mo+XbW89gs6FinBZxDa8W9btcXaKTz8rLNkPGUVrtg/gVcLCAjjDCDpDKC4DZWSl9z6PX",
+	"vMipyN5z41gBVwX0ene9IarQTDSEWMtO21DR5k67/aCqXUHAXAzZEtcAJiIZQwbqxBJyxa4p4JUCH6kj",
+	"2McgYBXJiGODhtIqBfWVRD+C9nRQmWCcZdlyi68E78313Sdg/mlCiQ0spAAGAOyS1cbJkZMswUC43OHK",
+	"BOF8Zi1oBrnEYJRU02kMuQbwGjiFOSACdy79fhiZZMtEd2XDmRKKeg4/PucBdu8psRJcWC978VE5PNL6",
+	"YipSwpVeonN7ARUurIOsDCS/7/sKc2J3ez3jt111UFbOMPo9UiufB92xLjvJbX4dl3aJjS7zwiVXW+g3",
+	"wGhWiFtm7JM8cIITP1wRn7qrSwaWzc47+9l2rQcGuTo+GjqCYf10sriENPV6Nu5gz7CtkX/6zeLkz2ca",
+	"QJwbFXJKlbJJ8GD32Uai8J68vraavlKjErgdzPaiwAnSTNMCyTgZDxtUph1Dmmw4S7henJnlYx5Yb39m",
+	"TMVKlMtvPGhLbr5Nk8UxgbGRAk1nI6TwUDPH11TxYfXTz12Y3bF166wzyzyXSYQ6AKSnuI52PE1KBgKA",
+	"xTAvyN4Mxc3mvYBsvfqLKblCLGzncMleAN8X34DY5CPpkNkpNtS3S3Lud8Z2dcgRm8ZyMbGVxfkhIVhy",
+	"ADkbQdroFwFuAtdt0NCn9Z/bFDHVGoiB+NOfPCxnLkXrT38iZ0xEaTtbyHEo4YGHRCYDES6DBA8xB8h6",
+	"t3yHCVniLxmIksPEWAYRw7gf9dw2tp04aFS4YFwKm+SX9V7jeiDQBcyFmYgj+ib8HJIXbDLVix7weMzh",
+	"vmGLjRbpC++hWNcCT8HeCAMBKQDz8cI+djq7ivkwtGsKtR/KrKVX9GWIMCzC74fIS0KsSjCrYT0l5iMe",
+	"YtvSIy1OCIMH68Ja2WOIHWgeOy7lDwOh0AlDoUCMWmgDW6/laOQt5fEssU7KtNuImd8F5kTk2rlHXJlH",
+	"KluDppc1X7ehRaOo284MkC2z1bXo2nag5cIlIBOvaUJIuFAayuRHA7HV7rRIP9tQ560FeD83qwuL2c/F",
+	"dJZL34R5RWwYQyKkmdEMd415SEMBmfnXDASWJ7GoWOBos6hmgt1N2VBjK2rOFE603bajOecTpv70J3R2",
+	"WIRxQ4ZGbceFR9MS18VHE8ciICtABiKsK1q1Aa6YD5kV/5bl9KcACt9tGcNjlsSWU6ney5fz+bxF4eeW",
+	"TK5f2nvVy/dHB4fHZ4dwz33Q0FxjutLHIwJ+mw9U0GtmaNHwG2NEIvJRo9fotOxNcsoEnfJGr7HZarc2",
+	"EYdqDJLl5W3npWU5CFtZhd12CuhsKkWRZnDW8CTlASAytGXb8MR56cEZCVlQhMbxQNisrRb5Wc6IYim2",
+	"KTx/4RKOvaTIfUumPsPS2GN9hI+Ey5QfVAdip8ZKMbwDfkfGcW6BHpxrATk6qA7A5dCG+0aR0MtOC5dk",
+	"oaUTCiw8LxX5ihTBWpZFpV4mmxNmbSS4G9MEUqPJkDrWMFmwMrC14fxYuDx2R4c6XtjAVlrratE+gM/M",
+	"xzxmLfKRXjMiZpMrlqiBiCRYbdczmlChGUI094xyiQq5bZzLPC+k+QGyFX0++i262LCZuBmu2WV5y8hs",
+	"CmfR3KRu+BQQ2AwtTM0wpmYaUA1rNF1FQDLgmUlFwVHU6DXM+1D3AdiB9KDXwhRmlyD6zMkIVZyyeyNe",
+	"eHMDlB+vX5MtBgdNCphMpkilVW2rtaMogt/WDwRdS6BE2VRT2zhFszu9T4ZUsaZiQvHUY5jladeM1fzn",
+	"0j0sN+Tl6b0lN8NDow7NmzDPHE9ZxRQCVAy5uIa5YP86vBsBf8OBMA/gUZgeDa5b5AAwclK1ksRMG+X+",
+	"amE/BRb/LTGyZzqmV0ZZVJKE////G0LdxwD6GyLvCc/OQiBDeCN0icmtaw+yMV2teKIDQ8haEqpJzBzV",
+	"2rOZJgCn5oY9oOFlSF6E9OayG25YJKGEgeMSXM+WOTHIN/OyiOEpGBr3HtON/x6ilsSjdF2wJ7xy/KtF",
+	"ztmdNajThadZuYQ5mFX1Esaw7sZ/7550Dl7XkTujyXD8q9KOjwzMlatDRrrhE2b2dxjPIkM41kteBuLq",
+	"tru7FQC5VTNyr8P35Ga2ms/tAV4yZwnzog3F6eTC1pWBBqup+YGGchuT7k6z/WqV6WYI9M824VAnMxb2",
+	"kArXCu3skxAcXu5mEBoYSYAZVk3Ai4JkAy8b2ZXooDnpbfQEQRhNYm7OLEjnAP2yQnMxY/Ycp5l1AJra",
+	"J3g/7tNAWPIB6QZzcs1pFiTMJ1OHWH8BE02VBSfoHY7qXAwEah8228o6MxgwR6MZZTVmqAipb9CoJEea",
+	"sDtzMozVBy9srZ/TXrXiNhm/5sx3rOdvnTMPuCSZAuLSIT2UWxori8fKRnQW631vbnYDC6mMVSO3Se0V",
+	"BP64DJ7qmeAkzBYC1U9ZApPbJ912jTu1XT3cQvL9ygN/YNCfIE0QfHSg03fb7TV707maj3ybMKBk2EbE",
+	"x+Uq184NA0m/5LupLOuM4iOqLgMAglZhK5Ze5xtuLIsIepCq9xnp50reLMphoTTKdaYo9I5wHuV8Nkjm",
+	"gGl8yhAYHG692ap8w5x8eU+nXIgDJYt+3Unnfo3uaBWNhipapJ0Ilu7zDereX0gb4S0k5aqbUpJ/+ZpG",
+	"P8BBgxs6D9+Q6+IIN20+fNNbmVzxKGICHYXAtR6+CxxWOTcvHBnfwfvLJ8N2fN/oL58MoWSH0exf6l00",
+	"EpteA+E5p4AhtaIDrtHz6PI+aEwrA0jo4lTW/QcA7Nb2z0DDW+RMO5gv/KZnP0OGlU29QxV1IMZUjeFB",
+	"ts+4Gst52lobjPGfrMcgxBMUpiULMIZrpnNOTS/Py/k1qSIjmljP9EB4eaQut3SCfoYhFS5V0YzOeky1",
+	"HzTzbtx3yWHW25DdDSEFcHqCf9CIZtfkMPMylIxZZIu40xkIymsZLdbkzmpiFARVaIp9jMOIbHMJnzM/",
+	"xGj/1qhkgIZKwVvMWWSU3EIPd1gno7Gk7pr+xyPrFxGSJMa+UeA7XncsPtp1vn7bjnIir3jMmnQ6reXS",
+	"aWTK5ge7chJXB2Jrd0pg1dnl5fTdnfa9z+cLmX5rs2HbfPE+HyKyqXQFCd5Zk0Zck7KSELfnKmvpjUcB",
+	"jFGrlFZ0av0dJfrvIqdtE4tniDyXRP66VFLRraNCZLuuGg6UWM0ABmg0i6GVzLOJ7/dyuLS5n7sxve5p",
+	"Ij9oxFzcOM/0u/oQNVz28ju85j6wV1847I6HbsEL0yTJB190ml7m8h5XuCe97N71x3jwnov0MseLFw/e",
+	"82N62Voqk0tV+e2Upq323sN3GLF2Tm9+DzUL+TOhwDPtAVtT20KOYsbhB1pefr5hi0vDyu5RBYM21RVh",
+	"F0NkKk2in7JkQs1M40WLnGBDOI7F1U5NC/I94sDpl+aTIDQEV2SUMIYK2D78kMg5drVqEXinUYJoilYC",
+	"bMUGFFw9u68ZIjKm0T6uZLRoEbNbEL6FP3ManqdOBVngG2JD4II3M7FaWZat5CcKmRFV6Vb4S6pbrRcp",
+	"eMcWFtd+raDC083spQ25vQ0Eb4mQcwK5v0+Wyp0/tJ3tdwZZ1vJwLXvcpQauLZ2XyWRAZskOUU0n2q+W",
+	"9QNCYmsFISH1W0A5+81lxKnL+nmagAiqA+9vuYicMX61sN2uIPZlzlGL9NH4HMFlOXY5xv6EQs4hAuWS",
+	"cQcCyq8SNgQxkuPx9j4jK6pY7DXTfzT+mhUKFc1WbevPIc3+CzF0/mCuy3xFkb/AHlF9Xds/lrj6Kqb+",
+	"NcXUd0w/XkalLmOqhxWZurbDVhrRLTUJpAkEhRUTep+En+/DojmBCaw2X4orzIHAzCwgSHbLRCE2mrMo",
+	"wDHcIh/kLbcdlXNJBRD4dZFb28RR2IwqhOgmE7BZuHbhbPROk37eCEIP9pXDTo8GAnDjn9XGcWnFkIzq",
+	"XZteQKOoSjyjQ+F3kNCP9WKzO81ESXbY5msPurDL7ZBRIDm8Xv+Zxny3OL3p88qMvdmFR8wEeICLUu1Y",
+	"evgXDusi22r/0b4/WczieG0mbZtWr+QXbj9q1atszrqV//e0Mh+nEj2/NE77jKMq/8WK5kc6ar90B+Wa",
+	"Qn0lj+aBFKOYD/Xv4NBEeLenGqv13syXtttz73NNfPk08xliS7Fct2vMp7I4PagUZI2midJyqlKLFq8d",
+	"yWQg0tgrdtl1eFOYfoXpdZBx7CsF+4TaxDRs5SMFy17QIkdRMBBmSoFLFYXI6i1LFugABYNaabqoVxJw",
+	"LSLsLdMiJyOi5xJwr12prGturlz9tHP4wS2QxWobvTjlSI3l3EvthF+zHFezJs/rcIUp2JTFgZjQhf0q",
+	"1wW74IqFC/5AikhES5HtiAJwDBaDFYjVl405grNwTOtLATwz91beP0m8w4AqMreyU5SemzRlAUEufzUz",
+	"vdD6OhPiW//KqsGDAeS//fzXn368OD87/eHjyfGH9+/+cvT9d28P3xy87u+92t3Z3trsz+8WZ79dANnp",
+	"G7aTm8pT/B9YxXhcTPfXjbV+8d6J1UKzUiPv+j0cGvzWV2RskDal1+fVamYujaDSSX/uCja6W4BMg3gr",
+	"5pNfugAJZlbuQzXYNdOQdUDwaVcMi0eNgjATWrXIIR2OiZCRy6gzT4DnG1G93Q7a7baFd0HdhA8BYheq",
+	"iKStPjB8PpbieqlD/8J25/qDePVhDQoybi6zpaEOeAXUmL8bXQdqefKe/jRbOUU52kzBiZbhslg8gK2u",
+	"mXd6b7vy3k67+t62WYUyls3mTrud4ssUxgCiEp+zhgDIgwXVcH2gbk/9++rs/Rdw9mp/YysNvgvXQmi5",
+	"29exxVnEddM2Pq/jhD+NJYl4lBbBo1UHLly/SBiq2eBRhbJgklYFn3s91wfCKx0xzJUN6cxiC8Xymlwn",
+	"xiaCMlebJUKjHhbzalcE5Kp/rBlF1UBUdH13xbteb2DBautS0x70FbWpFRVifsN7T9WCFJ4QwAZyrWoh",
+	"sDun6jH956pqTXDzKwpM6jrRPzgJnm91tKSZTNV4XDe21RgZNs6pG5ULJ1wtatcWo+ZADw4+IawZGR1q",
+	"ufrIgAz6cMuKi3bDoR1bzasR8HK9d0Oe5fKXU4Dn9XBxbLFfGYvMwyyvqyl0QGPPUjlpB1isk3wIT71u",
+	"bHCCn3lsuW7PCCtQPruG1U3oAv0qV4wJkrCJvGURcctVcY53O+ue42VVnKse5bR5j50fFxlv/BeqYsNo",
+	"UFSV/3Etder/QDefTYd3fN/uOSxQpdpoj6oLvDUCyze8zW0v3VwaRQlTxrDv7HVb7Va31THf1nldtl9t",
+	"GZK3rC4LYble/MXGk7IyupX3sCynPmP/rOORqQyp1flW/AbIy9sY33KaAjqtVWORyud1yt2YE+hfmMcD",
+	"yPEwVb/qPRIn3oVfS+byJXOgxGZbnDoJzNfLNGEM8TpV2G+JUasKv5UJEddc3JHQXHdp6T0MyHlC2Yjf",
+	"kNA+x4w3DMgBjaJF+uUlxW8Pxa1cDETI7jR89c8wrduJ+Q3rEcXsn9jOGNFy0tbXlq6gCAtZnFOLM2gZ",
+	"KTBzw2J8plkYpNtuYwwmfXSalkxtTnKGV7YMpyw0Cv+CTJgeS8B7ocMhm2oH+Hglo4UFbkKYqCKsE/Zs",
+	"s/gfAWF35m4y4UpNGVTsgW6F5YNhi4TFTXrp0N0ztJ5UnYdwSd/M1SFXjSm0jCA8YkJzvXCLmIVjqF0R",
+	"F+uhUeSK+VvkGGDRIHsDy/Ux/YUlQyZ0k4mhjFhELs7fNl/1SMTMn1ChiDEvM5oj3IhrqtmcwoJTopOZ",
+	"0iwi00TeLSrA6mD9DC1goWa6Y1bIEC4GIvxr8y2uCovMpzDIZgLzwvstXpjCBbMIZD2y1d60yD8+FphF",
+	"kavBDgO1e6u7B6CVWVoEiyxYmpJVxpV3Lh4yrM4KFZy54FZlR2kzImi4R5QxtWgMyqZCk3Qy1QsAocng",
+	"bS22XRaaM8eOUKA+Lq5BF3yx1d7cwOOlJGx3gTYHApsSuan0vFpXbJFhPsBXv3zKPrY/AVYNDsGiuUED",
+	"ByiKHYitdtspngUwPlDpuC71KSj1JmB30xiQQrGzSqWyD5zQl7oprHMJVXVJwwCA/l6A9muWtlGtlVr4",
+	"Jcz1MrspnT0M9ZzQYiRNw/EgM1JCtQQN9BoMRIov4UFLpFRpbrWnzNLQ1LablIK8QO7tGkdvFKA1jLyr",
+	"wSvx6Dy3bA6aGG/d6u558J/1uvpTIH2h/w5mj+RofiCA6KFyGtpO0pTb0Om0zEVghlhaNObXYyM10Em9",
+	"b06COysDUY5ib260Sj3IKiFHJGBJPB9wR431UFWggWLQmG5m+/dd5dJz6oC5vlzL7kwvPE17fvm3Nz/K",
+	"mA8XKz/FXQ9qaH/Km+/YYiU11Ls2d6/rjb3a3TY+4N2fNkBe7QHW7eM/4WwpcHP5EQ65+bfyRcP7fl01",
+	"+ljqfjTh2gbeDCd58J6UJH6PYN17pj0WMxyz4Q3UF2I+V6aIQzTVWvQ1+niqhXNzuNSUIaRvTbbR2wOy",
+	"u7PTRZBiAA1GdcpHTEZsNYEIpngNYk58HtgCkkGjRwC26j40IsXm1pgJUCUFQEukcJXkWoL01ZLUKMOB",
+	"rzUbWRQQbExstPCAfH9+/pEAIHMRajnIkKZSvOUWcdiq0N07U5aMGjIQqc5MFTkxw3ENulSLHGBXE0CR",
+	"myk/AGQTp6QF6VCYbpjJ3SqlLduOc4vNvFpCzl1zPp83zeCbsyS26nHRkYNwzzk3zpFDFoQNg837s++n",
+	"sbc8uYB/DYfDUboEXIo0WfHXSOKtqms69yncgYyny+HuQDUPBftazh12N230Oq/2dtp7na6RvtxI587u",
+	"dnt3Z2u7s23TYvzYEfGi64YbXJWcQIaMa3BHuHhwkoZAayeK5/XRm1fvLHLA73mOAm/NIfd/jaL+7g4g",
+	"802GbF8USj/aJqeuuBL5Y7fVdtvqU8R6QsrDWU/lVczoDYtSnOVqgfVWJmm265AKdB9gvzoIOoylrfV0",
+	"GaD7GVj6MGHgsaCxA13+RrmMk4GwT03qIQUQCqA639b5nMwtABSwbwx/PxXW2UkV5TzOseK8Ly1yyqYy",
+	"cf2gEYrY3BcMRJYv43WYEWCq+IDoUAGLKObVaADm+e9hxZ8KtjSCGH4l8tFMALA0JYhJT8xrFdcyXz8B",
+	"fTV+Szlk5o0rvJr06a4tfdB7VwUQ6LbdX4CsI+H5mIobspAzMExBfs+tkmNpzrWCDrB4GXKXmE32bj1u",
+	"EZai5rip/IGZ9Sra/7mUH6hw3YjU07lvoQberLPfQG8hZ3g+PL5pdsTm4eF5afQMF1RMKS6FUz9TzGJX",
+	"SShHKQtN31jjc7ca7UNI8uAMtNj1yNikYlnniazxJELOF1DgfMx5siLkPPFwzOGzGgjAmb9O5GwK3dm0",
+	"8pNfrJMdHdEZtDB3fpceeoO4JglNWOq8Nyq/4ZMAhj2hYlGT9mfbdD4JUv3p4VmcSpmL2HaLuSWuUvGg",
+	"nWfaq3O31Fdz2ytQ3+z47Sm7WcvITmcNplJsb1qTUGcn9lUB/KIigMAdqlAz10uEW54L/L2cEznSTFhA",
+	"bIanESAUDUdIwd132rafJWYL4+eafGFwrPYyzlPF1LAmqtQhI3eIEIre41FG38qY1Imr387yBrNbcWDM",
+	"aznmQg/YHhnagGPLHghiebw4azgqR7Y1Eu4ctFNxoR60nfJehMAuGU/sAkFwxvWQ7rSJwqrVfdvxptDr",
+	"2RYpWQ0Tj6WfVm0ZzdUCurqyeATvm7CJTBYBZu1knQDIixC+CTf2wfWDX16xa8Da16QNgNxppvZA2O01",
+	"k+5gsraTFqV0bcRNzyhm1fTtxyVuPy8Xt9Ms52N7839sRnZtVnV3rzKrOngwm7tYG5Rlc1dmZO9U52Pj",
+	"CDZ/o3zsr5LkC5MkpfzqJwsV6yuo9QucYWuxQtNI5+hDG93lLaSpEMr2L+PKtQ7P4qiQn5B5dA0vl5B6",
+	"LOcC267001acfsZGy2t4mPV29TuyQrjbExKu6StZo+drUG75CN0VWwMBQorin87FMFziyQbviefFTqf/",
+	"gD/bl1NP8h8MpdJF6OQPdGFTgaHHHiQUgEJvO7gorUh3O4vxpgPPubixBWx3O3g2F4N14kZLRguOXZdG",
+	"8Ofn93MsxVf2unGWIwFmdOU4wG/ufcn3/f2VMDyszVMFG2nYQNZM3iOWyLCerPGxbff6yGrfTBT+66N7",
+	"uDXLyM8GF4zGoGajER9yJjQGfiv3JKbDG/DZ2lSa4q5UNqF+2gb9OyLSlfdHuBqs0rZkos0o235xZsET",
+	"WbFdftfl4huBTR/eDRkrg+xISWKudcwq8nbMSGI2wqagKaxvxctLvcn/relkRZR/awuoS8NMO/ePpq/0",
+	"dUmanmMMjYQZMZWH+PNKVayZUNP6eqe99coMuUhJiZexUQcQnGbHZcpMBcnkutf/mxPMo5s9rEUnlRu9",
+	"WbHHywCg51Q5ZJmqTbUQkP/u+/mrwmuWd6xCAfXOYykdwW6W6w3/VaY/WqaD6ry+Gr7c1eJck189LF+W",
+	"hyWXm+HB/w8Zv2XRU5IxYFzJbXU5AZJEWlNhiyKSW2ZNTNf1fZ8kLKaa3zLXmNn9YutvLk7fpw2+W+Bl",
+	"tQOu7rcV2AbUDvvTYmxhkwXAF7feJddG3KGalNPF3zON8QHoxWQd/i7z0tbYcngVG94UOjxz7ZbYe1du",
+	"hcvvw6hKBkMyTgMgeswWkLVhMbbt81ynleKDDkVUwDUz8g+TLOZYlwnNw2ZxRBBgLXsmhpbLzzxjmDNT",
+	"iUngLSfUf91/uv+/AQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -57,23 +57,23 @@ func pause(limit apikey.RateLimit) time.Duration { return min(limit.Window/share
 // untilNext is how long a bucket takes to have room for another call.
 func untilNext(limit apikey.RateLimit, level int64) time.Duration {
 	b := bucket{limit: limit, level: level}
-	return max(pause(limit), b.quota().RetryAfter)
+	return max(pause(limit), b.state().RetryAfter)
 }
 
-// Take counts one call of a subject. It counts nothing if the limit is used up. The Quota leaves out
+// Take counts one call of a subject. It counts nothing if the limit is used up. The State leaves out
 // calls that other nodes took since this node last asked the Source. The error is the Source's or ctx's.
-func (s *Shared[K]) Take(ctx context.Context, subject K, limit apikey.RateLimit) (Quota, error) {
+func (s *Shared[K]) Take(ctx context.Context, subject K, limit apikey.RateLimit) (State, error) {
 	answer, err := s.calls.Take(ctx, subject, limit, 1)
 	if err != nil {
-		return Quota{}, err
+		return State{}, err
 	}
 	b := bucket{limit: limit, level: answer.State}.drain(limit, answer.Age.Microseconds())
 	b.level = max(b.level-int64(answer.Held)*limit.Window.Microseconds(), 0)
-	q := b.quota()
-	if q.Allowed = answer.Allowed; !q.Allowed {
-		q.Remaining, q.RetryAfter = 0, max(q.RetryAfter, answer.Retry)
+	state := b.state()
+	if state.Allowed = answer.Allowed; !state.Allowed {
+		state.Remaining, state.RetryAfter = 0, max(state.RetryAfter, answer.Retry)
 	}
-	return q, nil
+	return state, nil
 }
 
 // Len returns how many subjects have an account.

@@ -126,7 +126,7 @@ func (c *Config) newServer(
 	db *sqlstore.DB, restored *restoreWatch, tracer *tracing.Tracer, log *slog.Logger,
 ) (server, error) {
 	traced := tracer.Store(db, db.System())
-	verifier := verify.New(keycache.New(traced, c.cacheOptions()), log, verify.Options{Budget: db.Budget()})
+	verifier := verify.New(keycache.New(traced, c.cacheOptions()), log, verify.Options{Budget: db.Budget(), Quotas: db})
 	m, err := c.newMetrics(db, verifier, restored, c.Build, log)
 	if err != nil {
 		return server{}, err

@@ -46,6 +46,9 @@ var columns = []column{
 	{name: "rate_window", of: func(k *apikey.Key) stored {
 		return secondsColumn{&k.RateLimit.Window}
 	}},
+	{name: "quota_limit", since: 8, of: func(k *apikey.Key) stored { return numberColumn{&k.Quota.Limit} }},
+	{name: "quota_period", since: 8, of: func(k *apikey.Key) stored { return textColumn{(*string)(&k.Quota.Period)} }},
+	{name: "quota_starts_on", since: 8, of: func(k *apikey.Key) stored { return numberColumn{&k.Quota.StartsOn} }},
 }
 
 // The statements that columns make.

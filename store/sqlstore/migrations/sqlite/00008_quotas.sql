@@ -7,3 +7,8 @@ CREATE TABLE quota_uses (
     used    INTEGER NOT NULL,
     granted INTEGER NOT NULL -- what was taken last
 ) STRICT, WITHOUT ROWID;
+
+-- No period is no quota.
+ALTER TABLE api_keys ADD COLUMN quota_limit INTEGER;
+ALTER TABLE api_keys ADD COLUMN quota_period TEXT NOT NULL DEFAULT '';
+ALTER TABLE api_keys ADD COLUMN quota_starts_on INTEGER;

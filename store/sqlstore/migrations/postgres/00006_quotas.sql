@@ -7,3 +7,8 @@ CREATE TABLE quota_uses (
     used    BIGINT NOT NULL,
     granted BIGINT NOT NULL -- what was taken last
 ) WITH (fillfactor = 50);
+
+-- No period is no quota.
+ALTER TABLE api_keys ADD COLUMN quota_limit BIGINT;
+ALTER TABLE api_keys ADD COLUMN quota_period TEXT NOT NULL DEFAULT '';
+ALTER TABLE api_keys ADD COLUMN quota_starts_on BIGINT;
