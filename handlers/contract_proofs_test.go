@@ -224,6 +224,7 @@ func concludeProofs(k *kit) {
 	used := k.mustCreate(k.admin, fields{"name": "used", "quota": fields{"limit": 1, "period": "day"}})
 	k.ask(k.admin, used.Secret).want(200)
 	k.ask(k.admin, used.Secret).want(200) // QUOTA_EXCEEDED
+	k.get(k.admin, keyUsagePath(used.ID)).want(200)
 	limited := k.mustCreate(k.admin, fields{"name": "limited", "rate_limit": fields{"limit": 1, "window_seconds": 60}})
 	k.forward(limited.Secret, "").want(200)
 	k.ask(k.admin, limited.Secret).want(200) // RATE_LIMITED

@@ -109,3 +109,34 @@ func TestQuotaAuthority(t *testing.T) {
 	}
 	k.patch(writer, keyPath("child"), fields{"quota": fields{"limit": 5, "period": "week", "starts_on": 3}}).want(200)
 }
+
+// The usage of a key says what is left of its quota. Asking for it uses nothing.
+func TestUsageOfQuota(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	k.clock.Advance(-k.clock.Now().Sub(time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)))
+	made := k.mustCreate(k.admin, fields{"name": "customer", "expires_at": k.in(48 * time.Hour),
+		"quota": fields{"limit": 10, "period": "month"}})
+	left := func() []any {
+		t.Helper()
+		usage := decode[struct{ Quota map[string]any }](k.get(k.admin, keyUsagePath(made.ID)).want(200))
+		return []any{usage.Quota["remaining"], usage.Quota["resets_at"]}
+	}
+	want := func(what string, want ...any) {
+		t.Helper()
+		for range 2 {
+			if got := left(); fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("%s: %v, want %v", what, got, want)
+			}
+		}
+	}
+	want("never used", 10, "2026-12-01T00:00:00.000Z")
+	k.askAt(k.admin, made.Secret, 7).want(200)
+	want("used", 3, "2026-12-01T00:00:00.000Z")
+	k.patch(k.admin, keyPath(made.ID), fields{"quota": fields{"limit": 5, "period": "month"}}).want(200)
+	want("over a lower limit", 0, "2026-12-01T00:00:00.000Z")
+	k.clock.Advance(12 * time.Hour)
+	want("the next period", 5, "2027-01-01T00:00:00.000Z")
+	k.patch(k.admin, keyPath(made.ID), fields{"quota": nil}).want(200)
+	want("no quota", nil, nil)
+}

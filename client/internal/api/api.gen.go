@@ -855,7 +855,7 @@ type UsageCount struct {
 	Valid int `json:"valid"`
 }
 
-// UsageResponse Decisions about keys, by interval
+// UsageResponse Decisions about keys, by interval, and what is left of the quota of a single key
 type UsageResponse struct {
 	// Data One entry per interval, oldest first; the last one is not over yet
 	Data []UsageCount `json:"data"`
@@ -864,6 +864,9 @@ type UsageResponse struct {
 	//
 	// Example: 60
 	IntervalSeconds int `json:"interval_seconds"`
+
+	// Quota What is left of a key's quota
+	Quota *QuotaState `json:"quota,omitempty"`
 
 	// Since When the answering server began to count
 	//
@@ -1310,6 +1313,7 @@ type ClientInterface interface {
 	//
 	// The last 24 hours, by hour, including the current one. getUsage describes what
 	// counts. Each node keeps the hours of 50,000 keys, and evicts those not used for long.
+	// `quota` is what is left of the key's quota, if it has one.
 	//
 	// Corresponds with GET /v1/api-keys/{key_name}/usage (the `GetApiKeyUsage` operationId).
 	GetApiKeyUsage(ctx context.Context, keyName KeyName, params *GetApiKeyUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1614,6 +1618,7 @@ func (c *Client) RotateApiKey(ctx context.Context, keyName KeyName, params *Rota
 //
 // The last 24 hours, by hour, including the current one. getUsage describes what
 // counts. Each node keeps the hours of 50,000 keys, and evicts those not used for long.
+// `quota` is what is left of the key's quota, if it has one.
 //
 // Corresponds with GET /v1/api-keys/{key_name}/usage (the `GetApiKeyUsage` operationId).
 func (c *Client) GetApiKeyUsage(ctx context.Context, keyName KeyName, params *GetApiKeyUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
