@@ -95,6 +95,7 @@ func (v *visit) changes(c client.AuditChanges) (all []fieldChange) {
 		fieldChanges("expires", c.ExpiresAt, v.inTime),
 		fieldChanges("old secret works until", c.GraceEndsAt, v.inTime),
 		fieldChanges("rate limit", c.RateLimit, func(r client.RateLimit) changeValue { return inWords(limitText(r)) }),
+		fieldChanges("quota", c.Quota, func(q client.Quota) changeValue { return inWords(quotaText(q)) }),
 		scopeChanges(c.Scopes),
 		metadataChanges(c.Metadata),
 	)
