@@ -146,6 +146,14 @@ func (v *Verifier) Limited() int {
 	return v.limits.Len()
 }
 
+// QuotaKeys returns how many keys have calls counted against their quota now.
+func (v *Verifier) QuotaKeys() int {
+	if v.quotas == nil {
+		return 0
+	}
+	return v.quotas.Len()
+}
+
 // Verify decides whether secret is valid now and has all the scopes wanted. It accepts any string. A
 // Valid result counts as a use of the key. The error is the store's.
 func (v *Verifier) Verify(ctx context.Context, secret string, want ...string) (Result, error) {
