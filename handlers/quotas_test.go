@@ -26,6 +26,7 @@ func TestQuota(t *testing.T) {
 	path := keyPath(made.ID)
 	k.wantQuota("the first", "VALID", 9, k.ask(k.admin, made.Secret))
 	k.wantQuota("a cost", "VALID", 5, k.askAt(k.admin, made.Secret, 4))
+	k.wantQuota("the highest cost", "QUOTA_EXCEEDED", 5, k.askAt(k.admin, made.Secret, 1_000_000))
 	k.wantQuota("too costly", "QUOTA_EXCEEDED", 5, k.askAt(k.admin, made.Secret, 6))
 	if wait := decode[verdict](k.askAt(k.admin, made.Secret, 6)).RetryAfterSeconds; wait != 12*60*60 {
 		k.Errorf("retry after %d s", wait)
