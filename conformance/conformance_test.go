@@ -162,7 +162,7 @@ func TestOtherKeysAndPolicies(t *testing.T) {
 		"read and verify":       {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeVerify}, 25},
 		"read only":             {servertest.Options{}, true, []string{apikey.ScopeRead}, 22},
 		"read only, with admin": {servertest.Options{}, true, []string{apikey.ScopeAdmin}, 22},
-		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 91},
+		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 99},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -175,14 +175,14 @@ func TestOtherKeysAndPolicies(t *testing.T) {
 	}
 }
 
-// TestLimitedKeys runs the suite with keys that have a rate limit, which the suite must not use up.
+// TestLimitedKeys runs the suite with keys that have a rate limit and a quota, which the suite must not use up.
 func TestLimitedKeys(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		scopes []string
 		passed int
 	}{
-		"an admin":       {[]string{apikey.ScopeAdmin}, 80},
+		"an admin":       {[]string{apikey.ScopeAdmin}, 88},
 		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 63},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -190,9 +190,9 @@ func TestLimitedKeys(t *testing.T) {
 			clock := &skippingClock{}
 			s := servertest.Start(t, servertest.Options{Now: clock.Now})
 			key, secret := s.Add(t, "acme", "for the suite", tt.scopes...)
-			limit := apikey.RateLimit{Limit: 1, Window: 24 * time.Hour}
+			limit, quota := apikey.RateLimit{Limit: 1, Window: 24 * time.Hour}, apikey.Quota{Limit: 1, Period: apikey.Month, StartsOn: 1}
 			if _, err := s.DB.UpdateKey(t.Context(), store.Operator("test"), store.ByID(key.ID),
-				apikey.Change{RateLimit: &limit}); err != nil {
+				apikey.Change{RateLimit: &limit, Quota: &quota}); err != nil {
 				t.Fatal(err)
 			}
 			report := runOn(t, s, secret, conformance.Options{}.By(clock))
