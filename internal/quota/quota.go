@@ -32,21 +32,36 @@ type State struct {
 type Table struct {
 	store store.Quotas
 	now   func() time.Time
-	units *reserve.Table[store.Subject, apikey.Quota, store.Used]
+	units *reserve.Table[store.Subject, apikey.Quota, taken]
+}
+
+// taken is the store's answer, and the period in which it was asked. Computing the period takes as long as all
+// else about a call that need not ask (BenchmarkQuota in verify).
+type taken struct {
+	store.Used
+	start, end time.Time
+}
+
+// periodAt returns the period of a quota that holds a time.
+func (t taken) periodAt(at time.Time, quota apikey.Quota) (start, end time.Time) {
+	if !at.Before(t.start) && at.Before(t.end) {
+		return t.start, t.end
+	}
+	return quota.PeriodAt(at)
 }
 
 // New returns a Table that holds no units yet.
 func New(quotas store.Quotas, now func() time.Time) *Table {
-	rules := reserve.Rules[apikey.Quota, store.Used]{
+	rules := reserve.Rules[apikey.Quota, taken]{
 		Terms: terms,
-		Wait:  func(apikey.Quota, store.Used) time.Duration { return pause },
+		Wait:  func(apikey.Quota, taken) time.Duration { return pause },
 	}
 	take := func(
 		ctx context.Context, subject store.Subject, quota apikey.Quota, now time.Time, units int,
-	) (reserve.Grant[store.Used], error) {
-		start, _ := quota.PeriodAt(now)
+	) (reserve.Grant[taken], error) {
+		start, end := quota.PeriodAt(now)
 		used, err := quotas.TakeUnits(ctx, subject, quota.Limit, start, units)
-		return reserve.Grant[store.Used]{Units: used.Granted, State: used}, err
+		return reserve.Grant[taken]{Units: used.Granted, State: taken{used, start, end}}, err
 	}
 	return &Table{quotas, now, reserve.New(rules, take, now)}
 }
@@ -63,7 +78,7 @@ func (t *Table) Take(ctx context.Context, subject store.Subject, quota apikey.Qu
 	if err != nil {
 		return State{}, err
 	}
-	start, end := quota.PeriodAt(t.now())
+	start, end := answer.State.periodAt(t.now(), quota)
 	s := State{Allowed: answer.Allowed, ResetsAt: end}
 	used := answer.State.Total
 	if answer.State.Since.Before(start) { // units are free, and were never taken in this period
