@@ -15,7 +15,8 @@ GENERATED       := gen/api.gen.go gen/openapi.yaml gen/openapi.json client/inter
 NODE_MODULES    := client/typescript/node_modules
 CONTRACT_TOOLS  := internal/contracts/tools
 FUZZ_TIME       ?= 30s
-BENCH_FLAGS     ?= --output docs/performance.md
+BENCH_SEEDS     ?= $(HOME)/.cache/apikeyd-bench
+BENCH_FLAGS     ?= --output docs/performance.md --seeds $(BENCH_SEEDS)
 BENCH_COUNT     ?= 6
 SOURCES         := $(shell find . -name node_modules -prune -o \
                    \( -name '*.go' -o -name '*.sql' -o -path './handlers/docs/*' \) -print) gen/openapi.yaml gen/openapi.json go.mod go.sum
@@ -208,7 +209,7 @@ cover: ## Run all tests and show what they do not reach
 	$(GO) tool cover -func=cover.out
 
 .PHONY: bench
-bench: build bin/bench ## Measure bin/apikeyd under load (needs wrk); BENCH_FLAGS="run --help" says how else
+bench: build bin/bench ## Measure bin/apikeyd under load (needs wrk and PostgreSQL); BENCH_FLAGS="run --help" says how else
 	bin/bench $(BENCH_FLAGS)
 
 bin/bench: $(SOURCES) $(wildcard cmd/bench/scripts/*.lua)

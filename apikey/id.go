@@ -1,6 +1,7 @@
 package apikey
 
 import (
+	"encoding/hex"
 	"errors"
 
 	"github.com/google/uuid"
@@ -34,6 +35,18 @@ func ParseID(s string) (ID, error) {
 
 // String returns the 8-4-4-4-12 form in lower case.
 func (id ID) String() string { return uuid.UUID(id).String() }
+
+// AppendText appends what String returns.
+func (id ID) AppendText(b []byte) ([]byte, error) {
+	b = hex.AppendEncode(b, id[:4])
+	for _, part := range [...][]byte{id[4:6], id[6:8], id[8:10], id[10:]} {
+		b = hex.AppendEncode(append(b, '-'), part)
+	}
+	return b, nil
+}
+
+// MarshalText returns what String returns, for JSON and logs too.
+func (id ID) MarshalText() ([]byte, error) { return id.AppendText(nil) }
 
 // IsZero reports whether id is zero.
 func (id ID) IsZero() bool { return id == ID{} }

@@ -2,7 +2,6 @@ package apikey
 
 import (
 	"cmp"
-	"encoding/hex"
 	"maps"
 	"slices"
 	"strconv"
@@ -55,6 +54,16 @@ func (k *Key) AppendJSON(b []byte, now time.Time) []byte {
 	return append(b, '}')
 }
 
+// NextChange returns when AppendJSON's result next changes by time alone, or the zero time if it does not.
+func (k *Key) NextChange(now time.Time) (next time.Time) {
+	for _, at := range [...]time.Time{k.ExpiresAt, k.OldSecretUntil} {
+		if at.After(now) && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	return next
+}
+
 // appendComma appends a comma unless it follows the start of an object or array.
 func appendComma(b []byte) []byte {
 	if last := b[len(b)-1]; last == '{' || last == '[' {
@@ -70,10 +79,7 @@ func appendText(b []byte, s string) []byte {
 }
 
 func appendID(b []byte, id ID) []byte {
-	b = hex.AppendEncode(append(b, '"'), id[:4])
-	for _, part := range [...][]byte{id[4:6], id[6:8], id[8:10], id[10:]} {
-		b = hex.AppendEncode(append(b, '-'), part)
-	}
+	b, _ = id.AppendText(append(b, '"')) // it never fails
 	return append(b, '"')
 }
 
@@ -108,10 +114,13 @@ func appendMetadata(b []byte, m Metadata) []byte {
 	if len(m) == 0 {
 		return append(b, "{}"...)
 	}
-	b = append(b, '{')
-	for _, name := range slices.SortedFunc(maps.Keys(m), func(a, b string) int {
+	var few [8]string // as many as most keys have, without an allocation
+	names := slices.AppendSeq(few[:0], maps.Keys(m))
+	slices.SortFunc(names, func(a, b string) int {
 		return slices.Compare(utf16.Encode([]rune(a)), utf16.Encode([]rune(b)))
-	}) {
+	})
+	b = append(b, '{')
+	for _, name := range names {
 		b = append(appendText(appendComma(b), name), ':')
 		b = appendText(b, m[name])
 	}

@@ -77,6 +77,8 @@ type setting struct {
 	check     func(Policy, time.Time, *Settings) error
 	take      func(*Settings, Change) bool // reports whether the change has the field; nil if it cannot change
 	json      func([]byte, *Settings) []byte
+	pack      func([]byte, *Settings) []byte
+	unpack    func(packed string, s *Settings, metadata bool) (rest string)
 }
 
 func (d definition[T]) setting() setting {
@@ -85,6 +87,8 @@ func (d definition[T]) setting() setting {
 		normalize: func(*Settings) {},
 		check:     func(p Policy, now time.Time, s *Settings) error { return d.check(p, now, *d.of(s)) },
 		json:      func(b []byte, s *Settings) []byte { return d.json(b, *d.of(s)) },
+		pack:      func(b []byte, s *Settings) []byte { return appendPacked(b, d.of(s)) },
+		unpack:    func(p string, s *Settings, metadata bool) string { return cutPacked(p, d.of(s), metadata) },
 	}
 	if d.normalize != nil {
 		s.normalize = func(s *Settings) { *d.of(s) = d.normalize(*d.of(s)) }

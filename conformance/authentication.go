@@ -9,22 +9,22 @@ import (
 func authenticationChecks() []check {
 	const group = "authentication"
 	return []check{
-		{group, "every operation refuses calls without credentials", needNothing, func(s *session) {
+		{group, "no-credentials", "every operation refuses calls without credentials", needNothing, func(s *session) {
 			s.everyOperation(noCredentials, http.StatusUnauthorized, "no credentials", nil)
 		}},
-		{group, "every operation refuses an unknown key", needNothing, func(s *session) {
+		{group, "unknown-key", "every operation refuses an unknown key", needNothing, func(s *session) {
 			unknown := unknownSecret()
 			s.everyOperation(unknown, http.StatusUnauthorized, "unknown key", nil)
 		}},
-		{group, "a damaged secret is refused", needNothing, damagedSecrets},
-		{group, "a bearer token works like x-api-key; other schemes are ignored", needNothing, schemes},
-		{group, "two different keys in one request are refused", needNothing, twoKeys},
-		{group, "every operation refuses a key without its scope", needWriteKey, func(s *session) {
+		{group, "damaged-secret", "a damaged secret is refused", needNothing, damagedSecrets},
+		{group, "schemes", "a bearer token works like x-api-key; other schemes are ignored", needNothing, schemes},
+		{group, "two-keys", "two different keys in one request are refused", needNothing, twoKeys},
+		{group, "missing-scope", "every operation refuses a key without its scope", needWriteKey, func(s *session) {
 			if key, ok := s.create(s.keyBody().with("scopes", []string{})); ok {
 				s.everyOperation(key.secret, http.StatusForbidden, "key without scopes", nil)
 			}
 		}},
-		{group, "authentication comes before validation", needNothing, func(s *session) {
+		{group, "before-validation", "authentication comes before validation", needNothing, func(s *session) {
 			s.want(http.StatusUnauthorized, request{operation: "listApiKeys", secret: noCredentials,
 				query: "page=0&nonsense=1", why: "no credentials and a bad query"})
 		}},

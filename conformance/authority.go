@@ -10,10 +10,10 @@ import (
 func authorityChecks() []check {
 	const group = "authority"
 	return []check{
-		{group, "a key created without scopes inherits keys:read and keys:write", needWriteKey, inheritedScopes},
-		{group, "a key cannot grant a scope that it lacks", needAdminKey, noGranting},
-		{group, "a key cannot change, rotate or revoke one with more scopes", needAdminKey, noTakeover},
-		{group, "another owner's keys are not found", needAdminKey, owners},
+		{group, "inherited-scopes", "a key created without scopes inherits keys:read and keys:write", needWriteKey, inheritedScopes},
+		{group, "granting", "a key cannot grant a scope that it lacks", needAdminKey, noGranting},
+		{group, "takeover", "a key cannot change, rotate or revoke one with more scopes", needAdminKey, noTakeover},
+		{group, "owners", "another owner's keys are not found", needAdminKey, owners},
 	}
 }
 

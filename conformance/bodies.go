@@ -8,11 +8,11 @@ import (
 func bodyChecks() []check {
 	const group = "bodies"
 	return []check{
-		{group, "JSON is parsed strictly", needWriteKey, strictJSON},
-		{group, "properties have the types and limits of the contract", needWriteKey, wrongProperties},
-		{group, "the media type must be application/json", needWriteKey, mediaTypes},
-		{group, "bodies over 64 KiB and deep nesting are refused", needWriteKey, hugeBodies},
-		{group, "an unexpected body is refused", needNothing, needlessBodies},
+		{group, "strict-json", "JSON is parsed strictly", needWriteKey, strictJSON},
+		{group, "properties", "properties have the types and limits of the contract", needWriteKey, wrongProperties},
+		{group, "media-types", "the media type must be application/json", needWriteKey, mediaTypes},
+		{group, "huge", "bodies over 64 KiB and deep nesting are refused", needWriteKey, hugeBodies},
+		{group, "unexpected", "an unexpected body is refused", needNothing, needlessBodies},
 	}
 }
 

@@ -22,14 +22,15 @@ type Options struct {
 	Key      string // the secret of a key with at least keys:read and keys:write
 	Contract []byte // openapi.yaml
 	ReadOnly bool   // send only GET requests, so that nothing changes except the last use of Key
+	Selection
 
 	// Client sends the requests; nil means one with a timeout of 30 seconds.
 	Client *http.Client
-	// Progress is called with the result of each check, unless it is nil.
+	// Progress is called with the result of each check, unless it is nil. If the server has another
+	// contract, no check runs but the one that says so.
 	Progress func(Result)
 
-	only  string // prefix of the names of the checks to run
-	clock clock  // nil means the real one
+	clock clock // nil means the real one
 }
 
 // clock is the clock of a run.
@@ -54,14 +55,16 @@ type Outcome string
 
 // The outcomes of a check.
 const (
-	Passed  Outcome = "passed"
-	Failed  Outcome = "failed"
-	Skipped Outcome = "skipped" // Findings say why
+	Passed   Outcome = "passed"
+	Failed   Outcome = "failed"
+	Expected Outcome = "expected" // it failed, as Selection.Expect says
+	Skipped  Outcome = "skipped"  // Findings say why
 )
 
 // Result is what one check found.
 type Result struct {
 	Group     string        `json:"group"`
+	Name      string        `json:"name"` // GROUP/NAME, as patterns name it
 	Check     string        `json:"check"`
 	Outcome   Outcome       `json:"outcome"`
 	Findings  []string      `json:"findings,omitempty"` // never hold a secret
@@ -96,45 +99,37 @@ func (r Report) Exchanges() int {
 	return n
 }
 
-// ErrUnusable means that the suite could not start: the deployment cannot be reached, or the key is
-// not accepted.
+// ErrUnusable means that the suite could not start: the deployment cannot be reached or is not
+// apikeyd, or the key is not accepted.
 var ErrUnusable = errors.New("the deployment cannot be checked")
 
 // Run runs the suite. Keys that it creates are always revoked before it returns, and stay in the
 // list as revoked keys do. It returns ErrUnusable, wrapped with the reason, or the error of an
-// unreadable contract.
+// unreadable contract or an invalid pattern.
 func Run(ctx context.Context, o Options) (Report, error) {
-	if o.Client == nil {
-		o.Client = &http.Client{Timeout: 30 * time.Second}
+	if err := o.validate(); err != nil {
+		return Report{}, err
 	}
-	if o.clock == nil {
-		o.clock = realClock{}
-	}
-	base, err := url.Parse(strings.TrimSuffix(o.URL, "/"))
-	if err != nil || base.Host == "" {
-		return Report{}, fmt.Errorf("%w: %q is not an http URL", ErrUnusable, o.URL)
-	}
-	contract, err := readContract(o.Contract)
+	s, err := newSession(ctx, o)
 	if err != nil {
 		return Report{}, err
 	}
-	s := &session{
-		ctx: ctx, clock: o.clock, client: o.Client, base: base, contract: contract,
-		secret: o.Key, run: "conformance-" + strings.ToLower(rand.Text()[:8]), readOnly: o.ReadOnly,
+	if err := s.meet(); err != nil {
+		return Report{}, fmt.Errorf("%w: %w", ErrUnusable, err)
 	}
 	if err := s.identify(); err != nil {
 		return Report{}, fmt.Errorf("%w: %w", ErrUnusable, err)
 	}
 	defer s.cleanUp()
-	report := Report{URL: base.String()}
+	report := Report{URL: s.base.String()}
 	start := time.Now()
 	for _, c := range checks() {
-		if !strings.HasPrefix(c.name, o.only) {
+		if !o.includes(c) {
 			continue
 		}
-		result := s.check(c)
+		result := s.check(c, o.Selection)
 		report.Results = append(report.Results, result)
-		if o.Progress != nil {
+		if o.Progress != nil && (!s.skewed || result.Name == contractCheck) {
 			o.Progress(result)
 		}
 		if ctx.Err() != nil {
@@ -145,12 +140,40 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	return report, nil
 }
 
+func newSession(ctx context.Context, o Options) (*session, error) {
+	base, err := url.Parse(strings.TrimSuffix(o.URL, "/"))
+	if err != nil || base.Host == "" {
+		return nil, fmt.Errorf("%w: %q is not an http URL", ErrUnusable, o.URL)
+	}
+	contract, err := readContract(o.Contract)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{
+		ctx: ctx, clock: o.clock, client: &http.Client{Timeout: 30 * time.Second}, base: base, contract: contract,
+		secret: o.Key, run: "conformance-" + strings.ToLower(rand.Text()[:8]), readOnly: o.ReadOnly,
+	}
+	if o.Client != nil {
+		client := *o.Client
+		s.client = &client
+	}
+	// A redirect is an answer like any other. Following it could send the key to another server.
+	s.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if s.clock == nil {
+		s.clock = realClock{}
+	}
+	return s, nil
+}
+
 // check is a statement about a deployment and its test.
 type check struct {
-	group, name string
+	group, name string // together they name it
+	about       string
 	needs       need
 	test        func(*session)
 }
+
+func (c check) fullName() string { return c.group + "/" + c.name }
 
 // need is what a check requires. Needs can be combined.
 type need uint
@@ -160,6 +183,8 @@ const (
 	needVerifyKey                     // a key with keys:verify
 	needAdminKey                      // a key with keys:admin
 	needUnlimitedKey                  // a key without a rate limit or quota, which the check would use up
+	needAnyMethod                     // requests other than GET, which change nothing
+	needContract                      // the server's own contract
 	needNothing      need = 0         // GET requests only
 )
 
@@ -169,6 +194,10 @@ func (s *session) missing(n need) string {
 	switch {
 	case s.readOnly && changing:
 		return "it would change something"
+	case s.readOnly && n&needAnyMethod != 0:
+		return "it sends other requests than GET"
+	case n&needContract != 0 && s.theirs == nil:
+		return "the server's own contract is not there: " + s.hidden
 	case n&needAdminKey != 0 && !s.scopes.Has(apikey.ScopeAdmin):
 		return "it needs a key with " + apikey.ScopeAdmin
 	case n&needVerifyKey != 0 && !s.scopes.Has(apikey.ScopeVerify):
@@ -184,7 +213,7 @@ func (s *session) missing(n need) string {
 func checks() []check {
 	var all []check
 	for _, group := range [][]check{
-		authenticationChecks(), lifecycleChecks(), nameChecks(), bodyChecks(), dateChecks(),
+		deploymentChecks(), exampleChecks(), authenticationChecks(), lifecycleChecks(), nameChecks(), bodyChecks(), dateChecks(),
 		listChecks(), cursorChecks(), filterChecks(), metadataChecks(), authorityChecks(), rotationChecks(),
 		verificationChecks(), rateLimitChecks(), quotaChecks(), forwardAuthChecks(), introspectionChecks(), leakChecks(),
 		usageChecks(), auditChecks(), routingChecks(), throttlingChecks(),
@@ -194,20 +223,40 @@ func checks() []check {
 	return all
 }
 
-// check runs one check.
-func (s *session) check(c check) Result {
+// check runs one check, unless something keeps it from running.
+func (s *session) check(c check, selected Selection) Result {
 	s.findings, s.exchanges = nil, 0
-	result := Result{Group: c.group, Check: c.name, Outcome: Skipped}
+	result := Result{Group: c.group, Name: c.fullName(), Check: c.about, Outcome: Skipped}
 	start := time.Now()
-	if why := s.missing(c.needs); why != "" {
+	why := s.missing(c.needs)
+	if pattern := matching(selected.Skip, c); pattern != "" {
+		why = fmt.Sprintf("you skip %q", pattern)
+	} else if s.skewed {
+		why = "the server has another contract; see " + contractCheck
+	}
+	if why != "" {
 		s.findings = []string{why}
 	} else {
 		c.test(s)
-		result.Outcome = Passed
-		if len(s.findings) > 0 {
-			result.Outcome = Failed
-		}
+		result.Outcome = s.outcome(matching(selected.Expect, c))
+	}
+	if c.fullName() == contractCheck {
+		s.skewed = result.Outcome == Failed
 	}
 	result.Findings, result.Exchanges, result.Took = s.findings, s.exchanges, time.Since(start)
 	return result
+}
+
+// outcome is how the current check ended, if a pattern expects findings, or "" does not.
+func (s *session) outcome(expected string) Outcome {
+	switch {
+	case expected == "" && len(s.findings) == 0:
+		return Passed
+	case expected == "":
+		return Failed
+	case len(s.findings) == 0:
+		s.fail("it found nothing, but you expect findings of %q: expect them no longer", expected)
+		return Failed
+	}
+	return Expected
 }

@@ -156,13 +156,13 @@ func TestOtherKeysAndPolicies(t *testing.T) {
 		scopes   []string
 		passed   int
 	}{
-		"read and write": {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeWrite}, 63},
+		"read and write": {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeWrite}, 69},
 		"read, write and verify": {servertest.Options{}, false,
-			[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify, "datasets:read"}, 73},
-		"read and verify":       {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeVerify}, 25},
-		"read only":             {servertest.Options{}, true, []string{apikey.ScopeRead}, 22},
-		"read only, with admin": {servertest.Options{}, true, []string{apikey.ScopeAdmin}, 22},
-		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 99},
+			[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify, "datasets:read"}, 79},
+		"read and verify":       {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeVerify}, 30},
+		"read only":             {servertest.Options{}, true, []string{apikey.ScopeRead}, 25},
+		"read only, with admin": {servertest.Options{}, true, []string{apikey.ScopeAdmin}, 25},
+		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 105},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -182,8 +182,8 @@ func TestLimitedKeys(t *testing.T) {
 		scopes []string
 		passed int
 	}{
-		"an admin":       {[]string{apikey.ScopeAdmin}, 88},
-		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 63},
+		"an admin":       {[]string{apikey.ScopeAdmin}, 94},
+		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 69},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

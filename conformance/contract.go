@@ -19,6 +19,7 @@ import (
 
 // contract checks answers against openapi.yaml.
 type contract struct {
+	document   *openapi3.T
 	operations map[string]operation
 	errors     *openapi3.Schema // of all errors, documented or not
 }
@@ -30,6 +31,8 @@ type operation struct {
 	public       bool   // works without a key
 	media        string // of the request body; empty if there is none
 	responses    *openapi3.Responses
+	bodies       openapi3.Examples   // of the request
+	query        openapi3.Parameters // without those in the path
 }
 
 func readContract(text []byte) (*contract, error) {
@@ -37,7 +40,7 @@ func readContract(text []byte) (*contract, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the contract: %w", err)
 	}
-	c := &contract{operations: make(map[string]operation)}
+	c := &contract{document: document, operations: make(map[string]operation)}
 	for path, item := range document.Paths.Map() {
 		for method, o := range item.Operations() {
 			op := operation{method: method, path: path, responses: o.Responses}
@@ -45,6 +48,12 @@ func readContract(text []byte) (*contract, error) {
 			_, op.public = o.Extensions["x-public"]
 			if o.RequestBody != nil {
 				for op.media = range o.RequestBody.Value.Content { // there is one
+				}
+				op.bodies = o.RequestBody.Value.Content[op.media].Examples
+			}
+			for _, p := range o.Parameters {
+				if p.Value.In == openapi3.ParameterInQuery {
+					op.query = append(op.query, p)
 				}
 			}
 			c.operations[o.OperationID] = op
@@ -79,39 +88,49 @@ func checkInstant(text string) error {
 
 var requestIDForm = regexp.MustCompile(`^[\x21-\x7E]{8,}$`)
 
-// problems lists everything that is wrong with an answer, whatever the request was.
-func (c *contract) problems(a answer) []string {
-	found := headerProblems(a)
+// problems lists everything that is wrong with an answer, whatever the request was, except for the
+// headers that all answers lost.
+func (c *contract) problems(a answer, lost map[string]bool) []string {
+	var found []string
+	wrong := headerProblems(a)
+	for _, name := range everyAnswer {
+		if problem := wrong[name]; problem != "" && !lost[name] {
+			found = append(found, problem+a.suspect())
+		}
+	}
 	if a.status >= 500 {
-		found = append(found, fmt.Sprintf("status %d: no request may cause a server error", a.status))
+		found = append(found, sprintf("status %d: no request may cause a server error", a.status))
 	}
 	schema := c.errors
 	if op, ok := c.operations[a.operation]; ok {
 		var documented bool
 		if schema, documented = schemaOf(op.responses, a.status); !documented {
-			return append(found, fmt.Sprintf("status %d is not documented for %s", a.status, a.operation))
+			return append(found, sprintf("status %d is not documented for %s", a.status, a.operation))
 		}
 	}
-	if schema == nil || a.method == http.MethodHead {
+	if schema == nil || a.method == http.MethodHead || a.status == http.StatusNoContent {
 		if len(a.raw) > 0 {
-			found = append(found, fmt.Sprintf("an unexpected body of %d bytes", len(a.raw)))
+			found = append(found, sprintf("an unexpected body of %d bytes", len(a.raw)))
 		}
 		return found
 	}
 	return append(found, bodyProblems(schema, a)...)
 }
 
-// headerProblems checks the headers of every answer.
-func headerProblems(a answer) []string {
-	var found []string
+// everyAnswer lists the headers of every answer; WWW-Authenticate belongs to 401.
+var everyAnswer = [...]string{"X-Request-Id", "Cache-Control", "WWW-Authenticate"}
+
+// headerProblems says what is wrong with the headers of every answer.
+func headerProblems(a answer) map[string]string {
+	found := make(map[string]string)
 	if id := a.header.Get("X-Request-Id"); !requestIDForm.MatchString(id) {
-		found = append(found, fmt.Sprintf("X-Request-Id is %q", id))
+		found["X-Request-Id"] = sprintf("X-Request-Id is %q", id)
 	}
 	if got := a.header.Get("Cache-Control"); got != "no-store" {
-		found = append(found, fmt.Sprintf("Cache-Control is %q, want no-store", got))
+		found["Cache-Control"] = sprintf("Cache-Control is %q, want no-store", got)
 	}
 	if a.status == http.StatusUnauthorized && a.header.Get("WWW-Authenticate") == "" {
-		found = append(found, "401 without WWW-Authenticate")
+		found["WWW-Authenticate"] = "401 without WWW-Authenticate"
 	}
 	return found
 }
@@ -120,7 +139,7 @@ func headerProblems(a answer) []string {
 func bodyProblems(schema *openapi3.Schema, a answer) []string {
 	var found []string
 	if media, _, err := mime.ParseMediaType(a.header.Get("Content-Type")); err != nil || media != "application/json" {
-		found = append(found, fmt.Sprintf("Content-Type is %q, want application/json", a.header.Get("Content-Type")))
+		found = append(found, sprintf("Content-Type is %q, want application/json%s", a.header.Get("Content-Type"), a.suspect()))
 	}
 	var value any
 	if err := json.Unmarshal(a.raw, &value); err != nil {
@@ -137,12 +156,12 @@ func bodyProblems(schema *openapi3.Schema, a answer) []string {
 func errorProblems(a answer) []string {
 	var found []string
 	if status, _ := a.body["status"].(float64); int(status) != a.status {
-		found = append(found, fmt.Sprintf("the body says status %v", a.body["status"]))
+		found = append(found, sprintf("the body says status %v", a.body["status"]))
 	}
 	if message, _ := a.body["message"].(string); strings.TrimSpace(message) == "" {
 		found = append(found, "the message is empty")
 	}
-	if id, ok := a.body["request_id"]; ok && id != a.header.Get("X-Request-Id") {
+	if id, ok := a.body["request_id"]; ok && id != a.header.Get("X-Request-Id") && a.header.Get("X-Request-Id") != "" {
 		found = append(found, "request_id is not X-Request-Id")
 	}
 	return found
@@ -202,13 +221,13 @@ func undeclared(schema *openapi3.Schema, value any, path string) []string {
 			case declared[name] != nil:
 				found = append(found, undeclared(declared[name], value[name], path+"/"+name)...)
 			case schema.AdditionalProperties.Schema == nil:
-				found = append(found, fmt.Sprintf("property %s/%s is not in the contract", path, name))
+				found = append(found, sprintf("property %s/%s is not in the contract", path, name))
 			}
 		}
 	case []any:
 		for i, item := range value {
 			if schema.Items != nil {
-				found = append(found, undeclared(schema.Items.Value, item, fmt.Sprintf("%s/%d", path, i))...)
+				found = append(found, undeclared(schema.Items.Value, item, sprintf("%s/%d", path, i))...)
 			}
 		}
 	}

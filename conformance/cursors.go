@@ -10,8 +10,8 @@ import (
 func cursorChecks() []check {
 	const group = "lists"
 	return []check{
-		{group, "following next_cursor finds every key once, even while keys change", needWriteKey, cursorWalk},
-		{group, "a cursor works only with the filters of its list", needWriteKey, cursorFilters},
+		{group, "cursor", "following next_cursor finds every key once, even while keys change", needWriteKey, cursorWalk},
+		{group, "cursor-filters", "a cursor works only with the filters of its list", needWriteKey, cursorFilters},
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 func dateChecks() []check {
 	const group = "dates"
 	return []check{
-		{group, "expires_at must be strict RFC 3339 and in the future", needWriteKey, badDates},
-		{group, "times are kept in milliseconds and returned in UTC", needWriteKey, goodDates},
+		{group, "strict", "expires_at must be strict RFC 3339 and in the future", needWriteKey, badDates},
+		{group, "milliseconds", "times are kept in milliseconds and returned in UTC", needWriteKey, goodDates},
 	}
 }
 

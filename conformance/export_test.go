@@ -1,8 +1,14 @@
 package conformance
 
-// Only restricts a run to checks whose names have a prefix.
-func (o Options) Only(check string) Options {
-	o.only = check
+import "strings"
+
+// OnlyAbout restricts a run to checks whose descriptions have a prefix.
+func (o Options) OnlyAbout(prefix string) Options {
+	for _, c := range checks() {
+		if strings.HasPrefix(c.about, prefix) {
+			o.Only = append(o.Only, c.fullName())
+		}
+	}
 	return o
 }
 

@@ -62,7 +62,7 @@ var auditFaults = map[string]planted{
 	},
 	"empty changes": {
 		eachEvent(func(e map[string]any) { e["changes"] = map[string]any{} }),
-		"an event has each changed field's", "says that map[] changed",
+		"an event has each changed field's", "says that {} changed",
 	},
 	"an undeclared hash of the secret": {
 		eachEvent(func(e map[string]any) {

@@ -119,11 +119,11 @@ var contractFaults = map[string]planted{
 	},
 	"an answer may be cached": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) { a.Header().Del("Cache-Control") }),
-		"a bearer token works like", "Cache-Control",
+		"answers keep the headers", `Cache-Control is "", want no-store`,
 	},
 	"401 without a challenge": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) { a.Header().Del("WWW-Authenticate") }),
-		"every operation refuses calls without credentials", "401 without WWW-Authenticate",
+		"answers keep the headers", "401 without WWW-Authenticate",
 	},
 	"a message that names no field": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) {

@@ -183,7 +183,7 @@ func staleAdmission() fault {
 var rateLimitFaults = map[string]planted{
 	"over the limit without retry_after_seconds": {
 		verified(func(_, body map[string]any) { delete(body, "retry_after_seconds") }),
-		"a key over its limit is RATE_LIMITED", "retry_after_seconds is <nil>",
+		"a key over its limit is RATE_LIMITED", "retry_after_seconds is nothing",
 	},
 	"a limit is not enforced": {
 		verified(func(_, body map[string]any) {
@@ -247,7 +247,7 @@ var rateLimitFaults = map[string]planted{
 				rewrite(a, func(body map[string]any) { delete(body, "rate_limit") })
 			}
 		}),
-		"only keys:admin sets a rate limit", "the child of a key with a limit: rate_limit is <nil>",
+		"only keys:admin sets a rate limit", "the child of a key with a limit: rate_limit is nothing",
 	},
 	"null does not remove the limit": {
 		sentBodies(isPatch, func(body map[string]any) {
@@ -255,7 +255,7 @@ var rateLimitFaults = map[string]planted{
 				delete(body, "rate_limit")
 			}
 		}),
-		"a rate limit is stored, changed and removed", "(taking it away): rate_limit is map[",
+		"a rate limit is stored, changed and removed", "(taking it away): rate_limit is {",
 	},
 	"a limit of 0 is accepted": {
 		sentBodies(isPatch, func(body map[string]any) {

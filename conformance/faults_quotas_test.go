@@ -26,11 +26,11 @@ var quotaFaults = map[string]planted{
 				delete(body, "retry_after_seconds")
 			}
 		}),
-		"a call that costs more than is left is QUOTA_EXCEEDED", "retry_after_seconds is <nil>",
+		"a call that costs more than is left is QUOTA_EXCEEDED", "retry_after_seconds is nothing",
 	},
 	"the state of a quota is left out": {
 		verified(func(_, body map[string]any) { delete(body, "quota") }),
-		"a call that costs more than is left is QUOTA_EXCEEDED", "quota is <nil>, want 9 left",
+		"a call that costs more than is left is QUOTA_EXCEEDED", "quota is nothing, want 9 left",
 	},
 	"the usage does not say what is left": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
@@ -38,7 +38,7 @@ var quotaFaults = map[string]planted{
 				rewrite(a, func(body map[string]any) { delete(body, "quota") })
 			}
 		}),
-		"a call that costs more than is left is QUOTA_EXCEEDED", "(over the quota): quota is <nil>, want 0 left",
+		"a call that costs more than is left is QUOTA_EXCEEDED", "(over the quota): quota is nothing, want 0 left",
 	},
 	"a cost is ignored": {
 		sentBodies(isVerify, func(body map[string]any) { delete(body, "cost") }),
@@ -120,7 +120,7 @@ var quotaFaults = map[string]planted{
 				rewrite(a, func(body map[string]any) { delete(body, "quota") })
 			}
 		}),
-		"only keys:admin sets a quota", "the child of a key with a quota: quota is <nil>",
+		"only keys:admin sets a quota", "the child of a key with a quota: quota is nothing",
 	},
 	"null does not remove the quota": {
 		sentBodies(isPatch, func(body map[string]any) {

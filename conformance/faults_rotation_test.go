@@ -56,7 +56,7 @@ var rotationFaults = map[string]planted{
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) {
 			rewrite(a, func(body map[string]any) { delete(body, "grace_ends_at") })
 		}),
-		"a grace keeps the old secret valid", "ends at <nil>",
+		"a grace keeps the old secret valid", "ends at nothing",
 	},
 	"a revocation leaves the old secret": {
 		staleAuthentication, "a revocation ends both secrets",

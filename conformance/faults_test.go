@@ -38,7 +38,7 @@ func plantedFaults(t *testing.T) map[string]planted {
 	all, n := make(map[string]planted), 0
 	for _, some := range []map[string]planted{
 		contractFaults, listFaults, metadataFaults, rotationFaults, verificationFaults, introspectionFaults,
-		rateLimitFaults, quotaFaults, forwardAuthFaults, leakFaults, usageFaults, auditFaults, throttlingFaults,
+		rateLimitFaults, quotaFaults, forwardAuthFaults, leakFaults, usageFaults, auditFaults, throttlingFaults, deploymentFaults,
 	} {
 		maps.Copy(all, some)
 		n += len(some)
@@ -150,14 +150,21 @@ func sentBodies(applies func(*http.Request) bool, change func(body map[string]an
 	})
 }
 
-// withAdmin makes a fault with access to the suite's key: that of the first request.
+// withAdmin makes a fault with access to the suite's key: that of the first request with one.
 func withAdmin(f func(admin *http.Request, service http.Handler, r *http.Request, a *httptest.ResponseRecorder)) func() fault {
 	return func() fault {
-		var once sync.Once
-		var admin *http.Request
+		var mu sync.Mutex
+		var first *http.Request
 		return fault{after: func(service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
-			once.Do(func() { admin = r.Clone(r.Context()) })
-			f(admin, service, r, a)
+			mu.Lock()
+			if first == nil && r.Header.Get("X-Api-Key") != "" {
+				first = r.Clone(r.Context())
+			}
+			admin := first
+			mu.Unlock()
+			if admin != nil {
+				f(admin, service, r, a)
+			}
 		}}
 	}
 }
@@ -199,7 +206,7 @@ func TestPlantedFaults(t *testing.T) {
 			// Not the checking client, because the contract is broken on purpose.
 			report, err := conformance.Run(t.Context(), conformance.Options{
 				URL: s.URL, Key: secret.Reveal(), Contract: gen.Contract, Client: s.Plain,
-			}.Only(tt.check).By(clock))
+			}.OnlyAbout(tt.check).By(clock))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -210,7 +217,40 @@ func TestPlantedFaults(t *testing.T) {
 			if strings.Contains(findings(report), secret.Reveal()) {
 				t.Error("the report contains a secret")
 			}
+			wantReadable(t, report)
 			t.Logf("found: %s", found)
+		})
+	}
+}
+
+// wantReadable looks for what Go prints where a value is absent or of another type.
+func wantReadable(t *testing.T, report conformance.Report) {
+	t.Helper()
+	for line := range strings.Lines(findings(report)) {
+		for _, odd := range []string{"%!", "<nil>", "map["} {
+			if strings.Contains(line, odd) {
+				t.Errorf("a finding contains %s: %s", odd, line)
+			}
+		}
+	}
+}
+
+// The suite survives a service whose answers have none of the types in the contract.
+func TestEmptyAnswers(t *testing.T) {
+	t.Parallel()
+	for name, value := range map[string]any{"null": nil, "numbers": 7, "lists of numbers": []any{1, nil}, "objects": map[string]any{"a": nil}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			clock := &skippingClock{}
+			s := servertest.Start(t, servertest.Options{Now: clock.Now, Handler: broken(emptied(value)())})
+			_, secret := s.Add(t, "acme", "for the suite", apikey.ScopeAdmin)
+			report, err := conformance.Run(t.Context(), conformance.Options{
+				URL: s.URL, Key: secret.Reveal(), Contract: gen.Contract, Client: s.Plain,
+			}.By(clock))
+			if err != nil || report.Count(conformance.Failed) < 50 {
+				t.Errorf("%d checks failed, error %v", report.Count(conformance.Failed), err)
+			}
+			wantReadable(t, report)
 		})
 	}
 }

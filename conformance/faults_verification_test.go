@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 
 	"apikeyd/apikey"
 )
@@ -55,7 +54,7 @@ var verificationFaults = map[string]planted{
 				}
 			})
 		}),
-		"any string may be verified", "code NOT_FOUND, and the key in the answer is map[",
+		"any string may be verified", "code NOT_FOUND, and the key in the answer is {",
 	},
 	"a malformed secret is a bad request": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
@@ -68,7 +67,7 @@ var verificationFaults = map[string]planted{
 	},
 	"VALID without the key": {
 		verified(func(_, body map[string]any) { delete(body, "key") }),
-		"a valid key is VALID", "the key in the answer is <nil>",
+		"a valid key is VALID", "the key in the answer is nothing",
 	},
 	"valid does not mean VALID": {
 		verified(func(_, body map[string]any) { body["valid"] = true }),
@@ -114,12 +113,13 @@ var verificationFaults = map[string]planted{
 	},
 	"verify needs no scope": {
 		func() fault {
-			var admin sync.Once
-			var key string
+			var admin string // the first key that is sent
 			return fault{before: func(_ http.Handler, r *http.Request) {
-				admin.Do(func() { key = r.Header.Get("X-Api-Key") })
+				if admin == "" {
+					admin = r.Header.Get("X-Api-Key")
+				}
 				if isVerify(r) && r.Header.Get("X-Api-Key") != "" {
-					r.Header.Set("X-Api-Key", key)
+					r.Header.Set("X-Api-Key", admin)
 				}
 			}}
 		},
@@ -161,7 +161,7 @@ var introspectionFaults = map[string]planted{
 	},
 	"an ended token is active": {
 		introspected(false, func(body map[string]any) { body["active"] = true }),
-		"an invalid token is inactive", "(a secret that was rotated out): answered map[active:true]",
+		"an invalid token is inactive", "(a secret that was rotated out): answered {\"active\":true}",
 	},
 	"a time in milliseconds": {
 		introspected(true, func(body map[string]any) {

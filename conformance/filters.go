@@ -13,13 +13,13 @@ import (
 func filterChecks() []check {
 	const group = "filters"
 	return []check{
-		{group, "status finds the keys with that status now", needWriteKey, statusFilter},
-		{group, "name_contains matches literally", needWriteKey, nameFilter},
-		{group, "search finds names and owners in any case, and prefixes", needWriteKey, searchFilter},
-		{group, "expires_before and last_used_before exclude their own time", needWriteKey, timeFilters},
-		{group, "rotating finds the keys whose old secret still works", needWriteKey, rotatingFilter},
-		{group, "filters combine, and apply to the owner's keys and the number of pages", needWriteKey, filtersTogether},
-		{group, "an invalid filter is refused", needNothing, badFilters},
+		{group, "status", "status finds the keys with that status now", needWriteKey, statusFilter},
+		{group, "name", "name_contains matches literally", needWriteKey, nameFilter},
+		{group, "search", "search finds names and owners in any case, and prefixes", needWriteKey, searchFilter},
+		{group, "times", "expires_before and last_used_before exclude their own time", needWriteKey, timeFilters},
+		{group, "rotating", "rotating finds the keys whose old secret still works", needWriteKey, rotatingFilter},
+		{group, "together", "filters combine, and apply to the owner's keys and the number of pages", needWriteKey, filtersTogether},
+		{group, "invalid", "an invalid filter is refused", needNothing, badFilters},
 	}
 }
 

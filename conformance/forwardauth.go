@@ -15,12 +15,12 @@ const unheldScope = "conformance:lost"
 func forwardAuthChecks() []check {
 	const group = "forward-auth"
 	return []check{
-		{group, "a valid key passes, with its identity in the headers", needNothing | needUnlimitedKey, identity},
-		{group, "identity headers are always set, safe, and never the client's own", needWriteKey | needUnlimitedKey, safeIdentity},
-		{group, "every method passes, with any query, body and path below", needNothing | needUnlimitedKey, anyRequest},
-		{group, "the key must have all scopes in the query, and an invalid one is refused", needNothing | needUnlimitedKey, forwardedScopes},
-		{group, "a request without a valid key is refused", needNothing | needUnlimitedKey, forwardedCredentials},
-		{group, "an ended secret is refused at once", needWriteKey | needUnlimitedKey, endedSecrets},
+		{group, "identity", "a valid key passes, with its identity in the headers", needNothing | needUnlimitedKey, identity},
+		{group, "safe-identity", "identity headers are always set, safe, and never the client's own", needWriteKey | needUnlimitedKey, safeIdentity},
+		{group, "any-request", "every method passes, with any query, body and path below", needNothing | needUnlimitedKey, anyRequest},
+		{group, "scopes", "the key must have all scopes in the query, and an invalid one is refused", needNothing | needUnlimitedKey, forwardedScopes},
+		{group, "credentials", "a request without a valid key is refused", needNothing | needUnlimitedKey, forwardedCredentials},
+		{group, "ended-secrets", "an ended secret is refused at once", needWriteKey | needUnlimitedKey, endedSecrets},
 	}
 }
 

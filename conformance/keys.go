@@ -48,8 +48,12 @@ func (s *session) create(f fields) (created, bool) {
 
 // createAs is create with another key's secret.
 func (s *session) createAs(secret string, f fields) (created, bool) {
-	a := s.want(http.StatusCreated, request{operation: "createApiKey", secret: secret, body: f.json()})
-	key := created{body: a.body, location: a.header.Get("Location"), at: s.clock.Now()}
+	return s.remember(s.want(http.StatusCreated, request{operation: "createApiKey", secret: secret, body: f.json()}))
+}
+
+// remember takes note of a key that an answer says was created.
+func (s *session) remember(a answer) (created, bool) {
+	key := created{body: a.body, at: s.clock.Now()}
 	key.id, _ = a.body["id"].(string)
 	key.name, _ = a.body["name"].(string)
 	key.secret, _ = a.body["secret"].(string)

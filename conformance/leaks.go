@@ -7,13 +7,13 @@ import (
 )
 
 func leakChecks() []check {
-	const group = "leak reports"
+	const group = "leaks"
 	return []check{
-		{group, "a report of a key's secret revokes the key, and needs no credentials", needWriteKey, leakedKeys},
-		{group, "a report of an old secret ends its grace and keeps the key", needWriteKey, leakedOldSecrets},
-		{group, "a report of an unknown secret has no effect and gets the same answer", needWriteKey, uselessReports},
-		{group, "an invalid report is refused", needWriteKey, badReports},
-		{group, "reports without effect are throttled, effective ones never", needWriteKey, manyReports},
+		{group, "current-secret", "a report of a key's secret revokes the key, and needs no credentials", needWriteKey, leakedKeys},
+		{group, "old-secret", "a report of an old secret ends its grace and keeps the key", needWriteKey, leakedOldSecrets},
+		{group, "unknown-secret", "a report of an unknown secret has no effect and gets the same answer", needWriteKey, uselessReports},
+		{group, "invalid", "an invalid report is refused", needWriteKey, badReports},
+		{group, "noise", "reports without effect are throttled, effective ones never", needWriteKey, manyReports},
 	}
 }
 

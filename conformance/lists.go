@@ -13,11 +13,11 @@ import (
 func listChecks() []check {
 	const group = "lists"
 	return []check{
-		{group, "pages list every key once, newest first", needWriteKey, paging},
-		{group, "the defaults are page 1 of 20, and a page past the end is empty", needNothing, listDefaults},
-		{group, "page and items_per_page are whole numbers within their limits", needNothing, badPages},
-		{group, "unknown and repeated query parameters are refused", needNothing, badQueries},
-		{group, "revoked keys stay in the list", needWriteKey, listRevoked},
+		{group, "pages", "pages list every key once, newest first", needWriteKey, paging},
+		{group, "defaults", "the defaults are page 1 of 20, and a page past the end is empty", needNothing, listDefaults},
+		{group, "page-numbers", "page and items_per_page are whole numbers within their limits", needNothing, badPages},
+		{group, "parameters", "unknown and repeated query parameters are refused", needNothing, badQueries},
+		{group, "revoked", "revoked keys stay in the list", needWriteKey, listRevoked},
 	}
 }
 

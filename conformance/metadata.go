@@ -10,8 +10,8 @@ import (
 func metadataChecks() []check {
 	const group = "metadata"
 	return []check{
-		{group, "metadata is stored unchanged and replaced as a whole", needWriteKey, keptMetadata},
-		{group, "metadata has at most 20 entries, names of 40 and values of 500 characters", needWriteKey, metadataLimits},
+		{group, "stored", "metadata is stored unchanged and replaced as a whole", needWriteKey, keptMetadata},
+		{group, "limits", "metadata has at most 20 entries, names of 40 and values of 500 characters", needWriteKey, metadataLimits},
 	}
 }
 

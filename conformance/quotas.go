@@ -13,14 +13,14 @@ import (
 func quotaChecks() []check {
 	const group = "quotas"
 	return []check{
-		{group, "a quota is stored, changed and removed", needAdminKey, keptQuotas},
-		{group, "a quota consists of a whole number, a period, and a day of it", needAdminKey, badQuotas},
-		{group, "only keys:admin sets a quota, and new keys inherit it", needAdminKey, inheritedQuotas},
-		{group, "a call that costs more than is left is QUOTA_EXCEEDED, with the time to wait", needAdminKey, overQuota},
-		{group, "a cost is a whole number from 0 to 1,000,000", needAdminKey, badCosts},
-		{group, "only calls that pass use up a quota", needAdminKey, whatUsesUp},
-		{group, "a changed quota keeps what was used", needAdminKey, changedQuota},
-		{group, "forward-auth answers 403 or 429 over the quota, with rate limit headers", needAdminKey, forwardedQuotas},
+		{group, "stored", "a quota is stored, changed and removed", needAdminKey, keptQuotas},
+		{group, "invalid", "a quota consists of a whole number, a period, and a day of it", needAdminKey, badQuotas},
+		{group, "inherited", "only keys:admin sets a quota, and new keys inherit it", needAdminKey, inheritedQuotas},
+		{group, "exceeded", "a call that costs more than is left is QUOTA_EXCEEDED, with the time to wait", needAdminKey, overQuota},
+		{group, "costs", "a cost is a whole number from 0 to 1,000,000", needAdminKey, badCosts},
+		{group, "counting", "only calls that pass use up a quota", needAdminKey, whatUsesUp},
+		{group, "changed", "a changed quota keeps what was used", needAdminKey, changedQuota},
+		{group, "forward-auth", "forward-auth answers 403 or 429 over the quota, with rate limit headers", needAdminKey, forwardedQuotas},
 	}
 }
 

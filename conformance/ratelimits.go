@@ -10,14 +10,14 @@ import (
 )
 
 func rateLimitChecks() []check {
-	const group = "rate limits"
+	const group = "rate-limits"
 	return []check{
-		{group, "a rate limit is stored, changed and removed", needAdminKey, keptLimits},
-		{group, "a rate limit consists of whole numbers within their limits", needAdminKey, badLimits},
-		{group, "only keys:admin sets a rate limit, and new keys inherit it", needAdminKey, inheritedLimits},
-		{group, "a key over its limit is RATE_LIMITED, with the time to wait", needAdminKey, overLimit},
-		{group, "only calls that pass count against the limit", needAdminKey, whatCounts},
-		{group, "forward-auth answers 403 or 429 over the limit, with rate limit headers", needAdminKey, forwardedLimits},
+		{group, "stored", "a rate limit is stored, changed and removed", needAdminKey, keptLimits},
+		{group, "invalid", "a rate limit consists of whole numbers within their limits", needAdminKey, badLimits},
+		{group, "inherited", "only keys:admin sets a rate limit, and new keys inherit it", needAdminKey, inheritedLimits},
+		{group, "exceeded", "a key over its limit is RATE_LIMITED, with the time to wait", needAdminKey, overLimit},
+		{group, "counting", "only calls that pass count against the limit", needAdminKey, whatCounts},
+		{group, "forward-auth", "forward-auth answers 403 or 429 over the limit, with rate limit headers", needAdminKey, forwardedLimits},
 	}
 }
 
@@ -122,7 +122,7 @@ func inheritedLimits(s *session) {
 		}
 		s.wantLimit("the child of "+tt.why, child.body, tt.has)
 		for _, limit := range tt.wants {
-			why := fmt.Sprintf("rate_limit %v, by %s", limit, tt.why)
+			why := sprintf("rate_limit %v, by %s", limit, tt.why)
 			s.want(http.StatusForbidden, request{operation: "createApiKey", secret: tt.writer.secret,
 				body: s.keyBody().with("rate_limit", limit).json(), why: why})
 			for _, target := range []created{child, tt.writer} {

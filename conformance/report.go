@@ -49,20 +49,20 @@ func (r Report) WriteJUnit(w io.Writer) error {
 		Name:     "apikeyd conformance of " + r.URL,
 		Tests:    len(r.Results),
 		Failures: r.Count(Failed),
-		Skipped:  r.Count(Skipped),
+		Skipped:  r.Count(Skipped) + r.Count(Expected),
 		Seconds:  seconds(r.Took),
 	}
 	for _, result := range r.Results {
-		c := junitCase{Group: "conformance." + result.Group, Name: result.Check, Seconds: seconds(result.Took)}
-		message := &junitMessage{
-			Message: fmt.Sprintf("%d findings", len(result.Findings)),
-			Text:    strings.Join(result.Findings, "\n"),
-		}
+		name := strings.TrimPrefix(result.Name, result.Group+"/") + ": " + result.Check
+		c := junitCase{Group: "conformance." + result.Group, Name: name, Seconds: seconds(result.Took)}
+		message := &junitMessage{Message: result.firstFinding(), Text: strings.Join(result.Findings, "\n")}
 		switch result.Outcome {
 		case Failed:
 			c.Failure = message
+		case Expected:
+			message.Message = "expected: " + message.Message
+			c.Skipped = message
 		case Skipped:
-			message.Message = message.Text
 			c.Skipped = message
 		case Passed:
 		}
@@ -78,6 +78,17 @@ func (r Report) WriteJUnit(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, "\n")
 	return err
+}
+
+// firstFinding returns the first finding, and how many more there are.
+func (r Result) firstFinding() string {
+	switch len(r.Findings) {
+	case 0:
+		return ""
+	case 1:
+		return r.Findings[0]
+	}
+	return fmt.Sprintf("%s (and %d more)", r.Findings[0], len(r.Findings)-1)
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
@@ -107,23 +118,31 @@ func (p *Printer) Print(r Result) {
 		fmt.Fprintln(p.out, r.Group)
 	}
 	mark := map[Outcome]string{
-		Passed: p.paint(green, "ok  "), Failed: p.paint(red, "FAIL"), Skipped: p.paint(yellow, "skip"),
+		Passed: p.paint(green, "ok   "), Failed: p.paint(red, "FAIL "),
+		Expected: p.paint(yellow, "xfail"), Skipped: p.paint(yellow, "skip "),
 	}[r.Outcome]
-	fmt.Fprintf(p.out, "  %s  %s\n", mark, r.Check)
+	fmt.Fprintf(p.out, "  %s  %s", mark, r.Check)
+	if r.Outcome != Passed {
+		fmt.Fprintf(p.out, "  [%s]", r.Name)
+	}
+	fmt.Fprintln(p.out)
 	for _, finding := range r.Findings {
-		fmt.Fprintf(p.out, "          %s\n", finding)
+		fmt.Fprintf(p.out, "           %s\n", finding)
 	}
 }
 
 // Summarize prints a summary of the run.
 func (p *Printer) Summarize(r Report) {
 	colour, verdict := green, "conforms"
-	if r.Count(Failed) > 0 {
+	switch {
+	case r.Count(Failed) > 0:
 		colour, verdict = red, "does not conform"
+	case r.Count(Expected) > 0:
+		colour, verdict = yellow, "conforms except as expected"
 	}
-	fmt.Fprintf(p.out, "\n%s %s: %d checks, %d passed, %d failed, %d skipped; %d exchanges in %s\n",
-		r.URL, p.paint(colour, verdict), len(r.Results), r.Count(Passed), r.Count(Failed), r.Count(Skipped),
-		r.Exchanges(), r.Took.Round(time.Millisecond))
+	fmt.Fprintf(p.out, "\n%s %s: %d checks, %d passed, %d failed, %d failed as expected, %d skipped; %d exchanges in %s\n",
+		r.URL, p.paint(colour, verdict), len(r.Results), r.Count(Passed), r.Count(Failed), r.Count(Expected),
+		r.Count(Skipped), r.Exchanges(), r.Took.Round(time.Millisecond))
 }
 
 func (p *Printer) paint(colour, text string) string {

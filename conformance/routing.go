@@ -1,6 +1,8 @@
 package conformance
 
 import (
+	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -9,8 +11,10 @@ import (
 func routingChecks() []check {
 	const group = "routing"
 	return []check{
-		{group, "an unknown path is a JSON 404", needNothing, unknownPaths},
-		{group, "an unknown method is a JSON 405 with Allow", needNothing, unknownMethods},
+		{group, "paths", "an unknown path is a JSON 404", needNothing, unknownPaths},
+		{group, "methods", "an unknown method is a JSON 405 with Allow", needNothing, unknownMethods},
+		{group, "head", "HEAD is a 405 with Allow on paths of the contract, and works for the contract itself", needAnyMethod, heads},
+		{group, "options", "OPTIONS is a 204 with Allow, and needs no key", needAnyMethod, options},
 	}
 }
 
@@ -23,24 +27,70 @@ func unknownPaths(s *session) {
 }
 
 func unknownMethods(s *session) {
-	known := make(map[string][]string) // the methods of each path
-	for name, op := range s.contract.operations {
-		if name == "forwardAuth" {
-			continue // it takes every method
-		}
-		known[op.path] = append(known[op.path], op.method)
-	}
-	for path, methods := range known {
+	known := s.knownMethods()
+	for _, path := range slices.Sorted(maps.Keys(known)) {
 		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "get", "NONSENSE"} {
-			if slices.Contains(methods, method) || s.readOnly && method != http.MethodGet {
+			if slices.Contains(known[path], method) || s.readOnly && method != http.MethodGet {
 				continue
 			}
-			a := s.want(http.StatusMethodNotAllowed,
-				request{method: method, path: strings.ReplaceAll(path, "{key_name}", s.run)})
-			if a.status == http.StatusMethodNotAllowed && !allows(a.header.Get("Allow"), methods) {
-				s.fail("%s: Allow is %q, want %v in it", a.about, a.header.Get("Allow"), methods)
-			}
+			s.wantAllow(known[path], s.want(http.StatusMethodNotAllowed, request{method: method, path: path}))
 		}
+	}
+}
+
+// knownMethods returns the methods of each path, except of forward-auth, which takes every method.
+func (s *session) knownMethods() map[string][]string {
+	known := make(map[string][]string)
+	for name, op := range s.contract.operations {
+		if name != "forwardAuth" {
+			path := strings.ReplaceAll(op.path, "{key_name}", s.run)
+			known[path] = append(known[path], op.method)
+		}
+	}
+	return known
+}
+
+// wantAllow checks that an answer with Allow lists these methods.
+func (s *session) wantAllow(methods []string, a answer) {
+	got := a.header.Get("Allow")
+	if (a.status == http.StatusMethodNotAllowed || a.status == http.StatusNoContent) && !s.isForeign(a) && !allows(got, methods) {
+		slices.Sort(methods)
+		s.fail("%s: Allow is %q, want %s in it%s", a.about, got, strings.Join(methods, " and "), a.suspect())
+	}
+}
+
+func heads(s *session) {
+	known := s.knownMethods()
+	for _, path := range slices.Sorted(maps.Keys(known)) {
+		s.wantAllow(known[path], s.want(http.StatusMethodNotAllowed, request{method: http.MethodHead, path: path}))
+	}
+	if s.theirs == nil {
+		return
+	}
+	get := request{method: http.MethodGet, path: contractPath, secret: noCredentials}
+	head := get
+	head.method = http.MethodHead
+	got, err := s.send(get)
+	without, headErr := s.send(head)
+	if err = errors.Join(err, headErr); err != nil {
+		s.fail("%s", err)
+		return
+	}
+	if without.status != got.status || len(without.raw) > 0 {
+		s.fail("%s: status %d and %d bytes, want %d and none, as GET without its body%s",
+			without.about, without.status, len(without.raw), got.status, without.suspect())
+	}
+	if kind := got.header.Get("Content-Type"); without.header.Get("Content-Type") != kind {
+		s.fail("%s: Content-Type is %q, want %q, as GET has%s",
+			without.about, without.header.Get("Content-Type"), kind, without.suspect())
+	}
+}
+
+func options(s *session) {
+	known := s.knownMethods()
+	for _, path := range slices.Sorted(maps.Keys(known)) {
+		a := s.want(http.StatusNoContent, request{method: http.MethodOptions, path: path, secret: noCredentials})
+		s.wantAllow(known[path], a)
 	}
 }
 

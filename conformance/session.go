@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
+
 	"apikeyd/apikey"
 )
 
@@ -43,6 +45,12 @@ type session struct {
 	run             string        // prefix of all names in this run
 	number          int
 
+	welcome answer          // to the first request of an operation, without credentials
+	lost    map[string]bool // headers that welcome lacks, and so probably all answers
+	theirs  *openapi3.T     // the server's own contract; nil if it could not be read
+	hidden  string          // why theirs is nil
+	skewed  bool            // theirs is another contract, unexpectedly
+
 	made      []created // to revoke when we are done
 	secrets   []string  // secrets that no answer may contain
 	findings  []string
@@ -52,7 +60,6 @@ type session struct {
 // created is a key that this run made.
 type created struct {
 	id, name, secret string
-	location         string
 	body             map[string]any
 	at               time.Time // when the answer arrived, by our clock
 }
@@ -73,20 +80,26 @@ type request struct {
 
 // answer is the answer to a request.
 type answer struct {
-	operation string
-	method    string
-	status    int
-	header    http.Header
-	raw       []byte
-	body      map[string]any // nil unless it is a JSON object
-	about     string         // the request, for findings
+	operation   string
+	method      string
+	path        string   // of the request, below the base URL
+	credentials []string // names of the request's headers that have credentials
+	status      int
+	header      http.Header
+	raw         []byte
+	body        map[string]any // nil unless it is a JSON object
+	about       string         // the request, for findings
 }
 
 // fail records a finding. Secrets in it are redacted.
 func (s *session) fail(format string, args ...any) {
-	if finding := apikey.Redact(fmt.Sprintf(format, args...)); len(s.findings) < maxFindings &&
-		!slices.Contains(s.findings, finding) {
+	finding := apikey.Redact(sprintf(format, args...))
+	switch {
+	case slices.Contains(s.findings, finding):
+	case len(s.findings) < maxFindings:
 		s.findings = append(s.findings, finding)
+	case len(s.findings) == maxFindings:
+		s.findings = append(s.findings, "and more")
 	}
 }
 
@@ -134,14 +147,22 @@ func (s *session) want(status int, r request) answer {
 
 // expect makes the checks of want on an answer.
 func (s *session) expect(status int, a answer) {
-	for _, problem := range s.contract.problems(a) {
+	s.checkSecrecy(a)
+	if s.isForeign(a) {
+		s.fail("%s: %s", a.about, proxyAnswered(a))
+		return
+	}
+	for _, problem := range s.contract.problems(a, s.lost) {
 		s.fail("%s: %s", a.about, problem)
 	}
-	s.checkSecrecy(a)
 	if a.status != status {
-		message, _ := a.body["message"].(string)
-		s.fail("%s: status %d, want %d; %s", a.about, a.status, status, message)
+		s.fail("%s: status %d, want %d%s%s", a.about, a.status, status, after("; ", text(a.body["message"])), a.changed(status))
 	}
+}
+
+// isForeign is foreign, except for an answer without a body where a proxy always removes X-Request-Id.
+func (s *session) isForeign(a answer) bool {
+	return foreign(a) && (!s.lost["X-Request-Id"] || len(a.raw) > 0)
 }
 
 // wantCode is want for an error with this code.
@@ -230,6 +251,9 @@ func (s *session) exchange(r request) (answer, error) {
 	sent.URL.RawQuery = r.query
 	s.setHeader(sent, r)
 	got, err := s.client.Do(sent)
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		err = failed.Err // about says the rest
+	}
 	if err != nil {
 		return answer{}, fmt.Errorf("%s: %w", about, err)
 	}
@@ -238,7 +262,10 @@ func (s *session) exchange(r request) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("%s: reading the answer: %w", about, err)
 	}
-	a := answer{operation: r.operation, method: method, status: got.StatusCode, header: got.Header, raw: raw, about: about}
+	a := answer{
+		operation: r.operation, method: method, path: path, credentials: credentials(sent.Header),
+		status: got.StatusCode, header: got.Header, raw: raw, about: about,
+	}
 	_ = json.Unmarshal(raw, &a.body) // the contract reports invalid JSON
 	return a, nil
 }
@@ -270,16 +297,4 @@ func (s *session) pause(d time.Duration) { s.clock.Sleep(s.ctx, d) }
 func (s *session) newName() string {
 	s.number++
 	return fmt.Sprintf("%s-%d", s.run, s.number)
-}
-
-// list returns a JSON array, or nil for other values.
-func list(value any) []any {
-	items, _ := value.([]any)
-	return items
-}
-
-// object returns a JSON object, or nil for other values.
-func object(value any) map[string]any {
-	fields, _ := value.(map[string]any)
-	return fields
 }

@@ -8,7 +8,7 @@ import (
 func throttlingChecks() []check {
 	const group = "throttling"
 	return []check{
-		{group, "a valid key passes despite many failures from its address", needNothing, noLockout},
+		{group, "no-lockout", "a valid key passes despite many failures from its address", needNothing, noLockout},
 	}
 }
 

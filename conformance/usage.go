@@ -11,13 +11,13 @@ import (
 )
 
 func usageChecks() []check {
-	const group = "summary and usage"
+	const group = "usage"
 	return []check{
-		{group, "a summary counts the keys that lists find", needAdminKey | needWriteKey, summaries},
-		{group, "usage has every interval, oldest first", needNothing, intervals},
-		{group, "each decision about a key is counted once and immediately", needWriteKey | needVerifyKey | needUnlimitedKey, decisions},
-		{group, "an owner's usage covers its keys, and unknown secrets count only for all owners together", needAdminKey | needWriteKey | needUnlimitedKey, ownersUsage},
-		{group, "an invalid query is refused", needNothing, badUsageQueries},
+		{group, "summary", "a summary counts the keys that lists find", needAdminKey | needWriteKey, summaries},
+		{group, "intervals", "usage has every interval, oldest first", needNothing, intervals},
+		{group, "decisions", "each decision about a key is counted once and immediately", needWriteKey | needVerifyKey | needUnlimitedKey, decisions},
+		{group, "owners", "an owner's usage covers its keys, and unknown secrets count only for all owners together", needAdminKey | needWriteKey | needUnlimitedKey, ownersUsage},
+		{group, "invalid", "an invalid query is refused", needNothing, badUsageQueries},
 	}
 }
 
@@ -113,11 +113,11 @@ func countedIn(a answer) (sum counted) {
 // wantUsage checks the counts. Each node counts on its own and is identified by since; if there are
 // several, wantUsage asks until the sum is right.
 func (s *session) wantUsage(r request, want counted) {
-	nodes := make(map[any]counted)
+	nodes := make(map[string]counted)
 	var sum counted
 	for range 30 {
 		a := s.want(http.StatusOK, r)
-		nodes[a.body["since"]] = countedIn(a)
+		nodes[text(a.body["since"])] = countedIn(a)
 		sum = counted{}
 		for node := range maps.Values(nodes) {
 			sum.valid += node.valid

@@ -10,12 +10,12 @@ import (
 func verificationChecks() []check {
 	const group = "verification"
 	return []check{
-		{group, "a valid key is VALID and returned", needWriteKey | needVerifyKey | needUnlimitedKey, validKeys},
-		{group, "any string may be verified, and an unknown one reveals nothing", needWriteKey | needVerifyKey, unknownStrings},
-		{group, "the code is the first that applies", needWriteKey | needVerifyKey | needUnlimitedKey, precedence},
-		{group, "the key must have all requested scopes", needWriteKey | needVerifyKey | needUnlimitedKey, scopesAskedFor},
-		{group, "keys:verify covers every owner, and keys:admin includes no scope of an integrator", needAdminKey, integratorScopes},
-		{group, "an invalid verification request is refused", needVerifyKey, badQuestions},
+		{group, "valid", "a valid key is VALID and returned", needWriteKey | needVerifyKey | needUnlimitedKey, validKeys},
+		{group, "any-string", "any string may be verified, and an unknown one reveals nothing", needWriteKey | needVerifyKey, unknownStrings},
+		{group, "precedence", "the code is the first that applies", needWriteKey | needVerifyKey | needUnlimitedKey, precedence},
+		{group, "scopes", "the key must have all requested scopes", needWriteKey | needVerifyKey | needUnlimitedKey, scopesAskedFor},
+		{group, "integrator-scopes", "keys:verify covers every owner, and keys:admin includes no scope of an integrator", needAdminKey, integratorScopes},
+		{group, "invalid", "an invalid verification request is refused", needVerifyKey, badQuestions},
 	}
 }
 

@@ -21,10 +21,15 @@ type answer struct {
 	encode   func([]byte) []byte
 }
 
+// jsonKey is an *apikey.Key, or an entry of the cache.
+type jsonKey interface {
+	AppendJSON(b []byte, now time.Time) []byte
+}
+
 // keySize is the size of a typical key's JSON.
 const keySize = 512
 
-func keyAnswer(k *apikey.Key, now time.Time) answer {
+func keyAnswer(k jsonKey, now time.Time) answer {
 	return answer{http.StatusOK, "", keySize, func(b []byte) []byte { return k.AppendJSON(b, now) }}
 }
 
@@ -37,13 +42,13 @@ func secretAnswer(status int, location string, k *apikey.Key, secret apikey.Secr
 	}}
 }
 
-func listAnswer(keys []apikey.Key, p gen.Pagination, now time.Time) answer {
+func listAnswer[K jsonKey](keys []K, p gen.Pagination, now time.Time) answer {
 	return answer{http.StatusOK, "", keySize * (len(keys) + 1), func(b []byte) []byte {
 		return appendList(b, keys, p, now)
 	}}
 }
 
-func verifyAnswer(r verify.Result, k *apikey.Key) answer {
+func verifyAnswer(r verify.Result, k jsonKey) answer {
 	return answer{http.StatusOK, "", keySize, func(b []byte) []byte { return appendVerify(b, r, k) }}
 }
 
@@ -81,7 +86,7 @@ func (a answer) VisitRevokeApiKeyResponse(w http.ResponseWriter) error { return 
 // VisitVerifyApiKeyResponse writes an answer of verifyApiKey.
 func (a answer) VisitVerifyApiKeyResponse(w http.ResponseWriter) error { return a.write(w) }
 
-func appendList(b []byte, keys []apikey.Key, p gen.Pagination, now time.Time) []byte {
+func appendList[K jsonKey](b []byte, keys []K, p gen.Pagination, now time.Time) []byte {
 	b = append(b, `{"data":[`...)
 	for i := range keys {
 		if i > 0 {
@@ -99,7 +104,7 @@ func appendList(b []byte, keys []apikey.Key, p gen.Pagination, now time.Time) []
 }
 
 // appendVerify appends a decision. The key is nil if none has the secret.
-func appendVerify(b []byte, r verify.Result, k *apikey.Key) []byte {
+func appendVerify(b []byte, r verify.Result, k jsonKey) []byte {
 	b = append(append(append(b, `{"code":"`...), r.Code...), '"')
 	if k != nil {
 		b = k.AppendJSON(append(b, `,"key":`...), r.At)

@@ -96,10 +96,10 @@ func checkEncodings(t *testing.T, r random) {
 	if r.maybe() {
 		list.Pagination.NextCursor = new("c2VlZA-_")
 	}
-	var keys []apikey.Key
+	var keys []*apikey.Key
 	for range r.IntN(4) {
-		keys = append(keys, r.key())
-		list.Data = append(list.Data, *shown(keys[len(keys)-1], now))
+		keys = append(keys, new(r.key()))
+		list.Data = append(list.Data, *shown(*keys[len(keys)-1], now))
 	}
 	limited := gen.VerifyResponse{Code: gen.VerifyCode(verify.RateLimited), Key: shown(k, now), RetryAfterSeconds: new(2)}
 	resets := now.Add(1500 * time.Millisecond)

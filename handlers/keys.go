@@ -77,13 +77,13 @@ func (s *Server) ListApiKeys(
 	}
 	pagination.TotalPages = (found.Total + size - 1) / size // 0 with a cursor: the store does not count then
 	if found.More {
-		cursor, err := newCursor(found.Keys[len(found.Keys)-1].ID, owner, params)
+		cursor, err := newCursor(found.Entries[len(found.Entries)-1].Key.ID, owner, params)
 		if err != nil {
 			return nil, err
 		}
 		pagination.NextCursor = &cursor
 	}
-	return listAnswer(found.Keys, pagination, now), nil
+	return listAnswer(found.Entries, pagination, now), nil
 }
 
 // boundary returns a filter's time. It moves year 1's first instant by a millisecond, because the zero
@@ -107,11 +107,11 @@ func (s *Server) GetApiKey(
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.Verifier.Keys.Key(ctx, ref)
+	found, err := s.Verifier.Keys.Key(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	return keyAnswer(&key, s.Now()), nil
+	return keyAnswer(found, s.Now()), nil
 }
 
 // UpdateApiKey implements the operation updateApiKey.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -18,38 +19,60 @@ func (s *Server) logRequest(c echo.Context, x *exchange) {
 	if x.err != nil && s.refusals != nil && !s.refusals.Pass(x.problem.code) {
 		return
 	}
+	level := slog.LevelInfo
+	if x.err != nil && !x.problem.isRefusal() && !errors.Is(x.err, context.Canceled) {
+		level = slog.LevelError
+	}
+	// Not through the logger: it would look for the calling line, and copy the attributes.
+	ctx, handler := c.Request().Context(), s.Log.Handler()
+	if !handler.Enabled(ctx, level) {
+		return
+	}
+	attrs, _ := s.logAttrs.Get().(*[]slog.Attr)
+	if attrs == nil {
+		attrs = new([]slog.Attr)
+	}
+	*attrs = s.appendAttrs((*attrs)[:0], c, x)
+	line := slog.NewRecord(time.Now(), level, "request", 0)
+	line.AddAttrs(slog.Attr{Value: slog.GroupValue(*attrs...)}) // without a name, they belong to the line
+	_ = handler.Handle(ctx, line)                               // as the logger does
+	clear(*attrs)
+	s.logAttrs.Put(attrs)
+}
+
+// appendAttrs appends the attributes of a request's line.
+func (s *Server) appendAttrs(attrs []slog.Attr, c echo.Context, x *exchange) []slog.Attr {
 	r := c.Request()
-	attrs := []slog.Attr{
+	attrs = append(attrs,
 		slog.String("request_id", x.requestID),
 		slog.String("operation", x.answer.Operation),
 		slog.String("method", loggable(r.Method)),
 		slog.String("path", loggable(r.URL.Path)),
 		slog.Int("status", c.Response().Status),
 		slog.Duration("took", s.Now().Sub(x.start)),
-	}
+	)
 	if x.address.IsValid() {
-		attrs = append(attrs, slog.String("address", x.address.String()))
+		attrs = append(attrs, slog.Any("address", &x.address)) // a pointer allocates nothing
 	}
 	if x.shown != nil {
-		attrs = append(attrs, slog.String("key", x.shown.ID.String()), slog.String("owner", loggable(x.shown.Owner)))
+		attrs = append(attrs, slog.Any("key", &x.shown.ID), slog.String("owner", loggable(x.shown.Owner)))
 	}
-	level := slog.LevelInfo
-	if x.err != nil {
-		attrs = append(attrs, slog.String("code", x.problem.code))
-		switch {
-		case x.problem.isRefusal():
-			attrs = append(attrs, slog.String("message", apikey.Redact(x.problem.message)))
-		case errors.Is(x.err, context.Canceled):
-			attrs = append(attrs, slog.String("message", "the client hung up"))
-		default:
-			level = slog.LevelError
-			attrs = append(attrs, slog.String("error", apikey.Redact(x.err.Error())))
-		}
-		if panicked, ok := errors.AsType[*panicError](x.err); ok {
-			attrs = append(attrs, slog.String("stack", panicked.stack))
-		}
+	if x.err == nil {
+		return attrs
 	}
-	s.Log.LogAttrs(r.Context(), level, "request", attrs...)
+	attrs = append(attrs, slog.String("code", x.problem.code))
+	switch {
+	case x.problem.isRefusal():
+		attrs = append(attrs, slog.String("message", apikey.Redact(x.problem.message)))
+	case errors.Is(x.err, context.Canceled):
+		attrs = append(attrs, slog.String("message", "the client hung up"))
+	default:
+		attrs = append(attrs, slog.String("error", apikey.Redact(x.err.Error())))
+	}
+	if panicked, ok := errors.AsType[*panicError](x.err); ok {
+		attrs = append(attrs, slog.String("stack", panicked.stack))
+	}
+	return attrs
 }
 
 // logHeld logs how many refusals got no line of their own.

@@ -126,7 +126,7 @@ func TestUsageOfQuota(t *testing.T) {
 	want := func(what string, want ...any) {
 		t.Helper()
 		for range 2 {
-			if got := left(); fmt.Sprint(got) != fmt.Sprint(want) {
+			if got := left(); fmt.Sprint(got...) != fmt.Sprint(want...) {
 				t.Errorf("%s: %v, want %v", what, got, want)
 			}
 		}

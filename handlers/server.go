@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -60,6 +61,7 @@ type Server struct {
 	leakReports  failureLimiter // ineffective ones
 	pages        *pages
 	refusals     *logging.Limiter // nil is unlimited
+	logAttrs     sync.Pool        // of *[]slog.Attr
 }
 
 var _ gen.StrictServerInterface = (*Server)(nil)

@@ -101,11 +101,11 @@ func (r reflecting) GetApiKey(ctx context.Context, request gen.GetApiKeyRequestO
 	if err != nil {
 		return nil, err
 	}
-	key, err := r.Verifier.Keys.Key(ctx, ref)
+	found, err := r.Verifier.Keys.Key(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	return gen.GetApiKey200JSONResponse{Body: *shown(key, r.Now())}, nil
+	return gen.GetApiKey200JSONResponse{Body: *shown(found.Whole(), r.Now())}, nil
 }
 
 func (r reflecting) ListApiKeys(ctx context.Context, _ gen.ListApiKeysRequestObject) (gen.ListApiKeysResponseObject, error) {
@@ -115,8 +115,8 @@ func (r reflecting) ListApiKeys(ctx context.Context, _ gen.ListApiKeysRequestObj
 		return nil, err
 	}
 	answer := gen.ApiKeyListResponse{Pagination: gen.Pagination{CurrentPage: 1, ItemsPerPage: defaultItemsPerPage, TotalPages: 1}}
-	for _, key := range found.Keys {
-		answer.Data = append(answer.Data, *shown(key, now))
+	for _, entry := range found.Entries {
+		answer.Data = append(answer.Data, *shown(entry.Whole(), now))
 	}
 	return gen.ListApiKeys200JSONResponse{Body: answer}, nil
 }

@@ -46,12 +46,12 @@ func (s *Server) GetApiKeyUsage(
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.Verifier.Keys.Key(ctx, ref)
+	found, err := s.Verifier.Keys.Key(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	answer := usageResponse(s.Verifier.KeyUsage(key.ID))
-	state, err := s.Verifier.KeyQuota(ctx, key)
+	answer := usageResponse(s.Verifier.KeyUsage(found.Key.ID))
+	state, err := s.Verifier.KeyQuota(ctx, found.Key)
 	if err != nil {
 		return nil, err
 	}

@@ -31,8 +31,7 @@ func (s *Server) VerifyApiKey(
 	if result.Code == verify.NotFound {
 		return verifyAnswer(result, nil), nil
 	}
-	key := result.Whole()
-	return verifyAnswer(result, &key), nil
+	return verifyAnswer(result, result.Entry), nil
 }
 
 // IntrospectToken implements the operation introspectToken (RFC 7662).

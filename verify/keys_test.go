@@ -18,15 +18,23 @@ import (
 func (r *remembering) asStored(ref store.Ref) {
 	r.Helper()
 	want, wantErr := r.store.Key(r.Context(), ref)
-	got, err := r.verifier.Keys.Key(r.Context(), ref)
+	found, err := r.verifier.Keys.Key(r.Context(), ref)
+	var got apikey.Key
+	if found != nil {
+		got = found.Whole()
+	}
 	if diff := cmp.Diff(want, got); diff != "" || !errors.Is(err, wantErr) {
 		r.Errorf("key %+v differs (-want +got):\n%s\n%v, want %v", ref, diff, err, wantErr)
 	}
 	for _, q := range []store.Query{{Limit: 3}, {Owner: "team", Limit: 2, Offset: 1}, {Owner: "nobody", Limit: 2}} {
 		want, err := r.store.Keys(r.Context(), q)
 		must(r, err)
-		got, err := r.verifier.Keys.Page(r.Context(), q)
+		page, err := r.verifier.Keys.Page(r.Context(), q)
 		must(r, err)
+		got := store.Page{Total: page.Total, More: page.More, Keys: []apikey.Key{}}
+		for _, entry := range page.Entries {
+			got.Keys = append(got.Keys, entry.Whole())
+		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			r.Errorf("page %+v differs (-want +got):\n%s", q, diff)
 		}
@@ -83,12 +91,12 @@ func TestResultsTellTheLastUse(t *testing.T) {
 	remember(t, r.verifier, secret)
 	r.clock.Advance(100 * time.Millisecond)
 	at := r.clock.Now()
-	if got := r.verify(secret.Reveal()); !got.Whole().LastUsedAt.IsZero() || !got.At.Equal(at) {
-		t.Errorf("used %s at %s", got.Whole().LastUsedAt, got.At)
+	if got := r.verify(secret.Reveal()); !got.Entry.Whole().LastUsedAt.IsZero() || !got.At.Equal(at) {
+		t.Errorf("used %s at %s", got.Entry.Whole().LastUsedAt, got.At)
 	}
 	must(r, r.verifier.Keys.Flush(t.Context()))
 	r.clock.Advance(100 * time.Millisecond)
-	if got := r.verify(secret.Reveal()).Whole().LastUsedAt; !got.Equal(at) {
+	if got := r.verify(secret.Reveal()).Entry.Whole().LastUsedAt; !got.Equal(at) {
 		t.Errorf("used %s, want %s", got, at)
 	}
 }

@@ -1,52 +1,59 @@
 package verify
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"apikeyd/apikey"
-	"apikeyd/internal/keycache"
 	"apikeyd/internal/usage"
 )
 
-const (
-	// refusal is one refusal in Entry.Decided: its upper half counts refusals and its lower half Valid
-	// decisions, so that one atomic operation reads both.
-	refusal = 1 << 32
-	// maxCounted is how many entries may have counts before Count meters them without waiting for Run.
-	maxCounted = 10_000
-)
+// maxCounted is how many keys may have counts before Count meters them without waiting for Run.
+const maxCounted = 10_000
 
-// decisions collects counts for a Meter. A decision about a cached key only adds to a number in its
-// entry.
+// decisions collects counts for a Meter: that of a key with many decisions is metered once.
 type decisions struct {
 	mu      sync.Mutex
-	entries []*keycache.Entry // with a number other than zero
-	unknown atomic.Uint32     // refusals of secrets that no key has
+	counts  map[apikey.ID]decided
+	unknown atomic.Uint32 // refusals of secrets that no key has
 
 	metering sync.Mutex // held from taking counts until they are metered, so that readers see all
 	meter    *usage.Meter
 }
 
+// decided counts decisions about a key.
+type decided struct {
+	owner          string
+	valid, refused uint32
+}
+
 // Count adds a decision for an integrator's API to the usage.
 func (v *Verifier) Count(r Result) {
-	d, e, one := &v.decisions, r.entry, uint64(1)
-	if r.Code != Valid {
-		one = refusal
-	}
-	switch {
-	case e == nil:
+	d := &v.decisions
+	if r.Key == nil {
 		d.unknown.Add(1)
-	case !e.Kept():
-		d.metering.Lock()
-		defer d.metering.Unlock()
-		d.add(e, one, r.At)
-	case e.Decided.Add(one) == one: // it was zero
-		if d.note(e) >= maxCounted {
-			v.meter()
-		}
+	} else if d.add(r.Key, r.Code == Valid) >= maxCounted {
+		v.meter()
 	}
+}
+
+// add counts a decision, and returns how many keys have counts.
+func (d *decisions) add(key *apikey.Key, valid bool) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := d.counts[key.ID]
+	if n.owner == "" {
+		n.owner = strings.Clone(key.Owner) // the key shares its texts' memory with others
+	}
+	if valid {
+		n.valid++
+	} else {
+		n.refused++
+	}
+	d.counts[key.ID] = n
+	return len(d.counts)
 }
 
 // Usage returns how often an owner's keys were verified in the last hour, by the minute. If owner is
@@ -77,8 +84,8 @@ func (v *Verifier) meter() time.Time {
 	d.metering.Lock()
 	defer d.metering.Unlock()
 	now := v.now()
-	for _, e := range d.take() {
-		d.add(e, e.Decided.Swap(0), now)
+	for id, n := range d.take() {
+		d.meter.Add(id, n.owner, n.valid, n.refused, now)
 	}
 	if n := d.unknown.Swap(0); n > 0 {
 		d.meter.AddUnknown(n, now)
@@ -86,23 +93,11 @@ func (v *Verifier) meter() time.Time {
 	return now
 }
 
-func (d *decisions) add(e *keycache.Entry, decided uint64, at time.Time) {
-	d.meter.Add(e.Key.ID, e.Key.Owner, uint32(decided%refusal), uint32(decided/refusal), at) //nolint:gosec // its halves
-}
-
-// note adds an entry, and returns how many there are.
-func (d *decisions) note(e *keycache.Entry) int {
+// take returns the counts, and starts new ones.
+func (d *decisions) take() map[apikey.ID]decided {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.entries = append(d.entries, e)
-	return len(d.entries)
-}
-
-// take empties the list.
-func (d *decisions) take() []*keycache.Entry {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	entries := d.entries
-	d.entries = nil
-	return entries
+	counts := d.counts
+	d.counts = make(map[apikey.ID]decided)
+	return counts
 }

@@ -33,10 +33,10 @@ const (
 // Result is a decision.
 type Result struct {
 	Code  Code
-	At    time.Time   // of the decision
-	Key   *apikey.Key // read-only, without metadata; nil if Code is NotFound
-	Hash  apikey.Hash // of the secret; set unless Code is NotFound
-	entry *keycache.Entry
+	At    time.Time       // of the decision
+	Key   *apikey.Key     // the entry's: read-only, without metadata; nil if Code is NotFound
+	Entry *keycache.Entry // nil if Code is NotFound
+	Hash  apikey.Hash     // of the secret; set unless Code is NotFound
 
 	// Admit sets these if the key has such a limit and Code says that the limits before it were kept.
 	Quota     quota.State
@@ -64,10 +64,6 @@ type Call struct {
 	Cost   int           // in units of the key's quota, from 0
 }
 
-// Whole returns the key with its metadata and its last use, as the store has it. The code must not be
-// NotFound.
-func (r Result) Whole() apikey.Key { return r.entry.Whole() }
-
 // Verifier verifies secrets and counts how often. It is safe for concurrent use.
 type Verifier struct {
 	Keys *keycache.Cache // the keys it decides by
@@ -84,14 +80,16 @@ type Verifier struct {
 
 // New returns a Verifier that uses keys and their clock. The caller runs Run in the background.
 func New(keys *keycache.Cache, log *slog.Logger, o Options) *Verifier {
-	v := &Verifier{Keys: keys, log: log, now: keys.Now, limits: ratelimit.New[apikey.ID](0)}
+	v := &Verifier{
+		Keys: keys, log: log, now: keys.Now, limits: ratelimit.New[apikey.ID](0),
+		decisions: decisions{counts: make(map[apikey.ID]decided), meter: usage.NewMeter(keys.Now())},
+	}
 	if o.Budget != nil {
 		v.shared = ratelimit.NewShared(source(o.Budget), keys.Now)
 	}
 	if o.Quotas != nil {
 		v.quotas = quota.New(o.Quotas, keys.Now)
 	}
-	v.decisions.meter = usage.NewMeter(keys.Now())
 	return v
 }
 
@@ -180,7 +178,7 @@ func (v *Verifier) decide(ctx context.Context, secret string, call Call, limited
 	if found == nil {
 		return r, nil
 	}
-	r.At, r.Key, r.Hash, r.entry = now, &found.Key, hash, found
+	r.At, r.Key, r.Hash, r.Entry = now, &found.Key, hash, found
 	r.Code = judge(r.Key, now, call.Scopes)
 	if r.Code == Valid && limited {
 		if err := v.use(ctx, &r, call.Cost); err != nil {
@@ -188,7 +186,7 @@ func (v *Verifier) decide(ctx context.Context, secret string, call Call, limited
 		}
 	}
 	if r.Code == Valid {
-		v.Keys.Used(found, now)
+		v.Keys.Used(id, now)
 	}
 	return r, nil
 }

@@ -4,10 +4,10 @@ import "time"
 
 // cell is one row with one number of connections and one number of keys.
 type cell struct {
+	row         string // its name
 	title       string
 	keys        int
 	connections int
-	leftOut     string // why it was not measured; empty if it was
 	pairs       []pair
 	disturbed   int // pairs that were repeated
 }
@@ -15,7 +15,8 @@ type cell struct {
 // pair is two loads, one right after the other.
 type pair struct {
 	floor, ours sample
-	disk        disk // measured around ours; zero if not measured
+	disk        disk    // measured around ours; zero if not measured
+	inserts     float64 // the same rows per second without a service, measured around ours; zero if not measured
 }
 
 // sample is one load and its cost for the server.
@@ -46,3 +47,5 @@ func (p pair) others() float64 { return max(p.floor.others, p.ours.others) }
 func (p pair) toAppends() float64 { return p.ours.perSecond() / p.disk.appends }
 
 func (p pair) toOverwrites() float64 { return p.ours.perSecond() / p.disk.overwrites }
+
+func (p pair) toInserts() float64 { return p.ours.perSecond() / p.inserts }

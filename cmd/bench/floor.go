@@ -21,14 +21,17 @@ type floorCommand struct{}
 // floorAnswer is about as long as an answer about one key.
 var floorAnswer = []byte(`{"answer":"` + strings.Repeat("x", 300-len(`{"answer":""}`)) + `"}`)
 
-// Run serves on a free port and prints the URL. It stops when standard input is closed, because its
+// Run implements the command.
+func (floorCommand) Run(ctx context.Context) error { return serve(ctx, floorHandler()) }
+
+// serve serves on a free port and prints the URL. It stops when standard input is closed, because its
 // parent may end without stopping it.
-func (floorCommand) Run(ctx context.Context) error {
+func serve(ctx context.Context, handler http.Handler) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: floorHandler(), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	fmt.Printf("serving url=http://%s\n", listener.Addr())
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"apikeyd/store"
+	"apikeyd/store/sqlstore"
 )
 
 // captured returns real output of wrk.
@@ -67,7 +69,7 @@ func TestSeed(t *testing.T) {
 	}
 
 	copied := seed{folder: t.TempDir(), keys: 250}
-	must(t, s.copyTo(copied.database()))
+	must(t, copyFile(s.database(), copied.database()))
 	page := copied.list(t, store.Query{Owner: "customer-1", Limit: 200})
 	if page.Total != keysPerOwner {
 		t.Errorf("customer-1 has %d keys, want %d", page.Total, keysPerOwner)
@@ -76,9 +78,7 @@ func TestSeed(t *testing.T) {
 		t.Errorf("%d keys, want %d", all, want)
 	}
 
-	secrets, err := os.ReadFile(s.secrets())
-	must(t, err)
-	lines := strings.Split(strings.TrimSuffix(string(secrets), "\n"), "\n")
+	lines := s.lines(t)
 	if len(lines) != 250 {
 		t.Errorf("%d secrets, want 250", len(lines))
 	}
@@ -87,8 +87,25 @@ func TestSeed(t *testing.T) {
 	if string(reader) != lines[0] {
 		t.Error("the reader is not the first of the many")
 	}
+	key := copied.find(t, lines[249])
+	if key.Name != keyName(249) || key.Owner != "customer-2" || key.Metadata["plan"] != "pro" {
+		t.Errorf("the last secret is of %+v", key)
+	}
+	examination, err := sqlstore.ExamineFile(t.Context(), s.database())
+	must(t, err)
+	contents, err := examination.All(t.Context())
+	must(t, errors.Join(err, contents.Altered, examination.Close()))
 	if s.folderMode(t)&0o077 != 0 {
 		t.Error("others may read a folder with secrets")
+	}
+}
+
+func TestSeedKeepsSomeSecrets(t *testing.T) {
+	t.Parallel()
+	for keys, want := range map[int]int{2: 2, 1_000_000: 1_000_000, 1_000_001: 500_001, 10_000_000: 1_000_000} {
+		if got := (seed{keys: keys}).known(); got != want {
+			t.Errorf("of %d keys, %d secrets are kept, want %d", keys, got, want)
+		}
 	}
 }
 

@@ -30,10 +30,12 @@ func main() {
 type commands struct {
 	Run   runCommand   `cmd:"" default:"withargs" help:"Measure and report."`
 	Floor floorCommand `cmd:"" hidden:"" help:"Serve the baseline."`
+	Plain plainCommand `cmd:"" hidden:"" help:"Serve what people would write instead."`
 }
 
 func bench(args []string) error {
 	parser := kong.Must(&commands{}, kong.Name("bench"),
+		kong.Vars{"rows": strings.Join(rowNames(), ", ")},
 		kong.Description("Measure bin/apikeyd under load from wrk. Nothing else should run at the same time."))
 	command, err := parser.Parse(args)
 	if err != nil {
@@ -47,11 +49,11 @@ func bench(args []string) error {
 
 type runCommand struct {
 	Pairs       int      `default:"5" help:"How many pairs of floor and operation each figure comes from (${default})."`
-	Seconds     int      `default:"4" help:"How long each load lasts (${default})."`
-	Connections []int    `default:"1,64,256" help:"How many connections wrk keeps open (${default})."`
-	Keys        []int    `default:"1000,1000000" help:"How many keys are stored (${default})."`
-	Rows        []string `help:"Which rows to measure, of forward-auth, verify-one, verify-many, verify-miss, get, list, list-all and create (all)."`
-	Cache       int      `default:"100000" help:"How many keys the service's cache holds (${default})."`
+	Seconds     int      `default:"2" help:"How long each load lasts (${default})."`
+	Connections []int    `default:"1,64,256" help:"How many connections wrk keeps open (${default}). Only the row of targets has all; other numbers of keys have 64, or the last."`
+	Keys        []int    `default:"1000,1000000,10000000" help:"How many keys are stored (${default}). Targets are for 1000000, or the next below."`
+	Engines     []string `default:"sqlite,plain,postgres" help:"What to measure (${default}): apikeyd on either database, and a plain service on SQLite."`
+	Rows        []string `help:"Which rows to measure, of ${rows} (all)."`
 	Quiet       int      `default:"100" placeholder:"PERCENT" help:"Repeat a pair if other processes took more of the CPU time, several times if necessary (100: never)."`
 	Program     string   `default:"bin/apikeyd" help:"The service (${default})."`
 	ServeFlag   []string `sep:"none" placeholder:"--FLAG=VALUE" help:"A further flag for apikeyd serve; may be repeated."`
@@ -62,14 +64,19 @@ type runCommand struct {
 
 // Validate rejects options that cannot be measured.
 func (c *runCommand) Validate() error {
-	for _, n := range slices.Concat([]int{c.Pairs, c.Seconds, c.Cache, c.Quiet}, c.Connections, c.Keys) {
+	for _, n := range slices.Concat([]int{c.Pairs, c.Seconds, c.Quiet}, c.Connections, c.Keys) {
 		if n < 1 {
 			return errors.New("all numbers must be at least 1")
 		}
 	}
 	for _, name := range c.Rows {
-		if !slices.ContainsFunc(rows, func(r row) bool { return r.name == name }) {
+		if !slices.Contains(rowNames(), name) {
 			return fmt.Errorf("--rows: there is no row %s", name)
+		}
+	}
+	for _, name := range c.Engines {
+		if !slices.Contains(engines, name) {
+			return fmt.Errorf("--engines: there is no engine %s", name)
 		}
 	}
 	// A seed needs the key that reads and one to read.
@@ -79,11 +86,58 @@ func (c *runCommand) Validate() error {
 	return nil
 }
 
-func (c *runCommand) rows() []row {
-	if len(c.Rows) == 0 {
-		return rows
+func rowNames() (names []string) {
+	for _, r := range rows {
+		names = append(names, r.name)
 	}
-	return slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return !slices.Contains(c.Rows, r.name) })
+	return names
+}
+
+func (c *runCommand) rows() []row {
+	return slices.DeleteFunc(slices.Clone(rows), func(r row) bool {
+		return len(c.Rows) > 0 && !slices.Contains(c.Rows, r.name) || !slices.Contains(c.Engines, r.engine)
+	})
+}
+
+const (
+	// targetKeys and targetConnections are what targets are about.
+	targetKeys        = 1_000_000
+	targetConnections = 64
+)
+
+// mainKeys is the number of keys that is measured in full: the targets', or the next below, or the lowest.
+func (c *runCommand) mainKeys() int {
+	keys := slices.Min(c.Keys)
+	for _, n := range c.Keys {
+		if n <= targetKeys {
+			keys = max(keys, n)
+		}
+	}
+	return keys
+}
+
+// mainConnections is the number of connections that is measured with any number of keys.
+func (c *runCommand) mainConnections() int {
+	if slices.Contains(c.Connections, targetConnections) {
+		return targetConnections
+	}
+	return c.Connections[len(c.Connections)-1]
+}
+
+// connections are those that are measured with a number of keys.
+func (c *runCommand) connections(keys int) []int {
+	if keys == c.mainKeys() {
+		return c.Connections
+	}
+	return []int{c.mainConnections()}
+}
+
+// measures reports whether an engine is measured with a number of keys, in any row.
+func (c *runCommand) measures(engine string, keys int) bool {
+	if engine != sqlite && keys != c.mainKeys() {
+		return false
+	}
+	return slices.ContainsFunc(c.rows(), func(r row) bool { return r.engine == engine })
 }
 
 // Run measures in a temporary folder and removes it.
@@ -97,6 +151,9 @@ func (c *runCommand) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	if err := c.fitDisk(rep); err != nil {
+		return err
+	}
 	r := run{runCommand: *c, folder: folder, out: os.Stderr}
 	if err := r.all(ctx, rep); err != nil {
 		fmt.Fprintf(os.Stderr, "Measured before the failure:\n\n%s\n", rep)

@@ -26,7 +26,8 @@ type report struct {
 	machine machine
 	date    time.Time
 	command runCommand
-	binary  int64 // bytes
+	binary  int64    // bytes
+	notes   []string // sentences about what was not measured as asked
 	starts  []startTimes
 	cells   []cell
 }
@@ -54,6 +55,9 @@ func (r *report) String() string {
 		fmt.Fprintf(&b, " apikeyd serve %s.", strings.Join(r.command.ServeFlag, " "))
 	}
 	r.writeDisturbance(&b)
+	for _, note := range r.notes {
+		b.WriteString(" " + note)
+	}
 	b.WriteString("\n\n")
 	r.writeTargets(&b)
 	for _, keys := range r.command.Keys {
@@ -90,11 +94,7 @@ func (r *report) writeTable(b *strings.Builder, keys int) {
 		r.writeFloor(b, keys, connections)
 	}
 	for _, c := range r.cells {
-		switch {
-		case c.keys != keys:
-		case c.leftOut != "":
-			fmt.Fprintf(b, "| %s | | %s | | | | | |\n", c.title, c.leftOut)
-		default:
+		if c.keys == keys {
 			writeCell(b, c, func(p pair) sample { return p.ours }, fraction(over(c, pair.toFloor)))
 		}
 	}

@@ -92,20 +92,26 @@ func madeUpReport() *report {
 		},
 		date:    time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC),
 		command: runCommand{Pairs: 2, Seconds: 1, Keys: []int{1000, 2000}, Connections: []int{1, 64}},
+		notes:   []string{"The disk has room for 2,000 keys instead of 4,000."},
 		binary:  20_900_000,
 		starts:  []startTimes{{1000, []time.Duration{30 * time.Millisecond, 40 * time.Millisecond, 20 * time.Millisecond}}},
 		cells: []cell{
-			{title: "get one", keys: 1000, connections: 1, pairs: []pair{
+			{row: "get", title: "get one", keys: 1000, connections: 64, pairs: []pair{
 				{floor: madeUp(2000, 2*time.Second, 8), ours: madeUp(1000, 2*time.Second, 20)},
 				{floor: madeUp(1000, time.Second, 9), ours: madeUp(900, time.Second, 97)},
 			}},
-			{title: "verify, key not in the cache", keys: 1000, leftOut: "left out: too few"},
-			{title: "create, durable", keys: 1000, connections: 1, pairs: []pair{
+			{row: "get", title: "get one", keys: 2000, connections: 64, pairs: []pair{
+				{floor: madeUp(1000, time.Second, 8), ours: madeUp(200, time.Second, 20)},
+			}},
+			{row: "create", title: "create, durable", keys: 2000, connections: 1, pairs: []pair{
 				{floor: madeUp(1000, time.Second, 8), ours: madeUp(90, time.Second, 20), disk: disk{100, 200}},
 				{floor: madeUp(1000, time.Second, 8), ours: madeUp(80, time.Second, 20), disk: disk{100, 200}},
 			}},
-			{title: "get one", keys: 2000, connections: 64, pairs: []pair{
-				{floor: madeUp(1000, time.Second, 8), ours: madeUp(100, time.Second, 20)},
+			{row: "plain-map", title: "plain", keys: 2000, connections: 64, pairs: []pair{
+				{floor: madeUp(1000, time.Second, 8), ours: madeUp(500, time.Second, 500)},
+			}},
+			{row: "postgres-create", title: "PostgreSQL: create, durable", keys: 2000, connections: 64, pairs: []pair{
+				{floor: madeUp(1000, time.Second, 8), ours: madeUp(60, time.Second, 20), inserts: 100},
 			}},
 		},
 	}
@@ -159,6 +165,7 @@ func TestCommandLine(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
 		{"--pairs", "0"}, {"--seconds", "-1"}, {"--connections", "1,0"}, {"--keys", "1"}, {"--rows", "delete"},
+		{"--engines", "oracle"},
 		{"--program", "testdata/missing"}, {"--program", "testdata/good.txt"}, {"nonsense"},
 	} {
 		if err := bench(args); err == nil {
@@ -167,14 +174,60 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-func TestLeftOut(t *testing.T) {
+// Targets are for a million keys or the next below; that number alone has all connections and engines.
+func TestMainNumbers(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		keys, connections []int
+		main, usual       int
+	}{
+		{[]int{1000, 1_000_000, 10_000_000}, []int{1, 64, 256}, 1_000_000, 64},
+		{[]int{1000}, []int{8}, 1000, 8},
+		{[]int{2_000_000, 3_000_000}, []int{1, 2}, 2_000_000, 2},
+	} {
+		c := &runCommand{Keys: tt.keys, Connections: tt.connections, Engines: engines}
+		if c.mainKeys() != tt.main || c.mainConnections() != tt.usual {
+			t.Errorf("%v, %v: %d keys, %d connections", tt.keys, tt.connections, c.mainKeys(), c.mainConnections())
+		}
+		for _, keys := range tt.keys {
+			if got := len(c.connections(keys)) == len(tt.connections); got != (keys == tt.main || len(tt.connections) == 1) {
+				t.Errorf("%d of %v keys: all connections: %t", keys, tt.keys, got)
+			}
+			if !c.measures(sqlite, keys) || c.measures(postgres, keys) != (keys == tt.main) {
+				t.Errorf("%d of %v keys: other engines", keys, tt.keys)
+			}
+		}
+	}
+	c := &runCommand{Keys: []int{1000}, Engines: []string{plain, postgres}, Rows: []string{"plain", "get"}}
+	if len(c.rows()) != 1 || c.measures(sqlite, 1000) || c.measures(postgres, 1000) || !c.measures(plain, 1000) {
+		t.Errorf("%+v", c.rows())
+	}
+}
+
+func TestFit(t *testing.T) {
+	t.Parallel()
+	c, rep := &runCommand{Keys: []int{1000, 1_000_000, 10_000_000}}, &report{}
+	c.fit(4_000_000*bytesPerKey, rep)
+	if diff := cmp.Diff([]int{1000, 1_000_000, 2_500_000}, c.Keys); diff != "" {
+		t.Error(diff)
+	}
+	want := []string{"The disk has room for 2,500,000 keys instead of 10,000,000."}
+	if diff := cmp.Diff(want, rep.notes); diff != "" || rep.command.Keys[2] != 2_500_000 {
+		t.Error(diff)
+	}
+}
+
+// Of any number of keys, nine in ten verifications miss the cache.
+func TestCache(t *testing.T) {
 	t.Parallel()
 	for _, r := range rows {
-		if why := r.leftOut(999_999, 100_000); (why != "") != r.misses {
-			t.Errorf("%s on too few keys: %q", r.name, why)
-		}
-		if why := r.leftOut(1_000_000, 100_000); why != "" {
-			t.Errorf("%s: %q", r.name, why)
+		for keys, want := range map[int]int{2: 1, 1000: 100, 1_000_000: 100_000, 10_000_000: 100_000} {
+			if !r.misses {
+				want = fewKeys
+			}
+			if got := r.cache(keys); got != want {
+				t.Errorf("%s of %d keys: a cache of %d, want %d", r.name, keys, got, want)
+			}
 		}
 	}
 }

@@ -5,36 +5,48 @@ import (
 	"strconv"
 )
 
+// engines are what can be measured, in the order of the report: apikeyd on each database, and what people would write
+// instead of it.
+var engines = []string{sqlite, plain, postgres}
+
+const (
+	sqlite   = "sqlite"
+	plain    = "plain"
+	postgres = "postgres"
+)
+
 // row is an operation under load, one row of the report.
 type row struct {
 	name    string // for --rows
+	engine  string
 	title   func(keys int) string
 	path    string
 	script  string
 	caller  string // the name of the calling key
 	secrets int    // for verify: the largest number of keys to choose from; 0 means all
-	misses  bool   // needs many more keys than the cache holds
+	misses  bool   // is served with a cache of a tenth of the keys
+	maps    bool   // is served by the plain service with a map
 	expect  []string
-	writes  bool // is compared with the disk, and changes the database
+	writes  bool // is compared with what writes the same without a service, and changes the database
 }
 
 // fewKeys is the number of keys that the row "verify-many" chooses from: the default size of the cache.
 const fewKeys = 100_000
 
-// rows are in the order of the report. The one that creates keys comes last.
+// rows are in the order of the report. Of each engine, the one that creates keys comes last.
 var rows = []row{
 	{
-		name: "forward-auth", title: titled("forward-auth"),
+		name: "forward-auth", engine: sqlite, title: titled("forward-auth"),
 		path: "/v1/forward-auth?scope=datasets:read", script: "get", caller: "reader",
 		expect: []string{"header=X-Api-Key-Id"},
 	},
 	{
-		name: "verify-one", title: titled("verify, one key"),
+		name: "verify-one", engine: sqlite, title: titled("verify, one key"),
 		path: "/v1/verify", script: "verify", caller: "verifier", secrets: 1,
 		expect: []string{`expect="code":"VALID"`},
 	},
 	{
-		name: "verify-many",
+		name: "verify-many", engine: sqlite,
 		title: func(keys int) string {
 			return fmt.Sprintf("verify, %s keys at random", thousands(min(keys, fewKeys)))
 		},
@@ -42,27 +54,60 @@ var rows = []row{
 		expect: []string{`expect="code":"VALID"`},
 	},
 	{
-		name: "verify-miss", title: titled("verify, key not in the cache"),
+		name: "verify-miss", engine: sqlite, title: titled("verify, key not in the cache"),
 		path: "/v1/verify", script: "verify", caller: "verifier", misses: true,
 		expect: []string{`expect="code":"VALID"`},
 	},
 	{
-		name: "get", title: titled("get one"),
+		name: "get", engine: sqlite, title: titled("get one"),
 		path: "/v1/api-keys/" + keyName(1), script: "get", caller: "reader",
 		expect: []string{`expect="name":"` + keyName(1) + `"`},
 	},
 	{
-		name: "list", title: titled("list of 20, one owner's"),
+		name: "list", engine: sqlite, title: titled("list of 20, one owner's"),
 		path: "/v1/api-keys", script: "get", caller: "reader",
 		expect: []string{`expect="items_per_page":20`},
 	},
 	{
-		name: "list-all", title: titled("list of 20, everybody's"),
+		name: "list-all", engine: sqlite, title: titled("list of 20, everybody's"),
 		path: "/v1/api-keys", script: "get", caller: "admin",
 		expect: []string{`expect="items_per_page":20`},
 	},
 	{
-		name: "create", title: titled("create, durable"),
+		name: "create", engine: sqlite, title: titled("create, durable"),
+		path: "/v1/api-keys", script: "create", caller: "creator", writes: true,
+		expect: []string{`expect="secret":"`},
+	},
+	{
+		name: "plain-map", engine: plain, title: titled("plain service with a map: verify, one key"),
+		path: "/v1/verify", script: "verify", caller: "verifier", secrets: 1, maps: true,
+		expect: []string{`expect="code":"VALID"`},
+	},
+	{
+		name: "plain-map-many", engine: plain,
+		title: func(keys int) string {
+			return fmt.Sprintf("plain service with a map: verify, %s keys at random", thousands(min(keys, fewKeys)))
+		},
+		path: "/v1/verify", script: "verify", caller: "verifier", secrets: fewKeys, maps: true,
+		expect: []string{`expect="code":"VALID"`},
+	},
+	{
+		name: "plain", engine: plain, title: titled("plain service: verify, any key"),
+		path: "/v1/verify", script: "verify", caller: "verifier",
+		expect: []string{`expect="code":"VALID"`},
+	},
+	{
+		name: "postgres-verify-one", engine: postgres, title: titled("PostgreSQL: verify, one key"),
+		path: "/v1/verify", script: "verify", caller: "verifier", secrets: 1,
+		expect: []string{`expect="code":"VALID"`},
+	},
+	{
+		name: "postgres-verify-miss", engine: postgres, title: titled("PostgreSQL: verify, key not in the cache"),
+		path: "/v1/verify", script: "verify", caller: "verifier", misses: true,
+		expect: []string{`expect="code":"VALID"`},
+	},
+	{
+		name: "postgres-create", engine: postgres, title: titled("PostgreSQL: create, durable"),
 		path: "/v1/api-keys", script: "create", caller: "creator", writes: true,
 		expect: []string{`expect="secret":"`},
 	},
@@ -82,16 +127,19 @@ func (r row) load(s seed, url string, connections, seconds, nonce int) load {
 // among returns the number of keys that the row chooses from.
 func (r row) among(s seed) int {
 	if r.secrets == 0 {
-		return s.keys
+		return s.known()
 	}
-	return min(r.secrets, s.keys)
+	return min(r.secrets, s.known())
 }
 
-// leftOut returns why a row cannot be measured with this number of keys, or nothing if it can.
-func (r row) leftOut(keys, cache int) string {
-	// With ten times the cache's size, nine in ten verifications miss.
-	if r.misses && keys < 10*cache {
-		return fmt.Sprintf("left out: %s keys are too few to miss a cache of %s", thousands(keys), thousands(cache))
+// fills reports whether all keys of the row must be used once before it is measured.
+func (r row) fills() bool { return r.script == "verify" && !r.misses && r.secrets > 0 }
+
+// cache is how many keys the service may keep in memory for the row: so few that nine in ten verifications miss, or
+// the default.
+func (r row) cache(keys int) int {
+	if r.misses {
+		return max(1, min(fewKeys, keys/10))
 	}
-	return ""
+	return fewKeys
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 )
 
@@ -43,7 +44,10 @@ func (r *run) all(ctx context.Context, rep *report) (err error) {
 	return nil
 }
 
-func (r *run) onKeys(ctx context.Context, keys int, rep *report) error {
+func (r *run) onKeys(ctx context.Context, keys int, rep *report) (err error) {
+	if !slices.ContainsFunc(engines, func(engine string) bool { return r.measures(engine, keys) }) {
+		return nil
+	}
 	folder := r.Seeds
 	if folder == "" {
 		folder = r.folder
@@ -53,44 +57,46 @@ func (r *run) onKeys(ctx context.Context, keys int, rep *report) error {
 	if err != nil {
 		return err
 	}
+	g := &stage{run: r, seed: made}
+	defer func() { err = errors.Join(err, g.tearDown()) }()
+	if err := g.setUp(ctx); err != nil {
+		return err
+	}
 	fmt.Fprintf(r.out, "%s keys: ready after %s\n", thousands(keys), time.Since(start).Round(time.Second))
-	if err := made.copyTo(r.database()); err != nil {
-		return err
+	if r.measures(sqlite, keys) {
+		took, err := g.measureStarts(ctx)
+		if err != nil {
+			return err
+		}
+		rep.starts = append(rep.starts, startTimes{keys, took})
 	}
-	took, err := r.measureStarts(ctx, made)
-	if err != nil {
-		return err
-	}
-	rep.starts = append(rep.starts, startTimes{keys, took})
 	for _, row := range r.rows() {
-		cells, err := r.onRow(ctx, made, row)
+		if !r.measures(row.engine, keys) {
+			continue
+		}
+		cells, err := g.onRow(ctx, row)
 		if err != nil {
 			return fmt.Errorf("%s, %s keys: %w", row.name, thousands(keys), err)
 		}
 		rep.cells = append(rep.cells, cells...)
 	}
+	if r.Seeds == "" { // the next one needs the room
+		return os.RemoveAll(made.folder)
+	}
 	return nil
-}
-
-func (r *run) database() string { return filepath.Join(r.folder, "keys.db") }
-
-// serve starts the service on the copy of the seed.
-func (r *run) serve(ctx context.Context) (*process, error) {
-	args := []string{"serve", "--listen", "127.0.0.1:0", "--database", r.database()}
-	return launch(ctx, filepath.Join(r.folder, "apikeyd.log"), r.Program, append(args, r.ServeFlag...)...)
 }
 
 // measureStarts measures the time from the start of the process to the first answer, for which the
 // service must read a key. The first start does not count, because it may migrate the database.
-func (r *run) measureStarts(ctx context.Context, s seed) ([]time.Duration, error) {
+func (g *stage) measureStarts(ctx context.Context) ([]time.Duration, error) {
 	var took []time.Duration
 	for i := range starts + 1 {
 		start := time.Now()
-		server, err := r.serve(ctx)
+		server, err := g.serve(ctx, rows[0])
 		if err != nil {
 			return nil, err
 		}
-		err = answers(ctx, server.url+rows[0].path, s.caller(rows[0].caller))
+		err = answers(ctx, server.url+rows[0].path, g.caller(rows[0].caller))
 		elapsed := time.Since(start)
 		if err := errors.Join(err, server.stop()); err != nil {
 			return nil, err
@@ -104,25 +110,21 @@ func (r *run) measureStarts(ctx context.Context, s seed) ([]time.Duration, error
 
 // onRow measures one row at each number of connections. Each row has its own server, so that its memory
 // is only the row's.
-func (r *run) onRow(ctx context.Context, s seed, o row) (cells []cell, err error) {
-	if why := o.leftOut(s.keys, r.Cache); why != "" {
-		fmt.Fprintf(r.out, "  %s: %s\n", o.name, why)
-		return []cell{{title: o.title(s.keys), keys: s.keys, leftOut: why}}, nil
-	}
-	server, err := r.serve(ctx)
+func (g *stage) onRow(ctx context.Context, o row) (cells []cell, err error) {
+	server, err := g.serve(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, server.stop()) }()
-	if err := r.warmUp(ctx, s, o, server.url); err != nil {
+	if err := g.warmUp(ctx, o, server.url); err != nil {
 		return nil, err
 	}
-	for _, connections := range r.Connections {
-		c, err := r.onConnections(ctx, s, o, server, connections)
+	for _, connections := range g.connections(g.keys) {
+		c, err := g.onConnections(ctx, o, server, connections)
 		if err != nil {
 			return nil, fmt.Errorf("%d connections: %w", connections, err)
 		}
-		fmt.Fprintf(r.out, "  %s, -c %d: %s/s, %s of the floor\n", o.name, connections,
+		fmt.Fprintf(g.out, "  %s, -c %d: %s/s, %s of the floor\n", o.name, connections,
 			number(over(c, func(p pair) float64 { return p.ours.perSecond() })), fraction(over(c, pair.toFloor)))
 		cells = append(cells, c)
 	}
@@ -132,17 +134,17 @@ func (r *run) onRow(ctx context.Context, s seed, o row) (cells []cell, err error
 // maxDisturbed is how many disturbed pairs are discarded for each pair in the result.
 const maxDisturbed = 10
 
-func (r *run) onConnections(ctx context.Context, s seed, o row, server *process, connections int) (cell, error) {
-	c := cell{title: o.title(s.keys), keys: s.keys, connections: connections}
-	for len(c.pairs) < r.Pairs {
-		p, err := r.pair(ctx, o, server, o.load(s, server.url, connections, r.Seconds, r.nextNonce()))
+func (g *stage) onConnections(ctx context.Context, o row, server *process, connections int) (cell, error) {
+	c := cell{row: o.name, title: o.title(g.keys), keys: g.keys, connections: connections}
+	for len(c.pairs) < g.Pairs {
+		p, err := g.pair(ctx, o, server, o.load(g.seed, server.url, connections, g.Seconds, g.nextNonce()))
 		if err != nil {
 			return c, err
 		}
 		// A pair may be repeated because of the machine, never because of its result.
-		if p.others() > float64(r.Quiet)/100 && c.disturbed < maxDisturbed*r.Pairs {
+		if p.others() > float64(g.Quiet)/100 && c.disturbed < maxDisturbed*g.Pairs {
 			c.disturbed++
-			fmt.Fprintf(r.out, "  %s, -c %d: repeated, others took %.0f %% of the CPU time\n",
+			fmt.Fprintf(g.out, "  %s, -c %d: repeated, others took %.0f %% of the CPU time\n",
 				o.name, connections, 100*p.others())
 			continue
 		}
@@ -157,47 +159,61 @@ func (r *run) nextNonce() int {
 	return r.nonce
 }
 
-// pair measures the floor, then our service and, if the row writes, the disk.
-func (r *run) pair(ctx context.Context, o row, server *process, l load) (p pair, err error) {
-	bare := load{url: r.floor.url, script: "get", connections: l.connections, seconds: l.seconds}
-	if p.floor, err = r.measure(ctx, r.floor, bare); err != nil {
+// pair measures the floor, then the row and, if it writes, what writes the same without a service.
+func (g *stage) pair(ctx context.Context, o row, server *process, l load) (p pair, err error) {
+	bare := load{url: g.floor.url, script: "get", connections: l.connections, seconds: l.seconds}
+	if p.floor, err = g.measure(ctx, g.floor, bare); err != nil {
 		return p, fmt.Errorf("floor: %w", err)
 	}
-	if !o.writes || l.connections > 1 {
-		p.ours, err = r.measure(ctx, server, l)
-		return p, err
-	}
 	// Half before and half after, because a shared disk changes within seconds.
-	before, err := measureDisk(ctx, r.folder, l.seconds)
+	before, err := g.without(ctx, o, l)
 	if err != nil {
 		return p, err
 	}
-	if p.ours, err = r.measure(ctx, server, l); err != nil {
+	if p.ours, err = g.measure(ctx, server, l); err != nil {
 		return p, err
 	}
-	after, err := measureDisk(ctx, r.folder, l.seconds)
-	p.disk = mean(before, after)
+	after, err := g.without(ctx, o, l)
+	p.disk, p.inserts = mean(before.disk, after.disk), (before.inserts+after.inserts)/2
+	return p, err
+}
+
+// without measures what writes the same as a row without a service: the disk for one connection to SQLite, which
+// commits one by one, and single inserts for PostgreSQL.
+func (g *stage) without(ctx context.Context, o row, l load) (p pair, err error) {
+	switch {
+	case !o.writes:
+	case o.engine == postgres:
+		i, err := newInserts(ctx, g.cluster.url)
+		if err != nil {
+			return p, err
+		}
+		p.inserts, err = i.rate(ctx, l.connections, time.Duration(l.seconds)*time.Second/2)
+		return p, err
+	case l.connections == 1:
+		p.disk, err = measureDisk(ctx, g.run.folder, l.seconds)
+	}
 	return p, err
 }
 
 // warmUp puts an unmeasured load on both servers and checks each answer; later loads check only the
-// status. Verification uses all its keys once, to fill the cache.
-func (r *run) warmUp(ctx context.Context, s seed, o row, url string) error {
-	bare := load{url: r.floor.url, script: "get", connections: warmUpConnections, seconds: 1}
-	if _, err := bare.run(ctx, r.folder); err != nil {
+// status. Verification of some keys uses each once, to fill the cache.
+func (g *stage) warmUp(ctx context.Context, o row, url string) error {
+	bare := load{url: g.floor.url, script: "get", connections: warmUpConnections, seconds: 1}
+	if _, err := bare.run(ctx, g.run.folder); err != nil {
 		return fmt.Errorf("floor: %w", err)
 	}
 	for done := 0; ; {
-		l := o.load(s, url, warmUpConnections, 1, r.nextNonce())
+		l := o.load(g.seed, url, warmUpConnections, 1, g.nextNonce())
 		l.options = append(l.options, o.expect...)
-		if o.script == "verify" {
+		if o.fills() {
 			l.options = append(l.options, fmt.Sprintf("from=%d", done))
 		}
-		f, err := l.run(ctx, r.folder)
+		f, err := l.run(ctx, g.run.folder)
 		if err != nil {
 			return err
 		}
-		if done += f.requests; o.script != "verify" || o.misses || done >= o.among(s) {
+		if done += f.requests; !o.fills() || done >= o.among(g.seed) {
 			return nil
 		}
 	}

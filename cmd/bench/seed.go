@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"apikeyd/apikey"
@@ -17,8 +15,9 @@ import (
 )
 
 const (
-	seeders      = 64  // concurrent callers that create keys
 	keysPerOwner = 100 // so a list of 20 is the first of five pages
+	// maxSecrets is how many secrets are kept: wrk reads all of them into memory.
+	maxSecrets = 1_000_000
 )
 
 // seed is a database of many keys, with files of their secrets.
@@ -29,13 +28,21 @@ type seed struct {
 
 func (s seed) database() string { return filepath.Join(s.folder, "keys.db") }
 
+// plain is the database of the plain service, with the same keys.
+func (s seed) plain() string { return filepath.Join(s.folder, "plain.db") }
+
 // secrets is a file with one secret per line, all of the same length.
 func (s seed) secrets() string { return filepath.Join(s.folder, "secrets") }
+
+// known is how many secrets there are: all, or of every few keys one.
+func (s seed) known() int { return (s.keys + s.stride() - 1) / s.stride() }
+
+func (s seed) stride() int { return (s.keys + maxSecrets - 1) / maxSecrets }
 
 // caller is the file with the secret of a calling key.
 func (s seed) caller(name string) string { return filepath.Join(s.folder, name+".key") }
 
-// callers are the keys that call the operations, in addition to the many. The reader is one of the
+// callers are the keys that call the operations, in addition to the many. The reader is the first of the
 // many, so that it has keys to list.
 var callers = map[string]apikey.Settings{
 	"admin":    {Owner: "admin", Scopes: apikey.Scopes{apikey.ScopeAdmin}},
@@ -45,7 +52,7 @@ var callers = map[string]apikey.Settings{
 
 // makeSeed returns a seed with this number of keys in folder. It reuses an existing one.
 func makeSeed(ctx context.Context, folder string, keys int) (seed, error) {
-	s := seed{folder: filepath.Join(folder, fmt.Sprintf("seed-%d", keys)), keys: keys}
+	s := seed{folder: filepath.Join(folder, fmt.Sprintf("%d-keys", keys)), keys: keys}
 	if _, err := os.Stat(s.folder); err == nil {
 		return s, nil
 	}
@@ -63,64 +70,51 @@ func makeSeed(ctx context.Context, folder string, keys int) (seed, error) {
 	return s, os.Rename(part.folder, s.folder)
 }
 
+// fill creates the callers and the first of the many keys through the store, and the others as copies of it.
 func (s seed) fill(ctx context.Context) (err error) {
+	secrets, err := os.OpenFile(s.secrets(), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, secrets.Close()) }()
 	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: s.database(), Serve: true})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	return s.fillStore(ctx, db)
+	if err := errors.Join(s.createFirst(ctx, db, secrets), db.Close()); err != nil {
+		return err
+	}
+	if err := s.multiply(ctx, secrets); err != nil {
+		return err
+	}
+	return makePlain(ctx, s)
 }
 
-func (s seed) fillStore(ctx context.Context, db store.Store) error {
+func (s seed) createFirst(ctx context.Context, db store.Store, secrets io.Writer) error {
 	for name, draft := range callers {
 		draft.Name = name
 		secret, err := create(ctx, db, draft)
+		if err == nil {
+			err = os.WriteFile(s.caller(name), []byte(secret), 0o600)
+		}
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(s.caller(name), []byte(secret.Reveal()), 0o600); err != nil {
-			return err
-		}
 	}
-	lines, err := s.createMany(ctx, db)
+	reader, err := create(ctx, db, draftOf(0))
 	if err != nil {
 		return err
 	}
-	width := len(lines) / s.keys
-	reader := lines[:width-1]
-	return errors.Join(
-		os.WriteFile(s.secrets(), lines, 0o600),
-		os.WriteFile(s.caller("reader"), reader, 0o600),
-	)
+	_, err = io.WriteString(secrets, reader+"\n")
+	return errors.Join(err, os.WriteFile(s.caller("reader"), []byte(reader), 0o600))
 }
 
-// createMany creates the keys and returns their secrets, one per line.
-func (s seed) createMany(ctx context.Context, db store.Store) ([]byte, error) {
-	width := len(apikey.NewSecret(apikey.DefaultPrefix, apikey.NewID()).Reveal()) + 1
-	lines := make([]byte, s.keys*width)
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range seeders {
-		wg.Go(func() {
-			for ctx.Err() == nil {
-				i := int(next.Add(1) - 1)
-				if i >= s.keys {
-					return
-				}
-				secret, err := create(ctx, db, draftOf(i))
-				if err != nil {
-					cancel(err)
-					return
-				}
-				copy(lines[i*width:], secret.Reveal()+"\n")
-			}
-		})
+func create(ctx context.Context, db store.Store, draft apikey.Settings) (string, error) {
+	key, secret, err := newKey(draft)
+	if err != nil {
+		return "", err
 	}
-	wg.Wait()
-	return lines, context.Cause(ctx)
+	return secret, db.CreateKey(ctx, store.Operator("bench"), key)
 }
 
 // draftOf returns the i-th of the many keys. The first of each owner may read its owner's keys.
@@ -139,30 +133,27 @@ func draftOf(i int) apikey.Settings {
 
 func keyName(i int) string { return fmt.Sprintf("key-%d", i) }
 
-func create(ctx context.Context, db store.Store, draft apikey.Settings) (apikey.Secret, error) {
+func newKey(draft apikey.Settings) (apikey.Key, string, error) {
 	now := time.Now()
 	draft.ExpiresAt = now.AddDate(10, 0, 0)
 	key, secret, err := apikey.Policy{}.NewKey(now, draft)
-	if err != nil {
-		return apikey.Secret{}, err
-	}
-	return secret, db.CreateKey(ctx, store.Operator("bench"), key)
+	return key, secret.Reveal(), err
 }
 
-// copyTo copies the database and syncs it, because later writes would be measured.
-func (s seed) copyTo(path string) (err error) {
-	from, err := os.Open(s.database())
+// copyFile copies a database and syncs it, because later writes would be measured.
+func copyFile(path, to string) (err error) {
+	from, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = from.Close() }() // only read
-	to, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	file, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, to.Close()) }()
-	if _, err := io.Copy(to, from); err != nil {
+	defer func() { err = errors.Join(err, file.Close()) }()
+	if _, err := io.Copy(file, from); err != nil {
 		return err
 	}
-	return to.Sync()
+	return file.Sync()
 }

@@ -18,18 +18,24 @@ func TestLoads(t *testing.T) {
 	program.Path(t, "wrk")
 	server := servertest.Start(t, servertest.Options{})
 	s := seed{folder: t.TempDir(), keys: 150}
-	must(t, s.fillStore(t.Context(), server.DB))
+	s.fillServed(t, server.DB)
 	type trial struct {
 		load
 		good bool
 	}
+	copied, err := makeSeed(t.Context(), t.TempDir(), 150)
+	must(t, err)
 	var trials []trial
 	for i, r := range rows {
+		s, url := s, server.URL
+		if r.engine == plain {
+			s, url = copied, copied.servePlain(t, r.maps).URL
+		}
 		connections := 1
 		if r.script != "get" {
 			connections = manyConnections // two threads
 		}
-		l := r.load(s, server.URL, connections, seconds, i)
+		l := r.load(s, url, connections, seconds, i)
 		l.options = append(append(l.options, "answers=50"), r.expect...)
 		trials = append(trials, trial{l, true})
 		if r.name == "verify-many" {

@@ -30,6 +30,7 @@ func TestCompletion(t *testing.T) {
 		{"with an equals sign", "keys list --status=r", "--status=revoked"},
 		{"as bash splits it", "keys list --status = r", "revoked"},
 		{"an enum", "conformance --format j", "json junit"},
+		{"flags of checks", "conformance --url x --o", "--only"},
 		{"an argument's values", "completion ", "bash zsh fish"},
 		{"no second argument", "completion bash ", ""},
 		{"profiles", "keys list --profile ", "default staging"},

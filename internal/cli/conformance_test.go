@@ -40,7 +40,7 @@ func TestConformance(t *testing.T) {
 func wantConforms(t *testing.T, s *server, env []string, args ...string) {
 	t.Helper()
 	out, stderr, status := conform(t, s.dir, env, args...)
-	if status != exitOK || !strings.Contains(out, "conforms: 91 checks") || strings.Contains(out, "\x1b") {
+	if status != exitOK || !strings.Contains(out, "conforms: 99 checks") || strings.Contains(out, "\x1b") {
 		t.Errorf("exit status %d\n%s%s", status, out, stderr)
 	}
 }
@@ -55,7 +55,7 @@ func TestConformanceFormats(t *testing.T) {
 	args := []string{"--key-file", "admin.key", "--read-only", "--url", cacheable, "--format"}
 
 	out, stderr, status := conform(t, s.dir, nil, append(args, "text")...)
-	if status != exitFailure || !strings.Contains(out, "FAIL  a bearer token") || !strings.Contains(out, "does not conform") ||
+	if status != exitFailure || !strings.Contains(out, "FAIL   answers keep the headers that the server gives to all of them  [deployment/headers]") || !strings.Contains(out, "does not conform") ||
 		!strings.Contains(stderr, "does not conform") {
 		t.Errorf("text: exit status %d\n%s%s", status, out, stderr)
 	}
@@ -64,12 +64,13 @@ func TestConformanceFormats(t *testing.T) {
 	var report struct {
 		URL     string
 		Results []struct {
-			Check, Outcome string
-			Findings       []string
+			Name, Outcome string
+			Findings      []string
 		}
 	}
 	if err := json.Unmarshal([]byte(out), &report); err != nil || status != exitFailure ||
-		report.URL != cacheable || len(report.Results) != 91 || len(report.Results[0].Findings) == 0 {
+		report.URL != cacheable || len(report.Results) != 99 || len(report.Results[1].Findings) == 0 ||
+		report.Results[1].Name != "deployment/headers" {
 		t.Errorf("json: exit status %d, %v\n%s", status, err, out)
 	}
 
@@ -79,16 +80,18 @@ func TestConformanceFormats(t *testing.T) {
 			Tests, Failures, Skipped int `xml:",attr"`
 			Cases                    []struct {
 				Failure *struct {
-					Text string `xml:",chardata"`
+					Message string `xml:",attr"`
+					Text    string `xml:",chardata"`
 				} `xml:"failure"`
 			} `xml:"testcase"`
 		} `xml:"testsuite"`
 	}
 	err := xml.Unmarshal([]byte(strings.NewReplacer(
-		`tests=`, `Tests=`, `failures=`, `Failures=`, `skipped=`, `Skipped=`).Replace(out)), &junit)
-	if err != nil || status != exitFailure || len(junit.Suites) != 1 || junit.Suites[0].Tests != 91 ||
+		`tests=`, `Tests=`, `message=`, `Message=`, `failures=`, `Failures=`, `skipped=`, `Skipped=`).Replace(out)), &junit)
+	if err != nil || status != exitFailure || len(junit.Suites) != 1 || junit.Suites[0].Tests != 99 ||
 		junit.Suites[0].Failures == 0 || junit.Suites[0].Skipped == 0 ||
-		junit.Suites[0].Cases[0].Failure == nil || !strings.Contains(junit.Suites[0].Cases[0].Failure.Text, "Cache-Control") {
+		junit.Suites[0].Cases[1].Failure == nil || !strings.Contains(junit.Suites[0].Cases[1].Failure.Text, "Cache-Control") ||
+		!strings.HasPrefix(junit.Suites[0].Cases[1].Failure.Message, `GET /v1/api-keys: Cache-Control is "", want no-store`) {
 		t.Errorf("junit: exit status %d, %v\n%s", status, err, out)
 	}
 }

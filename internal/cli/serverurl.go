@@ -12,14 +12,19 @@ import (
 
 // explainNoAnswer says in one line why no answer came, and what may help.
 func explainNoAnswer(server string, err error) string {
+	if wait, _ := errors.AsType[net.Error](err); wait != nil && wait.Timeout() {
+		return "no answer in time; is apikeyd serving there? --timeout sets a longer wait"
+	}
+	return explainConnection(server, err)
+}
+
+// explainConnection adds to an error what may help to get a connection.
+func explainConnection(server string, err error) string {
 	text := strings.TrimPrefix(err.Error(), "apikeyd: ")
-	wait, _ := errors.AsType[net.Error](err)
 	dial, _ := errors.AsType[*net.OpError](err)
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	_, plain := errors.AsType[tls.RecordHeaderError](err)
 	switch {
-	case wait != nil && wait.Timeout():
-		return "no answer in time; is apikeyd serving there? --timeout sets a longer wait"
 	case untrusted:
 		text += "; this machine does not trust the certificate of the server"
 	case plain || strings.Contains(text, "HTTP response to HTTPS client"):

@@ -2,8 +2,11 @@ package cli
 
 import (
 	"bufio"
+	"io"
 	"net/http"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,10 +29,62 @@ func TestHangupDoesNotEnd(t *testing.T) {
 // answered, and so must later ones.
 func TestBrokenLogPipeDoesNotEnd(t *testing.T) {
 	t.Parallel()
+	s, log := serveIntoPipe(t)
+	must(t, log.Close())
+	for _, name := range []string{"one", "two"} {
+		s.want(http.StatusCreated, "POST", "/v1/api-keys", s.adminKey(), keyJSON(name))
+	}
+	must(t, s.terminate())
+}
+
+// A reader that does not read delays no answer. When it reads again, it learns how many lines it missed.
+func TestUnreadLog(t *testing.T) {
+	t.Parallel()
+	s, log := serveIntoPipe(t, "--log-refusals", "0", "--metrics", "127.0.0.1:0")
+	const dropped = "apikeyd_log_lines_dropped_total "
+	none := regexp.MustCompile("(?m)^" + dropped + "0$")
+	for scraped := dropped + "0"; none.MatchString(scraped); scraped = s.scrape() {
+		for range 100 {
+			s.want(http.StatusUnauthorized, "GET", "/v1/api-keys/"+strings.Repeat("long-", 50), "", "")
+		}
+	}
+	s.want(http.StatusCreated, "POST", "/v1/api-keys", s.adminKey(), keyJSON("unread"))
+	rest := make(chan string)
+	go func() {
+		text, _ := io.ReadAll(log) // it ends with the process
+		rest <- string(text)
+	}()
+	must(t, s.terminate())
+	text := <-rest
+	for _, want := range []string{`level=WARN msg="log lines were dropped: `, "msg=stopped\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the log lacks %q; it ends with\n%s", want, text[max(0, len(text)-2000):])
+		}
+	}
+}
+
+// A server that cannot start has logged all that it did until then.
+func TestFatalErrorLosesNoLine(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "apikeyd.db"), []byte("not a database"), 0o600))
+	cmd, err := apikeyd(dir, nil, "serve", "--listen", "0.0.0.0:0", "--pprof", "127.0.0.1:0")
+	must(t, err)
+	out, err := cmd.CombinedOutput()
+	line, failure := strings.Index(string(out), "pprof"), strings.Index(string(out), "apikeyd: ")
+	if err == nil || line < 0 || failure < line {
+		t.Errorf("%v; want a line about the profiles, and then the error:\n%s", err, out)
+	}
+}
+
+// serveIntoPipe serves with a log that is read until it serves, and returns the rest.
+func serveIntoPipe(t *testing.T, args ...string) (_ *server, log *os.File) {
+	t.Helper()
 	dir := t.TempDir()
 	read, write, err := os.Pipe()
 	must(t, err)
-	cmd, err := apikeyd(dir, nil, "serve", "--listen", "127.0.0.1:0")
+	t.Cleanup(func() { _ = read.Close() })
+	cmd, err := apikeyd(dir, nil, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
 	must(t, err)
 	cmd.Stdout, cmd.Stderr = write, write
 	must(t, cmd.Start())
@@ -48,10 +103,5 @@ func TestBrokenLogPipeDoesNotEnd(t *testing.T) {
 	}
 	url, err := p.waitURL()
 	must(t, err)
-	must(t, read.Close())
-	s := &server{process: p, t: t, dir: dir, url: url}
-	for _, name := range []string{"one", "two"} {
-		s.want(http.StatusCreated, "POST", "/v1/api-keys", s.adminKey(), keyJSON(name))
-	}
-	must(t, s.terminate())
+	return &server{process: p, t: t, dir: dir, url: url}, read
 }

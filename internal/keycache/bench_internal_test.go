@@ -9,33 +9,44 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/store"
 )
 
-// BenchmarkEntry compares entries with keys as a store returns them: the memory of each, and the time of a garbage
-// collection with 100,000. It alternates both.
-func BenchmarkEntry(b *testing.B) {
+// BenchmarkCollection compares the cache with a map of keys as a store returns them: the memory of each key, and the
+// time of a garbage collection with 100,000. It alternates both.
+func BenchmarkCollection(b *testing.B) {
 	const keys = 100_000
-	var scopes scopeSets
 	ways := []struct {
 		name string
-		make func(apikey.Key) *Entry
+		make func() any
 	}{
-		{"packed", scopes.newEntry},
-		{"as-read", func(key apikey.Key) *Entry { return &Entry{Key: key} }},
+		{"cache", func() any {
+			c := New(nothing{}, Options{})
+			for n := range keys {
+				key := readKey(n)
+				c.keep(&key, 0)
+			}
+			return c
+		}},
+		{"map", func() any {
+			all := make(map[apikey.ID]*apikey.Key)
+			for n := range keys {
+				key := readKey(n)
+				all[key.ID] = &key
+			}
+			return all
+		}},
 	}
 	took, size := make([][]time.Duration, len(ways)), make([]uint64, len(ways))
 	for b.Loop() {
 		for i, way := range ways {
 			empty := heap()
-			entries := make([]*Entry, keys)
-			for n := range entries {
-				entries[n] = way.make(readKey(n))
-			}
+			all := way.make()
 			size[i] = (heap() - empty) / keys
 			start := time.Now()
 			runtime.GC()
 			took[i] = append(took[i], time.Since(start))
-			runtime.KeepAlive(entries)
+			runtime.KeepAlive(all)
 		}
 	}
 	for i, way := range ways {
@@ -45,6 +56,31 @@ func BenchmarkEntry(b *testing.B) {
 	}
 	b.ReportMetric(0, "ns/op")
 }
+
+// BenchmarkAppendJSON appends the JSON of a key that is shown for the first time, and again.
+func BenchmarkAppendJSON(b *testing.B) {
+	key, now := readKey(0), time.Now()
+	packed := string(key.AppendPacked(nil))
+	buffer := make([]byte, 0, 1024)
+	b.Run("first", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			(&Entry{Key: key, packed: packed}).AppendJSON(buffer, now)
+		}
+	})
+	b.Run("again", func(b *testing.B) {
+		e := &Entry{Key: key, packed: packed}
+		b.ReportAllocs()
+		for b.Loop() {
+			e.AppendJSON(buffer, now)
+		}
+	})
+}
+
+// nothing is a source that is never read.
+type nothing struct{ Source }
+
+func (nothing) Watch(store.Watcher) {}
 
 // readKey returns a key as from a store: each text has its own memory.
 func readKey(n int) apikey.Key {

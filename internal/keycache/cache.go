@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -56,22 +55,11 @@ type Cache struct {
 	shards  [shards]shard
 
 	shortcuts shortcuts
-	scopes    scopeSets
 	uses      uses
 }
 
 // shards is how many parts the cache has, each with its own lock.
 const shards = 64
-
-type shard struct {
-	mu      sync.RWMutex
-	changes uint64
-	keys    map[apikey.ID]*Entry
-	refused map[apikey.Hash]struct{}
-
-	// On the lock's cache line, which a decision reads anyway.
-	hits, misses atomic.Uint64
-}
 
 // New returns a Cache of source that watches source for changes. The caller calls Flush every
 // FlushInterval, and once more after the last use.
@@ -87,6 +75,7 @@ func New(source Source, o Options) *Cache {
 	c.uses.many = make(chan struct{}, 1)
 	for i := range c.shards {
 		c.shards[i].clear()
+		c.uses.parts[i].last = make(map[apikey.ID]int64)
 	}
 	source.Watch(c)
 	return c
@@ -109,7 +98,8 @@ func (c *Cache) Find(ctx context.Context, id apikey.ID, hash apikey.Hash, now ti
 	case err != nil:
 		return nil, err
 	case key.Accepts(hash, now):
-		return c.keep(key, changes), nil
+		c.keep(&key, changes)
+		return &Entry{Key: key}, nil
 	}
 	c.refuse(id, hash, changes)
 	return nil, nil
@@ -121,18 +111,11 @@ func (c *Cache) find(id apikey.ID, hash apikey.Hash, now time.Time) (found *Entr
 		return nil, false
 	}
 	s := c.shard(id)
-	s.mu.RLock()
-	found = s.keys[id]
-	if known = found != nil && found.Key.Accepts(hash, now); !known {
+	if found = s.find(id); found != nil && !found.Key.Accepts(hash, now) {
 		found = nil
-		_, known = s.refused[hash]
 	}
-	s.mu.RUnlock()
-	if known {
+	if known = found != nil || s.refuses(hash); known {
 		s.hits.Add(1)
-	}
-	if found != nil && !found.recent.Load() {
-		found.recent.Store(true)
 	}
 	return found, known
 }
@@ -145,32 +128,36 @@ func (c *Cache) get(id apikey.ID, now time.Time) *Entry {
 	if !c.trusts(now) {
 		return nil
 	}
-	s := c.shard(id)
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.keys[id]
+	return c.shard(id).find(id)
 }
 
+// maxPacked limits a cached key, in bytes, so that a few large keys cannot fill the memory.
+const maxPacked = 2048
+
 // keep caches a key that was read when its shard's count was changes.
-func (c *Cache) keep(key apikey.Key, changes uint64) *Entry {
-	e := c.scopes.newEntry(key)
+func (c *Cache) keep(key *apikey.Key, changes uint64) {
+	if c.max == 0 {
+		return
+	}
+	packed := key.AppendPacked(make([]byte, 0, maxPacked/8))
+	if len(packed) > maxPacked {
+		return
+	}
 	s := c.shard(key.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.max == 0 || s.changes != changes || e.large {
-		return e
+	if s.changes != changes {
+		return
 	}
-	e.kept = true
-	if s.keys[key.ID] == nil {
+	if !s.remove(key.ID) {
 		c.keys.Add(1)
 	}
-	s.keys[key.ID] = e
+	s.put(key, packed)
 	if c.keys.Load() > int64(c.max) {
-		s.evict(e)
+		s.evict(key.ID)
 		c.keys.Add(-1)
 		c.evicted.Add(1)
 	}
-	return e
 }
 
 // refuse caches that no key had a secret with this hash when its shard's count was changes.
@@ -204,8 +191,7 @@ func (c *Cache) Changed(id apikey.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.changes++
-	if _, ok := s.keys[id]; ok {
-		delete(s.keys, id)
+	if s.remove(id) {
 		c.keys.Add(-1)
 	}
 	c.refused.Add(-int64(len(s.refused)))
@@ -233,40 +219,10 @@ func (c *Cache) shard(id apikey.ID) *shard { return &c.shards[shardOf(id)] }
 
 func shardOf(id apikey.ID) byte { return id[len(id)-1] % shards }
 
-func (s *shard) clear() {
-	s.keys = make(map[apikey.ID]*Entry)
-	s.refused = make(map[apikey.Hash]struct{})
-}
-
-// count returns the shard's count of changes.
-func (s *shard) count() uint64 {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.changes
-}
-
 // counts returns the counts of all shards.
 func (c *Cache) counts() (changes [shards]uint64) {
 	for i := range c.shards {
 		changes[i] = c.shards[i].count()
 	}
 	return changes
-}
-
-// evict removes one key, of a few in random order the first that was not used recently. It removes
-// newest only if there is no other.
-func (s *shard) evict(newest *Entry) {
-	const looks = 8
-	looked := 0
-	victim := newest // if there is no other
-	for _, e := range s.keys {
-		if e == newest {
-			continue
-		}
-		victim = e
-		if looked++; looked == looks || !e.recent.Swap(false) {
-			break
-		}
-	}
-	delete(s.keys, victim.Key.ID)
 }

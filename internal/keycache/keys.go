@@ -29,20 +29,28 @@ type idPage struct {
 	changes uint64
 }
 
+// Page is a store.Page of entries.
+type Page struct {
+	Entries []*Entry
+	Total   int
+	More    bool
+}
+
 // Key is store.Store's Key. It reads the source only if the key is not cached.
-func (c *Cache) Key(ctx context.Context, ref store.Ref) (apikey.Key, error) {
+func (c *Cache) Key(ctx context.Context, ref store.Ref) (*Entry, error) {
 	if found := c.named(ref, c.now()); found != nil {
-		return found.Whole(), nil
+		return found, nil
 	}
 	changes := c.counts() // a name does not tell the key's shard
 	key, err := c.source.Key(ctx, ref)
 	if err != nil {
-		return apikey.Key{}, err
+		return nil, err
 	}
 	if ref.ID.IsZero() {
 		c.shortcuts.name(ref, key.ID)
 	}
-	return c.keep(key, changes[shardOf(key.ID)]).Whole(), nil
+	c.keep(&key, changes[shardOf(key.ID)])
+	return &Entry{Key: key}, nil
 }
 
 // named returns the key that ref names, if it is cached. By name, it finds only the key that holds the
@@ -78,23 +86,23 @@ func (s *shortcuts) name(ref store.Ref, id apikey.ID) {
 }
 
 // Page is store.Store's Keys. It reads the keys from the source unless all of the page are cached.
-func (c *Cache) Page(ctx context.Context, q store.Query) (store.Page, error) {
+func (c *Cache) Page(ctx context.Context, q store.Query) (Page, error) {
 	if !q.IsPlain() || c.max == 0 {
-		return c.source.Keys(ctx, q)
+		return c.readKeys(ctx, q)
 	}
 	q.At = time.Time{} // only filters use it
 	now := c.now()
 	ids, err := c.keyIDs(ctx, q, now)
 	if err != nil {
-		return store.Page{}, err
+		return Page{}, err
 	}
-	page := store.Page{Keys: make([]apikey.Key, 0, len(ids.IDs)), Total: ids.Total, More: ids.More}
+	page := Page{Entries: make([]*Entry, 0, len(ids.IDs)), Total: ids.Total, More: ids.More}
 	for _, id := range ids.IDs {
 		found := c.get(id, now)
 		if found == nil {
 			return c.readKeys(ctx, q)
 		}
-		page.Keys = append(page.Keys, found.Whole())
+		page.Entries = append(page.Entries, found)
 	}
 	return page, nil
 }
@@ -122,14 +130,17 @@ func (c *Cache) keyIDs(ctx context.Context, q store.Query, now time.Time) (store
 }
 
 // readKeys reads a page and caches its keys.
-func (c *Cache) readKeys(ctx context.Context, q store.Query) (store.Page, error) {
+func (c *Cache) readKeys(ctx context.Context, q store.Query) (Page, error) {
 	changes := c.counts()
-	page, err := c.source.Keys(ctx, q)
+	found, err := c.source.Keys(ctx, q)
 	if err != nil {
-		return store.Page{}, err
+		return Page{}, err
 	}
-	for _, key := range page.Keys {
+	page := Page{Entries: make([]*Entry, 0, len(found.Keys)), Total: found.Total, More: found.More}
+	for i := range found.Keys {
+		key := &found.Keys[i]
 		c.keep(key, changes[shardOf(key.ID)])
+		page.Entries = append(page.Entries, &Entry{Key: *key})
 	}
 	return page, nil
 }

@@ -21,21 +21,11 @@ func (c *Cache) Stats() Stats {
 	s := Stats{
 		Evicted: c.evicted.Load(), Keys: int(c.keys.Load()), Refused: int(c.refused.Load()),
 		Trusted: c.trusts(now), FailedWrites: c.uses.failed.Load(),
+		UnsavedUses: int(c.uses.waiting.Load()), UsesLag: c.uses.lag(now),
 	}
 	for i := range c.shards {
 		s.Hits += c.shards[i].hits.Load()
 		s.Misses += c.shards[i].misses.Load()
 	}
-	s.UnsavedUses, s.UsesLag = c.uses.waiting(now)
 	return s
-}
-
-// waiting returns how many uses wait to be written, and the age of the oldest.
-func (u *uses) waiting(now time.Time) (count int, lag time.Duration) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if count = len(u.entries) + len(u.pending); count > 0 {
-		lag = max(now.Sub(fromMillis(u.oldest)), 0)
-	}
-	return count, lag
 }

@@ -12,50 +12,38 @@ import (
 const (
 	// FlushInterval is how late a last use may reach the source.
 	FlushInterval = 10 * time.Second
-	// maxPending is how many uses of keys that are not cached may wait before ManyUses receives.
-	maxPending = 50_000
+	// maxUses is how many uses may wait before ManyUses receives.
+	maxUses = 100_000
 )
 
-// uses holds the last uses to write to the source. Those of cached keys are in their entries.
+// uses holds the last uses to write to the source, in parts with a lock each.
 type uses struct {
-	mu      sync.Mutex
-	entries []*Entry
-	pending map[apikey.ID]int64 // of other keys, in milliseconds since 1970
-	oldest  int64               // time of the oldest use, if there is one
-	many    chan struct{}       // receives when there are maxPending
-	failed  atomic.Uint64       // attempts to write
+	parts   [shards]usesPart
+	waiting atomic.Int64
+	many    chan struct{} // receives when there are maxUses
+	failed  atomic.Uint64 // attempts to write
 }
 
-// record records a use of a key.
-func (u *uses) record(e *Entry, at time.Time) {
-	ms := at.UnixMilli()
-	if !e.kept {
-		u.note(e.Key.ID, ms)
+type usesPart struct {
+	mu     sync.Mutex
+	last   map[apikey.ID]int64 // in milliseconds since 1970
+	oldest int64               // of these, or earlier
+}
+
+// note records a use of a key.
+func (u *uses) note(id apikey.ID, ms int64) {
+	p := &u.parts[shardOf(id)]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.last) == 0 || ms < p.oldest {
+		p.oldest = ms
+	}
+	last, waits := p.last[id]
+	if waits && ms <= last {
 		return
 	}
-	for last := e.lastUse.Load(); last < ms; last = e.lastUse.Load() {
-		if e.lastUse.CompareAndSwap(last, ms) {
-			break
-		}
-	}
-	if !e.unsaved.Load() && e.unsaved.CompareAndSwap(false, true) {
-		u.mu.Lock()
-		u.date(ms)
-		u.entries = append(u.entries, e)
-		u.mu.Unlock()
-	}
-}
-
-// note records a use outside entries.
-func (u *uses) note(id apikey.ID, ms int64) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.pending == nil {
-		u.pending = make(map[apikey.ID]int64)
-	}
-	u.date(ms)
-	u.pending[id] = max(u.pending[id], ms)
-	if len(u.pending) >= maxPending {
+	p.last[id] = ms
+	if !waits && u.waiting.Add(1) >= maxUses {
 		select {
 		case u.many <- struct{}{}:
 		default: // already signaled
@@ -63,33 +51,39 @@ func (u *uses) note(id apikey.ID, ms int64) {
 	}
 }
 
-// date updates oldest before a use is added.
-func (u *uses) date(ms int64) {
-	if len(u.entries)+len(u.pending) == 0 || ms < u.oldest {
-		u.oldest = ms
+// take empties the set.
+func (u *uses) take() map[apikey.ID]time.Time {
+	taken := make(map[apikey.ID]time.Time, u.waiting.Load())
+	for i := range u.parts {
+		p := &u.parts[i]
+		p.mu.Lock()
+		for id, ms := range p.last {
+			taken[id] = fromMillis(ms)
+		}
+		u.waiting.Add(-int64(len(p.last)))
+		clear(p.last)
+		p.mu.Unlock()
 	}
+	return taken
 }
 
-// take empties the set.
-func (u *uses) take() map[apikey.ID]int64 {
-	u.mu.Lock()
-	entries, last := u.entries, u.pending
-	u.entries, u.pending = nil, nil
-	u.mu.Unlock()
-	if last == nil {
-		last = make(map[apikey.ID]int64, len(entries))
+// lag returns the age of the oldest use that waits.
+func (u *uses) lag(now time.Time) (lag time.Duration) {
+	for i := range u.parts {
+		p := &u.parts[i]
+		p.mu.Lock()
+		if len(p.last) > 0 {
+			lag = max(lag, now.Sub(fromMillis(p.oldest)))
+		}
+		p.mu.Unlock()
 	}
-	for _, e := range entries {
-		e.unsaved.Store(false) // before lastUse is read, so that no later use is missed
-		last[e.Key.ID] = max(last[e.Key.ID], e.lastUse.Load())
-	}
-	return last
+	return lag
 }
 
 func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
 // Used records a use of a key. Flush writes it to the source.
-func (c *Cache) Used(e *Entry, at time.Time) { c.uses.record(e, at) }
+func (c *Cache) Used(id apikey.ID, at time.Time) { c.uses.note(id, at.UnixMilli()) }
 
 // ManyUses receives when so many uses wait that Flush should be called now.
 func (c *Cache) ManyUses() <-chan struct{} { return c.uses.many }
@@ -97,30 +91,15 @@ func (c *Cache) ManyUses() <-chan struct{} { return c.uses.many }
 // Flush writes the last uses to the source. If that fails they wait for the next Flush.
 func (c *Cache) Flush(ctx context.Context) error {
 	taken := c.uses.take()
-	last := make(map[apikey.ID]time.Time, len(taken))
-	for id, ms := range taken {
-		last[id] = fromMillis(ms)
-	}
-	if err := c.source.RecordUses(ctx, last); err != nil {
+	if err := c.source.RecordUses(ctx, taken); err != nil {
 		c.uses.failed.Add(1)
-		for id, ms := range taken {
-			c.uses.note(id, ms)
+		for id, at := range taken {
+			c.uses.note(id, at.UnixMilli())
 		}
 		return err
 	}
-	for id, ms := range taken {
-		c.saved(id, ms)
+	for id, at := range taken {
+		c.shard(id).used(id, at.UnixMilli())
 	}
 	return nil
-}
-
-// saved records that a use was written. It counts as a change: the key may have been read before it.
-func (c *Cache) saved(id apikey.ID, ms int64) {
-	s := c.shard(id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.changes++
-	if e := s.keys[id]; e != nil && ms > max(e.saved.Load(), e.Key.LastUsedAt.UnixMilli()) {
-		e.saved.Store(ms)
-	}
 }

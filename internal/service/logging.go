@@ -25,10 +25,12 @@ func (f logFlags) checkLog() error {
 	return nil
 }
 
-func (f logFlags) logHandler(w io.Writer) slog.Handler {
+// startLog starts the log. The caller closes the Writer after its last line.
+func (f logFlags) startLog(to io.Writer) (*slog.Logger, *logging.Writer) {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(f.LogLevel)) // the parser has checked it
-	return logging.NewHandler(w, f.LogFormat, level)
+	handler, w := logging.Start(to, f.LogFormat, level)
+	return slog.New(handler), w
 }
 
 // serverLog is the error log of net/http. Strangers can cause any number of its lines, so they are limited.

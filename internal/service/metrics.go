@@ -9,8 +9,6 @@ import (
 
 	"apikeyd/handlers"
 	"apikeyd/internal/telemetry/metrics"
-	"apikeyd/store/sqlstore"
-	"apikeyd/verify"
 )
 
 // metricsFlag configures where metrics are served.
@@ -40,19 +38,15 @@ type noListener struct{ net.Listener }
 // Close implements net.Listener.
 func (noListener) Close() error { return nil }
 
-// newMetrics returns the metrics of a service, or nil if they are off.
-func (f metricsFlag) newMetrics(db *sqlstore.DB, v *verify.Verifier, restored *restoreWatch, build metrics.Build, log *slog.Logger) (*metrics.Metrics, error) {
+// newMetrics returns the metrics of a service, or nil if they are off. It sets the operations.
+func (f metricsFlag) newMetrics(sources metrics.Sources) (_ *metrics.Metrics, err error) {
 	if f.Metrics == "" {
 		return nil, nil
 	}
-	operations, err := handlers.Operations()
-	if err != nil {
+	if sources.Operations, err = handlers.Operations(); err != nil {
 		return nil, err
 	}
-	return metrics.New(metrics.Sources{
-		Database: db, Verifier: v, Operations: operations, Log: log, Unconfirmed: restored.open.Load,
-		Build: build,
-	})
+	return metrics.New(sources)
 }
 
 // serveMetrics serves m, unless it is nil, until stop is called.

@@ -36,7 +36,8 @@ type Config struct {
 // SIGPIPE is ignored in this process.
 func Run(ctx context.Context, c Config) (err error) {
 	hangups := serveSignals()
-	log := slog.New(c.logHandler(c.Log))
+	log, lines := c.startLog(c.Log)
+	defer lines.Close()
 	// Before the database is opened: a start that fails here must leave no files behind.
 	certificate, err := c.load(log, time.Now)
 	if err != nil {
@@ -65,7 +66,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := c.newServer(db, restored, tracer, slog.New(tracer.LogHandler(log.Handler())))
+	s, err := c.newServer(db, restored, tracer, slog.New(tracer.LogHandler(log.Handler())), lines.Dropped)
 	if err != nil {
 		return err
 	}
@@ -123,11 +124,13 @@ func (c *Config) openToServe(ctx context.Context, log *slog.Logger) (*sqlstore.D
 
 // newServer wires up a server. The caller sets its listener.
 func (c *Config) newServer(
-	db *sqlstore.DB, restored *restoreWatch, tracer *tracing.Tracer, log *slog.Logger,
+	db *sqlstore.DB, restored *restoreWatch, tracer *tracing.Tracer, log *slog.Logger, dropped func() uint64,
 ) (server, error) {
 	traced := tracer.Store(db, db.System())
 	verifier := verify.New(keycache.New(traced, c.cacheOptions()), log, verify.Options{Budget: db.Budget(), Quotas: db})
-	m, err := c.newMetrics(db, verifier, restored, c.Build, log)
+	m, err := c.newMetrics(metrics.Sources{
+		Database: db, Verifier: verifier, Log: log, Dropped: dropped, Unconfirmed: restored.open.Load, Build: c.Build,
+	})
 	if err != nil {
 		return server{}, err
 	}

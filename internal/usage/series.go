@@ -1,51 +1,50 @@
 package usage
 
-import "slices"
+// table holds a series of counts for each of at most max keys or owners. The buckets of all series lie in one slice,
+// without pointers, so that a garbage collection need not visit each key.
+type table[K comparable] struct {
+	resolution
+	max     int
+	rows    map[K]int32 // the series' newest bucket
+	buckets []bucket    // the first is none
+	free    int32       // buckets in no series
+}
 
-// series holds the counts of intervals that have any, oldest first.
-type series []bucket
-
+// bucket holds the counts of one interval.
 type bucket struct {
 	number         int64 // of the interval
 	valid, refused uint32
+	older          int32 // the series' next bucket; 0 for none
 }
 
-// add adds counts to an interval, and drops intervals that are too old.
-func (s *series) add(number int64, r resolution, valid, refused uint32) {
-	past := *s
-	for n := len(past) - 1; n >= 0 && past[n].number >= number; n-- {
+func newTable[K comparable](r resolution, limit int) table[K] {
+	return table[K]{resolution: r, max: limit, rows: make(map[K]int32), buckets: make([]bucket, 1)}
+}
+
+// add adds counts to an interval of a series, and drops intervals that are too old.
+func (t *table[K]) add(k K, number int64, valid, refused uint32) {
+	newest, known := t.rows[k]
+	if !known && len(t.rows) >= t.max {
+		t.evict()
+	}
+	for newest != 0 && t.buckets[newest].number >= number {
 		// This interval, or a later one if the clock was set back.
-		valid += past[n].valid
-		refused += past[n].refused
-		past = past[:n]
+		b := t.buckets[newest]
+		valid += b.valid
+		refused += b.refused
+		t.release(newest)
+		newest = b.older
 	}
-	left := 0
-	for left < len(past) && past[left].number <= number-r.span {
-		left++
-	}
-	*s = append(slices.Delete(past, 0, left), bucket{number, valid, refused})
-}
-
-// last returns the number of the last interval with a count.
-func (s series) last() int64 { return s[len(s)-1].number }
-
-// table holds a series for each of at most max keys or owners.
-type table[K comparable] struct {
-	max  int
-	rows map[K]*series
-}
-
-// row returns a series to add to, and makes it if there is none.
-func (t *table[K]) row(k K) *series {
-	s := t.rows[k]
-	if s == nil {
-		if len(t.rows) >= t.max {
-			t.evict()
+	i := t.take()
+	t.buckets[i] = bucket{number, valid, refused, newest}
+	t.rows[k] = i
+	for b := &t.buckets[i]; b.older != 0; b = &t.buckets[b.older] {
+		if t.buckets[b.older].number <= number-t.span {
+			t.releaseAll(b.older)
+			b.older = 0
+			return
 		}
-		s = new(series)
-		t.rows[k] = s
 	}
-	return s
 }
 
 // evict removes one series: of a few random ones, that whose last count is oldest.
@@ -53,13 +52,39 @@ func (t *table[K]) evict() {
 	const looks = 8
 	var victim K
 	looked, oldest := 0, int64(0)
-	for k, s := range t.rows {
-		if looked == 0 || s.last() < oldest {
-			victim, oldest = k, s.last()
+	for k, newest := range t.rows {
+		if last := t.buckets[newest].number; looked == 0 || last < oldest {
+			victim, oldest = k, last
 		}
 		if looked++; looked == looks {
 			break
 		}
 	}
+	t.releaseAll(t.rows[victim])
 	delete(t.rows, victim)
+}
+
+// take returns a bucket that is in no series.
+func (t *table[K]) take() int32 {
+	if t.free == 0 {
+		t.buckets = append(t.buckets, bucket{})
+		return int32(len(t.buckets) - 1) //nolint:gosec // at most max times span
+	}
+	i := t.free
+	t.free = t.buckets[i].older
+	return i
+}
+
+func (t *table[K]) release(i int32) {
+	t.buckets[i].older = t.free
+	t.free = i
+}
+
+// releaseAll releases a bucket and all older ones.
+func (t *table[K]) releaseAll(i int32) {
+	for i != 0 {
+		older := t.buckets[i].older
+		t.release(i)
+		i = older
+	}
 }

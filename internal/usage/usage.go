@@ -10,7 +10,7 @@ import (
 const (
 	// MaxKeys limits the keys in a Meter. Each takes at most 0.6 KB.
 	MaxKeys = 50_000
-	// MaxOwners limits its owners. Each takes at most 1.2 KB.
+	// MaxOwners limits its owners. Each takes at most 1.5 KB.
 	MaxOwners = 10_000
 )
 
@@ -46,7 +46,7 @@ type Count struct {
 // random ones, that whose last count is oldest. It is not safe for concurrent use.
 type Meter struct {
 	since  time.Time
-	all    series
+	all    table[struct{}]
 	owners table[string]
 	keys   table[apikey.ID]
 }
@@ -54,48 +54,43 @@ type Meter struct {
 // NewMeter returns an empty Meter that starts now.
 func NewMeter(now time.Time) *Meter {
 	return &Meter{
-		since:  now.UTC(),
-		owners: table[string]{max: MaxOwners, rows: make(map[string]*series)},
-		keys:   table[apikey.ID]{max: MaxKeys, rows: make(map[apikey.ID]*series)},
+		since: now.UTC(),
+		all:   newTable[struct{}](byMinute, 1), owners: newTable[string](byMinute, MaxOwners), keys: newTable[apikey.ID](byHour, MaxKeys),
 	}
 }
 
 // Add counts decisions about a key.
 func (m *Meter) Add(key apikey.ID, owner string, valid, refused uint32, at time.Time) {
 	minute, hour := byMinute.number(at), byHour.number(at)
-	m.all.add(minute, byMinute, valid, refused)
-	m.owners.row(owner).add(minute, byMinute, valid, refused)
-	m.keys.row(key).add(hour, byHour, valid, refused)
+	m.all.add(struct{}{}, minute, valid, refused)
+	m.owners.add(owner, minute, valid, refused)
+	m.keys.add(key, hour, valid, refused)
 }
 
 // AddUnknown counts refusals of secrets that no key has.
 func (m *Meter) AddUnknown(refused uint32, at time.Time) {
-	m.all.add(byMinute.number(at), byMinute, 0, refused)
+	m.all.add(struct{}{}, byMinute.number(at), 0, refused)
 }
 
 // All returns the last hour of all decisions, by the minute.
-func (m *Meter) All(now time.Time) Usage { return m.usage(&m.all, byMinute, now) }
+func (m *Meter) All(now time.Time) Usage { return m.all.usage(struct{}{}, m.since, now) }
 
 // Owner returns the last hour of an owner's keys, by the minute.
-func (m *Meter) Owner(owner string, now time.Time) Usage {
-	return m.usage(m.owners.rows[owner], byMinute, now)
-}
+func (m *Meter) Owner(owner string, now time.Time) Usage { return m.owners.usage(owner, m.since, now) }
 
 // Key returns the last day of a key, by the hour.
-func (m *Meter) Key(id apikey.ID, now time.Time) Usage { return m.usage(m.keys.rows[id], byHour, now) }
+func (m *Meter) Key(id apikey.ID, now time.Time) Usage { return m.keys.usage(id, m.since, now) }
 
-// usage reads a series; a nil one has no counts.
-func (m *Meter) usage(s *series, r resolution, now time.Time) Usage {
-	u := Usage{Since: m.since, Interval: r.interval, Counts: make([]Count, r.span)}
-	first := r.number(now) - r.span + 1
+// usage reads a series; an unknown one has no counts.
+func (t *table[K]) usage(k K, since, now time.Time) Usage {
+	u := Usage{Since: since, Interval: t.interval, Counts: make([]Count, t.span)}
+	first := t.number(now) - t.span + 1
 	for i := range u.Counts {
-		u.Counts[i].Start = time.UnixMilli((first + int64(i)) * r.interval.Milliseconds()).UTC()
+		u.Counts[i].Start = time.UnixMilli((first + int64(i)) * t.interval.Milliseconds()).UTC()
 	}
-	if s == nil {
-		return u
-	}
-	for _, b := range *s {
-		if i := b.number - first; i >= 0 && i < r.span {
+	for at := t.rows[k]; at != 0; at = t.buckets[at].older {
+		b := t.buckets[at]
+		if i := b.number - first; i >= 0 && i < t.span {
 			u.Counts[i].Valid, u.Counts[i].Refused = int(b.valid), int(b.refused)
 		}
 	}

@@ -92,10 +92,8 @@ func TestBoundOfASeries(t *testing.T) {
 	for i := range 10_000 {
 		m.Add(id, "acme", 1, 0, start.Add(time.Duration(i)*time.Minute))
 	}
-	for what, s := range map[string]*series{"all": &m.all, "owner": m.owners.rows["acme"], "key": m.keys.rows[id]} {
-		if len(*s) > 60 || cap(*s) > 128 {
-			t.Errorf("%s: %d counts in a series with room for %d", what, len(*s), cap(*s))
-		}
+	if all, owners, keys := len(m.all.buckets), len(m.owners.buckets), len(m.keys.buckets); all > 62 || owners > 62 || keys > 26 {
+		t.Errorf("%d, %d and %d buckets for one series each", all, owners, keys)
 	}
 }
 
@@ -111,6 +109,9 @@ func TestBoundOfKeysAndOwners(t *testing.T) {
 	}
 	if len(m.keys.rows) != 100 || len(m.owners.rows) != 50 {
 		t.Errorf("%d keys and %d owners are known, want 100 and 50", len(m.keys.rows), len(m.owners.rows))
+	}
+	if n := len(m.keys.buckets); n > 24+99+2 { // all others have one count each
+		t.Errorf("%d buckets", n)
 	}
 	now := start.Add(999 * time.Hour)
 	if n := len(counts(m.Key(busy, now))); n != 24 {

@@ -90,6 +90,12 @@ func SessionEnded(err error) bool {
 	return isConnectionError(err) && !connecting && !errors.Is(err, context.DeadlineExceeded)
 }
 
+// Deadlocked reports whether PostgreSQL has rolled a transaction back because it and another waited for each other.
+func Deadlocked(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.Code == "40P01"
+}
+
 // RolledBack reports whether an error of COMMIT says that nothing was changed. With most errors
 // that is unknown: a server that is shut down may have committed.
 func RolledBack(err error) bool {

@@ -9,8 +9,9 @@ import (
 	"path/filepath"
 	"runtime"
 
-	"modernc.org/sqlite" // registers the driver "sqlite"
+	driver "modernc.org/sqlite" // registers the driver "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+	"zombiezen.com/go/sqlite"
 
 	"apikeyd/store"
 )
@@ -41,10 +42,17 @@ func (p pragma) check(ctx context.Context, q interface {
 }) error {
 	var reported string
 	err := q.QueryRowContext(ctx, `PRAGMA `+p.name).Scan(&reported)
-	if err == nil && reported != p.reported {
-		err = fmt.Errorf("SQLite refused %s=%s and stays at %s", p.name, p.value, reported)
+	if err == nil {
+		err = p.compare(reported)
 	}
 	return err
+}
+
+func (p pragma) compare(reported string) error {
+	if reported != p.reported {
+		return fmt.Errorf("SQLite refused %s=%s and stays at %s", p.name, p.value, reported)
+	}
+	return nil
 }
 
 func pragmas(m Mode) []pragma {
@@ -78,15 +86,20 @@ func pragmas(m Mode) []pragma {
 // Connections is how many connections a pool that reads has.
 func Connections() int { return max(4, runtime.NumCPU()) }
 
+// access is SQLite's name for what a connection may do with the file.
+func (m Mode) access() string {
+	if m == ModeRead || m == ModeImmutable {
+		return "ro"
+	}
+	return "rw"
+}
+
 // OpenPool connects to a file. The caller must close the pool before the File.
 func OpenPool(ctx context.Context, path string, m Mode) (*sql.DB, error) {
 	if m == ModeInspect && HasLog(path) {
 		m = ModeRead // without a log, a connection that can only read would leave one behind
 	}
-	query := url.Values{"mode": {"rw"}}
-	if m == ModeRead || m == ModeImmutable {
-		query.Set("mode", "ro")
-	}
+	query := url.Values{"mode": {m.access()}}
 	if m == ModeImmutable {
 		query.Set("immutable", "1")
 	}
@@ -155,11 +168,22 @@ func CheckSettings(ctx context.Context, pool *sql.DB) error {
 // TranslateOpen returns store.ErrForeign for a file that is not a SQLite database. Damage looks the same once a
 // database is open: then Translate applies.
 func TranslateOpen(err error) error {
-	var driverError *sqlite.Error
-	if errors.As(err, &driverError) && driverError.Code()&0xff == sqlite3.SQLITE_NOTADB {
+	if Code(err)&0xff == sqlite3.SQLITE_NOTADB {
 		return store.ErrForeign
 	}
 	return err
+}
+
+// Code returns SQLite's extended code of an error, or 0 if it is not one of SQLite's.
+func Code(err error) int {
+	if driverError, ok := errors.AsType[*driver.Error](err); ok {
+		return driverError.Code()
+	}
+	// ErrCode returns ResultError for all other errors, and for those that no caller distinguishes.
+	if code := sqlite.ErrCode(err); code != sqlite.ResultError {
+		return int(code)
+	}
+	return 0
 }
 
 // During translates the error of a call that ran under a context. If the context ended, that is the cause,
@@ -173,16 +197,10 @@ func During(ctx context.Context, err error) error {
 
 // Translate turns an error of the driver into one of the store's, by its code.
 func Translate(err error) error {
-	var driverError *sqlite.Error
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, sql.ErrNoRows):
+	if errors.Is(err, sql.ErrNoRows) {
 		return store.ErrNotFound
-	case !errors.As(err, &driverError):
-		return err
 	}
-	code := driverError.Code()
+	code := Code(err)
 	if code == sqlite3.SQLITE_CONSTRAINT_UNIQUE {
 		return store.ErrNameTaken
 	}

@@ -50,12 +50,8 @@ func (db *DB) AuditEvents(ctx context.Context, q store.EventQuery) ([]store.Even
 
 func listEvents(ctx context.Context, q querier, query store.EventQuery) ([]store.Event, error) {
 	where := eventConditions(query)
-	rows, err := q.QueryContext(ctx, `SELECT `+EventColumns+` FROM audit_events`+where.sql()+
+	return readEvents(ctx, q, `SELECT `+EventColumns+` FROM audit_events`+where.sql()+
 		` ORDER BY id DESC LIMIT `+where.arg(query.Limit), where.args...)
-	if err != nil {
-		return nil, err
-	}
-	return readEvents(rows)
 }
 
 func eventConditions(q store.EventQuery) *conditions {
@@ -122,38 +118,34 @@ func (db *DB) EachEvent(ctx context.Context, since time.Time, do func(store.Even
 }
 
 func (db *DB) eventsAfter(ctx context.Context, last apikey.ID) ([]store.Event, error) {
-	rows, err := db.reader.QueryContext(ctx,
+	return readEvents(ctx, db.reader,
 		`SELECT `+EventColumns+` FROM audit_events WHERE id > $1 ORDER BY id LIMIT $2`, last[:], eventsAtOnce)
-	if err != nil {
-		return nil, err
-	}
-	return readEvents(rows)
 }
 
-func readEvents(rows *sql.Rows) ([]store.Event, error) {
-	defer rows.Close()
+func readEvents(ctx context.Context, q querier, query string, args ...any) ([]store.Event, error) {
 	events := []store.Event{}
-	for rows.Next() {
-		event, changes, err := scanEvent(rows)
+	err := q.each(ctx, func(r row) error {
+		event, changes, err := scanEvent(r)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := json.Unmarshal([]byte(changes), &event.Changes); err != nil {
-			return nil, fmt.Errorf("%w: the changes of audit event %s cannot be read", store.ErrDamaged, event.ID)
+			return fmt.Errorf("%w: the changes of audit event %s cannot be read", store.ErrDamaged, event.ID)
 		}
 		events = append(events, event)
-	}
-	return events, rows.Err()
+		return nil
+	}, query, args...)
+	return events, err
 }
 
 // scanEvent reads EventColumns from a row, the changes as they are stored. It accepts exactly what was written: no
 // alteration may be lost here.
-func scanEvent(rows *sql.Rows) (event store.Event, changes string, err error) {
+func scanEvent(r row) (event store.Event, changes string, err error) {
 	var (
 		id, key, actor, hash []byte
 		at                   sql.NullInt64
 	)
-	err = rows.Scan(&id, &at, &event.Action, &key, &event.Owner, &event.Name, &changes, &actor,
+	err = r.Scan(&id, &at, &event.Action, &key, &event.Owner, &event.Name, &changes, &actor,
 		&event.Via, &event.Address, &event.RequestID, &event.Chain, &event.Seq, &hash)
 	if err != nil {
 		return event, "", err

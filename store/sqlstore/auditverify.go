@@ -17,33 +17,31 @@ const maxFaults = 20
 func (db *DB) VerifyAudit(ctx context.Context, expected ...store.Mark) ([]store.ChainReport, error) {
 	var reports []store.ChainReport
 	err := db.scan(ctx, func() (err error) {
-		reports, err = verifyChains(ctx, db.reader, &db.dialect.snapshot, db.dialect.chain, expected)
+		reports, err = verifyChains(ctx, db.reader, db.dialect.chain, expected)
 		return err
 	})
 	return reports, err
 }
 
 func verifyChains(
-	ctx context.Context, pool *sql.DB, snapshot *sql.TxOptions, chain string, expected []store.Mark,
+	ctx context.Context, from pool, chain string, expected []store.Mark,
 ) ([]store.ChainReport, error) {
-	// One transaction, so that events, heads and anchors agree. No writer waits for it.
-	tx, err := pool.BeginTx(ctx, snapshot)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = tx.Rollback() }() // it only reads
 	chains := make(chainChecks)
-	if err := chains.marks(ctx, tx); err != nil {
-		return nil, err
-	}
-	if chain != "" {
-		chains.of(chain) // reported as missing if all of it is gone
-	}
-	for _, mark := range expected {
-		c := chains.of(mark.Chain)
-		c.expected[mark.Seq] = append(c.expected[mark.Seq], mark.Hash)
-	}
-	if err := chains.events(ctx, tx); err != nil {
+	// One state, so that events, heads and anchors agree. No writer waits for it.
+	err := from.snapshot(ctx, func(q querier) error {
+		if err := chains.marks(ctx, q); err != nil {
+			return err
+		}
+		if chain != "" {
+			chains.of(chain) // reported as missing if all of it is gone
+		}
+		for _, mark := range expected {
+			c := chains.of(mark.Chain)
+			c.expected[mark.Seq] = append(c.expected[mark.Seq], mark.Hash)
+		}
+		return chains.events(ctx, q)
+	})
+	if err != nil {
 		return nil, err
 	}
 	var reports []store.ChainReport
@@ -80,19 +78,13 @@ func (all chainChecks) of(chain string) *chainCheck {
 
 // marks reads the heads, and the anchors after which chains begin.
 func (all chainChecks) marks(ctx context.Context, q querier) error {
-	rows, err := q.QueryContext(ctx, `SELECT chain, seq, hash, NULL FROM audit_chains
-		UNION ALL SELECT chain, seq, hash, at FROM audit_anchors`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return q.each(ctx, func(r row) error {
 		var (
 			mark     store.Mark
 			hash     []byte
 			anchored sql.NullInt64
 		)
-		if err := rows.Scan(&mark.Chain, &mark.Seq, &hash, &anchored); err != nil {
+		if err := r.Scan(&mark.Chain, &mark.Seq, &hash, &anchored); err != nil {
 			return err
 		}
 		copy(mark.Hash[:], hash)
@@ -102,26 +94,22 @@ func (all chainChecks) marks(ctx context.Context, q querier) error {
 		} else {
 			c.Head, c.headed = mark, true
 		}
-	}
-	return rows.Err()
+		return nil
+	}, `SELECT chain, seq, hash, NULL FROM audit_chains
+		UNION ALL SELECT chain, seq, hash, at FROM audit_anchors`)
 }
 
 // events checks all events in the order of their ids, which is the order of each chain.
 func (all chainChecks) events(ctx context.Context, q querier) error {
-	rows, err := q.QueryContext(ctx, `SELECT `+EventColumns+` FROM audit_events ORDER BY id`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		event, changes, err := scanEvent(rows)
+	return q.each(ctx, func(r row) error {
+		event, changes, err := scanEvent(r)
 		c := all.of(event.Chain)
 		if err != nil {
 			c.fault("after event %d one cannot be read: %v", c.last.Seq, err)
 		}
 		c.event(&event, changes)
-	}
-	return rows.Err()
+		return nil
+	}, `SELECT `+EventColumns+` FROM audit_events ORDER BY id`)
 }
 
 // event checks that an event follows the one before it. The next one is compared with what this event says of

@@ -15,7 +15,7 @@ import (
 func (w *writer) commit(batch []*job) {
 	for retried := false; len(batch) > 0; {
 		broken, err := w.together(batch)
-		if !retried && w.dialect.ended(err) {
+		if !retried && w.dialect.repeatable(err) {
 			retried = true // no change was at fault, and none was made
 			continue
 		}

@@ -1,8 +1,10 @@
 package sqlstore_test
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -57,7 +59,7 @@ func BenchmarkKey(b *testing.B) {
 	}
 }
 
-// BenchmarkCreate has many callers create keys at once, each with its audit event.
+// BenchmarkCreate creates keys, each with its audit event, for one caller and for many at once.
 func BenchmarkCreate(b *testing.B) {
 	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
 	if err != nil {
@@ -70,21 +72,127 @@ func BenchmarkCreate(b *testing.B) {
 	})
 	actor := store.Operator("bench")
 	now := time.Now()
-	b.SetParallelism(64)
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			key, _, err := apikey.Policy{}.NewKey(now, apikey.Settings{
-				Owner: "customer", Name: apikey.NewID().String()[:35], Scopes: apikey.Scopes{"keys:read", "keys:write"},
-				ExpiresAt: now.AddDate(1, 0, 0),
-			})
-			if err == nil {
-				err = db.CreateKey(b.Context(), actor, key)
-			}
-			if err != nil {
-				b.Error(err)
-				return
+	create := func() error {
+		key, _, err := apikey.Policy{}.NewKey(now, apikey.Settings{
+			Owner: "customer", Name: apikey.NewID().String()[:35], Scopes: apikey.Scopes{"keys:read", "keys:write"},
+			ExpiresAt: now.AddDate(1, 0, 0),
+		})
+		if err != nil {
+			return err
+		}
+		return db.CreateKey(b.Context(), actor, key)
+	}
+	b.Run("one caller", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := create(); err != nil {
+				b.Fatal(err)
 			}
 		}
 	})
+	b.Run("many callers", func(b *testing.B) {
+		b.SetParallelism(64)
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if err := create(); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	})
+}
+
+// BenchmarkKeys reads a page of 20 keys, of one owner among several.
+func BenchmarkKeys(b *testing.B) {
+	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	for i := range 256 {
+		now := time.Now()
+		key, _, err := apikey.Policy{}.NewKey(now, apikey.Settings{
+			Owner: fmt.Sprintf("customer %d", i%4), Name: fmt.Sprintf("key %d", i), Scopes: apikey.Scopes{"datasets:read"},
+			ExpiresAt: now.AddDate(1, 0, 0),
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := db.CreateKey(b.Context(), store.Operator("test"), key); err != nil {
+			b.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(b.Context()) // as a request's
+	defer cancel()
+	query := store.Query{Owner: "customer 1", Limit: 20}
+	b.Run("keys", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := db.Keys(ctx, query); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("ids", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := db.KeyIDs(ctx, query); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkUses writes last-used times, of 10,000 keys at once.
+func BenchmarkUses(b *testing.B) {
+	db, err := sqlstore.Open(b.Context(), sqlstore.Options{Path: filepath.Join(b.TempDir(), "keys.db"), Serve: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	const keys = 10_000
+	uses := make(map[apikey.ID]time.Time)
+	var mu sync.Mutex
+	var creating sync.WaitGroup
+	for c := range 64 {
+		creating.Go(func() {
+			for i := c; i < keys; i += 64 {
+				key, _, err := apikey.Policy{}.NewKey(time.Now(), apikey.Settings{
+					Owner: "customer", Name: fmt.Sprintf("key %d", i), ExpiresAt: time.Now().AddDate(1, 0, 0),
+				})
+				if err == nil {
+					err = db.CreateKey(b.Context(), store.Operator("test"), key)
+				}
+				if err != nil {
+					b.Error(err)
+				}
+				mu.Lock()
+				uses[key.ID] = time.Time{}
+				mu.Unlock()
+			}
+		})
+	}
+	creating.Wait()
+	at := time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		at = at.Add(time.Second)
+		for id := range uses {
+			uses[id] = at
+		}
+		if err := db.RecordUses(b.Context(), uses); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*keys), "ns/use")
 }

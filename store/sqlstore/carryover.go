@@ -152,21 +152,13 @@ func (c *CarriedOver) add(before, after apikey.Key) bool {
 // keysBetween returns the keys with ids from first to last.
 func (db *DB) keysBetween(ctx context.Context, first, last apikey.ID) (map[apikey.ID]apikey.Key, error) {
 	keys := make(map[apikey.ID]apikey.Key)
+	reader := newKeyReader()
 	err := db.read(ctx, func() error {
-		rows, err := db.reader.QueryContext(ctx,
-			`SELECT `+keyColumns+` FROM api_keys WHERE id >= $1 AND id <= $2`, first[:], last[:])
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			key, err := scanKey(rows)
-			if err != nil {
-				return err
-			}
+		return db.reader.each(ctx, func(r row) error {
+			key, err := reader.read(r)
 			keys[key.ID] = key
-		}
-		return rows.Err()
+			return err
+		}, `SELECT `+keyColumns+` FROM api_keys WHERE id >= $1 AND id <= $2`, first[:], last[:])
 	})
 	return keys, err
 }

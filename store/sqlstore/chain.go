@@ -83,7 +83,7 @@ func (w *writer) keepHead() error {
 func readHead(ctx context.Context, q querier, chain, rowLock string) (chainHead, error) {
 	head := chainHead{Mark: store.Mark{Chain: chain}}
 	var event, hash []byte
-	err := q.QueryRowContext(ctx, `SELECT event_id, seq, hash FROM audit_chains WHERE chain = $1`+rowLock, chain).
+	err := first(ctx, q, `SELECT event_id, seq, hash FROM audit_chains WHERE chain = $1`+rowLock, chain).
 		Scan(&event, &head.Seq, &hash)
 	if errors.Is(err, sql.ErrNoRows) {
 		return head, nil

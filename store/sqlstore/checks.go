@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -30,9 +29,9 @@ func (e *Examination) Size(ctx context.Context) error {
 // Integrity runs SQLite's own checks of pages, indexes and foreign keys.
 func (e *Examination) Integrity(ctx context.Context) error {
 	var found []string
-	scan := func(rows *sql.Rows) error {
+	scan := func(r row) error {
 		var line string
-		err := rows.Scan(&line)
+		err := r.Scan(&line)
 		if line != "ok" {
 			found = append(found, line)
 		}
@@ -80,8 +79,9 @@ func (e *Examination) someKeys(ctx context.Context, do func([]apikey.Key) error)
 	last := []byte{}
 	for {
 		var keys []apikey.Key
-		err := e.rows(ctx, func(rows *sql.Rows) error {
-			key, err := scanKey(rows)
+		reader := newKeyReader()
+		err := e.rows(ctx, func(r row) error {
+			key, err := reader.read(r)
 			if err != nil && !errors.Is(err, store.ErrDamaged) {
 				err = fmt.Errorf("%w: %w", store.ErrDamaged, err)
 			}
@@ -98,7 +98,7 @@ func (e *Examination) someKeys(ctx context.Context, do func([]apikey.Key) error)
 	}
 }
 
-// checkKey checks what scanKey accepts unchecked. It does not apply today's rules about names and scopes: a newer
+// checkKey checks what a keyReader accepts unchecked. It does not apply today's rules about names and scopes: a newer
 // rule must not keep an old key from being backed up.
 func checkKey(k apikey.Key) error {
 	wrong := ""
@@ -142,7 +142,7 @@ func (e *Examination) Audit(ctx context.Context) error {
 	if !e.IsCurrent() {
 		return nil
 	}
-	reports, err := verifyChains(ctx, e.pool, &sql.TxOptions{ReadOnly: true}, sharedChain, nil)
+	reports, err := verifyChains(ctx, e.reads(), sharedChain, nil)
 	if err != nil {
 		return sqlitefile.During(ctx, err)
 	}
@@ -165,9 +165,11 @@ func (e *Examination) Counts(ctx context.Context) error {
 	err := e.row(ctx, `WITH counted AS (
 			SELECT owner, count(*) AS keys FROM api_keys GROUP BY owner
 			UNION ALL SELECT '', count(*) FROM api_keys
+		), kept AS (
+			SELECT owner, sum(keys) AS keys FROM key_counts GROUP BY owner
 		)
-		SELECT count(*) FROM counted FULL JOIN key_counts ON key_counts.owner = counted.owner
-		WHERE coalesce(counted.keys, 0) <> coalesce(key_counts.keys, 0)`, &wrong)
+		SELECT count(*) FROM counted FULL JOIN kept ON kept.owner = counted.owner
+		WHERE coalesce(counted.keys, 0) <> coalesce(kept.keys, 0)`, &wrong)
 	if err == nil && wrong > 0 {
 		return fmt.Errorf("%w, for %d owners", ErrMiscounts, wrong)
 	}

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"database/sql"
-	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,8 +23,8 @@ type column struct {
 
 // stored points to a part of a key. It writes that part to a column and reads it back.
 type stored interface {
-	driver.Valuer
-	sql.Scanner
+	value() any // as an argument of a statement
+	read(r row, column int) error
 }
 
 // columns are the columns of api_keys. Insert, update, select, move and examine use this list.
@@ -72,7 +71,7 @@ func columnNames(list []column) string {
 	return strings.Join(names, ", ")
 }
 
-// selectedColumns returns what scanKey reads, from a database of this schema version.
+// selectedColumns returns what a keyReader reads, from a database of this schema version.
 func selectedColumns(version int64) string {
 	names := make([]string, 0, len(columns)+1)
 	for _, c := range columns {
@@ -105,42 +104,46 @@ func updateStatement(list []column) string {
 }
 
 // insertArgs are the arguments of insertKey.
-func insertArgs(k *apikey.Key) ([]any, error) { return storedValues(k, true) }
+func insertArgs(k *apikey.Key) []any { return storedValues(k, true) }
 
 // updateArgs are the arguments of updateKey.
-func updateArgs(k *apikey.Key) ([]any, error) {
-	args, err := storedValues(k, false)
-	return append(args, k.ID[:]), err
-}
+func updateArgs(k *apikey.Key) []any { return append(storedValues(k, false), k.ID[:]) }
 
-func storedValues(k *apikey.Key, fixed bool) ([]any, error) {
+func storedValues(k *apikey.Key, fixed bool) []any {
 	values := make([]any, 0, len(columns)+1)
-	var errs error
 	for _, c := range columns {
-		if c.fixed && !fixed {
-			continue
+		if fixed || !c.fixed {
+			values = append(values, c.of(k).value())
 		}
-		value, err := c.of(k).Value()
-		values, errs = append(values, value), errors.Join(errs, err)
 	}
-	return values, errs
+	return values
 }
 
-// scanKey reads keyColumns from a row.
-func scanKey(row interface{ Scan(dest ...any) error }) (apikey.Key, error) {
-	var key apikey.Key
-	into := make([]any, 0, len(columns)+1)
+// keyReader reads keyColumns from rows.
+type keyReader struct {
+	key   apikey.Key
+	parts []any // of key
+}
+
+func newKeyReader() *keyReader {
+	k := &keyReader{parts: make([]any, 0, len(columns)+1)}
 	for _, c := range columns {
-		into = append(into, c.of(&key))
+		k.parts = append(k.parts, c.of(&k.key))
 	}
-	err := row.Scan(append(into, timeColumn{&key.LastUsedAt})...)
+	k.parts = append(k.parts, timeColumn{&k.key.LastUsedAt})
+	return k
+}
+
+func (k *keyReader) read(r interface{ Scan(to ...any) error }) (apikey.Key, error) {
+	k.key = apikey.Key{} // a part that is NULL stays as it is
+	err := r.Scan(k.parts...)
 	switch {
 	case errors.Is(err, errMetadata):
-		err = fmt.Errorf("%w: the metadata of key %s cannot be read", store.ErrDamaged, key.ID)
+		err = fmt.Errorf("%w: the metadata of key %s cannot be read", store.ErrDamaged, k.key.ID)
 	case errors.Is(err, errLength):
 		err = fmt.Errorf("%w: a key has an id or a hash of the wrong length", store.ErrDamaged)
 	}
-	return key, err
+	return k.key, err
 }
 
 var (
@@ -160,114 +163,82 @@ type (
 	secondsColumn  struct{ at *time.Duration }
 )
 
-func (c textColumn) Value() (driver.Value, error) { return *c.at, nil }
+func (c textColumn) value() any { return *c.at }
 
-func (c textColumn) Scan(value any) error {
-	text, err := scanText(value)
-	*c.at = text
+func (c textColumn) read(r row, i int) (err error) {
+	*c.at, err = r.text(i)
 	return err
 }
 
-func (c idColumn) Value() (driver.Value, error) { return nullID(*c.at), nil }
+func (c idColumn) value() any { return nullID(*c.at) }
 
-func (c idColumn) Scan(value any) error { return scanBytes(c.at[:], value) }
+func (c idColumn) read(r row, i int) error { return r.fill(i, c.at[:]) }
 
-func (c hashColumn) Value() (driver.Value, error) {
+func (c hashColumn) value() any {
 	if *c.at == (apikey.Hash{}) {
-		return nil, nil
+		return nil
 	}
-	return c.at[:], nil
+	return c.at[:]
 }
 
-func (c hashColumn) Scan(value any) error { return scanBytes(c.at[:], value) }
+func (c hashColumn) read(r row, i int) error { return r.fill(i, c.at[:]) }
 
-func (c timeColumn) Value() (driver.Value, error) { return millis(*c.at).Value() }
+func (c timeColumn) value() any { return millis(*c.at) }
 
-func (c timeColumn) Scan(value any) error {
-	ms, err := scanNumber(value)
+func (c timeColumn) read(r row, i int) error {
+	ms, err := r.number(i)
 	*c.at = fromMillis(ms)
 	return err
 }
 
-func (c scopesColumn) Value() (driver.Value, error) { return c.at.String(), nil }
+func (c scopesColumn) value() any { return c.at.String() }
 
-func (c scopesColumn) Scan(value any) error {
-	text, err := scanText(value)
+func (c scopesColumn) read(r row, i int) error {
+	text, err := r.text(i)
 	*c.at = apikey.ParseScopes(text)
 	return err
 }
 
-func (c metadataColumn) Value() (driver.Value, error) {
+// noMetadata is how a key without metadata is stored.
+const noMetadata = `{}`
+
+func (c metadataColumn) value() any {
 	if len(*c.at) == 0 {
-		return "{}", nil
+		return noMetadata
 	}
 	text, err := json.Marshal(*c.at)
-	return string(text), err
+	if err != nil {
+		return err // no statement accepts it; texts always have a JSON
+	}
+	return string(text)
 }
 
-func (c metadataColumn) Scan(value any) error {
-	text, err := scanText(value)
-	if err == nil && json.Unmarshal([]byte(text), c.at) != nil {
+func (c metadataColumn) read(r row, i int) error {
+	text, err := r.text(i)
+	if text == noMetadata {
+		*c.at = apikey.Metadata{}
+	} else if err == nil && json.Unmarshal([]byte(text), c.at) != nil {
 		err = errMetadata
 	}
 	return err
 }
 
-func (c numberColumn) Value() (driver.Value, error) {
-	return sql.NullInt64{Int64: int64(*c.at), Valid: *c.at != 0}.Value()
-}
+func (c numberColumn) value() any { return sql.NullInt64{Int64: int64(*c.at), Valid: *c.at != 0} }
 
-func (c numberColumn) Scan(value any) error {
-	number, err := scanNumber(value)
+func (c numberColumn) read(r row, i int) error {
+	number, err := r.number(i)
 	*c.at = int(number.Int64)
 	return err
 }
 
-func (c secondsColumn) Value() (driver.Value, error) {
-	return sql.NullInt64{Int64: int64(*c.at / time.Second), Valid: *c.at != 0}.Value()
+func (c secondsColumn) value() any {
+	return sql.NullInt64{Int64: int64(*c.at / time.Second), Valid: *c.at != 0}
 }
 
-func (c secondsColumn) Scan(value any) error {
-	number, err := scanNumber(value)
+func (c secondsColumn) read(r row, i int) error {
+	number, err := r.number(i)
 	*c.at = time.Duration(number.Int64) * time.Second
 	return err
-}
-
-// scanText reads a text; NULL is empty.
-func scanText(value any) (string, error) {
-	switch text := value.(type) {
-	case string:
-		return text, nil
-	case []byte:
-		return string(text), nil
-	case nil:
-		return "", nil
-	}
-	return "", fmt.Errorf("%T where a text is stored", value)
-}
-
-// scanNumber reads a number that may be NULL.
-func scanNumber(value any) (sql.NullInt64, error) {
-	switch number := value.(type) {
-	case int64:
-		return sql.NullInt64{Int64: number, Valid: true}, nil
-	case nil:
-		return sql.NullInt64{}, nil
-	}
-	return sql.NullInt64{}, fmt.Errorf("%T where a number is stored", value)
-}
-
-// scanBytes reads a value of exactly the length of to, or NULL.
-func scanBytes(to []byte, value any) error {
-	from, isBytes := value.([]byte)
-	if value == nil {
-		return nil
-	}
-	if !isBytes || len(from) != len(to) {
-		return errLength
-	}
-	copy(to, from)
-	return nil
 }
 
 // millis is how a time is stored; the zero time is NULL.

@@ -10,7 +10,13 @@ import (
 // everybody stands for all owners in key_counts.
 const everybody = ""
 
-// count updates the numbers of keys, once for all changes of a transaction.
+// countOf returns a query of how many keys an owner has. Each chain counts the keys that its processes created.
+func countOf(owner string) string {
+	return `SELECT CAST(coalesce(sum(keys), 0) AS BIGINT) FROM key_counts WHERE owner = ` + owner
+}
+
+// count updates the numbers of keys, once for all changes of a transaction. They are the writer's own: on a common
+// row, nodes would wait for each other's commits.
 func (w *writer) count(batch []*job) error {
 	more := make(map[string]int)
 	for _, j := range batch {
@@ -19,10 +25,10 @@ func (w *writer) count(batch []*job) error {
 			more[everybody]++
 		}
 	}
-	// In order, so that several writers cannot deadlock.
+	// In order, because neighbours share pages.
 	for _, owner := range slices.Sorted(maps.Keys(more)) {
-		err := w.exec(`INSERT INTO key_counts (owner, keys) VALUES ($1, $2)
-			ON CONFLICT (owner) DO UPDATE SET keys = key_counts.keys + excluded.keys`, owner, more[owner])
+		err := w.exec(`INSERT INTO key_counts (owner, chain, keys) VALUES ($1, $2, $3)
+			ON CONFLICT (owner, chain) DO UPDATE SET keys = key_counts.keys + excluded.keys`, owner, w.chain, more[owner])
 		if err != nil {
 			return err
 		}
@@ -48,9 +54,9 @@ func RecountIn(ctx context.Context, tx *sql.Tx) error {
 func recount(exec func(statement string, args ...any) error) error {
 	err := exec(`DELETE FROM key_counts`)
 	if err == nil {
-		err = exec(`INSERT INTO key_counts (owner, keys)
-			SELECT owner, count(*) FROM api_keys GROUP BY owner
-			UNION ALL SELECT '', count(*) FROM api_keys`)
+		err = exec(`INSERT INTO key_counts (owner, chain, keys)
+			SELECT owner, '` + sharedChain + `', count(*) FROM api_keys GROUP BY owner
+			UNION ALL SELECT '', '` + sharedChain + `', count(*) FROM api_keys`)
 	}
 	return err
 }

@@ -4,9 +4,9 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"sync"
@@ -47,11 +47,11 @@ type DB struct {
 	engine    engine
 	file      *sqlitefile.File // nil on a server
 	node      *lease.Node      // nil on a file
-	pools     []*sql.DB
+	opened    []io.Closer      // connections, in this order
 	writer    *writer
-	reader    *sql.DB // for lists, which may take long
+	reader    pool    // for lists, which may take long
 	turns     *turns  // of the callers that want lists
-	points    runner  // for short reads, which must not wait for lists
+	points    pool    // for short reads, which must not wait for lists
 	budget    *budget // nil if only one node uses the database
 	now       func() time.Time
 	close     func() error
@@ -128,14 +128,7 @@ func (db *DB) scan(ctx context.Context, query func() error) error {
 
 // readSnapshot runs queries that all see one state of the database.
 func (db *DB) readSnapshot(ctx context.Context, queries func(querier) error) error {
-	return db.scan(ctx, func() error {
-		tx, err := db.reader.BeginTx(ctx, &db.dialect.snapshot)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = tx.Rollback() }() // it only read
-		return queries(tx)
-	})
+	return db.scan(ctx, func() error { return db.reader.snapshot(ctx, queries) })
 }
 
 // brief is the context of a short read, and what ends it. The read finishes even if its caller gives up: a
@@ -165,7 +158,7 @@ func (db *DB) Ping(ctx context.Context) error {
 	err := db.dialect.retryEnded(func() error {
 		return db.condition.guarded(func() error {
 			var one int
-			return db.points.QueryRowContext(brief, `SELECT count(*) FROM (SELECT id FROM api_keys LIMIT 1) AS one`).Scan(&one)
+			return first(brief, db.points, `SELECT count(*) FROM (SELECT id FROM api_keys LIMIT 1) AS one`).Scan(&one)
 		})
 	})
 	return db.condition.during(ctx, err)
@@ -177,11 +170,11 @@ func (db *DB) Close() error { return db.close() }
 func (db *DB) closeAll() error {
 	var errs []error
 	if db.writer != nil {
-		errs = append(errs, db.writer.close())
+		db.writer.close()
 	}
-	// The pool that writes is the first, and closed last: only a writable connection can checkpoint the WAL.
-	for _, pool := range slices.Backward(db.pools) {
-		errs = append(errs, pool.Close())
+	// The one that writes is the first, and closed last: only a writable connection can checkpoint the WAL.
+	for _, opened := range slices.Backward(db.opened) {
+		errs = append(errs, opened.Close())
 	}
 	if db.budget != nil {
 		db.budget.sweeping.Wait() // without connections it ends at once

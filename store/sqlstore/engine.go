@@ -17,15 +17,25 @@ type dialect struct {
 	mergesExcept bool          // EXCEPT merges its two sides in the order of ids, without sorting them first
 	failureEnds  bool          // a statement that fails ends its transaction
 
+	// Statements that end with the transaction, given lockNumber of a key; empty if there is one writer. A key that
+	// acts is locked against changes, but several writers can hold that lock.
+	lockActor, lockChange string
+
 	lookupTimeout time.Duration // bounds a short read; 0 does not
 	chain         string        // the chain of audit events that there must be; empty if any may be missing
 
 	translate    func(error) error // turns an error of the driver into one of the store's
 	sessionEnded func(error) bool  // whether an error says that the database ended the session; nil for never
+	deadlocked   func(error) bool  // whether it says that the transaction was rolled back for another; nil for never
 }
 
 // ended reports whether an error says that the database has ended the session.
 func (d *dialect) ended(err error) bool { return d.sessionEnded != nil && d.sessionEnded(err) }
+
+// repeatable reports whether an error leaves nothing behind, and another attempt may well succeed.
+func (d *dialect) repeatable(err error) bool {
+	return d.ended(err) || d.deadlocked != nil && d.deadlocked(err)
+}
 
 // retryEnded retries a query, which must be safe to repeat, while it fails because the database
 // has ended its session. Each failure closes that connection, so the last attempt has a new one.
@@ -52,13 +62,5 @@ type engine interface {
 	settle(done func())
 
 	// close is called last.
-	close() error
-}
-
-// runner runs statements on a pool or on one connection.
-type runner interface {
-	querier
-	// exec runs a statement that returns no rows, to its end.
-	exec(query string, args ...any) error
 	close() error
 }

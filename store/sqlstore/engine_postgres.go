@@ -40,10 +40,15 @@ var postgresDialect = dialect{
 	rowLock:     ` FOR UPDATE`,
 	snapshot:    sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead},
 	failureEnds: true,
+	// Not FOR SHARE: as long as others keep sharing a row's lock, nobody gets to change the row. These locks have a
+	// queue.
+	lockActor:  `SELECT pg_advisory_xact_lock_shared($1)`,
+	lockChange: `SELECT pg_advisory_xact_lock($1)`,
 	// It leaves time to try other hosts.
 	lookupTimeout: 3 * time.Second,
 	translate:     postgres.Translate,
 	sessionEnded:  postgres.SessionEnded,
+	deadlocked:    postgres.Deadlocked,
 }
 
 // openPostgres opens a database on a server, but does not start the writer.
@@ -59,7 +64,7 @@ func (db *DB) joinPostgres(ctx context.Context, o Options) error {
 	}
 	pool := func(connections int) *sql.DB {
 		p := postgres.OpenPool(config, connections)
-		db.pools = append(db.pools, p)
+		db.opened = append(db.opened, p)
 		return p
 	}
 	// Short reads must not wait for lists, which may take long.
@@ -74,12 +79,13 @@ func (db *DB) joinPostgres(ctx context.Context, o Options) error {
 		}
 	}
 	e := &postgresEngine{conn: &writeConn{pool: writing}, points: points}
-	db.engine, db.points, db.reader = e, unprepared{points}, lists
+	db.engine, db.points, db.reader = e, newSQLPool(points, &db.dialect.snapshot), newSQLPool(lists, &db.dialect.snapshot)
+	db.opened = append(db.opened, e.conn)
 	db.turns = newTurns(pgLists)
 	db.writer = newWriter(e.conn, db, o.Node, o.Log)
 	db.budget = &budget{pool: points, condition: db.condition}
 	zero := apikey.Hash{}
-	err = unprepared{points}.exec(`INSERT INTO audit_chains (chain, event_id, seq, hash) VALUES ($1, $2, 0, $3)
+	_, err = points.ExecContext(ctx, `INSERT INTO audit_chains (chain, event_id, seq, hash) VALUES ($1, $2, 0, $3)
 		ON CONFLICT (chain) DO NOTHING`, o.Node, make([]byte, len(apikey.ID{})), zero[:])
 	if err != nil {
 		return err
@@ -120,19 +126,13 @@ func (e *postgresEngine) commit(w *writer, changed []apikey.ID) error {
 	if !w.linked {
 		return w.exec(`COMMIT`) // only last uses: they can be repeated
 	}
-	var err error
-	e.announced, err = e.node.Announce(w.exec, lease.Change{
-		Chain: w.chain, From: e.before + 1, To: w.head.Seq, Event: w.head.event, Keys: changed,
-	})
-	if err != nil {
-		return err
-	}
-	err = w.exec(`COMMIT`)
+	change := lease.Change{Chain: w.chain, From: e.before + 1, To: w.head.Seq, Event: w.head.event, Keys: changed}
+	err := w.exec(`COMMIT`)
 	if err != nil && !postgres.RolledBack(err) {
 		err = e.resolve(w, err)
 	}
-	if err != nil {
-		e.announced.Abandon()
+	if err == nil {
+		e.announced = e.node.Announce(change)
 	}
 	return err
 }
@@ -150,7 +150,7 @@ func (e *postgresEngine) resolve(w *writer, cause error) error {
 			continue
 		}
 		var made int
-		err := w.QueryRowContext(context.Background(), `SELECT count(*) FROM audit_events WHERE id = $1 AND hash = $2`,
+		err := first(context.Background(), w, `SELECT count(*) FROM audit_events WHERE id = $1 AND hash = $2`,
 			last.event[:], last.Hash[:]).Scan(&made)
 		_ = w.exec(`ROLLBACK`) // it only read
 		switch {

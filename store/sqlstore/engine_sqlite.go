@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"apikeyd/apikey"
@@ -33,7 +34,6 @@ var sqliteDialect = dialect{
 
 // openSQLite opens a file, but does not start the writer.
 func (db *DB) openSQLite(ctx context.Context, o Options) (err error) {
-	registerTranslate()
 	purpose := sqlitefile.ToRead
 	if o.Serve {
 		purpose = sqlitefile.ToServe
@@ -54,44 +54,36 @@ func (db *DB) openSQLite(ctx context.Context, o Options) (err error) {
 		o.Log.Warn("the database file has other names (hard links): open it under one name only, and remove the others",
 			"file", path, "others", links)
 	}
-	writing, err := db.openPool(ctx, path, sqlitefile.ModeWrite)
-	if err != nil {
-		return err
-	}
 	if o.Serve {
-		if err := schema.Migrate(ctx, writing, o.Log); err != nil {
+		if err := migrateFile(ctx, path, schema, o.Log); err != nil {
 			return err
 		}
 	}
-	conn, err := writing.Conn(ctx)
+	conn, err := sqlitefile.Connect(path, sqlitefile.ModeWrite)
 	if err != nil {
 		return err
 	}
-	db.writer = newWriter(&statements{on: conn, pinned: conn}, db, sharedChain, o.Log)
+	db.opened = append(db.opened, conn)
+	db.writer = newWriter(sqliteConn{conn}, db, sharedChain, o.Log)
 	db.writer.poll = e.poll
 	if e.dataVersion, err = readDataVersion(db.writer); err != nil {
 		return err
 	}
-	if db.reader, err = db.openPool(ctx, path, sqlitefile.ModeRead); err != nil {
-		return err
-	}
-	points, err := db.openPool(ctx, path, sqlitefile.ModeRead)
-	if err != nil {
-		return err
-	}
-	db.points = &statements{on: points}
+	lists, points := sqlitefile.ConnectAll(path), sqlitefile.ConnectAll(path)
+	db.opened = append(db.opened, lists, points)
+	db.reader, db.points = sqlitePool{lists}, sqlitePool{points}
 	db.turns = newTurns(sqlitefile.Connections())
-	// The reader has read by now, so the WAL file is there.
+	// The writer has read by now, so the WAL file is there.
 	return db.file.Watch(path + "-wal")
 }
 
-// openPool opens a pool that Close closes.
-func (db *DB) openPool(ctx context.Context, path string, m sqlitefile.Mode) (*sql.DB, error) {
-	pool, err := sqlitefile.OpenPool(ctx, path, m)
-	if err == nil {
-		db.pools = append(db.pools, pool)
+// migrateFile brings a file's schema up to date.
+func migrateFile(ctx context.Context, path string, schema Schema, log *slog.Logger) error {
+	pool, err := sqlitefile.OpenPool(ctx, path, sqlitefile.ModeWrite)
+	if err != nil {
+		return err
 	}
-	return pool, err
+	return errors.Join(schema.Migrate(ctx, pool, log), pool.Close())
 }
 
 func (e *sqliteEngine) begin(w *writer) error {
@@ -166,7 +158,7 @@ func (e *sqliteEngine) look(w *writer) error {
 }
 
 func readDataVersion(q querier) (version int64, err error) {
-	err = q.QueryRowContext(context.Background(), `PRAGMA data_version`).Scan(&version)
+	err = first(context.Background(), q, `PRAGMA data_version`).Scan(&version)
 	return version, err
 }
 

@@ -174,20 +174,12 @@ func (e *Examination) Contents(ctx context.Context) (Contents, error) {
 	return c, err
 }
 
+func (e *Examination) reads() pool { return newSQLPool(e.pool, &sqliteDialect.snapshot) }
+
 func (e *Examination) row(ctx context.Context, query string, into ...any) error {
-	return sqlitefile.During(ctx, e.pool.QueryRowContext(ctx, query).Scan(into...))
+	return sqlitefile.During(ctx, first(ctx, e.reads(), query).Scan(into...))
 }
 
-func (e *Examination) rows(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := e.pool.QueryContext(ctx, query, args...)
-	if err != nil {
-		return sqlitefile.During(ctx, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return sqlitefile.During(ctx, err)
-		}
-	}
-	return sqlitefile.During(ctx, rows.Err())
+func (e *Examination) rows(ctx context.Context, scan func(row) error, query string, args ...any) error {
+	return sqlitefile.During(ctx, e.reads().each(ctx, scan, query, args...))
 }

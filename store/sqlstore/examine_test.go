@@ -55,7 +55,7 @@ func TestExamination(t *testing.T) {
 		"a wrong total": {[]string{`UPDATE key_counts SET keys = 7 WHERE owner = ''`},
 			(*sqlstore.Examination).Counts, sqlstore.ErrMiscounts},
 		"no count":     {[]string{`DELETE FROM key_counts`}, (*sqlstore.Examination).Counts, sqlstore.ErrMiscounts},
-		"a count more": {[]string{`INSERT INTO key_counts VALUES ('nobody', 1)`}, (*sqlstore.Examination).Counts, sqlstore.ErrMiscounts},
+		"a count more": {[]string{`INSERT INTO key_counts VALUES ('nobody', 'main', 1)`}, (*sqlstore.Examination).Counts, sqlstore.ErrMiscounts},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

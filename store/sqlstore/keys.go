@@ -5,19 +5,15 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"apikeyd/apikey"
 	"apikeyd/store"
 )
-
-// querier is a pool or a transaction.
-type querier interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
 
 // Key implements store.Store.
 func (db *DB) Key(ctx context.Context, ref store.Ref) (key apikey.Key, err error) {
@@ -34,7 +30,7 @@ func findKey(ctx context.Context, q querier, ref store.Ref, rowLock string) (api
 	if !ref.ID.IsZero() {
 		// The nearest key up to the id: a row is read whether the id exists or not, so timing does not reveal
 		// which ids exist.
-		key, err := scanKey(q.QueryRowContext(ctx,
+		key, err := newKeyReader().read(first(ctx, q,
 			`SELECT `+keyColumns+` FROM api_keys WHERE id <= $1 ORDER BY id DESC LIMIT 1`+rowLock, ref.ID[:]))
 		if err == nil && (key.ID != ref.ID || ref.Owner != "" && key.Owner != ref.Owner) {
 			return apikey.Key{}, sql.ErrNoRows
@@ -42,13 +38,13 @@ func findKey(ctx context.Context, q querier, ref store.Ref, rowLock string) (api
 		return key, err
 	}
 	// Two queries instead of one with OR: each is one descent of one index.
-	key, err := scanKey(q.QueryRowContext(ctx,
+	key, err := newKeyReader().read(first(ctx, q,
 		`SELECT `+keyColumns+` FROM api_keys
 		WHERE owner = $1 AND name = $2 AND revoked_at IS NULL`+rowLock, ref.Owner, ref.Name))
 	if !errors.Is(err, sql.ErrNoRows) {
 		return key, err
 	}
-	return scanKey(q.QueryRowContext(ctx,
+	return newKeyReader().read(first(ctx, q,
 		`SELECT `+keyColumns+` FROM api_keys
 		WHERE owner = $1 AND name = $2 AND revoked_at IS NOT NULL
 		ORDER BY revoked_at DESC, id DESC LIMIT 1`+rowLock, ref.Owner, ref.Name))
@@ -71,10 +67,8 @@ func (db *DB) CreateKey(ctx context.Context, actor store.Actor, key apikey.Key) 
 func (db *DB) UpdateKey(
 	ctx context.Context, actor store.Actor, ref store.Ref, change apikey.Change,
 ) (key apikey.Key, err error) {
-	err = db.mutate(ctx, actor, func(m *mutation) error {
-		if key, err = m.findKey(ref); err != nil {
-			return err
-		}
+	err = db.mutateKey(ctx, actor, ref, func(m *mutation, found apikey.Key) error {
+		key = found
 		if err := m.allowed(func(acting apikey.Key) error { return acting.MayChange(key, change) }); err != nil {
 			return err
 		}
@@ -97,10 +91,8 @@ func (db *DB) UpdateKey(
 
 // RevokeKey implements store.Store.
 func (db *DB) RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref) (key apikey.Key, err error) {
-	err = db.mutate(ctx, actor, func(m *mutation) error {
-		if key, err = m.findKey(ref); err != nil {
-			return err
-		}
+	err = db.mutateKey(ctx, actor, ref, func(m *mutation, found apikey.Key) error {
+		key = found
 		if err := m.allowed(func(acting apikey.Key) error { return acting.MayManage(key) }); err != nil {
 			return err
 		}
@@ -121,10 +113,8 @@ func (db *DB) RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref) (
 func (db *DB) RotateKey(
 	ctx context.Context, actor store.Actor, ref store.Ref, rotation apikey.Rotation,
 ) (key apikey.Key, err error) {
-	err = db.mutate(ctx, actor, func(m *mutation) error {
-		if key, err = m.findKey(ref); err != nil {
-			return err
-		}
+	err = db.mutateKey(ctx, actor, ref, func(m *mutation, found apikey.Key) error {
+		key = found
 		if err := m.allowed(func(acting apikey.Key) error { return acting.MayManage(key) }); err != nil {
 			return err
 		}
@@ -167,22 +157,19 @@ func (db *DB) EndSecret(ctx context.Context, actor store.Actor) (key apikey.Key,
 	return key, err
 }
 
-// usesAtOnce is how many last-used times one transaction writes: few enough that waiting changes hardly notice.
-const usesAtOnce = 256
+const (
+	// usesAtOnce is how many last-used times one transaction writes: few enough that waiting changes hardly notice.
+	usesAtOnce = 256
+	// usesInStatement is how many of them one statement writes.
+	usesInStatement = 32
+)
 
 // RecordUses implements store.Store.
 func (db *DB) RecordUses(ctx context.Context, uses map[apikey.ID]time.Time) error {
 	// In the order of the table, because neighbours share pages.
 	ids := slices.SortedFunc(maps.Keys(uses), func(a, b apikey.ID) int { return bytes.Compare(a[:], b[:]) })
 	for some := range slices.Chunk(ids, usesAtOnce) {
-		err := db.writer.background(ctx, func(t *transaction) error {
-			for _, id := range some {
-				if err := t.recordUse(id, uses[id]); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		err := db.writer.background(ctx, func(t *transaction) error { return t.recordUses(some, uses) })
 		if err != nil {
 			return err
 		}
@@ -190,9 +177,34 @@ func (db *DB) RecordUses(ctx context.Context, uses map[apikey.ID]time.Time) erro
 	return nil
 }
 
-func (t *transaction) recordUse(id apikey.ID, at time.Time) error {
-	return t.exec(`INSERT INTO key_uses (id, last_used_at)
-		SELECT id, $1 FROM api_keys WHERE id = $2
+// recordUses writes the last-used times of these keys.
+func (t *transaction) recordUses(ids []apikey.ID, uses map[apikey.ID]time.Time) error {
+	for len(ids) > 0 {
+		statement, n := recordOneUse, 1
+		if len(ids) >= usesInStatement {
+			statement, n = recordManyUses, usesInStatement
+		}
+		args := make([]any, 0, 2*n)
+		for i := range ids[:n] {
+			args = append(args, millis(uses[ids[i]]), ids[i][:])
+		}
+		if err := t.exec(statement, args...); err != nil {
+			return err
+		}
+		ids = ids[n:]
+	}
+	return nil
+}
+
+var recordOneUse, recordManyUses = recordStatement(1), recordStatement(usesInStatement)
+
+// recordStatement returns the statement that writes so many last-used times.
+func recordStatement(uses int) string {
+	rows := make([]string, uses)
+	for i := range rows {
+		rows[i] = fmt.Sprintf("SELECT id, CAST($%d AS BIGINT) FROM api_keys WHERE id = $%d", 2*i+1, 2*i+2)
+	}
+	return "INSERT INTO key_uses (id, last_used_at) " + strings.Join(rows, " UNION ALL ") + `
 		ON CONFLICT (id) DO UPDATE SET last_used_at = excluded.last_used_at
-		WHERE key_uses.last_used_at < excluded.last_used_at`, millis(at), id[:])
+		WHERE key_uses.last_used_at < excluded.last_used_at`
 }

@@ -2,22 +2,23 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 	"time"
 
 	"apikeyd/apikey"
 	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 )
 
 // Keys implements store.Store.
 func (db *DB) Keys(ctx context.Context, q store.Query) (store.Page, error) {
 	var page store.Page
 	err := db.readSnapshot(ctx, func(from querier) (err error) {
-		page.Keys = []apikey.Key{}
-		page.Total, page.More, err = db.list(ctx, from, q, func(rows *sql.Rows) error {
-			key, err := scanKey(rows)
+		page.Keys = make([]apikey.Key, 0, min(q.Limit, maxPrepaid))
+		reader := newKeyReader()
+		page.Total, page.More, err = db.list(ctx, from, q, func(r row) error {
+			key, err := reader.read(r)
 			page.Keys = append(page.Keys, key)
 			return err
 		})
@@ -25,6 +26,9 @@ func (db *DB) Keys(ctx context.Context, q store.Query) (store.Page, error) {
 	})
 	return page, err
 }
+
+// maxPrepaid is for how many keys a list makes room at once.
+const maxPrepaid = 100
 
 // shallow is the offset up to which skipping keys takes negligible time.
 const shallow = 1000
@@ -56,31 +60,25 @@ func (db *DB) listIDs(ctx context.Context, q querier, query store.Query) (store.
 	page := store.IDPage{IDs: make([]apikey.ID, 0, query.Limit)}
 	match, total := db.conditionsOf(query), `0`
 	if query.After.IsZero() {
-		total = `(SELECT keys FROM key_counts WHERE owner = ` + match.arg(query.Owner) + `)`
+		total = `(` + countOf(match.arg(query.Owner)) + `)`
 	}
 	text := `SELECT id, ` + total + ` FROM api_keys` + match.sql() + match.page(query)
-	rows, err := q.QueryContext(ctx, text, match.args...)
-	if err != nil {
-		return page, err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err := q.each(ctx, func(r row) error {
 		if page.More = len(page.IDs) == query.Limit; page.More {
-			break
+			return sqlitefile.ErrEnough
 		}
-		var id sql.RawBytes
-		if err := rows.Scan(&id, &page.Total); err != nil {
-			return page, err
-		}
-		page.IDs = append(page.IDs, apikey.ID(id))
-	}
-	return page, rows.Err()
+		var id apikey.ID
+		err := r.Scan(idColumn{&id}, &page.Total)
+		page.IDs = append(page.IDs, id)
+		return err
+	}, text, match.args...)
+	return page, err
 }
 
 // list calls scan for each row of a page. It returns how many rows match in all, which it does not count with
 // After, and whether more follow.
 func (db *DB) list(
-	ctx context.Context, q querier, query store.Query, scan func(*sql.Rows) error,
+	ctx context.Context, q querier, query store.Query, scan func(row) error,
 ) (total int, more bool, err error) {
 	found, more, err := db.listKeys(ctx, q, query, scan)
 	switch {
@@ -96,36 +94,34 @@ func (db *DB) list(
 // countKeys returns how many keys match. Without filters the number is stored; with filters, keys are counted.
 func (db *DB) countKeys(ctx context.Context, q querier, query store.Query) (total int, err error) {
 	if query.IsPlain() {
-		err = q.QueryRowContext(ctx,
-			`SELECT coalesce((SELECT keys FROM key_counts WHERE owner = $1), 0)`, query.Owner).Scan(&total)
+		err = first(ctx, q, countOf(`$1`), query.Owner).Scan(&total)
 		return total, err
 	}
 	match := db.conditionsOf(query)
-	err = q.QueryRowContext(ctx, `SELECT count(*) FROM (`+match.ids()+`) AS matching`, match.args...).Scan(&total)
+	err = first(ctx, q, `SELECT count(*) FROM (`+match.ids()+`) AS matching`, match.args...).Scan(&total)
 	return total, err
 }
 
 // listKeys calls scan for each row of a page, and returns how many there were. It asks for one row more, to find
 // out whether more follow.
 func (db *DB) listKeys(
-	ctx context.Context, q querier, query store.Query, scan func(*sql.Rows) error,
+	ctx context.Context, q querier, query store.Query, scan func(row) error,
 ) (found int, more bool, err error) {
 	match := db.conditionsOf(query)
-	text := `SELECT ` + keyColumns + ` FROM api_keys WHERE id IN (` + match.ids() + match.page(query) + `) ORDER BY id DESC`
-	rows, err := q.QueryContext(ctx, text, match.args...)
-	if err != nil {
-		return 0, false, err
+	text := `SELECT ` + keyColumns + ` FROM api_keys` + match.sql() + match.page(query)
+	if query.Offset > 0 || match.except != "" {
+		// Skipped and left out keys are ids alone, which an index has.
+		match = db.conditionsOf(query)
+		text = `SELECT ` + keyColumns + ` FROM api_keys WHERE id IN (` + match.ids() + match.page(query) + `) ORDER BY id DESC`
 	}
-	defer rows.Close()
-	for ; rows.Next(); found++ {
-		if found == query.Limit {
-			return found, true, nil
+	err = q.each(ctx, func(r row) error {
+		if more = found == query.Limit; more {
+			return sqlitefile.ErrEnough
 		}
-		if err := scan(rows); err != nil {
-			return found, false, err
-		}
-	}
-	return found, false, rows.Err()
+		found++
+		return scan(r)
+	}, text, match.args...)
+	return found, more, err
 }
 
 // conditions collects the conditions of a statement, and its arguments.

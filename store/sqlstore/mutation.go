@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"time"
 
@@ -23,20 +24,31 @@ type mutation struct {
 func (db *DB) mutate(ctx context.Context, actor store.Actor, do func(*mutation) error) error {
 	return db.write(ctx, func(t *transaction) error {
 		m := db.newMutation(t, actor)
-		if !actor.IsOperator() {
-			acting, err := m.readActor(actor.Key)
-			if errors.Is(err, sql.ErrNoRows) {
-				return store.ErrActorGone
-			}
-			if err != nil {
-				return err
-			}
-			if acting.Status(m.now) != apikey.StatusActive || !acting.Accepts(actor.Secret, m.now) {
-				return store.ErrActorGone
-			}
-			m.acting = &acting
+		if err := m.act(); err != nil {
+			return err
 		}
 		return do(m)
+	})
+}
+
+// mutateKey is mutate for a change of one key, which must be within the acting key's reach. It locks that key before
+// the acting one: a key that changes itself on two nodes would have both wait for each other.
+func (db *DB) mutateKey(
+	ctx context.Context, actor store.Actor, ref store.Ref, do func(*mutation, apikey.Key) error,
+) error {
+	return db.write(ctx, func(t *transaction) error {
+		m := db.newMutation(t, actor)
+		key, missing := m.read(ref)
+		if missing != nil && !errors.Is(missing, sql.ErrNoRows) {
+			return missing
+		}
+		if err := m.act(); err != nil {
+			return err
+		}
+		if missing != nil || m.acting != nil && m.acting.MayReach(key.Owner) != nil {
+			return store.ErrNotFound
+		}
+		return do(m, key)
 	})
 }
 
@@ -60,13 +72,23 @@ func (m *mutation) allowed(rule func(acting apikey.Key) error) error {
 	return rule(*m.acting)
 }
 
-// findKey finds a key within the acting key's reach.
-func (m *mutation) findKey(ref store.Ref) (apikey.Key, error) {
-	key, err := m.read(ref)
-	if err == nil && m.acting != nil && m.acting.MayReach(key.Owner) != nil {
-		return apikey.Key{}, store.ErrNotFound
+// act reads the actor's key, and refuses one that is not good any more.
+func (m *mutation) act() error {
+	if m.actor.IsOperator() {
+		return nil
 	}
-	return key, err
+	acting, err := m.readActor(m.actor.Key)
+	if errors.Is(err, sql.ErrNoRows) {
+		return store.ErrActorGone
+	}
+	if err != nil {
+		return err
+	}
+	if acting.Status(m.now) != apikey.StatusActive || !acting.Accepts(m.actor.Secret, m.now) {
+		return store.ErrActorGone
+	}
+	m.acting = &acting
+	return nil
 }
 
 // maxActors is how many acting keys are cached.
@@ -76,7 +98,11 @@ func (m *mutation) readActor(id apikey.ID) (apikey.Key, error) {
 	if key, ok := m.actors[id]; ok {
 		return key, nil
 	}
-	key, err := m.read(store.ByID(id))
+	// Without a lock on the row, which many writers share.
+	if err := m.lock(m.dialect.lockActor, id); err != nil {
+		return apikey.Key{}, err
+	}
+	key, err := findKey(context.Background(), m, store.ByID(id), "")
 	if err == nil {
 		if len(m.actors) >= maxActors {
 			clear(m.actors)
@@ -86,25 +112,34 @@ func (m *mutation) readActor(id apikey.ID) (apikey.Key, error) {
 	return key, err
 }
 
+// lock runs lockActor or lockChange.
+func (m *mutation) lock(statement string, id apikey.ID) error {
+	if statement == "" {
+		return nil
+	}
+	return m.exec(statement, lockNumber(id))
+}
+
+// lockNumber is the random half of an id.
+func lockNumber(id apikey.ID) int64 { return int64(binary.BigEndian.Uint64(id[8:])) } //nolint:gosec // any number will do
+
+// read reads a key that will be changed, and locks it.
 func (m *mutation) read(ref store.Ref) (apikey.Key, error) {
-	return findKey(context.Background(), m, ref, m.dialect.rowLock)
+	key, err := findKey(context.Background(), m, ref, m.dialect.rowLock)
+	if err == nil {
+		err = m.lock(m.dialect.lockChange, key.ID)
+	}
+	return key, err
 }
 
 func (m *mutation) insertKey(k apikey.Key) error {
 	m.changed, m.created = k.ID, k.Owner
-	args, err := insertArgs(&k)
-	if err != nil {
-		return err
-	}
-	return m.exec(insertKey, args...)
+	return m.exec(insertKey, insertArgs(&k)...)
 }
 
+// updateKey writes a key that read has locked.
 func (m *mutation) updateKey(k apikey.Key) error {
 	m.changed = k.ID
 	delete(m.actors, k.ID)
-	args, err := updateArgs(&k)
-	if err != nil {
-		return err
-	}
-	return m.exec(updateKey, args...)
+	return m.exec(updateKey, updateArgs(&k)...)
 }

@@ -23,7 +23,7 @@ func (db *DB) NoteFirstKey(ctx context.Context, secret apikey.Hash) error {
 // ForgetFirstKeys was not called since.
 func (db *DB) IsFirstKeyNoted(ctx context.Context, secret apikey.Hash) (noted bool, err error) {
 	err = db.read(ctx, func() error {
-		return db.points.QueryRowContext(ctx, `SELECT count(*) > 0 FROM notes WHERE name = $1`,
+		return first(ctx, db.points, `SELECT count(*) > 0 FROM notes WHERE name = $1`,
 			firstKeyNoteOf(secret)).Scan(&noted)
 	})
 	return noted, err

@@ -1,14 +1,13 @@
 package sqlstore
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
-	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"apikeyd/store"
+	"apikeyd/store/sqlitefile"
 )
 
 // uncertain returns the error of a change whose outcome is unknown. It keeps only the cause's text: errors.Is
@@ -63,8 +62,8 @@ func (e *sqliteEngine) afterFailedCommit(w *writer, cause error) error {
 // disk is full, or a quota or a limit is reached. The frame that ends a transaction is written
 // last, and without it recovery ignores all others.
 func isIncomplete(err error) bool {
-	failure, ok := errors.AsType[*sqlite.Error](err)
-	return ok && (failure.Code()&0xff == sqlite3.SQLITE_FULL || failure.Code() == sqlite3.SQLITE_IOERR_WRITE)
+	code := sqlitefile.Code(err)
+	return code&0xff == sqlite3.SQLITE_FULL || code == sqlite3.SQLITE_IOERR_WRITE
 }
 
 // discardFailed makes sure that a COMMIT that failed, if there was one, changed nothing.
@@ -91,7 +90,7 @@ func (e *sqliteEngine) discardFailed(w *writer) error {
 func overwrite(w *writer) error {
 	for _, statement := range [...]string{
 		`BEGIN IMMEDIATE`,
-		`INSERT INTO key_counts (owner, keys) VALUES (' overwrite', 0)`,
+		`INSERT INTO key_counts (owner, chain, keys) VALUES (' overwrite', '', 0)`,
 		`DELETE FROM key_counts WHERE owner = ' overwrite'`,
 		`COMMIT`,
 	} {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"slices"
 	"time"
 
@@ -40,11 +39,13 @@ func (db *DB) TakeUnits(
 	ctx, cancel := context.WithTimeout(ctx, quotaTimeout)
 	defer cancel()
 	err = db.writeQuotas(ctx, func(ctx context.Context, q querier) error {
-		var since sql.NullInt64
-		err := q.QueryRowContext(ctx, takeUnits, subjectKey(subject), start.UnixMilli(), limit, units).
-			Scan(&u.Granted, &u.Total, &since)
-		u.Since = fromMillis(since)
-		return err
+		// To the end, where a failed commit shows.
+		return q.each(ctx, func(r row) error {
+			var since sql.NullInt64
+			err := r.Scan(&u.Granted, &u.Total, &since)
+			u.Since = fromMillis(since)
+			return err
+		}, takeUnits, subjectKey(subject), start.UnixMilli(), limit, units)
 	})
 	if err != nil {
 		return store.Used{}, err
@@ -61,11 +62,10 @@ func (db *DB) ReturnUnits(ctx context.Context, unused []store.Unused) error {
 	for some := range slices.Chunk(unused, usesAtOnce) {
 		err := db.writeQuotas(ctx, func(ctx context.Context, q querier) error {
 			for _, u := range some {
-				var used int
-				err := q.QueryRowContext(ctx, `UPDATE quota_uses SET used = used - $1
+				err := q.each(ctx, func(row) error { return nil }, `UPDATE quota_uses SET used = used - $1
 					WHERE subject = $2 AND since = $3 AND used >= $1 RETURNING used`,
-					u.Units, subjectKey(u.Subject), u.Since.UnixMilli()).Scan(&used)
-				if err != nil && !errors.Is(err, sql.ErrNoRows) { // of another period
+					u.Units, subjectKey(u.Subject), u.Since.UnixMilli())
+				if err != nil {
 					return err
 				}
 			}
@@ -83,7 +83,7 @@ func (db *DB) UsedUnits(ctx context.Context, subject store.Subject, start time.T
 	err = db.read(ctx, func() error {
 		brief, done := db.brief(ctx)
 		defer done()
-		return db.points.QueryRowContext(brief, `SELECT coalesce(sum(used), 0) FROM quota_uses
+		return first(brief, db.points, `SELECT coalesce(sum(used), 0) FROM quota_uses
 			WHERE subject = $1 AND since >= $2`, subjectKey(subject), start.UnixMilli()).Scan(&used)
 	})
 	return used, err

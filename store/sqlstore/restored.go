@@ -50,14 +50,14 @@ func (db *DB) Restored(ctx context.Context) (r Restored, err error) {
 
 // Restored is DB.Restored.
 func (e *Examination) Restored(ctx context.Context) (Restored, error) {
-	r, err := readRestored(ctx, e.pool)
+	r, err := readRestored(ctx, e.reads())
 	return r, sqlitefile.During(ctx, err)
 }
 
 func readRestored(ctx context.Context, q querier) (r Restored, err error) {
 	var text string
 	// An aggregate: there is a row even without a note.
-	err = q.QueryRowContext(ctx, `SELECT coalesce(max(value), '') FROM notes WHERE name = $1`, RestoredNote).Scan(&text)
+	err = first(ctx, q, `SELECT coalesce(max(value), '') FROM notes WHERE name = $1`, RestoredNote).Scan(&text)
 	if err != nil || text == "" {
 		return r, err
 	}

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"time"
 )
 
@@ -34,19 +33,13 @@ func (db *DB) PruneEvents(ctx context.Context, before time.Time) (removed int, e
 }
 
 func listChains(ctx context.Context, q querier) (chains []string, err error) {
-	rows, err := q.QueryContext(ctx, `SELECT chain FROM audit_chains ORDER BY chain`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err = q.each(ctx, func(r row) error {
 		var chain string
-		if err := rows.Scan(&chain); err != nil {
-			return nil, err
-		}
+		err := r.Scan(&chain)
 		chains = append(chains, chain)
-	}
-	return chains, rows.Err()
+		return err
+	}, `SELECT chain FROM audit_chains ORDER BY chain`)
+	return chains, err
 }
 
 func (db *DB) pruneChain(ctx context.Context, chain string, before time.Time) (removed int, err error) {
@@ -108,20 +101,11 @@ type oldEvent struct {
 
 // oldestEvents returns the first remaining events of a chain.
 func oldestEvents(ctx context.Context, q querier, chain string, limit int) (events []oldEvent, err error) {
-	rows, err := q.QueryContext(ctx,
-		`SELECT id, hash, seq, at FROM audit_events WHERE chain = $1 ORDER BY id LIMIT $2`, chain, limit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err = q.each(ctx, func(r row) error {
 		var event oldEvent
-		var at sql.NullInt64
-		if err := rows.Scan(&event.id, &event.hash, &event.seq, &at); err != nil {
-			return nil, err
-		}
-		event.at = fromMillis(at)
+		err := r.Scan(&event.id, &event.hash, &event.seq, timeColumn{&event.at})
 		events = append(events, event)
-	}
-	return events, rows.Err()
+		return err
+	}, `SELECT id, hash, seq, at FROM audit_events WHERE chain = $1 ORDER BY id LIMIT $2`, chain, limit)
+	return events, err
 }

@@ -1,13 +1,9 @@
 package sqlstore
 
 import (
-	"database/sql/driver"
 	"strings"
-	"sync"
 	"unicode"
 	"unicode/utf8"
-
-	"modernc.org/sqlite"
 
 	"apikeyd/apikey"
 )
@@ -92,35 +88,4 @@ func caseVariants(text string) (from, to string) {
 		}
 	}
 	return from, to
-}
-
-// registerTranslate gives SQLite PostgreSQL's translate(text, from, to), for letters other
-// than ASCII.
-var registerTranslate = sync.OnceFunc(func() {
-	sqlite.MustRegisterDeterministicScalarFunction("translate", 3,
-		func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
-			text, _ := args[0].(string) // all are text: columns, or arguments of addSearch
-			from, _ := args[1].(string)
-			to, _ := args[2].(string)
-			return replaceLetters(text, from, to), nil
-		})
-})
-
-func replaceLetters(text, from, to string) string {
-	return strings.Map(func(r rune) rune {
-		at := -1
-		if r >= utf8.RuneSelf {
-			at = strings.IndexRune(from, r)
-		}
-		if at < 0 {
-			return r
-		}
-		rest := to
-		for range utf8.RuneCountInString(from[:at]) {
-			_, size := utf8.DecodeRuneInString(rest)
-			rest = rest[size:]
-		}
-		replaced, _ := utf8.DecodeRuneInString(rest)
-		return replaced
-	}, text)
 }

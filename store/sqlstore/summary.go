@@ -49,7 +49,7 @@ func (db *DB) summarize(ctx context.Context, q querier, owner string, at time.Ti
 	some := db.conditionsOf(store.Query{Owner: owner})
 	now, soon := some.instant(at), some.instant(at.Add(apikey.ExpiringSoon))
 	some.add(`(expires_at < ` + soon + ` OR old_secret_until > ` + now + `) AND ` + notRevoked)
-	err = q.QueryRowContext(ctx, `SELECT
+	err = first(ctx, q, `SELECT
 			count(CASE WHEN expires_at <= `+now+` THEN 1 END),
 			count(CASE WHEN `+isActive(now)+` AND expires_at < `+soon+` THEN 1 END),
 			count(CASE WHEN `+isRotating(now)+` THEN 1 END)

@@ -58,31 +58,15 @@ func (c *writeConn) exec(query string, args ...any) error {
 	return err
 }
 
-// QueryContext implements querier, within the statement's time.
-func (c *writeConn) QueryContext(_ context.Context, query string, args ...any) (*sql.Rows, error) {
+// each implements querier, within the statement's time.
+func (c *writeConn) each(_ context.Context, do func(row) error, query string, args ...any) error {
 	c.begin()
-	return c.conn.QueryContext(c.ctx, query, args...)
+	return sqlQuerier{c.conn}.each(c.ctx, do, query, args...)
 }
 
-// QueryRowContext implements querier, within the statement's time.
-func (c *writeConn) QueryRowContext(_ context.Context, query string, args ...any) *sql.Row {
-	c.begin()
-	return c.conn.QueryRowContext(c.ctx, query, args...)
-}
-
-func (c *writeConn) close() error {
+// Close drops the connection.
+func (c *writeConn) Close() error {
 	c.cancelLast()
 	c.drop()
 	return nil
 }
-
-// unprepared runs statements on a pool as they are: the driver caches them, unless the URL says otherwise, because
-// a pooler in between changes connections.
-type unprepared struct{ *sql.DB }
-
-func (u unprepared) exec(query string, args ...any) error {
-	_, err := u.ExecContext(context.Background(), query, args...)
-	return err
-}
-
-func (u unprepared) close() error { return nil } // the pool is closed separately

@@ -93,10 +93,9 @@ func newWriter(on runner, db *DB, chain string, log *slog.Logger) *writer {
 func (w *writer) start() { w.stopped.Go(w.run) }
 
 // close ends the writer after its current batch. Changes that wait are not made.
-func (w *writer) close() error {
+func (w *writer) close() {
 	close(w.stop)
 	w.stopped.Wait()
-	return w.runner.close()
 }
 
 // submit makes one change. When it returns without an error, the change is durable and in force everywhere. If ctx

@@ -241,7 +241,7 @@ func TestGatheredChangesAreOneTransaction(t *testing.T) {
 	for i := range seen {
 		insert := h.insert(fmt.Sprint(i))
 		dones = append(dones, h.begin(t.Context(), func(t *transaction) error {
-			err := h.db.reader.QueryRowContext(h.Context(), `SELECT count(*) FROM api_keys`).Scan(&seen[i])
+			err := first(h.Context(), h.db.reader, `SELECT count(*) FROM api_keys`).Scan(&seen[i])
 			return errors.Join(err, insert(t))
 		}))
 	}

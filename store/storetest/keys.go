@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -274,6 +275,29 @@ func testRecordUses(f *fixture) {
 		f.Errorf("last used at %s, want %s", got, at)
 	}
 	f.wantKey(f.get(store.ByID(unused.ID)), unused)
+
+	// Many at once, among them later ones, earlier ones and unknown ids.
+	uses, want := make(map[apikey.ID]time.Time), make(map[apikey.ID]time.Time)
+	for i := range 100 {
+		uses[apikey.NewID()] = at
+		id := f.create("acme", fmt.Sprint("key ", i)).ID
+		uses[id], want[id] = at, at
+	}
+	f.must(f.RecordUses(f.ctx(), uses))
+	n := 0
+	for id := range want {
+		uses[id] = at.Add(-time.Second)
+		if n++; n%2 == 0 {
+			uses[id] = at.Add(time.Second)
+			want[id] = uses[id]
+		}
+	}
+	f.must(f.RecordUses(f.ctx(), uses))
+	for id, at := range want {
+		if got := f.get(store.ByID(id)).LastUsedAt; !got.Equal(at) {
+			f.Errorf("last used at %s, want %s", got, at)
+		}
+	}
 }
 
 func testCancelled(f *fixture) {

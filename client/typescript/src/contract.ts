@@ -1137,7 +1137,8 @@ export interface components {
     requestBodies: never;
     headers: {
         /**
-         * @description The new key's path, by id
+         * @description The new key's path, by id. A proxy that removes the beginning of paths must put it in
+         *     front of this one.
          * @example /v1/api-keys/0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
          */
         Location: string;
@@ -1238,6 +1239,7 @@ export interface operations {
                 /**
                  * @description `true`: only ACTIVE keys whose previous secret still works; `false`: only the
                  *     others
+                 * @example true
                  */
                 rotating?: boolean;
                 /**

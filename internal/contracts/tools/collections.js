@@ -9,13 +9,12 @@ const folder = resolve(process.argv[2]);
 await mkdir(folder, { recursive: true });
 const path = (name) => join(folder, `apikeyd.${name}_collection.json`);
 
-/** Without what both tools invent: ids, which they invent again when they import, and a value. */
+/** Without the ids that both tools invent, and invent again when they import. */
 function settled(value) {
   if (Array.isArray(value)) return value.map(settled);
   if (!value || typeof value !== "object") return value;
   const random = (name) =>
     ["_postman_id", "uid", "itemUid"].includes(name) || (name === "id" && ("request" in value || "originalRequest" in value));
-  if (value.key === "rotating") value.value = "true"; // it has no example: Postman's is random
   return Object.fromEntries(
     Object.entries(value).filter(([name]) => !random(name)).map(([name, inner]) => [name, settled(inner)]),
   );

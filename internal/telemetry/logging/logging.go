@@ -1,5 +1,5 @@
-// Package logging makes the program's log handler, and limits log lines that strangers can cause, so
-// that they cannot fill the disk.
+// Package logging writes the program's log without waiting for its reader, and limits log lines that strangers
+// can cause, so that they cannot fill the disk.
 package logging
 
 import (
@@ -13,8 +13,14 @@ const (
 	JSON = "json" // one object a line
 )
 
-// NewHandler returns a handler that logs from a level on, in one of the formats.
-func NewHandler(w io.Writer, format string, level slog.Level) slog.Handler {
+// Start returns a handler that logs from a level on, in one of the formats, and the Writer that writes its lines to
+// to. The caller closes the Writer after the last line.
+func Start(to io.Writer, format string, level slog.Level) (slog.Handler, *Writer) {
+	w := newWriter(to, slogHandler(to, format, level))
+	return &handler{slogHandler(w, format, level), w, format == JSON}, w
+}
+
+func slogHandler(w io.Writer, format string, level slog.Level) slog.Handler {
 	o := &slog.HandlerOptions{Level: level}
 	if format == JSON {
 		return slog.NewJSONHandler(w, o)

@@ -16,7 +16,7 @@ import (
 	"apikeyd/verify"
 )
 
-// Sources are the sources of the metrics. All fields except Unconfirmed must be set.
+// Sources are the sources of the metrics. All fields except Unconfirmed and Dropped must be set.
 type Sources struct {
 	Database   Database
 	Verifier   *verify.Verifier
@@ -26,6 +26,8 @@ type Sources struct {
 
 	// Unconfirmed reports whether a restored database awaits confirmation; nil means never.
 	Unconfirmed func() bool
+	// Dropped returns how many log lines were dropped; nil means none.
+	Dropped func() uint64
 }
 
 // Build identifies the program.
@@ -63,8 +65,17 @@ func New(s Sources) (*Metrics, error) {
 		}
 		return 0
 	})
+	dropped := prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "apikeyd_log_lines_dropped_total",
+		Help: "Log lines that were dropped because their reader was too slow or gone.",
+	}, func() float64 {
+		if s.Dropped == nil {
+			return 0
+		}
+		return float64(s.Dropped())
+	})
 	for _, c := range []prometheus.Collector{
-		build, restored, m.requests, m.connections, m.keys, newVerifier(s.Verifier), newDatabase(s.Database),
+		build, restored, dropped, m.requests, m.connections, m.keys, newVerifier(s.Verifier), newDatabase(s.Database),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := m.registry.Register(c); err != nil {

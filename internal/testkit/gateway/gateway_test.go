@@ -98,13 +98,18 @@ http {
 	return []string{"-e", "stderr", "-p", dir, "-c", file}, nil
 }
 
-// start runs the gateway as the page configures it, after the replacements, and returns its URL.
+// start runs the gateway as the page configures it, after the replacements, and returns its URL. Without
+// an API behind the gateway, upstream is empty.
 func (g gateway) start(t *testing.T, p page, asks, upstream string, replace ...string) string {
 	t.Helper()
 	path := program.Path(t, g.program)
 	for range 3 { // a free port may be taken by now
 		port := freePort(t)
-		dir := g.write(t, p, map[string]string{"8000": port, "8080": portOf(t, asks), "9000": portOf(t, upstream)}, replace)
+		ports := map[string]string{"8000": port, "8080": portOf(t, asks)}
+		if upstream != "" {
+			ports["9000"] = portOf(t, upstream)
+		}
+		dir := g.write(t, p, ports, replace)
 		args, env := g.prepare(t, dir)
 		if launch(t, dir, port, env, path, args...) {
 			return "http://127.0.0.1:" + port

@@ -99,6 +99,18 @@ func (a *applied) set(chain string, h head) {
 	a.heads[chain] = h
 }
 
+// lacks reports whether these heads have changes that are not applied.
+func (a *applied) lacks(heads map[string]head) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for chain, is := range heads {
+		if a.heads[chain].seq < is.seq {
+			return true
+		}
+	}
+	return false
+}
+
 // reach applies everything up to the heads in the database, if some of it was not heard. It returns the chains
 // whose heads moved. The database must have the heads that were known before it was asked. If it lacks one, it
 // went back (to a standby without the last changes, or to a backup), and nothing cached is valid.

@@ -113,8 +113,7 @@ func (s *session) hearChange(payload string) {
 	}
 }
 
-// acknowledge tells the nodes that made changes that they are applied here. It need not be durable: an
-// acknowledgement is useful now or never.
+// acknowledge tells the nodes that made changes that they are applied here.
 func (s *session) acknowledge() error {
 	if len(s.owed) == 0 {
 		return nil
@@ -123,8 +122,7 @@ func (s *session) acknowledge() error {
 	for chain, seq := range s.owed {
 		payloads = append(payloads, encode(acknowledgement{s.id, chain, seq}))
 	}
-	err := s.exec(`SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, payload)
-		FROM unnest($2::text[]) AS payload`, acksChannel, payloads)
+	err := s.exec(notify, acksChannel, payloads)
 	if err == nil {
 		clear(s.owed)
 	}

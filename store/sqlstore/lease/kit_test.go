@@ -117,18 +117,10 @@ func (m *member) commit(c Change) (*Announced, error) {
 		return nil, err
 	}
 	c.From = c.To - int64(events) + 1
-	a, err := m.Announce(func(query string, args ...any) error {
-		_, err := tx.ExecContext(ctx, query, args...)
-		return err
-	}, c)
-	if err != nil {
-		return nil, err
-	}
 	if err := tx.Commit(); err != nil {
-		a.Abandon()
 		return nil, err
 	}
-	return a, nil
+	return m.Announce(c), nil
 }
 
 // change makes a change, and returns when it is settled.

@@ -1,5 +1,5 @@
 // Package lease keeps the caches of several nodes on one PostgreSQL database correct, as docs/consistency.md
-// says: a change is announced in its transaction, and is settled once every other node has acknowledged it or
+// says: a change is announced after its commit, and is settled once every other node has acknowledged it or
 // has lost its lease. The package knows no keys, only their ids and the chains of events that changes belong to.
 package lease
 
@@ -23,6 +23,8 @@ const (
 	defaultLease = 2 * time.Second
 	// renewalsPerLease is how often a lease is renewed while it lasts.
 	renewalsPerLease = 4
+	// latePart is the part of its lease for which a renewal waits for notifications that may be under way.
+	latePart = 20
 	// driftPart is the part of its lease that a node gives away, because its clock may run slower than the
 	// clock of a node that waits for it.
 	driftPart = 20
@@ -148,7 +150,7 @@ func (n *Node) session(ctx context.Context, ready func()) (err error) {
 		return err
 	}
 	renewed := time.Now()
-	if err := s.renew(); err != nil {
+	if err := s.renew(0); err != nil { // what was sent before is lost
 		return err
 	}
 	ready()
@@ -160,7 +162,7 @@ func (n *Node) session(ctx context.Context, ready func()) (err error) {
 			err = s.wait(ctx, due)
 		} else {
 			renewed = time.Now()
-			err = s.renew()
+			err = s.renew(n.options.Length / latePart)
 		}
 		if err != nil {
 			return err

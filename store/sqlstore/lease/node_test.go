@@ -9,7 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"apikeyd/apikey"
 	postgrestest "apikeyd/internal/testkit/postgres"
+	"apikeyd/store/postgres"
 )
 
 const (
@@ -34,6 +38,7 @@ func TestNodes(t *testing.T) {
 		"two of one name":                  testSameName,
 		"what was missed":                  testMissed,
 		"a node that comes back in time":   testBackInTime,
+		"news under way":                   testUnderWay,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -243,5 +248,51 @@ func testBackInTime(t *testing.T, d *nodeDatabase) {
 	a.change(t, Change{Keys: keys})
 	if _, remembers := b.memory.uses(keys[0]); remembers {
 		t.Error("what a settled change changed is remembered")
+	}
+}
+
+// A renewal that reads a head before it hears of the change waits for that, and keeps the rest of its cache.
+func testUnderWay(t *testing.T, d *nodeDatabase) {
+	config := configOf(t, d.url)
+	m := &memory{keys: make(map[apikey.ID]bool)}
+	s := &session{Node: &Node{
+		options: Options{Config: config, Caches: true, Length: time.Minute}, id: "b", owed: make(map[string]int64),
+	}}
+	s.Watch(m)
+	var err error
+	s.conn, err = postgres.Connect(t.Context(), config, func(_ *pgconn.PgConn, news *pgconn.Notification) {
+		s.inbox = append(s.inbox, news)
+	})
+	must(t, err)
+	defer s.disconnect()
+	must(t, s.listen())
+	keys := newIDs(2)
+	m.remember(keys)
+	change := Change{Chain: "a", From: 1, To: 1, Event: apikey.NewID(), Keys: keys[:1]}
+	heads := map[string]head{change.Chain: {change.To, change.Event}}
+	must(t, s.catchUp(heads, 0))
+	if !s.lacks(heads) {
+		t.Error("a change is applied before it is heard")
+	}
+	var sent sync.WaitGroup
+	sent.Go(func() {
+		d.sql(t, `SELECT pg_notify('`+changesChannel+`', '`+change.notifications("a")[0]+`')`)
+	})
+	must(t, s.catchUp(heads, time.Minute))
+	sent.Wait()
+	if s.reach(nil, heads) != nil {
+		t.Error("a change that was waited for is missed")
+	}
+	for i, id := range keys {
+		if _, remembers := m.uses(id); remembers != (i == 1) {
+			t.Errorf("key %d is remembered: %t", i, remembers)
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

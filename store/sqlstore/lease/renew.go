@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"context"
 	"maps"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 // renew renews the lease, and with it the trust in the cache. It is correct because of its order: a change whose
 // writer did not see this lease was committed before it, so it is among the heads; and trust counts from before
 // the lease was asked for.
-func (s *session) renew() error {
+func (s *session) renew(patience time.Duration) error {
 	if !s.options.Caches {
 		return nil
 	}
@@ -28,9 +29,26 @@ func (s *session) renew() error {
 	if err != nil {
 		return err
 	}
+	if err := s.catchUp(heads, patience); err != nil {
+		return err
+	}
 	maps.Copy(s.owed, s.reach(before, heads))
 	s.trust(asked.Add(s.options.Length - s.options.Length/driftPart))
 	return s.tidy()
+}
+
+// catchUp gives notifications of the changes in these heads some time to arrive: they are sent after the commit, so a
+// head is often read a little earlier, and a node that takes them for lost empties its cache.
+func (s *session) catchUp(heads map[string]head, patience time.Duration) error {
+	for until := time.Now().Add(patience); s.lacks(heads) && time.Now().Before(until); {
+		if err := s.wait(context.Background(), until); err != nil {
+			return err
+		}
+		if err := s.receive(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *session) readHeads() (map[string]head, error) {

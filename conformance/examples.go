@@ -1,0 +1,155 @@
+package conformance
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+func exampleChecks() []check {
+	const group = "examples"
+	return []check{
+		{group, "bodies", "the contract's examples of request bodies are accepted", needAdminKey | needUnlimitedKey, exampleBodies},
+		{group, "parameters", "the contract's examples of query parameters are accepted", needAdminKey | needUnlimitedKey, exampleParameters},
+	}
+}
+
+func exampleBodies(s *session) {
+	for _, name := range s.contract.names() {
+		for _, body := range s.exampleBodies(name) {
+			s.accepts(body)
+		}
+	}
+}
+
+// exampleBodies returns a request with each example of an operation's body.
+func (s *session) exampleBodies(name string) []request {
+	var all []request
+	op := s.contract.operations[name]
+	for _, example := range slices.Sorted(maps.Keys(op.bodies)) {
+		body, _ := op.bodies[example].Value.Value.(map[string]any)
+		all = append(all, request{operation: name, body: encode(op.media, s.ownValues(body)), why: "the contract's example " + example})
+	}
+	return all
+}
+
+// exampleParameters sends each parameter alone, because a cursor excludes a page.
+func exampleParameters(s *session) {
+	for _, name := range s.contract.names() {
+		for _, parameter := range s.contract.operations[name].query {
+			value := exampleOf(parameter.Value)
+			if value == nil {
+				s.fail("%s: the contract has no example of %s", name, parameter.Value.Name)
+				continue
+			}
+			r := request{operation: name}
+			if bodies := s.exampleBodies(name); len(bodies) > 0 {
+				r = bodies[0]
+			}
+			r.query, r.why = encode(form, s.ownValues(fields{parameter.Value.Name: value})), "the contract's example"
+			s.accepts(r)
+		}
+	}
+}
+
+// accepts sends a request about a new key with the scopes of the examples, and wants a success that
+// the contract documents.
+func (s *session) accepts(r request) {
+	op := s.contract.operations[r.operation]
+	if strings.Contains(op.path, "{key_name}") || r.operation == "forwardAuth" {
+		key, ok := s.create(s.keyBody().with("owner", s.run).with("scopes", []string{"datasets:read"}))
+		if !ok {
+			return
+		}
+		if r.key = key.id; r.operation == "forwardAuth" {
+			r.secret = key.secret
+		}
+	}
+	a, err := s.send(r)
+	if err == nil && a.status == http.StatusTooManyRequests {
+		s.pause(s.retryAfter(a))
+		a, err = s.send(r)
+	}
+	if err != nil {
+		s.fail("%s", err)
+		return
+	}
+	if a.status >= http.StatusMultipleChoices {
+		s.expect(op.success(), a)
+	} else {
+		s.expect(a.status, a) // which must be documented
+	}
+	if r.operation == "createApiKey" {
+		s.remember(a)
+	} else {
+		s.keepSecret(text(a.body["secret"]))
+	}
+}
+
+// success returns the first successful status that an operation documents.
+func (o operation) success() int {
+	for status := http.StatusOK; status < http.StatusMultipleChoices; status++ {
+		if o.responses.Status(status) != nil {
+			return status
+		}
+	}
+	return http.StatusOK
+}
+
+// ownValues replaces what must differ in each run, or may not be allowed here: names and owners, so
+// that no key but our own is touched, and dates of expiry.
+func (s *session) ownValues(example map[string]any) fields {
+	own := make(fields)
+	for name, value := range example {
+		switch name {
+		case "name":
+			value = s.newName()
+		case "owner":
+			value = s.run
+		case "expires_at":
+			value = time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+		}
+		own[name] = value
+	}
+	return own
+}
+
+const form = "application/x-www-form-urlencoded"
+
+// encode returns values as a body of this media type.
+func encode(media string, values fields) string {
+	if media != form {
+		return values.json()
+	}
+	encoded := make(url.Values)
+	for name, value := range values {
+		if several, ok := value.([]any); ok {
+			for _, one := range several {
+				encoded.Add(name, fmt.Sprint(one))
+			}
+			continue
+		}
+		encoded.Set(name, fmt.Sprint(value))
+	}
+	return encoded.Encode()
+}
+
+// exampleOf returns the example of a parameter, or one of its fixed values.
+func exampleOf(p *openapi3.Parameter) any {
+	schema := p.Schema.Value
+	switch {
+	case p.Example != nil:
+		return p.Example
+	case schema.Example != nil:
+		return schema.Example
+	case len(schema.Enum) > 0:
+		return schema.Enum[0]
+	}
+	return nil
+}
