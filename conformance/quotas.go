@@ -37,9 +37,9 @@ func perMonth(limit int) fields {
 	return quotaOf(limit, "month", startsOn)
 }
 
-// quotaKey creates a key with a quota and no rate limit.
-func (s *session) quotaKey(limit int) (created, bool) {
-	return s.create(s.keyBody().with("scopes", readScopes(s)).with("rate_limit", nil).with("quota", perMonth(limit)))
+// quotaKey creates a key with a quota of 10 and no rate limit.
+func (s *session) quotaKey() (created, bool) {
+	return s.create(s.keyBody().with("scopes", readScopes(s)).with("rate_limit", nil).with("quota", perMonth(10)))
 }
 
 func (s *session) hasQuota(why string, body map[string]any, want fields) {
@@ -179,7 +179,7 @@ func (s *session) wantUntilReset(about string, seconds float64) {
 }
 
 func overQuota(s *session) {
-	key, ok := s.quotaKey(10)
+	key, ok := s.quotaKey()
 	if !ok {
 		return
 	}
@@ -202,7 +202,7 @@ func overQuota(s *session) {
 }
 
 func badCosts(s *session) {
-	key, ok := s.quotaKey(10)
+	key, ok := s.quotaKey()
 	if !ok {
 		return
 	}
@@ -243,7 +243,7 @@ func whatUsesUp(s *session) {
 }
 
 func changedQuota(s *session) {
-	key, ok := s.quotaKey(10)
+	key, ok := s.quotaKey()
 	if !ok {
 		return
 	}
@@ -265,7 +265,7 @@ func changedQuota(s *session) {
 }
 
 func forwardedQuotas(s *session) {
-	key, ok := s.quotaKey(10)
+	key, ok := s.quotaKey()
 	if !ok {
 		return
 	}

@@ -101,7 +101,7 @@ func TestQuotaAuthority(t *testing.T) {
 	writer := k.mustCreate(k.admin, fields{"name": "writer", "owner": "team", "scopes": []string{"keys:read", "keys:write"},
 		"quota": fields{"limit": 5, "period": "week", "starts_on": 3}})
 	child := k.create(writer, fields{"name": "child"}).want(201)
-	if got := fmt.Sprintf("%s", child.raw); !strings.Contains(got, `"quota":{"limit":5,"period":"week","starts_on":3}`) {
+	if got := string(child.raw); !strings.Contains(got, `"quota":{"limit":5,"period":"week","starts_on":3}`) {
 		k.Errorf("the new key is %s", got)
 	}
 	for _, quota := range []any{nil, fields{"limit": 6, "period": "week", "starts_on": 3}} {

@@ -124,7 +124,7 @@ func (q *quotaNodes) round(admin string, round, kills int) []*quotaUse {
 	close(stop)
 	for _, u := range uses { // what is left, on each node
 		for _, s := range q.nodes {
-			for !u.verify(q.t, s, admin, 1) && !q.t.Failed() { //nolint:revive // until it is used up
+			for !u.verify(q.t, s, admin, 1) && !q.t.Failed() {
 			}
 		}
 	}
