@@ -162,7 +162,7 @@ func TestOtherKeysAndPolicies(t *testing.T) {
 		"read and verify":       {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeVerify}, 30},
 		"read only":             {servertest.Options{}, true, []string{apikey.ScopeRead}, 25},
 		"read only, with admin": {servertest.Options{}, true, []string{apikey.ScopeAdmin}, 25},
-		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 105},
+		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 107},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
