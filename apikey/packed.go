@@ -66,6 +66,11 @@ func appendPacked(b []byte, field any) []byte {
 		return appendPackedText(b, string(pairs))
 	case *RateLimit:
 		return binary.AppendUvarint(binary.AppendUvarint(b, uint64(v.Limit)), uint64(v.Window)) //nolint:gosec // not negative
+	case *Quota:
+		if b = binary.AppendUvarint(b, uint64(v.Limit)); v.IsNone() { //nolint:gosec // not negative
+			return b
+		}
+		return appendPackedText(binary.AppendUvarint(b, uint64(v.StartsOn)), string(v.Period)) //nolint:gosec // not negative
 	}
 	text, _ := json.Marshal(field) // it is encoded in answers too
 	return appendPackedText(b, string(text))
@@ -102,6 +107,16 @@ func cutPacked(p string, field any, metadata bool) string {
 		v.Limit = int(n) //nolint:gosec // it was one
 		n, p = cutNumber(p)
 		v.Window = time.Duration(n) //nolint:gosec // it was one
+	case *Quota:
+		*v = Quota{}
+		if n, p = cutNumber(p); n == 0 {
+			return p
+		}
+		v.Limit = int(n) //nolint:gosec // it was one
+		n, p = cutNumber(p)
+		v.StartsOn = int(n) //nolint:gosec // it was one
+		text, p = cutText(p)
+		v.Period = Period(text)
 	default:
 		text, p = cutText(p)
 		_ = json.Unmarshal([]byte(text), field) // appendPacked wrote it

@@ -12,6 +12,7 @@ type Settings struct {
 	Metadata  Metadata
 	RateLimit RateLimit
 	Suspended bool // enabled is false: refused until it is enabled again
+	Quota     Quota
 }
 
 // Change is a change of a key, as in a PATCH. Nil fields stay as they are.
@@ -22,6 +23,7 @@ type Change struct {
 	Metadata  *Metadata  // replaces all metadata
 	RateLimit *RateLimit // the zero RateLimit removes the limit
 	Suspended *bool
+	Quota     *Quota // the zero Quota removes the quota
 }
 
 // definition defines a field of Settings.
@@ -67,6 +69,11 @@ var settings = []setting{
 		name: "enabled", of: func(s *Settings) *bool { return &s.Suspended },
 		in:    func(c Change) *bool { return c.Suspended },
 		check: rule(anyBool), json: appendNot,
+	}.setting(),
+	definition[Quota]{
+		name: "quota", of: func(s *Settings) *Quota { return &s.Quota },
+		in:    func(c Change) *Quota { return c.Quota },
+		check: rule(CheckQuota), json: appendQuota,
 	}.setting(),
 }
 

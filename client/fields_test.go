@@ -31,6 +31,9 @@ func TestFieldsAreTheContracts(t *testing.T) {
 		"AuditScopesChange":    fieldsOf[client.AuditChange[string]](),
 		"AuditMetadataChange":  fieldsOf[client.AuditChange[string]](),
 		"AuditRateLimitChange": fieldsOf[client.AuditChange[string]](),
+		"AuditQuotaChange":     fieldsOf[client.AuditChange[string]](),
+		"QuotaSetting":         fieldsOf[client.Quota](),
+		"QuotaState":           fieldsOf[client.QuotaState](),
 	} {
 		want, got := make(map[string]bool), make(map[string]bool) // by name, whether it is required
 		declared := contract.Components.Schemas[schema].Value

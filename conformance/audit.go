@@ -104,7 +104,7 @@ func auditedChanges(s *session) {
 
 func auditedFields(s *session) {
 	end, later := inAnHour(), apikey.Timestamp(time.Now().Add(2*time.Hour)).String()
-	key, ok := s.create(s.keyBody().with("expires_at", end).with("scopes", []string{"a:b"}).with("rate_limit", nil))
+	key, ok := s.create(s.keyBody().with("expires_at", end).with("scopes", []string{"a:b"}).with("rate_limit", nil).with("quota", nil))
 	if !ok {
 		return
 	}

@@ -175,7 +175,7 @@ func TestOtherKeysAndPolicies(t *testing.T) {
 	}
 }
 
-// TestLimitedKeys runs the suite with keys that have a rate limit, which the suite must not use up.
+// TestLimitedKeys runs the suite with keys that have a rate limit and a quota, which the suite must not use up.
 func TestLimitedKeys(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -190,9 +190,9 @@ func TestLimitedKeys(t *testing.T) {
 			clock := &skippingClock{}
 			s := servertest.Start(t, servertest.Options{Now: clock.Now})
 			key, secret := s.Add(t, "acme", "for the suite", tt.scopes...)
-			limit := apikey.RateLimit{Limit: 1, Window: 24 * time.Hour}
+			limit, quota := apikey.RateLimit{Limit: 1, Window: 24 * time.Hour}, apikey.Quota{Limit: 1, Period: apikey.Month, StartsOn: 1}
 			if _, err := s.DB.UpdateKey(t.Context(), store.Operator("test"), store.ByID(key.ID),
-				apikey.Change{RateLimit: &limit}); err != nil {
+				apikey.Change{RateLimit: &limit, Quota: &quota}); err != nil {
 				t.Fatal(err)
 			}
 			report := runOn(t, s, secret, conformance.Options{}.By(clock))

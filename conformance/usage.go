@@ -164,7 +164,7 @@ func ownersUsage(s *session) {
 	owner := s.newName()
 	var keys []created
 	for range 2 {
-		key, ok := s.create(s.keyBody().with("owner", owner).with("rate_limit", nil))
+		key, ok := s.create(s.keyBody().with("owner", owner).with("rate_limit", nil).with("quota", nil))
 		if !ok {
 			return
 		}

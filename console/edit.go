@@ -76,8 +76,13 @@ func (v *visit) changeOf(f *keyForm) (change client.Change) {
 	if !maps.Equal(wanted.Metadata, was.Metadata) {
 		change.Metadata = &wanted.Metadata
 	}
-	if *wanted.RateLimit != *was.RateLimit && v.may(apikey.ScopeAdmin) { // others do not have this field
-		change.RateLimit = wanted.RateLimit
+	if v.may(apikey.ScopeAdmin) { // others do not have these fields
+		if *wanted.RateLimit != *was.RateLimit {
+			change.RateLimit = wanted.RateLimit
+		}
+		if *wanted.Quota != *was.Quota {
+			change.Quota = wanted.Quota
+		}
 	}
 	if *wanted.Enabled != *was.Enabled {
 		change.Enabled = wanted.Enabled

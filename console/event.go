@@ -105,6 +105,7 @@ func (v *visit) changes(c client.AuditChanges) (all []fieldChange) {
 		fieldChanges("reason", c.RevocationReason, func(reason string) changeValue {
 			return inWords(reasonText(client.RevocationReason(reason)))
 		}),
+		fieldChanges("quota", c.Quota, func(q client.Quota) changeValue { return inWords(quotaText(q)) }),
 		scopeChanges(c.Scopes),
 		metadataChanges(c.Metadata),
 	)

@@ -202,6 +202,7 @@ func valuesOf(k client.Key) url.Values {
 	if k.IsSuspended() {
 		form.Set("suspended", "1")
 	}
+	showQuota(form, k.Quota)
 	return form
 }
 
@@ -218,6 +219,7 @@ func settingsOf(form url.Values, f *faults) client.NewKey {
 		Metadata:  make(map[string]string),
 		RateLimit: new(rateLimitOf(form, f)),
 		Enabled:   new(form.Get("suspended") == ""),
+		Quota:     new(quotaOf(form, f)),
 	}
 	for _, text := range keyfield.Texts() {
 		*text.InNew(&key) = strings.TrimSpace(form.Get(text.Name))

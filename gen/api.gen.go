@@ -73,6 +73,27 @@ func (e AuditAction) Valid() bool {
 	}
 }
 
+// Defines values for QuotaPeriod.
+const (
+	QuotaPeriodDay   QuotaPeriod = "day"
+	QuotaPeriodMonth QuotaPeriod = "month"
+	QuotaPeriodWeek  QuotaPeriod = "week"
+)
+
+// Valid indicates whether the value is a known member of the QuotaPeriod enum.
+func (e QuotaPeriod) Valid() bool {
+	switch e {
+	case QuotaPeriodDay:
+		return true
+	case QuotaPeriodMonth:
+		return true
+	case QuotaPeriodWeek:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RevocationReason.
 const (
 	RevocationReasonKeyCompromise RevocationReason = "key_compromise"
@@ -109,6 +130,7 @@ const (
 	VerifyCodeEXPIRED           VerifyCode = "EXPIRED"
 	VerifyCodeINSUFFICIENTSCOPE VerifyCode = "INSUFFICIENT_SCOPE"
 	VerifyCodeNOTFOUND          VerifyCode = "NOT_FOUND"
+	VerifyCodeQUOTAEXCEEDED     VerifyCode = "QUOTA_EXCEEDED"
 	VerifyCodeRATELIMITED       VerifyCode = "RATE_LIMITED"
 	VerifyCodeREVOKED           VerifyCode = "REVOKED"
 	VerifyCodeVALID             VerifyCode = "VALID"
@@ -124,6 +146,8 @@ func (e VerifyCode) Valid() bool {
 	case VerifyCodeINSUFFICIENTSCOPE:
 		return true
 	case VerifyCodeNOTFOUND:
+		return true
+	case VerifyCodeQUOTAEXCEEDED:
 		return true
 	case VerifyCodeRATELIMITED:
 		return true
@@ -189,6 +213,9 @@ type ApiKeyCreate struct {
 	//
 	// Example: customer-42
 	Owner *Owner `json:"owner,omitempty"`
+
+	// Quota The key's quota, or `null` for none; needs `keys:admin`
+	Quota nullable.Nullable[QuotaSetting] `json:"quota,omitempty"`
 
 	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`
 	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
@@ -272,6 +299,9 @@ type ApiKeyResponse struct {
 	// Example: ak_0TTLJ726
 	Prefix string `json:"prefix"`
 
+	// Quota How many units calls may use in each period; a call costs one unless it says more
+	Quota *Quota `json:"quota,omitempty"`
+
 	// RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
 	// `window_seconds` / `limit`.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`
@@ -344,6 +374,9 @@ type ApiKeyUpdate struct {
 	//
 	// Example: ci-pipeline
 	Name *Name `json:"name,omitempty"`
+
+	// Quota The key's quota, or `null` for none; needs `keys:admin`
+	Quota nullable.Nullable[QuotaSetting] `json:"quota,omitempty"`
 
 	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`
 	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
@@ -418,6 +451,9 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ak_0TTLJ726
 	Prefix string `json:"prefix"`
 
+	// Quota How many units calls may use in each period; a call costs one unless it says more
+	Quota *Quota `json:"quota,omitempty"`
+
 	// RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
 	// `window_seconds` / `limit`.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`
@@ -485,6 +521,9 @@ type AuditChanges struct {
 
 	// Name The old and the new text
 	Name *AuditTextChange `json:"name,omitempty"`
+
+	// Quota The old and the new quota
+	Quota *AuditQuotaChange `json:"quota,omitempty"`
 
 	// RateLimit The old and the new rate limit
 	RateLimit *AuditRateLimitChange `json:"rate_limit,omitempty"`
@@ -609,6 +648,15 @@ type AuditMetadataChange struct {
 	To *Metadata `json:"to,omitempty"`
 }
 
+// AuditQuotaChange The old and the new quota
+type AuditQuotaChange struct {
+	// From How many units calls may use in each period; a call costs one unless it says more
+	From *Quota `json:"from,omitempty"`
+
+	// To How many units calls may use in each period; a call costs one unless it says more
+	To *Quota `json:"to,omitempty"`
+}
+
 // AuditRateLimitChange The old and the new rate limit
 type AuditRateLimitChange struct {
 	// From How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
@@ -684,10 +732,10 @@ type ErrorDetail struct {
 type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
+	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
 	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
-	// RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
+	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
 	// the change was made before you repeat it. New codes may be added.
 	//
@@ -823,6 +871,65 @@ type Pagination struct {
 	TotalPages int `json:"total_pages"`
 }
 
+// Quota How many units calls may use in each period; a call costs one unless it says more
+type Quota struct {
+	// Limit The units that calls may use in each period
+	//
+	// Example: 100000
+	Limit int64 `json:"limit"`
+
+	// Period A calendar period, which starts at midnight UTC
+	//
+	// Example: month
+	Period QuotaPeriod `json:"period"`
+
+	// StartsOn The day on which a period starts: of the week, from 1 (Monday) to 7, or of the month,
+	// from 1 to 31, where a shorter month uses its last day; 1 for days
+	//
+	//
+	// Example: 1
+	StartsOn int `json:"starts_on"`
+}
+
+// QuotaPeriod A calendar period, which starts at midnight UTC
+//
+// Example: month
+type QuotaPeriod string
+
+// QuotaSetting The key's quota, or `null` for none; needs `keys:admin`. If absent on creation, the new
+// key has the calling key's quota. A change keeps what was used.
+type QuotaSetting struct {
+	// Limit The units that calls may use in each period
+	//
+	// Example: 100000
+	Limit int64 `json:"limit"`
+
+	// Period A calendar period, which starts at midnight UTC
+	//
+	// Example: month
+	Period QuotaPeriod `json:"period"`
+
+	// StartsOn The day on which a period starts: of the week, from 1 (Monday) to 7, or of the month,
+	// from 1 to 31, where a shorter month uses its last day; 1 for days. 1 if absent
+	//
+	//
+	// Example: 1
+	StartsOn *int `json:"starts_on,omitempty"`
+}
+
+// QuotaState What is left of a key's quota
+type QuotaState struct {
+	// Remaining The units left in this period
+	//
+	// Example: 99975
+	Remaining int64 `json:"remaining"`
+
+	// ResetsAt When the next period starts
+	//
+	// Example: 2026-12-01T00:00:00.000Z
+	ResetsAt apikey.Timestamp `json:"resets_at"`
+}
+
 // RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
 // `window_seconds` / `limit`.
 type RateLimit struct {
@@ -929,7 +1036,7 @@ type UsageCount struct {
 	Valid int `json:"valid"`
 }
 
-// UsageResponse Decisions about keys, by interval
+// UsageResponse Decisions about keys, by interval, and what is left of the quota of a single key
 type UsageResponse struct {
 	// Data One entry per interval, oldest first; the last one is not over yet
 	Data []UsageCount `json:"data"`
@@ -939,14 +1046,17 @@ type UsageResponse struct {
 	// Example: 60
 	IntervalSeconds int `json:"interval_seconds"`
 
+	// Quota What is left of a key's quota
+	Quota *QuotaState `json:"quota,omitempty"`
+
 	// Since When the answering server began to count
 	//
 	// Example: 2026-11-23T09:00:00.000Z
 	Since apikey.Timestamp `json:"since"`
 }
 
-// VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of
-// REVOKED, DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that
+// VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
+// DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
 // applies, else VALID
 //
 // Example: VALID
@@ -954,6 +1064,11 @@ type VerifyCode string
 
 // VerifyRequest A secret to verify
 type VerifyRequest struct {
+	// Cost What the call costs in units of the key's quota; 1 if absent
+	//
+	// Example: 25
+	Cost *int `json:"cost,omitempty"`
+
 	// Key The secret that you received; any string
 	//
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
@@ -970,8 +1085,8 @@ type VerifyRequest struct {
 
 // VerifyResponse Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND
 type VerifyResponse struct {
-	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of
-	// REVOKED, DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that
+	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
+	// DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
 	// applies, else VALID
 	//
 	//
@@ -981,7 +1096,11 @@ type VerifyResponse struct {
 	// Key A key, without its secret
 	Key *ApiKeyResponse `json:"key,omitempty"`
 
-	// RetryAfterSeconds Present with RATE_LIMITED; a call will pass after this many seconds
+	// Quota What is left of a key's quota
+	Quota *QuotaState `json:"quota,omitempty"`
+
+	// RetryAfterSeconds Present with RATE_LIMITED and QUOTA_EXCEEDED; a call will pass after this many seconds
+	//
 	//
 	// Example: 3
 	RetryAfterSeconds *int `json:"retry_after_seconds,omitempty"`
@@ -1180,9 +1299,14 @@ type ForwardAuthParams struct {
 	// 400, which names the scopes in it.
 	Scope *[]string `form:"scope,omitempty" json:"scope,omitempty"`
 
-	// RateLimited The status for a key over its rate limit and for a throttled client: 403, which is
-	// the default, or 429 for gateways that pass it on (nginx does not)
+	// RateLimited The status for a key over its quota or rate limit and for a throttled client: 403,
+	// which is the default, or 429 for gateways that pass it on (nginx does not)
 	RateLimited *ForwardAuthParamsRateLimited `form:"rate_limited,omitempty" json:"rate_limited,omitempty"`
+
+	// Cost What the call costs in units of the key's quota; 1 if absent. If it is given several
+	// times, as when a gateway appends its client's query, the highest counts; a malformed
+	// one is refused (403).
+	Cost *int `form:"cost,omitempty" json:"cost,omitempty"`
 }
 
 // ForwardAuthParamsRateLimited defines parameters for ForwardAuth.
@@ -1590,6 +1714,13 @@ func (w *ServerInterfaceWrapper) ForwardAuth(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "rate_limited", ctx.QueryParams(), &params.RateLimited, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter rate_limited: %s", err))
+	}
+
+	// ------------- Optional query parameter "cost" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cost", ctx.QueryParams(), &params.Cost, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cost: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -4454,247 +4585,263 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37chs3tjf6KijuvcvW7CZNUjeLqtQULcuJxrbkSHIymdBbDbFBEVETYBqgKI63qs6bnP/Oi5w3+Z7k",
-	"K6wFdKNvFCkpiSfjvasyMvuGy8K6r9/63BjKyVQKJrRq9D43xoxGLIE/D+hwzJoHUuhExuaHiKlhwqea",
-	"S9HoNfrxnC4UCYVsKi0TFjaCBrulk2nMGr2G+7URNNRwzCbUvEAvpuaa0gkXV427u6DxTg4pvq/4+vMx",
-	"I4LNyTVbPFNkSvU4IJcLwqMW6ZNpIm8XRI+pJgmbyBumiB4zcsmuuBBcXBE5gkcUmcyUJtOZJlwTLgZi",
-	"lEihzWU95opIwVoDkRv4i5vOCzrlzWu2UC/anb1d2rnsNndG7XZzd7gZNffY1qi5TXcud4cvoz3WHt0z",
-	"w1Oq2Ts+4br5QcZ8uKieaUI1I7G5DcfGzLwDwkdm3GMKI+2R8NeQDGkcK8IFCechUWwoRaQG4nmU0JFu",
-	"cqZHzbHWUzMD8054ZdNuarPT3ijMdtC4ZotBY//Xbzrt9v78m532qtM5ZRPKzVqXJ/Sj3RfKheqRMHGD",
-	"FnIeECoiQuMY5kKvKBcwF/2Ec0m+2eru6282t++bCtPJotkfaZaU53CGoyFakjnlmlyykUwYoSQxT/nf",
-	"7fhfGclkQnWj1+BCb3YbgfssF5pdsQS+++OPPzb7Mz1mQvMh1az88e/k3HyYejeR56dvDshep9MOiPlr",
-	"Z3e7vZGb/itGE5aQhNF48s2gQaf8mi2iQeOeVfh7sz/lzbds0TyKqmmTRx5N7hOK536aMMWEzg3hCY5L",
-	"NpxjOmE1bIFOWO6YTFkyZEI3mRjKiEVLxzjk/9VtT/mUxVywlQdzMhdVVGJGI82lhw9nprScsKS51V15",
-	"MGdDOWWqejQKruWGo9iUmvMTGf6ppnTIVHFIAWGTqV54/EZIWJ1soBHVVDGtegmjEUn/NU+4vn8ZT9mv",
-	"M6Z0JYkdRYbGRxx4OFfAKwxPMONXLLnhQ/ZMkVheLV3Hrbf/6P79++0fdt9vHn843zn9W/fHn15tHrw+",
-	"fLN0cHdBI+biGhbzW6bfshr+fM0WIH20IjxqBA05ZQkILjOjxhXT/Sk3DwcNs9YTpq0MNUKodc0WFwKo",
-	"ufGfCVNTKRRrXcpo8R8veAQrhJ/+qOhVDTeQI82E21Iyp4rcsMQs2pLB4OseOKKTOGLJ4Y1TC/IjgouE",
-	"4dXi92OudH8WcX3orucH8OuMJYsW8tOK7wt2qy17vpHXrHJH8JJbjtIIErj8uB05lZrq6q9/y2/SbxMK",
-	"Sopiw4Tp8kDgJY8byMdpVDeQgzEVV/XLMIMnH/f1HwyVLSq/jpfg60uWAMh0kQ4iQUbwSkbwRjPs8rft",
-	"q+B05kf9li3uEwsJjCjkUWiYIDUr0yIfchzZbBrcK4YsIOGLkGgpeySkLy5DwhUJ6X9131yGAaGKXC4G",
-	"IsTHPp4eHThd+bl5wUZo+NTf6A09g6EEJPx1JjWDiwFRdMS+GTQGDbzvw0KPpTD6z0CEsyRufaB6fKiG",
-	"dMq8t30rjX57Q+MZM//8+PHoNTFKBXn+srkF/9/pbphBWl5IBeFRQOZjPhwPhGAsMrybwIi5uCpqt0Pe",
-	"9GQfN0tnKKERNCwdpCSBe8UTFjV6Opmx5Swe5OPJqJJQ+sLJSD1mZnuoIAs5S8yv+wSHHBp1u0ejCRfh",
-	"EvkIAwYGko0Y3p1j8v+ZsFGj1/iPF5lp8wKvqhcoyIG0HNUBZb2i0ffw3p6xiIQ28qX3uUGn05ijifLi",
-	"F4V2ih1cxszMH2o2mVDzpyHFhJkdEpKo2XBMUhJuBA3YWPxGZAZ/dPxD/93R64vTw+8/Hp6dN4JGxDTl",
-	"sWr0fv7cGHEW20N0KZXZkwlTKCQa8AFNKIEhZB/JbBt3DvdJzOgNM5JdznTj7pP/Gvtq8uDXpWf6gkf3",
-	"ymFN9Uw1elvtNuzAalt2mCQyObWbhVtXYUDhIMw8JjQ2J4ZFgeEG1JsLV2SeSHHVCJbauVWDsfe/yN9c",
-	"odwsezh3L0zkFY3sT2sS3qXloBndgVU8ZYlR47J5Pozg2O2UJ0xdUJ2jOTCmL5nTzkYzPUtYgaCyR0n1",
-	"7Q8mmODraftSTpuhPnu6CjMIvsxDBibTmkdsKCe4XB61zaWzsLggaCI9jMjgLeXDZahiLOOIUAKf7xEw",
-	"sMggb38NGuBHGTQSNpWJ96NKrT07zgIBwo/kN/rUlyIK5EzDEZtwNZRixK9mCQMdiWp2wxLPlYEjR0ci",
-	"14Sqa2W0LbCA7bJ8OWR8IMUo5sN1JQVaQ1GJbYL5whVx18uU/Pbwp4vTwx9O3h6+zlEqdc/AK4ZUGFK6",
-	"ZGQI9ki0T4YJM2SBthGekodQxp6ZtabXTJQHDwo8VwQvl8d+3H9/eHHef3t4nBt67jFj0VOBWqmZScp8",
-	"jY64T4ZjaXi1vQPYXeIMT6rhiRFPlH747J6W7nNzC5wlVNrlL4SaYUprkrJ1qJWpwcgjM0vz5YQpVUnO",
-	"r05e/3RxeHxw8rpAz9q9AY/9AQ6oeWhtqAAVC6rI1T/5dJ8oJiLDLWYi97kH0EBn26wEF5olgsZFde5y",
-	"dlXwg1VKm/PD0+P+u9yElJwwPebiisyZ0CiOiVGU9olmcQyvRA3DEok39odMZBvVMz1OpNZxaYOkJBMq",
-	"FjYKMOd6TCi5pJH1WhSndH5ycvG+f/yTk6Bn+c2qfVv/w5FlSBNGRomcoJVJo8js0T7RySKLOHTIA+VV",
-	"F7mSlO9ogt66alI044zhlhpKNNN81z/99rCaFp3ybPRoqTTZ2SJv+asH0tmmGfNM0BvKY3oZVwzbyPxL",
-	"qphj51SoOUuIkPOK8X887v/QP3rXf/WuPPj6F2Hsx3BToEyqMoGRbQ0dGTXYC824uNADCdPO/FrIeYUU",
-	"wQGQCTVn/4aRS8YEmdCoatNOPp4fnLw/vPh4/Pb45Mfj+omPKI9ZRKJZYuap088YDcQIFDnTQ4ms2g7M",
-	"yBo2vCZZnGkhZyRhU0a194KHL8HTCZq+WOD+sVixHtnqbJLnQK/SaFZIpBsB2epsk+cZewSSNj9398jz",
-	"ihM8EClD8E6uYHouk2sUZe4hxWgyHDNlDoYUQ4YcAO4HnQ7ic0hGA1FBRxsB2W63yXNawV/h2iZ57tF3",
-	"j1QQ9UCsRNXeUKooukUKJNUbCL2MKB2ZlGmEawyGerK9PxyyaSbEKqK0Zt22OtsBCTmEYPQiDFA0iHiR",
-	"ehBR2aGWKdkx5Vx07ul7okCPUzYKwdplz/q3PlpNeSOTSx5FqIKuoapIFzDMGM6JWdbMzwmLGUlQOSvY",
-	"zZuT01dHr18X9Fd4bQ93iGIsyGxj4a2gCTrN1mqzT+BG2EQ+Yi3psjER0+G1ckZVpa5y9vHNm6ODo8Pj",
-	"84uzg5MPRenBlXUHe1PTLqiJk3TxxgeO/2k1bqtb39CYR+RypnHxpfa29cm07aqsgWUvKN3/6KNwTCfs",
-	"3FljaxyFrxbcgyy4L8dUO5a6H0241qjZr7H1kLJT63kAlYFr5WU/VdDBaf/88OLd0fuj8wqzzen81W8z",
-	"9NBpt7OcqZ02KRoCmw81BP5odpjz0n2xHDG3COYAVu9U6q4YxtyYrFwZXciak+S5YWM4f0+4l1SeR2oY",
-	"LrPtXv2inAJXk+e30lvc/Y9Scr4A6SD1GzkT63KIa1YI6BzbOE61b+Dt4U8XxyfnF29OPh6XuEE+EATW",
-	"gAtnA0tVaeA/cXHzQqoWWBQPPEtbT3mWvFWAowGWYSzFFWQk5lS7L0pOYNpM9O/lok6ySXv+O7tHkM5m",
-	"7/BSdSoncnLerxJyLuXLvcVTeuDt1kmgDGlP5IQJvU9milnLdpgwnUY4riSyWnwVxDyMIPxSFKD8fsNI",
-	"zcR/mSldN/svh/xTjv5VTSr4S38TIqmcSEGJIKkOgW6a0Nx7EeMmfbPV3QsHgirDJkbwKFcEB/5VtXgi",
-	"/8m5lO+pWNif1dqCAWLONfEEexWZW8RTL9zDYwrujXJkGad9+Vwm10AiQq4eYuh+IUcmmxzuQWolX3MR",
-	"ld2t+1jwUO2Cf7oj8QfR40dBZ3osE/7Ptbl0xBW9jJeoKWqmpkxElYrKwenh68Pj86P+u4vXR2f9V++W",
-	"c+n0VfvoA+aaMAFft/QlExDxqSb4YA2mY1YFk7ZqZjamirgblk7s8O8fjk6XzMt70T5ht9rGUZ92KlyA",
-	"8VkyKtwAkMm7ZOUls7F5PMt2yYZvjEpuXwthBOend0qXDUzHTD9qZhOulPXkF2e2fCbvj87Ojo6/zYeI",
-	"zeJTkc6GKnLbtHVvPXJ2eHB6eG52pm9PCxyLHrFFRnj9MZNZqvKDslur83szq1L9/T3yXrT/dET2pGYe",
-	"WHh6LknERyOWGL3lmi1U4IxUJGc74D+NNzldQoxVQXnAAZhkwImjiJsVovEHTGnlhgOPaKxYKR4J+6yl",
-	"NegaQWPqPfK5YblmVZEis+noluZkcq32CR+RED4UBvbopqwYRSUYVZomep+EOpmx0DxCL4sFSZgyb6Ng",
-	"l1LGjIpGymkhs7ayiAGuw2EjERioIiKaZ/VulrJ7UAS4ubm5ZzMgBJGjkWI6sCHNgcB024DoZCaGaH1K",
-	"MuFxzF38sVAb0G1vtpvtTnOzc97p9trtXrv9j0aQlTSa8TTNWLKyRhfeM+dP04jqe4/Ee3ffnUvgX34/",
-	"lHvcBVk8bYXk/qCRqflATnF8MoLsy2UPp1rzGdMaZvWpxvp4VvJchmIWx6HVEAWrqWowN2H2RY465OUv",
-	"bKgbzpms7pulPUkssnWAyE5drcbPDVu+4VHap4pv4Zl7x5VOGVSJIN8CIxJszpROIyX58+X2vHKhMlVz",
-	"iqVoXLPJvfPDkWVsM2hM6O0RPtlpt9O50CShYNtM6RUXaRn5sld/yO4srhpMJPeu+lWrX7E+8nNzJiUU",
-	"nXu6Rn7hkF9FlYzgx3Gh2M/eXDiu3e1me6fZ3TrvdHrdl73N7VZ7t7v6ka1ljZYBkvmYx8xPIkxZYc/y",
-	"xoSNZsoZ12ayIQpKKKOywjkgM6F5TLgeCK7yamyeAz2EZ+aWyt54H1drtdfhbFcJHbILJqJ7BjBN2A2X",
-	"M7fhRGk5VSBWuLjatyLCCAvPUy1YZl8Wh93daXY6Znfbew8ZNq/Y2GNIf0YfqNqH4rKbXVtZvr3T3QiI",
-	"koRHiiiZaHK5QLozzz6gyjsd5mwGaYWlEcZU6QtDPqudAXM7sdRmc+I6bWJ+1yxdXiQ1o6dUr+bmeafd",
-	"21x/Nb8s8TZN2IjfVrNdYNNmjxM61CxJS8GRKgOjBCRsKK8EN+owRkmE1BmbylaNXl+0z8/f/W23u1O1",
-	"Jnkhu5JobVjNH63si4RRdT/TPk0fOMX7M/OhknI+YHk4ZodVpkAXCaMLTPTlQ47ZaiLbSerMkFhFBJ7h",
-	"vUVJBafJCnkXAbIUkY7Ho9j0mxnHD3zps6KmgJGdNbVzC2SBrvt9kiW30gW5ZCRmI5ePlBeOyHOd26my",
-	"Ij6WNrlSxlHGcnkcIzPNmMQuiehCIZFTDdgjlRr7y50to1yUEDwm9JZPZpNGb6e99dLcMeECf2hXwnvU",
-	"rN9ZuvGFWnaUkmZMLmQlk0zSBpBoSaxrBcyTbLtC8GhMqVLpjf2D86MfDlukPxCZ4eJ8H0KSMDs5oRXb",
-	"yj7kPEvm2KB4t/RiDQVh5vxzA29uBI3M3ePM8E/+0UrvK50ZC08A5elrEhRAyxhrD2TYPtT0QDU0sn+l",
-	"oSZa4fhXNwadxmOXTGXgGdbGsz/SHMXYEa5v5Ak2R11lgWcimcWI2eHkLaHTabwo6jGdL9Y6+7ezt2oO",
-	"+Y9cj8+AF/kmwmrrUTJ7Pheo10roaqk/i+PU62W54XPIEk2YniUCUhs88hIRMmUuxUadzO8e7377+uD2",
-	"bx+Hb39pv253uptb2zu7L/f6rw5eH7759rujv7199/745MP3p2fnH3/o9q9/ihXyy3dMXOlxo/eyYwwq",
-	"rVlixvk/P9PmPz+Z/7SbexefPreDzt7dxc/t5l6/+Q9z6fNO++4/y+RbEH92GcqS6lO1bwj8I5khZrES",
-	"QP8GdViN5VzYMLjZyFnEdX9YDUoG7McooxGo7tLhS4Qxo9dhz/uMdT1OZaKZw2cgyI1T3oLRyoEAaWeO",
-	"v3k8E2d5tpv6txDWo+HSDhpOGWoEDTOKPBNOby4zYTtPWQNr5BA0zGjp0BzQdNChqx0Ke0TJCTNrgV6o",
-	"4ZAphe7wLGm+Rc7NLKn5FmJymHFidJbB31ZEca1YPCq6pVJzo91ZZm54dPbcje9/kbje0Obo0+eXd8+b",
-	"/r+37jY+b97lfup07zbKBBg0bpv27c1yLbxOEbJoukDu++k6I1KLqnWUPFMkO+toEtpMlSBN++MJ0AZU",
-	"G7A5QoSoFglHiZyEngzkIygjSBiQoCtMwJoBI89kWDBC8QYh5/vkUppdTFj6LmFRfogcDYQE2J8bligu",
-	"hXJEbQOvYFUkUTquvjsI+YOGu1srlpcySLOSb2J6hatZFrT3PnzOJyx7uGTYr/n8qkIVHnWSNXt8FfmK",
-	"X2W3OntsdasLHk6lrPeGdQ2wqlHk7K81F241sQsPosh1j1YK3hRqqsobZ2tp3OkskR4druI29GXCXdCg",
-	"jmuu8gxyAZshUM0AhjSOWfJMkaMPWSqBPYEjm9KSshSfNXb2uq12q9vqVDH41RyLyGWe1lkyzLjdvSvk",
-	"OGONx6rkotoHf48DH8Pg+BWIRgjqqWrRsdt5lKfqmi0ueFSPDKedWlC1nE/lLvsNoyVeGLSOPp8p4sfw",
-	"VqPPpSHV0gRveEUkIRxrPQ0D1LCsQhWm2eLuq88UgjWIqEdCxZIbFjqfOULPgFPMiOeBACPBXg0xvmbU",
-	"EH7NMM1HinzJH2olBaXEjOpeTRX2EUxGy2ZSSsocN9aP446MYy64Gp+W8rvlsRtE33tw9CYV+xi/wXrH",
-	"lSM4GU++P3oDgH9lJx5VCiE5SIi6S4iuS2osmbI73SgtQpKJTFgGTPjUnKAqZFS7R56mUo0bapU5B6CH",
-	"aQ7FHTLaXfn5V1gBmlWLlhfEU/5WibFoWSE+Iflr2Ufy+uMKvpFaCV7Qj1ZaMc/FWb1oq7o6cPKr3V07",
-	"g6KmtdIUcim9608i51i/fxbe7bXTyGlcK80hdTmvP/7ML37/4Jd6Xwoa6krj1obx/NbnrYC4WBJ6T33u",
-	"/O81u5UsrGb1MhV9tdVD5e83Xr1HR2+ffH0r/LDrjKhq/SFN7DWAhNW4nBymGjoDpDAaDYuj8vojuljV",
-	"/jlwwKCMOZcQTNPKzTMHAVjhUFbVYMUVw+X5qGIdKuByWevm6z78qW4dl2pEyYIwc5MHBgYuO4jNtMgR",
-	"DH0aUy7I385Oji20A+Ra7W1t75pFvIzZhERyOJswoXvowFNjOgWiQQ8JIJwam8Ci3dv8aTJhEafEDJvM",
-	"5SyOiJrGHGt3YFRwCV0tV0wwxOzGWgZV5TfBfMilOxCAgk7NwK8SOmmRAjodeb7Vbm/sk3K2aDAQ3o/9",
-	"96+Ovv148vEsIOUU2dxvNiqUfzxNBalIgzZD6Gzsk3I5bEBSEISA+PUt5pHNjf2ByJUDBuRD//y77N/m",
-	"rq2NffL+8Py7k9fwe//du5Mf8fntjX2SlZgH+K50nF45lrl5b2Of5EF7yPOtzqb71YJKmd+2zbD8sQak",
-	"VHtAnm9192DGiN1Enm/DJniwI0ERG8Tcs7nRGgjvJjJhVFh3YSUACUKPFN+EyclzzH/MQY6Yhyc0YpUI",
-	"Iy1yzObE0Jxy8VsaRWl0MD3fZfzDEvdIARFLwOKCESa0YU8ssTzEnfyVLA+fleZMj26F5bEiEzNneIyB",
-	"7BG/JVynh4olqpAbswL6aTmPYon5ffjrjMboKPfN7yqGvZ6xrWrC0d4Hvzs//0Cy3AH3oeooeUUgPBe0",
-	"ca9xax4g98rNvoqnHwmdSDVlQ8z/SKFySxDTJ/2ZHpNuq020vGaCcP/BFB4YHEm7OzvdjRI3hcdqmip4",
-	"RZR4JoaM38AJEwuShgmeMopWochcM3Fhfr4Y8ypn59GVkEnB94QBmQuc2n0iFu9aYRNqkx/v3wV8dNk2",
-	"0KHmN2x5vrZ9t8MZgNAFHxkeiABGFp3Jpjxgxr/TfxpV1i8K2WU+vme28cPafr1y2uXtdIljFqdm2Qgk",
-	"c9ssGKK4GDLS2dtt57rPvNzbae91usVDubNVcSiDBl8n3XSVz+9ut3d3trY72yt9PkXLqFtjtCUre5bU",
-	"dyOp5G+zy2Xfce63OqD50vtmiiWitvUAvjRNvF7J9iucPkv3VcfvHaPXp+D5XLs4osi5RgDRUDxz13Vt",
-	"Tyof//24XmGJzDCXr089bzofUwH1HZpEkiH8tqILpwb5tfLmBFxJWV6mWn3BtkJzRfi5RYEPm8VrkSPr",
-	"TJ1T5X8vCx1zo8dBZpvRfmRyrVr3Lsoyg+i9F6GsJpvPfrrGtuee9ZU1f6o/2cYN4B8n9FLOtGMdvTTl",
-	"rtsGLY6bk2wOBfiRO0aB2mr7qak2TX4ghliZ5F0LbCAZVse+drvdbpG+4xRpdNkmoRf0UGMeKX0xZAJK",
-	"TBu7ZjtjCh0vEmmVQ38pPA0xW8HVmlDZxJuAzAT/dcYInRi9EbI5DJ95prAYApH0wFGt02Q/6AdiNFma",
-	"ALfTDLRL80cL16y7ve0tzL4hkar1EpLMx1wbc9TwS7NqjANtMxEF8M2wFUL+RqsV4g9+h5HAQtLnkk9q",
-	"WJlHNN3tbUiJdP/Op/w8/2vv5/9pDQZqMLhtt5uDwW3nzWBwu/vG/Ln35hNcr7n2F3Ol7sGNv/7vYNC6",
-	"7/X/W/vy/1768vWyQMy6mR2hXFTsTIoebNaOXCaMXoPHc0lLMU9GQRMaw3oRy6xHKDGiCMBrKNGMTvB/",
-	"BRUaEm2yZEIEuxkIyCUMAI3JEGvWUga6yMRyXrbh8sLw624/frc/5GqUSvoXtBaMOTQwCXyL84ppi9Bc",
-	"Eb4bzpLE6K3TSqnUhmzh4SxRMglRqvGbfGFEZwVLzlreF1OW1HzIUB0waCz5EtBz5SonBrvtlb4k2K2+",
-	"wBEvDwnaWQUeKBpAMvAYmaG3cuadMLKSm3cgkBkLViD//j/YWE1e9kevu+y8M01GR132uv39+eXO8Q+q",
-	"y95W22eaxrBAqmYrnItmQvVwzLDCt3KHAqOVCFhDlcqLoZyJQgnY5vp2uD/KIE8/pX2u0ihySCZrFgJ4",
-	"mL/YFQzofCSTOU2iJjWGI7Aj8vzbg9P+Ro+EEBgLHdIv2HbQdYMwOhwPRDjnIpJzVycQkhfukSpvaZoz",
-	"VZ3gkPLC7HPgvHVoHuaTBD+YO0HLawY6bfg/r2igU0X3+YlUDzIGlouMvTyOnaXDsLUNywZRIBQXkyyM",
-	"bClNuETu9UjjMUneoFPbU+3lNwfo1bTtgy3sA26zzWN9pvBDSCjFRPGvhPP7EE4hsb7chBdb7RhmnlCh",
-	"Eb8VPgVqERckxFtC0G5c1S2kAqme7ZO7tYcbBDQwCQbC3BrS4DIkgtEkXrhWetabnrb4sbYGqu2GhlC0",
-	"p2jEbKqwDYTm8UBAHAnHa1h2wqYxHZY0KzBiU69F3ovxyfNxpzsCr2w6B56niXW6L5doYj8PBrfdjvnP",
-	"ptFyuq/Mf16bP7fNn9vw5+7hp/9eN915mnChzVkh/bODo6N0zdFHE9i1Dwg0QlRwEi7p8FrFVI0x0p/5",
-	"5He2Cj75oIEGlL1uDqNtBJqr/6tQoFI07Azwowec4gJA6OWEK4asxOXkQ+K5Ckg4E2rKhtBLNUQxDSVq",
-	"inKzef2Ug3Dtl0bZj+Rz9L1X2Vyv7OuNoKFmU5YohgBBQl6goQ8lsC4j7CJmI9DzELgrl8ufe7ykf9Sd",
-	"IayYss49hBzv+U0lbAckQ2AK/bLmyATGDASf7WZrc6Nlma4h09Cl0CEUdxjYayjSMaHOZ9FYylSEyLE8",
-	"UizQO+te+X/+n/8v9Ez6fajWgzuUxb80LwK0qv6HoweerYceot/45DzhiTlDRJ16b1iqjlm/hM2gyywP",
-	"uGjkLTHzETZ7cTVP/ducryMtA8wk34rGgAdKtewDWRli+oXd1d/PxdWFklVMxRZFZp4bHA/sGxdksw11",
-	"pf5nt1f6rId8tGxaaSg6K+OUAvrODeNZVDAEVrPjsOKrqheEP1dsUlJGM0hLa3N23UofzoDR7pm0j6C2",
-	"ppE6E8BHl04thRDAPFHI09jDfST0Su5bIZKmc2PdCjwA5pcCCCCU9U7XzPOgTmd9m8yeo4zgMxrxl87b",
-	"vyLtprOv0rKgDfiBGX61ehixIYeCHtvSkEA/qhsalw685cpV/m/Hpdc1TyEQndSMDC45H6sbVWC02LGM",
-	"GZlwMdMA5jw2AoEL8vH84GkrGVIoufzgXqdLhoclHMqIoQHvMOOycHn3QdHyxKLT2Y5co+XbW8/ps6Gi",
-	"rx6xxS4X9btcnROez8zINkPGUZpejsXMcMiAjjDKAjitC4CWWCmFw6PXvOyryOBw41gBKgDMMHe/IarQ",
-	"TDQEf9tO21DR5k67fa9lVEHAXAzZkqAqBqON3QmFCQm5ZFcUMAOBp9QR7ENQX4pkxBHNvLRKQX3qOnZ1",
-	"P6jMLMsyq7jFFIHv5nouE7DWNaHEOpfSsluAJ8iKMeRoIFIZl+WCpfxuI3CSPahIDQNFJZcSZpg2+roh",
-	"7ARfg8OY09Dd8fQx5DMQQQ+ZM9MqKts05NCWc1q6+0KJl+DKeiksDwrkSus7e3gM949IXnkaYLO6+K9b",
-	"2Toe6FJHXGzLpa/loasACceYIfliWsfcuSI+0VRnYi6bnXeysKRsfRw0aCh2AVl99RzPwd9guwyPTo16",
-	"A3jxc6PKTalSNkEQDDPbXM0xiDWleI2gdCufrWHhePiFIf5WO8kHC1vec0NSbDhLuF6cmdViHoxkf2Ys",
-	"uUpgtmceGhs3v6ZpdJja0UghULMRUnhpA9pIKz6sfvu5C0A4Zmc9jmaR5zKJUDJC4M71+OFpuhbsNyyG",
-	"+UD2ZagxM98FzNXVP0zJJaK0Oq9R9gH4vfgFRM0dSQeHTLHFsF2Sc79XqCsHi9g0louJLfDKDwlhPAOI",
-	"ZgVp60MEKwhc/yVz6GwQwAbPVWsgBuIvf/FQRrkUrb/8hZwxEaUN/iD6U0KqDYlMBiJcBlYbYnTUuuh8",
-	"fwZZ4s4YiJI/w+jLEUPkGep5VWyDVdAz0vbtNv0h69rD9UCgH5sLMxFH9E24HJLnbDLVix7wZsxuu2aL",
-	"jRbpC++lmPELb0FA8oFQFEy3hX3tdHYZ82Fo1xSyYpVZSy8H3hBhWMS8DpFtOBi/gITWkWH+xEMMCQth",
-	"lrYZBvemybey1xA70DyMT8ofBkKhj4RCvjy1FaY2fd3RyBvK41liPa0pxL+Z30cRAwKFT7QWt1vZlHy9",
-	"rB3tQADIq1FfLRw6xBG3uhZn1Q60nNINZOIhlYeEC6WhWnE0EFvtTov0sw11LmeAbnKz+mjRpLmYznKJ",
-	"LTCviA1jSBExM5rhrjEPNSIgM/+egcDEbRYV6z1sfHkm2O2UDTU25+RM4UTbbTua90yPZQRE0ycT+Idr",
-	"BTmleoyNnQLy3WH/deqTCMw7FNlqb1cl3WOjz7Afx3IetsjJh/Ojk+MzfKTb3rILjJczCE2bGmVJ7ODk",
-	"9MwmP6sWeePFDgcCW/wwoHAcsJ3KOZ8w9Ze/oFvFwuaaE2X0cqQhtB1xBD5ELmZ6W1k4EGFdOZINOMZ8",
-	"yKwGYrlnfwrIy92WsSxmSWyZruq9eDGfz1sULrdkcvXCPqtevDs6ODw+O4Rn7oKG5hpj0h+OCDhL3lNB",
-	"r5g5VoZ1GisRATkavUanZR+SUybolDd6jc1Wu7WJ8ChjEJIvbjovLPdEqLUqSKFTAA1SKYYrLioyhXxJ",
-	"cbZRtmGCi5qA2xNC3YTG8UDY0HyL/CRnRLEUmQ/ev3BZZV7my74lCJ/3amygO8JXwm0YR7dOAji31Jgh",
-	"hg3CdeSB57Z02PkOUDiBDgQMG420Z4qEXgpCuCTVIJ2QgzelIp92LFjLctvUpWQD/9YIgqczTGlYTXNq",
-	"MVHdYuiAMQ2swKI4sVs61PHCBhrTKiZbPw4sE2BbW+QDvWJEzCaXLFEDEUkwy65mNKFCM8Qd7Rn9Fm0C",
-	"2xWRef5OcwFSUnyR8A3607BTrBmu2WV5w8hsCmfUPKSu+RSAgQwtTM0wpmYaUOeEgHMg5PDMpFLtKGr0",
-	"GuZ7qMZBQWnKs2rRs7JbEM/gZITaWtl/ES+8uQFuhNfvxZb5gVII/DLTCdPShdUw34vQjTVQc7aHaw6j",
-	"TzlIcXsRKNq51aqGluE5lhrveor1PUsxZxCuxGzEtA2ORYbx7cJSPKtqSGVwmVUXrgzzuWzo6HgDZdom",
-	"Y9nWDprd6n0ypIo1FROKp77VLJOxZujmfy7cy3LDXp4AV3LC3Dfq0HwJMzGRRVVMIUADgYsrmAu2wsKn",
-	"EeszHAjzAh6FKV/hukUOALIiNS9IzLQx8S4X9q/AYjolRgeZjumlMRqUJOH///+GkBk9gFZpyLjDs7MQ",
-	"zjB8EfpY5Na1B/lKroQy0YHhAloSqknM3JG3jC1NkUuNTsvdwouQPA/p9UU33LDAHgkDty446S1nZ/xq",
-	"nIO1tR2+C6/pxr+EqC3zKF0X7JasHPNvkXN2ax0i6cLTLKHYcLWqjOKGGWP8S/ekc/CqjldAc/LflHZ8",
-	"9E+uXKUe0g2fsMAqY9CiHeMJZVycbru7W4ElWcli7OfwO7mZreaRXIX7ZHGZ4nRyORiVIRmrsfshmXJj",
-	"g+5Os/1ylelmmNRPNuEcS18r0LZP8sICJC4KhCrg9Ep2nIWM1hERAACY04SMziUIo0nMzREGTSdAJ7bQ",
-	"XMyYPdZmH2A7ARexT/B53LaBsNQEmgJM0XWvWJAwn30YYsIyzDtVvJzS5KAS52IgUJOzmYTWw8WAVxot",
-	"MyvKQKVSPUNfAznShN2C1aJICB9srZ8EWrXiNnu1hgV0bDbVOiwAqvczZS5AnbHjAVnSWFnIRTais1jv",
-	"e3OzG1gIqFaN3GaBVtD7w7LTqmeCkzBbCIdgyhKY3D7ptqtxmbvt6uEWslVXHvg9g/4UNFyZIthH3XZ7",
-	"zT5hLkk639cIKBm2ESEwucr1n8Ko28/5vhDLejykoIl4+H0kxGWoGdDqaMXSxTxA/7JoqgeFeJedhFzJ",
-	"iIUkK5QWOCT7Ata8ixfkU3oyN13jU1bB7ICmzc7lO4Hk0+M75UR2KPnx87Y7d2t0d6rooFLR4ulEsHTb",
-	"r9Gs+UL6lW4hZVc9lJ6AF69o9D2cO3igc/8DuQZ78NDm/Q+9kckljyIm0J0MTOz+p8CtmQsGwAnywwA/",
-	"fzJcyPeg//zJEEp2Ns3+pT5oI8/pFRCe87cYUiu6adEYsnR5FzSmsqooHR3hrns7QC5bt0oGE9wiZ9ph",
-	"4+AvPfs3pMnZLFNUYAdiTNUYXmQbGquxnKc9fMHP8aN1xoR4gtBMTxOhwdXmub69ZD3n/aaKjGhi4xcD",
-	"4aVMuzTqCbpwhlS4rFwwZG2qrss2LDy47zL8rCMnexrCTuAaBxefkdSuSVvmwCn5CZBL4k5nIAKvZLRY",
-	"k1mridEXVKH77jEOI7Io7T6jvo/R/qNRyQANlUJMgbPIqMCFZtGwTkaBST1h/Q9H1uUkJEmM9aMgwrDu",
-	"WHyU2nz9ox3lRF7ymDXpdFrLpfOYs/YPEKXF/POd9p3PvQtJmGszV9sS7i4fHrRZjgUx3Vlz511PpZKk",
-	"tqclSOGukMDBALWaZ0X/yC9HbP8hwthi0z9B8kBJrq9LNBUg/BVy2YHlO5hQNQOsjNEshsYLTyaj31mn",
-	"1n0Ppvc9Tq4HjZiLa+fZf1ufZQC3vfgW77kL7N0fXYH7fY/gjWk6670fOk1vSxvm3/9Metudg72/95mP",
-	"6W2O4S7ufeaH9La19CKXyvP7aUZb7b37nzCy65xe/xG6FLJrQoGF2gO2pkqFHMWMww9Uvfh8zRYXhpXd",
-	"oZ4FvXQrwlaGyNLuLca4nFAz03jRIifYDgqcmHHsdLEg3yEK/H5pShDWT3NFRgljqGXtY8t5OcdeMy0C",
-	"3zSaDk2d6MBWbEDGFn1icT27YcLFTaiSIshphamn4lJGi9yL85180gY1+LOCjAApWwNxDhFQIfENOX3Q",
-	"U76CLJkCgnQQCzFLYnU463FN3W5ZgKhKE8MrqSa2XsjmLVtYyOrHRXd+HC8qOn3tl4t7yu6FfFlNdUjj",
-	"sXGMx/sUlrZL9igXXENCzgkM+Km1k86/tFOhou9BfvP9pgbLOsOt5Z1w2aVrqzFLe/qPmc9tahqOfvUz",
-	"3CNNt1aQplK/Acyk312YnrpMucdJ0qA6w+MNN1IEXROXC9vtB+KE5qC1SB9N8RH3uqFllbAAVDSHaJ1L",
-	"6x4IqChM2BDkbU4Y2ueMUK0SIVdM/77y4/H8OKt9Kxrx2mJH2qrOL9FA/Bfz6+Zr5vz19mjs61L/uaXd",
-	"Vyn355Ry3zL9cBGX+t+pHlYkx9veQlkyVbHHGk0g/m5Mgn0Sfr4Li2Yb5ozbvD6uMN0EMwiBIMGgy8ed",
-	"cwYXeNlb5L284bZbbS5/A4LqLipue+AJm/mHeMFkAiYd17kerUY854xNDAdcOiDnaCAAtBpMwNCyuR6p",
-	"aXLac52SS6Zxrsk7Zg3NxywxdmD21kKD1DT/k6bZbbaFDkb0wQ6GZ+3PVdGLR1qrrugAUtW9e9MbaBRV",
-	"KSLoY/oDdJGHRi/YrWaiJBZth6x7QxflfrIoax3Oqf9OweYO3zR9X1lINbvID3Df8+84s8Rgdys3MCeI",
-	"gULvoJobogxFkX8sPZAgBwiUEYv/Tj9mIWZxvLZEsv2JV4o9tB+0b1X2fN3efbXgH6E+5vAHfKrOOdYe",
-	"tdy2bPPfWF3/LVW/tKU3mp1frB74wOjLlx51WFODXClMcSDFKOZD/QdEKbDZxWMdK/Uhihe2M3Pvc01m",
-	"yKnn8YcOWrnO1JgYacHkUAPNmkITpeVUpd4XvHckk4FIsyawr60DRbRaF6TNQhmGr4HuE2oTTrFzjRQs",
-	"+0CLHEXBQJgpBS4FHHIijB6IUJbg/FGaLuo1UlyLCLuotMjJiOi5BMRnBxDgGpErhxrhFE54BLLTbYsT",
-	"p4mrsZx7KdtwNctdN2vytMEPmIJVbAfCaLb4U65jdSEsAjf8C6mSES3lpEQUcLuw2LdArL6wzBGcxQxc",
-	"Xwrgmbmz+taj1CsYUEUKZnaK0nOTJhtF9Pf0IRV6T2dCfevPrCrcmyTyj5/+/uMPH8/PTr//cHL8/t3b",
-	"vx199+2bw9cHr/p7L3d3trc2+/PbxdnvlyTi1A/bx0zlD8C/sMbxsLyN3zaf4ov3jK2WfiE1srI/wpnG",
-	"b3y9xiZipPT6tErOzKUKVcaXzl1dVncL4LkQdMr85VcoQaaoVQOgYvaKacgsIvi2S4ZYAUZfmAmtWuSQ",
-	"DsdEyMilxpo3wPuN5N5uB+1222JcoarCh1rZsmGjG2CQXCaACbU0FvXRtqn6FwlIwRoURN5cZktDHfoU",
-	"aDW/GNUHSvbyQaq0CiGFettMEdqWgVNZ+Jetrpl3+my78tlOu/rZtlmFMqDX5k67nYJsFcYAohLfs4YA",
-	"yCOm1XB9oG5PG/waaPgTBBq0v7GV9t9H10tnecjBscVZxHXTthuv44Q/jiWJeJRinqCRB+EDH0gBilbh",
-	"VQXoBJIiJ5x7nc4HwisJM8yVDenMAqzF8opcJcZEAigAm8BFox4CHmhX3Oeq+qxVRdVAVPRadwAHXmdc",
-	"wWpr99PO7xX1+xWFoH6beU/VglhECNgyuUatkJMwp+ohjdiqUrtw8ysKx+r6v987CZ7v+bOkq0rVeFxb",
-	"stUYGXaQqRuVC2VdLmrXFhM+gB4cWk5YMzI61HL1kQEZ9OGRFRftmouo/tN8jfw7922+BELAfpwCpLwH",
-	"gmZresuAjO3Oebu9vHTYoS0+SYG0HWCxHLpibN1VxgYn+InHlut1jNAr5bNrWN2ELtDNcsmYIAmbyBsW",
-	"EbdcFed4t7PuOV5WrL3qUU672Nj5cZHxxj9RdSqG96Kq1KUrqVN3CHr9bAWM4/t2z2GBKtVGe1RdJLUR",
-	"WL7hbW576ebSKEqYMoZ9Z6/bare6rY75tc4Js/1yy5C8ZXVZTNJ1oi92YJSV4cq8h2U59Rn7Zx2PTGWM",
-	"tLbOyusEvLyf7w2nKX7fWmVVqXxep26VOYH+hXk8gBwPU/Wr3iNx4t34tfY1X/sKSmy2xamTwPy8TBPG",
-	"iLtThf02TrWq8BuZEHHFxS0JzX0Xlt7DgJwnlI34NQnte8x4w4Ac0ChapD9eUPz1UNzIxUCE7FbDT/8M",
-	"01K9mF+zHlEuzwD7+iKiWNoD2tIVVFMii3NqcQa/JQVmDVmg4zQDiHTbbQzJpK9OM/CpTb/P4CmXwVKG",
-	"RuF3QHUA4jAcsql2uLzQgwRx+hAVsIjih83LLMxPQNiteZpMuFJTBqW3oFthHXDYImFxk164XhsZolmq",
-	"zkP0pG/m6oAKxxTaHBEeMaG5XrhFzKIz1K6IC/3QKHIgHS1yDCiYkI6DMByYesWSIRO6ycRQRiwiH8/f",
-	"NF/2SMTMP6HUGENgZjRHuBFXVLM5hQWnRCczpVlEpom8XVRgk8L6KchMAngYt2NWyBAuBiL8e9OiCLLI",
-	"/BUG2UxgXvi8hYdUuGAWcLJHttqbFh3Nh360oKE1UJGgdm919wBbOMtSYZHFxlSyyrjyzsV9htVZoRQ7",
-	"F+uqbK1sRgSd54gyphaNQdlUaJJOpnoBWFMZxreFMs0idebYEQrUx8UV6ILPt9qbG3i8lITtLtDmQMB2",
-	"pVPpeUXr2NbJ/AE//fwp+7P9CSCpcAgWvBOaDkF1+0BstdtO8Sxgr4JKx3Wpa0ypUwy7ncYA6FyPq4Oc",
-	"0Je6KbZ9Cfx6SfsW6H+wAO3XLG2jWiu1EHWYZ2h2Uzp7OEuG8hBwUvq0dAxkmqHFYBKjFTQpMZpH7eGy",
-	"pDO17RalIM+RabvGyRsFpBwj5mpKpzzyzq2Ww2PHR7e6ex7Ic6qi1yi7VaUwyLWNpWGGve9q4J5SZcm1",
-	"Plz2ZHrjKZtQLiwVpL82P2Bvp1Xf4u4Hrak/5c23bLGS1uTdm3vW9TRe7WnrzvaeTxvXrvYC66Xw33C2",
-	"FA6+/AqHB/97uU7he7+t1ncsdT+acG3jROYE3PtMShJ/RGzpHTMy3snf4ZgNr6HkFbORMr0Rgn/WAK1R",
-	"H1OlkZvDpaYMAcdrcmXeHJDdnZ0uQqgDpDlKfx/PHRH/BOIr4z2IdfJ5YEt1Bg2b/3wXBgORgQtjbQRA",
-	"mqQItORKgrDQktToboGv5BkeGhBsKGuUxoB8d37+gQBcfBEIPsgAz1I0+BZxyM/QlTmT7UZqDkSq4lFF",
-	"TsxwXA9E1SIH2JUIsA1nyo9XZMnWkF6tdEFeVOkY2XacW+T41dJJbpvz+bxpBt+cJbHV5op+BwSjz3kd",
-	"jhzeJWwYbN5ffbeCfeTRmBJr2MdH6RJA/a5NtfstUoCrKsjOfQp3LRDS5XBPoFaCsn0tXwS7nTZ6nZd7",
-	"O+29TrfdDhqc6kavs7vd3t3Z2u5s2ywOP9RBvGCw4QaXJZ+FIeMavBsu7p2kIdDaidps8IduXr1vw7Wl",
-	"yHMU+GquH8jXoN8f7q8wv2R9N4pC6QfbR9qVsSJ/7Lbablt9ilhPSHldIFJ5FTN6zaIUOr1aYL2RSZqr",
-	"aWxhYOTY7BJ85GNpq2pd/uJ+1sphmDAwsGnscNSfKZcgMRD2rUk9ygWiU1Rni9Ks9gKxK/aNneoncjr9",
-	"vqLyyfkBnLOgRU6hj6pyyZcp0MVAZOkdXlcowVSQb9cAtcbYY6EaV8K8/x2s+GNBvkYQcq5E3JoJwIqn",
-	"BDtmQHtYxbXMV19At57fUw6ZeeMKryZ9umtLH3Q2VeFUum33FyBrZ3o+puKaLOQMem+D/J5bJcfSHGSb",
-	"gAoCZeIE29xiymXrYYuwFMjJTeVfmFmvov2fS/meCtdATD2e+xbQBsw6+w0wF3KG58Pjm2ZHbNoYnpdG",
-	"z3BBxRSg0Fj1M0XSdkWXcpSy0PSLNS5iq9He1xwCfFe2HQUyNqlY1hcn61q779qO1LWRICt2kSBeawL4",
-	"Ww0EtI64SuRsCh0VtfJzNaxPGP2mGeA11xa4uofFllyThCYs9TUbld/wSWxjQsWiJkvN9vh9VJeEx0cT",
-	"cSplLmLbpeaWuErFg17AaaPf3VJT3m2v9n+z47ew7ebKujpZA9hOZw0WU+yUXJMNZqf5VR38osJXwCuq",
-	"sFvXy+Jansj6nZwTOdJMWNB2hmcTIKUMf0gbEOy0bUdaTHXFv2uSXQdCCtbL+FAVi8P6nlILnNyRwnYJ",
-	"Hscy2lfGsk5c4XuW9JY9aps2eW0NnY8YO60bu9y2F4MIjMeZs5bBcmTbuOHOQb8kF6dASyrvUwjskvHE",
-	"LhBEFlw7+k6bKKyA3bfduQpt413JuO1mA8fSzwm2bOdyAT2aoeacCzJhE5ksAkw5ybpVkOch/BJu7IMj",
-	"CH+8ZFfQD0KTNqDEp2nGA2G310y6g5nGTnaUco0R2z+jmFVzjx+Wdfy0PN1Os5xM7M3/oenEtSnB3b3K",
-	"lODg3lTkYmFLlopcmU68U51MjCPY/J2Sib9Kki9MkpSSgx8tVKznoNZLcIZtEAuNaZ3bDy12F3RP4/jK",
-	"9lrk2DcDwpno1B0gXoLh4BKyZeVcYEOgftrk108yaHktWbOezBjIxxbKEKH1REOpV/PS/sxBvjmzGTR0",
-	"fkWZNBAU/+kcDMMlfmzwnazsw/al0eOAwc2CF+zj93Rhs1XZAhM+XOz4r0/vLViKo+113C37083oyt70",
-	"392HkW94/Zs40W1rz3pczMxE8Gs7Ibjvd/u23Zi/oj48HPUhpcgUwyU166r2xvA2d0N5a7Lu6w/dmcpy",
-	"3GwJ//wb45awYmO4ULPRiA85ExpD3ZVbBB1ejWyyuS7FTapsjP+k+/XviHZY3i7haqZKu5TJdWNf+MWU",
-	"BVdsxe75zeyLX0y8RIM6zlqRg1TxFV8L+EodeYDGhzbVWIuYEqaTxQWUuHg1lRVbvgxgek5TTO2qPbYi",
-	"4Ov2fkH4m+UdrlAYveNcCsLbzQU1/evWPiFfB813fS16uYfBeeS+Oha+LMdCLkHB66YwZPyGRY/JSIBx",
-	"JTfVKeBIEmkevE1kT26YtRAjOZxNAPU0YTHV/Ia5huPuiq2Z+Hj6Lm1c3wLnoh1wdbOzwDZWdwCcFiYJ",
-	"u1wAnLl1qrj2+A6Jopz4/I5pdItDIyzr53bph7YuksOn2PC60Lmca7fE3rdyK1z+HgYTMuiIcer312O2",
-	"gNQFC+lt3+c64BRfdCiiAjSVEZ+YaTDHWjro3DaLI4IYWdk7Mb5afucZw8SRyjpybzmhZufu093/DQAA",
-	"//8=",
+	"7H39chs3tueroHjvrdhzWzRJfVlUpaZoWU4U25IjyclkQl81xAZFjJoApwGK4viqat9k/9sX2TfZJ9nC",
+	"OQAaze6mSElJPHN9dysjs7/wcXC+z+98bgzkeCIFE1o1up8bI0YTlsGfB3QwYhsHUuhMpuaHhKlBxiea",
+	"S9HoNnrpjM4ViYXcUFpmLG5EDXZLx5OUNboN92sjaqjBiI2peYGeT8w1pTMurhp3d1HjnRxQfN/i689H",
+	"jAg2I9ds/o0iE6pHEbmcE540SY9MMnk7J3pENcnYWN4wRfSIkUt2xYXg4orIITyiyHiqNJlMNeGacNEX",
+	"w0wKbS7rEVdECtbsi8LAX9y0X9AJ37hmc/Wi1d7bpe3LzsbOsNXa2B1sJht7bGu4sU13LncHL5M91hre",
+	"M8NTqtk7PuZ644NM+WBePdPU3KFwXMzMOSJ8aMY8oopQMe+SuN+4ZvN+IyZcEXNvRrV9zjwW/z0mA5qm",
+	"inBB4lncF4oNpEhUZJ78+1RqCs9qReAf7pmp4Fr1xbMko0O9wZkeboy0npgVMB+A929Yothot54vrJYd",
+	"1P7fv223Wvuzb3daqy7HKRtTbvaqvCA/232lXMCSMDoY4Uy7JM7cPGWGgydCziJCRUJomsKc6BXlAtZB",
+	"x8Quw+OnmH271dnX325u3zdDprP5Rm+oWVae2hmOhmhJZpRrcsmGMmOEksw8FX63HX5lKLMx1Y1ugwu9",
+	"2WlE7rNcaHbFMvjuzz//vNGb6hETmg+oZuWPfy9n5sM0uIk8O31zQPba7VZEzF87u9ut54Xpv2I0YxnJ",
+	"GE3H3/YbdMKv2TzpN+5Zhb9s9CZ84y2bbxwl1STPk4Dc9wlFdjLJmGJCF4bwBKcwH84xHbMabkPHrHAC",
+	"JywbMKE3mBjIhCVLxzjg/9FpTfiEpVywlQdzMhNVVGJGI82lhw9nqrQcs2xjq7PyYM4GcsJU9WgUXCsM",
+	"R7EJNecnMWxZTeiAqcUhRYSNJ3oesDIhYXXygSZUU8W06maMJsT/a5Zxff8ynrK/T5nSlSR2lBgaH3IQ",
+	"DVwB0zA8wYxfseyGD9g3iqTyauk6br39a+cvP27/tPt+8/jD+c7pD52ff3m1efD68M3Swd1FjZSLa1jM",
+	"75h+y2rY/jWbg1DTivCkETXkhGUgD82MGldM9ybcPBw1zFqPmbai2ci25jWbXwig5sa/Z0xNpFCseSmT",
+	"+b+94AmsEH76o6JXNdxADjUTbkvJjCpywzKzaEsGg6974IhO0oRlhzdO2yiOCC4ShlcXv59ypXvThOtD",
+	"d704gL9PWTZvIj+t+L5gt9qy5xt5zSp3BC+55SiNIIPLj9uRU6mprv76d/zGf5tQ0H0UG2RMlwcCL3nc",
+	"QD5OkrqBHIyouKpfhik8+biv/2SobF75dbwEX1+yBECmcz+IDBnBK5nAG82wy9+2r4LTWRz1Wza/Tyxk",
+	"MKKYJ7FhgtSsTJN8KHBks2lwrxiwiMQvYqKl7JKYvrgEpS2m/9F5cxlHhCpyOe+LGB/7eHp04FTwZ+YF",
+	"z2PDp36gN/QMhhKR2KhsDC5GRNEh+7bf6Dfwvg9zPZLC6D99EU+ztPmB6tGhGtAJC972nTRq8w1Np8z8",
+	"8+PHo9fEKBXk2cuNLfh/7c5zM0jLC6kgPInIbMQHo74QjCWGdxMYMRdXi0rzgG8Eso+bpTOU0Igalg48",
+	"SeBe8Ywlja7Opmw5iwf5eDKsJJSecDJSj5jZHirIXE4z8+s+wSHHRovv0mTMRbxEPsKAgYHkI4Z3F5j8",
+	"v2ds2Og2/u1FbjG9wKvqBQpyIC1HdUBZr2jyI7y3awwtoY186X5u0Mkk5Wj5vPibQvPHDi5nZuYPNR2P",
+	"qfnTkGLGzA4JSdR0MCKehBtRAzYWv5GYwR8d/9R7d/T64vTwx4+HZ+eNqJEwTXmqGt1fPzeGnKX2EF1K",
+	"ZfZkzBQKiQZ8QBNKYAj5R3KTyZ3DfZIyesOMZJdT3bj7FL7Gvpo8+HX+TF/w5F45rKmeqkZ3q9WCHVht",
+	"yw6zTGandrNw68qH3w7CzGNMU3NiWBIZbkCDuXBFZpkUV41oqflcNRh7/4vizRXKzbKHC/fCRF7RxP60",
+	"JuFdWg6a0x0Y2xOWGTUun+fDCI7dTnjG1AXVBZoDG/2SOe1sONXTjC0QVP4oqb79wQQTfT1tX8ppM9Rn",
+	"T9fCDKIv85CBybTmERvIMS5XQG0z6SwsLgiaSA8jMnhL+XAZqhjJNCGUwOe7BAws0i/aX/0G+FH6jYxN",
+	"ZBb8qLy1Z8e5QIDwI/mNPvWliAI51XDExlwNpBjyq2nGQEeimt2wLHBl4MjRP8k1oepaGW0LnXm4LF8O",
+	"GR9IMUz5YF1JgdZQUmKbYL5wRdz1MiW/Pfzl4vTwp5O3h68LlErdM/CKARWGlC4ZGYA9kuyTQcYMWaBt",
+	"hKfkIZSxZ2at6TUT5cGDAs8VwcvlsR/33h9enPfeHh4Xhl54zFj0VKBWambima/REffJYCQNr7Z3ALvL",
+	"nOFJNTwx5JnSD5/d09J9YW6Rs4RKu/yFUDNMaU1Stg61MjUYeWRmab6cMaUqyfnVyetfLg6PD05eL9Cz",
+	"dm/AY3+AA9o4tDZUhIoFVeTqH3yyTxQTieEWU1H43ANooL1tVoILzTJB00V17nJ6teAHq5Q254enx713",
+	"hQkpOWZ6xMUVmTGhURwToyjtE83SFF6JGoYlkmDsD5nINqpnepRJrdPSBklJxlTMbThgxvWIUHJJE+u1",
+	"WJzS+cnJxfve8S9Ogp4VN6v2bb0PR5YhjRkZZnKMViZNErNH+0Rn8zzi0CYPlFcd5EpSvqMZeuuqSdGM",
+	"M4VbaijRTPNd7/S7w2padMqz0aOl0mRni7zlrx5IZ5tmzFNBbyhP6WVaMWwj8y+pYo6dU6FmLCNCzirG",
+	"//G491Pv6F3v1bvy4OtfhLEfw02BMqnKBUa+NXRo1OAgNOPiQg8kTDvzayFnFVIEB0DG1Jz9G0YuGRNk",
+	"TJOqTTv5eH5w8v7w4uPx2+OTn4/rJz6kPGUJSaaZmaf2nzEaiBEocqoHElm1HZiRNWxwTfI401xOScYm",
+	"jOrgBQ9fgqcTND0xx/1jqWJdstXeJM+AXqXRrJBIn0dkq71NnuXsEUja/NzZI88qTnBfeIYQnFzB9Exm",
+	"1yjK3EOK0WwwYsocDCkGDDkA3A86HcTnkIz6ooKOnkdku9Uiz2gFf4Vrm+RZQN9dUkHUfbESVQdDqaLo",
+	"JlkgqW5f6GVE6cikTCNcYzA0kO29wYBNciFWEbw167bV3o5IzCEEo+dxhKJBpHPvQURlh1qmZMdUcNG5",
+	"p++JAj1O2VgI1i57Nrz10WrKG5ld8iRBFXQNVUW6gGHOcE7MsuZ+TljMRILKWcFu3pycvjp6/XpBf4XX",
+	"dnGHKMaCzDYuvBU0QafZWm32CdwIm8hHrCVdNiZSOrhWzqiq1FXOPr55c3RwdHh8fnF2cPJhUXpwZd3B",
+	"wdS0C2riJF288YHjf1qN2+rWNzTlCbmcalx8qYNtfTJtuyprYNkLSvc/+igc0zE7d9bYGkfhqwX3IAvu",
+	"yzHVjqXuJWOuNWr2a2w9pOzUeh5AZShmSFXQwWnv/PDi3dH7o/MKs83p/NVvM/TQbrXyfKudFlk0BDYf",
+	"agggO4QcrbK9k3JjCAVpGN+4dC6uSMqGVRP98ePJee/i8C8Hh4evl0zVGKmbNqPKvMl8pJAt1m6Z/yOU",
+	"jKXQI9RPQK+gaUoGUmlFOtv7NnB7q8mEZVwmRGmaaVCrOq3Ozka7s9Fqn7daXfj/zVar9dd/TrFR8GZ+",
+	"sZKjsAiGUYUUbbc2C0jb+3cGKTc2PldGebT2N3lm+D4uRKANlXTER6pkLkPwXoWsnEpYk2+50lvc/Y/S",
+	"Cr8AcSr1GzkV67LUa7YQATu2ga9qZ8rbw18ujk/OL96cfDwu8ZRi5AzMJxf/BxmkfKZE5hINFnLbwAR7",
+	"4KHaespDFawCHA0wpVMpriCFs6ALf1GCFfOMkv9ZPv0sn3Tg8LR7BGLK3hHkNlVO5OS8V6UVuBw595ZA",
+	"S4S3W6+KMqQ9lmMm9D6ZKmZdAYOMaR8SupLIavFVECQymsOXojEW9xtGaib+t6nSdbP/csjfc/SvemXJ",
+	"wfxVr1xlnX6Tw7Se2kW81hXZ3D5z90WKdP3tVmcvJlQZxjqER7kiOIWvytgTuejOpXxPxdz+rNYWpZDW",
+	"UBOysldRHCTcO3ofHrZyb5RDK2rsy2cyuwYSEXL1KFbnMUzmCQ9PPjncA++IueYiKXv097GmpjrK83RH",
+	"4g+ix4+CTvVIZvwfa8u1hCt6mS5R7NRUTZhIKlW7g9PD14fH50e9dxevj856r94tl2v+VfsYZuCaMAFf",
+	"t/QlM1CKvO78YJ2vbVYF8wJrZmZkj7th6cQO//Lh6PQeIWZftE/Yrbah+qedChdgt5fMMDcAZPIuH37J",
+	"bGyq2LJdshFCY8TY10KkyoWCnJpqcx9Sph81szFXygaLFme2fCbvj87Ojo6/K2YhmMWnws+GKnK7YSs2",
+	"u+Ts8OD08NzsTM+eFjgWXWLr2PD6Yyaz1EgC86DWSgpmVmUshXsUvGj/6YjsSQ1jsIn1TJKED4csM3rL",
+	"NZuryJn1SM52wP8yAQu/hBgOhQqUAzBigRMnCTcrRNMPmDXNDQce0lSxUsgb9llLawI3osYkeORzw3LN",
+	"qvJYZiseLM3J7FrtEz4kMXwojuzR9awYRSWYoUZr3iexzqYsNo/Qy8WaN6zKsIHWSylTRkXDc1pI3q6s",
+	"k4HrcNhIAia90eN5XlJpKbsLdaabm5t7NslGEDkcKqYjGzXvC8zojojOpmKA9rokY56m3IW4F8pPOq3N",
+	"1karvbHZPm930AIw2r+vmjXj2TBjyStnXQTZnD9NE6rvPRLv3X13rkZk+f1QUXQX5SHbFepHAgONpunJ",
+	"EHJ7lz33o7n9jGkNk/lUY344aw6OZiymaRpbnVCwmlIZcxOm9BToQV7+jQ20GWhujqw+Wq/erzLiBevo",
+	"iYatfJHr0oHikWeJrYlFvu/qln5t2FKm4Eh8qvgWMod3XGnPSUsn5y1wTMFmTGkfNSwyAkeclQuV68QT",
+	"LMvkmo3vnR+OLOfvUWNMb4/wyXar5edCs4yCETahV1x4pIZlr/6Q37m4ajCRwrvqV61+xXooeAzzkIDr",
+	"EChFxYVDxppUcqyfRwuFr/bmBb7S2d5o7Wx0ts7b7W7nZXdzu9na7azOW2p5uOXUZDbiKQsTaj3P7lom",
+	"nrHhVFkvAEw2RokOJYVWi4jIVGieEq77gquivl1klQ9h7oWlsjfex36dA2a1ZbrK6IBdMJHcM4BJxm64",
+	"nLoNJ0rLiQL5x8XVvpVlRqoFQQjBckN4cdidnY122+xua+8hw+YVG3sMpQDo3lb7UGh5s2tRFrZ3Os8j",
+	"oiThiSJKZppczpHuzLMPQDzww5xOIcW2NMKUKn1hyGe1M2BuJ5babH5ou0XM75r55UVSMwpV9Wpunrdb",
+	"3c31V/PLksOTjA35bTXbBTZt9jijA80yD4uAVBkZbSVjA3kluNHbMQAmpM7ZVL5q9PqidX7+7ofdzk7V",
+	"mnht4F4doCySVxLEDWvQoPPgImNU3c/iT/0Dp3h/bhVV0tkHBFbAvMrK4oFFMuoAy335kEO5moB3cj23",
+	"j1YRmGd476Jcg7NnVQIXCrT048cT0Lf/Zi4folBWrahXYIhvTaPDQsBgDAed6j4D85JZB/20LEqRQztv",
+	"WiWWRCptWrJMk5xB8zRF1puzlF2S0LnCI0E1oPZUGiIvd7aMKlLCvhnTWz6ejhvdndbWS3PHmAv8oVUJ",
+	"jFOzfmd+4xdQIFCmmjG52KXMcrkcQYoysR4jsLry7YrBUTOhSvkbewfnRz8dNkmvL3J7zLl0hCRxfnJi",
+	"K+SVfcg5zMyxQWXA0ou1f4SZ868NvLkRNXIvlvMufAqPlr+vdGYssAcAO6xJUIDVZIxYkHj7UA0HOAIo",
+	"LJQGNAGF41/dxnX6kV0ylcPOWNPV/kgLFGNHuL7tKtgMNZs5nolsmiLajZPOhE4m6XxR62l/sUbnVzPy",
+	"SzUja7jRz1yPzoBphpbPautRsuY+Lxwzq3hUKzPTNPVeR8u2n0EieMb0NBOQjBOcA5Gg9OBSPK9TZTrH",
+	"u9+9Prj94ePg7d9ar1vtzubW9s7uy73eq4PXh2+++/7oh7fv3h+ffPjx9Oz840+d3vUvqULG/o6JKz1q",
+	"dF+2jZ2oNcvMOP/rV7rxj0/mP62NvYtPn1tRe+/u4tfWxl5v46/m0ued1t2/l8/Zgpy2y1AWqZ+qfXPg",
+	"n8rtSwuHAmYFaPlqJGfCJm6YjZwmXPcG1XCGwCeNjp2ARSIdhEycMnodd4PPWNfvRGaaOQgWgmLDM0GM",
+	"FvcFiGUXUc/lblE+eP8iIvc0XKJMw2ltjahhRlGUFv7msrSw85Q1yGUOJMeMlg7MAfWDjl15YNwlSo6Z",
+	"WQv0Ag4GTCkMR+R1MU1ybmZJzbcQdseME6PjDP62spRrxdLholvQW1Gt9jIrKqCzZ258/43E9YZuDD99",
+	"fnn3bCP899bd88+bd4Wf2p2752UCjBq3G/btG2W4C+1B8KhfIPd9v84IxqRq/T/fKJKfdbR0bW5V5DNW",
+	"eQa0AQVFbIYoQKpJ4mEmx3EgrPkQKoUyBiToao+wLMgIXhkv2NZ4g5CzfXIpzS5mzL9LWCAvIod9IQHZ",
+	"64ZlikuhHFHbwDcYS1nix9VzB6F40HB3a/WHpQzSrOSblF7hapY1gnsfPudjlj9c8les+fyq0h8edSpA",
+	"/vgqigB+ld3q/LGVjEl4DtSB/MHV7Up42ovn4A3rmpgVwy9amGuu+GryGh5EWe0erZTYHoauyjtp6+zc",
+	"sS7RLB2s4kYNhcld1KCO3a7yDLIPm9pRzTkGNE1Z9o0iRx/yHBB7dIc2F8nzopCntvc6zVaz02xXSYbV",
+	"HK3Inp7WeTTI2eS9K+RYao0Hr+Sy2wf/lwMmxKyGK5CpEI1V1TJnt/0oz901m1/wpB41Ujt9omo5n8p9",
+	"+Nu518L4dR19fqNIGHxdjT6XxsJLE7zhFZGVeKT1JI5QNbOaWOwz9NxXv1EI5CKSLokVy25Y7GIICEsF",
+	"TkIj1/sCrAt7NfYJjim/ZpifJUWxHBjVmQVtxozqXhUX9hGMYstmPCXlrinrqXJHxjEXXI1PS/nd8lgW",
+	"InM+OJrl9QWMZ2Et9MoRrZwn3x/NAjDQspuSKoVwPSRGpSdGVy41JlA5vGC0HSHJWGYsBy19ak5QFUKr",
+	"3aNAxanGFLZaoAPXxPyUxR0yamH5+VdYHZ5XkpcXJNAaV4k5aVkhPiFrb9lHiornCt6fWgm+oFittGKB",
+	"E7d60VZ15uDkV7u7dgahnrbS8FEFfMjYfZDh/oHbW2tHvagfrjTyQs79+sMvBDzun0Jwe+00CnriSnPw",
+	"oYD1x5/HK+4f/FJn04JevdK4tWGXvzWXWMCQLYnqp+YW4fc2OpWMt2b1csNitdVDlfU3Xr1Hx+CffH0r",
+	"/OPrjKhq/SEr8TXAHtZ42BxKJPo+pDB6GEuT8vojXmLV/jm406iMopkRzAoszLMAalrh6FfV8OsVw+XF",
+	"2HAdzulyDcHN1334U906LtXjsjlh5qYA3hA8lBAza5IjGPokpVyQH85Oji1YDaT27W1t75pFvEzZmCRy",
+	"MB0zobvor1QjOgGiQYcQYDYbS8b277Dp+mTMEk6JGTaZyWmaEDVJORbXwajgEnqWrphg2IUAS2dUlZsI",
+	"02+X7kAEZgU1A7/K6LhJFvA2ybOtVuv5PiknJ0d9EfzYe//q6LuPJx/PIlLOyC78ZqN1xcd9Qk9F1r0Z",
+	"Qvv5PikXrkfEw7pEpFiXFZGwIM28YvP5fl8U6ncj8qF3/n3+b3PX1vN98v7w/PuT1/B77927k5/x+e3n",
+	"+yQH0YjwXX7cQf2kuXnv+T4pwpKRZ1vtTferhc0zv22bYS0be0RKpTDk2VZnD1YE0erIs23YpABoKVpE",
+	"QzL3bD5v9kVwExkzKqz3tBJyCcGWFt+EufIzTMctgCyZh8c0YZWYSk1yzGbE0KRycXeaJD6q689/GfG1",
+	"xF08BGyplYJghAlt2BfLLI9xnGEleypktQWDqlNhT63I5MwZH2ECwpDfEq79oWOZWsiAWgHvubQay5wK",
+	"h3+f0hTjBqFToYqhr+dCUDVpBMEHvz8//0DynA/3oershooEhkIMy73GrXmE3K0w+yqefyR0JtWEDTBv",
+	"x4ODl0D1T3pTPSKdZotoec0E4eGDHhAd3GO7Ozud5yVuC4/VtJEJqqDxTAwYv4ETJubER02eMqhYoehc",
+	"M3Fhfr4Y8SoX7tGVkNmCRw3jUxc4tftEMN61wibUprjevwv46LJtoAPNb9jy8gH7bocYApEcPjQ8ECHb",
+	"LB6dTVXBAhSnHzWqbHoUwss8l9/YVjdreyvLybW3kyXuZpyaZSNQW2Czl4jiYsBIe2+3Vei39XJvp7XX",
+	"7iweyp2tikMZNfg6ScWrfH53u7W7s7Xd3l7p8x73pm6N0das7NJU33+pkr9NL5d9xzkV61prlN43VSwT",
+	"tc1W8KU+vX4l23Dh9Fm6rzp+7xi9PgV/7tq1OoucawgYK4tn7rqu0VPl478f11tYIjPM5etTz5vOR1RA",
+	"uZEmiWTYcEDRuVODQrALcwKupCwvU62+YHtKOhSNwqLAh83iNcmRdRHPqAq/l0fSudHjICPRaD8yu1bN",
+	"exdlmcH0PgjYVpPN5zB7ZTtwOofKWjjVX2yrGvD6E3opp9qxjq5Pley0QIvj5iSbQwHe8bZRoLZaYQKy",
+	"LYboiwEWygXXIhtXh9Wxr91utZqk5ziFD7bbUoMFPdSYT0pfDJiAiufGrtnOlEKPn0xa5TBcikBDzFdw",
+	"tbZ7Ng8pIlPB/z5lhI6N3gjJLYbPfKOw5AWxQ8H9rn2SJqAkGE2WZsDtNAPt0vzRxDXrbG8HC7NvSKRq",
+	"vYQksxHXxlw1/NKsGuNA20wkEXwzbsaQztJsxvhD2FMpsk04Crk4NawsIJrO9jaksrp/FzOgnv25++t/",
+	"Nft91e/ftlob/f5t+02/f7v7xvy59+YTXK+59idzpe7B53/+736/ed/r/7v25f+59OXrJcWYdTM7Qrmo",
+	"2BmPl27WjlxmjF6DR3RJE8VARkHbLcN6Eb2xSygxogjQpyjRjI7xfwUVGvKO8iRQRKvqC8gBjQBXzRBr",
+	"3kQL+malcla24YrC8OtuP363PxQq0Ur6FzRTTTm0bIpCi/OKaYtJXxGUHEyzzOitk0qp1IIs78E0UzKL",
+	"Uarxm2L5S3sFS85a3hcTltV8yFAdMGgs7BPQZeqqIAY7rZW+JNitvsARLw902llFAbwhIITwFJlhsHKA",
+	"vmNGVnID9wUyY8EWyL/3VzZS45e94esOO29PsuFRh71u/Xh+uXP8k+qwt9X2maYpLJCq2QrnohlTPRgx",
+	"LDiv3KHIaCUC1lB5eTGQU7FQ6Le5vh0ejjIq0k9pn6s0ih99gvZ6xRuAh4JoSggTNaZzwAfgAvskIzzS",
+	"PqEhgJIUjExFynDfldGxxticu3gOfJJXmS7xm5hguOTDhUMByE4V9oyv4MA77P8FhRztKpq2H1gl+vgB",
+	"b0X3TKbVRV2H8YTOzTnDfERaxJbqOq1kxth1hDX0bfLsvRQJnT83J2MXczbxLoSvgg7jY9Q3NttAgMCS",
+	"1EhmmmV4l1k3bOINFXcJne+TNmgrCZ2r/r2cxa/fZnv5oi0QrY+fuq3KV6eWRj/4VS8lutGUiYRmdtVc",
+	"VmcOzDXmieBXI00+nh8E+cgJnTeihllUMxWzHsXMY/ypgjMUqhTWOzoPrGAAU8MyuyALPnLBvb7IwVkw",
+	"aclmO7sPGTXb+oSvGZsorI8xDCrXtBeLDb4eyS/uSBoDwteo/W7ns/ZMnunK/u7O2+5g9mhIiSVen9U3",
+	"4M+JC14FjneuKshpb29vdzWHVcYU0/eUd5fh/SpLQytw/lYMKIdrnU8/HFzVkhcw8B4irvFwYstiUEmH",
+	"MpvRLNmgUz1Cy4E8++7gtPe8S2Kggdi1IQFOAy0B4UT3RTzjIpEzV4oZkxfukarA5xLmgYOyZkv+OYjD",
+	"Ohw4YCL4wQUmsozo26vxjuJEqgeZgnWEtFwex87SYdjy0Qccv4WRLaWJx4qj9cvT6mQSBiAFm5F6mQQf",
+	"eqTU+Uo4jyKchZLA0ujxd7C7Mio0NpeAT4EHgwsS4y0xOCIcDArkIisEV9rZ3drDDQIaGEd9YW6NaXQZ",
+	"E8Fols5dn28b+Pb9R61bEJUKQ0NohftWKUaF4RYDog8SwvYtNdZVxiYpHZScIOBv9gGGYsDhUxCO9jsC",
+	"r9xwsbbAadLuvFziNPm137/ttM1/NjfMf1+Z/7w2f26bP7fhz93DT/+5bqHWJONCm7NCemcHR0d+zTGc",
+	"Etm1j0DOmqUQCbmkg2uVUjXCpL08fL6ztRA+jxro67TXzWEEMlmAWKiQmr5VTw4V1wVOcQEdsuSYK4as",
+	"xFUTQsmcikg8FWrCBnzIWRKjRQ0oAIpys3k9z0G4DqvP7UeK1YXBq2yyef51Y2FMJyxTDKElhbxAnzxg",
+	"kriU9AsLMDxByNeCLVB4vGQQ1J0hLEq3cTjsh9QNO97Z9qyGwBSGUM2RiYiy4dXN5ubzpmW6hkxjl8OP",
+	"fYLiyF5DkY4Z/SGLxmrxRXBFyyPFHAOp7pX/73/9nzjwvu8DIALcoSzWvHkR4Jz2Phw98Gw99BD9xifn",
+	"CU/MGWIx1geuvDpmQwg2hT93EsJFI2+JmY+w5ROrBdXfFsISHmkhl3wr+u0CONNlH8iRHvwXdld/PxdX",
+	"F0pWMRWLO5EHWXA8sG9ckM0WWEPhZ7dX+myAmblsWj6LLEfKkAKaYg/SabLgs1vN5Yq16lVGTjhX7KBY",
+	"hpfy6CUFF+xKH84hde+ZdIi9u6Y/eSqAjy6dmsd0wkIVSLncw30k9EruWyHi68mw4hYeAE+pAisbZb3T",
+	"NRcs4Pb67lN7jnKCz2kkXLpg/xZp18++Ssv6aPjQgRl+jY+BDTiUItt+6wSa5d7QtMJKHtassefS63qS",
+	"rQekJlHAXHL+CzeqyGixI5kyMuZiqqFxysgIBC6cb+3pSik9CHFxcK/9kuFhiQcyYehrd2jDeWZb50GJ",
+	"bZnFNbbtgofLt7ee0+dDxbA6otJezsP1FImHqnHuErPivisBJYqLq5RVlvBW17AVcy7zb8k08eVwCC8D",
+	"ZxLIDvMnoDXAHKDBVkrODMi7KCorcjPdOFYAbwKrzd1vFiE2E40hkrbTMkS3udNq3WtIlel9dRgz9GyZ",
+	"I8LFgC3xFWFmmrFsofYyI5fsigKeNXCtuiPxEKC/RULl2JuotLBRfXXeT6AoHlSmoedp19zCyMF3DW2M",
+	"aWoGiAhUmFRgI00ekgQwpvJ6Uzn0QrQv8sRxz1GfR053iCrzyIsJ2HBMCvnjRkxgIBxyUuDrcPwLNoFj",
+	"CGGHqBzwOkCRz/WYym5spRYjheYqBUPBfbLEznDpg4TXB6V9Seu+qygtUHqJARLE4LiwPtVyl5X90L1c",
+	"UDW21/OXtKpO38pJaX9ENu7T4PHWJbS5za+TFC4X1iXruHz8IuIqADgaY60IluJEIFckJPTq0pNlswu4",
+	"Q75d68H3PoDDQhvpC6hsqJcNDroRe/6FnMAsTvF8+pjzzKjNE6qUrZsAI9h22YbvFPXH1XSmGrXE7WC+",
+	"FwucIKwDDknG6RmwQWXaMaTJBtOM6/mZWT4WwL33psZursQl/iYAI+bmV19fgDmvDd+qIB8hhZeaOb6i",
+	"ig+q337uMjMc47f+XbPMM5klqFhARpNr98p9HjsQACyG+UD+ZYAUMN+F3girf5iSS+ym4Hx0+Qfg98Uv",
+	"YHeLoXRtS+gAeKZdkvMAVcFX/ydsksr52NbzF4eEcPsRpPlEvgs+glpFrhWvoU8bcrFZharZF33xpz8F",
+	"3QC4FM0//YmcMZH4Xu+QFlPqKBETmfVFvKypRIxpY9YhGnqPyBLnUV+UvEfGOkkY6qc08GGREcvYPqpp",
+	"uGBcCpsXmjcm5bovMGrAhZmII/oNuByTZ2w80fMu8HhM+79m8+dN0hPBS7EUCt6CjYP6ArJGZqO5fe1k",
+	"epnyQWzXFMqFlFnLoHjQEGG82JsmRl7iUKwjElu3kfkTD7Htd+XrWeLo3vrCZv4aYgdaxKX0/KEvFHqk",
+	"KBQaUgsoYuv+HI28oTydZtav7Vtxmfl9xDSaEAqE2P46ytYy+qZMGCpBgDNySRNcSIhGG+3fti2CBKut",
+	"ju2HYAdarnUDMgk6CsWEC6UBnGLYF1utdpP08g11Dn7AInWz+mi7vnAxmRYyfmFeCRukkDtrZjTFXWMB",
+	"ulhEpuE9fYEVbSxZLJS1iXdTwW4nbAC1BzLhTOFEWy07mvdMj2QCRNMjY/iH9YqQCdUj7F0bke8Pe6+9",
+	"Bygy71Bkq7VdVZ1oFtAc0jSVs7hJTj6cH50cn+EjndaWXWC8nCPI25xxS2IHJ6dntipMNcmbIFLbF9i8",
+	"lAGF44DtVM75mKk//QmdWLa9hTlRxkZBGkJLHUcQtrLAEjgrC/sirqvjtuHdlA+Y1WQs9+xNoENKp2kM",
+	"s2mWWqarui9ezGazJoXLTZldvbDPqhfvjg4Oj88O4Zm7qKG5xmS9D0cEXFPvqaBXzBwrwzqNTY7AbY1u",
+	"o920D8kJE3TCG93GZrPV3EQYvREIyRc37ReWeyJ2cBX05CmASyrfwgAXFZlCEUEm3yjb2MzFqMDJDDmA",
+	"hKZpX9icxSb5RU6JYh5qGt4/d+n2QUrwviWIkPdqcG7IIb4SblNhSgmcW2pMMsMG4TrywHOLFOM8NSic",
+	"QAsCho0G6zeKxEFuZrwkB9NPyKH7U1GsxxKsabmtd+DZjEhrEMLTee8XWE1zarGCz2Itgi8CWIFF+2S3",
+	"dKDTuQ3r+vJvCxcELBO6FjTJB3rFiJiOL1mm+iKRYKJeTWlGhWYIu981ejLaFrZBPgu8y+YC5OqGIuFb",
+	"9F7GEZaMZ2asY3nDyHQCZ9Q8pK75BAAkDS1MzDAmZhpQII4IyiDk8Mx4qXaUNLoN8z1U4wCJw/OsWpTV",
+	"/BaErzoZorZWdv+k82BuABMW9GW0+AigFAK/zHVCX9O5Wm+mRSzyGuzkLgEU1wLotHKtf+xFoGjnxKwa",
+	"Wg5Qno+trFjfsxQzBsFhLNPw7SotEGBoX5aih1VDKmMJrrpwZdz6ZUNHNyco0zZL3bZg0+xW75MBVWxD",
+	"MaG492TnJR41Qzf/c+FeVhj28sqAkkPqvlHH5ktYooIsqmIKERoIXFzBXLDJLz6N4PVxX5gX8CT2fIXr",
+	"JjkAhDJvXpCUaWPkXc7tX5HF/syMDjIZ0UtjNChJ4v/7v2MoGetDE2hk3PHZWQxnGL4I/eYK69qFRG6H",
+	"PZHpyHABLQnVJGXuyFvG5msHvNlpuVt8EZNnMb2+6MTPLY5bxsCJDiERy9kZpKoGBQjwFsyqCV7TSf8W",
+	"o7bME78ucJjAMALm3yTn7NY6VvzC07zSynC1qlKrhhlj+rfOSfvgVR2vYDQbjH5T2gnh7LlyEAZIN3zM",
+	"IquMGcKx0ZsyDGKn1dmtAEevZDH2c/idwsxW886uwn3yKNjidAoZL5UBMKuxhwGwcgOyzs5G6+Uq081b",
+	"sjzZhAssfa2w5j4pCguQuCgQqvoGVbLjPEC3jogAoOiCJmR0LkEYzVJujjBoOhE69IXmYsrssfY5uoCf",
+	"3SP4PG5bX1hqwgCPmaLrMjcncbEsI8ZKLpi3V7yc0uQgtWeiL1CTs3mb1sfFgFcaLTOvVkWlUn2DvgZy",
+	"pAm7BatFkRg+2Fy/OqZqxW1ZTw0LaFuH8DosAGCPcmXOJVYHgOc0VRaamw3pNNX7wdzsBi6Er6tGbstj",
+	"Kuj9YbmA1TPBSZgthEMwYRlMbp90WjVe9lb1cBfKeFYe+D2D/gQJx+C6Bfuo02qt2c/XVY8V+48CJcM2",
+	"IlQ6V4U+sRi0/LXYFm1ZizMPro2HP0TMXgY3Bi1JV8R0KPanWha7DiCz7/KTUKiltQi0CzWXrpHTQqsl",
+	"F3coJlDlbrrGpxzaxXVOMTtXbIRXrBtslyv8oBY6LGhr363RhbWigWBFK9YTwfy2X6NZ82TdVh/XsnoL",
+	"KbvqIX8CXryiyY9w7uCB9v0PFBphw0Ob9z/0RmaXPEmYQHcyMLH7nwK3ZiEYACcoDAP8+slwodCD/usn",
+	"Qyj52TT7533QRp7TKyA8528xpLbopkVjyNLlXdSYVIYZ0RGurJMYWnNYt0reTqJJzrQDFcRfuvZvSEq0",
+	"Ob2owPbFiKoRvGhAQUtXIzmDUtErygX4OX62zpgYT1Dsa6FgDOBqC1zfQWqk835TRYY0s/GLvggS1F3S",
+	"+hhdOAMqXA40GLI2MToMrQYP7rt8SuvIyZ+GwBO4xsHFZyS1a6acO3BKfgLkkrjTObrSK5nM12TWamz0",
+	"Bdy+oPs1DiOxbYdCRn0fo/1ro5IBGiqFmAJniVGBi99DJdcoMN4T1vtwZF1OQpLMWD8KIgzrjiXsZlAE",
+	"hrCjHMtLnrINOpnUcmkfv7SFB65OzRWY2aLAUjOC/PZyXcBO6y7k8wvJsWuzYdvk+a4YSLTZpwsCvb0m",
+	"jbjmoyWZbs9V5BFF8SiAqWp11IqO8F+OgP9DxLbtdvQE6QolDWBdoqlo61QhwV37JYcfr6YANzacptBz",
+	"7Mmk+Tvr/rrvQX/f4zSAqJFyce1iAG/r8xrgthff4T13kb37o8MIuu8RvNGnGd/7oVN/m0sQXuEZf9ud",
+	"a6R07zMf/W2ONc/vfeYnf9taGpTLb/r9dKit1t79Txgpd06v/witC9k1ocBC7QFbU/lCjmLGEYa0Xny+",
+	"ZvMLw8ruUCNLWVUxLhKZb1xozNAxNTNN501ygp1QOYI4OK0tKjZHBQ+hT0JCCBquyDBjDPWxfbiQyRm2",
+	"WWwS+KbRiah3twNbsaEbi5uB+ETshgkXYaFKiqigP3qfxqVM5oUXF5tY+t6M+LOC3AEpm31xDrFSIfEN",
+	"Bc0xUNOiPO0CwnkQNTFLYrW9PFcuTFMzU6vS2fCK19nWC+68ZXPby+RxcaCfR/OKJrf75aKrsiOiWO5U",
+	"Hfx4bMTj8d6HoJijqKwsUC44kYScERjwU2sn7X9q90NFQ6zi5ofdrpY1RV7Lj+FycNdWY5YpLwCVlXOb",
+	"ms78Xz0S90jTrRWkqdRvAHbydxempy6n7nGSNKrOBXnDjRRBJ8bl3PaPhIiiOWhN0kOjfciDRsB5hTJg",
+	"Pc4grueS4fsCKj0zNgB5WxCG9jkjVKtEyBXTv6/8eDw/zmsSF819bStcbLXtl2gg/pN5gIu1jOF6BzT2",
+	"dan/taXdVyn3rynlvmP64SLOe+qpHlSk0dumk3na1WLXXppBpN6YBPsk/nwXL5ptmF1uMwC5wsQUzDUE",
+	"ggSDrhihLhhc4I9vkvfyxhhy5uFCpgeE31383HZVFjZHEFsukDGYdFy7HAMMCpBe0djEwMGl64WR9AX0",
+	"AQETMLZsrktq+vt3EW+iwjTmYcIy5hcBkFczfCskQjijlGqfKUp9HpztrYixf7CD4Vn7c1Wc45HWqitP",
+	"gKT24F5/A02SKkUEfUx/gC7y0DgHu9VMlMSibZ16b5CjXQosoKx1UPHhOwWbOYh4/76ykNroID/AfS++",
+	"48wSg92twsCcIAYKvYMqe4gyLIr8YxmANzmgppxYwneGMQsxTdO1JRJ6EleLPbQetG9V9nzd3n214B+h",
+	"PhZwIUKqLjjWHrXctpb1f7C6/luqfgRtTijdn33BeuADoy9fetRhTQ1ypTDFgRTDlA/0HxClQGzYxzpW",
+	"6kMULzC+BbH5yhyS08DjD01KbZknpv5hCqUF+UMNVKZJnkkqJ8p7X/Deocz6wudXXGV0wDxYpdW6IMEW",
+	"CjZCDXSfUJuais0BpWD5B5rkKIn6wkwpcsnikD1h9EBEAwfnj9J0Xq+R4lok2JiuSU6GRM8kNM1wsAqY",
+	"zSqFcvAcTuGERyCP3XaJc5q4GslZkNwNV/Msd7MmTxv8gClYxbYvjGaLP1kNtjIsAjf8E6mSCS1lryQU",
+	"8NSwLHiBWENhWSA4i+W4vhTAM3Nn9a1HqVcwoIpkzfwU+XPj05IQIfv38iHhkhmjaUGob/0rqwr3Jon8",
+	"9Ze//PzTx/Oz0x8/nBy/f/f2h6Pvv3tz+PrgVW/v5e7O9tZmb3Y7P/v9kkSc+mFbxariAfgn1jgelrfx",
+	"2+ZTfPGesdXSL6RGVvZHONP4TajX2EQMT69Pq+RMXapQZXzp3FVwdbYANg3BwMxfYS0T5JRaNQBqa6+Y",
+	"hswigm+7ZIgqYPSFqdCqSQ7pYESETFwSrXkDvN9I7u1W1Gq1LPYYqip8AHD9UFYobTmSYfupFFfNvogh",
+	"CRJqrqqgyQrtC/jQ2CAjCnrK0jjWR9sl9J8kmAXrtyAuZzJfVurwvkAj+ptRm6AwsBjg8rUOHr5v06Pu",
+	"LYMDsyAzWx0zb/9sq/LZdqv62ZZZhTLq2uZOqxXkuQbo+xZEP0DIr4e6z5HRFqYBktres7r8KQLp1Qgd",
+	"OFwBFX6Nc/wLxDl0uLGV5udH1w1xecTDceVpwvUGuzHjrWXEP48kSXjiwVnQxoToRYj4ANW18KoFjAfi",
+	"IR7OHXwvEbIvgto1w9vZgE4tKl4qr8hVZiw0wCyw+WM06SIyg3ZViK780Bp1VPVFjPWZsRkoIDtI4ZAY",
+	"EDyYWxCGOpABsyKHuCAl9ltRsYprFxp9tiqRK0iJWGjFDykRM6oe0kq3KrMMN7+iwm065cnKZbfhJHix",
+	"a+OSvnhV43GNZVdjZNgDsG5ULpJ2Oa9dW8w3AXpwsD5xzcjoQMvVRwZk0INHVly0ay6S+k/zNdL/3Lf5",
+	"EqwD+3EKnQYCvDZbfFxG0QxkUl2Ns4PIfJJKbjvAxbrt+1rD1I0NTvATjw0dVgCt7DBiymfXsLoxnaOX",
+	"55IxQTI2ljcsIW65Ks7xbnvdc7ysqnzVo+z7ENr5cZHzxn+hMlqMLiZVmVNXUntvDDodbQGO4/t2z2GB",
+	"KjVPe1RdILcRWb4RbG5r6ebSJMmYUo1uo73XabaanWbb/FrnA9p+uWVI3rK6PCT6uTHM5LjcQ1tWRkuL",
+	"Dp7l1GfMr3UcQpUh2jrXTo7+1ug2tt7+tfOXH7d/2n2/efzhfOf0h87Pv7zaPHh9+MYsPaceaHCtqi4v",
+	"n9cpsGVOoH9hDhcgx0OvftU7RE6CG78W6RaLdEGJzbfY+yjMz8s0YQz4O1U47O5Vqwq/kRkRV1zcktjc",
+	"d2HpPY7IeUbZkF+T2L7HjDeOyAFNkrn/8YLir4fiRs77Ima3Gn76R+wrBVN+zbpEuTSHQcqZ0Ah9RhwG",
+	"mKUrKPtEFufU4hwnTApMWrLo1D4BiXRaLYwI+Vf7AgBqs/9zHM1l+JmxUfgdoh6gTQwGbKIdEDG0pkFA",
+	"QYQvXIQbxPazFo8oIuzWPE3GXKkJgxph0K2wYDluknhxk164Fiw59JpX5yF40zNzdYiKIwrdrwhPmNBc",
+	"z90i5sEhalfERZ5okjg0kSY5BrhOyAZCvBDM/GLZgAm9wcRAJiwhH8/fbLzskoSZf0JNNEbgzGiOcCOu",
+	"qGYzCgtOic6mSrOETDJ5O68AUYX1U5AYBTg2bseskCFc9EX8lw0Ld8gS81cc5TOBeeHzFsdS4YJZZMwu",
+	"2WptWhi3EKPSopvWYFqC2r3V2QMw5TxJhiUWxFPJKuMqOBf3GVZnCzXjhVBbRBQzTwNA5dz2pDEjgt7B",
+	"RBlTi6agbCo0SccTPQdQrByY3WKu5oFCc+wIBerj4gp0wWdbrc3neLyUhO1eoM2+wP6KbirdoLoeu32Z",
+	"P+CnXz/lf7Y+AXYWDsGijEIvKijD74utVsspngsgsaDScV1qJlRqIMRuJykgWNcDACEnDKWu72FQQvte",
+	"0tUH2mLMQfs1S9uo1kotlh6mOZrdlM4etp0bsiApK8Ds8YRqCRroNeoLD3ATYNt4qjSP2lNmaWhiO2dL",
+	"QZ4h904kZmg+X8D2MfKupoQroPPCsjn0fHx0q7MXwFLX6+qPgZqHVoKYy1Kg+b4AogesBuigTT23oZNJ",
+	"mYvADLF6ccSvRkZqoI9835wEd1b6ohxT33zeLLVTrcQ8kgBm83TIQTXWQ1VpE4pBY7qZ7d93NY1PqQMW",
+	"Wowue9LfeOr9x+HjGx+wh9qqb3H3gxram/CNt2y+khoa3Ft49tjaHKs9bUMMwfPox1n5BdbtE77hbGlD",
+	"gfIrXEeB38sXDd/7bdXoY6l7yZhrG/cznOTeZzxJ/BGxwndMByxmMGKDayhhxuyyXBGHYK616Gv0ca+F",
+	"c3O41IQh1HxN7tObA7K7s9NB8HwAs0d1KkTyR6xHgcjaeA+i3Hzu29KrfsPms9/FRqR4WGmsdQEwG489",
+	"TK4kSF8tSY0yHIVas5FFEajnhnum84h8f37+gUCjgMUWAFEOdef7ADSJw/w2DDPQmY0a0hdeZ6aKnJjh",
+	"uF6jqkkOsPsXoFpOVRgAypPnIV1eYfJjLnerlLZ8O85tz4DV0oNuN2az2YYZ/MY0S616vOjIwTYEBTfO",
+	"kUM6hQ2Dzftz6KexjzwaI2QNh8ORXwKox7apk79FSndVReB5SOGu+YVfDvcEqnko2Ndy7rDbSaPbfrm3",
+	"09prd4z05UY6t3e3W7s7W9vtbZuVE8aOSBDcN9zgsuQEMmRcg3TExb2TNARaO1Gb3f/Qzat3FrmGJEWO",
+	"Al8tdJT5GkX9wx1A5pe848qiUPrJ9mt3ZcnIHzvNltvWkCLWE1JB/w8vr1JGr1niQfOrBdYbmfnc2wEV",
+	"6D7AprIQdBhJWyXt8lH38yYeg4yBx4KmDkH/G+USXvrCvjWrRy1BtJHq7F+a19IgFsm+MfzDxFxnJ1VU",
+	"sjnHivO+NMkp9CtWLpnWA5f0RZ6uE/RGE2CqhI06oHYcu2tU44SY97+DFX8svNsQYviVWGtTAV0CKMFe",
+	"KdCGWXEti9U00O/p95RDZt64wqtJn87a0ge9d1UIpW7bwwXI2wafj6i4JnM5BcMU5PfMKjmW5iADCFQQ",
+	"KPsn2E4aU2ibD1uEpcBcbir/xMx6Fe3/XMr3VLgueerx3HcBPcKsc9hodi6neD4Cvml2xKYB4nlpdA0X",
+	"VEwBqpBVPz2GuiuilUPPQv0Xa3zuVqO9ry0IOANtIxJkbFKxvCNS3h163zWcqWsgQlbsH0KCphTwt+oL",
+	"aBpylcnpBDqXahUmv1gnOzqic6hz7vwuXfQGcU0ymjHvvDcqv+GT2MCGinlN5qDtpf2o/hiPD8/iVMpc",
+	"xLYlLixxlYoHPbd9Q+3dUvPr7QDLYbMdtoruFMr02nmj5XZ7DRaz2JG8Jr3OTvOrOvhFxQOBV1Sh9q6X",
+	"Frc8Mfl7OSNyqJmwcP0MzyZAhBn+4FtP7LRs52dMXca/a5KXwc3azflQFYvDeq1S86PCkcJGGQHHMtpX",
+	"zrJOHJBBnkWYP2rbdQWNMV0g4pIZkW3scttYDkJaAWfOW3PLoW3ghzsHnbJc4ActqaJPIbJLxjO7QBCq",
+	"oRpTWdotorCied/2ZQNwA648ErKFALB9jOBYhjnelu1czqEXOmAIcEHGbCyzeYQ5PHmfEvIshl/i5/vg",
+	"CMIfL9kVdALRpAX9AXzaeF/Y7TWTbmPmuJMdpdxx7OqQU0xVLnkVV39YJvjT8nQ7zXKCdzD/h6Z416Zp",
+	"d/Yq07Sje9PDFwuV8vTwyhTvnVZldjaOYPN3ys7+Kkm+MElSyrZ+tFCxnoNaL8EZNsBcaG3s3H5osbss",
+	"Bp8YoWyXTY4dUyA+7KKqkK2Q+3cNL5eQiCxnAptC9XzD6DB/oxm05c17lGOOBLYQh+B3ICRc83LimoSv",
+	"1a88KrQoxtwDaAdsxRXFfznXw2CJhxu8KoF32y/EPX7uUGI9yq8wkEovgri/p3ObIgygNpBoAIq+7TSl",
+	"tCKd7Tz26wdecH1jy/LOdvRkrgfr3E2WjBYcvi694M9P7/9YivQedI8uRwjM6Mrxgd/dK1PsU/+bhAVs",
+	"m9p65Nbc6CmQS2LYUNC133Yo/4pL8nBcEk+RHmXIG6pVe2O4tbuhvDWWQz5iZyoLxvMl/NffGLeEFRvD",
+	"hZoOh3zAmdAYvK/cIuhWbKStTYda3KSy9Hrq/fqfiMdZ3i7hyupKu5TrJ8ZiCst9F5zLFbvnVZRG+Ysg",
+	"YQ9vB4yVUbSkJCnXOmUVqVi+wNe3RDWyvOLjRSXnK9kUyGbFzjHWvlMXRiy27x5MblUFvJurF+9mTGfz",
+	"CyizCu3GrZdmyIuElQU5OXUi2+c/5mppBQWFavFX+ili0z60n9BaZFO575sVW74MW39GfTuBqj22usXX",
+	"7f2CoIfLO1xhiQTHuZSvYjcX7NavW/uECgOYVOubZ8udcc55/dUH92X54Aq5PEEjmQHjNyx5TPIOjCu7",
+	"qS4/QZLwNTi2iCa7Ydb1kMjBdAyAzxlLqeY3jFjEZXfF1mt9PH3XiBrTLG10G03ww9sBV3eEjAj2LHbY",
+	"wxYhDhv8QCcH63+0h9CD8JTLC94xjREk6BZoQ0IuU9fWZHP4FBtc56F1F462Sxx8q7DC5e9h3C1HzRn5",
+	"EJkesTlk+dhuBvZ9rvnX4osORbKAymfEJyblzLCOF9pbTtOEIDxg/k5MRSi/84xhjlUlhkWwnFAvePfp",
+	"7v8HAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -55,6 +55,13 @@ var proofs = map[string]proof{
 		fields{"rate_limit": fields{"limit": 2, "window_seconds": 60}}),
 	"createApiKey .rate_limit.window_seconds": creating(fields{"rate_limit": fields{"limit": 1, "window_seconds": 60}},
 		fields{"rate_limit": fields{"limit": 1, "window_seconds": 61}}),
+	"createApiKey .quota":              creating(quota(1, "day", 1)),
+	"createApiKey .quota.limit":        creating(quota(1, "day", 1), quota(2, "day", 1)),
+	"createApiKey .quota.period":       creating(quota(1, "day", 1), quota(1, "week", 1)),
+	"createApiKey .quota.period=day":   creating(quota(1, "week", 1), quota(1, "day", 1)),
+	"createApiKey .quota.period=week":  creating(quota(1, "month", 1), quota(1, "week", 1)),
+	"createApiKey .quota.period=month": creating(quota(1, "day", 1), quota(1, "month", 1)),
+	"createApiKey .quota.starts_on":    creating(quota(1, "month", 1), quota(1, "month", 2)),
 
 	"createApiKey .enabled": creating(fields{"enabled": false}),
 
@@ -77,6 +84,13 @@ var proofs = map[string]proof{
 		fields{"rate_limit": fields{"limit": 2, "window_seconds": 60}}),
 	"updateApiKey .rate_limit.window_seconds": changing(fields{"rate_limit": fields{"limit": 1, "window_seconds": 60}},
 		fields{"rate_limit": fields{"limit": 1, "window_seconds": 61}}),
+	"updateApiKey .quota":              changing(quota(1, "day", 1)),
+	"updateApiKey .quota.limit":        changing(quota(1, "day", 1), quota(2, "day", 1)),
+	"updateApiKey .quota.period":       changing(quota(1, "day", 1), quota(1, "week", 1)),
+	"updateApiKey .quota.period=day":   changing(quota(1, "week", 1), quota(1, "day", 1)),
+	"updateApiKey .quota.period=week":  changing(quota(1, "month", 1), quota(1, "week", 1)),
+	"updateApiKey .quota.period=month": changing(quota(1, "day", 1), quota(1, "month", 1)),
+	"updateApiKey .quota.starts_on":    changing(quota(1, "month", 1), quota(1, "month", 2)),
 
 	"getApiKey ?owner":    onKeys(func(k *kit, path string) response { return k.get(k.admin, path) }),
 	"revokeApiKey ?owner": onKeys(func(k *kit, path string) response { return k.revoke(k.admin, path) }),
@@ -95,6 +109,16 @@ var proofs = map[string]proof{
 	},
 	"verifyApiKey .scopes": func(k *kit) (without, with response) {
 		return k.ask(k.admin, k.admin.Secret), k.ask(k.admin, k.admin.Secret, "a")
+	},
+	"verifyApiKey .cost": func(k *kit) (without, with response) {
+		made := k.mustCreate(k.admin, fields{"name": "costly", "quota": fields{"limit": 9, "period": "day"}})
+		defer func() { k.revoke(k.admin, keyPath(made.ID)).want(200) }()
+		return k.ask(k.admin, made.Secret), k.askAt(k.admin, made.Secret, 10)
+	},
+	"forwardAuth ?cost": func(k *kit) (without, with response) {
+		made := k.mustCreate(k.admin, fields{"name": "costly", "quota": fields{"limit": 9, "period": "day"}})
+		defer func() { k.revoke(k.admin, keyPath(made.ID)).want(200) }()
+		return k.forward(made.Secret, ""), k.forward(made.Secret, "?cost=10").want(403)
 	},
 	"forwardAuth ?scope": func(k *kit) (without, with response) {
 		return k.forward(k.admin.Secret, ""), k.forward(k.admin.Secret, "?scope=a")
@@ -141,6 +165,11 @@ var proofs = map[string]proof{
 		next := decode[struct{ Next string }](without).Next
 		return without, k.get(k.admin, auditPath+"?items_per_page=1&before="+next)
 	},
+}
+
+// quota is a body with a quota.
+func quota(limit int, period string, startsOn int) fields {
+	return fields{"quota": fields{"limit": limit, "period": period, "starts_on": startsOn}}
 }
 
 // asking gets a path with two queries.
@@ -230,6 +259,10 @@ func prepareProofs(k *kit) {
 
 // concludeProofs asks for what else answers can have.
 func concludeProofs(k *kit) {
+	used := k.mustCreate(k.admin, fields{"name": "used", "quota": fields{"limit": 1, "period": "day"}})
+	k.ask(k.admin, used.Secret).want(200)
+	k.ask(k.admin, used.Secret).want(200) // QUOTA_EXCEEDED
+	k.get(k.admin, keyUsagePath(used.ID)).want(200)
 	limited := k.mustCreate(k.admin, fields{"name": "limited", "rate_limit": fields{"limit": 1, "window_seconds": 60}})
 	k.forward(limited.Secret, "").want(200)
 	k.ask(k.admin, limited.Secret).want(200) // RATE_LIMITED

@@ -16,6 +16,8 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
+	"apikeyd/internal/quota"
+	"apikeyd/internal/ratelimit"
 	"apikeyd/verify"
 )
 
@@ -51,6 +53,9 @@ func (r random) key() apikey.Key {
 		k.Metadata[r.text()] = r.text()
 	}
 	if r.maybe() {
+		k.Quota = apikey.Quota{Limit: r.IntN(1e12) + 1, Period: apikey.Month, StartsOn: r.IntN(31) + 1}
+	}
+	if r.maybe() {
 		k.RateLimit = apikey.RateLimit{Limit: r.IntN(1e6) + 1, Window: time.Duration(r.IntN(86400)+1) * time.Second}
 	}
 	k.Suspended = !r.maybe()
@@ -76,6 +81,9 @@ func shown(k apikey.Key, now time.Time) *gen.ApiKeyResponse {
 	}
 	if k.IsRevoked() {
 		r.RevocationReason = new(gen.RevocationReason(stdcmp.Or(k.RevocationReason, apikey.ReasonUnspecified)))
+	}
+	if q := k.Quota; !q.IsNone() {
+		r.Quota = &gen.Quota{Limit: int64(q.Limit), Period: gen.QuotaPeriod(q.Period), StartsOn: q.StartsOn}
 	}
 	if !k.RateLimit.IsNone() {
 		r.RateLimit = &gen.RateLimit{Limit: k.RateLimit.Limit, WindowSeconds: int(k.RateLimit.Window / time.Second)}
@@ -104,18 +112,28 @@ func checkEncodings(t *testing.T, r random) {
 		list.Data = append(list.Data, *shown(*keys[len(keys)-1], now))
 	}
 	limited := gen.VerifyResponse{Code: gen.VerifyCode(verify.RateLimited), Key: shown(k, now), RetryAfterSeconds: new(2)}
+	resets := now.Add(1500 * time.Millisecond)
+	exceeded := gen.VerifyResponse{
+		Code: gen.VerifyCode(verify.QuotaExceeded), Key: shown(k, now), RetryAfterSeconds: new(2),
+		Quota: &gen.QuotaState{Remaining: 3, ResetsAt: apikey.Timestamp(resets)},
+	}
 	valid := gen.VerifyResponse{Code: gen.VerifyCode(verify.Valid), Key: shown(k, now), Valid: true}
 
 	for name, tt := range map[string]struct {
 		ours answer
 		want any
 	}{
-		"key":       {keyAnswer(&k, now), shown(k, now)},
-		"created":   {secretAnswer(201, "", &k, secret, now), created},
-		"list":      {listAnswer(keys, list.Pagination, now), list},
-		"limited":   {verifyAnswer(verify.RateLimited, &k, 1500*time.Millisecond, now), limited},
-		"valid":     {verifyAnswer(verify.Valid, &k, 0, now), valid},
-		"not found": {verifyAnswer(verify.NotFound, nil, 0, now), gen.VerifyResponse{Code: gen.VerifyCode(verify.NotFound)}},
+		"key":     {keyAnswer(&k, now), shown(k, now)},
+		"created": {secretAnswer(201, "", &k, secret, now), created},
+		"list":    {listAnswer(keys, list.Pagination, now), list},
+		"limited": {verifyAnswer(verify.Result{
+			Code: verify.RateLimited, RateLimit: ratelimit.State{RetryAfter: 1500 * time.Millisecond}, At: now,
+		}, &k), limited},
+		"over its quota": {verifyAnswer(verify.Result{
+			Code: verify.QuotaExceeded, Quota: quota.State{Remaining: 3, ResetsAt: resets}, At: now,
+		}, &k), exceeded},
+		"valid":     {verifyAnswer(verify.Result{Code: verify.Valid, At: now}, &k), valid},
+		"not found": {verifyAnswer(verify.Result{Code: verify.NotFound, At: now}, nil), gen.VerifyResponse{Code: gen.VerifyCode(verify.NotFound)}},
 	} {
 		var got, want any
 		decode(t, tt.ours.encode(nil), &got)
@@ -194,7 +212,7 @@ func wantFull(t *testing.T, value any, except ...string) {
 func TestBodiesHaveEveryField(t *testing.T) {
 	t.Parallel()
 	const body = `{"name":"n","owner":"o","expires_at":"2030-01-31T12:00:00Z","scopes":["a"],"metadata":{"a":"b"},
-		"rate_limit":{"limit":1,"window_seconds":60},"enabled":false}`
+		"rate_limit":{"limit":1,"window_seconds":60},"quota":{"limit":1,"period":"day","starts_on":1},"enabled":false}`
 	var create gen.ApiKeyCreate
 	decode(t, []byte(body), &create)
 	wantFull(t, create)

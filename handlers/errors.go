@@ -46,7 +46,7 @@ func problemOf(err error) problem {
 		invalid     *apikey.InvalidError
 		credentials *credentialError
 		scope       *scopeError
-		limited     *rateLimitError
+		limited     *limitError
 		tooMany     *tooManyFailuresError
 		denied      *apikey.DeniedError
 		routing     *echo.HTTPError
@@ -64,7 +64,7 @@ func problemOf(err error) problem {
 		return problem{status: http.StatusForbidden, code: "INSUFFICIENT_SCOPE",
 			message: apikey.Redact(scope.Error()), lacking: scope.lacking}
 	case errors.As(err, &limited):
-		return problem{status: limited.status, code: "RATE_LIMITED", message: limited.Error(), wait: limited.wait}
+		return problem{status: limited.status, code: string(limited.result.Code), message: limited.Error(), wait: retryAfter(limited.result)}
 	case errors.As(err, &tooMany):
 		return problem{status: tooMany.status, code: "TOO_MANY_REQUESTS", message: tooMany.Error(), wait: tooMany.wait}
 	case errors.As(err, &denied):

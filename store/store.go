@@ -112,6 +112,7 @@ type Store interface {
 	RecordUses(ctx context.Context, uses map[apikey.ID]time.Time) error
 
 	AuditLog
+	Quotas
 
 	// Watch tells a watcher of every change from now on. There can be only one.
 	Watch(w Watcher)

@@ -162,8 +162,8 @@ func (k keyring) revoke(ctx context.Context, ref keyRef, reason client.Revocatio
 	return ask(k, ref.owner, func(c *client.Client) (client.Key, error) { return c.RevokeFor(ctx, ref.nameOrID, reason) })
 }
 
-func (k keyring) verify(ctx context.Context, secret string, scopes []string) (client.Verification, error) {
-	return ask(k, nil, func(c *client.Client) (client.Verification, error) { return c.Verify(ctx, secret, scopes...) })
+func (k keyring) verify(ctx context.Context, call client.Call) (client.Verification, error) {
+	return ask(k, nil, func(c *client.Client) (client.Verification, error) { return c.VerifyCall(ctx, call) })
 }
 
 // whose names an owner in messages.

@@ -43,6 +43,9 @@ func printKey(w io.Writer, k client.Key, now time.Time) error {
 	if k.RateLimit != (client.RateLimit{}) {
 		row("rate limit", fmt.Sprintf("%d calls in %s", k.RateLimit.Limit, rounded(k.RateLimit.Window)))
 	}
+	if k.Quota != (client.Quota{}) {
+		row("quota", keyfield.QuotaOf(k.Quota).String())
+	}
 	at("created", k.CreatedAt)
 	at("expires", k.ExpiresAt)
 	at("revoked", k.RevokedAt)

@@ -49,6 +49,9 @@ var columns = []column{
 	{name: "revocation_reason", since: 8, of: func(k *apikey.Key) stored {
 		return textColumn{(*string)(&k.RevocationReason)}
 	}},
+	{name: "quota_limit", since: 9, of: func(k *apikey.Key) stored { return numberColumn{&k.Quota.Limit} }},
+	{name: "quota_period", since: 9, of: func(k *apikey.Key) stored { return textColumn{(*string)(&k.Quota.Period)} }},
+	{name: "quota_starts_on", since: 9, of: func(k *apikey.Key) stored { return numberColumn{&k.Quota.StartsOn} }},
 }
 
 // The statements that columns make.

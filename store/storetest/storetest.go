@@ -77,6 +77,8 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store
 		"settings come back as they went in":   testSettings,
 		"settings change as a whole":           testChangeSettings,
 		"rate limits are for admins to set":    testRateLimitAuthority,
+		"units of quotas are counted":          testQuotas,
+		"no more units than a quota has":       testQuotasAtOnce,
 		"filters narrow a list":                testFilters,
 		"unused since before it was made":      testUnusedFromCreation,
 		"a part of a name is found literally":  testNameContains,

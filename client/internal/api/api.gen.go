@@ -65,6 +65,27 @@ func (e AuditAction) Valid() bool {
 	}
 }
 
+// Defines values for QuotaPeriod.
+const (
+	QuotaPeriodDay   QuotaPeriod = "day"
+	QuotaPeriodMonth QuotaPeriod = "month"
+	QuotaPeriodWeek  QuotaPeriod = "week"
+)
+
+// Valid indicates whether the value is a known member of the QuotaPeriod enum.
+func (e QuotaPeriod) Valid() bool {
+	switch e {
+	case QuotaPeriodDay:
+		return true
+	case QuotaPeriodMonth:
+		return true
+	case QuotaPeriodWeek:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RevocationReason.
 const (
 	RevocationReasonKeyCompromise RevocationReason = "key_compromise"
@@ -101,6 +122,7 @@ const (
 	VerifyCodeEXPIRED           VerifyCode = "EXPIRED"
 	VerifyCodeINSUFFICIENTSCOPE VerifyCode = "INSUFFICIENT_SCOPE"
 	VerifyCodeNOTFOUND          VerifyCode = "NOT_FOUND"
+	VerifyCodeQUOTAEXCEEDED     VerifyCode = "QUOTA_EXCEEDED"
 	VerifyCodeRATELIMITED       VerifyCode = "RATE_LIMITED"
 	VerifyCodeREVOKED           VerifyCode = "REVOKED"
 	VerifyCodeVALID             VerifyCode = "VALID"
@@ -116,6 +138,8 @@ func (e VerifyCode) Valid() bool {
 	case VerifyCodeINSUFFICIENTSCOPE:
 		return true
 	case VerifyCodeNOTFOUND:
+		return true
+	case VerifyCodeQUOTAEXCEEDED:
 		return true
 	case VerifyCodeRATELIMITED:
 		return true
@@ -163,6 +187,9 @@ type ApiKeyCreate struct {
 	//
 	// Example: customer-42
 	Owner *Owner `json:"owner,omitempty"`
+
+	// Quota The key's quota, or `null` for none; needs `keys:admin`
+	Quota *QuotaSetting `json:"quota,omitempty"`
 
 	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`
 	RateLimit *RateLimitSetting `json:"rate_limit,omitempty"`
@@ -246,6 +273,9 @@ type ApiKeyResponse struct {
 	// Example: ak_0TTLJ726
 	Prefix string `json:"prefix"`
 
+	// Quota How many units calls may use in each period; a call costs one unless it says more
+	Quota *Quota `json:"quota,omitempty"`
+
 	// RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
 	// `window_seconds` / `limit`.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`
@@ -318,6 +348,9 @@ type ApiKeyUpdate struct {
 	//
 	// Example: ci-pipeline
 	Name *Name `json:"name,omitempty"`
+
+	// Quota The key's quota, or `null` for none; needs `keys:admin`
+	Quota *QuotaSetting `json:"quota,omitempty"`
 
 	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`
 	RateLimit *RateLimitSetting `json:"rate_limit,omitempty"`
@@ -392,6 +425,9 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ak_0TTLJ726
 	Prefix string `json:"prefix"`
 
+	// Quota How many units calls may use in each period; a call costs one unless it says more
+	Quota *Quota `json:"quota,omitempty"`
+
 	// RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
 	// `window_seconds` / `limit`.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`
@@ -459,6 +495,9 @@ type AuditChanges struct {
 
 	// Name The old and the new text
 	Name *AuditTextChange `json:"name,omitempty"`
+
+	// Quota The old and the new quota
+	Quota *AuditQuotaChange `json:"quota,omitempty"`
 
 	// RateLimit The old and the new rate limit
 	RateLimit *AuditRateLimitChange `json:"rate_limit,omitempty"`
@@ -583,6 +622,15 @@ type AuditMetadataChange struct {
 	To *Metadata `json:"to,omitempty"`
 }
 
+// AuditQuotaChange The old and the new quota
+type AuditQuotaChange struct {
+	// From How many units calls may use in each period; a call costs one unless it says more
+	From *Quota `json:"from,omitempty"`
+
+	// To How many units calls may use in each period; a call costs one unless it says more
+	To *Quota `json:"to,omitempty"`
+}
+
 // AuditRateLimitChange The old and the new rate limit
 type AuditRateLimitChange struct {
 	// From How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
@@ -658,10 +706,10 @@ type ErrorDetail struct {
 type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
+	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
 	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
-	// RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
+	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
 	// the change was made before you repeat it. New codes may be added.
 	//
@@ -746,6 +794,65 @@ type Pagination struct {
 	//
 	// Example: 3
 	TotalPages int `json:"total_pages"`
+}
+
+// Quota How many units calls may use in each period; a call costs one unless it says more
+type Quota struct {
+	// Limit The units that calls may use in each period
+	//
+	// Example: 100000
+	Limit int64 `json:"limit"`
+
+	// Period A calendar period, which starts at midnight UTC
+	//
+	// Example: month
+	Period QuotaPeriod `json:"period"`
+
+	// StartsOn The day on which a period starts: of the week, from 1 (Monday) to 7, or of the month,
+	// from 1 to 31, where a shorter month uses its last day; 1 for days
+	//
+	//
+	// Example: 1
+	StartsOn int `json:"starts_on"`
+}
+
+// QuotaPeriod A calendar period, which starts at midnight UTC
+//
+// Example: month
+type QuotaPeriod string
+
+// QuotaSetting The key's quota, or `null` for none; needs `keys:admin`. If absent on creation, the new
+// key has the calling key's quota. A change keeps what was used.
+type QuotaSetting struct {
+	// Limit The units that calls may use in each period
+	//
+	// Example: 100000
+	Limit int64 `json:"limit"`
+
+	// Period A calendar period, which starts at midnight UTC
+	//
+	// Example: month
+	Period QuotaPeriod `json:"period"`
+
+	// StartsOn The day on which a period starts: of the week, from 1 (Monday) to 7, or of the month,
+	// from 1 to 31, where a shorter month uses its last day; 1 for days. 1 if absent
+	//
+	//
+	// Example: 1
+	StartsOn *int `json:"starts_on,omitempty"`
+}
+
+// QuotaState What is left of a key's quota
+type QuotaState struct {
+	// Remaining The units left in this period
+	//
+	// Example: 99975
+	Remaining int64 `json:"remaining"`
+
+	// ResetsAt When the next period starts
+	//
+	// Example: 2026-12-01T00:00:00.000Z
+	ResetsAt time.Time `json:"resets_at"`
 }
 
 // RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
@@ -854,7 +961,7 @@ type UsageCount struct {
 	Valid int `json:"valid"`
 }
 
-// UsageResponse Decisions about keys, by interval
+// UsageResponse Decisions about keys, by interval, and what is left of the quota of a single key
 type UsageResponse struct {
 	// Data One entry per interval, oldest first; the last one is not over yet
 	Data []UsageCount `json:"data"`
@@ -864,14 +971,17 @@ type UsageResponse struct {
 	// Example: 60
 	IntervalSeconds int `json:"interval_seconds"`
 
+	// Quota What is left of a key's quota
+	Quota *QuotaState `json:"quota,omitempty"`
+
 	// Since When the answering server began to count
 	//
 	// Example: 2026-11-23T09:00:00.000Z
 	Since time.Time `json:"since"`
 }
 
-// VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of
-// REVOKED, DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that
+// VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
+// DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
 // applies, else VALID
 //
 // Example: VALID
@@ -879,6 +989,11 @@ type VerifyCode string
 
 // VerifyRequest A secret to verify
 type VerifyRequest struct {
+	// Cost What the call costs in units of the key's quota; 1 if absent
+	//
+	// Example: 25
+	Cost *int `json:"cost,omitempty"`
+
 	// Key The secret that you received; any string
 	//
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
@@ -895,8 +1010,8 @@ type VerifyRequest struct {
 
 // VerifyResponse Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND
 type VerifyResponse struct {
-	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of
-	// REVOKED, DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that
+	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
+	// DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
 	// applies, else VALID
 	//
 	//
@@ -906,7 +1021,11 @@ type VerifyResponse struct {
 	// Key A key, without its secret
 	Key *ApiKeyResponse `json:"key,omitempty"`
 
-	// RetryAfterSeconds Present with RATE_LIMITED; a call will pass after this many seconds
+	// Quota What is left of a key's quota
+	Quota *QuotaState `json:"quota,omitempty"`
+
+	// RetryAfterSeconds Present with RATE_LIMITED and QUOTA_EXCEEDED; a call will pass after this many seconds
+	//
 	//
 	// Example: 3
 	RetryAfterSeconds *int `json:"retry_after_seconds,omitempty"`
@@ -1318,6 +1437,7 @@ type ClientInterface interface {
 	//
 	// The last 24 hours, by hour, including the current one. getUsage describes what
 	// counts. Each node keeps the hours of 50,000 keys, and evicts those not used for long.
+	// `quota` is what is left of the key's quota, if it has one.
 	//
 	// Corresponds with GET /v1/api-keys/{key_name}/usage (the `GetApiKeyUsage` operationId).
 	GetApiKeyUsage(ctx context.Context, keyName KeyName, params *GetApiKeyUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1381,10 +1501,10 @@ type ClientInterface interface {
 
 	// VerifyApiKeyWithBody Verify a key that you received
 	//
-	// Says whether a secret is valid now, has all of `scopes`, and is within its rate
-	// limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-	// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only
-	// a VALID answer counts as a use of the key, and against its rate limit.
+	// Says whether a secret is valid now, has all of `scopes`, and is within its quota and
+	// rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+	// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED, RATE_LIMITED
+	// and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1393,10 +1513,10 @@ type ClientInterface interface {
 
 	// VerifyApiKey Verify a key that you received
 	//
-	// Says whether a secret is valid now, has all of `scopes`, and is within its rate
-	// limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-	// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only
-	// a VALID answer counts as a use of the key, and against its rate limit.
+	// Says whether a secret is valid now, has all of `scopes`, and is within its quota and
+	// rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+	// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED, RATE_LIMITED
+	// and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1629,6 +1749,7 @@ func (c *Client) RotateApiKey(ctx context.Context, keyName KeyName, params *Rota
 //
 // The last 24 hours, by hour, including the current one. getUsage describes what
 // counts. Each node keeps the hours of 50,000 keys, and evicts those not used for long.
+// `quota` is what is left of the key's quota, if it has one.
 //
 // Corresponds with GET /v1/api-keys/{key_name}/usage (the `GetApiKeyUsage` operationId).
 func (c *Client) GetApiKeyUsage(ctx context.Context, keyName KeyName, params *GetApiKeyUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1752,10 +1873,10 @@ func (c *Client) GetUsage(ctx context.Context, params *GetUsageParams, reqEditor
 
 // VerifyApiKeyWithBody Verify a key that you received
 //
-// Says whether a secret is valid now, has all of `scopes`, and is within its rate
-// limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only
-// a VALID answer counts as a use of the key, and against its rate limit.
+// Says whether a secret is valid now, has all of `scopes`, and is within its quota and
+// rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED, RATE_LIMITED
+// and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1774,10 +1895,10 @@ func (c *Client) VerifyApiKeyWithBody(ctx context.Context, contentType string, b
 
 // VerifyApiKey Verify a key that you received
 //
-// Says whether a secret is valid now, has all of `scopes`, and is within its rate
-// limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only
-// a VALID answer counts as a use of the key, and against its rate limit.
+// Says whether a secret is valid now, has all of `scopes`, and is within its quota and
+// rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED, RATE_LIMITED
+// and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
 //
 // Takes a body of the `application/json` content type.
 //

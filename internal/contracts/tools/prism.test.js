@@ -49,7 +49,7 @@ function nonsense(status, body) {
   }
   if (body?.valid !== undefined) {
     if (body.valid !== (body.code === "VALID")) wrong.push(`valid is ${body.valid} and code ${body.code}`);
-    if (Boolean(body.retry_after_seconds) !== (body.code === "RATE_LIMITED")) wrong.push(`${body.code} has retry_after_seconds ${body.retry_after_seconds}`);
+    if (Boolean(body.retry_after_seconds) !== ["QUOTA_EXCEEDED", "RATE_LIMITED"].includes(body.code)) wrong.push(`${body.code} has retry_after_seconds ${body.retry_after_seconds}`);
     if (Boolean(body.key) !== (body.code !== "NOT_FOUND")) wrong.push(`${body.code} has the key ${JSON.stringify(body.key)}`);
   }
   return wrong;
