@@ -23,12 +23,12 @@ func (k Key) MayReach(owner string) error {
 }
 
 // MayCreate returns a *DeniedError if k may not create key: for another owner, with a scope that k lacks,
-// or with a rate limit other than its own.
+// or with a rate limit or quota other than its own.
 func (k Key) MayCreate(key Key) error {
 	if err := k.MayReach(key.Owner); err != nil {
 		return err
 	}
-	if err := k.maySetRateLimit(k.RateLimit, key.RateLimit); err != nil {
+	if err := k.maySetLimits(k.Settings, key.Settings); err != nil {
 		return err
 	}
 	return k.mayGrant(key.Scopes)
@@ -50,10 +50,8 @@ func (k Key) MayChange(target Key, c Change) error {
 	if err := k.MayManage(target); err != nil {
 		return err
 	}
-	if c.RateLimit != nil {
-		if err := k.maySetRateLimit(target.RateLimit, *c.RateLimit); err != nil {
-			return err
-		}
+	if err := k.maySetLimits(target.Settings, target.Apply(c).Settings); err != nil {
+		return err
 	}
 	if c.Scopes == nil {
 		return nil
@@ -61,11 +59,16 @@ func (k Key) MayChange(target Key, c Change) error {
 	return k.mayGrant(*c.Scopes)
 }
 
-// maySetRateLimit lets only admins set a limit. Others may state the limit that applies without it.
-func (k Key) maySetRateLimit(without, with RateLimit) error {
-	if with != without && !k.Scopes.Has(ScopeAdmin) {
-		return &DeniedError{Reason: "rate_limit: only a key with " + ScopeAdmin +
-			" may set or change it; leave it out"}
+// maySetLimits lets only admins set a rate limit or quota. Others may state what applies without it.
+func (k Key) maySetLimits(without, with Settings) error {
+	for field, same := range map[string]bool{
+		"rate_limit": with.RateLimit == without.RateLimit,
+		"quota":      with.Quota == without.Quota,
+	} {
+		if !same && !k.Scopes.Has(ScopeAdmin) {
+			return &DeniedError{Reason: field + ": only a key with " + ScopeAdmin +
+				" may set or change it; leave it out"}
+		}
 	}
 	return nil
 }

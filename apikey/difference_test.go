@@ -25,7 +25,7 @@ func TestDifferencesAreCanonical(t *testing.T) {
 	full := apikey.Settings{
 		Name: odd, Scopes: apikey.Scopes{"a", "<b>"}, ExpiresAt: noon.Add(time.Millisecond),
 		Metadata:  apikey.Metadata{odd: odd, "\uffff": "", "\U0001F511": "", "a": "", "": "b"},
-		RateLimit: apikey.RateLimit{Limit: 1_000_000, Window: 24 * time.Hour},
+		RateLimit: apikey.RateLimit{Limit: 1_000_000, Window: 24 * time.Hour}, Suspended: true,
 	}
 	for _, tt := range []struct {
 		before *apikey.Key
@@ -33,6 +33,7 @@ func TestDifferencesAreCanonical(t *testing.T) {
 	}{
 		{nil, apikey.Key{Settings: plain}},
 		{&apikey.Key{Settings: plain}, apikey.Key{Settings: full, RevokedAt: noon}},
+		{&apikey.Key{Settings: plain}, apikey.Key{Settings: full}.Revoke(noon, apikey.ReasonPolicy)},
 		{&apikey.Key{Settings: full, OldSecretUntil: noon.Add(time.Hour)}, apikey.Key{Settings: plain}},
 		{&apikey.Key{Settings: full}, apikey.Key{Settings: full}},
 	} {
@@ -82,13 +83,16 @@ func TestDifferencesAreCanonical(t *testing.T) {
 func valuesOf(k apikey.Key) map[string]any {
 	values := map[string]any{
 		"name": k.Name, "scopes": k.Scopes, "metadata": k.Metadata, "expires_at": apikey.Timestamp(k.ExpiresAt),
-		"rate_limit": nil, "revoked_at": nil, "grace_ends_at": nil,
+		"rate_limit": nil, "revoked_at": nil, "grace_ends_at": nil, "enabled": !k.Suspended, "revocation_reason": nil,
 	}
 	if !k.RateLimit.IsNone() {
 		values["rate_limit"] = k.RateLimit
 	}
 	if !k.RevokedAt.IsZero() {
-		values["revoked_at"] = apikey.Timestamp(k.RevokedAt)
+		values["revoked_at"], values["revocation_reason"] = apikey.Timestamp(k.RevokedAt), "unspecified"
+		if k.RevocationReason != "" {
+			values["revocation_reason"] = k.RevocationReason
+		}
 	}
 	if end := k.GraceEnd(noon.Add(-time.Hour)); !end.IsZero() {
 		values["grace_ends_at"] = apikey.Timestamp(end)

@@ -28,6 +28,7 @@ func allFields() []field {
 		{"id", false, func(b []byte, k *Key, _ time.Time) []byte { return appendID(b, k.ID) }},
 		{"last_used_at", false, func(b []byte, k *Key, _ time.Time) []byte { return appendTime(b, k.LastUsedAt) }},
 		{"prefix", false, func(b []byte, k *Key, _ time.Time) []byte { return appendText(b, k.Prefix) }},
+		{"revocation_reason", true, appendReason},
 		{"revoked_at", true, func(b []byte, k *Key, _ time.Time) []byte { return appendTime(b, k.RevokedAt) }},
 		{"status", false, func(b []byte, k *Key, now time.Time) []byte { return appendText(b, string(k.Status(now))) }},
 	}
@@ -90,6 +91,16 @@ func appendTime(b []byte, t time.Time) []byte {
 	}
 	return append(Timestamp(t).Append(append(b, '"')), '"')
 }
+
+// appendReason appends why a key was revoked. Older versions did not record it.
+func appendReason(b []byte, k *Key, _ time.Time) []byte {
+	if !k.IsRevoked() {
+		return b
+	}
+	return appendText(b, string(cmp.Or(k.RevocationReason, ReasonUnspecified)))
+}
+
+func appendNot(b []byte, value bool) []byte { return strconv.AppendBool(b, !value) }
 
 func appendScopes(b []byte, scopes Scopes) []byte {
 	b = append(b, '[')

@@ -12,6 +12,8 @@ type Key struct {
 	RevokedAt  time.Time // zero unless revoked
 	LastUsedAt time.Time // zero until the first use
 
+	RevocationReason Reason // empty unless revoked
+
 	// The secret before the last rotation and the end of its grace period, or both zero. Accepts and
 	// GraceEnd interpret them.
 	OldSecretHash  Hash
@@ -28,11 +30,11 @@ const (
 	StatusRevoked Status = "REVOKED"
 )
 
-// Status returns StatusRevoked if the key is revoked, else StatusExpired from its expiry on, else
-// StatusActive.
+// Status returns StatusRevoked if the key is revoked or suspended, else StatusExpired from its expiry on,
+// else StatusActive. Suspension has no status of its own: clients of the first contract know only these.
 func (k *Key) Status(now time.Time) Status {
 	switch {
-	case k.IsRevoked():
+	case k.IsRevoked(), k.Suspended:
 		return StatusRevoked
 	case !now.Before(k.ExpiresAt):
 		return StatusExpired
@@ -47,6 +49,3 @@ const (
 	// never used counts from its creation.
 	UnusedAfter = 90 * 24 * time.Hour
 )
-
-// IsRevoked reports whether the key was revoked, which is final.
-func (k *Key) IsRevoked() bool { return !k.RevokedAt.IsZero() }

@@ -16,7 +16,7 @@ func (k *Key) AppendPacked(b []byte) []byte {
 	for _, t := range [...]time.Time{k.CreatedAt, k.RevokedAt, k.LastUsedAt, k.OldSecretUntil} {
 		b = appendPackedTime(b, t)
 	}
-	b = appendPackedText(b, k.Prefix)
+	b = appendPackedText(appendPackedText(b, k.Prefix), string(k.RevocationReason))
 	for _, s := range settings {
 		b = s.pack(b, &k.Settings)
 	}
@@ -33,6 +33,8 @@ func (k *Key) Unpack(packed string, metadata bool) {
 		*t, p = cutTime(p)
 	}
 	k.Prefix, p = cutText(p)
+	reason, p := cutText(p)
+	k.RevocationReason = Reason(reason)
 	for _, s := range settings {
 		p = s.unpack(p, &k.Settings, metadata)
 	}
@@ -45,6 +47,11 @@ func appendPacked(b []byte, field any) []byte {
 		return appendPackedText(b, *v)
 	case *time.Time:
 		return appendPackedTime(b, *v)
+	case *bool:
+		if *v {
+			return append(b, 1)
+		}
+		return append(b, 0)
 	case *Scopes:
 		b = binary.AppendUvarint(b, uint64(len(*v)))
 		for _, scope := range *v {
@@ -59,6 +66,11 @@ func appendPacked(b []byte, field any) []byte {
 		return appendPackedText(b, string(pairs))
 	case *RateLimit:
 		return binary.AppendUvarint(binary.AppendUvarint(b, uint64(v.Limit)), uint64(v.Window)) //nolint:gosec // not negative
+	case *Quota:
+		if b = binary.AppendUvarint(b, uint64(v.Limit)); v.IsNone() { //nolint:gosec // not negative
+			return b
+		}
+		return appendPackedText(binary.AppendUvarint(b, uint64(v.StartsOn)), string(v.Period)) //nolint:gosec // not negative
 	}
 	text, _ := json.Marshal(field) // it is encoded in answers too
 	return appendPackedText(b, string(text))
@@ -73,6 +85,8 @@ func cutPacked(p string, field any, metadata bool) string {
 		*v, p = cutText(p)
 	case *time.Time:
 		*v, p = cutTime(p)
+	case *bool:
+		*v, p = p[0] != 0, p[1:]
 	case *Scopes:
 		n, p = cutNumber(p)
 		*v = make(Scopes, n)
@@ -93,6 +107,16 @@ func cutPacked(p string, field any, metadata bool) string {
 		v.Limit = int(n) //nolint:gosec // it was one
 		n, p = cutNumber(p)
 		v.Window = time.Duration(n) //nolint:gosec // it was one
+	case *Quota:
+		*v = Quota{}
+		if n, p = cutNumber(p); n == 0 {
+			return p
+		}
+		v.Limit = int(n) //nolint:gosec // it was one
+		n, p = cutNumber(p)
+		v.StartsOn = int(n) //nolint:gosec // it was one
+		text, p = cutText(p)
+		v.Period = Period(text)
 	default:
 		text, p = cutText(p)
 		_ = json.Unmarshal([]byte(text), field) // appendPacked wrote it

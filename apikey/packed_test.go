@@ -24,6 +24,7 @@ func TestPacked(t *testing.T) {
 				Scopes:    apikey.Scopes{strings.Repeat("s", 128), "a", "b"},
 				Metadata:  apikey.Metadata{"a": strings.Repeat("v", 500), "": "", "b\x00": "\xff"},
 				RateLimit: apikey.RateLimit{Limit: 1_000_000, Window: 24 * time.Hour},
+				Quota:     apikey.Quota{Limit: apikey.MaxQuota, Period: apikey.Month, StartsOn: 31},
 			},
 		},
 	} {

@@ -11,6 +11,8 @@ type Settings struct {
 	Scopes    Scopes
 	Metadata  Metadata
 	RateLimit RateLimit
+	Suspended bool // enabled is false: refused until it is enabled again
+	Quota     Quota
 }
 
 // Change is a change of a key, as in a PATCH. Nil fields stay as they are.
@@ -20,6 +22,8 @@ type Change struct {
 	Scopes    *Scopes
 	Metadata  *Metadata  // replaces all metadata
 	RateLimit *RateLimit // the zero RateLimit removes the limit
+	Suspended *bool
+	Quota     *Quota // the zero Quota removes the quota
 }
 
 // definition defines a field of Settings.
@@ -60,6 +64,16 @@ var settings = []setting{
 		name: "rate_limit", of: func(s *Settings) *RateLimit { return &s.RateLimit },
 		in:    func(c Change) *RateLimit { return c.RateLimit },
 		check: rule(CheckRateLimit), json: appendRateLimit,
+	}.setting(),
+	definition[bool]{
+		name: "enabled", of: func(s *Settings) *bool { return &s.Suspended },
+		in:    func(c Change) *bool { return c.Suspended },
+		check: rule(anyBool), json: appendNot,
+	}.setting(),
+	definition[Quota]{
+		name: "quota", of: func(s *Settings) *Quota { return &s.Quota },
+		in:    func(c Change) *Quota { return c.Quota },
+		check: rule(CheckQuota), json: appendQuota,
 	}.setting(),
 }
 
@@ -102,6 +116,9 @@ func (d definition[T]) setting() setting {
 func rule[T any](check func(T) error) func(Policy, time.Time, T) error {
 	return func(_ Policy, _ time.Time, value T) error { return check(value) }
 }
+
+// anyBool accepts both values.
+func anyBool(bool) error { return nil }
 
 func (s Settings) normalized() Settings {
 	for _, field := range settings {

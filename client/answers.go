@@ -51,7 +51,15 @@ func (a *verifyAnswer) verification() Verification {
 	if a.RetryAfterSeconds != nil {
 		v.RetryAfter = seconds(*a.RetryAfterSeconds)
 	}
+	v.Quota = quotaState(a.Quota)
 	return v
+}
+
+func quotaState(q *api.QuotaState) QuotaState {
+	if q == nil {
+		return QuotaState{}
+	}
+	return QuotaState{Remaining: int(q.Remaining), ResetsAt: q.ResetsAt}
 }
 
 type leakAnswer api.LeakReportResponse

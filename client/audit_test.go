@@ -23,10 +23,10 @@ func TestAuditEvents(t *testing.T) {
 	created, err := theirs.Create(ctx, client.NewKey{Name: "ci", ExpiresAt: start.Add(time.Hour), Scopes: &[]string{"a:b"}})
 	must(t, err)
 	clock.Advance(time.Second)
-	limit := client.RateLimit{Limit: 5, Window: time.Minute}
+	limit, quota := client.RateLimit{Limit: 5, Window: time.Minute}, client.Quota{Limit: 100, Period: client.Week, StartsOn: 7}
 	name, scopes, metadata, later := "cd", []string{}, map[string]string{"plan": "pro"}, start.Add(2*time.Hour)
 	_, err = theirs.Update(ctx, created.ID, client.Change{
-		Name: &name, Scopes: &scopes, Metadata: &metadata, RateLimit: &limit, ExpiresAt: &later})
+		Name: &name, Scopes: &scopes, Metadata: &metadata, RateLimit: &limit, Quota: &quota, ExpiresAt: &later})
 	must(t, err)
 	clock.Advance(time.Second)
 	_, err = theirs.Rotate(ctx, created.ID, time.Minute)
@@ -61,6 +61,7 @@ func TestAuditEvents(t *testing.T) {
 			Scopes:    &client.AuditChange[[]string]{From: &[]string{"a:b"}, To: &scopes},
 			Metadata:  &client.AuditChange[map[string]string]{From: &map[string]string{}, To: &metadata},
 			RateLimit: &client.AuditChange[client.RateLimit]{To: &limit},
+			Quota:     &client.AuditChange[client.Quota]{To: &quota},
 		}}
 	if diff := cmp.Diff(want, all[3]); diff != "" || all[3].RequestID == "" {
 		t.Errorf("the event differs (-want +got):\n%s", diff)

@@ -24,7 +24,7 @@ const (
 type answerCache struct {
 	keepFor time.Duration
 	timeout time.Duration // of a question
-	verify  func(ctx context.Context, secret string, scopes ...string) (Verification, error)
+	verify  func(context.Context, Call) (Verification, error)
 	now     func() time.Time
 
 	// With a burst of 64 requests for a key that is not cached, the service gets 1 request
@@ -55,13 +55,13 @@ func (a answer) fresh(now time.Time, keepFor time.Duration) bool {
 }
 
 // shareable reports whether the answer may serve another request than the one that asked: a
-// refusal may have been lifted since, and calls of a key with a rate limit must all be counted.
+// refusal may have been lifted since, and calls of a key with a rate limit or quota must all be counted.
 func (a answer) shareable(now time.Time, keepFor time.Duration) bool {
-	return a.Valid() && a.Key.RateLimit == (RateLimit{}) && a.fresh(now, keepFor)
+	return a.Valid() && a.Key.RateLimit == (RateLimit{}) && a.Key.Quota == (Quota{}) && a.fresh(now, keepFor)
 }
 
 func newAnswerCache(
-	keepFor, timeout time.Duration, verify func(context.Context, string, ...string) (Verification, error),
+	keepFor, timeout time.Duration, verify func(context.Context, Call) (Verification, error),
 ) *answerCache {
 	return &answerCache{
 		keepFor: keepFor, timeout: timeout, verify: verify, now: time.Now,
@@ -70,9 +70,9 @@ func newAnswerCache(
 }
 
 // ask returns the cached answer, or waits for the one in flight, or asks the service.
-func (c *answerCache) ask(ctx context.Context, secret string, scopes []string) (Verification, error) {
-	hash := sha256.Sum256([]byte(secret)) // the cache must not hold secrets
-	question := string(hash[:]) + strings.Join(scopes, " ")
+func (c *answerCache) ask(ctx context.Context, call Call) (Verification, error) {
+	hash := sha256.Sum256([]byte(call.Secret)) // the cache must not hold secrets
+	question := string(hash[:]) + strings.Join(call.Scopes, " ")
 	var inFlight <-chan singleflight.Result
 	asked := false // by this call
 	c.mu.Lock()
@@ -81,7 +81,7 @@ func (c *answerCache) ask(ctx context.Context, secret string, scopes []string) (
 		inFlight = c.inFlight.DoChan(question, func() (any, error) {
 			asked = true
 			// Other callers may wait for the answer after this one has hung up.
-			return c.fetch(context.WithoutCancel(ctx), question, secret, scopes)
+			return c.fetch(context.WithoutCancel(ctx), question, call)
 		})
 	}
 	c.mu.Unlock()
@@ -97,19 +97,19 @@ func (c *answerCache) ask(ctx context.Context, secret string, scopes []string) (
 		}
 	}
 	if !asked && !found.shareable(c.now(), c.keepFor) {
-		return c.verify(ctx, secret, scopes...)
+		return c.verify(ctx, call)
 	}
 	found.Key = found.Key.clone()
 	return found.Verification, nil
 }
 
-// fetch asks the service and caches the answer if the key is good. Keys with a rate limit are
+// fetch asks the service and caches the answer if the key is good. Keys with a rate limit or quota are
 // cached too, so that their callers ask at once instead of waiting for each other.
-func (c *answerCache) fetch(ctx context.Context, question, secret string, scopes []string) (answer, error) {
+func (c *answerCache) fetch(ctx context.Context, question string, call Call) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	asked := c.now()
-	verification, err := c.verify(ctx, secret, scopes...)
+	verification, err := c.verify(ctx, call)
 	a := answer{verification, asked}
 	if err == nil && a.Valid() {
 		c.add(question, a)

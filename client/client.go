@@ -23,7 +23,7 @@
 //     [Client.ReportLeak], and [Client.Update] and [Client.Revoke] by id are retried. Update and
 //     Revoke by name are not, because the name may belong to another key by then. Nor are
 //     [Client.Create]; [Client.Rotate], which would end the grace of the secret in use; and
-//     [Client.Verify], which would count twice against a rate limit.
+//     [Client.Verify], which would count twice against a rate limit or quota.
 package client
 
 import (

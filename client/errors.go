@@ -20,6 +20,7 @@ const (
 	CodeCredentialInvalid   = "CREDENTIAL_INVALID"   // 401
 	CodeCredentialExpired   = "CREDENTIAL_EXPIRED"   // 401
 	CodeCredentialRevoked   = "CREDENTIAL_REVOKED"   // 401
+	CodeCredentialDisabled  = "CREDENTIAL_DISABLED"  // 401; the key is suspended
 	CodeInsufficientScope   = "INSUFFICIENT_SCOPE"   // 403; the calling key lacks the scope of the operation
 	CodeForbidden           = "FORBIDDEN"            // 403; the calling key may not do this
 	CodeKeyNotFound         = "KEY_NOT_FOUND"        // 404; no such key, or it belongs to another owner
@@ -30,6 +31,7 @@ const (
 	CodeKeyRotated          = "KEY_ROTATED"          // 409; another call rotated the key at the same moment
 	CodeBodyTooLarge        = "BODY_TOO_LARGE"       // 413
 	CodeBodyEncoded         = "BODY_ENCODED"         // 415; the body has a Content-Encoding such as gzip
+	CodeQuotaExceeded       = "QUOTA_EXCEEDED"       // 429; as CodeRateLimited
 	CodeRateLimited         = "RATE_LIMITED"         // 429; or 403 from forward-auth, unless it was asked for 429
 	CodeTooManyRequests     = "TOO_MANY_REQUESTS"    // 429; too many failures from this address, or too many lists and searches at once
 	CodeInternal            = "INTERNAL"             // 500; a defect of the service

@@ -57,7 +57,7 @@ func TestEveryCode(t *testing.T) {
 		func(c *handlers.Config) {
 			db := failingStore{c.Store.(store.Store)}
 			c.Store = db
-			c.Verifier = verify.New(keycache.New(db, keycache.Options{Now: c.Now}), c.Log, verify.Options{})
+			c.Verifier = verify.New(keycache.New(db, keycache.Options{Now: c.Now}), c.Log, verify.Options{Quotas: db})
 		},
 	}})
 	ctx := t.Context()
@@ -77,9 +77,18 @@ func TestEveryCode(t *testing.T) {
 		Name: "limited", ExpiresAt: hour, RateLimit: &client.RateLimit{Limit: 1, Window: time.Minute},
 	})
 	must(t, err)
-	_, err = k.admin.Verify(ctx, limited.Secret.Reveal())
+	usedUp, err := k.admin.Create(ctx, client.NewKey{
+		Name: "used up", ExpiresAt: hour, Quota: &client.Quota{Limit: 1, Period: client.Month},
+	})
 	must(t, err)
+	for _, secret := range []client.Secret{limited.Secret, usedUp.Secret} {
+		_, err = k.admin.Verify(ctx, secret.Reveal())
+		must(t, err)
+	}
 	_, err = k.admin.Revoke(ctx, revoked.ID)
+	must(t, err)
+	suspended := create("suspended")
+	_, err = k.admin.Suspend(ctx, suspended.ID)
 	must(t, err)
 
 	// altered returns the admin's client with a change made to its requests.
@@ -93,6 +102,13 @@ func TestEveryCode(t *testing.T) {
 		}})
 	}
 	tryGet := func(c *client.Client, name string) error { _, err := c.Get(ctx, name); return err }
+	// Only gateways ask for a 429.
+	tryForward := func(secret client.Secret) error {
+		return tryGet(altered(func(r *http.Request) {
+			r.URL.Path, r.URL.RawQuery = "/v1/forward-auth", "rate_limited=429"
+			r.Header.Set("X-Api-Key", secret.Reveal())
+		}), "n")
+	}
 	tryCreate := func(c *client.Client, n client.NewKey) error { _, err := c.Create(ctx, n); return err }
 
 	tests := []struct {
@@ -108,6 +124,7 @@ func TestEveryCode(t *testing.T) {
 		{client.CodeCredentialInvalid, 401, tryGet(k.as(t, "ak_wrong"), "n")},
 		{client.CodeCredentialExpired, 401, tryGet(k.as(t, short.Secret.Reveal()), "n")},
 		{client.CodeCredentialRevoked, 401, tryGet(k.as(t, revoked.Secret.Reveal()), "n")},
+		{client.CodeCredentialDisabled, 401, tryGet(k.as(t, suspended.Secret.Reveal()), "n")},
 		{client.CodeInsufficientScope, 403, func() error {
 			_, nothing := k.Add(t, "o", "nothing")
 			return tryGet(k.as(t, nothing.Reveal()), "n")
@@ -128,11 +145,8 @@ func TestEveryCode(t *testing.T) {
 			_, err := c.Create(ctx, client.NewKey{Name: "n", ExpiresAt: hour})
 			return err
 		}()},
-		// Only gateways ask for this answer.
-		{client.CodeRateLimited, 429, tryGet(altered(func(r *http.Request) {
-			r.URL.Path, r.URL.RawQuery = "/v1/forward-auth", "rate_limited=429"
-			r.Header.Set("X-Api-Key", limited.Secret.Reveal())
-		}), "n")},
+		{client.CodeQuotaExceeded, 429, tryForward(usedUp.Secret)},
+		{client.CodeRateLimited, 429, tryForward(limited.Secret)},
 		{client.CodeTooManyRequests, 429, func() (err error) {
 			for range 31 {
 				err = k.admin.ReportLeak(ctx, "nothing that is a secret")

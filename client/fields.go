@@ -17,7 +17,20 @@ type Status string
 const (
 	StatusActive  Status = "ACTIVE"
 	StatusExpired Status = "EXPIRED" // until a later expiry makes it ACTIVE again
-	StatusRevoked Status = "REVOKED" // for good
+	StatusRevoked Status = "REVOKED" // for good, or suspended: see Key.IsSuspended
+)
+
+// RevocationReason says why a key was revoked.
+type RevocationReason string
+
+// The reasons of a revocation.
+const (
+	ReasonUnspecified   RevocationReason = "unspecified"
+	ReasonKeyCompromise RevocationReason = "key_compromise"
+	ReasonSuperseded    RevocationReason = "superseded"
+	ReasonNoLongerUsed  RevocationReason = "no_longer_used"
+	ReasonOwnerLeft     RevocationReason = "owner_left"
+	ReasonPolicy        RevocationReason = "policy"
 )
 
 // Key is an API key without its secret. Times are in UTC and whole milliseconds.
@@ -29,13 +42,21 @@ type Key struct {
 	Scopes      []string          `json:"scopes"`
 	Metadata    map[string]string `json:"metadata"`
 	RateLimit   RateLimit         `json:"rate_limit,omitzero"` // zero if there is none
+	Quota       Quota             `json:"quota,omitzero"`      // zero if there is none
 	Status      Status            `json:"status"`
 	CreatedAt   time.Time         `json:"created_at"`
 	ExpiresAt   time.Time         `json:"expires_at"`
 	RevokedAt   time.Time         `json:"revoked_at,omitzero"`    // zero unless the key is revoked
 	GraceEndsAt time.Time         `json:"grace_ends_at,omitzero"` // end of the previous secret; zero if it no longer works
 	LastUsedAt  time.Time         `json:"last_used_at,omitzero"`  // zero if never used; at most 10 seconds late
+
+	Enabled          bool             `json:"enabled"`                    // false while the key is suspended
+	RevocationReason RevocationReason `json:"revocation_reason,omitzero"` // empty unless the key is revoked
 }
+
+// IsSuspended reports whether the key is refused until it is enabled again. Its status is StatusRevoked,
+// because clients of the first contract know no other.
+func (k Key) IsSuspended() bool { return k.Status == StatusRevoked && k.RevokedAt.IsZero() }
 
 // NewKey describes a key to create. Its owner is the calling key's, or that of [Client.ForOwner].
 type NewKey struct {
@@ -50,6 +71,10 @@ type NewKey struct {
 	// RateLimit is the key's rate limit. With nil it gets the calling key's; with a pointer to
 	// the zero RateLimit it gets none. Both pointers need keys:admin.
 	RateLimit *RateLimit `json:"rate_limit,omitzero"`
+	// Enabled, if false, creates the key suspended. Nil means true.
+	Enabled *bool `json:"enabled,omitzero"`
+	// Quota is the key's quota. What is true of RateLimit is true of it.
+	Quota *Quota `json:"quota,omitzero"`
 }
 
 // body returns the request body that creates k for an owner; nil is the calling key's.
@@ -69,6 +94,8 @@ type Change struct {
 	Scopes    *[]string          `json:"scopes,omitzero"`     // replaces all of them
 	Metadata  *map[string]string `json:"metadata,omitzero"`   // replaces all of it
 	RateLimit *RateLimit         `json:"rate_limit,omitzero"` // the zero RateLimit removes it; needs keys:admin
+	Enabled   *bool              `json:"enabled,omitzero"`    // false suspends the key, true ends that
+	Quota     *Quota             `json:"quota,omitzero"`      // the zero Quota removes it; needs keys:admin
 }
 
 // body returns the request body that makes the change.
@@ -98,8 +125,12 @@ type AuditChanges struct {
 	Scopes      *AuditChange[[]string]          `json:"scopes,omitzero"`
 	Metadata    *AuditChange[map[string]string] `json:"metadata,omitzero"`
 	RateLimit   *AuditChange[RateLimit]         `json:"rate_limit,omitzero"`
+	Quota       *AuditChange[Quota]             `json:"quota,omitzero"`
 	RevokedAt   *AuditChange[time.Time]         `json:"revoked_at,omitzero"`
 	GraceEndsAt *AuditChange[time.Time]         `json:"grace_ends_at,omitzero"`
+
+	Enabled          *AuditChange[bool]   `json:"enabled,omitzero"`
+	RevocationReason *AuditChange[string] `json:"revocation_reason,omitzero"`
 }
 
 // RateLimit is how often a key may pass [Client.Verify] and gateways that ask the service: Limit
@@ -133,4 +164,39 @@ func (r *RateLimit) UnmarshalJSON(text []byte) error {
 	err := json.Unmarshal(text, &limit)
 	*r = RateLimit{Limit: limit.Limit, Window: time.Duration(limit.WindowSeconds) * time.Second}
 	return err
+}
+
+// Period is the length of a quota's periods, which start at midnight UTC.
+type Period string
+
+// The periods.
+const (
+	Day   Period = "day"
+	Week  Period = "week"
+	Month Period = "month"
+)
+
+// Quota is how many units the calls that pass [Client.Verify] and gateways may use in each calendar
+// period. A call costs one unit unless it says otherwise. The zero Quota means no quota.
+type Quota struct {
+	Limit  int    `json:"limit"` // 1 to 1,000,000,000,000
+	Period Period `json:"period"`
+	// StartsOn is the day on which a period starts: of the week, 1 (Monday) to 7, or of the month,
+	// 1 to 31, where a shorter month uses its last day. For days it is 1. To set a quota, 0 means 1.
+	StartsOn int `json:"starts_on,omitzero"`
+}
+
+// MarshalJSON writes the contract's form. The zero Quota is null.
+func (q Quota) MarshalJSON() ([]byte, error) {
+	if q == (Quota{}) {
+		return []byte("null"), nil
+	}
+	type plain Quota
+	return json.Marshal(plain(q))
+}
+
+// QuotaState is what is left of a quota.
+type QuotaState struct {
+	Remaining int       `json:"remaining"` // units left in this period
+	ResetsAt  time.Time `json:"resets_at"` // when the next period starts
 }

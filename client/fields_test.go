@@ -27,9 +27,13 @@ func TestFieldsAreTheContracts(t *testing.T) {
 		"AuditChanges":         fieldsOf[client.AuditChanges](),
 		"AuditTextChange":      fieldsOf[client.AuditChange[string]](),
 		"AuditTimeChange":      fieldsOf[client.AuditChange[string]](),
+		"AuditFlagChange":      fieldsOf[client.AuditChange[string]](),
 		"AuditScopesChange":    fieldsOf[client.AuditChange[string]](),
 		"AuditMetadataChange":  fieldsOf[client.AuditChange[string]](),
 		"AuditRateLimitChange": fieldsOf[client.AuditChange[string]](),
+		"AuditQuotaChange":     fieldsOf[client.AuditChange[string]](),
+		"QuotaSetting":         fieldsOf[client.Quota](),
+		"QuotaState":           fieldsOf[client.QuotaState](),
 	} {
 		want, got := make(map[string]bool), make(map[string]bool) // by name, whether it is required
 		declared := contract.Components.Schemas[schema].Value

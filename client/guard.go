@@ -24,14 +24,14 @@ type GuardOptions struct {
 	// revocation, takes effect here at most that long after it was made. With 0 the guard asks
 	// about every request, and a change takes effect with the next one.
 	//
-	// Decisions about keys with a rate limit are not reused, because every call must be counted.
+	// Decisions about keys with a rate limit or quota are not reused, because every call must be counted.
 	// Refusals are not reused either. No decision is reused after the key's expiry or the end of
 	// a rotated secret's grace, by this machine's clock.
 	CacheFor time.Duration
 	// FailOpen lets requests pass while the service cannot answer: it cannot be reached, takes
 	// longer than Timeout, or the answer is 502, 503 or 504. During that time any string passes
-	// as a key, rate limits do not apply, and [KeyFrom] returns no key. Requests without a key
-	// are still refused, and so are those whose key the service refused.
+	// as a key, rate limits and quotas do not apply, and [KeyFrom] returns no key. Requests without
+	// a key are still refused, and so are those whose key the service refused.
 	//
 	// Without FailOpen such requests are refused with 503. Even with it they are refused if
 	// asking fails for a lasting reason, for example because the Client's own key is bad.
@@ -39,6 +39,9 @@ type GuardOptions struct {
 	// Timeout bounds how long a request waits for the decision, including the Client's retries.
 	// 0 means 5 seconds.
 	Timeout time.Duration
+	// Cost returns what a request costs in units of its key's quota, 0 to 1,000,000. With any other
+	// cost the request is refused. Nil means that each request costs one.
+	Cost func(*http.Request) int
 	// Log receives a line when the service could not be asked, with whether the request passed.
 	// Nil means no log.
 	Log *slog.Logger
@@ -55,19 +58,20 @@ type GuardOptions struct {
 //	e.GET("/datasets", datasets, echo.WrapMiddleware(guard.Require("datasets:read")))
 //
 // Refusals have the service's own error shape: 401 without a valid key, 403 if the key lacks a
-// scope, 429 with Retry-After if it is over its rate limit, 503 with Retry-After if the service
+// scope, 429 with Retry-After if it is over its quota or rate limit, 503 with Retry-After if the service
 // cannot be asked.
 type Guard struct {
 	client   *Client
 	failOpen bool
 	timeout  time.Duration
+	cost     func(*http.Request) int
 	log      *slog.Logger
 	cache    *answerCache // nil without CacheFor
 }
 
 // NewGuard returns a Guard that asks with c, whose key needs keys:verify.
 func NewGuard(c *Client, o GuardOptions) *Guard {
-	g := &Guard{client: c.withConnectionPool(), failOpen: o.FailOpen, timeout: o.Timeout, log: o.Log}
+	g := &Guard{client: c.withConnectionPool(), failOpen: o.FailOpen, timeout: o.Timeout, cost: o.Cost, log: o.Log}
 	if g.timeout <= 0 {
 		g.timeout = defaultGuardTimeout
 	}
@@ -75,7 +79,7 @@ func NewGuard(c *Client, o GuardOptions) *Guard {
 		g.log = slog.New(slog.DiscardHandler)
 	}
 	if o.CacheFor > 0 {
-		g.cache = newAnswerCache(min(o.CacheFor, maxCacheFor), g.timeout, g.client.Verify)
+		g.cache = newAnswerCache(min(o.CacheFor, maxCacheFor), g.timeout, g.client.VerifyCall)
 	}
 	return g
 }
@@ -120,7 +124,11 @@ func (g *Guard) admit(r *http.Request, scopes []string) (*Key, *refusal) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), g.timeout)
 	defer cancel()
-	verification, err := g.ask(ctx, secret, scopes)
+	call := Call{Secret: secret, Scopes: scopes}
+	if g.cost != nil {
+		call.Cost = new(g.cost(r))
+	}
+	verification, err := g.ask(ctx, call)
 	if err != nil {
 		return nil, g.unanswered(r.Context(), err)
 	}
@@ -130,11 +138,11 @@ func (g *Guard) admit(r *http.Request, scopes []string) (*Key, *refusal) {
 	return &verification.Key, nil
 }
 
-func (g *Guard) ask(ctx context.Context, secret string, scopes []string) (Verification, error) {
+func (g *Guard) ask(ctx context.Context, call Call) (Verification, error) {
 	if g.cache == nil {
-		return g.client.Verify(ctx, secret, scopes...)
+		return g.client.VerifyCall(ctx, call)
 	}
-	return g.cache.ask(ctx, secret, scopes)
+	return g.cache.ask(ctx, call)
 }
 
 // unanswered decides about a request whose key could not be verified: nil lets it pass.

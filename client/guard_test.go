@@ -72,6 +72,9 @@ func TestGuardDecides(t *testing.T) {
 		good, ended, short := g.add(t, "good", client.RateLimit{}), g.add(t, "ended", client.RateLimit{}), g.add(t, "short", client.RateLimit{})
 		_, err := g.admin.Revoke(ctx, ended.ID)
 		must(t, err)
+		suspended := g.add(t, "suspended", client.RateLimit{})
+		_, err = g.admin.Suspend(ctx, suspended.ID)
+		must(t, err)
 		_, err = g.admin.Update(ctx, short.ID, client.Change{ExpiresAt: new(g.clock.Now().Add(time.Minute))})
 		must(t, err)
 		_, lacking := g.Add(t, "customer-42", "lacking", "datasets:write", "keys:admin") // keys:admin is no scope of a guarded service
@@ -81,6 +84,7 @@ func TestGuardDecides(t *testing.T) {
 		g.get(t, good.Secret.Reveal()).wantPass(t, "good")
 		for range 2 { // refusals are not cached
 			g.get(t, ended.Secret.Reveal()).wantRefused(t, 401, client.CodeCredentialRevoked, badKey, "")
+			g.get(t, suspended.Secret.Reveal()).wantRefused(t, 401, client.CodeCredentialDisabled, badKey, "")
 			g.get(t, short.Secret.Reveal()).wantRefused(t, 401, client.CodeCredentialExpired, badKey, "")
 			g.get(t, lacking.Reveal()).wantRefused(t, 403, client.CodeInsufficientScope, badScope, "")
 		}

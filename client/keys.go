@@ -77,12 +77,30 @@ func (c *Client) Rotate(ctx context.Context, nameOrID string, grace time.Duratio
 }
 
 // Revoke ends a key, found as by [Client.Get], for good and returns it. Its secret is refused
-// from then on, and its name is free. Revoking a revoked key changes nothing. It returns an
-// *[Error], for example with [CodeKeyNotFound], or [CodeForbidden] if the calling key lacks one
+// from then on, and its name is free. Revoking a revoked key changes nothing. [Client.RevokeFor]
+// gives a reason. It returns an *[Error], for example with [CodeKeyNotFound], or [CodeForbidden] if the calling key lacks one
 // of the key's scopes.
 func (c *Client) Revoke(ctx context.Context, nameOrID string) (Key, error) {
-	request, err := api.NewRevokeApiKeyRequest(c.base, nameOrID, &api.RevokeApiKeyParams{Owner: c.owner})
+	return c.RevokeFor(ctx, nameOrID, "")
+}
+
+// RevokeFor is [Client.Revoke] with the reason, which is kept with the key and in the audit log. An
+// empty one means [ReasonUnspecified].
+func (c *Client) RevokeFor(ctx context.Context, nameOrID string, reason RevocationReason) (Key, error) {
+	request, err := api.NewRevokeApiKeyRequest(c.base, nameOrID,
+		&api.RevokeApiKeyParams{Owner: c.owner, Reason: unlessZero(api.RevocationReason(reason))})
 	return c.key(ctx, nameOrID, request, err)
+}
+
+// Suspend refuses a key, found as by [Client.Get], until [Client.Resume]: it is [Client.Update] with
+// Enabled. When it returns, the key is refused everywhere.
+func (c *Client) Suspend(ctx context.Context, nameOrID string) (Key, error) {
+	return c.Update(ctx, nameOrID, Change{Enabled: new(false)})
+}
+
+// Resume ends the suspension of a key, found as by [Client.Get].
+func (c *Client) Resume(ctx context.Context, nameOrID string) (Key, error) {
+	return c.Update(ctx, nameOrID, Change{Enabled: new(true)})
 }
 
 // key sends a request about one key. failed is the error of building it, if any.

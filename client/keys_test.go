@@ -28,7 +28,7 @@ func TestKeyLifecycle(t *testing.T) {
 		ID: created.ID, Name: "ci", Owner: "admin", Prefix: created.Prefix,
 		Scopes: []string{"keys:read", "datasets:read"}, Status: client.StatusActive,
 		Metadata:  map[string]string{"plan": "<pro> & \"more\"", "ключ": ""},
-		CreatedAt: clock.Now(), ExpiresAt: end.UTC().Truncate(time.Millisecond),
+		CreatedAt: clock.Now(), ExpiresAt: end.UTC().Truncate(time.Millisecond), Enabled: true,
 	}
 	if diff := cmp.Diff(want, created.Key); diff != "" {
 		t.Error(diff)
@@ -240,4 +240,35 @@ func TestForOwner(t *testing.T) {
 	if got, err := k.admin.Get(ctx, "admin"); err != nil || got.Owner != "admin" {
 		t.Errorf("the first client is about %q: %v", got.Owner, err)
 	}
+}
+
+func TestSuspend(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, servertest.Options{})
+	ctx := t.Context()
+	created, err := k.admin.Create(ctx, client.NewKey{Name: "n", ExpiresAt: inAnHour(), Enabled: new(false)})
+	must(t, err)
+	want := func(key client.Key, err error, suspended bool) {
+		t.Helper()
+		must(t, err)
+		if key.IsSuspended() != suspended || key.Enabled == suspended || !key.RevokedAt.IsZero() {
+			t.Errorf("suspended: %t, want %t: %+v", key.IsSuspended(), suspended, key)
+		}
+	}
+	want(created.Key, nil, true)
+	key, err := k.admin.Resume(ctx, "n")
+	want(key, err, false)
+	key, err = k.admin.Suspend(ctx, "n")
+	want(key, err, true)
+	_, err = k.as(t, created.Secret.Reveal()).Get(ctx, "n")
+	wantError(t, err, 401, client.CodeCredentialDisabled)
+	key, err = k.admin.RevokeFor(ctx, "n", client.ReasonSuperseded)
+	must(t, err)
+	if key.IsSuspended() || key.RevocationReason != client.ReasonSuperseded {
+		t.Errorf("the revoked key is %+v", key)
+	}
+	_, err = k.admin.RevokeFor(ctx, "n", "boredom")
+	wantError(t, err, 400, client.CodeInvalidRequest)
+	_, err = k.admin.Suspend(ctx, "n")
+	wantError(t, err, 409, client.CodeKeyRevoked)
 }

@@ -26,7 +26,9 @@ type ListOptions struct {
 	// from its creation.
 	LastUsedBefore time.Time
 
-	Rotating bool // only ACTIVE keys whose secret before the last rotation is still valid
+	Enabled  *bool            // false: only suspended keys; true: only the others
+	Reason   RevocationReason // only keys that were revoked for this reason
+	Rotating bool             // only ACTIVE keys whose secret before the last rotation is still valid
 }
 
 // List iterates over keys, newest first: those of the calling key's owner, or those of
@@ -102,7 +104,9 @@ func (c *Client) list(ctx context.Context, params api.ListApiKeysParams, o ListO
 	params.Search = unlessZero(o.Search)
 	params.ExpiresBefore = unlessZero(o.ExpiresBefore.UTC())
 	params.LastUsedBefore = unlessZero(o.LastUsedBefore.UTC())
+	params.Enabled = o.Enabled
 	params.Rotating = unlessZero(o.Rotating)
+	params.RevocationReason = unlessZero(api.RevocationReason(o.Reason))
 	request, err := api.NewListApiKeysRequest(c.base, &params)
 	if err != nil {
 		return KeyPage{}, unsendable(err)

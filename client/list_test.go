@@ -81,7 +81,7 @@ func TestListFilters(t *testing.T) {
 	}
 	add("short", time.Minute)
 	ended := add("ended 100%", time.Hour)
-	_, err := theirs.Revoke(ctx, ended.ID)
+	_, err := theirs.RevokeFor(ctx, ended.ID, client.ReasonOwnerLeft)
 	must(t, err)
 	used := add("used 100%", 2*time.Hour)
 	clock.Advance(10 * time.Minute)
@@ -100,6 +100,10 @@ func TestListFilters(t *testing.T) {
 		"expired":          {client.ListOptions{Status: client.StatusExpired}, []string{"short"}},
 		"revoked":          {client.ListOptions{Status: client.StatusRevoked}, []string{"ended 100%"}},
 		"name":             {client.ListOptions{NameContains: " 100%"}, []string{"used 100%", "ended 100%"}},
+		"suspended":        {client.ListOptions{Enabled: new(false)}, nil},
+		"not suspended":    {client.ListOptions{Enabled: new(true), Status: client.StatusRevoked}, []string{"ended 100%"}},
+		"reason":           {client.ListOptions{Reason: client.ReasonOwnerLeft}, []string{"ended 100%"}},
+		"another reason":   {client.ListOptions{Reason: client.ReasonPolicy}, nil},
 		"search":           {client.ListOptions{Search: "USED"}, []string{"used 100%"}},
 		"name, no pattern": {client.ListOptions{NameContains: "%"}, []string{"used 100%", "ended 100%"}},
 		"end":              {client.ListOptions{ExpiresBefore: start.Add(time.Hour + 1e6).In(zone)}, []string{"ended 100%", "short"}},

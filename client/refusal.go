@@ -43,6 +43,8 @@ func refusalOf(v Verification, scopes []string) *refusal {
 		return nil
 	case VerifyRevoked:
 		return unauthorized(CodeCredentialRevoked, "the API key was revoked; use another one")
+	case VerifyDisabled:
+		return unauthorized(CodeCredentialDisabled, "the API key is suspended; have it enabled again or use another one")
 	case VerifyExpired:
 		return unauthorized(CodeCredentialExpired, "the API key has expired; extend it or use another one")
 	case VerifyInsufficientScope:
@@ -50,6 +52,11 @@ func refusalOf(v Verification, scopes []string) *refusal {
 		return &refusal{status: http.StatusForbidden, code: CodeInsufficientScope,
 			message:   "this needs an API key with the scopes " + wanted,
 			challenge: fmt.Sprintf(`%s, error="insufficient_scope", scope="%s"`, challengeKey, wanted)}
+	case VerifyQuotaExceeded:
+		return &refusal{status: http.StatusTooManyRequests, code: CodeQuotaExceeded,
+			message: fmt.Sprintf("too little of the API key's quota is left for this request; the next period starts in %d s",
+				wholeSeconds(v.RetryAfter)),
+			wait: v.RetryAfter}
 	case VerifyRateLimited:
 		return &refusal{status: http.StatusTooManyRequests, code: CodeRateLimited,
 			message: fmt.Sprintf("the API key is over its rate limit; try again in %d s", wholeSeconds(v.RetryAfter)),

@@ -12,6 +12,7 @@ import (
 type Summary struct {
 	Active, Expired, Revoked int
 
+	Suspended    int // Revoked includes them
 	Rotating     int // ACTIVE, and the secret before the last rotation is still valid
 	ExpiringSoon int // ACTIVE, and expires within 30 days
 	Unused       int // ACTIVE, and last used (or if never, created) more than 90 days ago
@@ -28,7 +29,7 @@ func (c *Client) Summary(ctx context.Context) (Summary, error) {
 		return Summary{}, err
 	}
 	return Summary{
-		Active: *answer.Active, Expired: answer.Expired, Revoked: answer.Revoked,
+		Active: *answer.Active, Expired: answer.Expired, Revoked: answer.Revoked, Suspended: answer.Suspended,
 		Rotating: answer.Rotating, ExpiringSoon: answer.ExpiringSoon, Unused: answer.Unused,
 	}, nil
 }
@@ -48,6 +49,7 @@ type Usage struct {
 	Since    time.Time     // when the node started to count
 	Interval time.Duration // of each Count
 	Counts   []UsageCount  // oldest first, without gaps; the last interval is not over yet
+	Quota    QuotaState    // of a single key's quota; zero if it has none
 }
 
 // UsageCount counts the decisions in one interval.
@@ -83,7 +85,7 @@ func (c *Client) usage(ctx context.Context, request *http.Request, failed error)
 	if err := c.send(ctx, request, true, http.StatusOK, &answer); err != nil {
 		return Usage{}, err
 	}
-	u := Usage{Since: answer.Since, Interval: time.Duration(answer.IntervalSeconds) * time.Second}
+	u := Usage{Since: answer.Since, Interval: time.Duration(answer.IntervalSeconds) * time.Second, Quota: quotaState(answer.Quota)}
 	for _, count := range answer.Data {
 		u.Counts = append(u.Counts, UsageCount{Start: count.Start, Valid: count.Valid, Refused: count.Refused})
 	}

@@ -29,11 +29,13 @@ func TestSummary(t *testing.T) {
 	rotated := add("rotated", 200*day)
 	_, err := theirs.Revoke(ctx, add("gone", day).ID)
 	must(t, err)
+	_, err = theirs.Suspend(ctx, add("suspended", 200*day).ID)
+	must(t, err)
 	clock.Advance(91 * day)
 	add("new", 200*day)
 	_, err = theirs.Rotate(ctx, rotated.ID, time.Hour)
 	must(t, err)
-	all := client.Summary{Active: 4, Expired: 1, Revoked: 1, Rotating: 1, ExpiringSoon: 1, Unused: 3}
+	all := client.Summary{Active: 4, Expired: 1, Revoked: 2, Suspended: 1, Rotating: 1, ExpiringSoon: 1, Unused: 3}
 	everybody := all
 	everybody.Active++ // the admin's key
 	for _, tt := range []struct {

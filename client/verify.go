@@ -17,8 +17,10 @@ type VerifyCode string
 const (
 	VerifyNotFound          VerifyCode = "NOT_FOUND" // no key has this secret
 	VerifyRevoked           VerifyCode = "REVOKED"
+	VerifyDisabled          VerifyCode = "DISABLED" // suspended
 	VerifyExpired           VerifyCode = "EXPIRED"
 	VerifyInsufficientScope VerifyCode = "INSUFFICIENT_SCOPE" // the key lacks one of the scopes
+	VerifyQuotaExceeded     VerifyCode = "QUOTA_EXCEEDED"     // see Verification.Quota and RetryAfter
 	VerifyRateLimited       VerifyCode = "RATE_LIMITED"       // see Verification.RetryAfter
 	VerifyValid             VerifyCode = "VALID"
 )
@@ -27,31 +29,45 @@ const (
 type Verification struct {
 	Code       VerifyCode
 	Key        Key           // the key with this secret; zero with VerifyNotFound
-	RetryAfter time.Duration // with VerifyRateLimited: how long until one call passes
+	RetryAfter time.Duration // with VerifyRateLimited and VerifyQuotaExceeded: how long until one call passes
+	Quota      QuotaState    // of the key's quota after this call; zero if it has none or a code before VerifyQuotaExceeded applies
 }
 
 // Valid reports whether the decision is VerifyValid.
 func (v Verification) Valid() bool { return v.Code == VerifyValid }
 
+// Call is a call to your service, made with somebody's key.
+type Call struct {
+	Secret string   // any string
+	Scopes []string // that the key must have
+	Cost   *int     // in units of the key's quota, 0 to 1,000,000; nil is one
+}
+
 // Verify asks whether a secret is valid now and its key has all the scopes. The key may belong to
 // any owner, and the secret may be any string. A refusal is a Verification and not an error; an
 // error means that nothing is known about the secret. The calling key needs keys:verify.
 //
-// A decision of VerifyValid counts as a use of the key and against its rate limit. So Verify does
-// not retry if the decision may already have been made (the connection broke).
+// A decision of VerifyValid counts as a use of the key, against its rate limit and, as one unit,
+// against its quota. So Verify does not retry if the decision may already have been made (the
+// connection broke).
 //
 // Use a [Guard] to protect a service.
 func (c *Client) Verify(ctx context.Context, secret string, scopes ...string) (Verification, error) {
-	body := api.VerifyRequest{Key: secret}
-	if len(scopes) > 0 {
-		body.Scopes = &scopes
+	return c.VerifyCall(ctx, Call{Secret: secret, Scopes: scopes})
+}
+
+// VerifyCall is [Client.Verify] for a call that may cost more or less than one unit of a quota.
+func (c *Client) VerifyCall(ctx context.Context, call Call) (Verification, error) {
+	body := api.VerifyRequest{Key: call.Secret, Cost: call.Cost}
+	if len(call.Scopes) > 0 {
+		body.Scopes = &call.Scopes
 	}
 	request, err := api.NewVerifyApiKeyRequest(c.base, body)
 	if err != nil {
 		return Verification{}, unsendable(err)
 	}
 	var answer verifyAnswer
-	if err := c.hiding(secret).send(ctx, request, false, http.StatusOK, &answer); err != nil {
+	if err := c.hiding(call.Secret).send(ctx, request, false, http.StatusOK, &answer); err != nil {
 		return Verification{}, err
 	}
 	return answer.verification(), nil

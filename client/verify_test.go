@@ -32,6 +32,9 @@ func TestVerify(t *testing.T) {
 	limited := create("limited", time.Hour, &client.RateLimit{Limit: 1, Window: time.Minute})
 	_, err := k.admin.Revoke(ctx, ended.ID)
 	must(t, err)
+	suspended := create("suspended", time.Minute, nil)
+	_, err = k.admin.Suspend(ctx, suspended.ID)
+	must(t, err)
 	clock.Advance(time.Minute)
 
 	_, asking := k.Add(t, "resource server", "r", "keys:verify")
@@ -48,6 +51,7 @@ func TestVerify(t *testing.T) {
 		{"lacks a scope", good.Secret.Reveal(), []string{"datasets:read", "other"}, client.VerifyInsufficientScope, good, 0},
 		{"expired", short.Secret.Reveal(), nil, client.VerifyExpired, short, 0},
 		{"revoked", ended.Secret.Reveal(), nil, client.VerifyRevoked, ended, 0},
+		{"suspended and expired", suspended.Secret.Reveal(), nil, client.VerifyDisabled, suspended, 0},
 		{"the first within the limit", limited.Secret.Reveal(), nil, client.VerifyValid, limited, 0},
 		{"over the limit", limited.Secret.Reveal(), nil, client.VerifyRateLimited, limited, time.Minute},
 		{"nothing", "", nil, client.VerifyNotFound, client.CreatedKey{}, 0},

@@ -104,7 +104,7 @@ func auditedChanges(s *session) {
 
 func auditedFields(s *session) {
 	end, later := inAnHour(), apikey.Timestamp(time.Now().Add(2*time.Hour)).String()
-	key, ok := s.create(s.keyBody().with("expires_at", end).with("scopes", []string{"a:b"}).with("rate_limit", nil))
+	key, ok := s.create(s.keyBody().with("expires_at", end).with("scopes", []string{"a:b"}).with("rate_limit", nil).with("quota", nil))
 	if !ok {
 		return
 	}
@@ -116,24 +116,28 @@ func auditedFields(s *session) {
 	change(fields{"scopes": []string{}})
 	change(fields{"metadata": plan, "rate_limit": limit})
 	change(fields{"rate_limit": nil})
+	change(fields{"enabled": false})
+	change(fields{"enabled": true})
 	rotated, ok := s.rotate(key, `{"grace_seconds":60}`)
 	if !ok {
 		return
 	}
 	grace := rotated.body["grace_ends_at"]
-	revoked := s.want(http.StatusOK, request{operation: "revokeApiKey", key: key.id}).body["revoked_at"]
+	revoked := s.want(http.StatusOK, request{operation: "revokeApiKey", key: key.id, query: "reason=superseded"}).body["revoked_at"]
 
 	type object = map[string]any
 	fromTo := func(from, to any) object { return object{"from": from, "to": to} }
 	want := []object{
-		{"revoked_at": object{"to": revoked}, "grace_ends_at": object{"from": grace}},
+		{"revoked_at": object{"to": revoked}, "revocation_reason": object{"to": "superseded"}, "grace_ends_at": object{"from": grace}},
 		{"grace_ends_at": object{"to": grace}},
+		{"enabled": fromTo(false, true)},
+		{"enabled": fromTo(true, false)},
 		{"rate_limit": object{"from": limit}},
 		{"metadata": fromTo(object{}, plan), "rate_limit": object{"to": limit}},
 		{"scopes": fromTo([]any{"a:b"}, []any{})},
 		{"name": fromTo(key.name, key.name+"é"), "expires_at": fromTo(end, later)},
 		{"name": object{"to": key.name}, "expires_at": object{"to": end}, "scopes": object{"to": []any{"a:b"}},
-			"metadata": object{"to": object{}}},
+			"metadata": object{"to": object{}}, "enabled": object{"to": true}},
 	}
 	events := s.eventsOf(key.id)
 	if len(events) != len(want) {

@@ -69,7 +69,7 @@ func noTakeover(s *session) {
 		return
 	}
 	for _, scope := range []string{apikey.ScopeAdmin, "datasets:read"} {
-		target, ok := s.create(s.keyBody().with("owner", s.run).with("scopes", []string{scope}).with("rate_limit", nil))
+		target, ok := s.create(s.keyBody().with("owner", s.run).with("scopes", []string{scope}).with("rate_limit", nil).with("quota", nil))
 		if !ok {
 			return
 		}

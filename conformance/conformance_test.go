@@ -156,13 +156,13 @@ func TestOtherKeysAndPolicies(t *testing.T) {
 		scopes   []string
 		passed   int
 	}{
-		"read and write": {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeWrite}, 69},
+		"read and write": {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeWrite}, 73},
 		"read, write and verify": {servertest.Options{}, false,
-			[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify, "datasets:read"}, 79},
+			[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify, "datasets:read"}, 84},
 		"read and verify":       {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeVerify}, 30},
 		"read only":             {servertest.Options{}, true, []string{apikey.ScopeRead}, 25},
 		"read only, with admin": {servertest.Options{}, true, []string{apikey.ScopeAdmin}, 25},
-		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 99},
+		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 104},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -175,24 +175,24 @@ func TestOtherKeysAndPolicies(t *testing.T) {
 	}
 }
 
-// TestLimitedKeys runs the suite with keys that have a rate limit, which the suite must not use up.
+// TestLimitedKeys runs the suite with keys that have a rate limit and a quota, which the suite must not use up.
 func TestLimitedKeys(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		scopes []string
 		passed int
 	}{
-		"an admin":       {[]string{apikey.ScopeAdmin}, 86},
-		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 69},
+		"an admin":       {[]string{apikey.ScopeAdmin}, 90},
+		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 73},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			clock := &skippingClock{}
 			s := servertest.Start(t, servertest.Options{Now: clock.Now})
 			key, secret := s.Add(t, "acme", "for the suite", tt.scopes...)
-			limit := apikey.RateLimit{Limit: 1, Window: 24 * time.Hour}
+			limit, quota := apikey.RateLimit{Limit: 1, Window: 24 * time.Hour}, apikey.Quota{Limit: 1, Period: apikey.Month, StartsOn: 1}
 			if _, err := s.DB.UpdateKey(t.Context(), store.Operator("test"), store.ByID(key.ID),
-				apikey.Change{RateLimit: &limit}); err != nil {
+				apikey.Change{RateLimit: &limit, Quota: &quota}); err != nil {
 				t.Fatal(err)
 			}
 			report := runOn(t, s, secret, conformance.Options{}.By(clock))

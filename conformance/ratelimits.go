@@ -27,7 +27,7 @@ func perDay(limit int) fields { return fields{"limit": limit, "window_seconds": 
 
 // limitedKey creates a key that verify and forward-auth let pass this often today.
 func (s *session) limitedKey(limit int) (created, bool) {
-	return s.create(s.keyBody().with("scopes", readScopes(s)).with("rate_limit", perDay(limit)))
+	return s.create(s.keyBody().with("scopes", readScopes(s)).with("rate_limit", perDay(limit)).with("quota", nil))
 }
 
 func (s *session) wantLimit(why string, body map[string]any, want fields) {
@@ -232,7 +232,7 @@ func forwardedLimits(s *session) {
 			s.wantWait(a.about, float64(seconds), 2)
 		}
 	}
-	free, ok := s.create(s.keyBody().with("scopes", []string{}).with("rate_limit", nil))
+	free, ok := s.create(s.keyBody().with("scopes", []string{}).with("rate_limit", nil).with("quota", nil))
 	if !ok {
 		return
 	}

@@ -41,7 +41,7 @@ type session struct {
 
 	id, name, owner string        // of that key
 	scopes          apikey.Scopes // of that key
-	limited         bool          // that key has a rate limit
+	limited         bool          // that key has a rate limit or quota
 	run             string        // prefix of all names in this run
 	number          int
 
@@ -119,7 +119,9 @@ func (s *session) identify() error {
 	s.id, s.secrets = secret.ID().String(), []string{s.secret}
 	s.name, _ = a.body["name"].(string)
 	s.owner, _ = a.body["owner"].(string)
-	_, s.limited = a.body["rate_limit"]
+	_, hasLimit := a.body["rate_limit"]
+	_, hasQuota := a.body["quota"]
+	s.limited = hasLimit || hasQuota
 	for _, scope := range list(a.body["scopes"]) {
 		text, _ := scope.(string)
 		s.scopes = append(s.scopes, text)

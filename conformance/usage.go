@@ -32,7 +32,7 @@ func summaries(s *session) {
 		soon := url.QueryEscape(apikey.Timestamp(time.Now().Add(30 * 24 * time.Hour)).String())
 		lists := fields{
 			"active": count(query + "&status=ACTIVE"), "expired": count(query + "&status=EXPIRED"),
-			"revoked": count(query + "&status=REVOKED"), "rotating": count(query + "&rotating=true"),
+			"revoked": count(query + "&status=REVOKED"), "suspended": count(query + "&enabled=false"), "rotating": count(query + "&rotating=true"),
 			"expiring_soon": count(query + "&status=ACTIVE&expires_before=" + soon), "unused": 0.0,
 		}
 		for name := range lists {
@@ -42,7 +42,7 @@ func summaries(s *session) {
 		}
 	}
 	numbers := func(active, expired, revoked, rotating float64) fields {
-		return fields{"active": active, "expired": expired, "revoked": revoked, "rotating": rotating,
+		return fields{"active": active, "expired": expired, "revoked": revoked, "suspended": max(revoked-1, 0), "rotating": rotating,
 			"expiring_soon": active, "unused": 0.0}
 	}
 	want("before there is a key", numbers(0, 0, 0, 0))
@@ -66,6 +66,8 @@ func summaries(s *session) {
 		return
 	}
 	want("one of these revoked, one expired", numbers(4, 1, 1, 1))
+	s.suspend(keys[3], true, "suspending a rotated key")
+	want("and the third suspended", numbers(3, 1, 2, 0))
 }
 
 // intervals checks the intervals of usage without changing anything.
@@ -162,7 +164,7 @@ func ownersUsage(s *session) {
 	owner := s.newName()
 	var keys []created
 	for range 2 {
-		key, ok := s.create(s.keyBody().with("owner", owner).with("rate_limit", nil))
+		key, ok := s.create(s.keyBody().with("owner", owner).with("rate_limit", nil).with("quota", nil))
 		if !ok {
 			return
 		}

@@ -30,6 +30,11 @@ func (s *session) verifyAs(as, code, secret, why string, scopes ...string) answe
 	if scopes != nil {
 		body["scopes"] = scopes
 	}
+	return s.decision(as, code, body, why)
+}
+
+// decision makes a request to verify, with another key's secret unless as is empty, and checks the code.
+func (s *session) decision(as, code string, body fields, why string) answer {
 	a := s.want(http.StatusOK, request{operation: "verifyApiKey", secret: as, body: body.json(), why: why})
 	if a.status != http.StatusOK {
 		return a
@@ -40,7 +45,7 @@ func (s *session) verifyAs(as, code, secret, why string, scopes ...string) answe
 	if (a.body["key"] == nil) != (code == "NOT_FOUND") {
 		s.fail("%s: code %v, and the key in the answer is %v", a.about, a.body["code"], a.body["key"])
 	}
-	if (a.body["retry_after_seconds"] == nil) != (code != "RATE_LIMITED") {
+	if (a.body["retry_after_seconds"] == nil) != (code != "RATE_LIMITED" && code != "QUOTA_EXCEEDED") {
 		s.fail("%s: code %v, and retry_after_seconds is %v", a.about, a.body["code"], a.body["retry_after_seconds"])
 	}
 	return a
@@ -159,11 +164,11 @@ func integratorScopes(s *session) {
 		return
 	}
 	admin, ok := s.create(s.keyBody().with("owner", s.run+"-other").with("scopes", []string{apikey.ScopeAdmin}).
-		with("rate_limit", nil))
+		with("rate_limit", nil).with("quota", nil))
 	if !ok {
 		return
 	}
-	user, ok := s.create(s.keyBody().with("owner", s.run+"-other").with("rate_limit", nil).
+	user, ok := s.create(s.keyBody().with("owner", s.run+"-other").with("rate_limit", nil).with("quota", nil).
 		with("scopes", []string{"datasets:read", "datasets:write"}))
 	if !ok {
 		return

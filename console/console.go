@@ -93,6 +93,8 @@ func (s *site) routes() *router {
 	mux.Handle("GET "+Path+"/keys/{id}", s.signedIn(showKey))
 	mux.Handle("GET "+Path+"/keys/{id}/rotate", s.signedIn(withWriteScope(showRotate)))
 	mux.Handle("POST "+Path+"/keys/{id}/rotate", s.signedIn(withWriteScope(rotate)))
+	mux.Handle("POST "+Path+"/keys/{id}/suspend", s.signedIn(withWriteScope(suspend)))
+	mux.Handle("POST "+Path+"/keys/{id}/resume", s.signedIn(withWriteScope(resume)))
 	mux.Handle("GET "+Path+"/keys/{id}/revoke", s.signedIn(withWriteScope(showRevoke)))
 	mux.Handle("POST "+Path+"/keys/{id}/revoke", s.signedIn(withWriteScope(revoke)))
 	mux.Handle("GET "+Path+"/keys/new", s.signedIn(withWriteScope(showNewKey)))

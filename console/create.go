@@ -42,7 +42,7 @@ func createKey(v *visit) error {
 	if v.may(apikey.ScopeAdmin) { // others do not have these fields
 		api = api.ForOwner(strings.TrimSpace(v.form.Get("owner")))
 	} else {
-		key.RateLimit = nil
+		key.RateLimit, key.Quota = nil, nil
 	}
 	created, err := api.Create(v.ctx(), key)
 	if err != nil {

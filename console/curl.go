@@ -2,10 +2,12 @@ package console
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/client"
 )
 
 // curl returns a shell command that calls this server's API with a JSON body. The shell has the
@@ -31,12 +33,15 @@ func (v *visit) curlCreate(owner string) string {
 	return v.curl("/v1/api-keys", quoted(string(body)))
 }
 
-// curlVerify returns a command that verifies the key in the variable KEY.
-func (v *visit) curlVerify(scopes []string) string {
+// curlVerify returns a command that makes the same call with the key in the variable KEY.
+func (v *visit) curlVerify(call client.Call) string {
 	body := `'{"key": "'"$KEY"'"` // single-quoted except for $KEY
-	if len(scopes) > 0 {
-		list, _ := json.Marshal(scopes) // cannot fail with strings
+	if len(call.Scopes) > 0 {
+		list, _ := json.Marshal(call.Scopes) // cannot fail with strings
 		body += `, "scopes": ` + strings.ReplaceAll(string(list), `'`, `'\''`)
+	}
+	if call.Cost != nil {
+		body += `, "cost": ` + strconv.Itoa(*call.Cost)
 	}
 	return v.curl("/v1/verify", body+"}'")
 }

@@ -47,7 +47,7 @@ func (v *visit) editing(do func(client.Key) error) error {
 	switch {
 	case err != nil:
 		return err
-	case key.Status == client.StatusRevoked:
+	case conditionOf(key, v.now) == revoked:
 		return v.refuse(errorPage{Status: http.StatusConflict, Title: "This key was revoked",
 			Message: "A revoked key cannot be changed. Create a new key instead: the name is free again."})
 	case !v.may(apikey.ScopeAdmin) && slices.ContainsFunc(key.Scopes, func(scope string) bool { return !v.may(scope) }):
@@ -76,8 +76,16 @@ func (v *visit) changeOf(f *keyForm) (change client.Change) {
 	if !maps.Equal(wanted.Metadata, was.Metadata) {
 		change.Metadata = &wanted.Metadata
 	}
-	if *wanted.RateLimit != *was.RateLimit && v.may(apikey.ScopeAdmin) { // others do not have this field
-		change.RateLimit = wanted.RateLimit
+	if v.may(apikey.ScopeAdmin) { // others do not have these fields
+		if *wanted.RateLimit != *was.RateLimit {
+			change.RateLimit = wanted.RateLimit
+		}
+		if *wanted.Quota != *was.Quota {
+			change.Quota = wanted.Quota
+		}
+	}
+	if *wanted.Enabled != *was.Enabled {
+		change.Enabled = wanted.Enabled
 	}
 	end, problem := v.endOf(v.form)
 	if problem != "" {

@@ -72,6 +72,12 @@ func did(e client.AuditEvent) string {
 	case client.AuditCreate:
 		return "Created"
 	case client.AuditUpdate:
+		if enabled := e.Changes.Enabled; enabled != nil && enabled.To != nil {
+			if *enabled.To {
+				return "Resumed"
+			}
+			return "Suspended"
+		}
 		return "Changed"
 	case client.AuditRotate:
 		return "Rotated"
@@ -95,6 +101,11 @@ func (v *visit) changes(c client.AuditChanges) (all []fieldChange) {
 		fieldChanges("expires", c.ExpiresAt, v.inTime),
 		fieldChanges("old secret works until", c.GraceEndsAt, v.inTime),
 		fieldChanges("rate limit", c.RateLimit, func(r client.RateLimit) changeValue { return inWords(limitText(r)) }),
+		enabledChanges(c),
+		fieldChanges("reason", c.RevocationReason, func(reason string) changeValue {
+			return inWords(reasonText(client.RevocationReason(reason)))
+		}),
+		fieldChanges("quota", c.Quota, func(q client.Quota) changeValue { return inWords(quotaText(q)) }),
 		scopeChanges(c.Scopes),
 		metadataChanges(c.Metadata),
 	)
@@ -116,6 +127,21 @@ func fieldChanges[T any](field string, c *client.AuditChange[T], in func(T) chan
 }
 
 func inWords(text string) changeValue { return changeValue{Words: []string{text}} }
+
+// enabledChanges leaves out what says nothing: that a new key works, and that a revocation ended a suspension.
+func enabledChanges(c client.AuditChanges) []fieldChange {
+	if c.RevokedAt != nil || c.Enabled != nil && c.Enabled.From == nil && c.Enabled.To != nil && *c.Enabled.To {
+		return nil
+	}
+	return fieldChanges("enabled", c.Enabled, inYesOrNo)
+}
+
+func inYesOrNo(value bool) changeValue {
+	if value {
+		return inWords("yes")
+	}
+	return inWords("no")
+}
 
 func (v *visit) inTime(at time.Time) changeValue { return changeValue{Time: momentOf(at, v.now)} }
 

@@ -26,6 +26,9 @@ func TestEventsInWords(t *testing.T) {
 			"rate limit: → [1 call per minute]"},
 		{"another limit", client.AuditChanges{RateLimit: change(&client.RateLimit{Limit: 10, Window: 90 * time.Second}, nil)},
 			"rate limit: [10 calls per 90 seconds] →"},
+		{"a quota", client.AuditChanges{Quota: change(&client.Quota{Limit: 1, Period: client.Day, StartsOn: 1},
+			&client.Quota{Limit: 100000, Period: client.Month, StartsOn: 15})},
+			"quota: [1 unit per day] → [100000 units per month from day 15]"},
 		{"first scopes", client.AuditChanges{Scopes: change(nil, &[]string{"a", "b"})}, "scopes: → [a b]"},
 		{"scopes", client.AuditChanges{Scopes: change(&[]string{"a", "b"}, &[]string{"b", "c"})},
 			"scopes added: → [c]; scopes removed: → [a]"},
@@ -37,6 +40,11 @@ func TestEventsInWords(t *testing.T) {
 		{"before values were recorded", client.AuditChanges{
 			Name: change[string](nil, nil), Scopes: change[[]string](nil, nil), Metadata: change[map[string]string](nil, nil)},
 			"name: →; scopes: →; metadata: →"},
+		{"a suspension", client.AuditChanges{Enabled: change(new(true), new(false))}, "enabled: [yes] → [no]"},
+		{"a new key that is suspended", client.AuditChanges{Enabled: change(nil, new(false))}, "enabled: → [no]"},
+		{"a new key that works", client.AuditChanges{Enabled: change(nil, new(true))}, ""},
+		{"a suspended key that was revoked", client.AuditChanges{RevokedAt: change(nil, &late),
+			Enabled: change(new(false), new(true)), RevocationReason: change(nil, new("owner_left"))}, "reason: → [owner left]"},
 		{"what the event says itself", client.AuditChanges{RevokedAt: change(nil, &late)}, ""},
 	} {
 		v := &visit{now: late}

@@ -31,7 +31,8 @@ func formFields() (fields []namedField) {
 	}
 	return append(fields,
 		namedField{"owner", "Owner"}, namedField{"expires", "Expiry"}, namedField{"scopes", "Scopes"},
-		namedField{"metadata", "Metadata"}, namedField{"limit", "Calls"}, namedField{"window", "Window of the limit"})
+		namedField{"metadata", "Metadata"}, namedField{"limit", "Calls"}, namedField{"window", "Window of the limit"},
+		namedField{"quota", "Units of the quota"}, namedField{"starts", "Start of its periods"})
 }
 
 // fieldIndex returns a field's position on the page, or -1.
@@ -69,6 +70,8 @@ func formField(property string) string {
 		return "limit"
 	case "rate_limit.window_seconds":
 		return "window"
+	case "quota.starts_on":
+		return "starts"
 	}
 	root, _, _ := strings.Cut(property, ".") // such as scopes.3
 	if fieldIndex(root) < 0 {

@@ -36,10 +36,16 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	wrong := url.Values{
 		"name": {""}, "owner": {" \x01"}, "expires": {"custom"}, "custom": {"soon"}, "scopes": {`a"b`},
 		"metadata-name": {""}, "metadata-text": {"x"}, "limit": {"many"}, "window": {"1"}, "unit": {"60"},
+		"quota": {"9"}, "period": {"week"}, "starts": {"soon"},
 	}
 	for name, change := range map[string]func(url.Values){
-		"found here":       func(url.Values) {},
-		"found by the API": func(f url.Values) { f.Set("custom", "2001-01-01T00:00"); f.Set("limit", "0"); f.Del("metadata-text") },
+		"found here": func(url.Values) {},
+		"found by the API": func(f url.Values) {
+			f.Set("custom", "2001-01-01T00:00")
+			f.Set("limit", "0")
+			f.Set("starts", "8")
+			f.Del("metadata-text")
+		},
 	} {
 		form := url.Values{}
 		for field, values := range wrong {
@@ -47,7 +53,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		}
 		change(form)
 		a := v.post("/console/keys/new", form).want(http.StatusBadRequest)
-		for _, field := range []string{"name", "owner", "expires", "scopes", "limit"} {
+		for _, field := range []string{"name", "owner", "expires", "scopes", "limit", "starts"} {
 			if !strings.Contains(a.body, `id="`+field+`-fault"`) {
 				t.Errorf("%s: nothing is said about %s:\n%s", name, field, a.body)
 			}

@@ -110,24 +110,30 @@ func TestFormCreateAsAdmin(t *testing.T) {
 	b.fill("#limit", "100")
 	b.fill("#window", "2")
 	b.set("[name=unit]", "3600")
+	b.fill("#quota", "100000")
+	b.set("#period", "week")
+	b.fill("#starts", "7")
 	b.refused(409)
 	b.want("#name-fault", "has this name")
 	for css, want := range map[string]string{"#name": "taken", "#owner": "customer-7", "#custom": "2030-01-15T10:30",
-		"#api-scopes": "datasets:read  a:b", "[name=metadata-text]": "pro\nor more", "#limit": "100", "[name=unit]": "3600",
+		"#api-scopes": "datasets:read  a:b", "[name=metadata-text]": "pro\nor more", "#limit": "100", "[name=unit]": "3600", "#quota": "100000", "#period": "week", "#starts": "7",
 		"[name=scope]:checked": "keys:read", "[name=expires]:checked": "custom"} {
 		if got := b.value(css); got != want {
 			t.Errorf("%s holds %q instead of %q", css, got, want)
 		}
 	}
 	b.fill("#window", "48")
+	b.fill("#starts", "8")
 	b.fill("#api-scopes", `datasets:read "a"`)
 	b.refused(400)
 	b.want("#scopes-fault", "quotes")
 	b.want("#window-fault", "1 day")
+	b.want("#starts-fault", "day of the week")
 	b.click("#problem a[href='#window']")
 	b.until("document.activeElement.id === 'window'")
 
 	b.fill("#window", "2")
+	b.fill("#starts", "7")
 	b.fill("#api-scopes", "datasets:read a:b")
 	b.fill("#name", "nightly")
 	// Keep clicking until the slow server has seen five more clicks.
@@ -141,7 +147,8 @@ func TestFormCreateAsAdmin(t *testing.T) {
 	end := time.Date(2030, 1, 15, 1, 30, 0, 0, time.UTC)
 	if !slices.Equal(made.Scopes, []string{"keys:read", "datasets:read", "a:b"}) || !made.ExpiresAt.Equal(end) ||
 		!maps.Equal(made.Metadata, map[string]string{"plan=x": "pro\nor more"}) ||
-		made.RateLimit != (client.RateLimit{Limit: 100, Window: 2 * time.Hour}) {
+		made.RateLimit != (client.RateLimit{Limit: 100, Window: 2 * time.Hour}) ||
+		made.Quota != (client.Quota{Limit: 100_000, Period: client.Week, StartsOn: 7}) {
 		t.Errorf("the key is %+v", made)
 	}
 }
@@ -159,7 +166,7 @@ func TestFormCreateAsOwner(t *testing.T) {
 	if all := b.values("[name=scope]"); !slices.Equal(all, []string{apikey.ScopeRead, apikey.ScopeWrite, "datasets:read"}) {
 		t.Errorf("the scopes offered are %q", all)
 	}
-	if n := len(b.values("#owner, #limit, #api-scopes")); n != 0 {
+	if n := len(b.values("#owner, #limit, #quota, #api-scopes")); n != 0 {
 		t.Errorf("%d fields are for administrators only", n)
 	}
 	b.want("#scopes-help", "can only be verified")

@@ -24,7 +24,8 @@ func TestFormEditAsAdmin(t *testing.T) {
 	stored := k.add("customer-7", "production", apikey.ScopeRead, "datasets:read")
 	id := stored.ID.String()
 	limit := client.RateLimit{Limit: 5, Window: 90 * time.Second}
-	_, err := api.Update(t.Context(), id, client.Change{RateLimit: &limit, Metadata: &map[string]string{"a=b": "1\n2", "plan": "pro"}})
+	_, err := api.Update(t.Context(), id, client.Change{RateLimit: &limit, Metadata: &map[string]string{"a=b": "1\n2", "plan": "pro"},
+		Quota: &client.Quota{Limit: 1000, Period: client.Week, StartsOn: 3}})
 	k.must(err)
 	b := k.browse()
 	b.signIn(k.admin)
@@ -37,13 +38,15 @@ func TestFormEditAsAdmin(t *testing.T) {
 	// Renamed here while somebody else changes everything else.
 	b.open(edit)
 	for css, want := range map[string]string{"#name": "production", "[name=scope]:checked": "keys:read", "#api-scopes": "datasets:read",
-		"[name=metadata-text]": "1\n2", "#limit": "5", "#window": "90", "[name=unit]": "1", "[name=expires]:checked": "keep"} {
+		"[name=metadata-text]": "1\n2", "#limit": "5", "#window": "90", "[name=unit]": "1", "[name=expires]:checked": "keep",
+		"#quota": "1000", "#period": "week", "#starts": "3"} {
 		if got := b.value(css); got != want {
 			t.Errorf("%s holds %q instead of %q", css, got, want)
 		}
 	}
 	end := time.Now().Add(48 * time.Hour).Truncate(time.Millisecond)
 	others, err := api.Update(t.Context(), id, client.Change{RateLimit: &client.RateLimit{Limit: 7, Window: time.Hour}, ExpiresAt: &end,
+		Quota:  &client.Quota{Limit: 7, Period: client.Day},
 		Scopes: &[]string{"datasets:write"}, Metadata: &map[string]string{"plan": "free"}})
 	k.must(err)
 	b.fill("#name", "production 2")
@@ -51,7 +54,7 @@ func TestFormEditAsAdmin(t *testing.T) {
 	b.noticed(id, "production 2 was changed.")
 	now := k.get("", id)
 	if now.Name != "production 2" || !slices.Equal(now.Scopes, others.Scopes) || !maps.Equal(now.Metadata, others.Metadata) ||
-		now.RateLimit != others.RateLimit || !now.ExpiresAt.Equal(others.ExpiresAt) {
+		now.RateLimit != others.RateLimit || now.Quota != others.Quota || !now.ExpiresAt.Equal(others.ExpiresAt) {
 		t.Errorf("a new name made %+v of %+v", now, others)
 	}
 
@@ -62,11 +65,12 @@ func TestFormEditAsAdmin(t *testing.T) {
 	b.set("[name=metadata-text]", "")
 	b.set("[name=metadata-name]", "")
 	b.fill("#limit", "")
+	b.fill("#quota", "")
 	b.click(sendForm)
 	b.noticed(id, "production 2 was changed.")
 	now = k.get("", id)
 	if !slices.Equal(now.Scopes, []string{"keys:verify"}) || len(now.Metadata) != 0 || now.RateLimit != (client.RateLimit{}) ||
-		time.Until(now.ExpiresAt) < 29*24*time.Hour {
+		now.Quota != (client.Quota{}) || time.Until(now.ExpiresAt) < 29*24*time.Hour {
 		t.Errorf("the key is %+v", now)
 	}
 

@@ -18,6 +18,8 @@ const eventsOfKey = 20
 type keyPage struct {
 	keyRow
 	Limit   string
+	Quota   string
+	Left    client.QuotaState
 	Grace   *countdown // while the secret before the last rotation still works
 	Use     chart
 	History *history // for those who may read the audit log
@@ -67,7 +69,7 @@ func showKey(v *visit) error {
 	if key.ID != asked {
 		return v.redirect(keyPath(key.ID))
 	}
-	p := keyPage{keyRow: v.row(key), Limit: limitText(key.RateLimit)}
+	p := keyPage{keyRow: v.row(key), Limit: limitText(key.RateLimit), Quota: quotaText(key.Quota)}
 	if p.Condition == rotating {
 		p.Grace = countdownTo(key.GraceEndsAt, v.now)
 	}
@@ -75,7 +77,7 @@ func showKey(v *visit) error {
 	if err != nil {
 		return err
 	}
-	p.Use = chartOf(use, v.now)
+	p.Use, p.Left = chartOf(use, v.now), use.Quota
 	if p.LastUsedAt.IsZero() && p.Use.Valid > 0 { // the store learns of a first use within seconds
 		p.LastUsedAt = v.now
 	}

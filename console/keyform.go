@@ -199,6 +199,10 @@ func valuesOf(k client.Key) url.Values {
 		form.Set("window", strconv.Itoa(count))
 		form.Set("unit", strconv.Itoa(unit))
 	}
+	if k.IsSuspended() {
+		form.Set("suspended", "1")
+	}
+	showQuota(form, k.Quota)
 	return form
 }
 
@@ -214,6 +218,8 @@ func settingsOf(form url.Values, f *faults) client.NewKey {
 		Scopes:    new(distinct(form["scope"], scopeList(form.Get("scopes")))),
 		Metadata:  make(map[string]string),
 		RateLimit: new(rateLimitOf(form, f)),
+		Enabled:   new(form.Get("suspended") == ""),
+		Quota:     new(quotaOf(form, f)),
 	}
 	for _, text := range keyfield.Texts() {
 		*text.InNew(&key) = strings.TrimSpace(form.Get(text.Name))

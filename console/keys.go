@@ -24,16 +24,19 @@ type condition string
 
 // The conditions of a key. The first that applies is shown.
 const (
-	revoked  condition = "revoked"
-	expired  condition = "expired"
-	rotating condition = "rotating" // its old secret still works
-	expiring condition = "expiring" // within apikey.ExpiringSoon
-	active   condition = "active"
+	suspended condition = "suspended"
+	revoked   condition = "revoked"
+	expired   condition = "expired"
+	rotating  condition = "rotating" // its old secret still works
+	expiring  condition = "expiring" // within apikey.ExpiringSoon
+	active    condition = "active"
 )
 
 // conditionOf returns a key's condition now.
 func conditionOf(k client.Key, now time.Time) condition {
 	switch {
+	case k.IsSuspended():
+		return suspended
 	case k.Status == client.StatusRevoked:
 		return revoked
 	case k.Status == client.StatusExpired || !k.ExpiresAt.After(now):
@@ -77,6 +80,9 @@ func (r keyRow) FirstScopes() []string {
 // MoreScopes returns how many more there are.
 func (r keyRow) MoreScopes() int { return len(r.Scopes) - len(r.FirstScopes()) }
 
+// Suspended reports whether the key is suspended.
+func (r keyRow) Suspended() bool { return r.Condition == suspended }
+
 // Revoked reports whether the key is revoked.
 func (r keyRow) Revoked() bool { return r.Condition == revoked }
 
@@ -100,7 +106,7 @@ type keyFilter struct {
 
 // Chips are the filters by condition.
 func (keyFilter) Chips() []string {
-	return []string{"", string(active), string(expiring), string(rotating), string(expired), string(revoked)}
+	return []string{"", string(active), string(expiring), string(rotating), string(suspended), string(expired), string(revoked)}
 }
 
 func (v *visit) keyFilter() keyFilter {
@@ -224,8 +230,10 @@ func (f keyFilter) options(now time.Time) client.ListOptions {
 		o.Rotating = true
 	case expired:
 		o.Status = client.StatusExpired
+	case suspended:
+		o.Enabled = new(false)
 	case revoked:
-		o.Status = client.StatusRevoked
+		o.Status, o.Enabled = client.StatusRevoked, new(true)
 	}
 	if f.Unused {
 		o.Status, o.LastUsedBefore = client.StatusActive, now.Add(-apikey.UnusedAfter)

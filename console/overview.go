@@ -79,7 +79,8 @@ func (v *visit) count(p *overviewPage) error {
 		{s.ExpiringSoon, "expiring", "within " + exactDuration(apikey.ExpiringSoon), keyFilter{Status: string(expiring)}, true},
 		{s.Unused, "unused", "for " + exactDuration(apikey.UnusedAfter) + " or more", keyFilter{Unused: true}, true},
 		{s.Expired, "expired", "past their expiry", keyFilter{Status: string(expired)}, false},
-		{s.Revoked, "revoked", "ended for good", keyFilter{Status: string(revoked)}, false},
+		{s.Suspended, "suspended", "until enabled again", keyFilter{Status: string(suspended)}, false},
+		{s.Revoked - s.Suspended, "revoked", "ended for good", keyFilter{Status: string(revoked)}, false},
 	}
 	return nil
 }

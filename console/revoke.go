@@ -1,8 +1,11 @@
 package console
 
 import (
+	"cmp"
 	"net/http"
+	"strings"
 
+	"apikeyd/apikey"
 	"apikeyd/client"
 )
 
@@ -13,13 +16,28 @@ const recentUse = day
 type revokePage struct {
 	keyRow
 	Typed    string // its name, to confirm
+	Reason   client.RevocationReason
 	Problem  string
 	Mistyped string // what is wrong with what was typed
 }
 
 func (v *visit) revokePage() (revokePage, error) {
 	key, err := v.api.Get(v.ctx(), v.r.PathValue("id"))
-	return revokePage{keyRow: v.row(key), Typed: v.confirmed("name")}, err
+	reason := client.RevocationReason(cmp.Or(v.form.Get("reason"), string(client.ReasonUnspecified)))
+	return revokePage{keyRow: v.row(key), Typed: v.confirmed("name"), Reason: reason}, err
+}
+
+// Reasons are the reasons to choose from.
+func (revokePage) Reasons() (all []client.RevocationReason) {
+	for _, reason := range apikey.Reasons() {
+		all = append(all, client.RevocationReason(reason))
+	}
+	return all
+}
+
+// reasonText returns a reason in words.
+func reasonText(reason client.RevocationReason) string {
+	return strings.ReplaceAll(string(reason), "_", " ")
 }
 
 func (p revokePage) show(v *visit, status int) error {
@@ -51,7 +69,7 @@ func revoke(v *visit) error {
 		}
 		return p.show(v, http.StatusBadRequest)
 	}
-	_, err = v.api.Revoke(v.ctx(), p.ID)
+	_, err = v.api.RevokeFor(v.ctx(), p.ID, p.Reason)
 	if refusal, ok := refused(err); ok {
 		p.Problem = "Nothing was revoked. " + sentence(refusal.Message)
 		return p.show(v, refusal.Status)

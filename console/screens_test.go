@@ -69,6 +69,7 @@ func (k *kit) keyScreens() []screen {
 	_, err := admin.Update(k.Context(), plain.ID.String(), client.Change{
 		Metadata:  &map[string]string{"team": "billing", "ticket": "OPS-1234"},
 		RateLimit: &client.RateLimit{Limit: 600, Window: time.Minute},
+		Quota:     &client.Quota{Limit: 100_000, Period: client.Month, StartsOn: 15},
 		Scopes:    &[]string{"invoices:read", "invoices:send", apikey.ScopeRead},
 	})
 	k.must(err)

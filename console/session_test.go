@@ -183,7 +183,8 @@ func TestKeyEndsSession(t *testing.T) {
 		of   func(id string) error
 		says string
 	}{
-		"revoked": {func(id string) error { _, err := admin.Revoke(t.Context(), id); return err }, "was revoked"},
+		"revoked":   {func(id string) error { _, err := admin.Revoke(t.Context(), id); return err }, "was revoked"},
+		"suspended": {func(id string) error { _, err := admin.Suspend(t.Context(), id); return err }, "was suspended"},
 		"rotated": {func(id string) error {
 			_, err := admin.Rotate(t.Context(), id, 0)
 			return err

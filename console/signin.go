@@ -40,11 +40,12 @@ func showSignIn(v *visit) error {
 type sessionEnd string
 
 const (
-	notSignedIn sessionEnd = ""
-	timedOut    sessionEnd = "ended"
-	keyRevoked  sessionEnd = "revoked"
-	keyExpired  sessionEnd = "expired"
-	keyUnknown  sessionEnd = "unknown"
+	notSignedIn  sessionEnd = ""
+	timedOut     sessionEnd = "ended"
+	keyRevoked   sessionEnd = "revoked"
+	keySuspended sessionEnd = "suspended"
+	keyExpired   sessionEnd = "expired"
+	keyUnknown   sessionEnd = "unknown"
 )
 
 // sessionEndOf returns why the API refused a session's key.
@@ -52,6 +53,8 @@ func sessionEndOf(refusal *client.Error) sessionEnd {
 	switch refusal.Code {
 	case client.CodeCredentialRevoked:
 		return keyRevoked
+	case client.CodeCredentialDisabled:
+		return keySuspended
 	case client.CodeCredentialExpired:
 		return keyExpired
 	}
@@ -65,6 +68,8 @@ func (e sessionEnd) problem() string {
 		return ended + ". Sign in again to continue."
 	case keyRevoked:
 		return ended + ": the key that you were signed in with was revoked. Sign in with another one."
+	case keySuspended:
+		return ended + ": the key that you were signed in with was suspended. Sign in with another one."
 	case keyExpired:
 		return ended + ": the key that you were signed in with has expired. Sign in with another one."
 	case keyUnknown:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 // tryPage verifies a key.
 type tryPage struct {
 	Scopes  string
+	Cost    string
 	Wrong   fault  // of a field
 	Problem string // why there is no decision, if not because of a field
 	Result  *tried
@@ -48,7 +50,7 @@ func showTry(v *visit) error {
 	if !v.may(apikey.ScopeVerify) {
 		return v.refuseTry()
 	}
-	v.show(http.StatusOK, "try", "Try it", tryPage{Scopes: withoutSecrets(v.form).Get("scopes")})
+	v.show(http.StatusOK, "try", "Try it", tryPage{Scopes: withoutSecrets(v.form).Get("scopes"), Cost: withoutSecrets(v.form).Get("cost")})
 	return nil
 }
 
@@ -57,24 +59,31 @@ func try(v *visit) error {
 	if !v.may(apikey.ScopeVerify) {
 		return v.refuseTry()
 	}
-	p := tryPage{Scopes: v.form.Get("scopes")}
-	secret, scopes := apikey.TrimSecret(v.form.Get("secret")), scopeList(p.Scopes)
+	p := tryPage{Scopes: v.form.Get("scopes"), Cost: strings.TrimSpace(withoutSecrets(v.form).Get("cost"))}
+	call := client.Call{Secret: apikey.TrimSecret(v.form.Get("secret")), Scopes: scopeList(p.Scopes)}
+	if p.Cost != "" {
+		cost, err := strconv.Atoi(p.Cost)
+		if err != nil {
+			p.Wrong = fault{"cost", notWholeNumber}
+		}
+		call.Cost = &cost
+	}
 	if kept := withoutSecrets(v.form).Get("scopes"); kept != p.Scopes {
 		p.Scopes, p.Wrong = kept, fault{"scopes", "This field is for scopes, not for a key."}
 	}
-	if secret == "" {
+	if call.Secret == "" {
 		p.Wrong = fault{"secret", "Paste a key here."}
 	}
 	if p.Wrong.Message != "" {
 		v.show(http.StatusBadRequest, "try", "Try it", p)
 		return nil
 	}
-	found, err := v.api.Verify(v.ctx(), secret, scopes...)
+	found, err := v.api.VerifyCall(v.ctx(), call)
 	if err != nil {
 		return v.showUntried(p, err)
 	}
-	p.Result = v.tried(found, scopes)
-	if why := apikey.WhyMalformed(secret); why != "" {
+	p.Result = v.tried(found, call)
+	if why := apikey.WhyMalformed(call.Secret); why != "" {
 		p.Result.Means = "This is " + why + "."
 	}
 	v.show(http.StatusOK, "try", "Try it", p)
@@ -92,6 +101,8 @@ func (v *visit) showUntried(p tryPage, err error) error {
 		switch d := refusal.Details[0]; {
 		case strings.HasPrefix(d.Field, "scopes"):
 			p.Wrong = fault{"scopes", faultMessage(d)}
+		case d.Field == "cost":
+			p.Wrong = fault{"cost", sentence(d.Message)}
 		case d.Field == "key":
 			p.Wrong = fault{"secret", sentence(d.Message)}
 		}
@@ -104,8 +115,8 @@ func (v *visit) showUntried(p tryPage, err error) error {
 }
 
 // tried puts a decision into words.
-func (v *visit) tried(found client.Verification, scopes []string) *tried {
-	t := &tried{Code: found.Code, Curl: v.curlVerify(scopes)}
+func (v *visit) tried(found client.Verification, call client.Call) *tried {
+	t := &tried{Code: found.Code, Curl: v.curlVerify(call)}
 	t.Means, t.Do = verdict(found, v.now)
 	if found.Key.ID != "" {
 		t.Key, t.Owner = &keyLink{found.Key.ID, found.Key.Name}, found.Key.Owner
@@ -120,7 +131,7 @@ func verdict(found client.Verification, now time.Time) (means, do string) {
 	switch k := found.Key; found.Code {
 	case client.VerifyValid:
 		return "The key is valid and has the requested scopes.",
-			"Let the call pass. This counted as a use of the key, and against its rate limit if it has one."
+			"Let the call pass. This counted as a use of the key, and against its quota and rate limit if it has them." + left(found.Quota)
 	case client.VerifyNotFound:
 		return "No key has this secret: it is mistyped, was replaced by a rotation, or was never issued here.",
 			"Refuse the call. Its owner needs the newer secret or a new key."
@@ -129,12 +140,25 @@ func verdict(found client.Verification, now time.Time) (means, do string) {
 			"Refuse the call. Edit the key to extend it, or create a new one."
 	case client.VerifyRevoked:
 		return "The key was revoked " + when(k.RevokedAt) + ".", "Refuse the call. A revocation is final: create a new key."
+	case client.VerifyDisabled:
+		return "The key is suspended.", "Refuse the call. Resume the key to let it work again."
 	case client.VerifyInsufficientScope:
 		return "The key is valid but lacks one of the scopes.",
 			"Refuse the call. If its owner should have the scope, edit the key to add it."
+	case client.VerifyQuotaExceeded:
+		return "The key is valid but too little of its quota is left for this call." + left(found.Quota),
+			"Refuse the call. Its quota is whole again " + when(found.Quota.ResetsAt) + "; an administrator can raise it before."
 	case client.VerifyRateLimited:
 		return "The key is valid but was used too often.",
 			fmt.Sprintf("Refuse the call for now: the next call passes in %s.", plural(max(int(found.RetryAfter/time.Second), 1), "second"))
 	}
 	return "The key is not valid.", "Refuse the call."
+}
+
+// left says what is left of a quota, in a sentence after another one.
+func left(q client.QuotaState) string {
+	if q == (client.QuotaState{}) {
+		return ""
+	}
+	return " Left of its quota: " + plural(q.Remaining, "unit") + "."
 }

@@ -23,6 +23,7 @@ type templates map[string]*template.Template
 
 func loadTemplates(a assets) (templates, error) {
 	functions := template.FuncMap{
+		"reason":  reasonText,
 		"asset":   func(name string) string { return a[name].address },
 		"grouped": grouped,
 	}

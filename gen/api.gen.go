@@ -73,11 +73,64 @@ func (e AuditAction) Valid() bool {
 	}
 }
 
+// Defines values for QuotaPeriod.
+const (
+	QuotaPeriodDay   QuotaPeriod = "day"
+	QuotaPeriodMonth QuotaPeriod = "month"
+	QuotaPeriodWeek  QuotaPeriod = "week"
+)
+
+// Valid indicates whether the value is a known member of the QuotaPeriod enum.
+func (e QuotaPeriod) Valid() bool {
+	switch e {
+	case QuotaPeriodDay:
+		return true
+	case QuotaPeriodMonth:
+		return true
+	case QuotaPeriodWeek:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RevocationReason.
+const (
+	RevocationReasonKeyCompromise RevocationReason = "key_compromise"
+	RevocationReasonNoLongerUsed  RevocationReason = "no_longer_used"
+	RevocationReasonOwnerLeft     RevocationReason = "owner_left"
+	RevocationReasonPolicy        RevocationReason = "policy"
+	RevocationReasonSuperseded    RevocationReason = "superseded"
+	RevocationReasonUnspecified   RevocationReason = "unspecified"
+)
+
+// Valid indicates whether the value is a known member of the RevocationReason enum.
+func (e RevocationReason) Valid() bool {
+	switch e {
+	case RevocationReasonKeyCompromise:
+		return true
+	case RevocationReasonNoLongerUsed:
+		return true
+	case RevocationReasonOwnerLeft:
+		return true
+	case RevocationReasonPolicy:
+		return true
+	case RevocationReasonSuperseded:
+		return true
+	case RevocationReasonUnspecified:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for VerifyCode.
 const (
+	VerifyCodeDISABLED          VerifyCode = "DISABLED"
 	VerifyCodeEXPIRED           VerifyCode = "EXPIRED"
 	VerifyCodeINSUFFICIENTSCOPE VerifyCode = "INSUFFICIENT_SCOPE"
 	VerifyCodeNOTFOUND          VerifyCode = "NOT_FOUND"
+	VerifyCodeQUOTAEXCEEDED     VerifyCode = "QUOTA_EXCEEDED"
 	VerifyCodeRATELIMITED       VerifyCode = "RATE_LIMITED"
 	VerifyCodeREVOKED           VerifyCode = "REVOKED"
 	VerifyCodeVALID             VerifyCode = "VALID"
@@ -86,11 +139,15 @@ const (
 // Valid indicates whether the value is a known member of the VerifyCode enum.
 func (e VerifyCode) Valid() bool {
 	switch e {
+	case VerifyCodeDISABLED:
+		return true
 	case VerifyCodeEXPIRED:
 		return true
 	case VerifyCodeINSUFFICIENTSCOPE:
 		return true
 	case VerifyCodeNOTFOUND:
+		return true
+	case VerifyCodeQUOTAEXCEEDED:
 		return true
 	case VerifyCodeRATELIMITED:
 		return true
@@ -123,6 +180,11 @@ func (e ForwardAuthParamsRateLimited) Valid() bool {
 
 // ApiKeyCreate A key to create
 type ApiKeyCreate struct {
+	// Enabled Whether the key works; if `false`, it is suspended from the start; `true` if absent
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
 	// ExpiresAt The expiration date and time of the API key: RFC 3339 with an offset, in the
 	// future, truncated to milliseconds.
 	//
@@ -152,6 +214,9 @@ type ApiKeyCreate struct {
 	// Example: customer-42
 	Owner *Owner `json:"owner,omitempty"`
 
+	// Quota The key's quota, or `null` for none; needs `keys:admin`
+	Quota nullable.Nullable[QuotaSetting] `json:"quota,omitempty"`
+
 	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`
 	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
 
@@ -180,6 +245,13 @@ type ApiKeyResponse struct {
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt apikey.Timestamp `json:"created_at"`
 
+	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
+	// is enabled again
+	//
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
 	// ExpiresAt When the key expires
 	//
 	// Example: 2030-01-31T12:00:00.000Z
@@ -227,9 +299,19 @@ type ApiKeyResponse struct {
 	// Example: ak_0TTLJ726
 	Prefix string `json:"prefix"`
 
+	// Quota How many units calls may use in each period; a call costs one unless it says more
+	Quota *Quota `json:"quota,omitempty"`
+
 	// RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
 	// `window_seconds` / `limit`.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`
+
+	// RevocationReason Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
+	// A key has it once it is revoked.
+	//
+	//
+	// Example: superseded
+	RevocationReason *RevocationReason `json:"revocation_reason,omitempty"`
 
 	// RevokedAt Present once the key is revoked
 	//
@@ -244,7 +326,9 @@ type ApiKeyResponse struct {
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
 
-	// Status REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
+	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
+	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	//
 	//
 	// Example: ACTIVE
 	Status ApiKeyStatus `json:"status"`
@@ -258,13 +342,19 @@ type ApiKeyRotate struct {
 	GraceSeconds *int `json:"grace_seconds,omitempty"`
 }
 
-// ApiKeyStatus REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
+// ApiKeyStatus REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
+// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
 //
 // Example: ACTIVE
 type ApiKeyStatus string
 
 // ApiKeyUpdate What to change; what is absent stays as it is
 type ApiKeyUpdate struct {
+	// Enabled `false` suspends the key, `true` ends that
+	//
+	// Example: false
+	Enabled *bool `json:"enabled,omitempty"`
+
 	// ExpiresAt The new expiry; the rules of creation apply
 	//
 	// Example: 2031-01-31T12:00:00Z
@@ -285,6 +375,9 @@ type ApiKeyUpdate struct {
 	// Example: ci-pipeline
 	Name *Name `json:"name,omitempty"`
 
+	// Quota The key's quota, or `null` for none; needs `keys:admin`
+	Quota nullable.Nullable[QuotaSetting] `json:"quota,omitempty"`
+
 	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`
 	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
 
@@ -303,6 +396,13 @@ type ApiKeyWithSecretResponse struct {
 	//
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt apikey.Timestamp `json:"created_at"`
+
+	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
+	// is enabled again
+	//
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
 
 	// ExpiresAt When the key expires
 	//
@@ -351,9 +451,19 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ak_0TTLJ726
 	Prefix string `json:"prefix"`
 
+	// Quota How many units calls may use in each period; a call costs one unless it says more
+	Quota *Quota `json:"quota,omitempty"`
+
 	// RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
 	// `window_seconds` / `limit`.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`
+
+	// RevocationReason Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
+	// A key has it once it is revoked.
+	//
+	//
+	// Example: superseded
+	RevocationReason *RevocationReason `json:"revocation_reason,omitempty"`
 
 	// RevokedAt Present once the key is revoked
 	//
@@ -373,7 +483,9 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Secret string `json:"secret"`
 
-	// Status REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
+	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
+	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	//
 	//
 	// Example: ACTIVE
 	Status ApiKeyStatus `json:"status"`
@@ -395,6 +507,9 @@ type AuditActor = string
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown.
 type AuditChanges struct {
+	// Enabled The old and the new value
+	Enabled *AuditFlagChange `json:"enabled,omitempty"`
+
 	// ExpiresAt The old and the new time
 	ExpiresAt *AuditTimeChange `json:"expires_at,omitempty"`
 
@@ -407,8 +522,14 @@ type AuditChanges struct {
 	// Name The old and the new text
 	Name *AuditTextChange `json:"name,omitempty"`
 
+	// Quota The old and the new quota
+	Quota *AuditQuotaChange `json:"quota,omitempty"`
+
 	// RateLimit The old and the new rate limit
 	RateLimit *AuditRateLimitChange `json:"rate_limit,omitempty"`
+
+	// RevocationReason The old and the new text
+	RevocationReason *AuditTextChange `json:"revocation_reason,omitempty"`
 
 	// RevokedAt The old and the new time
 	RevokedAt *AuditTimeChange `json:"revoked_at,omitempty"`
@@ -497,6 +618,19 @@ type AuditEventListResponse struct {
 	Next *openapi_types.UUID `json:"next,omitempty"`
 }
 
+// AuditFlagChange The old and the new value
+type AuditFlagChange struct {
+	// From Before the change; absent if there was nothing
+	//
+	// Example: true
+	From *bool `json:"from,omitempty"`
+
+	// To After the change; absent if there is nothing now
+	//
+	// Example: false
+	To *bool `json:"to,omitempty"`
+}
+
 // AuditMetadataChange The old and the new metadata
 type AuditMetadataChange struct {
 	// From Your own data about the key: at most 20 entries, names of 1 to 40 characters without
@@ -512,6 +646,15 @@ type AuditMetadataChange struct {
 	//
 	// Example: {"cost_center":"7","plan":"pro"}
 	To *Metadata `json:"to,omitempty"`
+}
+
+// AuditQuotaChange The old and the new quota
+type AuditQuotaChange struct {
+	// From How many units calls may use in each period; a call costs one unless it says more
+	From *Quota `json:"from,omitempty"`
+
+	// To How many units calls may use in each period; a call costs one unless it says more
+	To *Quota `json:"to,omitempty"`
 }
 
 // AuditRateLimitChange The old and the new rate limit
@@ -589,10 +732,10 @@ type ErrorDetail struct {
 type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-	// CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
+	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
 	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
-	// RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
+	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
 	// the change was made before you repeat it. New codes may be added.
 	//
@@ -728,6 +871,65 @@ type Pagination struct {
 	TotalPages int `json:"total_pages"`
 }
 
+// Quota How many units calls may use in each period; a call costs one unless it says more
+type Quota struct {
+	// Limit The units that calls may use in each period
+	//
+	// Example: 100000
+	Limit int64 `json:"limit"`
+
+	// Period A calendar period, which starts at midnight UTC
+	//
+	// Example: month
+	Period QuotaPeriod `json:"period"`
+
+	// StartsOn The day on which a period starts: of the week, from 1 (Monday) to 7, or of the month,
+	// from 1 to 31, where a shorter month uses its last day; 1 for days
+	//
+	//
+	// Example: 1
+	StartsOn int `json:"starts_on"`
+}
+
+// QuotaPeriod A calendar period, which starts at midnight UTC
+//
+// Example: month
+type QuotaPeriod string
+
+// QuotaSetting The key's quota, or `null` for none; needs `keys:admin`. If absent on creation, the new
+// key has the calling key's quota. A change keeps what was used.
+type QuotaSetting struct {
+	// Limit The units that calls may use in each period
+	//
+	// Example: 100000
+	Limit int64 `json:"limit"`
+
+	// Period A calendar period, which starts at midnight UTC
+	//
+	// Example: month
+	Period QuotaPeriod `json:"period"`
+
+	// StartsOn The day on which a period starts: of the week, from 1 (Monday) to 7, or of the month,
+	// from 1 to 31, where a shorter month uses its last day; 1 for days. 1 if absent
+	//
+	//
+	// Example: 1
+	StartsOn *int `json:"starts_on,omitempty"`
+}
+
+// QuotaState What is left of a key's quota
+type QuotaState struct {
+	// Remaining The units left in this period
+	//
+	// Example: 99975
+	Remaining int64 `json:"remaining"`
+
+	// ResetsAt When the next period starts
+	//
+	// Example: 2026-12-01T00:00:00.000Z
+	ResetsAt apikey.Timestamp `json:"resets_at"`
+}
+
 // RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
 // `window_seconds` / `limit`.
 type RateLimit struct {
@@ -763,6 +965,12 @@ type RateLimitSetting struct {
 // Example: ["keys:read","datasets:read"]
 type RequestedScopes = []string
 
+// RevocationReason Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
+// A key has it once it is revoked.
+//
+// Example: superseded
+type RevocationReason string
+
 // Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 // `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
 // `keys:…` is refused; all others belong to your API.
@@ -787,7 +995,7 @@ type SummaryResponse struct {
 	// Example: 5
 	ExpiringSoon int `json:"expiring_soon"`
 
-	// Revoked Keys that are REVOKED
+	// Revoked Keys that are REVOKED, suspended ones included
 	//
 	// Example: 31
 	Revoked int `json:"revoked"`
@@ -796,6 +1004,11 @@ type SummaryResponse struct {
 	//
 	// Example: 2
 	Rotating int `json:"rotating"`
+
+	// Suspended Keys that are suspended
+	//
+	// Example: 1
+	Suspended int `json:"suspended"`
 
 	// Unused ACTIVE keys last used more than 90 days ago; a key that was never used counts from
 	// its creation
@@ -823,7 +1036,7 @@ type UsageCount struct {
 	Valid int `json:"valid"`
 }
 
-// UsageResponse Decisions about keys, by interval
+// UsageResponse Decisions about keys, by interval, and what is left of the quota of a single key
 type UsageResponse struct {
 	// Data One entry per interval, oldest first; the last one is not over yet
 	Data []UsageCount `json:"data"`
@@ -833,20 +1046,29 @@ type UsageResponse struct {
 	// Example: 60
 	IntervalSeconds int `json:"interval_seconds"`
 
+	// Quota What is left of a key's quota
+	Quota *QuotaState `json:"quota,omitempty"`
+
 	// Since When the answering server began to count
 	//
 	// Example: 2026-11-23T09:00:00.000Z
 	Since apikey.Timestamp `json:"since"`
 }
 
-// VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of
-// REVOKED, EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+// VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
+// DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
+// applies, else VALID
 //
 // Example: VALID
 type VerifyCode string
 
 // VerifyRequest A secret to verify
 type VerifyRequest struct {
+	// Cost What the call costs in units of the key's quota; 1 if absent
+	//
+	// Example: 25
+	Cost *int `json:"cost,omitempty"`
+
 	// Key The secret that you received; any string
 	//
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
@@ -863,8 +1085,9 @@ type VerifyRequest struct {
 
 // VerifyResponse Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND
 type VerifyResponse struct {
-	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of
-	// REVOKED, EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
+	// DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
+	// applies, else VALID
 	//
 	//
 	// Example: VALID
@@ -873,7 +1096,11 @@ type VerifyResponse struct {
 	// Key A key, without its secret
 	Key *ApiKeyResponse `json:"key,omitempty"`
 
-	// RetryAfterSeconds Present with RATE_LIMITED; a call will pass after this many seconds
+	// Quota What is left of a key's quota
+	Quota *QuotaState `json:"quota,omitempty"`
+
+	// RetryAfterSeconds Present with RATE_LIMITED and QUOTA_EXCEEDED; a call will pass after this many seconds
+	//
 	//
 	// Example: 3
 	RetryAfterSeconds *int `json:"retry_after_seconds,omitempty"`
@@ -964,6 +1191,12 @@ type ListApiKeysParams struct {
 	// Status Only keys that have this status now
 	Status *ApiKeyStatus `form:"status,omitempty" json:"status,omitempty"`
 
+	// Enabled `false`: only suspended keys; `true`: only the others
+	Enabled *bool `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// RevocationReason Only keys that were revoked for this reason
+	RevocationReason *RevocationReason `form:"revocation_reason,omitempty" json:"revocation_reason,omitempty"`
+
 	// NameContains Only keys whose name contains this text; case-sensitive
 	NameContains *string `form:"name_contains,omitempty" json:"name_contains,omitempty"`
 
@@ -1002,6 +1235,9 @@ type ListApiKeysParams struct {
 type RevokeApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Reason Why the key is revoked; `unspecified` if absent
+	Reason *RevocationReason `form:"reason,omitempty" json:"reason,omitempty"`
 }
 
 // GetApiKeyParams defines parameters for GetApiKey.
@@ -1063,9 +1299,14 @@ type ForwardAuthParams struct {
 	// 400, which names the scopes in it.
 	Scope *[]string `form:"scope,omitempty" json:"scope,omitempty"`
 
-	// RateLimited The status for a key over its rate limit and for a throttled client: 403, which is
-	// the default, or 429 for gateways that pass it on (nginx does not)
+	// RateLimited The status for a key over its quota or rate limit and for a throttled client: 403,
+	// which is the default, or 429 for gateways that pass it on (nginx does not)
 	RateLimited *ForwardAuthParamsRateLimited `form:"rate_limited,omitempty" json:"rate_limited,omitempty"`
+
+	// Cost What the call costs in units of the key's quota; 1 if absent. If it is given several
+	// times, as when a gateway appends its client's query, the highest counts; a malformed
+	// one is refused (403).
+	Cost *int `form:"cost,omitempty" json:"cost,omitempty"`
 }
 
 // ForwardAuthParamsRateLimited defines parameters for ForwardAuth.
@@ -1172,6 +1413,20 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
 	}
 
+	// ------------- Optional query parameter "enabled" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "enabled", ctx.QueryParams(), &params.Enabled, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter enabled: %s", err))
+	}
+
+	// ------------- Optional query parameter "revocation_reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "revocation_reason", ctx.QueryParams(), &params.RevocationReason, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter revocation_reason: %s", err))
+	}
+
 	// ------------- Optional query parameter "name_contains" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "name_contains", ctx.QueryParams(), &params.NameContains, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -1260,6 +1515,13 @@ func (w *ServerInterfaceWrapper) RevokeApiKey(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Optional query parameter "reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reason", ctx.QueryParams(), &params.Reason, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reason: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -1452,6 +1714,13 @@ func (w *ServerInterfaceWrapper) ForwardAuth(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "rate_limited", ctx.QueryParams(), &params.RateLimited, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter rate_limited: %s", err))
+	}
+
+	// ------------- Optional query parameter "cost" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cost", ctx.QueryParams(), &params.Cost, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cost: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -4316,234 +4585,263 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H17cxs3lu9XQXF3y3a2SZPUwxZVqSlalhPFtuTokUwSetUQGxQRNQGmAYrieFR1v8n9736R+03uJ7mF",
-	"c4Bu9IsiJSVxZrxblZHZLzwOzvv8zqfGUE6mUjChVaP3qTFmNGIJ/LlHh2PW3JNCJzI2P0RMDRM+1VyK",
-	"Rq/Rj+d0oUgoZFNpmbCwETTYDZ1MY9boNdyvjaChhmM2oeYFejE115ROuLhs3N4GjXdySPF9xdefjhkR",
-	"bE6u2OKJIlOqxwG5WBAetUifTBN5syB6TDVJ2EReM0X0mJELdsmF4OKSyBE8oshkpjSZzjThmnAxEKNE",
-	"Cm0u6zFXRArWGojcwJ9fd57TKW9esYV63u7svKCdi25ze9RuN18MN6LmDtscNbfo9sWL4ctoh7VHd8zw",
-	"mGr2jk+4bn6QMR8uqmeaUM1IbG7DsTEz74DwkRn3mMJIeyT8LSRDGseKcEHCeUgUG0oRqYF4GiV0pJuc",
-	"6VFzrPXUzMC8E17ZtJva7LSfFWY7aFyxxaCx+9vXnXZ7d/71dnvV6RyzCeVmrcsT+tHuC+VC9UiYuEEL",
-	"OQ8IFRGhcQxzoZeUC5iLfsS5JF9vdnf11xtbd02F6WTR7I80S8pzOMHREC3JnHJNLthIJoxQkpin/O92",
-	"/K+MZDKhutFrcKE3uo3AfZYLzS5ZAt/98ccfm/2ZHjOh+ZBqVv74t3JuPky9m8jT4zd7ZKfTaQfE/LX9",
-	"Yqv9LDf9V4wmLCEJo/Hk60GDTvkVW0SDxh2r8Pdmf8qbb9mieRBV0yaPPJrcJRTP/TRhigmdG8IjHJds",
-	"OId0wmrYAp2w3DGZsmTIhG4yMZQRi5aOccj/q9ue8imLuWArD+ZoLqqoxIxGmkv3H85MaTlhSXOzu/Jg",
-	"ToZyylT1aBRcyw1HsSk15ycy/FNN6ZCp4pACwiZTvfD4jZCwOtlAI6qpYlr1EkYjkv5rnnB99zIes99m",
-	"TOlKEjuIDI2POPBwroBXGJ5gxq9Ycs2H7Ikisbxcuo6bb3/u/v37rR9evN84/HC6ffxd98efXm3svd5/",
-	"s3Rwt0Ej5uIKFvMbpt+yGv58xRYgfbQiPGoEDTllCQguM6PGJdP9KTcPBw2z1hOmrQw1Qqh1xRbnAqi5",
-	"8Z8JU1MpFGtdyGjxH895BCuEnz5T9LKGG8iRZsJtKZlTRa5ZYhZtyWDwdfcc0VEcsWT/2qkF+RHBRcLw",
-	"avH7MVe6P4u43nfX8wP4bcaSRQv5acX3BbvRlj1fyytWuSN4yS1HaQQJXH7YjhxLTXX117/h1+m3CQUl",
-	"RbFhwnR5IPCShw3kbBrVDWRvTMVl/TLM4MmHff0HQ2WLyq/jJfj6kiUAMl2kg0iQEbySEbzRDLv8bfsq",
-	"OJ35Ub9li7vEQgIjCnkUGiZIzcq0yIccRzabBveKIQtI+DwkWsoeCenzi5BwRUL6X903F2FAqCIXi4EI",
-	"8bGz44M9pys/NS94Fho+9R29picwlICEv82kZnAxIIqO2NeDxqCB931Y6LEURv8ZiHCWxK0PVI/31ZBO",
-	"mfe2b6TRb69pPGPmn2dnB6+JUSrI05fNTfj/TveZGaTlhVQQHgVkPubD8UAIxiLDuwmMmIvLonY75E1P",
-	"9nGzdIYSGkHD0kFKErhXPGFRo6eTGVvO4kE+Ho0qCaUvnIzUY2a2hwqykLPE/LpLcMihUbd7NJpwES6R",
-	"jzBgYCDZiOHdOSb/nwkbNXqN/3iemTbP8ap6joIcSMtRHVDWKxp9D+/tGYtIaCNfep8adDqNOZooz39V",
-	"aKfYwWXMzPyhZpMJNX8aUkyY2SEhiZoNxyQl4UbQgI3Fb0Rm8AeHP/TfHbw+P97//mz/5LQRNCKmKY9V",
-	"o/fLp8aIs9geogupzJ5MmEIh0YAPaEIJDCH7SGbbuHO4S2JGr5mR7HKmG7cf/dfYV5N7vy490+c8ulMO",
-	"a6pnqtHbbLdhB1bbsv0kkcmx3SzcugoDCgdh5jGhsTkxLAoMN6DeXLgi80SKy0aw1M6tGoy9/3n+5grl",
-	"ZtnDuXthIq9oZH9ak/AuLAfN6A6s4ilLjBqXzfN+BMdupjxh6pzqHM2BMX3BnHY2mulZwgoElT1Kqm+/",
-	"N8EEX07b53LaDPXZ01WYQfB5HjIwmdY8YkM5weXyqG0unYXFBUET6X5EBm8pHy5DFWMZR4QS+HyPgIFF",
-	"Bnn7a9AAP8qgkbCpTLwfVWrt2XEWCBB+JL/Tpz4XUSBnGo7YhKuhFCN+OUsY6EhUs2uWeK4MHDk6Erkm",
-	"VF0po22BBWyX5fMh4z0pRjEfrisp0BqKSmwTzBeuiLtepuS3+z+dH+//cPR2/3WOUql7Bl4xpMKQ0gUj",
-	"Q7BHol0yTJghC7SN8JTchzJ2zKw1vWKiPHhQ4LkieLk89sP++/3z0/7b/cPc0HOPGYueCtRKzUxS5mt0",
-	"xF0yHEvDq+0dwO4SZ3hSDU+MeKL0/Wf3uHSfm1vgLKHSLn8m1AxTWpOUrUOtTA1GHplZmi8nTKlKcn51",
-	"9Pqn8/3DvaPXBXrW7g147PdwQM19a0MFqFhQRS7/wae7RDERGW4xE7nP3YMGOltmJbjQLBE0LqpzF7PL",
-	"gh+sUtqc7h8f9t/lJqTkhOkxF5dkzoRGcUyMorRLNItjeCVqGJZIvLHfZyJbqJ7pcSK1jksbJCWZULGw",
-	"UYA512NCyQWNrNeiOKXTo6Pz9/3Dn5wEPclvVu3b+h8OLEOaMDJK5AStTBpFZo92iU4WWcShQ+4pr7rI",
-	"laR8RxP01lWTohlnDLfUUKKZ5rv+8Tf71bTolGejR0ulyfYmectf3ZPONsyYZ4JeUx7Ti7hi2EbmX1DF",
-	"HDunQs1ZQoScV4z/7LD/Q//gXf/Vu/Lg61+EsR/DTYEyqcoERrY1dGTUYC804+JC9yRMO/MrIecVUgQH",
-	"QCbUnP1rRi4YE2RCo6pNOzo73Tt6v39+dvj28OjHw/qJjyiPWUSiWWLmqdPPGA3ECBQ500OJrNoOzMga",
-	"NrwiWZxpIWckYVNGtfeC+y/B4wmavljg/rFYsR7Z7GyQp0Cv0mhWSKTPArLZ2SJPM/YIJG1+7u6QpxUn",
-	"eCBShuCdXMH0XCZXKMrcQ4rRZDhmyhwMKYYMOQDcDzodxOeQjAaigo6eBWSr3SZPaQV/hWsb5KlH3z1S",
-	"QdQDsRJVe0OpougWKZBUbyD0MqJ0ZFKmEa4xGOrJ9v5wyKaZEKuI0pp12+xsBSTkEILRizBA0SDiRepB",
-	"RGWHWqZkx5Rz0bmn74gCPUzZKARrlz3r3/pgNeWNTC54FKEKuoaqIl3AMGM4R2ZZMz8nLGYkQeWsYDdv",
-	"jo5fHbx+XdBf4bU93CGKsSCzjYW3giboNFurzT6CG2ED+Yi1pMvGREyHV8oZVZW6ysnZmzcHewf7h6fn",
-	"J3tHH4rSgyvrDvampl1QEyfp4o33HP/jatxWt76mMY/IxUzj4kvtbeujadtVWQPLXlC6/8FH4ZBO2Kmz",
-	"xtY4Cl8suHtZcJ+PqXYodT+acK1Rs19j6yFlp9bzACoD18rLfqqgg+P+6f75u4P3B6cVZpvT+avfZuih",
-	"025nOVPbbVI0BDbuawj82eww56X7bDlibhHMAazeqdRdMYy5MVm5MrqQNSfJU8PGcP6ecC+pPA/UMFxm",
-	"2536RTkFribPb6W3uPsfpOR8BtJB6jdyJtblEFesENA5tHGcat/A2/2fzg+PTs/fHJ0dlrhBPhAE1oAL",
-	"ZwNLVWngP3Fx80KqFlgU9zxLm495lrxVgKMBlmEsxSVkJOZUu89KTmDaTPTv5aJOskl7/ju7R5DOZu/w",
-	"UnUqJ3J02q8Sci7ly73FU3rg7dZJoAxpT+SECb1LZopZy3aYMJ1GOC4lslp8FcQ8jCD8XBSg/H7DSM3E",
-	"f50pXTf7z4f8U47+RU0q+Et/FyKpnEhBiSCpDoFumtDcex7jJn292d0JB4IqwyZG8ChXBAf+RbV4JP/J",
-	"qZTvqVjYn9XaggFizjXxBHsVmVvEUy/c/WMK7o1yZBmnfflcJldAIkKuHmLofiZHJpsc7kFqJV9xEZXd",
-	"rbtY8FDtgn+8I/En0eOZoDM9lgn/x9pcGjObarSUMVXE3VAmv73j/df7h6cH/Xfn+3//cHC8hEV7L9ol",
-	"7EbbYKNMQKSnmt+9NZYOhhzBQitp3m4AyAldRu+S2dhkl2UCx8Y4jN5qXwu+dufMdpqJjd7GTD9oZhOu",
-	"lHV3F2e2fCbvD05ODg6/ycdRzeJTkc6GKnLTtMVhPXKyv3e8f2p2pm9JCminR2wlDl5/yGSW6sWgEdYq",
-	"xt7MqvRjf4+8F+0+HpE9qi0EZpCeSxLx0YglRrhfsYUKnCWH5GwH/C/jck2XEAM6kEO/B3YLsKso4maF",
-	"aPwB8z65YVMjGitWCtrBPmtprZ5G0Jh6j3zy0z0rM+vhOhA3icBqEhHRPCvCspTUg8q0jY2NHRuWF0SO",
-	"RorpwMbZBgJzQAOik5kYokkkyYTHMXdBsULCere90W62O82Nzmmn22u3e+32z40gq7Mz42masWS1di7m",
-	"ZOhd04jqO0nwvbvv1mWVL78fahBugyzIs0LGedDIdE/Yvjg+GkFK4LKHU1XuhGkNs/pYoxI/KbnTQjGL",
-	"49CqLYLVpNqbmzAlALP87SLKi1/ZUDech1PdNUtLuSyyxWnIvlwBwS8NW1PgUdrHim8hjb/jSqcMoUSQ",
-	"b+HgCzZnSqfu+zw9uz2vXKhM/5lifRTXbHLn/HBkGZsKGhN6c4BPdtrtdC40SSgo3FN6yUVa27zs1R+y",
-	"O4urBhPJvat+1epXrI/805xJCZXQnmzPLxzyh6iSEfw4LlSg2ZsLx7W71WxvN7ubp51Or/uyt7HVar/o",
-	"rn5kl7Gi3AjsjXcxi1Z7HYZxmdAhO2ciumMA04Rdczlz60iUllMFVgIXl7uEXiiwP4E7Oq+kYJktURx2",
-	"d7vZ6ZhFa+/cZ9i8oqzyEFJd0d+ldqGQ6PqFrSLe2u4+C4iShEeKKJlocrHA7TTP3qOiNx3mbAYpZKUR",
-	"xlTp85lalbTM7UYVMWa7zX/qtIn5XbN0eWdCc8hlE9WruXHaafc21l/Nz0tqTBM24jfV3Ay4n9njhA41",
-	"S9KyX6TKwMjWhA3lpeBGq0OPuJA6O/3ZqtGr8/bp6bvvXnS3q9YkL7tWkliNTIGt3PQPWMWLSTyVmarF",
-	"Pe0CW3l5nxOymhBzsitTZVcRCid4b5F3w0GwYs856u1mpuPxiC39ZuBz4RUlJrrd19QKLcoA+lV3SZZ5",
-	"SBfkgpGYjVyySF5IIJN0PoHKcuVY2sw3GUcZj+RxjNwvO9UvSEQXCqmSagCG4CN7wH0KeLm9aYRsCV5h",
-	"Qm/4ZDZp9Lbbmy/NHRMu8Id2JfZCzfqdpNtdKDRG08mMKfVJs1gxYq14cyHMdigE43lKlUpv7O+dHvyw",
-	"b6YizKh+aaQ/ZI4AZ6B99Ek+va9Ey7a6G6p719xyQOYwdgCIhV0oiYBiUuSoSkNJqUJ7fG0zQbA5iuUF",
-	"UlMyixGKwIkWQqfTeFEU2Z3PVr//t9PYa47Hj1yPT+AU+0rmautRUpw/FajKCqNqATeL49RPYfnIU0h+",
-	"S5ieJQIith55iQjZGZfiWZ146x6++Ob13s13Z8O3v7Zftzvdjc2t7Rcvd/qv9l7vv/nm24Pv3r57f3j0",
-	"4fvjk9OzH7r9q59ihZzmHROXetzovewYlVxrlphx/s8vtPmPj+Y/7ebO+cdP7aCzc3v+S7u502/+bC59",
-	"2m7f/meZfAviwi5Dmcd/rLbmwcLOVHlbAg6qJmh+aiznwkb3zEbOIq77w2qsJWALRu+KQEuVrmw+jBm9",
-	"CnveZ6yzaCoTzVzZOWEiymKbLpNjIEBOmONvHs8EgbXwLTtMPRKIVtBw0dSGUx4aQcOMIs8c05vLzNHO",
-	"U9agtThgADNaOjQHNB106Eoiwh5RcsLMWqAfYzhkSqEDM8sFbpFTM0tqvoVQA2acGHRi8LeNPnOtWDwq",
-	"OjZSzbrdWaZZe3T21I3vn0hcb2hz9PHTy9unTf/fm7fPPm3c5n7qdG+flQkwaNw07dub5RJfnQL/0HSB",
-	"3PfTdUYAClVraj9RJDvraP3YAHyQZjPxBGgDkqjZHJEPVIuEo0ROQk828RFkRycMSNDlW2MqdEBCLcOC",
-	"vYU3CDnfJRfS7GLC0ncJC15C5GggJKCZXLNEcSmUI2obTwIFOonScfXdQcgfNNzdZeJyKY80i3nKJwwX",
-	"tNISXfP5VUUjPOrkY/b4KlISv8pudPbY6mYCPJzKSu8NOYthzUmvJvjgQRR67tFK0Zdi2FR5VGySvjsf",
-	"pc2nw1VcPz5Xvg0a1PGtVZ7Bc2hDj9VHcEjjmCVPFDn4kMUo7RkY2Vh5eqh95tTZ6bbarW6rU8ViV3MO",
-	"4Tl/XMt8mPGbO1fI8aYa90jJH7ILzgWHaoSVF5cgnCAQoqqZ94vOg9wiV2xxzqN6yCntBHPVcj6Wb+Z3",
-	"9Hh7oaM6+nyiiB/3WI0+l4ahShO85hXe4HCs9TQMUMexKk2YpqG6rz5RWAUuoh4JFUuuWej8nohpAR4Y",
-	"IyAHAtR0ezXEGIlRBPgVw/wBKfK1RKgXFNQCM6o7dUXYR/AOWDaTUlLmarCeB3dkHHPB1fi4lN8t978j",
-	"rNe9PfCp4EUfPBZSreyFz3jy3R54QBIru52oUljrT0LUHkL0k1FjS5R9t0ZtEJJMZMIyxLPH5gRVbv/a",
-	"PSpI62pQQqtSOXQuz82U3yijZq1jPmu5+t21UrUo91eaQi77bf1J5PySd8/Cu712GjkdYqU5pG6/9cef",
-	"+SbvHvxSi76gta00bm2OUt2o84+/wuLErJCxfKQ8BX4JOFmJjeO8C4oY5Cct+1jeFqj7XrNbeShrVi9T",
-	"OldbPVRnfufVe3Dw69HXt8K3t86IqtYfkkVeA55OjRvDwQ+hgWlseITcKa0/AvFU7Z/D0QrK8EwJwWSN",
-	"3DxzaFkVTkpVjetZMVyeD8rUAWgtlx5uvu7DH+vWcamMTxaEmZs83BxwA4GnvEUOYOjTmHJBvjs5OrRV",
-	"0JABsrO59cIs4kXMJiSSw9mECd1Dp5Aa0ykQDVrdAAZotFwLDG1TDcmERZwSM2wyl7M4Imoac0xzh1HB",
-	"JTTfL5lgCG+Lab+qyhbHrKilOxCAyknNwC8TOmmRApATebrZbj/bJeWcsWAgvB/7718dfHN2dHYSkHKi",
-	"XO43GwHIP+5CDk83251nu6RcJBaQtDQ4IH7Wt3lk49nuQOSKZALyoX/6bfZvc9fms13yfv/026PX8Hv/",
-	"3bujH/H5rWe7JCu8DPBddkgB8YoUzM07z3ZJHsqCPN3sbLhfLdSK+W3LDMsfa0BKGbnk6WZ3B2aMiCbk",
-	"6Rast1eMHxQr5s09G89aA+HdRCaMCuttqizLx4L84pswG3E+Zoat5QrxzcMTGrHKuvsWOWRzYshLucAZ",
-	"jSIWFd19ZVSwEqNIYcJKcLuCESa04UQssezCHfKV1Gafa+b05m6F2rwivzLHdYwRxBG/IVyn54clqpBF",
-	"sAImYDnivMR23P9tRmP0s/q2YxVvXs9SVDVxQO+D356efiBpqDb9UHV4siICmfP5u9e4NQ+QUeVmX8W+",
-	"D4ROpJoysP48AMkS8OpRf6bHpNtqEy2vmCDcfzAFzQQvyIvt7e6zEuOEx2qgxr3SIjwTQ8av4YSJBUm9",
-	"zI8ZhKnQWa6YODc/n495lafu4FLIpOA4QX/+OU7tLmmKd62wCbXZV3fvAj66bBuMnX9deSaZBdVl7t2u",
-	"+hY833xkeCDCeljMEkR3t2C8TtXJluFCyphRcEeiPF3moHpi4dDXdkpV5X0t8Sri1CwbgWxSm35AFBdD",
-	"Rjo7L9q5ngwvd7bbO51u8VBub1YcyqDB18l3W+XzL7baL7Y3tzpbK30+rSGvW2M0GyuR/Osx+iv52+xi",
-	"2Xec76gOfrn0vpliiagF5MaXppmfK5l5hdNn6b7q+L1j9OoY3HZrZ0MXOdcICpeLZ+6qrhlA5eN/HNcr",
-	"LJEZ5vL1qedNp2MqrtQu4ZpEkiEoraILpwb5FaTmBFxKWV6mWn3BNghypam5RYEPm8VrkQPrCZxT5X8v",
-	"izxyo8dBSpHRfmRypVp3Lsoy2+e9FxqrJptPfrR/y/Mt+sqaP9WfLJw5OHcJvZAz7VhHL8116rZBi+Pm",
-	"JJtDAU7QjlGgNtt+Ep/N0x2IIZYieNcCG4eE1bGv3Wq3W6TvOEUanEzYaKZKeqixhJQ+HzIBhVeNF2Y7",
-	"Ywo48Im0yqG/FJ6GmK3gaq1ZbN5GQGaC/zZjhE6M3gjJAIbPPFGYjY34UuBl1WnVNqDkG02WJsDtNAPt",
-	"0vzRwjXrbm15C7NrSKRqvYQk8zHXxvI0/NKsGuNA20xEAXwzbIUQ/m+1QvzBx90PLFBzLnehhpV5RNPd",
-	"2oJcNPfvfMbI07/1fvmf1mCgBoObdrs5GNx03gwGNy/emD933nyE6zXXvjJX6h589rd/Dgatu17/z9qX",
-	"//fSl6+XRGDWzewI5aJiZ1JMTbN25CJh9Aqcm0sa7XgyClozGNaLCD89QokRRQDpQIlmdIL/K6jQkKeR",
-	"5aIhBMRAQCpaABglhlizRgvQWyGW87INlxeGX3b74bv9IVckUdK/oOFWzAHWP/AtzkumLW5pRexpOEsS",
-	"o7dOK6VSG3I2h7NEySREqcav8ynknRUsOWt5n09ZUvMhQ3XAoLHmREAngsucGOy2V/qSYDf6HEe8PJ5l",
-	"ZxV4UEFQqMxjZIbeypl3wshKHt2BQGYsWIH8+z+zsZq87I9ed9lpZ5qMDrrsdfv704vtwx9Ul72tts80",
-	"jWGBVM1WOBfNhOrhmGFJX+UOBUYrEbCGKpUXQzkThRqUjfXtcH+UQZ5+SvtcpVHk6vvXzMD2kDCxVw7Q",
-	"+Ugmc5pETWoMR2BH5Ok3e8f9Zz0SQgwsdPiXYNsBFj1hdDgeiHDORSTnLkE7JM/dI1WO0TRZpzo6n/LC",
-	"7HPgp3U17uaTBD+YO0HLk7U7bfg/L1u7U0X3+YlUDzIGlouMvTyO7aXDsEnlywZRIBQXfiyMbClNuDzg",
-	"9UjjITnCoFPbU+2lxwbo1bRNNW2dN26zTYN8ovBDSCjFPOMvhPPHEE4hL7vcmhIbUBhmnlChEdUQPgVq",
-	"ERckxFtC0G5c2R/ksaie7R65uYMbBDQwCQbC3BrS4CIkgtEkXrgGU9abnja+sLYGqu2GhlC0pxidbKoQ",
-	"HF3zeCAgZITjNSw7YdOYDkuaFRixqdci78X46Pm40x2BVzadA8/TxDrdl0s0sV8Gg5tux/xnw2g53Vfm",
-	"P6/Nn1vmzy3488X+x/9eN1t2mnChzVkh/ZO9g4N0zdFHE9i1Dwi0B1NwEi7o8ErFVI0xqJ/55Lc3Cz75",
-	"oIEGlL1uDuNt0KijDizxsG4rhJjt+SDituOFWTqFHkdDDIExcMAbudHaeNay7MRsQOgymxB6NQzsNRRW",
-	"mOfkMx+s8SiiPdjTLxbod3Sv/H//6/+EnrG6CwVAcIeyeGfmRYBO0v9wcE+quS95/M408Zi0gOAQ9X6e",
-	"VNGwFrdNbMp0arhoJAkx8xE2qWw1H/TbnBWfFTylPH1FNdfDV1n2gaxuKv3Ci9Xfz8XluZJV9gYO3PNJ",
-	"4Hhg37ggG20oVfM/u7XSZz0Qj2XTylA6Mk12NUMEK16qIL79KSH2fLlwOS3KyxkmK314JsyhXf7ZtJIX",
-	"M+gg3r+DS0nopdy12KZpoivm1MMDoNsrAChCQeIUmTwb6HTWV/gtKWc0l22Tt55FkklnXCW2odvqnhly",
-	"tb4RsSGHAgPbOYpA249rGpfOmWWGVQ5VxxzXtXcgspnUjAwuOaedG1Vg1KKxjBmZcDHTgJk5NnyYC3J2",
-	"uve4ed0pGFF+cK/TJUPiDYcyYmgROtShLP7avVf4NbH4RrbxyWj59tYz2Gyo6PxFdJqLRf0uV2fI5kP9",
-	"2WbIOEqTbbG4Eg4W0BG67QEObwFV3SvlBHj0mhc5FSkBbhwrFP2CXu/uN0QVmomG4MDZbhsq2thut+9U",
-	"tSsImIshWxKlw+imMWQgTTshF+ySAuoU8JE6gr0P4EKRjDiCxpZWKahP5MXmuXuVWUlZqg635fzw3Vxr",
-	"SwLmnyaUWG9FWgYIVcdZarocDUSav+MSjiqyikATyGUToWSaTmMIWMBr4dTlyvfcOfQxeTNJlonqSqzr",
-	"HGRlrr7PvbbEKXDdvIyHe8X9pHW13D/k92fkOjwOEE9duNCtbB2Hc5kGLhTisp0sSgeg1CmEmDC6fb50",
-	"z7FurohPKdU5estm550bLJ9ZH7cHurKcQxJYPT9z4BSIOe7RqVFYAHR3bhSnKVXK5pOBtWM71Ljjv6aM",
-	"rhGDbuWzNSwcjzRlo7DVTq7Bwpb33JAUG84SrhcnZrWYBzPWnxnzqBJI6ImHHgT9mNOsK9uQOYXIy0ZI",
-	"sf839OJUfFj99lPnr3aszDqozCLPZRKh3IM4j2uUwNPsHthvWAzzgezLUE9jvguYfKt/mJILRPFzTobs",
-	"A/B78QuIqjiSDlOSYp9GuySnfsM1V/oSsWksFxNbzFJo7Q65JgEEP4K0fxSWRgeuiYU5dNZnbGOtqjUQ",
-	"A/HVVx4KHZei9dVX5ISJKO2SBMGCEpJhSKQxzJeBGYYYTLMeHd9JQJb4CAai5CQw2nDEEH+Ceq4K26UO",
-	"tIi0B66NlmetD7h2rc65MBNxRN+EyyF5yiZTvegBb8ZkqCu2eNYifeG9FBNEXcP0K7YYCEXBUFrY105n",
-	"FzEfhnZNIYlSmbX0sqOxXXwBODREthFiep9ZDesdMH/iIcYu8FmWXxjcmUDdyl5D7EDzYB4pfxgIhY4H",
-	"CpnU1FbT2cRmRyNvKI9niXXMpTjJZn5nIoZ6d59oI67MK5VN1tbLevoNBIDKGuXUYspC2Gmza3EB7UDL",
-	"GcBAJh7ca0i4UBoqs0YDsdnu2N74uKHOQwl4K25WZxZtlIvpLJcHAfOK2DCGjAIzoxnuGvNq1AMy8+8Z",
-	"CMzzZVGxEsCGI2eC3UzZUGOHM84UTrTdtqN5z/RYRkA0fTKBf7h+WlOqx9gdIyDf7vdfEy6G8SwywvSS",
-	"aUU221tVOdrYLS3sx7Gchy1y9OH04OjwBB/ptjftAuPlDPLNZtJYEts7Oj6xubKqRd54oaaBwD4JDCgc",
-	"B2yncsonTH31FfoqLMyjOVFG60YaQssQR+BDOmJisJWFAxHWFarY+FTMh8xqIJZ79qeAzNltGbthlsSW",
-	"6are8+fz+bxF4XJLJpfP7bPq+buDvf3Dk3145jZoaK4xhPnhgIDb5T0V9JKZY2VYp7EBsfy/0Wt0WvYh",
-	"OWWCTnmj19hotVsbCMYwBiH5/Lrz3HJPhESqAjA5BogSlWIO4qIiU8iXT2YbZVGnnZMdfIkQGSU0jgfC",
-	"RnJb5Cc5I4qluFnw/oVLQvISJXYtQfi8V2MXwhG+Em7DsKt1AcC5pcbIMGwQriMPPLVlks4zgMIJdCBg",
-	"2GiCPVEk9CLW4ZLIdDqhwIK5UZHPUhWsZblt6iSycWJr4sDTiGGd2jzm1GJes0XsAFMZWIHFjGE3dKjj",
-	"hY1LpfUttlYWWOZ8zGPWIh/oJSNiNrlgiRqISILRdTmjCRWaIaBfz+i3aBPY1lLMcyKaC5DB4IuEr9FD",
-	"hu32zHDNLstrRmZTOKPmIXXFpwBDYmhhaoYxNdOAChijbCsCQg7PTCrVDqJGr2G+h2oclBqmPKsWqye7",
-	"BWu3j0aorZW9E/HCmxvUyHug+bYADJRCbNWf6oRppvtqmMBFYLX6gaBnCPRBm35i0as1u9G7ZEgVayom",
-	"FE8dflnuVs1Yzf+cu5flhrw85afkJbhr1KH5Euae4SmrmEKAOq6x/81csCUGPo1gcuFAmBfwKEyPBtct",
-	"sgcV5qmGTGKmjZVysbB/BRYEJTFidDqmF0bvVZKE//d/h5ALOoCWKch7wpOTEMgQvghQ3bl17UGGhqsP",
-	"S3RgCFlLQjWJmaNaezbTpKDUbrIHNDwPydOQXp13w2e2Dj9h4HcEz7FlToxfjnOQh7bTZ+E13fjXEBU+",
-	"HqXrgl0TleNfLXLKbqxNny48zVIozcGsyqE0tn03/rV71Nl7VUfu0KT0d6UdH3WOK1ebhHTDJyyw+gS0",
-	"akUndxnGotvuvqgAX6uakfscfic3s9VcZnfwkjlLmBcsKE4nF3WujBNYpdOPE5SxpLvbzfbLVaab4ZU+",
-	"2oRDncxYaHt3rhWZ2SUhOLTcwyA0MBCQnyHmaVTNx4tplHq0eu6DSsSsnDA3aoMgjCYxN0cYhHWAXlah",
-	"uZgxe6zNPsB2ApBYn+DzuG0DYakJhB1M0QGGL0iYz7cKMUUT5p3qDk7uO2yxuRgIVEZs7pR10jDglUZR",
-	"ytLQUS9ST9BcJgeasBtQvBUJ4YOt9dPeqlbc5uvVsICOzR9ZhwVAaXKmjwSo9nQ85DcaK4tRxkZ0Futd",
-	"b252Awt5jlUjt3lvFfR+v3yc6pngJMwWwiGYsgQmt0u67WoI0G67eriF/LyVB37HoD8GDVeYBSp+t91e",
-	"s1+ISwvNt24ASoZtRMw4rnItNjAs9EseinsZrLaPMrYMAwDaN6xYnZVHa14W3/Ngxm4z0s9lxVvIoEL2",
-	"tIM1LgAPOx93PrfD6/z7MSvSdBCpZqvyaOv5DOBOOVcXqhr81NTO7RodKypQ6ivaVhwJlu7zFarin0mj",
-	"sk0k5aqHUpJ//opG38NBgwc6dz+Q66wDD23c/VDWXhvWD7jW3U+BKy7nwIYj47uuf/lo2I7v9f3loyGU",
-	"7DCa/Uv9pkaA00sgPOcjMKRWdC02eh5d3gaNqayqu0XnrWvbCqCk1hWQAWm2yIl2SB/4S8/vRG8T6VBj",
-	"HYgxVWN4ke1kqMZynjbvA9v8R+tACPEE2U7uLtcT3EOeu9bL2nIeW6rIiCbW5z4QXlaoyxSdoNthSIVL",
-	"PDSjs75g7dLOCg/uulQv63zInoZQCbhzwS3ltyzPnA4l2xbZIu50Vif9SkaLNbmzmhgFQRXa7h3iMCKL",
-	"Y+xz5rsY7c+NSgZoqBT84JxFRuctdInEJtQyybw3/Q8H1k0iJEmMuaPAK77uWHwEyHyJlx3lRF7wmDXp",
-	"dFrLpfN4jvYPkJ3FFNvt9q3PvQvZeGszV9vm5jYf0rLpbgW53Flz513finJHcjwtQQregwQOFqdVNSt6",
-	"Yv2JcvpPkb4WrvkRItwlQb4ulVTgUlcIYocf7XD71Azq/0ezGLDIH00ov5PDpf1e3IPpfQ8T5EEj5uLK",
-	"uZ/f1ofC4bbn3+A9t4G9+8wV7d71CN6YJjLe+aHj9La0Ne7dz6S33Tok6DufOUtvcxx2ceczP6S3raUI",
-	"uXyTP04V2mzv3P2EEVan9OrPUJ72/PbJ9oCtqUMhRzHj8KMpzz+5lt23qFhBQ8CK2IohMpUmuk9ZMqFm",
-	"pvGiRY6wowi4KePYKV9BvskIePbSvBWsCeWKjBLGUK3axeayco5tEVoEvmlUm0JzaRs1cIVsvr6HkFdG",
-	"p7iQ0aJFTiG6JiT+M6e3eUpSkAXqIQAEfnYzE6trWVdo6g/Lgg9VGhNeSTWm9cIBb9nCQr+uFTl4uPF8",
-	"d0tw3EDwgQg5J5Cf+2Cp3PlLW88+ePaynjlrWdkunW9t6XxXH2fvENU0J/tiL98hJDZXEBJSvwF4kz9c",
-	"Rhy7LKWHCYigOrr+hovImdgXC9vXAQJc5hy1SB9NyhHclmOXY2xwI+QcwkwuYXYgoEQqYUMQIzkeb58z",
-	"sqKKxV4y/Vfjr1kxT9EY1RbmDVLhPxND5y/mkKxr3dv3ierL2v61xNUXMfWvKaa+Yfr+Mip1BFM9rMgs",
-	"tk0o0rBtqR0OTSDyq5jQuyT8dBsWzQlMuLVJUVxhogOmXwFBsmsmChHPnEUB7t4WeS+vuW3Jl8scgHCu",
-	"i8fadkXCpk0hNieZgM3CtYtZo8+Z9PNGEPqlLxxoajQQABD7qDaOS4OG5Fnv3vQGGkVV4hkdCn+ChL6v",
-	"bxrb/hdlh+1PcqdjutxPDwWSA+rz32nMdwvQl76vzNibXXjFTIAHuCjVDqWHUeHwKLKt9l/t+5PFLI7X",
-	"ZtK26+FKfuH2vVa9yuasW/l/TyvzfirR40vjtFElqvKfrWi+p6P2c3dQrinUV/Jo7kkxivlQ/wkOTcT6",
-	"fqixWu/NfJ6kPXqro8bHmc8Qe4Xk+jpilpTF0kGlINdbV05VatHivSOZDEQaUc017bVJVZhDB2nFvlKw",
-	"S6jNPkOMfilY9oEWOYiCgTBTClw+KMRLr1myQAcoGNRK00W9koBrESGIfIscjYieSwC8dOWsro2ncjXO",
-	"zuEHj0CqqkV4d8qRGsu5l78JV7NEVrMmj+twhSnYvMSBmNCF/SnX77HgioUb/kKKSERL8eqIArgLFq8V",
-	"iNWXjYUu0QCZtL4UwDNza+X9g8Q7DKgiHys7Rem5SRMRIvq7mumFJo+ZEN/8V1YN7gwg//zT33/84ez0",
-	"5Pj7D0eH79+9/e7g22/e7L/ee9Xfeflie2tzoz+/WZz8cQFkp2+kLXdzFP8XVjHuF9P9fWOtn713YrXQ",
-	"rNTIu/4Mhwa/9hUZG6RN6fVxtZqZSyO4rOvhDVng3U1Aj0FMFPOXX58AaWNW7kPJ1yXTkHVA8G0XDItd",
-	"jYIwE1q1yD4djomQkcuTM2+A9xtRvdUO2u22hWBB3YQPtbJ1b0YZwMihTACyZKlD/8y25fiLePVhDQoy",
-	"bi6zpaEOHAXUmF+NrgMFO3lPf5qDnCIRbaQAQsuwUyx+wWbXzDt9tl35bKdd/WzbrEIZb2Zju91OMWAK",
-	"YwBRie9ZQwDkAX1quD5Qt6f+fXH2/gs4e7W/sZUG35nrHbDc7evY4iziuml7g9Zxwh/HElqKu6J9tOrA",
-	"hetXAkPJGryqUPtL0tLfU68t6UB4BSGGubIhnVn8n1heksvE2ERQy2qzRGjUw4pd7Up7XE2PNaOoGoiK",
-	"xqiuQtdr+idYbfFp2qa1ogC1ogzM7wnrqVqQwhMCOEKuBx0EdudU3afxTFUFCW5+RdlIXbPWOyfB8z0O",
-	"lqDIV43HtWFZjZHZbss1o3LhhItF7dpi1BzowcE9hDUjcz2EV9SxvU7lqy3aFYc+LDWfRlDK9b4NeZbL",
-	"P04BQtdD8bEVfWW8sHbntN1eXjjowMAepTzSDrBYDFkxtu4qY4MT/Mhjy7VxROyA8tk1rG5CF+hXuWBM",
-	"kIRN5DWLiFuutRsqV81vWanmqkc5Re238+Mi443/QrVpGA2KqvI/LqVO/R/o5rPp8I7v2z2HBapUG+1R",
-	"dYG3tPe4t7ntpZtLoyhhyhj2nZ1uq93qtjrY8Lza67L1cvNnr9V5GsJyTXaLHadkZXQr72FZTn2ub/+q",
-	"UqcypFZbdOF1PlzevxAa21sAqrVqLKpbvd9RxJZ2P//MPB5Ajvup+lXvkTjybvxSCJcvhAMlNtvi1Elg",
-	"fl6mCWOI16nCftuKWlX4jUyIuOTihoTmvnNL72FAThPKRvyKhPY9ZrxhQPZoFC3SH88p/rovruViIEJ2",
-	"o+Gnf4Rp3U7Mr1iPKGb/iX0MERIn7Xlp6QpKq5DFObU4w4+RAjM3LA5nmoVBuu02xmDSV6dpydTmJGf4",
-	"astw1UKj8DukJSjhHg7ZVDtgyQsZLSzQFMJaFWGosFmLBfkICLsxT5MJV2rKoA4PdCssCgxbJCxu0nOH",
-	"wJ5B8qTqPIRL+mauDmlrTKGtA+ERE5rrhVvELBxD7Yq4WA+NIlei3yKHAOMG2RtYhI/pLywZMqGbTAxl",
-	"xCJydvqm+bJHImb+CXWHGPMyoznAjbikms0pLDglOpkpzSIyTeTNogJcD9bP0AKWX6Y7ZoUM4WIgwr83",
-	"LQwWi8xfYZDNBOaFz1t8M4ULZhHTemSzvWHhfXzsMot6V4N1Bmr3ZncHwDGztAgWWXA3JauMK+9c3GVY",
-	"nRTqMnPBrcpWkmZE0GmHKGNq0RiUTYUm6WSqF4A0k0HQWiy+LDRnjh2hQH1cXIIuCC2p8XgpCdtdoM2B",
-	"gO1Kp9LzKlixjYX5A3765WP2Z/sjANLgECz6HDRZgFLXgdhst53iWQAPBJWO61IvgVL/AHYzjQGRtB5V",
-	"AzmhL3VT6OVyG/h6UH+A516A9muWtlGtlVqMJcz1MrspnT2cZd94+BcpfVo6BjLNsCIwkcwKmpQYzaP2",
-	"cFnSmdr2UlKQp8i0XaPIZwWcDCPmasBHPPLOrZZDEcZHN7s7HkppqqLXKLtV9QTItY2lYYa96wptHlNl",
-	"ybV6WvZkeuMxm1AuLBWkvzY/yJgPFyu/xd0PWlN/yptv2WIlrcm7N/es6+G42tPWne09nzbqW+0F1kvh",
-	"v+FkKZ5x+RUO0PiPcp3C935fre9Q6n404drGicwJuPOZlCT+jNjSO2ZkvJO/2DOfupPn6Y0Q/LMGaI36",
-	"mCqNWTfsJckxtjP2br7TNc0BEiPel0CAULwHgQ8+DWy9w6DRIwCldBsGA5GhYyaMKikA3yCFUCSXEoSF",
-	"lqRGdwt8Jc/w0IBgAz2jNAbYKR7wjotIxkEGd5TCGbeIgy6FLpSZbDdScyBSFY8q207cLqhqkT1slAHI",
-	"ZjPlxytsno+0SBFKF+RFlY6RbcephT5eLX/kpjmfz5tm8M1ZElttruh3SNvJZyR14NDuYMNg8/7muxXs",
-	"Iw+uN1/DPq5sr/+75JxWleGclnq5+8vhnkCtxGvRvqovAjqt+w3Sofu537K8FOogXjDYNhEv+CyyRuAl",
-	"8Asu7pykIdDaieJ5vffm1fs2Knvn41dzgPZfgn5/ur/C/JIBxxeF0g+2b6arBUT+2G213bb6FLGekPJg",
-	"zFN5FTN6xaIU+7daYL2RSZqcaWxhYOTYAg185GNpSxNdwuJuhkU+TBgY2DRWWWdvmyAxEPatSX0FPFau",
-	"V6eHOheJeQTq2neNnepnbjr9vqL6xPkBnLOgRbDBvHLZlu65YCCy9A6vaYlgKsjjjUPBJoKEVxevm/e/",
-	"gxV/KOIPdvmvhN+ZCQA7pgQh34n5rOJa5tP9od3EHymHshb+q0mf7trSB51NVSh1btv9Bcia3D20f/+9",
-	"FmEpyIubyl+YWa+i/Z9K+Z4K1wFHPZz7Fkq2zTr7PdkWcobnw+Ob76B9NzBMPC+NnuGCiinFpXDqZ4qj",
-	"6wrf5ChloekXa1zEVqO9C90cfFcWTx0Zm1Qsa+yQ9TLcdbj5dTjoZEUYdOJha8PfaiAA+/wykbMpNPzS",
-	"ys/VsD5h9JtmcLfctq5WPcQo4ZokNGGpr9m14UYcfioWNVlqtvPjg2C+Hx5NxKmUuYjt4Jdb4ioVDzpE",
-	"pu0fX5RaNW559dQbHb/jYTfrQtjprMFUih0za/K/7MS+KICfVcAKuEMVdON6eVvLU1e/lXMiR5oJC9LM",
-	"8DQCjp/hCCng+HbbtkjE5Fb8uya9dSCkYL2M81QxNSzhKXVtyB0ihEf3eJTRtzImdeTKjbM0t+xR22fE",
-	"68TlvMLYcRc6S2NHHIi5eLw462EpR7bzEO5cQLzIBNpOeS9CYJeMJ3aBIJbg2hJ32kRhkeWubShTaB9s",
-	"a2qshonH0s8CtozmYgGNQlk8gu9N2EQmiwCTTDJ0evI0hF/CZ7vg+sEfL9gl4L9r0gZU6DSxeCDs9ppJ",
-	"dzC32EmLUnYxYnlnFLNqtvH98owfl4vbaZbTh7353zeBuDYJuLtTmQQc3Jl8XCxlyZKPKxOIt6vTh3EE",
-	"G39Q+vAXSfKZSZJSOvCDhYr1FdT6BU6wc1ehl6Jz9KGN7sLsaeRe2fZgXLlu1M6NO8CSfMPBJeTHyrnA",
-	"BiD9tC+ln1bQ8roIZk1C/VafEJP1RMMqzUODfOdQM1RoUWglEXWNQ60jYbjEXw0+kpV91b4MehgasFnm",
-	"gh38ni5sVipbYGKHixH/7fG9AkvBc73WkGW/uRld2Wv+h/sq8p1ZfyeAhrRBfBkT0ByarJt3VrIJIXyv",
-	"E63tGXrPUs5McPzrQze4NcvIz7rijXxVs9GIDzkTGsOklXsC7e0Ml7N5EsVdqewK/LAN+neEGyvvj3AF",
-	"NqVtyUSCUU39yruC365iu/zWvcUvJl5Uug6zsyJhpeIrua7Q/+bkcG/89bWop7Ij8kbFHi/DZJ1T5cAe",
-	"qjY17Qn+772fvyviXXnHKtQG7zyWQq52s1x76S+c+N6cGBSe9ZWn5eakc798sSI/LysyF3/2ELmHjF+z",
-	"6CEBZxhXcl2d4YskkaY52zzl5JpZw8A1jt4lCYup5tfMNUR1V2xK/Nnxu7Sxbgs8SXbAn9boSm5xzwHy",
-	"11rQrn2vAxoo57W+Yxp9oND0xDo1XXaZLXvj8Ck2vCp0VuXaLbH3rdwKl7+HnuMMGWCcOnn1mC0gMm1h",
-	"b+37XPOD4ov2jZmagxoy8g8DyXMslYIuPbM4Ioh5lL0Tw2fld54wzAuoLBP2lhNKMm4/3v7/AAAA//8=",
+	"7H39chs3tueroHjvrdhzWzRJfVlUpaZoWU4U25IjyclkQl81xAZFjJoApwGK4viqat9k/9sX2TfZJ9nC",
+	"OQAaze6mSElJPHN9dysjs7/wcXC+z+98bgzkeCIFE1o1up8bI0YTlsGfB3QwYhsHUuhMpuaHhKlBxiea",
+	"S9HoNnrpjM4ViYXcUFpmLG5EDXZLx5OUNboN92sjaqjBiI2peYGeT8w1pTMurhp3d1HjnRxQfN/i689H",
+	"jAg2I9ds/o0iE6pHEbmcE540SY9MMnk7J3pENcnYWN4wRfSIkUt2xYXg4orIITyiyHiqNJlMNeGacNEX",
+	"w0wKbS7rEVdECtbsi8LAX9y0X9AJ37hmc/Wi1d7bpe3LzsbOsNXa2B1sJht7bGu4sU13LncHL5M91hre",
+	"M8NTqtk7PuZ644NM+WBePdPU3KFwXMzMOSJ8aMY8oopQMe+SuN+4ZvN+IyZcEXNvRrV9zjwW/z0mA5qm",
+	"inBB4lncF4oNpEhUZJ78+1RqCs9qReAf7pmp4Fr1xbMko0O9wZkeboy0npgVMB+A929Yothot54vrJYd",
+	"1P7fv223Wvuzb3daqy7HKRtTbvaqvCA/232lXMCSMDoY4Uy7JM7cPGWGgydCziJCRUJomsKc6BXlAtZB",
+	"x8Quw+OnmH271dnX325u3zdDprP5Rm+oWVae2hmOhmhJZpRrcsmGMmOEksw8FX63HX5lKLMx1Y1ugwu9",
+	"2WlE7rNcaHbFMvjuzz//vNGb6hETmg+oZuWPfy9n5sM0uIk8O31zQPba7VZEzF87u9ut54Xpv2I0YxnJ",
+	"GE3H3/YbdMKv2TzpN+5Zhb9s9CZ84y2bbxwl1STPk4Dc9wlFdjLJmGJCF4bwBKcwH84xHbMabkPHrHAC",
+	"JywbMKE3mBjIhCVLxzjg/9FpTfiEpVywlQdzMhNVVGJGI82lhw9nqrQcs2xjq7PyYM4GcsJU9WgUXCsM",
+	"R7EJNecnMWxZTeiAqcUhRYSNJ3oesDIhYXXygSZUU8W06maMJsT/a5Zxff8ynrK/T5nSlSR2lBgaH3IQ",
+	"DVwB0zA8wYxfseyGD9g3iqTyauk6br39a+cvP27/tPt+8/jD+c7pD52ff3m1efD68M3Swd1FjZSLa1jM",
+	"75h+y2rY/jWbg1DTivCkETXkhGUgD82MGldM9ybcPBw1zFqPmbai2ci25jWbXwig5sa/Z0xNpFCseSmT",
+	"+b+94AmsEH76o6JXNdxADjUTbkvJjCpywzKzaEsGg6974IhO0oRlhzdO2yiOCC4ShlcXv59ypXvThOtD",
+	"d704gL9PWTZvIj+t+L5gt9qy5xt5zSp3BC+55SiNIIPLj9uRU6mprv76d/zGf5tQ0H0UG2RMlwcCL3nc",
+	"QD5OkrqBHIyouKpfhik8+biv/2SobF75dbwEX1+yBECmcz+IDBnBK5nAG82wy9+2r4LTWRz1Wza/Tyxk",
+	"MKKYJ7FhgtSsTJN8KHBks2lwrxiwiMQvYqKl7JKYvrgEpS2m/9F5cxlHhCpyOe+LGB/7eHp04FTwZ+YF",
+	"z2PDp36gN/QMhhKR2KhsDC5GRNEh+7bf6Dfwvg9zPZLC6D99EU+ztPmB6tGhGtAJC972nTRq8w1Np8z8",
+	"8+PHo9fEKBXk2cuNLfh/7c5zM0jLC6kgPInIbMQHo74QjCWGdxMYMRdXi0rzgG8Eso+bpTOU0Igalg48",
+	"SeBe8Ywlja7Opmw5iwf5eDKsJJSecDJSj5jZHirIXE4z8+s+wSHHRovv0mTMRbxEPsKAgYHkI4Z3F5j8",
+	"v2ds2Og2/u1FbjG9wKvqBQpyIC1HdUBZr2jyI7y3awwtoY186X5u0Mkk5Wj5vPibQvPHDi5nZuYPNR2P",
+	"qfnTkGLGzA4JSdR0MCKehBtRAzYWv5GYwR8d/9R7d/T64vTwx4+HZ+eNqJEwTXmqGt1fPzeGnKX2EF1K",
+	"ZfZkzBQKiQZ8QBNKYAj5R3KTyZ3DfZIyesOMZJdT3bj7FL7Gvpo8+HX+TF/w5F45rKmeqkZ3q9WCHVht",
+	"yw6zTGandrNw68qH3w7CzGNMU3NiWBIZbkCDuXBFZpkUV41oqflcNRh7/4vizRXKzbKHC/fCRF7RxP60",
+	"JuFdWg6a0x0Y2xOWGTUun+fDCI7dTnjG1AXVBZoDG/2SOe1sONXTjC0QVP4oqb79wQQTfT1tX8ppM9Rn",
+	"T9fCDKIv85CBybTmERvIMS5XQG0z6SwsLgiaSA8jMnhL+XAZqhjJNCGUwOe7BAws0i/aX/0G+FH6jYxN",
+	"ZBb8qLy1Z8e5QIDwI/mNPvWliAI51XDExlwNpBjyq2nGQEeimt2wLHBl4MjRP8k1oepaGW0LnXm4LF8O",
+	"GR9IMUz5YF1JgdZQUmKbYL5wRdz1MiW/Pfzl4vTwp5O3h68LlErdM/CKARWGlC4ZGYA9kuyTQcYMWaBt",
+	"hKfkIZSxZ2at6TUT5cGDAs8VwcvlsR/33h9enPfeHh4Xhl54zFj0VKBWambima/REffJYCQNr7Z3ALvL",
+	"nOFJNTwx5JnSD5/d09J9YW6Rs4RKu/yFUDNMaU1Stg61MjUYeWRmab6cMaUqyfnVyetfLg6PD05eL9Cz",
+	"dm/AY3+AA9o4tDZUhIoFVeTqH3yyTxQTieEWU1H43ANooL1tVoILzTJB00V17nJ6teAHq5Q254enx713",
+	"hQkpOWZ6xMUVmTGhURwToyjtE83SFF6JGoYlkmDsD5nINqpnepRJrdPSBklJxlTMbThgxvWIUHJJE+u1",
+	"WJzS+cnJxfve8S9Ogp4VN6v2bb0PR5YhjRkZZnKMViZNErNH+0Rn8zzi0CYPlFcd5EpSvqMZeuuqSdGM",
+	"M4VbaijRTPNd7/S7w2padMqz0aOl0mRni7zlrx5IZ5tmzFNBbyhP6WVaMWwj8y+pYo6dU6FmLCNCzirG",
+	"//G491Pv6F3v1bvy4OtfhLEfw02BMqnKBUa+NXRo1OAgNOPiQg8kTDvzayFnFVIEB0DG1Jz9G0YuGRNk",
+	"TJOqTTv5eH5w8v7w4uPx2+OTn4/rJz6kPGUJSaaZmaf2nzEaiBEocqoHElm1HZiRNWxwTfI401xOScYm",
+	"jOrgBQ9fgqcTND0xx/1jqWJdstXeJM+AXqXRrJBIn0dkq71NnuXsEUja/NzZI88qTnBfeIYQnFzB9Exm",
+	"1yjK3EOK0WwwYsocDCkGDDkA3A86HcTnkIz6ooKOnkdku9Uiz2gFf4Vrm+RZQN9dUkHUfbESVQdDqaLo",
+	"JlkgqW5f6GVE6cikTCNcYzA0kO29wYBNciFWEbw167bV3o5IzCEEo+dxhKJBpHPvQURlh1qmZMdUcNG5",
+	"p++JAj1O2VgI1i57Nrz10WrKG5ld8iRBFXQNVUW6gGHOcE7MsuZ+TljMRILKWcFu3pycvjp6/XpBf4XX",
+	"dnGHKMaCzDYuvBU0QafZWm32CdwIm8hHrCVdNiZSOrhWzqiq1FXOPr55c3RwdHh8fnF2cPJhUXpwZd3B",
+	"wdS0C2riJF288YHjf1qN2+rWNzTlCbmcalx8qYNtfTJtuyprYNkLSvc/+igc0zE7d9bYGkfhqwX3IAvu",
+	"yzHVjqXuJWOuNWr2a2w9pOzUeh5AZShmSFXQwWnv/PDi3dH7o/MKs83p/NVvM/TQbrXyfKudFlk0BDYf",
+	"agggO4QcrbK9k3JjCAVpGN+4dC6uSMqGVRP98ePJee/i8C8Hh4evl0zVGKmbNqPKvMl8pJAt1m6Z/yOU",
+	"jKXQI9RPQK+gaUoGUmlFOtv7NnB7q8mEZVwmRGmaaVCrOq3Ozka7s9Fqn7daXfj/zVar9dd/TrFR8GZ+",
+	"sZKjsAiGUYUUbbc2C0jb+3cGKTc2PldGebT2N3lm+D4uRKANlXTER6pkLkPwXoWsnEpYk2+50lvc/Y/S",
+	"Cr8AcSr1GzkV67LUa7YQATu2ga9qZ8rbw18ujk/OL96cfDwu8ZRi5AzMJxf/BxmkfKZE5hINFnLbwAR7",
+	"4KHaespDFawCHA0wpVMpriCFs6ALf1GCFfOMkv9ZPv0sn3Tg8LR7BGLK3hHkNlVO5OS8V6UVuBw595ZA",
+	"S4S3W6+KMqQ9lmMm9D6ZKmZdAYOMaR8SupLIavFVECQymsOXojEW9xtGaib+t6nSdbP/csjfc/SvemXJ",
+	"wfxVr1xlnX6Tw7Se2kW81hXZ3D5z90WKdP3tVmcvJlQZxjqER7kiOIWvytgTuejOpXxPxdz+rNYWpZDW",
+	"UBOysldRHCTcO3ofHrZyb5RDK2rsy2cyuwYSEXL1KFbnMUzmCQ9PPjncA++IueYiKXv097GmpjrK83RH",
+	"4g+ix4+CTvVIZvwfa8u1hCt6mS5R7NRUTZhIKlW7g9PD14fH50e9dxevj856r94tl2v+VfsYZuCaMAFf",
+	"t/QlM1CKvO78YJ2vbVYF8wJrZmZkj7th6cQO//Lh6PQeIWZftE/Yrbah+qedChdgt5fMMDcAZPIuH37J",
+	"bGyq2LJdshFCY8TY10KkyoWCnJpqcx9Sph81szFXygaLFme2fCbvj87Ojo6/K2YhmMWnws+GKnK7YSs2",
+	"u+Ts8OD08NzsTM+eFjgWXWLr2PD6Yyaz1EgC86DWSgpmVmUshXsUvGj/6YjsSQ1jsIn1TJKED4csM3rL",
+	"NZuryJn1SM52wP8yAQu/hBgOhQqUAzBigRMnCTcrRNMPmDXNDQce0lSxUsgb9llLawI3osYkeORzw3LN",
+	"qvJYZiseLM3J7FrtEz4kMXwojuzR9awYRSWYoUZr3iexzqYsNo/Qy8WaN6zKsIHWSylTRkXDc1pI3q6s",
+	"k4HrcNhIAia90eN5XlJpKbsLdaabm5t7NslGEDkcKqYjGzXvC8zojojOpmKA9rokY56m3IW4F8pPOq3N",
+	"1karvbHZPm930AIw2r+vmjXj2TBjyStnXQTZnD9NE6rvPRLv3X13rkZk+f1QUXQX5SHbFepHAgONpunJ",
+	"EHJ7lz33o7n9jGkNk/lUY344aw6OZiymaRpbnVCwmlIZcxOm9BToQV7+jQ20GWhujqw+Wq/erzLiBevo",
+	"iYatfJHr0oHikWeJrYlFvu/qln5t2FKm4Eh8qvgWMod3XGnPSUsn5y1wTMFmTGkfNSwyAkeclQuV68QT",
+	"LMvkmo3vnR+OLOfvUWNMb4/wyXar5edCs4yCETahV1x4pIZlr/6Q37m4ajCRwrvqV61+xXooeAzzkIDr",
+	"EChFxYVDxppUcqyfRwuFr/bmBb7S2d5o7Wx0ts7b7W7nZXdzu9na7azOW2p5uOXUZDbiKQsTaj3P7lom",
+	"nrHhVFkvAEw2RokOJYVWi4jIVGieEq77gquivl1klQ9h7oWlsjfex36dA2a1ZbrK6IBdMJHcM4BJxm64",
+	"nLoNJ0rLiQL5x8XVvpVlRqoFQQjBckN4cdidnY122+xua+8hw+YVG3sMpQDo3lb7UGh5s2tRFrZ3Os8j",
+	"oiThiSJKZppczpHuzLMPQDzww5xOIcW2NMKUKn1hyGe1M2BuJ5babH5ou0XM75r55UVSMwpV9Wpunrdb",
+	"3c31V/PLksOTjA35bTXbBTZt9jijA80yD4uAVBkZbSVjA3kluNHbMQAmpM7ZVL5q9PqidX7+7ofdzk7V",
+	"mnht4F4doCySVxLEDWvQoPPgImNU3c/iT/0Dp3h/bhVV0tkHBFbAvMrK4oFFMuoAy335kEO5moB3cj23",
+	"j1YRmGd476Jcg7NnVQIXCrT048cT0Lf/Zi4folBWrahXYIhvTaPDQsBgDAed6j4D85JZB/20LEqRQztv",
+	"WiWWRCptWrJMk5xB8zRF1puzlF2S0LnCI0E1oPZUGiIvd7aMKlLCvhnTWz6ejhvdndbWS3PHmAv8oVUJ",
+	"jFOzfmd+4xdQIFCmmjG52KXMcrkcQYoysR4jsLry7YrBUTOhSvkbewfnRz8dNkmvL3J7zLl0hCRxfnJi",
+	"K+SVfcg5zMyxQWXA0ou1f4SZ868NvLkRNXIvlvMufAqPlr+vdGYssAcAO6xJUIDVZIxYkHj7UA0HOAIo",
+	"LJQGNAGF41/dxnX6kV0ylcPOWNPV/kgLFGNHuL7tKtgMNZs5nolsmiLajZPOhE4m6XxR62l/sUbnVzPy",
+	"SzUja7jRz1yPzoBphpbPautRsuY+Lxwzq3hUKzPTNPVeR8u2n0EieMb0NBOQjBOcA5Gg9OBSPK9TZTrH",
+	"u9+9Prj94ePg7d9ar1vtzubW9s7uy73eq4PXh2+++/7oh7fv3h+ffPjx9Oz840+d3vUvqULG/o6JKz1q",
+	"dF+2jZ2oNcvMOP/rV7rxj0/mP62NvYtPn1tRe+/u4tfWxl5v46/m0ued1t2/l8/Zgpy2y1AWqZ+qfXPg",
+	"n8rtSwuHAmYFaPlqJGfCJm6YjZwmXPcG1XCGwCeNjp2ARSIdhEycMnodd4PPWNfvRGaaOQgWgmLDM0GM",
+	"FvcFiGUXUc/lblE+eP8iIvc0XKJMw2ltjahhRlGUFv7msrSw85Q1yGUOJMeMlg7MAfWDjl15YNwlSo6Z",
+	"WQv0Ag4GTCkMR+R1MU1ybmZJzbcQdseME6PjDP62spRrxdLholvQW1Gt9jIrKqCzZ258/43E9YZuDD99",
+	"fnn3bCP899bd88+bd4Wf2p2752UCjBq3G/btG2W4C+1B8KhfIPd9v84IxqRq/T/fKJKfdbR0bW5V5DNW",
+	"eQa0AQVFbIYoQKpJ4mEmx3EgrPkQKoUyBiToao+wLMgIXhkv2NZ4g5CzfXIpzS5mzL9LWCAvIod9IQHZ",
+	"64ZlikuhHFHbwDcYS1nix9VzB6F40HB3a/WHpQzSrOSblF7hapY1gnsfPudjlj9c8les+fyq0h8edSpA",
+	"/vgqigB+ld3q/LGVjEl4DtSB/MHV7Up42ovn4A3rmpgVwy9amGuu+GryGh5EWe0erZTYHoauyjtp6+zc",
+	"sS7RLB2s4kYNhcld1KCO3a7yDLIPm9pRzTkGNE1Z9o0iRx/yHBB7dIc2F8nzopCntvc6zVaz02xXSYbV",
+	"HK3Inp7WeTTI2eS9K+RYao0Hr+Sy2wf/lwMmxKyGK5CpEI1V1TJnt/0oz901m1/wpB41Ujt9omo5n8p9",
+	"+Nu518L4dR19fqNIGHxdjT6XxsJLE7zhFZGVeKT1JI5QNbOaWOwz9NxXv1EI5CKSLokVy25Y7GIICEsF",
+	"TkIj1/sCrAt7NfYJjim/ZpifJUWxHBjVmQVtxozqXhUX9hGMYstmPCXlrinrqXJHxjEXXI1PS/nd8lgW",
+	"InM+OJrl9QWMZ2Et9MoRrZwn3x/NAjDQspuSKoVwPSRGpSdGVy41JlA5vGC0HSHJWGYsBy19ak5QFUKr",
+	"3aNAxanGFLZaoAPXxPyUxR0yamH5+VdYHZ5XkpcXJNAaV4k5aVkhPiFrb9lHiornCt6fWgm+oFittGKB",
+	"E7d60VZ15uDkV7u7dgahnrbS8FEFfMjYfZDh/oHbW2tHvagfrjTyQs79+sMvBDzun0Jwe+00CnriSnPw",
+	"oYD1x5/HK+4f/FJn04JevdK4tWGXvzWXWMCQLYnqp+YW4fc2OpWMt2b1csNitdVDlfU3Xr1Hx+CffH0r",
+	"/OPrjKhq/SEr8TXAHtZ42BxKJPo+pDB6GEuT8vojXmLV/jm406iMopkRzAoszLMAalrh6FfV8OsVw+XF",
+	"2HAdzulyDcHN1334U906LtXjsjlh5qYA3hA8lBAza5IjGPokpVyQH85Oji1YDaT27W1t75pFvEzZmCRy",
+	"MB0zobvor1QjOgGiQYcQYDYbS8b277Dp+mTMEk6JGTaZyWmaEDVJORbXwajgEnqWrphg2IUAS2dUlZsI",
+	"02+X7kAEZgU1A7/K6LhJFvA2ybOtVuv5PiknJ0d9EfzYe//q6LuPJx/PIlLOyC78ZqN1xcd9Qk9F1r0Z",
+	"Qvv5PikXrkfEw7pEpFiXFZGwIM28YvP5fl8U6ncj8qF3/n3+b3PX1vN98v7w/PuT1/B77927k5/x+e3n",
+	"+yQH0YjwXX7cQf2kuXnv+T4pwpKRZ1vtTferhc0zv22bYS0be0RKpTDk2VZnD1YE0erIs23YpABoKVpE",
+	"QzL3bD5v9kVwExkzKqz3tBJyCcGWFt+EufIzTMctgCyZh8c0YZWYSk1yzGbE0KRycXeaJD6q689/GfG1",
+	"xF08BGyplYJghAlt2BfLLI9xnGEleypktQWDqlNhT63I5MwZH2ECwpDfEq79oWOZWsiAWgHvubQay5wK",
+	"h3+f0hTjBqFToYqhr+dCUDVpBMEHvz8//0DynA/3oershooEhkIMy73GrXmE3K0w+yqefyR0JtWEDTBv",
+	"x4ODl0D1T3pTPSKdZotoec0E4eGDHhAd3GO7Ozud5yVuC4/VtJEJqqDxTAwYv4ETJubER02eMqhYoehc",
+	"M3Fhfr4Y8SoX7tGVkNmCRw3jUxc4tftEMN61wibUprjevwv46LJtoAPNb9jy8gH7bocYApEcPjQ8ECHb",
+	"LB6dTVXBAhSnHzWqbHoUwss8l9/YVjdreyvLybW3kyXuZpyaZSNQW2Czl4jiYsBIe2+3Vei39XJvp7XX",
+	"7iweyp2tikMZNfg6ScWrfH53u7W7s7Xd3l7p8x73pm6N0das7NJU33+pkr9NL5d9xzkV61prlN43VSwT",
+	"tc1W8KU+vX4l23Dh9Fm6rzp+7xi9PgV/7tq1OoucawgYK4tn7rqu0VPl478f11tYIjPM5etTz5vOR1RA",
+	"uZEmiWTYcEDRuVODQrALcwKupCwvU62+YHtKOhSNwqLAh83iNcmRdRHPqAq/l0fSudHjICPRaD8yu1bN",
+	"exdlmcH0PgjYVpPN5zB7ZTtwOofKWjjVX2yrGvD6E3opp9qxjq5Pley0QIvj5iSbQwHe8bZRoLZaYQKy",
+	"LYboiwEWygXXIhtXh9Wxr91utZqk5ziFD7bbUoMFPdSYT0pfDJiAiufGrtnOlEKPn0xa5TBcikBDzFdw",
+	"tbZ7Ng8pIlPB/z5lhI6N3gjJLYbPfKOw5AWxQ8H9rn2SJqAkGE2WZsDtNAPt0vzRxDXrbG8HC7NvSKRq",
+	"vYQksxHXxlw1/NKsGuNA20wkEXwzbsaQztJsxvhD2FMpsk04Crk4NawsIJrO9jaksrp/FzOgnv25++t/",
+	"Nft91e/ftlob/f5t+02/f7v7xvy59+YTXK+59idzpe7B53/+736/ed/r/7v25f+59OXrJcWYdTM7Qrmo",
+	"2BmPl27WjlxmjF6DR3RJE8VARkHbLcN6Eb2xSygxogjQpyjRjI7xfwUVGvKO8iRQRKvqC8gBjQBXzRBr",
+	"3kQL+malcla24YrC8OtuP363PxQq0Ur6FzRTTTm0bIpCi/OKaYtJXxGUHEyzzOitk0qp1IIs78E0UzKL",
+	"Uarxm2L5S3sFS85a3hcTltV8yFAdMGgs7BPQZeqqIAY7rZW+JNitvsARLw902llFAbwhIITwFJlhsHKA",
+	"vmNGVnID9wUyY8EWyL/3VzZS45e94esOO29PsuFRh71u/Xh+uXP8k+qwt9X2maYpLJCq2QrnohlTPRgx",
+	"LDiv3KHIaCUC1lB5eTGQU7FQ6Le5vh0ejjIq0k9pn6s0ih99gvZ6xRuAh4JoSggTNaZzwAfgAvskIzzS",
+	"PqEhgJIUjExFynDfldGxxticu3gOfJJXmS7xm5hguOTDhUMByE4V9oyv4MA77P8FhRztKpq2H1gl+vgB",
+	"b0X3TKbVRV2H8YTOzTnDfERaxJbqOq1kxth1hDX0bfLsvRQJnT83J2MXczbxLoSvgg7jY9Q3NttAgMCS",
+	"1EhmmmV4l1k3bOINFXcJne+TNmgrCZ2r/r2cxa/fZnv5oi0QrY+fuq3KV6eWRj/4VS8lutGUiYRmdtVc",
+	"VmcOzDXmieBXI00+nh8E+cgJnTeihllUMxWzHsXMY/ypgjMUqhTWOzoPrGAAU8MyuyALPnLBvb7IwVkw",
+	"aclmO7sPGTXb+oSvGZsorI8xDCrXtBeLDb4eyS/uSBoDwteo/W7ns/ZMnunK/u7O2+5g9mhIiSVen9U3",
+	"4M+JC14FjneuKshpb29vdzWHVcYU0/eUd5fh/SpLQytw/lYMKIdrnU8/HFzVkhcw8B4irvFwYstiUEmH",
+	"MpvRLNmgUz1Cy4E8++7gtPe8S2Kggdi1IQFOAy0B4UT3RTzjIpEzV4oZkxfukarA5xLmgYOyZkv+OYjD",
+	"Ohw4YCL4wQUmsozo26vxjuJEqgeZgnWEtFwex87SYdjy0Qccv4WRLaWJx4qj9cvT6mQSBiAFm5F6mQQf",
+	"eqTU+Uo4jyKchZLA0ujxd7C7Mio0NpeAT4EHgwsS4y0xOCIcDArkIisEV9rZ3drDDQIaGEd9YW6NaXQZ",
+	"E8Fols5dn28b+Pb9R61bEJUKQ0NohftWKUaF4RYDog8SwvYtNdZVxiYpHZScIOBv9gGGYsDhUxCO9jsC",
+	"r9xwsbbAadLuvFziNPm137/ttM1/NjfMf1+Z/7w2f26bP7fhz93DT/+5bqHWJONCm7NCemcHR0d+zTGc",
+	"Etm1j0DOmqUQCbmkg2uVUjXCpL08fL6ztRA+jxro67TXzWEEMlmAWKiQmr5VTw4V1wVOcQEdsuSYK4as",
+	"xFUTQsmcikg8FWrCBnzIWRKjRQ0oAIpys3k9z0G4DqvP7UeK1YXBq2yyef51Y2FMJyxTDKElhbxAnzxg",
+	"kriU9AsLMDxByNeCLVB4vGQQ1J0hLEq3cTjsh9QNO97Z9qyGwBSGUM2RiYiy4dXN5ubzpmW6hkxjl8OP",
+	"fYLiyF5DkY4Z/SGLxmrxRXBFyyPFHAOp7pX/73/9nzjwvu8DIALcoSzWvHkR4Jz2Phw98Gw99BD9xifn",
+	"CU/MGWIx1geuvDpmQwg2hT93EsJFI2+JmY+w5ROrBdXfFsISHmkhl3wr+u0CONNlH8iRHvwXdld/PxdX",
+	"F0pWMRWLO5EHWXA8sG9ckM0WWEPhZ7dX+myAmblsWj6LLEfKkAKaYg/SabLgs1vN5Yq16lVGTjhX7KBY",
+	"hpfy6CUFF+xKH84hde+ZdIi9u6Y/eSqAjy6dmsd0wkIVSLncw30k9EruWyHi68mw4hYeAE+pAisbZb3T",
+	"NRcs4Pb67lN7jnKCz2kkXLpg/xZp18++Ssv6aPjQgRl+jY+BDTiUItt+6wSa5d7QtMJKHtassefS63qS",
+	"rQekJlHAXHL+CzeqyGixI5kyMuZiqqFxysgIBC6cb+3pSik9CHFxcK/9kuFhiQcyYehrd2jDeWZb50GJ",
+	"bZnFNbbtgofLt7ee0+dDxbA6otJezsP1FImHqnHuErPivisBJYqLq5RVlvBW17AVcy7zb8k08eVwCC8D",
+	"ZxLIDvMnoDXAHKDBVkrODMi7KCorcjPdOFYAbwKrzd1vFiE2E40hkrbTMkS3udNq3WtIlel9dRgz9GyZ",
+	"I8LFgC3xFWFmmrFsofYyI5fsigKeNXCtuiPxEKC/RULl2JuotLBRfXXeT6AoHlSmoedp19zCyMF3DW2M",
+	"aWoGiAhUmFRgI00ekgQwpvJ6Uzn0QrQv8sRxz1GfR053iCrzyIsJ2HBMCvnjRkxgIBxyUuDrcPwLNoFj",
+	"CGGHqBzwOkCRz/WYym5spRYjheYqBUPBfbLEznDpg4TXB6V9Seu+qygtUHqJARLE4LiwPtVyl5X90L1c",
+	"UDW21/OXtKpO38pJaX9ENu7T4PHWJbS5za+TFC4X1iXruHz8IuIqADgaY60IluJEIFckJPTq0pNlswu4",
+	"Q75d68H3PoDDQhvpC6hsqJcNDroRe/6FnMAsTvF8+pjzzKjNE6qUrZsAI9h22YbvFPXH1XSmGrXE7WC+",
+	"FwucIKwDDknG6RmwQWXaMaTJBtOM6/mZWT4WwL33psZursQl/iYAI+bmV19fgDmvDd+qIB8hhZeaOb6i",
+	"ig+q337uMjMc47f+XbPMM5klqFhARpNr98p9HjsQACyG+UD+ZYAUMN+F3girf5iSS+ym4Hx0+Qfg98Uv",
+	"YHeLoXRtS+gAeKZdkvMAVcFX/ydsksr52NbzF4eEcPsRpPlEvgs+glpFrhWvoU8bcrFZharZF33xpz8F",
+	"3QC4FM0//YmcMZH4Xu+QFlPqKBETmfVFvKypRIxpY9YhGnqPyBLnUV+UvEfGOkkY6qc08GGREcvYPqpp",
+	"uGBcCpsXmjcm5bovMGrAhZmII/oNuByTZ2w80fMu8HhM+79m8+dN0hPBS7EUCt6CjYP6ArJGZqO5fe1k",
+	"epnyQWzXFMqFlFnLoHjQEGG82JsmRl7iUKwjElu3kfkTD7Htd+XrWeLo3vrCZv4aYgdaxKX0/KEvFHqk",
+	"KBQaUgsoYuv+HI28oTydZtav7Vtxmfl9xDSaEAqE2P46ytYy+qZMGCpBgDNySRNcSIhGG+3fti2CBKut",
+	"ju2HYAdarnUDMgk6CsWEC6UBnGLYF1utdpP08g11Dn7AInWz+mi7vnAxmRYyfmFeCRukkDtrZjTFXWMB",
+	"ulhEpuE9fYEVbSxZLJS1iXdTwW4nbAC1BzLhTOFEWy07mvdMj2QCRNMjY/iH9YqQCdUj7F0bke8Pe6+9",
+	"Bygy71Bkq7VdVZ1oFtAc0jSVs7hJTj6cH50cn+EjndaWXWC8nCPI25xxS2IHJ6dntipMNcmbIFLbF9i8",
+	"lAGF44DtVM75mKk//QmdWLa9hTlRxkZBGkJLHUcQtrLAEjgrC/sirqvjtuHdlA+Y1WQs9+xNoENKp2kM",
+	"s2mWWqarui9ezGazJoXLTZldvbDPqhfvjg4Oj88O4Zm7qKG5xmS9D0cEXFPvqaBXzBwrwzqNTY7AbY1u",
+	"o920D8kJE3TCG93GZrPV3EQYvREIyRc37ReWeyJ2cBX05CmASyrfwgAXFZlCEUEm3yjb2MzFqMDJDDmA",
+	"hKZpX9icxSb5RU6JYh5qGt4/d+n2QUrwviWIkPdqcG7IIb4SblNhSgmcW2pMMsMG4TrywHOLFOM8NSic",
+	"QAsCho0G6zeKxEFuZrwkB9NPyKH7U1GsxxKsabmtd+DZjEhrEMLTee8XWE1zarGCz2Itgi8CWIFF+2S3",
+	"dKDTuQ3r+vJvCxcELBO6FjTJB3rFiJiOL1mm+iKRYKJeTWlGhWYIu981ejLaFrZBPgu8y+YC5OqGIuFb",
+	"9F7GEZaMZ2asY3nDyHQCZ9Q8pK75BAAkDS1MzDAmZhpQII4IyiDk8Mx4qXaUNLoN8z1U4wCJw/OsWpTV",
+	"/BaErzoZorZWdv+k82BuABMW9GW0+AigFAK/zHVCX9O5Wm+mRSzyGuzkLgEU1wLotHKtf+xFoGjnxKwa",
+	"Wg5Qno+trFjfsxQzBsFhLNPw7SotEGBoX5aih1VDKmMJrrpwZdz6ZUNHNyco0zZL3bZg0+xW75MBVWxD",
+	"MaG492TnJR41Qzf/c+FeVhj28sqAkkPqvlHH5ktYooIsqmIKERoIXFzBXLDJLz6N4PVxX5gX8CT2fIXr",
+	"JjkAhDJvXpCUaWPkXc7tX5HF/syMDjIZ0UtjNChJ4v/7v2MoGetDE2hk3PHZWQxnGL4I/eYK69qFRG6H",
+	"PZHpyHABLQnVJGXuyFvG5msHvNlpuVt8EZNnMb2+6MTPLY5bxsCJDiERy9kZpKoGBQjwFsyqCV7TSf8W",
+	"o7bME78ucJjAMALm3yTn7NY6VvzC07zSynC1qlKrhhlj+rfOSfvgVR2vYDQbjH5T2gnh7LlyEAZIN3zM",
+	"IquMGcKx0ZsyDGKn1dmtAEevZDH2c/idwsxW886uwn3yKNjidAoZL5UBMKuxhwGwcgOyzs5G6+Uq081b",
+	"sjzZhAssfa2w5j4pCguQuCgQqvoGVbLjPEC3jogAoOiCJmR0LkEYzVJujjBoOhE69IXmYsrssfY5uoCf",
+	"3SP4PG5bX1hqwgCPmaLrMjcncbEsI8ZKLpi3V7yc0uQgtWeiL1CTs3mb1sfFgFcaLTOvVkWlUn2DvgZy",
+	"pAm7BatFkRg+2Fy/OqZqxW1ZTw0LaFuH8DosAGCPcmXOJVYHgOc0VRaamw3pNNX7wdzsBi6Er6tGbstj",
+	"Kuj9YbmA1TPBSZgthEMwYRlMbp90WjVe9lb1cBfKeFYe+D2D/gQJx+C6Bfuo02qt2c/XVY8V+48CJcM2",
+	"IlQ6V4U+sRi0/LXYFm1ZizMPro2HP0TMXgY3Bi1JV8R0KPanWha7DiCz7/KTUKiltQi0CzWXrpHTQqsl",
+	"F3coJlDlbrrGpxzaxXVOMTtXbIRXrBtslyv8oBY6LGhr363RhbWigWBFK9YTwfy2X6NZ82TdVh/XsnoL",
+	"KbvqIX8CXryiyY9w7uCB9v0PFBphw0Ob9z/0RmaXPEmYQHcyMLH7nwK3ZiEYACcoDAP8+slwodCD/usn",
+	"Qyj52TT7533QRp7TKyA8528xpLbopkVjyNLlXdSYVIYZ0RGurJMYWnNYt0reTqJJzrQDFcRfuvZvSEq0",
+	"Ob2owPbFiKoRvGhAQUtXIzmDUtErygX4OX62zpgYT1Dsa6FgDOBqC1zfQWqk835TRYY0s/GLvggS1F3S",
+	"+hhdOAMqXA40GLI2MToMrQYP7rt8SuvIyZ+GwBO4xsHFZyS1a6acO3BKfgLkkrjTObrSK5nM12TWamz0",
+	"Bdy+oPs1DiOxbYdCRn0fo/1ro5IBGiqFmAJniVGBi99DJdcoMN4T1vtwZF1OQpLMWD8KIgzrjiXsZlAE",
+	"hrCjHMtLnrINOpnUcmkfv7SFB65OzRWY2aLAUjOC/PZyXcBO6y7k8wvJsWuzYdvk+a4YSLTZpwsCvb0m",
+	"jbjmoyWZbs9V5BFF8SiAqWp11IqO8F+OgP9DxLbtdvQE6QolDWBdoqlo61QhwV37JYcfr6YANzacptBz",
+	"7Mmk+Tvr/rrvQX/f4zSAqJFyce1iAG/r8xrgthff4T13kb37o8MIuu8RvNGnGd/7oVN/m0sQXuEZf9ud",
+	"a6R07zMf/W2ONc/vfeYnf9taGpTLb/r9dKit1t79Txgpd06v/witC9k1ocBC7QFbU/lCjmLGEYa0Xny+",
+	"ZvMLw8ruUCNLWVUxLhKZb1xozNAxNTNN501ygp1QOYI4OK0tKjZHBQ+hT0JCCBquyDBjDPWxfbiQyRm2",
+	"WWwS+KbRiah3twNbsaEbi5uB+ETshgkXYaFKiqigP3qfxqVM5oUXF5tY+t6M+LOC3AEpm31xDrFSIfEN",
+	"Bc0xUNOiPO0CwnkQNTFLYrW9PFcuTFMzU6vS2fCK19nWC+68ZXPby+RxcaCfR/OKJrf75aKrsiOiWO5U",
+	"Hfx4bMTj8d6HoJijqKwsUC44kYScERjwU2sn7X9q90NFQ6zi5ofdrpY1RV7Lj+FycNdWY5YpLwCVlXOb",
+	"ms78Xz0S90jTrRWkqdRvAHbydxempy6n7nGSNKrOBXnDjRRBJ8bl3PaPhIiiOWhN0kOjfciDRsB5hTJg",
+	"Pc4grueS4fsCKj0zNgB5WxCG9jkjVKtEyBXTv6/8eDw/zmsSF819bStcbLXtl2gg/pN5gIu1jOF6BzT2",
+	"dan/taXdVyn3rynlvmP64SLOe+qpHlSk0dumk3na1WLXXppBpN6YBPsk/nwXL5ptmF1uMwC5wsQUzDUE",
+	"ggSDrhihLhhc4I9vkvfyxhhy5uFCpgeE31383HZVFjZHEFsukDGYdFy7HAMMCpBe0djEwMGl64WR9AX0",
+	"AQETMLZsrktq+vt3EW+iwjTmYcIy5hcBkFczfCskQjijlGqfKUp9HpztrYixf7CD4Vn7c1Wc45HWqitP",
+	"gKT24F5/A02SKkUEfUx/gC7y0DgHu9VMlMSibZ16b5CjXQosoKx1UPHhOwWbOYh4/76ykNroID/AfS++",
+	"48wSg92twsCcIAYKvYMqe4gyLIr8YxmANzmgppxYwneGMQsxTdO1JRJ6EleLPbQetG9V9nzd3n214B+h",
+	"PhZwIUKqLjjWHrXctpb1f7C6/luqfgRtTijdn33BeuADoy9fetRhTQ1ypTDFgRTDlA/0HxClQGzYxzpW",
+	"6kMULzC+BbH5yhyS08DjD01KbZknpv5hCqUF+UMNVKZJnkkqJ8p7X/Deocz6wudXXGV0wDxYpdW6IMEW",
+	"CjZCDXSfUJuais0BpWD5B5rkKIn6wkwpcsnikD1h9EBEAwfnj9J0Xq+R4lok2JiuSU6GRM8kNM1wsAqY",
+	"zSqFcvAcTuGERyCP3XaJc5q4GslZkNwNV/Msd7MmTxv8gClYxbYvjGaLP1kNtjIsAjf8E6mSCS1lryQU",
+	"8NSwLHiBWENhWSA4i+W4vhTAM3Nn9a1HqVcwoIpkzfwU+XPj05IQIfv38iHhkhmjaUGob/0rqwr3Jon8",
+	"9Ze//PzTx/Oz0x8/nBy/f/f2h6Pvv3tz+PrgVW/v5e7O9tZmb3Y7P/v9kkSc+mFbxariAfgn1jgelrfx",
+	"2+ZTfPGesdXSL6RGVvZHONP4TajX2EQMT69Pq+RMXapQZXzp3FVwdbYANg3BwMxfYS0T5JRaNQBqa6+Y",
+	"hswigm+7ZIgqYPSFqdCqSQ7pYESETFwSrXkDvN9I7u1W1Gq1LPYYqip8AHD9UFYobTmSYfupFFfNvogh",
+	"CRJqrqqgyQrtC/jQ2CAjCnrK0jjWR9sl9J8kmAXrtyAuZzJfVurwvkAj+ptRm6AwsBjg8rUOHr5v06Pu",
+	"LYMDsyAzWx0zb/9sq/LZdqv62ZZZhTLq2uZOqxXkuQbo+xZEP0DIr4e6z5HRFqYBktres7r8KQLp1Qgd",
+	"OFwBFX6Nc/wLxDl0uLGV5udH1w1xecTDceVpwvUGuzHjrWXEP48kSXjiwVnQxoToRYj4ANW18KoFjAfi",
+	"IR7OHXwvEbIvgto1w9vZgE4tKl4qr8hVZiw0wCyw+WM06SIyg3ZViK780Bp1VPVFjPWZsRkoIDtI4ZAY",
+	"EDyYWxCGOpABsyKHuCAl9ltRsYprFxp9tiqRK0iJWGjFDykRM6oe0kq3KrMMN7+iwm065cnKZbfhJHix",
+	"a+OSvnhV43GNZVdjZNgDsG5ULpJ2Oa9dW8w3AXpwsD5xzcjoQMvVRwZk0INHVly0ay6S+k/zNdL/3Lf5",
+	"EqwD+3EKnQYCvDZbfFxG0QxkUl2Ns4PIfJJKbjvAxbrt+1rD1I0NTvATjw0dVgCt7DBiymfXsLoxnaOX",
+	"55IxQTI2ljcsIW65Ks7xbnvdc7ysqnzVo+z7ENr5cZHzxn+hMlqMLiZVmVNXUntvDDodbQGO4/t2z2GB",
+	"KjVPe1RdILcRWb4RbG5r6ebSJMmYUo1uo73XabaanWbb/FrnA9p+uWVI3rK6PCT6uTHM5LjcQ1tWRkuL",
+	"Dp7l1GfMr3UcQpUh2jrXTo7+1ug2tt7+tfOXH7d/2n2/efzhfOf0h87Pv7zaPHh9+MYsPaceaHCtqi4v",
+	"n9cpsGVOoH9hDhcgx0OvftU7RE6CG78W6RaLdEGJzbfY+yjMz8s0YQz4O1U47O5Vqwq/kRkRV1zcktjc",
+	"d2HpPY7IeUbZkF+T2L7HjDeOyAFNkrn/8YLir4fiRs77Ima3Gn76R+wrBVN+zbpEuTSHQcqZ0Ah9RhwG",
+	"mKUrKPtEFufU4hwnTApMWrLo1D4BiXRaLYwI+Vf7AgBqs/9zHM1l+JmxUfgdoh6gTQwGbKIdEDG0pkFA",
+	"QYQvXIQbxPazFo8oIuzWPE3GXKkJgxph0K2wYDluknhxk164Fiw59JpX5yF40zNzdYiKIwrdrwhPmNBc",
+	"z90i5sEhalfERZ5okjg0kSY5BrhOyAZCvBDM/GLZgAm9wcRAJiwhH8/fbLzskoSZf0JNNEbgzGiOcCOu",
+	"qGYzCgtOic6mSrOETDJ5O68AUYX1U5AYBTg2bseskCFc9EX8lw0Ld8gS81cc5TOBeeHzFsdS4YJZZMwu",
+	"2WptWhi3EKPSopvWYFqC2r3V2QMw5TxJhiUWxFPJKuMqOBf3GVZnCzXjhVBbRBQzTwNA5dz2pDEjgt7B",
+	"RBlTi6agbCo0SccTPQdQrByY3WKu5oFCc+wIBerj4gp0wWdbrc3neLyUhO1eoM2+wP6KbirdoLoeu32Z",
+	"P+CnXz/lf7Y+AXYWDsGijEIvKijD74utVsspngsgsaDScV1qJlRqIMRuJykgWNcDACEnDKWu72FQQvte",
+	"0tUH2mLMQfs1S9uo1kotlh6mOZrdlM4etp0bsiApK8Ds8YRqCRroNeoLD3ATYNt4qjSP2lNmaWhiO2dL",
+	"QZ4h904kZmg+X8D2MfKupoQroPPCsjn0fHx0q7MXwFLX6+qPgZqHVoKYy1Kg+b4AogesBuigTT23oZNJ",
+	"mYvADLF6ccSvRkZqoI9835wEd1b6ohxT33zeLLVTrcQ8kgBm83TIQTXWQ1VpE4pBY7qZ7d93NY1PqQMW",
+	"Wowue9LfeOr9x+HjGx+wh9qqb3H3gxram/CNt2y+khoa3Ft49tjaHKs9bUMMwfPox1n5BdbtE77hbGlD",
+	"gfIrXEeB38sXDd/7bdXoY6l7yZhrG/cznOTeZzxJ/BGxwndMByxmMGKDayhhxuyyXBGHYK616Gv0ca+F",
+	"c3O41IQh1HxN7tObA7K7s9NB8HwAs0d1KkTyR6xHgcjaeA+i3Hzu29KrfsPms9/FRqR4WGmsdQEwG489",
+	"TK4kSF8tSY0yHIVas5FFEajnhnum84h8f37+gUCjgMUWAFEOdef7ADSJw/w2DDPQmY0a0hdeZ6aKnJjh",
+	"uF6jqkkOsPsXoFpOVRgAypPnIV1eYfJjLnerlLZ8O85tz4DV0oNuN2az2YYZ/MY0S616vOjIwTYEBTfO",
+	"kUM6hQ2Dzftz6KexjzwaI2QNh8ORXwKox7apk79FSndVReB5SOGu+YVfDvcEqnko2Ndy7rDbSaPbfrm3",
+	"09prd4z05UY6t3e3W7s7W9vtbZuVE8aOSBDcN9zgsuQEMmRcg3TExb2TNARaO1Gb3f/Qzat3FrmGJEWO",
+	"Al8tdJT5GkX9wx1A5pe848qiUPrJ9mt3ZcnIHzvNltvWkCLWE1JB/w8vr1JGr1niQfOrBdYbmfnc2wEV",
+	"6D7AprIQdBhJWyXt8lH38yYeg4yBx4KmDkH/G+USXvrCvjWrRy1BtJHq7F+a19IgFsm+MfzDxFxnJ1VU",
+	"sjnHivO+NMkp9CtWLpnWA5f0RZ6uE/RGE2CqhI06oHYcu2tU44SY97+DFX8svNsQYviVWGtTAV0CKMFe",
+	"KdCGWXEti9U00O/p95RDZt64wqtJn87a0ge9d1UIpW7bwwXI2wafj6i4JnM5BcMU5PfMKjmW5iADCFQQ",
+	"KPsn2E4aU2ibD1uEpcBcbir/xMx6Fe3/XMr3VLgueerx3HcBPcKsc9hodi6neD4Cvml2xKYB4nlpdA0X",
+	"VEwBqpBVPz2GuiuilUPPQv0Xa3zuVqO9ry0IOANtIxJkbFKxvCNS3h163zWcqWsgQlbsH0KCphTwt+oL",
+	"aBpylcnpBDqXahUmv1gnOzqic6hz7vwuXfQGcU0ymjHvvDcqv+GT2MCGinlN5qDtpf2o/hiPD8/iVMpc",
+	"xLYlLixxlYoHPbd9Q+3dUvPr7QDLYbMdtoruFMr02nmj5XZ7DRaz2JG8Jr3OTvOrOvhFxQOBV1Sh9q6X",
+	"Frc8Mfl7OSNyqJmwcP0MzyZAhBn+4FtP7LRs52dMXca/a5KXwc3azflQFYvDeq1S86PCkcJGGQHHMtpX",
+	"zrJOHJBBnkWYP2rbdQWNMV0g4pIZkW3scttYDkJaAWfOW3PLoW3ghzsHnbJc4ActqaJPIbJLxjO7QBCq",
+	"oRpTWdotorCied/2ZQNwA648ErKFALB9jOBYhjnelu1czqEXOmAIcEHGbCyzeYQ5PHmfEvIshl/i5/vg",
+	"CMIfL9kVdALRpAX9AXzaeF/Y7TWTbmPmuJMdpdxx7OqQU0xVLnkVV39YJvjT8nQ7zXKCdzD/h6Z416Zp",
+	"d/Yq07Sje9PDFwuV8vTwyhTvnVZldjaOYPN3ys7+Kkm+MElSyrZ+tFCxnoNaL8EZNsBcaG3s3H5osbss",
+	"Bp8YoWyXTY4dUyA+7KKqkK2Q+3cNL5eQiCxnAptC9XzD6DB/oxm05c17lGOOBLYQh+B3ICRc83LimoSv",
+	"1a88KrQoxtwDaAdsxRXFfznXw2CJhxu8KoF32y/EPX7uUGI9yq8wkEovgri/p3ObIgygNpBoAIq+7TSl",
+	"tCKd7Tz26wdecH1jy/LOdvRkrgfr3E2WjBYcvi694M9P7/9YivQedI8uRwjM6Mrxgd/dK1PsU/+bhAVs",
+	"m9p65Nbc6CmQS2LYUNC133Yo/4pL8nBcEk+RHmXIG6pVe2O4tbuhvDWWQz5iZyoLxvMl/NffGLeEFRvD",
+	"hZoOh3zAmdAYvK/cIuhWbKStTYda3KSy9Hrq/fqfiMdZ3i7hyupKu5TrJ8ZiCst9F5zLFbvnVZRG+Ysg",
+	"YQ9vB4yVUbSkJCnXOmUVqVi+wNe3RDWyvOLjRSXnK9kUyGbFzjHWvlMXRiy27x5MblUFvJurF+9mTGfz",
+	"CyizCu3GrZdmyIuElQU5OXUi2+c/5mppBQWFavFX+ili0z60n9BaZFO575sVW74MW39GfTuBqj22usXX",
+	"7f2CoIfLO1xhiQTHuZSvYjcX7NavW/uECgOYVOubZ8udcc55/dUH92X54Aq5PEEjmQHjNyx5TPIOjCu7",
+	"qS4/QZLwNTi2iCa7Ydb1kMjBdAyAzxlLqeY3jFjEZXfF1mt9PH3XiBrTLG10G03ww9sBV3eEjAj2LHbY",
+	"wxYhDhv8QCcH63+0h9CD8JTLC94xjREk6BZoQ0IuU9fWZHP4FBtc56F1F462Sxx8q7DC5e9h3C1HzRn5",
+	"EJkesTlk+dhuBvZ9rvnX4osORbKAymfEJyblzLCOF9pbTtOEIDxg/k5MRSi/84xhjlUlhkWwnFAvePfp",
+	"7v8HAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

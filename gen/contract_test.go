@@ -193,7 +193,7 @@ func checkKey(t *testing.T, where string, key map[string]any) {
 	expired := at("expires_at").Before(today)
 	want := "ACTIVE"
 	switch {
-	case key["revoked_at"] != nil:
+	case key["revoked_at"] != nil, key["enabled"] == false:
 		want = "REVOKED"
 	case expired:
 		want = "EXPIRED"
@@ -225,7 +225,8 @@ func checkDecision(t *testing.T, where string, value map[string]any) {
 	t.Helper()
 	code := value["code"]
 	if value["valid"] != (code == "VALID") || (value["key"] != nil) == (code == "NOT_FOUND") ||
-		(value["retry_after_seconds"] != nil) != (code == "RATE_LIMITED") {
+		(value["retry_after_seconds"] != nil) != (code == "RATE_LIMITED" || code == "QUOTA_EXCEEDED") ||
+		code == "QUOTA_EXCEEDED" && value["quota"] == nil {
 		t.Errorf("%s contradicts itself: %v", where, value)
 	}
 	key, _ := value["key"].(map[string]any)

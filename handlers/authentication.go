@@ -160,6 +160,8 @@ func refusal(result verify.Result, want apikey.Scopes) error {
 		return &scopeError{fewOf(result.Key.Scopes.Missing(want))}
 	case verify.Revoked:
 		return &credentialError{"CREDENTIAL_REVOKED", "the API key was revoked; use another one"}
+	case verify.Disabled:
+		return &credentialError{"CREDENTIAL_DISABLED", "the API key is suspended; have it enabled again or use another one"}
 	case verify.Expired:
 		return &credentialError{"CREDENTIAL_EXPIRED", "the API key has expired; extend it or use another one"}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"net/url"
@@ -35,7 +36,19 @@ type validatedBody struct {
 }
 
 // ValidatedValue returns the decoded body.
-func (b validatedBody) ValidatedValue() any { return b.value }
+func (b validatedBody) ValidatedValue() any { return withIntegers(b.value) }
+
+// withIntegers replaces whole numbers of an object. The binder writes a float64 such as 1000000 as 1e+06,
+// which it cannot read as an integer.
+func withIntegers(value any) any {
+	object, _ := value.(map[string]any)
+	for name, member := range object {
+		if n, ok := member.(float64); ok && n == math.Trunc(n) && math.Abs(n) < 1<<53 {
+			object[name] = int64(n)
+		}
+	}
+	return value
+}
 
 // Close does nothing: the server closes the original body.
 func (b validatedBody) Close() error { return nil }

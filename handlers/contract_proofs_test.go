@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"apikeyd/apikey"
 )
 
 const auditPath = "/v1/audit-events"
@@ -18,18 +20,26 @@ type proof func(k *kit) (without, with response)
 // proofs are by operation and part: "?" is a query parameter, "." a property of the body, "=" one of
 // its fixed values. They share the keys that prepareProofs makes.
 var proofs = map[string]proof{
-	"listApiKeys ?owner":            asking(keysPath, "", "owner=team"),
-	"listApiKeys ?status":           asking(keysPath, "", "status=ACTIVE"),
-	"listApiKeys ?status=ACTIVE":    asking(keysPath, "status=EXPIRED", "status=ACTIVE"),
-	"listApiKeys ?status=EXPIRED":   asking(keysPath, "status=REVOKED", "status=EXPIRED"),
-	"listApiKeys ?status=REVOKED":   asking(keysPath, "status=ACTIVE", "status=REVOKED"),
-	"listApiKeys ?name_contains":    asking(keysPath, "", "name_contains=rotat"),
-	"listApiKeys ?search":           asking(keysPath, "", "search=ROTAT"),
-	"listApiKeys ?expires_before":   asking(keysPath, "", "expires_before=2026-11-23T12:00:00Z"),
-	"listApiKeys ?last_used_before": asking(keysPath, "", "last_used_before=2020-01-01T00:00:00Z"),
-	"listApiKeys ?rotating":         asking(keysPath, "", "rotating=true"),
-	"listApiKeys ?page":             asking(keysPath, "items_per_page=1", "items_per_page=1&page=2"),
-	"listApiKeys ?items_per_page":   asking(keysPath, "", "items_per_page=1"),
+	"listApiKeys ?owner":                            asking(keysPath, "", "owner=team"),
+	"listApiKeys ?status":                           asking(keysPath, "", "status=ACTIVE"),
+	"listApiKeys ?status=ACTIVE":                    asking(keysPath, "status=EXPIRED", "status=ACTIVE"),
+	"listApiKeys ?status=EXPIRED":                   asking(keysPath, "status=REVOKED", "status=EXPIRED"),
+	"listApiKeys ?status=REVOKED":                   asking(keysPath, "status=ACTIVE", "status=REVOKED"),
+	"listApiKeys ?name_contains":                    asking(keysPath, "", "name_contains=rotat"),
+	"listApiKeys ?search":                           asking(keysPath, "", "search=ROTAT"),
+	"listApiKeys ?expires_before":                   asking(keysPath, "", "expires_before=2026-11-23T12:00:00Z"),
+	"listApiKeys ?last_used_before":                 asking(keysPath, "", "last_used_before=2020-01-01T00:00:00Z"),
+	"listApiKeys ?revocation_reason=unspecified":    asking(keysPath, "revocation_reason=key_compromise", "revocation_reason=unspecified"),
+	"listApiKeys ?revocation_reason=key_compromise": asking(keysPath, "revocation_reason=superseded", "revocation_reason=key_compromise"),
+	"listApiKeys ?revocation_reason=superseded":     asking(keysPath, "revocation_reason=no_longer_used", "revocation_reason=superseded"),
+	"listApiKeys ?revocation_reason=no_longer_used": asking(keysPath, "revocation_reason=owner_left", "revocation_reason=no_longer_used"),
+	"listApiKeys ?revocation_reason=owner_left":     asking(keysPath, "revocation_reason=policy", "revocation_reason=owner_left"),
+	"listApiKeys ?revocation_reason=policy":         asking(keysPath, "revocation_reason=unspecified", "revocation_reason=policy"),
+	"listApiKeys ?revocation_reason":                asking(keysPath, "", "revocation_reason=policy"),
+	"listApiKeys ?enabled":                          asking(keysPath, "", "enabled=false"),
+	"listApiKeys ?rotating":                         asking(keysPath, "", "rotating=true"),
+	"listApiKeys ?page":                             asking(keysPath, "items_per_page=1", "items_per_page=1&page=2"),
+	"listApiKeys ?items_per_page":                   asking(keysPath, "", "items_per_page=1"),
 	"listApiKeys ?cursor": func(k *kit) (without, with response) {
 		without = k.get(k.admin, keysPath+"?items_per_page=1")
 		return without, k.get(k.admin, keysPath+"?items_per_page=1&cursor="+without.next())
@@ -45,7 +55,25 @@ var proofs = map[string]proof{
 		fields{"rate_limit": fields{"limit": 2, "window_seconds": 60}}),
 	"createApiKey .rate_limit.window_seconds": creating(fields{"rate_limit": fields{"limit": 1, "window_seconds": 60}},
 		fields{"rate_limit": fields{"limit": 1, "window_seconds": 61}}),
+	"createApiKey .quota":              creating(quota(1, "day", 1)),
+	"createApiKey .quota.limit":        creating(quota(1, "day", 1), quota(2, "day", 1)),
+	"createApiKey .quota.period":       creating(quota(1, "day", 1), quota(1, "week", 1)),
+	"createApiKey .quota.period=day":   creating(quota(1, "week", 1), quota(1, "day", 1)),
+	"createApiKey .quota.period=week":  creating(quota(1, "month", 1), quota(1, "week", 1)),
+	"createApiKey .quota.period=month": creating(quota(1, "day", 1), quota(1, "month", 1)),
+	"createApiKey .quota.starts_on":    creating(quota(1, "month", 1), quota(1, "month", 2)),
 
+	"createApiKey .enabled": creating(fields{"enabled": false}),
+
+	"revokeApiKey ?reason":                revoking("", "reason=policy"),
+	"revokeApiKey ?reason=unspecified":    revoking("reason=key_compromise", "reason=unspecified"),
+	"revokeApiKey ?reason=key_compromise": revoking("reason=superseded", "reason=key_compromise"),
+	"revokeApiKey ?reason=superseded":     revoking("reason=no_longer_used", "reason=superseded"),
+	"revokeApiKey ?reason=no_longer_used": revoking("reason=owner_left", "reason=no_longer_used"),
+	"revokeApiKey ?reason=owner_left":     revoking("reason=policy", "reason=owner_left"),
+	"revokeApiKey ?reason=policy":         revoking("reason=unspecified", "reason=policy"),
+
+	"updateApiKey .enabled":    changing(fields{"enabled": false}),
 	"updateApiKey ?owner":      onKeys(func(k *kit, path string) response { return k.patch(k.admin, path, fields{}) }),
 	"updateApiKey .name":       changing(fields{"name": "another"}),
 	"updateApiKey .expires_at": changing(fields{"expires_at": "2031-01-31T12:00:00Z"}),
@@ -56,6 +84,13 @@ var proofs = map[string]proof{
 		fields{"rate_limit": fields{"limit": 2, "window_seconds": 60}}),
 	"updateApiKey .rate_limit.window_seconds": changing(fields{"rate_limit": fields{"limit": 1, "window_seconds": 60}},
 		fields{"rate_limit": fields{"limit": 1, "window_seconds": 61}}),
+	"updateApiKey .quota":              changing(quota(1, "day", 1)),
+	"updateApiKey .quota.limit":        changing(quota(1, "day", 1), quota(2, "day", 1)),
+	"updateApiKey .quota.period":       changing(quota(1, "day", 1), quota(1, "week", 1)),
+	"updateApiKey .quota.period=day":   changing(quota(1, "week", 1), quota(1, "day", 1)),
+	"updateApiKey .quota.period=week":  changing(quota(1, "month", 1), quota(1, "week", 1)),
+	"updateApiKey .quota.period=month": changing(quota(1, "day", 1), quota(1, "month", 1)),
+	"updateApiKey .quota.starts_on":    changing(quota(1, "month", 1), quota(1, "month", 2)),
 
 	"getApiKey ?owner":    onKeys(func(k *kit, path string) response { return k.get(k.admin, path) }),
 	"revokeApiKey ?owner": onKeys(func(k *kit, path string) response { return k.revoke(k.admin, path) }),
@@ -74,6 +109,16 @@ var proofs = map[string]proof{
 	},
 	"verifyApiKey .scopes": func(k *kit) (without, with response) {
 		return k.ask(k.admin, k.admin.Secret), k.ask(k.admin, k.admin.Secret, "a")
+	},
+	"verifyApiKey .cost": func(k *kit) (without, with response) {
+		made := k.mustCreate(k.admin, fields{"name": "costly", "quota": fields{"limit": 9, "period": "day"}})
+		defer func() { k.revoke(k.admin, keyPath(made.ID)).want(200) }()
+		return k.ask(k.admin, made.Secret), k.askAt(k.admin, made.Secret, 10)
+	},
+	"forwardAuth ?cost": func(k *kit) (without, with response) {
+		made := k.mustCreate(k.admin, fields{"name": "costly", "quota": fields{"limit": 9, "period": "day"}})
+		defer func() { k.revoke(k.admin, keyPath(made.ID)).want(200) }()
+		return k.forward(made.Secret, ""), k.forward(made.Secret, "?cost=10").want(403)
 	},
 	"forwardAuth ?scope": func(k *kit) (without, with response) {
 		return k.forward(k.admin.Secret, ""), k.forward(k.admin.Secret, "?scope=a")
@@ -122,6 +167,11 @@ var proofs = map[string]proof{
 	},
 }
 
+// quota is a body with a quota.
+func quota(limit int, period string, startsOn int) fields {
+	return fields{"quota": fields{"limit": limit, "period": period, "starts_on": startsOn}}
+}
+
 // asking gets a path with two queries.
 func asking(path, without, with string) proof {
 	return func(k *kit) (response, response) {
@@ -141,6 +191,17 @@ func creating(f ...fields) proof {
 			return create(nil), create(f[0])
 		}
 		return create(f[0]), create(f[1])
+	}
+}
+
+// revoking revokes two keys, with these queries.
+func revoking(without, with string) proof {
+	return func(k *kit) (response, response) {
+		revoke := func(query string) response {
+			path := keyPath(k.mustCreate(k.admin, fields{"name": "to revoke"}).ID)
+			return k.revoke(k.admin, path+"?"+query).want(200)
+		}
+		return revoke(without), revoke(with)
 	}
 }
 
@@ -187,11 +248,21 @@ func prepareProofs(k *kit) {
 	k.clock.Advance(2 * time.Second)
 	k.revoke(k.admin, keyPath(k.mustCreate(k.admin, fields{"name": "revoked"}).ID)).want(200)
 	k.report(k.mustCreate(k.admin, fields{"name": "leaked"}).Secret).want(202)
+	for _, reason := range apikey.Reasons() {
+		path := keyPath(k.mustCreate(k.admin, fields{"name": "revoked"}).ID)
+		k.revoke(k.admin, path+"?reason="+string(reason)).want(200)
+	}
+	suspended := k.mustCreate(k.admin, fields{"name": "suspended", "enabled": false})
+	k.ask(k.admin, suspended.Secret).want(200)
 	k.ask(k.admin, expired.Secret).want(200)
 }
 
 // concludeProofs asks for what else answers can have.
 func concludeProofs(k *kit) {
+	used := k.mustCreate(k.admin, fields{"name": "used", "quota": fields{"limit": 1, "period": "day"}})
+	k.ask(k.admin, used.Secret).want(200)
+	k.ask(k.admin, used.Secret).want(200) // QUOTA_EXCEEDED
+	k.get(k.admin, keyUsagePath(used.ID)).want(200)
 	limited := k.mustCreate(k.admin, fields{"name": "limited", "rate_limit": fields{"limit": 1, "window_seconds": 60}})
 	k.forward(limited.Secret, "").want(200)
 	k.ask(k.admin, limited.Secret).want(200) // RATE_LIMITED

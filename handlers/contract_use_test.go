@@ -89,8 +89,8 @@ var contractEdits = map[string]struct {
 		p.Enum = append(p.Enum, "503")
 	}, []string{"forwardAuth ?rate_limited=503"}},
 	"code of an answer": {func(d *openapi3.T) {
-		addValue(d, "VerifyCode", "DISABLED")
-	}, []string{"VerifyCode=DISABLED"}},
+		addValue(d, "VerifyCode", "HELD")
+	}, []string{"VerifyCode=HELD"}},
 	"header of a request": {func(d *openapi3.T) {
 		d.Paths.Value("/v1/api-keys").Post.AddParameter(openapi3.NewHeaderParameter("Idempotency-Key").WithSchema(openapi3.NewStringSchema()))
 	}, []string{"createApiKey ?Idempotency-Key"}},

@@ -19,6 +19,8 @@ func settingsOf(body *gen.ApiKeyCreate, creator *apikey.Key) apikey.Settings {
 		Scopes:    or((*apikey.Scopes)(body.Scopes), creator.Scopes.Inherited()),
 		Metadata:  apikey.Metadata(or(body.Metadata, nil)),
 		RateLimit: or(rateLimitOf(body.RateLimit), creator.RateLimit),
+		Suspended: !or(body.Enabled, true),
+		Quota:     or(quotaOf(body.Quota), creator.Quota),
 	}
 }
 
@@ -30,7 +32,17 @@ func changeOf(body *gen.ApiKeyUpdate) apikey.Change {
 		Scopes:    (*apikey.Scopes)(body.Scopes),
 		Metadata:  (*apikey.Metadata)(body.Metadata),
 		RateLimit: rateLimitOf(body.RateLimit),
+		Suspended: not(body.Enabled),
+		Quota:     quotaOf(body.Quota),
 	}
+}
+
+// not negates a boolean unless it is absent.
+func not(value *bool) *bool {
+	if value == nil {
+		return nil
+	}
+	return new(!*value)
 }
 
 // rateLimitOf returns nil if the limit is absent, and the zero RateLimit if it is null.
@@ -40,4 +52,16 @@ func rateLimitOf(setting nullable.Nullable[gen.RateLimitSetting]) *apikey.RateLi
 	}
 	s, _ := setting.Get() // zero if null
 	return &apikey.RateLimit{Limit: s.Limit, Window: time.Duration(s.WindowSeconds) * time.Second}
+}
+
+// quotaOf returns nil if the quota is absent, and the zero Quota if it is null.
+func quotaOf(setting nullable.Nullable[gen.QuotaSetting]) *apikey.Quota {
+	if !setting.IsSpecified() {
+		return nil
+	}
+	if setting.IsNull() {
+		return &apikey.Quota{}
+	}
+	s := setting.MustGet()
+	return &apikey.Quota{Limit: int(s.Limit), Period: apikey.Period(s.Period), StartsOn: or(s.StartsOn, 1)}
 }

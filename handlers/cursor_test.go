@@ -119,9 +119,11 @@ func TestCursorsBelongToTheirFilters(t *testing.T) {
 	k := newKit(t)
 	values := map[string][]string{
 		"owner": {"admin", "team"}, "status": {"ACTIVE", "EXPIRED"}, "name_contains": {"key", "Key"}, "search": {"key", "ke"},
-		"expires_before":   {"2030-01-31T12:00:00Z", "2030-01-31T12:00:00.001Z"},
-		"last_used_before": {"2030-01-31T12:00:00Z", "2030-01-31T12:00:00.001Z"},
-		"rotating":         {"false", "true"},
+		"expires_before":    {"2030-01-31T12:00:00Z", "2030-01-31T12:00:00.001Z"},
+		"last_used_before":  {"2030-01-31T12:00:00Z", "2030-01-31T12:00:00.001Z"},
+		"rotating":          {"false", "true"},
+		"enabled":           {"false", "true"},
+		"revocation_reason": {"policy", "superseded"},
 	}
 	contract, err := gen.GetSpec()
 	k.must(err)
@@ -132,6 +134,13 @@ func TestCursorsBelongToTheirFilters(t *testing.T) {
 	}
 	k.mustCreate(k.admin, fields{"name": "a key"})
 	k.mustCreate(k.admin, fields{"name": "another key"})
+	for i := range 2 {
+		k.mustCreate(k.admin, fields{"name": fmt.Sprint("suspended ", i), "enabled": false})
+		for _, reason := range values["revocation_reason"] {
+			gone := k.mustCreate(k.admin, fields{"name": "revoked"})
+			k.revoke(k.admin, keyPath(gone.ID)+"?reason="+reason).want(200)
+		}
+	}
 	plain := k.get(k.admin, keysPath+"?items_per_page=1").want(200).next()
 	for name, value := range values {
 		query := name + "=" + url.QueryEscape(value[0])

@@ -7,6 +7,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
+	"apikeyd/internal/quota"
 	"apikeyd/verify"
 )
 
@@ -47,8 +48,8 @@ func listAnswer[K jsonKey](keys []K, p gen.Pagination, now time.Time) answer {
 	}}
 }
 
-func verifyAnswer(code verify.Code, k jsonKey, retryAfter time.Duration, now time.Time) answer {
-	return answer{http.StatusOK, "", keySize, func(b []byte) []byte { return appendVerify(b, code, k, retryAfter, now) }}
+func verifyAnswer(r verify.Result, k jsonKey) answer {
+	return answer{http.StatusOK, "", keySize, func(b []byte) []byte { return appendVerify(b, r, k) }}
 }
 
 func (a answer) write(w http.ResponseWriter) error {
@@ -103,14 +104,30 @@ func appendList[K jsonKey](b []byte, keys []K, p gen.Pagination, now time.Time) 
 }
 
 // appendVerify appends a decision. The key is nil if none has the secret.
-func appendVerify(b []byte, code verify.Code, k jsonKey, retryAfter time.Duration, now time.Time) []byte {
-	b = append(append(append(b, `{"code":"`...), code...), '"')
+func appendVerify(b []byte, r verify.Result, k jsonKey) []byte {
+	b = append(append(append(b, `{"code":"`...), r.Code...), '"')
 	if k != nil {
-		b = k.AppendJSON(append(b, `,"key":`...), now)
+		b = k.AppendJSON(append(b, `,"key":`...), r.At)
 	}
-	if code == verify.RateLimited {
-		b = strconv.AppendInt(append(b, `,"retry_after_seconds":`...), int64(wholeSeconds(retryAfter)), 10)
+	if r.Quota != (quota.State{}) {
+		b = strconv.AppendInt(append(b, `,"quota":{"remaining":`...), int64(r.Quota.Remaining), 10)
+		b = append(apikey.Timestamp(r.Quota.ResetsAt).Append(append(b, `,"resets_at":"`...)), `"}`...)
 	}
-	b = strconv.AppendBool(append(b, `,"valid":`...), code == verify.Valid)
+	if wait := retryAfter(r); wait > 0 {
+		b = strconv.AppendInt(append(b, `,"retry_after_seconds":`...), int64(wholeSeconds(wait)), 10)
+	}
+	b = strconv.AppendBool(append(b, `,"valid":`...), r.Code == verify.Valid)
 	return append(b, '}')
+}
+
+// retryAfter returns how long to wait after a decision until a call may pass, or 0 if waiting is of no use.
+func retryAfter(r verify.Result) time.Duration {
+	switch r.Code {
+	case verify.QuotaExceeded:
+		return r.Quota.ResetsAt.Sub(r.At)
+	case verify.RateLimited:
+		return r.RateLimit.RetryAfter
+	default:
+		return 0
+	}
 }

@@ -2,9 +2,11 @@ package handlers
 
 import (
 	"bytes"
+	stdcmp "cmp"
 	"encoding/json"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,8 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
+	"apikeyd/internal/quota"
+	"apikeyd/internal/ratelimit"
 	"apikeyd/verify"
 )
 
@@ -49,7 +53,14 @@ func (r random) key() apikey.Key {
 		k.Metadata[r.text()] = r.text()
 	}
 	if r.maybe() {
+		k.Quota = apikey.Quota{Limit: r.IntN(1e12) + 1, Period: apikey.Month, StartsOn: r.IntN(31) + 1}
+	}
+	if r.maybe() {
 		k.RateLimit = apikey.RateLimit{Limit: r.IntN(1e6) + 1, Window: time.Duration(r.IntN(86400)+1) * time.Second}
+	}
+	k.Suspended = !r.maybe()
+	if r.maybe() {
+		k.RevocationReason = apikey.Reasons()[r.IntN(len(apikey.Reasons()))]
 	}
 	return k
 }
@@ -66,6 +77,13 @@ func shown(k apikey.Key, now time.Time) *gen.ApiKeyResponse {
 		CreatedAt: apikey.Timestamp(k.CreatedAt), ExpiresAt: apikey.Timestamp(k.ExpiresAt), GraceEndsAt: stamp(k.GraceEnd(now)),
 		Id: uuid.UUID(k.ID), LastUsedAt: stamp(k.LastUsedAt), Metadata: gen.Metadata(k.Metadata), Name: k.Name, Owner: k.Owner,
 		Prefix: k.Prefix, RevokedAt: stamp(k.RevokedAt), Scopes: k.Scopes, Status: gen.ApiKeyStatus(k.Status(now)),
+		Enabled: !k.Suspended,
+	}
+	if k.IsRevoked() {
+		r.RevocationReason = new(gen.RevocationReason(stdcmp.Or(k.RevocationReason, apikey.ReasonUnspecified)))
+	}
+	if q := k.Quota; !q.IsNone() {
+		r.Quota = &gen.Quota{Limit: int64(q.Limit), Period: gen.QuotaPeriod(q.Period), StartsOn: q.StartsOn}
 	}
 	if !k.RateLimit.IsNone() {
 		r.RateLimit = &gen.RateLimit{Limit: k.RateLimit.Limit, WindowSeconds: int(k.RateLimit.Window / time.Second)}
@@ -94,18 +112,28 @@ func checkEncodings(t *testing.T, r random) {
 		list.Data = append(list.Data, *shown(*keys[len(keys)-1], now))
 	}
 	limited := gen.VerifyResponse{Code: gen.VerifyCode(verify.RateLimited), Key: shown(k, now), RetryAfterSeconds: new(2)}
+	resets := now.Add(1500 * time.Millisecond)
+	exceeded := gen.VerifyResponse{
+		Code: gen.VerifyCode(verify.QuotaExceeded), Key: shown(k, now), RetryAfterSeconds: new(2),
+		Quota: &gen.QuotaState{Remaining: 3, ResetsAt: apikey.Timestamp(resets)},
+	}
 	valid := gen.VerifyResponse{Code: gen.VerifyCode(verify.Valid), Key: shown(k, now), Valid: true}
 
 	for name, tt := range map[string]struct {
 		ours answer
 		want any
 	}{
-		"key":       {keyAnswer(&k, now), shown(k, now)},
-		"created":   {secretAnswer(201, "", &k, secret, now), created},
-		"list":      {listAnswer(keys, list.Pagination, now), list},
-		"limited":   {verifyAnswer(verify.RateLimited, &k, 1500*time.Millisecond, now), limited},
-		"valid":     {verifyAnswer(verify.Valid, &k, 0, now), valid},
-		"not found": {verifyAnswer(verify.NotFound, nil, 0, now), gen.VerifyResponse{Code: gen.VerifyCode(verify.NotFound)}},
+		"key":     {keyAnswer(&k, now), shown(k, now)},
+		"created": {secretAnswer(201, "", &k, secret, now), created},
+		"list":    {listAnswer(keys, list.Pagination, now), list},
+		"limited": {verifyAnswer(verify.Result{
+			Code: verify.RateLimited, RateLimit: ratelimit.State{RetryAfter: 1500 * time.Millisecond}, At: now,
+		}, &k), limited},
+		"over its quota": {verifyAnswer(verify.Result{
+			Code: verify.QuotaExceeded, Quota: quota.State{Remaining: 3, ResetsAt: resets}, At: now,
+		}, &k), exceeded},
+		"valid":     {verifyAnswer(verify.Result{Code: verify.Valid, At: now}, &k), valid},
+		"not found": {verifyAnswer(verify.Result{Code: verify.NotFound, At: now}, nil), gen.VerifyResponse{Code: gen.VerifyCode(verify.NotFound)}},
 	} {
 		var got, want any
 		decode(t, tt.ours.encode(nil), &got)
@@ -158,7 +186,7 @@ func TestAnswersHaveEveryField(t *testing.T) {
 	k.RevokedAt = time.Time{} // revoked keys have no grace period
 	var whole gen.ApiKeyWithSecretResponse
 	decode(t, secretAnswer(200, "", &k, apikey.NewSecret("ak", k.ID), now).encode(nil), &whole)
-	wantFull(t, whole, "RevokedAt")
+	wantFull(t, whole, "RevokedAt", "RevocationReason")
 	k.RevokedAt = r.instant()
 	var plain gen.ApiKeyResponse
 	decode(t, keyAnswer(&k, now).encode(nil), &plain)
@@ -169,12 +197,12 @@ func TestAnswersHaveEveryField(t *testing.T) {
 	wantFull(t, changes, "GraceEndsAt")
 }
 
-// wantFull expects that no field of a struct is zero, except one.
-func wantFull(t *testing.T, value any, except string) {
+// wantFull expects that no field of a struct is zero, except some.
+func wantFull(t *testing.T, value any, except ...string) {
 	t.Helper()
 	v := reflect.ValueOf(value)
 	for i := range v.NumField() {
-		if name := v.Type().Field(i).Name; v.Field(i).IsZero() != (name == except) {
+		if name := v.Type().Field(i).Name; v.Field(i).IsZero() != slices.Contains(except, name) {
 			t.Errorf("%T: %s is %v", value, name, v.Field(i))
 		}
 	}
@@ -184,13 +212,13 @@ func wantFull(t *testing.T, value any, except string) {
 func TestBodiesHaveEveryField(t *testing.T) {
 	t.Parallel()
 	const body = `{"name":"n","owner":"o","expires_at":"2030-01-31T12:00:00Z","scopes":["a"],"metadata":{"a":"b"},
-		"rate_limit":{"limit":1,"window_seconds":60}}`
+		"rate_limit":{"limit":1,"window_seconds":60},"quota":{"limit":1,"period":"day","starts_on":1},"enabled":false}`
 	var create gen.ApiKeyCreate
 	decode(t, []byte(body), &create)
-	wantFull(t, create, "")
-	wantFull(t, settingsOf(&create, &apikey.Key{}), "")
+	wantFull(t, create)
+	wantFull(t, settingsOf(&create, &apikey.Key{}))
 	var update gen.ApiKeyUpdate
 	decode(t, []byte(strings.Replace(body, `"owner":"o",`, "", 1)), &update)
-	wantFull(t, update, "")
-	wantFull(t, changeOf(&update), "")
+	wantFull(t, update)
+	wantFull(t, changeOf(&update))
 }

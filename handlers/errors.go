@@ -46,7 +46,7 @@ func problemOf(err error) problem {
 		invalid     *apikey.InvalidError
 		credentials *credentialError
 		scope       *scopeError
-		limited     *rateLimitError
+		limited     *limitError
 		tooMany     *tooManyFailuresError
 		denied      *apikey.DeniedError
 		routing     *echo.HTTPError
@@ -59,12 +59,12 @@ func problemOf(err error) problem {
 		return problem{status: http.StatusUnauthorized, code: credentials.code, message: credentials.message}
 	case errors.Is(err, store.ErrActorGone):
 		return problem{status: http.StatusUnauthorized, code: "CREDENTIAL_INVALID",
-			message: "the API key was revoked or rotated, or expired, during this request; use another one"}
+			message: "the API key was revoked, suspended or rotated, or expired, during this request; use another one"}
 	case errors.As(err, &scope):
 		return problem{status: http.StatusForbidden, code: "INSUFFICIENT_SCOPE",
 			message: apikey.Redact(scope.Error()), lacking: scope.lacking}
 	case errors.As(err, &limited):
-		return problem{status: limited.status, code: "RATE_LIMITED", message: limited.Error(), wait: limited.wait}
+		return problem{status: limited.status, code: string(limited.result.Code), message: limited.Error(), wait: retryAfter(limited.result)}
 	case errors.As(err, &tooMany):
 		return problem{status: tooMany.status, code: "TOO_MANY_REQUESTS", message: tooMany.Error(), wait: tooMany.wait}
 	case errors.As(err, &denied):

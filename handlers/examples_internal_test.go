@@ -10,6 +10,8 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
+	"apikeyd/internal/quota"
+	"apikeyd/internal/ratelimit"
 	"apikeyd/store"
 	"apikeyd/verify"
 )
@@ -23,19 +25,31 @@ func TestErrorExamples(t *testing.T) {
 	}
 	unheld := maps.Clone(contract.Components.Responses)
 	server := newServer(Config{AuthFailures: apikey.RateLimit{Limit: 60, Window: time.Minute}})
-	limited := apikey.RateLimit{Limit: 100, Window: time.Minute}
+	key := &apikey.Key{Settings: apikey.Settings{
+		RateLimit: apikey.RateLimit{Limit: 100, Window: time.Minute},
+		Quota:     apikey.Quota{Limit: 100_000, Period: apikey.Month, StartsOn: 1},
+	}}
+	limited := verify.Result{Code: verify.RateLimited, Key: key, RateLimit: ratelimit.State{RetryAfter: 3 * time.Second}}
+	exceeding := verify.Result{Code: verify.QuotaExceeded, Key: key, Quota: quota.State{
+		Remaining: 3, ResetsAt: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC),
+	}}
 	for response, errs := range map[string]map[string]error{
 		"Unauthorized": {
-			"missing": &credentialError{codeMissing, "send an API key as x-api-key: SECRET or Authorization: Bearer SECRET"},
-			"invalid": refusal(verify.Result{Code: verify.NotFound}, nil),
-			"expired": refusal(verify.Result{Code: verify.Expired}, nil),
-			"revoked": refusal(verify.Result{Code: verify.Revoked}, nil),
+			"missing":  &credentialError{codeMissing, "send an API key as x-api-key: SECRET or Authorization: Bearer SECRET"},
+			"invalid":  refusal(verify.Result{Code: verify.NotFound}, nil),
+			"expired":  refusal(verify.Result{Code: verify.Expired}, nil),
+			"revoked":  refusal(verify.Result{Code: verify.Revoked}, nil),
+			"disabled": refusal(verify.Result{Code: verify.Disabled}, nil),
 		},
 		"NotAdmitted": {
 			"scope": &scopeError{lacking: apikey.Scopes{"datasets:read"}},
-			"limit": &rateLimitError{http.StatusForbidden, limited, 3 * time.Second},
+			"limit": &limitError{http.StatusForbidden, 1, limited},
+			"quota": &limitError{http.StatusForbidden, 25, exceeding},
 		},
-		"RateLimited":     {"limit": &rateLimitError{http.StatusTooManyRequests, limited, 3 * time.Second}},
+		"RateLimited": {
+			"limit": &limitError{http.StatusTooManyRequests, 1, limited},
+			"quota": &limitError{http.StatusTooManyRequests, 25, exceeding},
+		},
 		"TooManyRequests": {"reports": exceeded(server.leakReports)},
 		"BadScope":        {"comma": apikey.Invalid("scope", apikey.CommaFault("datasets:read,reports:read"))},
 		"BadQuery":        {"query": apikey.Invalid("verbose", "is not a query parameter of this operation; leave it out")},

@@ -39,7 +39,7 @@ func (s failing) UpdateKey(context.Context, store.Actor, store.Ref, apikey.Chang
 	return apikey.Key{}, s.fail()
 }
 
-func (s failing) RevokeKey(context.Context, store.Actor, store.Ref) (apikey.Key, error) {
+func (s failing) RevokeKey(context.Context, store.Actor, store.Ref, apikey.Reason) (apikey.Key, error) {
 	return apikey.Key{}, s.fail()
 }
 
@@ -236,7 +236,7 @@ func TestDatabaseFileIsGone(t *testing.T) {
 type overtaken struct{ store.Store }
 
 func (s overtaken) revoke(ctx context.Context, actor store.Actor) {
-	if _, err := s.Store.RevokeKey(ctx, operator, store.ByID(actor.Key)); err != nil {
+	if _, err := s.Store.RevokeKey(ctx, operator, store.ByID(actor.Key), apikey.ReasonUnspecified); err != nil {
 		panic(err)
 	}
 }
@@ -251,9 +251,11 @@ func (s overtaken) UpdateKey(ctx context.Context, actor store.Actor, ref store.R
 	return s.Store.UpdateKey(ctx, actor, ref, change)
 }
 
-func (s overtaken) RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref) (apikey.Key, error) {
+func (s overtaken) RevokeKey(
+	ctx context.Context, actor store.Actor, ref store.Ref, reason apikey.Reason,
+) (apikey.Key, error) {
 	s.revoke(ctx, actor)
-	return s.Store.RevokeKey(ctx, actor, ref)
+	return s.Store.RevokeKey(ctx, actor, ref, reason)
 }
 
 func (s overtaken) RotateKey(ctx context.Context, actor store.Actor, ref store.Ref, r apikey.Rotation) (apikey.Key, error) {

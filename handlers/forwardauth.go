@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
+	"apikeyd/internal/quota"
 	"apikeyd/internal/ratelimit"
 	"apikeyd/verify"
 )
@@ -63,18 +65,18 @@ func (s *Server) proveForward(r *http.Request, answer http.Header, x *exchange, 
 	if err != nil {
 		return err
 	}
-	result, err := s.Verifier.Admit(r.Context(), secret, query.want...)
+	result, err := s.Verifier.Admit(r.Context(), secret, verify.Call{Scopes: query.want, Cost: query.cost})
 	if err != nil {
 		return fmt.Errorf("authenticating the gateway's client: %w", err)
 	}
 	x.shown = result.Key
 	s.decided(x, result)
-	if result.Quota != (ratelimit.Quota{}) {
-		answer.Set("RateLimit-Policy", rateLimitPolicy(result.Key.RateLimit))
-		answer.Set("RateLimit", rateLimitLeft(result.Quota))
+	if policies, left := limitHeaders(result); policies != "" {
+		answer.Set("RateLimit-Policy", policies)
+		answer.Set("RateLimit", left)
 	}
-	if result.Code == verify.RateLimited {
-		return &rateLimitError{query.limitedStatus, result.Key.RateLimit, result.Quota.RetryAfter}
+	if result.Code == verify.QuotaExceeded || result.Code == verify.RateLimited {
+		return &limitError{query.limitedStatus, query.cost, result}
 	}
 	if query.fault != nil && result.Code == verify.InsufficientScope {
 		return query.fault
@@ -112,12 +114,13 @@ type forwardQuery struct {
 	want          apikey.Scopes
 	fault         error // why no key passes; want then holds a scope that no key has
 	limitedStatus int
+	cost          int // the highest that was given
 }
 
 // readForwardQuery reads apikeyd's own parameters and ignores others: Envoy appends its client's.
 // A malformed parameter of ours refuses every key, rather than being ignored.
 func readForwardQuery(text string) forwardQuery {
-	q := forwardQuery{limitedStatus: http.StatusForbidden}
+	q := forwardQuery{limitedStatus: http.StatusForbidden, cost: 1}
 	if strings.Count(text, "&") >= maxForwardParameters {
 		q.refuseAll(errTooManyParameters)
 		return q
@@ -137,6 +140,12 @@ func readForwardQuery(text string) forwardQuery {
 			if value, _ := url.QueryUnescape(value); value == "429" {
 				q.limitedStatus = http.StatusTooManyRequests
 			}
+		case "cost":
+			cost, err := strconv.Atoi(value)
+			if err != nil || cost < 1 || cost > apikey.MaxCost {
+				q.refuseAll(errCost)
+			}
+			q.cost = max(q.cost, cost)
 		default:
 			if misspellsScope(name) {
 				q.refuseAll(errMalformedScope)
@@ -154,6 +163,9 @@ var errTooManyParameters = &apikey.DeniedError{Reason: fmt.Sprintf(
 
 var errTooManyScopes = &apikey.DeniedError{Reason: fmt.Sprintf(
 	"scope: the query asks for more than %d scopes, which no key can have; ask for fewer", apikey.MaxScopes)}
+
+var errCost = &apikey.DeniedError{Reason: fmt.Sprintf(
+	"cost: the query has one that is no whole number from 1 to %d, so no key passes", apikey.MaxCost)}
 
 var errMalformedScope = &apikey.DeniedError{Reason: "scope: the query asks for an empty or malformed scope, or misspells " +
 	"the parameter, so no key passes; write scope=SCOPE, or leave scope out to ask for none"}
@@ -197,26 +209,38 @@ func misspellsScope(name string) bool {
 	return found && (rest == "" || strings.ContainsRune("[=:", rune(rest[0])))
 }
 
-// rateLimitError is a 403 or 429: the key is over its rate limit.
-type rateLimitError struct {
+// limitError is a 403 or 429: the key is over its quota or rate limit.
+type limitError struct {
 	status int
-	limit  apikey.RateLimit
-	wait   time.Duration
+	cost   int
+	result verify.Result
 }
 
-func (e *rateLimitError) Error() string {
+func (e *limitError) Error() string {
+	key := e.result.Key
+	if e.result.Code == verify.QuotaExceeded {
+		return fmt.Sprintf("the API key has %d units left of its quota of %s, and the call costs %d; the next period starts at %s",
+			e.result.Quota.Remaining, key.Quota, e.cost, apikey.Timestamp(e.result.Quota.ResetsAt))
+	}
 	return fmt.Sprintf("the API key is over its rate limit of %d calls in %d s; try again in %d s",
-		e.limit.Limit, wholeSeconds(e.limit.Window), wholeSeconds(e.wait))
+		key.RateLimit.Limit, wholeSeconds(key.RateLimit.Window), wholeSeconds(e.result.RateLimit.RetryAfter))
 }
 
-// rateLimitPolicy and rateLimitLeft return the RateLimit-Policy and RateLimit headers of
-// draft-ietf-httpapi-ratelimit-headers-10.
-func rateLimitPolicy(r apikey.RateLimit) string {
-	return fmt.Sprintf(`"key";q=%d;w=%d`, r.Limit, wholeSeconds(r.Window))
-}
-
-func rateLimitLeft(q ratelimit.Quota) string {
-	return fmt.Sprintf(`"key";r=%d;t=%d`, q.Remaining, wholeSeconds(q.Reset))
+// limitHeaders returns the RateLimit-Policy and RateLimit headers of
+// draft-ietf-httpapi-ratelimit-headers-10. They are empty if the key has no limits.
+func limitHeaders(r verify.Result) (policies, left string) {
+	var policy, rest []string
+	add := func(name, quota string, remaining int, reset time.Duration) {
+		policy = append(policy, fmt.Sprintf("%q;%s", name, quota))
+		rest = append(rest, fmt.Sprintf("%q;r=%d;t=%d", name, remaining, wholeSeconds(reset)))
+	}
+	if limit := r.RateLimit; limit != (ratelimit.State{}) {
+		add("key", fmt.Sprintf("q=%d;w=%d", r.Key.RateLimit.Limit, wholeSeconds(r.Key.RateLimit.Window)), limit.Remaining, limit.Reset)
+	}
+	if state := r.Quota; state != (quota.State{}) {
+		add("quota", fmt.Sprintf("q=%d", r.Key.Quota.Limit), state.Remaining, state.ResetsAt.Sub(r.At))
+	}
+	return strings.Join(policy, ", "), strings.Join(rest, ", ")
 }
 
 // wholeSeconds rounds up, so that a client that waits so long has waited long enough.

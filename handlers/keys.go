@@ -61,6 +61,8 @@ func (s *Server) ListApiKeys(
 		Search:         or(params.Search, ""),
 		ExpiresBefore:  boundary(params.ExpiresBefore),
 		LastUsedBefore: boundary(params.LastUsedBefore),
+		Enabled:        params.Enabled,
+		Reason:         apikey.Reason(or(params.RevocationReason, "")),
 		Rotating:       params.Rotating,
 		Limit:          size,
 	}
@@ -169,7 +171,7 @@ func (s *Server) RevokeApiKey(
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.Store.RevokeKey(ctx, who.actor(), ref)
+	key, err := s.Store.RevokeKey(ctx, who.actor(), ref, apikey.Reason(or(request.Params.Reason, "")))
 	if err != nil {
 		return nil, err
 	}

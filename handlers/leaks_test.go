@@ -51,7 +51,7 @@ func TestReportedKeyIsRevoked(t *testing.T) {
 			made := k.mustCreate(k.admin, fields{"name": name, "owner": "team", "scopes": scopes})
 			answer := k.report(made.Secret).thanked()
 			want := made
-			want.Secret, want.Status, want.RevokedAt = "", "REVOKED", "2026-11-23T12:00:00.000Z"
+			want.Secret, want.Status, want.RevokedAt, want.Reason = "", "REVOKED", "2026-11-23T12:00:00.000Z", "key_compromise"
 			if diff := cmp.Diff(want, k.get(k.admin, keyPath(made.ID)).want(200).key()); diff != "" {
 				k.Errorf("the key differs (-want +got):\n%s", diff)
 			}

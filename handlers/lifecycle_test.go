@@ -23,7 +23,7 @@ func TestLifecycle(t *testing.T) {
 		ID: made.ID, Name: "ci", Owner: "team", Scopes: []string{"keys:read", "keys:write"}, Status: "ACTIVE",
 		Metadata: map[string]string{},
 		Prefix:   made.Secret[:11], CreatedAt: "2026-11-23T12:00:00.000Z", ExpiresAt: "2030-01-31T12:00:00.000Z",
-		Secret: made.Secret,
+		Secret: made.Secret, Enabled: true,
 	}
 	if diff := cmp.Diff(want, made); diff != "" {
 		k.Fatalf("the new key differs (-want +got):\n%s", diff)
@@ -59,7 +59,7 @@ func TestLifecycle(t *testing.T) {
 	k.get(k.admin, location).want(200)
 
 	k.clock.Advance(time.Hour)
-	want.Status, want.RevokedAt = "REVOKED", "2026-11-23T13:00:00.000Z"
+	want.Status, want.RevokedAt, want.Reason = "REVOKED", "2026-11-23T13:00:00.000Z", "unspecified"
 	first := k.revoke(k.admin, location).want(200)
 	if diff := cmp.Diff(want, first.key()); diff != "" {
 		k.Errorf("the revoked key differs (-want +got):\n%s", diff)

@@ -200,7 +200,7 @@ func TestEachNameReachesItsOwnKey(t *testing.T) {
 			k.wantOnly(before, id, func(k *key) { k.Scopes = []string{"patched"} })
 			before = k.everything()
 			k.revoke(k.admin, path).want(200)
-			k.wantOnly(before, id, func(k *key) { k.Status, k.RevokedAt = "REVOKED", "2026-11-23T12:00:00.000Z" })
+			k.wantOnly(before, id, func(k *key) { k.Status, k.RevokedAt, k.Reason = "REVOKED", "2026-11-23T12:00:00.000Z", "unspecified" })
 		})
 	}
 }

@@ -27,7 +27,7 @@ type Store interface {
 	Summary(ctx context.Context, owner string, at time.Time) (store.Summary, error)
 	CreateKey(ctx context.Context, actor store.Actor, key apikey.Key) error
 	UpdateKey(ctx context.Context, actor store.Actor, ref store.Ref, change apikey.Change) (apikey.Key, error)
-	RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref) (apikey.Key, error)
+	RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref, reason apikey.Reason) (apikey.Key, error)
 	RotateKey(ctx context.Context, actor store.Actor, ref store.Ref, rotation apikey.Rotation) (apikey.Key, error)
 	EndSecret(ctx context.Context, actor store.Actor) (apikey.Key, error)
 	AuditEvents(ctx context.Context, q store.EventQuery) ([]store.Event, error)

@@ -90,6 +90,21 @@ func TestBadSettings(t *testing.T) {
 		{"a window as text", rate("1", `"60s"`), window},
 		{"a window that is null", rate("1", "null"), window},
 		{"a window that wraps to a second", rate("1", "18446744074"), window},
+
+		{"quota is a number", set("quota", `100`), "quota"},
+		{"quota without limit", set("quota", `{"period":"day"}`), "quota.limit"},
+		{"quota without period", set("quota", `{"limit":1}`), "quota.period"},
+		{"quota with more", set("quota", `{"limit":1,"period":"day","burst":1}`), "quota.burst"},
+		{"a quota of 0", set("quota", `{"limit":0,"period":"day"}`), "quota.limit"},
+		{"a quota over a million million", set("quota", `{"limit":1000000000001,"period":"day"}`), "quota.limit"},
+		{"half a unit", set("quota", `{"limit":0.5,"period":"day"}`), "quota.limit"},
+		{"a yearly quota", set("quota", `{"limit":1,"period":"year"}`), "quota.period"},
+		{"a period in capitals", set("quota", `{"limit":1,"period":"DAY"}`), "quota.period"},
+		{"a day that does not start a day", set("quota", `{"limit":1,"period":"day","starts_on":2}`), "quota.starts_on"},
+		{"an eighth day of a week", set("quota", `{"limit":1,"period":"week","starts_on":8}`), "quota.starts_on"},
+		{"a 32nd of a month", set("quota", `{"limit":1,"period":"month","starts_on":32}`), "quota.starts_on"},
+		{"a zeroth of a month", set("quota", `{"limit":1,"period":"month","starts_on":0}`), "quota.starts_on"},
+		{"starts_on is null", set("quota", `{"limit":1,"period":"month","starts_on":null}`), "quota.starts_on"},
 	} {
 		k.Run(tt.name, func(k *kit) {
 			k.do(request{method: "POST", path: keysPath, key: k.admin.Secret,

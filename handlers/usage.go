@@ -5,6 +5,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
+	"apikeyd/internal/quota"
 	"apikeyd/internal/usage"
 )
 
@@ -21,7 +22,7 @@ func (s *Server) GetSummary(
 		return nil, err
 	}
 	return gen.GetSummary200JSONResponse{Body: gen.SummaryResponse{
-		Active: found.Active, Expired: found.Expired, Revoked: found.Revoked,
+		Active: found.Active, Expired: found.Expired, Revoked: found.Revoked, Suspended: found.Suspended,
 		Rotating: found.Rotating, ExpiringSoon: found.ExpiringSoon, Unused: found.Unused,
 	}}, nil
 }
@@ -49,7 +50,15 @@ func (s *Server) GetApiKeyUsage(
 	if err != nil {
 		return nil, err
 	}
-	return gen.GetApiKeyUsage200JSONResponse{Body: usageResponse(s.Verifier.KeyUsage(found.Key.ID))}, nil
+	answer := usageResponse(s.Verifier.KeyUsage(found.Key.ID))
+	state, err := s.Verifier.KeyQuota(ctx, found.Key)
+	if err != nil {
+		return nil, err
+	}
+	if state != (quota.State{}) {
+		answer.Quota = &gen.QuotaState{Remaining: int64(state.Remaining), ResetsAt: apikey.Timestamp(state.ResetsAt)}
+	}
+	return gen.GetApiKeyUsage200JSONResponse{Body: answer}, nil
 }
 
 func usageResponse(u usage.Usage) gen.UsageResponse {

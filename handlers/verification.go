@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"fmt"
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
@@ -18,15 +19,19 @@ func (s *Server) VerifyApiKey(
 			return nil, apikey.CheckScopes(wanted)
 		}
 	}
-	result, err := s.Verifier.Admit(ctx, request.Body.Key, wanted...)
+	cost := or(request.Body.Cost, 1)
+	if cost < 0 || cost > apikey.MaxCost { // as above
+		return nil, apikey.Invalid("cost", fmt.Sprintf("must be a whole number from 0 to %d", apikey.MaxCost))
+	}
+	result, err := s.Verifier.Admit(ctx, request.Body.Key, verify.Call{Scopes: wanted, Cost: cost})
 	if err != nil {
 		return nil, err
 	}
 	s.decided(exchangeOf(ctx), result)
 	if result.Code == verify.NotFound {
-		return verifyAnswer(result.Code, nil, 0, result.At), nil
+		return verifyAnswer(result, nil), nil
 	}
-	return verifyAnswer(result.Code, result.Entry, result.Quota.RetryAfter, result.At), nil
+	return verifyAnswer(result, result.Entry), nil
 }
 
 // IntrospectToken implements the operation introspectToken (RFC 7662).

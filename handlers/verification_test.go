@@ -18,6 +18,10 @@ type verdict struct {
 	Code              string `json:"code"`
 	Key               *key   `json:"key"`
 	RetryAfterSeconds int    `json:"retry_after_seconds"`
+	Quota             *struct {
+		Remaining int
+		ResetsAt  string `json:"resets_at"`
+	}
 }
 
 // ask verifies a secret.
@@ -28,6 +32,12 @@ func (k *kit) ask(by key, secret string, scopes ...string) response {
 		body["scopes"] = scopes
 	}
 	return k.do(request{method: "POST", path: verifyPath, key: by.Secret, body: body.json()})
+}
+
+// askAt verifies a secret for a call with a cost.
+func (k *kit) askAt(by key, secret string, cost int) response {
+	k.Helper()
+	return k.do(request{method: "POST", path: verifyPath, key: by.Secret, body: fields{"key": secret, "cost": cost}.json()})
 }
 
 // kinds returns a secret of every kind that is not valid, and its verdict.

@@ -94,15 +94,16 @@ type Store interface {
 	UpdateKey(ctx context.Context, actor Actor, ref Ref, change apikey.Change) (apikey.Key, error)
 
 	// RevokeKey ends a key for good and returns it. Revoking a revoked key changes
-	// nothing. It returns ErrNotFound, ErrActorGone or a *apikey.DeniedError.
-	RevokeKey(ctx context.Context, actor Actor, ref Ref) (apikey.Key, error)
+	// nothing, not even the reason. It returns ErrNotFound, ErrActorGone or a
+	// *apikey.DeniedError.
+	RevokeKey(ctx context.Context, actor Actor, ref Ref, reason apikey.Reason) (apikey.Key, error)
 
 	// RotateKey gives a key another secret and returns it. It returns ErrNotFound,
 	// ErrRevoked, ErrRotated, ErrActorGone or a *apikey.DeniedError.
 	RotateKey(ctx context.Context, actor Actor, ref Ref, rotation apikey.Rotation) (apikey.Key, error)
 
 	// EndSecret ends the actor's secret, and needs no other right. If it is its key's current
-	// secret, the key is revoked, expired or not; if it is the old one in its grace, the
+	// secret, the key is revoked as compromised, expired or not; if it is the old one in its grace, the
 	// grace ends. It returns the key as it is afterwards, or ErrNotFound if the secret is
 	// neither.
 	EndSecret(ctx context.Context, actor Actor) (apikey.Key, error)
@@ -111,6 +112,7 @@ type Store interface {
 	RecordUses(ctx context.Context, uses map[apikey.ID]time.Time) error
 
 	AuditLog
+	Quotas
 
 	// Watch tells a watcher of every change from now on. There can be only one.
 	Watch(w Watcher)
@@ -161,7 +163,9 @@ type Query struct {
 	Search         string    // in the name or owner, ignoring case, or in the prefix; passes apikey.CheckSearch
 	ExpiresBefore  time.Time
 	LastUsedBefore time.Time // neither used nor created since then
-	Rotating       *bool     // whether keys are active and their old secret is in its grace, At that time
+	Enabled        *bool     // whether keys are not suspended
+	Reason         apikey.Reason
+	Rotating       *bool // whether keys are active and their old secret is in its grace, At that time
 
 	Limit  int       // how many keys at most, from 1
 	Offset int       // how many to skip; 0 with After
@@ -171,7 +175,7 @@ type Query struct {
 // IsPlain reports whether a Query has no filter other than Owner.
 func (q Query) IsPlain() bool {
 	return q.Status == "" && q.NameContains == "" && q.Search == "" && q.ExpiresBefore.IsZero() && q.LastUsedBefore.IsZero() &&
-		q.Rotating == nil
+		q.Rotating == nil && q.Enabled == nil && q.Reason == ""
 }
 
 // Page is an answer to a Query.
@@ -193,6 +197,7 @@ type IDPage struct {
 type Summary struct {
 	Active, Expired, Revoked int
 
+	Suspended    int // not enabled; Revoked includes them
 	Rotating     int
 	ExpiringSoon int // within apikey.ExpiringSoon
 	Unused       int // for longer than apikey.UnusedAfter

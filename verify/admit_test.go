@@ -45,7 +45,7 @@ func (f *fixture) rotate(id apikey.ID, grace time.Duration) (apikey.Key, apikey.
 
 func (f *fixture) admit(secret string, want ...string) verify.Result {
 	f.Helper()
-	result, err := f.verifier.Admit(f.Context(), secret, want...)
+	result, err := f.verifier.Admit(f.Context(), secret, verify.Call{Scopes: want, Cost: 1})
 	must(f, err)
 	return result
 }
@@ -69,6 +69,8 @@ func TestPrecedence(t *testing.T) {
 	}
 	_, valid := limited(long)
 	_, expired := limited(short)
+	suspendedKey, suspended := limited(short)
+	f.change(suspendedKey.ID, apikey.Change{Suspended: new(true)})
 	revokedKey, revoked := limited(long)
 	bothKey, both := limited(short)
 	f.revoke(revokedKey.ID)
@@ -86,6 +88,8 @@ func TestPrecedence(t *testing.T) {
 		{"revoked, expired, rate", both, held, verify.Revoked, verify.Revoked},
 		{"revoked, scope, rate", revoked, lacking, verify.Revoked, verify.Revoked},
 		{"revoked, rate", revoked, none, verify.Revoked, verify.Revoked},
+		{"suspended, expired, scope, rate", suspended, lacking, verify.Disabled, verify.Disabled},
+		{"suspended, expired, rate", suspended, none, verify.Disabled, verify.Disabled},
 		{"expired, scope, rate", expired, lacking, verify.Expired, verify.Expired},
 		{"expired, rate", expired, held, verify.Expired, verify.Expired},
 		{"scope, rate", valid, lacking, verify.InsufficientScope, verify.InsufficientScope},
@@ -121,9 +125,9 @@ func TestOnlyAdmittedCallsCount(t *testing.T) {
 		f.admit(apikey.NewSecret("ak", key.ID).Reveal())
 		f.admit(secret.Reveal()[1:])
 	}
-	quota := f.admit(secret.Reveal(), "a").Quota
-	if want := (ratelimit.Quota{Allowed: true, Remaining: 1, Reset: 30 * time.Minute}); quota != want {
-		t.Errorf("the quota of the first is %+v, want %+v", quota, want)
+	state := f.admit(secret.Reveal(), "a").RateLimit
+	if want := (ratelimit.State{Allowed: true, Remaining: 1, Reset: 30 * time.Minute}); state != want {
+		t.Errorf("after the first the limit is at %+v, want %+v", state, want)
 	}
 	f.wantAdmitted("the second", secret, verify.Valid)
 	must(f, f.verifier.Keys.Flush(t.Context()))
@@ -131,9 +135,9 @@ func TestOnlyAdmittedCallsCount(t *testing.T) {
 	f.clock.Advance(time.Minute)
 	for range many {
 		result := f.admit(secret.Reveal(), "a")
-		want := ratelimit.Quota{RetryAfter: 29 * time.Minute, Reset: 59 * time.Minute}
-		if result.Code != verify.RateLimited || result.Quota != want {
-			t.Fatalf("%s with the quota %+v, want %+v", result.Code, result.Quota, want)
+		want := ratelimit.State{RetryAfter: 29 * time.Minute, Reset: 59 * time.Minute}
+		if result.Code != verify.RateLimited || result.RateLimit != want {
+			t.Fatalf("%s with the limit at %+v, want %+v", result.Code, result.RateLimit, want)
 		}
 	}
 	// A call over the limit is not a use of the key.
@@ -153,7 +157,7 @@ func TestResultOfAdmit(t *testing.T) {
 	f := newFixture(t)
 	free, freeSecret := f.add(time.Hour, "a")
 	limited, limitedSecret := f.addLimited(1, time.Minute, time.Hour, "a")
-	minute := ratelimit.Quota{RetryAfter: time.Minute, Reset: time.Minute}
+	minute := ratelimit.State{RetryAfter: time.Minute, Reset: time.Minute}
 	passed := minute
 	passed.Allowed = true
 	for _, tt := range []struct {
@@ -163,9 +167,9 @@ func TestResultOfAdmit(t *testing.T) {
 	}{
 		{"a key without a limit", freeSecret, verify.Result{Code: verify.Valid, Key: &free, Hash: freeSecret.Hash()}},
 		{"within the limit", limitedSecret,
-			verify.Result{Code: verify.Valid, Key: &limited, Hash: limitedSecret.Hash(), Quota: passed}},
+			verify.Result{Code: verify.Valid, Key: &limited, Hash: limitedSecret.Hash(), RateLimit: passed}},
 		{"over the limit", limitedSecret,
-			verify.Result{Code: verify.RateLimited, Key: &limited, Hash: limitedSecret.Hash(), Quota: minute}},
+			verify.Result{Code: verify.RateLimited, Key: &limited, Hash: limitedSecret.Hash(), RateLimit: minute}},
 		{"unknown", apikey.NewSecret("ak", apikey.NewID()), verify.Result{Code: verify.NotFound}},
 	} {
 		if diff := cmp.Diff(tt.want, f.admit(tt.secret.Reveal()), timeless); diff != "" {
@@ -181,7 +185,7 @@ func TestResultOfAdmit(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if result, err := f.verifier.Admit(ctx, freshly(f)); !errors.Is(err, context.Canceled) || result.Code != "" {
+	if result, err := f.verifier.Admit(ctx, freshly(f), verify.Call{Cost: 1}); !errors.Is(err, context.Canceled) || result.Code != "" {
 		t.Errorf("without the store: %q, error %v", result.Code, err)
 	}
 }
@@ -287,7 +291,7 @@ func TestExactUnderConcurrency(t *testing.T) {
 	var passed, passedSecond, limited atomic.Int64
 	var wg sync.WaitGroup
 	count := func(secret string, passed *atomic.Int64) {
-		switch result, err := f.verifier.Admit(t.Context(), secret); {
+		switch result, err := f.verifier.Admit(t.Context(), secret, verify.Call{Cost: 1}); {
 		case err != nil:
 			t.Error(err)
 		case result.Code == verify.Valid:

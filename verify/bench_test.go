@@ -41,6 +41,33 @@ func BenchmarkHit(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
+// BenchmarkQuota compares a call with a key that has a quota with one with a key that has none. It alternates
+// both and reports the quickest round of each, because other load only adds to them.
+func BenchmarkQuota(b *testing.B) {
+	db := databasetest.Open(b, databasetest.NewPath(b))
+	v := verify.New(keycache.New(db, keycache.Options{}), slog.New(slog.DiscardHandler), verify.Options{Quotas: db})
+	_, plain := addKey(b, db, apikey.Settings{Name: "plain"})
+	_, limited := addKey(b, db, apikey.Settings{Name: "limited",
+		Quota: apikey.Quota{Limit: apikey.MaxQuota, Period: apikey.Month, StartsOn: 15}})
+	ctx, call := context.Background(), verify.Call{Cost: 1}
+	const round = 1000
+	least := [2]time.Duration{time.Hour, time.Hour}
+	for b.Loop() {
+		for i, secret := range []string{plain.Reveal(), limited.Reveal()} {
+			start := time.Now()
+			for range round {
+				if r, err := v.Admit(ctx, secret, call); err != nil || r.Code != verify.Valid {
+					b.Fatal(r.Code, err)
+				}
+			}
+			least[i] = min(least[i], time.Since(start))
+		}
+	}
+	b.ReportMetric(float64(least[0].Nanoseconds())/round, "ns/plain")
+	b.ReportMetric(float64(least[1].Nanoseconds())/round, "ns/quota")
+	b.ReportMetric(0, "ns/op")
+}
+
 // BenchmarkMiss verifies a key that is not cached.
 func BenchmarkMiss(b *testing.B) {
 	v, secret := newBenchmark(b, keycache.Options{Size: -1})

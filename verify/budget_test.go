@@ -47,14 +47,14 @@ func TestOneLimitForAllNodes(t *testing.T) {
 	codes := func(secret string, calls int) (valid int) {
 		t.Helper()
 		for i := range calls {
-			result, err := nodes[i%len(nodes)].Admit(t.Context(), secret)
+			result, err := nodes[i%len(nodes)].Admit(t.Context(), secret, verify.Call{Cost: 1})
 			switch {
 			case err != nil:
 				t.Fatal(err)
-			case result.Code == verify.Valid && result.Quota.Allowed:
+			case result.Code == verify.Valid && result.RateLimit.Allowed:
 				valid++
-			case result.Code != verify.RateLimited || result.Quota.Remaining != 0 || result.Quota.RetryAfter <= 0:
-				t.Errorf("call %d is %s with %+v", i, result.Code, result.Quota)
+			case result.Code != verify.RateLimited || result.RateLimit.Remaining != 0 || result.RateLimit.RetryAfter <= 0:
+				t.Errorf("call %d is %s with %+v", i, result.Code, result.RateLimit)
 			}
 		}
 		return valid
@@ -75,7 +75,7 @@ func TestOneLimitForAllNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 9 {
-		if result, err := nodes[0].Admit(t.Context(), few); err != nil || result.Code != verify.Valid {
+		if result, err := nodes[0].Admit(t.Context(), few, verify.Call{Cost: 1}); err != nil || result.Code != verify.Valid {
 			t.Error("without a limit:", result.Code, err)
 		}
 	}
@@ -98,7 +98,7 @@ func TestOneLimitUnderLoad(t *testing.T) {
 		for range 4 {
 			load.Go(func() {
 				for time.Since(began) < windows*time.Second {
-					result, err := node.Admit(t.Context(), secret)
+					result, err := node.Admit(t.Context(), secret, verify.Call{Cost: 1})
 					if err != nil {
 						t.Error(err)
 						return

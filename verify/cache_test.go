@@ -131,6 +131,13 @@ func TestChangesAreSeenAtOnce(t *testing.T) {
 	}
 
 	again()
+	must(r, second(r.store.UpdateKey(t.Context(), operator, ref, apikey.Change{Suspended: new(true)})))
+	r.wantCode(secret.Reveal(), verify.Disabled)
+	r.wantCode(secret.Reveal(), verify.Disabled) // and is cached
+	must(r, second(r.store.UpdateKey(t.Context(), operator, ref, apikey.Change{Suspended: new(false)})))
+	r.wantCode(secret.Reveal(), verify.Valid)
+
+	again()
 	next := key.NewSecret()
 	r.wantCode(next.Reveal(), verify.NotFound) // and is cached as refused
 	must(r, second(r.store.RotateKey(t.Context(), operator, ref,
@@ -158,7 +165,7 @@ func TestOvertakenReaderKeepsNothing(t *testing.T) {
 	remember(t, r.verifier, other) // so that hits count
 	key, secret := r.add(time.Hour)
 	r.counted.between = func() {
-		must(r, second(r.store.RevokeKey(t.Context(), operator, store.ByID(key.ID))))
+		must(r, second(r.store.RevokeKey(t.Context(), operator, store.ByID(key.ID), apikey.ReasonUnspecified)))
 		r.counted.between = nil
 	}
 	r.wantCode(secret.Reveal(), verify.Valid) // it began before
@@ -198,7 +205,7 @@ func TestOtherProcess(t *testing.T) {
 				}
 			})
 		}
-		if _, err := beside.RevokeKey(t.Context(), operator, store.ByID(key.ID)); err != nil {
+		if _, err := beside.RevokeKey(t.Context(), operator, store.ByID(key.ID), apikey.ReasonUnspecified); err != nil {
 			t.Error(err)
 		}
 		revoked.Store(true)

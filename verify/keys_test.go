@@ -69,7 +69,7 @@ func TestKeysAreAsStored(t *testing.T) {
 	rename(other.ID, key.Name) // the old name is another key's now
 	rename(other.ID, "away")
 	rename(key.ID, key.Name)
-	must(r, second(r.store.RevokeKey(t.Context(), operator, byID)))
+	must(r, second(r.store.RevokeKey(t.Context(), operator, byID, apikey.ReasonUnspecified)))
 	check()
 	rename(other.ID, key.Name) // the name of a revoked key is free
 	for i := range 4 {

@@ -44,13 +44,13 @@ func BenchmarkVerifyOutcomes(b *testing.B) {
 					secrets[i] = kind.secret()
 				}
 				ctx := context.WithoutCancel(b.Context())
-				if _, err := verifier.Admit(ctx, good); err != nil { // the key is in use
+				if _, err := verifier.Admit(ctx, good, verify.Call{Cost: 1}); err != nil { // the key is in use
 					b.Fatal(err)
 				}
 				b.ReportAllocs()
 				i := 0
 				for b.Loop() {
-					if result, err := verifier.Admit(ctx, secrets[i%memory.many]); err != nil || result.Code != kind.code {
+					if result, err := verifier.Admit(ctx, secrets[i%memory.many], verify.Call{Cost: 1}); err != nil || result.Code != kind.code {
 						b.Fatalf("result %s, error %v", result.Code, err)
 					}
 					i++
@@ -78,7 +78,7 @@ func BenchmarkUnknownAndWrongSecret(b *testing.B) {
 			apikey.NewSecret("ak", apikey.NewID()).Reveal(), apikey.NewSecret("ak", id).Reveal(),
 		} {
 			start := time.Now()
-			if result, err := verifier.Admit(ctx, secret); err != nil || result.Code != verify.NotFound {
+			if result, err := verifier.Admit(ctx, secret, verify.Call{Cost: 1}); err != nil || result.Code != verify.NotFound {
 				b.Fatalf("result %s, error %v", result.Code, err)
 			}
 			took[kind] = append(took[kind], time.Since(start))

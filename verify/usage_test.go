@@ -18,7 +18,7 @@ import (
 // count makes and counts a decision for an integrator's API.
 func (f *fixture) count(v *verify.Verifier, secret string, want ...string) {
 	f.Helper()
-	result, err := v.Admit(f.Context(), secret, want...)
+	result, err := v.Admit(f.Context(), secret, verify.Call{Scopes: want, Cost: 1})
 	must(f, err)
 	v.Count(result)
 }
@@ -85,7 +85,7 @@ func TestUsageOfManyAtOnce(t *testing.T) {
 	for c := range callers {
 		all.Go(func() {
 			for i := range rounds {
-				result, err := v.Admit(f.Context(), secrets[(i+c)%len(secrets)].Reveal())
+				result, err := v.Admit(f.Context(), secrets[(i+c)%len(secrets)].Reveal(), verify.Call{Cost: 1})
 				if err != nil {
 					t.Error(err)
 					return

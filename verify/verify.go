@@ -10,6 +10,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/internal/keycache"
+	"apikeyd/internal/quota"
 	"apikeyd/internal/ratelimit"
 	"apikeyd/internal/usage"
 	"apikeyd/store"
@@ -22,8 +23,10 @@ type Code string
 const (
 	NotFound          Code = "NOT_FOUND" // malformed, unknown, or rotated out
 	Revoked           Code = "REVOKED"
+	Disabled          Code = "DISABLED" // suspended
 	Expired           Code = "EXPIRED"
 	InsufficientScope Code = "INSUFFICIENT_SCOPE"
+	QuotaExceeded     Code = "QUOTA_EXCEEDED"
 	RateLimited       Code = "RATE_LIMITED"
 	Valid             Code = "VALID"
 )
@@ -35,7 +38,10 @@ type Result struct {
 	Key   *apikey.Key     // the entry's: read-only, without metadata; nil if Code is NotFound
 	Entry *keycache.Entry // nil if Code is NotFound
 	Hash  apikey.Hash     // of the secret; set unless Code is NotFound
-	Quota ratelimit.Quota // set by Admit if Code is Valid or RateLimited and the key has a limit
+
+	// Admit sets these if the key has such a limit and Code says that the limits before it were kept.
+	Quota     quota.State
+	RateLimit ratelimit.State
 }
 
 // Budget is a store.Budget: it counts the calls of keys that have a rate limit, for all nodes together.
@@ -47,6 +53,16 @@ type Budget interface {
 type Options struct {
 	// Budget, if not nil, counts calls for all nodes together.
 	Budget Budget
+
+	// Quotas, if not nil, counts the units of keys that have a quota. Without it nothing is counted, as for a
+	// command beside a server.
+	Quotas store.Quotas
+}
+
+// Call is a call to an integrator's API.
+type Call struct {
+	Scopes apikey.Scopes // that the key must have
+	Cost   int           // in units of the key's quota, from 0
 }
 
 // Verifier verifies secrets and counts how often. It is safe for concurrent use.
@@ -60,6 +76,7 @@ type Verifier struct {
 	// It holds only keys that have a limit and whose secret was presented.
 	limits *ratelimit.Table[apikey.ID]
 	shared *ratelimit.Shared[apikey.ID] // instead of limits, if there is a Budget
+	quotas *quota.Table                 // nil if nothing counts them
 }
 
 // New returns a Verifier that uses keys and their clock. The caller runs Run in the background.
@@ -70,6 +87,9 @@ func New(keys *keycache.Cache, log *slog.Logger, o Options) *Verifier {
 	}
 	if o.Budget != nil {
 		v.shared = ratelimit.NewShared(source(o.Budget), keys.Now)
+	}
+	if o.Quotas != nil {
+		v.quotas = quota.New(o.Quotas, keys.Now)
 	}
 	return v
 }
@@ -89,11 +109,32 @@ func (v *Verifier) Run(ctx context.Context) {
 		}
 		many = v.Keys.ManyUses()
 		v.meter()
+		if err := v.returnUnits(ctx, keycache.FlushInterval); err != nil && ctx.Err() == nil {
+			v.log.Warn("unused units of quotas are lost until the next period: the store cannot be written", "error", err)
+		}
 		if err := v.Keys.Flush(ctx); err != nil && ctx.Err() == nil {
 			v.log.Warn("last-used times wait: the store cannot be written", "error", err)
 			many = nil // retry at the next tick
 		}
 	}
+}
+
+// Close gives back to the store what this node holds of quotas. It is called after the last verification.
+func (v *Verifier) Close(ctx context.Context) error { return v.returnUnits(ctx, 0) }
+
+func (v *Verifier) returnUnits(ctx context.Context, idle time.Duration) error {
+	if v.quotas == nil {
+		return nil
+	}
+	return v.quotas.Flush(ctx, idle)
+}
+
+// KeyQuota returns the state of a key's quota.
+func (v *Verifier) KeyQuota(ctx context.Context, key apikey.Key) (quota.State, error) {
+	if v.quotas == nil || key.Quota.IsNone() {
+		return quota.State{}, nil
+	}
+	return v.quotas.Take(ctx, store.Subject{Key: key.ID}, key.Quota, 0)
 }
 
 // Limited returns how many keys have calls counted against their rate limit now.
@@ -104,19 +145,27 @@ func (v *Verifier) Limited() int {
 	return v.limits.Len()
 }
 
+// QuotaKeys returns how many keys have calls counted against their quota now.
+func (v *Verifier) QuotaKeys() int {
+	if v.quotas == nil {
+		return 0
+	}
+	return v.quotas.Len()
+}
+
 // Verify decides whether secret is valid now and has all the scopes wanted. It accepts any string. A
 // Valid result counts as a use of the key. The error is the store's.
 func (v *Verifier) Verify(ctx context.Context, secret string, want ...string) (Result, error) {
-	return v.decide(ctx, secret, want, false)
+	return v.decide(ctx, secret, Call{Scopes: want}, false)
 }
 
-// Admit is Verify for a call to an integrator's API: a Valid result also counts against the key's rate
-// limit, and is RateLimited if the limit is used up.
-func (v *Verifier) Admit(ctx context.Context, secret string, want ...string) (Result, error) {
-	return v.decide(ctx, secret, want, true)
+// Admit is Verify for a call to an integrator's API: a Valid result also counts against the key's quota
+// and rate limit. It is QuotaExceeded or RateLimited if one of them is used up.
+func (v *Verifier) Admit(ctx context.Context, secret string, call Call) (Result, error) {
+	return v.decide(ctx, secret, call, true)
 }
 
-func (v *Verifier) decide(ctx context.Context, secret string, want apikey.Scopes, limited bool) (r Result, err error) {
+func (v *Verifier) decide(ctx context.Context, secret string, call Call, limited bool) (r Result, err error) {
 	r.Code = NotFound
 	id, hash, ok := apikey.Identify(secret)
 	if !ok {
@@ -131,13 +180,10 @@ func (v *Verifier) decide(ctx context.Context, secret string, want apikey.Scopes
 		return r, nil
 	}
 	r.At, r.Key, r.Hash, r.Entry = now, &found.Key, hash, found
-	r.Code = judge(r.Key, now, want)
-	if r.Code == Valid && limited && !r.Key.RateLimit.IsNone() {
-		if r.Quota, err = v.count(ctx, id, r.Key.RateLimit, now); err != nil {
+	r.Code = judge(r.Key, now, call.Scopes)
+	if r.Code == Valid && limited {
+		if err := v.use(ctx, &r, call.Cost); err != nil {
 			return Result{}, err
-		}
-		if !r.Quota.Allowed {
-			r.Code = RateLimited
 		}
 	}
 	if r.Code == Valid {
@@ -146,16 +192,44 @@ func (v *Verifier) decide(ctx context.Context, secret string, want apikey.Scopes
 	return r, nil
 }
 
-// count counts a call against its key's limit.
-func (v *Verifier) count(ctx context.Context, id apikey.ID, limit apikey.RateLimit, now time.Time) (ratelimit.Quota, error) {
+// use counts a call against its key's quota and rate limit. A call that is refused uses up neither.
+func (v *Verifier) use(ctx context.Context, r *Result, cost int) (err error) {
+	key, counted := r.Key, false
+	subject := store.Subject{Key: key.ID}
+	if v.quotas != nil && !key.Quota.IsNone() {
+		if r.Quota, err = v.quotas.Take(ctx, subject, key.Quota, cost); err != nil {
+			return fmt.Errorf("counting a call against the quota: %w", err)
+		}
+		if counted = r.Quota.Allowed; !counted {
+			r.Code = QuotaExceeded
+			return nil
+		}
+	}
+	if key.RateLimit.IsNone() {
+		return nil
+	}
+	r.RateLimit, err = v.count(ctx, key.ID, key.RateLimit, r.At)
+	if err == nil && r.RateLimit.Allowed {
+		return nil
+	}
+	if counted {
+		v.quotas.Return(subject, key.Quota, cost)
+		r.Quota.Remaining += cost
+	}
+	r.Code = RateLimited
+	return err
+}
+
+// count counts a call against its key's rate limit.
+func (v *Verifier) count(ctx context.Context, id apikey.ID, limit apikey.RateLimit, now time.Time) (ratelimit.State, error) {
 	if v.shared == nil {
 		return v.limits.Take(id, limit, now), nil
 	}
-	quota, err := v.shared.Take(ctx, id, limit)
+	state, err := v.shared.Take(ctx, id, limit)
 	if err != nil {
-		return quota, fmt.Errorf("counting a call against the rate limit: %w", err)
+		return state, fmt.Errorf("counting a call against the rate limit: %w", err)
 	}
-	return quota, nil
+	return state, nil
 }
 
 // source adapts a Budget to ratelimit.Shared.
@@ -168,10 +242,12 @@ func source(b Budget) ratelimit.Source[apikey.ID] {
 
 // judge decides about a key whose secret was presented.
 func judge(key *apikey.Key, now time.Time, want apikey.Scopes) Code {
-	switch key.Status(now) {
-	case apikey.StatusRevoked:
+	switch {
+	case key.IsRevoked():
 		return Revoked
-	case apikey.StatusExpired:
+	case key.Suspended:
+		return Disabled
+	case key.Status(now) == apikey.StatusExpired:
 		return Expired
 	}
 	for _, scope := range want {

@@ -62,6 +62,26 @@ func (r *rateFlag) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// quotaFlag is a quota on the command line.
+type quotaFlag client.Quota
+
+// UnmarshalText reads LIMIT/PERIOD or LIMIT/PERIOD@DAY.
+func (q *quotaFlag) UnmarshalText(text []byte) error {
+	limit, rest, _ := strings.Cut(string(text), "/")
+	period, day, hasDay := strings.Cut(rest, "@")
+	n, err := strconv.Atoi(limit)
+	startsOn, dayErr := 1, error(nil)
+	if hasDay {
+		startsOn, dayErr = strconv.Atoi(day)
+	}
+	if known := []string{"day", "week", "month"}; err != nil || dayErr != nil || n < 1 || startsOn < 1 || !slices.Contains(known, period) {
+		return errors.New("must be a number of units and day, week or month, such as 100000/month, or 100000/month@15 " +
+			"for periods that start on day 15")
+	}
+	*q = quotaFlag{Limit: n, Period: client.Period(period), StartsOn: startsOn}
+	return nil
+}
+
 // scopeFlag is one --scope: scopes separated by commas or spaces.
 type scopeFlag []string
 

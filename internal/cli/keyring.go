@@ -158,12 +158,12 @@ func (k keyring) rotate(ctx context.Context, ref keyRef, grace time.Duration) (c
 	return ask(k, ref.owner, func(c *client.Client) (client.CreatedKey, error) { return c.Rotate(ctx, ref.nameOrID, grace) })
 }
 
-func (k keyring) revoke(ctx context.Context, ref keyRef) (client.Key, error) {
-	return ask(k, ref.owner, func(c *client.Client) (client.Key, error) { return c.Revoke(ctx, ref.nameOrID) })
+func (k keyring) revoke(ctx context.Context, ref keyRef, reason client.RevocationReason) (client.Key, error) {
+	return ask(k, ref.owner, func(c *client.Client) (client.Key, error) { return c.RevokeFor(ctx, ref.nameOrID, reason) })
 }
 
-func (k keyring) verify(ctx context.Context, secret string, scopes []string) (client.Verification, error) {
-	return ask(k, nil, func(c *client.Client) (client.Verification, error) { return c.Verify(ctx, secret, scopes...) })
+func (k keyring) verify(ctx context.Context, call client.Call) (client.Verification, error) {
+	return ask(k, nil, func(c *client.Client) (client.Verification, error) { return c.VerifyCall(ctx, call) })
 }
 
 // whose names an owner in messages.

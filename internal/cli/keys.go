@@ -15,13 +15,15 @@ import (
 
 // keysCommands manage keys, on a server or in a database.
 type keysCommands struct {
-	Create createCommand `cmd:"" help:"Create a key and print only its secret on standard output."`
-	List   listCommand   `cmd:"" help:"List keys, newest first."`
-	Get    getCommand    `cmd:"" help:"Show one key."`
-	Update updateCommand `cmd:"" help:"Change a key's ${texts}, expiry, scopes, metadata or rate limit."`
-	Rotate rotateCommand `cmd:"" help:"Give a key a new secret and print only that on standard output."`
-	Revoke revokeCommand `cmd:"" help:"Revoke a key permanently."`
-	Verify verifyCommand `cmd:"" help:"Check whether a secret is valid. It is read from standard input, a prompt or a file."`
+	Create  createCommand  `cmd:"" help:"Create a key and print only its secret on standard output."`
+	List    listCommand    `cmd:"" help:"List keys, newest first."`
+	Get     getCommand     `cmd:"" help:"Show one key."`
+	Update  updateCommand  `cmd:"" help:"Change a key's ${texts}, expiry, scopes, metadata, rate limit or quota."`
+	Rotate  rotateCommand  `cmd:"" help:"Give a key a new secret and print only that on standard output."`
+	Suspend suspendCommand `cmd:"" help:"Suspend a key: it is refused until keys resume."`
+	Resume  resumeCommand  `cmd:"" help:"End the suspension of a key."`
+	Revoke  revokeCommand  `cmd:"" help:"Revoke a key permanently."`
+	Verify  verifyCommand  `cmd:"" help:"Check whether a secret is valid. It is read from standard input, a prompt or a file."`
 }
 
 // Help says where the commands look for keys.
@@ -108,6 +110,14 @@ func rateLimit(limit *rateFlag, none bool) *client.RateLimit {
 		return &client.RateLimit{}
 	}
 	return (*client.RateLimit)(limit)
+}
+
+// quota returns the quota that the flags set, or nil.
+func quota(quota *quotaFlag, none bool) *client.Quota {
+	if none {
+		return &client.Quota{}
+	}
+	return (*client.Quota)(quota)
 }
 
 // replacement returns the list that the flags set, or nil.

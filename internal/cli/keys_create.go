@@ -18,6 +18,9 @@ type createCommand struct {
 	Metadata    metadataFlag      `placeholder:"NAME=TEXT" help:"A text to store with the key, never a secret; repeat the flag for several."`
 	RateLimit   *rateFlag         `xor:"rate" placeholder:"CALLS/WINDOW" help:"How many calls verify allows, such as 100/1m; on a server this needs keys:admin."`
 	NoRateLimit bool              `xor:"rate" help:"Set no limit, even if your own key has one."`
+	Suspended   bool              `help:"Create the key suspended: it is refused until apikeyd keys resume."`
+	Quota       *quotaFlag        `xor:"quota" placeholder:"UNITS/PERIOD" help:"How many units calls may use in each day, week or month, such as 100000/month; on a server this needs keys:admin."`
+	NoQuota     bool              `xor:"quota" help:"Set no quota, even if your own key has one."`
 	jsonFlag
 	target
 	policyFlags `group:"With --database:"`
@@ -39,9 +42,9 @@ Examples:
     apikeyd keys create --url https://keys.example.com --key-file admin.key \
         --name gateway --scope keys:verify --expires-at 2030-01-31T12:00:00Z
 
-    # With metadata and a rate limit; print the whole key as JSON
+    # With metadata, a rate limit, and a quota whose months start on day 15; print the whole key as JSON
     apikeyd keys create --name trial --no-scopes --expires-in 1w \
-        --metadata plan=trial --metadata seats=5 --rate-limit 100/1m --json`
+        --metadata plan=trial --rate-limit 100/1m --quota 100000/month@15 --json`
 }
 
 // Run creates one key.
@@ -56,6 +59,10 @@ func (c *createCommand) Run(ctx context.Context, s streams) error {
 	wanted.Scopes = replacement(scopesOf(c.Scope), c.NoScopes)
 	wanted.Metadata = c.Metadata
 	wanted.RateLimit = rateLimit(c.RateLimit, c.NoRateLimit)
+	if c.Suspended {
+		wanted.Enabled = new(false)
+	}
+	wanted.Quota = quota(c.Quota, c.NoQuota)
 	if c.ExpiresAt != nil {
 		wanted.ExpiresAt = c.ExpiresAt.Time()
 	}

@@ -13,11 +13,13 @@ import (
 
 type listCommand struct {
 	Owner          *string           `placeholder:"OWNER" help:"Only this owner's keys."`
-	Status         statusFlag        `placeholder:"STATUS" complete:"active,expired,revoked" help:"Only keys that are active, expired or revoked now."`
+	Status         statusFlag        `placeholder:"STATUS" complete:"active,expired,revoked" help:"Only keys that are active, expired or revoked now; a suspended key counts as revoked."`
 	NameContains   *string           `placeholder:"TEXT" help:"Only keys whose name contains it; case-sensitive."`
 	Search         *string           `placeholder:"TEXT" help:"Only keys whose name or owner contains it, ignoring case, or whose prefix or id matches."`
 	ExpiresBefore  *apikey.Timestamp `placeholder:"TIME" help:"Only keys that expire before this time, including expired ones."`
 	LastUsedBefore *apikey.Timestamp `placeholder:"TIME" help:"Only keys last used before this time; a key that was never used counts from its creation."`
+	Suspended      bool              `help:"Only suspended keys."`
+	Reason         reasonFlag        `placeholder:"REASON" complete:"unspecified,key_compromise,superseded,no_longer_used,owner_left,policy" help:"Only keys that were revoked for this reason, such as key_compromise."`
 	Rotating       bool              `help:"Only active keys whose previous secret still works."`
 	Wide           bool              `help:"Show every column with whole ids and exact times, on a terminal too."`
 	JSON           bool              `name:"json" help:"Print each key as the API would, one per line."`
@@ -63,6 +65,10 @@ func (f *statusFlag) UnmarshalText(text []byte) error {
 // Run prints keys as a table, or as a line of JSON each.
 func (c *listCommand) Run(ctx context.Context, s streams) error {
 	options := client.ListOptions{Status: client.Status(c.Status), Rotating: c.Rotating}
+	options.Reason = client.RevocationReason(c.Reason)
+	if c.Suspended {
+		options.Enabled = new(false)
+	}
 	if c.NameContains != nil {
 		options.NameContains = *c.NameContains
 	}

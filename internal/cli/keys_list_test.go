@@ -35,7 +35,7 @@ func TestListWhileKeysAreRevoked(t *testing.T) {
 		must(t, err)
 		seen = append(seen, key.ID)
 		revoking.Go(func() {
-			if _, err := keys.revoke(t.Context(), keyRef{nameOrID: key.ID}); err != nil {
+			if _, err := keys.revoke(t.Context(), keyRef{nameOrID: key.ID}, ""); err != nil {
 				t.Error(err)
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,9 +20,22 @@ var errKept = errors.New("nothing was revoked")
 
 type revokeCommand struct {
 	keyFlags
-	Yes bool `short:"y" help:"Do not ask, even if the key was used in the last 24 hours."`
+	Reason reasonFlag `placeholder:"REASON" complete:"unspecified,key_compromise,superseded,no_longer_used,owner_left,policy" help:"Why, to keep with the key: key_compromise, superseded, no_longer_used, owner_left or policy (unspecified)."`
+	Yes    bool       `short:"y" help:"Do not ask, even if the key was used in the last 24 hours."`
 	jsonFlag
 	target
+}
+
+// reasonFlag is why a key is revoked.
+type reasonFlag client.RevocationReason
+
+// UnmarshalText parses a reason.
+func (f *reasonFlag) UnmarshalText(text []byte) error {
+	if !slices.Contains(apikey.Reasons(), apikey.Reason(text)) {
+		return errors.New("must be unspecified, key_compromise, superseded, no_longer_used, owner_left or policy")
+	}
+	*f = reasonFlag(text)
+	return nil
 }
 
 // Help explains the command.
@@ -31,7 +45,7 @@ func (revokeCommand) Help() string {
 Examples:
 
     apikeyd keys revoke ci
-    apikeyd keys revoke "ci pipeline" --owner customer-42
+    apikeyd keys revoke "ci pipeline" --owner customer-42 --reason owner_left
     apikeyd keys revoke 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f --yes`
 }
 
@@ -46,7 +60,7 @@ func (c *revokeCommand) Run(ctx context.Context, s streams) error {
 			}
 			ref = found
 		}
-		key, err := keys.revoke(ctx, ref)
+		key, err := keys.revoke(ctx, ref, client.RevocationReason(c.Reason))
 		if err != nil {
 			return c.explain(ctx, keys, err)
 		}
@@ -71,7 +85,7 @@ func confirmRevocation(ctx context.Context, s streams, keys keyring, ref keyRef)
 		return ref, err
 	default:
 		ref.nameOrID = key.ID
-		if key.Status == client.StatusRevoked || time.Since(key.LastUsedAt) > inUse {
+		if key.Status == client.StatusRevoked && !key.IsSuspended() || time.Since(key.LastUsedAt) > inUse {
 			return ref, nil
 		}
 		question = fmt.Sprintf("%s of %s was last used %s.",

@@ -22,6 +22,10 @@ type updateCommand struct {
 	NoMetadata  bool              `xor:"metadata" help:"Remove all metadata."`
 	RateLimit   *rateFlag         `xor:"rate" placeholder:"CALLS/WINDOW" help:"How many calls verify allows, such as 100/1m; on a server this needs keys:admin."`
 	NoRateLimit bool              `xor:"rate" help:"Remove the rate limit; on a server this needs keys:admin."`
+	Suspend     bool              `xor:"enabled" help:"Suspend the key, as apikeyd keys suspend does."`
+	Resume      bool              `xor:"enabled" help:"End its suspension, as apikeyd keys resume does."`
+	Quota       *quotaFlag        `xor:"quota" placeholder:"UNITS/PERIOD" help:"How many units calls may use in each day, week or month, such as 100000/month; what was used stays used; on a server this needs keys:admin."`
+	NoQuota     bool              `xor:"quota" help:"Remove the quota; on a server this needs keys:admin."`
 	jsonFlag
 	target
 	lifetimeFlag `group:"With --database:"`
@@ -37,7 +41,8 @@ Examples:
     apikeyd keys update ci --owner customer-42 --expires-in 30d
     apikeyd keys update ci --scope datasets:read --scope datasets:write
     apikeyd keys update ci --rate-limit 1000/1h --metadata plan=pro
-    apikeyd keys update ci --no-metadata --no-rate-limit`
+    apikeyd keys update ci --quota 100000/month@15
+    apikeyd keys update ci --no-metadata --no-rate-limit --no-quota`
 }
 
 // change returns the change that the flags ask for.
@@ -45,6 +50,10 @@ func (c *updateCommand) change() client.Change {
 	change := c.Change()
 	change.Scopes = replacement(scopesOf(c.Scope), c.NoScopes)
 	change.RateLimit = rateLimit(c.RateLimit, c.NoRateLimit)
+	if c.Suspend || c.Resume {
+		change.Enabled = &c.Resume
+	}
+	change.Quota = quota(c.Quota, c.NoQuota)
 	if c.ExpiresIn != nil {
 		change.ExpiresAt = new(time.Now().Add(*c.ExpiresIn))
 	}
@@ -67,7 +76,7 @@ func (c *updateCommand) Validate() error {
 		flags.WriteString(text.Flag() + ", ")
 	}
 	return errors.New("say what to change: " + flags.String() + "--expires-in or --expires-at, --scope or --no-scopes, " +
-		"--metadata or --no-metadata, --rate-limit or --no-rate-limit")
+		"--metadata or --no-metadata, --rate-limit or --no-rate-limit, --quota or --no-quota, --suspend or --resume")
 }
 
 // Run changes one key.

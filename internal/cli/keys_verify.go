@@ -13,13 +13,14 @@ import (
 type verifyCommand struct {
 	SecretFile string      `default:"-" placeholder:"FILE" help:"Where the secret is (standard input, or a prompt on a terminal)."`
 	Scope      []scopeFlag `sep:"none" placeholder:"SCOPE" help:"A scope that the key must have; separate several with commas, or repeat the flag."`
+	Cost       *int        `placeholder:"UNITS" help:"What the call costs in units of the key's quota, from 0 (1)."`
 	jsonFlag
 	target
 }
 
 // Help explains the command.
 func (verifyCommand) Help() string {
-	return `Prints VALID, NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE or RATE_LIMITED, and exits with 0 if it is VALID, else with 1; 1 with nothing printed means that the result is unknown. On a server your own key needs keys:verify, and VALID counts as a use of the key, and against its rate limit. In a database nothing is counted, so it never says RATE_LIMITED.
+	return `Prints VALID, NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED or RATE_LIMITED, and exits with 0 if it is VALID, else with 1; 1 with nothing printed means that the result is unknown. On a server your own key needs keys:verify, and VALID counts as a use of the key, and against its quota and rate limit. In a database nothing is counted, so it never says QUOTA_EXCEEDED or RATE_LIMITED.
 
 Examples:
 
@@ -28,6 +29,9 @@ Examples:
 
     # From a variable, for one scope
     printf %s "$SECRET" | apikeyd keys verify --scope datasets:read
+
+    # For a call that costs 25 units of the key's quota
+    printf %s "$SECRET" | apikeyd keys verify --cost 25
 
     # From a file, on a server; print the whole key
     apikeyd keys verify --secret-file customer.key \
@@ -49,7 +53,7 @@ func (c *verifyCommand) Run(ctx context.Context, s streams) error {
 		if err != nil {
 			return fmt.Errorf("the secret to verify (--secret-file): %w", err)
 		}
-		decision, err := keys.verify(ctx, secret, scopesOf(c.Scope))
+		decision, err := keys.verify(ctx, client.Call{Secret: secret, Scopes: scopesOf(c.Scope), Cost: c.Cost})
 		if err != nil {
 			return explain(err, "", "")
 		}
@@ -73,7 +77,8 @@ func (c *verifyCommand) tell(s streams, d client.Verification) error {
 			Code              client.VerifyCode `json:"code"`
 			Key               client.Key        `json:"key,omitzero"`
 			RetryAfterSeconds int               `json:"retry_after_seconds,omitzero"`
-		}{d.Valid(), d.Code, d.Key, int(d.RetryAfter / time.Second)})
+			Quota             client.QuotaState `json:"quota,omitzero"`
+		}{d.Valid(), d.Code, d.Key, int(d.RetryAfter / time.Second), d.Quota})
 	}
 	if _, err := fmt.Fprintln(s.out, printable(string(d.Code))); err != nil {
 		return err
@@ -81,6 +86,9 @@ func (c *verifyCommand) tell(s streams, d client.Verification) error {
 	if k := d.Key; k.ID != "" {
 		s.note("It is that of %s of %s (%s), which ends %s.",
 			printable(k.Name), printable(k.Owner), printable(k.ID), when(k.ExpiresAt, time.Now()))
+	}
+	if d.Quota != (client.QuotaState{}) {
+		s.note("It has %d units of its quota left until %s.", d.Quota.Remaining, when(d.Quota.ResetsAt, time.Now()))
 	}
 	return nil
 }

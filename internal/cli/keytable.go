@@ -47,13 +47,14 @@ func (t *keyTable) titles() []string {
 
 func (t *keyTable) add(k client.Key) {
 	scopes := strings.Join(k.Scopes, " ")
-	row := []string{k.ID, k.Owner, k.Name, k.Prefix, string(k.Status), exactly(k.ExpiresAt), exactly(k.LastUsedAt), scopes}
+	status := statusOf(k)
+	row := []string{k.ID, k.Owner, k.Name, k.Prefix, status, exactly(k.ExpiresAt), exactly(k.LastUsedAt), scopes}
 	if t.columns > 0 {
 		expires := brief(k.ExpiresAt, t.now)
-		if k.Status == client.StatusRevoked {
+		if !k.RevokedAt.IsZero() {
 			expires = "-" // it ended before
 		}
-		row = []string{k.Prefix, k.Owner, k.Name, string(k.Status), expires, brief(k.LastUsedAt, t.now), scopes}
+		row = []string{k.Prefix, k.Owner, k.Name, status, expires, brief(k.LastUsedAt, t.now), scopes}
 	}
 	for i, cell := range row {
 		row[i] = printable(cell)
@@ -142,9 +143,22 @@ func columnsOf(text string) int {
 	return n
 }
 
+// suspended is the status of a suspended key as people see it.
+const suspended = "SUSPENDED"
+
+// statusOf returns a key's status for people.
+func statusOf(k client.Key) string {
+	if k.IsSuspended() {
+		return suspended
+	}
+	return string(k.Status)
+}
+
 // colored colors a status.
 func colored(status string) string {
-	code := map[client.Status]int{client.StatusActive: 32, client.StatusExpired: 33, client.StatusRevoked: 31}[client.Status(status)]
+	code := map[string]int{
+		string(client.StatusActive): 32, string(client.StatusExpired): 33, string(client.StatusRevoked): 31, suspended: 33,
+	}[status]
 	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", code, status)
 }
 

@@ -34,7 +34,7 @@ func printKey(w io.Writer, k client.Key, now time.Time) error {
 		}
 	}
 	row("owner", k.Owner)
-	row("status", string(k.Status))
+	row("status", statusOf(k))
 	row("prefix", k.Prefix)
 	row("scopes", strings.Join(k.Scopes, " "))
 	for _, name := range slices.Sorted(maps.Keys(k.Metadata)) {
@@ -43,9 +43,15 @@ func printKey(w io.Writer, k client.Key, now time.Time) error {
 	if k.RateLimit != (client.RateLimit{}) {
 		row("rate limit", fmt.Sprintf("%d calls in %s", k.RateLimit.Limit, rounded(k.RateLimit.Window)))
 	}
+	if k.Quota != (client.Quota{}) {
+		row("quota", keyfield.QuotaOf(k.Quota).String())
+	}
 	at("created", k.CreatedAt)
 	at("expires", k.ExpiresAt)
 	at("revoked", k.RevokedAt)
+	if k.RevocationReason != "" {
+		row("reason", string(k.RevocationReason))
+	}
 	at("old secret ends", k.GraceEndsAt)
 	if k.LastUsedAt.IsZero() {
 		row("last used", "never")

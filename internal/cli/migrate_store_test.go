@@ -83,7 +83,7 @@ func plantOne(t *testing.T, db *sqlstore.DB, i int, now time.Time) ([]planted, e
 	}
 	switch first := secret.Reveal(); i % 8 {
 	case 1:
-		_, err := db.RevokeKey(ctx, operator, store.ByID(key.ID))
+		_, err := db.RevokeKey(ctx, operator, store.ByID(key.ID), apikey.ReasonUnspecified)
 		return []planted{{first, "REVOKED"}}, err
 	case 2, 3:
 		next, grace, old := key.NewSecret(), time.Duration(0), "NOT_FOUND"

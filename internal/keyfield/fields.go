@@ -2,6 +2,7 @@
 package keyfield
 
 import (
+	"cmp"
 	"strings"
 
 	"apikeyd/apikey"
@@ -10,7 +11,7 @@ import (
 
 // Text is a field of a key that is a line of text. The console shows each one in the form, on the page
 // and in the history of a key; keys create, update and get have each one too. Other fields (expiry,
-// scopes, metadata, rate limit) have their own code there.
+// scopes, metadata, rate limit, quota) have their own code there.
 type Text struct {
 	Name     string // in the contract and in forms
 	Help     string // in forms
@@ -78,8 +79,8 @@ func (f ChangeFlags) Change() client.Change {
 	}
 }
 
-// Settings returns the settings of a new key, to check them against the rules of keys. Scopes and rate
-// limit must not be nil.
+// Settings returns the settings of a new key, to check them against the rules of keys. Scopes, rate
+// limit and quota must not be nil.
 func Settings(k client.NewKey, owner string) apikey.Settings {
 	return apikey.Settings{
 		Owner:     owner,
@@ -88,5 +89,15 @@ func Settings(k client.NewKey, owner string) apikey.Settings {
 		Scopes:    *k.Scopes,
 		Metadata:  k.Metadata,
 		RateLimit: apikey.RateLimit(*k.RateLimit),
+		Suspended: k.Enabled != nil && !*k.Enabled,
+		Quota:     QuotaOf(*k.Quota),
 	}
+}
+
+// QuotaOf returns a quota in terms of the rules of keys.
+func QuotaOf(q client.Quota) apikey.Quota {
+	if q == (client.Quota{}) {
+		return apikey.Quota{}
+	}
+	return apikey.Quota{Limit: q.Limit, Period: apikey.Period(q.Period), StartsOn: cmp.Or(q.StartsOn, 1)}
 }

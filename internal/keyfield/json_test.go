@@ -16,15 +16,16 @@ func TestJSON(t *testing.T) {
 		want  string
 	}{
 		{
-			client.Key{Name: "<ci> & \u2028", ExpiresAt: at},
+			client.Key{Name: "<ci> & \u2028", ExpiresAt: at, Enabled: true},
 			`{"id":"","name":"<ci> & ` + "\u2028" + `","owner":"","prefix":"","scopes":[],"metadata":{},"status":"",` +
-				`"created_at":"0001-01-01T00:00:00.000Z","expires_at":"2026-01-02T01:04:05.600Z"}`,
+				`"created_at":"0001-01-01T00:00:00.000Z","expires_at":"2026-01-02T01:04:05.600Z","enabled":true}`,
 		},
 		{
-			client.Key{Metadata: map[string]string{"b": "2", "a": "1"}, RateLimit: client.RateLimit{Limit: 5, Window: time.Minute}, RevokedAt: at},
+			client.Key{Metadata: map[string]string{"b": "2", "a": "1"}, RateLimit: client.RateLimit{Limit: 5, Window: time.Minute},
+				Quota: client.Quota{Limit: 9, Period: client.Week, StartsOn: 2}, RevokedAt: at},
 			`{"id":"","name":"","owner":"","prefix":"","scopes":[],"metadata":{"a":"1","b":"2"},` +
-				`"rate_limit":{"limit":5,"window_seconds":60},"status":"",` +
-				`"created_at":"0001-01-01T00:00:00.000Z","expires_at":"0001-01-01T00:00:00.000Z","revoked_at":"2026-01-02T01:04:05.600Z"}`,
+				`"rate_limit":{"limit":5,"window_seconds":60},"quota":{"limit":9,"period":"week","starts_on":2},"status":"",` +
+				`"created_at":"0001-01-01T00:00:00.000Z","expires_at":"0001-01-01T00:00:00.000Z","revoked_at":"2026-01-02T01:04:05.600Z","enabled":false}`,
 		},
 		{
 			client.AuditChanges{

@@ -14,8 +14,8 @@ import (
 	"apikeyd/apikey"
 )
 
-// Quota is the state of a subject's limit after a call.
-type Quota struct {
+// State is the state of a subject's limit after a call.
+type State struct {
 	Allowed    bool
 	Remaining  int           // how many more calls would pass now
 	RetryAfter time.Duration // until the next call would pass; 0 if it would pass now
@@ -52,7 +52,7 @@ type bucket struct {
 }
 
 // Take counts one call of a subject at now. It counts nothing if the limit is used up.
-func (t *Table[K]) Take(subject K, limit apikey.RateLimit, now time.Time) Quota {
+func (t *Table[K]) Take(subject K, limit apikey.RateLimit, now time.Time) State {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b, known := t.buckets[subject]
@@ -61,9 +61,9 @@ func (t *Table[K]) Take(subject K, limit apikey.RateLimit, now time.Time) Quota 
 	if !known {
 		t.makeRoom(at)
 	}
-	quota := b.take()
+	state := b.take()
 	t.buckets[subject] = b
-	return quota
+	return state
 }
 
 // Len returns how many subjects have a bucket.
@@ -96,28 +96,28 @@ func (b bucket) drain(limit apikey.RateLimit, at int64) bucket {
 	return b
 }
 
-func (b *bucket) take() Quota {
+func (b *bucket) take() State {
 	window, limit := b.limit.Window.Microseconds(), int64(b.limit.Limit)
 	capacity := window * limit // at most 8.64e16
 	allowed := b.level+window <= capacity
 	if allowed {
 		b.level += window
 	}
-	q := b.quota()
-	q.Allowed = allowed
-	return q
+	s := b.state()
+	s.Allowed = allowed
+	return s
 }
 
-// quota returns the bucket's state, without Allowed.
-func (b *bucket) quota() (q Quota) {
+// state returns the bucket's state, without Allowed.
+func (b *bucket) state() (s State) {
 	window, limit := b.limit.Window.Microseconds(), int64(b.limit.Limit)
 	capacity := window * limit
-	q.Remaining = int((capacity - b.level) / window)
-	q.Reset = drainTime(b.level, limit)
-	if q.Remaining == 0 {
-		q.RetryAfter = drainTime(b.level+window-capacity, limit)
+	s.Remaining = int((capacity - b.level) / window)
+	s.Reset = drainTime(b.level, limit)
+	if s.Remaining == 0 {
+		s.RetryAfter = drainTime(b.level+window-capacity, limit)
 	}
-	return q
+	return s
 }
 
 // drainTime returns how long a level takes to drain, rounded up.

@@ -25,19 +25,19 @@ func TestTake(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		at   time.Duration
-		want ratelimit.Quota
+		want ratelimit.State
 	}{
-		{"the first of a burst", 0, ratelimit.Quota{Allowed: true, Remaining: 2, Reset: 20 * time.Second}},
-		{"the second", 0, ratelimit.Quota{Allowed: true, Remaining: 1, Reset: 40 * time.Second}},
-		{"the last", 0, ratelimit.Quota{Allowed: true, RetryAfter: 20 * time.Second, Reset: time.Minute}},
-		{"one too many", 0, ratelimit.Quota{RetryAfter: 20 * time.Second, Reset: time.Minute}},
-		{"a refused one uses nothing up", 0, ratelimit.Quota{RetryAfter: 20 * time.Second, Reset: time.Minute}},
+		{"the first of a burst", 0, ratelimit.State{Allowed: true, Remaining: 2, Reset: 20 * time.Second}},
+		{"the second", 0, ratelimit.State{Allowed: true, Remaining: 1, Reset: 40 * time.Second}},
+		{"the last", 0, ratelimit.State{Allowed: true, RetryAfter: 20 * time.Second, Reset: time.Minute}},
+		{"one too many", 0, ratelimit.State{RetryAfter: 20 * time.Second, Reset: time.Minute}},
+		{"a refused one uses nothing up", 0, ratelimit.State{RetryAfter: 20 * time.Second, Reset: time.Minute}},
 		{"a moment too early", 20*time.Second - time.Microsecond,
-			ratelimit.Quota{RetryAfter: time.Microsecond, Reset: 40*time.Second + time.Microsecond}},
-		{"just in time", 20 * time.Second, ratelimit.Quota{Allowed: true, RetryAfter: 20 * time.Second, Reset: time.Minute}},
-		{"after the window all are back", 80 * time.Second, ratelimit.Quota{Allowed: true, Remaining: 2, Reset: 20 * time.Second}},
-		{"the clock goes back and nothing drains", 0, ratelimit.Quota{Allowed: true, Remaining: 1, Reset: 40 * time.Second}},
-		{"it counts from there", 20 * time.Second, ratelimit.Quota{Allowed: true, Remaining: 1, Reset: 40 * time.Second}},
+			ratelimit.State{RetryAfter: time.Microsecond, Reset: 40*time.Second + time.Microsecond}},
+		{"just in time", 20 * time.Second, ratelimit.State{Allowed: true, RetryAfter: 20 * time.Second, Reset: time.Minute}},
+		{"after the window all are back", 80 * time.Second, ratelimit.State{Allowed: true, Remaining: 2, Reset: 20 * time.Second}},
+		{"the clock goes back and nothing drains", 0, ratelimit.State{Allowed: true, Remaining: 1, Reset: 40 * time.Second}},
+		{"it counts from there", 20 * time.Second, ratelimit.State{Allowed: true, Remaining: 1, Reset: 40 * time.Second}},
 	} {
 		if got := table.Take("a", limit, start.Add(tt.at)); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)

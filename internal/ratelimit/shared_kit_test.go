@@ -31,7 +31,7 @@ func (c *central) take(_ context.Context, subject string, limit apikey.RateLimit
 	c.mu.Lock()
 	c.asked++
 	err = c.reason
-	var q ratelimit.Quota
+	var q ratelimit.State
 	for err == nil && g.Calls < calls {
 		if q = c.table.Take(subject, limit, time.Now()); !q.Allowed {
 			break

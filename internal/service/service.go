@@ -89,7 +89,7 @@ func (s server) until(ctx context.Context) error {
 	background.Wait()
 	flushing, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
-	err = errors.Join(err, s.verifier.Keys.Flush(flushing))
+	err = errors.Join(err, s.verifier.Keys.Flush(flushing), s.verifier.Close(flushing))
 	s.log.Info("stopped")
 	return err
 }

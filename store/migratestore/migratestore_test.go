@@ -91,7 +91,7 @@ func (f *furnishing) addKey(ctx context.Context, now time.Time, i int) error {
 	}
 	switch i % 7 {
 	case 1:
-		err = second(f.db.RevokeKey(ctx, databasetest.Operator, store.ByID(key.ID)))
+		err = second(f.db.RevokeKey(ctx, databasetest.Operator, store.ByID(key.ID), apikey.ReasonUnspecified))
 	case 2, 3:
 		secret = key.NewSecret()
 		err = second(f.db.RotateKey(ctx, databasetest.Operator, store.ByID(key.ID), apikey.Rotation{
@@ -99,6 +99,8 @@ func (f *furnishing) addKey(ctx context.Context, now time.Time, i int) error {
 		}))
 	case 4:
 		err = f.db.RecordUses(ctx, map[apikey.ID]time.Time{key.ID: now})
+	case 5:
+		err = second(f.db.TakeUnits(ctx, store.Subject{Key: key.ID}, 10, now, i%10))
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -235,7 +237,7 @@ func dump(t *testing.T, path string) string {
 	t.Helper()
 	db := databasetest.Raw(t, path)
 	var b strings.Builder
-	for _, table := range []string{"api_keys", "key_uses", "key_counts", "audit_events", "audit_chains", "audit_anchors", "notes"} {
+	for _, table := range []string{"api_keys", "key_uses", "quota_uses", "key_counts", "audit_events", "audit_chains", "audit_anchors", "notes"} {
 		dumpTable(t, db, table, &b)
 	}
 	return b.String()
@@ -400,7 +402,8 @@ func TestMoveNoticesChanges(t *testing.T) {
 		"a text":             `UPDATE api_keys SET owner = owner || ' ' WHERE id = (SELECT min(id) FROM api_keys)`,
 		"no NULL":            `UPDATE api_keys SET rate_limit = 0 WHERE id = (SELECT min(id) FROM api_keys WHERE rate_limit IS NULL)`,
 		"a last use":         `UPDATE key_uses SET last_used_at = last_used_at + 1`,
-		"another key":        `INSERT INTO api_keys SELECT zeroblob(16), owner, 'x', prefix, scopes, secret_hash, created_at, expires_at, revoked_at, old_secret_hash, old_secret_until, metadata, rate_limit, rate_window FROM api_keys LIMIT 1`,
+		"a quota's use":      `UPDATE quota_uses SET used = used + 1`,
+		"another key":        `INSERT INTO api_keys SELECT zeroblob(16), owner, 'x', prefix, scopes, secret_hash, created_at, expires_at, revoked_at, old_secret_hash, old_secret_until, metadata, rate_limit, rate_window, suspended, revocation_reason, quota_limit, quota_period, quota_starts_on FROM api_keys LIMIT 1`,
 		"another event":      `INSERT INTO audit_events SELECT zeroblob(16), at, action, key_id, owner, name, changes, actor_id, via, address, request_id, chain, seq, hash FROM audit_events LIMIT 1`,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -32,6 +32,7 @@ type table struct {
 var (
 	keyTable   = newTable("api_keys", sqlstore.StoredColumns(), []byte{})
 	useTable   = newTable("key_uses", `id, last_used_at`, []byte{})
+	quotaTable = newTable("quota_uses", `subject, since, used, granted`, []byte{})
 	eventTable = newTable("audit_events", sqlstore.EventColumns, []byte{})
 	// An anchor is an event when it is made; see insertAnchor.
 	anchorTable = newTable("audit_anchors", `chain, event_id, seq, hash, at`, "")
@@ -40,7 +41,7 @@ var (
 	noteTable = newNoteTable()
 
 	// bulk are the tables of which there may be any number of rows.
-	bulk = []table{keyTable, useTable, eventTable, noteTable}
+	bulk = []table{keyTable, useTable, quotaTable, eventTable, noteTable}
 	// marks say where the chains begin and end.
 	marks = []table{anchorTable, headTable}
 	// everything is all that a move copies. Keys are counted again instead of copying key_counts.

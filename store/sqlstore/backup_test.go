@@ -92,7 +92,7 @@ func TestBackupUnderLoad(t *testing.T) {
 				pause.RLock()
 				err := db.CreateKey(context.Background(), databasetest.Operator, key)
 				if err == nil && i%3 == 0 {
-					key, err = db.RevokeKey(context.Background(), databasetest.Operator, store.ByID(key.ID))
+					key, err = db.RevokeKey(context.Background(), databasetest.Operator, store.ByID(key.ID), apikey.ReasonUnspecified)
 				}
 				pause.RUnlock()
 				if err != nil {

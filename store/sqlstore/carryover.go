@@ -25,7 +25,7 @@ const readableSchema = 4
 type CarriedOver struct {
 	Revoked int // keys
 	Rotated int // keys with another secret, or without the old one
-	Reduced int // keys that end earlier or lost scopes
+	Reduced int // keys that end earlier, lost scopes or were suspended
 	Unknown int // keys that are not in the backup, and are lost
 	Lost    int // keys that were rotated, and are revoked because the source does not have their new secret
 	Missing int // keys of the backup that the source does not have, so what happened to them is unknown
@@ -57,7 +57,7 @@ func OpenRestored(ctx context.Context, path string) (*DB, error) {
 }
 
 // CarryOver repeats in a restored database everything that ended something after the backup: revocations,
-// rotations, leak reports, earlier ends of keys and lost scopes. It takes them from the database that the backup
+// suspensions, rotations, leak reports, earlier ends of keys and lost scopes. It takes them from the database that the backup
 // was made from, as it was later; knows is the time of the backup's last event. The actor is the operator.
 func (db *DB) CarryOver(ctx context.Context, actor store.Actor, from *Examination, knows time.Time) (CarriedOver, error) {
 	var done CarriedOver
@@ -107,8 +107,12 @@ func endedBy(key, later apikey.Key) apikey.Key {
 		later.OldSecretHash.Equal(key.OldSecretHash) && later.OldSecretUntil.Before(key.OldSecretUntil) {
 		key.SecretHash, key.OldSecretHash, key.OldSecretUntil = later.SecretHash, later.OldSecretHash, later.OldSecretUntil
 	}
-	if key.RevokedAt.IsZero() {
-		key.RevokedAt = later.RevokedAt
+	switch {
+	case key.IsRevoked():
+	case later.IsRevoked():
+		key = key.Revoke(later.RevokedAt, later.RevocationReason)
+	case later.Suspended:
+		key.Suspended = true
 	}
 	if later.ExpiresAt.Before(key.ExpiresAt) {
 		key.ExpiresAt = later.ExpiresAt
@@ -128,7 +132,7 @@ func endingOf(before, after apikey.Key) string {
 		return store.ActionRotate
 	case !before.OldSecretUntil.Equal(after.OldSecretUntil):
 		return store.ActionLeak
-	case !before.ExpiresAt.Equal(after.ExpiresAt), !slices.Equal(before.Scopes, after.Scopes):
+	case before.Suspended != after.Suspended, !before.ExpiresAt.Equal(after.ExpiresAt), !slices.Equal(before.Scopes, after.Scopes):
 		return store.ActionUpdate
 	}
 	return ""

@@ -119,13 +119,18 @@ func (r *replay) apply(ctx context.Context, e store.Event) error {
 	}
 	if e.Action == store.ActionRotate {
 		r.rotated[e.Key] = true
-		key.RevokedAt = e.At
+		key = key.Revoke(e.At, apikey.ReasonUnspecified)
 	}
 	if grace, ended := e.Changes.Get("grace_ends_at"); ended && grace.To == nil {
 		key = key.EndGrace()
 	}
 	var revoked, expires apikey.Timestamp
-	for field, to := range map[string]any{"revoked_at": &revoked, "expires_at": &expires, "scopes": &key.Scopes} {
+	var reason apikey.Reason
+	enabled := !key.Suspended
+	for field, to := range map[string]any{
+		"revoked_at": &revoked, "revocation_reason": &reason, "enabled": &enabled,
+		"expires_at": &expires, "scopes": &key.Scopes,
+	} {
 		change, _ := e.Changes.Get(field)
 		if change.To == nil {
 			continue
@@ -134,8 +139,9 @@ func (r *replay) apply(ctx context.Context, e store.Event) error {
 			return fmt.Errorf("event %d: %s: %w", e.Seq, field, err)
 		}
 	}
+	key.Suspended = !enabled
 	if !revoked.Time().IsZero() {
-		key.RevokedAt = revoked.Time()
+		key = key.Revoke(revoked.Time(), reason)
 	}
 	if !expires.Time().IsZero() {
 		key.ExpiresAt = expires.Time()

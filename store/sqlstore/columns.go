@@ -45,6 +45,13 @@ var columns = []column{
 	{name: "rate_window", of: func(k *apikey.Key) stored {
 		return secondsColumn{&k.RateLimit.Window}
 	}},
+	{name: "suspended", since: 8, of: func(k *apikey.Key) stored { return flagColumn{&k.Suspended} }},
+	{name: "revocation_reason", since: 8, of: func(k *apikey.Key) stored {
+		return textColumn{(*string)(&k.RevocationReason)}
+	}},
+	{name: "quota_limit", since: 9, of: func(k *apikey.Key) stored { return numberColumn{&k.Quota.Limit} }},
+	{name: "quota_period", since: 9, of: func(k *apikey.Key) stored { return textColumn{(*string)(&k.Quota.Period)} }},
+	{name: "quota_starts_on", since: 9, of: func(k *apikey.Key) stored { return numberColumn{&k.Quota.StartsOn} }},
 }
 
 // The statements that columns make.
@@ -158,6 +165,7 @@ type (
 	metadataColumn struct{ at *apikey.Metadata } // text, a JSON object
 	numberColumn   struct{ at *int }
 	secondsColumn  struct{ at *time.Duration }
+	flagColumn     struct{ at *bool } // 1
 )
 
 func (c textColumn) value() any { return *c.at }
@@ -235,6 +243,14 @@ func (c secondsColumn) value() any {
 func (c secondsColumn) read(r row, i int) error {
 	number, err := r.number(i)
 	*c.at = time.Duration(number.Int64) * time.Second
+	return err
+}
+
+func (c flagColumn) value() any { return sql.NullInt64{Int64: 1, Valid: *c.at} }
+
+func (c flagColumn) read(r row, i int) error {
+	number, err := r.number(i)
+	*c.at = number.Int64 != 0
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"apikeyd/apikey"
 	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlitefile"
@@ -137,7 +138,7 @@ func TestContents(t *testing.T) {
 	began := time.Now().Truncate(time.Millisecond)
 	databasetest.Create(t, db, "one")
 	key := databasetest.Create(t, db, "two")
-	_, err := db.RevokeKey(t.Context(), databasetest.Operator, store.ByID(key.ID))
+	_, err := db.RevokeKey(t.Context(), databasetest.Operator, store.ByID(key.ID), apikey.ReasonUnspecified)
 	must(t, err)
 	var got sqlstore.Contents
 	must(t, look(t, path, func(e *sqlstore.Examination, ctx context.Context) (err error) {

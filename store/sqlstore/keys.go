@@ -90,7 +90,9 @@ func (db *DB) UpdateKey(
 }
 
 // RevokeKey implements store.Store.
-func (db *DB) RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref) (key apikey.Key, err error) {
+func (db *DB) RevokeKey(
+	ctx context.Context, actor store.Actor, ref store.Ref, reason apikey.Reason,
+) (key apikey.Key, err error) {
 	err = db.mutateKey(ctx, actor, ref, func(m *mutation, found apikey.Key) error {
 		key = found
 		if err := m.allowed(func(acting apikey.Key) error { return acting.MayManage(key) }); err != nil {
@@ -100,7 +102,7 @@ func (db *DB) RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref) (
 			return nil
 		}
 		before := key
-		key.RevokedAt = m.now
+		key = key.Revoke(m.now, reason)
 		if err := m.updateKey(key); err != nil {
 			return err
 		}
@@ -146,7 +148,7 @@ func (db *DB) EndSecret(ctx context.Context, actor store.Actor) (key apikey.Key,
 		}
 		before := key
 		if key.SecretHash.Equal(actor.Secret) {
-			key.RevokedAt = m.now
+			key = key.Revoke(m.now, apikey.ReasonKeyCompromise)
 		}
 		key = key.EndGrace()
 		if err := m.updateKey(key); err != nil {

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,7 +99,7 @@ func (db *DB) countKeys(ctx context.Context, q querier, query store.Query) (tota
 		return total, err
 	}
 	match := db.conditionsOf(query)
-	err = first(ctx, q, `SELECT count(*) FROM (`+match.ids()+`) AS matching`, match.args...).Scan(&total)
+	err = first(ctx, q, `SELECT count(*) FROM (`+match.counted()+`) AS matching`, match.args...).Scan(&total)
 	return total, err
 }
 
@@ -127,7 +128,8 @@ func (db *DB) listKeys(
 // conditions collects the conditions of a statement, and its arguments.
 type conditions struct {
 	all    []string
-	except string // a query of the ids to leave out, or empty
+	either []string // of which one must hold as well, if there are any; no key meets two
+	except string   // a query of the ids to leave out, or empty
 	args   []any
 }
 
@@ -141,12 +143,23 @@ func (db *DB) conditionsOf(q store.Query) *conditions {
 	}
 	switch q.Status {
 	case apikey.StatusRevoked:
-		c.add(`revoked_at IS NOT NULL`)
+		c.either = []string{`revoked_at IS NOT NULL`, isSuspended}
 	case apikey.StatusExpired:
 		c.add(notRevoked)
 		c.add(`expires_at <= ` + c.instant(q.At))
 	case apikey.StatusActive:
 		c.add(isActive(c.instant(q.At)))
+	}
+	if q.Enabled != nil {
+		enabled := isSuspended
+		if *q.Enabled {
+			enabled = `suspended IS NULL`
+		}
+		c.add(enabled)
+	}
+	if q.Reason != "" {
+		c.add(`revoked_at IS NOT NULL AND coalesce(nullif(revocation_reason, ''), '` +
+			string(apikey.ReasonUnspecified) + `') = ` + c.arg(string(q.Reason)))
 	}
 	if q.Rotating != nil {
 		rotating := isRotating(c.instant(q.At))
@@ -185,9 +198,12 @@ func (db *DB) addUnused(c *conditions, q store.Query) {
 	c.add(`NOT EXISTS (` + used + ` AND key_uses.id = api_keys.id)`)
 }
 
-// notRevoked hides from SQLite that it is the condition of the index of names: SQLite would scan that index and
-// look up each key.
-const notRevoked = `NOT (revoked_at IS NOT NULL)`
+const (
+	// notRevoked is neither revoked nor suspended. It hides from SQLite that it is the condition of the index of
+	// names: SQLite would scan that index and look up each key.
+	notRevoked  = `NOT (revoked_at IS NOT NULL) AND suspended IS NULL`
+	isSuspended = `suspended IS NOT NULL` // no revoked key is
+)
 
 // isActive and isRotating are never NULL.
 func isActive(at string) string { return `expires_at > ` + at + ` AND ` + notRevoked }
@@ -216,17 +232,40 @@ func (c *conditions) page(q store.Query) string {
 }
 
 func (c *conditions) sql() string {
-	if len(c.all) == 0 {
+	all := c.all
+	if len(c.either) > 0 {
+		all = append(slices.Clone(all), `(`+strings.Join(c.either, ` OR `)+`)`)
+	}
+	return where(all)
+}
+
+func where(all []string) string {
+	if len(all) == 0 {
 		return ""
 	}
-	return ` WHERE ` + strings.Join(c.all, ` AND `)
+	return ` WHERE ` + strings.Join(all, ` AND `)
 }
 
 // ids returns a query of the ids of the keys that meet the conditions.
 func (c *conditions) ids() string {
-	text := `SELECT id FROM api_keys` + c.sql()
-	if c.except != "" {
-		text += ` EXCEPT ` + c.except
+	return c.without(`SELECT id FROM api_keys` + c.sql())
+}
+
+// counted is ids in any order. SQLite uses an index for each alternative here, and for an OR it uses none.
+func (c *conditions) counted() string {
+	if len(c.either) == 0 {
+		return c.ids()
 	}
-	return text
+	var parts []string
+	for _, one := range c.either {
+		parts = append(parts, `SELECT id FROM api_keys`+where(append(slices.Clone(c.all), one)))
+	}
+	return c.without(strings.Join(parts, ` UNION ALL `))
+}
+
+func (c *conditions) without(ids string) string {
+	if c.except != "" {
+		ids += ` EXCEPT ` + c.except
+	}
+	return ids
 }

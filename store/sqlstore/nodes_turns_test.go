@@ -159,7 +159,7 @@ func TestBusyActorIsRevoked(t *testing.T) {
 	for range 2 * callers {
 		<-begun
 	}
-	_, err := nodes[2].RevokeKey(t.Context(), databasetest.Operator, store.ByID(acting.Key))
+	_, err := nodes[2].RevokeKey(t.Context(), databasetest.Operator, store.ByID(acting.Key), apikey.ReasonUnspecified)
 	must(t, err)
 	events := func() int {
 		page, err := nodes[2].Keys(t.Context(), store.Query{Owner: "acme", Limit: 1})

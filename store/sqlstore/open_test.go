@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"apikeyd/apikey"
 	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
@@ -80,7 +81,7 @@ func TestBesideAServer(t *testing.T) {
 	databasetest.Create(t, beside, "from beside")
 	databasetest.WantKey(t, server, "from beside")
 
-	_, err := beside.RevokeKey(t.Context(), databasetest.Operator, store.ByName("acme", "from the server"))
+	_, err := beside.RevokeKey(t.Context(), databasetest.Operator, store.ByName("acme", "from the server"), apikey.ReasonUnspecified)
 	must(t, err)
 	key, err := server.Key(t.Context(), store.ByName("acme", "from the server"))
 	must(t, err)

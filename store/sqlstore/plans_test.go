@@ -67,6 +67,9 @@ func TestQueryPlans(t *testing.T) {
 			return err
 		}
 	}
+	const revoked = "CO-ROUTINE matching; COMPOUND QUERY; " +
+		"LEFT-MOST SUBQUERY; SCAN api_keys USING COVERING INDEX api_keys_revoked_name; " +
+		"UNION ALL; SCAN api_keys USING COVERING INDEX api_keys_suspended; SCAN matching"
 	narrow := store.Query{Owner: "acme", Status: apikey.StatusActive, At: time.Now(), NameContains: "ci",
 		ExpiresBefore: time.Now(), LastUsedBefore: time.Now(), Rotating: new(bool)}
 	const uses = "; CORRELATED SCALAR SUBQUERY 1; SEARCH key_uses USING PRIMARY KEY (id=?)"
@@ -122,12 +125,16 @@ func TestQueryPlans(t *testing.T) {
 			}},
 		"summary of one owner": {summary("acme"), []string{
 			"SEARCH key_counts USING PRIMARY KEY (owner=?)",
-			"SEARCH api_keys USING COVERING INDEX api_keys_revoked_name (owner=?)",
+			"SEARCH api_keys USING COVERING INDEX api_keys_suspended (owner=? AND suspended>?)",
+			"CO-ROUTINE matching; COMPOUND QUERY; " +
+				"LEFT-MOST SUBQUERY; SEARCH api_keys USING COVERING INDEX api_keys_revoked_name (owner=?); " +
+				"UNION ALL; SEARCH api_keys USING COVERING INDEX api_keys_suspended (owner=? AND suspended>?); SCAN matching",
 			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
 		}},
 		"summary of everybody": {summary(""), []string{
 			"SEARCH key_counts USING PRIMARY KEY (owner=?)",
-			"SCAN api_keys USING COVERING INDEX api_keys_revoked_name",
+			"SCAN api_keys USING COVERING INDEX api_keys_suspended",
+			revoked,
 			"SCAN api_keys",
 		}},
 		"list of one owner, with every filter": {list(narrow), []string{
@@ -157,8 +164,9 @@ func TestQueryPlans(t *testing.T) {
 			page + "3; MERGE (EXCEPT); LEFT; SEARCH api_keys USING PRIMARY KEY (id<?); " +
 				"RIGHT; SEARCH key_uses USING PRIMARY KEY (id<?)" + uses,
 		}},
-		"revoked keys": {list(store.Query{Status: apikey.StatusRevoked}), []string{
-			"SCAN api_keys USING COVERING INDEX api_keys_revoked_name", scanned[1],
+		"revoked keys": {list(store.Query{Status: apikey.StatusRevoked}), []string{revoked, scanned[1]}},
+		"suspended keys": {list(store.Query{Enabled: new(false)}), []string{
+			"SCAN api_keys USING COVERING INDEX api_keys_suspended", scanned[1],
 		}},
 		"unused keys": {list(store.Query{LastUsedBefore: time.Now()}), merged},
 		"unused keys that are active": {

@@ -29,7 +29,7 @@ func TestNoSecretInAnyPage(t *testing.T) {
 	name := "renamed-after"
 	_, err = db.UpdateKey(t.Context(), databasetest.Operator, store.ByName("acme", "renamed-before"), apikey.Change{Name: &name})
 	must(t, err)
-	_, err = db.RevokeKey(t.Context(), databasetest.Operator, store.ByName("acme", "revoked-key"))
+	_, err = db.RevokeKey(t.Context(), databasetest.Operator, store.ByName("acme", "revoked-key"), apikey.ReasonUnspecified)
 	must(t, err)
 	rotated, err := db.Key(t.Context(), store.ByName("acme", "rotated-key"))
 	must(t, err)

@@ -44,7 +44,7 @@ func TestActorChangedByAnotherProcess(t *testing.T) {
 	}{
 		"revoked": {
 			func(k apikey.Key) error {
-				return second(beside.RevokeKey(t.Context(), databasetest.Operator, store.ByID(k.ID)))
+				return second(beside.RevokeKey(t.Context(), databasetest.Operator, store.ByID(k.ID), apikey.ReasonUnspecified))
 			},
 			func(err error) bool { return errors.Is(err, store.ErrActorGone) },
 		},

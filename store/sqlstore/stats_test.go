@@ -24,7 +24,7 @@ func TestStats(t *testing.T) {
 	clash, _ := databasetest.Draft(t, "ci")
 	wantErr(t, db.CreateKey(t.Context(), databasetest.Operator, clash), store.ErrNameTaken)
 	for range 2 { // the second changes nothing
-		_, err := db.RevokeKey(t.Context(), databasetest.Operator, store.ByID(key.ID))
+		_, err := db.RevokeKey(t.Context(), databasetest.Operator, store.ByID(key.ID), apikey.ReasonUnspecified)
 		must(t, err)
 	}
 	must(t, db.RecordUses(t.Context(), map[apikey.ID]time.Time{key.ID: time.Now()}))
@@ -63,11 +63,14 @@ func TestCountByStatus(t *testing.T) {
 	now := time.Now()
 	databasetest.Create(t, db, "a")
 	databasetest.Create(t, db, "b") // both expire in an hour
-	_, err := db.RevokeKey(t.Context(), databasetest.Operator, store.ByID(databasetest.Create(t, db, "c").ID))
+	_, err := db.RevokeKey(t.Context(), databasetest.Operator, store.ByID(databasetest.Create(t, db, "c").ID), apikey.ReasonUnspecified)
+	must(t, err)
+	_, err = db.UpdateKey(t.Context(), databasetest.Operator, store.ByID(databasetest.Create(t, db, "d").ID),
+		apikey.Change{Suspended: new(true)})
 	must(t, err)
 	for after, want := range map[time.Duration]map[apikey.Status]int{
-		0:             {apikey.StatusActive: 2, apikey.StatusExpired: 0, apikey.StatusRevoked: 1},
-		2 * time.Hour: {apikey.StatusActive: 0, apikey.StatusExpired: 2, apikey.StatusRevoked: 1},
+		0:             {apikey.StatusActive: 2, apikey.StatusExpired: 0, apikey.StatusRevoked: 2},
+		2 * time.Hour: {apikey.StatusActive: 0, apikey.StatusExpired: 2, apikey.StatusRevoked: 2},
 	} {
 		got, err := db.CountByStatus(t.Context(), now.Add(after))
 		must(t, err)

@@ -35,11 +35,14 @@ func (db *DB) CountByStatus(ctx context.Context, at time.Time) (map[apikey.Statu
 	}, err
 }
 
-// summarize counts everything but unused keys. The total is stored, revoked keys have an index, and most others
+// summarize counts everything but unused keys. The total is stored, revoked and suspended keys have indexes, and most others
 // neither rotate nor expire soon.
 func (db *DB) summarize(ctx context.Context, q querier, owner string, at time.Time) (s store.Summary, err error) {
 	total, err := db.countKeys(ctx, q, store.Query{Owner: owner})
 	if err != nil {
+		return s, err
+	}
+	if s.Suspended, err = db.countKeys(ctx, q, store.Query{Owner: owner, Enabled: new(false)}); err != nil {
 		return s, err
 	}
 	s.Revoked, err = db.countKeys(ctx, q, store.Query{Owner: owner, Status: apikey.StatusRevoked})

@@ -24,7 +24,7 @@ func attempts(t *testing.T, db *sqlstore.DB, existing apikey.Key) map[string]fun
 			return err
 		},
 		"RevokeKey": func() error {
-			_, err := db.RevokeKey(t.Context(), databasetest.Operator, store.ByID(existing.ID))
+			_, err := db.RevokeKey(t.Context(), databasetest.Operator, store.ByID(existing.ID), apikey.ReasonUnspecified)
 			return err
 		},
 		"RotateKey": func() error {
@@ -106,7 +106,7 @@ func TestWaitsForLock(t *testing.T) {
 
 	wrote := make(chan error, 1)
 	go func() {
-		_, err := db.RevokeKey(t.Context(), databasetest.Operator, store.ByID(key.ID))
+		_, err := db.RevokeKey(t.Context(), databasetest.Operator, store.ByID(key.ID), apikey.ReasonUnspecified)
 		wrote <- err
 	}()
 	// Meanwhile reads work, and nothing was written: the lock is still held.

@@ -21,7 +21,7 @@ func (f *fixture) attempts(target store.Ref) map[string]func(store.Actor) error 
 			return err
 		},
 		"revoke": func(a store.Actor) error {
-			_, err := f.RevokeKey(f.ctx(), a, target)
+			_, err := f.RevokeKey(f.ctx(), a, target, apikey.ReasonUnspecified)
 			return err
 		},
 		"rotate": func(a store.Actor) error {
@@ -37,11 +37,12 @@ func testActorGone(f *fixture) {
 	f.revoke(store.ByID(revoked.ID))
 	wrongSecret := f.create("acme", "wrong secret", apikey.ScopeAdmin)
 	wrongSecret.SecretHash = target.SecretHash
+	suspended := f.suspend(f.create("acme", "suspended", apikey.ScopeAdmin), true)
 	expired := f.create("acme", "expired", apikey.ScopeAdmin)
 	f.clock.Advance(time.Hour)
 
 	for name, key := range map[string]apikey.Key{
-		"revoked": revoked, "expired": expired, "wrong secret": wrongSecret, "unknown": f.draft("acme", "unknown"),
+		"revoked": revoked, "suspended": suspended, "expired": expired, "wrong secret": wrongSecret, "unknown": f.draft("acme", "unknown"),
 	} {
 		for verb, attempt := range f.attempts(store.ByID(target.ID)) {
 			if err := attempt(actorOf(key)); !errors.Is(err, store.ErrActorGone) {
@@ -69,7 +70,7 @@ func testAuthority(f *fixture) {
 	}
 	// A key with scopes that the actor lacks is out of its reach, revoked or not.
 	f.wantDenied(second(f.rename(actorOf(writer), store.ByID(admin.ID), "mine")))
-	f.wantDenied(second(f.RevokeKey(f.ctx(), actorOf(writer), store.ByID(admin.ID))))
+	f.wantDenied(second(f.RevokeKey(f.ctx(), actorOf(writer), store.ByID(admin.ID), apikey.ReasonUnspecified)))
 	// Nor can it create such a key, or add such scopes to one.
 	f.wantDenied(f.CreateKey(f.ctx(), actorOf(writer), f.draft("acme", "child", apikey.ScopeAdmin)))
 	f.wantDenied(f.CreateKey(f.ctx(), actorOf(writer), f.draft("acme", "child", "datasets:read")))
@@ -80,14 +81,14 @@ func testAuthority(f *fixture) {
 	// For the actor, another owner's key does not exist.
 	f.wantDenied(f.CreateKey(f.ctx(), actorOf(writer), f.draft("other", "child")))
 	f.wantErr(second(f.rename(actorOf(writer), store.ByID(stranger.ID), "mine")), store.ErrNotFound)
-	f.wantErr(second(f.RevokeKey(f.ctx(), actorOf(writer), store.ByID(stranger.ID))), store.ErrNotFound)
+	f.wantErr(second(f.RevokeKey(f.ctx(), actorOf(writer), store.ByID(stranger.ID), apikey.ReasonUnspecified)), store.ErrNotFound)
 
 	// What the actor may do, and what an admin may.
 	f.must(f.CreateKey(f.ctx(), actorOf(writer), f.draft("acme", "child", apikey.ScopeWrite)))
 	f.must(second(f.rename(actorOf(writer), store.ByID(reader.ID), "reader 2")))
 	f.must(f.CreateKey(f.ctx(), actorOf(admin), f.draft("other", "from admin", "datasets:read")))
 	f.must(second(f.rename(actorOf(admin), store.ByID(stranger.ID), "renamed by admin")))
-	f.must(second(f.RevokeKey(f.ctx(), actorOf(writer), store.ByID(writer.ID))))
+	f.must(second(f.RevokeKey(f.ctx(), actorOf(writer), store.ByID(writer.ID), apikey.ReasonUnspecified)))
 }
 
 // testActorRace changes keys with one actor while its secret ends, in each way: all changes
@@ -95,6 +96,7 @@ func testAuthority(f *fixture) {
 func testActorRace(f *fixture) {
 	ends := []func(apikey.Key){
 		func(key apikey.Key) { f.revoke(store.ByID(key.ID)) },
+		func(key apikey.Key) { f.suspend(key, true) },
 		func(key apikey.Key) { f.rotate(key, 0) },
 		func(key apikey.Key) { f.must(second(f.EndSecret(f.ctx(), finder(key)))) },
 	}
@@ -160,8 +162,8 @@ func testAudit(f *fixture) {
 	f.clock.Advance(time.Second)
 	f.must(second(f.rename(actor, store.ByID(key.ID), "cd")))
 	f.must(second(f.rename(actor, store.ByID(key.ID), "cd")))
-	f.must(second(f.RevokeKey(f.ctx(), operator, store.ByID(key.ID))))
-	f.must(second(f.RevokeKey(f.ctx(), operator, store.ByID(key.ID))))
+	f.must(second(f.RevokeKey(f.ctx(), operator, store.ByID(key.ID), apikey.ReasonUnspecified)))
+	f.must(second(f.RevokeKey(f.ctx(), operator, store.ByID(key.ID), apikey.ReasonUnspecified)))
 	// A failed change leaves no trace.
 	f.wantErr(f.CreateKey(f.ctx(), actor, f.draft("acme", "admin")), store.ErrNameTaken)
 	f.wantErr(second(f.rename(actor, store.ByID(key.ID), "x")), store.ErrRevoked)
@@ -169,7 +171,9 @@ func testAudit(f *fixture) {
 	start, later := f.clock.Now().Add(-time.Second), f.clock.Now()
 	f.wantEvents(f.events(),
 		store.Event{At: later, Action: store.ActionRevoke, Key: key.ID, Owner: "other", Name: "cd", Via: "storetest",
-			Changes: apikey.Differences{f.changed("revoked_at", nil, apikey.Timestamp(later))}},
+			Changes: apikey.Differences{
+				f.changed("revocation_reason", nil, apikey.ReasonUnspecified),
+				f.changed("revoked_at", nil, apikey.Timestamp(later))}},
 		store.Event{At: later, Action: store.ActionUpdate, Key: key.ID, Owner: "other", Name: "cd",
 			Actor: admin.ID, Via: "http", Address: "192.0.2.1", RequestID: "R1",
 			Changes: apikey.Differences{f.changed("name", "ci", "cd")}},

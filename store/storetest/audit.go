@@ -44,6 +44,7 @@ func (f *fixture) canonical(value any) jsontext.Value {
 // creation returns the changes in the event of a new key without a rate limit.
 func (f *fixture) creation(key apikey.Key) apikey.Differences {
 	return apikey.Differences{
+		f.changed("enabled", nil, !key.Suspended),
 		f.changed("expires_at", nil, apikey.Timestamp(key.ExpiresAt)), f.changed("metadata", nil, key.Metadata),
 		f.changed("name", nil, key.Name), f.changed("scopes", nil, key.Scopes),
 	}
@@ -240,7 +241,7 @@ func testChain(f *fixture) {
 	f.atOnce(64, store.ErrRevoked, func(i int) error {
 		ref := store.ByName("acme", numbered(i%8))
 		if i%2 == 0 {
-			return second(f.RevokeKey(f.ctx(), operator, ref))
+			return second(f.RevokeKey(f.ctx(), operator, ref, apikey.ReasonUnspecified))
 		}
 		return second(f.rename(operator, ref, numbered(i%8)))
 	})

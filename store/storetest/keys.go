@@ -37,7 +37,7 @@ func testLookUp(f *fixture) {
 		f.wantErr(err, store.ErrNotFound)
 		_, err = f.rename(operator, ref, "x")
 		f.wantErr(err, store.ErrNotFound)
-		_, err = f.RevokeKey(f.ctx(), operator, ref)
+		_, err = f.RevokeKey(f.ctx(), operator, ref, apikey.ReasonUnspecified)
 		f.wantErr(err, store.ErrNotFound)
 	}
 }

@@ -34,11 +34,15 @@ func (f *fixture) wantLeak(got store.Event, key apikey.Key, revoked bool, graceE
 	f.Helper()
 	want := store.Event{At: f.clock.Now(), Action: store.ActionLeak, Key: key.ID, Owner: key.Owner, Name: key.Name,
 		Actor: key.ID, Via: "leak report", Address: "2001:db8::1", RequestID: "R2"}
+	if revoked && key.Suspended {
+		want.Changes = append(want.Changes, f.changed("enabled", false, true))
+	}
 	if !graceEnd.IsZero() {
 		want.Changes = append(want.Changes, f.changed("grace_ends_at", apikey.Timestamp(graceEnd), nil))
 	}
 	if revoked {
-		want.Changes = append(want.Changes, f.changed("revoked_at", nil, apikey.Timestamp(f.clock.Now())))
+		want.Changes = append(want.Changes, f.changed("revocation_reason", nil, apikey.ReasonKeyCompromise),
+			f.changed("revoked_at", nil, apikey.Timestamp(f.clock.Now())))
 	}
 	f.wantEvents([]store.Event{got}, want)
 }
@@ -52,6 +56,7 @@ func testEndCurrentSecret(f *fixture) {
 		"an admin":              {f.create("acme", "admin", apikey.ScopeAdmin), 0},
 		"a key that rotated":    {f.rotate(f.create("acme", "rotated"), 0), 0},
 		"a key in its grace":    {f.rotate(f.create("acme", "grace"), time.Hour), time.Minute},
+		"a suspended key":       {f.suspend(f.create("acme", "suspended"), true), 0},
 		"an expired key":        {f.create("acme", "expired"), time.Hour},
 		"one that expired long": {f.create("acme", "long"), 1000 * time.Hour},
 	}
@@ -59,8 +64,7 @@ func testEndCurrentSecret(f *fixture) {
 		start := f.clock.Now()
 		f.clock.Advance(tt.wait)
 		got, event := f.end(finder(tt.key))
-		want := tt.key.EndGrace()
-		want.RevokedAt = f.clock.Now()
+		want := tt.key.Revoke(f.clock.Now(), apikey.ReasonKeyCompromise).EndGrace()
 		f.wantKey(got, want)
 		f.wantKey(f.get(store.ByID(tt.key.ID)), want)
 		f.wantLeak(event, tt.key, true, tt.key.GraceEnd(f.clock.Now()))

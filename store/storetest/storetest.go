@@ -56,6 +56,10 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store
 		"an expired key can be prolonged":      testProlong,
 		"a revoked key cannot be changed":      testUpdateRevoked,
 		"revoking twice changes nothing":       testRevokeTwice,
+		"suspension and its end":               testSuspension,
+		"who may suspend a key":                testSuspensionAuthority,
+		"a revocation ends a suspension":       testRevokeSuspended,
+		"reasons of revocations":               testReasons,
 		"lists are newest first and complete":  testList,
 		"uses move forward only":               testRecordUses,
 		"an actor that is no longer good":      testActorGone,
@@ -73,6 +77,8 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store
 		"settings come back as they went in":   testSettings,
 		"settings change as a whole":           testChangeSettings,
 		"rate limits are for admins to set":    testRateLimitAuthority,
+		"units of quotas are counted":          testQuotas,
+		"no more units than a quota has":       testQuotasAtOnce,
 		"filters narrow a list":                testFilters,
 		"unused since before it was made":      testUnusedFromCreation,
 		"a part of a name is found literally":  testNameContains,
@@ -141,7 +147,7 @@ func (f *fixture) get(ref store.Ref) apikey.Key {
 
 func (f *fixture) revoke(ref store.Ref) apikey.Key {
 	f.Helper()
-	key, err := f.RevokeKey(f.ctx(), operator, ref)
+	key, err := f.RevokeKey(f.ctx(), operator, ref, apikey.ReasonUnspecified)
 	f.must(err)
 	return key
 }

@@ -70,6 +70,11 @@ func testSummary(f *fixture) {
 		gone := add("revoked", 5*day)
 		f.rotate(gone, 7*day)
 		f.revoke(store.ByID(gone.ID))
+		if owner == "other" {
+			f.rotate(f.suspend(add("suspended", 5*day), true), 7*day)
+			f.suspend(add("suspended, and expires", 400*day), true)
+			f.revoke(store.ByID(f.suspend(add("suspended, then revoked", 5*day), true).ID))
+		}
 		if owner == "acme" {
 			add("of acme alone", 31*day)
 			f.must(f.RecordUses(f.ctx(), map[apikey.ID]time.Time{used.ID: start.Add(5 * day)}))
@@ -80,26 +85,26 @@ func testSummary(f *fixture) {
 		acme, other store.Summary
 	}{
 		{0, store.Summary{Active: 5, Revoked: 1, Rotating: 2, ExpiringSoon: 2},
-			store.Summary{Active: 4, Revoked: 1, Rotating: 2, ExpiringSoon: 2}},
+			store.Summary{Active: 4, Revoked: 4, Suspended: 2, Rotating: 2, ExpiringSoon: 2}},
 		{day, store.Summary{Active: 5, Revoked: 1, Rotating: 2, ExpiringSoon: 2},
-			store.Summary{Active: 4, Revoked: 1, Rotating: 2, ExpiringSoon: 2}},
+			store.Summary{Active: 4, Revoked: 4, Suspended: 2, Rotating: 2, ExpiringSoon: 2}},
 		{day + ms, store.Summary{Active: 5, Revoked: 1, Rotating: 2, ExpiringSoon: 3},
-			store.Summary{Active: 4, Revoked: 1, Rotating: 2, ExpiringSoon: 2}},
+			store.Summary{Active: 4, Revoked: 4, Suspended: 2, Rotating: 2, ExpiringSoon: 2}},
 		{3 * day, store.Summary{Active: 4, Expired: 1, Revoked: 1, Rotating: 1, ExpiringSoon: 2},
-			store.Summary{Active: 3, Expired: 1, Revoked: 1, Rotating: 1, ExpiringSoon: 1}},
-		{90 * day, store.Summary{Active: 2, Expired: 3, Revoked: 1}, store.Summary{Active: 2, Expired: 2, Revoked: 1}},
+			store.Summary{Active: 3, Expired: 1, Revoked: 4, Suspended: 2, Rotating: 1, ExpiringSoon: 1}},
+		{90 * day, store.Summary{Active: 2, Expired: 3, Revoked: 1}, store.Summary{Active: 2, Expired: 2, Revoked: 4, Suspended: 2}},
 		{90*day + ms, store.Summary{Active: 2, Expired: 3, Revoked: 1, Unused: 1},
-			store.Summary{Active: 2, Expired: 2, Revoked: 1, Unused: 2}},
+			store.Summary{Active: 2, Expired: 2, Revoked: 4, Suspended: 2, Unused: 2}},
 		{95*day + ms, store.Summary{Active: 2, Expired: 3, Revoked: 1, Unused: 2},
-			store.Summary{Active: 2, Expired: 2, Revoked: 1, Unused: 2}},
-		{300 * day, store.Summary{Expired: 5, Revoked: 1}, store.Summary{Expired: 4, Revoked: 1}},
+			store.Summary{Active: 2, Expired: 2, Revoked: 4, Suspended: 2, Unused: 2}},
+		{300 * day, store.Summary{Expired: 5, Revoked: 1}, store.Summary{Expired: 4, Revoked: 4, Suspended: 2}},
 	} {
 		at := start.Add(tt.after)
 		f.wantSummary("acme", at, tt.acme)
 		f.wantSummary("other", at, tt.other)
 		f.wantSummary("", at, store.Summary{
 			Active: tt.acme.Active + tt.other.Active, Expired: tt.acme.Expired + tt.other.Expired,
-			Revoked: tt.acme.Revoked + tt.other.Revoked, Rotating: tt.acme.Rotating + tt.other.Rotating,
+			Revoked: tt.acme.Revoked + tt.other.Revoked, Suspended: tt.acme.Suspended + tt.other.Suspended, Rotating: tt.acme.Rotating + tt.other.Rotating,
 			ExpiringSoon: tt.acme.ExpiringSoon + tt.other.ExpiringSoon, Unused: tt.acme.Unused + tt.other.Unused,
 		})
 	}
@@ -123,6 +128,7 @@ func (f *fixture) wantSummary(owner string, at time.Time, want store.Summary) {
 		Active:       find(store.Query{Status: apikey.StatusActive}),
 		Expired:      find(store.Query{Status: apikey.StatusExpired}),
 		Revoked:      find(store.Query{Status: apikey.StatusRevoked}),
+		Suspended:    find(store.Query{Enabled: new(false)}),
 		Rotating:     find(store.Query{Rotating: new(true)}),
 		ExpiringSoon: find(store.Query{Status: apikey.StatusActive, ExpiresBefore: at.Add(apikey.ExpiringSoon)}),
 		Unused:       find(store.Query{Status: apikey.StatusActive, LastUsedBefore: at.Add(-apikey.UnusedAfter)}),

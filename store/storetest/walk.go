@@ -24,6 +24,9 @@ func testWalk(f *fixture) {
 			"active":   {Status: apikey.StatusActive},
 			"expired":  {Status: apikey.StatusExpired},
 			"revoked":  {Status: apikey.StatusRevoked},
+			"enabled":  {Enabled: new(true)},
+			"disabled": {Enabled: new(false)},
+			"reason":   {Reason: apikey.ReasonUnspecified},
 			"rotating": {Rotating: new(true)},
 			"named":    {NameContains: "a"},
 			"searched": {Search: "A"},
@@ -61,6 +64,8 @@ func (w *walker) matching(q store.Query) []apikey.ID {
 		status := key.Status(now)
 		idle := key.CreatedAt.Before(q.LastUsedBefore) && key.LastUsedAt.Before(q.LastUsedBefore)
 		return q.Status != "" && status != q.Status ||
+			q.Enabled != nil && *q.Enabled == key.Suspended ||
+			q.Reason != "" && key.RevocationReason != q.Reason ||
 			q.Rotating != nil && *q.Rotating != (status == apikey.StatusActive && key.OldSecretUntil.After(now)) ||
 			!strings.Contains(key.Name, q.NameContains) ||
 			!strings.Contains(strings.ToLower(key.Name+" "+key.Owner), strings.ToLower(q.Search)) ||
@@ -108,7 +113,7 @@ func (w *walker) change() {
 	id := w.keys[w.random.IntN(len(w.keys))]
 	key := w.get(store.ByID(id))
 	now := w.clock.Now()
-	switch what := w.random.IntN(8); {
+	switch what := w.random.IntN(9); {
 	case what == 0:
 		w.create()
 	case what == 1:
@@ -116,6 +121,8 @@ func (w *walker) change() {
 	case what == 2:
 		w.must(w.RecordUses(w.ctx(), map[apikey.ID]time.Time{id: now}))
 	case key.IsRevoked():
+	case what == 8:
+		w.suspend(key, !key.Suspended)
 	case what == 3:
 		w.revoke(store.ByID(id))
 	case what == 4:

@@ -65,11 +65,64 @@ func (e AuditAction) Valid() bool {
 	}
 }
 
+// Defines values for QuotaPeriod.
+const (
+	QuotaPeriodDay   QuotaPeriod = "day"
+	QuotaPeriodMonth QuotaPeriod = "month"
+	QuotaPeriodWeek  QuotaPeriod = "week"
+)
+
+// Valid indicates whether the value is a known member of the QuotaPeriod enum.
+func (e QuotaPeriod) Valid() bool {
+	switch e {
+	case QuotaPeriodDay:
+		return true
+	case QuotaPeriodMonth:
+		return true
+	case QuotaPeriodWeek:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RevocationReason.
+const (
+	RevocationReasonKeyCompromise RevocationReason = "key_compromise"
+	RevocationReasonNoLongerUsed  RevocationReason = "no_longer_used"
+	RevocationReasonOwnerLeft     RevocationReason = "owner_left"
+	RevocationReasonPolicy        RevocationReason = "policy"
+	RevocationReasonSuperseded    RevocationReason = "superseded"
+	RevocationReasonUnspecified   RevocationReason = "unspecified"
+)
+
+// Valid indicates whether the value is a known member of the RevocationReason enum.
+func (e RevocationReason) Valid() bool {
+	switch e {
+	case RevocationReasonKeyCompromise:
+		return true
+	case RevocationReasonNoLongerUsed:
+		return true
+	case RevocationReasonOwnerLeft:
+		return true
+	case RevocationReasonPolicy:
+		return true
+	case RevocationReasonSuperseded:
+		return true
+	case RevocationReasonUnspecified:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for VerifyCode.
 const (
+	VerifyCodeDISABLED          VerifyCode = "DISABLED"
 	VerifyCodeEXPIRED           VerifyCode = "EXPIRED"
 	VerifyCodeINSUFFICIENTSCOPE VerifyCode = "INSUFFICIENT_SCOPE"
 	VerifyCodeNOTFOUND          VerifyCode = "NOT_FOUND"
+	VerifyCodeQUOTAEXCEEDED     VerifyCode = "QUOTA_EXCEEDED"
 	VerifyCodeRATELIMITED       VerifyCode = "RATE_LIMITED"
 	VerifyCodeREVOKED           VerifyCode = "REVOKED"
 	VerifyCodeVALID             VerifyCode = "VALID"
@@ -78,11 +131,15 @@ const (
 // Valid indicates whether the value is a known member of the VerifyCode enum.
 func (e VerifyCode) Valid() bool {
 	switch e {
+	case VerifyCodeDISABLED:
+		return true
 	case VerifyCodeEXPIRED:
 		return true
 	case VerifyCodeINSUFFICIENTSCOPE:
 		return true
 	case VerifyCodeNOTFOUND:
+		return true
+	case VerifyCodeQUOTAEXCEEDED:
 		return true
 	case VerifyCodeRATELIMITED:
 		return true
@@ -97,6 +154,11 @@ func (e VerifyCode) Valid() bool {
 
 // ApiKeyCreate A key to create
 type ApiKeyCreate struct {
+	// Enabled Whether the key works; if `false`, it is suspended from the start; `true` if absent
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
 	// ExpiresAt The expiration date and time of the API key: RFC 3339 with an offset, in the
 	// future, truncated to milliseconds.
 	//
@@ -126,6 +188,9 @@ type ApiKeyCreate struct {
 	// Example: customer-42
 	Owner *Owner `json:"owner,omitempty"`
 
+	// Quota The key's quota, or `null` for none; needs `keys:admin`
+	Quota *QuotaSetting `json:"quota,omitempty"`
+
 	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`
 	RateLimit *RateLimitSetting `json:"rate_limit,omitempty"`
 
@@ -154,6 +219,13 @@ type ApiKeyResponse struct {
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt time.Time `json:"created_at"`
 
+	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
+	// is enabled again
+	//
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
 	// ExpiresAt When the key expires
 	//
 	// Example: 2030-01-31T12:00:00.000Z
@@ -201,9 +273,19 @@ type ApiKeyResponse struct {
 	// Example: ak_0TTLJ726
 	Prefix string `json:"prefix"`
 
+	// Quota How many units calls may use in each period; a call costs one unless it says more
+	Quota *Quota `json:"quota,omitempty"`
+
 	// RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
 	// `window_seconds` / `limit`.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`
+
+	// RevocationReason Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
+	// A key has it once it is revoked.
+	//
+	//
+	// Example: superseded
+	RevocationReason *RevocationReason `json:"revocation_reason,omitempty"`
 
 	// RevokedAt Present once the key is revoked
 	//
@@ -218,7 +300,9 @@ type ApiKeyResponse struct {
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
 
-	// Status REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
+	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
+	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	//
 	//
 	// Example: ACTIVE
 	Status ApiKeyStatus `json:"status"`
@@ -232,13 +316,19 @@ type ApiKeyRotate struct {
 	GraceSeconds *int `json:"grace_seconds,omitempty"`
 }
 
-// ApiKeyStatus REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
+// ApiKeyStatus REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
+// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
 //
 // Example: ACTIVE
 type ApiKeyStatus string
 
 // ApiKeyUpdate What to change; what is absent stays as it is
 type ApiKeyUpdate struct {
+	// Enabled `false` suspends the key, `true` ends that
+	//
+	// Example: false
+	Enabled *bool `json:"enabled,omitempty"`
+
 	// ExpiresAt The new expiry; the rules of creation apply
 	//
 	// Example: 2031-01-31T12:00:00Z
@@ -259,6 +349,9 @@ type ApiKeyUpdate struct {
 	// Example: ci-pipeline
 	Name *Name `json:"name,omitempty"`
 
+	// Quota The key's quota, or `null` for none; needs `keys:admin`
+	Quota *QuotaSetting `json:"quota,omitempty"`
+
 	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`
 	RateLimit *RateLimitSetting `json:"rate_limit,omitempty"`
 
@@ -277,6 +370,13 @@ type ApiKeyWithSecretResponse struct {
 	//
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt time.Time `json:"created_at"`
+
+	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
+	// is enabled again
+	//
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
 
 	// ExpiresAt When the key expires
 	//
@@ -325,9 +425,19 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ak_0TTLJ726
 	Prefix string `json:"prefix"`
 
+	// Quota How many units calls may use in each period; a call costs one unless it says more
+	Quota *Quota `json:"quota,omitempty"`
+
 	// RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
 	// `window_seconds` / `limit`.
 	RateLimit *RateLimit `json:"rate_limit,omitempty"`
+
+	// RevocationReason Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
+	// A key has it once it is revoked.
+	//
+	//
+	// Example: superseded
+	RevocationReason *RevocationReason `json:"revocation_reason,omitempty"`
 
 	// RevokedAt Present once the key is revoked
 	//
@@ -347,7 +457,9 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Secret string `json:"secret"`
 
-	// Status REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
+	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
+	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	//
 	//
 	// Example: ACTIVE
 	Status ApiKeyStatus `json:"status"`
@@ -369,6 +481,9 @@ type AuditActor = string
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown.
 type AuditChanges struct {
+	// Enabled The old and the new value
+	Enabled *AuditFlagChange `json:"enabled,omitempty"`
+
 	// ExpiresAt The old and the new time
 	ExpiresAt *AuditTimeChange `json:"expires_at,omitempty"`
 
@@ -381,8 +496,14 @@ type AuditChanges struct {
 	// Name The old and the new text
 	Name *AuditTextChange `json:"name,omitempty"`
 
+	// Quota The old and the new quota
+	Quota *AuditQuotaChange `json:"quota,omitempty"`
+
 	// RateLimit The old and the new rate limit
 	RateLimit *AuditRateLimitChange `json:"rate_limit,omitempty"`
+
+	// RevocationReason The old and the new text
+	RevocationReason *AuditTextChange `json:"revocation_reason,omitempty"`
 
 	// RevokedAt The old and the new time
 	RevokedAt *AuditTimeChange `json:"revoked_at,omitempty"`
@@ -471,6 +592,19 @@ type AuditEventListResponse struct {
 	Next *string `json:"next,omitempty"`
 }
 
+// AuditFlagChange The old and the new value
+type AuditFlagChange struct {
+	// From Before the change; absent if there was nothing
+	//
+	// Example: true
+	From *bool `json:"from,omitempty"`
+
+	// To After the change; absent if there is nothing now
+	//
+	// Example: false
+	To *bool `json:"to,omitempty"`
+}
+
 // AuditMetadataChange The old and the new metadata
 type AuditMetadataChange struct {
 	// From Your own data about the key: at most 20 entries, names of 1 to 40 characters without
@@ -486,6 +620,15 @@ type AuditMetadataChange struct {
 	//
 	// Example: {"cost_center":"7","plan":"pro"}
 	To *Metadata `json:"to,omitempty"`
+}
+
+// AuditQuotaChange The old and the new quota
+type AuditQuotaChange struct {
+	// From How many units calls may use in each period; a call costs one unless it says more
+	From *Quota `json:"from,omitempty"`
+
+	// To How many units calls may use in each period; a call costs one unless it says more
+	To *Quota `json:"to,omitempty"`
 }
 
 // AuditRateLimitChange The old and the new rate limit
@@ -563,10 +706,10 @@ type ErrorDetail struct {
 type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-	// CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
+	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
 	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
-	// RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
+	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
 	// the change was made before you repeat it. New codes may be added.
 	//
@@ -653,6 +796,65 @@ type Pagination struct {
 	TotalPages int `json:"total_pages"`
 }
 
+// Quota How many units calls may use in each period; a call costs one unless it says more
+type Quota struct {
+	// Limit The units that calls may use in each period
+	//
+	// Example: 100000
+	Limit int64 `json:"limit"`
+
+	// Period A calendar period, which starts at midnight UTC
+	//
+	// Example: month
+	Period QuotaPeriod `json:"period"`
+
+	// StartsOn The day on which a period starts: of the week, from 1 (Monday) to 7, or of the month,
+	// from 1 to 31, where a shorter month uses its last day; 1 for days
+	//
+	//
+	// Example: 1
+	StartsOn int `json:"starts_on"`
+}
+
+// QuotaPeriod A calendar period, which starts at midnight UTC
+//
+// Example: month
+type QuotaPeriod string
+
+// QuotaSetting The key's quota, or `null` for none; needs `keys:admin`. If absent on creation, the new
+// key has the calling key's quota. A change keeps what was used.
+type QuotaSetting struct {
+	// Limit The units that calls may use in each period
+	//
+	// Example: 100000
+	Limit int64 `json:"limit"`
+
+	// Period A calendar period, which starts at midnight UTC
+	//
+	// Example: month
+	Period QuotaPeriod `json:"period"`
+
+	// StartsOn The day on which a period starts: of the week, from 1 (Monday) to 7, or of the month,
+	// from 1 to 31, where a shorter month uses its last day; 1 for days. 1 if absent
+	//
+	//
+	// Example: 1
+	StartsOn *int `json:"starts_on,omitempty"`
+}
+
+// QuotaState What is left of a key's quota
+type QuotaState struct {
+	// Remaining The units left in this period
+	//
+	// Example: 99975
+	Remaining int64 `json:"remaining"`
+
+	// ResetsAt When the next period starts
+	//
+	// Example: 2026-12-01T00:00:00.000Z
+	ResetsAt time.Time `json:"resets_at"`
+}
+
 // RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
 // `window_seconds` / `limit`.
 type RateLimit struct {
@@ -688,6 +890,12 @@ type RateLimitSetting struct {
 // Example: ["keys:read","datasets:read"]
 type RequestedScopes = []string
 
+// RevocationReason Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
+// A key has it once it is revoked.
+//
+// Example: superseded
+type RevocationReason string
+
 // Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 // `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
 // `keys:…` is refused; all others belong to your API.
@@ -712,7 +920,7 @@ type SummaryResponse struct {
 	// Example: 5
 	ExpiringSoon int `json:"expiring_soon"`
 
-	// Revoked Keys that are REVOKED
+	// Revoked Keys that are REVOKED, suspended ones included
 	//
 	// Example: 31
 	Revoked int `json:"revoked"`
@@ -721,6 +929,11 @@ type SummaryResponse struct {
 	//
 	// Example: 2
 	Rotating int `json:"rotating"`
+
+	// Suspended Keys that are suspended
+	//
+	// Example: 1
+	Suspended int `json:"suspended"`
 
 	// Unused ACTIVE keys last used more than 90 days ago; a key that was never used counts from
 	// its creation
@@ -748,7 +961,7 @@ type UsageCount struct {
 	Valid int `json:"valid"`
 }
 
-// UsageResponse Decisions about keys, by interval
+// UsageResponse Decisions about keys, by interval, and what is left of the quota of a single key
 type UsageResponse struct {
 	// Data One entry per interval, oldest first; the last one is not over yet
 	Data []UsageCount `json:"data"`
@@ -758,20 +971,29 @@ type UsageResponse struct {
 	// Example: 60
 	IntervalSeconds int `json:"interval_seconds"`
 
+	// Quota What is left of a key's quota
+	Quota *QuotaState `json:"quota,omitempty"`
+
 	// Since When the answering server began to count
 	//
 	// Example: 2026-11-23T09:00:00.000Z
 	Since time.Time `json:"since"`
 }
 
-// VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of
-// REVOKED, EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+// VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
+// DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
+// applies, else VALID
 //
 // Example: VALID
 type VerifyCode string
 
 // VerifyRequest A secret to verify
 type VerifyRequest struct {
+	// Cost What the call costs in units of the key's quota; 1 if absent
+	//
+	// Example: 25
+	Cost *int `json:"cost,omitempty"`
+
 	// Key The secret that you received; any string
 	//
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
@@ -788,8 +1010,9 @@ type VerifyRequest struct {
 
 // VerifyResponse Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND
 type VerifyResponse struct {
-	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of
-	// REVOKED, EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
+	// DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
+	// applies, else VALID
 	//
 	//
 	// Example: VALID
@@ -798,7 +1021,11 @@ type VerifyResponse struct {
 	// Key A key, without its secret
 	Key *ApiKeyResponse `json:"key,omitempty"`
 
-	// RetryAfterSeconds Present with RATE_LIMITED; a call will pass after this many seconds
+	// Quota What is left of a key's quota
+	Quota *QuotaState `json:"quota,omitempty"`
+
+	// RetryAfterSeconds Present with RATE_LIMITED and QUOTA_EXCEEDED; a call will pass after this many seconds
+	//
 	//
 	// Example: 3
 	RetryAfterSeconds *int `json:"retry_after_seconds,omitempty"`
@@ -874,6 +1101,12 @@ type ListApiKeysParams struct {
 	// Status Only keys that have this status now
 	Status *ApiKeyStatus `form:"status,omitempty" json:"status,omitempty"`
 
+	// Enabled `false`: only suspended keys; `true`: only the others
+	Enabled *bool `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// RevocationReason Only keys that were revoked for this reason
+	RevocationReason *RevocationReason `form:"revocation_reason,omitempty" json:"revocation_reason,omitempty"`
+
 	// NameContains Only keys whose name contains this text; case-sensitive
 	NameContains *string `form:"name_contains,omitempty" json:"name_contains,omitempty"`
 
@@ -912,6 +1145,9 @@ type ListApiKeysParams struct {
 type RevokeApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Reason Why the key is revoked; `unspecified` if absent
+	Reason *RevocationReason `form:"reason,omitempty" json:"reason,omitempty"`
 }
 
 // GetApiKeyParams defines parameters for GetApiKey.
@@ -1112,8 +1348,9 @@ type ClientInterface interface {
 	// RevokeApiKey Revoke an API key
 	//
 	// Revokes the key permanently. Once this call returns, the key is refused and its name
-	// is free again; its row stays. Revoking a revoked key changes nothing and returns the
-	// same body. Takes no body.
+	// is free again; its row stays. Revoking a revoked key changes nothing, not even the
+	// reason, and returns the same body. Revoking a suspended key ends the suspension too.
+	// Takes no body.
 	//
 	// Without `keys:admin`, your key must have all scopes of the key that you revoke.
 	//
@@ -1135,6 +1372,9 @@ type ClientInterface interface {
 	// expired key into the future makes it ACTIVE again. A revoked key cannot be changed
 	// (409).
 	//
+	// `enabled: false` suspends the key: once this call returns, it is refused everywhere.
+	// `enabled: true` ends that. A key may suspend itself, but not enable itself again.
+	//
 	// Without `keys:admin`, your key must have all scopes of the key that you change, and
 	// all scopes that you add.
 	//
@@ -1149,6 +1389,9 @@ type ClientInterface interface {
 	// the whole key, even for a caller without `keys:read`. Moving the `expires_at` of an
 	// expired key into the future makes it ACTIVE again. A revoked key cannot be changed
 	// (409).
+	//
+	// `enabled: false` suspends the key: once this call returns, it is refused everywhere.
+	// `enabled: true` ends that. A key may suspend itself, but not enable itself again.
 	//
 	// Without `keys:admin`, your key must have all scopes of the key that you change, and
 	// all scopes that you add.
@@ -1194,6 +1437,7 @@ type ClientInterface interface {
 	//
 	// The last 24 hours, by hour, including the current one. getUsage describes what
 	// counts. Each node keeps the hours of 50,000 keys, and evicts those not used for long.
+	// `quota` is what is left of the key's quota, if it has one.
 	//
 	// Corresponds with GET /v1/api-keys/{key_name}/usage (the `GetApiKeyUsage` operationId).
 	GetApiKeyUsage(ctx context.Context, keyName KeyName, params *GetApiKeyUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1257,10 +1501,10 @@ type ClientInterface interface {
 
 	// VerifyApiKeyWithBody Verify a key that you received
 	//
-	// Says whether a secret is valid now, has all of `scopes`, and is within its rate
-	// limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-	// NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only a VALID
-	// answer counts as a use of the key, and against its rate limit.
+	// Says whether a secret is valid now, has all of `scopes`, and is within its quota and
+	// rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+	// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED, RATE_LIMITED
+	// and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1269,10 +1513,10 @@ type ClientInterface interface {
 
 	// VerifyApiKey Verify a key that you received
 	//
-	// Says whether a secret is valid now, has all of `scopes`, and is within its rate
-	// limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-	// NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only a VALID
-	// answer counts as a use of the key, and against its rate limit.
+	// Says whether a secret is valid now, has all of `scopes`, and is within its quota and
+	// rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+	// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED, RATE_LIMITED
+	// and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1356,8 +1600,9 @@ func (c *Client) CreateApiKey(ctx context.Context, body CreateApiKeyJSONRequestB
 // RevokeApiKey Revoke an API key
 //
 // Revokes the key permanently. Once this call returns, the key is refused and its name
-// is free again; its row stays. Revoking a revoked key changes nothing and returns the
-// same body. Takes no body.
+// is free again; its row stays. Revoking a revoked key changes nothing, not even the
+// reason, and returns the same body. Revoking a suspended key ends the suspension too.
+// Takes no body.
 //
 // Without `keys:admin`, your key must have all scopes of the key that you revoke.
 //
@@ -1399,6 +1644,9 @@ func (c *Client) GetApiKey(ctx context.Context, keyName KeyName, params *GetApiK
 // expired key into the future makes it ACTIVE again. A revoked key cannot be changed
 // (409).
 //
+// `enabled: false` suspends the key: once this call returns, it is refused everywhere.
+// `enabled: true` ends that. A key may suspend itself, but not enable itself again.
+//
 // Without `keys:admin`, your key must have all scopes of the key that you change, and
 // all scopes that you add.
 //
@@ -1423,6 +1671,9 @@ func (c *Client) UpdateApiKeyWithBody(ctx context.Context, keyName KeyName, para
 // the whole key, even for a caller without `keys:read`. Moving the `expires_at` of an
 // expired key into the future makes it ACTIVE again. A revoked key cannot be changed
 // (409).
+//
+// `enabled: false` suspends the key: once this call returns, it is refused everywhere.
+// `enabled: true` ends that. A key may suspend itself, but not enable itself again.
 //
 // Without `keys:admin`, your key must have all scopes of the key that you change, and
 // all scopes that you add.
@@ -1498,6 +1749,7 @@ func (c *Client) RotateApiKey(ctx context.Context, keyName KeyName, params *Rota
 //
 // The last 24 hours, by hour, including the current one. getUsage describes what
 // counts. Each node keeps the hours of 50,000 keys, and evicts those not used for long.
+// `quota` is what is left of the key's quota, if it has one.
 //
 // Corresponds with GET /v1/api-keys/{key_name}/usage (the `GetApiKeyUsage` operationId).
 func (c *Client) GetApiKeyUsage(ctx context.Context, keyName KeyName, params *GetApiKeyUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1621,10 +1873,10 @@ func (c *Client) GetUsage(ctx context.Context, params *GetUsageParams, reqEditor
 
 // VerifyApiKeyWithBody Verify a key that you received
 //
-// Says whether a secret is valid now, has all of `scopes`, and is within its rate
-// limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-// NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only a VALID
-// answer counts as a use of the key, and against its rate limit.
+// Says whether a secret is valid now, has all of `scopes`, and is within its quota and
+// rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED, RATE_LIMITED
+// and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1643,10 +1895,10 @@ func (c *Client) VerifyApiKeyWithBody(ctx context.Context, contentType string, b
 
 // VerifyApiKey Verify a key that you received
 //
-// Says whether a secret is valid now, has all of `scopes`, and is within its rate
-// limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-// NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only a VALID
-// answer counts as a use of the key, and against its rate limit.
+// Says whether a secret is valid now, has all of `scopes`, and is within its quota and
+// rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED, RATE_LIMITED
+// and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1706,6 +1958,30 @@ func NewListApiKeysRequest(server string, params *ListApiKeysParams) (*http.Requ
 		if params.Status != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RevocationReason != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "revocation_reason", *params.RevocationReason, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1903,6 +2179,18 @@ func NewRevokeApiKeyRequest(server string, keyName KeyName, params *RevokeApiKey
 		if params.Owner != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", *params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Reason != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reason", *params.Reason, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {

@@ -79,6 +79,7 @@ export interface paths {
          * Get the usage of an API key
          * @description The last 24 hours, by hour, including the current one. getUsage describes what
          *     counts. Each node keeps the hours of 50,000 keys, and evicts those not used for long.
+         *     `quota` is what is left of the key's quota, if it has one.
          */
         get: operations["getApiKeyUsage"];
         put?: never;
@@ -107,8 +108,9 @@ export interface paths {
         /**
          * Revoke an API key
          * @description Revokes the key permanently. Once this call returns, the key is refused and its name
-         *     is free again; its row stays. Revoking a revoked key changes nothing and returns the
-         *     same body. Takes no body.
+         *     is free again; its row stays. Revoking a revoked key changes nothing, not even the
+         *     reason, and returns the same body. Revoking a suspended key ends the suspension too.
+         *     Takes no body.
          *
          *     Without `keys:admin`, your key must have all scopes of the key that you revoke.
          */
@@ -121,6 +123,9 @@ export interface paths {
          *     the whole key, even for a caller without `keys:read`. Moving the `expires_at` of an
          *     expired key into the future makes it ACTIVE again. A revoked key cannot be changed
          *     (409).
+         *
+         *     `enabled: false` suspends the key: once this call returns, it is refused everywhere.
+         *     `enabled: true` ends that. A key may suspend itself, but not enable itself again.
          *
          *     Without `keys:admin`, your key must have all scopes of the key that you change, and
          *     all scopes that you add.
@@ -139,10 +144,10 @@ export interface paths {
         put?: never;
         /**
          * Verify a key that you received
-         * @description Says whether a secret is valid now, has all of `scopes`, and is within its rate
-         *     limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-         *     NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, RATE_LIMITED and VALID. Only a VALID
-         *     answer counts as a use of the key, and against its rate limit.
+         * @description Says whether a secret is valid now, has all of `scopes`, and is within its quota and
+         *     rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+         *     NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED, RATE_LIMITED
+         *     and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
          */
         post: operations["verifyApiKey"];
         delete?: never;
@@ -385,6 +390,64 @@ export interface components {
              */
             window_seconds: number;
         } | null;
+        /**
+         * @description A calendar period, which starts at midnight UTC
+         * @example month
+         * @enum {string}
+         */
+        QuotaPeriod: "day" | "week" | "month";
+        /** @description How many units calls may use in each period; a call costs one unless it says more */
+        Quota: {
+            /**
+             * Format: int64
+             * @description The units that calls may use in each period
+             * @example 100000
+             */
+            limit: number;
+            period: components["schemas"]["QuotaPeriod"];
+            /**
+             * Format: int32
+             * @description The day on which a period starts: of the week, from 1 (Monday) to 7, or of the month,
+             *     from 1 to 31, where a shorter month uses its last day; 1 for days
+             * @example 1
+             */
+            starts_on: number;
+        };
+        /**
+         * @description The key's quota, or `null` for none; needs `keys:admin`. If absent on creation, the new
+         *     key has the calling key's quota. A change keeps what was used.
+         */
+        QuotaSetting: {
+            /**
+             * Format: int64
+             * @description The units that calls may use in each period
+             * @example 100000
+             */
+            limit: number;
+            period: components["schemas"]["QuotaPeriod"];
+            /**
+             * Format: int32
+             * @description The day on which a period starts: of the week, from 1 (Monday) to 7, or of the month,
+             *     from 1 to 31, where a shorter month uses its last day; 1 for days. 1 if absent
+             * @example 1
+             */
+            starts_on?: number;
+        } | null;
+        /** @description What is left of a key's quota */
+        QuotaState: {
+            /**
+             * Format: int64
+             * @description The units left in this period
+             * @example 99975
+             */
+            remaining: number;
+            /**
+             * Format: date-time
+             * @description When the next period starts
+             * @example 2026-12-01T00:00:00.000Z
+             */
+            resets_at: string;
+        };
         /** @description A key to create */
         ApiKeyCreate: {
             name: components["schemas"]["Name"];
@@ -400,6 +463,13 @@ export interface components {
             metadata?: components["schemas"]["Metadata"];
             /** @description The key's rate limit, or `null` for none; needs `keys:admin` */
             rate_limit?: components["schemas"]["RateLimitSetting"] | null;
+            /** @description The key's quota, or `null` for none; needs `keys:admin` */
+            quota?: components["schemas"]["QuotaSetting"] | null;
+            /**
+             * @description Whether the key works; if `false`, it is suspended from the start; `true` if absent
+             * @example true
+             */
+            enabled?: boolean;
         };
         /** @description What to change; what is absent stays as it is */
         ApiKeyUpdate: {
@@ -414,6 +484,13 @@ export interface components {
             metadata?: components["schemas"]["Metadata"];
             /** @description The key's rate limit, or `null` for none; needs `keys:admin` */
             rate_limit?: components["schemas"]["RateLimitSetting"] | null;
+            /** @description The key's quota, or `null` for none; needs `keys:admin` */
+            quota?: components["schemas"]["QuotaSetting"] | null;
+            /**
+             * @description `false` suspends the key, `true` ends that
+             * @example false
+             */
+            enabled?: boolean;
         };
         /** @description How to rotate; the body may be left out */
         ApiKeyRotate: {
@@ -425,11 +502,19 @@ export interface components {
             grace_seconds?: number;
         };
         /**
-         * @description REVOKED if revoked, else EXPIRED if `expires_at` has passed, else ACTIVE
+         * @description REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
+         *     suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
          * @example ACTIVE
          * @enum {string}
          */
         ApiKeyStatus: "ACTIVE" | "EXPIRED" | "REVOKED";
+        /**
+         * @description Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
+         *     A key has it once it is revoked.
+         * @example superseded
+         * @enum {string}
+         */
+        RevocationReason: "unspecified" | "key_compromise" | "superseded" | "no_longer_used" | "owner_left" | "policy";
         /** @description A key, without its secret */
         ApiKeyResponse: {
             /**
@@ -462,6 +547,13 @@ export interface components {
              * @example 2026-12-24T18:00:00.000Z
              */
             revoked_at?: string;
+            revocation_reason?: components["schemas"]["RevocationReason"];
+            /**
+             * @description `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
+             *     is enabled again
+             * @example true
+             */
+            enabled: boolean;
             /**
              * Format: date-time
              * @description When the previous secret stops working; absent if there is none that works
@@ -474,6 +566,7 @@ export interface components {
             scopes: components["schemas"]["Scopes"];
             metadata: components["schemas"]["Metadata"];
             rate_limit?: components["schemas"]["RateLimit"];
+            quota?: components["schemas"]["Quota"];
             /**
              * @description The first characters of the secret, to recognise a key; not secret
              * @example ak_0TTLJ726
@@ -529,14 +622,21 @@ export interface components {
              */
             key: string;
             scopes?: components["schemas"]["RequestedScopes"];
+            /**
+             * Format: int32
+             * @description What the call costs in units of the key's quota; 1 if absent
+             * @example 25
+             */
+            cost?: number;
         };
         /**
-         * @description NOT_FOUND if the string is malformed or not a current secret, else the first of
-         *     REVOKED, EXPIRED, INSUFFICIENT_SCOPE and RATE_LIMITED that applies, else VALID
+         * @description NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
+         *     DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
+         *     applies, else VALID
          * @example VALID
          * @enum {string}
          */
-        VerifyCode: "VALID" | "NOT_FOUND" | "REVOKED" | "EXPIRED" | "INSUFFICIENT_SCOPE" | "RATE_LIMITED";
+        VerifyCode: "VALID" | "NOT_FOUND" | "REVOKED" | "DISABLED" | "EXPIRED" | "INSUFFICIENT_SCOPE" | "QUOTA_EXCEEDED" | "RATE_LIMITED";
         /** @description Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND */
         VerifyResponse: {
             /** @description Whether `code` is VALID */
@@ -545,10 +645,11 @@ export interface components {
             key?: components["schemas"]["ApiKeyResponse"];
             /**
              * Format: int32
-             * @description Present with RATE_LIMITED; a call will pass after this many seconds
+             * @description Present with RATE_LIMITED and QUOTA_EXCEEDED; a call will pass after this many seconds
              * @example 3
              */
             retry_after_seconds?: number;
+            quota?: components["schemas"]["QuotaState"];
         };
         /** @description An OAuth 2.0 token introspection request (RFC 7662) */
         IntrospectionRequest: {
@@ -616,10 +717,16 @@ export interface components {
             expired: number;
             /**
              * Format: int32
-             * @description Keys that are REVOKED
+             * @description Keys that are REVOKED, suspended ones included
              * @example 31
              */
             revoked: number;
+            /**
+             * Format: int32
+             * @description Keys that are suspended
+             * @example 1
+             */
+            suspended: number;
             /**
              * Format: int32
              * @description ACTIVE keys whose previous secret still works
@@ -640,7 +747,7 @@ export interface components {
              */
             unused: number;
         };
-        /** @description Decisions about keys, by interval */
+        /** @description Decisions about keys, by interval, and what is left of the quota of a single key */
         UsageResponse: {
             /**
              * Format: date-time
@@ -656,6 +763,7 @@ export interface components {
             interval_seconds: number;
             /** @description One entry per interval, oldest first; the last one is not over yet */
             data: components["schemas"]["UsageCount"][];
+            quota?: components["schemas"]["QuotaState"];
         };
         /** @description The decisions in one interval */
         UsageCount: {
@@ -735,6 +843,19 @@ export interface components {
              */
             to?: string;
         };
+        /** @description The old and the new value */
+        AuditFlagChange: {
+            /**
+             * @description Before the change; absent if there was nothing
+             * @example true
+             */
+            from?: boolean;
+            /**
+             * @description After the change; absent if there is nothing now
+             * @example false
+             */
+            to?: boolean;
+        };
         /** @description The old and the new scopes */
         AuditScopesChange: {
             from?: components["schemas"]["Scopes"];
@@ -750,6 +871,11 @@ export interface components {
             from?: components["schemas"]["RateLimit"];
             to?: components["schemas"]["RateLimit"];
         };
+        /** @description The old and the new quota */
+        AuditQuotaChange: {
+            from?: components["schemas"]["Quota"];
+            to?: components["schemas"]["Quota"];
+        };
         /**
          * @description The key's properties that changed, with their old and new values. `from` is absent if
          *     there was nothing before, `to` if there is nothing now; both are absent in events of
@@ -761,7 +887,10 @@ export interface components {
             scopes?: components["schemas"]["AuditScopesChange"];
             metadata?: components["schemas"]["AuditMetadataChange"];
             rate_limit?: components["schemas"]["AuditRateLimitChange"];
+            quota?: components["schemas"]["AuditQuotaChange"];
             revoked_at?: components["schemas"]["AuditTimeChange"];
+            revocation_reason?: components["schemas"]["AuditTextChange"];
+            enabled?: components["schemas"]["AuditFlagChange"];
             grace_ends_at?: components["schemas"]["AuditTimeChange"];
         };
         /** @description A change of a key */
@@ -837,10 +966,10 @@ export interface components {
             /**
              * @description What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
              *     CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-             *     CREDENTIAL_REVOKED (401); INSUFFICIENT_SCOPE, FORBIDDEN, RATE_LIMITED (403);
+             *     CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
              *     KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
              *     KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
-             *     RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
+             *     QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
              *     UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
              *     the change was made before you repeat it. New codes may be added.
              * @example INVALID_REQUEST
@@ -971,7 +1100,7 @@ export interface components {
             };
         };
         /**
-         * @description The key is valid but lacks a scope or is over its rate limit, or the client is
+         * @description The key is valid but lacks a scope or is over its quota or rate limit, or the client is
          *     throttled (then with Retry-After)
          */
         NotAdmitted: {
@@ -989,8 +1118,8 @@ export interface components {
             };
         };
         /**
-         * @description The key is over its rate limit or the client is throttled, and `rate_limited=429`
-         *     asked for this status
+         * @description The key is over its quota or rate limit, or the client is throttled, and
+         *     `rate_limited=429` asked for this status
          */
         RateLimited: {
             headers: {
@@ -1085,13 +1214,14 @@ export interface components {
          */
         "Retry-After": number;
         /**
-         * @description The rate limit of the key, if it has one: `q` calls in `w` seconds
+         * @description The limits of the key, if it has any: `"key"` is its rate limit of `q` calls in `w`
+         *     seconds, `"quota"` its quota of `q` units
          *     (draft-ietf-httpapi-ratelimit-headers-10)
          * @example "key";q=100;w=60
          */
         "RateLimit-Policy": string;
         /**
-         * @description What remains: `r` calls now, and all `q` again in `t` seconds
+         * @description What remains of each limit: `r` calls or units now, and all `q` again in `t` seconds
          *     (draft-ietf-httpapi-ratelimit-headers-10)
          * @example "key";r=42;t=35
          */
@@ -1131,6 +1261,13 @@ export interface operations {
                 owner?: components["parameters"]["OwnerOfKey"];
                 /** @description Only keys that have this status now */
                 status?: components["schemas"]["ApiKeyStatus"];
+                /** @description `false`: only suspended keys; `true`: only the others */
+                enabled?: boolean;
+                /**
+                 * @description Only keys that were revoked for this reason
+                 * @example key_compromise
+                 */
+                revocation_reason?: components["schemas"]["RevocationReason"];
                 /**
                  * @description Only keys whose name contains this text; case-sensitive
                  * @example ci
@@ -1375,6 +1512,11 @@ export interface operations {
                  * @example customer-42
                  */
                 owner?: components["parameters"]["OwnerOfKey"];
+                /**
+                 * @description Why the key is revoked; `unspecified` if absent
+                 * @example superseded
+                 */
+                reason?: components["schemas"]["RevocationReason"];
             };
             header?: never;
             path: {
@@ -1500,11 +1642,18 @@ export interface operations {
                  */
                 scope?: string[];
                 /**
-                 * @description The status for a key over its rate limit and for a throttled client: 403, which is
-                 *     the default, or 429 for gateways that pass it on (nginx does not)
+                 * @description The status for a key over its quota or rate limit and for a throttled client: 403,
+                 *     which is the default, or 429 for gateways that pass it on (nginx does not)
                  * @example 403
                  */
                 rate_limited?: "403" | "429";
+                /**
+                 * @description What the call costs in units of the key's quota; 1 if absent. If it is given several
+                 *     times, as when a gateway appends its client's query, the highest counts; a malformed
+                 *     one is refused (403).
+                 * @example 1
+                 */
+                cost?: number;
             };
             header?: never;
             path?: never;

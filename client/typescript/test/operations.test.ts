@@ -38,6 +38,27 @@ test("a rate limit is counted, changed and removed", async () => {
   assert.equal((await verify(secret)).code, "VALID");
 });
 
+test("a quota is counted, changed and removed", async () => {
+  const { owner } = await newOwner();
+  const { secret, id, quota } = await unwrap(admin.POST("/v1/api-keys", {
+    body: { owner, name: "limited", expires_at: tomorrow(), scopes: [], quota: { limit: 10, period: "month" } },
+  }));
+  assert.deepEqual(quota, { limit: 10, period: "month", starts_on: 1 });
+  const costing = (cost: number) => unwrap(admin.POST("/v1/verify", { body: { key: secret, cost } }));
+  assert.equal((await verify(secret)).quota?.remaining, 9);
+  const refused = await costing(10);
+  assert.deepEqual([refused.code, refused.quota?.remaining], ["QUOTA_EXCEEDED", 9]);
+  assert.ok(refused.retry_after_seconds && refused.retry_after_seconds > 0);
+  assert.equal((await costing(9)).code, "VALID");
+  const { data } = await admin.GET("/v1/api-keys/{key_name}/usage", { params: { path: { key_name: id } } });
+  assert.equal(data?.quota?.remaining, 0);
+
+  assert.deepEqual((await update(id, { quota: { limit: 20, period: "week", starts_on: 7 } })).quota,
+    { limit: 20, period: "week", starts_on: 7 });
+  assert.equal((await update(id, { quota: null })).quota, undefined);
+  assert.equal((await verify(secret)).code, "VALID");
+});
+
 test("metadata is kept as it is, and replaced whole", async () => {
   const { owner } = await newOwner();
   const metadata = { plan: "pro", "ключ": "<&>", "__proto__ ": "" };

@@ -41,13 +41,15 @@ function nonsense(status, body) {
   if (status >= 400 && body.status !== status) wrong.push(`its status is ${body.status}`);
   if (status >= 400 && !(body.code && body.request_id)) wrong.push("it has no code or request_id");
   for (const key of keys) {
-    if ((key.status === "REVOKED") !== Boolean(key.revoked_at)) wrong.push(`a key is ${key.status} and revoked_at ${key.revoked_at}`);
+    const refused = Boolean(key.revoked_at) || !key.enabled;
+    if ((key.status === "REVOKED") !== refused) wrong.push(`a key is ${key.status}, enabled ${key.enabled} and revoked_at ${key.revoked_at}`);
+    if (Boolean(key.revoked_at) !== Boolean(key.revocation_reason)) wrong.push(`revoked_at is ${key.revoked_at} and the reason ${key.revocation_reason}`);
     if (key.grace_ends_at && key.status !== "ACTIVE") wrong.push(`a key is ${key.status} and has a grace`);
     if (key.secret && !key.secret.startsWith(key.prefix)) wrong.push(`the secret is "${key.secret}"`);
   }
   if (body?.valid !== undefined) {
     if (body.valid !== (body.code === "VALID")) wrong.push(`valid is ${body.valid} and code ${body.code}`);
-    if (Boolean(body.retry_after_seconds) !== (body.code === "RATE_LIMITED")) wrong.push(`${body.code} has retry_after_seconds ${body.retry_after_seconds}`);
+    if (Boolean(body.retry_after_seconds) !== ["QUOTA_EXCEEDED", "RATE_LIMITED"].includes(body.code)) wrong.push(`${body.code} has retry_after_seconds ${body.retry_after_seconds}`);
     if (Boolean(body.key) !== (body.code !== "NOT_FOUND")) wrong.push(`${body.code} has the key ${JSON.stringify(body.key)}`);
   }
   return wrong;

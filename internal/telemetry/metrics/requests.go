@@ -40,7 +40,8 @@ type outcomes map[verify.Code]*atomic.Uint64
 func newOutcomes() outcomes {
 	all := make(outcomes)
 	for _, code := range []verify.Code{
-		verify.NotFound, verify.Revoked, verify.Expired, verify.InsufficientScope, verify.RateLimited, verify.Valid,
+		verify.NotFound, verify.Revoked, verify.Disabled, verify.Expired, verify.InsufficientScope,
+		verify.QuotaExceeded, verify.RateLimited, verify.Valid,
 	} {
 		all[code] = new(atomic.Uint64)
 	}

@@ -24,6 +24,8 @@ var (
 		"1 while cache entries count; 0 while the database cannot be checked.")
 	limitedKeys = describe("apikeyd_rate_limited_keys",
 		"Keys whose rate limit is in use.")
+	quotaKeys = describe("apikeyd_quota_keys",
+		"Keys whose quota is in use.")
 	lastUsePending = describe("apikeyd_last_use_pending",
 		"Keys with a last use that is not yet in the database.")
 	lastUseLag = describe("apikeyd_last_use_lag_seconds",
@@ -45,6 +47,7 @@ func (v verifier) Collect(to chan<- prometheus.Metric) {
 	to <- gauge(cacheEntries, s.Refused, "refused")
 	to <- flag(cacheTrusted, s.Trusted)
 	to <- gauge(limitedKeys, v.v.Limited())
+	to <- gauge(quotaKeys, v.v.QuotaKeys())
 	to <- gauge(lastUsePending, s.UnsavedUses)
 	to <- gauge(lastUseLag, s.UsesLag.Seconds())
 	to <- counter(lastUseFailures, s.FailedWrites)

@@ -104,9 +104,11 @@ func (s tracedStore) UpdateKey(
 	})
 }
 
-func (s tracedStore) RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref) (apikey.Key, error) {
+func (s tracedStore) RevokeKey(
+	ctx context.Context, actor store.Actor, ref store.Ref, reason apikey.Reason,
+) (apikey.Key, error) {
 	return traced(ctx, s, "RevokeKey", func(ctx context.Context) (apikey.Key, error) {
-		return s.Store.RevokeKey(ctx, actor, ref)
+		return s.Store.RevokeKey(ctx, actor, ref, reason)
 	})
 }
 

@@ -1,0 +1,312 @@
+package conformance
+
+import (
+	"fmt"
+	"net/http"
+	"reflect"
+	"strconv"
+	"time"
+
+	"apikeyd/apikey"
+)
+
+func quotaChecks() []check {
+	const group = "quotas"
+	return []check{
+		{group, "stored", "a quota is stored, changed and removed", needAdminKey, keptQuotas},
+		{group, "invalid", "a quota consists of a whole number, a period, and a day of it", needAdminKey, badQuotas},
+		{group, "inherited", "only keys:admin sets a quota, and new keys inherit it", needAdminKey, inheritedQuotas},
+		{group, "exceeded", "a call that costs more than is left is QUOTA_EXCEEDED, with the time to wait", needAdminKey, overQuota},
+		{group, "costs", "a cost is a whole number from 0 to 1,000,000", needAdminKey, badCosts},
+		{group, "counting", "only calls that pass use up a quota", needAdminKey, whatUsesUp},
+		{group, "changed", "a changed quota keeps what was used", needAdminKey, changedQuota},
+		{group, "forward-auth", "forward-auth answers 403 or 429 over the quota, with rate limit headers", needAdminKey, forwardedQuotas},
+	}
+}
+
+func quotaOf(limit int, period string, startsOn int) fields {
+	return fields{"limit": limit, "period": period, "starts_on": startsOn}
+}
+
+// perMonth returns a quota whose period outlasts this run.
+func perMonth(limit int) fields {
+	startsOn := 1
+	if day := time.Now().UTC().Day(); day < 10 || day > 20 {
+		startsOn = 15
+	}
+	return quotaOf(limit, "month", startsOn)
+}
+
+// quotaKey creates a key with a quota of 10 and no rate limit.
+func (s *session) quotaKey() (created, bool) {
+	return s.create(s.keyBody().with("scopes", readScopes(s)).with("rate_limit", nil).with("quota", perMonth(10)))
+}
+
+func (s *session) hasQuota(why string, body map[string]any, want fields) {
+	got, limited := body["quota"]
+	switch {
+	case want == nil && limited:
+		s.fail("%s: quota is %v, want none", why, got)
+	case want != nil && !reflect.DeepEqual(got, map[string]any{
+		"limit": float64(want["limit"].(int)), "period": want["period"], "starts_on": float64(want["starts_on"].(int))}):
+		s.fail("%s: quota is %v, want %v", why, got, want)
+	}
+}
+
+func keptQuotas(s *session) {
+	key, ok := s.create(s.keyBody().with("quota", perMonth(100)))
+	if !ok {
+		return
+	}
+	s.hasQuota("a new key", key.body, perMonth(100))
+	for _, tt := range []struct {
+		why    string
+		change fields
+		want   fields
+	}{
+		{"changing nothing", fields{}, perMonth(100)},
+		{"changing the name", fields{"name": s.newName()}, perMonth(100)},
+		{"the smallest", fields{"quota": quotaOf(1, "day", 1)}, quotaOf(1, "day", 1)},
+		{"the largest", fields{"quota": quotaOf(apikey.MaxQuota, "month", 31)}, quotaOf(apikey.MaxQuota, "month", 31)},
+		{"a week from Sunday", fields{"quota": quotaOf(5, "week", 7)}, quotaOf(5, "week", 7)},
+		{"leaving out the day", fields{"quota": fields{"limit": 5, "period": "week"}}, quotaOf(5, "week", 1)},
+		{"taking it away", fields{"quota": nil}, nil},
+		{"taking away what is not there", fields{"quota": nil}, nil},
+		{"setting it again", fields{"quota": perMonth(5)}, perMonth(5)},
+	} {
+		a := s.want(http.StatusOK, request{operation: "updateApiKey", key: key.id, body: tt.change.json(), why: tt.why})
+		s.hasQuota(a.about, a.body, tt.want)
+		s.hasQuota("after "+tt.why, s.get(key.id, "after "+tt.why), tt.want)
+	}
+	if key, ok = s.create(s.keyBody().with("quota", nil)); ok {
+		s.hasQuota("a key created with null", key.body, nil)
+	}
+}
+
+func badQuotas(s *session) {
+	for why, tt := range map[string]struct {
+		field string
+		quota any
+	}{
+		"a number":                   {"quota", 100},
+		"a string":                   {"quota", "100/month"},
+		"no period":                  {"period", fields{"limit": 1}},
+		"no limit":                   {"limit", fields{"period": "day"}},
+		"a limit of 0":               {"limit", perMonth(0)},
+		"a limit below 0":            {"limit", perMonth(-1)},
+		"a limit over 10^12":         {"limit", perMonth(apikey.MaxQuota + 1)},
+		"a limit that is a string":   {"limit", fields{"limit": "1", "period": "day"}},
+		"a limit of one and a half":  {"limit", fields{"limit": 1.5, "period": "day"}},
+		"a period that is unknown":   {"period", quotaOf(1, "year", 1)},
+		"a period in capitals":       {"period", quotaOf(1, "DAY", 1)},
+		"a day of 0":                 {"starts_on", quotaOf(1, "month", 0)},
+		"a day 32 of a month":        {"starts_on", quotaOf(1, "month", 32)},
+		"a day 8 of a week":          {"starts_on", quotaOf(1, "week", 8)},
+		"a second day of a day":      {"starts_on", quotaOf(1, "day", 2)},
+		"a day that is a name":       {"starts_on", fields{"limit": 1, "period": "week", "starts_on": "monday"}},
+		"something more":             {"cost", perMonth(1).with("cost", 2)},
+		"a quota with a limit in it": {"window_seconds", perMonth(1).with("window_seconds", 60)},
+	} {
+		s.refuses(tt.field, request{operation: "createApiKey",
+			body: s.keyBody().with("quota", tt.quota).json(), why: "quota: " + why})
+		s.refuses(tt.field, request{operation: "updateApiKey", key: s.run,
+			body: fields{"quota": tt.quota}.json(), why: "quota: " + why})
+	}
+}
+
+func inheritedQuotas(s *session) {
+	writers := s.keyBody().with("owner", s.run).with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite})
+	limited, ok := s.create(writers.with("quota", perMonth(50)))
+	if !ok {
+		return
+	}
+	free, ok := s.create(writers.with("name", s.newName()).with("quota", nil))
+	if !ok {
+		return
+	}
+	for _, tt := range []struct {
+		why    string
+		writer created
+		has    fields
+		wants  []any
+	}{
+		{"a key with a quota", limited, perMonth(50), []any{nil, perMonth(51), perMonth(49), quotaOf(50, "day", 1)}},
+		{"a key without a quota", free, nil, []any{perMonth(50)}},
+	} {
+		child, ok := s.createAs(tt.writer.secret, s.keyBody())
+		if !ok {
+			return
+		}
+		s.hasQuota("the child of "+tt.why, child.body, tt.has)
+		for _, quota := range tt.wants {
+			why := fmt.Sprintf("quota %v, by %s", quota, tt.why)
+			s.want(http.StatusForbidden, request{operation: "createApiKey", secret: tt.writer.secret,
+				body: s.keyBody().with("quota", quota).json(), why: why})
+			for _, target := range []created{child, tt.writer} {
+				s.want(http.StatusForbidden, request{operation: "updateApiKey", secret: tt.writer.secret, key: target.id,
+					body: fields{"quota": quota}.json(), why: why})
+				s.hasQuota("after a refused change", s.get(target.id, "after a refused change"), tt.has)
+			}
+		}
+	}
+}
+
+// verifyCost verifies a secret for a call with a cost, and checks the code and what is left.
+func (s *session) verifyCost(code, secret string, cost, left int, why string) answer {
+	a := s.decision("", code, fields{"key": secret, "cost": cost}, why)
+	s.wantLeft(a.about, a.body["quota"], left)
+	return a
+}
+
+// wantLeft checks the state of a quota per month.
+func (s *session) wantLeft(about string, state any, left int) {
+	quota := object(state)
+	if quota["remaining"] != float64(left) {
+		s.fail("%s: quota is %v, want %d left", about, state, left)
+	}
+	text, _ := quota["resets_at"].(string)
+	resets, err := time.Parse(time.RFC3339, text)
+	if wait := time.Until(resets); err != nil || wait < 0 || wait > 32*24*time.Hour || !resets.Equal(resets.Truncate(24*time.Hour)) {
+		s.fail("%s: resets_at is %v, want a midnight within a month", about, quota["resets_at"])
+	}
+}
+
+// wantUntilReset checks a number of seconds to wait until a quota per month is whole again.
+func (s *session) wantUntilReset(about string, seconds float64) {
+	if seconds < 1 || seconds > 32*86400 {
+		s.fail("%s: wait %v s, want what is left of a month", about, seconds)
+	}
+}
+
+func overQuota(s *session) {
+	key, ok := s.quotaKey()
+	if !ok {
+		return
+	}
+	a := s.verify("VALID", key.secret, "a call that costs 1")
+	s.wantLeft(a.about, a.body["quota"], 9)
+	s.verifyCost("VALID", key.secret, 4, 5, "a call that costs 4")
+	for range 2 {
+		a := s.verifyCost("QUOTA_EXCEEDED", key.secret, 6, 5, "a call that costs 6 of 5")
+		seconds, _ := a.body["retry_after_seconds"].(float64)
+		s.wantUntilReset(a.about, seconds)
+		s.same(a.about, object(a.body["key"]), key.body)
+	}
+	s.verifyCost("VALID", key.secret, 5, 0, "a call that costs all of 5")
+	s.verifyCost("VALID", key.secret, 0, 0, "a free call")
+	s.verify("QUOTA_EXCEEDED", key.secret, "a call that costs 1 of 0")
+	s.verify("INSUFFICIENT_SCOPE", key.secret, "over the quota, and a scope is lacking", unheldScope)
+	s.accepted(key.id, key.secret, "over the quota, here: it counts for verify and forward-auth only")
+	a = s.want(http.StatusOK, request{operation: "getApiKeyUsage", key: key.id, why: "over the quota"})
+	s.wantLeft(a.about, a.body["quota"], 0)
+}
+
+func badCosts(s *session) {
+	key, ok := s.quotaKey()
+	if !ok {
+		return
+	}
+	for why, cost := range map[string]any{
+		"below 0": -1, "over 1,000,000": 1_000_001, "one and a half": 1.5, "a string": "1", "a list": []int{1}, "huge": 1e300,
+	} {
+		s.refuses("cost", request{operation: "verifyApiKey", body: fields{"key": key.secret, "cost": cost}.json(), why: "cost: " + why})
+	}
+	for _, query := range []string{"cost=0", "cost=-1", "cost=1000001", "cost=1.5", "cost=x", "cost=", "cost=1&cost=x"} {
+		s.want(http.StatusForbidden, request{operation: "forwardAuth", secret: key.secret, query: query, why: "not a cost"})
+	}
+	s.verifyCost("QUOTA_EXCEEDED", key.secret, 1_000_000, 10, "the highest cost")
+	s.verifyCost("VALID", key.secret, 10, 0, "none of that was used")
+}
+
+func whatUsesUp(s *session) {
+	key, ok := s.create(s.keyBody().with("scopes", readScopes(s)).with("rate_limit", perDay(2)).with("quota", perMonth(10)))
+	if !ok {
+		return
+	}
+	forward := request{operation: "forwardAuth", secret: key.secret, query: "cost=5&scope=" + unheldScope, why: "a scope is lacking"}
+	for range 3 {
+		s.verify("INSUFFICIENT_SCOPE", key.secret, "a scope is lacking", unheldScope)
+		s.want(http.StatusForbidden, forward)
+		s.introspect(key.secret, "the key of a quota")
+		s.accepted(key.id, key.secret, "which uses no quota")
+		s.verifyCost("QUOTA_EXCEEDED", key.secret, 11, 10, "a call that costs 11 of 10")
+	}
+	s.verifyCost("VALID", key.secret, 2, 8, "the first call that uses up some")
+	forward.query, forward.why = "cost=3", "the second call that uses up some"
+	s.want(http.StatusOK, forward)
+	for range 3 {
+		s.verifyCost("RATE_LIMITED", key.secret, 1, 5, "over the rate limit, which uses up no quota")
+	}
+	s.verifyCost("QUOTA_EXCEEDED", key.secret, 6, 5, "over both")
+	s.want(http.StatusOK, request{operation: "updateApiKey", key: key.id, body: fields{"rate_limit": nil}.json()})
+	s.verifyCost("VALID", key.secret, 5, 0, "all that is left")
+}
+
+func changedQuota(s *session) {
+	key, ok := s.quotaKey()
+	if !ok {
+		return
+	}
+	change := func(why string, quota any) {
+		s.want(http.StatusOK, request{operation: "updateApiKey", key: key.id, body: fields{"quota": quota}.json(), why: why})
+	}
+	s.verifyCost("VALID", key.secret, 8, 2, "before")
+	change("a higher limit", perMonth(12))
+	s.verifyCost("VALID", key.secret, 1, 3, "with a higher limit")
+	change("a limit below what was used", perMonth(5))
+	s.verifyCost("QUOTA_EXCEEDED", key.secret, 1, 0, "with a limit below what was used")
+	change("no quota", nil)
+	a := s.verify("VALID", key.secret, "without a quota")
+	if state, ok := a.body["quota"]; ok {
+		s.fail("%s: quota is %v, want none", a.about, state)
+	}
+	change("the quota again", perMonth(12))
+	s.verifyCost("VALID", key.secret, 3, 0, "with the quota again")
+}
+
+func forwardedQuotas(s *session) {
+	key, ok := s.quotaKey()
+	if !ok {
+		return
+	}
+	a := s.want(http.StatusOK, request{operation: "forwardAuth", secret: key.secret, why: "within the quota"})
+	s.wantQuotaHeaders(a, 9)
+	// A gateway may append what its client wrote: the highest cost counts.
+	a = s.want(http.StatusOK, request{operation: "forwardAuth", secret: key.secret, query: "cost=2&x=1&cost=4&cost=1", why: "a cost"})
+	s.wantQuotaHeaders(a, 5)
+	for query, status := range map[string]int{
+		"cost=6":                      http.StatusForbidden,
+		"cost=6&rate_limited=429":     http.StatusTooManyRequests,
+		"cost=6&cost=1":               http.StatusForbidden,
+		"cost=1&cost=6":               http.StatusForbidden,
+		"cost=6&scope=" + unheldScope: http.StatusForbidden, // the missing scope takes precedence
+	} {
+		code := "QUOTA_EXCEEDED"
+		if query == "cost=6&scope="+unheldScope {
+			code = "INSUFFICIENT_SCOPE"
+		}
+		a := s.wantCode(status, code, request{operation: "forwardAuth", secret: key.secret, query: query, why: "over the quota"})
+		if code == "QUOTA_EXCEEDED" && a.status == status {
+			s.wantQuotaHeaders(a, 5)
+			seconds, err := strconv.Atoi(a.header.Get("Retry-After"))
+			if err != nil {
+				s.fail("%s: Retry-After is %q", a.about, a.header.Get("Retry-After"))
+				continue
+			}
+			s.wantUntilReset(a.about, float64(seconds))
+		}
+	}
+}
+
+// wantQuotaHeaders checks the headers of a quota of 10.
+func (s *session) wantQuotaHeaders(a answer, left int) {
+	if got := a.header.Get("RateLimit-Policy"); got != `"quota";q=10` {
+		s.fail("%s: RateLimit-Policy is %q", a.about, got)
+	}
+	var remaining, reset int
+	got := a.header.Get("RateLimit")
+	if n, err := fmt.Sscanf(got, `"quota";r=%d;t=%d`, &remaining, &reset); err != nil || n != 2 ||
+		remaining != left || reset < 1 || reset > 32*86400 {
+		s.fail("%s: RateLimit is %q, want %d left", a.about, got, left)
+	}
+}
