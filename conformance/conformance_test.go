@@ -162,7 +162,7 @@ func TestOtherKeysAndPolicies(t *testing.T) {
 		"read and verify":       {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeVerify}, 30},
 		"read only":             {servertest.Options{}, true, []string{apikey.ScopeRead}, 25},
 		"read only, with admin": {servertest.Options{}, true, []string{apikey.ScopeAdmin}, 25},
-		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 104},
+		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 112},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -182,7 +182,7 @@ func TestLimitedKeys(t *testing.T) {
 		scopes []string
 		passed int
 	}{
-		"an admin":       {[]string{apikey.ScopeAdmin}, 90},
+		"an admin":       {[]string{apikey.ScopeAdmin}, 98},
 		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 73},
 	} {
 		t.Run(name, func(t *testing.T) {

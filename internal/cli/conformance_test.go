@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -40,7 +42,7 @@ func TestConformance(t *testing.T) {
 func wantConforms(t *testing.T, s *server, env []string, args ...string) {
 	t.Helper()
 	out, stderr, status := conform(t, s.dir, env, args...)
-	if status != exitOK || !strings.Contains(out, "conforms: 99 checks") || strings.Contains(out, "\x1b") {
+	if status != exitOK || !strings.Contains(out, "conforms: 112 checks") || strings.Contains(out, "\x1b") {
 		t.Errorf("exit status %d\n%s%s", status, out, stderr)
 	}
 }
@@ -69,7 +71,7 @@ func TestConformanceFormats(t *testing.T) {
 		}
 	}
 	if err := json.Unmarshal([]byte(out), &report); err != nil || status != exitFailure ||
-		report.URL != cacheable || len(report.Results) != 99 || len(report.Results[1].Findings) == 0 ||
+		report.URL != cacheable || len(report.Results) != 112 || len(report.Results[1].Findings) == 0 ||
 		report.Results[1].Name != "deployment/headers" {
 		t.Errorf("json: exit status %d, %v\n%s", status, err, out)
 	}
@@ -88,7 +90,7 @@ func TestConformanceFormats(t *testing.T) {
 	}
 	err := xml.Unmarshal([]byte(strings.NewReplacer(
 		`tests=`, `Tests=`, `message=`, `Message=`, `failures=`, `Failures=`, `skipped=`, `Skipped=`).Replace(out)), &junit)
-	if err != nil || status != exitFailure || len(junit.Suites) != 1 || junit.Suites[0].Tests != 99 ||
+	if err != nil || status != exitFailure || len(junit.Suites) != 1 || junit.Suites[0].Tests != 112 ||
 		junit.Suites[0].Failures == 0 || junit.Suites[0].Skipped == 0 ||
 		junit.Suites[0].Cases[1].Failure == nil || !strings.Contains(junit.Suites[0].Cases[1].Failure.Text, "Cache-Control") ||
 		!strings.HasPrefix(junit.Suites[0].Cases[1].Failure.Message, `GET /v1/api-keys: Cache-Control is "", want no-store`) {
@@ -99,6 +101,7 @@ func TestConformanceFormats(t *testing.T) {
 func TestConformanceCannotRun(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())
+	must(t, os.WriteFile(filepath.Join(s.dir, "no.key"), []byte("this is no key"), 0o600))
 	for name, tt := range map[string]struct {
 		args   []string
 		status int
@@ -110,7 +113,7 @@ func TestConformanceCannotRun(t *testing.T) {
 		"unknown format":   {[]string{"--url", s.url, "--key-file", "admin.key", "--format", "pdf"}, exitUsage, "--format"},
 		"nobody listens":   {[]string{"--url", "http://127.0.0.1:1", "--key-file", "admin.key"}, exitFailure, "cannot be checked"},
 		"not a URL":        {[]string{"--url", "127.0.0.1", "--key-file", "admin.key"}, exitUsage, "--url must begin with http:// or https://"},
-		"not a key":        {[]string{"--url", s.url, "--key-file", "apikeyd.db"}, exitFailure, "holds no apikeyd key"},
+		"not a key":        {[]string{"--url", s.url, "--key-file", "no.key"}, exitFailure, "holds no apikeyd key"},
 		"a key, typed":     {[]string{"--url", s.url, "--key", "ak_nonsense"}, exitUsage, "takes @FILE, not a secret"},
 	} {
 		_, stderr, status := conform(t, s.dir, nil, tt.args...)

@@ -40,7 +40,7 @@ func (resumeCommand) Help() string {
 Examples:
 
     apikeyd keys resume ci
-    apikeyd keys list --suspended`
+    apikeyd keys resume "ci pipeline" --owner customer-42`
 }
 
 // Run ends the suspension of one key.

@@ -1261,7 +1261,10 @@ export interface operations {
                 owner?: components["parameters"]["OwnerOfKey"];
                 /** @description Only keys that have this status now */
                 status?: components["schemas"]["ApiKeyStatus"];
-                /** @description `false`: only suspended keys; `true`: only the others */
+                /**
+                 * @description `false`: only suspended keys; `true`: only the others
+                 * @example false
+                 */
                 enabled?: boolean;
                 /**
                  * @description Only keys that were revoked for this reason

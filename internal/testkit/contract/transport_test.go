@@ -12,7 +12,7 @@ import (
 )
 
 const goodKey = `{"id":"0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f","name":"ci","owner":"acme","prefix":"ak_0TTLJ726",
-	"scopes":["keys:read"],"metadata":{},"status":"ACTIVE","created_at":"2026-11-23T12:00:00.000Z","expires_at":"2030-01-31T12:00:00.000Z"}`
+	"scopes":["keys:read"],"metadata":{},"status":"ACTIVE","enabled":true,"created_at":"2026-11-23T12:00:00.000Z","expires_at":"2030-01-31T12:00:00.000Z"}`
 
 // verdict records what a transport reports instead of failing this test.
 type verdict struct {
