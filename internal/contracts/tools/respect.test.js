@@ -14,6 +14,6 @@ test("respect plays the life of a key", async (t) => {
   const output = await run(tool("redocly"), [
     "respect", document, "--input", `key=${key}`, "--server", `apikeyd=${url}`,
   ]);
-  assert.match(output, /Steps: 12 passed/);
+  assert.match(output, /Steps: 19 passed/);
   assert.doesNotMatch(output, new RegExp(key));
 });
