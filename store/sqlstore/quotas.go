@@ -39,13 +39,15 @@ func (db *DB) TakeUnits(
 	ctx, cancel := context.WithTimeout(ctx, quotaTimeout)
 	defer cancel()
 	err = db.writeQuotas(ctx, func(ctx context.Context, q querier) error {
-		// To the end, where a failed commit shows.
-		return q.each(ctx, func(r row) error {
-			var since sql.NullInt64
-			err := r.Scan(&u.Granted, &u.Total, &since)
-			u.Since = fromMillis(since)
-			return err
-		}, takeUnits, subjectKey(subject), start.UnixMilli(), limit, units)
+		return db.dialect.retryEnded(func() error {
+			// To the end, where a failed commit shows.
+			return q.each(ctx, func(r row) error {
+				var since sql.NullInt64
+				err := r.Scan(&u.Granted, &u.Total, &since)
+				u.Since = fromMillis(since)
+				return err
+			}, takeUnits, subjectKey(subject), start.UnixMilli(), limit, units)
+		})
 	})
 	if err != nil {
 		return store.Used{}, err
@@ -53,7 +55,7 @@ func (db *DB) TakeUnits(
 	return u, nil
 }
 
-// ReturnUnits implements store.Quotas.
+// ReturnUnits implements store.Quotas. It repeats nothing: units that were returned twice could be used twice.
 func (db *DB) ReturnUnits(ctx context.Context, unused []store.Unused) error {
 	// Nodes lock rows in one order.
 	slices.SortFunc(unused, func(a, b store.Unused) int {
@@ -83,7 +85,7 @@ func (db *DB) UsedUnits(ctx context.Context, subject store.Subject, start time.T
 	err = db.read(ctx, func() error {
 		brief, done := db.brief(ctx)
 		defer done()
-		return first(brief, db.points, `SELECT coalesce(sum(used), 0) FROM quota_uses
+		return first(brief, db.points, `SELECT CAST(coalesce(sum(used), 0) AS BIGINT) FROM quota_uses
 			WHERE subject = $1 AND since >= $2`, subjectKey(subject), start.UnixMilli()).Scan(&used)
 	})
 	return used, err
@@ -94,9 +96,7 @@ func (db *DB) writeQuotas(ctx context.Context, do func(context.Context, querier)
 	if db.node == nil {
 		return db.write(ctx, func(t *transaction) error { return do(context.Background(), t) })
 	}
-	return db.condition.during(ctx, db.dialect.retryEnded(func() error {
-		return do(ctx, db.points)
-	}))
+	return db.condition.during(ctx, do(ctx, db.points))
 }
 
 // subjectKey is the primary key of a subject's row. No two subjects share one.
