@@ -128,7 +128,7 @@ var quotaFaults = map[string]planted{
 				delete(body, "quota")
 			}
 		}),
-		"a quota is stored, changed and removed", "(taking it away): quota is map[",
+		"a quota is stored, changed and removed", "(taking it away): quota is {",
 	},
 	"the day of a period is forgotten": {
 		sentBodies(isPatch, func(body map[string]any) {
@@ -136,7 +136,7 @@ var quotaFaults = map[string]planted{
 				delete(quota, "starts_on")
 			}
 		}),
-		"a quota is stored, changed and removed", "starts_on:1]",
+		"a quota is stored, changed and removed", `"starts_on":1}`,
 	},
 	"a quota for a year is accepted": {
 		sentBodies(isPatch, func(body map[string]any) {

@@ -139,7 +139,7 @@ func inheritedQuotas(s *session) {
 		}
 		s.hasQuota("the child of "+tt.why, child.body, tt.has)
 		for _, quota := range tt.wants {
-			why := fmt.Sprintf("quota %v, by %s", quota, tt.why)
+			why := sprintf("quota %v, by %s", quota, tt.why)
 			s.want(http.StatusForbidden, request{operation: "createApiKey", secret: tt.writer.secret,
 				body: s.keyBody().with("quota", quota).json(), why: why})
 			for _, target := range []created{child, tt.writer} {
