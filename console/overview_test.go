@@ -52,7 +52,7 @@ func TestOverviewOfAdministrators(t *testing.T) {
 	b.open("/console")
 	b.want(".events", "Revoked acme's own of acme by admin", "Created admin of admin by the operator")
 	want := "1 active\nvalid now\n0 rotating\nold secret still works\n0 expiring\nwithin 30 days\n" +
-		"0 unused\nfor 90 days or more\n0 expired\npast their expiry\n1 revoked\nended for good"
+		"0 unused\nfor 90 days or more\n0 expired\npast their expiry\n0 suspended\nuntil enabled again\n1 revoked\nended for good"
 	if text := strings.ReplaceAll(b.text(".tiles"), "\n\n", "\n"); strings.Join(strings.Fields(text), " ") != strings.Join(strings.Fields(want), " ") {
 		t.Errorf("the tiles are %q", text)
 	}
@@ -63,7 +63,8 @@ func TestOverviewOfAdministrators(t *testing.T) {
 		{"li:nth-child(1)", "/console/keys?status=active", "admin"},
 		{"li:nth-child(2)", "/console/keys?status=rotating", "There are no rotating keys"},
 		{"li:nth-child(4)", "/console/keys?unused=1", "There are no unused keys"},
-		{"li:nth-child(6)", "/console/keys?status=revoked", "acme's own"},
+		{"li:nth-child(6)", "/console/keys?status=suspended", "There are no suspended keys"},
+		{"li:nth-child(7)", "/console/keys?status=revoked", "acme's own"},
 	} {
 		b.open("/console")
 		b.click(".tiles " + to.tile + " a")

@@ -53,8 +53,9 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   const target = document.querySelector(`[data-shortcut="${CSS.escape(event.key)}"]`);
-  // One key must not leave a page with a form or a secret.
-  const stays = target?.matches("[data-leaves]") && document.querySelector("main :is(form[method=post], #stored)");
+  // One key must not leave a page with a form to fill in or a secret.
+  const kept = "main :is(form[method=post] :is(input:not([type=hidden]), select, textarea), #stored)";
+  const stays = target?.matches("[data-leaves]") && document.querySelector(kept);
   if (target && !stays) {
     event.preventDefault();
     const folded = target.closest("details");
