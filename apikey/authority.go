@@ -61,16 +61,18 @@ func (k Key) MayChange(target Key, c Change) error {
 
 // maySetLimits lets only admins set a rate limit or quota. Others may state what applies without it.
 func (k Key) maySetLimits(without, with Settings) error {
-	for field, same := range map[string]bool{
-		"rate_limit": with.RateLimit == without.RateLimit,
-		"quota":      with.Quota == without.Quota,
-	} {
-		if !same && !k.Scopes.Has(ScopeAdmin) {
-			return &DeniedError{Reason: field + ": only a key with " + ScopeAdmin +
-				" may set or change it; leave it out"}
-		}
+	var field string
+	switch {
+	case k.Scopes.Has(ScopeAdmin):
+		return nil
+	case with.RateLimit != without.RateLimit:
+		field = "rate_limit"
+	case with.Quota != without.Quota:
+		field = "quota"
+	default:
+		return nil
 	}
-	return nil
+	return &DeniedError{Reason: field + ": only a key with " + ScopeAdmin + " may set or change it; leave it out"}
 }
 
 func (k Key) mayGrant(scopes Scopes) error {

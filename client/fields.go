@@ -55,7 +55,7 @@ type Key struct {
 }
 
 // IsSuspended reports whether the key is refused until it is enabled again. Its status is StatusRevoked,
-// because clients of the first contract know no other.
+// because clients of the first contract know no other. Servers from before suspensions do not send Enabled.
 func (k Key) IsSuspended() bool { return k.Status == StatusRevoked && k.RevokedAt.IsZero() }
 
 // NewKey describes a key to create. Its owner is the calling key's, or that of [Client.ForOwner].

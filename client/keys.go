@@ -77,9 +77,9 @@ func (c *Client) Rotate(ctx context.Context, nameOrID string, grace time.Duratio
 }
 
 // Revoke ends a key, found as by [Client.Get], for good and returns it. Its secret is refused
-// from then on, and its name is free. Revoking a revoked key changes nothing. [Client.RevokeFor]
-// gives a reason. It returns an *[Error], for example with [CodeKeyNotFound], or [CodeForbidden] if the calling key lacks one
-// of the key's scopes.
+// from then on, and its name is free. Revoking a revoked key changes nothing. It returns an
+// *[Error], for example with [CodeKeyNotFound], or [CodeForbidden] if the calling key lacks one
+// of the key's scopes. [Client.RevokeFor] gives a reason.
 func (c *Client) Revoke(ctx context.Context, nameOrID string) (Key, error) {
 	return c.RevokeFor(ctx, nameOrID, "")
 }

@@ -3,7 +3,6 @@ package conformance
 import (
 	"fmt"
 	"net/http"
-	"reflect"
 	"strconv"
 	"time"
 
@@ -42,52 +41,22 @@ func (s *session) quotaKey() (created, bool) {
 	return s.create(s.keyBody().with("scopes", readScopes(s)).with("rate_limit", nil).with("quota", perMonth(10)))
 }
 
-func (s *session) hasQuota(why string, body map[string]any, want fields) {
-	got, limited := body["quota"]
-	switch {
-	case want == nil && limited:
-		s.fail("%s: quota is %v, want none", why, got)
-	case want != nil && !reflect.DeepEqual(got, map[string]any{
-		"limit": float64(want["limit"].(int)), "period": want["period"], "starts_on": float64(want["starts_on"].(int))}):
-		s.fail("%s: quota is %v, want %v", why, got, want)
-	}
-}
-
 func keptQuotas(s *session) {
-	key, ok := s.create(s.keyBody().with("quota", perMonth(100)))
-	if !ok {
-		return
-	}
-	s.hasQuota("a new key", key.body, perMonth(100))
-	for _, tt := range []struct {
-		why    string
-		change fields
-		want   fields
-	}{
-		{"changing nothing", fields{}, perMonth(100)},
-		{"changing the name", fields{"name": s.newName()}, perMonth(100)},
-		{"the smallest", fields{"quota": quotaOf(1, "day", 1)}, quotaOf(1, "day", 1)},
-		{"the largest", fields{"quota": quotaOf(apikey.MaxQuota, "month", 31)}, quotaOf(apikey.MaxQuota, "month", 31)},
-		{"a week from Sunday", fields{"quota": quotaOf(5, "week", 7)}, quotaOf(5, "week", 7)},
-		{"leaving out the day", fields{"quota": fields{"limit": 5, "period": "week"}}, quotaOf(5, "week", 1)},
-		{"taking it away", fields{"quota": nil}, nil},
-		{"taking away what is not there", fields{"quota": nil}, nil},
-		{"setting it again", fields{"quota": perMonth(5)}, perMonth(5)},
-	} {
-		a := s.want(http.StatusOK, request{operation: "updateApiKey", key: key.id, body: tt.change.json(), why: tt.why})
-		s.hasQuota(a.about, a.body, tt.want)
-		s.hasQuota("after "+tt.why, s.get(key.id, "after "+tt.why), tt.want)
-	}
-	if key, ok = s.create(s.keyBody().with("quota", nil)); ok {
-		s.hasQuota("a key created with null", key.body, nil)
-	}
+	quotaField.kept(s, perMonth(100),
+		limitChange{"changing nothing", fields{}, perMonth(100)},
+		limitChange{"changing the name", fields{"name": s.newName()}, perMonth(100)},
+		limitChange{"the smallest", fields{"quota": quotaOf(1, "day", 1)}, quotaOf(1, "day", 1)},
+		limitChange{"the largest", fields{"quota": quotaOf(apikey.MaxQuota, "month", 31)}, quotaOf(apikey.MaxQuota, "month", 31)},
+		limitChange{"a week from Sunday", fields{"quota": quotaOf(5, "week", 7)}, quotaOf(5, "week", 7)},
+		limitChange{"leaving out the day", fields{"quota": fields{"limit": 5, "period": "week"}}, quotaOf(5, "week", 1)},
+		limitChange{"taking it away", fields{"quota": nil}, nil},
+		limitChange{"taking away what is not there", fields{"quota": nil}, nil},
+		limitChange{"setting it again", fields{"quota": perMonth(5)}, perMonth(5)},
+	)
 }
 
 func badQuotas(s *session) {
-	for why, tt := range map[string]struct {
-		field string
-		quota any
-	}{
+	quotaField.refused(s, map[string]badLimit{
 		"a number":                   {"quota", 100},
 		"a string":                   {"quota", "100/month"},
 		"no period":                  {"period", fields{"limit": 1}},
@@ -106,49 +75,11 @@ func badQuotas(s *session) {
 		"a day that is a name":       {"starts_on", fields{"limit": 1, "period": "week", "starts_on": "monday"}},
 		"something more":             {"cost", perMonth(1).with("cost", 2)},
 		"a quota with a limit in it": {"window_seconds", perMonth(1).with("window_seconds", 60)},
-	} {
-		s.refuses(tt.field, request{operation: "createApiKey",
-			body: s.keyBody().with("quota", tt.quota).json(), why: "quota: " + why})
-		s.refuses(tt.field, request{operation: "updateApiKey", key: s.run,
-			body: fields{"quota": tt.quota}.json(), why: "quota: " + why})
-	}
+	})
 }
 
 func inheritedQuotas(s *session) {
-	writers := s.keyBody().with("owner", s.run).with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite})
-	limited, ok := s.create(writers.with("quota", perMonth(50)))
-	if !ok {
-		return
-	}
-	free, ok := s.create(writers.with("name", s.newName()).with("quota", nil))
-	if !ok {
-		return
-	}
-	for _, tt := range []struct {
-		why    string
-		writer created
-		has    fields
-		wants  []any
-	}{
-		{"a key with a quota", limited, perMonth(50), []any{nil, perMonth(51), perMonth(49), quotaOf(50, "day", 1)}},
-		{"a key without a quota", free, nil, []any{perMonth(50)}},
-	} {
-		child, ok := s.createAs(tt.writer.secret, s.keyBody())
-		if !ok {
-			return
-		}
-		s.hasQuota("the child of "+tt.why, child.body, tt.has)
-		for _, quota := range tt.wants {
-			why := sprintf("quota %v, by %s", quota, tt.why)
-			s.want(http.StatusForbidden, request{operation: "createApiKey", secret: tt.writer.secret,
-				body: s.keyBody().with("quota", quota).json(), why: why})
-			for _, target := range []created{child, tt.writer} {
-				s.want(http.StatusForbidden, request{operation: "updateApiKey", secret: tt.writer.secret, key: target.id,
-					body: fields{"quota": quota}.json(), why: why})
-				s.hasQuota("after a refused change", s.get(target.id, "after a refused change"), tt.has)
-			}
-		}
-	}
+	quotaField.inherited(s, perMonth(50), nil, perMonth(51), perMonth(49), quotaOf(50, "day", 1))
 }
 
 // verifyCost verifies a secret for a call with a cost, and checks the code and what is left.

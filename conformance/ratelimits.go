@@ -3,10 +3,7 @@ package conformance
 import (
 	"fmt"
 	"net/http"
-	"reflect"
 	"strconv"
-
-	"apikeyd/apikey"
 )
 
 func rateLimitChecks() []check {
@@ -30,50 +27,20 @@ func (s *session) limitedKey(limit int) (created, bool) {
 	return s.create(s.keyBody().with("scopes", readScopes(s)).with("rate_limit", perDay(limit)).with("quota", nil))
 }
 
-func (s *session) wantLimit(why string, body map[string]any, want fields) {
-	got, limited := body["rate_limit"]
-	switch {
-	case want == nil && limited:
-		s.fail("%s: rate_limit is %v, want none", why, got)
-	case want != nil && !reflect.DeepEqual(got, map[string]any{
-		"limit": float64(want["limit"].(int)), "window_seconds": float64(want["window_seconds"].(int))}):
-		s.fail("%s: rate_limit is %v, want %v", why, got, want)
-	}
-}
-
 func keptLimits(s *session) {
-	key, ok := s.create(s.keyBody().with("rate_limit", perDay(100)))
-	if !ok {
-		return
-	}
-	s.wantLimit("a new key", key.body, perDay(100))
-	for _, tt := range []struct {
-		why    string
-		change fields
-		want   fields
-	}{
-		{"changing nothing", fields{}, perDay(100)},
-		{"changing the name", fields{"name": s.newName()}, perDay(100)},
-		{"the smallest", fields{"rate_limit": fields{"limit": 1, "window_seconds": 1}}, fields{"limit": 1, "window_seconds": 1}},
-		{"the largest", fields{"rate_limit": perDay(1_000_000)}, perDay(1_000_000)},
-		{"taking it away", fields{"rate_limit": nil}, nil},
-		{"taking away what is not there", fields{"rate_limit": nil}, nil},
-		{"setting it again", fields{"rate_limit": perDay(5)}, perDay(5)},
-	} {
-		a := s.want(http.StatusOK, request{operation: "updateApiKey", key: key.id, body: tt.change.json(), why: tt.why})
-		s.wantLimit(a.about, a.body, tt.want)
-		s.wantLimit("after "+tt.why, s.get(key.id, "after "+tt.why), tt.want)
-	}
-	if key, ok = s.create(s.keyBody().with("rate_limit", nil)); ok {
-		s.wantLimit("a key created with null", key.body, nil)
-	}
+	rateLimitField.kept(s, perDay(100),
+		limitChange{"changing nothing", fields{}, perDay(100)},
+		limitChange{"changing the name", fields{"name": s.newName()}, perDay(100)},
+		limitChange{"the smallest", fields{"rate_limit": fields{"limit": 1, "window_seconds": 1}}, fields{"limit": 1, "window_seconds": 1}},
+		limitChange{"the largest", fields{"rate_limit": perDay(1_000_000)}, perDay(1_000_000)},
+		limitChange{"taking it away", fields{"rate_limit": nil}, nil},
+		limitChange{"taking away what is not there", fields{"rate_limit": nil}, nil},
+		limitChange{"setting it again", fields{"rate_limit": perDay(5)}, perDay(5)},
+	)
 }
 
 func badLimits(s *session) {
-	for why, tt := range map[string]struct {
-		field string
-		limit any
-	}{
+	rateLimitField.refused(s, map[string]badLimit{
 		"a number":                  {"rate_limit", 100},
 		"a string":                  {"rate_limit", "100/60"},
 		"an array":                  {"rate_limit", []int{100, 60}},
@@ -89,49 +56,11 @@ func badLimits(s *session) {
 		"a window over a day":       {"window_seconds", fields{"limit": 1, "window_seconds": 86401}},
 		"a window of half a second": {"window_seconds", fields{"limit": 1, "window_seconds": 0.5}},
 		"something more":            {"burst", perDay(1).with("burst", 2)},
-	} {
-		s.refuses(tt.field, request{operation: "createApiKey",
-			body: s.keyBody().with("rate_limit", tt.limit).json(), why: "rate_limit: " + why})
-		s.refuses(tt.field, request{operation: "updateApiKey", key: s.run,
-			body: fields{"rate_limit": tt.limit}.json(), why: "rate_limit: " + why})
-	}
+	})
 }
 
 func inheritedLimits(s *session) {
-	writers := s.keyBody().with("owner", s.run).with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite})
-	limited, ok := s.create(writers.with("rate_limit", perDay(50)))
-	if !ok {
-		return
-	}
-	free, ok := s.create(writers.with("name", s.newName()).with("rate_limit", nil))
-	if !ok {
-		return
-	}
-	for _, tt := range []struct {
-		why    string
-		writer created
-		has    fields
-		wants  []any
-	}{
-		{"a key with a limit", limited, perDay(50), []any{nil, perDay(51), perDay(49)}},
-		{"a key without a limit", free, nil, []any{perDay(50)}},
-	} {
-		child, ok := s.createAs(tt.writer.secret, s.keyBody())
-		if !ok {
-			return
-		}
-		s.wantLimit("the child of "+tt.why, child.body, tt.has)
-		for _, limit := range tt.wants {
-			why := sprintf("rate_limit %v, by %s", limit, tt.why)
-			s.want(http.StatusForbidden, request{operation: "createApiKey", secret: tt.writer.secret,
-				body: s.keyBody().with("rate_limit", limit).json(), why: why})
-			for _, target := range []created{child, tt.writer} {
-				s.want(http.StatusForbidden, request{operation: "updateApiKey", secret: tt.writer.secret, key: target.id,
-					body: fields{"rate_limit": limit}.json(), why: why})
-				s.wantLimit("after a refused change", s.get(target.id, "after a refused change"), tt.has)
-			}
-		}
-	}
+	rateLimitField.inherited(s, perDay(50), nil, perDay(51), perDay(49))
 }
 
 // wantWait checks the seconds until the next call of a limit per day passes.

@@ -113,21 +113,17 @@ func appendVerify(b []byte, r verify.Result, k jsonKey) []byte {
 		b = strconv.AppendInt(append(b, `,"quota":{"remaining":`...), int64(r.Quota.Remaining), 10)
 		b = append(apikey.Timestamp(r.Quota.ResetsAt).Append(append(b, `,"resets_at":"`...)), `"}`...)
 	}
-	if wait := retryAfter(r); wait > 0 {
-		b = strconv.AppendInt(append(b, `,"retry_after_seconds":`...), int64(wholeSeconds(wait)), 10)
+	if r.Code == verify.QuotaExceeded || r.Code == verify.RateLimited {
+		b = strconv.AppendInt(append(b, `,"retry_after_seconds":`...), int64(wholeSeconds(retryAfter(r))), 10)
 	}
 	b = strconv.AppendBool(append(b, `,"valid":`...), r.Code == verify.Valid)
 	return append(b, '}')
 }
 
-// retryAfter returns how long to wait after a decision until a call may pass, or 0 if waiting is of no use.
+// retryAfter returns how long to wait after QuotaExceeded or RateLimited until a call may pass.
 func retryAfter(r verify.Result) time.Duration {
-	switch r.Code {
-	case verify.QuotaExceeded:
+	if r.Code == verify.QuotaExceeded {
 		return r.Quota.ResetsAt.Sub(r.At)
-	case verify.RateLimited:
-		return r.RateLimit.RetryAfter
-	default:
-		return 0
 	}
+	return r.RateLimit.RetryAfter
 }

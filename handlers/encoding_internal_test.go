@@ -129,6 +129,8 @@ func checkEncodings(t *testing.T, r random) {
 		"limited": {verifyAnswer(verify.Result{
 			Code: verify.RateLimited, RateLimit: ratelimit.State{RetryAfter: 1500 * time.Millisecond}, At: now,
 		}, &k), limited},
+		"limited until now": {verifyAnswer(verify.Result{Code: verify.RateLimited, At: now}, &k),
+			gen.VerifyResponse{Code: gen.VerifyCode(verify.RateLimited), Key: shown(k, now), RetryAfterSeconds: new(0)}},
 		"over its quota": {verifyAnswer(verify.Result{
 			Code: verify.QuotaExceeded, Quota: quota.State{Remaining: 3, ResetsAt: resets}, At: now,
 		}, &k), exceeded},

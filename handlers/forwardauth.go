@@ -165,7 +165,7 @@ var errTooManyScopes = &apikey.DeniedError{Reason: fmt.Sprintf(
 	"scope: the query asks for more than %d scopes, which no key can have; ask for fewer", apikey.MaxScopes)}
 
 var errCost = &apikey.DeniedError{Reason: fmt.Sprintf(
-	"cost: the query has one that is no whole number from 1 to %d, so no key passes", apikey.MaxCost)}
+	"cost: the query has a cost that is not a whole number from 1 to %d, so no key passes; correct it or leave it out", apikey.MaxCost)}
 
 var errMalformedScope = &apikey.DeniedError{Reason: "scope: the query asks for an empty or malformed scope, or misspells " +
 	"the parameter, so no key passes; write scope=SCOPE, or leave scope out to ask for none"}
@@ -230,12 +230,12 @@ func (e *limitError) Error() string {
 // draft-ietf-httpapi-ratelimit-headers-10. They are empty if the key has no limits.
 func limitHeaders(r verify.Result) (policies, left string) {
 	var policy, rest []string
-	add := func(name, quota string, remaining int, reset time.Duration) {
-		policy = append(policy, fmt.Sprintf("%q;%s", name, quota))
+	add := func(name, limit string, remaining int, reset time.Duration) {
+		policy = append(policy, fmt.Sprintf("%q;%s", name, limit))
 		rest = append(rest, fmt.Sprintf("%q;r=%d;t=%d", name, remaining, wholeSeconds(reset)))
 	}
-	if limit := r.RateLimit; limit != (ratelimit.State{}) {
-		add("key", fmt.Sprintf("q=%d;w=%d", r.Key.RateLimit.Limit, wholeSeconds(r.Key.RateLimit.Window)), limit.Remaining, limit.Reset)
+	if state := r.RateLimit; state != (ratelimit.State{}) {
+		add("key", fmt.Sprintf("q=%d;w=%d", r.Key.RateLimit.Limit, wholeSeconds(r.Key.RateLimit.Window)), state.Remaining, state.Reset)
 	}
 	if state := r.Quota; state != (quota.State{}) {
 		add("quota", fmt.Sprintf("q=%d", r.Key.Quota.Limit), state.Remaining, state.ResetsAt.Sub(r.At))

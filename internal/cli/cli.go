@@ -114,7 +114,7 @@ func newParser(stdout, stderr io.Writer, args ...string) *kong.Kong {
 		kong.Description("A self-hosted API key service. Every flag with an environment variable can be set by it."),
 		kong.Writers(stdout, stderr),
 		durations,
-		kong.Vars{"texts": keyfield.Labels()},
+		kong.Vars{"texts": keyfield.Labels(), "reasons": reasonList()},
 		kong.IgnoreFields(otherCommands(args)),
 	)
 }

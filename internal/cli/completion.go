@@ -172,6 +172,8 @@ func (c *completion) values(v *kong.Value, before, word string) {
 	case kind == "profiles":
 		names, _ := profileNames() // errors cannot be shown here
 		kind = strings.Join(names, ",")
+	case kind == "reasons":
+		kind = strings.Join(reasonNames(), ",")
 	}
 	for _, value := range strings.Split(kind, ",") {
 		if value != "" {

@@ -19,7 +19,7 @@ type listCommand struct {
 	ExpiresBefore  *apikey.Timestamp `placeholder:"TIME" help:"Only keys that expire before this time, including expired ones."`
 	LastUsedBefore *apikey.Timestamp `placeholder:"TIME" help:"Only keys last used before this time; a key that was never used counts from its creation."`
 	Suspended      bool              `help:"Only suspended keys."`
-	Reason         reasonFlag        `placeholder:"REASON" complete:"unspecified,key_compromise,superseded,no_longer_used,owner_left,policy" help:"Only keys that were revoked for this reason, such as key_compromise."`
+	Reason         reasonFlag        `placeholder:"REASON" complete:"reasons" help:"Only keys that were revoked for this reason, such as key_compromise."`
 	Rotating       bool              `help:"Only active keys whose previous secret still works."`
 	Wide           bool              `help:"Show every column with whole ids and exact times, on a terminal too."`
 	JSON           bool              `name:"json" help:"Print each key as the API would, one per line."`

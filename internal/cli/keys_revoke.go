@@ -20,7 +20,7 @@ var errKept = errors.New("nothing was revoked")
 
 type revokeCommand struct {
 	keyFlags
-	Reason reasonFlag `placeholder:"REASON" complete:"unspecified,key_compromise,superseded,no_longer_used,owner_left,policy" help:"Why, to keep with the key: key_compromise, superseded, no_longer_used, owner_left or policy (unspecified)."`
+	Reason reasonFlag `placeholder:"REASON" complete:"reasons" help:"Why, to keep with the key: ${reasons} (unspecified)."`
 	Yes    bool       `short:"y" help:"Do not ask, even if the key was used in the last 24 hours."`
 	jsonFlag
 	target
@@ -29,10 +29,24 @@ type revokeCommand struct {
 // reasonFlag is why a key is revoked.
 type reasonFlag client.RevocationReason
 
+func reasonNames() (names []string) {
+	for _, reason := range apikey.Reasons() {
+		names = append(names, string(reason))
+	}
+	return names
+}
+
+// reasonList returns all reasons as part of a sentence.
+func reasonList() string {
+	names := reasonNames()
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
 // UnmarshalText parses a reason.
 func (f *reasonFlag) UnmarshalText(text []byte) error {
 	if !slices.Contains(apikey.Reasons(), apikey.Reason(text)) {
-		return errors.New("must be unspecified, key_compromise, superseded, no_longer_used, owner_left or policy")
+		return errors.New("must be " + reasonList())
 	}
 	*f = reasonFlag(text)
 	return nil

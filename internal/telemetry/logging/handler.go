@@ -14,17 +14,18 @@ import (
 // goes slog's way.
 type handler struct {
 	slog.Handler
-	to   *Writer
-	json bool
+	to    *Writer
+	json  bool
+	lines sync.Pool // of *line
 }
-
-// lines holds lines for reuse.
-var lines = sync.Pool{New: func() any { return new(line) }}
 
 // Handle implements slog.Handler.
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
-	l := lines.Get().(*line)
-	defer lines.Put(l)
+	l, _ := h.lines.Get().(*line)
+	if l == nil {
+		l = new(line)
+	}
+	defer h.lines.Put(l)
 	if l.b, l.json, l.plain = l.b[:0], h.json, true; !l.record(&r) {
 		return h.Handler.Handle(ctx, r)
 	}

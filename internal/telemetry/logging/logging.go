@@ -17,7 +17,7 @@ const (
 // to. The caller closes the Writer after the last line.
 func Start(to io.Writer, format string, level slog.Level) (slog.Handler, *Writer) {
 	w := newWriter(to, slogHandler(to, format, level))
-	return &handler{slogHandler(w, format, level), w, format == JSON}, w
+	return &handler{Handler: slogHandler(w, format, level), to: w, json: format == JSON}, w
 }
 
 func slogHandler(w io.Writer, format string, level slog.Level) slog.Handler {
