@@ -17,8 +17,9 @@ const (
 	// maxPagesOfOwner limits them for each owner, so that a client that does not read blocks only its
 	// own owner's lists.
 	maxPagesOfOwner = 8
-	// maxListsOfOwner limits an owner's lists in flight or waiting.
-	maxListsOfOwner = 16
+	// maxListsOfOwner limits an owner's lists in flight or waiting. One that waits costs little more than its
+	// connection, so that a burst of lists is slow rather than refused.
+	maxListsOfOwner = 512
 )
 
 // listing holds the operations that return a page.
