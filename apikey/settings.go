@@ -26,15 +26,8 @@ type Change struct {
 	Quota     *Quota // the zero Quota removes the quota
 }
 
-// definition defines a field of Settings.
-type definition[T any] struct {
-	name      string // in the contract and the audit log
-	of        func(*Settings) *T
-	in        func(Change) *T // nil if the field cannot be changed
-	normalize func(T) T       // nil keeps values as they are
-	check     func(Policy, time.Time, T) error
-	json      func([]byte, T) []byte // appends the value, or nothing if it is absent
-}
+// definition defines a field of a key's Settings.
+type definition[T any] = definitionOf[Settings, Change, T]
 
 // settings defines the fields. InvalidErrors list faults in this order.
 var settings = []setting{
@@ -77,55 +70,8 @@ var settings = []setting{
 	}.setting(),
 }
 
-// setting is a definition without its type.
-type setting struct {
-	name      string
-	normalize func(*Settings)
-	check     func(Policy, time.Time, *Settings) error
-	take      func(*Settings, Change) bool // reports whether the change has the field; nil if it cannot change
-	json      func([]byte, *Settings) []byte
-	pack      func([]byte, *Settings) []byte
-	unpack    func(packed string, s *Settings, metadata bool) (rest string)
-}
-
-func (d definition[T]) setting() setting {
-	s := setting{
-		name:      d.name,
-		normalize: func(*Settings) {},
-		check:     func(p Policy, now time.Time, s *Settings) error { return d.check(p, now, *d.of(s)) },
-		json:      func(b []byte, s *Settings) []byte { return d.json(b, *d.of(s)) },
-		pack:      func(b []byte, s *Settings) []byte { return appendPacked(b, d.of(s)) },
-		unpack:    func(p string, s *Settings, metadata bool) string { return cutPacked(p, d.of(s), metadata) },
-	}
-	if d.normalize != nil {
-		s.normalize = func(s *Settings) { *d.of(s) = d.normalize(*d.of(s)) }
-	}
-	if d.in != nil {
-		s.take = func(s *Settings, c Change) bool {
-			value := d.in(c)
-			if value != nil {
-				*d.of(s) = *value
-			}
-			return value != nil
-		}
-	}
-	return s
-}
-
-// rule returns a check that depends on the value alone.
-func rule[T any](check func(T) error) func(Policy, time.Time, T) error {
-	return func(_ Policy, _ time.Time, value T) error { return check(value) }
-}
-
-// anyBool accepts both values.
-func anyBool(bool) error { return nil }
-
-func (s Settings) normalized() Settings {
-	for _, field := range settings {
-		field.normalize(&s)
-	}
-	return s
-}
+// normalized returns the settings as they are kept.
+func (s Settings) normalized() Settings { return normalize(settings, s) }
 
 func (p Policy) checkSettings(now time.Time, s Settings) error {
 	errs := make([]error, 0, len(settings))
@@ -136,24 +82,10 @@ func (p Policy) checkSettings(now time.Time, s Settings) error {
 }
 
 // CheckChange returns an *InvalidError that lists all invalid fields of c.
-func (p Policy) CheckChange(now time.Time, c Change) error {
-	var errs []error
-	for _, field := range settings {
-		var s Settings
-		if field.take != nil && field.take(&s, c) {
-			errs = append(errs, field.check(p, now, &s))
-		}
-	}
-	return joinInvalid(errs...)
-}
+func (p Policy) CheckChange(now time.Time, c Change) error { return checkChange(settings, p, now, c) }
 
 // Apply returns the key with the change made.
 func (k Key) Apply(c Change) Key {
-	for _, field := range settings {
-		if field.take != nil {
-			field.take(&k.Settings, c)
-		}
-	}
-	k.Settings = k.normalized()
+	k.Settings = apply(settings, k.Settings, c)
 	return k
 }
