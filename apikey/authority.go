@@ -75,6 +75,14 @@ func (k Key) maySetLimits(without, with Settings) error {
 	return &DeniedError{Reason: field + ": only a key with " + ScopeAdmin + " may set or change it; leave it out"}
 }
 
+// MayChangeOwners returns a *DeniedError if k may not change owners.
+func (k Key) MayChangeOwners() error {
+	if !k.Scopes.Has(ScopeAdmin) {
+		return &DeniedError{Reason: "this needs a key with the scope " + ScopeAdmin}
+	}
+	return nil
+}
+
 func (k Key) mayGrant(scopes Scopes) error {
 	if lacking := k.Scopes.Ungrantable(scopes); len(lacking) > 0 {
 		return &DeniedError{Reason: fmt.Sprintf("scopes: your key lacks %s, so it cannot grant that; "+

@@ -109,21 +109,17 @@ func appendVerify(b []byte, r verify.Result, k jsonKey) []byte {
 	if k != nil {
 		b = k.AppendJSON(append(b, `,"key":`...), r.At)
 	}
-	if r.Quota != (quota.State{}) {
-		b = strconv.AppendInt(append(b, `,"quota":{"remaining":`...), int64(r.Quota.Remaining), 10)
-		b = append(apikey.Timestamp(r.Quota.ResetsAt).Append(append(b, `,"resets_at":"`...)), `"}`...)
+	if state := r.LeastQuota(); state != (quota.State{}) {
+		b = appendQuotaState(append(b, `,"quota":`...), state)
 	}
 	if r.Code == verify.QuotaExceeded || r.Code == verify.RateLimited {
-		b = strconv.AppendInt(append(b, `,"retry_after_seconds":`...), int64(wholeSeconds(retryAfter(r))), 10)
+		b = strconv.AppendInt(append(b, `,"retry_after_seconds":`...), int64(wholeSeconds(r.RetryAfter())), 10)
 	}
 	b = strconv.AppendBool(append(b, `,"valid":`...), r.Code == verify.Valid)
 	return append(b, '}')
 }
 
-// retryAfter returns how long to wait after QuotaExceeded or RateLimited until a call may pass.
-func retryAfter(r verify.Result) time.Duration {
-	if r.Code == verify.QuotaExceeded {
-		return r.Quota.ResetsAt.Sub(r.At)
-	}
-	return r.RateLimit.RetryAfter
+func appendQuotaState(b []byte, state quota.State) []byte {
+	b = strconv.AppendInt(append(b, `{"remaining":`...), int64(state.Remaining), 10)
+	return append(apikey.Timestamp(state.ResetsAt).Append(append(b, `,"resets_at":"`...)), `"}`...)
 }

@@ -64,7 +64,7 @@ func problemOf(err error) problem {
 		return problem{status: http.StatusForbidden, code: "INSUFFICIENT_SCOPE",
 			message: apikey.Redact(scope.Error()), lacking: scope.lacking}
 	case errors.As(err, &limited):
-		return problem{status: limited.status, code: string(limited.result.Code), message: limited.Error(), wait: retryAfter(limited.result)}
+		return problem{status: limited.status, code: string(limited.result.Code), message: limited.Error(), wait: limited.result.RetryAfter()}
 	case errors.As(err, &tooMany):
 		return problem{status: tooMany.status, code: "TOO_MANY_REQUESTS", message: tooMany.Error(), wait: tooMany.wait}
 	case errors.As(err, &denied):
@@ -73,6 +73,13 @@ func problemOf(err error) problem {
 	case errors.Is(err, store.ErrNotFound):
 		return problem{status: http.StatusNotFound, code: "KEY_NOT_FOUND",
 			message: "there is no such key; key_name takes a name or an id, percent-encoded once"}
+	case errors.Is(err, store.ErrNoOwner):
+		return problem{status: http.StatusNotFound, code: "OWNER_NOT_FOUND",
+			message: "there is no such owner: it has no keys, and nothing was set for it; percent-encode it once"}
+	case errors.Is(err, store.ErrTooManyKeys):
+		return problem{status: http.StatusConflict, code: "TOO_MANY_KEYS",
+			message: "the owner has as many keys as it may have, revoked and expired ones not counted; " +
+				"revoke one first, or have an admin raise the owner's max_keys"}
 	case errors.Is(err, store.ErrNameTaken):
 		return problem{status: http.StatusConflict, code: "NAME_TAKEN",
 			message: "name is taken by another key of this owner; choose another, or revoke that key first"}

@@ -209,7 +209,7 @@ func misspellsScope(name string) bool {
 	return found && (rest == "" || strings.ContainsRune("[=:", rune(rest[0])))
 }
 
-// limitError is a 403 or 429: the key is over its quota or rate limit.
+// limitError is a 403 or 429: the key or its owner is over a quota or rate limit.
 type limitError struct {
 	status int
 	cost   int
@@ -217,28 +217,49 @@ type limitError struct {
 }
 
 func (e *limitError) Error() string {
-	key := e.result.Key
-	if e.result.Code == verify.QuotaExceeded {
-		return fmt.Sprintf("the API key has %d units left of its quota of %s, and the call costs %d; the next period starts at %s",
-			e.result.Quota.Remaining, key.Quota, e.cost, apikey.Timestamp(e.result.Quota.ResetsAt))
+	r := e.result
+	if r.Code == verify.QuotaExceeded {
+		whose, limit, state := "the API key has", r.Key.Quota, r.LeastQuota()
+		if state == r.OwnerQuota {
+			whose, limit = "the API key's owner has", r.Owner.Quota
+		}
+		return fmt.Sprintf("%s %d units left of its quota of %s, and the call costs %d; the next period starts at %s",
+			whose, state.Remaining, limit, e.cost, apikey.Timestamp(state.ResetsAt))
 	}
-	return fmt.Sprintf("the API key is over its rate limit of %d calls in %d s; try again in %d s",
-		key.RateLimit.Limit, wholeSeconds(key.RateLimit.Window), wholeSeconds(e.result.RateLimit.RetryAfter))
+	whose, limit := "the API key is", r.Key.RateLimit
+	if r.OwnerRateLimit != (ratelimit.State{}) {
+		whose, limit = "the API key's owner is", r.Owner.RateLimit
+	}
+	return fmt.Sprintf("%s over its rate limit of %d calls in %d s; try again in %d s",
+		whose, limit.Limit, wholeSeconds(limit.Window), wholeSeconds(r.RetryAfter()))
 }
 
 // limitHeaders returns the RateLimit-Policy and RateLimit headers of
-// draft-ietf-httpapi-ratelimit-headers-10. They are empty if the key has no limits.
+// draft-ietf-httpapi-ratelimit-headers-10. They are empty if neither the key nor its owner has limits.
 func limitHeaders(r verify.Result) (policies, left string) {
+	if r.Key == nil {
+		return "", ""
+	}
 	var policy, rest []string
 	add := func(name, limit string, remaining int, reset time.Duration) {
 		policy = append(policy, fmt.Sprintf("%q;%s", name, limit))
 		rest = append(rest, fmt.Sprintf("%q;r=%d;t=%d", name, remaining, wholeSeconds(reset)))
 	}
-	if state := r.RateLimit; state != (ratelimit.State{}) {
-		add("key", fmt.Sprintf("q=%d;w=%d", r.Key.RateLimit.Limit, wholeSeconds(r.Key.RateLimit.Window)), state.Remaining, state.Reset)
+	addCalls := func(name string, limit apikey.RateLimit, state ratelimit.State) {
+		if state != (ratelimit.State{}) {
+			add(name, fmt.Sprintf("q=%d;w=%d", limit.Limit, wholeSeconds(limit.Window)), state.Remaining, state.Reset)
+		}
 	}
-	if state := r.Quota; state != (quota.State{}) {
-		add("quota", fmt.Sprintf("q=%d", r.Key.Quota.Limit), state.Remaining, state.ResetsAt.Sub(r.At))
+	addUnits := func(name string, limit apikey.Quota, state quota.State) {
+		if state != (quota.State{}) {
+			add(name, fmt.Sprintf("q=%d", limit.Limit), state.Remaining, state.ResetsAt.Sub(r.At))
+		}
+	}
+	addCalls("key", r.Key.RateLimit, r.RateLimit)
+	addUnits("quota", r.Key.Quota, r.Quota)
+	if r.Owner != nil {
+		addCalls("owner", r.Owner.RateLimit, r.OwnerRateLimit)
+		addUnits("owner-quota", r.Owner.Quota, r.OwnerQuota)
 	}
 	return strings.Join(policy, ", "), strings.Join(rest, ", ")
 }

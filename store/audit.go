@@ -39,6 +39,8 @@ const (
 	ActionRevoke = "revoke"
 	ActionRotate = "rotate"
 	ActionLeak   = "leak" // a leak report ended the secret
+
+	ActionUpdateOwner = "update_owner"
 )
 
 // Event is one entry of the audit log. It never contains a secret or the hash of one.
@@ -46,9 +48,9 @@ type Event struct {
 	ID        apikey.ID
 	At        time.Time
 	Action    string
-	Key       apikey.ID // the key that was changed
+	Key       apikey.ID // the key that was changed; zero for ActionUpdateOwner
 	Owner     string    // its owner
-	Name      string    // its name after the change
+	Name      string    // its name after the change; the owner's for ActionUpdateOwner
 	Changes   apikey.Differences
 	Actor     apikey.ID // zero is the operator
 	Via       string

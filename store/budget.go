@@ -6,16 +6,16 @@ import (
 	"apikeyd/apikey"
 )
 
-// Budget counts the calls of keys that have a rate limit, for all nodes together. A store that
+// Budget counts the calls of keys and owners that have a rate limit, for all nodes together. A store that
 // only one node uses offers none.
 type Budget interface {
-	// TakeCalls takes calls out of a key's budget: as many as requested, or as many as are
+	// TakeCalls takes calls out of a subject's budget: as many as requested, or as many as are
 	// left. In any time t it grants at most Limit + Limit × t/Window calls by the store's
-	// clock. A key whose limit changed gets a new budget. TakeCalls needs no
+	// clock. A subject whose limit changed gets a new budget. TakeCalls needs no
 	// durable write: calls that were taken just before the store failed may be forgotten.
 	//
 	// It takes at most a second, and returns ErrUnavailable if the store cannot answer.
-	TakeCalls(ctx context.Context, id apikey.ID, limit apikey.RateLimit, calls int) (Grant, error)
+	TakeCalls(ctx context.Context, subject Subject, limit apikey.RateLimit, calls int) (Grant, error)
 }
 
 // Grant is what a Budget gives.

@@ -7,7 +7,7 @@ import (
 	"apikeyd/apikey"
 )
 
-// Subject is what a quota limits: a key if Key is set, else all keys of an owner.
+// Subject is what a quota or a rate limit limits: a key if Key is set, else all keys of an owner.
 type Subject struct {
 	Key   apikey.ID
 	Owner string

@@ -16,12 +16,16 @@ var (
 	ErrNotFound = errors.New("no such key")
 	// ErrNameTaken says that another of the owner's keys, which is not revoked, has the name.
 	ErrNameTaken = errors.New("name is taken")
+	// ErrNoOwner says that there is no such owner.
+	ErrNoOwner = errors.New("no such owner")
+	// ErrTooManyKeys says that the owner has as many keys as it may have.
+	ErrTooManyKeys = errors.New("the owner has as many keys as it may have")
 	// ErrRevoked says that a revoked key cannot be changed.
 	ErrRevoked = errors.New("key is revoked")
 	// ErrRotated says that the key no longer has the secret to replace.
 	ErrRotated = errors.New("key was rotated meanwhile")
-	// ErrActorGone says that the acting key was revoked or expired, or its secret was replaced, before the change
-	// could be made.
+	// ErrActorGone says that the acting key was revoked, suspended with its owner or expired, or its secret was
+	// replaced, before the change could be made.
 	ErrActorGone = errors.New("the acting key is no longer good")
 	// ErrUnavailable says that the store cannot answer now (busy, disk full, file
 	// gone). Nothing was changed, and a later retry may succeed.
@@ -48,7 +52,9 @@ var (
 
 // IsRefusal reports whether an error refuses one call, while nothing is wrong with the Store.
 func IsRefusal(err error) bool {
-	for _, refusal := range []error{ErrNotFound, ErrNameTaken, ErrRevoked, ErrRotated, ErrActorGone, ErrTooManyScans} {
+	for _, refusal := range []error{
+		ErrNotFound, ErrNameTaken, ErrNoOwner, ErrTooManyKeys, ErrRevoked, ErrRotated, ErrActorGone, ErrTooManyScans,
+	} {
 		if errors.Is(err, refusal) {
 			return true
 		}
@@ -84,13 +90,14 @@ type Store interface {
 	// empty. It reads every key, so call it rarely.
 	Summary(ctx context.Context, owner string, at time.Time) (Summary, error)
 
-	// CreateKey stores a new key. It returns ErrNameTaken, ErrActorGone or a
-	// *apikey.DeniedError.
+	// CreateKey stores a new key. It returns ErrNameTaken, ErrTooManyKeys, ErrActorGone or
+	// a *apikey.DeniedError.
 	CreateKey(ctx context.Context, actor Actor, key apikey.Key) error
 
 	// UpdateKey makes a change and returns the key as it is afterwards. A change
 	// that changes nothing writes nothing. It returns ErrNotFound, ErrRevoked,
-	// ErrNameTaken, ErrActorGone or a *apikey.DeniedError.
+	// ErrNameTaken, ErrTooManyKeys if it prolongs an expired key, ErrActorGone or a
+	// *apikey.DeniedError.
 	UpdateKey(ctx context.Context, actor Actor, ref Ref, change apikey.Change) (apikey.Key, error)
 
 	// RevokeKey ends a key for good and returns it. Revoking a revoked key changes
@@ -112,6 +119,7 @@ type Store interface {
 	RecordUses(ctx context.Context, uses map[apikey.ID]time.Time) error
 
 	AuditLog
+	Owners
 	Quotas
 
 	// Watch tells a watcher of every change from now on. There can be only one.
@@ -125,14 +133,14 @@ type Store interface {
 	Close() error
 }
 
-// Watcher is told what a cache of keys must know. Its methods return quickly, and are safe for
+// Watcher is told what a cache of keys and owners must know. Its methods return quickly, and are safe for
 // concurrent use.
 type Watcher interface {
-	// Changed says that a key may have changed. It is called before the call that changed the
-	// key returns.
+	// Changed says that a key, or an owner with this apikey.OwnerID, may have changed. It is
+	// called before the call that made the change returns.
 	Changed(id apikey.ID)
 
-	// ChangedAll says that any key may have changed.
+	// ChangedAll says that any key and any owner may have changed.
 	ChangedAll()
 
 	// Trust says that until then the watcher hears of every change. A cache may be used only

@@ -68,7 +68,7 @@ func TestStatsOfUses(t *testing.T) {
 // generous is a Budget that grants every call.
 type generous struct{}
 
-func (generous) TakeCalls(_ context.Context, _ apikey.ID, _ apikey.RateLimit, calls int) (store.Grant, error) {
+func (generous) TakeCalls(_ context.Context, _ store.Subject, _ apikey.RateLimit, calls int) (store.Grant, error) {
 	return store.Grant{Calls: calls}, nil
 }
 

@@ -4,7 +4,6 @@ package verify
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -23,7 +22,7 @@ type Code string
 const (
 	NotFound          Code = "NOT_FOUND" // malformed, unknown, or rotated out
 	Revoked           Code = "REVOKED"
-	Disabled          Code = "DISABLED" // suspended
+	Disabled          Code = "DISABLED" // suspended, or its owner is
 	Expired           Code = "EXPIRED"
 	InsufficientScope Code = "INSUFFICIENT_SCOPE"
 	QuotaExceeded     Code = "QUOTA_EXCEEDED"
@@ -39,14 +38,34 @@ type Result struct {
 	Entry *keycache.Entry // nil if Code is NotFound
 	Hash  apikey.Hash     // of the secret; set unless Code is NotFound
 
-	// Admit sets these if the key has such a limit and Code says that the limits before it were kept.
-	Quota     quota.State
-	RateLimit ratelimit.State
+	Owner *apikey.Owner // the key's, if it has settings; read-only
+
+	// Admit sets these if the key or its owner has such a limit and Code says that the limits before it were kept.
+	Quota, OwnerQuota         quota.State
+	RateLimit, OwnerRateLimit ratelimit.State
 }
 
-// Budget is a store.Budget: it counts the calls of keys that have a rate limit, for all nodes together.
+// LeastQuota returns the state of the key's quota or its owner's: the one that refused the call, else the one
+// with fewer units left.
+func (r *Result) LeastQuota() quota.State {
+	own, owner := r.Quota, r.OwnerQuota
+	if owner == (quota.State{}) || own != (quota.State{}) && owner.Allowed && own.Remaining <= owner.Remaining {
+		return own
+	}
+	return owner
+}
+
+// RetryAfter returns how long to wait after QuotaExceeded or RateLimited until a call may pass.
+func (r *Result) RetryAfter() time.Duration {
+	if r.Code == QuotaExceeded {
+		return r.LeastQuota().ResetsAt.Sub(r.At)
+	}
+	return max(r.RateLimit.RetryAfter, r.OwnerRateLimit.RetryAfter)
+}
+
+// Budget is a store.Budget: it counts the calls of keys and owners that have a rate limit, for all nodes together.
 type Budget interface {
-	TakeCalls(ctx context.Context, id apikey.ID, limit apikey.RateLimit, calls int) (store.Grant, error)
+	TakeCalls(ctx context.Context, subject store.Subject, limit apikey.RateLimit, calls int) (store.Grant, error)
 }
 
 // Options change how a Verifier works. The zero Options are ready to use.
@@ -73,16 +92,16 @@ type Verifier struct {
 	now       func() time.Time
 	decisions decisions
 
-	// It holds only keys that have a limit and whose secret was presented.
-	limits *ratelimit.Table[apikey.ID]
-	shared *ratelimit.Shared[apikey.ID] // instead of limits, if there is a Budget
-	quotas *quota.Table                 // nil if nothing counts them
+	// It holds only keys and owners that have a limit, of keys whose secret was presented.
+	limits *ratelimit.Table[store.Subject]
+	shared *ratelimit.Shared[store.Subject] // instead of limits, if there is a Budget
+	quotas *quota.Table                     // nil if nothing counts them
 }
 
 // New returns a Verifier that uses keys and their clock. The caller runs Run in the background.
 func New(keys *keycache.Cache, log *slog.Logger, o Options) *Verifier {
 	v := &Verifier{
-		Keys: keys, log: log, now: keys.Now, limits: ratelimit.New[apikey.ID](0),
+		Keys: keys, log: log, now: keys.Now, limits: ratelimit.New[store.Subject](0),
 		decisions: decisions{counts: make(map[apikey.ID]decided), meter: usage.NewMeter(keys.Now())},
 	}
 	if o.Budget != nil {
@@ -131,13 +150,22 @@ func (v *Verifier) returnUnits(ctx context.Context, idle time.Duration) error {
 
 // KeyQuota returns the state of a key's quota.
 func (v *Verifier) KeyQuota(ctx context.Context, key apikey.Key) (quota.State, error) {
-	if v.quotas == nil || key.Quota.IsNone() {
-		return quota.State{}, nil
-	}
-	return v.quotas.Take(ctx, store.Subject{Key: key.ID}, key.Quota, 0)
+	return v.quotaOf(ctx, store.Subject{Key: key.ID}, key.Quota)
 }
 
-// Limited returns how many keys have calls counted against their rate limit now.
+// OwnerQuota returns the state of an owner's quota.
+func (v *Verifier) OwnerQuota(ctx context.Context, owner apikey.Owner) (quota.State, error) {
+	return v.quotaOf(ctx, store.Subject{Owner: owner.Name}, owner.Quota)
+}
+
+func (v *Verifier) quotaOf(ctx context.Context, subject store.Subject, limit apikey.Quota) (quota.State, error) {
+	if v.quotas == nil || limit.IsNone() {
+		return quota.State{}, nil
+	}
+	return v.quotas.Take(ctx, subject, limit, 0)
+}
+
+// Limited returns how many keys and owners have calls counted against their rate limit now.
 func (v *Verifier) Limited() int {
 	if v.shared != nil {
 		return v.shared.Len()
@@ -145,7 +173,7 @@ func (v *Verifier) Limited() int {
 	return v.limits.Len()
 }
 
-// QuotaKeys returns how many keys have calls counted against their quota now.
+// QuotaKeys returns how many keys and owners have calls counted against their quota now.
 func (v *Verifier) QuotaKeys() int {
 	if v.quotas == nil {
 		return 0
@@ -180,7 +208,10 @@ func (v *Verifier) decide(ctx context.Context, secret string, call Call, limited
 		return r, nil
 	}
 	r.At, r.Key, r.Hash, r.Entry = now, &found.Key, hash, found
-	r.Code = judge(r.Key, now, call.Scopes)
+	if r.Owner, err = v.Keys.Owner(ctx, r.Key.Owner, now); err != nil {
+		return Result{}, err
+	}
+	r.Code = judge(r.Key, r.Owner, now, call.Scopes)
 	if r.Code == Valid && limited {
 		if err := v.use(ctx, &r, call.Cost); err != nil {
 			return Result{}, err
@@ -192,60 +223,20 @@ func (v *Verifier) decide(ctx context.Context, secret string, call Call, limited
 	return r, nil
 }
 
-// use counts a call against its key's quota and rate limit. A call that is refused uses up neither.
-func (v *Verifier) use(ctx context.Context, r *Result, cost int) (err error) {
-	key, counted := r.Key, false
-	subject := store.Subject{Key: key.ID}
-	if v.quotas != nil && !key.Quota.IsNone() {
-		if r.Quota, err = v.quotas.Take(ctx, subject, key.Quota, cost); err != nil {
-			return fmt.Errorf("counting a call against the quota: %w", err)
-		}
-		if counted = r.Quota.Allowed; !counted {
-			r.Code = QuotaExceeded
-			return nil
-		}
-	}
-	if key.RateLimit.IsNone() {
-		return nil
-	}
-	r.RateLimit, err = v.count(ctx, key.ID, key.RateLimit, r.At)
-	if err == nil && r.RateLimit.Allowed {
-		return nil
-	}
-	if counted {
-		v.quotas.Return(subject, key.Quota, cost)
-		r.Quota.Remaining += cost
-	}
-	r.Code = RateLimited
-	return err
-}
-
-// count counts a call against its key's rate limit.
-func (v *Verifier) count(ctx context.Context, id apikey.ID, limit apikey.RateLimit, now time.Time) (ratelimit.State, error) {
-	if v.shared == nil {
-		return v.limits.Take(id, limit, now), nil
-	}
-	state, err := v.shared.Take(ctx, id, limit)
-	if err != nil {
-		return state, fmt.Errorf("counting a call against the rate limit: %w", err)
-	}
-	return state, nil
-}
-
 // source adapts a Budget to ratelimit.Shared.
-func source(b Budget) ratelimit.Source[apikey.ID] {
-	return func(ctx context.Context, id apikey.ID, limit apikey.RateLimit, calls int) (ratelimit.Grant, error) {
-		grant, err := b.TakeCalls(ctx, id, limit, calls)
+func source(b Budget) ratelimit.Source[store.Subject] {
+	return func(ctx context.Context, subject store.Subject, limit apikey.RateLimit, calls int) (ratelimit.Grant, error) {
+		grant, err := b.TakeCalls(ctx, subject, limit, calls)
 		return ratelimit.Grant(grant), err
 	}
 }
 
 // judge decides about a key whose secret was presented.
-func judge(key *apikey.Key, now time.Time, want apikey.Scopes) Code {
+func judge(key *apikey.Key, owner *apikey.Owner, now time.Time, want apikey.Scopes) Code {
 	switch {
 	case key.IsRevoked():
 		return Revoked
-	case key.Suspended:
+	case key.Suspended, owner != nil && owner.Suspended:
 		return Disabled
 	case key.Status(now) == apikey.StatusExpired:
 		return Expired

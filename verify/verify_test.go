@@ -15,6 +15,8 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/internal/keycache"
+	"apikeyd/internal/quota"
+	"apikeyd/internal/ratelimit"
 	databasetest "apikeyd/internal/testkit/database"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
@@ -27,6 +29,7 @@ var operator = store.Operator("test")
 // timeless compares results without their times.
 var timeless = cmp.Options{
 	cmpopts.IgnoreFields(verify.Result{}, "At", "Entry"),
+	cmpopts.IgnoreUnexported(quota.State{}, ratelimit.State{}),
 }
 
 // fixture is a Verifier over a real store.

@@ -24,13 +24,14 @@ type Source interface {
 	Key(ctx context.Context, ref store.Ref) (apikey.Key, error)
 	Keys(ctx context.Context, q store.Query) (store.Page, error)
 	KeyIDs(ctx context.Context, q store.Query) (store.IDPage, error)
+	OwnerSettings(ctx context.Context, name string) (settings apikey.OwnerSettings, none bool, err error)
 	RecordUses(ctx context.Context, uses map[apikey.ID]time.Time) error
 	Watch(w store.Watcher)
 }
 
 // Options change how a Cache works. The zero Options are ready to use.
 type Options struct {
-	// Size limits the cached keys, and separately the cached refused secrets. 0 is DefaultSize;
+	// Size limits the cached keys, and separately the cached refused secrets and the cached owners. 0 is DefaultSize;
 	// negative caches nothing.
 	Size int
 	Now  func() time.Time // the source's clock; nil is time.Now
@@ -54,6 +55,7 @@ type Cache struct {
 	evicted atomic.Uint64
 	shards  [shards]shard
 
+	owners    owners
 	shortcuts shortcuts
 	uses      uses
 }
@@ -186,6 +188,10 @@ func (c *Cache) refuse(id apikey.ID, hash apikey.Hash, changes uint64) {
 
 // Changed implements store.Watcher.
 func (c *Cache) Changed(id apikey.ID) {
+	if id.IsOwner() {
+		c.owners.changed(id)
+		return
+	}
 	c.changes.Add(1)
 	s := c.shard(id)
 	s.mu.Lock()
@@ -200,6 +206,7 @@ func (c *Cache) Changed(id apikey.ID) {
 
 // ChangedAll implements store.Watcher.
 func (c *Cache) ChangedAll() {
+	c.owners.changedAll()
 	c.changes.Add(1)
 	for i := range c.shards {
 		s := &c.shards[i]

@@ -24,6 +24,8 @@ type State struct {
 	Allowed   bool
 	Remaining int       // units that are left in this period
 	ResetsAt  time.Time // when the next period starts
+
+	until reserve.Until
 }
 
 // Table counts one node's calls. A node takes units from the store before it uses them, in advance for
@@ -79,7 +81,7 @@ func (t *Table) Take(ctx context.Context, subject store.Subject, quota apikey.Qu
 		return State{}, err
 	}
 	start, end := answer.State.periodAt(t.now(), quota)
-	s := State{Allowed: answer.Allowed, ResetsAt: end}
+	s := State{Allowed: answer.Allowed, ResetsAt: end, until: answer.Until}
 	used := answer.State.Total
 	if answer.State.Since.Before(start) { // units are free, and were never taken in this period
 		if used, err = t.store.UsedUnits(ctx, subject, start); err != nil {
@@ -90,9 +92,12 @@ func (t *Table) Take(ctx context.Context, subject store.Subject, quota apikey.Qu
 	return s, nil
 }
 
-// Return gives back units that Take took for a call that did not pass after all.
-func (t *Table) Return(subject store.Subject, quota apikey.Quota, units int) {
-	t.units.Return(subject, quota, units)
+// Return gives back units that Take took for a call that did not pass after all. It returns the state
+// afterwards.
+func (t *Table) Return(subject store.Subject, quota apikey.Quota, units int, taken State) State {
+	t.units.Return(subject, quota, units, taken.until)
+	taken.Remaining += units
+	return taken
 }
 
 // Flush gives back to the store what this node holds of quotas that were not used for the time idle; with 0,

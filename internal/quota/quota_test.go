@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"apikeyd/apikey"
 	"apikeyd/internal/quota"
 	databasetest "apikeyd/internal/testkit/database"
@@ -48,26 +51,31 @@ func TestTake(t *testing.T) {
 	subject := store.Subject{Key: apikey.NewID()}
 	daily := apikey.Quota{Limit: 5, Period: apikey.Day, StartsOn: 1}
 	midnight := start.Add(12 * time.Hour)
-	take := func(what string, q apikey.Quota, units int, want quota.State) {
+	take := func(what string, q apikey.Quota, units int, want quota.State) quota.State {
 		t.Helper()
-		if got, err := table.Take(t.Context(), subject, q, units); err != nil || got != want {
+		got, err := table.Take(t.Context(), subject, q, units)
+		if err != nil || !cmp.Equal(got, want, cmpopts.IgnoreUnexported(quota.State{})) {
 			t.Errorf("%s: %+v, %v; want %+v", what, got, err, want)
 		}
+		return got
 	}
 	take("a free call", daily, 0, quota.State{Allowed: true, Remaining: 5, ResetsAt: midnight})
 	take("the first", daily, 1, quota.State{Allowed: true, Remaining: 4, ResetsAt: midnight})
 	take("a costly one", daily, 3, quota.State{Allowed: true, Remaining: 1, ResetsAt: midnight})
 	take("too costly", daily, 2, quota.State{Remaining: 1, ResetsAt: midnight})
 	take("a cheaper one passes at once", daily, 1, quota.State{Allowed: true, ResetsAt: midnight})
-	take("free calls still pass", daily, 0, quota.State{Allowed: true, ResetsAt: midnight})
-	table.Return(subject, daily, 1)
+	last := take("free calls still pass", daily, 0, quota.State{Allowed: true, ResetsAt: midnight})
+	table.Return(subject, daily, 1, last)
 	take("what was given back", daily, 1, quota.State{Allowed: true, ResetsAt: midnight})
 	c.advance(time.Second)
 	take("nothing is left", daily, 1, quota.State{ResetsAt: midnight})
 	higher := apikey.Quota{Limit: 6, Period: apikey.Month, StartsOn: 1}
 	take("another quota keeps what was used", higher, 1, quota.State{Allowed: true, ResetsAt: midnight.AddDate(0, 0, 1)})
 	c.advance(12 * time.Hour)
-	take("a new day", daily, 5, quota.State{Allowed: true, ResetsAt: midnight.AddDate(0, 0, 1)})
+	take("a new day", daily, 4, quota.State{Allowed: true, Remaining: 1, ResetsAt: midnight.AddDate(0, 0, 1)})
+	table.Return(subject, daily, 1, last) // of the day before
+	take("the rest of it", daily, 1, quota.State{Allowed: true, ResetsAt: midnight.AddDate(0, 0, 1)})
+	take("nothing is left of it", daily, 1, quota.State{ResetsAt: midnight.AddDate(0, 0, 1)})
 }
 
 // A subject that calls often is rarely asked for, and a node holds at most a hundredth of its limit, which it

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/reserve"
 )
 
 // State is the state of a subject's limit after a call.
@@ -20,6 +21,8 @@ type State struct {
 	Remaining  int           // how many more calls would pass now
 	RetryAfter time.Duration // until the next call would pass; 0 if it would pass now
 	Reset      time.Duration // until Limit calls would pass again
+
+	until reserve.Until // of the call that was counted, if nodes share the limit
 }
 
 // Table holds the buckets of many subjects. It is safe for concurrent use. A full bucket is empty after
@@ -64,6 +67,23 @@ func (t *Table[K]) Take(subject K, limit apikey.RateLimit, now time.Time) State 
 	state := b.take()
 	t.buckets[subject] = b
 	return state
+}
+
+// Return gives back a call that Take counted and that did not pass after all. It returns the state afterwards.
+func (t *Table[K]) Return(subject K, limit apikey.RateLimit, counted State) State {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if b, known := t.buckets[subject]; known && b.limit == limit {
+		b.level = max(b.level-limit.Window.Microseconds(), 0)
+		t.buckets[subject] = b
+	}
+	return counted.returned()
+}
+
+// returned is the state after the call was returned.
+func (s State) returned() State {
+	s.Remaining, s.RetryAfter = s.Remaining+1, 0
+	return s
 }
 
 // Len returns how many subjects have a bucket.

@@ -70,10 +70,17 @@ func (s *Shared[K]) Take(ctx context.Context, subject K, limit apikey.RateLimit)
 	b := bucket{limit: limit, level: answer.State}.drain(limit, answer.Age.Microseconds())
 	b.level = max(b.level-int64(answer.Held)*limit.Window.Microseconds(), 0)
 	state := b.state()
+	state.until = answer.Until
 	if state.Allowed = answer.Allowed; !state.Allowed {
 		state.Remaining, state.RetryAfter = 0, max(state.RetryAfter, answer.Retry)
 	}
 	return state, nil
+}
+
+// Return gives back a call that Take counted and that did not pass after all. It returns the state afterwards.
+func (s *Shared[K]) Return(subject K, limit apikey.RateLimit, counted State) State {
+	s.calls.Return(subject, limit, 1, counted.until)
+	return counted.returned()
 }
 
 // Len returns how many subjects have an account.

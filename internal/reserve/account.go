@@ -42,6 +42,20 @@ func (a *account[L, S]) take(at int64, units int) bool {
 	return true
 }
 
+// rounding is by how much two leases until the same time may differ, in microseconds.
+const rounding = 1000
+
+// giveBack returns units to the last lease that ends no later than they do.
+func (a *account[L, S]) giveBack(units int, until int64) {
+	for i := len(a.leases) - 1; i >= 0; i-- {
+		if l := &a.leases[i]; l.until <= until+rounding {
+			l.units += units
+			a.used -= units
+			return
+		}
+	}
+}
+
 // left returns how many units may be used without asking.
 func (a *account[L, S]) left(at int64) (units int) {
 	for _, l := range a.leases {
@@ -85,7 +99,7 @@ func (a *account[L, S]) hear(grant Grant[S], err error, at int64) {
 func (a *account[L, S]) answer(at int64, allowed bool) Answer[S] {
 	return Answer[S]{
 		Allowed: allowed, Held: a.left(at), State: a.state,
-		Age: microseconds(at - a.granted), Retry: microseconds(max(a.pauseEnd-at, 0)),
+		Age: microseconds(at - a.granted), Retry: microseconds(max(a.pauseEnd-at, 0)), Until: Until(a.leases[1].until),
 	}
 }
 

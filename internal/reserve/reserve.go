@@ -43,7 +43,11 @@ type Answer[S any] struct {
 	State   S             // of the limit, as of the last grant
 	Age     time.Duration // of that grant
 	Retry   time.Duration // until the node asks the Source again; 0 if it does not back off
+	Until   Until         // when the units end that Take used
 }
+
+// Until is when units end.
+type Until int64
 
 // Table holds one node's units of many subjects. It is safe for concurrent use.
 //
@@ -92,13 +96,13 @@ func (t *Table[K, L, S]) Take(ctx context.Context, subject K, limit L, units int
 	return a.answer(at, true), nil
 }
 
-// Return gives back units that Take took for a call that did not pass after all.
-func (t *Table[K, L, S]) Return(subject K, limit L, units int) {
+// Return gives back units that Take took for a call that did not pass after all. They are lost if they
+// have ended meanwhile: later ones belong to another period.
+func (t *Table[K, L, S]) Return(subject K, limit L, units int, until Until) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if a := t.accounts[subject]; a != nil && a.limit == limit {
-		a.leases[1].units += units
-		a.used -= units
+		a.giveBack(units, int64(until))
 	}
 }
 

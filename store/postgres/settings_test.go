@@ -94,7 +94,7 @@ func wantWorking(t *testing.T, address string) {
 	if len(page.Keys) != 1 || page.Keys[0].Name != name {
 		t.Errorf("found %+v", page.Keys)
 	}
-	_, err = db.Budget().TakeCalls(t.Context(), made.ID, apikey.RateLimit{Limit: 10, Window: time.Second}, 1)
+	_, err = db.Budget().TakeCalls(t.Context(), store.Subject{Key: made.ID}, apikey.RateLimit{Limit: 10, Window: time.Second}, 1)
 	must(t, err)
 	reports, err := db.VerifyAudit(t.Context())
 	must(t, err)

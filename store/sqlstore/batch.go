@@ -36,6 +36,7 @@ func (w *writer) together(batch []*job) (broken int, err error) {
 	if err := w.begin(); err != nil {
 		return failAll(batch, err)
 	}
+	w.rooms.limit()
 	for i, j := range batch {
 		if j.err = j.try(); w.breaks(j.err) {
 			// The database may have rolled back by itself: nothing more may run in this transaction.
@@ -124,6 +125,7 @@ func (w *writer) rollback() {
 // forget drops the caches.
 func (w *writer) forget() {
 	clear(w.actors)
+	clear(w.rooms)
 	w.head, w.linked = nil, false
 }
 

@@ -66,7 +66,9 @@ const takeCalls = `INSERT INTO rate_budgets AS b (id, rate_limit, rate_window, a
 	RETURNING granted, level`
 
 // TakeCalls implements store.Budget.
-func (b *budget) TakeCalls(ctx context.Context, id apikey.ID, limit apikey.RateLimit, calls int) (g store.Grant, err error) {
+func (b *budget) TakeCalls(
+	ctx context.Context, subject store.Subject, limit apikey.RateLimit, calls int,
+) (g store.Grant, err error) {
 	if err := b.condition.err(); err != nil {
 		return g, err
 	}
@@ -74,7 +76,7 @@ func (b *budget) TakeCalls(ctx context.Context, id apikey.ID, limit apikey.RateL
 	defer cancel()
 	// If the session ended right after it took calls, they are taken twice, and too few calls pass.
 	err = b.condition.dialect.retryEnded(func() error {
-		return b.pool.QueryRowContext(limited, takeCalls, id[:], limit.Limit, limit.Window.Microseconds(), calls).
+		return b.pool.QueryRowContext(limited, takeCalls, subjectKey(subject), limit.Limit, limit.Window.Microseconds(), calls).
 			Scan(&g.Calls, &g.Level)
 	})
 	if err != nil {

@@ -36,7 +36,7 @@ func newBudget(t *testing.T, cluster *postgrestest.Cluster, parameters ...string
 
 func (b *budgetOn) want(what string, id apikey.ID, limit apikey.RateLimit, calls, want int) (level int64) {
 	b.Helper()
-	got, err := b.TakeCalls(b.Context(), id, limit, calls)
+	got, err := b.TakeCalls(b.Context(), store.Subject{Key: id}, limit, calls)
 	if err != nil || got.Calls != want {
 		b.Errorf("%s: %d of %d calls and %v, want %d", what, got.Calls, calls, err, want)
 	}
@@ -144,7 +144,7 @@ func TestBudgetUnderLoad(t *testing.T) {
 		for range 4 {
 			load.Go(func() {
 				for range 300 {
-					grant, err := budget.TakeCalls(context.Background(), id, limit, 3)
+					grant, err := budget.TakeCalls(context.Background(), store.Subject{Key: id}, limit, 3)
 					if err != nil && !errors.Is(err, store.ErrUnavailable) { // a busy machine may take a second
 						t.Error(err)
 					}
@@ -172,7 +172,7 @@ func TestBudgetOutage(t *testing.T) {
 	b.want("at first", id, limit, 1, 1)
 	b.sql("CREATE TABLE durable ()") // with everything before it: the last moments may be lost
 	cluster.Kill()
-	if _, err := b.TakeCalls(t.Context(), id, limit, 1); !errors.Is(err, store.ErrUnavailable) {
+	if _, err := b.TakeCalls(t.Context(), store.Subject{Key: id}, limit, 1); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("without a server: %v", err)
 	}
 	cluster.Run(t, "fsync=off")
@@ -201,7 +201,7 @@ func BenchmarkTakeCalls(b *testing.B) {
 			b.SetParallelism(4)
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					if _, err := budget.TakeCalls(context.Background(), ids[next.Add(1)%int64(len(ids))], limit, 1); err != nil {
+					if _, err := budget.TakeCalls(context.Background(), store.Subject{Key: ids[next.Add(1)%int64(len(ids))]}, limit, 1); err != nil {
 						b.Error(err)
 					}
 				}

@@ -115,13 +115,49 @@ func checkKey(k apikey.Key) error {
 		wrong = "times"
 	case (k.OldSecretHash == apikey.Hash{}) != k.OldSecretUntil.IsZero():
 		wrong = "old secret"
-	case (k.RateLimit.Limit > 0) != (k.RateLimit.Window > 0):
+	case !makesSense(k.RateLimit):
 		wrong = "rate limit"
 	default:
 		return nil
 	}
 	return fmt.Errorf("%w: the %s of key %s makes no sense", store.ErrDamaged, wrong, k.ID)
 }
+
+// Owners checks that the settings of every owner can be read and make sense.
+func (e *Examination) Owners(ctx context.Context) error {
+	if !e.IsCurrent() {
+		return nil
+	}
+	return e.eachOwner(ctx, func(o apikey.Owner) error {
+		if o.Name == "" || o.MaxKeys < 0 || !makesSense(o.RateLimit) {
+			return fmt.Errorf("%w: the settings of owner %q make no sense", store.ErrDamaged, o.Name)
+		}
+		return nil
+	})
+}
+
+// ownersSchema is the first schema with a table of owners.
+const ownersSchema = 11
+
+// eachOwner calls do with each owner that has settings.
+func (e *Examination) eachOwner(ctx context.Context, do func(apikey.Owner) error) error {
+	if e.version < ownersSchema {
+		return nil
+	}
+	return e.rows(ctx, func(r row) error {
+		o, err := readOwner(r)
+		if err != nil {
+			if !errors.Is(err, store.ErrDamaged) {
+				err = fmt.Errorf("%w: %w", store.ErrDamaged, err)
+			}
+			return err
+		}
+		return do(o)
+	}, `SELECT `+OwnerColumns()+` FROM owners ORDER BY owner`)
+}
+
+// makesSense reports whether a rate limit has both of its parts or none.
+func makesSense(r apikey.RateLimit) bool { return (r.Limit > 0) == (r.Window > 0) }
 
 // Names checks that no owner has two keys of one name that are not revoked.
 func (e *Examination) Names(ctx context.Context) error {

@@ -32,6 +32,9 @@ type Options struct {
 	// Without Serve, Open takes the database as it is, beside a server or not.
 	Serve bool
 
+	// MaxKeys bounds the keys of owners without a bound of their own, for callers that are no admins; 0 does not.
+	MaxKeys int
+
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 
@@ -84,6 +87,7 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	if err := open(ctx, o); err != nil {
 		return nil, err
 	}
+	db.writer.defaultMaxKeys = o.MaxKeys
 	db.writer.start()
 	return db, nil
 }

@@ -17,8 +17,8 @@ type dialect struct {
 	mergesExcept bool          // EXCEPT merges its two sides in the order of ids, without sorting them first
 	failureEnds  bool          // a statement that fails ends its transaction
 
-	// Statements that end with the transaction, given lockNumber of a key; empty if there is one writer. A key that
-	// acts is locked against changes, but several writers can hold that lock.
+	// Locks that end with the transaction, given lockNumber of a key or an owner; empty if there is one writer. A key
+	// that acts and its owner are locked against changes, but several writers can hold that lock.
 	lockActor, lockChange string
 
 	lookupTimeout time.Duration // bounds a short read; 0 does not

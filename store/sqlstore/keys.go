@@ -52,8 +52,11 @@ func findKey(ctx context.Context, q querier, ref store.Ref, rowLock string) (api
 
 // CreateKey implements store.Store.
 func (db *DB) CreateKey(ctx context.Context, actor store.Actor, key apikey.Key) error {
-	return db.mutate(ctx, actor, func(m *mutation) error {
+	return db.mutateIn(ctx, actor, key.Owner, func(m *mutation) error {
 		if err := m.allowed(func(acting apikey.Key) error { return acting.MayCreate(key) }); err != nil {
+			return err
+		}
+		if err := m.needRoom(key.Owner); err != nil {
 			return err
 		}
 		if err := m.insertKey(key); err != nil {
@@ -80,6 +83,11 @@ func (db *DB) UpdateKey(
 		changes := key.Difference(&before, m.now)
 		if len(changes) == 0 {
 			return nil
+		}
+		if !before.ExpiresAt.After(m.now) && key.ExpiresAt.After(m.now) { // else PATCH would get around the bound
+			if err := m.needRoom(key.Owner); err != nil {
+				return err
+			}
 		}
 		if err := m.updateKey(key); err != nil {
 			return err

@@ -22,7 +22,12 @@ type mutation struct {
 // mutate runs one change and its audit event in one transaction, and reads the actor's key inside it: nothing
 // commits for a key after its revocation was answered.
 func (db *DB) mutate(ctx context.Context, actor store.Actor, do func(*mutation) error) error {
-	return db.write(ctx, func(t *transaction) error {
+	return db.mutateIn(ctx, actor, "", do)
+}
+
+// mutateIn is mutate for a change that may add to an owner's keys.
+func (db *DB) mutateIn(ctx context.Context, actor store.Actor, owner string, do func(*mutation) error) error {
+	return db.writer.submitFor(ctx, owner, func(t *transaction) error {
 		m := db.newMutation(t, actor)
 		if err := m.act(); err != nil {
 			return err
@@ -84,32 +89,47 @@ func (m *mutation) act() error {
 	if err != nil {
 		return err
 	}
-	if acting.Status(m.now) != apikey.StatusActive || !acting.Accepts(m.actor.Secret, m.now) {
+	if acting.ownerSuspended || acting.Status(m.now) != apikey.StatusActive || !acting.Accepts(m.actor.Secret, m.now) {
 		return store.ErrActorGone
 	}
-	m.acting = &acting
+	m.acting = &acting.Key
 	return nil
 }
 
 // maxActors is how many acting keys are cached.
 const maxActors = 256
 
-func (m *mutation) readActor(id apikey.ID) (apikey.Key, error) {
-	if key, ok := m.actors[id]; ok {
-		return key, nil
+// actor is an acting key.
+type actor struct {
+	apikey.Key
+	ownerSuspended bool
+}
+
+func (m *mutation) readActor(id apikey.ID) (a actor, err error) {
+	if a, ok := m.actors[id]; ok {
+		return a, nil
 	}
 	// Without a lock on the row, which many writers share.
 	if err := m.lock(m.dialect.lockActor, id); err != nil {
-		return apikey.Key{}, err
+		return a, err
 	}
-	key, err := findKey(context.Background(), m, store.ByID(id), "")
-	if err == nil {
-		if len(m.actors) >= maxActors {
-			clear(m.actors)
-		}
-		m.actors[id] = key
+	if a.Key, err = findKey(context.Background(), m, store.ByID(id), ""); err != nil {
+		return a, err
 	}
-	return key, err
+	// So that a suspension waits for the changes of the owner's keys that are under way.
+	if err := m.lock(m.dialect.lockActor, apikey.OwnerID(a.Owner)); err != nil {
+		return a, err
+	}
+	owner, err := findOwner(context.Background(), m, a.Owner)
+	if err != nil {
+		return a, err
+	}
+	a.ownerSuspended = owner.Suspended
+	if len(m.actors) >= maxActors {
+		clear(m.actors)
+	}
+	m.actors[id] = a
+	return a, nil
 }
 
 // lock runs lockActor or lockChange.
@@ -134,6 +154,7 @@ func (m *mutation) read(ref store.Ref) (apikey.Key, error) {
 
 func (m *mutation) insertKey(k apikey.Key) error {
 	m.changed, m.created = k.ID, k.Owner
+	m.rooms.created(k.Owner)
 	return m.exec(insertKey, insertArgs(&k)...)
 }
 
@@ -141,5 +162,6 @@ func (m *mutation) insertKey(k apikey.Key) error {
 func (m *mutation) updateKey(k apikey.Key) error {
 	m.changed = k.ID
 	delete(m.actors, k.ID)
+	m.rooms.changed(k.Owner)
 	return m.exec(updateKey, updateArgs(&k)...)
 }

@@ -21,13 +21,7 @@ func (c *conditions) holds(column, text string) string {
 // addSearch adds the condition that a key's name or owner contains a text, ignoring case, or that
 // its prefix or id matches it.
 func (c *conditions) addSearch(text string) {
-	folded := "lower(name || '\n' || owner)" // no name, owner or searched text contains a line break
-	if from, to := caseVariants(text); from != "" {
-		folded = `translate(` + folded + `, ` + c.arg(from) + `, ` + c.arg(to) + `)`
-	}
-	// Both sides are in one case, so it does not matter that LIKE ignores case in SQLite alone.
-	pattern := strings.NewReplacer(`!`, `!!`, `%`, `!%`, `_`, `!_`).Replace(strings.Map(foldCase, text))
-	ways := []string{folded + ` LIKE ` + c.arg(`%`+pattern+`%`) + ` ESCAPE '!'`}
+	ways := []string{c.holdsInAnyCase("name || '\n' || owner", text)} // no name, owner or searched text contains a line break
 	if prefix := c.prefixHolds(text); prefix != "" {
 		ways = append(ways, prefix)
 	}
@@ -35,6 +29,17 @@ func (c *conditions) addSearch(text string) {
 		ways = append(ways, `id = `+c.arg(id[:]))
 	}
 	c.add(`(` + strings.Join(ways, ` OR `) + `)`)
+}
+
+// holdsInAnyCase returns the condition that an expression contains a text, ignoring case.
+func (c *conditions) holdsInAnyCase(expression, text string) string {
+	folded := `lower(` + expression + `)`
+	if from, to := caseVariants(text); from != "" {
+		folded = `translate(` + folded + `, ` + c.arg(from) + `, ` + c.arg(to) + `)`
+	}
+	// Both sides are in one case, so it does not matter that LIKE ignores case in SQLite alone.
+	pattern := strings.NewReplacer(`!`, `!!`, `%`, `!%`, `_`, `!_`).Replace(strings.Map(foldCase, text))
+	return folded + ` LIKE ` + c.arg(`%`+pattern+`%`) + ` ESCAPE '!'`
 }
 
 // minDigits is how many digits of a prefix find a key without the text before them.

@@ -60,7 +60,7 @@ func TestEndedSessions(t *testing.T) {
 					}
 				}
 				end(t, db)
-				_, err := db.Budget().TakeCalls(t.Context(), key.ID, apikey.RateLimit{Limit: 100, Window: time.Second}, 1)
+				_, err := db.Budget().TakeCalls(t.Context(), store.Subject{Key: key.ID}, apikey.RateLimit{Limit: 100, Window: time.Second}, 1)
 				must(t, err)
 			}
 		})

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,7 +49,10 @@ type writer struct {
 
 	// A cache of the keys that acted lately, because few keys make most changes. Changes by other processes are
 	// seen at the start of each transaction; our own drop the keys that they change.
-	actors map[apikey.ID]apikey.Key
+	actors map[apikey.ID]actor
+
+	rooms          rooms
+	defaultMaxKeys int // of owners without a bound of their own, for callers that are no admins; 0 is unlimited
 
 	chain  string     // of audit events, to which this writer appends
 	head   *chainHead // its end, cached like the actors; nil until it is read
@@ -59,7 +63,7 @@ type writer struct {
 // must not roll back the changes of others.
 type transaction struct {
 	*writer
-	changed apikey.ID // the key that differs afterwards; zero for none
+	changed apikey.ID // the key or owner that differs afterwards; zero for none
 	created string    // the owner that has a key more
 	action  string    // what the audit log calls it; empty if nothing is audited
 }
@@ -68,6 +72,7 @@ type transaction struct {
 // must do so before it writes.
 type job struct {
 	transaction
+	owner string // that may get another key; empty for none
 	do    func(*transaction) error
 	state atomic.Int32
 	done  chan struct{}
@@ -85,7 +90,7 @@ func newWriter(on runner, db *DB, chain string, log *slog.Logger) *writer {
 	return &writer{
 		runner: on, dialect: db.dialect, engine: db.engine, condition: db.condition, now: db.now,
 		changes: make(chan *job, maxWaiting), spare: make(chan *job), stop: make(chan struct{}),
-		actors: make(map[apikey.ID]apikey.Key), chain: chain,
+		actors: make(map[apikey.ID]actor), rooms: make(rooms), chain: chain,
 		tally: newTally(), outage: outage{log: log},
 	}
 }
@@ -101,10 +106,16 @@ func (w *writer) close() {
 // submit makes one change. When it returns without an error, the change is durable and in force everywhere. If ctx
 // ends while the change waits, it is not made.
 func (w *writer) submit(ctx context.Context, do func(*transaction) error) error {
+	return w.submitFor(ctx, "", do)
+}
+
+// submitFor is submit for a change that may add to an owner's keys.
+func (w *writer) submitFor(ctx context.Context, owner string, do func(*transaction) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	j := w.newJob(do)
+	j.owner = owner
 	select {
 	case w.changes <- j:
 	default:
@@ -197,6 +208,8 @@ func (w *writer) gather(batch []*job, spare *job) []*job {
 	if spare != nil {
 		batch = append(batch, spare)
 	}
+	// Nodes lock owners in one order.
+	slices.SortStableFunc(batch, func(a, b *job) int { return cmp.Compare(a.owner, b.owner) })
 	return slices.DeleteFunc(batch, func(j *job) bool { return !j.state.CompareAndSwap(waiting, taken) })
 }
 
