@@ -44,7 +44,7 @@ func refusalOf(v Verification, scopes []string) *refusal {
 	case VerifyRevoked:
 		return unauthorized(CodeCredentialRevoked, "the API key was revoked; use another one")
 	case VerifyDisabled:
-		return unauthorized(CodeCredentialDisabled, "the API key is suspended; have it enabled again or use another one")
+		return unauthorized(CodeCredentialDisabled, "the API key or its owner is suspended; have it enabled again or use another one")
 	case VerifyExpired:
 		return unauthorized(CodeCredentialExpired, "the API key has expired; extend it or use another one")
 	case VerifyInsufficientScope:

@@ -48,11 +48,12 @@ func (e ApiKeyStatus) Valid() bool {
 
 // Defines values for AuditAction.
 const (
-	AuditActionCreate AuditAction = "create"
-	AuditActionLeak   AuditAction = "leak"
-	AuditActionRevoke AuditAction = "revoke"
-	AuditActionRotate AuditAction = "rotate"
-	AuditActionUpdate AuditAction = "update"
+	AuditActionCreate      AuditAction = "create"
+	AuditActionLeak        AuditAction = "leak"
+	AuditActionRevoke      AuditAction = "revoke"
+	AuditActionRotate      AuditAction = "rotate"
+	AuditActionUpdate      AuditAction = "update"
+	AuditActionUpdateOwner AuditAction = "update_owner"
 )
 
 // Valid indicates whether the value is a known member of the AuditAction enum.
@@ -67,6 +68,8 @@ func (e AuditAction) Valid() bool {
 	case AuditActionRotate:
 		return true
 	case AuditActionUpdate:
+		return true
+	case AuditActionUpdateOwner:
 		return true
 	default:
 		return false
@@ -492,7 +495,7 @@ type ApiKeyWithSecretResponse struct {
 }
 
 // AuditAction What was done to a key. `leak`: its secret was reported, which ended the key, or the
-// grace of its old secret.
+// grace of its old secret. `update_owner`: an owner was changed, and no key.
 //
 // Example: update
 type AuditAction string
@@ -503,7 +506,7 @@ type AuditAction string
 // Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 type AuditActor = string
 
-// AuditChanges The key's properties that changed, with their old and new values. `from` is absent if
+// AuditChanges The properties of the key or owner that changed, with their old and new values. `from` is absent if
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown.
 type AuditChanges struct {
@@ -515,6 +518,9 @@ type AuditChanges struct {
 
 	// GraceEndsAt The old and the new time
 	GraceEndsAt *AuditTimeChange `json:"grace_ends_at,omitempty"`
+
+	// MaxKeys The old and the new number
+	MaxKeys *AuditNumberChange `json:"max_keys,omitempty"`
 
 	// Metadata The old and the new metadata
 	Metadata *AuditMetadataChange `json:"metadata,omitempty"`
@@ -538,10 +544,10 @@ type AuditChanges struct {
 	Scopes *AuditScopesChange `json:"scopes,omitempty"`
 }
 
-// AuditEvent A change of a key
+// AuditEvent A change of a key, or of an owner
 type AuditEvent struct {
 	// Action What was done to a key. `leak`: its secret was reported, which ended the key, or the
-	// grace of its old secret.
+	// grace of its old secret. `update_owner`: an owner was changed, and no key.
 	//
 	//
 	// Example: update
@@ -559,12 +565,12 @@ type AuditEvent struct {
 	// Example: 192.0.2.1
 	Address *string `json:"address,omitempty"`
 
-	// At When the key was changed
+	// At When the change was made
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	At apikey.Timestamp `json:"at"`
 
-	// Changes The key's properties that changed, with their old and new values. `from` is absent if
+	// Changes The properties of the key or owner that changed, with their old and new values. `from` is absent if
 	// there was nothing before, `to` if there is nothing now; both are absent in events of
 	// older versions, which did not record values. A secret is never shown.
 	Changes AuditChanges `json:"changes"`
@@ -574,7 +580,7 @@ type AuditEvent struct {
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Id openapi_types.UUID `json:"id"`
 
-	// KeyId The key that was changed
+	// KeyId The key that was changed; all zeros for `update_owner`
 	//
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
 	KeyId openapi_types.UUID `json:"key_id"`
@@ -646,6 +652,19 @@ type AuditMetadataChange struct {
 	//
 	// Example: {"cost_center":"7","plan":"pro"}
 	To *Metadata `json:"to,omitempty"`
+}
+
+// AuditNumberChange The old and the new number
+type AuditNumberChange struct {
+	// From Before the change; absent if there was nothing
+	//
+	// Example: 10
+	From *int `json:"from,omitempty"`
+
+	// To After the change; absent if there is nothing now
+	//
+	// Example: 20
+	To *int `json:"to,omitempty"`
 }
 
 // AuditQuotaChange The old and the new quota
@@ -733,8 +752,8 @@ type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
 	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
-	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+	// KEY_NOT_FOUND, OWNER_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
+	// TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
 	// the change was made before you repeat it. New codes may be added.
@@ -846,6 +865,117 @@ type Name = string
 // Example: customer-42
 type Owner = string
 
+// OwnerKeys How many keys the owner has, by their own status: those of a suspended owner are counted
+// as if it were enabled
+type OwnerKeys struct {
+	// Active Keys that are ACTIVE
+	//
+	// Example: 3
+	Active int `json:"active"`
+
+	// Expired Keys that are EXPIRED
+	//
+	// Example: 1
+	Expired int `json:"expired"`
+
+	// Revoked Keys that are REVOKED, suspended ones included
+	//
+	// Example: 2
+	Revoked int `json:"revoked"`
+
+	// Suspended Keys that are suspended
+	//
+	// Example: 1
+	Suspended int `json:"suspended"`
+}
+
+// OwnerListResponse Owners, in the order of their names
+type OwnerListResponse struct {
+	// Data The owners of this answer
+	Data []OwnerResponse `json:"data"`
+
+	// NextCursor Pass it as `cursor` to read on; absent if there are no more owners
+	//
+	// Example: Y3VzdG9tZXItNDIAAAAAAAAAAA
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// OwnerResponse An owner of keys
+type OwnerResponse struct {
+	// Enabled Whether the owner's keys work; if `false`, all of them are refused
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// Keys How many keys the owner has, by their own status: those of a suspended owner are counted
+	// as if it were enabled
+	Keys OwnerKeys `json:"keys"`
+
+	// LastUsedAt When one of the owner's keys was last used; absent if none was
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	LastUsedAt *apikey.Timestamp `json:"last_used_at,omitempty"`
+
+	// MaxKeys How many keys the owner may have that are neither revoked nor expired; absent if the
+	// server's default applies
+	//
+	//
+	// Example: 20
+	MaxKeys *int `json:"max_keys,omitempty"`
+
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata Metadata `json:"metadata"`
+
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner Owner `json:"owner"`
+
+	// Quota How many units calls may use in each period; a call costs one unless it says more
+	Quota *Quota `json:"quota,omitempty"`
+
+	// QuotaState What is left of a quota
+	QuotaState *QuotaState `json:"quota_state,omitempty"`
+
+	// RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
+	// `window_seconds` / `limit`.
+	RateLimit *RateLimit `json:"rate_limit,omitempty"`
+}
+
+// OwnerUpdate What to change; what is absent stays as it is
+type OwnerUpdate struct {
+	// Enabled `false` suspends the owner, `true` ends that
+	//
+	// Example: false
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// MaxKeys How many keys the owner may have that are neither revoked nor expired, whoever
+	// creates them; `null` for the server's default, which does not bind admins
+	//
+	//
+	// Example: 20
+	MaxKeys nullable.Nullable[int] `json:"max_keys,omitempty"`
+
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Quota The quota of all the owner's keys together, or `null` for none
+	Quota nullable.Nullable[QuotaSetting] `json:"quota,omitempty"`
+
+	// RateLimit The rate limit of all the owner's keys together, or `null` for none
+	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
+}
+
 // Pagination Where a list is, and how to get the rest
 type Pagination struct {
 	// CurrentPage 0 if `cursor` was given
@@ -917,7 +1047,7 @@ type QuotaSetting struct {
 	StartsOn *int `json:"starts_on,omitempty"`
 }
 
-// QuotaState What is left of a key's quota
+// QuotaState What is left of a quota
 type QuotaState struct {
 	// Remaining The units left in this period
 	//
@@ -1046,7 +1176,7 @@ type UsageResponse struct {
 	// Example: 60
 	IntervalSeconds int `json:"interval_seconds"`
 
-	// Quota What is left of a key's quota
+	// Quota What is left of a quota
 	Quota *QuotaState `json:"quota,omitempty"`
 
 	// Since When the answering server began to count
@@ -1056,7 +1186,7 @@ type UsageResponse struct {
 }
 
 // VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
-// DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
+// DISABLED (suspended, or its owner is), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
 // applies, else VALID
 //
 // Example: VALID
@@ -1086,7 +1216,7 @@ type VerifyRequest struct {
 // VerifyResponse Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND
 type VerifyResponse struct {
 	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
-	// DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
+	// DISABLED (suspended, or its owner is), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
 	// applies, else VALID
 	//
 	//
@@ -1096,7 +1226,7 @@ type VerifyResponse struct {
 	// Key A key, without its secret
 	Key *ApiKeyResponse `json:"key,omitempty"`
 
-	// Quota What is left of a key's quota
+	// Quota What is left of a quota
 	Quota *QuotaState `json:"quota,omitempty"`
 
 	// RetryAfterSeconds Present with RATE_LIMITED and QUOTA_EXCEEDED; a call will pass after this many seconds
@@ -1111,6 +1241,9 @@ type VerifyResponse struct {
 
 // KeyName defines model for KeyName.
 type KeyName = string
+
+// OwnerName defines model for OwnerName.
+type OwnerName = string
 
 // OwnerOfKey The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
 // apply, but the UUID form is allowed.
@@ -1148,15 +1281,15 @@ type Error = ErrorResponse
 // generated clients.
 type Forbidden = ErrorResponse
 
-// NameTaken Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
-// shape is older than that, and a second media type would split the error types of
-// generated clients.
-type NameTaken = ErrorResponse
-
 // NotAdmitted Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type NotAdmitted = ErrorResponse
+
+// NotCreated Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type NotCreated = ErrorResponse
 
 // NotFound Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -1167,6 +1300,11 @@ type NotFound = ErrorResponse
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type NotRotated = ErrorResponse
+
+// OwnerNotFound Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type OwnerNotFound = ErrorResponse
 
 // RateLimited Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -1312,6 +1450,23 @@ type ForwardAuthParams struct {
 // ForwardAuthParamsRateLimited defines parameters for ForwardAuth.
 type ForwardAuthParamsRateLimited string
 
+// ListOwnersParams defines parameters for ListOwners.
+type ListOwnersParams struct {
+	// Search Only owners whose name contains this text, ignoring case letter by letter. Text
+	// that contains a secret is refused.
+	Search *string `form:"search,omitempty" json:"search,omitempty"`
+
+	// Enabled `false`: only suspended owners; `true`: only the others
+	Enabled *bool `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Cursor The `next_cursor` of an earlier answer, to continue after its last owner. A cursor
+	// never expires, but works only with the filters of its own list.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// ItemsPerPage The number of owners per page; 20 if absent
+	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
+}
+
 // GetSummaryParams defines parameters for GetSummary.
 type GetSummaryParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
@@ -1338,6 +1493,9 @@ type IntrospectTokenFormdataRequestBody = IntrospectionRequest
 
 // ReportLeakedKeyJSONRequestBody defines body for ReportLeakedKey for application/json ContentType.
 type ReportLeakedKeyJSONRequestBody = LeakReport
+
+// UpdateOwnerJSONRequestBody defines body for UpdateOwner for application/json ContentType.
+type UpdateOwnerJSONRequestBody = OwnerUpdate
 
 // VerifyApiKeyJSONRequestBody defines body for VerifyApiKey for application/json ContentType.
 type VerifyApiKeyJSONRequestBody = VerifyRequest
@@ -1377,6 +1535,15 @@ type ServerInterface interface {
 	// ReportLeakedKey Report a key that you found
 	// (POST /v1/leaked-keys)
 	ReportLeakedKey(ctx echo.Context) error
+	// ListOwners List owners
+	// (GET /v1/owners)
+	ListOwners(ctx echo.Context, params ListOwnersParams) error
+	// GetOwner Get an owner
+	// (GET /v1/owners/{owner})
+	GetOwner(ctx echo.Context, owner OwnerName) error
+	// UpdateOwner Change an owner
+	// (PATCH /v1/owners/{owner})
+	UpdateOwner(ctx echo.Context, owner OwnerName) error
 	// GetSummary Count API keys
 	// (GET /v1/summary)
 	GetSummary(ctx echo.Context, params GetSummaryParams) error
@@ -1746,6 +1913,77 @@ func (w *ServerInterfaceWrapper) ReportLeakedKey(ctx echo.Context) error {
 	return err
 }
 
+// ListOwners converts echo context to params.
+func (w *ServerInterfaceWrapper) ListOwners(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOwnersParams
+	// ------------- Optional query parameter "search" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "search", ctx.QueryParams(), &params.Search, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter search: %s", err))
+	}
+
+	// ------------- Optional query parameter "enabled" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "enabled", ctx.QueryParams(), &params.Enabled, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter enabled: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "items_per_page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "items_per_page", ctx.QueryParams(), &params.ItemsPerPage, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter items_per_page: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListOwners(ctx, params)
+	return err
+}
+
+// GetOwner converts echo context to params.
+func (w *ServerInterfaceWrapper) GetOwner(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "owner" -------------
+	var owner OwnerName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "owner", ctx.Param("owner"), &owner, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetOwner(ctx, owner)
+	return err
+}
+
+// UpdateOwner converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateOwner(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "owner" -------------
+	var owner OwnerName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "owner", ctx.Param("owner"), &owner, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateOwner(ctx, owner)
+	return err
+}
+
 // GetSummary converts echo context to params.
 func (w *ServerInterfaceWrapper) GetSummary(ctx echo.Context) error {
 	var err error
@@ -1845,6 +2083,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/v1/api-keys/:key_name", wrapper.RevokeApiKey, options.OperationMiddlewares["revokeApiKey"]...)
 	router.GET(options.BaseURL+"/v1/api-keys/:key_name", wrapper.GetApiKey, options.OperationMiddlewares["getApiKey"]...)
 	router.PATCH(options.BaseURL+"/v1/api-keys/:key_name", wrapper.UpdateApiKey, options.OperationMiddlewares["updateApiKey"]...)
+	router.GET(options.BaseURL+"/v1/owners", wrapper.ListOwners, options.OperationMiddlewares["listOwners"]...)
+	router.GET(options.BaseURL+"/v1/owners/:owner", wrapper.GetOwner, options.OperationMiddlewares["getOwner"]...)
+	router.PATCH(options.BaseURL+"/v1/owners/:owner", wrapper.UpdateOwner, options.OperationMiddlewares["updateOwner"]...)
 	router.POST(options.BaseURL+"/v1/verify", wrapper.VerifyApiKey, options.OperationMiddlewares["verifyApiKey"]...)
 	router.GET(options.BaseURL+"/v1/forward-auth", wrapper.ForwardAuth, options.OperationMiddlewares["forwardAuth"]...)
 	router.POST(options.BaseURL+"/v1/introspect", wrapper.IntrospectToken, options.OperationMiddlewares["introspectToken"]...)
@@ -1918,16 +2159,6 @@ type ForbiddenJSONResponse struct {
 	Headers ForbiddenResponseHeaders
 }
 
-type NameTakenResponseHeaders struct {
-	CacheControl *string
-	XRequestId   *string
-}
-type NameTakenJSONResponse struct {
-	Body ErrorResponse
-
-	Headers NameTakenResponseHeaders
-}
-
 type NotAdmittedResponseHeaders struct {
 	CacheControl    *string
 	RateLimit       *string
@@ -1940,6 +2171,16 @@ type NotAdmittedJSONResponse struct {
 	Body ErrorResponse
 
 	Headers NotAdmittedResponseHeaders
+}
+
+type NotCreatedResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type NotCreatedJSONResponse struct {
+	Body ErrorResponse
+
+	Headers NotCreatedResponseHeaders
 }
 
 type NotFoundResponseHeaders struct {
@@ -1960,6 +2201,16 @@ type NotRotatedJSONResponse struct {
 	Body ErrorResponse
 
 	Headers NotRotatedResponseHeaders
+}
+
+type OwnerNotFoundResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type OwnerNotFoundJSONResponse struct {
+	Body ErrorResponse
+
+	Headers OwnerNotFoundResponseHeaders
 }
 
 type RateLimitedResponseHeaders struct {
@@ -2235,7 +2486,7 @@ func (response CreateApiKey403JSONResponse) VisitCreateApiKeyResponse(w http.Res
 	return err
 }
 
-type CreateApiKey409JSONResponse struct{ NameTakenJSONResponse }
+type CreateApiKey409JSONResponse struct{ NotCreatedJSONResponse }
 
 func (response CreateApiKey409JSONResponse) VisitCreateApiKeyResponse(w http.ResponseWriter) error {
 
@@ -3651,6 +3902,443 @@ func (response ReportLeakedKeydefaultJSONResponse) VisitReportLeakedKeyResponse(
 	return err
 }
 
+type ListOwnersRequestObject struct {
+	Params ListOwnersParams
+}
+
+type ListOwnersResponseObject interface {
+	VisitListOwnersResponse(w http.ResponseWriter) error
+}
+
+type ListOwners200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type ListOwners200JSONResponse struct {
+	Body    OwnerListResponse
+	Headers ListOwners200ResponseHeaders
+}
+
+func (response ListOwners200JSONResponse) VisitListOwnersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwners400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response ListOwners400JSONResponse) VisitListOwnersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwners401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListOwners401JSONResponse) VisitListOwnersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwners403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListOwners403JSONResponse) VisitListOwnersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnersdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response ListOwnersdefaultJSONResponse) VisitListOwnersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOwnerRequestObject struct {
+	Owner OwnerName `json:"owner"`
+}
+
+type GetOwnerResponseObject interface {
+	VisitGetOwnerResponse(w http.ResponseWriter) error
+}
+
+type GetOwner200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type GetOwner200JSONResponse struct {
+	Body    OwnerResponse
+	Headers GetOwner200ResponseHeaders
+}
+
+func (response GetOwner200JSONResponse) VisitGetOwnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOwner400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response GetOwner400JSONResponse) VisitGetOwnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOwner401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetOwner401JSONResponse) VisitGetOwnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOwner403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetOwner403JSONResponse) VisitGetOwnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOwner404JSONResponse struct{ OwnerNotFoundJSONResponse }
+
+func (response GetOwner404JSONResponse) VisitGetOwnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOwnerdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response GetOwnerdefaultJSONResponse) VisitGetOwnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOwnerRequestObject struct {
+	Owner OwnerName `json:"owner"`
+	Body  *UpdateOwnerJSONRequestBody
+}
+
+type UpdateOwnerResponseObject interface {
+	VisitUpdateOwnerResponse(w http.ResponseWriter) error
+}
+
+type UpdateOwner200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type UpdateOwner200JSONResponse struct {
+	Body    OwnerResponse
+	Headers UpdateOwner200ResponseHeaders
+}
+
+func (response UpdateOwner200JSONResponse) VisitUpdateOwnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOwner400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateOwner400JSONResponse) VisitUpdateOwnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOwner401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateOwner401JSONResponse) VisitUpdateOwnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOwner403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UpdateOwner403JSONResponse) VisitUpdateOwnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOwner404JSONResponse struct{ OwnerNotFoundJSONResponse }
+
+func (response UpdateOwner404JSONResponse) VisitUpdateOwnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOwnerdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response UpdateOwnerdefaultJSONResponse) VisitUpdateOwnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSummaryRequestObject struct {
 	Params GetSummaryParams
 }
@@ -4082,6 +4770,15 @@ type StrictServerInterface interface {
 	// ReportLeakedKey Report a key that you found
 	// (POST /v1/leaked-keys)
 	ReportLeakedKey(ctx context.Context, request ReportLeakedKeyRequestObject) (ReportLeakedKeyResponseObject, error)
+	// ListOwners List owners
+	// (GET /v1/owners)
+	ListOwners(ctx context.Context, request ListOwnersRequestObject) (ListOwnersResponseObject, error)
+	// GetOwner Get an owner
+	// (GET /v1/owners/{owner})
+	GetOwner(ctx context.Context, request GetOwnerRequestObject) (GetOwnerResponseObject, error)
+	// UpdateOwner Change an owner
+	// (PATCH /v1/owners/{owner})
+	UpdateOwner(ctx context.Context, request UpdateOwnerRequestObject) (UpdateOwnerResponseObject, error)
 	// GetSummary Count API keys
 	// (GET /v1/summary)
 	GetSummary(ctx context.Context, request GetSummaryRequestObject) (GetSummaryResponseObject, error)
@@ -4484,6 +5181,104 @@ func (sh *strictHandler) ReportLeakedKey(ctx echo.Context) error {
 	return nil
 }
 
+// ListOwners operation middleware
+func (sh *strictHandler) ListOwners(ctx echo.Context, params ListOwnersParams) error {
+	var request ListOwnersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOwners(ctx.Request().Context(), request.(ListOwnersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOwners")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListOwnersResponseObject); ok {
+		return validResponse.VisitListOwnersResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetOwner operation middleware
+func (sh *strictHandler) GetOwner(ctx echo.Context, owner OwnerName) error {
+	var request GetOwnerRequestObject
+
+	request.Owner = owner
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetOwner(ctx.Request().Context(), request.(GetOwnerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetOwner")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetOwnerResponseObject); ok {
+		return validResponse.VisitGetOwnerResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateOwner operation middleware
+func (sh *strictHandler) UpdateOwner(ctx echo.Context, owner OwnerName) error {
+	var request UpdateOwnerRequestObject
+
+	request.Owner = owner
+
+	var body UpdateOwnerJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateOwner(ctx.Request().Context(), request.(UpdateOwnerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateOwner")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateOwnerResponseObject); ok {
+		return validResponse.VisitUpdateOwnerResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetSummary operation middleware
 func (sh *strictHandler) GetSummary(ctx echo.Context, params GetSummaryParams) error {
 	var request GetSummaryRequestObject
@@ -4585,263 +5380,286 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H39chs3tueroHjvrdhzWzRJfVlUpaZoWU4U25IjyclkQl81xAZFjJoApwGK4viqat9k/9sX2TfZJ9nC",
-	"OQAaze6mSElJPHN9dysjs7/wcXC+z+98bgzkeCIFE1o1up8bI0YTlsGfB3QwYhsHUuhMpuaHhKlBxiea",
-	"S9HoNnrpjM4ViYXcUFpmLG5EDXZLx5OUNboN92sjaqjBiI2peYGeT8w1pTMurhp3d1HjnRxQfN/i689H",
-	"jAg2I9ds/o0iE6pHEbmcE540SY9MMnk7J3pENcnYWN4wRfSIkUt2xYXg4orIITyiyHiqNJlMNeGacNEX",
-	"w0wKbS7rEVdECtbsi8LAX9y0X9AJ37hmc/Wi1d7bpe3LzsbOsNXa2B1sJht7bGu4sU13LncHL5M91hre",
-	"M8NTqtk7PuZ644NM+WBePdPU3KFwXMzMOSJ8aMY8oopQMe+SuN+4ZvN+IyZcEXNvRrV9zjwW/z0mA5qm",
-	"inBB4lncF4oNpEhUZJ78+1RqCs9qReAf7pmp4Fr1xbMko0O9wZkeboy0npgVMB+A929Yothot54vrJYd",
-	"1P7fv223Wvuzb3daqy7HKRtTbvaqvCA/232lXMCSMDoY4Uy7JM7cPGWGgydCziJCRUJomsKc6BXlAtZB",
-	"x8Quw+OnmH271dnX325u3zdDprP5Rm+oWVae2hmOhmhJZpRrcsmGMmOEksw8FX63HX5lKLMx1Y1ugwu9",
-	"2WlE7rNcaHbFMvjuzz//vNGb6hETmg+oZuWPfy9n5sM0uIk8O31zQPba7VZEzF87u9ut54Xpv2I0YxnJ",
-	"GE3H3/YbdMKv2TzpN+5Zhb9s9CZ84y2bbxwl1STPk4Dc9wlFdjLJmGJCF4bwBKcwH84xHbMabkPHrHAC",
-	"JywbMKE3mBjIhCVLxzjg/9FpTfiEpVywlQdzMhNVVGJGI82lhw9nqrQcs2xjq7PyYM4GcsJU9WgUXCsM",
-	"R7EJNecnMWxZTeiAqcUhRYSNJ3oesDIhYXXygSZUU8W06maMJsT/a5Zxff8ynrK/T5nSlSR2lBgaH3IQ",
-	"DVwB0zA8wYxfseyGD9g3iqTyauk6br39a+cvP27/tPt+8/jD+c7pD52ff3m1efD68M3Swd1FjZSLa1jM",
-	"75h+y2rY/jWbg1DTivCkETXkhGUgD82MGldM9ybcPBw1zFqPmbai2ci25jWbXwig5sa/Z0xNpFCseSmT",
-	"+b+94AmsEH76o6JXNdxADjUTbkvJjCpywzKzaEsGg6974IhO0oRlhzdO2yiOCC4ShlcXv59ypXvThOtD",
-	"d704gL9PWTZvIj+t+L5gt9qy5xt5zSp3BC+55SiNIIPLj9uRU6mprv76d/zGf5tQ0H0UG2RMlwcCL3nc",
-	"QD5OkrqBHIyouKpfhik8+biv/2SobF75dbwEX1+yBECmcz+IDBnBK5nAG82wy9+2r4LTWRz1Wza/Tyxk",
-	"MKKYJ7FhgtSsTJN8KHBks2lwrxiwiMQvYqKl7JKYvrgEpS2m/9F5cxlHhCpyOe+LGB/7eHp04FTwZ+YF",
-	"z2PDp36gN/QMhhKR2KhsDC5GRNEh+7bf6Dfwvg9zPZLC6D99EU+ztPmB6tGhGtAJC972nTRq8w1Np8z8",
-	"8+PHo9fEKBXk2cuNLfh/7c5zM0jLC6kgPInIbMQHo74QjCWGdxMYMRdXi0rzgG8Eso+bpTOU0Igalg48",
-	"SeBe8Ywlja7Opmw5iwf5eDKsJJSecDJSj5jZHirIXE4z8+s+wSHHRovv0mTMRbxEPsKAgYHkI4Z3F5j8",
-	"v2ds2Og2/u1FbjG9wKvqBQpyIC1HdUBZr2jyI7y3awwtoY186X5u0Mkk5Wj5vPibQvPHDi5nZuYPNR2P",
-	"qfnTkGLGzA4JSdR0MCKehBtRAzYWv5GYwR8d/9R7d/T64vTwx4+HZ+eNqJEwTXmqGt1fPzeGnKX2EF1K",
-	"ZfZkzBQKiQZ8QBNKYAj5R3KTyZ3DfZIyesOMZJdT3bj7FL7Gvpo8+HX+TF/w5F45rKmeqkZ3q9WCHVht",
-	"yw6zTGandrNw68qH3w7CzGNMU3NiWBIZbkCDuXBFZpkUV41oqflcNRh7/4vizRXKzbKHC/fCRF7RxP60",
-	"JuFdWg6a0x0Y2xOWGTUun+fDCI7dTnjG1AXVBZoDG/2SOe1sONXTjC0QVP4oqb79wQQTfT1tX8ppM9Rn",
-	"T9fCDKIv85CBybTmERvIMS5XQG0z6SwsLgiaSA8jMnhL+XAZqhjJNCGUwOe7BAws0i/aX/0G+FH6jYxN",
-	"ZBb8qLy1Z8e5QIDwI/mNPvWliAI51XDExlwNpBjyq2nGQEeimt2wLHBl4MjRP8k1oepaGW0LnXm4LF8O",
-	"GR9IMUz5YF1JgdZQUmKbYL5wRdz1MiW/Pfzl4vTwp5O3h68LlErdM/CKARWGlC4ZGYA9kuyTQcYMWaBt",
-	"hKfkIZSxZ2at6TUT5cGDAs8VwcvlsR/33h9enPfeHh4Xhl54zFj0VKBWambima/REffJYCQNr7Z3ALvL",
-	"nOFJNTwx5JnSD5/d09J9YW6Rs4RKu/yFUDNMaU1Stg61MjUYeWRmab6cMaUqyfnVyetfLg6PD05eL9Cz",
-	"dm/AY3+AA9o4tDZUhIoFVeTqH3yyTxQTieEWU1H43ANooL1tVoILzTJB00V17nJ6teAHq5Q254enx713",
-	"hQkpOWZ6xMUVmTGhURwToyjtE83SFF6JGoYlkmDsD5nINqpnepRJrdPSBklJxlTMbThgxvWIUHJJE+u1",
-	"WJzS+cnJxfve8S9Ogp4VN6v2bb0PR5YhjRkZZnKMViZNErNH+0Rn8zzi0CYPlFcd5EpSvqMZeuuqSdGM",
-	"M4VbaijRTPNd7/S7w2padMqz0aOl0mRni7zlrx5IZ5tmzFNBbyhP6WVaMWwj8y+pYo6dU6FmLCNCzirG",
-	"//G491Pv6F3v1bvy4OtfhLEfw02BMqnKBUa+NXRo1OAgNOPiQg8kTDvzayFnFVIEB0DG1Jz9G0YuGRNk",
-	"TJOqTTv5eH5w8v7w4uPx2+OTn4/rJz6kPGUJSaaZmaf2nzEaiBEocqoHElm1HZiRNWxwTfI401xOScYm",
-	"jOrgBQ9fgqcTND0xx/1jqWJdstXeJM+AXqXRrJBIn0dkq71NnuXsEUja/NzZI88qTnBfeIYQnFzB9Exm",
-	"1yjK3EOK0WwwYsocDCkGDDkA3A86HcTnkIz6ooKOnkdku9Uiz2gFf4Vrm+RZQN9dUkHUfbESVQdDqaLo",
-	"JlkgqW5f6GVE6cikTCNcYzA0kO29wYBNciFWEbw167bV3o5IzCEEo+dxhKJBpHPvQURlh1qmZMdUcNG5",
-	"p++JAj1O2VgI1i57Nrz10WrKG5ld8iRBFXQNVUW6gGHOcE7MsuZ+TljMRILKWcFu3pycvjp6/XpBf4XX",
-	"dnGHKMaCzDYuvBU0QafZWm32CdwIm8hHrCVdNiZSOrhWzqiq1FXOPr55c3RwdHh8fnF2cPJhUXpwZd3B",
-	"wdS0C2riJF288YHjf1qN2+rWNzTlCbmcalx8qYNtfTJtuyprYNkLSvc/+igc0zE7d9bYGkfhqwX3IAvu",
-	"yzHVjqXuJWOuNWr2a2w9pOzUeh5AZShmSFXQwWnv/PDi3dH7o/MKs83p/NVvM/TQbrXyfKudFlk0BDYf",
-	"agggO4QcrbK9k3JjCAVpGN+4dC6uSMqGVRP98ePJee/i8C8Hh4evl0zVGKmbNqPKvMl8pJAt1m6Z/yOU",
-	"jKXQI9RPQK+gaUoGUmlFOtv7NnB7q8mEZVwmRGmaaVCrOq3Ozka7s9Fqn7daXfj/zVar9dd/TrFR8GZ+",
-	"sZKjsAiGUYUUbbc2C0jb+3cGKTc2PldGebT2N3lm+D4uRKANlXTER6pkLkPwXoWsnEpYk2+50lvc/Y/S",
-	"Cr8AcSr1GzkV67LUa7YQATu2ga9qZ8rbw18ujk/OL96cfDwu8ZRi5AzMJxf/BxmkfKZE5hINFnLbwAR7",
-	"4KHaespDFawCHA0wpVMpriCFs6ALf1GCFfOMkv9ZPv0sn3Tg8LR7BGLK3hHkNlVO5OS8V6UVuBw595ZA",
-	"S4S3W6+KMqQ9lmMm9D6ZKmZdAYOMaR8SupLIavFVECQymsOXojEW9xtGaib+t6nSdbP/csjfc/SvemXJ",
-	"wfxVr1xlnX6Tw7Se2kW81hXZ3D5z90WKdP3tVmcvJlQZxjqER7kiOIWvytgTuejOpXxPxdz+rNYWpZDW",
-	"UBOysldRHCTcO3ofHrZyb5RDK2rsy2cyuwYSEXL1KFbnMUzmCQ9PPjncA++IueYiKXv097GmpjrK83RH",
-	"4g+ix4+CTvVIZvwfa8u1hCt6mS5R7NRUTZhIKlW7g9PD14fH50e9dxevj856r94tl2v+VfsYZuCaMAFf",
-	"t/QlM1CKvO78YJ2vbVYF8wJrZmZkj7th6cQO//Lh6PQeIWZftE/Yrbah+qedChdgt5fMMDcAZPIuH37J",
-	"bGyq2LJdshFCY8TY10KkyoWCnJpqcx9Sph81szFXygaLFme2fCbvj87Ojo6/K2YhmMWnws+GKnK7YSs2",
-	"u+Ts8OD08NzsTM+eFjgWXWLr2PD6Yyaz1EgC86DWSgpmVmUshXsUvGj/6YjsSQ1jsIn1TJKED4csM3rL",
-	"NZuryJn1SM52wP8yAQu/hBgOhQqUAzBigRMnCTcrRNMPmDXNDQce0lSxUsgb9llLawI3osYkeORzw3LN",
-	"qvJYZiseLM3J7FrtEz4kMXwojuzR9awYRSWYoUZr3iexzqYsNo/Qy8WaN6zKsIHWSylTRkXDc1pI3q6s",
-	"k4HrcNhIAia90eN5XlJpKbsLdaabm5t7NslGEDkcKqYjGzXvC8zojojOpmKA9rokY56m3IW4F8pPOq3N",
-	"1karvbHZPm930AIw2r+vmjXj2TBjyStnXQTZnD9NE6rvPRLv3X13rkZk+f1QUXQX5SHbFepHAgONpunJ",
-	"EHJ7lz33o7n9jGkNk/lUY344aw6OZiymaRpbnVCwmlIZcxOm9BToQV7+jQ20GWhujqw+Wq/erzLiBevo",
-	"iYatfJHr0oHikWeJrYlFvu/qln5t2FKm4Eh8qvgWMod3XGnPSUsn5y1wTMFmTGkfNSwyAkeclQuV68QT",
-	"LMvkmo3vnR+OLOfvUWNMb4/wyXar5edCs4yCETahV1x4pIZlr/6Q37m4ajCRwrvqV61+xXooeAzzkIDr",
-	"EChFxYVDxppUcqyfRwuFr/bmBb7S2d5o7Wx0ts7b7W7nZXdzu9na7azOW2p5uOXUZDbiKQsTaj3P7lom",
-	"nrHhVFkvAEw2RokOJYVWi4jIVGieEq77gquivl1klQ9h7oWlsjfex36dA2a1ZbrK6IBdMJHcM4BJxm64",
-	"nLoNJ0rLiQL5x8XVvpVlRqoFQQjBckN4cdidnY122+xua+8hw+YVG3sMpQDo3lb7UGh5s2tRFrZ3Os8j",
-	"oiThiSJKZppczpHuzLMPQDzww5xOIcW2NMKUKn1hyGe1M2BuJ5babH5ou0XM75r55UVSMwpV9Wpunrdb",
-	"3c31V/PLksOTjA35bTXbBTZt9jijA80yD4uAVBkZbSVjA3kluNHbMQAmpM7ZVL5q9PqidX7+7ofdzk7V",
-	"mnht4F4doCySVxLEDWvQoPPgImNU3c/iT/0Dp3h/bhVV0tkHBFbAvMrK4oFFMuoAy335kEO5moB3cj23",
-	"j1YRmGd476Jcg7NnVQIXCrT048cT0Lf/Zi4folBWrahXYIhvTaPDQsBgDAed6j4D85JZB/20LEqRQztv",
-	"WiWWRCptWrJMk5xB8zRF1puzlF2S0LnCI0E1oPZUGiIvd7aMKlLCvhnTWz6ejhvdndbWS3PHmAv8oVUJ",
-	"jFOzfmd+4xdQIFCmmjG52KXMcrkcQYoysR4jsLry7YrBUTOhSvkbewfnRz8dNkmvL3J7zLl0hCRxfnJi",
-	"K+SVfcg5zMyxQWXA0ou1f4SZ868NvLkRNXIvlvMufAqPlr+vdGYssAcAO6xJUIDVZIxYkHj7UA0HOAIo",
-	"LJQGNAGF41/dxnX6kV0ylcPOWNPV/kgLFGNHuL7tKtgMNZs5nolsmiLajZPOhE4m6XxR62l/sUbnVzPy",
-	"SzUja7jRz1yPzoBphpbPautRsuY+Lxwzq3hUKzPTNPVeR8u2n0EieMb0NBOQjBOcA5Gg9OBSPK9TZTrH",
-	"u9+9Prj94ePg7d9ar1vtzubW9s7uy73eq4PXh2+++/7oh7fv3h+ffPjx9Oz840+d3vUvqULG/o6JKz1q",
-	"dF+2jZ2oNcvMOP/rV7rxj0/mP62NvYtPn1tRe+/u4tfWxl5v46/m0ued1t2/l8/Zgpy2y1AWqZ+qfXPg",
-	"n8rtSwuHAmYFaPlqJGfCJm6YjZwmXPcG1XCGwCeNjp2ARSIdhEycMnodd4PPWNfvRGaaOQgWgmLDM0GM",
-	"FvcFiGUXUc/lblE+eP8iIvc0XKJMw2ltjahhRlGUFv7msrSw85Q1yGUOJMeMlg7MAfWDjl15YNwlSo6Z",
-	"WQv0Ag4GTCkMR+R1MU1ybmZJzbcQdseME6PjDP62spRrxdLholvQW1Gt9jIrKqCzZ258/43E9YZuDD99",
-	"fnn3bCP899bd88+bd4Wf2p2752UCjBq3G/btG2W4C+1B8KhfIPd9v84IxqRq/T/fKJKfdbR0bW5V5DNW",
-	"eQa0AQVFbIYoQKpJ4mEmx3EgrPkQKoUyBiToao+wLMgIXhkv2NZ4g5CzfXIpzS5mzL9LWCAvIod9IQHZ",
-	"64ZlikuhHFHbwDcYS1nix9VzB6F40HB3a/WHpQzSrOSblF7hapY1gnsfPudjlj9c8les+fyq0h8edSpA",
-	"/vgqigB+ld3q/LGVjEl4DtSB/MHV7Up42ovn4A3rmpgVwy9amGuu+GryGh5EWe0erZTYHoauyjtp6+zc",
-	"sS7RLB2s4kYNhcld1KCO3a7yDLIPm9pRzTkGNE1Z9o0iRx/yHBB7dIc2F8nzopCntvc6zVaz02xXSYbV",
-	"HK3Inp7WeTTI2eS9K+RYao0Hr+Sy2wf/lwMmxKyGK5CpEI1V1TJnt/0oz901m1/wpB41Ujt9omo5n8p9",
-	"+Nu518L4dR19fqNIGHxdjT6XxsJLE7zhFZGVeKT1JI5QNbOaWOwz9NxXv1EI5CKSLokVy25Y7GIICEsF",
-	"TkIj1/sCrAt7NfYJjim/ZpifJUWxHBjVmQVtxozqXhUX9hGMYstmPCXlrinrqXJHxjEXXI1PS/nd8lgW",
-	"InM+OJrl9QWMZ2Et9MoRrZwn3x/NAjDQspuSKoVwPSRGpSdGVy41JlA5vGC0HSHJWGYsBy19ak5QFUKr",
-	"3aNAxanGFLZaoAPXxPyUxR0yamH5+VdYHZ5XkpcXJNAaV4k5aVkhPiFrb9lHiornCt6fWgm+oFittGKB",
-	"E7d60VZ15uDkV7u7dgahnrbS8FEFfMjYfZDh/oHbW2tHvagfrjTyQs79+sMvBDzun0Jwe+00CnriSnPw",
-	"oYD1x5/HK+4f/FJn04JevdK4tWGXvzWXWMCQLYnqp+YW4fc2OpWMt2b1csNitdVDlfU3Xr1Hx+CffH0r",
-	"/OPrjKhq/SEr8TXAHtZ42BxKJPo+pDB6GEuT8vojXmLV/jm406iMopkRzAoszLMAalrh6FfV8OsVw+XF",
-	"2HAdzulyDcHN1334U906LtXjsjlh5qYA3hA8lBAza5IjGPokpVyQH85Oji1YDaT27W1t75pFvEzZmCRy",
-	"MB0zobvor1QjOgGiQYcQYDYbS8b277Dp+mTMEk6JGTaZyWmaEDVJORbXwajgEnqWrphg2IUAS2dUlZsI",
-	"02+X7kAEZgU1A7/K6LhJFvA2ybOtVuv5PiknJ0d9EfzYe//q6LuPJx/PIlLOyC78ZqN1xcd9Qk9F1r0Z",
-	"Qvv5PikXrkfEw7pEpFiXFZGwIM28YvP5fl8U6ncj8qF3/n3+b3PX1vN98v7w/PuT1/B77927k5/x+e3n",
-	"+yQH0YjwXX7cQf2kuXnv+T4pwpKRZ1vtTferhc0zv22bYS0be0RKpTDk2VZnD1YE0erIs23YpABoKVpE",
-	"QzL3bD5v9kVwExkzKqz3tBJyCcGWFt+EufIzTMctgCyZh8c0YZWYSk1yzGbE0KRycXeaJD6q689/GfG1",
-	"xF08BGyplYJghAlt2BfLLI9xnGEleypktQWDqlNhT63I5MwZH2ECwpDfEq79oWOZWsiAWgHvubQay5wK",
-	"h3+f0hTjBqFToYqhr+dCUDVpBMEHvz8//0DynA/3oershooEhkIMy73GrXmE3K0w+yqefyR0JtWEDTBv",
-	"x4ODl0D1T3pTPSKdZotoec0E4eGDHhAd3GO7Ozud5yVuC4/VtJEJqqDxTAwYv4ETJubER02eMqhYoehc",
-	"M3Fhfr4Y8SoX7tGVkNmCRw3jUxc4tftEMN61wibUprjevwv46LJtoAPNb9jy8gH7bocYApEcPjQ8ECHb",
-	"LB6dTVXBAhSnHzWqbHoUwss8l9/YVjdreyvLybW3kyXuZpyaZSNQW2Czl4jiYsBIe2+3Vei39XJvp7XX",
-	"7iweyp2tikMZNfg6ScWrfH53u7W7s7Xd3l7p8x73pm6N0das7NJU33+pkr9NL5d9xzkV61prlN43VSwT",
-	"tc1W8KU+vX4l23Dh9Fm6rzp+7xi9PgV/7tq1OoucawgYK4tn7rqu0VPl478f11tYIjPM5etTz5vOR1RA",
-	"uZEmiWTYcEDRuVODQrALcwKupCwvU62+YHtKOhSNwqLAh83iNcmRdRHPqAq/l0fSudHjICPRaD8yu1bN",
-	"exdlmcH0PgjYVpPN5zB7ZTtwOofKWjjVX2yrGvD6E3opp9qxjq5Pley0QIvj5iSbQwHe8bZRoLZaYQKy",
-	"LYboiwEWygXXIhtXh9Wxr91utZqk5ziFD7bbUoMFPdSYT0pfDJiAiufGrtnOlEKPn0xa5TBcikBDzFdw",
-	"tbZ7Ng8pIlPB/z5lhI6N3gjJLYbPfKOw5AWxQ8H9rn2SJqAkGE2WZsDtNAPt0vzRxDXrbG8HC7NvSKRq",
-	"vYQksxHXxlw1/NKsGuNA20wkEXwzbsaQztJsxvhD2FMpsk04Crk4NawsIJrO9jaksrp/FzOgnv25++t/",
-	"Nft91e/ftlob/f5t+02/f7v7xvy59+YTXK+59idzpe7B53/+736/ed/r/7v25f+59OXrJcWYdTM7Qrmo",
-	"2BmPl27WjlxmjF6DR3RJE8VARkHbLcN6Eb2xSygxogjQpyjRjI7xfwUVGvKO8iRQRKvqC8gBjQBXzRBr",
-	"3kQL+malcla24YrC8OtuP363PxQq0Ur6FzRTTTm0bIpCi/OKaYtJXxGUHEyzzOitk0qp1IIs78E0UzKL",
-	"Uarxm2L5S3sFS85a3hcTltV8yFAdMGgs7BPQZeqqIAY7rZW+JNitvsARLw902llFAbwhIITwFJlhsHKA",
-	"vmNGVnID9wUyY8EWyL/3VzZS45e94esOO29PsuFRh71u/Xh+uXP8k+qwt9X2maYpLJCq2QrnohlTPRgx",
-	"LDiv3KHIaCUC1lB5eTGQU7FQ6Le5vh0ejjIq0k9pn6s0ih99gvZ6xRuAh4JoSggTNaZzwAfgAvskIzzS",
-	"PqEhgJIUjExFynDfldGxxticu3gOfJJXmS7xm5hguOTDhUMByE4V9oyv4MA77P8FhRztKpq2H1gl+vgB",
-	"b0X3TKbVRV2H8YTOzTnDfERaxJbqOq1kxth1hDX0bfLsvRQJnT83J2MXczbxLoSvgg7jY9Q3NttAgMCS",
-	"1EhmmmV4l1k3bOINFXcJne+TNmgrCZ2r/r2cxa/fZnv5oi0QrY+fuq3KV6eWRj/4VS8lutGUiYRmdtVc",
-	"VmcOzDXmieBXI00+nh8E+cgJnTeihllUMxWzHsXMY/ypgjMUqhTWOzoPrGAAU8MyuyALPnLBvb7IwVkw",
-	"aclmO7sPGTXb+oSvGZsorI8xDCrXtBeLDb4eyS/uSBoDwteo/W7ns/ZMnunK/u7O2+5g9mhIiSVen9U3",
-	"4M+JC14FjneuKshpb29vdzWHVcYU0/eUd5fh/SpLQytw/lYMKIdrnU8/HFzVkhcw8B4irvFwYstiUEmH",
-	"MpvRLNmgUz1Cy4E8++7gtPe8S2Kggdi1IQFOAy0B4UT3RTzjIpEzV4oZkxfukarA5xLmgYOyZkv+OYjD",
-	"Ohw4YCL4wQUmsozo26vxjuJEqgeZgnWEtFwex87SYdjy0Qccv4WRLaWJx4qj9cvT6mQSBiAFm5F6mQQf",
-	"eqTU+Uo4jyKchZLA0ujxd7C7Mio0NpeAT4EHgwsS4y0xOCIcDArkIisEV9rZ3drDDQIaGEd9YW6NaXQZ",
-	"E8Fols5dn28b+Pb9R61bEJUKQ0NohftWKUaF4RYDog8SwvYtNdZVxiYpHZScIOBv9gGGYsDhUxCO9jsC",
-	"r9xwsbbAadLuvFziNPm137/ttM1/NjfMf1+Z/7w2f26bP7fhz93DT/+5bqHWJONCm7NCemcHR0d+zTGc",
-	"Etm1j0DOmqUQCbmkg2uVUjXCpL08fL6ztRA+jxro67TXzWEEMlmAWKiQmr5VTw4V1wVOcQEdsuSYK4as",
-	"xFUTQsmcikg8FWrCBnzIWRKjRQ0oAIpys3k9z0G4DqvP7UeK1YXBq2yyef51Y2FMJyxTDKElhbxAnzxg",
-	"kriU9AsLMDxByNeCLVB4vGQQ1J0hLEq3cTjsh9QNO97Z9qyGwBSGUM2RiYiy4dXN5ubzpmW6hkxjl8OP",
-	"fYLiyF5DkY4Z/SGLxmrxRXBFyyPFHAOp7pX/73/9nzjwvu8DIALcoSzWvHkR4Jz2Phw98Gw99BD9xifn",
-	"CU/MGWIx1geuvDpmQwg2hT93EsJFI2+JmY+w5ROrBdXfFsISHmkhl3wr+u0CONNlH8iRHvwXdld/PxdX",
-	"F0pWMRWLO5EHWXA8sG9ckM0WWEPhZ7dX+myAmblsWj6LLEfKkAKaYg/SabLgs1vN5Yq16lVGTjhX7KBY",
-	"hpfy6CUFF+xKH84hde+ZdIi9u6Y/eSqAjy6dmsd0wkIVSLncw30k9EruWyHi68mw4hYeAE+pAisbZb3T",
-	"NRcs4Pb67lN7jnKCz2kkXLpg/xZp18++Ssv6aPjQgRl+jY+BDTiUItt+6wSa5d7QtMJKHtassefS63qS",
-	"rQekJlHAXHL+CzeqyGixI5kyMuZiqqFxysgIBC6cb+3pSik9CHFxcK/9kuFhiQcyYehrd2jDeWZb50GJ",
-	"bZnFNbbtgofLt7ee0+dDxbA6otJezsP1FImHqnHuErPivisBJYqLq5RVlvBW17AVcy7zb8k08eVwCC8D",
-	"ZxLIDvMnoDXAHKDBVkrODMi7KCorcjPdOFYAbwKrzd1vFiE2E40hkrbTMkS3udNq3WtIlel9dRgz9GyZ",
-	"I8LFgC3xFWFmmrFsofYyI5fsigKeNXCtuiPxEKC/RULl2JuotLBRfXXeT6AoHlSmoedp19zCyMF3DW2M",
-	"aWoGiAhUmFRgI00ekgQwpvJ6Uzn0QrQv8sRxz1GfR053iCrzyIsJ2HBMCvnjRkxgIBxyUuDrcPwLNoFj",
-	"CGGHqBzwOkCRz/WYym5spRYjheYqBUPBfbLEznDpg4TXB6V9Seu+qygtUHqJARLE4LiwPtVyl5X90L1c",
-	"UDW21/OXtKpO38pJaX9ENu7T4PHWJbS5za+TFC4X1iXruHz8IuIqADgaY60IluJEIFckJPTq0pNlswu4",
-	"Q75d68H3PoDDQhvpC6hsqJcNDroRe/6FnMAsTvF8+pjzzKjNE6qUrZsAI9h22YbvFPXH1XSmGrXE7WC+",
-	"FwucIKwDDknG6RmwQWXaMaTJBtOM6/mZWT4WwL33psZursQl/iYAI+bmV19fgDmvDd+qIB8hhZeaOb6i",
-	"ig+q337uMjMc47f+XbPMM5klqFhARpNr98p9HjsQACyG+UD+ZYAUMN+F3girf5iSS+ym4Hx0+Qfg98Uv",
-	"YHeLoXRtS+gAeKZdkvMAVcFX/ydsksr52NbzF4eEcPsRpPlEvgs+glpFrhWvoU8bcrFZharZF33xpz8F",
-	"3QC4FM0//YmcMZH4Xu+QFlPqKBETmfVFvKypRIxpY9YhGnqPyBLnUV+UvEfGOkkY6qc08GGREcvYPqpp",
-	"uGBcCpsXmjcm5bovMGrAhZmII/oNuByTZ2w80fMu8HhM+79m8+dN0hPBS7EUCt6CjYP6ArJGZqO5fe1k",
-	"epnyQWzXFMqFlFnLoHjQEGG82JsmRl7iUKwjElu3kfkTD7Htd+XrWeLo3vrCZv4aYgdaxKX0/KEvFHqk",
-	"KBQaUgsoYuv+HI28oTydZtav7Vtxmfl9xDSaEAqE2P46ytYy+qZMGCpBgDNySRNcSIhGG+3fti2CBKut",
-	"ju2HYAdarnUDMgk6CsWEC6UBnGLYF1utdpP08g11Dn7AInWz+mi7vnAxmRYyfmFeCRukkDtrZjTFXWMB",
-	"ulhEpuE9fYEVbSxZLJS1iXdTwW4nbAC1BzLhTOFEWy07mvdMj2QCRNMjY/iH9YqQCdUj7F0bke8Pe6+9",
-	"Bygy71Bkq7VdVZ1oFtAc0jSVs7hJTj6cH50cn+EjndaWXWC8nCPI25xxS2IHJ6dntipMNcmbIFLbF9i8",
-	"lAGF44DtVM75mKk//QmdWLa9hTlRxkZBGkJLHUcQtrLAEjgrC/sirqvjtuHdlA+Y1WQs9+xNoENKp2kM",
-	"s2mWWqarui9ezGazJoXLTZldvbDPqhfvjg4Oj88O4Zm7qKG5xmS9D0cEXFPvqaBXzBwrwzqNTY7AbY1u",
-	"o920D8kJE3TCG93GZrPV3EQYvREIyRc37ReWeyJ2cBX05CmASyrfwgAXFZlCEUEm3yjb2MzFqMDJDDmA",
-	"hKZpX9icxSb5RU6JYh5qGt4/d+n2QUrwviWIkPdqcG7IIb4SblNhSgmcW2pMMsMG4TrywHOLFOM8NSic",
-	"QAsCho0G6zeKxEFuZrwkB9NPyKH7U1GsxxKsabmtd+DZjEhrEMLTee8XWE1zarGCz2Itgi8CWIFF+2S3",
-	"dKDTuQ3r+vJvCxcELBO6FjTJB3rFiJiOL1mm+iKRYKJeTWlGhWYIu981ejLaFrZBPgu8y+YC5OqGIuFb",
-	"9F7GEZaMZ2asY3nDyHQCZ9Q8pK75BAAkDS1MzDAmZhpQII4IyiDk8Mx4qXaUNLoN8z1U4wCJw/OsWpTV",
-	"/BaErzoZorZWdv+k82BuABMW9GW0+AigFAK/zHVCX9O5Wm+mRSzyGuzkLgEU1wLotHKtf+xFoOiSE9Pa",
-	"wlVDzQHL87GWFe17lmbGIFiMZRu+faUFBgztzVI0sWpIZWzBVReyjGO/bOjo9gTl2mat25Zsmt3qfTKg",
-	"im0oJhT3nu285KNm6OZ/LtzLCsNeXilQclDdN+rYfAlLVpBlVUwhQoOBiyuYCzb9xacRzD7uC/MCnsSe",
-	"z3DdJAeAWObNDZIybYy+y7n9K7JYoJnRSSYjemmMCCVJ/H//dwwlZH1oCo2MPD47i+FMwxeh/1xhXbuQ",
-	"2O2wKDIdGa6gJaGapMyxAMvofC2BN0Mtt4svYvIsptcXnfi5xXXLGDjVIURiOT2D1NWgIAHeglk2wWs6",
-	"6d9i1J554tcFDhcYSiAMmuSc3VpHi194mldeGS5XVXrVMGNM/9Y5aR+8quMdjGaD0W9KOyG8PVcO0gDp",
-	"ho9ZZJUzQzg2mlOGRey0OrsVYOmVLMZ+Dr9TmNlq3tpVuE8eFVucTiEDpjIgZjX4MCBWbkjW2dlovVxl",
-	"unmLliebcIHFrxXm3CdF4QESGAVEVR+hSnacB+zWEREAHF3QjIwOJgijWcrNEQbNJ0IHv9BcTJk91j5n",
-	"F/C0ewSfx23rC0tNGPAxU3Rd5+YkLpZpxFjZBfP2iphTohzE9kz0BWp2No/T+rwY8EqjdebVq6hkqm/Q",
-	"90CONGG3YMUoEsMHm+tXy1StuC3zqWEBbesgXocFAAxSrty5ROsAAJ2mykJ1syGdpno/mJvdwIVwdtXI",
-	"bblMBb0/LDeweiY4CbOFcAgmLIPJ7ZNOq8br3qoe7kJZz8oDv2fQnyABGVy5YC91Wq01+/u6arJiP1Kg",
-	"ZNhGhE7nqtA3FoOYvxbbpC1reebBtvHwhwjay+DHoEXpihgPxX5Vy2LZAYT2XX4SCrW1FpF2oQbTNXZa",
-	"aL3k4hDFhKrcbdf4lEO9uE4qZueKjfGKdYTtcsUf1EaHBW7tuzW6slY0FKxozXoimN/2azRznqz76uNa",
-	"WG8hZVc95E/Ai1c0+RHOHTzQvv+BQmNseGjz/ofeyOySJwkT6F4GJnb/U+DmLAQH4ASFYYFfPxkuFHrU",
-	"f/1kCCU/m2b/vE/ayHN6BYTn/C+G1BbdtmgMWbq8ixqTyrAjOsaVdRpDqw7rZsnbSzTJmXYgg/hL1/4N",
-	"SYo2xxcV2L4YUTWCFw0oaOlqJGdQOnpFuQC/x8/WORPjCYp9bRSMAVxvgSs8SJV03nCqyJBmNp7RF0HC",
-	"uktiH6NLZ0CFy4kGw9YmSoeh1uDBfZdfaR07+dMQiAJXObj8jKR2zZVzh07Jb4BcEnc6R1t6JZP5msxa",
-	"jY2+gNsXdMPGYSS2DVHIqO9jtH9tVDJAQ6UQY+AsMSpw8Xuo5BoFxnvGeh+OrAtKSJIZ60dBxGHdsYTd",
-	"DYpAEXaUY3nJU7ZBJ5NaLu3jmbYQwdWtuYIzWyRYak6Q316uE9hp3YV8fiFZdm02bJs+3xUDizYbdUGg",
-	"t9ekEdeMtCTT7bmKPMIoHgUwVa2OWtEh/ssR8H+I2Lbdj54gfaGkAaxLNBVtniokuGvH5PDk1RTgx4bT",
-	"FHqQPZk0f2fdX/c96O97nAYQNVIurl1M4G19ngPc9uI7vOcusnd/dJhB9z2CN/q043s/dOpvcwnDKzzj",
-	"b7tzjZXufeajv82x5vm9z/zkb1tLg3L5Tr+fDrXV2rv/CSPlzun1H6F1IbsmFFioPWBrKl/IUcw4whDX",
-	"i8/XbH5hWNkdamQpqyrORSLzjQyNGTqmZqbpvElOsDMqR1AHp7VFxWap4CH0SUkIScMVGWaMoT62Dxcy",
-	"OcO2i00C3zQ6EfXudmArNpRjcTQQr4jdMOEiLlRJERX0R+/TuJTJvPDiYlNL36sRf1aQSyBlsy/OIXYq",
-	"JL6hoDkGalqUp2FAeA+iKGZJrLaX586FaWtmalU6G17xOtt6wZ63bG57mzwuLvTzaF7R9Ha/XIRVdkQU",
-	"y5+qgx+PjXg83vsQFHcUlZUFygUnkpAzAgN+au2k/U/tfqhokFXc/LD71bImyWv5MVxO7tpqzDLlBaCz",
-	"cm5T06n/q0fiHmm6tYI0lfoNwFD+7sL01OXYPU6SRtW5IW+4kSLoxLic236SEFE0B61Jemi0D3nQGDiv",
-	"WAbsxxnE9VxyfF9A5WfGBiBvC8LQPmeEapUIuWL695Ufj+fHeY3iormvbcWLrb79Eg3EfzIPcLG2MVzv",
-	"gMa+LvW/trT7KuX+NaXcd0w/XMR5Tz3Vg4q0etuEMk/DWuziSzOI1BuTYJ/En+/iRbMNs81tRiBXmJiC",
-	"uYdAkGDQFSPUBYML/PFN8l7eGEPOPFzI9IDwu4uf2y7LwuYMYgsGMgaTjmuXY4BBAdIrGpsYOLh0vTGS",
-	"voC+IGACxpbNdUlNv/8u4k9UmMY8TGDG/CIA9mqGb4VECGeUUu0zR6nPi7O9FjH2D3YwPGt/ropzPNJa",
-	"deUKkOQe3OtvoElSpYigj+kP0EUeGudgt5qJkli0rVTvDXK0S4EFlLUOOj58p2AzBxnv31cWUhsd5Ae4",
-	"78V3nFlisLtVGJgTxEChd1B1D1GGRZF/LAMwJwfclBNL+M4wZiGmabq2REJP4mqxh9aD9q3Knq/bu68W",
-	"/CPUxwJOREjVBcfao5bb5vP+D1bXf0vVj6DNCaX8sy9YD3xg9OVLjzqsqUGuFKY4kGKY8oH+A6IUiBX7",
-	"WMdKfYjiBca3IDZfmUNyGnj8oWmpLfvE1D9MobSgf6iByjTJM0nlRHnvC947lFlf+PyKq4wOmAevtFoX",
-	"JNhCAUeoge4TalNTsVmgFCz/QJMcJVFfmClFLlkcsieMHojo4OD8UZrO6zVSXIsEG9U1ycmQ6JmEJhoO",
-	"ZgGzWaVQDq7DKZzwCOSx265xThNXIzkLkrvhap7lbtbkaYMfMAWr2PaF0WzxJ6vBVoZF4IZ/IlUyoaXs",
-	"lYQCvhqWCS8QaygsCwRnsR3XlwJ4Zu6svvUo9QoGVJGsmZ8if258WhIiZv9ePiRcMmM0LQj1rX9lVeHe",
-	"JJG//vKXn3/6eH52+uOHk+P3797+cPT9d28OXx+86u293N3Z3trszW7nZ79fkohTP2zrWFU8AP/EGsfD",
-	"8jZ+23yKL94ztlr6hdTIyv4IZxq/CfUam4jh6fVplZypSxWqjC+duwquzhbAqCE4mPkrrGWCnFKrBkCt",
-	"7RXTkFlE8G2XDFEGjL4wFVo1ySEdjIiQiUuiNW+A9xvJvd2KWq2WxSJDVYUPAL4fygqlLUcybD+V4qrZ",
-	"FzEkQULNVRVUWaGdAR8aG2REQU9ZGsf6aLuG/pMEs2D9FsTlTObLSh3+F2hEfzNqExQGFgNcvtbBw/lt",
-	"ehS+ZfBgFnRmq2Pm7Z9tVT7bblU/2zKrUEZh29xptYI81wCN34LqB4j59dD3OVLawjRAUtt7Vpc/RWC9",
-	"GqEDhyugwq9xjn+BOIcON7bS/PzouiMuj3g4rjxNuN5gN2a8tYz455EkCU88WAvamBC9CBEgoLoWXrWA",
-	"+UA85MO5g/MlQvZFULtmeDsb0KlFyUvlFbnKjIUGGAY2f4wmXURq0K4K0ZUfWqOOqr6IsT4zNgMFpAcp",
-	"HDIDgglzC8pQBzpgVuQQF6TEfisqVnHtQqPPViVyBSkRC635ISViRtVDWutWZZbh5ldUuE2nPFm57Dac",
-	"BC92cVzSJ69qPK7R7GqMDHsC1o3KRdIu57Vri/kmQA8O5ieuGRkdaLn6yIAMevDIiot2zUVS/2m+Rvqf",
-	"+zZfgnVgP06h80CA32aLj8uomoFMqqtxdpCZT1LJbQe4WLd9X6uYurHBCX7isaHDCqCWHWZM+ewaVjem",
-	"c/TyXDImSMbG8oYlxC1XxTneba97jpdVla96lH1fQjs/LnLe+C9URovRxaQqc+pKau+NQaejLcBxfN/u",
-	"OSxQpeZpj6oL5DYiyzeCzW0t3VyaJBlTqtFttPc6zVaz02ybX+t8QNsvtwzJW1aXh0Q/N4aZHJd7asvK",
-	"aGnRwbOc+oz5tY5DqDJEW+faydHgGt3G1tu/dv7y4/ZPu+83jz+c75z+0Pn5l1ebB68P35il59QDD65V",
-	"1eXl8zoFtswJ9C/M4QLkeOjVr3qHyElw49ci3WKRLiix+RZ7H4X5eZkmjAF/pwqH3b5qVeE3MiPiiotb",
-	"Epv7Liy9xxE5zygb8msS2/eY8cYROaBJMvc/XlD89VDcyHlfxOxWw0//iH2lYMqvWZcol+YwSDkTGqHQ",
-	"iMMEs3QFZZ/I4pxanOOGSYFJSxat2icgkU6rhREh/2pfAEBt9n+Oq7kMTzM2Cr9D2AO0icGATbQDJoZW",
-	"NQgwiHCGi/CD2I7W4hFFhN2ap8mYKzVhUCMMuhUWLMdNEi9u0gvXkiWHYvPqPARvemauDmFxRKEbFuEJ",
-	"E5rruVvEPDhE7Yq4yBNNEocm0iTHAN8J2UCIF4KZXywbMKE3mBjIhCXk4/mbjZddkjDzT6iJxgicGc0R",
-	"bsQV1WxGYcEp0dlUaZaQSSZv5xWgqrB+ChKjAMfG7ZgVMoSLvoj/smHhD1li/oqjfCYwL3ze4loqXDCL",
-	"lNklW61NC+sWYlZatNMajEtQu7c6ewCunCfJsMSCeipZZVwF5+I+w+psoWa8EGqLiGLmaQCsnNseNWZE",
-	"0EuYKGNq0RSUTYUm6Xii5wCKlQO1WwzWPFBojh2hQH1cXIEu+Gyrtfkcj5eSsN0LtNkX2G/RTaUbVNdj",
-	"9y/zB/z066f8z9YnwM7CIVjUUehNBWX4fbHVajnFcwE0FlQ6rkvNhUoNhdjtJAVE63oAIOSEodT1PQ1K",
-	"6N9LuvxAm4w5aL9maRvVWqnF1sM0R7Ob0tnDtpNDFiRlBZg9nlAtQQO9Rn3hAW4CbBtPleZRe8osDU1s",
-	"J20pyDPk3onEDM3nC9g+Rt7VlHAFdF5YNoemj49udfYCmOp6Xf0x0PPQWhBzWQo03xdA9IDVAB21qec2",
-	"dDIpcxGYIVYvjvjVyEgN9JHvm5PgzkpflGPqm8+bpfaqlZhHEsBsng45qMZ6qCptQjFoTDez/fuupvEp",
-	"dcBCy9FlT/obT73/OHx84wP2VFv1Le5+UEN7E77xls1XUkODewvPHlubY7WnbYgheB79OCu/wLp9wjec",
-	"LW0wUH6F6zDwe/mi4Xu/rRp9LHUvGXNt436Gk9z7jCeJPyJW+I7pgMUMRmxwDSXMmF2WK+IQzLUWfY0+",
-	"7rVwbg6XmjCEnq/JfXpzQHZ3djoIpg/g9qhOhcj+iPUoEGkb70GUm899W3rVb9h89rvYiBQPM421LgBm",
-	"47GIyZUE6aslqVGGo1BrNrIoAvXccM90HpHvz88/EGgcsNgSIMqh7nxfgCZxGOCGYQY6s1FD+sLrzFSR",
-	"EzMc13tUNckBdgMDVMupCgNAefI8pMsrTH7M5W6V0pZvx7ntIbBaetDtxmw22zCD35hmqVWPFx052Jag",
-	"4MY5ckinsGGweX8O/TT2kUdjhKzhcDjySwD12DZ18rdI6a6qCDwPKdw1w/DL4Z5ANQ8F+1rOHXY7aXTb",
-	"L/d2WnvtjpG+3Ejn9u52a3dna7u9bbNywtgRCYL7hhtclpxAhoxrkI64uHeShkBrJ2qz+x+6efXOIteg",
-	"pMhR4KuFDjNfo6h/uAPI/JJ3YFkUSj/Z/u2uLBn5Y6fZctsaUsR6QiroB+LlVcroNUs8iH61wHojM597",
-	"O6AC3QfYZBaCDiNpq6RdPup+3tRjkDHwWNDUIep/o1zCS1/Yt2b1qCWINlKd/UvzWhrEItk3hn+YmOvs",
-	"pIpKNudYcd6XJjmF/sXKJdN64JK+yNN1gl5pAkyVsHEH1I5jt41qnBDz/new4o+FdxtCDL8Sa20qoGsA",
-	"Jdg7BdoyK65lsZoG+j/9nnLIzBtXeDXp01lb+qD3rgqh1G17uAB5G+HzERXXZC6nYJiC/J5ZJcfSHGQA",
-	"gQoCZf8E20tjCm3zYYuwFJjLTeWfmFmvov2fS/meCtc1Tz2e+y6gR5h1DhvPzuUUz0fAN82O2DRAPC+N",
-	"ruGCiilAFbLqp8dQd0W0cuhZqP9ijc/darT3tQkBZ6BtTIKMTSqWd0jKu0XvuwY0dQ1FyIr9REjQpAL+",
-	"Vn0BTUSuMjmdQCdTrcLkF+tkR0d0DnXOnd+li94grklGM+ad90blN3wSG9pQMa/JHLS9tR/VL+Px4Vmc",
-	"SpmL2DbFhSWuUvGgB7dvsL1baoa9HWA5bLbD1tGdQpleO2+83G6vwWIWO5TXpNfZaX5VB7+oeCDwiirU",
-	"3vXS4pYnJn8vZ0QONRMWrp/h2QSIMMMffOuJnZbtBI2py/h3TfIyuFm7OR+qYnFYr1VqhlQ4UtgoI+BY",
-	"RvvKWdaJAzLIswjzR237rqBRpgtEXDIjso1dbhvNQUgr4Mx5q245tA39cOegc5YL/KAlVfQpRHbJeGYX",
-	"CEI1VGMqS7tFFFY079s+bQBuwJVHQrYQALavERzLMMfbsp3LOfRGBwwBLsiYjWU2jzCHJ+9TQp7F8Ev8",
-	"fB8cQfjjJbuCTiCatKA/gE8b7wu7vWbSbcwcd7KjlDuOXR1yiqnKJa/i6g/LBH9anm6nWU7wDub/0BTv",
-	"2jTtzl5lmnZ0b3r4YqFSnh5emeK906rMzsYRbP5O2dlfJckXJklK2daPFirWc1DrJTjDhpgLrY6d2w8t",
-	"dpfF4BMjlO26ybFjCsSHXVQVshVy/67h5RISkeVMYFOonm8gHeZvNIM2vXnPcsyRwJbiEPwOhIRrZk5c",
-	"0/C1+pdHhZbFmHsA7YGtuKL4L+d6GCzxcINXJfBu+4W4x88dSqxH+RUGUulFEPf3dG5ThAHUBhINQNG3",
-	"naaUVqSzncd+/cALrm9sYd7Zjp7M9WCdu8mS0YLD16UX/Pnp/R9Lkd6DbtLlCIEZXTk+8Lt7ZYp963+T",
-	"sIBtW1uP3JobPQVySQwbCrr4247lX3FJHo5L4inSowx5Q7Vqbwy3djeUt8ZyyEfsTGXBeL6E//ob45aw",
-	"YmO4UNPhkA84ExqD95VbBN2LjbS16VCLm1SWXk+9X/8T8TjL2yVcWV1pl3L9xFhMYbnvgnO5Yve8itIo",
-	"fxEk7OHtgLEyipaUJOVap6wiFcsX+PqWqEaWV3y8qOR8JZsC2azYOcbad+rCiMX23YPJraqAd3P14t2M",
-	"6Wx+AWVWod249dIMeZGwsiAnp05k+/zHXC2toKBQLf5KP0Vs2of2E1qLbCr3fbNiy5dh68+obydQtcdW",
-	"t/i6vV8Q9HB5hysskeA4l/JV7OaC3fp1a59QYQCTan3zbLkzzjmvv/rgviwfXCGXJ2gkM2D8hiWPSd6B",
-	"cWU31eUnSBK+BscW0WQ3zLoeEjmYjgHwOWMp1fyGEYu47K7Yeq2Pp+8aUWOapY1uowl+eDvg6o6QEcGe",
-	"xQ572CLEYYMf6ORg/Y/2EHoQnnJ5wTumMYIE3QJtSMhl6tqabA6fYoPrPLTuwtF2iYNvFVa4/D2Mu+Wo",
-	"OSMfItMjNocsH9vNwL7PNf9afNGhSBZQ+Yz4xKScGdbxQnvLaZoQhAfM34mpCOV3njHMsarEsAiWE+oF",
-	"7z7d/f8AAAD//w==",
+	"7H17cxs3lu9XQXF3K9Zsiyapl0VVaoqW5USxLTl6OC96RYgNihg1AU4DFMXxuup+k/vf/SL3m9xPcgvn",
+	"AGg0u5siJTlRss5MJRTZDzwOzvv8zqdaX47GUjChVa39qTZkNGYpfNyn/SFb35dCpzIxX8RM9VM+1lyK",
+	"WrvWSaZ0pkhPyHWlZcp6tajGbulonLBau+a+rUU11R+yETUP0LOx+U3plIur2ufPUe2t7FN83vzjz4aM",
+	"CDYl12z2jSJjqocRuZwRHtdJh4xTeTsjekg1SdlI3jBF9JCRS3bFheDiisgB3KLIaKI0GU804Zpw0RWD",
+	"VAptftZDrogUrN4VuYE/v2k+p2O+fs1m6nmjubtDm5et9e1Bo7G+09+I13fZ5mB9i25f7vRfxLusMbhj",
+	"hidUs7d8xPX6e5nw/qx8pom5QuG4mJlzRPjAjHlIFaFi1ia9bu2azbq1HuGKmGtTqu195rbeP3ukT5NE",
+	"ES5Ib9rrCsX6UsQqMnf+cyI1hXu1IvCHu2ciuFZd8SxO6UCvc6YH60Otx2YFzAvg+euWKNabjbW51bKD",
+	"2vvnt81GY2/67XZj2eU4YSPKzV4VF+Qnu6+UC1gSRvtDnGmb9FI3T5ni4ImQ04hQEROaJDAnekW5gHXQ",
+	"PWKX4eFTTL/dbO3pbze27poh0+lsvTPQLC1O7RRHQ7QkU8o1uWQDmTJCSWruCt/bDN8ykOmI6lq7xoXe",
+	"aNUi91ouNLtiKbz3p59+Wu9M9JAJzftUs+LLv5dT82IaXESenbzeJ7vNZiMi5tP2zlZjLTf9l4ymLCUp",
+	"o8no226Njvk1m8Xd2h2r8PN6Z8zX37DZ+mFcTvI8Dsh9j1BkJ+OUKSZ0bgiPcAqz4RzREavgNnTEcidw",
+	"zNI+E3qdib6MWbxwjH3+H63GmI9ZwgVbejDHU1FGJWY00vx0/+FMlJYjlq5vtpYezGlfjpkqH42C33LD",
+	"UWxMzfmJDVtWY9pnan5IEWGjsZ4FrExIWJ1soDHVVDGt2imjMfF/TVOu717GE/bPCVO6lMQOY0PjAw6i",
+	"gStgGoYnmPErlt7wPvtGkUReLVzHzTe/tn7+cevDzruNo/dn2yc/tH765eXG/quD1wsH9zmqJVxcw2J+",
+	"x/QbVsH2r9kMhJpWhMe1qCbHLAV5aGZUu2K6M+bm5qhm1nrEtBXNRrbVr9nsQgA11/49ZWoshWL1SxnP",
+	"/u05j2GF8NXnil5VcAM50Ey4LSVTqsgNS82iLRgMPu6eIzpOYpYe3DhtIz8i+JEw/HX+/QlXujOJuT5w",
+	"v+cH8M8JS2d15Kcl7xfsVlv2fCOvWemO4E9uOQojSOHnh+3IidRUl7/9O37j300o6D6K9VOmiwOBhzxs",
+	"IOfjuGog+0MqrqqXYQJ3PuztHwyVzUrfjj/B2xcsAZDpzA8iRUbwUsbwRDPs4rvto+B05kf9hs3uEgsp",
+	"jKjH455hgtSsTJ28z3Fks2lwreiziPSe94iWsk169PklKG09+h+t15e9iFBFLmdd0cPbzk8O950K/sw8",
+	"YK1n+NQP9IaewlAi0jMqG4MfI6LogH3brXVreN37mR5KYfSfruhN0qT+nurhgerTMQue9p00avMNTSbM",
+	"/Hl+fviKGKWCPHuxvgn/a7bWzCAtL6SC8Dgi0yHvD7tCMBYb3k1gxFxczSvNfb4eyD5uls5QQi2qWTrw",
+	"JIF7xVMW19o6nbDFLB7kY/XWgIwsbINRiBdvQWH4OWlZMnx40X3GfjwoJfKOcPJdD5khLSrITE5S8+0e",
+	"weXuGQukTeMRF727RgvMrzjcbHj/nrJBrV37t+eZtfccf1XPUQmBY+FODJyKlzT+EZ7bNkai0EY2tj/V",
+	"6HiccLTanv9DoelmB5cxYvNBTUYjaj6avUqZWX8hiZr0h8Qfv1pUA6LEd8Rm8IdHHzpvD19dnBz8eH5w",
+	"elaLajHTlCeq1v7tU23AWWIZwKVUhp5GTKGAq8ELNKEEhpC9JDP3HA/ZIwmjN0gqE137/DF8jH00uffj",
+	"PD+64PGdOoSmeqJq7c1GA3ZguS07SFOZntjNwq0rng47CDOPEU3MaWdxZDgZDebCFZmmUlzVooWmf9lg",
+	"7PXP8xeXKGaLbs5dCxN5SWP71YqEd2m5f0Z34CgYs9SooNk870dw7HbMU6YuqM7RHPgXLpnTLAcTPUnZ",
+	"HEFlt5Lyy+9NMNHX0/ZUTpuhPnu65mYQPc1DBubeikesL0e4XAG1TaWzDrkgaN7dj8jgKcXDZahiKJOY",
+	"UAKvbxMwDkk3bzt2a+AD6tZSNpZp8KXylqod5xwBwpfkC73qqYgCOdFwxEZc9aUY8KtJykC/o5rdsDRw",
+	"w+DI0bfKNaHqWhlNER2RuCxPh4z3pRgkvL+qpEBLLi6wTTC9uCLu9yIlvzn45eLk4MPxm4NXOUql7h54",
+	"RJ8KQ0qXjPTBlor3SD9lhizQrsNTch/K2DWz1vSaieLgwfjgiuDPxbEfdd4dXJx13hwc5Yaeu41czggV",
+	"qJWamXjma3TEPdIfSsOr7RXA7lJnNFMNdwx4qvT9Z/e4dJ+bW+St62yLI2fZoToORG7UJTEzF8IfXJMR",
+	"nZEhvTHGl+wKmCoVBMV6bHYz2HF2q5mIWQwmxhM5JrBWK54R62UskpkRdGYFzZtTplTpOXl5/OqXi4Oj",
+	"/eNXcwdFuycgP9nHAa0fWMMyQo2FKnL1Lz7eI4qJ2OzARORedw/iam6ZleBCs1TQZF5PvJxczTkHS8XY",
+	"2cHJUedtbkJKjpgecnFFpkxolPPEaGB7RLMkQeIC1cVSWjD2+0xkC/U+PUyl1klhg6RE6sUYyZTrIaHk",
+	"ksbWlTM/pbPj44t3naNfnGg+zW9W5dM67w8tpxsxMkjlCM1XGsdmj/aITmdZGKZJ7ikIW8jupHxLU3Rh",
+	"lpOiGWcCl1RQopnm287JdwfltOi0cqOgS6XJ9iZ5w1/ek842zJgngt5QntDLpGTYRpm4pMpzDSrUlKVE",
+	"yGnJ+M+POh86h287L98WB1/9IAyIGTYNlElVJomyraEDo18H8SoXLLsnYdqZXws5LRFPOADPS8klY4KM",
+	"aFy2acfnZ/vH7w4uzo/eHB3/dFQ98QHlCYtJPEnNPLV/jVFtjKSSE92XKAPswIwQY/1rkgXfZnJCUjZm",
+	"VAcPuP8SPJ4E64gZ7h9LFGuTzeYGeQb0Ko3KhkS6FpHN5hZ5lrFHIGnzdWuXPCs5wV3hGUJwcgXTU5le",
+	"ozx0NylG0/6QKXMwpOgz5ABwPSiLELREMuqKEjpai8hWo0Ge0RL+Cr9tkGcBfbdJCVF3xVJUHQyljKLr",
+	"ZI6k2kaOLyBKRyZFGuF6bV62d/p9Ns6EWElE26zbZnMrIj0OcSk966E6IkUy825V1KKoZUp2TDnfn7v7",
+	"jtDYw5SNuQj2onvDSx+spryW6SWPY9RtV1BVpIuiZgzn2Cxr5kCFxYwl6LIl7Ob18cnLw1ev5hRjeGwb",
+	"d4higMxs49xTQcV0KrNVkx/BP7GBfMSa6EUrJaH9a+WstVJd5fT89evD/cODo7OL0/3j9/PSgyvrZw6m",
+	"pl2kFyfpgrD3HP/jqvJWb7+hCY/J5QSVciP0sm19NG27LJVi0QMK1z/4KBxJ3YlHXGtU8FY4DJDOUmnZ",
+	"guTIZw+VEM9J5+zg4u3hu8OzEu3dqX7lTzMWY7PRyHKRthtkXh/cuK8+iKcC8peKam/CjT4cpCh841Kd",
+	"uCIJG5RN9Mfz47POxcHP+wcHrxZM1dgqGzbbyDzJvCSXSdVsmH8IJSMp9BDFFIgXmiSkL5VWpLW1Z4Oa",
+	"t5qMWcplTJSmqQbp2mq0ttebrfVG86zRaMP/641G49c/J/fIecueLAPJLYLRe0KKtlubBqTtfQX9hBtT",
+	"jyujQ1gzjDwzxx8XIhCKa4/rBvDZc3fK5WKaXUUu4lJPcdc/SDl4Elx1H/xwqzLVv7LHDQzsd1QUo0jL",
+	"OcUWeRXeHPxyWuCqS7ranEPV8NLA1YZhor6cCI16PyyGFAzXAVYIVHkqCGppKeWKZU6+b8xLby/MO5+o",
+	"m3IVl+TTcTIeSf1aTsSqR+uazRHekY1aljus3hz8cnF0fHbx+vj8qCCw82FPMFFd4gmsrfIpOqnLcJlL",
+	"qgQz955ksfmYZBGsAhAEuCsSKa4gdzhnbzwpEsAEt/h/VkAmzSYdOJXtHoEOaK8IkupKJ3J81ilTuV1y",
+	"pntKIDLg6dZzpQxpj+SICb1HJpbnYdabj+ddSWSR+CiI8Bm1/KlwwpLojJn4PyZKV83+6ZA/Zqvdjw2W",
+	"+DAcC3CHvOAk/eno4GRZZmidGT4NG2RJ0Z+mmIZoL9d7c6zRpdU9Jeb4xNifV5e/Gu2FIM5Xo32Zdfoi",
+	"zHQ1m5Z4kzayScXm6osE6frbzdZuj1BlBOsAbuWK4BS+WrqP5AY/Q3PMfq1WVqUgJ6kiLGx/RXUg5p75",
+	"3z807J4oB1bVsA+fyvQaSARlzXKR4tZDmMwjHp5scrgH3iq/5iIuRs32sJivPJL6eEfiD6LHc0EneihT",
+	"/q+V5VrMFb1MFij2aqLGkC5TQoD7JwevDo7ODjtvL14dnnZevl3A7CVyODSZw+fuoTOAa8IEDMUSm0xB",
+	"Q/aG1L0NgKZZIuufKJ+mEUTugoWzPPj5/eHJHRLNPmjP5hmBVvaoU+ECPKQFVdQNADm+q8pZMBub9LlI",
+	"FbEheWPR2sdCaNjFXp3NYpONEqYfNLMRV8pGZ+dntngm7w5PTw+Pvsun/ZjFp8LPhipyu27rxtvk9GD/",
+	"5ODM7EzHHh04I21iq2nx94dMZqHFDLZipckczKzMcg73KHjQ3uMR2aMaAuAg0VNJYj4YsNQoMWjaWB8P",
+	"krMd8F8mQuiXEPMPoA4OXdvAluOYmxWiyXusf+CGHQ9oolghxwT2WUvrD6lFtXFwy6ea5ZplRfrM1i5Z",
+	"mpPptdojfEB68KJeZI+uZ8UoN8EnYVToPdLT6YT1zC30cr7yFuurbGbDpZQJo6LmOS2UYZSWhMHvcNhI",
+	"DP4do9TzrLDbUnYbqt03NjZ2bVabIHIwUExHNk2lK7A2IyI6nYg+Om8kGfEk4S6nZK6KrNXYaKw3musb",
+	"zbNmC80BYwr42n0znnUzlqx+36VsmPOnaUz1nUfinbvus6v2Wnw9FM99jjL/whKVYIG1RpPkeABZ+ovu",
+	"+9Fcfsq0hsl8rLBFnGkHR7MnJknSswqiYBVFb+YizKHL0YO8/AfrazPQzDZZfrRe119mxHOm0iMNW/lS",
+	"+4UDxSPPYluZj3zfVSD+VrMFlcGR+FjyLmQOb7nSnpMWTs4b4JiCTZnSPp6UZwSOOEsXKlOQx1gczjUb",
+	"3Tk/HFnG36PaiN4e4p3NRsPPhaYpBYtsTK+48Hgxix79PrtyftVgIrlnVa9a9Yp1UPAY5iEBXSZQivIL",
+	"h4w1LuVYPw3nyu/txXN8pbW13theb22eNZvt1ov2xla9sdNanrdU8nDLqcl0yBMWZsd7nt22TDxlg4my",
+	"LgGYbA8lOlTVWi0iIhOheUK47gqu8vp2nlXeh7nnlspeeBf7dd6Y5ZbpKqV9dsFEfMcAxim74XLiNpwo",
+	"LccK5B8XV3tWlhmpFjhhBcus4vlht7bXm02zu43d+wybl2zsERT1YKxD7UG5982OxXrZ2m6tRURJwmNF",
+	"lEw1uZwh3Zl774G74oc5mUBOe2GECVX6wpDPcmfAXE4stdmE7GaDmO8188uLpGYUqvLV3DhrNtobq6/m",
+	"05LD45QN+G052wU2bfY4pX3NUg/OglQZGW0lZX15JbjR2zEaKqTO2FS2avT6onF29vaHndZ22Zp4beBO",
+	"HaAokpcSxDVr0KAn4SJlVN3N4k/8DSd4fWYVldLZe4R3wURmXRZbnCejFrDcF/c5lMsJeCfXM/toGYF5",
+	"itfOyzU4e1YlcIERSz9+PAF9+3dm8iEKZdWSegXGe1c0OiwQFQb00MPuU54vmfXWT4qiFDm0c62VItok",
+	"0tYByCTOGDRPEmS9GUvZITGdKTwSVAN2WKkh8mJ706giBQSuEb3lo8mo1t5ubL4wV4y4wC8apfBcFet3",
+	"6jd+DosGZaoZkwtkyzSTyxHUBBDrMQKrK9uuHjhqxlQpf2Fn/+zww0GddLois8ecS0dI0stOTs8KeWVv",
+	"cg4zc2xQGbD0Yu0fYeb8Ww0vrkW1zIvlvAsfw6PlryucGQsvBPAyKxIUIMYZIxYk3h7UtQKaCQoLpalP",
+	"nIFM4SVtXKcf2SVTGfiVNV3tlzRHMXaEq9uugk1Rs5nhmUgnCWJuOelM6HiczOa1nuaTNTq/mpFP1Yys",
+	"4EY/cT08BaYZWj7LrUfBmvs0d8ys4lGuzEySxHsdLdt+BpUXKdOTVEBmVnAORIzSg0uxVqXKtI52vnu1",
+	"f/vDef/NPxqvGs3WxubW9s6L3c7L/VcHr7/7/vCHN2/fHR2///Hk9Oz8Q6tz/UuikLG/ZeJKD2vtF01j",
+	"J2rNUjPO//qNrv/ro/lXY3334uOnRtTc/XzxW2N9t7P+q/np03bj878Xz9mcnLbLUBSpH8t9c+CfyuxL",
+	"C8oEZgVo+Woop8Jm8ZiNnMRcd/rloKrAJ42OHYNFIh2QVS9h9LrXDl5jXb9jmWrmgKAIig3PBDF03BUg",
+	"ll14PZO7ddJDrLALUEd6bfCyQYQmKN1yOSgwkJxE8R5JfErN5VnVnJ5Xi2pm3P4KfE9e3Ph7i+LGLpSs",
+	"AGB0WF9murRvTrifdc8V9PbaRMkRM4uJbsR+nymF8Yyskq1OzswyUfMuRA8zw8ZYO4PPVhhzrVgymPcr",
+	"ejOs0VxkhgWE+syN77+ROl/T9cHHTy8+P1sP/978vPZp43Puq2br81qRgqPa7bp9+noR+UZ7LE/qF8i9",
+	"368zYspVgEtmbCJIBIHHALGA4eypxZUa8BRIDYiHTRHaTNVJb5DKUS+Q/XwAlX4pA6JzuU5Y1mfkuOzN",
+	"mep4gZDTPXIpzZ6mzD9LWHRCIgddIQGu8Ialikuh3BmxQXWwvdLYj6vjzlX+3OJeV6ojC/mtWdfXCb3C",
+	"tS0qGHfefMZHLLu54P5Y8X6fVL3MrUeT0SVLg5uX1ETgZqeOZLcvo5TgkNmtzm5byrCF+0A1yW5c3saF",
+	"u72qEDxhVXO3ZPh5a3fF7VpOd4AbUW9wt5ZqDx6Ys8xTaots8xxi4KVB4QDQ/jIu3lDQfY5q1HHyZe5B",
+	"zmRzUMqZUp8mCRQLHL7PklUsHxi4DH3H5kJ23dxt1Rv1Vr1ZJnQWOsDsOk0h3T9mj+vY6mcc+M4Vcty6",
+	"wrtYcCfugW/OQbdixsUVSG+IFKtycbbTfJBX8ZrNLnhcjaurna7jU76Njf8vlkoENMorJ1/E8fnlHINh",
+	"5L2Ker9RJAwbL0e9C6P4hQne8JKYUG+o9bgXoVJpdcheVtVi3/qNQjApEbdJT7H0hvVc9AOh8cC9adhF",
+	"V4BdZH/t+TzNhF8zTDOTIo8cgHrUnBplRnWncg77COa8ZUKezjKnmvWxuQPlWA+uxseF3HFxFA6Rje8d",
+	"h/OqCUbiEDZh6VhcxsHvjsMBmHLRwUqVQsgw0kP9qodOaGqMt2JgxChWQpKRTFkG+vzYfKIs+Fe5R4E2",
+	"VY43axVOB06MmTXzO2Q00OL9LxFIIuPzxQUJFNRlomValghbSD5c9JK8jruE36pS3s+pYUutWOB+Ll+0",
+	"Zd1QOPnlrq6cQU4LXWr8Au744lveLPM4zzuVH58CWsu8tnI1Qx15qcVE9fs+lOCDTXeTgb20ctTzuvlS",
+	"I88VYqw+/Fzg6+4pBJdXTiOnoy81Bx8SWn38Wdzq7sEvdDrO2TRLjVsb4fOlD+AconlB8Xnskxe+b71V",
+	"KsYqVi8z6pZbPTQPvvDqPTgX49HXtyROssqIytYfslNfAZBthafV4f6i0wpr1FkSF9cfEXAX+MZmUREX",
+	"OSWYHZqbZw6muiTgo8qbgZQMl+dzBKqQqxfrW26+7sUfq9ZxoVaczggzFwWAteCphthpnRzC0McJ5YL8",
+	"cHp85DzKYJ9ubu2YRbxM2IjEsj8ZMaHb6LdWQzoGokFPHqDwG6vRdpOyNRxkxGJOiRk2mcpJEhM1TjhW",
+	"3MKo4Cd0CV4xwbAnDtZTqTL/HqZhL9yBCIw0agZ+ldJRncwhKJNnm43G2h4pJqlHXRF82Xn38vC78+Pz",
+	"04gUM/Nz39mobf52n9hVUophhtBc2yNFqJiIeDytiOSL9SISVimaR2ys7XVFrqg/InOFrRF53zn7Pvvb",
+	"3La5tkfeHZx9f/wKvu+8fXv8Ez5wa22PZLgbUVfkwCgiEhSM2z+w6Nrcu7u2R/J4keTZZnPDfWvxTM13",
+	"W2bYi+YWkUL9FHm22dqFFUMYUfJsCzYxQMCL5mHqzDUba/WuCC4iI0aFrbIqxcJDFLz5J2FNxRTTtnPo",
+	"d87hVAp2VydHbEoMzSqXn0Hj2Ef/PX8oYnwXuI8H/S40/hGMMKENe2Op5UGOcyxlvYasOGe+tkqs1yWZ",
+	"oOEBQ0xUGfBbwrU/lCxVc5lySyD8F1ZjkQvn4J8TmmB4KHThlDH81Rw2qiLdJHjh92dn70mWG+ReVJ4F",
+	"U2Ic5GKd7jFuzSPkfrnZl8mEQ6FTqcasj/ldvh1EoY3KcWeih6RVbxAtr5kgPLzRt8AAV+XO9nZrrcCN",
+	"4baKpmcBdAKeiT7jN3DCxIz44NhjBp9LFKFrJi7M1xdDXuZeP7wSMp1LX8Mw5AVO7S4RjVctsQmVqdB3",
+	"7wLeumgbaF/zG7a4zMQ+22F4QYiODwwPRCxNCxRqU5qwUMnpT7UyDwoK6UVe5G9sY7aVfcPFJOzb8QLX",
+	"P07NshGoQbFZbkRx0WekubvTyDkIXuxuN3abrflDub1Z6ijgqySfL/P6na3GzvbmVnNrqdd7JLqqNUZb",
+	"tLSnYHW3wFL+Nrlc9B7nwq1qplR43kSxVFT2n8KH+jKMpWzHudNn6b7s+L1l9PoEvOcr13TNc64BIJLM",
+	"n7nrqraEpbf/flxvbonMMBevTzVvOhtSAWVpmsTSYocpOnNqUIiQY07AlZTFZarUF2wHZAe9k1sUeLFZ",
+	"vDo5tA75KVXh+7JwKDd6HGSuGu1HpteqfueiLDKo3gXB9HKy+RRmOW0FLv5QWQun+ottTgYxFkIv5UQ7",
+	"1tH2KbWtBmhx3JxkcyggFtE0CtRmI0xUt0UzXdHHgsrgt8gmTMDq2MduNRp10nGcwmdR2JKUOT3UmFdK",
+	"X/SZgDL52o7ZzoRCS7dUWuUwXIpAQ8xWcLkmsTZfLSITwf85YYSOjN7o69C/UVgahaDOEOzQIapdF3oa",
+	"0BS4nWagXZoPdVyz1tZWsDB7hkTK1ktIMh1ybcxZwy/NqjEOtM1EHME7e/UeZC3V6z38IuwAGNm2SzZn",
+	"a2Fjv4BoWltbkPLs/s5nyj37e/u3/6p3u6rbvW001rvd2+brbvd257X5uPv6I/xe8dvfzC9VN679/b+7",
+	"3fpdj//vyof/58KHr5b7hDiEQlMuSnbGN7Iwa0cuU0avwWO6oOVvIKOgSaRhvYj/2CaUGFEEkHWUaEZH",
+	"+F9BhYb0sixZGCHuugJyhSNAOjXEmrV8hC6PiZwWbbi8MPy624+0229sVlSxWiFDdcwBPkKne5vjNhXW",
+	"GGsTjS0NzBZnSfx4k2EvFhOzK6iyHZenLGUuW7/EEVWlc7/JcS2fsO/pZGOp4FSAibHo8Vm5QNj6fInn",
+	"BwgIi57vfT3BkgloVtZPJnHecGot9eIMs+SOV4fgJitNrlxHzJY0m3w4mjJVAOhvcdYBXKJc3TuRaez7",
+	"jvMU5fgKSQhAjvdNQoChrFAPLNitvuhPUlWWwxumI+A1y6cj4CxyvPGXjQ//ir/b1b/+fKiPXh12sn/u",
+	"n3SQn++CLrEDYuFq7wHOkNNFEK0oBGmgSWJ3ewRLYNWqZRIQlsn2zBjgcoWgUnj1Kj/wsDA03DyorZ1S",
+	"9chloEEy63Js27cQydQ9q4c5lU/INIPvyVFfV0AClJlszAZ0kmio9OFM5QV0a7m0gPuU9dwTH2KpID1c",
+	"faH0ApyUfAmQtggp9yolnTt83uT3RY5BDgpsceXJfPKlaFZVvFcx2hemcGjAxG5Y2hXoVoInjfbC0ifX",
+	"DSgkfJ9G76z1Sy5iBPJe5jD4qkwEdzT/BJWZzcqaqgeenscvdPMoldT1kMuZlPKKeTz4uWKyP7jeLY8q",
+	"+gVGXxaKf58DBimIFSPdScKhF3YUBnaumLY9+UoyLfuTNGVCX4xLnT8NkKJOsQDnEb/JoxEsp8eCZnQx",
+	"ZmnFi8yigh8EcVYEtO++YveQC6uqS1HQ1wPQG3mCPodg5QAZ1YysoFB1BWpUgs1ZmZ1f2VCNXnQGr1rs",
+	"rDlOB4ct9qrx49nl9tEH1WJvysMgmiawQKpiK1wkdER1f8gQ/6t0hwyHYQLWUHm3jLWdVrVyCqGUbJRR",
+	"nn4K+1wmdX70bGS1Wnrg1oh0ixC+hlVPFAQhGe0PLXTtHqEhuK1RnCYiYbjvysglo/wWzoHnE0W6xHdi",
+	"gdaCF+dTG5EpF8IGJay7wL2LNG1fsIxa8R4vxShoqtWFrIj7xXRmzhkKIprH/W077XTK2HWEkGZN8uyd",
+	"FDGdrZmTsePqWzQcXKGHUVfY67QkG00gQGBJaihTbSSrucqsmwLvIei5MZ3tkSbwxZjO5mRfc5Ho22gu",
+	"XrQ5ovVpjG6rstWppNH3ftULtT40YSKmqV01J84z0OQRjwW/GmpyfrYfFHvGdFaLamZRzVTMeuTrOPGr",
+	"Es6Qk6WrHZ17FpSDR98yu6AoOXI5dl2RYWViJYatHXUvqhNfE3XN2FihjmgYVObQnheCX4/kkzuSddLM",
+	"IEN+t/NZeSZPnX1VntTiINBpRdp16uGzF5AVPAQcRVyVENLu7u7OchHhlCmm78DZKoKul2L0lKCvL5nR",
+	"Ga5yNv1wcGWLnUMmv4+gxmN5w1I+mIEyOpDplKbxOp3oIbrmybPv9k86a23Sg93vuQaswGPQSWLOclf0",
+	"plzEcuowcXrkubulLPNwAdvAQdm4QPY6SIR06NzAPvCFc+xjCUvsLq6Rn0j5IBMIPyAVF8exvXAYFsfn",
+	"HgdvbmQLaeKhgmh1nJAqaYQZfoJNSbU0ghc9UN58JZwHEc4cNkth9Pg9WFwpFRr7v8GrIETIBenhJT2I",
+	"9Dk8SiitVIhyu72zuYsbhD6YqCvMpT0aXfaIYDRNZoRiKoPNLJ1Km5Fj4+6oThgawjCXbxJrlBduwfi6",
+	"ICHwPutJHie0X4gyQkKHz+DJZ/R8DAIFfkfgkesumS2ISjZbLxZEJX/rdm9bTfOvjXXz75fmX6/Mxy3z",
+	"cQs+7hx8/M9VAS/GKRfanBXSOd0/PPRrjvlKkV37COSsWQoRk0vav1YJVUOsmsnCGtubc1GNqIbJBPZ3",
+	"cxiBTOaw7kqkpm9SnGF2t4FTXEBvcDniiiErcbAuAD2iItKbCDVmfT7gLO6hLQ1wbIpys3kdz0FsCyCP",
+	"CQovyYO2BI+ytbPZ2yFaNWapYhgTE/ICk14ubMQBvEQXtu3LGBtx5KyA3O0FU6DqDKFL1ia6YSfodtjr",
+	"H6kZCExhjqI5MhFRNn9xo76xVrdM15Bpz5UkY4fkXmR/Q5GOBcohi0bYrnmUe8sjxQwzFd0j/9//+j+9",
+	"IL0Fq9bhCmU7wJkHQfeJzvvDe56t+x6iL3xyHvHEnCIofnVwreDlxhBg5h6EH428JWY+wlaDP04Evbmk",
+	"x+7+MfSd5Z/PxdWFkmVMxQIAZllMOB7YNy7IRgPsoPC1W39U6H5jyaQBAA0rM3LCuU4h0aKI8+thJJ9i",
+	"0oA5B8BHF07Nx1Ax0A01T7u4j4ReyT0rRDx4BmIVwQ3gI1VgX6Osd7rmnO375TIcgv2bp10/+zIt69zw",
+	"oX0z/ArvAutzAHEiHI0rM870hiYlVvKgYo09l149UwaM24pMXPOT81y4UUVGix3KhJERFxMN7UyHRiBw",
+	"4bxqjxcJ991g8oN75ZcMD0uvL2OGXnbX9iUrHWndq3IktQ1mOJLDYPH2VnP6bKiYt4rtQS5n4XqK2Adq",
+	"naNE56JwRHFxlbjmnctkw+SLmrJ3yST26B6I8wlnEsgOQ57QsG0GGM1Lpc0E5J0XlSUpM24cS6DogtXm",
+	"rjeL0DMT7UEMbbthiG5ju9G405Aq0vvy2QM+EwDKEBb4ijDPyFi2GFAml+yKQmMh4FpVR+I+iOvzhMqx",
+	"KWZhYaPqvJ8PoCjul9aBZmWO3OJ5w3sNbYxoYgaIUMCYtWtjTB4bEsB+M/gcOfBCtCuyys0ARniucdZa",
+	"5JSJqLSyM1/yCOcmV9Fp5AamnkIWOAwH+EHOSHAcIuxdmrUiCpp9ZYpNcTC1qNgJMtcDM2c5uFcW+Bvu",
+	"RVBidq9CC2n9eSXFvkovsEiCcBwX1slabIa5F3qac7rH1moOlEbZcVy6DOSPqH97nE4pVSUkbvOrRIfL",
+	"o3Pp8a4CNt8LA6D1jfWWx510MpErEhJ6eTH4otkF7CLbrtUaq9yD5aZMp7MLqCWuFhYOVB8SBXKcwCxO",
+	"/nz68PPU6NFjqpStVAarGMwt+568QrmcElWhp7gdzPZijhOEOEchyTjFAzboY1kWimL9Scr17NQsHwsa",
+	"cXUmxpAu7RjzTdAmhptvfUUvVpnVfBO5bIQUHmrm+JIq3i9/+plL0nCSwDp8zTJPZRqjpgE1BFDCwhXh",
+	"vnIUCAAWw7wgezNAppn3Qte65V9MySX2uXNOu+wF8P38G7Dv4EC67pK0DzzTLslZgBrnE4tjNk7kbGTx",
+	"yvJDwkZoEWT8RDbSGtluA5F1WwF92hiMreNR9a7oir/9LejTxqWo/+1v5JSJGF0uttVfr9Drr0dk2hW9",
+	"Re3+elioYT2koTuJLPAmdUXBnWTMlZihwkoDpxYZspTtod6GC8alsJVY2r0Z2vNgGIELMxFH9Ovwc488",
+	"Y6OxnrWBx2Oh7TWbrdVJRwQPRfABeApCN3cFJJBMhzP72PHkMuH9nl1TKNBXZi0DOA9DhL35FqI95CWu",
+	"v1BEetaPZD7iIbZtiX0FeS+6E/Gjnj2G2IHm0zQ9f+gKhS4qCtAf1AImWiQORyOvKU8mqXV0+47JZn7n",
+	"mFETQh0S2wZVWXQR3zsXYyeIHE0uaYwLCYFpYw7Y7rKQa7XZsp3q7ECL6BJAJkHj1x7hQmnIdh90xWaj",
+	"WSedbEOdxx+6RLhZndt+nFyMJ7kaO5hXzPoJVKuZGU1w10Lw5ohMwmu6AjEkWDwPXWNz8CaC3Y5ZH6p9",
+	"ZcyZwok2GnY075geyhiIpkNG8Id1k5Ax1UOS0P61isj3B51X3iUUmWcostnYKoMHMQtoDmmSyGmvTo7f",
+	"nx0eH53iLa3Gpl1g/Dnr7WWrNC2J7R+fnFocBlUnr4PQbVdoes0UYUDhOGA7lTM+Yupvf0Ovlm08aE6U",
+	"MVqQhtB0xxGETQYRdMLKwq7oVSEr2XhvwvvMajKWe3bG0LuyVTeW2iRNLNNV7efPp9NpncLPdZlePbf3",
+	"qudvD/cPjk4P4J7PUU1zjXl77w8J+KreUUGvmDlWhnUaIx0xsGvtWrNub5JjJuiY19q1jXqjvoH45EMQ",
+	"ks9vms8t98SuLmVNAU4A9l/55nK4qMgU8giZ2UbZ/tMuaAVeZ0gHJDRJusKmL9bJL3JCFPNNgOD5M1fg",
+	"GhTh7VmCCHlvVoNlHilt7UyWXQLnlhobzbBBxJYFIjizpSfOdYPCCbQgYNhowX6jSC9I0+wtSMf0E3J9",
+	"16jIIyAIVrfc1nv0bHKktRDh7qwrJ6ymObWImWFB7ME5AazA9mFgt7Svk5mN83pAJguHCiwT+snVyXt6",
+	"xSxiouqKWILNejWhKRWaYRp52+jJaFuAVPZb4o0OSNsNRcK36M7sRVg5kZqxjuQNI5MxnFFzk7rmY0Dm",
+	"N7QwNsMYm2kAZBP2tgEhh2fGS7XDuNaumfehGgfZ+Z5nVeZHZ5dgfcTxALW1oj8omQVzs5n0vn2+RSwD",
+	"pRD4ZaYTehSV5brmzneJqiglaBPor5FrB6RcU1b7I1B0watpbeGyoWZVFtlYi4r2HUsDZYuupgALBYAA",
+	"6TzsTiG8WDakItL6sgtZ7DC2aOjoBwXl2taJ2mbZmt3qPdKniq0rJhT3ru6syLpi6OY/F+5huWEvrs0t",
+	"eKzuGnXPvAmLxJFllUwhQoOBiyuYCzA9eze2Get1hXkAj3uez3BdJ/uAyOzNDZIwbYy+y5n9FNm2CqnR",
+	"ScZDemmMCCVJ7//+7x6UgXSF4RvIyHunpz040/BG6AyeW9c25Hg7dLhUR4YraEmoJglzLMAyOl+9681Q",
+	"y+16Fz3yrEevL1q9NYtbnTLwsmNxIHJ6BlmsQQkwPAXTboLHtJJ/9FB75rFfFzhcYCiBMKiTM3ZrHS1+",
+	"4WmGdWC4XBnYQc2MMflH67i5/7KKdzCa9odflHbCxmNcORAxpBs+YpFVzgzh2PBOERS+1WjtlLSxKmUx",
+	"9nX4ntzMlnPfLsN9sjDZ/HRyKTGlETKrwYcRsmKr6Nb2euPFMtPNaiYfbcI5Fr9S3HOP5IUHSGAUEGUd",
+	"XkvZcRbBW0VEQEeenGaEHSQYTRNujjBoPhF6/IXmYsLssfbpu9DpqEPwfty2rrDUhBEgM0XXD3xGevmK",
+	"jR5iKcC8vSLmlCjX/GgqugI1O5vYaX1eDHil0TozvBhbZfwN+h7IoSbsFqwYRXrwwvrqhTNlK24rfipY",
+	"QNM6iFdhAQBMmil3Luc6aE1FE2V7IGFZ314wN7uBc/HtspHbypkSer9fsmD5THASrsgaonXmxXuk1ajw",
+	"ujfKhztX4bP0wO8Y9EfISAZXLthLrUbDOcpsw5V5HwpUkuJo4Q5XWKYwKcb51AwlwzZiTyqubMB1wrKo",
+	"5m/5BtaLmlH72lU8/GEzokWAwDxeHlUtX0C+KLgdVHF+zk5CDs3GljzPoZ64lrtzTXFdHCKfYZW57Wof",
+	"M3BF1+PS7Fy+ZXm+pLBZLP4DNKKw1q35Gbyjq2j+ObgHuLsYmHbbbmEFrD/DPH8f3AX7iHBS9UJ7/fP8",
+	"xZ+jWohWedfNuWthnJtI2WU3+RPw/CWNf4RzBzc0777hXFDrlWUx3rRx902vZXrJ45gJdC8DE7v7LnBz",
+	"5oIDcILCsMBvHw0XCj3qv300hJKdTbN/3idt5Dm9AsJz/hdDavNuWzSGLF1+jmrj0rDjvq3ERqcxNFG0",
+	"bpas8V+dnGoH+43ftH2hNu+7pF9UYLtiSNUQHtSnoKWroZxCFekV5QL8Hj9Z50wPT1DPl0nBGMD1FrjC",
+	"g9xJ5w2nigxoauMZXRFksLus9hG6dPpUuCRpMGxt5nQYag1u3HMJl9axk90NgShwlYPLz0hqikpO4NAp",
+	"+A2QS+JOZ/imL2U8W5FZq5HRF3D7MqI4wmHEtkFsyKjvYrS/1koZoKFSiDFwFhsVOP8+VHKNAuM9Y533",
+	"h9YFJSRJjfWjIOKw6ljCAvs8NJsd5Uhe8oSt0/G4kkv7eKatTHAlbK72zNYLFkrds8uLhQPbjc8hn5/L",
+	"nl2ZDeNhQ8aWBRZteuqcQG+uSCNWJBdluj1Xkcf8x6MApqrVUX380W/aExLwf4jYtn1pHyF9oaABrEo0",
+	"JQ14SyS4a5Tr+mWpCQD+DiYJdId+NGn+1rq/7rrRX/cwDSCqJVxcu5jAm+o8B7js+Xd4zefIXn3uUDrv",
+	"ugUv9HnId77oxF/mMoiXuMdf9tm1p73znnN/mWPNszvv+eAvW0mDcvlOv58OtdnYvfuOI6n3LWv73dUu",
+	"fDGhwEPtCVtR+0KWYsYRxrief7pmswvDyz6jSpawskJdpDLfY97YoSNqZprM6uRY9K0PCjJorNoW+Yuz",
+	"WK3PSkIUSK7IIGUMFbI9+CGVU4QhqhN4p1GKqPe3A1+xsRyLqYEQoewGcy27At3oUU6B9E6NSxnPcg/O",
+	"BRiIxy7CrxUkE0hZ74ozCJ4KiU/IqY6BnhZleRgQ34MwilkSq+4FDYSDvDUztTKlDX/xSttq0Z43bGab",
+	"Nz4sMPTTcJbfR9iIvWJZVtETkS+IKo9+PDTk8XD3Q1DukddW5igXvEhCTgkM+LHVk+af2v9Q0i84v/lh",
+	"M2BfG29W6UV+uis5MlxS7sp6zCLtBVCiMm6Txe9z2ulXl8Qd4nRzKXH6GpDff3dheuKS7B4mSaPy5JDX",
+	"3EgR9GJczmynfggpmoNWJx202gfcCZtcDTPArU8hsOfS5bsCakFT1gd5mxOG9j4jVMtEyBXTv6/8eDg/",
+	"zqoW5+19bWtgbD3uU7QQ/2Qu4Hy1Y7jeAY19Xeq/trT7KuX+mlLuO6bvL+K8q57qfkleve3Bn+VhZYm2",
+	"WbHwGMsv9kjv0+fevNmG6eY2JZArzEzB5EMgSDDo8iHqnMEFDvk6eSdvjCFnbs6lekD83QXQUVRyYZMG",
+	"sesZGYFJx7VLMsCoAOnkjU2MHFy6dnRxV0ArPjABe5bNtUkZ/i3k38sK05iHGcyYYAQgX/XwqXPIuT51",
+	"lPrEONtMHoP/YAfDvfbrskDHA61VV68AWe7Btf4CGsdligg6mf4AXeS+gQ52q5koiMWEapYuEeVoFiIL",
+	"KGtdt6bwmdC5Gzv0+OcVhdR6C/kB7nv+GaeWGOxu5QbmBDFQ6Geow4cww7zIP5IBvJODcsqIJXxmGLQQ",
+	"kyRZWSJZ6Oqlgg+Ne+1bmT1ftXdfLfgHqI855IiQqnOOtQctt03o/R+srn9J1c+jvaPZ+WT1wHuGX556",
+	"2GFFDXKpOMW+FIOE9/UfEKVA3NiHOlaqQxTPMcAFwfnSJJKTwONvBKur+8TcP8yhtDCAqIHKJM5SSeVY",
+	"ee8LXjuQaVf4BIurlPaZh7O0Whdk2EIFR6iB7hFqc1Oxf7cULHtBnRzGUVeYKUUuWxzSJ4weiEjh4PxR",
+	"ms6qNVJcixh7Q9fJ8YDoqYS+dQ54AdNZpVAOwMMpnHALJLLbRs1OE1dDOQ2yu+HXLM3drMnjBj9gClax",
+	"7Qqj2eJXVoMtDYvABX8iVTKmhfSVmALiGtYJzxFrKCxzBGfRHleXAnhmPlt960HqFQyoJFszO0X+3Pi8",
+	"JETP/r18SLhkxmiaE+qbf2VV4c4skV9/+fmnD+dnpyc/vj8+evf2zQ+H33/3+uDV/svO7oud7a3Njc70",
+	"dnb6+2WJOPUDUrYgIhwegD+xxnG/xI0vm1Dx5D1jy+ZfICv7I5xp/CbUa2wihqfXx1VyJi5XqDS+dOZK",
+	"uFqbAKyGcGHmU1jMBEmlVg2AYtsrpiG1iODTLhnCDBh9YSK0qpMD2h8SIWOXRWueAM83knurETUaDYtO",
+	"hqoK7wOUP9QVSluPZNh+IsVVvSt6kAUJRVdl4GW51gbYEHJIQU9ZGMc6t436/yTBLFi/OXE5ldmyUocI",
+	"BhrRP4zaBJWB+QCXL3bwAH8bHpdvEWCYRZ3ZbJl5+3sbpfc2G+X3NswqFHHZNrYbjSDRNcDntzD7AYZ+",
+	"NRh+hp02Nw2Q1Paa5eVPHmqvQujA4Qqo8Guc4y8Q59Dhxpaan+euIfniiIfjypOY63V2Y8ZbyYh/GkoS",
+	"89ijtaCNCdGLEAICymvhUXOgD8RjPpwFPT67IiheM7yd9enE4uYl8opcpcZCAxADmz9G4zZCNWhXhujq",
+	"D61RR1VX9LBAM+wy6qAZEF6YW1SGKtQBsyIHuCAF9ltSsoprFxp9tiyRK0iJCMAZXD5goVHmkqp5WWYZ",
+	"bn5JidtkwuOl627DSfB84/QFranLxuMaPS7HyGwry4pRuUja5axybTHfBOjB4fz0KkZG+1ouPzIggw7c",
+	"suSiXXMRV7+ar5D+597NF4Ad2JdT6EUQALjZ6uMizmYgk6qKnB2I5qOUctsBzhdu39U8pmpscIIfeWzo",
+	"sALwZQcaUzy7htX5npuXjAmSspG8YTFxy1Vyjneaq57jRWXlyx5l36PQzo+LjDf+hepoMboYl2VOXUnt",
+	"vTHodLQVOI7v2z2HBSrVPO1RdYHcWmT5RrC5jYWbS+M4ZUrV2rXmbqveqLfqTfNtlQ9o68WmIXnL6rKQ",
+	"6KfaIJWjgkNFy9Joad7Bs5j6jPm1ikOoNERb5drJ4OBq7drmm19bP/+49WHn3cbR+7Ptkx9aP/3ycmP/",
+	"1cFrs/SceuTBlcq6vHxepcKWOYH+xBwuQI4HXv2qdogcBxd+rdLNV+mCEpttsfdRmK8XacIY8HeqcNj/",
+	"q1IVfi1TIq64uCU9c92FpfdeRM5Sygb8mvTsc8x4exHZp3E8819eUPz2QNzIWVf02K2Gr/7V86WCCb9m",
+	"baJcmkM/4UxoxEIjDhTM0hXUfSKLc2pxBhwmBSYtWfxqn4BEWo0GRoT8o30BALXZ/xmw5iJAzZ5R+B3E",
+	"HsBN9PtsrB0yMTSvQYRBxDOcxx/E1rQWkCgi7NbcTUZcqTGDImHQrbBiuVcnvflNeu6atGRYbF6dh+BN",
+	"x8zVQSwOKfTHIjxmQnM9c4uYBYeoXREXeaJx7OBE6uQI8DshGwgBQzDzi6V9JvQ6E30Zs5icn71ef9Em",
+	"MTN/Yjd/iMCZ0RziRlxRzaYUFpwSnU6UZjEZp/J2VoKqCuunIDEKgGzcjlkhQ7joit7P6xb/kMXmUy/K",
+	"ZgLzwvstsKXCBbNQmW2y2diwuG4haKWFO60AuQS1e7O1C+jKWZIMiy2qp5JlxlVwLu4yrE7nisZzobaI",
+	"KGbuBsTKme1aY0YEfYWJMqYWTUDZVGiSjsZ6BqhYGXS7BWHNAoXm2BEK1MfFFeiCzzYbG2t4vJSE7Z6j",
+	"za7ADoxuKu2gvB77gZkP8NVvH7OPjY8AnoVDsLCj0K0K6vC7YrPRcIrnHGosqHQuAT5oN1RoMcRuxwlA",
+	"WlcjACEnDKWu73JQgP9e0PcHGmfMQPs1S1sr10otuB6mOZrdlM4etr0d0rBjeQba4wnVEjTQa9QVHuEm",
+	"ALfxVGlutafM0tDYdtWWgjxD7u0a26/NgfsYeVdRwhXQeW7ZHJw+3rrZ2g1wqqt19Ydgz0OzQcxlydF8",
+	"VwDRA1gDdNemntvQ8bjIRWCGWL045FdDIzXQR75nToI7K11RjKlvrNULrVZLQY8koNk8HnRQhfVQVtqE",
+	"YtCYbmb791xN42PqgLkmpIvu9BeeeP9xePv6e+yytuxT3PWghnbGfP0Nmy2lhgbX5u49sjbHcnfbEENw",
+	"P/pxln6AdfuETzhd2GGg+AjXYuD38kXD+76sGn0kdScecW3jfoaT3HmPJ4k/Ilb4lumAxfSHrH8NJcyY",
+	"XZYp4hDMtRZ9hT7utXBuDpcaM8Ser8h9er1Pdra3W4imD+j2qE6F0P4I9igQahuvQZibT11betWt2Xz2",
+	"zz0jUjzONNa6AJqNByMmVxKkr5akQhmOQq3ZyKII1HPDPZNZRL4/O3tPoHPAfE+AKMO6840B6sSBgBuG",
+	"GejMRg3pCq8zU0WOzXBcN1JVJ/vYHwxgLScqDABlyfOQLq8w+TGTu2VKW7YdZ7aJwHLpQbfr0+l03Qx+",
+	"fZImVj2ed+RgX4KcG+fQQZ3ChsHm/T3009hbHgwSsoLD4dAvAdRj29TJL5HSXVYReBZSuOuG4ZfD3YFq",
+	"Hgr2lZw77HZcazdf7G43dpstI325kc7Nna3GzvbmVnPLZuWEsSMSBPcNN7gsOIEMGVdAHXFx5yQNgVZO",
+	"1Gb333fzqp1FrkNJnqPAW3MtZr5GUf9wB5D5JmvBMi+UPtiO7q4sGfljq95w2xpSxGpCKmgI4uVVwug1",
+	"iz2KfrnAei1Tn3vbpwLdB9h2FoIOQ2mrpF0+6l7W1aOfMvBY0MRB6n+jXMJLV9inptWoJYg2Up79S7Na",
+	"GsQi2TOGf5iY6+ykkko251hx3pc6OYGOxsol03rgkq7I0nWC7mkCTJWwcwfUjmO7jXKcEPP8t7DiD8V3",
+	"G0AMvxRsbSKgbQAl2DwFGjUrrmW+mgYaQP2ecsjMG1d4OenTWln6oPeuDKLUbXu4AFlj4bMhFddkJidg",
+	"mIL8nlolx9IcZACBCgJl/wQbTmMKbf1+i7AQmctN5U/MrJfR/s+kfEeFa5unHs5959AjzDqHrWhncoLn",
+	"I+CbZkdsGiCel1rbcEHFFKAKWfXTg6i7Ilo58CwU/al39iCxblcLLxGRy5lm4OsxH4KuHLZBLr6YpxbX",
+	"uSNsd0V2y1UOHRx7NIJTKg2+wPgfWKrEWAOuc0hWvjvXO8SwzhWbh5C7e4d0xZltuxCj/9q1SoGINS4J",
+	"4kVoV3RbldlyjOu8TFKLffDCZgpznQgKHQUQTr8rKvH0SQWcvlMmfzcs/apWHLgKf0wzjkdAWofhZ1jr",
+	"XYEVPLa+AK1BLGK4C00dSH1+m37Z+PCv+Ltd/evPh/ro1WEn++d+COib94RAz4DDLdV+hQ6fy2mYKzBx",
+	"uqqzqTaCDvfNACillat6bX5eqTaE3l7ge8xaV2PNroIrWwSWtQm+6sKsWNM12LxQrnQun60L7f6XS9dd",
+	"KSMB+OoqyQjSMeKvluRTSyXwW+PUGys0l84iwAc8/wT//XynUjN1/UsU07aWDMeQGWeZPmNdEMZqSqAV",
+	"uA2DaVQP6l3heqot20cNG/6goCivRji2+Zz3aMGFYYKHMz/pgguhqeYYhgugYhwRVjBJ/EqVIkR85YLL",
+	"csEVeeBdFQkuN/gr23t4GQKesD8ac8nt6PLc8nfAW/KmnsMa7ArsjqvILGsebmGOiJYyC4xczvCZzzYb",
+	"m8tAH8F72q6DMSS/+P7+eYaNzByq2iHkD3XmCOsrXeM1qEmDwD0YWVxZLZ/F6HqDKShNZzaENDOrEfmm",
+	"SRjW6Qr7BDs6aLOIc6jGK3ocLn9fXxwywwKMjeF6tngMrgh9T0sy1mVZ6IIOBeUtCiohik7ApnUC2h2R",
+	"bxaIo1VDGrDqXxJZyJ6MEnsD6Clr04cXfpWxT07GBs4wBCoZ0Zj9+QTvE8Wp+YNFb4Y9s7r0zdsq/pkV",
+	"RopNJbirQTNkYdqW0CjnpGJZb3pCteE8XIo91/q7qpUzWbKTMwnaA8Nn1RXQvvkqlZOxGQ/6cX3VYdGD",
+	"6nymaF21MQ3PWFI0ZT5rOmWYo4ytxKmYVRhJp3YhH9Kp+OF2Ek6lyLYzAzJb4rLYOnAtz5937Gcuri6U",
+	"NG/bCjj2RjPKekjO8++oNhFYgt1srsDf7CrexeHsNL+aEU/KewK8oqxf2mr1yIsRIb6XUyIHmgnbKJXh",
+	"2YTeDIY/+Ka/2w0y4mKiGWJG4OcK1AjIb21nfKiMxSFQVsF9kjtS2KI44FhdEbKsY2fRZOXb2a04MKbI",
+	"0fHZxevj86NXLgP8kiVSXCmiJUEjBqySgDPHrM8VQl8NrCGCOxeRIOMeU1jyyVyRXTKe2gWCHHmqsYaw",
+	"2SAKoST3gDkqbEXPle9BZ7FXbUd5OJYhuIZlO5ezrnDgrVyQERvJdBZh8WTWIZo868E3vbU9yMDDLy/Z",
+	"FcSMNGlAZ1aP19EVdnvNpJsI2eFkRwG0A6NYGcWUgXiUcfX7QXA8Lk+30ywiawTzvy+2RiU+Rmu3FB8j",
+	"uhOXY143z3A5SrE1thulsBg4go3fCRbjqyR5YpKkAHPxYKFiU7Yq07NOKXTdxgTAMECNycOQKuXKx3xF",
+	"murZvEDsVQ2FOa6cBcrEssRaw8slxF7lVGA7/o4wOjMEz4PCuborubJ5EpiJgH4vwygYVh0FQsIipkbe",
+	"7RSRg5/fH56YD4dHp+evXx/uHx4cnV2c7h+/P4jIj+fHZ52Lg5/3Dw5emWtOOmcHF28P3x2eHbzCoq8P",
+	"nbeHr6y4oviXS0roL0gthnS2IK3YL8QdCcahxHpQQldfKj3fPvMdnVlsBkAThwovUPRtToLSirS2sqIb",
+	"P/BczjEUsbRbW9Gj5XzZrNp4wWgh18TVdf398RPPFvbY9Jy7LDXbjK6YmP27p8NhnucXzceOubLurIqW",
+	"WZnRkyOX2LAhdyBrlmy+AkI/BBDaU6SHd/eGatneGG7tLihujeWQD9iZUqTObAn/+hvjlrBkY7hQk8GA",
+	"9zkTGqumSrcoof1rSAezdajzm1SUXo+9X/8TGyEVt0s4R2ZhlzL9xFhMIc7iXFZvye55FaVWfCNI2IPb",
+	"PmPF9gVSkoRrnbCSGliPrDiQadZqpOTleSXnK9nkyGbJnt2FgMc9ya0MOXFjedTElOl0dgEhp9Bu3Hxh",
+	"hjxPWGlQDFklsn3heaaWllBQqBZ/pZ98U7D7dnJfiWxK932jZMsXNTWdUt/HtWyPrW7xdXufUM+34g6X",
+	"WCLBcS4UCtrNBbv169Y+osIAJtXq5tliZ5xzXn/1wT0tH1yuiDLo4N1n/IbFD6mahHGlN+W1J0gSHvzI",
+	"ohelN8y6HmLZn4wg8ytlCdX8hhHb6s79YoGyzk/e1qLaJE1q7Vod/PB2wIUQNzCGyNbyuKZvtjUHdlaH",
+	"FrrW/2gPoUc/L1YknDKs5zQWaJb6hbg2MvXt7MJKHurz1eQV+CCzF9mIfvE1b5nGQFXn/WHkIk8OicFi",
+	"bnKYEetfZxH8rFIIdjKYUm4ji+/D8F42oaGPxLk8NNet1j4PPbTFBx2Yyee6rhgpjUWXU8Rp1EQN5SSJ",
+	"MSOPZc/EUrPqNS/FKA52DfDgPn/8/P8DAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

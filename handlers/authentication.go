@@ -59,7 +59,7 @@ func (s *Server) authenticate(op operation) echo.MiddlewareFunc {
 			r := c.Request()
 			x := exchangeOf(r.Context())
 			x.answer.Operation, x.answer.Route = op.id, op.route
-			x.basic, x.changes = op.basic, op.scope == apikey.ScopeWrite
+			x.basic, x.changes = op.basic, op.changes
 			if err := s.prove(r, x, op.basic, want); err != nil {
 				return s.limitAuthFailure(x, http.StatusTooManyRequests, err)
 			}
@@ -161,7 +161,7 @@ func refusal(result verify.Result, want apikey.Scopes) error {
 	case verify.Revoked:
 		return &credentialError{"CREDENTIAL_REVOKED", "the API key was revoked; use another one"}
 	case verify.Disabled:
-		return &credentialError{"CREDENTIAL_DISABLED", "the API key is suspended; have it enabled again or use another one"}
+		return &credentialError{"CREDENTIAL_DISABLED", "the API key or its owner is suspended; have it enabled again or use another one"}
 	case verify.Expired:
 		return &credentialError{"CREDENTIAL_EXPIRED", "the API key has expired; extend it or use another one"}
 	}

@@ -3,6 +3,7 @@ package handlers
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 
@@ -29,6 +30,7 @@ type operation struct {
 	route    string              // path in the contract
 	public   bool                // needs no key
 	scope    string              // required of the caller's key; "" requires none
+	changes  bool                // changes a key or an owner
 	basic    bool                // accepts HTTP Basic too
 	query    openapi3.Parameters // its query parameters
 	body     *openapi3.SchemaRef // nil if it has none
@@ -84,7 +86,7 @@ func (s *Server) newGuards() (guards, error) {
 			if err != nil {
 				return nil, fmt.Errorf("contract: %s %s: %w", method, path, err)
 			}
-			op.route = path
+			op.route, op.changes = path, op.scope == apikey.ScopeWrite || method == http.MethodPatch
 			all[op.id] = s.guard(op)
 		}
 	}

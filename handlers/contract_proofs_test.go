@@ -92,6 +92,30 @@ var proofs = map[string]proof{
 	"updateApiKey .quota.period=month": changing(quota(1, "day", 1), quota(1, "month", 1)),
 	"updateApiKey .quota.starts_on":    changing(quota(1, "month", 1), quota(1, "month", 2)),
 
+	"listOwners ?search":         asking(ownersPath, "", "search=TEA"),
+	"listOwners ?enabled":        asking(ownersPath, "", "enabled=false"),
+	"listOwners ?items_per_page": asking(ownersPath, "", "items_per_page=1"),
+	"listOwners ?cursor": func(k *kit) (without, with response) {
+		without = k.get(k.admin, ownersPath+"?items_per_page=1").want(200)
+		next := decode[struct {
+			Next string `json:"next_cursor"`
+		}](without).Next
+		return without, k.get(k.admin, ownersPath+"?items_per_page=1&cursor="+next).want(200)
+	},
+	"updateOwner .enabled":                   changingOwner(fields{"enabled": false}),
+	"updateOwner .max_keys":                  changingOwner(fields{"max_keys": 1000}),
+	"updateOwner .metadata":                  changingOwner(fields{"metadata": fields{"a": "b"}}),
+	"updateOwner .rate_limit":                changingOwner(rateLimit(1, 60)),
+	"updateOwner .rate_limit.limit":          changingOwner(rateLimit(1, 60), rateLimit(2, 60)),
+	"updateOwner .rate_limit.window_seconds": changingOwner(rateLimit(1, 60), rateLimit(1, 61)),
+	"updateOwner .quota":                     changingOwner(quota(1, "day", 1)),
+	"updateOwner .quota.limit":               changingOwner(quota(1, "day", 1), quota(2, "day", 1)),
+	"updateOwner .quota.period":              changingOwner(quota(1, "day", 1), quota(1, "week", 1)),
+	"updateOwner .quota.period=day":          changingOwner(quota(1, "week", 1), quota(1, "day", 1)),
+	"updateOwner .quota.period=week":         changingOwner(quota(1, "month", 1), quota(1, "week", 1)),
+	"updateOwner .quota.period=month":        changingOwner(quota(1, "day", 1), quota(1, "month", 1)),
+	"updateOwner .quota.starts_on":           changingOwner(quota(1, "month", 1), quota(1, "month", 2)),
+
 	"getApiKey ?owner":    onKeys(func(k *kit, path string) response { return k.get(k.admin, path) }),
 	"revokeApiKey ?owner": onKeys(func(k *kit, path string) response { return k.revoke(k.admin, path) }),
 	"rotateApiKey ?owner": onKeys(func(k *kit, path string) response { return k.rotate(k.admin, path, nil) }),
@@ -146,17 +170,18 @@ var proofs = map[string]proof{
 	"getSummary ?owner": asking(summaryPath, "", "owner=team"),
 	"getUsage ?owner":   asking(usagePath, "", "owner=team"),
 
-	"listAuditEvents ?owner":          asking(auditPath, "", "owner=team"),
-	"listAuditEvents ?actor":          asking(auditPath, "", "actor=operator"),
-	"listAuditEvents ?action":         asking(auditPath, "", "action=create"),
-	"listAuditEvents ?action=create":  asking(auditPath, "action=update", "action=create"),
-	"listAuditEvents ?action=update":  asking(auditPath, "action=rotate", "action=update"),
-	"listAuditEvents ?action=rotate":  asking(auditPath, "action=revoke", "action=rotate"),
-	"listAuditEvents ?action=revoke":  asking(auditPath, "action=leak", "action=revoke"),
-	"listAuditEvents ?action=leak":    asking(auditPath, "action=create", "action=leak"),
-	"listAuditEvents ?since":          asking(auditPath, "", "since=2030-01-01T00:00:00Z"),
-	"listAuditEvents ?until":          asking(auditPath, "", "until=2020-01-01T00:00:00Z"),
-	"listAuditEvents ?items_per_page": asking(auditPath, "", "items_per_page=1"),
+	"listAuditEvents ?owner":               asking(auditPath, "", "owner=team"),
+	"listAuditEvents ?actor":               asking(auditPath, "", "actor=operator"),
+	"listAuditEvents ?action":              asking(auditPath, "", "action=create"),
+	"listAuditEvents ?action=create":       asking(auditPath, "action=update", "action=create"),
+	"listAuditEvents ?action=update":       asking(auditPath, "action=rotate", "action=update"),
+	"listAuditEvents ?action=rotate":       asking(auditPath, "action=revoke", "action=rotate"),
+	"listAuditEvents ?action=revoke":       asking(auditPath, "action=leak", "action=revoke"),
+	"listAuditEvents ?action=leak":         asking(auditPath, "action=create", "action=leak"),
+	"listAuditEvents ?action=update_owner": asking(auditPath, "action=create", "action=update_owner"),
+	"listAuditEvents ?since":               asking(auditPath, "", "since=2030-01-01T00:00:00Z"),
+	"listAuditEvents ?until":               asking(auditPath, "", "until=2020-01-01T00:00:00Z"),
+	"listAuditEvents ?items_per_page":      asking(auditPath, "", "items_per_page=1"),
 	"listAuditEvents ?key": func(k *kit) (without, with response) {
 		return k.get(k.admin, auditPath), k.get(k.admin, auditPath+"?key="+k.admin.ID)
 	},
@@ -218,6 +243,24 @@ func changing(f ...fields) proof {
 	}
 }
 
+// rateLimit is a body with a rate limit.
+func rateLimit(limit, seconds int) fields {
+	return fields{"rate_limit": fields{"limit": limit, "window_seconds": seconds}}
+}
+
+// changingOwner changes an owner twice in these ways, or in this way and not at all.
+func changingOwner(f ...fields) proof {
+	return func(k *kit) (without, with response) {
+		if len(f) == 1 {
+			f = append([]fields{{}}, f...)
+		}
+		path := ownerPath("team")
+		without, with = k.patch(k.admin, path, f[0]).want(200), k.patch(k.admin, path, f[1]).want(200)
+		k.patch(k.admin, path, fields{"enabled": true, "max_keys": nil, "rate_limit": nil, "quota": nil, "metadata": fields{}}).want(200)
+		return without, with
+	}
+}
+
 // onKeys calls an operation on a key of another owner, by its name.
 func onKeys(call func(k *kit, path string) response) proof {
 	return func(k *kit) (without, with response) {
@@ -255,10 +298,26 @@ func prepareProofs(k *kit) {
 	suspended := k.mustCreate(k.admin, fields{"name": "suspended", "enabled": false})
 	k.ask(k.admin, suspended.Secret).want(200)
 	k.ask(k.admin, expired.Secret).want(200)
+	k.patch(k.admin, ownerPath("suspended"), fields{"enabled": false}).want(200)
 }
 
 // concludeProofs asks for what else answers can have.
 func concludeProofs(k *kit) {
+	all := fields{"max_keys": 1, "rate_limit": fields{"limit": 9, "window_seconds": 60}, "quota": fields{"limit": 9, "period": "day"}}
+	k.patch(k.admin, ownerPath("full"), all).want(200)
+	k.ask(k.admin, k.mustCreate(k.admin, fields{"name": "one", "owner": "full"}).Secret).want(200)
+	k.must(k.verifier.Keys.Flush(k.Context()))
+	k.get(k.admin, ownerPath("full")).want(200)
+	k.create(k.admin, fields{"name": "two", "owner": "full"}).want(409)
+	k.get(k.admin, ownerPath("nobody")).want(404)
+	k.patch(k.admin, ownerPath("nobody"), fields{}).want(404)
+	k.patch(k.admin, ownerPath("full"), fields{"max_keys": 0}).want(400)
+	k.get(k.admin, ownerPath("full")+"?verbose=1").want(400)
+	k.get(k.admin, ownersPath+"?verbose=1").want(400)
+	reader := k.add("team", "reader", apikey.ScopeRead)
+	k.get(reader, ownersPath).want(403)
+	k.get(reader, ownerPath("full")).want(403)
+	k.patch(reader, ownerPath("team"), fields{}).want(403)
 	used := k.mustCreate(k.admin, fields{"name": "used", "quota": fields{"limit": 1, "period": "day"}})
 	k.ask(k.admin, used.Secret).want(200)
 	k.ask(k.admin, used.Secret).want(200) // QUOTA_EXCEEDED

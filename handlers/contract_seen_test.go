@@ -144,7 +144,7 @@ func operationOf(document *openapi3.T, one exchanged) *openapi3.Operation {
 		template := strings.Split(path, "/")
 		same := len(template) == len(segments)
 		for i := range template {
-			same = same && (template[i] == segments[i] || template[i] == "{key_name}")
+			same = same && (template[i] == segments[i] || strings.HasPrefix(template[i], "{"))
 		}
 		if same {
 			return item.GetOperation(one.method)

@@ -138,7 +138,7 @@ func (k *kit) operations(keyName string) []called {
 				others = append(others, o.OperationID)
 				continue
 			}
-			path := strings.ReplaceAll(path, "{key_name}", keyName)
+			path := strings.NewReplacer("{key_name}", keyName, "{owner}", "team").Replace(path)
 			all = append(all, called{o.OperationID, method, path, scope})
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"apikeyd/gen"
 	"apikeyd/internal/quota"
 	"apikeyd/internal/ratelimit"
+	"apikeyd/store"
 	"apikeyd/verify"
 )
 
@@ -196,7 +197,29 @@ func TestAnswersHaveEveryField(t *testing.T) {
 
 	var changes gen.AuditChanges
 	decode(t, []byte(k.Difference(nil, now).String()), &changes)
-	wantFull(t, changes, "GraceEndsAt")
+	wantFull(t, changes, "GraceEndsAt", "MaxKeys")
+
+	o := shownOwner{quota: quota.State{Remaining: 1, ResetsAt: now}}
+	o.Owner = apikey.Owner{Name: "o"}.Apply(ownerChangeOf(fullOwnerUpdate(t)))
+	o.KeyCounts, o.LastUsedAt = store.KeyCounts{Active: 1, Expired: 2, Revoked: 3, Suspended: 4}, r.instant()
+	var owner gen.OwnerResponse
+	decode(t, o.append(nil), &owner)
+	wantFull(t, owner, "Enabled")
+	wantFull(t, owner.Keys)
+	decode(t, []byte(o.Difference(apikey.Owner{}).String()), &changes)
+	if changes.MaxKeys == nil || changes.Enabled == nil {
+		t.Errorf("the changes of an owner are %+v", changes)
+	}
+}
+
+// fullOwnerUpdate has every property of an owner's PATCH.
+func fullOwnerUpdate(t *testing.T) *gen.OwnerUpdate {
+	t.Helper()
+	var update gen.OwnerUpdate
+	decode(t, []byte(`{"enabled":false,"max_keys":1,"rate_limit":{"limit":1,"window_seconds":60},
+		"quota":{"limit":1,"period":"day","starts_on":1},"metadata":{"a":"b"}}`), &update)
+	wantFull(t, update)
+	return &update
 }
 
 // wantFull expects that no field of a struct is zero, except some.
@@ -223,4 +246,5 @@ func TestBodiesHaveEveryField(t *testing.T) {
 	decode(t, []byte(strings.Replace(body, `"owner":"o",`, "", 1)), &update)
 	wantFull(t, update)
 	wantFull(t, changeOf(&update))
+	wantFull(t, ownerChangeOf(fullOwnerUpdate(t)))
 }

@@ -57,10 +57,12 @@ func TestErrorExamples(t *testing.T) {
 			"body":  apikey.Invalid("expires_at", "must be in the future"),
 			"query": apikey.Invalid("verbose", "is not a query parameter of this operation; leave it out"),
 		},
-		"NameTaken":  {"taken": store.ErrNameTaken},
+		"NotCreated": {"taken": store.ErrNameTaken, "tooMany": store.ErrTooManyKeys},
 		"Conflict":   {"taken": store.ErrNameTaken, "revoked": store.ErrRevoked},
 		"NotRotated": {"revoked": store.ErrRevoked, "rotated": store.ErrRotated},
 		"NotFound":   {"key": store.ErrNotFound},
+
+		"OwnerNotFound": {"owner": store.ErrNoOwner},
 		"Forbidden": {
 			"scope": &scopeError{lacking: apikey.Scopes{apikey.ScopeWrite}},
 			"owner": apikey.Key{}.MayReach("another"),

@@ -165,6 +165,12 @@ const (
 // keyPath is the path of the key with this name or id.
 func keyPath(name string) string { return keysPath + "/" + url.PathEscape(name) }
 
+// ownersPath is the path of all owners.
+const ownersPath = "/v1/owners"
+
+// ownerPath is the path of an owner.
+func ownerPath(owner string) string { return ownersPath + "/" + url.PathEscape(owner) }
+
 func (f fields) json() string {
 	text, err := json.Marshal(f)
 	if err != nil {

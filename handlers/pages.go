@@ -23,7 +23,7 @@ const (
 )
 
 // listing holds the operations that return a page.
-var listing = map[string]bool{"listApiKeys": true, "listAuditEvents": true}
+var listing = map[string]bool{"listApiKeys": true, "listOwners": true, "listAuditEvents": true}
 
 // pages limits the pages in flight. A few more wait, until the request's deadline.
 type pages struct {

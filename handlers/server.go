@@ -30,6 +30,9 @@ type Store interface {
 	RevokeKey(ctx context.Context, actor store.Actor, ref store.Ref, reason apikey.Reason) (apikey.Key, error)
 	RotateKey(ctx context.Context, actor store.Actor, ref store.Ref, rotation apikey.Rotation) (apikey.Key, error)
 	EndSecret(ctx context.Context, actor store.Actor) (apikey.Key, error)
+	Owner(ctx context.Context, name string, at time.Time) (store.OwnerState, error)
+	Owners(ctx context.Context, q store.OwnerQuery) (store.OwnerPage, error)
+	UpdateOwner(ctx context.Context, actor store.Actor, name string, change apikey.OwnerChange) (apikey.Owner, error)
 	AuditEvents(ctx context.Context, q store.EventQuery) ([]store.Event, error)
 	Ping(ctx context.Context) error
 }

@@ -111,7 +111,7 @@ func (l listeners) close() {
 
 // openToServe opens the database and makes sure that it has a first key.
 func (c *Config) openToServe(ctx context.Context, log *slog.Logger) (*sqlstore.DB, error) {
-	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: c.Database, Serve: true, Node: c.node(), Log: log})
+	db, err := sqlstore.Open(ctx, sqlstore.Options{Path: c.Database, Serve: true, Node: c.node(), MaxKeys: c.DefaultMaxKeys, Log: log})
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ type Settings struct {
 	notifyFlag
 	Listen         string        `default:"127.0.0.1:8080" env:"APIKEYD_LISTEN" placeholder:"ADDRESS" help:"The address to listen on (${default}). 0.0.0.0:8080 means every IPv4 address of the machine, :8080 every address."`
 	VerifyCache    int           `default:"100000" env:"APIKEYD_VERIFY_CACHE" placeholder:"KEYS" help:"How many verified keys to cache (${default}); 0 caches none."`
+	DefaultMaxKeys int           `default:"10000" env:"APIKEYD_DEFAULT_MAX_KEYS" placeholder:"N" help:"How many keys that are neither revoked nor expired an owner without max_keys of its own may have, as far as callers without keys:admin create them (${default}); 0 is unlimited."`
 	Node           string        `env:"APIKEYD_NODE" placeholder:"NAME" help:"With PostgreSQL, the name of this node's chain of audit events (the name of the machine)."`
 	AuditRetention time.Duration `default:"0" env:"APIKEYD_AUDIT_RETENTION" placeholder:"DURATION" help:"How long audit events are kept, such as 1y, at least 1d; 0 is forever (0)."`
 	Pprof          string        `env:"APIKEYD_PPROF" placeholder:"ADDRESS" help:"Serve Go's profiles at this loopback address, such as 127.0.0.1:6060 (off)."`
@@ -30,6 +31,9 @@ type Settings struct {
 func (s *Settings) CheckNumbers() error {
 	if s.VerifyCache < 0 {
 		return errors.New("--verify-cache must not be negative")
+	}
+	if s.DefaultMaxKeys < 0 {
+		return errors.New("--default-max-keys must not be negative")
 	}
 	if s.AuditRetention != 0 && s.AuditRetention < minRetention {
 		return errors.New("--audit-retention must be 0 (forever) or at least 1d (24h)")

@@ -40,11 +40,12 @@ func (e ApiKeyStatus) Valid() bool {
 
 // Defines values for AuditAction.
 const (
-	AuditActionCreate AuditAction = "create"
-	AuditActionLeak   AuditAction = "leak"
-	AuditActionRevoke AuditAction = "revoke"
-	AuditActionRotate AuditAction = "rotate"
-	AuditActionUpdate AuditAction = "update"
+	AuditActionCreate      AuditAction = "create"
+	AuditActionLeak        AuditAction = "leak"
+	AuditActionRevoke      AuditAction = "revoke"
+	AuditActionRotate      AuditAction = "rotate"
+	AuditActionUpdate      AuditAction = "update"
+	AuditActionUpdateOwner AuditAction = "update_owner"
 )
 
 // Valid indicates whether the value is a known member of the AuditAction enum.
@@ -59,6 +60,8 @@ func (e AuditAction) Valid() bool {
 	case AuditActionRotate:
 		return true
 	case AuditActionUpdate:
+		return true
+	case AuditActionUpdateOwner:
 		return true
 	default:
 		return false
@@ -466,7 +469,7 @@ type ApiKeyWithSecretResponse struct {
 }
 
 // AuditAction What was done to a key. `leak`: its secret was reported, which ended the key, or the
-// grace of its old secret.
+// grace of its old secret. `update_owner`: an owner was changed, and no key.
 //
 // Example: update
 type AuditAction string
@@ -477,7 +480,7 @@ type AuditAction string
 // Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 type AuditActor = string
 
-// AuditChanges The key's properties that changed, with their old and new values. `from` is absent if
+// AuditChanges The properties of the key or owner that changed, with their old and new values. `from` is absent if
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown.
 type AuditChanges struct {
@@ -489,6 +492,9 @@ type AuditChanges struct {
 
 	// GraceEndsAt The old and the new time
 	GraceEndsAt *AuditTimeChange `json:"grace_ends_at,omitempty"`
+
+	// MaxKeys The old and the new number
+	MaxKeys *AuditNumberChange `json:"max_keys,omitempty"`
 
 	// Metadata The old and the new metadata
 	Metadata *AuditMetadataChange `json:"metadata,omitempty"`
@@ -512,10 +518,10 @@ type AuditChanges struct {
 	Scopes *AuditScopesChange `json:"scopes,omitempty"`
 }
 
-// AuditEvent A change of a key
+// AuditEvent A change of a key, or of an owner
 type AuditEvent struct {
 	// Action What was done to a key. `leak`: its secret was reported, which ended the key, or the
-	// grace of its old secret.
+	// grace of its old secret. `update_owner`: an owner was changed, and no key.
 	//
 	//
 	// Example: update
@@ -533,12 +539,12 @@ type AuditEvent struct {
 	// Example: 192.0.2.1
 	Address *string `json:"address,omitempty"`
 
-	// At When the key was changed
+	// At When the change was made
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	At time.Time `json:"at"`
 
-	// Changes The key's properties that changed, with their old and new values. `from` is absent if
+	// Changes The properties of the key or owner that changed, with their old and new values. `from` is absent if
 	// there was nothing before, `to` if there is nothing now; both are absent in events of
 	// older versions, which did not record values. A secret is never shown.
 	Changes AuditChanges `json:"changes"`
@@ -548,7 +554,7 @@ type AuditEvent struct {
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Id string `json:"id"`
 
-	// KeyId The key that was changed
+	// KeyId The key that was changed; all zeros for `update_owner`
 	//
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
 	KeyId string `json:"key_id"`
@@ -620,6 +626,19 @@ type AuditMetadataChange struct {
 	//
 	// Example: {"cost_center":"7","plan":"pro"}
 	To *Metadata `json:"to,omitempty"`
+}
+
+// AuditNumberChange The old and the new number
+type AuditNumberChange struct {
+	// From Before the change; absent if there was nothing
+	//
+	// Example: 10
+	From *int `json:"from,omitempty"`
+
+	// To After the change; absent if there is nothing now
+	//
+	// Example: 20
+	To *int `json:"to,omitempty"`
 }
 
 // AuditQuotaChange The old and the new quota
@@ -707,8 +726,8 @@ type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
 	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
-	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+	// KEY_NOT_FOUND, OWNER_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
+	// TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
 	// the change was made before you repeat it. New codes may be added.
@@ -770,6 +789,117 @@ type Name = string
 //
 // Example: customer-42
 type Owner = string
+
+// OwnerKeys How many keys the owner has, by their own status: those of a suspended owner are counted
+// as if it were enabled
+type OwnerKeys struct {
+	// Active Keys that are ACTIVE
+	//
+	// Example: 3
+	Active int `json:"active"`
+
+	// Expired Keys that are EXPIRED
+	//
+	// Example: 1
+	Expired int `json:"expired"`
+
+	// Revoked Keys that are REVOKED, suspended ones included
+	//
+	// Example: 2
+	Revoked int `json:"revoked"`
+
+	// Suspended Keys that are suspended
+	//
+	// Example: 1
+	Suspended int `json:"suspended"`
+}
+
+// OwnerListResponse Owners, in the order of their names
+type OwnerListResponse struct {
+	// Data The owners of this answer
+	Data []OwnerResponse `json:"data"`
+
+	// NextCursor Pass it as `cursor` to read on; absent if there are no more owners
+	//
+	// Example: Y3VzdG9tZXItNDIAAAAAAAAAAA
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// OwnerResponse An owner of keys
+type OwnerResponse struct {
+	// Enabled Whether the owner's keys work; if `false`, all of them are refused
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// Keys How many keys the owner has, by their own status: those of a suspended owner are counted
+	// as if it were enabled
+	Keys OwnerKeys `json:"keys"`
+
+	// LastUsedAt When one of the owner's keys was last used; absent if none was
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+
+	// MaxKeys How many keys the owner may have that are neither revoked nor expired; absent if the
+	// server's default applies
+	//
+	//
+	// Example: 20
+	MaxKeys *int `json:"max_keys,omitempty"`
+
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata Metadata `json:"metadata"`
+
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner Owner `json:"owner"`
+
+	// Quota How many units calls may use in each period; a call costs one unless it says more
+	Quota *Quota `json:"quota,omitempty"`
+
+	// QuotaState What is left of a quota
+	QuotaState *QuotaState `json:"quota_state,omitempty"`
+
+	// RateLimit How many calls verify and forward-auth allow (GCRA): `limit` at once, then one each
+	// `window_seconds` / `limit`.
+	RateLimit *RateLimit `json:"rate_limit,omitempty"`
+}
+
+// OwnerUpdate What to change; what is absent stays as it is
+type OwnerUpdate struct {
+	// Enabled `false` suspends the owner, `true` ends that
+	//
+	// Example: false
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// MaxKeys How many keys the owner may have that are neither revoked nor expired, whoever
+	// creates them; `null` for the server's default, which does not bind admins
+	//
+	//
+	// Example: 20
+	MaxKeys *int `json:"max_keys,omitempty"`
+
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Quota The quota of all the owner's keys together, or `null` for none
+	Quota *QuotaSetting `json:"quota,omitempty"`
+
+	// RateLimit The rate limit of all the owner's keys together, or `null` for none
+	RateLimit *RateLimitSetting `json:"rate_limit,omitempty"`
+}
 
 // Pagination Where a list is, and how to get the rest
 type Pagination struct {
@@ -842,7 +972,7 @@ type QuotaSetting struct {
 	StartsOn *int `json:"starts_on,omitempty"`
 }
 
-// QuotaState What is left of a key's quota
+// QuotaState What is left of a quota
 type QuotaState struct {
 	// Remaining The units left in this period
 	//
@@ -971,7 +1101,7 @@ type UsageResponse struct {
 	// Example: 60
 	IntervalSeconds int `json:"interval_seconds"`
 
-	// Quota What is left of a key's quota
+	// Quota What is left of a quota
 	Quota *QuotaState `json:"quota,omitempty"`
 
 	// Since When the answering server began to count
@@ -981,7 +1111,7 @@ type UsageResponse struct {
 }
 
 // VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
-// DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
+// DISABLED (suspended, or its owner is), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
 // applies, else VALID
 //
 // Example: VALID
@@ -1011,7 +1141,7 @@ type VerifyRequest struct {
 // VerifyResponse Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND
 type VerifyResponse struct {
 	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
-	// DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
+	// DISABLED (suspended, or its owner is), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
 	// applies, else VALID
 	//
 	//
@@ -1021,7 +1151,7 @@ type VerifyResponse struct {
 	// Key A key, without its secret
 	Key *ApiKeyResponse `json:"key,omitempty"`
 
-	// Quota What is left of a key's quota
+	// Quota What is left of a quota
 	Quota *QuotaState `json:"quota,omitempty"`
 
 	// RetryAfterSeconds Present with RATE_LIMITED and QUOTA_EXCEEDED; a call will pass after this many seconds
@@ -1036,6 +1166,9 @@ type VerifyResponse struct {
 
 // KeyName defines model for KeyName.
 type KeyName = string
+
+// OwnerName defines model for OwnerName.
+type OwnerName = string
 
 // OwnerOfKey The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
 // apply, but the UUID form is allowed.
@@ -1068,10 +1201,10 @@ type Error = ErrorResponse
 // generated clients.
 type Forbidden = ErrorResponse
 
-// NameTaken Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// NotCreated Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
-type NameTaken = ErrorResponse
+type NotCreated = ErrorResponse
 
 // NotFound Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -1082,6 +1215,11 @@ type NotFound = ErrorResponse
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type NotRotated = ErrorResponse
+
+// OwnerNotFound Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type OwnerNotFound = ErrorResponse
 
 // TooManyRequests Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -1201,6 +1339,23 @@ type ListAuditEventsParams struct {
 	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
 }
 
+// ListOwnersParams defines parameters for ListOwners.
+type ListOwnersParams struct {
+	// Search Only owners whose name contains this text, ignoring case letter by letter. Text
+	// that contains a secret is refused.
+	Search *string `form:"search,omitempty" json:"search,omitempty"`
+
+	// Enabled `false`: only suspended owners; `true`: only the others
+	Enabled *bool `form:"enabled,omitempty" json:"enabled,omitempty"`
+
+	// Cursor The `next_cursor` of an earlier answer, to continue after its last owner. A cursor
+	// never expires, but works only with the filters of its own list.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// ItemsPerPage The number of owners per page; 20 if absent
+	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
+}
+
 // GetSummaryParams defines parameters for GetSummary.
 type GetSummaryParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
@@ -1224,6 +1379,9 @@ type RotateApiKeyJSONRequestBody = ApiKeyRotate
 
 // ReportLeakedKeyJSONRequestBody defines body for ReportLeakedKey for application/json ContentType.
 type ReportLeakedKeyJSONRequestBody = LeakReport
+
+// UpdateOwnerJSONRequestBody defines body for UpdateOwner for application/json ContentType.
+type UpdateOwnerJSONRequestBody = OwnerUpdate
 
 // VerifyApiKeyJSONRequestBody defines body for VerifyApiKey for application/json ContentType.
 type VerifyApiKeyJSONRequestBody = VerifyRequest
@@ -1474,6 +1632,52 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/leaked-keys (the `ReportLeakedKey` operationId).
 	ReportLeakedKey(ctx context.Context, body ReportLeakedKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListOwners List owners
+	//
+	// Returns owners by name, byte for byte, with the counts of their keys. An owner exists
+	// from its first key or its first updateOwner on. To read the whole list, pass each
+	// answer's `next_cursor` as `cursor`, with the same filters, until an answer has none.
+	// This reads all keys of the owners that it returns.
+	//
+	// Corresponds with GET /v1/owners (the `ListOwners` operationId).
+	ListOwners(ctx context.Context, params *ListOwnersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetOwner Get an owner
+	//
+	// Returns what was set for an owner, and the counts of its keys, all of which it reads.
+	// You see your own key's owner; with `keys:admin` every owner.
+	//
+	// Corresponds with GET /v1/owners/{owner} (the `GetOwner` operationId).
+	GetOwner(ctx context.Context, owner OwnerName, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateOwnerWithBody Change an owner
+	//
+	// Changes only the properties that are present; `{}` changes nothing. An owner that has
+	// no keys yet may be changed too, but not by `{}` (404).
+	//
+	// `enabled: false` suspends the owner: verify says DISABLED of its keys, and they can call
+	// nothing, on every node when this is answered. The keys stay as they are, and work again
+	// when the owner is enabled.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/owners/{owner} (the `UpdateOwner` operationId).
+	UpdateOwnerWithBody(ctx context.Context, owner OwnerName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateOwner Change an owner
+	//
+	// Changes only the properties that are present; `{}` changes nothing. An owner that has
+	// no keys yet may be changed too, but not by `{}` (404).
+	//
+	// `enabled: false` suspends the owner: verify says DISABLED of its keys, and they can call
+	// nothing, on every node when this is answered. The keys stay as they are, and work again
+	// when the owner is enabled.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/owners/{owner} (the `UpdateOwner` operationId).
+	UpdateOwner(ctx context.Context, owner OwnerName, body UpdateOwnerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetSummary Count API keys
 	//
@@ -1817,6 +2021,92 @@ func (c *Client) ReportLeakedKeyWithBody(ctx context.Context, contentType string
 // Corresponds with POST /v1/leaked-keys (the `ReportLeakedKey` operationId).
 func (c *Client) ReportLeakedKey(ctx context.Context, body ReportLeakedKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReportLeakedKeyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListOwners List owners
+//
+// Returns owners by name, byte for byte, with the counts of their keys. An owner exists
+// from its first key or its first updateOwner on. To read the whole list, pass each
+// answer's `next_cursor` as `cursor`, with the same filters, until an answer has none.
+// This reads all keys of the owners that it returns.
+//
+// Corresponds with GET /v1/owners (the `ListOwners` operationId).
+func (c *Client) ListOwners(ctx context.Context, params *ListOwnersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOwnersRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetOwner Get an owner
+//
+// Returns what was set for an owner, and the counts of its keys, all of which it reads.
+// You see your own key's owner; with `keys:admin` every owner.
+//
+// Corresponds with GET /v1/owners/{owner} (the `GetOwner` operationId).
+func (c *Client) GetOwner(ctx context.Context, owner OwnerName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetOwnerRequest(c.Server, owner)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateOwnerWithBody Change an owner
+//
+// Changes only the properties that are present; `{}` changes nothing. An owner that has
+// no keys yet may be changed too, but not by `{}` (404).
+//
+// `enabled: false` suspends the owner: verify says DISABLED of its keys, and they can call
+// nothing, on every node when this is answered. The keys stay as they are, and work again
+// when the owner is enabled.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/owners/{owner} (the `UpdateOwner` operationId).
+func (c *Client) UpdateOwnerWithBody(ctx context.Context, owner OwnerName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateOwnerRequestWithBody(c.Server, owner, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateOwner Change an owner
+//
+// Changes only the properties that are present; `{}` changes nothing. An owner that has
+// no keys yet may be changed too, but not by `{}` (404).
+//
+// `enabled: false` suspends the owner: verify says DISABLED of its keys, and they can call
+// nothing, on every node when this is answered. The keys stay as they are, and work again
+// when the owner is enabled.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/owners/{owner} (the `UpdateOwner` operationId).
+func (c *Client) UpdateOwner(ctx context.Context, owner OwnerName, body UpdateOwnerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateOwnerRequest(c.Server, owner, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2653,6 +2943,177 @@ func NewReportLeakedKeyRequestWithBody(server string, contentType string, body i
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListOwnersRequest constructs an http.Request for the ListOwners method
+func NewListOwnersRequest(server string, params *ListOwnersParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/owners")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Search != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "search", *params.Search, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Enabled != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "enabled", *params.Enabled, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ItemsPerPage != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "items_per_page", *params.ItemsPerPage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetOwnerRequest constructs an http.Request for the GetOwner method
+func NewGetOwnerRequest(server string, owner OwnerName) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "owner", owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/owners/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateOwnerRequest calls the generic UpdateOwner builder with application/json body
+func NewUpdateOwnerRequest(server string, owner OwnerName, body UpdateOwnerJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateOwnerRequestWithBody(server, owner, "application/json", bodyReader)
+}
+
+// NewUpdateOwnerRequestWithBody constructs an http.Request for the UpdateOwner method, with any body, and a specified content type
+func NewUpdateOwnerRequestWithBody(server string, owner OwnerName, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "owner", owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/owners/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
 	if err != nil {
 		return nil, err
 	}

@@ -133,6 +133,59 @@ export interface paths {
         patch: operations["updateApiKey"];
         trace?: never;
     };
+    "/v1/owners": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List owners
+         * @description Returns owners by name, byte for byte, with the counts of their keys. An owner exists
+         *     from its first key or its first updateOwner on. To read the whole list, pass each
+         *     answer's `next_cursor` as `cursor`, with the same filters, until an answer has none.
+         *     This reads all keys of the owners that it returns.
+         */
+        get: operations["listOwners"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/owners/{owner}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get an owner
+         * @description Returns what was set for an owner, and the counts of its keys, all of which it reads.
+         *     You see your own key's owner; with `keys:admin` every owner.
+         */
+        get: operations["getOwner"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change an owner
+         * @description Changes only the properties that are present; `{}` changes nothing. An owner that has
+         *     no keys yet may be changed too, but not by `{}` (404).
+         *
+         *     `enabled: false` suspends the owner: verify says DISABLED of its keys, and they can call
+         *     nothing, on every node when this is answered. The keys stay as they are, and work again
+         *     when the owner is enabled.
+         */
+        patch: operations["updateOwner"];
+        trace?: never;
+    };
     "/v1/verify": {
         parameters: {
             query?: never;
@@ -433,7 +486,7 @@ export interface components {
              */
             starts_on?: number;
         } | null;
-        /** @description What is left of a key's quota */
+        /** @description What is left of a quota */
         QuotaState: {
             /**
              * Format: int64
@@ -614,6 +667,93 @@ export interface components {
              */
             next_cursor?: string;
         };
+        /** @description What to change; what is absent stays as it is */
+        OwnerUpdate: {
+            /**
+             * @description `false` suspends the owner, `true` ends that
+             * @example false
+             */
+            enabled?: boolean;
+            /**
+             * Format: int32
+             * @description How many keys the owner may have that are neither revoked nor expired, whoever
+             *     creates them; `null` for the server's default, which does not bind admins
+             * @example 20
+             */
+            max_keys?: number | null;
+            /** @description The rate limit of all the owner's keys together, or `null` for none */
+            rate_limit?: components["schemas"]["RateLimitSetting"] | null;
+            /** @description The quota of all the owner's keys together, or `null` for none */
+            quota?: components["schemas"]["QuotaSetting"] | null;
+            metadata?: components["schemas"]["Metadata"];
+        };
+        /** @description An owner of keys */
+        OwnerResponse: {
+            owner: components["schemas"]["Owner"];
+            /**
+             * @description Whether the owner's keys work; if `false`, all of them are refused
+             * @example true
+             */
+            enabled: boolean;
+            /**
+             * Format: int32
+             * @description How many keys the owner may have that are neither revoked nor expired; absent if the
+             *     server's default applies
+             * @example 20
+             */
+            max_keys?: number;
+            rate_limit?: components["schemas"]["RateLimit"];
+            quota?: components["schemas"]["Quota"];
+            quota_state?: components["schemas"]["QuotaState"];
+            metadata: components["schemas"]["Metadata"];
+            keys: components["schemas"]["OwnerKeys"];
+            /**
+             * Format: date-time
+             * @description When one of the owner's keys was last used; absent if none was
+             * @example 2026-11-23T10:30:00.000Z
+             */
+            last_used_at?: string;
+        };
+        /**
+         * @description How many keys the owner has, by their own status: those of a suspended owner are counted
+         *     as if it were enabled
+         */
+        OwnerKeys: {
+            /**
+             * Format: int32
+             * @description Keys that are ACTIVE
+             * @example 3
+             */
+            active: number;
+            /**
+             * Format: int32
+             * @description Keys that are EXPIRED
+             * @example 1
+             */
+            expired: number;
+            /**
+             * Format: int32
+             * @description Keys that are REVOKED, suspended ones included
+             * @example 2
+             */
+            revoked: number;
+            /**
+             * Format: int32
+             * @description Keys that are suspended
+             * @example 1
+             */
+            suspended: number;
+        };
+        /** @description Owners, in the order of their names */
+        OwnerListResponse: {
+            /** @description The owners of this answer */
+            data: components["schemas"]["OwnerResponse"][];
+            /**
+             * @description Pass it as `cursor` to read on; absent if there are no more owners
+             * @example Y3VzdG9tZXItNDIAAAAAAAAAAA
+             */
+            next_cursor?: string;
+        };
         /** @description A secret to verify */
         VerifyRequest: {
             /**
@@ -631,7 +771,7 @@ export interface components {
         };
         /**
          * @description NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
-         *     DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
+         *     DISABLED (suspended, or its owner is), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
          *     applies, else VALID
          * @example VALID
          * @enum {string}
@@ -804,11 +944,11 @@ export interface components {
         };
         /**
          * @description What was done to a key. `leak`: its secret was reported, which ended the key, or the
-         *     grace of its old secret.
+         *     grace of its old secret. `update_owner`: an owner was changed, and no key.
          * @example update
          * @enum {string}
          */
-        AuditAction: "create" | "update" | "rotate" | "revoke" | "leak";
+        AuditAction: "create" | "update" | "rotate" | "revoke" | "leak" | "update_owner";
         /**
          * @description The `id` of the acting key, or `operator`: someone with access to the database. The
          *     actor of a leak is the leaked key itself.
@@ -856,6 +996,21 @@ export interface components {
              */
             to?: boolean;
         };
+        /** @description The old and the new number */
+        AuditNumberChange: {
+            /**
+             * Format: int32
+             * @description Before the change; absent if there was nothing
+             * @example 10
+             */
+            from?: number;
+            /**
+             * Format: int32
+             * @description After the change; absent if there is nothing now
+             * @example 20
+             */
+            to?: number;
+        };
         /** @description The old and the new scopes */
         AuditScopesChange: {
             from?: components["schemas"]["Scopes"];
@@ -877,7 +1032,7 @@ export interface components {
             to?: components["schemas"]["Quota"];
         };
         /**
-         * @description The key's properties that changed, with their old and new values. `from` is absent if
+         * @description The properties of the key or owner that changed, with their old and new values. `from` is absent if
          *     there was nothing before, `to` if there is nothing now; both are absent in events of
          *     older versions, which did not record values. A secret is never shown.
          */
@@ -888,12 +1043,13 @@ export interface components {
             metadata?: components["schemas"]["AuditMetadataChange"];
             rate_limit?: components["schemas"]["AuditRateLimitChange"];
             quota?: components["schemas"]["AuditQuotaChange"];
+            max_keys?: components["schemas"]["AuditNumberChange"];
             revoked_at?: components["schemas"]["AuditTimeChange"];
             revocation_reason?: components["schemas"]["AuditTextChange"];
             enabled?: components["schemas"]["AuditFlagChange"];
             grace_ends_at?: components["schemas"]["AuditTimeChange"];
         };
-        /** @description A change of a key */
+        /** @description A change of a key, or of an owner */
         AuditEvent: {
             /**
              * Format: uuid
@@ -903,14 +1059,14 @@ export interface components {
             id: string;
             /**
              * Format: date-time
-             * @description When the key was changed
+             * @description When the change was made
              * @example 2026-11-23T10:30:00.000Z
              */
             at: string;
             action: components["schemas"]["AuditAction"];
             /**
              * Format: uuid
-             * @description The key that was changed
+             * @description The key that was changed; all zeros for `update_owner`
              * @example 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
              */
             key_id: string;
@@ -967,8 +1123,8 @@ export interface components {
              * @description What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
              *     CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
              *     CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
-             *     KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-             *     KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+             *     KEY_NOT_FOUND, OWNER_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
+             *     TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
              *     QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
              *     UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
              *     the change was made before you repeat it. New codes may be added.
@@ -1066,8 +1222,8 @@ export interface components {
                 "application/json": components["schemas"]["ErrorResponse"];
             };
         };
-        /** @description The name is taken */
-        NameTaken: {
+        /** @description No such owner */
+        OwnerNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
@@ -1077,7 +1233,21 @@ export interface components {
                 "application/json": components["schemas"]["ErrorResponse"];
             };
         };
-        /** @description The name is taken, or the key is revoked */
+        /** @description The name is taken, or the owner has as many keys as it may have */
+        NotCreated: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorResponse"];
+            };
+        };
+        /**
+         * @description The name is taken, the key is revoked, or the owner has as many keys as it may have, so
+         *     that an expired one cannot be extended
+         */
         Conflict: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1179,6 +1349,11 @@ export interface components {
          * @example ci-pipeline
          */
         KeyName: string;
+        /**
+         * @description The owner. Percent-encode it once, `/` too: `a/b` is `a%2Fb`.
+         * @example customer-42
+         */
+        OwnerName: string;
         /**
          * @description An owner other than your own; needs `keys:admin`
          * @example customer-42
@@ -1372,7 +1547,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
-            409: components["responses"]["NameTaken"];
+            409: components["responses"]["NotCreated"];
             default: components["responses"]["Error"];
         };
     };
@@ -1598,6 +1773,125 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            default: components["responses"]["Error"];
+        };
+    };
+    listOwners: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only owners whose name contains this text, ignoring case letter by letter. Text
+                 *     that contains a secret is refused.
+                 * @example customer
+                 */
+                search?: string;
+                /**
+                 * @description `false`: only suspended owners; `true`: only the others
+                 * @example false
+                 */
+                enabled?: boolean;
+                /**
+                 * @description The `next_cursor` of an earlier answer, to continue after its last owner. A cursor
+                 *     never expires, but works only with the filters of its own list.
+                 * @example Y3VzdG9tZXItNDIAAAAAAAAAAA
+                 */
+                cursor?: string;
+                /**
+                 * @description The number of owners per page; 20 if absent
+                 * @example 20
+                 */
+                items_per_page?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of owners */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnerListResponse"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Error"];
+        };
+    };
+    getOwner: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The owner. Percent-encode it once, `/` too: `a/b` is `a%2Fb`.
+                 * @example customer-42
+                 */
+                owner: components["parameters"]["OwnerName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The owner */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnerResponse"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["OwnerNotFound"];
+            default: components["responses"]["Error"];
+        };
+    };
+    updateOwner: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The owner. Percent-encode it once, `/` too: `a/b` is `a%2Fb`.
+                 * @example customer-42
+                 */
+                owner: components["parameters"]["OwnerName"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OwnerUpdate"];
+            };
+        };
+        responses: {
+            /** @description The owner with the change made */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnerResponse"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["OwnerNotFound"];
             default: components["responses"]["Error"];
         };
     };
