@@ -115,6 +115,22 @@ func unlessEmpty(text []byte) jsontext.Value {
 	return text
 }
 
+// Narrowed returns the settings with whatever later limits more.
+func (s OwnerSettings) Narrowed(later OwnerSettings) OwnerSettings {
+	s.Suspended = s.Suspended || later.Suspended
+	if later.MaxKeys > 0 && (s.MaxKeys == 0 || later.MaxKeys < s.MaxKeys) {
+		s.MaxKeys = later.MaxKeys
+	}
+	if !later.RateLimit.IsNone() && (s.RateLimit.IsNone() || later.RateLimit.rate() < s.RateLimit.rate() ||
+		later.RateLimit.Limit < s.RateLimit.Limit && later.RateLimit.rate() == s.RateLimit.rate()) {
+		s.RateLimit = later.RateLimit
+	}
+	if !later.Quota.IsNone() && (s.Quota.IsNone() || later.Quota.rate() < s.Quota.rate()) {
+		s.Quota = later.Quota
+	}
+	return s
+}
+
 // AppendFields appends the settings as members of a JSON object of the contract, each after a comma unless
 // it comes first.
 func (s *OwnerSettings) AppendFields(b []byte) []byte {

@@ -105,3 +105,26 @@ func TestOwnerID(t *testing.T) {
 		t.Error("the id of a key passes for an owner's")
 	}
 }
+
+func TestNarrowed(t *testing.T) {
+	t.Parallel()
+	per := func(limit int, window time.Duration) apikey.RateLimit {
+		return apikey.RateLimit{Limit: limit, Window: window}
+	}
+	month := func(limit int) apikey.Quota { return apikey.Quota{Limit: limit, Period: apikey.Month, StartsOn: 1} }
+	day := func(limit int) apikey.Quota { return apikey.Quota{Limit: limit, Period: apikey.Day, StartsOn: 1} }
+	type s = apikey.OwnerSettings
+	for name, tt := range map[string]struct{ before, later, want s }{
+		"nothing":         {s{MaxKeys: 3, RateLimit: per(9, time.Minute), Quota: day(5)}, s{}, s{MaxKeys: 3, RateLimit: per(9, time.Minute), Quota: day(5)}},
+		"everything":      {s{}, s{Suspended: true, MaxKeys: 3, RateLimit: per(1, time.Hour), Quota: day(5)}, s{Suspended: true, MaxKeys: 3, RateLimit: per(1, time.Hour), Quota: day(5)}},
+		"enabled again":   {s{Suspended: true}, s{MaxKeys: 9}, s{Suspended: true, MaxKeys: 9}},
+		"lower limits":    {s{MaxKeys: 3, RateLimit: per(9, time.Minute), Quota: day(5)}, s{MaxKeys: 2, RateLimit: per(100, time.Hour), Quota: month(149)}, s{MaxKeys: 2, RateLimit: per(100, time.Hour), Quota: month(149)}},
+		"higher limits":   {s{MaxKeys: 3, RateLimit: per(9, time.Minute), Quota: day(5)}, s{MaxKeys: 4, RateLimit: per(1, time.Second), Quota: month(151)}, s{MaxKeys: 3, RateLimit: per(9, time.Minute), Quota: day(5)}},
+		"a smaller burst": {s{RateLimit: per(60, time.Minute)}, s{RateLimit: per(1, time.Second)}, s{RateLimit: per(1, time.Second)}},
+		"metadata stay":   {s{Metadata: apikey.Metadata{"a": "b"}}, s{Metadata: apikey.Metadata{"c": "d"}}, s{Metadata: apikey.Metadata{"a": "b"}}},
+	} {
+		if diff := cmp.Diff(tt.want, tt.before.Narrowed(tt.later)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}

@@ -36,6 +36,11 @@ type Quota struct {
 // IsNone reports whether there is no limit.
 func (q Quota) IsNone() bool { return q == Quota{} }
 
+// rate is about the units that pass in a day.
+func (q Quota) rate() float64 {
+	return float64(q.Limit) / map[Period]float64{Day: 1, Week: 7, Month: 30}[q.Period]
+}
+
 // PeriodAt returns when the period that holds a time starts and ends.
 func (q Quota) PeriodAt(at time.Time) (start, end time.Time) {
 	year, month, day := at.UTC().Date()

@@ -21,6 +21,9 @@ type RateLimit struct {
 // IsNone reports whether there is no limit.
 func (r RateLimit) IsNone() bool { return r == RateLimit{} }
 
+// rate is the calls that pass in a second, in the long run.
+func (r RateLimit) rate() float64 { return float64(r.Limit) / r.Window.Seconds() }
+
 // rateLimitJSON is a limit in the contract's JSON.
 type rateLimitJSON struct {
 	Limit         int   `json:"limit"`

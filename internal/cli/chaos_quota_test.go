@@ -44,9 +44,9 @@ func (q *quotaNodes) kill() {
 	q.nodes[i] = again
 }
 
-// quotaUse is what clients know of the use of a key's quota.
+// quotaUse is what clients know of the use of the quota of a key, or of an owner with several.
 type quotaUse struct {
-	secret  string
+	secrets []string
 	limit   int64
 	granted atomic.Int64 // units of calls that passed
 	unknown atomic.Int64 // units of calls without an answer, which may have been used
@@ -54,7 +54,7 @@ type quotaUse struct {
 
 // verify makes a call, and reports whether the quota is used up.
 func (u *quotaUse) verify(t *testing.T, s *server, admin string, cost int64) (exceeded bool) {
-	a, err := s.try("POST", "/v1/verify", admin, fmt.Sprintf(`{"key":%q,"cost":%d}`, u.secret, cost))
+	a, err := s.try("POST", "/v1/verify", admin, fmt.Sprintf(`{"key":%q,"cost":%d}`, u.secrets[rand.IntN(len(u.secrets))], cost))
 	switch {
 	case err != nil || a.status == http.StatusServiceUnavailable:
 		u.unknown.Add(cost)
@@ -66,7 +66,7 @@ func (u *quotaUse) verify(t *testing.T, s *server, admin string, cost int64) (ex
 	return a.Code == "QUOTA_EXCEEDED"
 }
 
-// newUses creates keys with a quota per month whose period does not end now.
+// newUses creates keys and owners with a quota per month whose period does not end now.
 func (q *quotaNodes) newUses(admin string, round int) (uses []*quotaUse) {
 	startsOn := 1
 	if day := time.Now().UTC().Day(); day < 10 || day > 20 {
@@ -74,10 +74,21 @@ func (q *quotaNodes) newUses(admin string, round int) (uses []*quotaUse) {
 	}
 	for i := range 20 {
 		u := &quotaUse{limit: 1 + rand.Int64N([]int64{10, 100, 400, 1200}[i%4])}
-		made := q.nodes[0].want(http.StatusCreated, "POST", "/v1/api-keys", admin, fmt.Sprintf(
-			`{"name":"%d/%d","expires_at":%q,"scopes":[],"quota":{"limit":%d,"period":"month","starts_on":%d}}`,
-			round, i, time.Now().Add(time.Hour).Format(time.RFC3339), u.limit, startsOn))
-		u.secret = made.Secret
+		quota := fmt.Sprintf(`"quota":{"limit":%d,"period":"month","starts_on":%d}`, u.limit, startsOn)
+		create := func(owner, more string) {
+			u.secrets = append(u.secrets, q.nodes[0].want(http.StatusCreated, "POST", "/v1/api-keys", admin, fmt.Sprintf(
+				`{"owner":%q,"name":"%d/%d/%d","expires_at":%q,"scopes":[]%s}`, owner, round, i, len(u.secrets),
+				time.Now().Add(time.Hour).Format(time.RFC3339), more)).Secret)
+		}
+		if i%8 < 4 {
+			create("keys", ","+quota)
+		} else {
+			owner := fmt.Sprintf("owner-%d-%d", round, i)
+			q.nodes[0].want(http.StatusOK, "PATCH", "/v1/owners/"+owner, admin, "{"+quota+"}")
+			for range 3 {
+				create(owner, "")
+			}
+		}
 		uses = append(uses, u)
 	}
 	return uses

@@ -137,6 +137,9 @@ func (c *restoreCommand) reportReconciled(s streams, r restored) error {
 	if r.source != "" && (r.problem == nil || r.carried.Ended() > 0) {
 		fmt.Fprintf(&out, "carried over from %s: %s revoked, %d with another secret, %d that end earlier, lost scopes or were suspended\n",
 			r.source, count(r.carried.Revoked, "key"), r.carried.Rotated, r.carried.Reduced)
+		if r.carried.Owners > 0 {
+			fmt.Fprintf(&out, "%s suspended, or with a lower limit\n", count(r.carried.Owners, "owner"))
+		}
 		if r.carried.Unknown > 0 {
 			fmt.Fprintf(&out, "%s made after the backup: those are lost\n", count(r.carried.Unknown, "key"))
 		}

@@ -71,6 +71,12 @@ func (f *furnishing) add(ctx context.Context, now time.Time, from, to int) error
 		all.Go(func() { errs[i] = f.addKey(ctx, now, i) })
 	}
 	all.Wait()
+	for i := range 3 {
+		owner := "owner " + oddTexts[i%len(oddTexts)]
+		errs = append(errs, second(f.db.UpdateOwner(ctx, databasetest.Operator, owner, apikey.OwnerChange{
+			MaxKeys: new(from + to + i + 1), Metadata: &apikey.Metadata{"note": "\u2028<&>"},
+		})))
+	}
 	for i, user := range f.users { // one after another, because none waits long for units
 		errs = append(errs, second(f.db.TakeUnits(ctx, user, 10, now, 1+i%10)))
 	}
@@ -243,7 +249,7 @@ func dump(t *testing.T, path string) string {
 	t.Helper()
 	db := databasetest.Raw(t, path)
 	var b strings.Builder
-	for _, table := range []string{"api_keys", "key_uses", "quota_uses", "key_counts", "audit_events", "audit_chains", "audit_anchors", "notes"} {
+	for _, table := range []string{"api_keys", "key_uses", "owners", "quota_uses", "key_counts", "audit_events", "audit_chains", "audit_anchors", "notes"} {
 		dumpTable(t, db, table, &b)
 	}
 	return b.String()
@@ -409,6 +415,7 @@ func TestMoveNoticesChanges(t *testing.T) {
 		"no NULL":            `UPDATE api_keys SET rate_limit = 0 WHERE id = (SELECT min(id) FROM api_keys WHERE rate_limit IS NULL)`,
 		"a last use":         `UPDATE key_uses SET last_used_at = last_used_at + 1`,
 		"a quota's use":      `UPDATE quota_uses SET used = used + 1`,
+		"an owner's bound":   `UPDATE owners SET max_keys = max_keys + 1`,
 		"another key":        `INSERT INTO api_keys SELECT zeroblob(16), owner, 'x', prefix, scopes, secret_hash, created_at, expires_at, revoked_at, old_secret_hash, old_secret_until, metadata, rate_limit, rate_window, suspended, revocation_reason, quota_limit, quota_period, quota_starts_on FROM api_keys LIMIT 1`,
 		"another event":      `INSERT INTO audit_events SELECT zeroblob(16), at, action, key_id, owner, name, changes, actor_id, via, address, request_id, chain, seq, hash FROM audit_events LIMIT 1`,
 	} {

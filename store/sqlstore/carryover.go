@@ -29,16 +29,18 @@ type CarriedOver struct {
 	Unknown int // keys that are not in the backup, and are lost
 	Lost    int // keys that were rotated, and are revoked because the source does not have their new secret
 	Missing int // keys of the backup that the source does not have, so what happened to them is unknown
+	Owners  int // that were suspended, or got a lower limit
 }
 
-// Ended is how many keys were changed.
-func (c CarriedOver) Ended() int { return c.Revoked + c.Rotated + c.Reduced }
+// Ended is how many keys and owners were changed.
+func (c CarriedOver) Ended() int { return c.Revoked + c.Rotated + c.Reduced + c.Owners }
 
 // Add adds the keys that another source changed after this one.
 func (c *CarriedOver) Add(more CarriedOver) {
 	c.Revoked += more.Revoked
 	c.Rotated += more.Rotated
 	c.Reduced += more.Reduced
+	c.Owners += more.Owners
 }
 
 // OpenRestored opens the copy of a backup, and brings its schema up to date. Nobody else may know the file yet.
@@ -57,7 +59,7 @@ func OpenRestored(ctx context.Context, path string) (*DB, error) {
 }
 
 // CarryOver repeats in a restored database everything that ended something after the backup: revocations,
-// suspensions, rotations, leak reports, earlier ends of keys and lost scopes. It takes them from the database that the backup
+// suspensions, rotations, leak reports, earlier ends of keys, lost scopes, and lower limits of owners. It takes them from the database that the backup
 // was made from, as it was later; knows is the time of the backup's last event. The actor is the operator.
 func (db *DB) CarryOver(ctx context.Context, actor store.Actor, from *Examination, knows time.Time) (CarriedOver, error) {
 	var done CarriedOver
@@ -98,7 +100,32 @@ func (db *DB) CarryOver(ctx context.Context, actor store.Actor, from *Examinatio
 	if err == nil && page.Total > 0 && done.Missing == page.Total {
 		err = ErrUnrelated
 	}
+	if err != nil {
+		return done, err
+	}
+	err = from.eachOwner(ctx, func(later apikey.Owner) error { return db.narrow(ctx, actor, later, &done) })
 	return done, err
+}
+
+// narrow limits an owner as it is limited later, and counts it if that changes anything.
+func (db *DB) narrow(ctx context.Context, actor store.Actor, later apikey.Owner, done *CarriedOver) error {
+	changed := false
+	err := db.mutate(ctx, actor, func(m *mutation) error {
+		before, err := findOwner(context.Background(), m, later.Name)
+		if err != nil {
+			return err
+		}
+		owner := before
+		owner.OwnerSettings = before.Narrowed(later.OwnerSettings)
+		if changed = len(owner.Difference(before)) > 0; !changed {
+			return nil
+		}
+		return m.updateOwner(before, owner)
+	})
+	if err == nil && changed {
+		done.Owners++
+	}
+	return err
 }
 
 // endedBy returns a key of the backup as it is after everything that ended something of it later.

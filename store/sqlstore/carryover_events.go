@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"reflect"
 
 	"apikeyd/apikey"
 	"apikeyd/store"
@@ -23,7 +24,9 @@ func (db *DB) CarryOverEvents(
 		return done, err
 	}
 	chain := continuation{backup: head, Mark: head}
-	replay := replay{db: db, keys: make(map[apikey.ID]apikey.Key), rotated: make(map[apikey.ID]bool)}
+	replay := replay{
+		db: db, keys: make(map[apikey.ID]apikey.Key), rotated: make(map[apikey.ID]bool), owners: make(map[string]apikey.OwnerSettings),
+	}
 	for event, err := range events {
 		if err != nil {
 			return done, err
@@ -52,7 +55,15 @@ func (db *DB) CarryOverEvents(
 			ended = append(ended, later)
 		}
 	}
-	return done, db.endAll(ctx, actor, ended)
+	if err := db.endAll(ctx, actor, ended); err != nil {
+		return done, err
+	}
+	for name, later := range replay.owners {
+		if err := db.narrow(ctx, actor, apikey.Owner{Name: name, OwnerSettings: later}, &done); err != nil {
+			return done, err
+		}
+	}
+	return done, nil
 }
 
 // mainHead returns the end of the chain of a SQLite database.
@@ -99,10 +110,42 @@ type replay struct {
 	db      *DB
 	keys    map[apikey.ID]apikey.Key
 	rotated map[apikey.ID]bool
+	owners  map[string]apikey.OwnerSettings
 	created int
 }
 
+// applyToOwner applies the event of an owner.
+func (r *replay) applyToOwner(ctx context.Context, e store.Event) error {
+	s, is := r.owners[e.Owner]
+	if !is {
+		var err error
+		if s, _, err = r.db.OwnerSettings(ctx, e.Owner); err != nil {
+			return err
+		}
+	}
+	enabled := !s.Suspended
+	for field, to := range map[string]any{"enabled": &enabled, "max_keys": &s.MaxKeys, "rate_limit": &s.RateLimit, "quota": &s.Quota} {
+		change, changed := e.Changes.Get(field)
+		if !changed {
+			continue
+		}
+		reflect.ValueOf(to).Elem().SetZero() // for a limit that was removed
+		if change.To == nil {
+			continue
+		}
+		if err := json.Unmarshal(change.To, to); err != nil {
+			return fmt.Errorf("event %d: %s: %w", e.Seq, field, err)
+		}
+	}
+	s.Suspended = !enabled
+	r.owners[e.Owner] = s
+	return nil
+}
+
 func (r *replay) apply(ctx context.Context, e store.Event) error {
+	if e.Action == store.ActionUpdateOwner {
+		return r.applyToOwner(ctx, e)
+	}
 	key, is := r.keys[e.Key]
 	if !is {
 		var err error
