@@ -33,6 +33,10 @@ type auditAnswer struct {
 
 func (a *auditAnswer) complete() bool { return a.Data != nil }
 
+func (o *Owner) complete() bool { return o.Name != "" }
+
+func (p *OwnerPage) complete() bool { return p.Owners != nil }
+
 type verifyAnswer struct {
 	api.VerifyResponse
 	Key *Key `json:"key"`

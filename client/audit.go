@@ -19,6 +19,8 @@ const (
 	AuditRotate AuditAction = "rotate"
 	AuditRevoke AuditAction = "revoke"
 	AuditLeak   AuditAction = "leak" // somebody reported that the secret leaked
+
+	AuditUpdateOwner AuditAction = "update_owner" // an owner was changed, and no key
 )
 
 // AuditOperator is the actor of changes that the operator made directly in the database.
@@ -29,9 +31,9 @@ type AuditEvent struct {
 	ID        string       `json:"id"`
 	At        time.Time    `json:"at"`
 	Action    AuditAction  `json:"action"`
-	KeyID     string       `json:"key_id"`
-	Owner     string       `json:"owner"` // of the key
-	Name      string       `json:"name"`  // of the key, afterwards
+	KeyID     string       `json:"key_id"` // all zeros for AuditUpdateOwner
+	Owner     string       `json:"owner"`  // of the key
+	Name      string       `json:"name"`   // of the key, afterwards; the owner's for AuditUpdateOwner
 	Changes   AuditChanges `json:"changes"`
 	Actor     string       `json:"actor"`               // the id of a key, or AuditOperator
 	Via       string       `json:"via"`                 // "http", "leak report", or the operator's command

@@ -20,13 +20,15 @@ const (
 	CodeCredentialInvalid   = "CREDENTIAL_INVALID"   // 401
 	CodeCredentialExpired   = "CREDENTIAL_EXPIRED"   // 401
 	CodeCredentialRevoked   = "CREDENTIAL_REVOKED"   // 401
-	CodeCredentialDisabled  = "CREDENTIAL_DISABLED"  // 401; the key is suspended
+	CodeCredentialDisabled  = "CREDENTIAL_DISABLED"  // 401; the key or its owner is suspended
 	CodeInsufficientScope   = "INSUFFICIENT_SCOPE"   // 403; the calling key lacks the scope of the operation
 	CodeForbidden           = "FORBIDDEN"            // 403; the calling key may not do this
 	CodeKeyNotFound         = "KEY_NOT_FOUND"        // 404; no such key, or it belongs to another owner
+	CodeOwnerNotFound       = "OWNER_NOT_FOUND"      // 404; it has no keys, and nothing was set for it
 	CodePathNotFound        = "PATH_NOT_FOUND"       // 404; the base URL is wrong, or the service is older than the client
 	CodeMethodNotAllowed    = "METHOD_NOT_ALLOWED"   // 405
 	CodeNameTaken           = "NAME_TAKEN"           // 409
+	CodeTooManyKeys         = "TOO_MANY_KEYS"        // 409; the owner has as many keys as it may have
 	CodeKeyRevoked          = "KEY_REVOKED"          // 409; a revoked key cannot be changed
 	CodeKeyRotated          = "KEY_ROTATED"          // 409; another call rotated the key at the same moment
 	CodeBodyTooLarge        = "BODY_TOO_LARGE"       // 413

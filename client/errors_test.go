@@ -131,9 +131,16 @@ func TestEveryCode(t *testing.T) {
 		}()},
 		{client.CodeForbidden, 403, tryGet(k.as(t, taken.Secret.Reveal()).ForOwner("another"), "n")},
 		{client.CodeKeyNotFound, 404, tryGet(k.admin, "nobody")},
+		{client.CodeOwnerNotFound, 404, func() error { _, err := k.admin.Owner(ctx, "nobody"); return err }()},
 		{client.CodePathNotFound, 404, tryGet(newClient(t, k.URL+"/wrong", k.secret, client.Options{}), "n")},
 		{client.CodeMethodNotAllowed, 405, tryGet(altered(func(r *http.Request) { r.Method = http.MethodPut }), "n")},
 		{client.CodeNameTaken, 409, tryCreate(k.admin, client.NewKey{Name: "taken", ExpiresAt: hour})},
+		{client.CodeTooManyKeys, 409, func() error {
+			_, err := k.admin.UpdateOwner(ctx, "full", client.OwnerChange{MaxKeys: new(1)})
+			must(t, err)
+			must(t, tryCreate(k.admin.ForOwner("full"), client.NewKey{Name: "one", ExpiresAt: hour}))
+			return tryCreate(k.admin.ForOwner("full"), client.NewKey{Name: "two", ExpiresAt: hour})
+		}()},
 		{client.CodeKeyRevoked, 409, func() error {
 			_, err := k.admin.Update(ctx, revoked.ID, client.Change{Name: new("m")})
 			return err

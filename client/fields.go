@@ -118,7 +118,7 @@ func emptyIfNil(list *[]string) *[]string {
 	return list
 }
 
-// AuditChanges are the changed fields of a key. Fields that did not change are nil.
+// AuditChanges are the changed fields of a key or owner. Fields that did not change are nil.
 type AuditChanges struct {
 	Name        *AuditChange[string]            `json:"name,omitzero"`
 	ExpiresAt   *AuditChange[time.Time]         `json:"expires_at,omitzero"`
@@ -129,6 +129,7 @@ type AuditChanges struct {
 	RevokedAt   *AuditChange[time.Time]         `json:"revoked_at,omitzero"`
 	GraceEndsAt *AuditChange[time.Time]         `json:"grace_ends_at,omitzero"`
 
+	MaxKeys          *AuditChange[int]    `json:"max_keys,omitzero"` // of an owner
 	Enabled          *AuditChange[bool]   `json:"enabled,omitzero"`
 	RevocationReason *AuditChange[string] `json:"revocation_reason,omitzero"`
 }

@@ -32,6 +32,11 @@ func TestFieldsAreTheContracts(t *testing.T) {
 		"AuditMetadataChange":  fieldsOf[client.AuditChange[string]](),
 		"AuditRateLimitChange": fieldsOf[client.AuditChange[string]](),
 		"AuditQuotaChange":     fieldsOf[client.AuditChange[string]](),
+		"AuditNumberChange":    fieldsOf[client.AuditChange[int]](),
+		"OwnerResponse":        fieldsOf[client.Owner](),
+		"OwnerKeys":            fieldsOf[client.OwnerKeys](),
+		"OwnerUpdate":          fieldsOf[client.OwnerChange](),
+		"OwnerListResponse":    fieldsOf[client.OwnerPage](),
 		"QuotaSetting":         fieldsOf[client.Quota](),
 		"QuotaState":           fieldsOf[client.QuotaState](),
 	} {

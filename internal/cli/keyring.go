@@ -209,6 +209,8 @@ func explain(err error, owner, name string) error {
 	case client.CodeKeyNotFound:
 		text = fmt.Sprintf("%s has no key named %q, nor is that the id of a key; apikeyd keys list shows them all",
 			owner, name)
+	case client.CodeOwnerNotFound:
+		text = fmt.Sprintf("there is no owner %q: it has no keys, and nothing was set for it; apikeyd owners list shows them all", name)
 	case client.CodeNameTaken:
 		text = fmt.Sprintf("%s has a key named %q already; choose another name, or revoke that key first", owner, name)
 	default:

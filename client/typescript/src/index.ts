@@ -14,6 +14,7 @@ export type ApiKeyWithSecret = components["schemas"]["ApiKeyWithSecretResponse"]
 export type Verification = components["schemas"]["VerifyResponse"];
 export type Summary = components["schemas"]["SummaryResponse"];
 export type Usage = components["schemas"]["UsageResponse"];
+export type Owner = components["schemas"]["OwnerResponse"];
 export type AuditEvent = components["schemas"]["AuditEvent"];
 export type ErrorResponse = components["schemas"]["ErrorResponse"];
 
@@ -110,6 +111,35 @@ export async function* listAll(
     }
     yield* data;
     if (cursor === undefined || data.length === 0) {
+      return;
+    }
+    query.cursor = cursor;
+  }
+}
+
+type OwnersQuery = NonNullable<operations["listOwners"]["parameters"]["query"]>;
+
+/** Filters and paging of listAllOwners. The filters have the contract's names. */
+export interface ListAllOwnersOptions extends Omit<OwnersQuery, "cursor" | "items_per_page"> {
+  /** How many owners one request asks for, 1 to 100. */
+  pageSize?: number;
+  signal?: AbortSignal;
+}
+
+/**
+ * Iterates over all owners that match the filters, by name, and requests pages only as they are
+ * needed. The client's key needs keys:admin. Throws an ApiKeysError.
+ */
+export async function* listAllOwners(
+  client: ApiKeysClient,
+  { pageSize = 100, signal, ...filters }: ListAllOwnersOptions = {},
+): AsyncGenerator<Owner, void, undefined> {
+  const init = signal === undefined ? {} : { signal };
+  const query: OwnersQuery = { ...filters, items_per_page: pageSize };
+  for (;;) {
+    const { data, next_cursor: cursor } = await unwrap(client.GET("/v1/owners", { params: { query }, ...init }));
+    yield* data;
+    if (cursor === undefined) {
       return;
     }
     query.cursor = cursor;
