@@ -121,7 +121,7 @@ func withoutDatabase(t *testing.T, coverage *contracttest.Coverage) {
 	for _, operation := range servertest.Contract(t).Operations() {
 		body := bodies(secret.Reveal())[operation.ID]
 		r, err := http.NewRequestWithContext(t.Context(), operation.Method,
-			s.URL+strings.ReplaceAll(operation.Path, "{key_name}", "x"), strings.NewReader(body))
+			s.URL+strings.NewReplacer("{key_name}", "x", "{owner}", "x").Replace(operation.Path), strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -162,7 +162,7 @@ func TestOtherKeysAndPolicies(t *testing.T) {
 		"read and verify":       {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeVerify}, 30},
 		"read only":             {servertest.Options{}, true, []string{apikey.ScopeRead}, 25},
 		"read only, with admin": {servertest.Options{}, true, []string{apikey.ScopeAdmin}, 25},
-		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 112},
+		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 117},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

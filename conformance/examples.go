@@ -62,6 +62,11 @@ func exampleParameters(s *session) {
 // the contract documents.
 func (s *session) accepts(r request) {
 	op := s.contract.operations[r.operation]
+	if strings.Contains(op.path, "{owner}") {
+		owner, reset := s.newOwner()
+		defer reset()
+		r.key = url.PathEscape(owner)
+	}
 	if strings.Contains(op.path, "{key_name}") || r.operation == "forwardAuth" {
 		key, ok := s.create(s.keyBody().with("owner", s.run).with("scopes", []string{"datasets:read"}))
 		if !ok {

@@ -70,7 +70,7 @@ type request struct {
 	operation string // of the contract; empty for requests outside the contract
 	method    string // required without an operation; otherwise overrides its method
 	path      string // required without an operation; escaped
-	key       string // {key_name}, escaped
+	key       string // {key_name} or {owner}, escaped
 	below     string // appended to the path; escaped
 	query     string
 	secret    string // empty means the session's
@@ -226,7 +226,7 @@ func (s *session) sendAtOnce(times int, r request) []answer {
 func (s *session) exchange(r request) (answer, error) {
 	method, path := r.method, r.path
 	if op, ok := s.contract.operations[r.operation]; ok {
-		path = strings.Replace(op.path, "{key_name}", r.key, 1) + r.below
+		path = strings.NewReplacer("{key_name}", r.key, "{owner}", r.key).Replace(op.path) + r.below
 		if method == "" {
 			method = op.method
 		}

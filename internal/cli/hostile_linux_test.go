@@ -183,7 +183,7 @@ func hostileTo(method, path, media string) []hostileCase {
 	const head, body, form = 28 << 10, 63 << 10, 300 << 10
 	like := "ak_" + strings.Repeat("x", 60)
 	with := func(name string, values ...string) http.Header { return http.Header{name: values} }
-	named := strings.NewReplacer("{key_name}", "x", "{id}", "x").Replace(path)
+	named := strings.NewReplacer("{key_name}", "x", "{owner}", "x", "{id}", "x").Replace(path)
 	var all []hostileCase
 	add := func(c hostileCase) {
 		if c.path == "" {
@@ -221,7 +221,7 @@ func hostileTo(method, path, media string) []hostileCase {
 		for name, part := range map[string]string{
 			"long": filled("x", head), "escaped": filled("%41", head), "like secrets": filled(like+"-", head), "slashes": filled("%2F", head),
 		} {
-			add(hostileCase{name: "path, " + name, path: strings.NewReplacer("{key_name}", part, "{id}", part).Replace(path)})
+			add(hostileCase{name: "path, " + name, path: strings.NewReplacer("{key_name}", part, "{owner}", part, "{id}", part).Replace(path)})
 		}
 	}
 	bodies := map[string]string{}

@@ -71,9 +71,10 @@ type ownersSuspendCommand struct {
 func (ownersSuspendCommand) Help() string {
 	return `When the command returns, all keys of the owner are refused everywhere, also those that it gets later. The keys stay as they are, and apikeyd owners resume makes them work again. The changed owner is shown.
 
-Example:
+Examples:
 
-    apikeyd owners suspend customer-42`
+    apikeyd owners suspend customer-42
+    apikeyd owners suspend customer-42 --json`
 }
 
 // Run suspends one owner.
@@ -91,9 +92,10 @@ type ownersResumeCommand struct {
 func (ownersResumeCommand) Help() string {
 	return `The owner's keys work again at once, except those that are revoked, expired or suspended themselves. The changed owner is shown.
 
-Example:
+Examples:
 
-    apikeyd owners resume customer-42`
+    apikeyd owners resume customer-42
+    apikeyd owners resume customer-42 --json`
 }
 
 // Run ends the suspension of one owner.

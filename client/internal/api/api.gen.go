@@ -821,7 +821,7 @@ type OwnerListResponse struct {
 
 	// NextCursor Pass it as `cursor` to read on; absent if there are no more owners
 	//
-	// Example: Y3VzdG9tZXItNDIAAAAAAAAAAA
+	// Example: Y3VzdG9tZXItNDJEE2-jVbNnig
 	NextCursor *string `json:"next_cursor,omitempty"`
 }
 

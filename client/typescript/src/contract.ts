@@ -750,7 +750,7 @@ export interface components {
             data: components["schemas"]["OwnerResponse"][];
             /**
              * @description Pass it as `cursor` to read on; absent if there are no more owners
-             * @example Y3VzdG9tZXItNDIAAAAAAAAAAA
+             * @example Y3VzdG9tZXItNDJEE2-jVbNnig
              */
             next_cursor?: string;
         };
@@ -1793,7 +1793,7 @@ export interface operations {
                 /**
                  * @description The `next_cursor` of an earlier answer, to continue after its last owner. A cursor
                  *     never expires, but works only with the filters of its own list.
-                 * @example Y3VzdG9tZXItNDIAAAAAAAAAAA
+                 * @example Y3VzdG9tZXItNDJEE2-jVbNnig
                  */
                 cursor?: string;
                 /**

@@ -19,13 +19,13 @@ var (
 	cacheEvictions = describe("apikeyd_verify_cache_evictions_total",
 		"Keys and refused secrets evicted to make room for others.")
 	cacheEntries = describe("apikeyd_verify_cache_entries",
-		"Cache entries: keys, and secrets that belong to no key.", "kind")
+		"Cache entries: keys, secrets that belong to no key, and owners while one has settings.", "kind")
 	cacheTrusted = describe("apikeyd_verify_cache_trusted",
 		"1 while cache entries count; 0 while the database cannot be checked.")
 	limitedKeys = describe("apikeyd_rate_limited_keys",
-		"Keys whose rate limit is in use.")
+		"Keys and owners whose rate limit is in use.")
 	quotaKeys = describe("apikeyd_quota_keys",
-		"Keys whose quota is in use.")
+		"Keys and owners whose quota is in use.")
 	lastUsePending = describe("apikeyd_last_use_pending",
 		"Keys with a last use that is not yet in the database.")
 	lastUseLag = describe("apikeyd_last_use_lag_seconds",
@@ -45,6 +45,7 @@ func (v verifier) Collect(to chan<- prometheus.Metric) {
 	to <- counter(cacheEvictions, s.Evicted)
 	to <- gauge(cacheEntries, s.Keys, "key")
 	to <- gauge(cacheEntries, s.Refused, "refused")
+	to <- gauge(cacheEntries, v.v.Keys.Owners(), "owner")
 	to <- flag(cacheTrusted, s.Trusted)
 	to <- gauge(limitedKeys, v.v.Limited())
 	to <- gauge(quotaKeys, v.v.QuotaKeys())

@@ -1,0 +1,52 @@
+//go:build full
+
+package conformance_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+)
+
+func isOwner(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v1/owners/") }
+
+func isOwnerPatch(r *http.Request) bool { return isOwner(r) && isPatch(r) }
+
+var ownerFaults = map[string]planted{
+	"a bound of keys is forgotten": {
+		sentBodies(isOwnerPatch, func(body map[string]any) { delete(body, "max_keys") }),
+		"an owner is changed, shown and listed", "changing everything: ",
+	},
+	"an owner's suspension is not made": {
+		sentBodies(isOwnerPatch, func(body map[string]any) { delete(body, "enabled") }),
+		"a suspended owner's keys are DISABLED", "want DISABLED",
+	},
+	"an owner's suspension cannot be ended": {
+		sentBodies(isOwnerPatch, func(body map[string]any) {
+			if _, is := body["enabled"]; is {
+				body["enabled"] = false
+			}
+		}),
+		"a suspended owner's keys are DISABLED", "its owner is enabled again",
+	},
+	"an owner gets more keys than it may have": {
+		withAdmin(func(admin *http.Request, service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
+			if strings.Contains(a.Body.String(), "TOO_MANY_KEYS") {
+				a.Code = http.StatusCreated
+			}
+		}),
+		"an owner gets no more living keys than it may have", "status 201, want 409",
+	},
+	"an owner's quota is never used": {
+		sentBodies(isOwnerPatch, func(body map[string]any) { delete(body, "quota") }),
+		"an owner's quota bounds all its keys together", "want QUOTA_EXCEEDED",
+	},
+	"everybody sees every owner": {
+		withAdmin(func(admin *http.Request, service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
+			if isOwner(r) && r.Method == http.MethodGet && a.Code == http.StatusForbidden {
+				*a = *ask(service, admin, http.MethodGet, r.URL.EscapedPath(), "")
+			}
+		}),
+		"a key sees its own owner alone", "status 200, want 403",
+	},
+}

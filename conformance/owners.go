@@ -1,0 +1,149 @@
+package conformance
+
+import (
+	"net/http"
+	"net/url"
+	"reflect"
+
+	"apikeyd/apikey"
+)
+
+func ownerChecks() []check {
+	const group = "owners"
+	return []check{
+		{group, "stored", "an owner is changed, shown and listed", needAdminKey, keptOwner},
+		{group, "suspended", "a suspended owner's keys are DISABLED at once, and work again once it is enabled", needAdminKey, suspendedOwner},
+		{group, "max-keys", "an owner gets no more living keys than it may have", needAdminKey, maxKeys},
+		{group, "quota", "an owner's quota bounds all its keys together", needAdminKey, ownersQuota},
+		{group, "authority", "a key sees its own owner alone, and only keys:admin changes one", needAdminKey, ownerAuthority},
+	}
+}
+
+// newOwner returns the name of an owner that the run uses for one check, and what removes its settings.
+func (s *session) newOwner() (name string, reset func()) {
+	name = s.newName() + "-owner/%41"
+	return name, func() {
+		s.changeOwner(name, fields{"enabled": true, "max_keys": nil, "rate_limit": nil, "quota": nil, "metadata": fields{}}, "resetting the owner")
+	}
+}
+
+func (s *session) changeOwner(name string, change fields, why string) map[string]any {
+	return s.want(http.StatusOK, request{operation: "updateOwner", key: url.PathEscape(name), body: change.json(), why: why}).body
+}
+
+// keyOf creates a key of an owner without a limit of its own.
+func (s *session) keyOf(owner string) (created, bool) {
+	return s.create(s.keyBody().with("owner", owner).with("scopes", readScopes(s)).with("rate_limit", nil).with("quota", nil))
+}
+
+func keptOwner(s *session) {
+	name, reset := s.newOwner()
+	get := request{operation: "getOwner", key: url.PathEscape(name)}
+	s.want(http.StatusNotFound, get)
+	key, ok := s.keyOf(name)
+	if !ok {
+		return
+	}
+	want := map[string]any{"owner": name, "enabled": true, "metadata": map[string]any{},
+		"keys": map[string]any{"active": 1.0, "expired": 0.0, "revoked": 0.0, "suspended": 0.0}}
+	same := func(why string, got map[string]any) {
+		delete(got, "quota_state")
+		if !reflect.DeepEqual(got, want) {
+			s.fail("%s: the owner is %v, want %v", why, got, want)
+		}
+	}
+	same("from its first key on", s.want(http.StatusOK, get).body)
+	defer reset()
+	change := fields{"max_keys": 7, "rate_limit": fields{"limit": 9, "window_seconds": 60}, "quota": perMonth(100),
+		"metadata": fields{"plan": "pro"}}
+	want["max_keys"], want["metadata"] = 7.0, map[string]any{"plan": "pro"}
+	want["rate_limit"] = map[string]any{"limit": 9.0, "window_seconds": 60.0}
+	want["quota"] = map[string]any{"limit": 100.0, "period": "month", "starts_on": float64(perMonth(1)["starts_on"].(int))}
+	same("changing everything", s.changeOwner(name, change, "everything"))
+	same("changing nothing", s.changeOwner(name, fields{}, "nothing"))
+	s.want(http.StatusOK, request{operation: "revokeApiKey", key: key.id})
+	want["keys"] = map[string]any{"active": 0.0, "expired": 0.0, "revoked": 1.0, "suspended": 0.0}
+	a := s.want(http.StatusOK, request{operation: "listOwners", query: "search=" + url.QueryEscape(name)})
+	if list, _ := a.body["data"].([]any); len(list) != 1 {
+		s.fail("%s: %d owners, want the one", a.about, len(list))
+	} else {
+		same("in a list", object(list[0]))
+	}
+	for _, limit := range []string{"max_keys", "rate_limit", "quota"} {
+		delete(want, limit)
+	}
+	same("removing the limits", s.changeOwner(name, fields{"max_keys": nil, "rate_limit": nil, "quota": nil}, "removing the limits"))
+	for why, value := range map[string]any{"zero": 0, "a text": "7", "a fraction": 1.5} {
+		s.refuses("max_keys", request{operation: "updateOwner", key: url.PathEscape(name), body: fields{"max_keys": value}.json(), why: why})
+	}
+}
+
+func suspendedOwner(s *session) {
+	name, reset := s.newOwner()
+	key, ok := s.keyOf(name)
+	if !ok {
+		return
+	}
+	defer reset()
+	s.verify("VALID", key.secret, "before its owner is suspended")
+	for range 2 {
+		s.changeOwner(name, fields{"enabled": false}, "suspending an owner")
+		s.verify("DISABLED", key.secret, "its owner is suspended, and a scope is lacking", unheldScope)
+		s.want(http.StatusUnauthorized, request{operation: "forwardAuth", secret: key.secret, why: "its owner is suspended"})
+		s.want(http.StatusUnauthorized, request{operation: "getOwner", key: url.PathEscape(name), secret: key.secret, why: "its owner is suspended"})
+		s.changeOwner(name, fields{"enabled": true}, "enabling an owner")
+		s.verify("VALID", key.secret, "its owner is enabled again")
+	}
+}
+
+func maxKeys(s *session) {
+	name, reset := s.newOwner()
+	defer reset()
+	s.changeOwner(name, fields{"max_keys": 1}, "one key")
+	key, ok := s.keyOf(name)
+	if !ok {
+		return
+	}
+	second := request{operation: "createApiKey", body: s.keyBody().with("owner", name).json(), why: "a second key"}
+	if a := s.want(http.StatusConflict, second); a.body["code"] != "TOO_MANY_KEYS" {
+		s.fail("%s: code %v, want TOO_MANY_KEYS", a.about, a.body["code"])
+	}
+	s.want(http.StatusOK, request{operation: "rotateApiKey", key: key.id, body: "{}", why: "a rotation is no creation"})
+	s.want(http.StatusOK, request{operation: "revokeApiKey", key: key.id})
+	second.why = "after a revocation"
+	s.want(http.StatusCreated, second)
+}
+
+func ownersQuota(s *session) {
+	name, reset := s.newOwner()
+	defer reset()
+	s.changeOwner(name, fields{"quota": perMonth(5)}, "a quota")
+	first, ok := s.keyOf(name)
+	second, both := s.keyOf(name)
+	if !ok || !both {
+		return
+	}
+	s.verifyCost("VALID", first.secret, 2, 3, "the first key")
+	s.verifyCost("VALID", second.secret, 2, 1, "the second key")
+	s.verifyCost("QUOTA_EXCEEDED", first.secret, 2, 1, "more than both may use")
+	s.verifyCost("VALID", first.secret, 1, 0, "the rest")
+	a := s.want(http.StatusOK, request{operation: "getOwner", key: url.PathEscape(name)})
+	s.wantLeft(a.about, a.body["quota_state"], 0)
+}
+
+func ownerAuthority(s *session) {
+	name, reset := s.newOwner()
+	defer reset()
+	own, ok := s.create(s.keyBody().with("owner", name).with("scopes", []string{apikey.ScopeRead, apikey.ScopeWrite}))
+	other, both := s.keyOf(s.newName())
+	if !ok || !both {
+		return
+	}
+	get := request{operation: "getOwner", key: url.PathEscape(name), secret: own.secret}
+	s.want(http.StatusOK, get)
+	get.secret, get.why = other.secret, "another owner's key"
+	s.want(http.StatusForbidden, get)
+	s.want(http.StatusForbidden, request{operation: "listOwners", secret: own.secret})
+	s.want(http.StatusForbidden, request{operation: "updateOwner", key: url.PathEscape(name), secret: own.secret,
+		body: fields{"max_keys": 9}.json(), why: "without keys:admin"})
+}
