@@ -182,7 +182,7 @@ func TestLimitedKeys(t *testing.T) {
 		scopes []string
 		passed int
 	}{
-		"an admin":       {[]string{apikey.ScopeAdmin}, 98},
+		"an admin":       {[]string{apikey.ScopeAdmin}, 103},
 		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 73},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -201,7 +201,7 @@ func TestAnswersHaveEveryField(t *testing.T) {
 
 	o := shownOwner{quota: quota.State{Remaining: 1, ResetsAt: now}}
 	o.Owner = apikey.Owner{Name: "o"}.Apply(ownerChangeOf(fullOwnerUpdate(t)))
-	o.KeyCounts, o.LastUsedAt = store.KeyCounts{Active: 1, Expired: 2, Revoked: 3, Suspended: 4}, r.instant()
+	o.Keys, o.LastUsedAt = store.KeyCounts{Active: 1, Expired: 2, Revoked: 3, Suspended: 4}, r.instant()
 	var owner gen.OwnerResponse
 	decode(t, o.append(nil), &owner)
 	wantFull(t, owner, "Enabled")

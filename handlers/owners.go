@@ -128,7 +128,7 @@ func (o shownOwner) append(b []byte) []byte {
 	for _, count := range [...]struct {
 		name string
 		n    int
-	}{{`"active":`, o.Active}, {`,"expired":`, o.Expired}, {`,"revoked":`, o.Revoked}, {`,"suspended":`, o.KeyCounts.Suspended}} {
+	}{{`"active":`, o.Keys.Active}, {`,"expired":`, o.Keys.Expired}, {`,"revoked":`, o.Keys.Revoked}, {`,"suspended":`, o.Keys.Suspended}} {
 		b = strconv.AppendInt(append(b, count.name...), int64(count.n), 10)
 	}
 	b = append(b, '}')

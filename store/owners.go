@@ -29,7 +29,7 @@ type Owners interface {
 // OwnerState is an owner with what its keys tell.
 type OwnerState struct {
 	apikey.Owner
-	KeyCounts
+	Keys       KeyCounts
 	LastUsedAt time.Time // of all its keys; zero if none was used
 }
 

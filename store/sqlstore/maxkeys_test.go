@@ -57,8 +57,8 @@ func checkDefaultMaxKeys(t *testing.T, nodes ...*sqlstore.DB) {
 	for owner, want := range map[string]int{"a": 20, "b": 20, "c": 5, "d": 40} {
 		state, err := nodes[0].Owner(t.Context(), owner, time.Now())
 		must(t, err)
-		if state.Active != want {
-			t.Errorf("owner %s has %d keys, want %d", owner, state.Active, want)
+		if state.Keys.Active != want {
+			t.Errorf("owner %s has %d keys, want %d", owner, state.Keys.Active, want)
 		}
 	}
 	for _, owner := range owners {

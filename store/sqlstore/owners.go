@@ -229,7 +229,7 @@ func countOwners(ctx context.Context, q querier, owners []store.OwnerState, at t
 		}
 		n.Active = total - n.Revoked - n.Expired
 		o := index[name]
-		o.KeyCounts, o.LastUsedAt = n, fromMillis(used)
+		o.Keys, o.LastUsedAt = n, fromMillis(used)
 		return nil
 	}, `SELECT owner, count(*),
 			count(CASE WHEN revoked_at IS NOT NULL OR suspended IS NOT NULL THEN 1 END),

@@ -24,7 +24,7 @@ func (f *fixture) changeOwner(name string, change apikey.OwnerChange) apikey.Own
 
 func (f *fixture) wantOwner(name string, settings apikey.OwnerSettings, counts store.KeyCounts, used time.Time) {
 	f.Helper()
-	want := store.OwnerState{Owner: apikey.Owner{Name: name, OwnerSettings: settings}, KeyCounts: counts, LastUsedAt: used}
+	want := store.OwnerState{Owner: apikey.Owner{Name: name, OwnerSettings: settings}, Keys: counts, LastUsedAt: used}
 	got, err := f.Owner(f.ctx(), name, f.clock.Now())
 	f.must(err)
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -150,7 +150,7 @@ func testOwnerLists(f *fixture) {
 	}
 	page, err := f.Owners(f.ctx(), store.OwnerQuery{Limit: 3, At: f.clock.Now()})
 	f.must(err)
-	if b := page.Owners[2]; !page.More || b.Active != 2 || b.MaxKeys != 9 || page.Owners[1].Active != 0 {
+	if b := page.Owners[2]; !page.More || b.Keys.Active != 2 || b.MaxKeys != 9 || page.Owners[1].Keys.Active != 0 {
 		f.Errorf("the first three owners are %+v", page)
 	}
 }
