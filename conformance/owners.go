@@ -40,6 +40,11 @@ func keptOwner(s *session) {
 	name, reset := s.newOwner()
 	get := request{operation: "getOwner", key: url.PathEscape(name)}
 	s.want(http.StatusNotFound, get)
+	s.want(http.StatusNotFound, request{operation: "updateOwner", key: get.key, body: "{}", why: "changing nothing of an unknown owner"})
+	s.refuses("verbose", request{operation: "getOwner", key: get.key, query: "verbose=1"})
+	for field, query := range map[string]string{"enabled": "enabled=yes", "cursor": "cursor=a", "items_per_page": "items_per_page=0", "search": "search="} {
+		s.refuses(field, request{operation: "listOwners", query: query})
+	}
 	key, ok := s.keyOf(name)
 	if !ok {
 		return
