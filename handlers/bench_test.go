@@ -7,9 +7,11 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"apikeyd/apikey"
 	servertest "apikeyd/internal/testkit/server"
+	"apikeyd/store"
 )
 
 // BenchmarkRequest makes whole requests, except for the network.
@@ -25,6 +27,17 @@ func BenchmarkRequest(b *testing.B) {
 		server.Add(b, "customer", fmt.Sprintf("key %d", i), "datasets:read")
 	}
 	body := fmt.Sprintf(`{"key":%q,"scopes":["datasets:read"]}`, reader.Reveal())
+	_, limited := server.Add(b, "limited", "key", "datasets:read")
+	ofLimited := fmt.Sprintf(`{"key":%q,"scopes":["datasets:read"]}`, limited.Reveal())
+	setLimits := func() {
+		_, err := server.DB.UpdateOwner(b.Context(), store.Operator("test"), "limited", apikey.OwnerChange{
+			RateLimit: &apikey.RateLimit{Limit: 1_000_000, Window: time.Second},
+			Quota:     &apikey.Quota{Limit: apikey.MaxQuota, Period: apikey.Month, StartsOn: 1},
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
 	for _, bb := range []struct {
 		name, method, path string
 		by                 apikey.Secret
@@ -34,7 +47,12 @@ func BenchmarkRequest(b *testing.B) {
 		{"verify", "POST", "/v1/verify", verifier, body, `"VALID"`},
 		{"get", "GET", "/v1/api-keys/key%207", reader, "", `"key 7"`},
 		{"list of 20", "GET", "/v1/api-keys", reader, "", `"total_pages":6`},
+		{"verify beside owners with limits", "POST", "/v1/verify", verifier, body, `"VALID"`},
+		{"verify with an owner's limits", "POST", "/v1/verify", verifier, ofLimited, `"VALID"`},
 	} {
+		if strings.HasSuffix(bb.name, "limits") {
+			setLimits()
+		}
 		b.Run(bb.name, func(b *testing.B) {
 			request := httptest.NewRequest(bb.method, bb.path, strings.NewReader(bb.body))
 			if bb.body == "" {
