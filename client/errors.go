@@ -28,6 +28,7 @@ const (
 	CodeMethodNotAllowed    = "METHOD_NOT_ALLOWED"   // 405
 	CodeNameTaken           = "NAME_TAKEN"           // 409
 	CodeKeyRevoked          = "KEY_REVOKED"          // 409; a revoked key cannot be changed
+	CodeHistoryRemoved      = "HISTORY_REMOVED"      // 409; retention removed audit events that would be needed
 	CodeKeyRotated          = "KEY_ROTATED"          // 409; another call rotated the key at the same moment
 	CodeBodyTooLarge        = "BODY_TOO_LARGE"       // 413
 	CodeBodyEncoded         = "BODY_ENCODED"         // 415; the body has a Content-Encoding such as gzip

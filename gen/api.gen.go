@@ -229,6 +229,36 @@ type ApiKeyCreate struct {
 	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
+// ApiKeyHistoryResponse A key as it was at an earlier time
+type ApiKeyHistoryResponse struct {
+	// At The time in question
+	//
+	// Example: 2026-11-20T10:00:00.000Z
+	At apikey.Timestamp `json:"at"`
+
+	// Consistent Whether the recorded changes lead from then to what the key is now. If not, somebody
+	// changed the database itself, or the clocks of nodes differ
+	//
+	//
+	// Example: true
+	Consistent bool `json:"consistent"`
+
+	// Key The key as it was then; without `last_used_at`, whose past is not recorded
+	Key ApiKeyResponse `json:"key"`
+
+	// SecretGeneration How many secrets the key had had by then: 1 until its first rotation. Absent if the
+	// audit log no longer reaches back to its creation
+	//
+	//
+	// Example: 2
+	SecretGeneration *int `json:"secret_generation,omitempty"`
+
+	// SecretSince When the secret of then was made; absent if the audit log no longer says so
+	//
+	// Example: 2026-11-18T09:00:00.000Z
+	SecretSince *apikey.Timestamp `json:"secret_since,omitempty"`
+}
+
 // ApiKeyListResponse Keys, newest first
 type ApiKeyListResponse struct {
 	// Data The keys of this page
@@ -1148,6 +1178,11 @@ type Error = ErrorResponse
 // generated clients.
 type Forbidden = ErrorResponse
 
+// HistoryRemoved Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type HistoryRemoved = ErrorResponse
+
 // NameTaken Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
@@ -1248,6 +1283,15 @@ type GetApiKeyParams struct {
 
 // UpdateApiKeyParams defines parameters for UpdateApiKey.
 type UpdateApiKeyParams struct {
+	// Owner An owner other than your own; needs `keys:admin`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+}
+
+// GetApiKeyHistoryParams defines parameters for GetApiKeyHistory.
+type GetApiKeyHistoryParams struct {
+	// At The time in question, since the key's creation and not in the future
+	At apikey.Timestamp `form:"at" json:"at"`
+
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
@@ -1359,6 +1403,9 @@ type ServerInterface interface {
 	// UpdateApiKey Change an API key
 	// (PATCH /v1/api-keys/{key_name})
 	UpdateApiKey(ctx echo.Context, keyName KeyName, params UpdateApiKeyParams) error
+	// GetApiKeyHistory Get an API key as it was
+	// (GET /v1/api-keys/{key_name}/history)
+	GetApiKeyHistory(ctx echo.Context, keyName KeyName, params GetApiKeyHistoryParams) error
 	// RotateApiKey Give an API key a new secret
 	// (POST /v1/api-keys/{key_name}/rotate)
 	RotateApiKey(ctx echo.Context, keyName KeyName, params RotateApiKeyParams) error
@@ -1576,6 +1623,38 @@ func (w *ServerInterfaceWrapper) UpdateApiKey(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UpdateApiKey(ctx, keyName, params)
+	return err
+}
+
+// GetApiKeyHistory converts echo context to params.
+func (w *ServerInterfaceWrapper) GetApiKeyHistory(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "key_name" -------------
+	var keyName KeyName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key_name", ctx.Param("key_name"), &keyName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key_name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetApiKeyHistoryParams
+	// ------------- Required query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "at", ctx.QueryParams(), &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter at: %s", err))
+	}
+
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetApiKeyHistory(ctx, keyName, params)
 	return err
 }
 
@@ -1841,6 +1920,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/api-keys", wrapper.ListApiKeys, options.OperationMiddlewares["listApiKeys"]...)
 	router.POST(options.BaseURL+"/v1/api-keys", wrapper.CreateApiKey, options.OperationMiddlewares["createApiKey"]...)
 	router.POST(options.BaseURL+"/v1/api-keys/:key_name/rotate", wrapper.RotateApiKey, options.OperationMiddlewares["rotateApiKey"]...)
+	router.GET(options.BaseURL+"/v1/api-keys/:key_name/history", wrapper.GetApiKeyHistory, options.OperationMiddlewares["getApiKeyHistory"]...)
 	router.GET(options.BaseURL+"/v1/api-keys/:key_name/usage", wrapper.GetApiKeyUsage, options.OperationMiddlewares["getApiKeyUsage"]...)
 	router.DELETE(options.BaseURL+"/v1/api-keys/:key_name", wrapper.RevokeApiKey, options.OperationMiddlewares["revokeApiKey"]...)
 	router.GET(options.BaseURL+"/v1/api-keys/:key_name", wrapper.GetApiKey, options.OperationMiddlewares["getApiKey"]...)
@@ -1916,6 +1996,16 @@ type ForbiddenJSONResponse struct {
 	Body ErrorResponse
 
 	Headers ForbiddenResponseHeaders
+}
+
+type HistoryRemovedResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type HistoryRemovedJSONResponse struct {
+	Body ErrorResponse
+
+	Headers HistoryRemovedResponseHeaders
 }
 
 type NameTakenResponseHeaders struct {
@@ -2742,6 +2832,179 @@ type UpdateApiKeydefaultJSONResponse struct {
 }
 
 func (response UpdateApiKeydefaultJSONResponse) VisitUpdateApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyHistoryRequestObject struct {
+	KeyName KeyName `json:"key_name"`
+	Params  GetApiKeyHistoryParams
+}
+
+type GetApiKeyHistoryResponseObject interface {
+	VisitGetApiKeyHistoryResponse(w http.ResponseWriter) error
+}
+
+type GetApiKeyHistory200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type GetApiKeyHistory200JSONResponse struct {
+	Body    ApiKeyHistoryResponse
+	Headers GetApiKeyHistory200ResponseHeaders
+}
+
+func (response GetApiKeyHistory200JSONResponse) VisitGetApiKeyHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyHistory400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response GetApiKeyHistory400JSONResponse) VisitGetApiKeyHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyHistory401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetApiKeyHistory401JSONResponse) VisitGetApiKeyHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyHistory403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetApiKeyHistory403JSONResponse) VisitGetApiKeyHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyHistory404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetApiKeyHistory404JSONResponse) VisitGetApiKeyHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyHistory409JSONResponse struct{ HistoryRemovedJSONResponse }
+
+func (response GetApiKeyHistory409JSONResponse) VisitGetApiKeyHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyHistorydefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response GetApiKeyHistorydefaultJSONResponse) VisitGetApiKeyHistoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4064,6 +4327,9 @@ type StrictServerInterface interface {
 	// UpdateApiKey Change an API key
 	// (PATCH /v1/api-keys/{key_name})
 	UpdateApiKey(ctx context.Context, request UpdateApiKeyRequestObject) (UpdateApiKeyResponseObject, error)
+	// GetApiKeyHistory Get an API key as it was
+	// (GET /v1/api-keys/{key_name}/history)
+	GetApiKeyHistory(ctx context.Context, request GetApiKeyHistoryRequestObject) (GetApiKeyHistoryResponseObject, error)
 	// RotateApiKey Give an API key a new secret
 	// (POST /v1/api-keys/{key_name}/rotate)
 	RotateApiKey(ctx context.Context, request RotateApiKeyRequestObject) (RotateApiKeyResponseObject, error)
@@ -4271,6 +4537,32 @@ func (sh *strictHandler) UpdateApiKey(ctx echo.Context, keyName KeyName, params 
 		return err
 	} else if validResponse, ok := response.(UpdateApiKeyResponseObject); ok {
 		return validResponse.VisitUpdateApiKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetApiKeyHistory operation middleware
+func (sh *strictHandler) GetApiKeyHistory(ctx echo.Context, keyName KeyName, params GetApiKeyHistoryParams) error {
+	var request GetApiKeyHistoryRequestObject
+
+	request.KeyName = keyName
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetApiKeyHistory(ctx.Request().Context(), request.(GetApiKeyHistoryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetApiKeyHistory")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetApiKeyHistoryResponseObject); ok {
+		return validResponse.VisitGetApiKeyHistoryResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -4585,263 +4877,276 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H39chs3tueroHjvrdhzWzRJfVlUpaZoWU4U25IjyclkQl81xAZFjJoApwGK4viqat9k/9sX2TfZJ9nC",
-	"OQAaze6mSElJPHN9dysjs7/wcXC+z+98bgzkeCIFE1o1up8bI0YTlsGfB3QwYhsHUuhMpuaHhKlBxiea",
-	"S9HoNnrpjM4ViYXcUFpmLG5EDXZLx5OUNboN92sjaqjBiI2peYGeT8w1pTMurhp3d1HjnRxQfN/i689H",
-	"jAg2I9ds/o0iE6pHEbmcE540SY9MMnk7J3pENcnYWN4wRfSIkUt2xYXg4orIITyiyHiqNJlMNeGacNEX",
-	"w0wKbS7rEVdECtbsi8LAX9y0X9AJ37hmc/Wi1d7bpe3LzsbOsNXa2B1sJht7bGu4sU13LncHL5M91hre",
-	"M8NTqtk7PuZ644NM+WBePdPU3KFwXMzMOSJ8aMY8oopQMe+SuN+4ZvN+IyZcEXNvRrV9zjwW/z0mA5qm",
-	"inBB4lncF4oNpEhUZJ78+1RqCs9qReAf7pmp4Fr1xbMko0O9wZkeboy0npgVMB+A929Yothot54vrJYd",
-	"1P7fv223Wvuzb3daqy7HKRtTbvaqvCA/232lXMCSMDoY4Uy7JM7cPGWGgydCziJCRUJomsKc6BXlAtZB",
-	"x8Quw+OnmH271dnX325u3zdDprP5Rm+oWVae2hmOhmhJZpRrcsmGMmOEksw8FX63HX5lKLMx1Y1ugwu9",
-	"2WlE7rNcaHbFMvjuzz//vNGb6hETmg+oZuWPfy9n5sM0uIk8O31zQPba7VZEzF87u9ut54Xpv2I0YxnJ",
-	"GE3H3/YbdMKv2TzpN+5Zhb9s9CZ84y2bbxwl1STPk4Dc9wlFdjLJmGJCF4bwBKcwH84xHbMabkPHrHAC",
-	"JywbMKE3mBjIhCVLxzjg/9FpTfiEpVywlQdzMhNVVGJGI82lhw9nqrQcs2xjq7PyYM4GcsJU9WgUXCsM",
-	"R7EJNecnMWxZTeiAqcUhRYSNJ3oesDIhYXXygSZUU8W06maMJsT/a5Zxff8ynrK/T5nSlSR2lBgaH3IQ",
-	"DVwB0zA8wYxfseyGD9g3iqTyauk6br39a+cvP27/tPt+8/jD+c7pD52ff3m1efD68M3Swd1FjZSLa1jM",
-	"75h+y2rY/jWbg1DTivCkETXkhGUgD82MGldM9ybcPBw1zFqPmbai2ci25jWbXwig5sa/Z0xNpFCseSmT",
-	"+b+94AmsEH76o6JXNdxADjUTbkvJjCpywzKzaEsGg6974IhO0oRlhzdO2yiOCC4ShlcXv59ypXvThOtD",
-	"d704gL9PWTZvIj+t+L5gt9qy5xt5zSp3BC+55SiNIIPLj9uRU6mprv76d/zGf5tQ0H0UG2RMlwcCL3nc",
-	"QD5OkrqBHIyouKpfhik8+biv/2SobF75dbwEX1+yBECmcz+IDBnBK5nAG82wy9+2r4LTWRz1Wza/Tyxk",
-	"MKKYJ7FhgtSsTJN8KHBks2lwrxiwiMQvYqKl7JKYvrgEpS2m/9F5cxlHhCpyOe+LGB/7eHp04FTwZ+YF",
-	"z2PDp36gN/QMhhKR2KhsDC5GRNEh+7bf6Dfwvg9zPZLC6D99EU+ztPmB6tGhGtAJC972nTRq8w1Np8z8",
-	"8+PHo9fEKBXk2cuNLfh/7c5zM0jLC6kgPInIbMQHo74QjCWGdxMYMRdXi0rzgG8Eso+bpTOU0Igalg48",
-	"SeBe8Ywlja7Opmw5iwf5eDKsJJSecDJSj5jZHirIXE4z8+s+wSHHRovv0mTMRbxEPsKAgYHkI4Z3F5j8",
-	"v2ds2Og2/u1FbjG9wKvqBQpyIC1HdUBZr2jyI7y3awwtoY186X5u0Mkk5Wj5vPibQvPHDi5nZuYPNR2P",
-	"qfnTkGLGzA4JSdR0MCKehBtRAzYWv5GYwR8d/9R7d/T64vTwx4+HZ+eNqJEwTXmqGt1fPzeGnKX2EF1K",
-	"ZfZkzBQKiQZ8QBNKYAj5R3KTyZ3DfZIyesOMZJdT3bj7FL7Gvpo8+HX+TF/w5F45rKmeqkZ3q9WCHVht",
-	"yw6zTGandrNw68qH3w7CzGNMU3NiWBIZbkCDuXBFZpkUV41oqflcNRh7/4vizRXKzbKHC/fCRF7RxP60",
-	"JuFdWg6a0x0Y2xOWGTUun+fDCI7dTnjG1AXVBZoDG/2SOe1sONXTjC0QVP4oqb79wQQTfT1tX8ppM9Rn",
-	"T9fCDKIv85CBybTmERvIMS5XQG0z6SwsLgiaSA8jMnhL+XAZqhjJNCGUwOe7BAws0i/aX/0G+FH6jYxN",
-	"ZBb8qLy1Z8e5QIDwI/mNPvWliAI51XDExlwNpBjyq2nGQEeimt2wLHBl4MjRP8k1oepaGW0LnXm4LF8O",
-	"GR9IMUz5YF1JgdZQUmKbYL5wRdz1MiW/Pfzl4vTwp5O3h68LlErdM/CKARWGlC4ZGYA9kuyTQcYMWaBt",
-	"hKfkIZSxZ2at6TUT5cGDAs8VwcvlsR/33h9enPfeHh4Xhl54zFj0VKBWambima/REffJYCQNr7Z3ALvL",
-	"nOFJNTwx5JnSD5/d09J9YW6Rs4RKu/yFUDNMaU1Stg61MjUYeWRmab6cMaUqyfnVyetfLg6PD05eL9Cz",
-	"dm/AY3+AA9o4tDZUhIoFVeTqH3yyTxQTieEWU1H43ANooL1tVoILzTJB00V17nJ6teAHq5Q254enx713",
-	"hQkpOWZ6xMUVmTGhURwToyjtE83SFF6JGoYlkmDsD5nINqpnepRJrdPSBklJxlTMbThgxvWIUHJJE+u1",
-	"WJzS+cnJxfve8S9Ogp4VN6v2bb0PR5YhjRkZZnKMViZNErNH+0Rn8zzi0CYPlFcd5EpSvqMZeuuqSdGM",
-	"M4VbaijRTPNd7/S7w2padMqz0aOl0mRni7zlrx5IZ5tmzFNBbyhP6WVaMWwj8y+pYo6dU6FmLCNCzirG",
-	"//G491Pv6F3v1bvy4OtfhLEfw02BMqnKBUa+NXRo1OAgNOPiQg8kTDvzayFnFVIEB0DG1Jz9G0YuGRNk",
-	"TJOqTTv5eH5w8v7w4uPx2+OTn4/rJz6kPGUJSaaZmaf2nzEaiBEocqoHElm1HZiRNWxwTfI401xOScYm",
-	"jOrgBQ9fgqcTND0xx/1jqWJdstXeJM+AXqXRrJBIn0dkq71NnuXsEUja/NzZI88qTnBfeIYQnFzB9Exm",
-	"1yjK3EOK0WwwYsocDCkGDDkA3A86HcTnkIz6ooKOnkdku9Uiz2gFf4Vrm+RZQN9dUkHUfbESVQdDqaLo",
-	"JlkgqW5f6GVE6cikTCNcYzA0kO29wYBNciFWEbw167bV3o5IzCEEo+dxhKJBpHPvQURlh1qmZMdUcNG5",
-	"p++JAj1O2VgI1i57Nrz10WrKG5ld8iRBFXQNVUW6gGHOcE7MsuZ+TljMRILKWcFu3pycvjp6/XpBf4XX",
-	"dnGHKMaCzDYuvBU0QafZWm32CdwIm8hHrCVdNiZSOrhWzqiq1FXOPr55c3RwdHh8fnF2cPJhUXpwZd3B",
-	"wdS0C2riJF288YHjf1qN2+rWNzTlCbmcalx8qYNtfTJtuyprYNkLSvc/+igc0zE7d9bYGkfhqwX3IAvu",
-	"yzHVjqXuJWOuNWr2a2w9pOzUeh5AZShmSFXQwWnv/PDi3dH7o/MKs83p/NVvM/TQbrXyfKudFlk0BDYf",
-	"agggO4QcrbK9k3JjCAVpGN+4dC6uSMqGVRP98ePJee/i8C8Hh4evl0zVGKmbNqPKvMl8pJAt1m6Z/yOU",
-	"jKXQI9RPQK+gaUoGUmlFOtv7NnB7q8mEZVwmRGmaaVCrOq3Ozka7s9Fqn7daXfj/zVar9dd/TrFR8GZ+",
-	"sZKjsAiGUYUUbbc2C0jb+3cGKTc2PldGebT2N3lm+D4uRKANlXTER6pkLkPwXoWsnEpYk2+50lvc/Y/S",
-	"Cr8AcSr1GzkV67LUa7YQATu2ga9qZ8rbw18ujk/OL96cfDwu8ZRi5AzMJxf/BxmkfKZE5hINFnLbwAR7",
-	"4KHaespDFawCHA0wpVMpriCFs6ALf1GCFfOMkv9ZPv0sn3Tg8LR7BGLK3hHkNlVO5OS8V6UVuBw595ZA",
-	"S4S3W6+KMqQ9lmMm9D6ZKmZdAYOMaR8SupLIavFVECQymsOXojEW9xtGaib+t6nSdbP/csjfc/SvemXJ",
-	"wfxVr1xlnX6Tw7Se2kW81hXZ3D5z90WKdP3tVmcvJlQZxjqER7kiOIWvytgTuejOpXxPxdz+rNYWpZDW",
-	"UBOysldRHCTcO3ofHrZyb5RDK2rsy2cyuwYSEXL1KFbnMUzmCQ9PPjncA++IueYiKXv097GmpjrK83RH",
-	"4g+ix4+CTvVIZvwfa8u1hCt6mS5R7NRUTZhIKlW7g9PD14fH50e9dxevj856r94tl2v+VfsYZuCaMAFf",
-	"t/QlM1CKvO78YJ2vbVYF8wJrZmZkj7th6cQO//Lh6PQeIWZftE/Yrbah+qedChdgt5fMMDcAZPIuH37J",
-	"bGyq2LJdshFCY8TY10KkyoWCnJpqcx9Sph81szFXygaLFme2fCbvj87Ojo6/K2YhmMWnws+GKnK7YSs2",
-	"u+Ts8OD08NzsTM+eFjgWXWLr2PD6Yyaz1EgC86DWSgpmVmUshXsUvGj/6YjsSQ1jsIn1TJKED4csM3rL",
-	"NZuryJn1SM52wP8yAQu/hBgOhQqUAzBigRMnCTcrRNMPmDXNDQce0lSxUsgb9llLawI3osYkeORzw3LN",
-	"qvJYZiseLM3J7FrtEz4kMXwojuzR9awYRSWYoUZr3iexzqYsNo/Qy8WaN6zKsIHWSylTRkXDc1pI3q6s",
-	"k4HrcNhIAia90eN5XlJpKbsLdaabm5t7NslGEDkcKqYjGzXvC8zojojOpmKA9rokY56m3IW4F8pPOq3N",
-	"1karvbHZPm930AIw2r+vmjXj2TBjyStnXQTZnD9NE6rvPRLv3X13rkZk+f1QUXQX5SHbFepHAgONpunJ",
-	"EHJ7lz33o7n9jGkNk/lUY344aw6OZiymaRpbnVCwmlIZcxOm9BToQV7+jQ20GWhujqw+Wq/erzLiBevo",
-	"iYatfJHr0oHikWeJrYlFvu/qln5t2FKm4Eh8qvgWMod3XGnPSUsn5y1wTMFmTGkfNSwyAkeclQuV68QT",
-	"LMvkmo3vnR+OLOfvUWNMb4/wyXar5edCs4yCETahV1x4pIZlr/6Q37m4ajCRwrvqV61+xXooeAzzkIDr",
-	"EChFxYVDxppUcqyfRwuFr/bmBb7S2d5o7Wx0ts7b7W7nZXdzu9na7azOW2p5uOXUZDbiKQsTaj3P7lom",
-	"nrHhVFkvAEw2RokOJYVWi4jIVGieEq77gquivl1klQ9h7oWlsjfex36dA2a1ZbrK6IBdMJHcM4BJxm64",
-	"nLoNJ0rLiQL5x8XVvpVlRqoFQQjBckN4cdidnY122+xua+8hw+YVG3sMpQDo3lb7UGh5s2tRFrZ3Os8j",
-	"oiThiSJKZppczpHuzLMPQDzww5xOIcW2NMKUKn1hyGe1M2BuJ5babH5ou0XM75r55UVSMwpV9Wpunrdb",
-	"3c31V/PLksOTjA35bTXbBTZt9jijA80yD4uAVBkZbSVjA3kluNHbMQAmpM7ZVL5q9PqidX7+7ofdzk7V",
-	"mnht4F4doCySVxLEDWvQoPPgImNU3c/iT/0Dp3h/bhVV0tkHBFbAvMrK4oFFMuoAy335kEO5moB3cj23",
-	"j1YRmGd476Jcg7NnVQIXCrT048cT0Lf/Zi4folBWrahXYIhvTaPDQsBgDAed6j4D85JZB/20LEqRQztv",
-	"WiWWRCptWrJMk5xB8zRF1puzlF2S0LnCI0E1oPZUGiIvd7aMKlLCvhnTWz6ejhvdndbWS3PHmAv8oVUJ",
-	"jFOzfmd+4xdQIFCmmjG52KXMcrkcQYoysR4jsLry7YrBUTOhSvkbewfnRz8dNkmvL3J7zLl0hCRxfnJi",
-	"K+SVfcg5zMyxQWXA0ou1f4SZ868NvLkRNXIvlvMufAqPlr+vdGYssAcAO6xJUIDVZIxYkHj7UA0HOAIo",
-	"LJQGNAGF41/dxnX6kV0ylcPOWNPV/kgLFGNHuL7tKtgMNZs5nolsmiLajZPOhE4m6XxR62l/sUbnVzPy",
-	"SzUja7jRz1yPzoBphpbPautRsuY+Lxwzq3hUKzPTNPVeR8u2n0EieMb0NBOQjBOcA5Gg9OBSPK9TZTrH",
-	"u9+9Prj94ePg7d9ar1vtzubW9s7uy73eq4PXh2+++/7oh7fv3h+ffPjx9Oz840+d3vUvqULG/o6JKz1q",
-	"dF+2jZ2oNcvMOP/rV7rxj0/mP62NvYtPn1tRe+/u4tfWxl5v46/m0ued1t2/l8/Zgpy2y1AWqZ+qfXPg",
-	"n8rtSwuHAmYFaPlqJGfCJm6YjZwmXPcG1XCGwCeNjp2ARSIdhEycMnodd4PPWNfvRGaaOQgWgmLDM0GM",
-	"FvcFiGUXUc/lblE+eP8iIvc0XKJMw2ltjahhRlGUFv7msrSw85Q1yGUOJMeMlg7MAfWDjl15YNwlSo6Z",
-	"WQv0Ag4GTCkMR+R1MU1ybmZJzbcQdseME6PjDP62spRrxdLholvQW1Gt9jIrKqCzZ258/43E9YZuDD99",
-	"fnn3bCP899bd88+bd4Wf2p2752UCjBq3G/btG2W4C+1B8KhfIPd9v84IxqRq/T/fKJKfdbR0bW5V5DNW",
-	"eQa0AQVFbIYoQKpJ4mEmx3EgrPkQKoUyBiToao+wLMgIXhkv2NZ4g5CzfXIpzS5mzL9LWCAvIod9IQHZ",
-	"64ZlikuhHFHbwDcYS1nix9VzB6F40HB3a/WHpQzSrOSblF7hapY1gnsfPudjlj9c8les+fyq0h8edSpA",
-	"/vgqigB+ld3q/LGVjEl4DtSB/MHV7Up42ovn4A3rmpgVwy9amGuu+GryGh5EWe0erZTYHoauyjtp6+zc",
-	"sS7RLB2s4kYNhcld1KCO3a7yDLIPm9pRzTkGNE1Z9o0iRx/yHBB7dIc2F8nzopCntvc6zVaz02xXSYbV",
-	"HK3Inp7WeTTI2eS9K+RYao0Hr+Sy2wf/lwMmxKyGK5CpEI1V1TJnt/0oz901m1/wpB41Ujt9omo5n8p9",
-	"+Nu518L4dR19fqNIGHxdjT6XxsJLE7zhFZGVeKT1JI5QNbOaWOwz9NxXv1EI5CKSLokVy25Y7GIICEsF",
-	"TkIj1/sCrAt7NfYJjim/ZpifJUWxHBjVmQVtxozqXhUX9hGMYstmPCXlrinrqXJHxjEXXI1PS/nd8lgW",
-	"InM+OJrl9QWMZ2Et9MoRrZwn3x/NAjDQspuSKoVwPSRGpSdGVy41JlA5vGC0HSHJWGYsBy19ak5QFUKr",
-	"3aNAxanGFLZaoAPXxPyUxR0yamH5+VdYHZ5XkpcXJNAaV4k5aVkhPiFrb9lHiornCt6fWgm+oFittGKB",
-	"E7d60VZ15uDkV7u7dgahnrbS8FEFfMjYfZDh/oHbW2tHvagfrjTyQs79+sMvBDzun0Jwe+00CnriSnPw",
-	"oYD1x5/HK+4f/FJn04JevdK4tWGXvzWXWMCQLYnqp+YW4fc2OpWMt2b1csNitdVDlfU3Xr1Hx+CffH0r",
-	"/OPrjKhq/SEr8TXAHtZ42BxKJPo+pDB6GEuT8vojXmLV/jm406iMopkRzAoszLMAalrh6FfV8OsVw+XF",
-	"2HAdzulyDcHN1334U906LtXjsjlh5qYA3hA8lBAza5IjGPokpVyQH85Oji1YDaT27W1t75pFvEzZmCRy",
-	"MB0zobvor1QjOgGiQYcQYDYbS8b277Dp+mTMEk6JGTaZyWmaEDVJORbXwajgEnqWrphg2IUAS2dUlZsI",
-	"02+X7kAEZgU1A7/K6LhJFvA2ybOtVuv5PiknJ0d9EfzYe//q6LuPJx/PIlLOyC78ZqN1xcd9Qk9F1r0Z",
-	"Qvv5PikXrkfEw7pEpFiXFZGwIM28YvP5fl8U6ncj8qF3/n3+b3PX1vN98v7w/PuT1/B77927k5/x+e3n",
-	"+yQH0YjwXX7cQf2kuXnv+T4pwpKRZ1vtTferhc0zv22bYS0be0RKpTDk2VZnD1YE0erIs23YpABoKVpE",
-	"QzL3bD5v9kVwExkzKqz3tBJyCcGWFt+EufIzTMctgCyZh8c0YZWYSk1yzGbE0KRycXeaJD6q689/GfG1",
-	"xF08BGyplYJghAlt2BfLLI9xnGEleypktQWDqlNhT63I5MwZH2ECwpDfEq79oWOZWsiAWgHvubQay5wK",
-	"h3+f0hTjBqFToYqhr+dCUDVpBMEHvz8//0DynA/3oershooEhkIMy73GrXmE3K0w+yqefyR0JtWEDTBv",
-	"x4ODl0D1T3pTPSKdZotoec0E4eGDHhAd3GO7Ozud5yVuC4/VtJEJqqDxTAwYv4ETJubER02eMqhYoehc",
-	"M3Fhfr4Y8SoX7tGVkNmCRw3jUxc4tftEMN61wibUprjevwv46LJtoAPNb9jy8gH7bocYApEcPjQ8ECHb",
-	"LB6dTVXBAhSnHzWqbHoUwss8l9/YVjdreyvLybW3kyXuZpyaZSNQW2Czl4jiYsBIe2+3Vei39XJvp7XX",
-	"7iweyp2tikMZNfg6ScWrfH53u7W7s7Xd3l7p8x73pm6N0das7NJU33+pkr9NL5d9xzkV61prlN43VSwT",
-	"tc1W8KU+vX4l23Dh9Fm6rzp+7xi9PgV/7tq1OoucawgYK4tn7rqu0VPl478f11tYIjPM5etTz5vOR1RA",
-	"uZEmiWTYcEDRuVODQrALcwKupCwvU62+YHtKOhSNwqLAh83iNcmRdRHPqAq/l0fSudHjICPRaD8yu1bN",
-	"exdlmcH0PgjYVpPN5zB7ZTtwOofKWjjVX2yrGvD6E3opp9qxjq5Pley0QIvj5iSbQwHe8bZRoLZaYQKy",
-	"LYboiwEWygXXIhtXh9Wxr91utZqk5ziFD7bbUoMFPdSYT0pfDJiAiufGrtnOlEKPn0xa5TBcikBDzFdw",
-	"tbZ7Ng8pIlPB/z5lhI6N3gjJLYbPfKOw5AWxQ8H9rn2SJqAkGE2WZsDtNAPt0vzRxDXrbG8HC7NvSKRq",
-	"vYQksxHXxlw1/NKsGuNA20wkEXwzbsaQztJsxvhD2FMpsk04Crk4NawsIJrO9jaksrp/FzOgnv25++t/",
-	"Nft91e/ftlob/f5t+02/f7v7xvy59+YTXK+59idzpe7B53/+736/ed/r/7v25f+59OXrJcWYdTM7Qrmo",
-	"2BmPl27WjlxmjF6DR3RJE8VARkHbLcN6Eb2xSygxogjQpyjRjI7xfwUVGvKO8iRQRKvqC8gBjQBXzRBr",
-	"3kQL+malcla24YrC8OtuP363PxQq0Ur6FzRTTTm0bIpCi/OKaYtJXxGUHEyzzOitk0qp1IIs78E0UzKL",
-	"Uarxm2L5S3sFS85a3hcTltV8yFAdMGgs7BPQZeqqIAY7rZW+JNitvsARLw902llFAbwhIITwFJlhsHKA",
-	"vmNGVnID9wUyY8EWyL/3VzZS45e94esOO29PsuFRh71u/Xh+uXP8k+qwt9X2maYpLJCq2QrnohlTPRgx",
-	"LDiv3KHIaCUC1lB5eTGQU7FQ6Le5vh0ejjIq0k9pn6s0ih99gvZ6xRuAh4JoSggTNaZzwAfgAvskIzzS",
-	"PqEhgJIUjExFynDfldGxxticu3gOfJJXmS7xm5hguOTDhUMByE4V9oyv4MA77P8FhRztKpq2H1gl+vgB",
-	"b0X3TKbVRV2H8YTOzTnDfERaxJbqOq1kxth1hDX0bfLsvRQJnT83J2MXczbxLoSvgg7jY9Q3NttAgMCS",
-	"1EhmmmV4l1k3bOINFXcJne+TNmgrCZ2r/r2cxa/fZnv5oi0QrY+fuq3KV6eWRj/4VS8lutGUiYRmdtVc",
-	"VmcOzDXmieBXI00+nh8E+cgJnTeihllUMxWzHsXMY/ypgjMUqhTWOzoPrGAAU8MyuyALPnLBvb7IwVkw",
-	"aclmO7sPGTXb+oSvGZsorI8xDCrXtBeLDb4eyS/uSBoDwteo/W7ns/ZMnunK/u7O2+5g9mhIiSVen9U3",
-	"4M+JC14FjneuKshpb29vdzWHVcYU0/eUd5fh/SpLQytw/lYMKIdrnU8/HFzVkhcw8B4irvFwYstiUEmH",
-	"MpvRLNmgUz1Cy4E8++7gtPe8S2Kggdi1IQFOAy0B4UT3RTzjIpEzV4oZkxfukarA5xLmgYOyZkv+OYjD",
-	"Ohw4YCL4wQUmsozo26vxjuJEqgeZgnWEtFwex87SYdjy0Qccv4WRLaWJx4qj9cvT6mQSBiAFm5F6mQQf",
-	"eqTU+Uo4jyKchZLA0ujxd7C7Mio0NpeAT4EHgwsS4y0xOCIcDArkIisEV9rZ3drDDQIaGEd9YW6NaXQZ",
-	"E8Fols5dn28b+Pb9R61bEJUKQ0NohftWKUaF4RYDog8SwvYtNdZVxiYpHZScIOBv9gGGYsDhUxCO9jsC",
-	"r9xwsbbAadLuvFziNPm137/ttM1/NjfMf1+Z/7w2f26bP7fhz93DT/+5bqHWJONCm7NCemcHR0d+zTGc",
-	"Etm1j0DOmqUQCbmkg2uVUjXCpL08fL6ztRA+jxro67TXzWEEMlmAWKiQmr5VTw4V1wVOcQEdsuSYK4as",
-	"xFUTQsmcikg8FWrCBnzIWRKjRQ0oAIpys3k9z0G4DqvP7UeK1YXBq2yyef51Y2FMJyxTDKElhbxAnzxg",
-	"kriU9AsLMDxByNeCLVB4vGQQ1J0hLEq3cTjsh9QNO97Z9qyGwBSGUM2RiYiy4dXN5ubzpmW6hkxjl8OP",
-	"fYLiyF5DkY4Z/SGLxmrxRXBFyyPFHAOp7pX/73/9nzjwvu8DIALcoSzWvHkR4Jz2Phw98Gw99BD9xifn",
-	"CU/MGWIx1geuvDpmQwg2hT93EsJFI2+JmY+w5ROrBdXfFsISHmkhl3wr+u0CONNlH8iRHvwXdld/PxdX",
-	"F0pWMRWLO5EHWXA8sG9ckM0WWEPhZ7dX+myAmblsWj6LLEfKkAKaYg/SabLgs1vN5Yq16lVGTjhX7KBY",
-	"hpfy6CUFF+xKH84hde+ZdIi9u6Y/eSqAjy6dmsd0wkIVSLncw30k9EruWyHi68mw4hYeAE+pAisbZb3T",
-	"NRcs4Pb67lN7jnKCz2kkXLpg/xZp18++Ssv6aPjQgRl+jY+BDTiUItt+6wSa5d7QtMJKHtassefS63qS",
-	"rQekJlHAXHL+CzeqyGixI5kyMuZiqqFxysgIBC6cb+3pSik9CHFxcK/9kuFhiQcyYehrd2jDeWZb50GJ",
-	"bZnFNbbtgofLt7ee0+dDxbA6otJezsP1FImHqnHuErPivisBJYqLq5RVlvBW17AVcy7zb8k08eVwCC8D",
-	"ZxLIDvMnoDXAHKDBVkrODMi7KCorcjPdOFYAbwKrzd1vFiE2E40hkrbTMkS3udNq3WtIlel9dRgz9GyZ",
-	"I8LFgC3xFWFmmrFsofYyI5fsigKeNXCtuiPxEKC/RULl2JuotLBRfXXeT6AoHlSmoedp19zCyMF3DW2M",
-	"aWoGiAhUmFRgI00ekgQwpvJ6Uzn0QrQv8sRxz1GfR053iCrzyIsJ2HBMCvnjRkxgIBxyUuDrcPwLNoFj",
-	"CGGHqBzwOkCRz/WYym5spRYjheYqBUPBfbLEznDpg4TXB6V9Seu+qygtUHqJARLE4LiwPtVyl5X90L1c",
-	"UDW21/OXtKpO38pJaX9ENu7T4PHWJbS5za+TFC4X1iXruHz8IuIqADgaY60IluJEIFckJPTq0pNlswu4",
-	"Q75d68H3PoDDQhvpC6hsqJcNDroRe/6FnMAsTvF8+pjzzKjNE6qUrZsAI9h22YbvFPXH1XSmGrXE7WC+",
-	"FwucIKwDDknG6RmwQWXaMaTJBtOM6/mZWT4WwL33psZursQl/iYAI+bmV19fgDmvDd+qIB8hhZeaOb6i",
-	"ig+q337uMjMc47f+XbPMM5klqFhARpNr98p9HjsQACyG+UD+ZYAUMN+F3girf5iSS+ym4Hx0+Qfg98Uv",
-	"YHeLoXRtS+gAeKZdkvMAVcFX/ydsksr52NbzF4eEcPsRpPlEvgs+glpFrhWvoU8bcrFZharZF33xpz8F",
-	"3QC4FM0//YmcMZH4Xu+QFlPqKBETmfVFvKypRIxpY9YhGnqPyBLnUV+UvEfGOkkY6qc08GGREcvYPqpp",
-	"uGBcCpsXmjcm5bovMGrAhZmII/oNuByTZ2w80fMu8HhM+79m8+dN0hPBS7EUCt6CjYP6ArJGZqO5fe1k",
-	"epnyQWzXFMqFlFnLoHjQEGG82JsmRl7iUKwjElu3kfkTD7Htd+XrWeLo3vrCZv4aYgdaxKX0/KEvFHqk",
-	"KBQaUgsoYuv+HI28oTydZtav7Vtxmfl9xDSaEAqE2P46ytYy+qZMGCpBgDNySRNcSIhGG+3fti2CBKut",
-	"ju2HYAdarnUDMgk6CsWEC6UBnGLYF1utdpP08g11Dn7AInWz+mi7vnAxmRYyfmFeCRukkDtrZjTFXWMB",
-	"ulhEpuE9fYEVbSxZLJS1iXdTwW4nbAC1BzLhTOFEWy07mvdMj2QCRNMjY/iH9YqQCdUj7F0bke8Pe6+9",
-	"Bygy71Bkq7VdVZ1oFtAc0jSVs7hJTj6cH50cn+EjndaWXWC8nCPI25xxS2IHJ6dntipMNcmbIFLbF9i8",
-	"lAGF44DtVM75mKk//QmdWLa9hTlRxkZBGkJLHUcQtrLAEjgrC/sirqvjtuHdlA+Y1WQs9+xNoENKp2kM",
-	"s2mWWqarui9ezGazJoXLTZldvbDPqhfvjg4Oj88O4Zm7qKG5xmS9D0cEXFPvqaBXzBwrwzqNTY7AbY1u",
-	"o920D8kJE3TCG93GZrPV3EQYvREIyRc37ReWeyJ2cBX05CmASyrfwgAXFZlCEUEm3yjb2MzFqMDJDDmA",
-	"hKZpX9icxSb5RU6JYh5qGt4/d+n2QUrwviWIkPdqcG7IIb4SblNhSgmcW2pMMsMG4TrywHOLFOM8NSic",
-	"QAsCho0G6zeKxEFuZrwkB9NPyKH7U1GsxxKsabmtd+DZjEhrEMLTee8XWE1zarGCz2Itgi8CWIFF+2S3",
-	"dKDTuQ3r+vJvCxcELBO6FjTJB3rFiJiOL1mm+iKRYKJeTWlGhWYIu981ejLaFrZBPgu8y+YC5OqGIuFb",
-	"9F7GEZaMZ2asY3nDyHQCZ9Q8pK75BAAkDS1MzDAmZhpQII4IyiDk8Mx4qXaUNLoN8z1U4wCJw/OsWpTV",
-	"/BaErzoZorZWdv+k82BuABMW9GW0+AigFAK/zHVCX9O5Wm+mRSzyGuzkLgEU1wLotHKtf+xFoOiSE9Pa",
-	"wlVDzQHL87GWFe17lmbGIFiMZRu+faUFBgztzVI0sWpIZWzBVReyjGO/bOjo9gTl2mat25Zsmt3qfTKg",
-	"im0oJhT3nu285KNm6OZ/LtzLCsNeXilQclDdN+rYfAlLVpBlVUwhQoOBiyuYCzb9xacRzD7uC/MCnsSe",
-	"z3DdJAeAWObNDZIybYy+y7n9K7JYoJnRSSYjemmMCCVJ/H//dwwlZH1oCo2MPD47i+FMwxeh/1xhXbuQ",
-	"2O2wKDIdGa6gJaGapMyxAMvofC2BN0Mtt4svYvIsptcXnfi5xXXLGDjVIURiOT2D1NWgIAHeglk2wWs6",
-	"6d9i1J554tcFDhcYSiAMmuSc3VpHi194mldeGS5XVXrVMGNM/9Y5aR+8quMdjGaD0W9KOyG8PVcO0gDp",
-	"ho9ZZJUzQzg2mlOGRey0OrsVYOmVLMZ+Dr9TmNlq3tpVuE8eFVucTiEDpjIgZjX4MCBWbkjW2dlovVxl",
-	"unmLliebcIHFrxXm3CdF4QESGAVEVR+hSnacB+zWEREAHF3QjIwOJgijWcrNEQbNJ0IHv9BcTJk91j5n",
-	"F/C0ewSfx23rC0tNGPAxU3Rd5+YkLpZpxFjZBfP2iphTohzE9kz0BWp2No/T+rwY8EqjdebVq6hkqm/Q",
-	"90CONGG3YMUoEsMHm+tXy1StuC3zqWEBbesgXocFAAxSrty5ROsAAJ2mykJ1syGdpno/mJvdwIVwdtXI",
-	"bblMBb0/LDeweiY4CbOFcAgmLIPJ7ZNOq8br3qoe7kJZz8oDv2fQnyABGVy5YC91Wq01+/u6arJiP1Kg",
-	"ZNhGhE7nqtA3FoOYvxbbpC1reebBtvHwhwjay+DHoEXpihgPxX5Vy2LZAYT2XX4SCrW1FpF2oQbTNXZa",
-	"aL3k4hDFhKrcbdf4lEO9uE4qZueKjfGKdYTtcsUf1EaHBW7tuzW6slY0FKxozXoimN/2azRznqz76uNa",
-	"WG8hZVc95E/Ai1c0+RHOHTzQvv+BQmNseGjz/ofeyOySJwkT6F4GJnb/U+DmLAQH4ASFYYFfPxkuFHrU",
-	"f/1kCCU/m2b/vE/ayHN6BYTn/C+G1BbdtmgMWbq8ixqTyrAjOsaVdRpDqw7rZsnbSzTJmXYgg/hL1/4N",
-	"SYo2xxcV2L4YUTWCFw0oaOlqJGdQOnpFuQC/x8/WORPjCYp9bRSMAVxvgSs8SJV03nCqyJBmNp7RF0HC",
-	"uktiH6NLZ0CFy4kGw9YmSoeh1uDBfZdfaR07+dMQiAJXObj8jKR2zZVzh07Jb4BcEnc6R1t6JZP5msxa",
-	"jY2+gNsXdMPGYSS2DVHIqO9jtH9tVDJAQ6UQY+AsMSpw8Xuo5BoFxnvGeh+OrAtKSJIZ60dBxGHdsYTd",
-	"DYpAEXaUY3nJU7ZBJ5NaLu3jmbYQwdWtuYIzWyRYak6Q316uE9hp3YV8fiFZdm02bJs+3xUDizYbdUGg",
-	"t9ekEdeMtCTT7bmKPMIoHgUwVa2OWtEh/ssR8H+I2Lbdj54gfaGkAaxLNBVtniokuGvH5PDk1RTgx4bT",
-	"FHqQPZk0f2fdX/c96O97nAYQNVIurl1M4G19ngPc9uI7vOcusnd/dJhB9z2CN/q043s/dOpvcwnDKzzj",
-	"b7tzjZXufeajv82x5vm9z/zkb1tLg3L5Tr+fDrXV2rv/CSPlzun1H6F1IbsmFFioPWBrKl/IUcw4whDX",
-	"i8/XbH5hWNkdamQpqyrORSLzjQyNGTqmZqbpvElOsDMqR1AHp7VFxWap4CH0SUkIScMVGWaMoT62Dxcy",
-	"OcO2i00C3zQ6EfXudmArNpRjcTQQr4jdMOEiLlRJERX0R+/TuJTJvPDiYlNL36sRf1aQSyBlsy/OIXYq",
-	"JL6hoDkGalqUp2FAeA+iKGZJrLaX586FaWtmalU6G17xOtt6wZ63bG57mzwuLvTzaF7R9Ha/XIRVdkQU",
-	"y5+qgx+PjXg83vsQFHcUlZUFygUnkpAzAgN+au2k/U/tfqhokFXc/LD71bImyWv5MVxO7tpqzDLlBaCz",
-	"cm5T06n/q0fiHmm6tYI0lfoNwFD+7sL01OXYPU6SRtW5IW+4kSLoxLic236SEFE0B61Jemi0D3nQGDiv",
-	"WAbsxxnE9VxyfF9A5WfGBiBvC8LQPmeEapUIuWL695Ufj+fHeY3iormvbcWLrb79Eg3EfzIPcLG2MVzv",
-	"gMa+LvW/trT7KuX+NaXcd0w/XMR5Tz3Vg4q0etuEMk/DWuziSzOI1BuTYJ/En+/iRbMNs81tRiBXmJiC",
-	"uYdAkGDQFSPUBYML/PFN8l7eGEPOPFzI9IDwu4uf2y7LwuYMYgsGMgaTjmuXY4BBAdIrGpsYOLh0vTGS",
-	"voC+IGACxpbNdUlNv/8u4k9UmMY8TGDG/CIA9mqGb4VECGeUUu0zR6nPi7O9FjH2D3YwPGt/ropzPNJa",
-	"deUKkOQe3OtvoElSpYigj+kP0EUeGudgt5qJkli0rVTvDXK0S4EFlLUOOj58p2AzBxnv31cWUhsd5Ae4",
-	"78V3nFlisLtVGJgTxEChd1B1D1GGRZF/LAMwJwfclBNL+M4wZiGmabq2REJP4mqxh9aD9q3Knq/bu68W",
-	"/CPUxwJOREjVBcfao5bb5vP+D1bXf0vVj6DNCaX8sy9YD3xg9OVLjzqsqUGuFKY4kGKY8oH+A6IUiBX7",
-	"WMdKfYjiBca3IDZfmUNyGnj8oWmpLfvE1D9MobSgf6iByjTJM0nlRHnvC947lFlf+PyKq4wOmAevtFoX",
-	"JNhCAUeoge4TalNTsVmgFCz/QJMcJVFfmClFLlkcsieMHojo4OD8UZrO6zVSXIsEG9U1ycmQ6JmEJhoO",
-	"ZgGzWaVQDq7DKZzwCOSx265xThNXIzkLkrvhap7lbtbkaYMfMAWr2PaF0WzxJ6vBVoZF4IZ/IlUyoaXs",
-	"lYQCvhqWCS8QaygsCwRnsR3XlwJ4Zu6svvUo9QoGVJGsmZ8if258WhIiZv9ePiRcMmM0LQj1rX9lVeHe",
-	"JJG//vKXn3/6eH52+uOHk+P3797+cPT9d28OXx+86u293N3Z3trszW7nZ79fkohTP2zrWFU8AP/EGsfD",
-	"8jZ+23yKL94ztlr6hdTIyv4IZxq/CfUam4jh6fVplZypSxWqjC+duwquzhbAqCE4mPkrrGWCnFKrBkCt",
-	"7RXTkFlE8G2XDFEGjL4wFVo1ySEdjIiQiUuiNW+A9xvJvd2KWq2WxSJDVYUPAL4fygqlLUcybD+V4qrZ",
-	"FzEkQULNVRVUWaGdAR8aG2REQU9ZGsf6aLuG/pMEs2D9FsTlTObLSh3+F2hEfzNqExQGFgNcvtbBw/lt",
-	"ehS+ZfBgFnRmq2Pm7Z9tVT7bblU/2zKrUEZh29xptYI81wCN34LqB4j59dD3OVLawjRAUtt7Vpc/RWC9",
-	"GqEDhyugwq9xjn+BOIcON7bS/PzouiMuj3g4rjxNuN5gN2a8tYz455EkCU88WAvamBC9CBEgoLoWXrWA",
-	"+UA85MO5g/MlQvZFULtmeDsb0KlFyUvlFbnKjIUGGAY2f4wmXURq0K4K0ZUfWqOOqr6IsT4zNgMFpAcp",
-	"HDIDgglzC8pQBzpgVuQQF6TEfisqVnHtQqPPViVyBSkRC635ISViRtVDWutWZZbh5ldUuE2nPFm57Dac",
-	"BC92cVzSJ69qPK7R7GqMDHsC1o3KRdIu57Vri/kmQA8O5ieuGRkdaLn6yIAMevDIiot2zUVS/2m+Rvqf",
-	"+zZfgnVgP06h80CA32aLj8uomoFMqqtxdpCZT1LJbQe4WLd9X6uYurHBCX7isaHDCqCWHWZM+ewaVjem",
-	"c/TyXDImSMbG8oYlxC1XxTneba97jpdVla96lH1fQjs/LnLe+C9URovRxaQqc+pKau+NQaejLcBxfN/u",
-	"OSxQpeZpj6oL5DYiyzeCzW0t3VyaJBlTqtFttPc6zVaz02ybX+t8QNsvtwzJW1aXh0Q/N4aZHJd7asvK",
-	"aGnRwbOc+oz5tY5DqDJEW+faydHgGt3G1tu/dv7y4/ZPu+83jz+c75z+0Pn5l1ebB68P35il59QDD65V",
-	"1eXl8zoFtswJ9C/M4QLkeOjVr3qHyElw49ci3WKRLiix+RZ7H4X5eZkmjAF/pwqH3b5qVeE3MiPiiotb",
-	"Epv7Liy9xxE5zygb8msS2/eY8cYROaBJMvc/XlD89VDcyHlfxOxWw0//iH2lYMqvWZcol+YwSDkTGqHQ",
-	"iMMEs3QFZZ/I4pxanOOGSYFJSxat2icgkU6rhREh/2pfAEBt9n+Oq7kMTzM2Cr9D2AO0icGATbQDJoZW",
-	"NQgwiHCGi/CD2I7W4hFFhN2ap8mYKzVhUCMMuhUWLMdNEi9u0gvXkiWHYvPqPARvemauDmFxRKEbFuEJ",
-	"E5rruVvEPDhE7Yq4yBNNEocm0iTHAN8J2UCIF4KZXywbMKE3mBjIhCXk4/mbjZddkjDzT6iJxgicGc0R",
-	"bsQV1WxGYcEp0dlUaZaQSSZv5xWgqrB+ChKjAMfG7ZgVMoSLvoj/smHhD1li/oqjfCYwL3ze4loqXDCL",
-	"lNklW61NC+sWYlZatNMajEtQu7c6ewCunCfJsMSCeipZZVwF5+I+w+psoWa8EGqLiGLmaQCsnNseNWZE",
-	"0EuYKGNq0RSUTYUm6Xii5wCKlQO1WwzWPFBojh2hQH1cXIEu+Gyrtfkcj5eSsN0LtNkX2G/RTaUbVNdj",
-	"9y/zB/z066f8z9YnwM7CIVjUUehNBWX4fbHVajnFcwE0FlQ6rkvNhUoNhdjtJAVE63oAIOSEodT1PQ1K",
-	"6N9LuvxAm4w5aL9maRvVWqnF1sM0R7Ob0tnDtpNDFiRlBZg9nlAtQQO9Rn3hAW4CbBtPleZRe8osDU1s",
-	"J20pyDPk3onEDM3nC9g+Rt7VlHAFdF5YNoemj49udfYCmOp6Xf0x0PPQWhBzWQo03xdA9IDVAB21qec2",
-	"dDIpcxGYIVYvjvjVyEgN9JHvm5PgzkpflGPqm8+bpfaqlZhHEsBsng45qMZ6qCptQjFoTDez/fuupvEp",
-	"dcBCy9FlT/obT73/OHx84wP2VFv1Le5+UEN7E77xls1XUkODewvPHlubY7WnbYgheB79OCu/wLp9wjec",
-	"LW0wUH6F6zDwe/mi4Xu/rRp9LHUvGXNt436Gk9z7jCeJPyJW+I7pgMUMRmxwDSXMmF2WK+IQzLUWfY0+",
-	"7rVwbg6XmjCEnq/JfXpzQHZ3djoIpg/g9qhOhcj+iPUoEGkb70GUm899W3rVb9h89rvYiBQPM421LgBm",
-	"47GIyZUE6aslqVGGo1BrNrIoAvXccM90HpHvz88/EGgcsNgSIMqh7nxfgCZxGOCGYQY6s1FD+sLrzFSR",
-	"EzMc13tUNckBdgMDVMupCgNAefI8pMsrTH7M5W6V0pZvx7ntIbBaetDtxmw22zCD35hmqVWPFx052Jag",
-	"4MY5ckinsGGweX8O/TT2kUdjhKzhcDjySwD12DZ18rdI6a6qCDwPKdw1w/DL4Z5ANQ8F+1rOHXY7aXTb",
-	"L/d2WnvtjpG+3Ejn9u52a3dna7u9bbNywtgRCYL7hhtclpxAhoxrkI64uHeShkBrJ2qz+x+6efXOIteg",
-	"pMhR4KuFDjNfo6h/uAPI/JJ3YFkUSj/Z/u2uLBn5Y6fZctsaUsR6QiroB+LlVcroNUs8iH61wHojM597",
-	"O6AC3QfYZBaCDiNpq6RdPup+3tRjkDHwWNDUIep/o1zCS1/Yt2b1qCWINlKd/UvzWhrEItk3hn+YmOvs",
-	"pIpKNudYcd6XJjmF/sXKJdN64JK+yNN1gl5pAkyVsHEH1I5jt41qnBDz/new4o+FdxtCDL8Sa20qoGsA",
-	"Jdg7BdoyK65lsZoG+j/9nnLIzBtXeDXp01lb+qD3rgqh1G17uAB5G+HzERXXZC6nYJiC/J5ZJcfSHGQA",
-	"gQoCZf8E20tjCm3zYYuwFJjLTeWfmFmvov2fS/meCtc1Tz2e+y6gR5h1DhvPzuUUz0fAN82O2DRAPC+N",
-	"ruGCiilAFbLqp8dQd0W0cuhZqP9ijc/darT3tQkBZ6BtTIKMTSqWd0jKu0XvuwY0dQ1FyIr9REjQpAL+",
-	"Vn0BTUSuMjmdQCdTrcLkF+tkR0d0DnXOnd+li94grklGM+ad90blN3wSG9pQMa/JHLS9tR/VL+Px4Vmc",
-	"SpmL2DbFhSWuUvGgB7dvsL1baoa9HWA5bLbD1tGdQpleO2+83G6vwWIWO5TXpNfZaX5VB7+oeCDwiirU",
-	"3vXS4pYnJn8vZ0QONRMWrp/h2QSIMMMffOuJnZbtBI2py/h3TfIyuFm7OR+qYnFYr1VqhlQ4UtgoI+BY",
-	"RvvKWdaJAzLIswjzR237rqBRpgtEXDIjso1dbhvNQUgr4Mx5q245tA39cOegc5YL/KAlVfQpRHbJeGYX",
-	"CEI1VGMqS7tFFFY079s+bQBuwJVHQrYQALavERzLMMfbsp3LOfRGBwwBLsiYjWU2jzCHJ+9TQp7F8Ev8",
-	"fB8cQfjjJbuCTiCatKA/gE8b7wu7vWbSbcwcd7KjlDuOXR1yiqnKJa/i6g/LBH9anm6nWU7wDub/0BTv",
-	"2jTtzl5lmnZ0b3r4YqFSnh5emeK906rMzsYRbP5O2dlfJckXJklK2daPFirWc1DrJTjDhpgLrY6d2w8t",
-	"dpfF4BMjlO26ybFjCsSHXVQVshVy/67h5RISkeVMYFOonm8gHeZvNIM2vXnPcsyRwJbiEPwOhIRrZk5c",
-	"0/C1+pdHhZbFmHsA7YGtuKL4L+d6GCzxcINXJfBu+4W4x88dSqxH+RUGUulFEPf3dG5ThAHUBhINQNG3",
-	"naaUVqSzncd+/cALrm9sYd7Zjp7M9WCdu8mS0YLD16UX/Pnp/R9Lkd6DbtLlCIEZXTk+8Lt7ZYp963+T",
-	"sIBtW1uP3JobPQVySQwbCrr4247lX3FJHo5L4inSowx5Q7Vqbwy3djeUt8ZyyEfsTGXBeL6E//ob45aw",
-	"YmO4UNPhkA84ExqD95VbBN2LjbS16VCLm1SWXk+9X/8T8TjL2yVcWV1pl3L9xFhMYbnvgnO5Yve8itIo",
-	"fxEk7OHtgLEyipaUJOVap6wiFcsX+PqWqEaWV3y8qOR8JZsC2azYOcbad+rCiMX23YPJraqAd3P14t2M",
-	"6Wx+AWVWod249dIMeZGwsiAnp05k+/zHXC2toKBQLf5KP0Vs2of2E1qLbCr3fbNiy5dh68+obydQtcdW",
-	"t/i6vV8Q9HB5hysskeA4l/JV7OaC3fp1a59QYQCTan3zbLkzzjmvv/rgviwfXCGXJ2gkM2D8hiWPSd6B",
-	"cWU31eUnSBK+BscW0WQ3zLoeEjmYjgHwOWMp1fyGEYu47K7Yeq2Pp+8aUWOapY1uowl+eDvg6o6QEcGe",
-	"xQ572CLEYYMf6ORg/Y/2EHoQnnJ5wTumMYIE3QJtSMhl6tqabA6fYoPrPLTuwtF2iYNvFVa4/D2Mu+Wo",
-	"OSMfItMjNocsH9vNwL7PNf9afNGhSBZQ+Yz4xKScGdbxQnvLaZoQhAfM34mpCOV3njHMsarEsAiWE+oF",
-	"7z7d/f8AAAD//w==",
+	"7L37chs5ljf4Kgh+80XZ/SVpkrpZVHRM0LJcpbYtuSS5Ll30KCEmKKKVBNgJUBS7xhH7Jvvfvsi+yT7J",
+	"Bs4BkEhmJkVKqip3jXum3RSZF1wOzv38zq+NoZxMpWBCq0bv18aY0YRl8PGQDseseSiFzmRqvkiYGmZ8",
+	"qrkUjV6jn87pQpFYyKbSMmNxI2qwOzqZpqzRa7hvG1FDDcdsQs0D9GJqflM64+K68flz1HgnhxSft/z4",
+	"izEjgs3JDVt8o8iU6nFErhaEJy3SJ9NM3i2IHlNNMjaRt0wRPWbkil1zIbi4JnIEtygymSlNpjNNuCZc",
+	"DMQok0Kbn/WYKyIFaw1EYeAvbjsv6JQ3b9hCvWh39vdo56rb3B2128294VbS3Gfbo+YO3b3aG75M9ll7",
+	"dM8Mz6hm7/iE6+YHmfLhonqmqblC4biYmXNE+MiMeUwVoWLRI/GgccMWg0ZMuCLm2oxqe5+5Lf5nTIY0",
+	"TRXhgsTzeCAUG0qRqMjc+c+Z1BTu1YrAH+6emeBaDcSzJKMj3eRMj5pjradmBcwL4PlNSxTNTvv50mrZ",
+	"QR3886+ddvtg/tfd9rrLccYmlJu9Ki/Ij3ZfKRewJIwOxzjTHokzN0+Z4eCJkPOIUJEQmqYwJ3pNuYB1",
+	"0DGxy/D4KWZ/3e4e6L9u7dw3Q6azRbM/0iwrT+0cR0O0JHPKNbliI5kxQklm7grf2wnfMpLZhOpGr8GF",
+	"3uo2IvdaLjS7Zhm898cff2z2Z3rMhOZDqln55d/JuXkxDS4iz87eHJL9TqcdEfNpd2+n/bww/VeMZiwj",
+	"GaPp5K+DBp3yG7ZIBo17VuGnZn/Km2/ZonmcVJM8TwJyPyAU2ck0Y4oJXRjCE5zCfDgndMJquA2dsMIJ",
+	"nLJsyIRuMjGUCUtWjnHI/3e3PeVTlnLB1h7M6VxUUYkZjTQ/PXw4M6XlhGXN7e7agzkfyilT1aNR8Fth",
+	"OIpNqTk/iWHLakqHTC0PKSJsMtWLgJUJCauTDzShmiqmVS9jNCH+r3nG9f3LeMb+OWNKV5LYcWJofMRB",
+	"NHAFTMPwBDN+xbJbPmTfKJLK65XruP32792fvt/5Ye/91smHi92zv3V//PnV1uHrozcrB/c5aqRc3MBi",
+	"fsv0W1bD9m/YAoSaVoQnjaghpywDeWhm1Lhmuj/l5uaoYdZ6wrQVzUa2tW7Y4lIANTf+I2NqKoVirSuZ",
+	"LP7XC57ACuGrPyp6XcMN5Egz4baUzKkitywzi7ZiMPi4B47oNE1YdnTrtI3iiOBHwvDX5fenXOn+LOH6",
+	"yP1eHMA/ZyxbtJCfVrxfsDtt2fOtvGGVO4I/ueUojSCDnx+3I2dSU1399m/5rX83oaD7KDbMmC4PBB7y",
+	"uIF8nCZ1AzkcU3FdvwwzuPNxb//BUNmi8u34E7x9xRIAmS78IDJkBK9kAk80wy6/2z4KTmdx1G/Z4j6x",
+	"kMGIYp7EhglSszIt8qHAkc2mwbViyCISv4iJlrJHYvriCpS2mP7v7purOCJUkavFQMR428ez40Ongj8z",
+	"D3geGz71N3pLz2EoEYmNysbgx4goOmJ/HTQGDbzuw0KPpTD6z0DEsyxtfaB6fKSGdMqCp30rjdp8S9MZ",
+	"M39+/Hj8mhilgjx72dyG/+t0n5tBWl5IBeFJROZjPhwPhGAsMbybwIi5uF5Wmoe8Gcg+bpbOUEIjalg6",
+	"8CSBe8UzljR6Opux1Swe5OPpqJJQ+sLJSD1mZnuoIAs5y8y3BwSHHBstvkeTCRfxCvkIAwYGko8Ynl1g",
+	"8v+RsVGj1/hfL3KL6QX+ql6gIAfSclQHlPWKJt/Dc3vG0BLayJferw06naYcLZ8X/1Bo/tjB5czMfFCz",
+	"yYSaj4YUM2Z2SEiiZsMx8STciBqwsfiOxAz++OSH/rvj15dnR99/PDq/aESNhGnKU9Xo/fJrY8RZag/R",
+	"lVRmTyZMoZBowAs0oQSGkL8kN5ncOTwgKaO3zEh2OdONz5/Cx9hHkwc/zp/pS57cK4c11TPV6G2327AD",
+	"623ZUZbJ7MxuFm5d+fDbQZh5TGhqTgxLIsMNaDAXrsg8k+K6Ea00n6sGY69/Uby4QrlZdXPhWpjIK5rY",
+	"rzYkvCvLQXO6A2N7yjKjxuXzfBjBsbspz5i6pLpAc2CjXzGnnY1mepaxJYLKbyXVlz+YYKKvp+1LOW2G",
+	"+uzpWppB9GUeMjCZNjxiQznB5QqobS6dhcUFQRPpYUQGTykfLkMVY5kmhBJ4fY+AgUUGRftr0AA/yqCR",
+	"sanMgi+Vt/bsOJcIEL4kv9GrvhRRIGcajtiEq6EUI349yxjoSFSzW5YFrgwcOfonuSZU3SijbaEzD5fl",
+	"yyHjQylGKR9uKinQGkpKbBPMF66I+71MyW+Pfr48O/rh9O3R6wKlUncPPGJIhSGlK0aGYI8kB2SYMUMW",
+	"aBvhKXkIZeybWWt6w0R58KDAc0Xw5/LYT/rvjy4v+m+PTgpDL9xmLHoqUCs1M/HM1+iIB2Q4loZX2yuA",
+	"3WXO8KQa7hjxTOmHz+5p6b4wt8hZQqVd/kKoGaa0ISlbh1qZGow8MrM0b86YUpXk/Or09c+XRyeHp6+X",
+	"6Fm7J+CxP8QBNY+sDRWhYkEVuf4Xnx4QxURiuMVMFF73ABro7JiV4EKzTNB0WZ27ml0v+cEqpc3F0dlJ",
+	"/11hQkpOmB5zcU3mTGgUx8QoSgdEszSFR6KGYYkkGPtDJrKD6pkeZ1LrtLRBUpIJFQsbDphzPSaUXNHE",
+	"ei2Wp3Rxenr5vn/ys5Og58XNqn1a/8OxZUgTRkaZnKCVSZPE7NEB0dkijzh0yAPlVRe5kpTvaIbeumpS",
+	"NONM4ZIaSjTTfNc/+/aomhad8mz0aKk02d0mb/mrB9LZlhnzTNBbylN6lVYM28j8K6qYY+dUqDnLiJDz",
+	"ivF/POn/0D9+13/1rjz4+gdh7MdwU6BMqnKBkW8NHRk1OAjNuLjQAwnTzvxGyHmFFMEBkAk1Z/+WkSvG",
+	"BJnQpGrTTj9eHJ6+P7r8ePL25PTHk/qJjyhPWUKSWWbmqf1rjAZiBIqc6aFEVm0HZmQNG96QPM60kDOS",
+	"sSmjOnjAw5fg6QRNXyxw/1iqWI9sd7bIM6BXaTQrJNLnEdnu7JBnOXsEkjZfd/fJs4oTPBCeIQQnVzA9",
+	"l9kNijJ3k2I0G46ZMgdDiiFDDgDXg04H8Tkko4GooKPnEdlpt8kzWsFf4bct8iyg7x6pIOqBWIuqg6FU",
+	"UXSLLJFUbyD0KqJ0ZFKmEa4xGBrI9v5wyKa5EKsI3pp12+7sRCTmEILRizhC0SDShfcgorJDLVOyYyq4",
+	"6Nzd90SBHqdsLAVrV90bXvpoNeWNzK54kqAKuoGqIl3AMGc4p2ZZcz8nLGYiQeWsYDdvTs9eHb9+vaS/",
+	"wmN7uEMUY0FmG5eeCpqg02ytNvsEboQt5CPWki4bEykd3ihnVFXqKucf37w5Pjw+Orm4PD88/bAsPbiy",
+	"7uBgatoFNXGSLt74wPE/rcZtdetbmvKEXM00Lr7UwbY+mbZdlTWw6gGl6x99FL7jSstscQZ5PMnGVqi/",
+	"q0g4dJZwTVJ5jUlBiqS02nn33fH5xemZ0Qrfn/6wbJFq5NP5w6wxkDJt+ZniRlh0293dZqfTbHcu2u0e",
+	"/P/fgVGbZZLCJikl8DCMb1pue0CougHfAMUREs0n7Esw/c5Kg8dVsMMH9j2XszQx2qQ5Xl+SFXhCJ+zC",
+	"WfgbkNNXr8CDvAJf0MZL3U8mXOuNOQmkgdV6s0ANLWbdVdDBWf/i6PLd8fvjiwpXgLMjq59m6KHTbuc5",
+	"fLttsmxcbj3UuEQRC3l/ZRs65ca4DlJ7vnEpglyRlI2qJvr9x9OL/uXRT4dHR69XTHVMFdmyWXrmSeYl",
+	"hQzETtv8h1AykUKPUecFXZWmKRlKpRXp7hzYZIA7TaYs4zIhStNMg6qOjLcbMt5Wu93++7+nKlLwkH+x",
+	"2khhEQyjCinabm0WkLb3GQ5TzoQmXBmDxPp0yDOjS+BCBBp2ye54pJrvsk7vVfLL6ak1ObxrPcVd/yhL",
+	"449X0U6kfiNnYlOWesOWoqonNpha7aB7e/Tz5cnpxeWb048nJZ5SjMaCSe5ySkAGKZ99k7nklaV8STDr",
+	"H3iotp/yUAWrAEcD3DOpFNeQFlywr74owYq5a8n/rDhRlk86cKLbPQIxZa8I8uUqJ3J60a/SClzepXtK",
+	"oCXC062nThnSnsgJE/qAzBSz7qVhxrQPM15LZLX4KAg8Gs3hS9EYi/sNIzUT/8dM6brZfznk7zn6V72y",
+	"FLT4qleus06/yWHaTO0iXuuKbL6oufoyRbr+63Z3PyZUGcY6glu5IjiFr8rYE7l9L6R8T8XCfq02FqWQ",
+	"KlMTBrW/ojhIuA8ePDwU6p4oR1bUeLdPhj4rIdePjHYfw2Se8PDkk8M98I6YGy6ScpToAOu0qiOHT3ck",
+	"/iB6/CjoTI9lxv+1sVxLuKJX6QrFTs3UlImkUrU7PDt6fXRycdx/d/n6+Lz/6t1queYfdYChK64JE/B2",
+	"S18yA6XI684P1vk6ZlUw17RmZkb2uAtWTuzopw/HZ/cIMfugA8LutE3/eNqpcAF2e8kMcwNAJu9qLFbM",
+	"xqYfrtolG3U2Rox9LEQ/XXjRqamBC/0xM5twpWwAcnlmq2fy/vj8/Pjk22Jmi1l8KvxsqCJ3TVsF3CPn",
+	"R4dnRxdmZ/r2tMCx6BFbG4m/P2YyK40kMA9qraRgZlXGUrhHwYMOno7IntQwBptYzyVJ+GjEMqO33LCF",
+	"ipxZj+RsB/ynCYL5JcQQO1Q1HYIRC5w4SbhZIZp+wEx8bjjwiKaKldIoYJ+1tCZwI2pMg1t+bViuWVVy",
+	"zWwVjaU5md2oA8JHJIYXxZE9up4Vo6gEM9RozQck1tmMxeYWerVcR4mVPjZ4fyVlyqhoeE4LBQGVtVfw",
+	"Oxw2koBJb/R4npfpWsruQe3y1tbWvk3cEkSORorpyGZiDARWCUREZzMxRHtdkglPU+7SJpZKmrrtrXaz",
+	"3WludS46XRvSa0R5JbYZT9MG65ayEsz50zSh+t4j8d5d99nVHa2+HqrUPkd5GsAaNUmBgUbT9HQE+eKr",
+	"7vveXH7OtIbJfKoxP5w1B0czFrM0ja1OKFhN+ZW5CNPECvQgr/7BhtoMNDdH1h+tV+/XGfGSdfREw1a+",
+	"cHrlQPHIs8TWWSPfd7VwvzRseVxwJD5VvAuZg4+ZW2ZaLo5zYoxrYPtUm0PBaJbyPMZc5A11ZxDOGxcE",
+	"Rm++Lp4SDHx32xedJTt5vZMylEJx5ZTOeqaUsaHMDNtBL5+x+2nOg0DpmI+ts8zqI0LOW+R4ZOygiCg5",
+	"YVcyWQyEdRMWE7C4ViwdBSazHN6AaSBkwpSVRkUOUcfTrNd7PerF7cyFYh3tBltppnsAfE7ONIlTqvTl",
+	"TLHkkurY5QJOKdasCan9yjWqKBc0v8trJmxdUHWZuM2QcyagU4QT+O8VFOuKHumQmdA8BX8ExKrRrcel",
+	"aJE+iAQjHIAb5wkVQpJUimtEmIAEvCtqlEUJjwExxqUornw3KgNiTLjgk9kEcDOWwTH8PCFZo5LOROhQ",
+	"ReEiYLUxQY6GwydVo1d0oYiSlYej8/Kivb/54VjiD1A0h9ptcGjqecQ7rnQ9g3gLWpVgc6a0zywoMgQn",
+	"wCoJMrebpwgHwDWb3MsDl8k9akzo3THe2Wm3/VxollFw1EzpNReeMlc9+kN+5fLKwUQKz6pftXtYauQP",
+	"niFPbzgVFw6Vr6RSq/G05hRye/Ey4ew027vN7vZFp9Prvuxt7bTae931uWqtnme1OTIf85SFzNLrdT2r",
+	"6GVsZLgK+k7NZGPU+qGU3VoakT/xA8FV0SZfj1muUgALS2UvvE9F20z4XGd0yC6ZSO4ZwDRjt1zO3IYT",
+	"peVUgY7MxfUSd3CBSsFyZ5mqlpnbD2ILUYNXbOwJlKBZ4XgABf63exbdZ2e3+9xIQMITw6MybXi2Y60P",
+	"Qdrxw5zNeFI1wlAorXEGzOXEUputS+i0Cebs+eVFUjOMuXo1t4wGsrX5an5Zuvo0YyN+V812UagOxzSj",
+	"Q80yD8eDVBkZoWmE/bXgxrbHILnRADybyleN3ly2Ly7e/W2vu1u1Jt5iuNdOKKvtaynrDev0QAfjZcao",
+	"up/Fn/kbzvD63HNSSWcfENAH8/kri9aWyagLLPflQw7lekaA0/1zH8o6AvMcr12Wa3D2rNng0gUs/fjx",
+	"BPTt35nLhyiUVWvaHpgGsKFjwkKPYZwXA28+8/+K2SDerCxKkUM7j3ulcmoUMKwvSJOcQfM0Rdabs5Q9",
+	"ktCFwiNh7KE0rXZWvNzdNqpIWcWkd6hi7ra3X5orvM7ZrgRkq1m/c7/xSwm3KFPNmFx+g8xyuRxBaQyx",
+	"XmXwzOTbFYMzd0qV8hf2Dy+Ofzhqkf5A5D4b5/YVksT5yYmtkFf2JudUN8cGlQFLL9ZHIsycf2ngxY2o",
+	"kXu6nQfyU3i0/HWlM2MBpQBQaEOCAoxALa3EO0DjjysnLJQGFBuF41/fD+b0I7tkKoc7s+4t+yUtUIwd",
+	"4eb+LcHmqNks8ExksxRR1px0JnQ6TRfLWk/ni3VMfXU1famuphpu9CPX43NgmqHl8zDnRfTr0jGzike1",
+	"MjNLUx+ZsGz7GZRUZEzPMgEJe8E5EIl3JzyvU2W6J3vfvj68+9vH4dt/tF+3O92t7Z3dvZf7/VeHr4/e",
+	"fPvd8d/evnt/cvrh+7Pzi48/dPs3P6cKGfs7Jq71uNF72TF2otYsM+P8r19o81+fzD/t5v7lp1/bUWf/",
+	"8+Uv7eZ+v/l389Ovu+3P/3Gv5W6XoSxSP1X778GHnduXFoYLzArQ8tVYzoVN7jIbOUu47g+r3TfAJ42O",
+	"nYBFIh10WZwyehP3gtfY8NBUZpo56C+CYsMzQXSPDQSIZZd1k8vdonzwMQhEjGu4ZLqG09oaUcOMoigt",
+	"/MVlaWHnKWsQMx04G7hohuaA+kHHriw97oEn0KwFRgqGQ6YUhixzd2CLXICXyrwL4d7MODGDhsFnK0vR",
+	"bbgcOvBWVLuzyooK6OyZG99/I3G9oc3Rp19ffn7WDP/e/vz8163Pha863c/PywQYNe6a9unNMsyS9uCr",
+	"1C+Qe79fZwQBVLX+n28Uyc86WrrWsRr5rHaeAW1AISubI/qcapF4lMlJHAhrPoIK1YwBCbqaVyyQMoJX",
+	"xku2NV4g5PyAXEmzixnzzxKuQkmOBkICouQtyxSXQjmitskx1jPqx9V3B6F40HB3a/WHlQzSrOSblF7j",
+	"apY1gntvvuATlt9c8ldseP+60h9udSpAfvs6igC+ld3p/La1jEm4D9SB/Mb17Uq424vn4AmbmpgVwy9a",
+	"mBuu+HryGm5EWe1urZTYHv60yjtp67vdsS7Hd4bruFFDYfI5alDHbte5B9mHTf+q5hxDmqYs+0aR4w95",
+	"npg9uiMbfPG8KOSpnf1uq93qtjpVkmE9Ryuyp6d1Hg1zNnnvCjmWWuPBK7nsDmxFqOVnkPl0DTIVMjZU",
+	"tczZ6zzKc3fDFpc8qUcr1k6fqFrOp3If/nbutTDHpY4+v1EkTNBYjz5X5suUJnjLKyIr8VjraRyhamY1",
+	"sdiHJN1bv1EIICaSHokVy25Z7GIICIcITkIj1wcCrAv7a+yToFN+wzCHU4qqKOiSNmNGda+KC/sIRrFl",
+	"M56ScteU9VS5I+OYC67Gp5X8bnUsCxGhHxzN8voCxrMQg2PtiFbOk++PZgEIddlNSZVCmDgSo9IToyuX",
+	"GhOoHF4w2o6QZCIzloNlPzUnqAqh1e5RoOJUY9lbLdCBOmMO2/IOGbWwfP8rRCXJEUzKCxJojevEnLSs",
+	"EJ+Q2bvqJUXFcw3vT60EX1Ks1lqxwIlbvWjrOnNw8utdXTuDUE9ba/ioAj5k7D7IcP/A7aW1o17WD9ca",
+	"eaEuZ/PhFwIe908huLx2GgU9ca05+FDA5uPP4xX3D36ls2lJr15r3Nqwy9+aSyxhl5dE9VNzi/B9zW4l",
+	"461ZvdywWG/1qpK8nnz1Hh2Df/L1rfCPb5h1U1p/yFx+DXC7NR42h06Mvg8pjB7G0qS8/ojTW7V/DmY7",
+	"KqM3ZwQzhwvzLIBpVzj6VXXbj4rh8mJsuA5fe7WG4ObrXvypbh1X6nHZgjBzUQCrCx5KiJm1yDEMfZpS",
+	"Lsjfzk9PLEgapP/ub+/smUW8StmEJHI4mzCB+D0DocZ0CkSDDiHoFWAsGds3ypb0kAlLOCVm2BbaRk1T",
+	"jjmFMCr4CT1LNmWOJba8TlW5iTBFf+UORBb8Z5rJ64xOWmQJ55k82263nx+QcgFDNBDBl/33r46//Xj6",
+	"8Twi5aqNwnc2Wle83Sf0VFTmmCF0nh+QMrhFRDycWESKtZsRCYtWzSO2nh8MRKHGPyIf+hff5X+bq7af",
+	"H5D3Rxffnb6G7/vv3p3+iPfvPD8gOdBOhM/y4w5qrM3F+88PSBEOkzzb7my5by1cq/luxwxr1dgjUiqX",
+	"I8+2u/uwIoiSSp7twCYFAH/RMgqfuWbreWsggovIhFFhvaeVUH8I8rf8JKynmWN2bAHcz2UsVmL5tcgJ",
+	"m5MhJLTauDtNEh/V9ee/jDRe4i4eerzUwkcwwoQ27Itllsc4zrCWPRWy2oJB1a2wp9ZkcuaMjzEBYcTv",
+	"CNf+0LFMLWVArdFnoLQaq5wKR/+c0RTjBqFToYqhb+ZCUDVpBMELv7u4+EDynA/3ourshooEhkIMyz3G",
+	"rXmE3K0w+yqefyx0JtWUDTFvxzelKDVzOe3P9Jh0W22i5Q0ThIc3+kYc4B7b293tPi9xW7itpn1ZgJSA",
+	"Z2LI+C2cMLEgPmrylEHFCkXnholL8/XlmFe5cI+vhcyWPGoYn7rEqd0ngvGqNTahNsX1/l3AW1dtAx1q",
+	"fstWZ/PbZztUIYjkcJupD+E7xEG1qSpYpOb0o0aVTY9CeJXn8hvbYm1jb2U5ufZuusLdjFOzbATqj2z2",
+	"koUK7OzvtQt9Hl/u77b3O93lQ7m73ajKZOebJBWv8/q9nfbe7vZOZ2et13tsrLo1Rluzsjtgfd+/Sv42",
+	"u1r1HudUrGvpVHreTLFM1Db5wof6Epy1bMPl/Hyk+6rj947RmzPw525cz7fMuUaAw7R85m7qGgxW3v77",
+	"cb2lJTLDXL0+9bzpYkwFlCRqkkiGpS2KLpwaFNZvmBNwLWV5mWr1BdvL2CHtFBYFXmwWD4qJwEVsy3CC",
+	"ehEbSec6KAmB9MPWvYuyymB6HwRsq8nm1zB7ZSdwOofKWjjVn22LNPD6E3olZ75oqudTJbtt0OK4Ocnm",
+	"UIB3vGMUqO12mIBsiyEGYojFtMFvkY2rw+rYx+602y3Sd5zCB9ttqcGSHmrMJ6Uvh0wAKkJjz2xnSqG3",
+	"XCatchguRaAh5iu4XrtXm4cUkZng/5wxQidGb4TkFsNnvlFY8oKY1eB+1z5JE5BUjCZLM+B2moF2aT60",
+	"cM26OzvBwhwYEqlaLyHJfMy1MVcNvzSrxjjQNhNJBO+MWzGks7RaMX4R9vKLbPOnQi5ODSsLiKa7swOp",
+	"rO7vYgbUs//s/fJfrcFADQZ37XZzMLjrvBkM7vbemI/7bz7B7zW//cX8Unfj8//878Ggdd/j/7v24f9n",
+	"5cM3S4ox62Z2hHJRsTO+T4dZO3KVMXoDHtEVzXsDGQXtHg3rRYTXHqHEiCJAqKNEMzrB/xVUaMg7ypNA",
+	"EdFuICAHNALsRUOsefNG6NeYynnZhisKw6+7/fjd/lCoRCvpX9DEO+VQdhmFFuc107aAtSIoOZxlmdFb",
+	"p5VSqQ1Z3sNZpmQWo1Tjt8Xyl84alpy1vC+nLKt5kaE6YNBY2Cegu+F1QQx222u9SbA7fYkjXh3otLOK",
+	"AghUQBHiKTLDYOUAocuMrOQGHghkxoItkX//72ysJi/7o9dddtGZZqPjLnvd/v7iavfkB9Vlb6vtM01T",
+	"WCBVsxXORTOhejhmCEpRuUOR0UoErKHy8mIoZ2Kp0G9rczs8HGVUpJ/SPldpFN/7BO3NijegBBgR1xBK",
+	"bkIXgCHCBfbnRwi1A0JDkDUpGJmJlOG+Q43sRGblsIRP8irTJb4TEwxXvLhwKAD9rcKe8RUceIX9z33F",
+	"w/YF60QfP+Cl6J7JtLqUNQ6JhC7MOcN8RFrEn+s5rWTO2E2ENe4d8uy9FAldPDcnYw9zNvEqhLgbCHud",
+	"lmSrAwQILEmNZaZZhleZdVOg1kDFXUIXB6QD2kpCF2pwL2fx67fVWb1oS0Tr46duq/LVqaXRD37VS4lu",
+	"NGUioZldNZfVmYP3TXgi+PVYk48Xh0E+ckIXjahhFtVMxaxHMfMYv6rgDIUqhc2OzgMrGMDUsMwuyIKP",
+	"XHBvIHIAJ0xastnO7kVGzbY+4RvGpgrrYwyDyjXt5WKDr0fyizuSxoDwNWq/2/msPZPnrvKv2tvuoDhp",
+	"SIklXp95MMcVxAWPAsc7VxXktL+/v7eewypjiul7yrvLEKCVpaEVWKAPgHHIpx8OrmrJCziZDxHXeDix",
+	"VT6opCOZzWmWNOlMj9FyIM++PTzrP++RGGggdu2vIkTAMPLbnOiBiOdcJHLuSjFj8sLdUhX4XME8cFDW",
+	"bMlfB3FYhxUJTARfuMREVhF9Zz3eUZxI9SBTsI6Qlsvj2F05DFs++oDjtzSylTTxWHG0eXlanUzCAKRg",
+	"c1Ivk+BFj5Q6XwnnUYSzVBJYGj1+D3ZXRoXGBjTwKvBgcEFivCQGR4SDQYFcZIUAbLt72/u4QUADk2gg",
+	"zKUxja5iIhjN0gWh6Gm1gW/f99q6BVGpMDSEVrhv0WVUGG4xIAYgIWy/bGNdZWya0mHJCQL+Zh9gKAYc",
+	"PgXhaL8j8Mimi7UFTpNO9+UKp8kvg8Fdt2P+2Wqaf1+Zf16bjzvm4w583Dv69H82LdSaZlxoc1ZI//zw",
+	"+NivOYZTIrv2EchZsxQiAfAklVI1xqS9PHy+u70UPo8a6Ou0v5vDCGSyBLFQITV9i7gcTrIHnOISOjPK",
+	"CVcMWYmrJoSSORWReCbUlA35iLMkRosaUAAU5Wbz+p6DcB1Wn9uXFKsLg0fZZPP87cbCmE1ZpmxXKiEv",
+	"0ScPmCQuJf3SgpBPERa6YAsUbi8ZBHVn6McQgQz78PXCTqu2LbghMIUhVHNkIqJseHWrtfW8ZZmuIdPY",
+	"5fBjf7o4sr+hSMeM/pBFY7X4MgCr5ZFigYFU98j/7//6f+LA+34AgAhwhbL9KMyDAAu5/+H4gWfroYfo",
+	"Nz45T3hizhGvtT5w5dUxG0KwKfy5kxB+NPKWmPkIWz6xXlD9bSEs4ZEWcsm3pt8ugDxe9YIc6cG/YW/9",
+	"53NxfalkFVOxuBN5kAXHA/vGBdlqgzUUvnZnrdcGuLqrpuWzyHKkDCmMWSaG6SxZ8tmt53LFWvUqIyec",
+	"q0XrK8FLefSS+2DvKiL0Hnb7nkmH+Nwb+pNnAvjoyql5TCcsVIGUy33cR0Kv5YEVIr6eDCtu4QbwlCqw",
+	"slHWV8MAdjqbu0/tOcoJPqeRcOmC/VumXT/7Ki3ro+FDh2b4NT4GNuRQikw4GlfQpP2WphVW8qhmjT2X",
+	"3tSTbD0gNYkC5ifnv3CjiowWO5YpIxMuZhqaK42NQODC+daerpTSA5UXB/faLxkelngoE4a+dodInme2",
+	"dR+U2JZZ7HPbpn60envrOX0+VAyrI3L11SJcT5F4qBrnLjEr7juXUKK4uE5ZZQlvdQ1bMecyf5dME18O",
+	"h/AycCaB7DB/AtqHLAAabK3kzIC8i6KyIjfTjWMN8Caw2tz1ZhFiM9EYImm7bUN0W7vt9r2GVJne14cx",
+	"Q8+WOSL3QIRiZpqxbKH2MiNX7JoC/Cxwrboj8QT4nziyioWN6qvzfgBF8bAyDT1Pu7awpvheQxsTmpoB",
+	"IgIVJhXYSJOHJAGMqbzeVI68EB2IPHHcc9TnkdMdoso88mICNhyTQv64ERMYCIecFHg7HP+CTeAYQthF",
+	"LgfFDzpN5HpMZcfGUhuiQgOmgqHgXlliZ7j0QcLrg9K+pHXfVZQWKL3CAAlicFxYn2q5E9NB6F4uqBo7",
+	"m/lL2lWnb+2ktD8iG/dpMLvrEtrc5tdJCpcL65J1XD5+EXEVAByNsVYES3EikCsSEnp16cmq2QXcId+u",
+	"zeB7H8BhM6azxSVUNtTLBgfdiH1BQ05gFqd4Pn3MeW7U5ilVytZNgBHssKvNe4r643o6U41a4nYw34sl",
+	"ThDWAYck4/QM2KAy7SBY9SzjenFulo8FLSH6M2M3V+ISfxOAEXPzra8vwJzXhm9nko+QwkPNHF9RxYfV",
+	"T79wmRmO8Vv/rlnmucwSVCwgo8m1hOY+jx0IABbDvCB/M0AKmPdC/5T1X0zJFXZccT66/AXw/fIbsAPO",
+	"SLrWRnQIPNMuyUWAquCr/xM2TeViYuv5i0PClhwRpPlENrwaWUzLyLXrNvRpQy42q1C1BmIg/vKXoGMI",
+	"l6L1l7+QcyYS9LBYiPe41HUmJjIbiHhV45kY08asQzT0HpEVzqOBKHmPjHWSMNRPaeDDImOWsQNU03DB",
+	"uBQ2LzRvXsz1QGDUgAszEUf0Tfg5Js/YZKoXPeDxmPZ/wxbPW6QvgodiKRQ8BZuLDQRkjczHC/vY6ewq",
+	"5cPYrimUCymzlkHxoCHCeLl/VYy8xKFYRyS2biPzEQ+x7Ynn61ksLuaq+sJW/hhiB1rEpfT8YSAUeqQo",
+	"FBpSCyhi6/4cjbyhPJ1l1q/t2/WZ+X3ENJoQCoTYHlzK1jL6xm0YKkGAM3JFE1xIiEYb7d+2NoMEq+2u",
+	"7ZliB1qudQMyCbqOxYQLpQGcYjQQ2+1Oi/TzDXUOfsAidbP6aDtDcTGdFTJ+YV4JG6aQO2tmNMNdYwG6",
+	"WERm4TUDgRVtLFkulLWJdzPB7qZsCLUHMuFM4UTbbTua90yPZQJE0ycT+MN6RciU6jH2t47Id0f9194D",
+	"FJlnKLLd3qmqTjQLaA5pmsp53CKnHy6OT0/O8ZZue9suMP6cI8jbnHFLYoenZ+e2Kky1yJsgUjsQ2OCY",
+	"AYXjgO1ULviEqb/8BZ1YtgWOOVHGRkEaQksdRxC2u8ESOCsLByKuq+O24d2UD5nVZCz37E+hi1K3ZQyz",
+	"WZZapqt6L17M5/MWhZ9bMrt+Ye9VL94dHx6dnB/BPZ+jhuYak/U+HBNwTb2ngl4zc6wM6zQ2OQK3NXqN",
+	"TsveJKdM0Clv9BpbrXZrC2H0xiAkX9x2XljuidjBVdCTZwAuqXwLA1xUZApFBJl8o2znCxejAicz5AAS",
+	"mqYDYXMWW+RnOSOKeahpeP7CpdsHKcEHliBC3qvBuSFH+Ei4TIUpJXBuqTHJDBuE35EHXlikGOepQeEE",
+	"WhAwbDRYv1EkDnIz4xU5mH5CDt2fimI9lmAty229A89mRFqDEO7O+0PBappTixV8FmsxtS1KPNonu6ND",
+	"nS5sWNeXf7t+L4ZlQteCFvlArxkRs8kVy9RAJBJM1OsZzajQDGH3e0ZPRtsCpLLfEm90QK5uKBL+it7L",
+	"OMKS8cyMdSJvGZlN4Yyam9QNnwKApKGFqRkGdFqBAnFEUAYhh2fGS7XjpNFrmPehGgdIHJ5n1aKs5pcg",
+	"fNXpCLW1svsnXQRzA5iwoHerxUcApRD4Za4T+prO9fq3LWOR12An9wiguBZAp5VrD2Z/BIouOTGtLVw1",
+	"1BywPB9rWdG+Z2nmDILFWLbhW9xaYMDQ3ixFE6uGVMYWXHchyzj2q4aObk9Qrm3Wum3bqNmdPiBDqlhT",
+	"MaG492znJR81Qzf/c+keVhj26kqBkoPqvlHH5k1YsoIsq2IKERoMXFzDXLAxON6NYPbxQJgH8CT2fIbr",
+	"FjkExDJvbpCUaWP0XS3sp8higWZGJ5mO6RWDNlAk/n//7xhKyAbQOB4ZeXx+HsOZhjdCj8rCuvYgsdth",
+	"UWQ6MlxBS0I1SZljAZbR+VoCb4ZabhdfxuRZTG8uu/Fzi+uWMXCqQ4jEcnoGqatBQQI8BbNsgsd003/E",
+	"qD3zxK8LHC4wlEAYtMgFu7OOFr/wNK+8MlyuqvSqYcaY/qN72jl8Vcc7GM2G49+UdkJ4e64cpAHSDZ+w",
+	"yCpnhnBsNKcMi9htd/cqwNIrWYx9Hb6nMLP1vLXrcJ88KrY8nUIGTGVAzGrwYUCs3LSwu9tsv1xnunmL",
+	"liebcIHFbxTmPCBF4QESGAVEVR+hSnacB+w2EREAHF3QjIwOlrfKQ80nQge/0FzMmD3WPmcX8LT7BO/H",
+	"bRsIS00Y8DFTdJ0pFyQulmnEWNkF8/aKmFOiHMT2XAwEanY2j9P6vBjwSqN15tWrqGSqb9D3QI41YXdg",
+	"xSgSwwtbm1fLVK24LfOpYQEd6yDehAUADFKu3LlE6wAAnabKQnWzEZ2l+iCYm93ApXB21chtuUwFvT8s",
+	"N7B6JjgJs4VwCKYsg8kdkG67xuverh7uUlnP2gO/Z9CfIAEZXLlgL3Xb7Q17gLtqsmLPYqBk2EaETueq",
+	"0Fsag5i/FNukrWp55sG28fCHCNqr4MegjfGaGA/FflWrYtkBhPbn/CQUamstIu1SDaZr7LTUesnFIYoJ",
+	"VbnbrvEph3pxnVTMzhUb4xXrCDvlij+ojQ4L3DqfN+jcXNFQsKJ986lgfttv0Mx5sg7Nj2tzv42UXXWT",
+	"PwEvXtHkezh3cEPn/hsKzfPhpq37b3ojsyueJEygexmY2P13gZuzEByAExSGBX75ZLhQ6FH/5ZMhlPxs",
+	"mv3zPmkjz+k1EJ7zvxhSW3bbojFk6fJz1JhWhh3RMa6s0xhadVg3S95eokXOtQMZxG969jMkKdocX1Rg",
+	"B2JM1RgeNKSgpauxnEPp6DXlAvweP7oGqHiCYl8bBWMA11vgCg9SJZ03nCoyopmNZwxEkLDuktgn6NIZ",
+	"UuFyosGwtYnSYag1uPHA5Vdax05+NwSiwFUOLj8jqV0D9tyhU/IbIJfEnc7Rll7JZLEhs1YToy/g9gUd",
+	"83EYiW1DFDLq+xjt3xuVDNBQKcQYOEuMClx8Hyq5RoHxnrH+h2PrghKSZMb6URBx2HQsYXeDIlCEHeVE",
+	"XvGUNel0WsulfTzTFiK4ujVXcGaLBEvNCfLLy3UCu+3PIZ9fSpbdmA3bxvCfi4FFm426JNA7G9KIa0Za",
+	"kun2XEUeYRSPApiqVkf18Ue/aV+QgP9DxLbtfvQE6QslDWBToqlo81QhwV07Jocnr2YAPzaapdCD7Mmk",
+	"+Tvr/rrvRn/d4zSAqJFyceNiAm/r8xzgshff4jWfI3v1R4cZdN8teKFPO773RWf+MpcwvMY9/rLPrrHS",
+	"vfd89Jc51ry4954f/GUbaVAu3+n306G22/v332Gk3AW9+SO0LmTXhAILtQdsQ+ULOYoZRxjievHrDVtc",
+	"Glb2GTWylFUV5yKR5W3bpyybUDPTdNEip9gZlSOog9PaomKzVPAQ+qQkhKThiowyxlAfO4AfMjnHtost",
+	"Au80OhH17nZgKzaUY3E0EK+I3WJm5UCgFz0q6I/ep3Elk0XhwcWmlr5XI36tIJdAytZAXEDsVEh8QkFz",
+	"DNS0KE/DgPAeRFHMklhtL8+dC9PWzNSqdDb8xetsmwV73rKF7W3yuLjQj+NFRdPbg3IRVtkRUSx/qg5+",
+	"PDbi8XjvQ1DcUVRWligXnEhCzgkM+Km1k86/tfuhokFWcfPD7lermiRv5MdwObkbqzGrlBeAzsq5TU2n",
+	"/q8eiXuk6fYa0lTqNwBD+bsL0zOXY/c4SRpV54a84UaKoBPjamH7SUJE0Ry0Fumj0T7iQWPgvGIZsB/n",
+	"ENdzyfEDAZWfGRuCvC0IQ3ufEapVIuSa6d9XfjyeH+c1isvmvrYVL7b69ks0EP/NPMDF2sZwvQMa+7rU",
+	"f25p91XK/Tml3LdMP1zEeU891cOKtHrbhDJPw1ru4ksziNQbk+CAxL9+jpfNNsw2txmBXGFiCuYeAkGC",
+	"QVeMUBcMLvDHt8h7eWsMOXNzIdMDwu8ufm67LAubM4gtGMgETDquXY4BBgVIv2hsYuDgyvXGSAYC+oKA",
+	"CRhbNtcjNf3+e4g/UWEa8zCBGfOLANirFT4VEiGcUUq1zxylPi/O9lrE2D/YwXCv/boqzvFIa9WVK0CS",
+	"e3Ctv4AmSZUigj6mP0AXeWicg91pJkpi0bZSvTfI0SkFFlDWOuj48JmCzR1kvH9eWUg1u8gPcN+Lzzi3",
+	"xGB3qzAwJ4iBQj9D1T1EGZZF/okMwJwccFNOLOEzw5iFmKXpxhIJPYnrxR7aD9q3Knu+bu++WvCPUB8L",
+	"OBEhVRcca49abpvP+z9YXf8tVT+CNieU8s+/YD3wgdGXLz3qsKEGuVaY4lCKUcqH+g+IUiBW7GMdK/Uh",
+	"ihdjrrTMFrWFOQXsrDkFIN8gD1PzCesFvQAj32kG5BkmWhq1xvpeAJtWQDK2U3tsFmEhXJ338nAAB1De",
+	"gg0oqSBcDHlivsaKCqzws33XbNUxKlsi771m6+6upUwwNxS7FkLrFXK1IDORSKf6Ot3aZ5PQWcL1QKTy",
+	"mmRsKDPDhwH5AXLXuSYZo5DqfUWHN8UcFmJuSiRTK/1J39l9eIwqV+ZHZnsIFwTOISAVY7uhHHDApSzb",
+	"ejddaqtWgZvRNtx8ZRYzNL8saiIPyWP+Xf1k1ko5d0gjld4y18MGaQugwqgiV4wJb+U4QBAvoIuiMF88",
+	"JwqHUiiucJi4Urbmf1mywwM6uyXUktWKVHev2d5pdnZKt1nBTjujNt1tbg1BsO9sNV+OuqzZNtJ+uJVs",
+	"s50ViRoPl9IlbLqSMuQyNS5tT0+g6q7/1iLC5OvycmmCGwt3ewTXl/Fz+jWZ8g8SyX6vJvKW/eG+oAI9",
+	"hPL5Zi2v0ArxjOknkDpXmeJ5FgTkoae4RWVAmYoVDhaTFx1EMk3yQg85VT44gteOpJGgLv3xOqND5rGl",
+	"rVME6l+gvjJ0EB0QaitHsJevFCx/QYscJ9FAmClFrpYLkhtvWbbA5h2gHyhNF/UOI1yLBPvItsjpiOi5",
+	"hB5XTknAYhMplEPTcv4guAVEtW3q6hxlaiznQe0V/JoXoZk1edrcBJiC9TsNxIQu7FfWwVSZtQAX/Bt5",
+	"ehJaSi5NKMCfIorHErGGorJAcBZ6eXMjDc/MZ+sOeZRSAAOqqKXIT5E/Nz5rGBta/F4hHlwyJhK1ZHNv",
+	"/5kt+XtzOP/+808//vDx4vzs+w+nJ+/fvf3b8Xffvjl6ffiqv/9yb3dne6s/v1uc/345nE5zsJ3dVfEA",
+	"/Bs7BB6WVvnbpjv+OXScE6mRlf0R+g2/ZQUFp0ivT+uDmLlM3koPxIUrsO5uA8opYneaT2GpcclXcM00",
+	"JP4SfNoVQxAgoy/MhFYtckSHYyJk4mpczBPg+UZy77SjdrttoUJRVeFD6K4DVf/SVgsbtp9Kcd0aiBhq",
+	"FKAkugpJtNBtiI+MumgsRzPUVW6Bj7ap979Jrgms35K4nMt8WamD5wSN6B9GbYK6/WL+iS9F9Gi7Wx4k",
+	"dxV6p8WE2+6aeft725X3Lhvh7t62WYUySOrWbrsdlKEEzXJsz5ugoU19Z5ocyHRpGiCpNzZbi7i3NUIH",
+	"DldAhV8t1j9BGoION7bSO/zRNS9ez/ScJVw32a0Z7wpXsCQJTzyWGtqYkFwQAjQB+AU8agmSiXhEpguH",
+	"tk+EHIigtNzwdjakMwtim8prcp0ZCw0ghmx6N016CKSkHUiAQwewRh1VAxEjfEJsBgpATFI44CTE+ucW",
+	"M6kOE8isyBEuSIn9VgBK4NqFRp8FDeAKMhYD6CSXrm/9BRt3vq9yuOLmV3hYZzOerI2KEU6CF5ssr2hj",
+	"WzUe1wd+PUaGLXvrRuWc8VeL2rXFdFCgB4fCF9e5podarj8yIIM+3LLmot1wkdS/mm+Qne/ezVdAEdmX",
+	"U2gMFMCrWp962XkfyKQ6571zYD8J0Iod4DKsyn2d3OrGBif4iceGDivohOAg3cpn17C6CV2gl8f6+8H3",
+	"6P39Fed4r7PpOV4F+rLuUfZtg+38uMh5458I5QKTf5KqUM211N4bg05HWx/r+L7dc1igSs3THlWXZ9WI",
+	"LN8INre9cnNpkmRMqUav0dnvttqtbqtjvq3zAe283IZQELK6PGPp18Yok5OSQ0XLymSmooNnNfUZ82sT",
+	"h1BlBlWdaycHa230Gttv/9796fudH/beb518uNg9+1v3x59fbR2+Pnpjlp5Tjwu8UdG1l8+b4F8wJ9C/",
+	"MIcLkOORV7/qHSKnwYVfMTSKGBqgxOZb7H0U5utVmjDm4zlVOGzGWasKv5EZEddc3JHYXHdp6T2OyEVG",
+	"2YjfkNg+x4w3jsghTZKF//KS4rdH4lYuBiJmdxq++lfsC/lTfsN6RLksxGHKmdCIVEocZKelK0BlQBbn",
+	"1OIc1lMKzCm2zSR8fjDpttsYEfKP9vV51Bbn5bDXq+CuY6PwOwBcAIMaDtlUu74B0EkO8X8RbXgZHRi7",
+	"xVu4wIiwO3M3mXClpgwgPEC3QjyRuEXi5U164Tqm5UipXp2H4E3fzNUBII8pNKskkD7C9cItYh4conZF",
+	"XOSJJokD+2qRE0DXhmRdhPPCxGyWDZnQTSaGMmEJ+XjxpvmyRxJm/gTIEozAmdEc40ZcU83mFBacEp3N",
+	"lGYJmWbyblGBeQ7rpyBvGWDm3I5ZIUO4GIj4p6ZFJ2aJ+RRH+UxgXni/hZ1WuGAWyLpHtttbFnU1hJS2",
+	"YOQ1ENSgdm9396H3QZ7DyhKLua1klXEVnIv7DKvzJUiXQqgtIoqZuwFPemFbyJkRQat/ooypRVNQNhWa",
+	"pJOpXgBmZd5HxUKk54FCc+wIBerj4hp0wWfb7a3neLyUhO1eos2BwHbIbiq9APwGm3OaD/DVL5/yj+1P",
+	"AG2JQ7DJSdA6ElByBmK73XaK5xKmO6h0rj4t6P1Xyqlgd9MUGk7U4/MhJwylrm85VGrOsaIJH3SxWoD2",
+	"a5a2Jh3JQt9iFYLZTensYdtoKQtypgNIPU+olqCBXqOB8PhzAfScp0pzqz1lloaAO0IPS/IMuXcisYDi",
+	"+RL0npF3NRXWAZ0Xls01u8Fbt7v7QReJel39MZ1hoPMvppoWaH4ggOgBSmkOaUqe29DptMxFYIYILjDm",
+	"12MjNdBHfmBOgjsrA1GOqW89b5W6n1dCEkrAmns6YL8a66Gq8hjFoDHdzPYfOMiBp9QBCx3BV93pLzzz",
+	"/uPw9uYHbHm67lPc9aCG9qe8+ZYt1lJDg2sL955Ym2O9u22IIbgf/ThrP8C6fcInnK/s/1N+hGsA9Hv5",
+	"ouF9v60afSJ1P5lwbeN+hpPce48niT8iVviO6YDFDMdseAMII5j8nSviEMy1Fn2NPu61cG4Ol5oy7AxT",
+	"k/v05pDs7e52sdcN9J5BdSpsvINQzAIbYeA1CEL368BWRg8attzsc2xEiu8CgaWogDXnWwWQawnSV0tS",
+	"owxHodZsZFEE6rnhnukiIt9dXHwg0NdnuWNPlCPR+rY9LeJadBiGGejMRg0ZCK8zU0VOzXBca3DVIofY",
+	"rBNAp2cqDADltW1QzaawNiGXu1VKW74dF7bFz3rpQXfN+XzeNINvzrLUqsfLjhzsGlRw4xw7IHLYMNi8",
+	"/wz9NPaWR0N4beBwOPZLAHAptrLht6i4qirYvwgp3PWqyjOM7R2o5qFg38i5w+6mjV7n5f5ue7/TNdKX",
+	"G+nc2dtp7+1u73R2bFZOGDsiQXDfcIOrkhPIkHENECEX907SEGjtRG3x3UM3r95Z5PqHFTkKvLXQAO5r",
+	"FPUPdwCZb/IGactCCTOHctQQ5I/dVttta0gRmwmpoF2Xl1cpozcs8T1uqgXWG5n53NshFeg+wB7wEHQY",
+	"Swti4vJRD/KeW8OMgceCpq7hzTfKJbwMhH1qVg8qhmBg1dm/NC91RaiwA2P4h4m5zk6qKDR3jhXnfWmR",
+	"MzaVmVYumdbjig1Enq4TtDIVYKqEfbUA2gWbYVXDeJnnv4MVfyz6KlT/VEOhzgQ09aEEW5sR81rFbZGO",
+	"50hQqvF7yiEzb1zh9aRPd2Ppg967KgBxt+3hAuRd/i/GVNyQhZyBYQry21VxWZqDDCBQQQCVB1KnmE09",
+	"bz1sEVbiZrqp/Bsz63W0/wsp31Phmtqqx3PfJXAns85hX/iFnOH5CPim2RGbBojnpdEzXFAxBaB/Vv30",
+	"LU4cxoUceRbq31jjc7ca7X1dvMAZaGsRkbFJV3lomCmh2pwELsWB6w9X1++LrNnuiwQ9pOCzGgjo8XWd",
+	"ydkUGo1rFSa/WCc7OqLzTiTc+V166A3immQ0Y955b1R+wyex3xwVi5rMwXO7kI9pZ/X48CxOpcxF8Pvi",
+	"ElepeJ1u2yXBJ43e3nK//95OALW01YnyRiNQI5ZX0XeixkxgJmCnswGLsat4X3qdneZXdfCLigcCr6gC",
+	"1d8sLW51YvJ3ck7kSDNhu+kwPJuA4OnKaCFxebdNJlzMNMPUZfxck7wMbtZezoeqWBzWa5V6FRaOFPax",
+	"CjiW0b5ylnXqcIbyLML8VttdM+hj7QIRV8yIbGOX2z6wENIKOHPChlxhBdbI9tvFnYPGli7wg5ZU0acQ",
+	"2SXjmV0gCNVQjaksnTZRCDhyYNuoAvYQV75RgUXosW0H4ViGOd6W7VwtBsJB/HBBJmwis4WrivZtxMiz",
+	"GL6Jnx+AIwi/vGLX0KhLkzYUj/u08YGw22sm3cHMcSc7Srnj2HQpp5iqXPIqrv6wTPCn5el2muUE72D+",
+	"D03xrk3T7u5XpmlH96aHLxcq5enhlSneu+3K7GwcwdbvlJ39VZJ8YZKklG39aKFiPQe1XoLzAM0i7Apo",
+	"mzmDxe6yGHxihLJNsTk2NIP4sIuqQrZC7t81vFxCIrKcC+zZ2BdGZ4Zej0H+Rivoou/7KNocCcMoGAa/",
+	"AyFhcXUi8vr4vP/qnfl09NOH4zPz4fjk/OObN8eHx0cnF5fnh6cfjiLy/cfTi/7l0U+HR0evzTVn/Yuj",
+	"y3fH748vjl5j7gF077fiiuJfzvUwXOHhBq9K4N32C3GPnzuUWI/yKwyl0ss9Vt7ThU0RBsw5SDQARd82",
+	"glRake5OHvv1Ay+4viGW2uvuRE/merDO3WTFaMHh69IL/vPp/R8rG7F4zl0VITCjK8cHfnevDLobf9Ow",
+	"gO0qXw+snhs9BXJJDBtyB7JRCy7yFTZsfdgwT5EeBNAbqlV7Y7i1u6C8NZZDPmJnqmFf/BL++TfGLWHF",
+	"xnChZqMRH3ImNAbvK7copcMb8LvbdKjlTSpLr6fer/+JcNnl7RKurK60S7l+YiymsNx3yblcsXteRWmU",
+	"3wgS9uhuyFgZ5FJKknKtU1aRiuULfH3HciPLK15eVHK+kk2BbNZs7GbtO3VpxGLn84PJraqAd2v94t2M",
+	"6WxxCWVWod24/dIMeZmwsiAnp05k+/zHXC2toKBQLf5KP0Xo+Ie2+9uIbCr3fatiy1e1vplT3+2nao+t",
+	"bvF1e7+gzgDlHa6wRILjXMpXsZsLduvXrX1ChQFMqs3Ns9XOOOe8/uqD+7J8cIVcnqDP25DxW5Y8JnkH",
+	"xpXdVpefIEn4GhxbRJPdMut6SORwNoF+DBlLqea3jNiGCO4XW6/18exdI2rMsrTRa7TAD28HXN2wOYIg",
+	"cuRbA1iEOOy/B42WrP/RHkIPwlMuL3jHNEaQoJmvDQm5TF1bk83hVWx4k4fWXTjaLnHwrsIKl9+Hcbcc",
+	"NWfsQ2R6zBaQ5WObDdnnud6cyw86EskSKp8Rn5iUM8c6Xug+PUsRtfaK5c/EVITyM88Z5lhVYlgEywn1",
+	"gp8/ff7/AwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

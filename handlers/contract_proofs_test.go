@@ -99,6 +99,17 @@ var proofs = map[string]proof{
 		name, query, _ := strings.Cut(path, "?")
 		return k.get(k.admin, name+"/usage?"+query)
 	}),
+	"getApiKeyHistory ?owner": onKeys(func(k *kit, path string) response {
+		name, query, _ := strings.Cut(path, "?")
+		return k.get(k.admin, name+"/history?at="+k.in(0)+"&"+query)
+	}),
+	"getApiKeyHistory ?at": func(k *kit) (without, with response) {
+		path := keyPath(k.mustCreate(k.admin, fields{"name": "before"}).ID)
+		then := k.clock.Now()
+		k.clock.Advance(time.Second)
+		k.patch(k.admin, path, fields{"name": "after"}).want(200)
+		return k.pastOf(k.admin, path, k.clock.Now()), k.pastOf(k.admin, path, then)
+	},
 	"rotateApiKey .grace_seconds": func(k *kit) (without, with response) {
 		path := keyPath(k.mustCreate(k.admin, fields{"name": "to rotate"}).ID)
 		return k.rotate(k.admin, path, fields{}), k.rotate(k.admin, path, fields{"grace_seconds": 60})
@@ -263,6 +274,12 @@ func concludeProofs(k *kit) {
 	k.ask(k.admin, used.Secret).want(200)
 	k.ask(k.admin, used.Secret).want(200) // QUOTA_EXCEEDED
 	k.get(k.admin, keyUsagePath(used.ID)).want(200)
+	then := k.clock.Now()
+	k.pastOf(k.admin, keyPath(used.ID), then).want(200)
+	k.clock.Advance(time.Second)
+	k.patch(k.admin, keyPath(used.ID), fields{"name": "used once"}).want(200)
+	k.removeHistory()
+	k.pastOf(k.admin, keyPath(used.ID), then).want(409)
 	limited := k.mustCreate(k.admin, fields{"name": "limited", "rate_limit": fields{"limit": 1, "window_seconds": 60}})
 	k.forward(limited.Secret, "").want(200)
 	k.ask(k.admin, limited.Secret).want(200) // RATE_LIMITED

@@ -14,6 +14,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
+	"apikeyd/internal/history"
 	"apikeyd/store"
 )
 
@@ -49,6 +50,7 @@ func problemOf(err error) problem {
 		limited     *limitError
 		tooMany     *tooManyFailuresError
 		denied      *apikey.DeniedError
+		removed     *history.RemovedError
 		routing     *echo.HTTPError
 	)
 	switch {
@@ -76,6 +78,9 @@ func problemOf(err error) problem {
 	case errors.Is(err, store.ErrNameTaken):
 		return problem{status: http.StatusConflict, code: "NAME_TAKEN",
 			message: "name is taken by another key of this owner; choose another, or revoke that key first"}
+	case errors.As(err, &removed):
+		return problem{status: http.StatusConflict, code: "HISTORY_REMOVED",
+			message: "at: " + removed.Error() + "; retention removed the events before; ask for a later time"}
 	case errors.Is(err, store.ErrRevoked):
 		return problem{status: http.StatusConflict, code: "KEY_REVOKED",
 			message: "a revoked key cannot be changed; create a new one"}

@@ -10,6 +10,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
+	"apikeyd/internal/history"
 	"apikeyd/internal/quota"
 	"apikeyd/internal/ratelimit"
 	"apikeyd/store"
@@ -59,6 +60,7 @@ func TestErrorExamples(t *testing.T) {
 		},
 		"NameTaken":  {"taken": store.ErrNameTaken},
 		"Conflict":   {"taken": store.ErrNameTaken, "revoked": store.ErrRevoked},
+		"HistoryRemoved": {"removed": &history.RemovedError{Since: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}},
 		"NotRotated": {"revoked": store.ErrRevoked, "rotated": store.ErrRotated},
 		"NotFound":   {"key": store.ErrNotFound},
 		"Forbidden": {

@@ -31,6 +31,7 @@ type Store interface {
 	RotateKey(ctx context.Context, actor store.Actor, ref store.Ref, rotation apikey.Rotation) (apikey.Key, error)
 	EndSecret(ctx context.Context, actor store.Actor) (apikey.Key, error)
 	AuditEvents(ctx context.Context, q store.EventQuery) ([]store.Event, error)
+	AuditedSince(ctx context.Context) (time.Time, error)
 	Ping(ctx context.Context) error
 }
 

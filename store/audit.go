@@ -16,6 +16,10 @@ type AuditLog interface {
 	// by new events.
 	AuditEvents(ctx context.Context, q EventQuery) ([]Event, error)
 
+	// AuditedSince returns since when no event is missing: the time of the latest that retention removed, or the
+	// zero time.
+	AuditedSince(ctx context.Context) (time.Time, error)
+
 	// EachEvent calls do for each event since a time, oldest first by id, which is the
 	// order of each chain. It blocks nobody, however long do takes, and returns the
 	// first error of do.

@@ -203,6 +203,36 @@ type ApiKeyCreate struct {
 	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
+// ApiKeyHistoryResponse A key as it was at an earlier time
+type ApiKeyHistoryResponse struct {
+	// At The time in question
+	//
+	// Example: 2026-11-20T10:00:00.000Z
+	At time.Time `json:"at"`
+
+	// Consistent Whether the recorded changes lead from then to what the key is now. If not, somebody
+	// changed the database itself, or the clocks of nodes differ
+	//
+	//
+	// Example: true
+	Consistent bool `json:"consistent"`
+
+	// Key The key as it was then; without `last_used_at`, whose past is not recorded
+	Key ApiKeyResponse `json:"key"`
+
+	// SecretGeneration How many secrets the key had had by then: 1 until its first rotation. Absent if the
+	// audit log no longer reaches back to its creation
+	//
+	//
+	// Example: 2
+	SecretGeneration *int `json:"secret_generation,omitempty"`
+
+	// SecretSince When the secret of then was made; absent if the audit log no longer says so
+	//
+	// Example: 2026-11-18T09:00:00.000Z
+	SecretSince *time.Time `json:"secret_since,omitempty"`
+}
+
 // ApiKeyListResponse Keys, newest first
 type ApiKeyListResponse struct {
 	// Data The keys of this page
@@ -1068,6 +1098,11 @@ type Error = ErrorResponse
 // generated clients.
 type Forbidden = ErrorResponse
 
+// HistoryRemoved Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type HistoryRemoved = ErrorResponse
+
 // NameTaken Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
@@ -1158,6 +1193,15 @@ type GetApiKeyParams struct {
 
 // UpdateApiKeyParams defines parameters for UpdateApiKey.
 type UpdateApiKeyParams struct {
+	// Owner An owner other than your own; needs `keys:admin`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+}
+
+// GetApiKeyHistoryParams defines parameters for GetApiKeyHistory.
+type GetApiKeyHistoryParams struct {
+	// At The time in question, since the key's creation and not in the future
+	At time.Time `form:"at" json:"at"`
+
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
@@ -1400,6 +1444,16 @@ type ClientInterface interface {
 	//
 	// Corresponds with PATCH /v1/api-keys/{key_name} (the `UpdateApiKey` operationId).
 	UpdateApiKey(ctx context.Context, keyName KeyName, params *UpdateApiKeyParams, body UpdateApiKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetApiKeyHistory Get an API key as it was
+	//
+	// What the key was at an earlier time: its status, scopes, limits and all else that can
+	// change, and which of its secrets was the current one. After an incident this says whether
+	// a call of then was made with a good key. It is found by undoing the changes that the audit
+	// log recorded since, so it reaches back as far as the log does.
+	//
+	// Corresponds with GET /v1/api-keys/{key_name}/history (the `GetApiKeyHistory` operationId).
+	GetApiKeyHistory(ctx context.Context, keyName KeyName, params *GetApiKeyHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RotateApiKeyWithBody Give an API key a new secret
 	//
@@ -1683,6 +1737,26 @@ func (c *Client) UpdateApiKeyWithBody(ctx context.Context, keyName KeyName, para
 // Corresponds with PATCH /v1/api-keys/{key_name} (the `UpdateApiKey` operationId).
 func (c *Client) UpdateApiKey(ctx context.Context, keyName KeyName, params *UpdateApiKeyParams, body UpdateApiKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateApiKeyRequest(c.Server, keyName, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetApiKeyHistory Get an API key as it was
+//
+// What the key was at an earlier time: its status, scopes, limits and all else that can
+// change, and which of its secrets was the current one. After an incident this says whether
+// a call of then was made with a good key. It is found by undoing the changes that the audit
+// log recorded since, so it reaches back as far as the log does.
+//
+// Corresponds with GET /v1/api-keys/{key_name}/history (the `GetApiKeyHistory` operationId).
+func (c *Client) GetApiKeyHistory(ctx context.Context, keyName KeyName, params *GetApiKeyHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetApiKeyHistoryRequest(c.Server, keyName, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2345,6 +2419,75 @@ func NewUpdateApiKeyRequestWithBody(server string, keyName KeyName, params *Upda
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetApiKeyHistoryRequest constructs an http.Request for the GetApiKeyHistory method
+func NewGetApiKeyHistoryRequest(server string, keyName KeyName, params *GetApiKeyHistoryParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key_name", keyName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/api-keys/%s/history", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "at", params.At, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Owner != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", *params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
