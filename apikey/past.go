@@ -31,21 +31,26 @@ func NewPast(key Key, now time.Time) *Past {
 
 // Undo undoes a change. It reports whether the change leads to the state before the call.
 func (p *Past) Undo(change Differences) (consistent bool) {
-	consistent = true
+	consistent = p.Follows(change)
 	for _, d := range change {
-		if d.Field == graceField {
+		if d.Field == graceField || d.From == nil && d.To == nil { // the latter was not recorded
 			continue
 		}
-		if d.From == nil && d.To == nil { // not recorded at the time
-			consistent = false
-			continue
-		}
-		consistent = consistent && bytes.Equal(p.values[d.Field], d.To)
 		if delete(p.values, d.Field); d.From != nil {
 			p.values[d.Field] = d.From
 		}
 	}
 	return consistent
+}
+
+// Follows reports whether a change leads to this state.
+func (p *Past) Follows(change Differences) bool {
+	for _, d := range change {
+		if d.Field != graceField && (d.From == nil && d.To == nil || !bytes.Equal(p.values[d.Field], d.To)) {
+			return false
+		}
+	}
+	return true
 }
 
 // SetGrace sets the end of a grace, as the last change of it says.

@@ -216,7 +216,7 @@ func checks() []check {
 		deploymentChecks(), exampleChecks(), authenticationChecks(), lifecycleChecks(), nameChecks(), bodyChecks(), dateChecks(),
 		listChecks(), cursorChecks(), filterChecks(), metadataChecks(), authorityChecks(), rotationChecks(),
 		verificationChecks(), suspensionChecks(), rateLimitChecks(), quotaChecks(), forwardAuthChecks(), introspectionChecks(), leakChecks(),
-		usageChecks(), auditChecks(), routingChecks(), throttlingChecks(),
+		usageChecks(), auditChecks(), historyChecks(), routingChecks(), throttlingChecks(),
 	} {
 		all = append(all, group...)
 	}

@@ -43,7 +43,7 @@ const eventsAtOnce = 1000
 // At returns what a key, as it is now, was at an earlier time, which is not before its creation. It reads all of the
 // key's events. The error is the log's, or a *RemovedError.
 func At(ctx context.Context, log Log, key apikey.Key, at, now time.Time) (State, error) {
-	w := walk{State: State{Past: apikey.NewPast(key, now), Consistent: true}, at: at}
+	w := walk{State: State{Past: apikey.NewPast(key, now), Consistent: true}, at: at, born: key.CreatedAt}
 	query := store.EventQuery{Key: key.ID, Limit: eventsAtOnce}
 	for {
 		events, err := log.AuditEvents(ctx, query)
@@ -74,24 +74,36 @@ func At(ctx context.Context, log Log, key apikey.Key, at, now time.Time) (State,
 // walk goes through a key's events, the latest first.
 type walk struct {
 	State
-	at             time.Time
-	grace, created bool // whether that event was met
+	at, born time.Time
+
+	// Whether such an event was met: a change before at, one of a grace, and the creation.
+	changed, grace, created bool
 }
 
 func (w *walk) add(e store.Event) {
-	w.created = w.created || e.Action == store.ActionCreate
-	if e.At.After(w.at) {
+	switch {
+	case e.Action == store.ActionCreate: // its event is a moment later than the key
+		w.created = true
+		w.Consistent = (w.changed || w.Follows(e.Changes)) && w.Consistent
+		w.secret(w.born)
+		return
+	case e.At.After(w.at):
 		w.Consistent = w.Undo(e.Changes) && w.Consistent
 		return
+	case e.Action == store.ActionRotate:
+		w.secret(e.At)
 	}
+	w.changed = true
 	if change, ends := e.Changes.Get("grace_ends_at"); ends && !w.grace {
 		w.grace = true
 		w.SetGrace(change)
 	}
-	if e.Action == store.ActionCreate || e.Action == store.ActionRotate {
-		w.Secret++
-		if w.SecretSince.IsZero() {
-			w.SecretSince = e.At
-		}
+}
+
+// secret counts a secret that was made before those that were counted.
+func (w *walk) secret(made time.Time) {
+	w.Secret++
+	if w.SecretSince.IsZero() {
+		w.SecretSince = made
 	}
 }
