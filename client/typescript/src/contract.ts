@@ -68,6 +68,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/api-keys/{key_name}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get an API key as it was
+         * @description What the key was at an earlier time: its status, scopes, limits and all else that can
+         *     change, and which of its secrets was the current one. After an incident this says whether
+         *     a call of then was made with a good key. It is found by undoing the changes that the audit
+         *     log recorded since, so it reaches back as far as the log does.
+         */
+        get: operations["getApiKeyHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/api-keys/{key_name}/usage": {
         parameters: {
             query?: never;
@@ -581,6 +604,36 @@ export interface components {
              */
             secret: string;
         };
+        /** @description A key as it was at an earlier time */
+        ApiKeyHistoryResponse: {
+            /**
+             * Format: date-time
+             * @description The time in question
+             * @example 2026-11-20T10:00:00.000Z
+             */
+            at: string;
+            /** @description The key as it was then; without `last_used_at`, whose past is not recorded */
+            key: components["schemas"]["ApiKeyResponse"];
+            /**
+             * Format: int32
+             * @description How many secrets the key had had by then: 1 until its first rotation. Absent if the
+             *     audit log no longer reaches back to its creation
+             * @example 2
+             */
+            secret_generation?: number;
+            /**
+             * Format: date-time
+             * @description When the secret of then was made; absent if the audit log no longer says so
+             * @example 2026-11-18T09:00:00.000Z
+             */
+            secret_since?: string;
+            /**
+             * @description Whether the recorded changes lead from then to what the key is now. If not, somebody
+             *     changed the database itself, or the clocks of nodes differ
+             * @example true
+             */
+            consistent: boolean;
+        };
         /** @description Keys, newest first */
         ApiKeyListResponse: {
             /** @description The keys of this page */
@@ -968,7 +1021,7 @@ export interface components {
              *     CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
              *     CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
              *     KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-             *     KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+             *     KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
              *     QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
              *     UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
              *     the change was made before you repeat it. New codes may be added.
@@ -1090,6 +1143,17 @@ export interface components {
         };
         /** @description The key is revoked, or was just rotated by another call */
         NotRotated: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorResponse"];
+            };
+        };
+        /** @description Retention removed audit events that would be needed */
+        HistoryRemoved: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
@@ -1420,6 +1484,54 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["NotRotated"];
+            default: components["responses"]["Error"];
+        };
+    };
+    getApiKeyHistory: {
+        parameters: {
+            query: {
+                /**
+                 * @description The time in question, since the key's creation and not in the future
+                 * @example 2026-11-20T10:00:00Z
+                 */
+                at: string;
+                /**
+                 * @description An owner other than your own; needs `keys:admin`
+                 * @example customer-42
+                 */
+                owner?: components["parameters"]["OwnerOfKey"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The name or the `id` of a key. Percent-encode a name once, `/` too: `a/b` is `a%2Fb`, as by
+                 *     `encodeURIComponent(name)` in JavaScript, `quote(name, safe="")` in Python and
+                 *     `url.PathEscape(name)` in Go. A value in UUID form (8-4-4-4-12) is always an id, which
+                 *     needs no encoding.
+                 * @example ci-pipeline
+                 */
+                key_name: components["parameters"]["KeyName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The key as it was */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKeyHistoryResponse"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["HistoryRemoved"];
             default: components["responses"]["Error"];
         };
     };
