@@ -126,6 +126,7 @@ func (e RevocationReason) Valid() bool {
 
 // Defines values for VerifyCode.
 const (
+	VerifyCodeADDRESSNOTALLOWED VerifyCode = "ADDRESS_NOT_ALLOWED"
 	VerifyCodeDISABLED          VerifyCode = "DISABLED"
 	VerifyCodeEXPIRED           VerifyCode = "EXPIRED"
 	VerifyCodeINSUFFICIENTSCOPE VerifyCode = "INSUFFICIENT_SCOPE"
@@ -139,6 +140,8 @@ const (
 // Valid indicates whether the value is a known member of the VerifyCode enum.
 func (e VerifyCode) Valid() bool {
 	switch e {
+	case VerifyCodeADDRESSNOTALLOWED:
+		return true
 	case VerifyCodeDISABLED:
 		return true
 	case VerifyCodeEXPIRED:
@@ -180,6 +183,13 @@ func (e ForwardAuthParamsRateLimited) Valid() bool {
 
 // ApiKeyCreate A key to create
 type ApiKeyCreate struct {
+	// AllowedCidrs The networks that the key may be used from; from anywhere if it is empty or `null`. If
+	// absent, a calling key without `keys:admin` passes its own on.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	AllowedCidrs nullable.Nullable[[]Network] `json:"allowed_cidrs,omitempty"`
+
 	// Enabled Whether the key works; if `false`, it is suspended from the start; `true` if absent
 	//
 	// Example: true
@@ -206,6 +216,13 @@ type ApiKeyCreate struct {
 	//
 	// Example: ci-pipeline
 	Name Name `json:"name"`
+
+	// ObserveCidrs The networks that the key should be used from: use from elsewhere passes, and is
+	// reported in the audit log, at most once an hour. For trying out `allowed_cidrs`.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	ObserveCidrs nullable.Nullable[[]Network] `json:"observe_cidrs,omitempty"`
 
 	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
 	// apply, but the UUID form is allowed.
@@ -240,6 +257,11 @@ type ApiKeyListResponse struct {
 
 // ApiKeyResponse A key, without its secret
 type ApiKeyResponse struct {
+	// AllowedCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	AllowedCidrs *Networks `json:"allowed_cidrs,omitempty"`
+
 	// CreatedAt When the key was created
 	//
 	// Example: 2025-06-24T11:28:35.072Z
@@ -286,6 +308,11 @@ type ApiKeyResponse struct {
 	//
 	// Example: ci-pipeline
 	Name Name `json:"name"`
+
+	// ObserveCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	ObserveCidrs *Networks `json:"observe_cidrs,omitempty"`
 
 	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
 	// apply, but the UUID form is allowed.
@@ -350,6 +377,13 @@ type ApiKeyStatus string
 
 // ApiKeyUpdate What to change; what is absent stays as it is
 type ApiKeyUpdate struct {
+	// AllowedCidrs The networks that the key may be used from; from anywhere if it is empty or `null`. A
+	// calling key without `keys:admin` may only allow networks within its own.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	AllowedCidrs nullable.Nullable[[]Network] `json:"allowed_cidrs,omitempty"`
+
 	// Enabled `false` suspends the key, `true` ends that
 	//
 	// Example: false
@@ -375,6 +409,13 @@ type ApiKeyUpdate struct {
 	// Example: ci-pipeline
 	Name *Name `json:"name,omitempty"`
 
+	// ObserveCidrs The networks that the key should be used from: use from elsewhere passes, and is
+	// reported in the audit log, at most once an hour. For trying out `allowed_cidrs`.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	ObserveCidrs nullable.Nullable[[]Network] `json:"observe_cidrs,omitempty"`
+
 	// Quota The key's quota, or `null` for none; needs `keys:admin`
 	Quota nullable.Nullable[QuotaSetting] `json:"quota,omitempty"`
 
@@ -392,6 +433,11 @@ type ApiKeyUpdate struct {
 
 // ApiKeyWithSecretResponse A key with its secret, which is never shown again
 type ApiKeyWithSecretResponse struct {
+	// AllowedCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	AllowedCidrs *Networks `json:"allowed_cidrs,omitempty"`
+
 	// CreatedAt When the key was created
 	//
 	// Example: 2025-06-24T11:28:35.072Z
@@ -438,6 +484,11 @@ type ApiKeyWithSecretResponse struct {
 	//
 	// Example: ci-pipeline
 	Name Name `json:"name"`
+
+	// ObserveCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	ObserveCidrs *Networks `json:"observe_cidrs,omitempty"`
 
 	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
 	// apply, but the UUID form is allowed.
@@ -507,6 +558,9 @@ type AuditActor = string
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown.
 type AuditChanges struct {
+	// AllowedCidrs The old and the new networks
+	AllowedCidrs *AuditNetworksChange `json:"allowed_cidrs,omitempty"`
+
 	// Enabled The old and the new value
 	Enabled *AuditFlagChange `json:"enabled,omitempty"`
 
@@ -521,6 +575,9 @@ type AuditChanges struct {
 
 	// Name The old and the new text
 	Name *AuditTextChange `json:"name,omitempty"`
+
+	// ObserveCidrs The old and the new networks
+	ObserveCidrs *AuditNetworksChange `json:"observe_cidrs,omitempty"`
 
 	// Quota The old and the new quota
 	Quota *AuditQuotaChange `json:"quota,omitempty"`
@@ -648,6 +705,19 @@ type AuditMetadataChange struct {
 	To *Metadata `json:"to,omitempty"`
 }
 
+// AuditNetworksChange The old and the new networks
+type AuditNetworksChange struct {
+	// From Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	From *Networks `json:"from,omitempty"`
+
+	// To Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	To *Networks `json:"to,omitempty"`
+}
+
 // AuditQuotaChange The old and the new quota
 type AuditQuotaChange struct {
 	// From How many units calls may use in each period; a call costs one unless it says more
@@ -732,7 +802,8 @@ type ErrorDetail struct {
 type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
+	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); ADDRESS_NOT_ALLOWED,
+	// INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
 	// KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
@@ -764,6 +835,13 @@ type ErrorResponse struct {
 
 // IntrospectionRequest An OAuth 2.0 token introspection request (RFC 7662)
 type IntrospectionRequest struct {
+	// ClientAddress The address of the client that sent you the key, as you saw it, with or without a port;
+	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are not active
+	//
+	//
+	// Example: 192.0.2.7
+	ClientAddress *string `json:"client_address,omitempty"`
+
 	// Token The secret that you received; any string
 	//
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
@@ -839,6 +917,18 @@ type Metadata map[string]string
 //
 // Example: ci-pipeline
 type Name = string
+
+// Network An IPv4 or IPv6 network in CIDR notation; an address alone is a network of one. An
+// IPv4-mapped IPv6 network is an IPv4 one, and `::/0` has no IPv4 address. Bits beyond a
+// network's length (192.0.2.7/24) are refused.
+//
+// Example: 192.0.2.0/24
+type Network = string
+
+// Networks Networks, with the length that each has
+//
+// Example: ["192.0.2.0/24","2001:db8::7/128"]
+type Networks = []string
 
 // Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
 // apply, but the UUID form is allowed.
@@ -1056,14 +1146,22 @@ type UsageResponse struct {
 }
 
 // VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
-// DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
-// applies, else VALID
+// DISABLED (suspended), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
+// `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+// VALID
 //
 // Example: VALID
 type VerifyCode string
 
 // VerifyRequest A secret to verify
 type VerifyRequest struct {
+	// ClientAddress The address of the client that sent you the key, as you saw it, with or without a port;
+	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are ADDRESS_NOT_ALLOWED
+	//
+	//
+	// Example: 192.0.2.7
+	ClientAddress *string `json:"client_address,omitempty"`
+
 	// Cost What the call costs in units of the key's quota; 1 if absent
 	//
 	// Example: 25
@@ -1086,8 +1184,9 @@ type VerifyRequest struct {
 // VerifyResponse Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND
 type VerifyResponse struct {
 	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
-	// DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
-	// applies, else VALID
+	// DISABLED (suspended), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
+	// `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+	// VALID
 	//
 	//
 	// Example: VALID
@@ -4585,263 +4684,277 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H39chs3tueroHjvrdhzWzRJfVlUpaZoWU4U25IjyclkQl81xAZFjJoApwGK4viqat9k/9sX2TfZJ9nC",
-	"OQAaze6mSElJPHN9dysjs7/wcXC+z+98bgzkeCIFE1o1up8bI0YTlsGfB3QwYhsHUuhMpuaHhKlBxiea",
-	"S9HoNnrpjM4ViYXcUFpmLG5EDXZLx5OUNboN92sjaqjBiI2peYGeT8w1pTMurhp3d1HjnRxQfN/i689H",
-	"jAg2I9ds/o0iE6pHEbmcE540SY9MMnk7J3pENcnYWN4wRfSIkUt2xYXg4orIITyiyHiqNJlMNeGacNEX",
-	"w0wKbS7rEVdECtbsi8LAX9y0X9AJ37hmc/Wi1d7bpe3LzsbOsNXa2B1sJht7bGu4sU13LncHL5M91hre",
-	"M8NTqtk7PuZ644NM+WBePdPU3KFwXMzMOSJ8aMY8oopQMe+SuN+4ZvN+IyZcEXNvRrV9zjwW/z0mA5qm",
-	"inBB4lncF4oNpEhUZJ78+1RqCs9qReAf7pmp4Fr1xbMko0O9wZkeboy0npgVMB+A929Yothot54vrJYd",
-	"1P7fv223Wvuzb3daqy7HKRtTbvaqvCA/232lXMCSMDoY4Uy7JM7cPGWGgydCziJCRUJomsKc6BXlAtZB",
-	"x8Quw+OnmH271dnX325u3zdDprP5Rm+oWVae2hmOhmhJZpRrcsmGMmOEksw8FX63HX5lKLMx1Y1ugwu9",
-	"2WlE7rNcaHbFMvjuzz//vNGb6hETmg+oZuWPfy9n5sM0uIk8O31zQPba7VZEzF87u9ut54Xpv2I0YxnJ",
-	"GE3H3/YbdMKv2TzpN+5Zhb9s9CZ84y2bbxwl1STPk4Dc9wlFdjLJmGJCF4bwBKcwH84xHbMabkPHrHAC",
-	"JywbMKE3mBjIhCVLxzjg/9FpTfiEpVywlQdzMhNVVGJGI82lhw9nqrQcs2xjq7PyYM4GcsJU9WgUXCsM",
-	"R7EJNecnMWxZTeiAqcUhRYSNJ3oesDIhYXXygSZUU8W06maMJsT/a5Zxff8ynrK/T5nSlSR2lBgaH3IQ",
-	"DVwB0zA8wYxfseyGD9g3iqTyauk6br39a+cvP27/tPt+8/jD+c7pD52ff3m1efD68M3Swd1FjZSLa1jM",
-	"75h+y2rY/jWbg1DTivCkETXkhGUgD82MGldM9ybcPBw1zFqPmbai2ci25jWbXwig5sa/Z0xNpFCseSmT",
-	"+b+94AmsEH76o6JXNdxADjUTbkvJjCpywzKzaEsGg6974IhO0oRlhzdO2yiOCC4ShlcXv59ypXvThOtD",
-	"d704gL9PWTZvIj+t+L5gt9qy5xt5zSp3BC+55SiNIIPLj9uRU6mprv76d/zGf5tQ0H0UG2RMlwcCL3nc",
-	"QD5OkrqBHIyouKpfhik8+biv/2SobF75dbwEX1+yBECmcz+IDBnBK5nAG82wy9+2r4LTWRz1Wza/Tyxk",
-	"MKKYJ7FhgtSsTJN8KHBks2lwrxiwiMQvYqKl7JKYvrgEpS2m/9F5cxlHhCpyOe+LGB/7eHp04FTwZ+YF",
-	"z2PDp36gN/QMhhKR2KhsDC5GRNEh+7bf6Dfwvg9zPZLC6D99EU+ztPmB6tGhGtAJC972nTRq8w1Np8z8",
-	"8+PHo9fEKBXk2cuNLfh/7c5zM0jLC6kgPInIbMQHo74QjCWGdxMYMRdXi0rzgG8Eso+bpTOU0Igalg48",
-	"SeBe8Ywlja7Opmw5iwf5eDKsJJSecDJSj5jZHirIXE4z8+s+wSHHRovv0mTMRbxEPsKAgYHkI4Z3F5j8",
-	"v2ds2Og2/u1FbjG9wKvqBQpyIC1HdUBZr2jyI7y3awwtoY186X5u0Mkk5Wj5vPibQvPHDi5nZuYPNR2P",
-	"qfnTkGLGzA4JSdR0MCKehBtRAzYWv5GYwR8d/9R7d/T64vTwx4+HZ+eNqJEwTXmqGt1fPzeGnKX2EF1K",
-	"ZfZkzBQKiQZ8QBNKYAj5R3KTyZ3DfZIyesOMZJdT3bj7FL7Gvpo8+HX+TF/w5F45rKmeqkZ3q9WCHVht",
-	"yw6zTGandrNw68qH3w7CzGNMU3NiWBIZbkCDuXBFZpkUV41oqflcNRh7/4vizRXKzbKHC/fCRF7RxP60",
-	"JuFdWg6a0x0Y2xOWGTUun+fDCI7dTnjG1AXVBZoDG/2SOe1sONXTjC0QVP4oqb79wQQTfT1tX8ppM9Rn",
-	"T9fCDKIv85CBybTmERvIMS5XQG0z6SwsLgiaSA8jMnhL+XAZqhjJNCGUwOe7BAws0i/aX/0G+FH6jYxN",
-	"ZBb8qLy1Z8e5QIDwI/mNPvWliAI51XDExlwNpBjyq2nGQEeimt2wLHBl4MjRP8k1oepaGW0LnXm4LF8O",
-	"GR9IMUz5YF1JgdZQUmKbYL5wRdz1MiW/Pfzl4vTwp5O3h68LlErdM/CKARWGlC4ZGYA9kuyTQcYMWaBt",
-	"hKfkIZSxZ2at6TUT5cGDAs8VwcvlsR/33h9enPfeHh4Xhl54zFj0VKBWambima/REffJYCQNr7Z3ALvL",
-	"nOFJNTwx5JnSD5/d09J9YW6Rs4RKu/yFUDNMaU1Stg61MjUYeWRmab6cMaUqyfnVyetfLg6PD05eL9Cz",
-	"dm/AY3+AA9o4tDZUhIoFVeTqH3yyTxQTieEWU1H43ANooL1tVoILzTJB00V17nJ6teAHq5Q254enx713",
-	"hQkpOWZ6xMUVmTGhURwToyjtE83SFF6JGoYlkmDsD5nINqpnepRJrdPSBklJxlTMbThgxvWIUHJJE+u1",
-	"WJzS+cnJxfve8S9Ogp4VN6v2bb0PR5YhjRkZZnKMViZNErNH+0Rn8zzi0CYPlFcd5EpSvqMZeuuqSdGM",
-	"M4VbaijRTPNd7/S7w2padMqz0aOl0mRni7zlrx5IZ5tmzFNBbyhP6WVaMWwj8y+pYo6dU6FmLCNCzirG",
-	"//G491Pv6F3v1bvy4OtfhLEfw02BMqnKBUa+NXRo1OAgNOPiQg8kTDvzayFnFVIEB0DG1Jz9G0YuGRNk",
-	"TJOqTTv5eH5w8v7w4uPx2+OTn4/rJz6kPGUJSaaZmaf2nzEaiBEocqoHElm1HZiRNWxwTfI401xOScYm",
-	"jOrgBQ9fgqcTND0xx/1jqWJdstXeJM+AXqXRrJBIn0dkq71NnuXsEUja/NzZI88qTnBfeIYQnFzB9Exm",
-	"1yjK3EOK0WwwYsocDCkGDDkA3A86HcTnkIz6ooKOnkdku9Uiz2gFf4Vrm+RZQN9dUkHUfbESVQdDqaLo",
-	"JlkgqW5f6GVE6cikTCNcYzA0kO29wYBNciFWEbw167bV3o5IzCEEo+dxhKJBpHPvQURlh1qmZMdUcNG5",
-	"p++JAj1O2VgI1i57Nrz10WrKG5ld8iRBFXQNVUW6gGHOcE7MsuZ+TljMRILKWcFu3pycvjp6/XpBf4XX",
-	"dnGHKMaCzDYuvBU0QafZWm32CdwIm8hHrCVdNiZSOrhWzqiq1FXOPr55c3RwdHh8fnF2cPJhUXpwZd3B",
-	"wdS0C2riJF288YHjf1qN2+rWNzTlCbmcalx8qYNtfTJtuyprYNkLSvc/+igc0zE7d9bYGkfhqwX3IAvu",
-	"yzHVjqXuJWOuNWr2a2w9pOzUeh5AZShmSFXQwWnv/PDi3dH7o/MKs83p/NVvM/TQbrXyfKudFlk0BDYf",
-	"agggO4QcrbK9k3JjCAVpGN+4dC6uSMqGVRP98ePJee/i8C8Hh4evl0zVGKmbNqPKvMl8pJAt1m6Z/yOU",
-	"jKXQI9RPQK+gaUoGUmlFOtv7NnB7q8mEZVwmRGmaaVCrOq3Ozka7s9Fqn7daXfj/zVar9dd/TrFR8GZ+",
-	"sZKjsAiGUYUUbbc2C0jb+3cGKTc2PldGebT2N3lm+D4uRKANlXTER6pkLkPwXoWsnEpYk2+50lvc/Y/S",
-	"Cr8AcSr1GzkV67LUa7YQATu2ga9qZ8rbw18ujk/OL96cfDwu8ZRi5AzMJxf/BxmkfKZE5hINFnLbwAR7",
-	"4KHaespDFawCHA0wpVMpriCFs6ALf1GCFfOMkv9ZPv0sn3Tg8LR7BGLK3hHkNlVO5OS8V6UVuBw595ZA",
-	"S4S3W6+KMqQ9lmMm9D6ZKmZdAYOMaR8SupLIavFVECQymsOXojEW9xtGaib+t6nSdbP/csjfc/SvemXJ",
-	"wfxVr1xlnX6Tw7Se2kW81hXZ3D5z90WKdP3tVmcvJlQZxjqER7kiOIWvytgTuejOpXxPxdz+rNYWpZDW",
-	"UBOysldRHCTcO3ofHrZyb5RDK2rsy2cyuwYSEXL1KFbnMUzmCQ9PPjncA++IueYiKXv097GmpjrK83RH",
-	"4g+ix4+CTvVIZvwfa8u1hCt6mS5R7NRUTZhIKlW7g9PD14fH50e9dxevj856r94tl2v+VfsYZuCaMAFf",
-	"t/QlM1CKvO78YJ2vbVYF8wJrZmZkj7th6cQO//Lh6PQeIWZftE/Yrbah+qedChdgt5fMMDcAZPIuH37J",
-	"bGyq2LJdshFCY8TY10KkyoWCnJpqcx9Sph81szFXygaLFme2fCbvj87Ojo6/K2YhmMWnws+GKnK7YSs2",
-	"u+Ts8OD08NzsTM+eFjgWXWLr2PD6Yyaz1EgC86DWSgpmVmUshXsUvGj/6YjsSQ1jsIn1TJKED4csM3rL",
-	"NZuryJn1SM52wP8yAQu/hBgOhQqUAzBigRMnCTcrRNMPmDXNDQce0lSxUsgb9llLawI3osYkeORzw3LN",
-	"qvJYZiseLM3J7FrtEz4kMXwojuzR9awYRSWYoUZr3iexzqYsNo/Qy8WaN6zKsIHWSylTRkXDc1pI3q6s",
-	"k4HrcNhIAia90eN5XlJpKbsLdaabm5t7NslGEDkcKqYjGzXvC8zojojOpmKA9rokY56m3IW4F8pPOq3N",
-	"1karvbHZPm930AIw2r+vmjXj2TBjyStnXQTZnD9NE6rvPRLv3X13rkZk+f1QUXQX5SHbFepHAgONpunJ",
-	"EHJ7lz33o7n9jGkNk/lUY344aw6OZiymaRpbnVCwmlIZcxOm9BToQV7+jQ20GWhujqw+Wq/erzLiBevo",
-	"iYatfJHr0oHikWeJrYlFvu/qln5t2FKm4Eh8qvgWMod3XGnPSUsn5y1wTMFmTGkfNSwyAkeclQuV68QT",
-	"LMvkmo3vnR+OLOfvUWNMb4/wyXar5edCs4yCETahV1x4pIZlr/6Q37m4ajCRwrvqV61+xXooeAzzkIDr",
-	"EChFxYVDxppUcqyfRwuFr/bmBb7S2d5o7Wx0ts7b7W7nZXdzu9na7azOW2p5uOXUZDbiKQsTaj3P7lom",
-	"nrHhVFkvAEw2RokOJYVWi4jIVGieEq77gquivl1klQ9h7oWlsjfex36dA2a1ZbrK6IBdMJHcM4BJxm64",
-	"nLoNJ0rLiQL5x8XVvpVlRqoFQQjBckN4cdidnY122+xua+8hw+YVG3sMpQDo3lb7UGh5s2tRFrZ3Os8j",
-	"oiThiSJKZppczpHuzLMPQDzww5xOIcW2NMKUKn1hyGe1M2BuJ5babH5ou0XM75r55UVSMwpV9Wpunrdb",
-	"3c31V/PLksOTjA35bTXbBTZt9jijA80yD4uAVBkZbSVjA3kluNHbMQAmpM7ZVL5q9PqidX7+7ofdzk7V",
-	"mnht4F4doCySVxLEDWvQoPPgImNU3c/iT/0Dp3h/bhVV0tkHBFbAvMrK4oFFMuoAy335kEO5moB3cj23",
-	"j1YRmGd476Jcg7NnVQIXCrT048cT0Lf/Zi4folBWrahXYIhvTaPDQsBgDAed6j4D85JZB/20LEqRQztv",
-	"WiWWRCptWrJMk5xB8zRF1puzlF2S0LnCI0E1oPZUGiIvd7aMKlLCvhnTWz6ejhvdndbWS3PHmAv8oVUJ",
-	"jFOzfmd+4xdQIFCmmjG52KXMcrkcQYoysR4jsLry7YrBUTOhSvkbewfnRz8dNkmvL3J7zLl0hCRxfnJi",
-	"K+SVfcg5zMyxQWXA0ou1f4SZ868NvLkRNXIvlvMufAqPlr+vdGYssAcAO6xJUIDVZIxYkHj7UA0HOAIo",
-	"LJQGNAGF41/dxnX6kV0ylcPOWNPV/kgLFGNHuL7tKtgMNZs5nolsmiLajZPOhE4m6XxR62l/sUbnVzPy",
-	"SzUja7jRz1yPzoBphpbPautRsuY+Lxwzq3hUKzPTNPVeR8u2n0EieMb0NBOQjBOcA5Gg9OBSPK9TZTrH",
-	"u9+9Prj94ePg7d9ar1vtzubW9s7uy73eq4PXh2+++/7oh7fv3h+ffPjx9Oz840+d3vUvqULG/o6JKz1q",
-	"dF+2jZ2oNcvMOP/rV7rxj0/mP62NvYtPn1tRe+/u4tfWxl5v46/m0ued1t2/l8/Zgpy2y1AWqZ+qfXPg",
-	"n8rtSwuHAmYFaPlqJGfCJm6YjZwmXPcG1XCGwCeNjp2ARSIdhEycMnodd4PPWNfvRGaaOQgWgmLDM0GM",
-	"FvcFiGUXUc/lblE+eP8iIvc0XKJMw2ltjahhRlGUFv7msrSw85Q1yGUOJMeMlg7MAfWDjl15YNwlSo6Z",
-	"WQv0Ag4GTCkMR+R1MU1ybmZJzbcQdseME6PjDP62spRrxdLholvQW1Gt9jIrKqCzZ258/43E9YZuDD99",
-	"fnn3bCP899bd88+bd4Wf2p2752UCjBq3G/btG2W4C+1B8KhfIPd9v84IxqRq/T/fKJKfdbR0bW5V5DNW",
-	"eQa0AQVFbIYoQKpJ4mEmx3EgrPkQKoUyBiToao+wLMgIXhkv2NZ4g5CzfXIpzS5mzL9LWCAvIod9IQHZ",
-	"64ZlikuhHFHbwDcYS1nix9VzB6F40HB3a/WHpQzSrOSblF7hapY1gnsfPudjlj9c8les+fyq0h8edSpA",
-	"/vgqigB+ld3q/LGVjEl4DtSB/MHV7Up42ovn4A3rmpgVwy9amGuu+GryGh5EWe0erZTYHoauyjtp6+zc",
-	"sS7RLB2s4kYNhcld1KCO3a7yDLIPm9pRzTkGNE1Z9o0iRx/yHBB7dIc2F8nzopCntvc6zVaz02xXSYbV",
-	"HK3Inp7WeTTI2eS9K+RYao0Hr+Sy2wf/lwMmxKyGK5CpEI1V1TJnt/0oz901m1/wpB41Ujt9omo5n8p9",
-	"+Nu518L4dR19fqNIGHxdjT6XxsJLE7zhFZGVeKT1JI5QNbOaWOwz9NxXv1EI5CKSLokVy25Y7GIICEsF",
-	"TkIj1/sCrAt7NfYJjim/ZpifJUWxHBjVmQVtxozqXhUX9hGMYstmPCXlrinrqXJHxjEXXI1PS/nd8lgW",
-	"InM+OJrl9QWMZ2Et9MoRrZwn3x/NAjDQspuSKoVwPSRGpSdGVy41JlA5vGC0HSHJWGYsBy19ak5QFUKr",
-	"3aNAxanGFLZaoAPXxPyUxR0yamH5+VdYHZ5XkpcXJNAaV4k5aVkhPiFrb9lHiornCt6fWgm+oFittGKB",
-	"E7d60VZ15uDkV7u7dgahnrbS8FEFfMjYfZDh/oHbW2tHvagfrjTyQs79+sMvBDzun0Jwe+00CnriSnPw",
-	"oYD1x5/HK+4f/FJn04JevdK4tWGXvzWXWMCQLYnqp+YW4fc2OpWMt2b1csNitdVDlfU3Xr1Hx+CffH0r",
-	"/OPrjKhq/SEr8TXAHtZ42BxKJPo+pDB6GEuT8vojXmLV/jm406iMopkRzAoszLMAalrh6FfV8OsVw+XF",
-	"2HAdzulyDcHN1334U906LtXjsjlh5qYA3hA8lBAza5IjGPokpVyQH85Oji1YDaT27W1t75pFvEzZmCRy",
-	"MB0zobvor1QjOgGiQYcQYDYbS8b277Dp+mTMEk6JGTaZyWmaEDVJORbXwajgEnqWrphg2IUAS2dUlZsI",
-	"02+X7kAEZgU1A7/K6LhJFvA2ybOtVuv5PiknJ0d9EfzYe//q6LuPJx/PIlLOyC78ZqN1xcd9Qk9F1r0Z",
-	"Qvv5PikXrkfEw7pEpFiXFZGwIM28YvP5fl8U6ncj8qF3/n3+b3PX1vN98v7w/PuT1/B77927k5/x+e3n",
-	"+yQH0YjwXX7cQf2kuXnv+T4pwpKRZ1vtTferhc0zv22bYS0be0RKpTDk2VZnD1YE0erIs23YpABoKVpE",
-	"QzL3bD5v9kVwExkzKqz3tBJyCcGWFt+EufIzTMctgCyZh8c0YZWYSk1yzGbE0KRycXeaJD6q689/GfG1",
-	"xF08BGyplYJghAlt2BfLLI9xnGEleypktQWDqlNhT63I5MwZH2ECwpDfEq79oWOZWsiAWgHvubQay5wK",
-	"h3+f0hTjBqFToYqhr+dCUDVpBMEHvz8//0DynA/3oershooEhkIMy73GrXmE3K0w+yqefyR0JtWEDTBv",
-	"x4ODl0D1T3pTPSKdZotoec0E4eGDHhAd3GO7Ozud5yVuC4/VtJEJqqDxTAwYv4ETJubER02eMqhYoehc",
-	"M3Fhfr4Y8SoX7tGVkNmCRw3jUxc4tftEMN61wibUprjevwv46LJtoAPNb9jy8gH7bocYApEcPjQ8ECHb",
-	"LB6dTVXBAhSnHzWqbHoUwss8l9/YVjdreyvLybW3kyXuZpyaZSNQW2Czl4jiYsBIe2+3Vei39XJvp7XX",
-	"7iweyp2tikMZNfg6ScWrfH53u7W7s7Xd3l7p8x73pm6N0das7NJU33+pkr9NL5d9xzkV61prlN43VSwT",
-	"tc1W8KU+vX4l23Dh9Fm6rzp+7xi9PgV/7tq1OoucawgYK4tn7rqu0VPl478f11tYIjPM5etTz5vOR1RA",
-	"uZEmiWTYcEDRuVODQrALcwKupCwvU62+YHtKOhSNwqLAh83iNcmRdRHPqAq/l0fSudHjICPRaD8yu1bN",
-	"exdlmcH0PgjYVpPN5zB7ZTtwOofKWjjVX2yrGvD6E3opp9qxjq5Pley0QIvj5iSbQwHe8bZRoLZaYQKy",
-	"LYboiwEWygXXIhtXh9Wxr91utZqk5ziFD7bbUoMFPdSYT0pfDJiAiufGrtnOlEKPn0xa5TBcikBDzFdw",
-	"tbZ7Ng8pIlPB/z5lhI6N3gjJLYbPfKOw5AWxQ8H9rn2SJqAkGE2WZsDtNAPt0vzRxDXrbG8HC7NvSKRq",
-	"vYQksxHXxlw1/NKsGuNA20wkEXwzbsaQztJsxvhD2FMpsk04Crk4NawsIJrO9jaksrp/FzOgnv25++t/",
-	"Nft91e/ftlob/f5t+02/f7v7xvy59+YTXK+59idzpe7B53/+736/ed/r/7v25f+59OXrJcWYdTM7Qrmo",
-	"2BmPl27WjlxmjF6DR3RJE8VARkHbLcN6Eb2xSygxogjQpyjRjI7xfwUVGvKO8iRQRKvqC8gBjQBXzRBr",
-	"3kQL+malcla24YrC8OtuP363PxQq0Ur6FzRTTTm0bIpCi/OKaYtJXxGUHEyzzOitk0qp1IIs78E0UzKL",
-	"Uarxm2L5S3sFS85a3hcTltV8yFAdMGgs7BPQZeqqIAY7rZW+JNitvsARLw902llFAbwhIITwFJlhsHKA",
-	"vmNGVnID9wUyY8EWyL/3VzZS45e94esOO29PsuFRh71u/Xh+uXP8k+qwt9X2maYpLJCq2QrnohlTPRgx",
-	"LDiv3KHIaCUC1lB5eTGQU7FQ6Le5vh0ejjIq0k9pn6s0ih99gvZ6xRuAh4JoSggTNaZzwAfgAvskIzzS",
-	"PqEhgJIUjExFynDfldGxxticu3gOfJJXmS7xm5hguOTDhUMByE4V9oyv4MA77P8FhRztKpq2H1gl+vgB",
-	"b0X3TKbVRV2H8YTOzTnDfERaxJbqOq1kxth1hDX0bfLsvRQJnT83J2MXczbxLoSvgg7jY9Q3NttAgMCS",
-	"1EhmmmV4l1k3bOINFXcJne+TNmgrCZ2r/r2cxa/fZnv5oi0QrY+fuq3KV6eWRj/4VS8lutGUiYRmdtVc",
-	"VmcOzDXmieBXI00+nh8E+cgJnTeihllUMxWzHsXMY/ypgjMUqhTWOzoPrGAAU8MyuyALPnLBvb7IwVkw",
-	"aclmO7sPGTXb+oSvGZsorI8xDCrXtBeLDb4eyS/uSBoDwteo/W7ns/ZMnunK/u7O2+5g9mhIiSVen9U3",
-	"4M+JC14FjneuKshpb29vdzWHVcYU0/eUd5fh/SpLQytw/lYMKIdrnU8/HFzVkhcw8B4irvFwYstiUEmH",
-	"MpvRLNmgUz1Cy4E8++7gtPe8S2Kggdi1IQFOAy0B4UT3RTzjIpEzV4oZkxfukarA5xLmgYOyZkv+OYjD",
-	"Ohw4YCL4wQUmsozo26vxjuJEqgeZgnWEtFwex87SYdjy0Qccv4WRLaWJx4qj9cvT6mQSBiAFm5F6mQQf",
-	"eqTU+Uo4jyKchZLA0ujxd7C7Mio0NpeAT4EHgwsS4y0xOCIcDArkIisEV9rZ3drDDQIaGEd9YW6NaXQZ",
-	"E8Fols5dn28b+Pb9R61bEJUKQ0NohftWKUaF4RYDog8SwvYtNdZVxiYpHZScIOBv9gGGYsDhUxCO9jsC",
-	"r9xwsbbAadLuvFziNPm137/ttM1/NjfMf1+Z/7w2f26bP7fhz93DT/+5bqHWJONCm7NCemcHR0d+zTGc",
-	"Etm1j0DOmqUQCbmkg2uVUjXCpL08fL6ztRA+jxro67TXzWEEMlmAWKiQmr5VTw4V1wVOcQEdsuSYK4as",
-	"xFUTQsmcikg8FWrCBnzIWRKjRQ0oAIpys3k9z0G4DqvP7UeK1YXBq2yyef51Y2FMJyxTDKElhbxAnzxg",
-	"kriU9AsLMDxByNeCLVB4vGQQ1J0hLEq3cTjsh9QNO97Z9qyGwBSGUM2RiYiy4dXN5ubzpmW6hkxjl8OP",
-	"fYLiyF5DkY4Z/SGLxmrxRXBFyyPFHAOp7pX/73/9nzjwvu8DIALcoSzWvHkR4Jz2Phw98Gw99BD9xifn",
-	"CU/MGWIx1geuvDpmQwg2hT93EsJFI2+JmY+w5ROrBdXfFsISHmkhl3wr+u0CONNlH8iRHvwXdld/PxdX",
-	"F0pWMRWLO5EHWXA8sG9ckM0WWEPhZ7dX+myAmblsWj6LLEfKkAKaYg/SabLgs1vN5Yq16lVGTjhX7KBY",
-	"hpfy6CUFF+xKH84hde+ZdIi9u6Y/eSqAjy6dmsd0wkIVSLncw30k9EruWyHi68mw4hYeAE+pAisbZb3T",
-	"NRcs4Pb67lN7jnKCz2kkXLpg/xZp18++Ssv6aPjQgRl+jY+BDTiUItt+6wSa5d7QtMJKHtassefS63qS",
-	"rQekJlHAXHL+CzeqyGixI5kyMuZiqqFxysgIBC6cb+3pSik9CHFxcK/9kuFhiQcyYehrd2jDeWZb50GJ",
-	"bZnFNbbtgofLt7ee0+dDxbA6otJezsP1FImHqnHuErPivisBJYqLq5RVlvBW17AVcy7zb8k08eVwCC8D",
-	"ZxLIDvMnoDXAHKDBVkrODMi7KCorcjPdOFYAbwKrzd1vFiE2E40hkrbTMkS3udNq3WtIlel9dRgz9GyZ",
-	"I8LFgC3xFWFmmrFsofYyI5fsigKeNXCtuiPxEKC/RULl2JuotLBRfXXeT6AoHlSmoedp19zCyMF3DW2M",
-	"aWoGiAhUmFRgI00ekgQwpvJ6Uzn0QrQv8sRxz1GfR053iCrzyIsJ2HBMCvnjRkxgIBxyUuDrcPwLNoFj",
-	"CGGHqBzwOkCRz/WYym5spRYjheYqBUPBfbLEznDpg4TXB6V9Seu+qygtUHqJARLE4LiwPtVyl5X90L1c",
-	"UDW21/OXtKpO38pJaX9ENu7T4PHWJbS5za+TFC4X1iXruHz8IuIqADgaY60IluJEIFckJPTq0pNlswu4",
-	"Q75d68H3PoDDQhvpC6hsqJcNDroRe/6FnMAsTvF8+pjzzKjNE6qUrZsAI9h22YbvFPXH1XSmGrXE7WC+",
-	"FwucIKwDDknG6RmwQWXaMaTJBtOM6/mZWT4WwL33psZursQl/iYAI+bmV19fgDmvDd+qIB8hhZeaOb6i",
-	"ig+q337uMjMc47f+XbPMM5klqFhARpNr98p9HjsQACyG+UD+ZYAUMN+F3girf5iSS+ym4Hx0+Qfg98Uv",
-	"YHeLoXRtS+gAeKZdkvMAVcFX/ydsksr52NbzF4eEcPsRpPlEvgs+glpFrhWvoU8bcrFZharZF33xpz8F",
-	"3QC4FM0//YmcMZH4Xu+QFlPqKBETmfVFvKypRIxpY9YhGnqPyBLnUV+UvEfGOkkY6qc08GGREcvYPqpp",
-	"uGBcCpsXmjcm5bovMGrAhZmII/oNuByTZ2w80fMu8HhM+79m8+dN0hPBS7EUCt6CjYP6ArJGZqO5fe1k",
-	"epnyQWzXFMqFlFnLoHjQEGG82JsmRl7iUKwjElu3kfkTD7Htd+XrWeLo3vrCZv4aYgdaxKX0/KEvFHqk",
-	"KBQaUgsoYuv+HI28oTydZtav7Vtxmfl9xDSaEAqE2P46ytYy+qZMGCpBgDNySRNcSIhGG+3fti2CBKut",
-	"ju2HYAdarnUDMgk6CsWEC6UBnGLYF1utdpP08g11Dn7AInWz+mi7vnAxmRYyfmFeCRukkDtrZjTFXWMB",
-	"ulhEpuE9fYEVbSxZLJS1iXdTwW4nbAC1BzLhTOFEWy07mvdMj2QCRNMjY/iH9YqQCdUj7F0bke8Pe6+9",
-	"Bygy71Bkq7VdVZ1oFtAc0jSVs7hJTj6cH50cn+EjndaWXWC8nCPI25xxS2IHJ6dntipMNcmbIFLbF9i8",
-	"lAGF44DtVM75mKk//QmdWLa9hTlRxkZBGkJLHUcQtrLAEjgrC/sirqvjtuHdlA+Y1WQs9+xNoENKp2kM",
-	"s2mWWqarui9ezGazJoXLTZldvbDPqhfvjg4Oj88O4Zm7qKG5xmS9D0cEXFPvqaBXzBwrwzqNTY7AbY1u",
-	"o920D8kJE3TCG93GZrPV3EQYvREIyRc37ReWeyJ2cBX05CmASyrfwgAXFZlCEUEm3yjb2MzFqMDJDDmA",
-	"hKZpX9icxSb5RU6JYh5qGt4/d+n2QUrwviWIkPdqcG7IIb4SblNhSgmcW2pMMsMG4TrywHOLFOM8NSic",
-	"QAsCho0G6zeKxEFuZrwkB9NPyKH7U1GsxxKsabmtd+DZjEhrEMLTee8XWE1zarGCz2Itgi8CWIFF+2S3",
-	"dKDTuQ3r+vJvCxcELBO6FjTJB3rFiJiOL1mm+iKRYKJeTWlGhWYIu981ejLaFrZBPgu8y+YC5OqGIuFb",
-	"9F7GEZaMZ2asY3nDyHQCZ9Q8pK75BAAkDS1MzDAmZhpQII4IyiDk8Mx4qXaUNLoN8z1U4wCJw/OsWpTV",
-	"/BaErzoZorZWdv+k82BuABMW9GW0+AigFAK/zHVCX9O5Wm+mRSzyGuzkLgEU1wLotHKtf+xFoOiSE9Pa",
-	"wlVDzQHL87GWFe17lmbGIFiMZRu+faUFBgztzVI0sWpIZWzBVReyjGO/bOjo9gTl2mat25Zsmt3qfTKg",
-	"im0oJhT3nu285KNm6OZ/LtzLCsNeXilQclDdN+rYfAlLVpBlVUwhQoOBiyuYCzb9xacRzD7uC/MCnsSe",
-	"z3DdJAeAWObNDZIybYy+y7n9K7JYoJnRSSYjemmMCCVJ/H//dwwlZH1oCo2MPD47i+FMwxeh/1xhXbuQ",
-	"2O2wKDIdGa6gJaGapMyxAMvofC2BN0Mtt4svYvIsptcXnfi5xXXLGDjVIURiOT2D1NWgIAHeglk2wWs6",
-	"6d9i1J554tcFDhcYSiAMmuSc3VpHi194mldeGS5XVXrVMGNM/9Y5aR+8quMdjGaD0W9KOyG8PVcO0gDp",
-	"ho9ZZJUzQzg2mlOGRey0OrsVYOmVLMZ+Dr9TmNlq3tpVuE8eFVucTiEDpjIgZjX4MCBWbkjW2dlovVxl",
-	"unmLliebcIHFrxXm3CdF4QESGAVEVR+hSnacB+zWEREAHF3QjIwOJgijWcrNEQbNJ0IHv9BcTJk91j5n",
-	"F/C0ewSfx23rC0tNGPAxU3Rd5+YkLpZpxFjZBfP2iphTohzE9kz0BWp2No/T+rwY8EqjdebVq6hkqm/Q",
-	"90CONGG3YMUoEsMHm+tXy1StuC3zqWEBbesgXocFAAxSrty5ROsAAJ2mykJ1syGdpno/mJvdwIVwdtXI",
-	"bblMBb0/LDeweiY4CbOFcAgmLIPJ7ZNOq8br3qoe7kJZz8oDv2fQnyABGVy5YC91Wq01+/u6arJiP1Kg",
-	"ZNhGhE7nqtA3FoOYvxbbpC1reebBtvHwhwjay+DHoEXpihgPxX5Vy2LZAYT2XX4SCrW1FpF2oQbTNXZa",
-	"aL3k4hDFhKrcbdf4lEO9uE4qZueKjfGKdYTtcsUf1EaHBW7tuzW6slY0FKxozXoimN/2azRznqz76uNa",
-	"WG8hZVc95E/Ai1c0+RHOHTzQvv+BQmNseGjz/ofeyOySJwkT6F4GJnb/U+DmLAQH4ASFYYFfPxkuFHrU",
-	"f/1kCCU/m2b/vE/ayHN6BYTn/C+G1BbdtmgMWbq8ixqTyrAjOsaVdRpDqw7rZsnbSzTJmXYgg/hL1/4N",
-	"SYo2xxcV2L4YUTWCFw0oaOlqJGdQOnpFuQC/x8/WORPjCYp9bRSMAVxvgSs8SJV03nCqyJBmNp7RF0HC",
-	"uktiH6NLZ0CFy4kGw9YmSoeh1uDBfZdfaR07+dMQiAJXObj8jKR2zZVzh07Jb4BcEnc6R1t6JZP5msxa",
-	"jY2+gNsXdMPGYSS2DVHIqO9jtH9tVDJAQ6UQY+AsMSpw8Xuo5BoFxnvGeh+OrAtKSJIZ60dBxGHdsYTd",
-	"DYpAEXaUY3nJU7ZBJ5NaLu3jmbYQwdWtuYIzWyRYak6Q316uE9hp3YV8fiFZdm02bJs+3xUDizYbdUGg",
-	"t9ekEdeMtCTT7bmKPMIoHgUwVa2OWtEh/ssR8H+I2Lbdj54gfaGkAaxLNBVtniokuGvH5PDk1RTgx4bT",
-	"FHqQPZk0f2fdX/c96O97nAYQNVIurl1M4G19ngPc9uI7vOcusnd/dJhB9z2CN/q043s/dOpvcwnDKzzj",
-	"b7tzjZXufeajv82x5vm9z/zkb1tLg3L5Tr+fDrXV2rv/CSPlzun1H6F1IbsmFFioPWBrKl/IUcw4whDX",
-	"i8/XbH5hWNkdamQpqyrORSLzjQyNGTqmZqbpvElOsDMqR1AHp7VFxWap4CH0SUkIScMVGWaMoT62Dxcy",
-	"OcO2i00C3zQ6EfXudmArNpRjcTQQr4jdMOEiLlRJERX0R+/TuJTJvPDiYlNL36sRf1aQSyBlsy/OIXYq",
-	"JL6hoDkGalqUp2FAeA+iKGZJrLaX586FaWtmalU6G17xOtt6wZ63bG57mzwuLvTzaF7R9Ha/XIRVdkQU",
-	"y5+qgx+PjXg83vsQFHcUlZUFygUnkpAzAgN+au2k/U/tfqhokFXc/LD71bImyWv5MVxO7tpqzDLlBaCz",
-	"cm5T06n/q0fiHmm6tYI0lfoNwFD+7sL01OXYPU6SRtW5IW+4kSLoxLic236SEFE0B61Jemi0D3nQGDiv",
-	"WAbsxxnE9VxyfF9A5WfGBiBvC8LQPmeEapUIuWL695Ufj+fHeY3iormvbcWLrb79Eg3EfzIPcLG2MVzv",
-	"gMa+LvW/trT7KuX+NaXcd0w/XMR5Tz3Vg4q0etuEMk/DWuziSzOI1BuTYJ/En+/iRbMNs81tRiBXmJiC",
-	"uYdAkGDQFSPUBYML/PFN8l7eGEPOPFzI9IDwu4uf2y7LwuYMYgsGMgaTjmuXY4BBAdIrGpsYOLh0vTGS",
-	"voC+IGACxpbNdUlNv/8u4k9UmMY8TGDG/CIA9mqGb4VECGeUUu0zR6nPi7O9FjH2D3YwPGt/ropzPNJa",
-	"deUKkOQe3OtvoElSpYigj+kP0EUeGudgt5qJkli0rVTvDXK0S4EFlLUOOj58p2AzBxnv31cWUhsd5Ae4",
-	"78V3nFlisLtVGJgTxEChd1B1D1GGRZF/LAMwJwfclBNL+M4wZiGmabq2REJP4mqxh9aD9q3Knq/bu68W",
-	"/CPUxwJOREjVBcfao5bb5vP+D1bXf0vVj6DNCaX8sy9YD3xg9OVLjzqsqUGuFKY4kGKY8oH+A6IUiBX7",
-	"WMdKfYjiBca3IDZfmUNyGnj8oWmpLfvE1D9MobSgf6iByjTJM0nlRHnvC947lFlf+PyKq4wOmAevtFoX",
-	"JNhCAUeoge4TalNTsVmgFCz/QJMcJVFfmClFLlkcsieMHojo4OD8UZrO6zVSXIsEG9U1ycmQ6JmEJhoO",
-	"ZgGzWaVQDq7DKZzwCOSx265xThNXIzkLkrvhap7lbtbkaYMfMAWr2PaF0WzxJ6vBVoZF4IZ/IlUyoaXs",
-	"lYQCvhqWCS8QaygsCwRnsR3XlwJ4Zu6svvUo9QoGVJGsmZ8if258WhIiZv9ePiRcMmM0LQj1rX9lVeHe",
-	"JJG//vKXn3/6eH52+uOHk+P3797+cPT9d28OXx+86u293N3Z3trszW7nZ79fkohTP2zrWFU8AP/EGsfD",
-	"8jZ+23yKL94ztlr6hdTIyv4IZxq/CfUam4jh6fVplZypSxWqjC+duwquzhbAqCE4mPkrrGWCnFKrBkCt",
-	"7RXTkFlE8G2XDFEGjL4wFVo1ySEdjIiQiUuiNW+A9xvJvd2KWq2WxSJDVYUPAL4fygqlLUcybD+V4qrZ",
-	"FzEkQULNVRVUWaGdAR8aG2REQU9ZGsf6aLuG/pMEs2D9FsTlTObLSh3+F2hEfzNqExQGFgNcvtbBw/lt",
-	"ehS+ZfBgFnRmq2Pm7Z9tVT7bblU/2zKrUEZh29xptYI81wCN34LqB4j59dD3OVLawjRAUtt7Vpc/RWC9",
-	"GqEDhyugwq9xjn+BOIcON7bS/PzouiMuj3g4rjxNuN5gN2a8tYz455EkCU88WAvamBC9CBEgoLoWXrWA",
-	"+UA85MO5g/MlQvZFULtmeDsb0KlFyUvlFbnKjIUGGAY2f4wmXURq0K4K0ZUfWqOOqr6IsT4zNgMFpAcp",
-	"HDIDgglzC8pQBzpgVuQQF6TEfisqVnHtQqPPViVyBSkRC635ISViRtVDWutWZZbh5ldUuE2nPFm57Dac",
-	"BC92cVzSJ69qPK7R7GqMDHsC1o3KRdIu57Vri/kmQA8O5ieuGRkdaLn6yIAMevDIiot2zUVS/2m+Rvqf",
-	"+zZfgnVgP06h80CA32aLj8uomoFMqqtxdpCZT1LJbQe4WLd9X6uYurHBCX7isaHDCqCWHWZM+ewaVjem",
-	"c/TyXDImSMbG8oYlxC1XxTneba97jpdVla96lH1fQjs/LnLe+C9URovRxaQqc+pKau+NQaejLcBxfN/u",
-	"OSxQpeZpj6oL5DYiyzeCzW0t3VyaJBlTqtFttPc6zVaz02ybX+t8QNsvtwzJW1aXh0Q/N4aZHJd7asvK",
-	"aGnRwbOc+oz5tY5DqDJEW+faydHgGt3G1tu/dv7y4/ZPu+83jz+c75z+0Pn5l1ebB68P35il59QDD65V",
-	"1eXl8zoFtswJ9C/M4QLkeOjVr3qHyElw49ci3WKRLiix+RZ7H4X5eZkmjAF/pwqH3b5qVeE3MiPiiotb",
-	"Epv7Liy9xxE5zygb8msS2/eY8cYROaBJMvc/XlD89VDcyHlfxOxWw0//iH2lYMqvWZcol+YwSDkTGqHQ",
-	"iMMEs3QFZZ/I4pxanOOGSYFJSxat2icgkU6rhREh/2pfAEBt9n+Oq7kMTzM2Cr9D2AO0icGATbQDJoZW",
-	"NQgwiHCGi/CD2I7W4hFFhN2ap8mYKzVhUCMMuhUWLMdNEi9u0gvXkiWHYvPqPARvemauDmFxRKEbFuEJ",
-	"E5rruVvEPDhE7Yq4yBNNEocm0iTHAN8J2UCIF4KZXywbMKE3mBjIhCXk4/mbjZddkjDzT6iJxgicGc0R",
-	"bsQV1WxGYcEp0dlUaZaQSSZv5xWgqrB+ChKjAMfG7ZgVMoSLvoj/smHhD1li/oqjfCYwL3ze4loqXDCL",
-	"lNklW61NC+sWYlZatNMajEtQu7c6ewCunCfJsMSCeipZZVwF5+I+w+psoWa8EGqLiGLmaQCsnNseNWZE",
-	"0EuYKGNq0RSUTYUm6Xii5wCKlQO1WwzWPFBojh2hQH1cXIEu+Gyrtfkcj5eSsN0LtNkX2G/RTaUbVNdj",
-	"9y/zB/z066f8z9YnwM7CIVjUUehNBWX4fbHVajnFcwE0FlQ6rkvNhUoNhdjtJAVE63oAIOSEodT1PQ1K",
-	"6N9LuvxAm4w5aL9maRvVWqnF1sM0R7Ob0tnDtpNDFiRlBZg9nlAtQQO9Rn3hAW4CbBtPleZRe8osDU1s",
-	"J20pyDPk3onEDM3nC9g+Rt7VlHAFdF5YNoemj49udfYCmOp6Xf0x0PPQWhBzWQo03xdA9IDVAB21qec2",
-	"dDIpcxGYIVYvjvjVyEgN9JHvm5PgzkpflGPqm8+bpfaqlZhHEsBsng45qMZ6qCptQjFoTDez/fuupvEp",
-	"dcBCy9FlT/obT73/OHx84wP2VFv1Le5+UEN7E77xls1XUkODewvPHlubY7WnbYgheB79OCu/wLp9wjec",
-	"LW0wUH6F6zDwe/mi4Xu/rRp9LHUvGXNt436Gk9z7jCeJPyJW+I7pgMUMRmxwDSXMmF2WK+IQzLUWfY0+",
-	"7rVwbg6XmjCEnq/JfXpzQHZ3djoIpg/g9qhOhcj+iPUoEGkb70GUm899W3rVb9h89rvYiBQPM421LgBm",
-	"47GIyZUE6aslqVGGo1BrNrIoAvXccM90HpHvz88/EGgcsNgSIMqh7nxfgCZxGOCGYQY6s1FD+sLrzFSR",
-	"EzMc13tUNckBdgMDVMupCgNAefI8pMsrTH7M5W6V0pZvx7ntIbBaetDtxmw22zCD35hmqVWPFx052Jag",
-	"4MY5ckinsGGweX8O/TT2kUdjhKzhcDjySwD12DZ18rdI6a6qCDwPKdw1w/DL4Z5ANQ8F+1rOHXY7aXTb",
-	"L/d2WnvtjpG+3Ejn9u52a3dna7u9bbNywtgRCYL7hhtclpxAhoxrkI64uHeShkBrJ2qz+x+6efXOIteg",
-	"pMhR4KuFDjNfo6h/uAPI/JJ3YFkUSj/Z/u2uLBn5Y6fZctsaUsR6QiroB+LlVcroNUs8iH61wHojM597",
-	"O6AC3QfYZBaCDiNpq6RdPup+3tRjkDHwWNDUIep/o1zCS1/Yt2b1qCWINlKd/UvzWhrEItk3hn+YmOvs",
-	"pIpKNudYcd6XJjmF/sXKJdN64JK+yNN1gl5pAkyVsHEH1I5jt41qnBDz/new4o+FdxtCDL8Sa20qoGsA",
-	"Jdg7BdoyK65lsZoG+j/9nnLIzBtXeDXp01lb+qD3rgqh1G17uAB5G+HzERXXZC6nYJiC/J5ZJcfSHGQA",
-	"gQoCZf8E20tjCm3zYYuwFJjLTeWfmFmvov2fS/meCtc1Tz2e+y6gR5h1DhvPzuUUz0fAN82O2DRAPC+N",
-	"ruGCiilAFbLqp8dQd0W0cuhZqP9ijc/darT3tQkBZ6BtTIKMTSqWd0jKu0XvuwY0dQ1FyIr9REjQpAL+",
-	"Vn0BTUSuMjmdQCdTrcLkF+tkR0d0DnXOnd+li94grklGM+ad90blN3wSG9pQMa/JHLS9tR/VL+Px4Vmc",
-	"SpmL2DbFhSWuUvGgB7dvsL1baoa9HWA5bLbD1tGdQpleO2+83G6vwWIWO5TXpNfZaX5VB7+oeCDwiirU",
-	"3vXS4pYnJn8vZ0QONRMWrp/h2QSIMMMffOuJnZbtBI2py/h3TfIyuFm7OR+qYnFYr1VqhlQ4UtgoI+BY",
-	"RvvKWdaJAzLIswjzR237rqBRpgtEXDIjso1dbhvNQUgr4Mx5q245tA39cOegc5YL/KAlVfQpRHbJeGYX",
-	"CEI1VGMqS7tFFFY079s+bQBuwJVHQrYQALavERzLMMfbsp3LOfRGBwwBLsiYjWU2jzCHJ+9TQp7F8Ev8",
-	"fB8cQfjjJbuCTiCatKA/gE8b7wu7vWbSbcwcd7KjlDuOXR1yiqnKJa/i6g/LBH9anm6nWU7wDub/0BTv",
-	"2jTtzl5lmnZ0b3r4YqFSnh5emeK906rMzsYRbP5O2dlfJckXJklK2daPFirWc1DrJTjDhpgLrY6d2w8t",
-	"dpfF4BMjlO26ybFjCsSHXVQVshVy/67h5RISkeVMYFOonm8gHeZvNIM2vXnPcsyRwJbiEPwOhIRrZk5c",
-	"0/C1+pdHhZbFmHsA7YGtuKL4L+d6GCzxcINXJfBu+4W4x88dSqxH+RUGUulFEPf3dG5ThAHUBhINQNG3",
-	"naaUVqSzncd+/cALrm9sYd7Zjp7M9WCdu8mS0YLD16UX/Pnp/R9Lkd6DbtLlCIEZXTk+8Lt7ZYp963+T",
-	"sIBtW1uP3JobPQVySQwbCrr4247lX3FJHo5L4inSowx5Q7Vqbwy3djeUt8ZyyEfsTGXBeL6E//ob45aw",
-	"YmO4UNPhkA84ExqD95VbBN2LjbS16VCLm1SWXk+9X/8T8TjL2yVcWV1pl3L9xFhMYbnvgnO5Yve8itIo",
-	"fxEk7OHtgLEyipaUJOVap6wiFcsX+PqWqEaWV3y8qOR8JZsC2azYOcbad+rCiMX23YPJraqAd3P14t2M",
-	"6Wx+AWVWod249dIMeZGwsiAnp05k+/zHXC2toKBQLf5KP0Vs2of2E1qLbCr3fbNiy5dh68+obydQtcdW",
-	"t/i6vV8Q9HB5hysskeA4l/JV7OaC3fp1a59QYQCTan3zbLkzzjmvv/rgviwfXCGXJ2gkM2D8hiWPSd6B",
-	"cWU31eUnSBK+BscW0WQ3zLoeEjmYjgHwOWMp1fyGEYu47K7Yeq2Pp+8aUWOapY1uowl+eDvg6o6QEcGe",
-	"xQ572CLEYYMf6ORg/Y/2EHoQnnJ5wTumMYIE3QJtSMhl6tqabA6fYoPrPLTuwtF2iYNvFVa4/D2Mu+Wo",
-	"OSMfItMjNocsH9vNwL7PNf9afNGhSBZQ+Yz4xKScGdbxQnvLaZoQhAfM34mpCOV3njHMsarEsAiWE+oF",
-	"7z7d/f8AAAD//w==",
+	"7L39chs3ti/6KiiefSrW7BZNUl8WVakpWpYTxbbkSHIymdBHDbFBEaMmwGmAori9XXXf5P53X+S+yX2S",
+	"W1gLQKPZ3RQpKYmT7X1OZWT2Fz4W1vf6rU+NgRxPpGBCq0b3U2PEaMIy+POQDkZs81AKncnU/JAwNcj4",
+	"RHMpGt1GL53RuSKxkJtKy4zFjajB7uh4krJGt+F+bUQNNRixMTUv0POJuaZ0xsV14/PnqPFWDii+b/H1",
+	"FyNGBJuRGzb/RpEJ1aOIXM0JT5qkRyaZvJsTPaKaZGwsb5kiesTIFbvmQnBxTeQQHlFkPFWaTKaacE24",
+	"6IthJoU2l/WIKyIFa/ZFYeDPb9vP6YRv3rC5et5q7+/R9lVnc3fYam3uDbaSzX22PdzcobtXe4MXyT5r",
+	"De+Z4RnV7C0fc735XqZ8MK+eaWruUDguZuYcET40Yx5RRaiYd0ncb9yweb8RE66IuTej2j5nHov/HZMB",
+	"TVNFuCDxLO4LxQZSJCoyT/57KjWFZ7Ui8A/3zFRwrfriWZLRod7kTA83R1pPzAqYD8D7Ny1RbLZbGwur",
+	"ZQd18O9v263Wwezb3daqy3HGxpSbvSovyM92XykXsCSMDkY40y6JMzdPmeHgiZCziFCREJqmMCd6TbmA",
+	"ddAxscvw+Clm3253DvS3Wzv3zZDpbL7ZG2qWlad2jqMhWpIZ5ZpcsaHMGKEkM0+F322HXxnKbEx1o9vg",
+	"Qm91GpH7LBeaXbMMvvvzzz9v9qZ6xITmA6pZ+ePfy5n5MA1uIs/OXh+S/Xa7FRHz1+7eTmujMP2XjGYs",
+	"Ixmj6fjbfoNO+A2bJ/3GPavwj83ehG++YfPN46Sa5HkSkPsBochOJhlTTOjCEJ7gFObDOaFjVsNt6JgV",
+	"TuCEZQMm9CYTA5mwZOkYB/x/d1oTPmEpF2zlwZzORBWVmNFIc+nhw5kqLccs29zurDyY84GcMFU9GgXX",
+	"CsNRbELN+UkMW1YTOmBqcUgRYeOJngesTEhYnXygCdVUMa26GaMJ8f+aZVzfv4xn7N9TpnQliR0nhsaH",
+	"HEQDV8A0DE8w41csu+UD9o0iqbxeuo7bb/7Z+cePOz/tvds6eX+xe/ZD5+dfXm4dvjp6vXRwn6NGysUN",
+	"LOZ3TL9hNWz/hs1BqGlFeNKIGnLCMpCHZkaNa6Z7E24ejhpmrcdMW9FsZFvzhs0vBVBz4z8ypiZSKNa8",
+	"ksn8fz3nCawQfvqDotc13EAONRNuS8mMKnLLMrNoSwaDr3vgiE7ThGVHt07bKI4ILhKGVxe/n3Kle9OE",
+	"6yN3vTiAf09ZNm8iP634vmB32rLnW3nDKncEL7nlKI0gg8uP25Ezqamu/vp3/NZ/m1DQfRQbZEyXBwIv",
+	"edxAPkySuoEcjqi4rl+GKTz5uK//ZKhsXvl1vARfX7IEQKZzP4gMGcFLmcAbzbDL37avgtNZHPUbNr9P",
+	"LGQwopgnsWGC1KxMk7wvcGSzaXCvGLCIxM9joqXskpg+vwKlLab/u/P6Ko4IVeRq3hcxPvbh7PjQqeDP",
+	"zAs2YsOnfqC39ByGEpHYqGwMLkZE0SH7tt/oN/C+93M9ksLoP30RT7O0+Z7q0ZEa0AkL3vadNGrzLU2n",
+	"zPzzw4fjV8QoFeTZi81t+H/tzoYZpOWFVBCeRGQ24oNRXwjGEsO7CYyYi+tFpXnANwPZx83SGUpoRA1L",
+	"B54kcK94xpJGV2dTtpzFg3w8HVYSSk84GalHzGwPFWQup5n59YDgkGOjxXdpMuYiXiIfYcDAQPIRw7sL",
+	"TP4/MjZsdBv/63luMT3Hq+o5CnIgLUd1QFkvafIjvLdrDC2hjXzpfmrQySTlaPk8/5dC88cOLmdm5g81",
+	"HY+p+dOQYsbMDglJ1HQwIp6EG1EDNha/kZjBH5/81Ht7/Ory7OjHD0fnF42okTBNeaoa3V8/NYacpfYQ",
+	"XUll9mTMFAqJBnxAE0pgCPlHcpPJncMDkjJ6y4xkl1Pd+PwxfI19NXnw6/yZvuTJvXJYUz1Vje52qwU7",
+	"sNqWHWWZzM7sZuHWlQ+/HYSZx5im5sSwJDLcgAZz4YrMMimuG9FS87lqMPb+58WbK5SbZQ8X7oWJvKSJ",
+	"/WlNwruyHDSnOzC2Jywzalw+z4cRHLub8IypS6oLNAc2+hVz2tlwqqcZWyCo/FFSffuDCSb6etq+lNNm",
+	"qM+eroUZRF/mIQOTac0jNpBjXK6A2mbSWVhcEDSRHkZk8Jby4TJUMZJpQiiBz3cJGFikX7S/+g3wo/Qb",
+	"GZvILPhReWvPjnOBAOFH8ht96ksRBXKq4YiNuRpIMeTX04yBjkQ1u2VZ4MrAkaN/kmtC1Y0y2hY683BZ",
+	"vhwyPpRimPLBupICraGkxDbBfOGKuOtlSn5z9Mvl2dFPp2+OXhUolbpn4BUDKgwpXTEyAHskOSCDjBmy",
+	"QNsIT8lDKGPfzFrTGybKgwcFniuCl8tjP+m9O7q86L05OikMvfCYseipQK3UzMQzX6MjHpDBSBpebe8A",
+	"dpc5w5NqeGLIM6UfPrunpfvC3CJnCZV2+QuhZpjSmqRsHWplajDyyMzSfDljSlWS88vTV79cHp0cnr5a",
+	"oGft3oDH/hAHtHlkbagIFQuqyPV/8ckBUUwkhltMReFzD6CB9o5ZCS40ywRNF9W5q+n1gh+sUtpcHJ2d",
+	"9N4WJqTkmOkRF9dkxoRGcUyMonRANEtTeCVqGJZIgrE/ZCI7qJ7pUSa1TksbJCUZUzG34YAZ1yNCyRVN",
+	"rNdicUoXp6eX73onvzgJel7crNq39d4fW4Y0ZmSYyTFamTRJzB4dEJ3N84hDmzxQXnWQK0n5lmborasm",
+	"RTPOFG6poUQzzbe9s++OqmnRKc9Gj5ZKk91t8oa/fCCdbZkxTwW9pTylV2nFsI3Mv6KKOXZOhZqxjAg5",
+	"qxj/h5PeT73jt72Xb8uDr38Rxn4MNwXKpCoXGPnW0KFRg4PQjIsLPZAw7cxvhJxVSBEcABlTc/ZvGbli",
+	"TJAxTao27fTDxeHpu6PLDydvTk5/Pqmf+JDylCUkmWZmntp/xmggRqDIqR5IZNV2YEbWsMENyeNMczkl",
+	"GZswqoMXPHwJnk7Q9MQc94+linXJdnuLPAN6lUazQiLdiMh2e4c8y9kjkLT5ubNPnlWc4L7wDCE4uYLp",
+	"mcxuUJS5hxSj2WDElDkYUgwYcgC4H3Q6iM8hGfVFBR1tRGSn1SLPaAV/hWtb5FlA311SQdR9sRJVB0Op",
+	"ougmWSCpbl/oZUTpyKRMI1xjMDSQ7b3BgE1yIVYRvDXrtt3eiUjMIQSj53GEokGkc+9BRGWHWqZkx1Rw",
+	"0bmn74kCPU7ZWAjWLns2vPXRasprmV3xJEEVdA1VRbqAYc5wTs2y5n5OWMxEgspZwW5en569PH71akF/",
+	"hdd2cYcoxoLMNi68FTRBp9labfYJ3AhbyEesJV02JlI6uFHOqKrUVc4/vH59fHh8dHJxeX54+n5RenBl",
+	"3cHB1LQLauIkXbzxgeN/Wo3b6ta3NOUJuZpqXHypg219Mm27Kmtg2QtK9z/6KJzQMbtw1tgaR+GrBfcg",
+	"C+7LMdVOpO4lY641avZrbL3VvavZhTssV4xMjY4Agt9sVBXv6L16dXZ0fn55cnpx2Xv79vTnChvOGQCV",
+	"L+60tpqtZru91dw/MD8bVggXIDMJNQ0FJDJCRqkITVM5Y8nlgCeZF+uP4Z2QwVTriAENqpgwVrEQZ72L",
+	"o8u3x++OL5asQPXbzPFot1p5+tluiyzaRVsPtYtwhpCyVjb/Um7swiAr5RuX3cYVSdmwaqI/fji96F0e",
+	"/ePw6OjVkqkam33LJpiZN5mPFJLn2i3zf4SSsRR6hOoaqFk0TclAKq1IZ+fAxrHvNJmwjMuEKE0zDVpm",
+	"p9XZ3Wx3Nlvti1arC/+/2Wq1/vnnlKIF5+4XL0jLvCEqLpA5sCG1223PgOz7Auje+8IGKWcCYoTeVUGe",
+	"GRGJixQojiV1+pHaq0umvFd3LWdd1qSmrvQWd/+jFOgvQPOQ+rWcinWlzw1bCBae2Bhhtd/pzdEvIF5e",
+	"n344KfGbYpARLE2XKgHiWvmkkszlZCykAYK1+sADt/2UBy5YBTgZ4HVIpbiGbNeC2fBF6SCYkpX8zwp/",
+	"ZPmkA9+w3SMQYfaOIA2sciKnF70qjcGlE7q3BAo1vN06oJQh7bEcM6FRe0KvySBj2kfPriVyWnwVxNOM",
+	"VvGlKNfF/YaRmon/a6p03ey/HPL3HH1t+v8r65zoi/+qc66yTr/JYapWu8i9Wldk0yDN3Zcp0vW32539",
+	"mFBlGOsQHuWK4BS+KmNP5M28kPIdFXP7s1pblEIGSE10z15FcZBw7xN/eITPvVEOraixLzemOpCIkKsH",
+	"/DqPYTJPeHjyyeEeeJ/VDRdJOfhxgOVH1QGxpzsSfxA9fhB0qkcy4/+1tlxLuKJX6RLFTk3VhImkUrU7",
+	"PDt6dXRycdx7e/nq+Lz38u1yueZfdeCcQ4QJ+LqlL5mBUuR15wfrfG2zKphCWTMzI3vcDUsndvSP98dn",
+	"9wgx+6IDwu60zWp42qlwATZ9yQxzA0Am70oHlszGZtUt2yUbTDVGjH0tBPVc1MypqTZNJGX6UTMbc6Vs",
+	"XG1xZstn8u74/Pz45LtiwoZZfCr8bKgid5u2uLVLzo8Oz44uzM707GmBY9EltuQPrz9mMkuNJDAPaq2k",
+	"YGZVxlK4R8GLDp6OyJ7UMAabWM8kSfhwyDKjt9ywOfqFjVmP5GwH/JeJ7fglxMgxFOscghFrnfjcrBBN",
+	"32OCOTcceEhTxUrZAbDPWloTuBE1JsEjnxoFj3pdKTm64vG86iBWEPoCD1BSUjGfoW9maI821jHKjMRi",
+	"mqZxkxwP+4JeYZEjBQWci2vvGJVTXag9IROqFMO6bcNLpFiooPm10d7vNFvNTrP1vLPdiBqdVqvdTa5e",
+	"dLt7jY9Rg2s2VvdR4gnO0WzbmN4d4yNbnahhxoz5OVhyY6PoNMso6I1W6lRVYjNbXGPPrFnCA7MsMWxU",
+	"HNn18aLMu1TR6jggsflkbB7B5QpnXRjNlZQpo6LhJRXUCVRuJlwHZkUScIkYO4jn1buWM3ShpHlra2vf",
+	"5nMJIodDxXRkEzT6AosHIqKzqRigv0OSMU9T7rIpFiqdOq2t1marvbnVvmh30IIy1pMv0Dbj2TRjyYu0",
+	"XbKC4V+aJlTfy1Leufs+u3Kkezbe3PM5asgrI5zY+udAjeQ0TQpHoQusFHaTpYrheUAyRsOTq75AVZol",
+	"LuGFThOuSSqvI59gBsk0VJCRnGZN8tpYYNkcIBrMGSmc3PiLOhQ+1WKFuq/AW0DT9HQIOfnLnvvR3H7O",
+	"tAbK+FhjCzvXQpRzHmugCFZT4lYzK3n1LzbQZqC5bbz6aL2tucqIF0z1Jxq28sXpSweK8ocltpYdlRBX",
+	"b/hrw5YgBvzlY8W3UFK95Up7sV46S29AfAs2Y0r7aH9RKrmTXrlQuYE2wXLqlYgZR5YrGyFNt1utMhFP",
+	"6DUXHmFl2avf53curhpMpPCu+lWrX7EeakFOPBpR6DX0e8T5CudbmSGgepBUyo2fRwuV7vbmBe7e2dls",
+	"7W52ti/a7W7nRXdrp9na66zO4WslqZWXZDbiKQsz6L3k7FpRmrGhYcKWyWpFYtRLoYbY6sIRmQrNU8J1",
+	"XxjtJLQaizz0ISK2sFT2xvuEoHMjrrZM1xkdsEsmknsGMMnYLZdTRylEaTlRoIVwcX1gNQqjWwShNMFy",
+	"d87isDu7m+222d3W/kOGzSs29gRqfzBIow6gsvp2z8Kq7Ox2NiKiJOGJIkpmmlzNke7Msw+AOPHDnE4h",
+	"p740wpQqfWnIZ7UzYG4nltqsvG63iPldM7+8SGrGLKheza2Ldqu7tf5q/u7a0KpsZD3JP8nYkN9VM3oQ",
+	"DIY4MjrQLPMAKkjOkVE2MzaQ14IbsxXjv0LqnDHmy01vLlsXF29/2OvsVi2m1z/u1TrKSsBKor9h7Xn0",
+	"nV1mjKr7hcqZf+AM78+dApUE+h4hWFBprCwzWqS/DvDqFw85zaupFE6TyN0Dq4joc7x3UZLCobVKiIuE",
+	"W/rx4wkOhv9mLlgKQm5FTQYj3Gva3BYsCkOYGFPyudpXzManpmXhjazdOZMrUWdSaQsYZJrknJ2nKbHZ",
+	"co4X7ZGEzhUeCaoB36vSjnyxu22UnxJK1pje8fF03OjutrZfmDvGXOAPrUoIrZr1O/cbv4AXg8LYjMmF",
+	"7mWWC/QIDCdiHaZgNOfbFYOfEuwpd2Pv8OL4p6Mm6fVFbk47j6aQJM5PTuxMMPuQ8xebY2MdFkgv1qIS",
+	"Zs6/NvDmRtTInbjOufYxPFr+vtKZsRBAAAGzJkEBqpuWVlQeQN0sII6glFEacEcUjv9LcPH0+uJev455",
+	"O2bNm/HlQzA3c+H8PX8OZ49TUS3xqRzqy/pw7I+0cPbsXq/vxBFshsrlHLlLNk0RYcwpSIROJul8UfFs",
+	"f/W+/E/wvnz1p3yp/pQaIfkz16NzkOWhC2C19Si5NT4tcH+rD1fr2NM09bEgq008A56cMT3NBKRIBkxF",
+	"JKjUcCk26jTszsned68O7374MHjzr9arVruztb2zu/div/fy8NXR6+++P/7hzdt3J6fvfzw7v/jwU6d3",
+	"80uqUN94y8S1HjW6L9pRY0K1ZpkZ5//5lW7+10fzn9bm/uXHT62ovf/58tfW5n5v85/m0qfd1uf/KDOt",
+	"BfXRLkNZ0/tYHTEBr3fuaLF4XmAmg9WqRnImbDqd2UjDP3qDajxeEN/GZkzAwpYOAy1OGb2Ju8FnbEAO",
+	"eZP7JmozXqJgDk9fgLbo8pxydbCotvioD0LPNVz6YsMZE42oYUZRVGL8zWUlxs5T1kBvOpQ34KkDbRUA",
+	"PH2uvj3uEiXHzKwFxhYGA6YUBonzws4muTCzpOZbiBtnxok5Swz+tioe14qlw8Vgg/cKtNrLvAIBnT1z",
+	"4/tvJK7XdHP48dOLz882w39vf974tPW58FO783mjTIBR427Tvn2zjNekPYor9Qvkvu/XGdEEVa0j9BtF",
+	"8rOOctFmvEa+xoBnQBtQEctmCGOnmiQ28jEOdEg+hFLXjAEJuuJZrGs1WoyMF3xFeIOQswNyJc0uZsy/",
+	"S1gkSiKHfSEBmvKWZYpLoRxR23QksOGzxI+r5w5C8aDh7j7C1Qnr6RwVuK4LCt29T79O6XXwZEFFu/fh",
+	"Cz5m+cMlH96az6+qjsGjTifLH19FM8OvsjudP7aWU6hmwVfytcCzoJbkD67udoGnvZoQvGFdD0zFEhQd",
+	"MGvu2mp6AzyIOoN7tFJz8HiuVeECW7Du2Ev57AxWiWuEQu1z1KCO7a/yDLKxoNqwzMGMhciybxQ5fp9n",
+	"CFoWMrSZqp4nhrzdKdftKgm1WgDDVw4+oVN2kLPre1fIsfYaz3jJFX4AfmWH8Is5b9cg2yFXR1XLvr32",
+	"ozziN2x+yZN6+GXt9Jqq5Xwqt/xaZuRa3ucwu6mOPr9RJEzNWY0+l2ZKlSZ4yytCnfFI60kcoYpoNcLY",
+	"52+7r36jEBFNJF0SA3OOXWwO8R3Bh270i74AK8dejX36e8pvGGbvSlHE1UC1akGrMqO6V9WGfQRPh2Uz",
+	"npJyz6115Loj45gLrsbHpfxueXAZIa4fHF72egsGmBFUZOUQc86T7w8vA6p22YtPlULcOxKj8hVjpIMa",
+	"U6wctjNal5BkLDOWo38/NSeoimnX7lGgJlWD81tt1KFUY/bi4g4Z9bT8/EuEWckhWcoLEmivq8RytawQ",
+	"n5DTvewjRQV4BZderQRfUM5WWrEgxlG9aKt66HDyq91dO4MFHW+lGThf3oNmEIYb759BfnftDEJNc6Xh",
+	"oxL7kLH7KOL9A7e31o56UcNdaeSFmrL1h1+IaN4/heD22mkUNN2V5uBjfeuPPw9I3j/4pW67BctgpXFr",
+	"w/B/az63ACdfUjaemt+F39vsVIqOmtXLTaPVVg+V7t949R6dnfPk61sRtllnRFXrD1n3rwABucZX6QCj",
+	"0YskhdEkWZqU1x+hk6v2zyGfR2VA7Yxg1nthngV884r4k6ruxFIxXF5M/qiDPF+u47j5ug9/rFvHpZpo",
+	"NifM3BQgHYOvF4LiTXIMQ5+klAvyw/npicWtg9Tr/e2dPbOIVykbk0QOpmMmdBc9v2pEJ0A06FqD9g3G",
+	"FrOtvGw5GhmzhFNihk1mECVTk5Rj6AxGBZfQR3fNBMOGRFgaqqocblhesnQHIjCMqBn4dUbHTbIAvU2e",
+	"bbdaGwekXHwT9UXwY+/dy+PvPpx+OI9IueKo8JsNxxcf96l+FVVlZgjtjQNSAV8U9UUZyiUiHvctIsVq",
+	"5IiEZdjmxVsbB31RQK2IyPvexff5v81d2xsH5N3Rxfenr8Kvmys7GwckR9mK8F1+NgFqgLl5f+OAFHFL",
+	"ybPt9pb71eLqmt92zLCWjT0ipQJQ8my7Y77g4GzJsx3YugCJMVqESzT3bG00+yK4iYwZFdY7XYnJiGiM",
+	"i2/CCrEZFlEUUBjNw2OasErQxSY5YTNiKFW59AWaJD6Zw3OFMiR8ied4jPhSryXBCBPaMDWWWc7j+MVK",
+	"dmLIgAuGYqfCTlyR9ZmTP8K8oyG/I1z7o8gytZAxuUJDiNJqLHOWHP17SlOMy4TOkio2v55rRNVkDwUf",
+	"/P7i4j3JU73ch6qTmirylgoxQvcat+YR8rzC7KskwbHQmVQTNsB0Pd89pNR157Q31SPSabaIljdMEB4+",
+	"6DumgNtvb3e3s1HmwcCeL5f6Ve1FF4azxf5wAEHtMAfGRxOpgn8rOgOaQYGf+YwdSiYy0wd9ARXQQyPD",
+	"0VuUEZ1NlZEY2FD0RsiZggP4s89SjzBbH965kDBhHRcagoS3bOF0OgfvXjEwvLtdqXFZLMOKznsBGgpy",
+	"iQHjt8BzxJz4ON1ThrGrh3dpfr4c8Spn/fG1kNmC7xQjopc4tftUFbxrBbKsrS64ny7x0WWEifu4vAzO",
+	"vtuhikHskA8NGSDKrYXwtTl7WIjq9MhGlffGnoYlPupvbHfAtf3S5fKEu8mSwAJOzTJWqJGzaZxEcTFg",
+	"pL2/1yq0KH2xv9vab3cW2dTudgWbihp8nbKMVT6/t9Pa293eae+s9HmPjVe3xmiTVza2rG9ZWcnxp1fL",
+	"vuPcx3XdyErvmyqWidr+dPhSX9m0kg29cPos3Vcdv7eM3pyB537tmt1FzjUErLXFM3dT1xuz8vHfj+st",
+	"LJEZ5vL1qedNFyMqoGxWk0Qy7NGk6NwphiHolTkB11KWl6lWg7JtuB2aVmFR4MNm8Zrk2AYDZlSF38tz",
+	"N7jRbCE12+iDMrtRzXsXZZlh+S4I71eTzadQLO4E4YVQfQ2n+ovt7gfxHUKvjIC2rKPrMx47LdBruTnJ",
+	"5lCACtE2KuV2K6zEsMpBXwywYD64FtlMDlgd+9qdVqtJeo5T+PQOW6y1oJkbM1PpywETgHzSMCrAJKXQ",
+	"FjGTVl0OlyLQmfMVXK1Tsc18i8hU8H9PGaFjo0nbxGOITIP+gnDrVl9x2eqAlmR0e5oBt9MM9G3zRxPX",
+	"rLOzEyzMgSGRqvUSksxGXBuz3vBLs2qMA20zkUTwzbgZQwJVsxnjD2Ebysj2LStkf9WwsoBoOjs7kNPv",
+	"/l3MuXv29+6v/6fZ76t+/67V2uz379qv+/27vdfmz/3XH+F6zbW/mSt1D278/b/7/eZ9r//v2pf/59KX",
+	"r5eGZdbN7AjlomJnfIsZs3bkKmMUQw4uLbdKjTp+f7ttdur4/e2uC3KYzTo8fnVmPmf7x1HhdXSaSgGu",
+	"HOrvl0PorU96oi/MCzfHdDJhycJLoc8ofk8wdPzE3e7zVuzUJ7hmP9MkLw1VX7G5FAmhfWFf840iKew/",
+	"eeZV7ued7Q2g9urzuZjZHJDU9n6BojrFLE6fMNfsfvzPZ8/Nvz/+58bf102cg1nna+WxpfKWQOEAI5Jn",
+	"Xj/f6pj7c9si30xVVZvo8Kc9Wq9dKmAH0Fd/RNWqWd/P250Xhczvh9FOpW+0kBw+5sJFncu+hCU90wP9",
+	"yhuFCNbeJZQYNQoQVCnRjI7xfwUVGrI08/oDRFztCyg/iAA32Kxc3jOXewzvEqcqKHJfOdXjOdX7QgF7",
+	"yXbIGKEk5dChNQr9R9dM2xZUFakTg2mWGZtrUqlRtaBUazDNlMxi1Mj4bbH4tb2CX8aek8sJy2o+ZKgO",
+	"lAvEAxDQVPa6oMJ1Wit9SbA7fYkjXp6OYWcVMASAYB3yFAV5sHKAIGlGVgr19AUqEmLR5dH7Jxup8Yve",
+	"8FWHXbQn2fC4w161fry42j35SXXYm2rfgqYpLJCq2QrncB1TPRgxBE2q3KHIaNQC1lB5XWcgp2KhzH9r",
+	"fa9aOMqoSD+lfa7Shn/05SzrVWACph8igiLU6ZjOsc2AQPaNEJ8HFoPIgoAacTwVKcN9V8Y+GMusHHr0",
+	"qahlusRvYjr2kg8XDgWgk1bY4r4ME++w/xdUY7araNp+YJUMg/d4KzpbM60uZY0zLYFyPZu9TYv4qF2n",
+	"Uc8Yu4mw9qpNnr2TIqHzDXMy9jDDHe9CCNa+sPdpSbbaQIDAktRIZppleJdZN8R+gnr7hM4PSBs07YTO",
+	"Vf9ezuLXb6u9fNEWiNbnSLitylenlkbf+1UvpePSlImEZnbVXA58Di475ong1yNNPlwcBtUbCZ03ooZZ",
+	"VDMVsx7FOg38qYIzFGq61js6D6z3AjPZMrugZihyAfy+yAEGWQj65T5kTEQb4blhbKKwyNUwqFwLXSzN",
+	"+nokv7gjaYxfX2j+u53P2jN57sr3q2NnDiqahpRY4vWZBxteQlzwKgijcVVBTvv7+3urOVszppi+B9yl",
+	"DFFdie9QgVW9YtJIuNb59MPBVS15Acf5IeIaD+cty/hwDirpUGYzmiWbdKpHtlD82XeHZ72NLomBBmLX",
+	"dRA4DXQAhxPdF/GMi0TOHJ5CTJ67R6qSG5YwDxyUNVvyz0GuhcMyBiaCH1xgIsuIvr0a7yhOpHqQ1jgF",
+	"Wi6PY3fpMCwGxAOO38LIltLEY8XR+sW8dTIJ0wkEm5F6mQQfeqTU+Uo4jyKchQLq0ujxd7C7Mio09pKD",
+	"T4EHgwsS4y0xOCJcSBsqJhQCXO7ube/jBgENjKO+uILq/ugqJoLRDOApIEpg01hm0ga7rEsblQpDQ2iF",
+	"+86IRoXhFgGqDxICn7O+tUlKByUnCMRKfHCsGCwLnUd+R+CVmy5OHDhN2p0XS5wmv/b7d522+c/Wpvnv",
+	"S/OfV+bPHfPnDvy5d/TxP9f1zk0yLrQ5K6R3fnh87NccQ4GRXfsI5KxZCpGQKzq4USlVI0zMzb1ZQbQf",
+	"HVhRA/309ro5jEAmCzhJFVLTd+bM4Y67wCkuoSGuHHPFkJV4XIiU0RsVkXgq1IQN+JCzJEaLGqB8FOVm",
+	"83qeg3AdQsjYjxRrsYNX2ZKY/OvGwphOWKYYwqMLeYnxJEAkc4Uzl7ZJxgTbFhRsgcLjJYOg7gz9vIj3",
+	"kshu2OAaqRkITGH43xyZiCibGrDV3NpoWqZryDR2lUbYFjSO7DUU6Vh3VECBAU/hIkC45ZFijkkA7pX/",
+	"3//1/8RB5OgAUI3gDmX7JZkXQaZK7/3xA8/WQw/Rb3xynvDEnCOeeH3Q1atjNvxlC41yJyFcNPKWmPkI",
+	"65leLSHkTSGk5uGScsm3ot8ugORf9oEcrsl/YW/193NxfalkFVOx4FF5gBDH49CLtlpgDYWf3VnpswHu",
+	"+7Jp+ZzQHO5KCmOWiUE6TRZ8dqu5XBHZo8rICeeKDdPL4JIegqzggl3pw3lbiHsmHfaPWNOfPBXAR5dO",
+	"zSM6YjkdpFXv4z4Sei0PrBDxVa+ITwAPgKdUgZWNst7pmgsWcHt996k9RznB5zQSLl2wf4u062dfpWV9",
+	"MHzo0Ay/xsfABhyAGwhH48qMM7ulaYWVPKxZY8+l1/UkWw9ITZKLueT8F25UkdFiRzJlZMzFVEPzv5ER",
+	"CFw439rTFXz7RhrFwb3yS4aHJR7IhKGv3XXMyPNUOw9KU81sbw6O5DBcvr31nD4fKqaEYGeFq3m4niLx",
+	"eHPOXWJW3HfWokRxcZ2ySqCB6krbYgZ1/i2ZJr5oF5HN4EzaELmQGttbzQHfc6VU64C8i6KyItPajWMF",
+	"BEaw2tz9ZhFiM9EYImm7LUN0W7ut1r2GVJneV8ciRc+WOSJcDNgSXxFmVRrLFirEM3LFrin0ZAGuVXck",
+	"HgLzu0ioHPtrlhY2qq8h/gkUxcPKUpO8iIJbLFj4rqGNMU3NABFGEhNibKTJAzgBUGReFS+HXoj2RV4c",
+	"4jnqRuR0h6iqVoQ8i4u52CGYjsyInGrFE9YXC4nPGxGpqjEpFmfAoSvUlqAMnExSSM4yU+kLYCYFC8Ox",
+	"l7Bnat4CJuirlGtF1V28Kzsal1rxFZoQFowRN5ASy8TtDVLkH5QWKa2L8K+dHl+xNY/Ikx9IpZfYf0EI",
+	"lAvr0i43ajwIvfsFTW9nPXdVq4r5rZzP+kck8j9NF4W6XFh3LuoEtUujd3l+ITZrDncPINjGVi4iezkN",
+	"hCsScobq6r5lswuYc75d6zVdeICAy5jO5pdQJlYvmh38NbYND1mnWZwi6/Ih/5mxWiZUKVuEBj4IMG7t",
+	"d4rnbTWVtUYrdDuY78UCkwzBIkKScWoebFCZdgxpssE043p+bpaPBR2jelPDDiq7SXwTtJDg5ldfrIXp",
+	"8g3f7SwfIYWXmjm+pIoPqt9+4RJjnNy17nWzzDOZJajXQUIZ5OJyRbgvgQECgMUwH8i/DLgz5rvQXm31",
+	"D1NyhQ3ZnIs0/wD8vvgFbJA3lK7zIR0Az7RLchFA73iImIRNUjkfW9CX4pCwY1cEWVaRjW5HFhc8sk5C",
+	"oE8b8bIJyarZF33xt78FDcW4FM2//Y2cM5Ggg8v2pItLTeliIrO+iJf1pYsxa8/6o0PnHVniu+uLkvPO",
+	"GIcJQ/OABi5EMmIZO0AtGReMS2FTyrX7MnTgwKANF2Yijug34XJMngGsdBd4PFYM3bD5RpP0RPBSrCuF",
+	"t2Dv0b6ApJ3ZaG5fO5lepXwQ2zWF2ktl1jKozzZEGC+2t4ytZLYtRCISW6+d+RMPsW2Z64sDLbb4shLu",
+	"Zv4aYgdaxPb2/KEvFDoEKdRyU4s6ZUurHY28pjydZjas4Lv5mvl9wCymEC+K2BadypaL+76uGKlCNE5y",
+	"RRNcSEgGMMaXS0e9Zppsd2xLMDvQcuEwkEnQlDQmXCgNCEbDvthutZukl2+oi68gQrOd1QfbOJKLybRQ",
+	"LADzStgghbR7M6Mp7hoLoDAjMg3vAbRnBMVawCKweY9Twe4mbABlSzLhTOFEWy07mndMj2QCRNMjY/iH",
+	"VcjJhOoRSengRkXk+6PeK++Ai8w7FNlu7VSVepsFNIfUKH1xk5y+vzg+PTnHRzqtbbvAeDkKtE3USZHE",
+	"Dk/Pzm2JrQJ8ah8o7wtNb5giDCgcB2yncsHHTP3tb+hDtB3ezIkyJiLSEDpKcARhNzesJ7aysC/iOqgM",
+	"G11P+YBZTcZyz94Emix2msYunmapZbqq+/z5bDZrUrjclNn1c/usev72+PDo5PwInvkcNTTXmCv5/piA",
+	"Z/AdFfSamWNlWGcjaliUUaMaN+1DcsIEnfBGt7HVbDW3EPN1BELy+W37ueWe2H+hCif5DJCQlW88hYuK",
+	"TKEIM5ZvlO2N7EKE4OOHFExC07QvbMpok/xiTAvm23XA++euUifIyD6wBBHyXg2+JTnEV8JtKszogXNL",
+	"xwhxHsN15IEXFk7MOcpQOIEWBAwb/QXfKBIHqbHxkhRYPyHXWomKYimnYE3Lbb3/1CakWnscns7bH8Jq",
+	"mlOL5dAWGBhcQcAKLDQ1u6MDnc5tVN0jbFhMOWCZ0DKqSd7Ta0bEdHzFMtUXiQQPwfWUZlRohj2PukZP",
+	"RtsCpLLfEm90QKp0KBK+RedxHCEqR2bGOpa3jEwncEbBcLzhE0A7NrQwMcOYmGkABgd2oQAhh2fGS7Xj",
+	"pNFtmO+hGgdgR55n1UKC57cgxuHpELW1svctnQdzAyzJoLW7haABpRD4Za4T+gL51dq7LvZzqema0MU2",
+	"EIXGHcp1v7QXgaJLPmTrJqgaat70JR9rWdG+Z2lmDGL1WPHlO+Bb9NjQ3iwFc6uGVAagXXUhy72Alg0d",
+	"vc6gXNuiAdvVWbM7fUAGVLFNxYTiPrCQV4vVDN38z6V7WWHYyws1Sv7B+0Ydmy9htRuyrIopRGgwcHEN",
+	"cwGmZ5/GhkBxX5gX8CT2fIbrJjkEWEtvbpCUaWP0Xc3tX5EFrs6MTjIZ0StjRChJ4v/3/46h+rQvDN9A",
+	"Rh6fn8dwpuGL0MK6sK5dyKt3cD+ZjgxX0JJQTVLmWIBldL6Uw5uhltvFlzF5FtOby068YcE/MwYxDYhQ",
+	"WU7PIHM4qAeBt2CSU/CaTvqvGLVnnvh1wQYsygmDJrlgd9bR4hee5kWbhstVVoWZMab/6py2D1/W8Q5G",
+	"s8HoN6WdsEUQVw4fBumGj1lklTNDODaYVsbO7bQ6exVtUipZjP0cfqcws9Wc5atwnzwouTidQgJSZTzS",
+	"avBhPLLck7ezu9l6scp08/54TzbhAotfK8p8QIrCAyQwCoiqJo6V7DiPl64jIqDLQUEzMjqYIIxmKTdH",
+	"GDSfCOMrQnMxZfZY+5RpaP7QI/g8bltfWGrCeJtvhATGb1yskomxsA7m7RUxp0S5fhAz0Reo2dk0Wuvz",
+	"YsArjdaZF76jkqm+Qd8DOdaE3YEVo0gMH2yuX6xUteK2yqqGBbStg3gdFgBIc7ly5/Lcg24dNFW2rwQb",
+	"0mmqD4K52Q1cyCaoGrmtVqqg94elZlbPBCdhthAOwYRlMLkD0mnVeN1b1cNdqKpaeeD3DPoj5H+DKxfs",
+	"pU6r5RxlFod+0YdifrOjhSdcMZ/CFCTnUzOUDNuIfT64suHtKctjyL9+KvSoXdZv1nd1wMMftmpYhvDI",
+	"k9XhYYrNQpelEgS9Gj7nJ6FQlm9hyxdKYF1zzIX2lS4OUcxny912jY85bpbrRmd2rtjOuFjG2S4XXAKs",
+	"Qlhf2P4M3tF1NP8CUjc8XU4DcNt+g2aO9WeY9x+Cu+AQy13rPmjvf168+XPUCIHI7nu4cC+Mcxspu+oh",
+	"fwKev6TJj3Du4IH2/Q98ENR6ZVmCD23d/9BrmV3xJGEC3cvAxO5/CtycheAAnKAwLPDrR8OFQo/6rx8N",
+	"oeRn0+yf90kbeU6vgfCc/8WQ2qLbFo0hS5efo8akMuyIjnFlncbQV8q6WfJeSE1yrh2OK/7StX9DjqhN",
+	"sUYFti9GVI3gRQMKWroayRlU7l5TLsDv4QKvMZ6g2JemwRjA9Ra4woNMVecNp4oMaWbjGcUGh7aGYIwu",
+	"nQEVLiUdDFubpx6GWoMHD1x6q3Xs5E9DIApc5eDyM5KaopITOHRKfgPkkrjTOXTdS5nM12TWamz0Bdy+",
+	"nChOcBiJbUAYMur7GO0/G5UM0FApxBg4S4wKXPweKrlGgfGesd77Y+uCEpJkxvpREHEIx7LQHei+jnyr",
+	"DD3sulOEpLGTGssrnrJNOpnUMnUf/rRlI67K0JUH2pLOUsOb/PZyVcdu63MoFhZSm9fm2ng2kQ/mcUib",
+	"O7wg/9trkpRrHF9SAewxjDzmM54csGytSuvDlX6PvyB94A+R8raz3xNkO5QUhnWJpqKFYYXAd60GXY8S",
+	"NQWgw+E0hWalTyb831pv2X0P+vsepzBEjZSLGxdCeFOfFgG3Pf8O7/kc2bs/OHSy+x7BG32S+L0fOvO3",
+	"ufTuFZ7xt312TQPvfeaDv81x8vm9z/zkb1tL4XKZY7+fyrXd2r//CSMUL+jNH6GkIbsG/KiZU9bW1NWQ",
+	"o5hxhBGx559u2PzSsLLPqMClrKqUGonMdzw2VuuYmpmm8yY5xWb0HCE4nJIXFfvTg0PR5zAhgBBXZJgx",
+	"hurbAVzI5Aw7XTcJfNOoUNR754Gt2MiPRT1BZDR2i3mwfYFO96igbnoXyJVM5oUXF/uI+6bO+LOC1AMp",
+	"m31xAaFWIfENBUUz0OqiPGsDooEQdDFLYpXDPNUuzHIzU6tS8fCKV/HWiw29YXPbL+txYaSfR/PiPsJG",
+	"HJRL5sp+i2KxWnWs5LEBksc7K4JSnKKyskC54HMSckZgwE+tnbT/1N6KiqaLxc0POyp63AKzSi+K013L",
+	"7eFyntdWY5YpLwB0lnObPNpfUE6/OjDukabbK0hTqV8D4O3vLkzPXEre4yRpVJ1K8pobKYI+j6u57ZUM",
+	"AUhz0Jqkhzb+kDthU6gvB5TZGYQBXSlDX0CdbsYGIG8LwtA+Z4RqlQi5Zvr3lR+P58d5Remid0Db+iRb",
+	"K/0lGoh/ModxsRI1XO+Axr4u9V9b2n2Vcn9NKfcd0w8Xcd6xT/WgIgvfNjbOs7YWO9TTDAL7xiQ4IPGn",
+	"z/Gi2YbJ6TaBkCvMY8FURSBIMOiKAe2CwQXu+yZ5J2+NIWceLiSGQLTehdtRVHJhUwyx/Q0Zg0nHtUtJ",
+	"wBgC6RWNTYwzXLm+RElfQE8mMAFjy+a6BLMUnDWpctB1WWMa8zDfGdORAIatGb4V8iacUUq1TzSlPo3O",
+	"9u/FVAGwg+FZ+3NVWOSR1qqrboCc+OBefwNNkipFBH1Mf4Au8tCwCLvTTJTEom3PfW9MpF0KLKCsdU0q",
+	"wndCq1RsTODfVxZSmx3kB7jvxXecW2Kwu1UYmBPEQKGfASMBogyLIv9EBtBbDmYrJ5bwnWHMQkzTdG2J",
+	"hJ7E1WIPrQftW5U9X7d3Xy34R6iPBVSPkKoLjrVHLbdN//0frK7/lqofQZsTgBdmX7Ae+MDoy5cedVhT",
+	"g1wpTHEoxTDlA/0HRCkQ2fexjpX6EMVzjG9BbL4y5eQs8PhDG2lbJYqZgphxaSEaUQOVaZInnsqJ8t4X",
+	"vHcos77w6RjXGR0wDzVqtS7Ix4V6j1ADPSDUZrJi+1YpWP6BJjlOor4wU4pcbjkkWxg9ELHcwfmjNJ3X",
+	"a6S4Fgk2CW2S0yHRMwntehwoRmYbSigHruIUTngE0t5tx06niauRnAW54HA1T4o3a/K0wQ+YglVs+8Jo",
+	"tviT1WArwyJww59IlUxoKdkloYCGh1XFC8QaCssCwVkkzvWlAJ6Zz1bfepR6BQOqyO3MT5E/Nz6LCfHN",
+	"fy8fEi6ZMZoWhPr2X1lVuDdJ5J+//OPnnz5cnJ/9+P705N3bNz8cf//d66NXhy97+y/2dne2t3qzu/n5",
+	"75ck4tQP28xbFQ/An1jjeFjexm+bT/HFe8ZWS7+QGlnZH+FM47ehXmMTMTy9Pq2SM3WpQpXxpQtX8NXZ",
+	"BtA7hHIzf4WlT5CCatUAKM29Zhoyiwi+7YohKIHRF6ZCqyY5ooMRETJxObfmDfB+I7l3WlGr1bLIcaiq",
+	"8AE0W4AqRGmrlwzbT6W4bvZFDEmQUKJVBSxXaD7Bh8YGGVHQU5bGsT7Yjs1/kmAWrN+CuJzJfFmpQ2sD",
+	"jehfRm2COsJigMuXRnjwxS2PmbgMzM1i1Gx3zLz9s63KZ9ut6mdbZhXKmHlbu61WkOca9E6wLRCC/gb1",
+	"jQpyXLuFaYCktvesLn+KMIg1QgcOV0CFX+Mcf4E4hw43ttL8/OD6sC6PeDiuPE243mS3Zry1jPjnkSQJ",
+	"Tzy2C9qYEL0IASOgGBdetQARQTxCxIUDXyZC9kVQ6mZ4OxvQqcU0TOU1uc6MhQaQBzZ/jCZdBHbQrmjR",
+	"VStao46qvoixnDM2AwVgCCkckANCP3OL4VCHUWBW5AgXpMR+Kwpcce1Co88WMXIFKREBlIPLBySzYqfF",
+	"VVXzqswy3PyKgrjplCcrV+mGk+DFfrFLuhpWjce1tF6NkWEHx7pRuUja1bx2bTHfBOjBoQLFNSOjAy1X",
+	"HxmQQQ8eWXHRbrhI6j/N10j/c9/mS6AR7McpoHMGcG+2VrmMgRrIpLqSaAdw+iSF33aAi2Xe9zX2qRsb",
+	"nOAnHhs6rAAY20HMlM+uYXVjOkcvzxVjgmRsLG9ZQtxyVZzjvfa653hZEfqqR9l3kbTz4yLnjX+hqluM",
+	"LiZVmVPXUntvDDodbQGO4/t2z2GBKjVPe1RdILcRWb4RbG5r6eZ6sFZfotU2v9b5gHZebBuSt6wuD4l+",
+	"agwzOS5375eV0dKig2c59Rnzax2HUGWIts61k4PHNbqN7Tf/7Pzjx52f9t5tnby/2D37ofPzLy+3Dl8d",
+	"vTZLz6nHKVyrqsvL53XqcZkT6F+YwwXI8cirX/UOkdPgxq81vcWaXlBi8y32Pgrz8zJNGAP+ThUOe7PV",
+	"qsKvZUbENRd3JDb3XVp6jyNykVE25Dcktu8x440jckiTZO5/vKT465G4lfO+iNmdhp/+K/aVgim/YV2i",
+	"XJoD4jkjchpxEGKWrqBKFFmcU4tzmDEpMGnJYov7BCTSabUwIuRf7QsAqM3+z2E4l8Fvxkbhd4B8AE4x",
+	"GLCJdjjG0FgI8QgR/XARrRCbB1v4ooiwO/M0GXOlJgxKikG3wvrmuEnixU167hro5MhtXp2H4E3PzNUB",
+	"Mo4o9C4jPGFCcz13i5gHh6gDz7aRJ5okDnykSU4A7ROygRBeBDO/WDZgQm8yMZAJS8iHi9ebL7okYeaf",
+	"UEKNETgzmmPciGuq2YzOsUl+EVW7jMEK66cgMQpgb9yOOdBvLvoi/semRUtkifkrjvKZOBjwRDkYTIUL",
+	"ZoE1u2S7tWVR4EKISwuOWgOJCWr3dmcfsJjzJBmWWAxQJZvk1AjdGbf2nBt4X/iRK0cXSMD12OEIXrlV",
+	"hR9eZcMFx+8+++18oZK9ENGLiGLmaYDRnNvGRWbi0GCaKGPR0RR0WoWW73ii5wDVlaP3W2TYPB5pTjeh",
+	"QORcXIPK+Wy7tbWBi6AkUNXCEegLbMLpptINav6xJZz5A3769WP+Z+sjIHrhECwWKjQsA3CAvthutZx+",
+	"uwBlC5qjy7MPOk6Vukyxu0kKONv1sETIcEPh7htdLGn9X2r9BL1T5qBkm6VtVCu/FvEPsynNbkpndtv2",
+	"HlmQ+xUgCfnzYAkVjkXUFx52J0Dc8cRvHrWH2dLQxLZXl4I8QyGRSEwE3VhAHDJitaZSLDhOhWVzTRHw",
+	"0e3OfgCeXW8SPAYQH/pNYspMgeb7AogeECSgzTr1TI1OJmVmBTPEIskRvx4Z4YSu+ANzEtxZ6Yty6H5r",
+	"o1nquVuJxCQBYufp8IxqjJSqCiqUtsZCNNt/4Eonn1LVLPShXfakv/HMu6nDxzffY6O9Vd/i7gdttzfh",
+	"m2/YfCVtN7i38OyJNW1We9pGMoLn0V208gusdyl8w/nStgflV7i+B7+Xyxu+99tq6ydS95Ix1za8aDjJ",
+	"vc94kvgjQpJvmQ5YzGDEBjdQKY1JbLm+DzFj6zioUfu9ss/N4VIThoD4NSlWrw/J3u5uByH+AXIftbaw",
+	"3wAiUArE/8Z7EHvnU99WePUbNm3+c2xEige/xpIagNjxCMnkWoL01ZLU6NxRqJwbWRSBFWC4ZzqPyPcX",
+	"F+8JtDNYbFQQ5QB8vltBkzhkcsMwA9XcqCF94VVzqsipGY5rSKua5BBbxAHW5lSFcaY8Rx+y8hXmWOZy",
+	"t0ppy7fjwnY2WC0L6W5zNpttmsFvTrPUauGL/iJsllDwFh07/FXYMNi8v4fuIPvIo6FI1vBrHPslgLJv",
+	"m6H5W2SOVxUeXoQU7lp05OhD9glU82xXonV8SOxu0ui2X+zvtvbbHSN9uZHO7b2d1t7u9k57xyb/hCEq",
+	"EuQQGG5wVfI1GTKuwV/i4t5JGgKtnagtInjo5tX7pFzblCJHga8W+t58Ddb+4X4m80veF2ZRKP1km/q7",
+	"6mfkj51my21rSBHrCamgS4mXVymjNyzx0P7VAuu1zHyK74AK9FJg52GIbYykLcZ2aa8HeauRQcbAMUJT",
+	"h/P/jXJ5NX1h35rVg6MgqEl1kjHNS3YQ8uSgL6gI83+dnVRRMOf8N87J0yRn0NRauZxdj4/SF3lWUNBA",
+	"T4CpErYTgRJ17AFSDUdi3v8WVvyxoHNDSBWoRICbCuhlQAl2dIFe3YprWSzaga5Uv6ccMvPGFV5N+nTW",
+	"lj7oJKzCTXXbHi5A3lv6YkTFDZnLKRimIL9nVsmxNAeJRqCCALoAwZ7jmKnbfNgiLMX/clP5EzPrVbT/",
+	"CynfUeHaHKrHc98FkAqzzmE34rmc4vkI+KbZEZttiOel0TVcUDEF4EVW/fTI7q5WVw49C/VfrHHtW432",
+	"vuYl4Ay07VKQsUnF8r5NeQvxA9cWp67NCVmxywkJWmfA36ovoLXJdSanE2hvq1WYY2N9+ejvzgHYufO7",
+	"dNEbxDXJaMZ8jMCo/IZPYpsdKuY1CYq24fqjung8PgqMUylzEdu7urDEVSoeNGb3Xdf3Sh3SdwLIiK12",
+	"2E+8U6gGbOfduNvtNVjMYtv6miw+O82v6uAXFXYEXlGFJbxe9t3y/Ofv5YzIoWbCBkcYnk1AIjP8wTfE",
+	"2G3Z9uCYIY1/1+RIg5u1m/OhKhYXuZ6wxRZNhSOF7TsCjmW0r5xlnTq8hDxZMX/UNhUL2ne6QMQVMyLb",
+	"2OW2/R1EzgLOnPdvl0PbZhB3Dvp5ucAPWlJFn0Jkl4xndoEgVEM1Zsy0W0Rh4fSB7R4HGApceXxmizRg",
+	"uy3BsQxTyS3buZpDw3yAKuCCjNlYZvMIU4Xy7inkWQy/xBsH4AjCH6/YNfQn0aQFXQt8dnpf2O01k25j",
+	"grqTHaUUdew1kVNMVcp6FVd/WML50/J0O81yHnkw/4dmktdmg3f2K7PBo3uz0BfrofIs9MpM8t1WZRI4",
+	"jmDrd0oC/ypJvjBJUkrqfrRQsZ6DWi/BObbpXGjA7Nx+aLEH7ZhtRshCd/jI51P4FA0VR5g2wDGQDzFk",
+	"F3kFkFLvAjbsXkJKtJwJ7GbV852vw0ySZtBfOO91H3aPh/h4IEdcE3zi2sMv73tf2b6+L4oNlqNyB2Zo",
+	"dmzFHMV/OZfFYIlnHLwxgVe8anGq+HMo6R7ljxhIpRch6d/Ruc1gBswdSFAAA8H2zVJakc5OHjP2Ay+4",
+	"zLEhe2cnejKXRdSwTppFZ0FhwAUyhV8tjRZHt9BJv9Br/ukGDAdh2WjBs+3yKP7+9I6epcj5QTPvcijE",
+	"jK4cCPnd3U+uc/xvGP+wXYPrkXBz665A34nht46tNHzD+K84Lw/HefEU6VGbWKoYAIRV744RTBYVovrU",
+	"V2xZBdvPd2+NxhrP250XZhpfsSEfiqNUsd3OAVO12UbFcDeUt9WK9UccxMp9yVfwr78vbgkrNoYLNR0O",
+	"+cCITUxKqdwi6BVutEib5re4SWXt6qn36+s5Ak3JVaWWdilXqg3fDKvlF4ImFbvn9epG+YugAR7dDRgr",
+	"g9BJSVKudcoqUgx9fbxvQGx0zYqPF3Xwr2RTIJsVGy9Zv4W6NFpQ+/ODya2q/n1r9dr3jOlsfglViqE/",
+	"ZPuFGfIiYWVBrlmdhubzenOzqYKCQqvtK/0UoZ0f2o5rLbKp3Petii1f1ppiRn03jqo9tqrk1+39gpC7",
+	"yztcYXgGx7mUh2U3F/wqX7f2CRUGsKDXt8aXO5ldUOarb/nL8i0XctSCPkwDxm9Z8pikNBhXdltdVoUk",
+	"4UvYbA1adsuspymRg+kY8NIzllLNbxmxgOXuii13/HD2thE1plna6DaaEF+yA67uvxoR7BDuoLstwCL2",
+	"x4JGKNavbg+hx7Aql828ZRojo9Cb04Y6XQa6hTTg8Ck2uMlTRlyahV3i4FuFFS5/D+PJOejUyId+9YjN",
+	"IXvNNgOx73O98xZfdCSSBVBLIz4x2WyGZfDQTHaaJtaPkr8TU2zK7zxnmDtYCQETLCeU237++Pn/DwAA",
+	"//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

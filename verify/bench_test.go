@@ -29,7 +29,7 @@ func BenchmarkHit(b *testing.B) {
 		}
 		middle := time.Now()
 		for range round {
-			if r, err := v.Verify(ctx, text, "datasets:read"); err != nil || r.Code != verify.Valid {
+			if r, err := v.Verify(ctx, text, verify.Call{Scopes: apikey.Scopes{"datasets:read"}}); err != nil || r.Code != verify.Valid {
 				b.Fatal(r.Code, err)
 			}
 		}
@@ -74,7 +74,7 @@ func BenchmarkMiss(b *testing.B) {
 	text := secret.Reveal()
 	b.ReportAllocs()
 	for b.Loop() {
-		if r, err := v.Verify(b.Context(), text, "datasets:read"); err != nil || r.Code != verify.Valid {
+		if r, err := v.Verify(b.Context(), text, verify.Call{Scopes: apikey.Scopes{"datasets:read"}}); err != nil || r.Code != verify.Valid {
 			b.Fatal(r.Code, err)
 		}
 	}

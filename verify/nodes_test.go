@@ -27,7 +27,7 @@ func TestSuspensionOnAllNodes(t *testing.T) {
 		must(t, err)
 		for i, node := range nodes {
 			for range 3 {
-				result, err := node.Verify(t.Context(), secret.Reveal())
+				result, err := node.Verify(t.Context(), secret.Reveal(), verify.Call{})
 				must(t, err)
 				if result.Code != want {
 					t.Fatalf("round %d: node %d says %s, want %s", round, i, result.Code, want)
