@@ -166,6 +166,7 @@ var proofs = map[string]proof{
 	"listAuditEvents ?action=rotate":  asking(auditPath, "action=revoke", "action=rotate"),
 	"listAuditEvents ?action=revoke":  asking(auditPath, "action=leak", "action=revoke"),
 	"listAuditEvents ?action=leak":    asking(auditPath, "action=create", "action=leak"),
+	"listAuditEvents ?action=outside": asking(auditPath, "action=create", "action=outside"),
 	"listAuditEvents ?since":          asking(auditPath, "", "since=2030-01-01T00:00:00Z"),
 	"listAuditEvents ?until":          asking(auditPath, "", "until=2020-01-01T00:00:00Z"),
 	"listAuditEvents ?items_per_page": asking(auditPath, "", "items_per_page=1"),

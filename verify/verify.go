@@ -4,9 +4,11 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"time"
 
 	"apikeyd/apikey"
@@ -59,6 +61,9 @@ type Options struct {
 	// Quotas, if not nil, counts the units of keys that have a quota. Without it nothing is counted, as for a
 	// command beside a server.
 	Quotas store.Quotas
+
+	// Reporter, if not nil, reports uses of keys from outside their observed networks.
+	Reporter Reporter
 }
 
 // Call is a call with a key, to this API or an integrator's.
@@ -80,13 +85,15 @@ type Verifier struct {
 	limits *ratelimit.Table[apikey.ID]
 	shared *ratelimit.Shared[apikey.ID] // instead of limits, if there is a Budget
 	quotas *quota.Table                 // nil if nothing counts them
+
+	outside *outside
 }
 
 // New returns a Verifier that uses keys and their clock. The caller runs Run in the background.
 func New(keys *keycache.Cache, log *slog.Logger, o Options) *Verifier {
 	v := &Verifier{
 		Keys: keys, log: log, now: keys.Now, limits: ratelimit.New[apikey.ID](0),
-		decisions: decisions{counts: make(map[apikey.ID]decided), meter: usage.NewMeter(keys.Now())},
+		outside: newOutside(o.Reporter), decisions: decisions{counts: make(map[apikey.ID]decided), meter: usage.NewMeter(keys.Now())},
 	}
 	if o.Budget != nil {
 		v.shared = ratelimit.NewShared(source(o.Budget), keys.Now)
@@ -102,6 +109,9 @@ func New(keys *keycache.Cache, log *slog.Logger, o Options) *Verifier {
 func (v *Verifier) Run(ctx context.Context) {
 	tick := time.NewTicker(keycache.FlushInterval)
 	defer tick.Stop()
+	var reports sync.WaitGroup
+	reports.Go(func() { v.runReports(ctx) })
+	defer reports.Wait()
 	many := v.Keys.ManyUses()
 	for {
 		select {
@@ -122,8 +132,14 @@ func (v *Verifier) Run(ctx context.Context) {
 	}
 }
 
-// Close gives back to the store what this node holds of quotas. It is called after the last verification.
-func (v *Verifier) Close(ctx context.Context) error { return v.returnUnits(ctx, 0) }
+// Close gives back to the store what this node holds of quotas, and writes the reports that wait. It is called
+// after the last verification.
+func (v *Verifier) Close(ctx context.Context) error {
+	return errors.Join(v.returnUnits(ctx, 0), v.outside.flush(ctx))
+}
+
+// OutsideUses returns how many uses of keys came from outside their observed networks.
+func (v *Verifier) OutsideUses() uint64 { return v.outside.uses.Load() }
 
 func (v *Verifier) returnUnits(ctx context.Context, idle time.Duration) error {
 	if v.quotas == nil {
@@ -191,6 +207,9 @@ func (v *Verifier) decide(ctx context.Context, secret string, call Call, limited
 	}
 	if r.Code == Valid {
 		v.Keys.Used(id, now)
+		if !allowed(call.From, r.Key.ObserveCIDRs) {
+			v.outside.used(id, call.From, now)
+		}
 	}
 	return r, nil
 }

@@ -43,7 +43,7 @@ func newFixture(t *testing.T) *fixture {
 	f := &fixture{T: t, clock: storetest.NewClock(), log: &bytes.Buffer{}}
 	db := databasetest.OpenWith(t, sqlstore.Options{Path: databasetest.NewPath(t), Serve: true, Now: f.clock.Now})
 	f.store = db
-	f.verifier = verify.New(keycache.New(db, keycache.Options{Now: f.clock.Now}), slog.New(slog.NewTextHandler(f.log, nil)), verify.Options{Quotas: db})
+	f.verifier = verify.New(keycache.New(db, keycache.Options{Now: f.clock.Now}), slog.New(slog.NewTextHandler(f.log, nil)), verify.Options{Quotas: db, Reporter: db})
 	return f
 }
 

@@ -40,11 +40,12 @@ func (e ApiKeyStatus) Valid() bool {
 
 // Defines values for AuditAction.
 const (
-	AuditActionCreate AuditAction = "create"
-	AuditActionLeak   AuditAction = "leak"
-	AuditActionRevoke AuditAction = "revoke"
-	AuditActionRotate AuditAction = "rotate"
-	AuditActionUpdate AuditAction = "update"
+	AuditActionCreate  AuditAction = "create"
+	AuditActionLeak    AuditAction = "leak"
+	AuditActionOutside AuditAction = "outside"
+	AuditActionRevoke  AuditAction = "revoke"
+	AuditActionRotate  AuditAction = "rotate"
+	AuditActionUpdate  AuditAction = "update"
 )
 
 // Valid indicates whether the value is a known member of the AuditAction enum.
@@ -53,6 +54,8 @@ func (e AuditAction) Valid() bool {
 	case AuditActionCreate:
 		return true
 	case AuditActionLeak:
+		return true
+	case AuditActionOutside:
 		return true
 	case AuditActionRevoke:
 		return true
@@ -517,13 +520,14 @@ type ApiKeyWithSecretResponse struct {
 }
 
 // AuditAction What was done to a key. `leak`: its secret was reported, which ended the key, or the
-// grace of its old secret.
+// grace of its old secret. `outside`: nothing was changed, but the key was used from outside
+// its `observe_cidrs`; at most one event an hour and key.
 //
 // Example: update
 type AuditAction string
 
 // AuditActor The `id` of the acting key, or `operator`: someone with access to the database. The
-// actor of a leak is the leaked key itself.
+// actor of a leak or of `outside` is the key itself.
 //
 // Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 type AuditActor = string
@@ -569,23 +573,26 @@ type AuditChanges struct {
 	Scopes *AuditScopesChange `json:"scopes,omitempty"`
 }
 
-// AuditEvent A change of a key
+// AuditEvent A change of a key, or a use that its owner wants to know of
 type AuditEvent struct {
 	// Action What was done to a key. `leak`: its secret was reported, which ended the key, or the
-	// grace of its old secret.
+	// grace of its old secret. `outside`: nothing was changed, but the key was used from outside
+	// its `observe_cidrs`; at most one event an hour and key.
 	//
 	//
 	// Example: update
 	Action AuditAction `json:"action"`
 
 	// Actor The `id` of the acting key, or `operator`: someone with access to the database. The
-	// actor of a leak is the leaked key itself.
+	// actor of a leak or of `outside` is the key itself.
 	//
 	//
 	// Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 	Actor AuditActor `json:"actor"`
 
-	// Address The caller's IP address; absent for the operator
+	// Address The caller's IP address, with `outside` that of the key's user; absent for the operator,
+	// and if it is unknown
+	//
 	//
 	// Example: 192.0.2.1
 	Address *string `json:"address,omitempty"`

@@ -871,14 +871,15 @@ export interface components {
         };
         /**
          * @description What was done to a key. `leak`: its secret was reported, which ended the key, or the
-         *     grace of its old secret.
+         *     grace of its old secret. `outside`: nothing was changed, but the key was used from outside
+         *     its `observe_cidrs`; at most one event an hour and key.
          * @example update
          * @enum {string}
          */
-        AuditAction: "create" | "update" | "rotate" | "revoke" | "leak";
+        AuditAction: "create" | "update" | "rotate" | "revoke" | "leak" | "outside";
         /**
          * @description The `id` of the acting key, or `operator`: someone with access to the database. The
-         *     actor of a leak is the leaked key itself.
+         *     actor of a leak or of `outside` is the key itself.
          * @example 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
          */
         AuditActor: string;
@@ -967,7 +968,7 @@ export interface components {
             enabled?: components["schemas"]["AuditFlagChange"];
             grace_ends_at?: components["schemas"]["AuditTimeChange"];
         };
-        /** @description A change of a key */
+        /** @description A change of a key, or a use that its owner wants to know of */
         AuditEvent: {
             /**
              * Format: uuid
@@ -999,7 +1000,8 @@ export interface components {
              */
             via: string;
             /**
-             * @description The caller's IP address; absent for the operator
+             * @description The caller's IP address, with `outside` that of the key's user; absent for the operator,
+             *     and if it is unknown
              * @example 192.0.2.1
              */
             address?: string;
