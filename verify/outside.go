@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"log/slog"
 	"maps"
 	"net/netip"
 	"sync"
@@ -9,7 +10,6 @@ import (
 	"time"
 
 	"apikeyd/apikey"
-	"apikeyd/internal/keycache"
 )
 
 // Reporter is a store.Store: it reports uses of keys from outside their observed networks.
@@ -21,6 +21,10 @@ const (
 	// reportEvery is how long a key that was reported is not reported again. The store keeps the same bound for
 	// all nodes; keeping it here too spares the store nearly all uses.
 	reportEvery = time.Hour
+	// retryReport is how long a report that failed is not retried.
+	retryReport = 10 * time.Second
+	// reportTimeout bounds the writing of one report.
+	reportTimeout = 5 * time.Second
 	// maxReported is how many keys are remembered; others wait for a free place.
 	maxReported = 10_000
 	// maxReports is how many reports wait to be written.
@@ -29,25 +33,29 @@ const (
 
 // outside reports uses from outside without delaying decisions: what does not fit is reported at a later use.
 type outside struct {
-	uses  atomic.Uint64 // from outside, of all keys
-	to    Reporter      // nil only counts
-	queue chan report
+	uses   atomic.Uint64 // from outside, of all keys
+	to     Reporter      // nil only counts
+	log    *slog.Logger
+	writer sync.WaitGroup // at most one goroutine
 
-	mu       sync.Mutex
-	reported map[apikey.ID]time.Time
+	mu      sync.Mutex
+	next    map[apikey.ID]time.Time // when a use of the key is to be reported again
+	reports []report                // that wait
+	writing bool
 }
 
 // report is a use to report.
 type report struct {
 	key  apikey.ID
 	from netip.Addr
+	at   time.Time
 }
 
-func newOutside(to Reporter) *outside {
-	return &outside{to: to, queue: make(chan report, maxReports), reported: make(map[apikey.ID]time.Time)}
+func newOutside(to Reporter, log *slog.Logger) *outside {
+	return &outside{to: to, log: log, next: make(map[apikey.ID]time.Time)}
 }
 
-// used counts a use from outside, and queues its report.
+// used counts a use from outside, and has it reported.
 func (o *outside) used(key apikey.ID, from netip.Addr, now time.Time) {
 	o.uses.Add(1)
 	if o.to == nil {
@@ -55,72 +63,58 @@ func (o *outside) used(key apikey.ID, from netip.Addr, now time.Time) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if last, known := o.reported[key]; known && now.Sub(last) < reportEvery {
+	if now.Before(o.next[key]) || len(o.reports) >= maxReports {
 		return
 	}
-	if len(o.reported) >= maxReported {
-		maps.DeleteFunc(o.reported, func(_ apikey.ID, last time.Time) bool { return now.Sub(last) >= reportEvery })
+	if len(o.next) >= maxReported {
+		maps.DeleteFunc(o.next, func(_ apikey.ID, next time.Time) bool { return !now.Before(next) })
 	}
-	if len(o.reported) >= maxReported {
+	if len(o.next) >= maxReported {
 		return
 	}
-	select {
-	case o.queue <- report{key, from}:
-		o.reported[key] = now
-	default:
+	o.next[key] = now.Add(reportEvery)
+	o.reports = append(o.reports, report{key, from, now})
+	if !o.writing {
+		o.writing = true
+		o.writer.Go(o.write)
 	}
 }
 
-// write writes one report. If that fails, a later use is reported instead.
-func (o *outside) write(ctx context.Context, r report) error {
+// write writes the reports that wait. If one fails, it and those behind it are left to later uses.
+func (o *outside) write() {
+	for {
+		o.mu.Lock()
+		if len(o.reports) == 0 {
+			o.writing = false
+			o.mu.Unlock()
+			return
+		}
+		r := o.reports[0]
+		o.reports = o.reports[1:]
+		o.mu.Unlock()
+		if err := o.report(r); err != nil {
+			o.log.Warn("uses from outside observed networks were not reported: the store cannot be written", "error", err)
+			o.postpone(r)
+		}
+	}
+}
+
+func (o *outside) report(r report) error {
+	ctx, cancel := context.WithTimeout(context.Background(), reportTimeout)
+	defer cancel()
 	address := ""
 	if r.from.IsValid() {
 		address = r.from.String()
 	}
-	err := o.to.RecordOutside(ctx, r.key, address)
-	if err != nil {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		delete(o.reported, r.key)
-	}
-	return err
+	return o.to.RecordOutside(ctx, r.key, address)
 }
 
-// runReports writes reports until ctx ends.
-func (v *Verifier) runReports(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case r := <-v.outside.queue:
-			if err := v.outside.write(ctx, r); err != nil && ctx.Err() == nil {
-				v.log.Warn("a use from outside a key's observed networks was not reported: the store cannot be written", "error", err)
-				pause(ctx, keycache.FlushInterval)
-			}
-		}
+// postpone drops a report and all that wait; later uses of their keys are reported instead.
+func (o *outside) postpone(failed report) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, r := range append(o.reports, failed) {
+		o.next[r.key] = r.at.Add(retryReport)
 	}
-}
-
-// flush writes the reports that wait.
-func (o *outside) flush(ctx context.Context) error {
-	for {
-		select {
-		case r := <-o.queue:
-			if err := o.write(ctx, r); err != nil {
-				return err
-			}
-		default:
-			return nil
-		}
-	}
-}
-
-// pause waits, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
+	o.reports = nil
 }

@@ -4,11 +4,9 @@ package verify
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"sync"
 	"time"
 
 	"apikeyd/apikey"
@@ -93,7 +91,7 @@ type Verifier struct {
 func New(keys *keycache.Cache, log *slog.Logger, o Options) *Verifier {
 	v := &Verifier{
 		Keys: keys, log: log, now: keys.Now, limits: ratelimit.New[apikey.ID](0),
-		outside: newOutside(o.Reporter), decisions: decisions{counts: make(map[apikey.ID]decided), meter: usage.NewMeter(keys.Now())},
+		outside: newOutside(o.Reporter, log), decisions: decisions{counts: make(map[apikey.ID]decided), meter: usage.NewMeter(keys.Now())},
 	}
 	if o.Budget != nil {
 		v.shared = ratelimit.NewShared(source(o.Budget), keys.Now)
@@ -109,9 +107,6 @@ func New(keys *keycache.Cache, log *slog.Logger, o Options) *Verifier {
 func (v *Verifier) Run(ctx context.Context) {
 	tick := time.NewTicker(keycache.FlushInterval)
 	defer tick.Stop()
-	var reports sync.WaitGroup
-	reports.Go(func() { v.runReports(ctx) })
-	defer reports.Wait()
 	many := v.Keys.ManyUses()
 	for {
 		select {
@@ -132,10 +127,11 @@ func (v *Verifier) Run(ctx context.Context) {
 	}
 }
 
-// Close gives back to the store what this node holds of quotas, and writes the reports that wait. It is called
-// after the last verification.
+// Close gives back to the store what this node holds of quotas, and waits until its reports are written. It is
+// called after the last verification.
 func (v *Verifier) Close(ctx context.Context) error {
-	return errors.Join(v.returnUnits(ctx, 0), v.outside.flush(ctx))
+	v.outside.writer.Wait()
+	return v.returnUnits(ctx, 0)
 }
 
 // OutsideUses returns how many uses of keys came from outside their observed networks.
