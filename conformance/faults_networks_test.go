@@ -11,7 +11,7 @@ import (
 var networkFaults = map[string]planted{
 	"networks are forgotten when a key is created": {
 		sentBodies(isCreation, func(body map[string]any) { delete(body, "allowed_cidrs") }),
-		"a key's networks are kept", "a new key: allowed_cidrs is <nil>",
+		"a key's networks are kept", "a new key: allowed_cidrs is nothing",
 	},
 	"networks cannot be removed by null": {
 		sentBodies(isPatch, func(body map[string]any) {
@@ -19,7 +19,7 @@ var networkFaults = map[string]planted{
 				delete(body, "allowed_cidrs")
 			}
 		}),
-		"a key's networks are kept", "removing its networks: allowed_cidrs is [192.0.2.0/24], want <nil>",
+		"a key's networks are kept", "removing its networks: allowed_cidrs is [\"192.0.2.0/24\"], want nothing",
 	},
 	"a rotation forgets what is observed": {
 		always(func(r *http.Request, a *httptest.ResponseRecorder) {
@@ -27,7 +27,7 @@ var networkFaults = map[string]planted{
 				rewrite(a, func(body map[string]any) { delete(body, "observe_cidrs") })
 			}
 		}),
-		"a key's networks are kept", "rotating it: observe_cidrs is <nil>",
+		"a key's networks are kept", "rotating it: observe_cidrs is nothing",
 	},
 	"verify ignores client_address": {
 		sentBodies(isVerify, func(body map[string]any) {
