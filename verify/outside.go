@@ -40,7 +40,8 @@ type outside struct {
 
 	mu      sync.Mutex
 	next    map[apikey.ID]time.Time // when a use of the key is to be reported again
-	reports []report                // that wait
+	swept   time.Time
+	reports []report // that wait
 	writing bool
 }
 
@@ -66,10 +67,7 @@ func (o *outside) used(key apikey.ID, from netip.Addr, now time.Time) {
 	if now.Before(o.next[key]) || len(o.reports) >= maxReports {
 		return
 	}
-	if len(o.next) >= maxReported {
-		maps.DeleteFunc(o.next, func(_ apikey.ID, next time.Time) bool { return !now.Before(next) })
-	}
-	if len(o.next) >= maxReported {
+	if len(o.next) >= maxReported && !o.sweep(now) {
 		return
 	}
 	o.next[key] = now.Add(reportEvery)
@@ -78,6 +76,16 @@ func (o *outside) used(key apikey.ID, from netip.Addr, now time.Time) {
 		o.writing = true
 		o.writer.Go(o.write)
 	}
+}
+
+// sweep forgets keys that may be reported again, at most once a minute, and reports whether there is a free place.
+func (o *outside) sweep(now time.Time) bool {
+	if now.Sub(o.swept) < time.Minute {
+		return false
+	}
+	o.swept = now
+	maps.DeleteFunc(o.next, func(_ apikey.ID, next time.Time) bool { return !now.Before(next) })
+	return len(o.next) < maxReported
 }
 
 // write writes the reports that wait. If one fails, it and those behind it are left to later uses.
