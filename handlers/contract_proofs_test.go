@@ -265,6 +265,9 @@ func prepareProofs(k *kit) {
 		path := keyPath(k.mustCreate(k.admin, fields{"name": "revoked"}).ID)
 		k.revoke(k.admin, path+"?reason="+string(reason)).want(200)
 	}
+	observed := k.mustCreate(k.admin, fields{"name": "observed", "observe_cidrs": []string{"192.0.2.0/24"}})
+	k.askFrom(observed.Secret, "198.51.100.1").want(200)
+	k.must(k.verifier.Close(k.Context())) // reports the use from outside
 	suspended := k.mustCreate(k.admin, fields{"name": "suspended", "enabled": false})
 	k.ask(k.admin, suspended.Secret).want(200)
 	k.ask(k.admin, expired.Secret).want(200)
