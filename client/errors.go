@@ -21,6 +21,7 @@ const (
 	CodeCredentialExpired   = "CREDENTIAL_EXPIRED"   // 401
 	CodeCredentialRevoked   = "CREDENTIAL_REVOKED"   // 401
 	CodeCredentialDisabled  = "CREDENTIAL_DISABLED"  // 401; the key is suspended
+	CodeAddressNotAllowed   = "ADDRESS_NOT_ALLOWED"  // 403; the calling key may not be used from this address
 	CodeInsufficientScope   = "INSUFFICIENT_SCOPE"   // 403; the calling key lacks the scope of the operation
 	CodeForbidden           = "FORBIDDEN"            // 403; the calling key may not do this
 	CodeKeyNotFound         = "KEY_NOT_FOUND"        // 404; no such key, or it belongs to another owner

@@ -125,6 +125,11 @@ func TestEveryCode(t *testing.T) {
 		{client.CodeCredentialExpired, 401, tryGet(k.as(t, short.Secret.Reveal()), "n")},
 		{client.CodeCredentialRevoked, 401, tryGet(k.as(t, revoked.Secret.Reveal()), "n")},
 		{client.CodeCredentialDisabled, 401, tryGet(k.as(t, suspended.Secret.Reveal()), "n")},
+		{client.CodeAddressNotAllowed, 403, func() error {
+			made, err := k.admin.Create(ctx, client.NewKey{Name: "elsewhere", ExpiresAt: hour, AllowedCIDRs: &[]string{"192.0.2.0/24"}})
+			must(t, err)
+			return tryGet(k.as(t, made.Secret.Reveal()), "n")
+		}()},
 		{client.CodeInsufficientScope, 403, func() error {
 			_, nothing := k.Add(t, "o", "nothing")
 			return tryGet(k.as(t, nothing.Reveal()), "n")

@@ -32,6 +32,7 @@ func TestFieldsAreTheContracts(t *testing.T) {
 		"AuditMetadataChange":  fieldsOf[client.AuditChange[string]](),
 		"AuditRateLimitChange": fieldsOf[client.AuditChange[string]](),
 		"AuditQuotaChange":     fieldsOf[client.AuditChange[string]](),
+		"AuditNetworksChange":  fieldsOf[client.AuditChange[string]](),
 		"QuotaSetting":         fieldsOf[client.Quota](),
 		"QuotaState":           fieldsOf[client.QuotaState](),
 	} {

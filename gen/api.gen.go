@@ -48,11 +48,12 @@ func (e ApiKeyStatus) Valid() bool {
 
 // Defines values for AuditAction.
 const (
-	AuditActionCreate AuditAction = "create"
-	AuditActionLeak   AuditAction = "leak"
-	AuditActionRevoke AuditAction = "revoke"
-	AuditActionRotate AuditAction = "rotate"
-	AuditActionUpdate AuditAction = "update"
+	AuditActionCreate  AuditAction = "create"
+	AuditActionLeak    AuditAction = "leak"
+	AuditActionOutside AuditAction = "outside"
+	AuditActionRevoke  AuditAction = "revoke"
+	AuditActionRotate  AuditAction = "rotate"
+	AuditActionUpdate  AuditAction = "update"
 )
 
 // Valid indicates whether the value is a known member of the AuditAction enum.
@@ -61,6 +62,8 @@ func (e AuditAction) Valid() bool {
 	case AuditActionCreate:
 		return true
 	case AuditActionLeak:
+		return true
+	case AuditActionOutside:
 		return true
 	case AuditActionRevoke:
 		return true
@@ -126,6 +129,7 @@ func (e RevocationReason) Valid() bool {
 
 // Defines values for VerifyCode.
 const (
+	VerifyCodeADDRESSNOTALLOWED VerifyCode = "ADDRESS_NOT_ALLOWED"
 	VerifyCodeDISABLED          VerifyCode = "DISABLED"
 	VerifyCodeEXPIRED           VerifyCode = "EXPIRED"
 	VerifyCodeINSUFFICIENTSCOPE VerifyCode = "INSUFFICIENT_SCOPE"
@@ -139,6 +143,8 @@ const (
 // Valid indicates whether the value is a known member of the VerifyCode enum.
 func (e VerifyCode) Valid() bool {
 	switch e {
+	case VerifyCodeADDRESSNOTALLOWED:
+		return true
 	case VerifyCodeDISABLED:
 		return true
 	case VerifyCodeEXPIRED:
@@ -180,6 +186,13 @@ func (e ForwardAuthParamsRateLimited) Valid() bool {
 
 // ApiKeyCreate A key to create
 type ApiKeyCreate struct {
+	// AllowedCidrs The networks that the key may be used from; from anywhere if it is empty or `null`. If
+	// absent, a calling key without `keys:admin` passes its own on.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	AllowedCidrs nullable.Nullable[[]Network] `json:"allowed_cidrs,omitempty"`
+
 	// Enabled Whether the key works; if `false`, it is suspended from the start; `true` if absent
 	//
 	// Example: true
@@ -206,6 +219,13 @@ type ApiKeyCreate struct {
 	//
 	// Example: ci-pipeline
 	Name Name `json:"name"`
+
+	// ObserveCidrs The networks that the key should be used from: use from elsewhere passes, and is
+	// reported in the audit log, at most once an hour. For trying out `allowed_cidrs`.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	ObserveCidrs nullable.Nullable[[]Network] `json:"observe_cidrs,omitempty"`
 
 	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
 	// apply, but the UUID form is allowed.
@@ -270,6 +290,11 @@ type ApiKeyListResponse struct {
 
 // ApiKeyResponse A key, without its secret
 type ApiKeyResponse struct {
+	// AllowedCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	AllowedCidrs *Networks `json:"allowed_cidrs,omitempty"`
+
 	// CreatedAt When the key was created
 	//
 	// Example: 2025-06-24T11:28:35.072Z
@@ -316,6 +341,11 @@ type ApiKeyResponse struct {
 	//
 	// Example: ci-pipeline
 	Name Name `json:"name"`
+
+	// ObserveCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	ObserveCidrs *Networks `json:"observe_cidrs,omitempty"`
 
 	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
 	// apply, but the UUID form is allowed.
@@ -380,6 +410,13 @@ type ApiKeyStatus string
 
 // ApiKeyUpdate What to change; what is absent stays as it is
 type ApiKeyUpdate struct {
+	// AllowedCidrs The networks that the key may be used from; from anywhere if it is empty or `null`. A
+	// calling key without `keys:admin` may only allow networks within its own.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	AllowedCidrs nullable.Nullable[[]Network] `json:"allowed_cidrs,omitempty"`
+
 	// Enabled `false` suspends the key, `true` ends that
 	//
 	// Example: false
@@ -405,6 +442,13 @@ type ApiKeyUpdate struct {
 	// Example: ci-pipeline
 	Name *Name `json:"name,omitempty"`
 
+	// ObserveCidrs The networks that the key should be used from: use from elsewhere passes, and is
+	// reported in the audit log, at most once an hour. For trying out `allowed_cidrs`.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	ObserveCidrs nullable.Nullable[[]Network] `json:"observe_cidrs,omitempty"`
+
 	// Quota The key's quota, or `null` for none; needs `keys:admin`
 	Quota nullable.Nullable[QuotaSetting] `json:"quota,omitempty"`
 
@@ -422,6 +466,11 @@ type ApiKeyUpdate struct {
 
 // ApiKeyWithSecretResponse A key with its secret, which is never shown again
 type ApiKeyWithSecretResponse struct {
+	// AllowedCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	AllowedCidrs *Networks `json:"allowed_cidrs,omitempty"`
+
 	// CreatedAt When the key was created
 	//
 	// Example: 2025-06-24T11:28:35.072Z
@@ -468,6 +517,11 @@ type ApiKeyWithSecretResponse struct {
 	//
 	// Example: ci-pipeline
 	Name Name `json:"name"`
+
+	// ObserveCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	ObserveCidrs *Networks `json:"observe_cidrs,omitempty"`
 
 	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
 	// apply, but the UUID form is allowed.
@@ -522,13 +576,14 @@ type ApiKeyWithSecretResponse struct {
 }
 
 // AuditAction What was done to a key. `leak`: its secret was reported, which ended the key, or the
-// grace of its old secret.
+// grace of its old secret. `outside`: nothing was changed, but the key was used from outside
+// its `observe_cidrs`; at most one event an hour and key.
 //
 // Example: update
 type AuditAction string
 
 // AuditActor The `id` of the acting key, or `operator`: someone with access to the database. The
-// actor of a leak is the leaked key itself.
+// actor of a leak or of `outside` is the key itself.
 //
 // Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 type AuditActor = string
@@ -537,6 +592,9 @@ type AuditActor = string
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown.
 type AuditChanges struct {
+	// AllowedCidrs The old and the new networks
+	AllowedCidrs *AuditNetworksChange `json:"allowed_cidrs,omitempty"`
+
 	// Enabled The old and the new value
 	Enabled *AuditFlagChange `json:"enabled,omitempty"`
 
@@ -551,6 +609,9 @@ type AuditChanges struct {
 
 	// Name The old and the new text
 	Name *AuditTextChange `json:"name,omitempty"`
+
+	// ObserveCidrs The old and the new networks
+	ObserveCidrs *AuditNetworksChange `json:"observe_cidrs,omitempty"`
 
 	// Quota The old and the new quota
 	Quota *AuditQuotaChange `json:"quota,omitempty"`
@@ -568,23 +629,26 @@ type AuditChanges struct {
 	Scopes *AuditScopesChange `json:"scopes,omitempty"`
 }
 
-// AuditEvent A change of a key
+// AuditEvent A change of a key, or a use that its owner wants to know of
 type AuditEvent struct {
 	// Action What was done to a key. `leak`: its secret was reported, which ended the key, or the
-	// grace of its old secret.
+	// grace of its old secret. `outside`: nothing was changed, but the key was used from outside
+	// its `observe_cidrs`; at most one event an hour and key.
 	//
 	//
 	// Example: update
 	Action AuditAction `json:"action"`
 
 	// Actor The `id` of the acting key, or `operator`: someone with access to the database. The
-	// actor of a leak is the leaked key itself.
+	// actor of a leak or of `outside` is the key itself.
 	//
 	//
 	// Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 	Actor AuditActor `json:"actor"`
 
-	// Address The caller's IP address; absent for the operator
+	// Address The caller's IP address, with `outside` that of the key's user; absent for the operator,
+	// and if it is unknown
+	//
 	//
 	// Example: 192.0.2.1
 	Address *string `json:"address,omitempty"`
@@ -678,6 +742,19 @@ type AuditMetadataChange struct {
 	To *Metadata `json:"to,omitempty"`
 }
 
+// AuditNetworksChange The old and the new networks
+type AuditNetworksChange struct {
+	// From Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	From *Networks `json:"from,omitempty"`
+
+	// To Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	To *Networks `json:"to,omitempty"`
+}
+
 // AuditQuotaChange The old and the new quota
 type AuditQuotaChange struct {
 	// From How many units calls may use in each period; a call costs one unless it says more
@@ -762,7 +839,8 @@ type ErrorDetail struct {
 type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
+	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); ADDRESS_NOT_ALLOWED,
+	// INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
 	// KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
@@ -794,6 +872,13 @@ type ErrorResponse struct {
 
 // IntrospectionRequest An OAuth 2.0 token introspection request (RFC 7662)
 type IntrospectionRequest struct {
+	// ClientAddress The address of the client that sent you the key, as you saw it, with or without a port;
+	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are not active
+	//
+	//
+	// Example: 192.0.2.7
+	ClientAddress *string `json:"client_address,omitempty"`
+
 	// Token The secret that you received; any string
 	//
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
@@ -869,6 +954,18 @@ type Metadata map[string]string
 //
 // Example: ci-pipeline
 type Name = string
+
+// Network An IPv4 or IPv6 network in CIDR notation; an address alone is a network of one. An
+// IPv4-mapped IPv6 network is an IPv4 one, and `::/0` has no IPv4 address. Bits beyond a
+// network's length (192.0.2.7/24) are refused.
+//
+// Example: 192.0.2.0/24
+type Network = string
+
+// Networks Networks, with the length that each has
+//
+// Example: ["192.0.2.0/24","2001:db8::7/128"]
+type Networks = []string
 
 // Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
 // apply, but the UUID form is allowed.
@@ -1086,14 +1183,22 @@ type UsageResponse struct {
 }
 
 // VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
-// DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
-// applies, else VALID
+// DISABLED (suspended), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
+// `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+// VALID
 //
 // Example: VALID
 type VerifyCode string
 
 // VerifyRequest A secret to verify
 type VerifyRequest struct {
+	// ClientAddress The address of the client that sent you the key, as you saw it, with or without a port;
+	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are ADDRESS_NOT_ALLOWED
+	//
+	//
+	// Example: 192.0.2.7
+	ClientAddress *string `json:"client_address,omitempty"`
+
 	// Cost What the call costs in units of the key's quota; 1 if absent
 	//
 	// Example: 25
@@ -1116,8 +1221,9 @@ type VerifyRequest struct {
 // VerifyResponse Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND
 type VerifyResponse struct {
 	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
-	// DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
-	// applies, else VALID
+	// DISABLED (suspended), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
+	// `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+	// VALID
 	//
 	//
 	// Example: VALID
@@ -4877,276 +4983,291 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37chs5ljf4Kgh+80XZ/SVpkrpZVHRM0LJcpbYtuSS5Ll30KCEmKKKVBNgJUBS7xhH7Jvvfvsi+yT7J",
-	"Bs4BkEhmJkVKqip3jXum3RSZF1wOzv38zq+NoZxMpWBCq0bv18aY0YRl8PGQDseseSiFzmRqvkiYGmZ8",
-	"qrkUjV6jn87pQpFYyKbSMmNxI2qwOzqZpqzRa7hvG1FDDcdsQs0D9GJqflM64+K68flz1HgnhxSft/z4",
-	"izEjgs3JDVt8o8iU6nFErhaEJy3SJ9NM3i2IHlNNMjaRt0wRPWbkil1zIbi4JnIEtygymSlNpjNNuCZc",
-	"DMQok0Kbn/WYKyIFaw1EYeAvbjsv6JQ3b9hCvWh39vdo56rb3B2128294VbS3Gfbo+YO3b3aG75M9ll7",
-	"dM8Mz6hm7/iE6+YHmfLhonqmqblC4biYmXNE+MiMeUwVoWLRI/GgccMWg0ZMuCLm2oxqe5+5Lf5nTIY0",
-	"TRXhgsTzeCAUG0qRqMjc+c+Z1BTu1YrAH+6emeBaDcSzJKMj3eRMj5pjradmBcwL4PlNSxTNTvv50mrZ",
-	"QR3886+ddvtg/tfd9rrLccYmlJu9Ki/Ij3ZfKRewJIwOxzjTHokzN0+Z4eCJkPOIUJEQmqYwJ3pNuYB1",
-	"0DGxy/D4KWZ/3e4e6L9u7dw3Q6azRbM/0iwrT+0cR0O0JHPKNbliI5kxQklm7grf2wnfMpLZhOpGr8GF",
-	"3uo2IvdaLjS7Zhm898cff2z2Z3rMhOZDqln55d/JuXkxDS4iz87eHJL9TqcdEfNpd2+n/bww/VeMZiwj",
-	"GaPp5K+DBp3yG7ZIBo17VuGnZn/Km2/ZonmcVJM8TwJyPyAU2ck0Y4oJXRjCE5zCfDgndMJquA2dsMIJ",
-	"nLJsyIRuMjGUCUtWjnHI/3e3PeVTlnLB1h7M6VxUUYkZjTQ/PXw4M6XlhGXN7e7agzkfyilT1aNR8Fth",
-	"OIpNqTk/iWHLakqHTC0PKSJsMtWLgJUJCauTDzShmiqmVS9jNCH+r3nG9f3LeMb+OWNKV5LYcWJofMRB",
-	"NHAFTMPwBDN+xbJbPmTfKJLK65XruP32792fvt/5Ye/91smHi92zv3V//PnV1uHrozcrB/c5aqRc3MBi",
-	"fsv0W1bD9m/YAoSaVoQnjaghpywDeWhm1Lhmuj/l5uaoYdZ6wrQVzUa2tW7Y4lIANTf+I2NqKoVirSuZ",
-	"LP7XC57ACuGrPyp6XcMN5Egz4baUzKkitywzi7ZiMPi4B47oNE1YdnTrtI3iiOBHwvDX5fenXOn+LOH6",
-	"yP1eHMA/ZyxbtJCfVrxfsDtt2fOtvGGVO4I/ueUojSCDnx+3I2dSU1399m/5rX83oaD7KDbMmC4PBB7y",
-	"uIF8nCZ1AzkcU3FdvwwzuPNxb//BUNmi8u34E7x9xRIAmS78IDJkBK9kAk80wy6/2z4KTmdx1G/Z4j6x",
-	"kMGIYp7EhglSszIt8qHAkc2mwbViyCISv4iJlrJHYvriCpS2mP7v7purOCJUkavFQMR428ez40Ongj8z",
-	"D3geGz71N3pLz2EoEYmNysbgx4goOmJ/HTQGDbzuw0KPpTD6z0DEsyxtfaB6fKSGdMqCp30rjdp8S9MZ",
-	"M39+/Hj8mhilgjx72dyG/+t0n5tBWl5IBeFJROZjPhwPhGAsMbybwIi5uF5Wmoe8Gcg+bpbOUEIjalg6",
-	"8CSBe8UzljR6Opux1Swe5OPpqJJQ+sLJSD1mZnuoIAs5y8y3BwSHHBstvkeTCRfxCvkIAwYGko8Ynl1g",
-	"8v+RsVGj1/hfL3KL6QX+ql6gIAfSclQHlPWKJt/Dc3vG0BLayJferw06naYcLZ8X/1Bo/tjB5czMfFCz",
-	"yYSaj4YUM2Z2SEiiZsMx8STciBqwsfiOxAz++OSH/rvj15dnR99/PDq/aESNhGnKU9Xo/fJrY8RZag/R",
-	"lVRmTyZMoZBowAs0oQSGkL8kN5ncOTwgKaO3zEh2OdONz5/Cx9hHkwc/zp/pS57cK4c11TPV6G2327AD",
-	"623ZUZbJ7MxuFm5d+fDbQZh5TGhqTgxLIsMNaDAXrsg8k+K6Ea00n6sGY69/Uby4QrlZdXPhWpjIK5rY",
-	"rzYkvCvLQXO6A2N7yjKjxuXzfBjBsbspz5i6pLpAc2CjXzGnnY1mepaxJYLKbyXVlz+YYKKvp+1LOW2G",
-	"+uzpWppB9GUeMjCZNjxiQznB5QqobS6dhcUFQRPpYUQGTykfLkMVY5kmhBJ4fY+AgUUGRftr0AA/yqCR",
-	"sanMgi+Vt/bsOJcIEL4kv9GrvhRRIGcajtiEq6EUI349yxjoSFSzW5YFrgwcOfonuSZU3SijbaEzD5fl",
-	"yyHjQylGKR9uKinQGkpKbBPMF66I+71MyW+Pfr48O/rh9O3R6wKlUncPPGJIhSGlK0aGYI8kB2SYMUMW",
-	"aBvhKXkIZeybWWt6w0R58KDAc0Xw5/LYT/rvjy4v+m+PTgpDL9xmLHoqUCs1M/HM1+iIB2Q4loZX2yuA",
-	"3WXO8KQa7hjxTOmHz+5p6b4wt8hZQqVd/kKoGaa0ISlbh1qZGow8MrM0b86YUpXk/Or09c+XRyeHp6+X",
-	"6Fm7J+CxP8QBNY+sDRWhYkEVuf4Xnx4QxURiuMVMFF73ABro7JiV4EKzTNB0WZ27ml0v+cEqpc3F0dlJ",
-	"/11hQkpOmB5zcU3mTGgUx8QoSgdEszSFR6KGYYkkGPtDJrKD6pkeZ1LrtLRBUpIJFQsbDphzPSaUXNHE",
-	"ei2Wp3Rxenr5vn/ys5Og58XNqn1a/8OxZUgTRkaZnKCVSZPE7NEB0dkijzh0yAPlVRe5kpTvaIbeumpS",
-	"NONM4ZIaSjTTfNc/+/aomhad8mz0aKk02d0mb/mrB9LZlhnzTNBbylN6lVYM28j8K6qYY+dUqDnLiJDz",
-	"ivF/POn/0D9+13/1rjz4+gdh7MdwU6BMqnKBkW8NHRk1OAjNuLjQAwnTzvxGyHmFFMEBkAk1Z/+WkSvG",
-	"BJnQpGrTTj9eHJ6+P7r8ePL25PTHk/qJjyhPWUKSWWbmqf1rjAZiBIqc6aFEVm0HZmQNG96QPM60kDOS",
-	"sSmjOnjAw5fg6QRNXyxw/1iqWI9sd7bIM6BXaTQrJNLnEdnu7JBnOXsEkjZfd/fJs4oTPBCeIQQnVzA9",
-	"l9kNijJ3k2I0G46ZMgdDiiFDDgDXg04H8Tkko4GooKPnEdlpt8kzWsFf4bct8iyg7x6pIOqBWIuqg6FU",
-	"UXSLLJFUbyD0KqJ0ZFKmEa4xGBrI9v5wyKa5EKsI3pp12+7sRCTmEILRizhC0SDShfcgorJDLVOyYyq4",
-	"6Nzd90SBHqdsLAVrV90bXvpoNeWNzK54kqAKuoGqIl3AMGc4p2ZZcz8nLGYiQeWsYDdvTs9eHb9+vaS/",
-	"wmN7uEMUY0FmG5eeCpqg02ytNvsEboQt5CPWki4bEykd3ihnVFXqKucf37w5Pjw+Orm4PD88/bAsPbiy",
-	"7uBgatoFNXGSLt74wPE/rcZtdetbmvKEXM00Lr7UwbY+mbZdlTWw6gGl6x99FL7jSstscQZ5PMnGVqi/",
-	"q0g4dJZwTVJ5jUlBiqS02nn33fH5xemZ0Qrfn/6wbJFq5NP5w6wxkDJt+ZniRlh0293dZqfTbHcu2u0e",
-	"/P/fgVGbZZLCJikl8DCMb1pue0CougHfAMUREs0n7Esw/c5Kg8dVsMMH9j2XszQx2qQ5Xl+SFXhCJ+zC",
-	"WfgbkNNXr8CDvAJf0MZL3U8mXOuNOQmkgdV6s0ANLWbdVdDBWf/i6PLd8fvjiwpXgLMjq59m6KHTbuc5",
-	"fLttsmxcbj3UuEQRC3l/ZRs65ca4DlJ7vnEpglyRlI2qJvr9x9OL/uXRT4dHR69XTHVMFdmyWXrmSeYl",
-	"hQzETtv8h1AykUKPUecFXZWmKRlKpRXp7hzYZIA7TaYs4zIhStNMg6qOjLcbMt5Wu93++7+nKlLwkH+x",
-	"2khhEQyjCinabm0WkLb3GQ5TzoQmXBmDxPp0yDOjS+BCBBp2ye54pJrvsk7vVfLL6ak1ObxrPcVd/yhL",
-	"449X0U6kfiNnYlOWesOWoqonNpha7aB7e/Tz5cnpxeWb048nJZ5SjMaCSe5ySkAGKZ99k7nklaV8STDr",
-	"H3iotp/yUAWrAEcD3DOpFNeQFlywr74owYq5a8n/rDhRlk86cKLbPQIxZa8I8uUqJ3J60a/SClzepXtK",
-	"oCXC062nThnSnsgJE/qAzBSz7qVhxrQPM15LZLX4KAg8Gs3hS9EYi/sNIzUT/8dM6brZfznk7zn6V72y",
-	"FLT4qleus06/yWHaTO0iXuuKbL6oufoyRbr+63Z3PyZUGcY6glu5IjiFr8rYE7l9L6R8T8XCfq02FqWQ",
-	"KlMTBrW/ojhIuA8ePDwU6p4oR1bUeLdPhj4rIdePjHYfw2Se8PDkk8M98I6YGy6ScpToAOu0qiOHT3ck",
-	"/iB6/CjoTI9lxv+1sVxLuKJX6QrFTs3UlImkUrU7PDt6fXRycdx/d/n6+Lz/6t1queYfdYChK64JE/B2",
-	"S18yA6XI684P1vk6ZlUw17RmZkb2uAtWTuzopw/HZ/cIMfugA8LutE3/eNqpcAF2e8kMcwNAJu9qLFbM",
-	"xqYfrtolG3U2Rox9LEQ/XXjRqamBC/0xM5twpWwAcnlmq2fy/vj8/Pjk22Jmi1l8KvxsqCJ3TVsF3CPn",
-	"R4dnRxdmZ/r2tMCx6BFbG4m/P2YyK40kMA9qraRgZlXGUrhHwYMOno7IntQwBptYzyVJ+GjEMqO33LCF",
-	"ipxZj+RsB/ynCYL5JcQQO1Q1HYIRC5w4SbhZIZp+wEx8bjjwiKaKldIoYJ+1tCZwI2pMg1t+bViuWVVy",
-	"zWwVjaU5md2oA8JHJIYXxZE9up4Vo6gEM9RozQck1tmMxeYWerVcR4mVPjZ4fyVlyqhoeE4LBQGVtVfw",
-	"Oxw2koBJb/R4npfpWsruQe3y1tbWvk3cEkSORorpyGZiDARWCUREZzMxRHtdkglPU+7SJpZKmrrtrXaz",
-	"3WludS46XRvSa0R5JbYZT9MG65ayEsz50zSh+t4j8d5d99nVHa2+HqrUPkd5GsAaNUmBgUbT9HQE+eKr",
-	"7vveXH7OtIbJfKoxP5w1B0czFrM0ja1OKFhN+ZW5CNPECvQgr/7BhtoMNDdH1h+tV+/XGfGSdfREw1a+",
-	"cHrlQPHIs8TWWSPfd7VwvzRseVxwJD5VvAuZg4+ZW2ZaLo5zYoxrYPtUm0PBaJbyPMZc5A11ZxDOGxcE",
-	"Rm++Lp4SDHx32xedJTt5vZMylEJx5ZTOeqaUsaHMDNtBL5+x+2nOg0DpmI+ts8zqI0LOW+R4ZOygiCg5",
-	"YVcyWQyEdRMWE7C4ViwdBSazHN6AaSBkwpSVRkUOUcfTrNd7PerF7cyFYh3tBltppnsAfE7ONIlTqvTl",
-	"TLHkkurY5QJOKdasCan9yjWqKBc0v8trJmxdUHWZuM2QcyagU4QT+O8VFOuKHumQmdA8BX8ExKrRrcel",
-	"aJE+iAQjHIAb5wkVQpJUimtEmIAEvCtqlEUJjwExxqUornw3KgNiTLjgk9kEcDOWwTH8PCFZo5LOROhQ",
-	"ReEiYLUxQY6GwydVo1d0oYiSlYej8/Kivb/54VjiD1A0h9ptcGjqecQ7rnQ9g3gLWpVgc6a0zywoMgQn",
-	"wCoJMrebpwgHwDWb3MsDl8k9akzo3THe2Wm3/VxollFw1EzpNReeMlc9+kN+5fLKwUQKz6pftXtYauQP",
-	"niFPbzgVFw6Vr6RSq/G05hRye/Ey4ew027vN7vZFp9Prvuxt7bTae931uWqtnme1OTIf85SFzNLrdT2r",
-	"6GVsZLgK+k7NZGPU+qGU3VoakT/xA8FV0SZfj1muUgALS2UvvE9F20z4XGd0yC6ZSO4ZwDRjt1zO3IYT",
-	"peVUgY7MxfUSd3CBSsFyZ5mqlpnbD2ILUYNXbOwJlKBZ4XgABf63exbdZ2e3+9xIQMITw6MybXi2Y60P",
-	"Qdrxw5zNeFI1wlAorXEGzOXEUputS+i0Cebs+eVFUjOMuXo1t4wGsrX5an5Zuvo0YyN+V812UagOxzSj",
-	"Q80yD8eDVBkZoWmE/bXgxrbHILnRADybyleN3ly2Ly7e/W2vu1u1Jt5iuNdOKKvtaynrDev0QAfjZcao",
-	"up/Fn/kbzvD63HNSSWcfENAH8/kri9aWyagLLPflQw7lekaA0/1zH8o6AvMcr12Wa3D2rNng0gUs/fjx",
-	"BPTt35nLhyiUVWvaHpgGsKFjwkKPYZwXA28+8/+K2SDerCxKkUM7j3ulcmoUMKwvSJOcQfM0Rdabs5Q9",
-	"ktCFwiNh7KE0rXZWvNzdNqpIWcWkd6hi7ra3X5orvM7ZrgRkq1m/c7/xSwm3KFPNmFx+g8xyuRxBaQyx",
-	"XmXwzOTbFYMzd0qV8hf2Dy+Ofzhqkf5A5D4b5/YVksT5yYmtkFf2JudUN8cGlQFLL9ZHIsycf2ngxY2o",
-	"kXu6nQfyU3i0/HWlM2MBpQBQaEOCAoxALa3EO0DjjysnLJQGFBuF41/fD+b0I7tkKoc7s+4t+yUtUIwd",
-	"4eb+LcHmqNks8ExksxRR1px0JnQ6TRfLWk/ni3VMfXU1famuphpu9CPX43NgmqHl8zDnRfTr0jGzike1",
-	"MjNLUx+ZsGz7GZRUZEzPMgEJe8E5EIl3JzyvU2W6J3vfvj68+9vH4dt/tF+3O92t7Z3dvZf7/VeHr4/e",
-	"fPvd8d/evnt/cvrh+7Pzi48/dPs3P6cKGfs7Jq71uNF72TF2otYsM+P8r19o81+fzD/t5v7lp1/bUWf/",
-	"8+Uv7eZ+v/l389Ovu+3P/3Gv5W6XoSxSP1X778GHnduXFoYLzArQ8tVYzoVN7jIbOUu47g+r3TfAJ42O",
-	"nYBFIh10WZwyehP3gtfY8NBUZpo56C+CYsMzQXSPDQSIZZd1k8vdonzwMQhEjGu4ZLqG09oaUcOMoigt",
-	"/MVlaWHnKWsQMx04G7hohuaA+kHHriw97oEn0KwFRgqGQ6YUhixzd2CLXICXyrwL4d7MODGDhsFnK0vR",
-	"bbgcOvBWVLuzyooK6OyZG99/I3G9oc3Rp19ffn7WDP/e/vz8163Pha863c/PywQYNe6a9unNMsyS9uCr",
-	"1C+Qe79fZwQBVLX+n28Uyc86WrrWsRr5rHaeAW1AISubI/qcapF4lMlJHAhrPoIK1YwBCbqaVyyQMoJX",
-	"xku2NV4g5PyAXEmzixnzzxKuQkmOBkICouQtyxSXQjmitskx1jPqx9V3B6F40HB3a/WHlQzSrOSblF7j",
-	"apY1gntvvuATlt9c8ldseP+60h9udSpAfvs6igC+ld3p/La1jEm4D9SB/Mb17Uq424vn4AmbmpgVwy9a",
-	"mBuu+HryGm5EWe1urZTYHv60yjtp67vdsS7Hd4bruFFDYfI5alDHbte5B9mHTf+q5hxDmqYs+0aR4w95",
-	"npg9uiMbfPG8KOSpnf1uq93qtjpVkmE9Ryuyp6d1Hg1zNnnvCjmWWuPBK7nsDmxFqOVnkPl0DTIVMjZU",
-	"tczZ6zzKc3fDFpc8qUcr1k6fqFrOp3If/nbutTDHpY4+v1EkTNBYjz5X5suUJnjLKyIr8VjraRyhamY1",
-	"sdiHJN1bv1EIICaSHokVy25Z7GIICIcITkIj1wcCrAv7a+yToFN+wzCHU4qqKOiSNmNGda+KC/sIRrFl",
-	"M56ScteU9VS5I+OYC67Gp5X8bnUsCxGhHxzN8voCxrMQg2PtiFbOk++PZgEIddlNSZVCmDgSo9IToyuX",
-	"GhOoHF4w2o6QZCIzloNlPzUnqAqh1e5RoOJUY9lbLdCBOmMO2/IOGbWwfP8rRCXJEUzKCxJojevEnLSs",
-	"EJ+Q2bvqJUXFcw3vT60EX1Ks1lqxwIlbvWjrOnNw8utdXTuDUE9ba/ioAj5k7D7IcP/A7aW1o17WD9ca",
-	"eaEuZ/PhFwIe908huLx2GgU9ca05+FDA5uPP4xX3D36ls2lJr15r3Nqwy9+aSyxhl5dE9VNzi/B9zW4l",
-	"461ZvdywWG/1qpK8nnz1Hh2Df/L1rfCPb5h1U1p/yFx+DXC7NR42h06Mvg8pjB7G0qS8/ojTW7V/DmY7",
-	"KqM3ZwQzhwvzLIBpVzj6VXXbj4rh8mJsuA5fe7WG4ObrXvypbh1X6nHZgjBzUQCrCx5KiJm1yDEMfZpS",
-	"Lsjfzk9PLEgapP/ub+/smUW8StmEJHI4mzCB+D0DocZ0CkSDDiHoFWAsGds3ypb0kAlLOCVm2BbaRk1T",
-	"jjmFMCr4CT1LNmWOJba8TlW5iTBFf+UORBb8Z5rJ64xOWmQJ55k82263nx+QcgFDNBDBl/33r46//Xj6",
-	"8Twi5aqNwnc2Wle83Sf0VFTmmCF0nh+QMrhFRDycWESKtZsRCYtWzSO2nh8MRKHGPyIf+hff5X+bq7af",
-	"H5D3Rxffnb6G7/vv3p3+iPfvPD8gOdBOhM/y4w5qrCOyhOlk7t5/fkCK+Jjk2XZny31r8VvNdztmnKsm",
-	"E5FS/Rx5tt3dhyVC2FTybAd2LUD8i5Zh+cw1W89bAxFcRCaMCutOrcT+Q9S/5Sdhgc0c02ULaH8uhbES",
-	"3K9FTticDCHD1QbiaZL4MK9nCGXo8RK78VjkpZ4+ghEmtOFnLLNMx7GKtQyskPcWLKxuhYG1Jtczh36M",
-	"GQkjfke49qeQZWopJWqNxgOl1VjlZTj654ymGEgIvQxVHH4zn4KqySsIXvjdxcUHkieBuBdVpztUZDQU",
-	"glruMW7NI2R3hdlXCYFjoTOppmyIiTy+S0Wpu8tpf6bHpNtqEy1vmCA8vNF35gB/2d7ubvd5if3CbTX9",
-	"zALoBDwTQ8Zv4YSJBfFhlKeMMlZoPjdMXJqvL8e8yqd7fC1ktuRiw4DVJU7tPpmMV62xCbU5r/fvAt66",
-	"ahvoUPNbtjq93z7bwQxBaIfb1H2I5yEwqs1dwao1pzA1qox8lMqrXJnf2J5rG7svy9m2d9MV/mecmmUj",
-	"UJBk05ksdmBnf69daPz4cn+3vd/pLh/K3e1GVWo73yTLeJ3X7+2093a3dzo7a73eg2XVrTEan5XtAusb",
-	"AVbyt9nVqvc4L2Ndj6fS82aKZaK26xc+1NfkrGUsLifsI91XHb93jN6cgYN34wK/Zc41AmCm5TN3U9dx",
-	"sPL234/rLS2RGebq9annTRdjKqBGUZNEMqx1UXTh1KCwoMOcgGspy8tUqy/Y5sYOeqewKPBis3hQXQQ+",
-	"Y1uXExSQ2NA610GNCOQjtu5dlFUW1PsggltNNr+G6Sw7gRc6VNbCqf5se6ZBGIDQKznzVVQ9nzvZbYMW",
-	"x81JNocC3OUdo0Btt8OMZFsdMRBDrK4NfotsoB1Wxz52p91ukb7jFD76bmsPlvRQY08pfTlkAmASGntm",
-	"O1MKzeYyaZXDcCkCDTFfwfX6v9rEpIjMBP/njBE6MXojZLsYPvONwhoYBLEGf7z2WZsArWI0WZoBt9MM",
-	"tEvzoYVr1t3ZCRbmwJBI1XoJSeZjro39avilWTXGgbaZSCJ4Z9yKIb+l1Yrxi7C5X2S7QRWSc2pYWUA0",
-	"3Z0dyG11fxdTop79Z++X/2oNBmowuGu3m4PBXefNYHC398Z83H/zCX6v+e0v5pe6G5//538PBq37Hv/f",
-	"tQ//PysfvlmWjFk3syOUi4qd8Y07zNqRq4zRG3CRrujmG8go6P9oWC9CvvYIJUYUAWQdJZrRCf6voEJD",
-	"IlKeFYoQdwMBSaERgDEaYs27OUIDx1TOyzZcURh+3e3H7/aHQmlaSf+Crt4phzrMKLQ4r5m2Fa0VUcrh",
-	"LMuM3jqtlEptSPsezjIlsxilGr8t1sN01rDkrOV9OWVZzYsM1QGDxko/Ae0OrwtisNte602C3elLHPHq",
-	"yKedVRRgogKsEE+RGQYrB5BdZmQlv/BAIDMWbIn8+39nYzV52R+97rKLzjQbHXfZ6/b3F1e7Jz+oLntb",
-	"bZ9pmsICqZqtcC6aCdXDMUOUisodioxWImANlZcXQzkTS5V/W5vb4eEooyL9lPa5SqP43mdsb1bNATXB",
-	"CMGG2HITugBQES6wYT9iqh0QGqKuScHITKQM9x2KZicyK8cpfNZXmS7xnZhxuOLFhUMBcHAV9owv6cAr",
-	"7H/uqya2L1gnHPkBL0X3TKbVpaxxSCR0Yc4ZJijSIiBdz2klc8ZuIix675Bn76VI6OK5ORl7mMSJVyHm",
-	"3UDY67QkWx0gQGBJaiwzzTK8yqybArUGSvASujggHdBWErpQg3s5i1+/rc7qRVsiWh9QdVuVr04tjX7w",
-	"q17KfKMpEwnN7Kq5NM8czW/CE8Gvx5p8vDgMEpQTumhEDbOoZipmPYqpyPhVBWcolC1sdnQeWNIApoZl",
-	"dkFafOSifQORIzphFpNNf3YvMmq29QnfMDZVWDBjGFSuaS9XH3w9kl/ckTQGhC9a+93OZ+2ZPHelgNXe",
-	"dofNSUNKLPH6zKM7riAueBQ43rmqIKf9/f299RxWGVNM31PvXcYErawVrQAHfQCuQz79cHBVS14AznyI",
-	"uMbDib3zQSUdyWxOs6RJZ3qMlgN59u3hWf95j8RAA7HrhxUhJIaR3+ZED0Q85yKRc1ebGZMX7paqSOgK",
-	"5oGDsmZL/joIzDrwSGAi+MIlJrKK6Dvr8Y7iRKoHmYJ1hLRcHsfuymHYetIHHL+lka2kiceKo83r1epk",
-	"EgYgBZuTepkEL3qk1PlKOI8inKUawdLo8XuwuzIqNHakgVeBB4MLEuMlMTgiHC4KJCcrRGTb3dvexw0C",
-	"GphEA2EujWl0FRPBaJYuCEVPqw18+0bY1i2ISoWhIbTCfc8uo8JwCwoxAAlhG2gb6ypj05QOS04Q8Df7",
-	"AEMx4PApCEf7HYFHNl2sLXCadLovVzhNfhkM7rod889W0/z7yvzz2nzcMR934OPe0af/s2nl1jTjQpuz",
-	"Qvrnh8fHfs0xnBLZtY9AzpqlEAmgKamUqjFm8eXh893tpfB51EBfp/3dHEYgkyXMhQqp6XvG5fiSPeAU",
-	"l9CqUU64YshKXHkh1NCpiMQzoaZsyEecJTFa1AALoCg3m9f3HITrsBzdvqRYbhg8ymaf5283FsZsyjJl",
-	"21QJeYk+eQApcTnqlxaVfIo40QVboHB7ySCoO0M/hpBk2JivF7ZetX3CDYEpDKGaIxMRZcOrW62t5y3L",
-	"dA2Zxi6pHxvWxZH9DUU6pviHLBrLx5cRWS2PFAsMpLpH/n//1/8TB973A0BIgCuUbVBhHgTgyP0Pxw88",
-	"Ww89RL/xyXnCE3OOAK71gSuvjtkQgs3pz52E8KORt8TMR9h6ivWC6m8LYQkPvZBLvjX9dgEG8qoX5NAP",
-	"/g176z+fi+tLJauYigWiyIMsOB7YNy7IVhusofC1O2u9NgDaXTUtn1aWQ2dIYcwyMUxnyZLPbj2XKxav",
-	"Vxk54VwtfF8Jb8rDmdyHg1cRofc43PdMOgTs3tCfPBPAR1dOzYM8YeUK5GDu4z4Sei0PrBDxBWZYggs3",
-	"gKdUgZWNsr4aF7DT2dx9as9RTvA5jYRLF+zfMu362VdpWR8NHzo0w6/xMbAhh9pkwtG4gq7ttzStsJJH",
-	"NWvsufSmnmTrAalJFDA/Of+FG1VktNixTBmZcDHT0G1pbAQCF8639nS1lR65vDi4137J8LDEQ5kw9LU7",
-	"iPI8s637oMS2zIKh2771o9XbW8/p86FiWB2hrK8W4XqKxGPXOHeJWXHfyoQSxcV1yiprequL2oo5l/m7",
-	"ZJr4+jjEm4EzCWSH+RPQT2QBWGFrJWcG5F0UlRW5mW4ca6A5gdXmrjeLEJuJxhBJ220botvabbfvNaTK",
-	"9L4+rhl6tswRuQczFDPTjGULxZgZuWLXFPBogWvVHYknAATFkVUsbFRfrvcDKIqHlXnpeR62xTnF9xra",
-	"mNDUDBAhqTCpwEaaPEYJgE7lBahy5IXoQOSZ5J6jPo+c7hBVJpYXE7DhmBQSyo2YwEA45KTA2+H4F2wC",
-	"xxDCtnI5Sn7QeiLXYypbOJb6EhU6MhUMBffKEjvDpQ8SXh+U9iWt+66i1kDpFQZIEIPjwvpUy62ZDkL3",
-	"ckHV2NnMX9KuOn1rJ6X9Edm4TwPiXZfQ5ja/TlK4XFiXrOPy8YsQrIDoaIy1InqKE4FckZDQq2tRVs0u",
-	"4A75dm2G5/sADpsxnS0uobKhXjY4LEdsFBpyArM4xfPpY85zozZPqVK2bgKMYAdmbd5T1B/X05lq1BK3",
-	"g/leLHGCsDA4JBmnZ8AGlWkH0atnGdeLc7N8LOgR0Z8Zu7kSqPibAJ2Ym299fQHmvDZ8f5N8hBQeaub4",
-	"iio+rH76hcvMcIzf+nfNMs9llqBiARlNrkc093nsQACwGOYF+ZsBY8C8FxqqrP9iSq6wBYvz0eUvgO+X",
-	"34AtcUbS9TqiQ+CZdkkuApgFDweQsGkqFxNb4F8cEvboiCDNJ7Lh1ciCXEauf7ehTxtysVmFqjUQA/GX",
-	"vwQtRLgUrb/8hZwzkaCHxWK+x6U2NDGR2UDEqzrRxJg2Zh2iofeIrHAeDUTJe2Ssk4ShfkoDHxYZs4wd",
-	"oJqGC8alsHmheTdjrgcCowZcmIk4om/CzzF5xiZTvegBj8e0/xu2eN4ifRE8FEuh4CnYbWwgIGtkPl7Y",
-	"x05nVykfxnZNoVxImbUMqgkNEcbLDa1i5CUO1joisXUbmY94iG2TPF/PYoEyVxUctvLHEDvQIlCl5w8D",
-	"odAjRaHykFqEEVsI6GjkDeXpLLN+bd+/z8zvI6bRhNggxDblUra40Xdyw1AJIp6RK5rgQkI02mj/ttcZ",
-	"JFhtd20TFTvQcq0bkEnQhiwmXCgNaBWjgdhud1qkn2+oc/ADOKmb1UfbKoqL6ayQ8QvzStgwhdxZM6MZ",
-	"7hoL4MYiMguvGQisaGPJcuWsTbybCXY3ZUOoPZAJZwon2m7b0bxneiwTIJo+mcAf1itCplSPseF1RL47",
-	"6r/2HqDIPEOR7fZOVbmiWUBzSNNUzuMWOf1wcXx6co63dNvbdoHx5xxS3uaMWxI7PD07t1VhqkXeBJHa",
-	"gcCOxwwoHAdsp3LBJ0z95S/oxLI9ccyJMjYK0hBa6jiCsP8NlsBZWTgQcV1htw3vpnzIrCZjuWd/Cm2V",
-	"ui1jmM2y1DJd1XvxYj6ftyj83JLZ9Qt7r3rx7vjw6OT8CO75HDU015is9+GYgGvqPRX0mpljZVinsckR",
-	"ya3Ra3Ra9iY5ZYJOeaPX2Gq1W1uIqzcGIfnitvPCck8EE67CojwDtEnlexrgoiJTKELK5BtlW2G4GBU4",
-	"mSEHkNA0HQibs9giP8sZUcxjT8PzFy7dPkgJPrAEEfJeDc4NOcJHwmUqTCmBc0uNSWbYIPyOPPDCQsc4",
-	"Tw0KJ9CCgGGjwfqNInGQmxmvyMH0E3Jw/1QU67EEa1lu6x14NiPSGoRwd94wClbTnFqs4LPgi6ntWeLh",
-	"P9kdHep0YcO6vh7cNYAxLBPaGLTIB3rNiJhNrlimBiKRYKJez2hGhWaIw98zejLaFiCV/ZZ4owNydUOR",
-	"8Ff0XsYR1pBnZqwTecvIbApn1NykbvgUECUNLUzNMKD1ClSMI6QyCDk8M16qHSeNXsO8D9U4gObwPKsW",
-	"djW/BPGsTkeorZXdP+kimBvghgXNXC1gAiiFwC9zndDXdK7X0G0ZnLwGTLlHANa1gEKtXL8w+yNQdMmJ",
-	"aW3hqqHmCOb5WMuK9j1LM2cQLMayDd/z1iIFhvZmKZpYNaQy2OC6C1kGtl81dHR7gnJts9ZtH0fN7vQB",
-	"GVLFmooJxb1nOy/5qBm6+Z9L97DCsFdXCpQcVPeNOjZvwpIVZFkVU4jQYODiGuaCncLxbkS3jwfCPIAn",
-	"seczXLfIIUCYeXODpEwbo+9qYT9FFhw0MzrJdEyvGPSFIvH/+3/HUEI2gE7yyMjj8/MYzjS8EZpWFta1",
-	"B4ndDpwi05HhCloSqknKHAuwjM7XEngz1HK7+DImz2J6c9mNn1ugt4yBUx1CJJbTM0hdDQoS4CmYZRM8",
-	"ppv+I0btmSd+XeBwgaEEwqBFLtiddbT4had55ZXhclWlVw0zxvQf3dPO4as63sFoNhz/prQT4t1z5SAN",
-	"kG74hEVWOTOEY6M5ZZzEbru7V4GeXsli7OvwPYWZreetXYf75FGx5ekUMmAqA2JWgw8DYuUuht3dZvvl",
-	"OtPNe7Y82YQLLH6jMOcBKQoPkMAoIKoaC1Wy4zxgt4mIACTpgmZkdLC8dx5qPhE6+IXmYsbssfY5uwCw",
-	"3Sd4P27bQFhqwoCPmaJrVbkgcbFMI8bKLpi3V8ScEuUwt+diIFCzs3mc1ufFgFcarTOvXkUlU32Dvgdy",
-	"rAm7AytGkRhe2Nq8WqZqxW2ZTw0L6FgH8SYsAHCRcuXOJVoHiOg0VRa7m43oLNUHwdzsBi6Fs6tGbstl",
-	"Kuj9YbmB1TPBSZgthEMwZRlM7oB02zVe93b1cJfKetYe+D2D/gQJyODKBXup225v2BTcVZMVmxgDJcM2",
-	"IpY6V4Vm0xjE/KXYN21VDzSPvo2HP4TUXoVHBn2N18R4KDawWhXLDjC1P+cnoVBbayFql2owXaenpV5M",
-	"Lg5RTKjK3XaNTznUi2utYnau2CmvWEfYKVf8QW10WODW+bxBK+eKDoMV/ZxPBfPbfoNmzpO1bH5c3/tt",
-	"pOyqm/wJePGKJt/DuYMbOvffUOimDzdt3X/TG5ld8SRhAt3LwMTuvwvcnIXgAJygMCzwyyfDhUKP+i+f",
-	"DKHkZ9Psn/dJG3lOr4HwnP/FkNqy2xaNIUuXn6PGtDLsiI5xZZ3G0LvDulnyfhMtcq4d6iB+07OfIUnR",
-	"5viiAjsQY6rG8KAhBS1djeUcSkevKRfg9/jRdUTFExT72igYA7jeAld4kCrpvOFUkRHNbDxjIIKEdZfE",
-	"PkGXzpAKlxMNhq1NlA5DrcGNBy6/0jp28rshEAWucnD5GUntOrLnDp2S3wC5JO50jrb0SiaLDZm1mhh9",
-	"AbcvaKGPw0hsX6KQUd/HaP/eqGSAhkohxsBZYlTg4vtQyTUKjPeM9T8cWxeUkCQz1o+CiMOmYwnbHRSB",
-	"IuwoJ/KKp6xJp9NaLu3jmbYQwdWtuYIzWyRY6laQX16uE9htfw75/FKy7MZs2HaK/1wMLNps1CWB3tmQ",
-	"Rlx30pJMt+cq8pCjeBTAVLU6qo8/+k37ggT8HyK2bTukJ0hfKGkAmxJNRd+nCgnu+jM5gHk1A/ix0SyF",
-	"pmRPJs3fWffXfTf66x6nAUSNlIsbFxN4W5/nAJe9+Bav+RzZqz86zKD7bsELfdrxvS8685e5hOE17vGX",
-	"fXadlu6956O/zLHmxb33/OAv20iDcvlOv58Otd3ev/8OI+Uu6M0foXUhuyYUWKg9YBsqX8hRzDjCENeL",
-	"X2/Y4tKwss+okaWsqjgXiSzv4z5l2YSamaaLFjnFVqkcQR2c1hYVu6eCh9AnJSEkDVdklDGG+tgB/JDJ",
-	"OfZhbBF4p9GJqHe3A1uxoRyLo4F4RewWMysHAr3oUUF/9D6NK5ksCg8udrn0zRvxawW5BFK2BuICYqdC",
-	"4hMKmmOgpkV5GgaE9yCKYpbEant57lyYtmamVqWz4S9eZ9ss2POWLWyzk8fFhX4cLyq64B6Ui7DKjohi",
-	"+VN18OOxEY/Hex+C4o6isrJEueBEEnJOYMBPrZ10/q3dDxUds4qbH7bDWtU1eSM/hsvJ3ViNWaW8AHRW",
-	"zm1qWvd/9UjcI02315CmUr8BGMrfXZieuRy7x0nSqDo35A03UgSdGFcL22ASIormoLVIH432EQ86BecV",
-	"y4D9OIe4nkuOHwio/MzYEORtQRja+4xQrRIh10z/vvLj8fw4r1FcNve1rXix1bdfooH4b+YBLtY2husd",
-	"0NjXpf5zS7uvUu7PKeW+ZfrhIs576qkeVqTV266UeRrWcltfmkGk3pgEByT+9XO8bLZhtrnNCOQKE1Mw",
-	"9xAIEgy6YoS6YHCBP75F3stbY8iZmwuZHhB+d/Fz23ZZ2JxBbMFAJmDSce1yDDAoQPpFYxMDB1euN0Yy",
-	"ENAXBEzA2LK5HsG0A2dNqhwKWdaYxjxMYMb8IgD2aoVPhUQIZ5RS7TNHqc+Ls80XMfYPdjDca7+uinM8",
-	"0lp15QqQ5B5c6y+gSVKliKCP6Q/QRR4a52B3momSWLS9Ve8NcnRKgQWUtQ46PnymYHMHGe+fVxZSzS7y",
-	"A9z34jPOLTHY3SoMzAlioNDPUHUPUYZlkX8iAzAnB9yUE0v4zDBmIWZpurFEQk/ierGH9oP2rcqer9u7",
-	"rxb8I9THAk5ESNUFx9qjltvm8/4PVtd/S9WPoM0JpfzzL1gPfGD05UuPOmyoQa4VpjiUYpTyof4DohSI",
-	"FftYx0p9iOLFmCsts0VtYU4BO2tOAcg3yMPUfMJ6QXPAyHeaAXmGiZZGrbG+F8CmFZCM7dQem0VYCFfn",
-	"vTwcwAGUt2BHSioIF0OemK+xogIr/GzfNVt1jMqWyHuv2bq7aykTzA3FNobQeoVcLchMJNKpvk639tkk",
-	"dJZwPRCpvCYZG8rM8GFAfoDcda5Jxiikel/R4U0xh4WYmxLJ1Ep/0nd2Hx6jypX5kdkewgWBcwhIxdhu",
-	"KAcccCnLtt5Nl9qqVeBmtA03X5nFDN0wi5rIQ/KYf1c/mbVSzh3SSKW3zPWwQdoCqDCqyBVjwls5DhDE",
-	"C+iiKMwXz4nCoRSKKxwmrpSt+V+W7PCAzm4JtWS1ItXda7Z3mp2d0m1WsNMO29rfaVL20gj2na3my1GX",
-	"NdtG2g+3km22syJR4+FSuoRNV1KGXKbGpW3yCVTd9d9aRJh8XV4uTXBj4W6P4Poyfk6/JlP+QSLZ79VE",
-	"3rI/3BdUoIfNvUIrxDOmn0DqXGWK51kQkIcm4xaVAWUqVjhYTF50EMk0yQs95FT54AheO5JGgrr0x+uM",
-	"DpnHlrZOEah/gfrK0EF0QKitHMHmvlKw/AUtcpxEA2GmFLlaLkhuvGXZApt3gH6gNF3UO4xwLRLsI9si",
-	"pyOi5xJ6XDklAYtNpFAOTcv5g+AWENW2qatzlKmxnAe1V/BrXoRm1uRpcxNgCtbvNBATurBfWQdTZdYC",
-	"XPBv5OlJaCm5NKEAf4ooHkvEGorKAsFZ6OXNjTQ8M5+tO+RRSgEMqKKWIj9F/tz4rGFsaPF7hXhwyZhI",
-	"1JLNvf1ntuTvzeH8+88//fjDx4vzs+8/nJ68f/f2b8ffffvm6PXhq/7+y73dne2t/vxucf775XA6zcG2",
-	"elfFA/Bv7BB4WFrlb5vu+OfQcU6kRlb2R+g3/JYVFJwivT6tD2LmMnkrPRAXrsC6uw0op4jdaT6FpcYl",
-	"X8E105D4S/BpVwxBgIy+MBNatcgRHY6JkImrcTFPgOcbyb3TjtrttoUKRVWFD6G7DlT9S1stbNh+KsV1",
-	"ayBiqFGAkugqJNFCtyE+MuqisRzNUFe5BT7apt7/JrkmsH5L4nIu82WlDp4TNKJ/GLUJ6vaL+Se+FNGj",
-	"7W55kNxV6J0WE267a+bt721X3rtshLt722YVyiCpW7vtdlCGEjTLsT1vgoY29Z1pciDTpWmApN7YbC3i",
-	"3tYIHThcARV+tVj/BGkIOtzYSu/wR9e8eD3Tc5Zw3WS3ZrwrXMGSJDzxWGpoY0JyQQjQBOAX8KglSCbi",
-	"EZkuHNo+EXIggtJyw9vZkM4siG0qr8l1Ziw0gBiy6d006SGQknYgAQ4dwBp1VA1EjPAJsRkoADFJ4YCT",
-	"EOufW8ykOkwgsyJHuCAl9lsBKIFrFxp9FjSAK8hYDKCTXLq+9Rds3Pm+yuGKm1/hYZ3NeLI2KkY4CV5s",
-	"sryijW3VeFwf+PUYGbbsrRuVc8ZfLWrXFtNBgR4cCl9c55oearn+yIAM+nDLmot2w0VS/2q+QXa+ezdf",
-	"AUVkX06hMVAAr2p96mXnfSCT6pz3zoH9JEArdoDLsCr3dXKrGxuc4CceGzqsoBOCg3Qrn13D6iZ0gV4e",
-	"6+8H36P391ec473Opud4FejLukfZtw228+Mi541/IpQLTP5JqkI111J7bww6HW19rOP7ds9hgSo1T3tU",
-	"XZ5VI7J8I9jc9srNpUmSMaUavUZnv9tqt7qtjvm2zge083IbQkHI6vKMpV8bo0xOSg4VLSuTmYoOntXU",
-	"Z8yvTRxClRlUda6dHKy10Wtsv/1796fvd37Ye7918uFi9+xv3R9/frV1+ProjVl6Tj0u8EZF114+b4J/",
-	"wZxA/8IcLkCOR179qneInAYXfsXQKGJogBKbb7H3UZivV2nCmI/nVOGwGWetKvxGZkRcc3FHYnPdpaX3",
-	"OCIXGWUjfkNi+xwz3jgihzRJFv7LS4rfHolbuRiImN1p+OpfsS/kT/kN6xHlshCHKWdCI1IpcZCdlq4A",
-	"lQFZnFOLc1hPKTCn2DaT8PnBpNtuY0TIP9rX51FbnJfDXq+Cu46Nwu8AcAEMajhkU+36BkAnOcT/RbTh",
-	"ZXRg7BZv4QIjwu7M3WTClZoygPAA3QrxROIWiZc36YXrmJYjpXp1HoI3fTNXB4A8ptCskkD6CNcLt4h5",
-	"cIjaFXGRJ5okDuyrRU4AXRuSdRHOCxOzWTZkQjeZGMqEJeTjxZvmyx5JmPkTIEswAmdGc4wbcU01m1NY",
-	"cEp0NlOaJWSaybtFBeY5rJ+CvGWAmXM7ZoUM4WIg4p+aFp2YJeZTHOUzgXnh/RZ2WuGCWSDrHtlub1nU",
-	"1RBS2oKR10BQg9q93d2H3gd5DitLLOa2klXGVXAu7jOszpcgXQqhtogoZu4GPOmFbSFnRgSt/okyphZN",
-	"QdlUaJJOpnoBmJV5HxULkZ4HCs2xIxSoj4tr0AWfbbe3nuPxUhK2e4k2BwLbIbup9ALwG2zOaT7AV798",
-	"yj+2PwG0JQ7BJidB60hAyRmI7XbbKZ5LmO6g0rn6tKD3Xymngt1NU2g4UY/Ph5wwlLq+5VCpOceKJnzQ",
-	"xWoB2q9Z2pp0JAt9i1UIZjels4dto6UsyJkOIPU8oVqCBnqNBsLjzwXQc54qza32lFkaAu4IPSzJM+Te",
-	"icQCiudL0HtG3tVUWAd0Xlg21+wGb93u7gddJOp19cd0hoHOv5hqWqD5gQCiByilOaQpeW5Dp9MyF4EZ",
-	"IrjAmF+PjdRAH/mBOQnurAxEOaa+9bxV6n5eCUkoAWvu6YD9aqyHqspjFIPGdDPbf+AgB55SByx0BF91",
-	"p7/wzPuPw9ubH7Dl6bpPcdeDGtqf8uZbtlhLDQ2uLdx7Ym2O9e62IYbgfvTjrP0A6/YJn3C+sv9P+RGu",
-	"AdDv5YuG9/22avSJ1P1kwrWN+xlOcu89niT+iFjhO6YDFjMcs+ENIIxg8neuiEMw11r0Nfq418K5OVxq",
-	"yrAzTE3u05tDsre728VeN9B7BtWpsPEOQjELbISB1yAI3a8DWxk9aNhys8+xESm+CwSWogLWnG8VQK4l",
-	"SF8tSY0yHIVas5FFEajnhnumi4h8d3HxgUBfn+WOPVGOROvb9rSIa9FhGGagMxs1ZCC8zkwVOTXDca3B",
-	"VYscYrNOAJ2eqTAAlNe2QTWbwtqEXO5WKW35dlzYFj/rpQfdNefzedMMvjnLUqseLztysGtQwY1z7IDI",
-	"YcNg8/4z9NPYWx4N4bWBw+HYLwHApdjKht+i4qqqYP8ipHDXqyrPMLZ3oJqHgn0j5w67mzZ6nZf7u+39",
-	"TtdIX26kc2dvp723u73T2bFZOWHsiATBfcMNrkpOIEPGNUCEXNw7SUOgtRO1xXcP3bx6Z5HrH1bkKPDW",
-	"QgO4r1HUP9wBZL7JG6QtCyXMHMpRQ5A/dlttt60hRWwmpIJ2XV5epYzesMT3uKkWWG9k5nNvh1Sg+wB7",
-	"wEPQYSwtiInLRz3Ie24NMwYeC5q6hjffKJfwMhD2qVk9qBiCgVVn/9K81BWhwg6M4R8m5jo7qaLQ3DlW",
-	"nPelRc7YVGZauWRajys2EHm6TtDKVICpEvbVAmgXbIZVDeNlnv8OVvyx6KtQ/VMNhToT0NSHEmxtRsxr",
-	"FbdFOp4jQanG7ymHzLxxhdeTPt2NpQ9676oAxN22hwuQd/m/GFNxQxZyBoYpyG9XxWVpDjKAQAUBVB5I",
-	"nWI29bz1sEVYiZvppvJvzKzX0f4vpHxPhWtqqx7PfZfAncw6h33hF3KG5yPgm2ZHbBognpdGz3BBxRSA",
-	"/ln107c4cRgXcuRZqH9jjc/darT3dfECZ6CtRUTGJl3loWGmhGpzErgUB64/XF2/L7Jmuy8S9JCCz2og",
-	"oMfXdSZnU2g0rlWY/GKd7OiIzjuRcOd36aE3iGuS0Yx5571R+Q2fxH5zVCxqMgfP7UI+pp3V48OzOJUy",
-	"F8Hvi0tcpeJ1um2XBJ80envL/f57OwHU0lYnyhuNQI1YXkXfiRozgZmAnc4GLMau4n3pdXaaX9XBLyoe",
-	"CLyiClR/s7S41YnJ38k5kSPNhO2mw/BsAoKnK6OFxOXdNplwMdMMU5fxc03yMrhZezkfqmJxWK9V6lVY",
-	"OFLYxyrgWEb7ylnWqcMZyrMI81ttd82gj7ULRFwxI7KNXW77wEJIK+DMCRtyhRVYI9tvF3cOGlu6wA9a",
-	"UkWfQmSXjGd2gSBUQzWmsnTaRCHgyIFtowrYQ1z5RgUWoce2HYRjGeZ4W7ZztRgIB/HDBZmwicwWrira",
-	"txEjz2L4Jn5+AI4g/PKKXUOjLk3aUDzu08YHwm6vmXQHM8ed7CjljmPTpZxiqnLJq7j6wzLBn5an22mW",
-	"E7yD+T80xbs2Tbu7X5mmHd2bHr5cqJSnh1emeO+2K7OzcQRbv1N29ldJ8oVJklK29aOFivUc1HoJzgM0",
-	"i7AroG3mDBa7y2LwiRHKNsXm2NAM4sMuqgrZCrl/1/ByCYnIci6wZ2NfGJ0Zej0G+RutoIu+76NocyQM",
-	"o2AY/A6EhMXVicjr4/P+q3fm09FPH47PzIfjk/OPb94cHx4fnVxcnh+efjiKyPcfTy/6l0c/HR4dvTbX",
-	"nPUvji7fHb8/vjh6jbkH0L3fiiuKfznXw3CFhxu8KoF32y/EPX7uUGI9yq8wlEov91h5Txc2RRgw5yDR",
-	"ABR92whSaUW6O3ns1w+84PqGWGqvuxM9mevBOneTFaMFh69LL/jPp/d/rGzE4jl3VYTAjK4cH/jdvTLo",
-	"bvxNwwK2q3w9sHpu9BTIJTFsyB3IRi24yFfYsPVhwzxFehBAb6hW7Y3h1u6C8tZYDvmInamGffFL+Off",
-	"GLeEFRvDhZqNRnzImdAYvK/copQOb8DvbtOhljepLL2eer/+J8Jll7dLuLK60i7l+omxmMJy3yXncsXu",
-	"eRWlUX4jSNijuyFjZZBLKUnKtU5ZRSqWL/D1HcuNLK94eVHJ+Uo2BbJZs7Gbte/UpRGLnc8PJreqAt6t",
-	"9Yt3M6azxSWUWYV24/ZLM+RlwsqCnJw6ke3zH3O1tIKCQrX4K/0UoeMf2u5vI7Kp3Petii1f1fpmTn23",
-	"n6o9trrF1+39gjoDlHe4whIJjnMpX8VuLtitX7f2CRUGMKk2N89WO+Oc8/qrD+7L8sEVcnmCPm9Dxm9Z",
-	"8pjkHRhXdltdfoIk4WtwbBFNdsus6yGRw9kE+jFkLKWa3zJiGyK4X2y91sezd42oMcvSRq/RAj+8HXB1",
-	"w+YIgsiRbw1gEeKw/x40WrL+R3sIPQhPubzgHdMYQYJmvjYk5DJ1bU02h1ex4U0eWnfhaLvEwbsKK1x+",
-	"H8bdctScsQ+R6TFbQJaPbTZkn+d6cy4/6EgkS6h8RnxiUs4c63ih+/QsRdTaK5Y/E1MRys88Z5hjVYlh",
-	"ESwn1At+/vT5/w8AAP//",
+	"7L35chs5ljf6Kgh+80XZPSmapDaLio4OWpar1LYllyTX0kV/SogJimglAXYCFMWpccR9k/vffZH7JvdJ",
+	"buAcAIlkZnKRVFXuGvdMuykyFywHZz+/82tjIMcTKZjQqtH9tTFiNGEZfDyigxHbOpJCZzI1XyRMDTI+",
+	"0VyKRrfRS2d0rkgs5JbSMmNxI2qwezqepKzRbbhvG1FDDUZsTM0D9HxiflM64+Km8flz1HgnBxSft/j4",
+	"yxEjgs3ILZt/o8iE6lFErueEJ03SI5NM3s+JHlFNMjaWd0wRPWLkmt1wIbi4IXIItygynipNJlNNuCZc",
+	"9MUwk0Kbn/WIKyIFa/ZFYeAv7tov6IRv3bK5etFqH+zT9nVna2/Yam3tD7aTrQO2M9zapXvX+4OXyQFr",
+	"DVfM8Jxq9o6Pud76IFM+mFfPNDVXKBwXM3OOCB+aMY+oIlTMuyTuN27ZvN+ICVfEXJtRbe8zt8X/ismA",
+	"pqkiXJB4FveFYgMpEhWZO/81lZrCvVoR+MPdMxVcq754lmR0qLc408OtkdYTswLmBfD8LUsUW+3W84XV",
+	"soM6/Ndf263W4eyve611l+OcjSk3e1VekB/tvlIuYEkYHYxwpl0SZ26eMsPBEyFnEaEiITRNYU70hnIB",
+	"66BjYpfh8VPM/rrTOdR/3d5dNUOms/lWb6hZVp7aBY6GaElmlGtyzYYyY4SSzNwVvrcdvmUoszHVjW6D",
+	"C73daUTutVxodsMyeO+PP/641ZvqEROaD6hm5Zd/J2fmxTS4iDw7f3NEDtrtVkTMp7393dbzwvRfMZqx",
+	"jGSMpuO/9ht0wm/ZPOk3VqzCT1u9Cd96y+ZbJ0k1yfMkIPdDQpGdTDKmmNCFITzBKcyHc0rHrIbb0DEr",
+	"nMAJywZM6C0mBjJhydIxDvj/7rQmfMJSLtjagzmbiSoqMaOR5qeHD2eqtByzbGuns/ZgLgZywlT1aBT8",
+	"VhiOYhNqzk9i2LKa0AFTi0OKCBtP9DxgZULC6uQDTaimimnVzRhNiP9rlnG9ehnP2b+mTOlKEjtJDI0P",
+	"OYgGroBpGJ5gxq9YdscH7BtFUnmzdB133v6j89P3uz/sv98+/XC5d/73zo8/v9o+en38ZungPkeNlItb",
+	"WMxvmX7Latj+LZuDUNOK8KQRNeSEZSAPzYwaN0z3JtzcHDXMWo+ZtqLZyLbmLZtfCaDmxn9kTE2kUKx5",
+	"LZP5/3rBE1ghfPVHRW9quIEcaibclpIZVeSOZWbRlgwGH/fAEZ2lCcuO75y2URwR/EgY/rr4/pQr3Zsm",
+	"XB+734sD+NeUZfMm8tOK9wt2ry17vpO3rHJH8Ce3HKURZPDz43bkXGqqq9/+Lb/z7yYUdB/FBhnT5YHA",
+	"Qx43kI+TpG4gRyMqbuqXYQp3Pu7tPxgqm1e+HX+Cty9ZAiDTuR9EhozglUzgiWbY5XfbR8HpLI76LZuv",
+	"EgsZjCjmSWyYIDUr0yQfChzZbBpcKwYsIvGLmGgpuySmL65BaYvp/+68uY4jQhW5nvdFjLd9PD85cir4",
+	"M/OA57HhU3+nd/QChhKR2KhsDH6MiKJD9td+o9/A6z7M9UgKo//0RTzN0uYHqkfHakAnLHjat9KozXc0",
+	"nTLz58ePJ6+JUSrIs5dbO/B/7c5zM0jLC6kgPInIbMQHo74QjCWGdxMYMRc3i0rzgG8Fso+bpTOU0Iga",
+	"lg48SeBe8Ywlja7Opmw5iwf5eDasJJSecDJSj5jZHirIXE4z8+0hwSHHRovv0mTMRbxEPsKAgYHkI4Zn",
+	"F5j8f2Rs2Og2/teL3GJ6gb+qFyjIgbQc1QFlvaLJ9/DcrjG0hDbypftrg04mKUfL58U/FZo/dnA5MzMf",
+	"1HQ8puajIcWMmR0SkqjpYEQ8CTeiBmwsviMxgz85/aH37uT11fnx9x+PLy4bUSNhmvJUNbq//NoYcpba",
+	"Q3QtldmTMVMoJBrwAk0ogSHkL8lNJncOD0nK6B0zkl1OdePzp/Ax9tHkwY/zZ/qKJyvlsKZ6qhrdnVYL",
+	"dmC9LTvOMpmd283CrSsffjsIM48xTc2JYUlkuAEN5sIVmWVS3DSipeZz1WDs9S+KF1coN8tuLlwLE3lF",
+	"E/vVhoR3bTloTndgbE9YZtS4fJ4PIzh2P+EZU1dUF2gObPRr5rSz4VRPM7ZAUPmtpPryBxNM9PW0fSmn",
+	"zVCfPV0LM4i+zEMGJtOGR2wgx7hcAbXNpLOwuCBoIj2MyOAp5cNlqGIk04RQAq/vEjCwSL9of/Ub4Efp",
+	"NzI2kVnwpfLWnh3nAgHCl+Q3etWXIgrkVMMRG3M1kGLIb6YZAx2JanbHssCVgSNH/yTXhKpbZbQtdObh",
+	"snw5ZHwkxTDlg00lBVpDSYltgvnCFXG/lyn57fHPV+fHP5y9PX5doFTq7oFHDKgwpHTNyADskeSQDDJm",
+	"yAJtIzwlD6GMAzNrTW+ZKA8eFHiuCP5cHvtp7/3x1WXv7fFpYeiF24xFTwVqpWYmnvkaHfGQDEbS8Gp7",
+	"BbC7zBmeVMMdQ54p/fDZPS3dF+YWOUuotMtfCDXDlDYkZetQK1ODkUdmlubNGVOqkpxfnb3++er49Ojs",
+	"9QI9a/cEPPZHOKCtY2tDRahYUEVu/otPDoliIjHcYioKr3sADbR3zUpwoVkmaLqozl1Pbxb8YJXS5vL4",
+	"/LT3rjAhJcdMj7i4ITMmNIpjYhSlQ6JZmsIjUcOwRBKM/SET2UX1TI8yqXVa2iApyZiKuQ0HzLgeEUqu",
+	"aWK9FotTujw7u3rfO/3ZSdCL4mbVPq334cQypDEjw0yO0cqkSWL26JDobJ5HHNrkgfKqg1xJync0Q29d",
+	"NSmacaZwSQ0lmmm+651/e1xNi055Nnq0VJrs7ZC3/NUD6WzbjHkq6B3lKb1OK4ZtZP41VcyxcyrUjGVE",
+	"yFnF+D+e9n7onbzrvXpXHnz9gzD2Y7gpUCZVucDIt4YOjRochGZcXOiBhGlnfivkrEKK4ADImJqzf8fI",
+	"NWOCjGlStWlnHy+Pzt4fX308fXt69uNp/cSHlKcsIck0M/PU/jVGAzECRU71QCKrtgMzsoYNbkkeZ5rL",
+	"KcnYhFEdPODhS/B0gqYn5rh/LFWsS3ba2+QZ0Ks0mhUS6fOI7LR3ybOcPQJJm687B+RZxQnuC88QgpMr",
+	"mJ7J7BZFmbtJMZoNRkyZgyHFgCEHgOtBp4P4HJJRX1TQ0fOI7LZa5Bmt4K/w2zZ5FtB3l1QQdV+sRdXB",
+	"UKooukkWSKrbF3oZUToyKdMI1xgMDWR7bzBgk1yIVQRvzbrttHcjEnMIweh5HKFoEOncexBR2aGWKdkx",
+	"FVx07u4VUaDHKRsLwdpl94aXPlpNeSOza54kqIJuoKpIFzDMGc6ZWdbczwmLmUhQOSvYzZuz81cnr18v",
+	"6K/w2C7uEMVYkNnGhaeCJug0W6vNPoEbYRv5iLWky8ZESge3yhlVlbrKxcc3b06OTo5PL68ujs4+LEoP",
+	"rqw7OJiadkFNnKSLNz5w/E+rcVvd+o6mPCHXU42LL3WwrU+mbVdlDSx7QOn6Rx+F77jSMpufQx5PsrEV",
+	"6u8qEg6dJlyTVN5gUpAiKa123n13cnF5dm60wvdnPyxapBr5dP4wawykTFt+prgRFp1WZ2+r3d5qtS9b",
+	"rS78/z+AUZtlksImKSXwMIxvWm57SKi6Bd8AxRESzcfsSzD9zkuDx1Wwwwf2PZPTNDHapDleX5IVeErH",
+	"7NJZ+BuQ01evwIO8Al/QxkvdS8Zc6405ibXnqkWQY8DXjEyN3gnKpNmoKnnUe/36/Pji4ur07PKq9+7d",
+	"2Y8VfgFnVFY+uNPabraa7fZ28+DQfG3EK/wA2W6ovSogkREKX0VomsoZS64GPMm8qvgYeQxZcbXOPdDK",
+	"i0mIFQtx3rs8vnp38v7kcskKVD/NHI92q5WnNO61yKKtvf1QWxtnCGmQZZdCyrVOwzywb1zGJFckZcOq",
+	"iX7/8eyyd3X809Hx8eslUx1RRbZt0qJ5knlJISGz3TL/IZSMpdAjNAFAdadpSgZSaUU6u4c2N+JekwnL",
+	"uEyI0jTTYLmgHOqEcqjZarX+8e+pmRUCBl+8clbmDVFxgcyBDandbnsGZN8XQPfevzpIORMQd/buL/LM",
+	"qF24SIExUjLRHmkRuQTdlfZQOZO3Jt15rae46x9llP3x2uyp1G/kVGwqfW7ZQgD61Madq32Zb49/BvHy",
+	"5uzjaYnfFAPX4L1w6TcgrpVPVMpcns9Cail4QB544Hae8sAFqwAnAzxZqRQ3kEFdMEW/KB0E0/yS/1kh",
+	"tSyfdBBvsHsEIsxeEaQWVk7k7LJXpTG4FFX3lEChhqdbp6YypD2WYyY0ak/oiRtkTPuI7I1ETouPghit",
+	"0Sq+FOW6uN8wUjPxf06Vrpv9l0P+nqNvTP9/Zp0T4ztfdc511uk3OUzVahdZqXVFNrXWXH2VIl3/dadz",
+	"EBOqDGMdwq1cEZzCV2XsiTzkl1K+p2Juv1Ybi1LIKqqJGNtfURwk3MdZHh41dk+UQytqvIcsQ/eekOsH",
+	"kTuPYTJPeHjyyeEeeJ/VLRdJOaB2iCVt1UHWpzsSfxA9fhR0qkcy4/+1sVxLuKLX6RLFTk3VhImkUrU7",
+	"Oj9+fXx6edJ7d/X65KL36t1yueYfdeicQ4QJeLulL5mBUuR15wfrfG2zKpiWWzMzI3vcBUsndvzTh5Pz",
+	"FULMPuiQsHttM2WedipcgE1fMsPcAJDJu3KUJbOxmZrLdskG6I0RYx8LgWIXiXVqahBteMzMxlwpG6td",
+	"nNnymbw/ubg4Of22mARkFp8KPxuqyP2WLZjukovjo/PjS7MzPXta4Fh0iS0jxd8fM5mlRhKYB7VWUjCz",
+	"KmMp3KPgQYdPR2RPahiDTaxnkiR8OGSZ0Vtu2Rz9wsasR3K2A/7TxAv9EmI2AhSAHYERa5343KwQTT9g",
+	"0QI3HHhIU8VKGSewz1paE7gRNSbBLb82Ch71OngCdMXjedVBrCD0BR6ipKRiPkPfzNAebayNlRmJxTRN",
+	"4yY5GfYFvcbCWQoKOBc33jEqp7pQz0QmVCmGWACGl0ixUJX1S6N90Gm2mp1m60VnpxE1Oq1Wu5tcv+x2",
+	"9xufogbXbKxWUeIpztFs25jen+At252oYcaMOV9YxmUzM2iWUdAbrdSpqu5ntmDLnlmzhIdmWWLYqDiy",
+	"6+NFmXepotVxSGLzytjcgssVzrowmmspU0ZFw0sqqD2p3Ez4HZgVScAlYuwgnleEW87QhTL57e3tA5sj",
+	"KIgcDhXTkU366QssSImIzqZigP4OScY8TbnL0Fmonuu0tltbrfbWdvuy3bHR40aUF/2b8WzZuPBCAozh",
+	"X5omVK9kKe/ddZ9diduKjTfXfI4a8toIJ7b5OVAjFx32R6ELrBR2k6WK4XlAMkbDk6u+QFWaJS6Jygff",
+	"I5+0CAlaVJCRnGZN8sZYYNkcYD/MGSmc3PiLOhQ+fWeNWsLAW0DT9GwIdR7L7vveXH7BtAbK+FRjCzvX",
+	"QpRzHmugCFZTNlkzK3n9TzbQZqC5bbz+aL2tuc6IF0z1Jxq28oAHSweK8oclFh8BlRBXw/pLw5a1Bvzl",
+	"U8W7UFL5XBcr2ctFrU6n4hp0EKoNnTOapTzPDVkQVDUMDZgXFwRGb74ushxMWOm0LtsLTpv12M5ACsWV",
+	"s4DqOXzGBjIzPBxdzoqkjOYMHTTgWcg1IHIxM7LQGOURUXLMrmUy7wvrsy4mTnKtWDoM/DdycAt2qpAJ",
+	"U1Y1KnKAOgFhQzDrUS9uZ66h1dFusJVmuoe5JE+p0leGM15RHbsc3gnFWlMhtV+5RhXlghlydcOEreer",
+	"hnewma3OH+GssgT+ew1F9qJL2mQqNE9BkYAcE/QxcymapAfy1UhaEG15IpSQJJXiBpFhIHH2mhrLRcJj",
+	"QKfiUhRXvhOVgWzGXPDxdAx4N4ugNn6ekGRVSWci9O6jpBaw2pjYSsPhk6rRKzpXRMnKw9F+edk62Pxw",
+	"LPAHKHZFUys4NPU84h1Xup5BvAUVX7AZU9pnBBUZgtMGKgkyd+JMEMZjLYG3SO6h3Gu3WmVBN6E3XHjK",
+	"XPboD/mViysHEyk8q37VVrDUyB88Q57eil+h8q+hAyhghmBCJJW6pSdSZ1baixcpbnertbfV2blst7ud",
+	"l93t3WZrv7M+O67Vtq1OTWYjnrKQy3rtumvV7YwNDTuyiphWJEbbFbArrL0ceVbRF8aCCT1L63HZZWp4",
+	"YanshasU5c2k1k1GB+yKiWTFACYZu+Ny6iiFKC0nCiwVLm4W2IoLtwuWu3xVtbDdeRA/iRq8YmNPoebU",
+	"StVDQPS427dwXrt7nedGdBKeGOaWacPsHU9+CLSWH+Z0ypOqEYbSbI0zYC4nltqsTt9uEUzS9cuLpGY4",
+	"evVqbhvVZXvz1fzdLaZ12chm1sEkY0N+X83oUYwPRjSjA80yD9yF5BwZMW3UixvBFcPcq0PQOTxjzJeb",
+	"3l61Li/f/X2/s1e1mN5GWWmZlA2FtcyDhvX5oX/9KmNUrRYq5/6Gc7w+dxxWEugHhP5Cw7KyvHWR/jrA",
+	"q18+5DSvZ3Y4ayN3Ia4joi/w2kVJCofWGiouW8bSjx9PcDD8O3PBUhBya1o7mAWzoV/OghRimgPGnX2N",
+	"0DWzMexpWXgja3cBp0p12Kh8WImUJjln52lKbEat40X7JKFzhUfCWGBpWu1rerm3Y5SfslJL71Gp3Wvt",
+	"vDRXeC23VQndWLN+F37jF1LzURibMbn0HpnlAj0C5wqxQRVwrOXbFUMsA3wu7sLe0eXJD8dN0uuL3OXm",
+	"oh5Ckjg/ObFz09ibXEzJHBvr1ER6sV4XYeb8SwMvbkSNPNDjHPCfwqPlryudGQs9B9BjGxIUoIlqaUXl",
+	"IZqbXDkpozTgXSkc/5fgBu71xUrfr3k6VmuZ8eVDMBdz4XzC/x4OYaeiWuJTOcSk9fPaL2nh7Nm93tzR",
+	"K9gMlcs5cpdsmiKypVOQCJ1M0vmi4tn+6qH9n+Ch/epz/VJ9rjVC8keuRxcgy0MXwMO8eNGvC9zf6sPV",
+	"OvY0TX282GoTz4AnZ0xPMwFp1AFTEYn3qz2v07A7p/vfvj66//vHwdt/tl632p3tnd29/ZcHvVdHr4/f",
+	"fPvdyd/fvnt/evbh+/OLy48/dHq3P6cK9Y13TNzoUaP7sh01JlRrlplx/p9f6NZ/fTL/tLYOrj792ora",
+	"B5+vfmltHfS2/mF++nWv9fk/Vrqw7DKUNb1P1VFViIzljhaLIwlmMlitaiRnwqbcmo00/KM3qPZjgvg2",
+	"NmMCFrZ02Jtxyuht3A1eY4P2yJvcO1Gb8RIF/cR9Adqiy4XM1cEmieVUK56wuFtVfB9BxUdoyeYlH/bG",
+	"PqRaxgWmHB8GjNFWgDruCIRhZlTQmHxQGtFWGy67uuHsmEbUMAtg9Hl8b1GT8reVNSm72LIGd9pBnAJj",
+	"H2irhSALcOAucRf88mYuGAQdDJhSmM2SO+eb5BJ8xuZdCJpqRkzwD7/OmGxpLS7w5i+GR72PotVe5qMI",
+	"qP6ZG+h/I6m/oVvDT7++/PxsK/x75/PzX7c/F75qdz4/Lx+HqHG/ZZ++VUYt1B7LnPqVcu/3C46YuqrW",
+	"LfuNIjnnQSntSc5VRfEMKBVwIdgMwVxVk8SG+uJAo+VDAHzIGBCoo2KsNzY6lYwXPFd4gZCzQ3ItzXZm",
+	"zD9LuIJfOewLCQDNdyxTXArljphNoLQBCz+unjuWxWOPu/sIxyusp3Ob4LouqJcr736T0pvgzoLCuPLm",
+	"Sz5m+c0lj+KG96+rHMKtTkPMb19HT8S3snud37aRi6pmwdfy/MC9oCTlN67vBIK7vdISPGFTf1DFEhTd",
+	"QRvu2npaDNyIGoy7tVKP8ajmVcELC9tSYC/U1rVQ7Sw9lpEZhbp8SW4FILuXT9lgnXhMKIw/Rw3qJMU6",
+	"9yDDCyqpy7zOWLYs+0aRkw8u+9lyuFwiwMQKxRBTxTLvFx7aYK9jslFfgGXiDGqbXLkgRZxR0a4SiusF",
+	"bnxV9RM6owe5YFi5wk6I1EQESiGAQwspYTk45APfgGIBeYyqWsrutx8VCbhl8yue1Lc70E6fq1rOpwpH",
+	"bGQ+b+R1DzM/6+j7G0XCtMVawl2/00Rpgne8IsQbj7SexBGqxlYTjn1uhHvrNwoRSEXSJTGIgdjFJBFP",
+	"GWIHhtX0BVh39tfYlwal/JZhZYMUVekYCyfPjGqliQH7CB4ey6Y8JeUea+vAdkfGMSdcjU9LOevyoDq2",
+	"lHhwWN1rSBhYRxCvtUPrOfdfHVaHLhbl6AVVCnFmSYxqXowRHmpM0HK40uh3QpKxzFjebeOpOUFVLL92",
+	"jwKFrLoZjtV7XVcIzOxe3CGjCJfvf4WwZjkEWnlBAj15nRi2lhWCGupdlr2kqGqv4cqs1RUW1MC1ViyI",
+	"7VQv2rqeSZz8elfXzmBBm1xrBs6H+aAZhGHW1TPIr66dQajTrjV8VJcfMnYfPV09cHtp7agXdem1Rl6o",
+	"t918+IVI7uopBJfXTqOgU681Bx/j3Hz8eSB29eCXuisXbJC1xq0Nw/+t+dxC+5aSsvHU/C5831anUnTU",
+	"rF5uhK23elX5sk++eo/OSnry9a0IV22YwFhaf6hIeg0dB2p8tK5BA1pzUhhNkqVJef2xVUHV/rlOI1G5",
+	"gUVGsCKoMM9CP5GKuJuq7nxWMVxeTHqpazGyXMdx83Uv/lS3jks10WxOmLko6CwAPm5IBmiSExj6JKVc",
+	"kL9fnJ1anFgoSznY2d03i3idsjFJ5GA6ZgIhDPtCjegEiAadeNAuydhitnWmLdUlY5ZwSsywLbqfmqQc",
+	"Xd4wKvgJvYE2+5gltmxeVbn2sPRu6Q5EFv9wksmbjI6bZKHVBXm202o9PyTlwsSoL4Ive+9fnXz78ezj",
+	"RUTK1ZiF72waQvF2n+JYUXFrhtB+fkgqoN2ivijDXEXE46xGpIjUEJEQosI8ePv5YV8UEH0i8qF3+V3+",
+	"t7lq5/kheX98+d3Z6/Dt5pfd54ckRyCM8Fl+NgGiSkQWwC7N3QfPD0kROJw822lvu28tsL35bteMc9lk",
+	"IlKqlifPdjrmDQ5Pnjzbhb0MoJCjRbxic83282ZfBBeRMaPCOsYrQZERDnnxSVhOO8N6hAIMsssRr0Q9",
+	"bpJTNiMDKCGweRw0SXxWi2cT5Z4sJSbkm7SUmh0KRpjQhsuxzLIix0DWMhxDjlywHDsVhuOavNCwghEm",
+	"YA35PeHan02WqYXU0TU6MpVWY5n35PhfU5piLCj0nlTx/c18JaomjSp44XeXlx9InvPmXlSd3VWRwFUI",
+	"lrrHuDWPkAkWZl8lGk6EzqSasAHmLfr2XaW2d2e9qR6RTrNFtLxlgvDwRt+yDPyA+3t7nedlpgz8+mqp",
+	"o9b+6PywFhkFDiDoIebA+LAqVfC3ojOgGdQAMp+6RMlEZvqwLwAuYmiEOrqPMqKzqTIiBDt63wo5U3AA",
+	"f/Tp+hGWLaCPuJg5Yj0ZGgKVd6zG47tfjJDv7VSqYBb4taL1bQAdhVxiwPgd8BwxJz5E+JTx/OrhXZmv",
+	"r0a8Kk5wciNktuBMxajsFU5tle6CV61BlrVlFqvpEm9dRpi4j8sryuyzHQQjhC25rRaDoDVi6NvkRaza",
+	"d4plo8qdY0/DEqf1N7Y978aO6nKdxv1kSaQBp2YZKxQU23xWCzPdPthvFXqEvzzYax20O4tsam+nUVVN",
+	"xTepT1nn9fu7rf29nd327lqv90CidWuMRnplZ+n6ntGVHH96vew9zp9c1w609LypYpmobRCLD/VloGsZ",
+	"1Ys1Ykj3VcfvHaO35+DK3xjgYJFzDQGYcvHM3dY1p668/ffjegtLZIa5fH3qedPliArAGNAkkQzLKxWd",
+	"O8UwrCE0J+BGyvIy1WpQPeyY66AHC4sCLzaLBwWtEB2wpaBBzaKN63IdlCWC+7G5clGWWZrvg8yCarL5",
+	"NRSLu0G8IVRfw6n+bNvrQsCH0GuZJ0N1fYZTpwV6LTcn2RwKUCHaRqXcaYUlKVY56IsBoosEv0U2iQRW",
+	"xz52t9Vqkp7jFD6zxFatLWjmxu5U+mrABMBENYwKMEkp9CXOpFWXw6UIdOZ8BVf1hC4AQ0RkKvi/pozQ",
+	"sdGkfVz+G4X6C/Y7sfqKS9sHaDmj29MMuJ1moG+bD01cs87ubrAwh4ZEqtZLSDIbcW3sfMMvzaoxDrTN",
+	"RBLBO+NmDElczWaMX4R9oCPbONSmwS1t7xwQTWd3F4ob3N/F5MNnf+v+8n+a/b7q9+9bra1+/779pt+/",
+	"339jPh68+QS/1/z2F/NL3Y3P//bf/X5z1eP/u/bh/7n04ZtlgJl1MztCuajYGd/jzawduc4YxRiEy0+u",
+	"UqNOPtztmJ06+XC356IeZrOOTl6fm9fZBq5UeB2dplKAb4f66+WQSMGapCf6wjxwa0wnE5YsPBQafeP7",
+	"BENPUNztvmjFTn2C3+xrmuQVh8YVcykSQvvCPuYbRVLYf/LMq9wvOjvPgdqrz+diindAUjsHBYrqFNNZ",
+	"fa5es/vpP5+9MH9/+s/nf9s0Zw9mna9VlqeiuP0KBxiRPAX9xXbHXJ/bFvlmqqoiTQfW76HN7VIBO2B0",
+	"MDIrvW76+4t252UhBf5htFPpLC1kyY+5cGHosi/hzCVMLNWvvFGInS26mLSUAdw0JZrRMf6voEJDpmhe",
+	"iIHw1H0BdRh5ym3etJ77hgclTlVQ5L5yqsdzqg+FSv6S7ZAxQknKAbYiCv1HN0xbAJCKXIrBNMuMzTWp",
+	"1KhaULM2mGZKZjFqZPyuWAXcXsMvY8/J1YRlNS8yVAfKBQIjCOjqflNQ4Tqttd4k2L2+whEvz8+wswoY",
+	"AuBVD3mKgjxYOYDbNSMrxX76AhUJsejy6P2DjdT4ZW/4usMu25NseNJhr1vfX17vnf6gOuxttW9B0xQW",
+	"SNVshXO4jqkejBgizFXuUGQ0agFrqLyuM5BTsYB3sL25Vy0cZVSkn9I+V2nD3/u6ns1KUQFCBeGTERd6",
+	"TOfYk0Ug+0Y85EML2GYRk404noqU4b4DxshYZuVYpM+CLdMlvhMzwZe8uHAoAMq5whb39ah4hf3PKvAV",
+	"+4J1Ug4+4KXobM20upI1zrQE6hZt4jgtgkl3nUY9Y+w2wqKKNnn2XoqEzp+bk7Ef2eoBDQdX6FHUF/Y6",
+	"Lcl2GwgQWJIayUyzDK8y64ZAeQA8kND5IWmDpp3Queqv5Cx+/bbbyxdtgWh90oTbqnx1amn0g1/1UiYw",
+	"TZlIaGZXzaXf50jcY54IfjPS5OPlUVBLktB5I2qYRTVTMetRrBXBryo4Q6G4bbOj88DCNzCTLbMLiqci",
+	"F9HvixyNlYUIie5FxkS0EZ5bxiYKq31doQ5qC4s1al+P5Bd3JI3x6yvuf7fzWXsmLxyOQXXszOHq05AS",
+	"S7w+88jsS4gLHgVhNK4qyOng4GB/PWdrxhTTK1Buynj+lUAXFcD+D4DByqcfDq5qyQug9w8R13g471jG",
+	"h3NQSYcym9Es2aJTPbIV88++PTrvPe+SGGggdm1/I0QQgyo9Ohj1RTzjIpEzBywRkxfulqpshyXMAwdl",
+	"zZb8dZB84YDfgYngCxeYyDKib6/HO4oTqR6kNU6Blsvj2Fs6DAuG8YDjtzCypTTxWHG0eVVznUzCdALB",
+	"ZqReJsGLHil1vhLOowhnoZK8NHr8HuyujAqNjTfhVeDB4ILEeEkMjggX0oYSCoVowHv7Owe4QUAD46gv",
+	"rgHmILqOiWA0A5wOiBLYNJaZtMEu69JGpcLQEFrhvjWxUWG4hcLCymK8z/rWJikdlJwgECvxwbFisCx0",
+	"HvkdgUduuThx4DRpd14ucZr80u/fd9rmn+0t8+8r889r83HXfNyFj/vHn/5zU+/cJONCm7NCehdHJyd+",
+	"zTEUGNm1j0DOmqUQCYBPqpSqEWbq5t6sINqPDqyogX56+7s5jEAmC4BRFVLTt8bOseG7wCmuoCO9HHPF",
+	"kJV4gIyU0VsVkXgq1IQN+JCzJEaLGjCNFOVm83qeg3AdYunYlxQrw4NH2RqZ/O3GwphOWKZsN14hrzCe",
+	"BNBsrpLmynYUmmCPl4ItULi9ZBDUnaEfF4FvEpnHg/Z2LDUDgSkM/5sjExFlUwO2m9vPm5bpGjKNXekR",
+	"9uWOI/sbinQsRCrA4YCncLGbguWRYo5JAO6R/9//9f/EQeToEOCd4Aplm8uZB0GmSu/DyQPP1kMP0W98",
+	"cp7wxFxg84X6oKtXx2z4y1Ye5U5C+NHIW2LmI6xner2EkLeFkJrHjcol35p+u6B/ybIX5LhV/g376z+f",
+	"i5srJauYikXRygOEOB4H47TdAmsofO3uWq8NmmQsm5ZPEs1xv6QwZpkYpNNkwWe3nssVIU6qjJxwrhbt",
+	"uISy6bHYVsEGV2SX+B46KyYdNtvZ0J88FcBHl07NQ1tifR3kWR/gPhJ6Iw+tEPFlsAiNADeAp1SBlY2y",
+	"vhpGud3e3H1qz1FO8DmNhEsX7N8i7frZV2lZHw0fOjLDr/ExsAEHzAjC0bgy48zuaFphJQ9r1thz6U09",
+	"ydYDUpPkYn5y/gs3qshosSOZMjLmYqqhUypgtXDhfGtPVwHuuw4VB/faLxkelnggE4a+dtdeKM9T7Two",
+	"TTWzjYw4ksNw+fbWc/p8qJgSgm1orufheorEA+85d4lZcd+GkBLFxU3q+oKuU3pbzKDO3yXTxFfxIsQb",
+	"nEkbIhdSYy/AOQCdrpVqHZB3UVRWZFq7cawBRQlWm7seQHHMRGOIpO21DNFt77VaKw2pMr2vD8qKni1z",
+	"RFZArGNWpbFsoWQ8I9fshgJ8P3CtuiPxBPjpOLKKhY3qi4p/AEXxqLL2JK+qsLDw+F5DG2OamgEiniYm",
+	"xNhIk0eyAsTMvExeDr0Q7Yu8WsRz1OeR0x2iquIR8iwu5mKHOD4yyzGlFhKfn0ekquikWJwBh65QbIIy",
+	"cDJJITnLTKUvgJkULAzHXsIG03m/rKAJXa4VVUytEVW3fy/1LS10bC0YI24gJZaJ2xukyD8oLVJaF+Gf",
+	"Oz2+YmsekSc/kEovsf+CECgX1qVd7mp7GHr3C5re7mbuqlYV81s7n/WPSOR/mpYzdbmw7lzUCWqXRu/y",
+	"/EKQ2hz3H9DAja1cBBVzGghXJOQM1eV+y2YXMOd8uzbrPvEAAZcxnc2voEysXjQ7HHA4TQXWaRanyLp8",
+	"yH9mrJYJVcoWoYEPwrVeMe8pnrf1VNYardDtYL4XC0wyRI8IScapebBBZdrBXivTjOv5hVk+FrTX600N",
+	"O6hsq/FN0EuDm299sRamyzd8a8h8hBQeaub4iio+qH76pUuMcXLXutfNMs9klqBeBwllkIvLFeG+BAYI",
+	"ABbDvCB/MwDRmPdCL8r1X0zJNXavdC7S/AXw/eIbsJvoULo2sXQAPNMuyWWAxeMxYxI2SeV8bFFgikPC",
+	"9oYRZFlFNrodWYD0yDoJgT5txMsmJKtmX/TFX/4SdF/kUjT/8hdywUSCDi7boSgudfCMicz6Il7WxDPG",
+	"rD3rjw6dd2SJ7w6xugrOO2McJgzNAxq4EMmIZewQtWRcMC6FTSnX7s3QigSDNlyYiTii34KfY/IM8LW7",
+	"wOOxYuiWzZ83SU8ED8W6UngKNmruC0jamY3m9rGT6XXKB7FdU6i9VGYtg4JtQ4TxYi/g2Epm20slIrH1",
+	"2pmPeIhtf3FfHGhB1pfVdDfzxxA70CLIuecPfaHQIUihuJtaGCpba+1o5A3l6TSzYQXf+tzM7yNmMYUA",
+	"UsT2M1a2ftw3wcZIFSKCkmua4EIiOKrwINSQ37bTsf0T7UDLhcNAJkEH55hwoTRAGg37YqfVbpJevqEu",
+	"voJQ1XZWH22XXS4m00KxAMwrYYMU0u7NjKa4ayxA4YzINLwGYK8RJWsBnMDmPU4Fu5+wAZQtyYQzhRNt",
+	"texo3jM9kgkQTY+M4Q+rkJMJ1SOS0sGtish3x73X3gEXmWcostParar9NgtoDqlR+uImOftweXJ2eoG3",
+	"dFo7doHx5yjQNlEnRRI7Oju/sCW2CoC6faC8LzS9ZYowoHAcsJ3KJR8z9Ze/oA/RtsM0J8qYiEhD6CjB",
+	"EYStL7Ge2MrCvojrsDNsdD3lA2Y1Gcs9exPoSNtpGrt4mqWW6aruixez2axJ4eemzG5e2HvVi3cnR8en",
+	"F8dwz+eoobnGXMkPJwQ8g++poDfMHCvDOhtRwwKcGtW4aW+SEybohDe6je1mq7mNcLMjEJIv7tovLPfE",
+	"RhRVgNHnAAmtfAcuXFRkCkXcsXyjbOM2FyIEHz+kYBKapn1hU0ab5GdjWjDftwSeP3eVOkFG9qEliJD3",
+	"avAtySE+Ei5TYUYPnFs6Rqz3GH5HHnhp8cWcowyFE2hBwLDRX/CNInGQGhsvSYH1E3I9pqgolnIK1rTc",
+	"1vtPbUKqtcfh7rxXLKymObVYDm3BiVPbYc9jdLN7OtDp3EbVPeSGa1doWCb0zmqSD/SGETEdX7NM9UUi",
+	"wUNwM6UZFZohHGfX6MloW4BU9lvijQ5IlQ5Fwl/ReRxHCNORmbGO5R0j0wmcUTAcb/kEEJcNLUzMMKBR",
+	"IIByYDsOEHJ4ZrxUO0ka3YZ5H6pxgH7keVYtNnp+CYIeng1RWyt739J5MDcAl8ToG0zLYtKAUgj8MtcJ",
+	"fYH8er2wFxvb1LSP6GI/jEIHE+VaBdsfgaJLPmTrJqgaat79Jh9rWdFesTQzBrF6rPhCDEggQLqIqFAK",
+	"5lYNqYx9u+5ClpsiLRs6ep1BubZFA7YFvmb3+pAMqGJbignFfWAhrxarGbr5nyv3sMKwlxdqlPyDq0Yd",
+	"mzdhtRuyrIopRGgwcHEDcwGmZ+/GzkhxX5gH8CT2fIbrJjkCnEtvbpCUaWP0Xc/tp8hiZmdGJ5mM6DWD",
+	"LqYk/n//7xiqT/vC8A1k5PHFRQxnGt4I/f4L69qFvHqH/5PpyHAFLQnVJGWOBVhG50s5vBlquV18FZNn",
+	"Mb296sTPLRpoxiCmAREqy+kZZA4H9SDwFExyCh7TSf8Zo/bME78u2IlGOWHQJJfs3jpa/MLTvGjTcLnK",
+	"qjAzxvSfnbP20as63sFoNhj9prQT9kriyuHDIN3wMYuscmYIxwbTymC6nVZnv6JfTCWLsa/D9xRmtp6z",
+	"fB3ukwclF6dTSECqjEdaDT6MR5YbmHf2tlov15lu3ijwySZcYPEbRZkPSVF4gARGAVHVzbKSHefx0k1E",
+	"BHRaKGhGRgfLOz2j5hNhfEVoLqbMHmufMg1dMHoE78dt6wtLTRhv8x2hwPiNi1UyMRbWwby9IuaUKNcY",
+	"Yyb6AjU7m0ZrfV4MeKXROvPCd1Qy1TfoeyAnmrB7sGIUieGFzc2LlapW3FZZ1bCAtnUQb8ICAHouV+5c",
+	"nnvQtoSmyva2YEM6TfVhMDe7gQvZBFUjt9VKFfT+sNTM6pngJMwWwiGYsAwmd0g6rRqve6t6uAtVVWsP",
+	"fMWgP0H+N7hywV7qtFrOUWYh8Bd9KOY7O1q4wxXzKUxBcj41Q8mwjdhrhCsb3p6yPIb8y6+FZr3LGu/6",
+	"hhJ4+MMuEcsgH3myPjxMsWvqslSCoE3E5/wkFMryLY75Qgms6xK60MfTxSGK+Wy5267xKcfNcm35zM4V",
+	"+zoXyzjb5YJLgFUI6wvbn8E7uonmX4DuhrvLaQBu22/RzLH+DPP8I3AXHGG5a90L7fUvihd/jhohENmq",
+	"mwvXwjh3kLKrbvIn4MUrmnwP5w5uaK++4aOg1ivLErxpe/VNb2R2zZOECXQvAxNbfRe4OQvBAThBYVjg",
+	"l0+GC4Ue9V8+GULJz6bZP++TNvKc3gDhOf+LIbVFty0aQ5YuP0eNSWXYER3jyjqNocGWdbPkTaGa5EI7",
+	"YFf8pms/Q46oTbFGBbYvRlSN4EEDClq6GskZVO7eUC7A7+ECrzGeoNiXpsEYwPUWuMKDTFXnDaeKDGlm",
+	"4xnFTo+2hmCMLp0BFS4lHQxbm6cehlqDGw9deqt17OR3QyAKXOXg8jOSmqKSEzh0Sn4D5JK40zl03SuZ",
+	"zDdk1mps9AXcvpwoTnEYie3EGDLqVYz2H41KBmioFGIMnCVGBS6+D5Vco8B4z1jvw4l1QQlJMmP9KIg4",
+	"hGNZaEy0qjXhOkMPG/4UIWnspMbymqdsi04mtUzdhz9t2YirMnTlgbaks9RrJ7+8XNWx1/ocioWF1OaN",
+	"uTaeTeSDeRzS5g4vyP/2hiTlOuiXVAB7DCMPAo0nByxbq9L6cKXf4y9IH/hDpLxtcfgE2Q4lhWFToqno",
+	"5Vgh8F3PRde0RE0B6HA4TaFr65MJ/3fWW7bqRn/d4xSGqJFycetCCG/r0yLgshff4jWfI3v1R4dOtuoW",
+	"vNAnia980bm/zKV3r3GPv+yza2G48p6P/jLHyecr7/nBX7aRwuUyx34/lWundbD6DiMUL+ntH6GkIbsG",
+	"/KiZU9Y21NWQo5hxhBGxF7/esvmVYWWfUYFLWVUpNRJZ3glywrIxNTNN501yhl35OUJwOCUvKjbqB4ei",
+	"z2FCACGuyDBjDNW3Q/ghkzNs+d0k8E6jQlHvnQe2YiM/FvUEkdHYHebB9gU63aOCuuldINcymRceXGyo",
+	"7rtb49cKUg+kbPbFJYRahcQnFBTNQKuL8qwNiAZC0MUsiVUO81S7MMvNTK1KxcNfvIq3WWzoLZvbBlqP",
+	"CyP9OJoX9xE24rBcMlf2WxSL1apjJY8NkDzeWRGU4hSVlQXKBZ8TdO4Tv4F20v639lZU9Hssbn7YzNHj",
+	"FphVelmc7kZuD5fzvLEas0x5AaCznNvk0f6CcvrVgbFCmu6sIU2lfgOAt7+7MD13KXmPk6RRdSrJG26k",
+	"CPo8rue2XzMEIM1Ba5Ie2vhD7oRNob4cUGZnEAZ0pQx9AXW6GRuAvC0IQ3ufEapVIuSG6d9XfjyeH+cV",
+	"pYveAW3rk2yt9JdoIP6bOYyLlajhegc09nWp/9zS7quU+3NKuW+ZfriI8459qgcVWfi203GetbXYHJ9m",
+	"ENg3JsEhiX/9HC+abZicbhMIucI8FkxVBIIEg64Y0C4YXOC+b5L38s4YcubmQmIIROtduB1FJRc2xRDb",
+	"35AxmHRcu5QEjCGQXtHYxDjDtetLlPQF9GQCEzC2bK5LMEvBWZMqB12XNaYxD/OdMR0JYNia4VMhb8IZ",
+	"pVT7RFPq0+hsQ19MFQA7GO61X1eFRR5prbrqBsiJD671F9AkqVJE0Mf0B+giDw2LsHvNREks2n7dK2Mi",
+	"7VJgAWWta1IRPhN6p2JjAv+8spDa6iA/wH0vPuPCEoPdrcLAnCAGCv0MGAkQZVgU+acygN5yMFs5sYTP",
+	"DGMWYpqmG0sk9CSuF3toPWjfquz5ur37asE/Qn0soHqEVF1wrD1quW367/9gdf23VP0I2pwAvDD7gvXA",
+	"B0ZfvvSow4Ya5FphiiMphikf6D8gSoHIvo91rNSHKF6MuNIym9fW8RSQzmYUYJeDtE3Nx6wbtGuNfE8r",
+	"kGeYl2nUGut7ASRhAbnbTu2xSYeFcHXeNcjBUWBvD0gIpYJwMeAJ4g9w5QoCbc9LW6SMypbI+17aMr0b",
+	"KRNMJcXGstDkiVzPyVQk0qm+Trf2ySd0mnDdF6m8IRkbyMzwYcDpgFR3rknGKGSGX9PBbTHlhZibEsnU",
+	"Un/Sd3YfHqPKlfmR2R7CBYFzCLjS2NgsxydwGc62PE6XWlpWoJy0DDdfmvQM/YmLmshD0p5/Vz+ZtVIu",
+	"HC5MpbfMdctC2gJgN6rINWPCWzkOviXPqdHVi+dE4UAKxRUOE1fKQgQsSnZ4QHuvhDGzXJHq7G+1drfa",
+	"u6XbrGCnbbZ9sLtF2Usj2He3t14OO2yrZaT9YDvZYbtLEjUeLqVLSIIlZchlalzZtstA1R3/rcXvydfl",
+	"5cIENxbu9giuL+Nn9Gvu5R8kkv1ejeUd+8N9QQV62NwrtEQ8Y/oJpM5VZoSeBwF5Y/c6EAeUqVgQYRGU",
+	"0UEk0ySvC5ET5YMjeO1QGgnqsiVvMjpgHgncOkWgXAbKMUMH0SGhttAE261LwfIXNMlJEvWFmVLkSr8g",
+	"F/KOZXNstQL6gdJ0Xu8wwrVIsId3k5wNiZ5J6KbnlITM9ntSDvvM+YPgFhDVtqG2c5SpkZwFpVrwa16z",
+	"ZtbkaXMTYArW79QXYzq3X1kHU2XWAlzwb+TpSWgpFzWhAFaLoB8LxBqKygLBWaDszY00PDOfrTvkUUoB",
+	"DKii9CI/Rf7c+CRjbD/ye4V4cMmYSNSCzb3zZ7bkV+Zw/uPnn3784ePlxfn3H85O3797+/eT7759c/z6",
+	"6FXv4OX+3u7Odm92P7/4/XI4neYAVggkbIUH4N/YIfCwtMrfNt3xz6HjnEqNrOyP0G/4HSsoOEV6fVof",
+	"xNRl8lZ6IC5dPXZnBzBpEWnVfAork0u+ghumIfGX4NOuGWIGGX1hKrRqkmM6GBEhE1cSY54AzzeSe7cV",
+	"tVotC+yKqgofQC8kAAmQtrjYsP1UiptmX8RQowAV1FW4r4XeUHxo1EVjOZqhLnMLYO7yv02uCazfgric",
+	"yXxZqQNTBY3on0ZtgjL/Yv6Jr1z02MjbHtJ4GdaqhZDb6Zh5+3tblfcuGuHu3pZZhTKk7fZeqxWUoQSt",
+	"jWyHoqD9UH0foRx2dmEaIKk3NluLKMU1QgcOV0CFXy3WP0Eagg43ttI7/NG1SV/P9JwmXG+xOzPeJa5g",
+	"SRKeeOg1tDEhuSDEcwKsDHjUAoIT8QBOl643AhGyL4JKdMPb2YBOLeRwKm/ITWYsNEAksundNOki7pJ2",
+	"mAIOTMAadVT1RYxoC7EZKOA2SeFwlrAzA7cQS3UQQmZFjnFBSuy3An8C1y40+izGAFeQsRggLbl0fesv",
+	"yB2sa6rmVQ5X3PwKD+t0ypO1QTTCSfBiO/clTYerxoMa/7qMDBss143KOeOv57Vri+mgQA8OtC+uc00P",
+	"tFx/ZEAGPbhlzUW75SKpfzXfIDvfvZsvQS6yL6cAnh2gsVqfetl5H8ikOue9c2A/CS6LHeAiCsuqvnt1",
+	"Y4MT/MRjQ4cV9K1wCHDls2tY3ZjO0ctj/f3ge/T+/opzvN/e9Bwvw4hZ9yj7Js92flzkvPFPBIqByT9J",
+	"VajmRmrvjUGno62PdXzf7jksUKXmaY+qy7NqRJZvBJvbWrq5HkvdV1C3zbd1PqDdlzsQCkJWl2cs/doY",
+	"ZnJccqhoWZnMVHTwLKc+Y35t4hCqzKCqc+3k2K6NbmPn7T86P32/+8P+++3TD5d753/v/Pjzq+2j18dv",
+	"zNJz6mGENyq69vJ5E7gM5gT6F+ZwAXI89upXvUPkLLjwK+RGEXIDlNh8i72Pwny9TBPGfDynCoetU2tV",
+	"4TcyI+KGi3sSm+uuLL3HEbnMKBvyWxLb55jxxhE5okky919eUfz2WNzJeV/E7F7DV/8V+0L+lN+yLlEu",
+	"CxHbLSCwKXEIn5auAMQBWZxTi3MUUCkwp9i2/vD5waTTamFEyD/a1+dRW5yXo2QvQ8eOjcLv8HIBO2ow",
+	"YBPt2gxA3z+EC0Zw4kUwYeztb9EFI8Luzd1kzJWaMED8AN0K4UfiJokXN+mF62+XA6t6dR6CNz0zV4eX",
+	"PKLQWpRA+gjXc7eIeXCIut4WNvJEk8RhgzXJKYBxQ7Iuon9hYjbLBkzoLSYGMmEJ+Xj5ZutllyTM/AkI",
+	"JxiBM6M5wY24oZrNKCw4XWh6UYZIh/VTkLcMqHRux1xPDi76Iv5py4IZs8R8iqN8Jq5LR6IcSrXCBbO4",
+	"112y09q2IK0hArXFLq9BrAa1e6dzAK0S8hxWlliIbiWb5MwI3Rm39pwbeF/4kStHF0jA9a09EFt6u6q9",
+	"R5UNFxy/VfbbxQLQTCGiFxHFzN2Acj23fQXNxG/4HRNEGYuOpqDTKrR8xxM9ByTNvLmOBW7P45HmdBMK",
+	"RM7FDaicz3Za289xEZQEqlo4An2BPbLdVLoBJA92bDUf4KtfPuUfW58AcBOHYHOgoJ8oYPf0xU6r5fTb",
+	"BaR50BxdGVzQELKUusHuJym0wahHDUSGGwp334eq1DJkSWdGaG02ByXbLG1N1pMF5MViB7Ob0pndtvtW",
+	"FqRmB0B//jxYQoVjEfWFR8ULAPE88Ztb7WG2NARMGBqbkmcoJBKJdRrPFwABjVitKeQOjlNh2VzPIrx1",
+	"p3MQ9LaoNwke068G2kFjRmuB5vsCiB4AnmaQDeWZGp1MyswKZogYBiN+MzLCCV3xh+YkuLPSF+XQ/fbz",
+	"ZqklfiVQogQEvKeDG6wxUqoKnFHaGgvRbP+hQzZ4SlWz0CZ+2Z3+wnPvpg5v3/qAfXDXfYq7HrTd3oRv",
+	"vWXztbTd4NrCvafWtFnvbhvJCO5Hd9HaD7DepfAJF0u7EpUf4doS/V4ub3jfb6utn0rdS8Zc2/Ci4SQr",
+	"7/Ek8UeEJN8xHbCYwYgNbgHIBHPMc30fYsbWcVCj9ntln5vDpSYM+9XUpFi9OSL7e3sd7MADHXFQawvb",
+	"ASFAtMD2HHgNQuP92rcF2P2GrWr7HBuR4ntTYMUrIOD5BgbkRoL01ZLU6NxRqJwbWRSBFWC4ZzqPyHeX",
+	"lx8IdBta7CMU5fi4vplQk7jGIYZhBqq5UUP6wqvmVJEzMxzXL141yRF2cAUo7KkK40x5CR0UzSksgcjl",
+	"bpXSlm/HpW08tF4W0v3WbDbbMoPfmmap1cIX/UXYy6jgLTpx8OiwYbB5fwvdQfaWRyOFbeDXOPFLAKgs",
+	"toDityjsqsIFuAwp3HXQyhOZ7R2o5tmmgZv4kNj9pNFtvzzYax20O0b6ciOd2/u7rf29nd32rk3+CUNU",
+	"JMghMNzguuRrMmRcA4/IxcpJGgKtnait8Xvo5tX7pFxXsyJHgbcW2tJ9Ddb+4X4m803etm1RKGGCUg5O",
+	"gvyx02y5bQ0pYjMhFTQR8/IqZfSWJb7zTrXAeiMzn+I7oAK9FCIxPB9iGyNpsVJc2uth3glskDFwjNDU",
+	"teH5Rrm8mr6wT83qscsQc6w6yZjmFbWISHbYF1SE+b/OTqqoZ3f+G+fkaZJzNpGZVi5n18OX9UWeFRT0",
+	"txVgqoTdvgBBBlt0VaOFmee/gxV/LCYsFBlVA7ROBbQaogQbrhHzWsVtLZDnSFAR8nvKITNvXOH1pE9n",
+	"Y+mDTsIqWHO37eEC2O5vcA0Vt2Qup2CYgvx2xWKW5iDRCFQQAP+BDC1mM9ybD1uEpfCcbir/xsx6He3/",
+	"Usr3VLguxOrx3HcBQ8qss+WkPmEeD07ON82O2GxDPC+NruGCiinAFrTqp2+84qA05NCzUP/GGte+1WhX",
+	"9RYDZ6AteUTGJl2Bo2GmhGpzErgUh65rXV0XMrJmEzISdLaCz6ovoPPYTSanE+g+r1WYY2N9+ejvzvuj",
+	"cOd36aI3iGuS0Yz5GIFR+Q2fxC54VMxrEhQv7EI+psnW46PAOJUyF8Hvi0tcpeK1Oy2Xa580uvv2Mxc3",
+	"V0qat+0GiE7b7ShvfwKlaHmxfjtqTAUmHLbbG7AYu4qrsvjsNL+qg19U2BF4RRXU/2bZd8vzn7+TMyKH",
+	"mgkbHGF4NgEo1FXrQn70XouMuZhqhhnS+LkmRxrcrN2cD1WxuMi1bC92UCwcKeyuFXAso33lLOvMwRnl",
+	"yYr5rbbnZ9Bd2wUirpkR2cYut91pIXIWcOaEDbjCQq+h7QKMOwftNl3gBy2pok8hskvGM7tAEKqhGjNm",
+	"2i2iENfk0DZ3BYgjrnz7BAsEZJshwrEMU8kt27me94VDEuKCjNlYZnNXfO2bm5FnMXwTPz8ERxB+ec1u",
+	"oH2YJi2oUffZ6X1ht9dMuo0J6k52lFLUsRVUTjFVKetVXP1hCedPy9PtNMt55MH8H5pJXpsN3jmozAaP",
+	"VmahL9ZD5VnolZnke63KJHAcwfbvlAT+VZJ8YZKklNT9aKFiPQe1XoKLADQj7FVoW0yDxT6mc3LNSA7X",
+	"HFunnw3fx5HPp/ApGiqOMG2AYyAfYsgu8goY4t4FbNi9hJRoORPYbLInjFoNTSqDTJJm0P7fN4C02RqG",
+	"lzCMjwdyxCL8ROT1yUXv1Tvz6finDyfn5kNFBkFETk4vPr55c3J0cnx6eXVxdPbhOOqL7z+eXfaujn86",
+	"Oj5+bS46710eX707eX9yefwa5vJD793JayvmKP7lXBaDJZ5x8MYEXvGqxaniz6Gke5Q/YiCVXuwY857O",
+	"bQYzQOJBggIYCLatpdKKdHbzmLEfeMFlDjHYbmc3ejKXRdSwTppFZ0FhwAUyhW8tjRZHVyDfIDlzv/GU",
+	"A4aDsGy04Nl2eRR/e3pHz9LGNl5EVYVCzOjKgZDf3f2EftXfNP5hm/rXA9Xn1l2BvhPDbx1badSCtXyF",
+	"YVsfhs1TpAdVZKligN9ZvTtGMFlUiOpTX7FlFWw/370N+l69aHdemml8hW5+KMxhxXY7B0zVZhsVw11Q",
+	"3lYr1h9xEKtRk/wK/vn3xS1hxcZwoabDIR8YsYlJKZVblNLBLcSTbJrf4iaVtaun3q+v5wg0JVeVWtql",
+	"XKk2fDOsll8ImlTsnterG+U3ggZ4fD9grIwRKyVJudYpq0gx9PXxQ5nleM4VLy/q4F/JpkA2a/ZFtH4L",
+	"dWW0oPbnB5NbVf379vq17xnT2fwKqhRDf8jOSzPkRcLKglyzOg3N5/XmZlMFBYVW21f6KXZeeGi3zI3I",
+	"pnLftyu2fFnnqBn1zbKq9tiqkl+39wtqrFHe4QrDMzjOpTwsu7ngV/m6tU+oMIAFvbk1vtzJ7IIyX33L",
+	"X5ZvuZCjFrRJHDB+x5LHJKXBuLK76rIqJAlfwmZr0LI7Zj1NiRxMx9DOJGMp1fyOEdtPxP1iyx0/nr9r",
+	"RI1plja6jSbEl+yAq9ujR5AcEfnOGhZgEdtXQp8y61e3h9BjWJXLZt4xjZFRaJ1tQ50uA91CGnB4FRvc",
+	"5ikjLs3CLnHwrsIKl9+H8eQcdGrkQ796xOaQvWZ7ddnnuda2iw86FskCqKURn5hsNsMyeOj1Pk0T60fJ",
+	"n4kpNuVnXjDMHayEgAmWE8ptP3/6/P8HAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -16,6 +16,7 @@ import (
 	"apikeyd/gen"
 	"apikeyd/internal/history"
 	"apikeyd/store"
+	"apikeyd/verify"
 )
 
 var errBodyTooLarge = errors.New("the body must be at most 64 KiB")
@@ -47,6 +48,7 @@ func problemOf(err error) problem {
 		invalid     *apikey.InvalidError
 		credentials *credentialError
 		scope       *scopeError
+		address     *addressError
 		limited     *limitError
 		tooMany     *tooManyFailuresError
 		denied      *apikey.DeniedError
@@ -61,10 +63,12 @@ func problemOf(err error) problem {
 		return problem{status: http.StatusUnauthorized, code: credentials.code, message: credentials.message}
 	case errors.Is(err, store.ErrActorGone):
 		return problem{status: http.StatusUnauthorized, code: "CREDENTIAL_INVALID",
-			message: "the API key was revoked, suspended or rotated, or expired, during this request; use another one"}
+			message: "the API key was revoked, suspended, rotated or restricted to other networks, or expired, during this request; use another one"}
 	case errors.As(err, &scope):
 		return problem{status: http.StatusForbidden, code: "INSUFFICIENT_SCOPE",
 			message: apikey.Redact(scope.Error()), lacking: scope.lacking}
+	case errors.As(err, &address):
+		return problem{status: http.StatusForbidden, code: string(verify.AddressNotAllowed), message: address.Error()}
 	case errors.As(err, &limited):
 		return problem{status: limited.status, code: string(limited.result.Code), message: limited.Error(), wait: retryAfter(limited.result)}
 	case errors.As(err, &tooMany):

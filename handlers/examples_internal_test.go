@@ -37,15 +37,16 @@ func TestErrorExamples(t *testing.T) {
 	for response, errs := range map[string]map[string]error{
 		"Unauthorized": {
 			"missing":  &credentialError{codeMissing, "send an API key as x-api-key: SECRET or Authorization: Bearer SECRET"},
-			"invalid":  refusal(verify.Result{Code: verify.NotFound}, nil),
-			"expired":  refusal(verify.Result{Code: verify.Expired}, nil),
-			"revoked":  refusal(verify.Result{Code: verify.Revoked}, nil),
-			"disabled": refusal(verify.Result{Code: verify.Disabled}, nil),
+			"invalid":  refusal(verify.Result{Code: verify.NotFound}, nil, netip.Addr{}),
+			"expired":  refusal(verify.Result{Code: verify.Expired}, nil, netip.Addr{}),
+			"revoked":  refusal(verify.Result{Code: verify.Revoked}, nil, netip.Addr{}),
+			"disabled": refusal(verify.Result{Code: verify.Disabled}, nil, netip.Addr{}),
 		},
 		"NotAdmitted": {
-			"scope": &scopeError{lacking: apikey.Scopes{"datasets:read"}},
-			"limit": &limitError{http.StatusForbidden, 1, limited},
-			"quota": &limitError{http.StatusForbidden, 25, exceeding},
+			"scope":   &scopeError{lacking: apikey.Scopes{"datasets:read"}},
+			"address": refusal(verify.Result{Code: verify.AddressNotAllowed}, nil, netip.MustParseAddr("203.0.113.9")),
+			"limit":   &limitError{http.StatusForbidden, 1, limited},
+			"quota":   &limitError{http.StatusForbidden, 25, exceeding},
 		},
 		"RateLimited": {
 			"limit": &limitError{http.StatusTooManyRequests, 1, limited},

@@ -43,6 +43,8 @@ const (
 	ActionRevoke = "revoke"
 	ActionRotate = "rotate"
 	ActionLeak   = "leak" // a leak report ended the secret
+
+	ActionOutside = "outside" // the key was used from outside its observed networks; nothing changed
 )
 
 // Event is one entry of the audit log. It never contains a secret or the hash of one.
@@ -56,7 +58,7 @@ type Event struct {
 	Changes   apikey.Differences
 	Actor     apikey.ID // zero is the operator
 	Via       string
-	Address   string // of the caller; empty for the operator
+	Address   string // of the caller, or where a use came from; empty for the operator, and if unknown
 	RequestID string
 
 	Mark // the event's place in its chain

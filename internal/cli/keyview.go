@@ -55,6 +55,12 @@ func printKeyUsed(w io.Writer, k client.Key, now time.Time, used string) error {
 	if k.Quota != (client.Quota{}) {
 		row("quota", keyfield.QuotaOf(k.Quota).String())
 	}
+	if len(k.AllowedCIDRs) > 0 {
+		row("allowed networks", strings.Join(k.AllowedCIDRs, " "))
+	}
+	if len(k.ObserveCIDRs) > 0 {
+		row("observed networks", strings.Join(k.ObserveCIDRs, " "))
+	}
 	at("created", k.CreatedAt)
 	at("expires", k.ExpiresAt)
 	at("revoked", k.RevokedAt)

@@ -93,7 +93,7 @@ func (w *walk) add(e store.Event) {
 	case e.Action == store.ActionRotate:
 		w.secret(e.At)
 	}
-	w.changed = true
+	w.changed = w.changed || len(e.Changes) > 0
 	if change, ends := e.Changes.Get("grace_ends_at"); ends && !w.grace {
 		w.grace = true
 		w.SetGrace(change)

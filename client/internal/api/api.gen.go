@@ -40,11 +40,12 @@ func (e ApiKeyStatus) Valid() bool {
 
 // Defines values for AuditAction.
 const (
-	AuditActionCreate AuditAction = "create"
-	AuditActionLeak   AuditAction = "leak"
-	AuditActionRevoke AuditAction = "revoke"
-	AuditActionRotate AuditAction = "rotate"
-	AuditActionUpdate AuditAction = "update"
+	AuditActionCreate  AuditAction = "create"
+	AuditActionLeak    AuditAction = "leak"
+	AuditActionOutside AuditAction = "outside"
+	AuditActionRevoke  AuditAction = "revoke"
+	AuditActionRotate  AuditAction = "rotate"
+	AuditActionUpdate  AuditAction = "update"
 )
 
 // Valid indicates whether the value is a known member of the AuditAction enum.
@@ -53,6 +54,8 @@ func (e AuditAction) Valid() bool {
 	case AuditActionCreate:
 		return true
 	case AuditActionLeak:
+		return true
+	case AuditActionOutside:
 		return true
 	case AuditActionRevoke:
 		return true
@@ -118,6 +121,7 @@ func (e RevocationReason) Valid() bool {
 
 // Defines values for VerifyCode.
 const (
+	VerifyCodeADDRESSNOTALLOWED VerifyCode = "ADDRESS_NOT_ALLOWED"
 	VerifyCodeDISABLED          VerifyCode = "DISABLED"
 	VerifyCodeEXPIRED           VerifyCode = "EXPIRED"
 	VerifyCodeINSUFFICIENTSCOPE VerifyCode = "INSUFFICIENT_SCOPE"
@@ -131,6 +135,8 @@ const (
 // Valid indicates whether the value is a known member of the VerifyCode enum.
 func (e VerifyCode) Valid() bool {
 	switch e {
+	case VerifyCodeADDRESSNOTALLOWED:
+		return true
 	case VerifyCodeDISABLED:
 		return true
 	case VerifyCodeEXPIRED:
@@ -154,6 +160,13 @@ func (e VerifyCode) Valid() bool {
 
 // ApiKeyCreate A key to create
 type ApiKeyCreate struct {
+	// AllowedCidrs The networks that the key may be used from; from anywhere if it is empty or `null`. If
+	// absent, a calling key without `keys:admin` passes its own on.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	AllowedCidrs *[]Network `json:"allowed_cidrs,omitempty"`
+
 	// Enabled Whether the key works; if `false`, it is suspended from the start; `true` if absent
 	//
 	// Example: true
@@ -180,6 +193,13 @@ type ApiKeyCreate struct {
 	//
 	// Example: ci-pipeline
 	Name Name `json:"name"`
+
+	// ObserveCidrs The networks that the key should be used from: use from elsewhere passes, and is
+	// reported in the audit log, at most once an hour. For trying out `allowed_cidrs`.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	ObserveCidrs *[]Network `json:"observe_cidrs,omitempty"`
 
 	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
 	// apply, but the UUID form is allowed.
@@ -244,6 +264,11 @@ type ApiKeyListResponse struct {
 
 // ApiKeyResponse A key, without its secret
 type ApiKeyResponse struct {
+	// AllowedCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	AllowedCidrs *Networks `json:"allowed_cidrs,omitempty"`
+
 	// CreatedAt When the key was created
 	//
 	// Example: 2025-06-24T11:28:35.072Z
@@ -290,6 +315,11 @@ type ApiKeyResponse struct {
 	//
 	// Example: ci-pipeline
 	Name Name `json:"name"`
+
+	// ObserveCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	ObserveCidrs *Networks `json:"observe_cidrs,omitempty"`
 
 	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
 	// apply, but the UUID form is allowed.
@@ -354,6 +384,13 @@ type ApiKeyStatus string
 
 // ApiKeyUpdate What to change; what is absent stays as it is
 type ApiKeyUpdate struct {
+	// AllowedCidrs The networks that the key may be used from; from anywhere if it is empty or `null`. A
+	// calling key without `keys:admin` may only allow networks within its own.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	AllowedCidrs *[]Network `json:"allowed_cidrs,omitempty"`
+
 	// Enabled `false` suspends the key, `true` ends that
 	//
 	// Example: false
@@ -379,6 +416,13 @@ type ApiKeyUpdate struct {
 	// Example: ci-pipeline
 	Name *Name `json:"name,omitempty"`
 
+	// ObserveCidrs The networks that the key should be used from: use from elsewhere passes, and is
+	// reported in the audit log, at most once an hour. For trying out `allowed_cidrs`.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	ObserveCidrs *[]Network `json:"observe_cidrs,omitempty"`
+
 	// Quota The key's quota, or `null` for none; needs `keys:admin`
 	Quota *QuotaSetting `json:"quota,omitempty"`
 
@@ -396,6 +440,11 @@ type ApiKeyUpdate struct {
 
 // ApiKeyWithSecretResponse A key with its secret, which is never shown again
 type ApiKeyWithSecretResponse struct {
+	// AllowedCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	AllowedCidrs *Networks `json:"allowed_cidrs,omitempty"`
+
 	// CreatedAt When the key was created
 	//
 	// Example: 2025-06-24T11:28:35.072Z
@@ -442,6 +491,11 @@ type ApiKeyWithSecretResponse struct {
 	//
 	// Example: ci-pipeline
 	Name Name `json:"name"`
+
+	// ObserveCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	ObserveCidrs *Networks `json:"observe_cidrs,omitempty"`
 
 	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
 	// apply, but the UUID form is allowed.
@@ -496,13 +550,14 @@ type ApiKeyWithSecretResponse struct {
 }
 
 // AuditAction What was done to a key. `leak`: its secret was reported, which ended the key, or the
-// grace of its old secret.
+// grace of its old secret. `outside`: nothing was changed, but the key was used from outside
+// its `observe_cidrs`; at most one event an hour and key.
 //
 // Example: update
 type AuditAction string
 
 // AuditActor The `id` of the acting key, or `operator`: someone with access to the database. The
-// actor of a leak is the leaked key itself.
+// actor of a leak or of `outside` is the key itself.
 //
 // Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 type AuditActor = string
@@ -511,6 +566,9 @@ type AuditActor = string
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown.
 type AuditChanges struct {
+	// AllowedCidrs The old and the new networks
+	AllowedCidrs *AuditNetworksChange `json:"allowed_cidrs,omitempty"`
+
 	// Enabled The old and the new value
 	Enabled *AuditFlagChange `json:"enabled,omitempty"`
 
@@ -525,6 +583,9 @@ type AuditChanges struct {
 
 	// Name The old and the new text
 	Name *AuditTextChange `json:"name,omitempty"`
+
+	// ObserveCidrs The old and the new networks
+	ObserveCidrs *AuditNetworksChange `json:"observe_cidrs,omitempty"`
 
 	// Quota The old and the new quota
 	Quota *AuditQuotaChange `json:"quota,omitempty"`
@@ -542,23 +603,26 @@ type AuditChanges struct {
 	Scopes *AuditScopesChange `json:"scopes,omitempty"`
 }
 
-// AuditEvent A change of a key
+// AuditEvent A change of a key, or a use that its owner wants to know of
 type AuditEvent struct {
 	// Action What was done to a key. `leak`: its secret was reported, which ended the key, or the
-	// grace of its old secret.
+	// grace of its old secret. `outside`: nothing was changed, but the key was used from outside
+	// its `observe_cidrs`; at most one event an hour and key.
 	//
 	//
 	// Example: update
 	Action AuditAction `json:"action"`
 
 	// Actor The `id` of the acting key, or `operator`: someone with access to the database. The
-	// actor of a leak is the leaked key itself.
+	// actor of a leak or of `outside` is the key itself.
 	//
 	//
 	// Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 	Actor AuditActor `json:"actor"`
 
-	// Address The caller's IP address; absent for the operator
+	// Address The caller's IP address, with `outside` that of the key's user; absent for the operator,
+	// and if it is unknown
+	//
 	//
 	// Example: 192.0.2.1
 	Address *string `json:"address,omitempty"`
@@ -652,6 +716,19 @@ type AuditMetadataChange struct {
 	To *Metadata `json:"to,omitempty"`
 }
 
+// AuditNetworksChange The old and the new networks
+type AuditNetworksChange struct {
+	// From Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	From *Networks `json:"from,omitempty"`
+
+	// To Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	To *Networks `json:"to,omitempty"`
+}
+
 // AuditQuotaChange The old and the new quota
 type AuditQuotaChange struct {
 	// From How many units calls may use in each period; a call costs one unless it says more
@@ -736,7 +813,8 @@ type ErrorDetail struct {
 type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
+	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); ADDRESS_NOT_ALLOWED,
+	// INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
 	// KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
@@ -794,6 +872,18 @@ type Metadata map[string]string
 //
 // Example: ci-pipeline
 type Name = string
+
+// Network An IPv4 or IPv6 network in CIDR notation; an address alone is a network of one. An
+// IPv4-mapped IPv6 network is an IPv4 one, and `::/0` has no IPv4 address. Bits beyond a
+// network's length (192.0.2.7/24) are refused.
+//
+// Example: 192.0.2.0/24
+type Network = string
+
+// Networks Networks, with the length that each has
+//
+// Example: ["192.0.2.0/24","2001:db8::7/128"]
+type Networks = []string
 
 // Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
 // apply, but the UUID form is allowed.
@@ -1011,14 +1101,22 @@ type UsageResponse struct {
 }
 
 // VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
-// DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
-// applies, else VALID
+// DISABLED (suspended), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
+// `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+// VALID
 //
 // Example: VALID
 type VerifyCode string
 
 // VerifyRequest A secret to verify
 type VerifyRequest struct {
+	// ClientAddress The address of the client that sent you the key, as you saw it, with or without a port;
+	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are ADDRESS_NOT_ALLOWED
+	//
+	//
+	// Example: 192.0.2.7
+	ClientAddress *string `json:"client_address,omitempty"`
+
 	// Cost What the call costs in units of the key's quota; 1 if absent
 	//
 	// Example: 25
@@ -1041,8 +1139,9 @@ type VerifyRequest struct {
 // VerifyResponse Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND
 type VerifyResponse struct {
 	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
-	// DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
-	// applies, else VALID
+	// DISABLED (suspended), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
+	// `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+	// VALID
 	//
 	//
 	// Example: VALID
@@ -1555,10 +1654,10 @@ type ClientInterface interface {
 
 	// VerifyApiKeyWithBody Verify a key that you received
 	//
-	// Says whether a secret is valid now, has all of `scopes`, and is within its quota and
-	// rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-	// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED, RATE_LIMITED
-	// and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
+	// Says whether a secret is valid now, may be used from `client_address`, has all of `scopes`,
+	// and is within its quota and rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+	// NOT_FOUND, REVOKED, DISABLED, EXPIRED, ADDRESS_NOT_ALLOWED, INSUFFICIENT_SCOPE,
+	// QUOTA_EXCEEDED, RATE_LIMITED and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1567,10 +1666,10 @@ type ClientInterface interface {
 
 	// VerifyApiKey Verify a key that you received
 	//
-	// Says whether a secret is valid now, has all of `scopes`, and is within its quota and
-	// rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-	// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED, RATE_LIMITED
-	// and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
+	// Says whether a secret is valid now, may be used from `client_address`, has all of `scopes`,
+	// and is within its quota and rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+	// NOT_FOUND, REVOKED, DISABLED, EXPIRED, ADDRESS_NOT_ALLOWED, INSUFFICIENT_SCOPE,
+	// QUOTA_EXCEEDED, RATE_LIMITED and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1947,10 +2046,10 @@ func (c *Client) GetUsage(ctx context.Context, params *GetUsageParams, reqEditor
 
 // VerifyApiKeyWithBody Verify a key that you received
 //
-// Says whether a secret is valid now, has all of `scopes`, and is within its quota and
-// rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED, RATE_LIMITED
-// and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
+// Says whether a secret is valid now, may be used from `client_address`, has all of `scopes`,
+// and is within its quota and rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+// NOT_FOUND, REVOKED, DISABLED, EXPIRED, ADDRESS_NOT_ALLOWED, INSUFFICIENT_SCOPE,
+// QUOTA_EXCEEDED, RATE_LIMITED and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1969,10 +2068,10 @@ func (c *Client) VerifyApiKeyWithBody(ctx context.Context, contentType string, b
 
 // VerifyApiKey Verify a key that you received
 //
-// Says whether a secret is valid now, has all of `scopes`, and is within its quota and
-// rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED, RATE_LIMITED
-// and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
+// Says whether a secret is valid now, may be used from `client_address`, has all of `scopes`,
+// and is within its quota and rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+// NOT_FOUND, REVOKED, DISABLED, EXPIRED, ADDRESS_NOT_ALLOWED, INSUFFICIENT_SCOPE,
+// QUOTA_EXCEEDED, RATE_LIMITED and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
 //
 // Takes a body of the `application/json` content type.
 //

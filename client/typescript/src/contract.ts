@@ -167,10 +167,10 @@ export interface paths {
         put?: never;
         /**
          * Verify a key that you received
-         * @description Says whether a secret is valid now, has all of `scopes`, and is within its quota and
-         *     rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-         *     NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED, RATE_LIMITED
-         *     and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
+         * @description Says whether a secret is valid now, may be used from `client_address`, has all of `scopes`,
+         *     and is within its quota and rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+         *     NOT_FOUND, REVOKED, DISABLED, EXPIRED, ADDRESS_NOT_ALLOWED, INSUFFICIENT_SCOPE,
+         *     QUOTA_EXCEEDED, RATE_LIMITED and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
          */
         post: operations["verifyApiKey"];
         delete?: never;
@@ -200,7 +200,8 @@ export interface paths {
          *
          *     If the gateway is a trusted proxy of this deployment and sends its client's address in
          *     `X-Forwarded-For`, a client that sends bad keys is throttled: 403 with `Retry-After`
-         *     and `code` TOO_MANY_REQUESTS, or 429 if `rate_limited` says so.
+         *     and `code` TOO_MANY_REQUESTS, or 429 if `rate_limited` says so. Otherwise the client's
+         *     address is unknown, and keys with `allowed_cidrs` get 403 ADDRESS_NOT_ALLOWED.
          */
         get: operations["forwardAuth"];
         put?: never;
@@ -471,6 +472,21 @@ export interface components {
              */
             resets_at: string;
         };
+        /**
+         * @description Networks, with the length that each has
+         * @example [
+         *       "192.0.2.0/24",
+         *       "2001:db8::7/128"
+         *     ]
+         */
+        Networks: string[];
+        /**
+         * @description An IPv4 or IPv6 network in CIDR notation; an address alone is a network of one. An
+         *     IPv4-mapped IPv6 network is an IPv4 one, and `::/0` has no IPv4 address. Bits beyond a
+         *     network's length (192.0.2.7/24) are refused.
+         * @example 192.0.2.0/24
+         */
+        Network: string;
         /** @description A key to create */
         ApiKeyCreate: {
             name: components["schemas"]["Name"];
@@ -488,6 +504,24 @@ export interface components {
             rate_limit?: components["schemas"]["RateLimitSetting"] | null;
             /** @description The key's quota, or `null` for none; needs `keys:admin` */
             quota?: components["schemas"]["QuotaSetting"] | null;
+            /**
+             * @description The networks that the key may be used from; from anywhere if it is empty or `null`. If
+             *     absent, a calling key without `keys:admin` passes its own on.
+             * @example [
+             *       "192.0.2.0/24",
+             *       "2001:db8::7"
+             *     ]
+             */
+            allowed_cidrs?: components["schemas"]["Network"][] | null;
+            /**
+             * @description The networks that the key should be used from: use from elsewhere passes, and is
+             *     reported in the audit log, at most once an hour. For trying out `allowed_cidrs`.
+             * @example [
+             *       "192.0.2.0/24",
+             *       "2001:db8::7"
+             *     ]
+             */
+            observe_cidrs?: components["schemas"]["Network"][] | null;
             /**
              * @description Whether the key works; if `false`, it is suspended from the start; `true` if absent
              * @example true
@@ -509,6 +543,24 @@ export interface components {
             rate_limit?: components["schemas"]["RateLimitSetting"] | null;
             /** @description The key's quota, or `null` for none; needs `keys:admin` */
             quota?: components["schemas"]["QuotaSetting"] | null;
+            /**
+             * @description The networks that the key may be used from; from anywhere if it is empty or `null`. A
+             *     calling key without `keys:admin` may only allow networks within its own.
+             * @example [
+             *       "192.0.2.0/24",
+             *       "2001:db8::7"
+             *     ]
+             */
+            allowed_cidrs?: components["schemas"]["Network"][] | null;
+            /**
+             * @description The networks that the key should be used from: use from elsewhere passes, and is
+             *     reported in the audit log, at most once an hour. For trying out `allowed_cidrs`.
+             * @example [
+             *       "192.0.2.0/24",
+             *       "2001:db8::7"
+             *     ]
+             */
+            observe_cidrs?: components["schemas"]["Network"][] | null;
             /**
              * @description `false` suspends the key, `true` ends that
              * @example false
@@ -590,6 +642,8 @@ export interface components {
             metadata: components["schemas"]["Metadata"];
             rate_limit?: components["schemas"]["RateLimit"];
             quota?: components["schemas"]["Quota"];
+            allowed_cidrs?: components["schemas"]["Networks"];
+            observe_cidrs?: components["schemas"]["Networks"];
             /**
              * @description The first characters of the secret, to recognise a key; not secret
              * @example ak_0TTLJ726
@@ -681,15 +735,22 @@ export interface components {
              * @example 25
              */
             cost?: number;
+            /**
+             * @description The address of the client that sent you the key, as you saw it, with or without a port;
+             *     your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are ADDRESS_NOT_ALLOWED
+             * @example 192.0.2.7
+             */
+            client_address?: string;
         };
         /**
          * @description NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
-         *     DISABLED (suspended), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
-         *     applies, else VALID
+         *     DISABLED (suspended), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
+         *     `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+         *     VALID
          * @example VALID
          * @enum {string}
          */
-        VerifyCode: "VALID" | "NOT_FOUND" | "REVOKED" | "DISABLED" | "EXPIRED" | "INSUFFICIENT_SCOPE" | "QUOTA_EXCEEDED" | "RATE_LIMITED";
+        VerifyCode: "VALID" | "NOT_FOUND" | "REVOKED" | "DISABLED" | "EXPIRED" | "ADDRESS_NOT_ALLOWED" | "INSUFFICIENT_SCOPE" | "QUOTA_EXCEEDED" | "RATE_LIMITED";
         /** @description Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND */
         VerifyResponse: {
             /** @description Whether `code` is VALID */
@@ -716,6 +777,12 @@ export interface components {
              * @example access_token
              */
             token_type_hint?: string;
+            /**
+             * @description The address of the client that sent you the key, as you saw it, with or without a port;
+             *     your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are not active
+             * @example 192.0.2.7
+             */
+            client_address?: string;
         };
         /** @description An OAuth 2.0 token introspection response (RFC 7662) */
         IntrospectionResponse: {
@@ -857,14 +924,15 @@ export interface components {
         };
         /**
          * @description What was done to a key. `leak`: its secret was reported, which ended the key, or the
-         *     grace of its old secret.
+         *     grace of its old secret. `outside`: nothing was changed, but the key was used from outside
+         *     its `observe_cidrs`; at most one event an hour and key.
          * @example update
          * @enum {string}
          */
-        AuditAction: "create" | "update" | "rotate" | "revoke" | "leak";
+        AuditAction: "create" | "update" | "rotate" | "revoke" | "leak" | "outside";
         /**
          * @description The `id` of the acting key, or `operator`: someone with access to the database. The
-         *     actor of a leak is the leaked key itself.
+         *     actor of a leak or of `outside` is the key itself.
          * @example 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
          */
         AuditActor: string;
@@ -929,6 +997,11 @@ export interface components {
             from?: components["schemas"]["Quota"];
             to?: components["schemas"]["Quota"];
         };
+        /** @description The old and the new networks */
+        AuditNetworksChange: {
+            from?: components["schemas"]["Networks"];
+            to?: components["schemas"]["Networks"];
+        };
         /**
          * @description The key's properties that changed, with their old and new values. `from` is absent if
          *     there was nothing before, `to` if there is nothing now; both are absent in events of
@@ -941,12 +1014,14 @@ export interface components {
             metadata?: components["schemas"]["AuditMetadataChange"];
             rate_limit?: components["schemas"]["AuditRateLimitChange"];
             quota?: components["schemas"]["AuditQuotaChange"];
+            allowed_cidrs?: components["schemas"]["AuditNetworksChange"];
+            observe_cidrs?: components["schemas"]["AuditNetworksChange"];
             revoked_at?: components["schemas"]["AuditTimeChange"];
             revocation_reason?: components["schemas"]["AuditTextChange"];
             enabled?: components["schemas"]["AuditFlagChange"];
             grace_ends_at?: components["schemas"]["AuditTimeChange"];
         };
-        /** @description A change of a key */
+        /** @description A change of a key, or a use that its owner wants to know of */
         AuditEvent: {
             /**
              * Format: uuid
@@ -978,7 +1053,8 @@ export interface components {
              */
             via: string;
             /**
-             * @description The caller's IP address; absent for the operator
+             * @description The caller's IP address, with `outside` that of the key's user; absent for the operator,
+             *     and if it is unknown
              * @example 192.0.2.1
              */
             address?: string;
@@ -1019,7 +1095,8 @@ export interface components {
             /**
              * @description What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
              *     CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-             *     CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
+             *     CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); ADDRESS_NOT_ALLOWED,
+             *     INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
              *     KEY_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
              *     KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
              *     QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
@@ -1164,8 +1241,8 @@ export interface components {
             };
         };
         /**
-         * @description The key is valid but lacks a scope or is over its quota or rate limit, or the client is
-         *     throttled (then with Retry-After)
+         * @description The key is valid but may not be used from there, lacks a scope or is over its quota or rate
+         *     limit, or the client is throttled (then with Retry-After)
          */
         NotAdmitted: {
             headers: {
