@@ -23,7 +23,7 @@ func (k Key) MayReach(owner string) error {
 }
 
 // MayCreate returns a *DeniedError if k may not create key: for another owner, with a scope that k lacks,
-// or with a rate limit or quota other than its own.
+// with a rate limit or quota other than its own, or for networks that k may not be used from.
 func (k Key) MayCreate(key Key) error {
 	if err := k.MayReach(key.Owner); err != nil {
 		return err
@@ -31,16 +31,33 @@ func (k Key) MayCreate(key Key) error {
 	if err := k.maySetLimits(k.Settings, key.Settings); err != nil {
 		return err
 	}
+	if err := k.mayAllow(key.AllowedCIDRs); err != nil {
+		return err
+	}
 	return k.mayGrant(key.Scopes)
 }
 
+// GrantableCIDRs returns the networks that keys which k creates may be used from, and are unless they name
+// some. An admin's own do not bind the keys that it creates for others.
+func (k Key) GrantableCIDRs() CIDRs {
+	if k.Scopes.Has(ScopeAdmin) {
+		return nil
+	}
+	return k.AllowedCIDRs
+}
+
 // MayManage returns a *DeniedError if k may not change, rotate or revoke target, because target has a
-// scope that k lacks.
+// scope that k lacks, or may be used from where k may not: k could take its secret and be free of its own
+// networks.
 func (k Key) MayManage(target Key) error {
 	if lacking := k.Scopes.Ungrantable(target.Scopes); len(lacking) > 0 {
 		// The message does not name the scopes: k may not be allowed to read target.
 		return &DeniedError{Reason: "that key has scopes that yours lacks; " +
 			"use a key that has them, or one with " + ScopeAdmin}
+	}
+	if !target.AllowedCIDRs.Within(k.GrantableCIDRs()) {
+		return &DeniedError{Reason: "that key may be used from networks that yours may not be used from; " +
+			"use a key that may, or one with " + ScopeAdmin}
 	}
 	return nil
 }
@@ -52,6 +69,11 @@ func (k Key) MayChange(target Key, c Change) error {
 	}
 	if err := k.maySetLimits(target.Settings, target.Apply(c).Settings); err != nil {
 		return err
+	}
+	if c.AllowedCIDRs != nil {
+		if err := k.mayAllow(*c.AllowedCIDRs); err != nil {
+			return err
+		}
 	}
 	if c.Scopes == nil {
 		return nil
@@ -79,6 +101,15 @@ func (k Key) maySetLimits(without, with Settings) error {
 func (k Key) MayChangeOwners() error {
 	if !k.Scopes.Has(ScopeAdmin) {
 		return &DeniedError{Reason: "this needs a key with the scope " + ScopeAdmin}
+	}
+	return nil
+}
+
+// mayAllow lets a key that is restricted to networks allow only parts of them, unless it is an admin's.
+func (k Key) mayAllow(networks CIDRs) error {
+	if !networks.Within(k.GrantableCIDRs()) {
+		return &DeniedError{Reason: fmt.Sprintf("allowed_cidrs: your key may only be used from %s, so it cannot allow other networks; "+
+			"name parts of these, or use a key with %s", k.AllowedCIDRs, ScopeAdmin)}
 	}
 	return nil
 }

@@ -105,3 +105,43 @@ func TestMayWriteAndReach(t *testing.T) {
 	wantDenied(t, "another owner", writer.MayReach("p"), "owner")
 	wantDenied(t, "another owner, by an admin", admin.MayReach("p"), "")
 }
+
+// The networks of a key bind the keys that it creates and manages, unless it is an admin's.
+func TestNetworksAndAuthority(t *testing.T) {
+	const admin, write = apikey.ScopeAdmin, apikey.ScopeWrite
+	from := func(scope string, networks ...string) apikey.Key {
+		key := holder(none, scope)
+		key.AllowedCIDRs = apikey.ParseCIDRs(networks)
+		return key
+	}
+	allow := func(networks ...string) apikey.Change {
+		return apikey.Change{AllowedCIDRs: new(apikey.ParseCIDRs(networks))}
+	}
+	const wide, narrow, other = "10.0.0.0/8", "10.1.0.0/16", "192.0.2.0/24"
+	for name, tt := range map[string]struct {
+		actor, key apikey.Key
+		reason     string
+	}{
+		"the same":                  {from(write, wide), from(write, wide), ""},
+		"a part":                    {from(write, wide), from(write, narrow), ""},
+		"more":                      {from(write, narrow), from(write, wide), "networks"},
+		"another":                   {from(write, narrow), from(write, other), "networks"},
+		"one more":                  {from(write, narrow), from(write, narrow, other), "networks"},
+		"all":                       {from(write, narrow), from(write), "networks"},
+		"some, by one that is free": {from(write), from(write, wide), ""},
+		"all, by an admin":          {from(admin, narrow), from(write), ""},
+	} {
+		wantDenied(t, "creating "+name, tt.actor.MayCreate(tt.key), tt.reason)
+		wantDenied(t, "managing "+name, tt.actor.MayManage(tt.key), tt.reason)
+		wantDenied(t, "changing "+name, tt.actor.MayChange(tt.key, apikey.Change{}), tt.reason)
+		wantDenied(t, "changing to "+name, tt.actor.MayChange(tt.actor, allow(networksOf(tt.key)...)), tt.reason)
+	}
+	wantDenied(t, "bringing in a key from elsewhere", from(write, narrow).MayChange(from(write), allow(narrow)), "networks")
+	wantDenied(t, "observing from elsewhere", from(write, narrow).MayChange(from(write, narrow),
+		apikey.Change{ObserveCIDRs: new(apikey.ParseCIDRs([]string{other}))}), "")
+	if got := from(write, narrow).GrantableCIDRs().String() + from(admin, narrow).GrantableCIDRs().String(); got != narrow {
+		t.Errorf("a key and an admin pass on %q", got)
+	}
+}
+
+func networksOf(k apikey.Key) []string { return strings.Fields(k.AllowedCIDRs.String()) }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -71,6 +72,12 @@ func appendPacked(b []byte, field any) []byte {
 			return b
 		}
 		return appendPackedText(binary.AppendUvarint(b, uint64(v.StartsOn)), string(v.Period)) //nolint:gosec // not negative
+	case *CIDRs:
+		b = binary.AppendUvarint(b, uint64(len(*v)))
+		for _, network := range *v {
+			b = append(appendPackedText(b, string(network.Addr().AsSlice())), byte(network.Bits())) //nolint:gosec // at most 128
+		}
+		return b
 	}
 	text, _ := json.Marshal(field) // it is encoded in answers too
 	return appendPackedText(b, string(text))
@@ -117,6 +124,17 @@ func cutPacked(p string, field any, metadata bool) string {
 		v.StartsOn = int(n) //nolint:gosec // it was one
 		text, p = cutText(p)
 		v.Period = Period(text)
+	case *CIDRs:
+		*v = nil
+		if n, p = cutNumber(p); n == 0 {
+			return p
+		}
+		*v = make(CIDRs, n)
+		for i := range *v {
+			text, p = cutText(p)
+			address, _ := netip.AddrFromSlice([]byte(text))
+			(*v)[i], p = netip.PrefixFrom(address, int(p[0])), p[1:]
+		}
 	default:
 		text, p = cutText(p)
 		_ = json.Unmarshal([]byte(text), field) // appendPacked wrote it

@@ -2,6 +2,7 @@ package apikey_test
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -25,6 +26,8 @@ func TestPacked(t *testing.T) {
 				Metadata:  apikey.Metadata{"a": strings.Repeat("v", 500), "": "", "b\x00": "\xff"},
 				RateLimit: apikey.RateLimit{Limit: 1_000_000, Window: 24 * time.Hour},
 				Quota:     apikey.Quota{Limit: apikey.MaxQuota, Period: apikey.Month, StartsOn: 31},
+
+				AllowedCIDRs: apikey.ParseCIDRs([]string{"0.0.0.0/0", "::/0", "255.255.255.255", "2001:db8::7"}),
 			},
 		},
 	} {
@@ -55,6 +58,10 @@ func fill(t *testing.T, v reflect.Value) {
 	t.Helper()
 	if _, ok := v.Interface().(time.Time); ok {
 		v.Set(reflect.ValueOf(time.UnixMilli(rand.Int64N(1e13) + 1).UTC()))
+		return
+	}
+	if _, ok := v.Interface().(netip.Prefix); ok {
+		v.Set(reflect.ValueOf(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(rand.IntN(256))}), 16)))
 		return
 	}
 	switch v.Kind() { //nolint:exhaustive // a key has no others

@@ -13,6 +13,9 @@ type Settings struct {
 	RateLimit RateLimit
 	Suspended bool // enabled is false: refused until it is enabled again
 	Quota     Quota
+
+	AllowedCIDRs CIDRs // from where it may be used; empty is from everywhere
+	ObserveCIDRs CIDRs // from where it should be used; use from elsewhere is only reported
 }
 
 // Change is a change of a key, as in a PATCH. Nil fields stay as they are.
@@ -24,6 +27,9 @@ type Change struct {
 	RateLimit *RateLimit // the zero RateLimit removes the limit
 	Suspended *bool
 	Quota     *Quota // the zero Quota removes the quota
+
+	AllowedCIDRs *CIDRs // replaces all of them
+	ObserveCIDRs *CIDRs
 }
 
 // definition defines a field of a key's Settings.
@@ -68,6 +74,16 @@ var settings = []setting{
 		in:    func(c Change) *Quota { return c.Quota },
 		check: rule(CheckQuota), json: appendQuota,
 	}.setting(),
+	networks("allowed_cidrs", func(s *Settings) *CIDRs { return &s.AllowedCIDRs }, func(c Change) *CIDRs { return c.AllowedCIDRs }),
+	networks("observe_cidrs", func(s *Settings) *CIDRs { return &s.ObserveCIDRs }, func(c Change) *CIDRs { return c.ObserveCIDRs }),
+}
+
+// networks defines a list of networks.
+func networks(name string, of func(*Settings) *CIDRs, in func(Change) *CIDRs) setting {
+	return definition[CIDRs]{
+		name: name, of: of, in: in, normalize: CIDRs.orNil, json: appendCIDRs,
+		check: rule(func(c CIDRs) error { return CheckCIDRs(name, c) }),
+	}.setting()
 }
 
 // normalized returns the settings as they are kept.

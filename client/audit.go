@@ -21,6 +21,7 @@ const (
 	AuditLeak   AuditAction = "leak" // somebody reported that the secret leaked
 
 	AuditUpdateOwner AuditAction = "update_owner" // an owner was changed, and no key
+	AuditOutside     AuditAction = "outside"      // the key was used from outside its observed networks; nothing changed
 )
 
 // AuditOperator is the actor of changes that the operator made directly in the database.
@@ -37,7 +38,7 @@ type AuditEvent struct {
 	Changes   AuditChanges `json:"changes"`
 	Actor     string       `json:"actor"`               // the id of a key, or AuditOperator
 	Via       string       `json:"via"`                 // "http", "leak report", or the operator's command
-	Address   string       `json:"address,omitzero"`    // of the caller; empty for the operator
+	Address   string       `json:"address,omitzero"`    // of the caller or user; empty for the operator, and if unknown
 	RequestID string       `json:"request_id,omitzero"` // of the call; empty for the operator
 }
 

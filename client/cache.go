@@ -32,7 +32,7 @@ type answerCache struct {
 	inFlight singleflight.Group
 
 	mu      sync.Mutex
-	answers map[string]answer // by the hash of the secret and the scopes
+	answers map[string]answer // by the hash of the secret, the scopes and the client's address
 	sweepAt int               // how many answers trigger the next search for stale ones
 }
 
@@ -72,7 +72,7 @@ func newAnswerCache(
 // ask returns the cached answer, or waits for the one in flight, or asks the service.
 func (c *answerCache) ask(ctx context.Context, call Call) (Verification, error) {
 	hash := sha256.Sum256([]byte(call.Secret)) // the cache must not hold secrets
-	question := string(hash[:]) + strings.Join(call.Scopes, " ")
+	question := string(hash[:]) + strings.Join(call.Scopes, " ") + "\n" + call.ClientAddress
 	var inFlight <-chan singleflight.Result
 	asked := false // by this call
 	c.mu.Lock()

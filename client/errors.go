@@ -21,6 +21,7 @@ const (
 	CodeCredentialExpired   = "CREDENTIAL_EXPIRED"   // 401
 	CodeCredentialRevoked   = "CREDENTIAL_REVOKED"   // 401
 	CodeCredentialDisabled  = "CREDENTIAL_DISABLED"  // 401; the key or its owner is suspended
+	CodeAddressNotAllowed   = "ADDRESS_NOT_ALLOWED"  // 403; the calling key may not be used from this address
 	CodeInsufficientScope   = "INSUFFICIENT_SCOPE"   // 403; the calling key lacks the scope of the operation
 	CodeForbidden           = "FORBIDDEN"            // 403; the calling key may not do this
 	CodeKeyNotFound         = "KEY_NOT_FOUND"        // 404; no such key, or it belongs to another owner
@@ -30,6 +31,7 @@ const (
 	CodeNameTaken           = "NAME_TAKEN"           // 409
 	CodeTooManyKeys         = "TOO_MANY_KEYS"        // 409; the owner has as many keys as it may have
 	CodeKeyRevoked          = "KEY_REVOKED"          // 409; a revoked key cannot be changed
+	CodeHistoryRemoved      = "HISTORY_REMOVED"      // 409; retention removed audit events that would be needed
 	CodeKeyRotated          = "KEY_ROTATED"          // 409; another call rotated the key at the same moment
 	CodeBodyTooLarge        = "BODY_TOO_LARGE"       // 413
 	CodeBodyEncoded         = "BODY_ENCODED"         // 415; the body has a Content-Encoding such as gzip

@@ -125,6 +125,11 @@ func TestEveryCode(t *testing.T) {
 		{client.CodeCredentialExpired, 401, tryGet(k.as(t, short.Secret.Reveal()), "n")},
 		{client.CodeCredentialRevoked, 401, tryGet(k.as(t, revoked.Secret.Reveal()), "n")},
 		{client.CodeCredentialDisabled, 401, tryGet(k.as(t, suspended.Secret.Reveal()), "n")},
+		{client.CodeAddressNotAllowed, 403, func() error {
+			made, err := k.admin.Create(ctx, client.NewKey{Name: "elsewhere", ExpiresAt: hour, AllowedCIDRs: &[]string{"192.0.2.0/24"}})
+			must(t, err)
+			return tryGet(k.as(t, made.Secret.Reveal()), "n")
+		}()},
 		{client.CodeInsufficientScope, 403, func() error {
 			_, nothing := k.Add(t, "o", "nothing")
 			return tryGet(k.as(t, nothing.Reveal()), "n")
@@ -147,6 +152,14 @@ func TestEveryCode(t *testing.T) {
 		}()},
 		{client.CodeKeyRotated, 409, func() error { _, err := k.admin.Rotate(ctx, "rotated concurrently", 0); return err }()},
 		{client.CodeBodyTooLarge, 413, tryCreate(k.admin, client.NewKey{Name: strings.Repeat("n", 64<<10), ExpiresAt: hour})},
+		{client.CodeHistoryRemoved, 409, func() error {
+			clock.Advance(time.Second)
+			_, changed := k.admin.Rotate(ctx, taken.ID, 0)
+			_, removed := k.DB.PruneEvents(ctx, clock.Now().Add(time.Second))
+			must(t, errors.Join(changed, removed))
+			_, err := k.admin.GetAt(ctx, taken.ID, taken.CreatedAt)
+			return err
+		}()},
 		{client.CodeBodyEncoded, 415, func() error {
 			c := altered(func(r *http.Request) { r.Header.Set("Content-Encoding", "gzip") })
 			_, err := c.Create(ctx, client.NewKey{Name: "n", ExpiresAt: hour})

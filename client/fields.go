@@ -52,6 +52,9 @@ type Key struct {
 
 	Enabled          bool             `json:"enabled"`                    // false while the key is suspended
 	RevocationReason RevocationReason `json:"revocation_reason,omitzero"` // empty unless the key is revoked
+
+	AllowedCIDRs []string `json:"allowed_cidrs,omitzero"` // the networks it may be used from; nil if from anywhere
+	ObserveCIDRs []string `json:"observe_cidrs,omitzero"` // use from elsewhere is reported; nil if none is
 }
 
 // IsSuspended reports whether the key is refused until it is enabled again. Its status is StatusRevoked,
@@ -75,12 +78,17 @@ type NewKey struct {
 	Enabled *bool `json:"enabled,omitzero"`
 	// Quota is the key's quota. What is true of RateLimit is true of it.
 	Quota *Quota `json:"quota,omitzero"`
+	// AllowedCIDRs are the networks, such as 192.0.2.0/24, that the key may be used from; empty is
+	// from anywhere. With nil it gets those of the calling key, unless that has keys:admin.
+	AllowedCIDRs *[]string `json:"allowed_cidrs,omitzero"`
+	// ObserveCIDRs are networks too, but use from elsewhere is only reported in the audit log.
+	ObserveCIDRs *[]string `json:"observe_cidrs,omitzero"`
 }
 
 // body returns the request body that creates k for an owner; nil is the calling key's.
 func (k NewKey) body(owner *string) (io.Reader, error) {
 	k.ExpiresAt = k.ExpiresAt.UTC()
-	k.Scopes = emptyIfNil(k.Scopes)
+	k.Scopes, k.AllowedCIDRs, k.ObserveCIDRs = emptyIfNil(k.Scopes), emptyIfNil(k.AllowedCIDRs), emptyIfNil(k.ObserveCIDRs)
 	return encode(struct {
 		NewKey
 		Owner *string `json:"owner,omitzero"`
@@ -96,6 +104,9 @@ type Change struct {
 	RateLimit *RateLimit         `json:"rate_limit,omitzero"` // the zero RateLimit removes it; needs keys:admin
 	Enabled   *bool              `json:"enabled,omitzero"`    // false suspends the key, true ends that
 	Quota     *Quota             `json:"quota,omitzero"`      // the zero Quota removes it; needs keys:admin
+
+	AllowedCIDRs *[]string `json:"allowed_cidrs,omitzero"` // replaces all of them; an empty list removes them
+	ObserveCIDRs *[]string `json:"observe_cidrs,omitzero"` // likewise
 }
 
 // body returns the request body that makes the change.
@@ -103,7 +114,7 @@ func (c Change) body() (io.Reader, error) {
 	if c.ExpiresAt != nil {
 		c.ExpiresAt = new(c.ExpiresAt.UTC())
 	}
-	c.Scopes = emptyIfNil(c.Scopes)
+	c.Scopes, c.AllowedCIDRs, c.ObserveCIDRs = emptyIfNil(c.Scopes), emptyIfNil(c.AllowedCIDRs), emptyIfNil(c.ObserveCIDRs)
 	if c.Metadata != nil && *c.Metadata == nil {
 		c.Metadata = &map[string]string{} // nil would be null
 	}
@@ -132,6 +143,9 @@ type AuditChanges struct {
 	MaxKeys          *AuditChange[int]    `json:"max_keys,omitzero"` // of an owner
 	Enabled          *AuditChange[bool]   `json:"enabled,omitzero"`
 	RevocationReason *AuditChange[string] `json:"revocation_reason,omitzero"`
+
+	AllowedCIDRs *AuditChange[[]string] `json:"allowed_cidrs,omitzero"`
+	ObserveCIDRs *AuditChange[[]string] `json:"observe_cidrs,omitzero"`
 }
 
 // RateLimit is how often a key may pass [Client.Verify] and gateways that ask the service: Limit

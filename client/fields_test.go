@@ -37,6 +37,7 @@ func TestFieldsAreTheContracts(t *testing.T) {
 		"OwnerKeys":            fieldsOf[client.OwnerKeys](),
 		"OwnerUpdate":          fieldsOf[client.OwnerChange](),
 		"OwnerListResponse":    fieldsOf[client.OwnerPage](),
+		"AuditNetworksChange":  fieldsOf[client.AuditChange[string]](),
 		"QuotaSetting":         fieldsOf[client.Quota](),
 		"QuotaState":           fieldsOf[client.QuotaState](),
 	} {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -19,8 +20,8 @@ const (
 // GuardOptions change how a Guard works. The zero GuardOptions are ready to use: the guard asks
 // the service about every request and lets none pass without its consent.
 type GuardOptions struct {
-	// CacheFor is how long a decision of [VerifyValid] may be reused for the same secret and
-	// scopes, at most a minute (larger values mean a minute). A change of the key, such as its
+	// CacheFor is how long a decision of [VerifyValid] may be reused for the same secret, scopes
+	// and client address, at most a minute (larger values mean a minute). A change of the key, such as its
 	// revocation, takes effect here at most that long after it was made. With 0 the guard asks
 	// about every request, and a change takes effect with the next one.
 	//
@@ -42,6 +43,11 @@ type GuardOptions struct {
 	// Cost returns what a request costs in units of its key's quota, 0 to 1,000,000. With any other
 	// cost the request is refused. Nil means that each request costs one.
 	Cost func(*http.Request) int
+	// ClientAddress returns the IP address that a request came from, or the empty string if it is
+	// unknown. A port is dropped. Behind a proxy, it must not believe what the client itself may have sent.
+	// Nil means that no address is known. Keys that may only be used from some networks are refused
+	// without one.
+	ClientAddress func(*http.Request) string
 	// Log receives a line when the service could not be asked, with whether the request passed.
 	// Nil means no log.
 	Log *slog.Logger
@@ -58,20 +64,23 @@ type GuardOptions struct {
 //	e.GET("/datasets", datasets, echo.WrapMiddleware(guard.Require("datasets:read")))
 //
 // Refusals have the service's own error shape: 401 without a valid key, 403 if the key lacks a
-// scope, 429 with Retry-After if it is over its quota or rate limit, 503 with Retry-After if the service
+// scope or may not be used from the client's address, 429 with Retry-After if it is over its quota or rate limit, 503 with Retry-After if the service
 // cannot be asked.
 type Guard struct {
 	client   *Client
 	failOpen bool
 	timeout  time.Duration
 	cost     func(*http.Request) int
+	address  func(*http.Request) string
 	log      *slog.Logger
 	cache    *answerCache // nil without CacheFor
 }
 
 // NewGuard returns a Guard that asks with c, whose key needs keys:verify.
 func NewGuard(c *Client, o GuardOptions) *Guard {
-	g := &Guard{client: c.withConnectionPool(), failOpen: o.FailOpen, timeout: o.Timeout, cost: o.Cost, log: o.Log}
+	g := &Guard{
+		client: c.withConnectionPool(), failOpen: o.FailOpen, timeout: o.Timeout, cost: o.Cost, address: o.ClientAddress, log: o.Log,
+	}
 	if g.timeout <= 0 {
 		g.timeout = defaultGuardTimeout
 	}
@@ -128,6 +137,9 @@ func (g *Guard) admit(r *http.Request, scopes []string) (*Key, *refusal) {
 	if g.cost != nil {
 		call.Cost = new(g.cost(r))
 	}
+	if g.address != nil {
+		call.ClientAddress = withoutPort(g.address(r))
+	}
 	verification, err := g.ask(ctx, call)
 	if err != nil {
 		return nil, g.unanswered(r.Context(), err)
@@ -136,6 +148,14 @@ func (g *Guard) admit(r *http.Request, scopes []string) (*Key, *refusal) {
 		return nil, refused
 	}
 	return &verification.Key, nil
+}
+
+// withoutPort drops the port, which changes with each connection: the address is part of what is cached.
+func withoutPort(address string) string {
+	if withPort, err := netip.ParseAddrPort(address); err == nil {
+		return withPort.Addr().String()
+	}
+	return address
 }
 
 func (g *Guard) ask(ctx context.Context, call Call) (Verification, error) {

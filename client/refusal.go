@@ -47,6 +47,9 @@ func refusalOf(v Verification, scopes []string) *refusal {
 		return unauthorized(CodeCredentialDisabled, "the API key or its owner is suspended; have it enabled again or use another one")
 	case VerifyExpired:
 		return unauthorized(CodeCredentialExpired, "the API key has expired; extend it or use another one")
+	case VerifyAddressNotAllowed:
+		return &refusal{status: http.StatusForbidden, code: CodeAddressNotAllowed,
+			message: "the API key may not be used from your address; use it from its networks"}
 	case VerifyInsufficientScope:
 		wanted := strings.Join(scopes, " ")
 		return &refusal{status: http.StatusForbidden, code: CodeInsufficientScope,

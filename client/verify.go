@@ -19,9 +19,10 @@ const (
 	VerifyRevoked           VerifyCode = "REVOKED"
 	VerifyDisabled          VerifyCode = "DISABLED" // suspended
 	VerifyExpired           VerifyCode = "EXPIRED"
-	VerifyInsufficientScope VerifyCode = "INSUFFICIENT_SCOPE" // the key lacks one of the scopes
-	VerifyQuotaExceeded     VerifyCode = "QUOTA_EXCEEDED"     // see Verification.Quota and RetryAfter
-	VerifyRateLimited       VerifyCode = "RATE_LIMITED"       // see Verification.RetryAfter
+	VerifyAddressNotAllowed VerifyCode = "ADDRESS_NOT_ALLOWED" // or Call.ClientAddress is empty
+	VerifyInsufficientScope VerifyCode = "INSUFFICIENT_SCOPE"  // the key lacks one of the scopes
+	VerifyQuotaExceeded     VerifyCode = "QUOTA_EXCEEDED"      // see Verification.Quota and RetryAfter
+	VerifyRateLimited       VerifyCode = "RATE_LIMITED"        // see Verification.RetryAfter
 	VerifyValid             VerifyCode = "VALID"
 )
 
@@ -41,6 +42,10 @@ type Call struct {
 	Secret string   // any string
 	Scopes []string // that the key must have
 	Cost   *int     // in units of the key's quota, 0 to 1,000,000; nil is one
+
+	// ClientAddress is the IP address that the call came from, with or without a port. Without it, keys
+	// that may only be used from some networks are refused.
+	ClientAddress string
 }
 
 // Verify asks whether a secret is valid now and its key has all the scopes. The key may belong to
@@ -56,11 +61,15 @@ func (c *Client) Verify(ctx context.Context, secret string, scopes ...string) (V
 	return c.VerifyCall(ctx, Call{Secret: secret, Scopes: scopes})
 }
 
-// VerifyCall is [Client.Verify] for a call that may cost more or less than one unit of a quota.
+// VerifyCall is [Client.Verify] for a call that may cost more or less than one unit of a quota, or whose
+// client's address is known.
 func (c *Client) VerifyCall(ctx context.Context, call Call) (Verification, error) {
 	body := api.VerifyRequest{Key: call.Secret, Cost: call.Cost}
 	if len(call.Scopes) > 0 {
 		body.Scopes = &call.Scopes
+	}
+	if call.ClientAddress != "" {
+		body.ClientAddress = &call.ClientAddress
 	}
 	request, err := api.NewVerifyApiKeyRequest(c.base, body)
 	if err != nil {

@@ -182,7 +182,7 @@ const (
 	needWriteKey     need = 1 << iota // a key with keys:write
 	needVerifyKey                     // a key with keys:verify
 	needAdminKey                      // a key with keys:admin
-	needUnlimitedKey                  // a key without a rate limit or quota, which the check would use up
+	needUnlimitedKey                  // a key without a rate limit or quota, which the check would use up, or networks, which new keys could not leave
 	needAnyMethod                     // requests other than GET, which change nothing
 	needContract                      // the server's own contract
 	needNothing      need = 0         // GET requests only
@@ -205,7 +205,7 @@ func (s *session) missing(n need) string {
 	case n&needWriteKey != 0 && !s.scopes.Has(apikey.ScopeWrite):
 		return "it needs a key with " + apikey.ScopeWrite
 	case n&needUnlimitedKey != 0 && s.limited:
-		return "it needs a key without a rate limit or quota"
+		return "it needs a key without a rate limit, quota or allowed networks"
 	}
 	return ""
 }
@@ -215,8 +215,8 @@ func checks() []check {
 	for _, group := range [][]check{
 		deploymentChecks(), exampleChecks(), authenticationChecks(), lifecycleChecks(), nameChecks(), bodyChecks(), dateChecks(),
 		listChecks(), cursorChecks(), filterChecks(), metadataChecks(), authorityChecks(), rotationChecks(),
-		verificationChecks(), suspensionChecks(), ownerChecks(), rateLimitChecks(), quotaChecks(), forwardAuthChecks(), introspectionChecks(), leakChecks(),
-		usageChecks(), auditChecks(), routingChecks(), throttlingChecks(),
+		verificationChecks(), suspensionChecks(), ownerChecks(), networkChecks(), rateLimitChecks(), quotaChecks(), forwardAuthChecks(), introspectionChecks(), leakChecks(),
+		usageChecks(), auditChecks(), historyChecks(), routingChecks(), throttlingChecks(),
 	} {
 		all = append(all, group...)
 	}

@@ -81,13 +81,14 @@ func TestServiceConforms(t *testing.T) {
 	t.Parallel()
 	var coverage contracttest.Coverage
 	s := servertest.Start(t, servertest.Options{Coverage: &coverage})
-	_, secret := s.Add(t, "acme", "for the suite", apikey.ScopeAdmin)
+	key, secret := s.Add(t, "acme", "for the suite", apikey.ScopeAdmin)
 	report := runOn(t, s, secret, conformance.Options{})
 	wantNoFindings(t, report)
 	if report.Count(conformance.Skipped) > 0 {
 		t.Errorf("%d checks were skipped", report.Count(conformance.Skipped))
 	}
 	t.Logf("%d checks, %d exchanges in %s", len(report.Results), report.Exchanges(), report.Took)
+	withoutHistory(t, s, key, secret)
 	withoutDatabase(t, &coverage)
 	contract := servertest.Contract(t)
 	for _, row := range coverage.Table(contract) {
@@ -110,6 +111,28 @@ func bodies(secret string) map[string]string {
 	}
 }
 
+// withoutHistory asks what a key was before what retention removed.
+func withoutHistory(t *testing.T, s *servertest.Server, key apikey.Key, secret apikey.Secret) {
+	t.Helper()
+	if _, err := s.DB.PruneEvents(t.Context(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	url := s.URL + "/v1/api-keys/" + key.ID.String() + "/history?at=" + apikey.Timestamp(key.CreatedAt).String()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-Api-Key", secret.Reveal())
+	answer, err := s.Client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close() // the client checked it
+	if answer.StatusCode != http.StatusConflict {
+		t.Errorf("a removed history answers %d", answer.StatusCode)
+	}
+}
+
 // withoutDatabase calls every operation of a service whose database is closed.
 func withoutDatabase(t *testing.T, coverage *contracttest.Coverage) {
 	t.Helper()
@@ -120,8 +143,11 @@ func withoutDatabase(t *testing.T, coverage *contracttest.Coverage) {
 	}
 	for _, operation := range servertest.Contract(t).Operations() {
 		body := bodies(secret.Reveal())[operation.ID]
-		r, err := http.NewRequestWithContext(t.Context(), operation.Method,
-			s.URL+strings.NewReplacer("{key_name}", "x", "{owner}", "x").Replace(operation.Path), strings.NewReader(body))
+		path := strings.NewReplacer("{key_name}", "x", "{owner}", "x").Replace(operation.Path)
+		if operation.ID == "getApiKeyHistory" {
+			path += "?at=2026-11-20T10:00:00Z"
+		}
+		r, err := http.NewRequestWithContext(t.Context(), operation.Method, s.URL+path, strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,13 +182,13 @@ func TestOtherKeysAndPolicies(t *testing.T) {
 		scopes   []string
 		passed   int
 	}{
-		"read and write": {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeWrite}, 73},
+		"read and write": {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeWrite}, 76},
 		"read, write and verify": {servertest.Options{}, false,
-			[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify, "datasets:read"}, 84},
+			[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify, "datasets:read"}, 89},
 		"read and verify":       {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeVerify}, 30},
 		"read only":             {servertest.Options{}, true, []string{apikey.ScopeRead}, 25},
 		"read only, with admin": {servertest.Options{}, true, []string{apikey.ScopeAdmin}, 25},
-		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 117},
+		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 123},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -182,8 +208,8 @@ func TestLimitedKeys(t *testing.T) {
 		scopes []string
 		passed int
 	}{
-		"an admin":       {[]string{apikey.ScopeAdmin}, 103},
-		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 73},
+		"an admin":       {[]string{apikey.ScopeAdmin}, 104},
+		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 74},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -72,8 +72,14 @@ func (s *session) accepts(r request) {
 		if !ok {
 			return
 		}
-		if r.key = key.id; r.operation == "forwardAuth" {
+		r.key = key.id
+		switch r.operation {
+		case "forwardAuth":
 			r.secret = key.secret
+		case "getApiKeyHistory": // the example's time is before this key
+			query, _ := url.ParseQuery(r.query)
+			query.Set("at", text(key.body["created_at"]))
+			r.query = query.Encode()
 		}
 	}
 	a, err := s.send(r)

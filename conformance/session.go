@@ -41,7 +41,7 @@ type session struct {
 
 	id, name, owner string        // of that key
 	scopes          apikey.Scopes // of that key
-	limited         bool          // that key has a rate limit or quota
+	limited         bool          // that key has a rate limit, quota or networks
 	run             string        // prefix of all names in this run
 	number          int
 
@@ -121,7 +121,8 @@ func (s *session) identify() error {
 	s.owner, _ = a.body["owner"].(string)
 	_, hasLimit := a.body["rate_limit"]
 	_, hasQuota := a.body["quota"]
-	s.limited = hasLimit || hasQuota
+	_, hasNetworks := a.body["allowed_cidrs"]
+	s.limited = hasLimit || hasQuota || hasNetworks
 	for _, scope := range list(a.body["scopes"]) {
 		text, _ := scope.(string)
 		s.scopes = append(s.scopes, text)

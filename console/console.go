@@ -91,6 +91,7 @@ func (s *site) routes() *router {
 	mux.Handle("GET "+Path+"/keys/revoke", s.signedIn(withWriteScope(showBulk)))
 	mux.Handle("POST "+Path+"/keys/revoke", s.signedIn(withWriteScope(revokeSeveral)))
 	mux.Handle("GET "+Path+"/keys/{id}", s.signedIn(showKey))
+	mux.Handle("GET "+Path+"/keys/{id}/then", s.signedIn(showPast))
 	mux.Handle("GET "+Path+"/keys/{id}/rotate", s.signedIn(withWriteScope(showRotate)))
 	mux.Handle("POST "+Path+"/keys/{id}/rotate", s.signedIn(withWriteScope(rotate)))
 	mux.Handle("POST "+Path+"/keys/{id}/suspend", s.signedIn(withWriteScope(suspend)))

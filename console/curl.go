@@ -43,6 +43,10 @@ func (v *visit) curlVerify(call client.Call) string {
 	if call.Cost != nil {
 		body += `, "cost": ` + strconv.Itoa(*call.Cost)
 	}
+	if call.ClientAddress != "" {
+		address, _ := json.Marshal(call.ClientAddress) // cannot fail with a string
+		body += `, "client_address": ` + strings.ReplaceAll(string(address), `'`, `'\''`)
+	}
 	return v.curl("/v1/verify", body+"}'")
 }
 

@@ -84,6 +84,12 @@ func (v *visit) changeOf(f *keyForm) (change client.Change) {
 			change.Quota = wanted.Quota
 		}
 	}
+	if !slices.Equal(*wanted.AllowedCIDRs, *was.AllowedCIDRs) {
+		change.AllowedCIDRs = wanted.AllowedCIDRs
+	}
+	if !slices.Equal(*wanted.ObserveCIDRs, *was.ObserveCIDRs) {
+		change.ObserveCIDRs = wanted.ObserveCIDRs
+	}
 	if *wanted.Enabled != *was.Enabled {
 		change.Enabled = wanted.Enabled
 	}

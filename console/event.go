@@ -48,7 +48,7 @@ func (v *visit) events(list []client.AuditEvent, about string) []event {
 		if e.KeyID != about {
 			one.Key = &keyLink{e.KeyID, e.Name}
 		}
-		if e.Action != client.AuditLeak && !one.ByOperator() {
+		if e.Action != client.AuditLeak && e.Action != client.AuditOutside && !one.ByOperator() {
 			one.By = &keyLink{e.Actor, v.nameOf(e.Actor, names)}
 		}
 		all = append(all, one)
@@ -83,6 +83,8 @@ func did(e client.AuditEvent) string {
 		return "Rotated"
 	case client.AuditRevoke:
 		return "Revoked"
+	case client.AuditOutside:
+		return "Used from outside its observed networks"
 	case client.AuditLeak:
 		if e.Changes.RevokedAt == nil {
 			return "Old secret ended: somebody reported that it leaked"
@@ -105,6 +107,8 @@ func (v *visit) changes(c client.AuditChanges) (all []fieldChange) {
 		fieldChanges("reason", c.RevocationReason, func(reason string) changeValue {
 			return inWords(reasonText(client.RevocationReason(reason)))
 		}),
+		fieldChanges("allowed networks", c.AllowedCIDRs, inList),
+		fieldChanges("observed networks", c.ObserveCIDRs, inList),
 		fieldChanges("quota", c.Quota, func(q client.Quota) changeValue { return inWords(quotaText(q)) }),
 		scopeChanges(c.Scopes),
 		metadataChanges(c.Metadata),
@@ -128,6 +132,8 @@ func fieldChanges[T any](field string, c *client.AuditChange[T], in func(T) chan
 
 func inWords(text string) changeValue { return changeValue{Words: []string{text}} }
 
+func inList(words []string) changeValue { return changeValue{Words: words} }
+
 // enabledChanges leaves out what says nothing: that a new key works, and that a revocation ended a suspension.
 func enabledChanges(c client.AuditChanges) []fieldChange {
 	if c.RevokedAt != nil || c.Enabled != nil && c.Enabled.From == nil && c.Enabled.To != nil && *c.Enabled.To {
@@ -148,7 +154,7 @@ func (v *visit) inTime(at time.Time) changeValue { return changeValue{Time: mome
 // scopeChanges lists only the added and removed scopes, because a key may have many.
 func scopeChanges(c *client.AuditChange[[]string]) (all []fieldChange) {
 	if c == nil || c.From == nil || c.To == nil {
-		return fieldChanges("scopes", c, func(scopes []string) changeValue { return changeValue{Words: scopes} })
+		return fieldChanges("scopes", c, inList)
 	}
 	if added := without(*c.To, *c.From); len(added) > 0 {
 		all = append(all, fieldChange{Field: "scopes added", To: &changeValue{Words: added}})

@@ -32,7 +32,8 @@ func formFields() (fields []namedField) {
 	return append(fields,
 		namedField{"owner", "Owner"}, namedField{"expires", "Expiry"}, namedField{"scopes", "Scopes"},
 		namedField{"metadata", "Metadata"}, namedField{"limit", "Calls"}, namedField{"window", "Window of the limit"},
-		namedField{"quota", "Units of the quota"}, namedField{"starts", "Start of its periods"})
+		namedField{"quota", "Units of the quota"}, namedField{"starts", "Start of its periods"},
+		namedField{"allowed_cidrs", "Allowed networks"}, namedField{"observe_cidrs", "Observed networks"})
 }
 
 // fieldIndex returns a field's position on the page, or -1.
@@ -113,6 +114,8 @@ func faultMessage(d client.FieldError) string {
 		return "Must be from 1 second to 1 day."
 	case strings.HasPrefix(d.Field, "scopes."):
 		return sentence("each scope " + d.Message)
+	case strings.HasPrefix(d.Field, "allowed_cidrs."), strings.HasPrefix(d.Field, "observe_cidrs."):
+		return sentence("each " + d.Message)
 	}
 	return sentence(d.Message)
 }

@@ -22,7 +22,8 @@ type keyPage struct {
 	Left    client.QuotaState
 	Grace   *countdown // while the secret before the last rotation still works
 	Use     chart
-	History *history // for those who may read the audit log
+	Outside *event   // a recent use from outside the observed networks, for those who may read the audit log
+	History *history // likewise
 }
 
 // Texts returns the fields that are a line of text, except the name, which is the page's title.
@@ -81,11 +82,31 @@ func showKey(v *visit) error {
 	if p.LastUsedAt.IsZero() && p.Use.Valid > 0 { // the store learns of a first use within seconds
 		p.LastUsedAt = v.now
 	}
+	if p.Outside, err = v.outside(key); err != nil {
+		return err
+	}
 	if p.History, err = v.history(key.ID); err != nil {
 		return err
 	}
 	v.show(http.StatusOK, "key", key.Name, p)
 	return nil
+}
+
+// outsideFor is how long a key's page warns of a use from outside.
+const outsideFor = 7 * day
+
+// outside returns the latest use of a key from outside its observed networks, or nil if there was none lately.
+func (v *visit) outside(key client.Key) (*event, error) {
+	if len(key.ObserveCIDRs) == 0 || !v.may(apikey.ScopeAdmin) {
+		return nil, nil
+	}
+	page, err := v.api.AuditPage(v.ctx(), client.AuditOptions{
+		KeyID: key.ID, Action: client.AuditOutside, Since: v.now.Add(-outsideFor), PageSize: 1,
+	})
+	if err != nil || len(page.Events) == 0 {
+		return nil, err
+	}
+	return &v.events(page.Events, key.ID)[0], nil
 }
 
 // history returns a key's events, newest first, or nil for readers who may not see them.

@@ -57,6 +57,9 @@ func (v *visit) keyForm(key client.Key) keyForm {
 	if f.IsNew() {
 		f.Values.Set("owner", v.me.Owner)
 		f.Values.Set("expires", v.defaultEnd())
+		if !v.may(apikey.ScopeAdmin) { // it can only allow networks within its own
+			f.Values.Set("allowed_cidrs", strings.Join(v.me.AllowedCIDRs, " "))
+		}
 	}
 	if len(v.form) > 0 {
 		f.Values = withoutSecrets(v.form)
@@ -84,7 +87,7 @@ func (v *visit) offerScopes(f *keyForm) {
 	if v.may(apikey.ScopeAdmin) {
 		return
 	}
-	ticked := distinct(f.Values["scope"], scopeList(f.Values.Get("scopes")))
+	ticked := distinct(f.Values["scope"], separated(f.Values.Get("scopes")))
 	for i, name := range distinct(v.me.Scopes, ticked) {
 		if !slices.ContainsFunc(ownScopes, func(c scopeChoice) bool { return c.Name == name }) {
 			isTicked := i >= len(v.me.Scopes) || slices.Contains(ticked, name)
@@ -203,11 +206,13 @@ func valuesOf(k client.Key) url.Values {
 		form.Set("suspended", "1")
 	}
 	showQuota(form, k.Quota)
+	form.Set("allowed_cidrs", strings.Join(k.AllowedCIDRs, " "))
+	form.Set("observe_cidrs", strings.Join(k.ObserveCIDRs, " "))
 	return form
 }
 
-// scopeList parses scopes separated by white space or commas.
-func scopeList(text string) []string {
+// separated parses scopes or networks separated by white space or commas.
+func separated(text string) []string {
 	return strings.FieldsFunc(text, func(c rune) bool { return c == ',' || unicode.IsSpace(c) })
 }
 
@@ -215,11 +220,14 @@ func scopeList(text string) []string {
 // read.
 func settingsOf(form url.Values, f *faults) client.NewKey {
 	key := client.NewKey{
-		Scopes:    new(distinct(form["scope"], scopeList(form.Get("scopes")))),
+		Scopes:    new(distinct(form["scope"], separated(form.Get("scopes")))),
 		Metadata:  make(map[string]string),
 		RateLimit: new(rateLimitOf(form, f)),
 		Enabled:   new(form.Get("suspended") == ""),
 		Quota:     new(quotaOf(form, f)),
+
+		AllowedCIDRs: new(separated(form.Get("allowed_cidrs"))),
+		ObserveCIDRs: new(separated(form.Get("observe_cidrs"))),
 	}
 	for _, text := range keyfield.Texts() {
 		*text.InNew(&key) = strings.TrimSpace(form.Get(text.Name))

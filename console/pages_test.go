@@ -42,6 +42,8 @@ func everyScene() []scene {
 		{"a key", "/console/keys/{id}", admin, http.StatusOK},
 		{"an own key", "/console/keys/{id}", anOwner, http.StatusOK},
 		{"edit", "/console/keys/{id}/edit", admin, http.StatusOK},
+		{"a key as it was", "/console/keys/{id}/then", anOwner, http.StatusOK},
+		{"a time that is none", "/console/keys/{id}/then?at=x", admin, http.StatusBadRequest},
 		{"rotate", "/console/keys/{id}/rotate", anOwner, http.StatusOK},
 		{"revoke", "/console/keys/{id}/revoke", anOwner, http.StatusOK},
 		{"revoke several", "/console/keys/revoke?id={id}", admin, http.StatusOK},

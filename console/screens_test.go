@@ -89,6 +89,8 @@ func (k *kit) keyScreens() []screen {
 		{"key-active", pathOf(plain.ID)},
 		{"key-rotating", pathOf(rotated.ID)},
 		{"key-revoked", pathOf(gone.ID)},
+		{"then", pathOf(rotated.ID, "then")},
+		{"then-shown", pathOf(rotated.ID, "then") + "?at=" + time.Now().UTC().Format("2006-01-02T15:04:05.000")},
 		{"rotate", pathOf(rotated.ID, "rotate")},
 		{"revoke", pathOf(plain.ID, "revoke")},
 		{"revoke-several", "/console/keys/revoke?" + many.Encode()},

@@ -16,6 +16,7 @@ import (
 type tryPage struct {
 	Scopes  string
 	Cost    string
+	Address string
 	Wrong   fault  // of a field
 	Problem string // why there is no decision, if not because of a field
 	Result  *tried
@@ -50,7 +51,9 @@ func showTry(v *visit) error {
 	if !v.may(apikey.ScopeVerify) {
 		return v.refuseTry()
 	}
-	v.show(http.StatusOK, "try", "Try it", tryPage{Scopes: withoutSecrets(v.form).Get("scopes"), Cost: withoutSecrets(v.form).Get("cost")})
+	v.show(http.StatusOK, "try", "Try it", tryPage{
+		Scopes: withoutSecrets(v.form).Get("scopes"), Cost: withoutSecrets(v.form).Get("cost"), Address: withoutSecrets(v.form).Get("address"),
+	})
 	return nil
 }
 
@@ -59,8 +62,11 @@ func try(v *visit) error {
 	if !v.may(apikey.ScopeVerify) {
 		return v.refuseTry()
 	}
-	p := tryPage{Scopes: v.form.Get("scopes"), Cost: strings.TrimSpace(withoutSecrets(v.form).Get("cost"))}
-	call := client.Call{Secret: apikey.TrimSecret(v.form.Get("secret")), Scopes: scopeList(p.Scopes)}
+	p := tryPage{
+		Scopes: v.form.Get("scopes"), Cost: strings.TrimSpace(withoutSecrets(v.form).Get("cost")),
+		Address: strings.TrimSpace(withoutSecrets(v.form).Get("address")),
+	}
+	call := client.Call{Secret: apikey.TrimSecret(v.form.Get("secret")), Scopes: separated(p.Scopes), ClientAddress: p.Address}
 	if p.Cost != "" {
 		cost, err := strconv.Atoi(p.Cost)
 		if err != nil {
@@ -103,6 +109,8 @@ func (v *visit) showUntried(p tryPage, err error) error {
 			p.Wrong = fault{"scopes", faultMessage(d)}
 		case d.Field == "cost":
 			p.Wrong = fault{"cost", sentence(d.Message)}
+		case d.Field == "client_address":
+			p.Wrong = fault{"address", sentence(d.Message)}
 		case d.Field == "key":
 			p.Wrong = fault{"secret", sentence(d.Message)}
 		}
@@ -142,6 +150,9 @@ func verdict(found client.Verification, now time.Time) (means, do string) {
 		return "The key was revoked " + when(k.RevokedAt) + ".", "Refuse the call. A revocation is final: create a new key."
 	case client.VerifyDisabled:
 		return "The key is suspended.", "Refuse the call. Resume the key to let it work again."
+	case client.VerifyAddressNotAllowed:
+		return "The key may not be used from that address: its allowed networks are " + strings.Join(k.AllowedCIDRs, ", ") + ".",
+			"Refuse the call. If its owner should be there, edit the key to allow the network."
 	case client.VerifyInsufficientScope:
 		return "The key is valid but lacks one of the scopes.",
 			"Refuse the call. If its owner should have the scope, edit the key to add it."

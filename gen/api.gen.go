@@ -50,6 +50,7 @@ func (e ApiKeyStatus) Valid() bool {
 const (
 	AuditActionCreate      AuditAction = "create"
 	AuditActionLeak        AuditAction = "leak"
+	AuditActionOutside     AuditAction = "outside"
 	AuditActionRevoke      AuditAction = "revoke"
 	AuditActionRotate      AuditAction = "rotate"
 	AuditActionUpdate      AuditAction = "update"
@@ -62,6 +63,8 @@ func (e AuditAction) Valid() bool {
 	case AuditActionCreate:
 		return true
 	case AuditActionLeak:
+		return true
+	case AuditActionOutside:
 		return true
 	case AuditActionRevoke:
 		return true
@@ -129,6 +132,7 @@ func (e RevocationReason) Valid() bool {
 
 // Defines values for VerifyCode.
 const (
+	VerifyCodeADDRESSNOTALLOWED VerifyCode = "ADDRESS_NOT_ALLOWED"
 	VerifyCodeDISABLED          VerifyCode = "DISABLED"
 	VerifyCodeEXPIRED           VerifyCode = "EXPIRED"
 	VerifyCodeINSUFFICIENTSCOPE VerifyCode = "INSUFFICIENT_SCOPE"
@@ -142,6 +146,8 @@ const (
 // Valid indicates whether the value is a known member of the VerifyCode enum.
 func (e VerifyCode) Valid() bool {
 	switch e {
+	case VerifyCodeADDRESSNOTALLOWED:
+		return true
 	case VerifyCodeDISABLED:
 		return true
 	case VerifyCodeEXPIRED:
@@ -183,6 +189,13 @@ func (e ForwardAuthParamsRateLimited) Valid() bool {
 
 // ApiKeyCreate A key to create
 type ApiKeyCreate struct {
+	// AllowedCidrs The networks that the key may be used from; from anywhere if it is empty or `null`. If
+	// absent, a calling key without `keys:admin` passes its own on.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	AllowedCidrs nullable.Nullable[[]Network] `json:"allowed_cidrs,omitempty"`
+
 	// Enabled Whether the key works; if `false`, it is suspended from the start; `true` if absent
 	//
 	// Example: true
@@ -210,6 +223,13 @@ type ApiKeyCreate struct {
 	// Example: ci-pipeline
 	Name Name `json:"name"`
 
+	// ObserveCidrs The networks that the key should be used from: use from elsewhere passes, and is
+	// reported in the audit log, at most once an hour. For trying out `allowed_cidrs`.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	ObserveCidrs nullable.Nullable[[]Network] `json:"observe_cidrs,omitempty"`
+
 	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
 	// apply, but the UUID form is allowed.
 	//
@@ -232,6 +252,36 @@ type ApiKeyCreate struct {
 	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
+// ApiKeyHistoryResponse A key as it was at an earlier time
+type ApiKeyHistoryResponse struct {
+	// At The time in question
+	//
+	// Example: 2026-11-20T10:00:00.000Z
+	At apikey.Timestamp `json:"at"`
+
+	// Consistent Whether the recorded changes lead from then to what the key is now. If not, somebody
+	// changed the database itself, or the clocks of nodes differ
+	//
+	//
+	// Example: true
+	Consistent bool `json:"consistent"`
+
+	// Key The key as it was then; without `last_used_at`, whose past is not recorded
+	Key ApiKeyResponse `json:"key"`
+
+	// SecretGeneration How many secrets the key had had by then: 1 until its first rotation. Absent if the
+	// audit log no longer reaches back to its creation
+	//
+	//
+	// Example: 2
+	SecretGeneration *int `json:"secret_generation,omitempty"`
+
+	// SecretSince When the secret of then was made; absent if the audit log no longer says so
+	//
+	// Example: 2026-11-18T09:00:00.000Z
+	SecretSince *apikey.Timestamp `json:"secret_since,omitempty"`
+}
+
 // ApiKeyListResponse Keys, newest first
 type ApiKeyListResponse struct {
 	// Data The keys of this page
@@ -243,6 +293,11 @@ type ApiKeyListResponse struct {
 
 // ApiKeyResponse A key, without its secret
 type ApiKeyResponse struct {
+	// AllowedCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	AllowedCidrs *Networks `json:"allowed_cidrs,omitempty"`
+
 	// CreatedAt When the key was created
 	//
 	// Example: 2025-06-24T11:28:35.072Z
@@ -289,6 +344,11 @@ type ApiKeyResponse struct {
 	//
 	// Example: ci-pipeline
 	Name Name `json:"name"`
+
+	// ObserveCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	ObserveCidrs *Networks `json:"observe_cidrs,omitempty"`
 
 	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
 	// apply, but the UUID form is allowed.
@@ -353,6 +413,13 @@ type ApiKeyStatus string
 
 // ApiKeyUpdate What to change; what is absent stays as it is
 type ApiKeyUpdate struct {
+	// AllowedCidrs The networks that the key may be used from; from anywhere if it is empty or `null`. A
+	// calling key without `keys:admin` may only allow networks within its own.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	AllowedCidrs nullable.Nullable[[]Network] `json:"allowed_cidrs,omitempty"`
+
 	// Enabled `false` suspends the key, `true` ends that
 	//
 	// Example: false
@@ -378,6 +445,13 @@ type ApiKeyUpdate struct {
 	// Example: ci-pipeline
 	Name *Name `json:"name,omitempty"`
 
+	// ObserveCidrs The networks that the key should be used from: use from elsewhere passes, and is
+	// reported in the audit log, at most once an hour. For trying out `allowed_cidrs`.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	ObserveCidrs nullable.Nullable[[]Network] `json:"observe_cidrs,omitempty"`
+
 	// Quota The key's quota, or `null` for none; needs `keys:admin`
 	Quota nullable.Nullable[QuotaSetting] `json:"quota,omitempty"`
 
@@ -395,6 +469,11 @@ type ApiKeyUpdate struct {
 
 // ApiKeyWithSecretResponse A key with its secret, which is never shown again
 type ApiKeyWithSecretResponse struct {
+	// AllowedCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	AllowedCidrs *Networks `json:"allowed_cidrs,omitempty"`
+
 	// CreatedAt When the key was created
 	//
 	// Example: 2025-06-24T11:28:35.072Z
@@ -441,6 +520,11 @@ type ApiKeyWithSecretResponse struct {
 	//
 	// Example: ci-pipeline
 	Name Name `json:"name"`
+
+	// ObserveCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	ObserveCidrs *Networks `json:"observe_cidrs,omitempty"`
 
 	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
 	// apply, but the UUID form is allowed.
@@ -495,13 +579,15 @@ type ApiKeyWithSecretResponse struct {
 }
 
 // AuditAction What was done to a key. `leak`: its secret was reported, which ended the key, or the
-// grace of its old secret. `update_owner`: an owner was changed, and no key.
+// grace of its old secret. `outside`: nothing was changed, but the key was used from outside
+// its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
+// changed, and no key.
 //
 // Example: update
 type AuditAction string
 
 // AuditActor The `id` of the acting key, or `operator`: someone with access to the database. The
-// actor of a leak is the leaked key itself.
+// actor of a leak or of `outside` is the key itself.
 //
 // Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 type AuditActor = string
@@ -510,6 +596,9 @@ type AuditActor = string
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown.
 type AuditChanges struct {
+	// AllowedCidrs The old and the new networks
+	AllowedCidrs *AuditNetworksChange `json:"allowed_cidrs,omitempty"`
+
 	// Enabled The old and the new value
 	Enabled *AuditFlagChange `json:"enabled,omitempty"`
 
@@ -528,6 +617,9 @@ type AuditChanges struct {
 	// Name The old and the new text
 	Name *AuditTextChange `json:"name,omitempty"`
 
+	// ObserveCidrs The old and the new networks
+	ObserveCidrs *AuditNetworksChange `json:"observe_cidrs,omitempty"`
+
 	// Quota The old and the new quota
 	Quota *AuditQuotaChange `json:"quota,omitempty"`
 
@@ -544,23 +636,27 @@ type AuditChanges struct {
 	Scopes *AuditScopesChange `json:"scopes,omitempty"`
 }
 
-// AuditEvent A change of a key, or of an owner
+// AuditEvent A change of a key or of an owner, or a use that its owner wants to know of
 type AuditEvent struct {
 	// Action What was done to a key. `leak`: its secret was reported, which ended the key, or the
-	// grace of its old secret. `update_owner`: an owner was changed, and no key.
+	// grace of its old secret. `outside`: nothing was changed, but the key was used from outside
+	// its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
+	// changed, and no key.
 	//
 	//
 	// Example: update
 	Action AuditAction `json:"action"`
 
 	// Actor The `id` of the acting key, or `operator`: someone with access to the database. The
-	// actor of a leak is the leaked key itself.
+	// actor of a leak or of `outside` is the key itself.
 	//
 	//
 	// Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 	Actor AuditActor `json:"actor"`
 
-	// Address The caller's IP address; absent for the operator
+	// Address The caller's IP address, with `outside` that of the key's user; absent for the operator,
+	// and if it is unknown
+	//
 	//
 	// Example: 192.0.2.1
 	Address *string `json:"address,omitempty"`
@@ -652,6 +748,19 @@ type AuditMetadataChange struct {
 	//
 	// Example: {"cost_center":"7","plan":"pro"}
 	To *Metadata `json:"to,omitempty"`
+}
+
+// AuditNetworksChange The old and the new networks
+type AuditNetworksChange struct {
+	// From Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	From *Networks `json:"from,omitempty"`
+
+	// To Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	To *Networks `json:"to,omitempty"`
 }
 
 // AuditNumberChange The old and the new number
@@ -751,9 +860,10 @@ type ErrorDetail struct {
 type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
+	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); ADDRESS_NOT_ALLOWED,
+	// INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, OWNER_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-	// TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+	// TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
 	// the change was made before you repeat it. New codes may be added.
@@ -783,6 +893,13 @@ type ErrorResponse struct {
 
 // IntrospectionRequest An OAuth 2.0 token introspection request (RFC 7662)
 type IntrospectionRequest struct {
+	// ClientAddress The address of the client that sent you the key, as you saw it, with or without a port;
+	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are not active
+	//
+	//
+	// Example: 192.0.2.7
+	ClientAddress *string `json:"client_address,omitempty"`
+
 	// Token The secret that you received; any string
 	//
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
@@ -858,6 +975,18 @@ type Metadata map[string]string
 //
 // Example: ci-pipeline
 type Name = string
+
+// Network An IPv4 or IPv6 network in CIDR notation; an address alone is a network of one. An
+// IPv4-mapped IPv6 network is an IPv4 one, and `::/0` has no IPv4 address. Bits beyond a
+// network's length (192.0.2.7/24) are refused.
+//
+// Example: 192.0.2.0/24
+type Network = string
+
+// Networks Networks, with the length that each has
+//
+// Example: ["192.0.2.0/24","2001:db8::7/128"]
+type Networks = []string
 
 // Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
 // apply, but the UUID form is allowed.
@@ -1186,14 +1315,22 @@ type UsageResponse struct {
 }
 
 // VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
-// DISABLED (suspended, or its owner is), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
-// applies, else VALID
+// DISABLED (suspended, or its owner is), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
+// `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+// VALID
 //
 // Example: VALID
 type VerifyCode string
 
 // VerifyRequest A secret to verify
 type VerifyRequest struct {
+	// ClientAddress The address of the client that sent you the key, as you saw it, with or without a port;
+	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are ADDRESS_NOT_ALLOWED
+	//
+	//
+	// Example: 192.0.2.7
+	ClientAddress *string `json:"client_address,omitempty"`
+
 	// Cost What the call costs in units of the key's quota; 1 if absent
 	//
 	// Example: 25
@@ -1216,8 +1353,9 @@ type VerifyRequest struct {
 // VerifyResponse Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND
 type VerifyResponse struct {
 	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
-	// DISABLED (suspended, or its owner is), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
-	// applies, else VALID
+	// DISABLED (suspended, or its owner is), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
+	// `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+	// VALID
 	//
 	//
 	// Example: VALID
@@ -1280,6 +1418,11 @@ type Error = ErrorResponse
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type Forbidden = ErrorResponse
+
+// HistoryRemoved Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type HistoryRemoved = ErrorResponse
 
 // NotAdmitted Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -1386,6 +1529,15 @@ type GetApiKeyParams struct {
 
 // UpdateApiKeyParams defines parameters for UpdateApiKey.
 type UpdateApiKeyParams struct {
+	// Owner An owner other than your own; needs `keys:admin`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+}
+
+// GetApiKeyHistoryParams defines parameters for GetApiKeyHistory.
+type GetApiKeyHistoryParams struct {
+	// At The time in question, since the key's creation and not in the future
+	At apikey.Timestamp `form:"at" json:"at"`
+
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
@@ -1517,6 +1669,9 @@ type ServerInterface interface {
 	// UpdateApiKey Change an API key
 	// (PATCH /v1/api-keys/{key_name})
 	UpdateApiKey(ctx echo.Context, keyName KeyName, params UpdateApiKeyParams) error
+	// GetApiKeyHistory Get an API key as it was
+	// (GET /v1/api-keys/{key_name}/history)
+	GetApiKeyHistory(ctx echo.Context, keyName KeyName, params GetApiKeyHistoryParams) error
 	// RotateApiKey Give an API key a new secret
 	// (POST /v1/api-keys/{key_name}/rotate)
 	RotateApiKey(ctx echo.Context, keyName KeyName, params RotateApiKeyParams) error
@@ -1743,6 +1898,38 @@ func (w *ServerInterfaceWrapper) UpdateApiKey(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UpdateApiKey(ctx, keyName, params)
+	return err
+}
+
+// GetApiKeyHistory converts echo context to params.
+func (w *ServerInterfaceWrapper) GetApiKeyHistory(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "key_name" -------------
+	var keyName KeyName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key_name", ctx.Param("key_name"), &keyName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key_name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetApiKeyHistoryParams
+	// ------------- Required query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "at", ctx.QueryParams(), &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter at: %s", err))
+	}
+
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetApiKeyHistory(ctx, keyName, params)
 	return err
 }
 
@@ -2079,6 +2266,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/api-keys", wrapper.ListApiKeys, options.OperationMiddlewares["listApiKeys"]...)
 	router.POST(options.BaseURL+"/v1/api-keys", wrapper.CreateApiKey, options.OperationMiddlewares["createApiKey"]...)
 	router.POST(options.BaseURL+"/v1/api-keys/:key_name/rotate", wrapper.RotateApiKey, options.OperationMiddlewares["rotateApiKey"]...)
+	router.GET(options.BaseURL+"/v1/api-keys/:key_name/history", wrapper.GetApiKeyHistory, options.OperationMiddlewares["getApiKeyHistory"]...)
 	router.GET(options.BaseURL+"/v1/api-keys/:key_name/usage", wrapper.GetApiKeyUsage, options.OperationMiddlewares["getApiKeyUsage"]...)
 	router.DELETE(options.BaseURL+"/v1/api-keys/:key_name", wrapper.RevokeApiKey, options.OperationMiddlewares["revokeApiKey"]...)
 	router.GET(options.BaseURL+"/v1/api-keys/:key_name", wrapper.GetApiKey, options.OperationMiddlewares["getApiKey"]...)
@@ -2157,6 +2345,16 @@ type ForbiddenJSONResponse struct {
 	Body ErrorResponse
 
 	Headers ForbiddenResponseHeaders
+}
+
+type HistoryRemovedResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type HistoryRemovedJSONResponse struct {
+	Body ErrorResponse
+
+	Headers HistoryRemovedResponseHeaders
 }
 
 type NotAdmittedResponseHeaders struct {
@@ -2993,6 +3191,179 @@ type UpdateApiKeydefaultJSONResponse struct {
 }
 
 func (response UpdateApiKeydefaultJSONResponse) VisitUpdateApiKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyHistoryRequestObject struct {
+	KeyName KeyName `json:"key_name"`
+	Params  GetApiKeyHistoryParams
+}
+
+type GetApiKeyHistoryResponseObject interface {
+	VisitGetApiKeyHistoryResponse(w http.ResponseWriter) error
+}
+
+type GetApiKeyHistory200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type GetApiKeyHistory200JSONResponse struct {
+	Body    ApiKeyHistoryResponse
+	Headers GetApiKeyHistory200ResponseHeaders
+}
+
+func (response GetApiKeyHistory200JSONResponse) VisitGetApiKeyHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyHistory400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response GetApiKeyHistory400JSONResponse) VisitGetApiKeyHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyHistory401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetApiKeyHistory401JSONResponse) VisitGetApiKeyHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyHistory403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetApiKeyHistory403JSONResponse) VisitGetApiKeyHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyHistory404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetApiKeyHistory404JSONResponse) VisitGetApiKeyHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyHistory409JSONResponse struct{ HistoryRemovedJSONResponse }
+
+func (response GetApiKeyHistory409JSONResponse) VisitGetApiKeyHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyHistorydefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response GetApiKeyHistorydefaultJSONResponse) VisitGetApiKeyHistoryResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4752,6 +5123,9 @@ type StrictServerInterface interface {
 	// UpdateApiKey Change an API key
 	// (PATCH /v1/api-keys/{key_name})
 	UpdateApiKey(ctx context.Context, request UpdateApiKeyRequestObject) (UpdateApiKeyResponseObject, error)
+	// GetApiKeyHistory Get an API key as it was
+	// (GET /v1/api-keys/{key_name}/history)
+	GetApiKeyHistory(ctx context.Context, request GetApiKeyHistoryRequestObject) (GetApiKeyHistoryResponseObject, error)
 	// RotateApiKey Give an API key a new secret
 	// (POST /v1/api-keys/{key_name}/rotate)
 	RotateApiKey(ctx context.Context, request RotateApiKeyRequestObject) (RotateApiKeyResponseObject, error)
@@ -4968,6 +5342,32 @@ func (sh *strictHandler) UpdateApiKey(ctx echo.Context, keyName KeyName, params 
 		return err
 	} else if validResponse, ok := response.(UpdateApiKeyResponseObject); ok {
 		return validResponse.VisitUpdateApiKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetApiKeyHistory operation middleware
+func (sh *strictHandler) GetApiKeyHistory(ctx echo.Context, keyName KeyName, params GetApiKeyHistoryParams) error {
+	var request GetApiKeyHistoryRequestObject
+
+	request.KeyName = keyName
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetApiKeyHistory(ctx.Request().Context(), request.(GetApiKeyHistoryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetApiKeyHistory")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetApiKeyHistoryResponseObject); ok {
+		return validResponse.VisitGetApiKeyHistoryResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5380,286 +5780,315 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rchu3lj/6Kij+ZyrWnhZNUjeLqtQuWpYTxbbk6OLc6BEhNigiagLcDVAUt8dV503Ot/Mi503Ok5zC",
-	"WgAaze6mSElOlIz3TDkU2RdcFtZ9/danWl+OxlIwoVWt/ak2ZDRmKXzcp/0hW9+XQqcyMV/ETPVTPtZc",
-	"ilq71kmmdKZIT8h1pWXKerWoxm7paJywWrvmvq1FNdUfshE1D9CzsflN6ZSLq9rnz1HtrexTfN7848+G",
-	"jAg2Jdds9o0iY6qHEbmcER7XSYeMU3k7I3pINUnZSN4wRfSQkUt2xYXg4orIAdyiyGiiNBlPNOGacNEV",
-	"g1QKbX7WQ66IFKzeFbmBP79pPqdjvn7NZup5o7m7Q5uXrfXtQaOxvtPfiNd32eZgfYtuX+70X8S7rDG4",
-	"Y4YnVLO3fMT1+nuZ8P6sfKaJuULhuJiZc0T4wIx5SBWhYtYmvW7tms26tR7hiphrU6rtfea23r96pE+T",
-	"RBEuSG/a6wrF+lLEKjJ3/msiNYV7tSLwh7tnIrhWXfEsTulAr3OmB+tDrcdmBcwL4PnrlijWm421udWy",
-	"g9r717fNRmNv+u12Y9nlOGEjys1eFRfkJ7uvlAtYEkb7Q5xpm/RSN0+Z4uCJkNOIUBETmiQwJ3pFuYB1",
-	"0D1il+HhU0y/3Wzt6W83tu6aIdPpbL0z0CwtTu0UR0O0JFPKNblkA5kyQklq7grf2wzfMpDpiOpau8aF",
-	"3mjVIvdaLjS7Yim896efflrvTPSQCc37VLPiy7+XU/NiGlxEnp283ie7zWYjIubT9s5WYy03/ZeMpiwl",
-	"KaPJ6NtujY75NZvF3dodq/DzemfM19+w2fphXE7yPA7IfY9QZCfjlCkmdG4Ij3AKs+Ec0RGr4DZ0xHIn",
-	"cMzSPhN6nYm+jFm8cIx9/p+txpiPWcIFW3owx1NRRiVmNNL8dP/hTJSWI5aub7aWHsxpX46ZKh+Ngt9y",
-	"w1FsTM35iQ1bVmPaZ2p+SBFho7GeBaxMSFidbKAx1VQxrdopozHxf01Tru9exhP2rwlTupTEDmND4wMO",
-	"ooErYBqGJ5jxK5be8D77RpFEXi1cx803v7Z+/nHrw867jaP3Z9snP7R++uXlxv6rg9cLB/c5qiVcXMNi",
-	"fsf0G1bB9q/ZDISaVoTHtagmxywFeWhmVLtiujPm5uaoZtZ6xLQVzUa21a/Z7EIANdf+I2VqLIVi9UsZ",
-	"z/7Pcx7DCuGrzxW9quAGcqCZcFtKplSRG5aaRVswGHzcPUd0nMQsPbhx2kZ+RPAjYfjr/PsTrnRnEnN9",
-	"4H7PD+BfE5bO6shPS94v2K227PlGXrPSHcGf3HIURpDCzw/bkROpqS5/+3f8xr+bUNB9FOunTBcHAg95",
-	"2EDOx3HVQPaHVFxVL8ME7nzY2z8YKpuVvh1/grcvWAIg05kfRIqM4KWM4Ylm2MV320fB6cyP+g2b3SUW",
-	"UhhRj8c9wwSpWZk6eZ/jyGbT4FrRZxHpPe8RLWWb9OjzS1DaevQ/W68vexGhilzOuqKHt52fHO47FfyZ",
-	"ecBaz/CpH+gNPYWhRKRnVDYGP0ZE0QH7tlvr1vC69zM9lMLoP13Rm6RJ/T3VwwPVp2MWPO07adTmG5pM",
-	"mPnz/PzwFTFKBXn2Yn0T/q/ZWjODtLyQCsLjiEyHvD/sCsFYbHg3gRFzcTWvNPf5eiD7uFk6Qwm1qGbp",
-	"wJME7hVPWVxr63TCFrN4kI/VWwMysrANRiFevAWF4eekZcnw4UX3GfvxoJTIO8LJdz1khrSoIDM5Sc23",
-	"ewSXu2cskDaNR1z07hotML/icLPh/UfKBrV27f88z6y95/ireo5KCBwLd2LgVLyk8Y/w3LYxEoU2srH9",
-	"qUbH44Sj1fb8d4Wmmx1cxojNBzUZjaj5aPYqZWb9hSRq0h8Sf/xqUQ2IEt8Rm8EfHn3ovD18dXFy8OP5",
-	"welZLarFTFOeqFr7t0+1AWeJZQCXUhl6GjGFAq4GL9CEEhhC9pLM3HM8ZI8kjN4gqUx07fPH8DH20eTe",
-	"j/P86ILHd+oQmuqJqrU3Gw3YgeW27CBNZXpiNwu3rng67CDMPEY0MaedxZHhZDSYC1dkmkpxVYsWmv5l",
-	"g7HXP89fXKKYLbo5dy1M5CWN7VcrEt6l5f4Z3YGjYMxSo4Jm87wfwbHbMU+ZuqA6R3PgX7hkTrMcTPQk",
-	"ZXMEld1Kyi+/N8FEX0/bUzlthvrs6ZqbQfQ0DxmYeysesb4c4XIF1DaVzjrkgqB5dz8ig6cUD5ehiqFM",
-	"YkIJvL5NwDgk3bzt2K2BD6hbS9lYpsGXyluqdpxzBAhfki/0qqciCuREwxEbcdWXYsCvJikD/Y5qdsPS",
-	"wA2DI0ffKteEqmtlNEV0ROKyPB0y3pdikPD+qpICLbm4wDbB9OKKuN+LlPzm4JeLk4MPx28OXuUolbp7",
-	"4BF9KgwpXTLSB1sq3iP9lBmyQLsOT8l9KGPXzFrTayaKgwfjgyuCPxfHftR5d3Bx1nlzcJQbeu42cjkj",
-	"VKBWambima/REfdIfygNr7ZXALtLndFMNdwx4KnS95/d49J9bm6Rt66zLY6cZYfqOBC5UZfEzFwIf3BN",
-	"RnRGhvTGGF+yK2CqVBAU67HZzWDH2a1mImYxmBhP5JjAWq14RqyXsUhmRtCZFTRvTplSpefk5fGrXy4O",
-	"jvaPX80dFO2egPxkHwe0fmANywg1FqrI1b/5eI8oJmKzAxORe909iKu5ZVaCC81SQZN5PfFycjXnHCwV",
-	"Y2cHJ0edt7kJKTliesjFFZkyoVHOE6OB7RHNkgSJC1QXS2nB2O8zkS3U+/QwlVonhQ2SEqkXYyRTroeE",
-	"kksaW1fO/JTOjo8v3nWOfnGi+TS/WZVP67w/tJxuxMgglSM0X2kcmz3aIzqdZWGYJrmnIGwhu5PyLU3R",
-	"hVlOimacCVxSQYlmmm87J98dlNOi08qNgi6VJtub5A1/eU862zBjngh6Q3lCL5OSYRtl4pIqzzWoUFOW",
-	"EiGnJeM/P+p86By+7bx8Wxx89YMwIGbYNFAmVZkkyraGDox+HcSrXLDsnoRpZ34t5LREPOEAPC8ll4wJ",
-	"MqJx2aYdn5/tH787uDg/enN0/NNR9cQHlCcsJvEkNfPU/jVGtTGSSk50X6IMsAMzQoz1r0kWfJvJCUnZ",
-	"mFEdPOD+S/B4EqwjZrh/LFGsTTabG+QZ0Ks0KhsS6VpENptb5FnGHoGkzdetXfKs5AR3hWcIwckVTE9l",
-	"eo3y0N2kGE37Q6bMwZCiz5ADwPWgLELQEsmoK0roaC0iW40GeUZL+Cv8tkGeBfTdJiVE3RVLUXUwlDKK",
-	"rpM5kmobOb6AKB2ZFGmE67V52d7p99k4E2IlEW2zbpvNrYj0OMSl9KyH6ogUycy7VVGLopYp2THlfH/u",
-	"7jtCYw9TNuYi2IvuDS99sJryWqaXPI5Rt11BVZEuipoxnGOzrJkDFRYzlqDLlrCb18cnLw9fvZpTjOGx",
-	"bdwhigEys41zTwUV06nMVk1+BP/EBvIRa6IXrZSE9q+Vs9ZKdZXT89evD/cPD47OLk73j9/PSw+urJ85",
-	"mJp2kV6cpAvC3nP8j6vKW739hiY8JpcTVMqN0Mu29dG07bJUikUPKFz/4KNwJHUnHnGtUcFb4TBAOkul",
-	"ZQuSI589VEI8J52zg4u3h+8Oz0q0d6f6lT/NWIzNRiPLRdpukHl9cOO++iCeCshfKqq9CTf6cJCi8I1L",
-	"deKKJGxQNtEfz4/POhcHP+8fHLxaMFVjq2zYbCPzJPOSXCZVs2H+RygZSaGHKKZAvNAkIX2ptCKtrT0b",
-	"1LzVZMxSLmOiNE01SNdWo7W93mytN5pnjUYb/r/eaDR+/Wtyj5y37MkykNwiGL0npGi7tWlA2t5X0E+4",
-	"MfW4MjqENcPIM3P8cSECobj2uG4Anz13p1wuptlV5CIu9RR3/YOUgyfBVffBD7cqU/07e9zAwH5HRTGK",
-	"tJxTbJFX4c3BL6cFrrqkq805VA0vDVxtGCbqy4nQqPfDYkjBcB1ghUCVp4KglpZSrljm5PvGvPT2wrzz",
-	"ibopV3FJPh0n45HUr+VErHq0rtkc4R3ZqGW5w+rNwS8XR8dnF6+Pz48KAjsf9gQT1SWewNoqn6KTugyX",
-	"uaRKMHPvSRabj0kWwSoAQYC7IpHiCnKHc/bGkyIBTHCL/3cFZNJs0oFT2e4R6ID2iiCprnQix2edMpXb",
-	"JWe6pwQiA55uPVfKkPZIjpjQe2RieR5mvfl43pVEFomPggifUcufCicsic6Yif8+Ubpq9k+H/DFb7X5s",
-	"sMSH4ViAO+QFJ+lPRwcnyzJD68zwadggS4r+NMU0RHu53ptjjS6t7ikxxyfG/ry6/NVoLwRxvhrty6zT",
-	"F2Gmq9m0xJu0kU0qNldfJEjX3262dnuEKiNYB3ArVwSn8NXSfSQ3+BmaY/ZrtbIqBTlJFWFh+yuqAzH3",
-	"zP/+oWH3RDmwqoZ9+FSm10AiKGuWixS3HsJkHvHwZJPDPfBW+TUXcTFqtofFfOWR1Mc7En8SPZ4LOtFD",
-	"mfJ/ryzXYq7oZbJAsVcTNYZ0mRIC3D85eHVwdHbYeXvx6vC08/LtAmYvkcOhyRw+dw+dAVwTJmAolthk",
-	"ChqyN6TubQA0zRJZ/0T5NI0gchcsnOXBz+8PT+6QaPZBezbPCLSyR50KF+AhLaiibgDI8V1VzoLZ2KTP",
-	"RaqIDckbi9Y+FkLDLvbqbBabbJQw/aCZjbhSNjo7P7PFM3l3eHp6ePRdPu3HLD4VfjZUkdt1WzfeJqcH",
-	"+ycHZ2ZnOvbowBlpE1tNi78/ZDILLWawFStN5mBmZZZzuEfBg/Yej8ge1RAAB4meShLzwYClRolB08b6",
-	"eJCc7YD/NhFCv4SYfwB1cOjaBrYcx9ysEE3eY/0DN+x4QBPFCjkmsM9aWn9ILaqNg1s+1SzXLCvSZ7Z2",
-	"ydKcTK/VHuED0oMX9SJ7dD0rRrkJPgmjQu+Rnk4nrGduoZfzlbdYX2UzGy6lTBgVNc9poQyjtCQMfofD",
-	"RmLw7xilnmeF3Zay21DtvrGxsWuz2gSRg4FiOrJpKl2BtRkR0elE9NF5I8mIJwl3OSVzVWStxkZjvdFc",
-	"32ieNVtoDhhTwNfum/Gsm7Fk9fsuZcOcP01jqu88Eu/cdZ9dtdfi66F47nOU+ReWqAQLrDWaJMcDyNJf",
-	"dN+P5vJTpjVM5mOFLeJMOziaPTFJkp5VEAWrKHozF2EOXY4e5OXvrK/NQDPbZPnRel1/mRHPmUqPNGzl",
-	"S+0XDhSPPIttZT7yfVeB+FvNFlQGR+JjybuQObzlSntOWjg5b4BjCjZlSvt4Up4ROOIsXahMQR5jcTjX",
-	"bHTn/HBkGX+PaiN6e4h3NhsNPxeaphQssjG94sLjxSx69PvsyvlVg4nknlW9atUr1kHBY5iHBHSZQCnK",
-	"Lxwy1riUY/00nCu/txfP8ZXW1npje721edZstlsv2htb9cZOa3neUsnDLacm0yFPWJgd73l22zLxlA0m",
-	"yroEYLI9lOhQVWu1iIhMhOYJ4boruMrr23lWeR/mnlsqe+Fd7Nd5Y5ZbpquU9tkFE/EdAxin7IbLidtw",
-	"orQcK5B/XFztWVlmpFrghBUss4rnh93aXm82ze42du8zbF6ysUdQ1IOxDrUH5d43OxbrZWu7tRYRJQmP",
-	"FVEy1eRyhnRn7r0H7oof5mQCOe2FESZU6QtDPsudAXM5sdRmE7KbDWK+18wvL5KaUajKV3PjrNlob6y+",
-	"mk9LDo9TNuC35WwX2LTZ45T2NUs9OAtSZWS0lZT15ZXgRm/HaKiQOmNT2arR64vG2dnbH3Za22Vr4rWB",
-	"O3WAokheShDXrEGDnoSLlFF1N4s/8Tec4PWZVVRKZ+8R3gUTmXVZbHGejFrAcl/c51AuJ+CdXM/so2UE",
-	"5ileOy/X4OxZlcAFRiz9+PEE9O3fmcmHKJRVS+oVGO9d0eiwQFQY0EMPu095vmTWWz8pilLk0M61Vopo",
-	"k0hbByCTOGPQPEmQ9WYsZYfEdKbwSFAN2GGlhsiL7U2jihQQuEb0lo8mo1p7u7H5wlwx4gK/aJTCc1Ws",
-	"36nf+DksGpSpZkwukC3TTC5HUBNArMcIrK5su3rgqBlTpfyFnf2zww8HddLpiswecy4dIUkvOzk9K+SV",
-	"vck5zMyxQWXA0ou1f4SZ8281vLgW1TIvlvMufAyPlr+ucGYsvBDAy6xIUIAYZ4xYkHh7UNcKaCYoLJSm",
-	"PnEGMoWXtHGdfmSXTGXgV9Z0tV/SHMXYEa5uuwo2Rc1mhmcinSSIueWkM6HjcTKb13qaT9bo/GpGPlUz",
-	"soIb/cT18BSYZmj5LLceBWvu09wxs4pHuTIzSRLvdbRs+xlUXqRMT1IBmVnBORAxSg8uxVqVKtM62vnu",
-	"1f7tD+f9N783XjWarY3Nre2dF7udl/uvDl5/9/3hD2/evjs6fv/jyenZ+YdW5/qXRCFjf8vElR7W2i+a",
-	"xk7UmqVmnP/9G13/90fzT2N99+Ljp0bU3P188Vtjfbez/qv56dN24/N/FM/ZnJy2y1AUqR/LfXPgn8rs",
-	"SwvKBGYFaPlqKKfCZvGYjZzEXHf65aCqwCeNjh2DRSIdkFUvYfS61w5eY12/Y5lq5oCgCIoNzwQxdNwV",
-	"IJZdeD2Tu3XSQ6ywC1BHem3wskGEJijdcjkoMJCcRPEeSXxKzeVZ1ZyeV4tqZtz+CnxPXtz4e4vixi6U",
-	"rABgdFhfZrq0b064n3XPFfT22kTJETOLiW7Efp8phfGMrJKtTs7MMlHzLkQPM8PGWDuDz1YYc61YMpj3",
-	"K3ozrNFcZIYFhPrMje9/kDpf0/XBx08vPj9bD//e/Lz2aeNz7qtm6/NakYKj2u26ffp6EflGeyxP6hfI",
-	"vd+vM2LKVYBLZmwiSASBxwCxgOHsqcWVGvAUSA2Ih00R2kzVSW+QylEvkP18AJV+KQOic7lOWNZn5Ljs",
-	"zZnqeIGQ0z1yKc2epsw/S1h0QiIHXSEBrvCGpYpLodwZsUF1sL3S2I+r485V/tziXleqIwv5rVnX1wm9",
-	"wrUtKhh33nzGRyy7ueD+WPF+n1S9zK1Hk9ElS4Obl9RE4GanjmS3L6OU4JDZrc5uW8qwhftANcluXN7G",
-	"hbu9qhA8YVVzt2T4eWt3xe1aTneAG1FvcLeWag8emLPMU2qLbPMcYuClQeEA0P4yLt5Q0H2OatRx8mXu",
-	"Qc5kc1DKmVKfJgkUCxy+z5JVLB8YuAx9x+ZCdt3cbdUb9Va9WSZ0FjrA7DpNId0/Zo/r2OpnHPjOFXLc",
-	"usK7WHAn7oFvzkG3YsbFFUhviBSrcnG203yQV/GazS54XI2rq52u41O+jY3/b5ZKBDTKKydfxPH55RyD",
-	"YeS9inq/USQMGy9HvQuj+IUJ3vCSmFBvqPW4F6FSaXXIXlbVYt/6jUIwKRG3SU+x9Ib1XPQDofHAvWnY",
-	"RVeAXWR/7fk8zYRfM0wzkyKPHIB61JwaZUZ1p3IO+wjmvGVCns4yp5r1sbkD5VgPrsbHhdxxcRQOkY3v",
-	"HYfzqglG4hA2YelYXMbB747DAZhy0cFKlULIMNJD/aqHTmhqjLdiYMQoVkKSkUxZBvr82HyiLPhXuUeB",
-	"NlWON2sVTgdOjJk18ztkNNDi/S8RSCLj88UFCRTUZaJlWpYIW0g+XPSSvI67hN+qUt7PqWFLrVjgfi5f",
-	"tGXdUDj55a6unEFOC11q/ALu+OJb3izzOM87lR+fAlrLvLZyNUMdeanFRPX7PpTgg013k4G9tHLU87r5",
-	"UiPPFWKsPvxc4OvuKQSXV04jp6MvNQcfElp9/Fnc6u7BL3Q6ztk0S41bG+HzpQ/gHKJ5QfF57JMXvm+9",
-	"VSrGKlYvM+qWWz00D77w6j04F+PR17ckTrLKiMrWH7JTXwGQbYWn1eH+otMKa9RZEhfXHxFwF/jGZlER",
-	"FzklmB2am2cOprok4KPKm4GUDJfncwSqkKsX61tuvu7FH6vWcaFWnM4IMxcFgLXgqYbYaZ0cwtDHCeWC",
-	"/HB6fOQ8ymCfbm7tmEW8TNiIxLI/GTGh2+i3VkM6BqJBTx6g8Bur0XaTsjUcZMRiTokZNpnKSRITNU44",
-	"VtzCqOAndAleMcGwJw7WU6ky/x6mYS/cgQiMNGoGfpXSUZ3MISiTZ5uNxtoeKSapR10RfNl59/Lwu/Pj",
-	"89OIFDPzc9/ZqG3+dp/YVVKKYYbQXNsjRaiYiHg8rYjki/UiElYpmkdsrO11Ra6oPyJzha0Red85+z77",
-	"29y2ubZH3h2cfX/8Cr7vvH17/BM+cGttj2S4G1FX5MAoIhIUjNs/sOja3Lu7tkfyeJHk2WZzw31r8UzN",
-	"d1tm2IvmFpFC/RR5ttnahRVDGFHybAs2MUDAi+Zh6sw1G2v1rgguIiNGha2yKsXCQxS8+SdhTcUU07Zz",
-	"6HfO4VQKdlcnR2xKDM0ql59B49hH/z1/KGJ8F7iPB/0uNP4RjDChDXtjqeVBjnMsZb2GrDhnvrZKrNcl",
-	"maDhAUNMVBnwW8K1P5QsVXOZcksg/BdWY5EL5+BfE5pgeCh04ZQx/NUcNqoi3SR44fdnZ+9JlhvkXlSe",
-	"BVNiHORine4xbs0j5H652ZfJhEOhU6nGrI/5Xb4dRKGNynFnooekVW8QLa+ZIDy80bfAAFflzvZ2a63A",
-	"jeG2iqZnAXQCnok+4zdwwsSM+ODYYwafSxShayYuzNcXQ17mXj+8EjKdS1/DMOQFTu0uEY1XLbEJlanQ",
-	"d+8C3rpoG2hf8xu2uMzEPttheEGIjg8MD0QsTQsUalOasFDJ6U+1Mg8KCulFXuRvbGO2lX3DxSTs2/EC",
-	"1z9OzbIRqEGxWW5EcdFnpLm708g5CF7sbjd2m635Q7m9Weoo4Kskny/z+p2txs725lZza6nXeyS6qjVG",
-	"W7S0p2B1t8BS/ja5XPQe58KtaqZUeN5EsVRU9p/Ch/oyjKVsx7nTZ+m+7Pi9ZfT6BLznK9d0zXOuASCS",
-	"zJ+566q2hKW3/3Fcb26JzDAXr081bzobUgFlaZrE0mKHKTpzalCIkGNOwJWUxWWq1BdsB2QHvZNbFHix",
-	"Wbw6ObQO+SlV4fuycCg3ehxkrhrtR6bXqn7noiwyqN4FwfRysvkUZjltBS7+UFkLp/qLbU4GMRZCL+VE",
-	"O9bR9im1rQZocdycZHMoIBbRNArUZiNMVLdFM13Rx4LK4LfIJkzA6tjHbjUaddJxnMJnUdiSlDk91JhX",
-	"Sl/0mYAy+dqO2c6EQku3VFrlMFyKQEPMVnC5JrE2Xy0iE8H/NWGEjoze6OvQv1FYGoWgzhDs0CGqXRd6",
-	"GtAUuJ1moF2aD3Vcs9bWVrAwe4ZEytZLSDIdcm3MWcMvzaoxDrTNRBzBO3v1HmQt1es9/CLsABjZtks2",
-	"Z2thY7+AaFpbW5Dy7P7OZ8o9+2f7t/+ud7uq271tNNa73dvm6273due1+bj7+iP8XvHbP8wvVTeu/fN/",
-	"ut36XY//n8qH/9fCh6+W+4Q4hEJTLkp2xjeyMGtHLlNGr8FjuqDlbyCjoEmkYb2I/9gmlBhRBJB1lGhG",
-	"R/hfQYWG9LIsWRgh7roCcoUjQDo1xJq1fIQuj4mcFm24vDD8utuPtNtvbFZUsVohQ3XMAT5Cp3ub4zYV",
-	"1hhrE40tDcwWZ0n8eJNhLxYTsyuosh2XpyxlLlu/xBFVpXO/yXEtn7Dv6WRjqeBUgImx6PFZuUDY+nyJ",
-	"5wcICIue7309wZIJaFbWTyZx3nBqLfXiDLPkjleH4CYrTa5cR8yWNJt8OJoyVQDob3HWAVyiXN07kWns",
-	"+47zFOX4CkkIQI73TUKAoaxQDyzYrb7oT1JVlsMbpiPgNcunI+Ascrzxl40P/46/29W//nyoj179cHDQ",
-	"Wv/9w+WR4Ff3TzrIz3dBl9gBsXC19wBnyOkiiFYUgjTQJLG7PYIlsGrVMgkIy2R7ZgxwuUJQKbx6lR94",
-	"WBgabh7U1k6peuQy0CCZdTm27VuIZOqe1cOcyidkmsH35KivKyABykw2ZgM6STRU+nCm8gK6tVxawH3K",
-	"eu6JD7FUkB6uvlB6AU5KvgRIW4SUe5WSzh0+b/L7IscgBwW2uPJkPvlSNKsq3qsY7QtTODRgYjcs7Qp0",
-	"K8GTRnth6ZPrBhQSvk+jd9b6JRcxAnkvcxh8VSaCO5r/BZWZzcqaqgeenscvdPMoldT1kMuZlPKKeTz4",
-	"uWKyP7neLY8q+gVGXxaKf58DBimIFSPdScKhF3YUBnaumLY9+UoyLfuTNGVCX4xLnT8NkKJOsQDnEb/J",
-	"oxEsp8eCZnQxZmnFi8yigh8EcVYEtO++YveQC6uqS1HQ1wPQG3mCPodg5QAZ1YysoFB1BWpUgs1ZmZ1f",
-	"2VCNXnQGr1rsrDlOB4ct9qrx49nl9tEH1WJvysMgmiawQKpiK1wkdER1f8gQ/6t0hwyHYQLWUHm3jLWd",
-	"VrVyCqGUbJRRnn4K+1wmdX70bGS1Wnrg1oh0ixC+hlVPFAQhGe0PLXTtHqEhuK1RnCYiYbjvysglo/wW",
-	"zoHnE0W6xHdigdaCF+dTG5EpF8IGJay7wL2LNG1fsIxa8R4vxShoqtWFrIj7xXRmzhkKIprH/W077XTK",
-	"2HWEkGZN8uydFDGdrZmTsePqWzQcXKGHUVfY67QkG00gQGBJaihTbSSrucqsmwLvIei5MZ3tkSbwxZjO",
-	"5mRfc5Ho22guXrQ5ovVpjG6rstWppNH3ftULtT40YSKmqV01J84z0OQRjwW/GmpyfrYfFHvGdFaLamZR",
-	"zVTMeuTrOPGrEs6Qk6WrHZ17FpSDR98yu6AoOXI5dl2RYWViJYatHXUvqhNfE3XN2FihjmgYVObQnheC",
-	"X4/kkzuSddLMIEP+sPNZeSZPnX1VntTiINBpRdp16uGzF5AVPAQcRVyVENLu7u7OchHhlCmm78DZKoKu",
-	"l2L0lKCvL5nRGa5yNv1wcGWLnUMmv4+gxmN5w1I+mIEyOpDplKbxOp3oIbrmybPv9k86a23Sg93vuQas",
-	"wGPQSWLOclf0plzEcuowcXrkubulLPNwAdvAQdm4QPY6SIR06NzAPvCFc+xjCUvsLq6Rn0j5IBMIPyAV",
-	"F8exvXAYFsfnHgdvbmQLaeKhgmh1nJAqaYQZfoJNSbU0ghc9UN58JZwHEc4cNkth9Pg9WFwpFRr7v8Gr",
-	"IETIBenhJT2I9Dk8SiitVIhyu72zuYsbhD6YqCvMpT0aXfaIYDRNZoRiKoPNLJ1Km5Fj4+6oThgawjCX",
-	"bxJrlBduwfi6ICHwPutJHie0X4gyQkKHz+DJZ/R8DAIFfkfgkesumS2ISjZbLxZEJX/rdm9bTfPPxrr5",
-	"96X555X5uGU+bsHHnYOP/7Uq4MU45UKbs0I6p/uHh37NMV8psmsfgZw1SyFickn71yqhaohVM1lYY3tz",
-	"LqoR1TCZwP5uDiOQyRzWXYnU9E2KM8zuNnCKC+gNLkdcMWQlDtYFoEdURHoTocaszwecxT20pQGOTVFu",
-	"Nq/jOYhtAeQxQeEledCW4FG2djZ7O0SrxixVDGNiQl5g0suFjTiAl+jCtn0ZYyOOnBWQu71gClSdIXTJ",
-	"2kQ37ATdDnv9IzUDgSnMUTRHJiLK5i9u1DfW6pbpGjLtuZJk7JDci+xvKNKxQDlk0QjbNY9yb3mkmGGm",
-	"onvk//d//T+9IL0Fq9bhCmU7wJkHQfeJzvvDe56t+x6iL3xyHvHEnCIofnVwreDlxhBg5h6EH428JWY+",
-	"wlaDP04Evbmkx+7+MfSd5Z/PxdWFkmVMxQIAZllMOB7YNy7IRgPsoPC1W39W6H5jyaQBAA0rM3LCuU4h",
-	"0aKI8+thJJ9i0oA5B8BHF07Nx1Ax0A01T7u4j4ReyT0rRDx4BmIVwQ3gI1VgX6Osd7rmnO375TIcgv2b",
-	"p10/+zIt69zwoX0z/ArvAutzAHEiHI0rM870hiYlVvKgYo09l149UwaM24pMXPOT81y4UUVGix3KhJER",
-	"FxMN7UyHRiBw4bxqjxcJ991g8oN75ZcMD0uvL2OGXnbX9iUrHWndq3IktQ1mOJLDYPH2VnP6bKiYt4rt",
-	"QS5n4XqK2AdqnaNE56JwRHFxlbjmnctkw+SLmrJ3yST26B6I8wlnEsgOQ57QsG0GGM1Lpc0E5J0XlSUp",
-	"M24cS6DogtXmrjeL0DMT7UEMbbthiG5ju9G405Aq0vvy2QM+EwDKEBb4ijDPyFi2GFAml+yKQmMh4FpV",
-	"R+I+iOvzhMqxKWZhYaPqvJ8PoCjul9aBZmWO3OJ5w3sNbYxoYgaIUMCYtWtjTB4bEsB+M/gcOfBCtCuy",
-	"ys0ARniucdZa5JSJqLSyM1/yCOcmV9Fp5AamnkIWOAwH+EHOSHAcIuxdmrUiCpp9ZYpNcTC1qNgJMtcD",
-	"M2c5uFcW+BvuRVBidq9CC2n9eSXFvkovsEiCcBwX1slabIa5F3qac7rH1moOlEbZcVy6DOTPqH97nE4p",
-	"VSUkbvOrRIfLo3Pp8a4CNt8LA6D1jfWWx510MpErEhJ6eTH4otkF7CLbrtUaq9yD5aZMp7MLqCWuFhYO",
-	"VB8SBXKcwCxO/nz68PPU6NFjqpStVAarGMwt+568QrmcElWhp7gdzPZijhOEOEchyTjFAzboY1kWimL9",
-	"Scr17NQsHwsacXUmxpAu7RjzTdAmhptvfUUvVpnVfBO5bIQUHmrm+JIq3i9/+plL0nCSwDp8zTJPZRqj",
-	"pgE1BFDCwhXhvnIUCAAWw7wgezNAppn3Qte65V9MySX2uXNOu+wF8P38G7Dv4EC67pK0DzzTLslZgBrn",
-	"E4tjNk7kbGTxyvJDwkZoEWT8RDbSGtluA5F1WwF92hiMreNR9a7oin/8I+jTxqWo/+Mf5JSJGF0uttVf",
-	"r9Drr0dk2hW9Re3+elioYT2koTuJLPAmdUXBnWTMlZihwkoDpxYZspTtod6GC8alsJVY2r0Z2vNgGIEL",
-	"MxFH9Ovwc488Y6OxnrWBx2Oh7TWbrdVJRwQPRfABeApCN3cFJJBMhzP72PHkMuH9nl1TKNBXZi0DOA9D",
-	"hL35FqI95CWuv1BEetaPZD7iIbZtiX0FeS+6E/Gjnj2G2IHm0zQ9f+gKhS4qCtAf1AImWiQORyOvKU8m",
-	"qXV0+47JZn7nmFETQh0S2wZVWXQR3zsXYyeIHE0uaYwLCYFpYw7Y7rKQa7XZsp3q7ECL6BJAJkHj1x7h",
-	"QmnIdh90xWajWSedbEOdxx+6RLhZndt+nFyMJ7kaO5hXzPoJVKuZGU1w10Lw5ohMwmu6AjEkWDwPXWNz",
-	"8CaC3Y5ZH6p9ZcyZwok2GnY075geyhiIpkNG8Id1k5Ax1UOS0P61isj3B51X3iUUmWcostnYKoMHMQto",
-	"DmmSyGmvTo7fnx0eH53iLa3Gpl1g/Dnr7WWrNC2J7R+fnFocBlUnr4PQbVdoes0UYUDhOGA7lTM+Yuof",
-	"/0Cvlm08aE6UMVqQhtB0xxGETQYRdMLKwq7oVSEr2XhvwvvMajKWe3bG0LuyVTeW2iRNLNNV7efPp9Np",
-	"ncLPdZlePbf3qudvD/cPjk4P4J7PUU1zjXl77w8J+KreUUGvmDlWhnUaIx0xsGvtWrNub5JjJuiY19q1",
-	"jXqjvoH45EMQks9vms8t98SuLmVNAU4A9l/55nK4qMgU8giZ2UbZ/tMuaAVeZ0gHJDRJusKmL9bJL3JC",
-	"FPNNgOD5M1fgGhTh7VmCCHlvVoNlHilt7UyWXQLnlhobzbBBxJYFIjizpSfOdYPCCbQgYNhowX6jSC9I",
-	"0+wtSMf0E3J916jIIyAIVrfc1nv0bHKktRDh7qwrJ6ymObWImWFB7ME5AazA9mFgt7Svk5mN83pAJguH",
-	"CiwT+snVyXt6xSxiouqKWILNejWhKRWaYRp52+jJaFuAVPZb4o0OSNsNRcK36M7sRVg5kZqxjuQNI5Mx",
-	"nFFzk7rmY0DmN7QwNsMYm2kAZBP2tgEhh2fGS7XDuNaumfehGgfZ+Z5nVeZHZ5dgfcTxALW1oj8omQVz",
-	"s5n0vn2+RSwDpRD4ZaYTehSV5brmzneJqiglaBPor5FrB6RcU1b7I1B0watpbeGyoWZVFtlYi4r2HUsD",
-	"ZYuupgALBYAA6TzsTiG8WDakItL6sgtZ7DC2aOjoBwXl2taJ2mbZmt3qPdKniq0rJhT3ru6syLpi6OY/",
-	"F+5huWEvrs0teKzuGnXPvAmLxJFllUwhQoOBiyuYCzA9eze2Get1hXkAj3uez3BdJ/uAyOzNDZIwbYy+",
-	"y5n9FNm2CqnRScZDemmMCCVJ7//9v3tQBtIVhm8gI++dnvbgTMMboTN4bl3bkOPt0OFSHRmuoCWhmiTM",
-	"sQDL6Hz1rjdDLbfrXfTIsx69vmj11ixudcrAy47FgcjpGWSxBiXA8BRMuwke00p+76H2zGO/LnC4wFAC",
-	"YVAnZ+zWOlr8wtMM68BwuTKwg5oZY/J767i5/7KKdzCa9odflHbCxmNcORAxpBs+YpFVzgzh2PBOERS+",
-	"1WjtlLSxKmUx9nX4ntzMlnPfLsN9sjDZ/HRyKTGlETKrwYcRsmKr6Nb2euPFMtPNaiYfbcI5Fr9S3HOP",
-	"5IUHSGAUEGUdXkvZcRbBW0VEQEeenGaEHSQYTRNujjBoPhF6/IXmYsLssfbpu9DpqEPwfty2rrDUhBEg",
-	"M0XXD3xGevmKjR5iKcC8vSLmlCjX/GgqugI1O5vYaX1eDHil0TozvBhbZfwN+h7IoSbsFqwYRXrwwvrq",
-	"hTNlK24rfipYQNM6iFdhAQBMmil3Luc6aE1FE2V7IGFZ314wN7uBc/HtspHbypkSer9fsmD5THASrsga",
-	"onXmxXuk1ajwujfKhztX4bP0wO8Y9EfISAZXLthLrUbDOcpsw5V5HwpUkuJo4Q5XWKYwKcb51AwlwzZi",
-	"TyqubMB1wrKo5m/5BtaLmlH72lU8/GEzokWAwDxeHlUtX0C+KLgdVHF+zk5CDs3GljzPoZ64lrtzTXFd",
-	"HCKfYZW57WofM3BF1+PS7Fy+ZXm+pLBZLP4DNKKw1q35Gbyjq2j+ObgHuLsYmHbbbmEFrD/DPH8f3AX7",
-	"iHBS9UJ7/fP8xZ+jWohWedfNuWthnJtI2WU3+RPw/CWNf4RzBzc0777hXFDrlWUx3rRx902vZXrJ45gJ",
-	"dC8DE7v7LnBz5oIDcILCsMBvHw0XCj3qv300hJKdTbN/3idt5Dm9AsJz/hdDavNuWzSGLF1+jmrj0rDj",
-	"vq3ERqcxNFG0bpas8V+dnGoH+43ftH2hNu+7pF9UYLtiSNUQHtSnoKWroZxCFekV5QL8Hj9Z50wPT1DP",
-	"l0nBGMD1FrjCg9xJ5w2nigxoauMZXRFksLus9hG6dPpUuCRpMGxt5nQYag1u3HMJl9axk90NgShwlYPL",
-	"z0hqikpO4NAp+A2QS+JOZ/imL2U8W5FZq5HRF3D7MqI4wmHEtkFsyKjvYrS/1koZoKFSiDFwFhsVOP8+",
-	"VHKNAuM9Y533h9YFJSRJjfWjIOKw6ljCAvs8NJsd5Uhe8oSt0/G4kkv7eKatTHAlbK72zNYLFkrds8uL",
-	"hQPbjc8hn5/Lnl2ZDeNhQ8aWBRZteuqcQG+uSCNWJBdluj1Xkcf8x6MApqrVUX380W/aExLwf4rYtn1p",
-	"HyF9oaABrEo0JQ14SyS4a5Tr+mWpCQD+DiYJdId+NGn+1rq/7rrRX/cwDSCqJVxcu5jAm+o8B7js+Xd4",
-	"zefIXn3uUDrvugUv9HnId77oxF/mMoiXuMdf9tm1p73znnN/mWPNszvv+eAvW0mDcvlOf5wOtdnYvfuO",
-	"I6n3LWv7w9UufDGhwEPtCVtR+0KWYsYRxrief7pmswvDyz6jSpawskJdpDLfY97YoSNqZprM6uRY9K0P",
-	"CjJorNoW+YuzWK3PSkIUSK7IIGUMFbI9+CGVU4QhqhN4p1GKqPe3A1+xsRyLqYEQoewGcy27At3oUU6B",
-	"9E6NSxnPcg/OBRiIxy7CrxUkE0hZ74ozCJ4KiU/IqY6BnhZleRgQ34MwilkSq+4FDYSDvDUztTKlDX/x",
-	"Sttq0Z43bGabNz4sMPTTcJbfR9iIvWJZVtETkS+IKo9+PDTk8XD3Q1DukddW5igXvEhCTgkM+LHVk+Zf",
-	"2v9Q0i84v/lhM2BfG29W6UV+uis5MlxS7sp6zCLtBVCiMm6Txe9z2ulXl8Qd4nRzKXH6GpDf/3BheuKS",
-	"7B4mSaPy5JDX3EgR9GJczmynfggpmoNWJx202gfcCZtcDTPArU8hsOfS5bsCakFT1gd5mxOG9j4jVMtE",
-	"yBXTf6z8eDg/zqoW5+19bWtgbD3uU7QQ/2Iu4Hy1Y7jeAY19Xeq/t7T7KuX+nlLuO6bvL+K8q57qfkle",
-	"ve3Bn+VhZYm2WbHwGMsv9kjv0+fevNmG6eY2JZArzEzB5EMgSDDo8iHqnMEFDvk6eSdvjCFnbs6lekD8",
-	"3QXQUVRyYZMGsesZGYFJx7VLMsCoAOnkjU2MHFy6dnRxV0ArPjABe5bNtUkZ/i3k38sK05iHGcyYYAQg",
-	"X/XwqXPIuT51lPrEONtMHoP/YAfDvfbrskDHA61VV68AWe7Btf4CGsdligg6mf4EXeS+gQ52q5koiMWE",
-	"apYuEeVoFiILKGtdt6bwmdC5Gzv0+OcVhdR6C/kB7nv+GaeWGOxu5QbmBDFQ6Geow4cww7zIP5IBvJOD",
-	"csqIJXxmGLQQkyRZWSJZ6Oqlgg+Ne+1bmT1ftXdfLfgHqI855IiQqnOOtQctt03o/V+srn9J1c+jvaPZ",
-	"+WT1wHuGX5562GFFDXKpOMW+FIOE9/WfEKVA3NiHOlaqQxTPMcAFwfnSJJKTwONvBKur+8TcP8yhtDCA",
-	"qIHKJM5SSeVYee8LXjuQaVf4BIurlPaZh7O0Whdk2EIFR6iB7hFqc1Oxf7cULHtBnRzGUVeYKUUuWxzS",
-	"J4weiEjh4PxRms6qNVJcixh7Q9fJ8YDoqYS+dQ54AdNZpVAOwMMpnHALJLLbRs1OE1dDOQ2yu+HXLM3d",
-	"rMnjBj9gClax7Qqj2eJXVoMtDYvABX8hVTKmhfSVmALiGtYJzxFrKCxzBGfRHleXAnhmPlt960HqFQyo",
-	"JFszO0X+3Pi8JETP/qN8SLhkxmiaE+qbf2dV4c4skV9/+fmnD+dnpyc/vj8+evf2zQ+H33/3+uDV/svO",
-	"7oud7a3Njc70dnb6x2WJOPUDUrYgIhwegL+wxnG/xI0vm1Dx5D1jy+ZfICv7M5xp/CbUa2wihqfXx1Vy",
-	"Ji5XqDS+dOZKuFqbAKyGcGHmU1jMBEmlVg2AYtsrpiG1iODTLhnCDBh9YSK0qpMD2h8SIWOXRWueAM83",
-	"knurETUaDYtOhqoK7wOUP9QVSluPZNh+IsVVvSt6kAUJRVdl4GW51gbYEHJIQU9ZGMc6t436/yLBLFi/",
-	"OXE5ldmyUocIBhrR70ZtgsrAfIDLFzt4gL8Nj8u3CDDMos5stsy8/b2N0nubjfJ7G2YVirhsG9uNRpDo",
-	"GuDzW5j9AEO/Ggw/w06bmwZIanvN8vInD7VXIXTgcAVU+DXO8TeIc+hwY0vNz3PXkHxxxMNx5UnM9Tq7",
-	"MeOtZMQ/DSWJeezRWtDGhOhFCAEB5bXwqDnQB+IxH86CHp9dERSvGd7O+nRicfMSeUWuUmOhAYiBzR+j",
-	"cRuhGrQrQ3T1h9aoo6oreligGXYZddAMCC/MLSpDFeqAWZEDXJAC+y0pWcW1C40+W5bIFaREBOAMLh+w",
-	"0ChzSdW8LLMMN7+kxG0y4fHSdbfhJHi+cfqC1tRl43GNHpdjZLaVZcWoXCTtcla5tphvAvTgcH56FSOj",
-	"fS2XHxmQQQduWXLRrrmIq1/NV0j/c+/mC8AO7Msp9CIIANxs9XERZzOQSVVFzg5E81FKue0A5wu372oe",
-	"UzU2OMGPPDZ0WAH4sgONKZ5dw+p8z81LxgRJ2UjesJi45So5xzvNVc/xorLyZY+y71Fo58dFxhv/RnW0",
-	"GF2MyzKnrqT23hh0OtoKHMf37Z7DApVqnvaoukBuLbJ8I9jcxsLNpXGcMqVq7Vpzt1Vv1Fv1pvm2yge0",
-	"9WLTkLxldVlI9FNtkMpRwaGiZWm0NO/gWUx9xvxaxSFUGqKtcu1kcHC1dm3zza+tn3/c+rDzbuPo/dn2",
-	"yQ+tn355ubH/6uC1WXpOPfLgSmVdXj6vUmHLnEB/Yg4XIMcDr35VO0SOgwu/Vunmq3RBic222PsozNeL",
-	"NGEM+DtVOOz/VakKv5YpEVdc3JKeue7C0nsvImcpZQN+TXr2OWa8vYjs0zie+S8vKH57IG7krCt67FbD",
-	"V//u+VLBhF+zNlEuzaGfcCY0YqERBwpm6QrqPpHFObU4Aw6TApOWLH61T0AirUYDI0L+0b4AgNrs/wxY",
-	"cxGgZs8o/A5iD+Am+n021g6ZGJrXIMIg4hnO4w9ia1oLSBQRdmvuJiOu1JhBkTDoVlix3KuT3vwmPXdN",
-	"WjIsNq/OQ/CmY+bqIBaHFPpjER4zobmeuUXMgkPUroiLPNE4dnAidXIE+J2QDYSAIZj5xdI+E3qdib6M",
-	"WUzOz16vv2iTmJk/sZs/RODMaA5xI66oZlMKC06JTidKs5iMU3k7K0FVhfVTkBgFQDZux6yQIVx0Re/n",
-	"dYt/yGLzqRdlM4F54f0W2FLhglmozDbZbGxYXLcQtNLCnVaAXILavdnaBXTlLEmGxRbVU8ky4yo4F3cZ",
-	"VqdzReO5UFtEFDN3A2LlzHatMSOCvsJEGVOLJqBsKjRJR2M9A1SsDLrdgrBmgUJz7AgF6uPiCnTBZ5uN",
-	"jTU8XkrCds/RZldgB0Y3lXZQXo/9wMwH+Oq3j9nHxkcAz8IhWNhR6FYFdfhdsdloOMVzDjUWVDqXAB+0",
-	"Gyq0GGK34wQgrasRgJAThlLXdzkowH8v6PsDjTNmoP2apa2Va6UWXA/THM1uSmcP294OadixPAPt8YRq",
-	"CRroNeoKj3ATgNt4qjS32lNmaWhsu2pLQZ4h93aN7dfmwH2MvKso4QroPLdsDk4fb91s7QY41dW6+kOw",
-	"56HZIOay5Gi+K4DoAawBumtTz23oeFzkIjBDrF4c8quhkRroI98zJ8Gdla4oxtQ31uqFVquloEcS0Gwe",
-	"DzqownooK21CMWhMN7P9e66m8TF1wFwT0kV3+gtPvP84vH39PXZZW/Yp7npQQztjvv6GzZZSQ4Nrc/ce",
-	"WZtjubttiCG4H/04Sz/Aun3CJ5wu7DBQfIRrMfBH+aLhfV9WjT6SuhOPuLZxP8NJ7rzHk8SfESt8y3TA",
-	"YvpD1r+GEmbMLssUcQjmWou+Qh/3Wjg3h0uNGWLPV+Q+vd4nO9vbLUTTB3R7VKdCaH8EexQItY3XIMzN",
-	"p64tverWbD77554RKR5nGmtdAM3GgxGTKwnSV0tSoQxHodZsZFEE6rnhnsksIt+fnb0n0DlgvidAlGHd",
-	"+cYAdeJAwA3DDHRmo4Z0hdeZqSLHZjiuG6mqk33sDwawlhMVBoCy5HlIl1eY/JjJ3TKlLduOM9tEYLn0",
-	"oNv16XS6bga/PkkTqx7PO3KwL0HOjXPooE5hw2Dz/hn6aewtDwYJWcHhcOiXAOqxberkl0jpLqsIPAsp",
-	"3HXD8Mvh7kA1DwX7Ss4ddjuutZsvdrcbu82Wkb7cSOfmzlZjZ3tzq7lls3LC2BEJgvuGG1wWnECGjCug",
-	"jri4c5KGQCsnarP777t51c4i16Ekz1HgrbkWM1+jqH+6A8h8k7VgmRdKH2xHd1eWjPyxVW+4bQ0pYjUh",
-	"FTQE8fIqYfSaxR5Fv1xgvZapz73tU4HuA2w7C0GHobRV0i4fdS/r6tFPGXgsaOIg9b9RLuGlK+xT02rU",
-	"EkQbKc/+pVktDWKR7BnDP0zMdXZSSSWbc6w470udnEBHY+WSaT1wSVdk6TpB9zQBpkrYuQNqx7HdRjlO",
-	"iHn+W1jxh+K7DSCGXwq2NhHQNoASbJ4CjZoV1zJfTQMNoP5IOWTmjSu8nPRprSx90HtXBlHqtj1cgKyx",
-	"8NmQimsykxMwTEF+T62SY2kOMoBABYGyf4INpzGFtn6/RViIzOWm8hdm1sto/2dSvqPCtc1TD+e+c+gR",
-	"Zp3DVrQzOcHzEfBNsyM2DRDPS61tuKBiClCFrPrpQdRdEa0ceBaK/tQ7e5BYt6uFl4jI5Uwz8PWYD0FX",
-	"DtsgF1/MU4vr3BG2uyK75SqHDo49GsEplQZfYPwPLFVirAHXOSQr353rHWJY54rNQ8jdvUO64sy2XYjR",
-	"f+1apUDEGpcE8SK0K7qtymw5xnVeJqnFPnhhM4W5TgSFjgIIp98VlXj6pAJO3ymTfxiWflUrDlyFP6cZ",
-	"xyMgrcPwM6z1rsAKHltfgNYgFjHchaYOpD6/Tb9sfPh3/N2u/vXnQ3306oeDg9b67x8ujwS/uh8C+uY9",
-	"IdAz4HBLtV+hw+dyGuYKTJyu6myqjaDDfTMASmnlql6bn1eqDaG3F/ges9bVWLOr4MoWgWVtgq+6MCvW",
-	"dA02L5Qrnctn60K7/+XSdVfKSAC+ukoygnSM+Ksl+dRSCfzWOPXGCs2lswjwAc8/wX8/36nUTF3/EsW0",
-	"rSXDMWTGWabPWBeEsZoSaAVuw2Aa1YN6V7ieasv2UcOGPygoyqsRjm0+5z1acGGY4OHMT7rgQmiqOYbh",
-	"AqgYR4QVTBK/UqUIEV+54LJccEUeeFdFgssN/sr2Hl6GgCfsz8Zccju6PLf8A/CWvKnnsAa7ArvjKjLL",
-	"modbmCOipcwCI5czfOazzcbmMtBH8J6262AMyS++v3+eYSMzh6p2CPlDnTnC+krXeA1q0iBwD0YWV1bL",
-	"ZzG63mAKStOZDSHNzGpEvmkShnW6wj7Bjg7aLOIcqvGKHofL39cXh8ywAGNjuJ4tHoMrQt/Tkox1WRa6",
-	"oENBeYuCSoiiE7BpnYB2R+SbBeJo1ZAGrPqXRBayJ6PE3gB6ytr04YVfZeyTk7GBMwyBSkY0Zn89wftE",
-	"cWr+ZNGbYc+sLn3ztop/ZoWRYlMJ7mrQDFmYtiU0yjmpWNabnlBtOA+XYs+1/q5q5UyW7ORMgvbA8Fl1",
-	"BbRvvkrlZGzGg35cX3VY9KA6nylaV21MwzOWFE2Zz5pOGeYoYytxKmYVRtKpXciHdCp+uJ2EUymy7cyA",
-	"zJa4LLYOXMvz5x37mYurCyXN27YCjr3RjLIekvP8O6pNBJZgN5sr8De7indxODvNr2bEk/KeAK8o65e2",
-	"Wj3yYkSI7+WUyIFmwjZKZXg2oTeD4Q++6e92g4y4mGiGmBH4uQI1AvJb2xkfKmNxCJRVcJ/kjhS2KA44",
-	"VleELOvYWTRZ+XZ2Kw6MKXJ0fHbx+vj86JXLAL9kiRRXimhJ0IgBqyTgzDHrc4XQVwNriODORSTIuMcU",
-	"lnwyV2SXjKd2gSBHnmqsIWw2iEIoyT1gjgpb0XPle9BZ7FXbUR6OZQiuYdnO5awrHHgrF2TERjKdRVg8",
-	"mXWIJs968E1vbQ8y8PDLS3YFMSNNGtCZ1eN1dIXdXjPpJkJ2ONlRAO3AKFZGMWUgHmVc/X4QHI/L0+00",
-	"i8gawfzvi61RiY/R2i3Fx4juxOWY180zXI5SbI3tRiksBo5g4w+CxfgqSZ6YJCnAXDxYqNiUrcr0rFMK",
-	"XbcxATAMUGPyMKRKufIxX5GmejYvEHtVQ2GOK2eBMrEssdbwcgmxVzkV2I6/I4zODMHzoHCu7kqubJ4E",
-	"ZiKg38swCoZVR4GQsIipkXc7ReTg5/eHJ+bD4dHp+evXh/uHB0dnF6f7x+8PIvLj+fFZ5+Lg5/2Dg1fm",
-	"mpPO2cHF28N3h2cHr7Do60Pn7eErK64o/uWSEvoLUoshnS1IK/YLcUeCcSixHpTQ1ZdKz7fPfEdnFpsB",
-	"0MShwgsUfZuToLQira2s6MYPPJdzDEUs7dZW9Gg5XzarNl4wWsg1cXVd/3z8xLOFPTY95y5LzTajKyZm",
-	"/+HpcJjn+UXzsWOurDuromVWZvTkyCU2bMgdyJolm6+A0A8BhPYU6eHdvaFatjeGW7sLiltjOeQDdqYU",
-	"qTNbwr//xrglLNkYLtRkMOB9zoTGqqnSLUpo/xrSwWwd6vwmFaXXY+/X/8ZGSMXtEs6RWdilTD8xFlOI",
-	"sziX1Vuye15FqRXfCBL24LbPWLF9gZQk4VonrKQG1iMrDmSatRopeXleyflKNjmyWbJndyHgcU9yK0NO",
-	"3FgeNTFlOp1dQMgptBs3X5ghzxNWGhRDVolsX3ieqaUlFBSqxV/pJ98U7L6d3Fcim9J93yjZ8kVNTafU",
-	"93Et22OrW3zd3ifU8624wyWWSHCcC4WCdnPBbv26tY+oMIBJtbp5ttgZ55zXX31wT8sHlyuiDDp49xm/",
-	"YfFDqiZhXOlNee0JkoQHP7LoRekNs66HWPYnI8j8SllCNb9hxLa6c79YoKzzk7e1qDZJk1q7Vgc/vB1w",
-	"IcQNjCGytTyu6ZttzYGd1aGFrvU/2kPo0c+LFQmnDOs5jQWapX4hro1MfTu7sJKH+nw1eQU+yOxFNqJf",
-	"fM1bpjFQ1Xl/GLnIk0NisJibHGbE+tdZBD+rFIKdDKaU28ji+zC8l01o6CNxLg/Ndau1z0MPbfFBB2by",
-	"ua4rRkpj0eUUcRo1UUM5SWLMyGPZM7HUrHrNSzGKg10DPLjPHz///wEAAP//",
+	"7L37chu3ljf6Kih+81XsPS2apG4WVbumaFlOFNuSI8nOjf5EiA2KiJoAdwMUxZ1x1XmT8995kfMm50lO",
+	"YS0Ajb5RpKTETsaZ2QlF9gWXhXVfv/V7YygnUymY0KrR/b0xZjRmKXw8oMMx2ziQQqcyMV/ETA1TPtVc",
+	"ika30UvmdKHIQMgNpWXKBo2owW7pZJqwRrfhvm1EDTUcswk1D9CLqflN6ZSLq8anT1HjjRxSfF7x8edj",
+	"RgSbk2u2+EaRKdXjiFwuCI+bpEemqbxdED2mmqRsIm+YInrMyCW74kJwcUXkCG5RZDJTmkxnmnBNuOiL",
+	"USqFNj/rMVdECtbsi9zAn920n9Ep37hmC/Ws1d7bpe3LzsbOqNXa2B1uxht7bGu0sU13LneHz+M91hrd",
+	"McNTqtkbPuF6451M+HBRPdPEXKFwXMzMOSJ8ZMY8popQseiSQb9xzRb9xoBwRcy1KdX2PnPb4F8DMqRJ",
+	"oggXZDAf9IViQyliFZk7/zWTmsK9WhH4w90zE1yrvngSp3SkNzjTo42x1lOzAuYF8PwNSxQb7dbTwmrZ",
+	"Qe3/65/tVmt//s+d1qrLccomlJu9Ki/Ij3ZfKRewJIwOxzjTLhmkbp4yxcETIecRoSImNElgTvSKcgHr",
+	"oAfELsPDp5j+c6uzr/+5uX3XDJlOFxu9kWZpeWpnOBqiJZlTrsklG8mUEUpSc1f43nb4lpFMJ1Q3ug0u",
+	"9GanEbnXcqHZFUvhvT/++ONGb6bHTGg+pJqVX/6dnJsX0+Ai8uT01QHZa7dbETGfdna3W09z03/BaMpS",
+	"kjKaTP7Zb9Apv2aLuN+4YxV+2uhN+cZrttg4iqtJnscBue8TiuxkmjLFhM4N4RFOYTacYzphNdyGTlju",
+	"BE5ZOmRCbzAxlDGLl45xyP93pzXlU5ZwwVYezMlcVFGJGY00P91/ODOl5YSlG1udlQdzNpRTpqpHo+C3",
+	"3HAUm1JzfmLDltWUDpkqDikibDLVi4CVCQmrkw00ppoqplU3ZTQm/q95yvXdy3jK/jVjSleS2FFsaHzE",
+	"QTRwBUzD8AQzfsXSGz5k3yiSyKul67j1+pfOTz9sf9h9u3n87nzn9PvOjz+/2Dx4efhq6eA+RY2Ei2tY",
+	"zG+Zfs1q2P41W4BQ04rwuBE15JSlIA/NjBpXTPem3NwcNcxaT5i2otnItuY1W1wIoObGf6RMTaVQrHkp",
+	"48X/esZjWCF89XtFr2q4gRxpJtyWkjlV5IalZtGWDAYfd88RnSQxSw9vnLaRHxH8SBj+Wnx/wpXuzWKu",
+	"D93v+QH8a8bSRRP5acX7BbvVlj3fyGtWuSP4k1uO0ghS+PlhO3IqNdXVb/+W3/h3Ewq6j2LDlOnyQOAh",
+	"DxvI+2lcN5CDMRVX9cswgzsf9vYPhsoWlW/Hn+DtS5YAyHThB5EiI3ghY3iiGXb53fZRcDrzo37NFneJ",
+	"hRRGNODxwDBBalamSd7lOLLZNLhWDFlEBs8GREvZJQP67BKUtgH9351Xl4OIUEUuF30xwNvenx4dOBX8",
+	"iXnA04HhU9/TG3oGQ4nIwKhsDH6MiKIj9s9+o9/A694t9FgKo//0xWCWJs13VI8P1ZBOWfC0b6VRm29o",
+	"MmPmz/fvj14So1SQJ883tuD/2p2nZpCWF1JBeByR+ZgPx30hGIsN7yYwYi6uikrzkG8Eso+bpTOU0Iga",
+	"lg48SeBe8ZTFja5OZ2w5iwf5WL81ICNL22AU4uVbUBp+TlpWDB9edJ+xn4wqibwnnHzXY2ZIiwqykLPU",
+	"fLtPcLkHxgLp0njCxeCu0QLzKw83G95/pGzU6Db+17PM2nuGv6pnqITAsXAnBk7FCxr/AM/tGiNRaCMb",
+	"u7836HSacLTanv2m0HSzg8sYsfmgZpMJNR/NXqXMrL+QRM2GY+KPXyNqAFHiO2Iz+KPjD703Ry8vTg9/",
+	"eH94dt6IGjHTlCeq0f3198aIs8QygEupDD1NmEIB14AXaEIJDCF7SWbuOR6yTxJGb5BUZrrx6WP4GPto",
+	"cu/HeX50weM7dQhN9Uw1ulutFuzAalt2mKYyPbWbhVtXPh12EGYeE5qY087iyHAyGsyFKzJPpbhqREtN",
+	"/6rB2Ouf5S+uUMyW3Zy7Fibygsb2qzUJ79Jy/4zuwFEwZalRQbN53o/g2O2Up0xdUJ2jOfAvXDKnWY5m",
+	"epayAkFlt5Lqy+9NMNHX0/alnDZDffZ0FWYQfZmHDMy9NY/YUE5wuQJqm0tnHXJB0Ly7H5HBU8qHy1DF",
+	"WCYxoQRe3yVgHJJ+3nbsN8AH1G+kbCrT4EvlLVU7zgIBwpfkD3rVlyIK5EzDEZtwNZRixK9mKQP9jmp2",
+	"w9LADYMjR98q14Sqa2U0RXRE4rJ8OWR8IMUo4cN1JQVacnGJbYLpxRVxv5cp+fXhzxenhx9OXh++zFEq",
+	"dffAI4ZUGFK6ZGQItlS8T4YpM2SBdh2ekvtQxp6ZtabXTJQHD8YHVwR/Lo/9uPf28OK89/rwODf03G3k",
+	"ckGoQK3UzMQzX6Mj7pPhWBpeba8Adpc6o5lquGPEU6XvP7vHpfvc3CJvXWdbHDnLDtVxIHKjLomFuRD+",
+	"4JpM6IKM6Y0xvmRfwFSpICjWY7ObwY6zW81EzGIwMb6QYwJrteYZsV7GMpkZQWdW0Lw5ZUpVnpMXJy9/",
+	"vjg8Pjh5WTgo2j0B+ckBDmjj0BqWEWosVJGrf/PpPlFMxGYHZiL3unsQV3vbrAQXmqWCJkU98XJ2VXAO",
+	"Voqx88PT496b3ISUnDA95uKKzJnQKOeJ0cD2iWZJgsQFqoultGDs95nINup9epxKrZPSBkmJ1IsxkjnX",
+	"Y0LJJY2tK6c4pfOTk4u3veOfnWg+y29W7dN6744sp5swMkrlBM1XGsdmj/aJThdZGKZN7ikIO8jupHxD",
+	"U3RhVpOiGWcCl9RQopnmm97pt4fVtOi0cqOgS6XJzhZ5zV/ck842zZhngt5QntDLpGLYRpm4pMpzDSrU",
+	"nKVEyHnF+N8f9z70jt70XrwpD77+QRgQM2waKJOqTBJlW0NHRr8O4lUuWHZPwrQzvxZyXiGecACel5JL",
+	"xgSZ0Lhq007enx+cvD28eH/8+vjkx+P6iY8oT1hM4llq5qn9a4xqYySVnOmhRBlgB2aEGBtekyz4tpAz",
+	"krIpozp4wP2X4PEkWE8scP9YoliXbLU3yROgV2lUNiTSpxHZam+TJxl7BJI2X3f2yJOKE9wXniEEJ1cw",
+	"PZfpNcpDd5NiNB2OmTIHQ4ohQw4A14OyCEFLJKO+qKCjpxHZbrXIE1rBX+G3TfIkoO8uqSDqvliJqoOh",
+	"VFF0kxRIqmvk+BKidGRSphGunxZle284ZNNMiFVEtM26bbW3IzLgEJfSiwGqI1IkC+9WRS2KWqZkx5Tz",
+	"/bm77wiNPUzZKESwl90bXvpgNeWVTC95HKNuu4aqIl0UNWM4J2ZZMwcqLGYsQZetYDevTk5fHL18WVCM",
+	"4bFd3CGKATKzjYWngorpVGarJj+Cf2IT+Yg10ctWSkKH18pZa5W6ytn7V6+ODo4Oj88vzg5O3hWlB1fW",
+	"zxxMTbtIL07SBWHvOf7HVeWt3n5DEx6Tyxkq5UboZdv6aNp2VSrFsgeUrn/wUfiOKy3TxSkkN8Vrm7f+",
+	"rjzh0FnMNUnkFWZKKZLQaq/gd0dn5yenRit8e/KhaOpq5NPZw6wxkDBt+ZniRlh0Wp2djXZ7o9U+b7W6",
+	"8P+/AKM2yySFzdyK4WEY9LXcdp9QdQ1OB4ojJJpP2JdgU56WBo+rYIcP7HsuZ0lstElzvMBa+UKswGOp",
+	"e/GEa702QVm1vpoTuXN4ycjMqB+gUxhuWMWWei9fnh6enV0cn5xf9N68Ofmxwjx0tkXlgzutzWar2W5v",
+	"Nvf2zdeGy8IPkAmGSowCLWaMPFgRmiRyzuKLIY9TrzE8hC1Dxlit8wiUs3yCXsVCnPbODy/eHL09Ol+y",
+	"AtVPI3JE2q1Wlu630yJFk2vzviYXzhBSBMuWZcKNyRlkAX3jsgm5IgkbVU30h/cn572Lw58ODg9fLpnq",
+	"mCqyaRP6zJPMS3LJiu2W+YdQMpFCj1ETBA2OJgkZSqUV6Wzv27yBW02mLOUyJkrTVIMCi+yoE7KjZqvV",
+	"+uWvKaBzDukvXkaXeUOUXyBzYENqt9ueAtn3BdC999UNE84ExDW9F4Q8MdIXFynQSZ8+rhfOJ6/eqRaX",
+	"s1xrUoFXeoq7/kG6+edXao6lPgA3+Lry5+/s8Ab/1lsqykHc1XzSy5x6rw9/Pitx3BU93S6eYfhs4OnG",
+	"KO1QzoRGsxsWQwqG65BJXioIGkkp5YplPvZvzEtvL8w7v9AowToRgS9Ku3slZ2Ldo3XNCoR3bJMGqv3F",
+	"rw9/Bt3t1cn745Iwz2cdgIfI5X3B2iqfIZe6BLNCTjN4me5JFluPSRbBKgBBgLcwkeIKUvdz5v4XRQKY",
+	"Xxr/z4qHptmkg5iO3SPQD+0VQU5r5UROzntV6rjLjXZPCUQGPN06jpUh7YmcMKHRNEFv5zBl2ofTrySy",
+	"SHwUBNiNyv6lcMKK4KiZ+G8zpetm/+WQPyaL3o8NVrgQHQtwh7wUo/jx+PB0VWZofYm+CgJkSdmdrZgG",
+	"vwfX+wXW6LJavyTm+IWxP68ur83//s4GPcZQvxr0q6zTH8JMq21acqdJG9mcfnP1RYJ0/c+tzt6AUGUE",
+	"6whu5YrgFL5auo8UhTpHc8x+rdZWpSAlsCYrw/6K6kDMPfO/f2aGe6IcWVXDe6FTdKGjrFktUaPzECbz",
+	"iIcnmxzugbfKr7mIy0HrfaylrU5keLwj8Zno8b2gMz2WKf/32nIt5opeJksUezVTU8hWqyDAg9PDl4fH",
+	"50e9Nxcvj856L94sYfYSORyazOFz950bnjABQ7HEJlPQkL0hdW8DoG2WyPonqqdpBJG7YOksD396d3R6",
+	"h0SzD9q3aX6glT3qVLgA72lJFXUDQI7viuKWzMbmXC9TRWxGjLFo7WMhM8OlPjibJQjvPWRmE66UTY4o",
+	"zmz5TN4enZ0dHX+bz7ozi0+Fnw1V5HbDwjZ0ydnhwenhudmZnj06cEa6xBaz4+8PmcxSixlsxVqTOZhZ",
+	"leUc7lHwoP3HI7JHNQTAQaLnksR8NGKpUWLQtLE+HiRnO+C/TYDeLyGm/0AZKrq2bbiUmxWiyTssP+KG",
+	"HY9oolgpxQv2WUvrD2lEjWlwy++NXOyyDiQFg554XnUQlQ2jLvsoNqlYzNE2HdmjjRX6MiUDMUuSQZMc",
+	"jfqCXmL5PgVt3FinLgQlZzpXmUimVCmmHPsnUhSKK39ttPc6zVaz02w962w1okan1Wp348vn3e5u42PU",
+	"4JpN1F2UeIxzNNs2obdHeMtmJ2qYMWOSJRZk2lQomqYUlEgrdaowRpgtvbRn1izhvlmWAWzUILLr40WZ",
+	"D16hCbJPBuaVA3MLLlc469xoLqVMGBUNL6mgiqxyM+F3YFYkBv+YMYp4hkthOUMXwDo2Nzf3bFKuIHI0",
+	"UkxHNsuuL7C0LCI6nYkhOr8kmfAk4S4lrlAE22lttjZa7Y3N9nm7Y9M1GlEGPWLGs2ETMQoZZ4Z/aRpT",
+	"fSdLeeuu++SKVe/YeHPNp6ghL41wYuufAzV26Rj+KHSBlcJuskQxPA9IxmiFctUXqFez2GUt+myXyGcJ",
+	"Q0YkFWQsZ2mTvDLmWLoA8CFzRnInd/BFHQrv7FqhKjhwHdAkORlBxday+34wl58xrYEyPtYYxs7PEGWc",
+	"x1orgtUUQNfMSl7+xobaDDQzlFcfrTc8VxlxwW5/pGErD7uydKAof1hsUVpQCXHV6L82bHF9wF8+VrwL",
+	"JZVPLrOSvVye7nQqrkEHsfUuNE14loxVEFQ1DA2YFxcERm++zrMczBDrtM7bBQ/OamxnKIXiyplD9Rw+",
+	"ZUOZGh6O8QdFEkYzhg4a8DzkGuC5nRtZaCz0iCg5YZcyXvSFDWDkM5W5ViwZBc4cObwGo1XImCmrGuU5",
+	"QJ2AsPG41agXtzPT0OpoN9hKM939TJInVOkLwxkvqB64pPkpxapxIbVfuUYV5YIZcnHFhK3MrQaZsank",
+	"zjnhrLIY/ncJUB+iS9pkJjRPQJGAUDIGHLgUTdID+WokLYi2LPNQSJJIcYX4VJCpfkmN5SLhMaBTcSny",
+	"K9+JynBaEy74ZDYB1K0itJafJ2Q1VtKZCEM9KKkFrDZmktNw+KRq9IouFFGy8nC0n5+39tY/HAX+AGXr",
+	"aGoFh6aeR7zhStcziNeg4gs2Z0r7BIg8Q3DaQCVBZh6dKYIJrSTwiuQeyr12q1UWdFN6xYWnzGWPfpdd",
+	"WVw5mEjuWfWrdgdLjfzBM+Tprfg7VP4VdAAFzBBzayp1S0+kzqy0FxcpbnujtbPR2Tpvt7ud593N7WZr",
+	"t7M6O67Vtq1OTeZjnrCQy3rtumvV7ZSNDDuyiphWZIC2K8C3WHs58qyiL4wFE3qWVuOyy9Tw3FLZC+9S",
+	"lNeTWlcpHbILJuI7BjBN2Q2XM0cpRGk5VWCpcHFVYCsu3ChY5v9V1cJ26178JGrwio09hupxK1X3AVfo",
+	"ZteCCm7vdJ4a0Ul4bJhbqg2zdzz5PgB/fpizGY+rRhhKsxXOgLmcWGqzOn27RTAr3i8vkprh6NWruWlU",
+	"l831V/NPt5hWZSPrWQfTlI34bTWjRzE+HNOUDjVLPXwgknNkxLRRL64EVwyzXPdB5/CMMVtuen3ROj9/",
+	"8/1uZ6dqMb2NcqdlUjYUVjIPGtbnh872i5RRdbdQOfU3nOL1meOwkkDfIQAhGpa6Kv2mSH8d4NXP73Oa",
+	"VzM7nLWRuRBXEdFneG1RksKhtYaKyx2w9OPHExwM/85MsOSE3IrWDqZEremXs1CpmPOCQWhflHfJbEB7",
+	"VhbeyNpd9KlSHTYqHyYYJnHG2XmSEFu74HjRLonpQuGRMBZYklT7mp7vbBnlp6zU0ltUandaW8/NFV7L",
+	"bVUCyNas35nf+EItDApjMyaX6yXTTKBH4FwhNqgCjrVsuwYQywCfi7uwd3B+9OGwSXp9kbncXNRDSDLI",
+	"Ts7AuWnsTS6mZI6NdWoivVivizBz/rWBFzeiRhbocQ74j+HR8teVzowFwAQAxDUJCjCNtbSich/NTa6c",
+	"lFGa+txSqGX77G7gXl/c6fs1T8fySDO+bAjmYi6cT/iv4RB2KqolPpUB3Vo/r/2S5s6e3ev1Hb2CzVG5",
+	"XCB3SWcJ4us6BYnQ6TRZFBXP9lcP7f8ED+1Xn+uX6nOtEZI/cj0+A1keugDu58WLfi9wf6sPV+vYsyTx",
+	"8WKrTTwBnpwyPUsF5NQHTEXE3q/2tE7D7hzvfvvy4Pb798PXv7Vettqdza3tnd3ne70XBy8PX3373dH3",
+	"r9+8PT5598Pp2fn7D53e9c+JQn3jDRNXetzoPm9HjSnVmqVmnP/nV7rx74/mX62NvYuPv7ei9t6ni19b",
+	"G3u9jV/MT7/vtD79x50uLLsMZU3vY3VUFSJjmaPFotmCmQxWqxrLubD512YjDf/oDav9mCC+jc0Yg4Ut",
+	"HQLwIGH0etANXmOD9sib3DtRm/ESBf3EfQHaokuMzNTBJhnImVY8ZoNuFdpFBLV1oSWbFdfZG/uQdznI",
+	"MeXBfsAYbcm1445AGDgjxHe+AAV90IXQIqT1zKny7m+XuQy35JQsH8fGxzRcdn7DmT6NqGHWzF9x4SwB",
+	"O/K8LuafUtbF7HbJGvx8B9UMomGorR6DTMThMQ264Nk3q4Fh1OGQKYX5MJl7v0nOwets3oXgz2YCBP/w",
+	"O4W5m9Zmg3hAMcDqvRyt9jIvR3BunriB/jcelld0Y/Tx9+efnmyEf299evr75qfcV+3Op6flAxU1bjfs",
+	"0zfKCKba92SgfqXc+/2CIzZ4jXzPuFaQUQyPAQICqe8JyNWz8hQoH+iJzRGiWjXJwFDzINCQ+QgQW1IG",
+	"BO9OBQIGGB1NDgqeMLxAyPk+uZRmc1PmnyVcxb4c9YUE2PkbliouhXJH1mZn2gCIH1fPHfM8G8G9foAj",
+	"F1bXuWFwlQvq6p13v0roVXBnTgG98+ZzPmHZzSUP5Zr3+wq/lWY9m1yyNLh5RU0Vbnbqanb7KkorDpnd",
+	"6uy2tfxlNbu1khsK7gWNLbtxdY8U3O01qOAJ6zqnKpYg75tac8tXU6ngRlSn3K2VSpVv9FAVSbGgTY5T",
+	"WU7sBJUF4cUCLKqDxNQ5BZAOSa4F9L4on9jhKrGiUFH4FDWok0Gr3IOsNMDTKHNRY3VDmezRO5embbll",
+	"JmtgYrmqjZliqfdZj1wJq2XfUV+A1eSMfZv4WZBPzuBpV4nbpQ51uyEu4vm4jvJhJnLuXGEnnmqiFaXw",
+	"xL7Fl7HSAHKVr0CDgRxLVS2/d9sPilJcs8UFj+sbwmina/piSZok5N8slYjEm9fQ/pBAylqG/1rxgjBn",
+	"tY76v1EkTLisJevVO/WUJnjDK4LTg7HW00GESr3V4QdZPbh96zcKUZBF3CUDkBkDF01FTHeIehgNqi/A",
+	"LrW/DnyFU8KvGRZoSFGVSFI4l2ZUdxpHsI/gm7JMzNNZ5mu3rnd3oBzrwtX4uJQNL08HwJY8904I8LoY",
+	"pgQg3t/KSQGZqLg7IQC6AJXjLlQpxLomA1QoBxibosZ4LgdajSYpJJnIlGXdih6bT1RlIdTuUaD6VTdK",
+	"sRq266qDOenFHTIqd/n+F4iAmPH58oIEGvkq0XctK6Q6lO0se0leqV/BCVurWBR0xpVWLIhKVS/aqj5V",
+	"nPxqV9fOoKB6rjQD53291wzCAPHdM8iurp9BqPSvNn644w8n2nZVKK2cE/bYNNxZ5bW1qxmaEystJloq",
+	"96EEH0W/mwzspbWjLpoxK408V4S9/vBzEf27pxBcXjuNnDmz0hx8rHv98WcB+bsHv9RtXTD/Vhq3NuLz",
+	"jz6AhWZiJdXtsU9e+L6NTqUgrlm9zP5dbfWq8qYfffUenJ326OtbEbZcM5G1tP5QmfYSesjU+Opdyx20",
+	"nBGfiiVxef2x+cwSd+YiKrckSglWhuXmmesQVRF/VdV9OCuGy/PJT3VNo5ZrjG6+7sUf69ZxqV6fLggz",
+	"FwW9YiDWAUkhTXIEQ58mlAvy/dnJsYsLgIW9tb1rFvEyYRMSy+FswgRix/aFGtMpEA06X6EBnrF7bSNn",
+	"W79NJizmlJhhW1hVNU04hj5gVPATenFtFjqLLZaCqnLJYgnm0h2ILPDsNJVXKZ00SaF5EXmy1Wo93Sfl",
+	"AtWoL4Ive29fHH37/uT9WUTKVbm572w6Sv52n+paUYZthtB+uk8qwFSjvigDS0bEA1xHJA/fEZEQt8Q8",
+	"ePPpfl/kYL4iUoC6ici73vl32d/mtq2n++Tt4fl3Jy/D4Zhftp/ukwyJL+qLHDxdRAIIKfsHwjBFpIBC",
+	"bB6293Sf5Ds6kCdb7U33re04Yr7bNvNYNtmIlCAWyJOtjnmDa/RBnmzDXgcY9VERSN5cs/m02RfBRWTC",
+	"qLBpDpVo9YhTX3wSll3PsW4lh0/vPGuVcPRNcszmZAilJjbfh8axz37ybKTchavEpHxbrlJrXsEIE9pw",
+	"QZZaVuUYzEpmesixc3Z6p8JMX5FXGlYxxkS9Eb8lXPuzy1JVSDFeoQdfaTWW+aoO/zWjCUb8Ql9VlVxY",
+	"zzOlatLtghd+d37+jmS5ke5F1VmAFTZELqjuHuPWPEImmZt9leg4EjqVasqGmN/qGzaWGp2e9GZ6TDrN",
+	"FtHymgnCwxt9k0rwye7u7HSelpk28POLpU5z+6PziVs4HTiAoKeYA+PD71TB34rOgWZQQ0h9ihslU5nq",
+	"/b4AjJGREfrorEuJTmfKiJhpKm8XEEZQcAB/9GUdEZa3oL8+n2Fk/UYawtE3rMb7vpvPpNjZqlTRLB5q",
+	"RaP2AG8OucSQ8RvgOWJBfCD4MfM+qod3Yb6+GPOqEM7RlZBpIaEZY+8XOLW7dBu8agWyrC3HuZsu8dZl",
+	"hIn7uLzy0D7bgSJDOJrbqkJITcDmJjbJFdEdnOLZqHKe2dOwJIDwjW0mv3ZYoFzPcztdEvXBqVnGCoXn",
+	"Nu/Z4v+393ZbOc/K872d1l67U2RTO1uVHha+Th3TKq/f3W7t7mxtt7dXer2H9q5bYzTiI9/yEWoZ1ZQO",
+	"C2GjIlJ3mePPLpe9x3nv6xpAl543UywVtT2z8aG+XHglo7tYS4h0X3X83jB6fQqBk7WBMIqcawQwjsUz",
+	"d13VTruK8cHtfx7XKyyRGeby9annTedjKgCLQpNYWsBlRRdOMQxrTc0JuJKyvEy1GlQP+7s7vNLcosCL",
+	"zeJB4TPEYmzJcFDbapODuA7KV8HZ27xzUZZZom+DpI9qsvk9FIvbQXQnVF/Dqf5sG6pDeI3QS5klzXV9",
+	"JlynBXotNyfZHApQIdpGpdxqhaVLVjnoiyGi0AS/RTY5CFbHPna71WqSnuMUPmPIVjcWNHNjlyp9MWQC",
+	"sMUaRgWYJhTa0KfSqsvhUgQ6c7aC9W3yEXM5ByASkZng/5oxQidGk/Y5Et8o1F+wEZXVVwIo8D70YaQp",
+	"cDvNQN82H5q4Zp3t7WBh9g2JVK2XkGQ+5pr1BfBLs2qMA20zEUfwzkFzAKl6zeYAv+ACqgvNGyeRbRVt",
+	"0yWL3fxzrCwgms72NhTBuL/zSapP/qv76/9p9vuq379ttTb6/dv2q37/dveV+bj36iP8XvPbP8wvdTc+",
+	"/a//7vebdz3+v2sf/p9LH75enh+CtwtNuajYGd9806wduUwZxYiPy2OvUqOO3t1smZ06enez42JMZrMO",
+	"jl6emtfZlt0AB486Ok2kAN8P9dfLEZGCNUlP9IV54MaETqcsLjxUmafg+wRDT9Gg233WGjj1CX6zr2mS",
+	"Fxw6Ci2kiAntC/uYbxRJYP/JE69yP+tsPQVqrz6fxVKAgKS29nIU1cmnPfuMzGb3438+eWb+/vifT/9r",
+	"3cxMmHW2VmmWFuT2KxxgRLJShWebHXN9Zltkm6mqinld+xzfbMQuFbADRodjs9Krlkk8a3ee50ol7kc7",
+	"lc7UXDXFhAsX9C/7Ek5cespS/cobhdjwoYsJZClg1FOiGZ3gfwUVGvKBs4IdxLTvC6jXyVKzPbMCukVD",
+	"sMSpcorcV071cE4Fu/3aZp7WQJFYARd0eIgsDAlHfQF9Il2isYWo2eKsJBFvMszCNsHoC6psat2cpczV",
+	"HlYlBNfYi69zEteXH3o62VwpIh2AYC57fFb8mFlGKz0/gDxc9nzvyg2WTDBFuBgmszhv9HdWenEGUnrH",
+	"q0M007UmV23fZEuaTT4cTZUaC/S3PFkKLlEOqI3INGap1c54ijroGrlTQI73zZ2CoayBpyLYrb4YzlJV",
+	"VXQRZlHhNatnUeEscrzx580P/46/3dO//HSkj19+f3jY2fjtw+Wx4Ff3z5XKz7dKIuHpliNi+9Pkt2El",
+	"NMGcHo3wxCGqIE0Su9uTUOVYERtqtS0FBrgaHoZRxaxpkB94iI8Rbh5AjMypemQ0jKBgYDW27Vv2ZqaK",
+	"tSGcuSJkmuH10jyEFORtmsnGbERniYZqW85UASpqtVyg+5TW3hODb6XMHLj6QuklwKj5ylFtIVHvBYxR",
+	"OHzeXeUhG4LUOdji2pP5GQrr1ysHt6rivQrC/2AKB+w2dsPSvkCXKDxpsh9WzLru2yHh+3In52m65MZc",
+	"iidcrHIYPMYEdnMw/+TR1GpKcR94eh6/Ptq3pTD8ucQNtbxivgFcoQb5M5dJ59uI/AGjr8q/eZcDViuJ",
+	"FSPdScIBRTAKw7RXTFs8xooE8eEsTZnQF9NKx2ULpKhTLMDxyW/yoEyr6bGgGV1MWVrzIrOo4MNDnDpB",
+	"qAOpW1curKsuBXY39JIa8QT9ZcHKQSsUM7KSQtUXqFGJYmSx9wsbq8nz3uhlh523p+noqMNetn44v9w5",
+	"/qA67HV1CE/TBBZI1WyFy2uYUD0cMwT8rtwhw2GYgDVU3qVobad1rZxSGDAbZZSnn9I+V0mdHzwbWQ8Z",
+	"CLg1trbBnj2GVUMzYoFeEuxVs2/xs203G6M4zUTCcN8B8tEov6Vz4PlEmS7xnVhIu+TF+XxmZMqlkFcF",
+	"6y5x7zJN2xesola8w0sxpyHV6kLWxKxjgJGxgojmG/10nXY6Z+w6whr3NnnyVoqYLp6ak7Eb2QJADQdX",
+	"6HHUF/Y6LclmGwgQWJIay1QbyWquMuuGuOWg58Z0sU/awBdjuijIvvYy0bfZXr5oBaL1uctuq7LVqaXR",
+	"d37VS7WQNGEipqldNSfOsy5JEx4LfjXW5P35QVCnH9NFI2qYRTVTMeuRL7zHryo4Q06Wrnd07olDAtEo",
+	"y+wCLIvIJdb2RdYcg4WA9e5FTeJrRq8ZmyrUER1uAjrlikLw65H84o5kk7QzALQ/7XzWnskzZ19Vp6i5",
+	"nme0ptYi9f2ylpAVPAQcRVxVENLe3t7uatkMKVNM3wE3Wu6yVok4WNFu7R54xNn0w8FVLXauFdl9BDUe",
+	"yxuW8tEClNGRTOc0jTfoTI8tdNmTbw9Oe0+7ZAC7PzCMU4ohixDKGeBS6HDcF4M5F7GcO4S/AXnmbqlK",
+	"N17CNnBQNi6QvQ6yn107LmAf+MIC+1jBEruLa+QnUj1IG/0BKi6PY2fpMCwq4T0OXmFkS2nioYJofXip",
+	"OmmE+bqCzUm9NIIXPVDefCWcBxFOAdKrNHr8HiyulAqNDd/hVRAi5IIM8JIBRPpczihUhCtsy7Kzu7WH",
+	"G4Q+mKgvLgFvLrocEMFoCoCJkIZj88Tn0maT2ZwRVCcMDWGYC3+1ygu3mMQI8YT3WU/yNKHDUpQRkpF8",
+	"9lk+Gy2MzvodgUduuETMICrZ7jxfEpX8td+/7bTNvzY3zL9fmH+9NB+3zcdt+Lh7+PE/1w1/T1MutDkr",
+	"pHd2cHTk1xxz7SK79hHIWbMUIoYuACqhaoylcllYI0inxahG1MBEGPu7OYxAJgXk3gqpubDoI0GTri5w",
+	"igujfaVywhVDVuKRChNGr1VEBjOhpmzIR5zFA7SlAVxWUW42r+c5iO3566HR4SV5vK3gUbbkP3s7RKum",
+	"LFUMY2JCXmDC1oWNOICX6ML2eZ1i582cFZC7vWQK1J2hH4sIpLHMEq52tiw1A4EpzK81RyYiyubebjY3",
+	"nzYt0zVkOnBICt15yjUbRPY3FOmIq5DDJYVQfLGtneWRYoFZtu6R/9//9f8MgtQsBNuAK5Rt+W4eBKng",
+	"vXdH9zxb9z1Ef/DJecQTc4Zd8OqDayUvN4YAM/cg/GjkLTHzETb143Ei6O0VPXb3j6Hvrv58Lq4ulKxi",
+	"KhbOOMvAw/E4PN3NFthB4Wu3P1fofnPFpAFI4qkycsK52rYzpXYHHhT7S0waMOcA+OjSqfkYKga6odBx",
+	"D/eR0Cu5b4WIx/xBTDm4AXykCuxrlPXV/Wzaf1yGQ7B/Rdr1s6/Sst4bPnRghl/jXWBDDmB7hKNxZcaZ",
+	"3tCkwkoe1ayx59LrZ8qAcVuTRW5+cp4LN6rIaLFjmTAy4WKmGdT/GoHAhfOqPV4k3Ld/zQ/upV8yPCyD",
+	"oYwZetldn9esEKxzrzqw1HaU5UgOo+XbW8/ps6FizjX2A71chOspYh+odY4SnYvCEcXFVcJsd9hVsmHy",
+	"JYrZu2QSe1AixNqGM2lzUIXU2KF9AR0nVkqbCcg7LyorUmbcOFboCQBWm7sesEXNRAcQQ9tpGaLb3Gm1",
+	"7jSkyvS+evaAzwS4q9cV5hkZyxYDyuSSXVHoowZcq+5IPEIjKxxZxcJG9Xk/H0BRPKgs/s6qmG1/Lnyv",
+	"oY0JTcwAsbEBZpzbGJOHFIbWBRnqlxx5IdoXWbl20BSh0Cn7aeSUiaiqnJs8GeSrH0NEVJlmaL+FUsOn",
+	"EakqA8+XQ8MpzJV/o1DETBicW18Ad8mZHI7f+JULGilEjaBXeKYmVUytETXKQ2xEjfwYzaODEeatEzeQ",
+	"Eg/F/Q6KUu9ViCStz/DvXZBasTUPqEwdSqWXGIRBNJQL6+POwVgCq9oPHf051W97Pf9Vq4obrlxB9jlK",
+	"Zx+nGWhd9Zk7F3WS26UxusqasH1I1pEN+jQZ4zkPz+xUEq5IyBmqATiWzS7g1tl2rdcX8B4SL2U6XVwA",
+	"MEO9rHYdmuA05VinWZw86/LR/7kxY6ZUKQv7AE4J1xTTvCd/3lbTYWvURLeD2V4UmGSIjheSjNP7YIM+",
+	"ViUBKTacpVwvzszysaDxeW9m2EFlw8Nvgi6H3Hzr4RGwQLXhm/ZnI6TwUDPHF1TxYfXTz12OjBPE1t9u",
+	"lnku0xgVPSjhgOo3rgj3RedAALAY5gXZmwFo07yX0ZSlq7+Ykku4gzifafYC+L74hk+gF44kHgih6RB4",
+	"pl2S8wBr1Od1x2yayMXEolzmh4SN5yNIuIpsoDuyrasi6zUE+rQhMFsCqJp90Rf/+EfQF59L0fzHP8gZ",
+	"EzF6vGzv2IHfpi45Ozw4PTwfEJn2xcDcK1P+b7i1S3Dh3CVYJ2Md1KE3jyxx5iFScc6bZ6zFmKG9QAOf",
+	"IhmzlO2j2owLxqWwRZzavRmaRGIUhwszEUf0G/DzgDyBzkdd4PFYo3/NFk+bpCeChyKSCzwFmx70BeTv",
+	"zMcL+9jp7DLhw4FdU0A7UWYtAwglQ4QD0K5wqZ/9pqQYWMlsu1xGZGDdeOYjHmIouxxkcByD6E6UpWb2",
+	"GGIHms+S9fyhLxR6CCnALVELs2vRjxyNvKI8maU2zqDHqdQ6YbGZ33tMaAoBcknMlXmksohOWsowEIud",
+	"FsgljXEhsW2F8O2BINVtq2M729uBlqF6gExODdPeAHSyAeFCaSg2GPXFVqvdJL1sQ13ABZsI2Vm9Rxhs",
+	"wsV0livPhXnFbJhAoauZ0Qx3LexxEJFZeA00JEIU4AJcmE2BnAl2O2VDAAqQMWcKJ9pq2dG8ZXosYyCa",
+	"HpnAH1YhJ1OqxyShw2sVke8Oey+9Ry4yz1Bkq7VdBb5kFtAcUqP0DZrk5N350cnxGd7SaW3ZBcafo0Db",
+	"RJ0USezg5PTMgtooaKHkI+d9oek1U4QBheOA7VTO+YSpf/wDnYqvDsjm5uaeOVHGZkQaQs8JjmDCk4Rb",
+	"UYgIPlYW9sWgDs3OhtsTPmRWk7HcszelwzHb6DSNoTxLE8t0VffZs/l83qTwc1OmV8/sverZm6ODw+Oz",
+	"Q7jnU9TQXGPa5LsjAq7Ct1TQK2aOlWGdjahhW0UY1bhpb5JTJuiUN7qNzWaruYltPMYgJJ/dtJ9Z7okt",
+	"Aqta+ZxCsx7leyPjoiJTyOMqZxtlW2q7mCE4/SEbk9Ak6QubPdokPxvTgvmOkvD8hauND2og9y1BhLw3",
+	"K4Ezj5S2dClL7oFzSyfYhWuAiORABOe28sd5zlA4gRYEDBsdCN8oMgiyZAdLsmH9hFz3Xyry4CmCNS23",
+	"9Q5Vm5tqDXS42zd9x9U0pxYBiGzTl8T2Pvfdk9gtHepkYcPsHgTPNZI3LBO6GjfJO3rFLEqt6otYgsvg",
+	"akZTKjTDLP6u0ZPRtgCp7LfEGx2QNR2KhH+iN3kQYeFKasY6kTeMzKZwRsFwvOZT6GRjaGFqhgEt3AEm",
+	"DxslgpDDM+Ol2lHc6DbM+1CNg+IIz7Nq09OzS7A85WSE2lrZHZcsgrnZQgbuoAMtSiQohcAvM53QQ1Kh",
+	"or5uy9GaSo4udirM9ZZU+7aWw/4IFF1yKls3QdVQsyKXbKxlRfuOpYGqUVfSgXUaQIC0iGFWiu5WDanc",
+	"CGTVhSy3q102dHRDg3Jty3QVDlyzW71PhlSxDcWE4j7SkOEz1Azd/OfCPSw37OWl0SWH4V2jHpg3Ib4E",
+	"sqyKKURoMHBxBXMBpmfvxp61g74wD+DxwPMZrpvkAHD8vblBEqaN0Xe5sJ8i230oNTrJdEwvjRGhJBn8",
+	"v//3AKpw+sLwDWTkg7OzAZxpeKN5bH5du5Bi7xA5Ux0ZrqAloZokzLEAy+h88bQ3Qy23G1wMyJMBvb7o",
+	"DJ7abgcpgyAH1mYip2eQRBxUYMNTMOspeEwn+W2A2jOP/bpgj1DlhEGTnLNb62jxC08zmBTD5SpxGMwY",
+	"k986J+2DF3W8g9F0OP5DaSfsYsuVQ2REuuETFlnlzBCOja6VW4l0Wp3dik6elSzGvg7fk5vZat7zVbhP",
+	"FqUsTieXkVQZoLQafBigLO4bRABaz1eZblay+mgTzrH4tcLO+yQvPEACo4DIzxBz+CrZcRZAXUdEQAe7",
+	"nGaEHY4YTRNujjBoPhEGXITmYsbssfbZ09DNr0fwfty2vrDUhAE436sXjN9BvmBmgFAWMG+viDklyrUs",
+	"nIu+QM3O5tVanxcDXmm0zgxqyhZ5f4O+B3KkCbsFK0aRAbywuX7dUtWK24KrGhbQtg7idVgAgEFnyp1L",
+	"eQ8aStJE2Z6BWFW5H8zNbmAhvaBq5LZwqYLe75erWT0TnISrcYdgqXnxPum0arzurerhFgqsVh74HYP+",
+	"CAnh4MoFe6nTajlHme0HVvShQCEvjhbucHV9CnOSnE/NUDJsI/Zw5MrGu2csCyr/+nvYYR441/ZGawfa",
+	"7Le7nefdze1ma7fzS1DgbA9/2G9vGQg7j1cHZMzX7y/LLQiKaD9lJyEHhGUrzgugM7b/fi6YkXXjLyS4",
+	"ZW67xscMqdY1TDc7N80VhuYrOtvl2ksAMgtLDdufwDu6juafQ9uAu8t5AW7bLaqD9WeY5x+Au+AAAWbq",
+	"Xmivf5a/+FPUCKF/77o5dy2Mcwspu+omfwKevaDxD3Du4Ib23Te8F9R6ZVmMN23efdMrmV7yOGYC3cvA",
+	"xO6+C9ycueAAnKAwLPDrR8OFQo/6rx8NoWRn0+yf90kbeU6vgPCc/8WQWtFti8aQpctPUWNaGXY8sIXw",
+	"6DSG1sfWzZK1622SM+1aLeA3XV8nz4cu5xoV2L4YUzWGBw0paOlqLOdQxHtFuQC/hwu8DvAEDXyVGowB",
+	"XG+BKzxIXXXecKrIiKY2npHvwW+LCibo0hlS4XLUwbC1iethqDW4cd/lu1rHTnY3BKLAVQ4uPyOpKSo5",
+	"gUOn5DdALok7nYFFv5DxYk1mrSZGX8Dty4jiGIcR2x75IaO+i9H+0qhkgIZKIcbAWWxU4Pz7UMk1Coz3",
+	"jPXeHVkXlJAkNdaPgohDOJZCi9e7msavMvQQDiEPAmknNZGXPGEbdDqtZeo+/GnrSFzBoasUtNWdJWCC",
+	"7PJymcdO61MoFgq5zmtzbTybyAezOKRNJi7I//aaJGUleFkFsMcw8m1Z8OSAZWtVWh+u9Hv8BekDn0XK",
+	"2+bzj5DtUFIY1iWaii77FQLfdcN3TRnVDKDFR7MkWTym8H9jvWV33eive5jCEDUSLq5dCOF1fVoEXPbs",
+	"W7zmU2Svfu/wgO+6BS/0WeN3vujUX+byvVe4x1/2yfWBv/Oe9/4yx8kXd97zwV+2lsLlMsf+PJVrq7V3",
+	"9x3HUh9Y1vana2n4YoBsnTttbU1lDVmKGUcYEnv2+zVbXBhe9gk1uIRVlVUjlWUt9qcsnVAz02TRJCdi",
+	"aF1WkHBjtbwo68fvQ7s+iQkxO7kio5Qx1N/24YdUzhE0qkngnUaHot49D3zFhn4sAgqCEbMbzIztC/S6",
+	"Rzl90/tALmW8yD04F48gHmkKv1aQeyBlsy/OIdYqJD4hp2kGal2UpW1AOBCiLmZJrHYYtOUP0tzM1Kp0",
+	"PPzF63jrBYdes4XtEPywONKP40V+H2Ej9stFdGXHRb58rTpY8tAIycO9FUFxTl5bKVAuOJ2gcbn4A9ST",
+	"9l/aXVHR/T6/+WFre49kYFbpeX66a/k9XNLz2nrMMu0FML0ybpOF+3Pa6VcPxh3idGslcfoKekz86cL0",
+	"1OXkPUySRtW5JK+4kSLo9LhcYIQSYPpB6DVJD438EXfCJldxDo0d5hAHdMUNfQGVuykbgrzNCUN7nxGq",
+	"VSLkiuk/V348nB9nNaZF94C2FUu2evpLtBD/Yh7jfG1quN4BjX1d6r+3tPsq5f6eUu5bpu8v4rxnn+ph",
+	"RRr+gbXBfNpWlpeblXZPsVpjnwx+/zQomm2YnW4zCLnCRBbMVQSCBIMuH9HOGVzgv2+St/LGGHLm5lxm",
+	"CITrXbwdRSUXNscQO06SCZh0XLucBAwikF7e2MRAw6VrBRr3BbRBBRNwYNlcl1ShFUO6vqwxjXmY8Iz5",
+	"SADJ1gyfWsA59pmm1OfRmfPKkhHmCoAdDPfar6viIg+0Vl15AyTFB9f6C2gcVyki6GT6DLrIfeMi7FYz",
+	"URKLCdUsXSEo0i5FFlDWur5w4TMFm7t+cP55ZSG10UF+gPuef8aZJQa7W7mBOUEMFPoJUBMgzFAU+ccy",
+	"AONywFsZsYTPDIMWYpYka0skCzS+UvChda99q7Ln6/buqwX/APUxh/MRUnXOsfag5bb5v/+D1fU/UvXz",
+	"2Pxodn6xeuA9wy9fethhTQ1ypTjFgRSjhA/1Z4hSIMrvQx0r9SGKZ2OutEwXtYU8OeyzOQUI5iBvU/MJ",
+	"67p8bajtcW1kQZ5hYqZRa6zvBVCFBSRvO7XHZh3m4tVZo04HUIHt9CAjlArCxZDHCEDAlasItG3mbZUy",
+	"KlsiazVv6/SupIwxl/QITin0VSWXCzITsXSqr9OtffYJncVc90Uir0jKhjI1fBiQOyDXnWuSMgqp4Zd0",
+	"eJ3PeSHmplhClV69P+k7uw8PUeXK/MhsD+GCwDkEjGnsJZwBFLgUZ1sfp0td5CtwT1qGmy/NeoYeInlN",
+	"5D55z3+qn8xaKWcOKabSW+Ya1CJtAdQbVeSSMeGtHAfokiXV6OrFc6JwKIXiCoeJK2UxAoqSHR7Q3imh",
+	"zixXpDq7G63tjfZ26TYr2Gmbbe5tb1D23Aj27c2N56MO22gZaT/cjLfY9pJMjftL6RK2YEkZcqkaF1dM",
+	"2CMDYGn2W4vok63L88IE1xbu9giuLuOxa9RXp85nEMl+rybyhn12X1COHtb3Ci0Rz5h/ArlzlSmhp0FA",
+	"3ti9DsUBZSpWRFhMZXQQySTOCkPkVPngCF47kkaCunTJq5QOmccGt04RqJeBeszQQbRPqK00kQk0ABQs",
+	"e0GTHMVRX5gpRa72C5Ihb1i6wLYroB8oTRf1DiNci5igv4icjIieS2hg7ZSE1LZYVQ4NzfmD4BYQ1Yh8",
+	"IJ2jTI3lPKjVgl+zojWzJo+bmwBTsH6nvpjQhf3KOpgqsxbggr+QpyempWTUmAJ8LaJ+FIg1FJU5grPQ",
+	"2esbaXhmPll3yIOUAhhQRe1Fdor8ufFZxtiK5M8K8eCSMRGrgs299Xe25O9M4vzl559+/PD+/Oz0h3cn",
+	"x2/fvP7+6LtvXx2+PHjR23u+u7O9tdmb3y7O/rwkTqc5gBUCCVvhAfgLOwTul1f5x+Y7/j10nGOpkZV9",
+	"Dv2G37CcgpOn18f1QcxcKm+lB+LcFWR3tgClFrFXzaewNLnkK7hiGjJ/CT7tkiFokNEXZkKrJjmkwzER",
+	"MnY1MeYJ8HwjubdbUavVslCvqKrwIfRFApQAaauLDdtPpLhq9sUAihSghLoKCTbXJwq7axvL0Qx1mVsA",
+	"k5f/MrkmsH4FcTmX2bJSB68KGtFvRm2COv98/okvXfRoyZse5HgZ+qrFkNvqmHn7e1uV9xaNcHdvy6xC",
+	"GeR2c6fVCupQgmZHtmdR0JCovrNQBkRbmAZI6rXN1jxucY3QgcMVUOFXi/VvkIagw42t9A4j41jZ9JzF",
+	"XG+wGzPeJa5gSWIee+w1tDEhuSAEdAKwDHhUAcKJeASn86Bhel8EpeiGt7MhnVkQ4kRekavUWGgASWTT",
+	"u2ncReAl7UAFHJqANeqo6osBwi2ELdsd0BL2auAWY6kOQ8isyCEuSIn9VgBQ4NqFRp8FGeAKMhYDqCWX",
+	"rl/qOr6ial7lcMXNr/CwzmY8XhlFI5wEV7mmu3nEm5weXzUe1zV7NUZm+4LXjMo54y8XtWuL6aBADw61",
+	"b1Dnmh5qufrIgAx6cMuKi3bNRVz/ar5Gdr57N18CXWRfTgE9O4BjtT71svM+kEl1znvnwH4UYBY7wCIM",
+	"y12d+OrGBif4kceGDivoZOEg4Mpn17A638Dc+vvB9+j9/RXneLe97jleBhKz6lH2DZ/t/LjIeOPfCBUD",
+	"k3/iqlDNldTeG4NOR1sg6/i+3XNYoErN0x5Vl2fViCzfCDa3tXRzPZi6L6Fum2/rfEDbz7cgFISsLstY",
+	"+r0xSuWk5FDRsjKZKe/gWU59xvxaxyFUmUFV59rJwF0b3cbW6186P/2w/WH37ebxu/Od0+87P/78YvPg",
+	"5eErs/ScehzhtaquvXxeBy+DOYH+hTlcgBwPvfpV7xA5CS78irmRx9wAJTbbYu+jMF8v04QxH8+pwmEz",
+	"1VpV+JVMibji4pYMzHUXlt4HETlPKRvxazKwzzHjHUTkgMbxwn95QfHbQ3EjF30xYLcavvr3wFfyJ/ya",
+	"dYlyWYjYbwGRTYmD+LR0BSgOyOKcWpzBgEqBOcW2GYjPDyadVgsjQv7Rvj6P2uK8DCZ7GTz2wCj8DjAX",
+	"wKOGQzbVrs8AdAJEvGBEJy6iCWOffwsvGBF2a+4mE67UlAHkB+hWiD8yaJJBcZOeuY53GbKqV+cheNMz",
+	"c3WAyWMKzUYJpI9wvXCLmAWHqGtuYSNPNI4dOFiTHAMaNyTrIvwXJmazdMiE3mBiKGMWk/fnrzaed0nM",
+	"zJ8AcYIRODOaI9yIK6rZnMKC00LXizJGOqyfgrxlgKVzO+aacnDRF4OfNiyaMYvNp0GUzcS16YiVg6lW",
+	"uGAW+LpLtlqbFqU1hKC24OU1kNWgdm919qBXQpbDymKL0a1kk5wYoTvn1p5zA+8LP3Ll6AIJuL63B4JL",
+	"b1b196iy4YLjd5f9dlZAmslF9CKimLkbYK4XttOgmfgVv2GCKGPR0QR0WoWW72SqFwClmbXbscjtWTzS",
+	"nG5Cgci5uAKV88lWa/MpLoKSQFWFI9AX2DXbTaUbYPJgD1fzAb769WP2sfUREDdxCDYHCjqMAnhPX2y1",
+	"Wk6/LUDNg+boyuCCFpGl1A12O02gD0Y9bCAy3FC4+85UpZ4hS3o1QrOzBSjZZmlrsp4sIi8WO5jdlM7s",
+	"tv240iA1O0D68+fBEioci6gvPCxegIjnid/cag+zpSFgwtDqlDxBIRFLrNN4WkAENGK1ppA7OE65ZXNN",
+	"i/DWrc5e0Nyi3iR4SMMaaBCNGa05mu8LIHpAeJpDNpRnanQ6LTMrmCFiGIz51dgIJ3TF75uT4M5KX5RD",
+	"95tPm6X2+JVIiRIg8B4Pb7DGSKkqcEZpayxEs/37DtngMVXNXOP4ZXf6C0+9mzq8feMddsZd9SnuetB2",
+	"e1O+8ZotVtJ2g2tz9x5b02a1u20kI7gf3UUrP8B6l8InnC1tS1R+hOtL9Ge5vOF9f6y2fix1L55wbcOL",
+	"hpPceY8nic8RknzDdMBihmM2vAYgE8wxz/R9iBlbx0GN2u+VfW4Ol5oybFhTk2L16oDs7ux0sAUPtMRB",
+	"rS3sB4QI0QL7c+A1iI33e98WYPcbtqrt08CIFN+cAiteAQLPdzAgVxKkr5akRueOQuXcyKIIrADDPZNF",
+	"RL47P39HoN1QsZFQlAHk+m5CTeI6hxiGGajmRg3pC6+aU0VOzHBcB3nVJAfY0xWwsGcqjDNlJXRQNKew",
+	"BCKTu1VKW7Yd57bz0GpZSLcb8/l8wwx+Y5YmVgsv+ouwmVHOW3Tk8NFhw2Dz/it0B9lbHgwVtoZf48gv",
+	"AaCy2AKKP6KwqwoX4DykcNdCK0tktnegmme7Bq7jQ2K300a3/Xxvp7XX7hjpy410bu9ut3Z3trbb2zb5",
+	"JwxRkSCHwHCDy5KvyZBxDT4iF3dO0hBo7URtjd99N6/eJ+XamuU5Crw115fua7D2s/uZzDdZ37aiUMIE",
+	"pQycBPljp9ly2xpSxHpCKugi5uVVwug1i33rnWqB9UqmPsV3SAV6KURseD7ENsbSYqW4tNf9rBXYMGXg",
+	"GKGJ68PzjXJ5NX1hn5rWY5ch5lh1kjHNKmoRkWy/L6gI83+dnVRRz+78N87J0ySnbCpTrVzOrocv64ss",
+	"KyjoeCvAVAnbfQGCDPboqkYLM89/Ayv+UFBYKDKqRmidCeg1RAl2XCPmtYrbWiDPkaAi5M+UQ2beuMKr",
+	"SZ/O2tIHnYRVuOZu28MFsO3f4BoqrslCzsAwBfntisUszUGiEaggAP4DGVrMZrg377cIS/E53VT+wsx6",
+	"Fe3/XMq3VLg2xOrh3LeAIWXW2XJSnzCPByfjm2ZHbLYhnpdG13BBxRRgC1r103decVAacuRZKLpt72xc",
+	"Zr27FmQqIpcLzcDXYz4ErbzQhWFfzFPbDKInbEdsdstVrqUI9tUGp1QafIFhRrBUibEGXLuxDMSj0HDM",
+	"sM41O46RuxuO9cW57dUUo5vc9VeDwDguCaJGaQe9UZdAc4LrvErujH3w0g5MhfZFpTZE2IOnL2qb8JCa",
+	"HjxOmfzTGvDU9e/CVfg8HbweoT0LDD9r0NIXWChkyxjQGsRaibtasACpF7fp580P/46/3dO//HSkj19+",
+	"f3jY2fjtw+Wx4Ff3a5uydc++KVm3EUu1X/uNFFInCnUsTld1NtWmK22JYfgeLq2Tw75of1qrBIXeXuB7",
+	"zFrXI86vgy5fhpe3ecTqwqxY23XlvlCuQi+fFNw2Q1ktK3itxAfgq+vkPEjHiL9akl9axoLfGqfeWKG5",
+	"crICPuDZ7/DfT3cqNXNXwq6YtiVrOIbMOMv0GeuCMFYTwinYMJhG9aDZF64R66rNV7FLIAqK6qKHE5s2",
+	"eo++nRgmeDjzky64EJpqjmG4ACrGEWEFk8SvVCVO1FcuuCoXXJMH3lX44FKQv7K9h1c74An73MiLbkdX",
+	"55Z/AuqiN/Uc4nBfYEt9RRYMI8IZ2CHRUmaBkcsFPvPJVmtrFQBEeE+XoE8Qc2xeHp31Xrw5fFlg2MjM",
+	"oXgeQv5Qzo7g/tJ1a4XSNwjcg5HFldXyWYyuN5iC0nRhQ0gLsxqR77SIYZ2+sE+wo4PezDiHetTCx+Hy",
+	"9/XFITMsgdkhXBGotnBF6HtakbGuykKX9CmqblRUC1R4CjatE9DuiHyzRBytG9KAVf8j8QXtyaiwN4Ce",
+	"st6+eOFXGfvFydjAGYZwZRMas7+e4P1C0eo+s+jNEOjWl755W8U/s8ZIsakE2okeOao0LCAL02LNoZyT",
+	"DllOMBYTqg3n4VKgBVJoE4hXG15pWCbMADL5nItToAMSQjKuWyC4OnDVFHxWfcHocEyuUjmbmvGgH9cX",
+	"N5Y9qM5nitZVF9PwjCVFU+aTs1OGqdAgnSdULGqMpDO7kPcSoI9W6o1TKbPtzIDMlrgqtg5cy/PnXfuZ",
+	"i6sLJc3btgOOvdmOssbTRf4dNWYCK73b7TX4m13FuzicneZXM+KL8p4Ar6hqsrpe2fNy4Inv5JzIkWbC",
+	"ZqUzPJvQocnBJILre6dFJlzMNENoCvxcA04B+a3djA9VsTjE4yq5T3JHylyS41h9EbKsE2fRZFXi2a04",
+	"MKbI8cn5xauT98cvXQb4JUukuFJES4JGDFglAWeO2ZArRNgaWUMEdy4iQcY9prDkk7kiu2Q8tQsEOfJU",
+	"Y6liu0UUAkrvA3OEISC4p21caxHYMdCPxzLE8LBs53LRFw7CnQsyYROZLhzqpYUpTTV5MoBvBk/3IQMP",
+	"v7xkVxAz0qQF4KAeFqQv7PaaSbcRGcTJjhI2CEaxMoqpwgqp4ur3Q/p4XJ5up1kG8Ajmf18Ij1oYjs5e",
+	"JQxHdCf8R1E3z+A/KiE8dlqV6Bs4gs0/CX3jqyT5wiRJCU3jwULFpmzVpmedBWjFuQA1Jg9DqpT1GmV9",
+	"8gY229LWTQ0iX8jma+PUIMJ6LY4VVFC840peoHmjz7017F5CeFbOoXs4lvBh5DMs4Wu64i+bSoHJCuga",
+	"M7yEYWFSIEcstHrkPVMROfzp3dGp+VBRuhWRo+Oz969eHR0cHR6fX5wdnLw7jPrih/cn572Lw58ODg9f",
+	"motOe+eHF2+O3h6dH76EuXzovTl6acUcxb9cMsNwSUoypMEF6chVi1PFn0NJ96BEsKFUutir+y1dWOgI",
+	"6EUClWFgINhcBqUV6WxnxTp+4LlcZSh+6Xa2o0fLFYsaNjuu6J3JDThHpvCtpdH86HLkG1TF7zYec8Bw",
+	"EJaNFpJqXAHbfz1+ht3SluJeRFXloJvRlTPQ//S8P0xo/UMTz2OurN+upkNoZt3l6Ds2/NaxlUYtSvbX",
+	"/her97/wFOm72bBEMWicVL07RjBZON7qU1+xZRVsP9u9XJWvGb5jDK1nna1GZMir3Y0vn3e7u8/anedm",
+	"Gl975t23v0zFdjsHTNVmGxXDXVDeVivWH3AQq+Hq/Qr+/ffFLWHFxnChZqMRHxqxidWAlVuU0OE1pDna",
+	"+uriJpW1q8fer6/nCDQl56Av7VKmVBu+GcKUFrLVK3bP69WN8htBAzy8HTJWbs4lJUm41gmrqO32wKQj",
+	"mWaN9CpentfBv5JNjmyqI3l3B/LuSW5VwKObq4OOpkyniwsIpYb+kK3nZshFwkqDIt86Dc0DKmRmUwUF",
+	"hVbbV/rJt7ytif9Xhv/vTTaV+75ZseXLWvbPqXINGar22KqSX7f3C+poXN7hCsMzOM6lAli7ueBX+bq1",
+	"j6gwgAW9vjW+3MnsgjJffctflm85Vxyc9YBhQ8ZvWPyQamAYV3pTXVOFJOGxwyz4V3rDrKcplsPZBDIa",
+	"U5ZQzW8YsY2c3S8WZ+796ZtG1JilSaPbaEJ8yQ64lLoBjCGyNWqut5/tbAPeVWB3zq9uD6FvHlCutDlj",
+	"WKdsLNAspRHxmmTqmzWHFWrU52HKK/CtZy+ymSrl17xhGgOwvXdHkYuoOoQRC1nLYUZseJ1lpmQVcLCT",
+	"wZRyG1l+H4atswmNfYTZ5VeCVyV7HkYeyg86NJPPNS0yUhqLiecIc6qJGstZElt3TfZMLKGsX/NKiO9g",
+	"1wBO8dPHT/9/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -36,6 +36,24 @@ func (s *Server) client(r *http.Request) (address netip.Addr, proxied bool) {
 	return address, proxied
 }
 
+// callerAddress returns the address by which a caller's own networks are checked: that of the connection, or
+// the one that a trusted proxy reported. It is unknown (zero) behind a proxy that is not trusted, or that
+// reported something else: anybody could be there.
+func (x *exchange) callerAddress() netip.Addr {
+	if x.direct {
+		return x.address
+	}
+	return x.clientAddress()
+}
+
+// clientAddress is callerAddress for the client of a gateway, which only a trusted proxy can report.
+func (x *exchange) clientAddress() netip.Addr {
+	if x.proxied {
+		return x.address
+	}
+	return netip.Addr{}
+}
+
 // trusts reports whether an address belongs to a trusted proxy.
 func (s *Server) trusts(address netip.Addr) bool {
 	for _, proxies := range s.TrustedProxies {

@@ -3,6 +3,7 @@ package handlers
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -26,6 +27,17 @@ func (e *credentialError) Error() string { return e.message }
 type scopeError struct{ lacking apikey.Scopes }
 
 func (e *scopeError) Error() string { return "this needs a key with the scope " + e.lacking.String() }
+
+// addressError is a 403: the key is restricted to networks, and this address is in none of them.
+type addressError struct{ from netip.Addr }
+
+func (e *addressError) Error() string {
+	if !e.from.IsValid() {
+		return "the API key may only be used from certain networks, and your address is unknown: " +
+			"the proxy in front must be one of --trusted-proxies, and send it in X-Forwarded-For"
+	}
+	return fmt.Sprintf("the API key may not be used from %s; use it from its networks, or have its allowed_cidrs changed", e.from)
+}
 
 // welcome is the guard of public operations. It lets every request pass.
 func welcome(op operation) echo.MiddlewareFunc {
@@ -74,18 +86,19 @@ func (s *Server) prove(r *http.Request, x *exchange, basic bool, want apikey.Sco
 	if err != nil {
 		return err
 	}
-	result, err := s.Verifier.Verify(r.Context(), secret, want...)
+	from := x.callerAddress()
+	result, err := s.Verifier.Verify(r.Context(), secret, verify.Call{Scopes: want, From: from})
 	if err != nil {
 		return fmt.Errorf("authenticating the caller: %w", err)
 	}
 	x.answer.Authentication = result.Code
-	return x.enter(result, want)
+	return x.enter(result, want, from)
 }
 
 // enter sets the caller if the key is valid and has the scopes wanted. Otherwise it returns the refusal.
-func (x *exchange) enter(result verify.Result, want apikey.Scopes) error {
+func (x *exchange) enter(result verify.Result, want apikey.Scopes, from netip.Addr) error {
 	x.shown = result.Key
-	if err := refusal(result, want); err != nil {
+	if err := refusal(result, want, from); err != nil {
 		return err
 	}
 	x.caller, x.called = caller{key: result.Key, hash: result.Hash, address: x.address, requestID: x.requestID}, true
@@ -152,12 +165,14 @@ func fewOf(scopes apikey.Scopes) apikey.Scopes {
 }
 
 // refusal returns the error that a decision means for the caller; nil if the key is valid.
-func refusal(result verify.Result, want apikey.Scopes) error {
+func refusal(result verify.Result, want apikey.Scopes, from netip.Addr) error {
 	switch result.Code {
 	case verify.Valid:
 		return nil
 	case verify.InsufficientScope:
 		return &scopeError{fewOf(result.Key.Scopes.Missing(want))}
+	case verify.AddressNotAllowed:
+		return &addressError{from}
 	case verify.Revoked:
 		return &credentialError{"CREDENTIAL_REVOKED", "the API key was revoked; use another one"}
 	case verify.Disabled:

@@ -55,6 +55,8 @@ var proofs = map[string]proof{
 		fields{"rate_limit": fields{"limit": 2, "window_seconds": 60}}),
 	"createApiKey .rate_limit.window_seconds": creating(fields{"rate_limit": fields{"limit": 1, "window_seconds": 60}},
 		fields{"rate_limit": fields{"limit": 1, "window_seconds": 61}}),
+	"createApiKey .allowed_cidrs":      creating(fields{"allowed_cidrs": []string{"0.0.0.0/0"}}),
+	"createApiKey .observe_cidrs":      creating(fields{"observe_cidrs": []string{"0.0.0.0/0"}}),
 	"createApiKey .quota":              creating(quota(1, "day", 1)),
 	"createApiKey .quota.limit":        creating(quota(1, "day", 1), quota(2, "day", 1)),
 	"createApiKey .quota.period":       creating(quota(1, "day", 1), quota(1, "week", 1)),
@@ -84,6 +86,8 @@ var proofs = map[string]proof{
 		fields{"rate_limit": fields{"limit": 2, "window_seconds": 60}}),
 	"updateApiKey .rate_limit.window_seconds": changing(fields{"rate_limit": fields{"limit": 1, "window_seconds": 60}},
 		fields{"rate_limit": fields{"limit": 1, "window_seconds": 61}}),
+	"updateApiKey .allowed_cidrs":      changing(fields{"allowed_cidrs": []string{"0.0.0.0/0"}}),
+	"updateApiKey .observe_cidrs":      changing(fields{"observe_cidrs": []string{"0.0.0.0/0"}}),
 	"updateApiKey .quota":              changing(quota(1, "day", 1)),
 	"updateApiKey .quota.limit":        changing(quota(1, "day", 1), quota(2, "day", 1)),
 	"updateApiKey .quota.period":       changing(quota(1, "day", 1), quota(1, "week", 1)),
@@ -123,6 +127,17 @@ var proofs = map[string]proof{
 		name, query, _ := strings.Cut(path, "?")
 		return k.get(k.admin, name+"/usage?"+query)
 	}),
+	"getApiKeyHistory ?owner": onKeys(func(k *kit, path string) response {
+		name, query, _ := strings.Cut(path, "?")
+		return k.get(k.admin, name+"/history?at="+k.in(0)+"&"+query)
+	}),
+	"getApiKeyHistory ?at": func(k *kit) (without, with response) {
+		path := keyPath(k.mustCreate(k.admin, fields{"name": "before"}).ID)
+		then := k.clock.Now()
+		k.clock.Advance(time.Second)
+		k.patch(k.admin, path, fields{"name": "after"}).want(200)
+		return k.pastOf(k.admin, path, k.clock.Now()), k.pastOf(k.admin, path, then)
+	},
 	"rotateApiKey .grace_seconds": func(k *kit) (without, with response) {
 		path := keyPath(k.mustCreate(k.admin, fields{"name": "to rotate"}).ID)
 		return k.rotate(k.admin, path, fields{}), k.rotate(k.admin, path, fields{"grace_seconds": 60})
@@ -138,6 +153,14 @@ var proofs = map[string]proof{
 		made := k.mustCreate(k.admin, fields{"name": "costly", "quota": fields{"limit": 9, "period": "day"}})
 		defer func() { k.revoke(k.admin, keyPath(made.ID)).want(200) }()
 		return k.ask(k.admin, made.Secret), k.askAt(k.admin, made.Secret, 10)
+	},
+	"verifyApiKey .client_address": func(k *kit) (without, with response) {
+		made := k.restricted()
+		return k.ask(k.admin, made.Secret), k.askFrom(made.Secret, "192.0.2.7")
+	},
+	"introspectToken .client_address": func(k *kit) (without, with response) {
+		made := k.restricted()
+		return k.introspect(k.admin, made.Secret), k.introspectFrom(made.Secret, "192.0.2.7")
 	},
 	"forwardAuth ?cost": func(k *kit) (without, with response) {
 		made := k.mustCreate(k.admin, fields{"name": "costly", "quota": fields{"limit": 9, "period": "day"}})
@@ -178,6 +201,7 @@ var proofs = map[string]proof{
 	"listAuditEvents ?action=rotate":       asking(auditPath, "action=revoke", "action=rotate"),
 	"listAuditEvents ?action=revoke":       asking(auditPath, "action=leak", "action=revoke"),
 	"listAuditEvents ?action=leak":         asking(auditPath, "action=create", "action=leak"),
+	"listAuditEvents ?action=outside":      asking(auditPath, "action=create", "action=outside"),
 	"listAuditEvents ?action=update_owner": asking(auditPath, "action=create", "action=update_owner"),
 	"listAuditEvents ?since":               asking(auditPath, "", "since=2030-01-01T00:00:00Z"),
 	"listAuditEvents ?until":               asking(auditPath, "", "until=2020-01-01T00:00:00Z"),
@@ -295,6 +319,9 @@ func prepareProofs(k *kit) {
 		path := keyPath(k.mustCreate(k.admin, fields{"name": "revoked"}).ID)
 		k.revoke(k.admin, path+"?reason="+string(reason)).want(200)
 	}
+	observed := k.mustCreate(k.admin, fields{"name": "observed", "observe_cidrs": []string{"192.0.2.0/24"}})
+	k.askFrom(observed.Secret, "198.51.100.1").want(200)
+	k.must(k.verifier.Close(k.Context())) // reports the use from outside
 	suspended := k.mustCreate(k.admin, fields{"name": "suspended", "enabled": false})
 	k.ask(k.admin, suspended.Secret).want(200)
 	k.ask(k.admin, expired.Secret).want(200)
@@ -322,6 +349,12 @@ func concludeProofs(k *kit) {
 	k.ask(k.admin, used.Secret).want(200)
 	k.ask(k.admin, used.Secret).want(200) // QUOTA_EXCEEDED
 	k.get(k.admin, keyUsagePath(used.ID)).want(200)
+	then := k.clock.Now()
+	k.pastOf(k.admin, keyPath(used.ID), then).want(200)
+	k.clock.Advance(time.Second)
+	k.patch(k.admin, keyPath(used.ID), fields{"name": "used once"}).want(200)
+	k.removeHistory()
+	k.pastOf(k.admin, keyPath(used.ID), then).want(409)
 	limited := k.mustCreate(k.admin, fields{"name": "limited", "rate_limit": fields{"limit": 1, "window_seconds": 60}})
 	k.forward(limited.Secret, "").want(200)
 	k.ask(k.admin, limited.Secret).want(200) // RATE_LIMITED

@@ -21,6 +21,9 @@ func settingsOf(body *gen.ApiKeyCreate, creator *apikey.Key) apikey.Settings {
 		RateLimit: or(rateLimitOf(body.RateLimit), creator.RateLimit),
 		Suspended: !or(body.Enabled, true),
 		Quota:     or(quotaOf(body.Quota), creator.Quota),
+
+		AllowedCIDRs: or(cidrsOf(body.AllowedCidrs), creator.GrantableCIDRs()),
+		ObserveCIDRs: or(cidrsOf(body.ObserveCidrs), nil),
 	}
 }
 
@@ -34,6 +37,9 @@ func changeOf(body *gen.ApiKeyUpdate) apikey.Change {
 		RateLimit: rateLimitOf(body.RateLimit),
 		Suspended: not(body.Enabled),
 		Quota:     quotaOf(body.Quota),
+
+		AllowedCIDRs: cidrsOf(body.AllowedCidrs),
+		ObserveCIDRs: cidrsOf(body.ObserveCidrs),
 	}
 }
 
@@ -52,6 +58,15 @@ func rateLimitOf(setting nullable.Nullable[gen.RateLimitSetting]) *apikey.RateLi
 	}
 	s, _ := setting.Get() // zero if null
 	return &apikey.RateLimit{Limit: s.Limit, Window: time.Duration(s.WindowSeconds) * time.Second}
+}
+
+// cidrsOf returns nil if the list is absent, and an empty one if it is null.
+func cidrsOf(setting nullable.Nullable[[]gen.Network]) *apikey.CIDRs {
+	if !setting.IsSpecified() {
+		return nil
+	}
+	texts, _ := setting.Get() // nil if null
+	return new(apikey.ParseCIDRs(texts))
 }
 
 // quotaOf returns nil if the quota is absent, and the zero Quota if it is null.

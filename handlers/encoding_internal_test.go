@@ -5,6 +5,7 @@ import (
 	stdcmp "cmp"
 	"encoding/json"
 	"math/rand/v2"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -59,6 +60,12 @@ func (r random) key() apikey.Key {
 	if r.maybe() {
 		k.RateLimit = apikey.RateLimit{Limit: r.IntN(1e6) + 1, Window: time.Duration(r.IntN(86400)+1) * time.Second}
 	}
+	for r.maybe() && len(k.AllowedCIDRs) < 4 {
+		k.AllowedCIDRs = append(k.AllowedCIDRs, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(r.IntN(256))}), 16))
+	}
+	for r.maybe() && len(k.ObserveCIDRs) < 4 {
+		k.ObserveCIDRs = append(k.ObserveCIDRs, netip.PrefixFrom(netip.AddrFrom16([16]byte{15: byte(r.IntN(256))}), 128))
+	}
 	k.Suspended = !r.maybe()
 	if r.maybe() {
 		k.RevocationReason = apikey.Reasons()[r.IntN(len(apikey.Reasons()))]
@@ -79,6 +86,11 @@ func shown(k apikey.Key, now time.Time) *gen.ApiKeyResponse {
 		Id: uuid.UUID(k.ID), LastUsedAt: stamp(k.LastUsedAt), Metadata: gen.Metadata(k.Metadata), Name: k.Name, Owner: k.Owner,
 		Prefix: k.Prefix, RevokedAt: stamp(k.RevokedAt), Scopes: k.Scopes, Status: gen.ApiKeyStatus(k.Status(now)),
 		Enabled: !k.Suspended,
+	}
+	for list, to := range map[*apikey.CIDRs]**gen.Networks{&k.AllowedCIDRs: &r.AllowedCidrs, &k.ObserveCIDRs: &r.ObserveCidrs} {
+		if len(*list) > 0 {
+			*to = new(strings.Fields(list.String()))
+		}
 	}
 	if k.IsRevoked() {
 		r.RevocationReason = new(gen.RevocationReason(stdcmp.Or(k.RevocationReason, apikey.ReasonUnspecified)))
@@ -237,7 +249,8 @@ func wantFull(t *testing.T, value any, except ...string) {
 func TestBodiesHaveEveryField(t *testing.T) {
 	t.Parallel()
 	const body = `{"name":"n","owner":"o","expires_at":"2030-01-31T12:00:00Z","scopes":["a"],"metadata":{"a":"b"},
-		"rate_limit":{"limit":1,"window_seconds":60},"quota":{"limit":1,"period":"day","starts_on":1},"enabled":false}`
+		"rate_limit":{"limit":1,"window_seconds":60},"quota":{"limit":1,"period":"day","starts_on":1},"enabled":false,
+		"allowed_cidrs":["10.0.0.0/8"],"observe_cidrs":["::/0"]}`
 	var create gen.ApiKeyCreate
 	decode(t, []byte(body), &create)
 	wantFull(t, create)

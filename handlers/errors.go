@@ -14,7 +14,9 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
+	"apikeyd/internal/history"
 	"apikeyd/store"
+	"apikeyd/verify"
 )
 
 var errBodyTooLarge = errors.New("the body must be at most 64 KiB")
@@ -46,9 +48,11 @@ func problemOf(err error) problem {
 		invalid     *apikey.InvalidError
 		credentials *credentialError
 		scope       *scopeError
+		address     *addressError
 		limited     *limitError
 		tooMany     *tooManyFailuresError
 		denied      *apikey.DeniedError
+		removed     *history.RemovedError
 		routing     *echo.HTTPError
 	)
 	switch {
@@ -59,10 +63,12 @@ func problemOf(err error) problem {
 		return problem{status: http.StatusUnauthorized, code: credentials.code, message: credentials.message}
 	case errors.Is(err, store.ErrActorGone):
 		return problem{status: http.StatusUnauthorized, code: "CREDENTIAL_INVALID",
-			message: "the API key was revoked, suspended or rotated, or expired, during this request; use another one"}
+			message: "the API key was revoked, suspended, rotated or restricted to other networks, or expired, during this request; use another one"}
 	case errors.As(err, &scope):
 		return problem{status: http.StatusForbidden, code: "INSUFFICIENT_SCOPE",
 			message: apikey.Redact(scope.Error()), lacking: scope.lacking}
+	case errors.As(err, &address):
+		return problem{status: http.StatusForbidden, code: string(verify.AddressNotAllowed), message: address.Error()}
 	case errors.As(err, &limited):
 		return problem{status: limited.status, code: string(limited.result.Code), message: limited.Error(), wait: limited.result.RetryAfter()}
 	case errors.As(err, &tooMany):
@@ -83,6 +89,9 @@ func problemOf(err error) problem {
 	case errors.Is(err, store.ErrNameTaken):
 		return problem{status: http.StatusConflict, code: "NAME_TAKEN",
 			message: "name is taken by another key of this owner; choose another, or revoke that key first"}
+	case errors.As(err, &removed):
+		return problem{status: http.StatusConflict, code: "HISTORY_REMOVED",
+			message: "at: " + removed.Error() + "; retention removed the events before; ask for a later time"}
 	case errors.Is(err, store.ErrRevoked):
 		return problem{status: http.StatusConflict, code: "KEY_REVOKED",
 			message: "a revoked key cannot be changed; create a new one"}

@@ -10,6 +10,7 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
+	"apikeyd/internal/history"
 	"apikeyd/internal/quota"
 	"apikeyd/internal/ratelimit"
 	"apikeyd/store"
@@ -36,15 +37,16 @@ func TestErrorExamples(t *testing.T) {
 	for response, errs := range map[string]map[string]error{
 		"Unauthorized": {
 			"missing":  &credentialError{codeMissing, "send an API key as x-api-key: SECRET or Authorization: Bearer SECRET"},
-			"invalid":  refusal(verify.Result{Code: verify.NotFound}, nil),
-			"expired":  refusal(verify.Result{Code: verify.Expired}, nil),
-			"revoked":  refusal(verify.Result{Code: verify.Revoked}, nil),
-			"disabled": refusal(verify.Result{Code: verify.Disabled}, nil),
+			"invalid":  refusal(verify.Result{Code: verify.NotFound}, nil, netip.Addr{}),
+			"expired":  refusal(verify.Result{Code: verify.Expired}, nil, netip.Addr{}),
+			"revoked":  refusal(verify.Result{Code: verify.Revoked}, nil, netip.Addr{}),
+			"disabled": refusal(verify.Result{Code: verify.Disabled}, nil, netip.Addr{}),
 		},
 		"NotAdmitted": {
-			"scope": &scopeError{lacking: apikey.Scopes{"datasets:read"}},
-			"limit": &limitError{http.StatusForbidden, 1, limited},
-			"quota": &limitError{http.StatusForbidden, 25, exceeding},
+			"scope":   &scopeError{lacking: apikey.Scopes{"datasets:read"}},
+			"address": refusal(verify.Result{Code: verify.AddressNotAllowed}, nil, netip.MustParseAddr("203.0.113.9")),
+			"limit":   &limitError{http.StatusForbidden, 1, limited},
+			"quota":   &limitError{http.StatusForbidden, 25, exceeding},
 		},
 		"RateLimited": {
 			"limit": &limitError{http.StatusTooManyRequests, 1, limited},
@@ -57,10 +59,11 @@ func TestErrorExamples(t *testing.T) {
 			"body":  apikey.Invalid("expires_at", "must be in the future"),
 			"query": apikey.Invalid("verbose", "is not a query parameter of this operation; leave it out"),
 		},
-		"NotCreated": {"taken": store.ErrNameTaken, "tooMany": store.ErrTooManyKeys},
-		"Conflict":   {"taken": store.ErrNameTaken, "revoked": store.ErrRevoked},
-		"NotRotated": {"revoked": store.ErrRevoked, "rotated": store.ErrRotated},
-		"NotFound":   {"key": store.ErrNotFound},
+		"NotCreated":     {"taken": store.ErrNameTaken, "tooMany": store.ErrTooManyKeys},
+		"Conflict":       {"taken": store.ErrNameTaken, "revoked": store.ErrRevoked},
+		"NotRotated":     {"revoked": store.ErrRevoked, "rotated": store.ErrRotated},
+		"HistoryRemoved": {"removed": &history.RemovedError{Since: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}},
+		"NotFound":       {"key": store.ErrNotFound},
 
 		"OwnerNotFound": {"owner": store.ErrNoOwner},
 		"Forbidden": {

@@ -30,6 +30,7 @@ type exchange struct {
 
 	address netip.Addr // of the client; zero if unknown
 	proxied bool       // a trusted proxy reported address
+	direct  bool       // no proxy reported anything
 
 	caller  caller
 	called  bool // the caller is authenticated
@@ -142,6 +143,7 @@ func (s *Server) begin(next echo.HandlerFunc) echo.HandlerFunc {
 		// A request id from the client is ignored.
 		x := &exchange{Context: r.Context(), start: s.Now(), arrived: time.Now(), requestID: rand.Text()}
 		x.address, x.proxied = s.client(r)
+		x.direct = len(r.Header["X-Forwarded-For"]) == 0
 		defer x.end()
 		x.answer.Operation = Other
 		for _, o := range s.Observers {

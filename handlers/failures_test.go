@@ -106,6 +106,8 @@ func TestFailuresOfTheStore(t *testing.T) {
 			429, "TOO_MANY_REQUESTS", nil},
 		{"out of time", func() error { return context.DeadlineExceeded },
 			503, "UNAVAILABLE", []string{"level=ERROR"}},
+		{"a client that hung up", func() error { return context.Canceled },
+			503, "UNAVAILABLE", []string{"level=INFO", "code=CLIENT_HUNG_UP", `message="the client hung up"`}},
 	}
 	where := map[string]func(c *handlers.Config, s failing){
 		"serving": func(c *handlers.Config, s failing) { c.Store = s },

@@ -65,7 +65,8 @@ func (s *Server) proveForward(r *http.Request, answer http.Header, x *exchange, 
 	if err != nil {
 		return err
 	}
-	result, err := s.Verifier.Admit(r.Context(), secret, verify.Call{Scopes: query.want, Cost: query.cost})
+	from := x.clientAddress()
+	result, err := s.Verifier.Admit(r.Context(), secret, verify.Call{Scopes: query.want, Cost: query.cost, From: from})
 	if err != nil {
 		return fmt.Errorf("authenticating the gateway's client: %w", err)
 	}
@@ -81,7 +82,7 @@ func (s *Server) proveForward(r *http.Request, answer http.Header, x *exchange, 
 	if query.fault != nil && result.Code == verify.InsufficientScope {
 		return query.fault
 	}
-	return x.enter(result, query.want)
+	return x.enter(result, query.want, from)
 }
 
 // ForwardAuth implements the operation forwardAuth for requests that admit lets pass.

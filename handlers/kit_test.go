@@ -195,9 +195,10 @@ type request struct {
 // do makes every request of these tests, and checks the rules that hold for every exchange.
 func (k *kit) do(r request) response {
 	k.Helper()
+	path, query, asks := strings.Cut(r.path, "?")
 	sent := &http.Request{
 		Method: r.method,
-		URL:    &url.URL{Scheme: "http", Host: k.host, Opaque: r.path},
+		URL:    &url.URL{Scheme: "http", Host: k.host, Opaque: path, RawQuery: query, ForceQuery: asks},
 		Header: r.header.Clone(),
 	}
 	if sent.Header == nil {

@@ -16,11 +16,11 @@ import (
 // logRequest logs one line. It never holds the query, and text from the request is redacted:
 // clients put secrets anywhere, even in the method.
 func (s *Server) logRequest(c echo.Context, x *exchange) {
-	if x.err != nil && s.refusals != nil && !s.refusals.Pass(x.problem.code) {
+	if x.err != nil && s.refusals != nil && !s.refusals.Pass(x.logCode()) {
 		return
 	}
 	level := slog.LevelInfo
-	if x.err != nil && !x.problem.isRefusal() && !errors.Is(x.err, context.Canceled) {
+	if x.err != nil && !x.problem.isRefusal() && !x.hungUp() {
 		level = slog.LevelError
 	}
 	// Not through the logger: it would look for the calling line, and copy the attributes.
@@ -60,11 +60,11 @@ func (s *Server) appendAttrs(attrs []slog.Attr, c echo.Context, x *exchange) []s
 	if x.err == nil {
 		return attrs
 	}
-	attrs = append(attrs, slog.String("code", x.problem.code))
+	attrs = append(attrs, slog.String("code", x.logCode()))
 	switch {
 	case x.problem.isRefusal():
 		attrs = append(attrs, slog.String("message", apikey.Redact(x.problem.message)))
-	case errors.Is(x.err, context.Canceled):
+	case x.hungUp():
 		attrs = append(attrs, slog.String("message", "the client hung up"))
 	default:
 		attrs = append(attrs, slog.String("error", apikey.Redact(x.err.Error())))
@@ -75,9 +75,27 @@ func (s *Server) appendAttrs(attrs []slog.Attr, c echo.Context, x *exchange) []s
 	return attrs
 }
 
+// codeHungUp is the code of the log alone: nobody is left to answer.
+const codeHungUp = "CLIENT_HUNG_UP"
+
+// hungUp reports whether the request failed because its client went away.
+func (x *exchange) hungUp() bool { return errors.Is(x.err, context.Canceled) }
+
+// logCode is the problem's code, but for clients that hung up: an outage must not be mistaken for them.
+func (x *exchange) logCode() string {
+	if !x.problem.isRefusal() && x.hungUp() {
+		return codeHungUp
+	}
+	return x.problem.code
+}
+
 // logHeld logs how many refusals got no line of their own.
 func (s *Server) logHeld(code string, count int) {
-	s.Log.Warn("refusals without a line of their own", "code", code, "count", count)
+	level := slog.LevelWarn
+	if code == codeHungUp {
+		level = slog.LevelInfo
+	}
+	s.Log.Log(context.Background(), level, "refusals without a line of their own", "code", code, "count", count)
 }
 
 // loggable prepares text from a request for the log: it shortens the text, and redacts secrets,

@@ -159,6 +159,30 @@ func TestObserver(t *testing.T) {
 	}
 }
 
+// Clients that go away in the middle of a load look like no outage.
+func TestManyHangUps(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, func(c *handlers.Config) {
+		c.RefusalLines = 1
+		c.Store = failing{storeOf(c), func() error { return context.Canceled }}
+	})
+	for range 50 {
+		k.do(request{path: "/v1/summary", key: k.admin.Secret, failing: true}).refused(503, "UNAVAILABLE")
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		log := k.log.String()
+		if strings.Contains(log, "level=WARN") || strings.Contains(log, "code=UNAVAILABLE") {
+			t.Fatalf("looks like an outage:\n%s", log)
+		}
+		if strings.Contains(log, "code=CLIENT_HUNG_UP count=") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("not summed up")
+		}
+	}
+}
+
 var heldInLog = regexp.MustCompile(`code=CREDENTIAL_MISSING count=(\d+)`)
 
 // A flood of refusals does not fill the disk, all are counted, and another kind still gets its lines.

@@ -39,8 +39,8 @@ func (s *Server) verifyPlainly(next echo.HandlerFunc) echo.HandlerFunc {
 
 var plainType = []string{"application/json"}
 
-// plainVerifyRequest reads {"key":"…"} or {"key":"…","scopes":["…",…]}, with optional spaces
-// between tokens and no escapes in strings. It reports false for every other body, valid or not.
+// plainVerifyRequest reads {"key":"…"}, which may be followed by "scopes":["…",…] and then by
+// "client_address":"…", with optional spaces between tokens and no escapes in strings. It reports false for every other body, valid or not.
 func plainVerifyRequest(data []byte) (gen.VerifyRequest, bool) {
 	const maxScopes = 8 // the search for duplicates is quadratic
 	p := plainReader{rest: data, ok: true}
@@ -48,8 +48,8 @@ func plainVerifyRequest(data []byte) (gen.VerifyRequest, bool) {
 	p.take('{')
 	p.property("key")
 	body.Key = p.text()
-	if p.next(',') {
-		p.property("scopes")
+	more, name := p.another()
+	if name == "scopes" {
 		scopes := gen.Scopes{}
 		p.take('[')
 		for !p.next(']') && p.ok {
@@ -61,6 +61,12 @@ func plainVerifyRequest(data []byte) (gen.VerifyRequest, bool) {
 			scopes = append(scopes, scope)
 		}
 		body.Scopes = &scopes
+		more, name = p.another()
+	}
+	if more {
+		address := p.text()
+		p.ok = p.ok && name == "client_address" && len(address) <= maxHop
+		body.ClientAddress = &address
 	}
 	p.take('}')
 	p.spaces()
@@ -91,9 +97,21 @@ func (p *plainReader) next(c byte) bool {
 
 func (p *plainReader) take(c byte) { p.ok = p.next(c) && p.ok }
 
-func (p *plainReader) property(name string) {
-	p.ok = p.text() == name && p.ok
+func (p *plainReader) property(name string) { p.ok = p.name() == name && p.ok }
+
+// another reports whether another property follows, and reads its name.
+func (p *plainReader) another() (bool, string) {
+	if !p.next(',') {
+		return false, ""
+	}
+	return true, p.name()
+}
+
+// name reads the name of a property.
+func (p *plainReader) name() string {
+	name := p.text()
 	p.take(':')
+	return name
 }
 
 // text reads a string of printable ASCII without escapes.

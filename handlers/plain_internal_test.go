@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,9 +14,19 @@ var plainBodies = map[string]bool{
 	`{"key":"ak_x"}`:    true,
 	`{"key":""}`:        true,
 	`{"key":"a b<>&'"}`: true,
-	`{"key": "ak_x", "scopes": ["a", "b:c"]}`:            true,
-	` { "key" : "x" , "scopes" : [ ] } `:                 true,
-	`{"key":"x","scopes":["1","2","3","4","5","6","7"]}`: true,
+	`{"key": "ak_x", "scopes": ["a", "b:c"]}`:                        true,
+	` { "key" : "x" , "scopes" : [ ] } `:                             true,
+	`{"key":"x","scopes":["1","2","3","4","5","6","7"]}`:             true,
+	`{"key":"x","client_address":"192.0.2.7"}`:                       true,
+	`{"key":"x","client_address":"nonsense"}`:                        true, // the handler refuses it
+	`{"key":"x","scopes":["a"],"client_address":"[2001:db8::7]:1"}`:  true,
+	`{"key":"x","client_address":"192.0.2.7","scopes":["a"]}`:        false, // valid, but not plain
+	`{"key":"x","client_address":"a","client_address":"b"}`:          false,
+	`{"key":"x","client_address":null}`:                              false,
+	`{"key":"x","client_address":["192.0.2.7"]}`:                     false,
+	`{"key":"x","client_Address":"192.0.2.7"}`:                       false,
+	`{"key":"x","scopes":["a"],"client_address"}`:                    false,
+	`{"key":"x","client_address":"` + strings.Repeat("1", 65) + `"}`: false,
 	``:                                       false,
 	`{}`:                                     false,
 	`{"key":"x"}x`:                           false,

@@ -34,6 +34,7 @@ type Store interface {
 	Owners(ctx context.Context, q store.OwnerQuery) (store.OwnerPage, error)
 	UpdateOwner(ctx context.Context, actor store.Actor, name string, change apikey.OwnerChange) (apikey.Owner, error)
 	AuditEvents(ctx context.Context, q store.EventQuery) ([]store.Event, error)
+	AuditedSince(ctx context.Context) (time.Time, error)
 	Ping(ctx context.Context) error
 }
 

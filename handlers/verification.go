@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"fmt"
+	"net/netip"
 
 	"apikeyd/apikey"
 	"apikeyd/gen"
@@ -23,7 +24,11 @@ func (s *Server) VerifyApiKey(
 	if cost < 0 || cost > apikey.MaxCost { // as above
 		return nil, apikey.Invalid("cost", fmt.Sprintf("must be a whole number from 0 to %d", apikey.MaxCost))
 	}
-	result, err := s.Verifier.Admit(ctx, request.Body.Key, verify.Call{Scopes: wanted, Cost: cost})
+	from, err := clientOf(request.Body.ClientAddress)
+	if err != nil {
+		return nil, err
+	}
+	result, err := s.Verifier.Admit(ctx, request.Body.Key, verify.Call{Scopes: wanted, Cost: cost, From: from})
 	if err != nil {
 		return nil, err
 	}
@@ -34,11 +39,28 @@ func (s *Server) VerifyApiKey(
 	return verifyAnswer(result, result.Entry), nil
 }
 
+// clientOf reads client_address. Absent, it is unknown. Anything but an address is the caller's fault and not
+// its client's, so it gets no decision.
+func clientOf(text *string) (netip.Addr, error) {
+	if text == nil {
+		return netip.Addr{}, nil
+	}
+	address := addressOf(*text)
+	if !address.IsValid() {
+		return address, apikey.Invalid("client_address", "must be an IP address, with or without a port, such as 192.0.2.7 or 2001:db8::7")
+	}
+	return address, nil
+}
+
 // IntrospectToken implements the operation introspectToken (RFC 7662).
 func (s *Server) IntrospectToken(
 	ctx context.Context, request gen.IntrospectTokenRequestObject,
 ) (gen.IntrospectTokenResponseObject, error) {
-	result, err := s.Verifier.Verify(ctx, request.Body.Token)
+	from, err := clientOf(request.Body.ClientAddress)
+	if err != nil {
+		return nil, err
+	}
+	result, err := s.Verifier.Verify(ctx, request.Body.Token, verify.Call{From: from})
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,10 @@ type AuditLog interface {
 	// by new events.
 	AuditEvents(ctx context.Context, q EventQuery) ([]Event, error)
 
+	// AuditedSince returns since when no event is missing: the time of the latest that retention removed, or the
+	// zero time.
+	AuditedSince(ctx context.Context) (time.Time, error)
+
 	// EachEvent calls do for each event since a time, oldest first by id, which is the
 	// order of each chain. It blocks nobody, however long do takes, and returns the
 	// first error of do.
@@ -41,6 +45,7 @@ const (
 	ActionLeak   = "leak" // a leak report ended the secret
 
 	ActionUpdateOwner = "update_owner"
+	ActionOutside     = "outside" // the key was used from outside its observed networks; nothing changed
 )
 
 // Event is one entry of the audit log. It never contains a secret or the hash of one.
@@ -54,7 +59,7 @@ type Event struct {
 	Changes   apikey.Differences
 	Actor     apikey.ID // zero is the operator
 	Via       string
-	Address   string // of the caller; empty for the operator
+	Address   string // of the caller, or where a use came from; empty for the operator, and if unknown
 	RequestID string
 
 	Mark // the event's place in its chain

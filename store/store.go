@@ -118,6 +118,11 @@ type Store interface {
 	// RecordUses moves last-used times forward, never back. Unknown ids are ignored.
 	RecordUses(ctx context.Context, uses map[apikey.ID]time.Time) error
 
+	// RecordOutside writes an ActionOutside event: a key was used from this address, which is empty if
+	// unknown. It writes nothing if it did so within the last hour, on any node, or if the key is revoked or
+	// observes no networks any more.
+	RecordOutside(ctx context.Context, id apikey.ID, address string) error
+
 	AuditLog
 	Owners
 	Quotas

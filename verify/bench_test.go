@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ func BenchmarkHit(b *testing.B) {
 	v, secret := newBenchmark(b, keycache.Options{})
 	remember(b, v, secret)
 	text, bytes, ctx := secret.Reveal(), []byte(secret.Reveal()), context.Background()
+	call := verify.Call{Scopes: apikey.Scopes{"datasets:read"}}
 	const round = 1000
 	var hashing, verifying time.Duration
 	b.ReportAllocs()
@@ -29,7 +31,7 @@ func BenchmarkHit(b *testing.B) {
 		}
 		middle := time.Now()
 		for range round {
-			if r, err := v.Verify(ctx, text, "datasets:read"); err != nil || r.Code != verify.Valid {
+			if r, err := v.Verify(ctx, text, call); err != nil || r.Code != verify.Valid {
 				b.Fatal(r.Code, err)
 			}
 		}
@@ -41,19 +43,31 @@ func BenchmarkHit(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkQuota compares a call with a key that has a quota with one with a key that has none. It alternates
-// both and reports the quickest round of each, because other load only adds to them.
-func BenchmarkQuota(b *testing.B) {
+// BenchmarkLimits compares a call with a key that has a quota, and with one that has networks, with one that has
+// neither. It alternates them and reports the quickest round of each, because other load only adds to them.
+func BenchmarkLimits(b *testing.B) {
 	db := databasetest.Open(b, databasetest.NewPath(b))
 	v := verify.New(keycache.New(db, keycache.Options{}), slog.New(slog.DiscardHandler), verify.Options{Quotas: db})
-	_, plain := addKey(b, db, apikey.Settings{Name: "plain"})
-	_, limited := addKey(b, db, apikey.Settings{Name: "limited",
-		Quota: apikey.Quota{Limit: apikey.MaxQuota, Period: apikey.Month, StartsOn: 15}})
-	ctx, call := context.Background(), verify.Call{Cost: 1}
+	networks := func(n int) (all apikey.CIDRs) {
+		for i := range n {
+			all = append(all, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(n - 1 - i)}), 16))
+		}
+		return all
+	}
+	names, secrets := []string{"ns/plain", "ns/quota", "ns/network", "ns/32-networks"}, []string{}
+	for i, s := range []apikey.Settings{
+		{}, {Quota: apikey.Quota{Limit: apikey.MaxQuota, Period: apikey.Month, StartsOn: 15}},
+		{AllowedCIDRs: networks(1)}, {AllowedCIDRs: networks(32)},
+	} {
+		s.Name = names[i]
+		_, secret := addKey(b, db, s)
+		secrets = append(secrets, secret.Reveal())
+	}
+	ctx, call := context.Background(), verify.Call{Cost: 1, From: netip.MustParseAddr("10.0.0.1")}
 	const round = 1000
-	least := [2]time.Duration{time.Hour, time.Hour}
+	least := []time.Duration{time.Hour, time.Hour, time.Hour, time.Hour}
 	for b.Loop() {
-		for i, secret := range []string{plain.Reveal(), limited.Reveal()} {
+		for i, secret := range secrets {
 			start := time.Now()
 			for range round {
 				if r, err := v.Admit(ctx, secret, call); err != nil || r.Code != verify.Valid {
@@ -63,8 +77,9 @@ func BenchmarkQuota(b *testing.B) {
 			least[i] = min(least[i], time.Since(start))
 		}
 	}
-	b.ReportMetric(float64(least[0].Nanoseconds())/round, "ns/plain")
-	b.ReportMetric(float64(least[1].Nanoseconds())/round, "ns/quota")
+	for i, name := range names {
+		b.ReportMetric(float64(least[i].Nanoseconds())/round, name)
+	}
 	b.ReportMetric(0, "ns/op")
 }
 
@@ -74,7 +89,7 @@ func BenchmarkMiss(b *testing.B) {
 	text := secret.Reveal()
 	b.ReportAllocs()
 	for b.Loop() {
-		if r, err := v.Verify(b.Context(), text, "datasets:read"); err != nil || r.Code != verify.Valid {
+		if r, err := v.Verify(b.Context(), text, verify.Call{Scopes: apikey.Scopes{"datasets:read"}}); err != nil || r.Code != verify.Valid {
 			b.Fatal(r.Code, err)
 		}
 	}

@@ -68,7 +68,7 @@ func (r *remembering) wantCode(secret string, want verify.Code) {
 func remember(t testing.TB, v *verify.Verifier, secret apikey.Secret) {
 	t.Helper()
 	for hits := v.Keys.Stats().Hits; v.Keys.Stats().Hits == hits; {
-		if _, err := v.Verify(t.Context(), secret.Reveal()); err != nil {
+		if _, err := v.Verify(t.Context(), secret.Reveal(), verify.Call{}); err != nil {
 			t.Fatal(err)
 		}
 		runtime.Gosched()
@@ -198,7 +198,7 @@ func TestOtherProcess(t *testing.T) {
 			wg.Go(func() {
 				for last := false; !last; {
 					last = revoked.Load()
-					result, err := v.Verify(t.Context(), secret.Reveal())
+					result, err := v.Verify(t.Context(), secret.Reveal(), verify.Call{})
 					if err != nil || last && result.Code != verify.Revoked {
 						t.Errorf("after the revocation: %s, %v", result.Code, err)
 					}
@@ -230,7 +230,7 @@ func TestTrustEnds(t *testing.T) {
 	v := verify.New(keycache.New(d, keycache.Options{Now: f.clock.Now}), slog.New(slog.DiscardHandler), verify.Options{})
 	ask := func() int64 {
 		before := asked.Load()
-		if result, err := v.Verify(t.Context(), secret.Reveal()); err != nil || result.Code != verify.Valid {
+		if result, err := v.Verify(t.Context(), secret.Reveal(), verify.Call{}); err != nil || result.Code != verify.Valid {
 			t.Fatal(result.Code, err)
 		}
 		return asked.Load() - before

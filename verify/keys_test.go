@@ -77,7 +77,7 @@ func TestKeysAreAsStored(t *testing.T) {
 		check()
 	}
 	r.clock.Advance(time.Second)
-	must(r, second(r.verifier.Verify(t.Context(), secret.Reveal())))
+	must(r, second(r.verifier.Verify(t.Context(), secret.Reveal(), verify.Call{})))
 	check() // with a use that was not written yet
 	must(r, r.verifier.Keys.Flush(t.Context()))
 	check()
@@ -107,7 +107,7 @@ func TestFlushOvertakesAReader(t *testing.T) {
 	r := newRemembering(t, 0)
 	key, secret := r.add(time.Hour)
 	remember(t, r.verifier, secret)
-	must(r, second(r.verifier.Verify(t.Context(), secret.Reveal())))
+	must(r, second(r.verifier.Verify(t.Context(), secret.Reveal(), verify.Call{})))
 	name := "renamed"
 	must(r, second(r.store.UpdateKey(t.Context(), operator, store.ByID(key.ID), apikey.Change{Name: &name})))
 	r.counted.between = func() {
@@ -128,7 +128,7 @@ func TestUsesAreKeptByKey(t *testing.T) {
 	_, secret := r.add(time.Hour)
 	for range 100 {
 		for range 10 {
-			must(r, second(v.Verify(t.Context(), secret.Reveal())))
+			must(r, second(v.Verify(t.Context(), secret.Reveal(), verify.Call{})))
 		}
 		if v.Keys.Flush(t.Context()) == nil {
 			t.Fatal("the uses were written")

@@ -161,7 +161,7 @@ func TestOwnerChangesWhileRead(t *testing.T) {
 		for range 4 {
 			readers.Go(func() {
 				for range 5 {
-					if _, err := f.verifier.Verify(t.Context(), secret.Reveal()); err != nil && !errors.Is(err, store.ErrUnavailable) {
+					if _, err := f.verifier.Verify(t.Context(), secret.Reveal(), verify.Call{}); err != nil && !errors.Is(err, store.ErrUnavailable) {
 						t.Error(err)
 					}
 				}

@@ -65,7 +65,7 @@ func TestRun(t *testing.T) {
 		use := func() time.Time {
 			t.Helper()
 			f.clock.Advance(time.Second)
-			if _, err := verifier.Verify(t.Context(), secret.Reveal()); err != nil {
+			if _, err := verifier.Verify(t.Context(), secret.Reveal(), verify.Call{}); err != nil {
 				t.Fatal(err)
 			}
 			return f.clock.Now()

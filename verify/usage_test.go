@@ -60,7 +60,7 @@ func TestUsageIsSeenAtOnce(t *testing.T) {
 		f.revoke(key.ID)
 		f.count(v, secret.Reveal(), "a")
 		wantUsage(t, name+", revoked", v.KeyUsage(key.ID), 5, 6)
-		if _, err := v.Verify(t.Context(), otherSecret.Reveal()); err != nil { // authenticates with apikeyd itself
+		if _, err := v.Verify(t.Context(), otherSecret.Reveal(), verify.Call{}); err != nil { // authenticates with apikeyd itself
 			t.Error(err)
 		}
 		wantUsage(t, name+", the other", v.KeyUsage(other.ID), 5, 0)

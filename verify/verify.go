@@ -5,6 +5,7 @@ package verify
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"apikeyd/apikey"
@@ -24,6 +25,7 @@ const (
 	Revoked           Code = "REVOKED"
 	Disabled          Code = "DISABLED" // suspended, or its owner is
 	Expired           Code = "EXPIRED"
+	AddressNotAllowed Code = "ADDRESS_NOT_ALLOWED" // or unknown
 	InsufficientScope Code = "INSUFFICIENT_SCOPE"
 	QuotaExceeded     Code = "QUOTA_EXCEEDED"
 	RateLimited       Code = "RATE_LIMITED"
@@ -76,12 +78,16 @@ type Options struct {
 	// Quotas, if not nil, counts the units of keys that have a quota. Without it nothing is counted, as for a
 	// command beside a server.
 	Quotas store.Quotas
+
+	// Reporter, if not nil, reports uses of keys from outside their observed networks.
+	Reporter Reporter
 }
 
-// Call is a call to an integrator's API.
+// Call is a call with a key, to this API or an integrator's.
 type Call struct {
 	Scopes apikey.Scopes // that the key must have
-	Cost   int           // in units of the key's quota, from 0
+	Cost   int           // in units of the key's quota, from 0; only Admit counts it
+	From   netip.Addr    // the client's address; zero if unknown, which keys restricted to networks do not accept
 }
 
 // Verifier verifies secrets and counts how often. It is safe for concurrent use.
@@ -96,13 +102,15 @@ type Verifier struct {
 	limits *ratelimit.Table[store.Subject]
 	shared *ratelimit.Shared[store.Subject] // instead of limits, if there is a Budget
 	quotas *quota.Table                     // nil if nothing counts them
+
+	outside *outside
 }
 
 // New returns a Verifier that uses keys and their clock. The caller runs Run in the background.
 func New(keys *keycache.Cache, log *slog.Logger, o Options) *Verifier {
 	v := &Verifier{
 		Keys: keys, log: log, now: keys.Now, limits: ratelimit.New[store.Subject](0),
-		decisions: decisions{counts: make(map[apikey.ID]decided), meter: usage.NewMeter(keys.Now())},
+		outside: newOutside(o.Reporter, log), decisions: decisions{counts: make(map[apikey.ID]decided), meter: usage.NewMeter(keys.Now())},
 	}
 	if o.Budget != nil {
 		v.shared = ratelimit.NewShared(source(o.Budget), keys.Now)
@@ -138,8 +146,15 @@ func (v *Verifier) Run(ctx context.Context) {
 	}
 }
 
-// Close gives back to the store what this node holds of quotas. It is called after the last verification.
-func (v *Verifier) Close(ctx context.Context) error { return v.returnUnits(ctx, 0) }
+// Close gives back to the store what this node holds of quotas, and waits until its reports are written. It is
+// called after the last verification.
+func (v *Verifier) Close(ctx context.Context) error {
+	v.outside.writer.Wait()
+	return v.returnUnits(ctx, 0)
+}
+
+// OutsideUses returns how many uses of keys came from outside their observed networks.
+func (v *Verifier) OutsideUses() uint64 { return v.outside.uses.Load() }
 
 func (v *Verifier) returnUnits(ctx context.Context, idle time.Duration) error {
 	if v.quotas == nil {
@@ -181,10 +196,10 @@ func (v *Verifier) QuotaKeys() int {
 	return v.quotas.Len()
 }
 
-// Verify decides whether secret is valid now and has all the scopes wanted. It accepts any string. A
-// Valid result counts as a use of the key. The error is the store's.
-func (v *Verifier) Verify(ctx context.Context, secret string, want ...string) (Result, error) {
-	return v.decide(ctx, secret, Call{Scopes: want}, false)
+// Verify decides whether secret is valid now for a call. It accepts any string. A Valid result counts as a
+// use of the key. The error is the store's.
+func (v *Verifier) Verify(ctx context.Context, secret string, call Call) (Result, error) {
+	return v.decide(ctx, secret, call, false)
 }
 
 // Admit is Verify for a call to an integrator's API: a Valid result also counts against the key's quota
@@ -211,7 +226,7 @@ func (v *Verifier) decide(ctx context.Context, secret string, call Call, limited
 	if r.Owner, err = v.Keys.Owner(ctx, r.Key.Owner, now); err != nil {
 		return Result{}, err
 	}
-	r.Code = judge(r.Key, r.Owner, now, call.Scopes)
+	r.Code = judge(r.Key, r.Owner, now, call)
 	if r.Code == Valid && limited {
 		if err := v.use(ctx, &r, call.Cost); err != nil {
 			return Result{}, err
@@ -219,6 +234,9 @@ func (v *Verifier) decide(ctx context.Context, secret string, call Call, limited
 	}
 	if r.Code == Valid {
 		v.Keys.Used(id, now)
+		if !allowed(call.From, r.Key.ObserveCIDRs) {
+			v.outside.used(id, call.From, now)
+		}
 	}
 	return r, nil
 }
@@ -232,7 +250,7 @@ func source(b Budget) ratelimit.Source[store.Subject] {
 }
 
 // judge decides about a key whose secret was presented.
-func judge(key *apikey.Key, owner *apikey.Owner, now time.Time, want apikey.Scopes) Code {
+func judge(key *apikey.Key, owner *apikey.Owner, now time.Time, call Call) Code {
 	switch {
 	case key.IsRevoked():
 		return Revoked
@@ -240,11 +258,19 @@ func judge(key *apikey.Key, owner *apikey.Owner, now time.Time, want apikey.Scop
 		return Disabled
 	case key.Status(now) == apikey.StatusExpired:
 		return Expired
+	case !allowed(call.From, key.AllowedCIDRs):
+		return AddressNotAllowed
 	}
-	for _, scope := range want {
+	for _, scope := range call.Scopes {
 		if !key.Scopes.Has(scope) {
 			return InsufficientScope
 		}
 	}
 	return Valid
+}
+
+// allowed reports whether a list of networks lets an address pass. An empty list lets every address pass,
+// even an unknown one.
+func allowed(from netip.Addr, networks apikey.CIDRs) bool {
+	return len(networks) == 0 || networks.Contain(from)
 }

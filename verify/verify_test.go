@@ -46,7 +46,7 @@ func newFixture(t *testing.T) *fixture {
 	f := &fixture{T: t, clock: storetest.NewClock(), log: &bytes.Buffer{}}
 	db := databasetest.OpenWith(t, sqlstore.Options{Path: databasetest.NewPath(t), Serve: true, Now: f.clock.Now})
 	f.store = db
-	f.verifier = verify.New(keycache.New(db, keycache.Options{Now: f.clock.Now}), slog.New(slog.NewTextHandler(f.log, nil)), verify.Options{Quotas: db})
+	f.verifier = verify.New(keycache.New(db, keycache.Options{Now: f.clock.Now}), slog.New(slog.NewTextHandler(f.log, nil)), verify.Options{Quotas: db, Reporter: db})
 	return f
 }
 
@@ -90,7 +90,7 @@ func (f *fixture) revoke(id apikey.ID) {
 
 func (f *fixture) verify(secret string, want ...string) verify.Result {
 	f.Helper()
-	result, err := f.verifier.Verify(f.Context(), secret, want...)
+	result, err := f.verifier.Verify(f.Context(), secret, verify.Call{Scopes: want})
 	must(f, err)
 	return result
 }
@@ -224,12 +224,12 @@ func TestStoreCannotBeAsked(t *testing.T) {
 	_, secret := f.add(time.Hour)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	result, err := f.verifier.Verify(ctx, secret.Reveal())
+	result, err := f.verifier.Verify(ctx, secret.Reveal(), verify.Call{})
 	if !errors.Is(err, context.Canceled) || result.Code != "" {
 		t.Errorf("result %q, error %v", result.Code, err)
 	}
 	// Malformed secrets need no store.
-	if result, err := f.verifier.Verify(ctx, "hunter2"); err != nil || result.Code != verify.NotFound {
+	if result, err := f.verifier.Verify(ctx, "hunter2", verify.Call{}); err != nil || result.Code != verify.NotFound {
 		t.Errorf("result %q, error %v", result.Code, err)
 	}
 }
@@ -315,7 +315,7 @@ func TestConcurrentUses(t *testing.T) {
 		wg.Go(func() {
 			for range 20 {
 				f.clock.Advance(time.Millisecond)
-				if result, err := f.verifier.Verify(t.Context(), secret.Reveal()); err != nil || result.Code != verify.Valid {
+				if result, err := f.verifier.Verify(t.Context(), secret.Reveal(), verify.Call{}); err != nil || result.Code != verify.Valid {
 					t.Errorf("result %q, error %v", result.Code, err)
 				}
 			}

@@ -18,9 +18,14 @@ function localise(root) {
   }
 }
 
-// The value of a datetime-local field for an instant, in the reader's zone.
-function fieldTime(at) {
-  return new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+// The value of a datetime-local field for an instant, in the reader's zone: to the minute, or if the field has a
+// step, to the second.
+function fieldTime(at, field) {
+  return upTo(field, new Date(at - at.getTimezoneOffset() * 60000));
+}
+
+function upTo(field, at) {
+  return at.toISOString().slice(0, field.step ? 19 : 16);
 }
 
 // Tell a screen reader what changed without moving the focus.
@@ -198,10 +203,10 @@ document.addEventListener("htmx:afterSettle", (event) => {
 // Times of a filter: in the reader's zone on the page, in UTC in the address.
 for (const field of document.querySelectorAll("input[data-utc]")) {
   if (field.value) {
-    field.value = fieldTime(new Date(field.value + "Z"));
+    field.value = fieldTime(new Date(field.value + "Z"), field);
   }
   field.form.addEventListener("formdata", (event) => {
-    event.formData.set(field.name, field.value && new Date(field.value).toISOString().slice(0, 16));
+    event.formData.set(field.name, field.value && upTo(field, new Date(field.value)));
   });
   field.labels[0].querySelector(".zone").textContent = "in your zone";
 }
@@ -219,7 +224,7 @@ if (custom) {
   if (chosen && !isNaN(new Date(chosen))) {
     const at = new Date(chosen);
     instant.value = at.toISOString();
-    custom.value = fieldTime(at);
+    custom.value = fieldTime(at, custom);
   }
   custom.addEventListener("input", () => {
     instant.value = custom.value && new Date(custom.value).toISOString();

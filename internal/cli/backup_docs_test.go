@@ -109,7 +109,7 @@ func TestRevokeAfterRestore(t *testing.T) {
 	cmd := shell(t, s.dir, script, "BACKUP=keys.bak", "OLD=apikeyd.db", "NEW=new/apikeyd.db")
 	must(t, os.Mkdir(filepath.Join(s.dir, "new"), 0o700))
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "2 keys revoked, 3 with another secret, 2 that end earlier, lost scopes or were suspended") {
+	if err != nil || !strings.Contains(string(out), "2 keys revoked, 3 with another secret, 2 that end earlier, lost scopes or networks, or were suspended") {
 		t.Errorf("the script says %s (%v)", out, err)
 	}
 	restored := serve(t, filepath.Join(s.dir, "new"))
@@ -140,7 +140,7 @@ func TestRevokeAfterRestore(t *testing.T) {
 	// From an audit export: the same, but keys that were rotated are revoked.
 	must(t, os.Mkdir(filepath.Join(s.dir, "again"), 0o700))
 	told := s.command("restore", "keys.bak", "--database", "again/apikeyd.db", "--revocations-from", "audit.jsonl")
-	if !strings.Contains(told, "4 keys revoked, 1 with another secret, 2 that end earlier, lost scopes or were suspended") ||
+	if !strings.Contains(told, "4 keys revoked, 1 with another secret, 2 that end earlier, lost scopes or networks, or were suspended") ||
 		!strings.Contains(told, "2 keys rotated after the backup: revoked") {
 		t.Errorf("restore says %s", told)
 	}

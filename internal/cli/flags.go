@@ -101,6 +101,27 @@ func (f *scopeFlag) UnmarshalText(text []byte) error {
 // scopesOf returns the scopes of all --scope flags.
 func scopesOf(flags []scopeFlag) []string { return slices.Concat(flags...) }
 
+// networkFlag is one --allowed-cidr or --observe-cidr: networks separated by commas or spaces.
+type networkFlag []string
+
+// UnmarshalText splits the list. It refuses an empty network, which may be an unset variable: an empty list
+// allows every network.
+func (f *networkFlag) UnmarshalText(text []byte) error {
+	for part := range strings.SplitSeq(string(text), ",") {
+		networks := strings.Fields(part)
+		if len(networks) == 0 {
+			return errors.New("must be a network such as 192.0.2.0/24, or several between commas; there is an empty one")
+		}
+		*f = append(*f, networks...)
+	}
+	return nil
+}
+
+// networksOf returns the list that the flags set, or nil.
+func networksOf(flags []networkFlag, none bool) *[]string {
+	return replacement(slices.Concat(flags...), none)
+}
+
 // metadataFlag collects all --metadata flags.
 type metadataFlag map[string]string
 

@@ -150,6 +150,10 @@ func (k keyring) get(ctx context.Context, ref keyRef) (client.Key, error) {
 	return ask(k, ref.owner, func(c *client.Client) (client.Key, error) { return c.Get(ctx, ref.nameOrID) })
 }
 
+func (k keyring) getAt(ctx context.Context, ref keyRef, at time.Time) (client.Past, error) {
+	return ask(k, ref.owner, func(c *client.Client) (client.Past, error) { return c.GetAt(ctx, ref.nameOrID, at) })
+}
+
 func (k keyring) update(ctx context.Context, ref keyRef, change client.Change) (client.Key, error) {
 	return ask(k, ref.owner, func(c *client.Client) (client.Key, error) { return c.Update(ctx, ref.nameOrID, change) })
 }

@@ -18,7 +18,7 @@ type keysCommands struct {
 	Create  createCommand  `cmd:"" help:"Create a key and print only its secret on standard output."`
 	List    listCommand    `cmd:"" help:"List keys, newest first."`
 	Get     getCommand     `cmd:"" help:"Show one key."`
-	Update  updateCommand  `cmd:"" help:"Change a key's ${texts}, expiry, scopes, metadata, rate limit or quota."`
+	Update  updateCommand  `cmd:"" help:"Change a key's ${texts}, expiry, scopes, metadata, rate limit, quota or networks."`
 	Rotate  rotateCommand  `cmd:"" help:"Give a key a new secret and print only that on standard output."`
 	Suspend suspendCommand `cmd:"" help:"Suspend a key: it is refused until keys resume."`
 	Resume  resumeCommand  `cmd:"" help:"End the suspension of a key."`

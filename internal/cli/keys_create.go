@@ -21,6 +21,10 @@ type createCommand struct {
 	Suspended   bool              `help:"Create the key suspended: it is refused until apikeyd keys resume."`
 	Quota       *quotaFlag        `xor:"quota" placeholder:"UNITS/PERIOD" help:"How many units calls may use in each day, week or month, such as 100000/month; on a server this needs keys:admin."`
 	NoQuota     bool              `xor:"quota" help:"Set no quota, even if your own key has one."`
+
+	AllowedCIDR    []networkFlag `name:"allowed-cidr" sep:"none" xor:"allowed" placeholder:"NETWORK" help:"A network that the key may be used from, such as 192.0.2.0/24 or 2001:db8::7; separate several with commas, or repeat the flag (anywhere)."`
+	NoAllowedCIDRs bool          `name:"no-allowed-cidrs" xor:"allowed" help:"Allow all networks, even if your own key is restricted."`
+	ObserveCIDR    []networkFlag `name:"observe-cidr" sep:"none" placeholder:"NETWORK" help:"A network that the key should be used from: use from elsewhere passes, and is reported in the audit log. Several as with --allowed-cidr."`
 	jsonFlag
 	target
 	policyFlags `group:"With --database:"`
@@ -44,7 +48,10 @@ Examples:
 
     # With metadata, a rate limit, and a quota whose months start on day 15; print the whole key as JSON
     apikeyd keys create --name trial --no-scopes --expires-in 1w \
-        --metadata plan=trial --rate-limit 100/1m --quota 100000/month@15 --json`
+        --metadata plan=trial --rate-limit 100/1m --quota 100000/month@15 --json
+
+    # Only from two networks
+    apikeyd keys create --name backend --expires-in 90d --allowed-cidr 192.0.2.0/24,2001:db8::/32`
 }
 
 // Run creates one key.
@@ -63,6 +70,8 @@ func (c *createCommand) Run(ctx context.Context, s streams) error {
 		wanted.Enabled = new(false)
 	}
 	wanted.Quota = quota(c.Quota, c.NoQuota)
+	wanted.AllowedCIDRs = networksOf(c.AllowedCIDR, c.NoAllowedCIDRs)
+	wanted.ObserveCIDRs = networksOf(c.ObserveCIDR, false)
 	if c.ExpiresAt != nil {
 		wanted.ExpiresAt = c.ExpiresAt.Time()
 	}

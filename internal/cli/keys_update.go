@@ -26,6 +26,11 @@ type updateCommand struct {
 	Resume      bool              `xor:"enabled" help:"End its suspension, as apikeyd keys resume does."`
 	Quota       *quotaFlag        `xor:"quota" placeholder:"UNITS/PERIOD" help:"How many units calls may use in each day, week or month, such as 100000/month; what was used stays used; on a server this needs keys:admin."`
 	NoQuota     bool              `xor:"quota" help:"Remove the quota; on a server this needs keys:admin."`
+
+	AllowedCIDR    []networkFlag `name:"allowed-cidr" sep:"none" xor:"allowed" placeholder:"NETWORK" help:"The networks that the key may be used from, which replace all others; separate several with commas, or repeat the flag."`
+	NoAllowedCIDRs bool          `name:"no-allowed-cidrs" xor:"allowed" help:"Allow all networks."`
+	ObserveCIDR    []networkFlag `name:"observe-cidr" sep:"none" xor:"observe" placeholder:"NETWORK" help:"The networks that the key should be used from, which replace all others: use from elsewhere passes, and is reported in the audit log."`
+	NoObserveCIDRs bool          `name:"no-observe-cidrs" xor:"observe" help:"Report no use."`
 	jsonFlag
 	target
 	lifetimeFlag `group:"With --database:"`
@@ -42,6 +47,7 @@ Examples:
     apikeyd keys update ci --scope datasets:read --scope datasets:write
     apikeyd keys update ci --rate-limit 1000/1h --metadata plan=pro
     apikeyd keys update ci --quota 100000/month@15
+    apikeyd keys update ci --allowed-cidr 192.0.2.0/24,2001:db8::/32
     apikeyd keys update ci --no-metadata --no-rate-limit --no-quota`
 }
 
@@ -54,6 +60,8 @@ func (c *updateCommand) change() client.Change {
 		change.Enabled = &c.Resume
 	}
 	change.Quota = quota(c.Quota, c.NoQuota)
+	change.AllowedCIDRs = networksOf(c.AllowedCIDR, c.NoAllowedCIDRs)
+	change.ObserveCIDRs = networksOf(c.ObserveCIDR, c.NoObserveCIDRs)
 	if c.ExpiresIn != nil {
 		change.ExpiresAt = new(time.Now().Add(*c.ExpiresIn))
 	}
@@ -76,7 +84,8 @@ func (c *updateCommand) Validate() error {
 		flags.WriteString(text.Flag() + ", ")
 	}
 	return errors.New("say what to change: " + flags.String() + "--expires-in or --expires-at, --scope or --no-scopes, " +
-		"--metadata or --no-metadata, --rate-limit or --no-rate-limit, --quota or --no-quota, --suspend or --resume")
+		"--metadata or --no-metadata, --rate-limit or --no-rate-limit, --quota or --no-quota, " +
+		"--allowed-cidr or --no-allowed-cidrs, --observe-cidr or --no-observe-cidrs, --suspend or --resume")
 }
 
 // Run changes one key.

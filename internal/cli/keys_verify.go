@@ -14,13 +14,15 @@ type verifyCommand struct {
 	SecretFile string      `default:"-" placeholder:"FILE" help:"Where the secret is (standard input, or a prompt on a terminal)."`
 	Scope      []scopeFlag `sep:"none" placeholder:"SCOPE" help:"A scope that the key must have; separate several with commas, or repeat the flag."`
 	Cost       *int        `placeholder:"UNITS" help:"What the call costs in units of the key's quota, from 0 (1)."`
+
+	ClientAddress string `placeholder:"ADDRESS" help:"The IP address that the secret was used from; without it, keys with allowed networks are refused."`
 	jsonFlag
 	target
 }
 
 // Help explains the command.
 func (verifyCommand) Help() string {
-	return `Prints VALID, NOT_FOUND, REVOKED, EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED or RATE_LIMITED, and exits with 0 if it is VALID, else with 1; 1 with nothing printed means that the result is unknown. On a server your own key needs keys:verify, and VALID counts as a use of the key, and against its quota and rate limit. In a database nothing is counted, so it never says QUOTA_EXCEEDED or RATE_LIMITED.
+	return `Prints VALID, NOT_FOUND, REVOKED, DISABLED, EXPIRED, ADDRESS_NOT_ALLOWED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED or RATE_LIMITED, and exits with 0 if it is VALID, else with 1; 1 with nothing printed means that the result is unknown. On a server your own key needs keys:verify, and VALID counts as a use of the key, and against its quota and rate limit. In a database nothing is counted, so it never says QUOTA_EXCEEDED or RATE_LIMITED.
 
 Examples:
 
@@ -53,7 +55,9 @@ func (c *verifyCommand) Run(ctx context.Context, s streams) error {
 		if err != nil {
 			return fmt.Errorf("the secret to verify (--secret-file): %w", err)
 		}
-		decision, err := keys.verify(ctx, client.Call{Secret: secret, Scopes: scopesOf(c.Scope), Cost: c.Cost})
+		decision, err := keys.verify(ctx, client.Call{
+			Secret: secret, Scopes: scopesOf(c.Scope), Cost: c.Cost, ClientAddress: c.ClientAddress,
+		})
 		if err != nil {
 			return explain(err, "", "")
 		}

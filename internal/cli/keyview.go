@@ -20,6 +20,15 @@ import (
 
 // printKey prints a key for people, one property per line.
 func printKey(w io.Writer, k client.Key, now time.Time) error {
+	used := "never"
+	if !k.LastUsedAt.IsZero() {
+		used = when(k.LastUsedAt, now)
+	}
+	return printKeyUsed(w, k, now, used)
+}
+
+// printKeyUsed is printKey with a text about the last use.
+func printKeyUsed(w io.Writer, k client.Key, now time.Time, used string) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, value string) { fmt.Fprintf(table, "%s\t%s\n", name, printable(value)) }
 	at := func(name string, t time.Time) {
@@ -46,6 +55,12 @@ func printKey(w io.Writer, k client.Key, now time.Time) error {
 	if k.Quota != (client.Quota{}) {
 		row("quota", keyfield.QuotaOf(k.Quota).String())
 	}
+	if len(k.AllowedCIDRs) > 0 {
+		row("allowed networks", strings.Join(k.AllowedCIDRs, " "))
+	}
+	if len(k.ObserveCIDRs) > 0 {
+		row("observed networks", strings.Join(k.ObserveCIDRs, " "))
+	}
 	at("created", k.CreatedAt)
 	at("expires", k.ExpiresAt)
 	at("revoked", k.RevokedAt)
@@ -53,10 +68,7 @@ func printKey(w io.Writer, k client.Key, now time.Time) error {
 		row("reason", string(k.RevocationReason))
 	}
 	at("old secret ends", k.GraceEndsAt)
-	if k.LastUsedAt.IsZero() {
-		row("last used", "never")
-	}
-	at("last used", k.LastUsedAt)
+	row("last used", used)
 	return table.Flush()
 }
 

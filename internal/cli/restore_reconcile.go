@@ -135,7 +135,7 @@ func (c *restoreCommand) reportReconciled(s streams, r restored) error {
 		fmt.Fprintf(&out, "kept the replaced database as %s\n", filepath.Join(filepath.Dir(c.Database), filepath.Base(r.kept)))
 	}
 	if r.source != "" && (r.problem == nil || r.carried.Ended() > 0) {
-		fmt.Fprintf(&out, "carried over from %s: %s revoked, %d with another secret, %d that end earlier, lost scopes or were suspended\n",
+		fmt.Fprintf(&out, "carried over from %s: %s revoked, %d with another secret, %d that end earlier, lost scopes or networks, or were suspended\n",
 			r.source, count(r.carried.Revoked, "key"), r.carried.Rotated, r.carried.Reduced)
 		if r.carried.Owners > 0 {
 			fmt.Fprintf(&out, "%s suspended, or with a lower limit\n", count(r.carried.Owners, "owner"))

@@ -11,7 +11,7 @@ import (
 
 // Text is a field of a key that is a line of text. The console shows each one in the form, on the page
 // and in the history of a key; keys create, update and get have each one too. Other fields (expiry,
-// scopes, metadata, rate limit, quota) have their own code there.
+// scopes, metadata, rate limit, quota, networks) have their own code there.
 type Text struct {
 	Name     string // in the contract and in forms
 	Help     string // in forms
@@ -80,7 +80,7 @@ func (f ChangeFlags) Change() client.Change {
 }
 
 // Settings returns the settings of a new key, to check them against the rules of keys. Scopes, rate
-// limit and quota must not be nil.
+// limit, quota and networks must not be nil.
 func Settings(k client.NewKey, owner string) apikey.Settings {
 	return apikey.Settings{
 		Owner:     owner,
@@ -91,6 +91,9 @@ func Settings(k client.NewKey, owner string) apikey.Settings {
 		RateLimit: apikey.RateLimit(*k.RateLimit),
 		Suspended: k.Enabled != nil && !*k.Enabled,
 		Quota:     QuotaOf(*k.Quota),
+
+		AllowedCIDRs: apikey.ParseCIDRs(*k.AllowedCIDRs),
+		ObserveCIDRs: apikey.ParseCIDRs(*k.ObserveCIDRs),
 	}
 }
 

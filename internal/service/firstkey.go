@@ -90,6 +90,9 @@ func (f firstKey) secret(ctx context.Context) (apikey.Secret, error) {
 	seen, err := os.Stat(f.file)
 	if err == nil {
 		left, err := f.read()
+		if errors.Is(err, os.ErrNotExist) { // it has just moved the file away
+			err = errFileCame
+		}
 		if err != nil {
 			return apikey.Secret{}, err
 		}

@@ -127,7 +127,7 @@ func (c *Config) newServer(
 	db *sqlstore.DB, restored *restoreWatch, tracer *tracing.Tracer, log *slog.Logger, dropped func() uint64,
 ) (server, error) {
 	traced := tracer.Store(db, db.System())
-	verifier := verify.New(keycache.New(traced, c.cacheOptions()), log, verify.Options{Budget: db.Budget(), Quotas: db})
+	verifier := verify.New(keycache.New(traced, c.cacheOptions()), log, verify.Options{Budget: db.Budget(), Quotas: db, Reporter: db})
 	m, err := c.newMetrics(metrics.Sources{
 		Database: db, Verifier: verifier, Log: log, Dropped: dropped, Unconfirmed: restored.open.Load, Build: c.Build,
 	})

@@ -82,6 +82,24 @@ func fixSettings(config *pgx.ConnConfig) {
 	}
 }
 
+// ByIndex returns a configuration for statements that find their few rows by an index. PostgreSQL keeps the plan of
+// a prepared statement, and plans to read a table from end to end while it is nearly empty: until statistics are
+// gathered again, each look-up would read all that was added since.
+func ByIndex(config *pgx.ConnConfig) *pgx.ConnConfig {
+	config = config.Copy()
+	begin := config.AfterConnect
+	config.AfterConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
+		if err := begin(ctx, conn); err != nil {
+			return err
+		}
+		if _, err := conn.Exec(ctx, `SET enable_seqscan = off`).ReadAll(); err != nil {
+			return &sessionError{err}
+		}
+		return nil
+	}
+	return config
+}
+
 // beginSession sets what differs from our settings, and checks the result. It is one round trip: a pooler in
 // transaction mode may use another session for the next one.
 func beginSession(ctx context.Context, conn *pgconn.PgConn, pathIsGiven bool) error {

@@ -48,6 +48,19 @@ func (db *DB) AuditEvents(ctx context.Context, q store.EventQuery) ([]store.Even
 	return events, err
 }
 
+// AuditedSince implements store.AuditLog.
+func (db *DB) AuditedSince(ctx context.Context) (since time.Time, err error) {
+	err = db.read(ctx, func() error {
+		return db.points.each(ctx, func(r row) error {
+			var last []byte
+			err := r.Scan(&last)
+			since = timeOf(last) // never earlier than its event's
+			return err
+		}, `SELECT event_id FROM audit_anchors ORDER BY event_id DESC LIMIT 1`)
+	})
+	return since, err
+}
+
 func listEvents(ctx context.Context, q querier, query store.EventQuery) ([]store.Event, error) {
 	where := eventConditions(query)
 	return readEvents(ctx, q, `SELECT `+EventColumns+` FROM audit_events`+where.sql()+

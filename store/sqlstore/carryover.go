@@ -25,7 +25,7 @@ const readableSchema = 4
 type CarriedOver struct {
 	Revoked int // keys
 	Rotated int // keys with another secret, or without the old one
-	Reduced int // keys that end earlier, lost scopes or were suspended
+	Reduced int // keys that end earlier, lost scopes or networks, or were suspended
 	Unknown int // keys that are not in the backup, and are lost
 	Lost    int // keys that were rotated, and are revoked because the source does not have their new secret
 	Missing int // keys of the backup that the source does not have, so what happened to them is unknown
@@ -59,8 +59,9 @@ func OpenRestored(ctx context.Context, path string) (*DB, error) {
 }
 
 // CarryOver repeats in a restored database everything that ended something after the backup: revocations,
-// suspensions, rotations, leak reports, earlier ends of keys, lost scopes, and lower limits of owners. It takes them from the database that the backup
-// was made from, as it was later; knows is the time of the backup's last event. The actor is the operator.
+// suspensions, rotations, leak reports, earlier ends of keys, lost scopes and networks, and lower limits of owners. It
+// takes them from the database that the backup was made from, as it was later; knows is the time of the backup's last
+// event. The actor is the operator.
 func (db *DB) CarryOver(ctx context.Context, actor store.Actor, from *Examination, knows time.Time) (CarriedOver, error) {
 	var done CarriedOver
 	if from.version < readableSchema {
@@ -144,6 +145,9 @@ func endedBy(key, later apikey.Key) apikey.Key {
 	if later.ExpiresAt.Before(key.ExpiresAt) {
 		key.ExpiresAt = later.ExpiresAt
 	}
+	if !key.AllowedCIDRs.Within(later.AllowedCIDRs) {
+		key.AllowedCIDRs = later.AllowedCIDRs
+	}
 	if len(later.Scopes.Missing(key.Scopes)) > 0 {
 		key.Scopes = later.Scopes
 	}
@@ -159,7 +163,8 @@ func endingOf(before, after apikey.Key) string {
 		return store.ActionRotate
 	case !before.OldSecretUntil.Equal(after.OldSecretUntil):
 		return store.ActionLeak
-	case before.Suspended != after.Suspended, !before.ExpiresAt.Equal(after.ExpiresAt), !slices.Equal(before.Scopes, after.Scopes):
+	case before.Suspended != after.Suspended, !before.ExpiresAt.Equal(after.ExpiresAt),
+		!slices.Equal(before.Scopes, after.Scopes), !before.AllowedCIDRs.Equal(after.AllowedCIDRs):
 		return store.ActionUpdate
 	}
 	return ""

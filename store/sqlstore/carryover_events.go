@@ -170,9 +170,12 @@ func (r *replay) apply(ctx context.Context, e store.Event) error {
 	var revoked, expires apikey.Timestamp
 	var reason apikey.Reason
 	enabled := !key.Suspended
+	if networks, changed := e.Changes.Get("allowed_cidrs"); changed && networks.To == nil {
+		key.AllowedCIDRs = nil
+	}
 	for field, to := range map[string]any{
 		"revoked_at": &revoked, "revocation_reason": &reason, "enabled": &enabled,
-		"expires_at": &expires, "scopes": &key.Scopes,
+		"expires_at": &expires, "scopes": &key.Scopes, "allowed_cidrs": &key.AllowedCIDRs,
 	} {
 		change, _ := e.Changes.Get(field)
 		if change.To == nil {

@@ -107,6 +107,16 @@ func nextEventID(last apikey.ID, at time.Time) apikey.ID {
 	return id
 }
 
+// timeOf returns the time of an id, or the zero time of none.
+func timeOf(id []byte) time.Time {
+	if len(id) < 6 {
+		return time.Time{}
+	}
+	var ms [8]byte
+	copy(ms[2:], id[:6])
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(ms[:]))).UTC() //nolint:gosec // 48 bits
+}
+
 // setTime sets the time of an id: UUIDv7 has milliseconds in the first 48 bits.
 func setTime(id *apikey.ID, at time.Time) {
 	var ms [8]byte

@@ -52,6 +52,8 @@ var columns = []column{
 	{name: "quota_limit", since: 9, of: func(k *apikey.Key) stored { return numberColumn{&k.Quota.Limit} }},
 	{name: "quota_period", since: 9, of: func(k *apikey.Key) stored { return textColumn{(*string)(&k.Quota.Period)} }},
 	{name: "quota_starts_on", since: 9, of: func(k *apikey.Key) stored { return numberColumn{&k.Quota.StartsOn} }},
+	{name: "allowed_cidrs", since: 10, of: func(k *apikey.Key) stored { return cidrsColumn{&k.AllowedCIDRs} }},
+	{name: "observe_cidrs", since: 10, of: func(k *apikey.Key) stored { return cidrsColumn{&k.ObserveCIDRs} }},
 }
 
 // The statements that columns make.
@@ -144,6 +146,8 @@ func (k *keyReader) read(r interface{ Scan(to ...any) error }) (apikey.Key, erro
 	switch {
 	case errors.Is(err, errMetadata):
 		err = fmt.Errorf("%w: the metadata of key %s cannot be read", store.ErrDamaged, k.key.ID)
+	case errors.Is(err, errCIDRs):
+		err = fmt.Errorf("%w: the networks of key %s cannot be read", store.ErrDamaged, k.key.ID)
 	case errors.Is(err, errLength):
 		err = fmt.Errorf("%w: a key has an id or a hash of the wrong length", store.ErrDamaged)
 	}
@@ -153,6 +157,7 @@ func (k *keyReader) read(r interface{ Scan(to ...any) error }) (apikey.Key, erro
 var (
 	errLength   = errors.New("wrong length")
 	errMetadata = errors.New("unreadable metadata")
+	errCIDRs    = errors.New("unreadable networks")
 )
 
 // The kinds of columns. A zero value is stored as NULL, except as text.
@@ -165,7 +170,8 @@ type (
 	metadataColumn struct{ at *apikey.Metadata } // text, a JSON object
 	numberColumn   struct{ at *int }
 	secondsColumn  struct{ at *time.Duration }
-	flagColumn     struct{ at *bool } // 1
+	flagColumn     struct{ at *bool }         // 1
+	cidrsColumn    struct{ at *apikey.CIDRs } // text, with spaces between them
 )
 
 func (c textColumn) value() any { return *c.at }
@@ -251,6 +257,17 @@ func (c flagColumn) value() any { return sql.NullInt64{Int64: 1, Valid: *c.at} }
 func (c flagColumn) read(r row, i int) error {
 	number, err := r.number(i)
 	*c.at = number.Int64 != 0
+	return err
+}
+
+func (c cidrsColumn) value() any { return c.at.String() }
+
+// read refuses text that is not a network: an unreadable list would not restrict the key.
+func (c cidrsColumn) read(r row, i int) error {
+	text, err := r.text(i)
+	if *c.at = apikey.ParseCIDRs(strings.Fields(text)); err == nil && apikey.CheckCIDRs("", *c.at) != nil {
+		err = errCIDRs
+	}
 	return err
 }
 

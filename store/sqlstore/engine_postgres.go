@@ -62,13 +62,14 @@ func (db *DB) joinPostgres(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	pool := func(connections int) *sql.DB {
+	pool := func(config *pgx.ConnConfig, connections int) *sql.DB {
 		p := postgres.OpenPool(config, connections)
 		db.opened = append(db.opened, p)
 		return p
 	}
 	// Short reads must not wait for lists, which may take long.
-	writing, points, lists := pool(1), pool(pgPoints), pool(pgLists)
+	byIndex := postgres.ByIndex(config)
+	writing, points, lists := pool(byIndex, 1), pool(byIndex, pgPoints), pool(config, pgLists)
 	schema := SchemaOf(o.Path)
 	if err := schema.check(ctx, points, o.Serve); err != nil {
 		return err

@@ -5,7 +5,9 @@ package sqlstore
 import (
 	"errors"
 	"testing"
+	"time"
 
+	"apikeyd/apikey"
 	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store"
 )
@@ -43,5 +45,53 @@ func TestSilentNodeLosesItsLocks(t *testing.T) {
 	}
 	if _, err := other.Key(t.Context(), store.ByID(key.ID)); !errors.Is(err, store.ErrNotFound) {
 		t.Error("the silent node's key:", err)
+	}
+}
+
+// A look-up never reads a whole table, although its plan was made when the table was as good as empty.
+func TestLookupsAreByIndex(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.Shared(t).Database(t)
+	db, err := Open(t.Context(), Options{Path: url, Node: "main", Serve: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	key := newKey(t)
+	if err := db.CreateKey(t.Context(), store.Operator("test"), key); err != nil {
+		t.Fatal(err)
+	}
+	exec := func(statement string) {
+		t.Helper()
+		if _, err := db.budget.pool.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// PostgreSQL keeps a plan after five executions.
+	lookUp := func() {
+		for range 20 {
+			if _, err := db.Key(t.Context(), store.ByID(key.ID)); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.RecordUses(t.Context(), map[apikey.ID]time.Time{key.ID: time.Now()}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	exec(`VACUUM ANALYZE`)
+	lookUp()
+	exec(`INSERT INTO key_uses SELECT decode(md5(i::text), 'hex'), 0 FROM generate_series(1, 20000) AS i`)
+	rowsRead := func() (rows int) {
+		exec(`SELECT pg_stat_force_next_flush()`)
+		query := `SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname IN ('key_uses', 'api_keys')`
+		if err := db.budget.pool.QueryRowContext(t.Context(), query).Scan(&rows); err != nil {
+			t.Fatal(err)
+		}
+		return rows
+	}
+	before := rowsRead()
+	lookUp()
+	if read := rowsRead() - before; read > 20000 {
+		t.Errorf("20 look-ups and last uses read %d rows from end to end", read)
 	}
 }

@@ -167,6 +167,31 @@ func (db *DB) EndSecret(ctx context.Context, actor store.Actor) (key apikey.Key,
 	return key, err
 }
 
+// outsideEvery is how often the use of a key from outside its observed networks is recorded.
+const outsideEvery = time.Hour
+
+// RecordOutside implements store.Store.
+func (db *DB) RecordOutside(ctx context.Context, id apikey.ID, address string) error {
+	return db.writer.background(ctx, func(t *transaction) error {
+		m := db.newMutation(t, store.Actor{Key: id, Via: "http", Address: address})
+		key, err := m.read(store.ByID(id))
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil || key.IsRevoked() || len(key.ObserveCIDRs) == 0 {
+			return err
+		}
+		recent, err := listEvents(ctx, m, store.EventQuery{
+			Key: id, Action: store.ActionOutside, Since: m.now.Add(-outsideEvery + time.Millisecond), Limit: 1,
+		})
+		if err != nil || len(recent) > 0 {
+			return err
+		}
+		m.changed = id // nodes must hear of every event
+		return m.audit(store.ActionOutside, &key, nil)
+	})
+}
+
 const (
 	// usesAtOnce is how many last-used times one transaction writes: few enough that waiting changes hardly notice.
 	usesAtOnce = 256

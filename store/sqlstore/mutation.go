@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/binary"
 	"errors"
+	"net/netip"
 	"time"
 
 	"apikeyd/apikey"
@@ -89,11 +90,21 @@ func (m *mutation) act() error {
 	if err != nil {
 		return err
 	}
-	if acting.ownerSuspended || acting.Status(m.now) != apikey.StatusActive || !acting.Accepts(m.actor.Secret, m.now) {
+	if acting.ownerSuspended || acting.Status(m.now) != apikey.StatusActive || !acting.Accepts(m.actor.Secret, m.now) ||
+		!m.mayActFromThere(&acting.Key) {
 		return store.ErrActorGone
 	}
 	m.acting = &acting.Key
 	return nil
+}
+
+// mayActFromThere reports whether the acting key may be used from the actor's address.
+func (m *mutation) mayActFromThere(acting *apikey.Key) bool {
+	if len(acting.AllowedCIDRs) == 0 {
+		return true
+	}
+	from, err := netip.ParseAddr(m.actor.Address)
+	return err == nil && acting.AllowedCIDRs.Contain(from)
 }
 
 // maxActors is how many acting keys are cached.

@@ -56,6 +56,8 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store
 		"an expired key can be prolonged":      testProlong,
 		"a revoked key cannot be changed":      testUpdateRevoked,
 		"revoking twice changes nothing":       testRevokeTwice,
+		"networks of a key":                    testNetworks,
+		"uses from outside are recorded":       testOutside,
 		"suspension and its end":               testSuspension,
 		"who may suspend a key":                testSuspensionAuthority,
 		"a revocation ends a suspension":       testRevokeSuspended,

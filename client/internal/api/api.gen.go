@@ -42,6 +42,7 @@ func (e ApiKeyStatus) Valid() bool {
 const (
 	AuditActionCreate      AuditAction = "create"
 	AuditActionLeak        AuditAction = "leak"
+	AuditActionOutside     AuditAction = "outside"
 	AuditActionRevoke      AuditAction = "revoke"
 	AuditActionRotate      AuditAction = "rotate"
 	AuditActionUpdate      AuditAction = "update"
@@ -54,6 +55,8 @@ func (e AuditAction) Valid() bool {
 	case AuditActionCreate:
 		return true
 	case AuditActionLeak:
+		return true
+	case AuditActionOutside:
 		return true
 	case AuditActionRevoke:
 		return true
@@ -121,6 +124,7 @@ func (e RevocationReason) Valid() bool {
 
 // Defines values for VerifyCode.
 const (
+	VerifyCodeADDRESSNOTALLOWED VerifyCode = "ADDRESS_NOT_ALLOWED"
 	VerifyCodeDISABLED          VerifyCode = "DISABLED"
 	VerifyCodeEXPIRED           VerifyCode = "EXPIRED"
 	VerifyCodeINSUFFICIENTSCOPE VerifyCode = "INSUFFICIENT_SCOPE"
@@ -134,6 +138,8 @@ const (
 // Valid indicates whether the value is a known member of the VerifyCode enum.
 func (e VerifyCode) Valid() bool {
 	switch e {
+	case VerifyCodeADDRESSNOTALLOWED:
+		return true
 	case VerifyCodeDISABLED:
 		return true
 	case VerifyCodeEXPIRED:
@@ -157,6 +163,13 @@ func (e VerifyCode) Valid() bool {
 
 // ApiKeyCreate A key to create
 type ApiKeyCreate struct {
+	// AllowedCidrs The networks that the key may be used from; from anywhere if it is empty or `null`. If
+	// absent, a calling key without `keys:admin` passes its own on.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	AllowedCidrs *[]Network `json:"allowed_cidrs,omitempty"`
+
 	// Enabled Whether the key works; if `false`, it is suspended from the start; `true` if absent
 	//
 	// Example: true
@@ -184,6 +197,13 @@ type ApiKeyCreate struct {
 	// Example: ci-pipeline
 	Name Name `json:"name"`
 
+	// ObserveCidrs The networks that the key should be used from: use from elsewhere passes, and is
+	// reported in the audit log, at most once an hour. For trying out `allowed_cidrs`.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	ObserveCidrs *[]Network `json:"observe_cidrs,omitempty"`
+
 	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
 	// apply, but the UUID form is allowed.
 	//
@@ -206,6 +226,36 @@ type ApiKeyCreate struct {
 	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
+// ApiKeyHistoryResponse A key as it was at an earlier time
+type ApiKeyHistoryResponse struct {
+	// At The time in question
+	//
+	// Example: 2026-11-20T10:00:00.000Z
+	At time.Time `json:"at"`
+
+	// Consistent Whether the recorded changes lead from then to what the key is now. If not, somebody
+	// changed the database itself, or the clocks of nodes differ
+	//
+	//
+	// Example: true
+	Consistent bool `json:"consistent"`
+
+	// Key The key as it was then; without `last_used_at`, whose past is not recorded
+	Key ApiKeyResponse `json:"key"`
+
+	// SecretGeneration How many secrets the key had had by then: 1 until its first rotation. Absent if the
+	// audit log no longer reaches back to its creation
+	//
+	//
+	// Example: 2
+	SecretGeneration *int `json:"secret_generation,omitempty"`
+
+	// SecretSince When the secret of then was made; absent if the audit log no longer says so
+	//
+	// Example: 2026-11-18T09:00:00.000Z
+	SecretSince *time.Time `json:"secret_since,omitempty"`
+}
+
 // ApiKeyListResponse Keys, newest first
 type ApiKeyListResponse struct {
 	// Data The keys of this page
@@ -217,6 +267,11 @@ type ApiKeyListResponse struct {
 
 // ApiKeyResponse A key, without its secret
 type ApiKeyResponse struct {
+	// AllowedCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	AllowedCidrs *Networks `json:"allowed_cidrs,omitempty"`
+
 	// CreatedAt When the key was created
 	//
 	// Example: 2025-06-24T11:28:35.072Z
@@ -263,6 +318,11 @@ type ApiKeyResponse struct {
 	//
 	// Example: ci-pipeline
 	Name Name `json:"name"`
+
+	// ObserveCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	ObserveCidrs *Networks `json:"observe_cidrs,omitempty"`
 
 	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
 	// apply, but the UUID form is allowed.
@@ -327,6 +387,13 @@ type ApiKeyStatus string
 
 // ApiKeyUpdate What to change; what is absent stays as it is
 type ApiKeyUpdate struct {
+	// AllowedCidrs The networks that the key may be used from; from anywhere if it is empty or `null`. A
+	// calling key without `keys:admin` may only allow networks within its own.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	AllowedCidrs *[]Network `json:"allowed_cidrs,omitempty"`
+
 	// Enabled `false` suspends the key, `true` ends that
 	//
 	// Example: false
@@ -352,6 +419,13 @@ type ApiKeyUpdate struct {
 	// Example: ci-pipeline
 	Name *Name `json:"name,omitempty"`
 
+	// ObserveCidrs The networks that the key should be used from: use from elsewhere passes, and is
+	// reported in the audit log, at most once an hour. For trying out `allowed_cidrs`.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	ObserveCidrs *[]Network `json:"observe_cidrs,omitempty"`
+
 	// Quota The key's quota, or `null` for none; needs `keys:admin`
 	Quota *QuotaSetting `json:"quota,omitempty"`
 
@@ -369,6 +443,11 @@ type ApiKeyUpdate struct {
 
 // ApiKeyWithSecretResponse A key with its secret, which is never shown again
 type ApiKeyWithSecretResponse struct {
+	// AllowedCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	AllowedCidrs *Networks `json:"allowed_cidrs,omitempty"`
+
 	// CreatedAt When the key was created
 	//
 	// Example: 2025-06-24T11:28:35.072Z
@@ -415,6 +494,11 @@ type ApiKeyWithSecretResponse struct {
 	//
 	// Example: ci-pipeline
 	Name Name `json:"name"`
+
+	// ObserveCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	ObserveCidrs *Networks `json:"observe_cidrs,omitempty"`
 
 	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
 	// apply, but the UUID form is allowed.
@@ -469,13 +553,15 @@ type ApiKeyWithSecretResponse struct {
 }
 
 // AuditAction What was done to a key. `leak`: its secret was reported, which ended the key, or the
-// grace of its old secret. `update_owner`: an owner was changed, and no key.
+// grace of its old secret. `outside`: nothing was changed, but the key was used from outside
+// its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
+// changed, and no key.
 //
 // Example: update
 type AuditAction string
 
 // AuditActor The `id` of the acting key, or `operator`: someone with access to the database. The
-// actor of a leak is the leaked key itself.
+// actor of a leak or of `outside` is the key itself.
 //
 // Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 type AuditActor = string
@@ -484,6 +570,9 @@ type AuditActor = string
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown.
 type AuditChanges struct {
+	// AllowedCidrs The old and the new networks
+	AllowedCidrs *AuditNetworksChange `json:"allowed_cidrs,omitempty"`
+
 	// Enabled The old and the new value
 	Enabled *AuditFlagChange `json:"enabled,omitempty"`
 
@@ -502,6 +591,9 @@ type AuditChanges struct {
 	// Name The old and the new text
 	Name *AuditTextChange `json:"name,omitempty"`
 
+	// ObserveCidrs The old and the new networks
+	ObserveCidrs *AuditNetworksChange `json:"observe_cidrs,omitempty"`
+
 	// Quota The old and the new quota
 	Quota *AuditQuotaChange `json:"quota,omitempty"`
 
@@ -518,23 +610,27 @@ type AuditChanges struct {
 	Scopes *AuditScopesChange `json:"scopes,omitempty"`
 }
 
-// AuditEvent A change of a key, or of an owner
+// AuditEvent A change of a key or of an owner, or a use that its owner wants to know of
 type AuditEvent struct {
 	// Action What was done to a key. `leak`: its secret was reported, which ended the key, or the
-	// grace of its old secret. `update_owner`: an owner was changed, and no key.
+	// grace of its old secret. `outside`: nothing was changed, but the key was used from outside
+	// its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
+	// changed, and no key.
 	//
 	//
 	// Example: update
 	Action AuditAction `json:"action"`
 
 	// Actor The `id` of the acting key, or `operator`: someone with access to the database. The
-	// actor of a leak is the leaked key itself.
+	// actor of a leak or of `outside` is the key itself.
 	//
 	//
 	// Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 	Actor AuditActor `json:"actor"`
 
-	// Address The caller's IP address; absent for the operator
+	// Address The caller's IP address, with `outside` that of the key's user; absent for the operator,
+	// and if it is unknown
+	//
 	//
 	// Example: 192.0.2.1
 	Address *string `json:"address,omitempty"`
@@ -626,6 +722,19 @@ type AuditMetadataChange struct {
 	//
 	// Example: {"cost_center":"7","plan":"pro"}
 	To *Metadata `json:"to,omitempty"`
+}
+
+// AuditNetworksChange The old and the new networks
+type AuditNetworksChange struct {
+	// From Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	From *Networks `json:"from,omitempty"`
+
+	// To Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	To *Networks `json:"to,omitempty"`
 }
 
 // AuditNumberChange The old and the new number
@@ -725,9 +834,10 @@ type ErrorDetail struct {
 type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
+	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); ADDRESS_NOT_ALLOWED,
+	// INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
 	// KEY_NOT_FOUND, OWNER_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-	// TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+	// TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
 	// the change was made before you repeat it. New codes may be added.
@@ -783,6 +893,18 @@ type Metadata map[string]string
 //
 // Example: ci-pipeline
 type Name = string
+
+// Network An IPv4 or IPv6 network in CIDR notation; an address alone is a network of one. An
+// IPv4-mapped IPv6 network is an IPv4 one, and `::/0` has no IPv4 address. Bits beyond a
+// network's length (192.0.2.7/24) are refused.
+//
+// Example: 192.0.2.0/24
+type Network = string
+
+// Networks Networks, with the length that each has
+//
+// Example: ["192.0.2.0/24","2001:db8::7/128"]
+type Networks = []string
 
 // Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
 // apply, but the UUID form is allowed.
@@ -1111,14 +1233,22 @@ type UsageResponse struct {
 }
 
 // VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
-// DISABLED (suspended, or its owner is), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
-// applies, else VALID
+// DISABLED (suspended, or its owner is), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
+// `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+// VALID
 //
 // Example: VALID
 type VerifyCode string
 
 // VerifyRequest A secret to verify
 type VerifyRequest struct {
+	// ClientAddress The address of the client that sent you the key, as you saw it, with or without a port;
+	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are ADDRESS_NOT_ALLOWED
+	//
+	//
+	// Example: 192.0.2.7
+	ClientAddress *string `json:"client_address,omitempty"`
+
 	// Cost What the call costs in units of the key's quota; 1 if absent
 	//
 	// Example: 25
@@ -1141,8 +1271,9 @@ type VerifyRequest struct {
 // VerifyResponse Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND
 type VerifyResponse struct {
 	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
-	// DISABLED (suspended, or its owner is), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
-	// applies, else VALID
+	// DISABLED (suspended, or its owner is), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
+	// `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+	// VALID
 	//
 	//
 	// Example: VALID
@@ -1200,6 +1331,11 @@ type Error = ErrorResponse
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type Forbidden = ErrorResponse
+
+// HistoryRemoved Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type HistoryRemoved = ErrorResponse
 
 // NotCreated Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -1296,6 +1432,15 @@ type GetApiKeyParams struct {
 
 // UpdateApiKeyParams defines parameters for UpdateApiKey.
 type UpdateApiKeyParams struct {
+	// Owner An owner other than your own; needs `keys:admin`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+}
+
+// GetApiKeyHistoryParams defines parameters for GetApiKeyHistory.
+type GetApiKeyHistoryParams struct {
+	// At The time in question, since the key's creation and not in the future
+	At time.Time `form:"at" json:"at"`
+
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
@@ -1559,6 +1704,16 @@ type ClientInterface interface {
 	// Corresponds with PATCH /v1/api-keys/{key_name} (the `UpdateApiKey` operationId).
 	UpdateApiKey(ctx context.Context, keyName KeyName, params *UpdateApiKeyParams, body UpdateApiKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetApiKeyHistory Get an API key as it was
+	//
+	// What the key was at an earlier time: its status, scopes, limits and all else that can
+	// change, and which of its secrets was the current one. After an incident this says whether
+	// a call of then was made with a good key. It is found by undoing the changes that the audit
+	// log recorded since, so it reaches back as far as the log does.
+	//
+	// Corresponds with GET /v1/api-keys/{key_name}/history (the `GetApiKeyHistory` operationId).
+	GetApiKeyHistory(ctx context.Context, keyName KeyName, params *GetApiKeyHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// RotateApiKeyWithBody Give an API key a new secret
 	//
 	// Returns the new secret, which works at once. The old secret stops now, or works for
@@ -1705,10 +1860,10 @@ type ClientInterface interface {
 
 	// VerifyApiKeyWithBody Verify a key that you received
 	//
-	// Says whether a secret is valid now, has all of `scopes`, and is within its quota and
-	// rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-	// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED, RATE_LIMITED
-	// and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
+	// Says whether a secret is valid now, may be used from `client_address`, has all of `scopes`,
+	// and is within its quota and rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+	// NOT_FOUND, REVOKED, DISABLED, EXPIRED, ADDRESS_NOT_ALLOWED, INSUFFICIENT_SCOPE,
+	// QUOTA_EXCEEDED, RATE_LIMITED and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1717,10 +1872,10 @@ type ClientInterface interface {
 
 	// VerifyApiKey Verify a key that you received
 	//
-	// Says whether a secret is valid now, has all of `scopes`, and is within its quota and
-	// rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-	// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED, RATE_LIMITED
-	// and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
+	// Says whether a secret is valid now, may be used from `client_address`, has all of `scopes`,
+	// and is within its quota and rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+	// NOT_FOUND, REVOKED, DISABLED, EXPIRED, ADDRESS_NOT_ALLOWED, INSUFFICIENT_SCOPE,
+	// QUOTA_EXCEEDED, RATE_LIMITED and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1887,6 +2042,26 @@ func (c *Client) UpdateApiKeyWithBody(ctx context.Context, keyName KeyName, para
 // Corresponds with PATCH /v1/api-keys/{key_name} (the `UpdateApiKey` operationId).
 func (c *Client) UpdateApiKey(ctx context.Context, keyName KeyName, params *UpdateApiKeyParams, body UpdateApiKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateApiKeyRequest(c.Server, keyName, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetApiKeyHistory Get an API key as it was
+//
+// What the key was at an earlier time: its status, scopes, limits and all else that can
+// change, and which of its secrets was the current one. After an incident this says whether
+// a call of then was made with a good key. It is found by undoing the changes that the audit
+// log recorded since, so it reaches back as far as the log does.
+//
+// Corresponds with GET /v1/api-keys/{key_name}/history (the `GetApiKeyHistory` operationId).
+func (c *Client) GetApiKeyHistory(ctx context.Context, keyName KeyName, params *GetApiKeyHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetApiKeyHistoryRequest(c.Server, keyName, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2163,10 +2338,10 @@ func (c *Client) GetUsage(ctx context.Context, params *GetUsageParams, reqEditor
 
 // VerifyApiKeyWithBody Verify a key that you received
 //
-// Says whether a secret is valid now, has all of `scopes`, and is within its quota and
-// rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED, RATE_LIMITED
-// and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
+// Says whether a secret is valid now, may be used from `client_address`, has all of `scopes`,
+// and is within its quota and rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+// NOT_FOUND, REVOKED, DISABLED, EXPIRED, ADDRESS_NOT_ALLOWED, INSUFFICIENT_SCOPE,
+// QUOTA_EXCEEDED, RATE_LIMITED and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2185,10 +2360,10 @@ func (c *Client) VerifyApiKeyWithBody(ctx context.Context, contentType string, b
 
 // VerifyApiKey Verify a key that you received
 //
-// Says whether a secret is valid now, has all of `scopes`, and is within its quota and
-// rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-// NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED, RATE_LIMITED
-// and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
+// Says whether a secret is valid now, may be used from `client_address`, has all of `scopes`,
+// and is within its quota and rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+// NOT_FOUND, REVOKED, DISABLED, EXPIRED, ADDRESS_NOT_ALLOWED, INSUFFICIENT_SCOPE,
+// QUOTA_EXCEEDED, RATE_LIMITED and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2635,6 +2810,75 @@ func NewUpdateApiKeyRequestWithBody(server string, keyName KeyName, params *Upda
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetApiKeyHistoryRequest constructs an http.Request for the GetApiKeyHistory method
+func NewGetApiKeyHistoryRequest(server string, keyName KeyName, params *GetApiKeyHistoryParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key_name", keyName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/api-keys/%s/history", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "at", params.At, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Owner != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", *params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }

@@ -68,6 +68,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/api-keys/{key_name}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get an API key as it was
+         * @description What the key was at an earlier time: its status, scopes, limits and all else that can
+         *     change, and which of its secrets was the current one. After an incident this says whether
+         *     a call of then was made with a good key. It is found by undoing the changes that the audit
+         *     log recorded since, so it reaches back as far as the log does.
+         */
+        get: operations["getApiKeyHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/api-keys/{key_name}/usage": {
         parameters: {
             query?: never;
@@ -197,10 +220,10 @@ export interface paths {
         put?: never;
         /**
          * Verify a key that you received
-         * @description Says whether a secret is valid now, has all of `scopes`, and is within its quota and
-         *     rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
-         *     NOT_FOUND, REVOKED, DISABLED, EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED, RATE_LIMITED
-         *     and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
+         * @description Says whether a secret is valid now, may be used from `client_address`, has all of `scopes`,
+         *     and is within its quota and rate limit, whoever owns it. Any string is accepted. `code` is the first that applies of
+         *     NOT_FOUND, REVOKED, DISABLED, EXPIRED, ADDRESS_NOT_ALLOWED, INSUFFICIENT_SCOPE,
+         *     QUOTA_EXCEEDED, RATE_LIMITED and VALID. Only a VALID answer counts as a use of the key, and against its quota and rate limit.
          */
         post: operations["verifyApiKey"];
         delete?: never;
@@ -230,7 +253,8 @@ export interface paths {
          *
          *     If the gateway is a trusted proxy of this deployment and sends its client's address in
          *     `X-Forwarded-For`, a client that sends bad keys is throttled: 403 with `Retry-After`
-         *     and `code` TOO_MANY_REQUESTS, or 429 if `rate_limited` says so.
+         *     and `code` TOO_MANY_REQUESTS, or 429 if `rate_limited` says so. Otherwise the client's
+         *     address is unknown, and keys with `allowed_cidrs` get 403 ADDRESS_NOT_ALLOWED.
          */
         get: operations["forwardAuth"];
         put?: never;
@@ -501,6 +525,21 @@ export interface components {
              */
             resets_at: string;
         };
+        /**
+         * @description Networks, with the length that each has
+         * @example [
+         *       "192.0.2.0/24",
+         *       "2001:db8::7/128"
+         *     ]
+         */
+        Networks: string[];
+        /**
+         * @description An IPv4 or IPv6 network in CIDR notation; an address alone is a network of one. An
+         *     IPv4-mapped IPv6 network is an IPv4 one, and `::/0` has no IPv4 address. Bits beyond a
+         *     network's length (192.0.2.7/24) are refused.
+         * @example 192.0.2.0/24
+         */
+        Network: string;
         /** @description A key to create */
         ApiKeyCreate: {
             name: components["schemas"]["Name"];
@@ -518,6 +557,24 @@ export interface components {
             rate_limit?: components["schemas"]["RateLimitSetting"] | null;
             /** @description The key's quota, or `null` for none; needs `keys:admin` */
             quota?: components["schemas"]["QuotaSetting"] | null;
+            /**
+             * @description The networks that the key may be used from; from anywhere if it is empty or `null`. If
+             *     absent, a calling key without `keys:admin` passes its own on.
+             * @example [
+             *       "192.0.2.0/24",
+             *       "2001:db8::7"
+             *     ]
+             */
+            allowed_cidrs?: components["schemas"]["Network"][] | null;
+            /**
+             * @description The networks that the key should be used from: use from elsewhere passes, and is
+             *     reported in the audit log, at most once an hour. For trying out `allowed_cidrs`.
+             * @example [
+             *       "192.0.2.0/24",
+             *       "2001:db8::7"
+             *     ]
+             */
+            observe_cidrs?: components["schemas"]["Network"][] | null;
             /**
              * @description Whether the key works; if `false`, it is suspended from the start; `true` if absent
              * @example true
@@ -539,6 +596,24 @@ export interface components {
             rate_limit?: components["schemas"]["RateLimitSetting"] | null;
             /** @description The key's quota, or `null` for none; needs `keys:admin` */
             quota?: components["schemas"]["QuotaSetting"] | null;
+            /**
+             * @description The networks that the key may be used from; from anywhere if it is empty or `null`. A
+             *     calling key without `keys:admin` may only allow networks within its own.
+             * @example [
+             *       "192.0.2.0/24",
+             *       "2001:db8::7"
+             *     ]
+             */
+            allowed_cidrs?: components["schemas"]["Network"][] | null;
+            /**
+             * @description The networks that the key should be used from: use from elsewhere passes, and is
+             *     reported in the audit log, at most once an hour. For trying out `allowed_cidrs`.
+             * @example [
+             *       "192.0.2.0/24",
+             *       "2001:db8::7"
+             *     ]
+             */
+            observe_cidrs?: components["schemas"]["Network"][] | null;
             /**
              * @description `false` suspends the key, `true` ends that
              * @example false
@@ -620,6 +695,8 @@ export interface components {
             metadata: components["schemas"]["Metadata"];
             rate_limit?: components["schemas"]["RateLimit"];
             quota?: components["schemas"]["Quota"];
+            allowed_cidrs?: components["schemas"]["Networks"];
+            observe_cidrs?: components["schemas"]["Networks"];
             /**
              * @description The first characters of the secret, to recognise a key; not secret
              * @example ak_0TTLJ726
@@ -633,6 +710,36 @@ export interface components {
              * @example ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
              */
             secret: string;
+        };
+        /** @description A key as it was at an earlier time */
+        ApiKeyHistoryResponse: {
+            /**
+             * Format: date-time
+             * @description The time in question
+             * @example 2026-11-20T10:00:00.000Z
+             */
+            at: string;
+            /** @description The key as it was then; without `last_used_at`, whose past is not recorded */
+            key: components["schemas"]["ApiKeyResponse"];
+            /**
+             * Format: int32
+             * @description How many secrets the key had had by then: 1 until its first rotation. Absent if the
+             *     audit log no longer reaches back to its creation
+             * @example 2
+             */
+            secret_generation?: number;
+            /**
+             * Format: date-time
+             * @description When the secret of then was made; absent if the audit log no longer says so
+             * @example 2026-11-18T09:00:00.000Z
+             */
+            secret_since?: string;
+            /**
+             * @description Whether the recorded changes lead from then to what the key is now. If not, somebody
+             *     changed the database itself, or the clocks of nodes differ
+             * @example true
+             */
+            consistent: boolean;
         };
         /** @description Keys, newest first */
         ApiKeyListResponse: {
@@ -768,15 +875,22 @@ export interface components {
              * @example 25
              */
             cost?: number;
+            /**
+             * @description The address of the client that sent you the key, as you saw it, with or without a port;
+             *     your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are ADDRESS_NOT_ALLOWED
+             * @example 192.0.2.7
+             */
+            client_address?: string;
         };
         /**
          * @description NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
-         *     DISABLED (suspended, or its owner is), EXPIRED, INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that
-         *     applies, else VALID
+         *     DISABLED (suspended, or its owner is), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
+         *     `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+         *     VALID
          * @example VALID
          * @enum {string}
          */
-        VerifyCode: "VALID" | "NOT_FOUND" | "REVOKED" | "DISABLED" | "EXPIRED" | "INSUFFICIENT_SCOPE" | "QUOTA_EXCEEDED" | "RATE_LIMITED";
+        VerifyCode: "VALID" | "NOT_FOUND" | "REVOKED" | "DISABLED" | "EXPIRED" | "ADDRESS_NOT_ALLOWED" | "INSUFFICIENT_SCOPE" | "QUOTA_EXCEEDED" | "RATE_LIMITED";
         /** @description Whether a secret may be used, and its key; `key` is absent if `code` is NOT_FOUND */
         VerifyResponse: {
             /** @description Whether `code` is VALID */
@@ -803,6 +917,12 @@ export interface components {
              * @example access_token
              */
             token_type_hint?: string;
+            /**
+             * @description The address of the client that sent you the key, as you saw it, with or without a port;
+             *     your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are not active
+             * @example 192.0.2.7
+             */
+            client_address?: string;
         };
         /** @description An OAuth 2.0 token introspection response (RFC 7662) */
         IntrospectionResponse: {
@@ -944,14 +1064,16 @@ export interface components {
         };
         /**
          * @description What was done to a key. `leak`: its secret was reported, which ended the key, or the
-         *     grace of its old secret. `update_owner`: an owner was changed, and no key.
+         *     grace of its old secret. `outside`: nothing was changed, but the key was used from outside
+         *     its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
+         *     changed, and no key.
          * @example update
          * @enum {string}
          */
-        AuditAction: "create" | "update" | "rotate" | "revoke" | "leak" | "update_owner";
+        AuditAction: "create" | "update" | "rotate" | "revoke" | "leak" | "update_owner" | "outside";
         /**
          * @description The `id` of the acting key, or `operator`: someone with access to the database. The
-         *     actor of a leak is the leaked key itself.
+         *     actor of a leak or of `outside` is the key itself.
          * @example 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
          */
         AuditActor: string;
@@ -1031,6 +1153,11 @@ export interface components {
             from?: components["schemas"]["Quota"];
             to?: components["schemas"]["Quota"];
         };
+        /** @description The old and the new networks */
+        AuditNetworksChange: {
+            from?: components["schemas"]["Networks"];
+            to?: components["schemas"]["Networks"];
+        };
         /**
          * @description The properties of the key or owner that changed, with their old and new values. `from` is absent if
          *     there was nothing before, `to` if there is nothing now; both are absent in events of
@@ -1044,12 +1171,14 @@ export interface components {
             rate_limit?: components["schemas"]["AuditRateLimitChange"];
             quota?: components["schemas"]["AuditQuotaChange"];
             max_keys?: components["schemas"]["AuditNumberChange"];
+            allowed_cidrs?: components["schemas"]["AuditNetworksChange"];
+            observe_cidrs?: components["schemas"]["AuditNetworksChange"];
             revoked_at?: components["schemas"]["AuditTimeChange"];
             revocation_reason?: components["schemas"]["AuditTextChange"];
             enabled?: components["schemas"]["AuditFlagChange"];
             grace_ends_at?: components["schemas"]["AuditTimeChange"];
         };
-        /** @description A change of a key, or of an owner */
+        /** @description A change of a key or of an owner, or a use that its owner wants to know of */
         AuditEvent: {
             /**
              * Format: uuid
@@ -1081,7 +1210,8 @@ export interface components {
              */
             via: string;
             /**
-             * @description The caller's IP address; absent for the operator
+             * @description The caller's IP address, with `outside` that of the key's user; absent for the operator,
+             *     and if it is unknown
              * @example 192.0.2.1
              */
             address?: string;
@@ -1122,9 +1252,10 @@ export interface components {
             /**
              * @description What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
              *     CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-             *     CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
+             *     CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); ADDRESS_NOT_ALLOWED,
+             *     INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
              *     KEY_NOT_FOUND, OWNER_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-             *     TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+             *     TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
              *     QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
              *     UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
              *     the change was made before you repeat it. New codes may be added.
@@ -1269,9 +1400,20 @@ export interface components {
                 "application/json": components["schemas"]["ErrorResponse"];
             };
         };
+        /** @description Retention removed audit events that would be needed */
+        HistoryRemoved: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorResponse"];
+            };
+        };
         /**
-         * @description The key is valid but lacks a scope or is over its quota or rate limit, or the client is
-         *     throttled (then with Retry-After)
+         * @description The key is valid but may not be used from there, lacks a scope or is over its quota or rate
+         *     limit, or the client is throttled (then with Retry-After)
          */
         NotAdmitted: {
             headers: {
@@ -1595,6 +1737,54 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["NotRotated"];
+            default: components["responses"]["Error"];
+        };
+    };
+    getApiKeyHistory: {
+        parameters: {
+            query: {
+                /**
+                 * @description The time in question, since the key's creation and not in the future
+                 * @example 2026-11-20T10:00:00Z
+                 */
+                at: string;
+                /**
+                 * @description An owner other than your own; needs `keys:admin`
+                 * @example customer-42
+                 */
+                owner?: components["parameters"]["OwnerOfKey"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The name or the `id` of a key. Percent-encode a name once, `/` too: `a/b` is `a%2Fb`, as by
+                 *     `encodeURIComponent(name)` in JavaScript, `quote(name, safe="")` in Python and
+                 *     `url.PathEscape(name)` in Go. A value in UUID form (8-4-4-4-12) is always an id, which
+                 *     needs no encoding.
+                 * @example ci-pipeline
+                 */
+                key_name: components["parameters"]["KeyName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The key as it was */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKeyHistoryResponse"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["HistoryRemoved"];
             default: components["responses"]["Error"];
         };
     };

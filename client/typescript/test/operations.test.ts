@@ -117,3 +117,19 @@ test("anyone can end a leaked key by reporting it", async () => {
   assert.equal((await verify(secret)).code, "REVOKED");
   assert.deepEqual(await report("something else"), thanks); // the answer does not reveal what it was
 });
+
+test("networks are kept, decide about addresses, and are removed", async () => {
+  const { owner } = await newOwner();
+  const { secret, id, allowed_cidrs, observe_cidrs } = await unwrap(admin.POST("/v1/api-keys", {
+    body: { owner, name: "restricted", expires_at: tomorrow(), scopes: [], allowed_cidrs: ["192.0.2.0/24", "2001:db8::7"], observe_cidrs: ["192.0.2.7"] },
+  }));
+  assert.deepEqual([allowed_cidrs, observe_cidrs], [["192.0.2.0/24", "2001:db8::7/128"], ["192.0.2.7/32"]]);
+  const from = async (client_address?: string) =>
+    (await unwrap(admin.POST("/v1/verify", { body: { key: secret, ...(client_address && { client_address }) } }))).code;
+  assert.equal(await from("192.0.2.9:443"), "VALID");
+  assert.equal(await from("198.51.100.1"), "ADDRESS_NOT_ALLOWED");
+  assert.equal(await from(), "ADDRESS_NOT_ALLOWED");
+  assert.equal((await update(id, { allowed_cidrs: null })).allowed_cidrs, undefined);
+  assert.equal((await update(id, { observe_cidrs: [] })).observe_cidrs, undefined);
+  assert.equal(await from(), "VALID");
+});

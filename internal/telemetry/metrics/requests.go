@@ -40,7 +40,7 @@ type outcomes map[verify.Code]*atomic.Uint64
 func newOutcomes() outcomes {
 	all := make(outcomes)
 	for _, code := range []verify.Code{
-		verify.NotFound, verify.Revoked, verify.Disabled, verify.Expired, verify.InsufficientScope,
+		verify.NotFound, verify.Revoked, verify.Disabled, verify.Expired, verify.AddressNotAllowed, verify.InsufficientScope,
 		verify.QuotaExceeded, verify.RateLimited, verify.Valid,
 	} {
 		all[code] = new(atomic.Uint64)

@@ -26,6 +26,8 @@ var (
 		"Keys and owners whose rate limit is in use.")
 	quotaKeys = describe("apikeyd_quota_keys",
 		"Keys and owners whose quota is in use.")
+	outsideUses = describe("apikeyd_outside_uses_total",
+		"Uses of keys from outside their observe_cidrs, which only report.")
 	lastUsePending = describe("apikeyd_last_use_pending",
 		"Keys with a last use that is not yet in the database.")
 	lastUseLag = describe("apikeyd_last_use_lag_seconds",
@@ -49,6 +51,7 @@ func (v verifier) Collect(to chan<- prometheus.Metric) {
 	to <- flag(cacheTrusted, s.Trusted)
 	to <- gauge(limitedKeys, v.v.Limited())
 	to <- gauge(quotaKeys, v.v.QuotaKeys())
+	to <- counter(outsideUses, v.v.OutsideUses())
 	to <- gauge(lastUsePending, s.UnsavedUses)
 	to <- gauge(lastUseLag, s.UsesLag.Seconds())
 	to <- counter(lastUseFailures, s.FailedWrites)

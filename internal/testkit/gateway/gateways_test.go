@@ -38,6 +38,7 @@ func TestGateways(t *testing.T) {
 			k.Run("identity cannot be taken away", identityCannotBeTakenAway)
 			k.Run("bad keys are refused", badKeysAreRefused)
 			k.Run("rate limit", func(k *kit) { rateLimitIsKept(k, said.limited) })
+			k.Run("networks", networksAreChecked)
 			k.Run("clients that try keys", triersAreSlowedDown)
 			k.Run("revocation", revocationIsInForce)
 			k.Run("paths", unclearPathsAreRefused)

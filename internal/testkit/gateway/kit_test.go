@@ -210,6 +210,7 @@ const (
 	answering state = iota
 	failing         // as with an unavailable database
 	hanging
+	untrusted // as with a gateway that is not a trusted proxy
 )
 
 // question is a request of the gateway to the service.
@@ -232,6 +233,9 @@ func (a *asked) watch(next http.Handler) http.Handler {
 		a.mu.Unlock()
 		switch state {
 		case answering:
+			next.ServeHTTP(w, r)
+		case untrusted:
+			r.RemoteAddr = "203.0.113.1:1"
 			next.ServeHTTP(w, r)
 		case failing:
 			http.Error(w, `{"status": 503}`, http.StatusServiceUnavailable)

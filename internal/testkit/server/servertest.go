@@ -70,7 +70,7 @@ func Start(t testing.TB, o Options) *Server {
 		}
 	})
 	log := slog.New(slog.NewTextHandler(s.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s.Verifier = verify.New(keycache.New(s.DB, keycache.Options{Now: o.Now}), log, verify.Options{Quotas: s.DB})
+	s.Verifier = verify.New(keycache.New(s.DB, keycache.Options{Now: o.Now}), log, verify.Options{Quotas: s.DB, Reporter: s.DB})
 	config := handlers.Config{Store: s.DB, Verifier: s.Verifier, Log: log, Now: o.Now}
 	for _, configure := range o.Configure {
 		configure(&config)
