@@ -32,7 +32,7 @@ func (auditPage) Actions() []auditAction {
 	return []auditAction{
 		{client.AuditCreate, "created"}, {client.AuditUpdate, "changed"}, {client.AuditRotate, "rotated"},
 		{client.AuditRevoke, "revoked"}, {client.AuditLeak, "reported as leaked"},
-		{client.AuditOutside, "used from outside"},
+		{client.AuditOutside, "used from outside"}, {client.AuditUpdateOwner, "owner changed"},
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"apikeyd/client"
 )
 
 func TestAudit(t *testing.T) {
@@ -62,5 +64,20 @@ func TestAudit(t *testing.T) {
 	b.want("form.audit", "Must be the id of a key, or operator.")
 	if value := evaluate[string](b, "document.getElementById('actor').value"); value != "somebody" {
 		t.Errorf("what was typed became %q", value)
+	}
+}
+
+// A change of an owner names the owner, and leads to no key.
+func TestAuditOfAnOwner(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{})
+	_, err := k.as(k.admin).UpdateOwner(t.Context(), "acme", client.OwnerChange{Enabled: new(false)})
+	k.must(err)
+	b := k.browse()
+	b.signIn(k.admin)
+	b.open("/console/audit?action=update_owner")
+	b.want("#events", "Suspended", "the owner acme", "enabled")
+	if links := evaluate[int](b, "document.querySelectorAll('#events a[href*=\"00000000\"]').length"); links != 0 {
+		t.Errorf("%d links lead to no key", links)
 	}
 }

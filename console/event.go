@@ -3,6 +3,7 @@ package console
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,6 +27,9 @@ type keyLink struct{ ID, Name string }
 // ByOperator reports whether the operator made the change.
 func (e event) ByOperator() bool { return e.Actor == client.AuditOperator }
 
+// OfOwner reports whether an owner was changed, and no key.
+func (e event) OfOwner() bool { return e.Action == client.AuditUpdateOwner }
+
 // fieldChange holds a field's value before and after a change. Nil means that there was none; if
 // both are nil, the log did not record values yet.
 type fieldChange struct {
@@ -45,7 +49,7 @@ func (v *visit) events(list []client.AuditEvent, about string) []event {
 	all := make([]event, 0, len(list))
 	for _, e := range list {
 		one := event{AuditEvent: e, When: momentOf(e.At, v.now), Did: did(e), Changes: v.changes(e.Changes)}
-		if e.KeyID != about {
+		if e.KeyID != about && !one.OfOwner() {
 			one.Key = &keyLink{e.KeyID, e.Name}
 		}
 		if e.Action != client.AuditLeak && e.Action != client.AuditOutside && !one.ByOperator() {
@@ -71,7 +75,7 @@ func did(e client.AuditEvent) string {
 	switch e.Action {
 	case client.AuditCreate:
 		return "Created"
-	case client.AuditUpdate:
+	case client.AuditUpdate, client.AuditUpdateOwner:
 		if enabled := e.Changes.Enabled; enabled != nil && enabled.To != nil {
 			if *enabled.To {
 				return "Resumed"
@@ -109,6 +113,7 @@ func (v *visit) changes(c client.AuditChanges) (all []fieldChange) {
 		}),
 		fieldChanges("allowed networks", c.AllowedCIDRs, inList),
 		fieldChanges("observed networks", c.ObserveCIDRs, inList),
+		fieldChanges("most keys", c.MaxKeys, func(n int) changeValue { return inWords(strconv.Itoa(n)) }),
 		fieldChanges("quota", c.Quota, func(q client.Quota) changeValue { return inWords(quotaText(q)) }),
 		scopeChanges(c.Scopes),
 		metadataChanges(c.Metadata),

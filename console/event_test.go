@@ -29,6 +29,7 @@ func TestEventsInWords(t *testing.T) {
 		{"a quota", client.AuditChanges{Quota: change(&client.Quota{Limit: 1, Period: client.Day, StartsOn: 1},
 			&client.Quota{Limit: 100000, Period: client.Month, StartsOn: 15})},
 			"quota: [1 unit per day] → [100000 units per month from day 15]"},
+		{"an owner's bound", client.AuditChanges{MaxKeys: change(nil, new(5))}, "most keys: → [5]"},
 		{"first scopes", client.AuditChanges{Scopes: change(nil, &[]string{"a", "b"})}, "scopes: → [a b]"},
 		{"scopes", client.AuditChanges{Scopes: change(&[]string{"a", "b"}, &[]string{"b", "c"})},
 			"scopes added: → [c]; scopes removed: → [a]"},
