@@ -29,7 +29,7 @@ func (c *Client) GetAt(ctx context.Context, nameOrID string, at time.Time) (Past
 	if err := checkName(nameOrID); err != nil {
 		return Past{}, err
 	}
-	request, err := api.NewGetApiKeyHistoryRequest(c.base, nameOrID, &api.GetApiKeyHistoryParams{Owner: c.owner, At: at})
+	request, err := api.NewGetApiKeyHistoryRequest(c.base, nameOrID, &api.GetApiKeyHistoryParams{Owner: c.owner, At: &at})
 	if err != nil {
 		return Past{}, unsendable(err)
 	}

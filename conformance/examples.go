@@ -77,9 +77,9 @@ func (s *session) accepts(r request) {
 		case "forwardAuth":
 			r.secret = key.secret
 		case "getApiKeyHistory": // the example's time is before this key
-			query, _ := url.ParseQuery(r.query)
-			query.Set("at", text(key.body["created_at"]))
-			r.query = query.Encode()
+			if strings.HasPrefix(r.query, "at=") {
+				r.query = asOf(stamp(key.body["created_at"]))
+			}
 		}
 	}
 	a, err := s.send(r)

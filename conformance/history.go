@@ -52,6 +52,8 @@ func moments(s *session) {
 	s.wantPast(s.past(key.id, created, "when it was created"), key.body, 1, "when it was created")
 	s.wantPast(s.past(key.id, end.Add(-time.Millisecond), "before it was revoked"),
 		rotated.body, 2, "before it was revoked")
+	today := s.want(http.StatusOK, request{operation: "getApiKeyHistory", key: key.id, why: "without a time"}).body
+	s.wantPast(today, revoked, 2, "without a time")
 	now := s.past(key.id, end, "when it was revoked")
 	s.wantPast(now, revoked, 2, "when it was revoked")
 	if since := stamp(now["secret_since"]); !since.After(created) || !since.Before(end) {
@@ -59,7 +61,7 @@ func moments(s *session) {
 	}
 	for why, query := range map[string]string{
 		"before its creation": asOf(created.Add(-time.Millisecond)), "in the future": asOf(end.AddDate(1, 0, 0)),
-		"no time": "at=yesterday", "without a time": "",
+		"no time": "at=yesterday",
 	} {
 		s.refuses("at", request{operation: "getApiKeyHistory", key: key.id, query: query, why: why})
 	}

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/getkin/kin-openapi/openapi3"
-
 	"apikeyd/apikey"
 	"apikeyd/gen"
 )
@@ -141,11 +139,6 @@ func (k *kit) operations(keyName string) []called {
 				continue
 			}
 			path := strings.NewReplacer("{key_name}", keyName, "{owner}", "team").Replace(path)
-			for _, p := range o.Parameters {
-				if p.Value.Required && p.Value.In == openapi3.ParameterInQuery {
-					path += "?" + p.Value.Name + "=" + k.in(0) // there is only a time so far
-				}
-			}
 			all = append(all, called{o.OperationID, method, path, scope})
 		}
 	}

@@ -21,7 +21,7 @@ func (s *Server) GetApiKeyHistory(
 	if err != nil {
 		return nil, err
 	}
-	at := request.Params.At.Time()
+	at := or(request.Params.At, apikey.Timestamp(s.Now())).Time()
 	// A change between the reads of the key and of its events would look like a change without its event.
 	for attempt := 0; ; attempt++ {
 		key, err := s.Store.Key(ctx, ref) // not the cache's, which has no metadata

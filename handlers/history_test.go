@@ -87,7 +87,9 @@ func TestHistory(t *testing.T) {
 	first, last := life[0], life[len(life)-1]
 	k.pastOf(k.admin, path, first.at.Add(-time.Second)).invalid("at")
 	k.pastOf(k.admin, path, last.at.Add(24*time.Hour)).invalid("at")
-	k.get(k.admin, path+"/history").invalid("at")
+	if now := k.get(k.admin, path+"/history").past(); now.Key.Status != "REVOKED" || !now.At.Equal(k.clock.Now()) {
+		t.Errorf("without a time: %+v", now)
+	}
 	k.get(k.admin, path+"/history?at=yesterday").invalid("at")
 	other := k.add("other", "reader", "keys:read")
 	k.pastOf(other, path, last.at).refused(404, "KEY_NOT_FOUND")

@@ -74,11 +74,6 @@ func validateQuery(op operation, r *http.Request) error {
 		return apikey.Invalid("query", "is not well-formed; percent-encode it")
 	}
 	var faults faults
-	for _, p := range op.query {
-		if p.Value.Required && !query.Has(p.Value.Name) {
-			faults.add(p.Value.Name, "is required, as a query parameter")
-		}
-	}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		switch p := op.query.GetByInAndName(openapi3.ParameterInQuery, name); {
 		case p == nil:

@@ -1438,8 +1438,8 @@ type UpdateApiKeyParams struct {
 
 // GetApiKeyHistoryParams defines parameters for GetApiKeyHistory.
 type GetApiKeyHistoryParams struct {
-	// At The time in question, since the key's creation and not in the future
-	At time.Time `form:"at" json:"at"`
+	// At The time in question, since the key's creation and not in the future; now if absent
+	At *time.Time `form:"at,omitempty" json:"at,omitempty"`
 
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
@@ -2849,12 +2849,16 @@ func NewGetApiKeyHistoryRequest(server string, keyName KeyName, params *GetApiKe
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
-		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "at", params.At, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
-			return nil, err
-		} else {
-			for _, qp := range strings.Split(queryFrag, "&") {
-				rawQueryFragments = append(rawQueryFragments, qp)
+		if params.At != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "at", *params.At, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
 			}
+
 		}
 
 		if params.Owner != nil {

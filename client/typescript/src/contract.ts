@@ -1742,12 +1742,12 @@ export interface operations {
     };
     getApiKeyHistory: {
         parameters: {
-            query: {
+            query?: {
                 /**
-                 * @description The time in question, since the key's creation and not in the future
+                 * @description The time in question, since the key's creation and not in the future; now if absent
                  * @example 2026-11-20T10:00:00Z
                  */
-                at: string;
+                at?: string;
                 /**
                  * @description An owner other than your own; needs `keys:admin`
                  * @example customer-42

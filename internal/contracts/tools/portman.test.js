@@ -18,6 +18,6 @@ test("Portman's collection, played by Newman", async (t) => {
   ], { cwd });
   const { run: result } = JSON.parse(await readFile(report, "utf8"));
   assert.equal(result.stats.requests.failed, 0);
-  assert.ok(result.stats.assertions.total >= 53, `only ${result.stats.assertions.total} assertions`);
+  assert.ok(result.stats.assertions.total >= 69, `only ${result.stats.assertions.total} assertions`);
   t.diagnostic(`${result.stats.assertions.total} assertions in ${result.stats.requests.total} requests`);
 });
