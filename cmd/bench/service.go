@@ -60,7 +60,7 @@ func (g *stage) serve(ctx context.Context, o row) (*process, error) {
 		return launch(ctx, log, self, "plain", "--database", g.plain(), fmt.Sprintf("--map=%t", o.maps))
 	}
 	database := g.run.database()
-	args := []string{"serve", "--listen", "127.0.0.1:0"}
+	args := []string{"serve", "--listen", "127.0.0.1:0", "--default-max-keys", "0"}
 	if o.engine == postgres {
 		database = g.cluster.url
 		args = append(args, "--node", "bench")

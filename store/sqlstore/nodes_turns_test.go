@@ -211,6 +211,7 @@ func TestCountsOfAllAreKept(t *testing.T) {
 		ALTER TABLE api_keys DROP COLUMN suspended, DROP COLUMN revocation_reason, DROP COLUMN quota_limit,
 			DROP COLUMN quota_period, DROP COLUMN quota_starts_on, DROP COLUMN allowed_cidrs, DROP COLUMN observe_cidrs;
 		DROP TABLE quota_uses;
+		DROP TABLE owners;
 		DELETE FROM apikeyd_schema WHERE version_id >= 5`)
 	for i, name := range []string{"a", "main", "b"} {
 		db := open(name)
