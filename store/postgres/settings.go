@@ -84,7 +84,8 @@ func fixSettings(config *pgx.ConnConfig) {
 
 // ByIndex returns a configuration for statements that find their few rows by an index. PostgreSQL keeps the plan of
 // a prepared statement, and plans to read a table from end to end while it is nearly empty: until statistics are
-// gathered again, each look-up would read all that was added since.
+// gathered again, each look-up would read all that was added since. A plan that needs such a read after all counts as
+// very dear, and compiling it would take 60 ms.
 func ByIndex(config *pgx.ConnConfig) *pgx.ConnConfig {
 	config = config.Copy()
 	begin := config.AfterConnect
@@ -92,7 +93,7 @@ func ByIndex(config *pgx.ConnConfig) *pgx.ConnConfig {
 		if err := begin(ctx, conn); err != nil {
 			return err
 		}
-		if _, err := conn.Exec(ctx, `SET enable_seqscan = off`).ReadAll(); err != nil {
+		if _, err := conn.Exec(ctx, `SET enable_seqscan = off; SET jit = off`).ReadAll(); err != nil {
 			return &sessionError{err}
 		}
 		return nil

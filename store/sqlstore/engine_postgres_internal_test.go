@@ -78,6 +78,10 @@ func TestLookupsAreByIndex(t *testing.T) {
 			}
 		}
 	}
+	var jit string
+	if err := db.budget.pool.QueryRowContext(t.Context(), `SHOW jit`).Scan(&jit); err != nil || jit != "off" {
+		t.Errorf("jit is %q, %v: plans that are made dear on purpose would be compiled", jit, err)
+	}
 	exec(`VACUUM ANALYZE`)
 	lookUp()
 	exec(`INSERT INTO key_uses SELECT decode(md5(i::text), 'hex'), 0 FROM generate_series(1, 20000) AS i`)
