@@ -46,7 +46,7 @@ func (k *Key) AppendJSON(b []byte, now time.Time) []byte {
 	b = append(b, '{')
 	for _, f := range fields {
 		start := len(b)
-		b = append(append(append(appendComma(b), '"'), f.name...), `":`...)
+		b = appendMember(b, f.name)
 		value := len(b)
 		if b = f.json(b, k, now); len(b) == value {
 			b = b[:start]
@@ -71,6 +71,11 @@ func appendComma(b []byte) []byte {
 		return b
 	}
 	return append(b, ',')
+}
+
+// appendMember appends the name of an object's member, after a comma unless it comes first.
+func appendMember(b []byte, name string) []byte {
+	return append(append(append(appendComma(b), '"'), name...), `":`...)
 }
 
 // appendText appends a string. Invalid UTF-8 becomes U+FFFD; names and values are valid.

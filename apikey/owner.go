@@ -134,7 +134,7 @@ func (s OwnerSettings) Narrowed(later OwnerSettings) OwnerSettings {
 func (s *OwnerSettings) AppendFields(b []byte) []byte {
 	for _, field := range ownerSettings {
 		start := len(b)
-		b = append(append(append(appendComma(b), '"'), field.name...), `":`...)
+		b = appendMember(b, field.name)
 		value := len(b)
 		if b = field.json(b, s); len(b) == value {
 			b = b[:start]

@@ -85,7 +85,7 @@ func (p *Past) AppendJSON(b []byte, at time.Time) ([]byte, error) {
 		case f.name == graceField && !grace.Time().After(at): // it is over
 		case f.name == "revocation_reason" && !then.IsRevoked(): // older versions recorded none
 		default:
-			b = append(append(append(append(appendComma(b), '"'), f.name...), `":`...), value...)
+			b = append(appendMember(b, f.name), value...)
 		}
 	}
 	return append(b, '}'), nil

@@ -67,25 +67,14 @@ type AuditOptions struct {
 // [Client.ForOwner]. Pages are requested only as the loop needs them. An error ends the list and
 // comes with the zero AuditEvent. Events recorded after the start are not included.
 func (c *Client) AuditEvents(ctx context.Context, o AuditOptions) iter.Seq2[AuditEvent, error] {
-	return func(yield func(AuditEvent, error) bool) {
-		o := o // so that a second loop starts over
-		for {
-			page, err := c.AuditPage(ctx, o)
-			if err != nil {
-				yield(AuditEvent{}, err)
-				return
-			}
-			for _, event := range page.Events {
-				if !yield(event, nil) {
-					return
-				}
-			}
-			if page.Next == "" || len(page.Events) == 0 {
-				return
-			}
-			o.Before = page.Next
+	return eachOf(func(before string) ([]AuditEvent, string, error) {
+		from := o
+		if before != "" {
+			from.Before = before
 		}
-	}
+		page, err := c.AuditPage(ctx, from)
+		return page.Events, page.Next, err
+	})
 }
 
 // AuditPage is one page of the audit log.

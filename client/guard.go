@@ -64,8 +64,8 @@ type GuardOptions struct {
 //	e.GET("/datasets", datasets, echo.WrapMiddleware(guard.Require("datasets:read")))
 //
 // Refusals have the service's own error shape: 401 without a valid key, 403 if the key lacks a
-// scope or may not be used from the client's address, 429 with Retry-After if it is over its quota or rate limit, 503 with Retry-After if the service
-// cannot be asked.
+// scope or may not be used from the client's address, 429 with Retry-After if it is over its
+// quota or rate limit, 503 with Retry-After if the service cannot be asked.
 type Guard struct {
 	client   *Client
 	failOpen bool

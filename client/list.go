@@ -46,27 +46,13 @@ type ListOptions struct {
 // or changes the keys it gets. Keys created during the loop may be missing. A second loop over
 // the same list starts over.
 func (c *Client) List(ctx context.Context, o ListOptions) iter.Seq2[Key, error] {
-	return func(yield func(Key, error) bool) {
-		for cursor := ""; ; {
-			page, err := c.ListAfter(ctx, cursor, o)
-			if err == nil && page.NextCursor == "" && page.Pages > 1 {
-				err = errNoCursor
-			}
-			if err != nil {
-				yield(Key{}, err)
-				return
-			}
-			for _, key := range page.Keys {
-				if !yield(key, nil) {
-					return
-				}
-			}
-			if page.NextCursor == "" || len(page.Keys) == 0 {
-				return
-			}
-			cursor = page.NextCursor
+	return eachOf(func(cursor string) ([]Key, string, error) {
+		page, err := c.ListAfter(ctx, cursor, o)
+		if err == nil && page.NextCursor == "" && page.Pages > 1 {
+			err = errNoCursor
 		}
-	}
+		return page.Keys, page.NextCursor, err
+	})
 }
 
 var errNoCursor = errors.New("apikeyd: the service returned no next_cursor: " +

@@ -103,24 +103,10 @@ func (c *Client) oneOwner(ctx context.Context, name string, request *http.Reques
 // Owners iterates over owners, by name. It needs keys:admin. Pages are requested only as the loop needs them.
 // An error ends the list and comes with the zero Owner.
 func (c *Client) Owners(ctx context.Context, o OwnerOptions) iter.Seq2[Owner, error] {
-	return func(yield func(Owner, error) bool) {
-		for cursor := ""; ; {
-			page, err := c.OwnersAfter(ctx, cursor, o)
-			if err != nil {
-				yield(Owner{}, err)
-				return
-			}
-			for _, owner := range page.Owners {
-				if !yield(owner, nil) {
-					return
-				}
-			}
-			if page.NextCursor == "" || len(page.Owners) == 0 {
-				return
-			}
-			cursor = page.NextCursor
-		}
-	}
+	return eachOf(func(cursor string) ([]Owner, string, error) {
+		page, err := c.OwnersAfter(ctx, cursor, o)
+		return page.Owners, page.NextCursor, err
+	})
 }
 
 // OwnerPage is one page of owners.

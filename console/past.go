@@ -54,15 +54,12 @@ func (v *visit) past(id, typed string) (then *past, problem string, err error) {
 	}
 	was, err := v.api.GetAt(v.ctx(), id, at)
 	switch client.CodeOf(err) {
-	case "":
-		if err != nil {
-			return nil, "", err
-		}
 	case client.CodeInvalidRequest:
 		return nil, "Give a time since the key was created that is not in the future.", nil
 	case client.CodeHistoryRemoved:
 		return nil, "The audit log no longer reaches back so far. Give a later time.", nil
-	default:
+	}
+	if err != nil {
 		return nil, "", err
 	}
 	row := keyRow{Key: was.Key, Condition: conditionOf(was.Key, at), Now: at}

@@ -13,6 +13,9 @@ import (
 	"apikeyd/store"
 )
 
+// historyAttempts is how often a history is read that a change in the meantime may have made inconsistent.
+const historyAttempts = 3
+
 // GetApiKeyHistory implements the operation getApiKeyHistory.
 func (s *Server) GetApiKeyHistory(
 	ctx context.Context, request gen.GetApiKeyHistoryRequestObject,
@@ -23,7 +26,7 @@ func (s *Server) GetApiKeyHistory(
 	}
 	at := or(request.Params.At, apikey.Timestamp(s.Now())).Time()
 	// A change between the reads of the key and of its events would look like a change without its event.
-	for attempt := 0; ; attempt++ {
+	for attempt := 1; ; attempt++ {
 		key, err := s.Store.Key(ctx, ref) // not the cache's, which has no metadata
 		if err != nil {
 			return nil, err
@@ -35,7 +38,7 @@ func (s *Server) GetApiKeyHistory(
 		if err != nil {
 			return nil, err
 		}
-		if state.Consistent || attempt == 2 {
+		if state.Consistent || attempt == historyAttempts {
 			return historyAnswer(state, at)
 		}
 		ref = store.ByID(key.ID) // it may have been renamed

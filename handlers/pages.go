@@ -25,7 +25,7 @@ const (
 // listing holds the operations that return a page.
 var listing = map[string]bool{"listApiKeys": true, "listOwners": true, "listAuditEvents": true}
 
-// pages limits the pages in flight. A few more wait, until the request's deadline.
+// pages limits the pages in flight. More wait, until the request's deadline.
 type pages struct {
 	all chan struct{} // slots of all owners
 

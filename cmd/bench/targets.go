@@ -106,7 +106,7 @@ func diskTargets(c cell) []target {
 func insertsTarget(c cell, isTarget bool) target {
 	ratio := over(c, pair.toInserts)
 	t := target{
-		what: fmt.Sprintf("%s at %d connections, %s keys, of inserts by as many callers", c.title, c.connections, thousands(c.keys)),
+		what: fmt.Sprintf("%s at %s, %s keys, of inserts by as many callers", c.title, plural(c.connections, "connection"), thousands(c.keys)),
 		reached: fmt.Sprintf("%s of %s/s", fraction(ratio),
 			number(over(c, func(p pair) float64 { return p.inserts }))),
 	}

@@ -63,3 +63,11 @@ func spreadOf[T cmp.Ordered](values []T) spread[T] {
 		high:   sorted[len(sorted)-1],
 	}
 }
+
+// plural returns a number with its unit: 1 pair, 2 pairs.
+func plural(n int, unit string) string {
+	if n == 1 {
+		return "1 " + unit
+	}
+	return fmt.Sprintf("%d %ss", n, unit)
+}
