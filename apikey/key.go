@@ -12,6 +12,8 @@ type Key struct {
 	RevokedAt  time.Time // zero unless revoked
 	LastUsedAt time.Time // zero until the first use
 
+	LastUsedFrom string // the address of that use; empty if unknown
+
 	RevocationReason Reason // empty unless revoked
 
 	// The secret before the last rotation and the end of its grace period, or both zero. Accepts and

@@ -130,6 +130,27 @@ func (e RevocationReason) Valid() bool {
 	}
 }
 
+// Defines values for UsageInterval.
+const (
+	UsageIntervalDay    UsageInterval = "day"
+	UsageIntervalHour   UsageInterval = "hour"
+	UsageIntervalMinute UsageInterval = "minute"
+)
+
+// Valid indicates whether the value is a known member of the UsageInterval enum.
+func (e UsageInterval) Valid() bool {
+	switch e {
+	case UsageIntervalDay:
+		return true
+	case UsageIntervalHour:
+		return true
+	case UsageIntervalMinute:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for VerifyCode.
 const (
 	VerifyCodeADDRESSNOTALLOWED VerifyCode = "ADDRESS_NOT_ALLOWED"
@@ -266,7 +287,7 @@ type ApiKeyHistoryResponse struct {
 	// Example: true
 	Consistent bool `json:"consistent"`
 
-	// Key The key as it was then; without `last_used_at`, whose past is not recorded
+	// Key The key as it was then; without `last_used_at` and `last_used_from`, whose past is not recorded
 	Key ApiKeyResponse `json:"key"`
 
 	// SecretGeneration How many secrets the key had had by then: 1 until its first rotation. Absent if the
@@ -329,6 +350,13 @@ type ApiKeyResponse struct {
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	LastUsedAt *apikey.Timestamp `json:"last_used_at,omitempty"`
+
+	// LastUsedFrom The client's address of that use, as far as `client_address`, forwardAuth or this
+	// service itself knew it; absent if unknown
+	//
+	//
+	// Example: 203.0.113.7
+	LastUsedFrom *string `json:"last_used_from,omitempty"`
 
 	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
 	// control characters, values of at most 500. A key's secret is refused.
@@ -505,6 +533,13 @@ type ApiKeyWithSecretResponse struct {
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	LastUsedAt *apikey.Timestamp `json:"last_used_at,omitempty"`
+
+	// LastUsedFrom The client's address of that use, as far as `client_address`, forwardAuth or this
+	// service itself knew it; absent if unknown
+	//
+	//
+	// Example: 203.0.113.7
+	LastUsedFrom *string `json:"last_used_from,omitempty"`
 
 	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
 	// control characters, values of at most 500. A key's secret is refused.
@@ -1279,12 +1314,17 @@ type SummaryResponse struct {
 
 // UsageCount The decisions in one interval
 type UsageCount struct {
+	// Codes The decisions by `code`, those that there were
+	//
+	// Example: {"EXPIRED":2,"RATE_LIMITED":1,"VALID":42}
+	Codes map[string]int64 `json:"codes"`
+
 	// Refused All others
 	//
 	// Example: 3
-	Refused int `json:"refused"`
+	Refused int64 `json:"refused"`
 
-	// Start The start of the interval, a whole minute or hour in UTC
+	// Start The start of the interval, a whole minute, hour or day in UTC
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	Start apikey.Timestamp `json:"start"`
@@ -1292,15 +1332,18 @@ type UsageCount struct {
 	// Valid Decisions whose `code` was VALID
 	//
 	// Example: 42
-	Valid int `json:"valid"`
+	Valid int64 `json:"valid"`
 }
+
+// UsageInterval The length of the intervals; days are those of UTC
+type UsageInterval string
 
 // UsageResponse Decisions about keys, by interval, and what is left of the quota of a single key
 type UsageResponse struct {
-	// Data One entry per interval, oldest first; the last one is not over yet
+	// Data One entry per interval, oldest first; without `until`, the last one is not over yet
 	Data []UsageCount `json:"data"`
 
-	// IntervalSeconds How long each interval of `data` is, 60 or 3600
+	// IntervalSeconds How long each interval of `data` is, 60, 3600 or 86400
 	//
 	// Example: 60
 	IntervalSeconds int `json:"interval_seconds"`
@@ -1308,7 +1351,9 @@ type UsageResponse struct {
 	// Quota What is left of a quota
 	Quota *QuotaState `json:"quota,omitempty"`
 
-	// Since When the answering server began to count
+	// Since Since when there are counts of such intervals: when counting began, or the oldest
+	// that is kept. Earlier intervals are 0 because nothing is known of them.
+	//
 	//
 	// Example: 2026-11-23T09:00:00.000Z
 	Since apikey.Timestamp `json:"since"`
@@ -1377,6 +1422,9 @@ type VerifyResponse struct {
 	Valid bool `json:"valid"`
 }
 
+// IntervalOfUsage The length of the intervals; days are those of UTC
+type IntervalOfUsage = UsageInterval
+
 // KeyName defines model for KeyName.
 type KeyName = string
 
@@ -1388,6 +1436,12 @@ type OwnerName = string
 //
 // Example: customer-42
 type OwnerOfKey = Owner
+
+// SinceOfUsage defines model for SinceOfUsage.
+type SinceOfUsage = apikey.Timestamp
+
+// UntilOfUsage defines model for UntilOfUsage.
+type UntilOfUsage = apikey.Timestamp
 
 // BadQuery Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -1552,6 +1606,17 @@ type RotateApiKeyParams struct {
 type GetApiKeyUsageParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Since Only the interval of this time and later ones, at most 400. By default the last 60
+	// minutes, 24 hours or 30 days before `until`. Without `interval`, an earlier time makes
+	// the intervals longer.
+	Since *SinceOfUsage `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only intervals that begin before this time; by default, all until now
+	Until *UntilOfUsage `form:"until,omitempty" json:"until,omitempty"`
+
+	// Interval The length of the intervals; by default a minute for owners, and an hour for a key
+	Interval *IntervalOfUsage `form:"interval,omitempty" json:"interval,omitempty"`
 }
 
 // ListAuditEventsParams defines parameters for ListAuditEvents.
@@ -1629,6 +1694,17 @@ type GetSummaryParams struct {
 type GetUsageParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Since Only the interval of this time and later ones, at most 400. By default the last 60
+	// minutes, 24 hours or 30 days before `until`. Without `interval`, an earlier time makes
+	// the intervals longer.
+	Since *SinceOfUsage `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only intervals that begin before this time; by default, all until now
+	Until *UntilOfUsage `form:"until,omitempty" json:"until,omitempty"`
+
+	// Interval The length of the intervals; by default a minute for owners, and an hour for a key
+	Interval *IntervalOfUsage `form:"interval,omitempty" json:"interval,omitempty"`
 }
 
 // CreateApiKeyJSONRequestBody defines body for CreateApiKey for application/json ContentType.
@@ -1978,6 +2054,27 @@ func (w *ServerInterfaceWrapper) GetApiKeyUsage(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
 	}
 
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter until: %s", err))
+	}
+
+	// ------------- Optional query parameter "interval" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "interval", ctx.QueryParams(), &params.Interval, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter interval: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetApiKeyUsage(ctx, keyName, params)
 	return err
@@ -2200,6 +2297,27 @@ func (w *ServerInterfaceWrapper) GetUsage(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter until: %s", err))
+	}
+
+	// ------------- Optional query parameter "interval" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "interval", ctx.QueryParams(), &params.Interval, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter interval: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -5780,315 +5898,324 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37chu3ljf6Kih+81XsPS2apG4WVbumaFlOFNuSI8nOjf5EiA2KiJoAdwMUxZ1x1XmT8995kfMm50lO",
-	"YS0Ajb5RpKTETsaZ2QlF9gWXhXVfv/V7YygnUymY0KrR/b0xZjRmKXw8oMMx2ziQQqcyMV/ETA1TPtVc",
-	"ika30UvmdKHIQMgNpWXKBo2owW7pZJqwRrfhvm1EDTUcswk1D9CLqflN6ZSLq8anT1HjjRxSfF7x8edj",
-	"RgSbk2u2+EaRKdXjiFwuCI+bpEemqbxdED2mmqRsIm+YInrMyCW74kJwcUXkCG5RZDJTmkxnmnBNuOiL",
-	"USqFNj/rMVdECtbsi9zAn920n9Ep37hmC/Ws1d7bpe3LzsbOqNXa2B1uxht7bGu0sU13LneHz+M91hrd",
-	"McNTqtkbPuF6451M+HBRPdPEXKFwXMzMOSJ8ZMY8popQseiSQb9xzRb9xoBwRcy1KdX2PnPb4F8DMqRJ",
-	"oggXZDAf9IViQyliFZk7/zWTmsK9WhH4w90zE1yrvngSp3SkNzjTo42x1lOzAuYF8PwNSxQb7dbTwmrZ",
-	"Qe3/65/tVmt//s+d1qrLccomlJu9Ki/Ij3ZfKRewJIwOxzjTLhmkbp4yxcETIecRoSImNElgTvSKcgHr",
-	"oAfELsPDp5j+c6uzr/+5uX3XDJlOFxu9kWZpeWpnOBqiJZlTrsklG8mUEUpSc1f43nb4lpFMJ1Q3ug0u",
-	"9GanEbnXcqHZFUvhvT/++ONGb6bHTGg+pJqVX/6dnJsX0+Ai8uT01QHZa7dbETGfdna3W09z03/BaMpS",
-	"kjKaTP7Zb9Apv2aLuN+4YxV+2uhN+cZrttg4iqtJnscBue8TiuxkmjLFhM4N4RFOYTacYzphNdyGTlju",
-	"BE5ZOmRCbzAxlDGLl45xyP93pzXlU5ZwwVYezMlcVFGJGY00P91/ODOl5YSlG1udlQdzNpRTpqpHo+C3",
-	"3HAUm1JzfmLDltWUDpkqDikibDLVi4CVCQmrkw00ppoqplU3ZTQm/q95yvXdy3jK/jVjSleS2FFsaHzE",
-	"QTRwBUzD8AQzfsXSGz5k3yiSyKul67j1+pfOTz9sf9h9u3n87nzn9PvOjz+/2Dx4efhq6eA+RY2Ei2tY",
-	"zG+Zfs1q2P41W4BQ04rwuBE15JSlIA/NjBpXTPem3NwcNcxaT5i2otnItuY1W1wIoObGf6RMTaVQrHkp",
-	"48X/esZjWCF89XtFr2q4gRxpJtyWkjlV5IalZtGWDAYfd88RnSQxSw9vnLaRHxH8SBj+Wnx/wpXuzWKu",
-	"D93v+QH8a8bSRRP5acX7BbvVlj3fyGtWuSP4k1uO0ghS+PlhO3IqNdXVb/+W3/h3Ewq6j2LDlOnyQOAh",
-	"DxvI+2lcN5CDMRVX9cswgzsf9vYPhsoWlW/Hn+DtS5YAyHThB5EiI3ghY3iiGXb53fZRcDrzo37NFneJ",
-	"hRRGNODxwDBBalamSd7lOLLZNLhWDFlEBs8GREvZJQP67BKUtgH9351Xl4OIUEUuF30xwNvenx4dOBX8",
-	"iXnA04HhU9/TG3oGQ4nIwKhsDH6MiKIj9s9+o9/A694t9FgKo//0xWCWJs13VI8P1ZBOWfC0b6VRm29o",
-	"MmPmz/fvj14So1SQJ883tuD/2p2nZpCWF1JBeByR+ZgPx30hGIsN7yYwYi6uikrzkG8Eso+bpTOU0Iga",
-	"lg48SeBe8ZTFja5OZ2w5iwf5WL81ICNL22AU4uVbUBp+TlpWDB9edJ+xn4wqibwnnHzXY2ZIiwqykLPU",
-	"fLtPcLkHxgLp0njCxeCu0QLzKw83G95/pGzU6Db+17PM2nuGv6pnqITAsXAnBk7FCxr/AM/tGiNRaCMb",
-	"u7836HSacLTanv2m0HSzg8sYsfmgZpMJNR/NXqXMrL+QRM2GY+KPXyNqAFHiO2Iz+KPjD703Ry8vTg9/",
-	"eH94dt6IGjHTlCeq0f3198aIs8QygEupDD1NmEIB14AXaEIJDCF7SWbuOR6yTxJGb5BUZrrx6WP4GPto",
-	"cu/HeX50weM7dQhN9Uw1ulutFuzAalt2mKYyPbWbhVtXPh12EGYeE5qY087iyHAyGsyFKzJPpbhqREtN",
-	"/6rB2Ouf5S+uUMyW3Zy7Fibygsb2qzUJ79Jy/4zuwFEwZalRQbN53o/g2O2Up0xdUJ2jOfAvXDKnWY5m",
-	"epayAkFlt5Lqy+9NMNHX0/alnDZDffZ0FWYQfZmHDMy9NY/YUE5wuQJqm0tnHXJB0Ly7H5HBU8qHy1DF",
-	"WCYxoQRe3yVgHJJ+3nbsN8AH1G+kbCrT4EvlLVU7zgIBwpfkD3rVlyIK5EzDEZtwNZRixK9mKQP9jmp2",
-	"w9LADYMjR98q14Sqa2U0RXRE4rJ8OWR8IMUo4cN1JQVacnGJbYLpxRVxv5cp+fXhzxenhx9OXh++zFEq",
-	"dffAI4ZUGFK6ZGQItlS8T4YpM2SBdh2ekvtQxp6ZtabXTJQHD8YHVwR/Lo/9uPf28OK89/rwODf03G3k",
-	"ckGoQK3UzMQzX6Mj7pPhWBpeba8Adpc6o5lquGPEU6XvP7vHpfvc3CJvXWdbHDnLDtVxIHKjLomFuRD+",
-	"4JpM6IKM6Y0xvmRfwFSpICjWY7ObwY6zW81EzGIwMb6QYwJrteYZsV7GMpkZQWdW0Lw5ZUpVnpMXJy9/",
-	"vjg8Pjh5WTgo2j0B+ckBDmjj0BqWEWosVJGrf/PpPlFMxGYHZiL3unsQV3vbrAQXmqWCJkU98XJ2VXAO",
-	"Voqx88PT496b3ISUnDA95uKKzJnQKOeJ0cD2iWZJgsQFqoultGDs95nINup9epxKrZPSBkmJ1IsxkjnX",
-	"Y0LJJY2tK6c4pfOTk4u3veOfnWg+y29W7dN6744sp5swMkrlBM1XGsdmj/aJThdZGKZN7ikIO8jupHxD",
-	"U3RhVpOiGWcCl9RQopnmm97pt4fVtOi0cqOgS6XJzhZ5zV/ck842zZhngt5QntDLpGLYRpm4pMpzDSrU",
-	"nKVEyHnF+N8f9z70jt70XrwpD77+QRgQM2waKJOqTBJlW0NHRr8O4lUuWHZPwrQzvxZyXiGecACel5JL",
-	"xgSZ0Lhq007enx+cvD28eH/8+vjkx+P6iY8oT1hM4llq5qn9a4xqYySVnOmhRBlgB2aEGBtekyz4tpAz",
-	"krIpozp4wP2X4PEkWE8scP9YoliXbLU3yROgV2lUNiTSpxHZam+TJxl7BJI2X3f2yJOKE9wXniEEJ1cw",
-	"PZfpNcpDd5NiNB2OmTIHQ4ohQw4A14OyCEFLJKO+qKCjpxHZbrXIE1rBX+G3TfIkoO8uqSDqvliJqoOh",
-	"VFF0kxRIqmvk+BKidGRSphGunxZle284ZNNMiFVEtM26bbW3IzLgEJfSiwGqI1IkC+9WRS2KWqZkx5Tz",
-	"/bm77wiNPUzZKESwl90bXvpgNeWVTC95HKNuu4aqIl0UNWM4J2ZZMwcqLGYsQZetYDevTk5fHL18WVCM",
-	"4bFd3CGKATKzjYWngorpVGarJj+Cf2IT+Yg10ctWSkKH18pZa5W6ytn7V6+ODo4Oj88vzg5O3hWlB1fW",
-	"zxxMTbtIL07SBWHvOf7HVeWt3n5DEx6Tyxkq5UboZdv6aNp2VSrFsgeUrn/wUfiOKy3TxSkkN8Vrm7f+",
-	"rjzh0FnMNUnkFWZKKZLQaq/gd0dn5yenRit8e/KhaOpq5NPZw6wxkDBt+ZniRlh0Wp2djXZ7o9U+b7W6",
-	"8P+/AKM2yySFzdyK4WEY9LXcdp9QdQ1OB4ojJJpP2JdgU56WBo+rYIcP7HsuZ0lstElzvMBa+UKswGOp",
-	"e/GEa702QVm1vpoTuXN4ycjMqB+gUxhuWMWWei9fnh6enV0cn5xf9N68Ofmxwjx0tkXlgzutzWar2W5v",
-	"Nvf2zdeGy8IPkAmGSowCLWaMPFgRmiRyzuKLIY9TrzE8hC1Dxlit8wiUs3yCXsVCnPbODy/eHL09Ol+y",
-	"AtVPI3JE2q1Wlu630yJFk2vzviYXzhBSBMuWZcKNyRlkAX3jsgm5IgkbVU30h/cn572Lw58ODg9fLpnq",
-	"mCqyaRP6zJPMS3LJiu2W+YdQMpFCj1ETBA2OJgkZSqUV6Wzv27yBW02mLOUyJkrTVIMCi+yoE7KjZqvV",
-	"+uWvKaBzDukvXkaXeUOUXyBzYENqt9ueAtn3BdC999UNE84ExDW9F4Q8MdIXFynQSZ8+rhfOJ6/eqRaX",
-	"s1xrUoFXeoq7/kG6+edXao6lPgA3+Lry5+/s8Ab/1lsqykHc1XzSy5x6rw9/Pitx3BU93S6eYfhs4OnG",
-	"KO1QzoRGsxsWQwqG65BJXioIGkkp5YplPvZvzEtvL8w7v9AowToRgS9Ku3slZ2Ldo3XNCoR3bJMGqv3F",
-	"rw9/Bt3t1cn745Iwz2cdgIfI5X3B2iqfIZe6BLNCTjN4me5JFluPSRbBKgBBgLcwkeIKUvdz5v4XRQKY",
-	"Xxr/z4qHptmkg5iO3SPQD+0VQU5r5UROzntV6rjLjXZPCUQGPN06jpUh7YmcMKHRNEFv5zBl2ofTrySy",
-	"SHwUBNiNyv6lcMKK4KiZ+G8zpetm/+WQPyaL3o8NVrgQHQtwh7wUo/jx+PB0VWZofYm+CgJkSdmdrZgG",
-	"vwfX+wXW6LJavyTm+IWxP68ur83//s4GPcZQvxr0q6zTH8JMq21acqdJG9mcfnP1RYJ0/c+tzt6AUGUE",
-	"6whu5YrgFL5auo8UhTpHc8x+rdZWpSAlsCYrw/6K6kDMPfO/f2aGe6IcWVXDe6FTdKGjrFktUaPzECbz",
-	"iIcnmxzugbfKr7mIy0HrfaylrU5keLwj8Zno8b2gMz2WKf/32nIt5opeJksUezVTU8hWqyDAg9PDl4fH",
-	"50e9Nxcvj856L94sYfYSORyazOFz950bnjABQ7HEJlPQkL0hdW8DoG2WyPonqqdpBJG7YOksD396d3R6",
-	"h0SzD9q3aX6glT3qVLgA72lJFXUDQI7viuKWzMbmXC9TRWxGjLFo7WMhM8OlPjibJQjvPWRmE66UTY4o",
-	"zmz5TN4enZ0dHX+bz7ozi0+Fnw1V5HbDwjZ0ydnhwenhudmZnj06cEa6xBaz4+8PmcxSixlsxVqTOZhZ",
-	"leUc7lHwoP3HI7JHNQTAQaLnksR8NGKpUWLQtLE+HiRnO+C/TYDeLyGm/0AZKrq2bbiUmxWiyTssP+KG",
-	"HY9oolgpxQv2WUvrD2lEjWlwy++NXOyyDiQFg554XnUQlQ2jLvsoNqlYzNE2HdmjjRX6MiUDMUuSQZMc",
-	"jfqCXmL5PgVt3FinLgQlZzpXmUimVCmmHPsnUhSKK39ttPc6zVaz02w962w1okan1Wp348vn3e5u42PU",
-	"4JpN1F2UeIxzNNs2obdHeMtmJ2qYMWOSJRZk2lQomqYUlEgrdaowRpgtvbRn1izhvlmWAWzUILLr40WZ",
-	"D16hCbJPBuaVA3MLLlc469xoLqVMGBUNL6mgiqxyM+F3YFYkBv+YMYp4hkthOUMXwDo2Nzf3bFKuIHI0",
-	"UkxHNsuuL7C0LCI6nYkhOr8kmfAk4S4lrlAE22lttjZa7Y3N9nm7Y9M1GlEGPWLGs2ETMQoZZ4Z/aRpT",
-	"fSdLeeuu++SKVe/YeHPNp6ghL41wYuufAzV26Rj+KHSBlcJuskQxPA9IxmiFctUXqFez2GUt+myXyGcJ",
-	"Q0YkFWQsZ2mTvDLmWLoA8CFzRnInd/BFHQrv7FqhKjhwHdAkORlBxday+34wl58xrYEyPtYYxs7PEGWc",
-	"x1orgtUUQNfMSl7+xobaDDQzlFcfrTc8VxlxwW5/pGErD7uydKAof1hsUVpQCXHV6L82bHF9wF8+VrwL",
-	"JZVPLrOSvVye7nQqrkEHsfUuNE14loxVEFQ1DA2YFxcERm++zrMczBDrtM7bBQ/OamxnKIXiyplD9Rw+",
-	"ZUOZGh6O8QdFEkYzhg4a8DzkGuC5nRtZaCz0iCg5YZcyXvSFDWDkM5W5ViwZBc4cObwGo1XImCmrGuU5",
-	"QJ2AsPG41agXtzPT0OpoN9hKM939TJInVOkLwxkvqB64pPkpxapxIbVfuUYV5YIZcnHFhK3MrQaZsank",
-	"zjnhrLIY/ncJUB+iS9pkJjRPQJGAUDIGHLgUTdID+WokLYi2LPNQSJJIcYX4VJCpfkmN5SLhMaBTcSny",
-	"K9+JynBaEy74ZDYB1K0itJafJ2Q1VtKZCEM9KKkFrDZmktNw+KRq9IouFFGy8nC0n5+39tY/HAX+AGXr",
-	"aGoFh6aeR7zhStcziNeg4gs2Z0r7BIg8Q3DaQCVBZh6dKYIJrSTwiuQeyr12q1UWdFN6xYWnzGWPfpdd",
-	"WVw5mEjuWfWrdgdLjfzBM+Tprfg7VP4VdAAFzBBzayp1S0+kzqy0FxcpbnujtbPR2Tpvt7ud593N7WZr",
-	"t7M6O67Vtq1OTeZjnrCQy3rtumvV7ZSNDDuyiphWZIC2K8C3WHs58qyiL4wFE3qWVuOyy9Tw3FLZC+9S",
-	"lNeTWlcpHbILJuI7BjBN2Q2XM0cpRGk5VWCpcHFVYCsu3ChY5v9V1cJ26178JGrwio09hupxK1X3AVfo",
-	"ZteCCm7vdJ4a0Ul4bJhbqg2zdzz5PgB/fpizGY+rRhhKsxXOgLmcWGqzOn27RTAr3i8vkprh6NWruWlU",
-	"l831V/NPt5hWZSPrWQfTlI34bTWjRzE+HNOUDjVLPXwgknNkxLRRL64EVwyzXPdB5/CMMVtuen3ROj9/",
-	"8/1uZ6dqMb2NcqdlUjYUVjIPGtbnh872i5RRdbdQOfU3nOL1meOwkkDfIQAhGpa6Kv2mSH8d4NXP73Oa",
-	"VzM7nLWRuRBXEdFneG1RksKhtYaKyx2w9OPHExwM/85MsOSE3IrWDqZEremXs1CpmPOCQWhflHfJbEB7",
-	"VhbeyNpd9KlSHTYqHyYYJnHG2XmSEFu74HjRLonpQuGRMBZYklT7mp7vbBnlp6zU0ltUandaW8/NFV7L",
-	"bVUCyNas35nf+EItDApjMyaX6yXTTKBH4FwhNqgCjrVsuwYQywCfi7uwd3B+9OGwSXp9kbncXNRDSDLI",
-	"Ts7AuWnsTS6mZI6NdWoivVivizBz/rWBFzeiRhbocQ74j+HR8teVzowFwAQAxDUJCjCNtbSich/NTa6c",
-	"lFGa+txSqGX77G7gXl/c6fs1T8fySDO+bAjmYi6cT/iv4RB2KqolPpUB3Vo/r/2S5s6e3ev1Hb2CzVG5",
-	"XCB3SWcJ4us6BYnQ6TRZFBXP9lcP7f8ED+1Xn+uX6nOtEZI/cj0+A1keugDu58WLfi9wf6sPV+vYsyTx",
-	"8WKrTTwBnpwyPUsF5NQHTEXE3q/2tE7D7hzvfvvy4Pb798PXv7Vettqdza3tnd3ne70XBy8PX3373dH3",
-	"r9+8PT5598Pp2fn7D53e9c+JQn3jDRNXetzoPm9HjSnVmqVmnP/nV7rx74/mX62NvYuPv7ei9t6ni19b",
-	"G3u9jV/MT7/vtD79x50uLLsMZU3vY3VUFSJjmaPFotmCmQxWqxrLubD512YjDf/oDav9mCC+jc0Yg4Ut",
-	"HQLwIGH0etANXmOD9sib3DtRm/ESBf3EfQHaokuMzNTBJhnImVY8ZoNuFdpFBLV1oSWbFdfZG/uQdznI",
-	"MeXBfsAYbcm1445AGDgjxHe+AAV90IXQIqT1zKny7m+XuQy35JQsH8fGxzRcdn7DmT6NqGHWzF9x4SwB",
-	"O/K8LuafUtbF7HbJGvx8B9UMomGorR6DTMThMQ264Nk3q4Fh1OGQKYX5MJl7v0nOwets3oXgz2YCBP/w",
-	"O4W5m9Zmg3hAMcDqvRyt9jIvR3BunriB/jcelld0Y/Tx9+efnmyEf299evr75qfcV+3Op6flAxU1bjfs",
-	"0zfKCKba92SgfqXc+/2CIzZ4jXzPuFaQUQyPAQICqe8JyNWz8hQoH+iJzRGiWjXJwFDzINCQ+QgQW1IG",
-	"BO9OBQIGGB1NDgqeMLxAyPk+uZRmc1PmnyVcxb4c9YUE2PkbliouhXJH1mZn2gCIH1fPHfM8G8G9foAj",
-	"F1bXuWFwlQvq6p13v0roVXBnTgG98+ZzPmHZzSUP5Zr3+wq/lWY9m1yyNLh5RU0Vbnbqanb7KkorDpnd",
-	"6uy2tfxlNbu1khsK7gWNLbtxdY8U3O01qOAJ6zqnKpYg75tac8tXU6ngRlSn3K2VSpVv9FAVSbGgTY5T",
-	"WU7sBJUF4cUCLKqDxNQ5BZAOSa4F9L4on9jhKrGiUFH4FDWok0Gr3IOsNMDTKHNRY3VDmezRO5embbll",
-	"JmtgYrmqjZliqfdZj1wJq2XfUV+A1eSMfZv4WZBPzuBpV4nbpQ51uyEu4vm4jvJhJnLuXGEnnmqiFaXw",
-	"xL7Fl7HSAHKVr0CDgRxLVS2/d9sPilJcs8UFj+sbwmina/piSZok5N8slYjEm9fQ/pBAylqG/1rxgjBn",
-	"tY76v1EkTLisJevVO/WUJnjDK4LTg7HW00GESr3V4QdZPbh96zcKUZBF3CUDkBkDF01FTHeIehgNqi/A",
-	"LrW/DnyFU8KvGRZoSFGVSFI4l2ZUdxpHsI/gm7JMzNNZ5mu3rnd3oBzrwtX4uJQNL08HwJY8904I8LoY",
-	"pgQg3t/KSQGZqLg7IQC6AJXjLlQpxLomA1QoBxibosZ4LgdajSYpJJnIlGXdih6bT1RlIdTuUaD6VTdK",
-	"sRq266qDOenFHTIqd/n+F4iAmPH58oIEGvkq0XctK6Q6lO0se0leqV/BCVurWBR0xpVWLIhKVS/aqj5V",
-	"nPxqV9fOoKB6rjQD53291wzCAPHdM8iurp9BqPSvNn644w8n2nZVKK2cE/bYNNxZ5bW1qxmaEystJloq",
-	"96EEH0W/mwzspbWjLpoxK408V4S9/vBzEf27pxBcXjuNnDmz0hx8rHv98WcB+bsHv9RtXTD/Vhq3NuLz",
-	"jz6AhWZiJdXtsU9e+L6NTqUgrlm9zP5dbfWq8qYfffUenJ326OtbEbZcM5G1tP5QmfYSesjU+Opdyx20",
-	"nBGfiiVxef2x+cwSd+YiKrckSglWhuXmmesQVRF/VdV9OCuGy/PJT3VNo5ZrjG6+7sUf69ZxqV6fLggz",
-	"FwW9YiDWAUkhTXIEQ58mlAvy/dnJsYsLgIW9tb1rFvEyYRMSy+FswgRix/aFGtMpEA06X6EBnrF7bSNn",
-	"W79NJizmlJhhW1hVNU04hj5gVPATenFtFjqLLZaCqnLJYgnm0h2ILPDsNJVXKZ00SaF5EXmy1Wo93Sfl",
-	"AtWoL4Ive29fHH37/uT9WUTKVbm572w6Sv52n+paUYZthtB+uk8qwFSjvigDS0bEA1xHJA/fEZEQt8Q8",
-	"ePPpfl/kYL4iUoC6ici73vl32d/mtq2n++Tt4fl3Jy/D4Zhftp/ukwyJL+qLHDxdRAIIKfsHwjBFpIBC",
-	"bB6293Sf5Ds6kCdb7U33re04Yr7bNvNYNtmIlCAWyJOtjnmDa/RBnmzDXgcY9VERSN5cs/m02RfBRWTC",
-	"qLBpDpVo9YhTX3wSll3PsW4lh0/vPGuVcPRNcszmZAilJjbfh8axz37ybKTchavEpHxbrlJrXsEIE9pw",
-	"QZZaVuUYzEpmesixc3Z6p8JMX5FXGlYxxkS9Eb8lXPuzy1JVSDFeoQdfaTWW+aoO/zWjCUb8Ql9VlVxY",
-	"zzOlatLtghd+d37+jmS5ke5F1VmAFTZELqjuHuPWPEImmZt9leg4EjqVasqGmN/qGzaWGp2e9GZ6TDrN",
-	"FtHymgnCwxt9k0rwye7u7HSelpk28POLpU5z+6PziVs4HTiAoKeYA+PD71TB34rOgWZQQ0h9ihslU5nq",
-	"/b4AjJGREfrorEuJTmfKiJhpKm8XEEZQcAB/9GUdEZa3oL8+n2Fk/UYawtE3rMb7vpvPpNjZqlTRLB5q",
-	"RaP2AG8OucSQ8RvgOWJBfCD4MfM+qod3Yb6+GPOqEM7RlZBpIaEZY+8XOLW7dBu8agWyrC3HuZsu8dZl",
-	"hIn7uLzy0D7bgSJDOJrbqkJITcDmJjbJFdEdnOLZqHKe2dOwJIDwjW0mv3ZYoFzPcztdEvXBqVnGCoXn",
-	"Nu/Z4v+393ZbOc/K872d1l67U2RTO1uVHha+Th3TKq/f3W7t7mxtt7dXer2H9q5bYzTiI9/yEWoZ1ZQO",
-	"C2GjIlJ3mePPLpe9x3nv6xpAl543UywVtT2z8aG+XHglo7tYS4h0X3X83jB6fQqBk7WBMIqcawQwjsUz",
-	"d13VTruK8cHtfx7XKyyRGeby9annTedjKgCLQpNYWsBlRRdOMQxrTc0JuJKyvEy1GlQP+7s7vNLcosCL",
-	"zeJB4TPEYmzJcFDbapODuA7KV8HZ27xzUZZZom+DpI9qsvk9FIvbQXQnVF/Dqf5sG6pDeI3QS5klzXV9",
-	"JlynBXotNyfZHApQIdpGpdxqhaVLVjnoiyGi0AS/RTY5CFbHPna71WqSnuMUPmPIVjcWNHNjlyp9MWQC",
-	"sMUaRgWYJhTa0KfSqsvhUgQ6c7aC9W3yEXM5ByASkZng/5oxQidGk/Y5Et8o1F+wEZXVVwIo8D70YaQp",
-	"cDvNQN82H5q4Zp3t7WBh9g2JVK2XkGQ+5pr1BfBLs2qMA20zEUfwzkFzAKl6zeYAv+ACqgvNGyeRbRVt",
-	"0yWL3fxzrCwgms72NhTBuL/zSapP/qv76/9p9vuq379ttTb6/dv2q37/dveV+bj36iP8XvPbP8wvdTc+",
-	"/a//7vebdz3+v2sf/p9LH75enh+CtwtNuajYGd9806wduUwZxYiPy2OvUqOO3t1smZ06enez42JMZrMO",
-	"jl6emtfZlt0AB486Ok2kAN8P9dfLEZGCNUlP9IV54MaETqcsLjxUmafg+wRDT9Gg233WGjj1CX6zr2mS",
-	"Fxw6Ci2kiAntC/uYbxRJYP/JE69yP+tsPQVqrz6fxVKAgKS29nIU1cmnPfuMzGb3438+eWb+/vifT/9r",
-	"3cxMmHW2VmmWFuT2KxxgRLJShWebHXN9Zltkm6mqinld+xzfbMQuFbADRodjs9Krlkk8a3ee50ol7kc7",
-	"lc7UXDXFhAsX9C/7Ek5cespS/cobhdjwoYsJZClg1FOiGZ3gfwUVGvKBs4IdxLTvC6jXyVKzPbMCukVD",
-	"sMSpcorcV071cE4Fu/3aZp7WQJFYARd0eIgsDAlHfQF9Il2isYWo2eKsJBFvMszCNsHoC6psat2cpczV",
-	"HlYlBNfYi69zEteXH3o62VwpIh2AYC57fFb8mFlGKz0/gDxc9nzvyg2WTDBFuBgmszhv9HdWenEGUnrH",
-	"q0M007UmV23fZEuaTT4cTZUaC/S3PFkKLlEOqI3INGap1c54ijroGrlTQI73zZ2CoayBpyLYrb4YzlJV",
-	"VXQRZlHhNatnUeEscrzx580P/46/3dO//HSkj19+f3jY2fjtw+Wx4Ff3z5XKz7dKIuHpliNi+9Pkt2El",
-	"NMGcHo3wxCGqIE0Su9uTUOVYERtqtS0FBrgaHoZRxaxpkB94iI8Rbh5AjMypemQ0jKBgYDW27Vv2ZqaK",
-	"tSGcuSJkmuH10jyEFORtmsnGbERniYZqW85UASpqtVyg+5TW3hODb6XMHLj6QuklwKj5ylFtIVHvBYxR",
-	"OHzeXeUhG4LUOdji2pP5GQrr1ysHt6rivQrC/2AKB+w2dsPSvkCXKDxpsh9WzLru2yHh+3In52m65MZc",
-	"iidcrHIYPMYEdnMw/+TR1GpKcR94eh6/Ptq3pTD8ucQNtbxivgFcoQb5M5dJ59uI/AGjr8q/eZcDViuJ",
-	"FSPdScIBRTAKw7RXTFs8xooE8eEsTZnQF9NKx2ULpKhTLMDxyW/yoEyr6bGgGV1MWVrzIrOo4MNDnDpB",
-	"qAOpW1curKsuBXY39JIa8QT9ZcHKQSsUM7KSQtUXqFGJYmSx9wsbq8nz3uhlh523p+noqMNetn44v9w5",
-	"/qA67HV1CE/TBBZI1WyFy2uYUD0cMwT8rtwhw2GYgDVU3qVobad1rZxSGDAbZZSnn9I+V0mdHzwbWQ8Z",
-	"CLg1trbBnj2GVUMzYoFeEuxVs2/xs203G6M4zUTCcN8B8tEov6Vz4PlEmS7xnVhIu+TF+XxmZMqlkFcF",
-	"6y5x7zJN2xesola8w0sxpyHV6kLWxKxjgJGxgojmG/10nXY6Z+w6whr3NnnyVoqYLp6ak7Eb2QJADQdX",
-	"6HHUF/Y6LclmGwgQWJIay1QbyWquMuuGuOWg58Z0sU/awBdjuijIvvYy0bfZXr5oBaL1uctuq7LVqaXR",
-	"d37VS7WQNGEipqldNSfOsy5JEx4LfjXW5P35QVCnH9NFI2qYRTVTMeuRL7zHryo4Q06Wrnd07olDAtEo",
-	"y+wCLIvIJdb2RdYcg4WA9e5FTeJrRq8ZmyrUER1uAjrlikLw65H84o5kk7QzALQ/7XzWnskzZ19Vp6i5",
-	"nme0ptYi9f2ylpAVPAQcRVxVENLe3t7uatkMKVNM3wE3Wu6yVok4WNFu7R54xNn0w8FVLXauFdl9BDUe",
-	"yxuW8tEClNGRTOc0jTfoTI8tdNmTbw9Oe0+7ZAC7PzCMU4ohixDKGeBS6HDcF4M5F7GcO4S/AXnmbqlK",
-	"N17CNnBQNi6QvQ6yn107LmAf+MIC+1jBEruLa+QnUj1IG/0BKi6PY2fpMCwq4T0OXmFkS2nioYJofXip",
-	"OmmE+bqCzUm9NIIXPVDefCWcBxFOAdKrNHr8HiyulAqNDd/hVRAi5IIM8JIBRPpczihUhCtsy7Kzu7WH",
-	"G4Q+mKgvLgFvLrocEMFoCoCJkIZj88Tn0maT2ZwRVCcMDWGYC3+1ygu3mMQI8YT3WU/yNKHDUpQRkpF8",
-	"9lk+Gy2MzvodgUduuETMICrZ7jxfEpX8td+/7bTNvzY3zL9fmH+9NB+3zcdt+Lh7+PE/1w1/T1MutDkr",
-	"pHd2cHTk1xxz7SK79hHIWbMUIoYuACqhaoylcllYI0inxahG1MBEGPu7OYxAJgXk3gqpubDoI0GTri5w",
-	"igujfaVywhVDVuKRChNGr1VEBjOhpmzIR5zFA7SlAVxWUW42r+c5iO3566HR4SV5vK3gUbbkP3s7RKum",
-	"LFUMY2JCXmDC1oWNOICX6ML2eZ1i582cFZC7vWQK1J2hH4sIpLHMEq52tiw1A4EpzK81RyYiyubebjY3",
-	"nzYt0zVkOnBICt15yjUbRPY3FOmIq5DDJYVQfLGtneWRYoFZtu6R/9//9f8MgtQsBNuAK5Rt+W4eBKng",
-	"vXdH9zxb9z1Ef/DJecQTc4Zd8OqDayUvN4YAM/cg/GjkLTHzETb143Ei6O0VPXb3j6Hvrv58Lq4ulKxi",
-	"KhbOOMvAw/E4PN3NFthB4Wu3P1fofnPFpAFI4qkycsK52rYzpXYHHhT7S0waMOcA+OjSqfkYKga6odBx",
-	"D/eR0Cu5b4WIx/xBTDm4AXykCuxrlPXV/Wzaf1yGQ7B/Rdr1s6/Sst4bPnRghl/jXWBDDmB7hKNxZcaZ",
-	"3tCkwkoe1ayx59LrZ8qAcVuTRW5+cp4LN6rIaLFjmTAy4WKmGdT/GoHAhfOqPV4k3Ld/zQ/upV8yPCyD",
-	"oYwZetldn9esEKxzrzqw1HaU5UgOo+XbW8/ps6FizjX2A71chOspYh+odY4SnYvCEcXFVcJsd9hVsmHy",
-	"JYrZu2QSe1AixNqGM2lzUIXU2KF9AR0nVkqbCcg7LyorUmbcOFboCQBWm7sesEXNRAcQQ9tpGaLb3Gm1",
-	"7jSkyvS+evaAzwS4q9cV5hkZyxYDyuSSXVHoowZcq+5IPEIjKxxZxcJG9Xk/H0BRPKgs/s6qmG1/Lnyv",
-	"oY0JTcwAsbEBZpzbGJOHFIbWBRnqlxx5IdoXWbl20BSh0Cn7aeSUiaiqnJs8GeSrH0NEVJlmaL+FUsOn",
-	"EakqA8+XQ8MpzJV/o1DETBicW18Ad8mZHI7f+JULGilEjaBXeKYmVUytETXKQ2xEjfwYzaODEeatEzeQ",
-	"Eg/F/Q6KUu9ViCStz/DvXZBasTUPqEwdSqWXGIRBNJQL6+POwVgCq9oPHf051W97Pf9Vq4obrlxB9jlK",
-	"Zx+nGWhd9Zk7F3WS26UxusqasH1I1pEN+jQZ4zkPz+xUEq5IyBmqATiWzS7g1tl2rdcX8B4SL2U6XVwA",
-	"MEO9rHYdmuA05VinWZw86/LR/7kxY6ZUKQv7AE4J1xTTvCd/3lbTYWvURLeD2V4UmGSIjheSjNP7YIM+",
-	"ViUBKTacpVwvzszysaDxeW9m2EFlw8Nvgi6H3Hzr4RGwQLXhm/ZnI6TwUDPHF1TxYfXTz12OjBPE1t9u",
-	"lnku0xgVPSjhgOo3rgj3RedAALAY5gXZmwFo07yX0ZSlq7+Ykku4gzifafYC+L74hk+gF44kHgih6RB4",
-	"pl2S8wBr1Od1x2yayMXEolzmh4SN5yNIuIpsoDuyrasi6zUE+rQhMFsCqJp90Rf/+EfQF59L0fzHP8gZ",
-	"EzF6vGzv2IHfpi45Ozw4PTwfEJn2xcDcK1P+b7i1S3Dh3CVYJ2Md1KE3jyxx5iFScc6bZ6zFmKG9QAOf",
-	"IhmzlO2j2owLxqWwRZzavRmaRGIUhwszEUf0G/DzgDyBzkdd4PFYo3/NFk+bpCeChyKSCzwFmx70BeTv",
-	"zMcL+9jp7DLhw4FdU0A7UWYtAwglQ4QD0K5wqZ/9pqQYWMlsu1xGZGDdeOYjHmIouxxkcByD6E6UpWb2",
-	"GGIHms+S9fyhLxR6CCnALVELs2vRjxyNvKI8maU2zqDHqdQ6YbGZ33tMaAoBcknMlXmksohOWsowEIud",
-	"FsgljXEhsW2F8O2BINVtq2M729uBlqF6gExODdPeAHSyAeFCaSg2GPXFVqvdJL1sQ13ABZsI2Vm9Rxhs",
-	"wsV0livPhXnFbJhAoauZ0Qx3LexxEJFZeA00JEIU4AJcmE2BnAl2O2VDAAqQMWcKJ9pq2dG8ZXosYyCa",
-	"HpnAH1YhJ1OqxyShw2sVke8Oey+9Ry4yz1Bkq7VdBb5kFtAcUqP0DZrk5N350cnxGd7SaW3ZBcafo0Db",
-	"RJ0USezg5PTMgtooaKHkI+d9oek1U4QBheOA7VTO+YSpf/wDnYqvDsjm5uaeOVHGZkQaQs8JjmDCk4Rb",
-	"UYgIPlYW9sWgDs3OhtsTPmRWk7HcszelwzHb6DSNoTxLE8t0VffZs/l83qTwc1OmV8/sverZm6ODw+Oz",
-	"Q7jnU9TQXGPa5LsjAq7Ct1TQK2aOlWGdjahhW0UY1bhpb5JTJuiUN7qNzWaruYltPMYgJJ/dtJ9Z7okt",
-	"Aqta+ZxCsx7leyPjoiJTyOMqZxtlW2q7mCE4/SEbk9Ak6QubPdokPxvTgvmOkvD8hauND2og9y1BhLw3",
-	"K4Ezj5S2dClL7oFzSyfYhWuAiORABOe28sd5zlA4gRYEDBsdCN8oMgiyZAdLsmH9hFz3Xyry4CmCNS23",
-	"9Q5Vm5tqDXS42zd9x9U0pxYBiGzTl8T2Pvfdk9gtHepkYcPsHgTPNZI3LBO6GjfJO3rFLEqt6otYgsvg",
-	"akZTKjTDLP6u0ZPRtgCp7LfEGx2QNR2KhH+iN3kQYeFKasY6kTeMzKZwRsFwvOZT6GRjaGFqhgEt3AEm",
-	"DxslgpDDM+Ol2lHc6DbM+1CNg+IIz7Nq09OzS7A85WSE2lrZHZcsgrnZQgbuoAMtSiQohcAvM53QQ1Kh",
-	"or5uy9GaSo4udirM9ZZU+7aWw/4IFF1yKls3QdVQsyKXbKxlRfuOpYGqUVfSgXUaQIC0iGFWiu5WDanc",
-	"CGTVhSy3q102dHRDg3Jty3QVDlyzW71PhlSxDcWE4j7SkOEz1Azd/OfCPSw37OWl0SWH4V2jHpg3Ib4E",
-	"sqyKKURoMHBxBXMBpmfvxp61g74wD+DxwPMZrpvkAHD8vblBEqaN0Xe5sJ8i230oNTrJdEwvjRGhJBn8",
-	"v//3AKpw+sLwDWTkg7OzAZxpeKN5bH5du5Bi7xA5Ux0ZrqAloZokzLEAy+h88bQ3Qy23G1wMyJMBvb7o",
-	"DJ7abgcpgyAH1mYip2eQRBxUYMNTMOspeEwn+W2A2jOP/bpgj1DlhEGTnLNb62jxC08zmBTD5SpxGMwY",
-	"k986J+2DF3W8g9F0OP5DaSfsYsuVQ2REuuETFlnlzBCOja6VW4l0Wp3dik6elSzGvg7fk5vZat7zVbhP",
-	"FqUsTieXkVQZoLQafBigLO4bRABaz1eZblay+mgTzrH4tcLO+yQvPEACo4DIzxBz+CrZcRZAXUdEQAe7",
-	"nGaEHY4YTRNujjBoPhEGXITmYsbssfbZ09DNr0fwfty2vrDUhAE436sXjN9BvmBmgFAWMG+viDklyrUs",
-	"nIu+QM3O5tVanxcDXmm0zgxqyhZ5f4O+B3KkCbsFK0aRAbywuX7dUtWK24KrGhbQtg7idVgAgEFnyp1L",
-	"eQ8aStJE2Z6BWFW5H8zNbmAhvaBq5LZwqYLe75erWT0TnISrcYdgqXnxPum0arzurerhFgqsVh74HYP+",
-	"CAnh4MoFe6nTajlHme0HVvShQCEvjhbucHV9CnOSnE/NUDJsI/Zw5MrGu2csCyr/+nvYYR441/ZGawfa",
-	"7Le7nefdze1ma7fzS1DgbA9/2G9vGQg7j1cHZMzX7y/LLQiKaD9lJyEHhGUrzgugM7b/fi6YkXXjLyS4",
-	"ZW67xscMqdY1TDc7N80VhuYrOtvl2ksAMgtLDdufwDu6juafQ9uAu8t5AW7bLaqD9WeY5x+Au+AAAWbq",
-	"Xmivf5a/+FPUCKF/77o5dy2Mcwspu+omfwKevaDxD3Du4Ib23Te8F9R6ZVmMN23efdMrmV7yOGYC3cvA",
-	"xO6+C9ycueAAnKAwLPDrR8OFQo/6rx8NoWRn0+yf90kbeU6vgPCc/8WQWtFti8aQpctPUWNaGXY8sIXw",
-	"6DSG1sfWzZK1622SM+1aLeA3XV8nz4cu5xoV2L4YUzWGBw0paOlqLOdQxHtFuQC/hwu8DvAEDXyVGowB",
-	"XG+BKzxIXXXecKrIiKY2npHvwW+LCibo0hlS4XLUwbC1iethqDW4cd/lu1rHTnY3BKLAVQ4uPyOpKSo5",
-	"gUOn5DdALok7nYFFv5DxYk1mrSZGX8Dty4jiGIcR2x75IaO+i9H+0qhkgIZKIcbAWWxU4Pz7UMk1Coz3",
-	"jPXeHVkXlJAkNdaPgohDOJZCi9e7msavMvQQDiEPAmknNZGXPGEbdDqtZeo+/GnrSFzBoasUtNWdJWCC",
-	"7PJymcdO61MoFgq5zmtzbTybyAezOKRNJi7I//aaJGUleFkFsMcw8m1Z8OSAZWtVWh+u9Hv8BekDn0XK",
-	"2+bzj5DtUFIY1iWaii77FQLfdcN3TRnVDKDFR7MkWTym8H9jvWV33eive5jCEDUSLq5dCOF1fVoEXPbs",
-	"W7zmU2Svfu/wgO+6BS/0WeN3vujUX+byvVe4x1/2yfWBv/Oe9/4yx8kXd97zwV+2lsLlMsf+PJVrq7V3",
-	"9x3HUh9Y1vana2n4YoBsnTttbU1lDVmKGUcYEnv2+zVbXBhe9gk1uIRVlVUjlWUt9qcsnVAz02TRJCdi",
-	"aF1WkHBjtbwo68fvQ7s+iQkxO7kio5Qx1N/24YdUzhE0qkngnUaHot49D3zFhn4sAgqCEbMbzIztC/S6",
-	"Rzl90/tALmW8yD04F48gHmkKv1aQeyBlsy/OIdYqJD4hp2kGal2UpW1AOBCiLmZJrHYYtOUP0tzM1Kp0",
-	"PPzF63jrBYdes4XtEPywONKP40V+H2Ej9stFdGXHRb58rTpY8tAIycO9FUFxTl5bKVAuOJ2gcbn4A9ST",
-	"9l/aXVHR/T6/+WFre49kYFbpeX66a/k9XNLz2nrMMu0FML0ybpOF+3Pa6VcPxh3idGslcfoKekz86cL0",
-	"1OXkPUySRtW5JK+4kSLo9LhcYIQSYPpB6DVJD438EXfCJldxDo0d5hAHdMUNfQGVuykbgrzNCUN7nxGq",
-	"VSLkiuk/V348nB9nNaZF94C2FUu2evpLtBD/Yh7jfG1quN4BjX1d6r+3tPsq5f6eUu5bpu8v4rxnn+ph",
-	"RRr+gbXBfNpWlpeblXZPsVpjnwx+/zQomm2YnW4zCLnCRBbMVQSCBIMuH9HOGVzgv2+St/LGGHLm5lxm",
-	"CITrXbwdRSUXNscQO06SCZh0XLucBAwikF7e2MRAw6VrBRr3BbRBBRNwYNlcl1ShFUO6vqwxjXmY8Iz5",
-	"SADJ1gyfWsA59pmm1OfRmfPKkhHmCoAdDPfar6viIg+0Vl15AyTFB9f6C2gcVyki6GT6DLrIfeMi7FYz",
-	"URKLCdUsXSEo0i5FFlDWur5w4TMFm7t+cP55ZSG10UF+gPuef8aZJQa7W7mBOUEMFPoJUBMgzFAU+ccy",
-	"AONywFsZsYTPDIMWYpYka0skCzS+UvChda99q7Ln6/buqwX/APUxh/MRUnXOsfag5bb5v/+D1fU/UvXz",
-	"2Pxodn6xeuA9wy9fethhTQ1ypTjFgRSjhA/1Z4hSIMrvQx0r9SGKZ2OutEwXtYU8OeyzOQUI5iBvU/MJ",
-	"67p8bajtcW1kQZ5hYqZRa6zvBVCFBSRvO7XHZh3m4tVZo04HUIHt9CAjlArCxZDHCEDAlasItG3mbZUy",
-	"KlsiazVv6/SupIwxl/QITin0VSWXCzITsXSqr9OtffYJncVc90Uir0jKhjI1fBiQOyDXnWuSMgqp4Zd0",
-	"eJ3PeSHmplhClV69P+k7uw8PUeXK/MhsD+GCwDkEjGnsJZwBFLgUZ1sfp/Nd5PfBQV8djPDMvWWY+9Ik",
-	"aGgpsn7a85/qJrNGypkDiql0lrn+tEhagPRGFblkTHgjx+G5ZDk1unqxnCQcSqG4wmGiJmQhAoqCHR7Q",
-	"3imBzizXozq7G63tjfZ26TYr12mbbe5tb1D23Mj17c2N56MO22gZYT/cjLfY9pJEjfsL6RK0YEkXcpka",
-	"F1dM2BMDWGn2Wwvok63L88IE15bt9gSuLuKxadRXn85nkMh+rybyhn12V1COHtZ3Ci2Rzph+AqlzlRmh",
-	"p0E83pi9DsQBRSoWRFhIZfQPySTO6kLkVPnYCF47kkaAumzJq5QOmYcGtz4RKJeBcszQP7RPqC00kQn0",
-	"/xMse0GTHMVRX5gpRa70C3Ihb1i6wK4roB4oTRf1/iJci5igu4icjIieS+hf7XSE1HZYVQ4MzbmD4BaQ",
-	"1Ah8IJ2fTI3lPCjVgl+zmjWzJo+bmgBTsG6nvpjQhf3K+pcqkxbggr+QoyempVzUmAJ6LYJ+FIg1FJU5",
-	"grPI2evbaHhmPllvyIOUAhhQRelFdor8ufFJxtiJ5M+K8OCSMRGrgsm99Xc25O/M4fzl559+/PD+/Oz0",
-	"h3cnx2/fvP7+6LtvXx2+PHjR23u+u7O9tdmb3y7O/rwcTqc5gBEC+VrhAfgL+wPul1b5x6Y7/j10nGOp",
-	"kZV9Dv2G37CcgpOn18d1QcxcJm+lA+Lc1WN3tgCkFqFXzaewMrnkKrhiGhJ/CT7tkiFmkNEXZkKrJjmk",
-	"wzERMnYlMeYJ8HwjubdbUavVskivqKrwIbRFApAAaYuLDdtPpLhq9sUAahSggroKCDbXJgqbaxvL0Qx1",
-	"mVcAc5f/MqkmsH4FcTmX2bJSh64KGtFvRm2CMv98+omvXPRgyZse43gZ+KqFkNvqmHn7e1uV9xaNcHdv",
-	"y6xCGeN2c6fVCspQgl5HtmVR0I+ovrFQhkNbmAZI6rXN1jxscY3QgcMVUOFXi/VvkIWgw42tdA4j41jZ",
-	"9JzFXG+wGzPeJZ5gSWIee+g1tDEhtyDEcwKsDHhUAcGJeACn86Bfel8EleiGt7MhnVkM4kRekavUWGiA",
-	"SGSzu2ncRdwl7TAFHJiANeqo6osBoi2EHdsdzhK2auAWYqkOQsisyCEuSIn9VuBP4NqFRp/FGOAKEhYD",
-	"pCWXrV9qOr6ial7lYMXNr/CwzmY8XhlEI5wEV7meu3nAm5weXzUe1zR7NUZm24LXjMr54i8XtWuL2aBA",
-	"Dw60b1Dnih5qufrIgAx6cMuKi3bNRVz/ar5Gcr57N1+CXGRfTgE8O0BjtT71srM+kEl1znrnwH4UXBY7",
-	"wCIKy12N+OrGBif4kceGDitoZOEQ4Mpn17A637/c+vvB9+j9/RXneLe97jlehhGz6lH2/Z7t/LjIeOPf",
-	"CBQDc3/iqlDNldTeG4NOR1sf6/i+3XNYoErN0x5Vl2bViCzfCDa3tXRzPZa6r6Bum2/rfEDbz7cgFISs",
-	"LktY+r0xSuWk5FDRsjKXKe/gWU59xvxaxyFUmUBV59rJsF0b3cbW6186P/2w/WH37ebxu/Od0+87P/78",
-	"YvPg5eErs/ScehjhtYquvXxeBy6DOYH+hTlcgBwPvfpV7xA5CS78CrmRh9wAJTbbYu+jMF8v04QxHc+p",
-	"wmEv1VpV+JVMibji4pYMzHUXlt4HETlPKRvxazKwzzHjHUTkgMbxwn95QfHbQ3EjF30xYLcavvr3wBfy",
-	"J/yadYlySYjYbgGBTYlD+LR0BSAOyOKcWpyhgEqBKcW2F4hPDyadVgsjQv7RvjyP2tq8DCV7GTr2wCj8",
-	"Di8XsKOGQzbVrs0ANAJEuGAEJy6CCWObf4suGBF2a+4mE67UlAHiB+hWCD8yaJJBcZOeuYZ3GbCqV+ch",
-	"eNMzc3V4yWMKvUYJZI9wvXCLmAWHqOttYSNPNI4dNliTHAMYN+TqIvoX5mWzdMiE3mBiKGMWk/fnrzae",
-	"d0nMzJ+AcIIRODOaI9yIK6rZnMKC00LTizJEOqyfgrRlQKVzO+Z6cnDRF4OfNiyYMYvNp0GUzcR16YiV",
-	"Q6lWuGAW97pLtlqbFqQ1RKC22OU1iNWgdm919qBVQpbCymIL0a1kk5wYoTvn1p5zA+8LP3Ll6AIJuL61",
-	"B2JLb1a196iy4YLjd5f9dlYAmslF9CKimLkbUK4XttGgmfgVv2GCKGPR0QR0WoWW72SqF4CkmXXbscDt",
-	"WTzSnG5Cgci5uAKV88lWa/MpLoKSQFWFI9AX2DTbTaUbQPJgC1fzAb769WP2sfURADdxCDYFChqMAnZP",
-	"X2y1Wk6/LSDNg+boquCCDpGl1A12O02gDUY9aiAy3FC4+8ZUpZYhS1o1Qq+zBSjZZmlrkp4sIC/WOpjd",
-	"lM7stu240iAzOwD68+fBEioci6gvPCpeAIjnid/cag+zpSFgwtDplDxBIRFLLNN4WgAENGK1po47OE65",
-	"ZXM9i/DWrc5e0Nui3iR4SL8a6A+NCa05mu8LIHoAeJpDNpRnanQ6LTMrmCFCGIz51dgIJ3TF75uT4M5K",
-	"X5RD95tPm6Xu+JVAiVLpR4UbrDFSquqbUdoaC9Fs/74DNnhMVTPXN37Znf7CU++mDm/feIeNcVd9irse",
-	"tN3elG+8ZouVtN3g2ty9x9a0We1uG8kI7kd30coPsN6l8AlnS7sSlR/h2hL9WS5veN8fq60fS92LJ1zb",
-	"8KLhJHfe40nic4Qk3zAdsJjhmA2vAccEU8wzfR9ixtZxUKP2e2Wfm8Olpgz71dSkWL06ILs7Ox3swAMd",
-	"cVBrC9sBIUC0wPYceA1C4/3et/XX/YYtavs0MCLF96bAgldAwPMNDMiVBOmrJanRuaNQOTeyKAIrwHDP",
-	"ZBGR787P3xHoNlTsIxRl+Li+mVCTuMYhhmEGqrlRQ/rCq+ZUkRMzHNdAXjXJAbZ0BSjsmQrjTFkFHdTM",
-	"KayAyORuldKWbce5bTy0WhbS7cZ8Pt8wg9+YpYnVwov+IuxllPMWHTl4dNgw2Lz/Ct1B9pYHI4Wt4dc4",
-	"8ksAoCy2fuKPqOuqggU4DyncddDKEpntHajm2aaB6/iQ2O200W0/39tp7bU7RvpyI53bu9ut3Z2t7fa2",
-	"Tf4JQ1QkyCEw3OCy5GsyZFwDj8jFnZM0BFo7UVvid9/Nq/dJua5meY4Cb821pfsarP3sfibzTda2rSiU",
-	"MEEpwyZB/thptty2hhSxnpAKmoh5eZUwes1i33mnWmC9kqlP8R1SgV4KERueD7GNsbRQKS7tdT/rBDZM",
-	"GThGaOLa8HyjXF5NX9inpvXQZQg5Vp1kTLOCWgQk2+8LKsL8X2cnVZSzO/+Nc/I0ySmbylQrl7Pr0cv6",
-	"IssKChreCjBVwm5fACCDLbqqwcLM89/Aij8UExZqjKoBWmcCWg1Rgg3XiHmt4rYUyHMkqAj5M+WQmTeu",
-	"8GrSp7O29EEnYRWsudv2cAFs9ze4hoprspAzMExBfrtaMUtzkGgEKghg/0CGFrMZ7s37LcJSeE43lb8w",
-	"s15F+z+X8i0Vrguxejj3LUBImXW2nNQnzOPByfim2RGbbYjnpdE1XFAxBdCCVv30jVcckoYceRaKbts7",
-	"+5ZZ767FmIrI5UIz8PWYD0EnL3Rh2Bfz1PaC6AnbEJvdcpXrKIJttcEplQZfYJgRLFVirAHXbSzD8Cj0",
-	"GzOsc82GY+TufmN9cW5bNcXoJnft1SAwjkuCoFHaIW/UJdCc4DqvkjtjH7y0AVOhe1GpCxG24OmL2h48",
-	"pKYFj1Mm/7T+O3Xtu3AVPk8Dr0fozgLDz/qz9AUWCtkyBrQGsVbirg4sQOrFbfp588O/42/39C8/Henj",
-	"l98fHnY2fvtweSz41f26pmzds21K1mzEUu3XdiOF1IlCHYvTVZ1NtelKW2IYvkdL6+SgL9qf1ipBobcX",
-	"+B6z1vWA8+uAy5fR5W0esbowK9Z2TbkvlKvQyycFt81QVssKXivxAfjqOjkP0jHir5bkl5ax4LfGqTdW",
-	"aK6crIAPePY7/PfTnUrN3JWwK6ZtyRqOITPOMn3GuiCM1YRoCjYMplE9aPaF68O6au9VbBKIgqK66OHE",
-	"po3eo20nhgkezvykCy6EpppjGC6AinFEWMEk8StVCRP1lQuuygXX5IF3FT64FOSvbO/h1Q54wj438KLb",
-	"0dW55Z8AuuhNPQc43BfYUV+RBcOIcIZ1SLSUWWDkcoHPfLLV2loF/xDe0yXoE8Qcm5dHZ70Xbw5fFhg2",
-	"MnMonoeQP5SzI7a/dM1aofQNAvdgZHFltXwWo+sNpqA0XdgQ0sKsRuQbLWJYpy/sE+zooDUzzqEetPBx",
-	"uPx9fXHIDEtYdohWBKotXBH6nlZkrKuy0CVtiqr7FNXiFJ6CTesEtDsi3ywRR+uGNGDV/0h4QXsyKuwN",
-	"oKestS9e+FXGfnEyNnCGIVrZhMbsryd4v1Cwus8sejMAuvWlb95W8c+sMVJsKoF2okeOKg0LyMK0UHMo",
-	"56QDlhOMxYRqw3m4FGiBFLoE4tWGVxqWCTOATD7n4hTogISQjGsWCK4OXDUFn1VfMDock6tUzqZmPOjH",
-	"9cWNZQ+q85middXFNDxjSdGU+eTslGEqNEjnCRWLGiPpzC7kvQToo5V641TKbDszILMlroqtA9fy/HnX",
-	"fubi6kJJ87btgGNvtqOs73SRf0eNmcBK73Z7Df5mV/EuDmen+dWM+KK8J8Arqnqsrlf2vBx44js5J3Kk",
-	"mbBZ6QzPJjRociiJ4PreaZEJFzPNEJoCP9eAU0B+azfjQ1UsDvG4Su6T3JEyl+Q4Vl+ELOvEWTRZlXh2",
-	"Kw6MKXJ8cn7x6uT98UuXAX7JEimuFNGSoBEDVknAmWM25AoRtkbWEMGdi0iQcY8pLPlkrsguGU/tAkGO",
-	"PNVYqthuEYV40vvAHGEIiO1p+9ZaAHYM9OOxDDE8LNu5XPSFQ3DngkzYRKYLB3ppUUpTTZ4M4JvB033I",
-	"wMMvL9kVxIw0aQE2qIcF6Qu7vWbSbUQGcbKjhA2CUayMYqqwQqq4+v2QPh6Xp9tplgE8gvnfF8KjFoaj",
-	"s1cJwxHdCf9R1M0z+I9KCI+dViX6Bo5g809C3/gqSb4wSVJC03iwULEpW7XpWWcBWHEuQI3Jw5AqZb1G",
-	"WZu8gc22tHVTg8gXsvnaODWIsF6LYwUVFO+4khfo3ehzbw27lxCelXNoHo4lfBj5DEv4mq74y6ZSYLIC",
-	"usYML2FYmBTIEYusHnnPVEQOf3p3dGo+VJRuReTo+Oz9q1dHB0eHx+cXZwcn7w6jvvjh/cl57+Lwp4PD",
-	"w5fmotPe+eHFm6O3R+eHL2EuH3pvjl5aMUfxL5fMMFySkgxpcEE6ctXiVPHnUNI9KBFsKJUutup+SxcW",
-	"OgJakUBlGBgINpdBaUU621mxjh94LlcZil+6ne3o0XLFoobNjit6Z3IDzpEpfGtpND+6HPkGVfG7jccc",
-	"MByEZaOFpBpXwPZfj59ht7SjuBdRVTnoZnTlDPQ/Pe8PE1r/0MTzmCvrt6tpEJpZdzn6jg2/dWylUYuS",
-	"/bX9xertLzxF+mY2LFEM+iZV744RTBaOt/rUV2xZBdvPdi9X5WuG7xhD61lnqxEZ8mp348vn3e7us3bn",
-	"uZnG15Z5920vU7HdzgFTtdlGxXAXlLfVivUHHMRquHq/gn//fXFLWLExXKjZaMSHRmxiNWDlFiV0eA1p",
-	"jra+urhJZe3qsffr6zkCTck56Eu7lCnVhm+GMKWFbPWK3fN6daP8RtAAD2+HjJV7c0lJEq51wipquz0w",
-	"6UimWR+9ipfndfCvZJMjm+pI3t2BvHuSWxXw6ObqoKMp0+niAkKpoT9k67kZcpGw0qDIt05D84AKmdlU",
-	"QUGh1faVfvIdb2vi/5Xh/3uTTeW+b1Zs+bKO/XOqXEOGqj22quTX7f2CGhqXd7jC8AyOc6kA1m4u+FW+",
-	"bu0jKgxgQa9vjS93MrugzFff8pflW84VB2c9YNiQ8RsWP6QaGMaV3lTXVCFJeOwwC/6V3jDraYrlcDaB",
-	"jMaUJVTzG0ZsH2f3i8WZe3/6phE1ZmnS6DaaEF+yAy6lbgBjiGyNmmvtZzvbgHcV2J3zq9tD6JsHlCtt",
-	"zhjWKRsLNEtpRLwmmfpezWGFGvV5mPIKfOvZi2ymSvk1b5jGAGzv3VHkIqoOYcRC1nKYERteZ5kpWQUc",
-	"7GQwpdxGlt+HYetsQmMfYXb5leBVyZ6HkYfygw7N5HNNi4yUxmLiOcKcaqLGcpbE1l2TPRNLKOvXvBLi",
-	"O9g1gFP89PHT/x8AAP//",
+	"7L35cls3tjf6Kih+56vY3Vs0SU0WVV1dsiwnim3JkeSM9CdC3KCIaBNgb4Ci2Dmuum9y/7svct/kPskt",
+	"rAVgY08cJDl25zjndEKRe8CwsOb1W380BnI8kYIJrRrdPxojRmOWwsdDOhixjUMpdCoT80XM1CDlE82l",
+	"aHQbB8mMzhXpC7mhtExZvxE12B0dTxLW6Dbct42ooQYjNqbmAXo+Mb8pnXJx3fj4MWq8kQOKzys+/mLE",
+	"iGAzcsPm3ygyoXoUkas54XGTHJBJKu/mRI+oJikby1umiB4xcsWuuRBcXBM5hFsUGU+VJpOpJlwTLnpi",
+	"mEqhzc96xBWRgjV7IjfwZ7ftZ3TCN27YXD1rtfd2afuqs7EzbLU2dgeb8cYe2xpubNOdq93B83iPtYZL",
+	"ZnhGNXvDx1xvvJMJH8yrZ5qYKxSOi5k5R4QPzZhHVBEq5l3S7zVu2LzX6BOuiLk2pdreZ27r/6tPBjRJ",
+	"FOGC9Gf9nlBsIEWsInPnv6ZSU7hXKwJ/uHumgmvVE0/ilA71Bmd6uDHSemJWwLwAnr9hiWKj3XpaWC07",
+	"qP1//aPdau3P/rHTWnU5ztiYcrNX5QX5ye4r5QKWhNHBCGfaJf3UzVOmOHgi5CwiVMSEJgnMiV5TLmAd",
+	"dJ/YZXj4FNN/bHX29T82t5fNkOl0vnEw1CwtT+0cR0O0JDPKNbliQ5kyQklq7grf2w7fMpTpmOpGt8GF",
+	"3uw0IvdaLjS7Zim896effto4mOoRE5oPqGbll38nZ+bFNLiIPDl7dUj22u1WRMynnd3t1tPc9F8wmrKU",
+	"pIwm43/0GnTCb9g87jWWrMLPGwcTvvGazTeO42qS53FA7vuEIjuZpEwxoXNDeIRTmA3nhI5ZDbehY5Y7",
+	"gROWDpjQG0wMZMzihWMc8P/daU34hCVcsJUHczoTVVRiRiPNT/cfzlRpOWbpxlZn5cGcD+SEqerRKPgt",
+	"NxzFJtScn9iwZTWhA6aKQ4oIG0/0PGBlQsLqZAONqaaKadVNGY2J/2uWcr18Gc/Yv6ZM6UoSO44NjQ85",
+	"iAaugGkYnmDGr1h6ywfsG0USeb1wHbde/9r5+YftH3ffbp68u9g5+77z0y8vNg9fHr1aOLiPUSPh4gYW",
+	"81umX7Matn/D5iDUtCI8bkQNOWEpyEMzo8Y10wcTbm6OGmatx0xb0WxkW/OGzS8FUHPjv1KmJlIo1ryS",
+	"8fx/PeMxrBC++r2i1zXcQA41E25LyYwqcstSs2gLBoOPu+eITpOYpUe3TtvIjwh+JAx/Lb4/4UofTGOu",
+	"j9zv+QH8a8rSeRP5acX7BbvTlj3fyhtWuSP4k1uO0ghS+PlhO3ImNdXVb/+W3/p3Ewq6j2KDlOnyQOAh",
+	"DxvI+0lcN5DDERXX9cswhTsf9vYfDZXNK9+OP8HbFywBkOncDyJFRvBCxvBEM+zyu+2j4HTmR30sNEtv",
+	"aXI6rDkroKIxca1HjgVye4vaNwc4ZkM6TTShZMzFVDMylClycGVVE0FGcprC99Qua8ZlzE+NqMHNq4CO",
+	"G1HDLqB7T47d/FfKho1u4389y3T3Z/iregYzcBOCxX7N5suEXgpz6vO4b+YHA2ySdzl5Y0gSrhUDFpH+",
+	"sz7RUnZJnz67ApW0T/9359VVPyJUkat5T/Txtvdnx4dukE/MA572DRf+nt7ScxhKRPpGIWXwY0QUHbJ/",
+	"9Bq9Bl73bq5HUpgl7In+NE2a76geHakBnbDgad9KYxTc0mRqNoa8f3/80qz0mDx5vrEF/9fuPDWDtJye",
+	"CsLjiMxGfDDqCcFYbCQTgRFzcV00CQZ8I5DssEuGzrNN8gSPlMhTFje6Op2yxQIMpH/91gD9lLbBqPuL",
+	"t6A0/JwuUDF8eNF9xn46rDzCB8JpL3rEDGlRQeaG+uVM7BNc7r6xr7o0HnPRXzbawpFww13tPKCKZYZ8",
+	"zsWA1R7xU5HMcyfbG4majxkc4oRqMynBzKHWZCyVJlutVpO8yDiAeUJClSY7rZ5AZqAi0tmC4w9Gy2aL",
+	"xIYIrerfnwrNk36T/MT1SE416bsBmLMkCKNpws0qmlGM6Q1TPZFjQCSR4pqlxV3vtDo7G+32RnvnotXq",
+	"wv//WrOgyixMo9LeMKx+w7w6szkCInhvhr54RbNhgrUOFrqbul/dkIdGYMbBohjLrnJOnc2lc4IHrD+n",
+	"j+YUoNQAyfCCxj/Ag7t/NAZSaKMfdv9o0Mkk4ei5ePa7QveFHWamjJgPajoeU/PRnOiUmVMqJFHTwYh4",
+	"EdSIGsC68B2xGc/xyY8Hb45fXp4d/fD+6PyiETVipilPVKP72x+NIWeJFYJXUplpjJnCPWjAC4wggiFk",
+	"L8lcHk6O7pOE0VtkKFPd+PghfIx9NLn347xMvuTxUj1aUz1Vje5WqwU7sNrBPkpTmZ7ZzcKtK/NQOwgz",
+	"jzFNDAmwOCIghLO5cEVmqRTXjWih+6tqMPb6Z/mLK4yTRTfnroWJvKCx/WpNwruyGlBGd+Asm7DUmGHZ",
+	"PO9HcOxuwlOmLqnO0Rz42K6Ys66GUz1NWYGgsltJ9eX3Jpjo62n7Uk6boT57ugoziL7MQwYujzWP2ECO",
+	"cbkCaptJ5yHhgqCL435EBk8pHy5DFSOZxIQSeH2XgIOE9PL+k14D9JReI2UTmQZfKu+tseMsECB8ST7R",
+	"q74UUSCNYWYEAVcDKYb8epoysAKoZrcsDVyROHLUWLgmVN0osNzAGY/L8uWQ8aEUw4QP1pUU6M2IS2wT",
+	"3A9cEfd7mZJfH/1yeXb04+nro5c5SqXuHnjEgApDSleMDMCfEO+TQcoMWaBvA0/JfShjz8xa0xsmyoMH",
+	"E9VolfBzeewnB2+PLi8OXh+d5Iaeu80oo1Sg7WJm4pmvsST2yWAkDa+2VwC7S53jiGq4Y8hTpe8/u8el",
+	"+9zcIu9hyrY4cvY/Gm1A5EZdEnNzIfzBNRnTORnRW2OiS2OBUA3WCYj12OxmsOPsTjMRsxhMki/kmMBa",
+	"rXlGrKe9TGZG0JkVNG9OmVKV5+TF6ctfLo9ODk9fFg6Kdk9AfnKIA9o4su6HCDUWqsj1v/lknygmYrMD",
+	"U5F73T2Iq71tVgJMMkGTop54Nb0uOMgrxdjF0dnJwZvchJQcMz3i4prMmNAo54nRwPaJZkmCxAWqi6W0",
+	"YOz3mcg26n16lEqtk9IGSYnUi3HCGdcjQskVja3frTili9PTy7cHJ7840Xye36zapx28O7acbszIMJVj",
+	"dHLQODZ7tE90Os9CkW1yT0HYQXYn5RuaopVdTYpmnAlcUkOJZppvDs6+PaqmRaeVO8fGzhZ5zV/ck842",
+	"zZingt5SntCrpGLYRpm4ospzDSrUjKXW4i+O//3JwY8Hx28OXrwpD77+Qeh5NWwaKJOqTBJlW0OHRr8O",
+	"YrYuYHxPwrQzvxFyViGecACel5IrxgQZ07hq007fXxyevj26fH/y+uT0p5P6iQ8pT1hM4mlq5qn9a4xq",
+	"YySVnOqBRBlgB2aEGBvckCwAPZdTkrIJozp4wP2X4PEk2IGY4/6xRLEu2WpvkidAr9KobEikTyOy1d4m",
+	"TzL2CCRtvu7skScVJ7gnPEMITq5geibTG5SH7ibFaDoYMWUOhhQDhhwArgdlEQL3SEY9UUFHTyOy3WqR",
+	"J7SCv8Jvm+RJQN9dUkHUPbESVQdDqaLoJimQVBc9ibVE6cikTCNcPy3K9oPBgE0yIVaR1WHWbau9HZE+",
+	"h9isnvdRHZEimXvnO2pR1DIlO6acF9DdvSQ8/DBlo5DFseje8NIHqymvZHrF4xh12zVUFekyCTKGA/7X",
+	"zM0OixlL0GUr2M2r07MXxy9fFhRjeGwXd4hikNhsY+GpoGI6ldmqyY/gn9hEPmJN9LKVktDBjXLWWqWu",
+	"cv7+1avjw+Ojk4vL88PTd0XpwZWNRgRT0y7bASfpEhHuOf7HVeWt3n5LEx6Tqykq5UboZdv6aNp2VTrR",
+	"ogeUrn/wUfiOKy3T+Rkk+MVrm7f+rjzh0GnMNUnkNcYiFEZ1Kqjnu+Pzi9MzoxW+Pf2xaOpq5NPZw6wx",
+	"kDBt+RkEVYiLWLTaWcQCGLVZJils9mIMD8PEB8tt9wlVNzZcjHEnG7H47DblWWnwuAp2+MC+Z3KaxEab",
+	"NMcLrJUvxAo8kfogHnOt1yYoq9ZXcyJ3Dq8YmRr1A3QKww2r2NLBy5dnR+fnlyenF5cHb96c/lRhHjrb",
+	"ovLBndZms9Vstzebe/vma8Nl4QfIhkQlRoEWM0IerAhNEjlj8eWAx6nXGB7CliFrstZ5BMpZPkm1YiHO",
+	"Di6OLt8cvz2+WLAC1U8jckjarVaW8rrTIkWTa/O+JhfOENJky5Zlwo3JGWTCfeMyarkiCRtWTfSH96cX",
+	"B5dHPx8eHb1cMNURVWTTJrWaJ5mX5BJ22y3zD6FkLIUeoSYIGhxNEjKQSivS2d63uTN3mkxYymVMlKap",
+	"BgUW2VEnZEfNFgZR/wMFdM4h/cXL6DJviPILZA5sSO1221Mg+54Auve+ukHCmYC4pveCkCdG+uIiBTrp",
+	"08f1wvkE7qVqcTnTuyYdfqWnuOsfpJt/fqXmROpDcIOvK3/+yg5v8G+9paIcxF3NJ73Iqff66JfzEsdd",
+	"0dPt4hmGzwaebozSDuRUaDS7YTGkYLgOmeSlgqCRlFKuWOZj/8a89O7SvPMLjRKsExH4orS7V3Iq1j1a",
+	"N6xAeCc2aaDaX/z66BfQ3V6dvj8pCfN81gF4iFx2IKyt8nmUqUtDLOT1g5fpnmSx9ZhkEawCEAR4CxMp",
+	"rqF8JWfuf1EkgDnW8f+seGiaTTqI6dg9Av3QXhHkdVdO5PTioEodd/UB7imByICnW8exMqQ9lmMmNJom",
+	"6O0cpEz7cPq1RBaJj4IAu1HZvxROWBEcNRP/fap03ey/HPLHlOL7scEKF6JjAe6Ql2IUP50cna3KDK0v",
+	"0VcCgSwpu7MV0+D34Hq/wBpd7vOXxBy/MPbn1eW1+d9f2aDHGOpXg36VdfokzLTapiVLTdrIVn6Yqy8T",
+	"pOt/bHX2+oQqI1iHcCtXBKfw1dJ9pCjUBZpj9mu1tioFKYE1WRn2V1QHYu6Z//0zM9wT5dCqGt4LnaIL",
+	"HWXNaokanYcwmUc8PNnkcA+8VX7DRVwOWu9jPXl1IsPjHYnPRI/vBZ3qkUz5v9eWazFX9CpZoNirqZpA",
+	"tloFAR6eHb08Ork4Pnhz+fL4/ODFmwXMXiKHQ5M5fO6+c8MTJmAolthkChqyN6TubQC0zRJZ/0T1NI0g",
+	"chcsnOXRz++Oz5ZINPugfZvmB1rZo06FC/CellRRNwDk+K4wdMFsbM71IlXEZsQYi9Y+FjIzXOqDs1mC",
+	"8N5DZjbmStnkiOLMFs/k7fH5+fHJt/msO4aFpW42VJG7DQtd0iXnR4dnRxdmZw7s0YEz0iUW0AF/f8hk",
+	"FlrMYCvWmszBzKos53CPggftPx6RPaohAA4SPZMk5sMhS40Sg6aN9fEgOdsB/2UC9H4JMf0HSrHRtW3D",
+	"pdysEE3eYfkRN+x4SBPFSilesM9aWn9II2pMglv+aORil3VAQRj0xPOqg6hsGHXZR7FJxXyGtunQHm1E",
+	"qZAp6YtpkvSb5HjYE/QKISwoaOPGOnUhKKjSDOpXyYQqxZRj/0SKQjHmb432XqfZanaarWedrUbU6LRa",
+	"7W589bzb3W18iBpcs7FaRoknOEezbWN6d4y3bHaihhkzJlli2a5NhaJpSkGJtFKnCmeH2QJde2bNEu6b",
+	"ZenDRvUjuz5elPngFZog+6RvXtk3t+ByhbPOjeZKyoRR0fCSCqrIKjcTfgdmRWLwjxmjiGfYLJYzdAGw",
+	"ZnNzc88m5Qoih0PFdGSz7HoCS8siotOpGKDzS5IxTxLuUuJKRbObrY1We2OzfdHuZAWmq5SOGv6laUz1",
+	"Upby1l330VWrLtl4c83HqCGvjHBi658DNXLpGP4odIGVwm6yRDE8D0jGaIVy1ROoV7PYZS36bJes/Bky",
+	"Ii24QZO8MuZYOgcALnNGcie3/0UdCu/sWqF2PHAd0CQ5HULF1qL7fjCXnzOtgTI+1BjGzs8QZZzHWiuC",
+	"1ZTJ18xKXv3OBtoMNDOUVx+tNzxXGXHBbn+kYSsPPbRwoCh/WGyRilAJcZgFvzUsBEPAXz5UvAsllU8u",
+	"s5K9DGLgdCquQQex9S5BNX5ZUNUwNGBeXBAYvfm6sqa9ddEueHBWYzsDKRRXzhyq5/ApG8jU8HCMPyiS",
+	"MJoxdNCAZyHXAM/tzMhCY6FHRMkxu5LxvCdsACOfqcy1YskwcObIwQ0YrULGTFnVKM8B6gSEjcetRr24",
+	"nZmGVke7wVaa6e5nkjyhSl8aznhJdR+YX/CVWZ++y6SfUCwlF1L75WxUkTPYJpfXTNhy3Wr0JZtf7jwW",
+	"zlSL4X9XgEYhuqRtwRCMdgHxZYxCcCma5ACErhG/IO+ydEQhLSwESRmF9PUraswZCY8BRYtLkd+OTlTG",
+	"mRtzwcfTMcDRFTHn/DwRP6KK+EQY/0HxLWALML2chsMnVaNXdK6IktXIFs8vWnvrn5gC04BadrS/gpNU",
+	"zzjecKXrucZr0PsFmzGlfVZEnks4FaGSSjM3zwRRtlaSgsUzEArDdqtVln4Tes2Fp8xFj36XXVlcOZhI",
+	"7ln1q7aEz0b+NBry9Kb9EjtgBcVAAYfEhJtKhdMTqbM17cVFitveaO1sdLYu2u1u53l3c7vZ2u2szqNr",
+	"VXCraJPZiCcsZL1e5e5aHTxlQ8OQrHamFemjQQvIP9aIjjyr6Alj1oTuptVY7yLdPLdU9sJl2vN6ouw6",
+	"pQN2yUS8ZACTlN1yOXWUQpSWEwXmCxfXBbbiYpCCZU5hVS2Bt+7FT6IGr9jYEygpt6J2HyCpbnct2ub2",
+	"TuepkaeEx4a5pdowe8eT74N86Yc5nfK4aoShiFvhDACAkaU2q+i3WwRT5f3yIqkZjl6H0dNudTfXX828",
+	"7K3mlBgq+kY5Hz5yTQqDBgSyIU3Nf/p44aW9rB8ZTXVG0/hgqkfEBo96wjr9rA5DbgSbQfg5IyTrJiyb",
+	"izYRe/eLMAhXZYjrGT+TlA35XfVGoEIyGNGUDjRLPUIoHszIKBxGUboWXDFM4t0H7cmz+Gwx6c1l6+Li",
+	"zfe7nZ2qxfQm2FLDq2wHrWT9NKxLE2MJlymjarl4PPM3nOH1mV+08qi9Q4xRtJt1VXZR8SR1QOo8vw9f",
+	"Ws2qcsZU5iFdRdk4x2uLOgGwH2uHudQISz9+PMHB8O/MRGROXK9ozGHG15puR4uGjCk9GGP3NYdXzMbr",
+	"p2U1BIWUC65VKvZGecX8ySTOZBRPEmJLMxxX3QUoODwSxsBMkmpX2vOdLaPGldVzeofq+U5r67m5wuvr",
+	"rUqM6Jr1O/cbXyj1QbXCjMmlssk0U00i8B0RGzMCv2G2XX0I1YBLyV14cHhx/ONRkxz0ROZRdEEdIUk/",
+	"Ozl954WyN7mQmQAuTTLlxjqVhJnzbw28uBE1sjiWiy98CI+Wv650ZizGLWCcrklQAFuupRX6+2hNc+Wk",
+	"iNLUp85Cqd5n93If9MRS17Z5OlZ/mvFlQzAXc+Fc3v8Z/m6nbFviUxmWtXVj2y9p7uzZvV7fj220CLhm",
+	"jtwlnSYIoe1UPUInk2Re1CjaXx3Q/xMc0F9dyl+qS7lGSP7E9egcZHnozLifkzL6o8D9rT5crWNPk8SH",
+	"w6028QR4csr0NBVQMhAwFRF7D+HTOg27c7L77cvDu+/fD17/3nrZanc2t7Z3dp/vHbw4fHn06tvvjr9/",
+	"/ebtyem7H87OL97/2Dm4+SVRqG+8ARjsRvd5O2pMqNYsNeP8P7/RjX9/MP9qbexdfvijFbX3Pl7+1trY",
+	"O9j41fz0x07r438tdcbZZShreh+qg8YQ+MtcRhbSGQx+sL/VSM6ETS83G2n4x8Gg2iML4ttYvzH4CqSD",
+	"we4njN70u8FrbE4C8ib3TtRmvERBN3hPgLbo8j4zdbBJ+nKqFY9Zv1sF5hFB6WBok2e1g/bGHqSV9nNM",
+	"ub8fMEZbUe6xxw1h4IwQwv0SFPR+FyKnkLU0o8p7911iNtySU7J8mB4f03DFBw1n+jSihlkzf8WlswTs",
+	"yPO6mH9KWRez2yVrWmQ4vHIQDQNt9RhkIg5uqt+FwIVZDYwSDwZMKUz3yaIXTXIB/nPzLkRANxMg+Iff",
+	"KUxNtTYbuAqK8WPvr2m1F/lrgnPzxA30v/GwvKIbww9/PP/4ZCP8e+vj0z82P+a+anc+Pi0fqKhxt2Gf",
+	"vlEGaNW+7Qr1K+Xe7xcc4f9r5HvGtYKEaeLA7lHqewJy5bo8BcoHemIzxGlXTdKH2EqgIfMhANKkDAje",
+	"nQrEQzA6muwXfHp4gZCzfXIlzeamzD9LOEACOewJCZ0lblmquBTKHVmbfGpDOX5cB+6Y59kI7vUDXNKw",
+	"us4Ng6tcUFeX3v0qodfBnTkFdOnNF3zMsptLvtY17/cFjCvNejq+Ymlw84qaKtzs1NXs9lWUVhwyu9PZ",
+	"bWv5y2p2ayU3FNwLGlt24+oeKbjba1DBE9Z1TlUsQd43teaWr6ZSwY2oTrlbK5Uq38ulKiZkMakcp7Kc",
+	"2AkqizGM9WVUB3m3MwoYJJLcCGhvUz6xg1WiXqGi8DFqUCeDVrkHWWkAF1LhvqZJAlXAx++cB9tyy0zW",
+	"wMRyRSlTxVLvkx66Cl3LvqOeAKvJGfvVDmtn8LSrxO3C0IDdEBe7fVyX/yATOUtX2ImnmrhLKdCyb+Fz",
+	"rDSAVOxr0GCwlUO1/N5tPyjecsPmlzyu7/mkna7pa0FpkpB/s1Qi0HBeQ/skIaG1DP+14gVhSm4d9X+j",
+	"SJhPWkvWqzfjKk3wlleE2fsjrSf9CJV6q8P3s3J3+9ZvFII8i7hL+iAz+i4ujJD1EPUwGlRPgF1qf+37",
+	"Aq6E3zCsP5GiKk+mcC7NqJYaR7CP4JuyTMzTWeZrt653d6Ac68LV+LCQDS9ObMCuW/dObfC6GCY3IJzh",
+	"yukNmahYntoAjb7KcReqFEJ5kz4qlH2MTVFjPJdDxkaTFJKMZcqyhmSPzSeq8ilq9yhQ/aq7BVkN2zXO",
+	"wpT74g5Vh1RfuH4szDuviwsSaOSr5BFoWSHVoSpp0UvySv0KTthaxaKgM660YkFUqnrRVvWp4uRXu7p2",
+	"BgXVc6UZOO/rvWYQBoiXzyC7un4GodK/2vjhjk9OtO2qUFo5u+2xabizymtrVzM0J1ZaTLRU7kMJPoq+",
+	"nAzspbWjLpoxK408V2O+/vBzEf3lUwgur51GzpxZaQ4+1r3++LOA/PLBL3RbF8y/lcatjfj81Aew0FGv",
+	"pLo99skL37fRqRTENauX2b+rrV5VWvijr96D8+wefX0rwpZrpuSW1h8K715Ci5waX73rKISWM8JvsSQu",
+	"rz/21lngzpxH5Y5LKcHCt9w8cw2wKuKvqroTXsVweT75qa4n1mKN0c3XvfhD3Tou1OvTOWHmoqAVDsQ6",
+	"ICmkSY5h6JOEckG+Pz89cXEBsLC3tnfNIl4lbExiOZiOmUBo3J5QIzoBokHnK3SBNHavbYhqy9PJmMWc",
+	"EjNsixqrJgnH0AeMCn5CL67Np2exzf9TVS5ZrDBduAORxdWdpPI6peMmKfRmIk+2Wq2n+6Rcfxv1RPDl",
+	"wdsXx9++P31/HpFy0XHuO5uOkr/dJ+1WVJmbIbSf7pMKrNioJ8q4mRHx+N0RyaOTRCSEZTEP3ny63xM5",
+	"FLOIFJB8IvLu4OK77G9z29bTffL26OK705fhcMwv20/3SQY0GPVEDn0vIgFClv0DUaYiUgBZNg/be7pP",
+	"8g0ryJOt9qb71jZUMd9tm3ksmmxESggS5MlWx7zB9TEhT7ZhrwMI/qiIk2+u2Xza7IngIjJmVNg0h0ow",
+	"foThLz4Jq8pnWJaTg993nrVKtP0mOWEzMoBKGpvvQ+PYZz95NlJuMlZiUr7rWLldJyNMaMMFWWpZlWMw",
+	"K5npIcfO2emdCjN9RV5pWMUIE/WG/I5w7c8uS1UhWXqFFoOl1Vjkqzr61xT7lrKcr6pKLqznmVI16XbB",
+	"C7+7uHhHstxI96LqLMAKGyIXVHePcWseIZPMzb5KdBwLnUo1YQPMb/X9KEvdfk8hnbrTbBEtb5ggPLzR",
+	"9+AEn+zuzk7naZlp59K0q2V1LtXbowXBAQQ9xRwYH36nCv5WdAY0gxpC6lPcKJnIVO/3BECoDI3QR2dd",
+	"SnQ6VUbETFJ5N4cwgoID+JMvUImwUAf99fkMI+s30hCOvmU13vfdfCbFzlalimbhXssLEcLpIZcYMH4L",
+	"PEfMiQ8EP2beR/XwLs3XlyNeFcI5vhYyLSQ0Y+z9Eqe2TLfBq1Ygy9rCouV0ibcuIkzcx8WFlfbZDvMZ",
+	"wtHcFk1CagL2brFJrghe4RTPRpXzzJ6GBQGEbxTh8X3CAuXKpLvJgqgPTs0yVqirt3nPtr1Be2+3lfOs",
+	"PN/bae21O0U2tbNV6WHh61RkrfL63e3W7s7Wdnt7pdd75PK6NUYjPvIdLaEqU03ooBA2KgKRlzn+9GrR",
+	"e5z3vq4Leul5U8VSUds4Hh/qq6FXMrqLVZFI91XH7w2jN2cQOFkb56PIuYaAUlk8czdVPeWrGB/c/udx",
+	"vcISmWEuXp963nQxogKgNjSJpcWTVnTuFMOwatacgGspy8tUq0EdJDM6Vx6ONbco8GKzeFDXDbEYWxEd",
+	"VOna5CCug0JccPY2ly7KIkv0bZD0UU02f4RicTuI7oTqazjVX4z4ljMACqGEXsksaa7rM+E6LdBruTnJ",
+	"5lCACtE2KuVWKyxdsspBTwwQZCf4LbLJQbA69rHbrVaTHDhO4TOGbJ1mQTM3dqnSlwMmADqtYVSASULN",
+	"HCaptOpyuBSBzpyt4EntkUdI6Rw+SkSmgv9ryggdG03a50h8o1B/wT5bVl8JkM570GaSpsDtNAN923xo",
+	"4pp1treDhdk3JFK1XkKS2Yhr1hPAL82qMQ60zUQcwTv7zT6k6jWbffyCC6iTNG8cR7YTtk2XLGhSeVYW",
+	"EE1nexuKYNzf+STVJ//s/vZ/mr2e6vXuWq2NXu+u/arXu9t9ZT7uvfoAv9f89jfzS92NT//5371ec9nj",
+	"/7v24X9f+PD18vwQm15oykXFzvjeombtyFXKKEZ8XB57lRp1/O52y+zU8bvbHRdjMpt1ePzyzLzOdiQH",
+	"tHvU0WkiBfh+qL9eDokUrEkORE+YB26M6WTC4sJDlXkKvk8w9BT1u91nrb5Tn+A3+5omecGhYdJcipjQ",
+	"nrCP+UaRBPafPPEq97PO1lOg9urzWSwFCEhqay9HUZ182rPPyGx2P/z9yTPz94e/P/3nupmZMOtsrdIs",
+	"LcjtVzjAiGSlCs82O+b6zLbINlNVlSW77kC+l4pdKmAHjA5GZqVXLZN41u48z5VK3I92Kp2puWqKMRcu",
+	"6F/2JZy69JSF+pU3CrGfRRcTyFKA4KdEMzrG/woqNOQDZwU7CNnfE1Cvk6Vme2YFdIuGYIlT5RS5r5zq",
+	"4ZwKdvu1zTytAVWxAi5oYBFZQBWO+gL6RLpEY4dUs8VZSSLeZJiF7fHRE1TZ1LoZS5mrPaxKCK6xF1/n",
+	"JK4vP/R0srlSRDrA+Fz0+Kz4MbOMVnp+gOi46PnelRssmWCKcDFIpnHe6O+s9OIMg3XJq0Ow1rUmV23f",
+	"ZEuaTT4cTZUaC/S3OFkKLlEOh47INGap1c54ijroGrlTQI73zZ2CoayBDCPYnb4cTFNVVXQRZlHhNatn",
+	"UeEscrzxl80f/x1/u6d//flYn7z8/uios/H7j1cngl/fP1cqP98qiYSnWw6Jbb+T34aVwBJzejSiL4eg",
+	"iTRJ7G6PQ5VjReir1bYUGOBqyB5GFbOmQX7gIdJHuHkAljKj6nGTfMOCgdXYtu9InJkq1oZw5oqQaQZH",
+	"TPNgWJC3aSYbsyGdJhqqbTlTBdCr1XKB7lNae0+IwZUyc+DqS6UX4L7mK0e1RXy9FzBG4fB5d5WHbAhS",
+	"52CLa0/mZyisX68c3KqK9yoI/8QUDih07JalPYEuUXjSeD+smHXNxUPC9+VOztN0xY25FI+5WOUweIwJ",
+	"bFZh/snjwtWU4j7w9Dx+fbTvumH4c4kbannNfH+7Qg3yZy6TzndJ+QSjr8q/eZeDiCuJFSPdScIBDzEK",
+	"w7TXTFu4yYoE8cE0TZnQl5NKx2ULpKhTLMDxyW/z8FKr6bGgGV1OWFrzIrOo4MNDxD1BqIPbW1curKsu",
+	"BXY3tMoa8gT9ZcHKQacXM7KSQtUTqFGJYmTx4Fc2UuPnB8OXHXbRnqTD4w572frh4mrn5EfVYa+rQ3ia",
+	"JrBAqmYrXF7DmOrBiCGeeeUOGQ7DBKyh8i5Fazuta+WUwoDZKKM8/ZT2uUrq/ODZyHrIQMCtsXMPtiQy",
+	"rBp6LQv0kmArnn0LD26b9RjFaSoShvsO4JVG+S2dA88nynSJ78RC2gUvzuczI1MuhbwqWHeJe5dp2r5g",
+	"FbXiHV6KOQ2pVpeyJmYdA4yMFUQ038eo67TTGWM3Eda4t8mTt1LEdP7UnIzdyBYAaji4Qo+inrDXaUk2",
+	"20CAwJLUSKbaSFZzlVk3hGUHPTem833SBr4Y03lB9rUXib7N9uJFKxCtz112W5WtTi2NvvOrXqqFpAkT",
+	"MU3tqjlxnjWBGvNY8OuRJu8vDoM6/ZjOG1HDLKqZilmPfOE9flXBGXKydL2jc08cEohGWWYXYFlELrG2",
+	"J7LeHyzE43cvahJfM3rD2EShjuhwE9ApVxSCX4/kF3ckm6SdAaD9aeez9kyeO/uqOkXNtXSjNbUWqW8H",
+	"toCs4CHgKOKqgpD29vZ2V8tmSJlieglwarmJXCXiYEU3uXsgK2fTDwdXtdi5Tmv3EdR4LG9ZyodzUEYt",
+	"zOcGneqRhS578u3h2cHTLunD7vcN45RiwCIEpQa4FDoY9UR/xkUsZw7hr0+euVuq0o0XsA0clI0LZK+D",
+	"7GfXbQzYB76wwD5WsMSWcY38RKoHaaM/QMXlcewsHIZFJbzHwSuMbCFNPFQQrQ8vVSeNMF9XsBmpl0bw",
+	"ogfKm6+E8yDCKUB6lUaP34PFlVKhsZ89vApChFyQPl7Sh0ifyxmFinCFXWd2drf2cIPQBxP1xBXgzUVX",
+	"fSIYTQEwEdJwbJ74TNpsMpszguqEoSEMc+GvVnnhFl0ZIZ7wPutJniR0UIoyQjKSzz7LZ6OF0Vm/I/DI",
+	"DZeIGUQl253nC6KSv/V6d522+dfmhvn3C/Ovl+bjtvm4DR93jz78fd3w9yTlQpuzQg7OD4+P/Zpjrl1k",
+	"1z4COWuWQsTQz0AlVI2wVC4LawTptBjViBqYCGN/N4cRyKSA3FshNecWfSToQdYFTnFptK9UjrliyEo8",
+	"UmHC6I2KSH8q1IQN+JCzuI+2NIDLKsrN5h14DmJbGnuQd3hJHm8reJQt+c/eDtGqCUsVw5iYkJeYsHVp",
+	"Iw7gJbq0bWwn2Fg0ZwXkbi+ZAnVn6KciAmkss4SrnS1LzUBgCvNrzZGJiLK5t5vNzadNy3QNmfYdkkJ3",
+	"lnLN+pH9DUW67coR4pJCKL7Ytc/ySDHHLFv3yP/v//p/+kFqFoJtwBXKdrQ3D4JU8IN3x/c8W/c9RJ/4",
+	"5DziiTnHJn/1wbWSlxtDgJl7EH408paY+Qib+vE4EfT2ih67+8fQd1d/PhfXl0pWMRULZ5xl4OF4HJ7u",
+	"ZgvsoPC1258rdL+5YtIAJPFUGTnhXG0DnVLjBg+K/SUmDZhzAHx04dR8DBUD3VDouIf7SOi13LdCxGP+",
+	"IKYc3AA+UgX2Ncr66s487U+X4RDsX5F2/eyrtKz3hg8dmuHXeBfYgAPYHuFoXJlxprc0qSzYVItygmuY",
+	"TPaGEY1RDNiyphWM5UUDvpqTvnlSP7LpQQ7L2BxTlrJ8Xq9jFIZoc/3vDYVh+9nuVqcqwuLSAioSuJ14",
+	"WuA8r6tpMFZ9Tfq8+cm5bNx2REZ9H8mEkTEXU80ixApFfwxk5KJP8fHyAHxv3/wIX/r1R1aBWwAHxjXx",
+	"zcrgOiusRbkKLrXtgjkeBpeUgQRYS+THjnCXmEHhqqp9e/yBH9gUs7x3Fpe7ETXMeoNmEZYTZMsFY6iX",
+	"udmyYfY7Np69mocbLGIfMncuK52LhxLFxXXCbBviVfKS8sWi2btkEnt4qKDFGlgzfXTnAru06cFCaiIN",
+	"N5xDM5CVMpoCzpPTYraq0pncyFbo1wAWtbsecF/N1PsQ39xpRWRzp9Uy5wKM16W2bvlkrp7g4ZM1ahqr",
+	"nUPx08w69WyelRUlcogGpafELl4IPyOc6jUVGeIZ7FdPaEsfN2yim+TIdjn0D4E3tMgVG9CpYj4waG6A",
+	"7tk226ncTtXzikfo1IarUbGnUX062I9gPxxWYgJkxe22AR2+18xqTBMzQOx3gYUINvTokaaho0UGBieH",
+	"XrfqiayKP+iVUegP/zRyOmZUVeVPnhR7FwUZLzLNQKALFahPI1KFDpCvkgeWkEMFQF0JE6Rwbj0BbDdn",
+	"iTpG7Fcu6K8RNYIO+Zn2XDG1RtQoD7ERNfJjbBTEac5odQMpcUvc76BW+V71adK6kv/adcoVW/OAguWB",
+	"VHqBnyAIknNhQx85dFNgj/th/CdnEWyv59ZsVXHglQsLP0dF9eO0wK0rSnTnok6NcNmtruAq7CqTtRyE",
+	"9l39GzbPo3Y7XY0rEnKGalyWRbMLuHW2Xes1vryHlE2ZTueXgNdRrya4xl1wmnKs0yxOnnX5pJCZsW4n",
+	"VCmLBgJGiuv6at6TP2+rFQHU6M9uB7O9KDDJEDQxJBmnEMMGfajKDVNsME25np+b5WNBu/+DqWEHlR09",
+	"vwnaeHLzrUfNwLrlxt0GnfAN1Did1gYPNXN8QRUfVD/9wqVOOUFswzBmmWcyjbHXDlT2QFEkV4R7LAIg",
+	"AFgM84LszYC/at7LaMrS1V9MyRXcQZwrPXsBfF98w0dQSYcSD4TQdAA80y7JRQBB69P9YzZJ5HxswU/z",
+	"QzqENNAI8vAim/8Q2Y5mkXUmA33ayKitDFXNnuiJv/3NzJMJzdEN3vzb38g5EzE6Qm3H5L7fpi45Pzo8",
+	"O7roE5n2RN/cK1P+b7i1S3Dh3CVYPmXjFqGTlyzw8SKAdc7Ja2zymKHxQgNXMzFa7z5q7LhgXApb26vd",
+	"m6ELKgb3uDATcUS/AT/3yRNoiNUFHo/QDTds/rRJDkTwUAT4gadgL4yegLSu2WhuHzuZXiV80LdrCiA4",
+	"yqxlgKxliLAP2hUu9bPflRR9K5ltG9eI9K1313zEQwzVuP0MpaUfLQXfamaPIXag+eRpzx96QqHjmAIK",
+	"F7XoyxYUy9HIK8qTacqcKZtKrRMWm/m9xzy3EDeZxFyZRyoL9KWlDOPz2ICDXNEYFxK7mQjfNQoyILc6",
+	"e3ZhcKBlBCcgkzPDtDcAtK5PuFAaalCGPbHVajfJQbahLg6HvaXsrN4jOjrhYjLNVW3DvGI2SKD+2cxo",
+	"irsWtr6IyDS8BvpUITh0AUXOZsZOBbubsAHgR8iYM4UTbbXsaN4yPZIxEM0BGcMfViEnE6pHJKGDGxWR",
+	"744OXnpHbWSeochWa7sKk8ssoDmkRunrN8npu4vj05NzvKXT2rILjD9HgbaJOimS2OHp2bnFOlLQWcsn",
+	"VPSEpjdMEQYUjgO2U7ngY6b+9jf0Nb86JJubm3vmRKkZS5GG0KWEIxjzJOFWFCKwk5WFPdGvAzm0WRgJ",
+	"HzCryVjueTChgxHb6DSNcT5NE8t0VffZs9ls1qTwc1Om18/sverZm+PDo5PzI7jnY9TQXGM27btjAh7k",
+	"t1TQa2aOlWGdjahhO4gY1bhpb5ITJuiEN7qNzWaruYndXUYgJJ/dtp9Z7omdI6s6PJ1BDyflm3/joiJT",
+	"yMNtZxtle8a7UDLEgiBJl9Ak6QmbVNwkvxjTgvlGo/D8uYNMCEpj9y1BhLw3q4w0j5S2oi3L+YJzS8fY",
+	"nK2PQPVABBe2IMz5FVE4gRYEDBvr175RpB8kT/cXJEn7Cbn21lTkMXUEa1pu6/3sNmXZGuhwN2axeYvd",
+	"nFrEpbK9gBLb3N831WJ3dKCTuc2+8NiIFlsdWCa07W6Sd/SaWfBi1ROxBJfB9ZSmVGiG/uOu0ZPRtgCp",
+	"7LfEGx2QTB+KhH9gkAHdZma4ZpflLSPTCZxRMBxv+AQaHBlamJhhTMw0AD0R+2eCkMMz46XacdzoNsz7",
+	"UI2DmhnPs2qrFrJLsGrpdIjaWtk3mMyDudn6Fu4QJS14KCiFwC8zndAjlaGivm4n2poCny42sMy1HFX7",
+	"tsTH/ggUXXK5WzdB1VCz2qdsrGVFe8nSQDGxq/QZ2nbUxDZ3Ce3NUtC/akjl/jCrLmS5i/GioaN/HpRr",
+	"W72tcOCa3el9MqCKbSgmFPcBqAy2o2bo5j+X7mG5YS+umC85DJeNum/ehLAjyLIqphChwcDFNcwFmJ69",
+	"G1sZ93vCPIDHfc9nuG6SQ2jv4M0NkjBtjL6ruf0U2aZUqdFJJiN6ZYwIJUn///2/+1Cc1ROGbyAj75+f",
+	"9+FMwxvNY/Pr2oXKCwfUmurIcAUtCdUkYY4FWEbna+q9GWq5Xf+yT5706c1lp//UuoRTxswHLNlFTs8g",
+	"tzwozIenYDJc8JhO8nsftWce+3XB1rHKCYMmuWB31tHiF55m6DmGy1XCc5gxJr93TtuHL+p4B6PpYPRJ",
+	"aSdsbsyVA+pEuuFjFlnlzBCODbqWO8x0Wp3digavlSzGvg7fk5vZat7zVbhPFrwuTieXqFYZt7YafBi3",
+	"rowAtJ6vMt2skvnRJpxj8WtlI+yTvPAACYwCIj9DTO2sZMdZXH0dEQGNDXOaETa+YjYmg5oPFIyZE8TF",
+	"lNlj7ZPqocnjAcH7cdt6wlITRgN9C2cwfvv5Oqo+IpzAvL0i5pQo18lyJnoCNTubbm19Xgx4pdE6MwQy",
+	"W/v/DfoeyLEm7A6sGEX68MLm+uVsVStu6/BqWEDbOojXYQGAEZ4pd64SIugzShNlW0lise1+MDe7gYWs",
+	"k6qR23q2Cnq/Xwpv9UxwEg76ACK35sX7pNOq8bq3qodbqLtbeeBLBv0B6gTAlQv2UqfVco4y2yau6EOB",
+	"+m4cLdzhyj0Vpqo5n5qhZNhGbO3JlU0EmLIswv3bH7axKSIpGM61vdHa2ehsXbTb3c7z7uZ2s7Xb+TWo",
+	"e7eHP2zDuAibn8er43TmYR0WJV0EtdUfs5OQw0ezQAQFLCLULPLBjEYWh8jnPWZuu8aHDMDY9dE3OzfJ",
+	"1QvnC33b5ZJcwLcLK1DbH8E7uo7mnwNhgbvLSQpu2y3Yh/VnmOcfgrvgEHGH6l5or3+Wv/hj1AgRoZfd",
+	"nLsWxrmFlF11kz8Bz17Q+Ac4d3BDe/kN7wW1XlkW402by296JdMrHsdMoHsZmNjyu8DNmQsOwAkKwwK/",
+	"fTBcKPSo//bBEEp2Ns3+eZ+0kef0GgjP+V8MqRXdtmgMWbr8GDUmlWHHQ4uPgE5j6Iht3SxZF+cmOdeu",
+	"Awd+0/XwCXzgUvFRge2JEVUjeNCAgpauRnIGtd3XlAvwe7jAax9PUN8XL8IYwPUWuMKDjGbnDaeKDGlq",
+	"4xk9EdSVuFqTMbp0BlS40gUwbG09QxhqDW7cd2nQ1rGT3Q2BKHCVg8vPSGqKSk7g0Cn5DZBL4k5nGOIv",
+	"ZDxfk1mrsdEXcPsyojjBYcSoQs9DRr2M0f7aqGSAhkohxsBZbFTg/PtQyTUKjPeMHbw7ti4oIUlqrB8F",
+	"EYdwLIXOv4tA8jB1YfnQQ5SMPDaondRYXvGEbdDJpJap+/CnLS9ydaiugNQW/ZbwKrLLy9U/O62PoVgo",
+	"pMCvzbXxbCIfzOKQNse8IP/ba5KUleBlFcAew8h368GTA5atVWl9uNLv8RekD3wWKY8L8hjZDiWFYV2i",
+	"Mcz1HMazSOBbWeJ7daopIM4Pp0kyf0zh/8Z6y5bd6K97mMIQNRIublwI4XV9WgRc9uxbvOZjZK9+72Ci",
+	"l92CF/pigqUvOvOXuTKAFe7xl32MbOv/pfe895c5Tj5fes+P/rK1FC6XOfbnqVxbrb3ld5xIfWhZ25+u",
+	"peGLAcl35rS1NZU1ZClmHGFI7NkfN2x+aXjZR9TgElZVbY9Upny12YSlY2pmmsyb5FQMrMsKEm6slhf5",
+	"i7PQrk9iQihXrsgwZQz1t334IZUzxBJrEnin0aGod88DX7GhH5v/ihjV7BbzcHsCve5RTt/0PpArGc9z",
+	"D87FI4gHIMOvFeQeSNnsiQuItQqJT8hpmoFaF2VpGxAOhKiLWRKrHWa5dmGam5lalY6Hv3gdb73g0Gs2",
+	"t42jHxZH+mk0z+8jbMR+ubay7LjIVzVWB0seGiF5uLciqNnKaysFygWnE/SzF59APWn/R7srykGvwubb",
+	"RQ4H1oFVep6f7lp+D5f0vLYes0h7Aai3jNtk4f6cdvrVg7FEnG6tJE5fQeuRP12YnrmcvIdJ0qg6l+QV",
+	"N1IEnR5Xc4xQQvcGEHpNcoBG/pA7YZMDIoB+HzOIA7rihp6Agu6UDUDe5oShvc8I1SoRcs30nys/Hs6P",
+	"s9LjonvAlcfYirEv0UL8D/MY50uWw/UOaOzrUv+1pd1XKffXlHLfMn1/Eec9+1QPKtLwD60N5tO2srzc",
+	"rOJ/gtUa+6T/x8d+0WzD7HSbQcgVJrJgriIQJBh0+Yh2zuAC/32TvJW3xpAzN+cyQyBc7+LtKCq5sDmG",
+	"2IiUjMGk49rlJGAQgRzkjU0MNFy5DrFxT0B3XDAB+5bNdUkViDWk68sa05iHCc+YjwRIfc3wqQX4a59p",
+	"Sn0enTmvLBlirgDYwXCv/boqLvJAa9WVN0BSfHCtv4DGcZUigk6mz6CL3Dcuwu40EyWxmFDN0hWCIu1S",
+	"ZAFlrWsXGD5TsJlrE+ifVxZSGx3kB7jv+WecW2Kwu5UbmBPEQKEfAUwDwgxFkX8iA4w2h8eWEUv4zDBo",
+	"IaZJsrZEsvjzKwUfWvfatyp7vm7vvlrwD1Afc/AvIVXnHGsPWm6b//s/WF3/lKqfb9mAZucXqwfeM/zy",
+	"pYcd1tQgV4pTHEoxTPhAf4YoBYI/P9SxUh+ieDbiSst0XlvIk4PEm1FA5g7yNjUfs67L14baHtddGOQZ",
+	"JmYatcb6XgBsWkDytlN7bNZhLl6d9W91ABXYZREyQqkgXAx4jAAEXLmKQIboeLZKGZUtAQ8a05i5Or1r",
+	"KWPMJT2GUwrtdsnVnExFLJ3q63Rrn31CpzHXPZHIa5KygUwNHwbkDsh155qkjEJq+BUd3ORzXoi5KZZQ",
+	"pVfvT/rO7sNDVLkyPzLbQ7ggcA4BehxbTGcABS7F2dbHadfdC3X6fXDQVwcjPHNvGea+MAkaOs2sn/b8",
+	"p7rJrJFy7sBpKp1lrm0xkhYAAFJFrhgT3shxeC5ZTo2uXiwnCQdSKK5wmKgJWYiAomCHB7R3SqAzi/Wo",
+	"zu5Ga3ujvV26zcp12mabe9sblD03cn17c+P5sMM2WkbYDzbjLba9IFHj/kK6hDhZ0oVcpsblNRP2xAAa",
+	"mf3Wgghl6/K8MMG1Zbs9gauLeOwl9tWn8xkkst+rsbxln90VlKOH9Z1CC6Qzpp9A6lxlRuhZEI83Zq8D",
+	"cUCRigURFmkb/UMyibO6EDlRPjaC1w6lEaAuW/I6pQPmEeOtTwTKZaAcM/QP7RNqC01kAm0hBcte0CTH",
+	"cdQTZkqRK/2CXMhbls4RcwvUA6XpvN5fhGsRE3QXkdMh0TMJbc2djpDaxrvKAbE5dxDcApIagQ+k85Op",
+	"kZwFpVrwa1azZtbkcVMTYArW7dQTYzq3X1n/UmXSAlzwH+ToiWkpFzWmAGqMoB8FYg1FZY7gLKD6+jYa",
+	"npmP1hvyIKUABlRRepGdIn9ufJIxNqj5syI8uGRMxKpgcm/9lQ35pTmcv/7y808/vr84P/vh3enJ2zev",
+	"vz/+7ttXRy8PXxzsPd/d2d7aPJjdzc//vBxOpzmAEQL5WuEB+A/2B9wvrfLTpjv+NXScE6mRlX0O/Ybf",
+	"spyCk6fXx3VBTF0mb6UD4sXct7r1pdmdLcDzRUhY8yksUi55Da6Zhhxggg++MuJ9hrXaU6GDPo8AmMoD",
+	"xNA+FB5AWXQV1GyuJRg0UoeKGnjrIlsfM5L/vATEJVeDyXs6dHnSS69/LzRP1rjeQQ37Wx5urMPuF+Ty",
+	"TCJRWOxfaBeLqtfvRj8DPIF8nktWIunAuleGvfYo15senHoRLqxFtzO3Bm9zD2yFD2xVPrDoNHAPbJnF",
+	"LMMBb+60WkHZTNCyy3beCtpq1ffHyrB6C3MDzWJtMzuP+VwjJIEZBAfsq4X9F8ia0OHGVjqzkTOsbCpP",
+	"Y6432K0Z7wLPtSQxjz1UHNrEkAsR4k8Btgc8qoA4RTzg1EXQ9r8ngsp5I4AseLRz9F6nxqIEBCWbjU7j",
+	"LuJEaYeB4MAPrBFKVU/0ER2ibwYKOFNSOFwoBMPmFhKqDvLIrMgRLkhJsFTgZeDahUaqxUTgChIsA2Qo",
+	"V11Q6p2/oilR5RDGza/wCE+nPF4Z9COcBFe51tF5gJ6c3VE1Htf7fTVGZrvb14zKxQ6u5rVri9mrQA8O",
+	"ZLBf5zofaLn6yIAMDuCWFRfthou4/tV8jWIC926+AGnJvpwC2HeAHmtjAOXgQiCT6oILzuH+KDgydoBF",
+	"1Jhl/STrxgYn+JHHhg426MfiEOvKZ9ewOt+G38YnwFfq4xMV53i3ve45XoRps+pR9m3L7fy4yHjjXwjE",
+	"A3OV4qrQ0rXU3nuETlJbz+v4vt1zWKBKBdYeVZcW1ogs3wg2t7Vwcz32u6/4bptv63xW28+3IHSFrC5L",
+	"sPqjMUzluOQA0rIy9yrvkFpMfcZcXMeBVZnwVeeKyrBoG93G1utfOz//sP3j7tvNk3cXO2ffd3765cXm",
+	"4cujV2bpOfWwx2sViXv5vA68B3MC/QtzEAE5Hnn1q96Bcxpc+BUiJA8RAkpstsXep2K+XqQJY/qgU4XD",
+	"lsC1qvArmRJxzcUd6ZvrLi299yNykVI25Dekb59jxtuPyCGN47n/8pLit0fiVs57os/uNHz1774HHkj4",
+	"DesS5ZImsT0EArESh0hq6QpAJ5DFObU4Qy2VAlOgbe8Sn85MOq0WRrD8o305IbW1hBmq9yI0775R+B2+",
+	"L2BdDQZsol1bBOhnifDGCKZcBD/uCcD7RTTEiLA7czcZc6UmDBBKQLdCuJR+k/SLm/TM9W3MgGC9Og/B",
+	"pgMzV4fvPKLQMpdAtgvXc7eIWTCLul4cNlJG49hhmTXJCYCHQ24xopVhHjlLB0zoDSYGMmYxeX/xauN5",
+	"l8TM/AmILBgxNKM5xo24pprNKCw4LTTpKEO6w/opSLMGFD23Y66HCBc90f95w4Ivs9h86kfZTFxXkVg5",
+	"VG2FC2Zxurtkq7VpQWVDxGyLtV6DsA1q91ZnD1o7ZCm3LLaQ4ko2yakRujNu7Tk38J7wI1eOLpCA61uR",
+	"IBb2ZlU7kiobLjh+y+y38wIwTi4CGRHFzN2Ayj23/TLNxK/5LRNEGYuOJqDTKrR8xxM9B+TPrDuQBZrP",
+	"4qfmdBMKRM7FNaicT7Zam09xEZQEqiocgZ7A3u9uKt0AQgg7EZsP8NVvH7KPrQ8AEIpDsClb0CcXsIZ6",
+	"YqvVcvptARkfNEdXtRc0Oi2lmrC7SQJtO+pRDpHhhsLdN/EqtThZ0HEUOtfNQck2S1uTpGUBhLE2w+ym",
+	"dGa37WWWBpnkATChPw+WUOFYRD3hUfwCAD9P/OZWe5gtDQEThoa95AkKiVhiWcnTAoChEas1defBccot",
+	"m+uxhLdudfYqusFV1cjfv78OtDlHJ36O5nsCiB4AqaB3GPVMjU4mZWYFM0TIhRG/HhnhhPGCfXMS3Fnp",
+	"iXKqwebTAg3WwCNCb6HHhEesMVKq6rFR2hoL0Wz/vgNieExV07e6X3anv/DMu6nD2zfeYX/nVZ/irgdt",
+	"92DCN16z+UrabnBt7t4Ta9qsdreN0QT3o7to5QdY71L4hPOFXZTKj3BtlP4slze879Nq6ydSH8Rjrm04",
+	"1HCSpfd4kvgcIdQ3TAcsZjBigxvAXcGU+Ezfhxi3dRzUqP1e2efmcKkJw/46NSlhrw7J7s5OBzsGQQcf",
+	"1NrC9kUIaC2wnQheg1B+f/RsvXivYYvwPvaNSPG9NLBAFxD7fMMFci1B+mpJanTuKFTOjSyKwAow3DOZ",
+	"R+S7i4t3BLojFfseRRmer29+1CSu0YlhmIFqbtSQnvCqOVXk1AyH2AVVTXKI7SQBunuqwjhTVvEHNX4K",
+	"KzYyuVultGXbcWEbJa2WNXW3MZvNNszgN6ZpYrXwor8Iey/lvEXHDs4dNgw275+hO8je8mBkszX8Gsd+",
+	"CQBExtZ7fIo6tCoYg4uQwl3Hryzx2t6Bap5tcriOD4ndTRrd9vO9ndZeu2OkLzfSub273drd2dpub9tk",
+	"pTBERYKcB8MNrkq+JkPGNXCOXCydpCHQ2onaksT7bl69T8p1YctzFHhrro3e12DtZ/czmW+yNnNFoYQJ",
+	"VRmWCvLHTrPltjWkiPWEVND0zMurhNEbFvtOQdUC65VMfUrygAr0UojY8HyIbYykhXZxabr7WeeyQcrA",
+	"MUIT1zboG+WSf3rCPjWth1pDiLTqpGiaFQAjgNp+T1AR5is7O6mi/N75b5yTp0nO2ESmWrkcY4+21hNZ",
+	"6lLQoFeAqRJ2JwPAG2wpVg1uZp7/Blb8oRi2UBNVDSg7FdAaiRJsEEfMaxW3pUueI0EFy58ph8y8cYVX",
+	"kz6dtaUPOgmrYNjdtocLYLvVwTVU3JC5nIJhCvLb1bZZmoN8JVBBAKsI0tCYzchv3m8RFsKJuqn8BzPr",
+	"VbT/CynfUuG6JquHc98C5JVZZ8tJfYI/HpyMb5odsdmReF4aXcMFFVMAhWjVT98oxiF/yKFnoei2Xdpn",
+	"zXp3LSZWRK7mmoGvx3wIOo9l/dT1iPHU9q44ELaBN7vjKtcBBduAg1MqDb7AMCNYqsRYA647WoY5UuiP",
+	"Zljnmg3SyPL+aD1xYVtLxegmd+3gIDCOS4IgV9ohhdQl0JziOq+SO2MfvLBhVKHbUqlrErYMsh3qq3oG",
+	"kZqWQU6Z/NP6BdW1G8NV+DwNxx6hmwwMP+sn0xNY2GTLLtAaxNqOZR1jgNSL2/TL5o//jr/d07/+fKxP",
+	"Xn5/dNTZ+P3HqxPBr+/X5WXrnm1esuYolmq/tkcppE4U6m6crupsqk1XihPD8D26WycH1dH+uFbJDL27",
+	"xPeYta4HyF8HDL+Mhm/ziNWlWbG2ayJ+qVxFYT4puG2GslpW8FqJD8BX18l5kI4Rf7Ukv7SMBb81Tr2x",
+	"QnPlZAV8wLM/4L8flyo1M1dyr5i2JXY4hsw4y/QZ64IwVhOiP9gwmEb1oNkTrm/sqr1isakhCorqco5T",
+	"mzZ6jzajGCZ4OPOTLrgQmmqOYbgAKsYRYQWTxK9UJazVVy64KhdckwcuK3xwKchf2d7Dqx3whH1uoEi3",
+	"o6tzyz8BJNKbeg4guSeERLtpzjAinGEzEi1lFhi5muMzn2y1tlbBa4T3dAn6BDHH5uXx+cGLN0cvCwwb",
+	"mTkU+0PIH8rvsReBdM1lhYwZBu7ByOLKavksRtcbTEFpOrchpLlZjcg3hsSwTk/YJ9jRQStpnEM9yOLj",
+	"cPn7+uKQGZaw9xBdCVRbuCL0Pa3IWFdloQvaKlX3VarFVTwDm9YJaHdEvlkgjtYNacCqf0o4RHsyKuwN",
+	"oKesFTFe+FXGfnEyNnCGIbramMbsP0/wfqHgep9Z9GaAeetL37yt4p9ZY6TYVALtRI8cVhoWkIVpofFQ",
+	"zkkHhCcYiwnVhvNwKdACKXQ1xKsNrzQsE2YAmXzOxSnQAQkhGdfcEFwduGoKPqueYHQwItepnE7MeNCP",
+	"64sbyx5U5zNF66qLaXjGkqIp88nZKcNUaJDOYyrmNUbSuV3IewnQR4N3w6mU2XZmQGZLXBVbB67l+fOu",
+	"/czF9aWS5m3bAcfebEdZn+wi/44aU4GV3u32GvzNruIyDmen+dWM+KK8J8ArqnrCrlf2vBgo4zs5I3Ko",
+	"mbBZ6QzPJjSUAqAMB6NhER7BDb7TImMuppohlgZ+DtA0EEY+gNPoZjypit0hlljJlZI7XlCcUc++Tp11",
+	"k1WMZ7fiwJgiJ6cXl69O35+8dNngVyyR4lr1hJYELRowUQI2HbMBVwgPNrRWCW5jRIL0e8xnyWd27QMH",
+	"VATw7rnqCddN18LCYzgfD1+TfAcoFOYxsbF5DI9U2qakidgG9QO+biwbIx207UvTbhEF4Nr7hJJBStWI",
+	"JFIxKJuFCxC73r4mZQBWAt6d5/aN7tXmu61WK+qJqUiYLUF3FcdkgINwJQ9N8tZRghUvQCEIr+JfczWH",
+	"eB6aY8agGrOxTOddSNM3VG4tSMgRQHIi04lZOT8t676jJGWgN5Irdg3RL01a0M1HxqwnsFGxGYYlUDOq",
+	"ditqtVqOGMxTtuGLzI5kt3wA+w3BOakJ9hqTKYTVa0TU/QBZ/vIoK3bhyzgrwY7cF2llPeyTzl4l9kn0",
+	"CaBbiiZUBt1SibSy06oEScExb/5JIClfBf4XJvBLoCcPlv02s642i+48wMDO5RFgjjdktFnWnHVf7Nuk",
+	"WFve1o98vaEvYVT9CMvqOBa6QY2Vq0yClqA+RdpIYglRdDmDnvRYaYkB6rDSsulq9GzGC+aUoAfTsCSG",
+	"9WOBiLeA/ZF3IEbEnveoqsIuIscn5+9fvTo+PD46ubg8Pzx9dxT1xA/vTy8OLo9+Pjw6emkuCtkEzAXY",
+	"hNVAKP7lck4GCzLHQZoFWeNVi1MleUId5EH5egOpdLED/Fs6twgf0OEGCvjAjrMpJ0or0tnOaqr8wHMp",
+	"5VCj1O1sR4+W0hc1bBJj0YmWG3COTOFbS6P50eXINwAv2G085oDhICwaLeQ+uTrDfz5+IuTCRvVeRFWV",
+	"CpjRlQsF/vT0TMw7/qT1ATFX1r1a03c2M8Jz9B0bfuvYSqMWfP1rV5XVu6p4ivQ9kliiGLTjqt4dI5gs",
+	"ynP1qa/Ysgq2n+1erhjbDN8xhtazzlYjMuTV7sZXz7vd3WftznMzja+dGO/btahiu52frGqzjYrhLihv",
+	"q1Pj738Qq7sg+BX86++LW8KKjeFCTYdDPjBiE4s2K7cooYMbyEa1ZfDFTSprV4+9X1/PEWhKLo5S2qVM",
+	"qTZ8M/TRFYoKKnbP69WN8htBAzy6GzBWbvkmJUm41gmrKMH30LhDmWbtGStentfBv5JNjmyqA67L4633",
+	"JLcqfNjN1bFhU6bT+SVEvEN/yNZzM+QiYaVBLXadhuZxLzKzqYKCcs6dr/STa6Rck6ZRmaVxb7Kp3PfN",
+	"ii2v6oR9EbQScxdU7LFVJb9u7xfUJ7u8wxWGZ3CcS3XKdnPRGft1ax9PYQALen1rfLGT2YXLvvqWvyzf",
+	"cq6GO2stxAaM37L4IUXbMK70trr0DUnCQ7xZjLb0lllPUywH0zEknqYsoZrfMmLbg7tfLBzg+7M3jagx",
+	"TZNGt9GEMJUdcCnDBhhDZEsJXcdI2zAJvKvA7pxf3R5C35OiXBB1zrCc3FigWcQQYbVk6luAh4WE1KfL",
+	"ymvwrWcvsglF5de8YRpj4wfvjiEeHgLoWWRhDjNig5ssgSgrVISdDKaU28jy+zC7IJvQyCcCuDRY8Kpk",
+	"z8tiivkHHUFUNuyFZaQ01nzPEI1WEzWS0yS27prsmVjpWr/mlUjswa4B6uXHDx///wAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

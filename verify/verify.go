@@ -12,7 +12,6 @@ import (
 	"apikeyd/internal/keycache"
 	"apikeyd/internal/quota"
 	"apikeyd/internal/ratelimit"
-	"apikeyd/internal/usage"
 	"apikeyd/store"
 )
 
@@ -94,9 +93,8 @@ type Call struct {
 type Verifier struct {
 	Keys *keycache.Cache // the keys it decides by
 
-	log       *slog.Logger
-	now       func() time.Time
-	decisions decisions
+	log *slog.Logger
+	now func() time.Time
 
 	// It holds only keys and owners that have a limit, of keys whose secret was presented.
 	limits *ratelimit.Table[store.Subject]
@@ -110,7 +108,7 @@ type Verifier struct {
 func New(keys *keycache.Cache, log *slog.Logger, o Options) *Verifier {
 	v := &Verifier{
 		Keys: keys, log: log, now: keys.Now, limits: ratelimit.New[store.Subject](0),
-		outside: newOutside(o.Reporter, log), decisions: decisions{counts: make(map[apikey.ID]decided), meter: usage.NewMeter(keys.Now())},
+		outside: newOutside(o.Reporter, log),
 	}
 	if o.Budget != nil {
 		v.shared = ratelimit.NewShared(source(o.Budget), keys.Now)
@@ -121,7 +119,7 @@ func New(keys *keycache.Cache, log *slog.Logger, o Options) *Verifier {
 	return v
 }
 
-// Run flushes last uses and meters decisions every keycache.FlushInterval until ctx ends. The caller
+// Run flushes uses and counts of decisions every keycache.FlushInterval until ctx ends. The caller
 // must flush once more after the last verification.
 func (v *Verifier) Run(ctx context.Context) {
 	tick := time.NewTicker(keycache.FlushInterval)
@@ -135,12 +133,11 @@ func (v *Verifier) Run(ctx context.Context) {
 		case <-many:
 		}
 		many = v.Keys.ManyUses()
-		v.meter()
 		if err := v.returnUnits(ctx, keycache.FlushInterval); err != nil && ctx.Err() == nil {
 			v.log.Warn("unused units of quotas are lost until the next period: the store cannot be written", "error", err)
 		}
 		if err := v.Keys.Flush(ctx); err != nil && ctx.Err() == nil {
-			v.log.Warn("last-used times wait: the store cannot be written", "error", err)
+			v.log.Warn("last-used times and usage counts wait: the store cannot be written", "error", err)
 			many = nil // retry at the next tick
 		}
 	}
@@ -233,7 +230,7 @@ func (v *Verifier) decide(ctx context.Context, secret string, call Call, limited
 		}
 	}
 	if r.Code == Valid {
-		v.Keys.Used(id, now)
+		v.Keys.Used(r.Key, keycache.Use{At: now, From: call.From, Scopes: call.Scopes})
 		if !allowed(call.From, r.Key.ObserveCIDRs) {
 			v.outside.used(id, call.From, now)
 		}

@@ -122,6 +122,27 @@ func (e RevocationReason) Valid() bool {
 	}
 }
 
+// Defines values for UsageInterval.
+const (
+	UsageIntervalDay    UsageInterval = "day"
+	UsageIntervalHour   UsageInterval = "hour"
+	UsageIntervalMinute UsageInterval = "minute"
+)
+
+// Valid indicates whether the value is a known member of the UsageInterval enum.
+func (e UsageInterval) Valid() bool {
+	switch e {
+	case UsageIntervalDay:
+		return true
+	case UsageIntervalHour:
+		return true
+	case UsageIntervalMinute:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for VerifyCode.
 const (
 	VerifyCodeADDRESSNOTALLOWED VerifyCode = "ADDRESS_NOT_ALLOWED"
@@ -240,7 +261,7 @@ type ApiKeyHistoryResponse struct {
 	// Example: true
 	Consistent bool `json:"consistent"`
 
-	// Key The key as it was then; without `last_used_at`, whose past is not recorded
+	// Key The key as it was then; without `last_used_at` and `last_used_from`, whose past is not recorded
 	Key ApiKeyResponse `json:"key"`
 
 	// SecretGeneration How many secrets the key had had by then: 1 until its first rotation. Absent if the
@@ -303,6 +324,13 @@ type ApiKeyResponse struct {
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+
+	// LastUsedFrom The client's address of that use, as far as `client_address`, forwardAuth or this
+	// service itself knew it; absent if unknown
+	//
+	//
+	// Example: 203.0.113.7
+	LastUsedFrom *string `json:"last_used_from,omitempty"`
 
 	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
 	// control characters, values of at most 500. A key's secret is refused.
@@ -479,6 +507,13 @@ type ApiKeyWithSecretResponse struct {
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+
+	// LastUsedFrom The client's address of that use, as far as `client_address`, forwardAuth or this
+	// service itself knew it; absent if unknown
+	//
+	//
+	// Example: 203.0.113.7
+	LastUsedFrom *string `json:"last_used_from,omitempty"`
 
 	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
 	// control characters, values of at most 500. A key's secret is refused.
@@ -1197,12 +1232,17 @@ type SummaryResponse struct {
 
 // UsageCount The decisions in one interval
 type UsageCount struct {
+	// Codes The decisions by `code`, those that there were
+	//
+	// Example: {"EXPIRED":2,"RATE_LIMITED":1,"VALID":42}
+	Codes map[string]int64 `json:"codes"`
+
 	// Refused All others
 	//
 	// Example: 3
-	Refused int `json:"refused"`
+	Refused int64 `json:"refused"`
 
-	// Start The start of the interval, a whole minute or hour in UTC
+	// Start The start of the interval, a whole minute, hour or day in UTC
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	Start time.Time `json:"start"`
@@ -1210,15 +1250,18 @@ type UsageCount struct {
 	// Valid Decisions whose `code` was VALID
 	//
 	// Example: 42
-	Valid int `json:"valid"`
+	Valid int64 `json:"valid"`
 }
+
+// UsageInterval The length of the intervals; days are those of UTC
+type UsageInterval string
 
 // UsageResponse Decisions about keys, by interval, and what is left of the quota of a single key
 type UsageResponse struct {
-	// Data One entry per interval, oldest first; the last one is not over yet
+	// Data One entry per interval, oldest first; without `until`, the last one is not over yet
 	Data []UsageCount `json:"data"`
 
-	// IntervalSeconds How long each interval of `data` is, 60 or 3600
+	// IntervalSeconds How long each interval of `data` is, 60, 3600 or 86400
 	//
 	// Example: 60
 	IntervalSeconds int `json:"interval_seconds"`
@@ -1226,7 +1269,9 @@ type UsageResponse struct {
 	// Quota What is left of a quota
 	Quota *QuotaState `json:"quota,omitempty"`
 
-	// Since When the answering server began to count
+	// Since Since when there are counts of such intervals: when counting began, or the oldest
+	// that is kept. Earlier intervals are 0 because nothing is known of them.
+	//
 	//
 	// Example: 2026-11-23T09:00:00.000Z
 	Since time.Time `json:"since"`
@@ -1295,6 +1340,9 @@ type VerifyResponse struct {
 	Valid bool `json:"valid"`
 }
 
+// IntervalOfUsage The length of the intervals; days are those of UTC
+type IntervalOfUsage = UsageInterval
+
 // KeyName defines model for KeyName.
 type KeyName = string
 
@@ -1306,6 +1354,12 @@ type OwnerName = string
 //
 // Example: customer-42
 type OwnerOfKey = Owner
+
+// SinceOfUsage defines model for SinceOfUsage.
+type SinceOfUsage = time.Time
+
+// UntilOfUsage defines model for UntilOfUsage.
+type UntilOfUsage = time.Time
 
 // BadQuery Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -1455,6 +1509,17 @@ type RotateApiKeyParams struct {
 type GetApiKeyUsageParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Since Only the interval of this time and later ones, at most 400. By default the last 60
+	// minutes, 24 hours or 30 days before `until`. Without `interval`, an earlier time makes
+	// the intervals longer.
+	Since *SinceOfUsage `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only intervals that begin before this time; by default, all until now
+	Until *UntilOfUsage `form:"until,omitempty" json:"until,omitempty"`
+
+	// Interval The length of the intervals; by default a minute for owners, and an hour for a key
+	Interval *IntervalOfUsage `form:"interval,omitempty" json:"interval,omitempty"`
 }
 
 // ListAuditEventsParams defines parameters for ListAuditEvents.
@@ -1511,6 +1576,17 @@ type GetSummaryParams struct {
 type GetUsageParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Since Only the interval of this time and later ones, at most 400. By default the last 60
+	// minutes, 24 hours or 30 days before `until`. Without `interval`, an earlier time makes
+	// the intervals longer.
+	Since *SinceOfUsage `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only intervals that begin before this time; by default, all until now
+	Until *UntilOfUsage `form:"until,omitempty" json:"until,omitempty"`
+
+	// Interval The length of the intervals; by default a minute for owners, and an hour for a key
+	Interval *IntervalOfUsage `form:"interval,omitempty" json:"interval,omitempty"`
 }
 
 // CreateApiKeyJSONRequestBody defines body for CreateApiKey for application/json ContentType.
@@ -1748,9 +1824,9 @@ type ClientInterface interface {
 
 	// GetApiKeyUsage Get the usage of an API key
 	//
-	// The last 24 hours, by hour, including the current one. getUsage describes what
-	// counts. Each node keeps the hours of 50,000 keys, and evicts those not used for long.
-	// `quota` is what is left of the key's quota, if it has one.
+	// By default the last 24 hours, by hour, including the current one. getUsage describes
+	// what counts, and how long it is kept. `quota` is what is left of the key's quota, if it
+	// has one.
 	//
 	// Corresponds with GET /v1/api-keys/{key_name}/usage (the `GetApiKeyUsage` operationId).
 	GetApiKeyUsage(ctx context.Context, keyName KeyName, params *GetApiKeyUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1846,14 +1922,17 @@ type ClientInterface interface {
 
 	// GetUsage Get the usage of API keys
 	//
-	// How often keys were verified in the last 60 minutes, by minute, including the current
-	// one: those of your own key's owner, or with `keys:admin` of all owners or the one named
-	// in `owner`. Only the usage of all owners includes NOT_FOUND, which belongs to no key.
+	// How often keys were verified, by default in the last 60 minutes, by minute, including
+	// the current one: those of your own key's owner, or with `keys:admin` of all owners or
+	// the one named in `owner`. Only the usage of all owners includes NOT_FOUND, which belongs
+	// to no key.
 	//
-	// Counts the decisions of verifyApiKey, forwardAuth and introspectToken, in their minute
-	// or at most 10 s later; calls to this service itself do not count. Each node counts by
-	// itself, in memory, since its start (`since`); a restart begins at 0. It keeps the
-	// minutes of 10,000 owners, and evicts those whose keys were not used for long.
+	// Counts the decisions of verifyApiKey, forwardAuth and introspectToken; calls to this
+	// service itself do not count. Hours and days are stored, and are those of all nodes, at
+	// most 10 s late; a crash loses at most that. Hours are kept for 8 days and days for 400,
+	// unless the operator chose otherwise. Minutes, of the last hour, are kept by each node in
+	// memory: a count may be in a minute up to 10 s later, and a restart begins at 0. A node
+	// keeps the minutes of 10,000 owners and 5,000 keys, and evicts those not used for long.
 	//
 	// Corresponds with GET /v1/usage (the `GetUsage` operationId).
 	GetUsage(ctx context.Context, params *GetUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2126,9 +2205,9 @@ func (c *Client) RotateApiKey(ctx context.Context, keyName KeyName, params *Rota
 
 // GetApiKeyUsage Get the usage of an API key
 //
-// The last 24 hours, by hour, including the current one. getUsage describes what
-// counts. Each node keeps the hours of 50,000 keys, and evicts those not used for long.
-// `quota` is what is left of the key's quota, if it has one.
+// By default the last 24 hours, by hour, including the current one. getUsage describes
+// what counts, and how long it is kept. `quota` is what is left of the key's quota, if it
+// has one.
 //
 // Corresponds with GET /v1/api-keys/{key_name}/usage (the `GetApiKeyUsage` operationId).
 func (c *Client) GetApiKeyUsage(ctx context.Context, keyName KeyName, params *GetApiKeyUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2314,14 +2393,17 @@ func (c *Client) GetSummary(ctx context.Context, params *GetSummaryParams, reqEd
 
 // GetUsage Get the usage of API keys
 //
-// How often keys were verified in the last 60 minutes, by minute, including the current
-// one: those of your own key's owner, or with `keys:admin` of all owners or the one named
-// in `owner`. Only the usage of all owners includes NOT_FOUND, which belongs to no key.
+// How often keys were verified, by default in the last 60 minutes, by minute, including
+// the current one: those of your own key's owner, or with `keys:admin` of all owners or
+// the one named in `owner`. Only the usage of all owners includes NOT_FOUND, which belongs
+// to no key.
 //
-// Counts the decisions of verifyApiKey, forwardAuth and introspectToken, in their minute
-// or at most 10 s later; calls to this service itself do not count. Each node counts by
-// itself, in memory, since its start (`since`); a restart begins at 0. It keeps the
-// minutes of 10,000 owners, and evicts those whose keys were not used for long.
+// Counts the decisions of verifyApiKey, forwardAuth and introspectToken; calls to this
+// service itself do not count. Hours and days are stored, and are those of all nodes, at
+// most 10 s late; a crash loses at most that. Hours are kept for 8 days and days for 400,
+// unless the operator chose otherwise. Minutes, of the last hour, are kept by each node in
+// memory: a count may be in a minute up to 10 s later, and a restart begins at 0. A node
+// keeps the minutes of 10,000 owners and 5,000 keys, and evicts those not used for long.
 //
 // Corresponds with GET /v1/usage (the `GetUsage` operationId).
 func (c *Client) GetUsage(ctx context.Context, params *GetUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3008,6 +3090,42 @@ func NewGetApiKeyUsageRequest(server string, keyName KeyName, params *GetApiKeyU
 
 		}
 
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Interval != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "interval", *params.Interval, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -3456,6 +3574,42 @@ func NewGetUsageRequest(server string, params *GetUsageParams) (*http.Request, e
 		if params.Owner != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", *params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Interval != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "interval", *params.Interval, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
