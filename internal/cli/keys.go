@@ -23,6 +23,7 @@ type keysCommands struct {
 	Suspend suspendCommand `cmd:"" help:"Suspend a key: it is refused until keys resume."`
 	Resume  resumeCommand  `cmd:"" help:"End the suspension of a key."`
 	Revoke  revokeCommand  `cmd:"" help:"Revoke a key permanently."`
+	Usage   usageCommand   `cmd:"" help:"Show how often a key was verified, or all keys, and with which code."`
 	Verify  verifyCommand  `cmd:"" help:"Check whether a secret is valid. It is read from standard input, a prompt or a file."`
 }
 
