@@ -22,9 +22,8 @@ import (
 // count makes and counts a decision for an integrator's API.
 func (f *fixture) count(v *verify.Verifier, secret string, want ...string) {
 	f.Helper()
-	result, err := v.Admit(f.Context(), secret, verify.Call{Scopes: want, Cost: 1})
+	_, err := v.Admit(f.Context(), secret, verify.Call{Scopes: want, Cost: 1})
 	must(f, err)
-	v.Count(result)
 }
 
 // usageOf returns the counts of the last day by the hour, of the last hour by the minute, or of two days.
@@ -103,12 +102,11 @@ func TestUsageOfManyAtOnce(t *testing.T) {
 	for c := range callers {
 		all.Go(func() {
 			for i := range rounds {
-				result, err := v.Admit(f.Context(), secrets[(i+c)%len(secrets)].Reveal(), verify.Call{Cost: 1})
+				_, err := v.Admit(f.Context(), secrets[(i+c)%len(secrets)].Reveal(), verify.Call{Cost: 1})
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				v.Count(result)
 				switch i % 50 {
 				case 10:
 					usageOf(t, v, store.Subject{}, store.Day)
@@ -211,13 +209,12 @@ func TestUsageThatCannotBeWritten(t *testing.T) {
 	from := netip.MustParseAddr("203.0.113.7")
 	use := func(from netip.Addr, scopes ...string) {
 		t.Helper()
-		r, err := v.Admit(t.Context(), secret.Reveal(), verify.Call{Scopes: scopes, Cost: 1, From: from})
+		_, err := v.Admit(t.Context(), secret.Reveal(), verify.Call{Scopes: scopes, Cost: 1, From: from})
 		must(t, err)
-		v.Count(r)
 	}
 	f.clock.Advance(45 * time.Minute)
 	use(from, "a")
-	v.Count(verify.Result{Code: verify.NotFound})
+	f.count(v, "no secret")
 	uses.refuse(store.ErrUnavailable)
 	if err := v.Keys.Flush(t.Context()); !errors.Is(err, store.ErrUnavailable) {
 		t.Error(err)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"apikeyd/apikey"
@@ -193,22 +194,37 @@ func (v *Verifier) QuotaKeys() int {
 	return v.quotas.Len()
 }
 
-// Verify decides whether secret is valid now for a call. It accepts any string. A Valid result counts as a
+// purpose is what a decision is for.
+type purpose int
+
+const (
+	authentication purpose = iota // of a caller of this API
+	information                   // of an integrator's API
+	admission                     // to an integrator's API
+)
+
+// Verify decides whether secret is valid now for a call to this API. It accepts any string. A Valid result counts as a
 // use of the key. The error is the store's.
 func (v *Verifier) Verify(ctx context.Context, secret string, call Call) (Result, error) {
-	return v.decide(ctx, secret, call, false)
+	return v.decide(ctx, secret, call, authentication)
 }
 
-// Admit is Verify for a call to an integrator's API: a Valid result also counts against the key's quota
+// Look is Verify for an integrator's API: every result counts in the usage.
+func (v *Verifier) Look(ctx context.Context, secret string, call Call) (Result, error) {
+	return v.decide(ctx, secret, call, information)
+}
+
+// Admit is Look for a call to an integrator's API: a Valid result also counts against the key's quota
 // and rate limit. It is QuotaExceeded or RateLimited if one of them is used up.
 func (v *Verifier) Admit(ctx context.Context, secret string, call Call) (Result, error) {
-	return v.decide(ctx, secret, call, true)
+	return v.decide(ctx, secret, call, admission)
 }
 
-func (v *Verifier) decide(ctx context.Context, secret string, call Call, limited bool) (r Result, err error) {
+func (v *Verifier) decide(ctx context.Context, secret string, call Call, why purpose) (r Result, err error) {
 	r.Code = NotFound
 	id, hash, ok := apikey.Identify(secret)
 	if !ok {
+		v.unknown(why)
 		return r, nil
 	}
 	now := v.now()
@@ -217,6 +233,7 @@ func (v *Verifier) decide(ctx context.Context, secret string, call Call, limited
 		return Result{}, err
 	}
 	if found == nil {
+		v.unknown(why)
 		return r, nil
 	}
 	r.At, r.Key, r.Hash, r.Entry = now, &found.Key, hash, found
@@ -224,19 +241,32 @@ func (v *Verifier) decide(ctx context.Context, secret string, call Call, limited
 		return Result{}, err
 	}
 	r.Code = judge(r.Key, r.Owner, now, call)
-	if r.Code == Valid && limited {
+	if r.Code == Valid && why == admission {
 		if err := v.use(ctx, &r, call.Cost); err != nil {
 			return Result{}, err
 		}
 	}
-	if r.Code == Valid {
-		v.Keys.Used(r.Key, keycache.Use{At: now, From: call.From, Scopes: call.Scopes})
-		if !allowed(call.From, r.Key.ObserveCIDRs) {
-			v.outside.used(id, call.From, now)
-		}
+	used := r.Code == Valid
+	if used || why != authentication {
+		v.Keys.Record(r.Key, &keycache.Decision{
+			At: now, Used: used, From: call.From, Scopes: call.Scopes, Counted: why != authentication, Outcome: outcomeOf(r.Code),
+		})
+	}
+	if used && !allowed(call.From, r.Key.ObserveCIDRs) {
+		v.outside.used(id, call.From, now)
 	}
 	return r, nil
 }
+
+// unknown counts a secret that no key has.
+func (v *Verifier) unknown(why purpose) {
+	if why != authentication {
+		v.Keys.RecordUnknown()
+	}
+}
+
+// outcomeOf returns a code's index in store.Outcomes.
+func outcomeOf(code Code) int { return slices.Index(store.Outcomes[:], string(code)) }
 
 // source adapts a Budget to ratelimit.Shared.
 func source(b Budget) ratelimit.Source[store.Subject] {

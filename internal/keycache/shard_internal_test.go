@@ -155,7 +155,7 @@ func TestNothingOldIsFound(t *testing.T) {
 					e.Whole().Metadata["version"] != e.Key.Name {
 					t.Errorf("found version %s with %v after %d had returned", e.Key.Name, e.Whole().Metadata, least)
 				}
-				c.Used(&e.Key, Use{At: c.Now()})
+				c.Record(&e.Key, &Decision{At: c.Now(), Used: true})
 			}
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unique"
 
 	"apikeyd/apikey"
 	"apikeyd/internal/usage"
@@ -59,14 +60,17 @@ type place struct {
 // record is what happened to a key within an hour. It counts for the source and for the Meter, which take it at
 // different times.
 type record struct {
+	// What most decisions touch comes first, because it shares cache lines.
+	counts usage.Counts
+	last   int64      // the last use, in milliseconds since 1970; 0 for none
+	scope  string     // the first that a call asked for; empty for none
+	from   netip.Addr // of the last use
+
 	place
 	owner    string
-	counts   usage.Counts
 	metered  usage.Counts   // those of counts that the Meter has
 	first    int64          // when the record was made, in milliseconds since 1970
-	last     int64          // the last use; 0 for none
-	from     netip.Addr     // of the last
-	scopes   []string       // that calls asked for
+	others   []string       // that calls asked for
 	networks []netip.Prefix // that calls came from
 	more     bool           // there were more
 }
@@ -97,38 +101,50 @@ func (u *uses) at(p *usesPart, at place, owner string, ms int64) *record {
 	return &p.records[len(p.records)-1]
 }
 
-// Use is a use of a key.
-type Use struct {
-	At     time.Time
-	From   netip.Addr    // zero if unknown
-	Scopes apikey.Scopes // that it asked for
+// Decision is what Record records of a decision about a key.
+type Decision struct {
+	At      time.Time
+	Used    bool          // it was VALID, so these were used:
+	From    netip.Addr    // zero if unknown
+	Scopes  apikey.Scopes // that were asked for
+	Counted bool          // it counts, with this:
+	Outcome int           // an index in store.Outcomes
 }
 
-// Used records a use of a key. Flush writes it to the source.
-func (c *Cache) Used(key *apikey.Key, use Use) {
-	u, p, ms := &c.uses, &c.uses.parts[shardOf(key.ID)], use.At.UnixMilli()
+// Record records a decision about a key. Flush writes it to the source.
+func (c *Cache) Record(key *apikey.Key, d *Decision) {
+	u, ms := &c.uses, d.At.UnixMilli()
+	p := &u.parts[shardOf(key.ID)]
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := u.at(p, place{key.ID, hourOf(ms)}, key.Owner, ms)
 	if r == nil {
 		return
 	}
-	if use.From != r.from && use.From.IsValid() {
-		r.addNetwork(store.NetworkOf(use.From))
+	if d.Counted {
+		r.counts[d.Outcome]++
+	}
+	if !d.Used {
+		return
+	}
+	if d.From != r.from && d.From.IsValid() {
+		r.addNetwork(store.NetworkOf(d.From))
 	}
 	if ms >= r.last {
-		r.last, r.from = ms, use.From
+		r.last, r.from = ms, d.From
 	}
-	for _, scope := range use.Scopes {
-		if slices.Contains(r.scopes, scope) {
+	for _, scope := range d.Scopes {
+		if scope == r.scope || slices.Contains(r.others, scope) {
 			continue
 		}
 		for _, own := range key.Scopes.Exercised(scope) {
 			r.addScope(own)
 		}
 	}
-	r.first = min(r.first, ms)
 }
+
+// RecordUnknown counts a refusal of a secret that no key has.
+func (c *Cache) RecordUnknown() { c.uses.unknown.Add(1) }
 
 func (r *record) addNetwork(network netip.Prefix) {
 	switch {
@@ -140,27 +156,24 @@ func (r *record) addNetwork(network netip.Prefix) {
 	}
 }
 
+// addScope shares the text among records: the key's shares its memory with others, and the records of most keys have
+// the same.
 func (r *record) addScope(scope string) {
-	if len(r.scopes) < store.MaxSeenScopes && !slices.Contains(r.scopes, scope) {
-		r.scopes = append(r.scopes, strings.Clone(scope))
+	switch {
+	case scope == r.scope, slices.Contains(r.others, scope), len(r.others) >= store.MaxSeenScopes:
+	case r.scope == "":
+		r.scope = unique.Make(scope).Value()
+	default:
+		r.others = append(r.others, unique.Make(scope).Value())
 	}
 }
 
-// Count counts a decision about a key, or about a secret that no key has if key is nil, by its index in
-// store.Outcomes.
-func (c *Cache) Count(key *apikey.Key, outcome int, at time.Time) {
-	u := &c.uses
-	if key == nil {
-		u.unknown.Add(1)
-		return
+// scopes returns the scopes that calls asked for.
+func (r *record) scopes() []string {
+	if r.scope == "" {
+		return nil
 	}
-	p := &u.parts[shardOf(key.ID)]
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	ms := at.UnixMilli()
-	if r := u.at(p, place{key.ID, hourOf(ms)}, key.Owner, ms); r != nil {
-		r.counts[outcome]++
-	}
+	return append([]string{r.scope}, r.others...)
 }
 
 // placeUnknown gives refusals of unknown secrets their record.
@@ -253,7 +266,7 @@ func (u *uses) take(now time.Time) {
 func (r *record) use() store.Use {
 	use := store.Use{
 		Key: r.id, Owner: r.owner, Hour: fromMillis(int64(r.hour) * store.Hour.Milliseconds()),
-		Scopes: r.scopes, Networks: r.networks, MoreNetworks: r.more,
+		Scopes: r.scopes(), Networks: r.networks, MoreNetworks: r.more,
 	}
 	for i, n := range r.counts {
 		use.Counts[i] = int64(n)
@@ -287,7 +300,7 @@ func (r *record) add(other *record) {
 	for _, network := range other.networks {
 		r.addNetwork(network)
 	}
-	for _, scope := range other.scopes {
+	for _, scope := range other.scopes() {
 		r.addScope(scope)
 	}
 	r.more = r.more || other.more
