@@ -425,6 +425,29 @@ type ApiKeyResponse struct {
 	Status ApiKeyStatus `json:"status"`
 }
 
+// ApiKeyReviewResponse What a key was used for, and the narrower key
+type ApiKeyReviewResponse struct {
+	// MoreNetworks Whether it was used from more networks than are kept
+	//
+	// Example: false
+	MoreNetworks bool `json:"more_networks"`
+
+	// Networks From where the key was used
+	Networks []ReviewedNetwork `json:"networks"`
+
+	// Proposal The narrower key, as the body of updateApiKey; absent if nothing would be narrower or too
+	// little is known
+	Proposal *ReviewProposal `json:"proposal,omitempty"`
+
+	// Scopes The scopes of the key
+	Scopes []ReviewedScope `json:"scopes"`
+
+	// Since From when on uses count, 30 days ago
+	//
+	// Example: 2026-10-30T00:00:00.000Z
+	Since apikey.Timestamp `json:"since"`
+}
+
 // ApiKeyRotate How to rotate; the body may be left out
 type ApiKeyRotate struct {
 	// GraceSeconds How long the old secret still works, at most 7 days; not at all if absent
@@ -1259,6 +1282,46 @@ type RateLimitSetting struct {
 // Example: ["keys:read","datasets:read"]
 type RequestedScopes = []string
 
+// ReviewProposal The narrower key, as the body of updateApiKey; absent if nothing would be narrower or too
+// little is known
+type ReviewProposal struct {
+	// AllowedCidrs The networks that it was used from, within those that are allowed today
+	//
+	// Example: ["192.0.2.0/24"]
+	AllowedCidrs *[]string `json:"allowed_cidrs,omitempty"`
+
+	// Scopes The scopes that were asked for, if some were and others not
+	//
+	// Example: ["datasets:read"]
+	Scopes *[]string `json:"scopes,omitempty"`
+}
+
+// ReviewedNetwork A network that the key was used from
+type ReviewedNetwork struct {
+	// LastUsedOn The day (UTC) of the last VALID call from there
+	//
+	// Example: 2026-11-28
+	LastUsedOn openapi_types.Date `json:"last_used_on"`
+
+	// Network An IPv4 network of length 24, or an IPv6 network of length 48
+	//
+	// Example: 192.0.2.0/24
+	Network string `json:"network"`
+}
+
+// ReviewedScope A scope of the key
+type ReviewedScope struct {
+	// LastAskedOn The last day (UTC) on which a VALID call asked for it; absent if none did
+	//
+	// Example: 2026-11-29
+	LastAskedOn *openapi_types.Date `json:"last_asked_on,omitempty"`
+
+	// Scope The scope
+	//
+	// Example: datasets:read
+	Scope string `json:"scope"`
+}
+
 // RevocationReason Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
 // A key has it once it is revoked.
 //
@@ -1596,6 +1659,12 @@ type GetApiKeyHistoryParams struct {
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
+// GetApiKeyReviewParams defines parameters for GetApiKeyReview.
+type GetApiKeyReviewParams struct {
+	// Owner An owner other than your own; needs `keys:admin`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+}
+
 // RotateApiKeyParams defines parameters for RotateApiKey.
 type RotateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
@@ -1748,6 +1817,9 @@ type ServerInterface interface {
 	// GetApiKeyHistory Get an API key as it was
 	// (GET /v1/api-keys/{key_name}/history)
 	GetApiKeyHistory(ctx echo.Context, keyName KeyName, params GetApiKeyHistoryParams) error
+	// GetApiKeyReview Review what an API key needs
+	// (GET /v1/api-keys/{key_name}/review)
+	GetApiKeyReview(ctx echo.Context, keyName KeyName, params GetApiKeyReviewParams) error
 	// RotateApiKey Give an API key a new secret
 	// (POST /v1/api-keys/{key_name}/rotate)
 	RotateApiKey(ctx echo.Context, keyName KeyName, params RotateApiKeyParams) error
@@ -2006,6 +2078,31 @@ func (w *ServerInterfaceWrapper) GetApiKeyHistory(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetApiKeyHistory(ctx, keyName, params)
+	return err
+}
+
+// GetApiKeyReview converts echo context to params.
+func (w *ServerInterfaceWrapper) GetApiKeyReview(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "key_name" -------------
+	var keyName KeyName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key_name", ctx.Param("key_name"), &keyName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key_name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetApiKeyReviewParams
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetApiKeyReview(ctx, keyName, params)
 	return err
 }
 
@@ -2384,6 +2481,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/api-keys", wrapper.ListApiKeys, options.OperationMiddlewares["listApiKeys"]...)
 	router.POST(options.BaseURL+"/v1/api-keys", wrapper.CreateApiKey, options.OperationMiddlewares["createApiKey"]...)
 	router.POST(options.BaseURL+"/v1/api-keys/:key_name/rotate", wrapper.RotateApiKey, options.OperationMiddlewares["rotateApiKey"]...)
+	router.GET(options.BaseURL+"/v1/api-keys/:key_name/review", wrapper.GetApiKeyReview, options.OperationMiddlewares["getApiKeyReview"]...)
 	router.GET(options.BaseURL+"/v1/api-keys/:key_name/history", wrapper.GetApiKeyHistory, options.OperationMiddlewares["getApiKeyHistory"]...)
 	router.GET(options.BaseURL+"/v1/api-keys/:key_name/usage", wrapper.GetApiKeyUsage, options.OperationMiddlewares["getApiKeyUsage"]...)
 	router.DELETE(options.BaseURL+"/v1/api-keys/:key_name", wrapper.RevokeApiKey, options.OperationMiddlewares["revokeApiKey"]...)
@@ -3482,6 +3580,159 @@ type GetApiKeyHistorydefaultJSONResponse struct {
 }
 
 func (response GetApiKeyHistorydefaultJSONResponse) VisitGetApiKeyHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReviewRequestObject struct {
+	KeyName KeyName `json:"key_name"`
+	Params  GetApiKeyReviewParams
+}
+
+type GetApiKeyReviewResponseObject interface {
+	VisitGetApiKeyReviewResponse(w http.ResponseWriter) error
+}
+
+type GetApiKeyReview200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type GetApiKeyReview200JSONResponse struct {
+	Body    ApiKeyReviewResponse
+	Headers GetApiKeyReview200ResponseHeaders
+}
+
+func (response GetApiKeyReview200JSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReview400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response GetApiKeyReview400JSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReview401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetApiKeyReview401JSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReview403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetApiKeyReview403JSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReview404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetApiKeyReview404JSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReviewdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response GetApiKeyReviewdefaultJSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5244,6 +5495,9 @@ type StrictServerInterface interface {
 	// GetApiKeyHistory Get an API key as it was
 	// (GET /v1/api-keys/{key_name}/history)
 	GetApiKeyHistory(ctx context.Context, request GetApiKeyHistoryRequestObject) (GetApiKeyHistoryResponseObject, error)
+	// GetApiKeyReview Review what an API key needs
+	// (GET /v1/api-keys/{key_name}/review)
+	GetApiKeyReview(ctx context.Context, request GetApiKeyReviewRequestObject) (GetApiKeyReviewResponseObject, error)
 	// RotateApiKey Give an API key a new secret
 	// (POST /v1/api-keys/{key_name}/rotate)
 	RotateApiKey(ctx context.Context, request RotateApiKeyRequestObject) (RotateApiKeyResponseObject, error)
@@ -5486,6 +5740,32 @@ func (sh *strictHandler) GetApiKeyHistory(ctx echo.Context, keyName KeyName, par
 		return err
 	} else if validResponse, ok := response.(GetApiKeyHistoryResponseObject); ok {
 		return validResponse.VisitGetApiKeyHistoryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetApiKeyReview operation middleware
+func (sh *strictHandler) GetApiKeyReview(ctx echo.Context, keyName KeyName, params GetApiKeyReviewParams) error {
+	var request GetApiKeyReviewRequestObject
+
+	request.KeyName = keyName
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetApiKeyReview(ctx.Request().Context(), request.(GetApiKeyReviewRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetApiKeyReview")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetApiKeyReviewResponseObject); ok {
+		return validResponse.VisitGetApiKeyReviewResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5898,324 +6178,338 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L35cls3tjf6Kih+56vY3Vs0SU0WVV1dsiwnim3JkeSM9CdC3KCIaBNgb4Ci2Dmuum9y/7svct/kPskt",
-	"rAVgY08cJDl25zjndEKRe8CwsOb1W380BnI8kYIJrRrdPxojRmOWwsdDOhixjUMpdCoT80XM1CDlE82l",
-	"aHQbB8mMzhXpC7mhtExZvxE12B0dTxLW6Dbct42ooQYjNqbmAXo+Mb8pnXJx3fj4MWq8kQOKzys+/mLE",
-	"iGAzcsPm3ygyoXoUkas54XGTHJBJKu/mRI+oJikby1umiB4xcsWuuRBcXBM5hFsUGU+VJpOpJlwTLnpi",
-	"mEqhzc96xBWRgjV7IjfwZ7ftZ3TCN27YXD1rtfd2afuqs7EzbLU2dgeb8cYe2xpubNOdq93B83iPtYZL",
-	"ZnhGNXvDx1xvvJMJH8yrZ5qYKxSOi5k5R4QPzZhHVBEq5l3S7zVu2LzX6BOuiLk2pdreZ27r/6tPBjRJ",
-	"FOGC9Gf9nlBsIEWsInPnv6ZSU7hXKwJ/uHumgmvVE0/ilA71Bmd6uDHSemJWwLwAnr9hiWKj3XpaWC07",
-	"qP1//aPdau3P/rHTWnU5ztiYcrNX5QX5ye4r5QKWhNHBCGfaJf3UzVOmOHgi5CwiVMSEJgnMiV5TLmAd",
-	"dJ/YZXj4FNN/bHX29T82t5fNkOl0vnEw1CwtT+0cR0O0JDPKNbliQ5kyQklq7grf2w7fMpTpmOpGt8GF",
-	"3uw0IvdaLjS7Zim896effto4mOoRE5oPqGbll38nZ+bFNLiIPDl7dUj22u1WRMynnd3t1tPc9F8wmrKU",
-	"pIwm43/0GnTCb9g87jWWrMLPGwcTvvGazTeO42qS53FA7vuEIjuZpEwxoXNDeIRTmA3nhI5ZDbehY5Y7",
-	"gROWDpjQG0wMZMzihWMc8P/daU34hCVcsJUHczoTVVRiRiPNT/cfzlRpOWbpxlZn5cGcD+SEqerRKPgt",
-	"NxzFJtScn9iwZTWhA6aKQ4oIG0/0PGBlQsLqZAONqaaKadVNGY2J/2uWcr18Gc/Yv6ZM6UoSO44NjQ85",
-	"iAaugGkYnmDGr1h6ywfsG0USeb1wHbde/9r5+YftH3ffbp68u9g5+77z0y8vNg9fHr1aOLiPUSPh4gYW",
-	"81umX7Matn/D5iDUtCI8bkQNOWEpyEMzo8Y10wcTbm6OGmatx0xb0WxkW/OGzS8FUHPjv1KmJlIo1ryS",
-	"8fx/PeMxrBC++r2i1zXcQA41E25LyYwqcstSs2gLBoOPu+eITpOYpUe3TtvIjwh+JAx/Lb4/4UofTGOu",
-	"j9zv+QH8a8rSeRP5acX7BbvTlj3fyhtWuSP4k1uO0ghS+PlhO3ImNdXVb/+W3/p3Ewq6j2KDlOnyQOAh",
-	"DxvI+0lcN5DDERXX9cswhTsf9vYfDZXNK9+OP8HbFywBkOncDyJFRvBCxvBEM+zyu+2j4HTmR30sNEtv",
-	"aXI6rDkroKIxca1HjgVye4vaNwc4ZkM6TTShZMzFVDMylClycGVVE0FGcprC99Qua8ZlzE+NqMHNq4CO",
-	"G1HDLqB7T47d/FfKho1u4389y3T3Z/iregYzcBOCxX7N5suEXgpz6vO4b+YHA2ySdzl5Y0gSrhUDFpH+",
-	"sz7RUnZJnz67ApW0T/9359VVPyJUkat5T/Txtvdnx4dukE/MA572DRf+nt7ScxhKRPpGIWXwY0QUHbJ/",
-	"9Bq9Bl73bq5HUpgl7In+NE2a76geHakBnbDgad9KYxTc0mRqNoa8f3/80qz0mDx5vrEF/9fuPDWDtJye",
-	"CsLjiMxGfDDqCcFYbCQTgRFzcV00CQZ8I5DssEuGzrNN8gSPlMhTFje6Op2yxQIMpH/91gD9lLbBqPuL",
-	"t6A0/JwuUDF8eNF9xn46rDzCB8JpL3rEDGlRQeaG+uVM7BNc7r6xr7o0HnPRXzbawpFww13tPKCKZYZ8",
-	"zsWA1R7xU5HMcyfbG4majxkc4oRqMynBzKHWZCyVJlutVpO8yDiAeUJClSY7rZ5AZqAi0tmC4w9Gy2aL",
-	"xIYIrerfnwrNk36T/MT1SE416bsBmLMkCKNpws0qmlGM6Q1TPZFjQCSR4pqlxV3vtDo7G+32RnvnotXq",
-	"wv//WrOgyixMo9LeMKx+w7w6szkCInhvhr54RbNhgrUOFrqbul/dkIdGYMbBohjLrnJOnc2lc4IHrD+n",
-	"j+YUoNQAyfCCxj/Ag7t/NAZSaKMfdv9o0Mkk4ei5ePa7QveFHWamjJgPajoeU/PRnOiUmVMqJFHTwYh4",
-	"EdSIGsC68B2xGc/xyY8Hb45fXp4d/fD+6PyiETVipilPVKP72x+NIWeJFYJXUplpjJnCPWjAC4wggiFk",
-	"L8lcHk6O7pOE0VtkKFPd+PghfIx9NLn347xMvuTxUj1aUz1Vje5WqwU7sNrBPkpTmZ7ZzcKtK/NQOwgz",
-	"jzFNDAmwOCIghLO5cEVmqRTXjWih+6tqMPb6Z/mLK4yTRTfnroWJvKCx/WpNwruyGlBGd+Asm7DUmGHZ",
-	"PO9HcOxuwlOmLqnO0Rz42K6Ys66GUz1NWYGgsltJ9eX3Jpjo62n7Uk6boT57ugoziL7MQwYujzWP2ECO",
-	"cbkCaptJ5yHhgqCL435EBk8pHy5DFSOZxIQSeH2XgIOE9PL+k14D9JReI2UTmQZfKu+tseMsECB8ST7R",
-	"q74UUSCNYWYEAVcDKYb8epoysAKoZrcsDVyROHLUWLgmVN0osNzAGY/L8uWQ8aEUw4QP1pUU6M2IS2wT",
-	"3A9cEfd7mZJfH/1yeXb04+nro5c5SqXuHnjEgApDSleMDMCfEO+TQcoMWaBvA0/JfShjz8xa0xsmyoMH",
-	"E9VolfBzeewnB2+PLi8OXh+d5Iaeu80oo1Sg7WJm4pmvsST2yWAkDa+2VwC7S53jiGq4Y8hTpe8/u8el",
-	"+9zcIu9hyrY4cvY/Gm1A5EZdEnNzIfzBNRnTORnRW2OiS2OBUA3WCYj12OxmsOPsTjMRsxhMki/kmMBa",
-	"rXlGrKe9TGZG0JkVNG9OmVKV5+TF6ctfLo9ODk9fFg6Kdk9AfnKIA9o4su6HCDUWqsj1v/lknygmYrMD",
-	"U5F73T2Iq71tVgJMMkGTop54Nb0uOMgrxdjF0dnJwZvchJQcMz3i4prMmNAo54nRwPaJZkmCxAWqi6W0",
-	"YOz3mcg26n16lEqtk9IGSYnUi3HCGdcjQskVja3frTili9PTy7cHJ7840Xye36zapx28O7acbszIMJVj",
-	"dHLQODZ7tE90Os9CkW1yT0HYQXYn5RuaopVdTYpmnAlcUkOJZppvDs6+PaqmRaeVO8fGzhZ5zV/ck842",
-	"zZingt5SntCrpGLYRpm4ospzDSrUjKXW4i+O//3JwY8Hx28OXrwpD77+Qeh5NWwaKJOqTBJlW0OHRr8O",
-	"YrYuYHxPwrQzvxFyViGecACel5IrxgQZ07hq007fXxyevj26fH/y+uT0p5P6iQ8pT1hM4mlq5qn9a4xq",
-	"YySVnOqBRBlgB2aEGBvckCwAPZdTkrIJozp4wP2X4PEk2IGY4/6xRLEu2WpvkidAr9KobEikTyOy1d4m",
-	"TzL2CCRtvu7skScVJ7gnPEMITq5geibTG5SH7ibFaDoYMWUOhhQDhhwArgdlEQL3SEY9UUFHTyOy3WqR",
-	"J7SCv8Jvm+RJQN9dUkHUPbESVQdDqaLoJimQVBc9ibVE6cikTCNcPy3K9oPBgE0yIVaR1WHWbau9HZE+",
-	"h9isnvdRHZEimXvnO2pR1DIlO6acF9DdvSQ8/DBlo5DFseje8NIHqymvZHrF4xh12zVUFekyCTKGA/7X",
-	"zM0OixlL0GUr2M2r07MXxy9fFhRjeGwXd4hikNhsY+GpoGI6ldmqyY/gn9hEPmJN9LKVktDBjXLWWqWu",
-	"cv7+1avjw+Ojk4vL88PTd0XpwZWNRgRT0y7bASfpEhHuOf7HVeWt3n5LEx6Tqykq5UboZdv6aNp2VTrR",
-	"ogeUrn/wUfiOKy3T+Rkk+MVrm7f+rjzh0GnMNUnkNcYiFEZ1Kqjnu+Pzi9MzoxW+Pf2xaOpq5NPZw6wx",
-	"kDBt+RkEVYiLWLTaWcQCGLVZJils9mIMD8PEB8tt9wlVNzZcjHEnG7H47DblWWnwuAp2+MC+Z3KaxEab",
-	"NMcLrJUvxAo8kfogHnOt1yYoq9ZXcyJ3Dq8YmRr1A3QKww2r2NLBy5dnR+fnlyenF5cHb96c/lRhHjrb",
-	"ovLBndZms9Vstzebe/vma8Nl4QfIhkQlRoEWM0IerAhNEjlj8eWAx6nXGB7CliFrstZ5BMpZPkm1YiHO",
-	"Di6OLt8cvz2+WLAC1U8jckjarVaW8rrTIkWTa/O+JhfOENJky5Zlwo3JGWTCfeMyarkiCRtWTfSH96cX",
-	"B5dHPx8eHb1cMNURVWTTJrWaJ5mX5BJ22y3zD6FkLIUeoSYIGhxNEjKQSivS2d63uTN3mkxYymVMlKap",
-	"BgUW2VEnZEfNFgZR/wMFdM4h/cXL6DJviPILZA5sSO1221Mg+54Auve+ukHCmYC4pveCkCdG+uIiBTrp",
-	"08f1wvkE7qVqcTnTuyYdfqWnuOsfpJt/fqXmROpDcIOvK3/+yg5v8G+9paIcxF3NJ73Iqff66JfzEsdd",
-	"0dPt4hmGzwaebozSDuRUaDS7YTGkYLgOmeSlgqCRlFKuWOZj/8a89O7SvPMLjRKsExH4orS7V3Iq1j1a",
-	"N6xAeCc2aaDaX/z66BfQ3V6dvj8pCfN81gF4iFx2IKyt8nmUqUtDLOT1g5fpnmSx9ZhkEawCEAR4CxMp",
-	"rqF8JWfuf1EkgDnW8f+seGiaTTqI6dg9Av3QXhHkdVdO5PTioEodd/UB7imByICnW8exMqQ9lmMmNJom",
-	"6O0cpEz7cPq1RBaJj4IAu1HZvxROWBEcNRP/fap03ey/HPLHlOL7scEKF6JjAe6Ql2IUP50cna3KDK0v",
-	"0VcCgSwpu7MV0+D34Hq/wBpd7vOXxBy/MPbn1eW1+d9f2aDHGOpXg36VdfokzLTapiVLTdrIVn6Yqy8T",
-	"pOt/bHX2+oQqI1iHcCtXBKfw1dJ9pCjUBZpj9mu1tioFKYE1WRn2V1QHYu6Z//0zM9wT5dCqGt4LnaIL",
-	"HWXNaokanYcwmUc8PNnkcA+8VX7DRVwOWu9jPXl1IsPjHYnPRI/vBZ3qkUz5v9eWazFX9CpZoNirqZpA",
-	"tloFAR6eHb08Ork4Pnhz+fL4/ODFmwXMXiKHQ5M5fO6+c8MTJmAolthkChqyN6TubQC0zRJZ/0T1NI0g",
-	"chcsnOXRz++Oz5ZINPugfZvmB1rZo06FC/CellRRNwDk+K4wdMFsbM71IlXEZsQYi9Y+FjIzXOqDs1mC",
-	"8N5DZjbmStnkiOLMFs/k7fH5+fHJt/msO4aFpW42VJG7DQtd0iXnR4dnRxdmZw7s0YEz0iUW0AF/f8hk",
-	"FlrMYCvWmszBzKos53CPggftPx6RPaohAA4SPZMk5sMhS40Sg6aN9fEgOdsB/2UC9H4JMf0HSrHRtW3D",
-	"pdysEE3eYfkRN+x4SBPFSilesM9aWn9II2pMglv+aORil3VAQRj0xPOqg6hsGHXZR7FJxXyGtunQHm1E",
-	"qZAp6YtpkvSb5HjYE/QKISwoaOPGOnUhKKjSDOpXyYQqxZRj/0SKQjHmb432XqfZanaarWedrUbU6LRa",
-	"7W589bzb3W18iBpcs7FaRoknOEezbWN6d4y3bHaihhkzJlli2a5NhaJpSkGJtFKnCmeH2QJde2bNEu6b",
-	"ZenDRvUjuz5elPngFZog+6RvXtk3t+ByhbPOjeZKyoRR0fCSCqrIKjcTfgdmRWLwjxmjiGfYLJYzdAGw",
-	"ZnNzc88m5Qoih0PFdGSz7HoCS8siotOpGKDzS5IxTxLuUuJKRbObrY1We2OzfdHuZAWmq5SOGv6laUz1",
-	"Upby1l330VWrLtl4c83HqCGvjHBi658DNXLpGP4odIGVwm6yRDE8D0jGaIVy1ROoV7PYZS36bJes/Bky",
-	"Ii24QZO8MuZYOgcALnNGcie3/0UdCu/sWqF2PHAd0CQ5HULF1qL7fjCXnzOtgTI+1BjGzs8QZZzHWiuC",
-	"1ZTJ18xKXv3OBtoMNDOUVx+tNzxXGXHBbn+kYSsPPbRwoCh/WGyRilAJcZgFvzUsBEPAXz5UvAsllU8u",
-	"s5K9DGLgdCquQQex9S5BNX5ZUNUwNGBeXBAYvfm6sqa9ddEueHBWYzsDKRRXzhyq5/ApG8jU8HCMPyiS",
-	"MJoxdNCAZyHXAM/tzMhCY6FHRMkxu5LxvCdsACOfqcy1YskwcObIwQ0YrULGTFnVKM8B6gSEjcetRr24",
-	"nZmGVke7wVaa6e5nkjyhSl8aznhJdR+YX/CVWZ++y6SfUCwlF1L75WxUkTPYJpfXTNhy3Wr0JZtf7jwW",
-	"zlSL4X9XgEYhuqRtwRCMdgHxZYxCcCma5ACErhG/IO+ydEQhLSwESRmF9PUraswZCY8BRYtLkd+OTlTG",
-	"mRtzwcfTMcDRFTHn/DwRP6KK+EQY/0HxLWALML2chsMnVaNXdK6IktXIFs8vWnvrn5gC04BadrS/gpNU",
-	"zzjecKXrucZr0PsFmzGlfVZEnks4FaGSSjM3zwRRtlaSgsUzEArDdqtVln4Tes2Fp8xFj36XXVlcOZhI",
-	"7ln1q7aEz0b+NBry9Kb9EjtgBcVAAYfEhJtKhdMTqbM17cVFitveaO1sdLYu2u1u53l3c7vZ2u2szqNr",
-	"VXCraJPZiCcsZL1e5e5aHTxlQ8OQrHamFemjQQvIP9aIjjyr6Alj1oTuptVY7yLdPLdU9sJl2vN6ouw6",
-	"pQN2yUS8ZACTlN1yOXWUQpSWEwXmCxfXBbbiYpCCZU5hVS2Bt+7FT6IGr9jYEygpt6J2HyCpbnct2ub2",
-	"TuepkaeEx4a5pdowe8eT74N86Yc5nfK4aoShiFvhDACAkaU2q+i3WwRT5f3yIqkZjl6H0dNudTfXX828",
-	"7K3mlBgq+kY5Hz5yTQqDBgSyIU3Nf/p44aW9rB8ZTXVG0/hgqkfEBo96wjr9rA5DbgSbQfg5IyTrJiyb",
-	"izYRe/eLMAhXZYjrGT+TlA35XfVGoEIyGNGUDjRLPUIoHszIKBxGUboWXDFM4t0H7cmz+Gwx6c1l6+Li",
-	"zfe7nZ2qxfQm2FLDq2wHrWT9NKxLE2MJlymjarl4PPM3nOH1mV+08qi9Q4xRtJt1VXZR8SR1QOo8vw9f",
-	"Ws2qcsZU5iFdRdk4x2uLOgGwH2uHudQISz9+PMHB8O/MRGROXK9ozGHG15puR4uGjCk9GGP3NYdXzMbr",
-	"p2U1BIWUC65VKvZGecX8ySTOZBRPEmJLMxxX3QUoODwSxsBMkmpX2vOdLaPGldVzeofq+U5r67m5wuvr",
-	"rUqM6Jr1O/cbXyj1QbXCjMmlssk0U00i8B0RGzMCv2G2XX0I1YBLyV14cHhx/ONRkxz0ROZRdEEdIUk/",
-	"Ozl954WyN7mQmQAuTTLlxjqVhJnzbw28uBE1sjiWiy98CI+Wv650ZizGLWCcrklQAFuupRX6+2hNc+Wk",
-	"iNLUp85Cqd5n93If9MRS17Z5OlZ/mvFlQzAXc+Fc3v8Z/m6nbFviUxmWtXVj2y9p7uzZvV7fj220CLhm",
-	"jtwlnSYIoe1UPUInk2Re1CjaXx3Q/xMc0F9dyl+qS7lGSP7E9egcZHnozLifkzL6o8D9rT5crWNPk8SH",
-	"w6028QR4csr0NBVQMhAwFRF7D+HTOg27c7L77cvDu+/fD17/3nrZanc2t7Z3dp/vHbw4fHn06tvvjr9/",
-	"/ebtyem7H87OL97/2Dm4+SVRqG+8ARjsRvd5O2pMqNYsNeP8P7/RjX9/MP9qbexdfvijFbX3Pl7+1trY",
-	"O9j41fz0x07r438tdcbZZShreh+qg8YQ+MtcRhbSGQx+sL/VSM6ETS83G2n4x8Gg2iML4ttYvzH4CqSD",
-	"we4njN70u8FrbE4C8ib3TtRmvERBN3hPgLbo8j4zdbBJ+nKqFY9Zv1sF5hFB6WBok2e1g/bGHqSV9nNM",
-	"ub8fMEZbUe6xxw1h4IwQwv0SFPR+FyKnkLU0o8p7911iNtySU7J8mB4f03DFBw1n+jSihlkzf8WlswTs",
-	"yPO6mH9KWRez2yVrWmQ4vHIQDQNt9RhkIg5uqt+FwIVZDYwSDwZMKUz3yaIXTXIB/nPzLkRANxMg+Iff",
-	"KUxNtTYbuAqK8WPvr2m1F/lrgnPzxA30v/GwvKIbww9/PP/4ZCP8e+vj0z82P+a+anc+Pi0fqKhxt2Gf",
-	"vlEGaNW+7Qr1K+Xe7xcc4f9r5HvGtYKEaeLA7lHqewJy5bo8BcoHemIzxGlXTdKH2EqgIfMhANKkDAje",
-	"nQrEQzA6muwXfHp4gZCzfXIlzeamzD9LOEACOewJCZ0lblmquBTKHVmbfGpDOX5cB+6Y59kI7vUDXNKw",
-	"us4Ng6tcUFeX3v0qodfBnTkFdOnNF3zMsptLvtY17/cFjCvNejq+Ymlw84qaKtzs1NXs9lWUVhwyu9PZ",
-	"bWv5y2p2ayU3FNwLGlt24+oeKbjba1DBE9Z1TlUsQd43teaWr6ZSwY2oTrlbK5Uq38ulKiZkMakcp7Kc",
-	"2AkqizGM9WVUB3m3MwoYJJLcCGhvUz6xg1WiXqGi8DFqUCeDVrkHWWkAF1LhvqZJAlXAx++cB9tyy0zW",
-	"wMRyRSlTxVLvkx66Cl3LvqOeAKvJGfvVDmtn8LSrxO3C0IDdEBe7fVyX/yATOUtX2ImnmrhLKdCyb+Fz",
-	"rDSAVOxr0GCwlUO1/N5tPyjecsPmlzyu7/mkna7pa0FpkpB/s1Qi0HBeQ/skIaG1DP+14gVhSm4d9X+j",
-	"SJhPWkvWqzfjKk3wlleE2fsjrSf9CJV6q8P3s3J3+9ZvFII8i7hL+iAz+i4ujJD1EPUwGlRPgF1qf+37",
-	"Aq6E3zCsP5GiKk+mcC7NqJYaR7CP4JuyTMzTWeZrt653d6Ac68LV+LCQDS9ObMCuW/dObfC6GCY3IJzh",
-	"yukNmahYntoAjb7KcReqFEJ5kz4qlH2MTVFjPJdDxkaTFJKMZcqyhmSPzSeq8ilq9yhQ/aq7BVkN2zXO",
-	"wpT74g5Vh1RfuH4szDuviwsSaOSr5BFoWSHVoSpp0UvySv0KTthaxaKgM660YkFUqnrRVvWp4uRXu7p2",
-	"BgXVc6UZOO/rvWYQBoiXzyC7un4GodK/2vjhjk9OtO2qUFo5u+2xabizymtrVzM0J1ZaTLRU7kMJPoq+",
-	"nAzspbWjLpoxK408V2O+/vBzEf3lUwgur51GzpxZaQ4+1r3++LOA/PLBL3RbF8y/lcatjfj81Aew0FGv",
-	"pLo99skL37fRqRTENauX2b+rrV5VWvijr96D8+wefX0rwpZrpuSW1h8K715Ci5waX73rKISWM8JvsSQu",
-	"rz/21lngzpxH5Y5LKcHCt9w8cw2wKuKvqroTXsVweT75qa4n1mKN0c3XvfhD3Tou1OvTOWHmoqAVDsQ6",
-	"ICmkSY5h6JOEckG+Pz89cXEBsLC3tnfNIl4lbExiOZiOmUBo3J5QIzoBokHnK3SBNHavbYhqy9PJmMWc",
-	"EjNsixqrJgnH0AeMCn5CL67Np2exzf9TVS5ZrDBduAORxdWdpPI6peMmKfRmIk+2Wq2n+6Rcfxv1RPDl",
-	"wdsXx9++P31/HpFy0XHuO5uOkr/dJ+1WVJmbIbSf7pMKrNioJ8q4mRHx+N0RyaOTRCSEZTEP3ny63xM5",
-	"FLOIFJB8IvLu4OK77G9z29bTffL26OK705fhcMwv20/3SQY0GPVEDn0vIgFClv0DUaYiUgBZNg/be7pP",
-	"8g0ryJOt9qb71jZUMd9tm3ksmmxESggS5MlWx7zB9TEhT7ZhrwMI/qiIk2+u2Xza7IngIjJmVNg0h0ow",
-	"foThLz4Jq8pnWJaTg993nrVKtP0mOWEzMoBKGpvvQ+PYZz95NlJuMlZiUr7rWLldJyNMaMMFWWpZlWMw",
-	"K5npIcfO2emdCjN9RV5pWMUIE/WG/I5w7c8uS1UhWXqFFoOl1Vjkqzr61xT7lrKcr6pKLqznmVI16XbB",
-	"C7+7uHhHstxI96LqLMAKGyIXVHePcWseIZPMzb5KdBwLnUo1YQPMb/X9KEvdfk8hnbrTbBEtb5ggPLzR",
-	"9+AEn+zuzk7naZlp59K0q2V1LtXbowXBAQQ9xRwYH36nCv5WdAY0gxpC6lPcKJnIVO/3BECoDI3QR2dd",
-	"SnQ6VUbETFJ5N4cwgoID+JMvUImwUAf99fkMI+s30hCOvmU13vfdfCbFzlalimbhXssLEcLpIZcYMH4L",
-	"PEfMiQ8EP2beR/XwLs3XlyNeFcI5vhYyLSQ0Y+z9Eqe2TLfBq1Ygy9rCouV0ibcuIkzcx8WFlfbZDvMZ",
-	"wtHcFk1CagL2brFJrghe4RTPRpXzzJ6GBQGEbxTh8X3CAuXKpLvJgqgPTs0yVqirt3nPtr1Be2+3lfOs",
-	"PN/bae21O0U2tbNV6WHh61RkrfL63e3W7s7Wdnt7pdd75PK6NUYjPvIdLaEqU03ooBA2KgKRlzn+9GrR",
-	"e5z3vq4Leul5U8VSUds4Hh/qq6FXMrqLVZFI91XH7w2jN2cQOFkb56PIuYaAUlk8czdVPeWrGB/c/udx",
-	"vcISmWEuXp963nQxogKgNjSJpcWTVnTuFMOwatacgGspy8tUq0EdJDM6Vx6ONbco8GKzeFDXDbEYWxEd",
-	"VOna5CCug0JccPY2ly7KIkv0bZD0UU02f4RicTuI7oTqazjVX4z4ljMACqGEXsksaa7rM+E6LdBruTnJ",
-	"5lCACtE2KuVWKyxdsspBTwwQZCf4LbLJQbA69rHbrVaTHDhO4TOGbJ1mQTM3dqnSlwMmADqtYVSASULN",
-	"HCaptOpyuBSBzpyt4EntkUdI6Rw+SkSmgv9ryggdG03a50h8o1B/wT5bVl8JkM570GaSpsDtNAN923xo",
-	"4pp1treDhdk3JFK1XkKS2Yhr1hPAL82qMQ60zUQcwTv7zT6k6jWbffyCC6iTNG8cR7YTtk2XLGhSeVYW",
-	"EE1nexuKYNzf+STVJ//s/vZ/mr2e6vXuWq2NXu+u/arXu9t9ZT7uvfoAv9f89jfzS92NT//5371ec9nj",
-	"/7v24X9f+PD18vwQm15oykXFzvjeombtyFXKKEZ8XB57lRp1/O52y+zU8bvbHRdjMpt1ePzyzLzOdiQH",
-	"tHvU0WkiBfh+qL9eDokUrEkORE+YB26M6WTC4sJDlXkKvk8w9BT1u91nrb5Tn+A3+5omecGhYdJcipjQ",
-	"nrCP+UaRBPafPPEq97PO1lOg9urzWSwFCEhqay9HUZ182rPPyGx2P/z9yTPz94e/P/3nupmZMOtsrdIs",
-	"LcjtVzjAiGSlCs82O+b6zLbINlNVlSW77kC+l4pdKmAHjA5GZqVXLZN41u48z5VK3I92Kp2puWqKMRcu",
-	"6F/2JZy69JSF+pU3CrGfRRcTyFKA4KdEMzrG/woqNOQDZwU7CNnfE1Cvk6Vme2YFdIuGYIlT5RS5r5zq",
-	"4ZwKdvu1zTytAVWxAi5oYBFZQBWO+gL6RLpEY4dUs8VZSSLeZJiF7fHRE1TZ1LoZS5mrPaxKCK6xF1/n",
-	"JK4vP/R0srlSRDrA+Fz0+Kz4MbOMVnp+gOi46PnelRssmWCKcDFIpnHe6O+s9OIMg3XJq0Ow1rUmV23f",
-	"ZEuaTT4cTZUaC/S3OFkKLlEOh47INGap1c54ijroGrlTQI73zZ2CoayBDCPYnb4cTFNVVXQRZlHhNatn",
-	"UeEscrzxl80f/x1/u6d//flYn7z8/uios/H7j1cngl/fP1cqP98qiYSnWw6Jbb+T34aVwBJzejSiL4eg",
-	"iTRJ7G6PQ5VjReir1bYUGOBqyB5GFbOmQX7gIdJHuHkAljKj6nGTfMOCgdXYtu9InJkq1oZw5oqQaQZH",
-	"TPNgWJC3aSYbsyGdJhqqbTlTBdCr1XKB7lNae0+IwZUyc+DqS6UX4L7mK0e1RXy9FzBG4fB5d5WHbAhS",
-	"52CLa0/mZyisX68c3KqK9yoI/8QUDih07JalPYEuUXjSeD+smHXNxUPC9+VOztN0xY25FI+5WOUweIwJ",
-	"bFZh/snjwtWU4j7w9Dx+fbTvumH4c4kbannNfH+7Qg3yZy6TzndJ+QSjr8q/eZeDiCuJFSPdScIBDzEK",
-	"w7TXTFu4yYoE8cE0TZnQl5NKx2ULpKhTLMDxyW/z8FKr6bGgGV1OWFrzIrOo4MNDxD1BqIPbW1curKsu",
-	"BXY3tMoa8gT9ZcHKQacXM7KSQtUTqFGJYmTx4Fc2UuPnB8OXHXbRnqTD4w572frh4mrn5EfVYa+rQ3ia",
-	"JrBAqmYrXF7DmOrBiCGeeeUOGQ7DBKyh8i5Fazuta+WUwoDZKKM8/ZT2uUrq/ODZyHrIQMCtsXMPtiQy",
-	"rBp6LQv0kmArnn0LD26b9RjFaSoShvsO4JVG+S2dA88nynSJ78RC2gUvzuczI1MuhbwqWHeJe5dp2r5g",
-	"FbXiHV6KOQ2pVpeyJmYdA4yMFUQ038eo67TTGWM3Eda4t8mTt1LEdP7UnIzdyBYAaji4Qo+inrDXaUk2",
-	"20CAwJLUSKbaSFZzlVk3hGUHPTem833SBr4Y03lB9rUXib7N9uJFKxCtz112W5WtTi2NvvOrXqqFpAkT",
-	"MU3tqjlxnjWBGvNY8OuRJu8vDoM6/ZjOG1HDLKqZilmPfOE9flXBGXKydL2jc08cEohGWWYXYFlELrG2",
-	"J7LeHyzE43cvahJfM3rD2EShjuhwE9ApVxSCX4/kF3ckm6SdAaD9aeez9kyeO/uqOkXNtXSjNbUWqW8H",
-	"toCs4CHgKOKqgpD29vZ2V8tmSJlieglwarmJXCXiYEU3uXsgK2fTDwdXtdi5Tmv3EdR4LG9ZyodzUEYt",
-	"zOcGneqRhS578u3h2cHTLunD7vcN45RiwCIEpQa4FDoY9UR/xkUsZw7hr0+euVuq0o0XsA0clI0LZK+D",
-	"7GfXbQzYB76wwD5WsMSWcY38RKoHaaM/QMXlcewsHIZFJbzHwSuMbCFNPFQQrQ8vVSeNMF9XsBmpl0bw",
-	"ogfKm6+E8yDCKUB6lUaP34PFlVKhsZ89vApChFyQPl7Sh0ifyxmFinCFXWd2drf2cIPQBxP1xBXgzUVX",
-	"fSIYTQEwEdJwbJ74TNpsMpszguqEoSEMc+GvVnnhFl0ZIZ7wPutJniR0UIoyQjKSzz7LZ6OF0Vm/I/DI",
-	"DZeIGUQl253nC6KSv/V6d522+dfmhvn3C/Ovl+bjtvm4DR93jz78fd3w9yTlQpuzQg7OD4+P/Zpjrl1k",
-	"1z4COWuWQsTQz0AlVI2wVC4LawTptBjViBqYCGN/N4cRyKSA3FshNecWfSToQdYFTnFptK9UjrliyEo8",
-	"UmHC6I2KSH8q1IQN+JCzuI+2NIDLKsrN5h14DmJbGnuQd3hJHm8reJQt+c/eDtGqCUsVw5iYkJeYsHVp",
-	"Iw7gJbq0bWwn2Fg0ZwXkbi+ZAnVn6KciAmkss4SrnS1LzUBgCvNrzZGJiLK5t5vNzadNy3QNmfYdkkJ3",
-	"lnLN+pH9DUW67coR4pJCKL7Ytc/ySDHHLFv3yP/v//p/+kFqFoJtwBXKdrQ3D4JU8IN3x/c8W/c9RJ/4",
-	"5DziiTnHJn/1wbWSlxtDgJl7EH408paY+Qib+vE4EfT2ih67+8fQd1d/PhfXl0pWMRULZ5xl4OF4HJ7u",
-	"ZgvsoPC1258rdL+5YtIAJPFUGTnhXG0DnVLjBg+K/SUmDZhzAHx04dR8DBUD3VDouIf7SOi13LdCxGP+",
-	"IKYc3AA+UgX2Ncr66s487U+X4RDsX5F2/eyrtKz3hg8dmuHXeBfYgAPYHuFoXJlxprc0qSzYVItygmuY",
-	"TPaGEY1RDNiyphWM5UUDvpqTvnlSP7LpQQ7L2BxTlrJ8Xq9jFIZoc/3vDYVh+9nuVqcqwuLSAioSuJ14",
-	"WuA8r6tpMFZ9Tfq8+cm5bNx2REZ9H8mEkTEXU80ixApFfwxk5KJP8fHyAHxv3/wIX/r1R1aBWwAHxjXx",
-	"zcrgOiusRbkKLrXtgjkeBpeUgQRYS+THjnCXmEHhqqp9e/yBH9gUs7x3Fpe7ETXMeoNmEZYTZMsFY6iX",
-	"udmyYfY7Np69mocbLGIfMncuK52LhxLFxXXCbBviVfKS8sWi2btkEnt4qKDFGlgzfXTnAru06cFCaiIN",
-	"N5xDM5CVMpoCzpPTYraq0pncyFbo1wAWtbsecF/N1PsQ39xpRWRzp9Uy5wKM16W2bvlkrp7g4ZM1ahqr",
-	"nUPx08w69WyelRUlcogGpafELl4IPyOc6jUVGeIZ7FdPaEsfN2yim+TIdjn0D4E3tMgVG9CpYj4waG6A",
-	"7tk226ncTtXzikfo1IarUbGnUX062I9gPxxWYgJkxe22AR2+18xqTBMzQOx3gYUINvTokaaho0UGBieH",
-	"XrfqiayKP+iVUegP/zRyOmZUVeVPnhR7FwUZLzLNQKALFahPI1KFDpCvkgeWkEMFQF0JE6Rwbj0BbDdn",
-	"iTpG7Fcu6K8RNYIO+Zn2XDG1RtQoD7ERNfJjbBTEac5odQMpcUvc76BW+V71adK6kv/adcoVW/OAguWB",
-	"VHqBnyAIknNhQx85dFNgj/th/CdnEWyv59ZsVXHglQsLP0dF9eO0wK0rSnTnok6NcNmtruAq7CqTtRyE",
-	"9l39GzbPo3Y7XY0rEnKGalyWRbMLuHW2Xes1vryHlE2ZTueXgNdRrya4xl1wmnKs0yxOnnX5pJCZsW4n",
-	"VCmLBgJGiuv6at6TP2+rFQHU6M9uB7O9KDDJEDQxJBmnEMMGfajKDVNsME25np+b5WNBu/+DqWEHlR09",
-	"vwnaeHLzrUfNwLrlxt0GnfAN1Did1gYPNXN8QRUfVD/9wqVOOUFswzBmmWcyjbHXDlT2QFEkV4R7LAIg",
-	"AFgM84LszYC/at7LaMrS1V9MyRXcQZwrPXsBfF98w0dQSYcSD4TQdAA80y7JRQBB69P9YzZJ5HxswU/z",
-	"QzqENNAI8vAim/8Q2Y5mkXUmA33ayKitDFXNnuiJv/3NzJMJzdEN3vzb38g5EzE6Qm3H5L7fpi45Pzo8",
-	"O7roE5n2RN/cK1P+b7i1S3Dh3CVYPmXjFqGTlyzw8SKAdc7Ja2zymKHxQgNXMzFa7z5q7LhgXApb26vd",
-	"m6ELKgb3uDATcUS/AT/3yRNoiNUFHo/QDTds/rRJDkTwUAT4gadgL4yegLSu2WhuHzuZXiV80LdrCiA4",
-	"yqxlgKxliLAP2hUu9bPflRR9K5ltG9eI9K1313zEQwzVuP0MpaUfLQXfamaPIXag+eRpzx96QqHjmAIK",
-	"F7XoyxYUy9HIK8qTacqcKZtKrRMWm/m9xzy3EDeZxFyZRyoL9KWlDOPz2ICDXNEYFxK7mQjfNQoyILc6",
-	"e3ZhcKBlBCcgkzPDtDcAtK5PuFAaalCGPbHVajfJQbahLg6HvaXsrN4jOjrhYjLNVW3DvGI2SKD+2cxo",
-	"irsWtr6IyDS8BvpUITh0AUXOZsZOBbubsAHgR8iYM4UTbbXsaN4yPZIxEM0BGcMfViEnE6pHJKGDGxWR",
-	"744OXnpHbWSeochWa7sKk8ssoDmkRunrN8npu4vj05NzvKXT2rILjD9HgbaJOimS2OHp2bnFOlLQWcsn",
-	"VPSEpjdMEQYUjgO2U7ngY6b+9jf0Nb86JJubm3vmRKkZS5GG0KWEIxjzJOFWFCKwk5WFPdGvAzm0WRgJ",
-	"HzCryVjueTChgxHb6DSNcT5NE8t0VffZs9ls1qTwc1Om18/sverZm+PDo5PzI7jnY9TQXGM27btjAh7k",
-	"t1TQa2aOlWGdjahhO4gY1bhpb5ITJuiEN7qNzWaruYndXUYgJJ/dtp9Z7omdI6s6PJ1BDyflm3/joiJT",
-	"yMNtZxtle8a7UDLEgiBJl9Ak6QmbVNwkvxjTgvlGo/D8uYNMCEpj9y1BhLw3q4w0j5S2oi3L+YJzS8fY",
-	"nK2PQPVABBe2IMz5FVE4gRYEDBvr175RpB8kT/cXJEn7Cbn21lTkMXUEa1pu6/3sNmXZGuhwN2axeYvd",
-	"nFrEpbK9gBLb3N831WJ3dKCTuc2+8NiIFlsdWCa07W6Sd/SaWfBi1ROxBJfB9ZSmVGiG/uOu0ZPRtgCp",
-	"7LfEGx2QTB+KhH9gkAHdZma4ZpflLSPTCZxRMBxv+AQaHBlamJhhTMw0AD0R+2eCkMMz46XacdzoNsz7",
-	"UI2DmhnPs2qrFrJLsGrpdIjaWtk3mMyDudn6Fu4QJS14KCiFwC8zndAjlaGivm4n2poCny42sMy1HFX7",
-	"tsTH/ggUXXK5WzdB1VCz2qdsrGVFe8nSQDGxq/QZ2nbUxDZ3Ce3NUtC/akjl/jCrLmS5i/GioaN/HpRr",
-	"W72tcOCa3el9MqCKbSgmFPcBqAy2o2bo5j+X7mG5YS+umC85DJeNum/ehLAjyLIqphChwcDFNcwFmJ69",
-	"G1sZ93vCPIDHfc9nuG6SQ2jv4M0NkjBtjL6ruf0U2aZUqdFJJiN6ZYwIJUn///2/+1Cc1ROGbyAj75+f",
-	"9+FMwxvNY/Pr2oXKCwfUmurIcAUtCdUkYY4FWEbna+q9GWq5Xf+yT5706c1lp//UuoRTxswHLNlFTs8g",
-	"tzwozIenYDJc8JhO8nsftWce+3XB1rHKCYMmuWB31tHiF55m6DmGy1XCc5gxJr93TtuHL+p4B6PpYPRJ",
-	"aSdsbsyVA+pEuuFjFlnlzBCODbqWO8x0Wp3digavlSzGvg7fk5vZat7zVbhPFrwuTieXqFYZt7YafBi3",
-	"rowAtJ6vMt2skvnRJpxj8WtlI+yTvPAACYwCIj9DTO2sZMdZXH0dEQGNDXOaETa+YjYmg5oPFIyZE8TF",
-	"lNlj7ZPqocnjAcH7cdt6wlITRgN9C2cwfvv5Oqo+IpzAvL0i5pQo18lyJnoCNTubbm19Xgx4pdE6MwQy",
-	"W/v/DfoeyLEm7A6sGEX68MLm+uVsVStu6/BqWEDbOojXYQGAEZ4pd64SIugzShNlW0lise1+MDe7gYWs",
-	"k6qR23q2Cnq/Xwpv9UxwEg76ACK35sX7pNOq8bq3qodbqLtbeeBLBv0B6gTAlQv2UqfVco4y2yau6EOB",
-	"+m4cLdzhyj0Vpqo5n5qhZNhGbO3JlU0EmLIswv3bH7axKSIpGM61vdHa2ehsXbTb3c7z7uZ2s7Xb+TWo",
-	"e7eHP2zDuAibn8er43TmYR0WJV0EtdUfs5OQw0ezQAQFLCLULPLBjEYWh8jnPWZuu8aHDMDY9dE3OzfJ",
-	"1QvnC33b5ZJcwLcLK1DbH8E7uo7mnwNhgbvLSQpu2y3Yh/VnmOcfgrvgEHGH6l5or3+Wv/hj1AgRoZfd",
-	"nLsWxrmFlF11kz8Bz17Q+Ac4d3BDe/kN7wW1XlkW402by296JdMrHsdMoHsZmNjyu8DNmQsOwAkKwwK/",
-	"fTBcKPSo//bBEEp2Ns3+eZ+0kef0GgjP+V8MqRXdtmgMWbr8GDUmlWHHQ4uPgE5j6Iht3SxZF+cmOdeu",
-	"Awd+0/XwCXzgUvFRge2JEVUjeNCAgpauRnIGtd3XlAvwe7jAax9PUN8XL8IYwPUWuMKDjGbnDaeKDGlq",
-	"4xk9EdSVuFqTMbp0BlS40gUwbG09QxhqDW7cd2nQ1rGT3Q2BKHCVg8vPSGqKSk7g0Cn5DZBL4k5nGOIv",
-	"ZDxfk1mrsdEXcPsyojjBYcSoQs9DRr2M0f7aqGSAhkohxsBZbFTg/PtQyTUKjPeMHbw7ti4oIUlqrB8F",
-	"EYdwLIXOv4tA8jB1YfnQQ5SMPDaondRYXvGEbdDJpJap+/CnLS9ydaiugNQW/ZbwKrLLy9U/O62PoVgo",
-	"pMCvzbXxbCIfzOKQNse8IP/ba5KUleBlFcAew8h368GTA5atVWl9uNLv8RekD3wWKY8L8hjZDiWFYV2i",
-	"Mcz1HMazSOBbWeJ7daopIM4Pp0kyf0zh/8Z6y5bd6K97mMIQNRIublwI4XV9WgRc9uxbvOZjZK9+72Ci",
-	"l92CF/pigqUvOvOXuTKAFe7xl32MbOv/pfe895c5Tj5fes+P/rK1FC6XOfbnqVxbrb3ld5xIfWhZ25+u",
-	"peGLAcl35rS1NZU1ZClmHGFI7NkfN2x+aXjZR9TgElZVbY9Upny12YSlY2pmmsyb5FQMrMsKEm6slhf5",
-	"i7PQrk9iQihXrsgwZQz1t334IZUzxBJrEnin0aGod88DX7GhH5v/ihjV7BbzcHsCve5RTt/0PpArGc9z",
-	"D87FI4gHIMOvFeQeSNnsiQuItQqJT8hpmoFaF2VpGxAOhKiLWRKrHWa5dmGam5lalY6Hv3gdb73g0Gs2",
-	"t42jHxZH+mk0z+8jbMR+ubay7LjIVzVWB0seGiF5uLciqNnKaysFygWnE/SzF59APWn/R7srykGvwubb",
-	"RQ4H1oFVep6f7lp+D5f0vLYes0h7Aai3jNtk4f6cdvrVg7FEnG6tJE5fQeuRP12YnrmcvIdJ0qg6l+QV",
-	"N1IEnR5Xc4xQQvcGEHpNcoBG/pA7YZMDIoB+HzOIA7rihp6Agu6UDUDe5oShvc8I1SoRcs30nys/Hs6P",
-	"s9LjonvAlcfYirEv0UL8D/MY50uWw/UOaOzrUv+1pd1XKffXlHLfMn1/Eec9+1QPKtLwD60N5tO2srzc",
-	"rOJ/gtUa+6T/x8d+0WzD7HSbQcgVJrJgriIQJBh0+Yh2zuAC/32TvJW3xpAzN+cyQyBc7+LtKCq5sDmG",
-	"2IiUjMGk49rlJGAQgRzkjU0MNFy5DrFxT0B3XDAB+5bNdUkViDWk68sa05iHCc+YjwRIfc3wqQX4a59p",
-	"Sn0enTmvLBlirgDYwXCv/boqLvJAa9WVN0BSfHCtv4DGcZUigk6mz6CL3Dcuwu40EyWxmFDN0hWCIu1S",
-	"ZAFlrWsXGD5TsJlrE+ifVxZSGx3kB7jv+WecW2Kwu5UbmBPEQKEfAUwDwgxFkX8iA4w2h8eWEUv4zDBo",
-	"IaZJsrZEsvjzKwUfWvfatyp7vm7vvlrwD1Afc/AvIVXnHGsPWm6b//s/WF3/lKqfb9mAZucXqwfeM/zy",
-	"pYcd1tQgV4pTHEoxTPhAf4YoBYI/P9SxUh+ieDbiSst0XlvIk4PEm1FA5g7yNjUfs67L14baHtddGOQZ",
-	"JmYatcb6XgBsWkDytlN7bNZhLl6d9W91ABXYZREyQqkgXAx4jAAEXLmKQIboeLZKGZUtAQ8a05i5Or1r",
-	"KWPMJT2GUwrtdsnVnExFLJ3q63Rrn31CpzHXPZHIa5KygUwNHwbkDsh155qkjEJq+BUd3ORzXoi5KZZQ",
-	"pVfvT/rO7sNDVLkyPzLbQ7ggcA4BehxbTGcABS7F2dbHadfdC3X6fXDQVwcjPHNvGea+MAkaOs2sn/b8",
-	"p7rJrJFy7sBpKp1lrm0xkhYAAFJFrhgT3shxeC5ZTo2uXiwnCQdSKK5wmKgJWYiAomCHB7R3SqAzi/Wo",
-	"zu5Ga3ujvV26zcp12mabe9sblD03cn17c+P5sMM2WkbYDzbjLba9IFHj/kK6hDhZ0oVcpsblNRP2xAAa",
-	"mf3Wgghl6/K8MMG1Zbs9gauLeOwl9tWn8xkkst+rsbxln90VlKOH9Z1CC6Qzpp9A6lxlRuhZEI83Zq8D",
-	"cUCRigURFmkb/UMyibO6EDlRPjaC1w6lEaAuW/I6pQPmEeOtTwTKZaAcM/QP7RNqC01kAm0hBcte0CTH",
-	"cdQTZkqRK/2CXMhbls4RcwvUA6XpvN5fhGsRE3QXkdMh0TMJbc2djpDaxrvKAbE5dxDcApIagQ+k85Op",
-	"kZwFpVrwa1azZtbkcVMTYArW7dQTYzq3X1n/UmXSAlzwH+ToiWkpFzWmAGqMoB8FYg1FZY7gLKD6+jYa",
-	"npmP1hvyIKUABlRRepGdIn9ufJIxNqj5syI8uGRMxKpgcm/9lQ35pTmcv/7y808/vr84P/vh3enJ2zev",
-	"vz/+7ttXRy8PXxzsPd/d2d7aPJjdzc//vBxOpzmAEQL5WuEB+A/2B9wvrfLTpjv+NXScE6mRlX0O/Ybf",
-	"spyCk6fXx3VBTF0mb6UD4sXct7r1pdmdLcDzRUhY8yksUi55Da6Zhhxggg++MuJ9hrXaU6GDPo8AmMoD",
-	"xNA+FB5AWXQV1GyuJRg0UoeKGnjrIlsfM5L/vATEJVeDyXs6dHnSS69/LzRP1rjeQQ37Wx5urMPuF+Ty",
-	"TCJRWOxfaBeLqtfvRj8DPIF8nktWIunAuleGvfYo15senHoRLqxFtzO3Bm9zD2yFD2xVPrDoNHAPbJnF",
-	"LMMBb+60WkHZTNCyy3beCtpq1ffHyrB6C3MDzWJtMzuP+VwjJIEZBAfsq4X9F8ia0OHGVjqzkTOsbCpP",
-	"Y6432K0Z7wLPtSQxjz1UHNrEkAsR4k8Btgc8qoA4RTzg1EXQ9r8ngsp5I4AseLRz9F6nxqIEBCWbjU7j",
-	"LuJEaYeB4MAPrBFKVU/0ER2ibwYKOFNSOFwoBMPmFhKqDvLIrMgRLkhJsFTgZeDahUaqxUTgChIsA2Qo",
-	"V11Q6p2/oilR5RDGza/wCE+nPF4Z9COcBFe51tF5gJ6c3VE1Htf7fTVGZrvb14zKxQ6u5rVri9mrQA8O",
-	"ZLBf5zofaLn6yIAMDuCWFRfthou4/tV8jWIC926+AGnJvpwC2HeAHmtjAOXgQiCT6oILzuH+KDgydoBF",
-	"1Jhl/STrxgYn+JHHhg426MfiEOvKZ9ewOt+G38YnwFfq4xMV53i3ve45XoRps+pR9m3L7fy4yHjjXwjE",
-	"A3OV4qrQ0rXU3nuETlJbz+v4vt1zWKBKBdYeVZcW1ogs3wg2t7Vwcz32u6/4bptv63xW28+3IHSFrC5L",
-	"sPqjMUzluOQA0rIy9yrvkFpMfcZcXMeBVZnwVeeKyrBoG93G1utfOz//sP3j7tvNk3cXO2ffd3765cXm",
-	"4cujV2bpOfWwx2sViXv5vA68B3MC/QtzEAE5Hnn1q96Bcxpc+BUiJA8RAkpstsXep2K+XqQJY/qgU4XD",
-	"lsC1qvArmRJxzcUd6ZvrLi299yNykVI25Dekb59jxtuPyCGN47n/8pLit0fiVs57os/uNHz1774HHkj4",
-	"DesS5ZImsT0EArESh0hq6QpAJ5DFObU4Qy2VAlOgbe8Sn85MOq0WRrD8o305IbW1hBmq9yI0775R+B2+",
-	"L2BdDQZsol1bBOhnifDGCKZcBD/uCcD7RTTEiLA7czcZc6UmDBBKQLdCuJR+k/SLm/TM9W3MgGC9Og/B",
-	"pgMzV4fvPKLQMpdAtgvXc7eIWTCLul4cNlJG49hhmTXJCYCHQ24xopVhHjlLB0zoDSYGMmYxeX/xauN5",
-	"l8TM/AmILBgxNKM5xo24pprNKCw4LTTpKEO6w/opSLMGFD23Y66HCBc90f95w4Ivs9h86kfZTFxXkVg5",
-	"VG2FC2Zxurtkq7VpQWVDxGyLtV6DsA1q91ZnD1o7ZCm3LLaQ4ko2yakRujNu7Tk38J7wI1eOLpCA61uR",
-	"IBb2ZlU7kiobLjh+y+y38wIwTi4CGRHFzN2Ayj23/TLNxK/5LRNEGYuOJqDTKrR8xxM9B+TPrDuQBZrP",
-	"4qfmdBMKRM7FNaicT7Zam09xEZQEqiocgZ7A3u9uKt0AQgg7EZsP8NVvH7KPrQ8AEIpDsClb0CcXsIZ6",
-	"YqvVcvptARkfNEdXtRc0Oi2lmrC7SQJtO+pRDpHhhsLdN/EqtThZ0HEUOtfNQck2S1uTpGUBhLE2w+ym",
-	"dGa37WWWBpnkATChPw+WUOFYRD3hUfwCAD9P/OZWe5gtDQEThoa95AkKiVhiWcnTAoChEas1defBccot",
-	"m+uxhLdudfYqusFV1cjfv78OtDlHJ36O5nsCiB4AqaB3GPVMjU4mZWYFM0TIhRG/HhnhhPGCfXMS3Fnp",
-	"iXKqwebTAg3WwCNCb6HHhEesMVKq6rFR2hoL0Wz/vgNieExV07e6X3anv/DMu6nD2zfeYX/nVZ/irgdt",
-	"92DCN16z+UrabnBt7t4Ta9qsdreN0QT3o7to5QdY71L4hPOFXZTKj3BtlP4slze879Nq6ydSH8Rjrm04",
-	"1HCSpfd4kvgcIdQ3TAcsZjBigxvAXcGU+Ezfhxi3dRzUqP1e2efmcKkJw/46NSlhrw7J7s5OBzsGQQcf",
-	"1NrC9kUIaC2wnQheg1B+f/RsvXivYYvwPvaNSPG9NLBAFxD7fMMFci1B+mpJanTuKFTOjSyKwAow3DOZ",
-	"R+S7i4t3BLojFfseRRmer29+1CSu0YlhmIFqbtSQnvCqOVXk1AyH2AVVTXKI7SQBunuqwjhTVvEHNX4K",
-	"KzYyuVultGXbcWEbJa2WNXW3MZvNNszgN6ZpYrXwor8Iey/lvEXHDs4dNgw275+hO8je8mBkszX8Gsd+",
-	"CQBExtZ7fIo6tCoYg4uQwl3Hryzx2t6Bap5tcriOD4ndTRrd9vO9ndZeu2OkLzfSub273drd2dpub9tk",
-	"pTBERYKcB8MNrkq+JkPGNXCOXCydpCHQ2onaksT7bl69T8p1YctzFHhrro3e12DtZ/czmW+yNnNFoYQJ",
-	"VRmWCvLHTrPltjWkiPWEVND0zMurhNEbFvtOQdUC65VMfUrygAr0UojY8HyIbYykhXZxabr7WeeyQcrA",
-	"MUIT1zboG+WSf3rCPjWth1pDiLTqpGiaFQAjgNp+T1AR5is7O6mi/N75b5yTp0nO2ESmWrkcY4+21hNZ",
-	"6lLQoFeAqRJ2JwPAG2wpVg1uZp7/Blb8oRi2UBNVDSg7FdAaiRJsEEfMaxW3pUueI0EFy58ph8y8cYVX",
-	"kz6dtaUPOgmrYNjdtocLYLvVwTVU3JC5nIJhCvLb1bZZmoN8JVBBAKsI0tCYzchv3m8RFsKJuqn8BzPr",
-	"VbT/CynfUuG6JquHc98C5JVZZ8tJfYI/HpyMb5odsdmReF4aXcMFFVMAhWjVT98oxiF/yKFnoei2Xdpn",
-	"zXp3LSZWRK7mmoGvx3wIOo9l/dT1iPHU9q44ELaBN7vjKtcBBduAg1MqDb7AMCNYqsRYA647WoY5UuiP",
-	"Zljnmg3SyPL+aD1xYVtLxegmd+3gIDCOS4IgV9ohhdQl0JziOq+SO2MfvLBhVKHbUqlrErYMsh3qq3oG",
-	"kZqWQU6Z/NP6BdW1G8NV+DwNxx6hmwwMP+sn0xNY2GTLLtAaxNqOZR1jgNSL2/TL5o//jr/d07/+fKxP",
-	"Xn5/dNTZ+P3HqxPBr+/X5WXrnm1esuYolmq/tkcppE4U6m6crupsqk1XihPD8D26WycH1dH+uFbJDL27",
-	"xPeYta4HyF8HDL+Mhm/ziNWlWbG2ayJ+qVxFYT4puG2GslpW8FqJD8BX18l5kI4Rf7Ukv7SMBb81Tr2x",
-	"QnPlZAV8wLM/4L8flyo1M1dyr5i2JXY4hsw4y/QZ64IwVhOiP9gwmEb1oNkTrm/sqr1isakhCorqco5T",
-	"mzZ6jzajGCZ4OPOTLrgQmmqOYbgAKsYRYQWTxK9UJazVVy64KhdckwcuK3xwKchf2d7Dqx3whH1uoEi3",
-	"o6tzyz8BJNKbeg4guSeERLtpzjAinGEzEi1lFhi5muMzn2y1tlbBa4T3dAn6BDHH5uXx+cGLN0cvCwwb",
-	"mTkU+0PIH8rvsReBdM1lhYwZBu7ByOLKavksRtcbTEFpOrchpLlZjcg3hsSwTk/YJ9jRQStpnEM9yOLj",
-	"cPn7+uKQGZaw9xBdCVRbuCL0Pa3IWFdloQvaKlX3VarFVTwDm9YJaHdEvlkgjtYNacCqf0o4RHsyKuwN",
-	"oKesFTFe+FXGfnEyNnCGIbramMbsP0/wfqHgep9Z9GaAeetL37yt4p9ZY6TYVALtRI8cVhoWkIVpofFQ",
-	"zkkHhCcYiwnVhvNwKdACKXQ1xKsNrzQsE2YAmXzOxSnQAQkhGdfcEFwduGoKPqueYHQwItepnE7MeNCP",
-	"64sbyx5U5zNF66qLaXjGkqIp88nZKcNUaJDOYyrmNUbSuV3IewnQR4N3w6mU2XZmQGZLXBVbB67l+fOu",
-	"/czF9aWS5m3bAcfebEdZn+wi/44aU4GV3u32GvzNruIyDmen+dWM+KK8J8ArqnrCrlf2vBgo4zs5I3Ko",
-	"mbBZ6QzPJjSUAqAMB6NhER7BDb7TImMuppohlgZ+DtA0EEY+gNPoZjypit0hlljJlZI7XlCcUc++Tp11",
-	"k1WMZ7fiwJgiJ6cXl69O35+8dNngVyyR4lr1hJYELRowUQI2HbMBVwgPNrRWCW5jRIL0e8xnyWd27QMH",
-	"VATw7rnqCddN18LCYzgfD1+TfAcoFOYxsbF5DI9U2qakidgG9QO+biwbIx207UvTbhEF4Nr7hJJBStWI",
-	"JFIxKJuFCxC73r4mZQBWAt6d5/aN7tXmu61WK+qJqUiYLUF3FcdkgINwJQ9N8tZRghUvQCEIr+JfczWH",
-	"eB6aY8agGrOxTOddSNM3VG4tSMgRQHIi04lZOT8t676jJGWgN5Irdg3RL01a0M1HxqwnsFGxGYYlUDOq",
-	"ditqtVqOGMxTtuGLzI5kt3wA+w3BOakJ9hqTKYTVa0TU/QBZ/vIoK3bhyzgrwY7cF2llPeyTzl4l9kn0",
-	"CaBbiiZUBt1SibSy06oEScExb/5JIClfBf4XJvBLoCcPlv02s642i+48wMDO5RFgjjdktFnWnHVf7Nuk",
-	"WFve1o98vaEvYVT9CMvqOBa6QY2Vq0yClqA+RdpIYglRdDmDnvRYaYkB6rDSsulq9GzGC+aUoAfTsCSG",
-	"9WOBiLeA/ZF3IEbEnveoqsIuIscn5+9fvTo+PD46ubg8Pzx9dxT1xA/vTy8OLo9+Pjw6emkuCtkEzAXY",
-	"hNVAKP7lck4GCzLHQZoFWeNVi1MleUId5EH5egOpdLED/Fs6twgf0OEGCvjAjrMpJ0or0tnOaqr8wHMp",
-	"5VCj1O1sR4+W0hc1bBJj0YmWG3COTOFbS6P50eXINwAv2G085oDhICwaLeQ+uTrDfz5+IuTCRvVeRFWV",
-	"CpjRlQsF/vT0TMw7/qT1ATFX1r1a03c2M8Jz9B0bfuvYSqMWfP1rV5XVu6p4ivQ9kliiGLTjqt4dI5gs",
-	"ynP1qa/Ysgq2n+1erhjbDN8xhtazzlYjMuTV7sZXz7vd3WftznMzja+dGO/btahiu52frGqzjYrhLihv",
-	"q1Pj738Qq7sg+BX86++LW8KKjeFCTYdDPjBiE4s2K7cooYMbyEa1ZfDFTSprV4+9X1/PEWhKLo5S2qVM",
-	"qTZ8M/TRFYoKKnbP69WN8htBAzy6GzBWbvkmJUm41gmrKMH30LhDmWbtGStentfBv5JNjmyqA67L4633",
-	"JLcqfNjN1bFhU6bT+SVEvEN/yNZzM+QiYaVBLXadhuZxLzKzqYKCcs6dr/STa6Rck6ZRmaVxb7Kp3PfN",
-	"ii2v6oR9EbQScxdU7LFVJb9u7xfUJ7u8wxWGZ3CcS3XKdnPRGft1ax9PYQALen1rfLGT2YXLvvqWvyzf",
-	"cq6GO2stxAaM37L4IUXbMK70trr0DUnCQ7xZjLb0lllPUywH0zEknqYsoZrfMmLbg7tfLBzg+7M3jagx",
-	"TZNGt9GEMJUdcCnDBhhDZEsJXcdI2zAJvKvA7pxf3R5C35OiXBB1zrCc3FigWcQQYbVk6luAh4WE1KfL",
-	"ymvwrWcvsglF5de8YRpj4wfvjiEeHgLoWWRhDjNig5ssgSgrVISdDKaU28jy+zC7IJvQyCcCuDRY8Kpk",
-	"z8tiivkHHUFUNuyFZaQ01nzPEI1WEzWS0yS27prsmVjpWr/mlUjswa4B6uXHDx///wAAAP//",
+	"7L3pchs5ti76KgiefaLs3imapCaLio4dsixXqWxLLkmukT4ixARFlJIAOwGKYns74r7J/Xdf5L7JfZIb",
+	"WAtAIicOkqrsqu0+Z3fLzAnDwprXtz42BnI8kYIJrRrdj40RozFL4c9DOhixjUMpdCoT80PM1CDlE82l",
+	"aHQbB8mMzhXpC7mhtExZvxE12B0dTxLW6Dbcr42ooQYjNqbmBXo+MdeUTrm4bnz6FDXeyAHF9xVffzFi",
+	"RLAZuWHzbxSZUD2KyNWc8LhJDsgklXdzokdUk5SN5S1TRI8YuWLXXAgurokcwiOKjKdKk8lUE64JFz0x",
+	"TKXQ5rIecUWkYM2eyA382W37GZ3wjRs2V89a7b1d2r7qbOwMW62N3cFmvLHHtoYb23TnanfwPN5jreGS",
+	"GZ5Rzd7wMdcb72TCB/PqmSbmDoXjYmbOEeFDM+YRVYSKeZf0e40bNu81+oQrYu5NqbbPmcf6/+qTAU0S",
+	"Rbgg/Vm/JxQbSBGryDz5r6nUFJ7VisA/3DNTwbXqiSdxSod6gzM93BhpPTErYD4A79+wRLHRbj0trJYd",
+	"1P6//tlutfZn/9xprbocZ2xMudmr8oL8ZPeVcgFLwuhghDPtkn7q5ilTHDwRchYRKmJCkwTmRK8pF7AO",
+	"uk/sMjx8iuk/tzr7+p+b28tmyHQ63zgYapaWp3aOoyFakhnlmlyxoUwZoSQ1T4XfbYdfGcp0THWj2+BC",
+	"b3YakfssF5pdsxS++9NPP20cTPWICc0HVLPyx7+TM/NhGtxEnpy9OiR77XYrIuavnd3t1tPc9F8wmrKU",
+	"pIwm43/2GnTCb9g87jWWrMLPGwcTvvGazTeO42qS53FA7vuEIjuZpEwxoXNDeIRTmA3nhI5ZDbehY5Y7",
+	"gROWDpjQG0wMZMzihWMc8P/daU34hCVcsJUHczoTVVRiRiPNpfsPZ6q0HLN0Y6uz8mDOB3LCVPVoFFzL",
+	"DUexCTXnJzZsWU3ogKnikCLCxhM9D1iZkLA62UBjqqliWnVTRmPi/zVLuV6+jGfsX1OmdCWJHceGxocc",
+	"RANXwDQMTzDjVyy95QP2jSKJvF64jluvf+38/MP2j7tvN0/eXeycfd/56ZcXm4cvj14tHNynqJFwcQOL",
+	"+S3Tr1kN279hcxBqWhEeN6KGnLAU5KGZUeOa6YMJNw9HDbPWY6ataDayrXnD5pcCqLnxHylTEykUa17J",
+	"eP6/nvEYVgg//V7R6xpuIIeaCbelZEYVuWWpWbQFg8HX3XNEp0nM0qNbp23kRwQXCcOrxe8nXOmDacz1",
+	"kbueH8C/piydN5GfVnxfsDtt2fOtvGGVO4KX3HKURpDC5YftyJnUVFd//Vt+679NKOg+ig1SpssDgZc8",
+	"bCDvJ3HdQA5HVFzXL8MUnnzY1380VDav/Dpegq8vWAIg07kfRIqM4IWM4Y1m2OVv21fB6cyP+lholt7S",
+	"5HRYc1ZARWPiWo8cC+T2EbVvDnDMhnSaaELJmIupZmQoU+TgyqomgozkNIXfqV3WjMuYS42owc2ngI4b",
+	"UcMuoPtOjt38R8qGjW7jfz3LdPdneFU9gxm4CcFiv2bzZUIvhTn1edw384MBNsm7nLwxJAn3igGLSP9Z",
+	"n2gpu6RPn12BStqn/7vz6qofEarI1bwn+vjY+7PjQzfIJ+YFT/uGC39Pb+k5DCUifaOQMrgYEUWH7J+9",
+	"Rq+B972b65EUZgl7oj9Nk+Y7qkdHakAnLHjbt9IYBbc0mZqNIe/fH780Kz0mT55vbMH/a3eemkFaTk8F",
+	"4XFEZiM+GPWEYCw2konAiLm4LpoEA74RSHbYJUPn2SZ5gkdK5CmLG12dTtliAQbSv35rgH5K22DU/cVb",
+	"UBp+TheoGD586D5jPx1WHuED4bQXPWKGtKggc0P9cib2CS5339hXXRqPuegvG23hSLjhrnYeUMUyQz7n",
+	"YsBqj/ipSOa5k+2NRM3HDA5xQrWZlGDmUGsylkqTrVarSV5kHMC8IaFKk51WTyAzUBHpbMHxB6Nls0Vi",
+	"Q4RW9e9PheZJv0l+4nokp5r03QDMWRKE0TThZhXNKMb0hqmeyDEgkkhxzdLirndanZ2NdnujvXPRanXh",
+	"//9as6DKLEyj0t4wrH7DfDqzOQIieG+GvnhFs2GCtQ4Wupu6X92Qh0ZgxsGiGMuuck6dzaVzghesP6dP",
+	"5hSg1ADJ8ILGP8CLux8bAym00Q+7Hxt0Mkk4ei6e/a7QfWGHmSkj5g81HY+p+dOc6JSZUyokUdPBiHgR",
+	"1IgawLrwG7EZz/HJjwdvjl9enh398P7o/KIRNWKmKU9Uo/vbx8aQs8QKwSupzDTGTOEeNOADRhDBELKP",
+	"ZC4PJ0f3ScLoLTKUqW58+hC+xr6a3Pt1XiZf8nipHq2pnqpGd6vVgh1Y7WAfpalMz+xm4daVeagdhJnH",
+	"mCaGBFgcERDC2Vy4IrNUiutGtND9VTUYe/+z/M0Vxsmih3P3wkRe0Nj+tCbhXVkNKKM7cJZNWGrMsGye",
+	"9yM4djfhKVOXVOdoDnxsV8xZV8OpnqasQFDZo6T69nsTTPT1tH0pp81Qnz1dhRlEX+YhA5fHmkdsIMe4",
+	"XAG1zaTzkHBB0MVxPyKDt5QPl6GKkUxiQgl8vkvAQUJ6ef9JrwF6Sq+RsolMgx+V99bYcRYIEH4kf9Cn",
+	"vhRRII1hZgQBVwMphvx6mjKwAqhmtywNXJE4ctRYuCZU3Siw3MAZj8vy5ZDxoRTDhA/WlRTozYhLbBPc",
+	"D1wRd71Mya+Pfrk8O/rx9PXRyxylUvcMvGJAhSGlK0YG4E+I98kgZYYs0LeBp+Q+lLFnZq3pDRPlwYOJ",
+	"arRKuFwe+8nB26PLi4PXRye5oeceM8ooFWi7mJl45mssiX0yGEnDq+0dwO5S5ziiGp4Y8lTp+8/ucek+",
+	"N7fIe5iyLY6c/Y9GGxC5UZfE3NwI/+CajOmcjOitMdGlsUCoBusExHpsdjPYcXanmYhZDCbJF3JMYK3W",
+	"PCPW014mMyPozAqaL6dMqcpz8uL05S+XRyeHpy8LB0W7NyA/OcQBbRxZ90OEGgtV5PrffLJPFBOx2YGp",
+	"yH3uHsTV3jYrASaZoElRT7yaXhcc5JVi7OLo7OTgTW5CSo6ZHnFxTWZMaJTzxGhg+0SzJEHiAtXFUlow",
+	"9vtMZBv1Pj1KpdZJaYOkROrFOOGM6xGh5IrG1u9WnNLF6enl24OTX5xoPs9vVu3bDt4dW043ZmSYyjE6",
+	"OWgcmz3aJzqdZ6HINrmnIOwgu5PyDU3Ryq4mRTPOBG6poUQzzTcHZ98eVdOi08qdY2Nni7zmL+5JZ5tm",
+	"zFNBbylP6FVSMWyjTFxR5bkGFWrGUmvxF8f//uTgx4PjNwcv3pQHX/8i9LwaNg2USVUmibKtoUOjXwcx",
+	"Wxcwvidh2pnfCDmrEE84AM9LyRVjgoxpXLVpp+8vDk/fHl2+P3l9cvrTSf3Eh5QnLCbxNDXz1P4zRrUx",
+	"kkpO9UCiDLADM0KMDW5IFoCeyylJ2YRRHbzg/kvweBLsQMxx/1iiWJdstTfJE6BXaVQ2JNKnEdlqb5Mn",
+	"GXsEkjY/d/bIk4oT3BOeIQQnVzA9k+kNykP3kGI0HYyYMgdDigFDDgD3g7IIgXsko56ooKOnEdlutcgT",
+	"WsFf4domeRLQd5dUEHVPrETVwVCqKLpJCiTVRU9iLVE6MinTCNdPi7L9YDBgk0yIVWR1mHXbam9HpM8h",
+	"NqvnfVRHpEjm3vmOWhS1TMmOKecFdE8vCQ8/TNkoZHEseja89cFqyiuZXvE4Rt12DVVFukyCjOGA/zVz",
+	"s8NixhJ02Qp28+r07MXxy5cFxRhe28UdohgkNttYeCuomE5ltmryI/gnNpGPWBO9bKUkdHCjnLVWqauc",
+	"v3/16vjw+Ojk4vL88PRdUXpwZaMRwdS0y3bASbpEhHuO/3FVeau339KEx+Rqikq5EXrZtj6atl2VTrTo",
+	"BaX7H3wUvuNKy3R+Bgl+8drmrX8qTzh0GnNNEnmNsQiFUZ0K6vnu+Pzi9MxohW9Pfyyauhr5dPYyawwk",
+	"TFt+BkEV4iIWrXYWsQBGbZZJCpu9GMPLMPHBctt9QtWNDRdj3MlGLD67TXlWGjyugh0+sO+ZnCax0SbN",
+	"8QJr5QuxAk+kPojHXOu1Ccqq9dWcyJ3DK0amRv0AncJwwyq2dPDy5dnR+fnlyenF5cGbN6c/VZiHzrao",
+	"fHGntdlsNdvtzebevvnZcFm4ANmQqMQo0GJGyIMVoUkiZyy+HPA49RrDQ9gyZE3WOo9AOcsnqVYsxNnB",
+	"xdHlm+O3xxcLVqD6bUQOSbvVylJed1qkaHJt3tfkwhlCmmzZsky4MTmDTLhvXEYtVyRhw6qJ/vD+9OLg",
+	"8ujnw6OjlwumOqKKbNqkVvMm85Fcwm67Zf5DKBlLoUeoCYIGR5OEDKTSinS2923uzJ0mE5ZyGROlaapB",
+	"gUV21AnZUbOFQdS/oIDOOaS/eBld5g1RfoHMgQ2p3W57CmTfE0D33lc3SDgTENf0XhDyxEhfXKRAJ336",
+	"uF44n8C9VC0uZ3rXpMOv9BZ3/4N088+v1JxIfQhu8HXlz9/Z4Q3+rbdUlIO4q/mkFzn1Xh/9cl7iuCt6",
+	"ul08w/DZwNONUdqBnAqNZjcshhQM1yGTvFQQNJJSyhXLfOzfmI/eXZpvfqFRgnUiAl+UdvdKTsW6R+uG",
+	"FQjvxCYNVPuLXx/9Arrbq9P3JyVhns86AA+Ryw6EtVU+jzJ1aYiFvH7wMt2TLLYekyyCVQCCAG9hIsU1",
+	"lK/kzP0vigQwxzr+nxUPTbNJBzEdu0egH9o7grzuyomcXhxUqeOuPsC9JRAZ8HbrOFaGtMdyzIRG0wS9",
+	"nYOUaR9Ov5bIIvFVEGA3KvuXwgkrgqNm4r9Pla6b/ZdD/phSfD82WOFCdCzAHfJSjOKnk6OzVZmh9SX6",
+	"SiCQJWV3tmIa/B5c7xdYo8t9/pKY4xfG/ry6vDb/+zsb9BhD/WrQr7JOfwgzrbZpyVKTNrKVH+buywTp",
+	"+p9bnb0+ocoI1iE8yhXBKXy1dB8pCnWB5pj9Wa2tSkFKYE1Whr2K6kDMPfO/f2aGe6McWlXDe6FTdKGj",
+	"rFktUaPzECbziIcnmxzugbfKb7iIy0Hrfawnr05keLwj8Zno8b2gUz2SKf/32nIt5opeJQsUezVVE8hW",
+	"qyDAw7Ojl0cnF8cHby5fHp8fvHizgNlL5HBoMofv3XdueMIEDMUSm0xBQ/aG1L0NgLZZIuufqJ6mEUTu",
+	"hoWzPPr53fHZEolmX7Rv0/xAK3vUqXAB3tOSKuoGgBzfFYYumI3NuV6kitiMGGPR2tdCZoZLfXA2SxDe",
+	"e8jMxlwpmxxRnNnimbw9Pj8/Pvk2n3XHsLDUzYYqcrdhoUu65Pzo8OzowuzMgT06cEa6xAI64PWHTGah",
+	"xQy2Yq3JHMysynIO9yh40f7jEdmjGgLgINEzSWI+HLLUKDFo2lgfD5KzHfDfJkDvlxDTf6AUG13bNlzK",
+	"zQrR5B2WH3HDjoc0UayU4gX7rKX1hzSixiR45GMjF7usAwrCoCeeVx1EZcOoyz6KTSrmM7RNh/ZoI0qF",
+	"TElfTJOk3yTHw56gVwhhQUEbN9apC0FBlWZQv0omVCmmHPsnUhSKMX9rtPc6zVaz02w962w1okan1Wp3",
+	"46vn3e5u40PU4JqN1TJKPME5mm0b07tjfGSzEzXMmDHJEst2bSoUTVMKSqSVOlU4O8wW6Noza5Zw3yxL",
+	"HzaqH9n18aLMB6/QBNknffPJvnkElyucdW40V1ImjIqGl1RQRVa5mXAdmBWJwT9mjCKeYbNYztAFwJrN",
+	"zc09m5QriBwOFdORzbLrCSwti4hOp2KAzi9JxjxJuEuJKxXNbrY2Wu2NzfZFu5MVmK5SOmr4l6Yx1UtZ",
+	"ylt33ydXrbpk4809n6KGvDLCia1/DtTIpWP4o9AFVgq7yRLF8DwgGaMVylVPoF7NYpe16LNdsvJnyIi0",
+	"4AZN8sqYY+kcALjMGcmd3P4XdSi8s2uF2vHAdUCT5HQIFVuLnvvB3H7OtAbK+FBjGDs/Q5RxHmutCFZT",
+	"Jl8zK3n1OxtoM9DMUF59tN7wXGXEBbv9kYatPPTQwoGi/GGxRSpCJcRhFvzWsBAMAX/5UPEtlFQ+ucxK",
+	"9jKIgdOpuAYdxNa7BNX4ZUFVw9CAeXFBYPTm58qa9tZFu+DBWY3tDKRQXDlzqJ7Dp2wgU8PDMf6gSMJo",
+	"xtBBA56FXAM8tzMjC42FHhElx+xKxvOesAGMfKYy14olw8CZIwc3YLQKGTNlVaM8B6gTEDYetxr14nZm",
+	"Glod7QZbaaa7n0nyhCp9aTjjJdV9YH7BT2Z9+i6TfkKxlFxI7ZezUUXOYJtcXjNhy3Wr0ZdsfrnzWDhT",
+	"LYb/uwI0CtElbQuGYLQLiC9jFIJL0SQHIHSN+AV5l6UjCmlhIUjKKKSvX1Fjzkh4DShaXIr8dnSiMs7c",
+	"mAs+no4Bjq6IOefnifgRVcQnwvgPim8BW4Dp5TQcPqkavaJzRZSsRrZ4ftHaW//EFJgG1LKj/RWcpHrG",
+	"8YYrXc81XoPeL9iMKe2zIvJcwqkIlVSauXkmiLK1khQsnoFQGLZbrbL0m9BrLjxlLnr1u+zO4srBRHLv",
+	"ql+1JXw28qfRkKc37ZfYASsoBgo4JCbcVCqcnkidrWlvLlLc9kZrZ6OzddFudzvPu5vbzdZuZ3UeXauC",
+	"W0WbzEY8YSHr9Sp31+rgKRsahmS1M61IHw1aQP6xRnTkWUVPGLMmdDetxnoX6ea5pbI3LtOe1xNl1ykd",
+	"sEsm4iUDmKTslsupoxSitJwoMF+4uC6wFReDFCxzCqtqCbx1L34SNXjFxp5ASbkVtfsASXW7a9E2t3c6",
+	"T408JTw2zC3Vhtk7nnwf5Es/zOmUx1UjDEXcCmcAAIwstVlFv90imCrvlxdJzXD0Ooyedqu7uf5q5mVv",
+	"NafEUNE3yvnwkWtSGDQgkA1pav6njzde2tv6kdFUZzSND6Z6RGzwqCes08/qMORGsBmEnzNCsm7Csrlo",
+	"E7F3vwiDcFWGuJ7xM0nZkN9VbwQqJIMRTelAs9QjhOLBjIzCYRSla8EVwyTefdCePIvPFpPeXLYuLt58",
+	"v9vZqVpMb4ItNbzKdtBK1k/DujQxlnCZMqqWi8cz/8AZ3p/5RSuP2jvEGEW7WVdlFxVPUgekzvP78KXV",
+	"rCpnTGUe0lWUjXO8t6gTAPuxdphLjbD048cTHAz/zUxE5sT1isbcGbvlbFavY/yEJYWOvaEXRKZZvF3Q",
+	"NJUzTH8t6R1jmbJL51mpt7GscZHleJvnch4ZQWhqdnySI3zrEy3L4vpPvjKvR59NyLanCAywksqIS8bi",
+	"SgfKzlaFypjKiVQ0We3F79zdOTJcAVd43fEjgs/S0deYKG4hBZHCLJ/CrN7Ig/TR6yrbo7Wx2SrlW9zD",
+	"9siA9+zB8FseFahuAe1DStqaLneLBI7pbJhf4uttr5jNVZmWVXBU0FxgudKoNYYb5g4ncaaf8SQhtizJ",
+	"aRS7sMIoDszxTJJqN/LznS1jwpRNU3qHpulOa+u5ucPbqq1KfPSa9Tv3TK9Q5oYqtRmTS+OUaaaWR+A3",
+	"JTZeCj7zjFX1IUwJ7lR348HhxfGPR01y0BOZN90FNIUk/Uxq9J0H1j7kwsUCNBSSKfbWoSrMnH9r4M2N",
+	"qJHFcF1s7UNIwv6+kryw+M6A77smQQGH1dIqvPvoSeLKaVBKU582DmWqnz3Cc9ATS8M65u1Y+WzGlw3B",
+	"3MyFC/f8NWI9ztC0xKcyHHcbwrE/0tVk07IYjtGg4Z45cpd0miCbd2YOoZNJMi9q0+2vwZf/CcGXr+GU",
+	"LzWcUiMkf+J6dA6yPFSy7+egjz4WuL+1Bavty2mS+FQQq008AZ6cMj1NBZTLBExFxN47/rTOuuyc7H77",
+	"8vDu+/eD17+3Xrbanc2t7Z3d53sHLw5fHr369rvj71+/eXty+u6Hs/OL9z92Dm5+SRTqG28AAr7Rfd6O",
+	"GhOqNUvNOP/Pb3Tj3x/Mf7U29i4/fGxF7b1Pl7+1NvYONn41lz7utD79x3JlEJehrOl9qE6YgKB35i61",
+	"cObg7ALfkxrJmbClFWYjDf84GFRHI0B8GxMiBj+ZdBDw/YTRm343+IzNx0He5L6J2oyXKBgC6gnQFl3O",
+	"c6YONklfTrXiMet3q4BsIiibLRo2yC/tgz1Iqe7nmHJ/P2CMFk3B4+4bwsAZYfuCSzBO+13IGoCMvRlV",
+	"PrLlihLgkZyS5VNU8DUNV3jTcGZ/I2qYNfN3XDor2I48r4v5t5R1MbtdsqY9jMPqB9Ew0FaPQSbioNb6",
+	"XQjamdXADInBgCmFqW5Z5K5JLiB2ZL6F6P9mAgT/4XcK07KtvwLcZMXcCe+rbLUX+SqDc/PEDfS/8bC8",
+	"ohvDDx+ff3qyEf5769PTj5ufcj+1O5+elg9U1LjbsG/fKIMTa99yiPqVct/3C46tL2rke8a1AnuVuEYP",
+	"KPU9AblSdZ4C5QM9sRn2KFBN0oe4YqAh8yGAMaUMCN6dCsQCMTqa7Bf82XiDkLN9ciXN5qbMv0s4MA45",
+	"7AkJXVVuWaq4FModWZt4bcOYflwH7pjn2Qju9QPCMbC6zgWJq1xQV5c+/Sqh18GTOQV06cMXfMyyh0tx",
+	"hjWf98W7K816Or5iafDwipoqPOzU1ezxVZRWHDK709lja/mKa3ZrJRcsPAsaW/bg6t5YeNprUMEb1nXM",
+	"VixB3i+75pavplLBg6hOuUcrlSrfx6gqHmrx2BynspzYCSqLr421lVQHOeczCvg7ktwIaO1UPrGDVSK+",
+	"oaLwKWpQJ4NWeQZZaQCVUxG6oUkCFfDH71z0xnLLTNbAxHIFWVPFUh+PGbrqdMu+o54Aq8kZ+9XBGmfw",
+	"tKvE7cKwmN0Ql7fwuOGuQSZylq6wE081McdSkHHfQkdZaQBlCNegwWAbk2r5vdt+UKzxhs0veVzf70w7",
+	"XdPXQdMkIf9mqUSQ7byG9oeEQ9cy/NeKlYXp6HXU/40iYS51LVmv3oiuNMFbXpFi0h9pPelHqNRbHb6f",
+	"QT3Yr36jEOBcxF3SB5nRdzkR2K4BIn5Gg+oJsEvt1b4PpiT8hmHtlRRVOWKFc2lGtdQ4gn0E35RlYp7O",
+	"sjiTDTu5A+VYF67Gh4VseHFSD3acu3daj9fFMLEHoTxXTu3JRMXytB5ocleOOVKlEMae9FGh7GNclhrj",
+	"uZwuYTRJITF85ZvxPTafqMolqt2jQPWr7pRlNWzXNA7LTYo7VJ1O8ML1ImLeeV1ckEAjXyWHRssKqQ4V",
+	"eYs+klfqV3DC1ioWBZ1xpRULIrLVi7aqTxUnv9rdtTMoqJ4rzSAIna0/gzA5YvkMsrvrZxAq/auNH574",
+	"w4m2XRVKK2d2PjYNd1b5bO1qhubESouJlsp9KMFnkCwnA3tr7aiLZsxKI8/hK6w//Fw2y/IpBLfXTiNn",
+	"zqw0Bx/OXn/8WTLK8sEvdFsXzL+Vxq2N+PyjD2Chm2RJdXvskxd+b6NTKYhrVi+zf1dbvaqSiEdfvQfn",
+	"mD76+laELddMCSmtPxSdvoT2UDW+etdNCy1nhJ5jSVxef+wrtcCdOY/K3cZSgkWfuXnmmr9VxF9VdRfI",
+	"iuHyfOJfXT+4xRqjm6/78Ie6dVyo16dzwsxNQRsoiHVAUkiTHMPQJwnlgnx/fnri4gJgYW9t75pFvErY",
+	"mMRyMB0zgbDQPaFGdAJEg85XyP0ydq9tBmyhGciYxZwSM2yLmKwmCcfQB4wKLqEX19aSsNjmvqoqlyxW",
+	"Vy/cgchiSk9SeZ3ScZMU+pKRJ1ut1tN9Uq49j3oi+PHg7Yvjb9+fvj+PSLngPvebTUfJP+4T1isQFswQ",
+	"2k/3SQVOctQTZczYiHjs+ojkkXkiEkISmRdvPt3viRyCX0QKKFYReXdw8V32b/PY1tN98vbo4rvTl+Fw",
+	"zJXtp/skA9mMeiKHPBmRAB3O/gMR1iJSABg3L9t7uk/yzVrIk632pvvVNhMyv22beSyabERK6CnkyVbH",
+	"fMH18CFPtmGvg/YTUbFHhLln82mzJ4KbyJhRYdMcKhtRYAuK4psQUWGG6ZK51hPOs1bZaaJJTtiMDKCK",
+	"zOb70Dj22U+ejZQb7JWYlO+4V25VywgT2nBBllpW5RjMSmZ6yLFzdnqnwkxfkVcaVjHCRL0hvyNc+7PL",
+	"UlUoFFihvWZpNRb5qo7+NcWevSznq6qSC+t5plRNul3wwe8uLt6RLC/Yfag6C7DChsgF1d1r3JpHyCRz",
+	"s68SHcdCp1JN2ABzu30v1lKn61MoJeg0W0TLGyYIDx/0/WfBJ7u7s9N5WmbauRKFalmdK3PwSFlwAEFP",
+	"MQfGh9+pgn8rOgOaQQ0h9SlulExkqvd7AuCDhkboo7MuJTqdKiNiJqm8m0MYQcEB/MkXZ0VYpIb++nyG",
+	"kfUbaQhH37Ia7/tuPpMiyNUNVTQLdVyRLxxASSKXGDB+CzxHzIkPBD9m3kf18C7Nz5cjXhXCOb4WMi0k",
+	"82Ps/RKntky3wbtWIMvaorrldImPLiJM3MfFRcX23Q7vHMLR3BYMQ2oC9i2ySa4I3OIUz0aV88yehgUB",
+	"hG8U4fF9wgLlqry7yYKoD07NMlbAlLB5z7a1R3tvt5XzrDzf22nttTtFNrWzVelh4etUI67y+d3t1u7O",
+	"1nZ7e6XPe9T+ujVGIz7y3VyhIllN6KAQNiqC8Jc5/vRq0Xec9z4wWKdKyzFLN7Y6Ve+bKpa6AE7dSz0S",
+	"wEpGd7EiGOm+6vi9YfTmDAIna2PcFDnXEBBai2fOlr4vZ3zw+J/H9QpLZIa5eH3qedPFiAqAmdEklhZL",
+	"XdG5UwzDinFzAq6lLC9TrQZ1kMzoXHko4tyiwIfN4gGmAcRiLBpAUKFuk4O4DorQwdnbXLooiyzRt0HS",
+	"RzXZfAzF4nYQ3QnV13CqvxjxLWcAkkMJvZJZ0lzXZ8J1WqDXcnOSzaEAFaJtVMqtVli2Z5WDnhggwFRw",
+	"LbLJQbA69rXbrVaTHDhO4TOGbI1yQTM3dqnSlwMmADawYVSASULNHCaptOpyuBSBzpyt4EntkUc49Rw2",
+	"UESmgv9ryggdG03a50h8o1B/wR5zVl8JUP570GKVpsDtNAN92/zRxDXrbG8HC7NvSKRqvYQksxHXrCeA",
+	"X5pVYxxom4k4gm/2m31I1Ws2+/gDF1AjbL44jmwXeJsuWdCk8qwsIJrO9jYUwbh/55NUn/xX97f/0+z1",
+	"VK9312pt9Hp37Ve93t3uK/Pn3qsPcL3m2j/MlboHn/7Xf/d6zWWv/+/al//nwpevl+eHfRmEplxU7Izv",
+	"q2vWjlyljGLEx+WxV6lRx+9ut8xOHb+73XExJrNZh8cvz8znbDd+6PSAOjpNpADfD/X3yyGRgjXJgegJ",
+	"88KNMZ1MWFx4qTJvwe8Jhp6ifrf7rNV36hNcs59pkhccmoXNpYgJ7Qn7mm8USWD/yROvcj/rbD0Faq8+",
+	"n8VSgICktvZyFNXJpz37jMxm98N/Pnlm/v3hP5/+17qZmTDrbK3SLC3I7Vc4wIhkpQrPNjvm/sy2yDZT",
+	"VZXku85Yvo+QXSpgB4wORmalVy2TeNbuPM+VStyPdiqdqblqijEXLuhf9iWcuvSUhfqVNwqxl0sXE8hS",
+	"aD9BiWZ0jP8rqNCQD5wV7GC7ip6Aep0sNdszK6BbNARLnCqnyH3lVA/nVLDbr23maQ2gkBVwQfOWyIIJ",
+	"cdQX0CfSJRq7A5stzkoS8SHDLGx/m56gyqbWzVjKXO1hVUJwjb34Oidxffmhp5PNlSLSAb7totdnxY+Z",
+	"ZbTS+wM000Xv967cYMkEU4SLQTKN80Z/Z6UPZ/jDSz4dAhWvNblq+yZb0mzy4Wiq1Figv8XJUnCLchiM",
+	"RKYxS612xlPUQdfInQJyvG/uFAxlDVQkwe705WCaqqqiizCLCu9ZPYsKZ5Hjjb9s/vjv+Ns9/evPx/rk",
+	"5fdHR52N33+8OhH8+v65Uvn5VkkkPN1ySGzrqfw2rAQUmtOjEXk8BAylSWJ3exyqHCvCvq22pcAAV0O1",
+	"MaqYNQ3yAw9RbsLNA6CgGVWPm+QbFgysxrZ9N+7MVLE2hDNXhEwzKG6aB4KDvE0z2ZgN6TTRUG3LmSoA",
+	"vq2WC3Sf0tp7wmuulJkDd18qvQDzOF85qi3a8b1AYQqHz7urPFxJkDoHW1x7Mj9DYf165eBWVbxXQfgf",
+	"TOGAwMhuWdoT6BKFN433w4pZ11g/JHxf7uQ8TVfcmEvxmItVDoPHmMBGLeY/eUzEmlLcB56ex6+P9h1n",
+	"DH8ucUMtr5nv7VioQf7MZdL5DkF/wOir8m/e5eARS2LFSHeScMACjcIw7TXTFmq1IkF8ME1TJvTlpNJx",
+	"2QIp6hQLcHzy2zy02mp6LGhGlxOW1nzILCr48BBtUhDqoCbXlQvrqkuB3Q1t4oY8QX9ZsHLQ5ciMrKRQ",
+	"9QRqVKIYWTz4lY3U+PnB8GWHXbQn6fC4w162fri42jn5UXXY6+oQnqYJLJCq2QqX1zCmejBiiOVfuUMR",
+	"4gfBu7xL0dpO61o5pTBgNsooTz+lfa6SOj94NrIeMhBwa+xahe24DKuGPuMCvSTYhmrfQuPbRlVGcZqK",
+	"hOG+A3CrUX5L58DziTJd4jexkHbBh/P5zMiUSyGvCtZd4t5lmrYfWEWteIe3Yk5DqtWlrIlZxwAjYwUR",
+	"zffw6jrtdMbYTYQ17m3y5K0UMZ0/NSdjN7IFgBoOrtCjqCfsfVqSzXZkkcAoUSOZaiNZzV0IZwWdx4ye",
+	"G9P5PmkDX4zpvCD72otE32Z78aIViNbnLrutylanlkbf+VUv1ULShImYpnbVnDjPGqCNeSz49UiT9xeH",
+	"QZ1+TOeNqGEWFaC0hB7lC+/xpwrOkJOl6x2de+KQQDTKMrsAyyJyibU9kfW9YWEvCvehJvE1ozeMTRTq",
+	"iA43AZ1yRSH49Uh+cUeySdoZANqfdj5rz+S5s6+qU9RcO0NaU2uR+lZ4C8gKXgKOIq4qCGlvb293tWyG",
+	"lCmml4AGlxsoVqJtVnRSvAeyXzb9cHBVi53rMngfQY3H8palfDgHZdRC3G7QqR5Z6LIn3x6eHTztkj7s",
+	"ft8wTikGLEJAdoBLoYNRT/RnXMRy5hD++uSZe6Qq3XgB28BB2bhA9jnIfnad9oB94AcL7GMFS2wZ18hP",
+	"pHqQNvoDVFwex87CYVhUwnscvMLIFtLEQwXR+vBSddII83UFm5F6aQQfeqC8+Uo4DyKcAqRXafT4O1hc",
+	"KRXQuM9+CkKEXJA+3tKHSJ/LGYWKcIUdl3Z2t/Zwg9AHE/XEFeDNRVd9IhhNATAR0nBsnvhM2mwymzOC",
+	"6oShIQxz4VWrvHCLLI4QTxYfFj3Jk4QOSlFGSEby2Wf5bLQwOut3BF654RIxg6hku/N8QVTyt17vrtM2",
+	"/7W5Yf77hfmvl+bPbfPnNvy5e/ThP9cNf09SLrQ5K+Tg/PD42K855tpFdu0jkLNmKUQMvTxUQtUIS+UW",
+	"QN9GDUyEsdfNYQQyyWH01mTVZJDIQBseJFYOCUI0ILJb3ntuqwEc5qF/i0yJlrInbLdlrkiG0fFAMNAi",
+	"8HLkADoxwOndi46paInWQV2UP6SaJaH5EszwcqhjhL8A7dC1MI7M0ik5ZvZ3EWOmLHgs8wOtp+8FIy0D",
+	"In+q5B15ROgKa8zlMOQALnNrX9YRfIxmkS7+5P3F4VOnUYNyDLUc6F5wLYrSGuSV50UVrRLyY1mOT5Cr",
+	"Y9l7Z8t1cMwlcGQ3bD1flEazWEF044nyK/RhwcacV6fsHlj2mcPQrtgEILfaXXAWiduKzDgKdiJrup3v",
+	"jgBBs5jH1fuzt8r+LMhHxktr5BwXa0Dg+ZqVzaP3V1gP8wA43gYmuqAxXRorNJVjrhiqVB6xNWH0RkWk",
+	"PxVqwgZ8yFncx2UC/qkoN0LswGtSXIfgzvYjedzB4FUW+iT7OkTtJyxVDHMDhLzExNVLG3kFb/mlbWU/",
+	"webiOW9I7vHS1tTpEj8VkZhjmSWe7mxZsgRBq7DOwKgOEVG2BmGzufm0aZVPs5F9hyjTnaVcs35kr6Fp",
+	"YztzhfjMkJJU7NxrdUUxRx7qXvn//V//Tz9IUUXQIctlrxiClkvsqH3w7vieOsZ9lYk/WIN4RM3hHBv9",
+	"1icZlKJ9mAqRhUngorE7iJmPsClwj5NJ1F4xcnH/XKLd1d/PxfWlklVMxcK6Z5nIOB6nttjeA+Fntz9X",
+	"CtPmislTkMxY5ewJ52qb6JWaN/nmAF9i8pQ5B8BHF07N55Jgwg8UfO9lPST2rRDx2GeIrQkPQKxIgZaD",
+	"Nk91d772H5fpFexfkXb97KvE53vDhw7N8Gs0OzbgADpKODqZzDjTW5pUFq6rRbURNUwm+8KIxigGbHnn",
+	"Ck7DRQO+mpO+eVM/Cq0IC01R0EQ/+o4LhmjDGmygMGxB393qVCndLj2qopDFiacFQcS62i5N05otgUtO",
+	"VXTbERFqzmbCyJiLqWYRYiajXxoqEzC28nj5UL6/f36EL/36I6vALYAD4xr5Z+XAnRXWolwNnOqG+3y2",
+	"+pElwFoiP3aEu8QdFK6q2rfHH/iBTbXNR6lwuRtRw6w3aBZhWVW2XDCGepmbLRtWAWHz+at5uMEi9qlD",
+	"znWvc3khRHFxnVTbD9X5mfmi+exbMok9TF7QZhW8Ov0oM/FsmYSQmkjDDefQEGylzM6A8+S0mK2qtE43",
+	"shX61oBn0d0P+Ndm6n3I89hpRWRzp9Uy5wKceEt9fuWTuXqim09aq+lcdA5FoDMb3LD5plaUyCE61jwl",
+	"dvFGuIyw0tdUZMiPsF89oS193LCJbpIj2+nYvwS+0CJXbECninlXj/PkuKzPckt1zyseoVur65hU2tOo",
+	"Pi32R7AfDiuxUTKQD9uEFr9rZjWmiRkg9v3BgiybguER96GzTwaKKYdet+qJDM0k6Bkk0wCvl6unkdMx",
+	"oyq0E/Kk2L8wyPyTaQaGX6jEfxqRKpSUPFoIsIQcOgrqSpgoinPrCWC7OUvUMWK/ckGfoajhZp1rQ1Qx",
+	"tUbUKA+xETXyY2wUxGnOaHUDKXFL3O8As+FedbrShtT+3ngNFVvzAOCGgVR6gZ8gSBbiwoaAcyjPwB73",
+	"wzh4ziLYXi+806riwCsXWH8OZInHaYNfV5ztzkV9l0TM8neFp2F3raztMLTw7N+web57gdPVuCIhZ6jG",
+	"p1o0u4BbZ9u1XvPre0jZlOl0fgm4RfVqgmveCacpxzrN4uRZl0+OmxnrdkKVsqhIYKS4zu/mO/nztlox",
+	"VI3+7HYw24sCkwzBY0OScQoxbNCHqhxZxQbTlOv5uVk+3E1c+IOpYQeVXb2/CVp5c/OrRw9C/IbG3Qad",
+	"8A3UOJ3WBi81c3xBFR9Uv/3CpZA6QWzDU2aZZzKNsecYVDhCcThXhHtMFiAAWAzzgezLgENtvstoytLV",
+	"P0zJFTxBXEgx+wD8XvzCJ1BJhxIPhNB0ADzTLslFAMXty55iNknkfGxBoPNDOoR0+AjykSObBxbZzo6R",
+	"dSYDfdoMEVshr5o90RP/+IeZJxOaoxu8+Y9/kHMmYnSE3rA55O/6beqS86PDs6OLPpFpT/TNszLl/4ZH",
+	"uwQXzt2CZaQ26BU6eckCHy8C+eecvMYmjxkaLzRwNROj9e6jxo4LxqWwGAfafRk6oWOSAxdmIo7oN+By",
+	"nzyBxoBd4PEIYXPD5k+b5EAEL0WgM3gL9gTqCUhvnY3m9rWT6VXCB327pgAGpsxaBgiDhgj7oF3hUj/7",
+	"XUnRt5LZtnKPSN96d82feIgBlaCfoVX1o6UghM3sNcQONF9E4vlDTyh0HFNAI6QWhd6CAzoaeUV5Mk2Z",
+	"M2VTqXXCYjO/95jvG+LHk5gr80plAQ+1lGGeEjYiIlc0xoXErk7Cx3QhE3yrs2cXBgdaRrIDMjkzTHsD",
+	"wDv7hAuloRZv2BNbrXaTHGQb6vIRsMeendV77BJBuJhMc+gVMK+YDRLAgTAzmuKuhS2AIjIN74F+fQiS",
+	"X0DTtBUCU8HuJmwAODoy5kzhRFstO5q3TI9kDERzQMbwD6uQkwnVI5LQwY2KyHdHBy+9ozYy71Bkq7Vd",
+	"hU1oFtAcUqP09Zvk9N3F8enJOT7SaW3ZBcbLUaBtok6KJHZ4enZuMd8UdBj0iWU9oekNU4QBheOA7VQu",
+	"+Jipf/wDfc2vDsnm5uaeOVFqxlKkIXQp4QjGPEm4FYUIcGdlYU/068BebTZawgfMajKWex5M6GDENjpN",
+	"Y5xP08QyXdV99mw2mzUpXG7K9PqZfVY9e3N8eHRyfgTPfIoammusKnh3TMCD/JYKes3MsTKssxE1bCcl",
+	"oxo37UNywgSd8Ea3sdlsNTexy9UIhOSz2/Yzyz2xg25Vp7sz6GVny1nk0C4qMoV824Fso1AC+ZQaiAVB",
+	"sQKhSdITtriiSX4xpgXzjaLh/XMHHRNABOxbggh5b1Yhbl4pbWVvlvsK55aOsUllHxt2ABFc2MJY51dE",
+	"4QRaEDBsrOP9RpF+UETSX1As4icUYXYQAG6E2GKCNS239X52W7phDXR42ucS4GqaU4v4fLYnGvilgBXY",
+	"5oLsjg50MrdZaB4j1vaYAJY5G/GENck7es0siLvqiViCy+B6SlMqNEP/cdfoyWhbgFT2W+KNDigqCkXC",
+	"PzHIgG4zM1yzy/KWkekEzigYjjd8AukjhhYmZhgTMw1AkcU+wiDk8Mx4qXYcN7oN8z1U46B20POs2uqt",
+	"7Bas3jwdorZW9g0m82Buts6PO2RdC6IMSiHwy0wn9IiNqKiv242+ptCxi418c62X1b4tdbQXgaJLLnfr",
+	"JqgaalYDmo21rGgvWRpI+XEVj1jGCARIixCfpaB/1ZDKfbJWXchSLsTCoaN/HpRri2KhcOCa3el9MqCK",
+	"bSgmFPcBqAy+qGbo5n8u3ctyw16MHFJyGC4bdd98CeGXkGVVTCFCg4GLa5gLMD379CRlQ37X7wnzAh73",
+	"PZ/hukkOoc2NNzdIwrQx+q7m9q/INudLjU4yGdErY0QoSfr/7//dhyLVnjB8Axl5//y8D2cavmhem1/X",
+	"LlSgOcDqVEeGK2hJqCYJcyzAMjqPLeLNUMvt+pd98qRPby47/afWJZwyZv5A6ALk9AxqbAKAEngLJgUH",
+	"r+kkv/dRe+axXxdsoa2cMGiSC3ZnHS1+4WmGIma4XCVMkRlj8nvntH34oo53MJoORn8o7YRN3rlygMVI",
+	"N3zMIqucGcKxQddyp61Oq7Nb0ei6ksXYz+F3cjNbzXu+CvfJgtfF6eQSdivj1laDD+PWlRGA1vNVppvl",
+	"wj3ahHMsfq1shH2SFx4ggVFA5GeIKe6V7DiLq68jIqDBa04zwgaAzMZkUPOBwllzgriYMnusfXERNLs9",
+	"IPg8bltPWGrCaKBvZQ/Gbz9fT9pHpCeYt1fEnBLlOvrORE+gZmfLTqzPiwGvNFpnhsRoMVC+Qd8DOdaE",
+	"3YEVo0gfPthcv6y3asVtPXINC2hbB/E6LAB6JWTKnasIC/ot00TZlroIOrAfzM1uYCHrpGrktq63gt7v",
+	"V8pQPROchIOAgcit+fA+6bRqvO6t6uEW6o9XHviSQX+Aeilw5YK91Gm1nKPMtsss+lAA5wJHC0+4sneF",
+	"qWrOp2YoGbYRWxxzZRMBpiyLcP/20TZ4RkQZw7m2N1o7G52ti3a723ne3dxutnY7vwb4H/bwh+1oF/Uo",
+	"4fHqeMV5eJtFSRcBxsSn7CTkcCItIEsBkw01i3wwo5HFIfJ5j5nbrvEhA3K3aVAA3zDJ4SbkAQ/aZWgC",
+	"wPkMK/Hbn8A7uo7mnwOjgqfLSQpu2y3okfVnmPcfgrvgEPHX6j5o73+Wv/lT1AiR8Zc9nLsXxrmFlF31",
+	"kD8Bz17Q+Ac4d/BAe/kD7wW1XlkW40Obyx96JdMrHsdMoHsZmNjyp8DNmQsOwAkKwwK/fTBcKPSo//bB",
+	"EEp2Ns3+eZ+0kef0GgjP+V8MqRXdtmgMWbr8FDUmlWHHQ4sTg05jI6FS62bJutk3ybl2nYjwl66HkeED",
+	"V5KECmxPjKgawYsGFLR0NZIzwLi4plyA38MFXvt4gvq+iBvGAK63wBUeZDQ7bzhVZEhTG8/oiaC+ztXc",
+	"jdGlM6DClXCBYRsUlxQK88yD+y4N2jp2sqchEAWucnD5GUlNUckJHDolvwFySdzprJfCCxnP12TWamz0",
+	"Bdy+jChOcBgxqtDzkFEvY7S/NioZoKFSiDFwFhsVOP89VHKNAuM9Ywfvjq0LSkiSGutHEVuC4sdSqFRa",
+	"BBaKqQvLhx6iBeUxku2kxvKKJ2yDTia1TN2HP22ZpavHd4X0FvyghNuT3V6ugtxpfQrFQiEFfm2ujWcT",
+	"+WAWh7Q55gX5316TpKwEL6sA9hhGvmsZnhywbK1K68OVfo+/IH3gs0h5XJDHyHYoKQzrEo1hrucwnkUC",
+	"38oS37NYTaHzxnCaJPPHFP5vrLds2YP+vocpDFEj4eLGhRBe16dFwG3PvsV7PkX27vcOLn/ZI3ijLyZY",
+	"+qEzf5srA1jhGX/bp6iBpaRLn3nvb3OcfL70mR/9bWspXC5z7M9TubZae8ufOJH60LK2P11Lww8DovnM",
+	"aWtrKmvIUsw4wpDYs483bH5peNkn1OASVoU6glSmfLXZhKVjamaazJvkVAysywoSbqyWF/mbs9CuT2JC",
+	"SGuuyDBlDPW3fbiQyhliKjYJfNPoUNS754Gv2NCPzX9FrH52i3m4PYFe9yinb3ofyJWM57kX5+IRxAMx",
+	"4s8Kcg+kbPbEBcRahcQ35DTNQK2LsrQNCAdC1MUsidUOs1y7MM3NTK1Kx8MrXsdbLzj0ms1tA/2HxZF+",
+	"Gs3z+wgbsV+urSw7LvJVjdXBkodGSB7urQhqtvLaSoFywekk5IzAgB9bPWn/pd0V5aBXYfPtIocD68Aq",
+	"Pc9Pdy2/h0t6XluPWaS9AORlxm2ycH9OO/3qwVgiTrdWEqevoAXTny5Mz1xO3sMkaVSdS/KKGymCTo+r",
+	"OUYooYsNCL0mOUAjf8idsMkBskDfoxnEAV1xQ09AQXfKBiBvc8LQPmeEapUIuWb6z5UfD+fHWelx0T3g",
+	"ymNsxdiXaCH+xTzG+ZLlcL0DGvu61H9vafdVyv09pdy3TN9fxHnPPtWDijT8Q2uD+bStLC83q/ifYLXG",
+	"Pul//NQvmm2YnW4zCLnCRBbMVQSCBIMuH9HOGVzgv2+St/LWGHLm4VxmCITrXbwdRSUXNscQGzKTMZh0",
+	"XLucBAwikIO8sYmBhivXKTvuCegSDiZg37K5LqkC84d0fVljGvMw4RnzkQCxtBm+tdAGwGeaUp9HZ84r",
+	"S4aYKwB2MDxrf66KizzQWnXlDZAUH9zrb6BxXKWIhHhlf6ouct+4CLvTTJTEYkI1S1cIirRLkQWUta5t",
+	"avhOwWauXap/X1lIbXSQH+C+599xbokhQ5/KBuYEMVDoJwDTgDBDUeSfyACr0uFSZsQSvjMMWohpkqwt",
+	"kWwfjpWCD6177VuVPV+3d18t+Aeojzn4l5Cqc461By23zf/9H6yu/5Gqn29dg2bnF6sH3jP88qWHHdbU",
+	"IFeKUxxKMUz4QH+GKAWC4D/UsVIfong24krLdF5byPNTERiT6jBvU/Mx67p8bajtcV3WQZ5hYqZRa6zv",
+	"BUD3BSRvO7XHZh3m4tVZH2sHUIHdZiEjlArCxYDHCEDAlasIZIiOZ6uUUdkS8KIxjZmr07uWMsZc0mM4",
+	"pdB2nFzNyVTE0qm+Trf22Sd0GnPdE4m8JikbyNTwYUDugFx3rknKKKSGX9HBTT7nhZiHYglVevX+pO/s",
+	"PjxElSvzI7M9hAsC5xBaMGCr/QygwKU42/o47bocok6/Dw766mCEZ+4tw9wXJkFDx631057/VDeZNVLO",
+	"HThNpbPMtW9H0gIAQKrIFWPCGzkOzyXLqdHVi+Uk4UAKxRUOEzUhCxFQFOzwgvZOCXRmsR7V2d1obW+0",
+	"t0uPWblO22xzb3uDsudGrm9vbjwfdthGywj7wWa8xbYXJGrcX0iXECdLupDL1Li8ZsKeGEAjs79aEKFs",
+	"XZ4XJri2bLcncHURjz0Vv/p0PoNE9ns1lrfss7uCcvSwvlNogXROASh5gXC2kjPj59Z9kEEcqxDjWGRV",
+	"UhaTMxTBUFOxb3Eb3U8elxycN2O275PNbIceZIwAj54wrIrEU2J9WVRHUDo79zmgDnOdkncHF4ffNckh",
+	"onzhcOXQAjvglkSu+8cBNP8QMeHmyKgJG+gLecNsZoIFlsBGoXzAvCMHgNiMQiBkbPQSB+fbbhEFJiy4",
+	"c76fxtfMFQuB2wWQeLnulrNRrYKBZcJQMwS1YBn2uRGjUGhsEch8CuZAxowYqqQpU1kVCjrtcGHha7gQ",
+	"CK5EeWx77/gtsDtUwtJCcO88htJTzOn1nfub5CKdZ9tKFenLK+gx6UCUoLxuoa6C8N1/nQiYlvLtFL2u",
+	"lVJ9QAWJZYBzyjUobKEUNxcvhe/Eb23o7IffisDweTR3D9aez6iFEoOgacHi/NsPixJWg2slePQ8crlj",
+	"Qfk3mF0pXbH2wwcP2mff1NrYbBWaCt3DljZUtEjc/lQNyg/FUF/F7l88YYCzmYXAyeQoOEkfXYZK1/er",
+	"uqriLMhpE2zmgZBQAFo2iXj2GGORSZzVVsqJ8vkFeO9QGiPUVRxcp3TAfPcpG1eAklOANAhjLPuE2mJN",
+	"mUCLecGyDzTJcRz1hJlS5MqnoZ7glqVzxK0EE1tpOq+PueBaxARDLuR0SPRM9sRACmdnY32nFMqBmbqQ",
+	"CjwC1i6CB0kXazLyJSh3hqtZ3TfInEdN74Mp2NBNT4zp3P5kJX5l4h/c8BcKlsS0VM8RU2gMgMBZBWIN",
+	"BVWO4GxzpvV5M56ZTzai8CDpCwOqKF/MTpE/N75QB9vZ/FlZErhkTMSq4Lbe+js7w5fWQfz6y88//fj+",
+	"4vzsh3enJ2/fvP7++LtvXx29PHxxsPd8d2d7a/Ngdjc///PqIJz1DXoz5DyHB+Av7FO/X2nCH1sy8Pfw",
+	"E5xIjazsc/gI+C3LOQny9Pq4bvypq4ap9BO8mLtC/sz+72wBJj7Cqpu/QqCPkuf9mmmooyH44isj3meI",
+	"d2JM96wZCoCO8wB1uw/FewAtUgXXnmsvzIcAbziioH0stEGxqufPS+Jfcje4jU+HrtZo6f3vhebJGvc7",
+	"uH7/yMOtYtj9glyeSSQKi5/P0lsA1qGa/G70M8DkyeeKZjADruHFyq0jfKeITd/gYRG2ukWINY8GX3Mv",
+	"bIUvbFW+sOh4dy9smcUsQ+pv7rRaQelp0P7XdvENWvTW99r9VDSd3dxAs1jbdM73TagRksAM8t3TvprL",
+	"f/XMQx1ubGVAGDnDyqbyNOZ6g92a8S5wMEsS89jDraJNDPmEIYYj4GPBqwqojcSDNl74lg5C9kSAPmME",
+	"kG3A4IKl16mxKAGF0FZ00biLWIva4Qg5ACFrhFLVE3103/bNQAGrUQqHrYgNJbiFVayDDTQrcoQLUhIs",
+	"FZhTuHahkWo9ulxBkUKArugq9GyMIAuirmhKVAVVcfMroqrTKY9XBs4KJ8EtcOY3ymFXBCB3Obujajxo",
+	"oazKyEC81o7Kxd+v5rVrixUgQA8OqLdfF34eaLn6yIAMDuCRFRfthou4/tN8jYI8922+AK3QfpxCw4wA",
+	"gd3G0csB+kAm1QXoXdD6UbDY7ACLyGvLetPXjQ1O8COPDR1s4Ot3qK/ls2tY3ZjO0StlY/wQb/Qx/opz",
+	"vNte9xwvwoVb9SgbqQ9RLTs/LjLe+DcCwsJ837gqkHMttfceoZPUhikd37d7DgtUqcDao+pSqxuR5RvB",
+	"5rYWbq7vn+KjNm3za53Pavv5FqR/IKvLkpQ/NqDtcNEBpGVl/nLeIbWY+oy5uI4DqzJpus4VleG5N7qN",
+	"rde/dn7+YfvH3bebJ+8uds6+7/z0y4vNw5dHr8zSc+pbB6wFtOLl8zoQWcwJ9C/MQQTkeOTVr3oHzmlw",
+	"41eYrTzMFiix2RZ7n4r5eZEmjCn4ThUeBijwtarwK5kScc3FHemb+y4tvfcjcpFSNuQ3pB8kKvQjckjj",
+	"eO5/vKT465G4lfOe6LM7DT/9u+/zKRJ+w7pEucIDDO4jmDlxqN6WrgC4CVmcU4sz5G8pMIvA9v/yJUGk",
+	"02phBMu/2pfkU1uPn3XGWNQRo28UfoeRD3iRgwGbaNdaCPI7sEUANiQoNhDoCcDMR0ThiLA78zQZc6Um",
+	"DFC+QLdCyLF+k/SLm/TM9T7OwNS9Og/BpgMzV9cjYUQV2CKQMcr13C1iFsyirp+VjZTROHZ4oE1yAg04",
+	"oD4HET+xFoulAyb0BhMDGbOYvL94tfG8S2IGOR56xMYYMTSjOcaNuKaazSgseCFJo6ItCqyfglIlQKJ1",
+	"O+b6cHHRE/2fN2wDAxabv/pRNhPXmStWrjOFwgWzvS66ZKu1aYHZw64Ttl9JTZcKULu3OnvQHikrW2Gx",
+	"bcuhZJOcGqE749aecwPvCT9y5egCCbi+nRf2k9isaulVZcMFx2+Z/XZeAJfLRSAjoph5GjpbzG3PaTPx",
+	"a37LBFHGoqMJ6LQKLd/xRM8BPTvrsGebtWTxU3O6CQUi5+IaVM4nW63Np7gISgJVFY5ATwBV+Kl0Axi+",
+	"PszB/AE//fYh+7P1AUC2cQg27Xkgx2MKeH09sdVqOf220F0GNEdX+R40Cy+la7K7SQKtr+qRgl2T+0y4",
+	"+0aYpTZhC7p2Q/fXOSjZZmlrEp0tCD/WN0LymTO7bT/QNKjGCsB9/XmwhArHInLZb5bDWMHmid88ag+z",
+	"pSFgwtD0njxBIRFLLM18WgABNmK1BrslOE65ZXN9CvHRrc5eRUfVKpyZ+/eoa5LjoXXi52i+J4DoAdQR",
+	"+m9Sz9ToZFJmVjBDhC0a8euREU4YL9g3J8GdlZ4opxpsPi3QYA3EMPTne0yI4RojpQrTBKWtsRDN9u87",
+	"MKPHVDXPqGZvHJrhoif9jWfeTR0+vvFOJnwwX/kt7n7Qdg8mfOM1m6+k7Qb35p49sabNak/bGE3wPLqL",
+	"Vn6B9S6Fbzhf2Imw/ArXivDPcnnD9/5Ybf1E6oN4zLUNhxpOsvQZTxKfI4T6humAxQxGbHAD2GVYVpbp",
+	"+xDjto6DGrXfK/tZ9vCClLBXh2R3Z6eDXfegCx5qbWELQGwKIbAlF96DcLgfexZzpdewheyf+kak+H5U",
+	"CHIBqLe+aRG5liB9tSQ1OncUKudGFkVgBRjumcwj8t3FxTsCHQaLvQOjDBPfNxBsEtcszDDMQDU3akhP",
+	"eNWcKnIKidd2QZVP1ob2F1MVxpmyqnmok1dY9ZjJ3SqlrZDMvTL07t3GbDbbMIPfmKaJ1cLLib/mlTlv",
+	"0bFriQIbBpv3X6E7yD7yYHTQNfwax34JAIjN1kz+EbXcVVBAFyGFu66ZWfGSfQLVPJtvvo4Pid1NGt32",
+	"872d1l67Y6QvN9K5vbvd2t3Z2m5vZ+nIPkRFgpwHww2uSr4mQ8Y1kMhcLJ2kIdDaidqy/vtu3qJkZuxk",
+	"muco8NVcK9qvwdrP7mcyv2StWotCCROqMjwy5I+dZstta0gR6wmpoHGol1cJozcs9t32qgXWK5n6lOQB",
+	"FeilELHh+RDbGEkLj+bSdPez7p+DlIFjhCau9d43yiX/9IR9a1oPV4owo9VJ0TQD0UAQ0v2eoCLMV3Z2",
+	"UgWEjfPfOCdPk5yxiUy1cjnGHrG0J7LUpaDJvQBTJezwCaBxthCmEiDUvP8NrPhDceChrrgalH0KRUyE",
+	"EmyySsxnFbflv54jQRXonymHzLxxhVeTPp21pQ86Catambhtz5XcYMdXuIeKGzKXUzBMQX67+nBLc5Cv",
+	"BCoI4P1BGhqzGfnN+y3CQkhuN5W/MLNeRfu/kPItFXP7MfVw7luoAjHrbDmpT/DHg5PxTbMjNjsSz0uj",
+	"a7igYgrghK366ZutOfQsOfQsFN22S3uVWu+uxZWMyNVcM/D1mD+C7p3owrAf5qnt/3Qg8AWE3XGV6yIG",
+	"KTLolEqDHzDMCJYqMdaA6zCa4XYVeowa1rlmk1GyvMdoT1zY9owxusldS1UIjOOSIFCkdmhbdQk0p7jO",
+	"q+TO2BcvbLpY6FhY6jyIbfdsjWVV3z1S03bPKZN/Ws+9upaduAqfp2nnI3Rkg+FnPdl6AgubbNkFWoNY",
+	"27Gs6xqQenGbftn88d/xt3v615+P9cnL74+OOhu//3h1Ivj1/Tqlbd2zVVrWYMxS7dcWY4XUiULdjdNV",
+	"nU216UpxYhi+R0jt5OCu2p/WKpmhd5f4HbPW9U1m1mkoU+4oY/OIFVTRmgHCg5fKVRTmk4LbZiirZQWv",
+	"lfgAfHWdnAfpGPFXS/JLy1jwW+PUGys0V05WwBc8+wj/+2mpUjNzsDWKaVtih2PIjLNMn7EuCGM1IYKS",
+	"DYNpVA+aPeF6r6/abx0bA6OgqC7nOLVpo/do1Y1hgoczP+mCC6Gp5hiGC6BiHBFWMEn8SlVCQ37lgqty",
+	"wTV54LLCB5eC/JXtPbzaAU/Y5wZbdju6Orf8E4CWvannmgz0hJBoN80ZRoQzfGOipcwCI1dzfOeTrdbW",
+	"KpjH8J2uBcTBHJuXx+cHL94cvSwwbGTmUOwPIX8ov8d+PtI1aBcyZhi4ByOLK6vlsxhdbzAFpamD6pmb",
+	"1Yh8c2UM6/SEfYMdnXmNnUM9UPHjcPn7+uKQGZbwaxGhEFRbuCP0Pa3IWFdloQtaE1b3JqzFJj4Dm9YJ",
+	"aHdEvlkgjtYNacCq/5GQwvZkVNgbQE9ZO3+88auM/eJkbOAMQxCwMY3ZX0/wfqEAtZ9Z9Gags+tL37yt",
+	"4t9ZY6TYVALtRI8cVhoWkIVp4WVRzkkHJisYiwnVhvNwKdACKXQGxrsNrzQsE2YAmXzOxSmYhXLjwjcI",
+	"BlcHrpqCv1VPMDoYketUTidmPOjH9cWNZQ+q85middXFNDxjSdGU+eTslGEqNEjnMRXzGiPp3C7kvQTo",
+	"o+Go4VTKbDszILMlroqtA9fy/HnX/s3F9aWS5mvbAcfebNvmm8DyCvw7akwFVnq322vwN7uKyzicneZX",
+	"M+KL8p4Ar6jqq75e2fNioIzv5IzIoWbCZqUzPJvQlBGAMhyMRoikudMiYy6mmiGWBv4doGlgK5YATqOb",
+	"8aQqdodYYiVXSu54QXFGPfs6ddZNVjGePYoDY4qcnF5cvjp9f/LSZYNfsUSKa9UTWhK0aMBECdh0zAZc",
+	"ITzYmjCd+w7VUlYCddpwPh6+JvkOUCjMa2Jj8xgeqbRNSROxDeoHfN2De9rebh7dc59QMkipGpFEKqY8",
+	"/Cf2f7GfSRmAlYB357n9ovu0+W2r1Yp6YioSZkvQXcUxGeAgXMlDk7x1lGDFC1AIwqv4z1zNIZ6H5pgx",
+	"qMZsLNN5F9L0DZVbCxJyBJCcyHRiVs5Py7rvKEkZ6I3kil1D9EuTFnTEkzHrCWz2b4ZhCdSMqt2KWq2W",
+	"Iwbzlm34IbMj2S0fwH5DcE5qj7sIYfUaEXU/QJa/PcqKXfgyzkqwI/dFWlkP+6SzV4l9Ev0B0C1FEyqD",
+	"bqlEWtlpVYKk4Jg3/ySQlK8C/wsT+CXQkwfLfptZV5tFdx70kcjlEWCON2S0WdacdTAugzC7ekNfwqj6",
+	"EZbVcSx0gxorV5kEbbV9irSRxBKi6HImFOEaKy0xQB1WWjZdjZ7NeMGcEvRgGpbEsH4sEPG26U3kHYgR",
+	"sec9qqqwi8jxyfn7V6+OD4+PTi4uzw9P3x1FPfHD+9OLg8ujnw+Pjl6am0I2AXMBNmE1EGpxyG3OyWBB",
+	"5jhIsyBrvGpxqiRPqIM8KF9vIJVOCqibb+ncInxAlzgo4AM7zqacKK1IZzurqfIDz6WUQ41St7MdPVpK",
+	"n8eTLjrRcgPOkSn8amk0P7oc+QbgBbuNxxwwHIRFo4XcJ1dn+F+Pnwi5CDv7kxdRVaUCZnTlQoE/PT0T",
+	"847/0PqAmCvrXq3p3Z4Z4Tn6jg2/dWylUdvA5GtnstU7k3mK9H0GWaIYNAKo3h0jmCzKc/Wpr9iyCraf",
+	"7d5iLPrIkFe7G18973Z3n7U7z800vnYzvm/nv4rtdn6yqs02Koa7obytTo2//0Gs7iTkV/Dvvy9uCSs2",
+	"hgs1HQ75wIhNLNqs3KKEDm4gG9WWwRc3qaxdPfZ+fT1HoCm5OEpplzKlGhu2ZD66QlFBxe55vbpR/iJo",
+	"gEd3A8bKbVOlJAnXOmEVJfgeGnco06zFccXH8zr4V7LJkU11wHV5vPWe5FaFD7u5OjZsynQ6v4SId+gP",
+	"2XpuhlwkrDSoxa7T0DzuRWY2VVBQzrnzlX5C+qlL06jM0rg32VTu+2bFlrt4WNV2z6hyfT6q9tiqkl+3",
+	"N7e97FaiBXSJZfiNbkNNJyxVDM0au6D5o2tW6Xl+uo+l1lcYnsFxLtUp281FZ+zXrX08hQEs6PWt8cVO",
+	"Zhcu++pb/rJ8y7ka7qy1EBswfsvihxRtw7jS2+rSNyQJD/FmMdrSW2Y9TbEcTMeQeJqyhGp+yzBcyvwV",
+	"Cwf4/uxNI2pM06TRbTQhTGUHXMqwAcYQ2VJC13XZNkwC7yqwO+dXt4fQ96QoF0SdMywnNxZoFjFEWC2Z",
+	"OgdRrpCQ+nRZeQ2+9exDNqGo/Jk3zLZNPHh3DPHwEEDPIgtzmBEb3GQJRFmhIuxkMKXcRpa/h9kF2YRG",
+	"PhHApcGCVyV7XxZTzL/oCKKyYS8sI6Wx5hvbOHJN1AjaZaK7JnsnVrrWr3klEnuwa4B6+enDp/8/AAD/",
+	"/w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -127,6 +127,10 @@ var proofs = map[string]proof{
 		name, query, _ := strings.Cut(path, "?")
 		return k.get(k.admin, name+"/usage?"+query)
 	}),
+	"getApiKeyReview ?owner": onKeys(func(k *kit, path string) response {
+		name, query, _ := strings.Cut(path, "?")
+		return k.get(k.admin, name+"/review?"+query)
+	}),
 	"getApiKeyHistory ?owner": onKeys(func(k *kit, path string) response {
 		name, query, _ := strings.Cut(path, "?")
 		return k.get(k.admin, name+"/history?"+query)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for ApiKeyStatus.
@@ -397,6 +398,29 @@ type ApiKeyResponse struct {
 	//
 	// Example: ACTIVE
 	Status ApiKeyStatus `json:"status"`
+}
+
+// ApiKeyReviewResponse What a key was used for, and the narrower key
+type ApiKeyReviewResponse struct {
+	// MoreNetworks Whether it was used from more networks than are kept
+	//
+	// Example: false
+	MoreNetworks bool `json:"more_networks"`
+
+	// Networks From where the key was used
+	Networks []ReviewedNetwork `json:"networks"`
+
+	// Proposal The narrower key, as the body of updateApiKey; absent if nothing would be narrower or too
+	// little is known
+	Proposal *ReviewProposal `json:"proposal,omitempty"`
+
+	// Scopes The scopes of the key
+	Scopes []ReviewedScope `json:"scopes"`
+
+	// Since From when on uses count, 30 days ago
+	//
+	// Example: 2026-10-30T00:00:00.000Z
+	Since time.Time `json:"since"`
 }
 
 // ApiKeyRotate How to rotate; the body may be left out
@@ -1177,6 +1201,46 @@ type RateLimitSetting struct {
 // Example: ["keys:read","datasets:read"]
 type RequestedScopes = []string
 
+// ReviewProposal The narrower key, as the body of updateApiKey; absent if nothing would be narrower or too
+// little is known
+type ReviewProposal struct {
+	// AllowedCidrs The networks that it was used from, within those that are allowed today
+	//
+	// Example: ["192.0.2.0/24"]
+	AllowedCidrs *[]string `json:"allowed_cidrs,omitempty"`
+
+	// Scopes The scopes that were asked for, if some were and others not
+	//
+	// Example: ["datasets:read"]
+	Scopes *[]string `json:"scopes,omitempty"`
+}
+
+// ReviewedNetwork A network that the key was used from
+type ReviewedNetwork struct {
+	// LastUsedOn The day (UTC) of the last VALID call from there
+	//
+	// Example: 2026-11-28
+	LastUsedOn openapi_types.Date `json:"last_used_on"`
+
+	// Network An IPv4 network of length 24, or an IPv6 network of length 48
+	//
+	// Example: 192.0.2.0/24
+	Network string `json:"network"`
+}
+
+// ReviewedScope A scope of the key
+type ReviewedScope struct {
+	// LastAskedOn The last day (UTC) on which a VALID call asked for it; absent if none did
+	//
+	// Example: 2026-11-29
+	LastAskedOn *openapi_types.Date `json:"last_asked_on,omitempty"`
+
+	// Scope The scope
+	//
+	// Example: datasets:read
+	Scope string `json:"scope"`
+}
+
 // RevocationReason Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
 // A key has it once it is revoked.
 //
@@ -1499,6 +1563,12 @@ type GetApiKeyHistoryParams struct {
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
+// GetApiKeyReviewParams defines parameters for GetApiKeyReview.
+type GetApiKeyReviewParams struct {
+	// Owner An owner other than your own; needs `keys:admin`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+}
+
 // RotateApiKeyParams defines parameters for RotateApiKey.
 type RotateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
@@ -1789,6 +1859,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/api-keys/{key_name}/history (the `GetApiKeyHistory` operationId).
 	GetApiKeyHistory(ctx context.Context, keyName KeyName, params *GetApiKeyHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetApiKeyReview Review what an API key needs
+	//
+	// Which of the key's scopes VALID calls asked for in the last 30 days, and which never; from
+	// which networks they came; and the change that would leave the key only that, ready as the
+	// body of a PATCH. Counts calls of verifyApiKey, forwardAuth and introspectToken, and of this
+	// service itself, over all nodes, at most 10 s late.
+	//
+	// Judge before you apply it: only scopes that a call named count as asked for, not those
+	// that your own code compares with the answer; and only calls that said where they came from
+	// (`client_address`, or a trusted proxy) show a network. Try networks as `observe_cidrs` first.
+	//
+	// Corresponds with GET /v1/api-keys/{key_name}/review (the `GetApiKeyReview` operationId).
+	GetApiKeyReview(ctx context.Context, keyName KeyName, params *GetApiKeyReviewParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RotateApiKeyWithBody Give an API key a new secret
 	//
@@ -2141,6 +2225,30 @@ func (c *Client) UpdateApiKey(ctx context.Context, keyName KeyName, params *Upda
 // Corresponds with GET /v1/api-keys/{key_name}/history (the `GetApiKeyHistory` operationId).
 func (c *Client) GetApiKeyHistory(ctx context.Context, keyName KeyName, params *GetApiKeyHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetApiKeyHistoryRequest(c.Server, keyName, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetApiKeyReview Review what an API key needs
+//
+// Which of the key's scopes VALID calls asked for in the last 30 days, and which never; from
+// which networks they came; and the change that would leave the key only that, ready as the
+// body of a PATCH. Counts calls of verifyApiKey, forwardAuth and introspectToken, and of this
+// service itself, over all nodes, at most 10 s late.
+//
+// Judge before you apply it: only scopes that a call named count as asked for, not those
+// that your own code compares with the answer; and only calls that said where they came from
+// (`client_address`, or a trusted proxy) show a network. Try networks as `observe_cidrs` first.
+//
+// Corresponds with GET /v1/api-keys/{key_name}/review (the `GetApiKeyReview` operationId).
+func (c *Client) GetApiKeyReview(ctx context.Context, keyName KeyName, params *GetApiKeyReviewParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetApiKeyReviewRequest(c.Server, keyName, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2942,6 +3050,67 @@ func NewGetApiKeyHistoryRequest(server string, keyName KeyName, params *GetApiKe
 			}
 
 		}
+
+		if params.Owner != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", *params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetApiKeyReviewRequest constructs an http.Request for the GetApiKeyReview method
+func NewGetApiKeyReviewRequest(server string, keyName KeyName, params *GetApiKeyReviewParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key_name", keyName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/api-keys/%s/review", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
 
 		if params.Owner != nil {
 

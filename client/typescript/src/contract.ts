@@ -68,6 +68,33 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/api-keys/{key_name}/review": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Review what an API key needs
+         * @description Which of the key's scopes VALID calls asked for in the last 30 days, and which never; from
+         *     which networks they came; and the change that would leave the key only that, ready as the
+         *     body of a PATCH. Counts calls of verifyApiKey, forwardAuth and introspectToken, and of this
+         *     service itself, over all nodes, at most 10 s late.
+         *
+         *     Judge before you apply it: only scopes that a call named count as asked for, not those
+         *     that your own code compares with the answer; and only calls that said where they came from
+         *     (`client_address`, or a trusted proxy) show a network. Try networks as `observe_cidrs` first.
+         */
+        get: operations["getApiKeyReview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/api-keys/{key_name}/history": {
         parameters: {
             query?: never;
@@ -749,6 +776,73 @@ export interface components {
              * @example true
              */
             consistent: boolean;
+        };
+        /** @description What a key was used for, and the narrower key */
+        ApiKeyReviewResponse: {
+            /**
+             * Format: date-time
+             * @description From when on uses count, 30 days ago
+             * @example 2026-10-30T00:00:00.000Z
+             */
+            since: string;
+            /** @description The scopes of the key */
+            scopes: components["schemas"]["ReviewedScope"][];
+            /** @description From where the key was used */
+            networks: components["schemas"]["ReviewedNetwork"][];
+            /**
+             * @description Whether it was used from more networks than are kept
+             * @example false
+             */
+            more_networks: boolean;
+            proposal?: components["schemas"]["ReviewProposal"];
+        };
+        /** @description A scope of the key */
+        ReviewedScope: {
+            /**
+             * @description The scope
+             * @example datasets:read
+             */
+            scope: string;
+            /**
+             * Format: date
+             * @description The last day (UTC) on which a VALID call asked for it; absent if none did
+             * @example 2026-11-29
+             */
+            last_asked_on?: string;
+        };
+        /** @description A network that the key was used from */
+        ReviewedNetwork: {
+            /**
+             * @description An IPv4 network of length 24, or an IPv6 network of length 48
+             * @example 192.0.2.0/24
+             */
+            network: string;
+            /**
+             * Format: date
+             * @description The day (UTC) of the last VALID call from there
+             * @example 2026-11-28
+             */
+            last_used_on: string;
+        };
+        /**
+         * @description The narrower key, as the body of updateApiKey; absent if nothing would be narrower or too
+         *     little is known
+         */
+        ReviewProposal: {
+            /**
+             * @description The scopes that were asked for, if some were and others not
+             * @example [
+             *       "datasets:read"
+             *     ]
+             */
+            scopes?: string[];
+            /**
+             * @description The networks that it was used from, within those that are allowed today
+             * @example [
+             *       "192.0.2.0/24"
+             *     ]
+             */
+            allowed_cidrs?: string[];
         };
         /** @description Keys, newest first */
         ApiKeyListResponse: {
@@ -1780,6 +1874,48 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["NotRotated"];
+            default: components["responses"]["Error"];
+        };
+    };
+    getApiKeyReview: {
+        parameters: {
+            query?: {
+                /**
+                 * @description An owner other than your own; needs `keys:admin`
+                 * @example customer-42
+                 */
+                owner?: components["parameters"]["OwnerOfKey"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The name or the `id` of a key. Percent-encode a name once, `/` too: `a/b` is `a%2Fb`, as by
+                 *     `encodeURIComponent(name)` in JavaScript, `quote(name, safe="")` in Python and
+                 *     `url.PathEscape(name)` in Go. A value in UUID form (8-4-4-4-12) is always an id, which
+                 *     needs no encoding.
+                 * @example ci-pipeline
+                 */
+                key_name: components["parameters"]["KeyName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the key was used for */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKeyReviewResponse"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             default: components["responses"]["Error"];
         };
     };
