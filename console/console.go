@@ -92,6 +92,8 @@ func (s *site) routes() *router {
 	mux.Handle("POST "+Path+"/keys/revoke", s.signedIn(withWriteScope(revokeSeveral)))
 	mux.Handle("GET "+Path+"/keys/{id}", s.signedIn(showKey))
 	mux.Handle("GET "+Path+"/keys/{id}/then", s.signedIn(showPast))
+	mux.Handle("GET "+Path+"/keys/{id}/review", s.signedIn(showReview))
+	mux.Handle("POST "+Path+"/keys/{id}/review", s.signedIn(withWriteScope(narrow)))
 	mux.Handle("GET "+Path+"/keys/{id}/rotate", s.signedIn(withWriteScope(showRotate)))
 	mux.Handle("POST "+Path+"/keys/{id}/rotate", s.signedIn(withWriteScope(rotate)))
 	mux.Handle("POST "+Path+"/keys/{id}/suspend", s.signedIn(withWriteScope(suspend)))

@@ -19,6 +19,7 @@ type keysCommands struct {
 	List    listCommand    `cmd:"" help:"List keys, newest first."`
 	Get     getCommand     `cmd:"" help:"Show one key."`
 	Update  updateCommand  `cmd:"" help:"Change a key's ${texts}, expiry, scopes, metadata, rate limit, quota or networks."`
+	Review  reviewCommand  `cmd:"" help:"Show what a key was used for, and propose the narrower key."`
 	Rotate  rotateCommand  `cmd:"" help:"Give a key a new secret and print only that on standard output."`
 	Suspend suspendCommand `cmd:"" help:"Suspend a key: it is refused until keys resume."`
 	Resume  resumeCommand  `cmd:"" help:"End the suspension of a key."`
