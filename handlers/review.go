@@ -25,7 +25,7 @@ func (s *Server) GetApiKeyReview(
 		return nil, err
 	}
 	now := s.Now()
-	seen, err := s.Store.Seen(ctx, found.Key.ID, review.Since(now))
+	seen, err := s.Verifier.Keys.Seen(ctx, found.Key.ID, review.Since(now))
 	if err != nil {
 		return nil, err
 	}

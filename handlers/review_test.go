@@ -27,10 +27,16 @@ type (
 	}
 )
 
+// review returns a review, which does not depend on what is written.
 func (k *kit) review(by key, path string) (r review) {
 	k.Helper()
+	waiting := k.get(by, path+"/review").want(200).raw
 	k.must(k.verifier.Keys.Flush(k.Context()))
-	k.must(json.Unmarshal(k.get(by, path+"/review").want(200).raw, &r))
+	written := k.get(by, path+"/review").want(200).raw
+	if string(waiting) != string(written) {
+		k.Errorf("before it is written the review is %s, then %s", waiting, written)
+	}
+	k.must(json.Unmarshal(written, &r))
 	return r
 }
 

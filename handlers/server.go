@@ -35,7 +35,6 @@ type Store interface {
 	UpdateOwner(ctx context.Context, actor store.Actor, name string, change apikey.OwnerChange) (apikey.Owner, error)
 	AuditEvents(ctx context.Context, q store.EventQuery) ([]store.Event, error)
 	AuditedSince(ctx context.Context) (time.Time, error)
-	Seen(ctx context.Context, id apikey.ID, since time.Time) ([]store.Seen, error)
 	Ping(ctx context.Context) error
 }
 

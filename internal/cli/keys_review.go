@@ -66,8 +66,9 @@ func printReview(s streams, key client.Key, r client.Review) error {
 		return err
 	}
 	if r.Proposal == (client.Change{}) {
-		s.note("Nothing to propose for %s: it needs what it has, or too little is known since %s.", printable(key.Name), exactly(r.Since))
-		return nil
+		_, err := fmt.Fprintf(s.err, "Nothing to propose for %s: it needs what it has, or too little is known since %s.\n",
+			printable(key.Name), exactly(r.Since))
+		return err
 	}
 	_, err := fmt.Fprintf(s.out, "\nThis leaves %s only what it used:\n%s\n", printable(key.Name),
 		printable(keyfield.NarrowCommand(key.ID, r.Proposal)))

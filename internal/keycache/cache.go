@@ -29,6 +29,7 @@ type Source interface {
 	RecordUses(ctx context.Context, uses []store.Use) error
 	CountedUses(ctx context.Context, q store.UsageQuery) ([]store.IntervalCounts, error)
 	UsageSince(ctx context.Context, interval time.Duration) (time.Time, error)
+	Seen(ctx context.Context, id apikey.ID, since time.Time) ([]store.Seen, error)
 	Watch(w store.Watcher)
 }
 

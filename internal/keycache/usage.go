@@ -1,9 +1,12 @@
 package keycache
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
+	"apikeyd/apikey"
 	"apikeyd/internal/usage"
 	"apikeyd/store"
 )
@@ -81,22 +84,66 @@ func (c *Cache) stored(ctx context.Context, q store.UsageQuery, add func(store.I
 	for _, counts := range found {
 		add(counts)
 	}
-	waiting := func(r *record) {
+	u.unwritten(func(r *record) {
 		if (q.Key.IsZero() || r.id == q.Key) && (q.Owner == "" || r.owner == q.Owner) {
 			use := r.use()
 			add(store.IntervalCounts{Start: use.Hour, Counts: use.Counts})
 		}
-	}
+	})
+	return nil
+}
+
+// unwritten calls do with every record that the source does not have. The caller holds flushing.
+func (u *uses) unwritten(do func(*record)) {
 	for i := range u.taken {
-		waiting(&u.taken[i])
+		do(&u.taken[i])
 	}
 	for i := range u.parts {
 		p := &u.parts[i]
 		p.mu.Lock()
 		for j := range p.records {
-			waiting(&p.records[j])
+			do(&p.records[j])
 		}
 		p.mu.Unlock()
 	}
-	return nil
+}
+
+// Seen is store.Usage's Seen, with what waits to be written.
+func (c *Cache) Seen(ctx context.Context, id apikey.ID, since time.Time) ([]store.Seen, error) {
+	u := &c.uses
+	u.flushing.RLock()
+	defer u.flushing.RUnlock()
+	seen, err := c.source.Seen(ctx, id, since)
+	if err != nil {
+		return nil, err
+	}
+	see := func(kind store.SeenKind, value string, day time.Time) {
+		for i := range seen {
+			if seen[i].Kind == kind && seen[i].Value == value {
+				seen[i].Last = day // today is never before
+				return
+			}
+		}
+		seen = append(seen, store.Seen{Kind: kind, Value: value, Last: day})
+	}
+	u.unwritten(func(r *record) {
+		if r.id != id {
+			return
+		}
+		use := r.use()
+		day := use.Hour.Truncate(store.Day)
+		for _, scope := range use.Scopes {
+			see(store.SeenScope, scope, day)
+		}
+		for _, network := range use.Networks {
+			see(store.SeenNetwork, network.String(), day)
+		}
+		if use.MoreNetworks {
+			see(store.SeenMoreNetworks, "", day)
+		}
+	})
+	slices.SortFunc(seen, func(a, b store.Seen) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Value, b.Value))
+	})
+	return seen, nil
 }
