@@ -104,6 +104,7 @@ func (s *site) routes() *router {
 	mux.Handle("POST "+Path+"/keys/{id}/edit", s.signedIn(withWriteScope(editKey)))
 	mux.Handle("GET "+Path+"/keys/{id}/secret", s.signedIn(showSecret))
 	mux.Handle("GET "+Path+"/keys/{id}/secret/page-cache.css", s.signedIn(preventPageCache))
+	mux.Handle("GET "+Path+"/usage", s.signedIn(exportUsage))
 	mux.Handle("GET "+Path+"/audit", s.signedIn(showAudit))
 	mux.Handle("GET "+Path+"/audit/export", s.signedIn(exportAudit))
 	mux.Handle("GET "+Path+"/try", s.signedIn(showTry))
