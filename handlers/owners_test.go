@@ -23,6 +23,7 @@ type owner struct {
 	Metadata  map[string]string `json:"metadata"`
 	Keys      map[string]int    `json:"keys"`
 	LastUsed  string            `json:"last_used_at"`
+	Networks  []string          `json:"allowed_cidrs"`
 }
 
 func counts(active, expired, revoked, suspended int) map[string]int {
@@ -50,11 +51,15 @@ func TestOwner(t *testing.T) {
 	want.MaxKeys, want.Metadata = 2, map[string]string{"plan": "pro"}
 	want.RateLimit = map[string]any{"limit": 9.0, "window_seconds": 60.0}
 	want.Quota = map[string]any{"limit": 100.0, "period": "month", "starts_on": 1.0}
+	want.Networks = []string{"192.0.2.0/24", "198.51.100.7/32"}
 	want.State = map[string]any{"remaining": 100.0, "resets_at": "2026-12-01T00:00:00.000Z"}
 	check("with everything", k.patch(k.admin, ownerPath(name), fields{
 		"max_keys": 2, "metadata": fields{"plan": "pro"}, "rate_limit": fields{"limit": 9, "window_seconds": 60},
-		"quota": fields{"limit": 100, "period": "month"},
+		"quota": fields{"limit": 100, "period": "month"}, "allowed_cidrs": []string{"192.0.2.0/24", "::ffff:198.51.100.7"},
 	}))
+	k.wantCode(k.ask(k.admin, made.Secret), addressNotAllowed)
+	want.Networks = nil
+	check("with all networks again", k.patch(k.admin, ownerPath(name), fields{"allowed_cidrs": nil}))
 	k.askAt(k.admin, made.Secret, 7).want(200)
 	k.must(k.verifier.Keys.Flush(k.Context()))
 	want.State["remaining"], want.LastUsed = 93.0, k.clock.Now().Format("2006-01-02T15:04:05.000Z")
@@ -103,6 +108,7 @@ func TestOwnerRefusals(t *testing.T) {
 		"rate_limit.window_seconds": {fields{"limit": 1}},
 		"quota":                     {1, "a"},
 		"quota.period":              {fields{"limit": 1}, fields{"limit": 1, "period": "year"}},
+		"allowed_cidrs":             {"192.0.2.0/24", []string{"192.0.2.7/24"}, []string{"::1", "::1/128"}, make([]string, 33)},
 		"allowed":                   {1},
 	} {
 		for _, value := range bad {
@@ -110,6 +116,14 @@ func TestOwnerRefusals(t *testing.T) {
 			k.patch(k.admin, ownerPath("team"), fields{name: value}).invalid(field)
 		}
 	}
+	for _, networks := range [][]string{{"192.0.2.0/24"}, {"::/0"}} {
+		answer := k.patch(k.admin, ownerPath("admin"), fields{"allowed_cidrs": networks}).refused(403, "FORBIDDEN")
+		if !strings.Contains(answer.Message, "127.0.0.1") {
+			k.Errorf("the refusal does not name the address: %s", answer.Message)
+		}
+	}
+	k.patch(k.admin, ownerPath("admin"), fields{"allowed_cidrs": []string{"192.0.2.0/24", "127.0.0.1"}}).want(200)
+	k.patch(k.admin, ownerPath("admin"), fields{"allowed_cidrs": []string{}}).want(200)
 	if got := decode[owner](k.get(k.admin, ownerPath("team")).want(200)); !got.Enabled || got.MaxKeys != 0 {
 		k.Errorf("after refused changes the owner is %+v", got)
 	}

@@ -3,6 +3,8 @@ package verify_test
 import (
 	"errors"
 	"fmt"
+	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -42,6 +44,23 @@ func TestSuspendedOwner(t *testing.T) {
 	}
 	f.wantAdmitted("afterwards", secret, verify.Valid)
 	f.wantAdmitted("an expired one", expired, verify.Expired)
+}
+
+// An owner's networks and a key's own must both contain the address, and are in force when the store has answered.
+func TestOwnersNetworks(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	_, secret := f.add(time.Hour, "a")
+	for range 2 {
+		for network, want := range map[string]verify.Code{"192.0.2.0/24": verify.Valid, "198.51.100.0/24": verify.AddressNotAllowed, "": verify.Valid} {
+			f.changeOwner(apikey.OwnerChange{AllowedCIDRs: new(apikey.ParseCIDRs(strings.Fields(network)))})
+			got, err := f.verifier.Admit(t.Context(), secret.Reveal(), verify.Call{From: netip.MustParseAddr("192.0.2.7")})
+			must(t, err)
+			if got.Code != want {
+				t.Errorf("with the owner's network %q the code is %s, want %s", network, got.Code, want)
+			}
+		}
+	}
 }
 
 // Another process changes an owner beside the server: the next look at the file finds it.

@@ -87,7 +87,7 @@ type Options struct {
 type Call struct {
 	Scopes apikey.Scopes // that the key must have
 	Cost   int           // in units of the key's quota, from 0; only Admit counts it
-	From   netip.Addr    // the client's address; zero if unknown, which keys restricted to networks do not accept
+	From   netip.Addr    // the client's address; zero if unknown, which keys and owners restricted to networks do not accept
 }
 
 // Verifier verifies secrets and counts how often. It is safe for concurrent use.
@@ -258,7 +258,7 @@ func judge(key *apikey.Key, owner *apikey.Owner, now time.Time, call Call) Code 
 		return Disabled
 	case key.Status(now) == apikey.StatusExpired:
 		return Expired
-	case !allowed(call.From, key.AllowedCIDRs):
+	case !allowed(call.From, key.AllowedCIDRs), owner != nil && !allowed(call.From, owner.AllowedCIDRs):
 		return AddressNotAllowed
 	}
 	for _, scope := range call.Scopes {

@@ -254,7 +254,8 @@ export interface paths {
          *     If the gateway is a trusted proxy of this deployment and sends its client's address in
          *     `X-Forwarded-For`, a client that sends bad keys is throttled: 403 with `Retry-After`
          *     and `code` TOO_MANY_REQUESTS, or 429 if `rate_limited` says so. Otherwise the client's
-         *     address is unknown, and keys with `allowed_cidrs` get 403 ADDRESS_NOT_ALLOWED.
+         *     address is unknown, and keys with `allowed_cidrs`, their own or their owner's, get 403
+         *     ADDRESS_NOT_ALLOWED.
          */
         get: operations["forwardAuth"];
         put?: never;
@@ -792,6 +793,16 @@ export interface components {
             rate_limit?: components["schemas"]["RateLimitSetting"] | null;
             /** @description The quota of all the owner's keys together, or `null` for none */
             quota?: components["schemas"]["QuotaSetting"] | null;
+            /**
+             * @description The networks that the owner's keys may be used from, each within its own
+             *     `allowed_cidrs`; from anywhere if it is empty or `null`. Of your own key's owner, they
+             *     must contain your address.
+             * @example [
+             *       "192.0.2.0/24",
+             *       "2001:db8::7"
+             *     ]
+             */
+            allowed_cidrs?: components["schemas"]["Network"][] | null;
             metadata?: components["schemas"]["Metadata"];
         };
         /** @description An owner of keys */
@@ -812,6 +823,7 @@ export interface components {
             rate_limit?: components["schemas"]["RateLimit"];
             quota?: components["schemas"]["Quota"];
             quota_state?: components["schemas"]["QuotaState"];
+            allowed_cidrs?: components["schemas"]["Networks"];
             metadata: components["schemas"]["Metadata"];
             keys: components["schemas"]["OwnerKeys"];
             /**
@@ -877,7 +889,8 @@ export interface components {
             cost?: number;
             /**
              * @description The address of the client that sent you the key, as you saw it, with or without a port;
-             *     your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are ADDRESS_NOT_ALLOWED
+             *     your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs`, their own
+             *     or their owner's, are ADDRESS_NOT_ALLOWED
              * @example 192.0.2.7
              */
             client_address?: string;
@@ -885,7 +898,7 @@ export interface components {
         /**
          * @description NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
          *     DISABLED (suspended, or its owner is), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
-         *     `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+         *     `allowed_cidrs` of the key or its owner), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
          *     VALID
          * @example VALID
          * @enum {string}
@@ -919,7 +932,8 @@ export interface components {
             token_type_hint?: string;
             /**
              * @description The address of the client that sent you the key, as you saw it, with or without a port;
-             *     your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are not active
+             *     your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs`, their own
+             *     or their owner's, are not active
              * @example 192.0.2.7
              */
             client_address?: string;
