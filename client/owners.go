@@ -26,7 +26,7 @@ type Owner struct {
 	AllowedCIDRs []string `json:"allowed_cidrs,omitzero"` // from where its keys may be used; nil if from everywhere
 }
 
-// OwnerKeys counts an owner's keys by their own status, as if the owner were enabled.
+// OwnerKeys counts an owner's keys by their status. All that are not revoked are suspended while the owner is.
 type OwnerKeys struct {
 	Active    int `json:"active"`
 	Expired   int `json:"expired"`

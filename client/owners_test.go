@@ -53,7 +53,7 @@ func TestOwners(t *testing.T) {
 		AllowedCIDRs: new([]string),
 	})
 	must(t, err)
-	want = client.Owner{Name: name, Metadata: map[string]string{}, Keys: client.OwnerKeys{Active: 1}}
+	want = client.Owner{Name: name, Metadata: map[string]string{}, Keys: client.OwnerKeys{Revoked: 1, Suspended: 1}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the owner differs (-want +got):\n%s", diff)
 	}

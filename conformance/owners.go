@@ -12,7 +12,7 @@ func ownerChecks() []check {
 	const group = "owners"
 	return []check{
 		{group, "stored", "an owner is changed, shown and listed", needAdminKey, keptOwner},
-		{group, "suspended", "a suspended owner's keys are DISABLED at once, and work again once it is enabled", needAdminKey, suspendedOwner},
+		{group, "suspended", "a suspended owner's keys are DISABLED and REVOKED at once, and work again once it is enabled", needAdminKey, suspendedOwner},
 		{group, "max-keys", "an owner gets no more living keys than it may have", needAdminKey, maxKeys},
 		{group, "networks", "an owner's networks narrow each key's own", needAdminKey, ownersNetworks},
 		{group, "lock-out", "nobody bars its own owner from its own address", needAdminKey, ownersLockOut},
@@ -95,13 +95,36 @@ func suspendedOwner(s *session) {
 	}
 	defer reset()
 	s.verify("VALID", key.secret, "before its owner is suspended")
+	// shows expects the key with a status of its own, and nothing else changed.
+	shows := func(status string) {
+		want, why := without(key.body, "secret"), "its owner was suspended or enabled"
+		want["status"] = status
+		s.same("getting it", without(s.get(key.id, why), "last_used_at"), want)
+		s.same("changing nothing of it", without(s.want(http.StatusOK, request{operation: "updateApiKey", key: key.id, body: "{}", why: why}).body,
+			"last_used_at"), want)
+		for other, found := range map[string]int{"ACTIVE": 0, "REVOKED": 0, status: 1} {
+			list := s.want(http.StatusOK, request{operation: "listApiKeys", query: "owner=" + url.QueryEscape(name) + "&status=" + other, why: why})
+			data, _ := list.body["data"].([]any)
+			if len(data) != found {
+				s.fail("%s: %d keys are %s, want %d", list.about, len(data), other, found)
+			}
+			for _, one := range data {
+				s.same(list.about, without(object(one), "last_used_at"), want)
+			}
+		}
+	}
 	for range 2 {
 		s.changeOwner(name, fields{"enabled": false}, "suspending an owner")
-		s.verify("DISABLED", key.secret, "its owner is suspended, and a scope is lacking", unheldScope)
+		a := s.verify("DISABLED", key.secret, "its owner is suspended, and a scope is lacking", unheldScope)
+		if shown := object(a.body["key"]); shown["status"] != "REVOKED" || shown["enabled"] != true {
+			s.fail("%s: the key of a suspended owner is %v", a.about, shown)
+		}
+		shows("REVOKED")
 		s.want(http.StatusUnauthorized, request{operation: "forwardAuth", secret: key.secret, why: "its owner is suspended"})
 		s.want(http.StatusUnauthorized, request{operation: "getOwner", key: url.PathEscape(name), secret: key.secret, why: "its owner is suspended"})
 		s.changeOwner(name, fields{"enabled": true}, "enabling an owner")
 		s.verify("VALID", key.secret, "its owner is enabled again")
+		shows("ACTIVE")
 	}
 }
 

@@ -150,6 +150,65 @@ func TestSuspendOwner(t *testing.T) {
 	}
 }
 
+// A key of a suspended owner is REVOKED in every answer, without revoked_at, and keeps what was set for itself.
+func TestStatusOfSuspendedOwnersKeys(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	for round := range 2 {
+		owner := fmt.Sprint("team", round)
+		made := k.mustCreate(k.admin, fields{"name": "n", "owner": owner, "scopes": []string{"a"}})
+		path := keyPath(made.ID)
+		k.get(k.admin, path).want(200)
+		before := k.get(k.admin, path).want(200).key() // cached
+		k.patch(k.admin, ownerPath(owner), fields{"enabled": false}).want(200)
+		want := before
+		want.Status = "REVOKED"
+		verified := decode[struct{ Key key }](k.ask(k.admin, made.Secret).want(200)).Key
+		list := k.get(k.admin, keysPath+"?items_per_page=1&owner="+owner).want(200).list()
+		for what, got := range map[string]key{
+			"get": k.get(k.admin, path).want(200).key(), "by name": k.get(k.admin, keyPath("n")+"?owner="+owner).want(200).key(),
+			"verify": verified, "patch": k.patch(k.admin, path, fields{}).want(200).key(), "a list": list.Data[0],
+			"rename":        k.patch(k.admin, path, fields{"name": "n"}).want(200).key(),
+			"a second time": k.get(k.admin, path).want(200).key(),
+		} {
+			if diff := cmp.Diff(want, got); diff != "" {
+				k.Errorf("%s (-want +got):\n%s", what, diff)
+			}
+		}
+		k.wantFiltered(k.admin, "owner="+owner+"&status=REVOKED", 2, []string{"n"})
+		k.wantFiltered(k.admin, "owner="+owner+"&status=ACTIVE", 2, []string{})
+		k.wantFiltered(k.admin, "owner="+owner+"&enabled=true", 2, []string{"n"})
+		k.wantFiltered(k.admin, "owner="+owner+"&enabled=false", 2, []string{})
+		summary := decode[map[string]int](k.get(k.admin, "/v1/summary?owner="+owner).want(200))
+		if summary["active"] != 0 || summary["revoked"] != 1 || summary["suspended"] != 1 {
+			k.Errorf("the summary is %v", summary)
+		}
+		// What is made or prolonged meanwhile is no different; a key keeps what was set for itself.
+		during := k.create(k.admin, fields{"name": "during", "owner": owner}).want(201).key()
+		if during.Status != "REVOKED" || !during.Enabled {
+			k.Errorf("a key that was made meanwhile is %+v", during)
+		}
+		if rotated := k.rotate(k.admin, keyPath(during.ID), nil).want(200).key(); rotated.Status != "REVOKED" {
+			k.Errorf("a key that was rotated meanwhile is %+v", rotated)
+		}
+		if past := k.pastOf(k.admin, path, k.clock.Now()).past(); past.Key.Status != "ACTIVE" || !past.Consistent {
+			k.Errorf("the history is about the key alone, and says %+v", past)
+		}
+		k.patch(k.admin, path, fields{"enabled": false}).want(200)
+		k.patch(k.admin, ownerPath(owner), fields{"enabled": true}).want(200)
+		if alone := k.get(k.admin, path).want(200).key(); alone.Status != "REVOKED" || alone.Enabled {
+			k.Errorf("suspended itself, the key is %+v", alone)
+		}
+		if back := k.get(k.admin, keyPath(during.ID)).want(200).key(); back.Status != "ACTIVE" {
+			k.Errorf("after the suspension a key is %+v", back)
+		}
+		k.revoke(k.admin, keyPath(during.ID)).want(200)
+		if after := k.patch(k.admin, path, fields{"enabled": true}).want(200).key(); !cmp.Equal(before, after) {
+			k.Errorf("after both suspensions the key is %+v", after)
+		}
+	}
+}
+
 func TestMaxKeys(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)

@@ -46,6 +46,35 @@ func TestSuspendedOwner(t *testing.T) {
 	f.wantAdmitted("an expired one", expired, verify.Expired)
 }
 
+// What verify answers about a key is what its owner is at the decision, whatever it was when the key was read.
+func TestSuspensionOvertakesAReader(t *testing.T) {
+	t.Parallel()
+	r := newRemembering(t, 0)
+	for _, suspended := range []bool{true, false} {
+		_, secret := r.add(time.Hour)
+		_, ended := r.add(time.Minute)
+		r.clock.Advance(time.Minute)
+		for secret, otherwise := range map[apikey.Secret]verify.Code{secret: verify.Valid, ended: verify.Expired} {
+			r.changeOwner(apikey.OwnerChange{Suspended: new(!suspended)})
+			r.counted.between = func() {
+				r.counted.between = nil
+				r.changeOwner(apikey.OwnerChange{Suspended: &suspended})
+			}
+			want, status := otherwise, map[verify.Code]apikey.Status{verify.Valid: apikey.StatusActive, verify.Expired: apikey.StatusExpired}[otherwise]
+			if suspended {
+				want, status = verify.Disabled, apikey.StatusRevoked
+			}
+			got := r.verify(secret.Reveal())
+			if shown := got.Key.Status(got.At); got.Code != want || shown != status {
+				t.Errorf("suspended: %t; the code is %s and the key %s, want %s and %s", suspended, got.Code, shown, want, status)
+			}
+			if whole := got.Entry.Whole(); whole.Status(got.At) != status {
+				t.Errorf("suspended: %t; the entry is %s", suspended, whole.Status(got.At))
+			}
+		}
+	}
+}
+
 // An owner's networks and a key's own must both contain the address, and are in force when the store has answered.
 func TestOwnersNetworks(t *testing.T) {
 	t.Parallel()

@@ -198,7 +198,7 @@ func ownersPage(ctx context.Context, q querier, query store.OwnerQuery, name str
 		c.add(c.holdsInAnyCase(`owner`, query.Search))
 	}
 	if query.Enabled != nil {
-		suspended := `owner IN (SELECT owner FROM owners WHERE suspended IS NOT NULL)`
+		suspended := `owner IN (` + suspendedOwners + `)`
 		if *query.Enabled {
 			suspended = `NOT ` + suspended
 		}
@@ -238,14 +238,18 @@ func countOwners(ctx context.Context, q querier, owners []store.OwnerState, at t
 		if err := r.Scan(&name, &total, &n.Revoked, &n.Suspended, &n.Expired, &used); err != nil {
 			return err
 		}
-		n.Active = total - n.Revoked - n.Expired
 		o := index[name]
+		if o.Suspended {
+			n.Suspended += total - n.Revoked
+			n.Revoked, n.Expired = total, 0
+		}
+		n.Active = total - n.Revoked - n.Expired
 		o.Keys, o.LastUsedAt = n, fromMillis(used)
 		return nil
 	}, `SELECT owner, count(*),
 			count(CASE WHEN revoked_at IS NOT NULL OR suspended IS NOT NULL THEN 1 END),
 			count(CASE WHEN `+isSuspended+` THEN 1 END),
-			count(CASE WHEN `+notRevoked+` AND expires_at <= `+now+` THEN 1 END),
+			count(CASE WHEN `+unended+` AND expires_at <= `+now+` THEN 1 END),
 			max(`+lastUsedAt+`)
 		FROM api_keys WHERE owner IN (`+strings.Join(names, ", ")+`) GROUP BY owner`, c.args...)
 }

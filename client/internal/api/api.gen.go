@@ -240,7 +240,8 @@ type ApiKeyHistoryResponse struct {
 	// Example: true
 	Consistent bool `json:"consistent"`
 
-	// Key The key as it was then; without `last_used_at`, whose past is not recorded
+	// Key The key as it was then, as if its owner was enabled; without `last_used_at`, whose past is
+	// not recorded
 	Key ApiKeyResponse `json:"key"`
 
 	// SecretGeneration How many secrets the key had had by then: 1 until its first rotation. Absent if the
@@ -277,8 +278,9 @@ type ApiKeyResponse struct {
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
-	// is enabled again
+	// Enabled `false` while the key itself is suspended: it is refused, and its `status` is REVOKED,
+	// until it is enabled again. A key whose owner is suspended may be `true` here, and is
+	// REVOKED too
 	//
 	//
 	// Example: true
@@ -363,8 +365,9 @@ type ApiKeyResponse struct {
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
 
-	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+	// its owner are enabled.
 	//
 	//
 	// Example: ACTIVE
@@ -379,8 +382,9 @@ type ApiKeyRotate struct {
 	GraceSeconds *int `json:"grace_seconds,omitempty"`
 }
 
-// ApiKeyStatus REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+// ApiKeyStatus REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+// its owner are enabled.
 //
 // Example: ACTIVE
 type ApiKeyStatus string
@@ -453,8 +457,9 @@ type ApiKeyWithSecretResponse struct {
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
-	// is enabled again
+	// Enabled `false` while the key itself is suspended: it is refused, and its `status` is REVOKED,
+	// until it is enabled again. A key whose owner is suspended may be `true` here, and is
+	// REVOKED too
 	//
 	//
 	// Example: true
@@ -544,8 +549,9 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Secret string `json:"secret"`
 
-	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+	// its owner are enabled.
 	//
 	//
 	// Example: ACTIVE
@@ -912,8 +918,8 @@ type Networks = []string
 // Example: customer-42
 type Owner = string
 
-// OwnerKeys How many keys the owner has, by their own status: those of a suspended owner are counted
-// as if it were enabled
+// OwnerKeys How many keys the owner has, by their status: all that are not revoked are suspended while
+// the owner is
 type OwnerKeys struct {
 	// Active Keys that are ACTIVE
 	//
@@ -930,7 +936,7 @@ type OwnerKeys struct {
 	// Example: 2
 	Revoked int `json:"revoked"`
 
-	// Suspended Keys that are suspended
+	// Suspended Keys that are suspended, themselves or with their owner
 	//
 	// Example: 1
 	Suspended int `json:"suspended"`
@@ -959,8 +965,8 @@ type OwnerResponse struct {
 	// Example: true
 	Enabled bool `json:"enabled"`
 
-	// Keys How many keys the owner has, by their own status: those of a suspended owner are counted
-	// as if it were enabled
+	// Keys How many keys the owner has, by their status: all that are not revoked are suspended while
+	// the owner is
 	Keys OwnerKeys `json:"keys"`
 
 	// LastUsedAt When one of the owner's keys was last used; absent if none was
@@ -1195,7 +1201,8 @@ type SummaryResponse struct {
 	// Example: 2
 	Rotating int `json:"rotating"`
 
-	// Suspended Keys that are suspended
+	// Suspended Keys that are suspended, or whose owner is; listApiKeys finds the former by `enabled=false`
+	//
 	//
 	// Example: 1
 	Suspended int `json:"suspended"`
@@ -1389,7 +1396,8 @@ type ListApiKeysParams struct {
 	// Status Only keys that have this status now
 	Status *ApiKeyStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// Enabled `false`: only suspended keys; `true`: only the others
+	// Enabled What was set for the key itself. `false`: only suspended keys; `true`: only the others, those
+	// of suspended owners included
 	Enabled *bool `form:"enabled,omitempty" json:"enabled,omitempty"`
 
 	// RevocationReason Only keys that were revoked for this reason
@@ -1723,7 +1731,9 @@ type ClientInterface interface {
 	// What the key was at an earlier time: its status, scopes, limits and all else that can
 	// change, and which of its secrets was the current one. After an incident this says whether
 	// a call of then was made with a good key. It is found by undoing the changes that the audit
-	// log recorded since, so it reaches back as far as the log does.
+	// log recorded since, so it reaches back as far as the log does. It is about the key alone:
+	// `status` does not say whether the key's owner was suspended then, which the audit log's
+	// `update_owner` events do.
 	//
 	// Corresponds with GET /v1/api-keys/{key_name}/history (the `GetApiKeyHistory` operationId).
 	GetApiKeyHistory(ctx context.Context, keyName KeyName, params *GetApiKeyHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1826,8 +1836,8 @@ type ClientInterface interface {
 	// no keys yet may be changed too, but not by `{}` (404).
 	//
 	// `enabled: false` suspends the owner: verify says DISABLED of its keys, and they can call
-	// nothing, on every node when this is answered. The keys stay as they are, and work again
-	// when the owner is enabled.
+	// nothing, on every node when this is answered. Their `status` is REVOKED meanwhile; their own
+	// `enabled` stays as it is, and they work again when the owner is enabled.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1840,8 +1850,8 @@ type ClientInterface interface {
 	// no keys yet may be changed too, but not by `{}` (404).
 	//
 	// `enabled: false` suspends the owner: verify says DISABLED of its keys, and they can call
-	// nothing, on every node when this is answered. The keys stay as they are, and work again
-	// when the owner is enabled.
+	// nothing, on every node when this is answered. Their `status` is REVOKED meanwhile; their own
+	// `enabled` stays as it is, and they work again when the owner is enabled.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2071,7 +2081,9 @@ func (c *Client) UpdateApiKey(ctx context.Context, keyName KeyName, params *Upda
 // What the key was at an earlier time: its status, scopes, limits and all else that can
 // change, and which of its secrets was the current one. After an incident this says whether
 // a call of then was made with a good key. It is found by undoing the changes that the audit
-// log recorded since, so it reaches back as far as the log does.
+// log recorded since, so it reaches back as far as the log does. It is about the key alone:
+// `status` does not say whether the key's owner was suspended then, which the audit log's
+// `update_owner` events do.
 //
 // Corresponds with GET /v1/api-keys/{key_name}/history (the `GetApiKeyHistory` operationId).
 func (c *Client) GetApiKeyHistory(ctx context.Context, keyName KeyName, params *GetApiKeyHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2264,8 +2276,8 @@ func (c *Client) GetOwner(ctx context.Context, owner OwnerName, reqEditors ...Re
 // no keys yet may be changed too, but not by `{}` (404).
 //
 // `enabled: false` suspends the owner: verify says DISABLED of its keys, and they can call
-// nothing, on every node when this is answered. The keys stay as they are, and work again
-// when the owner is enabled.
+// nothing, on every node when this is answered. Their `status` is REVOKED meanwhile; their own
+// `enabled` stays as it is, and they work again when the owner is enabled.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2288,8 +2300,8 @@ func (c *Client) UpdateOwnerWithBody(ctx context.Context, owner OwnerName, conte
 // no keys yet may be changed too, but not by `{}` (404).
 //
 // `enabled: false` suspends the owner: verify says DISABLED of its keys, and they can call
-// nothing, on every node when this is answered. The keys stay as they are, and work again
-// when the owner is enabled.
+// nothing, on every node when this is answered. Their `status` is REVOKED meanwhile; their own
+// `enabled` stays as it is, and they work again when the owner is enabled.
 //
 // Takes a body of the `application/json` content type.
 //

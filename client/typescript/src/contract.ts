@@ -80,7 +80,9 @@ export interface paths {
          * @description What the key was at an earlier time: its status, scopes, limits and all else that can
          *     change, and which of its secrets was the current one. After an incident this says whether
          *     a call of then was made with a good key. It is found by undoing the changes that the audit
-         *     log recorded since, so it reaches back as far as the log does.
+         *     log recorded since, so it reaches back as far as the log does. It is about the key alone:
+         *     `status` does not say whether the key's owner was suspended then, which the audit log's
+         *     `update_owner` events do.
          */
         get: operations["getApiKeyHistory"];
         put?: never;
@@ -203,8 +205,8 @@ export interface paths {
          *     no keys yet may be changed too, but not by `{}` (404).
          *
          *     `enabled: false` suspends the owner: verify says DISABLED of its keys, and they can call
-         *     nothing, on every node when this is answered. The keys stay as they are, and work again
-         *     when the owner is enabled.
+         *     nothing, on every node when this is answered. Their `status` is REVOKED meanwhile; their own
+         *     `enabled` stays as it is, and they work again when the owner is enabled.
          */
         patch: operations["updateOwner"];
         trace?: never;
@@ -631,8 +633,9 @@ export interface components {
             grace_seconds?: number;
         };
         /**
-         * @description REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-         *     suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+         * @description REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+         *     has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+         *     its owner are enabled.
          * @example ACTIVE
          * @enum {string}
          */
@@ -678,8 +681,9 @@ export interface components {
             revoked_at?: string;
             revocation_reason?: components["schemas"]["RevocationReason"];
             /**
-             * @description `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
-             *     is enabled again
+             * @description `false` while the key itself is suspended: it is refused, and its `status` is REVOKED,
+             *     until it is enabled again. A key whose owner is suspended may be `true` here, and is
+             *     REVOKED too
              * @example true
              */
             enabled: boolean;
@@ -720,7 +724,10 @@ export interface components {
              * @example 2026-11-20T10:00:00.000Z
              */
             at: string;
-            /** @description The key as it was then; without `last_used_at`, whose past is not recorded */
+            /**
+             * @description The key as it was then, as if its owner was enabled; without `last_used_at`, whose past is
+             *     not recorded
+             */
             key: components["schemas"]["ApiKeyResponse"];
             /**
              * Format: int32
@@ -834,8 +841,8 @@ export interface components {
             last_used_at?: string;
         };
         /**
-         * @description How many keys the owner has, by their own status: those of a suspended owner are counted
-         *     as if it were enabled
+         * @description How many keys the owner has, by their status: all that are not revoked are suspended while
+         *     the owner is
          */
         OwnerKeys: {
             /**
@@ -858,7 +865,7 @@ export interface components {
             revoked: number;
             /**
              * Format: int32
-             * @description Keys that are suspended
+             * @description Keys that are suspended, themselves or with their owner
              * @example 1
              */
             suspended: number;
@@ -997,7 +1004,7 @@ export interface components {
             revoked: number;
             /**
              * Format: int32
-             * @description Keys that are suspended
+             * @description Keys that are suspended, or whose owner is; listApiKeys finds the former by `enabled=false`
              * @example 1
              */
             suspended: number;
@@ -1593,7 +1600,8 @@ export interface operations {
                 /** @description Only keys that have this status now */
                 status?: components["schemas"]["ApiKeyStatus"];
                 /**
-                 * @description `false`: only suspended keys; `true`: only the others
+                 * @description What was set for the key itself. `false`: only suspended keys; `true`: only the others, those
+                 *     of suspended owners included
                  * @example false
                  */
                 enabled?: boolean;
