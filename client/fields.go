@@ -78,6 +78,9 @@ type NewKey struct {
 	Enabled *bool `json:"enabled,omitzero"`
 	// Quota is the key's quota. What is true of RateLimit is true of it.
 	Quota *Quota `json:"quota,omitzero"`
+	// Recipient is the age public key of whoever is to have the secret: only its owner can open the
+	// SealedSecret.
+	Recipient string `json:"recipient,omitzero"`
 	// AllowedCIDRs are the networks, such as 192.0.2.0/24, that the key may be used from; empty is
 	// from anywhere. With nil it gets those of the calling key, unless that has keys:admin.
 	AllowedCIDRs *[]string `json:"allowed_cidrs,omitzero"`

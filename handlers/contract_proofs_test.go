@@ -65,7 +65,8 @@ var proofs = map[string]proof{
 	"createApiKey .quota.period=month": creating(quota(1, "day", 1), quota(1, "month", 1)),
 	"createApiKey .quota.starts_on":    creating(quota(1, "month", 1), quota(1, "month", 2)),
 
-	"createApiKey .enabled": creating(fields{"enabled": false}),
+	"createApiKey .enabled":   creating(fields{"enabled": false}),
+	"createApiKey .recipient": creating(fields{"recipient": testRecipient}),
 
 	"revokeApiKey ?reason":                revoking("", "reason=policy"),
 	"revokeApiKey ?reason=unspecified":    revoking("reason=key_compromise", "reason=unspecified"),
@@ -142,6 +143,10 @@ var proofs = map[string]proof{
 	"rotateApiKey .grace_seconds": func(k *kit) (without, with response) {
 		path := keyPath(k.mustCreate(k.admin, fields{"name": "to rotate"}).ID)
 		return k.rotate(k.admin, path, fields{}), k.rotate(k.admin, path, fields{"grace_seconds": 60})
+	},
+	"rotateApiKey .recipient": func(k *kit) (without, with response) {
+		path := keyPath(k.mustCreate(k.admin, fields{"name": "to seal"}).ID)
+		return k.rotate(k.admin, path, fields{}), k.rotate(k.admin, path, fields{"recipient": testRecipient})
 	},
 
 	"verifyApiKey .key": func(k *kit) (without, with response) {

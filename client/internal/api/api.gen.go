@@ -217,6 +217,13 @@ type ApiKeyCreate struct {
 	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`
 	RateLimit *RateLimitSetting `json:"rate_limit,omitempty"`
 
+	// Recipient The public key, as age-keygen prints it (age-encryption.org/v1), of whoever is to have the
+	// secret. The answer has `sealed_secret` instead of `secret`, so nobody in between can read it.
+	//
+	//
+	// Example: age1ggyq62qsv84jd87gd3x6umzm8jm8wcy442hu0y5pk050v9jjgezqhjwwgn
+	Recipient *Recipient `json:"recipient,omitempty"`
+
 	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
 	// but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
 	// its scopes are replaced.
@@ -380,6 +387,13 @@ type ApiKeyRotate struct {
 	//
 	// Example: 86400
 	GraceSeconds *int `json:"grace_seconds,omitempty"`
+
+	// Recipient The public key, as age-keygen prints it (age-encryption.org/v1), of whoever is to have the
+	// secret. The answer has `sealed_secret` instead of `secret`, so nobody in between can read it.
+	//
+	//
+	// Example: age1ggyq62qsv84jd87gd3x6umzm8jm8wcy442hu0y5pk050v9jjgezqhjwwgn
+	Recipient *Recipient `json:"recipient,omitempty"`
 }
 
 // ApiKeyStatus REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
@@ -445,7 +459,7 @@ type ApiKeyUpdate struct {
 	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
-// ApiKeyWithSecretResponse A key with its secret, which is never shown again
+// ApiKeyWithSecretResponse A key with its secret, in clear or sealed, which is never shown again
 type ApiKeyWithSecretResponse struct {
 	// AllowedCidrs Networks, with the length that each has
 	//
@@ -544,10 +558,21 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
 
-	// Secret The full API key secret (only returned on creation and rotation)
+	// SealedSecret The secret, encrypted to the request's `recipient`: an armored age file, which
+	// `apikeyd keys open` or `age --decrypt` opens
+	//
+	//
+	// Example: -----BEGIN AGE ENCRYPTED FILE-----
+	// YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IFgyNTUxOSBVZmJ0VnFKWnlHWmRYbUJa
+	// -----END AGE ENCRYPTED FILE-----
+	SealedSecret *string `json:"sealed_secret,omitempty"`
+
+	// Secret The full API key secret (only returned on creation and rotation); absent if the
+	// request named a `recipient`
+	//
 	//
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
-	Secret string `json:"secret"`
+	Secret *string `json:"secret,omitempty"`
 
 	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
 	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
@@ -1154,6 +1179,12 @@ type RateLimitSetting struct {
 	WindowSeconds int `json:"window_seconds"`
 }
 
+// Recipient The public key, as age-keygen prints it (age-encryption.org/v1), of whoever is to have the
+// secret. The answer has `sealed_secret` instead of `secret`, so nobody in between can read it.
+//
+// Example: age1ggyq62qsv84jd87gd3x6umzm8jm8wcy442hu0y5pk050v9jjgezqhjwwgn
+type Recipient = string
+
 // RequestedScopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
 // but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
 // its scopes are replaced.
@@ -1645,7 +1676,8 @@ type ClientInterface interface {
 	// CreateApiKeyWithBody Create a new API key
 	//
 	// Creates a key and returns its secret. Store the secret: the service keeps only a
-	// hash and cannot show it again.
+	// hash and cannot show it again. With `recipient`, only its owner can read the secret, not
+	// even you.
 	//
 	// Without `scopes`, the new key gets `keys:read` and `keys:write`, as far as the
 	// calling key has them. You can grant only scopes that the calling key has;
@@ -1659,7 +1691,8 @@ type ClientInterface interface {
 	// CreateApiKey Create a new API key
 	//
 	// Creates a key and returns its secret. Store the secret: the service keeps only a
-	// hash and cannot show it again.
+	// hash and cannot show it again. With `recipient`, only its owner can read the secret, not
+	// even you.
 	//
 	// Without `scopes`, the new key gets `keys:read` and `keys:write`, as far as the
 	// calling key has them. You can grant only scopes that the calling key has;
@@ -1935,7 +1968,8 @@ func (c *Client) ListApiKeys(ctx context.Context, params *ListApiKeysParams, req
 // CreateApiKeyWithBody Create a new API key
 //
 // Creates a key and returns its secret. Store the secret: the service keeps only a
-// hash and cannot show it again.
+// hash and cannot show it again. With `recipient`, only its owner can read the secret, not
+// even you.
 //
 // Without `scopes`, the new key gets `keys:read` and `keys:write`, as far as the
 // calling key has them. You can grant only scopes that the calling key has;
@@ -1959,7 +1993,8 @@ func (c *Client) CreateApiKeyWithBody(ctx context.Context, contentType string, b
 // CreateApiKey Create a new API key
 //
 // Creates a key and returns its secret. Store the secret: the service keeps only a
-// hash and cannot show it again.
+// hash and cannot show it again. With `recipient`, only its owner can read the secret, not
+// even you.
 //
 // Without `scopes`, the new key gets `keys:read` and `keys:write`, as far as the
 // calling key has them. You can grant only scopes that the calling key has;

@@ -28,7 +28,8 @@ export interface paths {
         /**
          * Create a new API key
          * @description Creates a key and returns its secret. Store the secret: the service keeps only a
-         *     hash and cannot show it again.
+         *     hash and cannot show it again. With `recipient`, only its owner can read the secret, not
+         *     even you.
          *
          *     Without `scopes`, the new key gets `keys:read` and `keys:write`, as far as the
          *     calling key has them. You can grant only scopes that the calling key has;
@@ -583,6 +584,7 @@ export interface components {
              * @example true
              */
             enabled?: boolean;
+            recipient?: components["schemas"]["Recipient"];
         };
         /** @description What to change; what is absent stays as it is */
         ApiKeyUpdate: {
@@ -631,7 +633,14 @@ export interface components {
              * @example 86400
              */
             grace_seconds?: number;
+            recipient?: components["schemas"]["Recipient"];
         };
+        /**
+         * @description The public key, as age-keygen prints it (age-encryption.org/v1), of whoever is to have the
+         *     secret. The answer has `sealed_secret` instead of `secret`, so nobody in between can read it.
+         * @example age1ggyq62qsv84jd87gd3x6umzm8jm8wcy442hu0y5pk050v9jjgezqhjwwgn
+         */
+        Recipient: string;
         /**
          * @description REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
          *     has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
@@ -708,13 +717,22 @@ export interface components {
              */
             prefix: string;
         };
-        /** @description A key with its secret, which is never shown again */
+        /** @description A key with its secret, in clear or sealed, which is never shown again */
         ApiKeyWithSecretResponse: components["schemas"]["ApiKeyResponse"] & {
             /**
-             * @description The full API key secret (only returned on creation and rotation)
+             * @description The full API key secret (only returned on creation and rotation); absent if the
+             *     request named a `recipient`
              * @example ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
              */
-            secret: string;
+            secret?: string;
+            /**
+             * @description The secret, encrypted to the request's `recipient`: an armored age file, which
+             *     `apikeyd keys open` or `age --decrypt` opens
+             * @example -----BEGIN AGE ENCRYPTED FILE-----
+             *     YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IFgyNTUxOSBVZmJ0VnFKWnlHWmRYbUJa
+             *     -----END AGE ENCRYPTED FILE-----
+             */
+            sealed_secret?: string;
         };
         /** @description A key as it was at an earlier time */
         ApiKeyHistoryResponse: {
