@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"apikeyd/apikey"
 	"apikeyd/handlers"
 )
 
@@ -21,7 +22,7 @@ func (k *kit) restricted(networks ...string) key {
 	if networks == nil {
 		networks = []string{"192.0.2.0/24", "2001:db8::/32"}
 	}
-	return k.mustCreate(k.admin, fields{"name": fmt.Sprint("restricted ", len(k.everything())), "owner": "team",
+	return k.mustCreate(k.admin, fields{"name": "restricted " + apikey.NewID().String(), "owner": "team",
 		"scopes": []string{"keys:read", "keys:write", "a"}, "allowed_cidrs": networks})
 }
 
