@@ -273,7 +273,8 @@ type ApiKeyHistoryResponse struct {
 	// Example: true
 	Consistent bool `json:"consistent"`
 
-	// Key The key as it was then; without `last_used_at`, whose past is not recorded
+	// Key The key as it was then, as if its owner was enabled; without `last_used_at`, whose past is
+	// not recorded
 	Key ApiKeyResponse `json:"key"`
 
 	// SecretGeneration How many secrets the key had had by then: 1 until its first rotation. Absent if the
@@ -310,8 +311,9 @@ type ApiKeyResponse struct {
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt apikey.Timestamp `json:"created_at"`
 
-	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
-	// is enabled again
+	// Enabled `false` while the key itself is suspended: it is refused, and its `status` is REVOKED,
+	// until it is enabled again. A key whose owner is suspended may be `true` here, and is
+	// REVOKED too
 	//
 	//
 	// Example: true
@@ -396,8 +398,9 @@ type ApiKeyResponse struct {
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
 
-	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+	// its owner are enabled.
 	//
 	//
 	// Example: ACTIVE
@@ -419,8 +422,9 @@ type ApiKeyRotate struct {
 	Recipient *Recipient `json:"recipient,omitempty"`
 }
 
-// ApiKeyStatus REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+// ApiKeyStatus REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+// its owner are enabled.
 //
 // Example: ACTIVE
 type ApiKeyStatus string
@@ -493,8 +497,9 @@ type ApiKeyWithSecretResponse struct {
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt apikey.Timestamp `json:"created_at"`
 
-	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
-	// is enabled again
+	// Enabled `false` while the key itself is suspended: it is refused, and its `status` is REVOKED,
+	// until it is enabled again. A key whose owner is suspended may be `true` here, and is
+	// REVOKED too
 	//
 	//
 	// Example: true
@@ -595,8 +600,9 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Secret *string `json:"secret,omitempty"`
 
-	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+	// its owner are enabled.
 	//
 	//
 	// Example: ACTIVE
@@ -919,7 +925,8 @@ type ErrorResponse struct {
 // IntrospectionRequest An OAuth 2.0 token introspection request (RFC 7662)
 type IntrospectionRequest struct {
 	// ClientAddress The address of the client that sent you the key, as you saw it, with or without a port;
-	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are not active
+	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs`, their own
+	// or their owner's, are not active
 	//
 	//
 	// Example: 192.0.2.7
@@ -1019,8 +1026,8 @@ type Networks = []string
 // Example: customer-42
 type Owner = string
 
-// OwnerKeys How many keys the owner has, by their own status: those of a suspended owner are counted
-// as if it were enabled
+// OwnerKeys How many keys the owner has, by their status: all that are not revoked are suspended while
+// the owner is
 type OwnerKeys struct {
 	// Active Keys that are ACTIVE
 	//
@@ -1037,7 +1044,7 @@ type OwnerKeys struct {
 	// Example: 2
 	Revoked int `json:"revoked"`
 
-	// Suspended Keys that are suspended
+	// Suspended Keys that are suspended, themselves or with their owner
 	//
 	// Example: 1
 	Suspended int `json:"suspended"`
@@ -1056,13 +1063,18 @@ type OwnerListResponse struct {
 
 // OwnerResponse An owner of keys
 type OwnerResponse struct {
+	// AllowedCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	AllowedCidrs *Networks `json:"allowed_cidrs,omitempty"`
+
 	// Enabled Whether the owner's keys work; if `false`, all of them are refused
 	//
 	// Example: true
 	Enabled bool `json:"enabled"`
 
-	// Keys How many keys the owner has, by their own status: those of a suspended owner are counted
-	// as if it were enabled
+	// Keys How many keys the owner has, by their status: all that are not revoked are suspended while
+	// the owner is
 	Keys OwnerKeys `json:"keys"`
 
 	// LastUsedAt When one of the owner's keys was last used; absent if none was
@@ -1104,6 +1116,14 @@ type OwnerResponse struct {
 
 // OwnerUpdate What to change; what is absent stays as it is
 type OwnerUpdate struct {
+	// AllowedCidrs The networks that the owner's keys may be used from, each within its own
+	// `allowed_cidrs`; from anywhere if it is empty or `null`. Of your own key's owner, they
+	// must contain your address.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	AllowedCidrs nullable.Nullable[[]Network] `json:"allowed_cidrs,omitempty"`
+
 	// Enabled `false` suspends the owner, `true` ends that
 	//
 	// Example: false
@@ -1295,7 +1315,8 @@ type SummaryResponse struct {
 	// Example: 2
 	Rotating int `json:"rotating"`
 
-	// Suspended Keys that are suspended
+	// Suspended Keys that are suspended, or whose owner is; listApiKeys finds the former by `enabled=false`
+	//
 	//
 	// Example: 1
 	Suspended int `json:"suspended"`
@@ -1347,7 +1368,7 @@ type UsageResponse struct {
 
 // VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
 // DISABLED (suspended, or its owner is), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
-// `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+// `allowed_cidrs` of the key or its owner), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
 // VALID
 //
 // Example: VALID
@@ -1356,7 +1377,8 @@ type VerifyCode string
 // VerifyRequest A secret to verify
 type VerifyRequest struct {
 	// ClientAddress The address of the client that sent you the key, as you saw it, with or without a port;
-	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are ADDRESS_NOT_ALLOWED
+	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs`, their own
+	// or their owner's, are ADDRESS_NOT_ALLOWED
 	//
 	//
 	// Example: 192.0.2.7
@@ -1385,7 +1407,7 @@ type VerifyRequest struct {
 type VerifyResponse struct {
 	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
 	// DISABLED (suspended, or its owner is), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
-	// `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+	// `allowed_cidrs` of the key or its owner), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
 	// VALID
 	//
 	//
@@ -1503,7 +1525,8 @@ type ListApiKeysParams struct {
 	// Status Only keys that have this status now
 	Status *ApiKeyStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// Enabled `false`: only suspended keys; `true`: only the others
+	// Enabled What was set for the key itself. `false`: only suspended keys; `true`: only the others, those
+	// of suspended owners included
 	Enabled *bool `form:"enabled,omitempty" json:"enabled,omitempty"`
 
 	// RevocationReason Only keys that were revoked for this reason
@@ -5811,323 +5834,326 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L35chu3tjf6Kih+56vYezdpkposqnbtomU5UWxLjiQ7E/2JEBskETUBpgGKYnJcdd/k/ndf5L7JfZJb",
-	"WAtAowdSpKQk3jnOOTuhyB4wLKx5/dbvtYGcTKVgQqta5/famNGYpfDxkA7GrH4ohU5lYr6ImRqkfKq5",
-	"FLVOrZvM6UKRvpB1pWXK+rWoxm7pZJqwWqfmvq1FNTUYswk1D9CLqflN6ZSLUe3Tp6j2Rg4oPq/4+Isx",
-	"I4LNyTVbfKXIlOpxRK4WhMcN0iXTVN4uiB5TTVI2kTdMET1m5IqNuBBcjIgcwi2KTGZKk+lME64JFz0x",
-	"TKXQ5mc95opIwRo9kRv4s5vWMzrl9Wu2UM+arf092rpq13eHzWZ9b7AV1/fZ9rC+Q3ev9gbP433WHN4x",
-	"wzOq2Rs+4br+TiZ8sKieaWKuUDguZuYcET40Yx5TRahYdEi/V7tmi16tT7gi5tqUanufua3/a58MaJIo",
-	"wgXpz/s9odhAilhF5s5fZ1JTuFcrAn+4e2aCa9UTT+KUDnWdMz2sj7WemhUwL4Dn1y1R1FvNp4XVsoM6",
-	"+PVfrWbzYP6v3ea6y3HGJpSbvSovyPd2XykXsCSMDsY40w7pp26eMsXBEyHnEaEiJjRJYE50RLmAddB9",
-	"Ypfh4VNM/7XdPtD/2tq5a4ZMp4t6d6hZWp7aOY6GaEnmlGtyxYYyZYSS1NwVvrcVvmUo0wnVtU6NC73V",
-	"rkXutVxoNmIpvPf777+vd2d6zITmA6pZ+eXfyLl5MQ0uIk/OXh2S/VarGRHzaXdvp/k0N/0XjKYsJSmj",
-	"yeRfvRqd8mu2iHu1O1bhh3p3yuuv2aJ+HFeTPI8Dcj8gFNnJNGWKCZ0bwiOcwmw4J3TClnAbOmG5Ezhl",
-	"6YAJXWdiIGMWrxzjgP/vdnPKpyzhgq09mNO5qKISMxppfrr/cGZKywlL69vttQdzPpBTpqpHo+C33HAU",
-	"m1JzfmLDltWUDpgqDikibDLVi4CVCQmrkw00ppoqplUnZTQm/q95yvXdy3jGfp0xpStJ7Dg2ND7kIBq4",
-	"AqZheIIZv2LpDR+wrxRJ5GjlOm6//qn9w3c7H/bebp28u9g9+7b9/Y8vtg5fHr1aObhPUS3h4hoW82um",
-	"X7MlbP+aLUCoaUV4XItqcspSkIdmRrUR090pNzdHNbPWE6ataDayrXHNFpcCqLn2XylTUykUa1zJePG/",
-	"nvEYVghf/V7R0RJuIIeaCbelZE4VuWGpWbQVg8HH3XNEp0nM0qMbp23kRwQ/Eoa/Ft+fcKW7s5jrI/d7",
-	"fgC/zli6aCA/rXi/YLfasucbec0qdwR/cstRGkEKPz9sR86kprr67V/zG/9uQkH3UWyQMl0eCDzkYQN5",
-	"P42XDeRwTMVo+TLM4M6Hvf2DobJF5dvxJ3j7iiUAMl34QaTICF7IGJ5ohl1+t30UnM78qF+zxV1iIYUR",
-	"9XncN0yQmpVpkHc5jmw2Da4VAxaR/rM+0VJ2SJ8+uwKlrU//d/vVVT8iVJGrRU/08bb3Z8eHTgV/Yh7w",
-	"tG/41Lf0hp7DUCLSNyobgx8jouiQ/atX69XwuncLPZbC6D890Z+lSeMd1eMjNaBTFjzta2nU5huazJj5",
-	"8/3745fEKBXkyfP6Nvxfq/3UDNLyQioIjyMyH/PBuCcEY7Hh3QRGzMWoqDQPeD2QfdwsnaGEWlSzdOBJ",
-	"AveKpyyudXQ6Y6tZPMjH5VsDMrK0DUYhXr0FpeHnpGXF8OFF9xn76bCSyLvCyXc9Zoa0qCALOUvNtwcE",
-	"l7tvLJAOjSdc9O8aLTC/8nCz4f1Xyoa1Tu1/PcusvWf4q3qGSggcC3di4FS8oPF38NyOMRKFNrKx83uN",
-	"TqcJR6vt2S8KTTc7uIwRmw9qNplQ89HsVcrM+gtJ1GwwJv741aIaECW+IzaDPz750H1z/PLy7Oi790fn",
-	"F7WoFjNNeaJqnZ9/rw05SywDuJLK0NOEKRRwNXiBJpTAELKXZOae4yEHJGH0BkllpmufPoaPsY8m936c",
-	"50eXPL5Th9BUz1Sts91swg6st2VHaSrTM7tZuHXl02EHYeYxoYk57SyODCejwVy4IvNUilEtWmn6Vw3G",
-	"Xv8sf3GFYrbq5ty1MJEXNLZfbUh4V5b7Z3QHjoIpS40Kms3zfgTHbqc8ZeqS6hzNgX/hijnNcjjTs5QV",
-	"CCq7lVRffm+Cib6cts/ltBnqs6erMIPo8zxkYO5teMQGcoLLFVDbXDrrkAuC5t39iAyeUj5chirGMokJ",
-	"JfD6DgHjkPTytmOvBj6gXi1lU5kGXypvqdpxFggQviR/0Ks+F1EgZxqO2ISrgRRDPpqlDPQ7qtkNSwM3",
-	"DI4cfatcE6quldEU0RGJy/L5kPGhFMOEDzaVFGjJxSW2CaYXV8T9Xqbk10c/Xp4dfTh9ffQyR6nU3QOP",
-	"GFBhSOmKkQHYUvEBGaTMkAXadXhK7kMZ+2bWml4zUR48GB9cEfy5PPaT7tujy4vu66OT3NBzt5GrBaEC",
-	"tVIzE898jY54QAZjaXi1vQLYXeqMZqrhjiFPlb7/7B6X7nNzi7x1nW1x5Cw7VMeByI26JBbmQviDazKh",
-	"CzKmN8b4kj0BU6WCoFiPzW4GO85uNRMxi8HE+EyOCazVhmfEehnLZGYEnVlB8+aUKVV5Tl6cvvzx8ujk",
-	"8PRl4aBo9wTkJ4c4oPqRNSwj1FioIqPf+PSAKCZiswMzkXvdPYirtWNWggvNUkGTop54NRsVnIOVYuzi",
-	"6Oyk+yY3ISUnTI+5GJE5ExrlPDEa2AHRLEmQuEB1sZQWjP0+E9lBvU+PU6l1UtogKZF6MUYy53pMKLmi",
-	"sXXlFKd0cXp6+bZ78qMTzef5zVr6tO67Y8vpJowMUzlB85XGsdmjA6LTRRaGaZF7CsI2sjsp39AUXZjV",
-	"pGjGmcAlSyjRTPNN9+zro2padFq5UdCl0mR3m7zmL+5JZ1tmzDNBbyhP6FVSMWyjTFxR5bkGFWrOUiLk",
-	"vGL870+6H7rHb7ov3pQHv/xBGBAzbBook6pMEmVbQ4dGvw7iVS5Ydk/CtDO/FnJeIZ5wAJ6XkivGBJnQ",
-	"uGrTTt9fHJ6+Pbp8f/L65PT7k+UTH1KesJjEs9TMU/vXGNXGSCo50wOJMsAOzAgxNrgmWfBtIWckZVNG",
-	"dfCA+y/B40mwrljg/rFEsQ7Zbm2RJ0Cv0qhsSKRPI7Ld2iFPMvYIJG2+bu+TJxUnuCc8QwhOrmB6LtNr",
-	"lIfuJsVoOhgzZQ6GFAOGHACuB2URgpZIRj1RQUdPI7LTbJIntIK/wm9b5ElA3x1SQdQ9sRZVB0OpougG",
-	"KZBUx8jxFUTpyKRMI1w/Lcr27mDAppkQq4hom3Xbbu1EpM8hLqUXfVRHpEgW3q2KWhS1TMmOKef7c3ff",
-	"ERp7mLJRiGCvuje89MFqyiuZXvE4Rt12A1VFuihqxnBOzbJmDlRYzFiCLlvBbl6dnr04fvmyoBjDYzu4",
-	"QxQDZGYbC08FFdOpzFZNfgT/xBbyEWuil62UhA6ulbPWKnWV8/evXh0fHh+dXFyeH56+K0oPrqyfOZia",
-	"dpFenKQLwt5z/I+rylu9/YYmPCZXM1TKjdDLtvXRtO2qVIpVDyhd/+Cj8A1XWqaLM0huijc2b/1decKh",
-	"s5hrksgRZkopktBqr+A3x+cXp2dGK3x7+qFo6mrk09nDrDGQMG35meJGWLSb7d16q1Vvti6azQ78/0/A",
-	"qM0ySWEzt2J4GAZ9Lbc9IFRdg9OB4giJ5hP2OdiUZ6XB4yrY4QP7nstZEhtt0hwvsFY+EyvwROpuPOFa",
-	"b0xQVq2v5kTuHF4xMjPqB+gUhhtWsaXuy5dnR+fnlyenF5fdN29Ov68wD51tUfngdnOr0Wy0WluN/QPz",
-	"teGy8ANkgqESo0CLGSMPVoQmiZyz+HLA49RrDA9hy5AxttR5BMpZPkGvYiHOuhdHl2+O3x5frFiB6qcR",
-	"OSStZjNL99ttkqLJtXVfkwtnCCmCZcsy4cbkDLKAvnLZhFyRhA2rJvrd+9OL7uXRD4dHRy9XTHVMFdmy",
-	"CX3mSeYluWTFVtP8QyiZSKHHqAmCBkeThAyk0oq0dw5s3sCtJlOWchkTpWmqQYFFdtQO2VGj2Wz+9J8p",
-	"oHMO6c9eRpd5Q5RfIHNgQ2q3254C2fcE0L331Q0SzgTENb0XhDwx0hcXKdBJnz6uF84nr96pFpezXJek",
-	"Aq/1FHf9g3Tzv16pOZH6ENzgm8qfv7PDG/xbb6koB3HX80mvcuq9PvrxvMRx1/R0u3iG4bOBpxujtAM5",
-	"ExrNblgMKRiuQyZ5qSBoJKWUK5b52L8yL729NO/8TKMEm0QEPivt7pWciU2P1jUrEN6JTRqo9he/PvoR",
-	"dLdXp+9PSsI8n3UAHiKX9wVrq3yGXOoSzAo5zeBluidZbD8mWQSrAAQB3sJEihGk7ufM/c+KBDC/NP6f",
-	"FQ9Ns0kHMR27R6Af2iuCnNbKiZxedKvUcZcb7Z4SiAx4unUcK0PaEzlhQqNpgt7OQcq0D6ePJLJIfBQE",
-	"2I3K/rlwworgqJn4LzOll83+8yF/TBa9HxuscCE6FuAOeSlG8f3J0dm6zND6En0VBMiSsjtbMQ1+D64P",
-	"CqzRZbV+TszxM2N/Xl3emP/9nQ16jKF+MejXWac/hJlW27TkTpM2sjn95urLBOn6X9vt/T6hygjWIdzK",
-	"FcEpfLF0HykKdYHmmP1abaxKQUrgkqwM+yuqAzH3zP/+mRnuiXJoVQ3vhU7RhY6yZr1EjfZDmMwjHp5s",
-	"crgH3iq/5iIuB60PsJa2OpHh8Y7EX0SP7wWd6bFM+W8by7WYK3qVrFDs1UxNIVutggAPz45eHp1cHHff",
-	"XL48Pu++eLOC2UvkcGgyh889cG54wgQMxRKbTEFD9obUvQ2Allki65+onqYRRO6ClbM8+uHd8dkdEs0+",
-	"6MCm+YFW9qhT4QK8pyVV1A0AOb4rilsxG5tzvUoVsRkxxqK1j4XMDJf64GyWILz3kJlNuFI2OaI4s9Uz",
-	"eXt8fn588nU+684sPhV+NlSR27qFbeiQ86PDs6MLszNde3TgjHSILWbH3x8ymZUWM9iKS03mYGZVlnO4",
-	"R8GDDh6PyB7VEAAHiZ5LEvPhkKVGiUHTxvp4kJztgP82AXq/hJj+A2Wo6Nq24VJuVogm77D8iBt2PKSJ",
-	"YqUUL9hnLa0/pBbVpsEtv9dysctlICkY9MTzqoOobBh1OUCxScVijrbp0B5trNCXKemLWZL0G+R42BP0",
-	"Csv3KWjjxjp1ISg507nKRDKlSjHl2D+RolBc+XOttd9uNBvtRvNZe7sW1drNZqsTXz3vdPZqH6Ma12yi",
-	"7qLEE5yj2bYJvT3GW7baUc2MGZMssSDTpkLRNKWgRFqpU4UxwmzppT2zZgkPzLL0YaP6kV0fL8p88ApN",
-	"kAPSN6/sm1twucJZ50ZzJWXCqKh5SQVVZJWbCb8DsyIx+MeMUcQzXArLGToA1rG1tbVvk3IFkcOhYjqy",
-	"WXY9gaVlEdHpTAzQ+SXJhCcJdylxhSLYdnOrWW+26luti1bbpmvUogx6xIynbhMxChlnhn9pGlN9J0t5",
-	"66775IpV79h4c82nqCavjHBim58DNXbpGP4odICVwm6yRDE8D0jGaIVy1ROoV7PYZS36bJfIZwlDRiQV",
-	"ZCxnaYO8MuZYugDwIXNGcie3/1kdCu/sWqMqOHAd0CQ5HULF1qr7vjOXnzOtgTI+LjGMnZ8hyjiPtVYE",
-	"W1IAvWRW8uoXNtBmoJmhvP5oveG5zogLdvtjDZsN+JRbjX7lWP2FLvNA3X0LSC0WW2wXVF1cDfvPNVuS",
-	"H3CljxUjRPnmU9KsPlAuaneaGNegudgqGZomPEvhKoi3JWwQWB4XBEZvvs4zKswrazcvWgW/z3rMaiCF",
-	"4soZUcvlQsoGMjWcH6MWiiSMZmIA9OZ5yGvA3zs3EtTY9RFRcsKuZLzoCRv2yOc3c61YMgxcQHJwDaau",
-	"kDFTVqHK841lYsVG8dajedzOTK9bRvHBVprpHmTyP6FKXxp+ekl136XaTynWmgup/crVKqgJjZfLERO2",
-	"nrcamsYmoDuXhrPlYvjfFQCEiA5pkZnQPAH1AwLQGKbgUjRIF6Sykc8gELN8RSFJIsUIUa0gv/2KGntH",
-	"wmNAE+NS5Fe+HZVBuCZc8MlsAlhdRUAuP0/IhaykMxEGiFC+C1htzD+n4fBJ1egVXSiiZOXhaD2/aO5v",
-	"fjgK/AGK3dFACw7Nch7xhiu9nEG8BsNAsDlT2qdN5BmC0yEqCTLzA00RgmgtMVkk91BatprNsnic0hEX",
-	"njJXPfpddmVx5WAiuWctX7U7WGrkD54hT2/732EorKE5KGCGmJFTqZF6InXGqL24SHE79eZuvb190Wp1",
-	"2s87WzuN5l57fXa8VEe3mjiZj3nCQi7rdfKOVdJTNjTsyKpvWpE+WrwA+mKt7Mizip4wdk/oj1qPy65S",
-	"3nNLZS+8S73eTGqNUjpgl0zEdwxgmrIbLmeOUojScqrAvuFiVGArLkgpWOY1VtXCdvte/CSq8YqNPYGa",
-	"cytVDwCN6GbPQhHu7LafGtFJeGyYW6oNs3c8+T6wgH6YsxmPq0YYSrM1zoC5nFhqs5ZAq0kwl94vL5Ka",
-	"4ejVq7llVJetzVfzT7ez1mUjm9kU05QN+W01o0cxPhjTlA40Sz3oIJJzZMS0US9GgiuGubEHoHN4xpgt",
-	"N72+bF5cvPl2r71btZjesrnTnimbF2sZFTXrKUQX/WXKqLpbqJz5G87w+szdWEmg7xC2EM1RXZW0U6S/",
-	"NvDq5/c5zeuZHc7ayByP64joc7y2KEnh0FpDxWUcWPrx4wkOhn9nJlhyQm5NawcTqTb05lmAVcyUwdC1",
-	"L+W7YjYMPisLb2TtLmZVqQ4blQ/TEpM44+w8SYiteHC8aI/EdKHwSBgLLEmqPVTPd7eN8lNWauktKrW7",
-	"ze3n5gqv5TartNz7WK+flq76uSeXQt0NinAzE5dXJtNMDYjAkUNsAAeceNkm9yFuAv4dd2H38OL4w1GD",
-	"dHsic++5CIuQpJ+dt75zCdmbXPzKHDbrQEUqsx4eYVbq5xpeXItqWVDJOfs/hgfSX1c6aRZsE8AWNyRD",
-	"wE/W0grYAzRSuXKySWnq81ihbu4vdzl3e+JOP7N5OpZimvFlQzAXc+H8z/8Zzmen2FriUxmorvUp2y9p",
-	"7sTavd7cqSzYHFXSBfKkdJYglq9TqwidTpNFUV1tffEG/0/wBn/x7/6x/t37e2qXCMnvuR6fgwYQOg7u",
-	"5/uLfi9wf8VowuJLq0xXY4FbRZyJQbqY2shSgGzzlTIC1Er7fgcqQdKJTMHYNvp9wjyybN/iyVv3zpSJ",
-	"Piy9ubBejxm8oQ8/qEK8qm7+eXH09fEJ6X59RI5ODs9+fHdx9JK8On5zBD/2xI/fx8mb7z/Mftz6dmfw",
-	"zdn0qr09u9r6VrzZ+vH2kDf/efxqtDi5eH97ev7iw0+Tb5sfxKvX34vkm+8nZz9evf+W9gQ86Ojk5fJ3",
-	"oM70homRHtc6z1v77Sq9ecV6DmdJ4kP+VrV7AqIuZXqWCiiLCHi1iL2T82nBnjecCkE/DTuNCQ13orB+",
-	"gXHUPtn7+uXh7bfvB69/ab5sttpb2zu7e8/3uy8OXx69+vqb429fv3l7cvruu7Pzi/cf2t3rHxNVnHZU",
-	"m1KtWWpm9X9+pvXfPpp/Nev7lx9/b0at/U+XPzfr+936T+an33ebn/6r0vtYoPmP1QFzCHpm3jCIeg4S",
-	"RlNQC4GELYmBfwPcDWos58Km25uzZFh4d1DtgAYNyhj7MbhGpAN87ieMXvc7wattjgaKB/dOVCi9UEcH",
-	"f0+Amu/yYDM9vkH6cqYVj1m/UwVuEkEpZeiCyGop7Y09SLPt5+Ri/yCQTbbC3gkoICKcEcJ5X4JlhYcV",
-	"s7jmVPm4hUtUh1tyeq5PW8DH1FwxRs3ZrLWoZtbMX3HpTDg78rw67J9SVoftdskl7RIcMjdI54G2qiTy",
-	"cQe/1e9ASMasBkbNBwOmlONeLi7TIBcQLjDvQqxvMwGCf/idwlRda2xDIKcYT/fuqWZrlXsqODVP3ED/",
-	"G4/KK1offvz9+acn9fDv7U9Pf9/6lPuq1f70tHycotpt3T69Xgas1b4FB/Ur5d7vFxyh4JeoWJngCBLI",
-	"4TFAQKB4eQJy5cs8BcoHemJzRCRXDdI31NwPjBQ+BICelAHBu1OB+BBGTZb9ggsTLxByfkCupNnclPln",
-	"CQfQIIc9IaHLwA1LFZdCuSNrk3Ft5MqPq+uOeZ6N4F4/wAMPq+v8Z7jKBYvhzrtfJXQU3JmzAe68+YJP",
-	"WHZzybW84f2+oHOtWc8mVywNbl7TWICbncWQ3b6O3YBDZrc6u20jR+eS3VrLfwj3gtKc3bi+KxHu9kps",
-	"8IRNvYoVS5B3Km645etptXAjarTu1kq91vf1qAqBWYwux6ksJ3aCymIuY70d1UEe8pwCJosk1wJanZRP",
-	"7GCdIF+oKHyKatTJoHXuQVYawKeUueiAJglURR+/c1n5lltmsgYmlivSmSmWet1v6CqWLfuOegIMV+dv",
-	"sXm+BfnkbM5WlbhdGQmxG+JC1Y8b4RhkIufOFXbiaUmYqRRXOrBwQlYaQGr6CDQYSKlV1fJ7r/Wg8NI1",
-	"W1zyeHn/H+10TV8bS5OE/MZSicDLeQ3tD4mAbeR72SjQE6YoL6P+rxQJ82uXkvX6jZlKE7zhFVkF/bHW",
-	"036ESr3V4ftZ+b9961cKQa9F3CF9kBl9FwZHCH8IVxkNqifANWB/7fuCtoRfM6zHkaIqA6hwLs2o7kzM",
-	"gH0E96BlYp7OsiCJjZm4A+VYF67Gx5VseHUeB3Zguncmh9fFMJcD4R3XzubIRMXdmRzQ9KkcMKNKIbQ5",
-	"6aNC2cegIjWGdjlCbjRJIclEpixrTvXYfKIqfWTpHgWqX3VfHKthuyZKWIJQ3CGjcpfvf4GAlxmfLy9I",
-	"oJGvkzahZYVUhyqtVS/JK/Vr+MGXKhYFnXGtFQvCidWLtq5bGye/3tVLZ1BQPdeagXOA32sGYWT/7hlk",
-	"Vy+fQaj0rzd+uOMPJ9pWVQy0HOZ8bBpur/PapasZmhNrLSZaKvehBJ/+cDcZ2EuXjrpoxqw18lzN/ebD",
-	"z6Vi3D2F4PKl08iZM2vNwScpbD7+LJPi7sGvjBwUzL+1xq2N+PyjD2Chd1xJdXvskxe+r95exwftVi+z",
-	"f9dbvaqE90dfvQenFT76+lZEjjfMQC6tPxQivoSWQUt89a7DElrOCEfGkri8/thraIU7cxGVO1ClBAsB",
-	"c/PMNQSrCIGr6rarFcPl+ay1ZT3CVmuMbr7uxR+XreNKvT5dEGYuCloDQawD8nIa5BiGPk0oF+Tb89MT",
-	"FxcAC3t7Z88s4lXCJiSWg9mECYQK7gk1plMgGnS+Qr9DY/favt22XJ9MWMwpMcO2KLpqmnAMfcCo4Cf0",
-	"4tryARZb6AxV5ZLFituVOxBZnOFpKkcpnTRIoVcVebLdbD49IOV65Kgngi+7b18cf/3+9P15RMpF2Lnv",
-	"bEZQ/nafo1xRdW+G0Hp6QCqwc6OeKOOIRsTjmUckj9YSkRCmxjx46+lBT+RQ3SJSQDaKyLvuxTfZ3+a2",
-	"7acH5O3RxTenL8PhmF92nh6QDHgx6okcGmFEAsQw+weibkWkADptHrb/9IDkG3iQJ9utLfetbTBjvtsx",
-	"81g12YiUEDXIk+22eYPr60Ke7MBeBy0JomLfAHPN1tNGTwQXkQmjwmaaVDYnwLYExSdhlf0cC45y7Qic",
-	"Z62y+0CDnLA5GUCNkE25onHsE9A8Gyk3XSsxKd+FrdSJWTDChDZckKWWVTkGs5aZHnLsnJ3erjDT1+SV",
-	"hlWMMcNyyG8J1/7sslQVcsPXaLlYWo1VvqqjX2c0wYhf6KuqkgubeabUkozH4IXfXFy8I1lSq3tRdfpm",
-	"hQ0RSgn/GLfmETLJ3OyrRMex0KlUUzbAxGTfn7PU1/a0O9Nj0m40iZbXTBAe3uh7koJPdm93t/20zLSB",
-	"n1+udJrbH51P3KInwQEEPcUcGB9+pwr+VnQONIMaQuqzDCmZylQf9ARAygyN0EdnXUp0OlNGxExTebuA",
-	"MIKCA/i9r8eJMHEF/fX5JC/rN9IQjr5hS7zve/k8it3tShXNwt8uy8XBmSOXGDB+AzxHLIgPBD9m1kf1",
-	"8C7N15djXhXCOR4JmRYy0TH2folTu0u3wavWIMuldVR30yXeuoowcR9Xl4zaZzsMbAhHc1sOCqkJ2MvG",
-	"5hkjmIdTPGtVzjN7GlYEEL5ShMf3CQuUC7FupyuiPjg1y1gh48YmrNt2D639vWbOs/J8f7e532oX2dTu",
-	"dqWHhW9SgLbO6/d2mnu72zutnbVe75Hcl60xGvGR7/AJRahqSgeFsFERmL3M8WdXq97jvPfL+n2XnjdT",
-	"LBVLW6TjQ32d91pGd7EIFOm+6vi9YfT6DAInG+OeFDnXEFA7i2fuuqp7ehXjg9v/PK5XWCIzzNXrs5w3",
-	"XYypAOgRTWJp8bUVXTjFMCwSNidgJGV5mZZqUF1s5+/gaXOLAi82iwcV6xCLsbXeQVGyTQ7iOqg7Bmdv",
-	"485FWWWJvg2SPqrJ5vdQLO4E0Z1QfQ2n+qPtnw/hNUKvZJY01/GZcO0m6LXcnGRzKECFaBmVcrsZ1pxZ",
-	"5aAnBgg6FPwW2eQgWB372J1ms0G6jlP4jCFbllrQzI1dqvTlgAmAkqsZFWCaUDOHaSqtuhwuRaAzZyt4",
-	"svTII8R2Di8mIjPBf50xQidGk/Y5El8p1F+w75jVVwLk9x603aQpcDvNQN82Hxq4Zu2dnWBhDgyJVK2X",
-	"kGQ+5pr1BPBLs2qMA20zEUfwzn4D834bjT5+wQWUhZo3TiLbGdymSxY0qTwrC4imvbMD1Uvu73yK6pN/",
-	"d37+P41eT/V6t81mvde7bb3q9W73XpmP+68+wu9LfvuH+WXZjU///d+9XuOux//30of/c+XDN8vzQ6x+",
-	"oSkXFTvje62atSNXKaMY8XGlBFVq1PG7m22zU8fvbnZdjMls1uHxyzPzOtuhHdD/UUeniRTg+6H+ejkk",
-	"UrAG6YqeMA+sT+h0yuLCQ5V5Cr5PMPQU9TudZ82+U5/gN/uaBnnBoYHUQoqY0J6wj/lKkQT2nzzxKvez",
-	"9vZToPbq81msxghIans/R1HtfNKzz8hsdD7+88kz8/fHfz7996aZmTDrbK3SLC3I7Vc4wIhk1SLPttrm",
-	"+sy2yDZTVVVhu25JvreMXSpgB4wOxmal161UedZqP89Vq9yPdiqdqbmClgkXLuhf9iWcuvSUlfqVNwqx",
-	"v0cHE8hSaElAiWZ0gv8VVGjIB85qprCFQU9AyVSWmu2ZFdAtGoIlTpVT5L5wqodzKtjt1zbzdAmGjBVw",
-	"QUOPyOLHcNQX0CfSIRo7xpotzqpC8SbDLGzPk56gyqbWzVnKXPlnVULwEnvxdU7i+gpQTydba0WkA8zT",
-	"VY/P6k8zy2it5wcIl6ue7125wZIJpggXg2QW543+9lovzjBp73h1CF670eSq7ZtsSbPJh6OpUmOB/lYn",
-	"S8ElyuHyEZnGLLXaGU9RB90gdwrI8b65UzCUDYBwBLvVl4NZqqqKLsIsKrxm/SwqnEWON/649eG3+Ot9",
-	"/dMPx/rk5bdHR+36Lx+uTgQf3T9XKj/fKomEp1sOiW1HlN+GtcAjc3o0olGHIJI0SexuT0KVY01Qr/W2",
-	"FBjgekAmRhWzpkF+4CGwSbh5gA0zp+qRYUyCgoH12Lbv0JyZKtaGcOaKkGkGz1yoioO8TTPZmA3pLNFQ",
-	"8MxZoaSwvV4u0H2qm+8JubhWZg5cfan0ChzcfPGutgi490I0KRw+767yWBtB6hxs8dKT+RdgG2xWkW9V",
-	"xXvV5P/BFA6ge+yGpT2BLlF40uQgLFp2zdZDwvflTs7TdMWNuRRPuFjnMHhwEGzeYf7Jw+AtqYZ+4Ol5",
-	"/BJ134XE8OcSN9RyxHy/v0IZ+F9cqZ7vGvMHjL4q/+ZdDhGvJFaMdCcJB/jHKAzTjpi2heEVCeKDWZoy",
-	"oS+nlY7LJkhRp1iA45Pf5NG01tNjQTO6nLJ0yYvMooIPDyvQBaEOXXBTubCpuhTY3dA6bMgT9JcFKwed",
-	"b8zISgpVT6BGJYqRxe5PbKwmz7vDl2120Zqmw+M2e9n87uJq9+SDarPX1SE8TRNYILVkK1xew4TqwZgh",
-	"vnvlDhkOwwSsofIuRWs7bWrllMKA2SijPP2U9rlK6nzn2chmkE7ArbGTEbZoMqwaek8L9JJga6IDC5du",
-	"mxcZxWkmEob7DlidRvktnQPPJ8p0ie/EQtoVL87nMyNTLoW8Klh3iXuXadq+YB214h1eijkNqVaXcknM",
-	"OgYkHyuIaL6vU8dpp3PGriOscW+RJ2+liOniqTkZe5EtANRwcIUeRz1hr9OSbLWAAIElqbFMtZGs5iqz",
-	"bghTD3puTBcHpAV8MaaLguxrrRJ9W63Vi1YgWp+77LYqW52lNPrOr3qpFpImTMQ0tavmxHnWFGvCY8FH",
-	"Y03eXxwGdfoxXdSimllUMxWzHvnCe/yqgjPkZOlmR+eeUDAQjbLMLsC9iFxibU9kvVBY2J/AvahBfM3o",
-	"NWNThTqiw01Ap1xRCH45kp/dkWyQVoZc96edz6Vn8tzZV9Upaq7FHV1Sa5H69mgryAoeAo4irioIaX9/",
-	"f2+9bIaUKabvwIktN9WrhIqs6K53DyDpbPrh4KoWO9d57j6CGo/lDUv5cAHK6FCmc5rGdTrTY4se9+Tr",
-	"w7Pu0w7pw+73DeOUYsAixOAGuBQK8ERzLmI5d9CMffLM3VKVbryCbeCgbFwgex1kP7vua8A+8IUF9rGG",
-	"JXYX18hPpHqQNvoDVFwex+7KYVg4yXscvMLIVtLEQwXR5ghfy6QR5usKNifLpRG86IHy5gvhPIhwQnTS",
-	"ipKP2VXCBz5LlI5Y/ZotRsZ8SbnQoLg/Md9aqDMuRUOmo2c3raeRma31wQAWkHTOG3A3Iq7TRT7jr58D",
-	"V+sTLpQGd/nQ/ATfAfK1kIAaywW5YnrOmCADKtCzzkvpD3TEWqPR4tfd9q/q5vn2L/HzvVG8dbs7m/w2",
-	"ef7L5Pl8sNjebo9nzcXO9Lq507zZ/+WXEfvt1/Ev8/moAF7W2t/Zz4UezcN/brbr+3RQH/9SF9P6bx//",
-	"eR+koWylrXuruNSR7zHXwWbrIy5sXq0ZBG5mHiKvtKX4PZjPKRXQmc/SDWwvF6SPl/QhbOsSgKG8X2FL",
-	"pd297X08behQi3riCvAbo6s+EYymAEAKOVU26X8ubWqgTQDC+Zntxpgl/mo1UW6RwRGvC++zYYFpQgel",
-	"kDFklvlUwnxqYRhq98cLHll3WbXh1rafrwgx/9zr3bZb5l9bdfPvF+ZfL83HHfNxBz7uHW2+97C5hvGR",
-	"7vnh8bFfc0ycjOzaR6A0maUQMfTiUAlVY6x7zGJUQW40hqiiGmY12d8NZwUyKeBnV6hACwslEzTY6wDb",
-	"vzRUmMoJVwzlgkf+TBi9VhHpz4SasgEfchb30TECh1VRbjav68WB7dftGxTAS/LgacGjLH5D9nYIPU5Z",
-	"qhgGOIW8xOy7Sxs+Apffpe3RPMWuuTmTLnd7ya5bdoa+LyL6xjLLntvdttQMBKYwWdocmYgom0i91dh6",
-	"2rAS1JBp38FidOYp16wf2d9QP0OQjBzOL+RVFFtSWoEnFpgy7R75//1f/08/yLND5BS4QpErhpDZElvF",
-	"dt8d3/Ns3fcQ/cEn5xFPzDl2sFweKS2FLDCem/l64UejPBEzH2HzeB4nHaK1pvv1/gkRe+s/n4vRpZJV",
-	"TMXCg2fplDgeh0+91QSjNnztzl+Vh7G1ZgYIZGRVWazhXG3zp1LTEQ9N/zlmgJhzAHx05dR8QByzFqBq",
-	"dR/3kdCRPLBCxAM4IUAg3AAObwXOEpT11V2lWn9cukqwf0Xa9bOvUpnfGz50aIa/xFXEBhyQEwlHS9mM",
-	"M72hSYXLY7hkjT2X3jztCTwVS0oCzE/ODeVGFRmTZCwTRiZczDSDYm4jELhwLtLHS2vwrZvzg3vplwwP",
-	"S38gY4YhE9ejOavqa9+rqC+13aA5ksNw9fYu5/TZUDGBHnv5Xi3C9RSxj7o7r5fOhVSJ4mKUMNvZeZ3U",
-	"pny9afYumcQeYQqx6+FM2oRiITWR5sgtoO/LWjlQAXnnRWVF/pMbxxqdOcAEd9eDQWcm2oeA6G7TEN3W",
-	"brN5p1Vcpvf1U0F8WsddHefQIuViZLMDjLFFoZshcK1lR+IR2snhyCoWNlqexPUBFMXDykr+rCTddsnD",
-	"9xramNDEDBAbhWD5gA0YZvjliWIBhJsceiHaE1ntfdBkpNDl/mnklImoqjafPOnnS1lDeFuZZtDNhbrR",
-	"pxGpqunP17bDKczV8qNQxLQmnFtPAHfJmRyO3/iVCxqTRLWgz3+mJlVMrRbVykOsRbX8GM2jgxHmrRM3",
-	"kBIPxf0OKozvVVUmrQP4711dXLE1DygzHkilVxiEQWibCxuwyGGSAqs6CKM2OdVvZzNnZGW3obXLAf+K",
-	"OujHacm7rJTQnYtlktvlpLoyqbAdT9YXEbqlGeM5j7XtVBKuSMgZqtFUVs0u4NbZdm3WnfMeEi9lOl1c",
-	"AsrGclnt+qTBacqxTrM4edblUznmxoyZUqUshgc4JVxrWvOe/HlbT4ddoia6Hcz2osAkQ6jDkGSc3gcb",
-	"9LEqo0uxwSzlenFulg93Exe+OzPsoLLt6FdBr1FuvvVYF1htXLut0ymvo5LnVCd4qJnjC6r4oPrpFy7h",
-	"yQliGzwxyzyXaYyKHtTjQCkjV4R7BAEgAFgM84LszYCaat7LaMrS9V9MyRXcQZzPNHsBfF98wyfQC4cS",
-	"D4TQdAA80y7JRQAc65P0YzZN5GJiIUvzQzqE5M0Isucim7UQ2QZykfUaAn3aeKat51SNnuiJf/zDzJMJ",
-	"zdHf2fjHP8g5EzF6vGwH577fpg45Pzo8O7roE5n2RN/cK1P+G9zaIbhw7hKMXVgHdejNIyuceQg7nfPm",
-	"GWsxZmgv0MCnSMYsZQeoNuOCcSlsRa52b4ZWrRiS48JMxBF9HX7ukyfQSawDPB4BF67Z4mmDdEXwUITl",
-	"gadgB4uegGSs+XhhH4vBib5dU4CuUWYtAzwsQ4R90K5wqZ/9oqToW8lse81GpG/deOYjHmKooe1n2Cr9",
-	"6E7IrEb2GGIHmk959vyhJxR6CClgZ1GLmWyhrByNvKI8maU2zqDHqdQ6YbGZ33vMTgvRjknMlXmksvBc",
-	"Wsowqo7xGHJFY1xI7EEifLstyFvcbu/bhcGBlnGXgEzODNOuA9RcGArrie1mq0G62Ya6gAs25bKzeo+Y",
-	"5oSL6SxXaw3zitkggaplM6MZ7lrYsCIis/AaaPCFkM4F7DebzzoT7HbKBoD6IGPOFE602bSjecv0WMZA",
-	"NF0ygT+sQk6mVI9JQgfXKiLfHHVfeo9cZJ6hyHZzpwpJyyygOaRG6es3yOm7i+PTk3O8pd3ctguMP0eB",
-	"tok6KZLY4enZuUUoUtCSzKdB9ISm10wRBhSOA7ZTueATpv7xD3QqvjokW1tb++ZEGZsRaQg9JziCCU8S",
-	"bkUhwjFZWdgT/WXQhDZ3IuEDZjUZyz27UzoYs3q7YQzlWZpYpqs6z57N5/MGhZ8hAGvvVc/eHB8enZwf",
-	"wT2foprmGnNg3x0TcBW+pYKOmDlWhnXWoprt+2FU44a9SU6ZoFNe69S2Gs3GFvZkGYOQfHbTema5Jzbq",
-	"rOrhdAZdmpTvUI6LikwhD5KdbZRtbO9ihuD0h9RaQpOkJ2wqcIP8aEwL5vu6wvMXDuggKGg9sAQR8t6s",
-	"ntE8Uto6tCxTC84ttIkybBDh5YEILmwZl/OcoXACLQgYNjoQvlKkH6Q891ekNvsJuR7cVOSRcARrWG7r",
-	"Hao20dga6HA35p55iz1rdmU7+IBvCFiBbZvFbulAJwubM+ERDS0iOrBM6C3eIO/oiFnIYdUTsQSXwWhG",
-	"Uyo0w5KMjtGT0bYAqey3xBsdkAIfioR/oTe5H7neXGaX5Q0jsymcUTAcr/kU2hIZWpiaYUzNNADzEBuP",
-	"gpDDM+Ol2nFc69TM+1CNg0oXz7OW1hpkl2Ct0ekQtbWyOy5ZBHOziQ3c4UBayE9QCoFfZjqhxxdDRX3T",
-	"xr9LynI62Pkz16tVHdjCHPsjUHTJqWzdBFVDzSqWsrGWFe07lgZKgF19DhbdAAHSIiBdKbpbNaRyV5d1",
-	"F7LcNHrV0NENDcq1rblWOHDNbvUBGVDF6ooJxX2kIQPbWDJ0859L97DcsFfXuZcchneNum/ehGAhyLIq",
-	"phChwcDFCOYCTM/ejZ2j+z1hHsDjvuczXDfIITRl8OYGSZg2Rt/Vwn6KbCup1Ogk0zG9MkaEkqT///7f",
-	"fSip6gnDN5CR98/P+3Cm4Y3msfl17UC9hINXTXVkuIKWhGqSMMcCLKPzlfDeDLXcrn/ZJ0/69Pqy3X9q",
-	"W1ekDIIcWGiLnJ5BRnhQTg9PwRS24DHt5Jc+as889uuCPXeVEwYNcsFuraPFLzzNMG8Ml6sE1TBjTH5p",
-	"n7YOXyzjHYymg/EfSjthV2iuHLwm0g2fsMgqZ4ZwbHSt3Bem3WzvVXTGrWQx9nX4ntzM1vOer8N9sihl",
-	"cTq5jKTKAKXV4MMAZXHfIALQfL7OdLP640ebcI7FbxR2PiB54QESGAVEfoaYkFnJjrMA6iYiAtoR5jQj",
-	"bFfFaJpwc4RB84kw4CI0FzNmj7VPhYfWjF2C9+O29YSlJgzA+d7XYPz289VPfcQlgXl7RcwpUa7/5Fz0",
-	"BGp2Nkna+rwY8EqjdWa4YbZi/yv0PZBjTdgtWDGK9OGFjc2L0KpW3FbPLWEBLesg3oQFQJpnpty5+oWg",
-	"OyhNlG0AiSWyB8Hc7AYW0guqRm6r0Cro/X6Jt9UzwUk4wAIIlpoXH5B2c4nXvVk93EK13NoDv2PQHyG7",
-	"H1y5YC+1m03nKLNJuEUfClRl42jhDlekqTAnyfnUDCXDNmJDTq5svHvGsqDyz7/bdqSIf2A41069uVtv",
-	"b1+0Wp32887WTqO51/4pqFa3hz9snrgKUZ/H66Nr5sEYVuUWBBXRn7KTkEM1s/ABBQQh1CzywYxaFofI",
-	"J7hlbrvaxwx22Oa7QLHxNFflmy/PbZULaQGVLqwbbX0C7+gmmn8OOgXuLucFuG23EB3Wn2GefwjugkNE",
-	"C1r2Qnv9s/zFn6JaiON81825a2Gc20jZVTf5E/DsBY2/g3MHN7TuvuG9oNYry2K8aevum17J9IrHMRPo",
-	"XgYmdvdd4ObMBQfgBIVhgZ8/Gi4UetR//mgIJTubZv+8T9rIczoCwnP+F0NqRbctGkOWLj9FtWll2PHQ",
-	"ohqg0xh6Xls3S9Z7uUHOteubgd90POgBH7ica1Rge2JM1RgeNKCgpauxnENF9ohygVHXsFt2hDdmAX+f",
-	"g6+DHuhC6p4RzwJwNHuiJ1z0to/HsO/rFmEi4L8L/OlB/qtzqVNFhjS1QZGeCEpKXJnJBP1CZkA20R2s",
-	"Y5v9HsZrgxsPXNKs9Q5ld0M0C/zt4Dc04p6iphR4hUrOB2S1SC4ZfPgLGS825PhqYpQOpIGMsk5wGDHq",
-	"4YuQ29/FrX+qVXJRQ+oQqOAsNnp0/n2oKRstyLvXuu+OrR9LSJIaE0pB2CIcS6Hp7yp8PMx/uHvoIUBG",
-	"HhbUTmoir3jC6nQ6XSoZfAzVVha5ElRXO2rrfUtQFdnl5cKf3eanULYUEqY3Zv14wJGZZsFMm5FcUCJa",
-	"G5KUVQPKeoQ9hpFv1IMnB8xjqxf7mKff489IqfhLVAVckMdImShpHZsSjWGu5zCeVVqDFUi+TaeaAdj8",
-	"cJYki8fUIN5Yl9tdN/rrHqZ1RLWEi2sXh3i9PLcCLnv2NV7zKbJXv3cI0Xfdghf61PM7X3TmL3NJ42vc",
-	"4y/7FNmu/3fe895f5jj54s57PvjLNtLaXPrZn6e3bTf3777jROpDy9r+dFUPXwwgvnOn8m2o8SFLMeMI",
-	"42rPfr9mi0vDyz6hGpiwqkJ7pDLla5OmLJ1QM9Nk0SCnYmD9XpC1Y1XFyF+cxYd9JhSiuHJFhiljqAQe",
-	"wA+pnCOMWIPAO40ORb2PH/iKjR9ZTByEpwYl0IZ5qJIiyimt3pFyJeNF7sG5oAbx2GP4tYIEBikbPXEB",
-	"AVsh8Qk5TTNQ66Is9wNiihC6MUtitcMsYS/MlTNTq9Lx8Bev420WYXrNFrZn9MOCUd+PF/l9hI04KFfi",
-	"lb0f+Rq46ojLQ8MsD3d5BBU+eW2lQLnguYJW9uIPUE9a/9E+j3LkrLD5dpHDgbVhlZ7np7uR88RlTm+s",
-	"x6zSXgDlLeM2Wc5ATjv94ga5Q5xuryVOX0HXkT9dmJ65xL6HSdKoOiHlFTdSBD0nVwsMc0LjBhB6DdJF",
-	"I3/InbDJla1Dq485BBNdhURPQPlvygYgb3PC0N6XQRPkRciI6T9XfjycH2eFqkX3gLZlT7YE+3O0EP/D",
-	"3M75AtdwvQMa+7LUf29p90XK/T2l3NdM31/E+fAA1YOKXP5Da4P53K8suTerD59iyccB6f/+qV8023Lw",
-	"PFxhNgwmPAJBgkGXD4vnDC7w3zfIW3ljDDlzcy69BGL+LmiPopILm6iIPUjJBEw6rl1ig41EdPPGJkYr",
-	"rlxz2LgnoDEumIB9y+Y6pAq/GnL+5RLTmIdZ05jUBCB9jfCpBeRrn65KfTKeOa8sGWLCAdjBcK/92k7p",
-	"Ma1VVyMBmfXBtf4CGsdVigg6mf4CXeS+cRF2q5koicWEapauERRplSILKGtdp8DwmYLNXYdA/7yykKq3",
-	"kR/gvuefcW6Jwe5WbmBOEAOFfgLoBQgzFEX+iQzg2RwUW0Ys4TPDoIWYJcnGEslCz68VfGjea9+q7Pll",
-	"e/fFgn+A+pgDCwmpOudYe9By2yTi/8Hq+h+p+vluDWh2frZ64D3DL5972GFDDXKtOMWhFMOED/RfEKVA",
-	"3OeHOlaWhyiejbnSMl0srQbKAajNKYByB8mfmk8A4VD5AiHXWBjkGWZ3GrXG+l4AZ1pABrhTe2zqYi5e",
-	"nbVudSgX2GAR0kqpIFwMeIwoBly5skKGWGq21BmVLQEPmtCYuWK/kZQxJqQewymFTrvkakFmIpZO9XW6",
-	"tc8+obOY655I5IikbCBTw4cB/gMS5rkmKaOQX35FB9f5nBdiboollPot9yd9Y/fhIapcmR+Z7SFcEDiH",
-	"gDqO3aUzlAOXJ22L7LRr7IU6/QE46KuDEZ65Nw1zX5lJDU1mNs+d/lPdZNZIOXdoM5XOMtexGEkL4OKo",
-	"IleMCW/kOFCYLKdGVy+Wk4QDKRRXOEzUhCzOQFGwwwNauyXkmtV6VHuv3typt3ZKt1m5Tltsa3+nTtlz",
-	"I9d3turPh21WbxphP9iKt9nOikSN+wvpEj5hSRdymRqXIybsiQHANfutRQXK1uV5YYIby3Z7AtcX8dhG",
-	"7ItP5y+QyH6vJvKG/eWuoBw9bO4UWiGdMf0EUucq00rPgni8MXtdHieKVKyqsCDb6B+SSZwVl8ip8rER",
-	"vHYojQB12ZKjlA6YB4u3PhGouYGaztA/dECorVaRCXSEFCx7QYMcx1FPmClFrn4MciFvWLrAPjygHihN",
-	"F8v9RbgWMUF3ETkdEj2X0NHc6Qip7bmrHKKacwfBLSCpET1BOj+ZGst5UO8Fv2aFb2ZNHjc1AaZg3U49",
-	"MaEL+5X1L1UmLcAF/0GOnpiWclFjChC4iBxSINZQVOYIzmKp40mlSYVFHGxaVjPrWmBi04kMp9vlO+cc",
-	"Lxme+kOBxzc3JfFof7JOmwfpLrBuFWUm2WH3x9vnQmMLnT8rEIU7y0SsCp6B7b+zv+HOVNOffvzh+w/v",
-	"L87Pvnt3evL2zetvj7/5+tXRy8MX3f3ne7s721vd+e3i/M9LNXUKDthKkFYWntP/YLfF/bI//9iszL+H",
-	"KnYiNbKyv0IN4zcsp4fl6fVxPSUzl3Bc6Se5cLXn7W0A5EWYWfMprMIueTRGTEN+MsGnXTHERzJqzUxo",
-	"1SBHdDAmQsau/Mc8AZ5vZNxOM2o2mxbVFjUqPoB+XgCIIG0htWH7iRSjRk/0oZQCqsWrQG9z/c2wK7wx",
-	"cM1QVzkvMMX6PyYjBtavIC7nMltW6pBkQbX4xWh3AGmQz5LxVZoeGHrL4zmvApq1cHnbbTNvf2+z8t6i",
-	"r8Dd2zSrUMbz3dptNoNqmaBJl+21FTTSWt4RK8PcLUwDJPXG1nUeonmJ0IHDFVDhF8P6b5AsocONrfRh",
-	"I+NY20KexVzX2Y0Z7wqHtSQxjz3MHJrCkAIRYlcBLgg8qoBWRTxY1UXQ6L8ngqp7w9vZgM4s3nIiR2SU",
-	"GkMS0JdsEjqNO4gxpR1+ggNOsLYnVT3RR2SJvhkoFGNK4TClsC0Ft3BSy+CSzIoc4YKU2G8F1gauXWib",
-	"WjwFriCvMkCVckUFpW75a6rmVX5g3PwKR/BsxuO1AUPCSXCVaxadB/fJ6fFV43Hd3tdjZLaf/ZJRuZDB",
-	"1WLp2mLSKtCDAyjsL/OYD7Rcf2RABl24Zc1Fu+YiXv5qvkENgXs3X4HSZF9OASg8QJ61rv9yTCGQScti",
-	"Cs7P/igYNHaARcSZuzpILhsbnOBHHhv61aBph0O7K59dw+p8430blgAXqQ9LVJzjvdam53gVHs66R9k3",
-	"Krfz4yLjjX8jABBMUYqrIkojqb03Bn2jtozX8X2757BAlZqnPaouG6wWWb4RbG5z5eZ63Hhf6N0y3y7z",
-	"Ae0834aIFbK6LK/q99owlZOSQ0XLypSrvINnNfUZ82sTh1Blntcy106GY1vr1LZf/9T+4budD3tvt07e",
-	"Xeyefdv+/scXW4cvj16ZpefUQyZvVBvu5fMm0CDMCfTPzOEC5Hjk1a/lDpHT4MIv8CJ5eBFQYrMt9j4K",
-	"8/UqTRizBp0qHDYBXqoKv5IpESMubknfXHdp6b0fkYuUsiG/Jn37HDPefkQOaRwv/JeXFL89Ejdy0RN9",
-	"dqvhq9/6Hm8g4desQ5TLlcTWEgjiShyaqaUrwJpAFufU4gzxVAoLTzIMWroYJthuNjFw5R/tqwipLSHM",
-	"EMFXIYH3jcLvsIEBJ2swYFPtWipA00OERkYg5iJwck8AVjAiKUaE3Zq7yYQrNWUATKKw7ykgeTdIv7hJ",
-	"z1xzvwxE1qvzEGPqmrk6bOgxhSa5BJJcuF64RcxiWNT18bABMhrHDtylQU4AeBxSihHpDNPHWTpgQteZ",
-	"GMiYxeT9xav68w6JmfkTgFgwUGhGc4wbMaKazSksOC00+CjDwcP6KciuBgQ+t2Ou/wgXPdH/oW6Bm1ls",
-	"PvWjbCauI0msHCK3wgWzGN8dst3csoC0Idq2xWlfgs4Navd2ex/aQmSZtiy2cORKNsipEbpzbu05N/Ce",
-	"8CNXji6QgJe3MUEc7a2qViZVNlxw/O6y384LeDi5wGNEFDN3A6L3wjZVNBMf8RsmiDIWHU1Ap1Vo+U6m",
-	"egGooVlnIQtSn4VNzekmFIicixGonE+2m1tPcRGUBKoqHIGewMCbm0onQA7CdrXmA3z188fsY/MjgIvi",
-	"EGymFjRTBYihnthuNp1+W0DVB82x1Ee4IsOE3U4TaPmxHCERGW4o3H0TrlJ7lBVtKaGv2wKUbLO0S3Kz",
-	"LPgwlmSY3ZTO7Latx9IggTwANfTnwRIqHIuoJzwCYAD+54nf3GoPs6UhYMLQ1ZU8QSERS6wmeVoAPzRi",
-	"dUm5eXCccsvm+jPhrdvt/aCPx3KT4CG9eaCxOebd5mi+J4DoAYdqDklbnqnR6bTMrGCGiLQw5qOxEU7o",
-	"ij8wJ8GdlZ4oZxhsPS3Q4BJoRehL9JjQikuMlKoybJS2xkI023/g8BceU9X0ze3vutNfeObd1OHt9XfY",
-	"BHjdp7jrQdvtTnn9NVuspe0G1+buPbGmzXp320hGcD+6i9Z+gPUuhU84X9mBqfwI14Lpz3J5w/v+WG39",
-	"ROpuPOHahhcNJ7nzHk8Sf0VI8g3TAYsZjNngGuBWMBM+0/chZmwdB0vUfq/sc3O41JRhb54lmWCvDsne",
-	"7m4buw1B9x/U2sLWRwiGLbAVCV6DCH6/92yZeK9ma+8+9Y1I8X04sC4XgPp8swYykiB9tSRLdO4oVM6N",
-	"LIrACjDcM1lE5JuLi3cEOisVeyZFGRawb5zUIK5JimGYgWpu1JCe8Ko5VeTUDMc1y1cNcojtawH2e6bC",
-	"OFNW6AelfQoLNTK5W6W0ZdtxYZssrZcsdVufz+d1M/j6LE2sFl70F2Hfppy36NhBwcOGweb9O3QH2Vse",
-	"DGi2gV/j2C8BYMfYMo8/ovysCr3gIqRw1y0sy7e2d6CaZxskbuJDYrfTWqf1fH+3ud9qG+nLjXRu7e00",
-	"93a3d1o7NvknDFGRIIfAcIOrkq/JkPESFEcu7pykIdClE7WViPfdvOU+KdfBLc9R4K25FnxfgrV/uZ/J",
-	"fJO1qCsKJUxQyiBUkD+2G023rSFFbCakgoZpXl4ljF6z2HcZqhZYr2TqM5EHVKCXQsSG50NsYywtoovL",
-	"zj3Iup4NUgaOEZq4lkNfKZdX0xP2qelyhDVERqvOhaZZ3S/iph30BBVhmrKzkyqq7p3/xjl5GuSMTWWq",
-	"lUst9iBrPZFlBQXNfQWYKmFnM8C5wXZk1Zhm5vlvYMUfCl0LpVDVOLIzAW2VqMuoNa9V3FYseY4EhSt/",
-	"phwy88YVXk/6tDeWPugkrIJwd9seLoDtdAfXUHENKMrk2HrKXEmbpTlINAIVBCCKIEOL2UT8xv0WYSWK",
-	"qJvKfzCzXkf7v5DyLRWu47J6OPctIF2Zdbac1Of148HJ+KbZEZttiOel1jFcUDEFCIhW/fRNZhzghxx6",
-	"Fopu2zt7tFnvroXCisjVQjPw9ZgPQdcydGHYF/PU9r3oCpsuz265ynVPwRbi4JRKgy8wzHiKKfaiQVxn",
-	"tQxqpNBbzbDODZurkbt7q/XEhW1LFaOb3LWS8wUAlt9CXSas1LIEmlNc53VyZ+yDVzabKnRqKnVcwnZD",
-	"PbG03xBZ0m7IKZN/Wq+hZa3KcBX+mmZlj9CJBoaf9aLpCaxnsmUMaA1ircRd3WaA1Ivb9OPWh9/ir/f1",
-	"Tz8c65OX3x4dteu/fLg6EXx0vw4x2/dsEZM1VrFU+6W1SiF1olDH4nRVZ1NtudKWGIbvQd3aOYSO1qeN",
-	"SlDo7SW+x6z1clz8TTDwyyD4No9YXZoVa7kG5JfKFRLmk4JbZijrZQVvlPgAfHWTnAfpGPEXS/Jzy1jw",
-	"W+PUGys0105WwAc8+x3+++lOpWbuKu0V07ZkDceQGWeZPmNdEMZqQtAHGwbTqB40esL1nF23zyw2RERB",
-	"UV30cGrTRu/RohTDBA9nftIFF0JTzTEMF0DFOCKsYJL4lapEs/rCBdflghvywLsKH1wK8he29/BqBzxh",
-	"fzU+pNvR9bnln4AN6U09h4vcE0Ki3bRgGBHOIBmJljILjFwt8JlPtpvb68A0wns6BH2CmGPz8vi8++LN",
-	"0csCw0ZmjqXZA+jq7VsQSNeYFkrfIHAPRhZXVstnMbreYApK04UNIS3MakS+qSSGdXrCPsHVh3NlgR1X",
-	"YCs+Dpe/ry8OmWEJcg9BlUC1hStC39OajHVdFrqim1J1O6WlcIpnYNM6Ae2OyFcrxNGmIQ1Y9T8SBdGe",
-	"jAp7A+gpa2OMF36RsZ+djA2cYQiqNqEx+88TvJ8ppt5fLHoznLzNpW/eVvHPXGKk2FQC7USPHFYaFpCF",
-	"aRHxUM5Jh38nGIsJ1YbzcCnQAik0M8SrDa80LBNmAJl8zsUp0AEJIRnX0xBcHbhqCj6rnmB0MCajVM6m",
-	"Zjzox/XFjWUPqvOZonXVwTQ8Y0nRlPnk7JRhKjRI5wkViyVG0rldyHsJ0Ecr9caplNl2ZkBmS1wVWweu",
-	"5fnznv3MxehSSfO2nYBjb7WirMd2kX9HtZnASu9WawP+ZlfxLg5np/nFjPisvCfAK6r6yW5W9rwaeOIb",
-	"OSdyqJmwWekMzyb0kXJgjuD63m2SCRczzRCaAj8vAaeA/NZOxoeqWBzChpXcJ7kjZS7JcayeCFnWqbNo",
-	"sirx7FYcGFPk5PTi8tXp+5OXLgP8iiVSjBTRkqARA1ZJwJljNuAKgcCG1hDBnYtIkHGPKSz5ZK7ILhlP",
-	"7QJBjjzVWKrYahKFsNcHwBxhCAhBanv0Wpx4DPTjsQwxPCzbuVr0hAOa54JM2ESmC4fNacFUU02e9OGb",
-	"/tMDyMDDL6/YCGJGmjQBwtTDgvSE3V4z6RYigzjZUcIGwShWRjFVWCFVXP1+SB+Py9PtNMsAHsH87wvh",
-	"sRSGo71fCcMR3Qn/UdTNM/iPSgiP3WYl+gaOYOtPQt/4Ikk+M0lSQtN4sFCxKVtL07POA0zlXIAak4ch",
-	"Vcp6jbJufn2bbWnrpvqRL2TztXGqH2G9FscKKijecSUv0GLS594adi8hPCvn0CgdS/gw8hmW8DVc8ZdN",
-	"pcBkBXSNGV7CsDApkCMWAD7ynqmIHP3w7vjMfKgo3YrI8cn5+1evjg+Pj04uLs8PT98dRT3x3fvTi+7l",
-	"0Q+HR0cvzUVn3YujyzfHb48vjl7CXD503xy/tGKO4l8umWGwIiUZ0uCCdOSqxaniz6Gke1Ai2EAqXewo",
-	"/pYuLHQEdEyByjAwEGwug9KKtHeyYh0/8FyuMhS/dNo70aPlikU1mx1X9M7kBpwjU/jW0mh+dDnyDari",
-	"92qPOWA4CKtGC0k1roDt34+fYbey8bkXUVU56GZ05Qz0Pz3vDxNa/9DE85gr67db0sc0s+5y9B0bfuvY",
-	"Sm0pmPeXLh3rd+nwFOl77rBEMWjvVL07RjBZ1ODqU1+xZRVsP9u9XJWvGb5jDM1n7e1aZMir1Ymvnnc6",
-	"e89a7edmGl86+923C07FdjsHTNVmGxXDXVDeVivWH3AQq1H1/Qr+/ffFLWHFxnChZsMhHxixidWAlVuU",
-	"0ME1pDna+uriJpW1q8fery/nCDQl56Av7VKmVBu+GcKUFrLVK3bP69W18htBAzy6HTBWbiEmJUm41gmr",
-	"qO32wKRDmWbt/ipentfBv5BNjmyqI3l3B/LuSW5VwKNb64OOpkyni0sIpYb+kO3nZshFwkqDIt9lGpoH",
-	"VMjMpgoKCq22L/STb8y7JP5fGf6/N9lU7vtWxZZXdVa+CFpTuQsq9tiqkl+29zPqu1ze4QrDMzjOpQJY",
-	"u7ngV/mytY+oMIAFvbk1vtrJ7IIyX3zLn5dvOVccnLWqYQPGb1j8kGpgGFd6U11ThSThscMs+Fd6w6yn",
-	"KZaD2QQyGlOWUM1vGLHtpt0vFmfu/dmbWlSbpUmtU2tAfMkOuJS6AYwhsjVqrgOhbcAD3lVgd86vbg+h",
-	"bx5QrrQ5Z1inbCzQLKUR8Zpk6ltKhxVq1OdhyhH41rMX2UyV8mveMI0B2O6748hFVB3CiIWs5TAjNrjO",
-	"MlOyCjjYyWBKuY0svw/D1tmExj7C7PIrwauSPQ8jD+UHHZnJ59r0GCmNxcRzhDnVRI3lLImtuyZ7JpZQ",
-	"Ll/zSojvYNcATvHTx0//fwAAAP//",
+	"7L35chu3tjf6Kih+56vYezdpkhpsUZXaJctyotiWHEm2M9CfCLJBElETYBqgKCbHVfdN7n/3Re6b3Ce5",
+	"hbUANHogRUpK4uQ45+yEInvAsLDm9Vu/1wZyMpWCCa1qnd9rY0ZjlsLHQzoYs/qhFDqVifkiZmqQ8qnm",
+	"UtQ6tYNkTheK9ISsKy1T1qtFNXZDJ9OE1To1920tqqnBmE2oeYBeTM1vSqdcjGqfPkW113JA8XnFx1+M",
+	"GRFsTq7Y4itFplSPI9JfEB43yAGZpvJmQfSYapKyibxmiugxI3024kJwMSJyCLcoMpkpTaYzTbgmXHTF",
+	"MJVCm5/1mCsiBWt0RW7gT65bT+iU16/YQj1ptvae0la/Xd8dNpv1p4OtuL7Htof1Hbrbfzp4Fu+x5vCW",
+	"GZ5RzV7zCdf1tzLhg0X1TBNzhcJxMTPniPChGfOYKkLFokN63doVW3RrPcIVMdemVNv7zG29X3tkQJNE",
+	"ES5Ib97rCsUGUsQqMnf+OpOawr1aEfjD3TMTXKuueBSndKjrnOlhfaz11KyAeQE8v26Jot5qPi6slh3U",
+	"/q9ft5rN/fnXu811l+OMTSg3e1VekA92XykXsCSMDsY40w7ppW6eMsXBEyHnEaEiJjRJYE50RLmAddA9",
+	"Ypfh/lNMv95u7+uvt3ZumyHT6aJ+MNQsLU/tHEdDtCRzyjXps6FMGaEkNXeF722FbxnKdEJ1rVPjQm+1",
+	"a5F7LReajVgK7/3w4UP9YKbHTGg+oJqVX/6tnJsX0+Ai8ujs5SHZa7WaETGfdp/uNB/npv+c0ZSlJGU0",
+	"mXzdrdEpv2KLuFu7ZRV+qB9Mef0VW9SP42qS53FA7vuEIjuZpkwxoXNDeIBTmA3nhE7YEm5DJyx3Aqcs",
+	"HTCh60wMZMzilWMc8P/dbk75lCVcsLUHczoXVVRiRiPNT3cfzkxpOWFpfbu99mDOB3LKVPVoFPyWG45i",
+	"U2rOT2zYsprSAVPFIUWETaZ6EbAyIWF1soHGVFPFtOqkjMbE/zVPub59Gc/YrzOmdCWJHceGxoccRANX",
+	"wDQMTzDjVyy95gP2lSKJHK1cx+1XP7V/+H7n/dM3WydvL3bPvmt/+PH51uGLo5crB/cpqiVcXMFifsP0",
+	"K7aE7V+xBQg1rQiPa1FNTlkK8tDMqDZi+mDKzc1Rzaz1hGkrmo1sa1yxxaUAaq79V8rUVArFGn0ZL/7X",
+	"Ex7DCuGr3yk6WsIN5FAz4baUzKki1yw1i7ZiMPi4O47oNIlZenTttI38iOBHwvDX4vsTrvTBLOb6yP2e",
+	"H8CvM5YuGshPK94v2I227PlaXrHKHcGf3HKURpDCz/fbkTOpqa5++zf82r+bUNB9FBukTJcHAg+530De",
+	"TeNlAzkcUzFavgwzuPN+b39vqGxR+Xb8Cd6+YgmATBd+ECkygucyhieaYZffbR8FpzM/6ldscZtYSGFE",
+	"PR73DBOkZmUa5G2OI5tNg2vFgEWk96RHtJQd0qNP+qC09ej/br/s9yJCFekvuqKHt707Oz50Kvgj84DH",
+	"PcOnvqPX9ByGEpGeUdkY/BgRRYfs626tW8Pr3i70WAqj/3RFb5YmjbdUj4/UgE5Z8LRvpFGbr2kyY+bP",
+	"d++OXxCjVJBHz+rb8H+t9mMzSMsLqSA8jsh8zAfjrhCMxYZ3ExgxF6Oi0jzg9UD2cbN0hhJqUc3SgScJ",
+	"3CuesrjW0emMrWbxIB+Xbw3IyNI2GIV49RaUhp+TlhXDhxfdZeynw0oiPxBOvusxM6RFBVnIWWq+3Se4",
+	"3D1jgXRoPOGid9togfmVh5sN779SNqx1av/rSWbtPcFf1RNUQuBYuBMDp+I5jb+H53aMkSi0kY2d32t0",
+	"Ok04Wm1PflFoutnBZYzYfFCzyYSaj2avUmbWX0iiZoMx8cevFtWAKPEdsRn88cn7g9fHLy7Pjr5/d3R+",
+	"UYtqMdOUJ6rW+fn32pCzxDKAvlSGniZMoYCrwQs0oQSGkL0kM/ccD9knCaPXSCozXfv0MXyMfTS58+M8",
+	"P7rk8a06hKZ6pmqd7WYTdmC9LTtKU5me2c3CrSufDjsIM48JTcxpZ3FkOBkN5sIVmadSjGrRStO/ajD2",
+	"+if5iysUs1U3566FiTynsf1qQ8LrW+6f0R04CqYsNSpoNs+7ERy7mfKUqUuqczQH/oU+c5rlcKZnKSsQ",
+	"VHYrqb78zgQTfTltn8tpM9RnT1dhBtHnecjA3NvwiA3kBJcroLa5dNYhFwTNu7sRGTylfLgMVYxlEhNK",
+	"4PUdAsYh6eZtx24NfEDdWsqmMg2+VN5SteMsECB8Sf6gV30uokDONByxCVcDKYZ8NEsZ6HdUs2uWBm4Y",
+	"HDn6VrkmVF0poymiIxKX5fMh40MphgkfbCop0JKLS2wTTC+uiPu9TMmvjn68PDt6f/rq6EWOUqm7Bx4x",
+	"oMKQUp+RAdhS8T4ZpMyQBdp1eEruQhl7ZtaaXjFRHjwYH1wR/Lk89pODN0eXFwevjk5yQ8/dRvoLQgVq",
+	"pWYmnvkaHXGfDMbS8Gp7BbC71BnNVMMdQ54qfffZPSzd5+YWees62+LIWXaojgORG3VJLMyF8AfXZEIX",
+	"ZEyvjfEluwKmSgVBsR6b3Qx2nN1oJmIWg4nxmRwTWKsNz4j1MpbJzAg6s4LmzSlTqvKcPD998ePl0cnh",
+	"6YvCQdHuCchPDnFA9SNrWEaosVBFRr/x6T5RTMRmB2Yi97o7EFdrx6wEF5qlgiZFPbE/GxWcg5Vi7OLo",
+	"7OTgdW5CSk6YHnMxInMmNMp5YjSwfaJZkiBxgepiKS0Y+10msoN6nx6nUuuktEFSIvVijGTO9ZhQ0qex",
+	"deUUp3Rxenr55uDkRyeaz/ObtfRpB2+PLaebMDJM5QTNVxrHZo/2iU4XWRimRe4oCNvI7qR8TVN0YVaT",
+	"ohlnApcsoUQzzdcHZ98cVdOi08qNgi6VJrvb5BV/fkc62zJjngl6TXlC+0nFsI0y0afKcw0q1JylRMh5",
+	"xfjfnRy8Pzh+ffD8dXnwyx+EATHDpoEyqcokUbY1dGj06yBe5YJldyRMO/MrIecV4gkH4Hkp6TMmyITG",
+	"VZt2+u7i8PTN0eW7k1cnpx9Olk98SHnCYhLPUjNP7V9jVBsjqeRMDyTKADswI8TY4IpkwbeFnJGUTRnV",
+	"wQPuvgQPJ8EOxAL3jyWKdch2a4s8AnqVRmVDIn0cke3WDnmUsUcgafN1e488qjjBXeEZQnByBdNzmV6h",
+	"PHQ3KUbTwZgpczCkGDDkAHA9KIsQtEQy6ooKOnockZ1mkzyiFfwVftsijwL67pAKou6Ktag6GEoVRTdI",
+	"gaQ6Ro6vIEpHJmUa4fpxUbYfDAZsmgmxioi2Wbft1k5EehziUnrRQ3VEimTh3aqoRVHLlOyYcr4/d/ct",
+	"obH7KRuFCPaqe8NL762mvJRpn8cx6rYbqCrSRVEzhnNqljVzoMJixhJ02Qp28/L07PnxixcFxRge28Ed",
+	"ohggM9tYeCqomE5ltmryA/gntpCPWBO9bKUkdHClnLVWqaucv3v58vjw+Ojk4vL88PRtUXpwZf3MwdS0",
+	"i/TiJF0Q9o7jf1hV3urt1zThMenPUCk3Qi/b1gfTtqtSKVY9oHT9vY/Ct1xpmS7OILkp3ti89XflCYfO",
+	"Yq5JIkeYKaVIQqu9gt8en1+cnhmt8M3p+6Kpq5FPZw+zxkDCtOVnihth0W62d+utVr3Zumg2O/D/PwGj",
+	"Nsskhc3ciuFhGPS13HafUHUFTgeKIySaT9jnYFOelQaPq2CHD+x7LmdJbLRJc7zAWvlMrMATqQ/iCdd6",
+	"Y4Kyan01J3LnsM/IzKgfoFMYbljFlg5evDg7Oj+/PDm9uDx4/fr0Q4V56GyLyge3m1uNZqPV2mrs7Zuv",
+	"DZeFHyATDJUYBVrMGHkwJIrBfwxv/koRmiRyzuLLAY9Tr0Dch0tDAtlSXxLoavl8vYp1OTu4OLp8ffzm",
+	"+GLFglQ/jcghaTWbWfbfbpMULbCtu1pgOEPIGCwbmgk3FmiQFPSVSy7kiiRsWDXR79+dXhxcHv1weHT0",
+	"YsVUx1SRLZvfZ55kXpLLXWw1zT+EkokUeoyKISh0NEnIQCqtSHtn36YR3GgyZSmXMVGaphr0WeRO7ZA7",
+	"NZrN5k9/T3md809/9iK7zCqi/ALBmQ2o3W57CmTfFUD33nU3SDgTEOb0ThHyyAhjXKRARX38sE45n8t6",
+	"q5ZcTnpdkhm81lPc9fdS1f96HedE6kPwim8qjv7J/m9wd72hohzTXc9FvcrH9+rox/MSx13T8e3CG4bP",
+	"Bo5vDNoO5ExotMJhMaRguA6ZIKaCoM2UUq5Y5nL/yrz05tK88zMNGmwSIPislL2XciY2PVpXrEB4JzaH",
+	"oNp9/OroR1DlXp6+OykJ83wSAjiMXBoYrK3yCXOpyzcrpDiD0+mOZLH9kGQRrEKE+iTps0SKEWTy56z/",
+	"z4oEMN00/p8VHk2zSQchHrtHoB/aK4IU18qJnF4cVKnjLlXaPSUQGfB060dWhrQncsKERksFnZ+DlGkf",
+	"XR9JZJH4KIi3G5X9c+GEFbFSM/FfZkovm/3nQ/6YO3o3NljhUXQswB3yUsjiw8nR2brM0LoWfVEEyJKy",
+	"d1sxDW4QrvcLrNEluX5OzPEzY39eXd6Y//2TDXoMqX4x6NdZpz+EmVbbtORWkzayKf7m6ssE6frr7fZe",
+	"j1BlBOsQbuWK4BS+WLoPFJS6QHPMfq02VqUgQ3BJkob9FdWBmHvmf/dEDfdEObSqhndKp+hRR1mzXt5G",
+	"+z5M5gEPTzY53ANvlV9xEZdj2PtYWlud1/BwR+Ivosd3gs70WKb8t43lWswV7ScrFHs1U1NIXqsgwMOz",
+	"oxdHJxfHB68vXxyfHzx/vYLZhx733HP3nVeeMAFDscQmU9CQvSF1ZwOgZZbI+ieqp2kEkbtg5SyPfnh7",
+	"fHaLRLMP2rdZf6CVPehUuADvaUkVdQNAju9q5FbMxqZgr1JFbIKMsWjtYyFRw2VCOJsliPbdZ2YTrpTN",
+	"lSjObPVM3hyfnx+ffJNPwjOLT4WfDVXkpm5RHDrk/Ojw7OjC7MyBPTpwRjrE1rbj7/eZzEqLGWzFpSZz",
+	"MLMqyznco+BB+w9HZA9qCICDRM8liflwyFKjxKBpY308SM52wP+YeL1fQswGgqpUdG3b6Ck3K0STt1iN",
+	"xA07HtJEsVLGF+yzltYfUotq0+CW32u52OUyzBSMgeJ51UGQNoy67KPYpGIxR9t0aI82FuzLlPTELEl6",
+	"DXI87Arax2p+Ctq4sU5dCErOdK5QkUypUkw59k+kKNRa/lxr7bUbzUa70XzS3q5FtXaz2erE/WedztPa",
+	"x6jGNZuo2yjxBOdotm1Cb47xlq12VDNjxpxLrM+0mVE0TSkokVbqVEGOMFuJac+sWcJ9syw92KheZNfH",
+	"izIfvEITZJ/0zCt75hZcrnDWudH0pUwYFTUvqaCorHIz4XdgViQG/5gxingGU2E5QwewO7a2tvZsjq4g",
+	"cjhUTEc26a4rsNIsIjqdiQE6vySZ8CThLkOuUBPbbm41681Wfat10Wrb7I1alCGRmPHUbV5GIQHN8C9N",
+	"Y6pvZSlv3HWfXO3qLRtvrvkU1WTfCCe2+TlQY5ed4Y9CB1gp7CZLFMPzgGSMVihXXYF6NYtdEqNPfol8",
+	"0jAkSFJBxnKWNshLY46lC8AiMmckd3J7n9Wh8M6uNYqEA9cBTZLTIRRwrbrve3P5OdMaKOPjEsPY+Rmi",
+	"jPNYa0WwJfXQS2Yl+7+wgTYDzQzl9UfrDc91Rlyw2x9q2GzAp9xq9CvH6i90mQfq9ltAarHYQr2g6uJK",
+	"2n+u2Qr9gCt9rBghyjefoWb1gXKNu9PEuAbNxRbN0DThWUZXQbwtYYPA8rggMHrzdZ5RYZpZu3nRKvh9",
+	"1mNWAykUV86IWi4XUjaQqeH8GLVQJGE0EwOgN89DXgP+3rmRoMauj4iSE9aX8aIrbNgjn+7MtWLJMHAB",
+	"ycEVmLpCxkxZhSrPN5aJFRvFW4/mcTszvW4ZxQdbaaYLMBZ8GBh65hcrYPcz5SChSl8aZntJdc+l5U8p",
+	"1KV3IQ7k1hXmVqI2NG4uR0zY8t9qJBubr+5cHs7Wi+F/fcATER3SIjOheQKDhgA1hjG4FA1yAFLbTAkE",
+	"ZpbeKCRJpBghCBakw/epsYckPAY0NS5FfmfaURmza8IFn8wmAO1VxO/y84TUyUo6FGEACeW/gDXHdHUa",
+	"Dp9UjV7RhSJKVh6e1rOL5t7mh6fAP6A2Hg244FAt5yGvudLLGcgrMBwEmzOlfVpFnmE4HaOSYDM/0RQR",
+	"i9YSo8XjEErTVrNZFp9TOuLCU+aqR7/NriyuHEwk96zlq3YLy4382TPk6X0DtxgSa2gWCpglZuxUaqye",
+	"SJ2xai8uUtxOvblbb29ftFqd9rPO1k6j+bS9PrteqsNbTZ3MxzzJkJSQreZU947V5VM2NIzJanlakR4a",
+	"xgAVY43xqCscywDzKHRbNQjKOFtqVPJ2OavLWgaY5+Y0Svt8oqVcj6mvshVyK28vvE2b30xIjlI6YJdM",
+	"xLcMYJqyay5njvCI0nKqwJziYlTgUi4mKljmpFbVsn37TuwpqvEKOjmBincrxPcBC+n6qQVC3NltPzaS",
+	"mvDY8MpUG9nhWPxdQAn9MGczKPgsjTCUj2scKXM5sVRrDY9Wk2Amv19epFgjIKpXc8toSlubr+afbtat",
+	"y5U2M2GmKRvym2q5gVrBYExTOtAs9ZCHSM6RkfpGXxkJrhim4u5DCpzns9ly06vL5sXF6++etnerFtMb",
+	"UreaT2VrZi0bpmYdkxgRuEwZVbfLqDN/wxlen3k3Kwn0LYImovWrq3KEivTXBtb/7C6neT0rxxk3mZ9z",
+	"HYl/jtcWBTMcWmsXuQQHSz9+PMHB8O/M5FROZq5pXGHe1obOQwvviok5GCn3hYR9ZqPus7IugKzdhcgq",
+	"tWujQWIWZBJnnJ0nCbH1Fo4XPSUxXSg8EsbgS5Jqh9iz3W2jS5V1ZHqDOvJuc/uZucIrzc0qpfkuxvKn",
+	"pat+7smlUPVjRTUfLkOQwLhPdcwrArcSseEkcClmNNDrijFV6G5yVx4cXhy/PzLKRaZJuHiPkKSXHcee",
+	"UyfsPS6aZs4i15gwkA2KpszpL9b/JMzC/lzDm2tRLQt5uVDEx/D8+utKB9MigwIy5IZUC2DPWlp5vI8m",
+	"NFdOlClNfZYtFPn95Q7xg6641Qtuno51o2Z82RDMxVw4Qvl7uMadWm2JUWUIwFavtV/S3AG3e725y1uw",
+	"OWqwC2Rh6SxB4GGnhRE6nSaLonbb+uKr/p/gq/7iff5jvc939yMvkakfuB6fg8IQui3u5pmMfi9wf8Vo",
+	"wuJLq3tXA5dbvZ2JQbqY2rhXAMPzlTIC1SoHvQ7UqaQTmYKNb8yBhHkY3J4Fv7fOpSkTPVh6c2G9HjN4",
+	"Qw9+UIVoWt388/zom+MTcvDNETk6OTz78e3F0Qvy8vj1EfzYFT9+iJPXH97Pftz6bmfw7dm0396e9be+",
+	"E6+3frw55M1/H78cLU4u3t2cnj9//9Pku+Z78fLVB5F8+2Fy9mP/3Xe0K+BBRycvlr8DVazXTIz0uNZ5",
+	"1tprV6nZK9ZzOEsSn5BgNcFHIOpSpmepgKKNgFeL2LtYHxfMf8OpEKHUsNOY0HAnCusX2FLtk6ffvDi8",
+	"+e7d4NUvzRfNVntre2f36bO9g+eHL45efvPt8XevXr85OX37/dn5xbv37YOrHxNVnHZUm1KtWWpm9X9+",
+	"pvXfPpp/Net7lx9/b0atvU+XPzfrewf1n8xPv+82P/1Xpe+zQPMfq8P5EJLNfHEQkx0kjKaGeJCELYmB",
+	"OwS8E2os58IWA5izZFj4waDa/Q0a1JwqEoMnRTp06l7C6FWvE7zaZpCgeHDvRAXTC3UMP3QFWAUuSzdT",
+	"+xukJ2da8Zj1OlVILBEUeoYei6zS096IOmkvJxd7+4FssnAATkABEeGMEHv8EvRZPKw+9OCjKi6NHm7J",
+	"6bk+qQIfU3OlIjVn4taimlkzf8Wls/jsyPPqsH9KWR222yWX9HZwMOIgnQfaqpLIxx1WWK8DASOzGhjT",
+	"HwyYUo57uahRg1xAsMK8C4HJzQQI/uF3ChOJQ39oMdrvvVnN1ipvVnBqHrmB/jcelZe0Pvz4+7NPj+rh",
+	"39ufHv++9Sn3Vav96XH5OEW1m7p9er2Mrqt9vxDqV8q93y844tYvUbEywRGkt8NjgIBA8fIE5IqreQqU",
+	"D/TE5gifrhqkZ6i5FxgpfAhoQikDgnenAsEsjJosewWPJ14g5Hyf9KXZ3JT5ZwmHJiGHXSGhJcI1SxWX",
+	"Qrkja1OFbeTMj+vAHfM8G8G9vof/H1bXudtwlQsWw613v0zoKLgzZwPcevMFn7Ds5pInesP7fbnpWrOe",
+	"TfosDW5e01iAm53FkN2+jt2AQ2Y3OrttI7/okt1ay90I94LSnN24vucR7vZKbPCETZ2QFUuQ90FuuOXr",
+	"abVwI2q07tZKvdY3IakKwFlAMcepLCd2gsoCRGM1INW54DkAyEhyJaAvS/nEDtYJMYaKwqeoRp0MWuce",
+	"ZKUB1kuZiw5okkDN9vFbVzNguWUma2BiuRKimWKp1/2Grp7asu+oK8Bwdf4Wm4VckE/O5mxViduVgRO7",
+	"IS5Q/rABkUEmcm5dYSeelkSlSmGofYt9ZKUBJM6PQIOBhF9VLb+ftu4Vjbpii0seL29WpJ2u6St3aZKQ",
+	"31gqESU6r6H9IQGzjXwvG8WFwgTqZdT/lSJh9u9Ssl6/i1Rpgte8IqehN9Z62otQqbc6fC8DJ7Bv/Uoh",
+	"QreIO6QHMqPngvDYbwCiW0aD6gpwDdhfe77cLuFXDKuFpKjKTyqcSzOqW9NCYB/BPWiZmKezLKZiQyzu",
+	"QDnWhavxcSUbXp1Fgu2i7pxH4nUxzCRBLMq1c0kyUXF7Hgl0qCrH16hSiMNOeqhQ9jAGSY2hXQ6oG01S",
+	"SDKRKcs6aT00n6hKXlm6R4HqV93Ex2rYruMTFkgUd8io3OX7nyM6Z8bnywsSaOTrZFloWSHVoYZs1Uvy",
+	"Sv0afvClikVBZ1xrxYLoY/WirevWxsmvd/XSGRRUz7Vm4Bzgd5pBmAhw+wyyq5fPIFT61xs/3PGHE22r",
+	"KmRajoo+NA2313nt0tUMzYm1FhMtlbtQgs+WuJ0M7KVLR100Y9YaeQ4RYPPh5zI3bp9CcPnSaeTMmbXm",
+	"4HMaNh9/lnhx++BXRg4K5t9a49ZGfP7RB7DQ6K6kuj30yQvfV2+v44N2q5fZv+utXlU6/oOv3r2zEB98",
+	"fSsixxvmP5fWH8okX0B/oyW+etcOCi1nBEtjSVxef2yMtMKduYjK7bJSgmWKuXnmupdVhMBVdY/YiuHy",
+	"fJLbsoZmqzVGN1/34o/L1nGlXp8uCDMXBX2MINYBaTwNcgxDnyaUC/Ld+emJiwuAhb2989QsYj9hExLL",
+	"wWzCBOIad4Ua0ykQDTpfoTmjsXttk3ELJkAmLOaUmGFbyF81TTiGPmBU8BN6cW3xAostsIeqcsliPfDK",
+	"HYgsKPI0laOUThqk0FiLPNpuNh/vk3K1dNQVwZcHb54ff/Pu9N15RMol4rnvbEZQ/naXGk0qMAHMEFqP",
+	"90kF0G/UFWWU04h48PWI5LFkIhKC6JgHbz3e74oc5lxECrhLEXl7cPFt9re5bfvxPnlzdPHt6YtwOOaX",
+	"ncf7JIOFjLoih5UYkQDPzP6BmGARKSBkm4ftPd4n+W4j5NF2a8t9a7vhmO92zDxWTTYiJbwP8mi7bd7g",
+	"mtCQRzuw10H/hKjY5MBcs/W40RXBRWTCqLCZJpWdFLCHQvFJiAEwx3KoXO8E51mrbJXQICdsTgZQwWRT",
+	"rmgc+wQ0z0bKHeJKTMq3jCu1jRaMMKENF2SpZVWOwaxlpoccO2entyvM9DV5pWEVY0zIHPIbwrU/uyxV",
+	"hVTyNfpDllZjla/q6NcZTTDiF/qqquTCZp4ptSRBMnjhtxcXb0mWA+teVJ3tWWFDhFLCP8ateYRMMjf7",
+	"KtFxLHQq1ZQNMI/ZNxMtNeE9PZjpMWk3mkTLKyYID2/0DVTBJ/t0d7f9uMy0gZ9frnSa2x+dT9xiO8EB",
+	"BD3FHBgffqcK/lZ0DjSDGkLqswwpmcpU73cFAN4MjdBHZ11KdDpTRsRMU3mzgDCCggP4wVcDRZi4gv76",
+	"fJJX5MKdc9EV6FTkqUNojaxXSUOw+pot8c0/zWdZ7G5XKnAWundZpg6uC/KQAePXwJHEgvgw8UPmhFQP",
+	"79J8fTnmVQGe45GQaSGtHSPzlzi12zQfvGoNol1a43U71eKtq8gW93F1uat9tsPvhmA1t6WskLiAbXls",
+	"VjICkTi1tFblWrNnZUV44StFeHyXoEG5SOxmuiImhFOzbBfycWz2u+1c0dp72sz5XZ7t7Tb3Wu0iE9vd",
+	"rvS/8E2K49Z5/dOd5tPd7Z3Wzlqv9yj0y9YYTfzINyuFAlk1pYNCUKkIKl+WB7P+qvc43/6y1uWl580U",
+	"S8XSbu/4UF+jvpZJXixQRbqvOn6vGb06g7DKxpgtRc41BMTR4pm7qmoEX8X44PY/j+sVlsgMc/X6LOdN",
+	"F2MqADZFk1habHBFF05tDAuYzQkYSVlepqX61UEypwvloXVziwIvNosH1fYQqbF16kHBtE0d4jqoiQZX",
+	"cOPWRVllp74JUkKqyeb3UCzuBLGfULkNp/qjEe5yDqAvlNC+zFLqOj5Prt0ErZebk2wOBSgYLaNwbjfD",
+	"AjarOnTFAAGTgt8imzoEq2Mfu9Ns2rrWr1SQT2RrZQt6u7Falb4cMAEweDWjAkwTauYwTaVVpsOlCDTq",
+	"bAVPlh55hAfPYd1EZCb4rzNG6MTo2WFnF9BusIWa1VcC1PoudBClKXA7zUAbNx8auGbtnZ1gYfYNiVSt",
+	"l5BkPuaadQXwS7NqjANtMxFH8M5eA7OCG40efsEF1JiaN04i2+TcJlMWNKk8KwuIpr2zA6VQ7u98Auuj",
+	"/3R+/j+Nbld1uzfNZr3bvWm97HZvnr40H/defoTfl/z2L/PLshsf/+e/u93GbY//76UP//fKh2+WBYh9",
+	"BoSmXFTsjG8ba9aO9FNGMR7kCg2q1Kjjt9fbZqeO317vugiU2azD4xdn5nW22Tx0LkANniZSgGeI+uvl",
+	"kEjBGuRAdIV5YH1Cp1MWFx6qzFPwfcLWgPc6nSfNnlOf4Df7mgZ5zqEX1kKKmNCusI/5SpEE9p888ir3",
+	"k/b2Y6D26vNZrNUISGp7L0dR7XxKtM/XbHQ+/vvRE/P3x38//s+meZsw62yt0ixpyO1XOMCIZLUkT7ba",
+	"5vrMtsg2U1WVdLvGT74vjl0qYAeMDsZmpdetY3nSaj/L1bLcjXYqXa25cpcJFy4loOxpOHXJKyv1K28y",
+	"Ym+SDqaXpdBOgRLN6AT/K6jQkC2cVVRh+4WugIKqLHHbMyugWzQTS5wqp8h94VT351Sw269sXuoSfBsr",
+	"4IJmJJHFtuGpdbp0ICGrWgimLKgoBZQMdOS5mtWqPOElhuKrnKj1haGeQLbWClQHQK2rHp+VpWYm0VrP",
+	"D2A5Vz3fe3iz1YHWNlwMklmct/bba704A9K95dVBlbAes4liyTVTzuETemE2nXy14ZMtebY44Wir9Fsg",
+	"zNU5VnCJcmCDRKYxS63axlNUTjdIuYL53jXlCoayAXqPYDf6cjBLVVWtRph8hdesn3yFs8gxzR+33v8W",
+	"f7Onf/rhWJ+8+O7oqF3/5X3/RPDR3VOs8vOtElV4uuWQ2B5LDwQEtBaUZk4zR2zuEFLTsCokk0moxKwJ",
+	"cbYeLQBLXQ9nxSh31tjIDzzEXQl3HaBr5lQ9MMpKUKCwniDw7aszvm+tEsf7hUwzsOpCFR7kiZrJxmxI",
+	"Z4mGAmvOCiWM7fVyj+5STX1HAMq1MoHg6kulV6AC54uFtcUDvhPgSuHUes7toUCCVD3Y4qVH+u+CpZA7",
+	"KEVQhQg17zzqQVcUYg/rQy+cDhHoX85FXgXWY7boCtC+nOYV9jX4GwMt2AneCWrhD2YkAObIrlnaFejL",
+	"hidN9sNadNfwP+QvvorNuQj73Ni58YSLdXiOh4jBjjHmnzy24pINuCeTenjkAd/6BjX2wlnScsR8k8lC",
+	"df9fDECQb1X0B4y+Kq3qbQ5msSS9jfZFEg6wolEYfR8xbev9K/L+B7M0ZUJfTis9zk1QVpziBx5rfp3H",
+	"VFvPDgGGcjll6ZIXmUUF5ysCCwhCHWTlpuJ3U3U2cJhAv7ohT9DRGawctFsyIyspvF2BGq8ohoQPfmJj",
+	"NXl2MHzRZhetaTo8brMXze8v+rsn71WbvaqOvWqawAKpJVvh0lUmVA/GDJsKVO6Q4TBMwBoqbwbbJqWb",
+	"Wqml+G02yihPP6V9rhLu33s2shmwF3BrbJ+FfcEMq4b+5wKFLPbD2rcY/bZjltFPZyJhuO8AAGuMk9I5",
+	"8HyiTJf4TqyPXvHifJo6MuVSrLKCdZe4d5mm7QvW0d7e4qWYqpJqdSmXJBvEANBkBRHNNxPrOCNgzthV",
+	"hMpJizx6I0VMF4/NyXga2bpODQdX6HHUFfY6LclWCwgQWJIay1QbyWquMuuGvRHAnIjpYp+0gC/GdFGQ",
+	"fa1Vom+rtXrRCkTrU9LdVmWrs5RG3/pVL5W40oSJmKZ21Zw4zzqxTXgs+GisybuLwwB+IaaLWlQzi2qm",
+	"YtYjj6eAX1Vwhpws3ezo3BHhB8KIltkFcCaRy5fuiqwBDwubYrgXNYgvBb5ibKpQFXdwGKiPFoXglyP5",
+	"2R3JBmll+IV/2vlceibPnRlbnXno+irSJSU0qe/Jt4Ks4CHgyOOqgpD29vaerpeGkjLF9C1oweVOjpWA",
+	"oRUtHe+ATp5NPxxc1WLn2h3eRVDjsbxmKR8uQBkdynRO07hOZ3psQQEffXN4dvC4Q3qw+z3DOKUYsAiB",
+	"3QEFhwLq1JyLWM4dQGePPHG3VGWRr2AbOChre2evg6R21/LP2uvmhQX2sYYldhvXyE+kepA2bAdUXB7H",
+	"7sphWFDROxy8wshW0sR9BdHmwG3LpBFGbwSbk+XSCF50T3nzhXDuRTghRm1FJc+sn/CBT/6lI1a/YouR",
+	"MV9SLjQo7o/MtxbBjkvRkOnoyXXrcWRma30wAPEknfMGvLoI13WRT9Xs5TDzeoQLpSGcMTQ/wXeAfy4k",
+	"YAdzQfpMzxkTZEAFRj54KW+FjlhrNFr8utv+VV0/2/4lfvZ0FG/d7M4mv02e/TJ5Nh8strfb41lzsTO9",
+	"au40r/d++WXEfvt1/Mt8Pipg0rX2dvZyMWPz8J+b7foeHdTHv9TFtP7bx3/fBUAqW2nr3ioudeQbG3aw",
+	"w/+IC5subQaBm5lHPixtKX4P5nNKBcACW7rBhimC9PCSHsTbXV43oDYo7OO1+3R7D08bOtSirugDLGfU",
+	"7xHBaAq4spAMZ2s55tLmdLqOBDA/s90YbMZfrSbKLT48wrDhfTb6Mk3ooBTrh5RAnwOazwkNnaX+eMEj",
+	"6y4dOtza9rMVuQE/d7s37Zb511bd/Pu5+dcL83HHfNyBj0+PNt972FzD+MjB+eHxsV9zzHiN7NpHoDSZ",
+	"pRAxNHhRCVVjLGfNHLxBUjs6dKMapqPZ3w1nBTIpoKhXqEALixAUdHXsANu/NFSYyglXDOWCB3RNGL1S",
+	"EenNhJqyAR9yFvfQMQKHVVFuNu/AiwPbJN63u4CX5DHxgkdZWI7s7RAanrJUMQyCC3mJaZOXNkoHLr9L",
+	"2xh8iq2acyZd7vaSXbfsDH0oAjXHMkt73N221AwEpjDL3RyZiCibAb/V2HrcsBLUkGnPoZ105inXrBfZ",
+	"31A/Q+yTHHwzJMQU+6BagScWmOvuHvn//V//Ty9IkERAHLhCkT5D4HSJ0YiDt8d3PFt3PUR/8Ml5wBNz",
+	"jm1Tl0eySyELjLdnvl740ShPxMxH2ASsh0lnaa3pfr17QsvT9Z/PxehSySqmYlHgszxYHI8LwG01wagN",
+	"X7vzV+XRbK2ZwQOpdFUWazhX21Ss1HrGNyj4czJ4ZFpoBbQPEQmEMVZkyF1Qz7yfpaS/ID0bDfwaY3/d",
+	"OwQXZgK48coF8tkLmJsCJc17SA2EjuS+FUUe3QvRI+EGcJsrcLmgxlDd8Kz1xyUlBVRQPAF+9lWK9zvD",
+	"zQ7N8Jc4nNiAA6wm4Whvm3Gm1zSpcJwMl6yx5/WbJ7+Bv2NJRYj5yTmz3KgiY9iMZcLIhIuZZlDpb8QK",
+	"F87R+nA5KL7reH5wL/ySIaH3BjJmGHhx7cWzks/2nSo+U9vInCM5DFdv73J5kQ0V6yewDXV/Ea6niH2K",
+	"hPOd6VxgliguRgmzTcnXSWDLFyNn75JJ7OHHsLEBnEmbTy6kJtIcuQX0EForASEg77zArchyc+NYo8sL",
+	"GPLuejALzUR7EFbdbRqi29ptNm+1rcv0vn7ejs/Bua0ZItq1XIxsjoEx2Sg04gSutexIPECnQxxZxcJG",
+	"y1P13oO6eVgJ85DhFdgmM/heQxsTmoC8iAm4iDShxIYdM3D7RLEA308Og+51GTBDXlKFzWoeR04liaqA",
+	"G8ijXr7OOcQ+lmmG611I7CkgLfs3Po5IFRBEHhABTmcOAAJFLuam4Zy7ArhOzqBxfMivaNDNJqq51cg1",
+	"u6mYci2qlYdYi2r5MZpHByPM2z5uICXeinQQlKXfqdhQWvfy/+SS9IqNu0dt+kAqvcIYDcLqXNhgSQ7m",
+	"FhjcfhgxyqmdO5s5Qiv7Xa1dQ/pXFM8/TA/qZfWn7tQsk/cu7djV1oXJiFmHT+jXZwz3PHy7U2S4IiHf",
+	"qAboWTW7gMdn27VZu9k7yMmU6XRxCcAtyyW869QHZy3HWM3i5BmbTyOZGxNqSpWysDDgEHG9ls178udt",
+	"Pc13iXLpdjDbiwILDdEzQ5Jx2iJs0MeqbDLFBrOU68W5WT7cTVz4g5lhB5V9dL8Kmudy862HT8ES9dpN",
+	"nU55HVVDp3DBQ80cn1PFB9VPv3DJVk5828CNWea5TGNUD6GIC+pfuSLcw04AAcBimBdkbwYgXvNeRlOW",
+	"rv9iSvpwB3H+2uwF8H3xDZ9AmxxKPBBC0wHwTLskFwEWsS/giNk0kYuJRcHND+kQEkcjsJMjmzER2RaG",
+	"kfVYAn3aWKotAlaNruiKf/3LzJMJzdHX2vjXv8g5EzF622zL8p7fpg45Pzo8O7roEZl2Rc/cK1P+G9za",
+	"Ibhw7hKMm1jneOhJJCsciYhknvMkGhszZmhl0MCfCc2A91HZxgXjUtgybu3eTLjuCgwHcmEm4oi+Dj/3",
+	"yCPIkO4Aj0eUjiu2eNwgByJ4KCI9wVOwKUpXQCLYfLywj8XASM+uKaAhKbOWAcSaIcIe6F641E9+UVL0",
+	"rNy2XZMj0rMuRPMRDzEUXvcyuJ5edCsKWyN7DLEDzWe1e/7QFQq9kxTg2KiF4bboaI5GXlKezFIb49Dj",
+	"VGqdsNjM7x1mxoUA2iTmyjxSWcQ3LWUY0cdYEOnTGBcS29oInxgPOZPb7T27MDjQMpQXkMmZYdp1QC8M",
+	"w3Bdsd1sNchBtqEu2IN93uys3iFMPuFiOssV6MO8YjZIoNTdzGiGuxb2QInILLwGesYhSngBTtDm0s4E",
+	"u5myAUCFyJgzhRNtNu1o3jA9ljEQzQGZwB9WXSdTqsckoYMrFZFvjw5eeG9gZJ6hyHZzpwqczSygOaRG",
+	"Jew1yOnbi+PTk3O8pd3ctguMP0eBLooaK5LY4enZuQW9UtDlzqdgdIWmV0wRBhSOA7ZTueATpv71L3Ro",
+	"vjwkW1tbe+ZEGUsTaQj9LTiCCU8SbkUhInxZWdgVvWVolzZvI+EDZjUZyz0PpnQwZvV2w5jXszSxTFd1",
+	"njyZz+cNCj9D8Nfeq568Pj48Ojk/gns+RTXNNebfvj0m4HN8QwUdMXOsDOusRTXbSsaoxg17k5wyQae8",
+	"1qltNZqNLWzzMwYh+eS69cRyT2wVW9UW7Awafynfch8XFZlCHnc92yiUQD5eCQEHSOslNEm6wqYhN8iP",
+	"xvBgvrMwPL+qBGTfEkTIezX6Yof4SGlrFLMsMTi30HnMsEHsWABEcGFL/Jy/DYUTaEHAsNHt8JUivSDd",
+	"urcirdpPKLKtuanIwycJ1rDc1rthbZKzNevhbsx783Z+1j/NNoUCjxKwAtuJjd3QgU4WNl/Dg2RakH1g",
+	"mVAG3CBv6YhZFGvVFbEER8NoRlMqNMNykI7Rk9G2AKnst8QbHZB+H4qEr9EHjaacGa7ZZXnNyGwKZxTM",
+	"yis+hU5XhhamZhhTMw2A0cTetiDk8Mx4qXYc1zq1wLkOROt41tI6h+wSLCc7HaK2VnbiJYtgbjapgjto",
+	"UYsiC0oh8MtMJ/SQdaiob9p6emlrN8WyFhNBFy9XStnBbrO5fsFq31YN2R+B5MFXHeHR6Ao5DEM1WHbr",
+	"2HNesbfOiKopZ8Vt2ZzLCvstSzxnkICANUY4USBkWsRKLEWoq4ZUbji07oaU25+vGjo6wUFJt2VnCgeu",
+	"2Y3eJwOqWF0xobiPc2RIL0uGbv5z6R6WG/ZqkIWSu/K2UffMmxCpBllfxRQiNDy4GMFcgghXD3ug98Az",
+	"A+3sHL/iukEOoV+IN1tIwrTGeBd+imyXs9ToNtMx7RtjREnS+3//7x6UhXWF4T8oEHrn5z3gDfBG89j8",
+	"unag5sMh/6Y6MtxFS0I1SZhjJZZhehgGb85artm77JFHPXp12e49tl1VUgYhFizmRonBIKs9wHKAp2Aa",
+	"XvCYdvJLD7VwHvt1wXbQygmVBrlgN9Zh4xeeZoBLhltWIrqYMSa/tE9bh8+X8SBG08H4D6WdoIG52ZC+",
+	"gwQ3dMMnLLJcxBCOje2VWxa1m+2nFU2bK1mMfR2+Jzez9Xz363CfLEZanE4uq6oyPGotgTA8Wtw3iD80",
+	"n60z3axU/cEmnJMEG4XO9wsyBiQ5ypH8DDGptJIdZ+HbTUQEdMrMaVjYSY3RNOHmCIMGFWG4R2guZswe",
+	"a5/OD11DDwjej9vWFZaaMPzn27KDEd3LV3D1EBQH5u0VOqeMudaoc9EVqCHaRG/rO2PAK432moHWWSH7",
+	"FfowyLEm7AbErSI9eGFj80K6qhW3FYBLWEDLOpo3YQGQqpopia4GI2hcSxNle5Nime9+MDe7gYXkhqqR",
+	"20q6Cnq/W/Jw9UxwEg4UA0K15sX7pN1c4r1vVg+3UPG39sBvGfRHqFAAlzDYXe1m0zncbCJx0RdjvrOj",
+	"hTtcoanCvCrnmzOUDNuIvWK5stH2GctC2j//bjvlIlSG4Vw79eZuvb190Wp12s86WzuN5tP2TwGwgT38",
+	"YV/PVc0eeLw+tGset2NVZkNQ1f0pOwk5SD2LNFGAr0LNIh8UqWXxjHySXub+q33MELFttg0UTE9zlcr5",
+	"EuNWuRgYIBHD2tfWJ/CybmJB5OB54O5yVoLbdgsDY/0i5vmH4HY4RKiqZS+01z/JX/wpqoUQ47fdnLsW",
+	"xrmNlF11kz8BT57T+Hs4d3BD6/Yb3glqvbssxpu2br/ppUz7PI6ZQDc1MLHb7wJ3aS7IACcoDC/8/NFw",
+	"odAz//NHQyjZ2TT7533bRp7TERCe8+MYUiu6f9EYsnT5KapNK8OXhxaZAZ3P0I7dumuytuANcq5dSxf8",
+	"puOBG/jA5Y2jAtsVY6rG8KABBS1djeUcqspHlAuM7YaN3CO8MUs38HUEOmjPL6TuGvEMuB3ghHEx4h4e",
+	"w56vvYSJgB8w8MsHObzONU8VGdLUBle6IiiLcaUyE/QvmQHZZH0wom0Gfxj3DW7cd4m/1suU3Q1RMfDb",
+	"g//RiHuKmlLgXSo5MZDVIrlkyPbPZbzYkOOriVE6kAYyyjrBYcSohy9Cbn8bt/6pVslFDalDwIOz2OjR",
+	"+fehpmy0IO+mO3h7bP1hQpLUmFAKwh/hWArYM7chtKwz9BDkI49Jayc1kX2esDqdTpdKBh+LtdVRrozW",
+	"1b/amuUS3EZ2ebl4abf5KZQthaTvjVk/HnBkpllQ1GZVF5SI1oYkZdWAsh5hj2Hke0jhyQHz2OrFPnbq",
+	"9/gzUir+ElUBF+QhUi9KWsemRGOY6zmMZ5XWYAWS7yCrZtDpYDhLksVDahCvrcvtthv9dffTOqJawsWV",
+	"i2e8Wp6jAZc9+Qav+RTZq985ePLbbsELffr8rS8685e5xPc17vGXfYpq2Hv51nve+cscJ1/ces97f9lG",
+	"WptLcvvz9Lbt5t7td5xIfWhZ25+u6uGLAUF67lS+DTU+ZClmHGF87snvV2xxaXjZJ1QDE1YFFoBUpnwk",
+	"YcrSCTUzTRYNcioG1u8F2T9WVYyysIOPM/uMKoQQ5ooMU8ZQCdyHH1I5R8S5BoF3Gh2Keh8/8BUbh7K4",
+	"PoiNDkqgDRdRJUWUU1q9I6Uv40XuwbnYB/H4afi1gkQIKRtdcQGBXyHxCTlNM1DroiyHBGKTEAIyS2K1",
+	"wyCzNci5M1Or0vHwF6/jbRapesUWtp35/YJaH8aL/D7CRuyXqwnL3o98HV91xOW+YZb7uzyCKqW8tlKg",
+	"XPBcCTknMOCHVk9af2ufRzlyVth8u8jhwNqwSs/y093IeeLyszfWY1ZpL4BUl3GbLPcgp51+cYPcIk63",
+	"1xKnL6HlzZ8uTM9cguD9JGlUndjyEgr20HPSX2CYE7qGgNBrkAM08rO6vlzpPfSZmUMw0dVndAWUMKds",
+	"API2JwztfRm8Ql6EjJj+c+XH/flxVmxbdA9oW3Rly8g/Rwvxb+Z2zhfphusd0NiXpf5nS7svUu6fKeW+",
+	"YfruIs6HB6geVNQEHFobzKeIZUnCWY37FEtH9knv90+9otmWgxjiCrNhMHESCBIMunxYPGdwgf++Qd7I",
+	"a2PImZtz6SUQ83dBexSVXNiER2yPSyZg0nHtEhtsJOIgb2xitKLv+hbHXQE9m8EEdGX4HVKFwQ21A3KJ",
+	"aczD7GtMagKgwUb41AJ6t097pT5nz2b0YcIB2MFwr/3aTukhrVVXawEZ+sG1/gIax1WKCDqZ/gJd5K5x",
+	"EXajmSiJxYRqlq4RFGmVIgsoa12byvCZgs1de0r/vLKQqreRH+C+559xbonB7lZuYE4QA4V+AuAHCDMU",
+	"Rf6JDCDmHJxcRizhM8OghZglycYSyXYpWCv40LzTvlXZ88v27osFfw/1MQd4ElJ1zrF2r+W2ScT/g9X1",
+	"P1L184090Oz8bPXAO4ZfPveww4Ya5FpxikMphgkf6L8gSoHY1fd1rCwPUTwZc6VlulhaVZQDgZtTABYP",
+	"kj81nwBKo/KFRq6rNcgzzO40ao31vQBWtoAMcKf22NTFXLw66xvsMDawuyeklVJBuBjwGLESuHLliQzx",
+	"4GzJNCpbAh40oTFzRYMjKWNMSD2GUwptnkl/QWYilk71dbq1zz6hs5jrrkjkiKRsIFPDhwF8BBLmuSYp",
+	"o5Bf3qeDq3zOCzE3xZIp98ZcI2FsZtrpCle+ubxlc1BnhcUoXiKYiboUUD9a896vVFf0UFW8tOUFxg7Q",
+	"isRypXvrW0sW99Esy+zRUAvhggBbACB37LSezc6lbdvaQe162aGJsQ/xgurYiJc1TSNrViZ2Q9+ezVO5",
+	"/1SvnbWZzh30TqXvznXvRkoHBD6qSJ8x4W0uh5CTpfjo6sVygnkgheIKh4mKmYVPKOoZ8IDWbgnGZ7Va",
+	"135ab+7UWzul26yaQVtsa2+nTtkzo2bsbNWfDdus3jS6x2Ar3mY7K/JG7q4zlCAfS6qZSxy5HDFhTwxg",
+	"2NlvLURSti7PChPcWNWwJ3B9jQMb4H1xMf0FCoLfq4m8Zn+5ZypHD5v7qFYoC5gNA5l8lVmuZ0F6gLHC",
+	"XVopSiYs8rC45eiukkmc1brIqfKhGrx2KI08d8mbo5QOmMffty4aKAGCUtXQXbVPqC2ekQk0QRUse0GD",
+	"HMdRV5gpRa6cDVIzr1m6wNZGoK0oTRfL3Ve4FjFB7xU5HRI9l9Dd36ksqe0/rRy8nPNOwS2gOCAohHRu",
+	"OzWW86D8DH7N6vDMmjxspgRMwXrBumJCF/YrV9dalUMBF/yN/E4xLaXGxhRQhREQpUCsoajMEZyFp8eT",
+	"SpMKAz3YtKzS13V9xT4eGfS5S7/O+YEyiPr7Yrlvbtni0f5kfUj30l1g3SqqXrLD7o+3T83GrkR/VlwM",
+	"d5aJWBUcFdv/ZPfHrZmvP/34w4f37y7Oz75/e3ry5vWr746//ebl0YvD5wd7z57u7mxvHcxvFud/Xuar",
+	"U3DAdIMst/Cc/o29KHdLRv1jk0T/GarYidTIyv4KNYxfs5welqfXh3XczFz+c6Xb5sKVwre3AZ0YMXfN",
+	"p7AovORgGTEN6dIEn9ZnCPtk1JqZ0KpBjuhgTISMXTWSeQI838i4nWbUbDYtxC9qVHwALdIAn0Haum7D",
+	"9hMpRo2u6EFlBxSvVyEA51rGYT9iY+Caoa5yXmDG998mQQfWryAu5zJbVupgdUG1+MVod4CwkE/a8UWj",
+	"HiV7y4Nbr0LdtSiA220zb39vs/Leoq/A3ds0q1AGN97abTaD4p2g75ltXxb0JlveZCwDIC5MAyT1xtZ1",
+	"Hq96idCBwxVQ4RfD+h+Qu6HDja10qSPjWNtCnsVc19GfusJ/LknMY4+eh6YwZGSEkFwAUwKPKoBwEY/B",
+	"deF6bRAhuyIAATC8nQ3ozIJPJ3JERqkxJAFUyubE07iD0FnawTk4HAdre1LVFT0EuuiZgUJtqBQOKgs7",
+	"fXCLkrUMBcqsyBEuSIn9VkB/WF90YJtaeAeuIM0zAMtyNQ7WrZH5fddUzav8wLj5FY7g2YzHa+OXhJPg",
+	"Ktd/O481lNPjq8aDGv+6jAyE0NJRuQhGf7F0bTGHFujB4S72lnnMB1quPzIggwO4Zc1Fu+IiXv5qvkFJ",
+	"g3s3XwEaZV9OATU9ANS1rv9yTCGQSctiCs7P/iCQOHaARQCc25pyLhsbnOAHHhv61aCDiQPxK59dw+om",
+	"dIHOKBuWABepD0tUnOOnrU3P8Sp4nnWPsu/9bufHRcYb/0F4JJgxFVdFlEZSe28M+kZtVbHj+3bPYYEq",
+	"NU97VF1yWi2yfCPY3ObKzfVg+b7uvGW+XeYD2nm2DRErZHVZmtfvtWEqJyWHipaVGWB5B89q6jPm1yYO",
+	"ocq0s2WunQyet9apbb/6qf3D9zvvn77ZOnl7sXv2XfvDj8+3Dl8cvTRLz6lHgt6oVN3L502QSpgT6J+Z",
+	"wwXI8cirX8sdIqfBhV/QTvJoJ5gq4LfY+yjM16s0YUxidKpw2Fd5qSr8UqZEjLi4IT1z3aWl915ELlLK",
+	"hvyK9OxzzHh7ETmkcbzwX15S/PZIXMtFV/TYjYavfut5+IOEX7EOUS51E/tpYM4EcSCtlq4A+gJZnFOL",
+	"MyBXKSxayjDob2OYYLvZxMCVf7QvaqS2ojEDOl8FcN4zCr+DPIakkMGATbXrFAF9JBHxGfGli3jQXQEQ",
+	"yAjsGBF2Y+4mE67UlAFOisJWsgBQ3iC94iY9cf0SM2xcr85DjOnAzNVBXo8p9B0mkHPD9cItYhbDoq55",
+	"iQ2Q0Th2WDMNcgJ46pDhbNFNIZudpQMmdJ2JgYxZTN5dvKw/65CYmT8BFwYDhWY0x7gRI6rZnMKC00JX",
+	"kzLKPayfgmRvAAR0O+aarnDRFb0f6haPmsXmUy/KZuLasMTKAY0rXDALXd4h280ti7Mbgohb+PkloOOg",
+	"dm+396DbRZb4y2KLsq5kg5waoTvn1p5zA+8KP3Ll6AIJeJ3eLaTcugWxw7e6oqJ/S5WFFxzO26y78wJ4",
+	"Ty4sGRHFzN0AY76wXSzN+Eb8mgmijL1HE9B4FdrFk6leAMRp1oTJIvNnQVVz9gmFI8DFCBTSR9vNrce4",
+	"REoCzRUOSFdgWM5NpRPAHGF/YPMBvvr5Y/ax+RGQUHEINq0MutcCHlJXbDebTvsttBIAvbLUuLki/4Td",
+	"TBPoc7IczhHZcSj6fb+yUk+YFX1AoQXeAlRws7RLMrcs4jLWj0AjKWeU2y5taZDtHiAw+tNiyRgOTdQV",
+	"Hq4wQCr0R8Pcao+6pSFg0dBGlzxCEeKy5B4XkBqN0F1SGx8cttyyuZZVeOt2ey9oXrLcYLhPQyLoJI9J",
+	"wjma7wogegDNmkNKl2d5dDotszKYIcJCjPlobEQXOur3zUlwZ6UryvkHW48bpSaXlQiWUukHxYFcYsJU",
+	"1YyjLDb2o9n+fQcW8ZCK6BnV7LVDi1p1p7/wzDuxw9vrb7Hr8rpPcdeDLnww5fVXbLGWLhxcm7v3xBo+",
+	"691t4xzB/ehMWvsB1vcUPuF8Zdup8iNc36k/yyEO7/tjdfkTqQ/iCdc2+Gg4ya33eJL4KwKWr5kOWMxg",
+	"zAZXgA2DafuZNQARZetWWGIUeFOAm8OlpgwbEi3JE3t5SJ7u7raxxRK0PEKdLuz3hMjdAvuv4DUIN/h7",
+	"19a0d2u2UPBTz4gU33wEi4gBVdB3qCAjCdJXS7JEI49C1d3IoghsBMM9k0VEvr24eEugnVSxUVSUARf7",
+	"blEN4jrDGIYZKO5GDekKr7hTRU7NcIhdUNUgh9jpFzDKZyqMQmVViVCHqLCqJJO7VUpbth0XtrPUeqlU",
+	"N/X5fF43g6/P0sTq6EVvEjaryvmSjh1uPWwYbN5/QmeRveXe6GsbeD2O/RIA0I2tSfkjauWqoBYuQgp3",
+	"LdKybGx7B6p5tmfkJh4mdjOtdVrP9nabe622kb7cSOfW053m093tndaOTQ0KA1gkyDAw3KBf8kQZMl4C",
+	"OcnFrZM0BLp0orZs8q6bt9xj9SGolMg4Crw113fwSyj3L/dCmW+yvnxFoYTpSxneC/LHdqPptjWkiM2E",
+	"VNAlzsurhNErFvvWStUC66VMfZ7ygAr0YYjY8HyIfIylhZ9xubv7Wau3QcrAbUIT12fpK+WybrrCPjVd",
+	"DgeHMG7VmdI0K1JGkLf9rqAiTGJ2dlIFRIDz7jgXUIOcsalMtXKJxx4RriuynKGgD7JgtgFsZuX1F64H",
+	"WzUAm3n+a1jx++LsQt1WNejtTEAvKerybc1rFbf1TJ4jQVnLnymHzLxxhdeTPu2NpQ+6EKvw5t22hwtg",
+	"2/vBNVRcAeQzObZ+NFd/Z2kO0pBABQE8JcjfYjZNv3G3RVgJeeqm8jdm1uto/xdSvqHCNaFW9+e+BVgu",
+	"s86Wk/qsfzw4Gd80O2JzEfG81DqGCyqmAK7Rqp++I45DJ5FDz0LRqXtrYzrr+7W4XRHpLzQDX4/5ELRq",
+	"QxeGfTFPbZOOA2GT6dkNV7lWL9htPehujl9gEPIUE/BFg7h2chkuSqGhnGGdG3aUI7c3lOuKC9tDK0Yn",
+	"uuuf58sDLL+FIlJYqWXpNae4zutk1tgHr+yMVWgrVWoPhb2RumJpcySypDeSUyb/tMZIy9qv4SosbcD2",
+	"h3ZWe4C2OTD8rHFOV2C1ky1yQGsQKylua40DpF7cph+33v8Wf7Onf/rhWJ+8+O7oqF3/5X3/RPDR3drZ",
+	"bN+xn03WBcZS7Zc+MIXEikKVi9NVnU215QpfYhi+R6Br5+BEWp82KlChN5f4HrPWy0H8NwHsLyP22yxj",
+	"dWlWrOW6rl8qV2aYTxlumaGslzO8UVoE8NVNMiKkY8RfLMnPLZ/Bb41Tb6zQXDuVAR/w5Hf476dblZp5",
+	"sTUotXpKZpxl+ox1QRirCREqbBhMo3rQ6ArXaHfd5rrYvREFRXVJxKlNKr1DX1YME9yf+UkXXAhNNccw",
+	"XAAV44iwgkniV+qOzUmetNrPIIz6hXFuyjg3ZJu3VVK4nOYvnPL+5RN4KP9q/Eu3o+sz2D8B+9Jbhw73",
+	"uSuERFNrwTCInEFOEi1lFkvpL/CZj7ab2+vAUMJ7OgTdiJi08+L4/OD566MXBR6P/B9rvQfQ/dy3WJCu",
+	"8S7U0kGsH+wyrqxhwGLw1vGUeGAgrogFLstahu9nST3ZuHvoC/RIZMFQjLmA0SP3UlejzpXFulwBN/kw",
+	"suSuHj/knyUUQsSZAgUargg9XGvy4nW57ooGU9UdppYiTJ6B5ezUAHeqvioLvSLe5Gbc+Y8EhrSHqcKq",
+	"AXrKOjvjhV8k+T9BkgdeOoSmm9CY/f3E+2eKTPgXC/gMbXBzGZ83ovwzl1hPNsfBhq6Ae1dZPJAeanEF",
+	"UYRJhyIoGIsJ1YZZcSnQNCq0hMSrDXs1XBZmACmGzvcq0DMKsSLXGRJ8MLhqCj6rrmB0MCajVM6mZjzo",
+	"YPY1mWXXrnPmotnXwfxAY+LRlPmc8pRhBjfoABMqFkust3O7kHeSuQ9WoY5TKXP6zLLNlrgq6A9cy/Pn",
+	"p/YzF6NLJc3bdgKOvdWKsk7lRf4d1WYCC9RbrQ34m13F2zicneYXY+WzcusAr6jqyrtZtfZqvIxv5ZzI",
+	"oWbCJtMzPJvQjcthUIJPfrdJJlzMNENEDfy8BFMDEm87GR+qYnGIdlby6+SOlM3dzzhWV4Qs69TZTVlx",
+	"e3YrDowpcnJ6cfny9N3JC5ea3meJFCNFtCRoKoHtE3DmmA24QvyyoTV3cOciEpQCYG5NPsssskvGU7tA",
+	"kLxPNVZYtppEIXj4PjBHGAICudpOxxZtHzMQ8FiG0COW7fQXXeHg+rkgEzaR6cJBilpI2lSTRz34pvd4",
+	"H1ID8cs+G0EwS5MmwLJ6NJOusNtrJt1CQBMnO0qQJhheyyimCuKkiqvfDaDkYXm6nWYZdySY/12RR5ai",
+	"h7T3KtFDoltRS4q6eYZaUok8stusBA3BEWz9SaAhXyTJZyZJSiAg9xYqNpdsad7YeYBMnYucY1Yz5HBZ",
+	"31TWE7Fn00BtuVcv8vV3vqRP9SIsM+NY+AVVRa4WBxp1+qRgw+4lxI3lHNrNY+UhhmTDysOGq1mzOR6Y",
+	"RYEOOMNLGFZMBXLEeqMi7/+KyNEPb4/PzIeKmrKIHJ+cv3v58vjw+Ojk4vL88PTtUdQV3787vTi4PPrh",
+	"8Ojohbno7ODi6PL18Zvji6MXMJf3B6+PX1gxR/Evl2UxWJErDfl5QZ501eJU8edQ0t0rQ20glS72ZX9D",
+	"FxbxAvrOQMkaGAg2yUJpRdo7WRWRH3guiRqqcjrtnejBktiimk3bKzp0cgPOkSl8a2k0P7oc+QbF/E9r",
+	"DzlgOAirRgvZPq6y7j8Pn/q3sn28F1FVyfFmdOXU+D89IREzbf/QjPiYK+u3W9INNrPucvQdG37r2Ept",
+	"KQb5l14n6/c68RTpOxexRDFoklW9O0YwWbDj6lNfsWUVbD/bvTu4fb/0R7xrL6GK7XYOmKrNNiqGu6C8",
+	"rVas3+MgVjcD8Cv4z98Xt4QVG8OFmg2HfGDEJpYpVm5RQgdXkH9pC7+Lm1TWrh56v76cI9CUnIO+tEuZ",
+	"Um34ZoiuWkijr9g9r1fXym8EDfDoZsBYuRGblCThWiesoujc46kOZZo1Tax4eV4H/0I2ObKpjuTdHsi7",
+	"I7lV4aVurY+VmjKdLi4h+hr6Q7afmSEXCSsNqo+XaWge6SEzmyooKLTavtBPvr3xkpSByoyBO5NN5b5v",
+	"VWx5VX/qi6DBl7ugYo+tKvllez+j7tXlHa4wPIPjXKrMtZsLfpUvW/uACgNY0Jtb46udzC4o88W3/Hn5",
+	"lnNVy1mHHTZg/JrF9ylThnGl19XFXkgSHvLMYpal18x6mmI5mE0gbzJlCdX8mhHbtNv9YuHx3p29rkW1",
+	"WZrUOrUGxJfsgEupG8AYIls85/o42r5B4F0Fduf86vYQ+p4H5RKgc4YF1MYCzRInEUhKpr4xd1g6R322",
+	"pxyBbz17kc1UKb/mNdMYgD14exy5iKqDPrFIuxxmxAZXWWZKVpoHOxlMKbeR5fdh2Dqb0NhHmCERk6bo",
+	"Vcmeh5GH8oOOzORz3YWMlMYq5zmis2qixnKWxNZdkz0TazuXr3klMnmwa4AC+enjp/8/AAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -235,7 +235,7 @@ func fullOwnerUpdate(t *testing.T) *gen.OwnerUpdate {
 	t.Helper()
 	var update gen.OwnerUpdate
 	decode(t, []byte(`{"enabled":false,"max_keys":1,"rate_limit":{"limit":1,"window_seconds":60},
-		"quota":{"limit":1,"period":"day","starts_on":1},"metadata":{"a":"b"}}`), &update)
+		"quota":{"limit":1,"period":"day","starts_on":1},"metadata":{"a":"b"},"allowed_cidrs":["::/0"]}`), &update)
 	wantFull(t, update)
 	return &update
 }

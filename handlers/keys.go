@@ -31,6 +31,11 @@ func (s *Server) CreateApiKey(
 	if err != nil {
 		return nil, err
 	}
+	owner, err := s.Verifier.Keys.Owner(ctx, key.Owner, now)
+	if err != nil {
+		return nil, err
+	}
+	key.OwnerSuspended = owner != nil && owner.Suspended
 	if err := s.Store.CreateKey(ctx, who.actor(), key); err != nil {
 		return nil, err
 	}

@@ -247,7 +247,8 @@ type ApiKeyHistoryResponse struct {
 	// Example: true
 	Consistent bool `json:"consistent"`
 
-	// Key The key as it was then; without `last_used_at`, whose past is not recorded
+	// Key The key as it was then, as if its owner was enabled; without `last_used_at`, whose past is
+	// not recorded
 	Key ApiKeyResponse `json:"key"`
 
 	// SecretGeneration How many secrets the key had had by then: 1 until its first rotation. Absent if the
@@ -284,8 +285,9 @@ type ApiKeyResponse struct {
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
-	// is enabled again
+	// Enabled `false` while the key itself is suspended: it is refused, and its `status` is REVOKED,
+	// until it is enabled again. A key whose owner is suspended may be `true` here, and is
+	// REVOKED too
 	//
 	//
 	// Example: true
@@ -370,8 +372,9 @@ type ApiKeyResponse struct {
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
 
-	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+	// its owner are enabled.
 	//
 	//
 	// Example: ACTIVE
@@ -393,8 +396,9 @@ type ApiKeyRotate struct {
 	Recipient *Recipient `json:"recipient,omitempty"`
 }
 
-// ApiKeyStatus REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+// ApiKeyStatus REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+// its owner are enabled.
 //
 // Example: ACTIVE
 type ApiKeyStatus string
@@ -467,8 +471,9 @@ type ApiKeyWithSecretResponse struct {
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
-	// is enabled again
+	// Enabled `false` while the key itself is suspended: it is refused, and its `status` is REVOKED,
+	// until it is enabled again. A key whose owner is suspended may be `true` here, and is
+	// REVOKED too
 	//
 	//
 	// Example: true
@@ -569,8 +574,9 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
 	Secret *string `json:"secret,omitempty"`
 
-	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+	// its owner are enabled.
 	//
 	//
 	// Example: ACTIVE
@@ -937,8 +943,8 @@ type Networks = []string
 // Example: customer-42
 type Owner = string
 
-// OwnerKeys How many keys the owner has, by their own status: those of a suspended owner are counted
-// as if it were enabled
+// OwnerKeys How many keys the owner has, by their status: all that are not revoked are suspended while
+// the owner is
 type OwnerKeys struct {
 	// Active Keys that are ACTIVE
 	//
@@ -955,7 +961,7 @@ type OwnerKeys struct {
 	// Example: 2
 	Revoked int `json:"revoked"`
 
-	// Suspended Keys that are suspended
+	// Suspended Keys that are suspended, themselves or with their owner
 	//
 	// Example: 1
 	Suspended int `json:"suspended"`
@@ -974,13 +980,18 @@ type OwnerListResponse struct {
 
 // OwnerResponse An owner of keys
 type OwnerResponse struct {
+	// AllowedCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	AllowedCidrs *Networks `json:"allowed_cidrs,omitempty"`
+
 	// Enabled Whether the owner's keys work; if `false`, all of them are refused
 	//
 	// Example: true
 	Enabled bool `json:"enabled"`
 
-	// Keys How many keys the owner has, by their own status: those of a suspended owner are counted
-	// as if it were enabled
+	// Keys How many keys the owner has, by their status: all that are not revoked are suspended while
+	// the owner is
 	Keys OwnerKeys `json:"keys"`
 
 	// LastUsedAt When one of the owner's keys was last used; absent if none was
@@ -1022,6 +1033,14 @@ type OwnerResponse struct {
 
 // OwnerUpdate What to change; what is absent stays as it is
 type OwnerUpdate struct {
+	// AllowedCidrs The networks that the owner's keys may be used from, each within its own
+	// `allowed_cidrs`; from anywhere if it is empty or `null`. Of your own key's owner, they
+	// must contain your address.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	AllowedCidrs *[]Network `json:"allowed_cidrs,omitempty"`
+
 	// Enabled `false` suspends the owner, `true` ends that
 	//
 	// Example: false
@@ -1213,7 +1232,8 @@ type SummaryResponse struct {
 	// Example: 2
 	Rotating int `json:"rotating"`
 
-	// Suspended Keys that are suspended
+	// Suspended Keys that are suspended, or whose owner is; listApiKeys finds the former by `enabled=false`
+	//
 	//
 	// Example: 1
 	Suspended int `json:"suspended"`
@@ -1265,7 +1285,7 @@ type UsageResponse struct {
 
 // VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
 // DISABLED (suspended, or its owner is), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
-// `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+// `allowed_cidrs` of the key or its owner), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
 // VALID
 //
 // Example: VALID
@@ -1274,7 +1294,8 @@ type VerifyCode string
 // VerifyRequest A secret to verify
 type VerifyRequest struct {
 	// ClientAddress The address of the client that sent you the key, as you saw it, with or without a port;
-	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are ADDRESS_NOT_ALLOWED
+	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs`, their own
+	// or their owner's, are ADDRESS_NOT_ALLOWED
 	//
 	//
 	// Example: 192.0.2.7
@@ -1303,7 +1324,7 @@ type VerifyRequest struct {
 type VerifyResponse struct {
 	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
 	// DISABLED (suspended, or its owner is), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
-	// `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+	// `allowed_cidrs` of the key or its owner), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
 	// VALID
 	//
 	//
@@ -1406,7 +1427,8 @@ type ListApiKeysParams struct {
 	// Status Only keys that have this status now
 	Status *ApiKeyStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// Enabled `false`: only suspended keys; `true`: only the others
+	// Enabled What was set for the key itself. `false`: only suspended keys; `true`: only the others, those
+	// of suspended owners included
 	Enabled *bool `form:"enabled,omitempty" json:"enabled,omitempty"`
 
 	// RevocationReason Only keys that were revoked for this reason
@@ -1742,7 +1764,9 @@ type ClientInterface interface {
 	// What the key was at an earlier time: its status, scopes, limits and all else that can
 	// change, and which of its secrets was the current one. After an incident this says whether
 	// a call of then was made with a good key. It is found by undoing the changes that the audit
-	// log recorded since, so it reaches back as far as the log does.
+	// log recorded since, so it reaches back as far as the log does. It is about the key alone:
+	// `status` does not say whether the key's owner was suspended then, which the audit log's
+	// `update_owner` events do.
 	//
 	// Corresponds with GET /v1/api-keys/{key_name}/history (the `GetApiKeyHistory` operationId).
 	GetApiKeyHistory(ctx context.Context, keyName KeyName, params *GetApiKeyHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1845,8 +1869,8 @@ type ClientInterface interface {
 	// no keys yet may be changed too, but not by `{}` (404).
 	//
 	// `enabled: false` suspends the owner: verify says DISABLED of its keys, and they can call
-	// nothing, on every node when this is answered. The keys stay as they are, and work again
-	// when the owner is enabled.
+	// nothing, on every node when this is answered. Their `status` is REVOKED meanwhile; their own
+	// `enabled` stays as it is, and they work again when the owner is enabled.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1859,8 +1883,8 @@ type ClientInterface interface {
 	// no keys yet may be changed too, but not by `{}` (404).
 	//
 	// `enabled: false` suspends the owner: verify says DISABLED of its keys, and they can call
-	// nothing, on every node when this is answered. The keys stay as they are, and work again
-	// when the owner is enabled.
+	// nothing, on every node when this is answered. Their `status` is REVOKED meanwhile; their own
+	// `enabled` stays as it is, and they work again when the owner is enabled.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2092,7 +2116,9 @@ func (c *Client) UpdateApiKey(ctx context.Context, keyName KeyName, params *Upda
 // What the key was at an earlier time: its status, scopes, limits and all else that can
 // change, and which of its secrets was the current one. After an incident this says whether
 // a call of then was made with a good key. It is found by undoing the changes that the audit
-// log recorded since, so it reaches back as far as the log does.
+// log recorded since, so it reaches back as far as the log does. It is about the key alone:
+// `status` does not say whether the key's owner was suspended then, which the audit log's
+// `update_owner` events do.
 //
 // Corresponds with GET /v1/api-keys/{key_name}/history (the `GetApiKeyHistory` operationId).
 func (c *Client) GetApiKeyHistory(ctx context.Context, keyName KeyName, params *GetApiKeyHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2285,8 +2311,8 @@ func (c *Client) GetOwner(ctx context.Context, owner OwnerName, reqEditors ...Re
 // no keys yet may be changed too, but not by `{}` (404).
 //
 // `enabled: false` suspends the owner: verify says DISABLED of its keys, and they can call
-// nothing, on every node when this is answered. The keys stay as they are, and work again
-// when the owner is enabled.
+// nothing, on every node when this is answered. Their `status` is REVOKED meanwhile; their own
+// `enabled` stays as it is, and they work again when the owner is enabled.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2309,8 +2335,8 @@ func (c *Client) UpdateOwnerWithBody(ctx context.Context, owner OwnerName, conte
 // no keys yet may be changed too, but not by `{}` (404).
 //
 // `enabled: false` suspends the owner: verify says DISABLED of its keys, and they can call
-// nothing, on every node when this is answered. The keys stay as they are, and work again
-// when the owner is enabled.
+// nothing, on every node when this is answered. Their `status` is REVOKED meanwhile; their own
+// `enabled` stays as it is, and they work again when the owner is enabled.
 //
 // Takes a body of the `application/json` content type.
 //
