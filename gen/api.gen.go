@@ -264,6 +264,13 @@ type ApiKeyCreate struct {
 	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`
 	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
 
+	// Recipient The public key, as age-keygen prints it (age-encryption.org/v1), of whoever is to have the
+	// secret. The answer has `sealed_secret` instead of `secret`, so nobody in between can read it.
+	//
+	//
+	// Example: age1ggyq62qsv84jd87gd3x6umzm8jm8wcy442hu0y5pk050v9jjgezqhjwwgn
+	Recipient *Recipient `json:"recipient,omitempty"`
+
 	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
 	// but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
 	// its scopes are replaced.
@@ -287,7 +294,8 @@ type ApiKeyHistoryResponse struct {
 	// Example: true
 	Consistent bool `json:"consistent"`
 
-	// Key The key as it was then; without `last_used_at` and `last_used_from`, whose past is not recorded
+	// Key The key as it was then, as if its owner was enabled; without `last_used_at` and
+	// `last_used_from`, whose past is not recorded
 	Key ApiKeyResponse `json:"key"`
 
 	// SecretGeneration How many secrets the key had had by then: 1 until its first rotation. Absent if the
@@ -324,8 +332,9 @@ type ApiKeyResponse struct {
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt apikey.Timestamp `json:"created_at"`
 
-	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
-	// is enabled again
+	// Enabled `false` while the key itself is suspended: it is refused, and its `status` is REVOKED,
+	// until it is enabled again. A key whose owner is suspended may be `true` here, and is
+	// REVOKED too
 	//
 	//
 	// Example: true
@@ -417,8 +426,9 @@ type ApiKeyResponse struct {
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
 
-	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+	// its owner are enabled.
 	//
 	//
 	// Example: ACTIVE
@@ -431,10 +441,18 @@ type ApiKeyRotate struct {
 	//
 	// Example: 86400
 	GraceSeconds *int `json:"grace_seconds,omitempty"`
+
+	// Recipient The public key, as age-keygen prints it (age-encryption.org/v1), of whoever is to have the
+	// secret. The answer has `sealed_secret` instead of `secret`, so nobody in between can read it.
+	//
+	//
+	// Example: age1ggyq62qsv84jd87gd3x6umzm8jm8wcy442hu0y5pk050v9jjgezqhjwwgn
+	Recipient *Recipient `json:"recipient,omitempty"`
 }
 
-// ApiKeyStatus REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+// ApiKeyStatus REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+// its owner are enabled.
 //
 // Example: ACTIVE
 type ApiKeyStatus string
@@ -495,7 +513,7 @@ type ApiKeyUpdate struct {
 	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
-// ApiKeyWithSecretResponse A key with its secret, which is never shown again
+// ApiKeyWithSecretResponse A key with its secret, in clear or sealed, which is never shown again
 type ApiKeyWithSecretResponse struct {
 	// AllowedCidrs Networks, with the length that each has
 	//
@@ -507,8 +525,9 @@ type ApiKeyWithSecretResponse struct {
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt apikey.Timestamp `json:"created_at"`
 
-	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
-	// is enabled again
+	// Enabled `false` while the key itself is suspended: it is refused, and its `status` is REVOKED,
+	// until it is enabled again. A key whose owner is suspended may be `true` here, and is
+	// REVOKED too
 	//
 	//
 	// Example: true
@@ -600,13 +619,25 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
 
-	// Secret The full API key secret (only returned on creation and rotation)
+	// SealedSecret The secret, encrypted to the request's `recipient`: an armored age file, which
+	// `apikeyd keys open` or `age --decrypt` opens
+	//
+	//
+	// Example: -----BEGIN AGE ENCRYPTED FILE-----
+	// YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IFgyNTUxOSBVZmJ0VnFKWnlHWmRYbUJa
+	// -----END AGE ENCRYPTED FILE-----
+	SealedSecret *string `json:"sealed_secret,omitempty"`
+
+	// Secret The full API key secret (only returned on creation and rotation); absent if the
+	// request named a `recipient`
+	//
 	//
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
-	Secret string `json:"secret"`
+	Secret *string `json:"secret,omitempty"`
 
-	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+	// its owner are enabled.
 	//
 	//
 	// Example: ACTIVE
@@ -929,7 +960,8 @@ type ErrorResponse struct {
 // IntrospectionRequest An OAuth 2.0 token introspection request (RFC 7662)
 type IntrospectionRequest struct {
 	// ClientAddress The address of the client that sent you the key, as you saw it, with or without a port;
-	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are not active
+	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs`, their own
+	// or their owner's, are not active
 	//
 	//
 	// Example: 192.0.2.7
@@ -1029,8 +1061,8 @@ type Networks = []string
 // Example: customer-42
 type Owner = string
 
-// OwnerKeys How many keys the owner has, by their own status: those of a suspended owner are counted
-// as if it were enabled
+// OwnerKeys How many keys the owner has, by their status: all that are not revoked are suspended while
+// the owner is
 type OwnerKeys struct {
 	// Active Keys that are ACTIVE
 	//
@@ -1047,7 +1079,7 @@ type OwnerKeys struct {
 	// Example: 2
 	Revoked int `json:"revoked"`
 
-	// Suspended Keys that are suspended
+	// Suspended Keys that are suspended, themselves or with their owner
 	//
 	// Example: 1
 	Suspended int `json:"suspended"`
@@ -1066,13 +1098,18 @@ type OwnerListResponse struct {
 
 // OwnerResponse An owner of keys
 type OwnerResponse struct {
+	// AllowedCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	AllowedCidrs *Networks `json:"allowed_cidrs,omitempty"`
+
 	// Enabled Whether the owner's keys work; if `false`, all of them are refused
 	//
 	// Example: true
 	Enabled bool `json:"enabled"`
 
-	// Keys How many keys the owner has, by their own status: those of a suspended owner are counted
-	// as if it were enabled
+	// Keys How many keys the owner has, by their status: all that are not revoked are suspended while
+	// the owner is
 	Keys OwnerKeys `json:"keys"`
 
 	// LastUsedAt When one of the owner's keys was last used; absent if none was
@@ -1114,6 +1151,14 @@ type OwnerResponse struct {
 
 // OwnerUpdate What to change; what is absent stays as it is
 type OwnerUpdate struct {
+	// AllowedCidrs The networks that the owner's keys may be used from, each within its own
+	// `allowed_cidrs`; from anywhere if it is empty or `null`. Of your own key's owner, they
+	// must contain your address.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	AllowedCidrs nullable.Nullable[[]Network] `json:"allowed_cidrs,omitempty"`
+
 	// Enabled `false` suspends the owner, `true` ends that
 	//
 	// Example: false
@@ -1252,6 +1297,12 @@ type RateLimitSetting struct {
 	WindowSeconds int `json:"window_seconds"`
 }
 
+// Recipient The public key, as age-keygen prints it (age-encryption.org/v1), of whoever is to have the
+// secret. The answer has `sealed_secret` instead of `secret`, so nobody in between can read it.
+//
+// Example: age1ggyq62qsv84jd87gd3x6umzm8jm8wcy442hu0y5pk050v9jjgezqhjwwgn
+type Recipient = string
+
 // RequestedScopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
 // but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
 // its scopes are replaced.
@@ -1299,7 +1350,8 @@ type SummaryResponse struct {
 	// Example: 2
 	Rotating int `json:"rotating"`
 
-	// Suspended Keys that are suspended
+	// Suspended Keys that are suspended, or whose owner is; listApiKeys finds the former by `enabled=false`
+	//
 	//
 	// Example: 1
 	Suspended int `json:"suspended"`
@@ -1361,7 +1413,7 @@ type UsageResponse struct {
 
 // VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
 // DISABLED (suspended, or its owner is), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
-// `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+// `allowed_cidrs` of the key or its owner), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
 // VALID
 //
 // Example: VALID
@@ -1370,7 +1422,8 @@ type VerifyCode string
 // VerifyRequest A secret to verify
 type VerifyRequest struct {
 	// ClientAddress The address of the client that sent you the key, as you saw it, with or without a port;
-	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are ADDRESS_NOT_ALLOWED
+	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs`, their own
+	// or their owner's, are ADDRESS_NOT_ALLOWED
 	//
 	//
 	// Example: 192.0.2.7
@@ -1399,7 +1452,7 @@ type VerifyRequest struct {
 type VerifyResponse struct {
 	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
 	// DISABLED (suspended, or its owner is), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
-	// `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+	// `allowed_cidrs` of the key or its owner), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
 	// VALID
 	//
 	//
@@ -1526,7 +1579,8 @@ type ListApiKeysParams struct {
 	// Status Only keys that have this status now
 	Status *ApiKeyStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// Enabled `false`: only suspended keys; `true`: only the others
+	// Enabled What was set for the key itself. `false`: only suspended keys; `true`: only the others, those
+	// of suspended owners included
 	Enabled *bool `form:"enabled,omitempty" json:"enabled,omitempty"`
 
 	// RevocationReason Only keys that were revoked for this reason
@@ -5898,324 +5952,336 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L35cls3tjf6Kih+56vY3Vs0SU0WVV1dsiwnim3JkeSM9CdC3KCIaBNgb4Ci2Dmuum9y/7svct/kPskt",
-	"rAVgY08cJDl25zjndEKRe8CwsOb1W380BnI8kYIJrRrdPxojRmOWwsdDOhixjUMpdCoT80XM1CDlE82l",
-	"aHQbB8mMzhXpC7mhtExZvxE12B0dTxLW6Dbct42ooQYjNqbmAXo+Mb8pnXJx3fj4MWq8kQOKzys+/mLE",
-	"iGAzcsPm3ygyoXoUkas54XGTHJBJKu/mRI+oJikby1umiB4xcsWuuRBcXBM5hFsUGU+VJpOpJlwTLnpi",
-	"mEqhzc96xBWRgjV7IjfwZ7ftZ3TCN27YXD1rtfd2afuqs7EzbLU2dgeb8cYe2xpubNOdq93B83iPtYZL",
-	"ZnhGNXvDx1xvvJMJH8yrZ5qYKxSOi5k5R4QPzZhHVBEq5l3S7zVu2LzX6BOuiLk2pdreZ27r/6tPBjRJ",
-	"FOGC9Gf9nlBsIEWsInPnv6ZSU7hXKwJ/uHumgmvVE0/ilA71Bmd6uDHSemJWwLwAnr9hiWKj3XpaWC07",
-	"qP1//aPdau3P/rHTWnU5ztiYcrNX5QX5ye4r5QKWhNHBCGfaJf3UzVOmOHgi5CwiVMSEJgnMiV5TLmAd",
-	"dJ/YZXj4FNN/bHX29T82t5fNkOl0vnEw1CwtT+0cR0O0JDPKNbliQ5kyQklq7grf2w7fMpTpmOpGt8GF",
-	"3uw0IvdaLjS7Zim896effto4mOoRE5oPqGbll38nZ+bFNLiIPDl7dUj22u1WRMynnd3t1tPc9F8wmrKU",
-	"pIwm43/0GnTCb9g87jWWrMLPGwcTvvGazTeO42qS53FA7vuEIjuZpEwxoXNDeIRTmA3nhI5ZDbehY5Y7",
-	"gROWDpjQG0wMZMzihWMc8P/daU34hCVcsJUHczoTVVRiRiPNT/cfzlRpOWbpxlZn5cGcD+SEqerRKPgt",
-	"NxzFJtScn9iwZTWhA6aKQ4oIG0/0PGBlQsLqZAONqaaKadVNGY2J/2uWcr18Gc/Yv6ZM6UoSO44NjQ85",
-	"iAaugGkYnmDGr1h6ywfsG0USeb1wHbde/9r5+YftH3ffbp68u9g5+77z0y8vNg9fHr1aOLiPUSPh4gYW",
-	"81umX7Matn/D5iDUtCI8bkQNOWEpyEMzo8Y10wcTbm6OGmatx0xb0WxkW/OGzS8FUHPjv1KmJlIo1ryS",
-	"8fx/PeMxrBC++r2i1zXcQA41E25LyYwqcstSs2gLBoOPu+eITpOYpUe3TtvIjwh+JAx/Lb4/4UofTGOu",
-	"j9zv+QH8a8rSeRP5acX7BbvTlj3fyhtWuSP4k1uO0ghS+PlhO3ImNdXVb/+W3/p3Ewq6j2KDlOnyQOAh",
-	"DxvI+0lcN5DDERXX9cswhTsf9vYfDZXNK9+OP8HbFywBkOncDyJFRvBCxvBEM+zyu+2j4HTmR30sNEtv",
-	"aXI6rDkroKIxca1HjgVye4vaNwc4ZkM6TTShZMzFVDMylClycGVVE0FGcprC99Qua8ZlzE+NqMHNq4CO",
-	"G1HDLqB7T47d/FfKho1u4389y3T3Z/iregYzcBOCxX7N5suEXgpz6vO4b+YHA2ySdzl5Y0gSrhUDFpH+",
-	"sz7RUnZJnz67ApW0T/9359VVPyJUkat5T/Txtvdnx4dukE/MA572DRf+nt7ScxhKRPpGIWXwY0QUHbJ/",
-	"9Bq9Bl73bq5HUpgl7In+NE2a76geHakBnbDgad9KYxTc0mRqNoa8f3/80qz0mDx5vrEF/9fuPDWDtJye",
-	"CsLjiMxGfDDqCcFYbCQTgRFzcV00CQZ8I5DssEuGzrNN8gSPlMhTFje6Op2yxQIMpH/91gD9lLbBqPuL",
-	"t6A0/JwuUDF8eNF9xn46rDzCB8JpL3rEDGlRQeaG+uVM7BNc7r6xr7o0HnPRXzbawpFww13tPKCKZYZ8",
-	"zsWA1R7xU5HMcyfbG4majxkc4oRqMynBzKHWZCyVJlutVpO8yDiAeUJClSY7rZ5AZqAi0tmC4w9Gy2aL",
-	"xIYIrerfnwrNk36T/MT1SE416bsBmLMkCKNpws0qmlGM6Q1TPZFjQCSR4pqlxV3vtDo7G+32RnvnotXq",
-	"wv//WrOgyixMo9LeMKx+w7w6szkCInhvhr54RbNhgrUOFrqbul/dkIdGYMbBohjLrnJOnc2lc4IHrD+n",
-	"j+YUoNQAyfCCxj/Ag7t/NAZSaKMfdv9o0Mkk4ei5ePa7QveFHWamjJgPajoeU/PRnOiUmVMqJFHTwYh4",
-	"EdSIGsC68B2xGc/xyY8Hb45fXp4d/fD+6PyiETVipilPVKP72x+NIWeJFYJXUplpjJnCPWjAC4wggiFk",
-	"L8lcHk6O7pOE0VtkKFPd+PghfIx9NLn347xMvuTxUj1aUz1Vje5WqwU7sNrBPkpTmZ7ZzcKtK/NQOwgz",
-	"jzFNDAmwOCIghLO5cEVmqRTXjWih+6tqMPb6Z/mLK4yTRTfnroWJvKCx/WpNwruyGlBGd+Asm7DUmGHZ",
-	"PO9HcOxuwlOmLqnO0Rz42K6Ys66GUz1NWYGgsltJ9eX3Jpjo62n7Uk6boT57ugoziL7MQwYujzWP2ECO",
-	"cbkCaptJ5yHhgqCL435EBk8pHy5DFSOZxIQSeH2XgIOE9PL+k14D9JReI2UTmQZfKu+tseMsECB8ST7R",
-	"q74UUSCNYWYEAVcDKYb8epoysAKoZrcsDVyROHLUWLgmVN0osNzAGY/L8uWQ8aEUw4QP1pUU6M2IS2wT",
-	"3A9cEfd7mZJfH/1yeXb04+nro5c5SqXuHnjEgApDSleMDMCfEO+TQcoMWaBvA0/JfShjz8xa0xsmyoMH",
-	"E9VolfBzeewnB2+PLi8OXh+d5Iaeu80oo1Sg7WJm4pmvsST2yWAkDa+2VwC7S53jiGq4Y8hTpe8/u8el",
-	"+9zcIu9hyrY4cvY/Gm1A5EZdEnNzIfzBNRnTORnRW2OiS2OBUA3WCYj12OxmsOPsTjMRsxhMki/kmMBa",
-	"rXlGrKe9TGZG0JkVNG9OmVKV5+TF6ctfLo9ODk9fFg6Kdk9AfnKIA9o4su6HCDUWqsj1v/lknygmYrMD",
-	"U5F73T2Iq71tVgJMMkGTop54Nb0uOMgrxdjF0dnJwZvchJQcMz3i4prMmNAo54nRwPaJZkmCxAWqi6W0",
-	"YOz3mcg26n16lEqtk9IGSYnUi3HCGdcjQskVja3frTili9PTy7cHJ7840Xye36zapx28O7acbszIMJVj",
-	"dHLQODZ7tE90Os9CkW1yT0HYQXYn5RuaopVdTYpmnAlcUkOJZppvDs6+PaqmRaeVO8fGzhZ5zV/ck842",
-	"zZingt5SntCrpGLYRpm4ospzDSrUjKXW4i+O//3JwY8Hx28OXrwpD77+Qeh5NWwaKJOqTBJlW0OHRr8O",
-	"YrYuYHxPwrQzvxFyViGecACel5IrxgQZ07hq007fXxyevj26fH/y+uT0p5P6iQ8pT1hM4mlq5qn9a4xq",
-	"YySVnOqBRBlgB2aEGBvckCwAPZdTkrIJozp4wP2X4PEk2IGY4/6xRLEu2WpvkidAr9KobEikTyOy1d4m",
-	"TzL2CCRtvu7skScVJ7gnPEMITq5geibTG5SH7ibFaDoYMWUOhhQDhhwArgdlEQL3SEY9UUFHTyOy3WqR",
-	"J7SCv8Jvm+RJQN9dUkHUPbESVQdDqaLoJimQVBc9ibVE6cikTCNcPy3K9oPBgE0yIVaR1WHWbau9HZE+",
-	"h9isnvdRHZEimXvnO2pR1DIlO6acF9DdvSQ8/DBlo5DFseje8NIHqymvZHrF4xh12zVUFekyCTKGA/7X",
-	"zM0OixlL0GUr2M2r07MXxy9fFhRjeGwXd4hikNhsY+GpoGI6ldmqyY/gn9hEPmJN9LKVktDBjXLWWqWu",
-	"cv7+1avjw+Ojk4vL88PTd0XpwZWNRgRT0y7bASfpEhHuOf7HVeWt3n5LEx6Tqykq5UboZdv6aNp2VTrR",
-	"ogeUrn/wUfiOKy3T+Rkk+MVrm7f+rjzh0GnMNUnkNcYiFEZ1Kqjnu+Pzi9MzoxW+Pf2xaOpq5NPZw6wx",
-	"kDBt+RkEVYiLWLTaWcQCGLVZJils9mIMD8PEB8tt9wlVNzZcjHEnG7H47DblWWnwuAp2+MC+Z3KaxEab",
-	"NMcLrJUvxAo8kfogHnOt1yYoq9ZXcyJ3Dq8YmRr1A3QKww2r2NLBy5dnR+fnlyenF5cHb96c/lRhHjrb",
-	"ovLBndZms9Vstzebe/vma8Nl4QfIhkQlRoEWM0IerAhNEjlj8eWAx6nXGB7CliFrstZ5BMpZPkm1YiHO",
-	"Di6OLt8cvz2+WLAC1U8jckjarVaW8rrTIkWTa/O+JhfOENJky5Zlwo3JGWTCfeMyarkiCRtWTfSH96cX",
-	"B5dHPx8eHb1cMNURVWTTJrWaJ5mX5BJ22y3zD6FkLIUeoSYIGhxNEjKQSivS2d63uTN3mkxYymVMlKap",
-	"BgUW2VEnZEfNFgZR/wMFdM4h/cXL6DJviPILZA5sSO1221Mg+54Auve+ukHCmYC4pveCkCdG+uIiBTrp",
-	"08f1wvkE7qVqcTnTuyYdfqWnuOsfpJt/fqXmROpDcIOvK3/+yg5v8G+9paIcxF3NJ73Iqff66JfzEsdd",
-	"0dPt4hmGzwaebozSDuRUaDS7YTGkYLgOmeSlgqCRlFKuWOZj/8a89O7SvPMLjRKsExH4orS7V3Iq1j1a",
-	"N6xAeCc2aaDaX/z66BfQ3V6dvj8pCfN81gF4iFx2IKyt8nmUqUtDLOT1g5fpnmSx9ZhkEawCEAR4CxMp",
-	"rqF8JWfuf1EkgDnW8f+seGiaTTqI6dg9Av3QXhHkdVdO5PTioEodd/UB7imByICnW8exMqQ9lmMmNJom",
-	"6O0cpEz7cPq1RBaJj4IAu1HZvxROWBEcNRP/fap03ey/HPLHlOL7scEKF6JjAe6Ql2IUP50cna3KDK0v",
-	"0VcCgSwpu7MV0+D34Hq/wBpd7vOXxBy/MPbn1eW1+d9f2aDHGOpXg36VdfokzLTapiVLTdrIVn6Yqy8T",
-	"pOt/bHX2+oQqI1iHcCtXBKfw1dJ9pCjUBZpj9mu1tioFKYE1WRn2V1QHYu6Z//0zM9wT5dCqGt4LnaIL",
-	"HWXNaokanYcwmUc8PNnkcA+8VX7DRVwOWu9jPXl1IsPjHYnPRI/vBZ3qkUz5v9eWazFX9CpZoNirqZpA",
-	"tloFAR6eHb08Ork4Pnhz+fL4/ODFmwXMXiKHQ5M5fO6+c8MTJmAolthkChqyN6TubQC0zRJZ/0T1NI0g",
-	"chcsnOXRz++Oz5ZINPugfZvmB1rZo06FC/CellRRNwDk+K4wdMFsbM71IlXEZsQYi9Y+FjIzXOqDs1mC",
-	"8N5DZjbmStnkiOLMFs/k7fH5+fHJt/msO4aFpW42VJG7DQtd0iXnR4dnRxdmZw7s0YEz0iUW0AF/f8hk",
-	"FlrMYCvWmszBzKos53CPggftPx6RPaohAA4SPZMk5sMhS40Sg6aN9fEgOdsB/2UC9H4JMf0HSrHRtW3D",
-	"pdysEE3eYfkRN+x4SBPFSilesM9aWn9II2pMglv+aORil3VAQRj0xPOqg6hsGHXZR7FJxXyGtunQHm1E",
-	"qZAp6YtpkvSb5HjYE/QKISwoaOPGOnUhKKjSDOpXyYQqxZRj/0SKQjHmb432XqfZanaarWedrUbU6LRa",
-	"7W589bzb3W18iBpcs7FaRoknOEezbWN6d4y3bHaihhkzJlli2a5NhaJpSkGJtFKnCmeH2QJde2bNEu6b",
-	"ZenDRvUjuz5elPngFZog+6RvXtk3t+ByhbPOjeZKyoRR0fCSCqrIKjcTfgdmRWLwjxmjiGfYLJYzdAGw",
-	"ZnNzc88m5Qoih0PFdGSz7HoCS8siotOpGKDzS5IxTxLuUuJKRbObrY1We2OzfdHuZAWmq5SOGv6laUz1",
-	"Upby1l330VWrLtl4c83HqCGvjHBi658DNXLpGP4odIGVwm6yRDE8D0jGaIVy1ROoV7PYZS36bJes/Bky",
-	"Ii24QZO8MuZYOgcALnNGcie3/0UdCu/sWqF2PHAd0CQ5HULF1qL7fjCXnzOtgTI+1BjGzs8QZZzHWiuC",
-	"1ZTJ18xKXv3OBtoMNDOUVx+tNzxXGXHBbn+kYSsPPbRwoCh/WGyRilAJcZgFvzUsBEPAXz5UvAsllU8u",
-	"s5K9DGLgdCquQQex9S5BNX5ZUNUwNGBeXBAYvfm6sqa9ddEueHBWYzsDKRRXzhyq5/ApG8jU8HCMPyiS",
-	"MJoxdNCAZyHXAM/tzMhCY6FHRMkxu5LxvCdsACOfqcy1YskwcObIwQ0YrULGTFnVKM8B6gSEjcetRr24",
-	"nZmGVke7wVaa6e5nkjyhSl8aznhJdR+YX/CVWZ++y6SfUCwlF1L75WxUkTPYJpfXTNhy3Wr0JZtf7jwW",
-	"zlSL4X9XgEYhuqRtwRCMdgHxZYxCcCma5ACErhG/IO+ydEQhLSwESRmF9PUraswZCY8BRYtLkd+OTlTG",
-	"mRtzwcfTMcDRFTHn/DwRP6KK+EQY/0HxLWALML2chsMnVaNXdK6IktXIFs8vWnvrn5gC04BadrS/gpNU",
-	"zzjecKXrucZr0PsFmzGlfVZEnks4FaGSSjM3zwRRtlaSgsUzEArDdqtVln4Tes2Fp8xFj36XXVlcOZhI",
-	"7ln1q7aEz0b+NBry9Kb9EjtgBcVAAYfEhJtKhdMTqbM17cVFitveaO1sdLYu2u1u53l3c7vZ2u2szqNr",
-	"VXCraJPZiCcsZL1e5e5aHTxlQ8OQrHamFemjQQvIP9aIjjyr6Alj1oTuptVY7yLdPLdU9sJl2vN6ouw6",
-	"pQN2yUS8ZACTlN1yOXWUQpSWEwXmCxfXBbbiYpCCZU5hVS2Bt+7FT6IGr9jYEygpt6J2HyCpbnct2ub2",
-	"TuepkaeEx4a5pdowe8eT74N86Yc5nfK4aoShiFvhDACAkaU2q+i3WwRT5f3yIqkZjl6H0dNudTfXX828",
-	"7K3mlBgq+kY5Hz5yTQqDBgSyIU3Nf/p44aW9rB8ZTXVG0/hgqkfEBo96wjr9rA5DbgSbQfg5IyTrJiyb",
-	"izYRe/eLMAhXZYjrGT+TlA35XfVGoEIyGNGUDjRLPUIoHszIKBxGUboWXDFM4t0H7cmz+Gwx6c1l6+Li",
-	"zfe7nZ2qxfQm2FLDq2wHrWT9NKxLE2MJlymjarl4PPM3nOH1mV+08qi9Q4xRtJt1VXZR8SR1QOo8vw9f",
-	"Ws2qcsZU5iFdRdk4x2uLOgGwH2uHudQISz9+PMHB8O/MRGROXK9ozGHG15puR4uGjCk9GGP3NYdXzMbr",
-	"p2U1BIWUC65VKvZGecX8ySTOZBRPEmJLMxxX3QUoODwSxsBMkmpX2vOdLaPGldVzeofq+U5r67m5wuvr",
-	"rUqM6Jr1O/cbXyj1QbXCjMmlssk0U00i8B0RGzMCv2G2XX0I1YBLyV14cHhx/ONRkxz0ROZRdEEdIUk/",
-	"Ozl954WyN7mQmQAuTTLlxjqVhJnzbw28uBE1sjiWiy98CI+Wv650ZizGLWCcrklQAFuupRX6+2hNc+Wk",
-	"iNLUp85Cqd5n93If9MRS17Z5OlZ/mvFlQzAXc+Fc3v8Z/m6nbFviUxmWtXVj2y9p7uzZvV7fj220CLhm",
-	"jtwlnSYIoe1UPUInk2Re1CjaXx3Q/xMc0F9dyl+qS7lGSP7E9egcZHnozLifkzL6o8D9rT5crWNPk8SH",
-	"w6028QR4csr0NBVQMhAwFRF7D+HTOg27c7L77cvDu+/fD17/3nrZanc2t7Z3dp/vHbw4fHn06tvvjr9/",
-	"/ebtyem7H87OL97/2Dm4+SVRqG+8ARjsRvd5O2pMqNYsNeP8P7/RjX9/MP9qbexdfvijFbX3Pl7+1trY",
-	"O9j41fz0x07r438tdcbZZShreh+qg8YQ+MtcRhbSGQx+sL/VSM6ETS83G2n4x8Gg2iML4ttYvzH4CqSD",
-	"we4njN70u8FrbE4C8ib3TtRmvERBN3hPgLbo8j4zdbBJ+nKqFY9Zv1sF5hFB6WBok2e1g/bGHqSV9nNM",
-	"ub8fMEZbUe6xxw1h4IwQwv0SFPR+FyKnkLU0o8p7911iNtySU7J8mB4f03DFBw1n+jSihlkzf8WlswTs",
-	"yPO6mH9KWRez2yVrWmQ4vHIQDQNt9RhkIg5uqt+FwIVZDYwSDwZMKUz3yaIXTXIB/nPzLkRANxMg+Iff",
-	"KUxNtTYbuAqK8WPvr2m1F/lrgnPzxA30v/GwvKIbww9/PP/4ZCP8e+vj0z82P+a+anc+Pi0fqKhxt2Gf",
-	"vlEGaNW+7Qr1K+Xe7xcc4f9r5HvGtYKEaeLA7lHqewJy5bo8BcoHemIzxGlXTdKH2EqgIfMhANKkDAje",
-	"nQrEQzA6muwXfHp4gZCzfXIlzeamzD9LOEACOewJCZ0lblmquBTKHVmbfGpDOX5cB+6Y59kI7vUDXNKw",
-	"us4Ng6tcUFeX3v0qodfBnTkFdOnNF3zMsptLvtY17/cFjCvNejq+Ymlw84qaKtzs1NXs9lWUVhwyu9PZ",
-	"bWv5y2p2ayU3FNwLGlt24+oeKbjba1DBE9Z1TlUsQd43teaWr6ZSwY2oTrlbK5Uq38ulKiZkMakcp7Kc",
-	"2AkqizGM9WVUB3m3MwoYJJLcCGhvUz6xg1WiXqGi8DFqUCeDVrkHWWkAF1LhvqZJAlXAx++cB9tyy0zW",
-	"wMRyRSlTxVLvkx66Cl3LvqOeAKvJGfvVDmtn8LSrxO3C0IDdEBe7fVyX/yATOUtX2ImnmrhLKdCyb+Fz",
-	"rDSAVOxr0GCwlUO1/N5tPyjecsPmlzyu7/mkna7pa0FpkpB/s1Qi0HBeQ/skIaG1DP+14gVhSm4d9X+j",
-	"SJhPWkvWqzfjKk3wlleE2fsjrSf9CJV6q8P3s3J3+9ZvFII8i7hL+iAz+i4ujJD1EPUwGlRPgF1qf+37",
-	"Aq6E3zCsP5GiKk+mcC7NqJYaR7CP4JuyTMzTWeZrt653d6Ac68LV+LCQDS9ObMCuW/dObfC6GCY3IJzh",
-	"yukNmahYntoAjb7KcReqFEJ5kz4qlH2MTVFjPJdDxkaTFJKMZcqyhmSPzSeq8ilq9yhQ/aq7BVkN2zXO",
-	"wpT74g5Vh1RfuH4szDuviwsSaOSr5BFoWSHVoSpp0UvySv0KTthaxaKgM660YkFUqnrRVvWp4uRXu7p2",
-	"BgXVc6UZOO/rvWYQBoiXzyC7un4GodK/2vjhjk9OtO2qUFo5u+2xabizymtrVzM0J1ZaTLRU7kMJPoq+",
-	"nAzspbWjLpoxK408V2O+/vBzEf3lUwgur51GzpxZaQ4+1r3++LOA/PLBL3RbF8y/lcatjfj81Aew0FGv",
-	"pLo99skL37fRqRTENauX2b+rrV5VWvijr96D8+wefX0rwpZrpuSW1h8K715Ci5waX73rKISWM8JvsSQu",
-	"rz/21lngzpxH5Y5LKcHCt9w8cw2wKuKvqroTXsVweT75qa4n1mKN0c3XvfhD3Tou1OvTOWHmoqAVDsQ6",
-	"ICmkSY5h6JOEckG+Pz89cXEBsLC3tnfNIl4lbExiOZiOmUBo3J5QIzoBokHnK3SBNHavbYhqy9PJmMWc",
-	"EjNsixqrJgnH0AeMCn5CL67Np2exzf9TVS5ZrDBduAORxdWdpPI6peMmKfRmIk+2Wq2n+6Rcfxv1RPDl",
-	"wdsXx9++P31/HpFy0XHuO5uOkr/dJ+1WVJmbIbSf7pMKrNioJ8q4mRHx+N0RyaOTRCSEZTEP3ny63xM5",
-	"FLOIFJB8IvLu4OK77G9z29bTffL26OK705fhcMwv20/3SQY0GPVEDn0vIgFClv0DUaYiUgBZNg/be7pP",
-	"8g0ryJOt9qb71jZUMd9tm3ksmmxESggS5MlWx7zB9TEhT7ZhrwMI/qiIk2+u2Xza7IngIjJmVNg0h0ow",
-	"foThLz4Jq8pnWJaTg993nrVKtP0mOWEzMoBKGpvvQ+PYZz95NlJuMlZiUr7rWLldJyNMaMMFWWpZlWMw",
-	"K5npIcfO2emdCjN9RV5pWMUIE/WG/I5w7c8uS1UhWXqFFoOl1Vjkqzr61xT7lrKcr6pKLqznmVI16XbB",
-	"C7+7uHhHstxI96LqLMAKGyIXVHePcWseIZPMzb5KdBwLnUo1YQPMb/X9KEvdfk8hnbrTbBEtb5ggPLzR",
-	"9+AEn+zuzk7naZlp59K0q2V1LtXbowXBAQQ9xRwYH36nCv5WdAY0gxpC6lPcKJnIVO/3BECoDI3QR2dd",
-	"SnQ6VUbETFJ5N4cwgoID+JMvUImwUAf99fkMI+s30hCOvmU13vfdfCbFzlalimbhXssLEcLpIZcYMH4L",
-	"PEfMiQ8EP2beR/XwLs3XlyNeFcI5vhYyLSQ0Y+z9Eqe2TLfBq1Ygy9rCouV0ibcuIkzcx8WFlfbZDvMZ",
-	"wtHcFk1CagL2brFJrghe4RTPRpXzzJ6GBQGEbxTh8X3CAuXKpLvJgqgPTs0yVqirt3nPtr1Be2+3lfOs",
-	"PN/bae21O0U2tbNV6WHh61RkrfL63e3W7s7Wdnt7pdd75PK6NUYjPvIdLaEqU03ooBA2KgKRlzn+9GrR",
-	"e5z3vq4Leul5U8VSUds4Hh/qq6FXMrqLVZFI91XH7w2jN2cQOFkb56PIuYaAUlk8czdVPeWrGB/c/udx",
-	"vcISmWEuXp963nQxogKgNjSJpcWTVnTuFMOwatacgGspy8tUq0EdJDM6Vx6ONbco8GKzeFDXDbEYWxEd",
-	"VOna5CCug0JccPY2ly7KIkv0bZD0UU02f4RicTuI7oTqazjVX4z4ljMACqGEXsksaa7rM+E6LdBruTnJ",
-	"5lCACtE2KuVWKyxdsspBTwwQZCf4LbLJQbA69rHbrVaTHDhO4TOGbJ1mQTM3dqnSlwMmADqtYVSASULN",
-	"HCaptOpyuBSBzpyt4EntkUdI6Rw+SkSmgv9ryggdG03a50h8o1B/wT5bVl8JkM570GaSpsDtNAN923xo",
-	"4pp1treDhdk3JFK1XkKS2Yhr1hPAL82qMQ60zUQcwTv7zT6k6jWbffyCC6iTNG8cR7YTtk2XLGhSeVYW",
-	"EE1nexuKYNzf+STVJ//s/vZ/mr2e6vXuWq2NXu+u/arXu9t9ZT7uvfoAv9f89jfzS92NT//5371ec9nj",
-	"/7v24X9f+PD18vwQm15oykXFzvjeombtyFXKKEZ8XB57lRp1/O52y+zU8bvbHRdjMpt1ePzyzLzOdiQH",
-	"tHvU0WkiBfh+qL9eDokUrEkORE+YB26M6WTC4sJDlXkKvk8w9BT1u91nrb5Tn+A3+5omecGhYdJcipjQ",
-	"nrCP+UaRBPafPPEq97PO1lOg9urzWSwFCEhqay9HUZ182rPPyGx2P/z9yTPz94e/P/3nupmZMOtsrdIs",
-	"LcjtVzjAiGSlCs82O+b6zLbINlNVlSW77kC+l4pdKmAHjA5GZqVXLZN41u48z5VK3I92Kp2puWqKMRcu",
-	"6F/2JZy69JSF+pU3CrGfRRcTyFKA4KdEMzrG/woqNOQDZwU7CNnfE1Cvk6Vme2YFdIuGYIlT5RS5r5zq",
-	"4ZwKdvu1zTytAVWxAi5oYBFZQBWO+gL6RLpEY4dUs8VZSSLeZJiF7fHRE1TZ1LoZS5mrPaxKCK6xF1/n",
-	"JK4vP/R0srlSRDrA+Fz0+Kz4MbOMVnp+gOi46PnelRssmWCKcDFIpnHe6O+s9OIMg3XJq0Ow1rUmV23f",
-	"ZEuaTT4cTZUaC/S3OFkKLlEOh47INGap1c54ijroGrlTQI73zZ2CoayBDCPYnb4cTFNVVXQRZlHhNatn",
-	"UeEscrzxl80f/x1/u6d//flYn7z8/uios/H7j1cngl/fP1cqP98qiYSnWw6Jbb+T34aVwBJzejSiL4eg",
-	"iTRJ7G6PQ5VjReir1bYUGOBqyB5GFbOmQX7gIdJHuHkAljKj6nGTfMOCgdXYtu9InJkq1oZw5oqQaQZH",
-	"TPNgWJC3aSYbsyGdJhqqbTlTBdCr1XKB7lNae0+IwZUyc+DqS6UX4L7mK0e1RXy9FzBG4fB5d5WHbAhS",
-	"52CLa0/mZyisX68c3KqK9yoI/8QUDih07JalPYEuUXjSeD+smHXNxUPC9+VOztN0xY25FI+5WOUweIwJ",
-	"bFZh/snjwtWU4j7w9Dx+fbTvumH4c4kbannNfH+7Qg3yZy6TzndJ+QSjr8q/eZeDiCuJFSPdScIBDzEK",
-	"w7TXTFu4yYoE8cE0TZnQl5NKx2ULpKhTLMDxyW/z8FKr6bGgGV1OWFrzIrOo4MNDxD1BqIPbW1curKsu",
-	"BXY3tMoa8gT9ZcHKQacXM7KSQtUTqFGJYmTx4Fc2UuPnB8OXHXbRnqTD4w572frh4mrn5EfVYa+rQ3ia",
-	"JrBAqmYrXF7DmOrBiCGeeeUOGQ7DBKyh8i5Fazuta+WUwoDZKKM8/ZT2uUrq/ODZyHrIQMCtsXMPtiQy",
-	"rBp6LQv0kmArnn0LD26b9RjFaSoShvsO4JVG+S2dA88nynSJ78RC2gUvzuczI1MuhbwqWHeJe5dp2r5g",
-	"FbXiHV6KOQ2pVpeyJmYdA4yMFUQ038eo67TTGWM3Eda4t8mTt1LEdP7UnIzdyBYAaji4Qo+inrDXaUk2",
-	"20CAwJLUSKbaSFZzlVk3hGUHPTem833SBr4Y03lB9rUXib7N9uJFKxCtz112W5WtTi2NvvOrXqqFpAkT",
-	"MU3tqjlxnjWBGvNY8OuRJu8vDoM6/ZjOG1HDLKqZilmPfOE9flXBGXKydL2jc08cEohGWWYXYFlELrG2",
-	"J7LeHyzE43cvahJfM3rD2EShjuhwE9ApVxSCX4/kF3ckm6SdAaD9aeez9kyeO/uqOkXNtXSjNbUWqW8H",
-	"toCs4CHgKOKqgpD29vZ2V8tmSJlieglwarmJXCXiYEU3uXsgK2fTDwdXtdi5Tmv3EdR4LG9ZyodzUEYt",
-	"zOcGneqRhS578u3h2cHTLunD7vcN45RiwCIEpQa4FDoY9UR/xkUsZw7hr0+euVuq0o0XsA0clI0LZK+D",
-	"7GfXbQzYB76wwD5WsMSWcY38RKoHaaM/QMXlcewsHIZFJbzHwSuMbCFNPFQQrQ8vVSeNMF9XsBmpl0bw",
-	"ogfKm6+E8yDCKUB6lUaP34PFlVKhsZ89vApChFyQPl7Sh0ifyxmFinCFXWd2drf2cIPQBxP1xBXgzUVX",
-	"fSIYTQEwEdJwbJ74TNpsMpszguqEoSEMc+GvVnnhFl0ZIZ7wPutJniR0UIoyQjKSzz7LZ6OF0Vm/I/DI",
-	"DZeIGUQl253nC6KSv/V6d522+dfmhvn3C/Ovl+bjtvm4DR93jz78fd3w9yTlQpuzQg7OD4+P/Zpjrl1k",
-	"1z4COWuWQsTQz0AlVI2wVC4LawTptBjViBqYCGN/N4cRyKSA3FshNecWfSToQdYFTnFptK9UjrliyEo8",
-	"UmHC6I2KSH8q1IQN+JCzuI+2NIDLKsrN5h14DmJbGnuQd3hJHm8reJQt+c/eDtGqCUsVw5iYkJeYsHVp",
-	"Iw7gJbq0bWwn2Fg0ZwXkbi+ZAnVn6KciAmkss4SrnS1LzUBgCvNrzZGJiLK5t5vNzadNy3QNmfYdkkJ3",
-	"lnLN+pH9DUW67coR4pJCKL7Ytc/ySDHHLFv3yP/v//p/+kFqFoJtwBXKdrQ3D4JU8IN3x/c8W/c9RJ/4",
-	"5DziiTnHJn/1wbWSlxtDgJl7EH408paY+Qib+vE4EfT2ih67+8fQd1d/PhfXl0pWMRULZ5xl4OF4HJ7u",
-	"ZgvsoPC1258rdL+5YtIAJPFUGTnhXG0DnVLjBg+K/SUmDZhzAHx04dR8DBUD3VDouIf7SOi13LdCxGP+",
-	"IKYc3AA+UgX2Ncr66s487U+X4RDsX5F2/eyrtKz3hg8dmuHXeBfYgAPYHuFoXJlxprc0qSzYVItygmuY",
-	"TPaGEY1RDNiyphWM5UUDvpqTvnlSP7LpQQ7L2BxTlrJ8Xq9jFIZoc/3vDYVh+9nuVqcqwuLSAioSuJ14",
-	"WuA8r6tpMFZ9Tfq8+cm5bNx2REZ9H8mEkTEXU80ixApFfwxk5KJP8fHyAHxv3/wIX/r1R1aBWwAHxjXx",
-	"zcrgOiusRbkKLrXtgjkeBpeUgQRYS+THjnCXmEHhqqp9e/yBH9gUs7x3Fpe7ETXMeoNmEZYTZMsFY6iX",
-	"udmyYfY7Np69mocbLGIfMncuK52LhxLFxXXCbBviVfKS8sWi2btkEnt4qKDFGlgzfXTnAru06cFCaiIN",
-	"N5xDM5CVMpoCzpPTYraq0pncyFbo1wAWtbsecF/N1PsQ39xpRWRzp9Uy5wKM16W2bvlkrp7g4ZM1ahqr",
-	"nUPx08w69WyelRUlcogGpafELl4IPyOc6jUVGeIZ7FdPaEsfN2yim+TIdjn0D4E3tMgVG9CpYj4waG6A",
-	"7tk226ncTtXzikfo1IarUbGnUX062I9gPxxWYgJkxe22AR2+18xqTBMzQOx3gYUINvTokaaho0UGBieH",
-	"XrfqiayKP+iVUegP/zRyOmZUVeVPnhR7FwUZLzLNQKALFahPI1KFDpCvkgeWkEMFQF0JE6Rwbj0BbDdn",
-	"iTpG7Fcu6K8RNYIO+Zn2XDG1RtQoD7ERNfJjbBTEac5odQMpcUvc76BW+V71adK6kv/adcoVW/OAguWB",
-	"VHqBnyAIknNhQx85dFNgj/th/CdnEWyv59ZsVXHglQsLP0dF9eO0wK0rSnTnok6NcNmtruAq7CqTtRyE",
-	"9l39GzbPo3Y7XY0rEnKGalyWRbMLuHW2Xes1vryHlE2ZTueXgNdRrya4xl1wmnKs0yxOnnX5pJCZsW4n",
-	"VCmLBgJGiuv6at6TP2+rFQHU6M9uB7O9KDDJEDQxJBmnEMMGfajKDVNsME25np+b5WNBu/+DqWEHlR09",
-	"vwnaeHLzrUfNwLrlxt0GnfAN1Did1gYPNXN8QRUfVD/9wqVOOUFswzBmmWcyjbHXDlT2QFEkV4R7LAIg",
-	"AFgM84LszYC/at7LaMrS1V9MyRXcQZwrPXsBfF98w0dQSYcSD4TQdAA80y7JRQBB69P9YzZJ5HxswU/z",
-	"QzqENNAI8vAim/8Q2Y5mkXUmA33ayKitDFXNnuiJv/3NzJMJzdEN3vzb38g5EzE6Qm3H5L7fpi45Pzo8",
-	"O7roE5n2RN/cK1P+b7i1S3Dh3CVYPmXjFqGTlyzw8SKAdc7Ja2zymKHxQgNXMzFa7z5q7LhgXApb26vd",
-	"m6ELKgb3uDATcUS/AT/3yRNoiNUFHo/QDTds/rRJDkTwUAT4gadgL4yegLSu2WhuHzuZXiV80LdrCiA4",
-	"yqxlgKxliLAP2hUu9bPflRR9K5ltG9eI9K1313zEQwzVuP0MpaUfLQXfamaPIXag+eRpzx96QqHjmAIK",
-	"F7XoyxYUy9HIK8qTacqcKZtKrRMWm/m9xzy3EDeZxFyZRyoL9KWlDOPz2ICDXNEYFxK7mQjfNQoyILc6",
-	"e3ZhcKBlBCcgkzPDtDcAtK5PuFAaalCGPbHVajfJQbahLg6HvaXsrN4jOjrhYjLNVW3DvGI2SKD+2cxo",
-	"irsWtr6IyDS8BvpUITh0AUXOZsZOBbubsAHgR8iYM4UTbbXsaN4yPZIxEM0BGcMfViEnE6pHJKGDGxWR",
-	"744OXnpHbWSeochWa7sKk8ssoDmkRunrN8npu4vj05NzvKXT2rILjD9HgbaJOimS2OHp2bnFOlLQWcsn",
-	"VPSEpjdMEQYUjgO2U7ngY6b+9jf0Nb86JJubm3vmRKkZS5GG0KWEIxjzJOFWFCKwk5WFPdGvAzm0WRgJ",
-	"HzCryVjueTChgxHb6DSNcT5NE8t0VffZs9ls1qTwc1Om18/sverZm+PDo5PzI7jnY9TQXGM27btjAh7k",
-	"t1TQa2aOlWGdjahhO4gY1bhpb5ITJuiEN7qNzWaruYndXUYgJJ/dtp9Z7omdI6s6PJ1BDyflm3/joiJT",
-	"yMNtZxtle8a7UDLEgiBJl9Ak6QmbVNwkvxjTgvlGo/D8uYNMCEpj9y1BhLw3q4w0j5S2oi3L+YJzS8fY",
-	"nK2PQPVABBe2IMz5FVE4gRYEDBvr175RpB8kT/cXJEn7Cbn21lTkMXUEa1pu6/3sNmXZGuhwN2axeYvd",
-	"nFrEpbK9gBLb3N831WJ3dKCTuc2+8NiIFlsdWCa07W6Sd/SaWfBi1ROxBJfB9ZSmVGiG/uOu0ZPRtgCp",
-	"7LfEGx2QTB+KhH9gkAHdZma4ZpflLSPTCZxRMBxv+AQaHBlamJhhTMw0AD0R+2eCkMMz46XacdzoNsz7",
-	"UI2DmhnPs2qrFrJLsGrpdIjaWtk3mMyDudn6Fu4QJS14KCiFwC8zndAjlaGivm4n2poCny42sMy1HFX7",
-	"tsTH/ggUXXK5WzdB1VCz2qdsrGVFe8nSQDGxq/QZ2nbUxDZ3Ce3NUtC/akjl/jCrLmS5i/GioaN/HpRr",
-	"W72tcOCa3el9MqCKbSgmFPcBqAy2o2bo5j+X7mG5YS+umC85DJeNum/ehLAjyLIqphChwcDFNcwFmJ69",
-	"G1sZ93vCPIDHfc9nuG6SQ2jv4M0NkjBtjL6ruf0U2aZUqdFJJiN6ZYwIJUn///2/+1Cc1ROGbyAj75+f",
-	"9+FMwxvNY/Pr2oXKCwfUmurIcAUtCdUkYY4FWEbna+q9GWq5Xf+yT5706c1lp//UuoRTxswHLNlFTs8g",
-	"tzwozIenYDJc8JhO8nsftWce+3XB1rHKCYMmuWB31tHiF55m6DmGy1XCc5gxJr93TtuHL+p4B6PpYPRJ",
-	"aSdsbsyVA+pEuuFjFlnlzBCODbqWO8x0Wp3digavlSzGvg7fk5vZat7zVbhPFrwuTieXqFYZt7YafBi3",
-	"rowAtJ6vMt2skvnRJpxj8WtlI+yTvPAACYwCIj9DTO2sZMdZXH0dEQGNDXOaETa+YjYmg5oPFIyZE8TF",
-	"lNlj7ZPqocnjAcH7cdt6wlITRgN9C2cwfvv5Oqo+IpzAvL0i5pQo18lyJnoCNTubbm19Xgx4pdE6MwQy",
-	"W/v/DfoeyLEm7A6sGEX68MLm+uVsVStu6/BqWEDbOojXYQGAEZ4pd64SIugzShNlW0lise1+MDe7gYWs",
-	"k6qR23q2Cnq/Xwpv9UxwEg76ACK35sX7pNOq8bq3qodbqLtbeeBLBv0B6gTAlQv2UqfVco4y2yau6EOB",
-	"+m4cLdzhyj0Vpqo5n5qhZNhGbO3JlU0EmLIswv3bH7axKSIpGM61vdHa2ehsXbTb3c7z7uZ2s7Xb+TWo",
-	"e7eHP2zDuAibn8er43TmYR0WJV0EtdUfs5OQw0ezQAQFLCLULPLBjEYWh8jnPWZuu8aHDMDY9dE3OzfJ",
-	"1QvnC33b5ZJcwLcLK1DbH8E7uo7mnwNhgbvLSQpu2y3Yh/VnmOcfgrvgEHGH6l5or3+Wv/hj1AgRoZfd",
-	"nLsWxrmFlF11kz8Bz17Q+Ac4d3BDe/kN7wW1XlkW402by296JdMrHsdMoHsZmNjyu8DNmQsOwAkKwwK/",
-	"fTBcKPSo//bBEEp2Ns3+eZ+0kef0GgjP+V8MqRXdtmgMWbr8GDUmlWHHQ4uPgE5j6Iht3SxZF+cmOdeu",
-	"Awd+0/XwCXzgUvFRge2JEVUjeNCAgpauRnIGtd3XlAvwe7jAax9PUN8XL8IYwPUWuMKDjGbnDaeKDGlq",
-	"4xk9EdSVuFqTMbp0BlS40gUwbG09QxhqDW7cd2nQ1rGT3Q2BKHCVg8vPSGqKSk7g0Cn5DZBL4k5nGOIv",
-	"ZDxfk1mrsdEXcPsyojjBYcSoQs9DRr2M0f7aqGSAhkohxsBZbFTg/PtQyTUKjPeMHbw7ti4oIUlqrB8F",
-	"EYdwLIXOv4tA8jB1YfnQQ5SMPDaondRYXvGEbdDJpJap+/CnLS9ydaiugNQW/ZbwKrLLy9U/O62PoVgo",
-	"pMCvzbXxbCIfzOKQNse8IP/ba5KUleBlFcAew8h368GTA5atVWl9uNLv8RekD3wWKY8L8hjZDiWFYV2i",
-	"Mcz1HMazSOBbWeJ7daopIM4Pp0kyf0zh/8Z6y5bd6K97mMIQNRIublwI4XV9WgRc9uxbvOZjZK9+72Ci",
-	"l92CF/pigqUvOvOXuTKAFe7xl32MbOv/pfe895c5Tj5fes+P/rK1FC6XOfbnqVxbrb3ld5xIfWhZ25+u",
-	"peGLAcl35rS1NZU1ZClmHGFI7NkfN2x+aXjZR9TgElZVbY9Upny12YSlY2pmmsyb5FQMrMsKEm6slhf5",
-	"i7PQrk9iQihXrsgwZQz1t334IZUzxBJrEnin0aGod88DX7GhH5v/ihjV7BbzcHsCve5RTt/0PpArGc9z",
-	"D87FI4gHIMOvFeQeSNnsiQuItQqJT8hpmoFaF2VpGxAOhKiLWRKrHWa5dmGam5lalY6Hv3gdb73g0Gs2",
-	"t42jHxZH+mk0z+8jbMR+ubay7LjIVzVWB0seGiF5uLciqNnKaysFygWnE/SzF59APWn/R7srykGvwubb",
-	"RQ4H1oFVep6f7lp+D5f0vLYes0h7Aai3jNtk4f6cdvrVg7FEnG6tJE5fQeuRP12YnrmcvIdJ0qg6l+QV",
-	"N1IEnR5Xc4xQQvcGEHpNcoBG/pA7YZMDIoB+HzOIA7rihp6Agu6UDUDe5oShvc8I1SoRcs30nys/Hs6P",
-	"s9LjonvAlcfYirEv0UL8D/MY50uWw/UOaOzrUv+1pd1XKffXlHLfMn1/Eec9+1QPKtLwD60N5tO2srzc",
-	"rOJ/gtUa+6T/x8d+0WzD7HSbQcgVJrJgriIQJBh0+Yh2zuAC/32TvJW3xpAzN+cyQyBc7+LtKCq5sDmG",
-	"2IiUjMGk49rlJGAQgRzkjU0MNFy5DrFxT0B3XDAB+5bNdUkViDWk68sa05iHCc+YjwRIfc3wqQX4a59p",
-	"Sn0enTmvLBlirgDYwXCv/boqLvJAa9WVN0BSfHCtv4DGcZUigk6mz6CL3Dcuwu40EyWxmFDN0hWCIu1S",
-	"ZAFlrWsXGD5TsJlrE+ifVxZSGx3kB7jv+WecW2Kwu5UbmBPEQKEfAUwDwgxFkX8iA4w2h8eWEUv4zDBo",
-	"IaZJsrZEsvjzKwUfWvfatyp7vm7vvlrwD1Afc/AvIVXnHGsPWm6b//s/WF3/lKqfb9mAZucXqwfeM/zy",
-	"pYcd1tQgV4pTHEoxTPhAf4YoBYI/P9SxUh+ieDbiSst0XlvIk4PEm1FA5g7yNjUfs67L14baHtddGOQZ",
-	"JmYatcb6XgBsWkDytlN7bNZhLl6d9W91ABXYZREyQqkgXAx4jAAEXLmKQIboeLZKGZUtAQ8a05i5Or1r",
-	"KWPMJT2GUwrtdsnVnExFLJ3q63Rrn31CpzHXPZHIa5KygUwNHwbkDsh155qkjEJq+BUd3ORzXoi5KZZQ",
-	"pVfvT/rO7sNDVLkyPzLbQ7ggcA4BehxbTGcABS7F2dbHadfdC3X6fXDQVwcjPHNvGea+MAkaOs2sn/b8",
-	"p7rJrJFy7sBpKp1lrm0xkhYAAFJFrhgT3shxeC5ZTo2uXiwnCQdSKK5wmKgJWYiAomCHB7R3SqAzi/Wo",
-	"zu5Ga3ujvV26zcp12mabe9sblD03cn17c+P5sMM2WkbYDzbjLba9IFHj/kK6hDhZ0oVcpsblNRP2xAAa",
-	"mf3Wgghl6/K8MMG1Zbs9gauLeOwl9tWn8xkkst+rsbxln90VlKOH9Z1CC6Qzpp9A6lxlRuhZEI83Zq8D",
-	"cUCRigURFmkb/UMyibO6EDlRPjaC1w6lEaAuW/I6pQPmEeOtTwTKZaAcM/QP7RNqC01kAm0hBcte0CTH",
-	"cdQTZkqRK/2CXMhbls4RcwvUA6XpvN5fhGsRE3QXkdMh0TMJbc2djpDaxrvKAbE5dxDcApIagQ+k85Op",
-	"kZwFpVrwa1azZtbkcVMTYArW7dQTYzq3X1n/UmXSAlzwH+ToiWkpFzWmAGqMoB8FYg1FZY7gLKD6+jYa",
-	"npmP1hvyIKUABlRRepGdIn9ufJIxNqj5syI8uGRMxKpgcm/9lQ35pTmcv/7y808/vr84P/vh3enJ2zev",
-	"vz/+7ttXRy8PXxzsPd/d2d7aPJjdzc//vBxOpzmAEQL5WuEB+A/2B9wvrfLTpjv+NXScE6mRlX0O/Ybf",
-	"spyCk6fXx3VBTF0mb6UD4sXct7r1pdmdLcDzRUhY8yksUi55Da6Zhhxggg++MuJ9hrXaU6GDPo8AmMoD",
-	"xNA+FB5AWXQV1GyuJRg0UoeKGnjrIlsfM5L/vATEJVeDyXs6dHnSS69/LzRP1rjeQQ37Wx5urMPuF+Ty",
-	"TCJRWOxfaBeLqtfvRj8DPIF8nktWIunAuleGvfYo15senHoRLqxFtzO3Bm9zD2yFD2xVPrDoNHAPbJnF",
-	"LMMBb+60WkHZTNCyy3beCtpq1ffHyrB6C3MDzWJtMzuP+VwjJIEZBAfsq4X9F8ia0OHGVjqzkTOsbCpP",
-	"Y6432K0Z7wLPtSQxjz1UHNrEkAsR4k8Btgc8qoA4RTzg1EXQ9r8ngsp5I4AseLRz9F6nxqIEBCWbjU7j",
-	"LuJEaYeB4MAPrBFKVU/0ER2ibwYKOFNSOFwoBMPmFhKqDvLIrMgRLkhJsFTgZeDahUaqxUTgChIsA2Qo",
-	"V11Q6p2/oilR5RDGza/wCE+nPF4Z9COcBFe51tF5gJ6c3VE1Htf7fTVGZrvb14zKxQ6u5rVri9mrQA8O",
-	"ZLBf5zofaLn6yIAMDuCWFRfthou4/tV8jWIC926+AGnJvpwC2HeAHmtjAOXgQiCT6oILzuH+KDgydoBF",
-	"1Jhl/STrxgYn+JHHhg426MfiEOvKZ9ewOt+G38YnwFfq4xMV53i3ve45XoRps+pR9m3L7fy4yHjjXwjE",
-	"A3OV4qrQ0rXU3nuETlJbz+v4vt1zWKBKBdYeVZcW1ogs3wg2t7Vwcz32u6/4bptv63xW28+3IHSFrC5L",
-	"sPqjMUzluOQA0rIy9yrvkFpMfcZcXMeBVZnwVeeKyrBoG93G1utfOz//sP3j7tvNk3cXO2ffd3765cXm",
-	"4cujV2bpOfWwx2sViXv5vA68B3MC/QtzEAE5Hnn1q96Bcxpc+BUiJA8RAkpstsXep2K+XqQJY/qgU4XD",
-	"lsC1qvArmRJxzcUd6ZvrLi299yNykVI25Dekb59jxtuPyCGN47n/8pLit0fiVs57os/uNHz1774HHkj4",
-	"DesS5ZImsT0EArESh0hq6QpAJ5DFObU4Qy2VAlOgbe8Sn85MOq0WRrD8o305IbW1hBmq9yI0775R+B2+",
-	"L2BdDQZsol1bBOhnifDGCKZcBD/uCcD7RTTEiLA7czcZc6UmDBBKQLdCuJR+k/SLm/TM9W3MgGC9Og/B",
-	"pgMzV4fvPKLQMpdAtgvXc7eIWTCLul4cNlJG49hhmTXJCYCHQ24xopVhHjlLB0zoDSYGMmYxeX/xauN5",
-	"l8TM/AmILBgxNKM5xo24pprNKCw4LTTpKEO6w/opSLMGFD23Y66HCBc90f95w4Ivs9h86kfZTFxXkVg5",
-	"VG2FC2Zxurtkq7VpQWVDxGyLtV6DsA1q91ZnD1o7ZCm3LLaQ4ko2yakRujNu7Tk38J7wI1eOLpCA61uR",
-	"IBb2ZlU7kiobLjh+y+y38wIwTi4CGRHFzN2Ayj23/TLNxK/5LRNEGYuOJqDTKrR8xxM9B+TPrDuQBZrP",
-	"4qfmdBMKRM7FNaicT7Zam09xEZQEqiocgZ7A3u9uKt0AQgg7EZsP8NVvH7KPrQ8AEIpDsClb0CcXsIZ6",
-	"YqvVcvptARkfNEdXtRc0Oi2lmrC7SQJtO+pRDpHhhsLdN/EqtThZ0HEUOtfNQck2S1uTpGUBhLE2w+ym",
-	"dGa37WWWBpnkATChPw+WUOFYRD3hUfwCAD9P/OZWe5gtDQEThoa95AkKiVhiWcnTAoChEas1defBccot",
-	"m+uxhLdudfYqusFV1cjfv78OtDlHJ36O5nsCiB4AqaB3GPVMjU4mZWYFM0TIhRG/HhnhhPGCfXMS3Fnp",
-	"iXKqwebTAg3WwCNCb6HHhEesMVKq6rFR2hoL0Wz/vgNieExV07e6X3anv/DMu6nD2zfeYX/nVZ/irgdt",
-	"92DCN16z+UrabnBt7t4Ta9qsdreN0QT3o7to5QdY71L4hPOFXZTKj3BtlP4slze879Nq6ydSH8Rjrm04",
-	"1HCSpfd4kvgcIdQ3TAcsZjBigxvAXcGU+Ezfhxi3dRzUqP1e2efmcKkJw/46NSlhrw7J7s5OBzsGQQcf",
-	"1NrC9kUIaC2wnQheg1B+f/RsvXivYYvwPvaNSPG9NLBAFxD7fMMFci1B+mpJanTuKFTOjSyKwAow3DOZ",
-	"R+S7i4t3BLojFfseRRmer29+1CSu0YlhmIFqbtSQnvCqOVXk1AyH2AVVTXKI7SQBunuqwjhTVvEHNX4K",
-	"KzYyuVultGXbcWEbJa2WNXW3MZvNNszgN6ZpYrXwor8Iey/lvEXHDs4dNgw275+hO8je8mBkszX8Gsd+",
-	"CQBExtZ7fIo6tCoYg4uQwl3Hryzx2t6Bap5tcriOD4ndTRrd9vO9ndZeu2OkLzfSub273drd2dpub9tk",
-	"pTBERYKcB8MNrkq+JkPGNXCOXCydpCHQ2onaksT7bl69T8p1YctzFHhrro3e12DtZ/czmW+yNnNFoYQJ",
-	"VRmWCvLHTrPltjWkiPWEVND0zMurhNEbFvtOQdUC65VMfUrygAr0UojY8HyIbYykhXZxabr7WeeyQcrA",
-	"MUIT1zboG+WSf3rCPjWth1pDiLTqpGiaFQAjgNp+T1AR5is7O6mi/N75b5yTp0nO2ESmWrkcY4+21hNZ",
-	"6lLQoFeAqRJ2JwPAG2wpVg1uZp7/Blb8oRi2UBNVDSg7FdAaiRJsEEfMaxW3pUueI0EFy58ph8y8cYVX",
-	"kz6dtaUPOgmrYNjdtocLYLvVwTVU3JC5nIJhCvLb1bZZmoN8JVBBAKsI0tCYzchv3m8RFsKJuqn8BzPr",
-	"VbT/CynfUuG6JquHc98C5JVZZ8tJfYI/HpyMb5odsdmReF4aXcMFFVMAhWjVT98oxiF/yKFnoei2Xdpn",
-	"zXp3LSZWRK7mmoGvx3wIOo9l/dT1iPHU9q44ELaBN7vjKtcBBduAg1MqDb7AMCNYqsRYA647WoY5UuiP",
-	"Zljnmg3SyPL+aD1xYVtLxegmd+3gIDCOS4IgV9ohhdQl0JziOq+SO2MfvLBhVKHbUqlrErYMsh3qq3oG",
-	"kZqWQU6Z/NP6BdW1G8NV+DwNxx6hmwwMP+sn0xNY2GTLLtAaxNqOZR1jgNSL2/TL5o//jr/d07/+fKxP",
-	"Xn5/dNTZ+P3HqxPBr+/X5WXrnm1esuYolmq/tkcppE4U6m6crupsqk1XihPD8D26WycH1dH+uFbJDL27",
-	"xPeYta4HyF8HDL+Mhm/ziNWlWbG2ayJ+qVxFYT4puG2GslpW8FqJD8BX18l5kI4Rf7Ukv7SMBb81Tr2x",
-	"QnPlZAV8wLM/4L8flyo1M1dyr5i2JXY4hsw4y/QZ64IwVhOiP9gwmEb1oNkTrm/sqr1isakhCorqco5T",
-	"mzZ6jzajGCZ4OPOTLrgQmmqOYbgAKsYRYQWTxK9UJazVVy64KhdckwcuK3xwKchf2d7Dqx3whH1uoEi3",
-	"o6tzyz8BJNKbeg4guSeERLtpzjAinGEzEi1lFhi5muMzn2y1tlbBa4T3dAn6BDHH5uXx+cGLN0cvCwwb",
-	"mTkU+0PIH8rvsReBdM1lhYwZBu7ByOLKavksRtcbTEFpOrchpLlZjcg3hsSwTk/YJ9jRQStpnEM9yOLj",
-	"cPn7+uKQGZaw9xBdCVRbuCL0Pa3IWFdloQvaKlX3VarFVTwDm9YJaHdEvlkgjtYNacCqf0o4RHsyKuwN",
-	"oKesFTFe+FXGfnEyNnCGIbramMbsP0/wfqHgep9Z9GaAeetL37yt4p9ZY6TYVALtRI8cVhoWkIVpofFQ",
-	"zkkHhCcYiwnVhvNwKdACKXQ1xKsNrzQsE2YAmXzOxSnQAQkhGdfcEFwduGoKPqueYHQwItepnE7MeNCP",
-	"64sbyx5U5zNF66qLaXjGkqIp88nZKcNUaJDOYyrmNUbSuV3IewnQR4N3w6mU2XZmQGZLXBVbB67l+fOu",
-	"/czF9aWS5m3bAcfebEdZn+wi/44aU4GV3u32GvzNruIyDmen+dWM+KK8J8ArqnrCrlf2vBgo4zs5I3Ko",
-	"mbBZ6QzPJjSUAqAMB6NhER7BDb7TImMuppohlgZ+DtA0EEY+gNPoZjypit0hlljJlZI7XlCcUc++Tp11",
-	"k1WMZ7fiwJgiJ6cXl69O35+8dNngVyyR4lr1hJYELRowUQI2HbMBVwgPNrRWCW5jRIL0e8xnyWd27QMH",
-	"VATw7rnqCddN18LCYzgfD1+TfAcoFOYxsbF5DI9U2qakidgG9QO+biwbIx207UvTbhEF4Nr7hJJBStWI",
-	"JFIxKJuFCxC73r4mZQBWAt6d5/aN7tXmu61WK+qJqUiYLUF3FcdkgINwJQ9N8tZRghUvQCEIr+JfczWH",
-	"eB6aY8agGrOxTOddSNM3VG4tSMgRQHIi04lZOT8t676jJGWgN5Irdg3RL01a0M1HxqwnsFGxGYYlUDOq",
-	"ditqtVqOGMxTtuGLzI5kt3wA+w3BOakJ9hqTKYTVa0TU/QBZ/vIoK3bhyzgrwY7cF2llPeyTzl4l9kn0",
-	"CaBbiiZUBt1SibSy06oEScExb/5JIClfBf4XJvBLoCcPlv02s642i+48wMDO5RFgjjdktFnWnHVf7Nuk",
-	"WFve1o98vaEvYVT9CMvqOBa6QY2Vq0yClqA+RdpIYglRdDmDnvRYaYkB6rDSsulq9GzGC+aUoAfTsCSG",
-	"9WOBiLeA/ZF3IEbEnveoqsIuIscn5+9fvTo+PD46ubg8Pzx9dxT1xA/vTy8OLo9+Pjw6emkuCtkEzAXY",
-	"hNVAKP7lck4GCzLHQZoFWeNVi1MleUId5EH5egOpdLED/Fs6twgf0OEGCvjAjrMpJ0or0tnOaqr8wHMp",
-	"5VCj1O1sR4+W0hc1bBJj0YmWG3COTOFbS6P50eXINwAv2G085oDhICwaLeQ+uTrDfz5+IuTCRvVeRFWV",
-	"CpjRlQsF/vT0TMw7/qT1ATFX1r1a03c2M8Jz9B0bfuvYSqMWfP1rV5XVu6p4ivQ9kliiGLTjqt4dI5gs",
-	"ynP1qa/Ysgq2n+1erhjbDN8xhtazzlYjMuTV7sZXz7vd3WftznMzja+dGO/btahiu52frGqzjYrhLihv",
-	"q1Pj738Qq7sg+BX86++LW8KKjeFCTYdDPjBiE4s2K7cooYMbyEa1ZfDFTSprV4+9X1/PEWhKLo5S2qVM",
-	"qTZ8M/TRFYoKKnbP69WN8htBAzy6GzBWbvkmJUm41gmrKMH30LhDmWbtGStentfBv5JNjmyqA67L4633",
-	"JLcqfNjN1bFhU6bT+SVEvEN/yNZzM+QiYaVBLXadhuZxLzKzqYKCcs6dr/STa6Rck6ZRmaVxb7Kp3PfN",
-	"ii2v6oR9EbQScxdU7LFVJb9u7xfUJ7u8wxWGZ3CcS3XKdnPRGft1ax9PYQALen1rfLGT2YXLvvqWvyzf",
-	"cq6GO2stxAaM37L4IUXbMK70trr0DUnCQ7xZjLb0lllPUywH0zEknqYsoZrfMmLbg7tfLBzg+7M3jagx",
-	"TZNGt9GEMJUdcCnDBhhDZEsJXcdI2zAJvKvA7pxf3R5C35OiXBB1zrCc3FigWcQQYbVk6luAh4WE1KfL",
-	"ymvwrWcvsglF5de8YRpj4wfvjiEeHgLoWWRhDjNig5ssgSgrVISdDKaU28jy+zC7IJvQyCcCuDRY8Kpk",
-	"z8tiivkHHUFUNuyFZaQ01nzPEI1WEzWS0yS27prsmVjpWr/mlUjswa4B6uXHDx///wAAAP//",
+	"7L37chs3ly/6Kiju2RX7myZNUhdbVH01JctyotiWHEm2c6G3CLFBEVETYBqgKCbjqvMm57/zIudNzpOc",
+	"wloAGn2jSElOnIwz8yUU2RdcFtZ9/dYfjaGcTKVgQqtG74/GmNGYpfBxnw7HrLkvhU5lYr6ImRqmfKq5",
+	"FI1eYy+Z04UiAyGbSsuUDRpRg93QyTRhjV7DfduIGmo4ZhNqHqAXU/Ob0ikXl41Pn6LGazmk+Lzi48/G",
+	"jAg2J1ds8Y0iU6rHEblYEB63yB6ZpvJmQfSYapKyibxmiugxIxfskgvBxSWRI7hFkclMaTKdacI14aIv",
+	"RqkU2vysx1wRKVirL3IDf3LdeUKnvHnFFupJu7PzlHYuus3tUbvdfDrciJs7bHPU3KLbF0+Hz+Id1h7d",
+	"MsMTqtlrPuG6+VYmfLionmlirlA4LmbmHBE+MmMeU0WoWPTIoN+4Yot+Y0C4IubalGp7n7lt8NuADGmS",
+	"KMIFGcwHfaHYUIpYRebO32ZSU7hXKwJ/uHtmgmvVF4/ilI50kzM9ao61npoVMC+A5zctUTQ77ceF1bKD",
+	"2v3t3512e3f+7+32qstxwiaUm70qL8gHu6+UC1gSRodjnGmPDFI3T5ni4ImQ84hQEROaJDAnekm5gHXQ",
+	"A2KX4f5TTP+92d3V/97Yum2GTKeL5t5Is7Q8tVMcDdGSzCnX5IKNZMoIJam5K3xvJ3zLSKYTqhu9Bhd6",
+	"o9uI3Gu50OySpfDeDx8+NPdmesyE5kOqWfnl38m5eTENLiKPTl7uk51Opx0R82n76Vb7cW76zxlNWUpS",
+	"RpPJv/sNOuVXbBH3G7eswo/NvSlvvmKL5mFcTfI8Dsh9l1BkJ9OUKSZ0bggPcAqz4RzRCavhNnTCcidw",
+	"ytIhE7rJxFDGLF46xiH/3932lE9ZwgVbeTDHc1FFJWY00vx09+HMlJYTljY3uysP5nQop0xVj0bBb7nh",
+	"KDal5vzEhi2rKR0yVRxSRNhkqhcBKxMSVicbaEw1VUyrXspoTPxf85Tr25fxhP02Y0pXkthhbGh8xEE0",
+	"cAVMw/AEM37F0ms+ZN8oksjLpeu4+ern7o8/bL1/+mbj6O3Z9sn33Q8/Pd/Yf3HwcungPkWNhIsrWMxv",
+	"mX7Fatj+FVuAUNOK8LgRNeSUpSAPzYwal0zvTbm5OWqYtZ4wbUWzkW2tK7Y4F0DNjf9ImZpKoVjrQsaL",
+	"//WEx7BC+Op3il7WcAM50ky4LSVzqsg1S82iLRkMPu6OIzpOYpYeXDttIz8i+JEw/LX4/oQrvTeLuT5w",
+	"v+cH8NuMpYsW8tOK9wt2oy17vpZXrHJH8Ce3HKURpPDz/XbkRGqqq9/+Lb/27yYUdB/FhinT5YHAQ+43",
+	"kHfTuG4g+2MqLuuXYQZ33u/t7w2VLSrfjj/B25csAZDpwg8iRUbwXMbwRDPs8rvto+B05kd9KDRLr2ly",
+	"PKo5K6CiMXGpx44FcnuL2jUHOGYjOks0oWTCxUwzMpIpcnBlVRNBxnKWwvfULmvGZcxPjajBzauAjhtR",
+	"wy6ge0+O3fxHykaNXuN/Pcl09yf4q3oCM3ATgsV+xRa3Cb0U5jTg8cDMDwbYIm9z8saQJFwrhiwigycD",
+	"oqXskQF9cgEq6YD+7+7Li0FEqCIXi74Y4G3vTg733SAfmQc8Hhgu/D29pqcwlIgMjELK4MeIKDpi/+43",
+	"+g287u1Cj6UwS9gXg1matN5SPT5QQzplwdO+lcYouKbJzGwMeffu8IVZ6Ql59Ky5Cf/X6T42g7ScngrC",
+	"44jMx3w47gvBWGwkE4ERc3FZNAmGvBlIdtglQ+fZJnmCR0rkKYsbPZ3O2HIBBtK/fmuAfkrbYNT95VtQ",
+	"Gn5OF6gYPrzoLmM/HlUe4T3htBc9Zoa0qCALQ/1yLnYJLvfA2Fc9Gk+4GNw22sKRcMNd7TygimWGfMrF",
+	"kNUe8WORLHIn2xuJmk8YHOKEajMpwcyh1mQilSab7XaLPM84gHlCQpUm2+2+QGagItLdhOMPRstGm8SG",
+	"CK3qP5gJzZNBi3zgeixnmgzcAMxZEoTRNOFmFc0oJvSKqb7IMSCSSHHJ0uKud9vd7Wan0+xsn7XbPfj/",
+	"n2sWVJmFaVTaG4bVN82rM5sjIIJ3ZujLVzQbJljrYKG7qfvVDXloBGYcLIqx7Crn1N24dU7wgPXn9Mmc",
+	"ApQaIBme0/gHeHDvj8ZQCm30w94fDTqdJhw9F09+Vei+sMPMlBHzQc0mE2o+mhOdMnNKhSRqNhwTL4Ia",
+	"UQNYF74jNuM5PHq/9/rwxfnJwQ/vDk7PGlEjZpryRDV6v/zRGHGWWCF4IZWZxoQp3IMGvMAIIhhC9pLM",
+	"5eHk6C5JGL1GhjLTjU8fw8fYR5M7P87L5HMe36pHa6pnqtHbbLdhB1Y72AdpKtMTu1m4dWUeagdh5jGh",
+	"iSEBFkcEhHA2F67IPJXishEtdX9VDcZe/yR/cYVxsuzm3LUwkec0tl+tSXgXVgPK6A6cZVOWGjMsm+fd",
+	"CI7dTHnK1DnVOZoDH9sFc9bVaKZnKSsQVHYrqb78zgQTfT1tX8ppM9RnT1dhBtGXecjA5bHmERvKCS5X",
+	"QG1z6TwkXBB0cdyNyOAp5cNlqGIsk5hQAq/vEXCQkH7ef9JvgJ7Sb6RsKtPgS+W9NXacBQKEL8lnetWX",
+	"IgqkMcyMIOBqKMWIX85SBlYA1eyapYErEkeOGgvXhKorBZYbOONxWb4cMt6XYpTw4bqSAr0ZcYltgvuB",
+	"K+J+L1Pyq4Ofzk8O3h+/OniRo1Tq7oFHDKkwpHTByBD8CfEuGabMkAX6NvCU3IUydsysNb1iojx4MFGN",
+	"Vgk/l8d+tPfm4Pxs79XBUW7ouduMMkoF2i5mJp75GktilwzH0vBqewWwu9Q5jqiGO0Y8Vfrus3tYus/N",
+	"LfIepmyLI2f/o9EGRG7UJbEwF8IfXJMJXZAxvTYmujQWCNVgnYBYj81uBjvObjQTMYvBJPlCjgms1Zpn",
+	"xHray2RmBJ1ZQfPmlClVeU6eH7/46fzgaP/4ReGgaPcE5Cf7OKDmgXU/RKixUEUuf+fTXaKYiM0OzETu",
+	"dXcgrs6WWQkwyQRNinrixeyy4CCvFGNnBydHe69zE1JywvSYi0syZ0KjnCdGA9slmiUJEheoLpbSgrHf",
+	"ZSJbqPfpcSq1TkobJCVSL8YJ51yPCSUXNLZ+t+KUzo6Pz9/sHf3kRPNpfrNqn7b39tByugkjo1RO0MlB",
+	"49js0S7R6SILRXbIHQVhF9mdlK9pilZ2NSmacSZwSQ0lmmm+3jv59qCaFp1W7hwb25vkFX9+RzrbMGOe",
+	"CXpNeUIvkophG2XigirPNahQc5Zai784/ndHe+/3Dl/vPX9dHnz9g9Dzatg0UCZVmSTKtoaOjH4dxGxd",
+	"wPiOhGlnfiXkvEI84QA8LyUXjAkyoXHVph2/O9s/fnNw/u7o1dHxh6P6iY8oT1hM4llq5qn9a4xqYySV",
+	"nOmhRBlgB2aEGBtekSwAvZAzkrIpozp4wN2X4OEk2J5Y4P6xRLEe2exskEdAr9KobEikjyOy2dkijzL2",
+	"CCRtvu7ukEcVJ7gvPEMITq5gei7TK5SH7ibFaDocM2UOhhRDhhwArgdlEQL3SEZ9UUFHjyOy1W6TR7SC",
+	"v8JvG+RRQN89UkHUfbESVQdDqaLoFimQVA89ibVE6cikTCNcPy7K9r3hkE0zIVaR1WHWbbOzFZEBh9is",
+	"XgxQHZEiWXjnO2pR1DIlO6acF9DdfUt4+H7KRiGLY9m94aX3VlNeyvSCxzHqtmuoKtJlEmQMB/yvmZsd",
+	"FjOWoMtWsJuXxyfPD1+8KCjG8Nge7hDFILHZxsJTQcV0KrNVkx/AP7GBfMSa6GUrJaHDK+WstUpd5fTd",
+	"y5eH+4cHR2fnp/vHb4vSgysbjQimpl22A07SJSLccfwPq8pbvf2aJjwmFzNUyo3Qy7b1wbTtqnSiZQ8o",
+	"XX/vo/AdV1qmixNI8IvXNm/9XXnCobOYa5LIS4xFKIzqVFDPd4enZ8cnRit8c/y+aOpq5NPZw6wxkDBt",
+	"+RkEVYiLWLQ7WcQCGLVZJils9mIMD8PEB8ttdwlVVzZcjHEnG7H4y23Kk9LgcRXs8IF9z+UsiY02aY4X",
+	"WCtfiBV4JPVePOFar01QVq2v5kTuHF4wMjPqB+gUhhtWsaW9Fy9ODk5Pz4+Oz873Xr8+/lBhHjrbovLB",
+	"3fZGq93qdDZaO7vma8Nl4QfIhkQlRoEWM0YeDHFH+I/hzd8oQpNEzll8PuRx6hWI+3BpSKKs9SWBrpbP",
+	"Wa1Yl5O9s4Pz14dvDs+WLEj104gckU67nWXAbrdJ0QLbuKsFhjOErNmyoZlwY4EGiXHfuARbrkjCRlUT",
+	"/eHd8dne+cGP+wcHL5ZMdUwV2bA5ruZJ5iW5/N1O2/xDKJlIoceoGIJCR5OEDKXSinS3dm0qzY0mU5Zy",
+	"GROlaapBn0Xu1A25U6uNMdW/obzO+ae/eJFdZhVRfoHgzAbUbrc9BbLvC6B777obJpwJCHN6pwh5ZIQx",
+	"LlKgoj5+WKecz+e+VUsuJ37XZMev9BR3/b1U9b9exzmSeh+84uuKo3+y/xvcXW+oKMd0V3NRL/PxvTr4",
+	"6bTEcVd0fLvwhuGzgeMbg7ZDORMarXBYDCkYrkMmiKkgaDOllCuWudy/MS+9OTfv/EKDBusECL4oZe+l",
+	"nIl1j9YVKxDekc0hqHYfvzr4CVS5l8fvjkrCPJ+EAA4jlywIa6t8WmXqshILaf7gdLojWWw+JFkEqxCh",
+	"PkkuWCLFJVSz5Kz/L4oEMOU6/p8VHk2zSQchHrtHoB/aK4I078qJHJ/tVanjrlzAPSUQGfB060dWhrQn",
+	"csKERksFnZ/DlGkfXb+UyCLxURBvNyr7l8IJK2KlZuK/zpSum/2XQ/6YYXw3NljhUXQswB3yUsjiw9HB",
+	"yarM0LoWfWEQyJKyd1sxDW4QrncLrNGlQn9JzPELY39eXV6b//2TDXoMqX416FdZp8/CTKttWnKrSRvZ",
+	"QhBz9XmCdP3vze7OgFBlBOsIbuWK4BS+WroPFJQ6Q3PMfq3WVqUgQ7AmScP+iupAzD3zv3uihnuiHFlV",
+	"wzulU/Soo6xZLW+jex8m84CHJ5sc7oG3yq+4iMsx7F0sL6/Oa3i4I/EX0eM7QWd6LFP++9pyLeaKXiRL",
+	"FHs1U1NIXqsgwP2TgxcHR2eHe6/PXxye7j1/vYTZhx733HN3nVeeMAFDscQmU9CQvSF1ZwOgY5bI+ieq",
+	"p2kEkbtg6SwPfnx7eHKLRLMP2rVZf6CVPehUuADvaUkVdQNAju/qRJfMxqZgL1NFbIKMsWjtYyFRw2VC",
+	"OJsliPbdZ2YTrpTNlSjObPlM3hyenh4efZtPwmNYZ+pmQxW5aVokkx45Pdg/OTgzO7Nnjw6ckR6x+A74",
+	"+30ms9RiBlux1mQOZlZlOYd7FDxo9+GI7EENAXCQ6LkkMR+NWGqUGDRtrI8HydkO+B8Tr/dLiNlAUJmN",
+	"rm0bPeVmhWjyFquRuGHHI5ooVsr4gn3W0vpDGlFjGtzyRyMXu6zDDcIYKJ5XHQRpw6jLLopNKhZztE1H",
+	"9mgjaIVMyUDMkmTQIoejvqAXiGhBQRs31qkLQUHRZlDOSqZUKaYc+ydSFGozf2l0drqtdqvbaj/pbjai",
+	"Rrfd7vTii2e93tPGx6jBNZuo2yjxCOdotm1Cbw7xlo1u1DBjxpxLrOK1mVE0TSkokVbqVMHuMFuva8+s",
+	"WcJdsywD2KhBZNfHizIfvEITZJcMzCsH5hZcrnDWudFcSJkwKhpeUkFRWeVmwu/ArEgM/jFjFPEMqsVy",
+	"hh7g12xsbOzYHF1B5GikmI5s0l1fYKVZRHQ6E0N0fkky4UnCXYZcqYZ2o91sd5obnbNON6s3XaWS1PAv",
+	"TWOqb2Upb9x1n1zx6i0bb675FDXkhRFObP1zoMYuO8MfhR6wUthNliiG5wHJGK1QrvoC9WoWuyRGn/yS",
+	"VUNDgqTFOmiRl8YcSxeAx2XOSO7kDr6oQ+GdXSuUkgeuA5okxyMo4Fp23w/m8lOmNVDGxxrD2PkZoozz",
+	"WGtFsJqq+ZpZyYtf2VCbgWaG8uqj9YbnKiMu2O0PNWw25FNuNfqlY/UXuswDdfstILVYbOGOUHVxwAe/",
+	"NCyOQ8CVPlaMEOWbz1Cz+kAZCcFpYlyD5mKLZoKS/rJ4q2GDwPK4IDB683VlYXz7rFPw+6zGrIZSKK6c",
+	"EVUvF1I2lKnh/Bi1UCRhNBMDoDfPQ14D/t65kaDGro+IkhN2IeNFX9iwRz7dmWvFklHgApLDKzB1hYyZ",
+	"sgpVnm/UiRUbxVuN5nE7M72ujuKDrTTTBbATPgoMPfOLFbC7mXKQUKXPDbM9p3pgfVjZd2b1Bi5Zf0qx",
+	"Wl1I7RcbJlwiQbR4zi+ZsDXB1RBPNond+UGcARjD/y4A8kL0SMciLpiZQNQaYxtcihbZA1Fu5glSNMt5",
+	"FNJiT5CUUciRv6DGSJLwGFDfuBT57epGZTC7CRd8MpsA5l0R2M7PE0EqqohThFElVAoEbATmsNNw+KRq",
+	"9IouFFGyGj7j2Vl7Z/0TVWAqUDCPVl1w0uoZy2uudD1XeQXWhGBzprTPtchzEad4VFJx5jyaIpTXSrK1",
+	"eEZCEdtpt8sydUovufCUuezRb7MriysHE8k9q37VbuHDkT+Qhjy9w+AW62IFdUMBB8U0nko11hOps2Dt",
+	"xUWK22q2t5vdzbNOp9d91tvYarWfdlfn4bWKvVXfyXzMkwxiDHltTp/vWQU/ZSPDmazqpxUZoLUMKEPW",
+	"Qo/6wrEMsJlCX1aLoOCz9UclF5gzxay5gMlvTs20zydaytU4/TIDIrfy9sLbVPz1JOdlSofsnIn4lgFM",
+	"U3bN5cwRHlFaThXYWFxcFriUC5QKlnmuVbXA37wTe4oavIJOjqAM3kr2XYDRun5qEUK3truPjfgmPDa8",
+	"MtVGdjgWfxe0Tj/M2QyqQEsjDIXmCkcKQJcs1VprpNMmmN7vlxcp1giIOlyhTru3sf5q5oV5NePFeNY3",
+	"ygUakAlTGDQoEiOamv8M8MJze9kgMur0nKbx3kyPiY1w9YX1TLpjfCXYHGLkGSFZX2bZprXJ40+/CKt1",
+	"Vf66noU2TdmI31RvBOo3wzFN6VCz1KOa4sGMjP5iNK9LwRXDTONdUMe8xMgWk16dt8/OXn//tLtdtZje",
+	"TrzVOiwbayuZaA3rd8WAx3nKqLpd2p74G07w+sx5W3nU3iIuKhr3uioFqniSuiDEnt2FL61mxDnbLXPj",
+	"rqK7nOK1RRUD2I81+1z+hqUfP57gYPh3ZhI3J/1XtB0xLW1N36hFcMa8I0wE8HWSF8wmFczKWg0KKRcB",
+	"rLQTjC6MSZ5JnMkoniTElpM4rvoU4OvwSBh7Nkmq/X3PtjeNVljW9ukNavvb7c1n5gqv/rer1P+7+AI+",
+	"1a76qSeXQlGTVTr4qA4gA8Na1SG9CLxmxEbLwGOa0cCgL8ZUoTfNXbm3f3b4/sCoSZlO5MJZQpJBdhwH",
+	"TjGy97hgoRhiqpyxJbNB0ZQ5Tcy614RZ2F8aeHMjamQRPRdp+RieX39d6WBa8F8Af12TagHPXUurWeyi",
+	"h4ArJ6qUpj6JGGoY/3J//15f3OrkN0/HslgzvmwI5mIuHKH8PTz/zkCwxKgykG+rodsvae6A271e36Nv",
+	"VBW4ZoEsLJ0liC3u9ElCp9NkUVRbOl9d8f8TXPFfneuf17l+dzd5jUz9wPX4FBSG0AFzN8dr9EeB+ytG",
+	"ExafW927ujeB1duZGKaLqQ3rBShD3ygjUK1yMOhBGU46kSl4K4w5kDCPBT2w/S2sm2zKxACW3lzYbMYM",
+	"3jCAH1TBsGqaf54ffHt4RPa+PSAHR/snP709O3hBXh6+PoAf++KnD3Hy+sP72U8b328NvzuZXnQ3Zxcb",
+	"34vXGz/d7PP2fx6+vFwcnb27OT59/v7nyfft9+Llqw8i+e7D5OSni3ff076ABx0cvah/B6pYrwGtvNF7",
+	"1tnpVqnZS9ZzNEsSn29hNcFHIOpSpmepgJqUgFeL2DuLHxccGYZTIQCrYacxoeFOFNYvsKW6R0+/fbF/",
+	"8/274atf2y/ane7G5tb202c7e8/3Xxy8/Pa7w+9fvX5zdPz2h5PTs3fvu3tXPyWqOO2oMaVas9TM6v/8",
+	"Qpu/fzT/ajd3zj/+0Y46O5/Of2k3d/aaP5uf/thuf/qPSi9ugeY/VmcrQMQ58ypCyHmYMJoa4kEStiQG",
+	"jh3ws6ixnAtb62DOkmHhe8NqRz5oUHOqSAw+Iekg2gcJo1eDXvBqmyCD4sG9ExVML9QxutIXYBW4JORM",
+	"7W+RgZxpxWM26FUBzURQxxr6XrJCVnsj6qSDnFwc7AayyaIdeFx8Q0Q4I2wvcA76LB5WH1nxQSNXJQC3",
+	"5PRcnzOCj2m4SpiGM3EbUcOsmb/i3Fl8duR5ddg/pawO2+2SNe1bHJY+SOehtqok8nEHhTboQTzMrAam",
+	"LAyHTCnHvVxQrEXOIOxi3oXo/GYCBP/wO4V50qFnt5jM4P1y7c4yv1xwah65gf43HpWXtDn6+MezT4+a",
+	"4d+bnx7/sfEp91Wn++lx+ThFjZumfXqzDB6sfUsg6lfKvd8vOLamqFGxMsERZO8T14gBFS9PQK52nKdA",
+	"+UBPbI49BFSLDCAoFxgpfARgSSkDgnenArE6jJosBwXfLV4g5HyXXEizuSnzzxIOLEOO+kJC15Nrliou",
+	"hXJH1mZC2xigH9eeO+Z5NoJ7fY9IBqyuc7fhKhcshlvvfpnQy+DOnA1w681nfMKym0s+9TXv99W0K816",
+	"NrlgaXDzisYC3Owshuz2VewGHDK70dlta/lFa3ZrJXcj3AtKc3bj6p5HuNsrscET1nVCVixB3ge55pav",
+	"ptXCjajRulsr9VrfZ6gqlGjx0hynspzYCSqLf43FjlTncgMAH0eSKwGtl8ondrhKsDRUFD5FDepk0Cr3",
+	"ICsNoGwqwhQ0SaAk/fCti1RYbpnJGphYrkJqpljqdb+RKxe37DvqCzBcnb+lOjDhbM5OlbhdGgKyG+JC",
+	"/g8b2hlmIufWFXbiqSa+Vgqo7VpoJysNoC7gEjQYbDNSLb+fdu4VV7tii3Me1/cj007X9IXJNEnI7yyV",
+	"CIKd19A+S+hvLd/LWnGhMD+8jvq/USRMbq4l69UbxZUmeM0rsjMGY62ngwiVeqvDDzLsBfvWbxQCkIu4",
+	"RwYgMwYunQDbKUB0y2hQfQGuAfvrwFcTJvyKYTGUFFXpV4VzaUZ1a4IL7CO4By0T83SWxVRsiMUdKMe6",
+	"cDU+LmXDy/NhsCPcnTNivC6GOTEItblyVkwmKm7PiIEmdOX4GlUKYebJABXKAcYgqTG0y6kBRpMUkkxk",
+	"yrJmeQ/NJ6rScGr3KFD9qjtZWQ3bNXXD+o/iDlWHzp+7XkHMxw+KCxJo5Kvki2hZIdWhRG7ZS/JK/Qp+",
+	"8FrFoqAzrrRiQfSxetFWdWvj5Fe7unYGBdVzpRk4B/idZhAmAtw+g+zq+hmESv9q44c7PjvRdqpCpuWo",
+	"6EPTcHeV19auZmhOrLSYaKnchRJ8tsTtZGAvrR110YxZaeQ5wIP1h5/L3Lh9CsHltdPImTMrzcHnNKw/",
+	"/izx4vbBL40cFMy/lcatjfj83Aew0O2xpLo99MkL39fsruKDdquX2b+rrV5VtcGDr9698ykffH0rIsdr",
+	"ZnKX1h+qQF9A+6YaX73rdoWWM2LBsSQurz/2fVrizlxE5W5gKcEqzNw8c83ZKkLgqrpLY8VweT7Jra5f",
+	"23KN0c3Xvfhj3Tou1evTBWHmoqBNE8Q6II2nRQ5h6NOEckG+Pz0+cnEBsLA3t56aRbxI2ITEcjibMIGw",
+	"zX2hxnQKRIPOV+hQauxe26zXYiWQCYs5JWbYFtFYTROOoQ8YFfyEXlxbhsFim+epqlyyWO68dAcii/k8",
+	"TeVlSictUugbRh5tttuPd0m5GDzqi+DLvTfPD799d/zuNCLlCvjcdzYjKH+7S/ImFZAHZgidx7ukAsc4",
+	"6osyiGtEPLZ8RPJQOREJMYLMgzce7/ZFDlIvIgVYqYi83Tv7Lvvb3Lb5eJe8OTj77vhFOBzzy9bjXZKh",
+	"XkZ9kYOCjEgA12b/QMiziBQAwM3Ddh7vknwzFfJos7PhvrXNfsx3W2YeyyYbkRKcCXm02TVvcD12yKMt",
+	"2OugPURU7OFgrtl43OqL4CIyYVTYTJPKRhHYIqL4JIQ4mGO1V641hPOsVXaCaJEjNidDKNCyKVc0jn0C",
+	"mmcj5QZ4JSblO+KVW8kywoQ2XJClllU5BrOSmR5y7Jyd3q0w01fklYZVjDEhc8RvCNf+7LJUFZLiV2h/",
+	"WVqNZb6qg99m2FOX5XxVVXJhPc+UqkmQDF743dnZW5LlwLoXVWd7VtgQoZTwj3FrHiGTzM2+SnQcCp1K",
+	"NWVDzGP2vVJLnaiPIW2+22oTLa+YIDy80feHBZ/s0+3t7uMy086l41fL6lxKv4euggMIeoo5MD78ThX8",
+	"regcaAY1hNRnGVIylane7QvA8xkZoY/OupTodKaMiJmm8mYBYQQFB/CDr2uKMHEF/fX5JK/IhTvnoi/Q",
+	"qchTB0AbWa+ShmD1NavxzT/NZ1lsb1YqcBaZuC5TB9cFeciQ8WvgSGJBfJj4IXNCqod3br4+H/OqAM/h",
+	"pZBpIa0dI/PnOLXbNB+8agWira1Wu51q8dZlZIv7uLya1z7bwZNDsJrbSl1IXMCuQzYrGXFWnFraqHKt",
+	"2bOyJLzwjSI8vkvQoFzudjNdEhPCqVm2C/k4NvvdNubo7Dxt5/wuz3a22zudbpGJbW9W+l/4OmV+q7z+",
+	"6Vb76fbmVmdrpdd7kP26NUYTP/K9WKHUV03psBBUKmLml+XB7GLZe5xvv65/f+l5M8VSF96pe6gvwV/J",
+	"JC+W2iLdVx2/14xenUBYZW1ImiLnGgGgavHM2Zrz2xkf3P7ncb3CEplhLl+fet50NqYCUGE0iaWFPld0",
+	"4dTGsBTbnIBLKcvLVKtf7SVzulAeOTi3KPBis3gAJgCRGluGH5R+29QhroPqbnAFt25dlGV26psgJaSa",
+	"bP4IxeJWEPsJldtwqj8Z4S7ngGlDCb2QWUpdz+fJddug9XJzks2hAAWjYxTOzXZYwGZVh74YIh5U8Ftk",
+	"U4dgdexjt9ptW6H7jQryiWzVb0FvN1ar0udDJgDlr2FUgGlCzRymqbTKdLgUgUadreBR7ZFH9PMclE9E",
+	"ZoL/NmOEToyeHTauAe0GO8RZfSUA5e9Dg1SaArfTDLRx86GFa9bd2goWZteQSNV6CUnmY65ZXwC/NKvG",
+	"ONA2E3EE7xy0MCu41RrgF1xAtax54ySyPdxtMmVBk8qzsoBoultbUArl/s4nsD76r94v/6fV76t+/6bd",
+	"bvb7N52X/f7N05fm487Lj/B7zW//Mr/U3fj4v/6732/d9vj/rn34fy59+HpZgNhGQWjKRcXO+K64Zu3I",
+	"RcooxoNcoUGVGnX49nrT7NTh2+ttF4Eym7V/+OLEvM720ofGDKjB00QK8AxRf70cESlYi+yJvjAPbE7o",
+	"dMriwkOVeQq+T9hq9kGv96Q9cOoT/GZf0yLPObT6WkgRE9oX9jHfKJLA/pNHXuV+0t18DNRefT6LtRoB",
+	"SW3u5Ciqm0+J9vmard7H/3z0xPz98T8f/9e6eZsw62yt0ixpyO1XOMCIZLUkTza65vrMtsg2U1UVp7u+",
+	"Vr7tj10qYAeMDsdmpVetY3nS6T7L1bLcjXYqXa25cpcJFy4loOxpOHbJK0v1K28yYuuVHqaXpdAtghLN",
+	"6AT/K6jQkC2cVVRhd4m+gIKqLHHbMyugWzQTS5wqp8h95VT351Sw269sXmoNUo8VcEGvlcii9PDUOl16",
+	"kJBVLQRTFlSUAt4HOvJczWpVnnCNofgqJ2p9YagnkI2VAtUBDu2yx2dlqZlJtNLzA9TRZc/3Ht5sdaBz",
+	"DxfDZBbnrf3uSi/OcIJveXVQJazHbKJYcs2Uc/iEXph1J19t+GRLni1OONoq/RYIc3mOFVyiHJYikWnM",
+	"Uqu28RSV0zVSrmC+d025gqGsgUMk2I0+H85SVVWrESZf4TWrJ1/hLHJM86eN97/H3+7on3881Ecvvj84",
+	"6DZ/fX9xJPjl3VOs8vOtElV4uuWI2BZSDwRptBJSaE4zR+jxEDHUsCokk0moxKyI4LYaLQBLXQ0xxih3",
+	"1tjIDzxEkAl3HUB45lQ9bFJxWKCwmiDw3bkzvm+tEsf7hUwzLO5CFR7kiZrJxmxEZ4mGAmvOCiWM3dVy",
+	"j+5STX1HfM2VMoHg6nOll4Ae54uFtYU7vhPgSuHUes7toUCCVD3Y4toj/XfBUsgdlCKoQoSadx71oC8K",
+	"sYfVoReOR9jHQM5FXgXWY7boC9C+nOYVtm34GwMt2AneCWrhMzMSQKVk1yztC/Rlw5Mmu2EtOnrg8vzF",
+	"V7E5F+EFN3ZuPOFiFZ7jIWKwIY75J48SWbMB92RSD4884Dv7oMZeOEtaXjLfQ7NQ3f8XAxDkOzF9htFX",
+	"pVW9zQFGlqS30b5IwgEfNQqj75dM23r/irz/4SxNmdDn00qPcxuUFaf4gceaX+fR4VazQ4ChnE9ZWvMi",
+	"s6jgfEVgAUGoA99cV/yuq84GDhNoxzfiCTo6g5WDblJmZCWFty9Q4xXFkPDez2ysJs/2Ri+67KwzTUeH",
+	"Xfai/cPZxfbRe9Vlr6pjr5omsECqZitcusqE6uGYYc+Eyh0yHIYJWEPlzWDbg3VdK7UUv81GGeXpp7TP",
+	"VcL9B89G1gP2Am6N3cGw7Zlh1dDeXaCQxXZfu7YFgW0IZvTTmUgY7jtA2RrjpHQOPJ8o0yW+E+ujl7w4",
+	"n6aOTLkUq6xg3SXuXaZp+4JVtLe3eCmmqqRancuaZIMYAJqsIKL5Xmk9ZwTMGbuKUDnpkEdvpIjp4rE5",
+	"GU8jW9ep4eAKPY76wl6nJdnoAAECS1JjmWojWc1VZt2w9QOYEzFd7JIO8MWYLgqyr7NM9G10li9agWh9",
+	"Srrbqmx1amn0rV/1UokrTZiIaWpXzYnzrNHchMeCX441eXe2H8AvxHTRiBpmUc1UzHrk8RTwqwrOkJOl",
+	"6x2dOyL8QBjRMrsAziRy+dJ9kfUXYmHPD/eiFvGlwFeMTRWq4g4OA/XRohD8eiS/uCPZIp0Mv/BPO5+1",
+	"Z/LUmbHVmYeubSStKaFJfcvBJWQFDwFHHlcVhLSzs/N0tTSUlCmmb8E9LjeqrAQMrehYeQec9Wz64eCq",
+	"FjvXzfEughqP5TVL+WgByqhF6W3SmR5bUMBH3+6f7D3ukQHs/sAwTimGLEKIekDBoYA6NecilnMH0Dkg",
+	"T9wtVVnkS9gGDsra3tnrIKnddTS09rp5YYF9rGCJ3cY18hOpHqQN2wEVl8exvXQYFlT0DgevMLKlNHFf",
+	"QbQ+cFudNMLojWBzUi+N4EX3lDdfCedehBNi1FZU8swuEj70yb/0kjWv2OLSmC8pFxoU90fmW4tgx6Vo",
+	"yfTyyXXncWRma30wAPEknfMGvLoI13WWT9Uc5DDzBoQLpSGcMTI/wXeA5C4kYAdzQS6YnjMmyJAKjHzw",
+	"Ut4KvWSdy8vFb9vd39T1s81f42dPL+ONm+3Z5PfJs18nz+bDxeZmdzxrL7amV+2t9vXOr79est9/G/86",
+	"n18WMOk6O1s7uZixefgv7W5zhw6b41+bYtr8/eN/3gVAKltp694qLnXk+zZCr4MLdsmFTZc2g8DNzCMf",
+	"lrYUvwfzOaUCYIEt3WA/GEEGeMkA4u0urxtQGxS2Kdt+urmDpw0dalFfXAAsZ3QxIILRFHBlIRnO1nLM",
+	"pc3pdL0VYH5muzHYjL9aTZRbpHuEYcP7bPRlmtBhKdYPKYE+BzSfExo6S/3xgkc2XTp0uLXdZ0tyA37p",
+	"92+6HfOvjab593Pzrxfm45b5uAUfnx6sv/ewuYbxkb3T/cNDv+aY8RrZtY9AaTJLIWJoVaMSqsZYzpo5",
+	"eIOkdnToRg1MR7O/G84KZFJAUa9QgRYWIShoWtkDtn9uqDCVE64YygUP6JoweqUiMpgJNWVDPuIsHqBj",
+	"BA6rotxs3p4XB7YHvm/cAS/JY+IFj7KwHNnbITQ8ZaliGAQX8hzTJs9tlA5cfue27/kUO1HnTLrc7SW7",
+	"ru4MfSgCNccyS3vc3rTUDASmMMvdHJmIKJsBv9HaeNyyEtSQ6cChnfTmKddsENnfUD9D7JMcfDMkxBTb",
+	"vFqBJxaY6+4e+f/9X//PIEiQREAcuEKRC4bA6RKjEXtvD+94tu56iD7zyXnAE3OKXWHrI9mlkAXG2zNf",
+	"L/xolCdi5iNsAtbDpLN0VnS/3j2h5enqz+fi8lzJKqZiUeCzPFgcjwvAbbTBqA1fu/VX5dFsrJjBA6l0",
+	"VRZrOFfbHa3URMc3KPhzMnhkWmhqtAsRCYQxVmTEXVDPvJ+l5GJBBjYa+G+M/fXvEFyYCeDGSxfIZy9g",
+	"bgqUNO8gNRB6KXetKPLoXogeCTeA21yBywU1hurWbZ3Pl5QUUEHxBPjZVyne7ww32zfDr3E4sSEHWE3C",
+	"0d4240yvaVJZmq2W5ffXsKrsDWMaozCxBYwr+E+WDdhQjnkS1O1JhyZowRdYyvI5+o7dGNIPq4yBwrDr",
+	"eW+z+6my1+aohri8kFsST6mrT9I0rUPrNj85L57bjshYdGOZMDLhYqZZhKjA6KKD7Hp0Mz9cBo5vKZ8f",
+	"4Qu//njMcQvgwLje8VnBa3eFtSjXu6a2Sz3Hw+DSoZAAa4n80BHuLZZxuKpq1x5/4AfAtUYFhz0udyNq",
+	"mPUG/SQsDcqWC8ZQL7mzZcNKFux3frEIN1jEPlnFeTF1LkROFBeXCbPd71dJJcyXhWfvkknsgeCCNpxg",
+	"E2EdLLJLm+ovpCbScMMFtHdaKTck4Dw5XWizKgPRjWyFDjzgZHHXg8lupj6AkPd2OyIb2+22ORfgz7jV",
+	"/VE+maunVvk0qZrOm6dQyDi3fl6bGmlFiRyhWeopsYcXws8InHxJRYZtCPvVF9rSxxWb6hY5sG1y/UPg",
+	"DW1ywYZ0ppiPFZsbBDRaxzzDchdvzyseoJUnrkbFnkb1GZzvwQrZr0T/yGAsbO8hfK+Z1YQmoEbEBDyH",
+	"mlBio9FZz4NEsQD2UY6C9owZXkdegQl7GD2OnKYaVeF5kEfFbnRBrplMM7j3Qr5XAYDbv/FxRKrwQfI4",
+	"GcAqcrggqIlhyiLOuS+AHefsXMeg/YoGTY6ihluNXA+kiik3okZ5iI2okR9joyBmcyaxG0iJiyIdBGgF",
+	"d6pBlTbq8D8ZqaBi4+4BWTCUSi/xUQTZFlzYGFoO/RiY6m4YSMxZI1vr+ccr26CtXFr8V2AqPEzn9bqy",
+	"ZHdq6pQPl43uSi7DHNWshS20cRxcsUUe1d9peFyRkG9U4zYtm13A47PtWq+f8h1kc8p0ujgHPJ965cI1",
+	"cISzlmOsZnHyjM1nF82NZT2lSlm0IDBtXDNx8578eVutGqhG63Y7mO1FgYWGoKohyTg1GjboY1WSoWLD",
+	"Wcr14tQsH+4mLvzezLCDykbR3wTdobn51qPqIHJB46ZJp7yJeqrT9eChZo7PqeLD6qefuRw8J75tPM8s",
+	"81ymMbZDg9o+KIvminCPRgIEAIthXpC9GfCZzXsZTVm6+ospuYA7iHPjZy+A74tv+ASK7EjigRCaDoFn",
+	"2iU5CyCqfV1PzKaJXEwsOHJ+SPuQTxyB+ySyiTSR7WwZWUc20KcNsdvacNXqi77417/MPJnQHF3wrX/9",
+	"i5wyEaMT1jbqH/ht6pHTg/2Tg7MBkWlfDMy9MuW/w609ggvnLsFwmo2ZhA5mssS/jAD3OQezseRjhiYP",
+	"Ddzc0O16F/V8XDAuha3u1+7NhOu+wCgxF2Yijuib8POAPILE+R7weARvuWKLxy2yJ4KHIgAYPAV75fQF",
+	"5AfOxwv7WIyXDeyaAkiWMmsZIO8ZIhyA7oVL/eRXJcXAym3bFjwiA+tZNh/xEEM9/iBDcRpEt4LztbLH",
+	"EDvQfLGD5w99odBpTQGlj1p0dgua52jkJeXJLGXOAE6l1gmLzfzeYcJkiKtOYq7MI5UFAtRShokeGCIk",
+	"FzTGhcRuR8LXS0Aq7WZ3xy4MDrSM8AZkcmKYdhNALcPobF9stjstspdtqIsBYvs/O6t32D2BcDGd5XAb",
+	"YF4xGyaAgGBmNMNdC1vjRGQWXgOtBBE8voAyaVOsZ4LdTNkQEGRkzJnCibbbdjRvmB7LGIhmj0zgD6uu",
+	"kynVY5LQ4ZWKyHcHey+8kzgyz1Bks71VhdlnFtAcUqMSDlrk+O3Z4fHRKd7SbW/aBcafo0AXRY0VSWz/",
+	"+OTUYqEpaH7oM3P6QtMrpggDCscB26mc8QlT//oX+rlf7pONjY0dc6LUnKVIQ+iIwhFMeJJwKwoR+M3K",
+	"wr4Y1IGg2nSehA+Z1WQs99yb0uGYNbstY9LP0sQyXdV78mQ+n7co/Aw5AfZe9eT14f7B0ekB3PMpamiu",
+	"MS377SEBV/QbKuglM8fKsM5G1LAdhoxq3LI3ySkTdMobvcZGq93awO5PYxCST647Tyz3xA7CVd3iTqAf",
+	"nK0HkCO7qMgU8nD82UahBPJhbIhDQbY3oUnSFzY7vUV+MoYH8w2n4flVlUG7liBC3uudXfBIaUtXs+RB",
+	"OLfQkM6wQWxkAURwZis/nTcShRNoQcCwMcviG0UGQRb+YEm2vZ9QZHvPU5FH1RKsZbmt987b3Hdr1sPd",
+	"mA7p7fysrZ7tFQbeLGAFtkEfu6FDnSxsGo/HTrW9F4BlQnV4i7yll8yCm6u+iCU4Gi5nNKVCM/Q694ye",
+	"jLYFSGW/Jd7ogKqMUCT8G0MTaMqZ4ZpdlteMzKZwRsGsvOJTaIBmaGFqhjE10wB0VWx5DEIOz4yXaodx",
+	"o9cIYi5AtI5n1Za/ZJdgleHxCLW1skcxWQRzs7k23CHOWnBhUAqBX2Y6oUcyREV93Y7ktR3/FMs6jwTN",
+	"3VyFbQ+bEOfaSKtdW0xmfwSSB0++jSX0BTjofAQPq7Ede84r9tYZUTXlrOYxm3NZYb9liecM8lKw9Awn",
+	"CoRMixCapcSFqiGV+1CtuiHlrvjLho7RAVDSbTWiwoFrdqN3yZAq1lRMKO7DXxkAUM3QzX/O3cNyw16O",
+	"vVFyV9426oF5EwIYIeurmEKEhgcXlzCXIPA5wNb4A/DMQJdDx6+4bpF9aCPjzRaSMK0xDIqfItv8LjW6",
+	"zXRML4wxoiQZ/L//9wCqBfvC8B8UCIPT0wHwBnijeWx+XXtQCuQAoVMdGe6iJaGaJMyxEsswPTqHN2ct",
+	"1xycD8ijAb067w4eW4d0ypj5gDX+KDEYFDsEEB/wFMzODB7TTX4doBbOY78u2CVcOaHSImfsxjps/MLT",
+	"DIfLcMtKoB8zxuTX7nFn/3kdD2I0HY4/K+0Efe3Nhlw4pHhDN3zCIstFDOHYkG+5k1W33X1a0cu7ksXY",
+	"1+F7cjNbzXe/CvfJQufF6eSS7Sqj5tYSCKPmlfGH9rNVppshGDzYhHOSYK2Mit2CjAFJjnIkP0PMNa5k",
+	"x1lUfx0RAQ1UcxoWNthjNiKEGhRUMJoTxMWM2WPtqzygmewewftx2/rCUhPGIn23fjCiB/nCvgFiJcG8",
+	"vULnlDHXMXcu+gI1RJv/b31nDHil0V4zLEMrZL9BHwY51ITdgLhVZAAvbK1fX1m14rYwtIYFdKyjeR0W",
+	"ABnMmZLoSnOCfsY0UbZlLVZ/7wZzsxtYyHmpGrktsKyg97vllFfPBCfhsFIgbmxevEu67Rrvfbt6uIVC",
+	"0JUHfsugP0LhCriEwe7qttvO4Wbzy4u+GPOdHS3c4eqPFabbOd+coWTYRmwhzJVNQ5ixLL7+yx+2gTIi",
+	"qBjOtdVsbze7m2edTq/7rLex1Wo/7f4c4F3Ywx+2e13WA4THqyP+5uFclqV8BMX+n7KTkENatAAkBVQz",
+	"1CzyQZFGFs/I525m7r/Gxwwo3SZhQR39NFfAnq8875RrxAEpMyyJ7nwCL+s6FkQOtQnuLqdIuG236EDW",
+	"L2Kevw9uh31EMKt7ob3+Sf7iT1EjRJ6/7ebctTDOTaTsqpv8CXjynMY/wLmDGzq33/BOUOvdZTHetHH7",
+	"TS9lesHjmAl0UwMTu/0ucJfmggxwgsLwwi8fDRcKPfO/fDSEkp1Ns3/et23kOb0EwnN+HENqRfcvGkOW",
+	"Lj9FjWll+HLfAnag8xm69Ft3TdYtvkVOtev0g9/0PJ4HH7pyAlRg+2JM1RgeNKSgpauxnAPYwCXlAmO7",
+	"YX//CG/M0g18eUn2OgBL7RvxDHAu4IRxMeIBHsOBL8mFiYAfMPDLB6ndzjVPFRnR1AZX+iKolnIVVBP0",
+	"L5kB2RoOMKJtYUcY9w1u3HX54NbLlN0NUTHw24P/0Yh7ippS4F0qOTGQ1SK5ZA0Pnst4sSbHVxOjdCAN",
+	"ZJR1hMOIUQ9fhNz+Nm79c6OSixpSh4AHZ7HRo/PvQ03ZaEHeTbf39tD6w4QkqTGhFIQ/wrEUIIluA+5Z",
+	"Zegh9kseqthOaiIveMKadDqtlQw+FmuL5lx1tSuLtqXsJRSW7PJyTdt2+1MoWwq1AGuzfjzgyEyzoKhN",
+	"ti8oEZ01ScqqAWU9wh7DyLcWw5MD5rHVi33s1O/xF6RU/CWqAi7IQ6RelLSOdYnGMNdTGM8yrcEKJN9Y",
+	"WM2gAcZoliSLh9QgXluX2203+uvup3VEjYSLKxfPeFWfowGXPfkWr/kU2avfOdT6227BC31Vxa0vOvGX",
+	"uXqIFe7xl32KGtiS+9Z73vnLHCdf3HrPe3/ZWlqbS3L78/S2zfbO7XccSb1vWdufrurhiwFYfO5UvjU1",
+	"PmQpZhxhfO7JH1dscW542SdUAxNWhSGBVKZ8JGHK0gk1M00WLXIshtbvBdk/VlWMsrCDjzP7jCpEluaK",
+	"jFLGUAnchR9SOUcgwhaBdxodinofP/AVG4eyKbwImQ9KoA0XUSVFlFNavSPlQsaL3INzsQ/iYfXwawWJ",
+	"EFK2+uIMAr9C4hNymmag1kVZDgnEJiEEZJbEaodBZmuQc2emVqXj4S9ex1svUvWKLWyX+/sFtT6MF/l9",
+	"hI3YLReZlr0f+fLO6ojLfcMs93d5BMVreW2lQLnguRJyTmDAD62edP7WPo9y5Kyw+XaRw4F1YZWe5ae7",
+	"lvPE5Wevrccs014AwDDjNlnuQU47/eoGuUWcbq4kTl9CJ6Q/XZieuATB+0nSqDqx5SXUcaLn5GKBYU5o",
+	"JgNCr0X20MjPyj1ziAzQfmgOwURXn9EXUNmesiHI25wwtPdlqBt5EXLJ9J8rP+7Pj7Ma7KJ7wFX42KK3",
+	"L9FC/Ju5nfO12+F6BzT2dan/2dLuq5T7Z0q5b5m+u4jz4QGqhxU1AfvWBvMpYlmScAZ9MMXSkV0y+OPT",
+	"oGi25ZCnuMJsGEycBIIEgy4fFs8ZXOC/b5E38toYcubmXHoJxPxd0B5FJRc24RG7JpMJmHRcu8QGG4nY",
+	"yxubGK24cO2s476AVt5gAjp0hh6pgmaH2gFZYxrzMPsak5oAf7IVPrUA6u7TXqnP2bMZfZhwAHYw3Gu/",
+	"tlN6SGvV1VpAhn5wrb+AxnGVIoJOpr9AF7lrXITdaCZKYjGhmqUrBEU6pcgCylrXvTR8pmBz17XUP68s",
+	"pJpd5Ae47/lnnFpisLuVG5gTxEChnwAPBMIMRZF/JAPkQYcymBFL+MwwaCFmSbK2RLLNK1YKPrTvtG9V",
+	"9nzd3n214O+hPuZwcEKqzjnW7rXcNon4f7C6/jlVP9/vBc3OL1YPvGP45UsPO6ypQa4Up9iXYpTwof4L",
+	"ohQIaX5fx0p9iOLJmCst00VtVVEOG3BOAW8+SP7UfALgncoXGrlm5yDPMLvTqDXW9wIQ6gIywJ3aY1MX",
+	"c/HqrJ20w9jApq+QVkoF4WLIY8RK4MqVJzKECbQl06hsCXjQhMbMFQ1eShljQuohnFLo/k0uFmQmYulU",
+	"X6db++wTOou57otEXpKUDWVq+DCAj0DCPNckZRTyyy/o8Cqf80LMTbFkyr0x118ae9z2+sKVb9Z38g7q",
+	"rLAYxUsEM1GXAupHa977jeqLAaqK57a8wNgBWpFYLnVvfWfJ4j6aZZk9GmohXBBgC4Dvjw34s9m5tG1b",
+	"O6hdi0M0MXYhXlAdG/Gypm1kzdLEbmjntH4q95/qtbM206mD+6n03bmm7kjpAMxIFblgTHibyyHkZCk+",
+	"unqxnGAeSqG4wmGiYmbhE4p6Bjygs12C8Vmu1nWfNttbzc5W6TarZtAO29jZalL2zKgZWxvNZ6Mua7aN",
+	"7jHciDfZ1pK8kbvrDCUk0JJq5hJHzi+ZsCcG8N3stxaWKVuXZ4UJrq1q2BO4usaBfRG/upj+AgXB79VE",
+	"XrO/3DOVo4f1fVRLlAXMhoFMvsos15MgPcBY4S6tFCUTFnlYOHt0V8kkzmpd5FT5UA1eO5JGnrvkzcuU",
+	"Dplvy2BdNFACBKWqobtql1BbPCMT6I0rWPaCFjmMo74wU4pcORukZl6zdIEoZqCtKE0X9e4rXIuYoPeK",
+	"HI+Insu+GErhVJbUtiVXDtrOeafgFlAcEBRCOredGst5UH4Gv2Z1eGZNHjZTAqZgvWB9MaEL+5Wra63K",
+	"oYAL/kZ+p5iWUmNjCmDTCIhSINZQVOYIznYtwJNKkwoDPdi0rNLXNQPG9i4ZIr5Lv875gbLOBfeF+F/f",
+	"ssWj/cn6kO6lu8C6VVS9ZIfdH2+fmo3Nqv6suBjuLBOxKjgqNv/J7o9bM19//unHD+/fnZ2e/PD2+OjN",
+	"61ffH3737cuDF/vP93aePd3e2tzYm98sTv+8zFen4IDpBllu4Tn9G3tR7paM+nmTRP8ZqtiR1MjK/go1",
+	"jF+znB6Wp9eHddzMXP5zpdvm+cJ3F/dV8d1NAHJGLGDzKawPL/laLpmGzGmCD74wWsgcy+Rn0LvF9QEA",
+	"pFweQMUOoFwDKtKrMIZz7QGh9zQUM8Fbl7kkMI/7z0vbvOVqsMyPRy67/Nbr3wnNkzWudxjT/pb7+xRg",
+	"9wtyeS6RKCzoM7SORh3mV6NGApRDPjsoq051KO0r4517ePMNj0q+DBDYAhSaW4O3uQe2wwe2Kx9Y9G24",
+	"B7bNYpZxoDe22+2g2Cho32e78AUt9up75WUgzYW5gWaxtjcgD/ZdIySBGQQH7Ksj4B+Qa6LDja0MASBn",
+	"WNmin8VcN9H/u8TfL0nMY4/2h6Y7ZJCEEGIAqwKPKoCGEY8ZduZxyIXsiwC0wAggixru3OOXqTF8AQTL",
+	"5vDTuIdQX9rBTzjcCWsrU9UXAwTmGJiBQi2rFA7aC1HQuUX1qkOtMitygAtSEiwVUCXWdx7Y0haOgitI",
+	"Sw3AvVxNhnXDZH7qFU2JKr81bn6F43o24/HKeCvhJLjKtZHPYyPl7I6q8aCFsiojA/FaOyoXcblY1K4t",
+	"5vwCPTicyEGdh3+o5eojAzLYg1tWXLQrLuL6V/M1SjDcu/kSkCv7cgoo7wEAsA1VlGMggUyqi4G4uMCD",
+	"QPjYARYBe27rLVs3NjjBDzw29ANCIx4HOlg+u4bVTegCnWc2jAIuXR9GqTjHTzvrnuNlcEKrHuUzaLus",
+	"tJsfFxlv/Afhp2CGV1wVAbuU2nuP0Jdrq6Ad37d7DgtUqcDao+qS6RqR5RvB5raXbq4H9/d18h3zbZ3P",
+	"auvZJkTYkNVlaWl/NEapnJQcQFpWZqzlHVLLqc+Yi+s4sCrT5OpcURmccKPX2Hz1c/fHH7beP32zcfT2",
+	"bPvk++6Hn55v7L84eGmWnlOPXL1Wab2Xz+sgqzAn0L8wBxGQ44FXv+odOMfBhV/RWfLoLJja4LfY+1TM",
+	"18s0YUy6dKpw2B68VhV+KVMiLrm4IQNz3bml90FEzlLKRvyKDOxzzHgHEdmncbzwX55T/PZAXMtFXwzY",
+	"jYavfh94uIaEX7EeUS7VFPt/YI4HcaCylq4AqgNZnFOLM+BZKSy6CyqmPgmcdNttDLT5R/siTGorMDNg",
+	"9mWA7AOj8DuIZkhiGQ7ZVLvOFtAOFRGqEQ+7iF/dFwDZjECUEWE35m4y4UpNGeC6KOyIDIDqLTIobtIT",
+	"1/Yzw/L16jzExPbMXB1E95hC+2wCOUJcL9wiZjE36pqt2IAejWOHjdMiR4D/DhnZFo0Vsu9ZOmRCN5kY",
+	"ypjF5N3Zy+azHomZ+RNwbDCwaUZziBtxSTWbU1hwWujCUkblh/VTkJwOAIZux1yTGC76YvBj0+Jns9h8",
+	"GkTZTFzbmFg5YHSFC2ah1ntks71hcYFD0HMLl18Dkg5q92Z3B7pzZInKLLao8Eq2yLERunNu7Tk38L7w",
+	"I1eOLpCAV+k1Q8qtZhDrfKMvKvrNVFl4weG8zbo7LYAN5cKoEVHM3A2w6wvbjNWM75JfM0GUsfdoAhqv",
+	"Qrt4MtULgGTNmkbZTgJZENicfULhCHBxCQrpo832xmNcIiWB5goHpC8wjOim0gtgmbDNtfkAX/3yMfvY",
+	"/gjIrTgEmwYHTZgBv6kvNtttp/0WWh+AXlnqP16RL8Nupgn0ZamHn0R2HIp+39ut1MNmSTtbaGi4ABXc",
+	"LG1NpplFiMZ6F2h85Yxy2+IuDbLzA8RIf1osGcOhifrCwysGyIr+aJhb7VG3NAQsGrpBk0coQlxW3+MC",
+	"sqQRujW1/MFhyy2ba7GFt252dyqaBNZgWN+xgVKLHI6siz9H830BRA8gX9BSjnqWR6fTMiuDGSKMxZhf",
+	"jo3owmjCrjkJ7qz0RTlfYuNxq9SrtRJxUyr9oLiVNSZMVY07ymJjP5rt33XgFg+piJ5QzV47dKtld/oL",
+	"T7wTO7y9+Rabh6/6FHc96MJ7U958xRYr6cLBtbl7j6zhs9rdNoIT3I/OpJUfYH1P4RNOl7bJKj/C9cn6",
+	"sxzi8L7Pq8sfSb0XT7i2wVLDSW69x5PEXxFgfc10wGKGYza8AiwbLDPIrAGIgFu3Qo1R4E0Bbg6XmjJs",
+	"oFST1/Zynzzd3u5iSyho0YQ6XdifCpHGBfaLwWsQHvGPvq3B7zdsYeOngREpvlkKFj0DCqLvqEEuJUhf",
+	"LUmNRh6FqruRRRHYCIZ7JouIfHd29pZA+6tiY6soA1r23a1axHWyMQwzUNyNGtIXXnGnihyb4RC7oKpF",
+	"9rHLKGCqz1QYhcqqKKFuUmEVTCZ3q5S2bDvObCes1VK/bprz+bxpBt+cpYnV0YveJGyulfMlHTqcfdgw",
+	"2Lz/Cp1F9pZ7o8Wt4fU49EsAwDy2huZz1PZVQUOchRTuWrpl2eP2DlTzbI/LdTxM7Gba6HWe7Wy3dzpd",
+	"I325kc6dp1vtp9ubW50tm8oUBrBIkBFhuMFFyRNlyLgGIpOLWydpCLR2orbM866bV++x+hBUdmQcBd6a",
+	"65P4NZT7l3uhzDdZH8GiUMJ0qwyfBvljt9V22xpSxHpCKuhq5+VVwugVi30rqGqB9VKmPq96SAX6MERs",
+	"eD5EPsbSwuW4XOPdrDXdMGXgNqGJ6wv1jXKpQX1hn5rWw9ch7Fx1ZjfNiqoRlG63L6gIk66dnVQBaeC8",
+	"O84F1CInbCpTrVyitEew64sssSno2yyYbVibWXkXC9czrhowzjz/Naz4fXGBoc6sGqR3JqD3FXX5wea1",
+	"itv6K8+RoAznz5RDZt64wqtJn+7a0gddiFX4+G7bwwWw7QjhGiquAKKaHFo/mqsXtDQH2UygggD+EySp",
+	"MVtW0LrbIiyFaHVT+Rsz61W0/zMp31Dhmmar+3PfAoyYWWfLSX2VAh6cjG+aHbG5k3heGj3DBRVTAC9p",
+	"1U/fwcehqciRZ6Ho1L21kZ71/VqcsYhcLDQDX4/5ELSWy9rso8MSm4rsCZv8z264yrWmwe7wQTd2/AKD",
+	"kMdYMCBaxLW/y3BcCg3wDOtcswMeub0BXl+c2Z5fMTrRXb8/X85g+S0UvcJK1aXXHOM6r5JZYx+8tJNX",
+	"oQ1WqZ0V9nLqi9pmTqSml5NTJv+0Rk517eJwFWobxn3WTnAP0OYHhp81+ukLrM6yRRloDWLlx22tfIDU",
+	"i9v008b73+Nvd/TPPx7qoxffHxx0m7++vzgS/PJu7Xc279h/J+taY6n2a9+aQmJFoSrH6arOptpwhTox",
+	"DN8j5nVz8CedT2sV1NCbc3yPWev6pgPrNBgodxiwWcbq3KxYx3WJP1euLDKfMtwxQ1ktZ3ittAjgq+tk",
+	"REjHiL9akl9aPoPfGqfeWKG5cioDPuDJH/DfT7cqNfNiK1Nq9ZTMOMv0GeuCMFYTImrYMJhG9aDVF64x",
+	"8KrNgLHbJAqK6mKPY5tUeoc+shgmuD/zky64EJpqjmG4ACrGEWEFk8Sv1B2bqTzpdJ9BGPUr41yXca7J",
+	"Nm+rpHA5zV855f3LJ/BQ/tV4nW5HV2ewfwJWp7cOHU51XwiJptaCYRA5g8gkWsoslnKxwGc+2mxvrgKb",
+	"Ce/pEXQjYtLOi8PTveevD14UeDzyf6xNH0K3dt8SQrpGwULGDGP9YJdxZQ0DFoO3jqfEAxlxRSzQWtbi",
+	"fDdL6snGPUBfoEdOC4ZizAWMHrmXupp6riw25xJ4zIeRJXf1+CH/LKEmIi4WKNBwRejhWpEXr8p1lzTE",
+	"qu6IVYuIeQKWs1MD3Kn6piz0iviY63HnzwlkaQ9ThVUD9JR1osYLv0ryf4IkD7x0CKU3oTH7+4n3LxRJ",
+	"8S8W8Bk64voyPm9E+WfWWE82x8GGroB7V1k8kB5qcRBRhEmHeigYiwnVhllxKdA0KrSwxKsNezVcFmYA",
+	"KYbO9yrQMwqxItfJEnwwuGoKPqu+YHQ4JpepnE3NeNDB7Gsyy65d58xFs6+H+YHGxKMp8znlKcMMbtAB",
+	"JlQsaqy3U7uQd5K5Dwaeh1Mpc/rMss2WuCroD1zL8+en9jMXl+dKmrdtBRx7oxNlndWL/DtqzAQWqHc6",
+	"a/A3u4q3cTg7za/Gyhfl1gFeUdVFeL1q7eX4Ht/JOZEjzYRNpmd4NqF7GOB7OPQPi58J/vntNplwMdMM",
+	"IUDwcwACgj0DAhSQXsaTqtgdIrWVfDy54wU1JfXs69jZUFmhe3YrDowpcnR8dv7y+N3RC5emfsESKS5V",
+	"X2hJ0G4CQyhg0zEbcoXgayNr++A2RiSoC8BEm3zK2S5wQEWguQFXfeH6L9seAJhngIevRb4D8AzzmBhM",
+	"mBSA5jBXTsQ22yDg68Z+MtJB2yZEnTZRgKS+SygZplSNSSIVg2pfuAAbFdjXpAwwVsDt9My+0b3afLfZ",
+	"bkd9MRMJs5XzrlCaDHEQrlKjRd44SrDiBSgEUWH8ay4WEGhEo4+LvpiwiUwXPagfMFRu7VRIXkByIrOp",
+	"WTk/LetXpCRloDeSC3YJYTlN2tC6ScasL7C1tRmGJVAzqk47arfbjhjMU7bgi8xaZdd8CPsNUUOpCTaW",
+	"kynE+2tE1N1wZP7x4DB24cvwMMGO3BUgZj3Ilu5OJWRL9BkQZ4omVIY4UwkQs92uxHbBMW/8SdguXwX+",
+	"FybwS1gt95b9NuWvNr3vNAA8zyU4YPI5pNpZ1py12hzYbF1blTeIfJmkr7xUgwirATnW50HxlyuZgv6v",
+	"PnfbSGIJ4X05F4pwjQWiGDkPC0RbrrTQpuJgsgv6SQ1LYljYFoh46zSMvJsyIva8R6Si9C8ih0en716+",
+	"PNw/PDg6Oz/dP357EPXFD++Oz/bOD37cPzh4YS4K2QTMBdiE1UAo/uWSYYZLUtpBmgXp7FWLUyV5Qh3k",
+	"XomEQ6l0sd3/G7qwwCTQzggqC8GOs7kwSivS3cqKvfzAc7nuUDzV625FD5ZrGDVsdmXR75YbcI5M4VtL",
+	"o/nR5cg3wFx42njIAcNBWDZaSMpyBZD/9fAZmktwyc34rIiqqmEwoytXMPzpeaOYEP1ZCxdirqx7tabJ",
+	"cGaE5+g7NvzWsZVGLbT91xY6q7fQ8RTpG2KxRDHovVa9O0YwWQzt6lNfsWUVbD/bvTt457+23bxri6qK",
+	"7XZ+sqrNNiqGu6C8rU6Nv/tBrO4x4Vfwn78vbgkrNoYLNRuN+NCITawmrdyihA6vIE3W1ucXN6msXT30",
+	"fn09R6ApuThKaZcypdrwzdBHV6h2qNg9r1c3ym8EDfDgZshYub+flCThWiesAhvAI/qOZJr14qx4eV4H",
+	"/0o2ObKpDrjeHm+9I7lVwdpurA5pmzKdLs4hSB76QzafmSEXCSsNisTrNDQPyJGZTRUUlHPufKWfXNfs",
+	"msyOysSOO5NN5b5vVGx5Vdvzs6BvnLugYo+tKvl1e7+gpujlHa4wPIPjXCqgtpuLztivW/twCgNY0Otb",
+	"48udzC5c9tW3/GX5lnPF5VnjJjZk/JrF96kmh3Gl19U1eUgSHpnOQsul18x6mmI5nE0gvTVlCdX8mhHb",
+	"C979YlEM3528bkSNWZo0eo0WhKnsgEsZNsAYIlvj6NqD2nZU4F0Fduf86vYQ+lYa5UqtU4Z17sYCzSKG",
+	"iPclU9/vPaxwpD4pV16Cbz17kU0oKr/mNdMYG997exhZ0DqPUGMBkTnMiA2vsgSirIISdjKYUm4jy+/D",
+	"7IJsQmOfCAD5sjRFr0r2vCymmH/QAURlw6ZVRkpjMfocQXQ1UWM5S2LrrsmeiSW49WteCSAf7BqAdX76",
+	"+On/DwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
