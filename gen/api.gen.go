@@ -264,6 +264,13 @@ type ApiKeyCreate struct {
 	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`
 	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
 
+	// Recipient The public key, as age-keygen prints it (age-encryption.org/v1), of whoever is to have the
+	// secret. The answer has `sealed_secret` instead of `secret`, so nobody in between can read it.
+	//
+	//
+	// Example: age1ggyq62qsv84jd87gd3x6umzm8jm8wcy442hu0y5pk050v9jjgezqhjwwgn
+	Recipient *Recipient `json:"recipient,omitempty"`
+
 	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
 	// but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
 	// its scopes are replaced.
@@ -287,7 +294,8 @@ type ApiKeyHistoryResponse struct {
 	// Example: true
 	Consistent bool `json:"consistent"`
 
-	// Key The key as it was then; without `last_used_at` and `last_used_from`, whose past is not recorded
+	// Key The key as it was then, as if its owner was enabled; without `last_used_at` and
+	// `last_used_from`, whose past is not recorded
 	Key ApiKeyResponse `json:"key"`
 
 	// SecretGeneration How many secrets the key had had by then: 1 until its first rotation. Absent if the
@@ -324,8 +332,9 @@ type ApiKeyResponse struct {
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt apikey.Timestamp `json:"created_at"`
 
-	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
-	// is enabled again
+	// Enabled `false` while the key itself is suspended: it is refused, and its `status` is REVOKED,
+	// until it is enabled again. A key whose owner is suspended may be `true` here, and is
+	// REVOKED too
 	//
 	//
 	// Example: true
@@ -417,8 +426,9 @@ type ApiKeyResponse struct {
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
 
-	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+	// its owner are enabled.
 	//
 	//
 	// Example: ACTIVE
@@ -454,10 +464,18 @@ type ApiKeyRotate struct {
 	//
 	// Example: 86400
 	GraceSeconds *int `json:"grace_seconds,omitempty"`
+
+	// Recipient The public key, as age-keygen prints it (age-encryption.org/v1), of whoever is to have the
+	// secret. The answer has `sealed_secret` instead of `secret`, so nobody in between can read it.
+	//
+	//
+	// Example: age1ggyq62qsv84jd87gd3x6umzm8jm8wcy442hu0y5pk050v9jjgezqhjwwgn
+	Recipient *Recipient `json:"recipient,omitempty"`
 }
 
-// ApiKeyStatus REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+// ApiKeyStatus REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+// its owner are enabled.
 //
 // Example: ACTIVE
 type ApiKeyStatus string
@@ -518,7 +536,7 @@ type ApiKeyUpdate struct {
 	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
-// ApiKeyWithSecretResponse A key with its secret, which is never shown again
+// ApiKeyWithSecretResponse A key with its secret, in clear or sealed, which is never shown again
 type ApiKeyWithSecretResponse struct {
 	// AllowedCidrs Networks, with the length that each has
 	//
@@ -530,8 +548,9 @@ type ApiKeyWithSecretResponse struct {
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt apikey.Timestamp `json:"created_at"`
 
-	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
-	// is enabled again
+	// Enabled `false` while the key itself is suspended: it is refused, and its `status` is REVOKED,
+	// until it is enabled again. A key whose owner is suspended may be `true` here, and is
+	// REVOKED too
 	//
 	//
 	// Example: true
@@ -623,13 +642,25 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
 
-	// Secret The full API key secret (only returned on creation and rotation)
+	// SealedSecret The secret, encrypted to the request's `recipient`: an armored age file, which
+	// `apikeyd keys open` or `age --decrypt` opens
+	//
+	//
+	// Example: -----BEGIN AGE ENCRYPTED FILE-----
+	// YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IFgyNTUxOSBVZmJ0VnFKWnlHWmRYbUJa
+	// -----END AGE ENCRYPTED FILE-----
+	SealedSecret *string `json:"sealed_secret,omitempty"`
+
+	// Secret The full API key secret (only returned on creation and rotation); absent if the
+	// request named a `recipient`
+	//
 	//
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
-	Secret string `json:"secret"`
+	Secret *string `json:"secret,omitempty"`
 
-	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+	// its owner are enabled.
 	//
 	//
 	// Example: ACTIVE
@@ -952,7 +983,8 @@ type ErrorResponse struct {
 // IntrospectionRequest An OAuth 2.0 token introspection request (RFC 7662)
 type IntrospectionRequest struct {
 	// ClientAddress The address of the client that sent you the key, as you saw it, with or without a port;
-	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are not active
+	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs`, their own
+	// or their owner's, are not active
 	//
 	//
 	// Example: 192.0.2.7
@@ -1052,8 +1084,8 @@ type Networks = []string
 // Example: customer-42
 type Owner = string
 
-// OwnerKeys How many keys the owner has, by their own status: those of a suspended owner are counted
-// as if it were enabled
+// OwnerKeys How many keys the owner has, by their status: all that are not revoked are suspended while
+// the owner is
 type OwnerKeys struct {
 	// Active Keys that are ACTIVE
 	//
@@ -1070,7 +1102,7 @@ type OwnerKeys struct {
 	// Example: 2
 	Revoked int `json:"revoked"`
 
-	// Suspended Keys that are suspended
+	// Suspended Keys that are suspended, themselves or with their owner
 	//
 	// Example: 1
 	Suspended int `json:"suspended"`
@@ -1089,13 +1121,18 @@ type OwnerListResponse struct {
 
 // OwnerResponse An owner of keys
 type OwnerResponse struct {
+	// AllowedCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	AllowedCidrs *Networks `json:"allowed_cidrs,omitempty"`
+
 	// Enabled Whether the owner's keys work; if `false`, all of them are refused
 	//
 	// Example: true
 	Enabled bool `json:"enabled"`
 
-	// Keys How many keys the owner has, by their own status: those of a suspended owner are counted
-	// as if it were enabled
+	// Keys How many keys the owner has, by their status: all that are not revoked are suspended while
+	// the owner is
 	Keys OwnerKeys `json:"keys"`
 
 	// LastUsedAt When one of the owner's keys was last used; absent if none was
@@ -1137,6 +1174,14 @@ type OwnerResponse struct {
 
 // OwnerUpdate What to change; what is absent stays as it is
 type OwnerUpdate struct {
+	// AllowedCidrs The networks that the owner's keys may be used from, each within its own
+	// `allowed_cidrs`; from anywhere if it is empty or `null`. Of your own key's owner, they
+	// must contain your address.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	AllowedCidrs nullable.Nullable[[]Network] `json:"allowed_cidrs,omitempty"`
+
 	// Enabled `false` suspends the owner, `true` ends that
 	//
 	// Example: false
@@ -1275,6 +1320,12 @@ type RateLimitSetting struct {
 	WindowSeconds int `json:"window_seconds"`
 }
 
+// Recipient The public key, as age-keygen prints it (age-encryption.org/v1), of whoever is to have the
+// secret. The answer has `sealed_secret` instead of `secret`, so nobody in between can read it.
+//
+// Example: age1ggyq62qsv84jd87gd3x6umzm8jm8wcy442hu0y5pk050v9jjgezqhjwwgn
+type Recipient = string
+
 // RequestedScopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
 // but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
 // its scopes are replaced.
@@ -1362,7 +1413,8 @@ type SummaryResponse struct {
 	// Example: 2
 	Rotating int `json:"rotating"`
 
-	// Suspended Keys that are suspended
+	// Suspended Keys that are suspended, or whose owner is; listApiKeys finds the former by `enabled=false`
+	//
 	//
 	// Example: 1
 	Suspended int `json:"suspended"`
@@ -1424,7 +1476,7 @@ type UsageResponse struct {
 
 // VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
 // DISABLED (suspended, or its owner is), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
-// `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+// `allowed_cidrs` of the key or its owner), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
 // VALID
 //
 // Example: VALID
@@ -1433,7 +1485,8 @@ type VerifyCode string
 // VerifyRequest A secret to verify
 type VerifyRequest struct {
 	// ClientAddress The address of the client that sent you the key, as you saw it, with or without a port;
-	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are ADDRESS_NOT_ALLOWED
+	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs`, their own
+	// or their owner's, are ADDRESS_NOT_ALLOWED
 	//
 	//
 	// Example: 192.0.2.7
@@ -1462,7 +1515,7 @@ type VerifyRequest struct {
 type VerifyResponse struct {
 	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
 	// DISABLED (suspended, or its owner is), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
-	// `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+	// `allowed_cidrs` of the key or its owner), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
 	// VALID
 	//
 	//
@@ -1589,7 +1642,8 @@ type ListApiKeysParams struct {
 	// Status Only keys that have this status now
 	Status *ApiKeyStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// Enabled `false`: only suspended keys; `true`: only the others
+	// Enabled What was set for the key itself. `false`: only suspended keys; `true`: only the others, those
+	// of suspended owners included
 	Enabled *bool `form:"enabled,omitempty" json:"enabled,omitempty"`
 
 	// RevocationReason Only keys that were revoked for this reason
@@ -6178,338 +6232,349 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3pchs5ti76KgiefaLs3imapCaLio4dsixXqWxLLkmukT4ixARFlJIAOwGKYns74r7J/Xdf5L7JfZIb",
-	"WAtAIicOkqrsqu0+Z3fLzAnDwprXtz42BnI8kYIJrRrdj40RozFL4c9DOhixjUMpdCoT80PM1CDlE82l",
-	"aHQbB8mMzhXpC7mhtExZvxE12B0dTxLW6Dbcr42ooQYjNqbmBXo+MdeUTrm4bnz6FDXeyAHF9xVffzFi",
-	"RLAZuWHzbxSZUD2KyNWc8LhJDsgklXdzokdUk5SN5S1TRI8YuWLXXAgurokcwiOKjKdKk8lUE64JFz0x",
-	"TKXQ5rIecUWkYM2eyA382W37GZ3wjRs2V89a7b1d2r7qbOwMW62N3cFmvLHHtoYb23TnanfwPN5jreGS",
-	"GZ5Rzd7wMdcb72TCB/PqmSbmDoXjYmbOEeFDM+YRVYSKeZf0e40bNu81+oQrYu5NqbbPmcf6/+qTAU0S",
-	"Rbgg/Vm/JxQbSBGryDz5r6nUFJ7VisA/3DNTwbXqiSdxSod6gzM93BhpPTErYD4A79+wRLHRbj0trJYd",
-	"1P6//tlutfZn/9xprbocZ2xMudmr8oL8ZPeVcgFLwuhghDPtkn7q5ilTHDwRchYRKmJCkwTmRK8pF7AO",
-	"uk/sMjx8iuk/tzr7+p+b28tmyHQ63zgYapaWp3aOoyFakhnlmlyxoUwZoSQ1T4XfbYdfGcp0THWj2+BC",
-	"b3YakfssF5pdsxS++9NPP20cTPWICc0HVLPyx7+TM/NhGtxEnpy9OiR77XYrIuavnd3t1tPc9F8wmrKU",
-	"pIwm43/2GnTCb9g87jWWrMLPGwcTvvGazTeO42qS53FA7vuEIjuZpEwxoXNDeIRTmA3nhI5ZDbehY5Y7",
-	"gROWDpjQG0wMZMzihWMc8P/daU34hCVcsJUHczoTVVRiRiPNpfsPZ6q0HLN0Y6uz8mDOB3LCVPVoFFzL",
-	"DUexCTXnJzZsWU3ogKnikCLCxhM9D1iZkLA62UBjqqliWnVTRmPi/zVLuV6+jGfsX1OmdCWJHceGxocc",
-	"RANXwDQMTzDjVyy95QP2jSKJvF64jluvf+38/MP2j7tvN0/eXeycfd/56ZcXm4cvj14tHNynqJFwcQOL",
-	"+S3Tr1kN279hcxBqWhEeN6KGnLAU5KGZUeOa6YMJNw9HDbPWY6ataDayrXnD5pcCqLnxHylTEykUa17J",
-	"eP6/nvEYVgg//V7R6xpuIIeaCbelZEYVuWWpWbQFg8HX3XNEp0nM0qNbp23kRwQXCcOrxe8nXOmDacz1",
-	"kbueH8C/piydN5GfVnxfsDtt2fOtvGGVO4KX3HKURpDC5YftyJnUVFd//Vt+679NKOg+ig1SpssDgZc8",
-	"bCDvJ3HdQA5HVFzXL8MUnnzY1380VDav/Dpegq8vWAIg07kfRIqM4IWM4Y1m2OVv21fB6cyP+lholt7S",
-	"5HRYc1ZARWPiWo8cC+T2EbVvDnDMhnSaaELJmIupZmQoU+TgyqomgozkNIXfqV3WjMuYS42owc2ngI4b",
-	"UcMuoPtOjt38R8qGjW7jfz3LdPdneFU9gxm4CcFiv2bzZUIvhTn1edw384MBNsm7nLwxJAn3igGLSP9Z",
-	"n2gpu6RPn12BStqn/7vz6qofEarI1bwn+vjY+7PjQzfIJ+YFT/uGC39Pb+k5DCUifaOQMrgYEUWH7J+9",
-	"Rq+B972b65EUZgl7oj9Nk+Y7qkdHakAnLHjbt9IYBbc0mZqNIe/fH780Kz0mT55vbMH/a3eemkFaTk8F",
-	"4XFEZiM+GPWEYCw2konAiLm4LpoEA74RSHbYJUPn2SZ5gkdK5CmLG12dTtliAQbSv35rgH5K22DU/cVb",
-	"UBp+TheoGD586D5jPx1WHuED4bQXPWKGtKggc0P9cib2CS5339hXXRqPuegvG23hSLjhrnYeUMUyQz7n",
-	"YsBqj/ipSOa5k+2NRM3HDA5xQrWZlGDmUGsylkqTrVarSV5kHMC8IaFKk51WTyAzUBHpbMHxB6Nls0Vi",
-	"Q4RW9e9PheZJv0l+4nokp5r03QDMWRKE0TThZhXNKMb0hqmeyDEgkkhxzdLirndanZ2NdnujvXPRanXh",
-	"//9as6DKLEyj0t4wrH7DfDqzOQIieG+GvnhFs2GCtQ4Wupu6X92Qh0ZgxsGiGMuuck6dzaVzghesP6dP",
-	"5hSg1ADJ8ILGP8CLux8bAym00Q+7Hxt0Mkk4ei6e/a7QfWGHmSkj5g81HY+p+dOc6JSZUyokUdPBiHgR",
-	"1IgawLrwG7EZz/HJjwdvjl9enh398P7o/KIRNWKmKU9Uo/vbx8aQs8QKwSupzDTGTOEeNOADRhDBELKP",
-	"ZC4PJ0f3ScLoLTKUqW58+hC+xr6a3Pt1XiZf8nipHq2pnqpGd6vVgh1Y7WAfpalMz+xm4daVeagdhJnH",
-	"mCaGBFgcERDC2Vy4IrNUiutGtND9VTUYe/+z/M0Vxsmih3P3wkRe0Nj+tCbhXVkNKKM7cJZNWGrMsGye",
-	"9yM4djfhKVOXVOdoDnxsV8xZV8OpnqasQFDZo6T69nsTTPT1tH0pp81Qnz1dhRlEX+YhA5fHmkdsIMe4",
-	"XAG1zaTzkHBB0MVxPyKDt5QPl6GKkUxiQgl8vkvAQUJ6ef9JrwF6Sq+RsolMgx+V99bYcRYIEH4kf9Cn",
-	"vhRRII1hZgQBVwMphvx6mjKwAqhmtywNXJE4ctRYuCZU3Siw3MAZj8vy5ZDxoRTDhA/WlRTozYhLbBPc",
-	"D1wRd71Mya+Pfrk8O/rx9PXRyxylUvcMvGJAhSGlK0YG4E+I98kgZYYs0LeBp+Q+lLFnZq3pDRPlwYOJ",
-	"arRKuFwe+8nB26PLi4PXRye5oeceM8ooFWi7mJl45mssiX0yGEnDq+0dwO5S5ziiGp4Y8lTp+8/ucek+",
-	"N7fIe5iyLY6c/Y9GGxC5UZfE3NwI/+CajOmcjOitMdGlsUCoBusExHpsdjPYcXanmYhZDCbJF3JMYK3W",
-	"PCPW014mMyPozAqaL6dMqcpz8uL05S+XRyeHpy8LB0W7NyA/OcQBbRxZ90OEGgtV5PrffLJPFBOx2YGp",
-	"yH3uHsTV3jYrASaZoElRT7yaXhcc5JVi7OLo7OTgTW5CSo6ZHnFxTWZMaJTzxGhg+0SzJEHiAtXFUlow",
-	"9vtMZBv1Pj1KpdZJaYOkROrFOOGM6xGh5IrG1u9WnNLF6enl24OTX5xoPs9vVu3bDt4dW043ZmSYyjE6",
-	"OWgcmz3aJzqdZ6HINrmnIOwgu5PyDU3Ryq4mRTPOBG6poUQzzTcHZ98eVdOi08qdY2Nni7zmL+5JZ5tm",
-	"zFNBbylP6FVSMWyjTFxR5bkGFWrGUmvxF8f//uTgx4PjNwcv3pQHX/8i9LwaNg2USVUmibKtoUOjXwcx",
-	"Wxcwvidh2pnfCDmrEE84AM9LyRVjgoxpXLVpp+8vDk/fHl2+P3l9cvrTSf3Eh5QnLCbxNDXz1P4zRrUx",
-	"kkpO9UCiDLADM0KMDW5IFoCeyylJ2YRRHbzg/kvweBLsQMxx/1iiWJdstTfJE6BXaVQ2JNKnEdlqb5Mn",
-	"GXsEkjY/d/bIk4oT3BOeIQQnVzA9k+kNykP3kGI0HYyYMgdDigFDDgD3g7IIgXsko56ooKOnEdlutcgT",
-	"WsFf4domeRLQd5dUEHVPrETVwVCqKLpJCiTVRU9iLVE6MinTCNdPi7L9YDBgk0yIVWR1mHXbam9HpM8h",
-	"NqvnfVRHpEjm3vmOWhS1TMmOKecFdE8vCQ8/TNkoZHEseja89cFqyiuZXvE4Rt12DVVFukyCjOGA/zVz",
-	"s8NixhJ02Qp28+r07MXxy5cFxRhe28UdohgkNttYeCuomE5ltmryI/gnNpGPWBO9bKUkdHCjnLVWqauc",
-	"v3/16vjw+Ojk4vL88PRdUXpwZaMRwdS0y3bASbpEhHuO/3FVeau339KEx+Rqikq5EXrZtj6atl2VTrTo",
-	"BaX7H3wUvuNKy3R+Bgl+8drmrX8qTzh0GnNNEnmNsQiFUZ0K6vnu+Pzi9MxohW9Pfyyauhr5dPYyawwk",
-	"TFt+BkEV4iIWrXYWsQBGbZZJCpu9GMPLMPHBctt9QtWNDRdj3MlGLD67TXlWGjyugh0+sO+ZnCax0SbN",
-	"8QJr5QuxAk+kPojHXOu1Ccqq9dWcyJ3DK0amRv0AncJwwyq2dPDy5dnR+fnlyenF5cGbN6c/VZiHzrao",
-	"fHGntdlsNdvtzebevvnZcFm4ANmQqMQo0GJGyIMVoUkiZyy+HPA49RrDQ9gyZE3WOo9AOcsnqVYsxNnB",
-	"xdHlm+O3xxcLVqD6bUQOSbvVylJed1qkaHJt3tfkwhlCmmzZsky4MTmDTLhvXEYtVyRhw6qJ/vD+9OLg",
-	"8ujnw6OjlwumOqKKbNqkVvMm85Fcwm67Zf5DKBlLoUeoCYIGR5OEDKTSinS2923uzJ0mE5ZyGROlaapB",
-	"gUV21AnZUbOFQdS/oIDOOaS/eBld5g1RfoHMgQ2p3W57CmTfE0D33lc3SDgTENf0XhDyxEhfXKRAJ336",
-	"uF44n8C9VC0uZ3rXpMOv9BZ3/4N088+v1JxIfQhu8HXlz9/Z4Q3+rbdUlIO4q/mkFzn1Xh/9cl7iuCt6",
-	"ul08w/DZwNONUdqBnAqNZjcshhQM1yGTvFQQNJJSyhXLfOzfmI/eXZpvfqFRgnUiAl+UdvdKTsW6R+uG",
-	"FQjvxCYNVPuLXx/9Arrbq9P3JyVhns86AA+Ryw6EtVU+jzJ1aYiFvH7wMt2TLLYekyyCVQCCAG9hIsU1",
-	"lK/kzP0vigQwxzr+nxUPTbNJBzEdu0egH9o7grzuyomcXhxUqeOuPsC9JRAZ8HbrOFaGtMdyzIRG0wS9",
-	"nYOUaR9Ov5bIIvFVEGA3KvuXwgkrgqNm4r9Pla6b/ZdD/phSfD82WOFCdCzAHfJSjOKnk6OzVZmh9SX6",
-	"SiCQJWV3tmIa/B5c7xdYo8t9/pKY4xfG/ry6vDb/+zsb9BhD/WrQr7JOfwgzrbZpyVKTNrKVH+buywTp",
-	"+p9bnb0+ocoI1iE8yhXBKXy1dB8pCnWB5pj9Wa2tSkFKYE1Whr2K6kDMPfO/f2aGe6McWlXDe6FTdKGj",
-	"rFktUaPzECbziIcnmxzugbfKb7iIy0Hrfawnr05keLwj8Zno8b2gUz2SKf/32nIt5opeJQsUezVVE8hW",
-	"qyDAw7Ojl0cnF8cHby5fHp8fvHizgNlL5HBoMofv3XdueMIEDMUSm0xBQ/aG1L0NgLZZIuufqJ6mEUTu",
-	"hoWzPPr53fHZEolmX7Rv0/xAK3vUqXAB3tOSKuoGgBzfFYYumI3NuV6kitiMGGPR2tdCZoZLfXA2SxDe",
-	"e8jMxlwpmxxRnNnimbw9Pj8/Pvk2n3XHsLDUzYYqcrdhoUu65Pzo8OzowuzMgT06cEa6xAI64PWHTGah",
-	"xQy2Yq3JHMysynIO9yh40f7jEdmjGgLgINEzSWI+HLLUKDFo2lgfD5KzHfDfJkDvlxDTf6AUG13bNlzK",
-	"zQrR5B2WH3HDjoc0UayU4gX7rKX1hzSixiR45GMjF7usAwrCoCeeVx1EZcOoyz6KTSrmM7RNh/ZoI0qF",
-	"TElfTJOk3yTHw56gVwhhQUEbN9apC0FBlWZQv0omVCmmHPsnUhSKMX9rtPc6zVaz02w962w1okan1Wp3",
-	"46vn3e5u40PU4JqN1TJKPME5mm0b07tjfGSzEzXMmDHJEst2bSoUTVMKSqSVOlU4O8wW6Noza5Zw3yxL",
-	"HzaqH9n18aLMB6/QBNknffPJvnkElyucdW40V1ImjIqGl1RQRVa5mXAdmBWJwT9mjCKeYbNYztAFwJrN",
-	"zc09m5QriBwOFdORzbLrCSwti4hOp2KAzi9JxjxJuEuJKxXNbrY2Wu2NzfZFu5MVmK5SOmr4l6Yx1UtZ",
-	"ylt33ydXrbpk4809n6KGvDLCia1/DtTIpWP4o9AFVgq7yRLF8DwgGaMVylVPoF7NYpe16LNdsvJnyIi0",
-	"4AZN8sqYY+kcALjMGcmd3P4XdSi8s2uF2vHAdUCT5HQIFVuLnvvB3H7OtAbK+FBjGDs/Q5RxHmutCFZT",
-	"Jl8zK3n1OxtoM9DMUF59tN7wXGXEBbv9kYatPPTQwoGi/GGxRSpCJcRhFvzWsBAMAX/5UPEtlFQ+ucxK",
-	"9jKIgdOpuAYdxNa7BNX4ZUFVw9CAeXFBYPTm58qa9tZFu+DBWY3tDKRQXDlzqJ7Dp2wgU8PDMf6gSMJo",
-	"xtBBA56FXAM8tzMjC42FHhElx+xKxvOesAGMfKYy14olw8CZIwc3YLQKGTNlVaM8B6gTEDYetxr14nZm",
-	"Glod7QZbaaa7n0nyhCp9aTjjJdV9YH7BT2Z9+i6TfkKxlFxI7ZezUUXOYJtcXjNhy3Wr0ZdsfrnzWDhT",
-	"LYb/uwI0CtElbQuGYLQLiC9jFIJL0SQHIHSN+AV5l6UjCmlhIUjKKKSvX1Fjzkh4DShaXIr8dnSiMs7c",
-	"mAs+no4Bjq6IOefnifgRVcQnwvgPim8BW4Dp5TQcPqkavaJzRZSsRrZ4ftHaW//EFJgG1LKj/RWcpHrG",
-	"8YYrXc81XoPeL9iMKe2zIvJcwqkIlVSauXkmiLK1khQsnoFQGLZbrbL0m9BrLjxlLnr1u+zO4srBRHLv",
-	"ql+1JXw28qfRkKc37ZfYASsoBgo4JCbcVCqcnkidrWlvLlLc9kZrZ6OzddFudzvPu5vbzdZuZ3UeXauC",
-	"W0WbzEY8YSHr9Sp31+rgKRsahmS1M61IHw1aQP6xRnTkWUVPGLMmdDetxnoX6ea5pbI3LtOe1xNl1ykd",
-	"sEsm4iUDmKTslsupoxSitJwoMF+4uC6wFReDFCxzCqtqCbx1L34SNXjFxp5ASbkVtfsASXW7a9E2t3c6",
-	"T408JTw2zC3Vhtk7nnwf5Es/zOmUx1UjDEXcCmcAAIwstVlFv90imCrvlxdJzXD0Ooyedqu7uf5q5mVv",
-	"NafEUNE3yvnwkWtSGDQgkA1pav6njzde2tv6kdFUZzSND6Z6RGzwqCes08/qMORGsBmEnzNCsm7Csrlo",
-	"E7F3vwiDcFWGuJ7xM0nZkN9VbwQqJIMRTelAs9QjhOLBjIzCYRSla8EVwyTefdCePIvPFpPeXLYuLt58",
-	"v9vZqVpMb4ItNbzKdtBK1k/DujQxlnCZMqqWi8cz/8AZ3p/5RSuP2jvEGEW7WVdlFxVPUgekzvP78KXV",
-	"rCpnTGUe0lWUjXO8t6gTAPuxdphLjbD048cTHAz/zUxE5sT1isbcGbvlbFavY/yEJYWOvaEXRKZZvF3Q",
-	"NJUzTH8t6R1jmbJL51mpt7GscZHleJvnch4ZQWhqdnySI3zrEy3L4vpPvjKvR59NyLanCAywksqIS8bi",
-	"SgfKzlaFypjKiVQ0We3F79zdOTJcAVd43fEjgs/S0deYKG4hBZHCLJ/CrN7Ig/TR6yrbo7Wx2SrlW9zD",
-	"9siA9+zB8FseFahuAe1DStqaLneLBI7pbJhf4uttr5jNVZmWVXBU0FxgudKoNYYb5g4ncaaf8SQhtizJ",
-	"aRS7sMIoDszxTJJqN/LznS1jwpRNU3qHpulOa+u5ucPbqq1KfPSa9Tv3TK9Q5oYqtRmTS+OUaaaWR+A3",
-	"JTZeCj7zjFX1IUwJ7lR348HhxfGPR01y0BOZN90FNIUk/Uxq9J0H1j7kwsUCNBSSKfbWoSrMnH9r4M2N",
-	"qJHFcF1s7UNIwv6+kryw+M6A77smQQGH1dIqvPvoSeLKaVBKU582DmWqnz3Cc9ATS8M65u1Y+WzGlw3B",
-	"3MyFC/f8NWI9ztC0xKcyHHcbwrE/0tVk07IYjtGg4Z45cpd0miCbd2YOoZNJMi9q0+2vwZf/CcGXr+GU",
-	"LzWcUiMkf+J6dA6yPFSy7+egjz4WuL+1Bavty2mS+FQQq008AZ6cMj1NBZTLBExFxN47/rTOuuyc7H77",
-	"8vDu+/eD17+3Xrbanc2t7Z3d53sHLw5fHr369rvj71+/eXty+u6Hs/OL9z92Dm5+SRTqG28AAr7Rfd6O",
-	"GhOqNUvNOP/Pb3Tj3x/Mf7U29i4/fGxF7b1Pl7+1NvYONn41lz7utD79x3JlEJehrOl9qE6YgKB35i61",
-	"cObg7ALfkxrJmbClFWYjDf84GFRHI0B8GxMiBj+ZdBDw/YTRm343+IzNx0He5L6J2oyXKBgC6gnQFl3O",
-	"c6YONklfTrXiMet3q4BsIiibLRo2yC/tgz1Iqe7nmHJ/P2CMFk3B4+4bwsAZYfuCSzBO+13IGoCMvRlV",
-	"PrLlihLgkZyS5VNU8DUNV3jTcGZ/I2qYNfN3XDor2I48r4v5t5R1MbtdsqY9jMPqB9Ew0FaPQSbioNb6",
-	"XQjamdXADInBgCmFqW5Z5K5JLiB2ZL6F6P9mAgT/4XcK07KtvwLcZMXcCe+rbLUX+SqDc/PEDfS/8bC8",
-	"ohvDDx+ff3qyEf5769PTj5ufcj+1O5+elg9U1LjbsG/fKIMTa99yiPqVct/3C46tL2rke8a1AnuVuEYP",
-	"KPU9AblSdZ4C5QM9sRn2KFBN0oe4YqAh8yGAMaUMCN6dCsQCMTqa7Bf82XiDkLN9ciXN5qbMv0s4MA45",
-	"7AkJXVVuWaq4FModWZt4bcOYflwH7pjn2Qju9QPCMbC6zgWJq1xQV5c+/Sqh18GTOQV06cMXfMyyh0tx",
-	"hjWf98W7K816Or5iafDwipoqPOzU1ezxVZRWHDK709lja/mKa3ZrJRcsPAsaW/bg6t5YeNprUMEb1nXM",
-	"VixB3i+75pavplLBg6hOuUcrlSrfx6gqHmrx2BynspzYCSqLr421lVQHOeczCvg7ktwIaO1UPrGDVSK+",
-	"oaLwKWpQJ4NWeQZZaQCVUxG6oUkCFfDH71z0xnLLTNbAxHIFWVPFUh+PGbrqdMu+o54Aq8kZ+9XBGmfw",
-	"tKvE7cKwmN0Ql7fwuOGuQSZylq6wE081McdSkHHfQkdZaQBlCNegwWAbk2r5vdt+UKzxhs0veVzf70w7",
-	"XdPXQdMkIf9mqUSQ7byG9oeEQ9cy/NeKlYXp6HXU/40iYS51LVmv3oiuNMFbXpFi0h9pPelHqNRbHb6f",
-	"QT3Yr36jEOBcxF3SB5nRdzkR2K4BIn5Gg+oJsEvt1b4PpiT8hmHtlRRVOWKFc2lGtdQ4gn0E35RlYp7O",
-	"sjiTDTu5A+VYF67Gh4VseHFSD3acu3daj9fFMLEHoTxXTu3JRMXytB5ocleOOVKlEMae9FGh7GNclhrj",
-	"uZwuYTRJITF85ZvxPTafqMolqt2jQPWr7pRlNWzXNA7LTYo7VJ1O8ML1ImLeeV1ckEAjXyWHRssKqQ4V",
-	"eYs+klfqV3DC1ioWBZ1xpRULIrLVi7aqTxUnv9rdtTMoqJ4rzSAIna0/gzA5YvkMsrvrZxAq/auNH574",
-	"w4m2XRVKK2d2PjYNd1b5bO1qhubESouJlsp9KMFnkCwnA3tr7aiLZsxKI8/hK6w//Fw2y/IpBLfXTiNn",
-	"zqw0Bx/OXn/8WTLK8sEvdFsXzL+Vxq2N+PyjD2Chm2RJdXvskxd+b6NTKYhrVi+zf1dbvaqSiEdfvQfn",
-	"mD76+laELddMCSmtPxSdvoT2UDW+etdNCy1nhJ5jSVxef+wrtcCdOY/K3cZSgkWfuXnmmr9VxF9VdRfI",
-	"iuHyfOJfXT+4xRqjm6/78Ie6dVyo16dzwsxNQRsoiHVAUkiTHMPQJwnlgnx/fnri4gJgYW9t75pFvErY",
-	"mMRyMB0zgbDQPaFGdAJEg85XyP0ydq9tBmyhGciYxZwSM2yLmKwmCcfQB4wKLqEX19aSsNjmvqoqlyxW",
-	"Vy/cgchiSk9SeZ3ScZMU+pKRJ1ut1tN9Uq49j3oi+PHg7Yvjb9+fvj+PSLngPvebTUfJP+4T1isQFswQ",
-	"2k/3SQVOctQTZczYiHjs+ojkkXkiEkISmRdvPt3viRyCX0QKKFYReXdw8V32b/PY1tN98vbo4rvTl+Fw",
-	"zJXtp/skA9mMeiKHPBmRAB3O/gMR1iJSABg3L9t7uk/yzVrIk632pvvVNhMyv22beSyabERK6CnkyVbH",
-	"fMH18CFPtmGvg/YTUbFHhLln82mzJ4KbyJhRYdMcKhtRYAuK4psQUWGG6ZK51hPOs1bZaaJJTtiMDKCK",
-	"zOb70Dj22U+ejZQb7JWYlO+4V25VywgT2nBBllpW5RjMSmZ6yLFzdnqnwkxfkVcaVjHCRL0hvyNc+7PL",
-	"UlUoFFihvWZpNRb5qo7+NcWevSznq6qSC+t5plRNul3wwe8uLt6RLC/Yfag6C7DChsgF1d1r3JpHyCRz",
-	"s68SHcdCp1JN2ABzu30v1lKn61MoJeg0W0TLGyYIDx/0/WfBJ7u7s9N5WmbauRKFalmdK3PwSFlwAEFP",
-	"MQfGh9+pgn8rOgOaQQ0h9SlulExkqvd7AuCDhkboo7MuJTqdKiNiJqm8m0MYQcEB/MkXZ0VYpIb++nyG",
-	"kfUbaQhH37Ia7/tuPpMiyNUNVTQLdVyRLxxASSKXGDB+CzxHzIkPBD9m3kf18C7Nz5cjXhXCOb4WMi0k",
-	"82Ps/RKntky3wbtWIMvaorrldImPLiJM3MfFRcX23Q7vHMLR3BYMQ2oC9i2ySa4I3OIUz0aV88yehgUB",
-	"hG8U4fF9wgLlqry7yYKoD07NMlbAlLB5z7a1R3tvt5XzrDzf22nttTtFNrWzVelh4etUI67y+d3t1u7O",
-	"1nZ7e6XPe9T+ujVGIz7y3VyhIllN6KAQNiqC8Jc5/vRq0Xec9z4wWKdKyzFLN7Y6Ve+bKpa6AE7dSz0S",
-	"wEpGd7EiGOm+6vi9YfTmDAIna2PcFDnXEBBai2fOlr4vZ3zw+J/H9QpLZIa5eH3qedPFiAqAmdEklhZL",
-	"XdG5UwzDinFzAq6lLC9TrQZ1kMzoXHko4tyiwIfN4gGmAcRiLBpAUKFuk4O4DorQwdnbXLooiyzRt0HS",
-	"RzXZfAzF4nYQ3QnV13CqvxjxLWcAkkMJvZJZ0lzXZ8J1WqDXcnOSzaEAFaJtVMqtVli2Z5WDnhggwFRw",
-	"LbLJQbA69rXbrVaTHDhO4TOGbI1yQTM3dqnSlwMmADawYVSASULNHCaptOpyuBSBzpyt4EntkUc49Rw2",
-	"UESmgv9ryggdG03a50h8o1B/wR5zVl8JUP570GKVpsDtNAN92/zRxDXrbG8HC7NvSKRqvYQksxHXrCeA",
-	"X5pVYxxom4k4gm/2m31I1Ws2+/gDF1AjbL44jmwXeJsuWdCk8qwsIJrO9jYUwbh/55NUn/xX97f/0+z1",
-	"VK9312pt9Hp37Ve93t3uK/Pn3qsPcL3m2j/MlboHn/7Xf/d6zWWv/+/al//nwpevl+eHfRmEplxU7Izv",
-	"q2vWjlyljGLEx+WxV6lRx+9ut8xOHb+73XExJrNZh8cvz8znbDd+6PSAOjpNpADfD/X3yyGRgjXJgegJ",
-	"88KNMZ1MWFx4qTJvwe8Jhp6ifrf7rNV36hNcs59pkhccmoXNpYgJ7Qn7mm8USWD/yROvcj/rbD0Faq8+",
-	"n8VSgICktvZyFNXJpz37jMxm98N/Pnlm/v3hP5/+17qZmTDrbK3SLC3I7Vc4wIhkpQrPNjvm/sy2yDZT",
-	"VZXku85Yvo+QXSpgB4wORmalVy2TeNbuPM+VStyPdiqdqblqijEXLuhf9iWcuvSUhfqVNwqxl0sXE8hS",
-	"aD9BiWZ0jP8rqNCQD5wV7GC7ip6Aep0sNdszK6BbNARLnCqnyH3lVA/nVLDbr23maQ2gkBVwQfOWyIIJ",
-	"cdQX0CfSJRq7A5stzkoS8SHDLGx/m56gyqbWzVjKXO1hVUJwjb34Oidxffmhp5PNlSLSAb7totdnxY+Z",
-	"ZbTS+wM000Xv967cYMkEU4SLQTKN80Z/Z6UPZ/jDSz4dAhWvNblq+yZb0mzy4Wiq1Figv8XJUnCLchiM",
-	"RKYxS612xlPUQdfInQJyvG/uFAxlDVQkwe705WCaqqqiizCLCu9ZPYsKZ5Hjjb9s/vjv+Ns9/evPx/rk",
-	"5fdHR52N33+8OhH8+v65Uvn5VkkkPN1ySGzrqfw2rAQUmtOjEXk8BAylSWJ3exyqHCvCvq22pcAAV0O1",
-	"MaqYNQ3yAw9RbsLNA6CgGVWPm+QbFgysxrZ9N+7MVLE2hDNXhEwzKG6aB4KDvE0z2ZgN6TTRUG3LmSoA",
-	"vq2WC3Sf0tp7wmuulJkDd18qvQDzOF85qi3a8b1AYQqHz7urPFxJkDoHW1x7Mj9DYf165eBWVbxXQfgf",
-	"TOGAwMhuWdoT6BKFN433w4pZ11g/JHxf7uQ8TVfcmEvxmItVDoPHmMBGLeY/eUzEmlLcB56ex6+P9h1n",
-	"DH8ucUMtr5nv7VioQf7MZdL5DkF/wOir8m/e5eARS2LFSHeScMACjcIw7TXTFmq1IkF8ME1TJvTlpNJx",
-	"2QIp6hQLcHzy2zy02mp6LGhGlxOW1nzILCr48BBtUhDqoCbXlQvrqkuB3Q1t4oY8QX9ZsHLQ5ciMrKRQ",
-	"9QRqVKIYWTz4lY3U+PnB8GWHXbQn6fC4w162fri42jn5UXXY6+oQnqYJLJCq2QqX1zCmejBiiOVfuUMR",
-	"4gfBu7xL0dpO61o5pTBgNsooTz+lfa6SOj94NrIeMhBwa+xahe24DKuGPuMCvSTYhmrfQuPbRlVGcZqK",
-	"hOG+A3CrUX5L58DziTJd4jexkHbBh/P5zMiUSyGvCtZd4t5lmrYfWEWteIe3Yk5DqtWlrIlZxwAjYwUR",
-	"zffw6jrtdMbYTYQ17m3y5K0UMZ0/NSdjN7IFgBoOrtCjqCfsfVqSzXZkkcAoUSOZaiNZzV0IZwWdx4ye",
-	"G9P5PmkDX4zpvCD72otE32Z78aIViNbnLrutylanlkbf+VUv1ULShImYpnbVnDjPGqCNeSz49UiT9xeH",
-	"QZ1+TOeNqGEWFaC0hB7lC+/xpwrOkJOl6x2de+KQQDTKMrsAyyJyibU9kfW9YWEvCvehJvE1ozeMTRTq",
-	"iA43AZ1yRSH49Uh+cUeySdoZANqfdj5rz+S5s6+qU9RcO0NaU2uR+lZ4C8gKXgKOIq4qCGlvb293tWyG",
-	"lCmml4AGlxsoVqJtVnRSvAeyXzb9cHBVi53rMngfQY3H8palfDgHZdRC3G7QqR5Z6LIn3x6eHTztkj7s",
-	"ft8wTikGLEJAdoBLoYNRT/RnXMRy5hD++uSZe6Qq3XgB28BB2bhA9jnIfnad9oB94AcL7GMFS2wZ18hP",
-	"pHqQNvoDVFwex87CYVhUwnscvMLIFtLEQwXR+vBSddII83UFm5F6aQQfeqC8+Uo4DyKcAqRXafT4O1hc",
-	"KRXQuM9+CkKEXJA+3tKHSJ/LGYWKcIUdl3Z2t/Zwg9AHE/XEFeDNRVd9IhhNATAR0nBsnvhM2mwymzOC",
-	"6oShIQxz4VWrvHCLLI4QTxYfFj3Jk4QOSlFGSEby2Wf5bLQwOut3BF654RIxg6hku/N8QVTyt17vrtM2",
-	"/7W5Yf77hfmvl+bPbfPnNvy5e/ThP9cNf09SLrQ5K+Tg/PD42K855tpFdu0jkLNmKUQMvTxUQtUIS+UW",
-	"QN9GDUyEsdfNYQQyyWH01mTVZJDIQBseJFYOCUI0ILJb3ntuqwEc5qF/i0yJlrInbLdlrkiG0fFAMNAi",
-	"8HLkADoxwOndi46paInWQV2UP6SaJaH5EszwcqhjhL8A7dC1MI7M0ik5ZvZ3EWOmLHgs8wOtp+8FIy0D",
-	"In+q5B15ROgKa8zlMOQALnNrX9YRfIxmkS7+5P3F4VOnUYNyDLUc6F5wLYrSGuSV50UVrRLyY1mOT5Cr",
-	"Y9l7Z8t1cMwlcGQ3bD1flEazWEF044nyK/RhwcacV6fsHlj2mcPQrtgEILfaXXAWiduKzDgKdiJrup3v",
-	"jgBBs5jH1fuzt8r+LMhHxktr5BwXa0Dg+ZqVzaP3V1gP8wA43gYmuqAxXRorNJVjrhiqVB6xNWH0RkWk",
-	"PxVqwgZ8yFncx2UC/qkoN0LswGtSXIfgzvYjedzB4FUW+iT7OkTtJyxVDHMDhLzExNVLG3kFb/mlbWU/",
-	"webiOW9I7vHS1tTpEj8VkZhjmSWe7mxZsgRBq7DOwKgOEVG2BmGzufm0aZVPs5F9hyjTnaVcs35kr6Fp",
-	"YztzhfjMkJJU7NxrdUUxRx7qXvn//V//Tz9IUUXQIctlrxiClkvsqH3w7vieOsZ9lYk/WIN4RM3hHBv9",
-	"1icZlKJ9mAqRhUngorE7iJmPsClwj5NJ1F4xcnH/XKLd1d/PxfWlklVMxcK6Z5nIOB6nttjeA+Fntz9X",
-	"CtPmislTkMxY5ewJ52qb6JWaN/nmAF9i8pQ5B8BHF07N55Jgwg8UfO9lPST2rRDx2GeIrQkPQKxIgZaD",
-	"Nk91d772H5fpFexfkXb97KvE53vDhw7N8Gs0OzbgADpKODqZzDjTW5pUFq6rRbURNUwm+8KIxigGbHnn",
-	"Ck7DRQO+mpO+eVM/Cq0IC01R0EQ/+o4LhmjDGmygMGxB393qVCndLj2qopDFiacFQcS62i5N05otgUtO",
-	"VXTbERFqzmbCyJiLqWYRYiajXxoqEzC28nj5UL6/f36EL/36I6vALYAD4xr5Z+XAnRXWolwNnOqG+3y2",
-	"+pElwFoiP3aEu8QdFK6q2rfHH/iBTbXNR6lwuRtRw6w3aBZhWVW2XDCGepmbLRtWAWHz+at5uMEi9qlD",
-	"znWvc3khRHFxnVTbD9X5mfmi+exbMok9TF7QZhW8Ov0oM/FsmYSQmkjDDefQEGylzM6A8+S0mK2qtE43",
-	"shX61oBn0d0P+Ndm6n3I89hpRWRzp9Uy5wKceEt9fuWTuXqim09aq+lcdA5FoDMb3LD5plaUyCE61jwl",
-	"dvFGuIyw0tdUZMiPsF89oS193LCJbpIj2+nYvwS+0CJXbECninlXj/PkuKzPckt1zyseoVur65hU2tOo",
-	"Pi32R7AfDiuxUTKQD9uEFr9rZjWmiRkg9v3BgiybguER96GzTwaKKYdet+qJDM0k6Bkk0wCvl6unkdMx",
-	"oyq0E/Kk2L8wyPyTaQaGX6jEfxqRKpSUPFoIsIQcOgrqSpgoinPrCWC7OUvUMWK/ckGfoajhZp1rQ1Qx",
-	"tUbUKA+xETXyY2wUxGnOaHUDKXFL3O8As+FedbrShtT+3ngNFVvzAOCGgVR6gZ8gSBbiwoaAcyjPwB73",
-	"wzh4ziLYXi+806riwCsXWH8OZInHaYNfV5ztzkV9l0TM8neFp2F3raztMLTw7N+web57gdPVuCIhZ6jG",
-	"p1o0u4BbZ9u1XvPre0jZlOl0fgm4RfVqgmveCacpxzrN4uRZl0+OmxnrdkKVsqhIYKS4zu/mO/nztlox",
-	"VI3+7HYw24sCkwzBY0OScQoxbNCHqhxZxQbTlOv5uVk+3E1c+IOpYQeVXb2/CVp5c/OrRw9C/IbG3Qad",
-	"8A3UOJ3WBi81c3xBFR9Uv/3CpZA6QWzDU2aZZzKNsecYVDhCcThXhHtMFiAAWAzzgezLgENtvstoytLV",
-	"P0zJFTxBXEgx+wD8XvzCJ1BJhxIPhNB0ADzTLslFAMXty55iNknkfGxBoPNDOoR0+AjykSObBxbZzo6R",
-	"dSYDfdoMEVshr5o90RP/+IeZJxOaoxu8+Y9/kHMmYnSE3rA55O/6beqS86PDs6OLPpFpT/TNszLl/4ZH",
-	"uwQXzt2CZaQ26BU6eckCHy8C+eecvMYmjxkaLzRwNROj9e6jxo4LxqWwGAfafRk6oWOSAxdmIo7oN+By",
-	"nzyBxoBd4PEIYXPD5k+b5EAEL0WgM3gL9gTqCUhvnY3m9rWT6VXCB327pgAGpsxaBgiDhgj7oF3hUj/7",
-	"XUnRt5LZtnKPSN96d82feIgBlaCfoVX1o6UghM3sNcQONF9E4vlDTyh0HFNAI6QWhd6CAzoaeUV5Mk2Z",
-	"M2VTqXXCYjO/95jvG+LHk5gr80plAQ+1lGGeEjYiIlc0xoXErk7Cx3QhE3yrs2cXBgdaRrIDMjkzTHsD",
-	"wDv7hAuloRZv2BNbrXaTHGQb6vIRsMeendV77BJBuJhMc+gVMK+YDRLAgTAzmuKuhS2AIjIN74F+fQiS",
-	"X0DTtBUCU8HuJmwAODoy5kzhRFstO5q3TI9kDERzQMbwD6uQkwnVI5LQwY2KyHdHBy+9ozYy71Bkq7Vd",
-	"hU1oFtAcUqP09Zvk9N3F8enJOT7SaW3ZBcbLUaBtok6KJHZ4enZuMd8UdBj0iWU9oekNU4QBheOA7VQu",
-	"+Jipf/wDfc2vDsnm5uaeOVFqxlKkIXQp4QjGPEm4FYUIcGdlYU/068BebTZawgfMajKWex5M6GDENjpN",
-	"Y5xP08QyXdV99mw2mzUpXG7K9PqZfVY9e3N8eHRyfgTPfIoammusKnh3TMCD/JYKes3MsTKssxE1bCcl",
-	"oxo37UNywgSd8Ea3sdlsNTexy9UIhOSz2/Yzyz2xg25Vp7sz6GVny1nk0C4qMoV824Fso1AC+ZQaiAVB",
-	"sQKhSdITtriiSX4xpgXzjaLh/XMHHRNABOxbggh5b1Yhbl4pbWVvlvsK55aOsUllHxt2ABFc2MJY51dE",
-	"4QRaEDBsrOP9RpF+UETSX1As4icUYXYQAG6E2GKCNS239X52W7phDXR42ucS4GqaU4v4fLYnGvilgBXY",
-	"5oLsjg50MrdZaB4j1vaYAJY5G/GENck7es0siLvqiViCy+B6SlMqNEP/cdfoyWhbgFT2W+KNDigqCkXC",
-	"PzHIgG4zM1yzy/KWkekEzigYjjd8AukjhhYmZhgTMw1AkcU+wiDk8Mx4qXYcN7oN8z1U46B20POs2uqt",
-	"7Bas3jwdorZW9g0m82Buts6PO2RdC6IMSiHwy0wn9IiNqKiv242+ptCxi418c62X1b4tdbQXgaJLLnfr",
-	"JqgaalYDmo21rGgvWRpI+XEVj1jGCARIixCfpaB/1ZDKfbJWXchSLsTCoaN/HpRri2KhcOCa3el9MqCK",
-	"bSgmFPcBqAy+qGbo5n8u3ctyw16MHFJyGC4bdd98CeGXkGVVTCFCg4GLa5gLMD379CRlQ37X7wnzAh73",
-	"PZ/hukkOoc2NNzdIwrQx+q7m9q/INudLjU4yGdErY0QoSfr/7//dhyLVnjB8Axl5//y8D2cavmhem1/X",
-	"LlSgOcDqVEeGK2hJqCYJcyzAMjqPLeLNUMvt+pd98qRPby47/afWJZwyZv5A6ALk9AxqbAKAEngLJgUH",
-	"r+kkv/dRe+axXxdsoa2cMGiSC3ZnHS1+4WmGIma4XCVMkRlj8nvntH34oo53MJoORn8o7YRN3rlygMVI",
-	"N3zMIqucGcKxQddyp61Oq7Nb0ei6ksXYz+F3cjNbzXu+CvfJgtfF6eQSdivj1laDD+PWlRGA1vNVppvl",
-	"wj3ahHMsfq1shH2SFx4ggVFA5GeIKe6V7DiLq68jIqDBa04zwgaAzMZkUPOBwllzgriYMnusfXERNLs9",
-	"IPg8bltPWGrCaKBvZQ/Gbz9fT9pHpCeYt1fEnBLlOvrORE+gZmfLTqzPiwGvNFpnhsRoMVC+Qd8DOdaE",
-	"3YEVo0gfPthcv6y3asVtPXINC2hbB/E6LAB6JWTKnasIC/ot00TZlroIOrAfzM1uYCHrpGrktq63gt7v",
-	"V8pQPROchIOAgcit+fA+6bRqvO6t6uEW6o9XHviSQX+Aeilw5YK91Gm1nKPMtsss+lAA5wJHC0+4sneF",
-	"qWrOp2YoGbYRWxxzZRMBpiyLcP/20TZ4RkQZw7m2N1o7G52ti3a723ne3dxutnY7vwb4H/bwh+1oF/Uo",
-	"4fHqeMV5eJtFSRcBxsSn7CTkcCItIEsBkw01i3wwo5HFIfJ5j5nbrvEhA3K3aVAA3zDJ4SbkAQ/aZWgC",
-	"wPkMK/Hbn8A7uo7mnwOjgqfLSQpu2y3okfVnmPcfgrvgEPHX6j5o73+Wv/lT1AiR8Zc9nLsXxrmFlF31",
-	"kD8Bz17Q+Ac4d/BAe/kD7wW1XlkW40Obyx96JdMrHsdMoHsZmNjyp8DNmQsOwAkKwwK/fTBcKPSo//bB",
-	"EEp2Ns3+eZ+0kef0GgjP+V8MqRXdtmgMWbr8FDUmlWHHQ4sTg05jI6FS62bJutk3ybl2nYjwl66HkeED",
-	"V5KECmxPjKgawYsGFLR0NZIzwLi4plyA38MFXvt4gvq+iBvGAK63wBUeZDQ7bzhVZEhTG8/oiaC+ztXc",
-	"jdGlM6DClXCBYRsUlxQK88yD+y4N2jp2sqchEAWucnD5GUlNUckJHDolvwFySdzprJfCCxnP12TWamz0",
-	"Bdy+jChOcBgxqtDzkFEvY7S/NioZoKFSiDFwFhsVOP89VHKNAuM9Ywfvjq0LSkiSGutHEVuC4sdSqFRa",
-	"BBaKqQvLhx6iBeUxku2kxvKKJ2yDTia1TN2HP22ZpavHd4X0FvyghNuT3V6ugtxpfQrFQiEFfm2ujWcT",
-	"+WAWh7Q55gX5316TpKwEL6sA9hhGvmsZnhywbK1K68OVfo+/IH3gs0h5XJDHyHYoKQzrEo1hrucwnkUC",
-	"38oS37NYTaHzxnCaJPPHFP5vrLds2YP+vocpDFEj4eLGhRBe16dFwG3PvsV7PkX27vcOLn/ZI3ijLyZY",
-	"+qEzf5srA1jhGX/bp6iBpaRLn3nvb3OcfL70mR/9bWspXC5z7M9TubZae8ufOJH60LK2P11Lww8DovnM",
-	"aWtrKmvIUsw4wpDYs483bH5peNkn1OASVoU6glSmfLXZhKVjamaazJvkVAysywoSbqyWF/mbs9CuT2JC",
-	"SGuuyDBlDPW3fbiQyhliKjYJfNPoUNS754Gv2NCPzX9FrH52i3m4PYFe9yinb3ofyJWM57kX5+IRxAMx",
-	"4s8Kcg+kbPbEBcRahcQ35DTNQK2LsrQNCAdC1MUsidUOs1y7MM3NTK1Kx8MrXsdbLzj0ms1tA/2HxZF+",
-	"Gs3z+wgbsV+urSw7LvJVjdXBkodGSB7urQhqtvLaSoFywekk5IzAgB9bPWn/pd0V5aBXYfPtIocD68Aq",
-	"Pc9Pdy2/h0t6XluPWaS9AORlxm2ycH9OO/3qwVgiTrdWEqevoAXTny5Mz1xO3sMkaVSdS/KKGymCTo+r",
-	"OUYooYsNCL0mOUAjf8idsMkBskDfoxnEAV1xQ09AQXfKBiBvc8LQPmeEapUIuWb6z5UfD+fHWelx0T3g",
-	"ymNsxdiXaCH+xTzG+ZLlcL0DGvu61H9vafdVyv09pdy3TN9fxHnPPtWDijT8Q2uD+bStLC83q/ifYLXG",
-	"Pul//NQvmm2YnW4zCLnCRBbMVQSCBIMuH9HOGVzgv2+St/LWGHLm4VxmCITrXbwdRSUXNscQGzKTMZh0",
-	"XLucBAwikIO8sYmBhivXKTvuCegSDiZg37K5LqkC84d0fVljGvMw4RnzkQCxtBm+tdAGwGeaUp9HZ84r",
-	"S4aYKwB2MDxrf66KizzQWnXlDZAUH9zrb6BxXKWIhHhlf6ouct+4CLvTTJTEYkI1S1cIirRLkQWUta5t",
-	"avhOwWauXap/X1lIbXSQH+C+599xbokhQ5/KBuYEMVDoJwDTgDBDUeSfyACr0uFSZsQSvjMMWohpkqwt",
-	"kWwfjpWCD6177VuVPV+3d18t+Aeojzn4l5Cqc461By23zf/9H6yu/5Gqn29dg2bnF6sH3jP88qWHHdbU",
-	"IFeKUxxKMUz4QH+GKAWC4D/UsVIfong24krLdF5byPNTERiT6jBvU/Mx67p8bajtcV3WQZ5hYqZRa6zv",
-	"BUD3BSRvO7XHZh3m4tVZH2sHUIHdZiEjlArCxYDHCEDAlasIZIiOZ6uUUdkS8KIxjZmr07uWMsZc0mM4",
-	"pdB2nFzNyVTE0qm+Trf22Sd0GnPdE4m8JikbyNTwYUDugFx3rknKKKSGX9HBTT7nhZiHYglVevX+pO/s",
-	"PjxElSvzI7M9hAsC5xBaMGCr/QygwKU42/o47bocok6/Dw766mCEZ+4tw9wXJkFDx631057/VDeZNVLO",
-	"HThNpbPMtW9H0gIAQKrIFWPCGzkOzyXLqdHVi+Uk4UAKxRUOEzUhCxFQFOzwgvZOCXRmsR7V2d1obW+0",
-	"t0uPWblO22xzb3uDsudGrm9vbjwfdthGywj7wWa8xbYXJGrcX0iXECdLupDL1Li8ZsKeGEAjs79aEKFs",
-	"XZ4XJri2bLcncHURjz0Vv/p0PoNE9ns1lrfss7uCcvSwvlNogXROASh5gXC2kjPj59Z9kEEcqxDjWGRV",
-	"UhaTMxTBUFOxb3Eb3U8elxycN2O275PNbIceZIwAj54wrIrEU2J9WVRHUDo79zmgDnOdkncHF4ffNckh",
-	"onzhcOXQAjvglkSu+8cBNP8QMeHmyKgJG+gLecNsZoIFlsBGoXzAvCMHgNiMQiBkbPQSB+fbbhEFJiy4",
-	"c76fxtfMFQuB2wWQeLnulrNRrYKBZcJQMwS1YBn2uRGjUGhsEch8CuZAxowYqqQpU1kVCjrtcGHha7gQ",
-	"CK5EeWx77/gtsDtUwtJCcO88htJTzOn1nfub5CKdZ9tKFenLK+gx6UCUoLxuoa6C8N1/nQiYlvLtFL2u",
-	"lVJ9QAWJZYBzyjUobKEUNxcvhe/Eb23o7IffisDweTR3D9aez6iFEoOgacHi/NsPixJWg2slePQ8crlj",
-	"Qfk3mF0pXbH2wwcP2mff1NrYbBWaCt3DljZUtEjc/lQNyg/FUF/F7l88YYCzmYXAyeQoOEkfXYZK1/er",
-	"uqriLMhpE2zmgZBQAFo2iXj2GGORSZzVVsqJ8vkFeO9QGiPUVRxcp3TAfPcpG1eAklOANAhjLPuE2mJN",
-	"mUCLecGyDzTJcRz1hJlS5MqnoZ7glqVzxK0EE1tpOq+PueBaxARDLuR0SPRM9sRACmdnY32nFMqBmbqQ",
-	"CjwC1i6CB0kXazLyJSh3hqtZ3TfInEdN74Mp2NBNT4zp3P5kJX5l4h/c8BcKlsS0VM8RU2gMgMBZBWIN",
-	"BVWO4GxzpvV5M56ZTzai8CDpCwOqKF/MTpE/N75QB9vZ/FlZErhkTMSq4Lbe+js7w5fWQfz6y88//fj+",
-	"4vzsh3enJ2/fvP7++LtvXx29PHxxsPd8d2d7a/Ngdjc///PqIJz1DXoz5DyHB+Av7FO/X2nCH1sy8Pfw",
-	"E5xIjazsc/gI+C3LOQny9Pq4bvypq4ap9BO8mLtC/sz+72wBJj7Cqpu/QqCPkuf9mmmooyH44isj3meI",
-	"d2JM96wZCoCO8wB1uw/FewAtUgXXnmsvzIcAbziioH0stEGxqufPS+Jfcje4jU+HrtZo6f3vhebJGvc7",
-	"uH7/yMOtYtj9glyeSSQKi5/P0lsA1qGa/G70M8DkyeeKZjADruHFyq0jfKeITd/gYRG2ukWINY8GX3Mv",
-	"bIUvbFW+sOh4dy9smcUsQ+pv7rRaQelp0P7XdvENWvTW99r9VDSd3dxAs1jbdM73TagRksAM8t3TvprL",
-	"f/XMQx1ubGVAGDnDyqbyNOZ6g92a8S5wMEsS89jDraJNDPmEIYYj4GPBqwqojcSDNl74lg5C9kSAPmME",
-	"kG3A4IKl16mxKAGF0FZ00biLWIva4Qg5ACFrhFLVE3103/bNQAGrUQqHrYgNJbiFVayDDTQrcoQLUhIs",
-	"FZhTuHahkWo9ulxBkUKArugq9GyMIAuirmhKVAVVcfMroqrTKY9XBs4KJ8EtcOY3ymFXBCB3Obujajxo",
-	"oazKyEC81o7Kxd+v5rVrixUgQA8OqLdfF34eaLn6yIAMDuCRFRfthou4/tN8jYI8922+AK3QfpxCw4wA",
-	"gd3G0csB+kAm1QXoXdD6UbDY7ACLyGvLetPXjQ1O8COPDR1s4Ot3qK/ls2tY3ZjO0StlY/wQb/Qx/opz",
-	"vNte9xwvwoVb9SgbqQ9RLTs/LjLe+DcCwsJ837gqkHMttfceoZPUhikd37d7DgtUqcDao+pSqxuR5RvB",
-	"5rYWbq7vn+KjNm3za53Pavv5FqR/IKvLkpQ/NqDtcNEBpGVl/nLeIbWY+oy5uI4DqzJpus4VleG5N7qN",
-	"rde/dn7+YfvH3bebJ+8uds6+7/z0y4vNw5dHr8zSc+pbB6wFtOLl8zoQWcwJ9C/MQQTkeOTVr3oHzmlw",
-	"41eYrTzMFiix2RZ7n4r5eZEmjCn4ThUeBijwtarwK5kScc3FHemb+y4tvfcjcpFSNuQ3pB8kKvQjckjj",
-	"eO5/vKT465G4lfOe6LM7DT/9u+/zKRJ+w7pEucIDDO4jmDlxqN6WrgC4CVmcU4sz5G8pMIvA9v/yJUGk",
-	"02phBMu/2pfkU1uPn3XGWNQRo28UfoeRD3iRgwGbaNdaCPI7sEUANiQoNhDoCcDMR0ThiLA78zQZc6Um",
-	"DFC+QLdCyLF+k/SLm/TM9T7OwNS9Og/BpgMzV9cjYUQV2CKQMcr13C1iFsyirp+VjZTROHZ4oE1yAg04",
-	"oD4HET+xFoulAyb0BhMDGbOYvL94tfG8S2IGOR56xMYYMTSjOcaNuKaazSgseCFJo6ItCqyfglIlQKJ1",
-	"O+b6cHHRE/2fN2wDAxabv/pRNhPXmStWrjOFwgWzvS66ZKu1aYHZw64Ttl9JTZcKULu3OnvQHikrW2Gx",
-	"bcuhZJOcGqE749aecwPvCT9y5egCCbi+nRf2k9isaulVZcMFx2+Z/XZeAJfLRSAjoph5GjpbzG3PaTPx",
-	"a37LBFHGoqMJ6LQKLd/xRM8BPTvrsGebtWTxU3O6CQUi5+IaVM4nW63Np7gISgJVFY5ATwBV+Kl0Axi+",
-	"PszB/AE//fYh+7P1AUC2cQg27Xkgx2MKeH09sdVqOf220F0GNEdX+R40Cy+la7K7SQKtr+qRgl2T+0y4",
-	"+0aYpTZhC7p2Q/fXOSjZZmlrEp0tCD/WN0LymTO7bT/QNKjGCsB9/XmwhArHInLZb5bDWMHmid88ag+z",
-	"pSFgwtD0njxBIRFLLM18WgABNmK1BrslOE65ZXN9CvHRrc5eRUfVKpyZ+/eoa5LjoXXi52i+J4DoAdQR",
-	"+m9Sz9ToZFJmVjBDhC0a8euREU4YL9g3J8GdlZ4opxpsPi3QYA3EMPTne0yI4RojpQrTBKWtsRDN9u87",
-	"MKPHVDXPqGZvHJrhoif9jWfeTR0+vvFOJnwwX/kt7n7Qdg8mfOM1m6+k7Qb35p49sabNak/bGE3wPLqL",
-	"Vn6B9S6Fbzhf2Imw/ArXivDPcnnD9/5Ybf1E6oN4zLUNhxpOsvQZTxKfI4T6humAxQxGbHAD2GVYVpbp",
-	"+xDjto6DGrXfK/tZ9vCClLBXh2R3Z6eDXfegCx5qbWELQGwKIbAlF96DcLgfexZzpdewheyf+kak+H5U",
-	"CHIBqLe+aRG5liB9tSQ1OncUKudGFkVgBRjumcwj8t3FxTsCHQaLvQOjDBPfNxBsEtcszDDMQDU3akhP",
-	"eNWcKnIKidd2QZVP1ob2F1MVxpmyqnmok1dY9ZjJ3SqlrZDMvTL07t3GbDbbMIPfmKaJ1cLLib/mlTlv",
-	"0bFriQIbBpv3X6E7yD7yYHTQNfwax34JAIjN1kz+EbXcVVBAFyGFu66ZWfGSfQLVPJtvvo4Pid1NGt32",
-	"872d1l67Y6QvN9K5vbvd2t3Z2m5vZ+nIPkRFgpwHww2uSr4mQ8Y1kMhcLJ2kIdDaidqy/vtu3qJkZuxk",
-	"muco8NVcK9qvwdrP7mcyv2StWotCCROqMjwy5I+dZstta0gR6wmpoHGol1cJozcs9t32qgXWK5n6lOQB",
-	"FeilELHh+RDbGEkLj+bSdPez7p+DlIFjhCau9d43yiX/9IR9a1oPV4owo9VJ0TQD0UAQ0v2eoCLMV3Z2",
-	"UgWEjfPfOCdPk5yxiUy1cjnGHrG0J7LUpaDJvQBTJezwCaBxthCmEiDUvP8NrPhDceChrrgalH0KRUyE",
-	"EmyySsxnFbflv54jQRXonymHzLxxhVeTPp21pQ86Catambhtz5XcYMdXuIeKGzKXUzBMQX67+nBLc5Cv",
-	"BCoI4P1BGhqzGfnN+y3CQkhuN5W/MLNeRfu/kPItFXP7MfVw7luoAjHrbDmpT/DHg5PxTbMjNjsSz0uj",
-	"a7igYgrghK366ZutOfQsOfQsFN22S3uVWu+uxZWMyNVcM/D1mD+C7p3owrAf5qnt/3Qg8AWE3XGV6yIG",
-	"KTLolEqDHzDMCJYqMdaA6zCa4XYVeowa1rlmk1GyvMdoT1zY9owxusldS1UIjOOSIFCkdmhbdQk0p7jO",
-	"q+TO2BcvbLpY6FhY6jyIbfdsjWVV3z1S03bPKZN/Ws+9upaduAqfp2nnI3Rkg+FnPdl6AgubbNkFWoNY",
-	"27Gs6xqQenGbftn88d/xt3v615+P9cnL74+OOhu//3h1Ivj1/Tqlbd2zVVrWYMxS7dcWY4XUiULdjdNV",
-	"nU216UpxYhi+R0jt5OCu2p/WKpmhd5f4HbPW9U1m1mkoU+4oY/OIFVTRmgHCg5fKVRTmk4LbZiirZQWv",
-	"lfgAfHWdnAfpGPFXS/JLy1jwW+PUGys0V05WwBc8+wj/+2mpUjNzsDWKaVtih2PIjLNMn7EuCGM1IYKS",
-	"DYNpVA+aPeF6r6/abx0bA6OgqC7nOLVpo/do1Y1hgoczP+mCC6Gp5hiGC6BiHBFWMEn8SlVCQ37lgqty",
-	"wTV54LLCB5eC/JXtPbzaAU/Y5wZbdju6Orf8E4CWvannmgz0hJBoN80ZRoQzfGOipcwCI1dzfOeTrdbW",
-	"KpjH8J2uBcTBHJuXx+cHL94cvSwwbGTmUOwPIX8ov8d+PtI1aBcyZhi4ByOLK6vlsxhdbzAFpamD6pmb",
-	"1Yh8c2UM6/SEfYMdnXmNnUM9UPHjcPn7+uKQGZbwaxGhEFRbuCP0Pa3IWFdloQtaE1b3JqzFJj4Dm9YJ",
-	"aHdEvlkgjtYNacCq/5GQwvZkVNgbQE9ZO3+88auM/eJkbOAMQxCwMY3ZX0/wfqEAtZ9Z9Gags+tL37yt",
-	"4t9ZY6TYVALtRI8cVhoWkIVp4WVRzkkHJisYiwnVhvNwKdACKXQGxrsNrzQsE2YAmXzOxSmYhXLjwjcI",
-	"BlcHrpqCv1VPMDoYketUTidmPOjH9cWNZQ+q85middXFNDxjSdGU+eTslGEqNEjnMRXzGiPp3C7kvQTo",
-	"o+Go4VTKbDszILMlroqtA9fy/HnX/s3F9aWS5mvbAcfebNvmm8DyCvw7akwFVnq322vwN7uKyzicneZX",
-	"M+KL8p4Ar6jqq75e2fNioIzv5IzIoWbCZqUzPJvQlBGAMhyMRoikudMiYy6mmiGWBv4doGlgK5YATqOb",
-	"8aQqdodYYiVXSu54QXFGPfs6ddZNVjGePYoDY4qcnF5cvjp9f/LSZYNfsUSKa9UTWhK0aMBECdh0zAZc",
-	"ITzYmjCd+w7VUlYCddpwPh6+JvkOUCjMa2Jj8xgeqbRNSROxDeoHfN2De9rebh7dc59QMkipGpFEKqY8",
-	"/Cf2f7GfSRmAlYB357n9ovu0+W2r1Yp6YioSZkvQXcUxGeAgXMlDk7x1lGDFC1AIwqv4z1zNIZ6H5pgx",
-	"qMZsLNN5F9L0DZVbCxJyBJCcyHRiVs5Py7rvKEkZ6I3kil1D9EuTFnTEkzHrCWz2b4ZhCdSMqt2KWq2W",
-	"Iwbzlm34IbMj2S0fwH5DcE5qj7sIYfUaEXU/QJa/PcqKXfgyzkqwI/dFWlkP+6SzV4l9Ev0B0C1FEyqD",
-	"bqlEWtlpVYKk4Jg3/ySQlK8C/wsT+CXQkwfLfptZV5tFdx70kcjlEWCON2S0WdacdTAugzC7ekNfwqj6",
-	"EZbVcSx0gxorV5kEbbV9irSRxBKi6HImFOEaKy0xQB1WWjZdjZ7NeMGcEvRgGpbEsH4sEPG26U3kHYgR",
-	"sec9qqqwi8jxyfn7V6+OD4+PTi4uzw9P3x1FPfHD+9OLg8ujnw+Pjl6am0I2AXMBNmE1EGpxyG3OyWBB",
-	"5jhIsyBrvGpxqiRPqIM8KF9vIJVOCqibb+ncInxAlzgo4AM7zqacKK1IZzurqfIDz6WUQ41St7MdPVpK",
-	"n8eTLjrRcgPOkSn8amk0P7oc+QbgBbuNxxwwHIRFo4XcJ1dn+F+Pnwi5CDv7kxdRVaUCZnTlQoE/PT0T",
-	"847/0PqAmCvrXq3p3Z4Z4Tn6jg2/dWylUdvA5GtnstU7k3mK9H0GWaIYNAKo3h0jmCzKc/Wpr9iyCraf",
-	"7d5iLPrIkFe7G18973Z3n7U7z800vnYzvm/nv4rtdn6yqs02Koa7obytTo2//0Gs7iTkV/Dvvy9uCSs2",
-	"hgs1HQ75wIhNLNqs3KKEDm4gG9WWwRc3qaxdPfZ+fT1HoCm5OEpplzKlGhu2ZD66QlFBxe55vbpR/iJo",
-	"gEd3A8bKbVOlJAnXOmEVJfgeGnco06zFccXH8zr4V7LJkU11wHV5vPWe5FaFD7u5OjZsynQ6v4SId+gP",
-	"2XpuhlwkrDSoxa7T0DzuRWY2VVBQzrnzlX5C+qlL06jM0rg32VTu+2bFlrt4WNV2z6hyfT6q9tiqkl+3",
-	"N7e97FaiBXSJZfiNbkNNJyxVDM0au6D5o2tW6Xl+uo+l1lcYnsFxLtUp281FZ+zXrX08hQEs6PWt8cVO",
-	"Zhcu++pb/rJ8y7ka7qy1EBswfsvihxRtw7jS2+rSNyQJD/FmMdrSW2Y9TbEcTMeQeJqyhGp+yzBcyvwV",
-	"Cwf4/uxNI2pM06TRbTQhTGUHXMqwAcYQ2VJC13XZNkwC7yqwO+dXt4fQ96QoF0SdMywnNxZoFjFEWC2Z",
-	"OgdRrpCQ+nRZeQ2+9exDNqGo/Jk3zLZNPHh3DPHwEEDPIgtzmBEb3GQJRFmhIuxkMKXcRpa/h9kF2YRG",
-	"PhHApcGCVyV7XxZTzL/oCKKyYS8sI6Wx5hvbOHJN1AjaZaK7JnsnVrrWr3klEnuwa4B6+enDp/8/AAD/",
-	"/w==",
+	"7L3rchu3ti76KijutSv2XE2apC62qJq1SpblRLEtOZJs50JvEWKDIqImwDRAUYyXq86bnH/nRc6bnCc5",
+	"hTEANPpGkZKSOFmee685ZfYNl4FxH9/41BjKyVQKJrRq9D41xozGLIU/9+lwzJr7UuhUJuaHmKlhyqea",
+	"S9HoNfaSOV0oMhCyqbRM2aARNdgNnUwT1ug13K+NqKGGYzah5gV6MTXXlE65uGx8/hw1XsshxfcVX382",
+	"ZkSwOblii28UmVI9jsjFgvC4RfbINJU3C6LHVJOUTeQ1U0SPGblgl1wILi6JHMEjikxmSpPpTBOuCRd9",
+	"MUql0OayHnNFpGCtvsgN/Ml15wmd8uYVW6gn7c7OU9q56Da3R+128+lwI27usM1Rc4tuXzwdPot3WHt0",
+	"ywxPqGav+YTr5luZ8OGieqaJuUPhuJiZc0T4yIx5TBWhYtEjg37jii36jQHhiph7U6rtc+axwW8DMqRJ",
+	"oggXZDAf9IViQyliFZknf5tJTeFZrQj8wz0zE1yrvngUp3Skm5zpUXOs9dSsgPkAvL9piaLZaT8urJYd",
+	"1O5v/+6027vzf2+3V12OEzah3OxVeUE+2H2lXMCSMDoc40x7ZJC6ecoUB0+EnEeEipjQJIE50UvKBayD",
+	"HhC7DPefYvrvze6u/vfG1m0zZDpdNPdGmqXlqZ3iaIiWZE65JhdsJFNGKEnNU+F3O+FXRjKdUN3oNbjQ",
+	"G91G5D7LhWaXLIXvfvjwobk302MmNB9Szcof/07OzYdpcBN5dPJyn+x0Ou2ImL+2n261H+em/5zRlKUk",
+	"ZTSZ/LvfoFN+xRZxv3HLKvzY3Jvy5iu2aB7G1STP44DcdwlFdjJNmWJC54bwAKcwG84RnbAabkMnLHcC",
+	"pywdMqGbTAxlzOKlYxzy/91tT/mUJVywlQdzPBdVVGJGI82luw9nprScsLS52V15MKdDOWWqejQKruWG",
+	"o9iUmvMTG7aspnTIVHFIEWGTqV4ErExIWJ1soDHVVDGteimjMfH/mqdc376MJ+y3GVO6ksQOY0PjIw6i",
+	"gStgGoYnmPErll7zIftGkUReLl3HzVc/d3/8Yev90zcbR2/Ptk++73746fnG/ouDl0sH9zlqJFxcwWJ+",
+	"y/QrVsP2r9gChJpWhMeNqCGnLAV5aGbUuGR6b8rNw1HDrPWEaSuajWxrXbHFuQBqbvxHytRUCsVaFzJe",
+	"/K8nPIYVwk+/U/SyhhvIkWbCbSmZU0WuWWoWbclg8HV3HNFxErP04NppG/kRwUXC8Grx+wlXem8Wc33g",
+	"rucH8NuMpYsW8tOK7wt2oy17vpZXrHJH8JJbjtIIUrh8vx05kZrq6q9/y6/9twkF3UexYcp0eSDwkvsN",
+	"5N00rhvI/piKy/plmMGT9/v6e0Nli8qv4yX4+pIlADJd+EGkyAieyxjeaIZd/rZ9FZzO/KgPhWbpNU2O",
+	"RzVnBVQ0Ji712LFAbh9Ru+YAx2xEZ4kmlEy4mGlGRjJFDq6saiLIWM5S+J3aZc24jLnUiBrcfArouBE1",
+	"7AK67+TYzX+kbNToNf7Xk0x3f4JX1ROYgZsQLPYrtrhN6KUwpwGPB2Z+MMAWeZuTN4Yk4V4xZBEZPBkQ",
+	"LWWPDOiTC1BJB/R/d19eDCJCFblY9MUAH3t3crjvBvnIvODxwHDh7+k1PYWhRGRgFFIGFyOi6Ij9u9/o",
+	"N/C+tws9lsIsYV8MZmnSekv1+EAN6ZQFb/tWGqPgmiYzszHk3bvDF2alJ+TRs+Ym/L9O97EZpOX0VBAe",
+	"R2Q+5sNxXwjGYiOZCIyYi8uiSTDkzUCywy4ZOs82yRM8UiJPWdzo6XTGlgswkP71WwP0U9oGo+4v34LS",
+	"8HO6QMXw4UN3GfvxqPII7wmnvegxM6RFBVkY6pdzsUtwuQfGvurReMLF4LbRFo6EG+5q5wFVLDPkUy6G",
+	"rPaIH4tkkTvZ3kjUfMLgECdUm0kJZg61JhOpNNlst1vkecYBzBsSqjTZbvcFMgMVke4mHH8wWjbaJDZE",
+	"aFX/wUxongxa5APXYznTZOAGYM6SIIymCTeraEYxoVdM9UWOAZFEikuWFne92+5uNzudZmf7rN3uwf//",
+	"uWZBlVmYRqW9YVh903w6szkCInhnhr58RbNhgrUOFrqbul/dkIdGYMbBohjLrnJO3Y1b5wQvWH9On80p",
+	"QKkBkuE5jX+AF/c+NYZSaKMf9j416HSacPRcPPlVofvCDjNTRswfajaZUPOnOdEpM6dUSKJmwzHxIqgR",
+	"NYB14TdiM57Do/d7rw9fnJ8c/PDu4PSsETVipilPVKP3y6fGiLPECsELqcw0JkzhHjTgA0YQwRCyj2Qu",
+	"DydHd0nC6DUylJlufP4Yvsa+mtz5dV4mn/P4Vj1aUz1Tjd5muw07sNrBPkhTmZ7YzcKtK/NQOwgzjwlN",
+	"DAmwOCIghLO5cEXmqRSXjWip+6tqMPb+J/mbK4yTZQ/n7oWJPKex/WlNwruwGlBGd+Asm7LUmGHZPO9G",
+	"cOxmylOmzqnO0Rz42C6Ys65GMz1LWYGgskdJ9e13Jpjo62n7Uk6boT57ugoziL7MQwYujzWP2FBOcLkC",
+	"aptL5yHhgqCL425EBm8pHy5DFWOZxIQS+HyPgIOE9PP+k34D9JR+I2VTmQY/Ku+tseMsECD8SP6gT30p",
+	"okAaw8wIAq6GUoz45SxlYAVQza5ZGrgiceSosXBNqLpSYLmBMx6X5csh430pRgkfrisp0JsRl9gmuB+4",
+	"Iu56mZJfHfx0fnLw/vjVwYscpVL3DLxiSIUhpQtGhuBPiHfJMGWGLNC3gafkLpSxY2at6RUT5cGDiWq0",
+	"SrhcHvvR3puD87O9VwdHuaHnHjPKKBVou5iZeOZrLIldMhxLw6vtHcDuUuc4ohqeGPFU6bvP7mHpPje3",
+	"yHuYsi2OnP2PRhsQuVGXxMLcCP/gmkzogozptTHRpbFAqAbrBMR6bHYz2HF2o5mIWQwmyRdyTGCt1jwj",
+	"1tNeJjMj6MwKmi+nTKnKc/L8+MVP5wdH+8cvCgdFuzcgP9nHATUPrPshQo2FKnL5O5/uEsVEbHZgJnKf",
+	"uwNxdbbMSoBJJmhS1BMvZpcFB3mlGDs7ODnae52bkJITpsdcXJI5ExrlPDEa2C7RLEmQuEB1sZQWjP0u",
+	"E9lCvU+PU6l1UtogKZF6MU4453pMKLmgsfW7Fad0dnx8/mbv6Ccnmk/zm1X7tr23h5bTTRgZpXKCTg4a",
+	"x2aPdolOF1koskPuKAi7yO6kfE1TtLKrSdGMM4FbaijRTPP13sm3B9W06LRy59jY3iSv+PM70tmGGfNM",
+	"0GvKE3qRVAzbKBMXVHmuQYWas9Ra/MXxvzvae793+Hrv+evy4OtfhJ5Xw6aBMqnKJFG2NXRk9OsgZusC",
+	"xnckTDvzKyHnFeIJB+B5KblgTJAJjas27fjd2f7xm4Pzd0evjo4/HNVPfER5wmISz1IzT+0/Y1QbI6nk",
+	"TA8lygA7MCPE2PCKZAHohZyRlE0Z1cEL7r4EDyfB9sQC948livXIZmeDPAJ6lUZlQyJ9HJHNzhZ5lLFH",
+	"IGnzc3eHPKo4wX3hGUJwcgXTc5leoTx0DylG0+GYKXMwpBgy5ABwPyiLELhHMuqLCjp6HJGtdps8ohX8",
+	"Fa5tkEcBffdIBVH3xUpUHQyliqJbpEBSPfQk1hKlI5MyjXD9uCjb94ZDNs2EWEVWh1m3zc5WRAYcYrN6",
+	"MUB1RIpk4Z3vqEVRy5TsmHJeQPf0LeHh+ykbhSyOZc+Gt95bTXkp0wsex6jbrqGqSJdJkDEc8L9mbnZY",
+	"zFiCLlvBbl4enzw/fPGioBjDa3u4QxSDxGYbC28FFdOpzFZNfgD/xAbyEWuil62UhA6vlLPWKnWV03cv",
+	"Xx7uHx4cnZ2f7h+/LUoPrmw0IpiadtkOOEmXiHDH8T+sKm/19mua8JhczFApN0Iv29YH07ar0omWvaB0",
+	"/72PwndcaZkuTiDBL17bvPVP5QmHzmKuSSIvMRahMKpTQT3fHZ6eHZ8YrfDN8fuiqauRT2cvs8ZAwrTl",
+	"ZxBUIS5i0e5kEQtg1GaZpLDZizG8DBMfLLfdJVRd2XAxxp1sxOIvtylPSoPHVbDDB/Y9l7MkNtqkOV5g",
+	"rXwhVuCR1HvxhGu9NkFZtb6aE7lzeMHIzKgfoFMYbljFlvZevDg5OD09Pzo+O997/fr4Q4V56GyLyhd3",
+	"2xutdqvT2Wjt7JqfDZeFC5ANiUqMAi1mjDwY4o7wP4Y3f6MITRI5Z/H5kMepVyDuw6UhibLWlwS6Wj5n",
+	"tWJdTvbODs5fH745PFuyINVvI3JEOu12lgG73SZFC2zjrhYYzhCyZsuGZsKNBRokxn3jEmy5IgkbVU30",
+	"h3fHZ3vnBz/uHxy8WDLVMVVkw+a4mjeZj+Tydztt8x9CyUQKPUbFEBQ6miRkKJVWpLu1a1NpbjSZspTL",
+	"mChNUw36LHKnbsidWm2Mqf4N5XXOP/3Fi+wyq4jyCwRnNqB2u+0pkH1fAN17190w4UxAmNM7RcgjI4xx",
+	"kQIV9fHDOuV8PvetWnI58bsmO36lt7j776Wq//U6zpHU++AVX1cc/ZP93+DuekNFOaa7mot6mY/v1cFP",
+	"pyWOu6Lj24U3DJ8NHN8YtB3KmdBohcNiSMFwHTJBTAVBmymlXLHM5f6N+ejNufnmFxo0WCdA8EUpey/l",
+	"TKx7tK5YgfCObA5Btfv41cFPoMq9PH53VBLm+SQEcBi5ZEFYW+XTKlOXlVhI8wen0x3JYvMhySJYhQj1",
+	"SXLBEikuoZolZ/1/USSAKdfx/6zwaJpNOgjx2D0C/dDeEaR5V07k+GyvSh135QLuLYHIgLdbP7IypD2R",
+	"EyY0Wiro/BymTPvo+qVEFomvgni7Udm/FE5YESs1E/91pnTd7L8c8scM47uxwQqPomMB7pCXQhYfjg5O",
+	"VmWG1rXoC4NAlpS924ppcINwvVtgjS4V+ktijl8Y+/Pq8tr8759s0GNI9atBv8o6/SHMtNqmJbeatJEt",
+	"BDF3nydI1//e7O4MCFVGsI7gUa4ITuGrpftAQakzNMfsz2ptVQoyBGuSNOxVVAdi7pn/3RM13BvlyKoa",
+	"3imdokcdZc1qeRvd+zCZBzw82eRwD7xVfsVFXI5h72J5eXVew8Mdib+IHt8JOtNjmfLf15ZrMVf0Ilmi",
+	"2KuZmkLyWgUB7p8cvDg4Ojvce33+4vB07/nrJcw+9Ljn3rvrvPKECRiKJTaZgobsDak7GwAds0TWP1E9",
+	"TSOI3A1LZ3nw49vDk1skmn3Rrs36A63sQafCBXhPS6qoGwByfFcnumQ2NgV7mSpiE2SMRWtfC4kaLhPC",
+	"2SxBtO8+M5twpWyuRHFmy2fy5vD09PDo23wSHsM6UzcbqshN0yKZ9Mjpwf7JwZnZmT17dOCM9IjFd8Dr",
+	"95nMUosZbMVakzmYWZXlHO5R8KLdhyOyBzUEwEGi55LEfDRiqVFi0LSxPh4kZzvgf0y83i8hZgNBZTa6",
+	"tm30lJsVoslbrEbihh2PaKJYKeML9llL6w9pRI1p8MinRi52WYcbhDFQPK86CNKGUZddFJtULOZom47s",
+	"0UbQCpmSgZglyaBFDkd9QS8Q0YKCNm6sUxeCgqLNoJyVTKlSTDn2T6Qo1Gb+0ujsdFvtVrfVftLdbESN",
+	"brvd6cUXz3q9p42PUYNrNlG3UeIRztFs24TeHOIjG92oYcaMOZdYxWszo2iaUlAirdSpgt1htl7Xnlmz",
+	"hLtmWQawUYPIro8XZT54hSbILhmYTw7MI7hc4axzo7mQMmFUNLykgqKyys2E68CsSAz+MWMU8QyqxXKG",
+	"HuDXbGxs7NgcXUHkaKSYjmzSXV9gpVlEdDoTQ3R+STLhScJdhlyphnaj3Wx3mhuds043qzddpZLU8C9N",
+	"Y6pvZSlv3H2fXfHqLRtv7vkcNeSFEU5s/XOgxi47wx+FHrBS2E2WKIbnAckYrVCu+gL1aha7JEaf/JJV",
+	"Q0OCpMU6aJGXxhxLF4DHZc5I7uQOvqhD4Z1dK5SSB64DmiTHIyjgWvbcD+b2U6Y1UMbHGsPY+RmijPNY",
+	"a0Wwmqr5mlnJi1/ZUJuBZoby6qP1hucqIy7Y7Q81bDbkU241+qVj9Te6zAN1+yMgtVhs4Y5QdXHAB780",
+	"LI5DwJU+VowQ5ZvPULP6QBkJwWliXIPmYotmgpL+snirYYPA8rggMHrzc2VhfPusU/D7rMashlIorpwR",
+	"VS8XUjaUqeH8GLVQJGE0EwOgN89DXgP+3rmRoMauj4iSE3Yh40Vf2LBHPt2Za8WSUeACksMrMHWFjJmy",
+	"ClWeb9SJFRvFW43mcTszva6O4oOtNNMFsBM+Cgw9c8UK2N1MOUio0ueG2Z5TPbA+rOw3s3oDl6w/pVit",
+	"LqT2iw0TLpEgWjznl0zYmuBqiCebxO78IM4AjOH/LgDyQvRIxyIumJlA1BpjG1yKFtkDUW7mCVI0y3kU",
+	"0mJPkJRRyJG/oMZIkvAaUN+4FPnt6kZlMLsJF3wymwDmXRHYzs8TQSqqiFOEUSVUCgRsBOaw03D4pGr0",
+	"ii4UUbIaPuPZWXtn/RNVYCpQMI9WXXDS6hnLa650PVd5BdaEYHOmtM+1yHMRp3hUUnHmPJoilNdKsrV4",
+	"RkIR22m3yzJ1Si+58JS57NVvszuLKwcTyb2rftVu4cORP5CGPL3D4BbrYgV1QwEHxTSeSjXWE6mzYO3N",
+	"RYrbara3m93Ns06n133W29hqtZ92V+fhtYq9Vd/JfMyTDGIMeW1On+9ZBT9lI8OZrOqnFRmgtQwoQ9ZC",
+	"j/rCsQywmUJfVoug4LP1RyUXmDPFrLmAyW9OzbTvJ1rK1Tj9MgMit/L2xttU/PUk52VKh+ycifiWAUxT",
+	"ds3lzBEeUVpOFdhYXFwWuJQLlAqWea5VtcDfvBN7ihq8gk6OoAzeSvZdgNG6fmoRQre2u4+N+CY8Nrwy",
+	"1UZ2OBZ/F7ROP8zZDKpASyMMheYKRwpAlyzVWmuk0yaY3u+XFynWCIg6XKFOu7ex/mrmhXk148V41jfK",
+	"BRqQCVMYNCgSI5qa/xngjef2tkFk1Ok5TeO9mR4TG+HqC+uZdMf4SrA5xMgzQrK+zLJNa5PHn34RVuuq",
+	"/HU9C22ashG/qd4I1G+GY5rSoWapRzXFgxkZ/cVoXpeCK4aZxrugjnmJkS0mvTpvn529/v5pd7tqMb2d",
+	"eKt1WDbWVjLRGtbvigGP85RRdbu0PfEPnOD9mfO28qi9RVxUNO51VQpU8SR1QYg9uwtfWs2Ic7Zb5sZd",
+	"RXc5xXuLKgawH2v2ufwNSz9+PMHB8N/MJG5O+q9oO56wa87m9SrLByyDdOwNXTUyzZICBE1TOccc3ZIa",
+	"M5EpO3fun3qTztoyWSK6eS7nNhKEpmbHpznCt47bsiyu/+RL83p0LIVse4ZgBitpoLhkLK708mxvVmig",
+	"qZxKRZPVXvzW3Z0jwxWwkNcdP6IO3Tr6GovHLaQgUpjlU5h6HHlgQXpZZcq0mxvtUlLIHUyZDCzQHgy/",
+	"5VGB6pbQPuTNrRkXsOjlmHOHSTC+RviC2YSaWVmjRwXNRb8rbWRjB2KCcxJn+hlPEmJLqZxG8RRWGMWB",
+	"OZ5JUu3rfra9aSyisqVLb9DS3W5vPjN3eNO3XWX63sUP9rl21U89qywU9FmFm4/qwGEwpFsdzo7AY0xs",
+	"pBiiBRn/G/TFmCr0JLs79/bPDt8fGBMhswdcKFdIMshE0cAZBfYZFygXQ0wTFXFfZIMyfMoyZOtaFmZh",
+	"f2ngw42okUWzXZTxY3hO/H0loWSBrwH4eE2qBTaupdWqd9E7xpVT05SmPoEe6nf/8ljXXl/cGuAyb8eS",
+	"cDO+bAjmZi4cofw9ol7OOLbEqDKAe2ud2h/pagLwtmiWUdPhngWysHSWoCxxthSh02myKKrsna9hqP8J",
+	"YaivgaU/NrB09xBRjUz9wPX4FBSGUJO/W9Ah+lTg/orRhMXn1u6s1kWtzcrEMF1MbUg7QNj6RhmBapWD",
+	"QQ9K0FKjpsWEXhpTOGEeB31ge7tYF/GUiQEsvbmx2YwZfGEAF1TBqdA0/3l+8O3hEdn79oAcHO2f/PT2",
+	"7OAFeXn4+gAu9sVPH+Lk9Yf3s582vt8afncyvehuzi42vhevN3662eft/zx8ebk4Ont3c3z6/P3Pk+/b",
+	"78XLVx9E8t2HyclPF+++p30BLzo4elH/DVSxXgNSf6P3rLPTrTIxl6znaJYkPtfIaoKPQNSlTM9SAfVY",
+	"Aa8WsQ+UPC448QynQvBhw05jQsOdKKxf4EfoHj399sX+zffvhq9+bb9od7obm1vbT5/t7D3ff3Hw8tvv",
+	"Dr9/9frN0fHbH05Oz9697+5d/ZSo4rSjxpRqzVIzq//zC23+/tH8V7u5c/7xUzvq7Hw+/6Xd3Nlr/mwu",
+	"fdpuf/6PSrW/QPMfqzN1INsi86hDusUwYTQ1xIMkbEkMnJrgY1RjORe2zsecJcPC94bVQSzQoIypGIM/",
+	"VLr2BIOE0atBL/i0TQ5D8eC+iQqmF+oYWewLsApcAn6m9rfIQM604jEb9KpAliKo4S4asCiy7IOokw5y",
+	"cnGwG8gmi/The0IYIsIZYWuNc9Bn8bD6qKIPmLoKGXgkp+f6fCl8TcNVgTWce6cRNcya+TvOnbfDjjyv",
+	"Dvu3lNVhu12ypnWR6yMB0nmorSqJfNzBAA56EAs2q4HpOsMhU8pxLxcQbpEzCDmab2FnCjMBgv/wO4U1",
+	"AmFUo5jI433S7c4yn3Rwah65gf43HpWXtDn6+OnZ50fN8N+bnx9/2vic+6nT/fy4fJyixk3Tvr1ZBs7W",
+	"vh0W9Svlvu8XHNuy1KhYmeAI/BLENSFBxcsTkMNN4ClQPtATm2P/DNUiAwhIB0YKHwFQWMqA4N2pQJwa",
+	"oybLQSFugTcIOd8lF9Jsbsr8u4QDipGjvpDQ8eeapYpLodyRtVUANv7tx7XnjnmejeBe3yOKB6vrXM24",
+	"ygWL4danXyb0MngyZwPc+vAZn7Ds4VI8ac3nfSX5SrOeTS5YGjy8orEADzuLIXt8FbsBh8xudPbYWjGB",
+	"mt1aydUOz4LSnD24utcdnvZKbPCGdR3wFUuQ97+vueWrabXwIGq07tFKvdb32KoKo1usQMepLCd2gspi",
+	"v2OhL9W5vBjAhpLkSkDbsfKJHa6SKBAqCp+jBnUyaJVnkJUGME4VITqaJADHcPjWRekst8xkDUwsVx04",
+	"Uyz1ut/IQSVY9h31BRiuzt9SHZRzNmenStwuDX/aDXHpLg8b1hxmIufWFXbiqSa2XAom71pYMysNoCbm",
+	"EjQYbLFTLb+fdu4VU75ii3Me1/fi007X9EX5NEnI7yyVCACf19D+kLD3Wr6XtWKiYW1EHfV/o0iY2F9L",
+	"1qs3SSxN8JpXZCYNxlpPBxEq9VaHH2S4I/ar3ygE3xdxjwxAZgxcKg22EoHIrtGg+gJcA/bqwAfNEn7F",
+	"sBBQiqrUw8K5NKO6NSIC+wjuQcvEPJ1l8UQbXnQHyrEuXI2PS9nw8lww7IZ452wwr4thPhjCzK6cEZaJ",
+	"ituzwaABYzm2TJXCFgtkgArlAOPv1Bja5bQYo0kKiWFK3yjyoflEVQpa7R4Fql91FzerYbuGhlj7VNyh",
+	"6rSR565PFvPxg+KCBBr5KrlSWlZIdSgPXfaRvFK/gh+8VrEo6IwrrVgQea9etFXd2jj51e6unUFB9Vxp",
+	"BkGIdP0ZhEkwt88gu7t+BqHSv9r44Yk/nGg7VSHTclT0oWm4u8pna1czNCdWWky0VO5CCT5T6HYysLfW",
+	"jrpoxqw08hzYx/rDz2Ut3T6F4PbaaeTMmZXm4NMW1h9/lnR0++CXRg4K5t9K49ZGfP7RB7DQ6bSkuj30",
+	"yQu/1+yu4oN2q5fZv6utXlWlzYOv3r1ziR98fSsix2um/pTWHyqgX0Drshpfvev0hpYz4iCyJC6vP/Y8",
+	"W+LOXETlTngpwQrk3DxzjQkrQuCqukNpxXB5PsGzrlfhco3Rzdd9+GPdOi7V69MFYeamoEUZxDogjadF",
+	"DmHo04RyQb4/PT5ycQGwsDe3nppFvEjYhMRyOJswgZDlfaHGdApEg85XyPEzdq9tVG1xQsiExZwSM2yL",
+	"5q2mCcfQB4wKLqEX15YgsdjmOKsqlyyW+i/dgcjinU9TeZnSSYsUeuaRR5vt9uNdUgZCiPoi+HHvzfPD",
+	"b98dvzuNSBn9IfebzQjKP+4KHEgF3IcZQufxLqnA8I76ogxgHBHfVyEieZioiIT4WObFG493+yIHJxmR",
+	"AqRaRN7unX2X/ds8tvl4l7w5OPvu+EU4HHNl6/EuyRBfo77IwaBGJIAqtP9AuL+IFMDvzct2Hu+SfCMh",
+	"8mizs+F+tY2uzG9bZh7LJhuREpQPebTZNV9w/aXIoy3Y66A1SlTsX2Lu2Xjc6ovgJjJhVNhMk8omKdge",
+	"pfgmhPeYY1psri2K86xVdkFpkSM2J0MoTrQpVzSOfQKaZyPl5o8lJuW7QZbbKDPChDZckKWWVTkGs5KZ",
+	"HnLsnJ3erTDTV+SVhlWMMSFzxG8I1/7sslQVCkJWaP1aWo1lvqqD32bYT5rlfFVVcmE9z5SqSZAMPvjd",
+	"2dlbkuV/uw9VZ3tW2BC5TFr3GrfmETLJ3OyrRMeh0KlUUzbEHH7fJ7jUhf0YSka6rTbR8ooJwsMHfW9k",
+	"8Mk+3d7uPi4z7VwpSrWszpWzeNg2OICgp5gD48PvVMG/FZ0DzaCGkPosQ0qmMtW7fQFYViMj9NFZlxKd",
+	"zpQRMdNU3iwgjKDgAH7wNX0RJq6gvz6f5BW5cOdc9AU6FXnqwJcj61XSEKy+ZjW++af5LIsgYztU4Cwq",
+	"d12mDq4L8pAh49fAkcSC+DDxQ+aEVA/v3Px8PuZVAZ7DSyHTQkkHRubPcWq3aT541wpEW1upeTvV4qPL",
+	"yBb3cXklu323g+aHYDW3VeqQuIAdt2xWMmIMObW0UeVas2dlSXjhG0V4fJegQbnU82a6JCaEU7NsF/Jx",
+	"bPa7bUrT2Xnazvldnu1st3c63SIT296s9L/wdUpcV/n806320+3Nrc7WSp/3DSbq1hhN/Mj3IYYydzWl",
+	"w0JQqdgvoiwPZhfLvuN8+4E5O1NaTlja3OxWvW+mWOrCO3Uv9fATK5nkxTJzpPuq4/ea0asTCKusDcdU",
+	"5FwjABMunjmLt3A744PH/zyuV1giM8zl61PPm87GVAAikiaxtLD/ii6c2hjCEJgTcClleZlq9au9ZE4X",
+	"yqNm5xYFPmwWD4A0IFJjISgC2AObOsR1gGwAruDWrYuyzE59E6SEVJPNp1AsbgWxn1C5Daf6kxHucg54",
+	"TpTQC5ml1PV8nly3DVovNyfZHApQMDpG4dxsh8WbVnXoiyFioQXXIps6BKtjX7vVbtvq9G9UkE9kK94L",
+	"eruxWpU+HzIBCJcNowJME2rmME2lVabDpQg06mwFj2qPPCL/52CsIjIT/LcZI3Ri9OywaRNoN9gd0eor",
+	"QUOKPjQHpilwO81AGzd/tHDNultbwcLsGhKpWi8hyXzMNesL4Jdm1RgH2mYijuCbgxZmBbdaA/yBC6gU",
+	"N1+c4C/UJVMWNKk8KwuIpru1BaVQ7t/5BNZH/9X75f+0+n3V79+0281+/6bzst+/efrS/Lnz8iNcr7n2",
+	"L3Ol7sHH//Xf/X7rttf/d+3L/3Ppy9fLAsQWIkJTLip2xneENmtHLlJGMR7kCg2q1KjDt9ebZqcO315v",
+	"uwiU2az9wxcn5nOQsbSLTUlQg6eJFOAZov5+OSJSsBbZE31hXtic0OmUxYWXKvMW/J6wSA6DXu9Je+DU",
+	"J7hmP9Mizzm0uVtIERPaF/Y13yiSwP6TR17lftLdfAzUXn0+i7UaAUlt7uQoqptPifb5mq3ex/989MT8",
+	"++N/Pv6vdfM2YdbZWqVZ0pDbr3CAEclqSZ5sdM39mW2RbaaqAmZwPd18yyu7VMAOGB2OzUqvWsfypNN9",
+	"lqtluRvtVLpac+UuEy5cSkDZ03DskleW6lfeZMS2Qz1ML0uhUwolmtEJ/q+gQkO2cFZRhZ1V+gIKqrLE",
+	"bc+sgG7RTCxxqpwi95VT3Z9TwW6/snmpNShVVsAFfYYii1DFU+t06UFCVrUQTFlQUQpYN+jIczWrVXnC",
+	"NYbiq5yo9YWhnkA2VgpUBxjMy16flaVmJtFK7w8Qd5e933t4s9WBrlVcDJNZnLf2uyt9OMPIvuXTQZWw",
+	"HrOJYsk1U87hE3ph1p18teGTLXm2OOFoq/RbIMzlOVZwi3I4okSmMUut2sZTVE7XSLmC+d415QqGsgYG",
+	"l2A3+nw4S1VVrUaYfIX3rJ58hbPIMc2fNt7/Hn+7o3/+8VAfvfj+4KDb/PX9xZHgl3dPscrPt0pU4emW",
+	"I2Lbpz0QnNdKKLk5zRxh90O0XMOqkEwmoRKzInrharQALHU1tCSj3FljIz/wED0p3HUAoJpT9bBJxWGB",
+	"wmqCwHemz/i+tUoc7xcyzXDoC1V4kCdqJhuzEZ0lGgqsOSuUMHZXyz26SzX1HbFlV8oEgrvPlV4C+J0v",
+	"FtYW6vtOYEOFU+s5t4fBCVL1YItrj/TfBUshd1CKoAoRat551IO+KMQeVodeOB5hDw85F3kVWI/Zoi9A",
+	"+3KaV9iy5G8MtGAneCeohT+YkQAiK7tmaV+gLxveNNkNa9HRA5fnL76KzbkIL7ixc+MJF6vwHA8Rg82g",
+	"zH/yCKk1G3BPJvXwyAO+qxVq7IWzpOUl8/1jC9X9fzEAQb4L2R8w+qq0qrc5sNSS9DbaF0k4YANHYfT9",
+	"kmlb71+R9z+cpSkT+nxa6XFug7LiFD/wWPPrPDLianYIMJTzKUtrPmQWFZyvCCwgCHXAs+uK33XV2cBh",
+	"Aq0oRzxBR2ewctBJzYyspPD2BWq8ohgS3vuZjdXk2d7oRZeddabp6LDLXrR/OLvYPnqvuuxVdexV0wQW",
+	"SNVshUtXmVA9HDPsF1K5QxHCf8G7vBls+w+va6WW4rfZKKM8/ZT2uUq4/+DZyHrAXsCtsTMetvwzrHqm",
+	"IFMEhCy2utu17TdsMzyjn85EwnDfAcbZGCelc+D5RJku8ZtYH73kw/k0dWTKpVhlBesuce8yTdsPrKK9",
+	"vcVbMVUl1epc1iQbxADQZAURzfcJ7DkjYM7YVYTKSYc8eiNFTBePzcl4Gtm6Tg0HV+hx1Bf2Pi3JRiey",
+	"QH6UqLFMtZGs5i5Eo4PuhsaciOlil3SAL8Z0UZB9nWWib6OzfNEKROtT0t1WZatTS6Nv/aqXSlxpwkRM",
+	"U7tqTpxnTRYnPBb8cqzJu7P9AH4hpotG1DCLCkh4Qo/zeAr4UwVnyMnS9Y7OHRF+IIxomV0AZxK5fOm+",
+	"yHprsbDfjftQi/hS4CvGpgpVcQeHgfpoUQh+PZJf3JFskU6GX/innc/aM3nqzNjqzEPXMpXWlNCkvt3m",
+	"ErKCl4Ajj6sKQtrZ2Xm6WhpKyhTTt2B+l5u0VoLlVnRrvQMwZzb9cHBVi53rZHoXQY3H8pqlfLQAZdQi",
+	"VDfpTI8tKOCjb/dP9h73yAB2f2AYpxRDFmF7BkDBoYA6NecilnMH0DkgT9wjVVnkS9gGDsra3tnnIKnd",
+	"dfO09rr5YIF9rGCJ3cY18hOpHqQN2wEVl8exvXQYFlT0DgevMLKlNHFfQbQ+cFudNMLojWBzUi+N4EP3",
+	"lDdfCedehBNi1FZU8swuEj70yb/0kjWv2OLSmC8pFxoU90fmV4tgx6VoyfTyyXXncWRma30wAPEknfMG",
+	"vLoI13WWT9Uc5DDzBoQLpSGcMTKX4DfoYiAkYAdzQS6YnjMmyJAKjHzwUt4KvWSdy8vFb9vd39T1s81f",
+	"42dPL+ONm+3Z5PfJs18nz+bDxeZmdzxrL7amV+2t9vXOr79est9/G/86n18WMOk6O1s7uZixefkv7W5z",
+	"hw6b41+bYtr8/eN/3gVAKltp694qLnXke5ZCn48LdsmFTZc2g8DNzCMflrYUfwfzOaUCYIEt3WAvJEEG",
+	"eMsA4u0urxtQGxS26Nt+urmDpw0dalFfXAAsZ3QxIILRFHBlIRnO1nLMpc3pdH1FYH5muzHYjFetJspt",
+	"lweEYbNY3Rh9mSZ0WIr1Q0qgzwHN54SGzlJ/vOCVTZcOHW5t99mS3IBf+v2bbsf810bT/Pdz818vzJ9b",
+	"5s8t+PPpwfp7D5trGB/ZO90/PPRrjhmvkV37CJQmsxQihjZNKqFqjOWsS2DIowamo9nrhrMCmeTw0mty",
+	"2zJ4eqAND9gtRwRhVBAAMx9xshU7DhrWv0Wm2BDGtufnimQ4Ovf08xdB8CPn0dfQvsb7ip2E0BJNvTqH",
+	"e0g1tyTIlCDfb4edR4gaUPVdz/vILJ2SE2Z/FzHmq4P7OT/QevpeMtIyOP3nSkGQR+evMK1dJlEOBzi3",
+	"9mWFz8c1lxlWj96d7T925hFYOlBvhb4i150urUFHelbUtytheW7LtAsy5qys7m66lr+5NKrshs1ny5LZ",
+	"lmv7bjxRfoU+LtmY0+rE+T3LPnP9DCo2Acitdheceem2IrN0g53wFFvoVAOB5pjH1fuzs8r+LKkKwEtr",
+	"ZP4X67Tg+ZqVzXdSqTAFF0ETDxtl6oH6e26kcSonXDHUjz2wdcLolYrIYCbUlA35iLN4gMsE/FNRboTY",
+	"nleLufaY+Blwfx4bNHiVhSfKvg4pMlOWKobJQEKeY/r4uc1WgNDHubGcDWXIhA8XeddW7vHS1tTpEh+K",
+	"gPWxzNK/tzctWYKgVVjtY1SHiChbCbTR2njcspaE2ciBQ33qzVOu2SCy19BORQyoHIw9JAYWW71bxV8s",
+	"kIe6V/5//9f/MwgSxREYzHLZC4YNJCRGZffeHt5Rx7irMvEHaxAPqDmcYmf4+oyeUugW846ymBdcNEYk",
+	"MfMRNhH1YdL6OiuGoe6e2Pd09fdzcXmuZBVTsd0wsnoAHI9TW2wfmPCzW39VPuHGipmMkFJc5bkL52o7",
+	"pJYa6flGLX9OJqNMC40NdyEyi9qsIiPukhvM91lKLhZkYLMi/o05EP07BFlnArjx0gXyWVyYowfQDjtZ",
+	"V6BdK4o8yiGi6MIDED5UoCuh5VTdvrXzxyVnBlRQPAF+9lVC+J3hZvtm+DX6IRtygBcmHP2OZpzpNU0q",
+	"ISrUsjqnGlaVfWFMYxQmtpB7BT/ysgEbyjFvgvplb4tYEJqCPvvJt7cxpB+iLQCFgRbW6G12P1f22x7V",
+	"EJcXckviynV1mpqmdV0LzCWncLrtiAg15yphZMLFTLMI0dExVAFVRhhue7hMRKj8LY/whV9/POa4BXBg",
+	"cBXDwv/uCmtRrvtPjSaFn89WP7IEWEvkh45wb/EQhquqdu3xB34AXGtUCFzicjeihllv0E/CEslsuWAM",
+	"9ZI7Wzas6LuCLsUXi3CDReyT9lw0R+dShYji4jKptkKqU6rz8BjZt2QSe0DMoBU3+IYQDwDZpS15ElIT",
+	"abjhAlo8rpQjF3CenC60WZWJ7Ua2QicycDa7+8F1aaY+gNSf7XZENrbbbXMuwK97qxu4fDJXTzH16aI1",
+	"vehOoaB7buNdNkXcihI5Qvecp8Qe3giXEUD+kooM4xX2qy+0pY8rNtUtcmBb5fuXwBfa5IIN6Uwx7zBy",
+	"/iCXb93q13Z4fYB23q4HXmlPo/pM9vdghexXoiBlcD62Bxt+18xqQhNQI2ICERRNKLFZOVnvl0SxAP5W",
+	"joIWzRluUV6BCXu5PY6cphpV4RqRR8WOtEHOrUyztheFvNdCIwL/xccRqcJJyuMFAavI4SOhJoap2zjn",
+	"vgB2nLNzHYP2Kxo0e4sabjVyveAqptyIGuUhNqJGfoyNgpjNmcRuICUuinQQoLbcqRZf2ujr/2TEloqN",
+	"uwd0y1AqvcRHEWSdcWFzCXIo8MBUd8OEipw1srVenLCyHeTKEAt/BbbM3VtrrQLP4E5NfbdcrMpxpedh",
+	"rn7Wxh5aOQ+u2CLf3cRpeFyRkG9U49ctm13A47PtWqsF2F1kc8p0ujgHXLN65cI1cYazlmOsZnHyjM1n",
+	"Wc6NZT2lSlnUNDBtwOSx38mft9WqImu0breD2V4UWGgILh2SjFOjYYM+ViVbKzacpVwvTs3y4W7iwu/N",
+	"DDv4VNXWyqNDgJhv9BoeXQwRXBo3TTrlTdRTna4HLzVzfE4VH1a//czlIjvxbUNjZpnnMo2xLSTUOAM8",
+	"BFeEe1QmIABYDPOB7MuAU2++y2jK0tU/TMkFPEFcODP7APxe/MJnUGRHEg+E0HQIPNMuyVkA1e/rG2M2",
+	"TeRiYkHi80Pah7qKCNwnkU0ojGyH38g6soE+baqRxchQrb7oi3/9y8yTCc3RBd/617/IKRMxOmGN1kEV",
+	"Gfht6pHTg/2Tg7MBkWlfDMyzMuW/w6M9ggvnbsG0AhtwCx3MZIl/GRt95BzMxpKPGZo8NHBzE6Mr76Ke",
+	"jwvGpbAoJ9p9mXDdF5gtw4WZiCP6JlwekEdQQNQDHo8gVlds8bhF9kTwUgRChLdgz7C+gDzp+XhhX4t5",
+	"AwO7pgAWqMxaBgikhggHoHvhUj/5VUkxsHIbC7PNaljPsvkTDzHgkgwyNLtBdCtIaSt7DbEDzRd9ef7Q",
+	"Fwqd1hTQSqntUmHBQx2NvKQ8maXMGcCp1DphsZnfO0wcD/tLkJgr80plAVG1lGHCG6ZKkAsa40Ji1zfh",
+	"48lQUrDZ3bELgwMtI10CmZwYpt0EcN8wS6UvNtudFtnLNtTlQmAbVDurd9hFhnAxneXwa2BeMRsmgARj",
+	"ZjTDXQtbhEVkFt4DLVWxiUYBbdeWmswEu5myISBpyZgzhRNtt+1o3jA9ljEQzR6ZwD+suk6mVI9JQodX",
+	"KiLfHey98E7iyLxDkc32VhV2qVlAc0iNSjhokeO3Z4fHR6f4SLe9aRcYL0eBLooaK5LY/vHJqcWEVNAE",
+	"1mco9oWmV0wRBhSOA7ZTOeMTpv71L/Rzv9wnGxsbO+ZEqTlLkYbQEYUjmPAk4VYUIgCmlYV9MagDg7Zp",
+	"jQkfMqvJWO65N6XDMWt2W8akn6WJZbqq9+TJfD5vUbgMuVH2WfXk9eH+wdHpATzzOWporrE85e0hAVf0",
+	"GyroJTPHyrDORtSwndaMatyyD8kpE3TKG73GRqvd2sAueGMQkk+uO08s98RO6lVdM0+gL6ati5Iju6jI",
+	"FPJtSbKNQgnk03kgDgVVL4QmSV/YKp0W+ckYHow5LRveX1UhuWsJIuS93tkFr5S2hD9LooZzC405DRvE",
+	"hj5ABGe2At55I1E4gRYEDBuzzb5RZBBUIw2WVB35CUWYmQSQOyG6oGAty229d97WAFmzHp72eQy4mll7",
+	"UdszEbxZwApso1J2Q4c6Wdh0Ro8hbXvQAMsElIwWeUsvmW3yoPoiluBouJzRlArN0OvcM3oy2hYglf2W",
+	"eKMDqtNCkfBvDE2gKWeGa3ZZXjMym8IZBbPyik8hdcXQwtQMY2qmASjT2PodhByeGS/VDuNGrxHEXIBo",
+	"Hc+qLQPMbsFq6+MRamtlj2KyCOZmcw65Q962IOugFAK/zHRCj+iKivpq2r9ty/+5PBDf+VSxrANT0OTS",
+	"IQ30sBl7rp2+2rVFtfYikDx48m0soS/AQecjeIhK4dhzXrG3zoiqKWe139mcywr7LUsMaUuuBBcnCoRM",
+	"i1DCpcSFqiGV+/GtuiGlfI6lQ8foACjptipb4cA1u9G7ZEgVayomFPfhrwwIrWbo5n/O3ctyw16OQVRy",
+	"V9426oH5EgK5IeurmEKEhgcXlzCXIPA5mKZsxG8G4JmBbq+OX3HdIvvQTsubLSRhWmMYFP+KbBPQ1Og2",
+	"0zG9MMaIkmTw//7fA6ia7gvDf1AgDE5PB8Ab4Ivmtfl17UFJpAPGT3VkuIuWhGqSMMdKLMP0KEXenLVc",
+	"c3A+II8G9Oq8O3hsHdIpY+YPxDpBicGg6CuAOoK3YJZ68Jpu8usAtXAe+3WBMwgGFwiVFjljN9Zh4xee",
+	"ZniEhltWAp6ZMSa/do87+8/reBCj6XD8h9JOBugNdvqF65hh6IZPWGS5iCEcG/Itd/TrtrtPC+rRzzUz",
+	"cp/D7+RmtprvfhXuk4XOi9PJJR1XRs2tJRBGzSvjD+1nq0w3y+d7sAnnJMFaGRW7BRkDkhzlSH6GWHNR",
+	"yY6zqP46IgIaSec0LGw0ymxECDUoqOQ2J4iLGbPH2le7QVPtPYLP47b1haUmjEVCEjCadWJBBvkC5wFi",
+	"xsG8vULnlDHXOXwu+gI1RFsHZX1nDHil0V4zTFcrZL9BHwY51ITdgLhVZAAfbK1fZ1614rZAvoYFdKyj",
+	"eR0WAJUcmZLoShSDvu40UbZ1N6Jg7AZzsxtYyHmpGrktNK+g97vV1lTPBCfhMKMgbmw+vEu67Rrvfbt6",
+	"uIWC+JUHfsugP0IBH7iEwe7qttvO4WbrbIq+GPObHS084XAYFKbbOd+coWTYRmylzpVNQ5ixLL7+yyfb",
+	"SB6RpAzn2mq2t5vdzbNOp9d91tvYarWfdn8OcH/s4Q/bXi/rhcTj1ZHP87BWy1I+AtCTz9lJyCHOWiCm",
+	"Arojahb5oEgji2fkczcz91/jY9YwwiZhAZ7INAfkkUfg6JSxMgAxOISG6HwGL+s6FkQOvQ6eLqdIuG23",
+	"KGnWL2Levw9uh31Ecqz7oL3/Sf7mz1Ej7MBx28O5e2Gcm0jZVQ/5E/DkOY1/gHMHD3Ruf+CdoNa7y2J8",
+	"aOP2h17K9ILHMRPopgYmdvtT4C7NBRngBIXhhV8+Gi4UeuZ/+WgIJTubZv+8b9vIc3oJhOf8OIbUiu5f",
+	"NIYsXX6OGtPK8OW+BS5C57ORUKl114DCbGvoTrXreIa/9DyuER+6sipUYPtiTNUYXjSkoKWrsZwD6Mol",
+	"5QJju2SQuprAQYQPZukGvswu+xyARveNeAZYK3DCuBjxAI/hwEMTwETADxj45YPUbueap4qMaGqDK30R",
+	"VI26StIJ+pfMgGwtGxjRQZVNodzUPLjr8sGtlyl7GqJi4LcH/6MR9xQ1pcC7VHJiIKtFcskavzyX8WJN",
+	"jq8mRulAGsgo6wiHEaMevgi5/W3c+udGJRc1pA4BD85io0fnv4eastGCvJtu7+2h9YcJSVJjQilia3H8",
+	"WAolW7cBmK0y9BADKw/Zbic1kRc8YU06ndZKBh+LtcXDDmXCwUNYSI8SGlV2e7m2d7v9OZQthVqAtVk/",
+	"HnBkpllQ1CbbF5SIzpokZdWAsh5hj2HkWyziyQHz2OrFPnbq9/gLUir+ElUBF+QhUi9KWse6RGOY6ymM",
+	"Z5nWYAWSb7CuZtAIaDRLksVDahCvrcvttgf9fffTOqJGwsWVi2e8qs/RgNuefIv3fI7s3e9c947bHsEb",
+	"fVXFrR868be5eogVnvG3fY4aWFN76zPv/G2Oky9ufea9v20trc0luf15ettme+f2J46k3res7U9X9fDD",
+	"0GBh7lS+NTU+ZClmHGF87smnK7Y4N7zsM6qBCavC0kEqUz6SMGXphJqZJosWORZD6/eC7B+rKkZZ2MHH",
+	"mX1GFSLsc0VGKWOoBO7ChVTOEZC1ReCbRoei3scPfMXGoWwKL7YOASXQhouokiLKKa3ekXIh40XuxbnY",
+	"B/HwovizgkQIKVt9cQaBXyHxDTlNM1DroiyHBGKTEAIyS2K1wyCzNci5M1Or0vHwitfx1otUvWIL6B9j",
+	"COs+Qa0P40V+H2EjdstFpmXvR768szrict8wy/1dHkHxWl5bKVAueK6EnBMY8EOrJ52/tc+jHDkrbL5d",
+	"5HBgXVilZ/npruU8cfnZa+sxy7QXAHLNuE2We5DTTr+6QW4Rp5sridOX0BHuTxemJy5B8H6SNKpObHkJ",
+	"dZzoOblYYJgTmmqB0GuRPTTys3LPHDINtGGbQzDR1Wf0BVS2p2wI8jYnDO1zGfpQXoRcMv3nyo/78+Os",
+	"BrvoHnAVPrbo7Uu0EP9mbud87Xa43gGNfV3qf7a0+yrl/plS7lum7y7ifHiA6mFFTcC+tcF8iliWJJxB",
+	"H0yxdGSXDD59HhTNthwCH1eYDYOJk0CQYNDlw+I5gwv89y3yRl4bQ848nEsvgZi/C9qjqOTCJjxi93gy",
+	"AZOOa5fYYCMRe3ljE6MVF66tf9wXjzbbO4/BBHToDD1S1aICagdkjWnMw+xrTGoCHN5W+NZCcwuf9kp9",
+	"zp7N6MOEA7CD4Vn7s53SQ1qrrtYCMvSDe/0NNI6rFJEQuO1P1UXuGhdhN5qJklhMqGbpCkGRTimygLLW",
+	"dXEO3ynY3HVv9u8rC6lmF/kB7nv+HaeWGDIYrmxgThADhX4GPBAIMxRF/pEMEFgd2mpGLOE7w6CFmCXJ",
+	"2hLJNvFZKfjQvtO+VdnzdXv31YK/h/qYw8EJqTrnWLvXctsk4v/B6vofqfr5vldodn6xeuAdwy9fethh",
+	"TQ1ypTjFvhSjhA/1XxClwNYO93Ws1Iconoy50jJd1FYVfSgihFIdJn9qPgEQY+ULjfAgRij3MLvTqDXW",
+	"9wKtJARkgDu1x6Yu5uLVWVt9h7GBza8hrZQKwsWQx4iVwJUrT2QIE2hLplHZEvCiCY2ZKxq8lDLGhNRD",
+	"OKUjQwrkYkFmIpZO9XW6tc8+obOY675I5CVJ2VCmhg8D+AgkzHNNUkYhv/yCDq/yOS/EPBRLptwXc332",
+	"sdd3ry9c+WbWrkzRhZtVAG+A2TtQjOIlgpmoSwH1ozXf/Ub1xQBVxXNbXmDsAK1ILJe6t76zZHEfzbLM",
+	"Hg21EC4IsAXocwJrGMzOpW3b2kHtWr2iibEL8YLq2IiXNW0ja5YmdkNbu/VTuf9Ur521mU4d3E+l7w4a",
+	"UUmJBIDAjFSRC8aEt7kcQk6W4qOrF8sJ5qEUiiscJipmFj6hqGfACzrbJRif5Wpd92mzvdXsbJUes2oG",
+	"7bCNna0mZc+MmrG10Xw26rJm2+gew414k20tyRu5u85QQgItqWYuceT8kgl7YgDfzf5qYZmydXlWmODa",
+	"qoY9gatrHNgf9quL6S9QEPxeTeQ1+8s9Uzl6WN9HtURZSAHAeomuYAV5xs+tNyODnlYh9rTIKr8sVmqo",
+	"EUCdyK5FwnQ/ebx48CVN2K7PfbNtsJAxAmx9wmyXCoS+Qtca1RHkvS58SqrDwqfk7d7Z/nctso+4aThc",
+	"ObKgF7glkWuxswcddkRMuDkyasqG+kxeMZsoYUE3sOkxHzLvVwJoO6OfCBkbNcnBLHfaRIFFDd6l72fx",
+	"JXMFUOAFAoRkrnvl5Fir72AJNdRBQX1bhklvxKitNHVeJcwIHcqYQSsKmjKVVdagDxEXFr6GC4GwVJTH",
+	"tsGV3wK7QyV0MgRdz6NPPcY8Zep2skXO0kW2rVSRgbyARq4OvAxKBpfqKgir/vcJyGkp38zQCVwp1YdU",
+	"kFgGyLFcg1IYSnFz8dwtmzfpsx9+KQL251H2PYh+PsEXyiaCZhLL04E/LsufDa6VYOvziPKOBeXfYHal",
+	"dMWaMx89DKJ9U7u50S507rqDaW+oaJm4/VDdLAEKvL6K3b95/gJncwsPlMlR8Nk+uAyVrrledaXISZBi",
+	"J9jcl2agALRsEvsMYMhHJnFWLyqnyqc74L0jaWxiVwBxmdIh8y3ebJgDymgB7iEM+ewSagtQZRKzFHA6",
+	"/Ada5DCO+sJMKXIl4VDecM3SBSKBgsWvNF3Uh4BwLWKCESByPCJ6LvtiKIUz+7FmVQrl4GFdhAceAeMb",
+	"gZWkC30Z+RKUcMPVrJYdZM6DZhvCFGwkqS8mdGF/ctgQVXmIcMPfKHYT01J5SUyhYQOCihWINRRUOYKz",
+	"HdDwtNKkwskdbFqGlgEeDwdjFnTXciVMuVhK1gXtvu3C1hcheLQ/2zjMvZQEWLeKytHssPvj7cubsBvS",
+	"n5VbgjvLRKwKzv7Nf3II4dbqkZ9/+vHD+3dnpyc/vD0+evP61feH33378uDF/vO9nWdPt7c2N/bmN4vT",
+	"P696xDkJQL2HTPHwnP6NIxF3K+j4Ywst/hnujCOpkZX9Fa4Mfs1yvow8vT5s8GPmaogq3RnPFw5DIXNT",
+	"dDehGQLi6Zu/QoyVUrzikmmoPiL44gujhcwRamYGfSBdLx1Am+cB3PoASh4B1aUKpz/XapyPAKFyTEFJ",
+	"WmoqYy3Un1f6cMvd4N0+HrkKrVvvfyc0T9a43/Vp8I/c33iH3S/I5blEorCNE1h6DREbqsmvRo0EOKR8",
+	"hm2G8OA6nazcM8S3CNnwnT2WgepbkF/zaPA198J2+MJ25QuL8QH3wrZZzHIvhY3tdjso2A1agduO3kG7",
+	"7vq+25+LFr6bG2gWa1v4+YYZNUISmEG++d5Xq/7vnq+pw42tDKMjZ1jZop/FXDcxhrrEDy5JzGOPmIum",
+	"O2RhhjCcAE0GryoAbxKPu3nme3kI2RcB8I8RQLbzhgsxX6bG8AUgSVsHR+MewmVqB+HksJusrUxVXwzQ",
+	"yzwwAwU8CCkcPCZ2EuEWGbMO+dGsyAEuSEmwVMB92fhzYEtbxzNXUNoRAGS6ukYbyshivSuaElWxX9z8",
+	"iuDvbMbjlTHLwklw5bohONiQAF8wZ3dUjQctlFUZGYjX2lG5rIWLRe3aYt0M0IPDWh7URcmHWq4+MiCD",
+	"PXhkxUW74iKu/zRfo4zRfZsvAYq0H6fQKSUA0bfh/nIeQSCT6vIIXGz9QWDw7ACLoHcVY+uuMjY4wQ88",
+	"NvQDQkjCAfeWz65hdRO6QOeZTUWAsKhPRag4x087657jZZB8qx5lI/Uh+Gbnx0XGG/9BGGSYJR1XxZsu",
+	"pfbeI/Tl2miq4/t2z2GBKhVYe1RdQnojsnwj2Nz20s31DXJ8cKljfq3zWW0924QsFWR1WWr3pwZ0rS46",
+	"gLSszPrOO6SWU58xF9dxYFWmmte5ojJI/kavsfnq5+6PP2y9f/pm4+jt2fbJ990PPz3f2H9x8NIsPae+",
+	"+8Na8DRePq+DTsacQP/CHERAjgde/ap34BwHN35FOMsjnGF6oN9i71MxPy/ThLFwwanCowDIv1YVfilT",
+	"Ii65uCEDc9+5pfdBRM5Sykb8igyCfIpBRPZpHC/8j+cUfz0Q13LRFwN2o+Gn3wc+7SPhV6xHlCvXwBwE",
+	"zJMkDpjd0hXAXSGLc2pxBt4uhUVIGwVJEIYJdtttDLT5V3sgA2pRDLLmJsuamgyMwu/aHEAi6HDIptp1",
+	"h4I0FOzygD0lij0g+gLaHiCYc0TYjXmaTLhSUwbYaKBbIVDboEUGxU164lpnZ3j4Xp2HmNiematrczGm",
+	"CmwRyLPleuEWMYu5UdewzAb0aBw7fLkWOYIeKlDVZBHNoYKNpUMmdJOJoYxZTN6dvWw+65GYQSqKHrMJ",
+	"BjbNaA5xIy6pZnMKC17IJanobAPrp6DAC0CA3Y65Rmtc9MXgx6btQcFi89cgymbiWq/FyjUXUbhgtl1J",
+	"j2y2Nyy2ftg4xLacqWk0Amr3ZncHOlxlxT4stp1VlGyRYyN059zac27gfeFHrhxdIAGv0q+NlNu1Yb+Q",
+	"jb6o6NlWZeEFh/M26+60ANiXC6NGRDHzNLQuWdiG5mZ8l/yaCaKMvUcT0HgV2sWTqV4ArHnWeNF248mC",
+	"wObsEwpHgItLUEgfbbY3HuMSKQk0VzggfYFhRDeVXgBtOIA5mD/gp18+Zn+2PwL6OQ7BppIP5WRCAQOx",
+	"Lzbbbaf9FtoHgV7p0ASCTvSlnFN2M02gt1k9hDOy41D0+/6opT5wS1rCQ1PgBajgZmlrsrVtlwWsGYUM",
+	"OmeU2zaxaVDhFqAu+9NiyRgOTeRS+Cz/sWLPHw3zqD3qloaARXNgzI9QhLjM+McFdGYjdGvwcILDlls2",
+	"16YSH93s7lQ02q3pA3HHJoQtcjiyLv4czfcFED0AZUJbVupZHp1Oy6wMZohQUGN+OTaiC6MJu+YkuLPS",
+	"F+V8iY3HrVK/80rUaqn0g2I/15gwVTgxKIuN/Wi2f9cBRD2kInpCNXvtECKXPelvPPFO7PDx5luZ8OFi",
+	"5be4+0EX3pvy5iu2WEkXDu7NPXtkDZ/VnrYRnOB5dCat/ALrewrfcLq01WT5Fa7X5J/lEIfv/bG6/JHU",
+	"e/GEaxssNZzk1mc8SfwVAdbXTAcsZjhmwyvAg8NSvcwagAi4dSvUGAXeFMhSoJfktb3cJ0+3t7vYVhHa",
+	"HKJOF/Z4xG4dAnuu4T0IMfypb3Fs+g0LDvB5YESKbziGwCGAJOy7UpFLCdJXS1KjkUeh6m5kUQQ2guGe",
+	"ySIi352dvSXQQrLYHDLKmhX4DpEt4rrBGYYZKO5GDekLr7hTRY4he9wuqPIZ59CXZKbCKFSGRADYAwor",
+	"STO5W6W0FTLSV4YzvmnO5/OmGXxzliZWRy9nL5tX5nxJh65XDWwYbN5/hc4i+8i9EVfX8Hoc+iUAcDtb",
+	"h/pH1MdXwSudhRTu2qJmFVj2CVTzbNL8Oh4mdjNt9DrPdrbbO52ukb7cSOfO06320+3Nrc5WllPtA1gk",
+	"yIgw3OCi5IkyZFwDM83FrZM0BFo7UQuVcNfNW5aRnVVHZhwFvprrNfw1lPuXe6HML1kv3qJQwnSrDOMN",
+	"+WO31XbbGlLEekIq6Azr5VXC6BWLfTvFaoH1UqY+r3pIBfowRGx4PkQ+xtJCzrlc492sveswZeA2oYnr",
+	"rfiNcqlBfWHfmtZDwCJ0a3VmN82ASRDYdbcvqAiTrp2dVAEL5Lw7zgXUIidsKlOtXKK0R4HtiyyxKTPB",
+	"pWC26Xtm5V34Ap5q0FXz/tew4vfF1oda7Wqg+xlUYhHq8oPNZxW3NcyeI0Ep658ph8y8cYVXkz7dtaUP",
+	"uhCresy4bc/VDWFLX7iHiito80AOrR/N1dxbmoNsJlBBAEMRktSYLSto3W0RlsKcu6n8jZn1Ktr/mZRv",
+	"qFjYj6n7c99CKYtZZ8tJfZUCHpyMb5odsbmTeF4aPcMFFVMA0WzVT98FzyGSyZFnoejUvbUZrfX9WqzO",
+	"iFwsNANfj/kjaM+KLgz7YZ7axlx7wib/sxuucu3dIIEGnVJp8AMGIY+xYEC0iGshm2GhFZrIGta5ZhdZ",
+	"cnsT2b44s30zY3Siu565vpzB8lsAjoCVqkuvOcZ1XiWzxr54aTfMQivJUktI7IdoC0WrGiKSmn6ITpn8",
+	"05oh1rVcxVWobbr6h3ZTfYBWeTD8rFleX2B1li3KQGsQKz9ua4cHpF7cpp823v8ef7ujf/7xUB+9+P7g",
+	"oNv89f3FkeCXd2tht3nHHnZZ5zdLtV97vxUSKwpVOU5XdTbVhivUiWH4HnW2m4MQ63xeq6CG3pzjd8xa",
+	"1zfuWadJT7lLj80yVlAKbAYID54rVxaZTxnumKGsljO8VloE8NV1MiKkY8RfLckvLZ/Bb41Tb6zQXDmV",
+	"AV/w5BP87+dblZp5sR04tXpKZpxl+ox1QRirCVGpbBhMo3rQ6gvXXH/VhvrYsRkFRXWxx7FNKr1DL3YM",
+	"E9yf+UkXXAhNNccwXAAV44iwgkniV+qODcmedLrPIIz6lXGuyzjXZJu3VVK4nOavnPL+5RN4KP9qzGu3",
+	"o6sz2D8B79pbh67XQ18IiabWgmEQOYOZJlrKLJZyscB3Ptpsb64CPQ3f6VkgIEzaeXF4uvf89cGLAo9H",
+	"/o+16UOaJAA7gG2VpGu2L2TMMNYPdhlX1jBgMXjreEo8GCBXxIKVkgmjAqo7drOknmzcA/QFevTRYCjG",
+	"XMDokfuoq6nnyuJbL4GYfhhZclePH/LPEvIwYkuCAg13hB6uFXnxqlx3SVPJ6q6StajSJ2A5OzXAnapv",
+	"ykKviDG9Hnf+I8Gg7WGqsGqAnlxdhTt1XyX5P0GSB146hFib0Jj9/cT7F4pG/BcL+AxheH0Znzei/Dtr",
+	"rCeb42BDV8C9qyweSA+1WMIowqRDDhaMxYRqw6y4FGgaFdpA492GvRouCzOAFEPnexXMAuVx4btBgw8G",
+	"V03B36ovGB2OyWUqZ1MzHnQw+5rMsmvXOXPR7OthfqAx8WjKfE55yjCDG3SACRWLGuvt1C7knWTug6HU",
+	"4VTKnD6zbLMlrgr6A9fy/Pmp/ZuLy3Mlzde2Ao690bGdVoHlFfh31JgJLFDvdNbgb3YVb+NwdppfjZUv",
+	"yq0DvKKqE/961drL8T2+k3MiR5oJm0zP8GxCB07A93DoHyFO6XabTLiYaYYQIPh3AAKCfXcCFJBexpOq",
+	"2B0itZV8PLnjBTUl9ezr2NlQWaF79igOjClydHx2/vL43dELl6Z+wRIpLlVfaEnQbgJDKGDTMRtyheBr",
+	"a4Kg7jrMUFkJg2rzDPDwtch3AJ5hXhODCZMC0BzmyonYZhsEfN1Dp9pGfh47dZdQMkypGpNEKqY8uCo2",
+	"+7GfSRlgrIDb6Zn9ovu0+W2z3Y76YiYSZivnXaE0GeIgXKVGi7xxlGDFC1AIosL4z1wsINCIRh8XfTFh",
+	"E5kuelA/YKjc2qmQvIDkRGZTs3J+WtavSEnKQG8kF+wSwnKatKH9oYxZX1wxNsUBWwI1o+q0o3a77YjB",
+	"vGULfsisVXbNh7DfEDWU2qNaQry/RkTdDUfmHw8OYxe+DA8T7MhdAWLWg2zp7lRCtkR/AOJM0YTKEGcq",
+	"AWK225XYLjjmjT8J2+WrwP/CBH4Jq+Xest+m/NWm950GTUNyCQ6YfA6pdpY1Z+2qyxDXrkzSV16qQYTV",
+	"gBzr86D4y5VMQQ91n7ttJLGE8L6cC0W4xgJRjJyHBaItV1poU3Ew2QX9pIYlMSxsC0S8dRpG3k0ZEXve",
+	"I1JR+heRw6PTdy9fHu4fHhydnZ/uH789iPrih3fHZ3vnBz/uHxy8MDeFbALmAmzCaiDUorzbZJjhkpR2",
+	"kGZBOnvV4lRJnlAHuVci4VAqnRQwTd/QhQUmgZaAUFkIdpzNhVFake5WVuzlB57LdYfiqV53K3qwXEOP",
+	"1l30u+UGnCNT+NXSaH50OfINMBeeNh5ywHAQlo0WkrJcAeR/PXyG5jJk8s9eRFXVMJjRlSsY/vS8UUyI",
+	"/kMLF2KurHu1plF/ZoTn6Ds2/NaxlUZte5ivbehWb0PnKdI3lWSJYtBmoXp3jGCyGNrVp75iyyrYfrZ7",
+	"d/DOf21dfdc2jxXb7fxkVZttVAx3Q3lbnRp/94NY3afJr+A/f1/cElZsDBdqNhrxoRGbWE1auUUJHV5B",
+	"mqytzy9uUlm7euj9+nqOQFNycZTSLmVKNbbDyXx0hWqHit3zenWj/EXQAA9uhoyVe+RKSRKudcIqsAE8",
+	"ou9Iplk/64qP53Xwr2STI5vqgOvt8dY7klsVrO3G6pC2KdPp4hyC5KE/ZPOZGXKRsNKgSLxOQ/OAHJnZ",
+	"VEFBOefOV/oJ6acus6MysePOZFO57xsVW+7iYVXbPafKdVGp2mOrSn7d3tz2smuJFtA54gM0eg01m7JU",
+	"MTRr7ILmj65ZpWf56T6UWl9heAbHuVRAbTcXnbFft/bhFAawoNe3xpc7mV247Ktv+cvyLeeKy7PGTWzI",
+	"+DWL71NNDuNKr6tr8pAkPDKdhZZLr5n1NMVyOJtAemvKEqr5NcNwKfNXLIrhu5PXjagxS5NGr9GCMJUd",
+	"cCnDBhhDZGscXYtt244KvKvA7pxf3R5C30qjXKl1yrDO3VigWcQQ8b5k6hxEuQpH6pNy5SX41rMP2YSi",
+	"8mdeM9uUcu/tYWRB6zxCjQVE5jAjNrzKEoiyCkrYyWBKuY0sfw+zC7IJjX0iAOTL0hS9Ktn7sphi/kUH",
+	"EJUNm1YZKY3F6Ngkk2uixtCMFN012TuxBLd+zSsB5INdA7DOzx8///8BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

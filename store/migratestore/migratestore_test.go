@@ -76,6 +76,7 @@ func (f *furnishing) add(ctx context.Context, now time.Time, from, to int) error
 		owner := "owner " + oddTexts[i%len(oddTexts)]
 		errs = append(errs, second(f.db.UpdateOwner(ctx, databasetest.Operator, owner, apikey.OwnerChange{
 			MaxKeys: new(from + to + i + 1), Metadata: &apikey.Metadata{"note": "\u2028<&>"},
+			AllowedCIDRs: new(apikey.ParseCIDRs([]string{"192.0.2.7", "::/0"}[i%2:])),
 		})))
 	}
 	for i, user := range f.users { // one after another, because none waits long for units
@@ -110,13 +111,14 @@ func (f *furnishing) addKey(ctx context.Context, now time.Time, i int) error {
 			From: key.SecretHash, To: secret.Hash(), Grace: time.Duration(i%7-2) * time.Hour,
 		}))
 	case 4:
-		err = f.db.RecordUses(ctx, []store.Use{{
-			Key: key.ID, Owner: key.Owner, Hour: now.AddDate(0, 0, -i).Truncate(store.Hour), Counts: store.Counts{1, 0, int64(i)},
-			LastUsedAt: now, LastUsedFrom: netip.MustParseAddr("2001:db8::7"), Scopes: key.Scopes, MoreNetworks: true,
-		}})
-		if i%2 == 0 {
-			err = errors.Join(err, second(f.db.PruneUsage(ctx, store.Retention{Hours: now.AddDate(0, 0, -i+1)})))
+		use := store.Use{
+			Key: key.ID, Owner: key.Owner, Hour: now.Truncate(store.Hour), Counts: store.Counts{1, 0, int64(i)},
+			LastUsedAt: now, LastUsedFrom: netip.MustParseAddr("2001:db8::7"), Scopes: []string{"datasets:read"}, MoreNetworks: true,
 		}
+		old := use
+		old.Hour = use.Hour.AddDate(0, 0, -i)
+		err = errors.Join(f.db.RecordUses(ctx, []store.Use{use, old}),
+			second(f.db.PruneUsage(ctx, store.Retention{Hours: now.AddDate(0, 0, -1)})))
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -426,6 +428,7 @@ func TestMoveNoticesChanges(t *testing.T) {
 		"an hour's uses":     `UPDATE usage_hours SET uses = uses + 1`,
 		"a day that is gone": `DELETE FROM usage_days WHERE outcome = 0`,
 		"a scope's last day": `UPDATE key_seen SET day = day + 1 WHERE kind = 0`,
+		"an owner's network": `UPDATE owners SET allowed_cidrs = ''`,
 		"an owner's bound":   `UPDATE owners SET max_keys = max_keys + 1`,
 		"another key":        `INSERT INTO api_keys SELECT zeroblob(16), owner, 'x', prefix, scopes, secret_hash, created_at, expires_at, revoked_at, old_secret_hash, old_secret_until, metadata, rate_limit, rate_window, suspended, revocation_reason, quota_limit, quota_period, quota_starts_on, allowed_cidrs, observe_cidrs FROM api_keys LIMIT 1`,
 		"another event":      `INSERT INTO audit_events SELECT zeroblob(16), at, action, key_id, owner, name, changes, actor_id, via, address, request_id, chain, seq, hash FROM audit_events LIMIT 1`,

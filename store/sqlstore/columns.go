@@ -83,6 +83,9 @@ func lastUse(version int64) string {
 // usageSchema is the first schema that keeps where a key was last used from.
 const usageSchema = 13
 
+// ownerSuspended is 1 if a key's owner is suspended, else NULL.
+const ownerSuspended = `(SELECT owners.suspended FROM owners WHERE owners.owner = api_keys.owner)`
+
 func columnNames(list []column) string {
 	names := make([]string, len(list))
 	for i, c := range list {
@@ -93,7 +96,7 @@ func columnNames(list []column) string {
 
 // selectedColumns returns what a keyReader reads, from a database of this schema version.
 func selectedColumns(version int64) string {
-	names := make([]string, 0, len(columns)+1)
+	names := make([]string, 0, len(columns)+2)
 	for _, c := range columns {
 		if c.since > version {
 			names = append(names, `NULL AS `+c.name)
@@ -101,7 +104,11 @@ func selectedColumns(version int64) string {
 		}
 		names = append(names, c.name)
 	}
-	return strings.Join(append(names, lastUse(version)), ", ")
+	suspended := ownerSuspended
+	if version < ownersSchema {
+		suspended = `NULL`
+	}
+	return strings.Join(append(names, lastUse(version), suspended), ", ")
 }
 
 func insertStatement(list []column) string {
@@ -146,11 +153,11 @@ type keyReader struct {
 }
 
 func newKeyReader() *keyReader {
-	k := &keyReader{parts: make([]any, 0, len(columns)+1)}
+	k := &keyReader{parts: make([]any, 0, len(columns)+2)}
 	for _, c := range columns {
 		k.parts = append(k.parts, c.of(&k.key))
 	}
-	k.parts = append(k.parts, useColumn{&k.key})
+	k.parts = append(k.parts, useColumn{&k.key}, flagColumn{&k.key.OwnerSuspended})
 	return k
 }
 

@@ -86,6 +86,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store
 		"lists of owners":                      testOwnerLists,
 		"only admins change owners":            testOwnerAuthority,
 		"keys of a suspended owner do nothing": testOwnerSuspension,
+		"keys show their owner's suspension":   testStatusOfSuspendedOwner,
 		"an owner's bound of keys":             testMaxKeys,
 		"an owner's bound under load":          testMaxKeysAtOnce,
 		"settings come back as they went in":   testSettings,
