@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	// MaxKeys limits the keys in a Meter, and MaxOwners its owners. Each takes at most 3 KB.
-	MaxKeys   = 5_000
+	// MaxKeys limits the keys in a Meter. Each takes at most 3 KB.
+	MaxKeys = 5_000
+	// MaxOwners limits its owners. Each takes as much.
 	MaxOwners = 10_000
 	// span is how many minutes a Meter keeps.
 	span = 60

@@ -44,13 +44,14 @@ func (r countRow) compare(other countRow) int {
 	return cmp.Or(cmp.Compare(r.number, other.number), cmp.Compare(r.subject, other.subject), cmp.Compare(r.outcome, other.outcome))
 }
 
-// rowsAtOnce... of statements that write many rows.
+// rowsInStatement is how many rows one statement writes, or keys one reads about.
 const rowsInStatement = 32
 
 // rowsStatement is a statement that writes one row or rowsInStatement of them.
 type rowsStatement struct{ one, many string }
 
-// newRowsStatement makes one of what a row is, between separators; each $ in it becomes the next argument.
+// newRowsStatement makes one of what is before the rows, a row, what separates two, and what is after them. Each $ in a
+// row becomes the next argument.
 func newRowsStatement(before, row, separator, after string) rowsStatement {
 	build := func(n int) string {
 		var b strings.Builder
@@ -164,91 +165,6 @@ func (t *transaction) addCounts(statement rowsStatement, counts map[countRow]int
 	return statement.write(t, rows)
 }
 
-// seenRow is the key of a row of key_seen.
-type seenRow struct {
-	id    apikey.ID
-	kind  store.SeenKind
-	value string
-}
-
-func (r seenRow) compare(other seenRow) int {
-	return cmp.Or(bytes.Compare(r.id[:], other.id[:]), cmp.Compare(r.kind, other.kind), cmp.Compare(r.value, other.value))
-}
-
-// recordSeen writes what is new today. Mostly nothing is, so it looks first.
-func (t *transaction) recordSeen(uses []store.Use) error {
-	days := make(map[seenRow]int64) // when it was seen last
-	see := func(u store.Use, kind store.SeenKind, value string) {
-		row := seenRow{u.Key, kind, value}
-		days[row] = max(days[row], usageDays.numberOf(u.LastUsedAt))
-	}
-	var ids []apikey.ID
-	for _, u := range uses {
-		before := len(days)
-		for _, scope := range u.Scopes {
-			see(u, store.SeenScope, scope)
-		}
-		for _, network := range u.Networks {
-			see(u, store.SeenNetwork, network.String())
-		}
-		if u.MoreNetworks {
-			see(u, store.SeenMoreNetworks, "")
-		}
-		if len(days) > before && (len(ids) == 0 || ids[len(ids)-1] != u.Key) {
-			ids = append(ids, u.Key)
-		}
-	}
-	kept := make(map[apikey.ID]*[2]int) // how many scopes and networks there are
-	err := t.eachSeen(ids, func(row seenRow, day int64) {
-		if row.kind < store.SeenMoreNetworks {
-			if kept[row.id] == nil {
-				kept[row.id] = new([2]int)
-			}
-			kept[row.id][row.kind]++
-		}
-		if last, again := days[row]; again && last <= day {
-			delete(days, row)
-		} else if again {
-			days[row] = -last // a row to update
-		}
-	})
-	if err != nil {
-		return err
-	}
-	rows, full := make([][]any, 0, len(days)), make(map[seenRow]int64)
-	for _, row := range slices.SortedFunc(maps.Keys(days), seenRow.compare) {
-		day := days[row]
-		if day < 0 {
-			day = -day
-		} else if row.kind < store.SeenMoreNetworks {
-			if kept[row.id] == nil {
-				kept[row.id] = new([2]int)
-			}
-			n := &kept[row.id][row.kind]
-			if *n >= [2]int{store.MaxSeenScopes, store.MaxSeenNetworks}[row.kind] {
-				if row.kind == store.SeenNetwork {
-					mark := seenRow{row.id, store.SeenMoreNetworks, ""}
-					full[mark] = max(full[mark], day)
-				}
-				continue
-			}
-			*n++
-		}
-		rows = append(rows, []any{row.id[:], int(row.kind), row.value, day})
-	}
-	if err := writeSeen.write(t, rows); err != nil {
-		return err
-	}
-	rows = rows[:0]
-	for _, mark := range slices.SortedFunc(maps.Keys(full), seenRow.compare) {
-		rows = append(rows, []any{mark.id[:], int(mark.kind), mark.value, full[mark]})
-	}
-	return writeSeen.write(t, rows)
-}
-
-// selectSeen reads what is known of several keys.
-var selectSeen = `SELECT id, kind, value, day FROM key_seen WHERE id IN (` + places(1, rowsInStatement) + `)`
-
 // places are the arguments from one to another of a statement.
 func places(from, to int) string {
 	list := make([]string, 0, to-from+1)
@@ -265,44 +181,6 @@ func padded[T any](some []T, places int, arg func(T) any) []any {
 		args = append(args, arg(some[min(i, len(some)-1)]))
 	}
 	return args
-}
-
-func (t *transaction) eachSeen(ids []apikey.ID, do func(row seenRow, day int64)) error {
-	for some := range slices.Chunk(ids, rowsInStatement) {
-		err := t.each(context.Background(), func(r row) error {
-			var row seenRow
-			var kind int
-			var day int64
-			err := r.Scan(idColumn{&row.id}, &kind, &row.value, &day)
-			row.kind = store.SeenKind(kind)
-			do(row, day)
-			return err
-		}, selectSeen, padded(some, rowsInStatement, func(id apikey.ID) any { return id[:] })...)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Seen implements store.Usage.
-func (db *DB) Seen(ctx context.Context, id apikey.ID, since time.Time) (seen []store.Seen, err error) {
-	err = db.read(ctx, func() error {
-		seen = []store.Seen{}
-		brief, done := db.brief(ctx)
-		defer done()
-		return db.points.each(brief, func(r row) error {
-			var s store.Seen
-			var kind int
-			var day int64
-			err := r.Scan(&kind, &s.Value, &day)
-			s.Kind, s.Last = store.SeenKind(kind), usageDays.start(day)
-			seen = append(seen, s)
-			return err
-		}, `SELECT kind, value, day FROM key_seen WHERE id = $1 AND day >= $2 ORDER BY kind, value`,
-			id[:], usageDays.numberOf(since))
-	})
-	return seen, err
 }
 
 // UsageSince implements store.Usage.

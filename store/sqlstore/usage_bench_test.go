@@ -97,10 +97,12 @@ func millionKeys(b *testing.B, path string, n int) []apikey.ID {
 	from = strings.Replace(strings.Replace(from, "name", "hex($1)", 1), "id", "$1", 1)
 	raw := databasetest.Raw(b, path)
 	databasetest.Execute(b, raw, `BEGIN`)
+	defer databasetest.Execute(b, raw, `COMMIT`)
 	insert, err := raw.PrepareContext(b.Context(), `INSERT INTO api_keys (`+strings.Join(columns, ", ")+`) SELECT `+from+` FROM api_keys WHERE id = $2`)
 	if err != nil {
 		b.Fatal(err)
 	}
+	defer insert.Close()
 	ids := make([]apikey.ID, n)
 	for i := range ids {
 		ids[i] = model.ID
@@ -110,10 +112,6 @@ func millionKeys(b *testing.B, path string, n int) []apikey.ID {
 			b.Fatal(err)
 		}
 	}
-	if err := insert.Close(); err != nil {
-		b.Fatal(err)
-	}
-	databasetest.Execute(b, raw, `COMMIT`)
 	return ids
 }
 
