@@ -132,6 +132,9 @@ func (c *Cache) Seen(ctx context.Context, id apikey.ID, since time.Time) ([]stor
 		}
 		use := r.use()
 		day := use.Hour.Truncate(store.Day)
+		if day.Before(since.UTC().Truncate(store.Day)) {
+			return
+		}
 		for _, scope := range use.Scopes {
 			see(store.SeenScope, scope, day)
 		}
