@@ -130,6 +130,24 @@ func (e RevocationReason) Valid() bool {
 	}
 }
 
+// Defines values for ScanLabel.
+const (
+	ScanLabelFalsePositive ScanLabel = "false_positive"
+	ScanLabelTruePositive  ScanLabel = "true_positive"
+)
+
+// Valid indicates whether the value is a known member of the ScanLabel enum.
+func (e ScanLabel) Valid() bool {
+	switch e {
+	case ScanLabelFalsePositive:
+		return true
+	case ScanLabelTruePositive:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UsageInterval.
 const (
 	UsageIntervalDay    UsageInterval = "day"
@@ -790,7 +808,7 @@ type AuditEvent struct {
 	// Example: 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
 	RequestId *string `json:"request_id,omitempty"`
 
-	// Via `http`, `leak report`, or the operator's command: `serve` created the first key,
+	// Via `http`, `leak report`, `GitHub secret scanning`, or the operator's command: `serve` created the first key,
 	// `keys create` and the like work on the database itself
 	//
 	//
@@ -949,9 +967,9 @@ type ErrorDetail struct {
 type ErrorResponse struct {
 	// Code What is wrong, for a program. INVALID_REQUEST (400); CREDENTIAL_MISSING,
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
-	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); ADDRESS_NOT_ALLOWED,
+	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED, SIGNATURE_INVALID (401); ADDRESS_NOT_ALLOWED,
 	// INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
-	// KEY_NOT_FOUND, OWNER_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
+	// KEY_NOT_FOUND, OWNER_NOT_FOUND, SCANNING_OFF, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
 	// TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
@@ -1379,6 +1397,61 @@ type ReviewedScope struct {
 // Example: superseded
 type RevocationReason string
 
+// ScanFeedback What is known of the tokens, in their order. It leaves out those that name a key of this service
+// but match no hash that is kept, because they may be secrets from before several rotations.
+type ScanFeedback = []ScanVerdict
+
+// ScanLabel `true_positive`: this service issued the token, whether or not it still worked. `false_positive`: it did not.
+//
+// Example: true_positive
+type ScanLabel string
+
+// ScanVerdict What a token was
+type ScanVerdict struct {
+	// Label `true_positive`: this service issued the token, whether or not it still worked. `false_positive`: it did not.
+	//
+	//
+	// Example: true_positive
+	Label ScanLabel `json:"label"`
+
+	// TokenHash The base64 of the token's SHA-256; the token itself is never repeated
+	//
+	// Example: rK/VItG4VIUMR98QQXQXckrk9qUTIU0+FrGCV7qJ8Yg=
+	TokenHash string `json:"token_hash"`
+
+	// TokenType The `type` of the token
+	//
+	// Example: example_api_key
+	TokenType string `json:"token_type"`
+}
+
+// ScannedSecret One find, in GitHub's format; unknown properties are ignored
+type ScannedSecret struct {
+	// Source In what it was found, such as `content`
+	//
+	// Example: content
+	Source *string `json:"source,omitempty"`
+
+	// Token The text that matched the pattern
+	//
+	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
+	Token string `json:"token"`
+
+	// Type The name of the pattern, as agreed with GitHub
+	//
+	// Example: example_api_key
+	Type string `json:"type"`
+
+	// Url Where it was found; may be empty
+	//
+	// Example: https://github.com/octocat/Hello-World/blob/12345600b9cbe38a219f39a9941c9319b600c002/foo/bar.txt
+	Url                  *string                `json:"url,omitempty"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// ScannedSecrets What GitHub found
+type ScannedSecrets = []ScannedSecret
+
 // Scopes What the key may do: at most 64 scope tokens (RFC 6749, section 3.3). `keys:read`,
 // `keys:write`, `keys:verify` and `keys:admin` apply to this service, and any other
 // `keys:…` is refused; all others belong to your API.
@@ -1614,6 +1687,11 @@ type NotFound = ErrorResponse
 // generated clients.
 type NotRotated = ErrorResponse
 
+// NotSigned Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type NotSigned = ErrorResponse
+
 // OwnerNotFound Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
@@ -1623,6 +1701,11 @@ type OwnerNotFound = ErrorResponse
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type RateLimited = ErrorResponse
+
+// ScanningOff Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type ScanningOff = ErrorResponse
 
 // TooManyRequests Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -1807,6 +1890,15 @@ type ListOwnersParams struct {
 	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
 }
 
+// ReportScannedSecretsParams defines parameters for ReportScannedSecrets.
+type ReportScannedSecretsParams struct {
+	// GithubPublicKeyIdentifier The identifier of the key that signed the body
+	GithubPublicKeyIdentifier string `json:"Github-Public-Key-Identifier"`
+
+	// GithubPublicKeySignature The ECDSA signature (P-256) over the SHA-256 of the body; base64 of its ASN.1 form
+	GithubPublicKeySignature string `json:"Github-Public-Key-Signature"`
+}
+
 // GetSummaryParams defines parameters for GetSummary.
 type GetSummaryParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
@@ -1848,8 +1940,120 @@ type ReportLeakedKeyJSONRequestBody = LeakReport
 // UpdateOwnerJSONRequestBody defines body for UpdateOwner for application/json ContentType.
 type UpdateOwnerJSONRequestBody = OwnerUpdate
 
+// ReportScannedSecretsJSONRequestBody defines body for ReportScannedSecrets for application/json ContentType.
+type ReportScannedSecretsJSONRequestBody = ScannedSecrets
+
 // VerifyApiKeyJSONRequestBody defines body for VerifyApiKey for application/json ContentType.
 type VerifyApiKeyJSONRequestBody = VerifyRequest
+
+// Getter for additional properties for ScannedSecret. Returns the specified
+// element and whether it was found
+func (a ScannedSecret) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for ScannedSecret
+func (a *ScannedSecret) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for ScannedSecret to handle AdditionalProperties
+func (a *ScannedSecret) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["source"]; found {
+		err = json.Unmarshal(raw, &a.Source)
+		if err != nil {
+			return fmt.Errorf("error reading 'source': %w", err)
+		}
+		delete(object, "source")
+	}
+
+	if raw, found := object["token"]; found {
+		err = json.Unmarshal(raw, &a.Token)
+		if err != nil {
+			return fmt.Errorf("error reading 'token': %w", err)
+		}
+		delete(object, "token")
+	}
+
+	if raw, found := object["type"]; found {
+		err = json.Unmarshal(raw, &a.Type)
+		if err != nil {
+			return fmt.Errorf("error reading 'type': %w", err)
+		}
+		delete(object, "type")
+	}
+
+	if raw, found := object["url"]; found {
+		err = json.Unmarshal(raw, &a.Url)
+		if err != nil {
+			return fmt.Errorf("error reading 'url': %w", err)
+		}
+		delete(object, "url")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for ScannedSecret to handle AdditionalProperties
+func (a ScannedSecret) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Source != nil {
+		object["source"], err = json.Marshal(a.Source)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'source': %w", err)
+		}
+	}
+
+	object["token"], err = json.Marshal(a.Token)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'token': %w", err)
+	}
+
+	object["type"], err = json.Marshal(a.Type)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'type': %w", err)
+	}
+
+	if a.Url != nil {
+		object["url"], err = json.Marshal(a.Url)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'url': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -1901,6 +2105,9 @@ type ServerInterface interface {
 	// UpdateOwner Change an owner
 	// (PATCH /v1/owners/{owner})
 	UpdateOwner(ctx echo.Context, owner OwnerName) error
+	// ReportScannedSecrets Receive GitHub's secret scanning
+	// (POST /v1/secret-scanning/github)
+	ReportScannedSecrets(ctx echo.Context, params ReportScannedSecretsParams) error
 	// GetSummary Count API keys
 	// (GET /v1/summary)
 	GetSummary(ctx echo.Context, params GetSummaryParams) error
@@ -2419,6 +2626,54 @@ func (w *ServerInterfaceWrapper) UpdateOwner(ctx echo.Context) error {
 	return err
 }
 
+// ReportScannedSecrets converts echo context to params.
+func (w *ServerInterfaceWrapper) ReportScannedSecrets(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReportScannedSecretsParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Github-Public-Key-Identifier" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Github-Public-Key-Identifier")]; found {
+		var GithubPublicKeyIdentifier string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Github-Public-Key-Identifier, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Github-Public-Key-Identifier", valueList[0], &GithubPublicKeyIdentifier, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Github-Public-Key-Identifier: %s", err))
+		}
+
+		params.GithubPublicKeyIdentifier = GithubPublicKeyIdentifier
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Github-Public-Key-Identifier is required, but not found"))
+	}
+	// ------------- Required header parameter "Github-Public-Key-Signature" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Github-Public-Key-Signature")]; found {
+		var GithubPublicKeySignature string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Github-Public-Key-Signature, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Github-Public-Key-Signature", valueList[0], &GithubPublicKeySignature, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Github-Public-Key-Signature: %s", err))
+		}
+
+		params.GithubPublicKeySignature = GithubPublicKeySignature
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Github-Public-Key-Signature is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReportScannedSecrets(ctx, params)
+	return err
+}
+
 // GetSummary converts echo context to params.
 func (w *ServerInterfaceWrapper) GetSummary(ctx echo.Context) error {
 	var err error
@@ -2550,6 +2805,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/summary", wrapper.GetSummary, options.OperationMiddlewares["getSummary"]...)
 	router.GET(options.BaseURL+"/v1/usage", wrapper.GetUsage, options.OperationMiddlewares["getUsage"]...)
 	router.POST(options.BaseURL+"/v1/leaked-keys", wrapper.ReportLeakedKey, options.OperationMiddlewares["reportLeakedKey"]...)
+	router.POST(options.BaseURL+"/v1/secret-scanning/github", wrapper.ReportScannedSecrets, options.OperationMiddlewares["reportScannedSecrets"]...)
 	router.GET(options.BaseURL+"/v1/audit-events", wrapper.ListAuditEvents, options.OperationMiddlewares["listAuditEvents"]...)
 
 }
@@ -2671,6 +2927,17 @@ type NotRotatedJSONResponse struct {
 	Headers NotRotatedResponseHeaders
 }
 
+type NotSignedResponseHeaders struct {
+	CacheControl    *string
+	WWWAuthenticate *string
+	XRequestId      *string
+}
+type NotSignedJSONResponse struct {
+	Body ErrorResponse
+
+	Headers NotSignedResponseHeaders
+}
+
 type OwnerNotFoundResponseHeaders struct {
 	CacheControl *string
 	XRequestId   *string
@@ -2692,6 +2959,16 @@ type RateLimitedJSONResponse struct {
 	Body ErrorResponse
 
 	Headers RateLimitedResponseHeaders
+}
+
+type ScanningOffResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type ScanningOffJSONResponse struct {
+	Body ErrorResponse
+
+	Headers ScanningOffResponseHeaders
 }
 
 type TooManyRequestsResponseHeaders struct {
@@ -5133,6 +5410,159 @@ func (response UpdateOwnerdefaultJSONResponse) VisitUpdateOwnerResponse(w http.R
 	return err
 }
 
+type ReportScannedSecretsRequestObject struct {
+	Params ReportScannedSecretsParams
+	Body   *ReportScannedSecretsJSONRequestBody
+}
+
+type ReportScannedSecretsResponseObject interface {
+	VisitReportScannedSecretsResponse(w http.ResponseWriter) error
+}
+
+type ReportScannedSecrets200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type ReportScannedSecrets200JSONResponse struct {
+	Body    ScanFeedback
+	Headers ReportScannedSecrets200ResponseHeaders
+}
+
+func (response ReportScannedSecrets200JSONResponse) VisitReportScannedSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportScannedSecrets400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response ReportScannedSecrets400JSONResponse) VisitReportScannedSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportScannedSecrets401JSONResponse struct{ NotSignedJSONResponse }
+
+func (response ReportScannedSecrets401JSONResponse) VisitReportScannedSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportScannedSecrets404JSONResponse struct{ ScanningOffJSONResponse }
+
+func (response ReportScannedSecrets404JSONResponse) VisitReportScannedSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportScannedSecrets429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response ReportScannedSecrets429JSONResponse) VisitReportScannedSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportScannedSecretsdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response ReportScannedSecretsdefaultJSONResponse) VisitReportScannedSecretsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSummaryRequestObject struct {
 	Params GetSummaryParams
 }
@@ -5579,6 +6009,9 @@ type StrictServerInterface interface {
 	// UpdateOwner Change an owner
 	// (PATCH /v1/owners/{owner})
 	UpdateOwner(ctx context.Context, request UpdateOwnerRequestObject) (UpdateOwnerResponseObject, error)
+	// ReportScannedSecrets Receive GitHub's secret scanning
+	// (POST /v1/secret-scanning/github)
+	ReportScannedSecrets(ctx context.Context, request ReportScannedSecretsRequestObject) (ReportScannedSecretsResponseObject, error)
 	// GetSummary Count API keys
 	// (GET /v1/summary)
 	GetSummary(ctx context.Context, request GetSummaryRequestObject) (GetSummaryResponseObject, error)
@@ -6131,6 +6564,54 @@ func (sh *strictHandler) UpdateOwner(ctx echo.Context, owner OwnerName) error {
 	return nil
 }
 
+// ReportScannedSecrets operation middleware
+func (sh *strictHandler) ReportScannedSecrets(ctx echo.Context, params ReportScannedSecretsParams) error {
+	var request ReportScannedSecretsRequestObject
+
+	request.Params = params
+
+	var body ReportScannedSecretsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReportScannedSecrets(ctx.Request().Context(), request.(ReportScannedSecretsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReportScannedSecrets")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReportScannedSecretsResponseObject); ok {
+		return validResponse.VisitReportScannedSecretsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetSummary operation middleware
 func (sh *strictHandler) GetSummary(ctx echo.Context, params GetSummaryParams) error {
 	var request GetSummaryRequestObject
@@ -6232,349 +6713,377 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rchu3ti76KijutSv2XE2apC62qJq1SpblRLEtOZJs50JvEWKDIqImwDRAUYyXq86bnH/nRc6bnCc5",
-	"hTEANPpGkZKSOFmee685ZfYNl4FxH9/41BjKyVQKJrRq9D41xozGLIU/9+lwzJr7UuhUJuaHmKlhyqea",
-	"S9HoNfaSOV0oMhCyqbRM2aARNdgNnUwT1ug13K+NqKGGYzah5gV6MTXXlE65uGx8/hw1XsshxfcVX382",
-	"ZkSwOblii28UmVI9jsjFgvC4RfbINJU3C6LHVJOUTeQ1U0SPGblgl1wILi6JHMEjikxmSpPpTBOuCRd9",
-	"MUql0OayHnNFpGCtvsgN/Ml15wmd8uYVW6gn7c7OU9q56Da3R+128+lwI27usM1Rc4tuXzwdPot3WHt0",
-	"ywxPqGav+YTr5luZ8OGieqaJuUPhuJiZc0T4yIx5TBWhYtEjg37jii36jQHhiph7U6rtc+axwW8DMqRJ",
-	"oggXZDAf9IViQyliFZknf5tJTeFZrQj8wz0zE1yrvngUp3Skm5zpUXOs9dSsgPkAvL9piaLZaT8urJYd",
-	"1O5v/+6027vzf2+3V12OEzah3OxVeUE+2H2lXMCSMDoc40x7ZJC6ecoUB0+EnEeEipjQJIE50UvKBayD",
-	"HhC7DPefYvrvze6u/vfG1m0zZDpdNPdGmqXlqZ3iaIiWZE65JhdsJFNGKEnNU+F3O+FXRjKdUN3oNbjQ",
-	"G91G5D7LhWaXLIXvfvjwobk302MmNB9Szcof/07OzYdpcBN5dPJyn+x0Ou2ImL+2n261H+em/5zRlKUk",
-	"ZTSZ/LvfoFN+xRZxv3HLKvzY3Jvy5iu2aB7G1STP44DcdwlFdjJNmWJC54bwAKcwG84RnbAabkMnLHcC",
-	"pywdMqGbTAxlzOKlYxzy/91tT/mUJVywlQdzPBdVVGJGI82luw9nprScsLS52V15MKdDOWWqejQKruWG",
-	"o9iUmvMTG7aspnTIVHFIEWGTqV4ErExIWJ1soDHVVDGteimjMfH/mqdc376MJ+y3GVO6ksQOY0PjIw6i",
-	"gStgGoYnmPErll7zIftGkUReLl3HzVc/d3/8Yev90zcbR2/Ptk++73746fnG/ouDl0sH9zlqJFxcwWJ+",
-	"y/QrVsP2r9gChJpWhMeNqCGnLAV5aGbUuGR6b8rNw1HDrPWEaSuajWxrXbHFuQBqbvxHytRUCsVaFzJe",
-	"/K8nPIYVwk+/U/SyhhvIkWbCbSmZU0WuWWoWbclg8HV3HNFxErP04NppG/kRwUXC8Grx+wlXem8Wc33g",
-	"rucH8NuMpYsW8tOK7wt2oy17vpZXrHJH8JJbjtIIUrh8vx05kZrq6q9/y6/9twkF3UexYcp0eSDwkvsN",
-	"5N00rhvI/piKy/plmMGT9/v6e0Nli8qv4yX4+pIlADJd+EGkyAieyxjeaIZd/rZ9FZzO/KgPhWbpNU2O",
-	"RzVnBVQ0Ji712LFAbh9Ru+YAx2xEZ4kmlEy4mGlGRjJFDq6saiLIWM5S+J3aZc24jLnUiBrcfArouBE1",
-	"7AK67+TYzX+kbNToNf7Xk0x3f4JX1ROYgZsQLPYrtrhN6KUwpwGPB2Z+MMAWeZuTN4Yk4V4xZBEZPBkQ",
-	"LWWPDOiTC1BJB/R/d19eDCJCFblY9MUAH3t3crjvBvnIvODxwHDh7+k1PYWhRGRgFFIGFyOi6Ij9u9/o",
-	"N/C+tws9lsIsYV8MZmnSekv1+EAN6ZQFb/tWGqPgmiYzszHk3bvDF2alJ+TRs+Ym/L9O97EZpOX0VBAe",
-	"R2Q+5sNxXwjGYiOZCIyYi8uiSTDkzUCywy4ZOs82yRM8UiJPWdzo6XTGlgswkP71WwP0U9oGo+4v34LS",
-	"8HO6QMXw4UN3GfvxqPII7wmnvegxM6RFBVkY6pdzsUtwuQfGvurReMLF4LbRFo6EG+5q5wFVLDPkUy6G",
-	"rPaIH4tkkTvZ3kjUfMLgECdUm0kJZg61JhOpNNlst1vkecYBzBsSqjTZbvcFMgMVke4mHH8wWjbaJDZE",
-	"aFX/wUxongxa5APXYznTZOAGYM6SIIymCTeraEYxoVdM9UWOAZFEikuWFne92+5uNzudZmf7rN3uwf//",
-	"uWZBlVmYRqW9YVh903w6szkCInhnhr58RbNhgrUOFrqbul/dkIdGYMbBohjLrnJO3Y1b5wQvWH9On80p",
-	"QKkBkuE5jX+AF/c+NYZSaKMf9j416HSacPRcPPlVofvCDjNTRswfajaZUPOnOdEpM6dUSKJmwzHxIqgR",
-	"NYB14TdiM57Do/d7rw9fnJ8c/PDu4PSsETVipilPVKP3y6fGiLPECsELqcw0JkzhHjTgA0YQwRCyj2Qu",
-	"DydHd0nC6DUylJlufP4Yvsa+mtz5dV4mn/P4Vj1aUz1Tjd5muw07sNrBPkhTmZ7YzcKtK/NQOwgzjwlN",
-	"DAmwOCIghLO5cEXmqRSXjWip+6tqMPb+J/mbK4yTZQ/n7oWJPKex/WlNwruwGlBGd+Asm7LUmGHZPO9G",
-	"cOxmylOmzqnO0Rz42C6Ys65GMz1LWYGgskdJ9e13Jpjo62n7Uk6boT57ugoziL7MQwYujzWP2FBOcLkC",
-	"aptL5yHhgqCL425EBm8pHy5DFWOZxIQS+HyPgIOE9PP+k34D9JR+I2VTmQY/Ku+tseMsECD8SP6gT30p",
-	"okAaw8wIAq6GUoz45SxlYAVQza5ZGrgiceSosXBNqLpSYLmBMx6X5csh430pRgkfrisp0JsRl9gmuB+4",
-	"Iu56mZJfHfx0fnLw/vjVwYscpVL3DLxiSIUhpQtGhuBPiHfJMGWGLNC3gafkLpSxY2at6RUT5cGDiWq0",
-	"SrhcHvvR3puD87O9VwdHuaHnHjPKKBVou5iZeOZrLIldMhxLw6vtHcDuUuc4ohqeGPFU6bvP7mHpPje3",
-	"yHuYsi2OnP2PRhsQuVGXxMLcCP/gmkzogozptTHRpbFAqAbrBMR6bHYz2HF2o5mIWQwmyRdyTGCt1jwj",
-	"1tNeJjMj6MwKmi+nTKnKc/L8+MVP5wdH+8cvCgdFuzcgP9nHATUPrPshQo2FKnL5O5/uEsVEbHZgJnKf",
-	"uwNxdbbMSoBJJmhS1BMvZpcFB3mlGDs7ODnae52bkJITpsdcXJI5ExrlPDEa2C7RLEmQuEB1sZQWjP0u",
-	"E9lCvU+PU6l1UtogKZF6MU4453pMKLmgsfW7Fad0dnx8/mbv6Ccnmk/zm1X7tr23h5bTTRgZpXKCTg4a",
-	"x2aPdolOF1koskPuKAi7yO6kfE1TtLKrSdGMM4FbaijRTPP13sm3B9W06LRy59jY3iSv+PM70tmGGfNM",
-	"0GvKE3qRVAzbKBMXVHmuQYWas9Ra/MXxvzvae793+Hrv+evy4OtfhJ5Xw6aBMqnKJFG2NXRk9OsgZusC",
-	"xnckTDvzKyHnFeIJB+B5KblgTJAJjas27fjd2f7xm4Pzd0evjo4/HNVPfER5wmISz1IzT+0/Y1QbI6nk",
-	"TA8lygA7MCPE2PCKZAHohZyRlE0Z1cEL7r4EDyfB9sQC948livXIZmeDPAJ6lUZlQyJ9HJHNzhZ5lLFH",
-	"IGnzc3eHPKo4wX3hGUJwcgXTc5leoTx0DylG0+GYKXMwpBgy5ABwPyiLELhHMuqLCjp6HJGtdps8ohX8",
-	"Fa5tkEcBffdIBVH3xUpUHQyliqJbpEBSPfQk1hKlI5MyjXD9uCjb94ZDNs2EWEVWh1m3zc5WRAYcYrN6",
-	"MUB1RIpk4Z3vqEVRy5TsmHJeQPf0LeHh+ykbhSyOZc+Gt95bTXkp0wsex6jbrqGqSJdJkDEc8L9mbnZY",
-	"zFiCLlvBbl4enzw/fPGioBjDa3u4QxSDxGYbC28FFdOpzFZNfgD/xAbyEWuil62UhA6vlLPWKnWV03cv",
-	"Xx7uHx4cnZ2f7h+/LUoPrmw0IpiadtkOOEmXiHDH8T+sKm/19mua8JhczFApN0Iv29YH07ar0omWvaB0",
-	"/72PwndcaZkuTiDBL17bvPVP5QmHzmKuSSIvMRahMKpTQT3fHZ6eHZ8YrfDN8fuiqauRT2cvs8ZAwrTl",
-	"ZxBUIS5i0e5kEQtg1GaZpLDZizG8DBMfLLfdJVRd2XAxxp1sxOIvtylPSoPHVbDDB/Y9l7MkNtqkOV5g",
-	"rXwhVuCR1HvxhGu9NkFZtb6aE7lzeMHIzKgfoFMYbljFlvZevDg5OD09Pzo+O997/fr4Q4V56GyLyhd3",
-	"2xutdqvT2Wjt7JqfDZeFC5ANiUqMAi1mjDwY4o7wP4Y3f6MITRI5Z/H5kMepVyDuw6UhibLWlwS6Wj5n",
-	"tWJdTvbODs5fH745PFuyINVvI3JEOu12lgG73SZFC2zjrhYYzhCyZsuGZsKNBRokxn3jEmy5IgkbVU30",
-	"h3fHZ3vnBz/uHxy8WDLVMVVkw+a4mjeZj+Tydztt8x9CyUQKPUbFEBQ6miRkKJVWpLu1a1NpbjSZspTL",
-	"mChNUw36LHKnbsidWm2Mqf4N5XXOP/3Fi+wyq4jyCwRnNqB2u+0pkH1fAN17190w4UxAmNM7RcgjI4xx",
-	"kQIV9fHDOuV8PvetWnI58bsmO36lt7j776Wq//U6zpHU++AVX1cc/ZP93+DuekNFOaa7mot6mY/v1cFP",
-	"pyWOu6Lj24U3DJ8NHN8YtB3KmdBohcNiSMFwHTJBTAVBmymlXLHM5f6N+ejNufnmFxo0WCdA8EUpey/l",
-	"TKx7tK5YgfCObA5Btfv41cFPoMq9PH53VBLm+SQEcBi5ZEFYW+XTKlOXlVhI8wen0x3JYvMhySJYhQj1",
-	"SXLBEikuoZolZ/1/USSAKdfx/6zwaJpNOgjx2D0C/dDeEaR5V07k+GyvSh135QLuLYHIgLdbP7IypD2R",
-	"EyY0Wiro/BymTPvo+qVEFomvgni7Udm/FE5YESs1E/91pnTd7L8c8scM47uxwQqPomMB7pCXQhYfjg5O",
-	"VmWG1rXoC4NAlpS924ppcINwvVtgjS4V+ktijl8Y+/Pq8tr8759s0GNI9atBv8o6/SHMtNqmJbeatJEt",
-	"BDF3nydI1//e7O4MCFVGsI7gUa4ITuGrpftAQakzNMfsz2ptVQoyBGuSNOxVVAdi7pn/3RM13BvlyKoa",
-	"3imdokcdZc1qeRvd+zCZBzw82eRwD7xVfsVFXI5h72J5eXVew8Mdib+IHt8JOtNjmfLf15ZrMVf0Ilmi",
-	"2KuZmkLyWgUB7p8cvDg4Ojvce33+4vB07/nrJcw+9Ljn3rvrvPKECRiKJTaZgobsDak7GwAds0TWP1E9",
-	"TSOI3A1LZ3nw49vDk1skmn3Rrs36A63sQafCBXhPS6qoGwByfFcnumQ2NgV7mSpiE2SMRWtfC4kaLhPC",
-	"2SxBtO8+M5twpWyuRHFmy2fy5vD09PDo23wSHsM6UzcbqshN0yKZ9Mjpwf7JwZnZmT17dOCM9IjFd8Dr",
-	"95nMUosZbMVakzmYWZXlHO5R8KLdhyOyBzUEwEGi55LEfDRiqVFi0LSxPh4kZzvgf0y83i8hZgNBZTa6",
-	"tm30lJsVoslbrEbihh2PaKJYKeML9llL6w9pRI1p8MinRi52WYcbhDFQPK86CNKGUZddFJtULOZom47s",
-	"0UbQCpmSgZglyaBFDkd9QS8Q0YKCNm6sUxeCgqLNoJyVTKlSTDn2T6Qo1Gb+0ujsdFvtVrfVftLdbESN",
-	"brvd6cUXz3q9p42PUYNrNlG3UeIRztFs24TeHOIjG92oYcaMOZdYxWszo2iaUlAirdSpgt1htl7Xnlmz",
-	"hLtmWQawUYPIro8XZT54hSbILhmYTw7MI7hc4axzo7mQMmFUNLykgqKyys2E68CsSAz+MWMU8QyqxXKG",
-	"HuDXbGxs7NgcXUHkaKSYjmzSXV9gpVlEdDoTQ3R+STLhScJdhlyphnaj3Wx3mhuds043qzddpZLU8C9N",
-	"Y6pvZSlv3H2fXfHqLRtv7vkcNeSFEU5s/XOgxi47wx+FHrBS2E2WKIbnAckYrVCu+gL1aha7JEaf/JJV",
-	"Q0OCpMU6aJGXxhxLF4DHZc5I7uQOvqhD4Z1dK5SSB64DmiTHIyjgWvbcD+b2U6Y1UMbHGsPY+RmijPNY",
-	"a0Wwmqr5mlnJi1/ZUJuBZoby6qP1hucqIy7Y7Q81bDbkU241+qVj9Te6zAN1+yMgtVhs4Y5QdXHAB780",
-	"LI5DwJU+VowQ5ZvPULP6QBkJwWliXIPmYotmgpL+snirYYPA8rggMHrzc2VhfPusU/D7rMashlIorpwR",
-	"VS8XUjaUqeH8GLVQJGE0EwOgN89DXgP+3rmRoMauj4iSE3Yh40Vf2LBHPt2Za8WSUeACksMrMHWFjJmy",
-	"ClWeb9SJFRvFW43mcTszva6O4oOtNNMFsBM+Cgw9c8UK2N1MOUio0ueG2Z5TPbA+rOw3s3oDl6w/pVit",
-	"LqT2iw0TLpEgWjznl0zYmuBqiCebxO78IM4AjOH/LgDyQvRIxyIumJlA1BpjG1yKFtkDUW7mCVI0y3kU",
-	"0mJPkJRRyJG/oMZIkvAaUN+4FPnt6kZlMLsJF3wymwDmXRHYzs8TQSqqiFOEUSVUCgRsBOaw03D4pGr0",
-	"ii4UUbIaPuPZWXtn/RNVYCpQMI9WXXDS6hnLa650PVd5BdaEYHOmtM+1yHMRp3hUUnHmPJoilNdKsrV4",
-	"RkIR22m3yzJ1Si+58JS57NVvszuLKwcTyb2rftVu4cORP5CGPL3D4BbrYgV1QwEHxTSeSjXWE6mzYO3N",
-	"RYrbara3m93Ns06n133W29hqtZ92V+fhtYq9Vd/JfMyTDGIMeW1On+9ZBT9lI8OZrOqnFRmgtQwoQ9ZC",
-	"j/rCsQywmUJfVoug4LP1RyUXmDPFrLmAyW9OzbTvJ1rK1Tj9MgMit/L2xttU/PUk52VKh+ycifiWAUxT",
-	"ds3lzBEeUVpOFdhYXFwWuJQLlAqWea5VtcDfvBN7ihq8gk6OoAzeSvZdgNG6fmoRQre2u4+N+CY8Nrwy",
-	"1UZ2OBZ/F7ROP8zZDKpASyMMheYKRwpAlyzVWmuk0yaY3u+XFynWCIg6XKFOu7ex/mrmhXk148V41jfK",
-	"BRqQCVMYNCgSI5qa/xngjef2tkFk1Ok5TeO9mR4TG+HqC+uZdMf4SrA5xMgzQrK+zLJNa5PHn34RVuuq",
-	"/HU9C22ashG/qd4I1G+GY5rSoWapRzXFgxkZ/cVoXpeCK4aZxrugjnmJkS0mvTpvn529/v5pd7tqMb2d",
-	"eKt1WDbWVjLRGtbvigGP85RRdbu0PfEPnOD9mfO28qi9RVxUNO51VQpU8SR1QYg9uwtfWs2Ic7Zb5sZd",
-	"RXc5xXuLKgawH2v2ufwNSz9+PMHB8N/MJG5O+q9oO56wa87m9SrLByyDdOwNXTUyzZICBE1TOccc3ZIa",
-	"M5EpO3fun3qTztoyWSK6eS7nNhKEpmbHpznCt47bsiyu/+RL83p0LIVse4ZgBitpoLhkLK708mxvVmig",
-	"qZxKRZPVXvzW3Z0jwxWwkNcdP6IO3Tr6GovHLaQgUpjlU5h6HHlgQXpZZcq0mxvtUlLIHUyZDCzQHgy/",
-	"5VGB6pbQPuTNrRkXsOjlmHOHSTC+RviC2YSaWVmjRwXNRb8rbWRjB2KCcxJn+hlPEmJLqZxG8RRWGMWB",
-	"OZ5JUu3rfra9aSyisqVLb9DS3W5vPjN3eNO3XWX63sUP9rl21U89qywU9FmFm4/qwGEwpFsdzo7AY0xs",
-	"pBiiBRn/G/TFmCr0JLs79/bPDt8fGBMhswdcKFdIMshE0cAZBfYZFygXQ0wTFXFfZIMyfMoyZOtaFmZh",
-	"f2ngw42okUWzXZTxY3hO/H0loWSBrwH4eE2qBTaupdWqd9E7xpVT05SmPoEe6nf/8ljXXl/cGuAyb8eS",
-	"cDO+bAjmZi4cofw9ol7OOLbEqDKAe2ud2h/pagLwtmiWUdPhngWysHSWoCxxthSh02myKKrsna9hqP8J",
-	"YaivgaU/NrB09xBRjUz9wPX4FBSGUJO/W9Ah+lTg/orRhMXn1u6s1kWtzcrEMF1MbUg7QNj6RhmBapWD",
-	"QQ9K0FKjpsWEXhpTOGEeB31ge7tYF/GUiQEsvbmx2YwZfGEAF1TBqdA0/3l+8O3hEdn79oAcHO2f/PT2",
-	"7OAFeXn4+gAu9sVPH+Lk9Yf3s582vt8afncyvehuzi42vhevN3662eft/zx8ebk4Ont3c3z6/P3Pk+/b",
-	"78XLVx9E8t2HyclPF+++p30BLzo4elH/DVSxXgNSf6P3rLPTrTIxl6znaJYkPtfIaoKPQNSlTM9SAfVY",
-	"Aa8WsQ+UPC448QynQvBhw05jQsOdKKxf4EfoHj399sX+zffvhq9+bb9od7obm1vbT5/t7D3ff3Hw8tvv",
-	"Dr9/9frN0fHbH05Oz9697+5d/ZSo4rSjxpRqzVIzq//zC23+/tH8V7u5c/7xUzvq7Hw+/6Xd3Nlr/mwu",
-	"fdpuf/6PSrW/QPMfqzN1INsi86hDusUwYTQ1xIMkbEkMnJrgY1RjORe2zsecJcPC94bVQSzQoIypGIM/",
-	"VLr2BIOE0atBL/i0TQ5D8eC+iQqmF+oYWewLsApcAn6m9rfIQM604jEb9KpAliKo4S4asCiy7IOokw5y",
-	"cnGwG8gmi/The0IYIsIZYWuNc9Bn8bD6qKIPmLoKGXgkp+f6fCl8TcNVgTWce6cRNcya+TvOnbfDjjyv",
-	"Dvu3lNVhu12ypnWR6yMB0nmorSqJfNzBAA56EAs2q4HpOsMhU8pxLxcQbpEzCDmab2FnCjMBgv/wO4U1",
-	"AmFUo5jI433S7c4yn3Rwah65gf43HpWXtDn6+OnZ50fN8N+bnx9/2vic+6nT/fy4fJyixk3Tvr1ZBs7W",
-	"vh0W9Svlvu8XHNuy1KhYmeAI/BLENSFBxcsTkMNN4ClQPtATm2P/DNUiAwhIB0YKHwFQWMqA4N2pQJwa",
-	"oybLQSFugTcIOd8lF9Jsbsr8u4QDipGjvpDQ8eeapYpLodyRtVUANv7tx7XnjnmejeBe3yOKB6vrXM24",
-	"ygWL4danXyb0MngyZwPc+vAZn7Ds4VI8ac3nfSX5SrOeTS5YGjy8orEADzuLIXt8FbsBh8xudPbYWjGB",
-	"mt1aydUOz4LSnD24utcdnvZKbPCGdR3wFUuQ97+vueWrabXwIGq07tFKvdb32KoKo1usQMepLCd2gspi",
-	"v2OhL9W5vBjAhpLkSkDbsfKJHa6SKBAqCp+jBnUyaJVnkJUGME4VITqaJADHcPjWRekst8xkDUwsVx04",
-	"Uyz1ut/IQSVY9h31BRiuzt9SHZRzNmenStwuDX/aDXHpLg8b1hxmIufWFXbiqSa2XAom71pYMysNoCbm",
-	"EjQYbLFTLb+fdu4VU75ii3Me1/fi007X9EX5NEnI7yyVCACf19D+kLD3Wr6XtWKiYW1EHfV/o0iY2F9L",
-	"1qs3SSxN8JpXZCYNxlpPBxEq9VaHH2S4I/ar3ygE3xdxjwxAZgxcKg22EoHIrtGg+gJcA/bqwAfNEn7F",
-	"sBBQiqrUw8K5NKO6NSIC+wjuQcvEPJ1l8UQbXnQHyrEuXI2PS9nw8lww7IZ452wwr4thPhjCzK6cEZaJ",
-	"ituzwaABYzm2TJXCFgtkgArlAOPv1Bja5bQYo0kKiWFK3yjyoflEVQpa7R4Fql91FzerYbuGhlj7VNyh",
-	"6rSR565PFvPxg+KCBBr5KrlSWlZIdSgPXfaRvFK/gh+8VrEo6IwrrVgQea9etFXd2jj51e6unUFB9Vxp",
-	"BkGIdP0ZhEkwt88gu7t+BqHSv9r44Yk/nGg7VSHTclT0oWm4u8pna1czNCdWWky0VO5CCT5T6HYysLfW",
-	"jrpoxqw08hzYx/rDz2Ut3T6F4PbaaeTMmZXm4NMW1h9/lnR0++CXRg4K5t9K49ZGfP7RB7DQ6bSkuj30",
-	"yQu/1+yu4oN2q5fZv6utXlWlzYOv3r1ziR98fSsix2um/pTWHyqgX0Drshpfvev0hpYz4iCyJC6vP/Y8",
-	"W+LOXETlTngpwQrk3DxzjQkrQuCqukNpxXB5PsGzrlfhco3Rzdd9+GPdOi7V69MFYeamoEUZxDogjadF",
-	"DmHo04RyQb4/PT5ycQGwsDe3nppFvEjYhMRyOJswgZDlfaHGdApEg85XyPEzdq9tVG1xQsiExZwSM2yL",
-	"5q2mCcfQB4wKLqEX15YgsdjmOKsqlyyW+i/dgcjinU9TeZnSSYsUeuaRR5vt9uNdUgZCiPoi+HHvzfPD",
-	"b98dvzuNSBn9IfebzQjKP+4KHEgF3IcZQufxLqnA8I76ogxgHBHfVyEieZioiIT4WObFG493+yIHJxmR",
-	"AqRaRN7unX2X/ds8tvl4l7w5OPvu+EU4HHNl6/EuyRBfo77IwaBGJIAqtP9AuL+IFMDvzct2Hu+SfCMh",
-	"8mizs+F+tY2uzG9bZh7LJhuREpQPebTZNV9w/aXIoy3Y66A1SlTsX2Lu2Xjc6ovgJjJhVNhMk8omKdge",
-	"pfgmhPeYY1psri2K86xVdkFpkSM2J0MoTrQpVzSOfQKaZyPl5o8lJuW7QZbbKDPChDZckKWWVTkGs5KZ",
-	"HnLsnJ3erTDTV+SVhlWMMSFzxG8I1/7sslQVCkJWaP1aWo1lvqqD32bYT5rlfFVVcmE9z5SqSZAMPvjd",
-	"2dlbkuV/uw9VZ3tW2BC5TFr3GrfmETLJ3OyrRMeh0KlUUzbEHH7fJ7jUhf0YSka6rTbR8ooJwsMHfW9k",
-	"8Mk+3d7uPi4z7VwpSrWszpWzeNg2OICgp5gD48PvVMG/FZ0DzaCGkPosQ0qmMtW7fQFYViMj9NFZlxKd",
-	"zpQRMdNU3iwgjKDgAH7wNX0RJq6gvz6f5BW5cOdc9AU6FXnqwJcj61XSEKy+ZjW++af5LIsgYztU4Cwq",
-	"d12mDq4L8pAh49fAkcSC+DDxQ+aEVA/v3Px8PuZVAZ7DSyHTQkkHRubPcWq3aT541wpEW1upeTvV4qPL",
-	"yBb3cXklu323g+aHYDW3VeqQuIAdt2xWMmIMObW0UeVas2dlSXjhG0V4fJegQbnU82a6JCaEU7NsF/Jx",
-	"bPa7bUrT2Xnazvldnu1st3c63SIT296s9L/wdUpcV/n806320+3Nrc7WSp/3DSbq1hhN/Mj3IYYydzWl",
-	"w0JQqdgvoiwPZhfLvuN8+4E5O1NaTlja3OxWvW+mWOrCO3Uv9fATK5nkxTJzpPuq4/ea0asTCKusDcdU",
-	"5FwjABMunjmLt3A744PH/zyuV1giM8zl61PPm87GVAAikiaxtLD/ii6c2hjCEJgTcClleZlq9au9ZE4X",
-	"yqNm5xYFPmwWD4A0IFJjISgC2AObOsR1gGwAruDWrYuyzE59E6SEVJPNp1AsbgWxn1C5Daf6kxHucg54",
-	"TpTQC5ml1PV8nly3DVovNyfZHApQMDpG4dxsh8WbVnXoiyFioQXXIps6BKtjX7vVbtvq9G9UkE9kK94L",
-	"eruxWpU+HzIBCJcNowJME2rmME2lVabDpQg06mwFj2qPPCL/52CsIjIT/LcZI3Ri9OywaRNoN9gd0eor",
-	"QUOKPjQHpilwO81AGzd/tHDNultbwcLsGhKpWi8hyXzMNesL4Jdm1RgH2mYijuCbgxZmBbdaA/yBC6gU",
-	"N1+c4C/UJVMWNKk8KwuIpru1BaVQ7t/5BNZH/9X75f+0+n3V79+0281+/6bzst+/efrS/Lnz8iNcr7n2",
-	"L3Ol7sHH//Xf/X7rttf/d+3L/3Ppy9fLAsQWIkJTLip2xneENmtHLlJGMR7kCg2q1KjDt9ebZqcO315v",
-	"uwiU2az9wxcn5nOQsbSLTUlQg6eJFOAZov5+OSJSsBbZE31hXtic0OmUxYWXKvMW/J6wSA6DXu9Je+DU",
-	"J7hmP9Mizzm0uVtIERPaF/Y13yiSwP6TR17lftLdfAzUXn0+i7UaAUlt7uQoqptPifb5mq3ex/989MT8",
-	"++N/Pv6vdfM2YdbZWqVZ0pDbr3CAEclqSZ5sdM39mW2RbaaqAmZwPd18yyu7VMAOGB2OzUqvWsfypNN9",
-	"lqtluRvtVLpac+UuEy5cSkDZ03DskleW6lfeZMS2Qz1ML0uhUwolmtEJ/q+gQkO2cFZRhZ1V+gIKqrLE",
-	"bc+sgG7RTCxxqpwi95VT3Z9TwW6/snmpNShVVsAFfYYii1DFU+t06UFCVrUQTFlQUQpYN+jIczWrVXnC",
-	"NYbiq5yo9YWhnkA2VgpUBxjMy16flaVmJtFK7w8Qd5e933t4s9WBrlVcDJNZnLf2uyt9OMPIvuXTQZWw",
-	"HrOJYsk1U87hE3ph1p18teGTLXm2OOFoq/RbIMzlOVZwi3I4okSmMUut2sZTVE7XSLmC+d415QqGsgYG",
-	"l2A3+nw4S1VVrUaYfIX3rJ58hbPIMc2fNt7/Hn+7o3/+8VAfvfj+4KDb/PX9xZHgl3dPscrPt0pU4emW",
-	"I2Lbpz0QnNdKKLk5zRxh90O0XMOqkEwmoRKzInrharQALHU1tCSj3FljIz/wED0p3HUAoJpT9bBJxWGB",
-	"wmqCwHemz/i+tUoc7xcyzXDoC1V4kCdqJhuzEZ0lGgqsOSuUMHZXyz26SzX1HbFlV8oEgrvPlV4C+J0v",
-	"FtYW6vtOYEOFU+s5t4fBCVL1YItrj/TfBUshd1CKoAoRat551IO+KMQeVodeOB5hDw85F3kVWI/Zoi9A",
-	"+3KaV9iy5G8MtGAneCeohT+YkQAiK7tmaV+gLxveNNkNa9HRA5fnL76KzbkIL7ixc+MJF6vwHA8Rg82g",
-	"zH/yCKk1G3BPJvXwyAO+qxVq7IWzpOUl8/1jC9X9fzEAQb4L2R8w+qq0qrc5sNSS9DbaF0k4YANHYfT9",
-	"kmlb71+R9z+cpSkT+nxa6XFug7LiFD/wWPPrPDLianYIMJTzKUtrPmQWFZyvCCwgCHXAs+uK33XV2cBh",
-	"Aq0oRzxBR2ewctBJzYyspPD2BWq8ohgS3vuZjdXk2d7oRZeddabp6LDLXrR/OLvYPnqvuuxVdexV0wQW",
-	"SNVshUtXmVA9HDPsF1K5QxHCf8G7vBls+w+va6WW4rfZKKM8/ZT2uUq4/+DZyHrAXsCtsTMetvwzrHqm",
-	"IFMEhCy2utu17TdsMzyjn85EwnDfAcbZGCelc+D5RJku8ZtYH73kw/k0dWTKpVhlBesuce8yTdsPrKK9",
-	"vcVbMVUl1epc1iQbxADQZAURzfcJ7DkjYM7YVYTKSYc8eiNFTBePzcl4Gtm6Tg0HV+hx1Bf2Pi3JRiey",
-	"QH6UqLFMtZGs5i5Eo4PuhsaciOlil3SAL8Z0UZB9nWWib6OzfNEKROtT0t1WZatTS6Nv/aqXSlxpwkRM",
-	"U7tqTpxnTRYnPBb8cqzJu7P9AH4hpotG1DCLCkh4Qo/zeAr4UwVnyMnS9Y7OHRF+IIxomV0AZxK5fOm+",
-	"yHprsbDfjftQi/hS4CvGpgpVcQeHgfpoUQh+PZJf3JFskU6GX/innc/aM3nqzNjqzEPXMpXWlNCkvt3m",
-	"ErKCl4Ajj6sKQtrZ2Xm6WhpKyhTTt2B+l5u0VoLlVnRrvQMwZzb9cHBVi53rZHoXQY3H8pqlfLQAZdQi",
-	"VDfpTI8tKOCjb/dP9h73yAB2f2AYpxRDFmF7BkDBoYA6NecilnMH0DkgT9wjVVnkS9gGDsra3tnnIKnd",
-	"dfO09rr5YIF9rGCJ3cY18hOpHqQN2wEVl8exvXQYFlT0DgevMLKlNHFfQbQ+cFudNMLojWBzUi+N4EP3",
-	"lDdfCedehBNi1FZU8swuEj70yb/0kjWv2OLSmC8pFxoU90fmV4tgx6VoyfTyyXXncWRma30wAPEknfMG",
-	"vLoI13WWT9Uc5DDzBoQLpSGcMTKX4DfoYiAkYAdzQS6YnjMmyJAKjHzwUt4KvWSdy8vFb9vd39T1s81f",
-	"42dPL+ONm+3Z5PfJs18nz+bDxeZmdzxrL7amV+2t9vXOr79est9/G/86n18WMOk6O1s7uZixefkv7W5z",
-	"hw6b41+bYtr8/eN/3gVAKltp694qLnXke5ZCn48LdsmFTZc2g8DNzCMflrYUfwfzOaUCYIEt3WAvJEEG",
-	"eMsA4u0urxtQGxS26Nt+urmDpw0dalFfXAAsZ3QxIILRFHBlIRnO1nLMpc3pdH1FYH5muzHYjFetJspt",
-	"lweEYbNY3Rh9mSZ0WIr1Q0qgzwHN54SGzlJ/vOCVTZcOHW5t99mS3IBf+v2bbsf810bT/Pdz818vzJ9b",
-	"5s8t+PPpwfp7D5trGB/ZO90/PPRrjhmvkV37CJQmsxQihjZNKqFqjOWsS2DIowamo9nrhrMCmeTw0mty",
-	"2zJ4eqAND9gtRwRhVBAAMx9xshU7DhrWv0Wm2BDGtufnimQ4Ovf08xdB8CPn0dfQvsb7ip2E0BJNvTqH",
-	"e0g1tyTIlCDfb4edR4gaUPVdz/vILJ2SE2Z/FzHmq4P7OT/QevpeMtIyOP3nSkGQR+evMK1dJlEOBzi3",
-	"9mWFz8c1lxlWj96d7T925hFYOlBvhb4i150urUFHelbUtytheW7LtAsy5qys7m66lr+5NKrshs1ny5LZ",
-	"lmv7bjxRfoU+LtmY0+rE+T3LPnP9DCo2Acitdheceem2IrN0g53wFFvoVAOB5pjH1fuzs8r+LKkKwEtr",
-	"ZP4X67Tg+ZqVzXdSqTAFF0ETDxtl6oH6e26kcSonXDHUjz2wdcLolYrIYCbUlA35iLN4gMsE/FNRboTY",
-	"nleLufaY+Blwfx4bNHiVhSfKvg4pMlOWKobJQEKeY/r4uc1WgNDHubGcDWXIhA8XeddW7vHS1tTpEh+K",
-	"gPWxzNK/tzctWYKgVVjtY1SHiChbCbTR2njcspaE2ciBQ33qzVOu2SCy19BORQyoHIw9JAYWW71bxV8s",
-	"kIe6V/5//9f/MwgSxREYzHLZC4YNJCRGZffeHt5Rx7irMvEHaxAPqDmcYmf4+oyeUugW846ymBdcNEYk",
-	"MfMRNhH1YdL6OiuGoe6e2Pd09fdzcXmuZBVTsd0wsnoAHI9TW2wfmPCzW39VPuHGipmMkFJc5bkL52o7",
-	"pJYa6flGLX9OJqNMC40NdyEyi9qsIiPukhvM91lKLhZkYLMi/o05EP07BFlnArjx0gXyWVyYowfQDjtZ",
-	"V6BdK4o8yiGi6MIDED5UoCuh5VTdvrXzxyVnBlRQPAF+9lVC+J3hZvtm+DX6IRtygBcmHP2OZpzpNU0q",
-	"ISrUsjqnGlaVfWFMYxQmtpB7BT/ysgEbyjFvgvplb4tYEJqCPvvJt7cxpB+iLQCFgRbW6G12y0VLgSES",
-	"tuAe1dCbl3tLQs11pZuapnWNDMwlp4O6HYoINUctYWTCxUyzCAHTMXoBhUcYgXu45EQoBi6P8IXfEjz5",
-	"uCtwhnBhQyyA7gprUYYCSI1yhZ/PVj+yNFlL94eOlm9xGoarqnYtRwAWAYxsVIhl4nI3ooZZb1BZwqrJ",
-	"bLlgDPXCPFs2LPK7gsbFF4twg0Xs8/hcgEfnsoeI4uIyqTZMqrOs84gZ2bdkEnuMzKA7N7iLECIAOait",
-	"ghJSE2kY5AK6Pq6UNhcwo5x6tFmVnO1GtkJzMvA/u/vBm2mmPoBsoO12RDa2221zLsDVe6tnuHwyV886",
-	"9RmkNe3pTqHGe25DYDZr3EoXOUKPnafEHt4IlxFT/pKKDPYV9qsvtKWPKzbVLXJgu+f7l8AX2uSCDelM",
-	"Me9Dci4il4Ld6tc2fX2ADt+uLV5pT6P65Pb3YJjsVwIjZQg/ti0bftfMakIT0CxiAkEVTSixiTpZO5hE",
-	"sQARV46Crs0ZlFFepwnbuz2OnPIaVUEdkUfFJrVBGq5Ms04YhVTYQm8C/8XHEamCTspDCAGryEEmoXKG",
-	"2dw4574AdpwzfR2D9isa9H+LGm41cu3hKqbciBrlITaiRn6MjYLkzVnJbiAlLop0EAC53Kk8X9qA7P9k",
-	"EJeKjbsHmstQKr3EbREkonFh0wtywPDAVHfDHIucgbK1XuiwskPkyqgLfwXczN27ba2C2OBOTX0DXSzU",
-	"cdXoYfp+1tkeujsPrtgi3/DEaXhckZBvVEPaLZtdwOOz7VqrK9hdZHPKdLo4B6izeuXC9XWGs5ZjrGZx",
-	"8ozNJ17OjbE9pUpZIDWwdsAKst/Jn7fVCiVrtG63g9leFFhoiDcdkoxTo2GDPlblXys2nKVcL07N8uFu",
-	"4sLvzQw7+FTV6coDRoCYb/QaHnAMQV0aN0065U3UU52uBy81c3xOFR9Wv/3MpSc78W2jZWaZ5zKNsVMk",
-	"lD0DYgRXhHugJiAAWAzzgezLAF1vvstoytLVP0zJBTxBXIQz+wD8XvzCZ1BkRxIPhNB0CDzTLslZgN7v",
-	"Sx5jNk3kYmJx4/ND2odSiwg8KpHNMYxs09/I+raBPm32kYXNUK2+6It//cvMkwnN0Svf+te/yCkTMfpl",
-	"jdZBFRn4beqR04P9k4OzAZFpXwzMszLlv8OjPYIL527BTAMbgwt9zmSJyxl7f+R8zsa4jxmaPDTwfBOj",
-	"K++ino8LxqWwwCfafZlw3ReYQMOFmYgj+iZcHpBHUFPUAx6PuFZXbPG4RfZE8FLERoS3YBuxvoDU6fl4",
-	"YV+LqQQDu6aAH6jMWgagpIYIB6B74VI/+VVJMbByG2u1zWpYZ7P5Ew8xQJUMMoC7QXQrbmkrew2xA83X",
-	"gXn+0BcK/dgUAEypbVxh8UQdjbykPJmlzBnAqdQ6YbGZ3zvMJQ9bTpCYK/NKZTFStZRhDhxmT5ALGuNC",
-	"YiM44UPMUGWw2d2xC4MDLYNfApmcGKbdBLzfMHGlLzbbnRbZyzbUpUdgZ1Q7q3fYWIZwMZ3lIG1gXjEb",
-	"JgAOY2Y0w10Lu4ZFZBbeA11Wsa9GAYDXVp/MBLuZsiGAa8mYM4UTbbftaN4wPZYxEM0emcA/rLpOplSP",
-	"SUKHVyoi3x3svfB+48i8Q5HN9lYVnKlZQHNIjUo4aJHjt2eHx0en+Ei3vWkXGC9HgS6KGiuS2P7xyamF",
-	"iVTQF9YnLfaFpldMEQYUjgO2UznjE6b+9S90fb/cJxsbGzvmRKk5S5GG0BGFI5jwJOFWFCImppWFfTGo",
-	"w4e2mY4JHzKryVjuuTelwzFrdlvGpJ+liWW6qvfkyXw+b1G4DOlS9ln15PXh/sHR6QE88zlqaK6xYuXt",
-	"IQHv9Bsq6CUzx8qwzkbUsM3XjGrcsg/JKRN0yhu9xkar3drAxnhjEJJPrjtPLPfE5upVjTRPoFWmLZWS",
-	"I7uoyBTynUqyjUIJ5DN8IDQFhTCEJklf2MKdFvnJGB6MOS0b3l9VNLlrCSLkvd7ZBa+Utqo/y6uGcwu9",
-	"Og0bxB4/QARntijeeSNROIEWBAwbE9C+UWQQFCgNlhQi+QlFmKwEKDwh4KBgLcttvcPelgVZsx6e9qkN",
-	"uJpZx1HbRhG8WcAKbO9SdkOHOlnYDEcPK23b0gDLBOCMFnlLL5nt+6D6IpbgaLic0ZQKzdAR3TN6MtoW",
-	"IJX9lnijAwrWQpHwb4xWoClnhmt2WV4zMpvCGQWz8opPIZvF0MLUDGNqpgHA09gNHoQcnhkv1Q7jRq8R",
-	"hGGAaB3Pqq0MzG7BAuzjEWprZY9isgjmZtMQuQPjtrjroBQCv8x0Qg/yior6atq/7dT/uTwQ3wxVsawp",
-	"U9D30oEP9LA/e67Dvtq1dbb2IpA8ePJteKEvwEHng3oIVOHYc16xt86Iqiln5eDZnMsK+y1LDJlMrioX",
-	"JwqETIvowqVchqohlVv0rbohpRSPpUPH6AAo6bZQW+HANbvRu2RIFWsqJhT3EbEMG61m6OZ/zt3LcsNe",
-	"DktUclfeNuqB+RJiuyHrq5hChIYHF5cwlyAWOpimbMRvBuCZgQawjl9x3SL70GHLmy0kYVpjZBT/imxf",
-	"0NToNtMxvTDGiJJk8P/+3wMopO4Lw39QIAxOTwfAG+CL5rX5de1BlaTDyk91ZLiLloRqkjDHSizD9MBF",
-	"3py1XHNwPiCPBvTqvDt4bB3SKWPmD4Q/QYnBoA4sQD+Ct2DievCabvLrALVwHvt1gTMIBhcIlRY5YzfW",
-	"YeMXnmYQhYZbVmKgmTEmv3aPO/vP63gQo+lw/IfSTobxDXb6hWuiYeiGT1hkuYghHBsFLjf567a7Twvq",
-	"0c81M3Kfw+/kZraa734V7pNF04vTyeUhVwbSrSUQBtIr4w/tZ6tMN0vxe7AJ5yTBWkkWuwUZA5Ic5Uh+",
-	"hliGUcmOs0D/OiICekvnNCzsPcpsRAg1KCjuNieIixmzx9oXwEGf7T2Cz+O29YWlJoxFQl4wmnViQQb5",
-	"mucBwsjBvL1C55Qx10x8LvoCNURbGmV9Zwx4pdFeM5hXK2S/QR8GOdSE3YC4VWQAH2ytX3peteK2Zr6G",
-	"BXSso3kdFgDFHZmS6KoWg1bvNFG2mzcCY+wGc7MbWEiDqRq5rT2voPe7ldtUzwQn4WCkIG5sPrxLuu0a",
-	"7327eriFGvmVB37LoD9CTR+4hMHu6rbbzuFmS2+Kvhjzmx0tPOGgGRRm4DnfnKFk2Ebsrs6VTUOYsSy+",
-	"/ssn21sewaUM59pqtreb3c2zTqfXfdbb2Gq1n3Z/DqCA7OEPO2Eva4/E49XB0PNIV8tSPgIclM/ZSciB",
-	"0FpspgLgI2oW+aBII4tn5NM5M/df42PWQ8LmZQHEyDSH7ZEH5eiU4TMARDhEi+h8Bi/rOhZEDtAOni6n",
-	"SLhtt8Bp1i9i3r8Pbod9BHes+6C9/0n+5s9RI2zKcdvDuXthnJtI2VUP+RPw5DmNf4BzBw90bn/gnaDW",
-	"u8tifGjj9odeyvSCxzET6KYGJnb7U+AuzQUZ4ASF4YVfPhouFHrmf/loCCU7m2b/vG/byHN6CYTn/DiG",
-	"1IruXzSGLF1+jhrTyvDlvsUyQuezkVCpddeAwmzL6k61a4KGv/Q81BEfukorVGD7YkzVGF40pKClq7Gc",
-	"Aw7LJeUCY7tkkLoywUGED2bpBr7yLvsc4Ej3jXgGpCtwwrgY8QCP4cCjFcBEwA8Y+OWDbG/nmqeKjGhq",
-	"gyt9ERSSuuLSCfqXzIBseRsY0UHhTaEC1Ty461LErZcpexqiYuC3B/+jEfcUNaXAu1RyYiCrRXLJesE8",
-	"l/FiTY6vJkbpQBrIKOsIhxGjHr4Iuf1t3PrnRiUXNaQOAQ/OYqNH57+HmrLRgrybbu/tofWHCUlSY0Ip",
-	"Ystz/FgKVVy3YZqtMvQQFiuP4m4nNZEXPGFNOp3WSgYfi7X1xA54wiFGWJSPEkBVdnu53He7/TmULYXy",
-	"gLVZPx5wZKZZUNTm3xeUiM6aJGXVgLIeYY9h5Lsu4skB89jqxT526vf4C1Iq/hJVARfkIVIvSlrHukRj",
-	"mOspjGeZ1mAFku+5rmbQG2g0S5LFQ2oQr63L7bYH/X330zqiRsLFlYtnvKrP0YDbnnyL93yO7N3vXEOP",
-	"2x7BG32hxa0fOvG3uRKJFZ7xt32OGlhme+sz7/xtjpMvbn3mvb9tLa3NJbn9eXrbZnvn9ieOpN63rO1P",
-	"V/Xww9BzYe5UvjU1PmQpZhxhfO7Jpyu2ODe87DOqgQmrgtdBKlM+kjBl6YSamSaLFjkWQ+v3guwfqypG",
-	"WdjBx5l9RhWC7nNFRiljqATuwoVUzhGjtUXgm0aHot7HD3zFxqFsCi92EwEl0IaLqJIiyimt3pFyIeNF",
-	"7sW52AfxiKP4s4JECClbfXEGgV8h8Q05TTNQ66IshwRikxACMktitcMgszXIuTNTq9Lx8IrX8daLVL1i",
-	"C2gpYwjrPkGtD+NFfh9hI3bLdadl70e+4rM64nLfMMv9XR5BPVteWylQLniuhJwTGPBDqyedv7XPoxw5",
-	"K2y+XeRwYF1YpWf56a7lPHH52WvrMcu0F8B2zbhNlnuQ006/ukFuEaebK4nTl9Ak7k8XpicuQfB+kjSq",
-	"Tmx5CaWd6Dm5WGCYE/psgdBrkT008rMK0BxYDXRmm0Mw0dVn9AUUu6dsCPI2JwztcxkgUV6EXDL958qP",
-	"+/PjrCy76B5wFT626O1LtBD/Zm7nfDl3uN4BjX1d6n+2tPsq5f6ZUu5bpu8u4nx4gOphRU3AvrXBfIpY",
-	"liScoSFMsXRklww+fR4UzbYcKB9XmA2DiZNAkGDQ5cPiOYML/Pct8kZeG0POPJxLL4GYvwvao6jkwiY8",
-	"YkN5MgGTjmuX2GAjEXt5YxOjFReu03/cF4822zuPwQR0gA09UtW1AmoHZI1pzMPsa0xqAmjeVvjWQr8L",
-	"n/ZKfc6ezejDhAOwg+FZ+7Od0kNaq67WAjL0g3v9DTSOqxSREMvtT9VF7hoXYTeaiZJYTKhm6QpBkU4p",
-	"soCy1jV2Dt8p2Nw1dPbvKwupZhf5Ae57/h2nlhgyZK5sYE4QA4V+BogQCDMURf6RDEBZHQBrRizhO8Og",
-	"hZglydoSyfb1WSn40L7TvlXZ83V799WCv4f6mIPGCak651i713LbJOL/wer6H6n6+VZYaHZ+sXrgHcMv",
-	"X3rYYU0NcqU4xb4Uo4QP9V8QpcBuD/d1rNSHKJ6MudIyXdRWFX0ogoZSHSZ/aj4BXGPlC43wIEYo9zC7",
-	"06g11vcC3SUEZIA7tcemLubi1VmnfYexgf2wIa2UCsLFkMeIlcCVK09kiBxoS6ZR2RLwogmNmSsavJQy",
-	"xoTUQzilI0MK5GJBZiKWTvV1urXPPqGzmOu+SOQlSdlQpoYPA/gIJMxzTVJGIb/8gg6v8jkvxDwUS6bc",
-	"F3Ot97H9d68vXPlm1sFM0YWbVQBvgNk7UIziJYKZqEsB9aM13/1G9cUAVcVzW15g7ACtSCyXure+s2Rx",
-	"H82yzB4NtRAuCLAFaH0CaxjMzqVt29pB7bq/oomxC/GC6tiIlzVtI2uWJnZDp7v1U7n/VK+dtZlOHdxP",
-	"pe8OelNJiQSAWI1UkQvGhLe5HEJOluKjqxfLCeahFIorHCYqZhY+oahnwAs62yUYn+VqXfdps73V7GyV",
-	"HrNqBu2wjZ2tJmXPjJqxtdF8NuqyZtvoHsONeJNtLckbubvOUAIHLalmLnHk/JIJe2IA8s3+amGZsnV5",
-	"Vpjg2qqGPYGraxzYMvari+kvUBD8Xk3kNfvLPVM5eljfR7VEWUgB03qJrmAFecbPrTcjQ6NWIRy1yCq/",
-	"LHxqqBFAnciuBcd0P3kIefAlTdiuz32znbGQMQKSfcJs4wqEvkLXGtUR5L0ufEqqg8en5O3e2f53LbKP",
-	"uGk4XDmyoBe4JZHrurMHTXdETLg5MmrKhvpMXjGbKGFBN7APMh8y71cCaDujnwgZGzXJIS932kSBRQ3e",
-	"pe9n8SVzBVDgBQLQZK575eRYq+9gCTXUQUF9WwZTb8SorTR1XiXMCB3KmEF3CpoylVXWoA8RFxa+hguB",
-	"sFSUx7bnld8Cu0MldDLEYc+jTz3GPGXqdrJFztJFtq1UkYG8gN6uDrwMSgaX6iqItP73CchpKd/M0Alc",
-	"KdWHVJBYBmCyXINSGEpxc/HcLZs36bMffili+OeB9z2ufj7BF8omgv4Sy9OBPy7Lnw2ulZDs8yDzjgXl",
-	"32B2pXTFmjMfPQyifVO7udEuNPO6g2lvqGiZuP1Q3T8BCry+it2/ef4CZ3MLD5TJUfDZPrgMla7fXnWl",
-	"yEmQYifY3JdmoAC0bBJbD2DIRyZxVi8qp8qnO+C9I2lsYlcAcZnSIfNd32yYA8poAe4hDPnsEmoLUGUS",
-	"sxRwOvwHWuQwjvrCTClyJeFQ3nDN0gUigYLFrzRd1IeAcC1ighEgcjwiei77YiiFM/uxZlUK5eBhXYQH",
-	"HgHjG4GVpAt9GfkSlHDD1ayWHWTOg2YbwhRsJKkvJnRhf3LYEFV5iHDD3yh2E9NSeUlMoYcDgooViDUU",
-	"VDmCs03R8LTSpMLJHWxahpYBHg8HYxY03HIlTLlYStYY7b4dxNYXIXi0P9s4zL2UBFi3isrR7LD74+3L",
-	"m7BB0p+VW4I7y0SsCs7+zX9yCOHW6pGff/rxw/t3Z6cnP7w9Pnrz+tX3h999+/Lgxf7zvZ1nT7e3Njf2",
-	"5jeL0z+vesQ5CUC9h0zx8Jz+jSMRdyvo+GMLLf4Z7owjqZGV/RWuDH7Ncr6MPL0+bPBj5mqIKt0ZzxcO",
-	"QyFzU3Q3oRkC4umbv0KMlVK84pJpqD4i+OILo4XMEWpmBq0hXXsdQJvnAdz6AEoeAdWlCqc/132cjwCh",
-	"ckxBSVpqKmMt1J9X+nDL3eDdPh65Cq1b738nNE/WuN/1afCP3N94h90vyOW5RKKwjRNYeg0RG6rJr0aN",
-	"BDikfIZthvDgmp+s3EbEtwjZ8J09loHqW5Bf82jwNffCdvjCduULi/EB98K2WcxyL4WN7XY7KNgNuoPb",
-	"Jt9BB+/6Vtyfixa+mxtoFmtb+PmGGTVCEphBvh/fV6v+756vqcONrQyjI2dY2aKfxVw3MYa6xA8uScxj",
-	"j5iLpjtkYYYwnABNBq8qAG8Sj7t55nt5CNkXAfCPEUC284YLMV+mxvAFIElbB0fjHsJlagfh5LCbrK1M",
-	"VV8M0Ms8MAMFPAgpHDwmdhLhFhmzDvnRrMgBLkhJsFTAfdn4c2BLW8czV1DaEQBkurpGG8rIYr0rmhJV",
-	"sV/c/Irg72zG45Uxy8JJcOW6ITjYkABfMGd3VI0HLZRVGRmI19pRuayFi0Xt2mLdDNCDw1oe1EXJh1qu",
-	"PjIggz14ZMVFu+Iirv80X6OM0X2bLwGKtB+n0CklANG34f5yHkEgk+ryCFxs/UFg8OwAi6B3FWPrrjI2",
-	"OMEPPDb0A0JIwgH3ls+uYXUTukDnmU1FgLCoT0WoOMdPO+ue42WQfKseZSP1Ifhm58dFxhv/QRhkmCUd",
-	"V8WbLqX23iP05dpoquP7ds9hgSoVWHtUXUJ6I7J8I9jc9tLN9Q1yfHCpY36t81ltPduELBVkdVlq96cG",
-	"NLIuOoC0rMz6zjukllOfMRfXcWBVpprXuaIySP5Gr7H56ufujz9svX/6ZuPo7dn2yffdDz8939h/cfDS",
-	"LD2nvvvDWvA0Xj6vg07GnED/whxEQI4HXv2qd+AcBzd+RTjLI5xheqDfYu9TMT8v04SxcMGpwqMAyL9W",
-	"FX4pUyIuubghA3PfuaX3QUTOUspG/IoMgnyKQUT2aRwv/I/nFH89ENdy0RcDdqPhp98HPu0j4VesR5Qr",
-	"18AcBMyTJA6Y3dIVwF0hi3NqcQbeLoVFSBsFSRCGCXbbbQy0+Vd7IANqUQyy5ibLmpoMjMLv2hxAIuhw",
-	"yKbadYeCNBTs8oA9JYo9IPoC2h4gmHNE2I15mky4UlMG2GigWyFQ26BFBsVNeuK6aWd4+F6dh5jYnpmr",
-	"a3MxpgpsEciz5XrhFjGLuVHXsMwG9GgcO3y5FjmCHipQ1WQRzaGCjaVDJnSTiaGMWUzenb1sPuuRmEEq",
-	"ih6zCQY2zWgOcSMuqWZzCgteyCWp6GwD66egwAtAgN2OuUZrXPTF4Mem7UHBYvPXIMpm4lqvxco1F1G4",
-	"YLZdSY9stjcstn7YOMS2nKlpNAJq92Z3BzpcZcU+LLadVZRskWMjdOfc2nNu4H3hR64cXSABr9KvjZTb",
-	"tWG/kI2+qOjZVmXhBYfzNuvutADYlwujRkQx8zS0LlnYHudmfJf8mgmijL1HE9B4FdrFk6leAKx51njR",
-	"duPJgsDm7BMKR4CLS1BIH222Nx7jEikJNFc4IH2BYUQ3lV4AbTiAOZg/4KdfPmZ/tj8C+jkOwaaSD+Vk",
-	"QgEDsS82222n/RbaB4Fe6dAEgub0pZxTdjNNoLdZPYQzsuNQ9Pv+qKU+cEu6xENT4AWo4GZpa7K1bZcF",
-	"rBmFDDpnlNs2sWlQ4RagLvvTYskYDk3kUvgs/7Fizx8N86g96paGgEVzYMyPUIS4zPjHBXRmI3Rr8HCC",
-	"w5ZbNtemEh/d7O5UNNqt6QNxxyaELXI4si7+HM33BRA9AGVCW1bqWR6dTsusDGaIUFBjfjk2ogujCbvm",
-	"JLiz0hflfImNx61SC/RK1Gqp9INiP9eYMFU4MSiLjf1otn/XAUQ9pCJ6QjV77RAilz3pbzzxTuzw8eZb",
-	"mfDhYuW3uPtBF96b8uYrtlhJFw7uzT17ZA2f1Z62EZzgeXQmrfwC63sK33C6tNVk+RWu1+Sf5RCH7/2x",
-	"uvyR1HvxhGsbLDWc5NZnPEn8FQHW10wHLGY4ZsMrwIPDUr3MGoAIuHUr1BgF3hTIUqCX5LW93CdPt7e7",
-	"2FYR2hyiThf2eMRuHQJ7ruE9CDH8qW9xbPoNCw7weWBEim84hsAhgCTsu1KRSwnSV0tSo5FHoepuZFEE",
-	"NoLhnskiIt+dnb0l0EKy2BwyypoV+A6RLeK6wRmGGSjuRg3pC6+4U0WOIXvcLqjyGefQl2SmwihUhkQA",
-	"2AMKK0kzuVultBUy0leGM75pzufzphl8c5YmVkcvZy+bV+Z8SYeuVw1sGGzef4XOIvvIvRFX1/B6HPol",
-	"AHA7W4f6R9THV8ErnYUU7tqiZhVY9glU82zS/DoeJnYzbfQ6z3a22zudrpG+3EjnztOt9tPtza3OVpZT",
-	"7QNYJMiIMNzgouSJMmRcAzPNxa2TNARaO1ELlXDXzVuWkZ1VR2YcBb6a6zX8NZT7l3uhzC9ZL96iUMJ0",
-	"qwzjDfljt9V22xpSxHpCKugM6+VVwugVi307xWqB9VKmPq96SAX6MERseD5EPsbSQs65XOPdrL3rMGXg",
-	"NqGJ6634jXKpQX1h35rWQ8AidGt1ZjfNgEkQ2HW3L6gIk66dnVQBC+S8O84F1CInbCpTrVyitEeB7Yss",
-	"sSkzwaVgtul7ZuVd+AKeatBV8/7XsOL3xdaHWu1qoPsZVGIR6vKDzWcVtzXMniNBKeufKYfMvHGFV5M+",
-	"3bWlD7oQq3rMuG3P1Q1hS1+4h4oraPNADq0fzdXcW5qDbCZQQQBDEZLUmC0raN1tEZbCnLup/I2Z9Sra",
-	"/5mUb6hY2I+p+3PfQimLWWfLSX2VAh6cjG+aHbG5k3heGj3DBRVTANFs1U/fBc8hksmRZ6Ho1L21Ga31",
-	"/VqszohcLDQDX4/5I2jPii4M+2Ge2sZce8Im/7MbrnLt3SCBBp1SafADBiGPsWBAtIhrIZthoRWayBrW",
-	"uWYXWXJ7E9m+OLN9M2N0orueub6cwfJbAI6AlapLrznGdV4ls8a+eGk3zEIryVJLSOyHaAtFqxoikpp+",
-	"iE6Z/NOaIda1XMVVqG26+od2U32AVnkw/KxZXl9gdZYtykBrECs/bmuHB6Re3KafNt7/Hn+7o3/+8VAf",
-	"vfj+4KDb/PX9xZHgl3drYbd5xx52Wec3S7Vfe78VEisKVTlOV3U21YYr1Ilh+B51tpuDEOt8Xqught6c",
-	"43fMWtc37lmnSU+5S4/NMlZQCmwGCA+eK1cWmU8Z7pihrJYzvFZaBPDVdTIipGPEXy3JLy2fwW+NU2+s",
-	"0Fw5lQFf8OQT/O/nW5WaebEdOLV6SmacZfqMdUEYqwlRqWwYTKN60OoL11x/1Yb62LEZBUV1scexTSq9",
-	"Qy92DBPcn/lJF1wITTXHMFwAFeOIsIJJ4lfqjg3JnnS6zyCM+pVxrss412Sbt1VSuJzmr5zy/uUTeCj/",
-	"asxrt6OrM9g/Ae/aW4eu10NfCImm1oJhEDmDmSZayiyWcrHAdz7abG+uAj0N3+lZICBM2nlxeLr3/PXB",
-	"iwKPR/6PtelDmiQAO4BtlaRrti9kzDDWD3YZV9YwYDF463hKPBggV8SClZIJowKqO3azpJ5s3AP0BXr0",
-	"0WAoxlzA6JH7qKup58riWy+BmH4YWXJXjx/yzxLyMGJLggINd4QerhV58apcd0lTyequkrWo0idgOTs1",
-	"wJ2qb8pCr4gxvR53/iPBoO1hqrBqgJ5cXYU7dV8l+T9BkgdeOoRYm9CY/f3E+xeKRvwXC/gMYXh9GZ83",
-	"ovw7a6wnm+NgQ1fAvassHkgPtVjCKMKkQw4WjMWEasOsuBRoGhXaQOPdhr0aLgszgBRD53sVzALlceG7",
-	"QYMPBldNwd+qLxgdjsllKmdTMx50MPuazLJr1zlz0ezrYX6gMfFoynxOecowgxt0gAkVixrr7dQu5J1k",
-	"7oOh1OFUypw+s2yzJa4K+gPX8vz5qf2bi8tzJc3XtgKOvdGxnVaB5RX4d9SYCSxQ73TW4G92FW/jcHaa",
-	"X42VL8qtA7yiqhP/etXay/E9vpNzIkeaCZtMz/BsQgdOwPdw6B8hTul2m0y4mGmGECD4dwACgn13AhSQ",
-	"XsaTqtgdIrWVfDy54wU1JfXs69jZUFmhe/YoDowpcnR8dv7y+N3RC5emfsESKS5VX2hJ0G4CQyhg0zEb",
-	"coXga2uCoO46zFBZCYNq8wzw8LXIdwCeYV4TgwmTAtAc5sqJ2GYbBHzdQ6faRn4eO3WXUDJMqRqTRCqm",
-	"PLgqNvuxn0kZYKyA2+mZ/aL7tPlts92O+mImEmYr512hNBniIFylRou8cZRgxQtQCKLC+M9cLCDQiEYf",
-	"F30xYROZLnpQP2Co3NqpkLyA5ERmU7NyflrWr0hJykBvJBfsEsJymrSh/aGMWV9cMTbFAVsCNaPqtKN2",
-	"u+2IwbxlC37IrFV2zYew3xA1lNqjWkK8v0ZE3Q1H5h8PDmMXvgwPE+zIXQFi1oNs6e5UQrZEfwDiTNGE",
-	"yhBnKgFittuV2C445o0/Cdvlq8D/wgR+Cavl3rLfpvzVpvedBk1DcgkOmHwOqXaWNWftqssQ165M0lde",
-	"qkGE1YAc6/Og+MuVTEEPdZ+7bSSxhPC+nAtFuMYCUYychwWiLVdaaFNxMNkF/aSGJTEsbAtEvHUaRt5N",
-	"GRF73iNSUfoXkcOj03cvXx7uHx4cnZ2f7h+/PYj64od3x2d75wc/7h8cvDA3hWwC5gJswmog1KK822SY",
-	"4ZKUdpBmQTp71eJUSZ5QB7lXIuFQKp0UME3f0IUFJoGWgFBZCHaczYVRWpHuVlbs5Qeey3WH4qledyt6",
-	"sFxDj9Zd9LvlBpwjU/jV0mh+dDnyDTAXnjYecsBwEJaNFpKyXAHkfz18huYyZPLPXkRV1TCY0ZUrGP70",
-	"vFFMiP5DCxdirqx7taZRf2aE5+g7NvzWsZVGbXuYr23oVm9D5ynSN5VkiWLQZqF6d4xgshja1ae+Yssq",
-	"2H62e3fwzn9tXX3XNo8V2+38ZFWbbVQMd0N5W50af/eDWN2nya/gP39f3BJWbAwXajYa8aERm1hNWrlF",
-	"CR1eQZqsrc8vblJZu3ro/fp6jkBTcnGU0i5lSjW2w8l8dIVqh4rd83p1o/xF0AAPboaMlXvkSkkSrnXC",
-	"KrABPKLvSKZZP+uKj+d18K9kkyOb6oDr7fHWO5JbFaztxuqQtinT6eIcguShP2TzmRlykbDSoEi8TkPz",
-	"gByZ2VRBQTnnzlf6CemnLrOjMrHjzmRTue8bFVvu4mFV2z2nynVRqdpjq0p+3d7c9rJriRbQOeIDNHoN",
-	"NZuyVDE0a+yC5o+uWaVn+ek+lFpfYXgGx7lUQG03F52xX7f24RQGsKDXt8aXO5lduOyrb/nL8i3nisuz",
-	"xk1syPg1i+9TTQ7jSq+ra/KQJDwynYWWS6+Z9TTFcjibQHpryhKq+TXDcCnzVyyK4buT142oMUuTRq/R",
-	"gjCVHXApwwYYQ2RrHF2LbduOCryrwO6cX90eQt9Ko1ypdcqwzt1YoFnEEPG+ZOocRLkKR+qTcuUl+Naz",
-	"D9mEovJnXjPblHLv7WFkQes8Qo0FROYwIza8yhKIsgpK2MlgSrmNLH8PswuyCY19IgDky9IUvSrZ+7KY",
-	"Yv5FBxCVDZtWGSmNxejYJJNrosbQjBTdNdk7sQS3fs0rAeSDXQOwzs8fP///AQAA//8=",
+	"7L35clu31if6Kih2d8U+2aRIaqYq9RUty7ZiW3I02HFCtwhygySiTYDZAEUxaVfdN7n/3Re5b3Kf5BbW",
+	"ArBHUqQkJ04+n+7vHJl7wrCw5vVbf1b6cjyRggmtKq0/KyNGQxbDn4e0P2LVQyl0LCPzQ8hUP+YTzaWo",
+	"tCrtaEbninSFrCotY9atBBV2S8eTiFVaFfdrJaio/oiNqXmBnk/MNaVjLoaVz5+DyhvZp/i+/OsvRowI",
+	"NiPXbP6dIhOqRwHpzQkPa6RNJrG8nRM9oprEbCxvmCJ6xEiPDbkQXAyJHMAjioynSpPJVBOuCRcdMYil",
+	"0OayHnFFpGC1jsgMfOOmsUEnvHrN5mqj3tjfpY1es7ozqNeru/3NsLrPtgbVbbrT2+3vhfusPrhjhmdU",
+	"szd8zHX1nYx4f14+08jcoXBczMw5IHxgxjyiilAxb5Fup3LN5p1Kl3BFzL0x1fY581j39y7p0yhShAvS",
+	"nXU7QrG+FKEKzJO/T6Wm8KxWBP7hnpkKrlVHPAljOtBVzvSgOtJ6YlbAfADeX7VEUW3Un+ZWyw7q4Pcf",
+	"GvX6weyHnfqqy3HGxpSbvSouyAe7r5QLWBJG+yOcaYt0YzdPGePgiZCzgFAREhpFMCc6pFzAOuguscvw",
+	"8CnGP2w1D/QPm9t3zZDpeF5tDzSLi1M7x9EQLcmMck16bCBjRiiJzVPp7zbSXxnIeEx1pVXhQm82K4H7",
+	"LBeaDVkM3/3w4UO1PdUjJjTvU82KH38lZ+bDNHUTeXL24pDsNxr1gJi/dna3608z03/GaMxiEjMajX/o",
+	"VOiEX7N52KncsQo/V9sTXn3N5tXjsJzkeZgi9wNCkZ1MYqaY0JkhPMIpTIZzQsdsAbehY5Y5gRMW95nQ",
+	"VSb6MmTh0jH2+f9q1id8wiIu2MqDOZ2JMioxo5Hm0v2HM1Vajllc3WquPJjzvpwwVT4aBdcyw1FsQs35",
+	"CQ1bVhPaZyo/pICw8UTPU6xMSFidZKAh1VQxrVoxoyHx/5rFXN+9jGfs9ylTupTEjkND4wMOooErYBqG",
+	"J5jxKxbf8D77TpFIDpeu49brX5o//7T9fvft5sm7i52zH5sfPj7bPHx+9GLp4D4HlYiLa1jMl0y/ZgvY",
+	"/jWbg1DTivCwElTkhMUgD82MKkOm2xNuHg4qZq3HTFvRbGRb7ZrNrwRQc+V/xkxNpFCs1pPh/H9s8BBW",
+	"CD99qehwATeQA82E21Iyo4rcsNgs2pLB4OvuOaLTKGTx0Y3TNrIjgouE4dX89yOudHsacn3krmcH8PuU",
+	"xfMa8tOS7wt2qy17vpHXrHRH8JJbjsIIYrj8sB05k5rq8q+/5Df+24SC7qNYP2a6OBB4ycMGcjkJFw3k",
+	"cETFcPEyTOHJh339vaGyeenX8RJ8fckSAJnO/SBiZATPZAhvNMMuftu+Ck5ndtTHQrP4hkangwVnBVQ0",
+	"JoZ65Fggt4+oA3OAQzag00gTSsZcTDUjAxkjB1dWNRFkJKcx/E7tsiZcxlyqBBVuPgV0XAkqdgHddzLs",
+	"5n/GbFBpVf7HRqK7b+BVtQEzcBOCxX7N5ncJvRjm1OVh18wPBlgj7zLyxpAk3Cv6LCDdjS7RUrZIl270",
+	"QCXt0v/VfNHrBoQq0pt3RBcfuzw7PnSDfGJe8LRruPCP9Iaew1AC0jUKKYOLAVF0wH7oVDoVvO/dXI+k",
+	"MEvYEd1pHNXeUT06Un06Yam3vZTGKLih0dRsDLm8PH5uVnpMnuxVt+D/NZpPzSAtp6eC8DAgsxHvjzpC",
+	"MBYayURgxFwM8yZBn1dTkh12ydB5skme4JESeczCSkvHU7ZcgIH0X7w1QD+FbTDq/vItKAw/owuUDB8+",
+	"dJ+xnw5Kj3BbOO1Fj5ghLSrI3FC/nIkDgsvdNfZVi4ZjLrp3jTZ3JNxwVzsPqGKZIZ9z0WcLj/ipiOaZ",
+	"k+2NRM3HDA5xRLWZlGDmUGsylkqTrXq9Rp4lHMC8IaJKk516RyAzUAFpbsHxB6Nls05CQ4RW9e9OheZR",
+	"t0Y+cD2SU026bgDmLAnCaBxxs4pmFGN6zVRHZBgQiaQYsji/6816c6faaFQbOxf1egv+/y8LFlSZhamU",
+	"2huG1VfNpxObI0UEl2boy1c0GSZY62Chu6n71U3z0ADMOFgUY9mVzqm5eeec4AXrz+mzOQUoNUAyPKPh",
+	"T/Di1p+VvhTa6IetPyt0Mok4ei42flPovrDDTJQR84eajsfU/GlOdMzMKRWSqGl/RLwIqgQVYF34jdCM",
+	"5/jkffvN8fOrs6OfLo/OLypBJWSa8khVWr/+WRlwFlkh2JPKTGPMFO5BBT5gBBEMIflI4vJwcvSARIze",
+	"IEOZ6srnT+nX2FeTe7/Oy+QrHt6pR2uqp6rS2qrXYQdWO9hHcSzjM7tZuHVFHmoHYeYxppEhARYGBIRw",
+	"MheuyCyWYlgJlrq/ygZj79/I3lxinCx7OHMvTOQZDe1PaxJez2pACd2Bs2zCYmOGJfO8H8Gx2wmPmbqi",
+	"OkNz4GPrMWddDaZ6GrMcQSWPkvLb700wwbfT9rWcNkN99nTlZhB8nYcMXB5rHrG+HONypahtJp2HhAuC",
+	"Lo77ERm8pXi4DFWMZBQSSuDzLQIOEtLJ+k86FdBTOpWYTWSc+lF5b40dZ44A4UfyhT71tYgCaQwzIwi4",
+	"6ksx4MNpzMAKoJrdsDjlisSRo8bCNaHqWoHlBs54XJavh4wPpRhEvL+upEBvRlhgm+B+4Iq460VKfn30",
+	"8ers6P3p66PnGUql7hl4RZ8KQ0o9RvrgTwgPSD9mhizQt4Gn5D6UsW9mrek1E8XBg4lqtEq4XBz7Sfvt",
+	"0dVF+/XRSWbomceMMkoF2i5mJp75GkvigPRH0vBqewewu9g5jqiGJwY8Vvr+s3tcus/MLfAepmSLA2f/",
+	"o9EGRG7UJTE3N8I/uCZjOicjemNMdGksEKrBOgGxHprdTO04u9VMhCwEk+QrOSawVmueEetpL5KZEXRm",
+	"Bc2XY6ZU6Tl5dvr849XRyeHp89xB0e4NyE8OcUDVI+t+CFBjoYoM/+CTA6KYCM0OTEXmc/cgrsa2WQkw",
+	"yQSN8npibzrMOchLxdjF0dlJ+01mQkqOmR5xMSQzJjTKeWI0sAOiWRQhcYHqYiktNfb7TGQb9T49iqXW",
+	"UWGDpETqxTjhjOsRoaRHQ+t3y0/p4vT06m375KMTzefZzVr4tva7Y8vpxowMYjlGJwcNQ7NHB0TH8yQU",
+	"2SD3FIRNZHdSvqExWtnlpGjGGcEtCyjRTPNN++zlUTktOq3cOTZ2tshr/uyedLZpxjwV9IbyiPaikmEb",
+	"ZaJHlecaVKgZi63Fnx//5Un7ffv4TfvZm+LgF78IPa+GTQNlUpVIomRr6MDo16mYrQsY35Mw7cyvhZyV",
+	"iCccgOelpMeYIGMalm3a6eXF4enbo6vLk9cnpx9OFk98QHnEQhJOYzNP7T9jVBsjqeRU9yXKADswI8RY",
+	"/5okAei5nJKYTRjVqRfcfwkeT4K1xRz3j0WKtchWY5M8AXqVRmVDIn0akK3GNnmSsEcgafNzc588KTnB",
+	"HeEZQurkCqZnMr5GeegeUozG/RFT5mBI0WfIAeB+UBYhcI9k1BEldPQ0INv1OnlCS/grXNskT1L03SIl",
+	"RN0RK1F1aihlFF0jOZJqoSdxIVE6MinSCNdP87K93e+zSSLESrI6zLptNbYD0uUQm9XzLqojUkRz73xH",
+	"LYpapmTHlPECuqfvCA8/TNnIZXEsezZ964PVlBcy7vEwRN12DVVFukyChOGA/zVxs8NihhJ02RJ28+L0",
+	"7Nnx8+c5xRhe28IdohgkNtuYeyuomE5ltmryI/gnNpGPWBO9aKVEtH+tnLVWqqucX754cXx4fHRycXV+",
+	"ePouLz24stGI1NS0y3bASbpEhHuO/3FVeau339CIh6Q3RaXcCL1kWx9N2y5LJ1r2gsL9Dz4Kr7jSMp6f",
+	"QYJfuLZ565/KEg6dhlyTSA4xFqEwqlNCPa+Ozy9Oz4xW+Pb0fd7U1cink5dZYyBi2vIzCKoQF7GoN5KI",
+	"BTBqs0xS2OzFEF6GiQ+W2x4Qqq5tuBjjTjZi8bfblGeFweMq2OED+57JaRQabdIcL7BWvhIr8ETqdjjm",
+	"Wq9NUFatL+dE7hz2GJka9QN0CsMNy9hS+/nzs6Pz86uT04ur9ps3px9KzENnW5S+uFnfrNVrjcZmbf/A",
+	"/Gy4LFyAbEhUYhRoMSPkwRB3hP8xvPk7RWgUyRkLr/o8jL0C8RAuDUmUC31JoKtlc1ZL1uWsfXF09eb4",
+	"7fHFkgUpfxuRA9Ko15MM2J06yVtgm/e1wHCGkDVbNDQjbizQVGLcdy7BlisSsUHZRH+6PL1oXx39fHh0",
+	"9HzJVEdUkU2b42reZD6Syd9t1M1/CCVjKfQIFUNQ6GgUkb5UWpHm9oFNpbnVZMJiLkOiNI016LPInZpp",
+	"7lSrY0z1HyivM/7pr15kF1lFkF0gOLMparfbHgPZdwTQvXfd9SPOBIQ5vVOEPDHCGBcppaI+fVynnM/n",
+	"vlNLLiZ+L8iOX+kt7v4Hqep/v45zIvUheMXXFUf/Zv83uLveUlGM6a7mol7m43t99PG8wHFXdHy78Ibh",
+	"synHNwZt+3IqNFrhsBhSMFyHRBBTQdBmiilXLHG5f2c+entlvvmVBg3WCRB8VcreCzkV6x6ta5YjvBOb",
+	"Q1DuPn599BFUuRenlycFYZ5NQgCHkUsWhLVVPq0ydlmJuTR/cDrdkyy2HpMsUqsQoD5JeiySYgjVLBnr",
+	"/6siAUy5Dv97hUfjZNKpEI/dI9AP7R2pNO/SiZxetMvUcVcu4N6SEhnwdutHVoa0x3LMhEZLBZ2f/Zhp",
+	"H10fSmSR+CqItxuV/WvhhCWxUjPx36ZKL5r9V0X+53wo1qb+MVfKOnGzbJAPBbXpWnlyOT9+edK+uDw7",
+	"urKpLgWiSSXjGdpXMDIb34QaPzkgL7keTXvVd9NexPu2fswW8sQgeIs3nLtBPYRVNpbGbSwRuOvrTn7p",
+	"pAz7BxFhPgKHArQtGyIg5ovKLBIj1Soenaoy3IOLYfUBKgNMGDOyCtP120xCadWbMdX90SNM/HzBq4kL",
+	"RB7A1wm7pX1tM7J7c82sY4nGhn8IHaBdc3T4/LxNpCDvqs3tHaCP81dt8zdaw0Ba8Aqq2M6WM9Pb5ye1",
+	"BlQI3H/xvkyeKtbIWXMx2QY8GK+mve/+ZT5eLIG4n55WEvJwOorTQgox1Q8nR2erams29uErF0HZLYbf",
+	"FNPgp+X6IKe7uVqNr0l7+8r0M2/Pry2i/s0eR8z5+OZxXGWdvoi2V+50I3f63AJbqWbuvoqQrn/Yau53",
+	"CVVG8x/Ao0a6wxS+ueIeKWp+bhWi08FgXSGCT6RFiCZqxnV/BLZ3mcpz2D45OT55eXX64kXRQe30Nq/e",
+	"xKzP+A3zAtzZP06JO8DIjEuP61Nhv48aj7Qu3EdV/rYe+9z44aOoTC2hxVn5ekTOBfoW7c9qbb8ApLsv",
+	"yDi0V3HnQu4VhftnHbo3yoGlGx9hjTE8bA2HlZIQmw8RSI9IMMnkcA+8i/mai7CYkHWAWCnlSXqPxz7/",
+	"Jt51KehUj2TM/1hbBwq5or1oiZdKTdUEMrFLCPDw7Oj50cnFcfvN1fPj8/azN0sUg3T4OPPeAxdiJkzA",
+	"UCyxyRjcPd4rKB5kl1tne/k0DcdxNyyd5dHP747P7tB+7IsObAo7aPCPOhUuwLYrmC1uAFaGWNCDJbNZ",
+	"5GRJqa3WXUG0zLgUXFqfc8ClUlceMrNFPqNy52JqJm+Pz8+PT15mM8oZgia42VBFbqsWlqtFzo8Oz44u",
+	"zM607dGBM9IiFqwIrz9kMkvdv+D4XOj/Tc2szA2c3qPUiw4ej8ge1WgEb7+eSRLywYDFRuFFM9gGLJCc",
+	"7YD/NY4Jv4SY2gowIxintalA3KwQjd5haS037HhAI8UK6cvo1ZPWuV8JKpPUI39WMok4i0DwMKHH+QaT",
+	"jKN0CsEBik0q5jP0Ywzs0UYEJhmTrphGUbdGjgcdQXvoRKNguXEx9PkUgECQwmYgE6oUU479EylyQAO/",
+	"Vhr7zVq91qzVN5pblaDSrNcbrbC312rtVj4FFa7ZWN1FiSc4R7NtY3p7jI9sNoOKGTMWECAkhU3zpXFM",
+	"weCwUqcMQ45Z8Al7Zs0SHphl6cJGdQO7Pl6U+UwMNFcPSNd8smseweVKzzozmp6UEaOi4iUVVEiXbiZc",
+	"B2ZFQgj2GAOaJ7hjljO0AIxtc3Nz3xacCCIHA8V0YDPIOwLLpgOi46noYyRHkjGPIu7SvQuAEJv1ar1R",
+	"3WxcNJoJeMIqsAiGf2kaUn0nS3nr7vvskBju2Hhzz+egIntGOLH1z4EauVRDfxRawEphN1mkGJ4HJGP0",
+	"WHDVEahXs9Bl5PtMzgTaA7L9LXBPjbwwpns8B3BJc0YyJ7f7VR0K7xhdARcl5WaiUXQ6gGrkZc/9ZG4/",
+	"Z1oDZXxa4ERxPqkg4TzWWhFsAQTMglnJ3m+sr81AE6fK6qP1TopVRpzz8TzWsFmfT7jV6JeO1d/o0ujU",
+	"3Y+A1GKhxe5D1cWh+PxasaBEKa70qWSEKN98urXVB4qwPk4T4xo0F1sBmsKnKYq3BWwQWB4XBEbPZTly",
+	"TbN+0cj5CFdjVn0pFFfOiFosF2LWl7Hh/BiCVyRiNBEDoDfP0rwGYgMzI0GNXR8QJcesJ8N5R9gYfrZ2",
+	"h2vFokHKXSj712DqChkyZRWqLN9YJFZsSspqNI/bmeh1iyg+tZVmuoDcxQcpQ89csQL2IFEOIqr0lWG2",
+	"V1R3rb8z+c2sXtdVnk1oEu11iw0TLpAgWjxXQyYswEU5XqGtyHJ+EGcAhvB/PYgWihZpWPggMxNIwcJA",
+	"PZeiRtogys08QYomCfxCWiAlEjMKBV89aowkCa8B9Y1Lkd2uZlBEZh1zwcfTMQC45lFa/TwRcamMOEU6",
+	"RQKVAgEbgQVZND18UjZ6ReeKKFmOBbV3Ud9f/0TlmAqgv6BVlzppixnLG670Yq7yGqwJwWZMaZ84mOUi",
+	"TvEopeLEeTRBXMqVZGv+jKRFbKNeL8rUCR1y4Slz2avfJXfmVw4mknnX4lW7gw8H/kAa8vQOgzusixXU",
+	"DQUcFHNSS9VYT6TOgrU35yluu1rfqTa3LhqNVnOvtbldq+82V+fhCxV7q76T2YhHCV4m8tqMPt+yCn7M",
+	"BoYzWdVPK9JFaxkg86yFHnSEYxlgM6V9WTWCgs8W0xZcYM4Us+YCZnI7NdO+n2gpV+P0ywyIzMrbG+9S",
+	"8deTnMOY9tkVE+EdA5jE7IbLaRLL0HKiwMaCgEaGS7mgumCJ51qVC/yte7GnoMJL6OQEMF2sZD8ATMib",
+	"XQt3vb3TfGrEN+Gh4ZWxNrLDsfj7QE/7YU6nAGlQGGFaaK5wpABB0FKttUYadYK1an55kWKNgFgEkteo",
+	"tzbXX82sMC9nvBj7/E65QAMyYQqDBkViQGPzP1288cre1g2MOj2jcdie6hGx0dCOcEEze4yvBZtBPkVC",
+	"SNaXWbRpbSXU7ldhta7KX9ez0CYxG/Db8o1A/aY/ojHtaxZ7iG48mIHRX4zmNRRcMSybOcD4nJMYyWLS",
+	"66v6xcWbH3ebO2WL6e3EO63DorG2kolWsX5XDHhcxYyqu6XtmX/gDO9PnLelR+0dgnyjca/L8nnzJ6kJ",
+	"QmzvPnxpNSPO2W6JG3cV3eUc782rGMB+rNnncn0s/fjxpA6G/2YicTPSf0Xb8YzdcDZbrLJ8wJp+x97Q",
+	"VSPjJIFE0DiWMyw4KagxYxmzK+f+WWzSWVsmqaoyz2XcRgLyB6/ZJEP41nFblMWLP/nCvB4dS2m2PUVk",
+	"npU0UFwyFpZ6eXa2SjTQWE6kotFqL37n7s6Q4QrA/uuOHyH07hz9AovHLaQgUpjlU1hHE3iUXDosM2Xq",
+	"1c16IYHoHqZMgnxrD4bf8iBHdUtoH5LA14wL2FYcmEB+QBIUHtQlMflqWtToUUFz0e9SG9nYgVitE4WJ",
+	"fsajiNi6YKdR7MIKozgwxzOKyn3deztbxiIqWrr0Fi3dnfrWnrnDm771MtP3Pn6wzwtX/dyzylx1ulW4",
+	"+WAR0hmGdMvD2QF4jImNFEO0IOF/3Y4YUYWeZHdn+/Di+P2RMRESe8CFcoUk3UQUdZ1RYJ9xgXLRx5oH",
+	"EXZEMijDpyxDtq5lYRb21wo+XAkqSTTbRRk/pc+Jv68glGwXB0DxX5NqgY1rabXqA/SOceXUNKWprwYD",
+	"MIq/PdbV7og7A1zm7YhvYsaXDMHczIUjlH9G1MsZx5YYVdKtxVqn9ke6mgC8K5pl1HS4Z44sLJ5GKEuc",
+	"LUXoZBLN8yp741sY6r9DGOpbYOnLBpbuHyJaIFM/cD06B4UhrcnfL+gQ/Jnj/orRiIVX1u4s10WtzcpE",
+	"P55PbEg7VTj2nTIC1SoH3RbUU8dGTQsJHRpTOGK+qUfXNiqzLuIJE11YenNjtRoy+EIXLqicU6Fq/vPs",
+	"6OXxCWm/PCJHJ4dnH99dHD0nL47fHMHFjvj4IYzefHg//bj543b/1dmk19ya9jZ/FG82P94e8vr3xy+G",
+	"85OLy9vT82fvfxn/WH8vXrz+IKJXH8ZnH3uXP9KOgBcdnTxf/A1Usd5A25lKa6+x3ywzMZes52AaRT7X",
+	"yGqCT0DUxUxPYwEJzileLUIfKHmac+IZToUVSoadhoSmdyK3fik/QvNk9+Xzw9sfL/uvf6s/rzeam1vb",
+	"O7t7++1nh8+PXrx8dfzj6zdvT07f/XR2fnH5vtm+/hip/LSDyoRqzWIzq//9K63+8cn8V726f/Xpz3rQ",
+	"2P989Wu9ut+u/mIu/blT//w/S9X+HM1/Ks/UgWyLxKMO6Rb9iNHYEA+SsCUxcGqCj1GN5EzYolVzlgwL",
+	"b/fLg1igQRlTMQR/qHS9droRo9fdVurTNjkMxYP7JiqYXqhjZLEjwCpwxRqJ2l8jXTnVioes2ypDDAwA",
+	"kCRvwKLIsg+iTtrNyMXuQUo2Wdgq3+DIEBHOCPtEXYE+i4fVRxV9wNRVU8EjGT3X50vhayqupLni3DuV",
+	"oGLWzN9x5bwdduRZddi/pagO2+2SC/rwuaZIIJ372qqSyMdd1nu3BbFgsxqYrtPvM6Uc93IB4Rq5gJCj",
+	"+Ra2WTITIPgPv1NYT5KOauQTebxPut5Y5pNOnZonbqD/B4/KC1odfPpz7/OTavrfW5+f/rn5OfNTo/n5",
+	"afE4BZXbqn17tdgFQvvejtSvlPu+X3DsMbZAxUoER8ovQVxHLVS8PAE5ECAeA+UDPbEZNoNSNdKFgHTK",
+	"SOEDQL2MGRC8OxUIumbUZNnNxS3wBiFnB6QnzebGzL9LONQzOegICe3rblisuBTKHVlbBWDj335cbXfM",
+	"s2wE9/oBUTxYXedqxlXOWQx3Pv0iosPUkxkb4M6HL/iYJQ8X4klrPu9hUVaa9XTcY3Hq4RWNBXjYWQzJ",
+	"46vYDThkdquTx9aKCSzYrZVc7fAsKM3Jg6t73eFpr8Sm3rCuA75kCbL+9zW3fDWtFh5EjdY9WqrX+oaR",
+	"ZWF0C3zrOJXlxE5Q2UYmiFpBdSYvBoAOJdTmEzkontj+KokCaUXhc1ChTgat8gyy0hQmYUmIjkYRYAsd",
+	"v3NROsstE1mDFWbpStKpYrHX/QYO98ey76AjwHB1/pbyoJyzORtl4nZp+NNuiEt3edywZj8ROXeusBNP",
+	"C2LLhWDygcXotNIAamKGoMFgv7hy+b3beFBM+ZrNr3i4uLGsdrqmR5ihUUT+YLHEbiZZDe2LhL3X8r2s",
+	"FRNN10Ysov7vFEkn9i8k69U7/hYmeMNLMpO6I60n3QCVeqvDm39iBWi+/rObwGvZ8XynsMeMCFukC9Kk",
+	"65JssGMWxHyNbtUR4DSwV7s+nBbxa4YlglKUJSXmTqwZ752xEthhcBxa9uYpMIk02sCjO2qOqeE6fVrK",
+	"oJdniWHT33vniXktDTPFEE195VyxRIjcnScGfYaLUWeqFHYSIl1UNbsYmafGBC8mzBgdU0gMYPp+yI/N",
+	"QcqS0xbuUUopLG9WanVv17cXq6LyO1SeUPLMtYNkPrKQX5CUrr5KFpWWJfIeCkeXfSSr7q/gIV+ocuS0",
+	"yZVWLBWTL1+0VR3eOPnV7l44g5xSutIMUsHT9WeQTo+5ewbJ3YtnkDYHVhs/PPHFibZRFkwtxksfm4ab",
+	"q3x24WqmDY2VFhNtmPtQgs8hupsM7K0LR503cFYaeQYyZv3hZ/KZ7p5C6vaF08gYOivNwSc0rD/+JB3p",
+	"7sEvjSnkDMOVxq2N+PzSBzDX0Lug1D32yUt/r9pcxTvtVi+xjFdbvbIanEdfvQdnGT/6+pbElNdMCiqs",
+	"P9RGP4cOnQu8+K6hKdrUCPfLorC4/tjac4mjcx4UG77GBGuTM/PM9N8tCY6r8kbcJcPl2dTPRS15l2uM",
+	"br7uw58WreNSvT6eE2ZuSnXihCgIJPjUyDEMfRJRLsiP56cnLmIAtvfW9q5ZxF7ExiSU/emYCezM0RFq",
+	"RCdANOiWhew/YxFjyIFaBBEyZiGnxAzbNq1Qk4hjUARGBZfQv2uLk1hos59VmbMWQQCW7kBg23pMYjmM",
+	"6bhGcq1hyZOtev3pASlCJAQdkfqx/fbZ8cvL08vzgBRxITK/2Vyh7OOu9IGUAIEEpIDraEbVeHpASrpX",
+	"BB1RhO4PiO8oFJAs/lhA0sBr5sWbTw86IgOkHJAcVl9A0rhLAXnXvniVXDUv2Xp6QN4eXbw6fZ4enLmy",
+	"/fSAJMjnQUdk4MADkoLstf9A2NuA5JrAmJftPz0g2YZ65MlWY9P9ahs+mt+2zayWTT0gBRQg8mSrab7g",
+	"+iySJ9tADKkWYUG+j5e5Z/NprSNSN5Exo8ImqZQ2C8M2Yfk3ITLIDDNqM+3BnFOutBtYjZywGelDXaPN",
+	"1qJh6HPXPJ8pNkEucDHfFTl/hk4FI0xowyZZbHmZ40Ar2fFplp4x5JsldvyKzNTwkhHmcg74LeHaH24W",
+	"q1wtyQot0AursczNdfT7lEYYLEy7ucoEx3pOLbUgtzL1wVcXF+9IkjruPlSeKFpiZGSScN1r3JoHyEUz",
+	"sy+TLcdCx1JNWB/T/32//HwHQXIK1SbNWp1oec0E4ekHPfYquHN3d3aaT4tcPVPFUi7MM5UwHh0QDiAo",
+	"MubA+Mg9VfBvRWdAM6hCxD5BkZKJjPVBRwAM1sBoBejNi4mOp8rIoEksb+eIDgwH8IMvBwww5wVd/dn8",
+	"sMBFSmeiI9DryGPXhCCwbicNce4btsCtv5tN0Egle6c1PNudYlGSD64L8hCAxzMcScyJjzA/ZjpJ+fCu",
+	"zM9XI14WGzoeChnnqkEwqH+FU7tLNcK7ViDahUWed1MtPrqMbHEflxfB23e7FjUQ5+a2wB1yHrDzpE1o",
+	"Rngip7dWynxv9qwsiUx8pwgP7xNvKFaJ3k6WhJNwapbtQiqPTZy3zdka+7v1jGNmb3+nvt9o5pnYzlap",
+	"g4avUx27yud3t+u7O1vbje2VPu8bLS1aY/QBBL4fP1TIqwnt5+JR+b5JRXkw7S37jnP+p+zdqdJyzOLq",
+	"VrPsfVPFYhcZWvRSj1yxks2er1BHui87fm8YvT6DiMzaSE55zjUAzOr8mbNQDXczPnj8r+N6uSUyw1y+",
+	"Pot508WICgBT0gnKqaJzpzamEQzMCRhKWVymhfpVO5rRufLdIzKLAh82iwcYHBDKsegVKcQEm3XEdQoU",
+	"AXzFtTsXZZkh+zaVTVJONn+mxeJ2KjiUVm7TU/1ohLucARQUJbQnk2y8lk+xa9ZB6+XmJGOrADkgDaNw",
+	"btXTdZ9WdeiIPsKopa4FNusIVse+drtet4XtCSJtUiyf09uNWav0VZ8JAMesGBVgElEzh0ksrTKdXoqU",
+	"Rp2s4MnCI48dcDIIWAGZCv77lBE6Nnp2unkhaDe+GwDmVvnGTB1okk9j4HaagTZu/qjhmjW3t1MLc2BI",
+	"pGy9hCSzEdesI4BfmlVjHGibiTCAb3ZrmFBcq3XxBy6gyBzaCuAv1OVh5jSpLCtLEU1zexuqqNy/s7mv",
+	"T/6r9ev/rnU6qtO5rdernc5t40Wnc7v7wvy5/+ITXF9w7T/myqIHn/7X/+l0ane9/v8sfPn3S1++XgIh",
+	"ttISmnJRsjOIYU8VMWtHejGjGDByNQplatTxu5sts1PH7252XIjKbNbh8fMz8zlIdjrA5lyowdNICnAd",
+	"UX+/HBApWI20RUeYF1bHdDJhYe6lyrwFvycsCES31dqod536BNfsZ2rkGYd2r3MpQkI7wr7mO0Ui2H/y",
+	"xKvcG82tp0Dt5eczX+aRIqmt/QxFNbPZ1D7Vs9b69P2TDfPvT98//a91Uz5h1slaxUm+kduv9AADkpSh",
+	"bGw2zf2JbZFspirDdHC9TX3rR7tUwA6gh8yIqlVLYDYazb1MGcz9aKfUF5uplBlz4XIGip6GU5f3slS/",
+	"8iYjtt9rYWZaDB3DKNGMjvF/BRUaEo2TYizsMNYRUIuV5Hx7ZgV0i2ZigVNlFLlvnOrhnAp2+7VNaV0A",
+	"cGUFXKrfXmDBrXhsnS4tyOUqF4IxSxWjAkwOOvJcuWtZivECQ/F1RtT6mlJPIJsrRbJT8M3LXp9UtCYm",
+	"0UrvT4H1Lnu/9/AmqwPdG7noR9Mwa+03V/pwAq99x6dTBcZ6xMaKRTdMOYdP2guz7uTLDZ9kyZPFSY+2",
+	"TL8FwlyehAW3KAdBSmQcstiqbdz2sVojJwvme9+cLBjKGvBdgt3qq/40VmVlHunsLLxn9ewsnEWGaX7c",
+	"fP9H+HJf//LzsT55/uPRUbP62/veieDD++dgZedbJqrwdMsBsW0hHgkJbCWA3Yxmjoj9aaBdw6qQTMZp",
+	"JWZF4MPVaAFY6mpAS0a5s8ZGduBp4KX0rgN21Yyqx81HTtc2rCYIXIfVFN+3Vonj/ULGCYR9roAPEknN",
+	"ZEM2oNNIQ202Z7nqx+ZqyUn3KcS+JyztSqlCcPeV0kuwwrN1xtqihN8Lpyh3aj3n9gg6qVw+2OKFR/qf",
+	"AsOQOSh5PIYANe8sYEJH5GIPq6M2nA6w/YeciawKrEds3hGgfTnNK93t5B+M0WAneC+Uhi/MSADMld2w",
+	"uCPQlw1vGh+ky9jRA5flL74AzrkIe9zYueGYi1V4jkeXwZ5j5j9ZcNUFG/BAJvX4oAW+eRpq7LmzpOWQ",
+	"+T7qOWCAvxm7INvs7guMvizv6l0GZ7UgvY32RSIOsMJBOvo+ZNpCBZQUBvSnccyEvpqUepzroKw4xQ88",
+	"1vwmC6q4mh0CDOVqwuIFHzKLCs5XxCQQhDrM2nXF77rqbMphAi2ZBzxCR2dq5aBhnxlZQeHtCNR4RT4k",
+	"3P6FjdR4rz143mQXjUk8OG6y5/WfLno7J+9Vk70uj71qGsECqQVb4dJVoC8sw1YjpTsUIHIYvMubwbYP",
+	"/7pWaiF+m4wyyNJPYZ/LhPtPno2shwkG3BobMGJnScOqpwoyRUDIYkfFA9u5w/ZcNPrpVEQM9x0QoI1x",
+	"UjgHnk8U6RK/iaXVSz6czWNHplyIVZaw7gL3LtK0/cAq2ts7vBVTVWKtruSCZIMQsJ2sIKLZdpQtZwTM",
+	"GLsOUDlpkCdvpQjp/Kk5GbuBLQnVcHCFHgUdYe/Tkmw2AosBSIkayVgbyWruQiA7aKJpzImQzg8ItBsG",
+	"wLXOnZzFr99mY/mi5YjW56y7rUpWZyGNvvOrXqiOpRETIY3tqjlxnvTyHPNQ8OFIk8uLwxRyQ0jnlaBi",
+	"FhVA9IQeZaEY8KcSzpCRpesdnXuCA0EY0TK7FBJK4BKqOyJpy8XSrXLch2rEVxFfMzZRqIo7JA3UR/NC",
+	"8NuR/OqOZI00EujDv+x8LjyT586MLc88dJ156YIam9h3dV1CVvAScORxVUJI+/v7u6ulocRMMX0HXHix",
+	"F3Apzm5JU+B7YHom008PrmyxMw1z7yOo8VjesJgP5qCMWnDrKp3qkcUTfPLy8Kz9tEW6sPtdQhHRLcDO",
+	"DgCgQwGwasZFKGcO27NLNtwjZWnmS9gGDsra3snnIOvdNQK19rr5YI59rGCJ3cU1shMpH6QN2wEVF8ex",
+	"s3QYFo/0HgcvN7KlNPFQQbQ+5tsiaYTRG8FmZLE0gg89UN58I5wHEU4a3rak1Gfai3jfJ//SIates/nQ",
+	"mC8xFxoU9yfmVwt+x6WoyXi4cdN4GpjZWh8MoENJ57wBry4ifV1kUzW7Gbi9LuFCaQhnDMwl+A0aIAgJ",
+	"sMNckB7TM8YE9J+GyAcv5K3QIWsMh/Pfd5q/q5u9rd/Cvd1huHm7Mx3/Md77bbw368+3tpqjaX2+Pbmu",
+	"b9dv9n/7bcj++H3022w2zMHZNfa39zMxY/PyX+vN6j7tV0e/VcWk+sen7++DPZWstHVv5Zc68O1OoUVI",
+	"jw25sOnSZhC4mVnQxMKW4u9gPsdUAKKwpRtsoyRIF2/pQrzd5XUDrIPC7n47u1v7eNrQoRZ0RA8QPYNe",
+	"lwhGY4CkhWQ4W8sxkzan07UkgfmZ7cZgM161mii3DSIQwc3CfGP0ZRLRfiHWDymBPgc0mxOadpb64wWv",
+	"rLp06PTWNveW5Ab82uncNhvmvzar5r+fmf96bv7cNn9uw5+7R+vvPWyuYXykfX54fOzXHDNeA7v2AShN",
+	"ZilECB2eVETVCOtdlyCYBxVMR7PXDWcFMslArS/IbUuQ7YE2PNa3HBBEYEHszGzEyVbsOFRZ/xYZYy+Z",
+	"iGsdQZJSAsHzQD9/Hj8/cB59DZ1vvK/YSQgt0dRb5HBPU80dCTIFtPi7EesR3QZUfXXt2gnwAQDx2d9F",
+	"iPnq4H7ODnQxfS8ZaRHX/nOpIMgC+5eY1i6TKAMhnFn7osLn45rLDKsnlxeHT515BJYO1u6Br8g1tosX",
+	"ACvt5fXtUkSfuzLtUhlzVlY3t1y34EwaVXLD1t6yZLbl2r4bT5BdoU9LNua8PHG+bdlnphVCySYAuS3c",
+	"BWdeuq1ILN3UTniKzTW5gUBzyMPy/dlfZX+WVAXgpTUy//N1WvD8gpXNNmEpMQXnqf4fNsrUAvX3ykjj",
+	"WI65Yqgfe0zsiNFrFZDuVKgJ6/MBZ2EXlwn4p6LcCLG2V4u59nD6CeZ/FlY09SqLX5R8HVJkJixWDJOB",
+	"hLzC9PErm60AoY8rYzkbypAR78+zrq3M44WtOe9T8YKx0EidxdY9tmy3RAjS1Wfc8BhzbqAoOmIUcogg",
+	"m8/zZ8iktmh2g0zXd9QuwKdOhNEglc2aNN9kEx2QHutTRLtLMPddr0XgHbbyUxlFlEYeK9jGXVcKp5o1",
+	"eM/ikPdzYErN7ZKsHXP3G9pjJaIVIqVXE6m45jes28rMlXClphYsC5Yw8LUJYH+BrEt6YrCwZpNV0i/k",
+	"2mF3Zkko82FzJDMPZgkif28pTbj1WNQ1B8uYMP8kz4/s2ty15LiIvvLNbH45j+hRxXa2MuT3nSLnr9rV",
+	"5vbOQbpgzDfcQ/RSLAXOlczFrzfeH+uXW++PL9+e7e/99NPPP/3cv46v93+/vDi+rH//In55+H739x/3",
+	"Pg5/WF6ntwCb11zqZkabq7iFv67ohF8hP1+hag9XJ/PxwK50Ge8zyytYeO5xuMu9BWiLFyuaB1xgbRiC",
+	"w30H0Hxjqg8cuGIaDddoX9yXJubw1eU0Luuwcyxsfghqd1B1lORld/tSaCZ0Fv7P/lhZr7JTs1tb3oSR",
+	"Ozx/TvX/0iWdC4kkXVxiB2NN8JixEO0+XPz1aCeoTONoUZA6vdoHjplCoksBeE+1NjaGXI+mvVpfjjdk",
+	"XxtZuvGKRZGsfpBxFG70ItnbwKWp13v7/R7b3KPNxv5gc5/u7281+vubjf3eTr3er9ebGwMpN3o0rulb",
+	"vWKdqr3rTvJWC3iUBTZ0BXErS4Lk3KwiC8pNgg/5TjGhTIqndrasUoeCFGtljeEdGMkGdbSbtc2nNeuH",
+	"M2pQ14EqtmYx16wb2Gvo5UWIxUz/GEirR6zvRAJZt5mYowXiXvn//V//TzdVZoWInNZG6THs3CQxp6n9",
+	"7vieFvp9TfEvbH8/ot19Ph2P6bJW5YXEJ8zaTTJG4KJg4Oc0rA7LOB4nKb6xYhLH/dPid1d/PxfDKyXL",
+	"VHLbhiqppsPxOKPfNmBLf3b778rG31yxDgAU0rK4V3qutjV5oYOt75D219QByDjXUfgA8prQF6RAL0Bf",
+	"kfk+i0lvTro2p/AHzCDs3CNFaSrAllm6QD4HGjPcATlpP2nHd2DtCw8vjAogPADJN2gtoN+xvG9648uV",
+	"NqSoIH8C/OzL5Nyl4WaHZvgLvCuszwHXn3CM2plxxjc0KkWAUsuqhBewquQLIxqiMLEwKCtEYZcN2FCO",
+	"eROgf3hL0WK85bxBf/q+cob001hFQGHgw6i0tprFkt+UGy+VnWgz/UuqvJ3cW5KotQj4QNN4UQchc8kp",
+	"e26HAkLNUYsYGXMx1SzATiUY+4eyXcxfebzUfoDSKI7wud8SPPm4K3CGcGHTSDrNFdaiCKQTG5UPP5+s",
+	"fmBpciHdHztaviPkll5VdWA5ArAIYGSDXCYQLnclqJj1BpUljTmQLBeMYbEwT5YNS+QNk4KCuNQGi9Bn",
+	"wbv0CJ3JvSWKi2FU7tYrr1HK4k0l35JR6CGoD5KWghBsQYAd5KC2hlhITaRhkHNot7ySbpxiRhn1aKus",
+	"tMmNbIWuoBC9dfdDLNBMvQu5tDv1gGzu1OvmXECg9M64avFkrl6z4esvFvSFPQeElJlNILE1V1a6yAGa",
+	"r54SW3gjXMZmLkMqElR12K+OSDu7auSIxhFP7SsSct07wVwEJueRG9c6C7ut36d3/YJ+tIU9DRaXhr0H",
+	"w+SwFHcwwcez/VDxu2ZWYxqBZhE6lxglNs016cMWoTfQAs7LgVfaOsIhBZInWZ0m3Vf1aeCU16AMNpA8",
+	"yXeHTxWxyDhpQZUrJMk1BfJffBqQMhjCLAAfsIoM/CAqZ1gLhXPuCGDHGa+fY9B+RVONV4OKW41MX9aS",
+	"KVeCSnGIlaCSHWMlJ3kzLkU3kAIXRTpIwaDdC9xG2nSm/84QaCUb9wAstL5UeonbIpXGzYVNzst0ZAGm",
+	"epDOUMwYKNvrJd6UtmZeGbPo7wBru3+by1XwjtypWdy5HuMGDsslXfxm27hqKIY5AK9QttOY0/C4Imm+",
+	"UY4Yu2x2KR6fbNda7TjvI5tjpuP5FQCFLlYu3sUMZgtnLcNYzeJkGZsvW5gZY3tClbIwpGDtgBVkv5M9",
+	"b6vBDCzQut0OJnuRY6Hpdg5pknFqNGzQp7LqJcX605jr+blZPtxNXPj2VI/KIsxpuCUQ85VWxcN1IiRa",
+	"5bZKJ7yacTlTeKmZ4zOqeL/87ReuuMeJb5trYpZ5JuMQozcAGgIuca5SsQQgAFgM84Hky9AZxnyX0ZjF",
+	"q3+Ykh484YMyyQfg9/wXPoMiO5B4IISmGA+zS3KRao7j45ohm0RyPrZtWbJDOoRCxQA8KoHN0A9st/3A",
+	"RoaBPm3urgWdUrWO6Ij//MfMkwnNMaZd+89/yDkTIfpljdZBFen6bWqR86PDs6OLLpFxR3TNszLmf8Cj",
+	"LYIL527BPD2bwZL2OZMlLmdsupXxORvjPmRo8tCU55sYXfkA9XxcMC6FhQ3T7suE647A9FMuzEQc0Vfh",
+	"cpc8gUBFC3g8okJes/nTGmmL1Esx3Axvwf6dHQGFR7PR3L4WE/G6dk0BfVeZtUxhfhsi7ILuhUu98ZuS",
+	"omvlNiKdmNWwzmbzJx5iAPrqJvCw3eBOWPBa8hpiB5qtovb8oSMU+rEp4INT2zHKwnU7GnlBeTSNmTOA",
+	"Y6l1xEIzv0usxEp3dCIhV+aVykKQaynTGeSYe0h6NMSFxA6swidoQY3eVnPfLgwOtAgdDWRyZph2FeD0",
+	"02mfHbFVb9RIO9lQl1yILcntrC5t0JGLyTQDCAfzClk/Amg1M6Mp7lq6XWdApul7oL05tq3K4dvb2s2p",
+	"YLcT1gdoShlypnCi9bodzVumRzIEommTMfzDqutkQvWIRLR/rQLy6qj93PuNA/MORbbq22Vg4GYBzSE1",
+	"KmG3Rk7fXRyfnpzjI836ll1gvBykdFHUWJHEDk/Pzi3IsoKG7D7lvyM0vWaKMKBwHLCdygUfM/Wf/6Dr",
+	"+8Uh2dzc3DcnSs1YbAO74IjCEYx5FHErChFR2srCjuguar9g6wQi3mdWk7Hcsz2h/RGrNmvGpIeYpY87",
+	"zmazGoXLkGxsn1Ubb44Pj07Oj+CZz0FFc431nu+OCXin31JBh8wcK8M6K0HFdj01qnHNPiQnTNAJr7Qq",
+	"m7V6bRM70o5ASG7cNDYs94R/D8s6WJ9Bj2pbaCwHdlGRKWQbgSUbZdNVXH4shKYw5YVGUUfYstca+WgM",
+	"D8aclg3vL4McOLAEkea93tkFr5QWEyepSoJzC02yDRvE5npABBcWUsZ5I1E4gRYEDBvTt79TpJsq7+0u",
+	"KeP1Ewow1Rcw7NJwvYLVLLf1DntbVGvNenjaJwbiaiatvm3/YvBmASuwTcPZLe3raG7rA3zXBtv1DVgm",
+	"wE7VyDs6ZLatkuqIUIKjYTilMRWaoSO6ZfRktC1AKvst8UYHlHunRcIPGK1AU84M1+yyvGFkOoEzCmbl",
+	"NZ9ALqihhYkZxsRMA/o6GKXdwk7gmfFS7TistCqpMAwQreNZC+vqk1sQvuR0gNpa0aMYzVNzs0n83PW6",
+	"sG1NQCkEfpnohB4iHRX11bT/c3zoc3Egvgu5Ykk3xFTDaQfd0yLQLT6J0GF5OKJU2ItA8uDJt+GFjgAH",
+	"nQ/qIcyTY89Zxd46I8qmnICpJHMuKux3LDHkATtMC5woEDLNY/MXMgHLhlTsjbvqhhQSJJcOHaMDoKRb",
+	"mBOFA9fsVh+QPlWsqpjwWWVpZNEFQzf/c+Velhn2clC/grvyrlF3zZcQGRVZX8kUAjQ8uBjCXFKx0O4k",
+	"ZgN+2wXPDHRed/yK6xo5hAaW3mwhEdMaI6P4V2AbcsdGt5mMaM8YI0qS7v/7f3cBhqQjDP9BgdA9P+8C",
+	"b4Avmtdm17UFGAOuFU2sA8NdtCQUUi8tK7EM08P+eXPWcs3uVZc86dLrq2b3qXVIx4yZPxA8DCUGgyrq",
+	"FHYgvAXLvlKvaUa/dVEL56FfFziDYHCBUKmRC5+F5ReeJgC/hluWIoiaMUa/NU8bh88W8SBG4/7oi9JO",
+	"0iED7PSe61Fl6IaPWWC5iCEcGwUudtdt1pu7OfXolwUzcp/D72RmtprvfhXuk0TT89PJVPGUBtKtJZAO",
+	"pJfGH+p7q0w3SZB/tAlnJMFaSRYHORkDkhzlSHaGmDhZyo6TQP86IgISRzMaFjb9ZjYihBoUQKOYE8TF",
+	"lNlj7cvHr9kcKv/hedy2jrDUhLFIqKpBs07MSTeLGNJFEFaYt1fonDImBwmCFmqItrDY+s4Y8EqjvSYg",
+	"6VbIfoc+DHKsCbsFcatIFz5YWx+4pWzFLeLMAhbQsI7mdVgAlEYmSqKr+XdgE4BMq1ANtbBSB6m52Q3M",
+	"pcGUjdwit5TQ+/2KVctngpNwIIwQNzYfPiDN+gLvfb18uDmEmZUHfsegP0FFPLiEwe5q1uvO4WYLV/O+",
+	"GPObHS084YCNFGbgOd+coWTYRgi1G7LFNIQpS+Lrv/5Zsb0wACzAcK7tan2n2ty6aDRazb3W5natvtv8",
+	"JQWkZw9/qu3d0u6DPFy9lUgWJ3JZykcKRexzchIyEO4W2TAHl4yaRTYoUkniGdl0zsT9V/mUdGCyeVkA",
+	"0DXJIGNlIa0aRfApgOBPYy01PoOXdR0LIgMHC08XUyTctlvYUesXMe8/BLfDIUIjL/qgvX8je/PnoJJu",
+	"aXXXw5l7YZxbSNllD/kTsPGMhj/BuYMHGnc/cCmo9e6yEB/avPuhFzLu8TBkAt3UwMTufgrcpZkgA5yg",
+	"dHjh10+GC6U9879+MoSSnE2zf963beQ5HQLhOT+OIbW8+xeNIUuXn4PKpDR8eWiRANH5bCRUbN01oDDb",
+	"ovRz7XqM4i8tDxTI+65OGRXYjoCCJPOiPgUtXY3kDFDMhpQLjO2SbuyK7LsBPpikG/i69eRz0IWhY8Qz",
+	"4ESCE8bFiLt4DLse6wcmAn7AlF8+le3tXPNUkQGNbXClI1IwDA6aYYz+JTMgWxwORnSqbDWH32AePHAp",
+	"4tbLlDwNUTHw24P/EQq8UFNKeZcKTgxktUguSSe1ZzKcr8nx1dgoHUgDCWWd4DBC1MPnaW5/F7f+pVLK",
+	"RQ2pQ8CDs9Do0dnvoaZstCDvpmu/O7b+MCFJbEwoRWxxqx9Lrgb6LkTQVYaeBpXM9kCxkxrLHo9YlU4m",
+	"CyWDj8VaNA4H2+TwlixGVgHeMbm9CJaxU/+cli258oC1WT8ecGSmSVDU5t/nlIjGmiRl1YCiHmGPYeCb",
+	"GuPJAfPY6sU+dur3+CtSKv4WVcEWnj1C6kVB61iXaAxzxYKeZVqDFUiuMxpRU+isN5hG0fwxNYg31uV2",
+	"14P+vodpHUEl4uLaxTNeL87RgNs2XuI9nwN796Vrh3XXI3ijL7S480Nn/jZXIrHCM/62z0EFQSrufObS",
+	"3+Y4+fzOZ97729bS2lyS21+nt23V9+9+4kTqQ8va/nJVDz8MHYtmTuVbU+NDlmLGkY7Pbfx5zeZXhpd9",
+	"RjUwYmXgdEhlykcSJiweUzPTaF4jp6Jv/V6Q/WNVxSAJO/g4s8+owpY1XJFBzBgqgQdwIZYzRDivEfim",
+	"0aGo9/EDX7FxKJvCi724QAm04SKqpAgySqt3pPRkOM+8OBP7IB6vG39WkAghZa0jLiDwKyS+IaNpptS6",
+	"IMkhgdgkhIDMkljtMJXZmsq5M1Mr0/Hwitfx1otUvWZzaMhmCOshQa0Po3l2H2EjDoqoDUXvRxYvoTzi",
+	"8tAwy8NdHql6tqy2kqNc8FwJOSMw4MdWTxr/aJ9HMXKW23y7yOmBNWGV9rLTXct54vKz19ZjlmkvgIye",
+	"cJsk9yCjnX5zg9whTrdWEqcvoKL8LxemZy5B8GGSNChPbHkBpZ3oOenNMcwJXSpB6NVIG438pAI0A/UG",
+	"fU1nEEx09RkdAcXuMeuDvM0IQ/tcAueXFSFDpv9a+fFwfpyUZefdA67Cxxa9fY0W4j/M7Zwt506vd4rG",
+	"vi31v1vafZNy/04p95Lp+4s4Hx6gul9SE3BobTCfIpZCMfJoCBMsHTkg3T8/d/NmWwbSlivMhsHESSBI",
+	"MOiyYfGMwQX++xp5K2+MIWcezqSXQMzfBe1RVHJhEx4HUz2NGRmDSce1S2ywkYh21tjEaEWP2fGHHfFk",
+	"q77/FExAB9jQImU9n6B2QC4wjXk6+xqTmgDYvpZ+a65blE97pT5nz2b0YcIB2MHwrIPvwik9prXqai0g",
+	"Qz91r7+BhmGZIpJGQv1LdZH7xkXYrWaiIBYjqlm8QlCkUYgsoKwVtkd6+p2CzUAjTL+vKKSqTeQHuO/Z",
+	"d5xbYkhwLZOBOUEMFPoZIEIgzJAX+ScyBWnu4MsTYkm/Mx20ENMoWlsi2a54KwUf6vfatzJ7ftHefbPg",
+	"H6A+ZqBx0lSdcaw9aLltEvF/Y3X9S6p+vpEkmp1frR54z/DL1x52WFODXClOcSjFILIIrH9xlAJ7JT3U",
+	"sbI4RLEx4krLeL6wquhDHnKb6nTyp+Zj6AqgfKERHsQA5R5mdxq1xvpeoDeTgAxwp/bY1MVMvBqbC0Pa",
+	"h8XYgNocqNIzn+eiz0PESuDKlScyRA60JdOobAEOLBnTkLmiwaGUISakHsMpBRBG0puTqQilU32dbu2z",
+	"T+g05LojIjkkMevL2PBhAB+BhHmuScwo5Jf3aP86m/NCzEOhZMp9EVF53JrSSArW6ghXvpn0/1R07mF4",
+	"E3gDzN6BYhQvEcxEXQqoH6357neqI7qoKl7Z8gJjB2hFQrnUvfXKksVDNMsSxFM+hro9YAvQOAzWMDU7",
+	"l7Ztawe1652OJsYBxAvKYyNe1tSNrFma2A19YtdP5f5LvXbWZjp3cD+lvjvo7CglEgBiNVJFeowJb3M5",
+	"hJwkxUeXL5YTzH0pFFc4TFTMLHxCXs+AFzR2CjA+y9W65m61vl1tbBces2oGbbDN/e0qZXtGzdjerO4N",
+	"mqxaN7pHfzPcYttL8kburzMUwEELqplLHLkaMmFPDEC+2V8tLFOyLnu5Ca6tatgTuLrGgYDX31xMf4OC",
+	"4PdqLG/Y3+6ZytDD+j6qJcpCDB0hlugKVpAn/Nx6M5JeDirdzEEklV8WPjWtEUCdyIEFx3Q/+QYs4Esa",
+	"swOf+2b7SiJjhD4wAPmfQF+ha43qAPJe5z4l1TWXoeRd++LwVY0cIm4aDlcOLOgFbkngeta1oWWdCAk3",
+	"R0ZNWF9fIHQ+9FFB0I2O8Aj71q8E0HZGPxEyNGqSQ15u1IkCixq8Sz9OwyFzBVDgBQLQZK5bxeRYq+9g",
+	"CTXUQUF9W9LkxYhRW2nqvEqYEdqXIYPeTjRmKqmsQR8iLix8DRcCYakoD23HSL8FdocK6GTYxSSLPvUU",
+	"85Sp28kauYjnybZSRbqyB53RHXgZlAwu1VWwT8k/JyCnpXw7RSdwqVTvU0FCmQKT5RqUwrQUNxev3LJ5",
+	"kz754dd8B5xs2xrflSab4AtlE6nuTMvTgT8ty59NXSv0gcm2aHEsKPsGsyuFK9ac+eRhEO2b6tXNeq4V",
+	"5j1Me0NFy8Tth/LuQ1Dg9U3s/sPzFzibWXigRI6Cz/bRZah03WrLK0XOUil2gs18aQYKQMsmsXEPhnxk",
+	"FCb1onKifLoD3juQxiZ2BRDDmPaZ75lqwxxQRgtwD+mQzwGhtgBVRiGLAafDf6BGjsOgI8yUAlcSDuUN",
+	"NyyeIxIoWPxK0/niEBCuRUgwAkROB0TPZEf0pXBmv++Z4+BhXYQHHgHjG4GVpAt9GfmSKuGGq0ktO8ic",
+	"R802hCnYSFJHjOnc/uSwIcryEOGGf1DsJqSF8pKQQg8HBBXLEWtaUGUIzrYUxdNKoxInd2rTErQM8Hg4",
+	"GLNUu0pXwpSJpSRtRR/af3N9EYJH+7ONwzxISYB1K6kcTQ67P96+vAnbC/5VuSW4s0yEKufs3/o3hxDu",
+	"rB755ePPH95fXpyf/fTu9OTtm9c/Hr96+eLo+eGz9v7e7s721mZ7djs//+uqR5yTANR7yBRPn9N/cCTi",
+	"fgUdX7bQ4t/hzjiRGlnZ3+HK4Dcs48vI0uvjBj+mroao1J3xbO4wFBI3RXMLmiEgnr75K42xUohXDJmG",
+	"6iOCL+4ZLWSGUDNTaKzs2usA2jxPwa13oeQRUF3KcPpTSMfQxJVrKAiGry4zlbEW6q8rfbjjbvBunw5c",
+	"hdad918KzaM17nd9GvwjDzfeYfdzcnkmkShs4wQW30DEhmrym1EjAQ4pm2GbIDy45icrtxHxLUI2fWeP",
+	"ZaD6FuTXPJr6mnthPf3CeukL8/EB98K6WcxiL4XNnXo9VbAbszHlAnoM7e/v727D+jOtsqmc9Ubees9b",
+	"+G5uoFmsbeFnG2YsEJLADLLdbL9Z9f/0fE2d3tjSMDpyhpUt+mnIdRVjqEv84BJaoTrEXDTdIQszDcMJ",
+	"0GTwqhzwJvG4mxe+l4eQHZEC/lGZ9rMQYh7GxvAFIElbB0fDFsJlagfh5LCbrK1MVUd00cvcNQMFPAgp",
+	"HDwmdhLhFhlzEfKjWZEjXJCCYCmB+7Lx55QtbR3PXEFpRwog09U12lBGEutd0ZQoi/3i5pcEf6dTHq6M",
+	"WZaeBFeuG4KDDUnhC2bsjrLxoIWyKiMD8bpwVC5roTdfuLZYNwP04LCWu4ui5H0tVx8ZkEEbHllx0a65",
+	"CBd/mq9Rxui+zZcARdqPU+iUkgLRt+H+Yh5BSiYtyiNwsfVHgcGzA8yD3pWMrbnK2OAEP/LY0A8IIQkH",
+	"3Fs8u4bVjekcnWc2FQHCoj4VoeQc7zbWPcfLIPlWPcpG6kPwzc6Pi4Q3/oswyDBLOiyLNw2l9t4j9OXa",
+	"aKrj+3bPYYFKFVh7VF1CeiWwfCO1ufWlm+sb5PjgUsP8ushntb23BVkqyOqS1O4/K4NYjgsOIC1Ls76z",
+	"Dqnl1GfMxXUcWKWp5otcUQkkf6VV2Xr9S/Pnn7bf777dPHl3sXP2Y/PDx2ebh8+PXpil59R3f1gLnsbL",
+	"53XQyZgT6F+ZgwjI8cirX4sdOKepG78hnGURzjA90G+x96mYn5dpwli44FThQQrIf6Eq/ELGRAy5uCVd",
+	"c9+VpfduQC5iygb8mnRT+RTdgBzSMJz7H68o/nokbuS8I7rsVsNPf3R92kfEr1mLKFeugTkImCdJHDC7",
+	"pSuAu0IW59TiBLxdCouQNkglQRgm2KzXMdDmX+2BDKhFMUiamyxratI1Cr9rcwCJoP0+m2jXHQrSULDL",
+	"A/aUyPeA6IhUP/uAsFvzNBlzpSYMsNFAt0Kgtm6NdPObtOG6aSd4+F6dh5hY28zVtbkYUQW2COTZcj13",
+	"i5jE3KhrWGYDejQMHb5cjZxADxWoarKI5lDBxuI+E7rKRF+GLCSXFy+qey0SMkhF0SM2xsCmGc0xbsSQ",
+	"ajajsOC5XJKSzjawfgoKvAAE2O2Ya7TGRUd0f67aHhQsNH91g2QmrvVaqFxzEYULZtuVtMhWfdNi66cb",
+	"h9iWMwsajYDavdXchw5XSbEPC21nFSVr5NQI3Rm39pwbeEf4kStHF0jAq/RrI8V2bdgvZLMjSnq2lVl4",
+	"qcN5l3V3ngPsy4RRA6KYeRpal8xtj3MzviG/YYIoY+/RCDRehXbxeKLnAGueNF603XiSILA5+4TCEeBi",
+	"CArpk6365lNcIiWB5nIHpCMwjOim0kpBG3ZhDuYP+OnXT8mf9U+Afo5DsKnkfTkeU8BA7Iitet1pv7n2",
+	"QaBXOjSBVHP6Qs4pu51E0NtsMYQzsuO06Pf9UQt94JZ0iYemwHNQwc3SLsjWtl0WsGYUMuicUW7bxMap",
+	"CrcU6rI/LZaM4dAELoXP8h8r9vzRMI/ao25pCFg0B8b8BEWIy4x/mkNnNkJ3AR5O6rBlls21qcRHt5r7",
+	"JY12F/SBuGcTwho5HlgXf4bmOwKIHoAyoS0r9SyPTiZFVgYzRCioER+OjOjCaMKBOQnurHREMV9i82mt",
+	"0AK9FLVaKv2o2M8LTJgynBiUxcZ+NNt/4ACiHlMRPaOavXEIkcue9DeeeSd2+vHqOxnx/nzlt7j7QRdu",
+	"T3j1NZuvpAun7s08e2INn9WethGc1PPoTFr5Bdb3lH7D+dJWk8VXuF6Tf5VDHL73ZXX5E6nb4ZhrGyw1",
+	"nOTOZzxJ/B0B1jdMp1hMf8T614AHh6V6iTUAEXDrVlhgFHhTIEmBXpLX9uKQ7O7sNLGtIrQ5RJ0u3eMR",
+	"u3UI7LmG9yDE8J8di2PTqVhwgM9dI1J8wzEEDgEkYd+VigwlSF8tyQKNPEir7kYWBWAjGO4ZzQPy6uLi",
+	"HYEWkvnmkEHSrMB3iKwR1w3OMMyU4m7UkI7wijtV5BSyx+2CKp9xDn1JpiodhUqQCAB7QGElaSJ3y5S2",
+	"XEb6ynDGt9XZbFY1g69O48jq6MXsZfPKjC/p2PWqgQ2DzfuvtLPIPvJgxNU1vB7HfgkA3M7WoX6J+vgy",
+	"eKWLNIW7tqhJBZZ9AtU8mzS/joeJ3U4qrcbe/k59v9E00pcb6dzY3a7v7mxtN7aTnGofwCKpjAjDDXoF",
+	"T5Qh4wUw01zcOUlDoAsnaqES7rt5yzKyk+rIhKPAVzO9hr+Fcv92L5T5JenFmxdKmG6VYLwhf2zW6m5b",
+	"0xSxnpBKdYb18ipi9JqFvp1iucB6IWOfV92nAn0YIjQ8HyIfI2kh51yu8UHS3rUfM3Cb0Mj1VvxOudSg",
+	"jrBvjRdDwCJ0a3lmN02ASRDY9aAjqEgnXTs7qQQWyHl3nAuoRs7YRMZauURpjwLbEUliU2KCS8Fs0/fE",
+	"yuv5Ap5y0FXz/jew4g/F1oda7XKg+ylUYhHq8oPNZxW3NcyeI0Ep618ph8y8cYVXkz7NtaUPuhDLesy4",
+	"bc/UDWFLX7iHimto80COrR/N1dxbmoNsJlBBAEMRktSYLSuo3W8RlsKcu6n8g5n1Ktr/hZRvqZjbj6mH",
+	"c99cKYtZZ8tJfZUCHpyEb5odsbmTeF4qLcMFFVMA0WzVT98FzyGSyYFnoejUvbMZrfX9WqzOgPTmmoGv",
+	"x/yRas+KLgz7YR7bxlxtYZP/2S1XmfZukECDTqk49QMGIU+xYEDUiGshm2Ch5ZrIGta5ZhdZcncT2Y64",
+	"sH0zQ3Siu565vpzB8lsAjoCVWpRec4rrvEpmjX3x0m6YuVaShZaQ2A/RFoqWNUQkC/ohOmXyL2uGuKjl",
+	"Kq7CwqarX7Sb6iO0yoPhJ83yOgKrs2xRBlqDWPlxVzs8IPX8Nn3cfP9H+HJf//LzsT55/uPRUbP62/ve",
+	"ieDD+7Ww27pnD7uk85ul2m+933KJFbmqHKerOptq0xXqhDB8jzrbzECINT6vVVBDb6/wO2atFzfuWadJ",
+	"T7FLj80yVlAKbAYID14pVxaZTRlumKGsljO8VloE8NV1MiKkY8TfLMmvLZ/Bb41Tb6zQXDmVAV+w8Sf8",
+	"7+c7lZpZvh04tXpKYpwl+ox1QRirCVGpbBhMo3pQ6wjXXH/VhvrYsRkFRXmxx6lNKr1HL3YMEzyc+UkX",
+	"XEibao5huAAqxhFhBaPIr9Q9G5JtNJp7EEb9xjjXZZxrss27KilcTvM3Tvnw8gk8lH835rXb0dUZ7F+A",
+	"d+2tQ9froSOERFNrzjCInMBMEy1lEkvpzfGdT7bqW6tAT8N3WhYICJN2nh+ft5+9OXqe4/HI/7E2vU+j",
+	"CGAHsK2SdM32hQwZxvrBLuPKGgYsBG8dj4kHA+SKWLBSMmZUQHXHQZLUk4y7i75Ajz6aGooxFzB65D7q",
+	"auq5svjWSyCmH0eW3Nfjh/yzgDyM2JKgQMMdaQ/Xirx4Va67pKlkeVfJhajSZ2A5OzXAnarvikIvjzG9",
+	"Hnf+kmDQ9jCVWDVAT66uwp26b5L83yDJU146hFgb05D988T7V4pG/DcL+ARheH0ZnzWi0EVYhVgZF8ON",
+	"IdejaW9xfM3QFxPhRHJhYw0TGmsQS4K85PrVtOfzQoh7awu8tqQLYcEuJpBEjF6T2Pq9LeBRNxfm61qs",
+	"JFvzRtSMa8DrxQRDNLKq1dwc8NEDdB1Cci4m8G3Vt2odgWMkig8tXFNPhvOci/sgya0hSbIK5reYByl0",
+	"zoBXNpzITuJqHZEE1vz3QjbgwoYN0cEFKdkuazylSKGU4ZqNQZ2yHBhXArLNuSI2OZJo2RE7W+Q1f4ZZ",
+	"tdbINBOvkTbpQW2qUWp6zKw1IMscFJPlt+ubgb2+oIMWbtQ5RFRDhC+5071tBox56APuoIBSOExmIREF",
+	"2SULJg7PXr+3vbmz0+jXd3pbu809tr0f7u3vDno7jZ3tcLu/3w9pfRDu98PBfljfZzTc2t5r7OyFrLe7",
+	"3djrO7co8p/E6/gSqLv6DqInNj3PDbCSF7wlXuTl7tGjw+fn7RSBPHlXbW7vPMUMXDPP81dt84tbCjPt",
+	"A9Kjiu1sOYW0fX5SawCFZBbk7dHl4fGLN7/8wV5///3x6Pz7eXN35/zsuvmObb8ZPI8HNxc/T3f47PXr",
+	"/ouXh/FNmx+1R69OmtfPT0fz5vEOe3l9+mJ8e3J9+uP3b5rzPfnTfrt5sf/y5Y9y58OPH39YfcHO3fTW",
+	"Wq9Pf2MA+dc/K0pO4z5myeJXg0dLb/JOaDviKzrhV5i9Mo0jW/ylWhuWs9b6crwh+1r2qd54xaJIVj/I",
+	"OAo3epHsbeAn6/Xefr/HNvdos7E/2Nyn+/tbjf7+ZmO/t1Ov9+v15sZAyo0ejWv6VkNh2ar6Q+4EfxF1",
+	"kys1LWqbXBGPqgo3EK4zexTRHjPrZQZxBbto9EW7UVcjqkaGD73eeH+sX269P758e7a/99NPP//0c/86",
+	"vt7//fLi+LL+/Yv45eH73d9/3Ps4/ME/u2CD1l23F4yFPdq/XogyCUIOU19mFHPDLaA8144LaxmF/3Yn",
+	"y4nU58DcV1anzq3oPh0MvpqIfJ/xG7ZQpbkjLA9h57SmUIzF+28t8Fvb7FIrM0EvKPM1Q2GO7eKAmoh0",
+	"PRsEYyGh2pxbLgU6pTsi45XGu43KYexb0B2huMNFvQWzEMVckC72IqhB9Av1VQV/q44A0h/Gcjox48HQ",
+	"vkfDKAbVXRgdHe4trMzgmsQ0Zr6aL2ZYOwc6zZiK+QK/+bldyHt5Ox4NHxinUrSxk5hCssRl6ZZgL3rL",
+	"eNf+zcXwSknzte2UrbzZsD3uwdjMWc5BZSoQGqjRWMOytKt4l21pp/nNTfxVBdSAVziYHHVvnJzlyGqv",
+	"5IzIgWbCljEyPJvQ+xyQ1RzuWhohfqdOxlxMNUPwNfw7Bb+GHQ9T+GuthCeVsTvEyC1E1zLHC6p5F7Ov",
+	"U+e9TiCGkkdxYEyRk9OLqxenlyfPXYFgj0VSDFVHaEnQYw32XYpNh6zPFcLergk/f+DQ2mUpAL3N8MTD",
+	"VyOvALbMvCYE53EMEL9YpSBCm+eZ4usetN62UPao9cbO7cdUjUgkFVMe1h7bLNrPxAzQ7cA43rNfdJ82",
+	"v23V60FHTEXELGaRN9f7OAhnhtfIW0cJVrwAhSAen/9Mb456FLjbueiIMRvLeN6Cyk1D5TZCAFo/khOZ",
+	"TszK+WnZiK6x4cFjR3psCAlRmtSh8bQMWUdcMzbBAVsCNaNq1IN6ve6IwbxlG35I4gTshvdhvyFfS2qP",
+	"Jw6ZlgtE1P0Q/P71sHx24YvAfKkduS8033pgec39UrC84Atg/eWd1wnWXyk03069FFUPx7z5F6HqfRP4",
+	"X5nAL6DkPVj222KLhY7f81S7tkxqKbpFocjBsmbkiACxUWgu4gAqPOaF6gaIw8ARGQHK7l2xuvk9qZoz",
+	"klhCYqWcCWNUIzQHOpnS0Bw1B+pgDS9MM8YItWFJDCEFUiLehmsDHyAOiD3vASkBXQjI8cn55YsXx4fH",
+	"RycXV+eHp++Ogo746fL0on119PPh0dFzc1OaTcBcgE1YDYTa/jrWDdtfUkwI0ixVSFi2OGWSJ62DPKiE",
+	"oy+VjnJo8m/p3ELCQTNmwHQAO85mISutSHM7KbP3A89UGULZequ5HTxalYfvk5L3QWUGnCFT+NXSaHZ0",
+	"GfJNoV3tVh5zwHAQlo0W0uEd9MR/PX5tzLKeMJ+9iCqrHjWjK9aO/uUVO1iK9kVLRkOubGA7b+JbZKHE",
+	"CM/Qd2j4rWMrlYWN+b41AF69AbCnSN/Om0WKQYOr8t0xgsl2Lyk/9SVbVsL2k927R17EF27s8C9usF2y",
+	"3c5PVrbZRsVwNxS31anx9z+I5R0y/Qr++/fFLWHJxnChpoMB7xuxiTgepVsU0f41FChZZKT8JhW1q8fe",
+	"r2/nCDQll8FS2KVEqcZGhImPLldnWrJ7Xq+uFL8IGuDRbZ+xQrf8CylJxLWOWAkqk++lMJAWA9jomiUf",
+	"z+rg38gmQzblqW53Z7rdk9zKGgpsrt5MIGY6nl9BemLaH7K1Z4acJ6w4Bc+zSEPzUGiJ2VRCQRnnzjf6",
+	"SdPPopza0pTae5NN6b5vlmy5i4eVbfeMKte/rmyPrSr5bXsz28tuJFpAV4jMVGlV1HTCYsXQrLELmj26",
+	"ZpX2stN9LLW+xPBMHecCdI3dXHTGftvax1MYwIJe3xpf7mR24bJvvuWvy7ecgfVJWmZiQkz4EBwfGFd8",
+	"szhdNIUJbEF94xtmPU2h7E/HUFgUs4hqfsMwXMr8FYsffXn2xiff1SBMZQdcyLABxhBYdAlMkw9cI1Dw",
+	"rgK7c351ewh9E7NiEug5Q4QhY4EmEUNEWpWxcxBlsCWoL4eSQ/CtJx+yqdzFz7xhth14+91xYOGCPTag",
+	"bUXBYUasf50kECXYFbCTqSllNrL4PcwuSCY08okAUKlEY/SqJO9LYorZFx1BVDbdLnQGqd9T4dqTc03U",
+	"CNrAo7smeSdmWS1e89LWPaldA5j0z58+//8BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

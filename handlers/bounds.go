@@ -26,17 +26,14 @@ const (
 	maxToken = 256
 )
 
-// errTooManyValues refuses a body before it is decoded.
-var errTooManyValues = invalidBody(fmt.Sprintf("holds more than %d values", maxValues))
-
-// tooManyValues reports whether JSON holds more than maxValues. It stops at a syntax error, which the
+// tooManyValues reports whether JSON holds more values than that. It stops at a syntax error, which the
 // decoder will report.
-func tooManyValues(data []byte) bool {
-	if len(data) <= maxValues {
+func tooManyValues(data []byte, most int) bool {
+	if len(data) <= most {
 		return false
 	}
 	tokens := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	for range maxValues + 1 {
+	for range most + 1 {
 		if _, err := tokens.ReadToken(); err != nil {
 			return false
 		}

@@ -95,6 +95,8 @@ func (s *Server) newGuards() (guards, error) {
 
 func (s *Server) guard(op operation) []echo.MiddlewareFunc {
 	switch {
+	case op.id == signedOperation:
+		return []echo.MiddlewareFunc{welcome(op), s.requireSignature, validate(op)}
 	case op.public:
 		return []echo.MiddlewareFunc{welcome(op), s.limitBadRequests, validate(op)}
 	case op.id == "forwardAuth":

@@ -49,6 +49,8 @@ type Config struct {
 	TrustedProxies []netip.Prefix   // whose X-Forwarded-For is believed
 	AuthFailures   apikey.RateLimit // for each address; the zero RateLimit is unlimited
 
+	// ScanningKeys verify GitHub's secret scanning; nil switches that off.
+	ScanningKeys Signatures
 	// Notices returns the details that /readyz lists, such as an unreconciled restore. It may be nil.
 	Notices func() []string
 	// Observers see every request, in this order.
@@ -63,6 +65,7 @@ type Server struct {
 	Config
 	authFailures failureLimiter
 	leakReports  failureLimiter // ineffective ones
+	unsigned     failureLimiter // requests that should be signed
 	pages        *pages
 	refusals     *logging.Limiter // nil is unlimited
 	logAttrs     sync.Pool        // of *[]slog.Attr
@@ -102,6 +105,7 @@ func newServer(c Config) *Server {
 		pages:        newPages(),
 		authFailures: newFailureLimiter(c.AuthFailures, "calls with a bad API key"),
 		leakReports:  newFailureLimiter(leakRate, "reports of secrets that work for no key"),
+		unsigned:     newFailureLimiter(leakRate, "reports without a valid signature"),
 	}
 	if c.RefusalLines > 0 {
 		s.refusals = logging.NewLimiter(c.RefusalLines, s.logHeld)

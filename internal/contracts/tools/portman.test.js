@@ -10,7 +10,9 @@ test("Portman's collection, played by Newman", async (t) => {
   const { url, key } = await service(t);
   const cwd = await folder(t);
   const collection = join(cwd, "collection.json");
-  await run(tool("portman"), ["--local", contract, "--baseUrl", url, "--output", collection], { cwd });
+  const filter = join(cwd, "filter.json");
+  await writeFile(filter, JSON.stringify({ operationIds: ["reportScannedSecrets"] })); // only GitHub can sign it
+  await run(tool("portman"), ["--local", contract, "--filterFile", filter, "--baseUrl", url, "--output", collection], { cwd });
   const report = join(cwd, "report.json");
   await run(tool("newman"), [
     "run", collection, "--env-var", `apiKey=${key}`, "--env-var", `bearerToken=${key}`,
