@@ -1334,7 +1334,7 @@ type ScanVerdict struct {
 
 	// TokenHash The base64 of the token's SHA-256; the token itself is never repeated
 	//
-	// Example: rK/VItG4VIUMR98QQXQXckrk9qUTIU0+FrGCV7qJ8Yg=
+	// Example: rK/VItG4VIUMR99BAXQXckrk9qUTIU0+FrGCV7qJ8Yg=
 	TokenHash string `json:"token_hash"`
 
 	// TokenType The `type` of the token

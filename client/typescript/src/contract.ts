@@ -1283,7 +1283,7 @@ export interface components {
         ScanVerdict: {
             /**
              * @description The base64 of the token's SHA-256; the token itself is never repeated
-             * @example rK/VItG4VIUMR98QQXQXckrk9qUTIU0+FrGCV7qJ8Yg=
+             * @example rK/VItG4VIUMR99BAXQXckrk9qUTIU0+FrGCV7qJ8Yg=
              */
             token_hash: string;
             /**
