@@ -18,8 +18,7 @@ import (
 // second one signs with them.
 func TestSecretScanningGuide(t *testing.T) {
 	t.Parallel()
-	program.Path(t, "openssl")
-	program.Path(t, "curl")
+	tools := filepath.Dir(program.Path(t, "openssl")) + ":" + filepath.Dir(program.Path(t, "curl"))
 	text, err := os.ReadFile("../../docs/secret-scanning.md")
 	must(t, err)
 	blocks := regexp.MustCompile("(?ms)^```bash\n(.*?)^```$").FindAllStringSubmatch(string(text), -1)
@@ -33,7 +32,7 @@ func TestSecretScanningGuide(t *testing.T) {
 	paste := func(block string) string {
 		shell := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", block)
 		shell.Dir = dir
-		shell.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "GORACE=" + quickExit}
+		shell.Env = []string{"PATH=" + bin + ":" + tools + ":/usr/bin:/bin", "HOME=" + t.TempDir(), "GORACE=" + quickExit}
 		out, err := shell.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
@@ -62,20 +61,23 @@ func TestSecretScanningGuide(t *testing.T) {
 // Bad keys of secret scanning keep the server from starting, and leave no database behind.
 func TestBadScanningKeys(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]string{
-		"http://example.com/keys": "--secret-scanning-keys must be a file or an https:// URL",
-		"missing.json":            "--secret-scanning-keys: open missing.json",
-		"bad.json":                "--secret-scanning-keys: bad.json: is not JSON such as",
+	for name, tt := range map[string]struct {
+		status int
+		want   string
+	}{
+		"http://example.com/keys": {exitUsage, "--secret-scanning-keys must be a file or an https:// URL"},
+		"missing.json":            {exitFailure, "--secret-scanning-keys: open missing.json"},
+		"bad.json":                {exitFailure, "--secret-scanning-keys: bad.json: is not JSON such as"},
 	} {
 		dir := t.TempDir()
 		must(t, os.WriteFile(filepath.Join(dir, "bad.json"), []byte("{"), 0o600))
 		p, err := launch(dir, nil, "serve", "--listen", "127.0.0.1:0", "--secret-scanning-keys", name)
 		must(t, err)
-		if err := p.cmd.Wait(); err == nil {
-			t.Errorf("%s: the server ended without an error", name)
+		if err := p.waitExit(tt.status); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
-		if !strings.Contains(p.output.String(), want) {
-			t.Errorf("%s: it says %q, want %q", name, p.output.String(), want)
+		if !strings.Contains(p.output.String(), tt.want) {
+			t.Errorf("%s: it says %q, want %q", name, p.output.String(), tt.want)
 		}
 		if _, err := os.Stat(filepath.Join(dir, "apikeyd.db")); err == nil {
 			t.Errorf("%s: there is a database", name)
