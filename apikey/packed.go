@@ -18,6 +18,7 @@ func (k *Key) AppendPacked(b []byte) []byte {
 		b = appendPackedTime(b, t)
 	}
 	b = appendPackedText(appendPackedText(b, k.Prefix), string(k.RevocationReason))
+	b = binary.AppendUvarint(b, uint64(k.Foreign)) //nolint:gosec // one of three
 	for _, s := range settings {
 		b = s.pack(b, &k.Settings)
 	}
@@ -37,6 +38,8 @@ func (k *Key) Unpack(packed string, metadata bool) {
 	k.Prefix, p = cutText(p)
 	reason, p := cutText(p)
 	k.RevocationReason = Reason(reason)
+	foreign, p := cutNumber(p)
+	k.Foreign = ForeignUse(foreign) //nolint:gosec // it was one
 	for _, s := range settings {
 		p = s.unpack(p, &k.Settings, metadata)
 	}

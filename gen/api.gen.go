@@ -79,6 +79,51 @@ func (e AuditAction) Valid() bool {
 	}
 }
 
+// Defines values for HashScheme.
+const (
+	HashSchemeHmacSha256 HashScheme = "hmac-sha256"
+	HashSchemeSha256     HashScheme = "sha256"
+	HashSchemeSha512     HashScheme = "sha512"
+)
+
+// Valid indicates whether the value is a known member of the HashScheme enum.
+func (e HashScheme) Valid() bool {
+	switch e {
+	case HashSchemeHmacSha256:
+		return true
+	case HashSchemeSha256:
+		return true
+	case HashSchemeSha512:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportedRowOutcome.
+const (
+	ImportedRowOutcomeConflict ImportedRowOutcome = "conflict"
+	ImportedRowOutcomeCreated  ImportedRowOutcome = "created"
+	ImportedRowOutcomeExists   ImportedRowOutcome = "exists"
+	ImportedRowOutcomeInvalid  ImportedRowOutcome = "invalid"
+)
+
+// Valid indicates whether the value is a known member of the ImportedRowOutcome enum.
+func (e ImportedRowOutcome) Valid() bool {
+	switch e {
+	case ImportedRowOutcomeConflict:
+		return true
+	case ImportedRowOutcomeCreated:
+		return true
+	case ImportedRowOutcomeExists:
+		return true
+	case ImportedRowOutcomeInvalid:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for QuotaPeriod.
 const (
 	QuotaPeriodDay   QuotaPeriod = "day"
@@ -290,6 +335,25 @@ type ApiKeyHistoryResponse struct {
 	SecretSince *apikey.Timestamp `json:"secret_since,omitempty"`
 }
 
+// ApiKeyImport Keys to import
+type ApiKeyImport struct {
+	// DryRun Whether to create nothing, and only say what would become of each row; `false` if
+	// absent. Whether an owner may have so many keys is not checked
+	//
+	//
+	// Example: true
+	DryRun *bool `json:"dry_run,omitempty"`
+
+	// Keys The rows
+	Keys []ImportedKey `json:"keys"`
+}
+
+// ApiKeyImportResponse What became of each row
+type ApiKeyImportResponse struct {
+	// Rows One for each of the request's keys, in their order
+	Rows []ImportedRow `json:"rows"`
+}
+
 // ApiKeyListResponse Keys, newest first
 type ApiKeyListResponse struct {
 	// Data The keys of this page
@@ -323,6 +387,13 @@ type ApiKeyResponse struct {
 	//
 	// Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt apikey.Timestamp `json:"expires_at"`
+
+	// ForeignSecret `true` while the key has a secret that was imported from another service; absent
+	// otherwise. A rotation replaces it
+	//
+	//
+	// Example: true
+	ForeignSecret *bool `json:"foreign_secret,omitempty"`
 
 	// GraceEndsAt When the previous secret stops working; absent if there is none that works
 	//
@@ -510,6 +581,13 @@ type ApiKeyWithSecretResponse struct {
 	// Example: 2030-01-31T12:00:00.000Z
 	ExpiresAt apikey.Timestamp `json:"expires_at"`
 
+	// ForeignSecret `true` while the key has a secret that was imported from another service; absent
+	// otherwise. A rotation replaces it
+	//
+	//
+	// Example: true
+	ForeignSecret *bool `json:"foreign_secret,omitempty"`
+
 	// GraceEndsAt When the previous secret stops working; absent if there is none that works
 	//
 	// Example: 2026-11-24T09:00:00.000Z
@@ -625,7 +703,8 @@ type AuditActor = string
 
 // AuditChanges The properties of the key or owner that changed, with their old and new values. `from` is absent if
 // there was nothing before, `to` if there is nothing now; both are absent in events of
-// older versions, which did not record values. A secret is never shown.
+// older versions, which did not record values. A secret is never shown. `imported` is how the
+// imported secret of a new key is hashed.
 type AuditChanges struct {
 	// AllowedCidrs The old and the new networks
 	AllowedCidrs *AuditNetworksChange `json:"allowed_cidrs,omitempty"`
@@ -638,6 +717,9 @@ type AuditChanges struct {
 
 	// GraceEndsAt The old and the new time
 	GraceEndsAt *AuditTimeChange `json:"grace_ends_at,omitempty"`
+
+	// Imported The old and the new text
+	Imported *AuditTextChange `json:"imported,omitempty"`
 
 	// MaxKeys The old and the new number
 	MaxKeys *AuditNumberChange `json:"max_keys,omitempty"`
@@ -699,7 +781,8 @@ type AuditEvent struct {
 
 	// Changes The properties of the key or owner that changed, with their old and new values. `from` is absent if
 	// there was nothing before, `to` if there is nothing now; both are absent in events of
-	// older versions, which did not record values. A secret is never shown.
+	// older versions, which did not record values. A secret is never shown. `imported` is how the
+	// imported secret of a new key is hashed.
 	Changes AuditChanges `json:"changes"`
 
 	// Id UUIDv7 (RFC 9562); later events have greater ones
@@ -921,6 +1004,122 @@ type ErrorResponse struct {
 	// Example: 400
 	Status int `json:"status"`
 }
+
+// HashScheme How `hash` was made of the secret's characters
+//
+// Example: sha256
+type HashScheme string
+
+// ImportedKey A key of another service, with either `secret`, or `hash` and `scheme`
+type ImportedKey struct {
+	// AllowedCidrs The networks that the key may be used from; from anywhere if absent
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	AllowedCidrs *[]Network `json:"allowed_cidrs,omitempty"`
+
+	// Enabled Whether the key works; if `false`, it is suspended; `true` if absent
+	//
+	// Example: true
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExpiresAt The expiry; the rules of creation apply
+	//
+	// Example: 2030-01-31T12:00:00Z
+	ExpiresAt apikey.Timestamp `json:"expires_at"`
+
+	// Hash The secret's hash, in hex, base64 or base64url, with or without padding. Of an
+	// HMAC, the server needs the pepper (`--import-pepper-file`) to verify the secret
+	//
+	//
+	// Example: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+	Hash *string `json:"hash,omitempty"`
+
+	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
+	// control characters, values of at most 500. A key's secret is refused.
+	//
+	//
+	// Example: {"cost_center":"7","plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Name The name of the API key, unique among its owner's keys that are not revoked and
+	// compared byte for byte. 1 to 255 characters; no control characters, no white
+	// space at either end, not `.` or `..`, not in UUID form, not a secret.
+	//
+	//
+	// Example: ci-pipeline
+	Name Name `json:"name"`
+
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner *Owner `json:"owner,omitempty"`
+
+	// Quota The key's quota, or `null` for none; needs `keys:admin`. If absent on creation, the new
+	// key has the calling key's quota. A change keeps what was used.
+	Quota nullable.Nullable[QuotaSetting] `json:"quota,omitempty"`
+
+	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`. If absent on creation,
+	// the new key has the calling key's limit.
+	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
+
+	// Scheme How `hash` was made of the secret's characters
+	//
+	// Example: sha256
+	Scheme *HashScheme `json:"scheme,omitempty"`
+
+	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
+	// but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
+	// its scopes are replaced.
+	//
+	//
+	// Example: ["keys:read","datasets:read"]
+	Scopes *RequestedScopes `json:"scopes,omitempty"`
+
+	// Secret The secret itself, of which only a hash is kept
+	//
+	// Example: legacy_live_4f9c2a7d1e6b8035
+	Secret *string `json:"secret,omitempty"`
+}
+
+// ImportedRow What became of a row
+type ImportedRow struct {
+	// Field The property to fix
+	//
+	// Example: name
+	Field *string `json:"field,omitempty"`
+
+	// Id The key's id, if there is one
+	//
+	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
+	Id *openapi_types.UUID `json:"id,omitempty"`
+
+	// Message What to fix, for people
+	//
+	// Example: another of the owner's keys has this name; choose another one
+	Message *string `json:"message,omitempty"`
+
+	// Outcome `created`: there is a new key, or would be; `exists`: the secret was imported
+	// before; `conflict`: the owner has a key of this name, or as many as it may have;
+	// `invalid`: the row breaks a rule. The last two created nothing
+	//
+	//
+	// Example: created
+	Outcome ImportedRowOutcome `json:"outcome"`
+
+	// Row The row's place in `keys`, from 0
+	//
+	// Example: 0
+	Row int `json:"row"`
+}
+
+// ImportedRowOutcome `created`: there is a new key, or would be; `exists`: the secret was imported
+// before; `conflict`: the owner has a key of this name, or as many as it may have;
+// `invalid`: the row breaks a rule. The last two created nothing
+//
+// Example: created
+type ImportedRowOutcome string
 
 // IntrospectionRequest An OAuth 2.0 token introspection request (RFC 7662)
 type IntrospectionRequest struct {
@@ -1554,6 +1753,10 @@ type ListApiKeysParams struct {
 	// others
 	Rotating *bool `form:"rotating,omitempty" json:"rotating,omitempty"`
 
+	// ForeignSecret `true`: only keys that a secret imported from another service still opens; `false`:
+	// only the others
+	ForeignSecret *bool `form:"foreign_secret,omitempty" json:"foreign_secret,omitempty"`
+
 	// Cursor The `next_cursor` of an earlier answer, to continue after its last key. A cursor never
 	// expires and works with any `items_per_page`, but only with the filters of its own
 	// list, and for a caller who sees the same owners' keys. It excludes `page`.
@@ -1694,6 +1897,9 @@ type UpdateApiKeyJSONRequestBody = ApiKeyUpdate
 // RotateApiKeyJSONRequestBody defines body for RotateApiKey for application/json ContentType.
 type RotateApiKeyJSONRequestBody = ApiKeyRotate
 
+// ImportApiKeysJSONRequestBody defines body for ImportApiKeys for application/json ContentType.
+type ImportApiKeysJSONRequestBody = ApiKeyImport
+
 // IntrospectTokenFormdataRequestBody defines body for IntrospectToken for application/x-www-form-urlencoded ContentType.
 type IntrospectTokenFormdataRequestBody = IntrospectionRequest
 
@@ -1738,6 +1944,9 @@ type ServerInterface interface {
 	// ForwardAuth Let a gateway check a request
 	// (GET /v1/forward-auth)
 	ForwardAuth(ctx echo.Context, params ForwardAuthParams) error
+	// ImportApiKeys Import keys of another service
+	// (POST /v1/imports)
+	ImportApiKeys(ctx echo.Context) error
 	// IntrospectToken Verify a key by OAuth 2.0 token introspection
 	// (POST /v1/introspect)
 	IntrospectToken(ctx echo.Context) error
@@ -1836,6 +2045,13 @@ func (w *ServerInterfaceWrapper) ListApiKeys(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "rotating", ctx.QueryParams(), &params.Rotating, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter rotating: %s", err))
+	}
+
+	// ------------- Optional query parameter "foreign_secret" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "foreign_secret", ctx.QueryParams(), &params.ForeignSecret, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter foreign_secret: %s", err))
 	}
 
 	// ------------- Optional query parameter "cursor" -------------
@@ -2136,6 +2352,15 @@ func (w *ServerInterfaceWrapper) ForwardAuth(ctx echo.Context) error {
 	return err
 }
 
+// ImportApiKeys converts echo context to params.
+func (w *ServerInterfaceWrapper) ImportApiKeys(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ImportApiKeys(ctx)
+	return err
+}
+
 // IntrospectToken converts echo context to params.
 func (w *ServerInterfaceWrapper) IntrospectToken(ctx echo.Context) error {
 	var err error
@@ -2326,6 +2551,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/api-keys/:key_name", wrapper.GetApiKey, options.OperationMiddlewares["getApiKey"]...)
 	router.PATCH(options.BaseURL+"/v1/api-keys/:key_name", wrapper.UpdateApiKey, options.OperationMiddlewares["updateApiKey"]...)
 	router.GET(options.BaseURL+"/v1/owners", wrapper.ListOwners, options.OperationMiddlewares["listOwners"]...)
+	router.POST(options.BaseURL+"/v1/imports", wrapper.ImportApiKeys, options.OperationMiddlewares["importApiKeys"]...)
 	router.GET(options.BaseURL+"/v1/owners/:owner", wrapper.GetOwner, options.OperationMiddlewares["getOwner"]...)
 	router.PATCH(options.BaseURL+"/v1/owners/:owner", wrapper.UpdateOwner, options.OperationMiddlewares["updateOwner"]...)
 	router.POST(options.BaseURL+"/v1/verify", wrapper.VerifyApiKey, options.OperationMiddlewares["verifyApiKey"]...)
@@ -4086,6 +4312,138 @@ func (response ForwardAuthdefaultJSONResponse) VisitForwardAuthResponse(w http.R
 	return err
 }
 
+type ImportApiKeysRequestObject struct {
+	Body *ImportApiKeysJSONRequestBody
+}
+
+type ImportApiKeysResponseObject interface {
+	VisitImportApiKeysResponse(w http.ResponseWriter) error
+}
+
+type ImportApiKeys200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type ImportApiKeys200JSONResponse struct {
+	Body    ApiKeyImportResponse
+	Headers ImportApiKeys200ResponseHeaders
+}
+
+func (response ImportApiKeys200JSONResponse) VisitImportApiKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportApiKeys400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ImportApiKeys400JSONResponse) VisitImportApiKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportApiKeys401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ImportApiKeys401JSONResponse) VisitImportApiKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportApiKeys403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ImportApiKeys403JSONResponse) VisitImportApiKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportApiKeysdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response ImportApiKeysdefaultJSONResponse) VisitImportApiKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type IntrospectTokenRequestObject struct {
 	Body *IntrospectTokenFormdataRequestBody
 }
@@ -5192,6 +5550,9 @@ type StrictServerInterface interface {
 	// ForwardAuth Let a gateway check a request
 	// (GET /v1/forward-auth)
 	ForwardAuth(ctx context.Context, request ForwardAuthRequestObject) (ForwardAuthResponseObject, error)
+	// ImportApiKeys Import keys of another service
+	// (POST /v1/imports)
+	ImportApiKeys(ctx context.Context, request ImportApiKeysRequestObject) (ImportApiKeysResponseObject, error)
 	// IntrospectToken Verify a key by OAuth 2.0 token introspection
 	// (POST /v1/introspect)
 	IntrospectToken(ctx context.Context, request IntrospectTokenRequestObject) (IntrospectTokenResponseObject, error)
@@ -5556,6 +5917,52 @@ func (sh *strictHandler) ForwardAuth(ctx echo.Context, params ForwardAuthParams)
 	return nil
 }
 
+// ImportApiKeys operation middleware
+func (sh *strictHandler) ImportApiKeys(ctx echo.Context) error {
+	var request ImportApiKeysRequestObject
+
+	var body ImportApiKeysJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ImportApiKeys(ctx.Request().Context(), request.(ImportApiKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ImportApiKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ImportApiKeysResponseObject); ok {
+		return validResponse.VisitImportApiKeysResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // IntrospectToken operation middleware
 func (sh *strictHandler) IntrospectToken(ctx echo.Context) error {
 	var request IntrospectTokenRequestObject
@@ -5834,326 +6241,351 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L35chu3tjf6Kih+56vYezdpkhpsUZXaJctyotiWHEm2M9CfCLJBElETYBqgKCbHVfdN7n/3Re6b3Ce5",
-	"hbUANHogRUpK4uQ45+yEInvAsLDm9Vu/1wZyMpWCCa1qnd9rY0ZjlsLHQzoYs/qhFDqVifkiZmqQ8qnm",
-	"UtQ6tYNkTheK9ISsKy1T1qtFNXZDJ9OE1To1920tqqnBmE2oeYBeTM1vSqdcjGqfPkW113JA8XnFx1+M",
-	"GRFsTq7Y4itFplSPI9JfEB43yAGZpvJmQfSYapKyibxmiugxI3024kJwMSJyCLcoMpkpTaYzTbgmXHTF",
-	"MJVCm5/1mCsiBWt0RW7gT65bT+iU16/YQj1ptvae0la/Xd8dNpv1p4OtuL7Htof1Hbrbfzp4Fu+x5vCW",
-	"GZ5RzV7zCdf1tzLhg0X1TBNzhcJxMTPniPChGfOYKkLFokN63doVW3RrPcIVMdemVNv7zG29X3tkQJNE",
-	"ES5Ib97rCsUGUsQqMnf+OpOawr1aEfjD3TMTXKuueBSndKjrnOlhfaz11KyAeQE8v26Jot5qPi6slh3U",
-	"/q9ft5rN/fnXu811l+OMTSg3e1VekA92XykXsCSMDsY40w7ppW6eMsXBEyHnEaEiJjRJYE50RLmAddA9",
-	"Ypfh/lNMv95u7+uvt3ZumyHT6aJ+MNQsLU/tHEdDtCRzyjXps6FMGaEkNXeF722FbxnKdEJ1rVPjQm+1",
-	"a5F7LReajVgK7/3w4UP9YKbHTGg+oJqVX/6tnJsX0+Ai8ujs5SHZa7WaETGfdp/uNB/npv+c0ZSlJGU0",
-	"mXzdrdEpv2KLuFu7ZRV+qB9Mef0VW9SP42qS53FA7vuEIjuZpkwxoXNDeIBTmA3nhE7YEm5DJyx3Aqcs",
-	"HTCh60wMZMzilWMc8P/dbk75lCVcsLUHczoXVVRiRiPNT3cfzkxpOWFpfbu99mDOB3LKVPVoFPyWG45i",
-	"U2rOT2zYsprSAVPFIUWETaZ6EbAyIWF1soHGVFPFtOqkjMbE/zVPub59Gc/YrzOmdCWJHceGxoccRANX",
-	"wDQMTzDjVyy95gP2lSKJHK1cx+1XP7V/+H7n/dM3WydvL3bPvmt/+PH51uGLo5crB/cpqiVcXMFifsP0",
-	"K7aE7V+xBQg1rQiPa1FNTlkK8tDMqDZi+mDKzc1Rzaz1hGkrmo1sa1yxxaUAaq79V8rUVArFGn0ZL/7X",
-	"Ex7DCuGr3yk6WsIN5FAz4baUzKki1yw1i7ZiMPi4O47oNIlZenTttI38iOBHwvDX4vsTrvTBLOb6yP2e",
-	"H8CvM5YuGshPK94v2I227PlaXrHKHcGf3HKURpDCz/fbkTOpqa5++zf82r+bUNB9FBukTJcHAg+530De",
-	"TeNlAzkcUzFavgwzuPN+b39vqGxR+Xb8Cd6+YgmATBd+ECkygucyhieaYZffbR8FpzM/6ldscZtYSGFE",
-	"PR73DBOkZmUa5G2OI5tNg2vFgEWk96RHtJQd0qNP+qC09ej/br/s9yJCFekvuqKHt707Oz50Kvgj84DH",
-	"PcOnvqPX9ByGEpGeUdkY/BgRRYfs626tW8Pr3i70WAqj/3RFb5YmjbdUj4/UgE5Z8LRvpFGbr2kyY+bP",
-	"d++OXxCjVJBHz+rb8H+t9mMzSMsLqSA8jsh8zAfjrhCMxYZ3ExgxF6Oi0jzg9UD2cbN0hhJqUc3SgScJ",
-	"3CuesrjW0emMrWbxIB+Xbw3IyNI2GIV49RaUhp+TlhXDhxfdZeynw0oiPxBOvusxM6RFBVnIWWq+3Se4",
-	"3D1jgXRoPOGid9togfmVh5sN779SNqx1av/rSWbtPcFf1RNUQuBYuBMDp+I5jb+H53aMkSi0kY2d32t0",
-	"Ok04Wm1PflFoutnBZYzYfFCzyYSaj2avUmbWX0iiZoMx8cevFtWAKPEdsRn88cn7g9fHLy7Pjr5/d3R+",
-	"UYtqMdOUJ6rW+fn32pCzxDKAvlSGniZMoYCrwQs0oQSGkL0kM/ccD9knCaPXSCozXfv0MXyMfTS58+M8",
-	"P7rk8a06hKZ6pmqd7WYTdmC9LTtKU5me2c3CrSufDjsIM48JTcxpZ3FkOBkN5sIVmadSjGrRStO/ajD2",
-	"+if5iysUs1U3566FiTynsf1qQ8LrW+6f0R04CqYsNSpoNs+7ERy7mfKUqUuqczQH/oU+c5rlcKZnKSsQ",
-	"VHYrqb78zgQTfTltn8tpM9RnT1dhBtHnecjA3NvwiA3kBJcroLa5dNYhFwTNu7sRGTylfLgMVYxlEhNK",
-	"4PUdAsYh6eZtx24NfEDdWsqmMg2+VN5SteMsECB8Sf6gV30uokDONByxCVcDKYZ8NEsZ6HdUs2uWBm4Y",
-	"HDn6VrkmVF0poymiIxKX5fMh40MphgkfbCop0JKLS2wTTC+uiPu9TMmvjn68PDt6f/rq6EWOUqm7Bx4x",
-	"oMKQUp+RAdhS8T4ZpMyQBdp1eEruQhl7ZtaaXjFRHjwYH1wR/Lk89pODN0eXFwevjk5yQ8/dRvoLQgVq",
-	"pWYmnvkaHXGfDMbS8Gp7BbC71BnNVMMdQ54qfffZPSzd5+YWees62+LIWXaojgORG3VJLMyF8AfXZEIX",
-	"ZEyvjfEluwKmSgVBsR6b3Qx2nN1oJmIWg4nxmRwTWKsNz4j1MpbJzAg6s4LmzSlTqvKcPD998ePl0cnh",
-	"6YvCQdHuCchPDnFA9SNrWEaosVBFRr/x6T5RTMRmB2Yi97o7EFdrx6wEF5qlgiZFPbE/GxWcg5Vi7OLo",
-	"7OTgdW5CSk6YHnMxInMmNMp5YjSwfaJZkiBxgepiKS0Y+10msoN6nx6nUuuktEFSIvVijGTO9ZhQ0qex",
-	"deUUp3Rxenr55uDkRyeaz/ObtfRpB2+PLaebMDJM5QTNVxrHZo/2iU4XWRimRe4oCNvI7qR8TVN0YVaT",
-	"ohlnApcsoUQzzdcHZ98cVdOi08qNgi6VJrvb5BV/fkc62zJjngl6TXlC+0nFsI0y0afKcw0q1JylRMh5",
-	"xfjfnRy8Pzh+ffD8dXnwyx+EATHDpoEyqcokUbY1dGj06yBe5YJldyRMO/MrIecV4gkH4Hkp6TMmyITG",
-	"VZt2+u7i8PTN0eW7k1cnpx9Olk98SHnCYhLPUjNP7V9jVBsjqeRMDyTKADswI8TY4IpkwbeFnJGUTRnV",
-	"wQPuvgQPJ8EOxAL3jyWKdch2a4s8AnqVRmVDIn0cke3WDnmUsUcgafN1e488qjjBXeEZQnByBdNzmV6h",
-	"PHQ3KUbTwZgpczCkGDDkAHA9KIsQtEQy6ooKOnockZ1mkzyiFfwVftsijwL67pAKou6Ktag6GEoVRTdI",
-	"gaQ6Ro6vIEpHJmUa4fpxUbYfDAZsmgmxioi2Wbft1k5EehziUnrRQ3VEimTh3aqoRVHLlOyYcr4/d/ct",
-	"obH7KRuFCPaqe8NL762mvJRpn8cx6rYbqCrSRVEzhnNqljVzoMJixhJ02Qp28/L07PnxixcFxRge28Ed",
-	"ohggM9tYeCqomE5ltmryA/gntpCPWBO9bKUkdHClnLVWqaucv3v58vjw+Ojk4vL88PRtUXpwZf3MwdS0",
-	"i/TiJF0Q9o7jf1hV3urt1zThMenPUCk3Qi/b1gfTtqtSKVY9oHT9vY/Ct1xpmS7OILkp3ti89XflCYfO",
-	"Yq5JIkeYKaVIQqu9gt8en1+cnhmt8M3p+6Kpq5FPZw+zxkDCtOVnihth0W62d+utVr3Zumg2O/D/PwGj",
-	"Nsskhc3ciuFhGPS13HafUHUFTgeKIySaT9jnYFOelQaPq2CHD+x7LmdJbLRJc7zAWvlMrMATqQ/iCdd6",
-	"Y4Kyan01J3LnsM/IzKgfoFMYbljFlg5evDg7Oj+/PDm9uDx4/fr0Q4V56GyLyge3m1uNZqPV2mrs7Zuv",
-	"DZeFHyATDJUYBVrMGHkwJIrBfwxv/koRmiRyzuLLAY9Tr0Dch0tDAtlSXxLoavl8vYp1OTu4OLp8ffzm",
-	"+GLFglQ/jcghaTWbWfbfbpMULbCtu1pgOEPIGCwbmgk3FmiQFPSVSy7kiiRsWDXR79+dXhxcHv1weHT0",
-	"YsVUx1SRLZvfZ55kXpLLXWw1zT+EkokUeoyKISh0NEnIQCqtSHtn36YR3GgyZSmXMVGaphr0WeRO7ZA7",
-	"NZrN5k9/T3md809/9iK7zCqi/ALBmQ2o3W57CmTfFUD33nU3SDgTEOb0ThHyyAhjXKRARX38sE45n8t6",
-	"q5ZcTnpdkhm81lPc9fdS1f96HedE6kPwim8qjv7J/m9wd72hohzTXc9FvcrH9+rox/MSx13T8e3CG4bP",
-	"Bo5vDNoO5ExotMJhMaRguA6ZIKaCoM2UUq5Y5nL/yrz05tK88zMNGmwSIPislL2XciY2PVpXrEB4JzaH",
-	"oNp9/OroR1DlXp6+OykJ83wSAjiMXBoYrK3yCXOpyzcrpDiD0+mOZLH9kGQRrEKE+iTps0SKEWTy56z/",
-	"z4oEMN00/p8VHk2zSQchHrtHoB/aK4IU18qJnF4cVKnjLlXaPSUQGfB060dWhrQncsKERksFnZ+DlGkf",
-	"XR9JZJH4KIi3G5X9c+GEFbFSM/FfZkovm/3nQ/6YO3o3NljhUXQswB3yUsjiw8nR2brM0LoWfVEEyJKy",
-	"d1sxDW4QrvcLrNEluX5OzPEzY39eXd6Y//2TDXoMqX4x6NdZpz+EmVbbtORWkzayKf7m6ssE6frr7fZe",
-	"j1BlBOsQbuWK4BS+WLoPFJS6QHPMfq02VqUgQ3BJkob9FdWBmHvmf/dEDfdEObSqhndKp+hRR1mzXt5G",
-	"+z5M5gEPTzY53ANvlV9xEZdj2PtYWlud1/BwR+Ivosd3gs70WKb8t43lWswV7ScrFHs1U1NIXqsgwMOz",
-	"oxdHJxfHB68vXxyfHzx/vYLZhx733HP3nVeeMAFDscQmU9CQvSF1ZwOgZZbI+ieqp2kEkbtg5SyPfnh7",
-	"fHaLRLMP2rdZf6CVPehUuADvaUkVdQNAju9q5FbMxqZgr1JFbIKMsWjtYyFRw2VCOJsliPbdZ2YTrpTN",
-	"lSjObPVM3hyfnx+ffJNPwjOLT4WfDVXkpm5RHDrk/Ojw7OjC7MyBPTpwRjrE1rbj7/eZzEqLGWzFpSZz",
-	"MLMqyznco+BB+w9HZA9qCICDRM8liflwyFKjxKBpY308SM52wP+YeL1fQswGgqpUdG3b6Ck3K0STt1iN",
-	"xA07HtJEsVLGF+yzltYfUotq0+CW32u52OUyzBSMgeJ51UGQNoy67KPYpGIxR9t0aI82FuzLlPTELEl6",
-	"DXI87Arax2p+Ctq4sU5dCErOdK5QkUypUkw59k+kKNRa/lxr7bUbzUa70XzS3q5FtXaz2erE/WedztPa",
-	"x6jGNZuo2yjxBOdotm1Cb47xlq12VDNjxpxLrM+0mVE0TSkokVbqVEGOMFuJac+sWcJ9syw92KheZNfH",
-	"izIfvEITZJ/0zCt75hZcrnDWudH0pUwYFTUvqaCorHIz4XdgViQG/5gxingGU2E5QwewO7a2tvZsjq4g",
-	"cjhUTEc26a4rsNIsIjqdiQE6vySZ8CThLkOuUBPbbm41681Wfat10Wrb7I1alCGRmPHUbV5GIQHN8C9N",
-	"Y6pvZSlv3HWfXO3qLRtvrvkU1WTfCCe2+TlQY5ed4Y9CB1gp7CZLFMPzgGSMVihXXYF6NYtdEqNPfol8",
-	"0jAkSFJBxnKWNshLY46lC8AiMmckd3J7n9Wh8M6uNYqEA9cBTZLTIRRwrbrve3P5OdMaKOPjEsPY+Rmi",
-	"jPNYa0WwJfXQS2Yl+7+wgTYDzQzl9UfrDc91Rlyw2x9q2GzAp9xq9CvH6i90mQfq9ltAarHYQr2g6uJK",
-	"2n+u2Qr9gCt9rBghyjefoWb1gXKNu9PEuAbNxRbN0DThWUZXQbwtYYPA8rggMHrzdZ5RYZpZu3nRKvh9",
-	"1mNWAykUV86IWi4XUjaQqeH8GLVQJGE0EwOgN89DXgP+3rmRoMauj4iSE9aX8aIrbNgjn+7MtWLJMHAB",
-	"ycEVmLpCxkxZhSrPN5aJFRvFW4/mcTszvW4ZxQdbaaYLMBZ8GBh65hcrYPcz5SChSl8aZntJdc+l5U8p",
-	"1KV3IQ7k1hXmVqI2NG4uR0zY8t9qJBubr+5cHs7Wi+F/fcATER3SIjOheQKDhgA1hjG4FA1yAFLbTAkE",
-	"ZpbeKCRJpBghCBakw/epsYckPAY0NS5FfmfaURmza8IFn8wmAO1VxO/y84TUyUo6FGEACeW/gDXHdHUa",
-	"Dp9UjV7RhSJKVh6e1rOL5t7mh6fAP6A2Hg244FAt5yGvudLLGcgrMBwEmzOlfVpFnmE4HaOSYDM/0RQR",
-	"i9YSo8XjEErTVrNZFp9TOuLCU+aqR7/NriyuHEwk96zlq3YLy4382TPk6X0DtxgSa2gWCpglZuxUaqye",
-	"SJ2xai8uUtxOvblbb29ftFqd9rPO1k6j+bS9PrteqsNbTZ3MxzzJkJSQreZU947V5VM2NIzJanlakR4a",
-	"xgAVY43xqCscywDzKHRbNQjKOFtqVPJ2OavLWgaY5+Y0Svt8oqVcj6mvshVyK28vvE2b30xIjlI6YJdM",
-	"xLcMYJqyay5njvCI0nKqwJziYlTgUi4mKljmpFbVsn37TuwpqvEKOjmBincrxPcBC+n6qQVC3NltPzaS",
-	"mvDY8MpUG9nhWPxdQAn9MGczKPgsjTCUj2scKXM5sVRrDY9Wk2Amv19epFgjIKpXc8toSlubr+afbtat",
-	"y5U2M2GmKRvym2q5gVrBYExTOtAs9ZCHSM6RkfpGXxkJrhim4u5DCpzns9ly06vL5sXF6++etnerFtMb",
-	"UreaT2VrZi0bpmYdkxgRuEwZVbfLqDN/wxlen3k3Kwn0LYImovWrq3KEivTXBtb/7C6neT0rxxk3mZ9z",
-	"HYl/jtcWBTMcWmsXuQQHSz9+PMHB8O/M5FROZq5pXGHe1obOQwvviok5GCn3hYR9ZqPus7IugKzdhcgq",
-	"tWujQWIWZBJnnJ0nCbH1Fo4XPSUxXSg8EsbgS5Jqh9iz3W2jS5V1ZHqDOvJuc/uZucIrzc0qpfkuxvKn",
-	"pat+7smlUPVjRTUfLkOQwLhPdcwrArcSseEkcClmNNDrijFV6G5yVx4cXhy/PzLKRaZJuHiPkKSXHcee",
-	"UyfsPS6aZs4i15gwkA2KpszpL9b/JMzC/lzDm2tRLQt5uVDEx/D8+utKB9MigwIy5IZUC2DPWlp5vI8m",
-	"NFdOlClNfZYtFPn95Q7xg6641Qtuno51o2Z82RDMxVw4Qvl7uMadWm2JUWUIwFavtV/S3AG3e725y1uw",
-	"OWqwC2Rh6SxB4GGnhRE6nSaLonbb+uKr/p/gq/7iff5jvc939yMvkakfuB6fg8IQui3u5pmMfi9wf8Vo",
-	"wuJLq3tXA5dbvZ2JQbqY2rhXAMPzlTIC1SoHvQ7UqaQTmYKNb8yBhHkY3J4Fv7fOpSkTPVh6c2G9HjN4",
-	"Qw9+UIVoWt388/zom+MTcvDNETk6OTz78e3F0Qvy8vj1EfzYFT9+iJPXH97Pftz6bmfw7dm0396e9be+",
-	"E6+3frw55M1/H78cLU4u3t2cnj9//9Pku+Z78fLVB5F8+2Fy9mP/3Xe0K+BBRycvlr8DVazXTIz0uNZ5",
-	"1tprV6nZK9ZzOEsSn5BgNcFHIOpSpmepgKKNgFeL2LtYHxfMf8OpEKHUsNOY0HAnCusX2FLtk6ffvDi8",
-	"+e7d4NUvzRfNVntre2f36bO9g+eHL45efvPt8XevXr85OX37/dn5xbv37YOrHxNVnHZUm1KtWWpm9X9+",
-	"pvXfPpp/Net7lx9/b0atvU+XPzfrewf1n8xPv+82P/1Xpe+zQPMfq8P5EJLNfHEQkx0kjKaGeJCELYmB",
-	"OwS8E2os58IWA5izZFj4waDa/Q0a1JwqEoMnRTp06l7C6FWvE7zaZpCgeHDvRAXTC3UMP3QFWAUuSzdT",
-	"+xukJ2da8Zj1OlVILBEUeoYei6zS096IOmkvJxd7+4FssnAATkABEeGMEHv8EvRZPKw+9OCjKi6NHm7J",
-	"6bk+qQIfU3OlIjVn4taimlkzf8Wls/jsyPPqsH9KWR222yWX9HZwMOIgnQfaqpLIxx1WWK8DASOzGhjT",
-	"HwyYUo57uahRg1xAsMK8C4HJzQQI/uF3ChOJQ39oMdrvvVnN1ipvVnBqHrmB/jcelZe0Pvz4+7NPj+rh",
-	"39ufHv++9Sn3Vav96XH5OEW1m7p9er2Mrqt9vxDqV8q93y844tYvUbEywRGkt8NjgIBA8fIE5IqreQqU",
-	"D/TE5gifrhqkZ6i5FxgpfAhoQikDgnenAsEsjJosewWPJ14g5Hyf9KXZ3JT5ZwmHJiGHXSGhJcI1SxWX",
-	"Qrkja1OFbeTMj+vAHfM8G8G9vof/H1bXudtwlQsWw613v0zoKLgzZwPcevMFn7Ds5pInesP7fbnpWrOe",
-	"TfosDW5e01iAm53FkN2+jt2AQ2Y3OrttI7/okt1ay90I94LSnN24vucR7vZKbPCETZ2QFUuQ90FuuOXr",
-	"abVwI2q07tZKvdY3IakKwFlAMcepLCd2gsoCRGM1INW54DkAyEhyJaAvS/nEDtYJMYaKwqeoRp0MWuce",
-	"ZKUB1kuZiw5okkDN9vFbVzNguWUma2BiuRKimWKp1/2Grp7asu+oK8Bwdf4Wm4VckE/O5mxViduVgRO7",
-	"IS5Q/rABkUEmcm5dYSeelkSlSmGofYt9ZKUBJM6PQIOBhF9VLb+ftu4Vjbpii0seL29WpJ2u6St3aZKQ",
-	"31gqESU6r6H9IQGzjXwvG8WFwgTqZdT/lSJh9u9Ssl6/i1Rpgte8IqehN9Z62otQqbc6fC8DJ7Bv/Uoh",
-	"QreIO6QHMqPngvDYbwCiW0aD6gpwDdhfe77cLuFXDKuFpKjKTyqcSzOqW9NCYB/BPWiZmKezLKZiQyzu",
-	"QDnWhavxcSUbXp1Fgu2i7pxH4nUxzCRBLMq1c0kyUXF7Hgl0qCrH16hSiMNOeqhQ9jAGSY2hXQ6oG01S",
-	"SDKRKcs6aT00n6hKXlm6R4HqV93Ex2rYruMTFkgUd8io3OX7nyM6Z8bnywsSaOTrZFloWSHVoYZs1Uvy",
-	"Sv0afvClikVBZ1xrxYLoY/WirevWxsmvd/XSGRRUz7Vm4Bzgd5pBmAhw+wyyq5fPIFT61xs/3PGHE22r",
-	"KmRajoo+NA2313nt0tUMzYm1FhMtlbtQgs+WuJ0M7KVLR100Y9YaeQ4RYPPh5zI3bp9CcPnSaeTMmbXm",
-	"4HMaNh9/lnhx++BXRg4K5t9a49ZGfP7RB7DQ6K6kuj30yQvfV2+v44N2q5fZv+utXlU6/oOv3r2zEB98",
-	"fSsixxvmP5fWH8okX0B/oyW+etcOCi1nBEtjSVxef2yMtMKduYjK7bJSgmWKuXnmupdVhMBVdY/YiuHy",
-	"fJLbsoZmqzVGN1/34o/L1nGlXp8uCDMXBX2MINYBaTwNcgxDnyaUC/Ld+emJiwuAhb2989QsYj9hExLL",
-	"wWzCBOIad4Ua0ykQDTpfoTmjsXttk3ELJkAmLOaUmGFbyF81TTiGPmBU8BN6cW3xAostsIeqcsliPfDK",
-	"HYgsKPI0laOUThqk0FiLPNpuNh/vk3K1dNQVwZcHb54ff/Pu9N15RMol4rnvbEZQ/naXGk0qMAHMEFqP",
-	"90kF0G/UFWWU04h48PWI5LFkIhKC6JgHbz3e74oc5lxECrhLEXl7cPFt9re5bfvxPnlzdPHt6YtwOOaX",
-	"ncf7JIOFjLoih5UYkQDPzP6BmGARKSBkm4ftPd4n+W4j5NF2a8t9a7vhmO92zDxWTTYiJbwP8mi7bd7g",
-	"mtCQRzuw10H/hKjY5MBcs/W40RXBRWTCqLCZJpWdFLCHQvFJiAEwx3KoXO8E51mrbJXQICdsTgZQwWRT",
-	"rmgc+wQ0z0bKHeJKTMq3jCu1jRaMMKENF2SpZVWOwaxlpoccO2entyvM9DV5pWEVY0zIHPIbwrU/uyxV",
-	"hVTyNfpDllZjla/q6NcZTTDiF/qqquTCZp4ptSRBMnjhtxcXb0mWA+teVJ3tWWFDhFLCP8ateYRMMjf7",
-	"KtFxLHQq1ZQNMI/ZNxMtNeE9PZjpMWk3mkTLKyYID2/0DVTBJ/t0d7f9uMy0gZ9frnSa2x+dT9xiO8EB",
-	"BD3FHBgffqcK/lZ0DjSDGkLqswwpmcpU73cFAN4MjdBHZ11KdDpTRsRMU3mzgDCCggP4wVcDRZi4gv76",
-	"fJJX5MKdc9EV6FTkqUNojaxXSUOw+pot8c0/zWdZ7G5XKnAWundZpg6uC/KQAePXwJHEgvgw8UPmhFQP",
-	"79J8fTnmVQGe45GQaSGtHSPzlzi12zQfvGoNol1a43U71eKtq8gW93F1uat9tsPvhmA1t6WskLiAbXls",
-	"VjICkTi1tFblWrNnZUV44StFeHyXoEG5SOxmuiImhFOzbBfycWz2u+1c0dp72sz5XZ7t7Tb3Wu0iE9vd",
-	"rvS/8E2K49Z5/dOd5tPd7Z3Wzlqv9yj0y9YYTfzINyuFAlk1pYNCUKkIKl+WB7P+qvc43/6y1uWl580U",
-	"S8XSbu/4UF+jvpZJXixQRbqvOn6vGb06g7DKxpgtRc41BMTR4pm7qmoEX8X44PY/j+sVlsgMc/X6LOdN",
-	"F2MqADZFk1habHBFF05tDAuYzQkYSVlepqX61UEypwvloXVziwIvNosH1fYQqbF16kHBtE0d4jqoiQZX",
-	"cOPWRVllp74JUkKqyeb3UCzuBLGfULkNp/qjEe5yDqAvlNC+zFLqOj5Prt0ErZebk2wOBSgYLaNwbjfD",
-	"AjarOnTFAAGTgt8imzoEq2Mfu9Ns2rrWr1SQT2RrZQt6u7Falb4cMAEweDWjAkwTauYwTaVVpsOlCDTq",
-	"bAVPlh55hAfPYd1EZCb4rzNG6MTo2WFnF9BusIWa1VcC1PoudBClKXA7zUAbNx8auGbtnZ1gYfYNiVSt",
-	"l5BkPuaadQXwS7NqjANtMxFH8M5eA7OCG40efsEF1JiaN04i2+TcJlMWNKk8KwuIpr2zA6VQ7u98Auuj",
-	"/3R+/j+Nbld1uzfNZr3bvWm97HZvnr40H/defoTfl/z2L/PLshsf/+e/u93GbY//76UP//fKh2+WBYh9",
-	"BoSmXFTsjG8ba9aO9FNGMR7kCg2q1Kjjt9fbZqeO317vugiU2azD4xdn5nW22Tx0LkANniZSgGeI+uvl",
-	"kEjBGuRAdIV5YH1Cp1MWFx6qzFPwfcLWgPc6nSfNnlOf4Df7mgZ5zqEX1kKKmNCusI/5SpEE9p888ir3",
-	"k/b2Y6D26vNZrNUISGp7L0dR7XxKtM/XbHQ+/vvRE/P3x38//s+meZsw62yt0ixpyO1XOMCIZLUkT7ba",
-	"5vrMtsg2U1WVdLvGT74vjl0qYAeMDsZmpdetY3nSaj/L1bLcjXYqXa25cpcJFy4loOxpOHXJKyv1K28y",
-	"Ym+SDqaXpdBOgRLN6AT/K6jQkC2cVVRh+4WugIKqLHHbMyugWzQTS5wqp8h94VT351Sw269sXuoSfBsr",
-	"4IJmJJHFtuGpdbp0ICGrWgimLKgoBZQMdOS5mtWqPOElhuKrnKj1haGeQLbWClQHQK2rHp+VpWYm0VrP",
-	"D2A5Vz3fe3iz1YHWNlwMklmct/bba704A9K95dVBlbAes4liyTVTzuETemE2nXy14ZMtebY44Wir9Fsg",
-	"zNU5VnCJcmCDRKYxS63axlNUTjdIuYL53jXlCoayAXqPYDf6cjBLVVWtRph8hdesn3yFs8gxzR+33v8W",
-	"f7Onf/rhWJ+8+O7oqF3/5X3/RPDR3VOs8vOtElV4uuWQ2B5LDwQEtBaUZk4zR2zuEFLTsCokk0moxKwJ",
-	"cbYeLQBLXQ9nxSh31tjIDzzEXQl3HaBr5lQ9MMpKUKCwniDw7aszvm+tEsf7hUwzsOpCFR7kiZrJxmxI",
-	"Z4mGAmvOCiWM7fVyj+5STX1HAMq1MoHg6kulV6AC54uFtcUDvhPgSuHUes7toUCCVD3Y4qVH+u+CpZA7",
-	"KEVQhQg17zzqQVcUYg/rQy+cDhHoX85FXgXWY7boCtC+nOYV9jX4GwMt2AneCWrhD2YkAObIrlnaFejL",
-	"hidN9sNadNfwP+QvvorNuQj73Ni58YSLdXiOh4jBjjHmnzy24pINuCeTenjkAd/6BjX2wlnScsR8k8lC",
-	"df9fDECQb1X0B4y+Kq3qbQ5msSS9jfZFEg6wolEYfR8xbev9K/L+B7M0ZUJfTis9zk1QVpziBx5rfp3H",
-	"VFvPDgGGcjll6ZIXmUUF5ysCCwhCHWTlpuJ3U3U2cJhAv7ohT9DRGawctFsyIyspvF2BGq8ohoQPfmJj",
-	"NXl2MHzRZhetaTo8brMXze8v+rsn71WbvaqOvWqawAKpJVvh0lUmVA/GDJsKVO6Q4TBMwBoqbwbbJqWb",
-	"Wqml+G02yihPP6V9rhLu33s2shmwF3BrbJ+FfcEMq4b+5wKFLPbD2rcY/bZjltFPZyJhuO8AAGuMk9I5",
-	"8HyiTJf4TqyPXvHifJo6MuVSrLKCdZe4d5mm7QvW0d7e4qWYqpJqdSmXJBvEANBkBRHNNxPrOCNgzthV",
-	"hMpJizx6I0VMF4/NyXga2bpODQdX6HHUFfY6LclWCwgQWJIay1QbyWquMuuGvRHAnIjpYp+0gC/GdFGQ",
-	"fa1Vom+rtXrRCkTrU9LdVmWrs5RG3/pVL5W40oSJmKZ21Zw4zzqxTXgs+GisybuLwwB+IaaLWlQzi2qm",
-	"YtYjj6eAX1Vwhpws3ezo3BHhB8KIltkFcCaRy5fuiqwBDwubYrgXNYgvBb5ibKpQFXdwGKiPFoXglyP5",
-	"2R3JBmll+IV/2vlceibPnRlbnXno+irSJSU0qe/Jt4Ks4CHgyOOqgpD29vaerpeGkjLF9C1oweVOjpWA",
-	"oRUtHe+ATp5NPxxc1WLn2h3eRVDjsbxmKR8uQBkdynRO07hOZ3psQQEffXN4dvC4Q3qw+z3DOKUYsAiB",
-	"3QEFhwLq1JyLWM4dQGePPHG3VGWRr2AbOChre2evg6R21/LP2uvmhQX2sYYldhvXyE+kepA2bAdUXB7H",
-	"7sphWFDROxy8wshW0sR9BdHmwG3LpBFGbwSbk+XSCF50T3nzhXDuRTghRm1FJc+sn/CBT/6lI1a/YouR",
-	"MV9SLjQo7o/MtxbBjkvRkOnoyXXrcWRma30wAPEknfMGvLoI13WRT9Xs5TDzeoQLpSGcMTQ/wXeAfy4k",
-	"YAdzQfpMzxkTZEAFRj54KW+FjlhrNFr8utv+VV0/2/4lfvZ0FG/d7M4mv02e/TJ5Nh8strfb41lzsTO9",
-	"au40r/d++WXEfvt1/Mt8Pipg0rX2dvZyMWPz8J+b7foeHdTHv9TFtP7bx3/fBUAqW2nr3ioudeQbG3aw",
-	"w/+IC5subQaBm5lHPixtKX4P5nNKBcACW7rBhimC9PCSHsTbXV43oDYo7OO1+3R7D08bOtSirugDLGfU",
-	"7xHBaAq4spAMZ2s55tLmdLqOBDA/s90YbMZfrSbKLT48wrDhfTb6Mk3ooBTrh5RAnwOazwkNnaX+eMEj",
-	"6y4dOtza9rMVuQE/d7s37Zb511bd/Pu5+dcL83HHfNyBj0+PNt972FzD+MjB+eHxsV9zzHiN7NpHoDSZ",
-	"pRAxNHhRCVVjLGfNHLxBUjs6dKMapqPZ3w1nBTIpoKhXqEALixAUdHXsANu/NFSYyglXDOWCB3RNGL1S",
-	"EenNhJqyAR9yFvfQMQKHVVFuNu/AiwPbJN63u4CX5DHxgkdZWI7s7RAanrJUMQyCC3mJaZOXNkoHLr9L",
-	"2xh8iq2acyZd7vaSXbfsDH0oAjXHMkt73N221AwEpjDL3RyZiCibAb/V2HrcsBLUkGnPoZ105inXrBfZ",
-	"31A/Q+yTHHwzJMQU+6BagScWmOvuHvn//V//Ty9IkERAHLhCkT5D4HSJ0YiDt8d3PFt3PUR/8Ml5wBNz",
-	"jm1Tl0eySyELjLdnvl740ShPxMxH2ASsh0lnaa3pfr17QsvT9Z/PxehSySqmYlHgszxYHI8LwG01wagN",
-	"X7vzV+XRbK2ZwQOpdFUWazhX21Ss1HrGNyj4czJ4ZFpoBbQPEQmEMVZkyF1Qz7yfpaS/ID0bDfwaY3/d",
-	"OwQXZgK48coF8tkLmJsCJc17SA2EjuS+FUUe3QvRI+EGcJsrcLmgxlDd8Kz1xyUlBVRQPAF+9lWK9zvD",
-	"zQ7N8Jc4nNiAA6wm4Whvm3Gm1zSpcJwMl6yx5/WbJ7+Bv2NJRYj5yTmz3KgiY9iMZcLIhIuZZlDpb8QK",
-	"F87R+nA5KL7reH5wL/ySIaH3BjJmGHhx7cWzks/2nSo+U9vInCM5DFdv73J5kQ0V6yewDXV/Ea6niH2K",
-	"hPOd6VxgliguRgmzTcnXSWDLFyNn75JJ7OHHsLEBnEmbTy6kJtIcuQX0EForASEg77zArchyc+NYo8sL",
-	"GPLuejALzUR7EFbdbRqi29ptNm+1rcv0vn7ejs/Bua0ZItq1XIxsjoEx2Sg04gSutexIPECnQxxZxcJG",
-	"y1P13oO6eVgJ85DhFdgmM/heQxsTmoC8iAm4iDShxIYdM3D7RLEA308Og+51GTBDXlKFzWoeR04liaqA",
-	"G8ijXr7OOcQ+lmmG611I7CkgLfs3Po5IFRBEHhABTmcOAAJFLuam4Zy7ArhOzqBxfMivaNDNJqq51cg1",
-	"u6mYci2qlYdYi2r5MZpHByPM2z5uICXeinQQlKXfqdhQWvfy/+SS9IqNu0dt+kAqvcIYDcLqXNhgSQ7m",
-	"FhjcfhgxyqmdO5s5Qiv7Xa1dQ/pXFM8/TA/qZfWn7tQsk/cu7djV1oXJiFmHT+jXZwz3PHy7U2S4IiHf",
-	"qAboWTW7gMdn27VZu9k7yMmU6XRxCcAtyyW869QHZy3HWM3i5BmbTyOZGxNqSpWysDDgEHG9ls178udt",
-	"Pc13iXLpdjDbiwILDdEzQ5Jx2iJs0MeqbDLFBrOU68W5WT7cTVz4g5lhB5V9dL8Kmudy862HT8ES9dpN",
-	"nU55HVVDp3DBQ80cn1PFB9VPv3DJVk5828CNWea5TGNUD6GIC+pfuSLcw04AAcBimBdkbwYgXvNeRlOW",
-	"rv9iSvpwB3H+2uwF8H3xDZ9AmxxKPBBC0wHwTLskFwEWsS/giNk0kYuJRcHND+kQEkcjsJMjmzER2RaG",
-	"kfVYAn3aWKotAlaNruiKf/3LzJMJzdHX2vjXv8g5EzF622zL8p7fpg45Pzo8O7roEZl2Rc/cK1P+G9za",
-	"Ibhw7hKMm1jneOhJJCsciYhknvMkGhszZmhl0MCfCc2A91HZxgXjUtgybu3eTLjuCgwHcmEm4oi+Dj/3",
-	"yCPIkO4Aj0eUjiu2eNwgByJ4KCI9wVOwKUpXQCLYfLywj8XASM+uKaAhKbOWAcSaIcIe6F641E9+UVL0",
-	"rNy2XZMj0rMuRPMRDzEUXvcyuJ5edCsKWyN7DLEDzWe1e/7QFQq9kxTg2KiF4bboaI5GXlKezFIb49Dj",
-	"VGqdsNjM7x1mxoUA2iTmyjxSWcQ3LWUY0cdYEOnTGBcS29oInxgPOZPb7T27MDjQMpQXkMmZYdp1QC8M",
-	"w3Bdsd1sNchBtqEu2IN93uys3iFMPuFiOssV6MO8YjZIoNTdzGiGuxb2QInILLwGesYhSngBTtDm0s4E",
-	"u5myAUCFyJgzhRNtNu1o3jA9ljEQzQGZwB9WXSdTqsckoYMrFZFvjw5eeG9gZJ6hyHZzpwqczSygOaRG",
-	"Jew1yOnbi+PTk3O8pd3ctguMP0eBLooaK5LY4enZuQW9UtDlzqdgdIWmV0wRBhSOA7ZTueATpv71L3Ro",
-	"vjwkW1tbe+ZEGUsTaQj9LTiCCU8SbkUhInxZWdgVvWVolzZvI+EDZjUZyz0PpnQwZvV2w5jXszSxTFd1",
-	"njyZz+cNCj9D8Nfeq568Pj48Ojk/gns+RTXNNebfvj0m4HN8QwUdMXOsDOusRTXbSsaoxg17k5wyQae8",
-	"1qltNZqNLWzzMwYh+eS69cRyT2wVW9UW7Awafynfch8XFZlCHnc92yiUQD5eCQEHSOslNEm6wqYhN8iP",
-	"xvBgvrMwPL+qBGTfEkTIezX6Yof4SGlrFLMsMTi30HnMsEHsWABEcGFL/Jy/DYUTaEHAsNHt8JUivSDd",
-	"urcirdpPKLKtuanIwycJ1rDc1rthbZKzNevhbsx783Z+1j/NNoUCjxKwAtuJjd3QgU4WNl/Dg2RakH1g",
-	"mVAG3CBv6YhZFGvVFbEER8NoRlMqNMNykI7Rk9G2AKnst8QbHZB+H4qEr9EHjaacGa7ZZXnNyGwKZxTM",
-	"yis+hU5XhhamZhhTMw2A0cTetiDk8Mx4qXYc1zq1wLkOROt41tI6h+wSLCc7HaK2VnbiJYtgbjapgjto",
-	"UYsiC0oh8MtMJ/SQdaiob9p6emlrN8WyFhNBFy9XStnBbrO5fsFq31YN2R+B5MFXHeHR6Ao5DEM1WHbr",
-	"2HNesbfOiKopZ8Vt2ZzLCvstSzxnkICANUY4USBkWsRKLEWoq4ZUbji07oaU25+vGjo6wUFJt2VnCgeu",
-	"2Y3eJwOqWF0xobiPc2RIL0uGbv5z6R6WG/ZqkIWSu/K2UffMmxCpBllfxRQiNDy4GMFcgghXD3ug98Az",
-	"A+3sHL/iukEOoV+IN1tIwrTGeBd+imyXs9ToNtMx7RtjREnS+3//7x6UhXWF4T8oEHrn5z3gDfBG89j8",
-	"unag5sMh/6Y6MtxFS0I1SZhjJZZhehgGb85artm77JFHPXp12e49tl1VUgYhFizmRonBIKs9wHKAp2Aa",
-	"XvCYdvJLD7VwHvt1wXbQygmVBrlgN9Zh4xeeZoBLhltWIrqYMSa/tE9bh8+X8SBG08H4D6WdoIG52ZC+",
-	"gwQ3dMMnLLJcxBCOje2VWxa1m+2nFU2bK1mMfR2+Jzez9Xz363CfLEZanE4uq6oyPGotgTA8Wtw3iD80",
-	"n60z3axU/cEmnJMEG4XO9wsyBiQ5ypH8DDGptJIdZ+HbTUQEdMrMaVjYSY3RNOHmCIMGFWG4R2guZswe",
-	"a5/OD11DDwjej9vWFZaaMPzn27KDEd3LV3D1EBQH5u0VOqeMudaoc9EVqCHaRG/rO2PAK432moHWWSH7",
-	"FfowyLEm7AbErSI9eGFj80K6qhW3FYBLWEDLOpo3YQGQqpopia4GI2hcSxNle5Nime9+MDe7gYXkhqqR",
-	"20q6Cnq/W/Jw9UxwEg4UA0K15sX7pN1c4r1vVg+3UPG39sBvGfRHqFAAlzDYXe1m0zncbCJx0RdjvrOj",
-	"hTtcoanCvCrnmzOUDNuIvWK5stH2GctC2j//bjvlIlSG4Vw79eZuvb190Wp12s86WzuN5tP2TwGwgT38",
-	"YV/PVc0eeLw+tGset2NVZkNQ1f0pOwk5SD2LNFGAr0LNIh8UqWXxjHySXub+q33MELFttg0UTE9zlcr5",
-	"EuNWuRgYIBHD2tfWJ/CybmJB5OB54O5yVoLbdgsDY/0i5vmH4HY4RKiqZS+01z/JX/wpqoUQ47fdnLsW",
-	"xrmNlF11kz8BT57T+Hs4d3BD6/Yb3glqvbssxpu2br/ppUz7PI6ZQDc1MLHb7wJ3aS7IACcoDC/8/NFw",
-	"odAz//NHQyjZ2TT7533bRp7TERCe8+MYUiu6f9EYsnT5KapNK8OXhxaZAZ3P0I7dumuytuANcq5dSxf8",
-	"puOBG/jA5Y2jAtsVY6rG8KABBS1djeUcqspHlAuM7YaN3CO8MUs38HUEOmjPL6TuGvEMuB3ghHEx4h4e",
-	"w56vvYSJgB8w8MsHObzONU8VGdLUBle6IiiLcaUyE/QvmQHZZH0wom0Gfxj3DW7cd4m/1suU3Q1RMfDb",
-	"g//RiHuKmlLgXSo5MZDVIrlkyPbPZbzYkOOriVE6kAYyyjrBYcSohy9Cbn8bt/6pVslFDalDwIOz2OjR",
-	"+fehpmy0IO+mO3h7bP1hQpLUmFAKwh/hWArYM7chtKwz9BDkI49Jayc1kX2esDqdTpdKBh+LtdVRrozW",
-	"1b/amuUS3EZ2ebl4abf5KZQthaTvjVk/HnBkpllQ1GZVF5SI1oYkZdWAsh5hj2Hke0jhyQHz2OrFPnbq",
-	"9/gzUir+ElUBF+QhUi9KWsemRGOY6zmMZ5XWYAWS7yCrZtDpYDhLksVDahCvrcvtthv9dffTOqJawsWV",
-	"i2e8Wp6jAZc9+Qav+RTZq985ePLbbsELffr8rS8685e5xPc17vGXfYpq2Hv51nve+cscJ1/ces97f9lG",
-	"WptLcvvz9Lbt5t7td5xIfWhZ25+u6uGLAUF67lS+DTU+ZClmHGF87snvV2xxaXjZJ1QDE1YFFoBUpnwk",
-	"YcrSCTUzTRYNcioG1u8F2T9WVYyysIOPM/uMKoQQ5ooMU8ZQCdyHH1I5R8S5BoF3Gh2Keh8/8BUbh7K4",
-	"PoiNDkqgDRdRJUWUU1q9I6Uv40XuwbnYB/H4afi1gkQIKRtdcQGBXyHxCTlNM1DroiyHBGKTEAIyS2K1",
-	"wyCzNci5M1Or0vHwF6/jbRapesUWtp35/YJaH8aL/D7CRuyXqwnL3o98HV91xOW+YZb7uzyCKqW8tlKg",
-	"XPBcCTknMOCHVk9af2ufRzlyVth8u8jhwNqwSs/y093IeeLyszfWY1ZpL4BUl3GbLPcgp51+cYPcIk63",
-	"1xKnL6HlzZ8uTM9cguD9JGlUndjyEgr20HPSX2CYE7qGgNBrkAM08rO6vlzpPfSZmUMw0dVndAWUMKds",
-	"API2JwztfRm8Ql6EjJj+c+XH/flxVmxbdA9oW3Rly8g/Rwvxb+Z2zhfphusd0NiXpf5nS7svUu6fKeW+",
-	"YfruIs6HB6geVNQEHFobzKeIZUnCWY37FEtH9knv90+9otmWgxjiCrNhMHESCBIMunxYPGdwgf++Qd7I",
-	"a2PImZtz6SUQ83dBexSVXNiER2yPSyZg0nHtEhtsJOIgb2xitKLv+hbHXQE9m8EEdGX4HVKFwQ21A3KJ",
-	"aczD7GtMagKgwUb41AJ6t097pT5nz2b0YcIB2MFwr/3aTukhrVVXawEZ+sG1/gIax1WKCDqZ/gJd5K5x",
-	"EXajmSiJxYRqlq4RFGmVIgsoa12byvCZgs1de0r/vLKQqreRH+C+559xbonB7lZuYE4QA4V+AuAHCDMU",
-	"Rf6JDCDmHJxcRizhM8OghZglycYSyXYpWCv40LzTvlXZ88v27osFfw/1MQd4ElJ1zrF2r+W2ScT/g9X1",
-	"P1L184090Oz8bPXAO4ZfPveww4Ya5FpxikMphgkf6L8gSoHY1fd1rCwPUTwZc6VlulhaVZQDgZtTABYP",
-	"kj81nwBKo/KFRq6rNcgzzO40ao31vQBWtoAMcKf22NTFXLw66xvsMDawuyeklVJBuBjwGLESuHLliQzx",
-	"4GzJNCpbAh40oTFzRYMjKWNMSD2GUwptnkl/QWYilk71dbq1zz6hs5jrrkjkiKRsIFPDhwF8BBLmuSYp",
-	"o5Bf3qeDq3zOCzE3xZIp98ZcI2FsZtrpCle+ubxlc1BnhcUoXiKYiboUUD9a896vVFf0UFW8tOUFxg7Q",
-	"isRypXvrW0sW99Esy+zRUAvhggBbACB37LSezc6lbdvaQe162aGJsQ/xgurYiJc1TSNrViZ2Q9+ezVO5",
-	"/1SvnbWZzh30TqXvznXvRkoHBD6qSJ8x4W0uh5CTpfjo6sVygnkgheIKh4mKmYVPKOoZ8IDWbgnGZ7Va",
-	"135ab+7UWzul26yaQVtsa2+nTtkzo2bsbNWfDdus3jS6x2Ar3mY7K/JG7q4zlCAfS6qZSxy5HDFhTwxg",
-	"2NlvLURSti7PChPcWNWwJ3B9jQMb4H1xMf0FCoLfq4m8Zn+5ZypHD5v7qFYoC5gNA5l8lVmuZ0F6gLHC",
-	"XVopSiYs8rC45eiukkmc1brIqfKhGrx2KI08d8mbo5QOmMffty4aKAGCUtXQXbVPqC2ekQk0QRUse0GD",
-	"HMdRV5gpRa6cDVIzr1m6wNZGoK0oTRfL3Ve4FjFB7xU5HRI9l9Dd36ksqe0/rRy8nPNOwS2gOCAohHRu",
-	"OzWW86D8DH7N6vDMmjxspgRMwXrBumJCF/YrV9dalUMBF/yN/E4xLaXGxhRQhREQpUCsoajMEZyFp8eT",
-	"SpMKAz3YtKzS13V9xT4eGfS5S7/O+YEyiPr7Yrlvbtni0f5kfUj30l1g3SqqXrLD7o+3T83GrkR/VlwM",
-	"d5aJWBUcFdv/ZPfHrZmvP/34w4f37y7Oz75/e3ry5vWr746//ebl0YvD5wd7z57u7mxvHcxvFud/Xuar",
-	"U3DAdIMst/Cc/o29KHdLRv1jk0T/GarYidTIyv4KNYxfs5welqfXh3XczFz+c6Xb5sKVwre3AZ0YMXfN",
-	"p7AovORgGTEN6dIEn9ZnCPtk1JqZ0KpBjuhgTISMXTWSeQI838i4nWbUbDYtxC9qVHwALdIAn0Haum7D",
-	"9hMpRo2u6EFlBxSvVyEA51rGYT9iY+Caoa5yXmDG998mQQfWryAu5zJbVupgdUG1+MVod4CwkE/a8UWj",
-	"HiV7y4Nbr0LdtSiA220zb39vs/Leoq/A3ds0q1AGN97abTaD4p2g75ltXxb0JlveZCwDIC5MAyT1xtZ1",
-	"Hq96idCBwxVQ4RfD+h+Qu6HDja10qSPjWNtCnsVc19GfusJ/LknMY4+eh6YwZGSEkFwAUwKPKoBwEY/B",
-	"deF6bRAhuyIAATC8nQ3ozIJPJ3JERqkxJAFUyubE07iD0FnawTk4HAdre1LVFT0EuuiZgUJtqBQOKgs7",
-	"fXCLkrUMBcqsyBEuSIn9VkB/WF90YJtaeAeuIM0zAMtyNQ7WrZH5fddUzav8wLj5FY7g2YzHa+OXhJPg",
-	"Ktd/O481lNPjq8aDGv+6jAyE0NJRuQhGf7F0bTGHFujB4S72lnnMB1quPzIggwO4Zc1Fu+IiXv5qvkFJ",
-	"g3s3XwEaZV9OATU9ANS1rv9yTCGQSctiCs7P/iCQOHaARQCc25pyLhsbnOAHHhv61aCDiQPxK59dw+om",
-	"dIHOKBuWABepD0tUnOOnrU3P8Sp4nnWPsu/9bufHRcYb/0F4JJgxFVdFlEZSe28M+kZtVbHj+3bPYYEq",
-	"NU97VF1yWi2yfCPY3ObKzfVg+b7uvGW+XeYD2nm2DRErZHVZmtfvtWEqJyWHipaVGWB5B89q6jPm1yYO",
-	"ocq0s2WunQyet9apbb/6qf3D9zvvn77ZOnl7sXv2XfvDj8+3Dl8cvTRLz6lHgt6oVN3L502QSpgT6J+Z",
-	"wwXI8cirX8sdIqfBhV/QTvJoJ5gq4LfY+yjM16s0YUxidKpw2Fd5qSr8UqZEjLi4IT1z3aWl915ELlLK",
-	"hvyK9OxzzHh7ETmkcbzwX15S/PZIXMtFV/TYjYavfut5+IOEX7EOUS51E/tpYM4EcSCtlq4A+gJZnFOL",
-	"MyBXKSxayjDob2OYYLvZxMCVf7QvaqS2ojEDOl8FcN4zCr+DPIakkMGATbXrFAF9JBHxGfGli3jQXQEQ",
-	"yAjsGBF2Y+4mE67UlAFOisJWsgBQ3iC94iY9cf0SM2xcr85DjOnAzNVBXo8p9B0mkHPD9cItYhbDoq55",
-	"iQ2Q0Th2WDMNcgJ46pDhbNFNIZudpQMmdJ2JgYxZTN5dvKw/65CYmT8BFwYDhWY0x7gRI6rZnMKC00JX",
-	"kzLKPayfgmRvAAR0O+aarnDRFb0f6haPmsXmUy/KZuLasMTKAY0rXDALXd4h280ti7Mbgohb+PkloOOg",
-	"dm+396DbRZb4y2KLsq5kg5waoTvn1p5zA+8KP3Ll6AIJeJ3eLaTcugWxw7e6oqJ/S5WFFxzO26y78wJ4",
-	"Ty4sGRHFzN0AY76wXSzN+Eb8mgmijL1HE9B4FdrFk6leAMRp1oTJIvNnQVVz9gmFI8DFCBTSR9vNrce4",
-	"REoCzRUOSFdgWM5NpRPAHGF/YPMBvvr5Y/ax+RGQUHEINq0MutcCHlJXbDebTvsttBIAvbLUuLki/4Td",
-	"TBPoc7IczhHZcSj6fb+yUk+YFX1AoQXeAlRws7RLMrcs4jLWj0AjKWeU2y5taZDtHiAw+tNiyRgOTdQV",
-	"Hq4wQCr0R8Pcao+6pSFg0dBGlzxCEeKy5B4XkBqN0F1SGx8cttyyuZZVeOt2ey9oXrLcYLhPQyLoJI9J",
-	"wjma7wogegDNmkNKl2d5dDotszKYIcJCjPlobEQXOur3zUlwZ6UryvkHW48bpSaXlQiWUukHxYFcYsJU",
-	"1YyjLDb2o9n+fQcW8ZCK6BnV7LVDi1p1p7/wzDuxw9vrb7Hr8rpPcdeDLnww5fVXbLGWLhxcm7v3xBo+",
-	"691t4xzB/ehMWvsB1vcUPuF8Zdup8iNc36k/yyEO7/tjdfkTqQ/iCdc2+Gg4ya33eJL4KwKWr5kOWMxg",
-	"zAZXgA2DafuZNQARZetWWGIUeFOAm8OlpgwbEi3JE3t5SJ7u7raxxRK0PEKdLuz3hMjdAvuv4DUIN/h7",
-	"19a0d2u2UPBTz4gU33wEi4gBVdB3qCAjCdJXS7JEI49C1d3IoghsBMM9k0VEvr24eEugnVSxUVSUARf7",
-	"blEN4jrDGIYZKO5GDekKr7hTRU7NcIhdUNUgh9jpFzDKZyqMQmVViVCHqLCqJJO7VUpbth0XtrPUeqlU",
-	"N/X5fF43g6/P0sTq6EVvEjaryvmSjh1uPWwYbN5/QmeRveXe6GsbeD2O/RIA0I2tSfkjauWqoBYuQgp3",
-	"LdKybGx7B6p5tmfkJh4mdjOtdVrP9nabe622kb7cSOfW053m093tndaOTQ0KA1gkyDAw3KBf8kQZMl4C",
-	"OcnFrZM0BLp0orZs8q6bt9xj9SGolMg4Crw113fwSyj3L/dCmW+yvnxFoYTpSxneC/LHdqPptjWkiM2E",
-	"VNAlzsurhNErFvvWStUC66VMfZ7ygAr0YYjY8HyIfIylhZ9xubv7Wau3QcrAbUIT12fpK+WybrrCPjVd",
-	"DgeHMG7VmdI0K1JGkLf9rqAiTGJ2dlIFRIDz7jgXUIOcsalMtXKJxx4RriuynKGgD7JgtgFsZuX1F64H",
-	"WzUAm3n+a1jx++LsQt1WNejtTEAvKerybc1rFbf1TJ4jQVnLnymHzLxxhdeTPu2NpQ+6EKvw5t22hwtg",
-	"2/vBNVRcAeQzObZ+NFd/Z2kO0pBABQE8JcjfYjZNv3G3RVgJeeqm8jdm1uto/xdSvqHCNaFW9+e+BVgu",
-	"s86Wk/qsfzw4Gd80O2JzEfG81DqGCyqmAK7Rqp++I45DJ5FDz0LRqXtrYzrr+7W4XRHpLzQDX4/5ELRq",
-	"QxeGfTFPbZOOA2GT6dkNV7lWL9htPehujl9gEPIUE/BFg7h2chkuSqGhnGGdG3aUI7c3lOuKC9tDK0Yn",
-	"uuuf58sDLL+FIlJYqWXpNae4zutk1tgHr+yMVWgrVWoPhb2RumJpcySypDeSUyb/tMZIy9qv4SosbcD2",
-	"h3ZWe4C2OTD8rHFOV2C1ky1yQGsQKylua40DpF7cph+33v8Wf7Onf/rhWJ+8+O7oqF3/5X3/RPDR3drZ",
-	"bN+xn03WBcZS7Zc+MIXEikKVi9NVnU215QpfYhi+R6Br5+BEWp82KlChN5f4HrPWy0H8NwHsLyP22yxj",
-	"dWlWrOW6rl8qV2aYTxlumaGslzO8UVoE8NVNMiKkY8RfLMnPLZ/Bb41Tb6zQXDuVAR/w5Hf476dblZp5",
-	"sTUotXpKZpxl+ox1QRirCREqbBhMo3rQ6ArXaHfd5rrYvREFRXVJxKlNKr1DX1YME9yf+UkXXAhNNccw",
-	"XAAV44iwgkniV+qOzUmetNrPIIz6hXFuyjg3ZJu3VVK4nOYvnPL+5RN4KP9q/Eu3o+sz2D8B+9Jbhw73",
-	"uSuERFNrwTCInEFOEi1lFkvpL/CZj7ab2+vAUMJ7OgTdiJi08+L4/OD566MXBR6P/B9rvQfQ/dy3WJCu",
-	"8S7U0kGsH+wyrqxhwGLw1vGUeGAgrogFLstahu9nST3ZuHvoC/RIZMFQjLmA0SP3UlejzpXFulwBN/kw",
-	"suSuHj/knyUUQsSZAgUargg9XGvy4nW57ooGU9UdppYiTJ6B5ezUAHeqvioLvSLe5Gbc+Y8EhrSHqcKq",
-	"AXrKOjvjhV8k+T9BkgdeOoSmm9CY/f3E+2eKTPgXC/gMbXBzGZ83ovwzl1hPNsfBhq6Ae1dZPJAeanEF",
-	"UYRJhyIoGIsJ1YZZcSnQNCq0hMSrDXs1XBZmACmGzvcq0DMKsSLXGRJ8MLhqCj6rrmB0MCajVM6mZjzo",
-	"YPY1mWXXrnPmotnXwfxAY+LRlPmc8pRhBjfoABMqFkust3O7kHeSuQ9WoY5TKXP6zLLNlrgq6A9cy/Pn",
-	"p/YzF6NLJc3bdgKOvdWKsk7lRf4d1WYCC9RbrQ34m13F2zicneYXY+WzcusAr6jqyrtZtfZqvIxv5ZzI",
-	"oWbCJtMzPJvQjcthUIJPfrdJJlzMNENEDfy8BFMDEm87GR+qYnGIdlby6+SOlM3dzzhWV4Qs69TZTVlx",
-	"e3YrDowpcnJ6cfny9N3JC5ea3meJFCNFtCRoKoHtE3DmmA24QvyyoTV3cOciEpQCYG5NPsssskvGU7tA",
-	"kLxPNVZYtppEIXj4PjBHGAICudpOxxZtHzMQ8FiG0COW7fQXXeHg+rkgEzaR6cJBilpI2lSTRz34pvd4",
-	"H1ID8cs+G0EwS5MmwLJ6NJOusNtrJt1CQBMnO0qQJhheyyimCuKkiqvfDaDkYXm6nWYZdySY/12RR5ai",
-	"h7T3KtFDoltRS4q6eYZaUok8stusBA3BEWz9SaAhXyTJZyZJSiAg9xYqNpdsad7YeYBMnYucY1Yz5HBZ",
-	"31TWE7Fn00BtuVcv8vV3vqRP9SIsM+NY+AVVRa4WBxp1+qRgw+4lxI3lHNrNY+UhhmTDysOGq1mzOR6Y",
-	"RYEOOMNLGFZMBXLEeqMi7/+KyNEPb4/PzIeKmrKIHJ+cv3v58vjw+Ojk4vL88PTtUdQV3787vTi4PPrh",
-	"8Ojohbno7ODi6PL18Zvji6MXMJf3B6+PX1gxR/Evl2UxWJErDfl5QZ501eJU8edQ0t0rQ20glS72ZX9D",
-	"FxbxAvrOQMkaGAg2yUJpRdo7WRWRH3guiRqqcjrtnejBktiimk3bKzp0cgPOkSl8a2k0P7oc+QbF/E9r",
-	"DzlgOAirRgvZPq6y7j8Pn/q3sn28F1FVyfFmdOXU+D89IREzbf/QjPiYK+u3W9INNrPucvQdG37r2Ept",
-	"KQb5l14n6/c68RTpOxexRDFoklW9O0YwWbDj6lNfsWUVbD/bvTu4fb/0R7xrL6GK7XYOmKrNNiqGu6C8",
-	"rVas3+MgVjcD8Cv4z98Xt4QVG8OFmg2HfGDEJpYpVm5RQgdXkH9pC7+Lm1TWrh56v76cI9CUnIO+tEuZ",
-	"Um34ZoiuWkijr9g9r1fXym8EDfDoZsBYuRGblCThWiesoujc46kOZZo1Tax4eV4H/0I2ObKpjuTdHsi7",
-	"I7lV4aVurY+VmjKdLi4h+hr6Q7afmSEXCSsNqo+XaWge6SEzmyooKLTavtBPvr3xkpSByoyBO5NN5b5v",
-	"VWx5VX/qi6DBl7ugYo+tKvllez+j7tXlHa4wPIPjXKrMtZsLfpUvW/uACgNY0Jtb46udzC4o88W3/Hn5",
-	"lnNVy1mHHTZg/JrF9ylThnGl19XFXkgSHvLMYpal18x6mmI5mE0gbzJlCdX8mhHbtNv9YuHx3p29rkW1",
-	"WZrUOrUGxJfsgEupG8AYIls85/o42r5B4F0Fduf86vYQ+p4H5RKgc4YF1MYCzRInEUhKpr4xd1g6R322",
-	"pxyBbz17kc1UKb/mNdMYgD14exy5iKqDPrFIuxxmxAZXWWZKVpoHOxlMKbeR5fdh2Dqb0NhHmCERk6bo",
-	"Vcmeh5GH8oOOzORz3YWMlMYq5zmis2qixnKWxNZdkz0TazuXr3klMnmwa4AC+enjp/8/AAD//w==",
+	"7L35dhs3ty/4Kmjee1fs7xRpkpqp9a2zaFlOFNuSI8nORF8RZIEkoiLAFIqimBz36jfp//pF+k36SXph",
+	"bwCFGjhKdpwc55wvocgaMGzsef/2n5W+HE+kYCJRldaflRGjIYvh4wntj1j1RIoklpH+ImSqH/NJwqWo",
+	"tCrtaEbninSFrKpExqxbCSrsno4nEau0KvbbSlBR/REbU/2AZD7Rv6kk5mJY+fgxqLyWfYrPyz/+esSI",
+	"YDNyy+bfKDKhySggvTnhYY20ySSW93OSjGhCYjaWd0yRZMRIjw25EFwMiRzALYqMpyohk2lCeEK46IhB",
+	"LEWif05GXBEpWK0jMgN/dtd4Rie8esvm6lm9cXRAG71mdX9Qr1cP+jth9YjtDqp7dL930D8Mj1h9sGKG",
+	"lzRhr/mYJ9W3MuL9eflMI32FwnExPeeA8IEe84gqQsW8Rbqdyi2bdypdwhXR18Y0Mffp27q/d0mfRpEi",
+	"XJDurNsRivWlCFWg7/x9KhMK9yaKwB/2nqngieqIJ2FMB0mVs2RQHSXJRK+AfgE8v2qIotqoP82tlhnU",
+	"8e//btTrx7N/79fXXY5LNqZc71VxQX40+0q5gCVhtD/CmbZIN7bzlDEOngg5CwgVIaFRBHOiQ8oFrEPS",
+	"JWYZHj7F+N+7zePk3zt7q2bIknhebQ8SFhendoWjIYkkM8oT0mMDGTNCSazv8t/b8N8ykPGYJpVWhYtk",
+	"p1kJ7Gu5SNiQxfDeH3/8sdqeJiMmEt6nCSu+/Ds50y+m3kXkyeXLE3LUaNQDoj/tH+zVn2am/5zRmMUk",
+	"ZjQa/7tToRN+y+Zhp7JiFX6qtie8+orNq2dhOcnz0CP3Y0KRnUxipphIMkN4hFOYDuecjtkCbkPHLHMC",
+	"JyzuM5FUmejLkIVLx9jn/6tZn/AJi7hgaw/mYibKqESPRuqfth/OVCVyzOLqbnPtwVz15YSp8tEo+C0z",
+	"HMUmVJ+fULNlNaF9pvJDCggbT5K5x8qEhNVJBxrShCqWqFbMaEjcX7OYJ6uX8ZL9PmUqKSWxs1DT+ICD",
+	"aOAKmIbmCXr8isV3vM++USSSw6XruPvql+ZPP+y9P3izc/72ev/y++aPPz/fOXlx+nLp4D4GlYiLW1jM",
+	"b1nyii1g+7dsDkItUYSHlaAiJywGeahnVBmypD3h+uagotd6zBIjmrVsq92y+Y0Aaq78z5ipiRSK1Xoy",
+	"nP+PZzyEFcJXv1N0uIAbyEHChN1SMqOK3LFYL9qSweDjthzRRRSy+PTOahvZEcGPhOGv+fdHXCXtaciT",
+	"U/t7dgC/T1k8ryE/LXm/YPeJYc938paV7gj+ZJejMIIYfn7YjlzKhCblb/+W37l3Ewq6j2L9mCXFgcBD",
+	"HjaQd5Nw0UBORlQMFy/DFO582Nvfayqbl74df4K3L1kCINO5G0SMjOC5DOGJetjFd5tHwenMjvoVm68S",
+	"CzGMqMvDrmaCVK9MjbzNcGS9aXCt6LOAdJ91SSJli3Tpsx4obV36v5ove92AUEV6847o4m3vLs9OrAr+",
+	"RD/gaVfzqe/pHb2CoQSkq1U2Bj8GRNEB+3en0qngdW/nyUgKrf90RHcaR7W3NBmdqj6dMO9p30qtNt/R",
+	"aMr0n+/enb0gWqkgTw6ru/B/jeZTPUjDC6kgPAzIbMT7o44QjIWadxMYMRfDvNLc51VP9nG9dJoSKkHF",
+	"0IEjCdwrHrOw0kriKVvO4kE+Lt4akJGFbdAK8fItKAw/Iy1Lhg8v2mbsF4NSIm8LK9+TEdOkRQWZy2ms",
+	"vz0muNxdbYG0aDjmortqtMD8isNNh/c/YzaotCr/41lq7T3DX9UzVELgWNgTA6fiOQ1/gOe2tJEoEi0b",
+	"W39W6GQScbTanv2m0HQzg0sZsf6gpuMx1R/1XsVMr7+QRE37I+KOXyWoAFHiO0I9+LPz9+3XZy9uLk9/",
+	"eHd6dV0JKiFLKI9UpfXrn5UBZ5FhAD2pND2NmUIBV4EXJIQSGEL6ktTcszzkmESM3iGpTJPKxw/+Y8yj",
+	"ydaPc/zohocrdYiEJlNVae3W67AD623ZaRzL+NJsFm5d8XSYQeh5jGmkTzsLA83JqDcXrsgslmJYCZaa",
+	"/mWDMdc/y15copgtuzlzLUzkOQ3NVxsSXs9w/5TuwFEwYbFWQdN5bkdw7H7CY6ZuaJKhOfAv9JjVLAfT",
+	"ZBqzHEGlt5Lyy7cmmODraftSTpumPnO6cjMIvsxDBubehkesL8e4XB61zaS1DrkgaN5tR2TwlOLh0lQx",
+	"klFIKIHXtwgYh6STtR07FfABdSoxm8jY+1I5S9WMM0eA8CX5RK/6UkSBnCZwxMZc9aUY8OE0ZqDf0YTd",
+	"sdhzw+DI0bfKE0LVrdKaIjoicVm+HDI+kWIQ8f6mkgItubDANsH04orY34uU/Or055vL0/cXr05fZCiV",
+	"2nvgEX0qNCn1GOmDLRUek37MNFmgXYenZBvKONKzTugtE8XBg/HBFcGfi2M/b785vbluvzo9zww9cxvp",
+	"zQkVqJXqmTjmq3XEY9IfSc2rzRXA7mJrNNME7hjwWCXbz+5x6T4zt8BZ1+kWB9ayQ3UciFyrS2KuL4Q/",
+	"eELGdE5G9E4bX7IjYKpUEBTrod5Nb8fZfcJEyEIwMb6QYwJrteEZMV7GIplpQadXUL85ZkqVnpPnFy9+",
+	"vjk9P7l4kTsoiX0C8pMTHFD11BiWAWosVJHhH3xyTBQTod6Bqci8bgviauzpleAiYbGgUV5P7E2HOedg",
+	"qRi7Pr08b7/OTEjJMUtGXAzJjIkE5TzRGtgxSVgUIXGB6mIozRv7NhPZQ70vGcUySaLCBkmJ1IsxkhlP",
+	"RoSSHg2NKyc/peuLi5s37fOfrWi+ym7Wwqe1354ZTjdmZBDLMZqvNAz1Hh2TJJ6nYZgG2VIQNpHdSfma",
+	"xujCLCdFPc4ILllAiXqar9uX356W06LVyrWCLlVC9nfJK/58Szrb0WOeCnpHeUR7UcmwtTLRo8pxDSrU",
+	"jMVEyFnJ+N+dt9+3z163n78uDn7xgzAgptk0UCZVqSRKt4YOtH7txatssGxLwjQzvxVyViKecACOl5Ie",
+	"Y4KMaVi2aRfvrk8u3pzevDt/dX7x4/niiQ8oj1hIwmms55m412jVRksqOU36EmWAGZgWYqx/S9Lg21xO",
+	"ScwmjCbeA7ZfgseTYG0xx/1jkWItstvYIU+AXqVW2ZBInwZkt7FHnqTsEUhaf908Ik9KTnBHOIbgnVzB",
+	"kpmMb1Ee2psUo3F/xJQ+GFL0GXIAuB6URQhaIhl1RAkdPQ3IXr1OntAS/gq/7ZAnHn23SAlRd8RaVO0N",
+	"pYyiayRHUi0tx5cQpSWTIo3w5Gletrf7fTZJhVhJRFuv225jLyBdDnGpZN5FdUSKaO7cqqhFUcOUzJgy",
+	"vj9794rQ2MOUjVwEe9m9/qUPVlNeyrjHwxB12w1UFWmjqCnDudDLmjpQYTFDCbpsCbt5eXH5/OzFi5xi",
+	"DI9t4Q5RDJDpbcw9FVRMqzIbNfkR/BM7yEeMiV60UiLav1XWWivVVa7evXx5dnJ2en59c3Vy8TYvPbgy",
+	"fmZvaomN9OIkbRB2y/E/ripv9PY7GvGQ9KaolGuhl27ro2nbZakUyx5QuP7BR+E7rhIZzy8huSnc2Lx1",
+	"d2UJh05DnpBIDjFTSpGIlnsFvzu7ur641Frhm4v3eVM3QT6dPswYAxFLDD9TXAuLZr25X200qvXGdb3e",
+	"gv//BRi1XiYpTOZWCA/DoK/htseEqltwOlAcIUn4mH0JNuVlYfC4Cmb4wL5nchqFWpvUxwuslS/ECjyX",
+	"STsc8yTZmKCMWl/Oiew57DEy1eoH6BSaG5axpfaLF5enV1c35xfXN+3Xry9+LDEPrW1R+uBmfadWrzUa",
+	"O7WjY/215rLwA2SCoRKjQIsZIQ+GRDH4j+bN3yhCo0jOWHjT52HsFIiHcGlIIFvoSwJdLZuvV7Iul+3r",
+	"05vXZ2/OrpcsSPnTiByQRr2eZv/t10neAtvZ1gLDGULGYNHQjLi2QL2koG9sciFXJGKDson+8O7iun1z",
+	"+tPJ6emLJVMdUUV2TH6ffpJ+SSZ3sVHX/xBKxlIkI1QMQaGjUUT6UiWKNPeOTRrBfUImLOYyJCqhcQL6",
+	"LHKnps+davV6/Ze/p7zO+Ke/eJFdZBVBdoHgzHrUbrY9BrLvCKB757rrR5wJCHM6pwh5ooUxLpKnoj59",
+	"XKecy2VdqSUXk14XZAav9RR7/YNU9b9exzmXyQl4xTcVR/9k/ze4u95QUYzprueiXubje3X681WB467p",
+	"+LbhDc1nPcc3Bm37cioStMJhMaRguA6pIKaCoM0UU65Y6nL/Rr/0/ka/8wsNGmwSIPiilL2Xcio2PVq3",
+	"LEd45yaHoNx9/Or0Z1DlXl68Oy8I82wSAjiMbBoYrK1yCXOxzTfLpTiD02lLsth9TLLwViFAfZL0WCTF",
+	"EDL5M9b/F0UCmG4a/vcKj8bppL0Qj9kj0A/NFV6Ka+lELq7bZeq4TZW2T/FEBjzd+JGVJu2xHDORoKWC",
+	"zs9+zBIXXR9KZJH4KIi3a5X9S+GEJbFSPfHfpipZNPsvh/wxd3Q7NljiUbQswB7yQsjix/PTy3WZoXEt",
+	"uqIIkCVF77ZiCbhBeHKcY402yfVLYo5fGPtz6vLG/O+fbNBjSPWrQb/OOn0SZlpu05KVJm1gUvz11TcR",
+	"0vW/d5tHXUKVFqwDuJUrglP4auk+UlDqGs0x87XaWJWCDMEFSRrmV1QHQu6Y//aJGvaJcmBUDeeUjtGj",
+	"jrJmvbyN5kOYzCMennRyuAfOKr/lIizGsI+xtLY8r+HxjsRfRI/vBJ0mIxnzPzaWayFXtBctUezVVE0g",
+	"ea2EAE8uT1+cnl+ftV/fvDi7aj9/vYTZ+x73zHOPrVeeMAFDMcQmY9CQnSG1tQHQ0Etk/BPl09SCyF6w",
+	"dJanP709u1wh0cyDjk3WH2hljzoVLsB7WlBF7QCQ49sauSWzMSnYy1QRkyCjLVrzWEjUsJkQ1mbxon0P",
+	"mdmYK2VyJfIzWz6TN2dXV2fn32aT8PTiU+FmQxW5rxoUhxa5Oj25PL3WO9M2RwfOSIuY2nb8/SGTWWox",
+	"g6240GT2ZlZmOft75D3o+PGI7FENAXCQJDNJQj4YsFgrMWjaGB8PkrMZ8D8mXu+WELOBoCoVXdsmesr1",
+	"CtHoLVYjcc2OBzRSrJDxBfucSOMPqQSViXfLn5VM7HIRZgrGQPG8Jl6Q1o+6HKPYpGI+Q9t0YI42FuzL",
+	"mHTFNIq6NXI26Ajaw2p+Ctq4tk5tCEpOk0yhIplQpZiy7J9Ikau1/LXSOGrW6rVmrf6suVsJKs16vdEK",
+	"e4et1kHlQ1DhCRurVZR4jnPU2zam92d4y04zqOgxY84l1meazCgaxxSUSCN1yiBHmKnENGdWL+GxXpYu",
+	"bFQ3MOvjRJkLXqEJcky6+pVdfQsulz/rzGh6UkaMioqTVFBUVrqZ8DswKxKCf0wbRTyFqTCcoQXYHTs7",
+	"O0cmR1cQORgolgQm6a4jsNIsIEk8FX10fkky5lHEbYZcria2Wd+pV+uN6k7jutE02RuVIEUi0eOpmryM",
+	"XAKa5l8JDWmykqW8sdd9tLWrKzZeX/MxqMieFk5s83OgRjY7wx2FFrBS2E0WKYbnAckYrVCuOgL1ahba",
+	"JEaX/BK4pGFIkKSCjOQ0rpGX2hyL54BFpM9I5uR2v6hD4ZxdaxQJe64DGkUXAyjgWnbfD/ryK5YkQBkf",
+	"FhjG1s8QpJzHWCuCLaiHXjAr2fuN9RM90NRQXn+0zvBcZ8Q5u/2xhs36fMKNRr90rO5Cm3mgVt8CUouF",
+	"BuoFVRdb0v5rxVToe1zpQ8kIUb65DDWjDxRr3K0mxhPQXEzRDI0jnmZ05cTbAjYILI8LAqPXX2cZFaaZ",
+	"NevXjZzfZz1m1ZdCcWWNqMVyIWZ9GWvOj1ELRSJGUzEAevPM5zXg751pCart+oAoOWY9Gc47woQ9sunO",
+	"PFEsGnguINm/BVNXyJApo1Bl+cYisWKieOvRPG5nqtctonhvK/V0AcaCDzxDT/9iBOxxqhxEVCU3mtne",
+	"0KRr0/InFOrSOxAHsusKcytQGxo3N0MmTPlvOZKNyVe3Lg9r64Xwvx7giYgWaZCpSHgEg4YANYYxuBQ1",
+	"0gapracEAjNNbxSSRFIMEQQL0uF7VNtDEh4DmhqXIrszzaCI2TXmgo+nY4D2yuN3uXlC6mQpHQo/gITy",
+	"X8CaY7o69YdPykav6FwRJUsPT+Pwun60+eHJ8Q+ojUcDzjtUi3nI2VhL1Q115FdsDlFXjjfneUgYz2/i",
+	"qVhylK12bb1tKOUxcZXO8QzbJE4oHrEQdLGcHVt9kHCnF9eIfTS1sB6unkBJL1fAlLiDOW3IfZ2jvEDB",
+	"ieVMVdbUDXChWfiKzbP6QaNeB8K0f+a1g9wGw2hW7edikQDAfj3Wp9lFLewhTK0IDyUYSFe4zSjAxub9",
+	"RhkzE9UzHhPNUeJNl+dSzkqWZ+mKwFAXr8hrrpasxysYs2AzphKXOJQjZ6NFl7Lk1BM6QUyutWabZ/gr",
+	"JhxUJnTIheO9yx79Nr0yv1AwkcyzFq/aCqUicNJFM2Dn/VphKq+hOytQBzAnrdQmc2zYumPMxXmeulet",
+	"71ebu9eNRqt52NrZq9UPmusrJAutVMt7ZiMepVhhqDhkjNOWsVZjNtCi19gxiSJddP0AGJJxNwUdYYUi",
+	"OAB8x2yNoBZniukK/lzrVzC2L2ZyWpvJPJ8kUq7H65ZZw5mVNxeuslc3UwMHMmZ8KG4MPRUXH+eYXXus",
+	"YvazOjRVcMNPrJMFvXTOn4pio4Nfz7hiepmtIkJiNoloH3wo6y3bMKZ9dsNEuGLlJjG743JqTwxRiZwo",
+	"8HRwMcwpEDZdQbA0fqTK1e7drTSHoMJLCPwcwCiMfn0MMGV3BwajdG+/+VQr0YSHWo2JE63WWe1rG7xQ",
+	"N8zpFGqxCyP0Vdc1eIG+nJjjZnwCjTrBIhu3vHjUtO5Wvpo72ojZ2Xw1P7vHZV12upl3YRKzAb8vF3io",
+	"sPdHNKb9hMUOjRTJOdCKnTYlhoIrhlnyx6BvOQGRLje9valfX7/+/qC5X7aYzsex0rNRdDSs5V6omJgB",
+	"ButuYkbVauF66W64xOvTwEMpgb5FPFN0TCVl6Xt5+muCzDrc5jSv54Cwfoc0BLGOqnKF1+Y1Cji0xmVh",
+	"c48M/bjxeAfDvTMVsBlhv6bfA1MqN7RZDPIy5sxhEour8e0xkxAzLSoxyNpt9LrU8NXGHSYoR2HK2XkU",
+	"EVMKZXnRAQnpXOGRoAmAZZf6qg/3d7USWDRf6T2ar/v13UNjNuAX9TJ7dhs/1seFq37lyCVXkGd0DD5Y",
+	"BO6CIdnycHQAHl9iIr3g7U9poNsRWrqDJ9he2T65Pnt/qsV1qgJZNUBI0k2PY9fqQeYeG+jWZ5EnmMuT",
+	"DorGzCpexjUs9ML+WsGbK0EljUbbKOEH//y66woH04D2AmjrhlQL5po2l0EeH6NlzJUVZSqhLgEe6m//",
+	"8lhVuyNWBqj007GkW48vHYK+mAtLKH+PqJW1BwwxqhSc2yir5kuaOeBmrzePRgk2Q9V7jiwsnkaICW61",
+	"MEInk2ieV8sbX8NI/x3CSF8DQ582MLR9iGeBTP2RJ6MrUBh8f8t2QYPgzxz3V4xGLFxoTF97ejsT/Xg+",
+	"MSHprFOv67SIbgtKyOKxjME5oc2BiDmE6q7pS2G8YhMmurD0+sJqNWTwhi78oHKB7qr+5/npt2fnpP3t",
+	"KTk9P7n8+e316Qvy8uz1KfzYET//GEavf3w//Xnn+73+d5eTXnN32tv5Xrze+fn+hNf/4+zlcH5+/e7+",
+	"4ur5+1/G39ffi5evfhTRdz+OL3/uvfuedgQ86PT8xeJ3oIr1molhMqq0DhtHzTI1e8l6DqZR5HKFjCb4",
+	"BERdzJJpLKCeyuPVInROh6c5819zKgQP1uw0JNTfidz6ebZU8/zg2xcn99+/67/6rf6i3mju7O7tHxwe",
+	"tZ+fvDh9+e13Z9+/ev3m/OLtD5dX1+/eN9u3P0cqP+2gMqFJwmI9q//9K63+8UH/q149uvnwZz1oHH28",
+	"+bVePWpXf9E//blf//g/S8MSOZr/UJ5pA9kSqRMR/Mf9iNFYEw+SsCExcIeAd0KN5EyYOh19ljQLb/fL",
+	"I1M/Wo9QCJ4UaYHjuxGjt92W92qT3IXiwb4TFUwn1DEy2BFgFdgE+lTtr5GunCaKh6zbKgNJCqAG2/dY",
+	"pEXY5kbUSbsZudg99mSTQeqwAgqICGeEbQFuQJ/Fw+qigi7gaStc4JaMnuvynfAxFVvFVbEmbiWo6DVz",
+	"V9xYi8+MPKsOu6cU1WGzXXJB2xWL8A/SuZ8YVRL5uIXx67YglqtXA9Nt+n2mlOVeNqBbI9cQR9Tvwp4B",
+	"egIE/3A7hTn+viM3n4jjvFn1xjJvlndqntiB/hcelZe0Ovjw5+HHJ1X/792PT//c+Zj5qtH8+LR4nILK",
+	"fdU8vVoEvk5cKx/qVsq+3y04tpRYoGKlgsOrPIHHAAGB4uUIyOIe8BgoH+iJzbCzgaqRrqbmrmek8AEA",
+	"fcUMCN6eCsSZ0Wqy7OY8nniBkLNj0pN6c2PmniUs0IscdISEbiV3LFZcCmWPrMniN0FtN662PeZZNlIj",
+	"XesrhkGP5AyPuPMgp/FeatuhwYVUjayt+IC4B2yO9dbhJuUMjpV3v4zo0LszY0KsvPmaj1l6c8GRveH9",
+	"dtHWu5XdJ+mtrgZ9rQWbjnss9m5e00yBm62tkt6+jsVSMuSNPLILNnotRyfcC+p6euP6Pk+426nP3hM2",
+	"dX+WLEHW+7khtaynT8ONqEvbW0s1ateZqCxmaVAGLY80MsCKSIMajyXCNMlk1ACqlCS3Apo1FQ97f52o",
+	"rK+ifAwq1Eq/de5BJu4BQBX5d59GEQA5nL21hUSGT6dSDiaWqSucKhY7rXNgQRaM4Ag6Akxm6+kxpQk5",
+	"yWit3UaZoF8asjEbYrNnHjcU00+F3coVtoJxQTysEAA7NoBoRg5BjskQdCeoAlDlmsNB40FxsFs2v+Hh",
+	"4g5mLu7pyvlpFJE/WCwROj6rG36SUN1GXp+NIlJ+VcUi6v9GEb8kYCFZr99arjDBO16SBtIdJcmkG6A5",
+	"YayHbopYYt76jULYfhG2SBdkRtfmLWATEoirad2tI8ApYX7tuhrciN8yLCGUoixpMXcu9ahW5orBPoJj",
+	"0jAxR2dpNMcEd+yBsqwLV+PDUja8PPEGe8htnXrjtEBMvkGA2rXTb1JRsTr1BtrWFSN7VClszkC6qMp2",
+	"MfpJtYlfDOVrHVZIMpYxS9vrPTafKMv3WbhHntZY3tnL6Pa2DRxWTeV3SCv7xfufI2RvyueLC+LZAutk",
+	"WCSyRKpDYemyl2TNiTU88AsVi5zOuNaKeXHP8kVb16GOk1/v6oUzyKmea83Aut63moGfgrB6BunVi2fg",
+	"K/3rjR/u+ORE2ygL1hbjsY9Nw811XrtwNX1zYq3FREtlG0pweRqrycBcunDUeTNmrZFnYEI2H34mZ2T1",
+	"FLzLF04jY86sNQeXTbH5+NOUj9WDXxqzyJl/a4070eLzUx/AXPfLgur22CfPf1+1uY73265eav+ut3pl",
+	"NTqPvnoPTtx89PUtiVlvWBRRWH+onX4BTc8WRAlsjzi0nBFBkUVhcf2xW9oSR+o8KPbQiwnWLmfmmWlp",
+	"WBJ8V+WNo0uGy7PpdYu6HC7XGO187Ys/LFrHpXp9PCdMX+Q1N4MoCyQQ1cgZDH0SUS7I91cX5zYiARb2",
+	"7t6BXsRexMYklP3pmAkEO+8INaITIBp0+0LHVm33YkiDGoQRMmYhp0QP25SQqEnEMegCo4Kf0H9sKppY",
+	"aNB+VJk3F0EClu5AYJDSJ7EcxnRcI7lue+TJbr3+9JgUIRSCjvC+bL95fvbtu4t3VwEp4kZkvjO5SNnb",
+	"bTY5KQEK0UNoPD0mJejfQUcUoY8D4joyBCQLMBUQH1lLP3jn6XFHZIAoA5IDYwvI2/b1d+nf+rbdp8fk",
+	"zen1dxcv/OHoX/aeHpMUKzboiAyAakA8kEPzBwIFBiQHm68fdvT0mGRbEJEnu40d+61pkaW/29PzWDbZ",
+	"gBRAgMiT3aZ+g+1MRZ7swV57TVWCfOcTfc3O01pHeBeRMaPC5LiUtlfBxir5JyEwyAyrnzINVaxnrbR/",
+	"So2csxnpQ1mjSfaiYehS3xwbKbaNLDAp10eyrFiIiURzQRYbVmUZzFpmus+xM3Z6s8RMX5NXalYxwlTQ",
+	"Ab8nPHFnl8Uql8S+RtPYwmos81Wd/j6lEcYafV9VmVzYzDOlFqRmei/87vr6LUmzb+2LyvNMS2wIX0q4",
+	"x9g1D5BJZmZfJjq+o2p0pTeXlSfSdkdUjbop5Wayy79RXuK5F7dWI9rc268E+sNeQw9/NKb9qvk6E5N2",
+	"lxZW0K/O2wYvBGIJmRoT439nHL7s4hzQM2imqUmxC7TOup81dbOYcPxp09Y+IQTIJ8T82CzDcnugDk0M",
+	"y7KzvsFQMyTGjNh9QHpUsf1dTUj4aRpHhthk7BJuJ5qExbBGLjRldsR3b9ongWv+xWKTAQdFSWyiGfST",
+	"brWK4dsqflMd8Ih1n2pWecdiPph7hzEnJo4Gh/th/bBxeLjbPwj3945oc8Aorff39mhYb+zRnd5gd9Do",
+	"NXv13mGz2Q8be+F+v7HXqw/qdVo/zGYgNZqHkNpu/97d+SsSU7eD5Fg/33KrqhXvbuUY6bI7PZa7fQLj",
+	"8qQ3m1ZhwRMGJg/DdO3SxKvP7C2bZE2UiA1pf34T8Tt2szs46jfpQdhg+73D+s5eliD2Gs0MQTT2sylq",
+	"/0f1//zwH5tmzTT2NWXvNZqkfXVyduZXNdlDpCa0vzVGh1/RvKoMm5bWYK9hZxo9JrOuZnhrVfulGbM8",
+	"DDKWOeKDPX6YcLmehtNBnWzCpH51JtHRoq0NMu0LIGLmsPj0/PN9Isx0CqMxzSlL4nomPNdtpUvi0n8Q",
+	"htvknx+TLrvnKlF4qZ9MaLNhOsJ21er2Tbtsc7HX0iDT7ELPAZMSTKeDbJOD447oGiA386BYzkgvZhQa",
+	"uGiZBblvWBCZzKSLNhrToiTzD6vR9EQQOwK7eqf4hxlNKr2lqAGX0btBS/gG7P4+6NEQ5+wGqJ7U/W3e",
+	"QiXF42N3s/Q4iiSWasL6WL0HHK7EaSXIRXuajEizVieJvGWCcP9GmxiN+QAH+/vNp0WHAfgSbpYmbJgf",
+	"LSEbsGFQ5MBHpo01l3RKFfyt6Azslbyop0RT2XFHAALrIKZjhoHimCTxVPNxzS7u55DCosD4+9EV7wd4",
+	"eDBXJFvaENgkv5noCAxo89ieucBENBNI0bxjC/JCDrKMfH+31HloesksFC2wLmi/9hm/A2tYzIlj84+Z",
+	"CV0+vBv99c2IlyUXnQ2FjHPFnJiPeoNTW+V1w6vWINqFkAyrqRZvXUa2uI/LlXLzbNtQClI0ucFWgnRd",
+	"7BNravGQ81pRVSnTxM1ZWSWatpFERUyH+8mSfCScmpHpoGybmk/TSrFxdJBhUo3Do/36UaOZN6D3d0tj",
+	"f3wTLIt1Xn+wVz/Y391r7K31etcWbdEao2YYEMUmNLZdJYz+4y9+vstZ0Rcx7S17j80r8UTJVCVyzOLq",
+	"brPseVPFYqu3L3qoU8jWCgflEZOQ7suO32tGby/ZFgBJ7QLnGkALjPyZMyhhqxkf3P75uF4Rc2jF+izm",
+	"TdcjKsCIT0goTbMqxHhK2YqnMg2lLC7TQp2xHc3oXLleL5lFgRfrxQP4N9CqDHBaJqMbJCxPPJAu8DrU",
+	"Vi7KshjJG884LSebPzP2jZd35DtW/an+rIW7nAEKKSW0J9NCkparDmnWwePK9UnWhwIUjIbWqnfrJQZO",
+	"R/QRwdf7LTAJ87A65rF79bqBoflGeVn0Btom5zP+s9KXKrnpMwG47BWtAkwiqucwiaXxDvlL4Xlz0xU8",
+	"X3jkBS2ArwZkKvjvU0boWIphptUoaDfY09voK14bNT3/8YTGwO0ShLbSH2q4Zs29PW9hjjWJlK2XkNrg",
+	"TVhHAL/Uq2a8fkyEAbyzW8NauFqti19wAcgq+o1j/MZC2OQ98FlW5hFNc28vaxRnC1D+s/Xr/651OqrT",
+	"ua/Xq53OfeNlp3N/8FJ/PHr5AX5f8Nu/9C+Lbnz6n//V6dRWPf6/Fj78P5Y+fLPaF2x8JxLKRcnOYEsc",
+	"qoheO2McAWkZP2WZGnX29g48a2dv7/atg1Vv1snZi0v9OvAAHmMrPdTgaSSFsw7xejnQ5maNtEVH6AdW",
+	"x3QyYWHuoUo/Bd8nDGRTt9V6Vu9a9Ql+M6+pkeccmjPPpQgJ7QjzmG8UiWD/yROncj9r7j4Fai8/n3lX",
+	"r0dSu0cZimpmvSyuSqnW+vAfT57pvz/8x9P/3NTvArNO1ypOE9btfvkDDEjqin6209TXp7ZFupmqDMjI",
+	"diJ2jVrNUgE7AAi7EVXrusGfNZqHGVf4drRT6hLJeMuXQAGajlor9StnMqITpIWlDTH4eChJGB3jfwUV",
+	"CfoJnJcb+wF2BDi503JFx6yAbtFMLHCqjCL3lVM9nFPBbr8qhZ90gKtGwHmupMCArfLYBPxaUAxQLgRj",
+	"5uGoALAaBpEtUktZedsCQ/FVRtQ6OBRHIDtrJUl6nUOWPT4FY0lNorWe7/WJWPZ8l12Qrg70WuWiH03D",
+	"rLXfXOvFaWeXFa/2sHGSERsrFt0xZR0+vhdm08mXGz7pkqeL44+2TL8Fwlye3w+XODhQBAM1ahuPUTnd",
+	"IN0f5rttuj8MZQOwTcHuk5v+NFZlFcp+4j9es37iP84iwzR/3nn/R/jtUfLLT2fJ+YvvT0+b1d/e984F",
+	"H26f3p+db5mowtMtB8Q0/X0k3M61ArsZzRybRfkBXs2qkEzGvhKzCVDvSloAlroeuqBW7sqiDRm0QX/X",
+	"AbBxRtUjYwt6xbHrCQKHf5zyfWOVWN4vZJx2T8phT2CQ+BtFQjag0yiBoDdnOeCO5np579uEaj9V+NVd",
+	"faOSJW1qsiHbxDSo2QpmMHdqHed2AHhemchCcGeY6d8FQSxzUPL5KAFq3lmsr47IxR7WBxy7GGDnOTkT",
+	"WRU4GbF5R4D2ZTUvv9He3xhezExwK4CxT8xIoLsAu2NxR6AvG540PvYRmNIklJS/OOwG6yLscW3nhmMu",
+	"1uE5DhgRW5jqf7Jg/ws24IFM6vHxtlwvVtTYc2cpkUOQo2WYVn8x7Fa2d+4nGH1ZSv/bDCp6QXpr7YtE",
+	"HPpcBH7m55AlBuWqpOa0P41jJpKbSanHuQ7KilX8wGPN77JIwuvZIcBQbiYsXvAivajgfEU4LUGoRZjf",
+	"VPxuqs56DhNooD7gETo6vZWD/r96ZAWFtyNQ4xX5kHD7FzZS48P24EWTXTcm8eCsyV7Uf7ju7Z+/V032",
+	"qjz2mtAIFkgt2AqbKj2mSX/EsMtd6Q5pDsMErKFyZnBfTkUOO35nc0PKH2WQpZ/CPpcJ9x8cG9kMzha4",
+	"NfZzxkbVmlVPFWRXgJDFBs3HpmmcaeGs9dOpiBjuO3Qk0cZJ4Rw4PlGkS3wnogIteXG2RBKZciFWWcK6",
+	"C9y7SNPmBetob2/xUkyTjhN1IxckG4QAS2oEEc12t25ZI2DG2K3JWWmQJ2+kCOkcUiQPAoMpksDBFcko",
+	"6AhzXSLJTgMIEFiSGsk40ZJVX6XXDZv1gTkR0vkxaQBfDOk8J/say0TfTmP5ouWI1pVD2q1KV2chjb51",
+	"q16AV6EREyGNzapZcZ62Bh/zUPDhKCHvrk+81KOQzitBRS+qnopej2yeEX5VwhkysnSzo7MlriWEEQ2z",
+	"80D8Alur1xFpR1jmd2m0L6oRB0Nzy9hEmTY3BgQO9dG8EPx6JL+4I1kjjTTb/LOdz4Vn8sqaseVVL7bR",
+	"P11Qvh27JvFLyAoeAo48rkoI6ejo6GC9NJSYKZas6JEBqkVmp0th8uuN63r9we2y0un7gytb7Ez//W0E",
+	"NR5Lk0mvldGBjGc0Dqt0mowMFPaTb08u209bpAu739WMU4o+C7DTGGA/UsBanXERypmFpe+SZ/aWsgrG",
+	"JWwDB2Vs7/R1UFBpe9Abe12/MMc+1rDEVnGN7ETKB2nCdkDFxXHsLx2GgdLf4uDlRraUJh4qiDaHK14k",
+	"jTB6Y2EKy6URvOiB8uYr4TyIcPzODCXZ/dNexPsu+ZcOWfWWzYfafIm5SEBxf6K/NbjNXIqajIfP7hpP",
+	"Tf2FxKprQK4zzhvw6iJI7XU2VbObQYruEi5UAuGMgVe3piQREjpmcEF6LJkxJkifCox88ELeCh2yxnA4",
+	"/32/+bu6O9z9LTw8GIY79/vT8R/jw9/Gh7P+fHe3OZrW53uT2/pe/e7ot9+G7I/fR7/NZsMcEnPjaO8o",
+	"EzPWD/+13qwe0X519FtVTKp/bF4AkmRW2ri38ksduE770NCrx4ZcmHRpPQjczGy5TGFL8Xswn2MqoBmG",
+	"oRvs4ClIFy/pQrzd5nUDYpjCxtL7B7tHeNrQoRZ0RA/A6INelwhGY+imAMlwpo54Jk1Op20gBvPT243B",
+	"ZvzVaKLcdEVC8GG8z0RfIF8/LHhLgRWZHNBsTqjvLHXHCx5ZtenQS2q9cuDTnc59s6H/tVPV/36u//VC",
+	"f9zTH/fg48Hp5nsPm6sZnyn+yVb8BGbtA1Ca9FKIEDqOqoiqEVZEpQ5eL6kdHbpBBdPRzO+aswKZ5HoH",
+	"lahAc1MGgkjU4F1tAdu/0VQYyzFXDOWCa2MQMXqrAtKdCjVhfT7ggGM7sIdVUa43r+3EAU9cB5S0TUsW",
+	"Cdp7lIGES98OoeEJixXDILiQN5g2eWOidODyu9Eao9ZDZMT781wRrn97wa5bdIZ+zNe4hjJNe9zfNdQM",
+	"BKYwy10fmYAokwG/U9t5WjMSVJNp1yLttWYxT1g3ML+hfmaKc/2mJZAQgwDTXKVFviDwxBxz3e0j/7//",
+	"6//pegmSCMYIVyjSY9guSGI0ov32bMuzte0h+sQn5xFPzNV0PKbL+lsXQhYYb099vfCjVp6Ino8wCViP",
+	"k87SWNP9un1Cy8H6z+dieKNkGVMxvY/SPFgcjw3A7dTBqPVfu/dX5dHsrJnBA6l0ZRarP1fT5brQcNG1",
+	"5fo8GTwyznXuPIaIBDbvUGTAbVBPv5/FpDcnXRMN/DfG/jpbBBemArjx0gVy2QuYmwJwOkdIDYQO5bER",
+	"RQ5ZFjHT4QZwmytwuaDGUN6Bu/HpkpI8KsifADf7MsX7neZmJ3r4CxxOrM8BTJ5wtLf1OOM7GpU4TgYL",
+	"1tjx+s2T38DfsaAiRP9knVl2VIE2bEYyYmTMxTRhgDKlxQoX1tH6eDkoWAZaGNwLt2RI6N2+DBkGXgA7",
+	"JgM30twKbQR6jOPrA7fwC7d3sbxIh4r1E9iwujf311OELkXC+s6STGCWKC6GESgiayawZYFw0nfJKHTQ",
+	"twg2AWfS5JMLmRCpj9wcOmeulYDgkXdW4JZkudlxrNHbEAx5ez2YhXqiXQir7tc10e3s1+srbesivW8A",
+	"m2BzcFZ150e7louhBbrosSEVkAED67LgSDxC630cWcnCBotT9d6DunlSCjGWYmWZ1or4Xk0bYxqBvAgJ",
+	"uIgSQokJO6YtnSLFPGxpOfCaTaegYFlJ5bdofBpYlSQoAw0jT7rZOme/44eM0242ucSeXH8R98anASkD",
+	"IcuCccHpzICPocjF3DScc0cA18kYNJYPuRX1ejgGFbsamRaPJVOuBJXiECtBJTtG/WhvhFnbxw6kwFuR",
+	"Dryy9K2KDS1Qy3/nkvSSjXtAbXpfqmSJMeqF1bkwwZJMiwVgcMd+xCijdu5t5ggt7fK6dg3pX1E8v33H",
+	"vHXqT+2pWSTvbdqxaw/vJSOmDfmhS7U23LNNi6wiwxXx+UY5OOSy2Xk8Pt2ujTr7bSMnY5bE8xsADVws",
+	"4W1/ajhrGcaqFyfL2FwayUybUBOqlIEkBIcIWNrmPdnztp7mu0C5tDuY7kWOhfrI7T7JWG0RNuhDWTaZ",
+	"Yv1pzJM5oiPB4uDCt6fJqCzHwS9/BTFfaVUcdB+WqFfuq3TCq6gaWoULHqrn+Jwq3i9/+rVNtrLi2wRu",
+	"9DLPZByieghFXFD/yhXhDnbCIkFVevoF6ZuhCYR+L6Mxi9d/MSU9uINYf236Avg+/4aPoE0OJB4IkdA+",
+	"8EyzJNdeHwxXwBGySSTnY9OBITukE0gcDcBODkzGRGAadwfGYwn0aWKppghY1TqiI/71Lz1PJhKOvtba",
+	"v/5FrpgI0dumtQ6qSNdtU4tcnZ5cnl53iYw7oqvvlTH/A25tEVw4ewnGTYxz3PckkiWOROyik/Ekahsz",
+	"ZGhlUM+fSUYsZseobOOCcSlMGXdi30x40hEYDuRCT8QSfRV+7pInkCHdAh6PKB23bP60RtrCeyiijMJT",
+	"sBVgR0Ai2Gw0N4/FwEjXrCkgcSq9lh68rybCLuheuNTPflNSdI3cxsozvRrGhag/4iGGwutuChXZDVYi",
+	"ANfSxxAz0GxWu+MPHaHQO0kBCpiaFjAGmdfSyEvKo2lsYhzJKJZJErFQz+8dZsb5zVtIyJV+pDJow4mU",
+	"fkQfY0GkR0NcSGzmKFxiPORM7jaPzMLgQIswskAml5ppVwE52w/DdcRuvVEj7XRDbbAHuxubWb3DFk2E",
+	"i8k0U6AP8wpZP4JSdz2jKe6a3/kvIFP/GuiUjJhROShrk0s7Fex+wvoAFSJDzhROtF43o3nDkpEMgWja",
+	"ZAx/GHWdTGgyIhHt36qAfHfafuG8gYF+hiK79b0yYGC9gPqQapWwWyMXb6/PLs6v8JZmfdcsMP4ceLoo",
+	"aqxIYicXl1cGcFVBb2eXgtERCb1lijCgcBywmco1HzP1r3+hQ/PlCdnZ2TnSJ0pbmkhD6G/BEYx5FHEj",
+	"ChHJzMjCjuguQlo3eRsR7zOjyRju2Z7Q/ohVmzVtXk/jyDBd1Xr2bDab1Sj8DMFfc6969vrs5PT86hTu",
+	"+RhUEp5g/u3bMwI+xzdU0CHTx0qzzkpQMQ0UtWpcMzfJCRN0wiutyk6tXtvB5pYjEJLP7hrPDPeEv4dl",
+	"uICX0O7WJH7LgVlUZArZnj/pRqEEcvFKCDhAWi+hUdQRJg25Rn7WhgdjVsuG55eVgBwbgvB5b4K+2AE+",
+	"UpoaxTRLDM4t9NvVbBC7ZQERXJsSP+tvQ+EEWhAwbHQ7fKNI10u37i5Jq3YTCjD0CpgCPnySYDXDbZ0b",
+	"1iQ5G7Me7sa8N2fnp12DTStU8CgBKzD9h9k97SfR3ORrOIB20+AJWCaUAdfIWzpkpoOK6ohQgqNhOKUx",
+	"FQnDcpCW1pPRtgCp7LbEGR2Qfu+LhH+jDxpNOT1cvcvyjpHpBM4omJW3fAL9XTUtTPQwJoBjN2KEQRt3",
+	"LAPCM+Ok2llYaVU85zoQreVZC+sc0kuwnOxigNpa0YkXzb25maQKbmHtTQcDUAqBX6Y6oYNLRkV9Pe3/",
+	"Cm/6WByIa2isWNrezOtda0spWwjAmcZdMF0fq4bMj0Dy4KsO8Gh0hBz4oRosu7XsOavYG2dE2ZTT4rZ0",
+	"zkWFfcUSzxgkIGCNEU4UCJnmcboLEeqyIRWbXa67IYXA/dKhoxMclHRTdmZgKRN2nxyTPlWsqphQ3MU5",
+	"UqSXBUPX/7mxD8sMeznIQsFduWrUXf0mRKpB1lcyhQANDy6GMBcvwtWdxGzA77vgmYEmzpZf8aRGTqBX",
+	"nTNbSMSSBONd+CkwvX1jrdtMRrSnjRElSff//b+7UBbWEZr/oEDoXl11gTfAG/Vjs+vagpoP23UiTgLN",
+	"XRJJaEIiZlmJYZgOhsGZs4Zrdm+65EmX3t40u09NR7+YQYgFi7lRYjDIavewHOApmIbnPaYZ/dZFLZyH",
+	"bl0QIVdZoVIj1+zeOGzcwtMUcElzy1JEFz3G6LfmRePk+SIexGjcH31S2knhcMFO79l2NJpu+JgFhoto",
+	"wjGxvWK7zGa9eVACpF3KYszr8D2Zma3nu1+H+6Qx0vx0MllVpeFRYwn44dH8vkH8oX64znTTUvVHm3BG",
+	"EmwUOj/OyRiQ5ChHsjPEpNJSdpyGbzcREZkxe9he7pDYpt2mfDgDyW+moHVbbwodkROF605BbwMfihvn",
+	"EdpkItDoPqMqYjtiRuOIa14EqmCAcSuRcDFlhj+5ugRo+t8meD/SX0eYY4FxTCjLRvtUzEk3W4rWRXQf",
+	"mLzTTK1WKQdpaTaquiZj3TgBGTB9rYan6HtGW/gGnTHkLCHsHvQGRbrwwtrmFYFl625KGRfwsobxmG/C",
+	"yyDnNtV2bTGJrWICyCOF+rSpVz725mY2MJelUTZyUxJYcnC3y4IunwlOwqJ7QMxZv/iYNOsLwhD18uHm",
+	"ShfXHviKQX+AUgvwbYMB2azXrefQZETnnUr6OzNauMNWzCpMELNORk3JsI0Qptdki2kDU5bG5n/902JX",
+	"QxWKZsF71fp+tbl73Wi0moetnb1a/aD5i4fQYFiA3zRiWcc0Hq6PUZsFIFmWouGVp39MT0IGG9BAZuRw",
+	"uFBFykZ3KmlgJpttmPoxKx/StjImbQgqvyeZkutsrXSjWNUM2I5+EW/jI7iLNzGFMjhDcHcxvcJuu8Gz",
+	"MQ4e/fwT8J+cIObWohea659lL/4YVPw+PatuzlwL49xFyi67yZ2AZ89p+AOcO7ihsfqGd4IaNzUL8aad",
+	"1Te9lHGPhyET6G8HJrb6LvD7ZqIlcIL8OMmvHzQX8kMMv37QhJKeTb1/zkmvFRM6BMKzDilNank/Nlp1",
+	"hi4/BpVJaRz2xEBMoBddS6jY+J1A8zfVDleJ7YuI37QcAoXWCTABHjXxjoBmFfpBfQrmhhrJGZTHDykX",
+	"GKQm3dhWb3QDvDHNm3AFEenrAN6zo8UzAJCAN8kGu7t4DLuuiBQmAg5NL8DgJSPbGANVZEBjEyXqCK++",
+	"x9b8jNFRpgdkqg7AG2BKEfwAtnfjsc1gNu6y9G4I70EAAhypWtxb7Sp1kxW8MchqkVzS9lDPZTjfkOOr",
+	"sVY6kAZSyjrHYYSmYY/P7Vdx618qpVxUkzpEbjgLtUGQfR+q/FoLcv7G9tsz49gTksTaFlQQx/HHkgPR",
+	"WQU1s87QfbSSLLiumdRY9njEqnQyWSgZXFDZlHnZemBbyGuKrwu4IenlxSqs/fpHX7bkstc3Zv14wJGZ",
+	"ptFdkx6eUyIaG5KUbWFR0CNckw/biBVPDtj5Ri92Kr/b4y9IqfhLVAXTH+gRckgKWsemRKOZ6xWMZ5nW",
+	"YASSa4yiptCyYTCNoLnXo2kQr43vcNWN7rqHaR1BJeLi1gZmXi1ONoHLnn2L13wMzNXvLM76qlvwQlcH",
+	"sPJFl+4ym8G/xj3uso9BZQrgZyvveecus5x8vvKe9+6yjbQ2m633+fS23frR6jvOZXJiWNtnV/XwxaZR",
+	"kjlhG2p8yFL0OPxA47M/b9n8RvOyj6gGRqwM9QCpTLmQyITFY6pnGs1r5EL0jQMP0piMqhik8RMXMHep",
+	"YYiFzBUZxIyhEngMP8RyhtB5NQLv1DoUdcEK4CsmoGYAihDkHZRAE/eiSoogo7Q6R0pPhvPMgzNBHOKA",
+	"4PBrBRkdUtY64hoi2ELiEzKapqfWBWkyDARZIZall8Roh16Krpc8qKdWpuPhL07H2yzk9orNTcO9h0Xn",
+	"fhzNs/sIG3FcLIssej+yBYnloaOHxose7vLwyq2y2kqOcsFzJeSMwIAfWz1p/K19HsUQYG7zzSL7A2vC",
+	"Kh1mp7uR88Qmmm+sxyzTXgByL+U2aRJFRjv96gZZIU531xKnL6F3z2cXppc20/FhkjQoz9B5CZWH6Dnp",
+	"zTFeC+1PQOjVSBuN/LRAMYMhAA1zZhAVtYUmHQG12DHrg7zNCENzX4oTkRUhQ5Z8XvnxcH6cVg3n3QOJ",
+	"qR4z9fBfooX4N3M7Z6uN/fX2aOzrUv+zpd1XKffPlHLfsmR7EefCAzTplxQ3nBgbzAX402zntFh/gjUw",
+	"x6T758du3mzLYCVxhWk9mAEKBAkGXTYsnjG4wH9fI2/knTbk9M2ZPBmJzdltPgzo8sJkbg6myTRmZAwm",
+	"HU9shoaJRLSzxiZGK3rMjD/siCe79aOnYAJaPIEWKQMThyIIucA05n4aOWZnAWJizX9qDobc5e9Sl3zo",
+	"eoP3ptgKB+81X5spPaa1aotGoNTAu9ZdQMOwTBFBJ9NfoItsGxdh9wkTBbEY0YTFawRFGoXIAspa22/T",
+	"f6ZgM9tn0z2vKKSqTeQHuO/ZZ1wZYjC7lRmYFcRAoR8BwQLCDHmRfy49rDyLi5cSi/9MP2ghplG0sUQy",
+	"7RbWCj7Ut9q3Mnt+0d59teAfoD5mkFt8qs441h603CYb+r+xuv4pVT/XoQTNzi9WD9wy/PKlhx021CDX",
+	"ilOcSDGIeD/5C6IUCML9UMfK4hDFsxFXiYznC8ujMmh2MwoI6V7yZ8LHADepXMWUbc8N8gyzO7VaY3wv",
+	"APotIJXdqj0mdTETr04bIFuwEGxTCmmlVBAu+jxE0AeubJ0lQ2A7U/uNypaAB41pyGz141DKEBNSz+CU",
+	"Qr9q0puTqQilVX2tbu2yT+g05ElHRHJIYtaXsebDgKICmf88ITGjkCjfo/3bbM4L0TeFkin7xkxHZOzK",
+	"2uoIW4e6uPe0VzCGVTVOIuiJ2hRQN1r93m9UR3RRVbwxdRLaDkgUCeVS99Z3hiweolkW2aOmFsIFAbYA",
+	"iPTYMj6dnc0/N0WQiW3KhybGMcQLymMjTtbUtaxZmqFOk61y0j+r187YTFcWQ6jUd2fbkCOlA5QgVaTH",
+	"mHA2l4X6SVN8kvLFsoK5L4XiCoeJipnBgcjrGfCAxn4Bj2i5Wtc8qNb3qo29wm1GzaANtnO0V6XsUKsZ",
+	"ezvVw0GTVeta9+jvhLtsb0neyPY6QwG7sqCa2cSRmyET5sQAGJ/51mA9petymJvgxqqGOYHraxzYye+r",
+	"i+kvUBDcXo3lHfvLPVMZetjcR7VEWcBsGMjkK81yvfTSA7QVbtNKUTJhkYcBYEd3lYzCtGhHTpQL1eC1",
+	"A6nluU3eHMa0z1wjAeOigVomqLn13VXHhNoSmgi6uQqWvqBGzsKgI/SUAluXB6mZdyyeY48m0FZUQueL",
+	"3Ve4FiFB7xW5GJBkJjuiL4VVWWLTSFtZnDzrnYJbQHFAdAtp3XZqJGdeHR38mhYU6jV53EwJmILxgnXE",
+	"mM7NV7ZAtyyHAi74G/mdQlpIjQ0pwCMjskuOWH1RmSE4g7OPJ5VGJQa6t2lpnZZtX4sNSVIMd5t+nfED",
+	"pVj7DwWl39yyxaP90fiQHqS7wLqVVL2kh90db5eaje2VPldcDHeWiVDlHBW7/2T3x8rM119+/unH9++u",
+	"ry5/eHtx/ub1q+/Pvvv25emLk+fto8OD/b3dnfbsfn71+TJfrYIDphtkufnn9G/sRdkuGfXTJon+M1Sx",
+	"c5kgK/sr1DB+xzJ6WJZeH9dxM7X5z6Vum2tb09/cBZhlBA/Wn/zq9oKDZcgSSJcm+LQeQ/wqrdZMRaJq",
+	"5JT2R0TI0FYj6SfA87WM26sH9XrdYBWjRsX70OsNgCakKVDXbD+SYljriC5UdkAVfhmUcab3HTZW1gau",
+	"Huoy5wVmfP9tEnRg/XLicibTZaUWHxhUi9+0dgdQEdmkHVc06uC+dxxK9zL4YANnuNvU83b31kvvzfsK",
+	"7L11vQpFlOad/XrdK97xGriZPmxek7XF3dJSJOXcNEBSb2xdZ4G3FwgdOFweFX41rP8BuRuJv7GlLnVk",
+	"HGtbyNOQJ1X0py7xn0sS8tDBAKIpDBkZPrYY4K3Ao3JoYsSBiV3bpiFEyI7wQAA0b2d9OjUo2pEckmGs",
+	"DUlAxzI58TRsIQZYYuEcLI6DsT2p6oguInZ09UChNlQKi/mFLUu4gftaBGelV+QUF6TAfkswTIwv2rNN",
+	"DbwDV5Dm6aF+2RoH49ZI/b5rquZlfmDc/BJH8HTKw7WBWPxJcJVpJJ4FTcro8WXjQY1/XUYGQmjhqGwE",
+	"ozdfuLaYQwv0YAEku4s85v1Erj8yIIM23LLmot1yES5+Nd+gpMG+my9BvzIvpwD/7iEDG9d/MabgyaRF",
+	"MQXrZ38UbB8zwDySz6ruoovGBif4kceGfjVoxWLRCItnV7O6MZ2jM8qEJcBF6sISJef4oLHpOV6GM7Tu",
+	"UXZN7M38uEh54z8IjwQzpsKyiNJQJs4bg75RU1Vs+b7Zc1igUs3THFWbnFYJDN/wNre+dHMd6r+rO2/o",
+	"bxf5gPYOdyFihawuTfP6szKI5bjgUElkaQZY1sGznPq0+bWJQ6g07WyRayfFGa60Kruvfmn+9MPe+4M3",
+	"O+dvr/cvv2/++PPznZMXpy/10nPqIK03KlV38nkTpBJmBfoX5nABcjx16tdih8iFd+FXtJMs2gmmCrgt",
+	"dj4K/fUyTRiTGK0q7DeIXqgKv5QxEUMu7klXX3dj6L0bkOuYsgG/JV3zHD3ebkBOaBjO3Zc3FL89FXdy",
+	"3hFddp/AV390HfxBxG9ZiyibuomNQTBngli0WUNXAH2BLM6qxSkirRQGLWXgNerRTLBZr2Pgyj3aFTVS",
+	"U9GYIrYvQ2rvaoXfYjdDUki/zyaJbXkBDTERuhqBsvPA1h0BWM6IUBkQdq/vJmOu1IQBTorCnriAtF4j",
+	"3fwmPbONH1OQX6fOQ4ypredqsbtHFBooE8i54cncLmIaw6K2C4sJkNEwtFgzNXIOwPCQ4WxgWiGbncV9",
+	"JpIqE30ZspC8u35ZPWyRkOk/ARcGA4V6NGe4EUOasBmFBae59ixFuH5YPwXJ3oBsaHfMdo/hoiO6P1UN",
+	"sDYL9adukM7E9pMJlUVMV7hgBoO9RXbrOwYw2EdDNzj6C9DTQe3ebR5B24408ZeFBi5eyRq50EJ3xo09",
+	"ZwfeEW7kytIFEvA6TWhIsQcNgqDvdERJI5oyC887nKusu6sceE8mLBkQxfTdgMc+N+049fiG/I4JorS9",
+	"RyPQeBXaxeNJMges1rSblGkxkAZV9dknFI4AF0NQSJ/s1nee4hIpCTSXOyAdgWE5O5WWB3OEjY71B/jq",
+	"1w/px/oHgHTFIZi0MmjDC3hIHbFbr1vtN9cTAfTKQgfqkvwTdj+JoGHLYlBHZMe+6HeN1wrNbZY0NIVe",
+	"fvPIwESOF2RuGehorB+BjljWKDft5mIv291DYHSnxZAxHJqgIxxcoYdU6I6GvtUcdUNDwKKhHzB5giLE",
+	"Zsk9zSE1aqG7oDbeO2yZZbO9t/DW3eaR14VlscHwkM5K0BIfk4QzNN8RQPQAmjWDlC7H8uhkUmRlMEOE",
+	"hRjx4UiLLnTUH+uTYM9KRxTzD3ae1grdOksRLKVKHhUHcoEJU1YzjrJY2496+48tWMRjKqKXNGGvLVrU",
+	"sjvdhZfOie3fXn2L7aPXfYq9HnTh9oRXX7H5Wrqwd23m3nNj+Kx3t4lzePejM2ntBxjfk/+Eq6X9s4qP",
+	"sA20PpdDHN73aXX5c5m0wzFPTPBRc5KV9ziS+CsClq9Z4rGY/oj1bwEbBtP2U2sAIsrGrbDAKHCmAOIa",
+	"q8VJYhYK0QNwtknfeRRkrtRUq7euc4S90CkzI+jZDTr5vCNMmyWTYmbyr+da8muGaPOxgOc6KEabkmIV",
+	"SPPuGgFvFz4x6AiueYaamB7tRsA5ddqo76C1In4OPKv99ixNpeoICJ7Gcgbg8hb+uTd3NYfYoV3bGu57",
+	"MoloH3KmIdkL9Q6Lsu4eojl8n7Vg70wnHID90fKzy+65SpTvS++xPoAgD2xTOU+PF+ahLsEYps7ieKqt",
+	"E0hb6rH0NT4kfBvNFpe1RlIUfCzY1HyX9v1CzY5IH6DFUt2oa92QJZRHqos+f731sZypMq0Uh5s20nhA",
+	"plg8v5yKrGsMW1jIaRTqVZNjg9hroCjKAfbCeH4T6we59GlUkTcAekwxEZf4i1w+T8SGtD+/ifgdu9kd",
+	"HPWb9CBssP3eYX1nDxxEQUWfkzKnn5nE1XftanNvH46TP5WNxo7vqBwNDvfD+mHj8HC3fxDu7x3R5oBR",
+	"Wu/v7dGw3tijO73B7qDRa/bqvcNmsx829sL9fmOvVx/U67R+WNkEGdL1e1Mj2txbmtT9cXNQxzOgrU9T",
+	"VxkzeHZJ7SocSK2yuRz/lFmApxvPCLjc0xYeWpem2AQvTSiUM9y+TXyWcppoQneYqNjCfFZp1bU4KTyp",
+	"sc6TkAfZBzX0gwacRaFpGQIJcQoTWipWCNg+R148zSDGcgwFHpP+SOr5uzswby4dv63bMu9tbk0Cy1yl",
+	"wCJSlsoMk//7pQx8/nK9z6vt4Fa6Rlw5ZWPDBK2s/zPVDpYkx788IQf7+01skAkNK9GR5XfrxL4rArvn",
+	"4TWIsfxnxwD5dCoGHeFjV9vRrnUcIqcAlLLrL0aGElwOiSQL3JCB76/UBngAjlHsNBGQ766v3xJoBppv",
+	"8xmk3Rpcr88asX39tJXoeSu1BtYRzltJFbnQwyFmaVWNQCd4herEVPmpNykUA4AvKCylTZ0NpTqB245r",
+	"0xd0Pa3gvjqbzap68NVpHBnHZJ5xY6vRDN8+s12HYMNg8/7T58PmlgdDzm7Avc58fdWd7E8hyMrwpa59",
+	"CrcNbtMSNHMH6kem4/cmIordTyqtxuHRfv2o0azXgwrXeknjYK9+sL+719gzWoCftUO8tErNFHoFVUKT",
+	"8QKcbS5WTlIT6MKJGqyIbTdvmexJy0NTjgJvzXSN/pq/9peLIv1N2lU5L5veG8vVKuXIH5u1ut1WnyI2",
+	"s8y9Hr9OXkWM3rLQNcYsF1gvZeyKs/pUYOAGTNS50T0N5p61oY/TRr39mEGsiEa2S+Y3yqYad4R5arwY",
+	"Axexa8vLw2iKzILItscdQYVfuWWtzxJcJBvSsnGvGrkERVxZu9XB4GrD1yZKp3EHKZhp35+6tntz20G3",
+	"HHVWP/81rPhDmwtAsXo50v9UQCdQaouM9GsVN0XcvkH3eeWQnjeu8HrSp7mx9MG4aVmTHbvt/gKkdsb1",
+	"iIpb6HNBzozvx4IOpC4h05IXQCQhaZ2Z2sTadouwFOfdTuVvzKzXcXleS/mGirl5mXo4981hkYKWT7Ol",
+	"jnhwUr6pd8To93heKi3NBRVTgFFt1M/U02Yg2eTAsVCMZK9sK2wC3gasNCC9ecIgwKU/eI12MW5jXsxj",
+	"05msLUwFIRrQXqM+yBrGSFzsfYGZVxdYdShqxDYDTsHgcu2ANevcsB8wWd0OuCOuTQfUEDMHrNHlLHrD",
+	"bwE5A1ZqUU7xBa7zOunE5sFL+5rmmoIWmntiZ8uOWNjakizobGmVyc/W1nJR81xchYXtcz9pX9xH6BUI",
+	"w0+7BXYElngbByRag1g+uqofIJB6fpt+3nn/R/jtUfLLT2fJ+YvvT0+b1d/e984FH27Xw293yyZ+aes7",
+	"Q7Vfm9/lsklzpb1WV7U21Y6t9g1h+A52t5nBUGt83Kgql97f4Hv0Wi/uXLRJl6JimyJTWqVu9IrpAcKN",
+	"N8piK2TrpBp6KOsVSm3k3gS+ukkaqLSM+Ksl+aUlcbqtseqNEZpr+y/xAc/+hP9+XKnUzPKN3anRU1Lj",
+	"LNVnjAtCW00Iy2VyfxJUD2od8bOcEsVY2qrMQ7o6Noltfq837L2NgqK8DvTCVNJs0VUfcyMezvykzajw",
+	"TTXLMGzWGCZPwQpGkVupLTuyPWs0DyF37Cvj3JRxbsg2V5WP2kKur5zy4TWjeCj/atBvu6PrM9jPAPjt",
+	"rEPb7KIjhERTa84wcy7F2SaJlGkspTfHZz7Zre+ug70N72mZdBhMLHlxdtV+/vr0RY7HI/9HgJs+jSLA",
+	"LsK+UlIY1g0AApDgCHYZVy7tBbx1PCYODZErYtBayZhRASWtx2kmczruLvoCHfyqNxRtLmD0yL7UAvNw",
+	"ZQC+l2BsP44s2dbjh/yzAL2M4JqgQMMVvodrTV68Ltdd0lWzvK3mQljtS7CcrRpgT9U3RaGXB9nejDt/",
+	"SjRsc5hKrBqgJ1tMak/dV0n+T5DknpcO8XjHNGRf8zv+GQI+hVjeXMZnjSj3zAXWk8lxMKEr4N5lFg/U",
+	"xBgwZRRh0kInC8ZCQhPNrLgUaBrl+mDj1Zq9ai4LM4C6Cut7FegZhViRbYcNPhiTQQmfVUdAGtMwltOJ",
+	"zRH0gCiKrl3rzEWzr4VFEdrEozFzhXQxw7I10AHGVMwXWG9XZiG3krmPBsuDUyly+tSyTZe4LOgPXMvx",
+	"5wPzmYvhjZL6bXsex95pmFazwPJy/DuoTAWi8jQaG/A3s4qrOJyZ5ldj5Yty6wCvsAg1amuImuUgYd/J",
+	"GZGDhAmTi8/wbEILUgu8DT75/ToZczFNGMKI4ecFQGJQbdRK+VAZi0OI14JfJ3OkTI5/yrE6wmdZF9Zu",
+	"ShF90ltxYEyR84vrm5cX785f2Hq8HoukGCqSSIKmEtg+HmcOWZ8rBG0dGHMHdy4gXv0j5tZks8wCs2Q8",
+	"NgsEFYs0QViJRp0o7JhyDMwRhuAXHNgWQ5iBgMfSx1szbKc37whbL8AFGbOxjOcWR93g8McJedKFb7pP",
+	"ofCB4Zc9NoRgVkLqgEXvINw6wmyvnnQDUdys7CjguGF4LaWYMly3Mq6+HSrb4/J0M80i2Jo3/23h1hZC",
+	"pjWPSiHTgpVQbXndPIVqK4Vb26+XIqXhCHY+E1LaV0nyhUmSAvLZg4WKySVbmDd25bXjyETOMasZcriM",
+	"byptBN01aaCmxr0bONABh2OgugHW1nOsdodSaluADN3JXVKwZvcS4sZyJhThCcItYEjWh1uo2UJ9k+OB",
+	"WRTogNO8hGGZuCdHjDcqcP6vgJz+9PbsUn8oKaQPyNn51buXL89Ozk7Pr2+uTi7engYd8cO7i+v2zelP",
+	"J6enL/RFl+3r05vXZ2/Ork9fwFzet1+fvTBijuJfNsuivyRXGvLzvDzpssUp48++pHtQhlpfqiTKIW6/",
+	"oXMD8wXN9qBOHwwEk2ShEkWae2nptBt4JokaSpFbzb3g0ZLYgopJ28s7dDIDzpApfGtoNDu6DPl6CEYH",
+	"lcccMByEZaOFbB9b+fSfj5/6t6zA6qMTUWXJ8Xp0xdT4z56QiJm2nzQjPuTK+O0WtMBPrbsMfYea31q2",
+	"UlnYeOVrg7f1G7w5inTtGlmkGHQGLd8dLZhMh4fyU1+yZSVsP929Ldy+X5tCb9tAsWS7rQOmbLO1imEv",
+	"KG6rEesPOIjlHZDcCv7z98UuYcnGcKGmgwHva7GJ2AylWxTR/i3kXxq0m/wmFbWrx96vr+cINCXroC/s",
+	"UqpUI+5BCimfS6Mv2T2nV1eKbwQN8PS+z1ix+6yUJOJJErESpB0HIj+QcdopuuTlWR38K9lkyKY8krc6",
+	"kLcluZWBxO+sDxAfsySe30D01feH7B7qIecJK/YgVxZpaA7eKjWbSijIt9q+0k+GfhalDJRmDGxNNqX7",
+	"vlOy5TbQUrbdM6psj6+yPTaq5NftzWwvu5NoAd1g4XmlVVHTCYsVQ7PGLGj26OpVOsxO97HU+hLD0zvO",
+	"hcpcs7ngV/m6tY+oMIAFvbk1vtzJbIMyX33LX5ZvOVO1nLYVZH3G71j4kDJlGFd8V17shSThcF4NUGt8",
+	"x4ynKZT96RjyJmMW0YTfMQy2MfeLwQR+d/m6ElSmcVRpVWoQXzIDLscsC0zxnG1ebZolgncV2J31q5tD",
+	"6HBEiiVAVwwLqLUFmiZOInqmjK2DKFM6R122pxyCbz19kclUKb7mNUswANt+exbYiKrFezPtBTjMiPVv",
+	"08yUtDQPdtKbUmYji+/DsHU6oZGLMFsgNvCqpM/DyEPxQad68pmWilpKY5XzDCHpE6JGAMyF7pr0mVjb",
+	"uXjNS9uxeLsG0NcfP3z8/wMAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -86,7 +86,7 @@ func (s *Server) newGuards() (guards, error) {
 			if err != nil {
 				return nil, fmt.Errorf("contract: %s %s: %w", method, path, err)
 			}
-			op.route, op.changes = path, op.scope == apikey.ScopeWrite || method == http.MethodPatch
+			op.route, op.changes = path, op.scope == apikey.ScopeWrite || op.scope == apikey.ScopeAdmin && method != http.MethodGet
 			all[op.id] = s.guard(op)
 		}
 	}

@@ -98,6 +98,14 @@ func (f *furnishing) addKey(ctx context.Context, now time.Time, i int) error {
 	if err != nil {
 		return err
 	}
+	if i%7 == 6 {
+		foreign, err := apikey.ForeignSecret(fmt.Sprint("a-foreign-secret-", i))
+		if err != nil {
+			return err
+		}
+		key.SecretHash, key.Foreign = foreign.Hash, apikey.ForeignCurrent
+		return f.db.ImportKey(ctx, databasetest.Operator, key, foreign.Scheme)
+	}
 	if err := f.db.CreateKey(ctx, databasetest.Operator, key); err != nil {
 		return err
 	}
@@ -416,9 +424,10 @@ func TestMoveNoticesChanges(t *testing.T) {
 		"no NULL":            `UPDATE api_keys SET rate_limit = 0 WHERE id = (SELECT min(id) FROM api_keys WHERE rate_limit IS NULL)`,
 		"a last use":         `UPDATE key_uses SET last_used_at = last_used_at + 1`,
 		"a quota's use":      `UPDATE quota_uses SET used = used + 1`,
+		"a foreign secret":   `UPDATE foreign_secrets SET id = zeroblob(16)`,
 		"an owner's network": `UPDATE owners SET allowed_cidrs = ''`,
 		"an owner's bound":   `UPDATE owners SET max_keys = max_keys + 1`,
-		"another key":        `INSERT INTO api_keys SELECT zeroblob(16), owner, 'x', prefix, scopes, secret_hash, created_at, expires_at, revoked_at, old_secret_hash, old_secret_until, metadata, rate_limit, rate_window, suspended, revocation_reason, quota_limit, quota_period, quota_starts_on, allowed_cidrs, observe_cidrs FROM api_keys LIMIT 1`,
+		"another key":        `INSERT INTO api_keys SELECT zeroblob(16), owner, 'x', prefix, scopes, secret_hash, created_at, expires_at, revoked_at, old_secret_hash, old_secret_until, metadata, rate_limit, rate_window, suspended, revocation_reason, quota_limit, quota_period, quota_starts_on, allowed_cidrs, observe_cidrs, foreign_secret FROM api_keys LIMIT 1`,
 		"another event":      `INSERT INTO audit_events SELECT zeroblob(16), at, action, key_id, owner, name, changes, actor_id, via, address, request_id, chain, seq, hash FROM audit_events LIMIT 1`,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -30,11 +30,12 @@ type table struct {
 }
 
 var (
-	keyTable   = newTable("api_keys", sqlstore.StoredColumns(), []byte{})
-	useTable   = newTable("key_uses", `id, last_used_at`, []byte{})
-	ownerTable = newTable("owners", sqlstore.OwnerColumns(), "")
-	quotaTable = newTable("quota_uses", `subject, since, used, granted`, []byte{})
-	eventTable = newTable("audit_events", sqlstore.EventColumns, []byte{})
+	keyTable     = newTable("api_keys", sqlstore.StoredColumns(), []byte{})
+	useTable     = newTable("key_uses", `id, last_used_at`, []byte{})
+	ownerTable   = newTable("owners", sqlstore.OwnerColumns(), "")
+	foreignTable = newTable("foreign_secrets", sqlstore.ForeignColumns, []byte{})
+	quotaTable   = newTable("quota_uses", `subject, since, used, granted`, []byte{})
+	eventTable   = newTable("audit_events", sqlstore.EventColumns, []byte{})
 	// An anchor is an event when it is made; see insertAnchor.
 	anchorTable = newTable("audit_anchors", `chain, event_id, seq, hash, at`, "")
 	headTable   = newHeadTable()
@@ -42,7 +43,7 @@ var (
 	noteTable = newNoteTable()
 
 	// bulk are the tables of which there may be any number of rows.
-	bulk = []table{keyTable, useTable, ownerTable, quotaTable, eventTable, noteTable}
+	bulk = []table{keyTable, foreignTable, useTable, ownerTable, quotaTable, eventTable, noteTable}
 	// marks say where the chains begin and end.
 	marks = []table{anchorTable, headTable}
 	// everything is all that a move copies. Keys are counted again instead of copying key_counts.
