@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"slices"
@@ -28,12 +27,7 @@ func (s *Settings) pepper() ([]byte, error) {
 }
 
 func readPepper(path string) ([]byte, error) {
-	file, err := os.Open(path) //nolint:gosec // the operator's choice
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxPepper+2))
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}

@@ -28,9 +28,9 @@ func someForeignQuery() (query string, bounds []any) {
 	for i := range apikey.Schemes {
 		parts[i] = fmt.Sprintf(`SELECT * FROM (SELECT CAST(%d AS BIGINT) AS scheme FROM foreign_secrets
 			WHERE secret >= $%d AND secret < $%d LIMIT 1) AS scheme_%d`, i, i+1, i+2, i)
-		bounds = append(bounds, []byte{byte(i)}) //nolint:gosec // one of a few
+		bounds = append(bounds, []byte{byte(i)})
 	}
-	return strings.Join(parts, ` UNION ALL `), append(bounds, []byte{byte(len(apikey.Schemes))})
+	return strings.Join(parts, ` UNION ALL `), append(bounds, []byte{byte(len(apikey.Schemes))}) //nolint:gosec // a few
 }
 
 // ForeignSchemes implements store.Foreign.
