@@ -122,6 +122,14 @@ func newOperation(item *openapi3.PathItem, o *openapi3.Operation) (operation, er
 	return op, op.readBody(o)
 }
 
+// maxValues limits the JSON tokens of the operation's body.
+func (op *operation) maxValues() int {
+	if op.id == "importApiKeys" {
+		return maxImportValues
+	}
+	return maxValues
+}
+
 func (op *operation) readSecurity(o *openapi3.Operation) error {
 	why, isPublic := o.Extensions[public].(string)
 	secured := o.Security != nil && len(*o.Security) > 0

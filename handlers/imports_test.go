@@ -166,6 +166,25 @@ func TestImport(t *testing.T) {
 	}
 }
 
+// A call takes as many rows as the contract says, with everything that a row can have.
+func TestImportFull(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	rows := make([]fields, 100)
+	for i := range rows {
+		rows[i] = foreignRow(fields{
+			"name": fmt.Sprint("n", i), "owner": "o", "scopes": []string{"a", "b", "c", "d"}, "metadata": fields{"a": "1", "b": "2", "c": "3", "d": "4"},
+			"rate_limit": fields{"limit": 1, "window_seconds": 60}, "quota": fields{"limit": 1, "period": "day"},
+			"allowed_cidrs": []string{"10.0.0.0/8"}, "enabled": true,
+		})
+	}
+	for i, row := range rowsOf(k.importKeys(k.admin, fields{"keys": rows})) {
+		if row.Outcome != "created" {
+			t.Errorf("row %d: %+v", i, row)
+		}
+	}
+}
+
 const (
 	notFound = string(verify.NotFound)
 	valid    = string(verify.Valid)

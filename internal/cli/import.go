@@ -268,7 +268,11 @@ func (r *importRun) done(number int, row client.ImportedRow) error {
 	r.outcomes[row.Outcome]++
 	if row.Outcome != client.ImportCreated && row.Outcome != client.ImportExists {
 		if r.failures++; r.failures <= shownFailures {
-			fmt.Fprintf(r.err, "row %d: %s: %s %s\n", number, row.Outcome, printable(row.Field), printable(row.Message))
+			text := row.Message
+			if !strings.HasPrefix(text, row.Field) {
+				text = row.Field + " " + text
+			}
+			fmt.Fprintf(r.err, "row %d: %s: %s\n", number, row.Outcome, printable(text))
 		}
 	}
 	if r.report == nil {
