@@ -130,6 +130,27 @@ func (e RevocationReason) Valid() bool {
 	}
 }
 
+// Defines values for UsageInterval.
+const (
+	UsageIntervalDay    UsageInterval = "day"
+	UsageIntervalHour   UsageInterval = "hour"
+	UsageIntervalMinute UsageInterval = "minute"
+)
+
+// Valid indicates whether the value is a known member of the UsageInterval enum.
+func (e UsageInterval) Valid() bool {
+	switch e {
+	case UsageIntervalDay:
+		return true
+	case UsageIntervalHour:
+		return true
+	case UsageIntervalMinute:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for VerifyCode.
 const (
 	VerifyCodeADDRESSNOTALLOWED VerifyCode = "ADDRESS_NOT_ALLOWED"
@@ -273,8 +294,8 @@ type ApiKeyHistoryResponse struct {
 	// Example: true
 	Consistent bool `json:"consistent"`
 
-	// Key The key as it was then, as if its owner was enabled; without `last_used_at`, whose past is
-	// not recorded
+	// Key The key as it was then, as if its owner was enabled; without `last_used_at` and
+	// `last_used_from`, whose past is not recorded
 	Key ApiKeyResponse `json:"key"`
 
 	// SecretGeneration How many secrets the key had had by then: 1 until its first rotation. Absent if the
@@ -338,6 +359,13 @@ type ApiKeyResponse struct {
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	LastUsedAt *apikey.Timestamp `json:"last_used_at,omitempty"`
+
+	// LastUsedFrom The client's address of that use, as far as `client_address`, forwardAuth or this
+	// service itself knew it; absent if unknown
+	//
+	//
+	// Example: 203.0.113.7
+	LastUsedFrom *string `json:"last_used_from,omitempty"`
 
 	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
 	// control characters, values of at most 500. A key's secret is refused.
@@ -405,6 +433,29 @@ type ApiKeyResponse struct {
 	//
 	// Example: ACTIVE
 	Status ApiKeyStatus `json:"status"`
+}
+
+// ApiKeyReviewResponse What a key was used for, and the narrower key
+type ApiKeyReviewResponse struct {
+	// MoreNetworks Whether it was used from more networks than are kept
+	//
+	// Example: false
+	MoreNetworks bool `json:"more_networks"`
+
+	// Networks From where the key was used
+	Networks []ReviewedNetwork `json:"networks"`
+
+	// Proposal The narrower key, as the body of updateApiKey; absent if nothing would be narrower or too
+	// little is known
+	Proposal *ReviewProposal `json:"proposal,omitempty"`
+
+	// Scopes The scopes of the key
+	Scopes []ReviewedScope `json:"scopes"`
+
+	// Since From when on uses count, 30 days ago
+	//
+	// Example: 2026-10-30T00:00:00.000Z
+	Since apikey.Timestamp `json:"since"`
 }
 
 // ApiKeyRotate How to rotate; the body may be left out
@@ -524,6 +575,13 @@ type ApiKeyWithSecretResponse struct {
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	LastUsedAt *apikey.Timestamp `json:"last_used_at,omitempty"`
+
+	// LastUsedFrom The client's address of that use, as far as `client_address`, forwardAuth or this
+	// service itself knew it; absent if unknown
+	//
+	//
+	// Example: 203.0.113.7
+	LastUsedFrom *string `json:"last_used_from,omitempty"`
 
 	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
 	// control characters, values of at most 500. A key's secret is refused.
@@ -1275,6 +1333,46 @@ type Recipient = string
 // Example: ["keys:read","datasets:read"]
 type RequestedScopes = []string
 
+// ReviewProposal The narrower key, as the body of updateApiKey; absent if nothing would be narrower or too
+// little is known
+type ReviewProposal struct {
+	// AllowedCidrs The networks that it was used from, within those that are allowed today
+	//
+	// Example: ["192.0.2.0/24"]
+	AllowedCidrs *[]string `json:"allowed_cidrs,omitempty"`
+
+	// Scopes The scopes that were asked for, if some were and others not
+	//
+	// Example: ["datasets:read"]
+	Scopes *[]string `json:"scopes,omitempty"`
+}
+
+// ReviewedNetwork A network that the key was used from
+type ReviewedNetwork struct {
+	// LastUsedOn The day (UTC) of the last VALID call from there
+	//
+	// Example: 2026-11-28
+	LastUsedOn openapi_types.Date `json:"last_used_on"`
+
+	// Network An IPv4 network of length 24, or an IPv6 network of length 48
+	//
+	// Example: 192.0.2.0/24
+	Network string `json:"network"`
+}
+
+// ReviewedScope A scope of the key
+type ReviewedScope struct {
+	// LastAskedOn The last day (UTC) on which a VALID call asked for it; absent if none did
+	//
+	// Example: 2026-11-29
+	LastAskedOn *openapi_types.Date `json:"last_asked_on,omitempty"`
+
+	// Scope The scope
+	//
+	// Example: datasets:read
+	Scope string `json:"scope"`
+}
+
 // RevocationReason Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
 // A key has it once it is revoked.
 //
@@ -1331,12 +1429,17 @@ type SummaryResponse struct {
 
 // UsageCount The decisions in one interval
 type UsageCount struct {
+	// Codes The decisions by `code`, those that there were
+	//
+	// Example: {"EXPIRED":2,"RATE_LIMITED":1,"VALID":42}
+	Codes map[string]int64 `json:"codes"`
+
 	// Refused All others
 	//
 	// Example: 3
-	Refused int `json:"refused"`
+	Refused int64 `json:"refused"`
 
-	// Start The start of the interval, a whole minute or hour in UTC
+	// Start The start of the interval, a whole minute, hour or day in UTC
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	Start apikey.Timestamp `json:"start"`
@@ -1344,15 +1447,18 @@ type UsageCount struct {
 	// Valid Decisions whose `code` was VALID
 	//
 	// Example: 42
-	Valid int `json:"valid"`
+	Valid int64 `json:"valid"`
 }
+
+// UsageInterval The length of the intervals; days are those of UTC
+type UsageInterval string
 
 // UsageResponse Decisions about keys, by interval, and what is left of the quota of a single key
 type UsageResponse struct {
-	// Data One entry per interval, oldest first; the last one is not over yet
+	// Data One entry per interval, oldest first; without `until`, the last one is not over yet
 	Data []UsageCount `json:"data"`
 
-	// IntervalSeconds How long each interval of `data` is, 60 or 3600
+	// IntervalSeconds How long each interval of `data` is, 60, 3600 or 86400
 	//
 	// Example: 60
 	IntervalSeconds int `json:"interval_seconds"`
@@ -1360,7 +1466,9 @@ type UsageResponse struct {
 	// Quota What is left of a quota
 	Quota *QuotaState `json:"quota,omitempty"`
 
-	// Since When the answering server began to count
+	// Since Since when there are counts of such intervals: when counting began, or the oldest
+	// that is kept. Earlier intervals are 0 because nothing is known of them.
+	//
 	//
 	// Example: 2026-11-23T09:00:00.000Z
 	Since apikey.Timestamp `json:"since"`
@@ -1430,6 +1538,9 @@ type VerifyResponse struct {
 	Valid bool `json:"valid"`
 }
 
+// IntervalOfUsage The length of the intervals; days are those of UTC
+type IntervalOfUsage = UsageInterval
+
 // KeyName defines model for KeyName.
 type KeyName = string
 
@@ -1441,6 +1552,12 @@ type OwnerName = string
 //
 // Example: customer-42
 type OwnerOfKey = Owner
+
+// SinceOfUsage defines model for SinceOfUsage.
+type SinceOfUsage = apikey.Timestamp
+
+// UntilOfUsage defines model for UntilOfUsage.
+type UntilOfUsage = apikey.Timestamp
 
 // BadQuery Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -1596,6 +1713,12 @@ type GetApiKeyHistoryParams struct {
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
+// GetApiKeyReviewParams defines parameters for GetApiKeyReview.
+type GetApiKeyReviewParams struct {
+	// Owner An owner other than your own; needs `keys:admin`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+}
+
 // RotateApiKeyParams defines parameters for RotateApiKey.
 type RotateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
@@ -1606,6 +1729,17 @@ type RotateApiKeyParams struct {
 type GetApiKeyUsageParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Since Only the interval of this time and later ones, at most 400. By default the last 60
+	// minutes, 24 hours or 30 days before `until`. Without `interval`, an earlier time makes
+	// the intervals longer.
+	Since *SinceOfUsage `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only intervals that begin before this time; by default, all until now
+	Until *UntilOfUsage `form:"until,omitempty" json:"until,omitempty"`
+
+	// Interval The length of the intervals; by default a minute for owners, and an hour for a key
+	Interval *IntervalOfUsage `form:"interval,omitempty" json:"interval,omitempty"`
 }
 
 // ListAuditEventsParams defines parameters for ListAuditEvents.
@@ -1683,6 +1817,17 @@ type GetSummaryParams struct {
 type GetUsageParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Since Only the interval of this time and later ones, at most 400. By default the last 60
+	// minutes, 24 hours or 30 days before `until`. Without `interval`, an earlier time makes
+	// the intervals longer.
+	Since *SinceOfUsage `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only intervals that begin before this time; by default, all until now
+	Until *UntilOfUsage `form:"until,omitempty" json:"until,omitempty"`
+
+	// Interval The length of the intervals; by default a minute for owners, and an hour for a key
+	Interval *IntervalOfUsage `form:"interval,omitempty" json:"interval,omitempty"`
 }
 
 // CreateApiKeyJSONRequestBody defines body for CreateApiKey for application/json ContentType.
@@ -1726,6 +1871,9 @@ type ServerInterface interface {
 	// GetApiKeyHistory Get an API key as it was
 	// (GET /v1/api-keys/{key_name}/history)
 	GetApiKeyHistory(ctx echo.Context, keyName KeyName, params GetApiKeyHistoryParams) error
+	// GetApiKeyReview Review what an API key needs
+	// (GET /v1/api-keys/{key_name}/review)
+	GetApiKeyReview(ctx echo.Context, keyName KeyName, params GetApiKeyReviewParams) error
 	// RotateApiKey Give an API key a new secret
 	// (POST /v1/api-keys/{key_name}/rotate)
 	RotateApiKey(ctx echo.Context, keyName KeyName, params RotateApiKeyParams) error
@@ -1987,6 +2135,31 @@ func (w *ServerInterfaceWrapper) GetApiKeyHistory(ctx echo.Context) error {
 	return err
 }
 
+// GetApiKeyReview converts echo context to params.
+func (w *ServerInterfaceWrapper) GetApiKeyReview(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "key_name" -------------
+	var keyName KeyName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key_name", ctx.Param("key_name"), &keyName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key_name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetApiKeyReviewParams
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetApiKeyReview(ctx, keyName, params)
+	return err
+}
+
 // RotateApiKey converts echo context to params.
 func (w *ServerInterfaceWrapper) RotateApiKey(ctx echo.Context) error {
 	var err error
@@ -2030,6 +2203,27 @@ func (w *ServerInterfaceWrapper) GetApiKeyUsage(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter until: %s", err))
+	}
+
+	// ------------- Optional query parameter "interval" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "interval", ctx.QueryParams(), &params.Interval, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter interval: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -2256,6 +2450,27 @@ func (w *ServerInterfaceWrapper) GetUsage(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
 	}
 
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter until: %s", err))
+	}
+
+	// ------------- Optional query parameter "interval" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "interval", ctx.QueryParams(), &params.Interval, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter interval: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetUsage(ctx, params)
 	return err
@@ -2320,6 +2535,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/api-keys", wrapper.ListApiKeys, options.OperationMiddlewares["listApiKeys"]...)
 	router.POST(options.BaseURL+"/v1/api-keys", wrapper.CreateApiKey, options.OperationMiddlewares["createApiKey"]...)
 	router.POST(options.BaseURL+"/v1/api-keys/:key_name/rotate", wrapper.RotateApiKey, options.OperationMiddlewares["rotateApiKey"]...)
+	router.GET(options.BaseURL+"/v1/api-keys/:key_name/review", wrapper.GetApiKeyReview, options.OperationMiddlewares["getApiKeyReview"]...)
 	router.GET(options.BaseURL+"/v1/api-keys/:key_name/history", wrapper.GetApiKeyHistory, options.OperationMiddlewares["getApiKeyHistory"]...)
 	router.GET(options.BaseURL+"/v1/api-keys/:key_name/usage", wrapper.GetApiKeyUsage, options.OperationMiddlewares["getApiKeyUsage"]...)
 	router.DELETE(options.BaseURL+"/v1/api-keys/:key_name", wrapper.RevokeApiKey, options.OperationMiddlewares["revokeApiKey"]...)
@@ -3418,6 +3634,159 @@ type GetApiKeyHistorydefaultJSONResponse struct {
 }
 
 func (response GetApiKeyHistorydefaultJSONResponse) VisitGetApiKeyHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReviewRequestObject struct {
+	KeyName KeyName `json:"key_name"`
+	Params  GetApiKeyReviewParams
+}
+
+type GetApiKeyReviewResponseObject interface {
+	VisitGetApiKeyReviewResponse(w http.ResponseWriter) error
+}
+
+type GetApiKeyReview200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type GetApiKeyReview200JSONResponse struct {
+	Body    ApiKeyReviewResponse
+	Headers GetApiKeyReview200ResponseHeaders
+}
+
+func (response GetApiKeyReview200JSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReview400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response GetApiKeyReview400JSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReview401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetApiKeyReview401JSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReview403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetApiKeyReview403JSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReview404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetApiKeyReview404JSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReviewdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response GetApiKeyReviewdefaultJSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5180,6 +5549,9 @@ type StrictServerInterface interface {
 	// GetApiKeyHistory Get an API key as it was
 	// (GET /v1/api-keys/{key_name}/history)
 	GetApiKeyHistory(ctx context.Context, request GetApiKeyHistoryRequestObject) (GetApiKeyHistoryResponseObject, error)
+	// GetApiKeyReview Review what an API key needs
+	// (GET /v1/api-keys/{key_name}/review)
+	GetApiKeyReview(ctx context.Context, request GetApiKeyReviewRequestObject) (GetApiKeyReviewResponseObject, error)
 	// RotateApiKey Give an API key a new secret
 	// (POST /v1/api-keys/{key_name}/rotate)
 	RotateApiKey(ctx context.Context, request RotateApiKeyRequestObject) (RotateApiKeyResponseObject, error)
@@ -5422,6 +5794,32 @@ func (sh *strictHandler) GetApiKeyHistory(ctx echo.Context, keyName KeyName, par
 		return err
 	} else if validResponse, ok := response.(GetApiKeyHistoryResponseObject); ok {
 		return validResponse.VisitGetApiKeyHistoryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetApiKeyReview operation middleware
+func (sh *strictHandler) GetApiKeyReview(ctx echo.Context, keyName KeyName, params GetApiKeyReviewParams) error {
+	var request GetApiKeyReviewRequestObject
+
+	request.KeyName = keyName
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetApiKeyReview(ctx.Request().Context(), request.(GetApiKeyReviewRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetApiKeyReview")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetApiKeyReviewResponseObject); ok {
+		return validResponse.VisitGetApiKeyReviewResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5834,326 +6232,349 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L35chu3tjf6Kih+56vYezdpkhpsUZXaJctyotiWHEm2M9CfCLJBElETYBqgKCbHVfdN7n/3Re6b3Ce5",
-	"hbUANHogRUpK4uQ45+yEInvAsLDm9Vu/1wZyMpWCCa1qnd9rY0ZjlsLHQzoYs/qhFDqVifkiZmqQ8qnm",
-	"UtQ6tYNkTheK9ISsKy1T1qtFNXZDJ9OE1To1920tqqnBmE2oeYBeTM1vSqdcjGqfPkW113JA8XnFx1+M",
-	"GRFsTq7Y4itFplSPI9JfEB43yAGZpvJmQfSYapKyibxmiugxI3024kJwMSJyCLcoMpkpTaYzTbgmXHTF",
-	"MJVCm5/1mCsiBWt0RW7gT65bT+iU16/YQj1ptvae0la/Xd8dNpv1p4OtuL7Htof1Hbrbfzp4Fu+x5vCW",
-	"GZ5RzV7zCdf1tzLhg0X1TBNzhcJxMTPniPChGfOYKkLFokN63doVW3RrPcIVMdemVNv7zG29X3tkQJNE",
-	"ES5Ib97rCsUGUsQqMnf+OpOawr1aEfjD3TMTXKuueBSndKjrnOlhfaz11KyAeQE8v26Jot5qPi6slh3U",
-	"/q9ft5rN/fnXu811l+OMTSg3e1VekA92XykXsCSMDsY40w7ppW6eMsXBEyHnEaEiJjRJYE50RLmAddA9",
-	"Ypfh/lNMv95u7+uvt3ZumyHT6aJ+MNQsLU/tHEdDtCRzyjXps6FMGaEkNXeF722FbxnKdEJ1rVPjQm+1",
-	"a5F7LReajVgK7/3w4UP9YKbHTGg+oJqVX/6tnJsX0+Ai8ujs5SHZa7WaETGfdp/uNB/npv+c0ZSlJGU0",
-	"mXzdrdEpv2KLuFu7ZRV+qB9Mef0VW9SP42qS53FA7vuEIjuZpkwxoXNDeIBTmA3nhE7YEm5DJyx3Aqcs",
-	"HTCh60wMZMzilWMc8P/dbk75lCVcsLUHczoXVVRiRiPNT3cfzkxpOWFpfbu99mDOB3LKVPVoFPyWG45i",
-	"U2rOT2zYsprSAVPFIUWETaZ6EbAyIWF1soHGVFPFtOqkjMbE/zVPub59Gc/YrzOmdCWJHceGxoccRANX",
-	"wDQMTzDjVyy95gP2lSKJHK1cx+1XP7V/+H7n/dM3WydvL3bPvmt/+PH51uGLo5crB/cpqiVcXMFifsP0",
-	"K7aE7V+xBQg1rQiPa1FNTlkK8tDMqDZi+mDKzc1Rzaz1hGkrmo1sa1yxxaUAaq79V8rUVArFGn0ZL/7X",
-	"Ex7DCuGr3yk6WsIN5FAz4baUzKki1yw1i7ZiMPi4O47oNIlZenTttI38iOBHwvDX4vsTrvTBLOb6yP2e",
-	"H8CvM5YuGshPK94v2I227PlaXrHKHcGf3HKURpDCz/fbkTOpqa5++zf82r+bUNB9FBukTJcHAg+530De",
-	"TeNlAzkcUzFavgwzuPN+b39vqGxR+Xb8Cd6+YgmATBd+ECkygucyhieaYZffbR8FpzM/6ldscZtYSGFE",
-	"PR73DBOkZmUa5G2OI5tNg2vFgEWk96RHtJQd0qNP+qC09ej/br/s9yJCFekvuqKHt707Oz50Kvgj84DH",
-	"PcOnvqPX9ByGEpGeUdkY/BgRRYfs626tW8Pr3i70WAqj/3RFb5YmjbdUj4/UgE5Z8LRvpFGbr2kyY+bP",
-	"d++OXxCjVJBHz+rb8H+t9mMzSMsLqSA8jsh8zAfjrhCMxYZ3ExgxF6Oi0jzg9UD2cbN0hhJqUc3SgScJ",
-	"3CuesrjW0emMrWbxIB+Xbw3IyNI2GIV49RaUhp+TlhXDhxfdZeynw0oiPxBOvusxM6RFBVnIWWq+3Se4",
-	"3D1jgXRoPOGid9togfmVh5sN779SNqx1av/rSWbtPcFf1RNUQuBYuBMDp+I5jb+H53aMkSi0kY2d32t0",
-	"Ok04Wm1PflFoutnBZYzYfFCzyYSaj2avUmbWX0iiZoMx8cevFtWAKPEdsRn88cn7g9fHLy7Pjr5/d3R+",
-	"UYtqMdOUJ6rW+fn32pCzxDKAvlSGniZMoYCrwQs0oQSGkL0kM/ccD9knCaPXSCozXfv0MXyMfTS58+M8",
-	"P7rk8a06hKZ6pmqd7WYTdmC9LTtKU5me2c3CrSufDjsIM48JTcxpZ3FkOBkN5sIVmadSjGrRStO/ajD2",
-	"+if5iysUs1U3566FiTynsf1qQ8LrW+6f0R04CqYsNSpoNs+7ERy7mfKUqUuqczQH/oU+c5rlcKZnKSsQ",
-	"VHYrqb78zgQTfTltn8tpM9RnT1dhBtHnecjA3NvwiA3kBJcroLa5dNYhFwTNu7sRGTylfLgMVYxlEhNK",
-	"4PUdAsYh6eZtx24NfEDdWsqmMg2+VN5SteMsECB8Sf6gV30uokDONByxCVcDKYZ8NEsZ6HdUs2uWBm4Y",
-	"HDn6VrkmVF0poymiIxKX5fMh40MphgkfbCop0JKLS2wTTC+uiPu9TMmvjn68PDt6f/rq6EWOUqm7Bx4x",
-	"oMKQUp+RAdhS8T4ZpMyQBdp1eEruQhl7ZtaaXjFRHjwYH1wR/Lk89pODN0eXFwevjk5yQ8/dRvoLQgVq",
-	"pWYmnvkaHXGfDMbS8Gp7BbC71BnNVMMdQ54qfffZPSzd5+YWees62+LIWXaojgORG3VJLMyF8AfXZEIX",
-	"ZEyvjfEluwKmSgVBsR6b3Qx2nN1oJmIWg4nxmRwTWKsNz4j1MpbJzAg6s4LmzSlTqvKcPD998ePl0cnh",
-	"6YvCQdHuCchPDnFA9SNrWEaosVBFRr/x6T5RTMRmB2Yi97o7EFdrx6wEF5qlgiZFPbE/GxWcg5Vi7OLo",
-	"7OTgdW5CSk6YHnMxInMmNMp5YjSwfaJZkiBxgepiKS0Y+10msoN6nx6nUuuktEFSIvVijGTO9ZhQ0qex",
-	"deUUp3Rxenr55uDkRyeaz/ObtfRpB2+PLaebMDJM5QTNVxrHZo/2iU4XWRimRe4oCNvI7qR8TVN0YVaT",
-	"ohlnApcsoUQzzdcHZ98cVdOi08qNgi6VJrvb5BV/fkc62zJjngl6TXlC+0nFsI0y0afKcw0q1JylRMh5",
-	"xfjfnRy8Pzh+ffD8dXnwyx+EATHDpoEyqcokUbY1dGj06yBe5YJldyRMO/MrIecV4gkH4Hkp6TMmyITG",
-	"VZt2+u7i8PTN0eW7k1cnpx9Olk98SHnCYhLPUjNP7V9jVBsjqeRMDyTKADswI8TY4IpkwbeFnJGUTRnV",
-	"wQPuvgQPJ8EOxAL3jyWKdch2a4s8AnqVRmVDIn0cke3WDnmUsUcgafN1e488qjjBXeEZQnByBdNzmV6h",
-	"PHQ3KUbTwZgpczCkGDDkAHA9KIsQtEQy6ooKOnockZ1mkzyiFfwVftsijwL67pAKou6Ktag6GEoVRTdI",
-	"gaQ6Ro6vIEpHJmUa4fpxUbYfDAZsmgmxioi2Wbft1k5EehziUnrRQ3VEimTh3aqoRVHLlOyYcr4/d/ct",
-	"obH7KRuFCPaqe8NL762mvJRpn8cx6rYbqCrSRVEzhnNqljVzoMJixhJ02Qp28/L07PnxixcFxRge28Ed",
-	"ohggM9tYeCqomE5ltmryA/gntpCPWBO9bKUkdHClnLVWqaucv3v58vjw+Ojk4vL88PRtUXpwZf3MwdS0",
-	"i/TiJF0Q9o7jf1hV3urt1zThMenPUCk3Qi/b1gfTtqtSKVY9oHT9vY/Ct1xpmS7OILkp3ti89XflCYfO",
-	"Yq5JIkeYKaVIQqu9gt8en1+cnhmt8M3p+6Kpq5FPZw+zxkDCtOVnihth0W62d+utVr3Zumg2O/D/PwGj",
-	"Nsskhc3ciuFhGPS13HafUHUFTgeKIySaT9jnYFOelQaPq2CHD+x7LmdJbLRJc7zAWvlMrMATqQ/iCdd6",
-	"Y4Kyan01J3LnsM/IzKgfoFMYbljFlg5evDg7Oj+/PDm9uDx4/fr0Q4V56GyLyge3m1uNZqPV2mrs7Zuv",
-	"DZeFHyATDJUYBVrMGHkwJIrBfwxv/koRmiRyzuLLAY9Tr0Dch0tDAtlSXxLoavl8vYp1OTu4OLp8ffzm",
-	"+GLFglQ/jcghaTWbWfbfbpMULbCtu1pgOEPIGCwbmgk3FmiQFPSVSy7kiiRsWDXR79+dXhxcHv1weHT0",
-	"YsVUx1SRLZvfZ55kXpLLXWw1zT+EkokUeoyKISh0NEnIQCqtSHtn36YR3GgyZSmXMVGaphr0WeRO7ZA7",
-	"NZrN5k9/T3md809/9iK7zCqi/ALBmQ2o3W57CmTfFUD33nU3SDgTEOb0ThHyyAhjXKRARX38sE45n8t6",
-	"q5ZcTnpdkhm81lPc9fdS1f96HedE6kPwim8qjv7J/m9wd72hohzTXc9FvcrH9+rox/MSx13T8e3CG4bP",
-	"Bo5vDNoO5ExotMJhMaRguA6ZIKaCoM2UUq5Y5nL/yrz05tK88zMNGmwSIPislL2XciY2PVpXrEB4JzaH",
-	"oNp9/OroR1DlXp6+OykJ83wSAjiMXBoYrK3yCXOpyzcrpDiD0+mOZLH9kGQRrEKE+iTps0SKEWTy56z/",
-	"z4oEMN00/p8VHk2zSQchHrtHoB/aK4IU18qJnF4cVKnjLlXaPSUQGfB060dWhrQncsKERksFnZ+DlGkf",
-	"XR9JZJH4KIi3G5X9c+GEFbFSM/FfZkovm/3nQ/6YO3o3NljhUXQswB3yUsjiw8nR2brM0LoWfVEEyJKy",
-	"d1sxDW4QrvcLrNEluX5OzPEzY39eXd6Y//2TDXoMqX4x6NdZpz+EmVbbtORWkzayKf7m6ssE6frr7fZe",
-	"j1BlBOsQbuWK4BS+WLoPFJS6QHPMfq02VqUgQ3BJkob9FdWBmHvmf/dEDfdEObSqhndKp+hRR1mzXt5G",
-	"+z5M5gEPTzY53ANvlV9xEZdj2PtYWlud1/BwR+Ivosd3gs70WKb8t43lWswV7ScrFHs1U1NIXqsgwMOz",
-	"oxdHJxfHB68vXxyfHzx/vYLZhx733HP3nVeeMAFDscQmU9CQvSF1ZwOgZZbI+ieqp2kEkbtg5SyPfnh7",
-	"fHaLRLMP2rdZf6CVPehUuADvaUkVdQNAju9q5FbMxqZgr1JFbIKMsWjtYyFRw2VCOJsliPbdZ2YTrpTN",
-	"lSjObPVM3hyfnx+ffJNPwjOLT4WfDVXkpm5RHDrk/Ojw7OjC7MyBPTpwRjrE1rbj7/eZzEqLGWzFpSZz",
-	"MLMqyznco+BB+w9HZA9qCICDRM8liflwyFKjxKBpY308SM52wP+YeL1fQswGgqpUdG3b6Ck3K0STt1iN",
-	"xA07HtJEsVLGF+yzltYfUotq0+CW32u52OUyzBSMgeJ51UGQNoy67KPYpGIxR9t0aI82FuzLlPTELEl6",
-	"DXI87Arax2p+Ctq4sU5dCErOdK5QkUypUkw59k+kKNRa/lxr7bUbzUa70XzS3q5FtXaz2erE/WedztPa",
-	"x6jGNZuo2yjxBOdotm1Cb47xlq12VDNjxpxLrM+0mVE0TSkokVbqVEGOMFuJac+sWcJ9syw92KheZNfH",
-	"izIfvEITZJ/0zCt75hZcrnDWudH0pUwYFTUvqaCorHIz4XdgViQG/5gxingGU2E5QwewO7a2tvZsjq4g",
-	"cjhUTEc26a4rsNIsIjqdiQE6vySZ8CThLkOuUBPbbm41681Wfat10Wrb7I1alCGRmPHUbV5GIQHN8C9N",
-	"Y6pvZSlv3HWfXO3qLRtvrvkU1WTfCCe2+TlQY5ed4Y9CB1gp7CZLFMPzgGSMVihXXYF6NYtdEqNPfol8",
-	"0jAkSFJBxnKWNshLY46lC8AiMmckd3J7n9Wh8M6uNYqEA9cBTZLTIRRwrbrve3P5OdMaKOPjEsPY+Rmi",
-	"jPNYa0WwJfXQS2Yl+7+wgTYDzQzl9UfrDc91Rlyw2x9q2GzAp9xq9CvH6i90mQfq9ltAarHYQr2g6uJK",
-	"2n+u2Qr9gCt9rBghyjefoWb1gXKNu9PEuAbNxRbN0DThWUZXQbwtYYPA8rggMHrzdZ5RYZpZu3nRKvh9",
-	"1mNWAykUV86IWi4XUjaQqeH8GLVQJGE0EwOgN89DXgP+3rmRoMauj4iSE9aX8aIrbNgjn+7MtWLJMHAB",
-	"ycEVmLpCxkxZhSrPN5aJFRvFW4/mcTszvW4ZxQdbaaYLMBZ8GBh65hcrYPcz5SChSl8aZntJdc+l5U8p",
-	"1KV3IQ7k1hXmVqI2NG4uR0zY8t9qJBubr+5cHs7Wi+F/fcATER3SIjOheQKDhgA1hjG4FA1yAFLbTAkE",
-	"ZpbeKCRJpBghCBakw/epsYckPAY0NS5FfmfaURmza8IFn8wmAO1VxO/y84TUyUo6FGEACeW/gDXHdHUa",
-	"Dp9UjV7RhSJKVh6e1rOL5t7mh6fAP6A2Hg244FAt5yGvudLLGcgrMBwEmzOlfVpFnmE4HaOSYDM/0RQR",
-	"i9YSo8XjEErTVrNZFp9TOuLCU+aqR7/NriyuHEwk96zlq3YLy4382TPk6X0DtxgSa2gWCpglZuxUaqye",
-	"SJ2xai8uUtxOvblbb29ftFqd9rPO1k6j+bS9PrteqsNbTZ3MxzzJkJSQreZU947V5VM2NIzJanlakR4a",
-	"xgAVY43xqCscywDzKHRbNQjKOFtqVPJ2OavLWgaY5+Y0Svt8oqVcj6mvshVyK28vvE2b30xIjlI6YJdM",
-	"xLcMYJqyay5njvCI0nKqwJziYlTgUi4mKljmpFbVsn37TuwpqvEKOjmBincrxPcBC+n6qQVC3NltPzaS",
-	"mvDY8MpUG9nhWPxdQAn9MGczKPgsjTCUj2scKXM5sVRrDY9Wk2Amv19epFgjIKpXc8toSlubr+afbtat",
-	"y5U2M2GmKRvym2q5gVrBYExTOtAs9ZCHSM6RkfpGXxkJrhim4u5DCpzns9ly06vL5sXF6++etnerFtMb",
-	"UreaT2VrZi0bpmYdkxgRuEwZVbfLqDN/wxlen3k3Kwn0LYImovWrq3KEivTXBtb/7C6neT0rxxk3mZ9z",
-	"HYl/jtcWBTMcWmsXuQQHSz9+PMHB8O/M5FROZq5pXGHe1obOQwvviok5GCn3hYR9ZqPus7IugKzdhcgq",
-	"tWujQWIWZBJnnJ0nCbH1Fo4XPSUxXSg8EsbgS5Jqh9iz3W2jS5V1ZHqDOvJuc/uZucIrzc0qpfkuxvKn",
-	"pat+7smlUPVjRTUfLkOQwLhPdcwrArcSseEkcClmNNDrijFV6G5yVx4cXhy/PzLKRaZJuHiPkKSXHcee",
-	"UyfsPS6aZs4i15gwkA2KpszpL9b/JMzC/lzDm2tRLQt5uVDEx/D8+utKB9MigwIy5IZUC2DPWlp5vI8m",
-	"NFdOlClNfZYtFPn95Q7xg6641Qtuno51o2Z82RDMxVw4Qvl7uMadWm2JUWUIwFavtV/S3AG3e725y1uw",
-	"OWqwC2Rh6SxB4GGnhRE6nSaLonbb+uKr/p/gq/7iff5jvc939yMvkakfuB6fg8IQui3u5pmMfi9wf8Vo",
-	"wuJLq3tXA5dbvZ2JQbqY2rhXAMPzlTIC1SoHvQ7UqaQTmYKNb8yBhHkY3J4Fv7fOpSkTPVh6c2G9HjN4",
-	"Qw9+UIVoWt388/zom+MTcvDNETk6OTz78e3F0Qvy8vj1EfzYFT9+iJPXH97Pftz6bmfw7dm0396e9be+",
-	"E6+3frw55M1/H78cLU4u3t2cnj9//9Pku+Z78fLVB5F8+2Fy9mP/3Xe0K+BBRycvlr8DVazXTIz0uNZ5",
-	"1tprV6nZK9ZzOEsSn5BgNcFHIOpSpmepgKKNgFeL2LtYHxfMf8OpEKHUsNOY0HAnCusX2FLtk6ffvDi8",
-	"+e7d4NUvzRfNVntre2f36bO9g+eHL45efvPt8XevXr85OX37/dn5xbv37YOrHxNVnHZUm1KtWWpm9X9+",
-	"pvXfPpp/Net7lx9/b0atvU+XPzfrewf1n8xPv+82P/1Xpe+zQPMfq8P5EJLNfHEQkx0kjKaGeJCELYmB",
-	"OwS8E2os58IWA5izZFj4waDa/Q0a1JwqEoMnRTp06l7C6FWvE7zaZpCgeHDvRAXTC3UMP3QFWAUuSzdT",
-	"+xukJ2da8Zj1OlVILBEUeoYei6zS096IOmkvJxd7+4FssnAATkABEeGMEHv8EvRZPKw+9OCjKi6NHm7J",
-	"6bk+qQIfU3OlIjVn4taimlkzf8Wls/jsyPPqsH9KWR222yWX9HZwMOIgnQfaqpLIxx1WWK8DASOzGhjT",
-	"HwyYUo57uahRg1xAsMK8C4HJzQQI/uF3ChOJQ39oMdrvvVnN1ipvVnBqHrmB/jcelZe0Pvz4+7NPj+rh",
-	"39ufHv++9Sn3Vav96XH5OEW1m7p9er2Mrqt9vxDqV8q93y844tYvUbEywRGkt8NjgIBA8fIE5IqreQqU",
-	"D/TE5gifrhqkZ6i5FxgpfAhoQikDgnenAsEsjJosewWPJ14g5Hyf9KXZ3JT5ZwmHJiGHXSGhJcI1SxWX",
-	"Qrkja1OFbeTMj+vAHfM8G8G9vof/H1bXudtwlQsWw613v0zoKLgzZwPcevMFn7Ds5pInesP7fbnpWrOe",
-	"TfosDW5e01iAm53FkN2+jt2AQ2Y3OrttI7/okt1ay90I94LSnN24vucR7vZKbPCETZ2QFUuQ90FuuOXr",
-	"abVwI2q07tZKvdY3IakKwFlAMcepLCd2gsoCRGM1INW54DkAyEhyJaAvS/nEDtYJMYaKwqeoRp0MWuce",
-	"ZKUB1kuZiw5okkDN9vFbVzNguWUma2BiuRKimWKp1/2Grp7asu+oK8Bwdf4Wm4VckE/O5mxViduVgRO7",
-	"IS5Q/rABkUEmcm5dYSeelkSlSmGofYt9ZKUBJM6PQIOBhF9VLb+ftu4Vjbpii0seL29WpJ2u6St3aZKQ",
-	"31gqESU6r6H9IQGzjXwvG8WFwgTqZdT/lSJh9u9Ssl6/i1Rpgte8IqehN9Z62otQqbc6fC8DJ7Bv/Uoh",
-	"QreIO6QHMqPngvDYbwCiW0aD6gpwDdhfe77cLuFXDKuFpKjKTyqcSzOqW9NCYB/BPWiZmKezLKZiQyzu",
-	"QDnWhavxcSUbXp1Fgu2i7pxH4nUxzCRBLMq1c0kyUXF7Hgl0qCrH16hSiMNOeqhQ9jAGSY2hXQ6oG01S",
-	"SDKRKcs6aT00n6hKXlm6R4HqV93Ex2rYruMTFkgUd8io3OX7nyM6Z8bnywsSaOTrZFloWSHVoYZs1Uvy",
-	"Sv0afvClikVBZ1xrxYLoY/WirevWxsmvd/XSGRRUz7Vm4Bzgd5pBmAhw+wyyq5fPIFT61xs/3PGHE22r",
-	"KmRajoo+NA2313nt0tUMzYm1FhMtlbtQgs+WuJ0M7KVLR100Y9YaeQ4RYPPh5zI3bp9CcPnSaeTMmbXm",
-	"4HMaNh9/lnhx++BXRg4K5t9a49ZGfP7RB7DQ6K6kuj30yQvfV2+v44N2q5fZv+utXlU6/oOv3r2zEB98",
-	"fSsixxvmP5fWH8okX0B/oyW+etcOCi1nBEtjSVxef2yMtMKduYjK7bJSgmWKuXnmupdVhMBVdY/YiuHy",
-	"fJLbsoZmqzVGN1/34o/L1nGlXp8uCDMXBX2MINYBaTwNcgxDnyaUC/Ld+emJiwuAhb2989QsYj9hExLL",
-	"wWzCBOIad4Ua0ykQDTpfoTmjsXttk3ELJkAmLOaUmGFbyF81TTiGPmBU8BN6cW3xAostsIeqcsliPfDK",
-	"HYgsKPI0laOUThqk0FiLPNpuNh/vk3K1dNQVwZcHb54ff/Pu9N15RMol4rnvbEZQ/naXGk0qMAHMEFqP",
-	"90kF0G/UFWWU04h48PWI5LFkIhKC6JgHbz3e74oc5lxECrhLEXl7cPFt9re5bfvxPnlzdPHt6YtwOOaX",
-	"ncf7JIOFjLoih5UYkQDPzP6BmGARKSBkm4ftPd4n+W4j5NF2a8t9a7vhmO92zDxWTTYiJbwP8mi7bd7g",
-	"mtCQRzuw10H/hKjY5MBcs/W40RXBRWTCqLCZJpWdFLCHQvFJiAEwx3KoXO8E51mrbJXQICdsTgZQwWRT",
-	"rmgc+wQ0z0bKHeJKTMq3jCu1jRaMMKENF2SpZVWOwaxlpoccO2entyvM9DV5pWEVY0zIHPIbwrU/uyxV",
-	"hVTyNfpDllZjla/q6NcZTTDiF/qqquTCZp4ptSRBMnjhtxcXb0mWA+teVJ3tWWFDhFLCP8ateYRMMjf7",
-	"KtFxLHQq1ZQNMI/ZNxMtNeE9PZjpMWk3mkTLKyYID2/0DVTBJ/t0d7f9uMy0gZ9frnSa2x+dT9xiO8EB",
-	"BD3FHBgffqcK/lZ0DjSDGkLqswwpmcpU73cFAN4MjdBHZ11KdDpTRsRMU3mzgDCCggP4wVcDRZi4gv76",
-	"fJJX5MKdc9EV6FTkqUNojaxXSUOw+pot8c0/zWdZ7G5XKnAWundZpg6uC/KQAePXwJHEgvgw8UPmhFQP",
-	"79J8fTnmVQGe45GQaSGtHSPzlzi12zQfvGoNol1a43U71eKtq8gW93F1uat9tsPvhmA1t6WskLiAbXls",
-	"VjICkTi1tFblWrNnZUV44StFeHyXoEG5SOxmuiImhFOzbBfycWz2u+1c0dp72sz5XZ7t7Tb3Wu0iE9vd",
-	"rvS/8E2K49Z5/dOd5tPd7Z3Wzlqv9yj0y9YYTfzINyuFAlk1pYNCUKkIKl+WB7P+qvc43/6y1uWl580U",
-	"S8XSbu/4UF+jvpZJXixQRbqvOn6vGb06g7DKxpgtRc41BMTR4pm7qmoEX8X44PY/j+sVlsgMc/X6LOdN",
-	"F2MqADZFk1habHBFF05tDAuYzQkYSVlepqX61UEypwvloXVziwIvNosH1fYQqbF16kHBtE0d4jqoiQZX",
-	"cOPWRVllp74JUkKqyeb3UCzuBLGfULkNp/qjEe5yDqAvlNC+zFLqOj5Prt0ErZebk2wOBSgYLaNwbjfD",
-	"AjarOnTFAAGTgt8imzoEq2Mfu9Ns2rrWr1SQT2RrZQt6u7Falb4cMAEweDWjAkwTauYwTaVVpsOlCDTq",
-	"bAVPlh55hAfPYd1EZCb4rzNG6MTo2WFnF9BusIWa1VcC1PoudBClKXA7zUAbNx8auGbtnZ1gYfYNiVSt",
-	"l5BkPuaadQXwS7NqjANtMxFH8M5eA7OCG40efsEF1JiaN04i2+TcJlMWNKk8KwuIpr2zA6VQ7u98Auuj",
-	"/3R+/j+Nbld1uzfNZr3bvWm97HZvnr40H/defoTfl/z2L/PLshsf/+e/u93GbY//76UP//fKh2+WBYh9",
-	"BoSmXFTsjG8ba9aO9FNGMR7kCg2q1Kjjt9fbZqeO317vugiU2azD4xdn5nW22Tx0LkANniZSgGeI+uvl",
-	"kEjBGuRAdIV5YH1Cp1MWFx6qzFPwfcLWgPc6nSfNnlOf4Df7mgZ5zqEX1kKKmNCusI/5SpEE9p888ir3",
-	"k/b2Y6D26vNZrNUISGp7L0dR7XxKtM/XbHQ+/vvRE/P3x38//s+meZsw62yt0ixpyO1XOMCIZLUkT7ba",
-	"5vrMtsg2U1WVdLvGT74vjl0qYAeMDsZmpdetY3nSaj/L1bLcjXYqXa25cpcJFy4loOxpOHXJKyv1K28y",
-	"Ym+SDqaXpdBOgRLN6AT/K6jQkC2cVVRh+4WugIKqLHHbMyugWzQTS5wqp8h94VT351Sw269sXuoSfBsr",
-	"4IJmJJHFtuGpdbp0ICGrWgimLKgoBZQMdOS5mtWqPOElhuKrnKj1haGeQLbWClQHQK2rHp+VpWYm0VrP",
-	"D2A5Vz3fe3iz1YHWNlwMklmct/bba704A9K95dVBlbAes4liyTVTzuETemE2nXy14ZMtebY44Wir9Fsg",
-	"zNU5VnCJcmCDRKYxS63axlNUTjdIuYL53jXlCoayAXqPYDf6cjBLVVWtRph8hdesn3yFs8gxzR+33v8W",
-	"f7Onf/rhWJ+8+O7oqF3/5X3/RPDR3VOs8vOtElV4uuWQ2B5LDwQEtBaUZk4zR2zuEFLTsCokk0moxKwJ",
-	"cbYeLQBLXQ9nxSh31tjIDzzEXQl3HaBr5lQ9MMpKUKCwniDw7aszvm+tEsf7hUwzsOpCFR7kiZrJxmxI",
-	"Z4mGAmvOCiWM7fVyj+5STX1HAMq1MoHg6kulV6AC54uFtcUDvhPgSuHUes7toUCCVD3Y4qVH+u+CpZA7",
-	"KEVQhQg17zzqQVcUYg/rQy+cDhHoX85FXgXWY7boCtC+nOYV9jX4GwMt2AneCWrhD2YkAObIrlnaFejL",
-	"hidN9sNadNfwP+QvvorNuQj73Ni58YSLdXiOh4jBjjHmnzy24pINuCeTenjkAd/6BjX2wlnScsR8k8lC",
-	"df9fDECQb1X0B4y+Kq3qbQ5msSS9jfZFEg6wolEYfR8xbev9K/L+B7M0ZUJfTis9zk1QVpziBx5rfp3H",
-	"VFvPDgGGcjll6ZIXmUUF5ysCCwhCHWTlpuJ3U3U2cJhAv7ohT9DRGawctFsyIyspvF2BGq8ohoQPfmJj",
-	"NXl2MHzRZhetaTo8brMXze8v+rsn71WbvaqOvWqawAKpJVvh0lUmVA/GDJsKVO6Q4TBMwBoqbwbbJqWb",
-	"Wqml+G02yihPP6V9rhLu33s2shmwF3BrbJ+FfcEMq4b+5wKFLPbD2rcY/bZjltFPZyJhuO8AAGuMk9I5",
-	"8HyiTJf4TqyPXvHifJo6MuVSrLKCdZe4d5mm7QvW0d7e4qWYqpJqdSmXJBvEANBkBRHNNxPrOCNgzthV",
-	"hMpJizx6I0VMF4/NyXga2bpODQdX6HHUFfY6LclWCwgQWJIay1QbyWquMuuGvRHAnIjpYp+0gC/GdFGQ",
-	"fa1Vom+rtXrRCkTrU9LdVmWrs5RG3/pVL5W40oSJmKZ21Zw4zzqxTXgs+GisybuLwwB+IaaLWlQzi2qm",
-	"YtYjj6eAX1Vwhpws3ezo3BHhB8KIltkFcCaRy5fuiqwBDwubYrgXNYgvBb5ibKpQFXdwGKiPFoXglyP5",
-	"2R3JBmll+IV/2vlceibPnRlbnXno+irSJSU0qe/Jt4Ks4CHgyOOqgpD29vaerpeGkjLF9C1oweVOjpWA",
-	"oRUtHe+ATp5NPxxc1WLn2h3eRVDjsbxmKR8uQBkdynRO07hOZ3psQQEffXN4dvC4Q3qw+z3DOKUYsAiB",
-	"3QEFhwLq1JyLWM4dQGePPHG3VGWRr2AbOChre2evg6R21/LP2uvmhQX2sYYldhvXyE+kepA2bAdUXB7H",
-	"7sphWFDROxy8wshW0sR9BdHmwG3LpBFGbwSbk+XSCF50T3nzhXDuRTghRm1FJc+sn/CBT/6lI1a/YouR",
-	"MV9SLjQo7o/MtxbBjkvRkOnoyXXrcWRma30wAPEknfMGvLoI13WRT9Xs5TDzeoQLpSGcMTQ/wXeAfy4k",
-	"YAdzQfpMzxkTZEAFRj54KW+FjlhrNFr8utv+VV0/2/4lfvZ0FG/d7M4mv02e/TJ5Nh8strfb41lzsTO9",
-	"au40r/d++WXEfvt1/Mt8Pipg0rX2dvZyMWPz8J+b7foeHdTHv9TFtP7bx3/fBUAqW2nr3ioudeQbG3aw",
-	"w/+IC5subQaBm5lHPixtKX4P5nNKBcACW7rBhimC9PCSHsTbXV43oDYo7OO1+3R7D08bOtSirugDLGfU",
-	"7xHBaAq4spAMZ2s55tLmdLqOBDA/s90YbMZfrSbKLT48wrDhfTb6Mk3ooBTrh5RAnwOazwkNnaX+eMEj",
-	"6y4dOtza9rMVuQE/d7s37Zb511bd/Pu5+dcL83HHfNyBj0+PNt972FzD+MjB+eHxsV9zzHiN7NpHoDSZ",
-	"pRAxNHhRCVVjLGfNHLxBUjs6dKMapqPZ3w1nBTIpoKhXqEALixAUdHXsANu/NFSYyglXDOWCB3RNGL1S",
-	"EenNhJqyAR9yFvfQMQKHVVFuNu/AiwPbJN63u4CX5DHxgkdZWI7s7RAanrJUMQyCC3mJaZOXNkoHLr9L",
-	"2xh8iq2acyZd7vaSXbfsDH0oAjXHMkt73N221AwEpjDL3RyZiCibAb/V2HrcsBLUkGnPoZ105inXrBfZ",
-	"31A/Q+yTHHwzJMQU+6BagScWmOvuHvn//V//Ty9IkERAHLhCkT5D4HSJ0YiDt8d3PFt3PUR/8Ml5wBNz",
-	"jm1Tl0eySyELjLdnvl740ShPxMxH2ASsh0lnaa3pfr17QsvT9Z/PxehSySqmYlHgszxYHI8LwG01wagN",
-	"X7vzV+XRbK2ZwQOpdFUWazhX21Ss1HrGNyj4czJ4ZFpoBbQPEQmEMVZkyF1Qz7yfpaS/ID0bDfwaY3/d",
-	"OwQXZgK48coF8tkLmJsCJc17SA2EjuS+FUUe3QvRI+EGcJsrcLmgxlDd8Kz1xyUlBVRQPAF+9lWK9zvD",
-	"zQ7N8Jc4nNiAA6wm4Whvm3Gm1zSpcJwMl6yx5/WbJ7+Bv2NJRYj5yTmz3KgiY9iMZcLIhIuZZlDpb8QK",
-	"F87R+nA5KL7reH5wL/ySIaH3BjJmGHhx7cWzks/2nSo+U9vInCM5DFdv73J5kQ0V6yewDXV/Ea6niH2K",
-	"hPOd6VxgliguRgmzTcnXSWDLFyNn75JJ7OHHsLEBnEmbTy6kJtIcuQX0EForASEg77zArchyc+NYo8sL",
-	"GPLuejALzUR7EFbdbRqi29ptNm+1rcv0vn7ejs/Bua0ZItq1XIxsjoEx2Sg04gSutexIPECnQxxZxcJG",
-	"y1P13oO6eVgJ85DhFdgmM/heQxsTmoC8iAm4iDShxIYdM3D7RLEA308Og+51GTBDXlKFzWoeR04liaqA",
-	"G8ijXr7OOcQ+lmmG611I7CkgLfs3Po5IFRBEHhABTmcOAAJFLuam4Zy7ArhOzqBxfMivaNDNJqq51cg1",
-	"u6mYci2qlYdYi2r5MZpHByPM2z5uICXeinQQlKXfqdhQWvfy/+SS9IqNu0dt+kAqvcIYDcLqXNhgSQ7m",
-	"FhjcfhgxyqmdO5s5Qiv7Xa1dQ/pXFM8/TA/qZfWn7tQsk/cu7djV1oXJiFmHT+jXZwz3PHy7U2S4IiHf",
-	"qAboWTW7gMdn27VZu9k7yMmU6XRxCcAtyyW869QHZy3HWM3i5BmbTyOZGxNqSpWysDDgEHG9ls178udt",
-	"Pc13iXLpdjDbiwILDdEzQ5Jx2iJs0MeqbDLFBrOU68W5WT7cTVz4g5lhB5V9dL8Kmudy862HT8ES9dpN",
-	"nU55HVVDp3DBQ80cn1PFB9VPv3DJVk5828CNWea5TGNUD6GIC+pfuSLcw04AAcBimBdkbwYgXvNeRlOW",
-	"rv9iSvpwB3H+2uwF8H3xDZ9AmxxKPBBC0wHwTLskFwEWsS/giNk0kYuJRcHND+kQEkcjsJMjmzER2RaG",
-	"kfVYAn3aWKotAlaNruiKf/3LzJMJzdHX2vjXv8g5EzF622zL8p7fpg45Pzo8O7roEZl2Rc/cK1P+G9za",
-	"Ibhw7hKMm1jneOhJJCsciYhknvMkGhszZmhl0MCfCc2A91HZxgXjUtgybu3eTLjuCgwHcmEm4oi+Dj/3",
-	"yCPIkO4Aj0eUjiu2eNwgByJ4KCI9wVOwKUpXQCLYfLywj8XASM+uKaAhKbOWAcSaIcIe6F641E9+UVL0",
-	"rNy2XZMj0rMuRPMRDzEUXvcyuJ5edCsKWyN7DLEDzWe1e/7QFQq9kxTg2KiF4bboaI5GXlKezFIb49Dj",
-	"VGqdsNjM7x1mxoUA2iTmyjxSWcQ3LWUY0cdYEOnTGBcS29oInxgPOZPb7T27MDjQMpQXkMmZYdp1QC8M",
-	"w3Bdsd1sNchBtqEu2IN93uys3iFMPuFiOssV6MO8YjZIoNTdzGiGuxb2QInILLwGesYhSngBTtDm0s4E",
-	"u5myAUCFyJgzhRNtNu1o3jA9ljEQzQGZwB9WXSdTqsckoYMrFZFvjw5eeG9gZJ6hyHZzpwqczSygOaRG",
-	"Jew1yOnbi+PTk3O8pd3ctguMP0eBLooaK5LY4enZuQW9UtDlzqdgdIWmV0wRBhSOA7ZTueATpv71L3Ro",
-	"vjwkW1tbe+ZEGUsTaQj9LTiCCU8SbkUhInxZWdgVvWVolzZvI+EDZjUZyz0PpnQwZvV2w5jXszSxTFd1",
-	"njyZz+cNCj9D8Nfeq568Pj48Ojk/gns+RTXNNebfvj0m4HN8QwUdMXOsDOusRTXbSsaoxg17k5wyQae8",
-	"1qltNZqNLWzzMwYh+eS69cRyT2wVW9UW7Awafynfch8XFZlCHnc92yiUQD5eCQEHSOslNEm6wqYhN8iP",
-	"xvBgvrMwPL+qBGTfEkTIezX6Yof4SGlrFLMsMTi30HnMsEHsWABEcGFL/Jy/DYUTaEHAsNHt8JUivSDd",
-	"urcirdpPKLKtuanIwycJ1rDc1rthbZKzNevhbsx783Z+1j/NNoUCjxKwAtuJjd3QgU4WNl/Dg2RakH1g",
-	"mVAG3CBv6YhZFGvVFbEER8NoRlMqNMNykI7Rk9G2AKnst8QbHZB+H4qEr9EHjaacGa7ZZXnNyGwKZxTM",
-	"yis+hU5XhhamZhhTMw2A0cTetiDk8Mx4qXYc1zq1wLkOROt41tI6h+wSLCc7HaK2VnbiJYtgbjapgjto",
-	"UYsiC0oh8MtMJ/SQdaiob9p6emlrN8WyFhNBFy9XStnBbrO5fsFq31YN2R+B5MFXHeHR6Ao5DEM1WHbr",
-	"2HNesbfOiKopZ8Vt2ZzLCvstSzxnkICANUY4USBkWsRKLEWoq4ZUbji07oaU25+vGjo6wUFJt2VnCgeu",
-	"2Y3eJwOqWF0xobiPc2RIL0uGbv5z6R6WG/ZqkIWSu/K2UffMmxCpBllfxRQiNDy4GMFcgghXD3ug98Az",
-	"A+3sHL/iukEOoV+IN1tIwrTGeBd+imyXs9ToNtMx7RtjREnS+3//7x6UhXWF4T8oEHrn5z3gDfBG89j8",
-	"unag5sMh/6Y6MtxFS0I1SZhjJZZhehgGb85artm77JFHPXp12e49tl1VUgYhFizmRonBIKs9wHKAp2Aa",
-	"XvCYdvJLD7VwHvt1wXbQygmVBrlgN9Zh4xeeZoBLhltWIrqYMSa/tE9bh8+X8SBG08H4D6WdoIG52ZC+",
-	"gwQ3dMMnLLJcxBCOje2VWxa1m+2nFU2bK1mMfR2+Jzez9Xz363CfLEZanE4uq6oyPGotgTA8Wtw3iD80",
-	"n60z3axU/cEmnJMEG4XO9wsyBiQ5ypH8DDGptJIdZ+HbTUQEdMrMaVjYSY3RNOHmCIMGFWG4R2guZswe",
-	"a5/OD11DDwjej9vWFZaaMPzn27KDEd3LV3D1EBQH5u0VOqeMudaoc9EVqCHaRG/rO2PAK432moHWWSH7",
-	"FfowyLEm7AbErSI9eGFj80K6qhW3FYBLWEDLOpo3YQGQqpopia4GI2hcSxNle5Nime9+MDe7gYXkhqqR",
-	"20q6Cnq/W/Jw9UxwEg4UA0K15sX7pN1c4r1vVg+3UPG39sBvGfRHqFAAlzDYXe1m0zncbCJx0RdjvrOj",
-	"hTtcoanCvCrnmzOUDNuIvWK5stH2GctC2j//bjvlIlSG4Vw79eZuvb190Wp12s86WzuN5tP2TwGwgT38",
-	"YV/PVc0eeLw+tGset2NVZkNQ1f0pOwk5SD2LNFGAr0LNIh8UqWXxjHySXub+q33MELFttg0UTE9zlcr5",
-	"EuNWuRgYIBHD2tfWJ/CybmJB5OB54O5yVoLbdgsDY/0i5vmH4HY4RKiqZS+01z/JX/wpqoUQ47fdnLsW",
-	"xrmNlF11kz8BT57T+Hs4d3BD6/Yb3glqvbssxpu2br/ppUz7PI6ZQDc1MLHb7wJ3aS7IACcoDC/8/NFw",
-	"odAz//NHQyjZ2TT7533bRp7TERCe8+MYUiu6f9EYsnT5KapNK8OXhxaZAZ3P0I7dumuytuANcq5dSxf8",
-	"puOBG/jA5Y2jAtsVY6rG8KABBS1djeUcqspHlAuM7YaN3CO8MUs38HUEOmjPL6TuGvEMuB3ghHEx4h4e",
-	"w56vvYSJgB8w8MsHObzONU8VGdLUBle6IiiLcaUyE/QvmQHZZH0wom0Gfxj3DW7cd4m/1suU3Q1RMfDb",
-	"g//RiHuKmlLgXSo5MZDVIrlkyPbPZbzYkOOriVE6kAYyyjrBYcSohy9Cbn8bt/6pVslFDalDwIOz2OjR",
-	"+fehpmy0IO+mO3h7bP1hQpLUmFAKwh/hWArYM7chtKwz9BDkI49Jayc1kX2esDqdTpdKBh+LtdVRrozW",
-	"1b/amuUS3EZ2ebl4abf5KZQthaTvjVk/HnBkpllQ1GZVF5SI1oYkZdWAsh5hj2Hke0jhyQHz2OrFPnbq",
-	"9/gzUir+ElUBF+QhUi9KWsemRGOY6zmMZ5XWYAWS7yCrZtDpYDhLksVDahCvrcvtthv9dffTOqJawsWV",
-	"i2e8Wp6jAZc9+Qav+RTZq985ePLbbsELffr8rS8685e5xPc17vGXfYpq2Hv51nve+cscJ1/ces97f9lG",
-	"WptLcvvz9Lbt5t7td5xIfWhZ25+u6uGLAUF67lS+DTU+ZClmHGF87snvV2xxaXjZJ1QDE1YFFoBUpnwk",
-	"YcrSCTUzTRYNcioG1u8F2T9WVYyysIOPM/uMKoQQ5ooMU8ZQCdyHH1I5R8S5BoF3Gh2Keh8/8BUbh7K4",
-	"PoiNDkqgDRdRJUWUU1q9I6Uv40XuwbnYB/H4afi1gkQIKRtdcQGBXyHxCTlNM1DroiyHBGKTEAIyS2K1",
-	"wyCzNci5M1Or0vHwF6/jbRapesUWtp35/YJaH8aL/D7CRuyXqwnL3o98HV91xOW+YZb7uzyCKqW8tlKg",
-	"XPBcCTknMOCHVk9af2ufRzlyVth8u8jhwNqwSs/y093IeeLyszfWY1ZpL4BUl3GbLPcgp51+cYPcIk63",
-	"1xKnL6HlzZ8uTM9cguD9JGlUndjyEgr20HPSX2CYE7qGgNBrkAM08rO6vlzpPfSZmUMw0dVndAWUMKds",
-	"API2JwztfRm8Ql6EjJj+c+XH/flxVmxbdA9oW3Rly8g/Rwvxb+Z2zhfphusd0NiXpf5nS7svUu6fKeW+",
-	"YfruIs6HB6geVNQEHFobzKeIZUnCWY37FEtH9knv90+9otmWgxjiCrNhMHESCBIMunxYPGdwgf++Qd7I",
-	"a2PImZtz6SUQ83dBexSVXNiER2yPSyZg0nHtEhtsJOIgb2xitKLv+hbHXQE9m8EEdGX4HVKFwQ21A3KJ",
-	"aczD7GtMagKgwUb41AJ6t097pT5nz2b0YcIB2MFwr/3aTukhrVVXawEZ+sG1/gIax1WKCDqZ/gJd5K5x",
-	"EXajmSiJxYRqlq4RFGmVIgsoa12byvCZgs1de0r/vLKQqreRH+C+559xbonB7lZuYE4QA4V+AuAHCDMU",
-	"Rf6JDCDmHJxcRizhM8OghZglycYSyXYpWCv40LzTvlXZ88v27osFfw/1MQd4ElJ1zrF2r+W2ScT/g9X1",
-	"P1L184090Oz8bPXAO4ZfPveww4Ya5FpxikMphgkf6L8gSoHY1fd1rCwPUTwZc6VlulhaVZQDgZtTABYP",
-	"kj81nwBKo/KFRq6rNcgzzO40ao31vQBWtoAMcKf22NTFXLw66xvsMDawuyeklVJBuBjwGLESuHLliQzx",
-	"4GzJNCpbAh40oTFzRYMjKWNMSD2GUwptnkl/QWYilk71dbq1zz6hs5jrrkjkiKRsIFPDhwF8BBLmuSYp",
-	"o5Bf3qeDq3zOCzE3xZIp98ZcI2FsZtrpCle+ubxlc1BnhcUoXiKYiboUUD9a896vVFf0UFW8tOUFxg7Q",
-	"isRypXvrW0sW99Esy+zRUAvhggBbACB37LSezc6lbdvaQe162aGJsQ/xgurYiJc1TSNrViZ2Q9+ezVO5",
-	"/1SvnbWZzh30TqXvznXvRkoHBD6qSJ8x4W0uh5CTpfjo6sVygnkgheIKh4mKmYVPKOoZ8IDWbgnGZ7Va",
-	"135ab+7UWzul26yaQVtsa2+nTtkzo2bsbNWfDdus3jS6x2Ar3mY7K/JG7q4zlCAfS6qZSxy5HDFhTwxg",
-	"2NlvLURSti7PChPcWNWwJ3B9jQMb4H1xMf0FCoLfq4m8Zn+5ZypHD5v7qFYoC5gNA5l8lVmuZ0F6gLHC",
-	"XVopSiYs8rC45eiukkmc1brIqfKhGrx2KI08d8mbo5QOmMffty4aKAGCUtXQXbVPqC2ekQk0QRUse0GD",
-	"HMdRV5gpRa6cDVIzr1m6wNZGoK0oTRfL3Ve4FjFB7xU5HRI9l9Dd36ksqe0/rRy8nPNOwS2gOCAohHRu",
-	"OzWW86D8DH7N6vDMmjxspgRMwXrBumJCF/YrV9dalUMBF/yN/E4xLaXGxhRQhREQpUCsoajMEZyFp8eT",
-	"SpMKAz3YtKzS13V9xT4eGfS5S7/O+YEyiPr7Yrlvbtni0f5kfUj30l1g3SqqXrLD7o+3T83GrkR/VlwM",
-	"d5aJWBUcFdv/ZPfHrZmvP/34w4f37y7Oz75/e3ry5vWr746//ebl0YvD5wd7z57u7mxvHcxvFud/Xuar",
-	"U3DAdIMst/Cc/o29KHdLRv1jk0T/GarYidTIyv4KNYxfs5welqfXh3XczFz+c6Xb5sKVwre3AZ0YMXfN",
-	"p7AovORgGTEN6dIEn9ZnCPtk1JqZ0KpBjuhgTISMXTWSeQI838i4nWbUbDYtxC9qVHwALdIAn0Haum7D",
-	"9hMpRo2u6EFlBxSvVyEA51rGYT9iY+Caoa5yXmDG998mQQfWryAu5zJbVupgdUG1+MVod4CwkE/a8UWj",
-	"HiV7y4Nbr0LdtSiA220zb39vs/Leoq/A3ds0q1AGN97abTaD4p2g75ltXxb0JlveZCwDIC5MAyT1xtZ1",
-	"Hq96idCBwxVQ4RfD+h+Qu6HDja10qSPjWNtCnsVc19GfusJ/LknMY4+eh6YwZGSEkFwAUwKPKoBwEY/B",
-	"deF6bRAhuyIAATC8nQ3ozIJPJ3JERqkxJAFUyubE07iD0FnawTk4HAdre1LVFT0EuuiZgUJtqBQOKgs7",
-	"fXCLkrUMBcqsyBEuSIn9VkB/WF90YJtaeAeuIM0zAMtyNQ7WrZH5fddUzav8wLj5FY7g2YzHa+OXhJPg",
-	"Ktd/O481lNPjq8aDGv+6jAyE0NJRuQhGf7F0bTGHFujB4S72lnnMB1quPzIggwO4Zc1Fu+IiXv5qvkFJ",
-	"g3s3XwEaZV9OATU9ANS1rv9yTCGQSctiCs7P/iCQOHaARQCc25pyLhsbnOAHHhv61aCDiQPxK59dw+om",
-	"dIHOKBuWABepD0tUnOOnrU3P8Sp4nnWPsu/9bufHRcYb/0F4JJgxFVdFlEZSe28M+kZtVbHj+3bPYYEq",
-	"NU97VF1yWi2yfCPY3ObKzfVg+b7uvGW+XeYD2nm2DRErZHVZmtfvtWEqJyWHipaVGWB5B89q6jPm1yYO",
-	"ocq0s2WunQyet9apbb/6qf3D9zvvn77ZOnl7sXv2XfvDj8+3Dl8cvTRLz6lHgt6oVN3L502QSpgT6J+Z",
-	"wwXI8cirX8sdIqfBhV/QTvJoJ5gq4LfY+yjM16s0YUxidKpw2Fd5qSr8UqZEjLi4IT1z3aWl915ELlLK",
-	"hvyK9OxzzHh7ETmkcbzwX15S/PZIXMtFV/TYjYavfut5+IOEX7EOUS51E/tpYM4EcSCtlq4A+gJZnFOL",
-	"MyBXKSxayjDob2OYYLvZxMCVf7QvaqS2ojEDOl8FcN4zCr+DPIakkMGATbXrFAF9JBHxGfGli3jQXQEQ",
-	"yAjsGBF2Y+4mE67UlAFOisJWsgBQ3iC94iY9cf0SM2xcr85DjOnAzNVBXo8p9B0mkHPD9cItYhbDoq55",
-	"iQ2Q0Th2WDMNcgJ46pDhbNFNIZudpQMmdJ2JgYxZTN5dvKw/65CYmT8BFwYDhWY0x7gRI6rZnMKC00JX",
-	"kzLKPayfgmRvAAR0O+aarnDRFb0f6haPmsXmUy/KZuLasMTKAY0rXDALXd4h280ti7Mbgohb+PkloOOg",
-	"dm+396DbRZb4y2KLsq5kg5waoTvn1p5zA+8KP3Ll6AIJeJ3eLaTcugWxw7e6oqJ/S5WFFxzO26y78wJ4",
-	"Ty4sGRHFzN0AY76wXSzN+Eb8mgmijL1HE9B4FdrFk6leAMRp1oTJIvNnQVVz9gmFI8DFCBTSR9vNrce4",
-	"REoCzRUOSFdgWM5NpRPAHGF/YPMBvvr5Y/ax+RGQUHEINq0MutcCHlJXbDebTvsttBIAvbLUuLki/4Td",
-	"TBPoc7IczhHZcSj6fb+yUk+YFX1AoQXeAlRws7RLMrcs4jLWj0AjKWeU2y5taZDtHiAw+tNiyRgOTdQV",
-	"Hq4wQCr0R8Pcao+6pSFg0dBGlzxCEeKy5B4XkBqN0F1SGx8cttyyuZZVeOt2ey9oXrLcYLhPQyLoJI9J",
-	"wjma7wogegDNmkNKl2d5dDotszKYIcJCjPlobEQXOur3zUlwZ6UryvkHW48bpSaXlQiWUukHxYFcYsJU",
-	"1YyjLDb2o9n+fQcW8ZCK6BnV7LVDi1p1p7/wzDuxw9vrb7Hr8rpPcdeDLnww5fVXbLGWLhxcm7v3xBo+",
-	"691t4xzB/ehMWvsB1vcUPuF8Zdup8iNc36k/yyEO7/tjdfkTqQ/iCdc2+Gg4ya33eJL4KwKWr5kOWMxg",
-	"zAZXgA2DafuZNQARZetWWGIUeFOAm8OlpgwbEi3JE3t5SJ7u7raxxRK0PEKdLuz3hMjdAvuv4DUIN/h7",
-	"19a0d2u2UPBTz4gU33wEi4gBVdB3qCAjCdJXS7JEI49C1d3IoghsBMM9k0VEvr24eEugnVSxUVSUARf7",
-	"blEN4jrDGIYZKO5GDekKr7hTRU7NcIhdUNUgh9jpFzDKZyqMQmVViVCHqLCqJJO7VUpbth0XtrPUeqlU",
-	"N/X5fF43g6/P0sTq6EVvEjaryvmSjh1uPWwYbN5/QmeRveXe6GsbeD2O/RIA0I2tSfkjauWqoBYuQgp3",
-	"LdKybGx7B6p5tmfkJh4mdjOtdVrP9nabe622kb7cSOfW053m093tndaOTQ0KA1gkyDAw3KBf8kQZMl4C",
-	"OcnFrZM0BLp0orZs8q6bt9xj9SGolMg4Crw113fwSyj3L/dCmW+yvnxFoYTpSxneC/LHdqPptjWkiM2E",
-	"VNAlzsurhNErFvvWStUC66VMfZ7ygAr0YYjY8HyIfIylhZ9xubv7Wau3QcrAbUIT12fpK+WybrrCPjVd",
-	"DgeHMG7VmdI0K1JGkLf9rqAiTGJ2dlIFRIDz7jgXUIOcsalMtXKJxx4RriuynKGgD7JgtgFsZuX1F64H",
-	"WzUAm3n+a1jx++LsQt1WNejtTEAvKerybc1rFbf1TJ4jQVnLnymHzLxxhdeTPu2NpQ+6EKvw5t22hwtg",
-	"2/vBNVRcAeQzObZ+NFd/Z2kO0pBABQE8JcjfYjZNv3G3RVgJeeqm8jdm1uto/xdSvqHCNaFW9+e+BVgu",
-	"s86Wk/qsfzw4Gd80O2JzEfG81DqGCyqmAK7Rqp++I45DJ5FDz0LRqXtrYzrr+7W4XRHpLzQDX4/5ELRq",
-	"QxeGfTFPbZOOA2GT6dkNV7lWL9htPehujl9gEPIUE/BFg7h2chkuSqGhnGGdG3aUI7c3lOuKC9tDK0Yn",
-	"uuuf58sDLL+FIlJYqWXpNae4zutk1tgHr+yMVWgrVWoPhb2RumJpcySypDeSUyb/tMZIy9qv4SosbcD2",
-	"h3ZWe4C2OTD8rHFOV2C1ky1yQGsQKylua40DpF7cph+33v8Wf7Onf/rhWJ+8+O7oqF3/5X3/RPDR3drZ",
-	"bN+xn03WBcZS7Zc+MIXEikKVi9NVnU215QpfYhi+R6Br5+BEWp82KlChN5f4HrPWy0H8NwHsLyP22yxj",
-	"dWlWrOW6rl8qV2aYTxlumaGslzO8UVoE8NVNMiKkY8RfLMnPLZ/Bb41Tb6zQXDuVAR/w5Hf476dblZp5",
-	"sTUotXpKZpxl+ox1QRirCREqbBhMo3rQ6ArXaHfd5rrYvREFRXVJxKlNKr1DX1YME9yf+UkXXAhNNccw",
-	"XAAV44iwgkniV+qOzUmetNrPIIz6hXFuyjg3ZJu3VVK4nOYvnPL+5RN4KP9q/Eu3o+sz2D8B+9Jbhw73",
-	"uSuERFNrwTCInEFOEi1lFkvpL/CZj7ab2+vAUMJ7OgTdiJi08+L4/OD566MXBR6P/B9rvQfQ/dy3WJCu",
-	"8S7U0kGsH+wyrqxhwGLw1vGUeGAgrogFLstahu9nST3ZuHvoC/RIZMFQjLmA0SP3UlejzpXFulwBN/kw",
-	"suSuHj/knyUUQsSZAgUargg9XGvy4nW57ooGU9UdppYiTJ6B5ezUAHeqvioLvSLe5Gbc+Y8EhrSHqcKq",
-	"AXrKOjvjhV8k+T9BkgdeOoSmm9CY/f3E+2eKTPgXC/gMbXBzGZ83ovwzl1hPNsfBhq6Ae1dZPJAeanEF",
-	"UYRJhyIoGIsJ1YZZcSnQNCq0hMSrDXs1XBZmACmGzvcq0DMKsSLXGRJ8MLhqCj6rrmB0MCajVM6mZjzo",
-	"YPY1mWXXrnPmotnXwfxAY+LRlPmc8pRhBjfoABMqFkust3O7kHeSuQ9WoY5TKXP6zLLNlrgq6A9cy/Pn",
-	"p/YzF6NLJc3bdgKOvdWKsk7lRf4d1WYCC9RbrQ34m13F2zicneYXY+WzcusAr6jqyrtZtfZqvIxv5ZzI",
-	"oWbCJtMzPJvQjcthUIJPfrdJJlzMNENEDfy8BFMDEm87GR+qYnGIdlby6+SOlM3dzzhWV4Qs69TZTVlx",
-	"e3YrDowpcnJ6cfny9N3JC5ea3meJFCNFtCRoKoHtE3DmmA24QvyyoTV3cOciEpQCYG5NPsssskvGU7tA",
-	"kLxPNVZYtppEIXj4PjBHGAICudpOxxZtHzMQ8FiG0COW7fQXXeHg+rkgEzaR6cJBilpI2lSTRz34pvd4",
-	"H1ID8cs+G0EwS5MmwLJ6NJOusNtrJt1CQBMnO0qQJhheyyimCuKkiqvfDaDkYXm6nWYZdySY/12RR5ai",
-	"h7T3KtFDoltRS4q6eYZaUok8stusBA3BEWz9SaAhXyTJZyZJSiAg9xYqNpdsad7YeYBMnYucY1Yz5HBZ",
-	"31TWE7Fn00BtuVcv8vV3vqRP9SIsM+NY+AVVRa4WBxp1+qRgw+4lxI3lHNrNY+UhhmTDysOGq1mzOR6Y",
-	"RYEOOMNLGFZMBXLEeqMi7/+KyNEPb4/PzIeKmrKIHJ+cv3v58vjw+Ojk4vL88PTtUdQV3787vTi4PPrh",
-	"8Ojohbno7ODi6PL18Zvji6MXMJf3B6+PX1gxR/Evl2UxWJErDfl5QZ501eJU8edQ0t0rQ20glS72ZX9D",
-	"FxbxAvrOQMkaGAg2yUJpRdo7WRWRH3guiRqqcjrtnejBktiimk3bKzp0cgPOkSl8a2k0P7oc+QbF/E9r",
-	"DzlgOAirRgvZPq6y7j8Pn/q3sn28F1FVyfFmdOXU+D89IREzbf/QjPiYK+u3W9INNrPucvQdG37r2Ept",
-	"KQb5l14n6/c68RTpOxexRDFoklW9O0YwWbDj6lNfsWUVbD/bvTu4fb/0R7xrL6GK7XYOmKrNNiqGu6C8",
-	"rVas3+MgVjcD8Cv4z98Xt4QVG8OFmg2HfGDEJpYpVm5RQgdXkH9pC7+Lm1TWrh56v76cI9CUnIO+tEuZ",
-	"Um34ZoiuWkijr9g9r1fXym8EDfDoZsBYuRGblCThWiesoujc46kOZZo1Tax4eV4H/0I2ObKpjuTdHsi7",
-	"I7lV4aVurY+VmjKdLi4h+hr6Q7afmSEXCSsNqo+XaWge6SEzmyooKLTavtBPvr3xkpSByoyBO5NN5b5v",
-	"VWx5VX/qi6DBl7ugYo+tKvllez+j7tXlHa4wPIPjXKrMtZsLfpUvW/uACgNY0Jtb46udzC4o88W3/Hn5",
-	"lnNVy1mHHTZg/JrF9ylThnGl19XFXkgSHvLMYpal18x6mmI5mE0gbzJlCdX8mhHbtNv9YuHx3p29rkW1",
-	"WZrUOrUGxJfsgEupG8AYIls85/o42r5B4F0Fduf86vYQ+p4H5RKgc4YF1MYCzRInEUhKpr4xd1g6R322",
-	"pxyBbz17kc1UKb/mNdMYgD14exy5iKqDPrFIuxxmxAZXWWZKVpoHOxlMKbeR5fdh2Dqb0NhHmCERk6bo",
-	"Vcmeh5GH8oOOzORz3YWMlMYq5zmis2qixnKWxNZdkz0TazuXr3klMnmwa4AC+enjp/8/AAD//w==",
+	"7L3rchu3ti76KijutSv2XE2apC62qJq1SpblRLEtOZJs50JvEWKDIqImwDRAUYyXq86bnH/nRc6bnCc5",
+	"hTEANPpGkZKSOFmee685ZfYNl4FxH9/41BjKyVQKJrRq9D41xozGLIU/9+lwzJr7UuhUJuaHmKlhyqea",
+	"S9HoNfaSOV0oMhCyqbRM2aARNdgNnUwT1ug13K+NqKGGYzah5gV6MTXXlE65uGx8/hw1XsshxfcVX382",
+	"ZkSwOblii28UmVI9jsjFgvC4RfbINJU3C6LHVJOUTeQ1U0SPGblgl1wILi6JHMEjikxmSpPpTBOuCRd9",
+	"MUql0OayHnNFpGCtvsgN/Ml15wmd8uYVW6gn7c7OU9q56Da3R+128+lwI27usM1Rc4tuXzwdPot3WHt0",
+	"ywxPqGav+YTr5luZ8OGieqaJuUPhuJiZc0T4yIx5TBWhYtEjg37jii36jQHhiph7U6rtc+axwW8DMqRJ",
+	"oggXZDAf9IViQyliFZknf5tJTeFZrQj8wz0zE1yrvngUp3Skm5zpUXOs9dSsgPkAvL9piaLZaT8urJYd",
+	"1O5v/+6027vzf2+3V12OEzah3OxVeUE+2H2lXMCSMDoc40x7ZJC6ecoUB0+EnEeEipjQJIE50UvKBayD",
+	"HhC7DPefYvrvze6u/vfG1m0zZDpdNPdGmqXlqZ3iaIiWZE65JhdsJFNGKEnNU+F3O+FXRjKdUN3oNbjQ",
+	"G91G5D7LhWaXLIXvfvjwobk302MmNB9Szcof/07OzYdpcBN5dPJyn+x0Ou2ImL+2n261H+em/5zRlKUk",
+	"ZTSZ/LvfoFN+xRZxv3HLKvzY3Jvy5iu2aB7G1STP44DcdwlFdjJNmWJC54bwAKcwG84RnbAabkMnLHcC",
+	"pywdMqGbTAxlzOKlYxzy/91tT/mUJVywlQdzPBdVVGJGI82luw9nprScsLS52V15MKdDOWWqejQKruWG",
+	"o9iUmvMTG7aspnTIVHFIEWGTqV4ErExIWJ1soDHVVDGteimjMfH/mqdc376MJ+y3GVO6ksQOY0PjIw6i",
+	"gStgGoYnmPErll7zIftGkUReLl3HzVc/d3/8Yev90zcbR2/Ptk++73746fnG/ouDl0sH9zlqJFxcwWJ+",
+	"y/QrVsP2r9gChJpWhMeNqCGnLAV5aGbUuGR6b8rNw1HDrPWEaSuajWxrXbHFuQBqbvxHytRUCsVaFzJe",
+	"/K8nPIYVwk+/U/SyhhvIkWbCbSmZU0WuWWoWbclg8HV3HNFxErP04NppG/kRwUXC8Grx+wlXem8Wc33g",
+	"rucH8NuMpYsW8tOK7wt2oy17vpZXrHJH8JJbjtIIUrh8vx05kZrq6q9/y6/9twkF3UexYcp0eSDwkvsN",
+	"5N00rhvI/piKy/plmMGT9/v6e0Nli8qv4yX4+pIlADJd+EGkyAieyxjeaIZd/rZ9FZzO/KgPhWbpNU2O",
+	"RzVnBVQ0Ji712LFAbh9Ru+YAx2xEZ4kmlEy4mGlGRjJFDq6saiLIWM5S+J3aZc24jLnUiBrcfArouBE1",
+	"7AK67+TYzX+kbNToNf7Xk0x3f4JX1ROYgZsQLPYrtrhN6KUwpwGPB2Z+MMAWeZuTN4Yk4V4xZBEZPBkQ",
+	"LWWPDOiTC1BJB/R/d19eDCJCFblY9MUAH3t3crjvBvnIvODxwHDh7+k1PYWhRGRgFFIGFyOi6Ij9u9/o",
+	"N/C+tws9lsIsYV8MZmnSekv1+EAN6ZQFb/tWGqPgmiYzszHk3bvDF2alJ+TRs+Ym/L9O97EZpOX0VBAe",
+	"R2Q+5sNxXwjGYiOZCIyYi8uiSTDkzUCywy4ZOs82yRM8UiJPWdzo6XTGlgswkP71WwP0U9oGo+4v34LS",
+	"8HO6QMXw4UN3GfvxqPII7wmnvegxM6RFBVkY6pdzsUtwuQfGvurReMLF4LbRFo6EG+5q5wFVLDPkUy6G",
+	"rPaIH4tkkTvZ3kjUfMLgECdUm0kJZg61JhOpNNlst1vkecYBzBsSqjTZbvcFMgMVke4mHH8wWjbaJDZE",
+	"aFX/wUxongxa5APXYznTZOAGYM6SIIymCTeraEYxoVdM9UWOAZFEikuWFne92+5uNzudZmf7rN3uwf//",
+	"uWZBlVmYRqW9YVh903w6szkCInhnhr58RbNhgrUOFrqbul/dkIdGYMbBohjLrnJO3Y1b5wQvWH9On80p",
+	"QKkBkuE5jX+AF/c+NYZSaKMf9j416HSacPRcPPlVofvCDjNTRswfajaZUPOnOdEpM6dUSKJmwzHxIqgR",
+	"NYB14TdiM57Do/d7rw9fnJ8c/PDu4PSsETVipilPVKP3y6fGiLPECsELqcw0JkzhHjTgA0YQwRCyj2Qu",
+	"DydHd0nC6DUylJlufP4Yvsa+mtz5dV4mn/P4Vj1aUz1Tjd5muw07sNrBPkhTmZ7YzcKtK/NQOwgzjwlN",
+	"DAmwOCIghLO5cEXmqRSXjWip+6tqMPb+J/mbK4yTZQ/n7oWJPKex/WlNwruwGlBGd+Asm7LUmGHZPO9G",
+	"cOxmylOmzqnO0Rz42C6Ys65GMz1LWYGgskdJ9e13Jpjo62n7Uk6boT57ugoziL7MQwYujzWP2FBOcLkC",
+	"aptL5yHhgqCL425EBm8pHy5DFWOZxIQS+HyPgIOE9PP+k34D9JR+I2VTmQY/Ku+tseMsECD8SP6gT30p",
+	"okAaw8wIAq6GUoz45SxlYAVQza5ZGrgiceSosXBNqLpSYLmBMx6X5csh430pRgkfrisp0JsRl9gmuB+4",
+	"Iu56mZJfHfx0fnLw/vjVwYscpVL3DLxiSIUhpQtGhuBPiHfJMGWGLNC3gafkLpSxY2at6RUT5cGDiWq0",
+	"SrhcHvvR3puD87O9VwdHuaHnHjPKKBVou5iZeOZrLIldMhxLw6vtHcDuUuc4ohqeGPFU6bvP7mHpPje3",
+	"yHuYsi2OnP2PRhsQuVGXxMLcCP/gmkzogozptTHRpbFAqAbrBMR6bHYz2HF2o5mIWQwmyRdyTGCt1jwj",
+	"1tNeJjMj6MwKmi+nTKnKc/L8+MVP5wdH+8cvCgdFuzcgP9nHATUPrPshQo2FKnL5O5/uEsVEbHZgJnKf",
+	"uwNxdbbMSoBJJmhS1BMvZpcFB3mlGDs7ODnae52bkJITpsdcXJI5ExrlPDEa2C7RLEmQuEB1sZQWjP0u",
+	"E9lCvU+PU6l1UtogKZF6MU4453pMKLmgsfW7Fad0dnx8/mbv6Ccnmk/zm1X7tr23h5bTTRgZpXKCTg4a",
+	"x2aPdolOF1koskPuKAi7yO6kfE1TtLKrSdGMM4FbaijRTPP13sm3B9W06LRy59jY3iSv+PM70tmGGfNM",
+	"0GvKE3qRVAzbKBMXVHmuQYWas9Ra/MXxvzvae793+Hrv+evy4OtfhJ5Xw6aBMqnKJFG2NXRk9OsgZusC",
+	"xnckTDvzKyHnFeIJB+B5KblgTJAJjas27fjd2f7xm4Pzd0evjo4/HNVPfER5wmISz1IzT+0/Y1QbI6nk",
+	"TA8lygA7MCPE2PCKZAHohZyRlE0Z1cEL7r4EDyfB9sQC948livXIZmeDPAJ6lUZlQyJ9HJHNzhZ5lLFH",
+	"IGnzc3eHPKo4wX3hGUJwcgXTc5leoTx0DylG0+GYKXMwpBgy5ABwPyiLELhHMuqLCjp6HJGtdps8ohX8",
+	"Fa5tkEcBffdIBVH3xUpUHQyliqJbpEBSPfQk1hKlI5MyjXD9uCjb94ZDNs2EWEVWh1m3zc5WRAYcYrN6",
+	"MUB1RIpk4Z3vqEVRy5TsmHJeQPf0LeHh+ykbhSyOZc+Gt95bTXkp0wsex6jbrqGqSJdJkDEc8L9mbnZY",
+	"zFiCLlvBbl4enzw/fPGioBjDa3u4QxSDxGYbC28FFdOpzFZNfgD/xAbyEWuil62UhA6vlLPWKnWV03cv",
+	"Xx7uHx4cnZ2f7h+/LUoPrmw0IpiadtkOOEmXiHDH8T+sKm/19mua8JhczFApN0Iv29YH07ar0omWvaB0",
+	"/72PwndcaZkuTiDBL17bvPVP5QmHzmKuSSIvMRahMKpTQT3fHZ6eHZ8YrfDN8fuiqauRT2cvs8ZAwrTl",
+	"ZxBUIS5i0e5kEQtg1GaZpLDZizG8DBMfLLfdJVRd2XAxxp1sxOIvtylPSoPHVbDDB/Y9l7MkNtqkOV5g",
+	"rXwhVuCR1HvxhGu9NkFZtb6aE7lzeMHIzKgfoFMYbljFlvZevDg5OD09Pzo+O997/fr4Q4V56GyLyhd3",
+	"2xutdqvT2Wjt7JqfDZeFC5ANiUqMAi1mjDwY4o7wP4Y3f6MITRI5Z/H5kMepVyDuw6UhibLWlwS6Wj5n",
+	"tWJdTvbODs5fH745PFuyINVvI3JEOu12lgG73SZFC2zjrhYYzhCyZsuGZsKNBRokxn3jEmy5IgkbVU30",
+	"h3fHZ3vnBz/uHxy8WDLVMVVkw+a4mjeZj+Tydztt8x9CyUQKPUbFEBQ6miRkKJVWpLu1a1NpbjSZspTL",
+	"mChNUw36LHKnbsidWm2Mqf4N5XXOP/3Fi+wyq4jyCwRnNqB2u+0pkH1fAN17190w4UxAmNM7RcgjI4xx",
+	"kQIV9fHDOuV8PvetWnI58bsmO36lt7j776Wq//U6zpHU++AVX1cc/ZP93+DuekNFOaa7mot6mY/v1cFP",
+	"pyWOu6Lj24U3DJ8NHN8YtB3KmdBohcNiSMFwHTJBTAVBmymlXLHM5f6N+ejNufnmFxo0WCdA8EUpey/l",
+	"TKx7tK5YgfCObA5Btfv41cFPoMq9PH53VBLm+SQEcBi5ZEFYW+XTKlOXlVhI8wen0x3JYvMhySJYhQj1",
+	"SXLBEikuoZolZ/1/USSAKdfx/6zwaJpNOgjx2D0C/dDeEaR5V07k+GyvSh135QLuLYHIgLdbP7IypD2R",
+	"EyY0Wiro/BymTPvo+qVEFomvgni7Udm/FE5YESs1E/91pnTd7L8c8scM47uxwQqPomMB7pCXQhYfjg5O",
+	"VmWG1rXoC4NAlpS924ppcINwvVtgjS4V+ktijl8Y+/Pq8tr8759s0GNI9atBv8o6/SHMtNqmJbeatJEt",
+	"BDF3nydI1//e7O4MCFVGsI7gUa4ITuGrpftAQakzNMfsz2ptVQoyBGuSNOxVVAdi7pn/3RM13BvlyKoa",
+	"3imdokcdZc1qeRvd+zCZBzw82eRwD7xVfsVFXI5h72J5eXVew8Mdib+IHt8JOtNjmfLf15ZrMVf0Ilmi",
+	"2KuZmkLyWgUB7p8cvDg4Ojvce33+4vB07/nrJcw+9Ljn3rvrvPKECRiKJTaZgobsDak7GwAds0TWP1E9",
+	"TSOI3A1LZ3nw49vDk1skmn3Rrs36A63sQafCBXhPS6qoGwByfFcnumQ2NgV7mSpiE2SMRWtfC4kaLhPC",
+	"2SxBtO8+M5twpWyuRHFmy2fy5vD09PDo23wSHsM6UzcbqshN0yKZ9Mjpwf7JwZnZmT17dOCM9IjFd8Dr",
+	"95nMUosZbMVakzmYWZXlHO5R8KLdhyOyBzUEwEGi55LEfDRiqVFi0LSxPh4kZzvgf0y83i8hZgNBZTa6",
+	"tm30lJsVoslbrEbihh2PaKJYKeML9llL6w9pRI1p8MinRi52WYcbhDFQPK86CNKGUZddFJtULOZom47s",
+	"0UbQCpmSgZglyaBFDkd9QS8Q0YKCNm6sUxeCgqLNoJyVTKlSTDn2T6Qo1Gb+0ujsdFvtVrfVftLdbESN",
+	"brvd6cUXz3q9p42PUYNrNlG3UeIRztFs24TeHOIjG92oYcaMOZdYxWszo2iaUlAirdSpgt1htl7Xnlmz",
+	"hLtmWQawUYPIro8XZT54hSbILhmYTw7MI7hc4axzo7mQMmFUNLykgqKyys2E68CsSAz+MWMU8QyqxXKG",
+	"HuDXbGxs7NgcXUHkaKSYjmzSXV9gpVlEdDoTQ3R+STLhScJdhlyphnaj3Wx3mhuds043qzddpZLU8C9N",
+	"Y6pvZSlv3H2fXfHqLRtv7vkcNeSFEU5s/XOgxi47wx+FHrBS2E2WKIbnAckYrVCu+gL1aha7JEaf/JJV",
+	"Q0OCpMU6aJGXxhxLF4DHZc5I7uQOvqhD4Z1dK5SSB64DmiTHIyjgWvbcD+b2U6Y1UMbHGsPY+RmijPNY",
+	"a0Wwmqr5mlnJi1/ZUJuBZoby6qP1hucqIy7Y7Q81bDbkU241+qVj9Te6zAN1+yMgtVhs4Y5QdXHAB780",
+	"LI5DwJU+VowQ5ZvPULP6QBkJwWliXIPmYotmgpL+snirYYPA8rggMHrzc2VhfPusU/D7rMashlIorpwR",
+	"VS8XUjaUqeH8GLVQJGE0EwOgN89DXgP+3rmRoMauj4iSE3Yh40Vf2LBHPt2Za8WSUeACksMrMHWFjJmy",
+	"ClWeb9SJFRvFW43mcTszva6O4oOtNNMFsBM+Cgw9c8UK2N1MOUio0ueG2Z5TPbA+rOw3s3oDl6w/pVit",
+	"LqT2iw0TLpEgWjznl0zYmuBqiCebxO78IM4AjOH/LgDyQvRIxyIumJlA1BpjG1yKFtkDUW7mCVI0y3kU",
+	"0mJPkJRRyJG/oMZIkvAaUN+4FPnt6kZlMLsJF3wymwDmXRHYzs8TQSqqiFOEUSVUCgRsBOaw03D4pGr0",
+	"ii4UUbIaPuPZWXtn/RNVYCpQMI9WXXDS6hnLa650PVd5BdaEYHOmtM+1yHMRp3hUUnHmPJoilNdKsrV4",
+	"RkIR22m3yzJ1Si+58JS57NVvszuLKwcTyb2rftVu4cORP5CGPL3D4BbrYgV1QwEHxTSeSjXWE6mzYO3N",
+	"RYrbara3m93Ns06n133W29hqtZ92V+fhtYq9Vd/JfMyTDGIMeW1On+9ZBT9lI8OZrOqnFRmgtQwoQ9ZC",
+	"j/rCsQywmUJfVoug4LP1RyUXmDPFrLmAyW9OzbTvJ1rK1Tj9MgMit/L2xttU/PUk52VKh+ycifiWAUxT",
+	"ds3lzBEeUVpOFdhYXFwWuJQLlAqWea5VtcDfvBN7ihq8gk6OoAzeSvZdgNG6fmoRQre2u4+N+CY8Nrwy",
+	"1UZ2OBZ/F7ROP8zZDKpASyMMheYKRwpAlyzVWmuk0yaY3u+XFynWCIg6XKFOu7ex/mrmhXk148V41jfK",
+	"BRqQCVMYNCgSI5qa/xngjef2tkFk1Ok5TeO9mR4TG+HqC+uZdMf4SrA5xMgzQrK+zLJNa5PHn34RVuuq",
+	"/HU9C22ashG/qd4I1G+GY5rSoWapRzXFgxkZ/cVoXpeCK4aZxrugjnmJkS0mvTpvn529/v5pd7tqMb2d",
+	"eKt1WDbWVjLRGtbvigGP85RRdbu0PfEPnOD9mfO28qi9RVxUNO51VQpU8SR1QYg9uwtfWs2Ic7Zb5sZd",
+	"RXc5xXuLKgawH2v2ufwNSz9+PMHB8N/MJG5O+q9oO56wa87m9SrLByyDdOwNXTUyzZICBE1TOccc3ZIa",
+	"M5EpO3fun3qTztoyWSK6eS7nNhKEpmbHpznCt47bsiyu/+RL83p0LIVse4ZgBitpoLhkLK708mxvVmig",
+	"qZxKRZPVXvzW3Z0jwxWwkNcdP6IO3Tr6GovHLaQgUpjlU5h6HHlgQXpZZcq0mxvtUlLIHUyZDCzQHgy/",
+	"5VGB6pbQPuTNrRkXsOjlmHOHSTC+RviC2YSaWVmjRwXNRb8rbWRjB2KCcxJn+hlPEmJLqZxG8RRWGMWB",
+	"OZ5JUu3rfra9aSyisqVLb9DS3W5vPjN3eNO3XWX63sUP9rl21U89qywU9FmFm4/qwGEwpFsdzo7AY0xs",
+	"pBiiBRn/G/TFmCr0JLs79/bPDt8fGBMhswdcKFdIMshE0cAZBfYZFygXQ0wTFXFfZIMyfMoyZOtaFmZh",
+	"f2ngw42okUWzXZTxY3hO/H0loWSBrwH4eE2qBTaupdWqd9E7xpVT05SmPoEe6nf/8ljXXl/cGuAyb8eS",
+	"cDO+bAjmZi4cofw9ol7OOLbEqDKAe2ud2h/pagLwtmiWUdPhngWysHSWoCxxthSh02myKKrsna9hqP8J",
+	"YaivgaU/NrB09xBRjUz9wPX4FBSGUJO/W9Ah+lTg/orRhMXn1u6s1kWtzcrEMF1MbUg7QNj6RhmBapWD",
+	"QQ9K0FKjpsWEXhpTOGEeB31ge7tYF/GUiQEsvbmx2YwZfGEAF1TBqdA0/3l+8O3hEdn79oAcHO2f/PT2",
+	"7OAFeXn4+gAu9sVPH+Lk9Yf3s582vt8afncyvehuzi42vhevN3662eft/zx8ebk4Ont3c3z6/P3Pk+/b",
+	"78XLVx9E8t2HyclPF+++p30BLzo4elH/DVSxXgNSf6P3rLPTrTIxl6znaJYkPtfIaoKPQNSlTM9SAfVY",
+	"Aa8WsQ+UPC448QynQvBhw05jQsOdKKxf4EfoHj399sX+zffvhq9+bb9od7obm1vbT5/t7D3ff3Hw8tvv",
+	"Dr9/9frN0fHbH05Oz9697+5d/ZSo4rSjxpRqzVIzq//zC23+/tH8V7u5c/7xUzvq7Hw+/6Xd3Nlr/mwu",
+	"fdpuf/6PSrW/QPMfqzN1INsi86hDusUwYTQ1xIMkbEkMnJrgY1RjORe2zsecJcPC94bVQSzQoIypGIM/",
+	"VLr2BIOE0atBL/i0TQ5D8eC+iQqmF+oYWewLsApcAn6m9rfIQM604jEb9KpAliKo4S4asCiy7IOokw5y",
+	"cnGwG8gmi/The0IYIsIZYWuNc9Bn8bD6qKIPmLoKGXgkp+f6fCl8TcNVgTWce6cRNcya+TvOnbfDjjyv",
+	"Dvu3lNVhu12ypnWR6yMB0nmorSqJfNzBAA56EAs2q4HpOsMhU8pxLxcQbpEzCDmab2FnCjMBgv/wO4U1",
+	"AmFUo5jI433S7c4yn3Rwah65gf43HpWXtDn6+OnZ50fN8N+bnx9/2vic+6nT/fy4fJyixk3Tvr1ZBs7W",
+	"vh0W9Svlvu8XHNuy1KhYmeAI/BLENSFBxcsTkMNN4ClQPtATm2P/DNUiAwhIB0YKHwFQWMqA4N2pQJwa",
+	"oybLQSFugTcIOd8lF9Jsbsr8u4QDipGjvpDQ8eeapYpLodyRtVUANv7tx7XnjnmejeBe3yOKB6vrXM24",
+	"ygWL4danXyb0MngyZwPc+vAZn7Ds4VI8ac3nfSX5SrOeTS5YGjy8orEADzuLIXt8FbsBh8xudPbYWjGB",
+	"mt1aydUOz4LSnD24utcdnvZKbPCGdR3wFUuQ97+vueWrabXwIGq07tFKvdb32KoKo1usQMepLCd2gspi",
+	"v2OhL9W5vBjAhpLkSkDbsfKJHa6SKBAqCp+jBnUyaJVnkJUGME4VITqaJADHcPjWRekst8xkDUwsVx04",
+	"Uyz1ut/IQSVY9h31BRiuzt9SHZRzNmenStwuDX/aDXHpLg8b1hxmIufWFXbiqSa2XAom71pYMysNoCbm",
+	"EjQYbLFTLb+fdu4VU75ii3Me1/fi007X9EX5NEnI7yyVCACf19D+kLD3Wr6XtWKiYW1EHfV/o0iY2F9L",
+	"1qs3SSxN8JpXZCYNxlpPBxEq9VaHH2S4I/ar3ygE3xdxjwxAZgxcKg22EoHIrtGg+gJcA/bqwAfNEn7F",
+	"sBBQiqrUw8K5NKO6NSIC+wjuQcvEPJ1l8UQbXnQHyrEuXI2PS9nw8lww7IZ452wwr4thPhjCzK6cEZaJ",
+	"ituzwaABYzm2TJXCFgtkgArlAOPv1Bja5bQYo0kKiWFK3yjyoflEVQpa7R4Fql91FzerYbuGhlj7VNyh",
+	"6rSR565PFvPxg+KCBBr5KrlSWlZIdSgPXfaRvFK/gh+8VrEo6IwrrVgQea9etFXd2jj51e6unUFB9Vxp",
+	"BkGIdP0ZhEkwt88gu7t+BqHSv9r44Yk/nGg7VSHTclT0oWm4u8pna1czNCdWWky0VO5CCT5T6HYysLfW",
+	"jrpoxqw08hzYx/rDz2Ut3T6F4PbaaeTMmZXm4NMW1h9/lnR0++CXRg4K5t9K49ZGfP7RB7DQ6bSkuj30",
+	"yQu/1+yu4oN2q5fZv6utXlWlzYOv3r1ziR98fSsix2um/pTWHyqgX0Drshpfvev0hpYz4iCyJC6vP/Y8",
+	"W+LOXETlTngpwQrk3DxzjQkrQuCqukNpxXB5PsGzrlfhco3Rzdd9+GPdOi7V69MFYeamoEUZxDogjadF",
+	"DmHo04RyQb4/PT5ycQGwsDe3nppFvEjYhMRyOJswgZDlfaHGdApEg85XyPEzdq9tVG1xQsiExZwSM2yL",
+	"5q2mCcfQB4wKLqEX15YgsdjmOKsqlyyW+i/dgcjinU9TeZnSSYsUeuaRR5vt9uNdUgZCiPoi+HHvzfPD",
+	"b98dvzuNSBn9IfebzQjKP+4KHEgF3IcZQufxLqnA8I76ogxgHBHfVyEieZioiIT4WObFG493+yIHJxmR",
+	"AqRaRN7unX2X/ds8tvl4l7w5OPvu+EU4HHNl6/EuyRBfo77IwaBGJIAqtP9AuL+IFMDvzct2Hu+SfCMh",
+	"8mizs+F+tY2uzG9bZh7LJhuREpQPebTZNV9w/aXIoy3Y66A1SlTsX2Lu2Xjc6ovgJjJhVNhMk8omKdge",
+	"pfgmhPeYY1psri2K86xVdkFpkSM2J0MoTrQpVzSOfQKaZyPl5o8lJuW7QZbbKDPChDZckKWWVTkGs5KZ",
+	"HnLsnJ3erTDTV+SVhlWMMSFzxG8I1/7sslQVCkJWaP1aWo1lvqqD32bYT5rlfFVVcmE9z5SqSZAMPvjd",
+	"2dlbkuV/uw9VZ3tW2BC5TFr3GrfmETLJ3OyrRMeh0KlUUzbEHH7fJ7jUhf0YSka6rTbR8ooJwsMHfW9k",
+	"8Mk+3d7uPi4z7VwpSrWszpWzeNg2OICgp5gD48PvVMG/FZ0DzaCGkPosQ0qmMtW7fQFYViMj9NFZlxKd",
+	"zpQRMdNU3iwgjKDgAH7wNX0RJq6gvz6f5BW5cOdc9AU6FXnqwJcj61XSEKy+ZjW++af5LIsgYztU4Cwq",
+	"d12mDq4L8pAh49fAkcSC+DDxQ+aEVA/v3Px8PuZVAZ7DSyHTQkkHRubPcWq3aT541wpEW1upeTvV4qPL",
+	"yBb3cXklu323g+aHYDW3VeqQuIAdt2xWMmIMObW0UeVas2dlSXjhG0V4fJegQbnU82a6JCaEU7NsF/Jx",
+	"bPa7bUrT2Xnazvldnu1st3c63SIT296s9L/wdUpcV/n806320+3Nrc7WSp/3DSbq1hhN/Mj3IYYydzWl",
+	"w0JQqdgvoiwPZhfLvuN8+4E5O1NaTlja3OxWvW+mWOrCO3Uv9fATK5nkxTJzpPuq4/ea0asTCKusDcdU",
+	"5FwjABMunjmLt3A744PH/zyuV1giM8zl61PPm87GVAAikiaxtLD/ii6c2hjCEJgTcClleZlq9au9ZE4X",
+	"yqNm5xYFPmwWD4A0IFJjISgC2AObOsR1gGwAruDWrYuyzE59E6SEVJPNp1AsbgWxn1C5Daf6kxHucg54",
+	"TpTQC5ml1PV8nly3DVovNyfZHApQMDpG4dxsh8WbVnXoiyFioQXXIps6BKtjX7vVbtvq9G9UkE9kK94L",
+	"eruxWpU+HzIBCJcNowJME2rmME2lVabDpQg06mwFj2qPPCL/52CsIjIT/LcZI3Ri9OywaRNoN9gd0eor",
+	"QUOKPjQHpilwO81AGzd/tHDNultbwcLsGhKpWi8hyXzMNesL4Jdm1RgH2mYijuCbgxZmBbdaA/yBC6gU",
+	"N1+c4C/UJVMWNKk8KwuIpru1BaVQ7t/5BNZH/9X75f+0+n3V79+0281+/6bzst+/efrS/Lnz8iNcr7n2",
+	"L3Ol7sHH//Xf/X7rttf/d+3L/3Ppy9fLAsQWIkJTLip2xneENmtHLlJGMR7kCg2q1KjDt9ebZqcO315v",
+	"uwiU2az9wxcn5nOQsbSLTUlQg6eJFOAZov5+OSJSsBbZE31hXtic0OmUxYWXKvMW/J6wSA6DXu9Je+DU",
+	"J7hmP9Mizzm0uVtIERPaF/Y13yiSwP6TR17lftLdfAzUXn0+i7UaAUlt7uQoqptPifb5mq3ex/989MT8",
+	"++N/Pv6vdfM2YdbZWqVZ0pDbr3CAEclqSZ5sdM39mW2RbaaqAmZwPd18yyu7VMAOGB2OzUqvWsfypNN9",
+	"lqtluRvtVLpac+UuEy5cSkDZ03DskleW6lfeZMS2Qz1ML0uhUwolmtEJ/q+gQkO2cFZRhZ1V+gIKqrLE",
+	"bc+sgG7RTCxxqpwi95VT3Z9TwW6/snmpNShVVsAFfYYii1DFU+t06UFCVrUQTFlQUQpYN+jIczWrVXnC",
+	"NYbiq5yo9YWhnkA2VgpUBxjMy16flaVmJtFK7w8Qd5e933t4s9WBrlVcDJNZnLf2uyt9OMPIvuXTQZWw",
+	"HrOJYsk1U87hE3ph1p18teGTLXm2OOFoq/RbIMzlOVZwi3I4okSmMUut2sZTVE7XSLmC+d415QqGsgYG",
+	"l2A3+nw4S1VVrUaYfIX3rJ58hbPIMc2fNt7/Hn+7o3/+8VAfvfj+4KDb/PX9xZHgl3dPscrPt0pU4emW",
+	"I2Lbpz0QnNdKKLk5zRxh90O0XMOqkEwmoRKzInrharQALHU1tCSj3FljIz/wED0p3HUAoJpT9bBJxWGB",
+	"wmqCwHemz/i+tUoc7xcyzXDoC1V4kCdqJhuzEZ0lGgqsOSuUMHZXyz26SzX1HbFlV8oEgrvPlV4C+J0v",
+	"FtYW6vtOYEOFU+s5t4fBCVL1YItrj/TfBUshd1CKoAoRat551IO+KMQeVodeOB5hDw85F3kVWI/Zoi9A",
+	"+3KaV9iy5G8MtGAneCeohT+YkQAiK7tmaV+gLxveNNkNa9HRA5fnL76KzbkIL7ixc+MJF6vwHA8Rg82g",
+	"zH/yCKk1G3BPJvXwyAO+qxVq7IWzpOUl8/1jC9X9fzEAQb4L2R8w+qq0qrc5sNSS9DbaF0k4YANHYfT9",
+	"kmlb71+R9z+cpSkT+nxa6XFug7LiFD/wWPPrPDLianYIMJTzKUtrPmQWFZyvCCwgCHXAs+uK33XV2cBh",
+	"Aq0oRzxBR2ewctBJzYyspPD2BWq8ohgS3vuZjdXk2d7oRZeddabp6LDLXrR/OLvYPnqvuuxVdexV0wQW",
+	"SNVshUtXmVA9HDPsF1K5QxHCf8G7vBls+w+va6WW4rfZKKM8/ZT2uUq4/+DZyHrAXsCtsTMetvwzrHqm",
+	"IFMEhCy2utu17TdsMzyjn85EwnDfAcbZGCelc+D5RJku8ZtYH73kw/k0dWTKpVhlBesuce8yTdsPrKK9",
+	"vcVbMVUl1epc1iQbxADQZAURzfcJ7DkjYM7YVYTKSYc8eiNFTBePzcl4Gtm6Tg0HV+hx1Bf2Pi3JRiey",
+	"QH6UqLFMtZGs5i5Eo4PuhsaciOlil3SAL8Z0UZB9nWWib6OzfNEKROtT0t1WZatTS6Nv/aqXSlxpwkRM",
+	"U7tqTpxnTRYnPBb8cqzJu7P9AH4hpotG1DCLCkh4Qo/zeAr4UwVnyMnS9Y7OHRF+IIxomV0AZxK5fOm+",
+	"yHprsbDfjftQi/hS4CvGpgpVcQeHgfpoUQh+PZJf3JFskU6GX/innc/aM3nqzNjqzEPXMpXWlNCkvt3m",
+	"ErKCl4Ajj6sKQtrZ2Xm6WhpKyhTTt2B+l5u0VoLlVnRrvQMwZzb9cHBVi53rZHoXQY3H8pqlfLQAZdQi",
+	"VDfpTI8tKOCjb/dP9h73yAB2f2AYpxRDFmF7BkDBoYA6NecilnMH0DkgT9wjVVnkS9gGDsra3tnnIKnd",
+	"dfO09rr5YIF9rGCJ3cY18hOpHqQN2wEVl8exvXQYFlT0DgevMLKlNHFfQbQ+cFudNMLojWBzUi+N4EP3",
+	"lDdfCedehBNi1FZU8swuEj70yb/0kjWv2OLSmC8pFxoU90fmV4tgx6VoyfTyyXXncWRma30wAPEknfMG",
+	"vLoI13WWT9Uc5DDzBoQLpSGcMTKX4DfoYiAkYAdzQS6YnjMmyJAKjHzwUt4KvWSdy8vFb9vd39T1s81f",
+	"42dPL+ONm+3Z5PfJs18nz+bDxeZmdzxrL7amV+2t9vXOr79est9/G/86n18WMOk6O1s7uZixefkv7W5z",
+	"hw6b41+bYtr8/eN/3gVAKltp694qLnXke5ZCn48LdsmFTZc2g8DNzCMflrYUfwfzOaUCYIEt3WAvJEEG",
+	"eMsA4u0urxtQGxS26Nt+urmDpw0dalFfXAAsZ3QxIILRFHBlIRnO1nLMpc3pdH1FYH5muzHYjFetJspt",
+	"lweEYbNY3Rh9mSZ0WIr1Q0qgzwHN54SGzlJ/vOCVTZcOHW5t99mS3IBf+v2bbsf810bT/Pdz818vzJ9b",
+	"5s8t+PPpwfp7D5trGB/ZO90/PPRrjhmvkV37CJQmsxQihjZNKqFqjOWsS2DIowamo9nrhrMCmeTw0mty",
+	"2zJ4eqAND9gtRwRhVBAAMx9xshU7DhrWv0Wm2BDGtufnimQ4Ovf08xdB8CPn0dfQvsb7ip2E0BJNvTqH",
+	"e0g1tyTIlCDfb4edR4gaUPVdz/vILJ2SE2Z/FzHmq4P7OT/QevpeMtIyOP3nSkGQR+evMK1dJlEOBzi3",
+	"9mWFz8c1lxlWj96d7T925hFYOlBvhb4i150urUFHelbUtytheW7LtAsy5qys7m66lr+5NKrshs1ny5LZ",
+	"lmv7bjxRfoU+LtmY0+rE+T3LPnP9DCo2Acitdheceem2IrN0g53wFFvoVAOB5pjH1fuzs8r+LKkKwEtr",
+	"ZP4X67Tg+ZqVzXdSqTAFF0ETDxtl6oH6e26kcSonXDHUjz2wdcLolYrIYCbUlA35iLN4gMsE/FNRboTY",
+	"nleLufaY+Blwfx4bNHiVhSfKvg4pMlOWKobJQEKeY/r4uc1WgNDHubGcDWXIhA8XeddW7vHS1tTpEh+K",
+	"gPWxzNK/tzctWYKgVVjtY1SHiChbCbTR2njcspaE2ciBQ33qzVOu2SCy19BORQyoHIw9JAYWW71bxV8s",
+	"kIe6V/5//9f/MwgSxREYzHLZC4YNJCRGZffeHt5Rx7irMvEHaxAPqDmcYmf4+oyeUugW846ymBdcNEYk",
+	"MfMRNhH1YdL6OiuGoe6e2Pd09fdzcXmuZBVTsd0wsnoAHI9TW2wfmPCzW39VPuHGipmMkFJc5bkL52o7",
+	"pJYa6flGLX9OJqNMC40NdyEyi9qsIiPukhvM91lKLhZkYLMi/o05EP07BFlnArjx0gXyWVyYowfQDjtZ",
+	"V6BdK4o8yiGi6MIDED5UoCuh5VTdvrXzxyVnBlRQPAF+9lVC+J3hZvtm+DX6IRtygBcmHP2OZpzpNU0q",
+	"ISrUsjqnGlaVfWFMYxQmtpB7BT/ysgEbyjFvgvplb4tYEJqCPvvJt7cxpB+iLQCFgRbW6G12y0VLgSES",
+	"tuAe1dCbl3tLQs11pZuapnWNDMwlp4O6HYoINUctYWTCxUyzCAHTMXoBhUcYgXu45EQoBi6P8IXfEjz5",
+	"uCtwhnBhQyyA7gprUYYCSI1yhZ/PVj+yNFlL94eOlm9xGoarqnYtRwAWAYxsVIhl4nI3ooZZb1BZwqrJ",
+	"bLlgDPXCPFs2LPK7gsbFF4twg0Xs8/hcgEfnsoeI4uIyqTZMqrOs84gZ2bdkEnuMzKA7N7iLECIAOait",
+	"ghJSE2kY5AK6Pq6UNhcwo5x6tFmVnO1GtkJzMvA/u/vBm2mmPoBsoO12RDa2221zLsDVe6tnuHwyV886",
+	"9RmkNe3pTqHGe25DYDZr3EoXOUKPnafEHt4IlxFT/pKKDPYV9qsvtKWPKzbVLXJgu+f7l8AX2uSCDelM",
+	"Me9Dci4il4Ld6tc2fX2ADt+uLV5pT6P65Pb3YJjsVwIjZQg/ti0bftfMakIT0CxiAkEVTSixiTpZO5hE",
+	"sQARV46Crs0ZlFFepwnbuz2OnPIaVUEdkUfFJrVBGq5Ms04YhVTYQm8C/8XHEamCTspDCAGryEEmoXKG",
+	"2dw4574AdpwzfR2D9isa9H+LGm41cu3hKqbciBrlITaiRn6MjYLkzVnJbiAlLop0EAC53Kk8X9qA7P9k",
+	"EJeKjbsHmstQKr3EbREkonFh0wtywPDAVHfDHIucgbK1XuiwskPkyqgLfwXczN27ba2C2OBOTX0DXSzU",
+	"cdXoYfp+1tkeujsPrtgi3/DEaXhckZBvVEPaLZtdwOOz7VqrK9hdZHPKdLo4B6izeuXC9XWGs5ZjrGZx",
+	"8ozNJ17OjbE9pUpZIDWwdsAKst/Jn7fVCiVrtG63g9leFFhoiDcdkoxTo2GDPlblXys2nKVcL07N8uFu",
+	"4sLvzQw7+FTV6coDRoCYb/QaHnAMQV0aN0065U3UU52uBy81c3xOFR9Wv/3MpSc78W2jZWaZ5zKNsVMk",
+	"lD0DYgRXhHugJiAAWAzzgezLAF1vvstoytLVP0zJBTxBXIQz+wD8XvzCZ1BkRxIPhNB0CDzTLslZgN7v",
+	"Sx5jNk3kYmJx4/ND2odSiwg8KpHNMYxs09/I+raBPm32kYXNUK2+6It//cvMkwnN0Svf+te/yCkTMfpl",
+	"jdZBFRn4beqR04P9k4OzAZFpXwzMszLlv8OjPYIL527BTAMbgwt9zmSJyxl7f+R8zsa4jxmaPDTwfBOj",
+	"K++ino8LxqWwwCfafZlw3ReYQMOFmYgj+iZcHpBHUFPUAx6PuFZXbPG4RfZE8FLERoS3YBuxvoDU6fl4",
+	"YV+LqQQDu6aAH6jMWgagpIYIB6B74VI/+VVJMbByG2u1zWpYZ7P5Ew8xQJUMMoC7QXQrbmkrew2xA83X",
+	"gXn+0BcK/dgUAEypbVxh8UQdjbykPJmlzBnAqdQ6YbGZ3zvMJQ9bTpCYK/NKZTFStZRhDhxmT5ALGuNC",
+	"YiM44UPMUGWw2d2xC4MDLYNfApmcGKbdBLzfMHGlLzbbnRbZyzbUpUdgZ1Q7q3fYWIZwMZ3lIG1gXjEb",
+	"JgAOY2Y0w10Lu4ZFZBbeA11Wsa9GAYDXVp/MBLuZsiGAa8mYM4UTbbftaN4wPZYxEM0emcA/rLpOplSP",
+	"SUKHVyoi3x3svfB+48i8Q5HN9lYVnKlZQHNIjUo4aJHjt2eHx0en+Ei3vWkXGC9HgS6KGiuS2P7xyamF",
+	"iVTQF9YnLfaFpldMEQYUjgO2UznjE6b+9S90fb/cJxsbGzvmRKk5S5GG0BGFI5jwJOFWFCImppWFfTGo",
+	"w4e2mY4JHzKryVjuuTelwzFrdlvGpJ+liWW6qvfkyXw+b1G4DOlS9ln15PXh/sHR6QE88zlqaK6xYuXt",
+	"IQHv9Bsq6CUzx8qwzkbUsM3XjGrcsg/JKRN0yhu9xkar3drAxnhjEJJPrjtPLPfE5upVjTRPoFWmLZWS",
+	"I7uoyBTynUqyjUIJ5DN8IDQFhTCEJklf2MKdFvnJGB6MOS0b3l9VNLlrCSLkvd7ZBa+Utqo/y6uGcwu9",
+	"Og0bxB4/QARntijeeSNROIEWBAwbE9C+UWQQFCgNlhQi+QlFmKwEKDwh4KBgLcttvcPelgVZsx6e9qkN",
+	"uJpZx1HbRhG8WcAKbO9SdkOHOlnYDEcPK23b0gDLBOCMFnlLL5nt+6D6IpbgaLic0ZQKzdAR3TN6MtoW",
+	"IJX9lnijAwrWQpHwb4xWoClnhmt2WV4zMpvCGQWz8opPIZvF0MLUDGNqpgHA09gNHoQcnhkv1Q7jRq8R",
+	"hGGAaB3Pqq0MzG7BAuzjEWprZY9isgjmZtMQuQPjtrjroBQCv8x0Qg/yior6atq/7dT/uTwQ3wxVsawp",
+	"U9D30oEP9LA/e67Dvtq1dbb2IpA8ePJteKEvwEHng3oIVOHYc16xt86Iqiln5eDZnMsK+y1LDJlMrioX",
+	"JwqETIvowqVchqohlVv0rbohpRSPpUPH6AAo6bZQW+HANbvRu2RIFWsqJhT3EbEMG61m6OZ/zt3LcsNe",
+	"DktUclfeNuqB+RJiuyHrq5hChIYHF5cwlyAWOpimbMRvBuCZgQawjl9x3SL70GHLmy0kYVpjZBT/imxf",
+	"0NToNtMxvTDGiJJk8P/+3wMopO4Lw39QIAxOTwfAG+CL5rX5de1BlaTDyk91ZLiLloRqkjDHSizD9MBF",
+	"3py1XHNwPiCPBvTqvDt4bB3SKWPmD4Q/QYnBoA4sQD+Ct2DievCabvLrALVwHvt1gTMIBhcIlRY5YzfW",
+	"YeMXnmYQhYZbVmKgmTEmv3aPO/vP63gQo+lw/IfSTobxDXb6hWuiYeiGT1hkuYghHBsFLjf567a7Twvq",
+	"0c81M3Kfw+/kZraa734V7pNF04vTyeUhVwbSrSUQBtIr4w/tZ6tMN0vxe7AJ5yTBWkkWuwUZA5Ic5Uh+",
+	"hliGUcmOs0D/OiICekvnNCzsPcpsRAg1KCjuNieIixmzx9oXwEGf7T2Cz+O29YWlJoxFQl4wmnViQQb5",
+	"mucBwsjBvL1C55Qx10x8LvoCNURbGmV9Zwx4pdFeM5hXK2S/QR8GOdSE3YC4VWQAH2ytX3peteK2Zr6G",
+	"BXSso3kdFgDFHZmS6KoWg1bvNFG2mzcCY+wGc7MbWEiDqRq5rT2voPe7ldtUzwQn4WCkIG5sPrxLuu0a",
+	"7327eriFGvmVB37LoD9CTR+4hMHu6rbbzuFmS2+Kvhjzmx0tPOGgGRRm4DnfnKFk2Ebsrs6VTUOYsSy+",
+	"/ssn21sewaUM59pqtreb3c2zTqfXfdbb2Gq1n3Z/DqCA7OEPO2Eva4/E49XB0PNIV8tSPgIclM/ZSciB",
+	"0FpspgLgI2oW+aBII4tn5NM5M/df42PWQ8LmZQHEyDSH7ZEH5eiU4TMARDhEi+h8Bi/rOhZEDtAOni6n",
+	"SLhtt8Bp1i9i3r8Pbod9BHes+6C9/0n+5s9RI2zKcdvDuXthnJtI2VUP+RPw5DmNf4BzBw90bn/gnaDW",
+	"u8tifGjj9odeyvSCxzET6KYGJnb7U+AuzQUZ4ASF4YVfPhouFHrmf/loCCU7m2b/vG/byHN6CYTn/DiG",
+	"1IruXzSGLF1+jhrTyvDlvsUyQuezkVCpddeAwmzL6k61a4KGv/Q81BEfukorVGD7YkzVGF40pKClq7Gc",
+	"Aw7LJeUCY7tkkLoywUGED2bpBr7yLvsc4Ej3jXgGpCtwwrgY8QCP4cCjFcBEwA8Y+OWDbG/nmqeKjGhq",
+	"gyt9ERSSuuLSCfqXzIBseRsY0UHhTaEC1Ty461LErZcpexqiYuC3B/+jEfcUNaXAu1RyYiCrRXLJesE8",
+	"l/FiTY6vJkbpQBrIKOsIhxGjHr4Iuf1t3PrnRiUXNaQOAQ/OYqNH57+HmrLRgrybbu/tofWHCUlSY0Ip",
+	"Ystz/FgKVVy3YZqtMvQQFiuP4m4nNZEXPGFNOp3WSgYfi7X1xA54wiFGWJSPEkBVdnu53He7/TmULYXy",
+	"gLVZPx5wZKZZUNTm3xeUiM6aJGXVgLIeYY9h5Lsu4skB89jqxT526vf4C1Iq/hJVARfkIVIvSlrHukRj",
+	"mOspjGeZ1mAFku+5rmbQG2g0S5LFQ2oQr63L7bYH/X330zqiRsLFlYtnvKrP0YDbnnyL93yO7N3vXEOP",
+	"2x7BG32hxa0fOvG3uRKJFZ7xt32OGlhme+sz7/xtjpMvbn3mvb9tLa3NJbn9eXrbZnvn9ieOpN63rO1P",
+	"V/Xww9BzYe5UvjU1PmQpZhxhfO7Jpyu2ODe87DOqgQmrgtdBKlM+kjBl6YSamSaLFjkWQ+v3guwfqypG",
+	"WdjBx5l9RhWC7nNFRiljqATuwoVUzhGjtUXgm0aHot7HD3zFxqFsCi92EwEl0IaLqJIiyimt3pFyIeNF",
+	"7sW52AfxiKP4s4JECClbfXEGgV8h8Q05TTNQ66IshwRikxACMktitcMgszXIuTNTq9Lx8IrX8daLVL1i",
+	"C2gpYwjrPkGtD+NFfh9hI3bLdadl70e+4rM64nLfMMv9XR5BPVteWylQLniuhJwTGPBDqyedv7XPoxw5",
+	"K2y+XeRwYF1YpWf56a7lPHH52WvrMcu0F8B2zbhNlnuQ006/ukFuEaebK4nTl9Ak7k8XpicuQfB+kjSq",
+	"Tmx5CaWd6Dm5WGCYE/psgdBrkT008rMK0BxYDXRmm0Mw0dVn9AUUu6dsCPI2JwztcxkgUV6EXDL958qP",
+	"+/PjrCy76B5wFT626O1LtBD/Zm7nfDl3uN4BjX1d6n+2tPsq5f6ZUu5bpu8u4nx4gOphRU3AvrXBfIpY",
+	"liScoSFMsXRklww+fR4UzbYcKB9XmA2DiZNAkGDQ5cPiOYML/Pct8kZeG0POPJxLL4GYvwvao6jkwiY8",
+	"YkN5MgGTjmuX2GAjEXt5YxOjFReu03/cF4822zuPwQR0gA09UtW1AmoHZI1pzMPsa0xqAmjeVvjWQr8L",
+	"n/ZKfc6ezejDhAOwg+FZ+7Od0kNaq67WAjL0g3v9DTSOqxSREMvtT9VF7hoXYTeaiZJYTKhm6QpBkU4p",
+	"soCy1jV2Dt8p2Nw1dPbvKwupZhf5Ae57/h2nlhgyZK5sYE4QA4V+BogQCDMURf6RDEBZHQBrRizhO8Og",
+	"hZglydoSyfb1WSn40L7TvlXZ83V799WCv4f6mIPGCak651i713LbJOL/wer6H6n6+VZYaHZ+sXrgHcMv",
+	"X3rYYU0NcqU4xb4Uo4QP9V8QpcBuD/d1rNSHKJ6MudIyXdRWFX0ogoZSHSZ/aj4BXGPlC43wIEYo9zC7",
+	"06g11vcC3SUEZIA7tcemLubi1VmnfYexgf2wIa2UCsLFkMeIlcCVK09kiBxoS6ZR2RLwogmNmSsavJQy",
+	"xoTUQzilI0MK5GJBZiKWTvV1urXPPqGzmOu+SOQlSdlQpoYPA/gIJMxzTVJGIb/8gg6v8jkvxDwUS6bc",
+	"F3Ot97H9d68vXPlm1sFM0YWbVQBvgNk7UIziJYKZqEsB9aM13/1G9cUAVcVzW15g7ACtSCyXure+s2Rx",
+	"H82yzB4NtRAuCLAFaH0CaxjMzqVt29pB7bq/oomxC/GC6tiIlzVtI2uWJnZDp7v1U7n/VK+dtZlOHdxP",
+	"pe8OelNJiQSAWI1UkQvGhLe5HEJOluKjqxfLCeahFIorHCYqZhY+oahnwAs62yUYn+VqXfdps73V7GyV",
+	"HrNqBu2wjZ2tJmXPjJqxtdF8NuqyZtvoHsONeJNtLckbubvOUAIHLalmLnHk/JIJe2IA8s3+amGZsnV5",
+	"Vpjg2qqGPYGraxzYMvari+kvUBD8Xk3kNfvLPVM5eljfR7VEWUgB03qJrmAFecbPrTcjQ6NWIRy1yCq/",
+	"LHxqqBFAnciuBcd0P3kIefAlTdiuz32znbGQMQKSfcJs4wqEvkLXGtUR5L0ufEqqg8en5O3e2f53LbKP",
+	"uGk4XDmyoBe4JZHrurMHTXdETLg5MmrKhvpMXjGbKGFBN7APMh8y71cCaDujnwgZGzXJIS932kSBRQ3e",
+	"pe9n8SVzBVDgBQLQZK575eRYq+9gCTXUQUF9WwZTb8SorTR1XiXMCB3KmEF3CpoylVXWoA8RFxa+hguB",
+	"sFSUx7bnld8Cu0MldDLEYc+jTz3GPGXqdrJFztJFtq1UkYG8gN6uDrwMSgaX6iqItP73CchpKd/M0Alc",
+	"KdWHVJBYBmCyXINSGEpxc/HcLZs36bMffili+OeB9z2ufj7BF8omgv4Sy9OBPy7Lnw2ulZDs8yDzjgXl",
+	"32B2pXTFmjMfPQyifVO7udEuNPO6g2lvqGiZuP1Q3T8BCry+it2/ef4CZ3MLD5TJUfDZPrgMla7fXnWl",
+	"yEmQYifY3JdmoAC0bBJbD2DIRyZxVi8qp8qnO+C9I2lsYlcAcZnSIfNd32yYA8poAe4hDPnsEmoLUGUS",
+	"sxRwOvwHWuQwjvrCTClyJeFQ3nDN0gUigYLFrzRd1IeAcC1ighEgcjwiei77YiiFM/uxZlUK5eBhXYQH",
+	"HgHjG4GVpAt9GfkSlHDD1ayWHWTOg2YbwhRsJKkvJnRhf3LYEFV5iHDD3yh2E9NSeUlMoYcDgooViDUU",
+	"VDmCs03R8LTSpMLJHWxahpYBHg8HYxY03HIlTLlYStYY7b4dxNYXIXi0P9s4zL2UBFi3isrR7LD74+3L",
+	"m7BB0p+VW4I7y0SsCs7+zX9yCOHW6pGff/rxw/t3Z6cnP7w9Pnrz+tX3h999+/Lgxf7zvZ1nT7e3Njf2",
+	"5jeL0z+vesQ5CUC9h0zx8Jz+jSMRdyvo+GMLLf4Z7owjqZGV/RWuDH7Ncr6MPL0+bPBj5mqIKt0ZzxcO",
+	"QyFzU3Q3oRkC4umbv0KMlVK84pJpqD4i+OILo4XMEWpmBq0hXXsdQJvnAdz6AEoeAdWlCqc/132cjwCh",
+	"ckxBSVpqKmMt1J9X+nDL3eDdPh65Cq1b738nNE/WuN/1afCP3N94h90vyOW5RKKwjRNYeg0RG6rJr0aN",
+	"BDikfIZthvDgmp+s3EbEtwjZ8J09loHqW5Bf82jwNffCdvjCduULi/EB98K2WcxyL4WN7XY7KNgNuoPb",
+	"Jt9BB+/6Vtyfixa+mxtoFmtb+PmGGTVCEphBvh/fV6v+756vqcONrQyjI2dY2aKfxVw3MYa6xA8uScxj",
+	"j5iLpjtkYYYwnABNBq8qAG8Sj7t55nt5CNkXAfCPEUC284YLMV+mxvAFIElbB0fjHsJlagfh5LCbrK1M",
+	"VV8M0Ms8MAMFPAgpHDwmdhLhFhmzDvnRrMgBLkhJsFTAfdn4c2BLW8czV1DaEQBkurpGG8rIYr0rmhJV",
+	"sV/c/Irg72zG45Uxy8JJcOW6ITjYkABfMGd3VI0HLZRVGRmI19pRuayFi0Xt2mLdDNCDw1oe1EXJh1qu",
+	"PjIggz14ZMVFu+Iirv80X6OM0X2bLwGKtB+n0CklANG34f5yHkEgk+ryCFxs/UFg8OwAi6B3FWPrrjI2",
+	"OMEPPDb0A0JIwgH3ls+uYXUTukDnmU1FgLCoT0WoOMdPO+ue42WQfKseZSP1Ifhm58dFxhv/QRhkmCUd",
+	"V8WbLqX23iP05dpoquP7ds9hgSoVWHtUXUJ6I7J8I9jc9tLN9Q1yfHCpY36t81ltPduELBVkdVlq96cG",
+	"NLIuOoC0rMz6zjukllOfMRfXcWBVpprXuaIySP5Gr7H56ufujz9svX/6ZuPo7dn2yffdDz8939h/cfDS",
+	"LD2nvvvDWvA0Xj6vg07GnED/whxEQI4HXv2qd+AcBzd+RTjLI5xheqDfYu9TMT8v04SxcMGpwqMAyL9W",
+	"FX4pUyIuubghA3PfuaX3QUTOUspG/IoMgnyKQUT2aRwv/I/nFH89ENdy0RcDdqPhp98HPu0j4VesR5Qr",
+	"18AcBMyTJA6Y3dIVwF0hi3NqcQbeLoVFSBsFSRCGCXbbbQy0+Vd7IANqUQyy5ibLmpoMjMLv2hxAIuhw",
+	"yKbadYeCNBTs8oA9JYo9IPoC2h4gmHNE2I15mky4UlMG2GigWyFQ26BFBsVNeuK6aWd4+F6dh5jYnpmr",
+	"a3MxpgpsEciz5XrhFjGLuVHXsMwG9GgcO3y5FjmCHipQ1WQRzaGCjaVDJnSTiaGMWUzenb1sPuuRmEEq",
+	"ih6zCQY2zWgOcSMuqWZzCgteyCWp6GwD66egwAtAgN2OuUZrXPTF4Mem7UHBYvPXIMpm4lqvxco1F1G4",
+	"YLZdSY9stjcstn7YOMS2nKlpNAJq92Z3BzpcZcU+LLadVZRskWMjdOfc2nNu4H3hR64cXSABr9KvjZTb",
+	"tWG/kI2+qOjZVmXhBYfzNuvutADYlwujRkQx8zS0LlnYHudmfJf8mgmijL1HE9B4FdrFk6leAKx51njR",
+	"duPJgsDm7BMKR4CLS1BIH222Nx7jEikJNFc4IH2BYUQ3lV4AbTiAOZg/4KdfPmZ/tj8C+jkOwaaSD+Vk",
+	"QgEDsS82222n/RbaB4Fe6dAEgub0pZxTdjNNoLdZPYQzsuNQ9Pv+qKU+cEu6xENT4AWo4GZpa7K1bZcF",
+	"rBmFDDpnlNs2sWlQ4RagLvvTYskYDk3kUvgs/7Fizx8N86g96paGgEVzYMyPUIS4zPjHBXRmI3Rr8HCC",
+	"w5ZbNtemEh/d7O5UNNqt6QNxxyaELXI4si7+HM33BRA9AGVCW1bqWR6dTsusDGaIUFBjfjk2ogujCbvm",
+	"JLiz0hflfImNx61SC/RK1Gqp9INiP9eYMFU4MSiLjf1otn/XAUQ9pCJ6QjV77RAilz3pbzzxTuzw8eZb",
+	"mfDhYuW3uPtBF96b8uYrtlhJFw7uzT17ZA2f1Z62EZzgeXQmrfwC63sK33C6tNVk+RWu1+Sf5RCH7/2x",
+	"uvyR1HvxhGsbLDWc5NZnPEn8FQHW10wHLGY4ZsMrwIPDUr3MGoAIuHUr1BgF3hTIUqCX5LW93CdPt7e7",
+	"2FYR2hyiThf2eMRuHQJ7ruE9CDH8qW9xbPoNCw7weWBEim84hsAhgCTsu1KRSwnSV0tSo5FHoepuZFEE",
+	"NoLhnskiIt+dnb0l0EKy2BwyypoV+A6RLeK6wRmGGSjuRg3pC6+4U0WOIXvcLqjyGefQl2SmwihUhkQA",
+	"2AMKK0kzuVultBUy0leGM75pzufzphl8c5YmVkcvZy+bV+Z8SYeuVw1sGGzef4XOIvvIvRFX1/B6HPol",
+	"AHA7W4f6R9THV8ErnYUU7tqiZhVY9glU82zS/DoeJnYzbfQ6z3a22zudrpG+3EjnztOt9tPtza3OVpZT",
+	"7QNYJMiIMNzgouSJMmRcAzPNxa2TNARaO1ELlXDXzVuWkZ1VR2YcBb6a6zX8NZT7l3uhzC9ZL96iUMJ0",
+	"qwzjDfljt9V22xpSxHpCKugM6+VVwugVi307xWqB9VKmPq96SAX6MERseD5EPsbSQs65XOPdrL3rMGXg",
+	"NqGJ6634jXKpQX1h35rWQ8AidGt1ZjfNgEkQ2HW3L6gIk66dnVQBC+S8O84F1CInbCpTrVyitEeB7Yss",
+	"sSkzwaVgtul7ZuVd+AKeatBV8/7XsOL3xdaHWu1qoPsZVGIR6vKDzWcVtzXMniNBKeufKYfMvHGFV5M+",
+	"3bWlD7oQq3rMuG3P1Q1hS1+4h4oraPNADq0fzdXcW5qDbCZQQQBDEZLUmC0raN1tEZbCnLup/I2Z9Sra",
+	"/5mUb6hY2I+p+3PfQimLWWfLSX2VAh6cjG+aHbG5k3heGj3DBRVTANFs1U/fBc8hksmRZ6Ho1L21Ga31",
+	"/VqszohcLDQDX4/5I2jPii4M+2Ge2sZce8Im/7MbrnLt3SCBBp1SafADBiGPsWBAtIhrIZthoRWayBrW",
+	"uWYXWXJ7E9m+OLN9M2N0orueub6cwfJbAI6AlapLrznGdV4ls8a+eGk3zEIryVJLSOyHaAtFqxoikpp+",
+	"iE6Z/NOaIda1XMVVqG26+od2U32AVnkw/KxZXl9gdZYtykBrECs/bmuHB6Re3KafNt7/Hn+7o3/+8VAf",
+	"vfj+4KDb/PX9xZHgl3drYbd5xx52Wec3S7Vfe78VEisKVTlOV3U21YYr1Ilh+B51tpuDEOt8Xqught6c",
+	"43fMWtc37lmnSU+5S4/NMlZQCmwGCA+eK1cWmU8Z7pihrJYzvFZaBPDVdTIipGPEXy3JLy2fwW+NU2+s",
+	"0Fw5lQFf8OQT/O/nW5WaebEdOLV6SmacZfqMdUEYqwlRqWwYTKN60OoL11x/1Yb62LEZBUV1scexTSq9",
+	"Qy92DBPcn/lJF1wITTXHMFwAFeOIsIJJ4lfqjg3JnnS6zyCM+pVxrss412Sbt1VSuJzmr5zy/uUTeCj/",
+	"asxrt6OrM9g/Ae/aW4eu10NfCImm1oJhEDmDmSZayiyWcrHAdz7abG+uAj0N3+lZICBM2nlxeLr3/PXB",
+	"iwKPR/6PtelDmiQAO4BtlaRrti9kzDDWD3YZV9YwYDF463hKPBggV8SClZIJowKqO3azpJ5s3AP0BXr0",
+	"0WAoxlzA6JH7qKup58riWy+BmH4YWXJXjx/yzxLyMGJLggINd4QerhV58apcd0lTyequkrWo0idgOTs1",
+	"wJ2qb8pCr4gxvR53/iPBoO1hqrBqgJ5cXYU7dV8l+T9BkgdeOoRYm9CY/f3E+xeKRvwXC/gMYXh9GZ83",
+	"ovw7a6wnm+NgQ1fAvassHkgPtVjCKMKkQw4WjMWEasOsuBRoGhXaQOPdhr0aLgszgBRD53sVzALlceG7",
+	"QYMPBldNwd+qLxgdjsllKmdTMx50MPuazLJr1zlz0ezrYX6gMfFoynxOecowgxt0gAkVixrr7dQu5J1k",
+	"7oOh1OFUypw+s2yzJa4K+gPX8vz5qf2bi8tzJc3XtgKOvdGxnVaB5RX4d9SYCSxQ73TW4G92FW/jcHaa",
+	"X42VL8qtA7yiqhP/etXay/E9vpNzIkeaCZtMz/BsQgdOwPdw6B8hTul2m0y4mGmGECD4dwACgn13AhSQ",
+	"XsaTqtgdIrWVfDy54wU1JfXs69jZUFmhe/YoDowpcnR8dv7y+N3RC5emfsESKS5VX2hJ0G4CQyhg0zEb",
+	"coXga2uCoO46zFBZCYNq8wzw8LXIdwCeYV4TgwmTAtAc5sqJ2GYbBHzdQ6faRn4eO3WXUDJMqRqTRCqm",
+	"PLgqNvuxn0kZYKyA2+mZ/aL7tPlts92O+mImEmYr512hNBniIFylRou8cZRgxQtQCKLC+M9cLCDQiEYf",
+	"F30xYROZLnpQP2Co3NqpkLyA5ERmU7NyflrWr0hJykBvJBfsEsJymrSh/aGMWV9cMTbFAVsCNaPqtKN2",
+	"u+2IwbxlC37IrFV2zYew3xA1lNqjWkK8v0ZE3Q1H5h8PDmMXvgwPE+zIXQFi1oNs6e5UQrZEfwDiTNGE",
+	"yhBnKgFittuV2C445o0/Cdvlq8D/wgR+Cavl3rLfpvzVpvedBk1DcgkOmHwOqXaWNWftqssQ165M0lde",
+	"qkGE1YAc6/Og+MuVTEEPdZ+7bSSxhPC+nAtFuMYCUYychwWiLVdaaFNxMNkF/aSGJTEsbAtEvHUaRt5N",
+	"GRF73iNSUfoXkcOj03cvXx7uHx4cnZ2f7h+/PYj64od3x2d75wc/7h8cvDA3hWwC5gJswmog1KK822SY",
+	"4ZKUdpBmQTp71eJUSZ5QB7lXIuFQKp0UME3f0IUFJoGWgFBZCHaczYVRWpHuVlbs5Qeey3WH4qledyt6",
+	"sFxDj9Zd9LvlBpwjU/jV0mh+dDnyDTAXnjYecsBwEJaNFpKyXAHkfz18huYyZPLPXkRV1TCY0ZUrGP70",
+	"vFFMiP5DCxdirqx7taZRf2aE5+g7NvzWsZVGbXuYr23oVm9D5ynSN5VkiWLQZqF6d4xgshja1ae+Yssq",
+	"2H62e3fwzn9tXX3XNo8V2+38ZFWbbVQMd0N5W50af/eDWN2nya/gP39f3BJWbAwXajYa8aERm1hNWrlF",
+	"CR1eQZqsrc8vblJZu3ro/fp6jkBTcnGU0i5lSjW2w8l8dIVqh4rd83p1o/xF0AAPboaMlXvkSkkSrnXC",
+	"KrABPKLvSKZZP+uKj+d18K9kkyOb6oDr7fHWO5JbFaztxuqQtinT6eIcguShP2TzmRlykbDSoEi8TkPz",
+	"gByZ2VRBQTnnzlf6CemnLrOjMrHjzmRTue8bFVvu4mFV2z2nynVRqdpjq0p+3d7c9rJriRbQOeIDNHoN",
+	"NZuyVDE0a+yC5o+uWaVn+ek+lFpfYXgGx7lUQG03F52xX7f24RQGsKDXt8aXO5lduOyrb/nL8i3nisuz",
+	"xk1syPg1i+9TTQ7jSq+ra/KQJDwynYWWS6+Z9TTFcjibQHpryhKq+TXDcCnzVyyK4buT142oMUuTRq/R",
+	"gjCVHXApwwYYQ2RrHF2LbduOCryrwO6cX90eQt9Ko1ypdcqwzt1YoFnEEPG+ZOocRLkKR+qTcuUl+Naz",
+	"D9mEovJnXjPblHLv7WFkQes8Qo0FROYwIza8yhKIsgpK2MlgSrmNLH8PswuyCY19IgDky9IUvSrZ+7KY",
+	"Yv5FBxCVDZtWGSmNxejYJJNrosbQjBTdNdk7sQS3fs0rAeSDXQOwzs8fP///AQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
