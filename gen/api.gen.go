@@ -175,6 +175,27 @@ func (e RevocationReason) Valid() bool {
 	}
 }
 
+// Defines values for UsageInterval.
+const (
+	UsageIntervalDay    UsageInterval = "day"
+	UsageIntervalHour   UsageInterval = "hour"
+	UsageIntervalMinute UsageInterval = "minute"
+)
+
+// Valid indicates whether the value is a known member of the UsageInterval enum.
+func (e UsageInterval) Valid() bool {
+	switch e {
+	case UsageIntervalDay:
+		return true
+	case UsageIntervalHour:
+		return true
+	case UsageIntervalMinute:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for VerifyCode.
 const (
 	VerifyCodeADDRESSNOTALLOWED VerifyCode = "ADDRESS_NOT_ALLOWED"
@@ -318,8 +339,8 @@ type ApiKeyHistoryResponse struct {
 	// Example: true
 	Consistent bool `json:"consistent"`
 
-	// Key The key as it was then, as if its owner was enabled; without `last_used_at`, whose past is
-	// not recorded
+	// Key The key as it was then, as if its owner was enabled; without `last_used_at` and
+	// `last_used_from`, whose past is not recorded
 	Key ApiKeyResponse `json:"key"`
 
 	// SecretGeneration How many secrets the key had had by then: 1 until its first rotation. Absent if the
@@ -410,6 +431,13 @@ type ApiKeyResponse struct {
 	// Example: 2026-11-23T10:30:00.000Z
 	LastUsedAt *apikey.Timestamp `json:"last_used_at,omitempty"`
 
+	// LastUsedFrom The client's address of that use, as far as `client_address`, forwardAuth or this
+	// service itself knew it; absent if unknown
+	//
+	//
+	// Example: 203.0.113.7
+	LastUsedFrom *string `json:"last_used_from,omitempty"`
+
 	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
 	// control characters, values of at most 500. A key's secret is refused.
 	//
@@ -476,6 +504,29 @@ type ApiKeyResponse struct {
 	//
 	// Example: ACTIVE
 	Status ApiKeyStatus `json:"status"`
+}
+
+// ApiKeyReviewResponse What a key was used for, and the narrower key
+type ApiKeyReviewResponse struct {
+	// MoreNetworks Whether it was used from more networks than are kept
+	//
+	// Example: false
+	MoreNetworks bool `json:"more_networks"`
+
+	// Networks From where the key was used
+	Networks []ReviewedNetwork `json:"networks"`
+
+	// Proposal The narrower key, as the body of updateApiKey; absent if nothing would be narrower or too
+	// little is known
+	Proposal *ReviewProposal `json:"proposal,omitempty"`
+
+	// Scopes The scopes of the key
+	Scopes []ReviewedScope `json:"scopes"`
+
+	// Since From when on uses count, 30 days ago
+	//
+	// Example: 2026-10-30T00:00:00.000Z
+	Since apikey.Timestamp `json:"since"`
 }
 
 // ApiKeyRotate How to rotate; the body may be left out
@@ -602,6 +653,13 @@ type ApiKeyWithSecretResponse struct {
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	LastUsedAt *apikey.Timestamp `json:"last_used_at,omitempty"`
+
+	// LastUsedFrom The client's address of that use, as far as `client_address`, forwardAuth or this
+	// service itself knew it; absent if unknown
+	//
+	//
+	// Example: 203.0.113.7
+	LastUsedFrom *string `json:"last_used_from,omitempty"`
 
 	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
 	// control characters, values of at most 500. A key's secret is refused.
@@ -1474,6 +1532,46 @@ type Recipient = string
 // Example: ["keys:read","datasets:read"]
 type RequestedScopes = []string
 
+// ReviewProposal The narrower key, as the body of updateApiKey; absent if nothing would be narrower or too
+// little is known
+type ReviewProposal struct {
+	// AllowedCidrs The networks that it was used from, within those that are allowed today
+	//
+	// Example: ["192.0.2.0/24"]
+	AllowedCidrs *[]string `json:"allowed_cidrs,omitempty"`
+
+	// Scopes The scopes that were asked for, if some were and others not
+	//
+	// Example: ["datasets:read"]
+	Scopes *[]string `json:"scopes,omitempty"`
+}
+
+// ReviewedNetwork A network that the key was used from
+type ReviewedNetwork struct {
+	// LastUsedOn The day (UTC) of the last VALID call from there
+	//
+	// Example: 2026-11-28
+	LastUsedOn openapi_types.Date `json:"last_used_on"`
+
+	// Network An IPv4 network of length 24, or an IPv6 network of length 48
+	//
+	// Example: 192.0.2.0/24
+	Network string `json:"network"`
+}
+
+// ReviewedScope A scope of the key
+type ReviewedScope struct {
+	// LastAskedOn The last day (UTC) on which a VALID call asked for it; absent if none did
+	//
+	// Example: 2026-11-29
+	LastAskedOn *openapi_types.Date `json:"last_asked_on,omitempty"`
+
+	// Scope The scope
+	//
+	// Example: datasets:read
+	Scope string `json:"scope"`
+}
+
 // RevocationReason Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
 // A key has it once it is revoked.
 //
@@ -1530,12 +1628,17 @@ type SummaryResponse struct {
 
 // UsageCount The decisions in one interval
 type UsageCount struct {
+	// Codes The decisions by `code`, those that there were
+	//
+	// Example: {"EXPIRED":2,"RATE_LIMITED":1,"VALID":42}
+	Codes map[string]int64 `json:"codes"`
+
 	// Refused All others
 	//
 	// Example: 3
-	Refused int `json:"refused"`
+	Refused int64 `json:"refused"`
 
-	// Start The start of the interval, a whole minute or hour in UTC
+	// Start The start of the interval, a whole minute, hour or day in UTC
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	Start apikey.Timestamp `json:"start"`
@@ -1543,15 +1646,18 @@ type UsageCount struct {
 	// Valid Decisions whose `code` was VALID
 	//
 	// Example: 42
-	Valid int `json:"valid"`
+	Valid int64 `json:"valid"`
 }
+
+// UsageInterval The length of the intervals; days are those of UTC
+type UsageInterval string
 
 // UsageResponse Decisions about keys, by interval, and what is left of the quota of a single key
 type UsageResponse struct {
-	// Data One entry per interval, oldest first; the last one is not over yet
+	// Data One entry per interval, oldest first; without `until`, the last one is not over yet
 	Data []UsageCount `json:"data"`
 
-	// IntervalSeconds How long each interval of `data` is, 60 or 3600
+	// IntervalSeconds How long each interval of `data` is, 60, 3600 or 86400
 	//
 	// Example: 60
 	IntervalSeconds int `json:"interval_seconds"`
@@ -1559,7 +1665,9 @@ type UsageResponse struct {
 	// Quota What is left of a quota
 	Quota *QuotaState `json:"quota,omitempty"`
 
-	// Since When the answering server began to count
+	// Since Since when there are counts of such intervals: when counting began, or the oldest
+	// that is kept. Earlier intervals are 0 because nothing is known of them.
+	//
 	//
 	// Example: 2026-11-23T09:00:00.000Z
 	Since apikey.Timestamp `json:"since"`
@@ -1629,6 +1737,9 @@ type VerifyResponse struct {
 	Valid bool `json:"valid"`
 }
 
+// IntervalOfUsage The length of the intervals; days are those of UTC
+type IntervalOfUsage = UsageInterval
+
 // KeyName defines model for KeyName.
 type KeyName = string
 
@@ -1640,6 +1751,12 @@ type OwnerName = string
 //
 // Example: customer-42
 type OwnerOfKey = Owner
+
+// SinceOfUsage defines model for SinceOfUsage.
+type SinceOfUsage = apikey.Timestamp
+
+// UntilOfUsage defines model for UntilOfUsage.
+type UntilOfUsage = apikey.Timestamp
 
 // BadQuery Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -1799,6 +1916,12 @@ type GetApiKeyHistoryParams struct {
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
+// GetApiKeyReviewParams defines parameters for GetApiKeyReview.
+type GetApiKeyReviewParams struct {
+	// Owner An owner other than your own; needs `keys:admin`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+}
+
 // RotateApiKeyParams defines parameters for RotateApiKey.
 type RotateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
@@ -1809,6 +1932,17 @@ type RotateApiKeyParams struct {
 type GetApiKeyUsageParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Since Only the interval of this time and later ones, at most 400. By default the last 60
+	// minutes, 24 hours or 30 days before `until`. Without `interval`, an earlier time makes
+	// the intervals longer.
+	Since *SinceOfUsage `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only intervals that begin before this time; by default, all until now
+	Until *UntilOfUsage `form:"until,omitempty" json:"until,omitempty"`
+
+	// Interval The length of the intervals; by default a minute for owners, and an hour for a key
+	Interval *IntervalOfUsage `form:"interval,omitempty" json:"interval,omitempty"`
 }
 
 // ListAuditEventsParams defines parameters for ListAuditEvents.
@@ -1886,6 +2020,17 @@ type GetSummaryParams struct {
 type GetUsageParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Since Only the interval of this time and later ones, at most 400. By default the last 60
+	// minutes, 24 hours or 30 days before `until`. Without `interval`, an earlier time makes
+	// the intervals longer.
+	Since *SinceOfUsage `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only intervals that begin before this time; by default, all until now
+	Until *UntilOfUsage `form:"until,omitempty" json:"until,omitempty"`
+
+	// Interval The length of the intervals; by default a minute for owners, and an hour for a key
+	Interval *IntervalOfUsage `form:"interval,omitempty" json:"interval,omitempty"`
 }
 
 // CreateApiKeyJSONRequestBody defines body for CreateApiKey for application/json ContentType.
@@ -1932,6 +2077,9 @@ type ServerInterface interface {
 	// GetApiKeyHistory Get an API key as it was
 	// (GET /v1/api-keys/{key_name}/history)
 	GetApiKeyHistory(ctx echo.Context, keyName KeyName, params GetApiKeyHistoryParams) error
+	// GetApiKeyReview Review what an API key needs
+	// (GET /v1/api-keys/{key_name}/review)
+	GetApiKeyReview(ctx echo.Context, keyName KeyName, params GetApiKeyReviewParams) error
 	// RotateApiKey Give an API key a new secret
 	// (POST /v1/api-keys/{key_name}/rotate)
 	RotateApiKey(ctx echo.Context, keyName KeyName, params RotateApiKeyParams) error
@@ -2203,6 +2351,31 @@ func (w *ServerInterfaceWrapper) GetApiKeyHistory(ctx echo.Context) error {
 	return err
 }
 
+// GetApiKeyReview converts echo context to params.
+func (w *ServerInterfaceWrapper) GetApiKeyReview(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "key_name" -------------
+	var keyName KeyName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key_name", ctx.Param("key_name"), &keyName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key_name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetApiKeyReviewParams
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetApiKeyReview(ctx, keyName, params)
+	return err
+}
+
 // RotateApiKey converts echo context to params.
 func (w *ServerInterfaceWrapper) RotateApiKey(ctx echo.Context) error {
 	var err error
@@ -2246,6 +2419,27 @@ func (w *ServerInterfaceWrapper) GetApiKeyUsage(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter until: %s", err))
+	}
+
+	// ------------- Optional query parameter "interval" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "interval", ctx.QueryParams(), &params.Interval, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter interval: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -2481,6 +2675,27 @@ func (w *ServerInterfaceWrapper) GetUsage(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
 	}
 
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter until: %s", err))
+	}
+
+	// ------------- Optional query parameter "interval" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "interval", ctx.QueryParams(), &params.Interval, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter interval: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetUsage(ctx, params)
 	return err
@@ -2545,6 +2760,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/api-keys", wrapper.ListApiKeys, options.OperationMiddlewares["listApiKeys"]...)
 	router.POST(options.BaseURL+"/v1/api-keys", wrapper.CreateApiKey, options.OperationMiddlewares["createApiKey"]...)
 	router.POST(options.BaseURL+"/v1/api-keys/:key_name/rotate", wrapper.RotateApiKey, options.OperationMiddlewares["rotateApiKey"]...)
+	router.GET(options.BaseURL+"/v1/api-keys/:key_name/review", wrapper.GetApiKeyReview, options.OperationMiddlewares["getApiKeyReview"]...)
 	router.GET(options.BaseURL+"/v1/api-keys/:key_name/history", wrapper.GetApiKeyHistory, options.OperationMiddlewares["getApiKeyHistory"]...)
 	router.GET(options.BaseURL+"/v1/api-keys/:key_name/usage", wrapper.GetApiKeyUsage, options.OperationMiddlewares["getApiKeyUsage"]...)
 	router.DELETE(options.BaseURL+"/v1/api-keys/:key_name", wrapper.RevokeApiKey, options.OperationMiddlewares["revokeApiKey"]...)
@@ -3644,6 +3860,159 @@ type GetApiKeyHistorydefaultJSONResponse struct {
 }
 
 func (response GetApiKeyHistorydefaultJSONResponse) VisitGetApiKeyHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReviewRequestObject struct {
+	KeyName KeyName `json:"key_name"`
+	Params  GetApiKeyReviewParams
+}
+
+type GetApiKeyReviewResponseObject interface {
+	VisitGetApiKeyReviewResponse(w http.ResponseWriter) error
+}
+
+type GetApiKeyReview200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type GetApiKeyReview200JSONResponse struct {
+	Body    ApiKeyReviewResponse
+	Headers GetApiKeyReview200ResponseHeaders
+}
+
+func (response GetApiKeyReview200JSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReview400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response GetApiKeyReview400JSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReview401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetApiKeyReview401JSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReview403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetApiKeyReview403JSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReview404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetApiKeyReview404JSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReviewdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response GetApiKeyReviewdefaultJSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5538,6 +5907,9 @@ type StrictServerInterface interface {
 	// GetApiKeyHistory Get an API key as it was
 	// (GET /v1/api-keys/{key_name}/history)
 	GetApiKeyHistory(ctx context.Context, request GetApiKeyHistoryRequestObject) (GetApiKeyHistoryResponseObject, error)
+	// GetApiKeyReview Review what an API key needs
+	// (GET /v1/api-keys/{key_name}/review)
+	GetApiKeyReview(ctx context.Context, request GetApiKeyReviewRequestObject) (GetApiKeyReviewResponseObject, error)
 	// RotateApiKey Give an API key a new secret
 	// (POST /v1/api-keys/{key_name}/rotate)
 	RotateApiKey(ctx context.Context, request RotateApiKeyRequestObject) (RotateApiKeyResponseObject, error)
@@ -5783,6 +6155,32 @@ func (sh *strictHandler) GetApiKeyHistory(ctx echo.Context, keyName KeyName, par
 		return err
 	} else if validResponse, ok := response.(GetApiKeyHistoryResponseObject); ok {
 		return validResponse.VisitGetApiKeyHistoryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetApiKeyReview operation middleware
+func (sh *strictHandler) GetApiKeyReview(ctx echo.Context, keyName KeyName, params GetApiKeyReviewParams) error {
+	var request GetApiKeyReviewRequestObject
+
+	request.KeyName = keyName
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetApiKeyReview(ctx.Request().Context(), request.(GetApiKeyReviewRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetApiKeyReview")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetApiKeyReviewResponseObject); ok {
+		return validResponse.VisitGetApiKeyReviewResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -6241,351 +6639,374 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L35dhs3ty/4Kmjee1fs7xRpkpqp9a2zaFlOFNuSI8nORF8RZIEkoiLAFIqimBz36jfp//pF+k36SXph",
-	"bwCFGjhKdpwc55wvocgaMGzsef/2n5W+HE+kYCJRldaflRGjIYvh4wntj1j1RIoklpH+ImSqH/NJwqWo",
-	"tCrtaEbninSFrKpExqxbCSrsno4nEau0KvbbSlBR/REbU/2AZD7Rv6kk5mJY+fgxqLyWfYrPyz/+esSI",
-	"YDNyy+bfKDKhySggvTnhYY20ySSW93OSjGhCYjaWd0yRZMRIjw25EFwMiRzALYqMpyohk2lCeEK46IhB",
-	"LEWif05GXBEpWK0jMgN/dtd4Rie8esvm6lm9cXRAG71mdX9Qr1cP+jth9YjtDqp7dL930D8Mj1h9sGKG",
-	"lzRhr/mYJ9W3MuL9eflMI32FwnExPeeA8IEe84gqQsW8Rbqdyi2bdypdwhXR18Y0Mffp27q/d0mfRpEi",
-	"XJDurNsRivWlCFWg7/x9KhMK9yaKwB/2nqngieqIJ2FMB0mVs2RQHSXJRK+AfgE8v2qIotqoP82tlhnU",
-	"8e//btTrx7N/79fXXY5LNqZc71VxQX40+0q5gCVhtD/CmbZIN7bzlDEOngg5CwgVIaFRBHOiQ8oFrEPS",
-	"JWYZHj7F+N+7zePk3zt7q2bIknhebQ8SFhendoWjIYkkM8oT0mMDGTNCSazv8t/b8N8ykPGYJpVWhYtk",
-	"p1kJ7Gu5SNiQxfDeH3/8sdqeJiMmEt6nCSu+/Ds50y+m3kXkyeXLE3LUaNQDoj/tH+zVn2am/5zRmMUk",
-	"ZjQa/7tToRN+y+Zhp7JiFX6qtie8+orNq2dhOcnz0CP3Y0KRnUxipphIMkN4hFOYDuecjtkCbkPHLHMC",
-	"JyzuM5FUmejLkIVLx9jn/6tZn/AJi7hgaw/mYibKqESPRuqfth/OVCVyzOLqbnPtwVz15YSp8tEo+C0z",
-	"HMUmVJ+fULNlNaF9pvJDCggbT5K5x8qEhNVJBxrShCqWqFbMaEjcX7OYJ6uX8ZL9PmUqKSWxs1DT+ICD",
-	"aOAKmIbmCXr8isV3vM++USSSw6XruPvql+ZPP+y9P3izc/72ev/y++aPPz/fOXlx+nLp4D4GlYiLW1jM",
-	"b1nyii1g+7dsDkItUYSHlaAiJywGeahnVBmypD3h+uagotd6zBIjmrVsq92y+Y0Aaq78z5ipiRSK1Xoy",
-	"nP+PZzyEFcJXv1N0uIAbyEHChN1SMqOK3LFYL9qSweDjthzRRRSy+PTOahvZEcGPhOGv+fdHXCXtaciT",
-	"U/t7dgC/T1k8ryE/LXm/YPeJYc938paV7gj+ZJejMIIYfn7YjlzKhCblb/+W37l3Ewq6j2L9mCXFgcBD",
-	"HjaQd5Nw0UBORlQMFy/DFO582Nvfayqbl74df4K3L1kCINO5G0SMjOC5DOGJetjFd5tHwenMjvoVm68S",
-	"CzGMqMvDrmaCVK9MjbzNcGS9aXCt6LOAdJ91SSJli3Tpsx4obV36v5ove92AUEV6847o4m3vLs9OrAr+",
-	"RD/gaVfzqe/pHb2CoQSkq1U2Bj8GRNEB+3en0qngdW/nyUgKrf90RHcaR7W3NBmdqj6dMO9p30qtNt/R",
-	"aMr0n+/enb0gWqkgTw6ru/B/jeZTPUjDC6kgPAzIbMT7o44QjIWadxMYMRfDvNLc51VP9nG9dJoSKkHF",
-	"0IEjCdwrHrOw0kriKVvO4kE+Lt4akJGFbdAK8fItKAw/Iy1Lhg8v2mbsF4NSIm8LK9+TEdOkRQWZy2ms",
-	"vz0muNxdbYG0aDjmortqtMD8isNNh/c/YzaotCr/41lq7T3DX9UzVELgWNgTA6fiOQ1/gOe2tJEoEi0b",
-	"W39W6GQScbTanv2m0HQzg0sZsf6gpuMx1R/1XsVMr7+QRE37I+KOXyWoAFHiO0I9+LPz9+3XZy9uLk9/",
-	"eHd6dV0JKiFLKI9UpfXrn5UBZ5FhAD2pND2NmUIBV4EXJIQSGEL6ktTcszzkmESM3iGpTJPKxw/+Y8yj",
-	"ydaPc/zohocrdYiEJlNVae3W67AD623ZaRzL+NJsFm5d8XSYQeh5jGmkTzsLA83JqDcXrsgslmJYCZaa",
-	"/mWDMdc/y15copgtuzlzLUzkOQ3NVxsSXs9w/5TuwFEwYbFWQdN5bkdw7H7CY6ZuaJKhOfAv9JjVLAfT",
-	"ZBqzHEGlt5Lyy7cmmODraftSTpumPnO6cjMIvsxDBubehkesL8e4XB61zaS1DrkgaN5tR2TwlOLh0lQx",
-	"klFIKIHXtwgYh6STtR07FfABdSoxm8jY+1I5S9WMM0eA8CX5RK/6UkSBnCZwxMZc9aUY8OE0ZqDf0YTd",
-	"sdhzw+DI0bfKE0LVrdKaIjoicVm+HDI+kWIQ8f6mkgItubDANsH04orY34uU/Or055vL0/cXr05fZCiV",
-	"2nvgEX0qNCn1GOmDLRUek37MNFmgXYenZBvKONKzTugtE8XBg/HBFcGfi2M/b785vbluvzo9zww9cxvp",
-	"zQkVqJXqmTjmq3XEY9IfSc2rzRXA7mJrNNME7hjwWCXbz+5x6T4zt8BZ1+kWB9ayQ3UciFyrS2KuL4Q/",
-	"eELGdE5G9E4bX7IjYKpUEBTrod5Nb8fZfcJEyEIwMb6QYwJrteEZMV7GIplpQadXUL85ZkqVnpPnFy9+",
-	"vjk9P7l4kTsoiX0C8pMTHFD11BiWAWosVJHhH3xyTBQTod6Bqci8bgviauzpleAiYbGgUV5P7E2HOedg",
-	"qRi7Pr08b7/OTEjJMUtGXAzJjIkE5TzRGtgxSVgUIXGB6mIozRv7NhPZQ70vGcUySaLCBkmJ1IsxkhlP",
-	"RoSSHg2NKyc/peuLi5s37fOfrWi+ym7Wwqe1354ZTjdmZBDLMZqvNAz1Hh2TJJ6nYZgG2VIQNpHdSfma",
-	"xujCLCdFPc4ILllAiXqar9uX356W06LVyrWCLlVC9nfJK/58Szrb0WOeCnpHeUR7UcmwtTLRo8pxDSrU",
-	"jMVEyFnJ+N+dt9+3z163n78uDn7xgzAgptk0UCZVqSRKt4YOtH7txatssGxLwjQzvxVyViKecACOl5Ie",
-	"Y4KMaVi2aRfvrk8u3pzevDt/dX7x4/niiQ8oj1hIwmms55m412jVRksqOU36EmWAGZgWYqx/S9Lg21xO",
-	"ScwmjCbeA7ZfgseTYG0xx/1jkWItstvYIU+AXqVW2ZBInwZkt7FHnqTsEUhaf908Ik9KTnBHOIbgnVzB",
-	"kpmMb1Ee2psUo3F/xJQ+GFL0GXIAuB6URQhaIhl1RAkdPQ3IXr1OntAS/gq/7ZAnHn23SAlRd8RaVO0N",
-	"pYyiayRHUi0tx5cQpSWTIo3w5Gletrf7fTZJhVhJRFuv225jLyBdDnGpZN5FdUSKaO7cqqhFUcOUzJgy",
-	"vj9794rQ2MOUjVwEe9m9/qUPVlNeyrjHwxB12w1UFWmjqCnDudDLmjpQYTFDCbpsCbt5eXH5/OzFi5xi",
-	"DI9t4Q5RDJDpbcw9FVRMqzIbNfkR/BM7yEeMiV60UiLav1XWWivVVa7evXx5dnJ2en59c3Vy8TYvPbgy",
-	"fmZvaomN9OIkbRB2y/E/ripv9PY7GvGQ9KaolGuhl27ro2nbZakUyx5QuP7BR+E7rhIZzy8huSnc2Lx1",
-	"d2UJh05DnpBIDjFTSpGIlnsFvzu7ur641Frhm4v3eVM3QT6dPswYAxFLDD9TXAuLZr25X200qvXGdb3e",
-	"gv//BRi1XiYpTOZWCA/DoK/htseEqltwOlAcIUn4mH0JNuVlYfC4Cmb4wL5nchqFWpvUxwuslS/ECjyX",
-	"STsc8yTZmKCMWl/Oiew57DEy1eoH6BSaG5axpfaLF5enV1c35xfXN+3Xry9+LDEPrW1R+uBmfadWrzUa",
-	"O7WjY/215rLwA2SCoRKjQIsZIQ+GRDH4j+bN3yhCo0jOWHjT52HsFIiHcGlIIFvoSwJdLZuvV7Iul+3r",
-	"05vXZ2/OrpcsSPnTiByQRr2eZv/t10neAtvZ1gLDGULGYNHQjLi2QL2koG9sciFXJGKDson+8O7iun1z",
-	"+tPJ6emLJVMdUUV2TH6ffpJ+SSZ3sVHX/xBKxlIkI1QMQaGjUUT6UiWKNPeOTRrBfUImLOYyJCqhcQL6",
-	"LHKnps+davV6/Ze/p7zO+Ke/eJFdZBVBdoHgzHrUbrY9BrLvCKB757rrR5wJCHM6pwh5ooUxLpKnoj59",
-	"XKecy2VdqSUXk14XZAav9RR7/YNU9b9exzmXyQl4xTcVR/9k/ze4u95QUYzprueiXubje3X681WB467p",
-	"+LbhDc1nPcc3Bm37cioStMJhMaRguA6pIKaCoM0UU65Y6nL/Rr/0/ka/8wsNGmwSIPiilL2Xcio2PVq3",
-	"LEd45yaHoNx9/Or0Z1DlXl68Oy8I82wSAjiMbBoYrK1yCXOxzTfLpTiD02lLsth9TLLwViFAfZL0WCTF",
-	"EDL5M9b/F0UCmG4a/vcKj8bppL0Qj9kj0A/NFV6Ka+lELq7bZeq4TZW2T/FEBjzd+JGVJu2xHDORoKWC",
-	"zs9+zBIXXR9KZJH4KIi3a5X9S+GEJbFSPfHfpipZNPsvh/wxd3Q7NljiUbQswB7yQsjix/PTy3WZoXEt",
-	"uqIIkCVF77ZiCbhBeHKcY402yfVLYo5fGPtz6vLG/O+fbNBjSPWrQb/OOn0SZlpu05KVJm1gUvz11TcR",
-	"0vW/d5tHXUKVFqwDuJUrglP4auk+UlDqGs0x87XaWJWCDMEFSRrmV1QHQu6Y//aJGvaJcmBUDeeUjtGj",
-	"jrJmvbyN5kOYzCMennRyuAfOKr/lIizGsI+xtLY8r+HxjsRfRI/vBJ0mIxnzPzaWayFXtBctUezVVE0g",
-	"ea2EAE8uT1+cnl+ftV/fvDi7aj9/vYTZ+x73zHOPrVeeMAFDMcQmY9CQnSG1tQHQ0Etk/BPl09SCyF6w",
-	"dJanP709u1wh0cyDjk3WH2hljzoVLsB7WlBF7QCQ49sauSWzMSnYy1QRkyCjLVrzWEjUsJkQ1mbxon0P",
-	"mdmYK2VyJfIzWz6TN2dXV2fn32aT8PTiU+FmQxW5rxoUhxa5Oj25PL3WO9M2RwfOSIuY2nb8/SGTWWox",
-	"g6240GT2ZlZmOft75D3o+PGI7FENAXCQJDNJQj4YsFgrMWjaGB8PkrMZ8D8mXu+WELOBoCoVXdsmesr1",
-	"CtHoLVYjcc2OBzRSrJDxBfucSOMPqQSViXfLn5VM7HIRZgrGQPG8Jl6Q1o+6HKPYpGI+Q9t0YI42FuzL",
-	"mHTFNIq6NXI26Ajaw2p+Ctq4tk5tCEpOk0yhIplQpZiy7J9Ikau1/LXSOGrW6rVmrf6suVsJKs16vdEK",
-	"e4et1kHlQ1DhCRurVZR4jnPU2zam92d4y04zqOgxY84l1meazCgaxxSUSCN1yiBHmKnENGdWL+GxXpYu",
-	"bFQ3MOvjRJkLXqEJcky6+pVdfQsulz/rzGh6UkaMioqTVFBUVrqZ8DswKxKCf0wbRTyFqTCcoQXYHTs7",
-	"O0cmR1cQORgolgQm6a4jsNIsIEk8FX10fkky5lHEbYZcria2Wd+pV+uN6k7jutE02RuVIEUi0eOpmryM",
-	"XAKa5l8JDWmykqW8sdd9tLWrKzZeX/MxqMieFk5s83OgRjY7wx2FFrBS2E0WKYbnAckYrVCuOgL1ahba",
-	"JEaX/BK4pGFIkKSCjOQ0rpGX2hyL54BFpM9I5uR2v6hD4ZxdaxQJe64DGkUXAyjgWnbfD/ryK5YkQBkf",
-	"FhjG1s8QpJzHWCuCLaiHXjAr2fuN9RM90NRQXn+0zvBcZ8Q5u/2xhs36fMKNRr90rO5Cm3mgVt8CUouF",
-	"BuoFVRdb0v5rxVToe1zpQ8kIUb65DDWjDxRr3K0mxhPQXEzRDI0jnmZ05cTbAjYILI8LAqPXX2cZFaaZ",
-	"NevXjZzfZz1m1ZdCcWWNqMVyIWZ9GWvOj1ELRSJGUzEAevPM5zXg751pCart+oAoOWY9Gc47woQ9sunO",
-	"PFEsGnguINm/BVNXyJApo1Bl+cYisWKieOvRPG5nqtctonhvK/V0AcaCDzxDT/9iBOxxqhxEVCU3mtne",
-	"0KRr0/InFOrSOxAHsusKcytQGxo3N0MmTPlvOZKNyVe3Lg9r64Xwvx7giYgWaZCpSHgEg4YANYYxuBQ1",
-	"0gapracEAjNNbxSSRFIMEQQL0uF7VNtDEh4DmhqXIrszzaCI2TXmgo+nY4D2yuN3uXlC6mQpHQo/gITy",
-	"X8CaY7o69YdPykav6FwRJUsPT+Pwun60+eHJ8Q+ojUcDzjtUi3nI2VhL1Q115FdsDlFXjjfneUgYz2/i",
-	"qVhylK12bb1tKOUxcZXO8QzbJE4oHrEQdLGcHVt9kHCnF9eIfTS1sB6unkBJL1fAlLiDOW3IfZ2jvEDB",
-	"ieVMVdbUDXChWfiKzbP6QaNeB8K0f+a1g9wGw2hW7edikQDAfj3Wp9lFLewhTK0IDyUYSFe4zSjAxub9",
-	"RhkzE9UzHhPNUeJNl+dSzkqWZ+mKwFAXr8hrrpasxysYs2AzphKXOJQjZ6NFl7Lk1BM6QUyutWabZ/gr",
-	"JhxUJnTIheO9yx79Nr0yv1AwkcyzFq/aCqUicNJFM2Dn/VphKq+hOytQBzAnrdQmc2zYumPMxXmeulet",
-	"71ebu9eNRqt52NrZq9UPmusrJAutVMt7ZiMepVhhqDhkjNOWsVZjNtCi19gxiSJddP0AGJJxNwUdYYUi",
-	"OAB8x2yNoBZniukK/lzrVzC2L2ZyWpvJPJ8kUq7H65ZZw5mVNxeuslc3UwMHMmZ8KG4MPRUXH+eYXXus",
-	"YvazOjRVcMNPrJMFvXTOn4pio4Nfz7hiepmtIkJiNoloH3wo6y3bMKZ9dsNEuGLlJjG743JqTwxRiZwo",
-	"8HRwMcwpEDZdQbA0fqTK1e7drTSHoMJLCPwcwCiMfn0MMGV3BwajdG+/+VQr0YSHWo2JE63WWe1rG7xQ",
-	"N8zpFGqxCyP0Vdc1eIG+nJjjZnwCjTrBIhu3vHjUtO5Wvpo72ojZ2Xw1P7vHZV12upl3YRKzAb8vF3io",
-	"sPdHNKb9hMUOjRTJOdCKnTYlhoIrhlnyx6BvOQGRLje9valfX7/+/qC5X7aYzsex0rNRdDSs5V6omJgB",
-	"ButuYkbVauF66W64xOvTwEMpgb5FPFN0TCVl6Xt5+muCzDrc5jSv54Cwfoc0BLGOqnKF1+Y1Cji0xmVh",
-	"c48M/bjxeAfDvTMVsBlhv6bfA1MqN7RZDPIy5sxhEour8e0xkxAzLSoxyNpt9LrU8NXGHSYoR2HK2XkU",
-	"EVMKZXnRAQnpXOGRoAmAZZf6qg/3d7USWDRf6T2ar/v13UNjNuAX9TJ7dhs/1seFq37lyCVXkGd0DD5Y",
-	"BO6CIdnycHQAHl9iIr3g7U9poNsRWrqDJ9he2T65Pnt/qsV1qgJZNUBI0k2PY9fqQeYeG+jWZ5EnmMuT",
-	"DorGzCpexjUs9ML+WsGbK0EljUbbKOEH//y66woH04D2AmjrhlQL5po2l0EeH6NlzJUVZSqhLgEe6m//",
-	"8lhVuyNWBqj007GkW48vHYK+mAtLKH+PqJW1BwwxqhSc2yir5kuaOeBmrzePRgk2Q9V7jiwsnkaICW61",
-	"MEInk2ieV8sbX8NI/x3CSF8DQ582MLR9iGeBTP2RJ6MrUBh8f8t2QYPgzxz3V4xGLFxoTF97ejsT/Xg+",
-	"MSHprFOv67SIbgtKyOKxjME5oc2BiDmE6q7pS2G8YhMmurD0+sJqNWTwhi78oHKB7qr+5/npt2fnpP3t",
-	"KTk9P7n8+e316Qvy8uz1KfzYET//GEavf3w//Xnn+73+d5eTXnN32tv5Xrze+fn+hNf/4+zlcH5+/e7+",
-	"4ur5+1/G39ffi5evfhTRdz+OL3/uvfuedgQ86PT8xeJ3oIr1molhMqq0DhtHzTI1e8l6DqZR5HKFjCb4",
-	"BERdzJJpLKCeyuPVInROh6c5819zKgQP1uw0JNTfidz6ebZU8/zg2xcn99+/67/6rf6i3mju7O7tHxwe",
-	"tZ+fvDh9+e13Z9+/ev3m/OLtD5dX1+/eN9u3P0cqP+2gMqFJwmI9q//9K63+8UH/q149uvnwZz1oHH28",
-	"+bVePWpXf9E//blf//g/S8MSOZr/UJ5pA9kSqRMR/Mf9iNFYEw+SsCExcIeAd0KN5EyYOh19ljQLb/fL",
-	"I1M/Wo9QCJ4UaYHjuxGjt92W92qT3IXiwb4TFUwn1DEy2BFgFdgE+lTtr5GunCaKh6zbKgNJCqAG2/dY",
-	"pEXY5kbUSbsZudg99mSTQeqwAgqICGeEbQFuQJ/Fw+qigi7gaStc4JaMnuvynfAxFVvFVbEmbiWo6DVz",
-	"V9xYi8+MPKsOu6cU1WGzXXJB2xWL8A/SuZ8YVRL5uIXx67YglqtXA9Nt+n2mlOVeNqBbI9cQR9Tvwp4B",
-	"egIE/3A7hTn+viM3n4jjvFn1xjJvlndqntiB/hcelZe0Ovjw5+HHJ1X/792PT//c+Zj5qtH8+LR4nILK",
-	"fdU8vVoEvk5cKx/qVsq+3y04tpRYoGKlgsOrPIHHAAGB4uUIyOIe8BgoH+iJzbCzgaqRrqbmrmek8AEA",
-	"fcUMCN6eCsSZ0Wqy7OY8nniBkLNj0pN6c2PmniUs0IscdISEbiV3LFZcCmWPrMniN0FtN662PeZZNlIj",
-	"XesrhkGP5AyPuPMgp/FeatuhwYVUjayt+IC4B2yO9dbhJuUMjpV3v4zo0LszY0KsvPmaj1l6c8GRveH9",
-	"dtHWu5XdJ+mtrgZ9rQWbjnss9m5e00yBm62tkt6+jsVSMuSNPLILNnotRyfcC+p6euP6Pk+426nP3hM2",
-	"dX+WLEHW+7khtaynT8ONqEvbW0s1ateZqCxmaVAGLY80MsCKSIMajyXCNMlk1ACqlCS3Apo1FQ97f52o",
-	"rK+ifAwq1Eq/de5BJu4BQBX5d59GEQA5nL21hUSGT6dSDiaWqSucKhY7rXNgQRaM4Ag6Akxm6+kxpQk5",
-	"yWit3UaZoF8asjEbYrNnHjcU00+F3coVtoJxQTysEAA7NoBoRg5BjskQdCeoAlDlmsNB40FxsFs2v+Hh",
-	"4g5mLu7pyvlpFJE/WCwROj6rG36SUN1GXp+NIlJ+VcUi6v9GEb8kYCFZr99arjDBO16SBtIdJcmkG6A5",
-	"YayHbopYYt76jULYfhG2SBdkRtfmLWATEoirad2tI8ApYX7tuhrciN8yLCGUoixpMXcu9ahW5orBPoJj",
-	"0jAxR2dpNMcEd+yBsqwLV+PDUja8PPEGe8htnXrjtEBMvkGA2rXTb1JRsTr1BtrWFSN7VClszkC6qMp2",
-	"MfpJtYlfDOVrHVZIMpYxS9vrPTafKMv3WbhHntZY3tnL6Pa2DRxWTeV3SCv7xfufI2RvyueLC+LZAutk",
-	"WCSyRKpDYemyl2TNiTU88AsVi5zOuNaKeXHP8kVb16GOk1/v6oUzyKmea83Aut63moGfgrB6BunVi2fg",
-	"K/3rjR/u+ORE2ygL1hbjsY9Nw811XrtwNX1zYq3FREtlG0pweRqrycBcunDUeTNmrZFnYEI2H34mZ2T1",
-	"FLzLF04jY86sNQeXTbH5+NOUj9WDXxqzyJl/a4070eLzUx/AXPfLgur22CfPf1+1uY73265eav+ut3pl",
-	"NTqPvnoPTtx89PUtiVlvWBRRWH+onX4BTc8WRAlsjzi0nBFBkUVhcf2xW9oSR+o8KPbQiwnWLmfmmWlp",
-	"WBJ8V+WNo0uGy7PpdYu6HC7XGO187Ys/LFrHpXp9PCdMX+Q1N4MoCyQQ1cgZDH0SUS7I91cX5zYiARb2",
-	"7t6BXsRexMYklP3pmAkEO+8INaITIBp0+0LHVm33YkiDGoQRMmYhp0QP25SQqEnEMegCo4Kf0H9sKppY",
-	"aNB+VJk3F0EClu5AYJDSJ7EcxnRcI7lue+TJbr3+9JgUIRSCjvC+bL95fvbtu4t3VwEp4kZkvjO5SNnb",
-	"bTY5KQEK0UNoPD0mJejfQUcUoY8D4joyBCQLMBUQH1lLP3jn6XFHZIAoA5IDYwvI2/b1d+nf+rbdp8fk",
-	"zen1dxcv/OHoX/aeHpMUKzboiAyAakA8kEPzBwIFBiQHm68fdvT0mGRbEJEnu40d+61pkaW/29PzWDbZ",
-	"gBRAgMiT3aZ+g+1MRZ7swV57TVWCfOcTfc3O01pHeBeRMaPC5LiUtlfBxir5JyEwyAyrnzINVaxnrbR/",
-	"So2csxnpQ1mjSfaiYehS3xwbKbaNLDAp10eyrFiIiURzQRYbVmUZzFpmus+xM3Z6s8RMX5NXalYxwlTQ",
-	"Ab8nPHFnl8Uql8S+RtPYwmos81Wd/j6lEcYafV9VmVzYzDOlFqRmei/87vr6LUmzb+2LyvNMS2wIX0q4",
-	"x9g1D5BJZmZfJjq+o2p0pTeXlSfSdkdUjbop5Wayy79RXuK5F7dWI9rc268E+sNeQw9/NKb9qvk6E5N2",
-	"lxZW0K/O2wYvBGIJmRoT439nHL7s4hzQM2imqUmxC7TOup81dbOYcPxp09Y+IQTIJ8T82CzDcnugDk0M",
-	"y7KzvsFQMyTGjNh9QHpUsf1dTUj4aRpHhthk7BJuJ5qExbBGLjRldsR3b9ongWv+xWKTAQdFSWyiGfST",
-	"brWK4dsqflMd8Ih1n2pWecdiPph7hzEnJo4Gh/th/bBxeLjbPwj3945oc8Aorff39mhYb+zRnd5gd9Do",
-	"NXv13mGz2Q8be+F+v7HXqw/qdVo/zGYgNZqHkNpu/97d+SsSU7eD5Fg/33KrqhXvbuUY6bI7PZa7fQLj",
-	"8qQ3m1ZhwRMGJg/DdO3SxKvP7C2bZE2UiA1pf34T8Tt2szs46jfpQdhg+73D+s5eliD2Gs0MQTT2sylq",
-	"/0f1//zwH5tmzTT2NWXvNZqkfXVyduZXNdlDpCa0vzVGh1/RvKoMm5bWYK9hZxo9JrOuZnhrVfulGbM8",
-	"DDKWOeKDPX6YcLmehtNBnWzCpH51JtHRoq0NMu0LIGLmsPj0/PN9Isx0CqMxzSlL4nomPNdtpUvi0n8Q",
-	"htvknx+TLrvnKlF4qZ9MaLNhOsJ21er2Tbtsc7HX0iDT7ELPAZMSTKeDbJOD447oGiA386BYzkgvZhQa",
-	"uGiZBblvWBCZzKSLNhrToiTzD6vR9EQQOwK7eqf4hxlNKr2lqAGX0btBS/gG7P4+6NEQ5+wGqJ7U/W3e",
-	"QiXF42N3s/Q4iiSWasL6WL0HHK7EaSXIRXuajEizVieJvGWCcP9GmxiN+QAH+/vNp0WHAfgSbpYmbJgf",
-	"LSEbsGFQ5MBHpo01l3RKFfyt6Azslbyop0RT2XFHAALrIKZjhoHimCTxVPNxzS7u55DCosD4+9EV7wd4",
-	"eDBXJFvaENgkv5noCAxo89ieucBENBNI0bxjC/JCDrKMfH+31HloesksFC2wLmi/9hm/A2tYzIlj84+Z",
-	"CV0+vBv99c2IlyUXnQ2FjHPFnJiPeoNTW+V1w6vWINqFkAyrqRZvXUa2uI/LlXLzbNtQClI0ucFWgnRd",
-	"7BNravGQ81pRVSnTxM1ZWSWatpFERUyH+8mSfCScmpHpoGybmk/TSrFxdJBhUo3Do/36UaOZN6D3d0tj",
-	"f3wTLIt1Xn+wVz/Y391r7K31etcWbdEao2YYEMUmNLZdJYz+4y9+vstZ0Rcx7S17j80r8UTJVCVyzOLq",
-	"brPseVPFYqu3L3qoU8jWCgflEZOQ7suO32tGby/ZFgBJ7QLnGkALjPyZMyhhqxkf3P75uF4Rc2jF+izm",
-	"TdcjKsCIT0goTbMqxHhK2YqnMg2lLC7TQp2xHc3oXLleL5lFgRfrxQP4N9CqDHBaJqMbJCxPPJAu8DrU",
-	"Vi7KshjJG884LSebPzP2jZd35DtW/an+rIW7nAEKKSW0J9NCkparDmnWwePK9UnWhwIUjIbWqnfrJQZO",
-	"R/QRwdf7LTAJ87A65rF79bqBoflGeVn0Btom5zP+s9KXKrnpMwG47BWtAkwiqucwiaXxDvlL4Xlz0xU8",
-	"X3jkBS2ArwZkKvjvU0boWIphptUoaDfY09voK14bNT3/8YTGwO0ShLbSH2q4Zs29PW9hjjWJlK2XkNrg",
-	"TVhHAL/Uq2a8fkyEAbyzW8NauFqti19wAcgq+o1j/MZC2OQ98FlW5hFNc28vaxRnC1D+s/Xr/651OqrT",
-	"ua/Xq53OfeNlp3N/8FJ/PHr5AX5f8Nu/9C+Lbnz6n//V6dRWPf6/Fj78P5Y+fLPaF2x8JxLKRcnOYEsc",
-	"qoheO2McAWkZP2WZGnX29g48a2dv7/atg1Vv1snZi0v9OvAAHmMrPdTgaSSFsw7xejnQ5maNtEVH6AdW",
-	"x3QyYWHuoUo/Bd8nDGRTt9V6Vu9a9Ql+M6+pkeccmjPPpQgJ7QjzmG8UiWD/yROncj9r7j4Fai8/n3lX",
-	"r0dSu0cZimpmvSyuSqnW+vAfT57pvz/8x9P/3NTvArNO1ypOE9btfvkDDEjqin6209TXp7ZFupmqDMjI",
-	"diJ2jVrNUgE7AAi7EVXrusGfNZqHGVf4drRT6hLJeMuXQAGajlor9StnMqITpIWlDTH4eChJGB3jfwUV",
-	"CfoJnJcb+wF2BDi503JFx6yAbtFMLHCqjCL3lVM9nFPBbr8qhZ90gKtGwHmupMCArfLYBPxaUAxQLgRj",
-	"5uGoALAaBpEtUktZedsCQ/FVRtQ6OBRHIDtrJUl6nUOWPT4FY0lNorWe7/WJWPZ8l12Qrg70WuWiH03D",
-	"rLXfXOvFaWeXFa/2sHGSERsrFt0xZR0+vhdm08mXGz7pkqeL44+2TL8Fwlye3w+XODhQBAM1ahuPUTnd",
-	"IN0f5rttuj8MZQOwTcHuk5v+NFZlFcp+4j9es37iP84iwzR/3nn/R/jtUfLLT2fJ+YvvT0+b1d/e984F",
-	"H26f3p+db5mowtMtB8Q0/X0k3M61ArsZzRybRfkBXs2qkEzGvhKzCVDvSloAlroeuqBW7sqiDRm0QX/X",
-	"AbBxRtUjYwt6xbHrCQKHf5zyfWOVWN4vZJx2T8phT2CQ+BtFQjag0yiBoDdnOeCO5np579uEaj9V+NVd",
-	"faOSJW1qsiHbxDSo2QpmMHdqHed2AHhemchCcGeY6d8FQSxzUPL5KAFq3lmsr47IxR7WBxy7GGDnOTkT",
-	"WRU4GbF5R4D2ZTUvv9He3xhezExwK4CxT8xIoLsAu2NxR6AvG540PvYRmNIklJS/OOwG6yLscW3nhmMu",
-	"1uE5DhgRW5jqf7Jg/ws24IFM6vHxtlwvVtTYc2cpkUOQo2WYVn8x7Fa2d+4nGH1ZSv/bDCp6QXpr7YtE",
-	"HPpcBH7m55AlBuWqpOa0P41jJpKbSanHuQ7KilX8wGPN77JIwuvZIcBQbiYsXvAivajgfEU4LUGoRZjf",
-	"VPxuqs56DhNooD7gETo6vZWD/r96ZAWFtyNQ4xX5kHD7FzZS48P24EWTXTcm8eCsyV7Uf7ju7Z+/V032",
-	"qjz2mtAIFkgt2AqbKj2mSX/EsMtd6Q5pDsMErKFyZnBfTkUOO35nc0PKH2WQpZ/CPpcJ9x8cG9kMzha4",
-	"NfZzxkbVmlVPFWRXgJDFBs3HpmmcaeGs9dOpiBjuO3Qk0cZJ4Rw4PlGkS3wnogIteXG2RBKZciFWWcK6",
-	"C9y7SNPmBetob2/xUkyTjhN1IxckG4QAS2oEEc12t25ZI2DG2K3JWWmQJ2+kCOkcUiQPAoMpksDBFcko",
-	"6AhzXSLJTgMIEFiSGsk40ZJVX6XXDZv1gTkR0vkxaQBfDOk8J/say0TfTmP5ouWI1pVD2q1KV2chjb51",
-	"q16AV6EREyGNzapZcZ62Bh/zUPDhKCHvrk+81KOQzitBRS+qnopej2yeEX5VwhkysnSzo7MlriWEEQ2z",
-	"80D8Alur1xFpR1jmd2m0L6oRB0Nzy9hEmTY3BgQO9dG8EPx6JL+4I1kjjTTb/LOdz4Vn8sqaseVVL7bR",
-	"P11Qvh27JvFLyAoeAo48rkoI6ejo6GC9NJSYKZas6JEBqkVmp0th8uuN63r9we2y0un7gytb7Ez//W0E",
-	"NR5Lk0mvldGBjGc0Dqt0mowMFPaTb08u209bpAu739WMU4o+C7DTGGA/UsBanXERypmFpe+SZ/aWsgrG",
-	"JWwDB2Vs7/R1UFBpe9Abe12/MMc+1rDEVnGN7ETKB2nCdkDFxXHsLx2GgdLf4uDlRraUJh4qiDaHK14k",
-	"jTB6Y2EKy6URvOiB8uYr4TyIcPzODCXZ/dNexPsu+ZcOWfWWzYfafIm5SEBxf6K/NbjNXIqajIfP7hpP",
-	"Tf2FxKprQK4zzhvw6iJI7XU2VbObQYruEi5UAuGMgVe3piQREjpmcEF6LJkxJkifCox88ELeCh2yxnA4",
-	"/32/+bu6O9z9LTw8GIY79/vT8R/jw9/Gh7P+fHe3OZrW53uT2/pe/e7ot9+G7I/fR7/NZsMcEnPjaO8o",
-	"EzPWD/+13qwe0X519FtVTKp/bF4AkmRW2ri38ksduE770NCrx4ZcmHRpPQjczGy5TGFL8Xswn2MqoBmG",
-	"oRvs4ClIFy/pQrzd5nUDYpjCxtL7B7tHeNrQoRZ0RA/A6INelwhGY+imAMlwpo54Jk1Op20gBvPT243B",
-	"ZvzVaKLcdEVC8GG8z0RfIF8/LHhLgRWZHNBsTqjvLHXHCx5ZtenQS2q9cuDTnc59s6H/tVPV/36u//VC",
-	"f9zTH/fg48Hp5nsPm6sZnyn+yVb8BGbtA1Ca9FKIEDqOqoiqEVZEpQ5eL6kdHbpBBdPRzO+aswKZ5HoH",
-	"lahAc1MGgkjU4F1tAdu/0VQYyzFXDOWCa2MQMXqrAtKdCjVhfT7ggGM7sIdVUa43r+3EAU9cB5S0TUsW",
-	"Cdp7lIGES98OoeEJixXDILiQN5g2eWOidODyu9Eao9ZDZMT781wRrn97wa5bdIZ+zNe4hjJNe9zfNdQM",
-	"BKYwy10fmYAokwG/U9t5WjMSVJNp1yLttWYxT1g3ML+hfmaKc/2mJZAQgwDTXKVFviDwxBxz3e0j/7//",
-	"6//pegmSCMYIVyjSY9guSGI0ov32bMuzte0h+sQn5xFPzNV0PKbL+lsXQhYYb099vfCjVp6Ino8wCViP",
-	"k87SWNP9un1Cy8H6z+dieKNkGVMxvY/SPFgcjw3A7dTBqPVfu/dX5dHsrJnBA6l0ZRarP1fT5brQcNG1",
-	"5fo8GTwyznXuPIaIBDbvUGTAbVBPv5/FpDcnXRMN/DfG/jpbBBemArjx0gVy2QuYmwJwOkdIDYQO5bER",
-	"RQ5ZFjHT4QZwmytwuaDGUN6Bu/HpkpI8KsifADf7MsX7neZmJ3r4CxxOrM8BTJ5wtLf1OOM7GpU4TgYL",
-	"1tjx+s2T38DfsaAiRP9knVl2VIE2bEYyYmTMxTRhgDKlxQoX1tH6eDkoWAZaGNwLt2RI6N2+DBkGXgA7",
-	"JgM30twKbQR6jOPrA7fwC7d3sbxIh4r1E9iwujf311OELkXC+s6STGCWKC6GESgiayawZYFw0nfJKHTQ",
-	"twg2AWfS5JMLmRCpj9wcOmeulYDgkXdW4JZkudlxrNHbEAx5ez2YhXqiXQir7tc10e3s1+srbesivW8A",
-	"m2BzcFZ150e7louhBbrosSEVkAED67LgSDxC630cWcnCBotT9d6DunlSCjGWYmWZ1or4Xk0bYxqBvAgJ",
-	"uIgSQokJO6YtnSLFPGxpOfCaTaegYFlJ5bdofBpYlSQoAw0jT7rZOme/44eM0242ucSeXH8R98anASkD",
-	"IcuCccHpzICPocjF3DScc0cA18kYNJYPuRX1ejgGFbsamRaPJVOuBJXiECtBJTtG/WhvhFnbxw6kwFuR",
-	"Dryy9K2KDS1Qy3/nkvSSjXtAbXpfqmSJMeqF1bkwwZJMiwVgcMd+xCijdu5t5ggt7fK6dg3pX1E8v33H",
-	"vHXqT+2pWSTvbdqxaw/vJSOmDfmhS7U23LNNi6wiwxXx+UY5OOSy2Xk8Pt2ujTr7bSMnY5bE8xsADVws",
-	"4W1/ajhrGcaqFyfL2FwayUybUBOqlIEkBIcIWNrmPdnztp7mu0C5tDuY7kWOhfrI7T7JWG0RNuhDWTaZ",
-	"Yv1pzJM5oiPB4uDCt6fJqCzHwS9/BTFfaVUcdB+WqFfuq3TCq6gaWoULHqrn+Jwq3i9/+rVNtrLi2wRu",
-	"9DLPZByieghFXFD/yhXhDnbCIkFVevoF6ZuhCYR+L6Mxi9d/MSU9uINYf236Avg+/4aPoE0OJB4IkdA+",
-	"8EyzJNdeHwxXwBGySSTnY9OBITukE0gcDcBODkzGRGAadwfGYwn0aWKppghY1TqiI/71Lz1PJhKOvtba",
-	"v/5FrpgI0dumtQ6qSNdtU4tcnZ5cnl53iYw7oqvvlTH/A25tEVw4ewnGTYxz3PckkiWOROyik/Ekahsz",
-	"ZGhlUM+fSUYsZseobOOCcSlMGXdi30x40hEYDuRCT8QSfRV+7pInkCHdAh6PKB23bP60RtrCeyiijMJT",
-	"sBVgR0Ai2Gw0N4/FwEjXrCkgcSq9lh68rybCLuheuNTPflNSdI3cxsozvRrGhag/4iGGwutuChXZDVYi",
-	"ANfSxxAz0GxWu+MPHaHQO0kBCpiaFjAGmdfSyEvKo2lsYhzJKJZJErFQz+8dZsb5zVtIyJV+pDJow4mU",
-	"fkQfY0GkR0NcSGzmKFxiPORM7jaPzMLgQIswskAml5ppVwE52w/DdcRuvVEj7XRDbbAHuxubWb3DFk2E",
-	"i8k0U6AP8wpZP4JSdz2jKe6a3/kvIFP/GuiUjJhROShrk0s7Fex+wvoAFSJDzhROtF43o3nDkpEMgWja",
-	"ZAx/GHWdTGgyIhHt36qAfHfafuG8gYF+hiK79b0yYGC9gPqQapWwWyMXb6/PLs6v8JZmfdcsMP4ceLoo",
-	"aqxIYicXl1cGcFVBb2eXgtERCb1lijCgcBywmco1HzP1r3+hQ/PlCdnZ2TnSJ0pbmkhD6G/BEYx5FHEj",
-	"ChHJzMjCjuguQlo3eRsR7zOjyRju2Z7Q/ohVmzVtXk/jyDBd1Xr2bDab1Sj8DMFfc6969vrs5PT86hTu",
-	"+RhUEp5g/u3bMwI+xzdU0CHTx0qzzkpQMQ0UtWpcMzfJCRN0wiutyk6tXtvB5pYjEJLP7hrPDPeEv4dl",
-	"uICX0O7WJH7LgVlUZArZnj/pRqEEcvFKCDhAWi+hUdQRJg25Rn7WhgdjVsuG55eVgBwbgvB5b4K+2AE+",
-	"UpoaxTRLDM4t9NvVbBC7ZQERXJsSP+tvQ+EEWhAwbHQ7fKNI10u37i5Jq3YTCjD0CpgCPnySYDXDbZ0b",
-	"1iQ5G7Me7sa8N2fnp12DTStU8CgBKzD9h9k97SfR3ORrOIB20+AJWCaUAdfIWzpkpoOK6ohQgqNhOKUx",
-	"FQnDcpCW1pPRtgCp7LbEGR2Qfu+LhH+jDxpNOT1cvcvyjpHpBM4omJW3fAL9XTUtTPQwJoBjN2KEQRt3",
-	"LAPCM+Ok2llYaVU85zoQreVZC+sc0kuwnOxigNpa0YkXzb25maQKbmHtTQcDUAqBX6Y6oYNLRkV9Pe3/",
-	"Cm/6WByIa2isWNrezOtda0spWwjAmcZdMF0fq4bMj0Dy4KsO8Gh0hBz4oRosu7XsOavYG2dE2ZTT4rZ0",
-	"zkWFfcUSzxgkIGCNEU4UCJnmcboLEeqyIRWbXa67IYXA/dKhoxMclHRTdmZgKRN2nxyTPlWsqphQ3MU5",
-	"UqSXBUPX/7mxD8sMeznIQsFduWrUXf0mRKpB1lcyhQANDy6GMBcvwtWdxGzA77vgmYEmzpZf8aRGTqBX",
-	"nTNbSMSSBONd+CkwvX1jrdtMRrSnjRElSff//b+7UBbWEZr/oEDoXl11gTfAG/Vjs+vagpoP23UiTgLN",
-	"XRJJaEIiZlmJYZgOhsGZs4Zrdm+65EmX3t40u09NR7+YQYgFi7lRYjDIavewHOApmIbnPaYZ/dZFLZyH",
-	"bl0QIVdZoVIj1+zeOGzcwtMUcElzy1JEFz3G6LfmRePk+SIexGjcH31S2knhcMFO79l2NJpu+JgFhoto",
-	"wjGxvWK7zGa9eVACpF3KYszr8D2Zma3nu1+H+6Qx0vx0MllVpeFRYwn44dH8vkH8oX64znTTUvVHm3BG",
-	"EmwUOj/OyRiQ5ChHsjPEpNJSdpyGbzcREZkxe9he7pDYpt2mfDgDyW+moHVbbwodkROF605BbwMfihvn",
-	"EdpkItDoPqMqYjtiRuOIa14EqmCAcSuRcDFlhj+5ugRo+t8meD/SX0eYY4FxTCjLRvtUzEk3W4rWRXQf",
-	"mLzTTK1WKQdpaTaquiZj3TgBGTB9rYan6HtGW/gGnTHkLCHsHvQGRbrwwtrmFYFl625KGRfwsobxmG/C",
-	"yyDnNtV2bTGJrWICyCOF+rSpVz725mY2MJelUTZyUxJYcnC3y4IunwlOwqJ7QMxZv/iYNOsLwhD18uHm",
-	"ShfXHviKQX+AUgvwbYMB2azXrefQZETnnUr6OzNauMNWzCpMELNORk3JsI0Qptdki2kDU5bG5n/902JX",
-	"QxWKZsF71fp+tbl73Wi0moetnb1a/aD5i4fQYFiA3zRiWcc0Hq6PUZsFIFmWouGVp39MT0IGG9BAZuRw",
-	"uFBFykZ3KmlgJpttmPoxKx/StjImbQgqvyeZkutsrXSjWNUM2I5+EW/jI7iLNzGFMjhDcHcxvcJuu8Gz",
-	"MQ4e/fwT8J+cIObWohea659lL/4YVPw+PatuzlwL49xFyi67yZ2AZ89p+AOcO7ihsfqGd4IaNzUL8aad",
-	"1Te9lHGPhyET6G8HJrb6LvD7ZqIlcIL8OMmvHzQX8kMMv37QhJKeTb1/zkmvFRM6BMKzDilNank/Nlp1",
-	"hi4/BpVJaRz2xEBMoBddS6jY+J1A8zfVDleJ7YuI37QcAoXWCTABHjXxjoBmFfpBfQrmhhrJGZTHDykX",
-	"GKQm3dhWb3QDvDHNm3AFEenrAN6zo8UzAJCAN8kGu7t4DLuuiBQmAg5NL8DgJSPbGANVZEBjEyXqCK++",
-	"x9b8jNFRpgdkqg7AG2BKEfwAtnfjsc1gNu6y9G4I70EAAhypWtxb7Sp1kxW8MchqkVzS9lDPZTjfkOOr",
-	"sVY6kAZSyjrHYYSmYY/P7Vdx618qpVxUkzpEbjgLtUGQfR+q/FoLcv7G9tsz49gTksTaFlQQx/HHkgPR",
-	"WQU1s87QfbSSLLiumdRY9njEqnQyWSgZXFDZlHnZemBbyGuKrwu4IenlxSqs/fpHX7bkstc3Zv14wJGZ",
-	"ptFdkx6eUyIaG5KUbWFR0CNckw/biBVPDtj5Ri92Kr/b4y9IqfhLVAXTH+gRckgKWsemRKOZ6xWMZ5nW",
-	"YASSa4yiptCyYTCNoLnXo2kQr43vcNWN7rqHaR1BJeLi1gZmXi1ONoHLnn2L13wMzNXvLM76qlvwQlcH",
-	"sPJFl+4ym8G/xj3uso9BZQrgZyvveecus5x8vvKe9+6yjbQ2m633+fS23frR6jvOZXJiWNtnV/XwxaZR",
-	"kjlhG2p8yFL0OPxA47M/b9n8RvOyj6gGRqwM9QCpTLmQyITFY6pnGs1r5EL0jQMP0piMqhik8RMXMHep",
-	"YYiFzBUZxIyhEngMP8RyhtB5NQLv1DoUdcEK4CsmoGYAihDkHZRAE/eiSoogo7Q6R0pPhvPMgzNBHOKA",
-	"4PBrBRkdUtY64hoi2ELiEzKapqfWBWkyDARZIZall8Roh16Krpc8qKdWpuPhL07H2yzk9orNTcO9h0Xn",
-	"fhzNs/sIG3FcLIssej+yBYnloaOHxose7vLwyq2y2kqOcsFzJeSMwIAfWz1p/K19HsUQYG7zzSL7A2vC",
-	"Kh1mp7uR88Qmmm+sxyzTXgByL+U2aRJFRjv96gZZIU531xKnL6F3z2cXppc20/FhkjQoz9B5CZWH6Dnp",
-	"zTFeC+1PQOjVSBuN/LRAMYMhAA1zZhAVtYUmHQG12DHrg7zNCENzX4oTkRUhQ5Z8XvnxcH6cVg3n3QOJ",
-	"qR4z9fBfooX4N3M7Z6uN/fX2aOzrUv+zpd1XKffPlHLfsmR7EefCAzTplxQ3nBgbzAX402zntFh/gjUw",
-	"x6T758du3mzLYCVxhWk9mAEKBAkGXTYsnjG4wH9fI2/knTbk9M2ZPBmJzdltPgzo8sJkbg6myTRmZAwm",
-	"HU9shoaJRLSzxiZGK3rMjD/siCe79aOnYAJaPIEWKQMThyIIucA05n4aOWZnAWJizX9qDobc5e9Sl3zo",
-	"eoP3ptgKB+81X5spPaa1aotGoNTAu9ZdQMOwTBFBJ9NfoItsGxdh9wkTBbEY0YTFawRFGoXIAspa22/T",
-	"f6ZgM9tn0z2vKKSqTeQHuO/ZZ1wZYjC7lRmYFcRAoR8BwQLCDHmRfy49rDyLi5cSi/9MP2ghplG0sUQy",
-	"7RbWCj7Ut9q3Mnt+0d59teAfoD5mkFt8qs441h603CYb+r+xuv4pVT/XoQTNzi9WD9wy/PKlhx021CDX",
-	"ilOcSDGIeD/5C6IUCML9UMfK4hDFsxFXiYznC8ujMmh2MwoI6V7yZ8LHADepXMWUbc8N8gyzO7VaY3wv",
-	"APotIJXdqj0mdTETr04bIFuwEGxTCmmlVBAu+jxE0AeubJ0lQ2A7U/uNypaAB41pyGz141DKEBNSz+CU",
-	"Qr9q0puTqQilVX2tbu2yT+g05ElHRHJIYtaXsebDgKICmf88ITGjkCjfo/3bbM4L0TeFkin7xkxHZOzK",
-	"2uoIW4e6uPe0VzCGVTVOIuiJ2hRQN1r93m9UR3RRVbwxdRLaDkgUCeVS99Z3hiweolkW2aOmFsIFAbYA",
-	"iPTYMj6dnc0/N0WQiW3KhybGMcQLymMjTtbUtaxZmqFOk61y0j+r187YTFcWQ6jUd2fbkCOlA5QgVaTH",
-	"mHA2l4X6SVN8kvLFsoK5L4XiCoeJipnBgcjrGfCAxn4Bj2i5Wtc8qNb3qo29wm1GzaANtnO0V6XsUKsZ",
-	"ezvVw0GTVeta9+jvhLtsb0neyPY6QwG7sqCa2cSRmyET5sQAGJ/51mA9petymJvgxqqGOYHraxzYye+r",
-	"i+kvUBDcXo3lHfvLPVMZetjcR7VEWcBsGMjkK81yvfTSA7QVbtNKUTJhkYcBYEd3lYzCtGhHTpQL1eC1",
-	"A6nluU3eHMa0z1wjAeOigVomqLn13VXHhNoSmgi6uQqWvqBGzsKgI/SUAluXB6mZdyyeY48m0FZUQueL",
-	"3Ve4FiFB7xW5GJBkJjuiL4VVWWLTSFtZnDzrnYJbQHFAdAtp3XZqJGdeHR38mhYU6jV53EwJmILxgnXE",
-	"mM7NV7ZAtyyHAi74G/mdQlpIjQ0pwCMjskuOWH1RmSE4g7OPJ5VGJQa6t2lpnZZtX4sNSVIMd5t+nfED",
-	"pVj7DwWl39yyxaP90fiQHqS7wLqVVL2kh90db5eaje2VPldcDHeWiVDlHBW7/2T3x8rM119+/unH9++u",
-	"ry5/eHtx/ub1q+/Pvvv25emLk+fto8OD/b3dnfbsfn71+TJfrYIDphtkufnn9G/sRdkuGfXTJon+M1Sx",
-	"c5kgK/sr1DB+xzJ6WJZeH9dxM7X5z6Vum2tb09/cBZhlBA/Wn/zq9oKDZcgSSJcm+LQeQ/wqrdZMRaJq",
-	"5JT2R0TI0FYj6SfA87WM26sH9XrdYBWjRsX70OsNgCakKVDXbD+SYljriC5UdkAVfhmUcab3HTZW1gau",
-	"Huoy5wVmfP9tEnRg/XLicibTZaUWHxhUi9+0dgdQEdmkHVc06uC+dxxK9zL4YANnuNvU83b31kvvzfsK",
-	"7L11vQpFlOad/XrdK97xGriZPmxek7XF3dJSJOXcNEBSb2xdZ4G3FwgdOFweFX41rP8BuRuJv7GlLnVk",
-	"HGtbyNOQJ1X0py7xn0sS8tDBAKIpDBkZPrYY4K3Ao3JoYsSBiV3bpiFEyI7wQAA0b2d9OjUo2pEckmGs",
-	"DUlAxzI58TRsIQZYYuEcLI6DsT2p6oguInZ09UChNlQKi/mFLUu4gftaBGelV+QUF6TAfkswTIwv2rNN",
-	"DbwDV5Dm6aF+2RoH49ZI/b5rquZlfmDc/BJH8HTKw7WBWPxJcJVpJJ4FTcro8WXjQY1/XUYGQmjhqGwE",
-	"ozdfuLaYQwv0YAEku4s85v1Erj8yIIM23LLmot1yES5+Nd+gpMG+my9BvzIvpwD/7iEDG9d/MabgyaRF",
-	"MQXrZ38UbB8zwDySz6ruoovGBif4kceGfjVoxWLRCItnV7O6MZ2jM8qEJcBF6sISJef4oLHpOV6GM7Tu",
-	"UXZN7M38uEh54z8IjwQzpsKyiNJQJs4bg75RU1Vs+b7Zc1igUs3THFWbnFYJDN/wNre+dHMd6r+rO2/o",
-	"bxf5gPYOdyFihawuTfP6szKI5bjgUElkaQZY1sGznPq0+bWJQ6g07WyRayfFGa60Kruvfmn+9MPe+4M3",
-	"O+dvr/cvv2/++PPznZMXpy/10nPqIK03KlV38nkTpBJmBfoX5nABcjx16tdih8iFd+FXtJMs2gmmCrgt",
-	"dj4K/fUyTRiTGK0q7DeIXqgKv5QxEUMu7klXX3dj6L0bkOuYsgG/JV3zHD3ebkBOaBjO3Zc3FL89FXdy",
-	"3hFddp/AV390HfxBxG9ZiyibuomNQTBngli0WUNXAH2BLM6qxSkirRQGLWXgNerRTLBZr2Pgyj3aFTVS",
-	"U9GYIrYvQ2rvaoXfYjdDUki/zyaJbXkBDTERuhqBsvPA1h0BWM6IUBkQdq/vJmOu1IQBTorCnriAtF4j",
-	"3fwmPbONH1OQX6fOQ4ypredqsbtHFBooE8i54cncLmIaw6K2C4sJkNEwtFgzNXIOwPCQ4WxgWiGbncV9",
-	"JpIqE30ZspC8u35ZPWyRkOk/ARcGA4V6NGe4EUOasBmFBae59ixFuH5YPwXJ3oBsaHfMdo/hoiO6P1UN",
-	"sDYL9adukM7E9pMJlUVMV7hgBoO9RXbrOwYw2EdDNzj6C9DTQe3ebR5B24408ZeFBi5eyRq50EJ3xo09",
-	"ZwfeEW7kytIFEvA6TWhIsQcNgqDvdERJI5oyC887nKusu6sceE8mLBkQxfTdgMc+N+049fiG/I4JorS9",
-	"RyPQeBXaxeNJMges1rSblGkxkAZV9dknFI4AF0NQSJ/s1nee4hIpCTSXOyAdgWE5O5WWB3OEjY71B/jq",
-	"1w/px/oHgHTFIZi0MmjDC3hIHbFbr1vtN9cTAfTKQgfqkvwTdj+JoGHLYlBHZMe+6HeN1wrNbZY0NIVe",
-	"fvPIwESOF2RuGehorB+BjljWKDft5mIv291DYHSnxZAxHJqgIxxcoYdU6I6GvtUcdUNDwKKhHzB5giLE",
-	"Zsk9zSE1aqG7oDbeO2yZZbO9t/DW3eaR14VlscHwkM5K0BIfk4QzNN8RQPQAmjWDlC7H8uhkUmRlMEOE",
-	"hRjx4UiLLnTUH+uTYM9KRxTzD3ae1grdOksRLKVKHhUHcoEJU1YzjrJY2496+48tWMRjKqKXNGGvLVrU",
-	"sjvdhZfOie3fXn2L7aPXfYq9HnTh9oRXX7H5Wrqwd23m3nNj+Kx3t4lzePejM2ntBxjfk/+Eq6X9s4qP",
-	"sA20PpdDHN73aXX5c5m0wzFPTPBRc5KV9ziS+CsClq9Z4rGY/oj1bwEbBtP2U2sAIsrGrbDAKHCmAOIa",
-	"q8VJYhYK0QNwtknfeRRkrtRUq7euc4S90CkzI+jZDTr5vCNMmyWTYmbyr+da8muGaPOxgOc6KEabkmIV",
-	"SPPuGgFvFz4x6AiueYaamB7tRsA5ddqo76C1In4OPKv99ixNpeoICJ7Gcgbg8hb+uTd3NYfYoV3bGu57",
-	"MoloH3KmIdkL9Q6Lsu4eojl8n7Vg70wnHID90fKzy+65SpTvS++xPoAgD2xTOU+PF+ahLsEYps7ieKqt",
-	"E0hb6rH0NT4kfBvNFpe1RlIUfCzY1HyX9v1CzY5IH6DFUt2oa92QJZRHqos+f731sZypMq0Uh5s20nhA",
-	"plg8v5yKrGsMW1jIaRTqVZNjg9hroCjKAfbCeH4T6we59GlUkTcAekwxEZf4i1w+T8SGtD+/ifgdu9kd",
-	"HPWb9CBssP3eYX1nDxxEQUWfkzKnn5nE1XftanNvH46TP5WNxo7vqBwNDvfD+mHj8HC3fxDu7x3R5oBR",
-	"Wu/v7dGw3tijO73B7qDRa/bqvcNmsx829sL9fmOvVx/U67R+WNkEGdL1e1Mj2txbmtT9cXNQxzOgrU9T",
-	"VxkzeHZJ7SocSK2yuRz/lFmApxvPCLjc0xYeWpem2AQvTSiUM9y+TXyWcppoQneYqNjCfFZp1bU4KTyp",
-	"sc6TkAfZBzX0gwacRaFpGQIJcQoTWipWCNg+R148zSDGcgwFHpP+SOr5uzswby4dv63bMu9tbk0Cy1yl",
-	"wCJSlsoMk//7pQx8/nK9z6vt4Fa6Rlw5ZWPDBK2s/zPVDpYkx788IQf7+01skAkNK9GR5XfrxL4rArvn",
-	"4TWIsfxnxwD5dCoGHeFjV9vRrnUcIqcAlLLrL0aGElwOiSQL3JCB76/UBngAjlHsNBGQ766v3xJoBppv",
-	"8xmk3Rpcr88asX39tJXoeSu1BtYRzltJFbnQwyFmaVWNQCd4herEVPmpNykUA4AvKCylTZ0NpTqB245r",
-	"0xd0Pa3gvjqbzap68NVpHBnHZJ5xY6vRDN8+s12HYMNg8/7T58PmlgdDzm7Avc58fdWd7E8hyMrwpa59",
-	"CrcNbtMSNHMH6kem4/cmIordTyqtxuHRfv2o0azXgwrXeknjYK9+sL+719gzWoCftUO8tErNFHoFVUKT",
-	"8QKcbS5WTlIT6MKJGqyIbTdvmexJy0NTjgJvzXSN/pq/9peLIv1N2lU5L5veG8vVKuXIH5u1ut1WnyI2",
-	"s8y9Hr9OXkWM3rLQNcYsF1gvZeyKs/pUYOAGTNS50T0N5p61oY/TRr39mEGsiEa2S+Y3yqYad4R5arwY",
-	"Axexa8vLw2iKzILItscdQYVfuWWtzxJcJBvSsnGvGrkERVxZu9XB4GrD1yZKp3EHKZhp35+6tntz20G3",
-	"HHVWP/81rPhDmwtAsXo50v9UQCdQaouM9GsVN0XcvkH3eeWQnjeu8HrSp7mx9MG4aVmTHbvt/gKkdsb1",
-	"iIpb6HNBzozvx4IOpC4h05IXQCQhaZ2Z2sTadouwFOfdTuVvzKzXcXleS/mGirl5mXo4981hkYKWT7Ol",
-	"jnhwUr6pd8To93heKi3NBRVTgFFt1M/U02Yg2eTAsVCMZK9sK2wC3gasNCC9ecIgwKU/eI12MW5jXsxj",
-	"05msLUwFIRrQXqM+yBrGSFzsfYGZVxdYdShqxDYDTsHgcu2ANevcsB8wWd0OuCOuTQfUEDMHrNHlLHrD",
-	"bwE5A1ZqUU7xBa7zOunE5sFL+5rmmoIWmntiZ8uOWNjakizobGmVyc/W1nJR81xchYXtcz9pX9xH6BUI",
-	"w0+7BXYElngbByRag1g+uqofIJB6fpt+3nn/R/jtUfLLT2fJ+YvvT0+b1d/e984FH27Xw293yyZ+aes7",
-	"Q7Vfm9/lsklzpb1WV7U21Y6t9g1h+A52t5nBUGt83Kgql97f4Hv0Wi/uXLRJl6JimyJTWqVu9IrpAcKN",
-	"N8piK2TrpBp6KOsVSm3k3gS+ukkaqLSM+Ksl+aUlcbqtseqNEZpr+y/xAc/+hP9+XKnUzPKN3anRU1Lj",
-	"LNVnjAtCW00Iy2VyfxJUD2od8bOcEsVY2qrMQ7o6Noltfq837L2NgqK8DvTCVNJs0VUfcyMezvykzajw",
-	"TTXLMGzWGCZPwQpGkVupLTuyPWs0DyF37Cvj3JRxbsg2V5WP2kKur5zy4TWjeCj/atBvu6PrM9jPAPjt",
-	"rEPb7KIjhERTa84wcy7F2SaJlGkspTfHZz7Zre+ug70N72mZdBhMLHlxdtV+/vr0RY7HI/9HgJs+jSLA",
-	"LsK+UlIY1g0AApDgCHYZVy7tBbx1PCYODZErYtBayZhRASWtx2kmczruLvoCHfyqNxRtLmD0yL7UAvNw",
-	"ZQC+l2BsP44s2dbjh/yzAL2M4JqgQMMVvodrTV68Ltdd0lWzvK3mQljtS7CcrRpgT9U3RaGXB9nejDt/",
-	"SjRsc5hKrBqgJ1tMak/dV0n+T5DknpcO8XjHNGRf8zv+GQI+hVjeXMZnjSj3zAXWk8lxMKEr4N5lFg/U",
-	"xBgwZRRh0kInC8ZCQhPNrLgUaBrl+mDj1Zq9ai4LM4C6Cut7FegZhViRbYcNPhiTQQmfVUdAGtMwltOJ",
-	"zRH0gCiKrl3rzEWzr4VFEdrEozFzhXQxw7I10AHGVMwXWG9XZiG3krmPBsuDUyly+tSyTZe4LOgPXMvx",
-	"5wPzmYvhjZL6bXsex95pmFazwPJy/DuoTAWi8jQaG/A3s4qrOJyZ5ldj5Yty6wCvsAg1amuImuUgYd/J",
-	"GZGDhAmTi8/wbEILUgu8DT75/ToZczFNGMKI4ecFQGJQbdRK+VAZi0OI14JfJ3OkTI5/yrE6wmdZF9Zu",
-	"ShF90ltxYEyR84vrm5cX785f2Hq8HoukGCqSSIKmEtg+HmcOWZ8rBG0dGHMHdy4gXv0j5tZks8wCs2Q8",
-	"NgsEFYs0QViJRp0o7JhyDMwRhuAXHNgWQ5iBgMfSx1szbKc37whbL8AFGbOxjOcWR93g8McJedKFb7pP",
-	"ofCB4Zc9NoRgVkLqgEXvINw6wmyvnnQDUdys7CjguGF4LaWYMly3Mq6+HSrb4/J0M80i2Jo3/23h1hZC",
-	"pjWPSiHTgpVQbXndPIVqK4Vb26+XIqXhCHY+E1LaV0nyhUmSAvLZg4WKySVbmDd25bXjyETOMasZcriM",
-	"byptBN01aaCmxr0bONABh2OgugHW1nOsdodSaluADN3JXVKwZvcS4sZyJhThCcItYEjWh1uo2UJ9k+OB",
-	"WRTogNO8hGGZuCdHjDcqcP6vgJz+9PbsUn8oKaQPyNn51buXL89Ozk7Pr2+uTi7engYd8cO7i+v2zelP",
-	"J6enL/RFl+3r05vXZ2/Ork9fwFzet1+fvTBijuJfNsuivyRXGvLzvDzpssUp48++pHtQhlpfqiTKIW6/",
-	"oXMD8wXN9qBOHwwEk2ShEkWae2nptBt4JokaSpFbzb3g0ZLYgopJ28s7dDIDzpApfGtoNDu6DPl6CEYH",
-	"lcccMByEZaOFbB9b+fSfj5/6t6zA6qMTUWXJ8Xp0xdT4z56QiJm2nzQjPuTK+O0WtMBPrbsMfYea31q2",
-	"UlnYeOVrg7f1G7w5inTtGlmkGHQGLd8dLZhMh4fyU1+yZSVsP929Ldy+X5tCb9tAsWS7rQOmbLO1imEv",
-	"KG6rEesPOIjlHZDcCv7z98UuYcnGcKGmgwHva7GJ2AylWxTR/i3kXxq0m/wmFbWrx96vr+cINCXroC/s",
-	"UqpUI+5BCimfS6Mv2T2nV1eKbwQN8PS+z1ix+6yUJOJJErESpB0HIj+QcdopuuTlWR38K9lkyKY8krc6",
-	"kLcluZWBxO+sDxAfsySe30D01feH7B7qIecJK/YgVxZpaA7eKjWbSijIt9q+0k+GfhalDJRmDGxNNqX7",
-	"vlOy5TbQUrbdM6psj6+yPTaq5NftzWwvu5NoAd1g4XmlVVHTCYsVQ7PGLGj26OpVOsxO97HU+hLD0zvO",
-	"hcpcs7ngV/m6tY+oMIAFvbk1vtzJbIMyX33LX5ZvOVO1nLYVZH3G71j4kDJlGFd8V17shSThcF4NUGt8",
-	"x4ynKZT96RjyJmMW0YTfMQy2MfeLwQR+d/m6ElSmcVRpVWoQXzIDLscsC0zxnG1ebZolgncV2J31q5tD",
-	"6HBEiiVAVwwLqLUFmiZOInqmjK2DKFM6R122pxyCbz19kclUKb7mNUswANt+exbYiKrFezPtBTjMiPVv",
-	"08yUtDQPdtKbUmYji+/DsHU6oZGLMFsgNvCqpM/DyEPxQad68pmWilpKY5XzDCHpE6JGAMyF7pr0mVjb",
-	"uXjNS9uxeLsG0NcfP3z8/wMAAP//",
+	"7L3rdhu3ti74Kmiec0bstYs0Sd2pscYesiwnim3JkWR7JaGPCFaBJKIiwFUoimKy3aPfpP/1i/Sb9JP0",
+	"wJwACnXhTZIdJ9u7+6zIxbrgMjHv85t/1EI5nkjBRKpqnT9qI0YjlsCfxzQcsfqxFGkiY30hYipM+CTl",
+	"UtQ6taN4RueK9ISsq1QmrFcLauyOjicxq3Vq9motqKlwxMZUvyCdT/RvKk24GNY+fQpqr2VI8X3F11+N",
+	"GBFsRm7Y/DtFJjQdBaQ/JzxqkCMySeTdnKQjmpKEjeUtUyQdMdJnQy4EF0MiB/CIIuOpSslkmhKeEi66",
+	"YpBIkeqf0xFXRArW6IrcwJ/dtp7RCa/fsLl61mwd7NFWv13fHTSb9b1wK6ofsO1BfYfu9vfC/eiANQcr",
+	"ZnhBU/aaj3lafytjHs6rZxrrOxSOi+k5B4QP9JhHVBEq5h3S69Zu2Lxb6xGuiL43oal5Tj/W+3ePhDSO",
+	"FeGC9Ga9rlAslCJSgX7y31OZUng2VQT+YZ+ZCp6qrngSJXSQ1jlLB/VRmk70CugPwPvrhijqrebTwmqZ",
+	"QR3++5+tZvNw9s/d5rrLccHGlOu9Ki/IB7OvlAtYEkbDEc60Q3qJnadMcPBEyFlAqIgIjWOYEx1SLmAd",
+	"0h4xy/DwKSb/3G4fpv/c2lk1Q5Ym8/rRIGVJeWqXOBqSSjKjPCV9NpAJI5Qk+in/uy3/KwOZjGla69S4",
+	"SLfatcB+louUDVkC3/3w4UP9aJqOmEh5SFNW/vgPcqY/TL2byJOLl8fkoNVqBkT/tbu303yam/5zRhOW",
+	"kITRePzPbo1O+A2bR93ailX4V/1owuuv2Lx+GlWTPI88cj8kFNnJJGGKiTQ3hEc4hdlwzuiYLeA2dMxy",
+	"J3DCkpCJtM5EKCMWLR1jyP9XuznhExZzwdYezPlMVFGJHo3UP91/OFOVyjFL6tvttQdzGcoJU9WjUfBb",
+	"bjiKTag+P5Fmy2pCQ6aKQwoIG0/SucfKhITVyQYa0ZQqlqpOwmhE3L9mCU9XL+MF+/eUqbSSxE4jTeMD",
+	"DqKBK2Aamifo8SuW3PKQfadILIdL13H71S/tf/20837vzdbZ26vdix/bH35+vnX84uTl0sF9CmoxFzew",
+	"mN+z9BVbwPZv2ByEWqoIj2pBTU5YAvJQz6g2ZOnRhOuHg5pe6zFLjWjWsq1xw+bXAqi59j8TpiZSKNbo",
+	"y2j+P57xCFYIP/1O0eECbiAHKRN2S8mMKnLLEr1oSwaDr7vniM7jiCUnt1bbyI8IfiQMfy1+P+YqPZpG",
+	"PD2xv+cH8O8pS+YN5KcV3xfsLjXs+VbesModwZ/scpRGkMDPD9uRC5nStPrr3/Nb921CQfdRLExYWh4I",
+	"vORhA3k3iRYN5HhExXDxMkzhyYd9/b2msnnl1/En+PqSJQAynbtBJMgInssI3qiHXf62eRWczvyoT0XK",
+	"klsanw8WnBVQ0ZgYpiPLArl5RB3qAxyxAZ3GKaFkzMU0ZWQgE+TgyqgmgozkNIHr1CxrxmX0T7WgxvWn",
+	"gI5rQc0soP1Ojt38z4QNap3a/3iW6e7P8Ff1DGZgJwSL/YrNVwm9BObU41FPzw8G2CBvc/JGkyTcK0IW",
+	"kN6zHkml7JAefdYHlbRH/1f7Zb8XEKpIf94VPXzs3cXpsR3kE/2Cpz3NhX+kt/QShhKQnlZIGfwYEEUH",
+	"7J/dWreG972dpyMp9BJ2RW+axI23NB2dqJBOmPe276U2Cm5pPNUbQ969O32hV3pMnuzXt+H/a7Wf6kEa",
+	"Tk8F4VFAZiMejrpCMBZpyURgxFwMiyZByOueZIdd0nSebZIjeKREnrCo1kmTKVsuwED6L94aoJ/SNmh1",
+	"f/kWlIaf0wUqhg8fus/YzweVR/hIWO0lHTFNWlSQuaZ+OROHBJe7p+2rDo3GXPRWjbZwJOxw1zsPqGLp",
+	"IV9yEbKFR/xcxPPcyXZGYsrHDA5xTFM9KcH0oU7JWKqUbDebDfI84wD6DTFVKdltdgUyAxWQ9jYcfzBa",
+	"tpok0kRoVP/eVKQ87jXIB56O5DQlPTsAfZYEYTSJuV5FPYoxvWGqK3IMiMRSDFlS3PV2s71bb7Xqrd2r",
+	"ZrMD//8vCxZU6YWpVdobmtXX9aczm8Mjgnd66MtXNBsmWOtgodupu9X1eWgAZhwsirbsKufU3lo5J3jB",
+	"5nP6pE8BSg2QDM9p9BO8uPNHLZQi1fph548anUxijp6LZ78pdF+YYWbKiP5DTcdjqv/UJzph+pQKSdQ0",
+	"HBEngmpBDVgXfiPS4zk9e3/0+vTF9cXJT+9OLq9qQS1iKeWxqnV+/aM24Cw2QrAvlZ7GmCncgxp8QAsi",
+	"GEL2kczlYeXoIYkZvUWGMk1rnz76rzGvJvd+nZPJ1zxaqUenNJ2qWme72YQdWO9gnySJTC7MZuHWlXmo",
+	"GYSex5jGmgRYFBAQwtlcuCKzRIphLVjq/qoajLn/Wf7mCuNk2cO5e2Eiz2lkLm1IeH2jAWV0B86yCUu0",
+	"GZbN834Ex+4mPGHqmqY5mgMfW59Z62owTacJKxBU9iipvv3eBBN8O21fy2nT1GdOV2EGwdd5yMDlseER",
+	"C+UYl8ujtpm0HhIuCLo47kdk8Jby4dJUMZJxRCiBz3cIOEhIN+8/6dZAT+nWEjaRiXdROW+NGWeBAOEi",
+	"+Uyf+lpEgdSGmRYEXIVSDPhwmjCwAmjKblniuSJx5Kix8JRQdaPAcgNnPC7L10PGx1IMYh5uKinQmxGV",
+	"2Ca4H7gi9vcyJb86+fn64uT9+auTFzlKpfYZeEVIhSalPiMh+BOiQxImTJMF+jbwlNyHMg70rFN6w0R5",
+	"8GCiaq0Sfi6P/ezozcn11dGrk7Pc0HOPaWWUCrRd9Ewc89WWxCEJR1LzanMHsLvEOo5oCk8MeKLS+8/u",
+	"cek+N7fAeZiyLQ6s/Y9GGxC5VpfEXN8I/+ApGdM5GdFbbaJLbYHQFKwTEOuR3k1vx9ldykTEIjBJvpJj",
+	"Amu14RkxnvYymWlBp1dQfzlhSlWek+fnL36+Pjk7Pn9ROCipfQPyk2McUP3EuB8C1FioIsPf+eSQKCYi",
+	"vQNTkfvcPYirtaNXAkwyQeOintifDgsO8koxdnVycXb0OjchJccsHXExJDMmUpTzRGtghyRlcYzEBaqL",
+	"oTRv7PeZyA7qfekokWkalzZISqRejBPOeDoilPRpZPxuxSldnZ9fvzk6+9mK5sv8Zi1829HbU8PpxowM",
+	"EjlGJweNIr1HhyRN5lkoskXuKQjbyO6kfE0TtLKrSVGPM4ZbFlCinubro4vvT6pp0Wrl1rGxu01e8ef3",
+	"pLMtPeapoLeUx7QfVwxbKxN9qhzXoELNWGIs/uL4350dvT86fX30/HV58ItfhJ5XzaaBMqnKJFG2NXSg",
+	"9WsvZmsDxvckTDPzGyFnFeIJB+B4KekzJsiYRlWbdv7u6vj8zcn1u7NXZ+cfzhZPfEB5zCISTRM9z9R9",
+	"Rqs2WlLJaRpKlAFmYFqIsfCGZAHouZyShE0YTb0X3H8JHk+CHYk57h+LFeuQ7dYWeQL0KrXKhkT6NCDb",
+	"rR3yJGOPQNL6cvuAPKk4wV3hGIJ3cgVLZzK5QXloH1KMJuGIKX0wpAgZcgC4H5RFCNwjGXVFBR09DchO",
+	"s0me0Ar+Cr9tkScefXdIBVF3xVpU7Q2liqIbpEBSHfQkLiRKSyZlGuHp06JsPwpDNsmEWEVWh1637dZO",
+	"QHocYrPpvIfqiBTx3DnfUYuihimZMeW8gPbpFeHhhykbhSyOZc/6tz5YTXkpkz6PItRtN1BVpM0kyBgO",
+	"+F8zNzssZiRBl61gNy/PL56fvnhRUIzhtR3cIYpBYr2NhbeCimlVZqMmP4J/Ygv5iDHRy1ZKTMMbZa21",
+	"Sl3l8t3Ll6fHpydnV9eXx+dvi9KDKxON8KaW2mwHnKRNRLjn+B9XlTd6+y2NeUT6U1TKtdDLtvXRtO2q",
+	"dKJlLyjd/+Cj8ANXqUzmF5DgF21s3rqn8oRDpxFPSSyHGItQGNWpoJ4fTi+vzi+0Vvjm/H3R1E2RT2cv",
+	"M8ZAzFLDzyCoQmzEotnKIhbAqPUySWGyFyN4GSY+GG57SKi6MeFijDuZiMWfblNelAaPq2CGD+x7Jqdx",
+	"pLVJfbzAWvlKrMAzmR5FY56mGxOUUeurOZE9h31Gplr9AJ1Cc8MqtnT04sXFyeXl9dn51fXR69fnHyrM",
+	"Q2tbVL643dxqNBut1lbj4FBf1lwWfoBsSFRiFGgxI+TBEHeE/2je/J0iNI7ljEXXIY8Sp0A8hEtDEuVC",
+	"XxLoavmc1Yp1uTi6Orl+ffrm9GrJglS/jcgBaTWbWQbsbpMULbCt+1pgOEPImi0bmjHXFqiXGPedTbDl",
+	"isRsUDXRn96dXx1dn/zr+OTkxZKpjqgiWybHVb9JfySXv9tq6v8jlIylSEeoGIJCR+OYhFKlirR3Dk0q",
+	"zV1KJizhMiIqpUkK+ixyp7bPnRpNjKn+BeV1zj/91YvsMqsI8gsEZ9ajdrPtCZB9VwDdO9ddGHMmIMzp",
+	"nCLkiRbGuEieivr0cZ1yLp97pZZcTvxekB2/1lvs/Q9S1f98HedMpsfgFd9UHP2d/d/g7npDRTmmu56L",
+	"epmP79XJz5cljrum49uGNzSf9RzfGLQN5VSkaIXDYkjBcB0yQUwFQZspoVyxzOX+nf7o3bX+5lcaNNgk",
+	"QPBVKXsv5VRserRuWIHwzkwOQbX7+NXJz6DKvTx/d1YS5vkkBHAY2WRBWFvl0ioTm5VYSPMHp9M9yWL7",
+	"McnCW4UA9UnSZ7EUQ6hmyVn/XxUJYMp19N8rPJpkk/ZCPGaPQD80d3hp3pUTOb86qlLHbbmAfYsnMuDt",
+	"xo+sNGmP5ZiJFC0VdH6GCUtddH0okUXiqyDerlX2r4UTVsRK9cR/m6p00ey/HvLHDOP7scEKj6JlAfaQ",
+	"l0IWH85OLtZlhsa16AqDQJaUvduKpeAG4elhgTXaVOiviTl+ZezPqcsb87+/s0GPIdVvBv066/RZmGm1",
+	"TUtWmrSBKQTRd1/HSNf/3G4f9AhVWrAO4FGuCE7hm6X7SEGpKzTHzGW1sSoFGYILkjTMr6gORNwx//sn",
+	"atg3yoFRNZxTOkGPOsqa9fI22g9hMo94eLLJ4R44q/yGi6gcwz7E8vLqvIbHOxJ/Ej2+E3SajmTCf99Y",
+	"rkVc0X68RLFXUzWB5LUKAjy+OHlxcnZ1evT6+sXp5dHz10uYve9xz7330HrlCRMwFENsMgEN2RlS9zYA",
+	"WnqJjH+ieppaENkbls7y5F9vTy9WSDTzokOT9Qda2aNOhQvwnpZUUTsA5Pi2TnTJbEwK9jJVxCTIaIvW",
+	"vBYSNWwmhLVZvGjfQ2Y25kqZXInizJbP5M3p5eXp2ff5JDyGdaZ2NlSRu7pBMumQy5Pji5MrvTNH5ujA",
+	"GekQg++Avz9kMkstZrAVF5rM3syqLGd/j7wXHT4ekT2qIQAOknQmScQHA5ZoJQZNG+PjQXI2A/7bxOvd",
+	"EmI2EFRmo2vbRE+5XiEav8VqJK7Z8YDGipUyvmCfU2n8IbWgNvEe+aOWi10uwg3CGCie19QL0vpRl0MU",
+	"m1TMZ2ibDszRRtAKmZCemMZxr0FOB11B+4hoQUEb19apDUFB0aZXzkomVCmmLPsnUhRqM3+ttQ7ajWaj",
+	"3Wg+a2/Xglq72Wx1ov5+p7NX+xjUeMrGahUlnuEc9baN6d0pPrLVDmp6zJhziVW8JjOKJgkFJdJInSrY",
+	"HWbqdc2Z1Ut4qJelBxvVC8z6OFHmgldoghySnv5kTz+Cy+XPOjeavpQxo6LmJBUUlVVuJvwOzIpE4B/T",
+	"RhHPoFoMZ+gAfs3W1taBydEVRA4GiqWBSbrrCqw0C0iaTEWIzi9JxjyOuc2QK9XQbjXrzVZ9q3XVamf1",
+	"putUkmr+ldKIpitZyht73ydbvLpi4/U9n4Ka7GvhxDY/B2pkszPcUegAK4XdZLFieB6QjNEK5aorUK9m",
+	"kU1idMkvWTU0JEgarIMGeanNsWQOeFz6jORObu+rOhTO2bVGKbnnOqBxfD6AAq5lz/2kb79kaQqU8XGB",
+	"YWz9DEHGeYy1ItiCqvkFs5L931iY6oFmhvL6o3WG5zojLtjtjzVsFvIJNxr90rG6G23mgVr9CEgtFhm4",
+	"I1RdLPDBrzWD4+BxpY8VI0T55jLUjD5QRkKwmhhPQXMxRTNeSX9ZvC1gg8DyuCAwen25sjC+edUq+H3W",
+	"Y1ahFIora0QtlgsJC2WiOT9GLRSJGc3EAOjNM5/XgL93piWotusDouSY9WU07woT9sinO/NUsXjguYBk",
+	"eAOmrpARU0ahyvONRWLFRPHWo3nczkyvW0Tx3lbq6QLYCR94hp7+xQjYw0w5iKlKrzWzvaZpz/iwsmt6",
+	"9Xo2WX9CsVpdyNQtNky4RIJo8VwPmTA1wdUQTyaJ3fpBrAEYwf/rA+SF6JCWQVzQM4GoNcY2uBQNcgSi",
+	"XM8TpGiW8yikwZ4gCaOQI9+n2kiS8BpQ37gU+e1qB2UwuzEXfDwdA+ZdEdjOzRNBKqqIU/hRJVQKBGwE",
+	"5rBTf/ikavSKzhVRsho+Y/+qebD5iSowFSiYR6vOO2mLGcvpWIvaDRXnV2wOoViODxcZS5TMr5OpWHK+",
+	"rcptXXAo+jGblc7xYNvMTqgosdiMiZwdWiWRcKcsN4h9NbWIMK7IQEkvgcDQO9jYhtzXOd8LtJ5EzlRt",
+	"TYUBF5pFr9g8rzS0mk0gTPvPospQ2GAYzar9XCwnPiA2Skjzi1raQ5haBdAKAk7BY0YrNobwd8rYnqiz",
+	"8YRojpJsujwXclaxPEtXBIa6eEVec7VkPV7BmAWbMZW6bKICORvVupJPZ+7RCYLVrTXbohRYMeGgNqFD",
+	"LhzvXfbqt9mdxYWCieTetXjVVmgagRM5mgE7l9gK+3kNhVqBjoCJapWGmmPD1kdjbi7y1J16c7fe3r5q",
+	"tTrt/c7WTqO5115fS1loulreMxvxOAPRQ20iZ7F2jAmbsIGWvca4SRXpoT8IcLSMDyroCisUwSvge2sb",
+	"BFU7U2FXcvJaZ4MxiDG90xpS5v0klXI9XrfMRM6tvLlxlRG7mW44kAnjQ3Ft6Km8+DjH/NpjabOf6qGp",
+	"ght+Yj0v6LpzTlYUG128POOK6WW2ighJ2CSmIThW1lu2YUJDds1EtGLlJgm75XJqTwxRqZwocH9wMSwo",
+	"EDaHQbAsqKSqdfHte2kOQY1XEPgZIFQYpfsQEO5u9wx4785u+6nWrAmPtBqTpFqts9rXfYB03TCnUyjQ",
+	"Lo3Q12fX4AWAh2aOm3EUtJoEK2/c8uJR07rbIsivVrOztflq5vXsaomBoebvlI0BovSgMGjQ8Qc00f/p",
+	"4Y3X5rZeoMXujCbR0TQdERN87gpDz5b/3Ag2g/SVjJBMmKHsbjJ1HXtfhUNpXcGwmfNkkrABv6veCDQ9",
+	"whFNaJiyxAEO48EMtIqqjaKh4IphEcAhaI5O1GWLSW+um1dXr3/ca+9WLaZz4ax03JT9KGt5T2omJIKx",
+	"yOuEUbVaTbhwD1zg/VlcpfKovUXIYvS7pVXZicWT1Abpu38fvrSef8W6VbIIyzpK1yXeW9SNgP0Yj4xN",
+	"rTL048bjHQz3zUxVyKkta7p1LtgtZ7MV2jp17A29qDLJ8nUETRI5w/T5kv41lgm7tp7ZxdaYcTNkNSL6",
+	"uZxHVxCa6B2f5AjfmIZlabj4ky/169Hn67PtKeKMrKU645KxqNIBu7tdoTonciIVjdd78Vt7d44M14Ap",
+	"33T8CAi2cvQLnBF2IQWRQi+fwqqAwGF+0mGVl6FZ32qW8rXu4WXIcDzNwXBbHhSobgntQ0rrhp4H01gA",
+	"02ExP82V7/eZyXWblk0RVNBsYkql+yqWBtNCxlGmn/E4JqbK0WoUe7DCKA708Yzj6jDU/u62NuXKTih6",
+	"h06o3eb2vjH+8UKzyit1Hxf1p4WrfulYZaHW1lgKfLAItwmzLaozTQII5hCTxAGBvIz/9bpC6+gQ5LF3",
+	"Hh1fnb4/0Up3ZshYZV5I0stEUc9aM+YZm8MiQszgFlFXZIPSfMowZBP1EXphf63hw7WgliWa2ASAj/45",
+	"cfeVhJLBpAdM8g2pFth4Ko1WfYj+La6smqZS6mpboLT+Tw9DH3XFytizfjuiNejxZUPQN3NhCeWvEZC2",
+	"Vr0hRpX1njAmp7lI1xOAqwLNWk2He+bIwpJpjLLE2lKETibxvKiyt75FiP87RIi/xXw/b8z3/tHbBTL1",
+	"A09Hl6Aw+Jr8/eKBwR8F7q8YjVm00CV25dmsTITJfGKyTfKu+Z7TInodqA5NtJoWETrUpnDMXIuCnmm7",
+	"ZHzbEyZ6sPT6xno9YvCFHvygCk6Fuv6/5yffn56Ro+9PyMnZ8cXPb69OXpCXp69P4Meu+PlDFL/+8H76",
+	"89aPO+EPF5N+e3va3/pRvN76+e6YN//j9OVwfnb17u788vn7X8Y/Nt+Ll68+iPiHD+OLn/vvfqRdAS86",
+	"OXux+BuoYr2GJhq1zn7roF1lYi5Zz8E0jl0aoNEEn4CoS1g6TQSUSnq8WkTOdfi04MTTnApxwTU7jQj1",
+	"d6Kwfp4foX229/2L47sf34Wvfmu+aLbaW9s7u3v7B0fPj1+cvPz+h9MfX71+c3b+9qeLy6t379tHNz/H",
+	"qjjtoDahacoSPav//Sut//5R/0+zfnD98Y9m0Dr4dP1rs35wVP9F//THbvPT/6xU+ws0/7E6iQ4SobJQ",
+	"AESBwpjRRBMPkrAhMXBqgo9RjeRMmBI8fZY0Cz8Kq+PLH6xfNwJ/qLSdQ3oxoze9jvdpk7eJ4sF+ExVM",
+	"J9Qx6N8VYBXY2phM7W+Qnpymikes16nCPwsAXqFowKLIMg+iTtrLycXeoSebDAiPa9eiiQhnhF1vrkGf",
+	"xcPqAv4ul8EWr8EjOT3XpTLia2q2QLNm3Tu1oKbXzN1xbb0dZuR5ddi9pawOm+2SC7qK2RYvIJ3D1KiS",
+	"yMctQmevA2kaejUwky4MmVKWe9lcjQa5gmwA/S1sGqMnQPAfbqewfMcPxxRz7JxPutla5pP2Ts0TO9D/",
+	"wqPyktYHH//Y//Sk7v97+9PTP7Y+5S612p+elo9TULurm7fXy5j2qetUR91K2e+7BceOSQtUrExweH4J",
+	"YvsDoeLlCMhCmvAEKB/oic2wtY1qkB7kinhGCh8Ahl/CgODtqUAIKa0my14hboE3CDk7JH2pNzdh7l3C",
+	"YjjJQVdIaMZ1yxLFpVD2yJoCHZOa4sZ1ZI95no00SM9GfGDQIznDI+7iQFnWBrXdPuFGqkbWVnxA9BI2",
+	"x3qqcZMKBsfKp1/GdOg9mTMhVj58xccse7gUjtrwebto6z3K7tLsUQcvsdaCTcd9lngPr2mmwMPWVske",
+	"X8diqRjyRtGIBRu9lpMfngV1PXtwfX8/PO3UZ+8Nm7r+K5Yg7/nfkFrW06fhQdSl7aOVGrVrvFeVeWAA",
+	"RC2PNDLAikjTEAKr/2maS5YDwDhJbgT0Iiwf9nCd3ApfRfkU1KiVfus8g0zcw3arCA7SOAaMltO3Nj5o",
+	"+HQm5WBiuZLhqWKJ0zoHFj/FCI6gK8Bktp6e6nCgtXZbVYJ+aeDVbIjNgXvcgGqYCbuVK2wF44KodimM",
+	"fWiwDo0cgkyxIehO2HerWnPYaz0omn3D5tc8Wtyg02UvOKQOGsfkd5ZI7AqR1w0/S8B9I6/PRtFYv2Bq",
+	"EfV/p4hf7bOQrNfvnFqa4C2vSObqjdJ00gvQnDDWQy8DIzJf/U5hRw4RdUgPZEbPZh9hfyGIKWvdrSvA",
+	"KWF+7blwXcxvGFYHS1GVj1w4l3pUK2MxsI/gmDRMzNFZFsk0gU17oCzrwtX4uJQNL0+fwxap906gc1og",
+	"ptAh9vTaSXSZqFidQAddWctRbaoU9l0hPVRlexj5p9rELyfkaB1WSAyQuu6xj80nqrL2Fu6RpzVWt3Y0",
+	"ur3tcooFkcUdqk5YeW6b5zEXuSguiGcLrJMnlcoKqQ4148s+kjcn1vDAL1QsCjrjWivmxfyrF21dhzpO",
+	"fr27F86goHquNQMvOLv5DPz0m9UzyO5ePANf6V9v/PDEZyfaVlWwthyPfWwabq/z2YWr6ZsTay0mWir3",
+	"oQSXo7SaDMytC0ddNGPWGnkOAWjz4efypVZPwbt94TRy5sxac3AJE5uPP0t3Wj34pTGLgvm31rhTLT4/",
+	"9wEstD8uqW6PffL879Xb63i/7epl9u96q1dVfvfoq/fg9OtHX9+KmPWGSUel9QdYhBfQz3BBlMC2f0TL",
+	"GcFRWRyV1x8bIS5xpM6DcnvMhCAsQW6euW6lFcF3Vd22uGK4PJ9auqiB6XKN0c7XfvjjonVcqtcnc8L0",
+	"TV7fQoiyQAJRg5zC0Ccx5YL8eHl+ZiMSYGFv7+zpRezHbEwiGU7HTGAfg65QIzoBokG3L2QXarvXdK83",
+	"4EFkzCJOiR62KQRTk5hj0AVGBT+h/9jUJbLIZFerKm8u4n8s3YHANEGYJHKY0HGDFBppkifbzebTQ1JG",
+	"Rwm6wrt49Ob56ffvzt9dBqQMCZO7ZnKR8o/bmhBSgQGkh9B6ekgqgP2DriijmgfENVsJSB47LiA+aJ5+",
+	"8dbTw67IYcwGpICzGJC3R1c/ZP/Wj20/PSRvTq5+OH/hD0f/svP0kGQw0EFX5LCRA+Lhl5p/IAZoQAod",
+	"MfTLDp4eknx3MfJku7Vlr5rud/rajp7HsskGpITvRZ5st/UXbNM58mQH9trrlxQUmxrpe7aeNrrCu4mM",
+	"GRUmx6WycxL2TCq+CTF/ZpiQm+uVZD1rla2RGuSMzUgIFcsm2YtGkUt9c2yk3BG2xKRci9iqkj8mUs0F",
+	"WWJYlWUwa5npPsfO2entCjN9TV6pWcUIU0EH/I7w1J1dlqhCKcoa/aBLq7HMV3Xy7yk2mWc5X1WVXNjM",
+	"M6UWpGZ6H/zh6uotyTLP7Yeq80wrbIhcDq99jV3zAJlkbvZVouMHqkaXenNZdSJtb0TVqJdRbq6y4jvl",
+	"FV14cWs1ou2d3Vqg/9hp6eGPxjSsm8u5mLS7tbSCfo3tfaCAIJaQqxQz/nfG4WIP54CeQTNNTYo9oHXW",
+	"+6Kpm+WE48+btvYZ0X0+I5zPZhmW98fg0cSwLDvrOww1Q2LMiN0FpE8V293WhIR/TZPYEJtMXMLtRJOw",
+	"GDbIuabMrvjhzdFx4Pr6scRkwEFpIZtoBv2kV69j+LaOV+oDHrPeU80qb1nCB3PvMBbExMFgfzdq7rf2",
+	"97fDvWh354C2B4zSZrizQ6Nma4du9Qfbg1a/3W/299vtMGrtRLtha6ffHDSbtLmfz0Bqtfchtd3+e3vr",
+	"z0hMvR/azvr5lveq2PKeVo6RLnvSY7n3T2BcnvRm0yosLsrA5GGYhnyaePWZLRYB1WI2pOH8Oua37Hp7",
+	"cBC26V7UYrv9/ebWTp4gdlrtHEG0dvMpav9H/f/8+B+bZs20djVl77Ta5Ojy+PTUr+izh0hNaHhv+B0f",
+	"l2AVmAKtRFJYw840ekxuXc3w1qrZzTJmeRTkLHOE/nv8MOFyPQ2ngzrZhEn96VyiowVSHOQ6k0DEzMFs",
+	"6vkXW8CY6ZRGY/rOVsT1THiu18mWxKX/IMK+yT8/JD12x1Wq8FY/mdBmw3SFbZjXC00nfHOz160k18dG",
+	"zwGTEkwTk3z/ksOu6BmMRvOiRM5IP2EUejNpmQW5b1jWnM6kizYa06Ii8w8rMfVEEAEGG/Zn0KY5TSp7",
+	"pKwBV9G7wTz5Duz+EPRoiHP2AlRPmv4230MlxeNjd7PyOIo0kWrCQqxcBQ5X4bQS5BwKpduNJknlDROE",
+	"+w/axGjMB9jb3W0/LTsMcgXY1WuRK+J2OOKgyIGPTBtrLumUKvi3ojOwV4qinhJNZYddAeDKg4SOGQaK",
+	"E5ImU83HNbu4m0MKiwLj74OD4Ajw8GCuSL60IbBJfjPRFRjQ5ok9c4GJaKaQonnLFuSF7OUZuVen6DsP",
+	"TZuohaIF1gXt15DxW7CGxZw4Nv+YmdDVw7vWl69HvCq56HQoZFIoZMZ81Guc2iqvG961BtEuBFZZTbX4",
+	"6DKyxX1crpSbd9tecZCiyQ1sGqTrYgtoU4uHnNeKqlqVJm7OyirRdB9JVEZmuZssyUfCqRmZDsq2qfk0",
+	"XVJbB3s5JtXaP9htHrTaRQN6d7sy9sc3QaRZ5/N7O8293e2d1s5an3cdDxetMWqGAVFsQhPbMMboP/7i",
+	"FxsYln0R0/6y79i8Ek+UTFUqxyypb7er3jdVLLF6+6KXOoVsrXBQEfcM6b7q+L1m9OaC3QPm7KjEuQbQ",
+	"3aZ45gwA4GrGB49/Oa5XRg5bsT6LedPViAow4lMSSdOHDpHaMrbiqUxDKcvLtFBnPIpndK5cG6fcosCH",
+	"9eIBsiNoVQYTMZfRDRKWpx7UHngdGisXZVmM5I1nnFaTzR85+8bLO/Idq/5Uf9bCXc4AYJgS2pdZIUnH",
+	"VYe0m+Bx5fok60MBCkZLa9XbzQoDpytCBOf2fgtMwjysjnntTrNpwKS+U14WvQGoKviM/6iFUqXXIRPQ",
+	"cqGmVYBJTPUcJok03iF/KTxvbraCZwuPvKAlXOWATAX/95QROpZimOsiDNoNtus3+orXIVHPfzyhCXC7",
+	"FAHq9B8NXLP2zo63MIeaRKrWS0ht8KasK4Bf6lUzXj8mogC+2WtgLVyj0cMLXAA+kv7iGK9YIKqiBz7P",
+	"yjyiae/s5I3ifAHKf3Z+/d+Nbld1u3fNZr3bvWu97Hbv9l7qPw9efoTfF/z2D/3Logef/ud/dbuNVa//",
+	"r4Uv/4+lL9+s9gV7WoqUclGxM9jtiiqi184YR0Baxk9ZpUadvr0Fz9rp29td62DVm3V8+uJCfw48gIfY",
+	"JRM1eBpL4axDvF8OtLnZIEeiK/QL62M6mbCo8FKl34LfEwZ4rdfpPGv2rPoEv5nPNMhzDn3X51JEhHaF",
+	"ec13isSw/+SJU7mftbefArVXn8+iq9cjqe2DHEW1814WV6XU6Hz8jyfP9L8//sfT/9zU7wKzztYqyRLW",
+	"7X75AwxI5op+ttXW92e2RbaZqgqOzDYZdz2YzVIBOwAgyhFV67rBn7Xa+zlX+P1op9IlkvOWLwH0NM3y",
+	"VupXzmREJ0gHSxsS8PFQkjI6xv8KKlL0EzgvN7b67Apwcmflio5ZAd2imVjiVDlF7hunejingt1+VQki",
+	"62CTjYDzXEmBgUzmiQn4daAYoFoIJszDUQF4RAwiW6SWqvK2BYbiq5yodXAojkC21kqS9JoCLXt9BsaS",
+	"mURrvd9rAbPs/S67IFsdaKPMRRhPo7y1317rw1nTphWf9rBx0hEbKxbf6rOZ5Aovi2ZUa3OfmdnHbMmz",
+	"xfFHW6XfAmEuz++HWxyoL0L6GrWNJ6icbpDuD/O9b7o/DGUDyFzB7tLrcJqoqgplP/Ef71k/8R9nkWOa",
+	"P2+9/z36/iD95V+n6dmLH09O2vXf3vfPBB/eP70/P98qUYWnWw6I6ef9SOi7awV2c5o59oHzA7yaVSGZ",
+	"jH0lZhO47ZW0ACx1PYxQrdxVRRtymKH+rgPs6oyqxy1o84tj1xMEDsU84/vGKrG8X8gka4xWwJ7AIPF3",
+	"ikRsQKdxCkFvzgrAHe318t7vE6r9XOFXd/e1Spd0oMqHbFPTe+peEJuFU+s4twN/9MpEFkK0w0z/Kghi",
+	"uYNSzEcJUPPOY311RSH2sD7g2PkAm0rKmcirwOmIzbsCtC+refk9NP/C8GJmgvcCGPvMjARahLBblnQF",
+	"+rLhTeNDH4EpS0LJ+IvDbrAuwj7Xdm405mIdnuOAEbE7sf6/fMuOBRvwQCb1+Hhbrs0yauyFs5TKIcjR",
+	"KkyrPxl2K98W+zOMviql/22ut0FJemvti8QcmtUEfubnkKUG5aqi5jScJgkT6fWk0uPcBGXFKn7gsea3",
+	"eTzw9ewQYCjXE5Ys+JBeVHC+IpyWINT2idhU/G6qznoOEwXth3mMjk5v5aC1tx5ZSeHtCtR4RTEkfPQL",
+	"G6nx/tHgRZtdtSbJ4LTNXjR/uurvnr1XbfaqOvaa0hgWSC3YCpsqPaZpOGLYwLJyhwIEvYV3OTMYoG/z",
+	"yuXW5oaUP8ogTz+lfa4S7j85NrIZnC1wa2zVjj3oNaueKsiuACGLvdcPTT9I051d66dTETPcd+grpI2T",
+	"0jlwfKJMl/hNRAVa8uF8iSQy5VKssoJ1l7h3mabNB9bR3t7irZgmnaTqWi5INogAltQIIppvXN+xRsCM",
+	"sRuTs9IiT95IEdE5pEjuBQZTJIWDK9JR0BXmvlSSrVZg4KspUSOZpFqy6rsQgxna7WtzIqLzQ9ICvhjR",
+	"eUH2tZaJvq3W8kUrEK0rh7Rbla3OQhp961a9BK9CYyYimphVs+I86/o/5pHgw1FK3l0de6lHEZ3Xgppe",
+	"VMB/Fukon2eElyo4Q06WbnZ07olrCWFEw+w8EL/A1up1RdbsmfkNWO2HGsTB0NwwNlGmWZUBgUN9tCgE",
+	"vx3Jr+5INkgryzb/Yudz4Zm8tGZsddUL4poPCF1Qvp2wMeXCHKJFZAUvAUceVxWEdHBwsLdeGkrCFEtX",
+	"dLoB1SK305UtIpqtx4Cjz6bvD65qsTOL/p6CGo+lyaTXyqjpy1Kn03RkoLCffH98cfS0Q3qw+z3NOKUI",
+	"WYD9AgH7kQLW6oyLSM4sLH2PPLOPVFUwLmEbOChje2efg4JKQEu37AM/WGAfa1hiq7hGfiLVgzRhO6Di",
+	"8jh2lw7DQOnf4+AVRraUJh4qiDaHK14kjTB6Y2EKq6URfOiB8uYb4TyIcPzODBXZ/dN+zEOX/EuHrH7D",
+	"5kNtviRcpKC4P9FXDW4zl6Ihk+Gz29ZTU38hseoakOuM8wa8ughSe5VP1ezlkKJ7hAuVQjhj4NWtKUmE",
+	"hI4ZXJA+S2eMCRJSgZEPXspboUPWGg7n/95t/1vd7m//Fu3vDaOtu93p+Pfx/m/j/Vk4395uj6bN+c7k",
+	"prnTvD347bch+/3fo99ms2EBibl1sHOQixnrl//abNcPaFgf/VYXk/rvmxeApLmVNu6t4lIHRCsxMUsZ",
+	"tOXrsyEXJl1aDwI3M18uU9pSvA7mc0IFNMMwdIPNeQXp4S09iLfbvG5ADFPYM353b/sATxs61IKu6AMY",
+	"fdDvEcFoAt0UIBnO1BHPpMnptG0AYX56uzHYjL8aTZSb3mYIPmw61GD0BfL1o5K3FFiRyQHN54T6zlJ3",
+	"vOCVdZsOvaTWqwA+3e3etVv6f7bq+n+f6/95of/c0X/uwJ97J5vvPWyuZnym+Cdf8ROYtQ9AadJLISLo",
+	"G6xiqkZYEbWk+U5Qw3Q087vmrEAmuS5BC3LbsqZMQBuuTY0cEITwQ9j3fMTJVIvbhgjuLTLB/o0xT9MY",
+	"kpQyDMcH+vmLrZ8C69FPoduk8xVbCZFKNPUWOdx9qlmRIFNqdLS62RLCI4Kqr25sJyw+AAxpc11EmK8O",
+	"7uf8QBfT95KRllsyfaoUBPmeVBWmtc0kylX55ta+rPC5uOYyw+rJu6vjp9Y8AksHav3RV2TbpScLkDn3",
+	"i/p2JSTkqkw7L2POyOr2NpY9iXwaVXbD9v6yZLbl2r4dT5BfoY9LNuayOnH+yLDPXBevik0Aclu4C9a8",
+	"tFuRWbreTjiKLfRnhEBzxKPq/TlYZ3+WVAXgTxtk/hcxAuD5BSub7x9YYQrOvdZ1JsrUAfX3WkvjRI65",
+	"Yqgfu3YuMaM3KiC9qVATFvIBBzzvgVVaFOVaiB05tZinrhNU1q4qj4jvvcpAY2ZfhxSZCUsUw2QgIa8x",
+	"ffzaZCtA6ONaW86aMmTMw3kBjMB/vLQ1i3SJD8Va/0hm6d+724YsQdAqrPbRqkNAlKkE2mpsPW0YS0Jv",
+	"ZM8ijnZmCU9ZLzC/oZ1qQAr85k2QGIhA+1xlYAeg+Is58lD7yv/v//p/el6iOILSGi7bZ9g2TWJU9ujt",
+	"6T11jPsqE59Zg3hEzeFyOh7TZElj7VLoFvOOspgX/KiNSKLnI0wi6uOk9bXWDEPdP7Fvb/33czG8VrKK",
+	"qZgecFk9AI7Hqi2m+6H/2Z0/K59wa81MRkgprvLc+XPF7t/l9tGuPeGXyWSUSaEP+SFEZlGbVWTAbXKD",
+	"/j5LSH9OeiYr4p+YA9G9R5B1KoAbL10gl8WFOXoAK3aQ9cI8NKLIIWxj7wh4AMKHCnQltJysG6Yw1s+X",
+	"nOlRQfEEuNlXCeF3mpsd6+Ev0A9ZyKGpBuHod9TjTG5pXAmPppbVOS1gVdkXRjRCYWJAhNbwIy8bsKYc",
+	"/SaoX3a2iAFALOizf7imjpr0faQvoDDQwmqd7Xa5aMkzRLz8CpOrWFGnZuXeklDzotLNlCaLkDf0T1YH",
+	"tTsUEKqPWszImItpygJsE4TRCyg8wgjc4yUnIj5AaYQv3JbgycddgTOEC+vjULXXWIsyDFWilSv8fLb6",
+	"gaHJhXR/aml5hdPQX1V1aDgCsAhgZINCLBOXuxbU9HqDyuJXTWbLBWNYLMyzZcMiP82kIKXf22ARuTw+",
+	"G+BJc9lDRHExjKsNk+os6zxaW/YtGUcOn/0w6+cJ7iKECEAOaqqghEyJ1AxyDr3O10qb85hRTj3arkrO",
+	"tiNboyUv+J/t/eDN1FPvQTbQbjMgW7vNpj4X4Opd6Rkun8wNQH9sBumCpsyXUOM9MyEwkzVupIscoMfO",
+	"UWIHb4SfsZPSkIqs5QDsV1ekhj5u2CRtkBOaxNzbVyTkJkDQTBVzPiTrIrIp2I1S+3/HK5oHj9YMurSn",
+	"weLk9vdgmBxXgnJm6JKmGTF+V89qTGPQLCICQZWUUGISdbImiLFiXjcGOXBKW1dkMJp5ncZvavw0sMpr",
+	"UAWzSZ708sggfo8smWT93wqpsIWOXO6LTwNSBduZh68EVpGD60TlDLO5cc5dAew4Z/paBu1W1Ot6HNTs",
+	"auSaIldMuRbUykOsBbX8GGsFyZuzku1ASlwU6cADcrlXeb6FNvvvDOJSsXEPQHMJpUqXuC28RDQuTHpB",
+	"rikRMNVDP8ciZ6DsbBY6rOyLvjbqwp8BN3P/HrPrIDbYU7NI+bCFOrYa3U/fNz2UU0jnPQSvUL7Nn9Xw",
+	"uCI+36iGU142O4/HZ9u1US/c+8jmhKXJ/BpgdhcrF28TBrOFs5ZjrHpx8ozNJV7OtLE9oUoZEF+wdsAK",
+	"Mt/Jn7f1CiUXaN12B7O9KLBQv9eJTzJWjYYN+liVf61YOE14Okc8QVgcXPijaTqq8pH7gBEg5mudmgO7",
+	"RVCX2l2dTngd9VSr68FL9RyfU8XD6rdf2fRkK75NtEwv80wmEaJ3QtkzIEZwRbgDarLYibW+/kD2ZWib",
+	"pL/LaMKS9T9MSR+eIDbCmX0Arhe/8AkU2YHEAyFSGgLPNEty5XWOciWPEZvEcj42PYvyQzqGUosAPCqB",
+	"yTEMsLOw/i/4DYA+TfaRgc1Qja7oin/8Q8+TiZSjV77xj3+QSyYi9MtqrYMq0nPb1CGXJ8cXJ1c9IpOu",
+	"6OlnZcJ/h0c7BBfO3oKZBiYG5/ucyRKXM/ady/mctXEfMTR5qOf5JlpXPkQ9HxeMS2GAT1L7ZcLTrsAE",
+	"Gi70RCzR1+HnHnkCNUUd4PGIa3XD5k8b5Eh4L0VcbngLNs/tCkidno3m5rWYStAzawrY1UqvpQeIr4mw",
+	"B7oXLvWz35QUPSO3sVZbr4ZxNus/8RADVEkvA1fuBSsx8xvZa4gZaL4OzPGHrlDox6YAnk9N0zSDZW9p",
+	"5CXl8TRh1gBOZJrGLNLze4e55H67MxJxpV+pDD5/KqWfA4fZE6RPI1xIbH8sXIgZqgy22wdmYXCgZeB1",
+	"IJMLzbTr0GvCT1zpiu1mq0GOsg216RGaPzA7q3fY1JBwMZnmIG1gXhELYwCH0TOa4q75vXIDMvXv6QqE",
+	"V2dRsfmDqT6ZCnY3YSGAa8mIM4UTbTbNaN6wdCQjIJojMoZ/GHWdTGg6IjENb1RAfjg5euH8xoF+hyLb",
+	"zZ0qKH29gPqQapWw1yDnb69Oz88u8ZF2c9ssMP4ceLooaqxIYsfnF5cGolw1yEsvabErUnrDFGFA4Thg",
+	"M5UrPmbqH/9A1/fLY7K1tXWgT5SasQRpCB1ROIIxj2NuRCFifxpZ2BW9Rb1JTKZjzENmNBnDPY8mNByx",
+	"eruhTfppEhumqzrPns1mswaFnyFdyjyrnr0+PT45uzyBZz4FtZSnWLHy9pSAd/oNFXTI9LHSrLMW1EzL",
+	"Ya0aN8xDcsIEnfBap7bVaDa2sB30CITks9vWM8M94d/DKiTdC2gQb0ql5MAsKjKFfJe8bKNQArkMHwhN",
+	"QSEMoXHcFaZwp0F+1oYHY1bLhvdXFU0eGoLwea9zdsErpanqz/Kq4dxCh3rNBrG/JBDBlSmKt95IFE6g",
+	"BQHDxgS07xTpeQVKvSWFSG5CASYrAQqPDzgoWMNwW+ewN2VBxqyHp11qA65m1mffNA8HbxawAtOxn93R",
+	"MI3nJsPRtTQxLRGBZQJwRoO8pUNmeo6progkOBqGU5pQkTJ0RHe0noy2BUhltyXO6ICCNV8k/BOjFWjK",
+	"6eHqXZa3jEwncEbBrLzhE8hm0bQw0cOYAPLriBEtym3hLJ4ZJ9VOo1qn5oVhgGgtz1pYGZjdggXY5wPU",
+	"1soexXjuzc2kIXLbCMb0/AGlEPhlphO6BgOoqK+n/V/iQ5/KA/lgQzeKZQ1BvW7vFnygg5DVWYQOC9yw",
+	"ztb8CCQPnnwTXugKcNC5oB4CVVj2nFfsjTOiaspZOXg257LCvmKJIZPJVuXiRIGQabGzRSmXoWpI5fbQ",
+	"625IKcVj6dAxOgBKuinUNkDOKbtLD0lIFasrJhR3EbEMG23B0PV/ru3LcsNeDktUcleuGnVPfwmx3ZD1",
+	"VUwhQMODiyHMxYuF9iYJG/C7HnhmejzqOX7F0wY5hu6uzmwhMUtTjIziX4Hphp9o3WYyon1tjChJev/v",
+	"/92DQuqu0PwHBULv8rIHvAG+qF+bX9cOVEnaPk1JGmjukkpCUxIzy0oMw3TARc6cNVyzd90jT3r05rrd",
+	"e2oc0glj+g+EP0GJwaAOzEM/grdg4rr3mnb8Ww+1cB65dUFMeWWFSoNcsTvjsHELTzOIQs0tKzHQ9Bjj",
+	"39rnrePni3gQo0k4+qy0kwHIg53etw3cNN3wMQsMF9GEY6LA5QbT7WZ7r6L1RCWLMZ/D7+Rmtp7vfh3u",
+	"k0XTi9PJ5SFXBtKNJeAH0ivjD839daabpfg92oRzkmCjJIvDgowBSY5yJD9DLMOoZMdZoH8TEZEbs4eG",
+	"6Q6Jwai3gBu5JjZmClq39abQFQVRuO4U9Dbwobh2HqFNJnI1YgVVERv4MxPaQlUQqtQ1K+Biygx/cpV8",
+	"N2wORZjwPNJfV5hjgUFVSHBG+1TMSS9fvN1DPDyYvNNMrVYpBxmYCaq6psbLOAEZMH2thmd4tUZb+A6d",
+	"MeQ0JewO9AZFevDBxuY19FXrbor/F/CylvGYb8LLoEol03Zt+aWt+wWQQIX6tEH4OPTmZjawkM9TNXJT",
+	"RF9xcO9XN1Q9E5yExcOCALj+8CFpNxeEIZrVwy0U+6898BWD/gjFieDbBgOy3Wxaz6GpISo6lfQ1M1p4",
+	"wmJMKEwltE5GTcmwjZAzoMkW8ymmLEsU+PUP2+0B6jY1C96pN3fr7e2rVqvT3u9s7TSae+1fPEwjwwL8",
+	"NkvLeozyaH1U9zxk17LcFQ/Q5VN2EnJougZkqoBciSpSPrpTywIz+bzUzI9Z+5g1YjMJZoCVMsmBlOTR",
+	"RVplHBBAQ/ZhL1qfwF28iSmUQ+aDp8u5HnbbDQKccfDo9x+D/+QYUSoXfdDc/yx/86eg5ne2W/Vw7l4Y",
+	"5zZSdtVD7gQ8e06jn+DcwQOt1Q+8E9S4qVmED22tfuilTPo8iphAfzswsdVPgd83Fy2BE+THSX79qLmQ",
+	"H2L49aMmlOxs6v1zTnqtmNAhEJ51SGlSK/qx0aozdPkpqE0q47DHBpQJvehaQiXG7wSav6kPvExtJ2G8",
+	"0nGYTVonwJIx1MS7Ato76ReFFMwNNZIzAJQZUi4wSE16ia137AX4YJY34UoIs88BIHZXi2eA7AJvkg12",
+	"9/AY9hzsAkwEHJpegMFLW7cxBqrIgCYmStQVXkWsrZIdo6NMD8jU6YE3wKsgKpTS6gcPba67cZdlT0N4",
+	"DwIQ4EjV4t5qV5mbrOSNQVaL5JI1VHwuo/mGHF+NtdKBNJBR1hkOIzIt7nxuv4pb/1Kr5KKa1CFyw1mk",
+	"DYL891Dl11qQ8zcevT01jj0hSaJtQUVMnZEbS6EcbRU42zpD9/G98nD0ZlJj2ecxq9PJZKFkcEFlUxht",
+	"ETQs9IWBKykhbWW3l+uWd5uffNlSqHPYmPXjAUdmmkV3TSFBQYlobUhStulTSY9wbbFs63I8OWDnG73Y",
+	"qfxuj78ipeJPURVMR71HyCEpaR2bEo1mrpcwnmVagxFIrpWYmkKTo8E0hnaYj6ZBvDa+w1UPuvsepnUE",
+	"tZiLGxuYebU42QRue/Y93vMpMHe/s51JVj2CN7qKkZUfunC32VqPNZ5xt30KalgvvPKZd+42y8nnK595",
+	"727bSGuz2XpfTm/bbh6sfuJMpseGtX1xVQ8/bFoLmhO2ocaHLEWPww80Pvvjhs2vNS/7hGpgzKpwgpDK",
+	"lAuJTFgypnqm8bxBzkVoHHiQxmRUxSCLn7iAuUsNw+4BXJFBwhgqgYfwQyJnCDbbIPBNrUNRF6wAvmIC",
+	"aiYXGduigBJo4l5USRHklFbnSOnLaJ57cS6IQxx0Kl5WkNEhZaMrriCCLSS+IadpempdkCXDQJAVYll6",
+	"SYx26KXoesmDempVOh7+4nS8zUJur9jctKh9WHTuw2ie30fYiMNyAW3Z+5EvXa0OHT00XvRwl4dXmJfX",
+	"VgqUC54rIWcEBvzY6knrL+3zKIcAC5tvFtkfWBtWaT8/3Y2cJzbRfGM9Zpn2AiC1GbfJkihy2uk3N8gK",
+	"cbq9ljh9Cd3uvrgwvbCZjg+TpEF1hs5LqFFFz0l/jvFaaBgGQq9BjtDIz0pZc6g70GJuBlFRW2jSFVC1",
+	"n7AQ5G1OGJrnMmSlvAgZsvTLyo+H8+OsvrzoHrClSqZ672u0EP9ibud8Xbq/3h6NfVvqv7e0+ybl/p5S",
+	"7nuW3l/EufAATcOK4oZjY4O5AH+W7ZzBOkywBuaQ9P741CuabTl0Qa4wrQczQIEgwaDLh8VzBhf47xvk",
+	"jbzVhpx+OJcnAzF/G7RHUcmFydwcTNNpwsgYTDqe2gwNE4k4yhubGK3oMzP+qCuebDcPnoIJaJEnOqSq",
+	"/QYUQcgFpjH308gxOwswhhv+WwuNO1z+LnXJhyY1ERMOwA6GZ81lM6XHtFZt0QiUGnj3uhtoFFUpIj4o",
+	"3RfVRe4bF2F3KRMlsRjTlCVrBEVapcgCylrbodp/p2Az25nava8spOpt5Ae47/l3XBpiyCDGsoFZQQwU",
+	"+gmwTiDMUBT5Z9JDl7VIshmx+O/0gxZiGscbSyTToGit4EPzXvtWZc8v2rtvFvwD1Mccxo9P1TnH2oOW",
+	"22RD/zdW1z+n6ud6eqHZ+dXqgfcMv3ztYYcNNci14hTHUgxiHqZ/QpQC21Y81LGyOETxbMRVKpP5wvKo",
+	"D0X0U5r6yZ8pHwNAs3IVU3gQA5R7mN2p1Rrje4E2GQJS2a3aY1IXc/Fq7PMIaR8GLAQbe0NaKRWEi5BH",
+	"CPrAla2zZAiBaGq/UdkS8KIxjZitfhxKGWFC6imc0oEmBdKfk6mIpFV9rW7tsk/oNOJpV8RySBIWykTz",
+	"YUBRgcx/npKEUUiU79PwJp/zQvRDkWTKfhHhheyaQh/zTlfYOtSsFZuiczsrD6cBs3egqsZJBD1RmwLq",
+	"Rqu/+53qih6qitemTkLbAakikVzq3vrBkMVDNMsye9TUQrggwBaghwusoTc7m39uiiBT28YWTYxDiBdU",
+	"x0acrGlqWbM0Q52m98pJ/6JeO2MzXVrcokrfHTTZkhIJAEEnqSJ9xoSzuSzUT5bik1YvlhXMoRSKKxwm",
+	"KmYGB6KoZ8ALWrslPKLlal17r97cqbd2So8ZNYO22NbBTp2yfa1m7GzV9wdtVm9q3SPcirbZzpK8kfvr",
+	"DCWU05JqZhNHrodMmBMD2HXmqsGXytZlvzDBjVUNcwLX1ziw9+03F9OfoCC4vRrLW/ane6Zy9LC5j2qJ",
+	"spAAOPcSXcEI8oyfG29GBqutfFxtkZWwGRxYXyOAOpFDg/JpLzksfPAljdmhy30zLb6QMQIkf8xMBw7E",
+	"8ELXGk0DyHudu5RUi/NPydujq+MfGuQYAeBwuHJg0DtwSwLbPugIugeJiHB9ZNSEhemVvGEmUcKgh2BD",
+	"Zx4y51cCjD6tnwgZaTXJQki3mkSBRQ3epR+n0ZDZSi7wAgH6M0875eRYo+9gLTgUdEGhXoa3r8WoKZm1",
+	"XiXMCA1lxKDNBk2Yyipr0IeICwtfw4VAfC3KI9O8y22B2aESzBoCyudhtJ5injK1O9kgV8k821aqSE/2",
+	"oUmtRWGD2selugpCxv91AnKplG+m6ASulOohFSSSHiouT0Ep9KW4/vHaLpsz6bMLvxabEeQ7CLgGAfkE",
+	"Xyib8BplLE8H/rgsf9b7rQTJn0fLtywo/wa9K6VfjDnz0eE5mjc161vNQleye5j2moqWidsP1Y0goMDr",
+	"m9j9i+cvcDYzOEeZHAWf7aPLUGkbB1ZXilx4KXaCzVxpBgpAwyaxhwKGfGQcZYWvcqJcugPeO5DaJrYF",
+	"EMOEhsy1rzNhDqgHBtwKP+RzSKgtQ40jlgDgiPtAg5xGQVfoKQW2th3KG25ZMkdIU7D4VUrni0NAuBYR",
+	"wQgQOR+QdCa7IpTCmv1YfCuFsji3NsIDj4DxjQhR0oa+tHzxatHh16woH2TOo2YbwhRMJKkrxnRuLlmQ",
+	"i6o8RLjhLxS7iWipvCSi0IwC0dEKxOoLqhzBme5ueFppXOHk9jYtq3UGj4fFY/M6h9kSplwsJevw9tBW",
+	"aJuLEDzan0wc5kFKAqxbReVodtjd8XblTdjp6UvlluDOMhGpgrN/++8cQlhZPfLLz//68P7d1eXFT2/P",
+	"z968fvXj6Q/fvzx5cfz86GB/b3dne+todje//HLVI9ZJAOo9ZIr75/QvHIm4X0HH5y20+Hu4M85kiqzs",
+	"z3Bl8FuW82Xk6fVxgx9TW0NU6c54PrcYCpmbor0NXR2wMYD+yweLKcUrhiyF6iOCL+5rLWSGmDlT6HFp",
+	"+wQBbD73cON7UPII8DRVDQdybdT5AKA2RxSUpKWmMtZCfbnShxV3g3f7fGArtFbe/06kPN7gfttwwj3y",
+	"cOMddr8gl2cSicJ0gGDJLURsaEp+02ok4DrlM2wzhAfbxWXtfiiu18mWa1GyrDuAQSvWj3pfsy9s+i9s",
+	"Vr6wGB+wL2zqxSw3hdjabTa9gl2vzbnpVu61Il/cU/xT0cK3cwPNYmMLP9/5Y4GQBGaQbyz4zar/q+dr",
+	"pv7GVobRkTOsbdFPI57WMYa6xA8uScQjB/2LpjtkYfp4ooCxBq8qIIgSByB65ZqSCNkVHvCPFkCmhYgN",
+	"MQ8TbfgCIqapg6NRB3E/UwvhZLGbjK1MVVf00Mvc0wMFPAgpLM4ntkThBuJzEYSlXpETXJCSYKnALTPx",
+	"Z8+WNo5nrqC0w0P6tHWNJpSRxXrXNCWqYr+4+RXB3+mUR2uDr/mT4Mq2dbCwIR5QYs7uqBoPWijrMjIQ",
+	"rwtHZbMW+vOFa4t1M0APFjS6tyhKHqZy/ZEBGRzBI2su2g0X0eJP8w3KGO23+RLES/NxCi1fvG4AJtxf",
+	"ziPwZNKiPAIbW38UPD8zwCJ6X8XY2uuMDU7wI48N/YAQkrAIxOWzq1ndmM7ReWZSESAs6lIRKs7xXmvT",
+	"c7wMW3Ddo6ylPgTfzPy4yHjj3wiDDLOko6p401CmznuEvlwTTbV83+w5LFClAmuOqk1IrwWGb3ib21y6",
+	"ua7TjwsutfTVRT6rnf1tyFJBVpeldv9Rg47cRQdQKiuzvvMOqeXUp83FTRxYlanmi1xRWW+BWqe2/eqX",
+	"9r9+2nm/92br7O3V7sWP7Q8/P986fnHyUi89p66NxUbwNE4+b4JOxqxA/8ocRECOJ079WuzAOfdu/IZw",
+	"lkc4w/RAt8XOp6IvL9OEsXDBqsIDryPBQlX4pUyIGHJxR3r6vmtD772AXCWUDfgN6Xn5FL2AHNMomruL",
+	"1xSvnohbOe+KHrtL4dLvPZf2EfMb1iHKlmtgDgLmSRKLMG/oCuCukMVZtThDoZfCIKQNvCQIzQTbzSYG",
+	"2tyrHZABNSgGWZeWZd1Zelrht/0aIBE0DNkktW2uIA0F21Vgc4xiM4uugP4NiEodEHannyZjrtSEATYa",
+	"6FYI1NZrkF5xk57ZtuAZsL9T5yEmdqTnavt1jKgCWwTybHk6t4uYxdyo7bxmAno0iiy+XIOcQTMYqGoy",
+	"0OxQwcaSkIm0zkQoIxaRd1cv6/sdEjFIRUlHbIyBTT2aU9yIIU3ZjMKCF3JJKlr0wPopKPACNGO7Y7Zj",
+	"HBdd0ftX3TTTYJH+qxdkM7E95CJlu6QoXDDTd6VDtptbpkmA3wHF9M5Z0DEF1O7t9gG06sqKfVhkWsQo",
+	"2SDnWujOuLHn7MC7wo1cWbpAAl6n8Rwp953DxidbXVHRfK7KwvMO5yrr7rIA2JcLowZEMf009GCZm2bt",
+	"enxDfssEUdreozFovArt4vEknQM+e9ZB0rQVyoLA+uwTCkeAiyEopE+2m1tPcYmUBJorHJCuwDCinUrH",
+	"gzbswRz0H3Dp14/Zn82PAOOOQzCp5KEcjylgIHbFdrNptd9CHyTQKy2agNdlv5Rzyu4mMTRpWwzkjOzY",
+	"F/2u0Wupod2SdvfQ3XgeG2jo8YJsbdMuAmtGIYPOGuWm323iVbh5qMvutBgyhkMT2BQ+w3+M2HNHQz9q",
+	"jrqhIWDRHBjzExQhNjP+aQGdWQvdBXg43mHLLZvtt4mPbrcPKjoGL2hocc9uig1yOjAu/hzNdwUQPQBl",
+	"Qn9Z6lgenUzKrAxmiFBQIz4cadGF0YRDfRLsWemKcr7E1tNGqZd7JWq1VOmjYj8vMGGqcGJQFmv7UW//",
+	"oQWIekxF9IKm7LVFiFz2pLvxwjmx/cfrb2XMw/nab7H3gy58NOH1V2y+li7s3Zt79swYPus9bSI43vPo",
+	"TFr7Bcb35L/hcmnPzPIrbNPML+UQh+99Xl3+TKZH0ZinJliqOcnKZxxJ/BkB1tcs9VhMOGLhDeDBYale",
+	"Zg1ABNy4FRYYBc4UwF4GanFSm4U/9po22EKvYucDrtRUq7euW5S90SkzI6pGDJ3j864wrRVNSpxJ6p5r",
+	"ya8Zos0fA57r4JdtCo1VIM23GwS8XfjGoCuyzG5bkeSr00Z9B63VJllzBREGl/rVFSc0HAEGH1dZy4f+",
+	"3OWDQ30c2BruOpnENIQ6KUhOQ73DdlZxL9EcPmQd2DvT/Q6g/rT87LE7rlLl+9L7DFK1TZUdxCKcHi/M",
+	"S11REUydJclUWyeQZtVn2Wf8NjBHaLa4LDuSdb5BkAbNd2nogzN0RfYCLZaaRl3rRSylPFY99PnrrU/k",
+	"TFVppTjcrHnWAzLbkvnFVORdYx+yCoI+C+XYoPQb+KlqUN0omV8n+kWuZApV5A3AnTMc5CX+Ipd/FLMh",
+	"DefXMb9l19uDg7BN96IW2+3vN7d2wEEU1PQ5qXL6mUlc/nBUb+/swnHyp7LR2PEbtYPB/m7U3G/t72+H",
+	"e9HuzgFtDxilzXBnh0bN1g7d6g+2B61+u9/s77fbYdTaiXbD1k6/OWg2aXO/tgkatOvxqka0vbO0kOvT",
+	"5kDOp0BbnwdLIWHw7gq8CjiQWmVzdX0ZswBPtykrEcxv26V1aYqNb7MESDnD7dvEZymnqSZ0h4MOoEty",
+	"Vus0tTgpvam1zpuQB9kXtfSLBpzFkWkTBgl8ChNwalYI2N6GXjzNoMRzDAUeknAk9fzdE5jnl43f1mqb",
+	"77bvTQIrSwEylsoMk//rpQx8+RL9L6vt4Fa65psFZWPDhLK8/zPTDpYk8788Jnu7u21sig1NqtGR5Xfo",
+	"xl5rAjvm4j3YV+GPrgHv69YMItKnnrajXbtYREuD9gmupygZSnA5pJIscEMGvr9SG+ABOEaxu1RAfri6",
+	"ekugAXixtXeQdWhy/b0bxPby1Vai563UGlhXOG8lVeQcSubM0ipXZgfawFT5qTcZ/BIALimEz8icDZU6",
+	"Qb4Mb22t4K4+m83qevD1aRIbx2S5ZEu/Mse3T22nQdgw2Lz/9PmweeTBMPMbcK9TX191J/tzCLIqTMkr",
+	"n8JtU/us7Nw8gfqRqRTcRESxu0mt09o/2G0etNrNZlDjWi9p7e0093a3d1o7WSGZy9ohXhqoZgr9kiqh",
+	"yXhBbw0uVk5SE+jCiRp8qPtu3jLZk0FCZBwFvho4OPBv+WtfgyjSVzQjrZZN743lapVy5I/tRtNuq08R",
+	"m1nmXl9/J69iRm9Y5JphVwuslzJxxWQhFRi4ARN1bnRPg7NrbejDrDl/mDCIFdHYdsb+Ttl86K4wb00W",
+	"494jXn11ORvN0NgQzf6wK6jwK82s9VmBhWhDWjbu1SAXoIgra7c66Htt+Nps7izuIAX4Z/0G/IA+bEqY",
+	"K5Hm9ftfw4o/tKEQANRUd/eZQvk5obYoSn9WcQPc4ht0X1YO6XnjCq8nfdobSx+Mm1Y11rPbniuWdnbG",
+	"1YiKG+htRU6N78cCDWUuIdOGH4CjITOfmVrKxv0WYWlvFzuVvzCzXsfleSXlGyrm5mPq4dy3UL8LWj7N",
+	"l2biwcn4pt4Ro9/jeal1NBdUTEFfCqN+Zp42A8MqB46FYiR7YbKDLd01AW8DUB6Q/jxlEODSf3jN9TFu",
+	"Yz7ME9ON9EiYikc0oL3mvJA1jJG4xLuAmVfnWCUpGuRKZo3d0MuGfVEhoKZNVc069Rn5ThUau9KsR6g3",
+	"TIXo6pCSbFODsxxibZ6b/OAr0/U8wswBa3Q5i97wW0DLgpValFN8juu8TjqxefHSXuaFRuClht7Yzdqg",
+	"Y1S1syYLullbZfKLtbJe1DAfV2Fhy/zP2gv/EfoDw/CzDsFdgSXpxgGJ1iCWu67qAQykXtymn7fe/x59",
+	"f5D+8q/T9OzFjycn7fpv7/tngg/v17d3+56Ne7N2t4ZqvzW8LWSTFkqRra5qbaotW50cwfAd1H47h5va",
+	"+rRRFTG9u8bv6LVe3K1wk86E5daEprRKAf6JHiA8eK0sFkS+Tqqlh7JeodRG7k3gq5ukgUrLiL9Zkl9b",
+	"EqfbGqveGKG5tv8SX/DsD/jvp5VKzcwGJhRLDeoAjiEzzjJ9xrggtNWEUJwm9ydF9aDRFT/LKVGMZWBU",
+	"HrrloUls8/u7ArCIERTVFa7nppJms9pWeApzIx7O/KTNqPBNNcswbNYYJk/BCsaxW6l7dmF91mrvQ+7Y",
+	"N8a5KePckG2uKh+1hVzfOOXDa0bxUP7ZjT7sjq7PYL9Akw9nHdoGV10hJJpac4aZc1lvDZJKmcVS+nN8",
+	"55Pt5vY6/TbgOx2TDoOJJS9OL4+evz55UeDxyP8RkCekcQxYS9hLUgrDuoWMGCY4gl3GlUt7AW8dT4hD",
+	"QOaKGIR2MmZUQEnrYZbJnI27h75AB7nuDUWbCxg9sh+1QEJcmaYeS/pqPI4sua/HD/lnqd0CAmqDAg13",
+	"+B6uNXnxulx3SSft6lbaC1tpXIDlbNUAe6q+Kwu9YmONzbjz5+yAYQ5ThVUD9GSLSe2p+ybJ/w6S3PPS",
+	"Ia7smEbsW37H30PAZ20VNpfxeSPKvXOB9WRyHEzoCrh3lcUDNTGmgQKKMGnbJQjGIkJTzay4FGgadUXO",
+	"NsK7NXvVXBZmAHUV1vcqmEEH5oL0sA1AA3wwJoMS/lZdAWlMw0ROJzZH0AOiKLt2rTMXzb4OFkVoE48m",
+	"zBXSJQzL1kAHGFMxX2C9XZqFvJfMfTRoXpxKmdNnlm22xFVBf+Bajj/vmb+5GF4rqb+243HsrZZpLw8s",
+	"r8C/g9pUICpPq7UBfzOruIrDmWl+M1a+KrcO8AqLUKPuDVGzHNTsBzkjcpAyYXLxGZ5NaDsOoGYW8swH",
+	"Z99tkjEX05Qh7hn+7SGfYbNBD/qsk/GkKnaH8LQlH0/ueEEh7WL2dW5tqAzdJ3sUB8YUOTu/un55/u7s",
+	"ha3N67NYiqHqilQStJvAEPLYdMRCrhBxdkPk90MLlC4rsd9NngEevgb5ARDD9GsiMGESQNfFXDkRmWwD",
+	"j687vHjTvdgBxh8SSsKEqhGJpWLKIcpjh0PzmYQBsBy4nfbNF+2n9bXtZjPoiqmImYELsugwJMRB2PLU",
+	"BnljKcGIF6AQhMJzn+nPMScWjD4uumLMxjKZd6BoUlO5sVMheQHJiUwneuXctIxfkZKEgd5I+mwIYbmU",
+	"NKHns4xYV9wwNsEBGwLVo2o1g2azaYlBv2UHLmTWKrvlIew3RA1l6qC8Id6/QETdDzzvb4+IZxa+jInn",
+	"7ch9UfE2w6lrH1Ti1AWfAWavaEJlMHuVqHi7zUpAOxzz1hcCtPsm8L8ygV8CqHuw7DcpfwvT+y69Tmm5",
+	"BAdMPodUO8OakSMCukWpr4fFhnBwE6oXIAQCR1ACqHi3deL6epa7rSWxhPC+nAlFeIqoGBg591ExGhZP",
+	"waTiYLIL+kk1S2JYze+JeOM0DJybMiDmvAekAu8gIKdnl+9evjw9Pj05u7q+PD5/exJ0xU/vzq+Ork/+",
+	"dXxy8kLf5LMJmAuwCaOBUNPaxiTDhEtS2kGaeensVYtTJXl8HeRBiYShVGlcAHJ/Q+cGjQ36IAOcAthx",
+	"JhdGpYq0d7IKdzfwXK47VIx32jvBo+UauhYlRb9bbsA5MoWrhkbzo8uRrwc0tVd7zAHDQVg2WkjKsgVq",
+	"//n4GZrL6uA+ORFVVcOgR1euYPjieaOYEP1ZCxcirox7tWjiG1CfzAjP0Xek+a1lK7WFPfG+9d5dv/eu",
+	"o0jXSZvFikFvqerd0YLJNA6pPvUVW1bB9rPdu4d3/jP3VPgb97au2G7rJ6vabK1i2BvK22rV+PsfxOrm",
+	"lG4F//77YpewYmO4UNPBgIdabCKERuUWxTS8gTRZA0pU3KSydvXY+/XtHIGmZOMopV3KlGqEp8h8dIVq",
+	"h4rdc3p1rfxF0ABP7kLGSo3qr6QkMU/TmFUAIrk2BgNp4He1rlnx8bwO/o1scmRTHXBdHW+9J7lVYflv",
+	"rY/jn7A0mV9DkNz3h2zv6yEXCSvxkHEWaWgOhSwzmyooKOfc+UY/Pv0syuyoTOy4N9lU7vtWxZbbeFjV",
+	"ds+osq3jqvbYqJLftje3vexWogV0jfgAtU5NTScsUQzNGrOg+aOrV2k/P93HUusrDE/vOJcKqM3mojP2",
+	"29Y+nsIAFvTm1vhyJ7MNl33zLX9dvuVccXnWrZKFjN+y6CHV5DCu5La6Jg9JwsHxGjzd5JYZT1Mkw+kY",
+	"0lsTFtOU3zIMlzL3i4FufnfxuhbUpklc69QaEKYyA66GlgtMjSMmawW2Byd4V4HdWb+6OYQO7qVcqXXJ",
+	"sM5dW6BZxBBBTmViHUS5CkfqknLlEHzr2YdMQlH5M6+Z6cR99PY0MOB2DpbPdIHgMCMW3mQJRFkFJeyk",
+	"N6XcRpa/h9kF2YRGLhHA4uWBVyV7XxZTzL/oBKKyfqdOLaWxGB07g/OUqBHgp6G7JnsnluAuXvPKrjne",
+	"rgFC+aePn/7/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -88,7 +88,7 @@ func (s *Server) prove(r *http.Request, x *exchange, basic bool, want apikey.Sco
 		return err
 	}
 	from := x.callerAddress()
-	result, err := s.Verifier.Verify(r.Context(), secret, verify.Call{Scopes: want, From: from, Own: true})
+	result, err := s.Verifier.Verify(r.Context(), secret, verify.Call{Scopes: want, From: from})
 	if err != nil {
 		return fmt.Errorf("authenticating the caller: %w", err)
 	}

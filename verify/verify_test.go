@@ -229,10 +229,10 @@ func TestStoreCannotBeAsked(t *testing.T) {
 		t.Errorf("result %q, error %v", result.Code, err)
 	}
 	// What is not of our form may have been imported. Our own API does not accept that, so it need not ask.
-	if result, err := f.verifier.Verify(ctx, "hunter2", verify.Call{}); !errors.Is(err, context.Canceled) || result.Code != "" {
+	if result, err := f.verifier.Look(ctx, "hunter2", verify.Call{}); !errors.Is(err, context.Canceled) || result.Code != "" {
 		t.Errorf("result %q, error %v", result.Code, err)
 	}
-	if result, err := f.verifier.Verify(ctx, "hunter2", verify.Call{Own: true}); err != nil || result.Code != verify.NotFound {
+	if result, err := f.verifier.Verify(ctx, "hunter2", verify.Call{}); err != nil || result.Code != verify.NotFound {
 		t.Errorf("result %q, error %v", result.Code, err)
 	}
 }
@@ -292,7 +292,7 @@ func TestFlush(t *testing.T) {
 
 	// A written use is not written again over a newer one.
 	later := start.Add(30 * time.Minute)
-	must(f, f.store.RecordUses(t.Context(), map[apikey.ID]time.Time{first.ID: later}))
+	must(f, f.store.RecordUses(t.Context(), []store.Use{{Key: first.ID, LastUsedAt: later}}))
 	must(f, f.verifier.Keys.Flush(t.Context()))
 	f.wantLastUsed(first.ID, later)
 }

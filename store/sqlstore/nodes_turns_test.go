@@ -212,7 +212,8 @@ func TestCountsOfAllAreKept(t *testing.T) {
 			DROP COLUMN quota_period, DROP COLUMN quota_starts_on, DROP COLUMN allowed_cidrs, DROP COLUMN observe_cidrs,
 			DROP COLUMN foreign_secret;
 		DROP TABLE foreign_secrets;
-		DROP TABLE quota_uses;
+		DROP TABLE quota_uses, usage_hours, usage_days, key_seen;
+		ALTER TABLE key_uses DROP COLUMN last_used_from;
 		DROP TABLE owners;
 		DELETE FROM apikeyd_schema WHERE version_id >= 5`)
 	for i, name := range []string{"a", "main", "b"} {

@@ -23,7 +23,7 @@ test("the same contract gives the same collections, and Newman plays Postman's",
     "--env-var", `bearerToken=${key}`, "--reporters", "json", "--reporter-json-export", report,
   ]);
   const { run: { executions } } = JSON.parse(await readFile(report, "utf8"));
-  assert.equal(executions.length, 19);
+  assert.equal(executions.length, 20);
   assert.deepEqual(executions.filter(({ response }) => response.code >= 300).map(({ item, response }) => `${item.name}: ${response.code}`), []);
 });
 
@@ -36,6 +36,6 @@ test("Bruno imports the contract and plays it", async (t) => {
     "run", "-r", "--env-var", `baseUrl=${url}`, "--env-var", `apiKey=${key}`, "--reporter-json", report,
   ], { cwd });
   const results = JSON.parse(await readFile(report, "utf8")).flatMap(({ results }) => results);
-  assert.equal(results.length, 19);
+  assert.equal(results.length, 20);
   assert.deepEqual(results.filter(({ response }) => response.status >= 300).map(({ test, response }) => `${test.filename}: ${response.status}`), []);
 });
