@@ -212,6 +212,7 @@ func TestCountsOfAllAreKept(t *testing.T) {
 			DROP COLUMN quota_period, DROP COLUMN quota_starts_on, DROP COLUMN allowed_cidrs, DROP COLUMN observe_cidrs;
 		DROP TABLE quota_uses;
 		DROP TABLE owners;
+		DROP TABLE webhooks, webhook_cursors, webhook_deliveries, webhook_turn;
 		DELETE FROM apikeyd_schema WHERE version_id >= 5`)
 	for i, name := range []string{"a", "main", "b"} {
 		db := open(name)
