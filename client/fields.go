@@ -146,6 +146,11 @@ type AuditChanges struct {
 
 	AllowedCIDRs *AuditChange[[]string] `json:"allowed_cidrs,omitzero"`
 	ObserveCIDRs *AuditChange[[]string] `json:"observe_cidrs,omitzero"`
+
+	URL            *AuditChange[string]   `json:"url,omitzero"` // of a webhook: its host only
+	Events         *AuditChange[[]string] `json:"events,omitzero"`
+	DisabledReason *AuditChange[string]   `json:"disabled_reason,omitzero"`
+	Description    *AuditChange[string]   `json:"description,omitzero"`
 }
 
 // RateLimit is how often a key may pass [Client.Verify] and gateways that ask the service: Limit

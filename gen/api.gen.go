@@ -48,19 +48,28 @@ func (e ApiKeyStatus) Valid() bool {
 
 // Defines values for AuditAction.
 const (
-	AuditActionCreate      AuditAction = "create"
-	AuditActionLeak        AuditAction = "leak"
-	AuditActionOutside     AuditAction = "outside"
-	AuditActionRevoke      AuditAction = "revoke"
-	AuditActionRotate      AuditAction = "rotate"
-	AuditActionUpdate      AuditAction = "update"
-	AuditActionUpdateOwner AuditAction = "update_owner"
+	AuditActionCreate        AuditAction = "create"
+	AuditActionCreateWebhook AuditAction = "create_webhook"
+	AuditActionDeleteWebhook AuditAction = "delete_webhook"
+	AuditActionLeak          AuditAction = "leak"
+	AuditActionOutside       AuditAction = "outside"
+	AuditActionRevoke        AuditAction = "revoke"
+	AuditActionRotate        AuditAction = "rotate"
+	AuditActionRotateWebhook AuditAction = "rotate_webhook"
+	AuditActionTestWebhook   AuditAction = "test_webhook"
+	AuditActionUpdate        AuditAction = "update"
+	AuditActionUpdateOwner   AuditAction = "update_owner"
+	AuditActionUpdateWebhook AuditAction = "update_webhook"
 )
 
 // Valid indicates whether the value is a known member of the AuditAction enum.
 func (e AuditAction) Valid() bool {
 	switch e {
 	case AuditActionCreate:
+		return true
+	case AuditActionCreateWebhook:
+		return true
+	case AuditActionDeleteWebhook:
 		return true
 	case AuditActionLeak:
 		return true
@@ -70,9 +79,15 @@ func (e AuditAction) Valid() bool {
 		return true
 	case AuditActionRotate:
 		return true
+	case AuditActionRotateWebhook:
+		return true
+	case AuditActionTestWebhook:
+		return true
 	case AuditActionUpdate:
 		return true
 	case AuditActionUpdateOwner:
+		return true
+	case AuditActionUpdateWebhook:
 		return true
 	default:
 		return false
@@ -163,6 +178,123 @@ func (e VerifyCode) Valid() bool {
 	case VerifyCodeREVOKED:
 		return true
 	case VerifyCodeVALID:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookDeliveryState.
+const (
+	WebhookDeliveryStateDelivered WebhookDeliveryState = "delivered"
+	WebhookDeliveryStateFailed    WebhookDeliveryState = "failed"
+	WebhookDeliveryStateWaiting   WebhookDeliveryState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDeliveryState enum.
+func (e WebhookDeliveryState) Valid() bool {
+	switch e {
+	case WebhookDeliveryStateDelivered:
+		return true
+	case WebhookDeliveryStateFailed:
+		return true
+	case WebhookDeliveryStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookEventType.
+const (
+	WebhookEventTypeApiKeyAddressObserved WebhookEventType = "api_key.address_observed"
+	WebhookEventTypeApiKeyCreated         WebhookEventType = "api_key.created"
+	WebhookEventTypeApiKeyLeaked          WebhookEventType = "api_key.leaked"
+	WebhookEventTypeApiKeyResumed         WebhookEventType = "api_key.resumed"
+	WebhookEventTypeApiKeyRevoked         WebhookEventType = "api_key.revoked"
+	WebhookEventTypeApiKeyRotated         WebhookEventType = "api_key.rotated"
+	WebhookEventTypeApiKeySuspended       WebhookEventType = "api_key.suspended"
+	WebhookEventTypeApiKeyUpdated         WebhookEventType = "api_key.updated"
+	WebhookEventTypeOwnerUpdated          WebhookEventType = "owner.updated"
+	WebhookEventTypeWebhookCreated        WebhookEventType = "webhook.created"
+	WebhookEventTypeWebhookDeleted        WebhookEventType = "webhook.deleted"
+	WebhookEventTypeWebhookRotated        WebhookEventType = "webhook.rotated"
+	WebhookEventTypeWebhookTest           WebhookEventType = "webhook.test"
+	WebhookEventTypeWebhookUpdated        WebhookEventType = "webhook.updated"
+)
+
+// Valid indicates whether the value is a known member of the WebhookEventType enum.
+func (e WebhookEventType) Valid() bool {
+	switch e {
+	case WebhookEventTypeApiKeyAddressObserved:
+		return true
+	case WebhookEventTypeApiKeyCreated:
+		return true
+	case WebhookEventTypeApiKeyLeaked:
+		return true
+	case WebhookEventTypeApiKeyResumed:
+		return true
+	case WebhookEventTypeApiKeyRevoked:
+		return true
+	case WebhookEventTypeApiKeyRotated:
+		return true
+	case WebhookEventTypeApiKeySuspended:
+		return true
+	case WebhookEventTypeApiKeyUpdated:
+		return true
+	case WebhookEventTypeOwnerUpdated:
+		return true
+	case WebhookEventTypeWebhookCreated:
+		return true
+	case WebhookEventTypeWebhookDeleted:
+		return true
+	case WebhookEventTypeWebhookRotated:
+		return true
+	case WebhookEventTypeWebhookTest:
+		return true
+	case WebhookEventTypeWebhookUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookResponseDisabledReason.
+const (
+	WebhookResponseDisabledReasonFailing WebhookResponseDisabledReason = "failing"
+	WebhookResponseDisabledReasonGone    WebhookResponseDisabledReason = "gone"
+	WebhookResponseDisabledReasonRequest WebhookResponseDisabledReason = "request"
+)
+
+// Valid indicates whether the value is a known member of the WebhookResponseDisabledReason enum.
+func (e WebhookResponseDisabledReason) Valid() bool {
+	switch e {
+	case WebhookResponseDisabledReasonFailing:
+		return true
+	case WebhookResponseDisabledReasonGone:
+		return true
+	case WebhookResponseDisabledReasonRequest:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookWithSecretResponseDisabledReason.
+const (
+	WebhookWithSecretResponseDisabledReasonFailing WebhookWithSecretResponseDisabledReason = "failing"
+	WebhookWithSecretResponseDisabledReasonGone    WebhookWithSecretResponseDisabledReason = "gone"
+	WebhookWithSecretResponseDisabledReasonRequest WebhookWithSecretResponseDisabledReason = "request"
+)
+
+// Valid indicates whether the value is a known member of the WebhookWithSecretResponseDisabledReason enum.
+func (e WebhookWithSecretResponseDisabledReason) Valid() bool {
+	switch e {
+	case WebhookWithSecretResponseDisabledReasonFailing:
+		return true
+	case WebhookWithSecretResponseDisabledReasonGone:
+		return true
+	case WebhookWithSecretResponseDisabledReasonRequest:
 		return true
 	default:
 		return false
@@ -578,7 +710,7 @@ type ApiKeyWithSecretResponse struct {
 	Status ApiKeyStatus `json:"status"`
 }
 
-// AuditAction What was done to a key. `leak`: its secret was reported, which ended the key, or the
+// AuditAction What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
 // grace of its old secret. `outside`: nothing was changed, but the key was used from outside
 // its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
 // changed, and no key.
@@ -592,15 +724,24 @@ type AuditAction string
 // Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 type AuditActor = string
 
-// AuditChanges The properties of the key or owner that changed, with their old and new values. `from` is absent if
+// AuditChanges The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown.
 type AuditChanges struct {
 	// AllowedCidrs The old and the new networks
 	AllowedCidrs *AuditNetworksChange `json:"allowed_cidrs,omitempty"`
 
+	// Description The old and the new text
+	Description *AuditTextChange `json:"description,omitempty"`
+
+	// DisabledReason The old and the new text
+	DisabledReason *AuditTextChange `json:"disabled_reason,omitempty"`
+
 	// Enabled The old and the new value
 	Enabled *AuditFlagChange `json:"enabled,omitempty"`
+
+	// Events The old and the new event types of a webhook
+	Events *AuditEventsChange `json:"events,omitempty"`
 
 	// ExpiresAt The old and the new time
 	ExpiresAt *AuditTimeChange `json:"expires_at,omitempty"`
@@ -634,11 +775,14 @@ type AuditChanges struct {
 
 	// Scopes The old and the new scopes
 	Scopes *AuditScopesChange `json:"scopes,omitempty"`
+
+	// Url The old and the new text
+	Url *AuditTextChange `json:"url,omitempty"`
 }
 
-// AuditEvent A change of a key or of an owner, or a use that its owner wants to know of
+// AuditEvent A change of a key, an owner or a webhook, or a use that its owner wants to know of
 type AuditEvent struct {
-	// Action What was done to a key. `leak`: its secret was reported, which ended the key, or the
+	// Action What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
 	// grace of its old secret. `outside`: nothing was changed, but the key was used from outside
 	// its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
 	// changed, and no key.
@@ -666,7 +810,7 @@ type AuditEvent struct {
 	// Example: 2026-11-23T10:30:00.000Z
 	At apikey.Timestamp `json:"at"`
 
-	// Changes The properties of the key or owner that changed, with their old and new values. `from` is absent if
+	// Changes The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 	// there was nothing before, `to` if there is nothing now; both are absent in events of
 	// older versions, which did not record values. A secret is never shown.
 	Changes AuditChanges `json:"changes"`
@@ -676,7 +820,7 @@ type AuditEvent struct {
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Id openapi_types.UUID `json:"id"`
 
-	// KeyId The key that was changed; all zeros for `update_owner`
+	// KeyId The key or webhook that was changed; all zeros for `update_owner`
 	//
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
 	KeyId openapi_types.UUID `json:"key_id"`
@@ -701,8 +845,8 @@ type AuditEvent struct {
 	// Example: 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
 	RequestId *string `json:"request_id,omitempty"`
 
-	// Via `http`, `leak report`, or the operator's command: `serve` created the first key,
-	// `keys create` and the like work on the database itself
+	// Via `http`, `leak report`, `webhooks` if the service itself disabled one, or the operator's
+	// command: `serve` created the first key, `keys create` and the like work on the database itself
 	//
 	//
 	// Example: http
@@ -718,6 +862,23 @@ type AuditEventListResponse struct {
 	//
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Next *openapi_types.UUID `json:"next,omitempty"`
+}
+
+// AuditEventsChange The old and the new event types of a webhook
+type AuditEventsChange struct {
+	// From Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	From *WebhookEvents `json:"from,omitempty"`
+
+	// To Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	To *WebhookEvents `json:"to,omitempty"`
 }
 
 // AuditFlagChange The old and the new value
@@ -862,8 +1023,9 @@ type ErrorResponse struct {
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
 	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); ADDRESS_NOT_ALLOWED,
 	// INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
-	// KEY_NOT_FOUND, OWNER_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-	// TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+	// KEY_NOT_FOUND, OWNER_NOT_FOUND, WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND, PATH_NOT_FOUND (404);
+	// METHOD_NOT_ALLOWED (405); NAME_TAKEN, TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED,
+	// TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
 	// the change was made before you repeat it. New codes may be added.
@@ -1377,6 +1539,320 @@ type VerifyResponse struct {
 	Valid bool `json:"valid"`
 }
 
+// WebhookCreate A new webhook. With an `owner` it gets only events of this owner and its keys.
+type WebhookCreate struct {
+	// Description What the webhook is for
+	//
+	// Example: Tells the shop
+	Description *WebhookDescription `json:"description,omitempty"`
+
+	// Events Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	Events *WebhookEvents `json:"events,omitempty"`
+
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner *Owner `json:"owner,omitempty"`
+
+	// Url Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+	// their own. Redirects are not followed.
+	//
+	//
+	// Example: https://hooks.example.com/apikeyd
+	Url WebhookUrl `json:"url"`
+}
+
+// WebhookDelivery What became of an event on its way to a webhook
+type WebhookDelivery struct {
+	// Attempts How many attempts were made
+	//
+	// Example: 3
+	Attempts int `json:"attempts"`
+
+	// Error Why the last attempt failed; what the receiver answered is not kept
+	//
+	// Example: no answer within 10s
+	Error *string `json:"error,omitempty"`
+
+	// EventId The audit event's `id`, which is the delivery's `webhook-id`
+	//
+	// Example: 0197a1b2-7300-7c3d-9e4f-5a6b7c8d9e0f
+	EventId openapi_types.UUID `json:"event_id"`
+
+	// FinishedAt When it was delivered or given up; absent while it waits
+	//
+	// Example: 2026-11-23T10:30:01.000Z
+	FinishedAt *apikey.Timestamp `json:"finished_at,omitempty"`
+
+	// NextAttemptAt When the next attempt is due; absent if there will be none
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	NextAttemptAt *apikey.Timestamp `json:"next_attempt_at,omitempty"`
+
+	// Since When the attempts began; 72 hours later the webhook is disabled
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	Since apikey.Timestamp `json:"since"`
+
+	// State `waiting` for its first or next attempt; `delivered`: a 2xx answer came; `failed`:
+	// given up, because its event was removed from the audit log
+	//
+	//
+	// Example: waiting
+	State WebhookDeliveryState `json:"state"`
+
+	// Status The HTTP status of the last answer; absent if there was none
+	//
+	// Example: 503
+	Status *int `json:"status,omitempty"`
+
+	// Type What happened. `api_key.address_observed`: a key was used from outside its
+	// `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+	//
+	//
+	// Example: api_key.revoked
+	Type WebhookEventType `json:"type"`
+}
+
+// WebhookDeliveryListResponse Deliveries, newest event first
+type WebhookDeliveryListResponse struct {
+	// Data The deliveries of this answer
+	Data []WebhookDelivery `json:"data"`
+
+	// Next Pass it as `before` to read on; absent if there are no more deliveries
+	//
+	// Example: 0197a1b2-7300-7c3d-9e4f-5a6b7c8d9e0f
+	Next *openapi_types.UUID `json:"next,omitempty"`
+}
+
+// WebhookDeliveryState `waiting` for its first or next attempt; `delivered`: a 2xx answer came; `failed`:
+// given up, because its event was removed from the audit log
+//
+// Example: waiting
+type WebhookDeliveryState string
+
+// WebhookDescription What the webhook is for
+//
+// Example: Tells the shop
+type WebhookDescription = string
+
+// WebhookEventType What happened. `api_key.address_observed`: a key was used from outside its
+// `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+//
+// Example: api_key.revoked
+type WebhookEventType string
+
+// WebhookEvents Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+// their sequence numbers that none is missing.
+//
+// Example: ["api_key.leaked","api_key.revoked"]
+type WebhookEvents = []WebhookEventType
+
+// WebhookListResponse All webhooks, oldest first
+type WebhookListResponse struct {
+	// Data The webhooks
+	Data []WebhookResponse `json:"data"`
+}
+
+// WebhookResponse A webhook
+type WebhookResponse struct {
+	// CreatedAt When the webhook was created
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	CreatedAt apikey.Timestamp `json:"created_at"`
+
+	// Description What the webhook is for
+	//
+	// Example: Tells the shop
+	Description WebhookDescription `json:"description"`
+
+	// DisabledAt Since when it is disabled; absent while it is enabled
+	//
+	// Example: 2026-11-26T10:30:00.000Z
+	DisabledAt *apikey.Timestamp `json:"disabled_at,omitempty"`
+
+	// DisabledReason Why it is disabled: by `updateWebhook`, because it answered 410, or because a delivery
+	// failed for 72 hours; absent while it is enabled
+	//
+	//
+	// Example: failing
+	DisabledReason *WebhookResponseDisabledReason `json:"disabled_reason,omitempty"`
+
+	// Enabled Whether events are delivered
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// Events Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	Events WebhookEvents `json:"events"`
+
+	// FailingSince When an attempt failed first since one succeeded; absent if the last one succeeded
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	FailingSince *apikey.Timestamp `json:"failing_since,omitempty"`
+
+	// Id UUIDv7 (RFC 9562)
+	//
+	// Example: 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f
+	Id openapi_types.UUID `json:"id"`
+
+	// OldSecretUntil Until when deliveries are signed with the old secret too; absent if they are not
+	//
+	// Example: 2026-11-24T10:30:00.000Z
+	OldSecretUntil *apikey.Timestamp `json:"old_secret_until,omitempty"`
+
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner *Owner `json:"owner,omitempty"`
+
+	// Url Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+	// their own. Redirects are not followed.
+	//
+	//
+	// Example: https://hooks.example.com/apikeyd
+	Url WebhookUrl `json:"url"`
+}
+
+// WebhookResponseDisabledReason Why it is disabled: by `updateWebhook`, because it answered 410, or because a delivery
+// failed for 72 hours; absent while it is enabled
+//
+// Example: failing
+type WebhookResponseDisabledReason string
+
+// WebhookRotate How to rotate
+type WebhookRotate struct {
+	// GraceSeconds How long deliveries are signed with the old secret too, at most 7 days
+	//
+	// Example: 86400
+	GraceSeconds int `json:"grace_seconds"`
+}
+
+// WebhookUpdate What to change; what is absent stays as it is
+type WebhookUpdate struct {
+	// Description What the webhook is for
+	//
+	// Example: Tells the shop
+	Description *WebhookDescription `json:"description,omitempty"`
+
+	// Enabled Whether events are delivered
+	//
+	// Example: false
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Events Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	Events *WebhookEvents `json:"events,omitempty"`
+
+	// Url Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+	// their own. Redirects are not followed.
+	//
+	//
+	// Example: https://hooks.example.com/apikeyd
+	Url *WebhookUrl `json:"url,omitempty"`
+}
+
+// WebhookUrl Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+// their own. Redirects are not followed.
+//
+// Example: https://hooks.example.com/apikeyd
+type WebhookUrl = string
+
+// WebhookWithSecretResponse A webhook with its secret, which is never shown again
+type WebhookWithSecretResponse struct {
+	// CreatedAt When the webhook was created
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	CreatedAt apikey.Timestamp `json:"created_at"`
+
+	// Description What the webhook is for
+	//
+	// Example: Tells the shop
+	Description WebhookDescription `json:"description"`
+
+	// DisabledAt Since when it is disabled; absent while it is enabled
+	//
+	// Example: 2026-11-26T10:30:00.000Z
+	DisabledAt *apikey.Timestamp `json:"disabled_at,omitempty"`
+
+	// DisabledReason Why it is disabled: by `updateWebhook`, because it answered 410, or because a delivery
+	// failed for 72 hours; absent while it is enabled
+	//
+	//
+	// Example: failing
+	DisabledReason *WebhookWithSecretResponseDisabledReason `json:"disabled_reason,omitempty"`
+
+	// Enabled Whether events are delivered
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// Events Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	Events WebhookEvents `json:"events"`
+
+	// FailingSince When an attempt failed first since one succeeded; absent if the last one succeeded
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	FailingSince *apikey.Timestamp `json:"failing_since,omitempty"`
+
+	// Id UUIDv7 (RFC 9562)
+	//
+	// Example: 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f
+	Id openapi_types.UUID `json:"id"`
+
+	// OldSecretUntil Until when deliveries are signed with the old secret too; absent if they are not
+	//
+	// Example: 2026-11-24T10:30:00.000Z
+	OldSecretUntil *apikey.Timestamp `json:"old_secret_until,omitempty"`
+
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner *Owner `json:"owner,omitempty"`
+
+	// Secret What deliveries are signed with (only returned on creation and rotation)
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+	Secret string `json:"secret"`
+
+	// Url Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+	// their own. Redirects are not followed.
+	//
+	//
+	// Example: https://hooks.example.com/apikeyd
+	Url WebhookUrl `json:"url"`
+}
+
+// WebhookWithSecretResponseDisabledReason Why it is disabled: by `updateWebhook`, because it answered 410, or because a delivery
+// failed for 72 hours; absent while it is enabled
+//
+// Example: failing
+type WebhookWithSecretResponseDisabledReason string
+
+// EventId defines model for EventId.
+type EventId = string
+
 // KeyName defines model for KeyName.
 type KeyName = string
 
@@ -1388,6 +1864,9 @@ type OwnerName = string
 //
 // Example: customer-42
 type OwnerOfKey = Owner
+
+// WebhookId defines model for WebhookId.
+type WebhookId = string
 
 // BadQuery Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -1408,6 +1887,11 @@ type BadScope = ErrorResponse
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type Conflict = ErrorResponse
+
+// DeliveryNotFound Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type DeliveryNotFound = ErrorResponse
 
 // Error Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -1459,10 +1943,25 @@ type RateLimited = ErrorResponse
 // generated clients.
 type TooManyRequests = ErrorResponse
 
+// TooManyWebhooks Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type TooManyWebhooks = ErrorResponse
+
 // Unauthorized Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type Unauthorized = ErrorResponse
+
+// WebhookDisabled Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type WebhookDisabled = ErrorResponse
+
+// WebhookNotFound Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type WebhookNotFound = ErrorResponse
 
 // ListApiKeysParams defines parameters for ListApiKeys.
 type ListApiKeysParams struct {
@@ -1631,6 +2130,18 @@ type GetUsageParams struct {
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
+// ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
+type ListWebhookDeliveriesParams struct {
+	// State Only deliveries in this state
+	State *WebhookDeliveryState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Before Only events older than the one with this `id`
+	Before *openapi_types.UUID `form:"before,omitempty" json:"before,omitempty"`
+
+	// ItemsPerPage The most deliveries in an answer; 20 if absent
+	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
+}
+
 // CreateApiKeyJSONRequestBody defines body for CreateApiKey for application/json ContentType.
 type CreateApiKeyJSONRequestBody = ApiKeyCreate
 
@@ -1651,6 +2162,15 @@ type UpdateOwnerJSONRequestBody = OwnerUpdate
 
 // VerifyApiKeyJSONRequestBody defines body for VerifyApiKey for application/json ContentType.
 type VerifyApiKeyJSONRequestBody = VerifyRequest
+
+// CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
+type CreateWebhookJSONRequestBody = WebhookCreate
+
+// UpdateWebhookJSONRequestBody defines body for UpdateWebhook for application/json ContentType.
+type UpdateWebhookJSONRequestBody = WebhookUpdate
+
+// RotateWebhookSecretJSONRequestBody defines body for RotateWebhookSecret for application/json ContentType.
+type RotateWebhookSecretJSONRequestBody = WebhookRotate
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -1708,6 +2228,33 @@ type ServerInterface interface {
 	// VerifyApiKey Verify a key that you received
 	// (POST /v1/verify)
 	VerifyApiKey(ctx echo.Context) error
+	// ListWebhooks List webhooks
+	// (GET /v1/webhooks)
+	ListWebhooks(ctx echo.Context) error
+	// CreateWebhook Create a webhook
+	// (POST /v1/webhooks)
+	CreateWebhook(ctx echo.Context) error
+	// DeleteWebhook Delete a webhook
+	// (DELETE /v1/webhooks/{webhook_id})
+	DeleteWebhook(ctx echo.Context, webhookId WebhookId) error
+	// GetWebhook Get a webhook
+	// (GET /v1/webhooks/{webhook_id})
+	GetWebhook(ctx echo.Context, webhookId WebhookId) error
+	// UpdateWebhook Change a webhook
+	// (PATCH /v1/webhooks/{webhook_id})
+	UpdateWebhook(ctx echo.Context, webhookId WebhookId) error
+	// ListWebhookDeliveries List deliveries
+	// (GET /v1/webhooks/{webhook_id}/deliveries)
+	ListWebhookDeliveries(ctx echo.Context, webhookId WebhookId, params ListWebhookDeliveriesParams) error
+	// RetryWebhookDelivery Deliver an event again
+	// (POST /v1/webhooks/{webhook_id}/deliveries/{event_id}/retry)
+	RetryWebhookDelivery(ctx echo.Context, webhookId WebhookId, eventId EventId) error
+	// RotateWebhookSecret Replace the secret of a webhook
+	// (POST /v1/webhooks/{webhook_id}/rotate-secret)
+	RotateWebhookSecret(ctx echo.Context, webhookId WebhookId) error
+	// TestWebhook Send a test event
+	// (POST /v1/webhooks/{webhook_id}/test)
+	TestWebhook(ctx echo.Context, webhookId WebhookId) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -2216,6 +2763,167 @@ func (w *ServerInterfaceWrapper) VerifyApiKey(ctx echo.Context) error {
 	return err
 }
 
+// ListWebhooks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhooks(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhooks(ctx)
+	return err
+}
+
+// CreateWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateWebhook(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateWebhook(ctx)
+	return err
+}
+
+// DeleteWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteWebhook(ctx, webhookId)
+	return err
+}
+
+// GetWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWebhook(ctx, webhookId)
+	return err
+}
+
+// UpdateWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateWebhook(ctx, webhookId)
+	return err
+}
+
+// ListWebhookDeliveries converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhookDeliveries(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookDeliveriesParams
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "before", ctx.QueryParams(), &params.Before, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter before: %s", err))
+	}
+
+	// ------------- Optional query parameter "items_per_page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "items_per_page", ctx.QueryParams(), &params.ItemsPerPage, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter items_per_page: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhookDeliveries(ctx, webhookId, params)
+	return err
+}
+
+// RetryWebhookDelivery converts echo context to params.
+func (w *ServerInterfaceWrapper) RetryWebhookDelivery(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// ------------- Path parameter "event_id" -------------
+	var eventId EventId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "event_id", ctx.Param("event_id"), &eventId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter event_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RetryWebhookDelivery(ctx, webhookId, eventId)
+	return err
+}
+
+// RotateWebhookSecret converts echo context to params.
+func (w *ServerInterfaceWrapper) RotateWebhookSecret(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RotateWebhookSecret(ctx, webhookId)
+	return err
+}
+
+// TestWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) TestWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TestWebhook(ctx, webhookId)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -2281,6 +2989,15 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/usage", wrapper.GetUsage, options.OperationMiddlewares["getUsage"]...)
 	router.POST(options.BaseURL+"/v1/leaked-keys", wrapper.ReportLeakedKey, options.OperationMiddlewares["reportLeakedKey"]...)
 	router.GET(options.BaseURL+"/v1/audit-events", wrapper.ListAuditEvents, options.OperationMiddlewares["listAuditEvents"]...)
+	router.GET(options.BaseURL+"/v1/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
+	router.POST(options.BaseURL+"/v1/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
+	router.DELETE(options.BaseURL+"/v1/webhooks/:webhook_id", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
+	router.GET(options.BaseURL+"/v1/webhooks/:webhook_id", wrapper.GetWebhook, options.OperationMiddlewares["getWebhook"]...)
+	router.PATCH(options.BaseURL+"/v1/webhooks/:webhook_id", wrapper.UpdateWebhook, options.OperationMiddlewares["updateWebhook"]...)
+	router.POST(options.BaseURL+"/v1/webhooks/:webhook_id/rotate-secret", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
+	router.POST(options.BaseURL+"/v1/webhooks/:webhook_id/test", wrapper.TestWebhook, options.OperationMiddlewares["testWebhook"]...)
+	router.GET(options.BaseURL+"/v1/webhooks/:webhook_id/deliveries", wrapper.ListWebhookDeliveries, options.OperationMiddlewares["listWebhookDeliveries"]...)
+	router.POST(options.BaseURL+"/v1/webhooks/:webhook_id/deliveries/:event_id/retry", wrapper.RetryWebhookDelivery, options.OperationMiddlewares["retryWebhookDelivery"]...)
 
 }
 
@@ -2322,6 +3039,16 @@ type ConflictJSONResponse struct {
 	Body ErrorResponse
 
 	Headers ConflictResponseHeaders
+}
+
+type DeliveryNotFoundResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type DeliveryNotFoundJSONResponse struct {
+	Body ErrorResponse
+
+	Headers DeliveryNotFoundResponseHeaders
 }
 
 type ErrorResponseHeaders struct {
@@ -2435,6 +3162,16 @@ type TooManyRequestsJSONResponse struct {
 	Headers TooManyRequestsResponseHeaders
 }
 
+type TooManyWebhooksResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type TooManyWebhooksJSONResponse struct {
+	Body ErrorResponse
+
+	Headers TooManyWebhooksResponseHeaders
+}
+
 type UnauthorizedResponseHeaders struct {
 	CacheControl    *string
 	WWWAuthenticate *string
@@ -2444,6 +3181,26 @@ type UnauthorizedJSONResponse struct {
 	Body ErrorResponse
 
 	Headers UnauthorizedResponseHeaders
+}
+
+type WebhookDisabledResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type WebhookDisabledJSONResponse struct {
+	Body ErrorResponse
+
+	Headers WebhookDisabledResponseHeaders
+}
+
+type WebhookNotFoundResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type WebhookNotFoundJSONResponse struct {
+	Body ErrorResponse
+
+	Headers WebhookNotFoundResponseHeaders
 }
 
 type ListApiKeysRequestObject struct {
@@ -5106,6 +5863,1401 @@ func (response VerifyApiKeydefaultJSONResponse) VisitVerifyApiKeyResponse(w http
 	return err
 }
 
+type ListWebhooksRequestObject struct {
+}
+
+type ListWebhooksResponseObject interface {
+	VisitListWebhooksResponse(w http.ResponseWriter) error
+}
+
+type ListWebhooks200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type ListWebhooks200JSONResponse struct {
+	Body    WebhookListResponse
+	Headers ListWebhooks200ResponseHeaders
+}
+
+func (response ListWebhooks200JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response ListWebhooks400JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListWebhooks401JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListWebhooks403JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooksdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response ListWebhooksdefaultJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookRequestObject struct {
+	Body *CreateWebhookJSONRequestBody
+}
+
+type CreateWebhookResponseObject interface {
+	VisitCreateWebhookResponse(w http.ResponseWriter) error
+}
+
+type CreateWebhook201ResponseHeaders struct {
+	CacheControl *string
+	Location     *string
+	XRequestId   *string
+}
+
+type CreateWebhook201JSONResponse struct {
+	Body    WebhookWithSecretResponse
+	Headers CreateWebhook201ResponseHeaders
+}
+
+func (response CreateWebhook201JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateWebhook400JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateWebhook401JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateWebhook403JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook409JSONResponse struct{ TooManyWebhooksJSONResponse }
+
+func (response CreateWebhook409JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response CreateWebhookdefaultJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+}
+
+type DeleteWebhookResponseObject interface {
+	VisitDeleteWebhookResponse(w http.ResponseWriter) error
+}
+
+type DeleteWebhook200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type DeleteWebhook200JSONResponse struct {
+	Body    WebhookResponse
+	Headers DeleteWebhook200ResponseHeaders
+}
+
+func (response DeleteWebhook200JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response DeleteWebhook400JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteWebhook401JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteWebhook403JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response DeleteWebhook404JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhookdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response DeleteWebhookdefaultJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+}
+
+type GetWebhookResponseObject interface {
+	VisitGetWebhookResponse(w http.ResponseWriter) error
+}
+
+type GetWebhook200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type GetWebhook200JSONResponse struct {
+	Body    WebhookResponse
+	Headers GetWebhook200ResponseHeaders
+}
+
+func (response GetWebhook200JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response GetWebhook400JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetWebhook401JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetWebhook403JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response GetWebhook404JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response GetWebhookdefaultJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	Body      *UpdateWebhookJSONRequestBody
+}
+
+type UpdateWebhookResponseObject interface {
+	VisitUpdateWebhookResponse(w http.ResponseWriter) error
+}
+
+type UpdateWebhook200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type UpdateWebhook200JSONResponse struct {
+	Body    WebhookResponse
+	Headers UpdateWebhook200ResponseHeaders
+}
+
+func (response UpdateWebhook200JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateWebhook400JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateWebhook401JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UpdateWebhook403JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response UpdateWebhook404JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhookdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response UpdateWebhookdefaultJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveriesRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	Params    ListWebhookDeliveriesParams
+}
+
+type ListWebhookDeliveriesResponseObject interface {
+	VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error
+}
+
+type ListWebhookDeliveries200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type ListWebhookDeliveries200JSONResponse struct {
+	Body    WebhookDeliveryListResponse
+	Headers ListWebhookDeliveries200ResponseHeaders
+}
+
+func (response ListWebhookDeliveries200JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response ListWebhookDeliveries400JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListWebhookDeliveries401JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListWebhookDeliveries403JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response ListWebhookDeliveries404JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveriesdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response ListWebhookDeliveriesdefaultJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDeliveryRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	EventId   EventId   `json:"event_id"`
+}
+
+type RetryWebhookDeliveryResponseObject interface {
+	VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error
+}
+
+type RetryWebhookDelivery202ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type RetryWebhookDelivery202JSONResponse struct {
+	Body    WebhookDelivery
+	Headers RetryWebhookDelivery202ResponseHeaders
+}
+
+func (response RetryWebhookDelivery202JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDelivery400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response RetryWebhookDelivery400JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDelivery401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response RetryWebhookDelivery401JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDelivery403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RetryWebhookDelivery403JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDelivery404JSONResponse struct{ DeliveryNotFoundJSONResponse }
+
+func (response RetryWebhookDelivery404JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDelivery409JSONResponse struct{ WebhookDisabledJSONResponse }
+
+func (response RetryWebhookDelivery409JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDeliverydefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response RetryWebhookDeliverydefaultJSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	Body      *RotateWebhookSecretJSONRequestBody
+}
+
+type RotateWebhookSecretResponseObject interface {
+	VisitRotateWebhookSecretResponse(w http.ResponseWriter) error
+}
+
+type RotateWebhookSecret200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type RotateWebhookSecret200JSONResponse struct {
+	Body    WebhookWithSecretResponse
+	Headers RotateWebhookSecret200ResponseHeaders
+}
+
+func (response RotateWebhookSecret200JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RotateWebhookSecret400JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response RotateWebhookSecret401JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RotateWebhookSecret403JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response RotateWebhookSecret404JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response RotateWebhookSecretdefaultJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+}
+
+type TestWebhookResponseObject interface {
+	VisitTestWebhookResponse(w http.ResponseWriter) error
+}
+
+type TestWebhook202ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type TestWebhook202JSONResponse struct {
+	Body    WebhookDelivery
+	Headers TestWebhook202ResponseHeaders
+}
+
+func (response TestWebhook202JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response TestWebhook400JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response TestWebhook401JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response TestWebhook403JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response TestWebhook404JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook409JSONResponse struct{ WebhookDisabledJSONResponse }
+
+func (response TestWebhook409JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhookdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response TestWebhookdefaultJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListApiKeys List API keys
@@ -5162,6 +7314,33 @@ type StrictServerInterface interface {
 	// VerifyApiKey Verify a key that you received
 	// (POST /v1/verify)
 	VerifyApiKey(ctx context.Context, request VerifyApiKeyRequestObject) (VerifyApiKeyResponseObject, error)
+	// ListWebhooks List webhooks
+	// (GET /v1/webhooks)
+	ListWebhooks(ctx context.Context, request ListWebhooksRequestObject) (ListWebhooksResponseObject, error)
+	// CreateWebhook Create a webhook
+	// (POST /v1/webhooks)
+	CreateWebhook(ctx context.Context, request CreateWebhookRequestObject) (CreateWebhookResponseObject, error)
+	// DeleteWebhook Delete a webhook
+	// (DELETE /v1/webhooks/{webhook_id})
+	DeleteWebhook(ctx context.Context, request DeleteWebhookRequestObject) (DeleteWebhookResponseObject, error)
+	// GetWebhook Get a webhook
+	// (GET /v1/webhooks/{webhook_id})
+	GetWebhook(ctx context.Context, request GetWebhookRequestObject) (GetWebhookResponseObject, error)
+	// UpdateWebhook Change a webhook
+	// (PATCH /v1/webhooks/{webhook_id})
+	UpdateWebhook(ctx context.Context, request UpdateWebhookRequestObject) (UpdateWebhookResponseObject, error)
+	// ListWebhookDeliveries List deliveries
+	// (GET /v1/webhooks/{webhook_id}/deliveries)
+	ListWebhookDeliveries(ctx context.Context, request ListWebhookDeliveriesRequestObject) (ListWebhookDeliveriesResponseObject, error)
+	// RetryWebhookDelivery Deliver an event again
+	// (POST /v1/webhooks/{webhook_id}/deliveries/{event_id}/retry)
+	RetryWebhookDelivery(ctx context.Context, request RetryWebhookDeliveryRequestObject) (RetryWebhookDeliveryResponseObject, error)
+	// RotateWebhookSecret Replace the secret of a webhook
+	// (POST /v1/webhooks/{webhook_id}/rotate-secret)
+	RotateWebhookSecret(ctx context.Context, request RotateWebhookSecretRequestObject) (RotateWebhookSecretResponseObject, error)
+	// TestWebhook Send a test event
+	// (POST /v1/webhooks/{webhook_id}/test)
+	TestWebhook(ctx context.Context, request TestWebhookRequestObject) (TestWebhookResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -5775,320 +7954,664 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 	return nil
 }
 
+// ListWebhooks operation middleware
+func (sh *strictHandler) ListWebhooks(ctx echo.Context) error {
+	var request ListWebhooksRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhooks(ctx.Request().Context(), request.(ListWebhooksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhooks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListWebhooksResponseObject); ok {
+		return validResponse.VisitListWebhooksResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateWebhook operation middleware
+func (sh *strictHandler) CreateWebhook(ctx echo.Context) error {
+	var request CreateWebhookRequestObject
+
+	var body CreateWebhookJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateWebhook(ctx.Request().Context(), request.(CreateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateWebhookResponseObject); ok {
+		return validResponse.VisitCreateWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteWebhook operation middleware
+func (sh *strictHandler) DeleteWebhook(ctx echo.Context, webhookId WebhookId) error {
+	var request DeleteWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteWebhook(ctx.Request().Context(), request.(DeleteWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteWebhookResponseObject); ok {
+		return validResponse.VisitDeleteWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetWebhook operation middleware
+func (sh *strictHandler) GetWebhook(ctx echo.Context, webhookId WebhookId) error {
+	var request GetWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWebhook(ctx.Request().Context(), request.(GetWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetWebhookResponseObject); ok {
+		return validResponse.VisitGetWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateWebhook operation middleware
+func (sh *strictHandler) UpdateWebhook(ctx echo.Context, webhookId WebhookId) error {
+	var request UpdateWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	var body UpdateWebhookJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateWebhook(ctx.Request().Context(), request.(UpdateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateWebhookResponseObject); ok {
+		return validResponse.VisitUpdateWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListWebhookDeliveries operation middleware
+func (sh *strictHandler) ListWebhookDeliveries(ctx echo.Context, webhookId WebhookId, params ListWebhookDeliveriesParams) error {
+	var request ListWebhookDeliveriesRequestObject
+
+	request.WebhookId = webhookId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhookDeliveries(ctx.Request().Context(), request.(ListWebhookDeliveriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhookDeliveries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListWebhookDeliveriesResponseObject); ok {
+		return validResponse.VisitListWebhookDeliveriesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RetryWebhookDelivery operation middleware
+func (sh *strictHandler) RetryWebhookDelivery(ctx echo.Context, webhookId WebhookId, eventId EventId) error {
+	var request RetryWebhookDeliveryRequestObject
+
+	request.WebhookId = webhookId
+	request.EventId = eventId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RetryWebhookDelivery(ctx.Request().Context(), request.(RetryWebhookDeliveryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RetryWebhookDelivery")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RetryWebhookDeliveryResponseObject); ok {
+		return validResponse.VisitRetryWebhookDeliveryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RotateWebhookSecret operation middleware
+func (sh *strictHandler) RotateWebhookSecret(ctx echo.Context, webhookId WebhookId) error {
+	var request RotateWebhookSecretRequestObject
+
+	request.WebhookId = webhookId
+
+	var body RotateWebhookSecretJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateWebhookSecret(ctx.Request().Context(), request.(RotateWebhookSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateWebhookSecret")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RotateWebhookSecretResponseObject); ok {
+		return validResponse.VisitRotateWebhookSecretResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TestWebhook operation middleware
+func (sh *strictHandler) TestWebhook(ctx echo.Context, webhookId WebhookId) error {
+	var request TestWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TestWebhook(ctx.Request().Context(), request.(TestWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TestWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TestWebhookResponseObject); ok {
+		return validResponse.VisitTestWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
 // Stored as a slice of fixed-width chunks rather than one concatenated
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37chu3ljf6Kih+81XsPS2apG4WVbumaFlOFNuSI8nOjf5EiA2KiJoAdwMUxZ1x1XmT8995kfMm50lO",
-	"YS0Ajb5RpKTETsaZ2QlF9gWXhXVfv/V7YygnUymY0KrR/b0xZjRmKXw8oMMx2ziQQqcyMV/ETA1TPtVc",
-	"ika30UvmdKHIQMgNpWXKBo2owW7pZJqwRrfhvm1EDTUcswk1D9CLqflN6ZSLq8anT1HjjRxSfF7x8edj",
-	"RgSbk2u2+EaRKdXjiFwuCI+bpEemqbxdED2mmqRsIm+YInrMyCW74kJwcUXkCG5RZDJTmkxnmnBNuOiL",
-	"USqFNj/rMVdECtbsi9zAn920n9Ep37hmC/Ws1d7bpe3LzsbOqNXa2B1uxht7bGu0sU13LneHz+M91hrd",
-	"McNTqtkbPuF6451M+HBRPdPEXKFwXMzMOSJ8ZMY8popQseiSQb9xzRb9xoBwRcy1KdX2PnPb4F8DMqRJ",
-	"oggXZDAf9IViQyliFZk7/zWTmsK9WhH4w90zE1yrvngSp3SkNzjTo42x1lOzAuYF8PwNSxQb7dbTwmrZ",
-	"Qe3/65/tVmt//s+d1qrLccomlJu9Ki/Ij3ZfKRewJIwOxzjTLhmkbp4yxcETIecRoSImNElgTvSKcgHr",
-	"oAfELsPDp5j+c6uzr/+5uX3XDJlOFxu9kWZpeWpnOBqiJZlTrsklG8mUEUpSc1f43nb4lpFMJ1Q3ug0u",
-	"9GanEbnXcqHZFUvhvT/++ONGb6bHTGg+pJqVX/6dnJsX0+Ai8uT01QHZa7dbETGfdna3W09z03/BaMpS",
-	"kjKaTP7Zb9Apv2aLuN+4YxV+2uhN+cZrttg4iqtJnscBue8TiuxkmjLFhM4N4RFOYTacYzphNdyGTlju",
-	"BE5ZOmRCbzAxlDGLl45xyP93pzXlU5ZwwVYezMlcVFGJGY00P91/ODOl5YSlG1udlQdzNpRTpqpHo+C3",
-	"3HAUm1JzfmLDltWUDpkqDikibDLVi4CVCQmrkw00ppoqplU3ZTQm/q95yvXdy3jK/jVjSleS2FFsaHzE",
-	"QTRwBUzD8AQzfsXSGz5k3yiSyKul67j1+pfOTz9sf9h9u3n87nzn9PvOjz+/2Dx4efhq6eA+RY2Ei2tY",
-	"zG+Zfs1q2P41W4BQ04rwuBE15JSlIA/NjBpXTPem3NwcNcxaT5i2otnItuY1W1wIoObGf6RMTaVQrHkp",
-	"48X/esZjWCF89XtFr2q4gRxpJtyWkjlV5IalZtGWDAYfd88RnSQxSw9vnLaRHxH8SBj+Wnx/wpXuzWKu",
-	"D93v+QH8a8bSRRP5acX7BbvVlj3fyGtWuSP4k1uO0ghS+PlhO3IqNdXVb/+W3/h3Ewq6j2LDlOnyQOAh",
-	"DxvI+2lcN5CDMRVX9cswgzsf9vYPhsoWlW/Hn+DtS5YAyHThB5EiI3ghY3iiGXb53fZRcDrzo37NFneJ",
-	"hRRGNODxwDBBalamSd7lOLLZNLhWDFlEBs8GREvZJQP67BKUtgH9351Xl4OIUEUuF30xwNvenx4dOBX8",
-	"iXnA04HhU9/TG3oGQ4nIwKhsDH6MiKIj9s9+o9/A694t9FgKo//0xWCWJs13VI8P1ZBOWfC0b6VRm29o",
-	"MmPmz/fvj14So1SQJ883tuD/2p2nZpCWF1JBeByR+ZgPx30hGIsN7yYwYi6uikrzkG8Eso+bpTOU0Iga",
-	"lg48SeBe8ZTFja5OZ2w5iwf5WL81ICNL22AU4uVbUBp+TlpWDB9edJ+xn4wqibwnnHzXY2ZIiwqykLPU",
-	"fLtPcLkHxgLp0njCxeCu0QLzKw83G95/pGzU6Db+17PM2nuGv6pnqITAsXAnBk7FCxr/AM/tGiNRaCMb",
-	"u7836HSacLTanv2m0HSzg8sYsfmgZpMJNR/NXqXMrL+QRM2GY+KPXyNqAFHiO2Iz+KPjD703Ry8vTg9/",
-	"eH94dt6IGjHTlCeq0f3198aIs8QygEupDD1NmEIB14AXaEIJDCF7SWbuOR6yTxJGb5BUZrrx6WP4GPto",
-	"cu/HeX50weM7dQhN9Uw1ulutFuzAalt2mKYyPbWbhVtXPh12EGYeE5qY087iyHAyGsyFKzJPpbhqREtN",
-	"/6rB2Ouf5S+uUMyW3Zy7Fibygsb2qzUJ79Jy/4zuwFEwZalRQbN53o/g2O2Up0xdUJ2jOfAvXDKnWY5m",
-	"epayAkFlt5Lqy+9NMNHX0/alnDZDffZ0FWYQfZmHDMy9NY/YUE5wuQJqm0tnHXJB0Ly7H5HBU8qHy1DF",
-	"WCYxoQRe3yVgHJJ+3nbsN8AH1G+kbCrT4EvlLVU7zgIBwpfkD3rVlyIK5EzDEZtwNZRixK9mKQP9jmp2",
-	"w9LADYMjR98q14Sqa2U0RXRE4rJ8OWR8IMUo4cN1JQVacnGJbYLpxRVxv5cp+fXhzxenhx9OXh++zFEq",
-	"dffAI4ZUGFK6ZGQItlS8T4YpM2SBdh2ekvtQxp6ZtabXTJQHD8YHVwR/Lo/9uPf28OK89/rwODf03G3k",
-	"ckGoQK3UzMQzX6Mj7pPhWBpeba8Adpc6o5lquGPEU6XvP7vHpfvc3CJvXWdbHDnLDtVxIHKjLomFuRD+",
-	"4JpM6IKM6Y0xvmRfwFSpICjWY7ObwY6zW81EzGIwMb6QYwJrteYZsV7GMpkZQWdW0Lw5ZUpVnpMXJy9/",
-	"vjg8Pjh5WTgo2j0B+ckBDmjj0BqWEWosVJGrf/PpPlFMxGYHZiL3unsQV3vbrAQXmqWCJkU98XJ2VXAO",
-	"Voqx88PT496b3ISUnDA95uKKzJnQKOeJ0cD2iWZJgsQFqoultGDs95nINup9epxKrZPSBkmJ1IsxkjnX",
-	"Y0LJJY2tK6c4pfOTk4u3veOfnWg+y29W7dN6744sp5swMkrlBM1XGsdmj/aJThdZGKZN7ikIO8jupHxD",
-	"U3RhVpOiGWcCl9RQopnmm97pt4fVtOi0cqOgS6XJzhZ5zV/ck842zZhngt5QntDLpGLYRpm4pMpzDSrU",
-	"nKVEyHnF+N8f9z70jt70XrwpD77+QRgQM2waKJOqTBJlW0NHRr8O4lUuWHZPwrQzvxZyXiGecACel5JL",
-	"xgSZ0Lhq007enx+cvD28eH/8+vjkx+P6iY8oT1hM4llq5qn9a4xqYySVnOmhRBlgB2aEGBtekyz4tpAz",
-	"krIpozp4wP2X4PEkWE8scP9YoliXbLU3yROgV2lUNiTSpxHZam+TJxl7BJI2X3f2yJOKE9wXniEEJ1cw",
-	"PZfpNcpDd5NiNB2OmTIHQ4ohQw4A14OyCEFLJKO+qKCjpxHZbrXIE1rBX+G3TfIkoO8uqSDqvliJqoOh",
-	"VFF0kxRIqmvk+BKidGRSphGunxZle284ZNNMiFVEtM26bbW3IzLgEJfSiwGqI1IkC+9WRS2KWqZkx5Tz",
-	"/bm77wiNPUzZKESwl90bXvpgNeWVTC95HKNuu4aqIl0UNWM4J2ZZMwcqLGYsQZetYDevTk5fHL18WVCM",
-	"4bFd3CGKATKzjYWngorpVGarJj+Cf2IT+Yg10ctWSkKH18pZa5W6ytn7V6+ODo4Oj88vzg5O3hWlB1fW",
-	"zxxMTbtIL07SBWHvOf7HVeWt3n5DEx6Tyxkq5UboZdv6aNp2VSrFsgeUrn/wUfiOKy3TxSkkN8Vrm7f+",
-	"rjzh0FnMNUnkFWZKKZLQaq/gd0dn5yenRit8e/KhaOpq5NPZw6wxkDBt+ZniRlh0Wp2djXZ7o9U+b7W6",
-	"8P+/AKM2yySFzdyK4WEY9LXcdp9QdQ1OB4ojJJpP2JdgU56WBo+rYIcP7HsuZ0lstElzvMBa+UKswGOp",
-	"e/GEa702QVm1vpoTuXN4ycjMqB+gUxhuWMWWei9fnh6enV0cn5xf9N68Ofmxwjx0tkXlgzutzWar2W5v",
-	"Nvf2zdeGy8IPkAmGSowCLWaMPFgRmiRyzuKLIY9TrzE8hC1Dxlit8wiUs3yCXsVCnPbODy/eHL09Ol+y",
-	"AtVPI3JE2q1Wlu630yJFk2vzviYXzhBSBMuWZcKNyRlkAX3jsgm5IgkbVU30h/cn572Lw58ODg9fLpnq",
-	"mCqyaRP6zJPMS3LJiu2W+YdQMpFCj1ETBA2OJgkZSqUV6Wzv27yBW02mLOUyJkrTVIMCi+yoE7KjZqvV",
-	"+uWvKaBzDukvXkaXeUOUXyBzYENqt9ueAtn3BdC999UNE84ExDW9F4Q8MdIXFynQSZ8+rhfOJ6/eqRaX",
-	"s1xrUoFXeoq7/kG6+edXao6lPgA3+Lry5+/s8Ab/1lsqykHc1XzSy5x6rw9/Pitx3BU93S6eYfhs4OnG",
-	"KO1QzoRGsxsWQwqG65BJXioIGkkp5YplPvZvzEtvL8w7v9AowToRgS9Ku3slZ2Ldo3XNCoR3bJMGqv3F",
-	"rw9/Bt3t1cn745Iwz2cdgIfI5X3B2iqfIZe6BLNCTjN4me5JFluPSRbBKgBBgLcwkeIKUvdz5v4XRQKY",
-	"Xxr/z4qHptmkg5iO3SPQD+0VQU5r5UROzntV6rjLjXZPCUQGPN06jpUh7YmcMKHRNEFv5zBl2ofTrySy",
-	"SHwUBNiNyv6lcMKK4KiZ+G8zpetm/+WQPyaL3o8NVrgQHQtwh7wUo/jx+PB0VWZofYm+CgJkSdmdrZgG",
-	"vwfX+wXW6LJavyTm+IWxP68ur83//s4GPcZQvxr0q6zTH8JMq21acqdJG9mcfnP1RYJ0/c+tzt6AUGUE",
-	"6whu5YrgFL5auo8UhTpHc8x+rdZWpSAlsCYrw/6K6kDMPfO/f2aGe6IcWVXDe6FTdKGjrFktUaPzECbz",
-	"iIcnmxzugbfKr7mIy0HrfaylrU5keLwj8Zno8b2gMz2WKf/32nIt5opeJksUezVTU8hWqyDAg9PDl4fH",
-	"50e9Nxcvj856L94sYfYSORyazOFz950bnjABQ7HEJlPQkL0hdW8DoG2WyPonqqdpBJG7YOksD396d3R6",
-	"h0SzD9q3aX6glT3qVLgA72lJFXUDQI7viuKWzMbmXC9TRWxGjLFo7WMhM8OlPjibJQjvPWRmE66UTY4o",
-	"zmz5TN4enZ0dHX+bz7ozi0+Fnw1V5HbDwjZ0ydnhwenhudmZnj06cEa6xBaz4+8PmcxSixlsxVqTOZhZ",
-	"leUc7lHwoP3HI7JHNQTAQaLnksR8NGKpUWLQtLE+HiRnO+C/TYDeLyGm/0AZKrq2bbiUmxWiyTssP+KG",
-	"HY9oolgpxQv2WUvrD2lEjWlwy++NXOyyDiQFg554XnUQlQ2jLvsoNqlYzNE2HdmjjRX6MiUDMUuSQZMc",
-	"jfqCXmL5PgVt3FinLgQlZzpXmUimVCmmHPsnUhSKK39ttPc6zVaz02w962w1okan1Wp348vn3e5u42PU",
-	"4JpN1F2UeIxzNNs2obdHeMtmJ2qYMWOSJRZk2lQomqYUlEgrdaowRpgtvbRn1izhvlmWAWzUILLr40WZ",
-	"D16hCbJPBuaVA3MLLlc469xoLqVMGBUNL6mgiqxyM+F3YFYkBv+YMYp4hkthOUMXwDo2Nzf3bFKuIHI0",
-	"UkxHNsuuL7C0LCI6nYkhOr8kmfAk4S4lrlAE22lttjZa7Y3N9nm7Y9M1GlEGPWLGs2ETMQoZZ4Z/aRpT",
-	"fSdLeeuu++SKVe/YeHPNp6ghL41wYuufAzV26Rj+KHSBlcJuskQxPA9IxmiFctUXqFez2GUt+myXyGcJ",
-	"Q0YkFWQsZ2mTvDLmWLoA8CFzRnInd/BFHQrv7FqhKjhwHdAkORlBxday+34wl58xrYEyPtYYxs7PEGWc",
-	"x1orgtUUQNfMSl7+xobaDDQzlFcfrTc8VxlxwW5/pGErD7uydKAof1hsUVpQCXHV6L82bHF9wF8+VrwL",
-	"JZVPLrOSvVye7nQqrkEHsfUuNE14loxVEFQ1DA2YFxcERm++zrMczBDrtM7bBQ/OamxnKIXiyplD9Rw+",
-	"ZUOZGh6O8QdFEkYzhg4a8DzkGuC5nRtZaCz0iCg5YZcyXvSFDWDkM5W5ViwZBc4cObwGo1XImCmrGuU5",
-	"QJ2AsPG41agXtzPT0OpoN9hKM939TJInVOkLwxkvqB64pPkpxapxIbVfuUYV5YIZcnHFhK3MrQaZsank",
-	"zjnhrLIY/ncJUB+iS9pkJjRPQJGAUDIGHLgUTdID+WokLYi2LPNQSJJIcYX4VJCpfkmN5SLhMaBTcSny",
-	"K9+JynBaEy74ZDYB1K0itJafJ2Q1VtKZCEM9KKkFrDZmktNw+KRq9IouFFGy8nC0n5+39tY/HAX+AGXr",
-	"aGoFh6aeR7zhStcziNeg4gs2Z0r7BIg8Q3DaQCVBZh6dKYIJrSTwiuQeyr12q1UWdFN6xYWnzGWPfpdd",
-	"WVw5mEjuWfWrdgdLjfzBM+Tprfg7VP4VdAAFzBBzayp1S0+kzqy0FxcpbnujtbPR2Tpvt7ud593N7WZr",
-	"t7M6O67Vtq1OTeZjnrCQy3rtumvV7ZSNDDuyiphWZIC2K8C3WHs58qyiL4wFE3qWVuOyy9Tw3FLZC+9S",
-	"lNeTWlcpHbILJuI7BjBN2Q2XM0cpRGk5VWCpcHFVYCsu3ChY5v9V1cJ26178JGrwio09hupxK1X3AVfo",
-	"ZteCCm7vdJ4a0Ul4bJhbqg2zdzz5PgB/fpizGY+rRhhKsxXOgLmcWGqzOn27RTAr3i8vkprh6NWruWlU",
-	"l831V/NPt5hWZSPrWQfTlI34bTWjRzE+HNOUDjVLPXwgknNkxLRRL64EVwyzXPdB5/CMMVtuen3ROj9/",
-	"8/1uZ6dqMb2NcqdlUjYUVjIPGtbnh872i5RRdbdQOfU3nOL1meOwkkDfIQAhGpa6Kv2mSH8d4NXP73Oa",
-	"VzM7nLWRuRBXEdFneG1RksKhtYaKyx2w9OPHExwM/85MsOSE3IrWDqZEremXs1CpmPOCQWhflHfJbEB7",
-	"VhbeyNpd9KlSHTYqHyYYJnHG2XmSEFu74HjRLonpQuGRMBZYklT7mp7vbBnlp6zU0ltUandaW8/NFV7L",
-	"bVUCyNas35nf+EItDApjMyaX6yXTTKBH4FwhNqgCjrVsuwYQywCfi7uwd3B+9OGwSXp9kbncXNRDSDLI",
-	"Ts7AuWnsTS6mZI6NdWoivVivizBz/rWBFzeiRhbocQ74j+HR8teVzowFwAQAxDUJCjCNtbSich/NTa6c",
-	"lFGa+txSqGX77G7gXl/c6fs1T8fySDO+bAjmYi6cT/iv4RB2KqolPpUB3Vo/r/2S5s6e3ev1Hb2CzVG5",
-	"XCB3SWcJ4us6BYnQ6TRZFBXP9lcP7f8ED+1Xn+uX6nOtEZI/cj0+A1keugDu58WLfi9wf6sPV+vYsyTx",
-	"8WKrTTwBnpwyPUsF5NQHTEXE3q/2tE7D7hzvfvvy4Pb798PXv7Vettqdza3tnd3ne70XBy8PX3373dH3",
-	"r9+8PT5598Pp2fn7D53e9c+JQn3jDRNXetzoPm9HjSnVmqVmnP/nV7rx74/mX62NvYuPv7ei9t6ni19b",
-	"G3u9jV/MT7/vtD79x50uLLsMZU3vY3VUFSJjmaPFotmCmQxWqxrLubD512YjDf/oDav9mCC+jc0Yg4Ut",
-	"HQLwIGH0etANXmOD9sib3DtRm/ESBf3EfQHaokuMzNTBJhnImVY8ZoNuFdpFBLV1oSWbFdfZG/uQdznI",
-	"MeXBfsAYbcm1445AGDgjxHe+AAV90IXQIqT1zKny7m+XuQy35JQsH8fGxzRcdn7DmT6NqGHWzF9x4SwB",
-	"O/K8LuafUtbF7HbJGvx8B9UMomGorR6DTMThMQ264Nk3q4Fh1OGQKYX5MJl7v0nOwets3oXgz2YCBP/w",
-	"O4W5m9Zmg3hAMcDqvRyt9jIvR3BunriB/jcelld0Y/Tx9+efnmyEf299evr75qfcV+3Op6flAxU1bjfs",
-	"0zfKCKba92SgfqXc+/2CIzZ4jXzPuFaQUQyPAQICqe8JyNWz8hQoH+iJzRGiWjXJwFDzINCQ+QgQW1IG",
-	"BO9OBQIGGB1NDgqeMLxAyPk+uZRmc1PmnyVcxb4c9YUE2PkbliouhXJH1mZn2gCIH1fPHfM8G8G9foAj",
-	"F1bXuWFwlQvq6p13v0roVXBnTgG98+ZzPmHZzSUP5Zr3+wq/lWY9m1yyNLh5RU0Vbnbqanb7KkorDpnd",
-	"6uy2tfxlNbu1khsK7gWNLbtxdY8U3O01qOAJ6zqnKpYg75tac8tXU6ngRlSn3K2VSpVv9FAVSbGgTY5T",
-	"WU7sBJUF4cUCLKqDxNQ5BZAOSa4F9L4on9jhKrGiUFH4FDWok0Gr3IOsNMDTKHNRY3VDmezRO5embbll",
-	"JmtgYrmqjZliqfdZj1wJq2XfUV+A1eSMfZv4WZBPzuBpV4nbpQ51uyEu4vm4jvJhJnLuXGEnnmqiFaXw",
-	"xL7Fl7HSAHKVr0CDgRxLVS2/d9sPilJcs8UFj+sbwmina/piSZok5N8slYjEm9fQ/pBAylqG/1rxgjBn",
-	"tY76v1EkTLisJevVO/WUJnjDK4LTg7HW00GESr3V4QdZPbh96zcKUZBF3CUDkBkDF01FTHeIehgNqi/A",
-	"LrW/DnyFU8KvGRZoSFGVSFI4l2ZUdxpHsI/gm7JMzNNZ5mu3rnd3oBzrwtX4uJQNL08HwJY8904I8LoY",
-	"pgQg3t/KSQGZqLg7IQC6AJXjLlQpxLomA1QoBxibosZ4LgdajSYpJJnIlGXdih6bT1RlIdTuUaD6VTdK",
-	"sRq266qDOenFHTIqd/n+F4iAmPH58oIEGvkq0XctK6Q6lO0se0leqV/BCVurWBR0xpVWLIhKVS/aqj5V",
-	"nPxqV9fOoKB6rjQD53291wzCAPHdM8iurp9BqPSvNn644w8n2nZVKK2cE/bYNNxZ5bW1qxmaEystJloq",
-	"96EEH0W/mwzspbWjLpoxK408V4S9/vBzEf27pxBcXjuNnDmz0hx8rHv98WcB+bsHv9RtXTD/Vhq3NuLz",
-	"jz6AhWZiJdXtsU9e+L6NTqUgrlm9zP5dbfWq8qYfffUenJ326OtbEbZcM5G1tP5QmfYSesjU+Opdyx20",
-	"nBGfiiVxef2x+cwSd+YiKrckSglWhuXmmesQVRF/VdV9OCuGy/PJT3VNo5ZrjG6+7sUf69ZxqV6fLggz",
-	"FwW9YiDWAUkhTXIEQ58mlAvy/dnJsYsLgIW9tb1rFvEyYRMSy+FswgRix/aFGtMpEA06X6EBnrF7bSNn",
-	"W79NJizmlJhhW1hVNU04hj5gVPATenFtFjqLLZaCqnLJYgnm0h2ILPDsNJVXKZ00SaF5EXmy1Wo93Sfl",
-	"AtWoL4Ive29fHH37/uT9WUTKVbm572w6Sv52n+paUYZthtB+uk8qwFSjvigDS0bEA1xHJA/fEZEQt8Q8",
-	"ePPpfl/kYL4iUoC6ici73vl32d/mtq2n++Tt4fl3Jy/D4Zhftp/ukwyJL+qLHDxdRAIIKfsHwjBFpIBC",
-	"bB6293Sf5Ds6kCdb7U33re04Yr7bNvNYNtmIlCAWyJOtjnmDa/RBnmzDXgcY9VERSN5cs/m02RfBRWTC",
-	"qLBpDpVo9YhTX3wSll3PsW4lh0/vPGuVcPRNcszmZAilJjbfh8axz37ybKTchavEpHxbrlJrXsEIE9pw",
-	"QZZaVuUYzEpmesixc3Z6p8JMX5FXGlYxxkS9Eb8lXPuzy1JVSDFeoQdfaTWW+aoO/zWjCUb8Ql9VlVxY",
-	"zzOlatLtghd+d37+jmS5ke5F1VmAFTZELqjuHuPWPEImmZt9leg4EjqVasqGmN/qGzaWGp2e9GZ6TDrN",
-	"FtHymgnCwxt9k0rwye7u7HSelpk28POLpU5z+6PziVs4HTiAoKeYA+PD71TB34rOgWZQQ0h9ihslU5nq",
-	"/b4AjJGREfrorEuJTmfKiJhpKm8XEEZQcAB/9GUdEZa3oL8+n2Fk/UYawtE3rMb7vpvPpNjZqlTRLB5q",
-	"RaP2AG8OucSQ8RvgOWJBfCD4MfM+qod3Yb6+GPOqEM7RlZBpIaEZY+8XOLW7dBu8agWyrC3HuZsu8dZl",
-	"hIn7uLzy0D7bgSJDOJrbqkJITcDmJjbJFdEdnOLZqHKe2dOwJIDwjW0mv3ZYoFzPcztdEvXBqVnGCoXn",
-	"Nu/Z4v+393ZbOc/K872d1l67U2RTO1uVHha+Th3TKq/f3W7t7mxtt7dXer2H9q5bYzTiI9/yEWoZ1ZQO",
-	"C2GjIlJ3mePPLpe9x3nv6xpAl543UywVtT2z8aG+XHglo7tYS4h0X3X83jB6fQqBk7WBMIqcawQwjsUz",
-	"d13VTruK8cHtfx7XKyyRGeby9annTedjKgCLQpNYWsBlRRdOMQxrTc0JuJKyvEy1GlQP+7s7vNLcosCL",
-	"zeJB4TPEYmzJcFDbapODuA7KV8HZ27xzUZZZom+DpI9qsvk9FIvbQXQnVF/Dqf5sG6pDeI3QS5klzXV9",
-	"JlynBXotNyfZHApQIdpGpdxqhaVLVjnoiyGi0AS/RTY5CFbHPna71WqSnuMUPmPIVjcWNHNjlyp9MWQC",
-	"sMUaRgWYJhTa0KfSqsvhUgQ6c7aC9W3yEXM5ByASkZng/5oxQidGk/Y5Et8o1F+wEZXVVwIo8D70YaQp",
-	"cDvNQN82H5q4Zp3t7WBh9g2JVK2XkGQ+5pr1BfBLs2qMA20zEUfwzkFzAKl6zeYAv+ACqgvNGyeRbRVt",
-	"0yWL3fxzrCwgms72NhTBuL/zSapP/qv76/9p9vuq379ttTb6/dv2q37/dveV+bj36iP8XvPbP8wvdTc+",
-	"/a//7vebdz3+v2sf/p9LH75enh+CtwtNuajYGd9806wduUwZxYiPy2OvUqOO3t1smZ06enez42JMZrMO",
-	"jl6emtfZlt0AB486Ok2kAN8P9dfLEZGCNUlP9IV54MaETqcsLjxUmafg+wRDT9Gg233WGjj1CX6zr2mS",
-	"Fxw6Ci2kiAntC/uYbxRJYP/JE69yP+tsPQVqrz6fxVKAgKS29nIU1cmnPfuMzGb3438+eWb+/vifT/9r",
-	"3cxMmHW2VmmWFuT2KxxgRLJShWebHXN9Zltkm6mqinld+xzfbMQuFbADRodjs9Krlkk8a3ee50ol7kc7",
-	"lc7UXDXFhAsX9C/7Ek5cespS/cobhdjwoYsJZClg1FOiGZ3gfwUVGvKBs4IdxLTvC6jXyVKzPbMCukVD",
-	"sMSpcorcV071cE4Fu/3aZp7WQJFYARd0eIgsDAlHfQF9Il2isYWo2eKsJBFvMszCNsHoC6psat2cpczV",
-	"HlYlBNfYi69zEteXH3o62VwpIh2AYC57fFb8mFlGKz0/gDxc9nzvyg2WTDBFuBgmszhv9HdWenEGUnrH",
-	"q0M007UmV23fZEuaTT4cTZUaC/S3PFkKLlEOqI3INGap1c54ijroGrlTQI73zZ2CoayBpyLYrb4YzlJV",
-	"VXQRZlHhNatnUeEscrzx580P/46/3dO//HSkj19+f3jY2fjtw+Wx4Ff3z5XKz7dKIuHpliNi+9Pkt2El",
-	"NMGcHo3wxCGqIE0Su9uTUOVYERtqtS0FBrgaHoZRxaxpkB94iI8Rbh5AjMypemQ0jKBgYDW27Vv2ZqaK",
-	"tSGcuSJkmuH10jyEFORtmsnGbERniYZqW85UASpqtVyg+5TW3hODb6XMHLj6QuklwKj5ylFtIVHvBYxR",
-	"OHzeXeUhG4LUOdji2pP5GQrr1ysHt6rivQrC/2AKB+w2dsPSvkCXKDxpsh9WzLru2yHh+3In52m65MZc",
-	"iidcrHIYPMYEdnMw/+TR1GpKcR94eh6/Ptq3pTD8ucQNtbxivgFcoQb5M5dJ59uI/AGjr8q/eZcDViuJ",
-	"FSPdScIBRTAKw7RXTFs8xooE8eEsTZnQF9NKx2ULpKhTLMDxyW/yoEyr6bGgGV1MWVrzIrOo4MNDnDpB",
-	"qAOpW1curKsuBXY39JIa8QT9ZcHKQSsUM7KSQtUXqFGJYmSx9wsbq8nz3uhlh523p+noqMNetn44v9w5",
-	"/qA67HV1CE/TBBZI1WyFy2uYUD0cMwT8rtwhw2GYgDVU3qVobad1rZxSGDAbZZSnn9I+V0mdHzwbWQ8Z",
-	"CLg1trbBnj2GVUMzYoFeEuxVs2/xs203G6M4zUTCcN8B8tEov6Vz4PlEmS7xnVhIu+TF+XxmZMqlkFcF",
-	"6y5x7zJN2xesola8w0sxpyHV6kLWxKxjgJGxgojmG/10nXY6Z+w6whr3NnnyVoqYLp6ak7Eb2QJADQdX",
-	"6HHUF/Y6LclmGwgQWJIay1QbyWquMuuGuOWg58Z0sU/awBdjuijIvvYy0bfZXr5oBaL1uctuq7LVqaXR",
-	"d37VS7WQNGEipqldNSfOsy5JEx4LfjXW5P35QVCnH9NFI2qYRTVTMeuRL7zHryo4Q06Wrnd07olDAtEo",
-	"y+wCLIvIJdb2RdYcg4WA9e5FTeJrRq8ZmyrUER1uAjrlikLw65H84o5kk7QzALQ/7XzWnskzZ19Vp6i5",
-	"nme0ptYi9f2ylpAVPAQcRVxVENLe3t7uatkMKVNM3wE3Wu6yVok4WNFu7R54xNn0w8FVLXauFdl9BDUe",
-	"yxuW8tEClNGRTOc0jTfoTI8tdNmTbw9Oe0+7ZAC7PzCMU4ohixDKGeBS6HDcF4M5F7GcO4S/AXnmbqlK",
-	"N17CNnBQNi6QvQ6yn107LmAf+MIC+1jBEruLa+QnUj1IG/0BKi6PY2fpMCwq4T0OXmFkS2nioYJofXip",
-	"OmmE+bqCzUm9NIIXPVDefCWcBxFOAdKrNHr8HiyulAqNDd/hVRAi5IIM8JIBRPpczihUhCtsy7Kzu7WH",
-	"G4Q+mKgvLgFvLrocEMFoCoCJkIZj88Tn0maT2ZwRVCcMDWGYC3+1ygu3mMQI8YT3WU/yNKHDUpQRkpF8",
-	"9lk+Gy2MzvodgUduuETMICrZ7jxfEpX8td+/7bTNvzY3zL9fmH+9NB+3zcdt+Lh7+PE/1w1/T1MutDkr",
-	"pHd2cHTk1xxz7SK79hHIWbMUIoYuACqhaoylcllYI0inxahG1MBEGPu7OYxAJgXk3gqpubDoI0GTri5w",
-	"igujfaVywhVDVuKRChNGr1VEBjOhpmzIR5zFA7SlAVxWUW42r+c5iO3566HR4SV5vK3gUbbkP3s7RKum",
-	"LFUMY2JCXmDC1oWNOICX6ML2eZ1i582cFZC7vWQK1J2hH4sIpLHMEq52tiw1A4EpzK81RyYiyubebjY3",
-	"nzYt0zVkOnBICt15yjUbRPY3FOmIq5DDJYVQfLGtneWRYoFZtu6R/9//9f8MgtQsBNuAK5Rt+W4eBKng",
-	"vXdH9zxb9z1Ef/DJecQTc4Zd8OqDayUvN4YAM/cg/GjkLTHzETb143Ei6O0VPXb3j6Hvrv58Lq4ulKxi",
-	"KhbOOMvAw/E4PN3NFthB4Wu3P1fofnPFpAFI4qkycsK52rYzpXYHHhT7S0waMOcA+OjSqfkYKga6odBx",
-	"D/eR0Cu5b4WIx/xBTDm4AXykCuxrlPXV/Wzaf1yGQ7B/Rdr1s6/Sst4bPnRghl/jXWBDDmB7hKNxZcaZ",
-	"3tCkwkoe1ayx59LrZ8qAcVuTRW5+cp4LN6rIaLFjmTAy4WKmGdT/GoHAhfOqPV4k3Ld/zQ/upV8yPCyD",
-	"oYwZetldn9esEKxzrzqw1HaU5UgOo+XbW8/ps6FizjX2A71chOspYh+odY4SnYvCEcXFVcJsd9hVsmHy",
-	"JYrZu2QSe1AixNqGM2lzUIXU2KF9AR0nVkqbCcg7LyorUmbcOFboCQBWm7sesEXNRAcQQ9tpGaLb3Gm1",
-	"7jSkyvS+evaAzwS4q9cV5hkZyxYDyuSSXVHoowZcq+5IPEIjKxxZxcJG9Xk/H0BRPKgs/s6qmG1/Lnyv",
-	"oY0JTcwAsbEBZpzbGJOHFIbWBRnqlxx5IdoXWbl20BSh0Cn7aeSUiaiqnJs8GeSrH0NEVJlmaL+FUsOn",
-	"EakqA8+XQ8MpzJV/o1DETBicW18Ad8mZHI7f+JULGilEjaBXeKYmVUytETXKQ2xEjfwYzaODEeatEzeQ",
-	"Eg/F/Q6KUu9ViCStz/DvXZBasTUPqEwdSqWXGIRBNJQL6+POwVgCq9oPHf051W97Pf9Vq4obrlxB9jlK",
-	"Zx+nGWhd9Zk7F3WS26UxusqasH1I1pEN+jQZ4zkPz+xUEq5IyBmqATiWzS7g1tl2rdcX8B4SL2U6XVwA",
-	"MEO9rHYdmuA05VinWZw86/LR/7kxY6ZUKQv7AE4J1xTTvCd/3lbTYWvURLeD2V4UmGSIjheSjNP7YIM+",
-	"ViUBKTacpVwvzszysaDxeW9m2EFlw8Nvgi6H3Hzr4RGwQLXhm/ZnI6TwUDPHF1TxYfXTz12OjBPE1t9u",
-	"lnku0xgVPSjhgOo3rgj3RedAALAY5gXZmwFo07yX0ZSlq7+Ykku4gzifafYC+L74hk+gF44kHgih6RB4",
-	"pl2S8wBr1Od1x2yayMXEolzmh4SN5yNIuIpsoDuyrasi6zUE+rQhMFsCqJp90Rf/+EfQF59L0fzHP8gZ",
-	"EzF6vGzv2IHfpi45Ozw4PTwfEJn2xcDcK1P+b7i1S3Dh3CVYJ2Md1KE3jyxx5iFScc6bZ6zFmKG9QAOf",
-	"IhmzlO2j2owLxqWwRZzavRmaRGIUhwszEUf0G/DzgDyBzkdd4PFYo3/NFk+bpCeChyKSCzwFmx70BeTv",
-	"zMcL+9jp7DLhw4FdU0A7UWYtAwglQ4QD0K5wqZ/9pqQYWMlsu1xGZGDdeOYjHmIouxxkcByD6E6UpWb2",
-	"GGIHms+S9fyhLxR6CCnALVELs2vRjxyNvKI8maU2zqDHqdQ6YbGZ33tMaAoBcknMlXmksohOWsowEIud",
-	"FsgljXEhsW2F8O2BINVtq2M729uBlqF6gExODdPeAHSyAeFCaSg2GPXFVqvdJL1sQ13ABZsI2Vm9Rxhs",
-	"wsV0livPhXnFbJhAoauZ0Qx3LexxEJFZeA00JEIU4AJcmE2BnAl2O2VDAAqQMWcKJ9pq2dG8ZXosYyCa",
-	"HpnAH1YhJ1OqxyShw2sVke8Oey+9Ry4yz1Bkq7VdBb5kFtAcUqP0DZrk5N350cnxGd7SaW3ZBcafo0Db",
-	"RJ0USezg5PTMgtooaKHkI+d9oek1U4QBheOA7VTO+YSpf/wDnYqvDsjm5uaeOVHGZkQaQs8JjmDCk4Rb",
-	"UYgIPlYW9sWgDs3OhtsTPmRWk7HcszelwzHb6DSNoTxLE8t0VffZs/l83qTwc1OmV8/sverZm6ODw+Oz",
-	"Q7jnU9TQXGPa5LsjAq7Ct1TQK2aOlWGdjahhW0UY1bhpb5JTJuiUN7qNzWaruYltPMYgJJ/dtJ9Z7okt",
-	"Aqta+ZxCsx7leyPjoiJTyOMqZxtlW2q7mCE4/SEbk9Ak6QubPdokPxvTgvmOkvD8hauND2og9y1BhLw3",
-	"K4Ezj5S2dClL7oFzSyfYhWuAiORABOe28sd5zlA4gRYEDBsdCN8oMgiyZAdLsmH9hFz3Xyry4CmCNS23",
-	"9Q5Vm5tqDXS42zd9x9U0pxYBiGzTl8T2Pvfdk9gtHepkYcPsHgTPNZI3LBO6GjfJO3rFLEqt6otYgsvg",
-	"akZTKjTDLP6u0ZPRtgCp7LfEGx2QNR2KhH+iN3kQYeFKasY6kTeMzKZwRsFwvOZT6GRjaGFqhgEt3AEm",
-	"DxslgpDDM+Ol2lHc6DbM+1CNg+IIz7Nq09OzS7A85WSE2lrZHZcsgrnZQgbuoAMtSiQohcAvM53QQ1Kh",
-	"or5uy9GaSo4udirM9ZZU+7aWw/4IFF1yKls3QdVQsyKXbKxlRfuOpYGqUVfSgXUaQIC0iGFWiu5WDanc",
-	"CGTVhSy3q102dHRDg3Jty3QVDlyzW71PhlSxDcWE4j7SkOEz1Azd/OfCPSw37OWl0SWH4V2jHpg3Ib4E",
-	"sqyKKURoMHBxBXMBpmfvxp61g74wD+DxwPMZrpvkAHD8vblBEqaN0Xe5sJ8i230oNTrJdEwvjRGhJBn8",
-	"v//3AKpw+sLwDWTkg7OzAZxpeKN5bH5du5Bi7xA5Ux0ZrqAloZokzLEAy+h88bQ3Qy23G1wMyJMBvb7o",
-	"DJ7abgcpgyAH1mYip2eQRBxUYMNTMOspeEwn+W2A2jOP/bpgj1DlhEGTnLNb62jxC08zmBTD5SpxGMwY",
-	"k986J+2DF3W8g9F0OP5DaSfsYsuVQ2REuuETFlnlzBCOja6VW4l0Wp3dik6elSzGvg7fk5vZat7zVbhP",
-	"FqUsTieXkVQZoLQafBigLO4bRABaz1eZblay+mgTzrH4tcLO+yQvPEACo4DIzxBz+CrZcRZAXUdEQAe7",
-	"nGaEHY4YTRNujjBoPhEGXITmYsbssfbZ09DNr0fwfty2vrDUhAE436sXjN9BvmBmgFAWMG+viDklyrUs",
-	"nIu+QM3O5tVanxcDXmm0zgxqyhZ5f4O+B3KkCbsFK0aRAbywuX7dUtWK24KrGhbQtg7idVgAgEFnyp1L",
-	"eQ8aStJE2Z6BWFW5H8zNbmAhvaBq5LZwqYLe75erWT0TnISrcYdgqXnxPum0arzurerhFgqsVh74HYP+",
-	"CAnh4MoFe6nTajlHme0HVvShQCEvjhbucHV9CnOSnE/NUDJsI/Zw5MrGu2csCyr/+nvYYR441/ZGawfa",
-	"7Le7nefdze1ma7fzS1DgbA9/2G9vGQg7j1cHZMzX7y/LLQiKaD9lJyEHhGUrzgugM7b/fi6YkXXjLyS4",
-	"ZW67xscMqdY1TDc7N80VhuYrOtvl2ksAMgtLDdufwDu6juafQ9uAu8t5AW7bLaqD9WeY5x+Au+AAAWbq",
-	"Xmivf5a/+FPUCKF/77o5dy2Mcwspu+omfwKevaDxD3Du4Ib23Te8F9R6ZVmMN23efdMrmV7yOGYC3cvA",
-	"xO6+C9ycueAAnKAwLPDrR8OFQo/6rx8NoWRn0+yf90kbeU6vgPCc/8WQWtFti8aQpctPUWNaGXY8sIXw",
-	"6DSG1sfWzZK1622SM+1aLeA3XV8nz4cu5xoV2L4YUzWGBw0paOlqLOdQxHtFuQC/hwu8DvAEDXyVGowB",
-	"XG+BKzxIXXXecKrIiKY2npHvwW+LCibo0hlS4XLUwbC1iethqDW4cd/lu1rHTnY3BKLAVQ4uPyOpKSo5",
-	"gUOn5DdALok7nYFFv5DxYk1mrSZGX8Dty4jiGIcR2x75IaO+i9H+0qhkgIZKIcbAWWxU4Pz7UMk1Coz3",
-	"jPXeHVkXlJAkNdaPgohDOJZCi9e7msavMvQQDiEPAmknNZGXPGEbdDqtZeo+/GnrSFzBoasUtNWdJWCC",
-	"7PJymcdO61MoFgq5zmtzbTybyAezOKRNJi7I//aaJGUleFkFsMcw8m1Z8OSAZWtVWh+u9Hv8BekDn0XK",
-	"2+bzj5DtUFIY1iWaii77FQLfdcN3TRnVDKDFR7MkWTym8H9jvWV33eive5jCEDUSLq5dCOF1fVoEXPbs",
-	"W7zmU2Svfu/wgO+6BS/0WeN3vujUX+byvVe4x1/2yfWBv/Oe9/4yx8kXd97zwV+2lsLlMsf+PJVrq7V3",
-	"9x3HUh9Y1vana2n4YoBsnTttbU1lDVmKGUcYEnv2+zVbXBhe9gk1uIRVlVUjlWUt9qcsnVAz02TRJCdi",
-	"aF1WkHBjtbwo68fvQ7s+iQkxO7kio5Qx1N/24YdUzhE0qkngnUaHot49D3zFhn4sAgqCEbMbzIztC/S6",
-	"Rzl90/tALmW8yD04F48gHmkKv1aQeyBlsy/OIdYqJD4hp2kGal2UpW1AOBCiLmZJrHYYtOUP0tzM1Kp0",
-	"PPzF63jrBYdes4XtEPywONKP40V+H2Ej9stFdGXHRb58rTpY8tAIycO9FUFxTl5bKVAuOJ2gcbn4A9ST",
-	"9l/aXVHR/T6/+WFre49kYFbpeX66a/k9XNLz2nrMMu0FML0ybpOF+3Pa6VcPxh3idGslcfoKekz86cL0",
-	"1OXkPUySRtW5JK+4kSLo9LhcYIQSYPpB6DVJD438EXfCJldxDo0d5hAHdMUNfQGVuykbgrzNCUN7nxGq",
-	"VSLkiuk/V348nB9nNaZF94C2FUu2evpLtBD/Yh7jfG1quN4BjX1d6r+3tPsq5f6eUu5bpu8v4rxnn+ph",
-	"RRr+gbXBfNpWlpeblXZPsVpjnwx+/zQomm2YnW4zCLnCRBbMVQSCBIMuH9HOGVzgv2+St/LGGHLm5lxm",
-	"CITrXbwdRSUXNscQO06SCZh0XLucBAwikF7e2MRAw6VrBRr3BbRBBRNwYNlcl1ShFUO6vqwxjXmY8Iz5",
-	"SADJ1gyfWsA59pmm1OfRmfPKkhHmCoAdDPfar6viIg+0Vl15AyTFB9f6C2gcVyki6GT6DLrIfeMi7FYz",
-	"URKLCdUsXSEo0i5FFlDWur5w4TMFm7t+cP55ZSG10UF+gPuef8aZJQa7W7mBOUEMFPoJUBMgzFAU+ccy",
-	"AONywFsZsYTPDIMWYpYka0skCzS+UvChda99q7Ln6/buqwX/APUxh/MRUnXOsfag5bb5v/+D1fU/UvXz",
-	"2Pxodn6xeuA9wy9fethhTQ1ypTjFgRSjhA/1Z4hSIMrvQx0r9SGKZ2OutEwXtYU8OeyzOQUI5iBvU/MJ",
-	"67p8bajtcW1kQZ5hYqZRa6zvBVCFBSRvO7XHZh3m4tVZo04HUIHt9CAjlArCxZDHCEDAlasItG3mbZUy",
-	"KlsiazVv6/SupIwxl/QITin0VSWXCzITsXSqr9OtffYJncVc90Uir0jKhjI1fBiQOyDXnWuSMgqp4Zd0",
-	"eJ3PeSHmplhClV69P+k7uw8PUeXK/MhsD+GCwDkEjGnsJZwBFLgUZ1sfp/Nd5PfBQV8djPDMvWWY+9Ik",
-	"aGgpsn7a85/qJrNGypkDiql0lrn+tEhagPRGFblkTHgjx+G5ZDk1unqxnCQcSqG4wmGiJmQhAoqCHR7Q",
-	"3imBzizXozq7G63tjfZ26TYr12mbbe5tb1D23Mj17c2N56MO22gZYT/cjLfY9pJEjfsL6RK0YEkXcpka",
-	"F1dM2BMDWGn2Wwvok63L88IE15bt9gSuLuKxadRXn85nkMh+rybyhn12V1COHtZ3Ci2Rzph+AqlzlRmh",
-	"p0E83pi9DsQBRSoWRFhIZfQPySTO6kLkVPnYCF47kkaAumzJq5QOmYcGtz4RKJeBcszQP7RPqC00kQn0",
-	"/xMse0GTHMVRX5gpRa70C3Ihb1i6wK4roB4oTRf1/iJci5igu4icjIieS+hf7XSE1HZYVQ4MzbmD4BaQ",
-	"1Ah8IJ2fTI3lPCjVgl+zmjWzJo+bmgBTsG6nvpjQhf3K+pcqkxbggr+QoyempVzUmAJ6LYJ+FIg1FJU5",
-	"grPI2evbaHhmPllvyIOUAhhQRelFdor8ufFJxtiJ5M+K8OCSMRGrgsm99Xc25O/M4fzl559+/PD+/Oz0",
-	"h3cnx2/fvP7+6LtvXx2+PHjR23u+u7O9tdmb3y7O/rwcTqc5gBEC+VrhAfgL+wPul1b5x6Y7/j10nGOp",
-	"kZV9Dv2G37CcgpOn18d1QcxcJm+lA+Lc1WN3tgCkFqFXzaewMrnkKrhiGhJ/CT7tkiFmkNEXZkKrJjmk",
-	"wzERMnYlMeYJ8HwjubdbUavVskivqKrwIbRFApAAaYuLDdtPpLhq9sUAahSggroKCDbXJgqbaxvL0Qx1",
-	"mVcAc5f/MqkmsH4FcTmX2bJSh64KGtFvRm2CMv98+omvXPRgyZse43gZ+KqFkNvqmHn7e1uV9xaNcHdv",
-	"y6xCGeN2c6fVCspQgl5HtmVR0I+ovrFQhkNbmAZI6rXN1jxscY3QgcMVUOFXi/VvkIWgw42tdA4j41jZ",
-	"9JzFXG+wGzPeJZ5gSWIee+g1tDEhtyDEcwKsDHhUAcGJeACn86Bfel8EleiGt7MhnVkM4kRekavUWGiA",
-	"SGSzu2ncRdwl7TAFHJiANeqo6osBoi2EHdsdzhK2auAWYqkOQsisyCEuSIn9VuBP4NqFRp/FGOAKEhYD",
-	"pCWXrV9qOr6ial7lYMXNr/CwzmY8XhlEI5wEV7meu3nAm5weXzUe1zR7NUZm24LXjMr54i8XtWuL2aBA",
-	"Dw60b1Dnih5qufrIgAx6cMuKi3bNRVz/ar5Gcr57N1+CXGRfTgE8O0BjtT71srM+kEl1znrnwH4UXBY7",
-	"wCIKy12N+OrGBif4kceGDitoZOEQ4Mpn17A637/c+vvB9+j9/RXneLe97jlehhGz6lH2/Z7t/LjIeOPf",
-	"CBQDc3/iqlDNldTeG4NOR1sf6/i+3XNYoErN0x5Vl2bViCzfCDa3tXRzPZa6r6Bum2/rfEDbz7cgFISs",
-	"LktY+r0xSuWk5FDRsjKXKe/gWU59xvxaxyFUmUBV59rJsF0b3cbW6186P/2w/WH37ebxu/Od0+87P/78",
-	"YvPg5eErs/ScehjhtYquvXxeBy6DOYH+hTlcgBwPvfpV7xA5CS78CrmRh9wAJTbbYu+jMF8v04QxHc+p",
-	"wmEv1VpV+JVMibji4pYMzHUXlt4HETlPKRvxazKwzzHjHUTkgMbxwn95QfHbQ3EjF30xYLcavvr3wBfy",
-	"J/yadYlySYjYbgGBTYlD+LR0BSAOyOKcWpyhgEqBKcW2F4hPDyadVgsjQv7RvjyP2tq8DCV7GTr2wCj8",
-	"Di8XsKOGQzbVrs0ANAJEuGAEJy6CCWObf4suGBF2a+4mE67UlAHiB+hWCD8yaJJBcZOeuYZ3GbCqV+ch",
-	"eNMzc3V4yWMKvUYJZI9wvXCLmAWHqOttYSNPNI4dNliTHAMYN+TqIvoX5mWzdMiE3mBiKGMWk/fnrzae",
-	"d0nMzJ+AcIIRODOaI9yIK6rZnMKC00LTizJEOqyfgrRlQKVzO+Z6cnDRF4OfNiyYMYvNp0GUzcR16YiV",
-	"Q6lWuGAW97pLtlqbFqQ1RKC22OU1iNWgdm919qBVQpbCymIL0a1kk5wYoTvn1p5zA+8LP3Ll6AIJuL61",
-	"B2JLb1a196iy4YLjd5f9dlYAmslF9CKimLkbUK4XttGgmfgVv2GCKGPR0QR0WoWW72SqF4CkmXXbscDt",
-	"WTzSnG5Cgci5uAKV88lWa/MpLoKSQFWFI9AX2DTbTaUbQPJgC1fzAb769WP2sfURADdxCDYFChqMAnZP",
-	"X2y1Wk6/LSDNg+boquCCDpGl1A12O02gDUY9aiAy3FC4+8ZUpZYhS1o1Qq+zBSjZZmlrkp4sIC/WOpjd",
-	"lM7stu240iAzOwD68+fBEioci6gvPCpeAIjnid/cag+zpSFgwtDplDxBIRFLLNN4WgAENGK1po47OE65",
-	"ZXM9i/DWrc5e0Nui3iR4SL8a6A+NCa05mu8LIHoAeJpDNpRnanQ6LTMrmCFCGIz51dgIJ3TF75uT4M5K",
-	"X5RD95tPm6Xu+JVAiVLpR4UbrDFSquqbUdoaC9Fs/74DNnhMVTPXN37Znf7CU++mDm/feIeNcVd9irse",
-	"tN3elG+8ZouVtN3g2ty9x9a0We1uG8kI7kd30coPsN6l8AlnS7sSlR/h2hL9WS5veN8fq60fS92LJ1zb",
-	"8KLhJHfe40nic4Qk3zAdsJjhmA2vAccEU8wzfR9ixtZxUKP2e2Wfm8Olpgz71dSkWL06ILs7Ox3swAMd",
-	"cVBrC9sBIUC0wPYceA1C4/3et/XX/YYtavs0MCLF96bAgldAwPMNDMiVBOmrJanRuaNQOTeyKAIrwHDP",
-	"ZBGR787P3xHoNlTsIxRl+Li+mVCTuMYhhmEGqrlRQ/rCq+ZUkRMzHNdAXjXJAbZ0BSjsmQrjTFkFHdTM",
-	"KayAyORuldKWbce5bTy0WhbS7cZ8Pt8wg9+YpYnVwov+IuxllPMWHTl4dNgw2Lz/Ct1B9pYHI4Wt4dc4",
-	"8ksAoCy2fuKPqOuqggU4DyncddDKEpntHajm2aaB6/iQ2O200W0/39tp7bU7RvpyI53bu9ut3Z2t7fa2",
-	"Tf4JQ1QkyCEw3OCy5GsyZFwDj8jFnZM0BFo7UVvid9/Nq/dJua5meY4Cb821pfsarP3sfibzTda2rSiU",
-	"MEEpwyZB/thptty2hhSxnpAKmoh5eZUwes1i33mnWmC9kqlP8R1SgV4KERueD7GNsbRQKS7tdT/rBDZM",
-	"GThGaOLa8HyjXF5NX9inpvXQZQg5Vp1kTLOCWgQk2+8LKsL8X2cnVZSzO/+Nc/I0ySmbylQrl7Pr0cv6",
-	"IssKChreCjBVwm5fACCDLbqqwcLM89/Aij8UExZqjKoBWmcCWg1Rgg3XiHmt4rYUyHMkqAj5M+WQmTeu",
-	"8GrSp7O29EEnYRWsudv2cAFs9ze4hoprspAzMExBfrtaMUtzkGgEKghg/0CGFrMZ7s37LcJSeE43lb8w",
-	"s15F+z+X8i0Vrguxejj3LUBImXW2nNQnzOPByfim2RGbbYjnpdE1XFAxBdCCVv30jVcckoYceRaKbts7",
-	"+5ZZ767FmIrI5UIz8PWYD0EnL3Rh2Bfz1PaC6AnbEJvdcpXrKIJttcEplQZfYJgRLFVirAHXbSzD8Cj0",
-	"GzOsc82GY+TufmN9cW5bNcXoJnft1SAwjkuCoFHaIW/UJdCc4DqvkjtjH7y0AVOhe1GpCxG24OmL2h48",
-	"pKYFj1Mm/7T+O3Xtu3AVPk8Dr0fozgLDz/qz9AUWCtkyBrQGsVbirg4sQOrFbfp588O/42/39C8/Henj",
-	"l98fHnY2fvtweSz41f26pmzds21K1mzEUu3XdiOF1IlCHYvTVZ1NtelKW2IYvkdL6+SgL9qf1ipBobcX",
-	"+B6z1vWA8+uAy5fR5W0esbowK9Z2TbkvlKvQyycFt81QVssKXivxAfjqOjkP0jHir5bkl5ax4LfGqTdW",
-	"aK6crIAPePY7/PfTnUrN3JWwK6ZtyRqOITPOMn3GuiCM1YRoCjYMplE9aPaF68O6au9VbBKIgqK66OHE",
-	"po3eo20nhgkezvykCy6EpppjGC6AinFEWMEk8StVCRP1lQuuygXX5IF3FT64FOSvbO/h1Q54wj438KLb",
-	"0dW55Z8AuuhNPQc43BfYUV+RBcOIcIZ1SLSUWWDkcoHPfLLV2loF/xDe0yXoE8Qcm5dHZ70Xbw5fFhg2",
-	"MnMonoeQP5SzI7a/dM1aofQNAvdgZHFltXwWo+sNpqA0XdgQ0sKsRuQbLWJYpy/sE+zooDUzzqEetPBx",
-	"uPx9fXHIDEtYdohWBKotXBH6nlZkrKuy0CVtiqr7FNXiFJ6CTesEtDsi3ywRR+uGNGDV/0h4QXsyKuwN",
-	"oKestS9e+FXGfnEyNnCGIVrZhMbsryd4v1Cwus8sejMAuvWlb95W8c+sMVJsKoF2okeOKg0LyMK0UHMo",
-	"56QDlhOMxYRqw3m4FGiBFLoE4tWGVxqWCTOATD7n4hTogISQjGsWCK4OXDUFn1VfMDock6tUzqZmPOjH",
-	"9cWNZQ+q85middXFNDxjSdGU+eTslGEqNEjnCRWLGiPpzC7kvQToo5V641TKbDszILMlroqtA9fy/HnX",
-	"fubi6kJJ87btgGNvtqOs73SRf0eNmcBK73Z7Df5mV/EuDmen+dWM+KK8J8Arqnqsrlf2vBx44js5J3Kk",
-	"mbBZ6QzPJjRociiJ4PreaZEJFzPNEJoCP9eAU0B+azfjQ1UsDvG4Su6T3JEyl+Q4Vl+ELOvEWTRZlXh2",
-	"Kw6MKXJ8cn7x6uT98UuXAX7JEimuFNGSoBEDVknAmWM25AoRtkbWEMGdi0iQcY8pLPlkrsguGU/tAkGO",
-	"PNVYqthuEYV40vvAHGEIiO1p+9ZaAHYM9OOxDDE8LNu5XPSFQ3DngkzYRKYLB3ppUUpTTZ4M4JvB033I",
-	"wMMvL9kVxIw0aQE2qIcF6Qu7vWbSbUQGcbKjhA2CUayMYqqwQqq4+v2QPh6Xp9tplgE8gvnfF8KjFoaj",
-	"s1cJwxHdCf9R1M0z+I9KCI+dViX6Bo5g809C3/gqSb4wSVJC03iwULEpW7XpWWcBWHEuQI3Jw5AqZb1G",
-	"WZu8gc22tHVTg8gXsvnaODWIsF6LYwUVFO+4khfo3ehzbw27lxCelXNoHo4lfBj5DEv4mq74y6ZSYLIC",
-	"usYML2FYmBTIEYusHnnPVEQOf3p3dGo+VJRuReTo+Oz9q1dHB0eHx+cXZwcn7w6jvvjh/cl57+Lwp4PD",
-	"w5fmotPe+eHFm6O3R+eHL2EuH3pvjl5aMUfxL5fMMFySkgxpcEE6ctXiVPHnUNI9KBFsKJUutup+SxcW",
-	"OgJakUBlGBgINpdBaUU621mxjh94LlcZil+6ne3o0XLFoobNjit6Z3IDzpEpfGtpND+6HPkGVfG7jccc",
-	"MByEZaOFpBpXwPZfj59ht7SjuBdRVTnoZnTlDPQ/Pe8PE1r/0MTzmCvrt6tpEJpZdzn6jg2/dWylUYuS",
-	"/bX9xertLzxF+mY2LFEM+iZV744RTBaOt/rUV2xZBdvPdi9X5WuG7xhD61lnqxEZ8mp348vn3e7us3bn",
-	"uZnG15Z5920vU7HdzgFTtdlGxXAXlLfVivUHHMRquHq/gn//fXFLWLExXKjZaMSHRmxiNWDlFiV0eA1p",
-	"jra+urhJZe3qsffr6zkCTck56Eu7lCnVhm+GMKWFbPWK3fN6daP8RtAAD2+HjJV7c0lJEq51wipquz0w",
-	"6UimWR+9ipfndfCvZJMjm+pI3t2BvHuSWxXw6ObqoKMp0+niAkKpoT9k67kZcpGw0qDIt05D84AKmdlU",
-	"QUGh1faVfvIdb2vi/5Xh/3uTTeW+b1Zs+bKO/XOqXEOGqj22quTX7f2CGhqXd7jC8AyOc6kA1m4u+FW+",
-	"bu0jKgxgQa9vjS93MrugzFff8pflW84VB2c9YNiQ8RsWP6QaGMaV3lTXVCFJeOwwC/6V3jDraYrlcDaB",
-	"jMaUJVTzG0ZsH2f3i8WZe3/6phE1ZmnS6DaaEF+yAy6lbgBjiGyNmmvtZzvbgHcV2J3zq9tD6JsHlCtt",
-	"zhjWKRsLNEtpRLwmmfpezWGFGvV5mPIKfOvZi2ymSvk1b5jGAGzv3VHkIqoOYcRC1nKYERteZ5kpWQUc",
-	"7GQwpdxGlt+HYetsQmMfYXb5leBVyZ6HkYfygw7N5HNNi4yUxmLiOcKcaqLGcpbE1l2TPRNLKOvXvBLi",
-	"O9g1gFP89PHT/x8AAP//",
+	"7L35chs5tif8KgjOnSi7O0WR1GZR0XFDluQqtW3JJcmujR4RZIJilpIAOwGKZvs6Yt7k+29e5HuTeZIJ",
+	"nAMgkRs3yWVVXd2Z7paTuWA5OPv5nc+1vhiNBWdcyVr7c23IaMgS+POI9ods40hwlYhYXwiZ7CfRWEWC",
+	"19q1w3hKZ5J0udiQSiSsWwtq7BMdjWNWa9fs1VpQk/0hG1H9AjUb69+kSiJ+U/vyJai9EX2K78u//mrI",
+	"CGdTcstm30kypmoYkN6MRGGdHJJxIj7NiBpSRRI2EndMEjVkpMduIs4jfkPEAB6RZDSRiownikSKRLzD",
+	"B4ngSv+shpEkgrN6h2cGvnnX3KTjaOOWzeRmo7m/R5u91sbuoNHY2OtvhRv7bHuwsUN3e3v9F+E+awwW",
+	"zPCCKvYmGkVq452Io/6sfKaxvkPiuJiec0CigR7zkEpC+axNup3aLZt1al0SSaLvTagyz+nHuv/qkj6N",
+	"Y0kiTrrTbodL1hc8lIF+8l8ToSg8qySBf9hnJjxSssOfhQkdqI2IqcHGUKmxXgH9AXj/hiGKjWbjeW61",
+	"zKAO/vWPZqNxMP3HbmPZ5bhgIxrpvSouyE9mX2nEYUkY7Q9xpm3STew8RYKDJ1xMA0J5SGgcw5zoDY04",
+	"rIPqErMM959i8o/t1oH6x9bOohkylcw2DgeKJcWpXeJoiBJkSiNFemwgEkYoSfRT/neb/lcGIhlRVWvX",
+	"Iq62WrXAfjbiit2wBL77008/bRxO1JBxFfWpYsWP/yCm+sPUu4k8u3h1RPabzUZA9F+7ezuN55npv2Q0",
+	"YQlJGI1H/+jU6Di6ZbOwU1uwCj+x3lCI28Xne4o3mjN+n8NN4Gx3+ILDbT7oHe691rqH++eNw3G08ZrN",
+	"Nk7D8ilGoXeoDwhFpjlOmGRcZcb2ALwmHc4ZHbGKNacjluEzY5b0GVcbjPdFyMK5Y+xH/7PVGEdjFkec",
+	"LT2Y8ykvOwt6NEL/tP5wJlKJEUs2tltLD+ayL8ZMlo9Gwm+Z4Ug2pppLhFr4yDHtM5kfUkDYaKxmHsPm",
+	"AlYnHWhIFZVMyXbCaEjcv6ZJpBYv4wX714RJVUpip6E+yYMIzkgkgTXqo6DHL1lyF/XZd5LE4mbuOm6/",
+	"/rX18487H/bebp29u9q9+Gfrp19ebh0dn7yaO7gvQS2O+C0s5vdMvWYVwu2WzUB0K0misBbUxJglwBX0",
+	"jGo3TB2OI/1wUNNrPWLKKCDAEG7Z7JoDNdf+I2FyLLhk9Z4IZ/9jMwphhfDT7yW9qeB5YqAYt1tKplSS",
+	"O5boRZszGHzdmiM6j0OWnNxZnSo7IviRMPw1//04kupwEkbqxP6eHcC/JiyZ1VFqlHyfs0/KCKE7cctK",
+	"dwR/sstRGEECP99vRy6Eoqr8699Hd+7bhIIEkKyfMFUcCLzkfgN5Pw6rBnI0pPymehkm8OT9vv5BU9ms",
+	"9Ov4E3x9zhIAmc7cIBJkBC9FCG/Uwy5+27wKTmd21EBSVXKqCwR5HYVdzf4oCVkc3bGsSpKKqL2teSIq",
+	"0i/Va1QLamaF7NvNLKKEhbW2SiZsPvN7zWaLJFkCi9h1A79lszp5lxEims7gXt5nAeludokSok26dLMH",
+	"2nSX/s/Wq143IFSS3qzDu/jY+4vTI2sbPdMveN7VrPWf9I5ewlAC0tW6NIMfAyLpgP2jU+vU8L53MzUU",
+	"XCumHd6dJHH9HVXDE9mnY+a97XuhVZ47Gk+Y/uf796fHRGt75NmLjW34f83Wcz1Iw74pJ1EYkOkw6g87",
+	"nDMWanFDYMQRv8krPP1owxPXJRvjqHi1jQGRXr01INYL26AtlflbUBh+RsCXDB8+tM7Yzwel5/KQW5VE",
+	"DZkmLcrJTEwSffWA4HJ3tWnYpuEo4t1FowV+XRxuOrz/SNig1q79j83UDN/EX+Um6k2eNl15eB31G+W2",
+	"4tS2Vjy15m2rntsv+mZkSsB4XtLwR1iH9udaX3Cl1Y/25xodj+MIzYPN3yXaCGbUqazTf8jJaET1n3qy",
+	"CdP0wgWRk/6QOA5XC2pwiPAboR7P6dmHwzenx9cXJz++P7m8qgW1kCkaxbLW/u1zbRCx2PDYnpCa/kdM",
+	"og5Rgw8oQgkMIf1I6jewbPqAxIzeIWlPVO3LR/815tVk7dc5lq93YJGapqiayFp7u9GAHViOxE6SRCQX",
+	"ZrNw64rkZQah5zGiseZOLAw056XeXCJJpongN7Vgrg+pbDDm/s3szSW677yHM/fCRF7S0FxakfB6RsCm",
+	"dAdG6ZglWstP57kewbFP4yhh8pqqDM2BLdtjVnkfTNQkYTmCSh8l5bevTTDB02l7LKdNU585XbkZBI/z",
+	"kIFFveIR64sRLpdHbVNhDfCIE7Sg1yMyeEvxcGmqGIo4JJTA59sE7G/SyZrnnRo4Ezu1hI1F4l2Uzhlg",
+	"xpkjQLhIvtKnHosoEBMFR2wUyb7gg+hmkjDQR6lidyzxPF04cvTjRYpQeSu1ZosebVyWx0PGR4IP4qi/",
+	"qqRAYzkssE2wbiNJ7O9FSn598sv1xcmH89cnxxlKpfYZeEWfck1KPUb6YK6GB6SfME0WaDrjKVmHMvb1",
+	"rBW9Zbw4eDCWIknw5+LYzw7fnlxfHb4+OcsMPfMY6c0I5ahF65k45qt12gPSHwrNq80dwO4S65egCp4Y",
+	"RIlU68/uYek+M7fAOTDSLQ6sJYrmAxC5Vpf4TN8I/4gUGdEZGdI7bSyKDoepUk5QrId6N70dZ58U4yEL",
+	"wSR6JMfk2HgFzoR6JSY8XPG4OKdChuTOjHZhrA29kJ73IU98xydvTj+cXPxyfXZ+df3q/P1Z9vwAkdk3",
+	"oS/Wvc0RIXgj3I7Bv4yaEwt+o5VZ1KroJIwUek/jSCvAStqXRWvz5O2HpM35a/dIqAZmsSKpGPd/kTlp",
+	"9Uhvlv5ywqQs5a4vz49/uT45Ozo/PsmTh3kDSqEjHNDGiXGfBLiaVJKbf0fjAyIZD/W5nfDM59bY9uaO",
+	"XomIK5ZwGueti97kJue1L1V+rk4uzg7fZCYkxYipYcRvyFRTMWiHROvtB0SxOEaWBAqvoXZv7OtMZAet",
+	"BTVMhFJxYYOEQJ6HIdpppIaEkh4NjY81P6Wr8/Prt4dnv1iF7jK7WZVvO3x3auTjiJFBIkbopKFhqPfo",
+	"gKhklkaBm2TNo9pCISnEG5pgbKGcFPU4Y7ilghL1NN8cXnx/Uk6L1pbTZp2Qiuxuk9fRyzXpbEuPecLp",
+	"HY1i2otLhq1V0B6VTtZQLqcsIVxMS8b//uzww+Hpm8OXb4qDr34RxuO1cAfKpDLVX9KtoQNtlXnhchur",
+	"X5MwzcxvuZiWKDU4ACeBSY8xTkY0LNu08/dXR+dvT67fn70+O//prHriAxrFLCThJNHzVO4zWiHW+o2Y",
+	"qL5AzcEMTKs+rH9L0tj/TExIwsaMKu8F6y/Bw8mWQz7D/WOxZG2y3dwiz4BehVb0kUifB2S7uUOepewR",
+	"SFpfbu2TZyUnuMMdQ/BOLmdqKpJblMn2Iclo0h8yqQ+G4H2GHADuBxMDciaQjDq8hI6eB2Sn0SDPaAl/",
+	"hd+2yDOPvtukhKg7fCmq9oZSRtF1kiOpttb+5hClJZMijUTqeV4jPOz32TgVYiUJNXrdtps7AelGEDBW",
+	"sy4qsYLHMxc8QN2bGqZkxpRxJdunF8Ss76ds5BJo5j3r33pvNeWVSHpRGKJFtIKqImx6Q8pwzvWypmEC",
+	"WMxQgPJZwm5enV+8PD0+zplT8No27hDFyLXextxbwTCxhpYxrh7Aq7WFfMQ4doq2bUz7t9La+KW6yuX7",
+	"V69Oj05Pzq6uL4/O350UtXSMpnhTUzYFAydpsyPWHP/DGoDG2rujcRSS3gRNOS300m19MG27LJNr3gsK",
+	"99/7KPwQSSWS2QWkX4UrO0XcU1nCceYU5nJJEtNyX/IPp5dX5xdaK3x7/iHvIFHtrG1mjYGYKcPPZKSF",
+	"RavR2t1oNjcazatGow3//1dg1HqZBDe5ZWFqAkrDbQ8IlbfgqqI4QqKiEXsMnoiLwuBxFczwgX1PxSQO",
+	"tTapjxdYK4/ECjwT6jAcRUqtTFBGrS/nRPYc9hiZaPUDdArNDcvY0uHx8cXJ5SX4Dg7fvDn/qcQ8tLZF",
+	"6Ytbja16o95sbtX3D/RlzWXhB0hERSVGghYzRB4sCY1jMWXhdT8KE6cx3IctQ8JqpcsRlLNsfnDJQlwc",
+	"Xp1cvzl9e3o1ZwXK30bEgDQbjTTbeLdB8ibX1romF84QMpSLlmUcaZPTS8/7ziYzR5LEbFA20R/fn18d",
+	"Xp/8fHRycjxnqkMqyZbJJ9Zv0h/J5Eo3G/r/CCUjwdUQNUHQ4Ggck76QSpLWzoFJ6PmkyJglkQiJVDRR",
+	"oMAiO2r57KjeaDR+/XMK6EwY49HL6CJvCLILpA+sT+1m2xMg+w4Hunf+wn4cGYeh84KQZ1r64iJ5Ounz",
+	"h/Xdutz5hWpxMcm+ohJhqbfY+++lm397peZMqCMInqwqf/7KYRLwb72lvBj6Xy6SMc+p9/rkl8sCx10y",
+	"PmKjYJrPevERjO33xYQrNLthMQRnuA6p5KWcoJGU0EiyNDLznf7op2v9zUcaW1oljvSotLt1IkK3rCIY",
+	"VO4vfn1SHffJ5aqAh8hmN8LaSpcHmtg0ylyxAXiZHlNYB0oQtGzSMiwW/AYqhzLm/qMiAUz8Dv97RdGT",
+	"dNJeTMfsEeiH5g4v2bx0IudXh2XquC1asG/xRAa83TiOpSbtkRgxrtA0QW9nP2HKJWHcCGSR+CpIy9Aq",
+	"+2PhhCUhdT3x3ydSVc3+8ZA/pkSvxwZLXIiWBdhDXohR/HR2crEsMzS+RFeeBLKk6M6WTIHfI1IHOdZo",
+	"c7cfE3N8ZOzPqcsr87+/skGPMdQng36ZdfoqzLTcpiULTdrAVK7ou69jpOt/bLf2u4RKLVgH8GgkCU7h",
+	"ydJ9oCjUFZpj5rJcWZWCRNKKrAzzK6oDYeSY//qZGfaNYmBUDeeFTtCFjrJmuUSN1n2YzAMennRyuAfO",
+	"Kr+NeFgMWh9gKX95IsPDHYlvS4+mAmlVehyVeRYSRmjCQObYYvx5FPjTycsfzs9fX5aoOPnXmMI4ZGQM",
+	"smkOSMhMaIg9qpzS8lV4JMrMe04naiiS6N8razNhJGkvnmPOyYkcQ2ZryaYfXZwcn5xdnR6+uT4+vTx8",
+	"+WaOiBco19BR4r/3wAZfCOMwFMNiRAJ2kTOf1zb7mnqJjFeqfJpa/bA3zJ3lyc/vTi8W6DHmRQcmJRh0",
+	"8QedSsTBZ14wQOwAUM7bGuU5szH1GfMUUJMHRZSwr4V8HJvwYi1VL6h7n5mNIilNSkx+ZvNn8vb08vL0",
+	"7PtsrqVefMrdbKgknzYMVlCbXJ4cXZxc6Z05NEcHzkibGAQV/P0+k5nrJwEPQaWjxJtZmb/E3yPvRQcP",
+	"R2QPav6BW0xNBQmjwYAlWnVFg9Z49pCczYD/QmkZRggfexz2QRizzR6PJHE3FWnIyOFqxlzymgPDgiFO",
+	"/pgKOsqn/Eikr9nnNZ1JtgZ8XpHFnO1d7FKya2diwpEkUWgqJNSQjTRrl4wZVcwpao+wXOKx7LibIKZz",
+	"At4HhipN+kukx0/jd1iEHOl9HtBYskLKLnBwJYx/uxbUxt4jn2uZXJQqTC5MYkFJrLwsGz+KfoBmEOWz",
+	"KRLGwAhthEISCenySRx36+R00OG0hzhJFLwrEb9xKQViojJ4CmRMpWTSKnZE8BwkxG+15n6r3qi36o3N",
+	"1nYtqLUajWY77L1ot/dqH4NapNhILqKTM5yj3rYR/XSKj2y1gpoeMybNI8aBSW2lSULBKWD0yTLIOmYA",
+	"I4w01kt4oJelCxvVDcz6OCXVJSOgS+mAdPUnu/oRXC5/1pnR9ISIGeU1p4NCLXnpZsLvwClICPEOHkIy",
+	"m3W5GZnfBuy3ra2tfVNkwYkYDCRTgcma7nAsMA+ISia8j8EMQUZRHEc2xTkH3dFqbDU2Gs2NreZVs2XS",
+	"72pBimSnx7NhEutyGcSa7ygaUrXwwL+1932xmBULNl7f8yWoiZ5WO9nq50AObXqdOwptUJJgN1ksGZ4H",
+	"JGP0Kkayw9FPwsJCZVngqj4gw51yMhSTpE5eiYSoZAZwd/qMZE5u91EdChe8WALLxHMF0zg+H0Dd9rzn",
+	"ftS3XzKlgDI+Vjg6rd84SDmP8T5xVgHbUjEr0fud9ZUeaOr4XH60zpG4zIhzftgHGrZ0+HZzB4ryh4UG",
+	"Dg/NCwvw8lvNQAJ5/OVjybdQUrlkYSN3i6A61lqKFFgXpuqVJnGUJtfmBFUFQwPmFXECo9eXsywHM35b",
+	"jatmziO/HNvpCy4jafWsag6fsL5INA/HeLIkMaMpQwfbdupzDVCbploWEi5UQKQYsZ4IZx1uAtLZypNI",
+	"SRYPPOe86N+CE5KLkElj9GQ5QJWAMPkVy1EvbmeqP1XRrreVeroHqSSPqVTXmjNeU9W1RVBjKpVF5bAr",
+	"VyujXHAwXN8wbvA5ytH8TGmQdTZbf0sI/+kBphpvkyaZcBXFoEiA4YEB5EjwOjkE+aolLYi2NJM8LQBO",
+	"GIXKox7t3+rt1K8BnSoSPLvyraCIzjqKeDSajADENY/U6uYJWeqldMb90D1Kag6rjZVB1B8+KRu9pDNJ",
+	"pCg9HM0XV4391Q9Hjj8AeA06UbxDU80j3kRSVTOI12C8czZlMjUTswzBagOlBJl66MeI2riUwMuTuy/3",
+	"mo1GUdCN6U3EHWXOe/W79M78ysFEMu+qXrUFLDVwB0+Tp/PPLVD5l9ABJDBDzJUs1S0dkVqHkbk5T3E7",
+	"G43djdb2VbPZbr1ob+3UG3ut5dlxpbZtdGptYcbM57JOu24bdTthA82OjCKmJOmiZQmgc8YTFjhW0eHa",
+	"gvF9xstx2XlqeGapzI2LFOXVpNZNQvvsmvFwwQDGCbuLxMRSCpFKjCVYKhG/ybEVa+tzlsbzZLmw3V6L",
+	"nwS1qGRjzwBDxkjVA0BDvNszGNU7u63nWnSSKNTMLVGa2VuevA6SshvmZBKFZSP0pdkSZ0DfTgy1GZ2+",
+	"2SBY5eSWF0lNc/Ty1dzSqsvW6qv5h1tMy7KR1ayDccIG0adyRo9ivD+kCe0rljicZiTnQItprV7c8Egy",
+	"rFo4AJ3DMcZ0uentdePq6s0/91q7ZYvpbJSFlknRUFjKPKgZbz568a4TRuVioXLhHrjA+9OQQCmBvkOk",
+	"ZzQsVVk6ZZ7+WsCrX6xzmpczO6y1kTr4lhHRl3hvXpLCoTWGis0FM/TjxuMdDPfNVLBkhNyS1g6muK7o",
+	"lzPI+5jDiElFrsi6x0yC0qQovJG122yCUnVYq3yYMB6HKWeP4piYWjTLi/ZISGcSj4S2wOK43Nf0Yndb",
+	"Kz9FpZZ+QqV2t7H9Qt/htNxGaT+CivW7dBufq21EYazHZHN3RZIK9ACcK8SES8Gxlm5XF6KU4HOxNx4e",
+	"XZ1+OKmTww5PXW42nskF6aYnp2vdNOYhGy3Wx8Y4NZFejNeF6zn/VsOba0EtDeHa0NpH/2i5+wpnxiCN",
+	"A9L0igQFLTKUMKLyAM3NSFopIxV1tQJQm/zN3cCHHb7Q96vfjuXuenzpEPTNEbc+4T+HQ9iqqIb4ZNpR",
+	"wPh5zUWaOXtmr1d39HI2ReVyhtwlmcTYyMAqSISOx/Esr3g2nzy0/x08tE8+18fqc60Qkj9FangJstx3",
+	"AaznxQs+57i/0YfLdexJHLtMEKNNPAOenDA1STjUSHlMhYfOr/a8SsNune19f3z06Z/v+69/bxw3mq2t",
+	"7Z3dvRf7hy+Pjk9eff/D6T9fv3l7dv7ux4vLq/cfWoe3v8QS9Y03jN+oYa39ohnUxlQpluhx/q/f6Ma/",
+	"P+r/amzsX3/83Aia+1+uf2ts7B9u/Kp/+rzb+PIfC11YZhmKmt7H8qgqRMZSR4uXasjBapVDMeWmnkZv",
+	"pOYfh/1yPyaIb20zhmBhCzRXDPpRCuNeJ92Y0dtu2/uuyc9BZmUHgeqNEzHoOO5wUB9t5nuqH9ZJV0yU",
+	"jELWbZfBGQVQPO2btmn1tHmwA4n13QyX7h54nNLCKhp2CZQCrRm62FnjGjT2bhtijZDBN6XS+cNtaQo8",
+	"ktG6XGAbX1Oz5Vc1awvVgppeM3fHtTUNzMid0n+dJgGYO9ML+E7vAuaQehcUk8r9M6PvuYEV9T1DEiKZ",
+	"D+MP4qevjK6EjMpi+HXbED3QC4yh2n6fSYnZdGkIoU6uwLOtv4WNAfSaEPyH23ybJgt2IcQc8kFc50lp",
+	"NOd5Uryz+cwO9L/wQL6iG4OPn198ebbh/3v7y/PPW18yl5qtL8+Lhzaofdowb98oYqUr12ArPT/2+27B",
+	"sdFLhQ6RcsZM1yfTAyJxqS6gYthgzTO/1cJ3knQnSdxFzVW/YSgw3gEM4XngoBOiBM4gUDabYs8PWSdd",
+	"fa66nvIeDQAcLGFw9Oz5RGwarT6Kbs5JhzdwMT0gPaFpImHuXdyCw4hBhwtoPXTHEhkJ7pKlTSGAic24",
+	"cR1ahpPlcEgi9/Axw6ZYDxFuTi2fqLPEG67YJ+U9bXK4lnSllLzB0+QXPvkqpjfek67R08IHsauT92hG",
+	"rV884mjE0ocLft8Vn3d18Ett2GTUY4n38JL6PzxsjYD08WVMgZJNWskLWUFoSzn34FnQg9MHl/fzwdNO",
+	"L/XesKrLr2QJsh6/Fbd8OUUVHkQlNX10ksQrj7ZUwXXnoCyqZQARU47u1AOA4zI817RHwCJnqrwygCkF",
+	"ICxBbjk0fiuyqv7SHMYob1+CGrUye5lnUPR4mFVFqdOncQxQFKfvbCmUEROpbIaJZSojJ5IlLo4wsDAR",
+	"RtwFHQ6WrHXAmDT7nDy3RmizTD2ZG+QwG2Oj0A8bvOinInrhCltxXhFBKoSMDgyGmxGDUBlyAwogZLTL",
+	"ilZJzXtFjm7Z7DoKq7sh5jWLDJYojWPyb5YIbJeQ1Ze/SpxrJb/MSuEcP+G36iB8J4mfD1tJ4ct3rCxM",
+	"8C4qyR3oDpUadwM0sYxFpf9pi7GslmUrVIyK7NLFNfWkaC1mkN9pG0aMRpSHbdIFYdW1wXFs1ANBLHQE",
+	"QuYC/th19cdxdMuwfFLwsrSg3InWk1ho6sK2g6fRsD9HoWnkxARS7FG0TA8X7+NcRj4/uQN1nrXTO5z6",
+	"igkeiMa7dIpHKmwWp3dA88xiFI1Kif1LSBd18C5GGqmmgGLYXCvfXJCRSFja5POhOUxZTsn8PbKSvLxd",
+	"nzFLbDtKNN3122S+rVx227TpsmgPTDGDaWgKgFMrPlKpRnh6+FLzwpKHqklkn3+JyMup7CtutWeeLZMl",
+	"gvPOaTxQLjzvI1kLb4lgQeVq5bTwpVbMi56uvvO+73/xpqd3V84gp8wvNQMbJVhrBn4iw+IZpHdXz8A3",
+	"o5YbPzzx1Ym2WRbyLeYuPjQNt5b5bOVq+gbaUouJtt86lOCyPRaTgbm1ctR5w3CpkWfAX1YffibzZPEU",
+	"vNsrp5ExEJeag8vJWH38aeLI4sHPDa/kTNSlxq20YvC1D2CuVW9Bh33ok+d/b6NVqmJUrF7qUVhu9cry",
+	"+x989e6dRfng61sSXl8x4bqw/lDfeAwdDytiSrZBJHoTEPKCxWFx/bFV4hyX+CwoNtBMCFYwZuaZ6Wda",
+	"kicgyxvzlww3yibpVbU4na8L2/naD3+sWse5FksyI0zf5HU2hBAcJC/VySkMfRzTiJN/Xp6f2XAVeB22",
+	"d/b0IvZiNiKh6E9GjCNmfYfLIR0D0aAnHtpLqyFVGO+iBjeGjFgYUdC/DZy7HMcRRuRgVE4173BTLcFC",
+	"g+Eky/zzWOE7dwcCA3g/TsRNQkd1kmu1SZ5tNxrPD0gRIiHocO/i4duXp9+/P39/GZAiLkTmmkmbyj7u",
+	"UrJLgED0EJrPD0gJiHvQ4UVA64C4xhoBycKGBcTHS9Mv3np+0OEZeNGA5CD2AlIokQ5IsR1dQN4dXv2Q",
+	"/lu/fVu//e3J1Q/nx/6w9U87zw9IihQckAx6bkA8hEvzD0SJDEiuSULQ4QXEnHTE/hruPz8g2bZU5Nl2",
+	"c8teNW3T9LUdPex5K+cN1+JEkWfbLf0F262MPNsBwvEa7QT5bjj6nq3n9Q73biIjRrnJ7SltuYPNdvJv",
+	"QhSRKRZrZZrsWNdlaU+dOjljU9KH+iqT5EbD0KX8OZ5UbEBb4HiuI23+vJ1zRhhXmqWyxPA9y62W8mb4",
+	"7D/jzmiVeDOWZLya7wwxO3UQfSKRcoyAJTKXV79E++nCaszzAJ78a0JjDEH7HsAyIbOav09W5Jh6H/zh",
+	"6uodSROC7YfKU19LDJJMJol9jV3zADluZvZlcuiUq0TIMetjUrfrVZ7vw0XODydqSFr1BlHilnES+Q+6",
+	"/uzg9N7b3W09L0oAEA7Xc6MS5kcbdDCYgHAAQenRB8ZFyKmEf0s6BZpBdSNxeZ2UjEWiDjocgNIGWoNA",
+	"n2ZCVDKRWl6NE/FpBnEaCQfwJ1fLFGBNFwZEsml1xr2mID/ijlWEN/ay6UO726X6ngF1Ly6ED5qLXKLP",
+	"ojvgOXxGXGbCQyY7lQ/vWl++HkZlsbLTGy6SXBY/JoNc49QWKUp41xJkWVmDtpgu8dF5hIn7OL/c1rzb",
+	"dnaARIfIlNJCrgx2aDOZ3QhWZLXYWpknzpyGORGa7ySJwnWCLcUitk/jOWE1nJphrIC2YJL9TROj5v5e",
+	"I+OmebG/29hvtvJsane71F0TrVK8t8zn93Yae7vbO82dpT7v+pNUrTF6BALX7RwKeOWY9nNxuXy7kSLH",
+	"n/TmfccGOTzrdyKVGLFkY7tV9r6JZIkNi1W91NXIL2XB5wtoke7Ljt8bRm8vIBy1MvpLnnMNAD4of+ZM",
+	"UfhixgeP/3FcL7dEepjz16eaN10NKQcAFkVCYbpGSDqziqFfYK1PwI0QxWWq1KAO4ymdSQe6nlkU+LBe",
+	"PKj2x27UVOYKuk1uQ6S8mm3wHNcXLso8s/atl5NTTjaffbG44wXBfPXVn+ovWnyLKcDHUEJ7Ik0Mbbts",
+	"z1YD9NpIn2R9KECFaGqVcrvh1+sZ5aDD+wib5P0WmLQzWB3z2p1Go04OLadwuWimpDenmWsjV6rrPuMA",
+	"kFrTKsA4pnoO40QYddlfCk9nTlfwrPLIY+OIDGpOQCY8+teEETrSmrRLQvlOov6C3TSNvuL1M4EI8Zgm",
+	"wO0UA31b/1HHNWvt7HgLc6BJpGy9uCDTYaRYhwO/1KvGIqBtxsMAvtmtdyF3tF7v4oWIQ0mt/uIIr1Cb",
+	"EpzTpLKszCOa1s4OVH7Zf2czs5/9Z/u3/1XvdGSn86nR2Oh0PjVfdTqf9l7pP/dffYTfK377m/6l6sHn",
+	"//lfnU590ev/q/Llf5/78tUST7EDDVc04iU74zqI67UjvYRRDB/Z4o0yNer03d223qnTd3e7NmClN+vo",
+	"9PhCfw5Sxg6wpw3q6DQWHBxJ1N0vBkRwVieHvMP1CzdGdDxmYe6lUr8Fv8cZup267fZmo2vVJ/jNfKZO",
+	"XkbQFnEmeEhoh5vXfCdJDPtPnjmVe7O1/Ryovfx85utfPJLa3s9QVCub6+9ShOvtj39/tqn//fHvz/9z",
+	"1VRhmHW6Vkmad2X3yx9gQNL6nM2tlr4/tS3SzZRlFey2B6DrmGaWCtgBo/2hXulla4M2m60Xmfqg9Win",
+	"1DObKSEaRdzmRhR9Cec26WeufuWMQuxa1cYMvQQa7VCiGB3h/3LKFSSop1Vq2Jinw6FILS0/cMwK6BYN",
+	"wQKnyihyT5zq/pwKdvu1SQyuwN8xAs5rUxUY7J0I9QX0ibSJwj7oeovTOlx8SDML08mrw6k0uYtTljBb",
+	"cFuWal5hL77OSFxXc+voZGup8LaH6Tzv9WnFb2oZLfV+D8F33vudw9dbMs4kiXg/noRZo7+11IdTzO0F",
+	"n/bBuVeaXLl9ky5pOnl/NGVqLNDf/JwyuEVadEIikpAlRjuLEtRBV0gxA3JcN8UMhrICiBBnn9R1f5LI",
+	"siogP9kM71k+2QxnkeGNv2x9+Hf4/b769edTdXb8z5OT1sbvH3pnPLpZP6UsO98yiWTytQfENNnLbsNS",
+	"EJoZPRp7LPhQmjSOzW6PfJVjSUC05bYUGOByIDBaFTOmQXbgPiiMv3mAqzOl8oEhYLx6juXYtm0j6Jkq",
+	"xoaw5goXSQo/T7O4aZDdqicbsgGdxApKzCMmc/hoyyUWrVNPvibw5FJpPnD3tVRzcL6z5dLKIHyvhQaT",
+	"O3zOXeVwSrw8PNjiypP5DdAkVsNAMKriWigIX5nCAbCQ3bGkw9ElCm8aHfhl4jYh3Cd8V0hnPU29SJtL",
+	"4SjiyxwGB6yCLan0/2UhBCvqz+95eh4eFMD11tL8ucANlbhhrottrvD+G2MDZHuhfYXRlyXzvMugCRbE",
+	"ipbuiKkeGZQKE6a9YcqAkJbk0fcnScK4uh6XOi4bIEWtYgGOz+gui0S2nB4LmtH1mCUVH7oyzXcMOCMn",
+	"1CIzrioXVlWXPLsbGmIOohj9Zd7KQT83PbKCQtXhqFHxfGTx8Fc2lKMXh4PjFrtqjpPBaYsdN3686u2e",
+	"fZAt9ro8hKdoDAskK7bC5jWMqOoPGfavKN0hzWEYhzWUzqVobKdVrZxCGDAdZZCln8I+l0mdHx0bWQ0O",
+	"C7g19ufDxoOaVU8kpBSAlwQb7h0Y0HjTkk8rThMeM9x3wDnVym/hHDg+UaRL/CYWdM/5cDY5GplyIeRV",
+	"wroL3LtI0+YDy6gV7/BWzGlIlLwWFTHrELCTjCCi2W6FbaudThm7DRDHoUmevRU8pLPn+mTsBQYbALtm",
+	"cTUMOtzcpwTZagIBAkuSQ5EoLVn1XXrdEKwf9NyQzg5IE/hiSGc52decJ/q2mvMXLUe0LhHablW6OpU0",
+	"+s6teqHolMaMhzQxq2bFedrqcRSFPLoZKvL+6sjDogjprBbU9KLqqej1yCJB4KUSzpCRpasdnTXBdyAa",
+	"ZZidB+AS2CzdDk97PTG/S4P9UJ244txbxsYSdUSLDYJOubwQfDqSj+5I1kkzRf37w85n5Zm8tPZVeYqa",
+	"bdxKKwo3Etf0cw5ZwUvAURTJEkLa39/fWy6bIWGSqQUYu8VWsaUwmyU9Y9cA4U6n7w+ubLEz/VTXEdR4",
+	"LO9YEg1moIwORDKlSbhBJ2po8PqefX90cfi8Tbqw+13NOAXvswDxywESiPaHHd6dRjwUUwtr2SWb9pGy",
+	"3OU5bAMHZeIC6ecgldr2FAX2gR/MsY8lLLFFXCM7kfJBmugPllEWxrE7dxgGinONg5cb2VyauK8gWh1T",
+	"rUoaYb4uZ1NSLY3gQ/eUN0+Ecy/CyeHYFUaP18HiSiiHZpXmUxAijDjp4i1diPTZnFGom5fYi2h3b3sf",
+	"Nwh9MEGH9wBkMeh1CWc0AZRQSMMxeeJTYbLJTM4IqhOahjDMhb8a5SUyQNwIY4bPGU/yOKb9QpQRkpFc",
+	"9lk2G82PzrodgVdu2ERMLyrZbL2YE5X8rdP51Grq/9ra0P/9Uv/Xsf5zR/+5A3/unXz8+6rh73EScQWN",
+	"+A4vj05P3Zpjrl1g1j4AOauXgofQ+kLGVA6x7i4Na3jptBjVCGqYCGN+14cRyCQHV10iNWeYCuX3nGwD",
+	"p7jW2lciRpFkyEocPGfM6K0MSHfC5Zj1o0HEwi7a0oCoLGmkN+/QcZBI+Ui+5iNZTDnvVQYZIf06RKvG",
+	"LJEMY2JcXGPC1rWJOICX6No0qx9j+/CMFZB5vGAKVJ2hn/Kwu6FIE652tw01A4FJzK/VRyYg0uTebtW3",
+	"ntcN09Vk2g06HP81TSLFugZ+oo0iHeEnMmC8EIrPd2k1PJLPMMvWvvL//u//0/VSsxDCBO6QpMcQoVpg",
+	"z+zDd6drnq11D9FXPjkPeGIusVtjdXCt4OXGEGDqHoQftbwlej7cpH48TAS9uaTHbv0Y+t7y74/4zbUU",
+	"ZUzFYHinGXg4HgsivdUAO8j/7M63Ct1vLZk0AEk8ZUaOP1fTa6nQ48MhwT/GpAF9DoCPzp2ai6FioBuq",
+	"JvdxHwm9EQdGiDgkJUQrhAfARyrBvkZZX97Eqfn1Mhy8/cvTrpt9mZb1XvOhIz38Cu8C60cA40giNK70",
+	"OJM7GpdYyYOKNXZcevVMGTBuK7LI9U/Wc2FHFWgtdihiRkYRnygGxcRaIETcetUeLhLuuplnB3fslgwP",
+	"S7cvQoZedtu2PC0Ea61VB5aYBukRksNg/vZWc/p0qJhzje2tezN/PXnoArXWUaIyUTgiI34TM9PsfJls",
+	"mGyJYvotEYcOuwkB5uFMmhxULhQR+sjNoM3KUmkzHnlnRWVJyowdxxKNMMBqs/cD2K2eaBdiaLsNTXRb",
+	"u43GQkOqSO/LZw+4TIBFDd4wz0hbthhQJj12Q6F5IHCtqiPxAN3bcGQlCxtU5/18AEXxqLSSPK11tpBp",
+	"8F1NGyMa6wFiNw/MODcxJoejDf06Umw0MXBCtMPTumWvE4hIPMTHSD4PrDIRlNWGk2fdbPWjj7UrkhTR",
+	"Oldq+DwgZTXl2XJoOIWZWnIUipgJg3PrcOAuGZPD8hu/2XbamN/rsJ6qSSVTqwW14hBrQS07Rv1qb4RZ",
+	"68QOpMBDcb+9otS1CpGE8Rn+tQtSS7bmHpWpfSHVHIPQi4ZG3Pi4MzihwKoOfEd/RvXbWc1/1SjjhktX",
+	"kH2L0tmH6YBbVX1mz0WV5LZpjLayxu+Zk7YhhOZk2njOAn9blSSSxOcM5Wge82bncet0u1ZrhrmGxEuY",
+	"SmbXAMxQLattWzI4TRnWqRcny7pc9H+qzZgxldLAPoBTwnaC1d/JnrfldNgKNdHuYLoXOSbpQ+35JGP1",
+	"PtigMtoxuIZrtvbnbJo2hvjJ9GnvIi4siRS5YZAgEc/ymJkm3T4lPagzzOmDy8Ovm1kce08sjYJeAINc",
+	"LYdzCRBq84X3SVzYH/30nG05ZnF0x5JZBe/tsb6pAaQGVJ8IbEo1pbNM246SbtaKjcZqXt6ivQXrH/IQ",
+	"y1vzmgyXcmjACSp3uTr13XyTDGgUaxbtelYbrp0YFZWFVsu/ZeOsXsqFrb43/pVmo5Qnw3pVFtxjryW4",
+	"5zsJbTC87iqAgWu2Rv9qFnkjCivQkPe27oWGPIh4JIfz8r1N72szKFRtIU2LTMYupQx708KtkVqU6d1c",
+	"zb6FpDize0vEo+0+R5KEkzJMNc1ce8zmMj6gIb7QBLJUD6bPAdlrgVNAGsxuTJBAnGw9eIO8/MBjXCbH",
+	"O8ciUhuvAmnmKgsxYxU0PHZwYKqg7bJbsNNYTpThleV575W+P88f3SE177NrE6QMzG7pEmx0fgWPuQtr",
+	"xhEZGnnqqvjQoXvRmgU8ee7/LYCi00l8BZa2bGVPKY0Xk/o1P4v4DYbl0vb62rz3mM0B6Tr+2G0TSlqf",
+	"PllRoeXoAemi2Om2O9wyzwCE7ASxzg09YGhwJO5sB6pMc76MUW1Ghu2a8NN6deAzWas3vbPADkq0m2pb",
+	"zGNOgxxC/RWLDdSUHIpxSWlq1ZfT81n+3SEdjxlnYZ106Ti6vmWzujGUr017FFzwyt5denE7PNe7y3tb",
+	"zOgtvKOi6RhipSEEYQlWmtkM+7a0M7y9gg0N/CvYbsu/4vvP3V1MTka5K9bfnh27dyG/NDZi643C6tTp",
+	"SO2V4j3pSO0V7AzmX1FMqiy5Fcc7d/NLw8HQ5g31eppyDBtszTZerZNzaKOaKnKmrMG8oE85GSfijpHe",
+	"DHJuooRIbQ/zPjOA0w55D128o0jKiN8UQreV626n+nE1LuwJJ58N7zSWCqCal8yXPIfanDQ9HrKe7RWk",
+	"jn3BikJm6TrRFXn2nNlWGiVe6+tqBc0yOA8m6mG1r3vbna7zV9k8LgHFamqUdk+FLKrpaZvn8gnurjvB",
+	"YmeyokmWHVyb9Ga274uZdNcXjalZtt1sgDvc/kadpdThKPdASlu1et6sM8zbIArWgtoNKqT6ZXpCGbZm",
+	"L5bZe4uqfMtY2TL1u2u6GcxQr+cZJJTnLGKj2SAUmmaEctLvMxYWamHTaJi742FPyVKdjipUx9a9rGER",
+	"h9eoA1xDxlzJOPRlPGOeLg5pAdENZ2FakOV1qFdC5NZwZuuayldue82V+yP9S7CC+hVZtuaI1i/o9bjv",
+	"PL4u1Oqewh+wTtD1Rc2yfewauDiSutJepj2y9wrpNSYXtTrmsNvYfrEo5JBb6ewk5izgNyiHvr8n9b68",
+	"s7qL/HrMc/VTUbkdSVxV7OpNaiwgHqdEnUCTLtkNbNGf32vL5gcjDDt4W8ALmwJiWd1WTHmdXLAwSlhf",
+	"pQWUA1EOKQTfbG9ugoZXN9frfTHapOPols3CnDXX2C6kI1bp9/dp7F3UIZft7A0EPedAr9XhezqUrH/9",
+	"dvD6x/3kxfevf/lXcjX9/f274xenb979eipab+gbejnNZT/rc+6lauI7fsO+3Y2N/b9vfvz7Pz43gtYD",
+	"9+92auwqPby/BPobkyRSs0u9BbjGGCg7nOjpfC5rFO7ACiHBQpOThbNGQNHapw06jjYwKcdq/fBSTScv",
+	"qYz65W+/sjXNdvCmPmJMpZyKJMTEHIDcArTCSJLIgQQDEQE70B9Ivwz94/R3GU1YsvyHKenBE8TmuKcf",
+	"gOv5L3yBPJ6BwAAmV7QPdGqW5Mo/1taNF7JxLGYj07wtOyQMoQVQIB8YRh0YkReYLG+gXVOyZCAbZb3D",
+	"O/xvf9PzZFxFmJ9e/9vfyCXjIWYo32pVRJKu26Y2uTw5uji56hKRdHhXPyuS6N/waJvgwtlbENfMFBT4",
+	"2ddkTvI1tu7MZF+HrB+FDCUP9XLAieaVB5jmhAumDymCbir7ZRKpDseqm4jridhjswE/d8kz8BK0ISaP",
+	"mMq3bPa8Tg6591K0/+Et2Ii9w6HeeqrtFXjteNKLo37XrCmg00u9ll7/DE2EXciGwaXe/F0K3jWZFOgb",
+	"16th0q71nxh0BZjMbgqf3g0Wttiop68hZqBZMe7iuR0uMaObQq8NappNmtYXlkZe0SieJIZbqmEilIpZ",
+	"qOf3vkQWGdtNmnYeSgi/cA5btZMeDXEh0R3HmZNVN0yR7da+WRgcaLG1ApDJBVPJbANa03RJxKUCB/Og",
+	"w7cbzTo5TDfUFsho/sDsrN5jX1gS8fEkA6cK8wpZP6YmohVOcNf8JulaDnv3dDg2UGBhvleMgayYcPZp",
+	"zPoA7CxCLXpgoo2GGc1bpoYiBKI5JCP4h0mgImOqhiSm/VsZkB9ODo9dBnWAge7txg4p6aihF1AfUi3Z",
+	"u3Vy/u7q9PzsEh9pNbbNAuPPgZcdZJoNA4kdnV9cmiYEsk5eeZWOHa7oLQPXdDIzAzZTuYpGTP7tb5gE",
+	"/uqIbG1t7esTpS11pCHMdMURjKI4joz+ih0XjGDt8G5VKyNTHhlHfWb0BsM9D8e0P2QbrXrD2B+pCjOd",
+	"TusUfq6L5GbTPCs335wenZxdnsAzWl+LFMJcvDslkNr9lnJ6w/Sx0qyzFtRM0/hau9asm4fEmHE6jmrt",
+	"2la9Ud+qgWQfgpDcvGtuGu6JRkeZVnIB+obBVxEDs6jIFLLtQtONQgnkarygSAPQM7Qy2OEG7aNOfhET",
+	"IhmzWVHw/pnFMvYwKw8MQfi8N4Us1K8UBmouLcaGc0tHLAQ2iPkXQARXJtpjM51ROEHWCjBsdNt8J0nX",
+	"QzXpzkEvcRMKsFwNXBQ+2D1ndcNtXQK8wRIxCZXwdBo3gdXUpxYbRkB1j/FeACswCiD7RPsqnpmySNcB",
+	"yfSGBZYJHqQ6eUdvnMe4w0MBevXNhCaUK4aoS21t4GMuGEhltyUuSQxQbnyR8A/M/u8GCDSW6LGOxB0j",
+	"kzGcUUj0u43GRIoR07Qw1sMY62lAjyQepq5wODNOqp2GtXZNfw/VOLDeHM+q1MDTW9BVcD5Aba2YPh3P",
+	"vLkZ4KnI9o0yLcJAKQR+meqEroUIKvvLZWtd4kNfigMxyFttTAdKS1EQ9Aaxt8yPQNGFIgBjQpYNNfVh",
+	"pGMtJkYtWBrIcrEQXIirBQRI8z1nCtV4ZUMq9tVfdiELRYpzh45lA6BcG1hViQNX7JM6IH0q2YZkXEau",
+	"MiTF064Yuv6fa/uyzLDnQ9kWbKNFo+7qLyEeuEkZK04hQIMh4jcwF2B65ulxwgbRp26H6xdEYdfxmUjV",
+	"yRG0p3bmBomZtvBIb2b+AqBOZO80Hg9pTxsRUpDu////dQE1rcM130BG3r287MKZhi/q12bXtQ25NrYd",
+	"W6ICzRW04a9IzCwLMIzOgd26tEHD7brXXfKsS2+vW93npol3wqAoBbE0kdMzAH3xEHPhLVil7r2mFf/e",
+	"Re05Ct26wOECQwmEQZ1csU8mMdYtPE1h7TWXK8XN1mOMf2+dN49eVvEORpP+8KvSTtr5CfIhe7ZPo6ab",
+	"aMQCo5xpwjHVUMXe+q1Gay+n1vxaMSP7OfxOZmbLVTssw33SqrL8dDIV5KUFZUaD9wvK8vsGnuvGi2Wm",
+	"m0KMPtiEMyx+pTLBA5IVHiCBUUBkZ4gRmlJ2nBa8rSIitOWc1YxMriVN4sglIwZYIMNVxCfMHGuHdnPL",
+	"ZgBUBM/jtnW4oSYsmNJTNOYYn5FuFuCsi9DjMG+niFklSgxs1UmHo2ZncFBMjjIDXqm1zrQ1iAHl/Q59",
+	"D+RUEfYJrBhJuvDB+uo4c2UrbgDyKlhA03jXV2EB0Ak0Ve4sRJHnMaOxFCY5E1AwD7y5mQ3MlYOWjdwA",
+	"zZXQ+3rYGuUzwUlYTGIobtMfPiCtRkWVRKN8uDlAvKUHvmDQHwHAB9y6YC+1Gg3rKGNYAJr3oQDwKo4W",
+	"nrA4jBJryK1PTVMybCPUA2qyxfrECUvzG37L5gJozrWz0diFmFuz3XrR3tqpN/Zav3rxK3P4vdavczvw",
+	"RuHyDbSyeMvzQqce6OmX9CRkGpeY6F+uSQBqFtnik1paN5IFJEjddrWPab6nqU8GZ/M4A+SZReBsFrEy",
+	"ofGMDw3Z/ALe0VU0/0yGCzxdrOO0225QuI0/Q7//CNwFR9gQoOqD5v7N7M1fgprfqnHRw5l7YZzbSNll",
+	"D7kTsPmShj9OTC7mdqO5+IH3nBqvLAvxoa3FD70SSS8KQ4ZpJMjEFj8Fbs5McABOkB8W+O2j5kK+R/23",
+	"j5pQ0rOp98/5pLU8pzdAeNb/okkt77ZFY8jQ5ZegNi4tEzsywMXoNIbojXGzpGGPOrlUts82Xmk7XOOo",
+	"bzFyUIHt8CGVQ3hRn4KWLodiCkkoNzTi4PewhXJdPEFdhyoIYwDXm+cK96BGrDecSjKgiYlndLgH+GRB",
+	"oEbo0ulTbjGFwLA1QEN+aZz34IHFJzGOnfRpKBwCVzm4/LSkpqjkeA6dgt8AuSTudNrc86UIZysyaznS",
+	"+gJuX0oUZziMEFXomc+oFzHaX2ulDFBTKcQYIhZqFTj7PVRytQLjPGOH706NC4oLkmjrR0LEwR9Lpv5x",
+	"fvcaTBdaPHQfvjrbtMtMaiR6Ucw26HhcydRduZrB/bIAkRbZ0aBxFoCk09uLsFy7jS++WMhh06zMtU3d",
+	"15dsJNPkLubkf3NFkrLJeQUVwBzDwPXkx5MDlq1RaV240u3xI9IHvomUN3H0B6hOLSgMqxJNScZAicA3",
+	"ssTmaGIempSDSRzPHlL4vzHeskUPuvvupzAEtTjitzaE8Lq6jBVu2/we7/kSmLvf2/6Nix7BGx3Kz8IP",
+	"XbjbLD7PEs+4274ENUzuXPjMe3eb5eSzhc98cLetpHDZSv8/TuXabuwvfuJMqCPD2v5wLQ0/DBlFU6ut",
+	"raisIUvR4/BDYpufb9nsWvOyL6jBxays1AapTDoYuDFLRlTPNIYM/75xWUGBtNHyAndzGtp1lb/YYy2S",
+	"ZJAwhvrbAfyQiClmtdUJfFPrUNS554GvmNCPQazH5pHsDrPEOxy97kFG33Q+kJ4IZ5kXZ+IRxHUGwcsS",
+	"cg+EqHf4FcRaucA3ZDRNT60L0rQNCAdC1EUvidEOU2wEH5ZAT61Mx8NfnI63WnDoNZtBB1FNWPeJI9kq",
+	"XbePsBEHRdDDouMiCzdYHiy5b4Tk/t4KD0wtq63kKBecTlxMCQz4odWT5p/aXVEMeuU23yyyP7AWrNKL",
+	"7HRX8ntYkJqV9Zh52gv0YEm5TRruz2inTx6MBeJ0eylx+gp6gv/hwvTC5uTdT5IG5bkkryItRdDp0Zth",
+	"hBLaKoPQq5NDNPIHkRU2GYRgaMQ9hTigBaPqcEhnT1gf5G1GGJrntFAtEyE3TP2x8uP+/DjFBM27B5TJ",
+	"fTdot4/RQvyTeYyzWKL+ens09rTUf21p9yTl/ppS7num1hdxzrNPVb8kDf/I2GAubSvNy02heMeIrnVA",
+	"up+/dPNmG2anmwzCSGIiC+YqAkGCQZeNaGcMLvDf18lbcacNOf1wJjMEwvU23o6iMuImx3AwURMANrqF",
+	"nCGbk4BBBHKYNTYx0NBjZvxhhz/bbuw/BxOwa9hcm5R1l4R0fVFhGkd+wjPmI0ELnbr/1lxfSpdpSl0e",
+	"nT6vLB5grgDYwfCsuVwWF7mntWrLGyAp3rvX3UDDsEwRQSfTN9BF1o2LsE+K8YJYRCygxUGRZiGygLIW",
+	"hU/2nZxNQSP031cUUhst5Ae479l3XBpiMLuVGZgVxEChXwDlGsIMeZF/JrzmKbZRSkos/jv9oAWfxPHK",
+	"EslUQi4VfGistW9l9nzV3j1Z8PdQHzO47D5VZxxr91puk//731hd/5qqnyseRrPz0eqBa4ZfHnvYYUUN",
+	"cqk4xZHggzjqq28QpcCujPd1rFSHKDaHkVQCcTFvmFrQq2ZKoWWml7epohFr23xtqO3Bgxig3MPETEAn",
+	"Qt8LdIHkkLxt1R6TdZiJV2N/fUj7MIDiUA4DhXH68xHvRyECRkfSVgQybFtjUGVR2eLwohENma3TuxEi",
+	"xFzSU4XYXhMekt6MTHgorOprdWuXfQKgZB0eixuSsL5INB8G7BDIdY8USRiF1PAe7d9mc16IfigUUKVX",
+	"7U/6wezDfVS5Ij/S20MiTuAcQk9QBDxJAaUzxeBa4Y24p9MfgIO+PBjhmHtDM/e5SdDQAn71tOc/1E1m",
+	"jJRLCyJT6iyDps0CChkZLtmQStJjjDsjx+Lvpzk1qnyxrCTsCy4jicNETchAOucFO7yguVtoEjBfj2rt",
+	"bTR2Npo7hceMXKdNtrW/s0HZCy3Xd7Y2XgxabKOhhX1/K9xmO3MSNdYX0oVWUAVdyGZqXN8wbk4M9LYx",
+	"Vw3YT7ouL3ITXFm2mxO4vIif0qfcy28kkd1eAXbkt3YFZehhdafQHOmcOIyg8ozQCy8er83eLPQFFkSY",
+	"FpjoH/KgfaQSY+liI3jvQGgBarMlM0g8pn4Cy2WgHNP3Dx0QagpNRByyBPGy7Afq5DQMOlxPKbClX5AL",
+	"eceSGXbJB/VAKjqr9hcZeEaC7iJyPiBqKjq8L7jVESyWibTNa6w7CB4BSW2AD62fTA7F1CvVgl/TmjW9",
+	"Jg+bmgBTMG6nDh/Rmblk/EulSQtww5/I0RPSQi5qiCDqCPqRI1ZfVObwqwBdanUbDc/MF+MNuZdSAAMq",
+	"Kb1IT5E7Ny7JGDvH/1ERHlwyxkOZM7m3/8qG/MIczl9/+fmnD++vLi9+fHd+9vbN63+e/vD9q5Pjo5eH",
+	"+y/2dne2tw6nn2aXf1wOp9UcHEhR5gD8if0B66VVft10x7+GjnMm1IVBJP7j9ZvojmUUnCy9PqwLYmIz",
+	"eUsdEFe2Hru1jUCn0CpP/+VXJhdcBTdMQeIvwbf1GGIGaX1hwpWskxPaHxIuQlsSo9+A/QnEgOw0gkaj",
+	"YTrzoaoS9ZU08CFaN8AUNpEAoGK9w7tQowAV1GWN+7zuTYEBdNaWox7qPK8A5i7/aVJNYP1y4nIq0mWl",
+	"thseaES/a7UJyvyz6SeuctE1t9xyPSnnNcszLX+2W3re7tlG6bN5I9w+29CrUOxJuLXbaHhlKAkb0YhD",
+	"29b9/f29HVg4pmQ2QaHRvGpkPpM2zchNAyT1ymZrts1khdCBw+VR4ZPF+hfIQlD+xpY6h5FxLG16TsJI",
+	"baQIohWeYEHCKHTQa2hjQm6Bj+cEWBnY3iGL4EQcgNOV1yOjw71KdJkiYVvH6U2iLTTEtMbsbhq2EXdJ",
+	"WUwBCyZgjDoqO7ykS4fFWcIOHZGBWKqCENIrcmKhfXPstwR/wu/K5Wl64J62PY8M0pLN1jf+ghJY5/mq",
+	"eZmDFTe/xMNa1TVk4SRsa7HvpK1j9QBvMnp82XhQ41+WkRmI5opRWV98b1a5tpgNCvRgQfu6Va7ovhLL",
+	"jwzI4BAeWXLRbiMeVn86WiE53347moNcZIF1oUWL1z3P+NSLznpPJlU5660D+0FwWcwA8ygsJWNrLTM2",
+	"hCl/2LGhwwoaj1sEuOLZ1axuRGfo5TH+fuxbY5erDJ69ueo5nocRs+xR1lIf8pvN/CKe8sa/ECgG5v6E",
+	"ZaGaG6GcNwadjqY+1vJ9s+ewQKWapzmqNs2qFhi+4W1uY+7mut63roK6Ca22KnxAOy+2IRSErC5NWPpc",
+	"GyRiVHCoKFGay5R18MynPm1+reIQKk2gqnLtpNiutXZt+/WvrZ9/3Pmw93br7N3V7sU/Wz/98nLr6Pjk",
+	"lV76iDoY4ZWKrp18XgUuw2H1PzKHC5DjyVwAd3SInHs3PkFuZCE3vEaTmTiMvjxPE8Z0PKsKDzxE2EpV",
+	"+JVICL+J+CfS1fddG3rvBuQqoWwQ3ZKueY8ebzcgRzQMZ+7iNcWrJ/xOzDq8Cx0fJ2r4764r5I+jW9Ym",
+	"0iYhYntsBDYlFuHT0BWAOCCLs2pxigIqOKYUm14mLj2YtBoNjAi5V7vyPGpq81KU7Hno2F2t8Fu8XMCO",
+	"6vfZWNm20D0RzgxcMIIT58GEOxzwcxFdMCDsk34aelKNGSB+gG6F8CPdOunmN2nz//7v/9O1vUQRWNWp",
+	"8xC8OdRztXjJQyqxp1bIuIrUzC5iGhyithe5iTzRMLTYYHVyBmDckKuL6F+Yl82SPuNqg/G+CFlI3l+9",
+	"2njRJiHT/wSEE4zA6dGc4kbcUMWmFBac5pqUFyHSYf0kpC0DKp3dMdtDPeId3v15w4AZs1D/1Q3Smdiu",
+	"6qG0KNUSF8zgXrfJdmPLgLT6CNQGu7wCsRrU7u3WPrS2TlNYWWgguqWok3MtdKeRsefswDvcjVxaukAC",
+	"rm7FjtjSW2Xt2MtsOO/4LbLfLnNAM5mIXkAk008DyvWMyDHtM5n2hJXaoqMx6LQSLd/RWM0ASXNEY60h",
+	"aRURgdvTeKQ+3YTaxmugcj7bbmw9x0WQAqgqdwQ6HKjCTaXtQfJ0YQ76D7j028f0z8ZHANzEIZgUqL4Y",
+	"jShg93T4dqNh9dsc0jxojrYKzmsLV0jdYJ/GMbQtr0YNRIbrC3fXWa3QTSPtneZ10Hf9OaWaYX8qkYwq",
+	"kp4MIC/WOujdFNbsBgee3r00M9sD+nPnwRAqHIugw3PdikGwOeLXj5rDbGhobHqFCk6eoZAIBZZpPM8B",
+	"AmqxWlHH7R2nzLLZJl746HZr3+uRUW0S/OSDKJG+kGgWTHiU8VlYD/UBaaZGQp2c2v6DGZrvcCB6AHiC",
+	"BlHUMTVoYplnVjBDhDAYRjdDLZzQFX+gT4I9Kx1eDN1vPc/RYAXcoJ7Xg8INVhgpZfXNKG21hai3/8AC",
+	"GzykqnlBFXtjkY3mPeluvHBuav/xjXcijvqzpd9i7wdt93Acbbxms6W0Xe/ezLNnxrRZ7mkTyfCeP5/X",
+	"9qv4AtcALL10aWLMy77C3P+Hubzhe19XWz8T6jAcRcqEFzUnWfiMI4lvEZJ8w5THYvpD1r8FHBPbzNDq",
+	"+xAzNo6DCrXfKfuRPlxyzLBfTUWK1asjsre728IOPNARB7U2vx0QAkRzbM+B9yA03ueOqb/u1ExR25eu",
+	"FimuNwUWvAICnmtgQG4ESF8lSIXOHfjKuZZFAVgBmnvGswD7ZUG3oXwfoSDFx3XNhOrENg7RDNNTzbUa",
+	"0uFONaeSnOvhELOgsk6OgIMjFPZE+nGmtIIOauYkVkCkcrdMaUu348o0HlouC+nTxnQ63dCD35gksdHC",
+	"8/4i7GWU8RadWnh02DDYvP/03UHmkXsjha3g1zh1SwCgLKZ+4mvUdZXBAlz5FI4hUT+R2TyBah4K9pV8",
+	"SOzTuNZuvtjfbew3W1r6Rlo6N/d2Gnu72zvNHZP844eoiJdDoLlBr+Br0mRcAY8Y8YWT1ARaOVFT4rfu",
+	"5lX7pGyzvyxHga8GDtHpKVj7GPxM+krati0vlDBBKcUmQf7YqjfstvoUsZqQ8pqIOXmFnbhd551ygfVK",
+	"JC7Ft085eil4qHk+xDaGwkCl2LTXg7QTWD9h4BihsW3D8520eTUdbt6aVEOXIeRYeZIxTQtqEZDsoMMp",
+	"9/N/rZ1UUs5u/TfWyVMnF9CxXtqcXYde1uFpVlBqggsOporf7QsAZLBFVzlYmH7/G1jx+2LCQo1ROUDr",
+	"hEOrIUqw4Ro04peRKQVyHAkqQv5IOaTnjSu8nPRprSx90ElYBmtut91fANP9De6h/JbMxAQMU5DftlbM",
+	"0BwkGoEKAtg/kKHFTIZ7fb1FmAvPaafyJ2bWy2j/V0K8pXxmPibvz31zEFJ6nQ0ndQnzeHBSvql3xGQb",
+	"4nmptTUXlEwCtKBRP13jFYukIQaOhaLbdmHfMuPdNRhTAenNFANfj/7D6+SFLgzz4SgxvSAOOb6AsE+R",
+	"zHQUwa7j4JRKvAsYZgRLlWhrwHYbSzE8cv3GNOtcseEYWdxvrMOvTKumEN3ktr0aBMZxSRA0SlnkjaoE",
+	"mnNc52VyZ8yL5zZgynUvKnQhwhY8HV7Zg4dUtOCxyuQf1n+nqn0XrsK3aeD1AN1ZYPhpf5YOx0IhU8aA",
+	"1iDWSizqwAKknt+mX7Y+/Dv8fl/9+vOpOjv+58lJa+P3D70zHt2s1zVle822KWmzEUO1T+1GcqkTuToW",
+	"q6tam2rLlraEMHyHltbKQF80v6xUgkI/XeN39FpXA86vAi5fRJc3ecTyWq+YHiA8eC1thV42Kbiph7Jc",
+	"VvBKiQ/AV1fJeRCWET9Zko8tY8FtjVVvjNBcOlkBX7D5Gf73y0KlZmpL2CVTpmQNx5AaZ6k+Y1wQ2mpC",
+	"NAUTBlOoHtQ73PZhXbb3KjYJREFRXvRwbtJG12jbiWGC+zM/YYMLvqlmGYYNoGIcEVYwjt1KlcJEPXHB",
+	"ZbngijxwUeGDTUF+Ynv3r3bAE/atgRftji7PLf8A0EVn6lnA4Q7HjvqSzBhGhFOsQ6KESAMjvRm+89l2",
+	"Y3sZ/EP4TpugTxBzbI5PLw9fvjk5zjFsZOZQPA8hfyhnR2x/YZu1QukbBO7ByIqk0fJZiK43mIJUdGZC",
+	"SDO9GoFrtIhhnQ43bzCjg9bMOIdq0MKH4fLr+uKQGRaw7BCtCFRbuMP3PS3JWJdloXPaFJX3KarEKbwA",
+	"m9YKaHtEvpsjjlYNacCqf014QXMySuwNoKe0tS/e+CRjH52M9ZxhiFY2oiH78wneRwpW941FbwpAt7r0",
+	"zdoq7p0VRopJJVBW9IhBqWEBWZgGag7lnLDAcpyxkFClOU8kOFoguS6BeLfmlZplwgwgk8+6ODk6ICEk",
+	"Y5sFgqsDV03C37LDGe0PyU0iJmM9HvTjuuLGogfV+kzRumpjGp62pGjCXHJ2wjAVGqTziPJZhZF0aRZy",
+	"LQH6YKXeOJUi204NyHSJy2LrwLUcf94zf0f85loK/bUdj2NvNYO073Sefwe1CcdK72ZzBf5mVnERhzPT",
+	"fDIjHpX3BHhFWY/V1cqe5wNP/CCmRAwU4yYrneHZhAZNFiURXN+7DTKK+EQxhKbAvyvAKSC/tZ3yoTIW",
+	"h3hcBfdJ5kjpWzIcq8N9lnVuLZq0Sjx9FAfGJDk7v7p+df7+7NhmgPdYLPiNJEoQNGLAKvE4c8j6kUSE",
+	"rYExRHDnAuJl3GMKSzaZKzBLFiVmgSBHniosVWw2iEQ86QNgjjAExPY0fWsNADsG+vFY+hgehu30Zh1u",
+	"EdwjTkZsJJKZBb00KKWJIs+6cKX7/AAy8PBij91AzEiRBmCDOliQDjfbqyfdRGQQKzsK2CAYxUoppgwr",
+	"pIyrr4f08bA83UyzCODhzX9dCI9KGI7WfikMR7AQ/iOvm6fwH6UQHruNUvQNHMHWH4S+8SRJHpkkKaBp",
+	"3FuomJStyvSsSw+sOBOgxuRhSJUyXqO0TV7XZFuauqlu4ArZXG2c7AZYrxVhBRUU79iSF+jd6HJvNbsX",
+	"EJ4VU2gejiV8GPn0S/jqtvjLpFJgsgK6xjQvYViY5MkRg6weOM9UQE5+fnd6of8oKd0KyOnZ5ftXr06P",
+	"Tk/Orq4vj87fnQQd/uP786vD65Ofj05OjvVNF4dXJ9dvTt+eXp0cw1w+HL45PTZijuK/bDJDf05KMqTB",
+	"eenIZYtTxp99SXevRLC+kCrfqvstnRnoCGhFApVhYCCYXAapJGntpMU6buCZXGUofmm3doIHyxULaiY7",
+	"Lu+dyQw4Q6Zw1dBodnQZ8vWq4vdqDzlgOAjzRgtJNbaA7T8fPsNubkdxJ6LKctD16IoZ6H943h8mtH7V",
+	"xPMwksZvV9EgNLXuMvQdan5r2UqtEiX7qf3F8u0vHEW6ZjYslgz6JpXvjhZMBo63/NSXbFkJ2093L1Pl",
+	"q4dvGUNjs7VdCzR5Ndth70W7vbfZbL3Q03hqmbdue5mS7bYOmLLN1iqGvaG4rUas3+MglsPVuxX86++L",
+	"XcKSjYm4nAwGUV+LTawGLN2imPZvIc3R1FfnN6moXT30fj2dI9CUrIO+sEupUq35pg9TmstWL9k9p1fX",
+	"il8EDfDkU5+xYm8uIUgcKRWzktpuB0w6EEnaR6/k41kd/IlsMmRTHslbHMhbk9zKgEe3lgcdTZhKZtcQ",
+	"SvX9Idsv9JDzhJV4Rb5VGpoDVEjNphIK8q22J/rJdrytiP+Xhv/XJpvSfd8q2fJ5HfunVNqGDGV7bFTJ",
+	"p+19RA2NiztcYnh6x7lQAGs2F/wqT1v7gAoDWNCrW+Pzncw2KPPkW35cvuVMcXDaA4b1WXTHwvtXA09Z",
+	"byjE7eJiNhrHxN4cAPalBWs+MKiYVP/HxeIaVUVdP9kv3tsJBOUj5TUmZqSl4aTSlmglpz53SBhEFLU2",
+	"PhTjEg5lkBd/q9FxdH3LZnUstK4F7oKVgB8LKJuteXxqksQG3lK2Nzdh7epmGep9Mdqk4+iWzcLVsC/N",
+	"LiwqAjn0dv2JNTzC8g9vcywncAdscVpVUBFfQnRQ9MxxMSWCw+kOWRzdsQRykEl3ksTdgMjohrPQQsRc",
+	"KspDmoTEDoLIMes7xtThks5knVwqRHK2ZbZt1+1WQTst7vq+o0eQIUYiAPZAfhbUr9rxzNoYYbew3Qbi",
+	"0kQe7HuxuWZIJjxmUpIuhKDJxoZZwQ3wInYNgF15CAc5x0+Ot6wfw4mhBjnDuwBfDXyjjIVEihFD2Evs",
+	"vJbhZAsY00qcaGnusjJvOYLVWs7/31w1BoY8vMj9OZvaM5EWJGGVbHQzVNkOsfNabD12qeDaV02HkvWv",
+	"3w5e/7ifvPj+9S//Sq6mv79/d/zi9M27X09F6w19Qy+nta+508u3rzJbk7awevj2VW+M1bToQSsB7e1/",
+	"6STh5aEZnPT44xPy4AQS6ilva4i0nF67+dn8dR2FX5B5xkyVsNETHkorUCKGyJ83QoTIRRCoX5rkMygu",
+	"J37fTEvXrolnmfjAT6fiY7U0LfOcprb7Z2nhUMISCTSlsAwsl4z1l1WaV2Z2y7I4VVzNJ/X5/rUMZhe+",
+	"XTXDMWznfdlUsMDazkhKMVGesKxI/nwUfMWuSbb2mdt6vjK7/ImzrMhZnhjJX4ORQEXyfbnIV6xKTguJ",
+	"AU3IofZIKNhN3QH6nVKJ8VjfOsUK5vGYcRaSEaMc265FMvUeAArsgCbWaYBNN2Jxg92/O3xIMaHUlCLY",
+	"Lgo4wjbpG0XRdOcxK1hdK/xQnHFdY18MBlmGeIwrYZcadE0upg9SbGsG/YeX2x6WKD42Se/hub19de49",
+	"u8X32BtdDC1Fey5k8/2FtdGn+tq/siixFbZfz3TeTJn9nOaeVEHvzZFLGoqpYq6LXLbHZ9svu53SSKX+",
+	"OqiIa2KN1AB6RfAOD11zDKzfqpN38xt4kvv27zRLd5zO/B4SpLx9oCdCIwOigRX6FUiC5reVWIQZ/+xS",
+	"oUS4XyPDii6F29+0S2F2Gf+KnQqLeHrn3GlgM1t7qY+RLG9GqBQbjbV0axhBl0Nd39ua27kP2ovhOxbK",
+	"7vIKuewtCENR0wPWm+vWzCpzCtj8GhFNS+2rwNuF/gl/sq3+AgIRYqOZbf168nDzsz1PXzYhW666bu8t",
+	"tZjn9uSScMKwXs/1dk4lqJWJmAAKLqC9lumEjwHSUsxxlcxyh+GegmvBzRAtLvcfrQrpbflBtrxJkWkU",
+	"x6THiGFBLLTliVD8KHi29cKfktetzemqU7rKhcMTg7s/g7Nr73O4paJsdu+safwt3Nfge6C2wT4wkq/A",
+	"IAFshW3YOHVla6SSKJpByORs6lojpUo4uK5M1gnc2BNqaO6TqXrf4TcJ7TPCeGiaKhocaq+xBKDicTEt",
+	"ZaMwfLMYlzZK/W0cSCGd5Z0tIZ0ZJO1BdDMxyTQmLTDT9ABWIc3cfrG73Wis4WYQ6qu5k3ClK3I5cKcC",
+	"kxUEVkg+HebPFkAQcXiN07rGVvTeqLeL0iOb53HUevVBvvzxdJjI/tEw/vH07Ye/93bk5S9yLHp74vix",
+	"5nmke/nkdfqrKNkXbBxrFptvm/L1nFCgKVWKkp+SSGn5QLq+ZtW1co6HViWCJA0LDuSyxZwCnoFiewNp",
+	"HQoggfL5IdOsw6s8aVCP4avEZp906yfd+r+J8+DPoVpfMh4SSlKP95ocEEaR3JV3u0Hqc13dTVv2BJPT",
+	"IklC0Z+MIKqbsJiq6I4hp2PuF5Me/f7ijVMW6sBfzFgLsWTQrwLTPQjjRwFBrc0kx2k9yCIeGU/q4btT",
+	"8lpfKbptLxl2kBtSH2waO2mLxEJ3ZHoHUYeQLW4A9Sj9kMEQLX7mDVMIjXf47jSwWHe29yu6n8HDgm1g",
+	"HWZo2psIlGlvSpkSm+L3EFAwndDQYf9Z5GvAu0jfh5hQxRedABkZieqiqdjmDSPvEaTJT+LQAGmk78Tm",
+	"VtVrHkYhii0lDOvCsnG7a5MwUiWP/0DvmA0RZKoAqDM6LBKht2BpLunHL/8vAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

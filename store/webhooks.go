@@ -40,9 +40,9 @@ type Webhooks interface {
 	// ends. It returns ErrNoWebhook, ErrActorGone or a *apikey.DeniedError.
 	RotateWebhook(ctx context.Context, actor Actor, id apikey.ID, secret WebhookSecret, grace time.Duration) (Webhook, error)
 
-	// DeleteWebhook removes a webhook and its deliveries. It returns ErrNoWebhook, ErrActorGone or a
-	// *apikey.DeniedError.
-	DeleteWebhook(ctx context.Context, actor Actor, id apikey.ID) error
+	// DeleteWebhook removes a webhook and its deliveries, and returns it. It returns ErrNoWebhook, ErrActorGone or
+	// a *apikey.DeniedError.
+	DeleteWebhook(ctx context.Context, actor Actor, id apikey.ID) (Webhook, error)
 
 	// TestWebhook writes an event that is delivered to this webhook, whatever its filters. It returns
 	// ErrNoWebhook, ErrWebhookDisabled, ErrActorGone or a *apikey.DeniedError.

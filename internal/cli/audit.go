@@ -3,7 +3,6 @@ package cli
 import (
 	"bufio"
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/auditline"
 	"apikeyd/store"
 	"apikeyd/store/sqlstore"
 )
@@ -87,20 +87,12 @@ func (m *expectedMark) UnmarshalText(text []byte) error {
 	if err != nil || seq < 0 {
 		return malformed
 	}
-	hash, err := parseChainHash(parts[2])
+	hash, err := auditline.ParseHash(parts[2])
 	if err != nil {
 		return malformed
 	}
 	m.Chain, m.Seq, m.Hash = parts[0], seq, hash
 	return nil
-}
-
-func parseChainHash(text string) (hash store.ChainHash, err error) {
-	decoded, err := hex.DecodeString(text)
-	if err != nil || copy(hash[:], decoded) != len(decoded) || len(decoded) != len(hash) {
-		return hash, errors.New("a hash has 64 hexadecimal digits")
-	}
-	return hash, nil
 }
 
 func writeChainReport(w io.Writer, r store.ChainReport) {
@@ -148,36 +140,6 @@ func (c *exportAuditCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	err = db.EachEvent(ctx, since, func(e store.Event) error { return encoder.Encode(exported(e)) })
+	err = db.EachEvent(ctx, since, func(e store.Event) error { return encoder.Encode(auditline.Of(e)) })
 	return errors.Join(err, out.Flush(), db.Close())
-}
-
-// exportedEvent is the contract's AuditEvent and the event's position in its chain.
-type exportedEvent struct {
-	ID        string             `json:"id"`
-	At        apikey.Timestamp   `json:"at"`
-	Action    string             `json:"action"`
-	KeyID     string             `json:"key_id"`
-	Owner     string             `json:"owner"`
-	Name      string             `json:"name"`
-	Changes   apikey.Differences `json:"changes"`
-	Actor     string             `json:"actor"`
-	Via       string             `json:"via"`
-	Address   string             `json:"address,omitempty"`
-	RequestID string             `json:"request_id,omitempty"`
-	Chain     string             `json:"chain"`
-	Sequence  int64              `json:"sequence"`
-	Hash      string             `json:"hash"`
-}
-
-func exported(e store.Event) exportedEvent {
-	actor := "operator"
-	if !e.Actor.IsZero() {
-		actor = e.Actor.String()
-	}
-	return exportedEvent{
-		ID: e.ID.String(), At: apikey.Timestamp(e.At), Action: e.Action, KeyID: e.Key.String(), Owner: e.Owner,
-		Name: e.Name, Changes: e.Changes, Actor: actor, Via: e.Via, Address: e.Address, RequestID: e.RequestID,
-		Chain: e.Chain, Sequence: e.Seq, Hash: e.Hash.String(),
-	}
 }

@@ -245,10 +245,9 @@ func (db *DB) RotateWebhook(
 }
 
 // DeleteWebhook implements store.Webhooks.
-func (db *DB) DeleteWebhook(ctx context.Context, actor store.Actor, id apikey.ID) error {
-	return db.mutateWebhooks(ctx, actor, func(m *mutation) error {
-		w, err := findWebhook(context.Background(), m, id, m.dialect.rowLock)
-		if err != nil {
+func (db *DB) DeleteWebhook(ctx context.Context, actor store.Actor, id apikey.ID) (w store.Webhook, err error) {
+	err = db.mutateWebhooks(ctx, actor, func(m *mutation) error {
+		if w, err = findWebhook(context.Background(), m, id, m.dialect.rowLock); err != nil {
 			return err
 		}
 		for _, table := range [...]string{`webhook_deliveries WHERE webhook`, `webhook_cursors WHERE webhook`, `webhooks WHERE id`} {
@@ -258,6 +257,7 @@ func (db *DB) DeleteWebhook(ctx context.Context, actor store.Actor, id apikey.ID
 		}
 		return m.auditWebhook(store.ActionDeleteWebhook, &w, nil)
 	})
+	return w, err
 }
 
 // TestWebhook implements store.Webhooks. The delivery does not wait until those of other events are made.

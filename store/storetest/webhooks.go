@@ -136,7 +136,8 @@ func testWebhooks(f *fixture) {
 	if len(rotated.OldSecret.Bytes()) > 0 || !rotated.OldSecretUntil.IsZero() {
 		f.Error("without a grace the old secret stays")
 	}
-	f.must(f.DeleteWebhook(f.ctx(), operator, other.ID))
+	_, err = f.DeleteWebhook(f.ctx(), operator, other.ID)
+	f.must(err)
 	f.wantEvents(f.events()[:1], store.Event{
 		At: f.clock.Now(), Action: store.ActionDeleteWebhook, Key: other.ID, Owner: "acme", Name: "hooks.example.com", Via: "storetest",
 		Changes: nil,
@@ -145,7 +146,7 @@ func testWebhooks(f *fixture) {
 		"get":     second(f.Webhook(f.ctx(), other.ID)),
 		"update":  second(f.UpdateWebhook(f.ctx(), operator, other.ID, store.WebhookChange{})),
 		"rotate":  second(f.RotateWebhook(f.ctx(), operator, other.ID, next, 0)),
-		"delete":  f.DeleteWebhook(f.ctx(), operator, other.ID),
+		"delete":  second(f.DeleteWebhook(f.ctx(), operator, other.ID)),
 		"test":    second(f.TestWebhook(f.ctx(), operator, other.ID)),
 		"list":    second(f.Deliveries(f.ctx(), store.DeliveryQuery{Webhook: other.ID, Limit: 1})),
 		"retry":   second(f.RetryDelivery(f.ctx(), operator, other.ID, next1)),
@@ -184,7 +185,7 @@ func testWebhookAuthority(f *fixture) {
 	for _, err := range calls(actorOf(plain)) {
 		f.wantDenied(err)
 	}
-	f.wantDenied(f.DeleteWebhook(f.ctx(), actorOf(plain), w.ID))
+	f.wantDenied(second(f.DeleteWebhook(f.ctx(), actorOf(plain), w.ID)))
 	for _, err := range calls(actorOf(admin)) {
 		f.must(err)
 	}
@@ -192,7 +193,7 @@ func testWebhookAuthority(f *fixture) {
 	for _, err := range calls(actorOf(admin)) {
 		f.wantErr(err, store.ErrActorGone)
 	}
-	f.wantErr(f.DeleteWebhook(f.ctx(), actorOf(admin), w.ID), store.ErrActorGone)
+	f.wantErr(second(f.DeleteWebhook(f.ctx(), actorOf(admin), w.ID)), store.ErrActorGone)
 }
 
 // What a webhook hears is what happened after its creation, each once, in the order of its chain.
@@ -215,7 +216,8 @@ func testWebhookEvents(f *fixture) {
 	f.must(err)
 	test, err := f.TestWebhook(f.ctx(), operator, some.ID)
 	f.must(err)
-	f.must(f.DeleteWebhook(f.ctx(), operator, f.hook(nil, "acme").ID))
+	_, err = f.DeleteWebhook(f.ctx(), operator, f.hook(nil, "acme").ID)
+	f.must(err)
 	keyEvents := []string{"api_key.created", "api_key.suspended", "api_key.resumed", "api_key.updated", "api_key.rotated", "owner.updated", "api_key.leaked"}
 	f.wantTypes(all.ID, "webhook.created", "webhook.created", "api_key.created", "api_key.created", "api_key.suspended", "api_key.resumed",
 		"api_key.updated", "api_key.rotated", "owner.updated", "api_key.revoked", "api_key.leaked", "webhook.test", "webhook.created", "webhook.deleted")
