@@ -150,7 +150,8 @@ type AuditChanges struct {
 	URL            *AuditChange[string]   `json:"url,omitzero"` // of a webhook: its host only
 	Events         *AuditChange[[]string] `json:"events,omitzero"`
 	DisabledReason *AuditChange[string]   `json:"disabled_reason,omitzero"`
-	Description    *AuditChange[string]   `json:"description,omitzero"`
+
+	WebhookDescription *AuditChange[string] `json:"webhook_description,omitzero"`
 }
 
 // RateLimit is how often a key may pass [Client.Verify] and gateways that ask the service: Limit

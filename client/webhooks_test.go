@@ -67,7 +67,7 @@ func TestWebhooks(t *testing.T) {
 	wantError(t, err, 409, client.CodeWebhookDisabled)
 	for event, err := range k.admin.AuditEvents(ctx, client.AuditOptions{KeyID: w.ID}) {
 		must(t, err)
-		if event.Action != client.AuditUpdateWebhook || *event.Changes.DisabledReason.To != "request" || *event.Changes.Description.From != "d" ||
+		if event.Action != client.AuditUpdateWebhook || *event.Changes.DisabledReason.To != "request" || *event.Changes.WebhookDescription.From != "d" ||
 			len(*event.Changes.Events.From) != 1 || event.Changes.URL == nil || event.Owner != "acme" || event.Name != "hooks.example.com" {
 			t.Errorf("the event is %+v", event)
 		}

@@ -2,9 +2,11 @@ package handlers
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -18,7 +20,7 @@ func (s *Server) CreateWebhook(
 	ctx context.Context, request gen.CreateWebhookRequestObject,
 ) (gen.CreateWebhookResponseObject, error) {
 	body := request.Body
-	if err := s.checkWebhook(&body.Url, body.Description); err != nil {
+	if err := s.checkWebhook(&body.Url, body.Description, body.Events); err != nil {
 		return nil, err
 	}
 	if body.Owner != nil {
@@ -66,7 +68,7 @@ func (s *Server) UpdateWebhook(
 	ctx context.Context, request gen.UpdateWebhookRequestObject,
 ) (gen.UpdateWebhookResponseObject, error) {
 	body := request.Body
-	if err := s.checkWebhook(body.Url, body.Description); err != nil {
+	if err := s.checkWebhook(body.Url, body.Description, body.Events); err != nil {
 		return nil, err
 	}
 	w, err := withID(request.WebhookId, store.ErrNoWebhook, func(id apikey.ID) (store.Webhook, error) {
@@ -173,24 +175,40 @@ func withID[T any](text string, missing error, call func(apikey.ID) (T, error)) 
 	return call(id)
 }
 
-// checkWebhook returns an *apikey.InvalidError if a webhook cannot have these. Nil is not checked.
-func (s *Server) checkWebhook(url, description *string) error {
+// checkWebhook returns an *apikey.InvalidError if a webhook cannot have these. Nil is not checked. The operator's commands
+// are not held against the contract, so its limits are checked here too.
+func (s *Server) checkWebhook(url, description *string, events *gen.WebhookEvents) error {
 	if url != nil {
+		if len(*url) > maxWebhookURL {
+			return apikey.Invalid("url", "must have at most 2048 bytes")
+		}
 		if err := s.CheckWebhookURL(*url); err != nil {
 			return err
 		}
 	}
-	if description == nil {
-		return nil
+	if events != nil {
+		for i, kind := range *events {
+			if !kind.Valid() || slices.Contains((*events)[:i], kind) {
+				return apikey.Invalid("events", "must be different types of events: "+strings.Join(store.EventTypes(), ", "))
+			}
+		}
 	}
-	if strings.ContainsFunc(*description, unicode.IsControl) {
+	switch {
+	case description == nil:
+	case utf8.RuneCountInString(*description) > maxWebhookDescription:
+		return apikey.Invalid("description", "must have at most 255 characters")
+	case strings.ContainsFunc(*description, unicode.IsControl):
 		return apikey.Invalid("description", "must not contain control characters, such as line breaks")
-	}
-	if apikey.Redact(*description) != *description {
+	case apikey.Redact(*description) != *description:
 		return apikey.Invalid("description", "must not contain an API key: it would show up in lists")
 	}
 	return nil
 }
+
+const (
+	maxWebhookURL         = 2048
+	maxWebhookDescription = 255
+)
 
 func eventTypesOf(events *gen.WebhookEvents) *[]string {
 	if events == nil {

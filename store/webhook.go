@@ -102,7 +102,6 @@ func (w *Webhook) Difference(before Webhook) apikey.Differences {
 		all = append(all, d)
 	}
 	exists := before.ID != w.ID // it is new, or was deleted
-	add("description", w.Description != before.Description, func(w *Webhook) any { return w.Description })
 	add("disabled_reason", w.DisabledReason != before.DisabledReason, func(w *Webhook) any { return w.DisabledReason })
 	add("enabled", exists || w.IsEnabled() != before.IsEnabled(), func(w *Webhook) any { return w.IsEnabled() })
 	add("events", !slices.Equal(w.Events, before.Events), func(w *Webhook) any { return append([]string{}, w.Events...) })
@@ -110,6 +109,7 @@ func (w *Webhook) Difference(before Webhook) apikey.Differences {
 		scheme, _, _ := strings.Cut(w.URL, ":")
 		return scheme + "://" + w.Host() + "/…"
 	})
+	add("webhook_description", w.Description != before.Description, func(w *Webhook) any { return w.Description })
 	return all
 }
 

@@ -28,7 +28,8 @@ type auditCommands struct {
 
 type verifyAuditCommand struct {
 	databaseFlag
-	Expect []expectedMark `sep:"none" placeholder:"SEQ:HASH" help:"A head that you noted earlier, as this command prints it, which must still be part of the chain. Repeat the flag for several; CHAIN:SEQ:HASH names a chain other than main."`
+	Expect   []expectedMark `sep:"none" placeholder:"SEQ:HASH" help:"A head that you noted earlier, as this command prints it, which must still be part of the chain. Repeat the flag for several; CHAIN:SEQ:HASH names a chain other than main."`
+	Received string         `placeholder:"FILE" help:"What a receiver of webhooks has kept, one body or its data per line: nothing may be missing between its first and last event of a chain, and all of it must be part of the log."`
 }
 
 // Help is the longer text of --help.
@@ -39,6 +40,7 @@ A chain without an outside anchor proves little: anyone who can write to the fil
 
 Examples:
   apikeyd audit verify --database keys.db
+  apikeyd audit verify --database keys.db --received webhooks.jsonl
   apikeyd audit verify --database keys.db --expect 1234:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08`
 }
 
@@ -48,6 +50,14 @@ func (c *verifyAuditCommand) Run(ctx context.Context, s streams) error {
 	for _, mark := range c.Expect {
 		expected = append(expected, store.Mark(mark))
 	}
+	var theirs received
+	if c.Received != "" {
+		var err error
+		if theirs, err = readReceived(c.Received); err != nil {
+			return err
+		}
+		expected = append(expected, theirs.marks()...)
+	}
 	db, err := openStore(ctx, c.Database)
 	if err != nil {
 		return err
@@ -56,7 +66,13 @@ func (c *verifyAuditCommand) Run(ctx context.Context, s streams) error {
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err
 	}
-	faults := 0
+	if c.Received != "" {
+		fmt.Fprintf(s.out, "received: %d events\n", len(theirs.events))
+	}
+	for _, fault := range theirs.faults {
+		fmt.Fprintln(s.out, "  FAULT:", printable(fault))
+	}
+	faults := len(theirs.faults)
 	for _, report := range reports {
 		writeChainReport(s.out, report)
 		faults += len(report.Faults)

@@ -89,8 +89,8 @@ func testWebhooks(f *fixture) {
 	w := f.hook(nil, "")
 	f.wantHook(w)
 	changes := apikey.Differences{
-		f.changed("description", nil, "a <b> & ü"), f.changed("enabled", nil, true),
-		f.changed("url", nil, "https://hooks.example.com/…"),
+		f.changed("enabled", nil, true), f.changed("url", nil, "https://hooks.example.com/…"),
+		f.changed("webhook_description", nil, "a <b> & ü"),
 	}
 	f.wantEvents(f.events()[:1], store.Event{
 		At: f.clock.Now(), Action: store.ActionCreateWebhook, Key: w.ID, Owner: "*", Name: "hooks.example.com", Via: "storetest", Changes: changes,
@@ -117,9 +117,10 @@ func testWebhooks(f *fixture) {
 	f.wantEvents(f.events()[:1], store.Event{
 		At: f.clock.Now(), Action: store.ActionUpdateWebhook, Key: w.ID, Owner: "*", Name: "hooks.example.com", Via: "storetest",
 		Changes: apikey.Differences{
-			f.changed("description", "a <b> & ü", nil), f.changed("disabled_reason", nil, "request"), f.changed("enabled", true, false),
+			f.changed("disabled_reason", nil, "request"), f.changed("enabled", true, false),
 			f.changed("events", []string{}, []string{"owner.updated", "api_key.leaked"}),
 			f.changed("url", "https://hooks.example.com/…", "http://hooks.example.com/…"),
+			f.changed("webhook_description", "a <b> & ü", nil),
 		},
 	})
 	next := store.NewWebhookSecret()

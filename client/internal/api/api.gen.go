@@ -705,9 +705,6 @@ type AuditChanges struct {
 	// AllowedCidrs The old and the new networks
 	AllowedCidrs *AuditNetworksChange `json:"allowed_cidrs,omitempty"`
 
-	// Description The old and the new text
-	Description *AuditTextChange `json:"description,omitempty"`
-
 	// DisabledReason The old and the new text
 	DisabledReason *AuditTextChange `json:"disabled_reason,omitempty"`
 
@@ -752,6 +749,9 @@ type AuditChanges struct {
 
 	// Url The old and the new text
 	Url *AuditTextChange `json:"url,omitempty"`
+
+	// WebhookDescription The old and the new text
+	WebhookDescription *AuditTextChange `json:"webhook_description,omitempty"`
 }
 
 // AuditEvent A change of a key, an owner or a webhook, or a use that its owner wants to know of
