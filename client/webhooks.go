@@ -231,4 +231,3 @@ type deliveriesAnswer struct {
 }
 
 func (a *deliveriesAnswer) complete() bool { return a.Data != nil }
-

@@ -144,4 +144,3 @@ func TestVerifyWebhook(t *testing.T) {
 		}
 	}
 }
-
