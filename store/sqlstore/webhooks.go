@@ -54,9 +54,10 @@ func (c webhookSecretColumn) read(r row, i int) error {
 	return err
 }
 
-// WebhookColumns, WebhookCursorColumns and WebhookDeliveryColumns are the names of the columns of the tables.
+// WebhookColumns are the names of the columns of webhooks.
 var WebhookColumns = webhookColumnNames()
 
+// The names of the columns of webhook_cursors and webhook_deliveries.
 const (
 	WebhookCursorColumns   = `place, webhook, chain, event_id`
 	WebhookDeliveryColumns = `place, webhook, event_id, type, since, attempts, next_at, finished_at, delivered, status, error`
