@@ -127,10 +127,23 @@ func (db *DB) ReleaseWebhooks(ctx context.Context) error {
 type heard struct {
 	deliveries []store.Delivery
 	places     map[string]apikey.ID
+	more       bool // there are further events
 }
 
 // TakeDeliveries implements store.WebhookQueue. Events are looked at before the transaction: no change waits for that.
 func (db *DB) TakeDeliveries(ctx context.Context, id apikey.ID, limit int) (w store.Webhook, due []store.DueDelivery, err error) {
+	for {
+		w, due, more, err := db.takeSome(ctx, id, limit)
+		if err != nil || len(due) > 0 || !more {
+			return w, due, err
+		}
+	}
+}
+
+// takeSome is TakeDeliveries, but looks at a limited number of events.
+func (db *DB) takeSome(
+	ctx context.Context, id apikey.ID, limit int,
+) (w store.Webhook, due []store.DueDelivery, further bool, err error) {
 	var more heard
 	err = db.read(ctx, func() error {
 		if w, err = findWebhook(ctx, db.points, id, ""); err != nil {
@@ -143,19 +156,19 @@ func (db *DB) TakeDeliveries(ctx context.Context, id apikey.ID, limit int) (w st
 		return err
 	})
 	if err != nil {
-		return w, nil, err
+		return w, nil, false, err
 	}
 	if len(more.places) > 0 {
 		err := db.writer.background(ctx, func(t *transaction) error { return t.hear(id, more, db.now()) })
 		if err != nil {
-			return w, nil, err
+			return w, nil, false, err
 		}
 	}
 	err = db.read(ctx, func() error {
 		due, err = db.dueDeliveries(ctx, id, limit)
 		return err
 	})
-	return w, due, err
+	return w, due, more.more, err
 }
 
 // listen finds further events for a webhook, unless too many deliveries wait.
@@ -180,11 +193,13 @@ func (db *DB) listen(ctx context.Context, w *store.Webhook) (h heard, err error)
 		if bytes.Compare(head[:], from[:]) <= 0 || room <= 0 {
 			continue
 		}
+		limit := min(eventsHeard, room)
 		events, err := readEvents(ctx, db.points, `SELECT `+EventColumns+` FROM audit_events
-			WHERE chain = $1 AND id > $2 ORDER BY id LIMIT $3`, chain, from[:], min(eventsHeard, room))
+			WHERE chain = $1 AND id > $2 ORDER BY id LIMIT $3`, chain, from[:], limit)
 		if err != nil {
 			return h, err
 		}
+		h.more = h.more || len(events) == limit
 		if len(events) == 0 {
 			h.places[chain] = head // retention removed all of them
 			continue

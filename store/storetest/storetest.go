@@ -87,6 +87,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store
 		"what a webhook hears":                 testWebhookEvents,
 		"what became of deliveries":            testWebhookAttempts,
 		"deliveries do not pile up":            testWebhookBounds,
+		"one event of many is heard":           testWebhookFewEvents,
 		"one process delivers":                 testWebhookTurn,
 		"settings come back as they went in":   testSettings,
 		"settings change as a whole":           testChangeSettings,

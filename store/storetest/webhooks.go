@@ -310,6 +310,14 @@ func testWebhookAttempts(f *fixture) {
 	}
 }
 
+// A webhook that wants one event of many gets it at once.
+func testWebhookFewEvents(f *fixture) {
+	w := f.hook([]string{"owner.updated"}, "")
+	f.atOnce(500, nil, func(i int) error { return f.CreateKey(f.ctx(), operator, f.draft("acme", numbered(i))) })
+	f.changeOwner("acme", apikey.OwnerChange{MaxKeys: new(1000)})
+	f.wantTypes(w.ID, "owner.updated")
+}
+
 // Neither waiting nor finished deliveries pile up, and retention leaves what was not heard.
 func testWebhookBounds(f *fixture) {
 	w := f.hook([]string{"api_key.created"}, "")
