@@ -77,6 +77,14 @@ func (c CIDRs) Within(others CIDRs) bool {
 	return len(c) > 0
 }
 
+// Narrowed returns the networks, or later ones unless these are within them.
+func (c CIDRs) Narrowed(later CIDRs) CIDRs {
+	if c.Within(later) {
+		return c
+	}
+	return later
+}
+
 // Equal reports whether both are the same networks in the same order.
 func (c CIDRs) Equal(others CIDRs) bool { return slices.Equal(c, others) }
 

@@ -12,6 +12,8 @@ type Key struct {
 	RevokedAt  time.Time // zero unless revoked
 	LastUsedAt time.Time // zero until the first use
 
+	OwnerSuspended bool // whether its owner was suspended when the key was read; stored with the owner
+
 	RevocationReason Reason // empty unless revoked
 
 	// The secret before the last rotation and the end of its grace period, or both zero. Accepts and
@@ -30,17 +32,20 @@ const (
 	StatusRevoked Status = "REVOKED"
 )
 
-// Status returns StatusRevoked if the key is revoked or suspended, else StatusExpired from its expiry on,
-// else StatusActive. Suspension has no status of its own: clients of the first contract know only these.
+// Status returns StatusRevoked if the key is revoked or it or its owner is suspended, else StatusExpired from its
+// expiry on, else StatusActive. Suspension has no status of its own: clients of the first contract know only these.
 func (k *Key) Status(now time.Time) Status {
 	switch {
-	case k.IsRevoked(), k.Suspended:
+	case k.IsRevoked(), k.Suspended, k.OwnerSuspended:
 		return StatusRevoked
-	case !now.Before(k.ExpiresAt):
+	case k.IsExpired(now):
 		return StatusExpired
 	}
 	return StatusActive
 }
+
+// IsExpired reports whether the key's expiry has passed, whatever its status is.
+func (k *Key) IsExpired(now time.Time) bool { return !now.Before(k.ExpiresAt) }
 
 const (
 	// ExpiringSoon is how long before its expiry an active key counts as expiring soon.

@@ -25,6 +25,8 @@ type OwnerSettings struct {
 	RateLimit RateLimit // of all its keys together
 	Quota     Quota     // of all its keys together
 	Metadata  Metadata
+
+	AllowedCIDRs CIDRs // from where its keys may be used; empty is from everywhere
 }
 
 // OwnerChange is a change of an owner, as in a PATCH. Nil fields stay as they are.
@@ -34,12 +36,19 @@ type OwnerChange struct {
 	RateLimit *RateLimit // the zero RateLimit removes the limit
 	Quota     *Quota     // the zero Quota removes the quota
 	Metadata  *Metadata  // replaces all metadata
+
+	AllowedCIDRs *CIDRs // replaces all of them
 }
 
 type ownerDefinition[T any] = definitionOf[OwnerSettings, OwnerChange, T]
 
 // ownerSettings defines the fields, in alphabetical order as the canonical form of JSON requires.
 var ownerSettings = []settingOf[OwnerSettings, OwnerChange]{
+	ownerDefinition[CIDRs]{
+		name: "allowed_cidrs", of: func(s *OwnerSettings) *CIDRs { return &s.AllowedCIDRs },
+		in:        func(c OwnerChange) *CIDRs { return c.AllowedCIDRs },
+		normalize: CIDRs.orNil, check: rule(checkAllowedCIDRs), json: appendCIDRs,
+	}.setting(),
 	ownerDefinition[bool]{
 		name: "enabled", of: func(s *OwnerSettings) *bool { return &s.Suspended },
 		in:    func(c OwnerChange) *bool { return c.Suspended },
@@ -67,6 +76,8 @@ var ownerSettings = []settingOf[OwnerSettings, OwnerChange]{
 	}.setting(),
 }
 
+func checkAllowedCIDRs(c CIDRs) error { return CheckCIDRs("allowed_cidrs", c) }
+
 // MaxMaxKeys is the highest bound of an owner's keys.
 const MaxMaxKeys = 1_000_000_000
 
@@ -91,7 +102,8 @@ func (o Owner) Apply(c OwnerChange) Owner {
 
 // IsDefault reports whether the settings are those of an owner that was never changed.
 func (s OwnerSettings) IsDefault() bool {
-	return !s.Suspended && s.MaxKeys == 0 && s.RateLimit.IsNone() && s.Quota.IsNone() && len(s.Metadata) == 0
+	return !s.Suspended && s.MaxKeys == 0 && s.RateLimit.IsNone() && s.Quota.IsNone() && len(s.Metadata) == 0 &&
+		len(s.AllowedCIDRs) == 0
 }
 
 // Difference compares the owner with its earlier state. What every owner has by default is no difference.
@@ -126,6 +138,7 @@ func (s OwnerSettings) Narrowed(later OwnerSettings) OwnerSettings {
 	if !later.Quota.IsNone() && (s.Quota.IsNone() || later.Quota.rate() < s.Quota.rate()) {
 		s.Quota = later.Quota
 	}
+	s.AllowedCIDRs = s.AllowedCIDRs.Narrowed(later.AllowedCIDRs)
 	return s
 }
 

@@ -27,6 +27,7 @@ func (k *Key) AppendPacked(b []byte) []byte {
 // Unpack sets the key to the packed one. Its texts share packed's memory. The metadata, which decisions do not
 // need, is left empty unless it is wanted; k.Metadata must then not be changed.
 func (k *Key) Unpack(packed string, metadata bool) {
+	k.OwnerSuspended = false // it changes with the owner, so it is not packed
 	p := packed[copy(k.ID[:], packed):]
 	k.SecretHash, p = cutHash(p)
 	k.OldSecretHash, p = cutHash(p)

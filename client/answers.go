@@ -14,10 +14,13 @@ func (k *Key) complete() bool { return k.ID != "" }
 // createdAnswer is a key and its secret, in one object as in the contract.
 type createdAnswer struct {
 	Key
-	Secret string `json:"secret"`
+	Secret       string `json:"secret"`
+	SealedSecret string `json:"sealed_secret"`
 }
 
-func (a *createdAnswer) complete() bool { return a.Key.complete() && a.Secret != "" }
+func (a *createdAnswer) complete() bool {
+	return a.Key.complete() && (a.Secret == "") != (a.SealedSecret == "")
+}
 
 type listAnswer struct {
 	api.ApiKeyListResponse

@@ -17,7 +17,7 @@ type Status string
 const (
 	StatusActive  Status = "ACTIVE"
 	StatusExpired Status = "EXPIRED" // until a later expiry makes it ACTIVE again
-	StatusRevoked Status = "REVOKED" // for good, or suspended: see Key.IsSuspended
+	StatusRevoked Status = "REVOKED" // for good, or suspended, itself or with its owner: see Key.IsSuspended
 )
 
 // RevocationReason says why a key was revoked.
@@ -50,14 +50,14 @@ type Key struct {
 	GraceEndsAt time.Time         `json:"grace_ends_at,omitzero"` // end of the previous secret; zero if it no longer works
 	LastUsedAt  time.Time         `json:"last_used_at,omitzero"`  // zero if never used; at most 10 seconds late
 
-	Enabled          bool             `json:"enabled"`                    // false while the key is suspended
+	Enabled          bool             `json:"enabled"`                    // false while the key itself is suspended; its owner may be too
 	RevocationReason RevocationReason `json:"revocation_reason,omitzero"` // empty unless the key is revoked
 
 	AllowedCIDRs []string `json:"allowed_cidrs,omitzero"` // the networks it may be used from; nil if from anywhere
 	ObserveCIDRs []string `json:"observe_cidrs,omitzero"` // use from elsewhere is reported; nil if none is
 }
 
-// IsSuspended reports whether the key is refused until it is enabled again. Its status is StatusRevoked,
+// IsSuspended reports whether the key is refused until it or its owner is enabled again. Its status is StatusRevoked,
 // because clients of the first contract know no other. Servers from before suspensions do not send Enabled.
 func (k Key) IsSuspended() bool { return k.Status == StatusRevoked && k.RevokedAt.IsZero() }
 
@@ -78,6 +78,9 @@ type NewKey struct {
 	Enabled *bool `json:"enabled,omitzero"`
 	// Quota is the key's quota. What is true of RateLimit is true of it.
 	Quota *Quota `json:"quota,omitzero"`
+	// Recipient is the age public key of whoever is to have the secret: only its owner can open the
+	// SealedSecret.
+	Recipient string `json:"recipient,omitzero"`
 	// AllowedCIDRs are the networks, such as 192.0.2.0/24, that the key may be used from; empty is
 	// from anywhere. With nil it gets those of the calling key, unless that has keys:admin.
 	AllowedCIDRs *[]string `json:"allowed_cidrs,omitzero"`

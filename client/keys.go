@@ -13,7 +13,8 @@ import (
 // CreatedKey is a key and its new secret, which cannot be read again.
 type CreatedKey struct {
 	Key
-	Secret Secret
+	Secret       Secret // empty if it is sealed
+	SealedSecret string // an armored age file, if a recipient was named; anyone may see it
 }
 
 // Create creates a key. It returns an *[Error], for example with [CodeNameTaken],
@@ -59,12 +60,21 @@ func (c *Client) Update(ctx context.Context, nameOrID string, change Change) (Ke
 // secret stays valid for the grace: whole seconds, up to 7 days, and never past the key's expiry.
 // An even older secret stops working now. Rotate returns an *[Error], for example with
 // [CodeKeyNotFound], [CodeKeyRevoked], [CodeKeyRotated] if another call rotated the key at the
-// same moment, or [CodeForbidden] if the calling key lacks one of the key's scopes.
+// same moment, or [CodeForbidden] if the calling key lacks one of the key's scopes. [Client.RotateSealed]
+// hides the secret from the caller.
 //
 // After an error without a code, or with [CodeInternal] or [CodeOutcomeUnknown], the key may have
 // a secret that nobody knows. Check its GraceEndsAt before you rotate it again: that would end
 // the grace of the secret in use. A key may rotate itself; this Client keeps using the old secret.
 func (c *Client) Rotate(ctx context.Context, nameOrID string, grace time.Duration) (CreatedKey, error) {
+	return c.RotateSealed(ctx, nameOrID, grace, "")
+}
+
+// RotateSealed is [Client.Rotate] with the age public key of whoever is to have the new secret: only
+// its owner can open the SealedSecret. An empty recipient is none.
+func (c *Client) RotateSealed(
+	ctx context.Context, nameOrID string, grace time.Duration, recipient string,
+) (CreatedKey, error) {
 	if err := checkName(nameOrID); err != nil {
 		return CreatedKey{}, err
 	}
@@ -72,7 +82,7 @@ func (c *Client) Rotate(ctx context.Context, nameOrID string, grace time.Duratio
 		return CreatedKey{}, errors.New("apikeyd: the grace must be whole seconds")
 	}
 	request, err := api.NewRotateApiKeyRequest(c.base, nameOrID, &api.RotateApiKeyParams{Owner: c.owner},
-		api.ApiKeyRotate{GraceSeconds: new(int(grace / time.Second))})
+		api.ApiKeyRotate{GraceSeconds: new(int(grace / time.Second)), Recipient: unlessZero(recipient)})
 	return c.secret(ctx, request, err, http.StatusOK)
 }
 
@@ -129,7 +139,7 @@ func (c *Client) secret(ctx context.Context, request *http.Request, failed error
 	if err := c.send(ctx, request, false, want, &answer); err != nil {
 		return CreatedKey{}, err
 	}
-	return CreatedKey{Key: answer.Key, Secret: Secret{text: &answer.Secret}}, nil
+	return CreatedKey{Key: answer.Key, Secret: Secret{text: &answer.Secret}, SealedSecret: answer.SealedSecret}, nil
 }
 
 // checkName rejects names that would change the path of the request.

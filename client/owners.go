@@ -22,9 +22,11 @@ type Owner struct {
 	Metadata  map[string]string `json:"metadata"`
 	Keys      OwnerKeys         `json:"keys"`
 	LastUsed  time.Time         `json:"last_used_at,omitzero"` // zero if no key was ever used; at most 10 seconds late
+
+	AllowedCIDRs []string `json:"allowed_cidrs,omitzero"` // from where its keys may be used; nil if from everywhere
 }
 
-// OwnerKeys counts an owner's keys by their own status, as if the owner were enabled.
+// OwnerKeys counts an owner's keys by their status. All that are not revoked are suspended while the owner is.
 type OwnerKeys struct {
 	Active    int `json:"active"`
 	Expired   int `json:"expired"`
@@ -39,6 +41,10 @@ type OwnerChange struct {
 	RateLimit *RateLimit         `json:"rate_limit,omitzero"` // the zero RateLimit removes it
 	Quota     *Quota             `json:"quota,omitzero"`      // the zero Quota removes it
 	Metadata  *map[string]string `json:"metadata,omitzero"`   // replaces all of it
+
+	// AllowedCIDRs replaces the networks that the owner's keys may be used from, each within its own; an empty
+	// list allows all.
+	AllowedCIDRs *[]string `json:"allowed_cidrs,omitzero"`
 }
 
 // unlessNone is a number that is null if it is 0.

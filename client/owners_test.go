@@ -25,6 +25,7 @@ func TestOwners(t *testing.T) {
 	change := client.OwnerChange{
 		MaxKeys: new(1), RateLimit: &client.RateLimit{Limit: 9, Window: time.Minute},
 		Quota: &client.Quota{Limit: 7, Period: client.Day}, Metadata: &map[string]string{"plan": "pro"},
+		AllowedCIDRs: &[]string{"127.0.0.1", "192.0.2.0/24"},
 	}
 	got, err := k.admin.UpdateOwner(ctx, name, change)
 	must(t, err)
@@ -32,6 +33,8 @@ func TestOwners(t *testing.T) {
 		Name: name, Enabled: true, MaxKeys: 1, RateLimit: *change.RateLimit, Metadata: *change.Metadata,
 		Quota: client.Quota{Limit: 7, Period: client.Day, StartsOn: 1},
 		Left:  client.QuotaState{Remaining: 7, ResetsAt: got.Left.ResetsAt},
+
+		AllowedCIDRs: []string{"127.0.0.1/32", "192.0.2.0/24"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || got.Left.ResetsAt.IsZero() {
 		t.Errorf("the owner differs (-want +got):\n%s", diff)
@@ -47,9 +50,10 @@ func TestOwners(t *testing.T) {
 	}
 	got, err = k.admin.UpdateOwner(ctx, name, client.OwnerChange{
 		Enabled: new(false), MaxKeys: new(0), RateLimit: &client.RateLimit{}, Quota: &client.Quota{}, Metadata: new(map[string]string),
+		AllowedCIDRs: new([]string),
 	})
 	must(t, err)
-	want = client.Owner{Name: name, Metadata: map[string]string{}, Keys: client.OwnerKeys{Active: 1}}
+	want = client.Owner{Name: name, Metadata: map[string]string{}, Keys: client.OwnerKeys{Revoked: 1, Suspended: 1}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the owner differs (-want +got):\n%s", diff)
 	}

@@ -184,13 +184,13 @@ func TestOtherKeysAndPolicies(t *testing.T) {
 		scopes   []string
 		passed   int
 	}{
-		"read and write": {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeWrite}, 76},
+		"read and write": {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeWrite}, 77},
 		"read, write and verify": {servertest.Options{}, false,
-			[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify, "datasets:read"}, 89},
+			[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify, "datasets:read"}, 90},
 		"read and verify":       {servertest.Options{}, false, []string{apikey.ScopeRead, apikey.ScopeVerify}, 30},
 		"read only":             {servertest.Options{}, true, []string{apikey.ScopeRead}, 25},
 		"read only, with admin": {servertest.Options{}, true, []string{apikey.ScopeAdmin}, 25},
-		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 128},
+		"short lives":           {shortLives, false, []string{apikey.ScopeAdmin}, 131},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -210,8 +210,8 @@ func TestLimitedKeys(t *testing.T) {
 		scopes []string
 		passed int
 	}{
-		"an admin":       {[]string{apikey.ScopeAdmin}, 109},
-		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 74},
+		"an admin":       {[]string{apikey.ScopeAdmin}, 112},
+		"read and write": {[]string{apikey.ScopeRead, apikey.ScopeWrite, apikey.ScopeVerify}, 75},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

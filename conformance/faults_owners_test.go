@@ -29,6 +29,31 @@ var ownerFaults = map[string]planted{
 		}),
 		"a suspended owner's keys are DISABLED", "its owner is enabled again",
 	},
+	"a suspended owner's keys are shown as their own": {
+		always(func(r *http.Request, a *httptest.ResponseRecorder) {
+			if r.Method != http.MethodGet || !isOne(r) {
+				return
+			}
+			rewrite(a, func(body map[string]any) {
+				if body["enabled"] == true && body["revoked_at"] == nil && body["status"] == "REVOKED" {
+					body["status"] = "ACTIVE"
+				}
+			})
+		}),
+		"a suspended owner's keys are DISABLED", "getting it",
+	},
+	"an owner's networks are forgotten": {
+		sentBodies(isOwnerPatch, func(body map[string]any) { delete(body, "allowed_cidrs") }),
+		"an owner's networks narrow", "want ADDRESS_NOT_ALLOWED",
+	},
+	"an admin bars itself": {
+		withAdmin(func(admin *http.Request, service http.Handler, r *http.Request, a *httptest.ResponseRecorder) {
+			if isOwnerPatch(r) && a.Code == http.StatusForbidden {
+				*a = *ask(service, admin, http.MethodPatch, r.URL.EscapedPath(), `{"enabled":false}`)
+			}
+		}),
+		"nobody bars its own owner", "want 403",
+	},
 	"an owner gets more keys than it may have": {
 		always(func(_ *http.Request, a *httptest.ResponseRecorder) {
 			if strings.Contains(a.Body.String(), "TOO_MANY_KEYS") {

@@ -13,6 +13,8 @@ import (
 	"apikeyd/apikey"
 )
 
+const sealedCheck = "a secret that is sealed to a recipient"
+
 var rotationFaults = map[string]planted{
 	"a secret that was replaced is still accepted": {
 		staleAuthentication, "a rotation ends the old secret at once", "status 200, want 401",
@@ -115,6 +117,25 @@ var rotationFaults = map[string]planted{
 			}
 		}),
 		"grace_seconds is a whole number up to 7 days", "(a second more than 7 days): status 404, want 400",
+	},
+	"a sealed secret in clear too": {
+		always(func(_ *http.Request, a *httptest.ResponseRecorder) {
+			rewrite(a, func(body map[string]any) {
+				if body["sealed_secret"] != nil {
+					body["secret"] = apikey.NewSecret("ak", apikey.NewID()).Reveal()
+				}
+			})
+		}), sealedCheck, "shows the secret in clear",
+	},
+	"a recipient that is ignored": {
+		sentBodies(isRotation, func(body map[string]any) { delete(body, "recipient") }), sealedCheck, "sealed_secret cannot be opened",
+	},
+	"a secret sealed to another": {
+		sentBodies(isRotation, func(body map[string]any) {
+			if body["recipient"] != nil {
+				body["recipient"] = "age1ggyq62qsv84jd87gd3x6umzm8jm8wcy442hu0y5pk050v9jjgezqhjwwgn"
+			}
+		}), sealedCheck, "cannot be opened: the secret was sealed to the public key of another identity",
 	},
 }
 

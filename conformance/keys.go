@@ -56,12 +56,23 @@ func (s *session) remember(a answer) (created, bool) {
 	key := created{body: a.body, at: s.clock.Now()}
 	key.id, _ = a.body["id"].(string)
 	key.name, _ = a.body["name"].(string)
-	key.secret, _ = a.body["secret"].(string)
+	key.secret = s.secretIn(a)
 	if key.id != "" {
 		s.made = append(s.made, key)
 	}
-	s.keepSecret(key.secret)
 	return key, a.status == http.StatusCreated && key.id != "" && key.secret != ""
+}
+
+// secretIn takes note of the secret that an answer must show, in clear.
+func (s *session) secretIn(a answer) string {
+	secret, _ := a.body["secret"].(string)
+	if sealed, ok := a.body["sealed_secret"]; ok {
+		s.fail("%s: sealed_secret is %v without a recipient", a.about, sealed)
+	}
+	if s.keepSecret(secret); secret == "" && a.status < http.StatusBadRequest {
+		s.fail("%s: the answer has no secret", a.about)
+	}
+	return secret
 }
 
 func (s *session) keepSecret(secret string) {
@@ -79,8 +90,7 @@ func (s *session) rotate(key created, body string) (created, bool) {
 func (s *session) rotateAs(secret string, key created, body string) (created, bool) {
 	a := s.want(http.StatusOK, request{operation: "rotateApiKey", key: key.id, secret: secret, body: body})
 	key.body = a.body
-	key.secret, _ = a.body["secret"].(string)
-	s.keepSecret(key.secret)
+	key.secret = s.secretIn(a)
 	return key, a.status == http.StatusOK && key.secret != ""
 }
 
@@ -101,7 +111,8 @@ func (s *session) get(id, why string) map[string]any {
 
 // same checks that two keys are equal except for their secret and last use.
 func (s *session) same(why string, got, want map[string]any) {
-	got, want = without(got, "secret", "last_used_at"), without(want, "secret", "last_used_at")
+	ignored := []string{"secret", "sealed_secret", "last_used_at"}
+	got, want = without(got, ignored...), without(want, ignored...)
 	if !reflect.DeepEqual(got, want) {
 		s.fail("%s: the key is %v, want %v", why, got, want)
 	}

@@ -12,8 +12,10 @@ func ownerChecks() []check {
 	const group = "owners"
 	return []check{
 		{group, "stored", "an owner is changed, shown and listed", needAdminKey, keptOwner},
-		{group, "suspended", "a suspended owner's keys are DISABLED at once, and work again once it is enabled", needAdminKey, suspendedOwner},
+		{group, "suspended", "a suspended owner's keys are DISABLED and REVOKED at once, and work again once it is enabled", needAdminKey, suspendedOwner},
 		{group, "max-keys", "an owner gets no more living keys than it may have", needAdminKey, maxKeys},
+		{group, "networks", "an owner's networks narrow each key's own", needAdminKey, ownersNetworks},
+		{group, "lock-out", "nobody bars its own owner from its own address", needAdminKey, ownersLockOut},
 		{group, "quota", "an owner's quota bounds all its keys together", needAdminKey, ownersQuota},
 		{group, "authority", "a key sees its own owner alone, and only keys:admin changes one", needAdminKey, ownerAuthority},
 	}
@@ -23,7 +25,8 @@ func ownerChecks() []check {
 func (s *session) newOwner() (name string, reset func()) {
 	name = s.newName() + "-owner/%41"
 	return name, func() {
-		s.changeOwner(name, fields{"enabled": true, "max_keys": nil, "rate_limit": nil, "quota": nil, "metadata": fields{}}, "resetting the owner")
+		s.changeOwner(name, fields{"enabled": true, "max_keys": nil, "rate_limit": nil, "quota": nil, "metadata": fields{}, "allowed_cidrs": nil},
+			"resetting the owner")
 	}
 }
 
@@ -60,7 +63,8 @@ func keptOwner(s *session) {
 	same("from its first key on", s.want(http.StatusOK, get).body)
 	defer reset()
 	change := fields{"max_keys": 7, "rate_limit": fields{"limit": 9, "window_seconds": 60}, "quota": perMonth(100),
-		"metadata": fields{"plan": "pro"}}
+		"metadata": fields{"plan": "pro"}, "allowed_cidrs": []string{theirAddress, theirNetwork6}}
+	want["allowed_cidrs"] = []any{theirAddress + "/32", theirNetwork6}
 	want["max_keys"], want["metadata"] = 7.0, map[string]any{"plan": "pro"}
 	want["rate_limit"] = map[string]any{"limit": 9.0, "window_seconds": 60.0}
 	want["quota"] = map[string]any{"limit": 100.0, "period": "month", "starts_on": float64(perMonth(1)["starts_on"].(int))}
@@ -74,10 +78,10 @@ func keptOwner(s *session) {
 	} else {
 		same("in a list", object(list[0]))
 	}
-	for _, limit := range []string{"max_keys", "rate_limit", "quota"} {
+	for _, limit := range []string{"max_keys", "rate_limit", "quota", "allowed_cidrs"} {
 		delete(want, limit)
 	}
-	same("removing the limits", s.changeOwner(name, fields{"max_keys": nil, "rate_limit": nil, "quota": nil}, "removing the limits"))
+	same("removing the limits", s.changeOwner(name, fields{"max_keys": nil, "rate_limit": nil, "quota": nil, "allowed_cidrs": nil}, "removing the limits"))
 	for why, value := range map[string]any{"zero": 0, "a text": "7", "a fraction": 1.5} {
 		s.refuses("max_keys", request{operation: "updateOwner", key: url.PathEscape(name), body: fields{"max_keys": value}.json(), why: why})
 	}
@@ -91,14 +95,73 @@ func suspendedOwner(s *session) {
 	}
 	defer reset()
 	s.verify("VALID", key.secret, "before its owner is suspended")
+	// shows expects the key with a status of its own, and nothing else changed.
+	shows := func(status string) {
+		want, why := without(key.body, "secret"), "its owner was suspended or enabled"
+		want["status"] = status
+		s.same("getting it", without(s.get(key.id, why), "last_used_at"), want)
+		s.same("changing nothing of it", without(s.want(http.StatusOK, request{operation: "updateApiKey", key: key.id, body: "{}", why: why}).body,
+			"last_used_at"), want)
+		for other, found := range map[string]int{"ACTIVE": 0, "REVOKED": 0, status: 1} {
+			list := s.want(http.StatusOK, request{operation: "listApiKeys", query: "owner=" + url.QueryEscape(name) + "&status=" + other, why: why})
+			data, _ := list.body["data"].([]any)
+			if len(data) != found {
+				s.fail("%s: %d keys are %s, want %d", list.about, len(data), other, found)
+			}
+			for _, one := range data {
+				s.same(list.about, without(object(one), "last_used_at"), want)
+			}
+		}
+	}
 	for range 2 {
 		s.changeOwner(name, fields{"enabled": false}, "suspending an owner")
-		s.verify("DISABLED", key.secret, "its owner is suspended, and a scope is lacking", unheldScope)
+		a := s.verify("DISABLED", key.secret, "its owner is suspended, and a scope is lacking", unheldScope)
+		if shown := object(a.body["key"]); shown["status"] != "REVOKED" || shown["enabled"] != true {
+			s.fail("%s: the key of a suspended owner is %v", a.about, shown)
+		}
+		shows("REVOKED")
 		s.want(http.StatusUnauthorized, request{operation: "forwardAuth", secret: key.secret, why: "its owner is suspended"})
 		s.want(http.StatusUnauthorized, request{operation: "getOwner", key: url.PathEscape(name), secret: key.secret, why: "its owner is suspended"})
 		s.changeOwner(name, fields{"enabled": true}, "enabling an owner")
 		s.verify("VALID", key.secret, "its owner is enabled again")
+		shows("ACTIVE")
 	}
+}
+
+func ownersNetworks(s *session) {
+	name, reset := s.newOwner()
+	key, ok := s.keyOf(name)
+	if !ok {
+		return
+	}
+	defer reset()
+	for range 2 {
+		s.verifyFrom(otherAddress, "VALID", key.secret, "before its owner has networks")
+		s.changeOwner(name, fields{"allowed_cidrs": []string{theirNetwork}}, "networks of an owner")
+		s.verifyFrom(theirAddress, "VALID", key.secret, "its owner has networks")
+		s.verifyFrom(otherAddress, "ADDRESS_NOT_ALLOWED", key.secret, "its owner has networks")
+		s.verify("ADDRESS_NOT_ALLOWED", key.secret, "its owner has networks, without client_address")
+		s.allow(key, []string{otherAddress}, "networks that its owner's have nothing of")
+		s.verifyFrom(theirAddress, "ADDRESS_NOT_ALLOWED", key.secret, "within its owner's networks, but not its own")
+		s.verifyFrom(otherAddress, "ADDRESS_NOT_ALLOWED", key.secret, "within its own networks, but not its owner's")
+		s.wantCode(http.StatusForbidden, "ADDRESS_NOT_ALLOWED", request{operation: "getOwner", key: url.PathEscape(name), secret: key.secret})
+		s.allow(key, nil, "all networks")
+		s.changeOwner(name, fields{"allowed_cidrs": nil}, "all networks of an owner")
+	}
+}
+
+func ownersLockOut(s *session) {
+	name, reset := s.newOwner()
+	admin, ok := s.create(s.keyBody().with("owner", name).with("scopes", []string{apikey.ScopeAdmin}))
+	if !ok {
+		return
+	}
+	defer reset()
+	for field, change := range map[string]fields{"enabled": {"enabled": false}, "allowed_cidrs": {"allowed_cidrs": []string{nobodysNetwork}}} {
+		s.want(http.StatusForbidden, request{operation: "updateOwner", key: url.PathEscape(name), secret: admin.secret, body: change.json(),
+			why: "its own owner's " + field})
+	}
+	s.want(http.StatusOK, request{operation: "getOwner", key: url.PathEscape(name), secret: admin.secret, why: "after refused changes"})
 }
 
 func maxKeys(s *session) {

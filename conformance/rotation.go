@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"filippo.io/age"
+
 	"apikeyd/apikey"
 )
 
@@ -18,6 +20,7 @@ func rotationChecks() []check {
 		{group, "itself", "a key can rotate itself", needWriteKey, selfRotation},
 		{group, "concurrent-by-itself", "of concurrent rotations by one secret, one succeeds", needWriteKey, selfRotationsAtOnce},
 		{group, "concurrent", "of the secrets from concurrent rotations, one works", needWriteKey, rotationsAtOnce},
+		{group, "sealed", "a secret that is sealed to a recipient is shown to nobody else", needWriteKey, sealedSecrets},
 		{group, "grace-seconds", "grace_seconds is a whole number up to 7 days, and optional", needWriteKey, badRotations},
 	}
 }
@@ -50,8 +53,7 @@ func rotations(s *session) {
 		key.secret = rotated.secret
 	}
 	byName := s.want(http.StatusOK, request{operation: "rotateApiKey", key: key.name, why: "by name"})
-	secret, _ := byName.body["secret"].(string)
-	s.keepSecret(secret)
+	s.secretIn(byName)
 	s.same(byName.about, byName.body, key.body)
 	s.want(http.StatusNotFound, request{operation: "rotateApiKey", key: s.run, why: "no such key"})
 }
@@ -189,10 +191,8 @@ func (s *session) rotateAtOnce(r request) []string {
 	for _, a := range s.sendAtOnce(8, r) {
 		switch {
 		case a.status == http.StatusOK:
-			secret, _ := a.body["secret"].(string)
-			s.keepSecret(secret)
+			secrets = append(secrets, s.secretIn(a))
 			s.expect(http.StatusOK, a)
-			secrets = append(secrets, secret)
 		case (a.status == http.StatusUnauthorized || a.throttled()) && r.secret != "": // another one replaced it
 			s.expect(a.status, a)
 		default:
@@ -226,4 +226,46 @@ func badRotations(s *session) {
 	s.refuses("page", request{operation: "rotateApiKey", key: s.run, query: "page=1"})
 	s.want(http.StatusRequestEntityTooLarge, request{operation: "rotateApiKey", key: s.run,
 		body: "{}" + padding(maxBody), why: "more than 64 KiB"})
+}
+
+func sealedSecrets(s *session) {
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		s.fail("no recipient could be made: %v", err)
+		return
+	}
+	recipient := fields{"recipient": identity.Recipient().String()}
+	open := func(a answer) string {
+		if secret, shown := a.body["secret"]; shown {
+			s.keepSecret(text(secret))
+			s.fail("%s: the answer shows the secret in clear", a.about)
+		}
+		secret, err := apikey.OpenSecret(text(a.body["sealed_secret"]), strings.NewReader(identity.String()))
+		if err != nil {
+			s.fail("%s: sealed_secret cannot be opened: %v", a.about, err)
+		}
+		s.keepSecret(secret.Reveal())
+		return secret.Reveal()
+	}
+
+	made := s.want(http.StatusCreated, request{operation: "createApiKey", why: "with a recipient",
+		body: s.keyBody().with("scopes", readScopes(s)).with("recipient", recipient["recipient"]).json()})
+	id := text(made.body["id"])
+	if id == "" {
+		return
+	}
+	s.made = append(s.made, created{id: id, name: text(made.body["name"]), body: made.body, at: s.clock.Now()})
+	first := open(made)
+	s.accepted(id, first, "with a secret that was sealed")
+	rotated := s.want(http.StatusOK, request{operation: "rotateApiKey", key: id, why: "with a recipient", body: recipient.json()})
+	s.accepted(id, open(rotated), "with another secret that was sealed")
+	s.rejected(id, first, "with the secret before it")
+
+	for why, wrong := range map[string]string{
+		"a private key": identity.String(), "half a public key": identity.Recipient().String()[:40],
+	} {
+		body := fields{"recipient": wrong}
+		s.refuses("recipient", request{operation: "rotateApiKey", key: id, why: why, body: body.json()})
+		s.refuses("recipient", request{operation: "createApiKey", why: why, body: s.keyBody().with("recipient", wrong).json()})
+	}
 }

@@ -93,6 +93,7 @@ type outcome struct {
 	keyRow
 	Problem string // why it was not revoked; empty if it was
 	Unknown bool   // it may have been revoked
+	Untried bool
 }
 
 // outcomes is the result of revoking several keys.
@@ -117,7 +118,7 @@ func revokeSeveral(v *visit) error {
 	done := outcomes{Return: p.Return}
 	signedOut := false
 	for _, row := range p.Rows {
-		o := v.revokeOne(row)
+		o := v.revokeOne(row, client.ReasonUnspecified)
 		if o.Problem == "" {
 			done.Done++
 			signedOut = row.Own
@@ -143,13 +144,13 @@ func revokeSeveral(v *visit) error {
 }
 
 // revokeOne revokes one of several keys if there is time left.
-func (v *visit) revokeOne(row keyRow) outcome {
+func (v *visit) revokeOne(row keyRow, reason client.RevocationReason) outcome {
 	o := outcome{keyRow: row}
 	if v.ctx().Err() != nil {
-		o.Problem = "It was not tried because the others took too long. Revoke it again."
+		o.Untried, o.Problem = true, "It was not tried because the others took too long. Revoke it again."
 		return o
 	}
-	_, err := v.api.Revoke(v.ctx(), row.ID)
+	_, err := v.api.RevokeFor(v.ctx(), row.ID, reason)
 	refusal, ok := errors.AsType[*client.Error](err)
 	switch {
 	case err == nil:

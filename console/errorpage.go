@@ -103,6 +103,8 @@ func (v *visit) errorPageOf(err error, refusal *client.Error) errorPage {
 	switch {
 	case refusal.Status == http.StatusForbidden:
 		t.Title = "Your key may not do this"
+	case refusal.Code == client.CodeOwnerNotFound:
+		t.Title, t.Message = "There is no such owner", "It has no keys, and nothing was set for it. The address may be mistyped."
 	case refusal.Status == http.StatusNotFound:
 		t.Title, t.Message = "There is no such key", "Its address may be mistyped, or it belongs to another owner."
 	case refusal.Status == http.StatusTooManyRequests:

@@ -31,7 +31,7 @@ func formFields() (fields []namedField) {
 	}
 	return append(fields,
 		namedField{"owner", "Owner"}, namedField{"expires", "Expiry"}, namedField{"scopes", "Scopes"},
-		namedField{"metadata", "Metadata"}, namedField{"limit", "Calls"}, namedField{"window", "Window of the limit"},
+		namedField{"metadata", "Metadata"}, namedField{"max_keys", "Most keys"}, namedField{"limit", "Calls"}, namedField{"window", "Window of the limit"},
 		namedField{"quota", "Units of the quota"}, namedField{"starts", "Start of its periods"},
 		namedField{"allowed_cidrs", "Allowed networks"}, namedField{"observe_cidrs", "Observed networks"})
 }
@@ -123,19 +123,30 @@ func faultMessage(d client.FieldError) string {
 // showRefused shows a form again with what was typed and why the API refused it. It returns errors
 // that the form cannot show.
 func (v *visit) showRefused(f keyForm, err error) error {
-	refusal, _ := errors.AsType[*client.Error](err)
-	if refusal == nil || !f.Faults.addRefusal(refusal) {
-		if refusal != nil && (refusal.Status == http.StatusUnauthorized || refusal.Status == http.StatusNotFound) {
-			return err
-		}
-		t := v.errorPageOf(err, refusal)
-		f.Problem = &t
-		v.showKeyForm(t.Status, f)
-		return nil
+	status := v.explain(&f.formState, err)
+	if status == 0 {
+		return err
 	}
-	v.addRules(&f)
-	v.showKeyForm(refusal.Status, f)
+	if f.Problem == nil {
+		v.addRules(&f)
+	}
+	v.showKeyForm(status, f)
 	return nil
+}
+
+// explain adds to a form why the API refused it. It returns the status of the page, or 0 for errors that a form
+// cannot show.
+func (v *visit) explain(f *formState, err error) (status int) {
+	refusal, _ := errors.AsType[*client.Error](err)
+	switch {
+	case refusal != nil && f.Faults.addRefusal(refusal):
+		return refusal.Status
+	case refusal != nil && (refusal.Status == http.StatusUnauthorized || refusal.Status == http.StatusNotFound):
+		return 0
+	}
+	t := v.errorPageOf(err, refusal)
+	f.Problem = &t
+	return t.Status
 }
 
 // addRules checks the fields of a refused form against the rules of keys, so that all faults show

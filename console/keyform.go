@@ -19,13 +19,27 @@ const (
 	spareRows       = 2 // empty rows to fill in
 )
 
-// keyForm is the page on which a key is created or edited.
-type keyForm struct {
-	Key     client.Key // the key to edit; zero for a new one
+// formState is what a form holds, and what is wrong with it.
+type formState struct {
 	Values  url.Values // the values of the fields
 	Was     string     // their values when the page was first shown, to tell what was changed
 	Faults  faults
 	Problem *errorPage // why it failed, if not because of a field
+}
+
+// Value returns the value of a field.
+func (f formState) Value(field string) string { return f.Values.Get(field) }
+
+// Ticked reports whether a choice is selected.
+func (f formState) Ticked(field, choice string) bool { return slices.Contains(f.Values[field], choice) }
+
+// Fault returns the fault of a field.
+func (f formState) Fault(field string) fault { return fault{Field: field, Message: f.Faults.Of(field)} }
+
+// keyForm is the page on which a key is created or edited.
+type keyForm struct {
+	formState
+	Key client.Key // the key to edit; zero for a new one
 
 	Ends      []preset
 	Longest   string        // a key's maximum lifetime; empty if there is none
@@ -131,14 +145,8 @@ func (f keyForm) Back() string {
 // Texts are the fields that are a line of text.
 func (keyForm) Texts() []keyfield.Text { return keyfield.Texts() }
 
-// Value returns the value of a field.
-func (f keyForm) Value(field string) string { return f.Values.Get(field) }
-
-// Ticked reports whether a choice is selected.
-func (f keyForm) Ticked(field, choice string) bool { return slices.Contains(f.Values[field], choice) }
-
-// Fault returns the fault of a field.
-func (f keyForm) Fault(field string) fault { return fault{Field: field, Message: f.Faults.Of(field)} }
+// Subject is what the limits in the form apply to.
+func (keyForm) Subject() string { return "the key" }
 
 // End returns when a key with this lifetime would expire.
 func (f keyForm) End(p preset) time.Time { return f.now.Add(p.Lifetime) }
@@ -194,21 +202,26 @@ func valuesOf(k client.Key) url.Values {
 		form.Add("metadata-name", name)
 		form.Add("metadata-text", k.Metadata[name])
 	}
-	form.Set("window", "1")
-	form.Set("unit", "60")
-	if limit := k.RateLimit; limit != (client.RateLimit{}) {
-		count, unit := inUnits(limit.Window)
-		form.Set("limit", strconv.Itoa(limit.Limit))
-		form.Set("window", strconv.Itoa(count))
-		form.Set("unit", strconv.Itoa(unit))
-	}
-	if k.IsSuspended() {
+	showRateLimit(form, k.RateLimit)
+	if !k.Enabled && k.ID != "" {
 		form.Set("suspended", "1")
 	}
 	showQuota(form, k.Quota)
 	form.Set("allowed_cidrs", strings.Join(k.AllowedCIDRs, " "))
 	form.Set("observe_cidrs", strings.Join(k.ObserveCIDRs, " "))
 	return form
+}
+
+// showRateLimit puts a rate limit into a form.
+func showRateLimit(form url.Values, limit client.RateLimit) {
+	form.Set("window", "1")
+	form.Set("unit", "60")
+	if limit != (client.RateLimit{}) {
+		count, unit := inUnits(limit.Window)
+		form.Set("limit", strconv.Itoa(limit.Limit))
+		form.Set("window", strconv.Itoa(count))
+		form.Set("unit", strconv.Itoa(unit))
+	}
 }
 
 // separated parses scopes or networks separated by white space or commas.

@@ -150,6 +150,11 @@ func (f keyFilter) AllOwners() string {
 	return f.Address()
 }
 
+// OwnerPage returns the address of the owner's page.
+func (f keyFilter) OwnerPage() string {
+	return ownerRow{Owner: client.Owner{Name: f.Owner}}.Page("owner")
+}
+
 // UnusedFor is how long an unused key was not used.
 func (keyFilter) UnusedFor() string { return exactDuration(apikey.UnusedAfter) }
 

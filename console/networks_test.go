@@ -49,7 +49,7 @@ func TestNetworks(t *testing.T) {
 		return url.Values{"secret": {created.Secret.Reveal()}, "scopes": {""}, "address": {address}}
 	}
 	v.post("/console/try", try("192.0.2.7")).want(http.StatusOK, "VALID", "&#34;client_address&#34;: &#34;192.0.2.7&#34;}")
-	v.post("/console/try", try("198.51.100.1")).want(http.StatusOK, "ADDRESS_NOT_ALLOWED", "its allowed networks are 192.0.2.0/24.")
+	v.post("/console/try", try("198.51.100.1")).want(http.StatusOK, "ADDRESS_NOT_ALLOWED", "its allowed networks are 192.0.2.0/24, as far as its owner")
 	v.post("/console/try", try("")).want(http.StatusOK, "ADDRESS_NOT_ALLOWED")
 	v.post("/console/try", try("nonsense")).want(http.StatusBadRequest, `id="address-fault"`, "IP address")
 

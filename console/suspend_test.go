@@ -55,6 +55,18 @@ func TestSuspend(t *testing.T) {
 	b.at(pathOf(target.ID))
 	b.want("h1", "worker 2", "active")
 
+	// Its owner may be suspended instead.
+	suspendOwner := func(suspended bool) {
+		_, err := k.as(k.admin).UpdateOwner(t.Context(), "acme", client.OwnerChange{Enabled: new(!suspended)})
+		k.must(err)
+	}
+	suspendOwner(true)
+	b.open(pathOf(target.ID))
+	b.want("h1", "suspended")
+	b.want("main", "Its owner is suspended")
+	b.wantNot("main", "Resume\n")
+	suspendOwner(false)
+
 	// Nobody suspends the key that they are signed in with by a slip.
 	b.open(pathOf(k.admin.ID))
 	b.wantNot("main", "Suspend\n")

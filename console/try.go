@@ -149,10 +149,17 @@ func verdict(found client.Verification, now time.Time) (means, do string) {
 	case client.VerifyRevoked:
 		return "The key was revoked " + when(k.RevokedAt) + ".", "Refuse the call. A revocation is final: create a new key."
 	case client.VerifyDisabled:
+		if k.Enabled {
+			return "The key's owner is suspended.", "Refuse the call. Resume the owner to let all its keys work again."
+		}
 		return "The key is suspended.", "Refuse the call. Resume the key to let it work again."
 	case client.VerifyAddressNotAllowed:
-		return "The key may not be used from that address: its allowed networks are " + strings.Join(k.AllowedCIDRs, ", ") + ".",
-			"Refuse the call. If its owner should be there, edit the key to allow the network."
+		networks := "its owner's allowed networks do not include it"
+		if len(k.AllowedCIDRs) > 0 {
+			networks = "its allowed networks are " + strings.Join(k.AllowedCIDRs, ", ") + ", as far as its owner's include them"
+		}
+		return "The key may not be used from that address: " + networks + ".",
+			"Refuse the call. If its owner should be there, allow the network."
 	case client.VerifyInsufficientScope:
 		return "The key is valid but lacks one of the scopes.",
 			"Refuse the call. If its owner should have the scope, edit the key to add it."

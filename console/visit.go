@@ -144,9 +144,14 @@ func tooManyFields(form string) bool { return strings.Count(form, "&") >= maxFie
 // typedAgain marks a request that shows a form with what was typed before the session ended.
 type typedAgain struct{}
 
+// typed reports whether the reader filled in the form. A link does not.
+func (v *visit) typed() bool {
+	return v.r.Method == http.MethodPost || v.ctx().Value(typedAgain{}) != nil
+}
+
 // confirmed returns the value of a field that confirms something. A link cannot fill it in.
 func (v *visit) confirmed(field string) string {
-	if v.r.Method != http.MethodPost && v.ctx().Value(typedAgain{}) == nil {
+	if !v.typed() {
 		return ""
 	}
 	return v.form.Get(field)

@@ -375,6 +375,13 @@ type ApiKeyCreate struct {
 	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`
 	RateLimit nullable.Nullable[RateLimitSetting] `json:"rate_limit,omitempty"`
 
+	// Recipient The public key, as age-keygen prints it (age-encryption.org/v1), of whoever is to have the
+	// secret. The answer has `sealed_secret` instead of `secret`, so nobody in between can read it.
+	//
+	//
+	// Example: age1ggyq62qsv84jd87gd3x6umzm8jm8wcy442hu0y5pk050v9jjgezqhjwwgn
+	Recipient *Recipient `json:"recipient,omitempty"`
+
 	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
 	// but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
 	// its scopes are replaced.
@@ -398,7 +405,8 @@ type ApiKeyHistoryResponse struct {
 	// Example: true
 	Consistent bool `json:"consistent"`
 
-	// Key The key as it was then; without `last_used_at`, whose past is not recorded
+	// Key The key as it was then, as if its owner was enabled; without `last_used_at`, whose past is
+	// not recorded
 	Key ApiKeyResponse `json:"key"`
 
 	// SecretGeneration How many secrets the key had had by then: 1 until its first rotation. Absent if the
@@ -435,8 +443,9 @@ type ApiKeyResponse struct {
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt apikey.Timestamp `json:"created_at"`
 
-	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
-	// is enabled again
+	// Enabled `false` while the key itself is suspended: it is refused, and its `status` is REVOKED,
+	// until it is enabled again. A key whose owner is suspended may be `true` here, and is
+	// REVOKED too
 	//
 	//
 	// Example: true
@@ -521,8 +530,9 @@ type ApiKeyResponse struct {
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
 
-	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+	// its owner are enabled.
 	//
 	//
 	// Example: ACTIVE
@@ -535,10 +545,18 @@ type ApiKeyRotate struct {
 	//
 	// Example: 86400
 	GraceSeconds *int `json:"grace_seconds,omitempty"`
+
+	// Recipient The public key, as age-keygen prints it (age-encryption.org/v1), of whoever is to have the
+	// secret. The answer has `sealed_secret` instead of `secret`, so nobody in between can read it.
+	//
+	//
+	// Example: age1ggyq62qsv84jd87gd3x6umzm8jm8wcy442hu0y5pk050v9jjgezqhjwwgn
+	Recipient *Recipient `json:"recipient,omitempty"`
 }
 
-// ApiKeyStatus REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+// ApiKeyStatus REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+// its owner are enabled.
 //
 // Example: ACTIVE
 type ApiKeyStatus string
@@ -599,7 +617,7 @@ type ApiKeyUpdate struct {
 	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
-// ApiKeyWithSecretResponse A key with its secret, which is never shown again
+// ApiKeyWithSecretResponse A key with its secret, in clear or sealed, which is never shown again
 type ApiKeyWithSecretResponse struct {
 	// AllowedCidrs Networks, with the length that each has
 	//
@@ -611,8 +629,9 @@ type ApiKeyWithSecretResponse struct {
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt apikey.Timestamp `json:"created_at"`
 
-	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
-	// is enabled again
+	// Enabled `false` while the key itself is suspended: it is refused, and its `status` is REVOKED,
+	// until it is enabled again. A key whose owner is suspended may be `true` here, and is
+	// REVOKED too
 	//
 	//
 	// Example: true
@@ -697,13 +716,25 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
 
-	// Secret The full API key secret (only returned on creation and rotation)
+	// SealedSecret The secret, encrypted to the request's `recipient`: an armored age file, which
+	// `apikeyd keys open` or `age --decrypt` opens
+	//
+	//
+	// Example: -----BEGIN AGE ENCRYPTED FILE-----
+	// YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IFgyNTUxOSBVZmJ0VnFKWnlHWmRYbUJa
+	// -----END AGE ENCRYPTED FILE-----
+	SealedSecret *string `json:"sealed_secret,omitempty"`
+
+	// Secret The full API key secret (only returned on creation and rotation); absent if the
+	// request named a `recipient`
+	//
 	//
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
-	Secret string `json:"secret"`
+	Secret *string `json:"secret,omitempty"`
 
-	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+	// its owner are enabled.
 	//
 	//
 	// Example: ACTIVE
@@ -1056,7 +1087,8 @@ type ErrorResponse struct {
 // IntrospectionRequest An OAuth 2.0 token introspection request (RFC 7662)
 type IntrospectionRequest struct {
 	// ClientAddress The address of the client that sent you the key, as you saw it, with or without a port;
-	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are not active
+	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs`, their own
+	// or their owner's, are not active
 	//
 	//
 	// Example: 192.0.2.7
@@ -1156,8 +1188,8 @@ type Networks = []string
 // Example: customer-42
 type Owner = string
 
-// OwnerKeys How many keys the owner has, by their own status: those of a suspended owner are counted
-// as if it were enabled
+// OwnerKeys How many keys the owner has, by their status: all that are not revoked are suspended while
+// the owner is
 type OwnerKeys struct {
 	// Active Keys that are ACTIVE
 	//
@@ -1174,7 +1206,7 @@ type OwnerKeys struct {
 	// Example: 2
 	Revoked int `json:"revoked"`
 
-	// Suspended Keys that are suspended
+	// Suspended Keys that are suspended, themselves or with their owner
 	//
 	// Example: 1
 	Suspended int `json:"suspended"`
@@ -1193,13 +1225,18 @@ type OwnerListResponse struct {
 
 // OwnerResponse An owner of keys
 type OwnerResponse struct {
+	// AllowedCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	AllowedCidrs *Networks `json:"allowed_cidrs,omitempty"`
+
 	// Enabled Whether the owner's keys work; if `false`, all of them are refused
 	//
 	// Example: true
 	Enabled bool `json:"enabled"`
 
-	// Keys How many keys the owner has, by their own status: those of a suspended owner are counted
-	// as if it were enabled
+	// Keys How many keys the owner has, by their status: all that are not revoked are suspended while
+	// the owner is
 	Keys OwnerKeys `json:"keys"`
 
 	// LastUsedAt When one of the owner's keys was last used; absent if none was
@@ -1241,6 +1278,14 @@ type OwnerResponse struct {
 
 // OwnerUpdate What to change; what is absent stays as it is
 type OwnerUpdate struct {
+	// AllowedCidrs The networks that the owner's keys may be used from, each within its own
+	// `allowed_cidrs`; from anywhere if it is empty or `null`. Of your own key's owner, they
+	// must contain your address.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	AllowedCidrs nullable.Nullable[[]Network] `json:"allowed_cidrs,omitempty"`
+
 	// Enabled `false` suspends the owner, `true` ends that
 	//
 	// Example: false
@@ -1379,6 +1424,12 @@ type RateLimitSetting struct {
 	WindowSeconds int `json:"window_seconds"`
 }
 
+// Recipient The public key, as age-keygen prints it (age-encryption.org/v1), of whoever is to have the
+// secret. The answer has `sealed_secret` instead of `secret`, so nobody in between can read it.
+//
+// Example: age1ggyq62qsv84jd87gd3x6umzm8jm8wcy442hu0y5pk050v9jjgezqhjwwgn
+type Recipient = string
+
 // RequestedScopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
 // but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
 // its scopes are replaced.
@@ -1426,7 +1477,8 @@ type SummaryResponse struct {
 	// Example: 2
 	Rotating int `json:"rotating"`
 
-	// Suspended Keys that are suspended
+	// Suspended Keys that are suspended, or whose owner is; listApiKeys finds the former by `enabled=false`
+	//
 	//
 	// Example: 1
 	Suspended int `json:"suspended"`
@@ -1478,7 +1530,7 @@ type UsageResponse struct {
 
 // VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
 // DISABLED (suspended, or its owner is), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
-// `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+// `allowed_cidrs` of the key or its owner), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
 // VALID
 //
 // Example: VALID
@@ -1487,7 +1539,8 @@ type VerifyCode string
 // VerifyRequest A secret to verify
 type VerifyRequest struct {
 	// ClientAddress The address of the client that sent you the key, as you saw it, with or without a port;
-	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are ADDRESS_NOT_ALLOWED
+	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs`, their own
+	// or their owner's, are ADDRESS_NOT_ALLOWED
 	//
 	//
 	// Example: 192.0.2.7
@@ -1516,7 +1569,7 @@ type VerifyRequest struct {
 type VerifyResponse struct {
 	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
 	// DISABLED (suspended, or its owner is), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
-	// `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+	// `allowed_cidrs` of the key or its owner), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
 	// VALID
 	//
 	//
@@ -1971,7 +2024,8 @@ type ListApiKeysParams struct {
 	// Status Only keys that have this status now
 	Status *ApiKeyStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// Enabled `false`: only suspended keys; `true`: only the others
+	// Enabled What was set for the key itself. `false`: only suspended keys; `true`: only the others, those
+	// of suspended owners included
 	Enabled *bool `form:"enabled,omitempty" json:"enabled,omitempty"`
 
 	// RevocationReason Only keys that were revoked for this reason
@@ -8251,367 +8305,379 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, webhookId WebhookId) erro
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L35chs5tif8KgjOnSi7O0WR1GZR0XFDluQqtW3JJcmujR4RZIJilpIAOwGKZvs6Yt7k+29e5HuTeZIJ",
-	"nAMgkRs3yWVVXd2Z7paTuWA5OPv5nc+1vhiNBWdcyVr7c23IaMgS+POI9ods40hwlYhYXwiZ7CfRWEWC",
-	"19q1w3hKZ5J0udiQSiSsWwtq7BMdjWNWa9fs1VpQk/0hG1H9AjUb69+kSiJ+U/vyJai9EX2K78u//mrI",
-	"CGdTcstm30kypmoYkN6MRGGdHJJxIj7NiBpSRRI2EndMEjVkpMduIs4jfkPEAB6RZDSRiownikSKRLzD",
-	"B4ngSv+shpEkgrN6h2cGvnnX3KTjaOOWzeRmo7m/R5u91sbuoNHY2OtvhRv7bHuwsUN3e3v9F+E+awwW",
-	"zPCCKvYmGkVq452Io/6sfKaxvkPiuJiec0CigR7zkEpC+axNup3aLZt1al0SSaLvTagyz+nHuv/qkj6N",
-	"Y0kiTrrTbodL1hc8lIF+8l8ToSg8qySBf9hnJjxSssOfhQkdqI2IqcHGUKmxXgH9AXj/hiGKjWbjeW61",
-	"zKAO/vWPZqNxMP3HbmPZ5bhgIxrpvSouyE9mX2nEYUkY7Q9xpm3STew8RYKDJ1xMA0J5SGgcw5zoDY04",
-	"rIPqErMM959i8o/t1oH6x9bOohkylcw2DgeKJcWpXeJoiBJkSiNFemwgEkYoSfRT/neb/lcGIhlRVWvX",
-	"Iq62WrXAfjbiit2wBL77008/bRxO1JBxFfWpYsWP/yCm+sPUu4k8u3h1RPabzUZA9F+7ezuN55npv2Q0",
-	"YQlJGI1H/+jU6Di6ZbOwU1uwCj+x3lCI28Xne4o3mjN+n8NN4Gx3+ILDbT7oHe691rqH++eNw3G08ZrN",
-	"Nk7D8ilGoXeoDwhFpjlOmGRcZcb2ALwmHc4ZHbGKNacjluEzY5b0GVcbjPdFyMK5Y+xH/7PVGEdjFkec",
-	"LT2Y8ykvOwt6NEL/tP5wJlKJEUs2tltLD+ayL8ZMlo9Gwm+Z4Ug2pppLhFr4yDHtM5kfUkDYaKxmHsPm",
-	"AlYnHWhIFZVMyXbCaEjcv6ZJpBYv4wX714RJVUpip6E+yYMIzkgkgTXqo6DHL1lyF/XZd5LE4mbuOm6/",
-	"/rX18487H/bebp29u9q9+Gfrp19ebh0dn7yaO7gvQS2O+C0s5vdMvWYVwu2WzUB0K0misBbUxJglwBX0",
-	"jGo3TB2OI/1wUNNrPWLKKCDAEG7Z7JoDNdf+I2FyLLhk9Z4IZ/9jMwphhfDT7yW9qeB5YqAYt1tKplSS",
-	"O5boRZszGHzdmiM6j0OWnNxZnSo7IviRMPw1//04kupwEkbqxP6eHcC/JiyZ1VFqlHyfs0/KCKE7cctK",
-	"dwR/sstRGEECP99vRy6Eoqr8699Hd+7bhIIEkKyfMFUcCLzkfgN5Pw6rBnI0pPymehkm8OT9vv5BU9ms",
-	"9Ov4E3x9zhIAmc7cIBJkBC9FCG/Uwy5+27wKTmd21EBSVXKqCwR5HYVdzf4oCVkc3bGsSpKKqL2teSIq",
-	"0i/Va1QLamaF7NvNLKKEhbW2SiZsPvN7zWaLJFkCi9h1A79lszp5lxEims7gXt5nAeludokSok26dLMH",
-	"2nSX/s/Wq143IFSS3qzDu/jY+4vTI2sbPdMveN7VrPWf9I5ewlAC0tW6NIMfAyLpgP2jU+vU8L53MzUU",
-	"XCumHd6dJHH9HVXDE9mnY+a97XuhVZ47Gk+Y/uf796fHRGt75NmLjW34f83Wcz1Iw74pJ1EYkOkw6g87",
-	"nDMWanFDYMQRv8krPP1owxPXJRvjqHi1jQGRXr01INYL26AtlflbUBh+RsCXDB8+tM7Yzwel5/KQW5VE",
-	"DZkmLcrJTEwSffWA4HJ3tWnYpuEo4t1FowV+XRxuOrz/SNig1q79j83UDN/EX+Um6k2eNl15eB31G+W2",
-	"4tS2Vjy15m2rntsv+mZkSsB4XtLwR1iH9udaX3Cl1Y/25xodj+MIzYPN3yXaCGbUqazTf8jJaET1n3qy",
-	"CdP0wgWRk/6QOA5XC2pwiPAboR7P6dmHwzenx9cXJz++P7m8qgW1kCkaxbLW/u1zbRCx2PDYnpCa/kdM",
-	"og5Rgw8oQgkMIf1I6jewbPqAxIzeIWlPVO3LR/815tVk7dc5lq93YJGapqiayFp7u9GAHViOxE6SRCQX",
-	"ZrNw64rkZQah5zGiseZOLAw056XeXCJJpongN7Vgrg+pbDDm/s3szSW677yHM/fCRF7S0FxakfB6RsCm",
-	"dAdG6ZglWstP57kewbFP4yhh8pqqDM2BLdtjVnkfTNQkYTmCSh8l5bevTTDB02l7LKdNU585XbkZBI/z",
-	"kIFFveIR64sRLpdHbVNhDfCIE7Sg1yMyeEvxcGmqGIo4JJTA59sE7G/SyZrnnRo4Ezu1hI1F4l2Uzhlg",
-	"xpkjQLhIvtKnHosoEBMFR2wUyb7gg+hmkjDQR6lidyzxPF04cvTjRYpQeSu1ZosebVyWx0PGR4IP4qi/",
-	"qqRAYzkssE2wbiNJ7O9FSn598sv1xcmH89cnxxlKpfYZeEWfck1KPUb6YK6GB6SfME0WaDrjKVmHMvb1",
-	"rBW9Zbw4eDCWIknw5+LYzw7fnlxfHb4+OcsMPfMY6c0I5ahF65k45qt12gPSHwrNq80dwO4S65egCp4Y",
-	"RIlU68/uYek+M7fAOTDSLQ6sJYrmAxC5Vpf4TN8I/4gUGdEZGdI7bSyKDoepUk5QrId6N70dZ58U4yEL",
-	"wSR6JMfk2HgFzoR6JSY8XPG4OKdChuTOjHZhrA29kJ73IU98xydvTj+cXPxyfXZ+df3q/P1Z9vwAkdk3",
-	"oS/Wvc0RIXgj3I7Bv4yaEwt+o5VZ1KroJIwUek/jSCvAStqXRWvz5O2HpM35a/dIqAZmsSKpGPd/kTlp",
-	"9Uhvlv5ywqQs5a4vz49/uT45Ozo/PsmTh3kDSqEjHNDGiXGfBLiaVJKbf0fjAyIZD/W5nfDM59bY9uaO",
-	"XomIK5ZwGueti97kJue1L1V+rk4uzg7fZCYkxYipYcRvyFRTMWiHROvtB0SxOEaWBAqvoXZv7OtMZAet",
-	"BTVMhFJxYYOEQJ6HIdpppIaEkh4NjY81P6Wr8/Prt4dnv1iF7jK7WZVvO3x3auTjiJFBIkbopKFhqPfo",
-	"gKhklkaBm2TNo9pCISnEG5pgbKGcFPU4Y7ilghL1NN8cXnx/Uk6L1pbTZp2Qiuxuk9fRyzXpbEuPecLp",
-	"HY1i2otLhq1V0B6VTtZQLqcsIVxMS8b//uzww+Hpm8OXb4qDr34RxuO1cAfKpDLVX9KtoQNtlXnhchur",
-	"X5MwzcxvuZiWKDU4ACeBSY8xTkY0LNu08/dXR+dvT67fn70+O//prHriAxrFLCThJNHzVO4zWiHW+o2Y",
-	"qL5AzcEMTKs+rH9L0tj/TExIwsaMKu8F6y/Bw8mWQz7D/WOxZG2y3dwiz4BehVb0kUifB2S7uUOepewR",
-	"SFpfbu2TZyUnuMMdQ/BOLmdqKpJblMn2Iclo0h8yqQ+G4H2GHADuBxMDciaQjDq8hI6eB2Sn0SDPaAl/",
-	"hd+2yDOPvtukhKg7fCmq9oZSRtF1kiOpttb+5hClJZMijUTqeV4jPOz32TgVYiUJNXrdtps7AelGEDBW",
-	"sy4qsYLHMxc8QN2bGqZkxpRxJdunF8Ss76ds5BJo5j3r33pvNeWVSHpRGKJFtIKqImx6Q8pwzvWypmEC",
-	"WMxQgPJZwm5enV+8PD0+zplT8No27hDFyLXextxbwTCxhpYxrh7Aq7WFfMQ4doq2bUz7t9La+KW6yuX7",
-	"V69Oj05Pzq6uL4/O350UtXSMpnhTUzYFAydpsyPWHP/DGoDG2rujcRSS3gRNOS300m19MG27LJNr3gsK",
-	"99/7KPwQSSWS2QWkX4UrO0XcU1nCceYU5nJJEtNyX/IPp5dX5xdaK3x7/iHvIFHtrG1mjYGYKcPPZKSF",
-	"RavR2t1oNjcazatGow3//1dg1HqZBDe5ZWFqAkrDbQ8IlbfgqqI4QqKiEXsMnoiLwuBxFczwgX1PxSQO",
-	"tTapjxdYK4/ECjwT6jAcRUqtTFBGrS/nRPYc9hiZaPUDdArNDcvY0uHx8cXJ5SX4Dg7fvDn/qcQ8tLZF",
-	"6Ytbja16o95sbtX3D/RlzWXhB0hERSVGghYzRB4sCY1jMWXhdT8KE6cx3IctQ8JqpcsRlLNsfnDJQlwc",
-	"Xp1cvzl9e3o1ZwXK30bEgDQbjTTbeLdB8ibX1romF84QMpSLlmUcaZPTS8/7ziYzR5LEbFA20R/fn18d",
-	"Xp/8fHRycjxnqkMqyZbJJ9Zv0h/J5Eo3G/r/CCUjwdUQNUHQ4Ggck76QSpLWzoFJ6PmkyJglkQiJVDRR",
-	"oMAiO2r57KjeaDR+/XMK6EwY49HL6CJvCLILpA+sT+1m2xMg+w4Hunf+wn4cGYeh84KQZ1r64iJ5Ounz",
-	"h/Xdutz5hWpxMcm+ohJhqbfY+++lm397peZMqCMInqwqf/7KYRLwb72lvBj6Xy6SMc+p9/rkl8sCx10y",
-	"PmKjYJrPevERjO33xYQrNLthMQRnuA6p5KWcoJGU0EiyNDLznf7op2v9zUcaW1oljvSotLt1IkK3rCIY",
-	"VO4vfn1SHffJ5aqAh8hmN8LaSpcHmtg0ylyxAXiZHlNYB0oQtGzSMiwW/AYqhzLm/qMiAUz8Dv97RdGT",
-	"dNJeTMfsEeiH5g4v2bx0IudXh2XquC1asG/xRAa83TiOpSbtkRgxrtA0QW9nP2HKJWHcCGSR+CpIy9Aq",
-	"+2PhhCUhdT3x3ydSVc3+8ZA/pkSvxwZLXIiWBdhDXohR/HR2crEsMzS+RFeeBLKk6M6WTIHfI1IHOdZo",
-	"c7cfE3N8ZOzPqcsr87+/skGPMdQng36ZdfoqzLTcpiULTdrAVK7ou69jpOt/bLf2u4RKLVgH8GgkCU7h",
-	"ydJ9oCjUFZpj5rJcWZWCRNKKrAzzK6oDYeSY//qZGfaNYmBUDeeFTtCFjrJmuUSN1n2YzAMennRyuAfO",
-	"Kr+NeFgMWh9gKX95IsPDHYlvS4+mAmlVehyVeRYSRmjCQObYYvx5FPjTycsfzs9fX5aoOPnXmMI4ZGQM",
-	"smkOSMhMaIg9qpzS8lV4JMrMe04naiiS6N8razNhJGkvnmPOyYkcQ2ZryaYfXZwcn5xdnR6+uT4+vTx8",
-	"+WaOiBco19BR4r/3wAZfCOMwFMNiRAJ2kTOf1zb7mnqJjFeqfJpa/bA3zJ3lyc/vTi8W6DHmRQcmJRh0",
-	"8QedSsTBZ14wQOwAUM7bGuU5szH1GfMUUJMHRZSwr4V8HJvwYi1VL6h7n5mNIilNSkx+ZvNn8vb08vL0",
-	"7PtsrqVefMrdbKgknzYMVlCbXJ4cXZxc6Z05NEcHzkibGAQV/P0+k5nrJwEPQaWjxJtZmb/E3yPvRQcP",
-	"R2QPav6BW0xNBQmjwYAlWnVFg9Z49pCczYD/QmkZRggfexz2QRizzR6PJHE3FWnIyOFqxlzymgPDgiFO",
-	"/pgKOsqn/Eikr9nnNZ1JtgZ8XpHFnO1d7FKya2diwpEkUWgqJNSQjTRrl4wZVcwpao+wXOKx7LibIKZz",
-	"At4HhipN+kukx0/jd1iEHOl9HtBYskLKLnBwJYx/uxbUxt4jn2uZXJQqTC5MYkFJrLwsGz+KfoBmEOWz",
-	"KRLGwAhthEISCenySRx36+R00OG0hzhJFLwrEb9xKQViojJ4CmRMpWTSKnZE8BwkxG+15n6r3qi36o3N",
-	"1nYtqLUajWY77L1ot/dqH4NapNhILqKTM5yj3rYR/XSKj2y1gpoeMybNI8aBSW2lSULBKWD0yTLIOmYA",
-	"I4w01kt4oJelCxvVDcz6OCXVJSOgS+mAdPUnu/oRXC5/1pnR9ISIGeU1p4NCLXnpZsLvwClICPEOHkIy",
-	"m3W5GZnfBuy3ra2tfVNkwYkYDCRTgcma7nAsMA+ISia8j8EMQUZRHEc2xTkH3dFqbDU2Gs2NreZVs2XS",
-	"72pBimSnx7NhEutyGcSa7ygaUrXwwL+1932xmBULNl7f8yWoiZ5WO9nq50AObXqdOwptUJJgN1ksGZ4H",
-	"JGP0Kkayw9FPwsJCZVngqj4gw51yMhSTpE5eiYSoZAZwd/qMZE5u91EdChe8WALLxHMF0zg+H0Dd9rzn",
-	"ftS3XzKlgDI+Vjg6rd84SDmP8T5xVgHbUjEr0fud9ZUeaOr4XH60zpG4zIhzftgHGrZ0+HZzB4ryh4UG",
-	"Dg/NCwvw8lvNQAJ5/OVjybdQUrlkYSN3i6A61lqKFFgXpuqVJnGUJtfmBFUFQwPmFXECo9eXsywHM35b",
-	"jatmziO/HNvpCy4jafWsag6fsL5INA/HeLIkMaMpQwfbdupzDVCbploWEi5UQKQYsZ4IZx1uAtLZypNI",
-	"SRYPPOe86N+CE5KLkElj9GQ5QJWAMPkVy1EvbmeqP1XRrreVeroHqSSPqVTXmjNeU9W1RVBjKpVF5bAr",
-	"VyujXHAwXN8wbvA5ytH8TGmQdTZbf0sI/+kBphpvkyaZcBXFoEiA4YEB5EjwOjkE+aolLYi2NJM8LQBO",
-	"GIXKox7t3+rt1K8BnSoSPLvyraCIzjqKeDSajADENY/U6uYJWeqldMb90D1Kag6rjZVB1B8+KRu9pDNJ",
-	"pCg9HM0XV4391Q9Hjj8AeA06UbxDU80j3kRSVTOI12C8czZlMjUTswzBagOlBJl66MeI2riUwMuTuy/3",
-	"mo1GUdCN6U3EHWXOe/W79M78ysFEMu+qXrUFLDVwB0+Tp/PPLVD5l9ABJDBDzJUs1S0dkVqHkbk5T3E7",
-	"G43djdb2VbPZbr1ob+3UG3ut5dlxpbZtdGptYcbM57JOu24bdTthA82OjCKmJOmiZQmgc8YTFjhW0eHa",
-	"gvF9xstx2XlqeGapzI2LFOXVpNZNQvvsmvFwwQDGCbuLxMRSCpFKjCVYKhG/ybEVa+tzlsbzZLmw3V6L",
-	"nwS1qGRjzwBDxkjVA0BDvNszGNU7u63nWnSSKNTMLVGa2VuevA6SshvmZBKFZSP0pdkSZ0DfTgy1GZ2+",
-	"2SBY5eSWF0lNc/Ty1dzSqsvW6qv5h1tMy7KR1ayDccIG0adyRo9ivD+kCe0rljicZiTnQItprV7c8Egy",
-	"rFo4AJ3DMcZ0uentdePq6s0/91q7ZYvpbJSFlknRUFjKPKgZbz568a4TRuVioXLhHrjA+9OQQCmBvkOk",
-	"ZzQsVVk6ZZ7+WsCrX6xzmpczO6y1kTr4lhHRl3hvXpLCoTWGis0FM/TjxuMdDPfNVLBkhNyS1g6muK7o",
-	"lzPI+5jDiElFrsi6x0yC0qQovJG122yCUnVYq3yYMB6HKWeP4piYWjTLi/ZISGcSj4S2wOK43Nf0Yndb",
-	"Kz9FpZZ+QqV2t7H9Qt/htNxGaT+CivW7dBufq21EYazHZHN3RZIK9ACcK8SES8Gxlm5XF6KU4HOxNx4e",
-	"XZ1+OKmTww5PXW42nskF6aYnp2vdNOYhGy3Wx8Y4NZFejNeF6zn/VsOba0EtDeHa0NpH/2i5+wpnxiCN",
-	"A9L0igQFLTKUMKLyAM3NSFopIxV1tQJQm/zN3cCHHb7Q96vfjuXuenzpEPTNEbc+4T+HQ9iqqIb4ZNpR",
-	"wPh5zUWaOXtmr1d39HI2ReVyhtwlmcTYyMAqSISOx/Esr3g2nzy0/x08tE8+18fqc60Qkj9FangJstx3",
-	"AaznxQs+57i/0YfLdexJHLtMEKNNPAOenDA1STjUSHlMhYfOr/a8SsNune19f3z06Z/v+69/bxw3mq2t",
-	"7Z3dvRf7hy+Pjk9eff/D6T9fv3l7dv7ux4vLq/cfWoe3v8QS9Y03jN+oYa39ohnUxlQpluhx/q/f6Ma/",
-	"P+r/amzsX3/83Aia+1+uf2ts7B9u/Kp/+rzb+PIfC11YZhmKmt7H8qgqRMZSR4uXasjBapVDMeWmnkZv",
-	"pOYfh/1yPyaIb20zhmBhCzRXDPpRCuNeJ92Y0dtu2/uuyc9BZmUHgeqNEzHoOO5wUB9t5nuqH9ZJV0yU",
-	"jELWbZfBGQVQPO2btmn1tHmwA4n13QyX7h54nNLCKhp2CZQCrRm62FnjGjT2bhtijZDBN6XS+cNtaQo8",
-	"ktG6XGAbX1Oz5Vc1awvVgppeM3fHtTUNzMid0n+dJgGYO9ML+E7vAuaQehcUk8r9M6PvuYEV9T1DEiKZ",
-	"D+MP4qevjK6EjMpi+HXbED3QC4yh2n6fSYnZdGkIoU6uwLOtv4WNAfSaEPyH23ybJgt2IcQc8kFc50lp",
-	"NOd5Uryz+cwO9L/wQL6iG4OPn198ebbh/3v7y/PPW18yl5qtL8+Lhzaofdowb98oYqUr12ArPT/2+27B",
-	"sdFLhQ6RcsZM1yfTAyJxqS6gYthgzTO/1cJ3knQnSdxFzVW/YSgw3gEM4XngoBOiBM4gUDabYs8PWSdd",
-	"fa66nvIeDQAcLGFw9Oz5RGwarT6Kbs5JhzdwMT0gPaFpImHuXdyCw4hBhwtoPXTHEhkJ7pKlTSGAic24",
-	"cR1ahpPlcEgi9/Axw6ZYDxFujt4rm4W1pDME3nLFPqn0DZ4uvvDJVzG98Z50rZoWPoh9mbxHM4r54hFH",
-	"I5Y+XPDcrvi8q2Rfasknox5LvIeX1ODhYavGp48vo8yXbNJKfsQKUlnKPQfPgiabPri8pw6edpql94ZV",
-	"nXYlS5D12a245cupmvAgqpnpo5MkXmO0tgdMhneu+JZSRdedprLolgFGTDm7UxMAlssMyrRJwGJnqrxy",
-	"gCkFQCxBbjk0gCuyrP7SMzFK3JegRq3sXuYZFEEedlVR+vRpHAMkxek7WxJlxEUqo2FimQrJiWSJiycM",
-	"LFyEEXtBh4NFax0xJt0+J9etMdosU1PmBjvMxtho9MMGMfqpqF64wlasV0SSCqGjA4PlZsQhVIjcgCII",
-	"me2yomVS814RpFs2u47C6q6IeQ0jgylK45j8myUC2yZk9eavEu9ayT+zUljHT/ytOgjfSeLnxVZS+PKd",
-	"KwsTvItKcgi6Q6XG3QBNLWNZ6X/aoiyrbdlKFaMqu7RxTT0paosZ5HfalhGjEeVhm3RB5HVtkBwb9kAw",
-	"Cx2CkMGAP3ZdHXIc3TIsoxS8LD0od6L1JBaavLDt4HE07M9RaBpBMQEVexQt08PF+ziXkc9P8kDNae00",
-	"D6fGYqIHovIuneqRCpvFaR7QRLMYTaNSYh8T0kVdvIsRR6opoBg+10o4F2QkEpY2+3xoDlOWWzJ/j6w+",
-	"UN62z5gnti0lmvD6bTLfXi67bdqEWbQHpqjBNDYF4KkVH6lUIzxtfql5YelD1SSyz79EBOZU9hW32jPT",
-	"lskWwXnnNB4oG573kaylt0TQoHK1crr8UivmRVFX33k/BrB409O7K2eQMwmWmoGNFqw1Az+hYfEM0rur",
-	"Z+AbY8uNH5746kTbLAv9FnMYH5qGW8t8tnI1fTNvqcVEC3IdSnBZH4vJwNxaOeq8ebnUyDMgMKsPP5OB",
-	"sngK3u2V08iYmUvNweVmrD7+NIFk8eDnhllyJupS41ZaMfjaBzDXsregwz70yfO/t9EqVTEqVi/1Syy3",
-	"emV5/g++evfOpnzw9S0Js6+YeF1Yf6hzPIbOhxWxJdsoEr0JCH3B4rC4/tgycY5rfBYUG2kmBCsZM/PM",
-	"9DUtyReQ5Q36S4YbZZP1qlqdzteF7Xzthz9WreNciyWZEaZv8jocQigOkpjq5BSGPo5pxMk/L8/PbNgK",
-	"vA7bO3t6EXsxG5FQ9CcjxhG7vsPlkI6BaNAjD22m1ZAqjHtRgx9DRiyMKOjfBtZdjuMII3MwKqead7ip",
-	"mmChwXKSZX56rPSduwOBAb4fJ+ImoaM6ybXcJM+2G43nB6QIlRB0uHfx8O3L0+/fn7+/DEgRHyJzzaRP",
-	"ZR93qdklgCB6CM3nB6QEzD3o8CKwdUBcg42AZOHDAuLjpukXbz0/6PAMzGhAclB7ASmUSgek2JYuIO8O",
-	"r35I/63fvq3f/vbk6ofzY3/Y+qed5wckRQwOSAZFNyAe0qX5B6JFBiTXLCHo8AJyTjpifw33nx+QbHsq",
-	"8my7uWWvmvZp+tqOHva8lfOGa/GiyLPtlv6C7VpGnu0A4XgNd4J8Vxx9z9bzeod7N5ERo9zk+JS23sGm",
-	"O/k3IZrIFIu2Ms12rOuytLdOnZyxKelDnZVJdqNh6FL/HE8qNqItcDzXmTZ/3s45I4wrzVJZYvie5VZL",
-	"eTN89p9xZ7RKvBlLMl7Nd4aYpTqIPpFIOUbAEpnLr1+iDXVhNeZ5AE/+NaExhqJ9D2CZkFnN3ycrck29",
-	"D/5wdfWOpInB9kPlKbAlBkkmo8S+xq55gBw3M/syOXTKVSLkmPUxudv1LM/34yLnhxM1JK16gyhxyziJ",
-	"/Addn3Zweu/t7raeFyUACIfruVEJ86MNOhhsQDiAoPToA+Mi5VTCvyWdAs2gupG4/E5KxiJRBx0OgGkD",
-	"rUGgTzMhKplILa/Gifg0gziNhAP4k6tpCrC2CwMi2fQ6415TkCdxxyrCG3vZNKLd7VJ9z4C7FxfCB89F",
-	"LtFn0R3wHD4jLkPhIZOeyod3rS9fD6OyWNnpDRdJLpsfk0KucWqLFCW8awmyrKxFW0yX+Og8wsR9nF92",
-	"a95tOzxAwkNkSmohZwY7tZkMbwQtslpsrcwTZ07DnAjNd5JE4TrBlmIx26fxnLAaTs0wVkBdMEn/pplR",
-	"c3+vkXHTvNjfbew3W3k2tbtd6q6JViniW+bzezuNvd3tnebOUp93fUqq1hg9AoHreg6FvHJM+7m4XL7t",
-	"SJHjT3rzvmODHJ71O5FKjFiysd0qe99EssSGxape6mrll7Lg84W0SPdlx+8No7cXEI5aGQUmz7kGACOU",
-	"P3OmOHwx44PH/ziul1siPcz561PNm66GlAMQiyKhMN0jJJ1ZxdAvtNYn4EaI4jJValCH8ZTOpANfzywK",
-	"fFgvHlT9Y1dqKnOF3Sa3IVJe7TZ4jusLF2WeWfvWy+wpJ5vPvljc8YJgvvrqT/UXLb7FFGBkKKE9kSaI",
-	"tl3WZ6sBem2kT7I+FKBCNLVKud3w6/aMctDhfYRP8n4LTPoZrI557U6jUSeHllO4nDRT2pvTzLWRK9V1",
-	"n3EASq1pFWAcUz2HcSKMuuwvhaczpyt4VnnksYFEBj0nIBMe/WvCCB1pTdoloXwnUX/BrppGX/H6mkCE",
-	"eEwT4HaKgb6t/6jjmrV2dryFOdAkUrZeXJDpMFKsw4Ff6lVjEdA242EA3+zWu5BDWq938ULEobRWf3GE",
-	"V6hNDc5pUllW5hFNa2cHKsDsv7MZ2s/+s/3b/6p3OrLT+dRobHQ6n5qvOp1Pe6/0n/uvPsLvFb/9Tf9S",
-	"9eDz//yvTqe+6PX/Vfnyv899+WoJqNiJhisa8ZKdcZ3E9dqRXsIoho9sEUeZGnX67m5b79Tpu7tdG7DS",
-	"m3V0enyhPweJZwfY2wZ1dBoLDo4k6u4XAyI4q5ND3uH6hRsjOh6zMPdSqd+C3+MM3U7ddnuz0bXqE/xm",
-	"PlMnLyNojzgTPCS0w81rvpMkhv0nz5zKvdnafg7UXn4+83UwHklt72coqpXN+XepwvX2x78/29T//vj3",
-	"5/+5asowzDpdqyTNu7L75Q8wIGmdzuZWS9+f2hbpZsqySnbbC9B1TjNLBeyA0f5Qr/SyNUKbzdaLTJ3Q",
-	"erRT6pnNlBKNIm5zI4q+hHOb9DNXv3JGIXavamOGXgINdyhRjI7wfznlChLV02o1bNDT4VCslpYhOGYF",
-	"dIuGYIFTZRS5J051f04Fu/3apBdX4PAYAee1qwoMBk+E+gL6RNpEYT90vcVpPS4+pJmF6ejV4VSa3MUp",
-	"S5gtvC1LOa+wF19nJK6rvXV0srVUeNvDdp73+rTyN7WMlnq/h+Q77/3O4estGWeSRLwfT8Ks0d9a6sMp",
-	"9vaCT/sg3StNrty+SZc0nbw/mjI1Fuhvfk4Z3CItSiERScgSo51FCeqgK6SYATmum2IGQ1kBTIizT+q6",
-	"P0lkWTWQn2yG9yyfbIazyPDGX7Y+/Dv8fl/9+vOpOjv+58lJa+P3D70zHt2sn1KWnW+ZRDL52gNimu1l",
-	"t2EpKM2MHo29FnxITRrHZrdHvsqxJDDaclsKDHA5MBitihnTIDtwHxzG3zzA15lS+cBQMF5VyHJs27YT",
-	"9EwVY0NYc4WLJIWhp1n8NMhu1ZMN2YBOYgWl5hGTOZy05RKL1qkrXxOAcqk0H7j7Wqo5eN/ZsmllkL7X",
-	"QoXJHT7nrnJ4JV4eHmxx5cn8BqgSq2EhGFVxLTSEr0zhAFzI7ljS4egShTeNDvxycZsQ7hO+K6iznqZe",
-	"pM2lcBTxZQ6DA1jB1lT6/7JQghV16Pc8PQ8PDuB6bGn+XOCGStww1802V4D/jTECsj3RvsLoy5J53mVQ",
-	"BQtiRUt3xFaPDFqFCdPeMGXASEvy6PuTJGFcXY9LHZcNkKJWsQDHZ3SXRSRbTo8Fzeh6zJKKD12ZJjwG",
-	"pJETahEaV5ULq6pLnt0NjTEHUYz+Mm/loK+bHllBoepw1Kh4PrJ4+CsbytGLw8Fxi101x8ngtMWOGz9e",
-	"9XbPPsgWe10ewlM0hgWSFVth8xpGVPWHDPtYlO6Q5jCMwxpK51I0ttOqVk4hDJiOMsjST2Gfy6TOj46N",
-	"rAaLBdwa+/RhA0LNqicSUgrAS4KN9w4MeLxpzacVpwmPGe474J1q5bdwDhyfKNIlfhMLu+d8OJscjUy5",
-	"EPIqYd0F7l2kafOBZdSKd3gr5jQkSl6Liph1CBhKRhDRbNfCttVOp4zdBojn0CTP3goe0tlzfTL2AoMR",
-	"gN2zuBoGHW7uU4JsNYEAgSXJoUiUlqz6Lr1uCNoPem5IZwekCXwxpLOc7GvOE31bzfmLliNalwhttypd",
-	"nUoafedWvVB0SmPGQ5qYVbPiPG35OIpCHt0MFXl/deRhUoR0VgtqelH1VPR6ZBEh8FIJZ8jI0tWOzpog",
-	"PBCNMszOA3IJbJZuh6c9n5jfrcF+qE5cce4tY2OJOqLFCEGnXF4IPh3JR3ck66SZov/9Yeez8kxeWvuq",
-	"PEXNNnClFYUbiWv+OYes4CXgKIpkCSHt7+/vLZfNkDDJ1AKs3WLL2FK4zZLesWuAcafT9wdXttiZvqrr",
-	"CGo8lncsiQYzUEYHIpnSJNygEzU0uH3Pvj+6OHzeJl3Y/a5mnIL3WYA45gANRPvDDu9OIx6KqYW37JJN",
-	"+0hZ7vIctoGDMnGB9HOQSm17iwL7wA/m2McSltgirpGdSPkgTfQHyygL49idOwwDybnGwcuNbC5N3FcQ",
-	"rY6tViWNMF+XsymplkbwoXvKmyfCuRfh5PDsCqPH62BxJZRD00rzKQgRRpx08ZYuRPpszijUzUvsSbS7",
-	"t72PG4Q+mKDDewC2GPS6hDOaAFoopOGYPPGpMNlkJmcE1QlNQxjmwl+N8hIZQG6EM8PnjCd5HNN+IcoI",
-	"yUgu+yybjeZHZ92OwCs3bCKmF5Vstl7MiUr+1ul8ajX1f21t6P9+qf/rWP+5o//cgT/3Tj7+fdXw9ziJ",
-	"uIKGfIeXR6enbs0x1y4wax+AnNVLwUNogSFjKodYd5eGNbx0WoxqBDVMhDG/68MIZJKDrS6RmjNMhfJ7",
-	"T7aBU1xr7SsRo0gyZCUOpjNm9FYGpDvhcsz60SBiYRdtaUBWljTSm3foOEikfERf85Estpz3KoOMkH4d",
-	"olVjlkiGMTEurjFh69pEHMBLdG2a1o+xjXjGCsg8XjAFqs7QT3n43VCkCVe724aagcAk5tfqIxMQaXJv",
-	"t+pbz+uG6Woy7QYdjv+aJpFiXQM/0UaRjvATGVBeCMXnu7UaHslnmGVrX/l///f/6XqpWQhhAndI0mOI",
-	"VC2wd/bhu9M1z9a6h+grn5wHPDGX2LWxOrhW8HJjCDB1D8KPWt4SPR9uUj8eJoLeXNJjt34MfW/590f8",
-	"5lqKMqZisLzTDDwcjwWT3mqAHeR/dudbhe63lkwagCSeMiPHn6vpuVTo9eEQ4R9j0oA+B8BH507NxVAx",
-	"0A1Vk/u4j4TeiAMjRBySEqIWwgPgI5VgX6OsL2/m1Px6GQ7e/uVp182+TMt6r/nQkR5+hXeB9SOAcyQR",
-	"Gld6nMkdjUus5EHFGjsuvXqmDBi3FVnk+ifrubCjCrQWOxQxI6OITxSDYmItECJuvWoPFwl3Xc2zgzt2",
-	"S4aHpdsXIUMvu21fnhaCtdaqA0tMo/QIyWEwf3urOX06VMy5xjbXvZm/njx0gVrrKFGZKByREb+JmWl6",
-	"vkw2TLZEMf2WiEOH3YRA83AmTQ4qF4oIfeRm0G5lqbQZj7yzorIkZcaOY4mGGGC12fsB9FZPtAsxtN2G",
-	"Jrqt3UZjoSFVpPflswdcJsCiRm+YZ6QtWwwokx67odBEELhW1ZF4gC5uOLKShQ2q834+gKJ4VFpJntY6",
-	"W8g0+K6mjRGN9QCxqwdmnJsYk8PThr4dKTaaGDgh2uFp3bLXEUQkHuJjJJ8HVpkIymrDybNutvrRx9wV",
-	"SYpsnSs1fB6QsprybDk0nMJMLTkKRcyEwbl1OHCXjMlh+Y3fdDtt0O91Wk/VpJKp1YJacYi1oJYdo361",
-	"N8KsdWIHUuChuN9eUepahUjC+Az/2gWpJVtzj8rUvpBqjkHoRUMjbnzcGZxQYFUHvqM/o/rtrOa/apRx",
-	"w6UryL5F6ezDdMKtqj6z56JKcts0RltZ4/fOSdsRQpMybTxnAcCtShJJ4nOGcjSPebPzuHW6Xas1xVxD",
-	"4iVMJbNrAGaoltW2PRmcpgzr1IuTZV0u+j/VZsyYSmlgH8ApYTvC6u9kz9tyOmyFmmh3MN2LHJP0ofZ8",
-	"krF6H2xQGe0YXMM1W/xzNk0bRPxk+rV3EReWRIrcMEiQiGd5zEyTbp+SHtQZ5vTB5WGezSyOvSeWxlIv",
-	"gEGulsO5BJS1+cL7JC7sj356zrYcszi6Y8msgvf2WN/UAFIDrk8ENqea0lmmfUdJV2vFRmM1L2/R3oL1",
-	"D3mI5a15zYZLOTTgBJW7XJ36br5JBjSKNYt2vasN106MispCq+XfsnFWL+XCVt8b/0qzUcqTYb0qC+6x",
-	"5xLc852EdhhelxXAwDVbo381i7wRhRVoyHtb90JDHkQ8ksN5+d6mB7YZFKq2kKZFJmOXUoY9auHWSC3K",
-	"9G6uZt9CUpzZvSXi0XafI0nCSRmmmmauPWZzGR/QEF9oAlmqB9PngOy1wCkgDWY3JkggTrYevEFefuAx",
-	"LpPjnWMRqY1XgTRzlYWYsQoaHjs4MFXQdtkt2GksJ8rwyvK890rfn+eP7pCa99m1CVIGZrd0CTY6v4LH",
-	"3IU144gMjTx1VXzo0L1ozQKePPf/FkDR6SS+AktbtrKnlMaLSf2an0X8BsNyaZt9bd57zOaAdB1/7LYJ",
-	"Ja1Pn6yo0HL0gHRR7HTbHW6ZZwBCdoJY54YeMDQ4Ene2E1WmSV/GqDYjw7ZN+Gm9OvCZrNWb3llgByXa",
-	"TbUt5jGnQQ6h/orFBmpKDsW4pDS16svp+Sz/7pCOx4yzsE66dBxd37JZ3RjK16bJCi54ZQ8vvbgdnuvh",
-	"5b0tZvQW3lHRfAyx0hCCsAQrzWyGfVvaId5ewYYG/hVsu+Vf8f3n7i4mJ6PcFetvz47du5BfGhux9UZh",
-	"dep0pPZK8Z50pPYKdgjzrygmVZbciuOdu/ml4WBo94Z6PU05hg22Zhuw1sk5tFNNFTlT1mBe0KecjBNx",
-	"x0hvBjk3UUKktod5nxnAaYe8hy7eUSRlxG8KodvKdbdT/bgaF/aEk8+GdxpLBVDNS+ZLnkNtTpoeD1nP",
-	"9gpSx75gRSGzdJ3oijx7zmwrjRKvBXa1gmYZnAcT9bDa173tTtc/rGwel4BiNTVKu6dCFtX0tN1z+QR3",
-	"151gsb9Z0STLDq5NejPb98VMuuuLxtQs2242wB1uf6POUupwlHsgpa1aPW/WGeZtEAVrQe0GFVL9Mj2h",
-	"DFuzF8vsvUVVvmWsbJn63TXdDGao1/MMEspzFrHRbBAKTTNCOen3GQsLtbBpNMzd8bCnZKlORxWqY+te",
-	"1rCIw2vUAa4hY65kHPoynjFPF4e0gOiGszAtyPI61Sshcms4s3VN5Su3vebK/ZH+JVhB/YosW3NE6xf0",
-	"etx3Hl8XanVP4Q9YJ+j6o2bZPvYeXBxJXWkv017Ze4X0GpOLWh1z2G1sv1gUcsitdHYScxbwG5RD39+T",
-	"el/eWd1Nfj3mufqpqNyOJK4qdvUmNRYQj1OiTqBJl+wGtujP77Vl84MRhh28LeCFTQGxrG4rprxOLlgY",
-	"Jayv0gLKgSiHFIJvtjc3QcOrm+v1vhht0nF0y2ZhzpprbBfSEav0+/s0+C7qkMt2+AaCnnOg1+r0PR1K",
-	"1r9+O3j9437y4vvXv/wruZr+/v7d8YvTN+9+PRWtN/QNvZzmsp/1OfdSNfEdv2H/7sbG/t83P/79H58b",
-	"QeuB+3g7NXaVXt5fAv2NSRKp2aXeAlxjDJQdTvR0Ppc1DHdghZBgocnJwlkjoGjt0wYdRxuYlGO1fnip",
-	"ppOXVEb98rdf2ZpmO3hTHzGmUk5FEmJiDkBuAVphJEnkQIKBiIAd6A+kX4b+cfq7jCYsWf7DlPTgCWJz",
-	"3NMPwPX8F75AHs9AYACTK9oHOjVLcuUfa+vGC9k4FrORad6WHRKG0AIokA8Mow6MyAtMljfQrilZMpCN",
-	"st7hHf63v+l5Mq4izE+v/+1v5JLxEDOUb7UqIknXbVObXJ4cXZxcdYlIOryrnxVJ9G94tE1w4ewtiGtm",
-	"Cgr87GsyJ/kaW3dmsq9D1o9ChpKHejngRPPKA0xzwgXThxRBN5X9MolUh2PVTcT1ROyx2YCfu+QZeAna",
-	"EJNHTOVbNnteJ4fceyna//AWbMje4VBvPdX2Crx2POnFUb9r1hTQ6aVeS69/hibCLmTD4FJv/i4F75pM",
-	"CvSN69Uwadf6Twy6AkxmN4VP7wYLW2zU09cQM9CsGHfx3A6XmNFNodcGNc0mTesLSyOvaBRPEsMt1TAR",
-	"SsUs1PN7XyKLjO0mTTsPJYRfOIct20mPhriQ6I7jzMmqG6bIdmvfLAwOtNhaAcjkgqlktgGtabok4lKB",
-	"g3nQ4duNZp0cphtqC2Q0f2B2Vu+xLyyJ+HiSgVOFeYWsH1MT0QonuGt+s3Qth717OhwbKLAw3yvGQFZM",
-	"OPs0Zn0AdhahFj0w0UbDjOYtU0MRAtEckhH8wyRQkTFVQxLT/q0MyA8nh8cugzrAQPd2Y4eUdNTQC6gP",
-	"qZbs3To5f3d1en52iY+0GttmgfHnwMsOMs2GgcSOzi8uTRMCWSevvErHDlf0loFrOpmZAZupXEUjJv/2",
-	"N0wCf3VEtra29vWJ0pY60hBmuuIIRlEcR0Z/xY4LRrB2eLeqlZEpj4yjPjN6g+Geh2PaH7KNVr1h7I9U",
-	"hZlOp3UKP9dFcrNpnpWbb06PTs4uT+AZra9FCmEu3p0SSO1+Szm9YfpYadZZC2qmeXytXWvWzUNizDgd",
-	"R7V2baveqG/VQLIPQUhu3jU3DfdEo6NMK7kAfcPgq4iBWVRkCtl2oelGoQRyNV5QpAHoGVoZ7HCD9lEn",
-	"v4gJkYzZrCh4/8xiGXuYlQeGIHzem0IW6lcKAzWXFmPDuaUjFgIbxPwLIIIrE+2xmc4onCBrBRg2um2+",
-	"k6TroZp056CXuAkFWK4GLgof7J6zuuG2LgHeYImYhEp4Oo2bwGrqU4sNI6C6x3gvgBUYBZB9on0Vz0xZ",
-	"pOuAZHrDAssED1KdvKM3zmPc4aEAvfpmQhPKFUPUpbY28DEXDKSy2xKXJAYoN75I+Adm/3cDBBpL9FhH",
-	"4o6RyRjOKCT63UZjIsWIaVoY62GM9TSgRxIPU1c4nBkn1U7DWrumv4dqHFhvjmdVauDpLegqOB+gtlZM",
-	"n45n3twM8FRk+0aZFmGgFAK/THVC10IElf3lsrUu8aEvxYEY5K02pgOlpSgIeoPYW+ZHoOhCEYAxIcuG",
-	"mvow0rEWE6MWLA1kuVgILsTVAgKk+Z4zhWq8siEVu/Mvu5CFIsW5Q8eyAVCuDayqxIEr9kkdkD6VbEMy",
-	"LiNXGZLiaVcMXf/PtX1ZZtjzoWwLttGiUXf1lxAP3KSMFacQoMEQ8RuYCzA98/Q4YYPoU7fD9QuisOv4",
-	"TKTq5AjaUztzg8RMW3ikNzN/AVAnsncaj4e0p40IKUj3////uoCa1uGabyAj715eduFMwxf1a7Pr2oZc",
-	"G9uOLVGB5gra8FckZpYFGEbnwG5d2qDhdt3rLnnWpbfXre5z08Q7YVCUgliayOkZgL54iLnwFqxS917T",
-	"in/vovYchW5d4HCBoQTCoE6u2CeTGOsWnqaw9prLleJm6zHGv7fOm0cvq3gHo0l/+FVpJ+38BPmQPdun",
-	"UdNNNGKBUc404ZhqqGJv/VajtZdTa36tmJH9HH4nM7Plqh2W4T5pVVl+OpkK8tKCMqPB+wVl+X0Dz3Xj",
-	"xTLTTSFGH2zCGRa/UpngAckKD5DAKCCyM8QITSk7TgveVhER2nLOakYm15ImceSSEQMskOEq4hNmjrVD",
-	"u7llMwAqgudx2zrcUBMWTOkpGnOMz0g3C3DWRehxmLdTxKwSJQa26qTDUbMzOCgmR5kBr9RaZ9oaxIDy",
-	"foe+B3KqCPsEVowkXfhgfXWcubIVNwB5FSygabzrq7AA6ASaKncWosjzmNFYCpOcCSiYB97czAbmykHL",
-	"Rm6A5krofT1sjfKZ4CQsJjEUt+kPH5BWo6JKolE+3Bwg3tIDXzDojwDgA25dsJdajYZ1lDEsAM37UAB4",
-	"FUcLT1gcRok15NanpikZthHqATXZYn3ihKX5Db9lcwE059rZaOxCzK3Zbr1ob+3UG3utX734lTn8XuvX",
-	"uR14o3D5BlpZvOV5oVMP9PRLehIyjUtM9C/XJAA1i2zxSS2tG8kCEqRuu9rHNN/T1CeDs3mcAfLMInA2",
-	"i1iZ0HjGh4ZsfgHv6CqafybDBZ4u1nHabTco3Mafod9/BO6CI2wIUPVBc/9m9uYvQc1v1bjo4cy9MM5t",
-	"pOyyh9wJ2HxJwx8nJhdzu9Fc/MB7To1XloX40Nbih16JpBeFIcM0EmRii58CN2cmOAAnyA8L/PZRcyHf",
-	"o/7bR00o6dnU++d80lqe0xsgPOt/0aSWd9uiMWTo8ktQG5eWiR0Z4GJ0GkP0xrhZ0rBHnVwq22cbr7Qd",
-	"rnHUtxg5qMB2+JDKIbyoT0FLl0MxhSSUGxpx8HvYQrkunqCuQxWEMYDrzXOFe1Aj1htOJRnQxMQzOtwD",
-	"fLIgUCN06fQpt5hCYNgaoCG/NM578MDikxjHTvo0FA6BqxxcflpSU1RyPIdOwW+AXBJ3Om3u+VKEsxWZ",
-	"tRxpfQG3LyWKMxxGiCr0zGfUixjtr7VSBqipFGIMEQu1Cpz9Hiq5WoFxnrHDd6fGBcUFSbT1IyHi4I8l",
-	"U/84v3sNpgstHroPX51t2mUmNRK9KGYbdDyuZOquXM3gflmASIvsaNA4C0DS6e1FWK7dxhdfLOSwaVbm",
-	"2qbu60s2kmlyF3Pyv7kiSdnkvIIKYI5h4Hry48kBy9aotC5c6fb4EekD30TKmzj6A1SnFhSGVYmmJGOg",
-	"ROAbWWJzNDEPTcrBJI5nDyn83xhv2aIH3X33UxiCWhzxWxtCeF1dxgq3bX6P93wJzN3vbf/GRY/gjQ7l",
-	"Z+GHLtxtFp9niWfcbV+CGiZ3LnzmvbvNcvLZwmc+uNtWUrhspf8fp3JtN/YXP3Em1JFhbX+4loYfhoyi",
-	"qdXWVlTWkKXocfghsc3Pt2x2rXnZF9TgYlZWaoNUJh0M3JglI6pnGkOGf9+4rKBA2mh5gbs5De26yl/s",
-	"sRZJMkgYQ/3tAH5IxBSz2uoEvql1KOrc88BXTOjHINZj80h2h1niHY5e9yCjbzofSE+Es8yLM/EI4jqD",
-	"4GUJuQdC1Dv8CmKtXOAbMpqmp9YFadoGhAMh6qKXxGiHKTaCD0ugp1am4+EvTsdbLTj0ms2gg6gmrPvE",
-	"kWyVrttH2IiDIuhh0XGRhRssD5bcN0Jyf2+FB6aW1VZylAtOJy6mBAb80OpJ80/trigGvXKbbxbZH1gL",
-	"VulFdror+T0sSM3Kesw87QV6sKTcJg33Z7TTJw/GAnG6vZQ4fQU9wf9wYXphc/LuJ0mD8lySV5GWIuj0",
-	"6M0wQgltlUHo1ckhGvmDyAqbDEIwNOKeQhzQglF1OKSzJ6wP8jYjDM1zWqiWiZAbpv5Y+XF/fpxigubd",
-	"A8rkvhu028doIf7JPMZZLFF/vT0ae1rqv7a0e5Jyf00p9z1T64s459mnql+Shn9kbDCXtpXm5aZQvGNE",
-	"1zog3c9funmzDbPTTQZhJDGRBXMVgSDBoMtGtDMGF/jv6+StuNOGnH44kxkC4Xobb0dRGXGTYziYqAkA",
-	"G91CzpDNScAgAjnMGpsYaOgxM/6ww59tN/afgwnYNWyuTcq6S0K6vqgwjSM/4RnzkaCFTt1/a64vpcs0",
-	"pS6PTp9XFg8wVwDsYHjWXC6Li9zTWrXlDZAU793rbqBhWKaIoJPpG+gi68ZF2CfFeEEsIhbQ4qBIsxBZ",
-	"QFmLwif7Ts6moBH67ysKqY0W8gPc9+w7Lg0xmN3KDMwKYqDQL4ByDWGGvMg/E17zFNsoJSUW/51+0IJP",
-	"4nhliWQqIZcKPjTW2rcye75q754s+Huojxlcdp+qM461ey23yf/9b6yuf03VzxUPo9n5aPXANcMvjz3s",
-	"sKIGuVSc4kjwQRz11TeIUmBXxvs6VqpDFJvDSCqBuJg3TC3oVTOl0DLTy9tU0Yi1bb421PbgQQxQ7mFi",
-	"JqAToe8FukBySN62ao/JOszEq7G/PqR9GEBxKIeBwjj9+Yj3oxABoyNpKwIZtq0xqLKobHF40YiGzNbp",
-	"3QgRYi7pqUJsrwkPSW9GJjwUVvW1urXLPgFQsg6PxQ1JWF8kmg8DdgjkukeKJIxCaniP9m+zOS9EPxQK",
-	"qNKr9if9YPbhPqpckR/p7SERJ3AOoScoAp6kgNKZYnCt8Ebc0+kPwEFfHoxwzL2hmfvcJGhoAb962vMf",
-	"6iYzRsqlBZEpdZZB02YBhYwMl2xIJekxxp2RY/H305waVb5YVhL2BZeRxGGiJmQgnfOCHV7Q3C00CZiv",
-	"R7X2Nho7G82dwmNGrtMm29rf2aDshZbrO1sbLwYtttHQwr6/FW6znTmJGusL6UIrqIIuZDM1rm8YNycG",
-	"etuYqwbsJ12XF7kJrizbzQlcXsRP6VPu5TeSyG6vADvyW7uCMvSwulNojnROHEZQeUbohReP12ZvFvoC",
-	"CyJMC0z0D3nQPlKJsXSxEbx3ILQAtdmSGSQeUz+B5TJQjun7hw4INYUmIg5ZgnhZ9gN1choGHa6nFNjS",
-	"L8iFvGPJDLvkg3ogFZ1V+4sMPCNBdxE5HxA1FR3eF9zqCBbLRNrmNdYdBI+ApDbAh9ZPJodi6pVqwa9p",
-	"zZpek4dNTYApGLdTh4/ozFwy/qXSpAW44U/k6AlpIRc1RBB1BP3IEasvKnP4VYAutbqNhmfmi/GG3Esp",
-	"gAGVlF6kp8idG5dkjJ3j/6gIDy4Z46HMmdzbf2VDfmEO56+//PzTh/dXlxc/vjs/e/vm9T9Pf/j+1cnx",
-	"0cvD/Rd7uzvbW4fTT7PLPy6H02oODqQocwD+xP6A9dIqv266419DxzkT6sIgEv/x+k10xzIKTpZeH9YF",
-	"MbGZvKUOiCtbj93aRqBTaJWn//IrkwuughumIPGX4Nt6DDGDtL4w4UrWyQntDwkXoS2J0W/A/gRiQHYa",
-	"QaPRMJ35UFWJ+koa+BCtG2AKm0gAULHe4V2oUYAK6rLGfV73psAAOmvLUQ91nlcAc5f/NKkmsH45cTkV",
-	"6bJS2w0PNKLftdoEZf7Z9BNXueiaW265npTzmuWZlj/bLT1v92yj9Nm8EW6fbehVKPYk3NptNLwylISN",
-	"aMShbev+/v7eDiwcUzKboNBoXjUyn0mbZuSmAZJ6ZbM122ayQujA4fKo8Mli/QtkISh/Y0udw8g4ljY9",
-	"J2GkNlIE0QpPsCBhFDroNbQxIbfAx3MCrAxs75BFcCIOwOnK65HR4V4lukyRsK3j9CbRFhpiWmN2Nw3b",
-	"iLukLKaABRMwRh2VHV7SpcPiLGGHjshALFVBCOkVObHQvjn2W4I/4Xfl8jQ9cE/bnkcGaclm6xt/QQms",
-	"83zVvMzBiptf4mGt6hqycBK2tdh30taxeoA3GT2+bDyo8S/LyAxEc8WorC++N6tcW8wGBXqwoH3dKld0",
-	"X4nlRwZkcAiPLLlotxEPqz8drZCcb78dzUEussC60KLF655nfOpFZ70nk6qc9daB/SC4LGaAeRSWkrG1",
-	"lhkbwpQ/7NjQYQWNxy0CXPHsalY3ojP08hh/P/atsctVBs/eXPUcz8OIWfYoa6kP+c1mfhFPeeNfCBQD",
-	"c3/CslDNjVDOG4NOR1Mfa/m+2XNYoFLN0xxVm2ZVCwzf8Da3MXdzXe9bV0HdhFZbFT6gnRfbEApCVpcm",
-	"LH2uDRIxKjhUlCjNZco6eOZTnza/VnEIlSZQVbl2UmzXWru2/frX1s8/7nzYe7t19u5q9+KfrZ9+ebl1",
-	"dHzySi99RB2M8EpF104+rwKX4bD6H5nDBcjxZC6AOzpEzr0bnyA3spAbXqPJTBxGX56nCWM6nlWFBx4i",
-	"bKUq/EokhN9E/BPp6vuuDb13A3KVUDaIbknXvEePtxuQIxqGM3fxmuLVE34nZh3ehY6PEzX8d9cV8sfR",
-	"LWsTaZMQsT02ApsSi/Bp6ApAHJDFWbU4RQEVHFOKTS8Tlx5MWo0GRoTcq115HjW1eSlK9jx07K5W+C1e",
-	"LmBH9ftsrGxb6J4IZwYuGMGJ82DCHQ74uYguGBD2ST8NPanGDBA/QLdC+JFunXTzm7T5f//3/+naXqII",
-	"rOrUeQjeHOq5WrzkIZXYUytkXEVqZhcxDQ5R24vcRJ5oGFpssDo5AzBuyNVF9C/My2ZJn3G1wXhfhCwk",
-	"769ebbxok5DpfwLCCUbg9GhOcSNuqGJTCgtOc03KixDpsH4S0pYBlc7umO2hHvEO7/68YcCMWaj/6gbp",
-	"TGxX9VBalGqJC2Zwr9tku7FlQFp9BGqDXV6BWA1q93ZrH1pbpymsLDQQ3VLUybkWutPI2HN24B3uRi4t",
-	"XSABV7diR2zprbJ27GU2nHf8FtlvlzmgmUxELyCS6acB5XpG5Jj2mUx7wkpt0dEYdFqJlu9orGaApDmi",
-	"sdaQtIqIwO1pPFKfbkJt4zVQOZ9tN7ae4yJIAVSVOwIdDlThptL2IHm6MAf9B1z67WP6Z+MjAG7iEEwK",
-	"VF+MRhSwezp8u9Gw+m0OaR40R1sF57WFK6RusE/jGNqWV6MGIsP1hbvrrFboppH2TvM66Lv+nFLNsD+V",
-	"SEYVSU8GkBdrHfRuCmt2gwNP716ame0B/bnzYAgVjkXQ4bluxSDYHPHrR81hNjQ0Nr1CBSfPUEiEAss0",
-	"nucAAbVYrajj9o5TZtlsEy98dLu17/XIqDYJfvJBlEhfSDQLJjzK+Cysh/qANFMjoU5Obf/BDM13OBA9",
-	"ADxBgyjqmBo0scwzK5ghQhgMo5uhFk7oij/QJ8GelQ4vhu63nudosAJuUM/rQeEGK4yUsvpmlLbaQtTb",
-	"f2CBDR5S1bygir2xyEbznnQ3Xjg3tf/4xjsRR/3Z0m+x94O2eziONl6z2VLarndv5tkzY9os97SJZHjP",
-	"n89r+1V8gWsAll66NDHmZV9h7v/DXN7wva+rrZ8JdRiOImXCi5qTLHzGkcS3CEm+YcpjMf0h698Cjolt",
-	"Zmj1fYgZG8dBhdrvlP1IHy45ZtivpiLF6tUR2dvdbWEHHuiIg1qb3w4IAaI5tufAexAa73PH1F93aqao",
-	"7UtXixTXmwILXgEBzzUwIDcCpK8SpELnDnzlXMuiAKwAzT3jWYD9sqDbUL6PUJDi47pmQnViG4dohump",
-	"5loN6XCnmlNJzvVwiFlQWSdHwMERCnsi/ThTWkEHNXMSKyBSuVumtKXbcWUaDy2XhfRpYzqdbujBb0yS",
-	"2GjheX8R9jLKeItOLTw6bBhs3n/67iDzyL2Rwlbwa5y6JQBQFlM/8TXquspgAa58CseQqJ/IbJ5ANQ8F",
-	"+0o+JPZpXGs3X+zvNvabLS19Iy2dm3s7jb3d7Z3mjkn+8UNUxMsh0NygV/A1aTKugEeM+MJJagKtnKgp",
-	"8Vt386p9UrbZX5ajwFcDh+j0FKx9DH4mfSVt25YXSpiglGKTIH9s1Rt2W32KWE1IeU3EnLzCTtyu8065",
-	"wHolEpfi26ccvRQ81DwfYhtDYaBSbNrrQdoJrJ8wcIzQ2Lbh+U7avJoON29NqqHLEHKsPMmYpgW1CEh2",
-	"0OGU+/m/1k4qKWe3/hvr5KmTC+hYL23OrkMv6/A0Kyg1wQUHU8Xv9gUAMtiiqxwsTL//Daz4fTFhocao",
-	"HKB1wqHVECXYcA0a8cvIlAI5jgQVIX+kHNLzxhVeTvq0VpY+6CQsgzW32+4vgOn+BvdQfktmYgKGKchv",
-	"WytmaA4SjUAFAewfyNBiJsO9vt4izIXntFP5EzPrZbT/KyHeUj4zH5P35745CCm9zoaTuoR5PDgp39Q7",
-	"YrIN8bzU2poLSiYBWtCon67xikXSEAPHQtFtu7BvmfHuGoypgPRmioGvR//hdfJCF4b5cJSYXhCHHF9A",
-	"2KdIZjqKYNdxcEol3gUMM4KlSrQ1YLuNpRgeuX5jmnWu2HCMLO431uFXplVTiG5y214NAuO4JAgapSzy",
-	"RlUCzTmu8zK5M+bFcxsw5boXFboQYQueDq/swUMqWvBYZfIP679T1b4LV+HbNPB6gO4sMPy0P0uHY6GQ",
-	"KWNAaxBrJRZ1YAFSz2/TL1sf/h1+v69+/flUnR3/8+SktfH7h94Zj27W65qyvWbblLTZiKHap3YjudSJ",
-	"XB2L1VWtTbVlS1tCGL5DS2tloC+aX1YqQaGfrvE7eq2rAedXAZcvosubPGJ5rVdMDxAevJa2Qi+bFNzU",
-	"Q1kuK3ilxAfgq6vkPAjLiJ8syceWseC2xqo3RmgunayAL9j8DP/7ZaFSM7Ul7JIpU7KGY0iNs1SfMS4I",
-	"bTUhmoIJgylUD+odbvuwLtt7FZsEoqAoL3o4N2mja7TtxDDB/ZmfsMEF31SzDMMGUDGOCCsYx26lSmGi",
-	"nrjgslxwRR64qPDBpiA/sb37VzvgCfvWwIt2R5fnln8A6KIz9SzgcIdjR31JZgwjwinWIVFCpIGR3gzf",
-	"+Wy7sb0M/iF8p03QJ4g5Nsenl4cv35wc5xg2MnMonoeQP5SzI7a/sM1aofQNAvdgZEXSaPksRNcbTEEq",
-	"OjMhpJlejcA1WsSwToebN5jRQWtmnEM1aOHDcPl1fXHIDAtYdohWBKot3OH7npZkrMuy0Dltisr7FFXi",
-	"FF6ATWsFtD0i380RR6uGNGDVvya8oDkZJfYG0FPa2hdvfJKxj07Ges4wRCsb0ZD9+QTvIwWr+8aiNwWg",
-	"W136Zm0V984KI8WkEigresSg1LCALEwDNYdyTlhgOc5YSKjSnCcSHC2QXJdAvFvzSs0yYQaQyWddnBwd",
-	"kBCSsc0CwdWBqybhb9nhjPaH5CYRk7EeD/pxXXFj0YNqfaZoXbUxDU9bUjRhLjk7YZgKDdJ5RPmswki6",
-	"NAu5lgB9sFJvnEqRbacGZLrEZbF14FqOP++ZvyN+cy2F/tqOx7G3mkHadzrPv4PahGOld7O5An8zq7iI",
-	"w5lpPpkRj8p7AryirMfqamXP84EnfhBTIgaKcZOVzvBsQoMmi5IIru/dBhlFfKIYQlPg3xXgFJDf2k75",
-	"UBmLQzyugvskc6T0LRmO1eE+yzq3Fk1aJZ4+igNjkpydX12/On9/dmwzwHssFvxGEiUIGjFglXicOWT9",
-	"SCLC1sAYIrhzAfEy7jGFJZvMFZglixKzQJAjTxWWKjYbRCKe9AEwRxgCYnuavrUGgB0D/XgsfQwPw3Z6",
-	"sw63CO4RJyM2EsnMgl4alNJEkWdduNJ9fgAZeHixx24gZqRIA7BBHSxIh5vt1ZNuIjKIlR0FbBCMYqUU",
-	"U4YVUsbV10P6eFiebqZZBPDw5r8uhEclDEdrvxSGI1gI/5HXzVP4j1IIj91GKfoGjmDrD0LfeJIkj0yS",
-	"FNA07i1UTMpWZXrWpQdWnAlQY/IwpEoZr1HaJq9rsi1N3VQ3cIVsrjZOdgOs14qwggqKd2zJC/RudLm3",
-	"mt0LCM+KKTQPxxI+jHz6JXx1W/xlUikwWQFdY5qXMCxM8uSIQVYPnGcqICc/vzu90H+UlG4F5PTs8v2r",
-	"V6dHpydnV9eXR+fvToIO//H9+dXh9cnPRycnx/qmi8Ork+s3p29Pr06OYS4fDt+cHhsxR/FfNpmhPycl",
-	"GdLgvHTkssUp48++pLtXIlhfSJVv1f2Wzgx0BLQigcowMBBMLoNUkrR20mIdN/BMrjIUv7RbO8GD5YoF",
-	"NZMdl/fOZAacIVO4amg0O7oM+XpV8Xu1hxwwHIR5o4WkGlvA9p8Pn2E3t6O4E1FlOeh6dMUM9D887w8T",
-	"Wr9q4nkYSeO3q2gQmlp3GfoONb+1bKVWiZL91P5i+fYXjiJdMxsWSwZ9k8p3RwsmA8dbfupLtqyE7ae7",
-	"l6ny1cO3jKGx2dquBZq8mu2w96Ld3ttstl7oaTy1zFu3vUzJdlsHTNlmaxXD3lDcViPW73EQy+Hq3Qr+",
-	"9ffFLmHJxkRcTgaDqK/FJlYDlm5RTPu3kOZo6qvzm1TUrh56v57OEWhK1kFf2KVUqdZ804cpzWWrl+ye",
-	"06trxS+CBnjyqc9YsTeXECSOlIpZSW23AyYdiCTto1fy8awO/kQ2GbIpj+QtDuStSW5lwKNby4OOJkwl",
-	"s2sIpfr+kO0Xesh5wkq8It8qDc0BKqRmUwkF+VbbE/1kO95WxP9Lw/9rk03pvm+VbPm8jv1TKm1DhrI9",
-	"Nqrk0/Y+oobGxR0uMTy941wogDWbC36Vp619QIUBLOjVrfH5TmYblHnyLT8u33KmODjtAcP6LLpj4f2r",
-	"gaesNxTidnExG41jYm8OAPvSgjUfGFRMqv/jYnGNqqKun+wX7+0EgvKR8hoTM9LScFJpS7SSU587JAwi",
-	"ilobH4pxCYcyyIu/1eg4ur5lszoWWtcCd8FKwI8FlM3WPD41SWIDbynbm5uwdnWzDPW+GG3ScXTLZuFq",
-	"2JdmFxYVgRx6u/7EGh5h+Ye3OZYTuAO2OK0qqIgvITooeua4mBLB4XSHLI7uWAI5yKQ7SeJuQGR0w1lo",
-	"IWIuFeUhTUJiB0HkmPUdY+pwSWeyTi4VIjnbMtu263aroJ0Wd33f0SPIECMRAHsgPwvqV+14Zm2MsFvY",
-	"bgNxaSIP9r3YXDMkEx4zKUkXQtBkY8Os4AZ4EbsGwK48hIOc4yfHW9aP4cRQg5zhXYCvBr5RxkIixYgh",
-	"7CV2XstwsgWMaSVOtDR3WZm3HMFqLef/b64aA0MeXuT+nE3tmUgLkrBKNroZqmyH2Hktth67VHDtq6ZD",
-	"yfrXbwevf9xPXnz/+pd/JVfT39+/O35x+ubdr6ei9Ya+oZfT2tfc6eXbV5mtSVtYPXz7qjfGalr0oJWA",
-	"9va/dJLw8tAMTnr88Ql5cAIJ9ZS3NURaTq/d/Gz+uo7CL8g8Y6ZK2OgJD6UVKBFD5M8bIULkIgjUL03y",
-	"GRSXE79vpqVr18SzTHzgp1PxsVqalnlOU9v9s7RwKGGJBJpSWAaWS8b6yyrNKzO7ZVmcKq7mk/p8/1oG",
-	"swvfrprhGLbzvmwqWGBtZySlmChPWFYkfz4KvmLXJFv7zG09X5ld/sRZVuQsT4zkr8FIoCL5vlzkK1Yl",
-	"p4XEgCbkUHskFOym7gD9TqnEeKxvnWIF83jMOAvJiFGObdcimXoPAAV2QBPrNMCmG7G4we7fHT6kmFBq",
-	"ShFsFwUcYZv0jaJouvOYFayuFX4ozriusS8GgyxDPMaVsEsNuiYX0wcptjWD/sPLbQ9LFB+bpPfw3N6+",
-	"Ovee3eJ77I0uhpaiPRey+f7C2uhTfe1fWZTYCtuvZzpvpsx+TnNPqqD35sglDcVUMddFLtvjs+2X3U5p",
-	"pFJ/HVTENbFGagC9IniHh645BtZv1cm7+Q08yX37d5qlO05nfg8JUt4+0BOhkQHRwAr9CiRB89tKLMKM",
-	"f3apUCLcr5FhRZfC7W/apTC7jH/FToVFPL1z7jSwma291MdIljcjVIqNxlq6NYygy6Gu723N7dwH7cXw",
-	"HQtld3mFXPYWhKGo6QHrzXVrZpU5BWx+jYimpfZV4O1C/4Q/2VZ/AYEIsdHMtn49ebj52Z6nL5uQLVdd",
-	"t/eWWsxze3JJOGFYr+d6O6cS1MpETAAFF9Bey3TCxwBpKea4Sma5w3BPwbXgZogWl/uPVoX0tvwgW96k",
-	"yDSKY9JjxLAgFtryRCh+FDzbeuFPyevW5nTVKV3lwuGJwd2fwdm19zncUlE2u3fWNP4W7mvwPVDbYB8Y",
-	"yVdgkAC2wjZsnLqyNVJJFM0gZHI2da2RUiUcXFcm6wRu7Ak1NPfJVL3v8JuE9hlhPDRNFQ0OtddYAlDx",
-	"uJiWslEYvlmMSxul/jYOpJDO8s6WkM4MkvYgupmYZBqTFphpegCrkGZuv9jdbjTWcDMI9dXcSbjSFbkc",
-	"uFOByQoCKySfDvNnCyCIOLzGaV1jK3pv1NtF6ZHN8zhqvfogX/54Okxk/2gY/3j69sPfezvy8hc5Fr09",
-	"cfxY8zzSvXzyOv1VlOwLNo41i823Tfl6TijQlCpFyU9JpLR8IF1fs+paOcdDqxJBkoYFB3LZYk4Bz0Cx",
-	"vYG0DgWQQPn8kGnW4VWeNKjH8FVis0+69ZNu/d/EefDnUK0vGQ8JJanHe00OCKNI7sq73SD1ua7upi17",
-	"gslpkSSh6E9GENVNWExVdMeQ0zH3i0mPfn/xxikLdeAvZqyFWDLoV4HpHoTxo4Cg1maS47QeZBGPjCf1",
-	"8N0pea2vFN22lww7yA2pDzaNnbRFYqE7Mr2DqEPIFjeAepR+yGCIFj/zhimExjt8dxpYrDvb+xXdz+Bh",
-	"wTawDjM07U0EyrQ3pUyJTfF7CCiYTmjosP8s8jXgXaTvQ0yo4otOgIyMRHXRVGzzhpH3CNLkJ3FogDTS",
-	"d2Jzq+o1D6MQxZYShnVh2bjdtUkYqZLHf6B3zIYIMlUA1BkdFonQW7A0l/Tjl/8XAAD//w==",
+	"7L37chu3tif8KijOmYq9d4smqZtF1a5TsiQnim3JkWR7J6FHBNkgiagJMA1QFJPjqnmT7795ke9N5kmm",
+	"sBbQjb7xJjlxcrxnzt5ysy+4LKz7+q3fa305nkjBhFa19u+1EaMhi+HPY9ofsa1jKXQsI3MhZKof84nm",
+	"UtTataNoRueKdIXcUlrGrFsLauyejicRq7Vr7motqKn+iI2peYGeT8xvSsdcDGufPgW117JP8X3511+P",
+	"GBFsRm7Z/BtFJlSPAtKbEx7WyRGZxPJ+TvSIahKzsbxjiugRIz025EJwMSRyAI8oMp4qTSZTTbgmXHTE",
+	"IJZCm5/1iCsiBat3RGbgz+6az+iEb92yuXrWaB7s02avtbU3aDS29vvb4dYB2xls7dK93n7/eXjAGoMl",
+	"M7ykmr3mY6633sqI9+flM43MHQrHxcycA8IHZswjqggV8zbpdmq3bN6pdQlXxNwbU22fM491f+2SPo0i",
+	"Rbgg3Vm3IxTrSxGqwDz561RqCs9qReAf7pmp4Fp1xJMwpgO9xZkebI20npgVMB+A929ZothqNp7mVssO",
+	"6vDXfzUbjcPZv/Yaqy7HJRtTbvaquCAf7L5SLmBJGO2PcKZt0o3dPGWMgydCzgJCRUhoFMGc6JByAeug",
+	"u8Quw8OnGP9rp3Wo/7W9u2yGTMfzraOBZnFxalc4GqIlmVGuSY8NZMwIJbF5yv9u0//KQMZjqmvtGhd6",
+	"u1UL3Ge50GzIYvjuhw8fto6mesSE5n2qWfHj38mZ+TD1biJPLl8ek4NmsxEQ89fe/m7jaWb6LxiNWUxi",
+	"RqPxvzo1OuG3bB52aktW4QPrjaS8XX6+Z3ijPeMPOdwEznZHLDnc9oPe4d5vbXq4/711NOFbr9h86yws",
+	"nyIPvUN9SCgyzUnMFBM6M7ZH4DXpcM7pmFWsOR2zDJ+ZsLjPhN5ioi9DFi4cY5//z1Zjwics4oKtPJiL",
+	"mSg7C2Y00vy0+XCmSssxi7d2WisP5qovJ0yVj0bBb5nhKDahhkuERvioCe0zlR9SQNh4oucewxYSVicd",
+	"aEg1VUyrdsxoSJJ/zWKuly/jJft1ypQuJbGz0JzkAYczwhWwRnMUzPgVi+94n32jSCSHC9dx59VPrX//",
+	"sPt+/832+dvrvcvvWx9+fLF9fHL6cuHgPgW1iItbWMxvmX7FKoTbLZuD6NaK8LAW1OSExcAVzIxqQ6aP",
+	"Jtw8HNTMWo+ZtgoIMIRbNr8RQM21/4iZmkihWL0nw/n/eMZDWCH89DtFhxU8Tw40E25LyYwqcsdis2gL",
+	"BoOv23BEF1HI4tM7p1NlRwQ/Eoa/5r8fcaWPpiHXp+737AB+nbJ4XkepUfJ9we61FUJ38paV7gj+5Jaj",
+	"MIIYfn7YjlxKTXX517/ld8m3CQUJoFg/Zro4EHjJwwbybhJWDeR4RMWwehmm8OTDvv7eUNm89Ov4E3x9",
+	"wRIAmc6TQcTICF7IEN5ohl38tn0VnM7sqIGkquRUFwjyhoddw/4oCVnE71hWJUlF1P72IhHFzUvNGtWC",
+	"ml0h93Y7Cx6zsNbW8ZQtZn6v2HyZJIthEbvJwG/ZvE7eZoSIoTO4V/RZQLrPukRL2SZd+qwH2nSX/s/W",
+	"y143IFSR3rwjuvjYu8uzY2cbPTEveNo1rPV7ekevYCgB6RpdmsGPAVF0wP7VqXVqeN/buR5JYRTTjuhO",
+	"46j+lurRqerTCfPe9q00Ks8djabM/PPdu7MTYrQ98uT51g78v2brqRmkZd9UEB4GZDbi/VFHCMZCI24I",
+	"jJiLYV7h6fMtT1yXbExCxettDIj06q0BsV7YBmOpLN6CwvAzAr5k+PChTcZ+MSg9l0fCqSR6xAxpUUHm",
+	"chqbq4cEl7trTMM2DcdcdJeNFvh1cbjp8P4jZoNau/Y/nqVm+DP8VT1DvcnTpisPb0L9VrmtOLWtNU+t",
+	"fdu65/aTuRmZEjCeFzT8Adah/XutL4U26kf79xqdTCKO5sGzXxTaCHbUqawzf6jpeEzNn2ayMTP0IiRR",
+	"0/6IJByuFtTgEOE3QjOes/P3R6/PTm4uT394d3p1XQtqIdOUR6rW/vn32oCzyPLYnlSG/sdMoQ5Rgw9o",
+	"QgkMIf1I6jdwbPqQRIzeIWlPde3TR/819tVk49clLN/swDI1TVM9VbX2TqMBO7AaiZ3GsYwv7Wbh1hXJ",
+	"yw7CzGNMI8OdWBgYzku9uXBFZrEUw1qw0IdUNhh7/7PszSW676KHM/fCRF7Q0F5ak/B6VsCmdAdG6YTF",
+	"RstP57kZwbH7CY+ZuqE6Q3Ngy/aYU94HUz2NWY6g0kdJ+e0bE0zw9bR9KafNUJ89XbkZBF/mIQOLes0j",
+	"1pdjXC6P2mbSGeBcELSgNyMyeEvxcBmqGMkoJJTA59sE7G/SyZrnnRo4Ezu1mE1k7F1UiTPAjjNHgHCR",
+	"fKZPfSmiQE41HLExV30pBnw4jRnoo1SzOxZ7ni4cOfrxuCZU3Sqj2aJHG5flyyHjYykGEe+vKynQWA4L",
+	"bBOsW66I+71Iya9Of7y5PH1/8er0JEOp1D0Dr+hTYUipx0gfzNXwkPRjZsgCTWc8JZtQxoGZtaa3TBQH",
+	"D8YSVwR/Lo79/OjN6c310avT88zQM4+R3pxQgVq0mUnCfI1Oe0j6I2l4tb0D2F3s/BJUwxMDHiu9+ewe",
+	"l+4zcwsSB0a6xYGzRNF8ACI36pKYmxvhH1yTMZ2TEb0zxqLsCJgqFQTFemh209txdq+ZCFkIJtEXckxO",
+	"rFfgXOqXcirCNY9L4lTIkNy51S6stWEW0vM+5Inv5PT12fvTyx9vzi+ub15evDvPnh8gMvcm9MUmb0uI",
+	"ELwRyY7Bv6yaE0kxNMosalV0GnKN3tOIGwVYK/cyvjFP3nlM2ly8dl8I1cAs1iQV6/4vMiejHpnNMl+O",
+	"mVKl3PXFxcmPN6fnxxcnp3nysG9AKXSMA9o6te6TAFeTKjL8jU8OiWIiNOd2KjKf22Dbm7tmJbjQLBY0",
+	"ylsXvekw57UvVX6uTy/Pj15nJqTkmOkRF0MyM1QM2iExevsh0SyKkCWBwmup3Rv7JhPZRWtBj2KpdVTY",
+	"ICmR52GIdsb1iFDSo6H1seandH1xcfPm6PxHp9BdZTer8m1Hb8+sfBwzMojlGJ00NAzNHh0SHc/TKHCT",
+	"bHhUWygkpXxNY4wtlJOiGWcEt1RQopnm66PLb0/LadHZcsask0qTvR3yir/YkM62zZingt5RHtFeVDJs",
+	"o4L2qEpkDRVqxmIi5Kxk/O/Oj94fnb0+evG6OPjqF2E83gh3oEyqUv0l3Ro6MFaZFy53sfoNCdPO/FbI",
+	"WYlSgwNIJDDpMSbImIZlm3bx7vr44s3pzbvzV+cXH86rJz6gPGIhCaexmadOPmMUYqPfyKnuS9Qc7MCM",
+	"6sP6tySN/c/llMRswqj2XrD5EjyebDkSc9w/FinWJjvNbfIE6FUaRR+J9GlAdpq75EnKHoGkzeXWAXlS",
+	"coI7ImEI3skVTM9kfIsy2T2kGI37I6bMwZCiz5ADwP1gYkDOBJJRR5TQ0dOA7DYa5Akt4a/w2zZ54tF3",
+	"m5QQdUesRNXeUMoouk5yJNU22t8ConRkUqQRrp/mNcKjfp9NUiFWklBj1m2nuRuQLoeAsZ53UYmVIpon",
+	"wQPUvallSnZMGVeye3pJzPphykYugWbRs/6tD1ZTXsq4x8MQLaI1VBXp0htShnNhljUNE8BihhKUzxJ2",
+	"8/Li8sXZyUnOnILXtnGHKEauzTbm3gqGiTO0rHH1CF6tbeQj1rFTtG0j2r9VzsYv1VWu3r18eXZ8dnp+",
+	"fXN1fPH2tKilYzTFm5p2KRg4SZcdseH4H9cAtNbeHY14SHpTNOWM0Eu39dG07bJMrkUvKNz/4KPwHVda",
+	"xvNLSL8K13aKJE9lCScxpzCXS5GIlvuSvzu7ur64NFrhm4v3eQeJbmdtM2cMRExbfqa4ERatRmtvq9nc",
+	"ajSvG402/P+fgFGbZZLC5paFqQmoLLc9JFTdgquK4giJ5mP2JXgiLguDx1Wwwwf2PZPTKDTapDleYK18",
+	"IVbgudRH4ZhrvTZBWbW+nBO5c9hjZGrUD9ApDDcsY0tHJyeXp1dX4Ds4ev364kOJeehsi9IXtxrb9Ua9",
+	"2dyuHxyay4bLwg+QiIpKjAItZoQ8GPJU4X8Mb/5GERpFcsbCmz4P40SBeAiXhvzVSg8k6GrZdOGSdbk8",
+	"uj69eX325ux6wYKUv43IAWk2Gmny8V6D5C2w7U0tMJwhJCwXDc2IGwvUy9b7xuU2c0UiNiib6A/vLq6P",
+	"bk7/fXx6erJgqiOqyLZNLzZvMh/JpE43G+Y/hJKxFHqEiiEodDSKSF8qrUhr99Dm99xrMmExlyFRmsYa",
+	"9FnkTi2fO9UbjcZPf015nYlqfPEiu8gqguwCwZn1qN1uewxk3xFA94n7sB9x6z9MnCLkiRHGuEieivr0",
+	"cV25SSr9Ui25mHNfUZiw0lvc/Q9S1f98Hedc6mOIpawrjv7OURNwd72hopgJsFpgY5GP79Xpj1cFjrti",
+	"uMQFxQyf9cIlGOrvy6nQaIXDYkjBcB1SQUwFQZspplyxNFDzjfno/Y355hcaalonrPRFKXubBIhuWUVs",
+	"qNx9/Oq0OgyUS10Bh5FLdoS1VUlaaOyyKnO1B+B0+pKiPFCRAPok6bFIiiEUEmWs/y+KBDAPPPzvFVSP",
+	"00l7IR67R6Af2ju83PPSiVxcH5Wp466Gwb3FExnwdutHVoa0x3LMhEZLBZ2f/ZjpJCdjKJFF4qsgS8Oo",
+	"7F8KJyyJsJuJ/zJVumr2Xw75Y4b0ZmywxKPoWIA75IWQxYfz08tVmaF1LSbVSiBLit5txTS4Qbg+zLFG",
+	"l8r9JTHHL4z9Jery2vzv72zQY0j1q0G/yjp9FmZabtOSpSZtYAtZzN03EdL1v3ZaB11ClRGsA3iUK4JT",
+	"+GrpPlJQ6hrNMXtZra1KQV5pRZKG/RXVgZAnzH/zRA33RjmwqkbilI7Ro46yZrW8jdZDmMwjHp50crgH",
+	"iVV+y0VYjGEfYmV/eV7D4x2JP5cebUHSuvQ4LvMsxIzQmIHMcbX5iyjww+mL7y4uXl2VqDj519g6OWRk",
+	"DJJrDknIbKSIfVEppuWr8IUoM+8EneqRjPlva2szIVe0Fy0w59RUTSDRtWTTjy9PT07Pr8+OXt+cnF0d",
+	"vXi9QMT7cZbMew9dLIYwAUOxLEbGYBcl5vPGZl/TLJH1SpVP06gf7oaFszz999uzyyV6jH3Roc0QBl38",
+	"UafCBfjMCwaIGwDKeVeyvGA2tlxjkQJq06KIlu61kJ7j8l+cperFeB8yszFXymbI5Ge2eCZvzq6uzs6/",
+	"zaZemsWnIpkNVeR+y0IHtcnV6fHl6bXZmSN7dOCMtIkFVMHfHzKZhX4S8BBUOkq8mZX5S/w98l50+HhE",
+	"9qjmH7jF9EySkA8GLDaqKxq01rOH5GwH/DfK0rBC+MTjsI/CmF0yOVckualIQ1YOVzPmktccWhYMYfMv",
+	"qb6jfMpfiPS1+7yhM8mVhC+quViwvctdSm7tbEyYK8JDWzChR2xsWLtizKpiiaL2BVZPfCk7nkwQszsB",
+	"/gNDlTYbhpvx0+gt1iRzs88DGilWyOAFDq6l9W/XgtrEe+T3WiYXpQqiC3NaUBJrL+nGj6IfohlExXyG",
+	"hDGwQhuRkWRMumIaRd06ORt0BO0hbBIF7woXwySlQE51Bl6BTKhSTDnFjkiRQ4j4udY8aNUb9Va98ay1",
+	"UwtqrUaj2Q57z9vt/drHoMY1G6tldHKOczTbNqb3Z/jIdiuomTFjDj1CHthMVxrHFJwCVp8sQ7BjFj/C",
+	"SmOzhIdmWbqwUd3Ark+ipCbJCOhSOiRd88mueQSXy591ZjQ9KSNGRS3RQaG0vHQz4XfgFCSEeIcIIbfN",
+	"udyszG8DFNz29vaBrbkQRA4GiunAJlF3BNabB0THU9HHYIYkYx5F3GU855A8Wo3txlajubXdvG62bDZe",
+	"LUiB7cx4tmyeXS6h2PAdTUOqlx74N+6+Tw7CYsnGm3s+BTXZM2onW/8cqJHLtkuOQhuUJNhNFimG5wHJ",
+	"GL2KXHUE+klYWCg0C5IiEEh4p4KM5DSuk5cyJjqeA/qdOSOZk9v9og5FErxYAdrEcwXTKLoYQBn3oud+",
+	"MLdfMa2BMj5WODqd3zhIOY/1PglWgeJSMSvZ+4X1tRlo6vhcfbSJI3GVEef8sI81bNbnE25VhYVjTW50",
+	"mWRq+SMgtVhoMfXQKHEoMT/XLK6Qx5U+lowQ5VuScWyldRGZx9lYXINNYktnaRzxNEM3J94q2CCwPC4I",
+	"jN5czjIqTBtuNa6bOT/+asyqL4Xiymln1XIhZn0ZG86PUWhFIkZTMQAW8cznNaBszYwEJULqgCg5Zj0Z",
+	"zjvChrGz5StcKxYNPJe+7N+C61LIkClrKmX5RpVYsVkZq9E8bmeqdVVRvLeVZroAvsUHngvH/GIF7GGq",
+	"HERU6RvDbG+o7royqwkFdJoOxPXdusLcCtSGboubIRMWBKQcMtDWHzkXtvPihPB/PQBuE23SJFOheQSD",
+	"BnMGw9Jcijo5AqltpgQCM01XT6uMY0ahvKlH+7dmu81rQFPjUmR3phUUIWDHXPDxdAxIsXk42GSekApf",
+	"SofCTwhA+S9gzbH8iPrDJ2WjV3SuiJKlh6f5/LpxsP7hyfEPQMhB14x3qKp5yGuudDUDeQUuAcFmTKXG",
+	"Z5ZhOB2jlGBTv/8EoSFXEqP54+BL02ajURSfEzrkIqHMRa9+m96ZXzmYSOZd1au2hOUGydkz5Jl4/ZYY",
+	"EitoFgqYJWZglmqsCZE6N5S9OU9xu1uNva3WznWz2W49b2/v1hv7rdXZdaUObzV1Y7dGKWQlstWM6t62",
+	"unzMBoYxWS1PK9JFsxUA7qybLegIxzLAPPId0nWCMs6Wjhb82M7qspYB5i07jdK+n2gpV2Pqi2yFzMrb",
+	"G5dp8+sJyWFM++yGiXDJACYxu+Ny6giPKC0nCswpLoY5LuUcEoKlQUdVLtt3NmJPQY2X0Mk54N5YIX4I",
+	"CI53+xZXe3ev9dRIasJDwytjbWSHY/GboD8nw5xOoYC/MEJfPq5wpMztxFKtNTyaDYKVWcnyIsUaAVG+",
+	"mttGU9pefzX/cLNuVa60ngkzidmA35fLDdQK+iMa075mcYItjeQcGKlv9JWh4IphacUhpDQnfDZdbnp7",
+	"07i+fv39fmuvbDETQ2qp+VS0ZlayYWo25ICuxpuYUbVcRl0mD1zi/WncopRA3yI6NVq/uiznM09/LWD9",
+	"zzc5zatZOc64Sb2Qq0j8K7w3L5jh0Fq7yCWsWfpJxuMdjOSbqZzKyMwVjSvMw13TeWi7BWCiJWY+JYXh",
+	"PWazqKZFXQBZu0t5KNWujQaJWe1RmHJ2HkXE1s85XrRPQjpXeCSMwRdF5Q6x53s7Rpcq6sj0HnXkvcbO",
+	"c3NHojQ3ypTmTYzlT5WrfpWQS66K04pqPqjCkcKIbnk0OwC3ErGBYnAppjTQ7YgRVehucnceHV+fvT81",
+	"ykWqSbhIrpCkmx7HrlMn7DMuTm7OIteYAJYOisbM6S/W/yTMwv5cw4drQS0NZrsg40f//Cb3FQ6mhWAH",
+	"CO41qRZ6h2hp5fEhmtBcOVGmNE2qJqBo+093iB91xFIvuHk74gCY8aVDMDdz4Qjlr+Ead2q1JUaVtlqw",
+	"eq29SDMH3O71+i5vwWaowc6RhcXTCDs8OC2M0Mkkmue12+ZXX/V/B1/1V+/z5/U+b+5HrpCpH7geXYHC",
+	"4LstNvNMBr/nuL9iNGLhjdW9yzvEWL2diX48n9i4lwer9o0yAtUqB9021B3GYxmDjW/MgYgl4P1d20vJ",
+	"OpcmTHRh6c2NW1shgy904QeVi6Ztmf+8OP327JwcfXtKTs+PL398e316Ql6evT6FHzvixw9h9PrD++mP",
+	"29/v9r+7nPRaO9Pe9vfi9faP98e88c+zl8P5+fW7+4urF+9/Gn/feC9evvogou8+jC9/7L37nnYEvOj0",
+	"/KT6G6hivWZiqEe19vPmQatMzV6wnoNpFCWpRlYTfAKiLmZ6GgsowvN4tQgTF+vTnPlvOBXilBt2GhLq",
+	"70Ru/TxbqnW+/+3J8f337/qvfmmcNJqt7Z3dvf3nB0cvjk9OX3773dn3r16/Ob94+8Pl1fW7962j2x8j",
+	"lZ92UJtQrVlsZvW/fqZbv300/9XYOrj5+HsjaB58uvm5sXVwtPWT+en3vcan/yj1feZo/mN5OB9Csqkv",
+	"DmKy/YjR2BAPkrCX9yrAO6FGciZscZc5S4aFH/XL3d+gQc2oIiF4UiSapRaZK20xUCfdiNHbbtsbi00W",
+	"Q3nhBoEaZyLlMR7REWAmuDKM1A6ok66casVD1m2XQW0FUMnvuzDSUn77ICqp3Yyg7B56wspBflqJBVQF",
+	"bUO62PXlBhRcPL1JLCIJs7g6KXgko/gmWRb4mpqrBaw5m7cW1MyaJXfcOBPQjjwx7m7SjBR7Z3oB3+ld",
+	"wIRm74JmSif/zKjcycCKKrclCRkvbjEBGkBfW3UVZYXDl+y2IShlFhjzBvp9ppTjkC4yVSfXEBAx38Km",
+	"FWZNCP4j2XyXs536XPMZBYnHrNFc5DHzTuYTN9D/wuP4km4NPv7+/NOTLf/fO5+e/r79KXOp2fr0tHhk",
+	"g9r9ln37VhHHXyfN39Lz476fLDg2IapQ41LhlOlIZvuTxEneFWh5Lgb4xG8DYqTRNI66aDyYN4wk9nEA",
+	"hvA0SHA8eAxnECibzbAfjaqTrjlXXc9+4gMArosZHD13PhE3yWjwsptzxuINQs4OSU8amohZ8i7hgIvk",
+	"oCMktMW6Y7HiUiSZ+7YqxQb1knEdOYaT5XBIIg8ITcCmOE8gbo7ZK5cSuKLTC95yze51+gbPHFr65MuI",
+	"Dr0nkzZiSx/EnmHeoxnbaPmI+ZilDxc89Gs+n8AqrLTk03GPxd7DKxpR8LCzpNLHV7GnSjZpLX9xBams",
+	"5IaFZ8GYSB9c3SMLTyfKvfeGdZ2zJUuQ9c2uueWrafvwIGr66aPTONpgtK4/UYZ3rvmWUlsjOU1lQVEL",
+	"2ply9kRNAMg4OyjbwgMr76nOJDYAWJsktwKaExZZVn/lmVgl7lNQo052r/IMiiAPV60offo0igAf5eyt",
+	"q8+z4iKV0TCxTLnuVLE40csHDrvEir2gI8Cp4HxhtvYjJ9edP6BZpqYsDGrZjXFJDI8brOqnonrpCjux",
+	"XhExLIQIDy3OoBWHUK40BEUQyixURTuv5oMihbdsfsPD6o6deQ0jg3dLo4j8xmKJLT2yevNniWuu5SJb",
+	"K3znZ6FXHYRvFPGTtCspfPWuqoUJ3vGS1JPuSOtJN0BTy1pW5p+uQtBpW65syqUnOIXFUE8KIWQH+Y2x",
+	"ZeR4TEXYJl0QeV2XW4HNpCBoiT5Z8E3gj92kKD7itwxreqUoyzrLnWgziaXJPrDt4PS17C+h0DRSZgNn",
+	"7ig6poeL93EhI1+cG4Sa08bZQYkai/lBiBi9coZQKmyWZwdBg9di1JQqhT12SBd18S5GlqmhgGKahFHC",
+	"hSRjGbO0Ee1jc5iylKTFe+T0gfKWktY8cS1T0YQ3b1P51ofZbTMmzLI9sBU2tukuoKCt+UilGuFp8yvN",
+	"C+twqiaRff4FooOnsq+41Z6ZtkpWEM47p/FADfuij2QtvRXiNpWrldPlV1oxL1q+/s77YZjlm57eXTmD",
+	"nEmw0gxcwGajGfiJK8tnkN5dPQPfGFtt/PDEZyfaZlmIvxjFf2wabq3y2crV9M28lRYTLchNKCHJ7llO",
+	"BvbWylHnzcuVRp5BJFp/+JlMo+VT8G6vnEbGzFxpDkkOzvrjTxOFlg9+YaQrZ6KuNG5tFIPPfQBz7aQL",
+	"Ouxjnzz/e1utVWImbvVSv8Rqq1dWPvLoq/fgrNlHX9+STIc18/UL6w9FtyfQlbMituSamKI3AXFYWBQW",
+	"1x/beS5wjc+DYpPXmGBZbWaemZ67JSkb1nm/wnB5Nimzqg3vYl3Yzdd9+GPVOi60WOI5YeYmr/smhOIg",
+	"7axOzmDok4hyQb6/ujh3YSvwOuzs7ptF7EVsTELZn46ZwL4KHaFGdAJEgx55aIGuR1Rj3ItaMCMyZiGn",
+	"oH/blgNqEnGMzMGoEtW8I2yxDQstsJgq89Nj2fnCHQhsU4ZJLIcxHddJrh0sebLTaDw9JEXcjqAjvItH",
+	"b16cffvu4t1VQIpgJZlrNoMt+7hL5Scl6DRmCM2nh6Sk0UDQEUWU9YAkzV8CksWyC4gP4mdevP30sCMy",
+	"mLcByeE+BqRQtx+QYsvEgLw9uv4u/bd5+455+5vT6+8uTvxhm592nx6SFL46IBlI54B4sKv2HwhdGpBc",
+	"I4+gIwowTumI/TU8eHpIsq3TyJOd5ra7alv7mWu7ZtiLVs4brgMvI092WuYLrqMeebILhOM1gwryHZvM",
+	"PdtP6x3h3UTGjAqbZlXaFgobQuXfhNA2M6wFzDSCcq7L0r5PdXLOZqQP5Xs235CGYZJ9mfCkYpPkAsdL",
+	"uibnz9uFYIQJbVgqiy3fc9xqJW+Gz/4z7oxWiTdjRcZr+M4Is5EH/J5wnTACFqtcHcUKLdILq7HIA3j6",
+	"65RGGIr2PYBlQmY9f5+qyA72Pvjd9fVbkiaAuw+VpzqXGCS+yEle49Y8QI6bmX2ZHDoTOpZqwvqYxJ/0",
+	"08/3iiMXR1M9Iq16g2h5ywTh/oMuPwqd3vt7e62nRQkAwuFmYVTC/uiCDhaoEg4gKD3mwCSRcqrg34rO",
+	"gGZQ3YiTFFtKJjLWhx0B6H0Do0GgTzMmOp4qI68msbyfQ5xGwQH8kJTCBZi1hQGRbIZj4ALqM9ER6Hvl",
+	"sYObD6zzTUMWxR2rCH7sZ1OM9nZKtUHbh6AqTQ3XBXlIn/E74EhiTpL8hcdMiCof3o25fDPiZZG0s6GQ",
+	"ca6mA1NGbnBqy9QovGsFoq0scFxOtfjoIrLFfVxc623f7ZqRQDoEt3XckFGDPQZtSj7iazkdt1bmp7Nn",
+	"ZUH85htFeLhJKKZYIXk/WRB0w6lZtgvJaLb0w7bhah7sNzJOnOcHe42DZivPxPZ2Sp05fJ3K0FU+v7/b",
+	"2N/b2W3urvT5pKVO1RqjvyBI+vVDdbia0H4uapfvkFOUB9Peou+4EIhnG0+VlmMWb+20yt43VSx2QbOq",
+	"lyYADSvZ9/nqbKT7suP3mtHbSwhWrQ1YlOdcA0C8yp85i0iwnPHB438c18stkRnm4vWp5k3XIyoAM0iT",
+	"UNpGJ4rOndroV++bEzCUsrhMlfrVUTSjc5X0CcgsCnzYLB5ATWA/dapyaAE284FrDxAA/Mr1pYuyyOh9",
+	"4+X9lJPN775Y3PVCZL5y60/1RyPc5QwQjyihPZmmj7aTnNBWA7Rebk6yORSgYDSNwrnT8Ks3rerQEX1E",
+	"+vJ+C2xyGqyOfe1uo2GLur9RXsaaLRTP6e3GBFb6ps8EYPrWjAowiaiZwySWVpn2l8LTqNMVPK888tjr",
+	"JAP0FJCp4L9OGaFjo2f7bepAu8F+sFZf8VrwQPx4QmPgdpqBNm7+qOOatXZ3vYU5NCRStl5CktmIa9YR",
+	"wC/NqjEOtM1EGMA3u3VMia/Xu3iBCyiwNl8c4xXqEodzmlSWlXlE09rdhTpA9+9s9vaT/2z//L/qnY7q",
+	"dO4bja1O5775stO5339p/jx4+RF+r/jtH+aXqgef/ud/dTr1Za//r8qX/3Phy9dLT8WmSUJTLkp2JumB",
+	"b9aO9GJGMbjkqmzK1Kizt3c7ZqfO3t7tuXCW2azjs5NL8zlISzvENkyowdNICnAz0eR+OSBSsDo5Eh1h",
+	"Xrg1ppMJC3MvVeYt+D1hARC67fazRtepT/Cb/UydvODQ2HMuRUhoR9jXfKNIBPtPniQq97PWzlOg9vLz",
+	"mS9U8khq5yBDUa1sPUCSSFxvf/znk2fm3x//+fQ/100ohlmnaxWnWVluv/wBBiQtpHq23TL3p7ZFupmq",
+	"DM/AdbFMmvzZpQJ2wGh/ZFZ61SKuZ83W80wh12a0U+q3zdR6jblwmRNFT8OFSwlaqF8lJiM2Wmtj/l4M",
+	"vaEo0YyO8X8FFRrS2NNyQuwl1RFQTZgWKSTMCugWzcQCp8oocl851cM5Fez2K5t8XAHuZAWc11ktsMBO",
+	"PLZOlzakuZULwZh55dQAEYOOPFewXZaJXmEovsqI2qQqOiGQ7ZWi3h7++KLXpzXZqUm00vs9tOlF70/8",
+	"wOnqQJ8+LvrRNMxa+62VPpziwy/5tFcir0dsrFh0x5Rz+PhemHUnX274pEueLo4/2jL9FghzcSoa3KIc",
+	"0iaRcchiq7bxGJXTNTLTYL6bZqbBUNaArhLsXt/0p7EqKyLyc9TwntVz1HAWGab54/b738JvD/RP/z7T",
+	"5yffn562tn553zsXfLh5Jlp2vmWiyqZ5D4htGPlIKFgr4chmNHNsNOLjyRpWhWQy9pWYFfH9VqMFYKmr",
+	"gQwZ5c4aG9mB+6BD/q4DbtOMqkeGGPKqUFYTBK6Xpsf3rVXieL+QcdqDIVeCCtm0ZrIhG9BppAFdgLNc",
+	"/W5rtUSmTaAENkRfXSmtCO6+UXoB2H22Ul5bmPuN0IZypzbh3AkOjpf3B1tceaT/KkAimYOSRxQJUPPO",
+	"Qn50RC72sDruyMUAuxbJmciqwHrE5h0B2pfTvPwmTX9hlBE7wY1wRj4zIwEkU3bH4o5AXza8aXzoAzG4",
+	"PH+fvyR1ks5F2OPGzg3HXKzCcxJ8JGx/Z/6TBRat2IAHMqnHh91I+vihxp47S1oOWdIxOwdt8Sejb2T7",
+	"Ln6G0ZflaL3NYIwWpLfRvrB/A7c4MDb6PmTagl2UlEf0p3HMhL6ZlHqcG6CsOMUPPNb8LgsouJodAgzl",
+	"ZsLiig9d20ZfFlVDEOrwWtcVv+uqs57DBJrvDniEjk5v5aB3pBlZQeHtCNR4RT4kfPQTG6nx86PBSYtd",
+	"Nyfx4KzFTho/XPf2zt+rFntVHnvVNIIFUhVb4dJVxlT3Rwx75ZTukOEwTMAaqsQMth3X17VSC/HbdJRB",
+	"ln4K+1wm3H9I2Mh6qHbArbEXKDY5Nax6qiBTBIQsNvc8tA0qbPtPo59ORcRw3wH92BgnhXOQ8IkiXeI3",
+	"sV5/wYezOe/IlAuxyhLWXeDeRZq2H1hFe3uLt2KqSqzVjaxINggBncwKIprtjNp2RsCMsdsAlZMmefJG",
+	"ipDOn5qTsR9Y6Afs0Cf0KOgIe5+WZLsJBAgsSY1krI1kNXeZdcPGIGBOhHR+SJrAF0M6z8m+5iLRt91c",
+	"vGg5ok3y291WpatTSaNvk1Uv1BLTiImQxnbVnDhP28qOeSj4cKTJu+tjD2okpPNaUDOLaqZi1iML9IGX",
+	"SjhDRpaud3Q2hLeCMKJldh6WT+CSrzsi7SvH/I4w7kN1ktRc3zI2UaiKO+gX1EfzQvDrkfzijmSdNFPw",
+	"zj/sfFaeyStnxpZnHrom0bSiHidOGgwvICt4CTjyuCohpIODg/3V0lBippheApVdbEtdipZb0p96A2j+",
+	"dPr+4MoWO9O7eRNBjcfyjsV8MAdldCDjGY3DLTrVI4uI+eTb48ujp23Shd3vGsYpRZ8F2NUAEJ8oQK7N",
+	"uAjlzKHTdskz90hZSvoCtoGDsrZ3+jnIkHf9i629bj6YYx8rWGLLuEZ2IuWDtGE7rI4tjGNv4TAsou4G",
+	"By83soU08VBBtD5qYZU0wuiNYDNSLY3gQw+UN18J50GE4wM0l5QFTXsR7yfJv3TItm7ZfGjMl5gLDYr7",
+	"E3PVwjdyKeoyHj67az4NzGytDwawx6Rz3oBXF6HprrOpmt0MYGSXcKE0hDMG5ie4BuD/QgJwNhekx/SM",
+	"MUH6VGDkgxfyVuiQNYfD+a97rV/V3fOdX8Ln+8Nw+35vOv5t/PyX8fNZf76z0xpNG/PdyW1jt3F38Msv",
+	"Q/bbr6NfZrNhDpCxebB7kIkZm5f/3GhtHdD+1uiXLTHZ+u3jPzdBNktX2rq38ksdJP16oT1Gjw25sOnS",
+	"ZhC4mVnYz8KW4nUwn2MqABPb0g12CxKki7d0Id7u8roB20JhE7u9/Z0DPG3oUAs6ogeYtEGvSwSjMYAq",
+	"QzKcreWYSZvT6dpxwPzMdmOwGX+1mii3zREQchCfs9GXSUT7hVg/pAQmOaDZnFDfWZocL3jllkuH9re2",
+	"9XxBbsDPnc59q2n+a3vL/PcL818n5s9d8+cu/Ll/uv7ew+ZCB9ejq+Ozs2TNMeM1sGsfgNJklkKE0N1I",
+	"RVSNsDY2dfB6Se3o0A1qmI5mfzecFcgk10KgRAWaY0Ki36y4DWz/xlBhLMdcMZQLCZpxxOitCkh3KtSE",
+	"9fmAs7CLjhE4rIpys3lHiTjgOgFCT9Has/iP3qssekn6dQgNT1isGAbBhbzBtMkbG6UDl9+N0RiNHiIj",
+	"3p9nTbrM4wW7ruoMfcijlIcyTXvc27HUDASmMMvdHJmAKJsBv13fflq3EtSQaTfoCPzXLOaadS1ETBv1",
+	"M4SIyWCXQ0JMvr23FXhijrnu7pX/93//n66XIIkwQ3CHIj2GXQMkRiOO3p5teLY2PUSf+eQ84om5wja/",
+	"1ZHsQsgC4+2prxd+NMoTMfMRNgHrcdJZmiu6XzdPaNlf/f1cDG+ULGMqtgVCmgeL43EBuO0GGLX+Z3f/",
+	"rDya7RUzeCCVrsxi9edqO+oV+i4l3Tn+mAweGef6YGFHacTwVmTAXVDPfJ/FpDcnXRsN/BfG/jobBBem",
+	"ArjxwgVKshcwNwXqow+QGggdykMrihLMNMQnhQfAba7A5YIaQ3m3v+bnS0ryqCB/ApLZlyne7ww3OzbD",
+	"r3A4sT4H4FbC0d4244zvaFTiOBlUrHHC69dPfgN/R0VFiPnJObPcqAJj2IxkxMiYi6lmABtgxAoXztH6",
+	"eDkoUPNVHNxJsmRI6N2+DBkGXqB+N1Py2dqo4jPWNff5IFn4yu2tlhfpULF+4hZaKfbm/nqKMEmRcL4z",
+	"nQnMEsXFMAJFZMUEtmwxcvotGYUJSht29YAzafPJhdREmiM3hwZaKyUgeOSdFbglWW5uHCu0OAJD3t0P",
+	"ZqGZaBfCqnsNQ3Tbe43GUtu6SO+r5+0kOTjLOoGiXcvF0OYYGJONQhda4FpVR+IR2nziyEoWNqhO1XsP",
+	"6uZxKWZEimrgwBHhu4Y2xjQCeREScBFpQokNO6adHSLFPBREOfBaN6YIBVlJ5Xdqeho4lSQoQ4EgT7rZ",
+	"OmcfXVvGKYZ9LrHHg1nNfPFpQMpQJbKACHA6M2gSKHIxNw3n3BHAdTIGjeNDyYp6rZyCmluNTKenkinX",
+	"glpxiLWglh2jebU3wqzt4wZS4K1IB15Z+kbFhtK6l/87l6SXbNwDatP7UukFxqgXVufCBksyOMLA4A79",
+	"iFFG7dxdzxFa2uxt5RrSP6N4/nEasFfVn7pTUyXvXdqxq63zkxHT9rbQrNIY7tkGAU6R4Yr4fKMc7WfR",
+	"7Dwen27Xer2WN5CTMdPx/AaAW6olvGtTCWctw1jN4mQZW5JGMjMm1IQqZWFhwCHiGo2b72TP22qab4Vy",
+	"6XYw3YscC/WhOH2ScdoibFAZ7Vjc02PsdbIuxxVsljaQ+QDeYEG6iBtNuCZDBpk20TyPqWt7DqakB5XG",
+	"OS1ydRh4O4sT74mVey0UwGLXy7leAerefuFdHBX2xzy9YFtOWMTvWDyv4L091rdVwNQ23yASk4lndJ5p",
+	"71N092jNxhO9KAHW3UJmLGYFCPbtRT3sSzk04IiVu3sTpd9+kwwojwyLnjkRY7l2bBVbFjrb4JZNstqs",
+	"kC6oY307zUYpT4b1qoTcwLZ4cM83CtrleF2YACPbbo351S7yFg8r0NL3tx+Elj7ggqvRovoMbns84aBQ",
+	"IYZ8PzKdJLmJ2PocbuV6WWVGcz2rGLIr7e6tkNjg9pkrEk7LMBcNc+0xlxT7iOb7UsPJUT0YTIdkvwWu",
+	"BGUx/THTBnH0zeAtMvsjj3GVmowci0gtwwokqussBJVT0PDYwYGpgr7MbsFuYzVRhldW573X5v48f0wO",
+	"qX2fW5sgZWBuS1dgo4tL9exdiBqByPHIU9fFjw+TF21YqZfn/n8GkHw6ic/A0lYt4Sul8WJ1iOFnXAwx",
+	"JGjEnzX24wyzOSTdhD9224SS1v29ExVGjh6SLoqdbrsjHPMMQMhOsReCpQcMS47lnetUl+mjmjG57ciw",
+	"rRt+2qwOfCZrE6d3FthBiXZTbYt5zGmQ62BxzSILRadGclJSnF715fR8ln93RCcTJlhYJ1064Te3bF63",
+	"ZvSNbcKEC17Z488sbkfkevx5b4sYvYV3VDQnRCxFhCgtwVK0m+HeZuGlDBOxV7DhiX8F2/L5V3yve3IX",
+	"U9Nx7orz0mfH7l3IL42LFnujcDp1OlJ3pXhPOlJ3BTsI+lc0UzpLbsXxLtz80lA0tINEvZ6mHMMFerO1",
+	"anVyAR2vU0XO1sfYF/SpIJNY3jHSm0PyFo+JMvaw6DMLSJ8gc6JjeMyV4mJYCBtXrrub6sf1uLAnnHw2",
+	"vNtYKXhrX7JY8hwZc9L2gMn6w9eQOu4FawqZlQvC1+TZC2ZbaZRYcl+sPzoG5wHFPa729WC7M+kvWDaP",
+	"K8Cxm1ml3VMhi2q6OTtigXq5t+kEi/0PiyZZdnBtiMgi87GT7vqiMTXLdpoNcKK732hiKXUEyj2Q0k6t",
+	"XjTrDPO2iKO1oDZEhdS8zEwow9bcxTJ7b1lVfhkrW6XefkM3gx3qzSKDhIqcRWw1GwRDNIxQTft9xsJC",
+	"7XoaQ0vueNxTslIntArVsfUga1hGLkfzBrL1SsZhLuMZ83RxSEngQ8HCtLIv7VRMtJS5NZy7ArnyldvZ",
+	"cOX+SP8SrKB5RZatJUTrF+B73HcRX5d6fU/hd1hwmvRPzrJ97E26PP661l4GSVrcfiG1xyY1V8cc9ho7",
+	"z5eFHHIrnZ3EggX8E+ALHu5JfSjvrCzE35B5rn8qKrcjjqqqpr1JTSRE67SsE2jip7qBqx71e/G53GRs",
+	"0wDeFvDCppB4TreVM1EnlyzkMevrtBJ3IMtBxeCb7WfPQMOr2+v1vhw/oxN+y+Zhzppr7BRSIav0+w9c",
+	"j67g2Pgq22pV8UUd8vcc6eGBrLAbFxzoJxA1iJmexgKS5ZLkKogaxBZHLithZiPF+jdvBq9+OIiff/vq",
+	"x1/j69kv796ePD97/fanM9l6TV/Tq1ku89qccy9NFN/xM3b3b2wd/PPZx3/+6/dG0Kro8p9JfcDJflyl",
+	"93+ixub7/y/q9f8pMN+YxlzPr8wW4BpjoOxoaqZTVLZ9uFJIyzDk5ODuEVK4dr9FJ3wLU3mc1g8vNXTy",
+	"gireL3/7tSuOd4O3hTYTqtRMxiGm8wDoHuCVckV4AhMORATswHwg/TL0lzTfZTRm8eofpqQHTxCXX59+",
+	"AK7nv/AJsn8GEgOYQtM+0Kldkmv/WDs3XsgmkZyPbXPH7JAwhBZAXmNgGXVgRV5gM8yBdm3tmwVtVfWO",
+	"6Ih//MPMkwnNMTe+/o9/kCsmQsyOvjWqiCLdZJva5Or0+PL0uktk3BFd86yM+W/waJvgwrlbsM7FFjP4",
+	"md9kQeI3tvbNZH6HrM9DhpKHevnnxPDKQ0yOwgUzhxRhd7X7MuG6I7B8iwszEXdstuDnLnkCXoI2xOQR",
+	"Vf2WzZ/WyZHwXor2P7xFSHNDR0Dh/mw0t6/FQpauXVPoXqHMWnr9dQwRdiFXBpf62S9Kiq7Ns0DfuFkN",
+	"m/Jt/sSgKwDldtP2Ct1gaQueevoaYgeaFeNJPLcjFGaTU+jFQ20zWtsax9HIS8qjaWy5pR7FUuuIhWZ+",
+	"70pkkbXdlG33o6X0KzCxdof0aIgLie44kQAZAcbFTuvALgwOtNh6Bcjkkul4vgWtq/yyqY7YaTTr5Cjd",
+	"UFecY/gDc7N6h32jCReTaQZQGeYVsn5EbUQrnOKuJR2jwFc/9e/pCGywwsJ8LymLfTIV7H7C+gDtLkMj",
+	"emCijYYdzRumRzIEojkiY/iHTa8iE6pHJKL9WxWQ706PTpLs7QAD3TuNXVLScccsoDmkRrJ36+Ti7fXZ",
+	"xfkVPtJq7NgFxp8DL3fINiMHEju+uLyyTUpUnbz0SmY7QtNbBq7peG4HbKdyzcdM/eMfmID+8phsb28f",
+	"mBNlLHWkIcyPxRGMeRRxq79iRxYrWDuiW9XqzNbZRrzPrN5guefRhPZHbKtVb1j7I1VhZrNZncLPUKxn",
+	"n1XPXp8dn55fncIzRl/jGvFS3p4RyBF/QwUdMnOsDOusBbU7Fitkvc26fUhOmKATXmvXtuuN+nYNJPsI",
+	"hOSzu+Yzyz3R6CjTSi5B37BAPXJgFxWZQradcLpRKIGS+jIoEAEYFqMMdoSFjamTH+WUKMZcVhS8vwyy",
+	"69AShM97NebOD/CV0mJKplX9cG7pmIXABjH/Aojg2kZ7XH40CifIWgGGjW6bbxTpevA43QUwOMmEAiyV",
+	"AxeF3+5CsLrltknavAWlsWmY8HQaN4HVNKcWG8pAZZH1XgArsAogu6d9Hc1tfW3SIc32jgaWCR6kOnlL",
+	"h4nHuCNCCXr1cEpjKjRD+K62MfAxFwykcrIlSZIYwCX5IuFfWDOAqXdmuGaX5R0j0wmcUUgDvOUTouSY",
+	"GVqYmGFMzDSgh5oIU1c4nJlEqp2FtXbNK4YAonU8q1IDT29BV8HFALW1YtJ1NPfmZotguesrZ1sIglII",
+	"/DLVCZMWQ6jsr5atdYUPfSoO5IMroFAsbbRuSAR7jNcd9GUb84XSOhmEV0KUN/sjkDzUFgR4NDpCDvzS",
+	"GoRJdew5a0tZU7RsyqkvJJ1zMcFqyRJDtozDhMOJAiHTfG+rQkVh2ZDipFzyJnnFahtSKLRcOHQsWgAl",
+	"3cIEKhy4Zvf6kPSpYluKCcWTupQUmb9i6OZ/btzLMsNeDIpdsLGWjbprvoSdBWzqWXEKARoeXAxhLl5F",
+	"UncSswG/70ImbZeH3YRfcV0nx9AGPzFbSMSMpUh6c/sXIPuimKDRZER7xhhRknT///+vCzB+HWH4DwqE",
+	"7tVVF3gDfNG8NruubcjZcW0fYx0Y7qIloZpEzLESyzAT2Owk/dByze5Nlzzp0tubVvcpTFOPYgYlMQi+",
+	"ixKDAQqRh70Nb0HYBO81reiXLmrhPEzWBc4gGFwgVOrkmt3bBNtk4WnaIMNwy1IEfjPG6JfWRfP4RRUP",
+	"YjTujz4r7aQd5iCvsuf6wRq64WMWWC5iCMfWYkHlXt4lvJ9Tj36qmJH7HH4nM7PVai1W4T5pTVt+Opkq",
+	"+NJyNmsJ+OVs+X0DD3jj+SrTTaGFH23CGUmwVqnjYU7GgCRHOZKdIUZ6StlxWm63jogwFnhWw7I5mzSO",
+	"eJLUGGB5jtBcTJk91gn80i2bA3IWPI/b1hGWmrBcC9Bn0awTc9LNIu51sYkBzDtR6JwyJgcpAi1qiBaY",
+	"x+Y6M+CVRntNmwxZIfsN+jDImSbsHsStIl34YH194MOyFbeIjRUsoGm99OuwAIAWSZVEh5nled5opKRN",
+	"8gRY1kNvbnYDc8WoZSO3yIcl9L4Z2Ev5THASDsQcSuvMhw9Jq1FRbdEoH24OoXHlgS8Z9EdAlAL3MNhd",
+	"rUbDOdws8EveF2Ou2dHCEw4YVGEdvPPNGUqGbYRqREO2WB05ZWmexM/ZnALDuXa3GnsQu2u2W8/b27v1",
+	"xn7rJy8OZg+/12J6YadvHq7eii+Ls74oBOuh8H5KT0KmBZKNIubajaBmkS1iqaX1J1lQhdT9V/uY5o3a",
+	"6mhwWk8yyLJZSNhmEbwVWlj5WKXNT+BlXceCyGTKwNPFKlK37Ra23/pFzPuPwe1wjK1Fqj5o73+WvflT",
+	"UPNbwi57OHMvjHMHKbvsoeQEPHtBwx+mNqdzp9Fc/sA7Qa13l4X40Pbyh17KuMfDkGE6CjKx5U+BuzQT",
+	"ZIAT5IcXfv5ouJDvmf/5oyGU9Gya/Ut820ae0yEQnvPjGFLLu3/RGLJ0+SmoTUrLzY4tkjY6nyEKZN01",
+	"afikTq606+ePV9oJ0DbvO5wfVGA7YkTVCF7Up6Clq5GcQTLLkHJhC1q6sQOp6gb4YFoemuA+pZ+DLmYd",
+	"I54BZx2cMK6mr4vHsJtgZcJEwA/o+eU9zBXnmqeKDGhsgysd4cGYOWizMfqXzIAsuBIY0RZxya/T8x48",
+	"dEAt1suUPg1VTOC3B/+jEfcUNSXPu1RwYiCrRXJJOxG/kOF8TY6vxkbpQBpIKeschxGiHj73uf0ybv1T",
+	"rZSLGlKHgAdnodGjs99DTdloQYmb7ujtmfWHCUliY0IpCH/4Y8n1CliGqL/K0H1Q9mwPQTupsezxiG3R",
+	"yaRSMiS1cxbNzsGeOrxSizFbgEdPby+Cze01PvmyJQfSszbrt0Von7JhVZtImVMimmuSlMsULOgR9hii",
+	"yqudYqHAPLZ6cRI7Tfb4C1Iq/hRVwQb1H6FUtqB1rEs0JekLJVqDFUguYRST4pQaTKNo/pgaxGvrclv2",
+	"YHLfw7SOoBZxceviGa+qa2rhtmff4j2fAnv3O9dOdtkjeGMCd7T0Q5fJbQ6oaIVnkts+BTXMNF36zLvk",
+	"NsfJ50ufeZ/ctpbW5kAJ/ji9badxsPyJc6mPLWv7w1U9/DCkN82cyremxocsxYzDj889+/2WzW8ML/uE",
+	"amDEyup+kMpUEkmYsHhMzUwjKDfoW78XVGtbVTFIww5JnDkpQ8aWj1yRQcwYKoGH8EMsZ5hiVyfwTaND",
+	"0cTHD3zFxqFsHwbsZQtKoA0XUSVFkFFaE0dKT4bzzIszsQ+S9LvBywoSIaSsd8Q1BH6FxDdkNE1PrQvS",
+	"HBKITUIIyCyJ1Q49JBIPI8FMrUzHw18SHW+9SNUrNoeGxoawHhLUciXDyT7CRhwW0R+L3o8s7mJ5xOWh",
+	"YZaHuzw8VLmstpKjXPBcCTkjMODHVk+af2mfRzFyltt8u8j+wFqwSs+z013LeeLwdNbWYxZpL9BZKOU2",
+	"ae5BRjv96gZZIk53VhKnL+VU/AnC9NIlCD5MkgbliS0vAWARPSe9OYY5ocs7CL06OUIjP8VhzEAlc22Y",
+	"DAQTHZ5WR0Bufcz6IG8zwtA+l8JhZ0XIkOk/Vn48nB+n4Kh594C2ifgW9vdLtBD/Ym7nLKiqv94ejX1d",
+	"6r+3tPsq5f6eUu5bpjcXcUl4gOp+SU3AsbXBkhSxNEk4xSSeINTXIen+/qmbN9syLSG4wmwYTJwEggSD",
+	"LhsWzxhc4L+vkzfyzhhy5uFMegnE/F3QHkUlFzbhcTDVU0BZuoXEI5fYYCMRR1ljE6MVPWbHH3bEk53G",
+	"wVMwAR1scpuU9UyF2gFZYRpzP/sak5qgMVTdf2uu22qS9kqTnD2b0YcJB2AHw7P2sp3SY1qrrtYCMvS9",
+	"e5MbaBiWKSLoZPoTdJFN4yLsXjNREIsITLQ8KNIsRBZQ1qLwyb5TsBlohP77ikJqq4X8APc9+44rSwx2",
+	"tzIDc4IYKPQTAHVDmCEv8s+l1xLItf9JicV/px+0ENMoWlsi2bLMlYIPjY32rcyer9q7rxb8A9THDEC9",
+	"T9UZx9qDltsmEf83Vtc/p+qXVDKj2fnF6oEbhl++9LDDmhrkSnGKYykGEe/rPyFKgb1GH+pYqQ5RPBtx",
+	"pSWCdA6ZXtK0Z0ahEayX/Kn5mLVd0jcUGuFBDFDuYXYnQCWh7wV6mwrIAHdqj01dzMSrFXwK0j4sJjrU",
+	"5kCVnvk8F30eIrY1V648kWH/Hgtxi8qWgBeNachc0eBQyhATUs80Ao1NRUh6czIVoXSqr9Otk+wTQEjr",
+	"iEgOScz6MjZ8GIBMIGGeaxIzCvnlPdq/zea8EPNQKJlyX8TGBW5NaSQFa3eEK99M++crOnez8uCoMXsH",
+	"ilESiWAm6lJAM3hu36iOsMg3N7a8wAIDhHKhe+s7SxYP0SyL7NFQC+GCAFuAxrsIBpPOLlMobxaBC8/E",
+	"OIR4QXlsJJE1DSNrFiZ2U71RKvcf6rWzNtOVA9gp9d1BZ3QpkQCwYxJVpMeYSGwu19EgTfHR5YvlBHNf",
+	"CsUVDhMVMwt3ndcz4AXNvULbhcVqXWt/q7G71dwtPGbVDNpk2we7W5Q9N2rG7vbW80GLbTWM7tHfDnfY",
+	"7oK8kc11hkKLroJq5hJHboZM2BMDPYfsVQuElK7L89wE11Y17AlcXeOY0a/5pH+SgpDsFeBq/tmeqQw9",
+	"rO+jWqAsxAl+UnmW66WXHmCs8CwsCBZ52D6z6K7yYI+UlhOVhGrw3oE08twlb2ZQimxNCJYAQamq7646",
+	"JNQWz8goZDFiibkP1MlZGHSEmVLgytkgNfOOxXPwpaG2ojSdV7uvLHQlQe8VuRgQPZMd0ZfCqSwO50W5",
+	"dkDOOwWPgOJgQSGd206N5MwrP4Nf0zo8syaPmykBU7BesI4Y07m95Opay3Io4Ia/kN8ppIXU2BAB5hEQ",
+	"JUesvqjMYXsB8haeVBqVGOjepqWVvqCtOQgWr1WtS7/O+IHSlsIP7b27vmWLR/uT9SE9SHeBdSupekkP",
+	"e3K8k9TskP6RcTHcWSZClXNU7Pyd3R9LM19/+vHfH96/u766/OHtxfmb16++P/vu25enJ8cvjg6e7+/t",
+	"7mwfze7nV39c5qtTcBKcqcw5/Qt7UTZLRv28SaJ/D1XsXOpLCyr9x6th/I5l9LAsvT6u42bq8p9L3TbX",
+	"rhS+tYNYtdAj0fzlF4UXHCxDpiFdmuDbegxhn4xaMxVa1ckp7Y+IkKGrRjJvwBYTckB2G0Gj0bAtGVGj",
+	"4n2tLAKMUWEw8U/GgIlZ74guVHZA8XpZx0avAVdgMbmNgWuGush5gRnff5kEHVi/nLicyXRZqWuDCKrF",
+	"L0a7A4SFbNJOUjSadDXdTpqRLuqSaLs27bTMvJNnG6XP5n0F7tmGWYViM8rtvUbDK96J2ZhyAV1/Dw4O",
+	"9ndh4ZhW2bSORvO6kflM2vckNw2Q1Gtb19n+ohVCBw6XR4VfDeu/Qe6G9je21KWOjGNlC3kacr2VgsBW",
+	"+M8lCXmYoOehKQwZGT4kF8CUYIeOLAgXSTC4rr02Jx3hgQCoFMzcuZuHsTEkEZYcc+Jp2EboLO3gHByO",
+	"g7U9qeqIkkYrDioLm6xwi5JVhQJlVuTUoTPn2G8J9IffWM3T9MBWcm2rLFiWq3Gwbo0SZO7FqnmZHxg3",
+	"v8QRXNX4ZekkXHe4b5QrIfawhjJ6fNl4UONflZFZlO2KUbkIRm9eubaYQwv04HAXu1Ue876Wq48MyOAI",
+	"Hllx0W65CKs/zdcoaXDf5gtAoxw2MnTZ8RogWtd/MabgyaSqmILzsz8KJI4dYB4Ap2RsrVXGhkjzjzs2",
+	"9KtBx3kH4lc8u4bVjekcnVE2LIGth9xylSHsN9c9x4vgeVY9ykbqQ1a4nR8XKW/8G+GRYMZUWBZRGkqd",
+	"eGPQN2qrih3ft3sOC1Sqedqj6pLTaoHlG97mNhZubtLcOKk7b0K3tAof0O7zHYhYIatL07x+rw1iOS44",
+	"VLQszQDLOngWU58xv9ZxCJWmnVW5dlJ43lq7tvPqp9a/f9h9v/9m+/zt9d7l960PP77YPj45fWmWntME",
+	"CXqtUvVEPq+DVJK0W/jCHC5AjqcLMfjRIXLh3fgV7SSLduL1Cs2Ei8zlRZowJjE6VXjggfpWqsIvZUzE",
+	"kIt70jX33Vh67wbkOqZswG9J177HjLcbkGMahvPk4g3Fq6fiTs47ogtNO6d69Fs3gT+I+C1rE+VSN7H/",
+	"OeZMEAfSaukKoC+QxTm1OAVylcKipaBimiRVk1ajgYGr5NVJUSO1FY0p0PkigPOuUfgd5DEkhfT7bKJd",
+	"Z++eDOcW8RnxpfN40B0BEMgI7BgQdm+ehrZiEwY4KaBbIWhLt066+U169n//9//punawiI2bqPMQYzoy",
+	"c3WQ1yOqsC1ayITmeu4WMY1hUdds3gbIaBg6rJk6OQc8dchwtuimkM3O4j4TeouJvgxZSN5dv9x63iYh",
+	"M/8EXBgMFJrRnOFGDKlmMwoLTnNd6Iso97B+CpK9ARDQ7Zhrks9FR3T/vWXxqFlo/uoG6Uxc2/xQOaBx",
+	"hQtmocvbZKexbXF2fRBxCz9fAToOavdO6wC6k6eJvyy0KOtK1smFEbozbu05N/COSEauHF0gAa/Sa58U",
+	"W+0jdvh2R5T02y+z8LzDucy6u8qB92TCkgFRzDwNMOZzoia0z1Ta9FcZe49GoPEqtIvHEz0HiNMxjYz+",
+	"ZBRIROZPg6rm7BPqOuuBQvpkp7H9FJdISaC53AHpCAzLuam0PZijLszB/AGXfv6Y/tn4CEioOASbVtaX",
+	"4zEFPKSO2Gk0nPabayUAeqWrLPT6/hXyT9j9JIK+9NVwjsiOfdGftM4rtEtJm+Pt7RQbsCo9xwZkMh5X",
+	"ZG5ZxGWsHzG7KZ1RDu49s3tptruHwJicFkvGcGiCjsi1owaxlxwN86g96paGJrYZrBTkCYoQlyX3NIfU",
+	"aIRuRW28d9gyy+a6tOGjO60DrwlKtcHwwQemIn2p0GiYCp7xaDj/9SFppiZEnZy5BpMZmu8IIHoAzYIO",
+	"YDRhedClNM/KYIYICzHiw5ERXeioPzQnwZ2VjijmH2w/zdFgBQ6kmdej4kBWmDBlNeMoi439aLb/0IFF",
+	"PKYiekk1e+3QohY9mdx4mTix/ce33sqI9+crv8XdD7rw0YRvvWLzlXRh797Ms+fW8FntaRvn8J6/WNTX",
+	"rfiCpMNbeunKRqBXfYW9/w9ziMP3Pq8ufy71UTjm2gYfDSdZ+kxCEn9GwPI10x6L6Y9Y/xawYVy3SmcN",
+	"QETZuhUqjILEFODmcKkJw4ZEFXliL4/J/t5eC1ssQcsj1On8fk+I3C2w/wreg3CDv3dsTXunZgsFP3WN",
+	"SEmaj2ARMaAKJh0qyFCC9NWSVGjkga+6G1kUgI1guGc0D7AhGrSTyjeKClLg4qRbVJ24zjCGYXqKu1FD",
+	"OiJR3KkiF2Y4xC6oqpNj4OCIUT5VfhQqrUqEOkSFVSWp3C1T2tLtuLadpVZLpbrfms1mW2bwW9M4sjp6",
+	"3puEzaoyvqQzh1sPGwab95++s8g+8mD0tTW8HmfJEgDQja1J+Ry1cmVQC9c+hWPA1M/Gtk+gmoeCfS0P",
+	"E7uf1NrN5wd7jYNmy0hfbqRzc3+3sb+3s9vctalBfgCLeBkGhhv0Cp4oQ8YVkJNcLJ2kIdDKidqyyU03",
+	"r9pj9cGrlEg5Cnw1SFCyvoZyvwQvlLmS9uXLCyVMX0rxXpA/tuoNt60+RawnpLwucYm8wlbrSWulcoH1",
+	"UsZJnnKfCvRhiNDwfIh8jKSFn3G5u4dpq7d+zMBtQiPXZ+kb5bJuOsK+Na6Gg0MYt/JMaZoWKSPI22FH",
+	"UOEnMTs7qQQiwHl3nAuoTi7ZRMZaucTjBBGuI9KcodQElwJMFb+dG4DyYA+2cgA28/7XsOIPxdmFuq1y",
+	"0NupgF5S1OXbms8qbuuZEo4EZS1/pBwy88YVXk36tNaWPuhCLMObd9vuL4Bt7wf3UHELkM/kzPrRXP2d",
+	"pTlIQwIVBPCUIH+L2TT9+maLsBDy1E3lL8ysV9H+r6V8Q8Xcfkw9nPvmYLnMOltOmmT948FJ+abZEZuL",
+	"iOel1jZcUDEFcI1W/Uw64jh0EjlIWCg6dZc2prO+X4vbFZDeXDPw9Zg/vFZt6MKwH+axbdJxJGwyPbvn",
+	"KtPqBdvKg1Mq9i5gEPICE/BFnbh2cikuSq6hnGGda3aUI8sbynXEte2hFaIT3fXPS8oDLL+FIlJYqar0",
+	"mgtc51Uya+yLF3bGyrWVKrSHwt5IHVHZHIlU9EZyyuQf1hipqv0arkJlA7bP2lntEdrmwPDTxjkdgdVO",
+	"tsgBrUGspFjWGgdIPb9NP26//y389kD/9O8zfX7y/elpa+uX971zwYebtbPZ2bCfTdoFxlLt1z4wucSK",
+	"XJWL01WdTbXtCl9CGH6CQNfKwIk0P61VoELvb/A7Zq2rQfzXAewvIvbbLGN1Y1bMDBAevFGuzDCbMtw0",
+	"Q1ktZ3ittAjgq+tkREjHiL9akl9aPkOyNU69sUJz5VQGfMGz3+F/Py1Vamb51qDU6impcZbqM9YFYawm",
+	"RKiwYTCN6kG9I1yj3VWb62L3RhQU5SURFzapdIO+rBgmeDjzky644JtqjmG4ACrGEWEFoyhZqQ2bkzxr",
+	"tp5DGPUr41yXca7JNpdVUric5q+c8uHlE3go/2z8S7ejqzPYPwD7MrEOHe5zRwiJptacYRA5hZwkWso0",
+	"ltKb4zuf7DR2VoGhhO+0CboRMWnn5Ozq6MXr05Mcj0f+j7Xefeh+nrRYkK7xLtTSQawf7DKurGHAQvDW",
+	"8ZgkwEBcEQtclrYMP0yTetJxd9EXmCCReUMx5gJGj9xHXY06VxbrcgHc5OPIkk09fsg/CyiEiDMFCjTc",
+	"4Xu4VuTFq3LdBQ2myjtMVSJMXoLl7NQAd6q+KQq9PN7ketz5cwJD2sNUYtUAPaWdnfHGr5L87yDJPS8d",
+	"QtONacj+euL9C0Um/JMFfIo2uL6MzxpRyTsrrCeb42BDV8C9yyweSA+1uIIowqRDERSMhYRqw6y4FGga",
+	"5VpC4t2GvRouCzOAFEPnexXoGYVYkesMCT4YXDUFf6uOYLQ/IsNYTidmPOhgTmoyi65d58xFs6+N+YHG",
+	"xKMxS3LKY4YZ3KADjKmYV1hvV3YhN5K5j1ahjlMpcvrUsk2XuCzoD1wr4c/79m8uhjdKmq/tehx7uxmk",
+	"ncrz/DuoTQUWqDeba/A3u4rLOJyd5ldj5Yty6wCvKOvKu1619mK8jO/kjMiBZsIm0zM8m9CNy2FQgk9+",
+	"r0HGXEw1Q0QN/LsCUwMSb9spHypjcYh2VvDrZI6Uzd1POVZH+CzrwtlNaXF7+igOjClyfnF98/Li3fmJ",
+	"S03vsUiKoSJaEjSVwPbxOHPI+lwhftnAmju4cwHxSgEwtyabZRbYJeOxXSBI3qcaKyybDaIQPPwQmCMM",
+	"AYFcbadji7aPGQh4LH3oEct2evOOcHD9XJAxG8t47iBFLSRtrMmTLlzpPj2E1EC82GNDCGZp0gBY1gTN",
+	"pCPs9ppJNxHQxMmOAqQJhtdSiimDOCnj6psBlDwuT7fTLOKOePPfFHmkEj2kdVCKHhIsRS3J6+Ypakkp",
+	"8sheoxQ0BEew/QeBhnyVJF+YJCmAgDxYqNhcssq8sSsPmToTOcesZsjhsr6ptCdi16aB2nKvbpDU3yUl",
+	"faobYJkZx8IvqCpytTjQqDNJCjbsXkLcWM6g3TxWHmJI1q88rLuaNZvjgVkU6IAzvIRhxZQnR6w3Kkj8",
+	"XwE5/ffbs0vzR0lNWUDOzq/evXx5dnx2en59c3V88fY06Igf3l1cH92c/vv49PTE3HR5dH168/rszdn1",
+	"6QnM5f3R67MTK+Yo/stlWfQX5EpDfp6XJ122OGX82Zd0D8pQ60ul833Z39C5RbyAvjNQsgYGgk2yUFqR",
+	"1m5aRZQMPJNEDVU57dZu8GhJbEHNpu3lHTqZAWfIFK5aGs2OLkO+XjH/fu0xBwwHYdFoIdvHVdb95+On",
+	"/i1sH5+IqLLkeDO6Ymr8H56QiJm2nzUjPuTK+u0qusGm1l2GvkPDbx1bqVVikH/tdbJ6r5OEIpPORSxS",
+	"DJpkle+OEUwW7Lj81JdsWQnbT3dvA7fv1/6Im/YSKtlu54Ap22yjYrgbittqxfoDDmJ5M4BkBf/+++KW",
+	"sGRjuFDTwYD3jdjEMsXSLYpo/xbyL23hd36TitrVY+/X13MEmpJz0Bd2KVWqDd/00VVzafQlu5fo1bXi",
+	"F0EDPL3vM1ZsxCYlibjWESspOk/wVAcyTpsmlnw8q4N/JZsM2ZRH8pYH8jYktzK81O3VsVJjpuP5DURf",
+	"fX/IznMz5DxhxV71cZWGliA9pGZTCQX5VttX+sm2N65IGSjNGNiYbEr3fbtky8v6U197Db7cDSV7bFXJ",
+	"r9v7BXWvLu5wieHpHedCZa7dXPCrfN3aR1QYwIJe3xpf7GR2QZmvvuUvy7ecqVpOO+ywPuN3LHx4mfKM",
+	"9UZS3i6vsqNRRNzNAUB2OozpQwvmSc3/JbG4RlW12Qf3xQc7gaCupbz4xY60NJxU2nCu5NTnDgmDiKLR",
+	"xkdyUsKhLGDkzzU64Te3bF7HCvBakFxwEvBjARy0tYhPTePIonKq9rNnsHZ1uwz1vhw/oxN+y+bhepCd",
+	"dheWVaccebv+lTV8gXUp3uY4TpAcsOVpVUFFfAlBTdEzJ+SMSAGnO2QRv2MxZDqT7jSOugFRfChY6LBr",
+	"rjQVIY1D4gZB1IT1E8bUEYrOVZ1caQSgdvW/7aS1sYZmZSJp8o8eQYbQjoAkBPlZUFjrxjNvY4TdoY1b",
+	"ZE4beXDvxU6qIZmKiClFuhCCJltbdgW3wIvYtch65SEc5BwfEt6yeQwnguLoDO8C4DfwjTIWEiXHDNE6",
+	"sa9dhpMtYUxrcaKVucvavOUYVms1/39z3RgY8vAi9xds5s5EWimF5bt8ONLZdsCLOoN96VIh6bo1GynW",
+	"v3kzePXDQfz821c//hpfz3559/bk+dnrtz+dydZr+ppezWqfc6dX77pltybtvPX4XbdeW6tp2YNOArrb",
+	"/9ZJwqtjRiTS449PyIMTSKinvG0g0nJ67bPf7V83PPyEzDNiuoSNnopQOYHCGUKSDqUMkYtgfwFlk8+g",
+	"6p34XUkdXSctUsvEB346FR/rpWnZ5wy1PTxLC4cSlkigGYVlYLlkrL+t0rw2s1uVxenian5Vnx9ey2B3",
+	"4c+rZjiB7XwomwqWWNsZSSmn2hOWFcmfXwRfcWuSLcoWrgSwzC7/ylnW5CxfGcnfg5FA3fNDuchnrH1O",
+	"y5UB5iiBE1IdAdk9vraktJxMzK0zrJOeTJhgYVpPTLhKvQcATzugsXMaYK+QSA6xt3pHjCgmlNpSBNf8",
+	"AUfYJn2rKNqmQnYFq8uLH4szbmrsy8EgyxBPcCXcUoOuKeTsUepz7aD/8ArdoxLFxyXpPT63d6/OvWev",
+	"+B53YxJDS2GoC9l8f2Nt9Gt97d9ZlLgK289nOj9Lmf2CnqRUQ8vQcZI0FFHNkuZ32dakbb/sdka5Tv11",
+	"UBHXxBqpATSxEB0RJl07sH6rTt4u7jtKHtp21C7dSTrzB0iQ8q6HngjlFqoDK/QrIA7tb2uxCDv++ZVG",
+	"ifCw/osVzRV3/tTmitll/Ds2WCwC/V2IRAObu9pLc4xUeQ9Frdl4YqRbwwq6HBz8/vbChoPQFQ3fsVR2",
+	"l1fIZW9BGIqaGbDZ3GTNnDKngc1vENF01L4O7l7on/CvttXfQCBCbDSzrZ9PHj773Z2nT88gW666bu8N",
+	"dWDs7uSScMqwXi9pSZ1KUCcTMQEUXED7LdvAHwOkpWDoOp7nDsMDBdeSmyFaXO4/Whdr3PGDbHmTJjMe",
+	"RaTHiGVBLHTliVD8KEW2J8RfktdtzOmqU7rKhcNXBvdwBufW3udwK0XZ3N450/jPcF+D74EKVPmQkXwG",
+	"BglgK2zLxakrezaVRNEsdKdgs6RnU6qEg+vKZp3AjT2pR/Y+lar3HTGMaZ8RJkLb7dECZHsdLwB7T8hZ",
+	"KRuF4dvFuHJR6j/HgRTSed7ZEtK5hfge8OHUJtPYtMBMNwZYhTRz+/neTqOxgZtB6s/mTsKVrsjlwJ0K",
+	"bFYQWCH5dJi/WgBBRuENTusGO+h7o94pSo9snsdx6+V79eKHs1Gs+sej6IezN+//2dtVVz+qiezty5Mv",
+	"Nc8j3cuvXqe/i5J9ySaRYbH5fi6fzwkFmlKlKPkQc23kA+n6mlXXyTkROpUIkjQcOFCSLZYo4BkotteQ",
+	"1qEBEiifHzLLOrzKkwbNGD5LbParbv1Vt/5v4jz4a6jWV0yEhJLU470hB4RRxHflbXiQ+pJm9LabfIzJ",
+	"aVyRUPanY4jqxiyimt8x5HQs+cWmR7+7fJ0oC3XgL3ashVgy6FeBbWuE8aOAoNZmk+OMHuQQj6wn9ejt",
+	"GXllrhTdtlcMW9uNqA9pjS2+ZeygOzJNjWiCwy2HgHqUfshiiBY/85pphMY7ensWOKw715QW3c/gYcH+",
+	"tAlmaNo0CZRpb0qZEpvi9xBQMJ3QKMH+A4hsY7YAFFnyPsSEKr7oFMjIStQkmor95zDyziFNfhqFFkgj",
+	"fSd23ape85CHKLa0tKwLy8bdrk1Drkse/47eMRciyFQB0MTocEiE3oKluaQfP/2/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -35,6 +35,7 @@ type (
 		Enabled     bool              `json:"enabled"`
 		Reason      string            `json:"revocation_reason"`
 		Secret      string            `json:"secret"`
+		Sealed      string            `json:"sealed_secret"`
 	}
 	rate struct {
 		Limit         int `json:"limit"`
@@ -91,20 +92,25 @@ func (r response) check() {
 	}
 }
 
-// checkSecrets checks that only creations and rotations return a secret: the new one, once.
+// checkSecrets checks that only creations and rotations return a secret: the new one, once, and none in clear if it
+// is sealed.
 func (r response) checkSecrets() {
 	r.k.Helper()
 	text := string(r.raw)
 	path, _, _ := strings.Cut(r.request.path, "?")
 	rotated := r.status == http.StatusOK && r.request.method == http.MethodPost && (strings.HasSuffix(path, "/rotate") || strings.HasSuffix(path, "/rotate-secret"))
 	if r.status == http.StatusCreated || rotated {
-		secret := r.key().Secret
-		if secret == "" {
-			r.k.Errorf("%s: no secret in %s", r.request, text)
+		secret, sealed := r.key().Secret, r.key().Sealed
+		if (secret == "") == (sealed == "") {
+			r.k.Errorf("%s: not one secret, in clear or sealed, in %s", r.request, text)
 			return
 		}
+		if secret == "" {
+			secret = r.k.open(sealed)
+		} else {
+			text = strings.Replace(text, secret, "", 1)
+		}
 		r.k.secrets.add(secret)
-		text = strings.Replace(text, secret, "", 1)
 	}
 	if r.k.secrets.in(text + fmt.Sprint(r.header)) {
 		r.k.Errorf("%s: the answer holds a secret: %v\n%s", r.request, r.header, r.raw)

@@ -28,7 +28,7 @@ type scopeError struct{ lacking apikey.Scopes }
 
 func (e *scopeError) Error() string { return "this needs a key with the scope " + e.lacking.String() }
 
-// addressError is a 403: the key is restricted to networks, and this address is in none of them.
+// addressError is a 403: the key or its owner is restricted to networks, and this address is in none of them.
 type addressError struct{ from netip.Addr }
 
 func (e *addressError) Error() string {
@@ -36,7 +36,8 @@ func (e *addressError) Error() string {
 		return "the API key may only be used from certain networks, and your address is unknown: " +
 			"the proxy in front must be one of --trusted-proxies, and send it in X-Forwarded-For"
 	}
-	return fmt.Sprintf("the API key may not be used from %s; use it from its networks, or have its allowed_cidrs changed", e.from)
+	return fmt.Sprintf("the API key may not be used from %s; use it from its networks, "+
+		"or have its or its owner's allowed_cidrs changed", e.from)
 }
 
 // welcome is the guard of public operations. It lets every request pass.

@@ -65,7 +65,8 @@ var proofs = withWebhookProofs(map[string]proof{
 	"createApiKey .quota.period=month": creating(quota(1, "day", 1), quota(1, "month", 1)),
 	"createApiKey .quota.starts_on":    creating(quota(1, "month", 1), quota(1, "month", 2)),
 
-	"createApiKey .enabled": creating(fields{"enabled": false}),
+	"createApiKey .enabled":   creating(fields{"enabled": false}),
+	"createApiKey .recipient": creating(fields{"recipient": testRecipient}),
 
 	"revokeApiKey ?reason":                revoking("", "reason=policy"),
 	"revokeApiKey ?reason=unspecified":    revoking("reason=key_compromise", "reason=unspecified"),
@@ -106,6 +107,7 @@ var proofs = withWebhookProofs(map[string]proof{
 		}](without).Next
 		return without, k.get(k.admin, ownersPath+"?items_per_page=1&cursor="+next).want(200)
 	},
+	"updateOwner .allowed_cidrs":             changingOwner(fields{"allowed_cidrs": []string{"192.0.2.0/24"}}),
 	"updateOwner .enabled":                   changingOwner(fields{"enabled": false}),
 	"updateOwner .max_keys":                  changingOwner(fields{"max_keys": 1000}),
 	"updateOwner .metadata":                  changingOwner(fields{"metadata": fields{"a": "b"}}),
@@ -141,6 +143,10 @@ var proofs = withWebhookProofs(map[string]proof{
 	"rotateApiKey .grace_seconds": func(k *kit) (without, with response) {
 		path := keyPath(k.mustCreate(k.admin, fields{"name": "to rotate"}).ID)
 		return k.rotate(k.admin, path, fields{}), k.rotate(k.admin, path, fields{"grace_seconds": 60})
+	},
+	"rotateApiKey .recipient": func(k *kit) (without, with response) {
+		path := keyPath(k.mustCreate(k.admin, fields{"name": "to seal"}).ID)
+		return k.rotate(k.admin, path, fields{}), k.rotate(k.admin, path, fields{"recipient": testRecipient})
 	},
 
 	"verifyApiKey .key": func(k *kit) (without, with response) {
@@ -280,7 +286,8 @@ func changingOwner(f ...fields) proof {
 		}
 		path := ownerPath("team")
 		without, with = k.patch(k.admin, path, f[0]).want(200), k.patch(k.admin, path, f[1]).want(200)
-		k.patch(k.admin, path, fields{"enabled": true, "max_keys": nil, "rate_limit": nil, "quota": nil, "metadata": fields{}}).want(200)
+		k.patch(k.admin, path, fields{"enabled": true, "max_keys": nil, "rate_limit": nil, "quota": nil, "metadata": fields{},
+			"allowed_cidrs": nil}).want(200)
 		return without, with
 	}
 }
@@ -332,7 +339,7 @@ func prepareProofs(k *kit) {
 // concludeProofs asks for what else answers can have.
 func concludeProofs(k *kit) {
 	concludeWebhooks(k)
-	all := fields{"max_keys": 1, "rate_limit": fields{"limit": 9, "window_seconds": 60}, "quota": fields{"limit": 9, "period": "day"}}
+	all := fields{"max_keys": 1, "allowed_cidrs": []string{"127.0.0.0/8"}, "rate_limit": fields{"limit": 9, "window_seconds": 60}, "quota": fields{"limit": 9, "period": "day"}}
 	k.patch(k.admin, ownerPath("full"), all).want(200)
 	k.ask(k.admin, k.mustCreate(k.admin, fields{"name": "one", "owner": "full"}).Secret).want(200)
 	k.must(k.verifier.Keys.Flush(k.Context()))

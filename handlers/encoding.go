@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"apikeyd/apikey"
 	"apikeyd/gen"
 	"apikeyd/internal/quota"
@@ -34,12 +36,38 @@ func keyAnswer(k jsonKey, now time.Time) answer {
 }
 
 // secretAnswer is the only answer that holds a secret.
-func secretAnswer(status int, location string, k *apikey.Key, secret apikey.Secret, now time.Time) answer {
+func secretAnswer(status int, location string, k *apikey.Key, secret shownSecret, now time.Time) answer {
 	return answer{status, location, keySize, func(b []byte) []byte {
 		b = k.AppendJSON(b, now)
-		b = append(append(b[:len(b)-1], `,"secret":"`...), secret.Reveal()...)
-		return append(b, `"}`...)
+		return append(secret.append(append(b[:len(b)-1], ',')), '}')
 	}}
+}
+
+// shownSecret is a new secret as its answer shows it: sealed if the request names a recipient, else in clear.
+type shownSecret struct {
+	clear  apikey.Secret
+	sealed string
+}
+
+// show seals a secret. It is called before the key is changed, so that a recipient without sense changes nothing.
+func show(secret apikey.Secret, recipient *gen.Recipient) (shown shownSecret, err error) {
+	if recipient == nil {
+		return shownSecret{clear: secret}, nil
+	}
+	to, err := apikey.ParseRecipient(*recipient)
+	if err == nil {
+		shown.sealed, err = secret.SealTo(to)
+	}
+	return shown, err
+}
+
+func (s shownSecret) append(b []byte) []byte {
+	if s.sealed == "" {
+		b = append(append(b, `"secret":"`...), s.clear.Reveal()...)
+		return append(b, '"')
+	}
+	b, _ = jsontext.AppendQuote(append(b, `"sealed_secret":`...), s.sealed) // ASCII, so without an error
+	return b
 }
 
 func listAnswer[K jsonKey](keys []K, p gen.Pagination, now time.Time) answer {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	stdcmp "cmp"
 	"encoding/json"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"reflect"
@@ -112,6 +113,9 @@ func checkEncodings(t *testing.T, r random) {
 	created := map[string]any{}
 	decode(t, encode(t, shown(k, now)), &created)
 	created["secret"] = secret.Reveal()
+	sealed := maps.Clone(created)
+	delete(sealed, "secret")
+	sealed["sealed_secret"] = "a\nb\n"
 
 	list := gen.ApiKeyListResponse{Data: []gen.ApiKeyResponse{}, Pagination: gen.Pagination{
 		TotalPages: r.IntN(1e6), CurrentPage: r.IntN(1e6), ItemsPerPage: r.IntN(100),
@@ -137,7 +141,8 @@ func checkEncodings(t *testing.T, r random) {
 		want any
 	}{
 		"key":     {keyAnswer(&k, now), shown(k, now)},
-		"created": {secretAnswer(201, "", &k, secret, now), created},
+		"created": {secretAnswer(201, "", &k, shownSecret{clear: secret}, now), created},
+		"sealed":  {secretAnswer(201, "", &k, shownSecret{sealed: "a\nb\n"}, now), sealed},
 		"list":    {listAnswer(keys, list.Pagination, now), list},
 		"limited": {verifyAnswer(verify.Result{
 			Code: verify.RateLimited, RateLimit: ratelimit.State{RetryAfter: 1500 * time.Millisecond}, At: now,
@@ -200,7 +205,8 @@ func TestAnswersHaveEveryField(t *testing.T) {
 	now, k := time.UnixMilli(0), r.key()
 	k.RevokedAt = time.Time{} // revoked keys have no grace period
 	var whole gen.ApiKeyWithSecretResponse
-	decode(t, secretAnswer(200, "", &k, apikey.NewSecret("ak", k.ID), now).encode(nil), &whole)
+	decode(t, secretAnswer(200, "", &k, shownSecret{clear: apikey.NewSecret("ak", k.ID)}, now).encode(nil), &whole)
+	decode(t, secretAnswer(200, "", &k, shownSecret{sealed: "text"}, now).encode(nil), &whole)
 	wantFull(t, whole, "RevokedAt", "RevocationReason")
 	k.RevokedAt = r.instant()
 	var plain gen.ApiKeyResponse
@@ -234,7 +240,7 @@ func fullOwnerUpdate(t *testing.T) *gen.OwnerUpdate {
 	t.Helper()
 	var update gen.OwnerUpdate
 	decode(t, []byte(`{"enabled":false,"max_keys":1,"rate_limit":{"limit":1,"window_seconds":60},
-		"quota":{"limit":1,"period":"day","starts_on":1},"metadata":{"a":"b"}}`), &update)
+		"quota":{"limit":1,"period":"day","starts_on":1},"metadata":{"a":"b"},"allowed_cidrs":["::/0"]}`), &update)
 	wantFull(t, update)
 	return &update
 }
@@ -255,13 +261,13 @@ func TestBodiesHaveEveryField(t *testing.T) {
 	t.Parallel()
 	const body = `{"name":"n","owner":"o","expires_at":"2030-01-31T12:00:00Z","scopes":["a"],"metadata":{"a":"b"},
 		"rate_limit":{"limit":1,"window_seconds":60},"quota":{"limit":1,"period":"day","starts_on":1},"enabled":false,
-		"allowed_cidrs":["10.0.0.0/8"],"observe_cidrs":["::/0"]}`
+		"allowed_cidrs":["10.0.0.0/8"],"observe_cidrs":["::/0"],"recipient":"age1q"}`
 	var create gen.ApiKeyCreate
 	decode(t, []byte(body), &create)
 	wantFull(t, create)
 	wantFull(t, settingsOf(&create, &apikey.Key{}))
 	var update gen.ApiKeyUpdate
-	decode(t, []byte(strings.Replace(body, `"owner":"o",`, "", 1)), &update)
+	decode(t, []byte(strings.NewReplacer(`"owner":"o",`, "", `,"recipient":"age1q"`, "").Replace(body)), &update)
 	wantFull(t, update)
 	wantFull(t, changeOf(&update))
 	wantFull(t, ownerChangeOf(fullOwnerUpdate(t)))

@@ -27,11 +27,20 @@ func (s *Server) CreateApiKey(
 	if err != nil {
 		return nil, err
 	}
+	shown, err := show(secret, request.Body.Recipient)
+	if err != nil {
+		return nil, err
+	}
+	owner, err := s.Verifier.Keys.Owner(ctx, key.Owner, now)
+	if err != nil {
+		return nil, err
+	}
+	key.OwnerSuspended = owner != nil && owner.Suspended
 	if err := s.Store.CreateKey(ctx, who.actor(), key); err != nil {
 		return nil, err
 	}
 	location := "/v1/api-keys/" + key.ID.String()
-	return secretAnswer(http.StatusCreated, location, &key, secret, now), nil
+	return secretAnswer(http.StatusCreated, location, &key, shown, now), nil
 }
 
 // ListApiKeys implements the operation listApiKeys.
@@ -152,6 +161,10 @@ func (s *Server) RotateApiKey(
 	// The store refuses if the current secret is another by now: of two concurrent rotations, the later
 	// would replace the secret that the earlier one returned.
 	secret := key.NewSecret()
+	shown, err := show(secret, request.Body.Recipient)
+	if err != nil {
+		return nil, err
+	}
 	key, err = s.Store.RotateKey(ctx, who.actor(), store.ByID(key.ID), apikey.Rotation{
 		From: key.SecretHash, To: secret.Hash(),
 		Grace: time.Duration(or(request.Body.GraceSeconds, 0)) * time.Second,
@@ -159,7 +172,7 @@ func (s *Server) RotateApiKey(
 	if err != nil {
 		return nil, err
 	}
-	return secretAnswer(http.StatusOK, "", &key, secret, s.Now()), nil
+	return secretAnswer(http.StatusOK, "", &key, shown, s.Now()), nil
 }
 
 // RevokeApiKey implements the operation revokeApiKey.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"apikeyd/apikey"
 	"apikeyd/handlers"
 )
 
@@ -21,7 +22,7 @@ func (k *kit) restricted(networks ...string) key {
 	if networks == nil {
 		networks = []string{"192.0.2.0/24", "2001:db8::/32"}
 	}
-	return k.mustCreate(k.admin, fields{"name": fmt.Sprint("restricted ", len(k.everything())), "owner": "team",
+	return k.mustCreate(k.admin, fields{"name": "restricted " + apikey.NewID().String(), "owner": "team",
 		"scopes": []string{"keys:read", "keys:write", "a"}, "allowed_cidrs": networks})
 }
 
@@ -252,4 +253,54 @@ func TestRestrictedCreators(t *testing.T) {
 		k.Errorf("an admin passes on %q", inherited)
 	}
 	k.rotate(admin, keyPath(free.ID), nil).want(200)
+}
+
+// The networks of a key and of its owner must both contain an address.
+func TestNetworksOfAnOwner(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	narrow := k.restricted("192.0.2.0/25")
+	wide := k.mustCreate(k.admin, fields{"name": "wide", "owner": "team", "scopes": []string{"a"}})
+	set := func(networks any) { k.patch(k.admin, ownerPath("team"), fields{"allowed_cidrs": networks}).want(200) }
+	codes := func(key key, want map[string]string) {
+		k.Helper()
+		for address, code := range want {
+			k.wantCode(k.askFrom(key.Secret, address), code)
+			active := fmt.Sprintf(`"active":%t`, code == "VALID")
+			if got := k.introspectFrom(key.Secret, address).want(200); !strings.Contains(string(got.raw), active) {
+				k.Errorf("introspection from %s: %s", address, got.raw)
+			}
+		}
+	}
+	codes(wide, map[string]string{"192.0.2.200": "VALID", "10.0.0.1": "VALID"}) // cached from now on
+	for range 2 {
+		set([]string{"192.0.2.64/26", "192.0.2.128/25", "2001:db8::/32"})
+		codes(wide, map[string]string{"192.0.2.200": "VALID", "::ffff:192.0.2.64": "VALID", "192.0.2.63": addressNotAllowed, "2001:db8::7": "VALID",
+			"10.0.0.1": addressNotAllowed})
+		codes(narrow, map[string]string{"192.0.2.200": addressNotAllowed, "192.0.2.64": "VALID", "192.0.2.63": addressNotAllowed,
+			"2001:db8::7": addressNotAllowed})
+		k.wantCode(k.ask(k.admin, wide.Secret), addressNotAllowed) // its address is unknown
+		k.wantCode(k.askFrom(wide.Secret, "10.0.0.1", "lacking"), addressNotAllowed)
+		set(nil)
+		codes(wide, map[string]string{"192.0.2.63": "VALID"})
+		k.wantCode(k.ask(k.admin, wide.Secret), "VALID")
+	}
+	// Keys that an owner gets later are bound too, and have no list of their own.
+	set([]string{"127.0.0.0/8"})
+	writer := k.mustCreate(k.admin, fields{"name": "writer", "owner": "team", "scopes": []string{"keys:read", "keys:write"}})
+	if made := k.create(writer, fields{"name": "child"}).want(201); strings.Contains(string(made.raw), "allowed_cidrs") {
+		k.Errorf("a new key has its owner's networks: %s", made.raw)
+	}
+	k.from(keysPath, writer.Secret).want(200)
+	set([]string{"192.0.2.0/24"})
+	k.from(keysPath, writer.Secret).refused(403, addressNotAllowed)
+	k.from(keysPath, writer.Secret, "192.0.2.7").refused(403, addressNotAllowed) // there is a proxy that nobody trusts
+	k.patch(writer, keyPath("child"), fields{"name": "renamed"}).refused(403, addressNotAllowed)
+
+	trusting := newKit(t, behindProxy)
+	client := trusting.mustCreate(trusting.admin, fields{"name": "client", "owner": "team"})
+	trusting.patch(trusting.admin, ownerPath("team"), fields{"allowed_cidrs": []string{"192.0.2.0/24"}}).want(200)
+	trusting.from(forwardPath, client.Secret, "192.0.2.7").want(200)
+	trusting.from(forwardPath, client.Secret, "192.0.2.7, 198.51.100.1").refused(403, addressNotAllowed)
+	trusting.from(forwardPath, client.Secret).refused(403, addressNotAllowed)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"net/netip"
 	"strconv"
 
 	"github.com/oapi-codegen/nullable"
@@ -90,14 +91,32 @@ func (s *Server) UpdateOwner(
 		return nil, err
 	}
 	who := callerFrom(ctx)
-	if change.Suspended != nil && *change.Suspended && who.command == "" && request.Owner == who.key.Owner {
-		return nil, &apikey.DeniedError{Reason: "enabled: your own key belongs to this owner, so nobody could enable it again with it; " +
-			"use a key of another owner"}
+	if who.command == "" && request.Owner == who.key.Owner {
+		if err := checkOwnOwner(change, exchangeOf(ctx).callerAddress()); err != nil {
+			return nil, err
+		}
 	}
 	if _, err := s.Store.UpdateOwner(ctx, who.actor(), request.Owner, change); err != nil {
 		return nil, err
 	}
 	return s.ownerAnswer(ctx, request.Owner)
+}
+
+// checkOwnOwner refuses a change of the caller's own owner after which the caller could not undo it.
+func checkOwnOwner(change apikey.OwnerChange, from netip.Addr) error {
+	if or(change.Suspended, false) {
+		return &apikey.DeniedError{Reason: "enabled: your own key belongs to this owner, so nobody could enable it again with it; " +
+			"use a key of another owner"}
+	}
+	if networks := or(change.AllowedCIDRs, nil); len(networks) > 0 && !networks.Contain(from) {
+		where := "your address is unknown here"
+		if from.IsValid() {
+			where = "your address is " + from.String()
+		}
+		return &apikey.DeniedError{Reason: "allowed_cidrs: your own key belongs to this owner, and " + where + ", which is in none of these " +
+			"networks, so you could not undo this; add your network, or use a key of another owner"}
+	}
+	return nil
 }
 
 func (s *Server) ownerAnswer(ctx context.Context, name string) (a answer, err error) {
@@ -158,6 +177,8 @@ func ownerChangeOf(body *gen.OwnerUpdate) apikey.OwnerChange {
 		RateLimit: rateLimitOf(body.RateLimit),
 		Quota:     quotaOf(body.Quota),
 		Metadata:  (*apikey.Metadata)(body.Metadata),
+
+		AllowedCIDRs: cidrsOf(body.AllowedCidrs),
 	}
 }
 

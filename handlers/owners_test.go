@@ -23,6 +23,7 @@ type owner struct {
 	Metadata  map[string]string `json:"metadata"`
 	Keys      map[string]int    `json:"keys"`
 	LastUsed  string            `json:"last_used_at"`
+	Networks  []string          `json:"allowed_cidrs"`
 }
 
 func counts(active, expired, revoked, suspended int) map[string]int {
@@ -50,11 +51,15 @@ func TestOwner(t *testing.T) {
 	want.MaxKeys, want.Metadata = 2, map[string]string{"plan": "pro"}
 	want.RateLimit = map[string]any{"limit": 9.0, "window_seconds": 60.0}
 	want.Quota = map[string]any{"limit": 100.0, "period": "month", "starts_on": 1.0}
+	want.Networks = []string{"192.0.2.0/24", "198.51.100.7/32"}
 	want.State = map[string]any{"remaining": 100.0, "resets_at": "2026-12-01T00:00:00.000Z"}
 	check("with everything", k.patch(k.admin, ownerPath(name), fields{
 		"max_keys": 2, "metadata": fields{"plan": "pro"}, "rate_limit": fields{"limit": 9, "window_seconds": 60},
-		"quota": fields{"limit": 100, "period": "month"},
+		"quota": fields{"limit": 100, "period": "month"}, "allowed_cidrs": []string{"192.0.2.0/24", "::ffff:198.51.100.7"},
 	}))
+	k.wantCode(k.ask(k.admin, made.Secret), addressNotAllowed)
+	want.Networks = nil
+	check("with all networks again", k.patch(k.admin, ownerPath(name), fields{"allowed_cidrs": nil}))
 	k.askAt(k.admin, made.Secret, 7).want(200)
 	k.must(k.verifier.Keys.Flush(k.Context()))
 	want.State["remaining"], want.LastUsed = 93.0, k.clock.Now().Format("2006-01-02T15:04:05.000Z")
@@ -103,6 +108,7 @@ func TestOwnerRefusals(t *testing.T) {
 		"rate_limit.window_seconds": {fields{"limit": 1}},
 		"quota":                     {1, "a"},
 		"quota.period":              {fields{"limit": 1}, fields{"limit": 1, "period": "year"}},
+		"allowed_cidrs":             {"192.0.2.0/24", []string{"192.0.2.7/24"}, []string{"::1", "::1/128"}, make([]string, 33)},
 		"allowed":                   {1},
 	} {
 		for _, value := range bad {
@@ -110,6 +116,14 @@ func TestOwnerRefusals(t *testing.T) {
 			k.patch(k.admin, ownerPath("team"), fields{name: value}).invalid(field)
 		}
 	}
+	for _, networks := range [][]string{{"192.0.2.0/24"}, {"::/0"}} {
+		answer := k.patch(k.admin, ownerPath("admin"), fields{"allowed_cidrs": networks}).refused(403, "FORBIDDEN")
+		if !strings.Contains(answer.Message, "127.0.0.1") {
+			k.Errorf("the refusal does not name the address: %s", answer.Message)
+		}
+	}
+	k.patch(k.admin, ownerPath("admin"), fields{"allowed_cidrs": []string{"192.0.2.0/24", "127.0.0.1"}}).want(200)
+	k.patch(k.admin, ownerPath("admin"), fields{"allowed_cidrs": []string{}}).want(200)
 	if got := decode[owner](k.get(k.admin, ownerPath("team")).want(200)); !got.Enabled || got.MaxKeys != 0 {
 		k.Errorf("after refused changes the owner is %+v", got)
 	}
@@ -133,6 +147,65 @@ func TestSuspendOwner(t *testing.T) {
 		k.mustCreate(k.admin, fields{"name": "during " + k.clock.Now().String(), "owner": "team"})
 		k.patch(k.admin, ownerPath("team"), fields{"enabled": true}).want(200)
 		k.clock.Advance(time.Second)
+	}
+}
+
+// A key of a suspended owner is REVOKED in every answer, without revoked_at, and keeps what was set for itself.
+func TestStatusOfSuspendedOwnersKeys(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	for round := range 2 {
+		owner := fmt.Sprint("team", round)
+		made := k.mustCreate(k.admin, fields{"name": "n", "owner": owner, "scopes": []string{"a"}})
+		path := keyPath(made.ID)
+		k.get(k.admin, path).want(200)
+		before := k.get(k.admin, path).want(200).key() // cached
+		k.patch(k.admin, ownerPath(owner), fields{"enabled": false}).want(200)
+		want := before
+		want.Status = "REVOKED"
+		verified := decode[struct{ Key key }](k.ask(k.admin, made.Secret).want(200)).Key
+		list := k.get(k.admin, keysPath+"?items_per_page=1&owner="+owner).want(200).list()
+		for what, got := range map[string]key{
+			"get": k.get(k.admin, path).want(200).key(), "by name": k.get(k.admin, keyPath("n")+"?owner="+owner).want(200).key(),
+			"verify": verified, "patch": k.patch(k.admin, path, fields{}).want(200).key(), "a list": list.Data[0],
+			"rename":        k.patch(k.admin, path, fields{"name": "n"}).want(200).key(),
+			"a second time": k.get(k.admin, path).want(200).key(),
+		} {
+			if diff := cmp.Diff(want, got); diff != "" {
+				k.Errorf("%s (-want +got):\n%s", what, diff)
+			}
+		}
+		k.wantFiltered(k.admin, "owner="+owner+"&status=REVOKED", 2, []string{"n"})
+		k.wantFiltered(k.admin, "owner="+owner+"&status=ACTIVE", 2, []string{})
+		k.wantFiltered(k.admin, "owner="+owner+"&enabled=true", 2, []string{"n"})
+		k.wantFiltered(k.admin, "owner="+owner+"&enabled=false", 2, []string{})
+		summary := decode[map[string]int](k.get(k.admin, "/v1/summary?owner="+owner).want(200))
+		if summary["active"] != 0 || summary["revoked"] != 1 || summary["suspended"] != 1 {
+			k.Errorf("the summary is %v", summary)
+		}
+		// What is made or prolonged meanwhile is no different; a key keeps what was set for itself.
+		during := k.create(k.admin, fields{"name": "during", "owner": owner}).want(201).key()
+		if during.Status != "REVOKED" || !during.Enabled {
+			k.Errorf("a key that was made meanwhile is %+v", during)
+		}
+		if rotated := k.rotate(k.admin, keyPath(during.ID), nil).want(200).key(); rotated.Status != "REVOKED" {
+			k.Errorf("a key that was rotated meanwhile is %+v", rotated)
+		}
+		if past := k.pastOf(k.admin, path, k.clock.Now()).past(); past.Key.Status != "ACTIVE" || !past.Consistent {
+			k.Errorf("the history is about the key alone, and says %+v", past)
+		}
+		k.patch(k.admin, path, fields{"enabled": false}).want(200)
+		k.patch(k.admin, ownerPath(owner), fields{"enabled": true}).want(200)
+		if alone := k.get(k.admin, path).want(200).key(); alone.Status != "REVOKED" || alone.Enabled {
+			k.Errorf("suspended itself, the key is %+v", alone)
+		}
+		if back := k.get(k.admin, keyPath(during.ID)).want(200).key(); back.Status != "ACTIVE" {
+			k.Errorf("after the suspension a key is %+v", back)
+		}
+		k.revoke(k.admin, keyPath(during.ID)).want(200)
+		if after := k.patch(k.admin, path, fields{"enabled": true}).want(200).key(); !cmp.Equal(before, after) {
+			k.Errorf("after both suspensions the key is %+v", after)
+		}
 	}
 }
 

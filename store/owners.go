@@ -33,11 +33,11 @@ type OwnerState struct {
 	LastUsedAt time.Time // of all its keys; zero if none was used
 }
 
-// KeyCounts counts keys by their own status, whatever their owner's settings are.
+// KeyCounts counts keys by their status.
 type KeyCounts struct {
 	Active, Expired, Revoked int
 
-	Suspended int // not enabled; Revoked includes them
+	Suspended int // they or their owner; Revoked includes them
 }
 
 // OwnerQuery selects owners. A filter with its zero value matches every owner.

@@ -220,7 +220,7 @@ type IDPage struct {
 type Summary struct {
 	Active, Expired, Revoked int
 
-	Suspended    int // not enabled; Revoked includes them
+	Suspended    int // they or their owner; Revoked includes them
 	Rotating     int
 	ExpiringSoon int // within apikey.ExpiringSoon
 	Unused       int // for longer than apikey.UnusedAfter

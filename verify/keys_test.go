@@ -3,6 +3,7 @@ package verify_test
 import (
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,6 +76,19 @@ func TestKeysAreAsStored(t *testing.T) {
 	for i := range 4 {
 		r.add(time.Duration(i+1) * time.Hour)
 		check()
+	}
+	for _, suspended := range []bool{true, false, true, false} {
+		r.changeOwner(apikey.OwnerChange{Suspended: &suspended})
+		check()
+		got, err := r.verifier.Keys.Key(t.Context(), byID)
+		must(r, err)
+		shown := string(got.AppendJSON([]byte("["), r.clock.Now()))
+		for range 3 { // also by what was encoded before
+			if got, err = r.verifier.Keys.Key(t.Context(), store.ByID(other.ID)); err != nil || (got.Key.Status(r.clock.Now()) == apikey.StatusRevoked) != suspended ||
+				strings.Contains(string(got.AppendJSON([]byte("["), r.clock.Now())), `"status":"REVOKED"`) != suspended {
+				r.Errorf("suspended: %t; the key is %+v, %v, %s", suspended, got, err, shown)
+			}
+		}
 	}
 	r.clock.Advance(time.Second)
 	must(r, second(r.verifier.Verify(t.Context(), secret.Reveal(), verify.Call{})))

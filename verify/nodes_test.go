@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/keycache"
 	"apikeyd/store"
 	"apikeyd/verify"
 )
@@ -62,6 +63,15 @@ func TestOwnersSuspensionOnAllNodes(t *testing.T) {
 				must(t, err)
 				if result.Code != want || result.Owner == nil || result.Owner.MaxKeys != round+1 {
 					t.Fatalf("round %d: node %d says %s of an owner %+v, want %s", round, i, result.Code, result.Owner, want)
+				}
+				shown, err := node.Keys.Key(t.Context(), store.ByID(key.ID))
+				must(t, err)
+				page, err := node.Keys.Page(t.Context(), store.Query{Limit: 1})
+				must(t, err)
+				for _, entry := range []*keycache.Entry{shown, page.Entries[0], result.Entry} {
+					if status := entry.Key.Status(result.At); (status == apikey.StatusRevoked) != suspended {
+						t.Fatalf("round %d: node %d shows the key as %s; its owner is suspended: %t", round, i, status, suspended)
+					}
 				}
 			}
 		}

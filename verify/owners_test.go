@@ -3,6 +3,8 @@ package verify_test
 import (
 	"errors"
 	"fmt"
+	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -42,6 +44,52 @@ func TestSuspendedOwner(t *testing.T) {
 	}
 	f.wantAdmitted("afterwards", secret, verify.Valid)
 	f.wantAdmitted("an expired one", expired, verify.Expired)
+}
+
+// What verify answers about a key is what its owner is at the decision, whatever it was when the key was read.
+func TestSuspensionOvertakesAReader(t *testing.T) {
+	t.Parallel()
+	r := newRemembering(t, 0)
+	for _, suspended := range []bool{true, false} {
+		_, secret := r.add(time.Hour)
+		_, ended := r.add(time.Minute)
+		r.clock.Advance(time.Minute)
+		for secret, otherwise := range map[apikey.Secret]verify.Code{secret: verify.Valid, ended: verify.Expired} {
+			r.changeOwner(apikey.OwnerChange{Suspended: new(!suspended)})
+			r.counted.between = func() {
+				r.counted.between = nil
+				r.changeOwner(apikey.OwnerChange{Suspended: &suspended})
+			}
+			want, status := otherwise, map[verify.Code]apikey.Status{verify.Valid: apikey.StatusActive, verify.Expired: apikey.StatusExpired}[otherwise]
+			if suspended {
+				want, status = verify.Disabled, apikey.StatusRevoked
+			}
+			got := r.verify(secret.Reveal())
+			if shown := got.Key.Status(got.At); got.Code != want || shown != status {
+				t.Errorf("suspended: %t; the code is %s and the key %s, want %s and %s", suspended, got.Code, shown, want, status)
+			}
+			if whole := got.Entry.Whole(); whole.Status(got.At) != status {
+				t.Errorf("suspended: %t; the entry is %s", suspended, whole.Status(got.At))
+			}
+		}
+	}
+}
+
+// An owner's networks and a key's own must both contain the address, and are in force when the store has answered.
+func TestOwnersNetworks(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	_, secret := f.add(time.Hour, "a")
+	for range 2 {
+		for network, want := range map[string]verify.Code{"192.0.2.0/24": verify.Valid, "198.51.100.0/24": verify.AddressNotAllowed, "": verify.Valid} {
+			f.changeOwner(apikey.OwnerChange{AllowedCIDRs: new(apikey.ParseCIDRs(strings.Fields(network)))})
+			got, err := f.verifier.Admit(t.Context(), secret.Reveal(), verify.Call{From: netip.MustParseAddr("192.0.2.7")})
+			must(t, err)
+			if got.Code != want {
+				t.Errorf("with the owner's network %q the code is %s, want %s", network, got.Code, want)
+			}
+		}
+	}
 }
 
 // Another process changes an owner beside the server: the next look at the file finds it.

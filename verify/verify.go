@@ -87,7 +87,7 @@ type Options struct {
 type Call struct {
 	Scopes apikey.Scopes // that the key must have
 	Cost   int           // in units of the key's quota, from 0; only Admit counts it
-	From   netip.Addr    // the client's address; zero if unknown, which keys restricted to networks do not accept
+	From   netip.Addr    // the client's address; zero if unknown, which keys and owners restricted to networks do not accept
 }
 
 // Verifier verifies secrets and counts how often. It is safe for concurrent use.
@@ -222,10 +222,11 @@ func (v *Verifier) decide(ctx context.Context, secret string, call Call, limited
 	if found == nil {
 		return r, nil
 	}
-	r.At, r.Key, r.Hash, r.Entry = now, &found.Key, hash, found
-	if r.Owner, err = v.Keys.Owner(ctx, r.Key.Owner, now); err != nil {
+	if r.Owner, err = v.Keys.Owner(ctx, found.Key.Owner, now); err != nil {
 		return Result{}, err
 	}
+	r.At, r.Hash, r.Entry = now, hash, found.Of(r.Owner)
+	r.Key = &r.Entry.Key
 	r.Code = judge(r.Key, r.Owner, now, call)
 	if r.Code == Valid && limited {
 		if err := v.use(ctx, &r, call.Cost); err != nil {
@@ -256,9 +257,9 @@ func judge(key *apikey.Key, owner *apikey.Owner, now time.Time, call Call) Code 
 		return Revoked
 	case key.Suspended, owner != nil && owner.Suspended:
 		return Disabled
-	case key.Status(now) == apikey.StatusExpired:
+	case key.IsExpired(now):
 		return Expired
-	case !allowed(call.From, key.AllowedCIDRs):
+	case !allowed(call.From, key.AllowedCIDRs), owner != nil && !allowed(call.From, owner.AllowedCIDRs):
 		return AddressNotAllowed
 	}
 	for _, scope := range call.Scopes {

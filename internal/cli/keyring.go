@@ -158,8 +158,10 @@ func (k keyring) update(ctx context.Context, ref keyRef, change client.Change) (
 	return ask(k, ref.owner, func(c *client.Client) (client.Key, error) { return c.Update(ctx, ref.nameOrID, change) })
 }
 
-func (k keyring) rotate(ctx context.Context, ref keyRef, grace time.Duration) (client.CreatedKey, error) {
-	return ask(k, ref.owner, func(c *client.Client) (client.CreatedKey, error) { return c.Rotate(ctx, ref.nameOrID, grace) })
+func (k keyring) rotate(ctx context.Context, ref keyRef, grace time.Duration, recipient string) (client.CreatedKey, error) {
+	return ask(k, ref.owner, func(c *client.Client) (client.CreatedKey, error) {
+		return c.RotateSealed(ctx, ref.nameOrID, grace, recipient)
+	})
 }
 
 func (k keyring) revoke(ctx context.Context, ref keyRef, reason client.RevocationReason) (client.Key, error) {

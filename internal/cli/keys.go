@@ -23,6 +23,7 @@ type keysCommands struct {
 	Suspend suspendCommand `cmd:"" help:"Suspend a key: it is refused until keys resume."`
 	Resume  resumeCommand  `cmd:"" help:"End the suspension of a key."`
 	Revoke  revokeCommand  `cmd:"" help:"Revoke a key permanently."`
+	Open    openCommand    `cmd:"" help:"Open a sealed secret with your age identity and print only that on standard output."`
 	Verify  verifyCommand  `cmd:"" help:"Check whether a secret is valid. It is read from standard input, a prompt or a file."`
 }
 
@@ -86,15 +87,24 @@ func (f jsonFlag) show(s streams, key client.Key) error {
 	return printJSON(s.out, key)
 }
 
+// recipientFlag names who is to have a new secret.
+type recipientFlag struct {
+	Recipient string `placeholder:"AGE-KEY" help:"The age public key of whoever is to have the secret: prints the secret sealed, and only its owner can open it, with apikeyd keys open or age."`
+}
+
 // hand prints a new secret, which cannot be shown again: alone, so that scripts can use it. Done says
 // what happened to the key.
 func (f jsonFlag) hand(s streams, k client.CreatedKey, done string) (err error) {
-	if f.JSON {
+	switch {
+	case f.JSON:
 		err = printJSON(s.out, struct {
 			client.Key
-			Secret string `json:"secret"`
-		}{k.Key, k.Secret.Reveal()})
-	} else {
+			Secret       string `json:"secret,omitzero"`
+			SealedSecret string `json:"sealed_secret,omitzero"`
+		}{k.Key, k.Secret.Reveal(), k.SealedSecret})
+	case k.SealedSecret != "":
+		_, err = fmt.Fprint(s.out, k.SealedSecret)
+	default:
 		_, err = fmt.Fprintln(s.out, k.Secret.Reveal())
 	}
 	if err != nil {

@@ -25,6 +25,7 @@ type createCommand struct {
 	AllowedCIDR    []networkFlag `name:"allowed-cidr" sep:"none" xor:"allowed" placeholder:"NETWORK" help:"A network that the key may be used from, such as 192.0.2.0/24 or 2001:db8::7; separate several with commas, or repeat the flag (anywhere)."`
 	NoAllowedCIDRs bool          `name:"no-allowed-cidrs" xor:"allowed" help:"Allow all networks, even if your own key is restricted."`
 	ObserveCIDR    []networkFlag `name:"observe-cidr" sep:"none" placeholder:"NETWORK" help:"A network that the key should be used from: use from elsewhere passes, and is reported in the audit log. Several as with --allowed-cidr."`
+	recipientFlag
 	jsonFlag
 	target
 	policyFlags `group:"With --database:"`
@@ -50,6 +51,10 @@ Examples:
     apikeyd keys create --name trial --no-scopes --expires-in 1w \
         --metadata plan=trial --rate-limit 100/1m --quota 100000/month@15 --json
 
+    # For somebody else: only the owner of the public key can read the secret, with apikeyd keys open
+    apikeyd keys create --name partner --expires-in 90d \
+        --recipient age1ggyq62qsv84jd87gd3x6umzm8jm8wcy442hu0y5pk050v9jjgezqhjwwgn > sealed.age
+
     # Only from two networks
     apikeyd keys create --name backend --expires-in 90d --allowed-cidr 192.0.2.0/24,2001:db8::/32`
 }
@@ -72,6 +77,7 @@ func (c *createCommand) Run(ctx context.Context, s streams) error {
 	wanted.Quota = quota(c.Quota, c.NoQuota)
 	wanted.AllowedCIDRs = networksOf(c.AllowedCIDR, c.NoAllowedCIDRs)
 	wanted.ObserveCIDRs = networksOf(c.ObserveCIDR, false)
+	wanted.Recipient = c.Recipient
 	if c.ExpiresAt != nil {
 		wanted.ExpiresAt = c.ExpiresAt.Time()
 	}

@@ -20,7 +20,7 @@ import (
 type ownersCommands struct {
 	List    ownersListCommand    `cmd:"" help:"List owners by name, with the counts of their keys."`
 	Get     ownersGetCommand     `cmd:"" help:"Show one owner."`
-	Update  ownersUpdateCommand  `cmd:"" help:"Change an owner's number of keys, rate limit, quota or metadata."`
+	Update  ownersUpdateCommand  `cmd:"" help:"Change an owner's number of keys, rate limit, quota, networks or metadata."`
 	Suspend ownersSuspendCommand `cmd:"" help:"Suspend an owner: all its keys are refused until owners resume."`
 	Resume  ownersResumeCommand  `cmd:"" help:"End the suspension of an owner."`
 }
@@ -185,6 +185,9 @@ func printOwner(w io.Writer, o client.Owner, now time.Time) error {
 	}
 	if o.Left != (client.QuotaState{}) {
 		row("quota left", fmt.Sprintf("%d, until %s", o.Left.Remaining, when(o.Left.ResetsAt, now)))
+	}
+	if o.AllowedCIDRs != nil {
+		row("allowed networks", strings.Join(o.AllowedCIDRs, " "))
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Metadata)) {
 		row("metadata", name+"="+o.Metadata[name])

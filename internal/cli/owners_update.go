@@ -17,6 +17,9 @@ type ownersUpdateCommand struct {
 	NoQuota     bool         `xor:"quota" help:"Remove the quota."`
 	Metadata    metadataFlag `xor:"metadata" placeholder:"NAME=TEXT" help:"The new metadata, which replaces all others; repeat the flag for several."`
 	NoMetadata  bool         `xor:"metadata" help:"Remove all metadata."`
+
+	AllowedCIDR    []networkFlag `name:"allowed-cidr" sep:"none" xor:"allowed" placeholder:"NETWORK" help:"The networks that its keys may be used from, each within its own, which replace all others; separate several with commas, or repeat the flag."`
+	NoAllowedCIDRs bool          `name:"no-allowed-cidrs" xor:"allowed" help:"Leave it to each key."`
 	jsonFlag
 	target
 }
@@ -29,6 +32,7 @@ Examples:
 
     apikeyd owners update customer-42 --max-keys 20 --quota 1000000/month
     apikeyd owners update customer-42 --rate-limit 1000/1m --metadata plan=pro
+    apikeyd owners update customer-42 --allowed-cidr 192.0.2.0/24,2001:db8::/32
     apikeyd owners update customer-42 --no-max-keys --no-quota`
 }
 
@@ -38,7 +42,7 @@ func (c *ownersUpdateCommand) Validate() error {
 		return errors.New("--max-keys must be at least 1; --no-max-keys removes the bound, and apikeyd owners suspend refuses all keys")
 	}
 	if c.change() == (client.OwnerChange{}) {
-		return errors.New("say what to change: --max-keys, --rate-limit, --quota, --metadata, or one of their --no- forms")
+		return errors.New("say what to change: --max-keys, --rate-limit, --quota, --metadata, --allowed-cidr, or one of their --no- forms")
 	}
 	return nil
 }
@@ -46,6 +50,7 @@ func (c *ownersUpdateCommand) Validate() error {
 func (c *ownersUpdateCommand) change() client.OwnerChange {
 	change := client.OwnerChange{
 		MaxKeys: c.MaxKeys, RateLimit: rateLimit(c.RateLimit, c.NoRateLimit), Quota: quota(c.Quota, c.NoQuota),
+		AllowedCIDRs: networksOf(c.AllowedCIDR, c.NoAllowedCIDRs),
 	}
 	if c.NoMaxKeys {
 		change.MaxKeys = new(0)

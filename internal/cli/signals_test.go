@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"crypto/rand"
 	"io"
 	"net/http"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"apikeyd/internal/testkit/program"
 )
 
 // Signals from a terminal or an operator do not end the service.
@@ -49,15 +52,21 @@ func TestUnreadLog(t *testing.T) {
 		}
 	}
 	s.want(http.StatusCreated, "POST", "/v1/api-keys", s.adminKey(), keyJSON("unread"))
-	rest := make(chan string)
+	var read program.Output
+	done := make(chan struct{})
 	go func() {
-		text, _ := io.ReadAll(log) // it ends with the process
-		rest <- string(text)
+		defer close(done)
+		_, _ = io.Copy(&read, log) // it ends with the process
 	}()
+	// Lines wait until those before them are read. Only then does the line about the end find room.
+	must(t, s.wait(func() bool {
+		s.want(http.StatusOK, "PATCH", "/v1/api-keys/unread", s.adminKey(), `{"metadata":{"n":"`+rand.Text()+`"}}`)
+		return strings.Contains(read.String(), "operation=updateApiKey")
+	}))
 	must(t, s.terminate())
-	text := <-rest
+	<-done
 	for _, want := range []string{`level=WARN msg="log lines were dropped: `, "msg=stopped\n"} {
-		if !strings.Contains(text, want) {
+		if text := read.String(); !strings.Contains(text, want) {
 			t.Errorf("the log lacks %q; it ends with\n%s", want, text[max(0, len(text)-2000):])
 		}
 	}

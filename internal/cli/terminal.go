@@ -131,17 +131,7 @@ func (s streams) readSecret(ctx context.Context, file, question string) (string,
 		text, err := s.askSecret(ctx, question)
 		return apikey.TrimSecret(text), err
 	}
-	text, err := await(ctx, begin(func() (string, error) {
-		if file == stdinName {
-			return readBounded(s.in.lines)
-		}
-		f, err := os.Open(file)
-		if err != nil {
-			return "", err
-		}
-		defer f.Close() //nolint:errcheck // it was only read
-		return readBounded(f)
-	}))
+	text, err := s.readFile(ctx, file)
 	if err != nil {
 		return "", err
 	}
@@ -152,6 +142,21 @@ func (s streams) readSecret(ctx context.Context, file, question string) (string,
 		return "", fmt.Errorf("%s is empty; it should hold a secret", inputName(file))
 	}
 	return text, nil
+}
+
+// readFile reads a small file, or standard input.
+func (s streams) readFile(ctx context.Context, file string) (string, error) {
+	return await(ctx, begin(func() (string, error) {
+		if file == stdinName {
+			return readBounded(s.in.lines)
+		}
+		f, err := os.Open(file)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close() //nolint:errcheck // it was only read
+		return readBounded(f)
+	}))
 }
 
 // inputName names a file in messages.

@@ -32,6 +32,17 @@ func (e *Entry) Whole() apikey.Key {
 	return key
 }
 
+// Of returns the entry with its owner as it is now, which is nil without settings.
+func (e *Entry) Of(owner *apikey.Owner) *Entry {
+	suspended := owner != nil && owner.Suspended
+	if e.Key.OwnerSuspended == suspended {
+		return e
+	}
+	key := e.Whole()
+	key.OwnerSuspended = suspended
+	return &Entry{Key: key} // others share e
+}
+
 // AppendJSON is the whole key's AppendJSON. A key that is shown again is encoded once: that takes a tenth of a request
 // to verify it, and most of a list (BenchmarkAppendJSON).
 func (e *Entry) AppendJSON(b []byte, now time.Time) []byte {

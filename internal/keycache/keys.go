@@ -38,8 +38,9 @@ type Page struct {
 
 // Key is store.Store's Key. It reads the source only if the key is not cached.
 func (c *Cache) Key(ctx context.Context, ref store.Ref) (*Entry, error) {
-	if found := c.named(ref, c.now()); found != nil {
-		return found, nil
+	now := c.now()
+	if found := c.named(ref, now); found != nil {
+		return c.withOwner(ctx, found, now)
 	}
 	changes := c.counts() // a name does not tell the key's shard
 	key, err := c.source.Key(ctx, ref)
@@ -51,6 +52,15 @@ func (c *Cache) Key(ctx context.Context, ref store.Ref) (*Entry, error) {
 	}
 	c.keep(&key, changes[shardOf(key.ID)])
 	return &Entry{Key: key}, nil
+}
+
+// withOwner returns a cached key with its owner as it is now. The source's keys have theirs.
+func (c *Cache) withOwner(ctx context.Context, e *Entry, now time.Time) (*Entry, error) {
+	owner, err := c.Owner(ctx, e.Key.Owner, now)
+	if err != nil {
+		return nil, err
+	}
+	return e.Of(owner), nil
 }
 
 // named returns the key that ref names, if it is cached. By name, it finds only the key that holds the
@@ -101,6 +111,9 @@ func (c *Cache) Page(ctx context.Context, q store.Query) (Page, error) {
 		found := c.get(id, now)
 		if found == nil {
 			return c.readKeys(ctx, q)
+		}
+		if found, err = c.withOwner(ctx, found, now); err != nil {
+			return Page{}, err
 		}
 		page.Entries = append(page.Entries, found)
 	}

@@ -76,6 +76,7 @@ func (f *furnishing) add(ctx context.Context, now time.Time, from, to int) error
 		owner := "owner " + oddTexts[i%len(oddTexts)]
 		errs = append(errs, second(f.db.UpdateOwner(ctx, databasetest.Operator, owner, apikey.OwnerChange{
 			MaxKeys: new(from + to + i + 1), Metadata: &apikey.Metadata{"note": "\u2028<&>"},
+			AllowedCIDRs: new(apikey.ParseCIDRs([]string{"192.0.2.7", "::/0"}[i%2:])),
 		})))
 	}
 	for i, user := range f.users { // one after another, because none waits long for units
@@ -436,6 +437,7 @@ func TestMoveNoticesChanges(t *testing.T) {
 		"no NULL":            `UPDATE api_keys SET rate_limit = 0 WHERE id = (SELECT min(id) FROM api_keys WHERE rate_limit IS NULL)`,
 		"a last use":         `UPDATE key_uses SET last_used_at = last_used_at + 1`,
 		"a quota's use":      `UPDATE quota_uses SET used = used + 1`,
+		"an owner's network": `UPDATE owners SET allowed_cidrs = ''`,
 		"an owner's bound":   `UPDATE owners SET max_keys = max_keys + 1`,
 		"another key":        `INSERT INTO api_keys SELECT zeroblob(16), owner, 'x', prefix, scopes, secret_hash, created_at, expires_at, revoked_at, old_secret_hash, old_secret_until, metadata, rate_limit, rate_window, suspended, revocation_reason, quota_limit, quota_period, quota_starts_on, allowed_cidrs, observe_cidrs FROM api_keys LIMIT 1`,
 		"another event":      `INSERT INTO audit_events SELECT zeroblob(16), at, action, key_id, owner, name, changes, actor_id, via, address, request_id, chain, seq, hash FROM audit_events LIMIT 1`,

@@ -145,9 +145,7 @@ func endedBy(key, later apikey.Key) apikey.Key {
 	if later.ExpiresAt.Before(key.ExpiresAt) {
 		key.ExpiresAt = later.ExpiresAt
 	}
-	if !key.AllowedCIDRs.Within(later.AllowedCIDRs) {
-		key.AllowedCIDRs = later.AllowedCIDRs
-	}
+	key.AllowedCIDRs = key.AllowedCIDRs.Narrowed(later.AllowedCIDRs)
 	if len(later.Scopes.Missing(key.Scopes)) > 0 {
 		key.Scopes = later.Scopes
 	}

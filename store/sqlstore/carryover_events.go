@@ -124,7 +124,9 @@ func (r *replay) applyToOwner(ctx context.Context, e store.Event) error {
 		}
 	}
 	enabled := !s.Suspended
-	for field, to := range map[string]any{"enabled": &enabled, "max_keys": &s.MaxKeys, "rate_limit": &s.RateLimit, "quota": &s.Quota} {
+	for field, to := range map[string]any{
+		"enabled": &enabled, "max_keys": &s.MaxKeys, "rate_limit": &s.RateLimit, "quota": &s.Quota, "allowed_cidrs": &s.AllowedCIDRs,
+	} {
 		change, changed := e.Changes.Get(field)
 		if !changed {
 			continue

@@ -29,6 +29,9 @@ func TestCarryOverOwners(t *testing.T) {
 	change("suspended later", apikey.OwnerChange{MaxKeys: new(5)})
 	change("raised later", apikey.OwnerChange{MaxKeys: new(5), RateLimit: &apikey.RateLimit{Limit: 1, Window: time.Minute}})
 	change("enabled later", apikey.OwnerChange{Suspended: new(true)})
+	networks := func(all ...string) *apikey.CIDRs { return new(apikey.ParseCIDRs(all)) }
+	change("moved later", apikey.OwnerChange{AllowedCIDRs: networks("10.0.0.0/8", "::/0")})
+	change("opened later", apikey.OwnerChange{AllowedCIDRs: networks("10.0.0.0/8")})
 	backup := func(name string) string {
 		to, err := os.Create(filepath.Join(t.TempDir(), name))
 		must(t, err)
@@ -40,6 +43,9 @@ func TestCarryOverOwners(t *testing.T) {
 	change("suspended later", apikey.OwnerChange{Suspended: new(true)})
 	change("raised later", apikey.OwnerChange{MaxKeys: new(50), RateLimit: &apikey.RateLimit{}})
 	change("enabled later", apikey.OwnerChange{Suspended: new(false)})
+	change("moved later", apikey.OwnerChange{AllowedCIDRs: networks("10.1.0.0/16", "192.0.2.7")})
+	change("opened later", apikey.OwnerChange{AllowedCIDRs: networks()})
+	change("restricted later", apikey.OwnerChange{AllowedCIDRs: networks("192.0.2.7")})
 	change("unknown", apikey.OwnerChange{Quota: &apikey.Quota{Limit: 9, Period: apikey.Day, StartsOn: 1}})
 	change("unknown", apikey.OwnerChange{MaxKeys: new(9), Metadata: &apikey.Metadata{"a": "b"}})
 	none := apikey.Metadata{}
@@ -49,6 +55,10 @@ func TestCarryOverOwners(t *testing.T) {
 		"enabled later":   {Suspended: true, Metadata: none},
 		"unknown":         {MaxKeys: 9, Quota: apikey.Quota{Limit: 9, Period: apikey.Day, StartsOn: 1}, Metadata: none},
 		key.Owner:         {Metadata: none},
+
+		"moved later":      {AllowedCIDRs: *networks("10.1.0.0/16", "192.0.2.7"), Metadata: none},
+		"opened later":     {AllowedCIDRs: *networks("10.0.0.0/8"), Metadata: none},
+		"restricted later": {AllowedCIDRs: *networks("192.0.2.7"), Metadata: none},
 	}
 	for i, carry := range []func(*sqlstore.DB) (sqlstore.CarriedOver, error){
 		func(restored *sqlstore.DB) (sqlstore.CarriedOver, error) {
@@ -66,8 +76,8 @@ func TestCarryOverOwners(t *testing.T) {
 		restored, err := sqlstore.OpenRestored(t.Context(), copies[i])
 		must(t, err)
 		done, err := carry(restored)
-		if err != nil || done.Owners != 2 || done.Ended() != 2 {
-			t.Errorf("%+v, %v; want two owners", done, err)
+		if err != nil || done.Owners != 4 || done.Ended() != 4 {
+			t.Errorf("%+v, %v; want four owners", done, err)
 		}
 		for name, settings := range want {
 			got, _, err := restored.OwnerSettings(t.Context(), name)

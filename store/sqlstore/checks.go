@@ -153,7 +153,7 @@ func (e *Examination) eachOwner(ctx context.Context, do func(apikey.Owner) error
 			return err
 		}
 		return do(o)
-	}, `SELECT `+OwnerColumns()+` FROM owners ORDER BY owner`)
+	}, `SELECT `+selectedOwnerColumns(e.version)+` FROM owners ORDER BY owner`)
 }
 
 // makesSense reports whether a rate limit has both of its parts or none.

@@ -69,6 +69,9 @@ func StoredColumns() string { return columnNames(columns) }
 // lastUsedAt is when a key was last used, or NULL.
 const lastUsedAt = `(SELECT last_used_at FROM key_uses WHERE key_uses.id = api_keys.id)`
 
+// ownerSuspended is 1 if a key's owner is suspended, else NULL.
+const ownerSuspended = `(SELECT owners.suspended FROM owners WHERE owners.owner = api_keys.owner)`
+
 func columnNames(list []column) string {
 	names := make([]string, len(list))
 	for i, c := range list {
@@ -79,7 +82,7 @@ func columnNames(list []column) string {
 
 // selectedColumns returns what a keyReader reads, from a database of this schema version.
 func selectedColumns(version int64) string {
-	names := make([]string, 0, len(columns)+1)
+	names := make([]string, 0, len(columns)+2)
 	for _, c := range columns {
 		if c.since > version {
 			names = append(names, `NULL AS `+c.name)
@@ -87,7 +90,11 @@ func selectedColumns(version int64) string {
 		}
 		names = append(names, c.name)
 	}
-	return strings.Join(append(names, lastUsedAt), ", ")
+	suspended := ownerSuspended
+	if version < ownersSchema {
+		suspended = `NULL`
+	}
+	return strings.Join(append(names, lastUsedAt, suspended), ", ")
 }
 
 func insertStatement(list []column) string {
@@ -132,11 +139,11 @@ type keyReader struct {
 }
 
 func newKeyReader() *keyReader {
-	k := &keyReader{parts: make([]any, 0, len(columns)+1)}
+	k := &keyReader{parts: make([]any, 0, len(columns)+2)}
 	for _, c := range columns {
 		k.parts = append(k.parts, c.of(&k.key))
 	}
-	k.parts = append(k.parts, timeColumn{&k.key.LastUsedAt})
+	k.parts = append(k.parts, timeColumn{&k.key.LastUsedAt}, flagColumn{&k.key.OwnerSuspended})
 	return k
 }
 

@@ -39,7 +39,7 @@ func (db *DB) KeyIDs(ctx context.Context, q store.Query) (page store.IDPage, err
 	list := func(ctx context.Context, from querier) (err error) {
 		page, err = db.listIDs(ctx, from, q)
 		if err == nil && len(page.IDs) == 0 && q.After.IsZero() { // no row contained the total
-			page.Total, err = db.countKeys(ctx, from, q)
+			page.Total, err = db.countKeys(ctx, from, q, statuses{})
 		}
 		return err
 	}
@@ -59,7 +59,7 @@ func (db *DB) KeyIDs(ctx context.Context, q store.Query) (page store.IDPage, err
 // Owner.
 func (db *DB) listIDs(ctx context.Context, q querier, query store.Query) (store.IDPage, error) {
 	page := store.IDPage{IDs: make([]apikey.ID, 0, query.Limit)}
-	match, total := db.conditionsOf(query), `0`
+	match, total := db.conditionsOf(query, statuses{}), `0`
 	if query.After.IsZero() {
 		total = `(` + countOf(match.arg(query.Owner)) + `)`
 	}
@@ -81,38 +81,46 @@ func (db *DB) listIDs(ctx context.Context, q querier, query store.Query) (store.
 func (db *DB) list(
 	ctx context.Context, q querier, query store.Query, scan func(row) error,
 ) (total int, more bool, err error) {
-	found, more, err := db.listKeys(ctx, q, query, scan)
+	status, err := statusesFor(ctx, q, query)
+	if err != nil {
+		return 0, false, err
+	}
+	found, more, err := db.listKeys(ctx, q, query, status, scan)
 	switch {
 	case err != nil || !query.After.IsZero():
 		return 0, more, err
 	case !more && (found > 0 || query.Offset == 0):
 		return query.Offset + found, false, nil // this is the last page
 	}
-	total, err = db.countKeys(ctx, q, query)
+	total, err = db.countKeys(ctx, q, query, status)
 	return total, more, err
 }
 
 // countKeys returns how many keys match. Without filters the number is stored; with filters, keys are counted.
-func (db *DB) countKeys(ctx context.Context, q querier, query store.Query) (total int, err error) {
+func (db *DB) countKeys(ctx context.Context, q querier, query store.Query, status statuses) (total int, err error) {
 	if query.IsPlain() {
 		err = first(ctx, q, countOf(`$1`), query.Owner).Scan(&total)
 		return total, err
 	}
-	match := db.conditionsOf(query)
-	err = first(ctx, q, `SELECT count(*) FROM (`+match.counted()+`) AS matching`, match.args...).Scan(&total)
+	return db.conditionsOf(query, status).count(ctx, q)
+}
+
+// count returns how many keys meet the conditions.
+func (c *conditions) count(ctx context.Context, q querier) (total int, err error) {
+	err = first(ctx, q, `SELECT count(*) FROM (`+c.counted()+`) AS matching`, c.args...).Scan(&total)
 	return total, err
 }
 
 // listKeys calls scan for each row of a page, and returns how many there were. It asks for one row more, to find
 // out whether more follow.
 func (db *DB) listKeys(
-	ctx context.Context, q querier, query store.Query, scan func(row) error,
+	ctx context.Context, q querier, query store.Query, status statuses, scan func(row) error,
 ) (found int, more bool, err error) {
-	match := db.conditionsOf(query)
+	match := db.conditionsOf(query, status)
 	text := `SELECT ` + keyColumns + ` FROM api_keys` + match.sql() + match.page(query)
 	if query.Offset > 0 || match.except != "" {
 		// Skipped and left out keys are ids alone, which an index has.
-		match = db.conditionsOf(query)
+		match = db.conditionsOf(query, status)
 		text = `SELECT ` + keyColumns + ` FROM api_keys WHERE id IN (` + match.ids() + match.page(query) + `) ORDER BY id DESC`
 	}
 	err = q.each(ctx, func(r row) error {
@@ -133,7 +141,7 @@ type conditions struct {
 	args   []any
 }
 
-func (db *DB) conditionsOf(q store.Query) *conditions {
+func (db *DB) conditionsOf(q store.Query, status statuses) *conditions {
 	c := &conditions{}
 	if q.Owner != everybody {
 		c.add(`owner = ` + c.arg(q.Owner))
@@ -143,12 +151,12 @@ func (db *DB) conditionsOf(q store.Query) *conditions {
 	}
 	switch q.Status {
 	case apikey.StatusRevoked:
-		c.either = []string{`revoked_at IS NOT NULL`, isSuspended}
+		c.either = status.revoked()
 	case apikey.StatusExpired:
-		c.add(notRevoked)
+		c.add(status.notRevoked())
 		c.add(`expires_at <= ` + c.instant(q.At))
 	case apikey.StatusActive:
-		c.add(isActive(c.instant(q.At)))
+		c.add(status.isActive(c.instant(q.At)))
 	}
 	if q.Enabled != nil {
 		enabled := isSuspended
@@ -162,7 +170,7 @@ func (db *DB) conditionsOf(q store.Query) *conditions {
 			string(apikey.ReasonUnspecified) + `') = ` + c.arg(string(q.Reason)))
 	}
 	if q.Rotating != nil {
-		rotating := isRotating(c.instant(q.At))
+		rotating := status.isRotating(c.instant(q.At))
 		if !*q.Rotating {
 			rotating = `NOT (` + rotating + `)`
 		}
@@ -198,19 +206,7 @@ func (db *DB) addUnused(c *conditions, q store.Query) {
 	c.add(`NOT EXISTS (` + used + ` AND key_uses.id = api_keys.id)`)
 }
 
-const (
-	// notRevoked is neither revoked nor suspended. It hides from SQLite that it is the condition of the index of
-	// names: SQLite would scan that index and look up each key.
-	notRevoked  = `NOT (revoked_at IS NOT NULL) AND suspended IS NULL`
-	isSuspended = `suspended IS NOT NULL` // no revoked key is
-)
-
-// isActive and isRotating are never NULL.
-func isActive(at string) string { return `expires_at > ` + at + ` AND ` + notRevoked }
-
-func isRotating(at string) string {
-	return `coalesce(old_secret_until, 0) > ` + at + ` AND ` + isActive(at)
-}
+const isSuspended = `suspended IS NOT NULL` // no revoked key is
 
 func (c *conditions) add(condition string) { c.all = append(c.all, condition) }
 

@@ -90,21 +90,22 @@ func (m *mutation) act() error {
 	if err != nil {
 		return err
 	}
-	if acting.ownerSuspended || acting.Status(m.now) != apikey.StatusActive || !acting.Accepts(m.actor.Secret, m.now) ||
-		!m.mayActFromThere(&acting.Key) {
+	if acting.owner.Suspended || acting.Status(m.now) != apikey.StatusActive || !acting.Accepts(m.actor.Secret, m.now) ||
+		!m.mayActFromThere(acting.AllowedCIDRs) || !m.mayActFromThere(acting.owner.AllowedCIDRs) {
 		return store.ErrActorGone
 	}
 	m.acting = &acting.Key
 	return nil
 }
 
-// mayActFromThere reports whether the acting key may be used from the actor's address.
-func (m *mutation) mayActFromThere(acting *apikey.Key) bool {
-	if len(acting.AllowedCIDRs) == 0 {
+// mayActFromThere reports whether a list of networks lets the actor's address pass. An empty list lets every address
+// pass.
+func (m *mutation) mayActFromThere(networks apikey.CIDRs) bool {
+	if len(networks) == 0 {
 		return true
 	}
 	from, err := netip.ParseAddr(m.actor.Address)
-	return err == nil && acting.AllowedCIDRs.Contain(from)
+	return err == nil && networks.Contain(from)
 }
 
 // maxActors is how many acting keys are cached.
@@ -113,7 +114,7 @@ const maxActors = 256
 // actor is an acting key.
 type actor struct {
 	apikey.Key
-	ownerSuspended bool
+	owner apikey.OwnerSettings
 }
 
 func (m *mutation) readActor(id apikey.ID) (a actor, err error) {
@@ -135,7 +136,7 @@ func (m *mutation) readActor(id apikey.ID) (a actor, err error) {
 	if err != nil {
 		return a, err
 	}
-	a.ownerSuspended = owner.Suspended
+	a.owner = owner.OwnerSettings
 	if len(m.actors) >= maxActors {
 		clear(m.actors)
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -15,30 +16,37 @@ import (
 
 // ownerColumn is a column of owners and the part of an owner that it holds.
 type ownerColumn struct {
-	name string
-	of   func(*apikey.Owner) stored
+	name  string
+	since int64 // the schema version that added it; 0 if the table began with it
+	of    func(*apikey.Owner) stored
 }
 
 // ownerColumns are the columns of owners. Every statement about the table uses this list.
 var ownerColumns = []ownerColumn{
-	{"owner", func(o *apikey.Owner) stored { return textColumn{&o.Name} }},
-	{"suspended", func(o *apikey.Owner) stored { return flagColumn{&o.Suspended} }},
-	{"max_keys", func(o *apikey.Owner) stored { return numberColumn{&o.MaxKeys} }},
-	{"rate_limit", func(o *apikey.Owner) stored { return numberColumn{&o.RateLimit.Limit} }},
-	{"rate_window", func(o *apikey.Owner) stored { return secondsColumn{&o.RateLimit.Window} }},
-	{"quota_limit", func(o *apikey.Owner) stored { return numberColumn{&o.Quota.Limit} }},
-	{"quota_period", func(o *apikey.Owner) stored { return textColumn{(*string)(&o.Quota.Period)} }},
-	{"quota_starts_on", func(o *apikey.Owner) stored { return numberColumn{&o.Quota.StartsOn} }},
-	{"metadata", func(o *apikey.Owner) stored { return metadataColumn{&o.Metadata} }},
+	{name: "owner", of: func(o *apikey.Owner) stored { return textColumn{&o.Name} }},
+	{name: "suspended", of: func(o *apikey.Owner) stored { return flagColumn{&o.Suspended} }},
+	{name: "max_keys", of: func(o *apikey.Owner) stored { return numberColumn{&o.MaxKeys} }},
+	{name: "rate_limit", of: func(o *apikey.Owner) stored { return numberColumn{&o.RateLimit.Limit} }},
+	{name: "rate_window", of: func(o *apikey.Owner) stored { return secondsColumn{&o.RateLimit.Window} }},
+	{name: "quota_limit", of: func(o *apikey.Owner) stored { return numberColumn{&o.Quota.Limit} }},
+	{name: "quota_period", of: func(o *apikey.Owner) stored { return textColumn{(*string)(&o.Quota.Period)} }},
+	{name: "quota_starts_on", of: func(o *apikey.Owner) stored { return numberColumn{&o.Quota.StartsOn} }},
+	{name: "metadata", of: func(o *apikey.Owner) stored { return metadataColumn{&o.Metadata} }},
+	{name: "allowed_cidrs", since: 12, of: func(o *apikey.Owner) stored { return cidrsColumn{&o.AllowedCIDRs} }},
 }
 
 var upsertOwner = upsertOwnerStatement()
 
 // OwnerColumns are the names of the columns of owners.
-func OwnerColumns() string {
+func OwnerColumns() string { return selectedOwnerColumns(math.MaxInt64) }
+
+// selectedOwnerColumns returns what readOwner reads, from a database of this schema version.
+func selectedOwnerColumns(version int64) string {
 	names := make([]string, len(ownerColumns))
 	for i, c := range ownerColumns {
-		names[i] = c.name
+		if names[i] = c.name; c.since > version {
+			names[i] = `NULL AS ` + c.name
+		}
 	}
 	return strings.Join(names, ", ")
 }
@@ -62,8 +70,11 @@ func readOwner(r interface{ Scan(to ...any) error }, more ...any) (o apikey.Owne
 		parts = append(parts, c.of(&o))
 	}
 	err = r.Scan(append(parts, more...)...)
-	if errors.Is(err, errMetadata) {
+	switch {
+	case errors.Is(err, errMetadata):
 		err = fmt.Errorf("%w: the metadata of owner %q cannot be read", store.ErrDamaged, o.Name)
+	case errors.Is(err, errCIDRs):
+		err = fmt.Errorf("%w: the networks of owner %q cannot be read", store.ErrDamaged, o.Name)
 	}
 	return o, err
 }
@@ -187,7 +198,7 @@ func ownersPage(ctx context.Context, q querier, query store.OwnerQuery, name str
 		c.add(c.holdsInAnyCase(`owner`, query.Search))
 	}
 	if query.Enabled != nil {
-		suspended := `owner IN (SELECT owner FROM owners WHERE suspended IS NOT NULL)`
+		suspended := `owner IN (` + suspendedOwners + `)`
 		if *query.Enabled {
 			suspended = `NOT ` + suspended
 		}
@@ -227,14 +238,18 @@ func countOwners(ctx context.Context, q querier, owners []store.OwnerState, at t
 		if err := r.Scan(&name, &total, &n.Revoked, &n.Suspended, &n.Expired, &used); err != nil {
 			return err
 		}
-		n.Active = total - n.Revoked - n.Expired
 		o := index[name]
+		if o.Suspended {
+			n.Suspended += total - n.Revoked
+			n.Revoked, n.Expired = total, 0
+		}
+		n.Active = total - n.Revoked - n.Expired
 		o.Keys, o.LastUsedAt = n, fromMillis(used)
 		return nil
 	}, `SELECT owner, count(*),
 			count(CASE WHEN revoked_at IS NOT NULL OR suspended IS NOT NULL THEN 1 END),
 			count(CASE WHEN `+isSuspended+` THEN 1 END),
-			count(CASE WHEN `+notRevoked+` AND expires_at <= `+now+` THEN 1 END),
+			count(CASE WHEN `+unended+` AND expires_at <= `+now+` THEN 1 END),
 			max(`+lastUsedAt+`)
 		FROM api_keys WHERE owner IN (`+strings.Join(names, ", ")+`) GROUP BY owner`, c.args...)
 }

@@ -30,16 +30,17 @@ func TestQueryPlans(t *testing.T) {
 			return err
 		}
 	}
-	list := func(query store.Query) func(querier) error {
+	listWith := func(query store.Query, status statuses) func(querier) error {
 		query.Limit = 20
 		return func(q querier) error {
-			if _, err := db.countKeys(t.Context(), q, query); err != nil {
+			if _, err := db.countKeys(t.Context(), q, query, status); err != nil {
 				return err
 			}
-			_, _, err := db.listKeys(t.Context(), q, query, func(row) error { return nil })
+			_, _, err := db.listKeys(t.Context(), q, query, status, func(row) error { return nil })
 			return err
 		}
 	}
+	list := func(query store.Query) func(querier) error { return listWith(query, statuses{}) }
 	walk := func(query store.Query) func(querier) error {
 		query.Limit, query.After = 20, apikey.NewID()
 		return func(q querier) error {
@@ -63,24 +64,26 @@ func TestQueryPlans(t *testing.T) {
 	}
 	summary := func(owner string) func(querier) error {
 		return func(q querier) error {
-			_, err := db.summarize(t.Context(), q, owner, time.Now())
+			_, err := db.summarize(t.Context(), q, owner, time.Now(), statuses{})
 			return err
 		}
 	}
-	const revoked = "CO-ROUTINE matching; COMPOUND QUERY; " +
-		"LEFT-MOST SUBQUERY; SCAN api_keys USING COVERING INDEX api_keys_revoked_name; " +
-		"UNION ALL; SCAN api_keys USING COVERING INDEX api_keys_suspended; SCAN matching"
+	const revoked = "SCAN api_keys USING COVERING INDEX api_keys_revoked_name"
+	const suspended = "SCAN api_keys USING COVERING INDEX api_keys_suspended"
 	narrow := store.Query{Owner: "acme", Status: apikey.StatusActive, At: time.Now(), NameContains: "ci",
 		ExpiresBefore: time.Now(), LastUsedBefore: time.Now(), Rotating: new(bool)}
-	const uses = "; CORRELATED SCALAR SUBQUERY 1; SEARCH key_uses USING PRIMARY KEY (id=?)"
+	const uses = "; CORRELATED SCALAR SUBQUERY 1; SEARCH key_uses USING PRIMARY KEY (id=?)" +
+		"; CORRELATED SCALAR SUBQUERY 2; SEARCH owners USING PRIMARY KEY (owner=?)"
+	const owners = "CO-ROUTINE one; SCAN owners USING INDEX owners_suspended; SCAN one"
 	const page = "SEARCH api_keys USING PRIMARY KEY (id=?); LIST SUBQUERY "
 	const merge = "MERGE (EXCEPT); LEFT; SCAN api_keys; RIGHT; SCAN key_uses"
 	scanned := []string{"SCAN api_keys", "SCAN api_keys" + uses}
-	merged := []string{"CO-ROUTINE matching; " + merge + "; SCAN matching", page + "3; " + merge + uses}
-	tests := map[string]struct {
+	merged := []string{"CO-ROUTINE matching; " + merge + "; SCAN matching", page + "4; " + merge + uses}
+	type test struct {
 		run  func(querier) error
 		want []string
-	}{
+	}
+	tests := map[string]test{
 		"by id": {find(store.ByID(apikey.NewID())), []string{
 			"SEARCH api_keys USING PRIMARY KEY (id<?)" + uses,
 		}},
@@ -94,7 +97,7 @@ func TestQueryPlans(t *testing.T) {
 		}},
 		"second page of one owner": {list(store.Query{Owner: "acme", Offset: 20}), []string{
 			"SEARCH key_counts USING PRIMARY KEY (owner=?)",
-			page + "2; SEARCH api_keys USING COVERING INDEX api_keys_owner (owner=?)" + uses,
+			page + "3; SEARCH api_keys USING COVERING INDEX api_keys_owner (owner=?)" + uses,
 		}},
 		"ids of one owner": {ids(store.Query{Owner: "acme"}), []string{
 			"SEARCH api_keys USING COVERING INDEX api_keys_owner (owner=?); " +
@@ -126,21 +129,19 @@ func TestQueryPlans(t *testing.T) {
 		"summary of one owner": {summary("acme"), []string{
 			"SEARCH key_counts USING PRIMARY KEY (owner=?)",
 			"SEARCH api_keys USING COVERING INDEX api_keys_suspended (owner=? AND suspended>?)",
-			"CO-ROUTINE matching; COMPOUND QUERY; " +
-				"LEFT-MOST SUBQUERY; SEARCH api_keys USING COVERING INDEX api_keys_revoked_name (owner=?); " +
-				"UNION ALL; SEARCH api_keys USING COVERING INDEX api_keys_suspended (owner=? AND suspended>?); SCAN matching",
+			"SEARCH api_keys USING COVERING INDEX api_keys_revoked_name (owner=?)",
 			"SEARCH api_keys USING INDEX api_keys_owner (owner=?)",
 		}},
 		"summary of everybody": {summary(""), []string{
 			"SEARCH key_counts USING PRIMARY KEY (owner=?)",
-			"SCAN api_keys USING COVERING INDEX api_keys_suspended",
+			suspended,
 			revoked,
 			"SCAN api_keys",
 		}},
 		"list of one owner, with every filter": {list(narrow), []string{
 			"SEARCH api_keys USING INDEX api_keys_owner (owner=?); CORRELATED SCALAR SUBQUERY 1; " +
 				"SEARCH key_uses USING PRIMARY KEY (id=?)",
-			"SEARCH api_keys USING INDEX api_keys_owner (owner=?); CORRELATED SCALAR SUBQUERY 2; " +
+			"SEARCH api_keys USING INDEX api_keys_owner (owner=?); CORRELATED SCALAR SUBQUERY 3; " +
 				"SEARCH key_uses USING PRIMARY KEY (id=?)" + uses,
 		}},
 		// All owners: one scan of the keys in their order, and not of the index of names.
@@ -152,26 +153,48 @@ func TestQueryPlans(t *testing.T) {
 		"keys by name":     {list(store.Query{NameContains: "ci", Status: apikey.StatusActive, At: time.Now()}), scanned},
 		"keys by a search": {list(store.Query{Search: "Ключ_1", Status: apikey.StatusActive, At: time.Now()}), scanned},
 		"active keys after one": {walk(store.Query{Status: apikey.StatusActive, At: time.Now()}), []string{
+			owners,
 			"SEARCH api_keys USING PRIMARY KEY (id<?)" + uses,
 		}},
 		"revoked keys after one": {walk(store.Query{Status: apikey.StatusRevoked}), []string{
+			owners,
 			"SEARCH api_keys USING PRIMARY KEY (id<?)" + uses,
 		}},
 		"one owner's keys after one": {walk(store.Query{Owner: "acme", Search: "ci"}), []string{
 			"SEARCH api_keys USING INDEX api_keys_owner (owner=? AND id<?)" + uses,
 		}},
 		"unused keys after one": {walk(store.Query{LastUsedBefore: time.Now()}), []string{
-			page + "3; MERGE (EXCEPT); LEFT; SEARCH api_keys USING PRIMARY KEY (id<?); " +
+			page + "4; MERGE (EXCEPT); LEFT; SEARCH api_keys USING PRIMARY KEY (id<?); " +
 				"RIGHT; SEARCH key_uses USING PRIMARY KEY (id<?)" + uses,
 		}},
-		"revoked keys": {list(store.Query{Status: apikey.StatusRevoked}), []string{revoked, scanned[1]}},
+		"revoked keys": {list(store.Query{Status: apikey.StatusRevoked}), []string{
+			"CO-ROUTINE matching; COMPOUND QUERY; LEFT-MOST SUBQUERY; " + revoked + "; UNION ALL; " + suspended + "; SCAN matching", scanned[1],
+		}},
 		"suspended keys": {list(store.Query{Enabled: new(false)}), []string{
-			"SCAN api_keys USING COVERING INDEX api_keys_suspended", scanned[1],
+			suspended, scanned[1],
 		}},
 		"unused keys": {list(store.Query{LastUsedBefore: time.Now()}), merged},
 		"unused keys that are active": {
 			list(store.Query{Status: apikey.StatusActive, At: time.Now(), LastUsedBefore: time.Now()}), merged,
 		},
+	}
+	// With a suspended owner, its keys are found by the index of names.
+	barred := statuses{ofSuspended: true}
+	for name, test := range map[string]test{
+		"revoked keys, some by their owner": {listWith(store.Query{Status: apikey.StatusRevoked}, barred), []string{
+			"CO-ROUTINE matching; COMPOUND QUERY; LEFT-MOST SUBQUERY; " + revoked + "; UNION ALL; " + suspended +
+				"; UNION ALL; SEARCH api_keys USING INDEX api_keys_owner (owner=?); " +
+				"LIST SUBQUERY 3; SCAN owners USING INDEX owners_suspended; SCAN matching",
+			"SCAN api_keys; LIST SUBQUERY 3; SCAN owners USING INDEX owners_suspended; CREATE BLOOM FILTER" + uses,
+		}},
+		"active keys, without those of suspended owners": {
+			listWith(store.Query{Status: apikey.StatusActive, At: time.Now()}, barred), []string{
+				"SCAN api_keys; CORRELATED SCALAR SUBQUERY 1; SEARCH owners USING PRIMARY KEY (owner=?)",
+				"SCAN api_keys; CORRELATED SCALAR SUBQUERY 3; SEARCH owners USING PRIMARY KEY (owner=?)" + uses,
+			},
+		},
+	} {
+		tests[name] = test
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"fmt"
+
 	"apikeyd/apikey"
 	"apikeyd/store"
 )
@@ -39,6 +41,13 @@ func testNetworks(f *fixture) {
 	}
 	actor := actorOf(want)
 	actor.Address = "192.0.2.9"
+	for _, tt := range []struct {
+		networks []string
+		err      error
+	}{{[]string{"192.0.2.0/28"}, nil}, {[]string{"192.0.2.0/30", "::/0"}, store.ErrActorGone}, {nil, nil}} {
+		f.changeOwner("acme", apikey.OwnerChange{AllowedCIDRs: new(apikey.ParseCIDRs(tt.networks))})
+		f.wantErr(second(f.rename(actor, store.ByID(want.ID), fmt.Sprint("renamed, and its owner has ", tt.networks))), tt.err)
+	}
 	f.wantDenied(second(f.rename(actor, store.ByID(other.ID), "taken over")))
 	f.wantDenied(second(f.restrict(actor, want))) // frees itself
 }

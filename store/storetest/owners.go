@@ -56,12 +56,14 @@ func testOwners(f *fixture) {
 	}
 	set := apikey.OwnerSettings{
 		Suspended: true, MaxKeys: apikey.MaxMaxKeys, RateLimit: apikey.RateLimit{Limit: 7, Window: 90 * time.Second},
-		Quota: apikey.Quota{Limit: apikey.MaxQuota, Period: apikey.Month, StartsOn: 31},
+		Quota:        apikey.Quota{Limit: apikey.MaxQuota, Period: apikey.Month, StartsOn: 31},
+		AllowedCIDRs: apikey.ParseCIDRs([]string{"192.0.2.0/24", "::/0"}),
 	}
 	for name, metadata := range metadataSamples() {
 		set.Metadata = metadata
 		got := f.changeOwner("acme "+name, apikey.OwnerChange{
 			Suspended: &set.Suspended, MaxKeys: &set.MaxKeys, RateLimit: &set.RateLimit, Quota: &set.Quota, Metadata: &set.Metadata,
+			AllowedCIDRs: &set.AllowedCIDRs,
 		})
 		if diff := cmp.Diff(apikey.Owner{Name: "acme " + name, OwnerSettings: set}, got); diff != "" {
 			f.Errorf("the answer differs (-want +got):\n%s", diff)

@@ -80,6 +80,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store
 		"lists of owners":                      testOwnerLists,
 		"only admins change owners":            testOwnerAuthority,
 		"keys of a suspended owner do nothing": testOwnerSuspension,
+		"keys show their owner's suspension":   testStatusOfSuspendedOwner,
 		"an owner's bound of keys":             testMaxKeys,
 		"an owner's bound under load":          testMaxKeysAtOnce,
 		"webhooks are what was set for them":   testWebhooks,

@@ -128,11 +128,15 @@ func (f *fixture) wantSummary(owner string, at time.Time, want store.Summary) {
 		Active:       find(store.Query{Status: apikey.StatusActive}),
 		Expired:      find(store.Query{Status: apikey.StatusExpired}),
 		Revoked:      find(store.Query{Status: apikey.StatusRevoked}),
-		Suspended:    find(store.Query{Enabled: new(false)}),
 		Rotating:     find(store.Query{Rotating: new(true)}),
 		ExpiringSoon: find(store.Query{Status: apikey.StatusActive, ExpiresBefore: at.Add(apikey.ExpiringSoon)}),
 		Unused:       find(store.Query{Status: apikey.StatusActive, LastUsedBefore: at.Add(-apikey.UnusedAfter)}),
 	}
+	f.walk(store.Query{Owner: owner, Status: apikey.StatusRevoked, At: at, Limit: 9}, func(key apikey.Key) {
+		if key.RevokedAt.IsZero() {
+			listed.Suspended++
+		}
+	})
 	if diff := cmp.Diff(listed, got); diff != "" {
 		f.Errorf("the summary of %q at %s differs from lists (-lists +summary):\n%s", owner, at, diff)
 	}

@@ -84,6 +84,78 @@ func testSuspensionAuthority(f *fixture) {
 		store.ErrActorGone)
 }
 
+// A key of a suspended owner is REVOKED wherever it is read or counted, and keeps its own settings.
+func testStatusOfSuspendedOwner(f *fixture) {
+	start := f.clock.Now()
+	add := func(owner, name string, lifetime time.Duration) apikey.Key {
+		return f.add(apikey.Settings{Owner: owner, Name: name, ExpiresAt: start.Add(lifetime)})
+	}
+	const hour = time.Hour
+	active, rotated := add("acme", "active", 9*hour), f.rotate(add("acme", "rotated", 9*hour), 2*hour)
+	add("acme", "expired", time.Minute)
+	suspended := f.suspend(add("acme", "suspended", 9*hour), true)
+	f.revoke(store.ByID(add("acme", "revoked", 9*hour).ID))
+	f.rotate(add("other", "other", 9*hour), 2*hour)
+	now := start.Add(hour)
+	f.clock.Advance(hour)
+	all := []string{"other", "revoked", "suspended", "expired", "rotated", "active"}
+	for range 2 {
+		for _, barred := range []bool{false, true} {
+			f.changeOwner("acme", apikey.OwnerChange{Suspended: &barred})
+			for _, want := range []apikey.Key{active, rotated, suspended} {
+				want.OwnerSuspended = barred
+				f.wantKey(f.get(store.ByID(want.ID)), want)
+				f.wantKey(f.get(store.ByName("acme", want.Name)), want)
+				got, err := f.UpdateKey(f.ctx(), operator, store.ByID(want.ID), apikey.Change{Metadata: &apikey.Metadata{}})
+				f.must(err)
+				f.wantKey(got, want)
+			}
+			lists := map[string][]string{
+				"active": {"other", "rotated", "active"}, "expired": {"expired"}, "revoked": {"revoked", "suspended"},
+				"rotating": {"other", "rotated"}, "still": {"revoked", "suspended", "expired", "active"},
+			}
+			counts := store.KeyCounts{Active: 2, Expired: 1, Revoked: 2, Suspended: 1}
+			acme := store.Summary{Active: 2, Expired: 1, Revoked: 2, Suspended: 1, Rotating: 1, ExpiringSoon: 2}
+			if barred {
+				lists = map[string][]string{"active": {"other"}, "revoked": all[1:], "rotating": {"other"}, "still": all[1:]}
+				counts = store.KeyCounts{Revoked: 5, Suspended: 4}
+				acme = store.Summary{Revoked: 5, Suspended: 4}
+			}
+			for _, limit := range []int{1, 2, 9} {
+				for name, q := range map[string]store.Query{
+					"active": {Status: apikey.StatusActive}, "expired": {Status: apikey.StatusExpired}, "revoked": {Status: apikey.StatusRevoked},
+					"rotating": {Rotating: new(true)}, "still": {Rotating: new(false)},
+				} {
+					q.At, q.Limit = now, limit
+					f.wantList(q, lists[name])
+					q.Owner = "acme"
+					var ofAcme []string
+					for _, name := range lists[name] {
+						if name != "other" {
+							ofAcme = append(ofAcme, name)
+						}
+					}
+					f.wantList(q, ofAcme)
+				}
+				f.wantList(store.Query{Enabled: new(false), At: now, Limit: limit}, []string{"suspended"})
+				f.wantList(store.Query{At: now, Limit: limit}, all)
+			}
+			f.wantOwner("acme", apikey.OwnerSettings{Suspended: barred, Metadata: apikey.Metadata{}}, counts, time.Time{})
+			f.wantSummary("acme", now, acme)
+			other := store.Summary{Active: 1, Rotating: 1, ExpiringSoon: 1}
+			f.wantSummary("other", now, other)
+			f.wantSummary("", now, store.Summary{
+				Active: acme.Active + 1, Expired: acme.Expired, Revoked: acme.Revoked, Suspended: acme.Suspended,
+				Rotating: acme.Rotating + 1, ExpiringSoon: acme.ExpiringSoon + 1,
+			})
+		}
+	}
+	revoked := f.revoke(store.ByID(active.ID))
+	if !revoked.IsRevoked() {
+		f.Error("a key of a suspended owner cannot be revoked")
+	}
+}
+
 func testRevokeSuspended(f *fixture) {
 	key := f.suspend(f.create("acme", "ci"), true)
 	want := key

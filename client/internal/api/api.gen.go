@@ -349,6 +349,13 @@ type ApiKeyCreate struct {
 	// RateLimit The key's rate limit, or `null` for none; needs `keys:admin`
 	RateLimit *RateLimitSetting `json:"rate_limit,omitempty"`
 
+	// Recipient The public key, as age-keygen prints it (age-encryption.org/v1), of whoever is to have the
+	// secret. The answer has `sealed_secret` instead of `secret`, so nobody in between can read it.
+	//
+	//
+	// Example: age1ggyq62qsv84jd87gd3x6umzm8jm8wcy442hu0y5pk050v9jjgezqhjwwgn
+	Recipient *Recipient `json:"recipient,omitempty"`
+
 	// Scopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
 	// but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
 	// its scopes are replaced.
@@ -372,7 +379,8 @@ type ApiKeyHistoryResponse struct {
 	// Example: true
 	Consistent bool `json:"consistent"`
 
-	// Key The key as it was then; without `last_used_at`, whose past is not recorded
+	// Key The key as it was then, as if its owner was enabled; without `last_used_at`, whose past is
+	// not recorded
 	Key ApiKeyResponse `json:"key"`
 
 	// SecretGeneration How many secrets the key had had by then: 1 until its first rotation. Absent if the
@@ -409,8 +417,9 @@ type ApiKeyResponse struct {
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
-	// is enabled again
+	// Enabled `false` while the key itself is suspended: it is refused, and its `status` is REVOKED,
+	// until it is enabled again. A key whose owner is suspended may be `true` here, and is
+	// REVOKED too
 	//
 	//
 	// Example: true
@@ -495,8 +504,9 @@ type ApiKeyResponse struct {
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
 
-	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+	// its owner are enabled.
 	//
 	//
 	// Example: ACTIVE
@@ -509,10 +519,18 @@ type ApiKeyRotate struct {
 	//
 	// Example: 86400
 	GraceSeconds *int `json:"grace_seconds,omitempty"`
+
+	// Recipient The public key, as age-keygen prints it (age-encryption.org/v1), of whoever is to have the
+	// secret. The answer has `sealed_secret` instead of `secret`, so nobody in between can read it.
+	//
+	//
+	// Example: age1ggyq62qsv84jd87gd3x6umzm8jm8wcy442hu0y5pk050v9jjgezqhjwwgn
+	Recipient *Recipient `json:"recipient,omitempty"`
 }
 
-// ApiKeyStatus REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+// ApiKeyStatus REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+// its owner are enabled.
 //
 // Example: ACTIVE
 type ApiKeyStatus string
@@ -573,7 +591,7 @@ type ApiKeyUpdate struct {
 	Scopes *RequestedScopes `json:"scopes,omitempty"`
 }
 
-// ApiKeyWithSecretResponse A key with its secret, which is never shown again
+// ApiKeyWithSecretResponse A key with its secret, in clear or sealed, which is never shown again
 type ApiKeyWithSecretResponse struct {
 	// AllowedCidrs Networks, with the length that each has
 	//
@@ -585,8 +603,9 @@ type ApiKeyWithSecretResponse struct {
 	// Example: 2025-06-24T11:28:35.072Z
 	CreatedAt time.Time `json:"created_at"`
 
-	// Enabled `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
-	// is enabled again
+	// Enabled `false` while the key itself is suspended: it is refused, and its `status` is REVOKED,
+	// until it is enabled again. A key whose owner is suspended may be `true` here, and is
+	// REVOKED too
 	//
 	//
 	// Example: true
@@ -671,13 +690,25 @@ type ApiKeyWithSecretResponse struct {
 	// Example: ["keys:read","datasets:read"]
 	Scopes Scopes `json:"scopes"`
 
-	// Secret The full API key secret (only returned on creation and rotation)
+	// SealedSecret The secret, encrypted to the request's `recipient`: an armored age file, which
+	// `apikeyd keys open` or `age --decrypt` opens
+	//
+	//
+	// Example: -----BEGIN AGE ENCRYPTED FILE-----
+	// YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IFgyNTUxOSBVZmJ0VnFKWnlHWmRYbUJa
+	// -----END AGE ENCRYPTED FILE-----
+	SealedSecret *string `json:"sealed_secret,omitempty"`
+
+	// Secret The full API key secret (only returned on creation and rotation); absent if the
+	// request named a `recipient`
+	//
 	//
 	// Example: ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
-	Secret string `json:"secret"`
+	Secret *string `json:"secret,omitempty"`
 
-	// Status REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-	// suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+	// Status REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+	// has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+	// its owner are enabled.
 	//
 	//
 	// Example: ACTIVE
@@ -1074,8 +1105,8 @@ type Networks = []string
 // Example: customer-42
 type Owner = string
 
-// OwnerKeys How many keys the owner has, by their own status: those of a suspended owner are counted
-// as if it were enabled
+// OwnerKeys How many keys the owner has, by their status: all that are not revoked are suspended while
+// the owner is
 type OwnerKeys struct {
 	// Active Keys that are ACTIVE
 	//
@@ -1092,7 +1123,7 @@ type OwnerKeys struct {
 	// Example: 2
 	Revoked int `json:"revoked"`
 
-	// Suspended Keys that are suspended
+	// Suspended Keys that are suspended, themselves or with their owner
 	//
 	// Example: 1
 	Suspended int `json:"suspended"`
@@ -1111,13 +1142,18 @@ type OwnerListResponse struct {
 
 // OwnerResponse An owner of keys
 type OwnerResponse struct {
+	// AllowedCidrs Networks, with the length that each has
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7/128"]
+	AllowedCidrs *Networks `json:"allowed_cidrs,omitempty"`
+
 	// Enabled Whether the owner's keys work; if `false`, all of them are refused
 	//
 	// Example: true
 	Enabled bool `json:"enabled"`
 
-	// Keys How many keys the owner has, by their own status: those of a suspended owner are counted
-	// as if it were enabled
+	// Keys How many keys the owner has, by their status: all that are not revoked are suspended while
+	// the owner is
 	Keys OwnerKeys `json:"keys"`
 
 	// LastUsedAt When one of the owner's keys was last used; absent if none was
@@ -1159,6 +1195,14 @@ type OwnerResponse struct {
 
 // OwnerUpdate What to change; what is absent stays as it is
 type OwnerUpdate struct {
+	// AllowedCidrs The networks that the owner's keys may be used from, each within its own
+	// `allowed_cidrs`; from anywhere if it is empty or `null`. Of your own key's owner, they
+	// must contain your address.
+	//
+	//
+	// Example: ["192.0.2.0/24","2001:db8::7"]
+	AllowedCidrs *[]Network `json:"allowed_cidrs,omitempty"`
+
 	// Enabled `false` suspends the owner, `true` ends that
 	//
 	// Example: false
@@ -1297,6 +1341,12 @@ type RateLimitSetting struct {
 	WindowSeconds int `json:"window_seconds"`
 }
 
+// Recipient The public key, as age-keygen prints it (age-encryption.org/v1), of whoever is to have the
+// secret. The answer has `sealed_secret` instead of `secret`, so nobody in between can read it.
+//
+// Example: age1ggyq62qsv84jd87gd3x6umzm8jm8wcy442hu0y5pk050v9jjgezqhjwwgn
+type Recipient = string
+
 // RequestedScopes Scopes to grant or require, as in `Scopes` but without commas: RFC 6749 allows them,
 // but `a,b` nearly always means two scopes. A key that has such a scope keeps it until
 // its scopes are replaced.
@@ -1344,7 +1394,8 @@ type SummaryResponse struct {
 	// Example: 2
 	Rotating int `json:"rotating"`
 
-	// Suspended Keys that are suspended
+	// Suspended Keys that are suspended, or whose owner is; listApiKeys finds the former by `enabled=false`
+	//
 	//
 	// Example: 1
 	Suspended int `json:"suspended"`
@@ -1396,7 +1447,7 @@ type UsageResponse struct {
 
 // VerifyCode NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
 // DISABLED (suspended, or its owner is), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
-// `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+// `allowed_cidrs` of the key or its owner), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
 // VALID
 //
 // Example: VALID
@@ -1405,7 +1456,8 @@ type VerifyCode string
 // VerifyRequest A secret to verify
 type VerifyRequest struct {
 	// ClientAddress The address of the client that sent you the key, as you saw it, with or without a port;
-	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are ADDRESS_NOT_ALLOWED
+	// your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs`, their own
+	// or their owner's, are ADDRESS_NOT_ALLOWED
 	//
 	//
 	// Example: 192.0.2.7
@@ -1434,7 +1486,7 @@ type VerifyRequest struct {
 type VerifyResponse struct {
 	// Code NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
 	// DISABLED (suspended, or its owner is), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
-	// `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+	// `allowed_cidrs` of the key or its owner), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
 	// VALID
 	//
 	//
@@ -1874,7 +1926,8 @@ type ListApiKeysParams struct {
 	// Status Only keys that have this status now
 	Status *ApiKeyStatus `form:"status,omitempty" json:"status,omitempty"`
 
-	// Enabled `false`: only suspended keys; `true`: only the others
+	// Enabled What was set for the key itself. `false`: only suspended keys; `true`: only the others, those
+	// of suspended owners included
 	Enabled *bool `form:"enabled,omitempty" json:"enabled,omitempty"`
 
 	// RevocationReason Only keys that were revoked for this reason
@@ -2143,7 +2196,8 @@ type ClientInterface interface {
 	// CreateApiKeyWithBody Create a new API key
 	//
 	// Creates a key and returns its secret. Store the secret: the service keeps only a
-	// hash and cannot show it again.
+	// hash and cannot show it again. With `recipient`, only its owner can read the secret, not
+	// even you.
 	//
 	// Without `scopes`, the new key gets `keys:read` and `keys:write`, as far as the
 	// calling key has them. You can grant only scopes that the calling key has;
@@ -2157,7 +2211,8 @@ type ClientInterface interface {
 	// CreateApiKey Create a new API key
 	//
 	// Creates a key and returns its secret. Store the secret: the service keeps only a
-	// hash and cannot show it again.
+	// hash and cannot show it again. With `recipient`, only its owner can read the secret, not
+	// even you.
 	//
 	// Without `scopes`, the new key gets `keys:read` and `keys:write`, as far as the
 	// calling key has them. You can grant only scopes that the calling key has;
@@ -2229,7 +2284,9 @@ type ClientInterface interface {
 	// What the key was at an earlier time: its status, scopes, limits and all else that can
 	// change, and which of its secrets was the current one. After an incident this says whether
 	// a call of then was made with a good key. It is found by undoing the changes that the audit
-	// log recorded since, so it reaches back as far as the log does.
+	// log recorded since, so it reaches back as far as the log does. It is about the key alone:
+	// `status` does not say whether the key's owner was suspended then, which the audit log's
+	// `update_owner` events do.
 	//
 	// Corresponds with GET /v1/api-keys/{key_name}/history (the `GetApiKeyHistory` operationId).
 	GetApiKeyHistory(ctx context.Context, keyName KeyName, params *GetApiKeyHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2332,8 +2389,8 @@ type ClientInterface interface {
 	// no keys yet may be changed too, but not by `{}` (404).
 	//
 	// `enabled: false` suspends the owner: verify says DISABLED of its keys, and they can call
-	// nothing, on every node when this is answered. The keys stay as they are, and work again
-	// when the owner is enabled.
+	// nothing, on every node when this is answered. Their `status` is REVOKED meanwhile; their own
+	// `enabled` stays as it is, and they work again when the owner is enabled.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2346,8 +2403,8 @@ type ClientInterface interface {
 	// no keys yet may be changed too, but not by `{}` (404).
 	//
 	// `enabled: false` suspends the owner: verify says DISABLED of its keys, and they can call
-	// nothing, on every node when this is answered. The keys stay as they are, and work again
-	// when the owner is enabled.
+	// nothing, on every node when this is answered. Their `status` is REVOKED meanwhile; their own
+	// `enabled` stays as it is, and they work again when the owner is enabled.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2539,7 +2596,8 @@ func (c *Client) ListApiKeys(ctx context.Context, params *ListApiKeysParams, req
 // CreateApiKeyWithBody Create a new API key
 //
 // Creates a key and returns its secret. Store the secret: the service keeps only a
-// hash and cannot show it again.
+// hash and cannot show it again. With `recipient`, only its owner can read the secret, not
+// even you.
 //
 // Without `scopes`, the new key gets `keys:read` and `keys:write`, as far as the
 // calling key has them. You can grant only scopes that the calling key has;
@@ -2563,7 +2621,8 @@ func (c *Client) CreateApiKeyWithBody(ctx context.Context, contentType string, b
 // CreateApiKey Create a new API key
 //
 // Creates a key and returns its secret. Store the secret: the service keeps only a
-// hash and cannot show it again.
+// hash and cannot show it again. With `recipient`, only its owner can read the secret, not
+// even you.
 //
 // Without `scopes`, the new key gets `keys:read` and `keys:write`, as far as the
 // calling key has them. You can grant only scopes that the calling key has;
@@ -2685,7 +2744,9 @@ func (c *Client) UpdateApiKey(ctx context.Context, keyName KeyName, params *Upda
 // What the key was at an earlier time: its status, scopes, limits and all else that can
 // change, and which of its secrets was the current one. After an incident this says whether
 // a call of then was made with a good key. It is found by undoing the changes that the audit
-// log recorded since, so it reaches back as far as the log does.
+// log recorded since, so it reaches back as far as the log does. It is about the key alone:
+// `status` does not say whether the key's owner was suspended then, which the audit log's
+// `update_owner` events do.
 //
 // Corresponds with GET /v1/api-keys/{key_name}/history (the `GetApiKeyHistory` operationId).
 func (c *Client) GetApiKeyHistory(ctx context.Context, keyName KeyName, params *GetApiKeyHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2878,8 +2939,8 @@ func (c *Client) GetOwner(ctx context.Context, owner OwnerName, reqEditors ...Re
 // no keys yet may be changed too, but not by `{}` (404).
 //
 // `enabled: false` suspends the owner: verify says DISABLED of its keys, and they can call
-// nothing, on every node when this is answered. The keys stay as they are, and work again
-// when the owner is enabled.
+// nothing, on every node when this is answered. Their `status` is REVOKED meanwhile; their own
+// `enabled` stays as it is, and they work again when the owner is enabled.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2902,8 +2963,8 @@ func (c *Client) UpdateOwnerWithBody(ctx context.Context, owner OwnerName, conte
 // no keys yet may be changed too, but not by `{}` (404).
 //
 // `enabled: false` suspends the owner: verify says DISABLED of its keys, and they can call
-// nothing, on every node when this is answered. The keys stay as they are, and work again
-// when the owner is enabled.
+// nothing, on every node when this is answered. Their `status` is REVOKED meanwhile; their own
+// `enabled` stays as it is, and they work again when the owner is enabled.
 //
 // Takes a body of the `application/json` content type.
 //

@@ -28,7 +28,8 @@ export interface paths {
         /**
          * Create a new API key
          * @description Creates a key and returns its secret. Store the secret: the service keeps only a
-         *     hash and cannot show it again.
+         *     hash and cannot show it again. With `recipient`, only its owner can read the secret, not
+         *     even you.
          *
          *     Without `scopes`, the new key gets `keys:read` and `keys:write`, as far as the
          *     calling key has them. You can grant only scopes that the calling key has;
@@ -80,7 +81,9 @@ export interface paths {
          * @description What the key was at an earlier time: its status, scopes, limits and all else that can
          *     change, and which of its secrets was the current one. After an incident this says whether
          *     a call of then was made with a good key. It is found by undoing the changes that the audit
-         *     log recorded since, so it reaches back as far as the log does.
+         *     log recorded since, so it reaches back as far as the log does. It is about the key alone:
+         *     `status` does not say whether the key's owner was suspended then, which the audit log's
+         *     `update_owner` events do.
          */
         get: operations["getApiKeyHistory"];
         put?: never;
@@ -203,8 +206,8 @@ export interface paths {
          *     no keys yet may be changed too, but not by `{}` (404).
          *
          *     `enabled: false` suspends the owner: verify says DISABLED of its keys, and they can call
-         *     nothing, on every node when this is answered. The keys stay as they are, and work again
-         *     when the owner is enabled.
+         *     nothing, on every node when this is answered. Their `status` is REVOKED meanwhile; their own
+         *     `enabled` stays as it is, and they work again when the owner is enabled.
          */
         patch: operations["updateOwner"];
         trace?: never;
@@ -254,7 +257,8 @@ export interface paths {
          *     If the gateway is a trusted proxy of this deployment and sends its client's address in
          *     `X-Forwarded-For`, a client that sends bad keys is throttled: 403 with `Retry-After`
          *     and `code` TOO_MANY_REQUESTS, or 429 if `rate_limited` says so. Otherwise the client's
-         *     address is unknown, and keys with `allowed_cidrs` get 403 ADDRESS_NOT_ALLOWED.
+         *     address is unknown, and keys with `allowed_cidrs`, their own or their owner's, get 403
+         *     ADDRESS_NOT_ALLOWED.
          */
         get: operations["forwardAuth"];
         put?: never;
@@ -719,6 +723,7 @@ export interface components {
              * @example true
              */
             enabled?: boolean;
+            recipient?: components["schemas"]["Recipient"];
         };
         /** @description What to change; what is absent stays as it is */
         ApiKeyUpdate: {
@@ -767,10 +772,18 @@ export interface components {
              * @example 86400
              */
             grace_seconds?: number;
+            recipient?: components["schemas"]["Recipient"];
         };
         /**
-         * @description REVOKED if revoked or suspended, else EXPIRED if `expires_at` has passed, else ACTIVE. A
-         *     suspended key has no `revoked_at`, and is ACTIVE again once it is enabled.
+         * @description The public key, as age-keygen prints it (age-encryption.org/v1), of whoever is to have the
+         *     secret. The answer has `sealed_secret` instead of `secret`, so nobody in between can read it.
+         * @example age1ggyq62qsv84jd87gd3x6umzm8jm8wcy442hu0y5pk050v9jjgezqhjwwgn
+         */
+        Recipient: string;
+        /**
+         * @description REVOKED if the key is revoked, or it or its owner is suspended, else EXPIRED if `expires_at`
+         *     has passed, else ACTIVE. A suspended key has no `revoked_at`, and is ACTIVE again once it and
+         *     its owner are enabled.
          * @example ACTIVE
          * @enum {string}
          */
@@ -816,8 +829,9 @@ export interface components {
             revoked_at?: string;
             revocation_reason?: components["schemas"]["RevocationReason"];
             /**
-             * @description `false` while the key is suspended: it is refused, and its `status` is REVOKED, until it
-             *     is enabled again
+             * @description `false` while the key itself is suspended: it is refused, and its `status` is REVOKED,
+             *     until it is enabled again. A key whose owner is suspended may be `true` here, and is
+             *     REVOKED too
              * @example true
              */
             enabled: boolean;
@@ -842,13 +856,22 @@ export interface components {
              */
             prefix: string;
         };
-        /** @description A key with its secret, which is never shown again */
+        /** @description A key with its secret, in clear or sealed, which is never shown again */
         ApiKeyWithSecretResponse: components["schemas"]["ApiKeyResponse"] & {
             /**
-             * @description The full API key secret (only returned on creation and rotation)
+             * @description The full API key secret (only returned on creation and rotation); absent if the
+             *     request named a `recipient`
              * @example ak_0TTLJ7262N7GDCxJUcKj0D0123456789ABCDEFGHIJKLMNOPQRSTUV2AkYls
              */
-            secret: string;
+            secret?: string;
+            /**
+             * @description The secret, encrypted to the request's `recipient`: an armored age file, which
+             *     `apikeyd keys open` or `age --decrypt` opens
+             * @example -----BEGIN AGE ENCRYPTED FILE-----
+             *     YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IFgyNTUxOSBVZmJ0VnFKWnlHWmRYbUJa
+             *     -----END AGE ENCRYPTED FILE-----
+             */
+            sealed_secret?: string;
         };
         /** @description A key as it was at an earlier time */
         ApiKeyHistoryResponse: {
@@ -858,7 +881,10 @@ export interface components {
              * @example 2026-11-20T10:00:00.000Z
              */
             at: string;
-            /** @description The key as it was then; without `last_used_at`, whose past is not recorded */
+            /**
+             * @description The key as it was then, as if its owner was enabled; without `last_used_at`, whose past is
+             *     not recorded
+             */
             key: components["schemas"]["ApiKeyResponse"];
             /**
              * Format: int32
@@ -931,6 +957,16 @@ export interface components {
             rate_limit?: components["schemas"]["RateLimitSetting"] | null;
             /** @description The quota of all the owner's keys together, or `null` for none */
             quota?: components["schemas"]["QuotaSetting"] | null;
+            /**
+             * @description The networks that the owner's keys may be used from, each within its own
+             *     `allowed_cidrs`; from anywhere if it is empty or `null`. Of your own key's owner, they
+             *     must contain your address.
+             * @example [
+             *       "192.0.2.0/24",
+             *       "2001:db8::7"
+             *     ]
+             */
+            allowed_cidrs?: components["schemas"]["Network"][] | null;
             metadata?: components["schemas"]["Metadata"];
         };
         /** @description An owner of keys */
@@ -951,6 +987,7 @@ export interface components {
             rate_limit?: components["schemas"]["RateLimit"];
             quota?: components["schemas"]["Quota"];
             quota_state?: components["schemas"]["QuotaState"];
+            allowed_cidrs?: components["schemas"]["Networks"];
             metadata: components["schemas"]["Metadata"];
             keys: components["schemas"]["OwnerKeys"];
             /**
@@ -961,8 +998,8 @@ export interface components {
             last_used_at?: string;
         };
         /**
-         * @description How many keys the owner has, by their own status: those of a suspended owner are counted
-         *     as if it were enabled
+         * @description How many keys the owner has, by their status: all that are not revoked are suspended while
+         *     the owner is
          */
         OwnerKeys: {
             /**
@@ -985,7 +1022,7 @@ export interface components {
             revoked: number;
             /**
              * Format: int32
-             * @description Keys that are suspended
+             * @description Keys that are suspended, themselves or with their owner
              * @example 1
              */
             suspended: number;
@@ -1016,7 +1053,8 @@ export interface components {
             cost?: number;
             /**
              * @description The address of the client that sent you the key, as you saw it, with or without a port;
-             *     your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are ADDRESS_NOT_ALLOWED
+             *     your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs`, their own
+             *     or their owner's, are ADDRESS_NOT_ALLOWED
              * @example 192.0.2.7
              */
             client_address?: string;
@@ -1024,7 +1062,7 @@ export interface components {
         /**
          * @description NOT_FOUND if the string is malformed or not a current secret, else the first of REVOKED,
          *     DISABLED (suspended, or its owner is), EXPIRED, ADDRESS_NOT_ALLOWED (`client_address` is absent or outside
-         *     `allowed_cidrs`), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
+         *     `allowed_cidrs` of the key or its owner), INSUFFICIENT_SCOPE, QUOTA_EXCEEDED and RATE_LIMITED that applies, else
          *     VALID
          * @example VALID
          * @enum {string}
@@ -1058,7 +1096,8 @@ export interface components {
             token_type_hint?: string;
             /**
              * @description The address of the client that sent you the key, as you saw it, with or without a port;
-             *     your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs` are not active
+             *     your framework or trusted proxy knows it. Without it, keys with `allowed_cidrs`, their own
+             *     or their owner's, are not active
              * @example 192.0.2.7
              */
             client_address?: string;
@@ -1122,7 +1161,7 @@ export interface components {
             revoked: number;
             /**
              * Format: int32
-             * @description Keys that are suspended
+             * @description Keys that are suspended, or whose owner is; listApiKeys finds the former by `enabled=false`
              * @example 1
              */
             suspended: number;
@@ -1968,7 +2007,8 @@ export interface operations {
                 /** @description Only keys that have this status now */
                 status?: components["schemas"]["ApiKeyStatus"];
                 /**
-                 * @description `false`: only suspended keys; `true`: only the others
+                 * @description What was set for the key itself. `false`: only suspended keys; `true`: only the others, those
+                 *     of suspended owners included
                  * @example false
                  */
                 enabled?: boolean;

@@ -12,7 +12,7 @@ test("a key is created, changed and revoked", async () => {
   assert.equal(created.response.status, 201);
   assert.ok(created.data);
   const { secret, ...key } = created.data;
-  assert.match(secret, /^ak_[0-9A-Za-z]{60}$/);
+  assert.match(secret!, /^ak_[0-9A-Za-z]{60}$/);
   assert.equal(created.response.headers.get("location"), `/v1/api-keys/${key.id}`);
   assert.deepEqual([key.owner, key.status, key.scopes], [owner, "ACTIVE", ["keys:read"]]);
 

@@ -27,15 +27,15 @@ test("a rate limit is counted, changed and removed", async () => {
     body: { owner, name: "limited", expires_at: tomorrow(), scopes: [], rate_limit: { limit: 1, window_seconds: 86400 } },
   }));
   assert.deepEqual(rate_limit, { limit: 1, window_seconds: 86400 });
-  assert.equal((await verify(secret)).code, "VALID");
-  const limited = await verify(secret);
+  assert.equal((await verify(secret!)).code, "VALID");
+  const limited = await verify(secret!);
   assert.equal(limited.code, "RATE_LIMITED");
   assert.ok(limited.retry_after_seconds && limited.retry_after_seconds > 0);
 
   assert.deepEqual((await update(id, { rate_limit: { limit: 2, window_seconds: 1 } })).rate_limit, { limit: 2, window_seconds: 1 });
   assert.deepEqual((await update(id, {})).rate_limit, { limit: 2, window_seconds: 1 });
   assert.equal((await update(id, { rate_limit: null })).rate_limit, undefined);
-  assert.equal((await verify(secret)).code, "VALID");
+  assert.equal((await verify(secret!)).code, "VALID");
 });
 
 test("a quota is counted, changed and removed", async () => {
@@ -44,8 +44,8 @@ test("a quota is counted, changed and removed", async () => {
     body: { owner, name: "limited", expires_at: tomorrow(), scopes: [], quota: { limit: 10, period: "month" } },
   }));
   assert.deepEqual(quota, { limit: 10, period: "month", starts_on: 1 });
-  const costing = (cost: number) => unwrap(admin.POST("/v1/verify", { body: { key: secret, cost } }));
-  assert.equal((await verify(secret)).quota?.remaining, 9);
+  const costing = (cost: number) => unwrap(admin.POST("/v1/verify", { body: { key: secret!, cost } }));
+  assert.equal((await verify(secret!)).quota?.remaining, 9);
   const refused = await costing(10);
   assert.deepEqual([refused.code, refused.quota?.remaining], ["QUOTA_EXCEEDED", 9]);
   assert.ok(refused.retry_after_seconds && refused.retry_after_seconds > 0);
@@ -56,7 +56,7 @@ test("a quota is counted, changed and removed", async () => {
   assert.deepEqual((await update(id, { quota: { limit: 20, period: "week", starts_on: 7 } })).quota,
     { limit: 20, period: "week", starts_on: 7 });
   assert.equal((await update(id, { quota: null })).quota, undefined);
-  assert.equal((await verify(secret)).code, "VALID");
+  assert.equal((await verify(secret!)).code, "VALID");
 });
 
 test("metadata is kept as it is, and replaced whole", async () => {
@@ -79,11 +79,11 @@ test("a rotation returns a new secret, and the old one works during the grace", 
   assert.deepEqual([second.id, second.prefix], [first.id, first.prefix]);
   assert.notEqual(second.secret, first.secret);
   assert.ok(second.grace_ends_at && new Date(second.grace_ends_at) > new Date());
-  assert.deepEqual([(await verify(first.secret)).code, (await verify(second.secret)).code], ["VALID", "VALID"]);
+  assert.deepEqual([(await verify(first.secret)).code, (await verify(second.secret!)).code], ["VALID", "VALID"]);
 
   const third = await rotate();
   assert.equal(third.grace_ends_at, undefined);
-  const codes = await Promise.all([first, second, third].map(async ({ secret }) => (await verify(secret)).code));
+  const codes = await Promise.all([first, second, third].map(async ({ secret }) => (await verify(secret!)).code));
   assert.deepEqual(codes, ["NOT_FOUND", "NOT_FOUND", "VALID"]);
 });
 
@@ -125,7 +125,7 @@ test("networks are kept, decide about addresses, and are removed", async () => {
   }));
   assert.deepEqual([allowed_cidrs, observe_cidrs], [["192.0.2.0/24", "2001:db8::7/128"], ["192.0.2.7/32"]]);
   const from = async (client_address?: string) =>
-    (await unwrap(admin.POST("/v1/verify", { body: { key: secret, ...(client_address && { client_address }) } }))).code;
+    (await unwrap(admin.POST("/v1/verify", { body: { key: secret!, ...(client_address && { client_address }) } }))).code;
   assert.equal(await from("192.0.2.9:443"), "VALID");
   assert.equal(await from("198.51.100.1"), "ADDRESS_NOT_ALLOWED");
   assert.equal(await from(), "ADDRESS_NOT_ALLOWED");

@@ -18,11 +18,14 @@ export const admin = createApiKeysClient({ baseUrl, key: adminKey });
 
 export const tomorrow = () => new Date(Date.now() + 24 * 60 * 60 * 1000).toISOString();
 
-export const create = (owner: string, name: string, scopes: string[] = []): Promise<ApiKeyWithSecret> =>
-  unwrap(admin.POST("/v1/api-keys", { body: { owner, name, scopes, expires_at: tomorrow() } }));
+/** A key whose secret is not sealed. */
+type Created = ApiKeyWithSecret & { secret: string };
+
+export const create = (owner: string, name: string, scopes: string[] = []) =>
+  unwrap(admin.POST("/v1/api-keys", { body: { owner, name, scopes, expires_at: tomorrow() } })) as Promise<Created>;
 
 /** Creates an owner for a test, and a client that acts for it. */
-export async function newOwner(): Promise<{ owner: string; key: ApiKeyWithSecret; client: ApiKeysClient }> {
+export async function newOwner(): Promise<{ owner: string; key: Created; client: ApiKeysClient }> {
   const owner = randomUUID();
   const key = await create(owner, "caller", ["keys:read", "keys:write"]);
   return { owner, key, client: createApiKeysClient({ baseUrl, key: key.secret }) };

@@ -26,6 +26,8 @@ func networksAreChecked(k *kit) {
 		return k.key(fields{"name": name, "scopes": []string{"reports:read"}, "allowed_cidrs": networks})
 	}
 	near, far := from("near", "127.0.0.2"), from("far", "192.0.2.0/24", "::/0", "127.0.0.1/32")
+	theirs := k.key(fields{"name": "theirs", "owner": "near", "scopes": []string{"reports:read"}, "allowed_cidrs": []string{"127.0.0.0/8"}})
+	k.manage("PATCH", "/v1/owners/near", fields{"allowed_cidrs": []string{"127.0.0.2"}}, http.StatusOK, nil)
 	client := k.asFrom(k.T, "127.0.0.2")
 	lies := map[string]http.Header{
 		"nothing":             {},
@@ -51,8 +53,10 @@ func networksAreChecked(k *kit) {
 		client.Run(name, func(k *kit) {
 			k.passes(request{path: "/reports/1", header: as(near)})
 			k.refused(request{path: "/reports/1", header: as(far)}, http.StatusForbidden)
+			k.passes(request{path: "/reports/1", header: as(theirs)})
 		})
 	}
+	k.asFrom(k.T, "127.0.0.3").refused(request{path: "/reports/1", header: with(theirs.Secret)}, http.StatusForbidden)
 	// A gateway that apikeyd does not trust speaks for nobody.
 	k.asked.become(untrusted)
 	defer k.asked.become(answering)

@@ -12,11 +12,11 @@ export interface Key {
 
 /** The calls, as a generated client makes them. A refusal is thrown as Refused. */
 export interface Calls {
-  create(key: { name: string; expires_at: string; owner?: string; rate_limit?: { limit: number; window_seconds: number } }): Promise<Key & { secret: string }>;
+  create(key: { name: string; expires_at: string; owner?: string; rate_limit?: { limit: number; window_seconds: number } }): Promise<Key & { secret?: string }>;
   list(query: { owner?: string; items_per_page?: number; cursor?: string }): Promise<{ data: Key[]; pagination: { next_cursor?: string } }>;
   get(name: string, owner?: string): Promise<Key>;
   removeRateLimit(name: string, owner?: string): Promise<Key>;
-  rotate(name: string): Promise<Key & { secret: string }>;
+  rotate(name: string): Promise<Key & { secret?: string }>;
   revoke(name: string, owner?: string): Promise<Key>;
   verify(secret: string): Promise<{ code: string }>;
   /** Absent where a generator cannot send forms. */
@@ -69,9 +69,9 @@ export async function program(calls: Calls): Promise<void> {
   const created = await calls.create({ name: "rotated", expires_at });
   const rotated = await calls.rotate("rotated");
   assert.equal(rotated.id, created.id);
-  assert.equal((await calls.verify(created.secret)).code, "NOT_FOUND");
-  assert.equal((await calls.verify(rotated.secret)).code, "VALID");
-  if (calls.introspect) assert.equal((await calls.introspect(rotated.secret)).active, true);
+  assert.equal((await calls.verify(created.secret!)).code, "NOT_FOUND");
+  assert.equal((await calls.verify(rotated.secret!)).code, "VALID");
+  if (calls.introspect) assert.equal((await calls.introspect(rotated.secret!)).active, true);
 
   // A name with what paths and queries are made of.
   const awkward = await calls.create({ name: "a/b 100% ?x=1&y#z ü+", expires_at });

@@ -32,7 +32,7 @@ func main() {
 			if err != nil || answer.JSON201 == nil {
 				return program.Created{}, refused(err, answer.Body)
 			}
-			return program.Created{ID: answer.JSON201.Id.String(), Secret: answer.JSON201.Secret}, nil
+			return program.Created{ID: answer.JSON201.Id.String(), Secret: *answer.JSON201.Secret}, nil
 		},
 		List: func(owner, cursor string, items int) (keys []program.Found, next string, err error) {
 			count := int32(items)
@@ -63,7 +63,7 @@ func main() {
 			if err != nil || answer.JSON200 == nil {
 				return program.Created{}, refused(err, answer.Body)
 			}
-			return program.Created{ID: answer.JSON200.Id.String(), Secret: answer.JSON200.Secret}, nil
+			return program.Created{ID: answer.JSON200.Id.String(), Secret: *answer.JSON200.Secret}, nil
 		},
 		Revoke: func(name, owner string) (program.Found, error) {
 			answer, err := client.RevokeApiKeyWithResponse(ctx, name, &api.RevokeApiKeyParams{Owner: optional(owner)})

@@ -26,7 +26,7 @@ func main() {
 			}
 			answer, err := client.CreateApiKey(ctx, &body)
 			if key, isKey := answer.(*api.ApiKeyWithSecretResponseHeaders); isKey {
-				return program.Created{ID: key.Response.ID.String(), Secret: key.Response.Secret}, err
+				return program.Created{ID: key.Response.ID.String(), Secret: key.Response.Secret.Value}, err
 			}
 			return program.Created{}, refused(answer, err)
 		},
@@ -59,7 +59,7 @@ func main() {
 		Rotate: func(name string) (program.Created, error) {
 			answer, err := client.RotateApiKey(ctx, api.OptApiKeyRotate{}, api.RotateApiKeyParams{KeyName: name})
 			if key, isKey := answer.(*api.RotateApiKeyOKHeaders); isKey {
-				return program.Created{ID: key.Response.ID.String(), Secret: key.Response.Secret}, err
+				return program.Created{ID: key.Response.ID.String(), Secret: key.Response.Secret.Value}, err
 			}
 			return program.Created{}, refused(answer, err)
 		},
