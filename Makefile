@@ -193,7 +193,7 @@ linearizability: ## End 1,000 secrets in each way while they are used, also with
 
 .PHONY: chaos
 chaos: ## Kill the service 200 times, fill its disk, break it, soak it, break three nodes: what make test-all does a little of
-	$(GO_TEST) -tags full ./internal/cli -run Chaos -count 1 -v -timeout 60m -args -kills 200 -soak 5m -proofs 100
+	$(GO_TEST) -tags full ./internal/cli -run Chaos -count 1 -v -timeout 60m -args -kills 200 -soak 5m -proofs 100 -usage-kills 13
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZ_TIME (30s)

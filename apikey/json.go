@@ -27,6 +27,12 @@ func allFields() []field {
 		{"grace_ends_at", true, func(b []byte, k *Key, now time.Time) []byte { return appendTime(b, k.GraceEnd(now)) }},
 		{"id", false, func(b []byte, k *Key, _ time.Time) []byte { return appendID(b, k.ID) }},
 		{"last_used_at", false, func(b []byte, k *Key, _ time.Time) []byte { return appendTime(b, k.LastUsedAt) }},
+		{"last_used_from", false, func(b []byte, k *Key, _ time.Time) []byte {
+			if k.LastUsedFrom == "" {
+				return b
+			}
+			return appendText(b, k.LastUsedFrom)
+		}},
 		{"prefix", false, func(b []byte, k *Key, _ time.Time) []byte { return appendText(b, k.Prefix) }},
 		{"revocation_reason", true, appendReason},
 		{"revoked_at", true, func(b []byte, k *Key, _ time.Time) []byte { return appendTime(b, k.RevokedAt) }},

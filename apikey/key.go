@@ -12,6 +12,8 @@ type Key struct {
 	RevokedAt  time.Time // zero unless revoked
 	LastUsedAt time.Time // zero until the first use
 
+	LastUsedFrom string // the address of that use; empty if unknown
+
 	OwnerSuspended bool // whether its owner was suspended when the key was read; stored with the owner
 
 	RevocationReason Reason // empty unless revoked

@@ -17,7 +17,9 @@ func (k *Key) AppendPacked(b []byte) []byte {
 	for _, t := range [...]time.Time{k.CreatedAt, k.RevokedAt, k.LastUsedAt, k.OldSecretUntil} {
 		b = appendPackedTime(b, t)
 	}
-	b = appendPackedText(appendPackedText(b, k.Prefix), string(k.RevocationReason))
+	for _, text := range [...]string{k.LastUsedFrom, k.Prefix, string(k.RevocationReason)} {
+		b = appendPackedText(b, text)
+	}
 	for _, s := range settings {
 		b = s.pack(b, &k.Settings)
 	}
@@ -34,6 +36,7 @@ func (k *Key) Unpack(packed string, metadata bool) {
 	for _, t := range [...]*time.Time{&k.CreatedAt, &k.RevokedAt, &k.LastUsedAt, &k.OldSecretUntil} {
 		*t, p = cutTime(p)
 	}
+	k.LastUsedFrom, p = cutText(p)
 	k.Prefix, p = cutText(p)
 	reason, p := cutText(p)
 	k.RevocationReason = Reason(reason)

@@ -104,6 +104,18 @@ func (s Scopes) Has(scope string) bool {
 	return isOwn(scope) && slices.Contains(s, ScopeAdmin)
 }
 
+// Exercised returns the scopes of a key with these that a call makes use of which asks for scope: that one, and
+// keys:admin beside any other of apikeyd's, because what the call did may have needed it.
+func (s Scopes) Exercised(scope string) (used Scopes) {
+	if slices.Contains(s, scope) {
+		used = append(used, scope)
+	}
+	if scope != ScopeAdmin && isOwn(scope) && slices.Contains(s, ScopeAdmin) {
+		used = append(used, ScopeAdmin)
+	}
+	return used
+}
+
 // Missing returns the scopes of want that s lacks.
 func (s Scopes) Missing(want Scopes) Scopes {
 	var missing Scopes

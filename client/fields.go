@@ -50,6 +50,8 @@ type Key struct {
 	GraceEndsAt time.Time         `json:"grace_ends_at,omitzero"` // end of the previous secret; zero if it no longer works
 	LastUsedAt  time.Time         `json:"last_used_at,omitzero"`  // zero if never used; at most 10 seconds late
 
+	LastUsedFrom string `json:"last_used_from,omitzero"` // the address of the last use; empty if unknown
+
 	Enabled          bool             `json:"enabled"`                    // false while the key itself is suspended; its owner may be too
 	RevocationReason RevocationReason `json:"revocation_reason,omitzero"` // empty unless the key is revoked
 

@@ -43,12 +43,12 @@ type summaryAnswer struct {
 func (a *summaryAnswer) complete() bool { return a.Active != nil }
 
 // Usage is how often keys were verified: by [Client.Verify], by gateways and by token
-// introspection. Each node of the service counts on its own, in memory: a restart resets its
-// counts, and an answer covers only the node that sent it.
+// introspection. Hours and days are those of all nodes of the service. Each node counts minutes on its own, in
+// memory: a restart resets them.
 type Usage struct {
-	Since    time.Time     // when the node started to count
+	Since    time.Time     // since when there are counts of this interval; earlier ones are not known
 	Interval time.Duration // of each Count
-	Counts   []UsageCount  // oldest first, without gaps; the last interval is not over yet
+	Counts   []UsageCount  // oldest first, without gaps; without Until, the last interval is not over yet
 	Quota    QuotaState    // of a single key's quota; zero if it has none
 }
 
@@ -56,23 +56,54 @@ type Usage struct {
 type UsageCount struct {
 	Start          time.Time
 	Valid, Refused int
+	Codes          map[VerifyCode]int // those that there were
 }
 
-// Usage returns how often keys were verified in each minute of the last hour: the keys of the
-// calling key's owner, or those of [Client.ForOwner]. With keys:admin and without ForOwner it
-// covers all owners, and Refused includes secrets that belong to no key.
-func (c *Client) Usage(ctx context.Context) (Usage, error) {
-	request, err := api.NewGetUsageRequest(c.base, &api.GetUsageParams{Owner: c.owner})
+// UsageInterval is the length of the intervals of a Usage.
+type UsageInterval string
+
+// The intervals. Days are those of UTC.
+const (
+	UsageByMinute UsageInterval = "minute" // of the last hour
+	UsageByHour   UsageInterval = "hour"
+	UsageByDay    UsageInterval = "day"
+)
+
+// UsageOptions choose intervals. The zero UsageOptions choose the last hour by the minute, or of a key the last day by
+// the hour.
+type UsageOptions struct {
+	Interval UsageInterval
+	Since    time.Time // the interval of this time and later ones, at most 400; by default 60 minutes, 24 hours or 30 days
+	Until    time.Time // only intervals that begin before; by default all until now
+}
+
+// Usage is UsageWith of the zero UsageOptions.
+func (c *Client) Usage(ctx context.Context) (Usage, error) { return c.UsageWith(ctx, UsageOptions{}) }
+
+// UsageWith returns how often keys were verified: those of the calling key's owner, or of [Client.ForOwner]. With
+// keys:admin and without ForOwner it covers all owners, and Refused includes secrets that belong to no key.
+func (c *Client) UsageWith(ctx context.Context, o UsageOptions) (Usage, error) {
+	request, err := api.NewGetUsageRequest(c.base, &api.GetUsageParams{
+		Owner: c.owner, Interval: unlessZero(api.UsageInterval(o.Interval)),
+		Since: unlessZero(o.Since.UTC()), Until: unlessZero(o.Until.UTC()),
+	})
 	return c.usage(ctx, request, err)
 }
 
-// KeyUsage returns how often a key, found as by [Client.Get], was verified in each hour of
-// the last day.
+// KeyUsage is KeyUsageWith of the zero UsageOptions.
 func (c *Client) KeyUsage(ctx context.Context, nameOrID string) (Usage, error) {
+	return c.KeyUsageWith(ctx, nameOrID, UsageOptions{})
+}
+
+// KeyUsageWith returns how often a key, found as by [Client.Get], was verified.
+func (c *Client) KeyUsageWith(ctx context.Context, nameOrID string, o UsageOptions) (Usage, error) {
 	if err := checkName(nameOrID); err != nil {
 		return Usage{}, err
 	}
-	request, err := api.NewGetApiKeyUsageRequest(c.base, nameOrID, &api.GetApiKeyUsageParams{Owner: c.owner})
+	request, err := api.NewGetApiKeyUsageRequest(c.base, nameOrID, &api.GetApiKeyUsageParams{
+		Owner: c.owner, Interval: unlessZero(api.UsageInterval(o.Interval)),
+		Since: unlessZero(o.Since.UTC()), Until: unlessZero(o.Until.UTC()),
+	})
 	return c.usage(ctx, request, err)
 }
 
@@ -87,7 +118,11 @@ func (c *Client) usage(ctx context.Context, request *http.Request, failed error)
 	}
 	u := Usage{Since: answer.Since, Interval: time.Duration(answer.IntervalSeconds) * time.Second, Quota: quotaState(answer.Quota)}
 	for _, count := range answer.Data {
-		u.Counts = append(u.Counts, UsageCount{Start: count.Start, Valid: count.Valid, Refused: count.Refused})
+		c := UsageCount{Start: count.Start, Valid: int(count.Valid), Refused: int(count.Refused), Codes: make(map[VerifyCode]int)}
+		for code, n := range count.Codes {
+			c.Codes[VerifyCode(code)] = int(n)
+		}
+		u.Counts = append(u.Counts, c)
 	}
 	return u, nil
 }

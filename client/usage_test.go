@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"apikeyd/client"
 	servertest "apikeyd/internal/testkit/server"
 	"apikeyd/store/storetest"
@@ -81,6 +83,13 @@ func TestUsage(t *testing.T) {
 	must(t, err)
 
 	own := k.as(t, created.Secret.Reveal())
+	codes := func(valid int, refusals ...client.VerifyCode) map[client.VerifyCode]int {
+		all := map[client.VerifyCode]int{client.VerifyValid: valid}
+		for _, code := range refusals {
+			all[code] = 1
+		}
+		return all
+	}
 	for name, tt := range map[string]struct {
 		usage    func() (client.Usage, error)
 		interval time.Duration
@@ -88,30 +97,42 @@ func TestUsage(t *testing.T) {
 		last     client.UsageCount
 	}{
 		"an owner": {func() (client.Usage, error) { return own.Usage(ctx) },
-			time.Minute, 60, client.UsageCount{Start: start.Add(2*time.Hour + time.Minute), Valid: 2, Refused: 1}},
+			time.Minute, 60, client.UsageCount{Start: start.Add(2*time.Hour + time.Minute), Valid: 2, Refused: 1, Codes: codes(2, client.VerifyInsufficientScope)}},
 		"an owner, asked by an admin": {func() (client.Usage, error) { return k.admin.ForOwner("customer").Usage(ctx) },
-			time.Minute, 60, client.UsageCount{Start: start.Add(2*time.Hour + time.Minute), Valid: 2, Refused: 1}},
+			time.Minute, 60, client.UsageCount{Start: start.Add(2*time.Hour + time.Minute), Valid: 2, Refused: 1, Codes: codes(2, client.VerifyInsufficientScope)}},
 		"everybody": {func() (client.Usage, error) { return k.admin.Usage(ctx) },
-			time.Minute, 60, client.UsageCount{Start: start.Add(2*time.Hour + time.Minute), Valid: 2, Refused: 2}},
+			time.Minute, 60, client.UsageCount{Start: start.Add(2*time.Hour + time.Minute), Valid: 2, Refused: 2, Codes: codes(2, client.VerifyInsufficientScope, client.VerifyNotFound)}},
 		"a key by name": {func() (client.Usage, error) { return own.KeyUsage(ctx, "a/b") },
-			time.Hour, 24, client.UsageCount{Start: start.Add(2 * time.Hour), Valid: 2, Refused: 1}},
+			time.Hour, 24, client.UsageCount{Start: start.Add(2 * time.Hour), Valid: 2, Refused: 1, Codes: codes(2, client.VerifyInsufficientScope)}},
 		"a key by id": {func() (client.Usage, error) { return k.admin.KeyUsage(ctx, created.ID) },
-			time.Hour, 24, client.UsageCount{Start: start.Add(2 * time.Hour), Valid: 2, Refused: 1}},
+			time.Hour, 24, client.UsageCount{Start: start.Add(2 * time.Hour), Valid: 2, Refused: 1, Codes: codes(2, client.VerifyInsufficientScope)}},
 	} {
 		u, err := tt.usage()
 		if err != nil || !u.Since.Equal(start) || u.Interval != tt.interval || len(u.Counts) != tt.n {
 			t.Errorf("%s: since %s, %d times %s, %v", name, u.Since, len(u.Counts), u.Interval, err)
 			continue
 		}
-		if got := u.Counts[tt.n-1]; got != tt.last {
-			t.Errorf("%s: the last is %+v, want %+v", name, got, tt.last)
+		if diff := cmp.Diff(tt.last, u.Counts[tt.n-1]); diff != "" {
+			t.Errorf("%s: the last differs (-want +got):\n%s", name, diff)
 		}
 		for i, count := range u.Counts[:tt.n-1] {
 			at := tt.last.Start.Add(-time.Duration(tt.n-1-i) * tt.interval)
-			if count != (client.UsageCount{Start: at}) {
+			if !count.Start.Equal(at) || count.Valid+count.Refused+len(count.Codes) != 0 {
 				t.Errorf("%s: entry %d is %+v, want nothing at %s", name, i, count, at)
 			}
 		}
+	}
+	for name, usage := range map[string]func(client.UsageOptions) (client.Usage, error){
+		"an owner": func(o client.UsageOptions) (client.Usage, error) { return own.UsageWith(ctx, o) },
+		"a key":    func(o client.UsageOptions) (client.Usage, error) { return own.KeyUsageWith(ctx, "a/b", o) },
+	} {
+		u, err := usage(client.UsageOptions{Interval: client.UsageByDay, Since: start.AddDate(0, 0, -1), Until: start.AddDate(0, 0, 2)})
+		day := start.Truncate(24 * time.Hour)
+		if err != nil || u.Interval != 24*time.Hour || len(u.Counts) != 4 || !u.Counts[1].Start.Equal(day) || u.Counts[1].Valid != 2 {
+			t.Errorf("%s by the day: %+v, %v", name, u, err)
+		}
+		_, err = usage(client.UsageOptions{Interval: client.UsageByMinute, Since: start.AddDate(0, 0, -1)})
+		wantError(t, err, 400, client.CodeInvalidRequest)
 	}
 	_, err = own.ForOwner("admin").Usage(ctx)
 	wantError(t, err, 403, client.CodeForbidden)

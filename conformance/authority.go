@@ -104,7 +104,7 @@ func owners(s *session) {
 	for _, name := range []string{stranger.id, stranger.name} {
 		for _, r := range []request{
 			{operation: "getApiKey"}, {operation: "revokeApiKey"}, {operation: "updateApiKey", body: "{}"},
-			{operation: "rotateApiKey"}, {operation: "getApiKeyUsage"}, {operation: "getApiKeyHistory"},
+			{operation: "rotateApiKey"}, {operation: "getApiKeyUsage"}, {operation: "getApiKeyHistory"}, {operation: "getApiKeyReview"},
 		} {
 			r.key, r.secret, r.why = name, writer.secret, "another owner's key"
 			s.want(http.StatusNotFound, r)

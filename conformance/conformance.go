@@ -216,7 +216,7 @@ func checks() []check {
 		deploymentChecks(), exampleChecks(), authenticationChecks(), lifecycleChecks(), nameChecks(), bodyChecks(), dateChecks(),
 		listChecks(), cursorChecks(), filterChecks(), metadataChecks(), authorityChecks(), rotationChecks(),
 		verificationChecks(), suspensionChecks(), ownerChecks(), networkChecks(), rateLimitChecks(), quotaChecks(), forwardAuthChecks(), introspectionChecks(), leakChecks(), webhookChecks(),
-		usageChecks(), auditChecks(), historyChecks(), routingChecks(), throttlingChecks(),
+		usageChecks(), reviewChecks(), auditChecks(), historyChecks(), routingChecks(), throttlingChecks(),
 	} {
 		all = append(all, group...)
 	}

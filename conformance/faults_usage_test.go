@@ -127,10 +127,48 @@ var usageFaults = map[string]planted{
 	"usage accepts any query": {
 		requests(func(r *http.Request) {
 			if r.URL.Path == "/v1/usage" {
+				leaveOut(r, "before")
+			}
+		}),
+		"an invalid query is refused", "?before=2026-11-01T00:00:00Z: status 200, want 400",
+	},
+	"any number of intervals": {
+		requests(func(r *http.Request) {
+			if strings.HasPrefix(r.URL.RawQuery, "interval=minute&since=") {
 				leaveOut(r, "since")
 			}
 		}),
-		"an invalid query is refused", "?since=2026-11-01T00:00:00Z: status 200, want 400",
+		"an invalid query is refused", "?interval=minute&since=2026-11-01T00:00:00Z: status 200, want 400",
+	},
+	"usage begins a day late": {
+		requests(func(r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/usage") && strings.Contains(r.URL.RawQuery, "&until=2026-11-08") {
+				r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "since=2026-11-01", "since=2026-11-02", 1)
+			}
+		}),
+		"usage has every interval", "6 intervals of 86400 seconds",
+	},
+	"intervals are later than asked for": {
+		requests(func(r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/usage") {
+				r.URL.RawQuery = strings.Replace(strings.Replace(r.URL.RawQuery, "2026-11-01T00", "2026-11-01T01", 1), "T03", "T04", 1)
+			}
+		}),
+		"usage has every interval", "the first interval begins at 2026-11-01 01:00:00",
+	},
+	"codes are forgotten": {
+		usage(func(body map[string]any) {
+			eachCount(body, func(c map[string]any) { delete(c["codes"].(map[string]any), "REVOKED") })
+		}),
+		"each decision about a key is counted", "the codes of an interval are",
+	},
+	"days begin anew": {
+		usage(func(body map[string]any) {
+			if body["interval_seconds"] == 86400.0 {
+				eachCount(body, func(c map[string]any) { c["valid"], c["refused"], c["codes"] = 9, 0, map[string]any{"VALID": 9} })
+			}
+		}),
+		"each decision about a key is counted", "stored, by the day: 270 VALID",
 	},
 }
 

@@ -23,8 +23,10 @@ func asOf(at time.Time) string { return "at=" + url.QueryEscape(at.Format(time.R
 func (s *session) wantPast(got, want map[string]any, secret float64, why string) {
 	key := object(got["key"])
 	s.same(why, key, without(want, "secret"))
-	if used, told := key["last_used_at"]; told {
-		s.fail("%s: last_used_at is %v, and its past is not recorded", why, used)
+	for _, name := range []string{"last_used_at", "last_used_from"} {
+		if used, told := key[name]; told {
+			s.fail("%s: %s is %v, and its past is not recorded", why, name, used)
+		}
 	}
 	if got["secret_generation"] != secret || got["consistent"] != true {
 		s.fail("%s: secret_generation is %v and consistent %v, want %v and true", why, got["secret_generation"], got["consistent"], secret)

@@ -106,12 +106,12 @@ func (s *session) rejected(id, secret, why string) {
 
 // get returns a key as it is now, without its last use.
 func (s *session) get(id, why string) map[string]any {
-	return without(s.want(http.StatusOK, request{operation: "getApiKey", key: id, why: why}).body, "last_used_at")
+	return without(s.want(http.StatusOK, request{operation: "getApiKey", key: id, why: why}).body, "last_used_at", "last_used_from")
 }
 
 // same checks that two keys are equal except for their secret and last use.
 func (s *session) same(why string, got, want map[string]any) {
-	ignored := []string{"secret", "sealed_secret", "last_used_at"}
+	ignored := []string{"secret", "sealed_secret", "last_used_at", "last_used_from"}
 	got, want = without(got, ignored...), without(want, ignored...)
 	if !reflect.DeepEqual(got, want) {
 		s.fail("%s: the key is %v, want %v", why, got, want)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"apikeyd/apikey"
@@ -72,12 +73,22 @@ func summaries(s *session) {
 
 // intervals checks the intervals of usage without changing anything.
 func intervals(s *session) {
+	const day = 24 * time.Hour
 	for _, tt := range []struct {
-		operation string
-		interval  time.Duration
-		n         int
-	}{{"getUsage", time.Minute, 60}, {"getApiKeyUsage", time.Hour, 24}} {
-		a := s.want(http.StatusOK, request{operation: tt.operation, key: s.id})
+		operation, query string
+		interval         time.Duration
+		n                int
+	}{
+		{"getUsage", "", time.Minute, 60},
+		{"getApiKeyUsage", "", time.Hour, 24},
+		{"getUsage", "interval=hour", time.Hour, 24},
+		{"getUsage", "interval=day", day, 30},
+		{"getApiKeyUsage", "interval=minute", time.Minute, 60},
+		{"getApiKeyUsage", "interval=day", day, 30},
+		{"getUsage", "interval=hour&since=2026-11-01T00:30:00Z&until=2026-11-01T03:30:00Z", time.Hour, 4},
+		{"getApiKeyUsage", "interval=day&since=2026-11-01T00:00:00Z&until=2026-11-08T00:00:00Z", day, 7},
+	} {
+		a := s.want(http.StatusOK, request{operation: tt.operation, key: s.id, query: tt.query})
 		data := list(a.body["data"])
 		if a.body["interval_seconds"] != tt.interval.Seconds() || len(data) != tt.n {
 			s.fail("%s: %d intervals of %v seconds, want %d of %v", a.about, len(data), a.body["interval_seconds"],
@@ -93,7 +104,12 @@ func intervals(s *session) {
 				s.fail("%s: interval %d begins at %s, %s after the first", a.about, i, at, at.Sub(first))
 			}
 		}
-		if since := stamp(a.body["since"]); since.After(first.Add(time.Duration(tt.n) * tt.interval)) {
+		if _, since, asked := strings.Cut(tt.query, "since="); asked {
+			asked, _, _ := strings.Cut(since, "&")
+			if want := stamp(asked).Truncate(tt.interval); !first.Equal(want) {
+				s.fail("%s: the first interval begins at %s, want %s", a.about, first, want)
+			}
+		} else if since := stamp(a.body["since"]); since.After(first.Add(time.Duration(tt.n) * tt.interval)) {
 			s.fail("%s: counting begins at %s, after the last interval", a.about, since)
 		}
 	}
@@ -102,24 +118,57 @@ func intervals(s *session) {
 // counted is the sum over all intervals of a usage.
 type counted struct{ valid, refused float64 }
 
-func countedIn(a answer) (sum counted) {
+// countedIn also checks that the codes of each interval add up.
+func (s *session) countedIn(a answer) (sum counted) {
 	for _, item := range list(a.body["data"]) {
 		valid, _ := object(item)["valid"].(float64)
 		refused, _ := object(item)["refused"].(float64)
 		sum.valid += valid
 		sum.refused += refused
+		var codes counted
+		for code, n := range object(object(item)["codes"]) {
+			n, _ := n.(float64)
+			if code == "VALID" {
+				codes.valid += n
+			} else {
+				codes.refused += n
+			}
+		}
+		if codes != (counted{valid, refused}) {
+			s.fail("%s: the codes of an interval are %v, and it has %v VALID and %v refused", a.about, object(item)["codes"], valid, refused)
+		}
 	}
 	return sum
 }
 
-// wantUsage checks the counts. Each node counts on its own and is identified by since; if there are
+// wantStored checks the counts of hours and days, which are those of all nodes, at most ten seconds late.
+func (s *session) wantStored(r request, want counted) {
+	why := r.why
+	for _, interval := range []string{"hour", "day"} {
+		r.query, r.why = "interval="+interval, why+", by the "+interval
+		sum := s.countedIn(s.want(http.StatusOK, r))
+		for deadline := time.Now().Add(storedWithin); sum.valid+sum.refused < want.valid+want.refused && time.Now().Before(deadline); {
+			s.pause(time.Second)
+			sum = s.countedIn(s.want(http.StatusOK, r))
+		}
+		if sum != want {
+			s.fail("%s: %v VALID and %v refused, want %v and %v", r.why, sum.valid, sum.refused, want.valid, want.refused)
+		}
+	}
+}
+
+// storedWithin is how late counts may be on another node, and some.
+const storedWithin = 12 * time.Second
+
+// wantUsage checks the counts by the minute. Each node counts on its own and is identified by since; if there are
 // several, wantUsage asks until the sum is right.
 func (s *session) wantUsage(r request, want counted) {
+	r.query = strings.TrimPrefix(r.query+"&interval=minute", "&")
 	nodes := make(map[string]counted)
 	var sum counted
 	for range 30 {
 		a := s.want(http.StatusOK, r)
-		nodes[text(a.body["since"])] = countedIn(a)
+		nodes[text(a.body["since"])] = s.countedIn(a)
 		sum = counted{}
 		for node := range maps.Values(nodes) {
 			sum.valid += node.valid
@@ -158,6 +207,7 @@ func decisions(s *session) {
 	s.verify("REVOKED", key.secret, "counted")
 	wantOf(key.id, "revoked, and refused again", 3, 3)
 	wantOf(key.name, "by name", 3, 3)
+	s.wantStored(request{operation: "getApiKeyUsage", key: key.id, why: "stored"}, counted{3, 3})
 }
 
 func ownersUsage(s *session) {
@@ -178,7 +228,7 @@ func ownersUsage(s *session) {
 	s.wantUsage(request{operation: "getUsage", query: query, why: "an owner with two keys"}, counted{3, 2})
 	s.wantUsage(request{operation: "getUsage", query: query + "x", why: "an owner without keys"}, counted{})
 	// Others may use the service at the same time.
-	if all := countedIn(s.want(http.StatusOK, request{operation: "getUsage"})); all.valid+all.refused == 0 {
+	if all := s.countedIn(s.want(http.StatusOK, request{operation: "getUsage"})); all.valid+all.refused == 0 {
 		s.fail("the usage of all owners is zero, although an owner's is not")
 	}
 	reader, ok := s.create(s.keyBody().with("owner", owner).with("scopes", []string{apikey.ScopeRead}))
@@ -191,9 +241,18 @@ func ownersUsage(s *session) {
 func badUsageQueries(s *session) {
 	for _, operation := range []string{"getSummary", "getUsage", "getApiKeyUsage"} {
 		for query, field := range map[string]string{
-			"page=1": "page", "owner=": "owner", "owner=a%0Ab": "owner", "owner=a&owner=a": "owner", "since=2026-11-01T00:00:00Z": "since",
+			"page=1": "page", "owner=": "owner", "owner=a%0Ab": "owner", "owner=a&owner=a": "owner", "before=2026-11-01T00:00:00Z": "before",
 		} {
 			s.refuses(field, request{operation: operation, key: s.run, query: query})
+		}
+	}
+	for _, operation := range []string{"getUsage", "getApiKeyUsage"} {
+		for query, field := range map[string]string{
+			"interval=week": "interval", "interval=Hour": "interval", "since=yesterday": "since", "until=2026-11-01": "until",
+			"interval=minute&since=2026-11-01T00:00:00Z": "since", "since=9999-12-31T00:00:00Z": "since",
+			"since=2026-11-01T00:00:00Z&until=2026-11-01T00:00:00Z": "since",
+		} {
+			s.refuses(field, request{operation: operation, key: s.id, query: query})
 		}
 	}
 	for _, key := range slices.Compact([]string{s.run, "00000000-0000-0000-0000-000000000000"}) {

@@ -1,13 +1,17 @@
 package console
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"apikeyd/client"
+	"apikeyd/internal/keyfield"
 )
 
 // The size of a chart, in units that the page stretches to the available width.
@@ -24,11 +28,13 @@ const (
 type chart struct {
 	Valid, Refused int
 	Span           string // of the whole chart, such as "60 minutes"
+	Spans          []spanLink
+	Address        string // of the page with this chart
+	Export         string // the address of its numbers, without their format
 	Unit           string // of an interval, such as "minute"
 	Peak           chartRow
-	First, Last    moment // starts of the first and last interval
-	Since          moment // when the server started to count
-	Now            moment
+	First, Now     chartRow   // the start of the first interval, and now
+	Since          moment     // since when there are counts
 	Rows           []chartRow // intervals that are not empty, newest first
 
 	Width, Height          int
@@ -40,7 +46,88 @@ type chart struct {
 // chartRow is an interval.
 type chartRow struct {
 	Start          moment
+	Day            string // the date in UTC, if the interval is a day
 	Valid, Refused int
+}
+
+// span is what a chart shows.
+type span struct {
+	Name     string
+	interval client.UsageInterval
+}
+
+var spans = []span{{"hour", client.UsageByMinute}, {"day", client.UsageByHour}, {"month", client.UsageByDay}}
+
+// spanNamed returns the span with a name, or the one with another.
+func spanNamed(name, otherwise string) span {
+	for _, s := range spans {
+		if s.Name == name {
+			return s
+		}
+	}
+	return spanNamed(otherwise, spans[0].Name)
+}
+
+// spanLink leads to a page with another span.
+type spanLink struct {
+	Name, Address string
+	Current       bool
+}
+
+// link adds the addresses: of the page, which shows a span by default, and of the numbers of a key, or of all if its id
+// is empty.
+func (c *chart) link(page, usual, shown, key string) {
+	for _, s := range spans {
+		l := spanLink{Name: s.Name, Address: page, Current: s.Name == shown}
+		if s.Name != usual {
+			l.Address += "?span=" + s.Name
+		}
+		if l.Current {
+			c.Address = l.Address
+		}
+		c.Spans = append(c.Spans, l)
+	}
+	c.Export = Path + "/usage?span=" + shown
+	if key != "" {
+		c.Export += "&key=" + key
+	}
+}
+
+// exportUsage sends the numbers of a chart.
+func exportUsage(v *visit) error {
+	o := client.UsageOptions{Interval: spanNamed(v.form.Get("span"), "hour").interval}
+	use, err := v.usage(v.form.Get("key"), o)
+	if err != nil {
+		return err
+	}
+	var file bytes.Buffer
+	media, suffix := "application/json", "json"
+	switch v.form.Get("format") {
+	case "":
+		var text []byte
+		text, err = keyfield.JSON(keyfield.Usage(use), jsontext.EscapeForJS(true))
+		file.Write(append(text, '\n'))
+	case "csv":
+		media, suffix = "text/csv; charset=utf-8; header=present", "csv"
+		err = keyfield.WriteUsage(&file, use)
+	default:
+		return errNotFound
+	}
+	if err != nil {
+		return err
+	}
+	v.w.Header().Set("Content-Type", media)
+	v.w.Header().Set("Content-Disposition", `attachment; filename="usage-`+v.now.UTC().Format("20060102T150405Z")+"."+suffix+`"`)
+	_, err = file.WriteTo(v.w)
+	return err
+}
+
+// usage returns the usage of a key, or of all keys if its id is empty.
+func (v *visit) usage(key string, o client.UsageOptions) (client.Usage, error) {
+	if key == "" {
+		return v.api.UsageWith(v.ctx(), o)
+	}
+	return v.api.KeyUsageWith(v.ctx(), key, o)
 }
 
 // Total is the number of decisions.
@@ -52,16 +139,24 @@ func (c chart) Any() bool { return len(c.Rows) > 0 }
 // chartOf makes a chart of usage.
 func chartOf(u client.Usage, now time.Time) chart {
 	c := chart{
-		Unit: unitOf(u.Interval), Since: momentOf(u.Since, now), Now: momentOf(now, now),
+		Unit: unitOf(u.Interval), Since: momentOf(u.Since, now),
 		Width: max(len(u.Counts), 1) * (barWidth + barGap), Height: chartUnits,
 	}
 	c.Span = plural(len(u.Counts), c.Unit)
-	for i, count := range u.Counts {
-		row := chartRow{Start: momentOf(count.Start, now), Valid: count.Valid, Refused: count.Refused}
-		if i == 0 {
-			c.First = row.Start
+	start := func(at time.Time) chartRow {
+		row := chartRow{Start: momentOf(at, now)}
+		if u.Interval == day {
+			row.Day = at.UTC().Format(time.DateOnly)
 		}
-		c.Last = row.Start
+		return row
+	}
+	c.Now = start(now)
+	for i, count := range u.Counts {
+		row := start(count.Start)
+		row.Valid, row.Refused = count.Valid, count.Refused
+		if i == 0 {
+			c.First = row
+		}
 		c.Valid += row.Valid
 		c.Refused += row.Refused
 		c.MostValid, c.MostRefused = max(c.MostValid, row.Valid), max(c.MostRefused, row.Refused)
@@ -102,7 +197,10 @@ func (c *chart) draw(counts []client.UsageCount) {
 
 // unitOf returns the word for an interval.
 func unitOf(interval time.Duration) string {
-	if interval == time.Hour {
+	switch interval {
+	case day:
+		return "day"
+	case time.Hour:
 		return "hour"
 	}
 	return "minute"

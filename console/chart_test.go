@@ -42,6 +42,13 @@ func TestChart(t *testing.T) {
 			usage(time.Hour, 24, map[int][2]int{23: {1, 0}}),
 			[]string{"in the last 24 hours", "most in one hour: 1 at", `d="M0 108H240"`}, "nothing",
 		},
+		"a month by days": {
+			usage(24*time.Hour, 30, map[int][2]int{3: {7, 1}}),
+			[]string{
+				"in the last 30 days; most in one day: 8 on 2026-10-30.", `<tr><th scope="row">2026-10-30</th>`, "Counted by all servers",
+				"<span>2026-10-27</span><span>2026-11-25</span>", "Days of UTC without any",
+			}, "nothing",
+		},
 		"refusals alone": {
 			usage(time.Minute, 60, map[int][2]int{0: {0, 3}}),
 			[]string{"<strong>0</strong> verified and <strong>3</strong> refused", `class="refused" d="M1 4v104h8v-104z"`}, "nothing",

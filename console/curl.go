@@ -8,12 +8,13 @@ import (
 
 	"apikeyd/apikey"
 	"apikeyd/client"
+	"apikeyd/internal/keyfield"
 )
 
 // curl returns a shell command that calls this server's API with a JSON body. The shell has the
 // caller's key in APIKEYD_KEY.
 func (v *visit) curl(path, body string) string {
-	return "curl -sS " + quoted(originOf(v.r)+path) + " \\\n" +
+	return "curl -sS " + keyfield.Quoted(originOf(v.r)+path) + " \\\n" +
 		`  -H "x-api-key: $APIKEYD_KEY" -H 'Content-Type: application/json'` + " \\\n" +
 		"  -d " + body
 }
@@ -30,7 +31,7 @@ func (v *visit) curlCreate(owner string) string {
 		Scopes    []string `json:"scopes"`
 		ExpiresAt string   `json:"expires_at"`
 	}{"my first key", owner, scopes, v.now.Add(v.lifetime()).UTC().Format(time.RFC3339)})
-	return v.curl("/v1/api-keys", quoted(string(body)))
+	return v.curl("/v1/api-keys", keyfield.Quoted(string(body)))
 }
 
 // curlVerify returns a command that makes the same call with the key in the variable KEY.
@@ -49,6 +50,3 @@ func (v *visit) curlVerify(call client.Call) string {
 	}
 	return v.curl("/v1/verify", body+"}'")
 }
-
-// quoted returns a text as one word of the shell.
-func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }

@@ -74,11 +74,14 @@ func showKey(v *visit) error {
 	if p.Condition == rotating {
 		p.Grace = countdownTo(key.GraceEndsAt, v.now)
 	}
-	use, err := v.api.KeyUsage(v.ctx(), key.ID)
+	const usual = "day"
+	shown := spanNamed(v.form.Get("span"), usual)
+	use, err := v.usage(key.ID, client.UsageOptions{Interval: shown.interval})
 	if err != nil {
 		return err
 	}
 	p.Use, p.Left = chartOf(use, v.now), use.Quota
+	p.Use.link(keyPath(key.ID), usual, shown.Name, key.ID)
 	if p.LastUsedAt.IsZero() && p.Use.Valid > 0 { // the store learns of a first use within seconds
 		p.LastUsedAt = v.now
 	}

@@ -39,11 +39,14 @@ type tile struct {
 
 // showOverview shows the overview. A poll gets only the chart.
 func showOverview(v *visit) error {
-	usage, err := v.api.Usage(v.ctx())
+	const usual = "hour"
+	shown := spanNamed(v.form.Get("span"), usual)
+	use, err := v.usage("", client.UsageOptions{Interval: shown.interval})
 	if err != nil {
 		return err
 	}
-	p := overviewPage{Chart: chartOf(usage, v.now)}
+	p := overviewPage{Chart: chartOf(use, v.now)}
+	p.Chart.link(Path, usual, shown.Name, "")
 	if !v.polls() {
 		if err = v.count(&p); err == nil {
 			err = v.latest(&p)

@@ -3,6 +3,7 @@
 package console_test
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/client"
 	"apikeyd/console"
 	"apikeyd/store/storetest"
 )
@@ -111,6 +113,60 @@ func TestOverviewOfOwners(t *testing.T) {
 	if b.text(".next pre") != "" {
 		t.Error("a reader who may not create keys is told how to")
 	}
+}
+
+// Charts of an hour, a day and a month, and their numbers as files.
+func TestSpans(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, options{})
+	api, b := k.as(k.admin), k.browse()
+	_, err := api.VerifyCall(t.Context(), client.Call{Secret: k.owner.Secret, ClientAddress: "203.0.113.7"})
+	k.must(err)
+	_, err = api.Verify(t.Context(), k.owner.Secret, "lacking")
+	k.must(err)
+	k.must(k.Verifier.Keys.Flush(t.Context()))
+	b.signIn(k.admin)
+	key := "/console/keys/" + k.owner.ID.String()
+	for _, at := range []struct{ page, span, text string }{
+		{"/console", "hour", "1 verified and 1 refused in the last 60 minutes"},
+		{"/console", "day", "1 verified and 1 refused in the last 24 hours"},
+		{"/console", "month", "1 verified and 1 refused in the last 30 days"},
+		{key, "day", "1 verified and 1 refused in the last 24 hours"},
+		{key, "hour", "1 verified and 1 refused in the last 60 minutes"},
+		{key, "month", "1 verified and 1 refused in the last 30 days"},
+	} {
+		b.open(at.page)
+		b.click("nav[aria-label='Time shown'] li:nth-child(" + map[string]string{"hour": "1", "day": "2", "month": "3"}[at.span] + ") a")
+		b.until("document.querySelector(\"nav[aria-label='Time shown'] [aria-current]\").innerText == '" + at.span + "'")
+		b.want(".chart", at.text)
+		if current := b.text("nav[aria-label='Time shown'] [aria-current]"); current != at.span {
+			t.Errorf("%s shows %q instead of %s", at.page, current, at.span)
+		}
+	}
+	b.want(".facts", "from 203.0.113.7")
+	get := func(query string, status int) string {
+		t.Helper()
+		answer, err := k.signedIn(k.admin).Get(k.URL + "/console/usage" + query)
+		k.must(err)
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		if err != nil || answer.StatusCode != status {
+			t.Errorf("%s: %s, %v", query, answer.Status, err)
+		}
+		if status == http.StatusOK && !strings.HasPrefix(answer.Header.Get("Content-Disposition"), `attachment; filename="usage-`) {
+			t.Errorf("%s: %v", query, answer.Header)
+		}
+		return string(body)
+	}
+	if table := get("?span=month&format=csv&key="+k.owner.ID.String(), http.StatusOK); strings.Count(table, "\r\n") != 31 ||
+		!strings.HasSuffix(table, ",1,1,0,0,0,0,0,1,0,0\r\n") {
+		t.Errorf("the CSV is %q", table)
+	}
+	if text := get("?span=day", http.StatusOK); !strings.HasPrefix(text, `{"since":"`) || strings.Count(text, `"start":`) != 24 {
+		t.Errorf("the JSON is %s", text)
+	}
+	get("?format=xml", http.StatusNotFound)
+	get("?key="+apikey.NewID().String(), http.StatusNotFound)
 }
 
 func TestOverviewDoesNotWaitForCounting(t *testing.T) {

@@ -44,6 +44,7 @@ func everyScene() []scene {
 		{"edit", "/console/keys/{id}/edit", admin, http.StatusOK},
 		{"a key as it was", "/console/keys/{id}/then", anOwner, http.StatusOK},
 		{"a time that is none", "/console/keys/{id}/then?at=x", admin, http.StatusBadRequest},
+		{"what a key needs", "/console/keys/{id}/review", anOwner, http.StatusOK},
 		{"rotate", "/console/keys/{id}/rotate", anOwner, http.StatusOK},
 		{"revoke", "/console/keys/{id}/revoke", anOwner, http.StatusOK},
 		{"revoke several", "/console/keys/revoke?id={id}", admin, http.StatusOK},

@@ -145,6 +145,27 @@ func (e RevocationReason) Valid() bool {
 	}
 }
 
+// Defines values for UsageInterval.
+const (
+	UsageIntervalDay    UsageInterval = "day"
+	UsageIntervalHour   UsageInterval = "hour"
+	UsageIntervalMinute UsageInterval = "minute"
+)
+
+// Valid indicates whether the value is a known member of the UsageInterval enum.
+func (e UsageInterval) Valid() bool {
+	switch e {
+	case UsageIntervalDay:
+		return true
+	case UsageIntervalHour:
+		return true
+	case UsageIntervalMinute:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for VerifyCode.
 const (
 	VerifyCodeADDRESSNOTALLOWED VerifyCode = "ADDRESS_NOT_ALLOWED"
@@ -405,8 +426,8 @@ type ApiKeyHistoryResponse struct {
 	// Example: true
 	Consistent bool `json:"consistent"`
 
-	// Key The key as it was then, as if its owner was enabled; without `last_used_at`, whose past is
-	// not recorded
+	// Key The key as it was then, as if its owner was enabled; without `last_used_at` and
+	// `last_used_from`, whose past is not recorded
 	Key ApiKeyResponse `json:"key"`
 
 	// SecretGeneration How many secrets the key had had by then: 1 until its first rotation. Absent if the
@@ -470,6 +491,13 @@ type ApiKeyResponse struct {
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	LastUsedAt *apikey.Timestamp `json:"last_used_at,omitempty"`
+
+	// LastUsedFrom The client's address of that use, as far as `client_address`, forwardAuth or this
+	// service itself knew it; absent if unknown
+	//
+	//
+	// Example: 203.0.113.7
+	LastUsedFrom *string `json:"last_used_from,omitempty"`
 
 	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
 	// control characters, values of at most 500. A key's secret is refused.
@@ -537,6 +565,29 @@ type ApiKeyResponse struct {
 	//
 	// Example: ACTIVE
 	Status ApiKeyStatus `json:"status"`
+}
+
+// ApiKeyReviewResponse What a key was used for, and the narrower key
+type ApiKeyReviewResponse struct {
+	// MoreNetworks Whether it was used from more networks than are kept
+	//
+	// Example: false
+	MoreNetworks bool `json:"more_networks"`
+
+	// Networks From where the key was used
+	Networks []ReviewedNetwork `json:"networks"`
+
+	// Proposal The narrower key, as the body of updateApiKey; absent if nothing would be narrower or too
+	// little is known
+	Proposal *ReviewProposal `json:"proposal,omitempty"`
+
+	// Scopes The scopes of the key
+	Scopes []ReviewedScope `json:"scopes"`
+
+	// Since From when on uses count, 30 days ago
+	//
+	// Example: 2026-10-30T00:00:00.000Z
+	Since apikey.Timestamp `json:"since"`
 }
 
 // ApiKeyRotate How to rotate; the body may be left out
@@ -656,6 +707,13 @@ type ApiKeyWithSecretResponse struct {
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	LastUsedAt *apikey.Timestamp `json:"last_used_at,omitempty"`
+
+	// LastUsedFrom The client's address of that use, as far as `client_address`, forwardAuth or this
+	// service itself knew it; absent if unknown
+	//
+	//
+	// Example: 203.0.113.7
+	LastUsedFrom *string `json:"last_used_from,omitempty"`
 
 	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
 	// control characters, values of at most 500. A key's secret is refused.
@@ -1437,6 +1495,46 @@ type Recipient = string
 // Example: ["keys:read","datasets:read"]
 type RequestedScopes = []string
 
+// ReviewProposal The narrower key, as the body of updateApiKey; absent if nothing would be narrower or too
+// little is known
+type ReviewProposal struct {
+	// AllowedCidrs The networks that it was used from, within those that are allowed today
+	//
+	// Example: ["192.0.2.0/24"]
+	AllowedCidrs *[]string `json:"allowed_cidrs,omitempty"`
+
+	// Scopes The scopes that were asked for, if some were and others not
+	//
+	// Example: ["datasets:read"]
+	Scopes *[]string `json:"scopes,omitempty"`
+}
+
+// ReviewedNetwork A network that the key was used from
+type ReviewedNetwork struct {
+	// LastUsedOn The day (UTC) of the last VALID call from there
+	//
+	// Example: 2026-11-28
+	LastUsedOn openapi_types.Date `json:"last_used_on"`
+
+	// Network An IPv4 network of length 24, or an IPv6 network of length 48
+	//
+	// Example: 192.0.2.0/24
+	Network string `json:"network"`
+}
+
+// ReviewedScope A scope of the key
+type ReviewedScope struct {
+	// LastAskedOn The last day (UTC) on which a VALID call asked for it; absent if none did
+	//
+	// Example: 2026-11-29
+	LastAskedOn *openapi_types.Date `json:"last_asked_on,omitempty"`
+
+	// Scope The scope
+	//
+	// Example: datasets:read
+	Scope string `json:"scope"`
+}
+
 // RevocationReason Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
 // A key has it once it is revoked.
 //
@@ -1493,12 +1591,17 @@ type SummaryResponse struct {
 
 // UsageCount The decisions in one interval
 type UsageCount struct {
+	// Codes The decisions by `code`, those that there were
+	//
+	// Example: {"EXPIRED":2,"RATE_LIMITED":1,"VALID":42}
+	Codes map[string]int64 `json:"codes"`
+
 	// Refused All others
 	//
 	// Example: 3
-	Refused int `json:"refused"`
+	Refused int64 `json:"refused"`
 
-	// Start The start of the interval, a whole minute or hour in UTC
+	// Start The start of the interval, a whole minute, hour or day in UTC
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	Start apikey.Timestamp `json:"start"`
@@ -1506,15 +1609,18 @@ type UsageCount struct {
 	// Valid Decisions whose `code` was VALID
 	//
 	// Example: 42
-	Valid int `json:"valid"`
+	Valid int64 `json:"valid"`
 }
+
+// UsageInterval The length of the intervals; days are those of UTC
+type UsageInterval string
 
 // UsageResponse Decisions about keys, by interval, and what is left of the quota of a single key
 type UsageResponse struct {
-	// Data One entry per interval, oldest first; the last one is not over yet
+	// Data One entry per interval, oldest first; without `until`, the last one is not over yet
 	Data []UsageCount `json:"data"`
 
-	// IntervalSeconds How long each interval of `data` is, 60 or 3600
+	// IntervalSeconds How long each interval of `data` is, 60, 3600 or 86400
 	//
 	// Example: 60
 	IntervalSeconds int `json:"interval_seconds"`
@@ -1522,7 +1628,9 @@ type UsageResponse struct {
 	// Quota What is left of a quota
 	Quota *QuotaState `json:"quota,omitempty"`
 
-	// Since When the answering server began to count
+	// Since Since when there are counts of such intervals: when counting began, or the oldest
+	// that is kept. Earlier intervals are 0 because nothing is known of them.
+	//
 	//
 	// Example: 2026-11-23T09:00:00.000Z
 	Since apikey.Timestamp `json:"since"`
@@ -1906,6 +2014,9 @@ type WebhookWithSecretResponseDisabledReason string
 // EventId defines model for EventId.
 type EventId = string
 
+// IntervalOfUsage The length of the intervals; days are those of UTC
+type IntervalOfUsage = UsageInterval
+
 // KeyName defines model for KeyName.
 type KeyName = string
 
@@ -1917,6 +2028,12 @@ type OwnerName = string
 //
 // Example: customer-42
 type OwnerOfKey = Owner
+
+// SinceOfUsage defines model for SinceOfUsage.
+type SinceOfUsage = apikey.Timestamp
+
+// UntilOfUsage defines model for UntilOfUsage.
+type UntilOfUsage = apikey.Timestamp
 
 // WebhookId defines model for WebhookId.
 type WebhookId = string
@@ -2095,6 +2212,12 @@ type GetApiKeyHistoryParams struct {
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
+// GetApiKeyReviewParams defines parameters for GetApiKeyReview.
+type GetApiKeyReviewParams struct {
+	// Owner An owner other than your own; needs `keys:admin`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+}
+
 // RotateApiKeyParams defines parameters for RotateApiKey.
 type RotateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
@@ -2105,6 +2228,17 @@ type RotateApiKeyParams struct {
 type GetApiKeyUsageParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Since Only the interval of this time and later ones, at most 400. By default the last 60
+	// minutes, 24 hours or 30 days before `until`. Without `interval`, an earlier time makes
+	// the intervals longer.
+	Since *SinceOfUsage `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only intervals that begin before this time; by default, all until now
+	Until *UntilOfUsage `form:"until,omitempty" json:"until,omitempty"`
+
+	// Interval The length of the intervals; by default a minute for owners, and an hour for a key
+	Interval *IntervalOfUsage `form:"interval,omitempty" json:"interval,omitempty"`
 }
 
 // ListAuditEventsParams defines parameters for ListAuditEvents.
@@ -2182,6 +2316,17 @@ type GetSummaryParams struct {
 type GetUsageParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Since Only the interval of this time and later ones, at most 400. By default the last 60
+	// minutes, 24 hours or 30 days before `until`. Without `interval`, an earlier time makes
+	// the intervals longer.
+	Since *SinceOfUsage `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only intervals that begin before this time; by default, all until now
+	Until *UntilOfUsage `form:"until,omitempty" json:"until,omitempty"`
+
+	// Interval The length of the intervals; by default a minute for owners, and an hour for a key
+	Interval *IntervalOfUsage `form:"interval,omitempty" json:"interval,omitempty"`
 }
 
 // ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
@@ -2246,6 +2391,9 @@ type ServerInterface interface {
 	// GetApiKeyHistory Get an API key as it was
 	// (GET /v1/api-keys/{key_name}/history)
 	GetApiKeyHistory(ctx echo.Context, keyName KeyName, params GetApiKeyHistoryParams) error
+	// GetApiKeyReview Review what an API key needs
+	// (GET /v1/api-keys/{key_name}/review)
+	GetApiKeyReview(ctx echo.Context, keyName KeyName, params GetApiKeyReviewParams) error
 	// RotateApiKey Give an API key a new secret
 	// (POST /v1/api-keys/{key_name}/rotate)
 	RotateApiKey(ctx echo.Context, keyName KeyName, params RotateApiKeyParams) error
@@ -2534,6 +2682,31 @@ func (w *ServerInterfaceWrapper) GetApiKeyHistory(ctx echo.Context) error {
 	return err
 }
 
+// GetApiKeyReview converts echo context to params.
+func (w *ServerInterfaceWrapper) GetApiKeyReview(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "key_name" -------------
+	var keyName KeyName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key_name", ctx.Param("key_name"), &keyName, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key_name: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetApiKeyReviewParams
+	// ------------- Optional query parameter "owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetApiKeyReview(ctx, keyName, params)
+	return err
+}
+
 // RotateApiKey converts echo context to params.
 func (w *ServerInterfaceWrapper) RotateApiKey(ctx echo.Context) error {
 	var err error
@@ -2577,6 +2750,27 @@ func (w *ServerInterfaceWrapper) GetApiKeyUsage(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter until: %s", err))
+	}
+
+	// ------------- Optional query parameter "interval" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "interval", ctx.QueryParams(), &params.Interval, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter interval: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -2801,6 +2995,27 @@ func (w *ServerInterfaceWrapper) GetUsage(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "owner", ctx.QueryParams(), &params.Owner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owner: %s", err))
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", ctx.QueryParams(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter since: %s", err))
+	}
+
+	// ------------- Optional query parameter "until" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "until", ctx.QueryParams(), &params.Until, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter until: %s", err))
+	}
+
+	// ------------- Optional query parameter "interval" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "interval", ctx.QueryParams(), &params.Interval, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter interval: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -3028,6 +3243,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/api-keys", wrapper.ListApiKeys, options.OperationMiddlewares["listApiKeys"]...)
 	router.POST(options.BaseURL+"/v1/api-keys", wrapper.CreateApiKey, options.OperationMiddlewares["createApiKey"]...)
 	router.POST(options.BaseURL+"/v1/api-keys/:key_name/rotate", wrapper.RotateApiKey, options.OperationMiddlewares["rotateApiKey"]...)
+	router.GET(options.BaseURL+"/v1/api-keys/:key_name/review", wrapper.GetApiKeyReview, options.OperationMiddlewares["getApiKeyReview"]...)
 	router.GET(options.BaseURL+"/v1/api-keys/:key_name/history", wrapper.GetApiKeyHistory, options.OperationMiddlewares["getApiKeyHistory"]...)
 	router.GET(options.BaseURL+"/v1/api-keys/:key_name/usage", wrapper.GetApiKeyUsage, options.OperationMiddlewares["getApiKeyUsage"]...)
 	router.DELETE(options.BaseURL+"/v1/api-keys/:key_name", wrapper.RevokeApiKey, options.OperationMiddlewares["revokeApiKey"]...)
@@ -4175,6 +4391,159 @@ type GetApiKeyHistorydefaultJSONResponse struct {
 }
 
 func (response GetApiKeyHistorydefaultJSONResponse) VisitGetApiKeyHistoryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReviewRequestObject struct {
+	KeyName KeyName `json:"key_name"`
+	Params  GetApiKeyReviewParams
+}
+
+type GetApiKeyReviewResponseObject interface {
+	VisitGetApiKeyReviewResponse(w http.ResponseWriter) error
+}
+
+type GetApiKeyReview200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type GetApiKeyReview200JSONResponse struct {
+	Body    ApiKeyReviewResponse
+	Headers GetApiKeyReview200ResponseHeaders
+}
+
+func (response GetApiKeyReview200JSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReview400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response GetApiKeyReview400JSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReview401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetApiKeyReview401JSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReview403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetApiKeyReview403JSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReview404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetApiKeyReview404JSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetApiKeyReviewdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response GetApiKeyReviewdefaultJSONResponse) VisitGetApiKeyReviewResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7332,6 +7701,9 @@ type StrictServerInterface interface {
 	// GetApiKeyHistory Get an API key as it was
 	// (GET /v1/api-keys/{key_name}/history)
 	GetApiKeyHistory(ctx context.Context, request GetApiKeyHistoryRequestObject) (GetApiKeyHistoryResponseObject, error)
+	// GetApiKeyReview Review what an API key needs
+	// (GET /v1/api-keys/{key_name}/review)
+	GetApiKeyReview(ctx context.Context, request GetApiKeyReviewRequestObject) (GetApiKeyReviewResponseObject, error)
 	// RotateApiKey Give an API key a new secret
 	// (POST /v1/api-keys/{key_name}/rotate)
 	RotateApiKey(ctx context.Context, request RotateApiKeyRequestObject) (RotateApiKeyResponseObject, error)
@@ -7601,6 +7973,32 @@ func (sh *strictHandler) GetApiKeyHistory(ctx echo.Context, keyName KeyName, par
 		return err
 	} else if validResponse, ok := response.(GetApiKeyHistoryResponseObject); ok {
 		return validResponse.VisitGetApiKeyHistoryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetApiKeyReview operation middleware
+func (sh *strictHandler) GetApiKeyReview(ctx echo.Context, keyName KeyName, params GetApiKeyReviewParams) error {
+	var request GetApiKeyReviewRequestObject
+
+	request.KeyName = keyName
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetApiKeyReview(ctx.Request().Context(), request.(GetApiKeyReviewRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetApiKeyReview")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetApiKeyReviewResponseObject); ok {
+		return validResponse.VisitGetApiKeyReviewResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -8305,379 +8703,403 @@ func (sh *strictHandler) TestWebhook(ctx echo.Context, webhookId WebhookId) erro
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37chu3tif8KijOmYq9d4smqZtF1a5TsiQnim3JkWR7J6FHBNkgiagJMA1QFJPjqnmT7795ke9N5kmm",
-	"sBbQjb7xJjlxcrxnzt5ysy+4LKz7+q3fa305nkjBhFa19u+1EaMhi+HPY9ofsa1jKXQsI3MhZKof84nm",
-	"UtTataNoRueKdIXcUlrGrFsLauyejicRq7Vr7motqKn+iI2peYGeT8xvSsdcDGufPgW117JP8X3511+P",
-	"GBFsRm7Z/BtFJlSPAtKbEx7WyRGZxPJ+TvSIahKzsbxjiugRIz025EJwMSRyAI8oMp4qTSZTTbgmXHTE",
-	"IJZCm5/1iCsiBat3RGbgz+6az+iEb92yuXrWaB7s02avtbU3aDS29vvb4dYB2xls7dK93n7/eXjAGoMl",
-	"M7ykmr3mY6633sqI9+flM43MHQrHxcycA8IHZswjqggV8zbpdmq3bN6pdQlXxNwbU22fM491f+2SPo0i",
-	"Rbgg3Vm3IxTrSxGqwDz561RqCs9qReAf7pmp4Fp1xJMwpgO9xZkebI20npgVMB+A929ZothqNp7mVssO",
-	"6vDXfzUbjcPZv/Yaqy7HJRtTbvaquCAf7L5SLmBJGO2PcKZt0o3dPGWMgydCzgJCRUhoFMGc6JByAeug",
-	"u8Quw8OnGP9rp3Wo/7W9u2yGTMfzraOBZnFxalc4GqIlmVGuSY8NZMwIJbF5yv9u0//KQMZjqmvtGhd6",
-	"u1UL3Ge50GzIYvjuhw8fto6mesSE5n2qWfHj38mZ+TD1biJPLl8ek4NmsxEQ89fe/m7jaWb6LxiNWUxi",
-	"RqPxvzo1OuG3bB52aktW4QPrjaS8XX6+Z3ijPeMPOdwEznZHLDnc9oPe4d5vbXq4/711NOFbr9h86yws",
-	"nyIPvUN9SCgyzUnMFBM6M7ZH4DXpcM7pmFWsOR2zDJ+ZsLjPhN5ioi9DFi4cY5//z1Zjwics4oKtPJiL",
-	"mSg7C2Y00vy0+XCmSssxi7d2WisP5qovJ0yVj0bBb5nhKDahhkuERvioCe0zlR9SQNh4oucewxYSVicd",
-	"aEg1VUyrdsxoSJJ/zWKuly/jJft1ypQuJbGz0JzkAYczwhWwRnMUzPgVi+94n32jSCSHC9dx59VPrX//",
-	"sPt+/832+dvrvcvvWx9+fLF9fHL6cuHgPgW1iItbWMxvmX7FKoTbLZuD6NaK8LAW1OSExcAVzIxqQ6aP",
-	"Jtw8HNTMWo+ZtgoIMIRbNr8RQM21/4iZmkihWL0nw/n/eMZDWCH89DtFhxU8Tw40E25LyYwqcsdis2gL",
-	"BoOv23BEF1HI4tM7p1NlRwQ/Eoa/5r8fcaWPpiHXp+737AB+nbJ4XkepUfJ9we61FUJ38paV7gj+5Jaj",
-	"MIIYfn7YjlxKTXX517/ld8m3CQUJoFg/Zro4EHjJwwbybhJWDeR4RMWwehmm8OTDvv7eUNm89Ov4E3x9",
-	"wRIAmc6TQcTICF7IEN5ohl38tn0VnM7sqIGkquRUFwjyhoddw/4oCVnE71hWJUlF1P72IhHFzUvNGtWC",
-	"ml0h93Y7Cx6zsNbW8ZQtZn6v2HyZJIthEbvJwG/ZvE7eZoSIoTO4V/RZQLrPukRL2SZd+qwH2nSX/s/W",
-	"y143IFSR3rwjuvjYu8uzY2cbPTEveNo1rPV7ekevYCgB6RpdmsGPAVF0wP7VqXVqeN/buR5JYRTTjuhO",
-	"46j+lurRqerTCfPe9q00Ks8djabM/PPdu7MTYrQ98uT51g78v2brqRmkZd9UEB4GZDbi/VFHCMZCI24I",
-	"jJiLYV7h6fMtT1yXbExCxettDIj06q0BsV7YBmOpLN6CwvAzAr5k+PChTcZ+MSg9l0fCqSR6xAxpUUHm",
-	"chqbq4cEl7trTMM2DcdcdJeNFvh1cbjp8P4jZoNau/Y/nqVm+DP8VT1DvcnTpisPb0L9VrmtOLWtNU+t",
-	"fdu65/aTuRmZEjCeFzT8Adah/XutL4U26kf79xqdTCKO5sGzXxTaCHbUqawzf6jpeEzNn2ayMTP0IiRR",
-	"0/6IJByuFtTgEOE3QjOes/P3R6/PTm4uT394d3p1XQtqIdOUR6rW/vn32oCzyPLYnlSG/sdMoQ5Rgw9o",
-	"QgkMIf1I6jdwbPqQRIzeIWlPde3TR/819tVk49clLN/swDI1TVM9VbX2TqMBO7AaiZ3GsYwv7Wbh1hXJ",
-	"yw7CzGNMI8OdWBgYzku9uXBFZrEUw1qw0IdUNhh7/7PszSW676KHM/fCRF7Q0F5ak/B6VsCmdAdG6YTF",
-	"RstP57kZwbH7CY+ZuqE6Q3Ngy/aYU94HUz2NWY6g0kdJ+e0bE0zw9bR9KafNUJ89XbkZBF/mIQOLes0j",
-	"1pdjXC6P2mbSGeBcELSgNyMyeEvxcBmqGMkoJJTA59sE7G/SyZrnnRo4Ezu1mE1k7F1UiTPAjjNHgHCR",
-	"fKZPfSmiQE41HLExV30pBnw4jRnoo1SzOxZ7ni4cOfrxuCZU3Sqj2aJHG5flyyHjYykGEe+vKynQWA4L",
-	"bBOsW66I+71Iya9Of7y5PH1/8er0JEOp1D0Dr+hTYUipx0gfzNXwkPRjZsgCTWc8JZtQxoGZtaa3TBQH",
-	"D8YSVwR/Lo79/OjN6c310avT88zQM4+R3pxQgVq0mUnCfI1Oe0j6I2l4tb0D2F3s/BJUwxMDHiu9+ewe",
-	"l+4zcwsSB0a6xYGzRNF8ACI36pKYmxvhH1yTMZ2TEb0zxqLsCJgqFQTFemh209txdq+ZCFkIJtEXckxO",
-	"rFfgXOqXcirCNY9L4lTIkNy51S6stWEW0vM+5Inv5PT12fvTyx9vzi+ub15evDvPnh8gMvcm9MUmb0uI",
-	"ELwRyY7Bv6yaE0kxNMosalV0GnKN3tOIGwVYK/cyvjFP3nlM2ly8dl8I1cAs1iQV6/4vMiejHpnNMl+O",
-	"mVKl3PXFxcmPN6fnxxcnp3nysG9AKXSMA9o6te6TAFeTKjL8jU8OiWIiNOd2KjKf22Dbm7tmJbjQLBY0",
-	"ylsXvekw57UvVX6uTy/Pj15nJqTkmOkRF0MyM1QM2iExevsh0SyKkCWBwmup3Rv7JhPZRWtBj2KpdVTY",
-	"ICmR52GIdsb1iFDSo6H1seandH1xcfPm6PxHp9BdZTer8m1Hb8+sfBwzMojlGJ00NAzNHh0SHc/TKHCT",
-	"bHhUWygkpXxNY4wtlJOiGWcEt1RQopnm66PLb0/LadHZcsask0qTvR3yir/YkM62zZingt5RHtFeVDJs",
-	"o4L2qEpkDRVqxmIi5Kxk/O/Oj94fnb0+evG6OPjqF2E83gh3oEyqUv0l3Ro6MFaZFy53sfoNCdPO/FbI",
-	"WYlSgwNIJDDpMSbImIZlm3bx7vr44s3pzbvzV+cXH86rJz6gPGIhCaexmadOPmMUYqPfyKnuS9Qc7MCM",
-	"6sP6tySN/c/llMRswqj2XrD5EjyebDkSc9w/FinWJjvNbfIE6FUaRR+J9GlAdpq75EnKHoGkzeXWAXlS",
-	"coI7ImEI3skVTM9kfIsy2T2kGI37I6bMwZCiz5ADwP1gYkDOBJJRR5TQ0dOA7DYa5Akt4a/w2zZ54tF3",
-	"m5QQdUesRNXeUMoouk5yJNU22t8ConRkUqQRrp/mNcKjfp9NUiFWklBj1m2nuRuQLoeAsZ53UYmVIpon",
-	"wQPUvallSnZMGVeye3pJzPphykYugWbRs/6tD1ZTXsq4x8MQLaI1VBXp0htShnNhljUNE8BihhKUzxJ2",
-	"8/Li8sXZyUnOnILXtnGHKEauzTbm3gqGiTO0rHH1CF6tbeQj1rFTtG0j2r9VzsYv1VWu3r18eXZ8dnp+",
-	"fXN1fPH2tKilYzTFm5p2KRg4SZcdseH4H9cAtNbeHY14SHpTNOWM0Eu39dG07bJMrkUvKNz/4KPwHVda",
-	"xvNLSL8K13aKJE9lCScxpzCXS5GIlvuSvzu7ur64NFrhm4v3eQeJbmdtM2cMRExbfqa4ERatRmtvq9nc",
-	"ajSvG402/P+fgFGbZZLC5paFqQmoLLc9JFTdgquK4giJ5mP2JXgiLguDx1Wwwwf2PZPTKDTapDleYK18",
-	"IVbgudRH4ZhrvTZBWbW+nBO5c9hjZGrUD9ApDDcsY0tHJyeXp1dX4Ds4ev364kOJeehsi9IXtxrb9Ua9",
-	"2dyuHxyay4bLwg+QiIpKjAItZoQ8GPJU4X8Mb/5GERpFcsbCmz4P40SBeAiXhvzVSg8k6GrZdOGSdbk8",
-	"uj69eX325ux6wYKUv43IAWk2Gmny8V6D5C2w7U0tMJwhJCwXDc2IGwvUy9b7xuU2c0UiNiib6A/vLq6P",
-	"bk7/fXx6erJgqiOqyLZNLzZvMh/JpE43G+Y/hJKxFHqEiiEodDSKSF8qrUhr99Dm99xrMmExlyFRmsYa",
-	"9FnkTi2fO9UbjcZPf015nYlqfPEiu8gqguwCwZn1qN1uewxk3xFA94n7sB9x6z9MnCLkiRHGuEieivr0",
-	"cV25SSr9Ui25mHNfUZiw0lvc/Q9S1f98Hedc6mOIpawrjv7OURNwd72hopgJsFpgY5GP79Xpj1cFjrti",
-	"uMQFxQyf9cIlGOrvy6nQaIXDYkjBcB1SQUwFQZspplyxNFDzjfno/Y355hcaalonrPRFKXubBIhuWUVs",
-	"qNx9/Oq0OgyUS10Bh5FLdoS1VUlaaOyyKnO1B+B0+pKiPFCRAPok6bFIiiEUEmWs/y+KBDAPPPzvFVSP",
-	"00l7IR67R6Af2ju83PPSiVxcH5Wp466Gwb3FExnwdutHVoa0x3LMhEZLBZ2f/ZjpJCdjKJFF4qsgS8Oo",
-	"7F8KJyyJsJuJ/zJVumr2Xw75Y4b0ZmywxKPoWIA75IWQxYfz08tVmaF1LSbVSiBLit5txTS4Qbg+zLFG",
-	"l8r9JTHHL4z9Jery2vzv72zQY0j1q0G/yjp9FmZabtOSpSZtYAtZzN03EdL1v3ZaB11ClRGsA3iUK4JT",
-	"+GrpPlJQ6hrNMXtZra1KQV5pRZKG/RXVgZAnzH/zRA33RjmwqkbilI7Ro46yZrW8jdZDmMwjHp50crgH",
-	"iVV+y0VYjGEfYmV/eV7D4x2JP5cebUHSuvQ4LvMsxIzQmIHMcbX5iyjww+mL7y4uXl2VqDj519g6OWRk",
-	"DJJrDknIbKSIfVEppuWr8IUoM+8EneqRjPlva2szIVe0Fy0w59RUTSDRtWTTjy9PT07Pr8+OXt+cnF0d",
-	"vXi9QMT7cZbMew9dLIYwAUOxLEbGYBcl5vPGZl/TLJH1SpVP06gf7oaFszz999uzyyV6jH3Roc0QBl38",
-	"UafCBfjMCwaIGwDKeVeyvGA2tlxjkQJq06KIlu61kJ7j8l+cperFeB8yszFXymbI5Ge2eCZvzq6uzs6/",
-	"zaZemsWnIpkNVeR+y0IHtcnV6fHl6bXZmSN7dOCMtIkFVMHfHzKZhX4S8BBUOkq8mZX5S/w98l50+HhE",
-	"9qjmH7jF9EySkA8GLDaqKxq01rOH5GwH/DfK0rBC+MTjsI/CmF0yOVckualIQ1YOVzPmktccWhYMYfMv",
-	"qb6jfMpfiPS1+7yhM8mVhC+quViwvctdSm7tbEyYK8JDWzChR2xsWLtizKpiiaL2BVZPfCk7nkwQszsB",
-	"/gNDlTYbhpvx0+gt1iRzs88DGilWyOAFDq6l9W/XgtrEe+T3WiYXpQqiC3NaUBJrL+nGj6IfohlExXyG",
-	"hDGwQhuRkWRMumIaRd06ORt0BO0hbBIF7woXwySlQE51Bl6BTKhSTDnFjkiRQ4j4udY8aNUb9Va98ay1",
-	"UwtqrUaj2Q57z9vt/drHoMY1G6tldHKOczTbNqb3Z/jIdiuomTFjDj1CHthMVxrHFJwCVp8sQ7BjFj/C",
-	"SmOzhIdmWbqwUd3Ark+ipCbJCOhSOiRd88mueQSXy591ZjQ9KSNGRS3RQaG0vHQz4XfgFCSEeIcIIbfN",
-	"udyszG8DFNz29vaBrbkQRA4GiunAJlF3BNabB0THU9HHYIYkYx5F3GU855A8Wo3txlajubXdvG62bDZe",
-	"LUiB7cx4tmyeXS6h2PAdTUOqlx74N+6+Tw7CYsnGm3s+BTXZM2onW/8cqJHLtkuOQhuUJNhNFimG5wHJ",
-	"GL2KXHUE+klYWCg0C5IiEEh4p4KM5DSuk5cyJjqeA/qdOSOZk9v9og5FErxYAdrEcwXTKLoYQBn3oud+",
-	"MLdfMa2BMj5WODqd3zhIOY/1PglWgeJSMSvZ+4X1tRlo6vhcfbSJI3GVEef8sI81bNbnE25VhYVjTW50",
-	"mWRq+SMgtVhoMfXQKHEoMT/XLK6Qx5U+lowQ5VuScWyldRGZx9lYXINNYktnaRzxNEM3J94q2CCwPC4I",
-	"jN5czjIqTBtuNa6bOT/+asyqL4Xiymln1XIhZn0ZG86PUWhFIkZTMQAW8cznNaBszYwEJULqgCg5Zj0Z",
-	"zjvChrGz5StcKxYNPJe+7N+C61LIkClrKmX5RpVYsVkZq9E8bmeqdVVRvLeVZroAvsUHngvH/GIF7GGq",
-	"HERU6RvDbG+o7royqwkFdJoOxPXdusLcCtSGboubIRMWBKQcMtDWHzkXtvPihPB/PQBuE23SJFOheQSD",
-	"BnMGw9Jcijo5AqltpgQCM01XT6uMY0ahvKlH+7dmu81rQFPjUmR3phUUIWDHXPDxdAxIsXk42GSekApf",
-	"SofCTwhA+S9gzbH8iPrDJ2WjV3SuiJKlh6f5/LpxsP7hyfEPQMhB14x3qKp5yGuudDUDeQUuAcFmTKXG",
-	"Z5ZhOB2jlGBTv/8EoSFXEqP54+BL02ajURSfEzrkIqHMRa9+m96ZXzmYSOZd1au2hOUGydkz5Jl4/ZYY",
-	"EitoFgqYJWZglmqsCZE6N5S9OU9xu1uNva3WznWz2W49b2/v1hv7rdXZdaUObzV1Y7dGKWQlstWM6t62",
-	"unzMBoYxWS1PK9JFsxUA7qybLegIxzLAPPId0nWCMs6Wjhb82M7qspYB5i07jdK+n2gpV2Pqi2yFzMrb",
-	"G5dp8+sJyWFM++yGiXDJACYxu+Ny6giPKC0nCswpLoY5LuUcEoKlQUdVLtt3NmJPQY2X0Mk54N5YIX4I",
-	"CI53+xZXe3ev9dRIasJDwytjbWSHY/GboD8nw5xOoYC/MEJfPq5wpMztxFKtNTyaDYKVWcnyIsUaAVG+",
-	"mttGU9pefzX/cLNuVa60ngkzidmA35fLDdQK+iMa075mcYItjeQcGKlv9JWh4IphacUhpDQnfDZdbnp7",
-	"07i+fv39fmuvbDETQ2qp+VS0ZlayYWo25ICuxpuYUbVcRl0mD1zi/WncopRA3yI6NVq/uiznM09/LWD9",
-	"zzc5zatZOc64Sb2Qq0j8K7w3L5jh0Fq7yCWsWfpJxuMdjOSbqZzKyMwVjSvMw13TeWi7BWCiJWY+JYXh",
-	"PWazqKZFXQBZu0t5KNWujQaJWe1RmHJ2HkXE1s85XrRPQjpXeCSMwRdF5Q6x53s7Rpcq6sj0HnXkvcbO",
-	"c3NHojQ3ypTmTYzlT5WrfpWQS66K04pqPqjCkcKIbnk0OwC3ErGBYnAppjTQ7YgRVehucnceHV+fvT81",
-	"ykWqSbhIrpCkmx7HrlMn7DMuTm7OIteYAJYOisbM6S/W/yTMwv5cw4drQS0NZrsg40f//Cb3FQ6mhWAH",
-	"CO41qRZ6h2hp5fEhmtBcOVGmNE2qJqBo+093iB91xFIvuHk74gCY8aVDMDdz4Qjlr+Ead2q1JUaVtlqw",
-	"eq29SDMH3O71+i5vwWaowc6RhcXTCDs8OC2M0Mkkmue12+ZXX/V/B1/1V+/z5/U+b+5HrpCpH7geXYHC",
-	"4LstNvNMBr/nuL9iNGLhjdW9yzvEWL2diX48n9i4lwer9o0yAtUqB9021B3GYxmDjW/MgYgl4P1d20vJ",
-	"OpcmTHRh6c2NW1shgy904QeVi6Ztmf+8OP327JwcfXtKTs+PL398e316Ql6evT6FHzvixw9h9PrD++mP",
-	"29/v9r+7nPRaO9Pe9vfi9faP98e88c+zl8P5+fW7+4urF+9/Gn/feC9evvogou8+jC9/7L37nnYEvOj0",
-	"/KT6G6hivWZiqEe19vPmQatMzV6wnoNpFCWpRlYTfAKiLmZ6GgsowvN4tQgTF+vTnPlvOBXilBt2GhLq",
-	"70Ru/TxbqnW+/+3J8f337/qvfmmcNJqt7Z3dvf3nB0cvjk9OX3773dn3r16/Ob94+8Pl1fW7962j2x8j",
-	"lZ92UJtQrVlsZvW/fqZbv300/9XYOrj5+HsjaB58uvm5sXVwtPWT+en3vcan/yj1feZo/mN5OB9Csqkv",
-	"DmKy/YjR2BAPkrCX9yrAO6FGciZscZc5S4aFH/XL3d+gQc2oIiF4UiSapRaZK20xUCfdiNHbbtsbi00W",
-	"Q3nhBoEaZyLlMR7REWAmuDKM1A6ok66casVD1m2XQW0FUMnvuzDSUn77ICqp3Yyg7B56wspBflqJBVQF",
-	"bUO62PXlBhRcPL1JLCIJs7g6KXgko/gmWRb4mpqrBaw5m7cW1MyaJXfcOBPQjjwx7m7SjBR7Z3oB3+ld",
-	"wIRm74JmSif/zKjcycCKKrclCRkvbjEBGkBfW3UVZYXDl+y2IShlFhjzBvp9ppTjkC4yVSfXEBAx38Km",
-	"FWZNCP4j2XyXs536XPMZBYnHrNFc5DHzTuYTN9D/wuP4km4NPv7+/NOTLf/fO5+e/r79KXOp2fr0tHhk",
-	"g9r9ln37VhHHXyfN39Lz476fLDg2IapQ41LhlOlIZvuTxEneFWh5Lgb4xG8DYqTRNI66aDyYN4wk9nEA",
-	"hvA0SHA8eAxnECibzbAfjaqTrjlXXc9+4gMArosZHD13PhE3yWjwsptzxuINQs4OSU8amohZ8i7hgIvk",
-	"oCMktMW6Y7HiUiSZ+7YqxQb1knEdOYaT5XBIIg8ITcCmOE8gbo7ZK5cSuKLTC95yze51+gbPHFr65MuI",
-	"Dr0nkzZiSx/EnmHeoxnbaPmI+ZilDxc89Gs+n8AqrLTk03GPxd7DKxpR8LCzpNLHV7GnSjZpLX9xBams",
-	"5IaFZ8GYSB9c3SMLTyfKvfeGdZ2zJUuQ9c2uueWrafvwIGr66aPTONpgtK4/UYZ3rvmWUlsjOU1lQVEL",
-	"2ply9kRNAMg4OyjbwgMr76nOJDYAWJsktwKaExZZVn/lmVgl7lNQo052r/IMiiAPV60offo0igAf5eyt",
-	"q8+z4iKV0TCxTLnuVLE40csHDrvEir2gI8Cp4HxhtvYjJ9edP6BZpqYsDGrZjXFJDI8brOqnonrpCjux",
-	"XhExLIQIDy3OoBWHUK40BEUQyixURTuv5oMihbdsfsPD6o6deQ0jg3dLo4j8xmKJLT2yevNniWuu5SJb",
-	"K3znZ6FXHYRvFPGTtCspfPWuqoUJ3vGS1JPuSOtJN0BTy1pW5p+uQtBpW65syqUnOIXFUE8KIWQH+Y2x",
-	"ZeR4TEXYJl0QeV2XW4HNpCBoiT5Z8E3gj92kKD7itwxreqUoyzrLnWgziaXJPrDt4PS17C+h0DRSZgNn",
-	"7ig6poeL93EhI1+cG4Sa08bZQYkai/lBiBi9coZQKmyWZwdBg9di1JQqhT12SBd18S5GlqmhgGKahFHC",
-	"hSRjGbO0Ee1jc5iylKTFe+T0gfKWktY8cS1T0YQ3b1P51ofZbTMmzLI9sBU2tukuoKCt+UilGuFp8yvN",
-	"C+twqiaRff4FooOnsq+41Z6ZtkpWEM47p/FADfuij2QtvRXiNpWrldPlV1oxL1q+/s77YZjlm57eXTmD",
-	"nEmw0gxcwGajGfiJK8tnkN5dPQPfGFtt/PDEZyfaZlmIvxjFf2wabq3y2crV9M28lRYTLchNKCHJ7llO",
-	"BvbWylHnzcuVRp5BJFp/+JlMo+VT8G6vnEbGzFxpDkkOzvrjTxOFlg9+YaQrZ6KuNG5tFIPPfQBz7aQL",
-	"Ouxjnzz/e1utVWImbvVSv8Rqq1dWPvLoq/fgrNlHX9+STIc18/UL6w9FtyfQlbMituSamKI3AXFYWBQW",
-	"1x/beS5wjc+DYpPXmGBZbWaemZ67JSkb1nm/wnB5Nimzqg3vYl3Yzdd9+GPVOi60WOI5YeYmr/smhOIg",
-	"7axOzmDok4hyQb6/ujh3YSvwOuzs7ptF7EVsTELZn46ZwL4KHaFGdAJEgx55aIGuR1Rj3ItaMCMyZiGn",
-	"oH/blgNqEnGMzMGoEtW8I2yxDQstsJgq89Nj2fnCHQhsU4ZJLIcxHddJrh0sebLTaDw9JEXcjqAjvItH",
-	"b16cffvu4t1VQIpgJZlrNoMt+7hL5Scl6DRmCM2nh6Sk0UDQEUWU9YAkzV8CksWyC4gP4mdevP30sCMy",
-	"mLcByeE+BqRQtx+QYsvEgLw9uv4u/bd5+455+5vT6+8uTvxhm592nx6SFL46IBlI54B4sKv2HwhdGpBc",
-	"I4+gIwowTumI/TU8eHpIsq3TyJOd5ra7alv7mWu7ZtiLVs4brgMvI092WuYLrqMeebILhOM1gwryHZvM",
-	"PdtP6x3h3UTGjAqbZlXaFgobQuXfhNA2M6wFzDSCcq7L0r5PdXLOZqQP5Xs235CGYZJ9mfCkYpPkAsdL",
-	"uibnz9uFYIQJbVgqiy3fc9xqJW+Gz/4z7oxWiTdjRcZr+M4Is5EH/J5wnTACFqtcHcUKLdILq7HIA3j6",
-	"65RGGIr2PYBlQmY9f5+qyA72Pvjd9fVbkiaAuw+VpzqXGCS+yEle49Y8QI6bmX2ZHDoTOpZqwvqYxJ/0",
-	"08/3iiMXR1M9Iq16g2h5ywTh/oMuPwqd3vt7e62nRQkAwuFmYVTC/uiCDhaoEg4gKD3mwCSRcqrg34rO",
-	"gGZQ3YiTFFtKJjLWhx0B6H0Do0GgTzMmOp4qI68msbyfQ5xGwQH8kJTCBZi1hQGRbIZj4ALqM9ER6Hvl",
-	"sYObD6zzTUMWxR2rCH7sZ1OM9nZKtUHbh6AqTQ3XBXlIn/E74EhiTpL8hcdMiCof3o25fDPiZZG0s6GQ",
-	"ca6mA1NGbnBqy9QovGsFoq0scFxOtfjoIrLFfVxc623f7ZqRQDoEt3XckFGDPQZtSj7iazkdt1bmp7Nn",
-	"ZUH85htFeLhJKKZYIXk/WRB0w6lZtgvJaLb0w7bhah7sNzJOnOcHe42DZivPxPZ2Sp05fJ3K0FU+v7/b",
-	"2N/b2W3urvT5pKVO1RqjvyBI+vVDdbia0H4uapfvkFOUB9Peou+4EIhnG0+VlmMWb+20yt43VSx2QbOq",
-	"lyYADSvZ9/nqbKT7suP3mtHbSwhWrQ1YlOdcA0C8yp85i0iwnPHB438c18stkRnm4vWp5k3XIyoAM0iT",
-	"UNpGJ4rOndroV++bEzCUsrhMlfrVUTSjc5X0CcgsCnzYLB5ATWA/dapyaAE284FrDxAA/Mr1pYuyyOh9",
-	"4+X9lJPN775Y3PVCZL5y60/1RyPc5QwQjyihPZmmj7aTnNBWA7Rebk6yORSgYDSNwrnT8Ks3rerQEX1E",
-	"+vJ+C2xyGqyOfe1uo2GLur9RXsaaLRTP6e3GBFb6ps8EYPrWjAowiaiZwySWVpn2l8LTqNMVPK888tjr",
-	"JAP0FJCp4L9OGaFjo2f7bepAu8F+sFZf8VrwQPx4QmPgdpqBNm7+qOOatXZ3vYU5NCRStl5CktmIa9YR",
-	"wC/NqjEOtM1EGMA3u3VMia/Xu3iBCyiwNl8c4xXqEodzmlSWlXlE09rdhTpA9+9s9vaT/2z//L/qnY7q",
-	"dO4bja1O5775stO5339p/jx4+RF+r/jtH+aXqgef/ud/dTr1Za//r8qX/3Phy9dLT8WmSUJTLkp2JumB",
-	"b9aO9GJGMbjkqmzK1Kizt3c7ZqfO3t7tuXCW2azjs5NL8zlISzvENkyowdNICnAz0eR+OSBSsDo5Eh1h",
-	"Xrg1ppMJC3MvVeYt+D1hARC67fazRtepT/Cb/UydvODQ2HMuRUhoR9jXfKNIBPtPniQq97PWzlOg9vLz",
-	"mS9U8khq5yBDUa1sPUCSSFxvf/znk2fm3x//+fQ/100ohlmnaxWnWVluv/wBBiQtpHq23TL3p7ZFupmq",
-	"DM/AdbFMmvzZpQJ2wGh/ZFZ61SKuZ83W80wh12a0U+q3zdR6jblwmRNFT8OFSwlaqF8lJiM2Wmtj/l4M",
-	"vaEo0YyO8X8FFRrS2NNyQuwl1RFQTZgWKSTMCugWzcQCp8oocl851cM5Fez2K5t8XAHuZAWc11ktsMBO",
-	"PLZOlzakuZULwZh55dQAEYOOPFewXZaJXmEovsqI2qQqOiGQ7ZWi3h7++KLXpzXZqUm00vs9tOlF70/8",
-	"wOnqQJ8+LvrRNMxa+62VPpziwy/5tFcir0dsrFh0x5Rz+PhemHUnX274pEueLo4/2jL9FghzcSoa3KIc",
-	"0iaRcchiq7bxGJXTNTLTYL6bZqbBUNaArhLsXt/0p7EqKyLyc9TwntVz1HAWGab54/b738JvD/RP/z7T",
-	"5yffn562tn553zsXfLh5Jlp2vmWiyqZ5D4htGPlIKFgr4chmNHNsNOLjyRpWhWQy9pWYFfH9VqMFYKmr",
-	"gQwZ5c4aG9mB+6BD/q4DbtOMqkeGGPKqUFYTBK6Xpsf3rVXieL+QcdqDIVeCCtm0ZrIhG9BppAFdgLNc",
-	"/W5rtUSmTaAENkRfXSmtCO6+UXoB2H22Ul5bmPuN0IZypzbh3AkOjpf3B1tceaT/KkAimYOSRxQJUPPO",
-	"Qn50RC72sDruyMUAuxbJmciqwHrE5h0B2pfTvPwmTX9hlBE7wY1wRj4zIwEkU3bH4o5AXza8aXzoAzG4",
-	"PH+fvyR1ks5F2OPGzg3HXKzCcxJ8JGx/Z/6TBRat2IAHMqnHh91I+vihxp47S1oOWdIxOwdt8Sejb2T7",
-	"Ln6G0ZflaL3NYIwWpLfRvrB/A7c4MDb6PmTagl2UlEf0p3HMhL6ZlHqcG6CsOMUPPNb8LgsouJodAgzl",
-	"ZsLiig9d20ZfFlVDEOrwWtcVv+uqs57DBJrvDniEjk5v5aB3pBlZQeHtCNR4RT4kfPQTG6nx86PBSYtd",
-	"Nyfx4KzFTho/XPf2zt+rFntVHnvVNIIFUhVb4dJVxlT3Rwx75ZTukOEwTMAaqsQMth3X17VSC/HbdJRB",
-	"ln4K+1wm3H9I2Mh6qHbArbEXKDY5Nax6qiBTBIQsNvc8tA0qbPtPo59ORcRw3wH92BgnhXOQ8IkiXeI3",
-	"sV5/wYezOe/IlAuxyhLWXeDeRZq2H1hFe3uLt2KqSqzVjaxINggBncwKIprtjNp2RsCMsdsAlZMmefJG",
-	"ipDOn5qTsR9Y6Afs0Cf0KOgIe5+WZLsJBAgsSY1krI1kNXeZdcPGIGBOhHR+SJrAF0M6z8m+5iLRt91c",
-	"vGg5ok3y291WpatTSaNvk1Uv1BLTiImQxnbVnDhP28qOeSj4cKTJu+tjD2okpPNaUDOLaqZi1iML9IGX",
-	"SjhDRpaud3Q2hLeCMKJldh6WT+CSrzsi7SvH/I4w7kN1ktRc3zI2UaiKO+gX1EfzQvDrkfzijmSdNFPw",
-	"zj/sfFaeyStnxpZnHrom0bSiHidOGgwvICt4CTjyuCohpIODg/3V0lBippheApVdbEtdipZb0p96A2j+",
-	"dPr+4MoWO9O7eRNBjcfyjsV8MAdldCDjGY3DLTrVI4uI+eTb48ujp23Shd3vGsYpRZ8F2NUAEJ8oQK7N",
-	"uAjlzKHTdskz90hZSvoCtoGDsrZ3+jnIkHf9i629bj6YYx8rWGLLuEZ2IuWDtGE7rI4tjGNv4TAsou4G",
-	"By83soU08VBBtD5qYZU0wuiNYDNSLY3gQw+UN18J50GE4wM0l5QFTXsR7yfJv3TItm7ZfGjMl5gLDYr7",
-	"E3PVwjdyKeoyHj67az4NzGytDwawx6Rz3oBXF6HprrOpmt0MYGSXcKE0hDMG5ie4BuD/QgJwNhekx/SM",
-	"MUH6VGDkgxfyVuiQNYfD+a97rV/V3fOdX8Ln+8Nw+35vOv5t/PyX8fNZf76z0xpNG/PdyW1jt3F38Msv",
-	"Q/bbr6NfZrNhDpCxebB7kIkZm5f/3GhtHdD+1uiXLTHZ+u3jPzdBNktX2rq38ksdJP16oT1Gjw25sOnS",
-	"ZhC4mVnYz8KW4nUwn2MqABPb0g12CxKki7d0Id7u8roB20JhE7u9/Z0DPG3oUAs6ogeYtEGvSwSjMYAq",
-	"QzKcreWYSZvT6dpxwPzMdmOwGX+1mii3zREQchCfs9GXSUT7hVg/pAQmOaDZnFDfWZocL3jllkuH9re2",
-	"9XxBbsDPnc59q2n+a3vL/PcL818n5s9d8+cu/Ll/uv7ew+ZCB9ejq+Ozs2TNMeM1sGsfgNJklkKE0N1I",
-	"RVSNsDY2dfB6Se3o0A1qmI5mfzecFcgk10KgRAWaY0Ki36y4DWz/xlBhLMdcMZQLCZpxxOitCkh3KtSE",
-	"9fmAs7CLjhE4rIpys3lHiTjgOgFCT9Has/iP3qssekn6dQgNT1isGAbBhbzBtMkbG6UDl9+N0RiNHiIj",
-	"3p9nTbrM4wW7ruoMfcijlIcyTXvc27HUDASmMMvdHJmAKJsBv13fflq3EtSQaTfoCPzXLOaadS1ETBv1",
-	"M4SIyWCXQ0JMvr23FXhijrnu7pX/93//n66XIIkwQ3CHIj2GXQMkRiOO3p5teLY2PUSf+eQ84om5wja/",
-	"1ZHsQsgC4+2prxd+NMoTMfMRNgHrcdJZmiu6XzdPaNlf/f1cDG+ULGMqtgVCmgeL43EBuO0GGLX+Z3f/",
-	"rDya7RUzeCCVrsxi9edqO+oV+i4l3Tn+mAweGef6YGFHacTwVmTAXVDPfJ/FpDcnXRsN/BfG/jobBBem",
-	"ArjxwgVKshcwNwXqow+QGggdykMrihLMNMQnhQfAba7A5YIaQ3m3v+bnS0ryqCB/ApLZlyne7ww3OzbD",
-	"r3A4sT4H4FbC0d4244zvaFTiOBlUrHHC69dPfgN/R0VFiPnJObPcqAJj2IxkxMiYi6lmABtgxAoXztH6",
-	"eDkoUPNVHNxJsmRI6N2+DBkGXqB+N1Py2dqo4jPWNff5IFn4yu2tlhfpULF+4hZaKfbm/nqKMEmRcL4z",
-	"nQnMEsXFMAJFZMUEtmwxcvotGYUJSht29YAzafPJhdREmiM3hwZaKyUgeOSdFbglWW5uHCu0OAJD3t0P",
-	"ZqGZaBfCqnsNQ3Tbe43GUtu6SO+r5+0kOTjLOoGiXcvF0OYYGJONQhda4FpVR+IR2nziyEoWNqhO1XsP",
-	"6uZxKWZEimrgwBHhu4Y2xjQCeREScBFpQokNO6adHSLFPBREOfBaN6YIBVlJ5Xdqeho4lSQoQ4EgT7rZ",
-	"OmcfXVvGKYZ9LrHHg1nNfPFpQMpQJbKACHA6M2gSKHIxNw3n3BHAdTIGjeNDyYp6rZyCmluNTKenkinX",
-	"glpxiLWglh2jebU3wqzt4wZS4K1IB15Z+kbFhtK6l/87l6SXbNwDatP7UukFxqgXVufCBksyOMLA4A79",
-	"iFFG7dxdzxFa2uxt5RrSP6N4/nEasFfVn7pTUyXvXdqxq63zkxHT9rbQrNIY7tkGAU6R4Yr4fKMc7WfR",
-	"7Dwen27Xer2WN5CTMdPx/AaAW6olvGtTCWctw1jN4mQZW5JGMjMm1IQqZWFhwCHiGo2b72TP22qab4Vy",
-	"6XYw3YscC/WhOH2ScdoibFAZ7Vjc02PsdbIuxxVsljaQ+QDeYEG6iBtNuCZDBpk20TyPqWt7DqakB5XG",
-	"OS1ydRh4O4sT74mVey0UwGLXy7leAerefuFdHBX2xzy9YFtOWMTvWDyv4L091rdVwNQ23yASk4lndJ5p",
-	"71N092jNxhO9KAHW3UJmLGYFCPbtRT3sSzk04IiVu3sTpd9+kwwojwyLnjkRY7l2bBVbFjrb4JZNstqs",
-	"kC6oY307zUYpT4b1qoTcwLZ4cM83CtrleF2YACPbbo351S7yFg8r0NL3tx+Elj7ggqvRovoMbns84aBQ",
-	"IYZ8PzKdJLmJ2PocbuV6WWVGcz2rGLIr7e6tkNjg9pkrEk7LMBcNc+0xlxT7iOb7UsPJUT0YTIdkvwWu",
-	"BGUx/THTBnH0zeAtMvsjj3GVmowci0gtwwokqussBJVT0PDYwYGpgr7MbsFuYzVRhldW573X5v48f0wO",
-	"qX2fW5sgZWBuS1dgo4tL9exdiBqByPHIU9fFjw+TF21YqZfn/n8GkHw6ic/A0lYt4Sul8WJ1iOFnXAwx",
-	"JGjEnzX24wyzOSTdhD9224SS1v29ExVGjh6SLoqdbrsjHPMMQMhOsReCpQcMS47lnetUl+mjmjG57ciw",
-	"rRt+2qwOfCZrE6d3FthBiXZTbYt5zGmQ62BxzSILRadGclJSnF715fR8ln93RCcTJlhYJ1064Te3bF63",
-	"ZvSNbcKEC17Z488sbkfkevx5b4sYvYV3VDQnRCxFhCgtwVK0m+HeZuGlDBOxV7DhiX8F2/L5V3yve3IX",
-	"U9Nx7orz0mfH7l3IL42LFnujcDp1OlJ3pXhPOlJ3BTsI+lc0UzpLbsXxLtz80lA0tINEvZ6mHMMFerO1",
-	"anVyAR2vU0XO1sfYF/SpIJNY3jHSm0PyFo+JMvaw6DMLSJ8gc6JjeMyV4mJYCBtXrrub6sf1uLAnnHw2",
-	"vNtYKXhrX7JY8hwZc9L2gMn6w9eQOu4FawqZlQvC1+TZC2ZbaZRYcl+sPzoG5wHFPa729WC7M+kvWDaP",
-	"K8Cxm1ml3VMhi2q6OTtigXq5t+kEi/0PiyZZdnBtiMgi87GT7vqiMTXLdpoNcKK732hiKXUEyj2Q0k6t",
-	"XjTrDPO2iKO1oDZEhdS8zEwow9bcxTJ7b1lVfhkrW6XefkM3gx3qzSKDhIqcRWw1GwRDNIxQTft9xsJC",
-	"7XoaQ0vueNxTslIntArVsfUga1hGLkfzBrL1SsZhLuMZ83RxSEngQ8HCtLIv7VRMtJS5NZy7ArnyldvZ",
-	"cOX+SP8SrKB5RZatJUTrF+B73HcRX5d6fU/hd1hwmvRPzrJ97E26PP661l4GSVrcfiG1xyY1V8cc9ho7",
-	"z5eFHHIrnZ3EggX8E+ALHu5JfSjvrCzE35B5rn8qKrcjjqqqpr1JTSRE67SsE2jip7qBqx71e/G53GRs",
-	"0wDeFvDCppB4TreVM1EnlyzkMevrtBJ3IMtBxeCb7WfPQMOr2+v1vhw/oxN+y+Zhzppr7BRSIav0+w9c",
-	"j67g2Pgq22pV8UUd8vcc6eGBrLAbFxzoJxA1iJmexgKS5ZLkKogaxBZHLithZiPF+jdvBq9+OIiff/vq",
-	"x1/j69kv796ePD97/fanM9l6TV/Tq1ku89qccy9NFN/xM3b3b2wd/PPZx3/+6/dG0Kro8p9JfcDJflyl",
-	"93+ixub7/y/q9f8pMN+YxlzPr8wW4BpjoOxoaqZTVLZ9uFJIyzDk5ODuEVK4dr9FJ3wLU3mc1g8vNXTy",
-	"gireL3/7tSuOd4O3hTYTqtRMxiGm8wDoHuCVckV4AhMORATswHwg/TL0lzTfZTRm8eofpqQHTxCXX59+",
-	"AK7nv/AJsn8GEgOYQtM+0Kldkmv/WDs3XsgmkZyPbXPH7JAwhBZAXmNgGXVgRV5gM8yBdm3tmwVtVfWO",
-	"6Ih//MPMkwnNMTe+/o9/kCsmQsyOvjWqiCLdZJva5Or0+PL0uktk3BFd86yM+W/waJvgwrlbsM7FFjP4",
-	"md9kQeI3tvbNZH6HrM9DhpKHevnnxPDKQ0yOwgUzhxRhd7X7MuG6I7B8iwszEXdstuDnLnkCXoI2xOQR",
-	"Vf2WzZ/WyZHwXor2P7xFSHNDR0Dh/mw0t6/FQpauXVPoXqHMWnr9dQwRdiFXBpf62S9Kiq7Ns0DfuFkN",
-	"m/Jt/sSgKwDldtP2Ct1gaQueevoaYgeaFeNJPLcjFGaTU+jFQ20zWtsax9HIS8qjaWy5pR7FUuuIhWZ+",
-	"70pkkbXdlG33o6X0KzCxdof0aIgLie44kQAZAcbFTuvALgwOtNh6Bcjkkul4vgWtq/yyqY7YaTTr5Cjd",
-	"UFecY/gDc7N6h32jCReTaQZQGeYVsn5EbUQrnOKuJR2jwFc/9e/pCGywwsJ8LymLfTIV7H7C+gDtLkMj",
-	"emCijYYdzRumRzIEojkiY/iHTa8iE6pHJKL9WxWQ706PTpLs7QAD3TuNXVLScccsoDmkRrJ36+Ti7fXZ",
-	"xfkVPtJq7NgFxp8DL3fINiMHEju+uLyyTUpUnbz0SmY7QtNbBq7peG4HbKdyzcdM/eMfmID+8phsb28f",
-	"mBNlLHWkIcyPxRGMeRRxq79iRxYrWDuiW9XqzNbZRrzPrN5guefRhPZHbKtVb1j7I1VhZrNZncLPUKxn",
-	"n1XPXp8dn55fncIzRl/jGvFS3p4RyBF/QwUdMnOsDOusBbU7Fitkvc26fUhOmKATXmvXtuuN+nYNJPsI",
-	"hOSzu+Yzyz3R6CjTSi5B37BAPXJgFxWZQradcLpRKIGS+jIoEAEYFqMMdoSFjamTH+WUKMZcVhS8vwyy",
-	"69AShM97NebOD/CV0mJKplX9cG7pmIXABjH/Aojg2kZ7XH40CifIWgGGjW6bbxTpevA43QUwOMmEAiyV",
-	"AxeF3+5CsLrltknavAWlsWmY8HQaN4HVNKcWG8pAZZH1XgArsAogu6d9Hc1tfW3SIc32jgaWCR6kOnlL",
-	"h4nHuCNCCXr1cEpjKjRD+K62MfAxFwykcrIlSZIYwCX5IuFfWDOAqXdmuGaX5R0j0wmcUUgDvOUTouSY",
-	"GVqYmGFMzDSgh5oIU1c4nJlEqp2FtXbNK4YAonU8q1IDT29BV8HFALW1YtJ1NPfmZotguesrZ1sIglII",
-	"/DLVCZMWQ6jsr5atdYUPfSoO5IMroFAsbbRuSAR7jNcd9GUb84XSOhmEV0KUN/sjkDzUFgR4NDpCDvzS",
-	"GoRJdew5a0tZU7RsyqkvJJ1zMcFqyRJDtozDhMOJAiHTfG+rQkVh2ZDipFzyJnnFahtSKLRcOHQsWgAl",
-	"3cIEKhy4Zvf6kPSpYluKCcWTupQUmb9i6OZ/btzLMsNeDIpdsLGWjbprvoSdBWzqWXEKARoeXAxhLl5F",
-	"UncSswG/70ImbZeH3YRfcV0nx9AGPzFbSMSMpUh6c/sXIPuimKDRZER7xhhRknT///+vCzB+HWH4DwqE",
-	"7tVVF3gDfNG8NruubcjZcW0fYx0Y7qIloZpEzLESyzAT2Owk/dByze5Nlzzp0tubVvcpTFOPYgYlMQi+",
-	"ixKDAQqRh70Nb0HYBO81reiXLmrhPEzWBc4gGFwgVOrkmt3bBNtk4WnaIMNwy1IEfjPG6JfWRfP4RRUP",
-	"YjTujz4r7aQd5iCvsuf6wRq64WMWWC5iCMfWYkHlXt4lvJ9Tj36qmJH7HH4nM7PVai1W4T5pTVt+Opkq",
-	"+NJyNmsJ+OVs+X0DD3jj+SrTTaGFH23CGUmwVqnjYU7GgCRHOZKdIUZ6StlxWm63jogwFnhWw7I5mzSO",
-	"eJLUGGB5jtBcTJk91gn80i2bA3IWPI/b1hGWmrBcC9Bn0awTc9LNIu51sYkBzDtR6JwyJgcpAi1qiBaY",
-	"x+Y6M+CVRntNmwxZIfsN+jDImSbsHsStIl34YH194MOyFbeIjRUsoGm99OuwAIAWSZVEh5nled5opKRN",
-	"8gRY1kNvbnYDc8WoZSO3yIcl9L4Z2Ev5THASDsQcSuvMhw9Jq1FRbdEoH24OoXHlgS8Z9EdAlAL3MNhd",
-	"rUbDOdws8EveF2Ou2dHCEw4YVGEdvPPNGUqGbYRqREO2WB05ZWmexM/ZnALDuXa3GnsQu2u2W8/b27v1",
-	"xn7rJy8OZg+/12J6YadvHq7eii+Ls74oBOuh8H5KT0KmBZKNIubajaBmkS1iqaX1J1lQhdT9V/uY5o3a",
-	"6mhwWk8yyLJZSNhmEbwVWlj5WKXNT+BlXceCyGTKwNPFKlK37Ra23/pFzPuPwe1wjK1Fqj5o73+WvflT",
-	"UPNbwi57OHMvjHMHKbvsoeQEPHtBwx+mNqdzp9Fc/sA7Qa13l4X40Pbyh17KuMfDkGE6CjKx5U+BuzQT",
-	"ZIAT5IcXfv5ouJDvmf/5oyGU9Gya/Ut820ae0yEQnvPjGFLLu3/RGLJ0+SmoTUrLzY4tkjY6nyEKZN01",
-	"afikTq606+ePV9oJ0DbvO5wfVGA7YkTVCF7Up6Clq5GcQTLLkHJhC1q6sQOp6gb4YFoemuA+pZ+DLmYd",
-	"I54BZx2cMK6mr4vHsJtgZcJEwA/o+eU9zBXnmqeKDGhsgysd4cGYOWizMfqXzIAsuBIY0RZxya/T8x48",
-	"dEAt1suUPg1VTOC3B/+jEfcUNSXPu1RwYiCrRXJJOxG/kOF8TY6vxkbpQBpIKeschxGiHj73uf0ybv1T",
-	"rZSLGlKHgAdnodGjs99DTdloQYmb7ujtmfWHCUliY0IpCH/4Y8n1CliGqL/K0H1Q9mwPQTupsezxiG3R",
-	"yaRSMiS1cxbNzsGeOrxSizFbgEdPby+Cze01PvmyJQfSszbrt0Von7JhVZtImVMimmuSlMsULOgR9hii",
-	"yqudYqHAPLZ6cRI7Tfb4C1Iq/hRVwQb1H6FUtqB1rEs0JekLJVqDFUguYRST4pQaTKNo/pgaxGvrclv2",
-	"YHLfw7SOoBZxceviGa+qa2rhtmff4j2fAnv3O9dOdtkjeGMCd7T0Q5fJbQ6oaIVnkts+BTXMNF36zLvk",
-	"NsfJ50ufeZ/ctpbW5kAJ/ji9badxsPyJc6mPLWv7w1U9/DCkN82cyremxocsxYzDj889+/2WzW8ML/uE",
-	"amDEyup+kMpUEkmYsHhMzUwjKDfoW78XVGtbVTFIww5JnDkpQ8aWj1yRQcwYKoGH8EMsZ5hiVyfwTaND",
-	"0cTHD3zFxqFsHwbsZQtKoA0XUSVFkFFaE0dKT4bzzIszsQ+S9LvBywoSIaSsd8Q1BH6FxDdkNE1PrQvS",
-	"HBKITUIIyCyJ1Q49JBIPI8FMrUzHw18SHW+9SNUrNoeGxoawHhLUciXDyT7CRhwW0R+L3o8s7mJ5xOWh",
-	"YZaHuzw8VLmstpKjXPBcCTkjMODHVk+af2mfRzFyltt8u8j+wFqwSs+z013LeeLwdNbWYxZpL9BZKOU2",
-	"ae5BRjv96gZZIk53VhKnL+VU/AnC9NIlCD5MkgbliS0vAWARPSe9OYY5ocs7CL06OUIjP8VhzEAlc22Y",
-	"DAQTHZ5WR0Bufcz6IG8zwtA+l8JhZ0XIkOk/Vn48nB+n4Kh594C2ifgW9vdLtBD/Ym7nLKiqv94ejX1d",
-	"6r+3tPsq5f6eUu5bpjcXcUl4gOp+SU3AsbXBkhSxNEk4xSSeINTXIen+/qmbN9syLSG4wmwYTJwEggSD",
-	"LhsWzxhc4L+vkzfyzhhy5uFMegnE/F3QHkUlFzbhcTDVU0BZuoXEI5fYYCMRR1ljE6MVPWbHH3bEk53G",
-	"wVMwAR1scpuU9UyF2gFZYRpzP/sak5qgMVTdf2uu22qS9kqTnD2b0YcJB2AHw7P2sp3SY1qrrtYCMvS9",
-	"e5MbaBiWKSLoZPoTdJFN4yLsXjNREIsITLQ8KNIsRBZQ1qLwyb5TsBlohP77ikJqq4X8APc9+44rSwx2",
-	"tzIDc4IYKPQTAHVDmCEv8s+l1xLItf9JicV/px+0ENMoWlsi2bLMlYIPjY32rcyer9q7rxb8A9THDEC9",
-	"T9UZx9qDltsmEf83Vtc/p+qXVDKj2fnF6oEbhl++9LDDmhrkSnGKYykGEe/rPyFKgb1GH+pYqQ5RPBtx",
-	"pSWCdA6ZXtK0Z0ahEayX/Kn5mLVd0jcUGuFBDFDuYXYnQCWh7wV6mwrIAHdqj01dzMSrFXwK0j4sJjrU",
-	"5kCVnvk8F30eIrY1V648kWH/Hgtxi8qWgBeNachc0eBQyhATUs80Ao1NRUh6czIVoXSqr9Otk+wTQEjr",
-	"iEgOScz6MjZ8GIBMIGGeaxIzCvnlPdq/zea8EPNQKJlyX8TGBW5NaSQFa3eEK99M++crOnez8uCoMXsH",
-	"ilESiWAm6lJAM3hu36iOsMg3N7a8wAIDhHKhe+s7SxYP0SyL7NFQC+GCAFuAxrsIBpPOLlMobxaBC8/E",
-	"OIR4QXlsJJE1DSNrFiZ2U71RKvcf6rWzNtOVA9gp9d1BZ3QpkQCwYxJVpMeYSGwu19EgTfHR5YvlBHNf",
-	"CsUVDhMVMwt3ndcz4AXNvULbhcVqXWt/q7G71dwtPGbVDNpk2we7W5Q9N2rG7vbW80GLbTWM7tHfDnfY",
-	"7oK8kc11hkKLroJq5hJHboZM2BMDPYfsVQuElK7L89wE11Y17AlcXeOY0a/5pH+SgpDsFeBq/tmeqQw9",
-	"rO+jWqAsxAl+UnmW66WXHmCs8CwsCBZ52D6z6K7yYI+UlhOVhGrw3oE08twlb2ZQimxNCJYAQamq7646",
-	"JNQWz8goZDFiibkP1MlZGHSEmVLgytkgNfOOxXPwpaG2ojSdV7uvLHQlQe8VuRgQPZMd0ZfCqSwO50W5",
-	"dkDOOwWPgOJgQSGd206N5MwrP4Nf0zo8syaPmykBU7BesI4Y07m95Opay3Io4Ia/kN8ppIXU2BAB5hEQ",
-	"JUesvqjMYXsB8haeVBqVGOjepqWVvqCtOQgWr1WtS7/O+IHSlsIP7b27vmWLR/uT9SE9SHeBdSupekkP",
-	"e3K8k9TskP6RcTHcWSZClXNU7Pyd3R9LM19/+vHfH96/u766/OHtxfmb16++P/vu25enJ8cvjg6e7+/t",
-	"7mwfze7nV39c5qtTcBKcqcw5/Qt7UTZLRv28SaJ/D1XsXOpLCyr9x6th/I5l9LAsvT6u42bq8p9L3TbX",
-	"rhS+tYNYtdAj0fzlF4UXHCxDpiFdmuDbegxhn4xaMxVa1ckp7Y+IkKGrRjJvwBYTckB2G0Gj0bAtGVGj",
-	"4n2tLAKMUWEw8U/GgIlZ74guVHZA8XpZx0avAVdgMbmNgWuGush5gRnff5kEHVi/nLicyXRZqWuDCKrF",
-	"L0a7A4SFbNJOUjSadDXdTpqRLuqSaLs27bTMvJNnG6XP5n0F7tmGWYViM8rtvUbDK96J2ZhyAV1/Dw4O",
-	"9ndh4ZhW2bSORvO6kflM2vckNw2Q1Gtb19n+ohVCBw6XR4VfDeu/Qe6G9je21KWOjGNlC3kacr2VgsBW",
-	"+M8lCXmYoOehKQwZGT4kF8CUYIeOLAgXSTC4rr02Jx3hgQCoFMzcuZuHsTEkEZYcc+Jp2EboLO3gHByO",
-	"g7U9qeqIkkYrDioLm6xwi5JVhQJlVuTUoTPn2G8J9IffWM3T9MBWcm2rLFiWq3Gwbo0SZO7FqnmZHxg3",
-	"v8QRXNX4ZekkXHe4b5QrIfawhjJ6fNl4UONflZFZlO2KUbkIRm9eubaYQwv04HAXu1Ue876Wq48MyOAI",
-	"Hllx0W65CKs/zdcoaXDf5gtAoxw2MnTZ8RogWtd/MabgyaSqmILzsz8KJI4dYB4Ap2RsrVXGhkjzjzs2",
-	"9KtBx3kH4lc8u4bVjekcnVE2LIGth9xylSHsN9c9x4vgeVY9ykbqQ1a4nR8XKW/8G+GRYMZUWBZRGkqd",
-	"eGPQN2qrih3ft3sOC1Sqedqj6pLTaoHlG97mNhZubtLcOKk7b0K3tAof0O7zHYhYIatL07x+rw1iOS44",
-	"VLQszQDLOngWU58xv9ZxCJWmnVW5dlJ43lq7tvPqp9a/f9h9v/9m+/zt9d7l960PP77YPj45fWmWntME",
-	"CXqtUvVEPq+DVJK0W/jCHC5AjqcLMfjRIXLh3fgV7SSLduL1Cs2Ei8zlRZowJjE6VXjggfpWqsIvZUzE",
-	"kIt70jX33Vh67wbkOqZswG9J177HjLcbkGMahvPk4g3Fq6fiTs47ogtNO6d69Fs3gT+I+C1rE+VSN7H/",
-	"OeZMEAfSaukKoC+QxTm1OAVylcKipaBimiRVk1ajgYGr5NVJUSO1FY0p0PkigPOuUfgd5DEkhfT7bKJd",
-	"Z++eDOcW8RnxpfN40B0BEMgI7BgQdm+ehrZiEwY4KaBbIWhLt066+U169n//9//punawiI2bqPMQYzoy",
-	"c3WQ1yOqsC1ayITmeu4WMY1hUdds3gbIaBg6rJk6OQc8dchwtuimkM3O4j4TeouJvgxZSN5dv9x63iYh",
-	"M/8EXBgMFJrRnOFGDKlmMwoLTnNd6Iso97B+CpK9ARDQ7Zhrks9FR3T/vWXxqFlo/uoG6Uxc2/xQOaBx",
-	"hQtmocvbZKexbXF2fRBxCz9fAToOavdO6wC6k6eJvyy0KOtK1smFEbozbu05N/COSEauHF0gAa/Sa58U",
-	"W+0jdvh2R5T02y+z8LzDucy6u8qB92TCkgFRzDwNMOZzoia0z1Ta9FcZe49GoPEqtIvHEz0HiNMxjYz+",
-	"ZBRIROZPg6rm7BPqOuuBQvpkp7H9FJdISaC53AHpCAzLuam0PZijLszB/AGXfv6Y/tn4CEioOASbVtaX",
-	"4zEFPKSO2Gk0nPabayUAeqWrLPT6/hXyT9j9JIK+9NVwjsiOfdGftM4rtEtJm+Pt7RQbsCo9xwZkMh5X",
-	"ZG5ZxGWsHzG7KZ1RDu49s3tptruHwJicFkvGcGiCjsi1owaxlxwN86g96paGJrYZrBTkCYoQlyX3NIfU",
-	"aIRuRW28d9gyy+a6tOGjO60DrwlKtcHwwQemIn2p0GiYCp7xaDj/9SFppiZEnZy5BpMZmu8IIHoAzYIO",
-	"YDRhedClNM/KYIYICzHiw5ERXeioPzQnwZ2VjijmH2w/zdFgBQ6kmdej4kBWmDBlNeMoi439aLb/0IFF",
-	"PKYiekk1e+3QohY9mdx4mTix/ce33sqI9+crv8XdD7rw0YRvvWLzlXRh797Ms+fW8FntaRvn8J6/WNTX",
-	"rfiCpMNbeunKRqBXfYW9/w9ziMP3Pq8ufy71UTjm2gYfDSdZ+kxCEn9GwPI10x6L6Y9Y/xawYVy3SmcN",
-	"QETZuhUqjILEFODmcKkJw4ZEFXliL4/J/t5eC1ssQcsj1On8fk+I3C2w/wreg3CDv3dsTXunZgsFP3WN",
-	"SEmaj2ARMaAKJh0qyFCC9NWSVGjkga+6G1kUgI1guGc0D7AhGrSTyjeKClLg4qRbVJ24zjCGYXqKu1FD",
-	"OiJR3KkiF2Y4xC6oqpNj4OCIUT5VfhQqrUqEOkSFVSWp3C1T2tLtuLadpVZLpbrfms1mW2bwW9M4sjp6",
-	"3puEzaoyvqQzh1sPGwab95++s8g+8mD0tTW8HmfJEgDQja1J+Ry1cmVQC9c+hWPA1M/Gtk+gmoeCfS0P",
-	"E7uf1NrN5wd7jYNmy0hfbqRzc3+3sb+3s9vctalBfgCLeBkGhhv0Cp4oQ8YVkJNcLJ2kIdDKidqyyU03",
-	"r9pj9cGrlEg5Cnw1SFCyvoZyvwQvlLmS9uXLCyVMX0rxXpA/tuoNt60+RawnpLwucYm8wlbrSWulcoH1",
-	"UsZJnnKfCvRhiNDwfIh8jKSFn3G5u4dpq7d+zMBtQiPXZ+kb5bJuOsK+Na6Gg0MYt/JMaZoWKSPI22FH",
-	"UOEnMTs7qQQiwHl3nAuoTi7ZRMZaucTjBBGuI9KcodQElwJMFb+dG4DyYA+2cgA28/7XsOIPxdmFuq1y",
-	"0NupgF5S1OXbms8qbuuZEo4EZS1/pBwy88YVXk36tNaWPuhCLMObd9vuL4Bt7wf3UHELkM/kzPrRXP2d",
-	"pTlIQwIVBPCUIH+L2TT9+maLsBDy1E3lL8ysV9H+r6V8Q8Xcfkw9nPvmYLnMOltOmmT948FJ+abZEZuL",
-	"iOel1jZcUDEFcI1W/Uw64jh0EjlIWCg6dZc2prO+X4vbFZDeXDPw9Zg/vFZt6MKwH+axbdJxJGwyPbvn",
-	"KtPqBdvKg1Mq9i5gEPICE/BFnbh2cikuSq6hnGGda3aUI8sbynXEte2hFaIT3fXPS8oDLL+FIlJYqar0",
-	"mgtc51Uya+yLF3bGyrWVKrSHwt5IHVHZHIlU9EZyyuQf1hipqv0arkJlA7bP2lntEdrmwPDTxjkdgdVO",
-	"tsgBrUGspFjWGgdIPb9NP26//y389kD/9O8zfX7y/elpa+uX971zwYebtbPZ2bCfTdoFxlLt1z4wucSK",
-	"XJWL01WdTbXtCl9CGH6CQNfKwIk0P61VoELvb/A7Zq2rQfzXAewvIvbbLGN1Y1bMDBAevFGuzDCbMtw0",
-	"Q1ktZ3ittAjgq+tkREjHiL9akl9aPkOyNU69sUJz5VQGfMGz3+F/Py1Vamb51qDU6impcZbqM9YFYawm",
-	"RKiwYTCN6kG9I1yj3VWb62L3RhQU5SURFzapdIO+rBgmeDjzky644JtqjmG4ACrGEWEFoyhZqQ2bkzxr",
-	"tp5DGPUr41yXca7JNpdVUric5q+c8uHlE3go/2z8S7ejqzPYPwD7MrEOHe5zRwiJptacYRA5hZwkWso0",
-	"ltKb4zuf7DR2VoGhhO+0CboRMWnn5Ozq6MXr05Mcj0f+j7Xefeh+nrRYkK7xLtTSQawf7DKurGHAQvDW",
-	"8ZgkwEBcEQtclrYMP0yTetJxd9EXmCCReUMx5gJGj9xHXY06VxbrcgHc5OPIkk09fsg/CyiEiDMFCjTc",
-	"4Xu4VuTFq3LdBQ2myjtMVSJMXoLl7NQAd6q+KQq9PN7ketz5cwJD2sNUYtUAPaWdnfHGr5L87yDJPS8d",
-	"QtONacj+euL9C0Um/JMFfIo2uL6MzxpRyTsrrCeb42BDV8C9yyweSA+1uIIowqRDERSMhYRqw6y4FGga",
-	"5VpC4t2GvRouCzOAFEPnexXoGYVYkesMCT4YXDUFf6uOYLQ/IsNYTidmPOhgTmoyi65d58xFs6+N+YHG",
-	"xKMxS3LKY4YZ3KADjKmYV1hvV3YhN5K5j1ahjlMpcvrUsk2XuCzoD1wr4c/79m8uhjdKmq/tehx7uxmk",
-	"ncrz/DuoTQUWqDeba/A3u4rLOJyd5ldj5Yty6wCvKOvKu1619mK8jO/kjMiBZsIm0zM8m9CNy2FQgk9+",
-	"r0HGXEw1Q0QN/LsCUwMSb9spHypjcYh2VvDrZI6Uzd1POVZH+CzrwtlNaXF7+igOjClyfnF98/Li3fmJ",
-	"S03vsUiKoSJaEjSVwPbxOHPI+lwhftnAmju4cwHxSgEwtyabZRbYJeOxXSBI3qcaKyybDaIQPPwQmCMM",
-	"AYFcbadji7aPGQh4LH3oEct2evOOcHD9XJAxG8t47iBFLSRtrMmTLlzpPj2E1EC82GNDCGZp0gBY1gTN",
-	"pCPs9ppJNxHQxMmOAqQJhtdSiimDOCnj6psBlDwuT7fTLOKOePPfFHmkEj2kdVCKHhIsRS3J6+Ypakkp",
-	"8sheoxQ0BEew/QeBhnyVJF+YJCmAgDxYqNhcssq8sSsPmToTOcesZsjhsr6ptCdi16aB2nKvbpDU3yUl",
-	"faobYJkZx8IvqCpytTjQqDNJCjbsXkLcWM6g3TxWHmJI1q88rLuaNZvjgVkU6IAzvIRhxZQnR6w3Kkj8",
-	"XwE5/ffbs0vzR0lNWUDOzq/evXx5dnx2en59c3V88fY06Igf3l1cH92c/vv49PTE3HR5dH168/rszdn1",
-	"6QnM5f3R67MTK+Yo/stlWfQX5EpDfp6XJ122OGX82Zd0D8pQ60ul833Z39C5RbyAvjNQsgYGgk2yUFqR",
-	"1m5aRZQMPJNEDVU57dZu8GhJbEHNpu3lHTqZAWfIFK5aGs2OLkO+XjH/fu0xBwwHYdFoIdvHVdb95+On",
-	"/i1sH5+IqLLkeDO6Ymr8H56QiJm2nzUjPuTK+u0qusGm1l2GvkPDbx1bqVVikH/tdbJ6r5OEIpPORSxS",
-	"DJpkle+OEUwW7Lj81JdsWQnbT3dvA7fv1/6Im/YSKtlu54Ap22yjYrgbittqxfoDDmJ5M4BkBf/+++KW",
-	"sGRjuFDTwYD3jdjEMsXSLYpo/xbyL23hd36TitrVY+/X13MEmpJz0Bd2KVWqDd/00VVzafQlu5fo1bXi",
-	"F0EDPL3vM1ZsxCYlibjWESspOk/wVAcyTpsmlnw8q4N/JZsM2ZRH8pYH8jYktzK81O3VsVJjpuP5DURf",
-	"fX/IznMz5DxhxV71cZWGliA9pGZTCQX5VttX+sm2N65IGSjNGNiYbEr3fbtky8v6U197Db7cDSV7bFXJ",
-	"r9v7BXWvLu5wieHpHedCZa7dXPCrfN3aR1QYwIJe3xpf7GR2QZmvvuUvy7ecqVpOO+ywPuN3LHx4mfKM",
-	"9UZS3i6vsqNRRNzNAUB2OozpQwvmSc3/JbG4RlW12Qf3xQc7gaCupbz4xY60NJxU2nCu5NTnDgmDiKLR",
-	"xkdyUsKhLGDkzzU64Te3bF7HCvBakFxwEvBjARy0tYhPTePIonKq9rNnsHZ1uwz1vhw/oxN+y+bhepCd",
-	"dheWVaccebv+lTV8gXUp3uY4TpAcsOVpVUFFfAlBTdEzJ+SMSAGnO2QRv2MxZDqT7jSOugFRfChY6LBr",
-	"rjQVIY1D4gZB1IT1E8bUEYrOVZ1caQSgdvW/7aS1sYZmZSJp8o8eQYbQjoAkBPlZUFjrxjNvY4TdoY1b",
-	"ZE4beXDvxU6qIZmKiClFuhCCJltbdgW3wIvYtch65SEc5BwfEt6yeQwnguLoDO8C4DfwjTIWEiXHDNE6",
-	"sa9dhpMtYUxrcaKVucvavOUYVms1/39z3RgY8vAi9xds5s5EWimF5bt8ONLZdsCLOoN96VIh6bo1GynW",
-	"v3kzePXDQfz821c//hpfz3559/bk+dnrtz+dydZr+ppezWqfc6dX77pltybtvPX4XbdeW6tp2YNOArrb",
-	"/9ZJwqtjRiTS449PyIMTSKinvG0g0nJ67bPf7V83PPyEzDNiuoSNnopQOYHCGUKSDqUMkYtgfwFlk8+g",
-	"6p34XUkdXSctUsvEB346FR/rpWnZ5wy1PTxLC4cSlkigGYVlYLlkrL+t0rw2s1uVxenian5Vnx9ey2B3",
-	"4c+rZjiB7XwomwqWWNsZSSmn2hOWFcmfXwRfcWuSLcoWrgSwzC7/ylnW5CxfGcnfg5FA3fNDuchnrH1O",
-	"y5UB5iiBE1IdAdk9vraktJxMzK0zrJOeTJhgYVpPTLhKvQcATzugsXMaYK+QSA6xt3pHjCgmlNpSBNf8",
-	"AUfYJn2rKNqmQnYFq8uLH4szbmrsy8EgyxBPcCXcUoOuKeTsUepz7aD/8ArdoxLFxyXpPT63d6/OvWev",
-	"+B53YxJDS2GoC9l8f2Nt9Gt97d9ZlLgK289nOj9Lmf2CnqRUQ8vQcZI0FFHNkuZ32dakbb/sdka5Tv11",
-	"UBHXxBqpATSxEB0RJl07sH6rTt4u7jtKHtp21C7dSTrzB0iQ8q6HngjlFqoDK/QrIA7tb2uxCDv++ZVG",
-	"ifCw/osVzRV3/tTmitll/Ds2WCwC/V2IRAObu9pLc4xUeQ9Frdl4YqRbwwq6HBz8/vbChoPQFQ3fsVR2",
-	"l1fIZW9BGIqaGbDZ3GTNnDKngc1vENF01L4O7l7on/CvttXfQCBCbDSzrZ9PHj773Z2nT88gW666bu8N",
-	"dWDs7uSScMqwXi9pSZ1KUCcTMQEUXED7LdvAHwOkpWDoOp7nDsMDBdeSmyFaXO4/Whdr3PGDbHmTJjMe",
-	"RaTHiGVBLHTliVD8KEW2J8RfktdtzOmqU7rKhcNXBvdwBufW3udwK0XZ3N450/jPcF+D74EKVPmQkXwG",
-	"BglgK2zLxakrezaVRNEsdKdgs6RnU6qEg+vKZp3AjT2pR/Y+lar3HTGMaZ8RJkLb7dECZHsdLwB7T8hZ",
-	"KRuF4dvFuHJR6j/HgRTSed7ZEtK5hfge8OHUJtPYtMBMNwZYhTRz+/neTqOxgZtB6s/mTsKVrsjlwJ0K",
-	"bFYQWCH5dJi/WgBBRuENTusGO+h7o94pSo9snsdx6+V79eKHs1Gs+sej6IezN+//2dtVVz+qiezty5Mv",
-	"Nc8j3cuvXqe/i5J9ySaRYbH5fi6fzwkFmlKlKPkQc23kA+n6mlXXyTkROpUIkjQcOFCSLZYo4BkotteQ",
-	"1qEBEiifHzLLOrzKkwbNGD5LbParbv1Vt/5v4jz4a6jWV0yEhJLU470hB4RRxHflbXiQ+pJm9LabfIzJ",
-	"aVyRUPanY4jqxiyimt8x5HQs+cWmR7+7fJ0oC3XgL3ashVgy6FeBbWuE8aOAoNZmk+OMHuQQj6wn9ejt",
-	"GXllrhTdtlcMW9uNqA9pjS2+ZeygOzJNjWiCwy2HgHqUfshiiBY/85pphMY7ensWOKw715QW3c/gYcH+",
-	"tAlmaNo0CZRpb0qZEpvi9xBQMJ3QKMH+A4hsY7YAFFnyPsSEKr7oFMjIStQkmor95zDyziFNfhqFFkgj",
-	"fSd23ape85CHKLa0tKwLy8bdrk1Drkse/47eMRciyFQB0MTocEiE3oKluaQfP/2/AAAA//8=",
+	"7L37chu3tif8KijOmYq9d4smqTtVu07JkpwotiVHku2dhB4RYoNkW02AaYCiGB9XzZt8/82LfG8yTzKF",
+	"tQA0+sab5MTJ8Z45e8vNvuCysO7rtz7VemI0FpxxJWvtT7UhoyFL4M8j2huyjSPBVSJifSFkspdEYxUJ",
+	"XmvXDuMpnUnS5WJDKpGwbi2osXs6Gses1q7Zq7WgJntDNqL6BWo21r9JlUR8UPv8Oai9Ej2K78u//mrI",
+	"CGdTcstm30kypmoYkJsZicI6OSTjRNzPiBpSRRI2EndMEjVk5IYNIs4jPiCiD49IMppIRcYTRSJFIt7h",
+	"/URwpX9Ww0gSwVm9wzMDf3bXfEbH0cYtm8lnjeb+Lm3etDZ2+o3Gxm5vM9zYZ1v9jW26c7Pb2wv3WaO/",
+	"YIYXVLFX0ShSG29EHPVm5TON9R0Sx8X0nAMS9fWYh1QSymdt0u3UbtmsU+uSSBJ9b0KVeU4/1v2tS3o0",
+	"jiWJOOlOux0uWU/wUAb6yd8mQlF4VkkC/7DPTHikZIc/CRPaVxsRU/2NoVJjvQL6A/D+DUMUG83G09xq",
+	"mUEd/PavZqNxMP3XTmPZ5bhgIxrpvSouyHuzrzTisCSM9oY40zbpJnaeIsHBEy6mAaE8JDSOYU50QCMO",
+	"66C6xCzDw6eY/GurdaD+tbm9aIZMJbONw75iSXFqlzgaogSZ0kiRG9YXCSOUJPop/7tN/yt9kYyoqrVr",
+	"EVebrVpgPxtxxQYsge++f/9+43CihoyrqEcVK378BzHVH6beTeTJxYsjst9sNgKi/9rZ3W48zUz/OaMJ",
+	"S0jCaDz6V6dGx9Etm4Wd2oJVeM9uhkLcLj7fU7zRnPGHHG4CZ7vDFxxu80HvcO+21j3c/944HEcbL9ls",
+	"4zQsn2IUeof6gFBkmuOEScZVZmyPwGvS4ZzREatYczpiGT4zZkmPcbXBeE+ELJw7xl70P1uNcTRmccTZ",
+	"0oM5n/Kys6BHI/RP6w9nIpUYsWRjq7X0YC57Ysxk+Wgk/JYZjmRjqrlEqIWPHNMek/khBYSNxmrmMWwu",
+	"YHXSgYZUUcmUbCeMhsT9a5pEavEyXrDfJkyqUhI7DfVJ7kdwRiIJrFEfBT1+yZK7qMe+kyQWg7nruPXy",
+	"l9a/f9p+t/t68+zN1c7Fj633Pz/fPDo+eTF3cJ+DWhzxW1jM75l6ySqE2y2bgehWkkRhLaiJMUuAK+gZ",
+	"1QZMHY4j/XBQ02s9YsooIMAQbtnsmgM11/4jYXIsuGT1GxHO/sezKIQVwk+/lXRQwfNEXzFut5RMqSR3",
+	"LNGLNmcw+Lo1R3Qehyw5ubM6VXZE8CNh+Gv++3Ek1eEkjNSJ/T07gN8mLJnVUWqUfJ+ze2WE0J24ZaU7",
+	"gj/Z5SiMIIGfH7YjF0JRVf7176M7921CQQJI1kuYKg4EXvKwgbwdh1UDORpSPqhehgk8+bCvv9NUNiv9",
+	"Ov4EX5+zBECmMzeIBBnBcxHCG/Wwi982r4LTmR01kFSVnOoCQV5HYVezP0pCFkd3LKuSpCJqd3OeiIr0",
+	"S/Ua1YKaWSH7djOLKGFhra2SCZvP/E65Yskdjc/7FccbdGfGB2pouXZkHpEHmueErE8nsSKUjCI+UYz0",
+	"RYJCRxqdkZOhmCRwnRpKSCesf7ITgqOXzsh+J8Mh/yNh/Vq79j+epUbVM/xVPoMZ2AnB7F6y2SI5ncCc",
+	"um5bbtmsTt5kRKQ+RXAv77GAdJ91iRKiTbr02Q3YCl36P1svbroBoZLczDq8i4+9vTg9soN8ol/wtKsF",
+	"x4/0jl7CUALS1ZYCgx8DImmf/atT69TwvjczNRRcL2GHdydJXH9D1fBE9uiYeW/7XmiF7o7GE70x5O3b",
+	"02O90iPyZG9jC/5fs/VUD9IIJ8pJFAZkOox6ww7njIVamBIYccQHeXWuF214ykgJ2bkzuhrZgcJSvTVA",
+	"P4Vt0HbY/C0oDD+jvpQMHz60ztjP+6Vc55BbhUsNmSYtyslMU7+Y8gOCy93Vhm+bhqOIdxeNNnck7HCX",
+	"Ow+oFeohX0a8xyqP+DmPZ5mT7ax3FY0YHOKYKj0pzvShVmQkpCJbjUadPE85gH5DTKUiO40OR2YgA9La",
+	"guMP1uRmg4SaCI1N1p1wFcXdOnkfqaGYKNK1A9BniRNGkzjSq6hHMaK3THZ4hgGRWPABS/K73mq0djaa",
+	"zY3mzlWj0Yb//0vFgkq9MLVSQ1BLpw396dQY9IjgrR76/BVNhwmWFlhXdupudX0eGoB9DYuiTe7SObU2",
+	"F84JXrDOnIxFWSnAHI80Bl6F5GqtKLnM21aVXZ/1zSiYQfg+p+FPsBDtT7We4Eqr4O1PNToexxGayM8+",
+	"SrSTzahTfU//ISejEdV/6skmTHMVLoic9IbESflaUANWi98I9XhOz94dvjo9vr44+entyeVVLaiFTNEo",
+	"lrX2r59q/YjFRs+4EVIv+4hJpJkafEALThhC+pHUd2ZVlQMSM3qHDHCiap8/+K8xryZrv86pPXoHFpkq",
+	"iqqJrLW3Gg3YgeUY0UmSiOTCbBZuXZG8zCD0PEY01iTLwoCA0pDOJZJkmgg+qAVz/ahlgzH3P8veXGL/",
+	"zXs4cy9M5DkNzaUVCe/GKJkp3YFjZswSbemm81yP4Nj9OEqYvKYqQ3Pgz7lh1oDtT9QkYTmCSh8l5bev",
+	"TTDBt9P2tZw2TX3mdOVmEHydhwy8SisesZ4Y4XJ51DYV1gkVcYJepPWIDN5SPFyaKoYiDgkl8Pk2AR8U",
+	"6WRdVJ0a6FWdWsLGIvEuSucQM+PMESBcJF/oU1+LKBDakNSCIJI9wfvRYJIwsFqoYncs8by9OHLUsCJF",
+	"qLyVYGlCVAeX5esh4yPB+3HUW1VSoMMoLLBN8PBEktjfi5T88uTn64uTd+cvT44zlErtM/CKHuWalG4Y",
+	"6YHLJjwgvYRpskD3EZ6SdShjX89a0VvGi4MHk1prwfBzcexnh69Prq8OX56cZYaeeUwrz5SjraVn4piv",
+	"tnwOSG8oNK82dwC7S6xvjip4oh8lUq0/u8el+8zcAufES7c4sP4KNDKByLW6xGf6RvhHpMiIzsiQ3rGA",
+	"SKEtJqrAmgKxHurd9Hac3SvGQxaCCfWVHJNj4xk7E+qFmPBwxePiHGsZkjsz2oWxNvRCeh64PPEdn7w6",
+	"fXdy8fP12fnV9Yvzt2fZ8wNEZt+E8Qj3NkeE4JFzOwb/MmoOmq1Wq6KTMFIYQYgjrQAraV8Wrc2Ttx6T",
+	"Nuev3VdCNTCLFUnFhMCKzEmrR3qz9JcTJmUpd31+fvzz9cnZ0fnxSZ48zBtQCh3hgDZOjJMtwNWkkgx+",
+	"j8YHRDIe6nM74ZnPrbHtzW29EuB44DTOWxc3k0EuclWq/FydXJwdvspMSIoRU8OID8hUUzFoh0Tr7QdE",
+	"sThGlgQKr6F2b+zrTGQbrQU1TIRScWGDhECeh2kK00gNCSU3NDTe5fyUrs7Pr18fnv1sFbrL7GZVvu3w",
+	"zamRjyNG+okYoSuPhqHeowOiklmaCdEkax7VFgpJIV7RBH1J5aSoxxnDLRWUqKf56vDi+5NyWrS2nHXf",
+	"7WyRl9HzNelsU495wukdjWJ6E5cMW6ugN1Q6WUO5nLLE+LXy4397dvju8PTV4fNXxcFXvwjjC1q4A2VS",
+	"meov6dbQvrbKvJQRm6+yJmGamd9yMS1RanAATgKTG8Y4GdGwbNPO314dnb8+uX579vLs/P1Z9cT7NIpZ",
+	"SMJJouep3Ge0Qqz1GzFRPYGagxmYVn1Y75ak+S8zMSEJGzOqvBesvwSPJ1sO+Qz3j8WStclWc5M8AXoV",
+	"WtFHIn0akK3mNnmSskcgaX25tU+elJzgDncMwTu5nKmpSG5RJtuHJKNJb8ikPhiC9xhyALgfTAzIG0Iy",
+	"6vASOnoakO1GgzyhJfwVftskTzz6bpMSou7wpajaG0oZRddJjqTa6C+vJEpLJkUaidTTvEZ42OuxcSrE",
+	"SpLK9LptNbcD0o0gaULNuqjECh7PXIgJdW9qmJIZU8aVbJ9ekLfxMGUjl0Q271n/1gerKS9EchOFIVpE",
+	"K6gqwqb4pAwHogxpMAkWMxSgfJawmxfnF89Pj49z5hS8to07RDF7Q29j7q1gmFhDyxhXj+DV2kQ+Yhw7",
+	"Rds2pr1baW38Ul3l8u2LF6dHpydnV9eXR+dvTopaOsbcvKkpm4aEk7QZQmuO/3ENQGPt3dE4CsnNBE05",
+	"LfTSbX00bbssm3HeCwr3P/go/BBJJZLZBaQghis7RdxTWcJx5hRG3CTGLkuo54fTy6vzC60Vvj5/l3eQ",
+	"qHbWNrPGQMyU4WcQOiQ2LtdopnE5YNR6mQQ3+ZVhagLa6OcBofLWJEVgdNXE5f50T8RFYfC4Cmb4wL6n",
+	"YhKHWpvUxwusla/ECjwT6jAcRUqtTFBGrS/nRPYc3jAy0eoH6BSaG5axpcPj44uTy0vwHRy+enX+vsQ8",
+	"tLZF6Ytbjc16o95sbtb3D/RlzWXhB0jGRiVGghYzRB4M0XX4H82bv5OExrGYsvC6F4WJUyAewqUhh7vS",
+	"Awm6WjZlvmRdLg6vTq5fnb4+vZqzIOVvI6JPmo1GmoC/0yB5C2xzXQsMZwhJ+0VDM460BeplrH5n8/sj",
+	"SWLWL5voT2/Prw6vT/59dHJyPGeqQyrJpkmx12/SH8mUDzQb+j+EkpHgaoiKISh0NI5JT0glSWv7wOS4",
+	"3SsyZkkkQiIVTRTos8idWj53qjcwc+AvKK8zUY2vXmQXWUWQXSA4sx61m21PgOw7HOjeuQ97cWT8h84p",
+	"Qp5oYYyL5KmoTx/XlevKSRZqycW6k4rinKXeYu9/kKr+5+s4Z0IdQSxlVXH0d46agLvrNeXFTIDlAhvz",
+	"fHwvT36+LHDcJcMlNiim+awXLsFQf09MuEIrHBZDcIbrkApiygnaTAmNJEsDNd/pj95f629+paGmVcJK",
+	"X5Wyt06A6JZVxIbK3ccvT6rDQLnUFXAY2ZRYWFvpkocTm3ubq78Bp9PXFOWBqhzQJ8kNiwUfQDFdxvr/",
+	"qkgAayHC/15B9SSdtBfiMXsE+qG5w6u/KJ3I+dVhmTpu63jsWzyRAW83fmSpSXskRowrtFTQ+dlLmHI5",
+	"GQOBLBJfBVkaWmX/WjhhSYRdT/zjRKqq2X895I959OuxwRKPomUB9pAXQhbvz04ulmWGxrXoKvZAlhS9",
+	"25IpcINE6iDHGm3C/9fEHL8y9ufU5ZX539/ZoMeQ6jeDfpl1+iLMtNymJQtN2sCUO+m7r2Ok639ttfa7",
+	"hEotWPvwaCQJTuGbpftIQakrNMfMZbmyKgV5pRVJGuZXVAfCyDH/9RM17BtF36gazimdoEcdZc1yeRut",
+	"hzCZRzw86eRwD5xVfhvxsBjDPkB0i/K8hsc7En8uPZqCpFXpcVTmWUgYoQkDmWPxKeZR4PuT5z+cn7+8",
+	"LFFx8q8x1ZTIyBgk1xyQkJlIEfuqUkzLV+ErUWbecjpRQ5FEv6+szYSRpDfxHHNOTuQYEl1LNv3o4uT4",
+	"5Ozq9PDV9fHp5eHzV3NEvB9nybz3wMZiCOMwFMNiRAJ2kTOf1zb7mnqJjFeqfJpa/bA3zJ3lyb/fnF4s",
+	"0GPMiw5MhjDo4o86lYiDz7xggNgBoJy3ZftzZmPKNeYpoCYtiihhXwvpOTb/xVqqXoz3ITMbRVKaDJn8",
+	"zObP5PXp5eXp2ffZ1EuGNfR2NlSS+w0Dn9UmlydHFydXemcOzdGBM9ImBlQIf3/IZOb6ScBDUOko8WZW",
+	"5i/x98h70cHjEdmjmn/gFlNTQcKo32eJVl3RoDWePSRnM+C/UZaGEcLHHod9FMZsk8kjSdxNRRoycria",
+	"MZe85sCwYAibf031HeVT/kqkr9nnNZ1JtiR8Xs3FnO1d7FKya2diwpEkUWgKJtSQjTRrl4wZVcwpal9h",
+	"9cTXsuNugpjdCRA4GKo02TCRHj+N32BNcqT3uU9jyQoZvMDBlTD+7VpQG3uPfKplclGqYOowpwUlsfKS",
+	"bvwo+gGaQZTPpkgYfSO0ER1MJKTLJ3HcrZPTfofTG4QOo+BdifjApRQA1IQHwkHGVEomrWJHBM8hSvxa",
+	"a+636o16q9541tqqBbVWo9Fshzd77fZu7UNQixQbyUV0coZz1Ns2oven+MhmK6jpMWMOPUIemExXmiQU",
+	"nAJGnyxDcWQGZcRIY72EB3pZurBR3cCsj1NSXTICupQOSFd/sqsfweXyZ50ZzY0QMaO85nRQKC0v3Uz4",
+	"HTgFCSHewUOE8DAuNyPz2wCHuLm5uW9qLjgR/b5kKjBJ1B2O9eYBUcmE9zCYIcgoiuPIZjwXkD82GxuN",
+	"5sZm86rZSlEylsG/0HxH0ZCqhQf+tb3vs4WwWLDx+p7PQU3caLWTrX4O5NBm27mj0AYlCXaTxZLheUAy",
+	"Rq9iJDsc/SQsLBSapRgukPBuEJrq5IVIiEpmgACpz0jm5Ha/qkPhghdLAOB4rmAax+d9KOOe99xP+vZL",
+	"phRQxocKR6f1Gwcp5zHeJ84qsH4qZiVuPrKe0gNNHZ/Lj9Y5EpcZcc4P+1jDZr1oHBlVYe5Y3Y02k0wu",
+	"fgSkFgsNriQaJRYl5teaQZ/yuNKHkhGifHMZx0ZaF/GbrI0VKbBJTOmsB0RUFG8VbBBYXsQJjF5fLoXz",
+	"aVw1c3785ZhVT3AZSaudVcuFhPVEojk/RqEliRlNxQBYxFOf14CyNdUSlHChAiLFiN2IcNbhJoydLV+J",
+	"lGRx33Ppi94tuC65CJk0plKWb1SJFZOVsRzN43amWlcVxXtbqacLEG1R33Ph6F+MgD1IlYOYSnWtme01",
+	"VV0Tk0iv6dXr2uKrMZXKooHYxYYJF0gQfRnXA8YNMkg5lqYpSrJ+bevaCeH/bgCoi7dJ0+BE6ZmAjYOx",
+	"6kjwOjkEUa7nCVI0zWFPS48TRqHm6Yb2bjUN6NeA+hYJnt2uVlDERh5FPBpNRgChnMdJdvNEaK0y4uR+",
+	"lgAqBRw2AmuSqD98UjZ6SWeSSFEO+rV31dhf/UTlmArA5qC/xjtp1YzlVSRVNVd5CX4CzqZMphZplotY",
+	"xaOUitNgwBgxU5eSrfkz4ovYZqNRlKljOoi4o8x5r36T3plfOZhI5l3Vq7aADwfuQGrydK7ABdbFEuqG",
+	"BA6KaZmlaqwjUuubMjfnKW57o7Gz0dq6ajbbrb325na9sdtanodXKvZGfdfGbJxiuSKvzejzbaPgJ6yv",
+	"OZNR/ZQkXbRlARvR+N6CDrcsA2wm30tdJyj4TD1pwbltTTFjLmAys1UzzfuJEmI5Tj/PgMisvLlxkYq/",
+	"muQcJLTHrhkPFwxgnLC7SEws4RGpxFiCjRXxQY5LWS8FZ2kkUpYL/K212FNQi0ro5AzAcIxkPwDwz7td",
+	"Azi/vdN6qsU3iULNKxOlZYdl8evAorthTiZQ1V8YoS80lzhSABVpqNZYI80GwXItt7xIsVpAVKEhNhvt",
+	"zdVXMyvMyxkv5id8J23gGJkwhUGDItGnif6fLt54bW7rBlqdntIkPJyoITEZCx1uYg72GN9yNoWcp5SQ",
+	"TJSiaNOaYqDdr8JqXZa/rmahjRPWj+7LNwL1m96QJrSnWOLg4/FgBlp/0ZrXgEeSYeXIAahjTmKki0lv",
+	"rxtXV69+3G3tlC2msxMXWodFY20pE61mIiroSb1OGJWLpe2Fe+AC70/DMqVH7Q0C0KNxr8pSWvMnqQVC",
+	"bG8dvrScEWdtt9TJuozucon35lUMYD/G7LP5eIZ+3Hi8g+G+mUrcjPRf0na8YHcRm1arLO+xrN2yN3TV",
+	"iCRN8uI0ScQUay4KasxIJOzaun+qTTpjy6SFRfq5jNuIQ4D/lo0zhG8ct0VZXP3JF/r16Fjy2fYEwWmW",
+	"0kBxyVhY6uXZ2SrRQBMxFpLGy734jb07Q4ZLNJ1YdfyIPbhw9BUWj11ITgTXyyexlCRwcMh0UGbKNDY2",
+	"G4UkvzVMmRTi2BwMt+VBjurm0D7kQa8YFzDNcDCHGpMaHebDDTMJkpOiRo8Kms1mKrWRtR2IBStxmOpn",
+	"URwTUxprNYpdWGEUB/p4xnG5r3tvZ0tbREVLl96jpbvT2NrTdzjTt1Fm+q7jB/tcueqXjlXmCrSNwh31",
+	"qyDiMFmjPFElAI8xMTkgEC1I+V+3w4dUoifZ3nl4dHX67kSbCKk9YJM0uCDdVBR1rVFgnrEpMLyHaf88",
+	"7PB0UJpPGYZsXMtcL+yvNXy4FtTSPBWbP/DBPyfuvoJQMh1GoMPEilQLbFwJo1UfoHcsklZNk4q6gijA",
+	"Y/jTY12HHb4wwKXfjhAfenzpEPTNEbeE8teIelnj2BCjTDsJGevUXKTLCcBF0SytpsM9M2RhySRGWWJt",
+	"KULH43iWV9mb38JQ/x3CUN8CS182sLR+iKhCpr6P1PASFAZfk18v6BB8ynF/yWjMwmtjd5brosZmZbyX",
+	"zMYmpO0hJn4ntUA1ykG3DSXFiVbTQkIH2hSOmeve0jWtAo2LeMx4F5Ze37ixETL4Qhd+kDmnwob+z/OT",
+	"70/PyOH3J+Tk7Oji5zdXJ8fkxemrE/ixw39+H8av3r+b/Lz543bvh4vxTWtrcrP5I3+1+fP9UdT45+mL",
+	"wezs6u39+eXzd7+Mfmy84y9evufxD+9HFz/fvP2Rdji86OTsuPobqGK9gv5CtfZec79VZmLOWc/+JI5d",
+	"FqHRBJ+AqEuYmiQc6ms9Xs1DFyh5mnPiaU6FLQg0Ow0J9Xcit36eH6F1tvv98dH9j297Lz82jhvN1ubW",
+	"9s7u3v7h86Pjkxff/3D648tXr8/O3/x0cXn19l3r8PbnWOanHdTGVCmW6Fn9r1/pxu8f9H81NvavP3xq",
+	"BM39z9e/Njb2Dzd+0T992ml8/o9StT9H8x/KM3Ug2yL1qEO6RS9mNNHEgyTspbRz8DHKoZhyU7epz5Jm",
+	"4Ye98iAWaFDaVAzBHyrQKDage2n3kDrpxozedtveWEweKMoLOwjUOJ2Ux1Bjh4OZYCusUjugTrpiomQU",
+	"sm67DEUvAJCOvEWLMsw8iEpqNyMouweesLJovra1laYq6BvVxaZm16Dg4ul1YUYXQbUlkPBIRvF1CVT4",
+	"mpot861Zf08tqOk1c3dcW/eHGblzbFynyWbmzvQCvtO7gLUK3gXFpHL/zKjcbmBFlduQhEjmd48BDaCn",
+	"jLqKssJCx3bbEG/WC4wpQb0ek9JySBt0rpMrCGvqb2E/Gr0mBP/hNt+WY6SRk3yykPN7N5rz/N7eyXxi",
+	"B/pfeBxf0I3+h097n59s+P/e+vz00+bnzKVm6/PT4pENavcb5u0bxRYdyvU2Tc+P/b5bcOyxV6HGpcIp",
+	"03DTNKhKXEolaHk2vP/E7/CjpdEkibtoPOg3DAWGu4EhPA0cRE+UwBkEymZTbEgm66QLsXLPfor6gEmZ",
+	"MDh69nwiJJrW4EU3F1LBG7iYHpAboWkiYe5d3GKSiX6HC+j6eMcSGQnuinJMwZkJzbtxHVqGk+VwSCIP",
+	"CDDCplgvOG6O3iub7bukwxfecsXuVfoGzxxa+OSLmA68J12XzIUPYktM79GMbbR4xNGIpQ8X4mwrPu8Q",
+	"U5Za8snohiXew0saUfCwtaTSx5exp0o2aaVYSQWpLBWCgGfBmEgfXD4aAU875d57w6qBiZIlyMYlVtzy",
+	"5bR9eBA1/fTRSRKvMVrbeizDO1d8S6mt4U5TWWqDweNNObtTEwAN0gzKdOdBUA2qMjlLgMMoyC2H3rtF",
+	"ltVbeiZGifsc1KiV3cs8gyLIg0wsCZ/SOAboo9M3NoJqxEUqo2FimUr8iWSJ08v7FpbIiL2gw8GpYH1h",
+	"5QFT6w9olqkpc0PTZmNsKtLjhpx7qaheuMJWrFfE/QuB/gMDIWrEIVQiDkARxKaNFZ36mg+K99+y2XUU",
+	"VjekzmsYGShrGsfkd5YI7NaT1Zu/SHbCSi6ylULXfoFJ1UH4ThK//qKSwpdvGl6Y4F1UkkDWHSo17gZo",
+	"ahnLSv/TFv9abYvkshOswqKpJ0UHM4P8TtsyYjSiPGyTLoi8rs2Qwj5xELBHnyz4JvDHrguFxtEtw3J9",
+	"wcsSSnMnWk9iYZwLth2cvob9OQpNo8QmaGyPomV6uHgf5jLy+Rl+qDmtnePn1FjM8kMw+KXz/FJhszjH",
+	"D/qXFzMGqJTYPot0URfvYlYF1RRQTHbSSjgXGHx2fdYfm8OUJRbO3yOrD5T3FDbmie0Ijia8fpvMdzXN",
+	"bpvNEJq3B6Z4zvSUB4DDFR+pVCM8bX6peWGJXdUkss8/t91omYt35bfaM9OWye3Deec0HoCnmPeRrKW3",
+	"RNymcrVyuvxSK+Zliqy+834YZvGmp3dXziBnEiw1Ay+kv/oM/KStxTNI766egW+MLTd+eOKLE22zLMRf",
+	"jOI/Ng23lvls5Wr6Zt5Si4kW5DqU4DLbFpOBubVy1HnzcqmRZ8DGVh9+Jstu8RS82yunkTEzl5qDS7NZ",
+	"ffxpktziwc+NdOVM1KXGrbRi8KUPYK0XbYyjMYsjXmojPfbJ87+30VomZmJXL/VLLLd6ZZVhj756D859",
+	"f/T1Lcl0WDFVrbD+UE9/DA13K2JLtj8xehMQYonFYXH9sVPvHNf4LCj2b04IVsxn5plpp12SsmGc90sM",
+	"N8omJFd12J6vC9v52g9/qFrHuRZLMiNM3+Q11oVQHKSd1ckpDH0c04iTHy/Pz2zYCrwOW9u7ehFvYjYi",
+	"oehNRoxjy5QOl0M6BqJBjzzkpKohVRj3oganjIxYGFHQv003ETmOI4zMwaicat7hpmSOhSYnX5b56RFR",
+	"Yu4OBKbfyjgRg4SO6iTX6Zk82Wo0nh6QIiRP0OHexcPXz0+/f3v+9jIgRRyizDWTwZZ93BbkkBLgKT2E",
+	"5tMDUtJDJOjwYgOFgLi+TgHJwlQGxMfn1C/efHrQ4Rk464DkIF0DUoDkCEixG2pA3hxe/ZD+W799S7/9",
+	"9cnVD+fH/rD1T9tPD0iKTB+QDFp7QDxEZfMPRCUOSK5HT9DhBYS2dMT+Gu4/PSDZrojkyVZz0141XTv1",
+	"tW097Hkr5w3X4hKSJ1st/QXbLJM82QbC8fq8BflmbPqezaf1DvduIiNGuUmzKu34hr3e8m9C1Kop5oRn",
+	"erxZ12VpS7c6OWNT0oPKXJNvSMPQZV86nlTsf17geK4hev68nXNGGFeapbLE8D3LrZbyZvjsP+POaJV4",
+	"M5ZkvJrvDDEbuR/dk0g5RsASmauGSjk9WZI3z/cAnvw2oTGGon0PYJmQWc3fJyuyg70P/nB19YakxQ/2",
+	"Q+WpziUGSSaN3L7GrnmAHDcz+zI5dMpVIuSY9bCABe4t0UI4OYd6qVa9QZS4ZZxE/oM2Pwqd3rs7O62n",
+	"RQmQqcMqF/yZWi6HQQsHEJQefWBcpJxK+LekU6AZVDcSl2JLyVgk6qDDAZizrzUI9GkmRCUTqeXVOBH3",
+	"M4jTSDiA711Ba4BZWxgQyWY4BjagPuUdjr7XKLGdJALjfFOQRXHHKoIfu9kUI69cwdcGTYuRqjQ1XBfk",
+	"IT0W3QFH4jPi8hceMyGqfHjX+vL1MCqLpJ0OuEhy9UyYMnKNU1ukRuFdSxBtZZnyYqrFR+eRLe7jfBgH",
+	"827bZwjSISID0QAZNdg+1KTkI3Se1XFrZX46c1bmxG++kyQK1wnFFOuc78dzgm44NcN2IRnNlH6YDnvN",
+	"/d1Gxomzt7/T2G+28kxsZ6vUmROtUt+9zOd3txu7O1vbze2lPu+6ZVWtMfoLAiKZtkFMswE5pr1c1C7f",
+	"/KooDyY3875jQyCebTyRSoxYsrHVKnvfRLLEBs2qXuqwV5ay7/MYC0j3ZcfvFaO3FxCsWhmLLM+5+gBm",
+	"lz9zBmxkMeODx/84rpdbIj3M+etTzZuuhpQDHJgioTA9jCSdWbXRx+DQJ2AgRHGZKvWrw3hKZ9K1AMks",
+	"CnxYLx6gyEBAy+CveJgfJvMhUh6sB/iV6wsXZZ7R+9rL+yknm0++WNz2QmS+cutP9Wct3MUUwMwooTci",
+	"TR9tu5zQVgO03kifZH0oQMFoaoVzq+FXLhvVocN7COLn/RaY5DRYHfPa7UbDQDN8J72MNQP3kNPbtQks",
+	"1XWPcYDrrmkVYBxTPYdxIowy7S+Fp1GnK3hWeeSxjVEGwy0gEx79NmGEjrSe7XegBO0GWz0bfcXrrgXx",
+	"4zFNgNspBtq4/qOOa9ba3vYW5kCTSNl6cUGmw0ixDgd+qVeNRUDbjIcBfLNbx5T4er2LFyIOMAn6iyO8",
+	"Qm3icE6TyrIyj2ha29tQB2j/nc3efvKf7V//V73TkZ3OfaOx0encN190Ove7L/Sf+y8+wO8Vv/1D/1L1",
+	"4NP//K9Op77o9f9V+fJ/zn35aump2A+NKxrxkp1BuEsqiV47cpMwisElW2VTpkadvrnb0jt1+uZux4az",
+	"9GYdnR5f6M9BWtoBdlhDDZ7GgoObibr7RZ8IzurkkHe4fuHGiI7HLMy9VOq34Pe4gTHpttvPGl2rPsFv",
+	"5jN18jyCnr0zwUNCO9y85jtJYth/8sSp3M9aW0+B2svPZ75QySOprf0MRbWy9QAukbje/vDPJ8/0vz/8",
+	"8+l/rppQDLNO1ypJs7LsfvkDDEhaSPVss6XvT22LdDNlGSqJbVDr+neapQJ2wGhvqFd62SKuZ83WXqaQ",
+	"az3aKfXbZmq9RhG3mRNFT8O5TQmaq185kxF7KLYxfy+Btm+UKEZH+L+ccgVp7Gk5IbaJ63CoJkyLFByz",
+	"ArpFM7HAqTKK3DdO9XBOBbv90iQfV0C0GQHnNU0MDDxblBinSxvS3MqFYMK8cmoAekJHni3YLstErzAU",
+	"X2ZErauKdgSyuVTU22stMO/1aU12ahIt9X4PSH7e+50fOF0daMEZ8V48CbPWfmupD6etHxZ82iuRV0M2",
+	"kiy+Y9I6fHwvzKqTLzd80iVPF8cfbZl+C4Q5PxUNbpEWRJeIJGSJUduiBJXTFTLTYL7rZqbBUFYAoOPs",
+	"Xl33JoksKyLyc9TwnuVz1HAWGab58+a738Pv99Uv/z5VZ8c/npy0Nj6+uznj0WD9TLTsfMtElUnz7hPT",
+	"C/aRsOyWgojOaObYQ8iHitasCslk5CsxS0J3LkcLwFKXgwrTyp0xNrID96HD/F0H9LUplY+bte1XoSwn",
+	"CGybXI/vG6vE8n4ukrS9Sq4EFbJp9WRD1qeTWAG6QMRy9but5RKZ1oESWBNYeam0Irj7Wqo5fSyylfLK",
+	"dLBYC2krd2od53YYUF7eH2xx5ZH+qwCJZA5KHlEkQM07C/nR4bnYw/K4I+d9bEgmpjyrAqshm3U4aF9W",
+	"8/L7r/2FUUbMBNfCGfnCjATgiNkdSzocfdnwptGBD8Rg8/x9/uLqJK2L8CbSdm44ivgyPMfhI2FnS/2f",
+	"LDxwxQY8kEk9PuyGa9GJGnvuLCkxYK4Zfg7a4k9G38i2VP0Coy/L0XqTQQouSG+tfWFrlsjgwJjo+4Ap",
+	"A3ZRUh7RmyQJ4+p6XOpxboCyYhU/8FhHd1lY0OXsEGAo12OWVHzoyvTwM6ganFCLuryq+F1VnfUcJtBX",
+	"ux/F6Oj0Vg7awuqRFRTeDkeNl+dDwoe/sKEc7R32j1vsqjlO+qctdtz46epm5+ydbLGX5bFXRWNYIFmx",
+	"FTZdZURVb8iwDVbpDgWIfQfvcmYwIOBllcvN1Q0pf5RBln4K+1wm3H9ybGQ1VDvg1tjmF/sXa1Y9kZAp",
+	"AkIW+/YemN4zprOv1k8nPGa474Bhro2TwjlwfKJIl/hNrNef8+Fszjsy5UKssoR1F7h3kabNB5bR3t7g",
+	"rZiqkih5LSqSDUJAJzOCiGabHretETBl7DZA5aRJnrwWPKSzp/pk7AYG+gGbb3I1DDrc3KcE2WwGBsWS",
+	"EjkUidKSVd+FUIzQqlmbEyGdHZAm8MWQznKyrzlP9G025y9ajmhdfrvdqnR1Kmn0jVv1Qi0xjRkPaWJW",
+	"zYrztGP0KAp5NBgq8vbqyIMaCemsFtT0ogIMJFfDLNAHXirhDBlZutrRWRPeCsKIhtl5WD6BTb7u8LRl",
+	"JPObPdkP1Ymrub5lbCxRFbfQL6iP5oXgtyP51R3JOmmm4J1/2PmsPJOX1owtzzy0/d9pRT1O4nqHzyEr",
+	"eAk48iJZQkj7+/u7y6WhJEwytQDwvthxvhQpuqT1/BqotOn0/cGVLXamLfs6ghqP5R1Lov4MlFEDz75B",
+	"J2poEDGffH90cfi0Tbqw+13NOAXvsQB7kwDiEwXItWnEQzG16LRd8sw+UpaSPodt4KCM7Z1+DjLkbWty",
+	"Y6/rD+bYxxKW2CKukZ1I+SBN2A6rYwvj2Jk7DIOou8bBy41sLk08VBCtjlpYJY0wesPZlFRLI/jQA+XN",
+	"N8J5EOH4AM0lZUGTmzjqueRfOmAbt2w20OZLEnEFivsTfdXAN0aC10UyeHbXfBro2RofDGCPCeu8Aa8u",
+	"QtNdZVM1uxnAyC6JuFQQzujrn+AatPDgAoCzI05umJoyxkmPcox8RIW8FTpgzcFg9ttO6zd5t7f1Mdzb",
+	"HYSb9zuT0e+jvY+jvWlvtrXVGk4as+3xbWO7cbf/8eOA/f7b8ON0OsgBMjb3t/czMWP98l8brY192tsY",
+	"ftzg443fP/xzHWSzdKWNeyu/1IFrxQ1Nbm7YIOImXVoPAjczC/tZ2FK8DuZzQjlgYhu6wUZgnHTxli7E",
+	"221eN2BbSOxPubO7tY+nDR1qQYffACZtcNMlnNEEQJUhGc7UckyFyem0TXVgfnq7MdiMvxpNNDItThBy",
+	"0ADVY/RlHNNeIdYPKYEuBzSbE+o7S93xgldu2HRof2tbe3NyA37tdO5bTf1fmxv6v5/r/zrWf27rP7fh",
+	"z92T1fceNheaMx9eHp2eujXHjNfArH0ASpNeCh5CjzIZUznE2tg5GPxBDdPRzO+aswKZZJoFVOS2pb0Z",
+	"gDYcWr3oEwSnQfTXbMTJVOxYXGT3FoC6FB0eR0rFkKSUAhU90M+f7wARWI++gt5NzldsJYQSaOpVOdx9",
+	"qlmQIFPod7C45wIC/4CqL29tQ4yoDzCP5joPMV8d3M/ZgVbT95yRFjszfC4VBNnWFCWmtc0kyoBgZ9a+",
+	"qPC5uOY8w+rJ26ujp9Y8AksH6q3QV2RbMyYV8FN7eX27FOxoUaadlzFnZHVry3ayz6RRpTds7c1LZpuv",
+	"7dvxBNkV+jBnYy7LE+cPDfvMNPMo2QQgt8pdsOal3YrU0vV2wlFsrk0TBJrDKCzfn/1l9mdOVQD+tELm",
+	"f75OC56vWNlsG6ESU3DmdbAxUaY2qL/XWhonYhRJhvqxQ3WPGb2VAelOuByzXtSPWNjFZQL+KWmkhdih",
+	"U4sj5RpCpF0rsji43qsMilP6dUiRGbNEMkwG4uIa08evTbYChD6uteWsKUPEUW+WdW1lHi9sTZUu8T7f",
+	"rSEUafr3zpYhSxC0Eqt9tOoQEGkqgTbrm0/rxpLQG9kNOhz/NU0ixboGKquNdipCZWV6OEBiIGLhRtLi",
+	"dRnFn8+Qh9pX/t///X+6XqI4wq0ZLnvDsHuKwKjs4ZvTNXWMdZWJL6xBPKLmcDkZjei8dsGF0C3mHaUx",
+	"L/hRG5FEz4ebRNTHSetrLhmGWj+xb3f590d8cC1FGVMxrWDSegAcj1VbTBMk/7Pbf1Y+4eaSmYyQUlzm",
+	"ufPnatoDF7pIui5Ff0wmo0hyXT0PIDKL2qwk/cgmN+jvs4TczEjXZEX8C3MgOmsEWSccuPHcBXJZXJij",
+	"BzgR+2lLrAMjihx2JOI0wwMQPpSgK6HlVN67uPnlkjM9KsifADf7MiH8VnOzIz38Cv2Q9SIAsCYR+h31",
+	"OJM7GpfiXch5dU4VrCr9wpCGKExMIfcSfuR5A9aUo98E9cvOFjGINjl99pPr7aRJ30dbAAoDLazW3moV",
+	"i5Y8Q8TvP9+voDcn9+aEmqtKNxVNqrp46J+sDmp3KCBUH7WYkVHEJ4oF2BwAoxdQeIQRuMdLToRi4OII",
+	"j92W4MnHXYEzhAvrYwG0lliLIhRAopUr/Hy6+oGhyUq6P7W0vMBp6K+qPDAcAVgEMLJ+LpaJy10Lanq9",
+	"QWXxqybT5YIxVAvzdNmwyO8WunbfzPwN5qHL47MBHpXJHiIy4oO43DApz7LOImak3xJx6KBEvdb04C5C",
+	"iADkoKYKigtFhGaQM2h5ulTanMeMMurRVllyth3ZEp35wP9s7wdvpp56F7KBdhoB2dxpNPS5AFfvQs9w",
+	"8WQun3XqMkgrejNeQo331ITATNa4kS6ijx47R4ltvBF+xq4FA8pTdFzYrw5Xhj5u2VjVyQlN4sjbVyTk",
+	"BrlhPTqRzPmQrIvIpmDXO5Udjx+hvb3tCVnY06A6uf0dGCZHpShLKQ6QhROG7+pZjWgMmkVIIKiiCCUm",
+	"USfthRRL5uEGi77XsjzF9MnqNH5vw6eBVV6DMtwk8iTfodlLwxVJ2vUllwrr+RgyX3wakDIcpiyEELCK",
+	"DP4SKmeYzY1z7nBgxxnT1zJot6Je88OgZlcj0xuxZMq1oFYcYi2oZcdYy0nejJVsB1LgokgHHpDLWuX5",
+	"wgRk/zuDuJRs3APQXHpCqjluCy8RLeImvSCDvA9M9cDPscgYKNurhQ5L26MujbrwZ8DNrN9qbhnEBntq",
+	"qrtHY6GOrUb30/dNK0UlsbV595bNsi11rIYXSeLzjXJ8vHmz83h8ul0rtcRbRzYnTCWza4A6q1YubFNz",
+	"OGsZxqoXJ8vYXOLlVBvbYyqlAVIDawesIPOd7HlbrlCyQuu2O5juRY6F+uDVPslYNRo2qIx2DFL4EXYH",
+	"W5XjcjZNW669h/gpJ13stEAiRQYMclPjWR6F3nTpTUkPsDnG1TbmUnjnx94TS3cnKsCrr1altERzGPOF",
+	"t0lc2B/99JxtOWZxdMeSWQXv1Yoe4mZQ066KCCy/mdJZpiFe0TGoFBuN1Txj3t6CsbR805Iyep7PoQF5",
+	"szww4AwO803Sp1GsWfTUihjDtROT4sBCa5fku9HXuLBpEMYL2GyU8mRYr0qQKmwkC/d8J6HBnNe3ELpK",
+	"mK3Rv5pF3ojCiv4iu5sP6i/Sj3gkh/MqGk3k1gwKFWLIkCeTsYsvQSU43hqpRbWMzdXcBVCPYHZviVRA",
+	"u8+RJOGkDKVYM9cbZstIHtGvUWGsueE5qgcL7IDstsDVIk0XHMxNxc4zevCml8kjj3GZKsYci0it0Qrs",
+	"xqssaGMmRowHpgosOrsF243lRBleWZ73Xun78/zRHVLzPrs2QcrA7JYuwUbnF7ebuxBnCXutIE9dteNK",
+	"6F60Zm17nvv/Ga1X0kl8AZa2bNF7KY0X6yk1P4v4oGsC6tIa+0mG2RyQruOP3TahpHV/b0WFlqMHpIti",
+	"p9vucMs8A+dN0e9FesAA9kjc2d6umc7jGZPbjAwboeKn9erAZ7I2cXpngR2UaDfVtpjHnPq5nk9XLDbg",
+	"rXIoxiVwLlVfTs9n+XeHdDxmnIV10qXj6PqWzerGjL42bQtxwSu74urF7fBcV1zvbTGjt/COina+iD6M",
+	"oN4l6MNmM+zbDCCjZiLmCmZh+Vewka1/xY/PuLuYnIxyV2w8Jzt270J+aWxegTcKq1OnI7VXivekI7VX",
+	"sOeuf0UxqbLkVhzv3M0vTVqABsqo19OUY9iUgGx1d52cazOApoqcqSg1L+hRTsaJuGPkZgbpzlFCpLaH",
+	"eY+ZFi4Oyxqd0qNIyogPCgkGletup/phNS7sCSefDW83lgrzm5fMlzyH2pw0XdOyzvkVpI59wYpCZmkI",
+	"lRV59pzZVholhtzn64+WwXnQqo+rfT3Y7nQdecvm4UUF8HjYu4tquj47fI56ubPuBIsdg4smWXZwbYjA",
+	"IvMxk+76ojE1y7aaDXCi29+os5Q6HOUeSGmrVs+bdYZ5G4zuWlAboEKqX6YnlGFr9mKZvbcIx6aMlS2D",
+	"ULOmm8EM9XqeQUJ5ziI2mg3CB2tGKCe9HmNhAe0ljd+5Ox73lCzVO7RCdWw9yBoWsa1quIaAZck49GU8",
+	"Y54uDskr0YCzMK2FT3v7EyVEbg1ntqS8fOW21ly5P9K/BCuoX5Fla45ofcgaj/vO4+tCre4p/AEhGlBV",
+	"KbB97Oa9OPS70l4GLoFyt5AEZsqAqmMOO42tvUUhh9xKZycxZwH/BMCfh3tSH8o7K6Fr1mSeq5+Kyu1I",
+	"4iqcEW9SYwHROiXqBNreym5g8Rb87rW2mgcbG4G3Bbywaca71W3FlNfJBQujhPVUil3RF+UwnPDN9rNn",
+	"oOHVzfV6T4ye0XF0y2ZhzpprbBWSZqv0+/eRGl7CsfFVtuVwZIo65Kcc6eGBrLAb5xzoJxA1SJiaJBzS",
+	"Kl0aHkQNEoO8mpUw06FkvevX/Zc/7Sd737/8+bfkavrx7ZvjvdNXb345Fa1X9BW9nOZqlfQ59xKK8R2/",
+	"Hm78Qjd+b2zs//PZh3/+61MjaH3+j8WpDzjZ4uH/EFTpwLZxl3QZC87LjDmJciimHMsv4XuS9SZJpGaX",
+	"egtwjTFQdjjR0ykq2z7AN6RlaHKyDWIQhL92v0HH0QbmFVmtH16q6eQ5lVGv/O1XFk7GDt5UN42plFOR",
+	"hAfwL4CpBYTvSJLINdYAIgJ2oD+Qfhk6MuvvMpqwZPkPU3IDTxBbkZZ+AK7nv/AZEo/6AgOYXNEe0KlZ",
+	"kiv/WFs3XsjGsZiNTDvk7JAwhBZABmxgGHVgRF5gahGAdk21uIE5l/UO7/B//EPPk3EVYRVF/R//IJeM",
+	"h5hHf6tVEUm6bpva5PLk6OLkqktE0uFd/axIot/h0TbBhbO3YGWoqZnyawTInBIBbIafqREIWS8KGUoe",
+	"6lUqEM0rDzAvCxdMH1IEqlf2yyRSHY4FzxHXE7HHZgN+7pIn4CVoQ0we+5DcstnTOjnk3kvR/oe3cKFv",
+	"6HCAupkOZ+a1WPrZNWsK/Z6kXkuvI50mwi7kyuBSP/soBe+aPAv0jevVMMUB+k8MugK0fDdtSNQNFjat",
+	"q6evIWagWTHu4rkdLrHugEL3Omrat5tmcpZGXtAoniTMJiwmQqmYhXp+b0tkkbHdpGmQp4TwMQuw2pXc",
+	"0BAXEt1x3JUEAirUVmvfLAwOtNisDMjkgqlktgHNHv1C4w7fajTr5DDdUFvOqvkDs7N6yzE7LeLjSaYF",
+	"AcwrZL2YmohWOMFdcz0WwVc/8e/pcGxJxsJ890WDFjbh7H7MetAMRYRa9MBEGw0zmtdMDUUIRHNIRvAP",
+	"k15FxlQNSUx7tzIgP5wcHrs8/wAD3VuNbVLSo04voD6kWrJ36+T8zdXp+dklPtJqbJkFxp8DL3cIM4yQ",
+	"xI7OLy5NWy9ZJy88kIkOV/SWgWs6mZkBm6lcRSMm//EPLFV4cUQ2Nzf39YnSljrSECYO4whGURxHRn/F",
+	"HmZGsHZ4t6o5qEGmiKMeM3qD4Z6HY9obso1WvWHsj1SFmU6ndQo/Q3m7eVY+e3V6dHJ2eQLPaH0tUogw",
+	"9uaUQDXBa8rpgOljpVlnLajdsUQi623WzUNizDgdR7V2bbPeqG/WQLIPQUg+u2s+M9wTjY4yreQC9A0D",
+	"bSf6ZlGRKWQb8KcbhRLIVWRDKREAl2llsMMN0Fqd/CwmRDJms6Lg/WUglweGIHze65KT4ZXCoDCnODhw",
+	"bumIhcAGMf8CiODKRHts9jgKJ8haAYaNbpvvJOl6gHLdOcBxbkIBFpeDi8JvEMVZ3XBbV2BhYNxMGiY8",
+	"ncZNYDX1qcUWbFCDZrwXwAqMAsjuaU/FM4NI4XqKIiPF+njwINXJGzpwHuMODwXo1YMJTShXDAsH2trA",
+	"x1wwkMpuS1ySGAAM+iLhX1hdgql3erh6l8UdI5MxnFFIA7yNxlB9rGlhrIcx1tOArqM8TF3hcGacVDsN",
+	"a+2aVzYDRGt5VqUGnt6CroLzPmprxQzweObNzcBGRLYTq2m6C0oh8MtUJ3RN+VDZXy5b6xIf+lwcyHtb",
+	"aiOZcoihmkQiJVncr1uw6DbmC6UVVQhIiLio5kcgeai8MOUgHQ4J1a4IC4HFLXvO2lLGFC2bcuoLSedc",
+	"TLBasMSQLWNRVHGiQMg03w2yUHtaNqTEFdZeu1cstyGFkty5Q8dqDlDSDbCuxIErdq8OSI9KtiEZl5Gr",
+	"YEp72VQMXf/PtX1ZZtjz20gUbKxFo+7qL2EvHpN6VpxCgIZHxAcwF692rTtOWD+670ImbTcKu45fRapO",
+	"jqj0zRYSM20pkpuZ+Quw8FFM0Hg8pDfaGJGCdP///68LwLcdrvkPCoTu5WUXeAN8Ub82u65tyNmxjZIT",
+	"FWjuogShisTMshLDMF2jCZd+aLhm97pLnnTp7XWr+9QUECSM6T8Qrh4lBgPcPq9bBbwFgYa817Tij13U",
+	"wqPQrQucQTC4QKjUyRW7Nwm2buFp2lJKc8vSnjV6jPHH1nnz6HkVD2I06Q2/KO2kPVkhr/LGdlDXdBON",
+	"WGC4iCYcU7UHNZ55l/BuTj36pWJG9nP4nczMlqu1WIb7pNWP+elkcGNKCx+NJeAXPpbWizT2lpluCsnw",
+	"aBPOSIKVimIPcjIGJDnKkewMMdJTyo7TwsxVRIS2wLMalsnZNBU8qEEBGK8+QRGfMHOsHWDhLZsB1iQ8",
+	"j9vW4YaasHYMcFzQrOMz0s1i1Hax7Q/M2yl0VhkT/RSzHTVEA2Vncp0Z8EqtvaZt+YyQ/Q59GORUEXYP",
+	"4laSLnywvjpUcNmKG4zjChbQNF76VVgAgHGlSqJFmfQ8bzSWwiR5ApD5gTc3s4G5suWykRus4BJ6Xw8e",
+	"rXwmOAnb9gPq/PSHD0irUVFt0Sgfbg7TeOmBLxj0B8BgBPcw2F2tRsM63AxUWt4Xo6+Z0cITFkpbImKC",
+	"9c1pSoZthNJITbZYNjphaZ7Er9mcAs25tjcaOxC7a7Zbe+3N7Xpjt/WLFwczhz8VC/BYuflbwzDoss1r",
+	"s51J5oVgPdz6z+lJyDQNNFHEXIMu1CyyRSy1tP4kC7+Ruv9qH9K8UVNHD07rcQaLPQui3izCnUPTRx/d",
+	"u/kZvKyrWBCZTBl4uljSarfdNLoxfhH9/iNwOxxhM66qD5r7n2Vv/hzU/Cbqix7O3Avj3ELKLnvInYBn",
+	"z2n408TkdG41mosfeMup8e6yEB/aXPzQC5HcRGHIMB0Fmdjip8BdmgkywAnywwu/ftBcyPfM//pBE0p6",
+	"NvX+Od+2lud0AIRn/Tia1PLuXzSGDF1+Dmrj0nKzI9N7Ap3PEAUy7po0fFInlwoVHhsaaLvWFFHPIuOh",
+	"AtvhQyqH8KIeBS1dDsUUklkGNOKmoKWbWFjHboAPpuWhDikx/Rz0/exo8QydScAJY2v6ungMuw5dGiYC",
+	"fkDPL++h81jXPJWkTxMTXOlwD/jTgoGO0L+kB2TgCMGI9oDScoih+sEDC+ljvEzp01DFBH578D9qcU9R",
+	"U/K8SwUnBrJaJJe0d/9zEc5W5PhypJUOpIGUss5wGCHq4TOf2y/i1r/USrmoJnUIeEQs1Hp09nuoKWst",
+	"yLnpDt+cGn8YFyTRJpQkBk7NjSWHureoB80yQ/fbmGS77ppJjcRNFLMNOh5XSgZXO2fwXy1QuEX4Nqjs",
+	"hYYi6e1FeNadxmdftuTgnFZm/aYI7XM2rGoSKXNKRHNFkrKZggU9whxDVHmVVSwkmMdGL3axU7fHX5FS",
+	"8aeoCiao/wilsgWtY1WiKUlfKNEajECyCaOYFCdlfxLHs8fUIF4Zl9uiB919D9M6gloc8Vsbz3hZXVML",
+	"tz37Hu/5HJi739oG7IsewRsdMNbCD1242yyk1RLPuNs+BzXMNF34zFt3m+Xks4XPvHO3raS1WVCCP05v",
+	"22rsL37iTKgjw9r+cFUPPwzpTVOr8q2o8SFL0ePw43PPPt2y2bXmZZ9RDYxZWd0PUpl0kYQxS0ZUzzSG",
+	"coOe8XtBtbZRFYM07ODizK4MGZskR5L0E8ZQCTyAHxIxxRS7OoFvah2KOh8/8BUThzKQK9j9HZRAEy6i",
+	"UvAgo7Q6R8qNCGeZF2diH8R1iMPLEhIhhKh3+BUEfrnAN2Q0TU+tC9IcEohNQghIL4nRDj0kEg8jQU+t",
+	"TMfDX5yOt1qk6iWbaSUOwlQPCWrZkmG3j7ARB0Wc0KL3I4vQWR5xeWiY5eEuDw9/MKut5CgXPFdcTAkM",
+	"+LHVk+Zf2udRjJzlNt8ssj+wFqzSXna6KzlPLJ7OynrMPO0FevGl3CbNPchop9/cIAvE6dZS4vSFmPA/",
+	"QZhe2ATBh0nSoDyx5QVAcaLn5GaGYU4BYUx90OrkEI38FLEz01wgUprJQDDR4ml1OOTWJ6wH8jYjDM1z",
+	"aQOJrAgZMPXHyo+H8+MURjfvHrCIbAak8Gu0EP9ibucs/K6/3h6NfVvqv7e0+ybl/p5S7num1hdxLjxA",
+	"Va+kJuDI2GAuRSxNEk7Rq8cI9XVAup8+d/NmW6aJUiQxGwYTJ4EgwaDLhsUzBhf47+vktbjThpx+OJNe",
+	"AjF/G7RHURlxk/DYn6gJoCzdQuKRTWwwkYjDrLGJ0YobZsYfdviTrcb+UzABLcB2m5R1GYfaAVFhGkd+",
+	"9jUmNUErxbr/1lx/cpf2Sl3Onsnow4QDsIPhWXPZTOkxrVVbawEZ+t697gYahmWKiN975w/VRdaNi7B7",
+	"xXhBLCIw0eKgSLMQWUBZi8In+07OpqAR+u8rCqmNFvID3PfsOy4NMaSdVNKBWUEMFPoZIN0hzJAX+WfC",
+	"a6JnG+alxOK/0w9a8EkcryyRTFnmUsGHxlr7VmbPV+3dNwv+AepjppWBT9UZx9qDltskEf83Vte/pOrn",
+	"KpnR7Pxq9cA1wy9fe9hhRQ1yqTjFkeD9OOqpPyFKgd25H+pYqQ5RPBtGUgkE6RwwtaC905RC63Qv+VNF",
+	"I9a2Sd9QaIQHMUC5h9mdAJUU28YXPa1HemqPSV3MxKslfArSPgwmOtTmQJWe/nzEe1GI2NaRtOWJDDs9",
+	"GYhbVLY4vGhEQ2aLBgdChJiQeqoQaGzCQ3IzIxMeCqv6Wt3aZZ8AQlqHx2JAEtYTiebDAGQCCfORIgmj",
+	"kF9+Q3u32ZwXoh8KBZP2i9hFwa4pjQVn7Q635ZtwK6ieks7srDw4aszegWIUJxH0RG0KaAbP7TvZ4Qb5",
+	"5tqUFxhggFDMdW/9YMjiIZplkT1qaiERJ8AWoFU9gsGks8sUyutFiLhnYhxAvKA8NuJkTUPLmrmJ3VSt",
+	"lcr9h3rtjM10aQF2Sn13mgqAnhUC7oTg8bxhjDuby3Y0SFN8VPliWcHcE1xGEoeJipmBu87rGfCC5k6h",
+	"7cJ8ta61u9HY3mhuFx4zagZtss397Q3K9rSasb25sddvsY2G1j16m+EW256TN7K+zlBo5lZQzWziyPWA",
+	"cXNioEWPuWqAkNJ12ctNcGVVw5zA5TWOKf2WT/onKQhurwBX88/2TGXoYXUf1RxlIYEepHN0BSPIU35u",
+	"vBlp91Dptw/laeWXaXfnawRQJ3JgmpnZS67lL/iSRuzA5b6hzDaMEToPx8w0GsdWJehaoyqAvNeZS0m1",
+	"7YwpeXN4dfRDnRxhnxscrugb0AvcEqgun9Ik1DuB2Rf6yMgx66krcctMooQB3ehwm7xr/UrQikjrJ1yE",
+	"Wk2yQE/NBkGYZvAu/TgJB8wWQIEXCJpcRqpdTI41+g6WUEMdFNS3pW2FtRg1labWq4QZoT0RMugmThMm",
+	"08oaB6is56G/hguBbURopLeHYZoyboHZoUI3Geybm+0W8hTzlB2qUJ1cJbN0W6kkOSBVLBmcq6tgZ9y/",
+	"TkBOCfF6gk7gUqneo5yEwmv+FylQCn0prn+8tsvmTPr0wq/5nsvZRsmuD3I2wRfKJrx+4PPTgT/My5/1",
+	"fit0Hs42BbYsKPsGvSuFX4w588EhoZs3NTY2G1eNxoPkLVLRPHH7vrzfNRR4fRO7f/H8hYhNDTxQKkfB",
+	"Z/voMtRhEJZXilx4KXacTXPQWoZNYqtoDPl40IFSibF06Q54b19om9gWQGSQ/kxdJZbRAtyDH/I5INQU",
+	"oIo4ZAnicdoP1MlpGHS4nlJgS8KhvOGOJTPs3AYWv1R0Vh0CMvDPBCNA5LxP1FR0eE9wa/ZbrDRp2/nZ",
+	"CA88Asa3AVa2oS8tX7wSbvg1rWUHmfOo2YYwBRNJ6vARnZlLFhuiLA8RbvgLxW5CWigvCbFJC4KK5YjV",
+	"F1Q5fExAr8TTSuMSJ7e3aSlaBng8LIwZomRZQiLG0ZvGUmzFk7b2Bqw5GMx+22n9Ju/2tj6Ge7uDcPN+",
+	"ZzL6fbT3cbQ37c22tlrDSWO2Pb5tbDfu9j9+HLDffxt+nE4HfA0Rgkf7s4nDPEhJgHUrqRxND7s73q68",
+	"KaR/ZG4J7izjocw5+7f+ziGEhdUjv/z87/fv3l5dXvz05vzs9auXP57+8P2Lk+Oj54f7e7s721ubh9P7",
+	"2eUfVz1inQQOqzFzTv/CkYj1Cjq+bKHF38OdcSbUhWnM8Me7MqI7lvFlZOn1cYMfE1tDVOrOeD6zGAqp",
+	"m6K1hdDv0P9Y/+VjrBTiFQOmoPqI4ItvtBYyRaiZCVfG2TG0ENGR1x63CyWPgOpS1lfZ60wZYLMKKAiG",
+	"r84zlbEW6o8rfVhwN3i3z/u2Qmvh/YCNvsL9tq+2e+Thxjvsfk4uT4Vps4WNrllyBxEbqshHrUYCHFI2",
+	"wzZFeLDN6pdu++5aum+6TuzzmiCbpoz6Ue9r9oUN/4WN0hfm4wP2hQ29mMXe15s7jYZXsJuwEY14xAe1",
+	"9v7+/u42rD9TMpvK2Wjmrfe8hW/nBprFyhZ+tsF5hZAEZuAdsG9W/d8gX1P5G1saRkfOsLRFPwkjtZEC",
+	"v1f4wQUJo9Ah5qLpDlmYPgwnQJNhV64s8CZxuJtXXmuzDveAf2TawMSGmAeJNnyxFQnWwdGwjXCZykI4",
+	"WewmYytT2eElzdUsPCY2VosMMmYV8qNekRPbkSEnWErgvvxmqp5mCradbVVpADJtXaMJZZR045hvSpTF",
+	"fnHzS4K/Vc3eFk7CdoT9TlrYEA9fMGN3lI0HLZRlGZnprFExKpu1cDOrXFusmwF6sFjL3aooeU+J5UcG",
+	"ZHAIjyy5aLcRD6s/Ha1Qxmi/Hc0BirT9EKCzntf02IT7i3kEnkyqyiOwsfVHgcEzA8yD3pWMrbXM2LC7",
+	"zOOODf2AEJKwwL3Fs6tZ3YjO0HlmUhGw3aBdrrKuOs1Vz/E8SL5lj7KW+hB8M/OLeMob/0YYZJglHZbF",
+	"mwZCOe8R+nJNNNXyfbPnsEClCqw5qjYhvRYYvuFtbmPu5ppooReKakKH1Aqf1fbeFmSpIKtLU7s/1fqJ",
+	"GBUcQEqUZn1nHVLzqU+bi6s4sEpTzatcUSkkf61d23r5S+vfP22/2329efbmaufix9b7n59vHh2fvNBL",
+	"H1HX/WEleBonn1dBJ3Mtlr4yBxGQ48ncvjvowDn3bvyGcJZFOPP6g2fCW/ryPE0YCxesKtz3gPwrVeEX",
+	"IiF8EPF70tX3XRt67wbkKqGsH92SrpdP0Q3IEQ3Dmbt4TfHqCb8Tsw7vQqPuiRr+3nVpH3F0y9pE2nIN",
+	"zEHAPEligdkNXQHcFbI4qxan4O2CG4S0vpcEoZlgq9HAQJt7tQMyoAbFIG1uMq+pSVcr/LbNASSC9nps",
+	"rKD9HZ8BEIbp8oA9JfI9IDoc2h4gmHNA2L1+GlqJjhlgo4FuhUBt3Trp5jfp2f/93/+na1vAIx6+U+ch",
+	"Jnao52rbXAypxFaoIeMqUjO7iGnMjZoVsQE9GoYWX65OzqCHClQ1GURzqGBjSY9xtcF4T4QsJG+vXmzs",
+	"tUnIIBVFDdkIA5t6NKe4EQOq2JTCgudySUo628D6SSjwAhBgu2NGyJCId3j33xumBwUL9V/dIJ0J5rjA",
+	"86a5iMQFM+1K2mSrsWmw9f3GIablTEWjEVC7t1r7mra6abEPC01nFSnq5FwL3Wlk7Dk78A53I5eWLpCA",
+	"ETUYBpLJ0kCAPmzShQDa5h/aQAlMv5DNDj88Pr44ubz0m32UWXje4Vxk3V3mAPsyYdSASKafhtYlMyLH",
+	"tMdk2uhfanuPxqDxSrSLR2M1A1jzEY21/qQVSOzGkwaB9dkn1HbTBYX0yVZj8ykukRRAc7kD0uEYRrRT",
+	"aXvQhl2Yg/4DLv36If2z8QHQz3EIJpW8J0YjChiIHb7VaFjtN9c+CPRKiybg9fot5Jyy+3EswrkQzsiO",
+	"fdHv2uUWWqSlDXF3topN16WaYdNRkYwqsrVNlwWsGYUMOmuUg3tP715a4eahLrvTYsgYDk1gU/gM/zFi",
+	"zx0N/ag56oaGxqYBvODkCYoQmxn/NIfOrIVuBR6Od9gyy2Y7s+KjW619r/FZtcHw3gejJD0h0WiY8Cjj",
+	"0bCu+QPSTE2IOjm1TaUzNN/hQPQAlAldP6ljedCZPM/KYIYIBTWMBkMtujCacKBPgj0rHV7Ml9h8mqPB",
+	"CuxnPa9HxX6uMGHKcGJQFmv7UW//gQWIekxF9IIq9soiRM570t144ZzY/uMbb0Qc9WZLv8XeD7rw4Tja",
+	"eMlmS+nC3r2ZZ8+M4bPc0yaC4z1/Pq+Xa/EFrqtreunSRMyXfYW5/w9ziMP3vqwufybUYTiKlAmWak6y",
+	"8BlHEn9GgPUVUx6L6Q1Z7xbw4GyHamsNQATcuBUqjAJnCqQp0HPy2l4ckd2dnRa2VYQ2h6jT+T0esVsH",
+	"x55reA9CDH/qGBybTs2AA3zuapHiGo4hcAggCbuuVGQgQPoqQSo08sBX3bUsCsBG0NwzngXYBBVaSOab",
+	"QwZpswLXIbJObDc4zTA9xV2rIR3uFHcqyTlkj5sFlS7jHPqSTKQfhUqRCAB7QGIlaSp3y5S2XEb60nDG",
+	"9xvT6XRDD35jksRGRy9mL+tXZnxJp7ZXDWwYbN5/+s4i88iDEVdX8HqcuiUAcDtTh/ol6uPL4JWufArH",
+	"gKlfgWWeQDXPJM2v4mFi9+Nau7m3v9PYb7a09I20dG7ubjd2d7a2m9tpTrULYBEvI0Jzg5uCJ0qTcQXM",
+	"dMQXTlITaOVEDVTCups3LyM7rY5MOQp8NXDImN9CuV+DF0pfSXvx5oUSplulGG/IH1v1ht1WnyJWE1Je",
+	"Z1gnr2JGb1no2imWC6wXInF51T3K0YfBQ83zIfIxFAZyzuYaH6TtXXsJA7cJjW1vxe+kTQ3qcPPWpBoC",
+	"FqFbyzO7aQpMgsCuBx1OuZ90be2kElgg692xLqA6uWBjkShpE6UdCmyHp4lNqQkuOJgqfgtXAOIz1Tyl",
+	"oKv6/a9gxR+KrQ+12uVA9xOoxCLU5gfrz8rI1DA7jgSlrH+kHNLzxhVeTvq0VpY+6EIs6zFjtz1TN4Qt",
+	"feEeym+hzQM5NX40W3NvaA6ymUAFAQxFSFJjpqygvt4izIU5t1P5CzPrZbT/KyFeUz4zH5MP5765Uha9",
+	"zoaTuioFPDgp39Q7YnIn8bzU2poLSiYBotmon64LnkUkE33HQtGpu7AZrfH9GqzOgNzMFANfj/7Da8+K",
+	"Lgzz4SgxjbkOuUn+Z/eRzLR3gwQadEol3gUMQp5jwQCvE9tCNsVCyzWR1axzxS6yZHET2Q6/Mn0zQ3Si",
+	"2565rpzB8FsAjoCVqkqvOcd1Xiazxrx4bjfMXCvJQktI7IdoCkXLGiKSin6IVpn8w5ohVrVcxVWobLr6",
+	"RbupPkKrPBh+2iyvw7E6yxRloDWIlR+L2uEBqee36efNd7+H3++rX/59qs6Ofzw5aW18fHdzxqPBei3s",
+	"ttbsYZd2fjNU+633Wy6xIleVY3VVa1Nt2kKdEIbvUGdbGQix5ueVCmro/TV+R691deOeVZr0FLv0mCxj",
+	"CaXAeoDw4LW0ZZHZlOGmHspyOcMrpUUAX10lI0JYRvzNkvza8hnc1lj1xgjNpVMZ8AXPPsH/fl6o1Ezz",
+	"7cCp0VNS4yzVZ4wLQltNiEplwmAK1YN6h9vm+ss21MeOzSgoyos9zk1S6Rq92DFM8HDmJ2xwwTfVLMOw",
+	"AVSMI8IKxrFbqTUbkj1rtvYgjPqNca7KOFdkm4sqKWxO8zdO+fDyCTyUfzbmtd3R5RnsH4B37axD2+uh",
+	"w7lAU2vGMIicwkwTJUQaS7mZ4TufbDW2loGehu+0DRAQJu0cn14ePn91cpzj8cj/sTa9R+MYYAewrZKw",
+	"zfa5CBnG+sEui6QxDFgI3rooIQ4MMJLEgJWSEaMcqjsO0qSedNxd9AU69FFvKNpcwOiR/aitqY+kwbee",
+	"AzH9OLJkXY8f8s8C8jBiS4ICDXf4Hq4lefGyXHdOU8nyrpKVqNIXYDlbNcCequ+KQi+PMb0ad/6SYNDm",
+	"MJVYNUBPtq7CnrpvkvzvIMk9Lx1CrI1oyP564v0rRSP+kwV8ijC8uozPGlHunRXWk8lxMKEr4N5lFg+k",
+	"hxosYRRhwiIHc8ZCQpVmVpHgaBrl2kDj3Zq9ai4LM4AUQ+t75cwA5UXcdYMGHwyumoS/ZYcz2huSQSIm",
+	"Yz0edDC7msyia9c6c9Hsa2N+oDbxaMJcTnnCMIMbdIAR5bMK6+3SLORaMvfRUOpwKkVOn1q26RKXBf2B",
+	"azn+vGv+jvjgWgr9tW2PY282TadVYHk5/h3UJhwL1JvNFfibWcVFHM5M85ux8lW5dYBXlHXiX61aez6+",
+	"xw9iSkRfMW6S6RmeTejACfgeFv3DxyndaZBRxCeKIQQI/u2BgGDfHQ8FpJ3ypDJ2h0htBR9P5nhBTUk1",
+	"+zq3NlRa6J4+igNjkpydX12/OH97dmzT1G9YLPhAdrgSBO0mMIQ8Nh2yXiQRfG1FENQDixkqSmFQTZ4B",
+	"Hr46+QHAM/RrQjBhEgCaw1w5HppsA4+vO+hU08jPYaceEEp6CZVDEgvJpANXxWY/5jMJA4wVcDvtmS/a",
+	"T+trW41G0OETHjNTOW8LpUkPB2ErNerktaUEI16AQhAVxn3mZgaBRjT6It7hIzYSyawN9QOayo2dCskL",
+	"SE5kMtYr56Zl/IqUJAz0RnLDBhCWU6QB7Q9FyDr8lrExDtgQqB5VsxE0Gg1LDPot23AhtVbZXdSD/Yao",
+	"oVAO1RLi/RUiaj0cmb89OIxZ+CI8jLcj6wLErAbZ0tovhWwJvgDiTN6EShFnSgFidhql2C445s0/CNvl",
+	"m8D/ygR+AavlwbLfpPxVpvddek1DMgkOmHwOqXaGNaftqosQ17ZM0lVeym6A1YAR1udB8ZctmYIe6i53",
+	"W0tiAeF9MeWSRAoLRDFy7heI1m1poUnFwWQX9JNqlsSwsM0T8cZpGDg3ZUDMeQ9ISelfQE7PLt++eHF6",
+	"dHpydnV9eXT+5iTo8J/enl8dXp/8++jk5Fjf5LMJmAuwCaOBUIPybpJhenNS2kGaeensZYtTJnl8HeRB",
+	"iYQ9IVWcwzR9TWcGmARaAkJlIdhxJhdGKkla22mxlxt4Jtcdiqfare3g0XINHVp33u+WGXCGTOGqodHs",
+	"6DLk62Eu7NYec8BwEOaNFpKybAHkfz5+huY8ZPLPTkSV1TDo0RUrGP7wvFFMiP6ihQthJI17taJRf2qE",
+	"Z+g71PzWspVaZXuYb23olm9D5yjSNZVksWTQZqF8d7RgMhja5ae+ZMtK2H66e2t457+1rl63zWPJdls/",
+	"WdlmaxXD3lDcVqvGr38Qy/s0uRX8+++LXcKSjYm4nPT7UU+LTawmLd2imPZuIU3W1OfnN6moXT32fn07",
+	"R6Ap2ThKYZdSpRrb4aQ+uly1Q8nuOb26VvwiaIAn9z3Gij1yhSBxpFTMSrABHKJvXyRpP+uSj2d18G9k",
+	"kyGb8oDr4njrmuRWBmu7uTykbcJUMruGILnvD9na00POE1biFYlXaWgOkCM1m0ooKOPc+UY/Pv1UZXaU",
+	"JnasTTal+75ZsuU2Hla23VMqbReVsj02quS37c1sL7sTaAFdIz5ArV2TkzFLJEOzxixo9ujqVdrLTvex",
+	"1PoSw9M7zoUCarO56Iz9trWPpzCABb26NT7fyWzDZd98y1+XbzlTXJ42bmI9Ft2x8OHV5FN2MxTidnEx",
+	"JI1jYm8OAFnVQoEfGMxVqv/PdYRsVBUFvrdffLATCMqPymuUzEjLo1JlvYBLTn3ukDDsI8mIHIpxCYcy",
+	"uJ6/1ug4ur5lszoW6tcCd8FKwA8FDNfWPD41SWIDnirbz57B2tXNMtR7YvSMjqNbNgtXQ1Y1u7CoiOjQ",
+	"2/VvrOErLB/yNsdyAnfAFme/BRXxJcSeRc8cF1MiOJzukMXRHUsgIZ10J0ncDYiMBpyFFmLoUlEe0iQk",
+	"dhBEjlnPMaYOl3Qm6+RSIU64LdNuG3A56Bw/FFOOEZY6OUSPIMPUBwB8gjQ6TEsw45m1EQ3V5joYAFUT",
+	"ebDvxSb3ITHJEV2IZJONDbOCG+BF7BoAxPIQDnKO9463rB/DiaGGPcO7AJ8PfKOMhUSKEUNQVWyXmOFk",
+	"CxjTSpxoae6yMm85gtVazv/fXDUGhjy8yP05m9ozkRa0YZV1NBgqG/sq9vr7q0kF18xtOpSsd/26//Kn",
+	"/WTv+5c//5ZcTT++fXO8d/rqzS+novWKvqKX09qX3Onlm7mZrUkbuj1+M7dXxmpa9KCVgPb2v3Uu9/LQ",
+	"Hk56/PF5k3ACCfWUtzVEWk6vffbJ/HUdhZ+RecZMlbDREx5KK1Aihtl0AyFMGh+2gZCmeAnACYjf7NbS",
+	"teteXyY+8NOp+FgtAc08p6nt4cleOJSwRAJNKSwDy+V0/W2V5pWZ3bIsThVX85v6/PCSE7MLf17RyTFs",
+	"50PZVLDA2s5ISjFRnrCsSGv9KviKXZNs7Ty3lZpldvk3zrIiZ/nGSP4ejATK0x/KRb5giXpaVQ5oVA71",
+	"CfrAstQdoN8plRiP9a1TLGcfjxlnYVr2TSKZeg8ARbhPE+s0wJYusRhgy37sBhupuq0SsT06cIRt0jOK",
+	"oun9ZFawugr8sTjjusa+6PezDPEYV8IuNeiaXEwfpYzaDPoPL6Q+LFF8bJLe43N7++rce3aK77E3uhha",
+	"ihZeyOb7G2uj38qg/86ixBZCfznT+VnK7Oe0jqUKOruOWFpUppjrUZjtINv2q6OnNFKpvw5K0ZpY/NWH",
+	"XiO8w0PXXAUL8Orkzfz2sOSh3WHN0h2nM3+ABClvTumJ0MggqiCQQgUSpfltJRZhxj+7VCgRHtYms6IH",
+	"5taf2gMzu4x/xz6YRTzGc+40sJkti9XHSJa3ulSKjcZaujWMoMuh9u9uzu0LCc3r8B0LZXd5hVz2FkQL",
+	"qekB6811a2aVOQVsfo2IpqX2VeARQ/+Ef7Ot/gYCEWKjmW39cvLw2Sd7nj4/g2y56rq919Ri5tuTS8IJ",
+	"w3o91zk8laBWJmICKLiAdltQoy1NgLQUs14ls9xheKDgWnAzRIvL/UerQsJbfpAtb1JkGsUxuWHEsCAW",
+	"2vJEKH4UPNu64y/J69bmdNUpXeXC4RuDeziDs2vvc7ilomx276xp/Ge4r8H3QDmqfMhIvgCDBEwctmHj",
+	"1JWttUqiaAZhlbOpa62VKuEIsYFZJ3DjjVBDc59M1fsOHyS0xwjjoWnKaXDMvcYkAJHIxbSUjcLwzWJc",
+	"2ij1n+NACuks72wJ6cwgsfejwcQk05i0wEzTDFiFNHN7b2er0VjDzSDUF3Mn4UpX5HLgTgUmKwiskHw6",
+	"zF8tgCDi8BqndQ3U6o96qyg9snkeR60X7+Tzn06HiewdDeOfTl+/++fNtrz8WY7Fza44/lrzPNK9/OZ1",
+	"+rso2RdsHGsWm2+78+WcUKApVYqS90mktHwgXV+z6lo5x0OrEkGShoF3SrPFnAKeQcx7BWkdqgPICbn8",
+	"kGnW4VWeNKjH8EVis99062+69X8T58FfQ7W+ZAB0lnq81+SAMIrkrrxbElLfOBazkdf0P8HktEiSUPQm",
+	"I4jqJiymKrpjyOmY+8WkR7+9eOWUhTrwFzPWQiwZ9KvAdJ/C+FFAUGszyXFaD7KIR8aTevjmlLzUV4pu",
+	"20uGHQiH1Ecex07sIrHQHZneU9TBpYsBoB6lHzJQr8XPvGIKUQsP35wCUqFeBNs7GN3P4GHBNsIO2jXt",
+	"bQXKtDelTIlN8XuI+5hOaOggGgHJXJstAEXm3peivRVSEVNQJxdNxTaBGHmPIE1+EocGSCN9JzZHq17z",
+	"MApRbClhWBeWjdtdm4SRKnn8B3rHbIggUwVAndFhQSK9BUtzST98/n8BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -32,6 +32,7 @@ type (
 		GraceEndsAt string            `json:"grace_ends_at"`
 		RevokedAt   string            `json:"revoked_at"`
 		LastUsedAt  string            `json:"last_used_at"`
+		LastFrom    string            `json:"last_used_from"`
 		Enabled     bool              `json:"enabled"`
 		Reason      string            `json:"revocation_reason"`
 		Secret      string            `json:"secret"`

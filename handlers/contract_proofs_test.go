@@ -129,6 +129,10 @@ var proofs = withWebhookProofs(map[string]proof{
 		name, query, _ := strings.Cut(path, "?")
 		return k.get(k.admin, name+"/usage?"+query)
 	}),
+	"getApiKeyReview ?owner": onKeys(func(k *kit, path string) response {
+		name, query, _ := strings.Cut(path, "?")
+		return k.get(k.admin, name+"/review?"+query)
+	}),
 	"getApiKeyHistory ?owner": onKeys(func(k *kit, path string) response {
 		name, query, _ := strings.Cut(path, "?")
 		return k.get(k.admin, name+"/history?"+query)
@@ -196,8 +200,20 @@ var proofs = withWebhookProofs(map[string]proof{
 		return without, k.ask(k.admin, leaked.Secret)
 	},
 
-	"getSummary ?owner": asking(summaryPath, "", "owner=team"),
-	"getUsage ?owner":   asking(usagePath, "", "owner=team"),
+	"getSummary ?owner":               asking(summaryPath, "", "owner=team"),
+	"getUsage ?owner":                 asking(usagePath, "", "owner=team"),
+	"getUsage ?since":                 asking(usagePath, "", "since=2026-11-23T11:59:00Z"),
+	"getUsage ?until":                 asking(usagePath, "", "until=2026-11-23T11:59:00Z"),
+	"getUsage ?interval":              asking(usagePath, "", "interval=hour"),
+	"getUsage ?interval=minute":       asking(usagePath, "interval=hour", "interval=minute"),
+	"getUsage ?interval=hour":         asking(usagePath, "interval=minute", "interval=hour"),
+	"getUsage ?interval=day":          asking(usagePath, "interval=hour", "interval=day"),
+	"getApiKeyUsage ?since":           asking(keyUsagePath("admin"), "", "since=2026-11-23T11:59:00Z"),
+	"getApiKeyUsage ?until":           asking(keyUsagePath("admin"), "", "until=2026-11-23T11:59:00Z"),
+	"getApiKeyUsage ?interval":        asking(keyUsagePath("admin"), "", "interval=day"),
+	"getApiKeyUsage ?interval=minute": asking(keyUsagePath("admin"), "interval=hour", "interval=minute"),
+	"getApiKeyUsage ?interval=hour":   asking(keyUsagePath("admin"), "interval=minute", "interval=hour"),
+	"getApiKeyUsage ?interval=day":    asking(keyUsagePath("admin"), "interval=hour", "interval=day"),
 
 	"listAuditEvents ?owner":               asking(auditPath, "", "owner=team"),
 	"listAuditEvents ?actor":               asking(auditPath, "", "actor=operator"),

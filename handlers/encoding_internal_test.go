@@ -67,6 +67,9 @@ func (r random) key() apikey.Key {
 	for r.maybe() && len(k.ObserveCIDRs) < 4 {
 		k.ObserveCIDRs = append(k.ObserveCIDRs, netip.PrefixFrom(netip.AddrFrom16([16]byte{15: byte(r.IntN(256))}), 128))
 	}
+	if r.maybe() {
+		k.LastUsedFrom = r.text()
+	}
 	k.Suspended = !r.maybe()
 	if r.maybe() {
 		k.RevocationReason = apikey.Reasons()[r.IntN(len(apikey.Reasons()))]
@@ -92,6 +95,9 @@ func shown(k apikey.Key, now time.Time) *gen.ApiKeyResponse {
 		if len(*list) > 0 {
 			*to = new(strings.Fields(list.String()))
 		}
+	}
+	if k.LastUsedFrom != "" {
+		r.LastUsedFrom = &k.LastUsedFrom
 	}
 	if k.IsRevoked() {
 		r.RevocationReason = new(gen.RevocationReason(stdcmp.Or(k.RevocationReason, apikey.ReasonUnspecified)))

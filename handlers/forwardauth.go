@@ -71,7 +71,7 @@ func (s *Server) proveForward(r *http.Request, answer http.Header, x *exchange, 
 		return fmt.Errorf("authenticating the gateway's client: %w", err)
 	}
 	x.shown = result.Key
-	s.decided(x, result)
+	x.answer.Verification = result.Code
 	if policies, left := limitHeaders(result); policies != "" {
 		answer.Set("RateLimit-Policy", policies)
 		answer.Set("RateLimit", left)

@@ -34,6 +34,8 @@ type (
 		Start   string `json:"start"`
 		Valid   int    `json:"valid"`
 		Refused int    `json:"refused"`
+
+		Codes map[string]int `json:"codes"`
 	}
 )
 
@@ -210,5 +212,123 @@ func TestUsageByTime(t *testing.T) {
 	k.clock.Advance(time.Minute)
 	if u := decode[usages](k.get(client, usagePath).want(200)); u.Data[0].Valid != 0 || u.Data[58].Valid != 1 {
 		k.Errorf("a minute later the counts are %v", u.Data)
+	}
+}
+
+// Each code has its count, in each interval, whether it is stored already or not.
+func TestStoredUsage(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	client := k.mustCreate(k.admin, fields{"name": "client", "owner": "team", "scopes": []string{"keys:read", "a"},
+		"expires_at": k.in(90 * 24 * time.Hour), "allowed_cidrs": []string{"127.0.0.0/8"}, "quota": fields{"limit": 3, "period": "month", "starts_on": 1},
+		"rate_limit": fields{"limit": 2, "window_seconds": 60}})
+	ask := func(more fields) {
+		k.Helper()
+		body := fields{"key": client.Secret, "client_address": "127.0.0.9"}
+		for name, value := range more {
+			body[name] = value
+		}
+		k.do(request{method: "POST", path: verifyPath, key: k.admin.Secret, body: body.json()}).want(200)
+	}
+	ask(nil)
+	ask(nil)
+	ask(nil) // RATE_LIMITED
+	ask(fields{"scopes": []string{"b"}})
+	ask(fields{"client_address": "192.0.2.1"})
+	ask(fields{"cost": 4}) // QUOTA_EXCEEDED
+	ask(fields{"key": "none"})
+	k.must(k.verifier.Keys.Flush(k.Context()))
+	if used := k.get(k.admin, keyPath(client.ID)).want(200).key(); used.LastFrom != "127.0.0.9" {
+		k.Errorf("last used from %q", used.LastFrom)
+	}
+	k.clock.Advance(26 * time.Hour)
+	k.patch(k.admin, keyPath(client.ID), fields{"enabled": false}).want(200)
+	ask(nil) // DISABLED
+	k.patch(k.admin, keyPath(client.ID), fields{"enabled": true}).want(200)
+	k.must(k.verifier.Keys.Flush(k.Context()))
+	ask(nil)
+	k.must(k.verifier.Keys.Flush(k.Context()))
+	k.clock.Advance(100 * 24 * time.Hour)
+	ask(nil) // EXPIRED
+	k.revoke(k.admin, keyPath(client.ID)).want(200)
+	ask(nil) // REVOKED
+
+	first := map[string]int{"VALID": 2, "RATE_LIMITED": 1, "INSUFFICIENT_SCOPE": 1, "ADDRESS_NOT_ALLOWED": 1, "QUOTA_EXCEEDED": 1}
+	all := map[string]int{"VALID": 2, "RATE_LIMITED": 1, "INSUFFICIENT_SCOPE": 1, "ADDRESS_NOT_ALLOWED": 1, "QUOTA_EXCEEDED": 1, "NOT_FOUND": 1}
+	for _, tt := range []struct {
+		path  string
+		start map[string]map[string]int
+	}{
+		{keyUsagePath(client.ID) + "?since=2026-11-23T00:30:00Z&until=2026-11-24T14:00:00Z", map[string]map[string]int{
+			"2026-11-23T12:00:00.000Z": first,
+		}},
+		{keyUsagePath(client.ID) + "?interval=hour&since=2026-11-24T14:59:59Z&until=2026-11-24T14:00:00.001Z", map[string]map[string]int{
+			"2026-11-24T14:00:00.000Z": {"DISABLED": 1, "VALID": 1},
+		}},
+		{keyUsagePath(client.ID) + "?interval=day&since=2026-10-01T00:00:00Z", map[string]map[string]int{
+			"2026-11-23T00:00:00.000Z": first, "2026-11-24T00:00:00.000Z": {"DISABLED": 1, "VALID": 1},
+			"2027-03-04T00:00:00.000Z": {"EXPIRED": 1, "REVOKED": 1},
+		}},
+		{usagePath + "?interval=day&owner=team&since=2026-11-23T00:00:00Z", map[string]map[string]int{
+			"2026-11-23T00:00:00.000Z": first, "2026-11-24T00:00:00.000Z": {"DISABLED": 1, "VALID": 1},
+			"2027-03-04T00:00:00.000Z": {"EXPIRED": 1, "REVOKED": 1},
+		}},
+		{usagePath + "?interval=hour&until=2026-11-23T13:00:00Z", map[string]map[string]int{"2026-11-23T12:00:00.000Z": all}},
+		{keyUsagePath(client.ID) + "?interval=minute", map[string]map[string]int{
+			"2027-03-04T14:00:00.000Z": {"EXPIRED": 1, "REVOKED": 1},
+		}},
+	} {
+		u, got := decode[usages](k.get(k.admin, tt.path).want(200)), map[string]map[string]int{}
+		for _, count := range u.Data {
+			if sum := count.Valid + count.Refused; sum != 0 || len(count.Codes) != 0 {
+				got[count.Start] = count.Codes
+			}
+		}
+		if diff := cmp.Diff(tt.start, got); diff != "" {
+			k.Errorf("%s (-want +got):\n%s", tt.path, diff)
+		}
+	}
+}
+
+func TestUsageIntervals(t *testing.T) {
+	t.Parallel()
+	k := newKit(t) // it is 12:00
+	for _, path := range []string{usagePath, keyUsagePath("admin")} {
+		for query, want := range map[string]struct {
+			n           int
+			first, last string
+		}{
+			"?interval=minute": {60, "2026-11-23T11:01:00.000Z", "2026-11-23T12:00:00.000Z"},
+			"?interval=hour":   {24, "2026-11-22T13:00:00.000Z", "2026-11-23T12:00:00.000Z"},
+			"?interval=day":    {30, "2026-10-25T00:00:00.000Z", "2026-11-23T00:00:00.000Z"},
+			"?interval=day&until=2026-11-01T00:00:00Z":                                        {30, "2026-10-02T00:00:00.000Z", "2026-10-31T00:00:00.000Z"},
+			"?interval=hour&since=2026-11-01T01:59:00%2B01:00&until=2026-11-01T02:00:00.001Z": {3, "2026-11-01T00:00:00.000Z", "2026-11-01T02:00:00.000Z"},
+			"?interval=day&since=2025-10-20T23:00:00Z":                                        {400, "2025-10-20T00:00:00.000Z", "2026-11-23T00:00:00.000Z"},
+			"?interval=hour&since=9999-12-31T01:00:00Z&until=9999-12-31T23:59:59.999Z":        {23, "9999-12-31T01:00:00.000Z", "9999-12-31T23:00:00.000Z"},
+			"?interval=hour&since=1969-12-31T23:00:00Z&until=1970-01-01T02:00:00Z":            {2, "1970-01-01T00:00:00.000Z", "1970-01-01T01:00:00.000Z"},
+			"?since=2026-11-16T00:00:00Z":                                                     {181, "2026-11-16T00:00:00.000Z", "2026-11-23T12:00:00.000Z"},
+			"?since=2026-09-01T00:00:00Z":                                                     {84, "2026-09-01T00:00:00.000Z", "2026-11-23T00:00:00.000Z"},
+			"?since=0001-01-01T00:00:00Z":                                                     {400, "2025-10-20T00:00:00.000Z", "2026-11-23T00:00:00.000Z"},
+		} {
+			u := decode[usages](k.get(k.admin, path+query).want(200))
+			if n := len(u.Data); n != want.n || u.Data[0].Start != want.first || u.Data[n-1].Start != want.last {
+				k.Errorf("%s%s: %d intervals from %s to %s, want %+v", path, query, n, u.Data[0].Start, u.Data[n-1].Start, want)
+			}
+		}
+		for query, field := range map[string]string{
+			"?interval=week":    "interval",
+			"?interval=":        "interval",
+			"?since=yesterday":  "since",
+			"?until=2026-11-23": "until",
+			"?interval=day&since=2025-10-19T23:59:59Z":               "since",
+			"?interval=minute&since=2026-11-23T00:00:00Z":            "since",
+			"?since=2030-01-01T00:00:00Z":                            "since",
+			"?since=2026-11-23T12:00:00Z&until=2026-11-23T12:00:00Z": "since",
+			"?since=0001-01-01T00:00:00Z&until=0001-01-01T10:00:00Z": "until",
+			"?until=0001-01-01T00:00:00Z":                            "until",
+		} {
+			k.get(k.admin, path+query).invalid(field)
+		}
+		k.get(k.admin, path+"?interval=hour&interval=day").refused(400, "")
 	}
 }

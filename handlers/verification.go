@@ -32,7 +32,7 @@ func (s *Server) VerifyApiKey(
 	if err != nil {
 		return nil, err
 	}
-	s.decided(exchangeOf(ctx), result)
+	exchangeOf(ctx).answer.Verification = result.Code
 	if result.Code == verify.NotFound {
 		return verifyAnswer(result, nil), nil
 	}
@@ -60,11 +60,11 @@ func (s *Server) IntrospectToken(
 	if err != nil {
 		return nil, err
 	}
-	result, err := s.Verifier.Verify(ctx, request.Body.Token, verify.Call{From: from})
+	result, err := s.Verifier.Look(ctx, request.Body.Token, verify.Call{From: from})
 	if err != nil {
 		return nil, err
 	}
-	s.decided(exchangeOf(ctx), result)
+	exchangeOf(ctx).answer.Verification = result.Code
 	return gen.IntrospectToken200JSONResponse{Body: introspection(result)}, nil
 }
 
@@ -82,10 +82,4 @@ func introspection(result verify.Result) gen.IntrospectionResponse {
 		Active: true, Scope: &scope, Sub: &key.Owner, ClientId: &id, Username: &key.Name,
 		Iat: &issued, Exp: &expires,
 	}
-}
-
-// decided records a decision for an integrator's API.
-func (s *Server) decided(x *exchange, r verify.Result) {
-	x.answer.Verification = r.Code
-	s.Verifier.Count(r)
 }

@@ -124,9 +124,6 @@ type Store interface {
 	// neither.
 	EndSecret(ctx context.Context, actor Actor) (apikey.Key, error)
 
-	// RecordUses moves last-used times forward, never back. Unknown ids are ignored.
-	RecordUses(ctx context.Context, uses map[apikey.ID]time.Time) error
-
 	// RecordOutside writes an ActionOutside event: a key was used from this address, which is empty if
 	// unknown. It writes nothing if it did so within the last hour, on any node, or if the key is revoked or
 	// observes no networks any more.
@@ -136,6 +133,7 @@ type Store interface {
 	Owners
 	Quotas
 	Webhooks
+	Usage
 
 	// Watch tells a watcher of every change from now on. There can be only one.
 	Watch(w Watcher)

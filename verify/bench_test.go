@@ -3,6 +3,7 @@ package verify_test
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"testing"
@@ -41,6 +42,43 @@ func BenchmarkHit(b *testing.B) {
 	b.ReportMetric(float64(verifying.Nanoseconds())/float64(b.N*round), "ns/hit")
 	b.ReportMetric(float64(verifying)/float64(hashing), "x-SHA-256")
 	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkDecision makes and counts decisions about cached keys, one after another and at once.
+func BenchmarkDecision(b *testing.B) {
+	for name, keys := range map[string]int{"one-key": 1, "1000-keys": 1000} {
+		db := databasetest.Open(b, databasetest.NewPath(b))
+		v := verify.New(keycache.New(db, keycache.Options{}), slog.New(slog.DiscardHandler), verify.Options{})
+		secrets := make([]string, keys)
+		for i := range secrets {
+			_, secret := addKey(b, db, apikey.Settings{Name: fmt.Sprint(i), Scopes: apikey.Scopes{"datasets:read"}})
+			secrets[i] = secret.Reveal()
+		}
+		call := verify.Call{Scopes: apikey.Scopes{"datasets:read"}, Cost: 1, From: netip.MustParseAddr("203.0.113.7")}
+		decide := func(i int) {
+			r, err := v.Admit(context.Background(), secrets[i%keys], call)
+			if err != nil || r.Code != verify.Valid {
+				b.Error(r.Code, err)
+			}
+		}
+		for i := range keys {
+			decide(i)
+		}
+		b.Run(name+"/alone", func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				decide(i)
+			}
+		})
+		b.Run(name+"/at-once", func(b *testing.B) {
+			b.ReportAllocs()
+			b.RunParallel(func(p *testing.PB) {
+				for i := 0; p.Next(); i++ {
+					decide(i)
+				}
+			})
+		})
+	}
 }
 
 // BenchmarkLimits compares a call with a key that has a quota, and with one that has networks, with one that has

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,16 +22,20 @@ import (
 // ledger is a store that records uses, or refuses them.
 type ledger struct {
 	store.Store
+	pass   bool // records uses in the store, too
 	mu     sync.Mutex
 	reason error // to refuse
-	kept   []map[apikey.ID]time.Time
+	kept   [][]store.Use
 }
 
-func (l *ledger) RecordUses(_ context.Context, uses map[apikey.ID]time.Time) error {
+func (l *ledger) RecordUses(ctx context.Context, uses []store.Use) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.reason == nil && len(uses) > 0 {
-		l.kept = append(l.kept, maps.Clone(uses))
+		l.kept = append(l.kept, slices.Clone(uses))
+	}
+	if l.reason == nil && l.pass {
+		return l.Store.RecordUses(ctx, uses)
 	}
 	return l.reason
 }
@@ -48,7 +52,11 @@ func (l *ledger) usesOf(id apikey.ID) []time.Time {
 	defer l.mu.Unlock()
 	var times []time.Time
 	for _, uses := range l.kept {
-		times = append(times, uses[id])
+		for _, use := range uses {
+			if use.Key == id {
+				times = append(times, use.LastUsedAt)
+			}
+		}
 	}
 	return times
 }

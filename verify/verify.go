@@ -6,13 +6,13 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"apikeyd/apikey"
 	"apikeyd/internal/keycache"
 	"apikeyd/internal/quota"
 	"apikeyd/internal/ratelimit"
-	"apikeyd/internal/usage"
 	"apikeyd/store"
 )
 
@@ -94,9 +94,8 @@ type Call struct {
 type Verifier struct {
 	Keys *keycache.Cache // the keys it decides by
 
-	log       *slog.Logger
-	now       func() time.Time
-	decisions decisions
+	log *slog.Logger
+	now func() time.Time
 
 	// It holds only keys and owners that have a limit, of keys whose secret was presented.
 	limits *ratelimit.Table[store.Subject]
@@ -110,7 +109,7 @@ type Verifier struct {
 func New(keys *keycache.Cache, log *slog.Logger, o Options) *Verifier {
 	v := &Verifier{
 		Keys: keys, log: log, now: keys.Now, limits: ratelimit.New[store.Subject](0),
-		outside: newOutside(o.Reporter, log), decisions: decisions{counts: make(map[apikey.ID]decided), meter: usage.NewMeter(keys.Now())},
+		outside: newOutside(o.Reporter, log),
 	}
 	if o.Budget != nil {
 		v.shared = ratelimit.NewShared(source(o.Budget), keys.Now)
@@ -121,7 +120,7 @@ func New(keys *keycache.Cache, log *slog.Logger, o Options) *Verifier {
 	return v
 }
 
-// Run flushes last uses and meters decisions every keycache.FlushInterval until ctx ends. The caller
+// Run flushes uses and counts of decisions every keycache.FlushInterval until ctx ends. The caller
 // must flush once more after the last verification.
 func (v *Verifier) Run(ctx context.Context) {
 	tick := time.NewTicker(keycache.FlushInterval)
@@ -135,12 +134,11 @@ func (v *Verifier) Run(ctx context.Context) {
 		case <-many:
 		}
 		many = v.Keys.ManyUses()
-		v.meter()
 		if err := v.returnUnits(ctx, keycache.FlushInterval); err != nil && ctx.Err() == nil {
 			v.log.Warn("unused units of quotas are lost until the next period: the store cannot be written", "error", err)
 		}
 		if err := v.Keys.Flush(ctx); err != nil && ctx.Err() == nil {
-			v.log.Warn("last-used times wait: the store cannot be written", "error", err)
+			v.log.Warn("last-used times and usage counts wait: the store cannot be written", "error", err)
 			many = nil // retry at the next tick
 		}
 	}
@@ -196,22 +194,37 @@ func (v *Verifier) QuotaKeys() int {
 	return v.quotas.Len()
 }
 
-// Verify decides whether secret is valid now for a call. It accepts any string. A Valid result counts as a
+// purpose is what a decision is for.
+type purpose int
+
+const (
+	authentication purpose = iota // of a caller of this API
+	information                   // of an integrator's API
+	admission                     // to an integrator's API
+)
+
+// Verify decides whether secret is valid now for a call to this API. It accepts any string. A Valid result counts as a
 // use of the key. The error is the store's.
 func (v *Verifier) Verify(ctx context.Context, secret string, call Call) (Result, error) {
-	return v.decide(ctx, secret, call, false)
+	return v.decide(ctx, secret, call, authentication)
 }
 
-// Admit is Verify for a call to an integrator's API: a Valid result also counts against the key's quota
+// Look is Verify for an integrator's API: every result counts in the usage.
+func (v *Verifier) Look(ctx context.Context, secret string, call Call) (Result, error) {
+	return v.decide(ctx, secret, call, information)
+}
+
+// Admit is Look for a call to an integrator's API: a Valid result also counts against the key's quota
 // and rate limit. It is QuotaExceeded or RateLimited if one of them is used up.
 func (v *Verifier) Admit(ctx context.Context, secret string, call Call) (Result, error) {
-	return v.decide(ctx, secret, call, true)
+	return v.decide(ctx, secret, call, admission)
 }
 
-func (v *Verifier) decide(ctx context.Context, secret string, call Call, limited bool) (r Result, err error) {
+func (v *Verifier) decide(ctx context.Context, secret string, call Call, why purpose) (r Result, err error) {
 	r.Code = NotFound
 	id, hash, ok := apikey.Identify(secret)
 	if !ok {
+		v.unknown(why)
 		return r, nil
 	}
 	now := v.now()
@@ -220,6 +233,7 @@ func (v *Verifier) decide(ctx context.Context, secret string, call Call, limited
 		return Result{}, err
 	}
 	if found == nil {
+		v.unknown(why)
 		return r, nil
 	}
 	if r.Owner, err = v.Keys.Owner(ctx, found.Key.Owner, now); err != nil {
@@ -228,19 +242,32 @@ func (v *Verifier) decide(ctx context.Context, secret string, call Call, limited
 	r.At, r.Hash, r.Entry = now, hash, found.Of(r.Owner)
 	r.Key = &r.Entry.Key
 	r.Code = judge(r.Key, r.Owner, now, call)
-	if r.Code == Valid && limited {
+	if r.Code == Valid && why == admission {
 		if err := v.use(ctx, &r, call.Cost); err != nil {
 			return Result{}, err
 		}
 	}
-	if r.Code == Valid {
-		v.Keys.Used(id, now)
-		if !allowed(call.From, r.Key.ObserveCIDRs) {
-			v.outside.used(id, call.From, now)
-		}
+	used := r.Code == Valid
+	if used || why != authentication {
+		v.Keys.Record(r.Key, &keycache.Decision{
+			At: now, Used: used, From: call.From, Scopes: call.Scopes, Counted: why != authentication, Outcome: outcomeOf(r.Code),
+		})
+	}
+	if used && !allowed(call.From, r.Key.ObserveCIDRs) {
+		v.outside.used(id, call.From, now)
 	}
 	return r, nil
 }
+
+// unknown counts a secret that no key has.
+func (v *Verifier) unknown(why purpose) {
+	if why != authentication {
+		v.Keys.RecordUnknown()
+	}
+}
+
+// outcomeOf returns a code's index in store.Outcomes.
+func outcomeOf(code Code) int { return slices.Index(store.Outcomes[:], string(code)) }
 
 // source adapts a Budget to ratelimit.Shared.
 func source(b Budget) ratelimit.Source[store.Subject] {

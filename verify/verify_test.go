@@ -289,7 +289,7 @@ func TestFlush(t *testing.T) {
 
 	// A written use is not written again over a newer one.
 	later := start.Add(30 * time.Minute)
-	must(f, f.store.RecordUses(t.Context(), map[apikey.ID]time.Time{first.ID: later}))
+	must(f, f.store.RecordUses(t.Context(), []store.Use{{Key: first.ID, LastUsedAt: later}}))
 	must(f, f.verifier.Keys.Flush(t.Context()))
 	f.wantLastUsed(first.ID, later)
 }

@@ -22,8 +22,8 @@ var incidental = []struct {
 	{regexp.MustCompile(` \(request [0-9A-Z]+\)`), ""},
 	{regexp.MustCompile(`the owner of your key|\badmin\b`), "OWNER"},
 	{regexp.MustCompile(`\(now\)|\(\d+ seconds? ago\)`), "(RECENTLY)"},
-	{regexp.MustCompile(`"last_used_at":"TIME",`), ""}, // reading from a database does not count as a use
-	{regexp.MustCompile(`last used  (never|TIME \(RECENTLY\))`), "last used"},
+	{regexp.MustCompile(`"last_used_at":"TIME","last_used_from":"[^"]*",`), ""}, // reading from a database does not count as a use
+	{regexp.MustCompile(`last used  (never|TIME \(RECENTLY\)( from \S+)?)`), "last used"},
 	{regexp.MustCompile(`((?:ACTIVE|REVOKED)  \S+  )(?:never|TIME)`), "${1}USED"},
 }
 
@@ -39,6 +39,12 @@ func TestServerAndDatabaseAlike(t *testing.T) {
 		{"", "create\t--name\tci main\t--expires-in\t1h\t--metadata\tplan=a=b\t--metadata\tx=\x1b[31m", 0},
 		{"", "get\tci main", 0},
 		{"", "get --json\tci main", 0},
+		{"", "usage\tci main", 0},
+		{"", "usage --interval day --since 2026-01-01T00:00:00Z --until 2026-01-02T00:00:00Z --csv", 0},
+		{"", "usage --interval day --since 2026-01-01T00:00:00Z --until 2026-01-02T00:00:00Z --json", 0},
+		{"", "usage nobody", 1},
+		{"", "usage --interval hour --since 2026-01-01T00:00:00Z", 1},
+		{"", "usage --interval week", 2},
 		{"", "create --name other --owner acme --expires-at 2100-01-31T12:00:00+02:00 --no-scopes --rate-limit 3/1h --json", 0},
 		{"", "get other --owner acme", 0},
 		{"", "create --name other --owner acme --expires-in 1h", 1},

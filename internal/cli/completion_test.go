@@ -21,7 +21,7 @@ func TestCompletion(t *testing.T) {
 	}{
 		{"commands", "k", "keys"},
 		{"hidden ones are not offered", "_", ""},
-		{"their commands", "keys r", "rotate resume revoke"},
+		{"their commands", "keys r", "review rotate resume revoke"},
 		{"flags", "keys verify --s", "--secret-file --scope"},
 		{"flags after an argument", "keys revoke ci --y", "--yes"},
 		{"no flags of another command", "keys list --grace", ""},

@@ -154,6 +154,10 @@ func (k keyring) getAt(ctx context.Context, ref keyRef, at time.Time) (client.Pa
 	return ask(k, ref.owner, func(c *client.Client) (client.Past, error) { return c.GetAt(ctx, ref.nameOrID, at) })
 }
 
+func (k keyring) review(ctx context.Context, ref keyRef) (client.Review, error) {
+	return ask(k, ref.owner, func(c *client.Client) (client.Review, error) { return c.Review(ctx, ref.nameOrID) })
+}
+
 func (k keyring) update(ctx context.Context, ref keyRef, change client.Change) (client.Key, error) {
 	return ask(k, ref.owner, func(c *client.Client) (client.Key, error) { return c.Update(ctx, ref.nameOrID, change) })
 }

@@ -19,10 +19,12 @@ type keysCommands struct {
 	List    listCommand    `cmd:"" help:"List keys, newest first."`
 	Get     getCommand     `cmd:"" help:"Show one key."`
 	Update  updateCommand  `cmd:"" help:"Change a key's ${texts}, expiry, scopes, metadata, rate limit, quota or networks."`
+	Review  reviewCommand  `cmd:"" help:"Show what a key was used for, and propose the narrower key."`
 	Rotate  rotateCommand  `cmd:"" help:"Give a key a new secret and print only that on standard output."`
 	Suspend suspendCommand `cmd:"" help:"Suspend a key: it is refused until keys resume."`
 	Resume  resumeCommand  `cmd:"" help:"End the suspension of a key."`
 	Revoke  revokeCommand  `cmd:"" help:"Revoke a key permanently."`
+	Usage   usageCommand   `cmd:"" help:"Show how often a key was verified, or all keys, and with which code."`
 	Open    openCommand    `cmd:"" help:"Open a sealed secret with your age identity and print only that on standard output."`
 	Verify  verifyCommand  `cmd:"" help:"Check whether a secret is valid. It is read from standard input, a prompt or a file."`
 }

@@ -24,6 +24,9 @@ func printKey(w io.Writer, k client.Key, now time.Time) error {
 	if !k.LastUsedAt.IsZero() {
 		used = when(k.LastUsedAt, now)
 	}
+	if k.LastUsedFrom != "" {
+		used += " from " + k.LastUsedFrom
+	}
 	return printKeyUsed(w, k, now, used)
 }
 

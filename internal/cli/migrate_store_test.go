@@ -95,7 +95,7 @@ func plantOne(t *testing.T, db *sqlstore.DB, i int, now time.Time) ([]planted, e
 		})
 		return []planted{{first, old}, {next.Reveal(), "VALID"}}, err
 	case 4:
-		return []planted{{first, "VALID"}}, db.RecordUses(ctx, map[apikey.ID]time.Time{key.ID: now})
+		return []planted{{first, "VALID"}}, db.RecordUses(ctx, []store.Use{{Key: key.ID, LastUsedAt: now}})
 	default:
 		return []planted{{first, "VALID"}}, nil
 	}

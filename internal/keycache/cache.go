@@ -1,5 +1,5 @@
-// Package keycache caches keys, so that verifying one need not read the store, and collects last uses,
-// so that it need not write either.
+// Package keycache caches keys, so that verifying one need not read the store, and collects what
+// happens to them, so that it need not write either.
 //
 // The cache is as current as the store: the store reports every change before the call that made it
 // returns, and cached keys count only while the store guarantees that.
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"apikeyd/apikey"
+	"apikeyd/internal/usage"
 	"apikeyd/store"
 )
 
@@ -25,7 +26,10 @@ type Source interface {
 	Keys(ctx context.Context, q store.Query) (store.Page, error)
 	KeyIDs(ctx context.Context, q store.Query) (store.IDPage, error)
 	OwnerSettings(ctx context.Context, name string) (settings apikey.OwnerSettings, none bool, err error)
-	RecordUses(ctx context.Context, uses map[apikey.ID]time.Time) error
+	RecordUses(ctx context.Context, uses []store.Use) error
+	CountedUses(ctx context.Context, q store.UsageQuery) ([]store.IntervalCounts, error)
+	UsageSince(ctx context.Context, interval time.Duration) (time.Time, error)
+	Seen(ctx context.Context, id apikey.ID, since time.Time) ([]store.Seen, error)
 	Watch(w store.Watcher)
 }
 
@@ -74,10 +78,10 @@ func New(source Source, o Options) *Cache {
 	}
 	c := &Cache{source: source, now: o.Now, max: max(o.Size, 0), start: o.Now()}
 	c.trusted.Store(math.MinInt64)
-	c.uses.many = make(chan struct{}, 1)
+	c.uses.many, c.uses.meter = make(chan struct{}, 1), usage.NewMeter()
 	for i := range c.shards {
 		c.shards[i].clear()
-		c.uses.parts[i].last = make(map[apikey.ID]int64)
+		c.uses.parts[i].places = make(map[place]int32)
 	}
 	source.Watch(c)
 	return c

@@ -1,6 +1,7 @@
 package keycache
 
 import (
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -9,8 +10,10 @@ import (
 
 // Entry is a key as it was found. Later changes do not show in it.
 type Entry struct {
-	Key    apikey.Key // read-only; Whole adds its metadata
+	Key    apikey.Key // read-only; Whole adds its metadata and where it was last used from
 	packed string     // with the metadata; empty if the source was read, and Key is whole
+
+	lastFrom [16]byte // Key's LastUsedFrom, which only Whole needs as a text; zero if unknown
 
 	shown atomic.Bool // AppendJSON was called
 	json  atomic.Pointer[encoded]
@@ -27,7 +30,10 @@ func (e *Entry) Whole() apikey.Key {
 	key := e.Key
 	if e.packed != "" {
 		key.Unpack(e.packed, true)
-		key.LastUsedAt = e.Key.LastUsedAt // may be later
+		key.LastUsedAt, key.LastUsedFrom = e.Key.LastUsedAt, "" // may be later
+		if e.lastFrom != [16]byte{} {
+			key.LastUsedFrom = netip.AddrFrom16(e.lastFrom).Unmap().String()
+		}
 	}
 	return key
 }

@@ -1,6 +1,7 @@
 package keycache
 
 import (
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,7 @@ type slot struct {
 	id           apikey.ID
 	start, end   int         // in text; both zero if the slot is free
 	lastUsed     int64       // as the source has it, in milliseconds since 1970; 0 for never
+	lastFrom     [16]byte    // likewise, an IPv6 address; zero if unknown
 	recentlyUsed atomic.Bool // since an eviction last looked at it
 }
 
@@ -75,7 +77,7 @@ func (s *shard) find(id apikey.ID) *Entry {
 	e := &Entry{packed: s.packed(i)}
 	e.Key.Unpack(e.packed, false)
 	if slot.lastUsed != 0 {
-		e.Key.LastUsedAt = fromMillis(slot.lastUsed)
+		e.Key.LastUsedAt, e.lastFrom = fromMillis(slot.lastUsed), slot.lastFrom
 	}
 	hot.Store(e)
 	return e
@@ -100,12 +102,15 @@ func (s *shard) count() uint64 {
 }
 
 // used records a last use that the source has now. It counts as a change: the key may have been read before it.
-func (s *shard) used(id apikey.ID, ms int64) {
+func (s *shard) used(id apikey.ID, ms int64, from netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.changes++
-	if i, ok := s.keys[id]; ok {
-		s.slots[i].lastUsed = max(s.slots[i].lastUsed, ms)
+	if i, ok := s.keys[id]; ok && ms > s.slots[i].lastUsed {
+		s.slots[i].lastUsed, s.slots[i].lastFrom = ms, [16]byte{}
+		if from.IsValid() {
+			s.slots[i].lastFrom = from.As16()
+		}
 		s.hotAt(i).Store(nil)
 	}
 }
@@ -130,6 +135,9 @@ func (s *shard) put(key *apikey.Key, packed []byte) {
 	slot.end = s.text.Len()
 	if !key.LastUsedAt.IsZero() {
 		slot.lastUsed = key.LastUsedAt.UnixMilli()
+	}
+	if from, err := netip.ParseAddr(key.LastUsedFrom); err == nil {
+		slot.lastFrom = from.As16()
 	}
 	s.keys[key.ID] = i
 	s.live += len(packed)
@@ -157,7 +165,7 @@ func (s *shard) remove(id apikey.ID) bool {
 	}
 	slot := &s.slots[i]
 	s.live -= slot.end - slot.start
-	slot.id, slot.start, slot.end, slot.lastUsed = apikey.ID{}, 0, 0, 0
+	slot.id, slot.start, slot.end, slot.lastUsed, slot.lastFrom = apikey.ID{}, 0, 0, 0, [16]byte{}
 	slot.recentlyUsed.Store(false)
 	s.hotAt(i).Store(nil)
 	delete(s.keys, id)

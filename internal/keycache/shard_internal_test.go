@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"reflect"
 	"strings"
 	"sync"
@@ -40,7 +41,7 @@ func TestShard(t *testing.T) {
 		switch rand.IntN(8) {
 		case 0, 1, 2:
 			key.Name = strings.Repeat("n", rand.IntN(300)+1)
-			key.LastUsedAt = fromMillis(rand.Int64N(1000) + 1)
+			key.LastUsedAt, key.LastUsedFrom = fromMillis(rand.Int64N(1000)+1), []string{"", "192.0.2.7", "2001:db8::7"}[rand.IntN(3)]
 			s.remove(key.ID)
 			s.put(key, key.AppendPacked(nil))
 			held[key.ID] = *key
@@ -63,10 +64,11 @@ func TestShard(t *testing.T) {
 			}
 			delete(held, key.ID)
 		case 4:
-			ms := rand.Int64N(2000)
-			s.used(key.ID, ms)
+			ms, from := rand.Int64N(2000), []string{"", "192.0.2.8", "2001:db8::8"}[rand.IntN(3)]
+			address, _ := netip.ParseAddr(from)
+			s.used(key.ID, ms, address)
 			if k, ok := held[key.ID]; ok && ms > k.LastUsedAt.UnixMilli() {
-				k.LastUsedAt = fromMillis(ms)
+				k.LastUsedAt, k.LastUsedFrom = fromMillis(ms), from
 				held[key.ID] = k
 			}
 		default:
@@ -153,7 +155,7 @@ func TestNothingOldIsFound(t *testing.T) {
 					e.Whole().Metadata["version"] != e.Key.Name {
 					t.Errorf("found version %s with %v after %d had returned", e.Key.Name, e.Whole().Metadata, least)
 				}
-				c.Used(v.ids[i], c.Now())
+				c.Record(&e.Key, &Decision{At: c.Now(), Used: true})
 			}
 		})
 	}

@@ -10,9 +10,10 @@ type Stats struct {
 	Keys         int           // cached keys
 	Refused      int           // cached refused secrets
 	Trusted      bool          // whether cached keys count now
-	UnsavedUses  int           // keys with a last use that was not written yet
-	UsesLag      time.Duration // age of the oldest of these uses
-	FailedWrites uint64        // failed attempts to write last uses
+	UnsavedUses  int           // keys with a use or a refusal that was not written yet, for each hour
+	UsesLag      time.Duration // age of the oldest of these
+	FailedWrites uint64        // failed attempts to write them
+	LostUses     uint64        // uses and refusals that will not be written
 }
 
 // Stats returns the Cache's counters and its state.
@@ -21,7 +22,7 @@ func (c *Cache) Stats() Stats {
 	s := Stats{
 		Evicted: c.evicted.Load(), Keys: int(c.keys.Load()), Refused: int(c.refused.Load()),
 		Trusted: c.trusts(now), FailedWrites: c.uses.failed.Load(),
-		UnsavedUses: int(c.uses.waiting.Load()), UsesLag: c.uses.lag(now),
+		UnsavedUses: int(c.uses.waiting.Load()), UsesLag: c.uses.lag(now), LostUses: c.uses.lost.Load(),
 	}
 	for i := range c.shards {
 		s.Hits += c.shards[i].hits.Load()

@@ -12,26 +12,28 @@ import (
 const (
 	// minRetention keeps a typing error from emptying the audit log.
 	minRetention = 24 * time.Hour
-	// retentionInterval is how often old audit events are removed, the first time that long after
-	// the start. Each run removes at most one day's events, so a wrong clock never costs more
-	// than a day of the log per hour.
+	// seenRetention is how long it is kept what calls with a key showed.
+	seenRetention = 31 * 24 * time.Hour // 30 whole days, and today
+	// retentionInterval is how often old audit events and usage counts are removed, the first time that long after
+	// the start. Each run removes at most one day's, so a wrong clock never costs more than a day of them per hour.
 	retentionInterval = time.Hour
 )
 
-// retention removes old audit events while the server runs.
+// retention removes old audit events and usage counts while the server runs.
 type retention struct {
-	log   store.AuditLog
-	keep  time.Duration // 0 is forever
-	every time.Duration
-	now   func() time.Time
-	out   *slog.Logger
+	store interface {
+		PruneEvents(ctx context.Context, before time.Time) (removed int, err error)
+		PruneUsage(ctx context.Context, r store.Retention) (rows int, err error)
+	}
+	events      time.Duration // how long audit events are kept; 0 is forever
+	hours, days time.Duration // how long usage counts are
+	every       time.Duration
+	now         func() time.Time
+	out         *slog.Logger
 }
 
-// run removes old events at each interval until ctx ends.
+// run removes what is old at each interval until ctx ends.
 func (r retention) run(ctx context.Context) {
-	if r.keep == 0 {
-		return
-	}
 	tick := time.NewTicker(r.every)
 	defer tick.Stop()
 	for {
@@ -39,18 +41,31 @@ func (r retention) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			r.prune(ctx)
+			r.pruneEvents(ctx)
+			r.pruneUsage(ctx)
 		}
 	}
 }
 
-func (r retention) prune(ctx context.Context) {
-	before := r.now().Add(-r.keep)
-	removed, err := r.log.PruneEvents(ctx, before)
+func (r retention) pruneEvents(ctx context.Context) {
+	if r.events == 0 {
+		return
+	}
+	removed, err := r.store.PruneEvents(ctx, r.now().Add(-r.events))
 	if removed > 0 {
-		r.out.Info("removed old audit events", "events", removed, "older_than", r.keep)
+		r.out.Info("removed old audit events", "events", removed, "older_than", r.events)
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		r.out.Warn("old audit events could not be removed; trying again later", "error", err)
+	}
+}
+
+func (r retention) pruneUsage(ctx context.Context) {
+	now := r.now()
+	_, err := r.store.PruneUsage(ctx, store.Retention{
+		Hours: now.Add(-r.hours), Days: now.Add(-r.days), Seen: now.Add(-seenRetention),
+	})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		r.out.Warn("old usage counts could not be removed; trying again later", "error", err)
 	}
 }

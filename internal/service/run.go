@@ -152,7 +152,10 @@ func (c *Config) newServer(
 	h.ErrorLog, h.ConnState = c.serverLog(log), m.ConnState()
 	return server{
 		http: h, verifier: verifier, metrics: m, restored: restored, hooks: hooks, log: log,
-		retention: retention{log: db, keep: c.AuditRetention, every: retentionInterval, now: time.Now, out: log},
+		retention: retention{
+			store: db, events: c.AuditRetention, hours: c.UsageHours, days: c.UsageDays,
+			every: retentionInterval, now: time.Now, out: log,
+		},
 	}, nil
 }
 

@@ -24,6 +24,8 @@ type Settings struct {
 	DefaultMaxKeys int           `default:"10000" env:"APIKEYD_DEFAULT_MAX_KEYS" placeholder:"N" help:"How many keys that are neither revoked nor expired an owner without max_keys of its own may have, as far as callers without keys:admin create them (${default}); 0 is unlimited."`
 	Node           string        `env:"APIKEYD_NODE" placeholder:"NAME" help:"With PostgreSQL, the name of this node's chain of audit events (the name of the machine)."`
 	AuditRetention time.Duration `default:"0" env:"APIKEYD_AUDIT_RETENTION" placeholder:"DURATION" help:"How long audit events are kept, such as 1y, at least 1d; 0 is forever (0)."`
+	UsageHours     time.Duration `default:"192h" env:"APIKEYD_USAGE_HOURS" placeholder:"DURATION" help:"How long usage counts are kept by the hour, at least 1d; then they become days (8d)."`
+	UsageDays      time.Duration `default:"9600h" env:"APIKEYD_USAGE_DAYS" placeholder:"DURATION" help:"How long usage counts are kept by the day, at least as long as by the hour (400d)."`
 	Pprof          string        `env:"APIKEYD_PPROF" placeholder:"ADDRESS" help:"Serve Go's profiles at this loopback address, such as 127.0.0.1:6060 (off)."`
 	AdminKeyFile   string        `env:"APIKEYD_ADMIN_KEY_FILE" placeholder:"FILE" help:"Where the first key is written (admin.key next to the database, or with PostgreSQL in the current folder)."`
 }
@@ -38,6 +40,12 @@ func (s *Settings) CheckNumbers() error {
 	}
 	if s.AuditRetention != 0 && s.AuditRetention < minRetention {
 		return errors.New("--audit-retention must be 0 (forever) or at least 1d (24h)")
+	}
+	if s.UsageHours < minRetention {
+		return errors.New("--usage-hours must be at least 1d (24h)")
+	}
+	if s.UsageDays < s.UsageHours {
+		return errors.New("--usage-days must not be shorter than --usage-hours")
 	}
 	return nil
 }

@@ -3,43 +3,43 @@ package usage
 // table holds a series of counts for each of at most max keys or owners. The buckets of all series lie in one slice,
 // without pointers, so that a garbage collection need not visit each key.
 type table[K comparable] struct {
-	resolution
 	max     int
 	rows    map[K]int32 // the series' newest bucket
 	buckets []bucket    // the first is none
 	free    int32       // buckets in no series
 }
 
-// bucket holds the counts of one interval.
+// bucket holds the counts of one minute.
 type bucket struct {
-	number         int64 // of the interval
-	valid, refused uint32
-	older          int32 // the series' next bucket; 0 for none
+	number int64 // of the minute
+	counts Counts
+	older  int32 // the series' next bucket; 0 for none
 }
 
-func newTable[K comparable](r resolution, limit int) table[K] {
-	return table[K]{resolution: r, max: limit, rows: make(map[K]int32), buckets: make([]bucket, 1)}
+func newTable[K comparable](limit int) table[K] {
+	return table[K]{max: limit, rows: make(map[K]int32), buckets: make([]bucket, 1)}
 }
 
-// add adds counts to an interval of a series, and drops intervals that are too old.
-func (t *table[K]) add(k K, number int64, valid, refused uint32) {
+// add adds counts to a minute of a series, and drops minutes that are too old.
+func (t *table[K]) add(k K, number int64, counts Counts) {
 	newest, known := t.rows[k]
 	if !known && len(t.rows) >= t.max {
 		t.evict()
 	}
 	for newest != 0 && t.buckets[newest].number >= number {
-		// This interval, or a later one if the clock was set back.
+		// This minute, or a later one if the clock was set back.
 		b := t.buckets[newest]
-		valid += b.valid
-		refused += b.refused
+		for i, n := range b.counts {
+			counts[i] += n
+		}
 		t.release(newest)
 		newest = b.older
 	}
 	i := t.take()
-	t.buckets[i] = bucket{number, valid, refused, newest}
+	t.buckets[i] = bucket{number, counts, newest}
 	t.rows[k] = i
 	for b := &t.buckets[i]; b.older != 0; b = &t.buckets[b.older] {
-		if t.buckets[b.older].number <= number-t.span {
+		if t.buckets[b.older].number <= number-span {
 			t.releaseAll(b.older)
 			b.older = 0
 			return

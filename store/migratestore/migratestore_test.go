@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"reflect"
 	"slices"
@@ -130,7 +131,14 @@ func (f *furnishing) addKey(ctx context.Context, now time.Time, i int) error {
 			From: key.SecretHash, To: secret.Hash(), Grace: time.Duration(i%7-2) * time.Hour,
 		}))
 	case 4:
-		err = f.db.RecordUses(ctx, map[apikey.ID]time.Time{key.ID: now})
+		use := store.Use{
+			Key: key.ID, Owner: key.Owner, Hour: now.Truncate(store.Hour), Counts: store.Counts{1, 0, int64(i)},
+			LastUsedAt: now, LastUsedFrom: netip.MustParseAddr("2001:db8::7"), Scopes: []string{"datasets:read"}, MoreNetworks: true,
+		}
+		old := use
+		old.Hour = use.Hour.AddDate(0, 0, -i)
+		err = errors.Join(f.db.RecordUses(ctx, []store.Use{use, old}),
+			second(f.db.PruneUsage(ctx, store.Retention{Hours: now.AddDate(0, 0, -1)})))
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -270,7 +278,7 @@ func dump(t *testing.T, path string) string {
 	t.Helper()
 	db := databasetest.Raw(t, path)
 	var b strings.Builder
-	for _, table := range []string{"api_keys", "key_uses", "owners", "quota_uses", "key_counts", "audit_events", "audit_chains", "audit_anchors", "notes",
+	for _, table := range []string{"api_keys", "key_uses", "owners", "quota_uses", "usage_hours", "usage_days", "key_seen", "key_counts", "audit_events", "audit_chains", "audit_anchors", "notes",
 		"webhooks", "webhook_cursors", "webhook_deliveries"} {
 		dumpTable(t, db, table, &b)
 	}
@@ -279,7 +287,7 @@ func dump(t *testing.T, path string) string {
 
 func dumpTable(t *testing.T, db *sql.DB, table string, to *strings.Builder) {
 	t.Helper()
-	rows, err := db.QueryContext(t.Context(), `SELECT * FROM `+table+` ORDER BY 1`)
+	rows, err := db.QueryContext(t.Context(), `SELECT * FROM `+table+` ORDER BY 1, 2`)
 	must(t, err)
 	defer rows.Close()
 	columns, err := rows.Columns()
@@ -436,7 +444,11 @@ func TestMoveNoticesChanges(t *testing.T) {
 		"a text":             `UPDATE api_keys SET owner = owner || ' ' WHERE id = (SELECT min(id) FROM api_keys)`,
 		"no NULL":            `UPDATE api_keys SET rate_limit = 0 WHERE id = (SELECT min(id) FROM api_keys WHERE rate_limit IS NULL)`,
 		"a last use":         `UPDATE key_uses SET last_used_at = last_used_at + 1`,
+		"where from":         `UPDATE key_uses SET last_used_from = ''`,
 		"a quota's use":      `UPDATE quota_uses SET used = used + 1`,
+		"an hour's uses":     `UPDATE usage_hours SET uses = uses + 1`,
+		"a day that is gone": `DELETE FROM usage_days WHERE outcome = 0`,
+		"a scope's last day": `UPDATE key_seen SET day = day + 1 WHERE kind = 0`,
 		"an owner's network": `UPDATE owners SET allowed_cidrs = ''`,
 		"an owner's bound":   `UPDATE owners SET max_keys = max_keys + 1`,
 		"another key":        `INSERT INTO api_keys SELECT zeroblob(16), owner, 'x', prefix, scopes, secret_hash, created_at, expires_at, revoked_at, old_secret_hash, old_secret_until, metadata, rate_limit, rate_window, suspended, revocation_reason, quota_limit, quota_period, quota_starts_on, allowed_cidrs, observe_cidrs FROM api_keys LIMIT 1`,

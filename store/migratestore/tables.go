@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,20 +22,23 @@ type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// table is a table as a move sees it: rows of values, in the order of the first column.
+// table is a table as a move sees it: rows of values, in the order of the first columns.
 type table struct {
 	name    string
-	columns []string // the first is the primary key
-	least   any      // comes before every key
+	columns []string // the first are the primary key
+	least   []any    // comes before every key; one for each column of the key
 	only    string   // a condition for the rows that count; empty for all
 	clash   string   // what to do where a row is already there; empty fails
 }
 
 var (
 	keyTable   = newTable("api_keys", sqlstore.StoredColumns(), []byte{})
-	useTable   = newTable("key_uses", `id, last_used_at`, []byte{})
+	useTable   = newTable("key_uses", `id, last_used_at, last_used_from`, []byte{})
 	ownerTable = newTable("owners", sqlstore.OwnerColumns(), "")
 	quotaTable = newTable("quota_uses", `subject, since, used, granted`, []byte{})
+	hourTable  = newTable("usage_hours", `hour, subject, outcome, uses`, math.MinInt32, []byte{}, 0)
+	dayTable   = newTable("usage_days", `day, subject, outcome, uses`, math.MinInt32, []byte{}, 0)
+	seenTable  = newTable("key_seen", `id, kind, value, day`, []byte{}, 0, "")
 	eventTable = newTable("audit_events", sqlstore.EventColumns, []byte{})
 	// An anchor is an event when it is made; see insertAnchor.
 	anchorTable = newTable("audit_anchors", `chain, event_id, seq, hash, at`, "")
@@ -46,7 +51,7 @@ var (
 	deliveryTable = newTable("webhook_deliveries", sqlstore.WebhookDeliveryColumns, []byte{})
 
 	// bulk are the tables of which there may be any number of rows.
-	bulk = []table{keyTable, useTable, ownerTable, quotaTable, eventTable, noteTable,
+	bulk = []table{keyTable, useTable, ownerTable, quotaTable, hourTable, dayTable, seenTable, eventTable, noteTable,
 		webhookTable, cursorTable, deliveryTable}
 	// marks say where the chains begin and end.
 	marks = []table{anchorTable, headTable}
@@ -54,7 +59,7 @@ var (
 	everything = append(append([]table{}, bulk...), marks...)
 )
 
-func newTable(name, columns string, least any) table {
+func newTable(name, columns string, least ...any) table {
 	return table{name: name, columns: strings.Fields(strings.ReplaceAll(columns, ",", " ")), least: least}
 }
 
@@ -82,22 +87,33 @@ const (
 )
 
 // last returns the greatest key that is there.
-func (t table) last(ctx context.Context, q querier) (any, error) {
-	last := t.least
-	err := q.QueryRowContext(ctx, `SELECT `+t.columns[0]+` FROM `+t.name+` ORDER BY `+t.columns[0]+` DESC LIMIT 1`).
-		Scan(&last)
+func (t table) last(ctx context.Context, q querier) ([]any, error) {
+	last, into := make([]any, len(t.least)), make([]any, len(t.least))
+	for i := range last {
+		into[i] = &last[i]
+	}
+	err := q.QueryRowContext(ctx, `SELECT `+t.key()+` FROM `+t.name+` ORDER BY `+
+		strings.ReplaceAll(t.key(), ",", " DESC,")+` DESC LIMIT 1`).Scan(into...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return t.least, nil
 	}
 	return last, err
 }
 
+// key is the columns of the primary key.
+func (t table) key() string { return strings.Join(t.columns[:len(t.least)], ", ") }
+
 // after returns some rows after a key.
-func (t table) after(ctx context.Context, q querier, key any) (all [][]any, err error) {
+func (t table) after(ctx context.Context, q querier, key []any) (all [][]any, err error) {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
+	places := make([]string, len(key))
+	for i := range places {
+		places[i] = fmt.Sprintf("$%d", i+1)
+	}
 	rows, err := q.QueryContext(ctx, `SELECT `+strings.Join(t.columns, ", ")+` FROM `+t.name+
-		` WHERE `+t.columns[0]+` > $1`+t.only+` ORDER BY `+t.columns[0]+` LIMIT $2`, key, rowsAtStep)
+		` WHERE (`+t.key()+`) > (`+strings.Join(places, ", ")+`)`+t.only+` ORDER BY `+t.key()+
+		fmt.Sprintf(` LIMIT $%d`, len(key)+1), append(slices.Clip(key), rowsAtStep)...)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +141,7 @@ func (t table) each(ctx context.Context, q querier, do func(rows [][]any) error)
 		if err := do(rows); err != nil {
 			return err
 		}
-		last = rows[len(rows)-1][0]
+		last = rows[len(rows)-1][:len(t.least)]
 	}
 }
 

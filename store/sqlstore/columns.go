@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
+
+	"zombiezen.com/go/sqlite"
 
 	"apikeyd/apikey"
 	"apikeyd/store"
@@ -69,6 +72,17 @@ func StoredColumns() string { return columnNames(columns) }
 // lastUsedAt is when a key was last used, or NULL.
 const lastUsedAt = `(SELECT last_used_at FROM key_uses WHERE key_uses.id = api_keys.id)`
 
+// lastUse is that and where from, with a space between them: reading both in one look-up costs less.
+func lastUse(version int64) string {
+	if version < usageSchema {
+		return lastUsedAt
+	}
+	return `(SELECT last_used_at || ' ' || last_used_from FROM key_uses WHERE key_uses.id = api_keys.id)`
+}
+
+// usageSchema is the first schema that keeps where a key was last used from.
+const usageSchema = 13
+
 // ownerSuspended is 1 if a key's owner is suspended, else NULL.
 const ownerSuspended = `(SELECT owners.suspended FROM owners WHERE owners.owner = api_keys.owner)`
 
@@ -94,7 +108,7 @@ func selectedColumns(version int64) string {
 	if version < ownersSchema {
 		suspended = `NULL`
 	}
-	return strings.Join(append(names, lastUsedAt, suspended), ", ")
+	return strings.Join(append(names, lastUse(version), suspended), ", ")
 }
 
 func insertStatement(list []column) string {
@@ -143,7 +157,7 @@ func newKeyReader() *keyReader {
 	for _, c := range columns {
 		k.parts = append(k.parts, c.of(&k.key))
 	}
-	k.parts = append(k.parts, timeColumn{&k.key.LastUsedAt}, flagColumn{&k.key.OwnerSuspended})
+	k.parts = append(k.parts, useColumn{&k.key}, flagColumn{&k.key.OwnerSuspended})
 	return k
 }
 
@@ -179,6 +193,7 @@ type (
 	secondsColumn  struct{ at *time.Duration }
 	flagColumn     struct{ at *bool }         // 1
 	cidrsColumn    struct{ at *apikey.CIDRs } // text, with spaces between them
+	useColumn      struct{ of *apikey.Key }   // lastUse; only read
 )
 
 func (c textColumn) value() any { return *c.at }
@@ -275,6 +290,22 @@ func (c cidrsColumn) read(r row, i int) error {
 	if *c.at = apikey.ParseCIDRs(strings.Fields(text)); err == nil && apikey.CheckCIDRs("", *c.at) != nil {
 		err = errCIDRs
 	}
+	return err
+}
+
+func (c useColumn) value() any { return nil }
+
+func (c useColumn) read(r row, i int) error {
+	if r.ColumnType(i) == sqlite.TypeInteger { // of an old schema
+		return timeColumn{&c.of.LastUsedAt}.read(r, i)
+	}
+	text, err := r.text(i)
+	if text == "" || err != nil {
+		return err
+	}
+	at, from, _ := strings.Cut(text, " ")
+	ms, err := strconv.ParseInt(at, 10, 64)
+	c.of.LastUsedAt, c.of.LastUsedFrom = time.UnixMilli(ms).UTC(), from
 	return err
 }
 

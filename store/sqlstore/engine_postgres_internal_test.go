@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"apikeyd/apikey"
 	postgrestest "apikeyd/internal/testkit/postgres"
 	"apikeyd/store"
 )
@@ -73,7 +72,7 @@ func TestLookupsAreByIndex(t *testing.T) {
 			if _, err := db.Key(t.Context(), store.ByID(key.ID)); err != nil {
 				t.Fatal(err)
 			}
-			if err := db.RecordUses(t.Context(), map[apikey.ID]time.Time{key.ID: time.Now()}); err != nil {
+			if err := db.RecordUses(t.Context(), []store.Use{{Key: key.ID, LastUsedAt: time.Now()}}); err != nil {
 				t.Fatal(err)
 			}
 		}

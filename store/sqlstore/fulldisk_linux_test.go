@@ -153,10 +153,9 @@ func createUntilFull(t *testing.T, db *sqlstore.DB) (created []apikey.Key, refus
 	return nil, apikey.Key{}
 }
 
-func usesOf(keys []apikey.Key) map[apikey.ID]time.Time {
-	uses := make(map[apikey.ID]time.Time, len(keys))
+func usesOf(keys []apikey.Key) (uses []store.Use) {
 	for _, key := range keys {
-		uses[key.ID] = time.Now()
+		uses = append(uses, store.Use{Key: key.ID, LastUsedAt: time.Now()})
 	}
 	return uses
 }

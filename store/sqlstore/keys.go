@@ -1,14 +1,9 @@
 package sqlstore
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"apikeyd/apikey"
@@ -190,56 +185,4 @@ func (db *DB) RecordOutside(ctx context.Context, id apikey.ID, address string) e
 		m.changed = id // nodes must hear of every event
 		return m.audit(store.ActionOutside, &key, nil)
 	})
-}
-
-const (
-	// usesAtOnce is how many last-used times one transaction writes: few enough that waiting changes hardly notice.
-	usesAtOnce = 256
-	// usesInStatement is how many of them one statement writes.
-	usesInStatement = 32
-)
-
-// RecordUses implements store.Store.
-func (db *DB) RecordUses(ctx context.Context, uses map[apikey.ID]time.Time) error {
-	// In the order of the table, because neighbours share pages.
-	ids := slices.SortedFunc(maps.Keys(uses), func(a, b apikey.ID) int { return bytes.Compare(a[:], b[:]) })
-	for some := range slices.Chunk(ids, usesAtOnce) {
-		err := db.writer.background(ctx, func(t *transaction) error { return t.recordUses(some, uses) })
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// recordUses writes the last-used times of these keys.
-func (t *transaction) recordUses(ids []apikey.ID, uses map[apikey.ID]time.Time) error {
-	for len(ids) > 0 {
-		statement, n := recordOneUse, 1
-		if len(ids) >= usesInStatement {
-			statement, n = recordManyUses, usesInStatement
-		}
-		args := make([]any, 0, 2*n)
-		for i := range ids[:n] {
-			args = append(args, millis(uses[ids[i]]), ids[i][:])
-		}
-		if err := t.exec(statement, args...); err != nil {
-			return err
-		}
-		ids = ids[n:]
-	}
-	return nil
-}
-
-var recordOneUse, recordManyUses = recordStatement(1), recordStatement(usesInStatement)
-
-// recordStatement returns the statement that writes so many last-used times.
-func recordStatement(uses int) string {
-	rows := make([]string, uses)
-	for i := range rows {
-		rows[i] = fmt.Sprintf("SELECT id, CAST($%d AS BIGINT) FROM api_keys WHERE id = $%d", 2*i+1, 2*i+2)
-	}
-	return "INSERT INTO key_uses (id, last_used_at) " + strings.Join(rows, " UNION ALL ") + `
-		ON CONFLICT (id) DO UPDATE SET last_used_at = excluded.last_used_at
-		WHERE key_uses.last_used_at < excluded.last_used_at`
 }

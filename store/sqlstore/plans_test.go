@@ -24,6 +24,9 @@ func TestQueryPlans(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
+	if err := db.RecordUses(t.Context(), []store.Use{{Hour: time.Unix(0, 0), Counts: store.Counts{1}}}); err != nil {
+		t.Fatal(err)
+	}
 	find := func(ref store.Ref) func(querier) error {
 		return func(q querier) error {
 			_, err := findKey(t.Context(), q, ref, "")
@@ -126,6 +129,14 @@ func TestQueryPlans(t *testing.T) {
 			events(store.EventQuery{Key: apikey.NewID(), Since: time.Now(), Before: apikey.NewID()}), []string{
 				"SEARCH audit_events USING INDEX audit_events_key (key_id=? AND id>? AND id<?)",
 			}},
+		"counts of one key": {
+			func(q querier) error {
+				_, err := countedUses(t.Context(), q, store.UsageQuery{
+					Subject: store.Subject{Key: apikey.NewID()}, From: time.Unix(0, 0), To: time.Unix(1, 0), Interval: store.Hour,
+				})
+				return err
+			}, []string{"SEARCH usage_hours USING PRIMARY KEY", "SEARCH usage_hours USING PRIMARY KEY (hour=? AND subject=?)"},
+		},
 		"summary of one owner": {summary("acme"), []string{
 			"SEARCH key_counts USING PRIMARY KEY (owner=?)",
 			"SEARCH api_keys USING COVERING INDEX api_keys_suspended (owner=? AND suspended>?)",

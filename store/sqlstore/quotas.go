@@ -13,6 +13,9 @@ import (
 // quotaTimeout is how long a verification may wait for units.
 const quotaTimeout = 3 * time.Second
 
+// unitsAtOnce is how many rows one transaction returns units to.
+const unitsAtOnce = 256
+
 // takeUnits keeps the later start of a period and the use since then.
 const takeUnits = `INSERT INTO quota_uses AS q (subject, since, used, granted)
 	SELECT $1, CAST($2 AS BIGINT), granted, granted FROM (
@@ -61,7 +64,7 @@ func (db *DB) ReturnUnits(ctx context.Context, unused []store.Unused) error {
 	slices.SortFunc(unused, func(a, b store.Unused) int {
 		return cmp.Compare(string(subjectKey(a.Subject)), string(subjectKey(b.Subject)))
 	})
-	for some := range slices.Chunk(unused, usesAtOnce) {
+	for some := range slices.Chunk(unused, unitsAtOnce) {
 		err := db.writeQuotas(ctx, func(ctx context.Context, q querier) error {
 			for _, u := range some {
 				err := q.each(ctx, func(row) error { return nil }, `UPDATE quota_uses SET used = used - $1

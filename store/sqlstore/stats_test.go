@@ -27,7 +27,7 @@ func TestStats(t *testing.T) {
 		_, err := db.RevokeKey(t.Context(), databasetest.Operator, store.ByID(key.ID), apikey.ReasonUnspecified)
 		must(t, err)
 	}
-	must(t, db.RecordUses(t.Context(), map[apikey.ID]time.Time{key.ID: time.Now()}))
+	must(t, db.RecordUses(t.Context(), []store.Use{{Key: key.ID, LastUsedAt: time.Now()}}))
 
 	s := db.Stats()
 	want := map[string]uint64{

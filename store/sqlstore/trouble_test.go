@@ -37,7 +37,7 @@ func attempts(t *testing.T, db *sqlstore.DB, existing apikey.Key) map[string]fun
 			return err
 		},
 		"RecordUses": func() error {
-			return db.RecordUses(t.Context(), map[apikey.ID]time.Time{existing.ID: time.Now()})
+			return db.RecordUses(t.Context(), []store.Use{{Key: existing.ID, LastUsedAt: time.Now()}})
 		},
 		"Ping": func() error { return db.Ping(t.Context()) },
 	}

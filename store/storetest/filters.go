@@ -24,7 +24,7 @@ func testFilters(f *fixture) {
 	f.revoke(store.ByID(old.ID))
 	f.clock.Advance(30 * minute)
 	add("acme", "late", hour)
-	f.must(f.RecordUses(f.ctx(), map[apikey.ID]time.Time{build.ID: at(10 * minute), web.ID: at(90 * minute)}))
+	f.must(f.RecordUses(f.ctx(), []store.Use{{Key: build.ID, LastUsedAt: at(10 * minute)}, {Key: web.ID, LastUsedAt: at(90 * minute)}}))
 
 	all := []string{"late", "old ci", "ci other", "web", "ci deploy", "ci build"}
 	for _, tt := range []struct {
@@ -87,7 +87,7 @@ func testFilters(f *fixture) {
 func testUnusedFromCreation(f *fixture) {
 	start := f.clock.Now()
 	key := f.create("acme", "ahead")
-	f.must(f.RecordUses(f.ctx(), map[apikey.ID]time.Time{key.ID: start.Add(-time.Hour)}))
+	f.must(f.RecordUses(f.ctx(), []store.Use{{Key: key.ID, LastUsedAt: start.Add(-time.Hour)}}))
 	for _, owner := range []string{"", "acme"} {
 		f.wantList(store.Query{Owner: owner, LastUsedBefore: start, Limit: 1}, nil)
 		f.wantList(store.Query{Owner: owner, LastUsedBefore: start.Add(time.Millisecond), Limit: 1}, []string{"ahead"})

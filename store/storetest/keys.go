@@ -269,28 +269,31 @@ func testRecordUses(f *fixture) {
 	used, unused := f.create("acme", "used"), f.create("acme", "unused")
 	at := f.clock.Now().Add(time.Second)
 	f.must(f.RecordUses(f.ctx(), nil))
-	f.must(f.RecordUses(f.ctx(), map[apikey.ID]time.Time{used.ID: at, apikey.NewID(): at}))
-	f.must(f.RecordUses(f.ctx(), map[apikey.ID]time.Time{used.ID: at.Add(-time.Millisecond)}))
+	f.must(f.RecordUses(f.ctx(), []store.Use{{Key: used.ID, LastUsedAt: at}, {Key: apikey.NewID(), LastUsedAt: at}}))
+	f.must(f.RecordUses(f.ctx(), []store.Use{{Key: used.ID, LastUsedAt: at.Add(-time.Millisecond)}}))
 	if got := f.get(store.ByID(used.ID)).LastUsedAt; !got.Equal(at) {
 		f.Errorf("last used at %s, want %s", got, at)
 	}
 	f.wantKey(f.get(store.ByID(unused.ID)), unused)
 
 	// Many at once, among them later ones, earlier ones and unknown ids.
-	uses, want := make(map[apikey.ID]time.Time), make(map[apikey.ID]time.Time)
+	var uses []store.Use
+	want := make(map[apikey.ID]time.Time)
 	for i := range 100 {
-		uses[apikey.NewID()] = at
 		id := f.create("acme", fmt.Sprint("key ", i)).ID
-		uses[id], want[id] = at, at
+		uses = append(uses, store.Use{Key: apikey.NewID(), LastUsedAt: at}, store.Use{Key: id, LastUsedAt: at})
+		want[id] = at
 	}
 	f.must(f.RecordUses(f.ctx(), uses))
 	n := 0
+	uses = nil
 	for id := range want {
-		uses[id] = at.Add(-time.Second)
+		use := store.Use{Key: id, LastUsedAt: at.Add(-time.Second)}
 		if n++; n%2 == 0 {
-			uses[id] = at.Add(time.Second)
-			want[id] = uses[id]
+			use.LastUsedAt = at.Add(time.Second)
+			want[id] = use.LastUsedAt
 		}
+		uses = append(uses, use)
 	}
 	f.must(f.RecordUses(f.ctx(), uses))
 	for id, at := range want {
@@ -307,7 +310,7 @@ func testCancelled(f *fixture) {
 	f.wantErr(f.CreateKey(ctx, operator, key), context.Canceled)
 	other := f.create("acme", "other")
 	for range 50 { // a random order would be noticed
-		f.wantErr(f.RecordUses(ctx, map[apikey.ID]time.Time{other.ID: f.clock.Now()}), context.Canceled)
+		f.wantErr(f.RecordUses(ctx, []store.Use{{Key: other.ID, LastUsedAt: f.clock.Now()}}), context.Canceled)
 	}
 	f.wantKey(f.get(store.ByID(other.ID)), other)
 	_, err := f.Key(ctx, store.ByID(key.ID))

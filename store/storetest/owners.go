@@ -79,7 +79,7 @@ func testOwners(f *fixture) {
 		Changes: apikey.Differences{f.changed("max_keys", nil, 3)},
 	})
 	used := f.clock.Now().Add(time.Minute)
-	f.must(f.RecordUses(f.ctx(), map[apikey.ID]time.Time{key.ID: used}))
+	f.must(f.RecordUses(f.ctx(), []store.Use{{Key: key.ID, LastUsedAt: used}}))
 	f.revoke(store.ByID(f.create("acme", "revoked").ID))
 	f.suspend(f.create("acme", "suspended"), true)
 	f.add(apikey.Settings{Owner: "acme", Name: "soon", ExpiresAt: f.clock.Now().Add(time.Second)})

@@ -77,7 +77,7 @@ func testSummary(f *fixture) {
 		}
 		if owner == "acme" {
 			add("of acme alone", 31*day)
-			f.must(f.RecordUses(f.ctx(), map[apikey.ID]time.Time{used.ID: start.Add(5 * day)}))
+			f.must(f.RecordUses(f.ctx(), []store.Use{{Key: used.ID, LastUsedAt: start.Add(5 * day)}}))
 		}
 	}
 	for _, tt := range []struct {

@@ -119,7 +119,7 @@ func (w *walker) change() {
 	case what == 1:
 		w.clock.Advance(time.Duration(w.random.IntN(10)) * time.Minute)
 	case what == 2:
-		w.must(w.RecordUses(w.ctx(), map[apikey.ID]time.Time{id: now}))
+		w.must(w.RecordUses(w.ctx(), []store.Use{{Key: id, LastUsedAt: now}}))
 	case key.IsRevoked():
 	case what == 8:
 		w.suspend(key, !key.Suspended)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for ApiKeyStatus.
@@ -131,6 +132,27 @@ func (e RevocationReason) Valid() bool {
 	case RevocationReasonSuperseded:
 		return true
 	case RevocationReasonUnspecified:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UsageInterval.
+const (
+	UsageIntervalDay    UsageInterval = "day"
+	UsageIntervalHour   UsageInterval = "hour"
+	UsageIntervalMinute UsageInterval = "minute"
+)
+
+// Valid indicates whether the value is a known member of the UsageInterval enum.
+func (e UsageInterval) Valid() bool {
+	switch e {
+	case UsageIntervalDay:
+		return true
+	case UsageIntervalHour:
+		return true
+	case UsageIntervalMinute:
 		return true
 	default:
 		return false
@@ -379,8 +401,8 @@ type ApiKeyHistoryResponse struct {
 	// Example: true
 	Consistent bool `json:"consistent"`
 
-	// Key The key as it was then, as if its owner was enabled; without `last_used_at`, whose past is
-	// not recorded
+	// Key The key as it was then, as if its owner was enabled; without `last_used_at` and
+	// `last_used_from`, whose past is not recorded
 	Key ApiKeyResponse `json:"key"`
 
 	// SecretGeneration How many secrets the key had had by then: 1 until its first rotation. Absent if the
@@ -444,6 +466,13 @@ type ApiKeyResponse struct {
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+
+	// LastUsedFrom The client's address of that use, as far as `client_address`, forwardAuth or this
+	// service itself knew it; absent if unknown
+	//
+	//
+	// Example: 203.0.113.7
+	LastUsedFrom *string `json:"last_used_from,omitempty"`
 
 	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
 	// control characters, values of at most 500. A key's secret is refused.
@@ -511,6 +540,29 @@ type ApiKeyResponse struct {
 	//
 	// Example: ACTIVE
 	Status ApiKeyStatus `json:"status"`
+}
+
+// ApiKeyReviewResponse What a key was used for, and the narrower key
+type ApiKeyReviewResponse struct {
+	// MoreNetworks Whether it was used from more networks than are kept
+	//
+	// Example: false
+	MoreNetworks bool `json:"more_networks"`
+
+	// Networks From where the key was used
+	Networks []ReviewedNetwork `json:"networks"`
+
+	// Proposal The narrower key, as the body of updateApiKey; absent if nothing would be narrower or too
+	// little is known
+	Proposal *ReviewProposal `json:"proposal,omitempty"`
+
+	// Scopes The scopes of the key
+	Scopes []ReviewedScope `json:"scopes"`
+
+	// Since From when on uses count, 30 days ago
+	//
+	// Example: 2026-10-30T00:00:00.000Z
+	Since time.Time `json:"since"`
 }
 
 // ApiKeyRotate How to rotate; the body may be left out
@@ -630,6 +682,13 @@ type ApiKeyWithSecretResponse struct {
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+
+	// LastUsedFrom The client's address of that use, as far as `client_address`, forwardAuth or this
+	// service itself knew it; absent if unknown
+	//
+	//
+	// Example: 203.0.113.7
+	LastUsedFrom *string `json:"last_used_from,omitempty"`
 
 	// Metadata Your own data about the key: at most 20 entries, names of 1 to 40 characters without
 	// control characters, values of at most 500. A key's secret is refused.
@@ -1354,6 +1413,46 @@ type Recipient = string
 // Example: ["keys:read","datasets:read"]
 type RequestedScopes = []string
 
+// ReviewProposal The narrower key, as the body of updateApiKey; absent if nothing would be narrower or too
+// little is known
+type ReviewProposal struct {
+	// AllowedCidrs The networks that it was used from, within those that are allowed today
+	//
+	// Example: ["192.0.2.0/24"]
+	AllowedCidrs *[]string `json:"allowed_cidrs,omitempty"`
+
+	// Scopes The scopes that were asked for, if some were and others not
+	//
+	// Example: ["datasets:read"]
+	Scopes *[]string `json:"scopes,omitempty"`
+}
+
+// ReviewedNetwork A network that the key was used from
+type ReviewedNetwork struct {
+	// LastUsedOn The day (UTC) of the last VALID call from there
+	//
+	// Example: 2026-11-28
+	LastUsedOn openapi_types.Date `json:"last_used_on"`
+
+	// Network An IPv4 network of length 24, or an IPv6 network of length 48
+	//
+	// Example: 192.0.2.0/24
+	Network string `json:"network"`
+}
+
+// ReviewedScope A scope of the key
+type ReviewedScope struct {
+	// LastAskedOn The last day (UTC) on which a VALID call asked for it; absent if none did
+	//
+	// Example: 2026-11-29
+	LastAskedOn *openapi_types.Date `json:"last_asked_on,omitempty"`
+
+	// Scope The scope
+	//
+	// Example: datasets:read
+	Scope string `json:"scope"`
+}
+
 // RevocationReason Why a key was revoked: `key_compromise` for reported leaks, `unspecified` if nobody said.
 // A key has it once it is revoked.
 //
@@ -1410,12 +1509,17 @@ type SummaryResponse struct {
 
 // UsageCount The decisions in one interval
 type UsageCount struct {
+	// Codes The decisions by `code`, those that there were
+	//
+	// Example: {"EXPIRED":2,"RATE_LIMITED":1,"VALID":42}
+	Codes map[string]int64 `json:"codes"`
+
 	// Refused All others
 	//
 	// Example: 3
-	Refused int `json:"refused"`
+	Refused int64 `json:"refused"`
 
-	// Start The start of the interval, a whole minute or hour in UTC
+	// Start The start of the interval, a whole minute, hour or day in UTC
 	//
 	// Example: 2026-11-23T10:30:00.000Z
 	Start time.Time `json:"start"`
@@ -1423,15 +1527,18 @@ type UsageCount struct {
 	// Valid Decisions whose `code` was VALID
 	//
 	// Example: 42
-	Valid int `json:"valid"`
+	Valid int64 `json:"valid"`
 }
+
+// UsageInterval The length of the intervals; days are those of UTC
+type UsageInterval string
 
 // UsageResponse Decisions about keys, by interval, and what is left of the quota of a single key
 type UsageResponse struct {
-	// Data One entry per interval, oldest first; the last one is not over yet
+	// Data One entry per interval, oldest first; without `until`, the last one is not over yet
 	Data []UsageCount `json:"data"`
 
-	// IntervalSeconds How long each interval of `data` is, 60 or 3600
+	// IntervalSeconds How long each interval of `data` is, 60, 3600 or 86400
 	//
 	// Example: 60
 	IntervalSeconds int `json:"interval_seconds"`
@@ -1439,7 +1546,9 @@ type UsageResponse struct {
 	// Quota What is left of a quota
 	Quota *QuotaState `json:"quota,omitempty"`
 
-	// Since When the answering server began to count
+	// Since Since when there are counts of such intervals: when counting began, or the oldest
+	// that is kept. Earlier intervals are 0 because nothing is known of them.
+	//
 	//
 	// Example: 2026-11-23T09:00:00.000Z
 	Since time.Time `json:"since"`
@@ -1823,6 +1932,9 @@ type WebhookWithSecretResponseDisabledReason string
 // EventId defines model for EventId.
 type EventId = string
 
+// IntervalOfUsage The length of the intervals; days are those of UTC
+type IntervalOfUsage = UsageInterval
+
 // KeyName defines model for KeyName.
 type KeyName = string
 
@@ -1834,6 +1946,12 @@ type OwnerName = string
 //
 // Example: customer-42
 type OwnerOfKey = Owner
+
+// SinceOfUsage defines model for SinceOfUsage.
+type SinceOfUsage = time.Time
+
+// UntilOfUsage defines model for UntilOfUsage.
+type UntilOfUsage = time.Time
 
 // WebhookId defines model for WebhookId.
 type WebhookId = string
@@ -1997,6 +2115,12 @@ type GetApiKeyHistoryParams struct {
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
 }
 
+// GetApiKeyReviewParams defines parameters for GetApiKeyReview.
+type GetApiKeyReviewParams struct {
+	// Owner An owner other than your own; needs `keys:admin`
+	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+}
+
 // RotateApiKeyParams defines parameters for RotateApiKey.
 type RotateApiKeyParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
@@ -2007,6 +2131,17 @@ type RotateApiKeyParams struct {
 type GetApiKeyUsageParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Since Only the interval of this time and later ones, at most 400. By default the last 60
+	// minutes, 24 hours or 30 days before `until`. Without `interval`, an earlier time makes
+	// the intervals longer.
+	Since *SinceOfUsage `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only intervals that begin before this time; by default, all until now
+	Until *UntilOfUsage `form:"until,omitempty" json:"until,omitempty"`
+
+	// Interval The length of the intervals; by default a minute for owners, and an hour for a key
+	Interval *IntervalOfUsage `form:"interval,omitempty" json:"interval,omitempty"`
 }
 
 // ListAuditEventsParams defines parameters for ListAuditEvents.
@@ -2063,6 +2198,17 @@ type GetSummaryParams struct {
 type GetUsageParams struct {
 	// Owner An owner other than your own; needs `keys:admin`
 	Owner *OwnerOfKey `form:"owner,omitempty" json:"owner,omitempty"`
+
+	// Since Only the interval of this time and later ones, at most 400. By default the last 60
+	// minutes, 24 hours or 30 days before `until`. Without `interval`, an earlier time makes
+	// the intervals longer.
+	Since *SinceOfUsage `form:"since,omitempty" json:"since,omitempty"`
+
+	// Until Only intervals that begin before this time; by default, all until now
+	Until *UntilOfUsage `form:"until,omitempty" json:"until,omitempty"`
+
+	// Interval The length of the intervals; by default a minute for owners, and an hour for a key
+	Interval *IntervalOfUsage `form:"interval,omitempty" json:"interval,omitempty"`
 }
 
 // ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
@@ -2291,6 +2437,20 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/api-keys/{key_name}/history (the `GetApiKeyHistory` operationId).
 	GetApiKeyHistory(ctx context.Context, keyName KeyName, params *GetApiKeyHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetApiKeyReview Review what an API key needs
+	//
+	// Which of the key's scopes VALID calls asked for in the last 30 days, and which never; from
+	// which networks they came; and the change that would leave the key only that, ready as the
+	// body of a PATCH. Counts calls of verifyApiKey, forwardAuth and introspectToken, and of this
+	// service itself, over all nodes, at most 10 s late.
+	//
+	// Judge before you apply it: only scopes that a call named count as asked for, not those
+	// that your own code compares with the answer; and only calls that said where they came from
+	// (`client_address`, or a trusted proxy) show a network. Try networks as `observe_cidrs` first.
+	//
+	// Corresponds with GET /v1/api-keys/{key_name}/review (the `GetApiKeyReview` operationId).
+	GetApiKeyReview(ctx context.Context, keyName KeyName, params *GetApiKeyReviewParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// RotateApiKeyWithBody Give an API key a new secret
 	//
 	// Returns the new secret, which works at once. The old secret stops now, or works for
@@ -2325,9 +2485,9 @@ type ClientInterface interface {
 
 	// GetApiKeyUsage Get the usage of an API key
 	//
-	// The last 24 hours, by hour, including the current one. getUsage describes what
-	// counts. Each node keeps the hours of 50,000 keys, and evicts those not used for long.
-	// `quota` is what is left of the key's quota, if it has one.
+	// By default the last 24 hours, by hour, including the current one. getUsage describes
+	// what counts, and how long it is kept. `quota` is what is left of the key's quota, if it
+	// has one.
 	//
 	// Corresponds with GET /v1/api-keys/{key_name}/usage (the `GetApiKeyUsage` operationId).
 	GetApiKeyUsage(ctx context.Context, keyName KeyName, params *GetApiKeyUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2423,14 +2583,17 @@ type ClientInterface interface {
 
 	// GetUsage Get the usage of API keys
 	//
-	// How often keys were verified in the last 60 minutes, by minute, including the current
-	// one: those of your own key's owner, or with `keys:admin` of all owners or the one named
-	// in `owner`. Only the usage of all owners includes NOT_FOUND, which belongs to no key.
+	// How often keys were verified, by default in the last 60 minutes, by minute, including
+	// the current one: those of your own key's owner, or with `keys:admin` of all owners or
+	// the one named in `owner`. Only the usage of all owners includes NOT_FOUND, which belongs
+	// to no key.
 	//
-	// Counts the decisions of verifyApiKey, forwardAuth and introspectToken, in their minute
-	// or at most 10 s later; calls to this service itself do not count. Each node counts by
-	// itself, in memory, since its start (`since`); a restart begins at 0. It keeps the
-	// minutes of 10,000 owners, and evicts those whose keys were not used for long.
+	// Counts the decisions of verifyApiKey, forwardAuth and introspectToken; calls to this
+	// service itself do not count. Hours and days are stored, and are those of all nodes, at
+	// most 10 s late; a crash loses at most that. Hours are kept for 8 days and days for 400,
+	// unless the operator chose otherwise. Minutes, of the last hour, are kept by each node in
+	// memory: a count may be in a minute up to 10 s later, and a restart begins at 0. A node
+	// keeps the minutes of 10,000 owners and 5,000 keys, and evicts those not used for long.
 	//
 	// Corresponds with GET /v1/usage (the `GetUsage` operationId).
 	GetUsage(ctx context.Context, params *GetUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2761,6 +2924,30 @@ func (c *Client) GetApiKeyHistory(ctx context.Context, keyName KeyName, params *
 	return c.Client.Do(req)
 }
 
+// GetApiKeyReview Review what an API key needs
+//
+// Which of the key's scopes VALID calls asked for in the last 30 days, and which never; from
+// which networks they came; and the change that would leave the key only that, ready as the
+// body of a PATCH. Counts calls of verifyApiKey, forwardAuth and introspectToken, and of this
+// service itself, over all nodes, at most 10 s late.
+//
+// Judge before you apply it: only scopes that a call named count as asked for, not those
+// that your own code compares with the answer; and only calls that said where they came from
+// (`client_address`, or a trusted proxy) show a network. Try networks as `observe_cidrs` first.
+//
+// Corresponds with GET /v1/api-keys/{key_name}/review (the `GetApiKeyReview` operationId).
+func (c *Client) GetApiKeyReview(ctx context.Context, keyName KeyName, params *GetApiKeyReviewParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetApiKeyReviewRequest(c.Server, keyName, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // RotateApiKeyWithBody Give an API key a new secret
 //
 // Returns the new secret, which works at once. The old secret stops now, or works for
@@ -2815,9 +3002,9 @@ func (c *Client) RotateApiKey(ctx context.Context, keyName KeyName, params *Rota
 
 // GetApiKeyUsage Get the usage of an API key
 //
-// The last 24 hours, by hour, including the current one. getUsage describes what
-// counts. Each node keeps the hours of 50,000 keys, and evicts those not used for long.
-// `quota` is what is left of the key's quota, if it has one.
+// By default the last 24 hours, by hour, including the current one. getUsage describes
+// what counts, and how long it is kept. `quota` is what is left of the key's quota, if it
+// has one.
 //
 // Corresponds with GET /v1/api-keys/{key_name}/usage (the `GetApiKeyUsage` operationId).
 func (c *Client) GetApiKeyUsage(ctx context.Context, keyName KeyName, params *GetApiKeyUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3003,14 +3190,17 @@ func (c *Client) GetSummary(ctx context.Context, params *GetSummaryParams, reqEd
 
 // GetUsage Get the usage of API keys
 //
-// How often keys were verified in the last 60 minutes, by minute, including the current
-// one: those of your own key's owner, or with `keys:admin` of all owners or the one named
-// in `owner`. Only the usage of all owners includes NOT_FOUND, which belongs to no key.
+// How often keys were verified, by default in the last 60 minutes, by minute, including
+// the current one: those of your own key's owner, or with `keys:admin` of all owners or
+// the one named in `owner`. Only the usage of all owners includes NOT_FOUND, which belongs
+// to no key.
 //
-// Counts the decisions of verifyApiKey, forwardAuth and introspectToken, in their minute
-// or at most 10 s later; calls to this service itself do not count. Each node counts by
-// itself, in memory, since its start (`since`); a restart begins at 0. It keeps the
-// minutes of 10,000 owners, and evicts those whose keys were not used for long.
+// Counts the decisions of verifyApiKey, forwardAuth and introspectToken; calls to this
+// service itself do not count. Hours and days are stored, and are those of all nodes, at
+// most 10 s late; a crash loses at most that. Hours are kept for 8 days and days for 400,
+// unless the operator chose otherwise. Minutes, of the last hour, are kept by each node in
+// memory: a count may be in a minute up to 10 s later, and a restart begins at 0. A node
+// keeps the minutes of 10,000 owners and 5,000 keys, and evicts those not used for long.
 //
 // Corresponds with GET /v1/usage (the `GetUsage` operationId).
 func (c *Client) GetUsage(ctx context.Context, params *GetUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3804,6 +3994,67 @@ func NewGetApiKeyHistoryRequest(server string, keyName KeyName, params *GetApiKe
 	return req, nil
 }
 
+// NewGetApiKeyReviewRequest constructs an http.Request for the GetApiKeyReview method
+func NewGetApiKeyReviewRequest(server string, keyName KeyName, params *GetApiKeyReviewParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "key_name", keyName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/api-keys/%s/review", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Owner != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", *params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewRotateApiKeyRequest calls the generic RotateApiKey builder with application/json body
 func NewRotateApiKeyRequest(server string, keyName KeyName, params *RotateApiKeyParams, body RotateApiKeyJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -3916,6 +4167,42 @@ func NewGetApiKeyUsageRequest(server string, keyName KeyName, params *GetApiKeyU
 		if params.Owner != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", *params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Interval != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "interval", *params.Interval, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4373,6 +4660,42 @@ func NewGetUsageRequest(server string, params *GetUsageParams) (*http.Request, e
 		if params.Owner != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owner", *params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Interval != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "interval", *params.Interval, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {

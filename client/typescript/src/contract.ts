@@ -69,6 +69,33 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/api-keys/{key_name}/review": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Review what an API key needs
+         * @description Which of the key's scopes VALID calls asked for in the last 30 days, and which never; from
+         *     which networks they came; and the change that would leave the key only that, ready as the
+         *     body of a PATCH. Counts calls of verifyApiKey, forwardAuth and introspectToken, and of this
+         *     service itself, over all nodes, at most 10 s late.
+         *
+         *     Judge before you apply it: only scopes that a call named count as asked for, not those
+         *     that your own code compares with the answer; and only calls that said where they came from
+         *     (`client_address`, or a trusted proxy) show a network. Try networks as `observe_cidrs` first.
+         */
+        get: operations["getApiKeyReview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/api-keys/{key_name}/history": {
         parameters: {
             query?: never;
@@ -103,9 +130,9 @@ export interface paths {
         };
         /**
          * Get the usage of an API key
-         * @description The last 24 hours, by hour, including the current one. getUsage describes what
-         *     counts. Each node keeps the hours of 50,000 keys, and evicts those not used for long.
-         *     `quota` is what is left of the key's quota, if it has one.
+         * @description By default the last 24 hours, by hour, including the current one. getUsage describes
+         *     what counts, and how long it is kept. `quota` is what is left of the key's quota, if it
+         *     has one.
          */
         get: operations["getApiKeyUsage"];
         put?: never;
@@ -324,14 +351,17 @@ export interface paths {
         };
         /**
          * Get the usage of API keys
-         * @description How often keys were verified in the last 60 minutes, by minute, including the current
-         *     one: those of your own key's owner, or with `keys:admin` of all owners or the one named
-         *     in `owner`. Only the usage of all owners includes NOT_FOUND, which belongs to no key.
+         * @description How often keys were verified, by default in the last 60 minutes, by minute, including
+         *     the current one: those of your own key's owner, or with `keys:admin` of all owners or
+         *     the one named in `owner`. Only the usage of all owners includes NOT_FOUND, which belongs
+         *     to no key.
          *
-         *     Counts the decisions of verifyApiKey, forwardAuth and introspectToken, in their minute
-         *     or at most 10 s later; calls to this service itself do not count. Each node counts by
-         *     itself, in memory, since its start (`since`); a restart begins at 0. It keeps the
-         *     minutes of 10,000 owners, and evicts those whose keys were not used for long.
+         *     Counts the decisions of verifyApiKey, forwardAuth and introspectToken; calls to this
+         *     service itself do not count. Hours and days are stored, and are those of all nodes, at
+         *     most 10 s late; a crash loses at most that. Hours are kept for 8 days and days for 400,
+         *     unless the operator chose otherwise. Minutes, of the last hour, are kept by each node in
+         *     memory: a count may be in a minute up to 10 s later, and a restart begins at 0. A node
+         *     keeps the minutes of 10,000 owners and 5,000 keys, and evicts those not used for long.
          */
         get: operations["getUsage"];
         put?: never;
@@ -816,6 +846,12 @@ export interface components {
              */
             last_used_at?: string;
             /**
+             * @description The client's address of that use, as far as `client_address`, forwardAuth or this
+             *     service itself knew it; absent if unknown
+             * @example 203.0.113.7
+             */
+            last_used_from?: string;
+            /**
              * Format: date-time
              * @description When the key expires
              * @example 2030-01-31T12:00:00.000Z
@@ -882,8 +918,8 @@ export interface components {
              */
             at: string;
             /**
-             * @description The key as it was then, as if its owner was enabled; without `last_used_at`, whose past is
-             *     not recorded
+             * @description The key as it was then, as if its owner was enabled; without `last_used_at` and
+             *     `last_used_from`, whose past is not recorded
              */
             key: components["schemas"]["ApiKeyResponse"];
             /**
@@ -905,6 +941,73 @@ export interface components {
              * @example true
              */
             consistent: boolean;
+        };
+        /** @description What a key was used for, and the narrower key */
+        ApiKeyReviewResponse: {
+            /**
+             * Format: date-time
+             * @description From when on uses count, 30 days ago
+             * @example 2026-10-30T00:00:00.000Z
+             */
+            since: string;
+            /** @description The scopes of the key */
+            scopes: components["schemas"]["ReviewedScope"][];
+            /** @description From where the key was used */
+            networks: components["schemas"]["ReviewedNetwork"][];
+            /**
+             * @description Whether it was used from more networks than are kept
+             * @example false
+             */
+            more_networks: boolean;
+            proposal?: components["schemas"]["ReviewProposal"];
+        };
+        /** @description A scope of the key */
+        ReviewedScope: {
+            /**
+             * @description The scope
+             * @example datasets:read
+             */
+            scope: string;
+            /**
+             * Format: date
+             * @description The last day (UTC) on which a VALID call asked for it; absent if none did
+             * @example 2026-11-29
+             */
+            last_asked_on?: string;
+        };
+        /** @description A network that the key was used from */
+        ReviewedNetwork: {
+            /**
+             * @description An IPv4 network of length 24, or an IPv6 network of length 48
+             * @example 192.0.2.0/24
+             */
+            network: string;
+            /**
+             * Format: date
+             * @description The day (UTC) of the last VALID call from there
+             * @example 2026-11-28
+             */
+            last_used_on: string;
+        };
+        /**
+         * @description The narrower key, as the body of updateApiKey; absent if nothing would be narrower or too
+         *     little is known
+         */
+        ReviewProposal: {
+            /**
+             * @description The scopes that were asked for, if some were and others not
+             * @example [
+             *       "datasets:read"
+             *     ]
+             */
+            scopes?: string[];
+            /**
+             * @description The networks that it was used from, within those that are allowed today
+             * @example [
+             *       "192.0.2.0/24"
+             *     ]
+             */
+            allowed_cidrs?: string[];
         };
         /** @description Keys, newest first */
         ApiKeyListResponse: {
@@ -1189,17 +1292,18 @@ export interface components {
         UsageResponse: {
             /**
              * Format: date-time
-             * @description When the answering server began to count
+             * @description Since when there are counts of such intervals: when counting began, or the oldest
+             *     that is kept. Earlier intervals are 0 because nothing is known of them.
              * @example 2026-11-23T09:00:00.000Z
              */
             since: string;
             /**
              * Format: int32
-             * @description How long each interval of `data` is, 60 or 3600
+             * @description How long each interval of `data` is, 60, 3600 or 86400
              * @example 60
              */
             interval_seconds: number;
-            /** @description One entry per interval, oldest first; the last one is not over yet */
+            /** @description One entry per interval, oldest first; without `until`, the last one is not over yet */
             data: components["schemas"]["UsageCount"][];
             quota?: components["schemas"]["QuotaState"];
         };
@@ -1207,23 +1311,39 @@ export interface components {
         UsageCount: {
             /**
              * Format: date-time
-             * @description The start of the interval, a whole minute or hour in UTC
+             * @description The start of the interval, a whole minute, hour or day in UTC
              * @example 2026-11-23T10:30:00.000Z
              */
             start: string;
             /**
-             * Format: int32
+             * Format: int64
              * @description Decisions whose `code` was VALID
              * @example 42
              */
             valid: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description All others
              * @example 3
              */
             refused: number;
+            /**
+             * @description The decisions by `code`, those that there were
+             * @example {
+             *       "VALID": 42,
+             *       "EXPIRED": 2,
+             *       "RATE_LIMITED": 1
+             *     }
+             */
+            codes: {
+                [key: string]: number;
+            };
         };
+        /**
+         * @description The length of the intervals; days are those of UTC
+         * @enum {string}
+         */
+        UsageInterval: "minute" | "hour" | "day";
         /** @description A secret that you found */
         LeakReport: {
             /**
@@ -1919,6 +2039,23 @@ export interface components {
          */
         EventId: string;
         /**
+         * @description Only the interval of this time and later ones, at most 400. By default the last 60
+         *     minutes, 24 hours or 30 days before `until`. Without `interval`, an earlier time makes
+         *     the intervals longer.
+         * @example 2026-11-16T00:00:00Z
+         */
+        SinceOfUsage: string;
+        /**
+         * @description Only intervals that begin before this time; by default, all until now
+         * @example 2026-11-23T00:00:00Z
+         */
+        UntilOfUsage: string;
+        /**
+         * @description The length of the intervals; by default a minute for owners, and an hour for a key
+         * @example hour
+         */
+        IntervalOfUsage: components["schemas"]["UsageInterval"];
+        /**
          * @description An owner other than your own; needs `keys:admin`
          * @example customer-42
          */
@@ -2169,6 +2306,48 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    getApiKeyReview: {
+        parameters: {
+            query?: {
+                /**
+                 * @description An owner other than your own; needs `keys:admin`
+                 * @example customer-42
+                 */
+                owner?: components["parameters"]["OwnerOfKey"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The name or the `id` of a key. Percent-encode a name once, `/` too: `a/b` is `a%2Fb`, as by
+                 *     `encodeURIComponent(name)` in JavaScript, `quote(name, safe="")` in Python and
+                 *     `url.PathEscape(name)` in Go. A value in UUID form (8-4-4-4-12) is always an id, which
+                 *     needs no encoding.
+                 * @example ci-pipeline
+                 */
+                key_name: components["parameters"]["KeyName"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the key was used for */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKeyReviewResponse"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Error"];
+        };
+    };
     getApiKeyHistory: {
         parameters: {
             query?: {
@@ -2225,6 +2404,23 @@ export interface operations {
                  * @example customer-42
                  */
                 owner?: components["parameters"]["OwnerOfKey"];
+                /**
+                 * @description Only the interval of this time and later ones, at most 400. By default the last 60
+                 *     minutes, 24 hours or 30 days before `until`. Without `interval`, an earlier time makes
+                 *     the intervals longer.
+                 * @example 2026-11-16T00:00:00Z
+                 */
+                since?: components["parameters"]["SinceOfUsage"];
+                /**
+                 * @description Only intervals that begin before this time; by default, all until now
+                 * @example 2026-11-23T00:00:00Z
+                 */
+                until?: components["parameters"]["UntilOfUsage"];
+                /**
+                 * @description The length of the intervals; by default a minute for owners, and an hour for a key
+                 * @example hour
+                 */
+                interval?: components["parameters"]["IntervalOfUsage"];
             };
             header?: never;
             path: {
@@ -2669,6 +2865,23 @@ export interface operations {
                  * @example customer-42
                  */
                 owner?: components["parameters"]["OwnerOfKey"];
+                /**
+                 * @description Only the interval of this time and later ones, at most 400. By default the last 60
+                 *     minutes, 24 hours or 30 days before `until`. Without `interval`, an earlier time makes
+                 *     the intervals longer.
+                 * @example 2026-11-16T00:00:00Z
+                 */
+                since?: components["parameters"]["SinceOfUsage"];
+                /**
+                 * @description Only intervals that begin before this time; by default, all until now
+                 * @example 2026-11-23T00:00:00Z
+                 */
+                until?: components["parameters"]["UntilOfUsage"];
+                /**
+                 * @description The length of the intervals; by default a minute for owners, and an hour for a key
+                 * @example hour
+                 */
+                interval?: components["parameters"]["IntervalOfUsage"];
             };
             header?: never;
             path?: never;

@@ -52,6 +52,9 @@ test("a quota is counted, changed and removed", async () => {
   assert.equal((await costing(9)).code, "VALID");
   const { data } = await admin.GET("/v1/api-keys/{key_name}/usage", { params: { path: { key_name: id } } });
   assert.equal(data?.quota?.remaining, 0);
+  const days = await admin.GET("/v1/api-keys/{key_name}/usage", { params: { path: { key_name: id }, query: { interval: "day" } } });
+  assert.equal(days.data?.interval_seconds, 86_400);
+  assert.equal(days.data?.data.at(-1)?.codes["QUOTA_EXCEEDED"], 1);
 
   assert.deepEqual((await update(id, { quota: { limit: 20, period: "week", starts_on: 7 } })).quota,
     { limit: 20, period: "week", starts_on: 7 });

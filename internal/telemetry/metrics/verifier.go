@@ -29,11 +29,13 @@ var (
 	outsideUses = describe("apikeyd_outside_uses_total",
 		"Uses of keys from outside their observe_cidrs, which only report.")
 	lastUsePending = describe("apikeyd_last_use_pending",
-		"Keys with a last use that is not yet in the database.")
+		"Keys with a last use or counts that are not yet in the database, by the hour.")
 	lastUseLag = describe("apikeyd_last_use_lag_seconds",
-		"Age of the oldest last use that is not yet in the database.")
+		"Age of the oldest last use or count that is not yet in the database.")
 	lastUseFailures = describe("apikeyd_last_use_write_failures_total",
-		"Failed attempts to write last uses; they are retried.")
+		"Failed attempts to write last uses and counts; they are retried.")
+	lastUseLost = describe("apikeyd_last_use_lost_total",
+		"Last uses and counts that will not be written: too many waited, or it is unknown whether they were.")
 )
 
 // Describe implements prometheus.Collector.
@@ -55,4 +57,5 @@ func (v verifier) Collect(to chan<- prometheus.Metric) {
 	to <- gauge(lastUsePending, s.UnsavedUses)
 	to <- gauge(lastUseLag, s.UsesLag.Seconds())
 	to <- counter(lastUseFailures, s.FailedWrites)
+	to <- counter(lastUseLost, s.LostUses)
 }
