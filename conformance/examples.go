@@ -67,6 +67,13 @@ func (s *session) accepts(r request) {
 		defer reset()
 		r.key = url.PathEscape(owner)
 	}
+	if strings.Contains(op.path, "{webhook_id}") {
+		made, remove := s.newWebhook()
+		r.key = text(made["id"])
+		if r.operation != "deleteWebhook" {
+			defer remove()
+		}
+	}
 	if strings.Contains(op.path, "{key_name}") || r.operation == "forwardAuth" {
 		key, ok := s.create(s.keyBody().with("owner", s.run).with("scopes", []string{"datasets:read"}))
 		if !ok {
@@ -96,9 +103,13 @@ func (s *session) accepts(r request) {
 	} else {
 		s.expect(a.status, a) // which must be documented
 	}
-	if r.operation == "createApiKey" {
+	switch r.operation {
+	case "createApiKey":
 		s.remember(a)
-	} else {
+	case "createWebhook":
+		s.keepSecret(text(a.body["secret"]))
+		s.want(http.StatusOK, request{operation: "deleteWebhook", key: text(a.body["id"])})
+	default:
 		s.keepSecret(text(a.body["secret"]))
 	}
 }
@@ -123,6 +134,8 @@ func (s *session) ownValues(example map[string]any) fields {
 			value = s.newName()
 		case "owner":
 			value = s.run
+		case "url":
+			value = nowhere
 		case "expires_at":
 			value = time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 		}

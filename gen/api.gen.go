@@ -48,19 +48,28 @@ func (e ApiKeyStatus) Valid() bool {
 
 // Defines values for AuditAction.
 const (
-	AuditActionCreate      AuditAction = "create"
-	AuditActionLeak        AuditAction = "leak"
-	AuditActionOutside     AuditAction = "outside"
-	AuditActionRevoke      AuditAction = "revoke"
-	AuditActionRotate      AuditAction = "rotate"
-	AuditActionUpdate      AuditAction = "update"
-	AuditActionUpdateOwner AuditAction = "update_owner"
+	AuditActionCreate        AuditAction = "create"
+	AuditActionCreateWebhook AuditAction = "create_webhook"
+	AuditActionDeleteWebhook AuditAction = "delete_webhook"
+	AuditActionLeak          AuditAction = "leak"
+	AuditActionOutside       AuditAction = "outside"
+	AuditActionRevoke        AuditAction = "revoke"
+	AuditActionRotate        AuditAction = "rotate"
+	AuditActionRotateWebhook AuditAction = "rotate_webhook"
+	AuditActionTestWebhook   AuditAction = "test_webhook"
+	AuditActionUpdate        AuditAction = "update"
+	AuditActionUpdateOwner   AuditAction = "update_owner"
+	AuditActionUpdateWebhook AuditAction = "update_webhook"
 )
 
 // Valid indicates whether the value is a known member of the AuditAction enum.
 func (e AuditAction) Valid() bool {
 	switch e {
 	case AuditActionCreate:
+		return true
+	case AuditActionCreateWebhook:
+		return true
+	case AuditActionDeleteWebhook:
 		return true
 	case AuditActionLeak:
 		return true
@@ -70,9 +79,15 @@ func (e AuditAction) Valid() bool {
 		return true
 	case AuditActionRotate:
 		return true
+	case AuditActionRotateWebhook:
+		return true
+	case AuditActionTestWebhook:
+		return true
 	case AuditActionUpdate:
 		return true
 	case AuditActionUpdateOwner:
+		return true
+	case AuditActionUpdateWebhook:
 		return true
 	default:
 		return false
@@ -184,6 +199,123 @@ func (e VerifyCode) Valid() bool {
 	case VerifyCodeREVOKED:
 		return true
 	case VerifyCodeVALID:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookDeliveryState.
+const (
+	WebhookDeliveryStateDelivered WebhookDeliveryState = "delivered"
+	WebhookDeliveryStateFailed    WebhookDeliveryState = "failed"
+	WebhookDeliveryStateWaiting   WebhookDeliveryState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the WebhookDeliveryState enum.
+func (e WebhookDeliveryState) Valid() bool {
+	switch e {
+	case WebhookDeliveryStateDelivered:
+		return true
+	case WebhookDeliveryStateFailed:
+		return true
+	case WebhookDeliveryStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookEventType.
+const (
+	WebhookEventTypeApiKeyAddressObserved WebhookEventType = "api_key.address_observed"
+	WebhookEventTypeApiKeyCreated         WebhookEventType = "api_key.created"
+	WebhookEventTypeApiKeyLeaked          WebhookEventType = "api_key.leaked"
+	WebhookEventTypeApiKeyResumed         WebhookEventType = "api_key.resumed"
+	WebhookEventTypeApiKeyRevoked         WebhookEventType = "api_key.revoked"
+	WebhookEventTypeApiKeyRotated         WebhookEventType = "api_key.rotated"
+	WebhookEventTypeApiKeySuspended       WebhookEventType = "api_key.suspended"
+	WebhookEventTypeApiKeyUpdated         WebhookEventType = "api_key.updated"
+	WebhookEventTypeOwnerUpdated          WebhookEventType = "owner.updated"
+	WebhookEventTypeWebhookCreated        WebhookEventType = "webhook.created"
+	WebhookEventTypeWebhookDeleted        WebhookEventType = "webhook.deleted"
+	WebhookEventTypeWebhookRotated        WebhookEventType = "webhook.rotated"
+	WebhookEventTypeWebhookTest           WebhookEventType = "webhook.test"
+	WebhookEventTypeWebhookUpdated        WebhookEventType = "webhook.updated"
+)
+
+// Valid indicates whether the value is a known member of the WebhookEventType enum.
+func (e WebhookEventType) Valid() bool {
+	switch e {
+	case WebhookEventTypeApiKeyAddressObserved:
+		return true
+	case WebhookEventTypeApiKeyCreated:
+		return true
+	case WebhookEventTypeApiKeyLeaked:
+		return true
+	case WebhookEventTypeApiKeyResumed:
+		return true
+	case WebhookEventTypeApiKeyRevoked:
+		return true
+	case WebhookEventTypeApiKeyRotated:
+		return true
+	case WebhookEventTypeApiKeySuspended:
+		return true
+	case WebhookEventTypeApiKeyUpdated:
+		return true
+	case WebhookEventTypeOwnerUpdated:
+		return true
+	case WebhookEventTypeWebhookCreated:
+		return true
+	case WebhookEventTypeWebhookDeleted:
+		return true
+	case WebhookEventTypeWebhookRotated:
+		return true
+	case WebhookEventTypeWebhookTest:
+		return true
+	case WebhookEventTypeWebhookUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookResponseDisabledReason.
+const (
+	WebhookResponseDisabledReasonFailing WebhookResponseDisabledReason = "failing"
+	WebhookResponseDisabledReasonGone    WebhookResponseDisabledReason = "gone"
+	WebhookResponseDisabledReasonRequest WebhookResponseDisabledReason = "request"
+)
+
+// Valid indicates whether the value is a known member of the WebhookResponseDisabledReason enum.
+func (e WebhookResponseDisabledReason) Valid() bool {
+	switch e {
+	case WebhookResponseDisabledReasonFailing:
+		return true
+	case WebhookResponseDisabledReasonGone:
+		return true
+	case WebhookResponseDisabledReasonRequest:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookWithSecretResponseDisabledReason.
+const (
+	WebhookWithSecretResponseDisabledReasonFailing WebhookWithSecretResponseDisabledReason = "failing"
+	WebhookWithSecretResponseDisabledReasonGone    WebhookWithSecretResponseDisabledReason = "gone"
+	WebhookWithSecretResponseDisabledReasonRequest WebhookWithSecretResponseDisabledReason = "request"
+)
+
+// Valid indicates whether the value is a known member of the WebhookWithSecretResponseDisabledReason enum.
+func (e WebhookWithSecretResponseDisabledReason) Valid() bool {
+	switch e {
+	case WebhookWithSecretResponseDisabledReasonFailing:
+		return true
+	case WebhookWithSecretResponseDisabledReasonGone:
+		return true
+	case WebhookWithSecretResponseDisabledReasonRequest:
 		return true
 	default:
 		return false
@@ -667,7 +799,7 @@ type ApiKeyWithSecretResponse struct {
 	Status ApiKeyStatus `json:"status"`
 }
 
-// AuditAction What was done to a key. `leak`: its secret was reported, which ended the key, or the
+// AuditAction What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
 // grace of its old secret. `outside`: nothing was changed, but the key was used from outside
 // its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
 // changed, and no key.
@@ -681,15 +813,21 @@ type AuditAction string
 // Example: 0197a1b2-0100-7c3d-9e4f-5a6b7c8d9e0f
 type AuditActor = string
 
-// AuditChanges The properties of the key or owner that changed, with their old and new values. `from` is absent if
+// AuditChanges The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 // there was nothing before, `to` if there is nothing now; both are absent in events of
 // older versions, which did not record values. A secret is never shown.
 type AuditChanges struct {
 	// AllowedCidrs The old and the new networks
 	AllowedCidrs *AuditNetworksChange `json:"allowed_cidrs,omitempty"`
 
+	// DisabledReason The old and the new text
+	DisabledReason *AuditTextChange `json:"disabled_reason,omitempty"`
+
 	// Enabled The old and the new value
 	Enabled *AuditFlagChange `json:"enabled,omitempty"`
+
+	// Events The old and the new event types of a webhook
+	Events *AuditEventsChange `json:"events,omitempty"`
 
 	// ExpiresAt The old and the new time
 	ExpiresAt *AuditTimeChange `json:"expires_at,omitempty"`
@@ -723,11 +861,17 @@ type AuditChanges struct {
 
 	// Scopes The old and the new scopes
 	Scopes *AuditScopesChange `json:"scopes,omitempty"`
+
+	// Url The old and the new text
+	Url *AuditTextChange `json:"url,omitempty"`
+
+	// WebhookDescription The old and the new text
+	WebhookDescription *AuditTextChange `json:"webhook_description,omitempty"`
 }
 
-// AuditEvent A change of a key or of an owner, or a use that its owner wants to know of
+// AuditEvent A change of a key, an owner or a webhook, or a use that its owner wants to know of
 type AuditEvent struct {
-	// Action What was done to a key. `leak`: its secret was reported, which ended the key, or the
+	// Action What was done to a key, or to a webhook. `leak`: its secret was reported, which ended the key, or the
 	// grace of its old secret. `outside`: nothing was changed, but the key was used from outside
 	// its `observe_cidrs`; at most one event an hour and key. `update_owner`: an owner was
 	// changed, and no key.
@@ -755,7 +899,7 @@ type AuditEvent struct {
 	// Example: 2026-11-23T10:30:00.000Z
 	At apikey.Timestamp `json:"at"`
 
-	// Changes The properties of the key or owner that changed, with their old and new values. `from` is absent if
+	// Changes The properties of the key, owner or webhook that changed (of a webhook's `url` only the host is shown), with their old and new values. `from` is absent if
 	// there was nothing before, `to` if there is nothing now; both are absent in events of
 	// older versions, which did not record values. A secret is never shown.
 	Changes AuditChanges `json:"changes"`
@@ -765,7 +909,7 @@ type AuditEvent struct {
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Id openapi_types.UUID `json:"id"`
 
-	// KeyId The key that was changed; all zeros for `update_owner`
+	// KeyId The key or webhook that was changed; all zeros for `update_owner`
 	//
 	// Example: 0197a1b2-6f00-7c3d-9e4f-5a6b7c8d9e0f
 	KeyId openapi_types.UUID `json:"key_id"`
@@ -790,8 +934,8 @@ type AuditEvent struct {
 	// Example: 4KZ2XQ5V7M3NPT6RJ2WYB3CDEF
 	RequestId *string `json:"request_id,omitempty"`
 
-	// Via `http`, `leak report`, or the operator's command: `serve` created the first key,
-	// `keys create` and the like work on the database itself
+	// Via `http`, `leak report`, `webhooks` if the service itself disabled one, or the operator's
+	// command: `serve` created the first key, `keys create` and the like work on the database itself
 	//
 	//
 	// Example: http
@@ -807,6 +951,23 @@ type AuditEventListResponse struct {
 	//
 	// Example: 0197a1b2-7100-7c3d-9e4f-5a6b7c8d9e0f
 	Next *openapi_types.UUID `json:"next,omitempty"`
+}
+
+// AuditEventsChange The old and the new event types of a webhook
+type AuditEventsChange struct {
+	// From Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	From *WebhookEvents `json:"from,omitempty"`
+
+	// To Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	To *WebhookEvents `json:"to,omitempty"`
 }
 
 // AuditFlagChange The old and the new value
@@ -951,8 +1112,9 @@ type ErrorResponse struct {
 	// CREDENTIAL_AMBIGUOUS, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED,
 	// CREDENTIAL_REVOKED, CREDENTIAL_DISABLED (401); ADDRESS_NOT_ALLOWED,
 	// INSUFFICIENT_SCOPE, FORBIDDEN, QUOTA_EXCEEDED, RATE_LIMITED (403);
-	// KEY_NOT_FOUND, OWNER_NOT_FOUND, PATH_NOT_FOUND (404); METHOD_NOT_ALLOWED (405); NAME_TAKEN,
-	// TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
+	// KEY_NOT_FOUND, OWNER_NOT_FOUND, WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND, PATH_NOT_FOUND (404);
+	// METHOD_NOT_ALLOWED (405); NAME_TAKEN, TOO_MANY_KEYS, KEY_REVOKED, KEY_ROTATED, HISTORY_REMOVED,
+	// TOO_MANY_WEBHOOKS, WEBHOOK_DISABLED (409); BODY_TOO_LARGE (413); BODY_ENCODED (415);
 	// QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_REQUESTS (429); INTERNAL (500); UNAVAILABLE, OUTCOME_UNKNOWN (503).
 	// UNAVAILABLE means that nothing was changed; after OUTCOME_UNKNOWN check whether
 	// the change was made before you repeat it. New codes may be added.
@@ -1538,6 +1700,320 @@ type VerifyResponse struct {
 	Valid bool `json:"valid"`
 }
 
+// WebhookCreate A new webhook. With an `owner` it gets only events of this owner and its keys.
+type WebhookCreate struct {
+	// Description What the webhook is for
+	//
+	// Example: Tells the shop
+	Description *WebhookDescription `json:"description,omitempty"`
+
+	// Events Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	Events *WebhookEvents `json:"events,omitempty"`
+
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner *Owner `json:"owner,omitempty"`
+
+	// Url Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+	// their own. Redirects are not followed.
+	//
+	//
+	// Example: https://hooks.example.com/apikeyd
+	Url WebhookUrl `json:"url"`
+}
+
+// WebhookDelivery What became of an event on its way to a webhook
+type WebhookDelivery struct {
+	// Attempts How many attempts were made
+	//
+	// Example: 3
+	Attempts int `json:"attempts"`
+
+	// Error Why the last attempt failed; what the receiver answered is not kept
+	//
+	// Example: no answer within 10s
+	Error *string `json:"error,omitempty"`
+
+	// EventId The audit event's `id`, which is the delivery's `webhook-id`
+	//
+	// Example: 0197a1b2-7300-7c3d-9e4f-5a6b7c8d9e0f
+	EventId openapi_types.UUID `json:"event_id"`
+
+	// FinishedAt When it was delivered or given up; absent while it waits
+	//
+	// Example: 2026-11-23T10:30:01.000Z
+	FinishedAt *apikey.Timestamp `json:"finished_at,omitempty"`
+
+	// NextAttemptAt When the next attempt is due; absent if there will be none
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	NextAttemptAt *apikey.Timestamp `json:"next_attempt_at,omitempty"`
+
+	// Since When the attempts began; 72 hours later the webhook is disabled
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	Since apikey.Timestamp `json:"since"`
+
+	// State `waiting` for its first or next attempt; `delivered`: a 2xx answer came; `failed`:
+	// given up, because its event was removed from the audit log
+	//
+	//
+	// Example: waiting
+	State WebhookDeliveryState `json:"state"`
+
+	// Status The HTTP status of the last answer; absent if there was none
+	//
+	// Example: 503
+	Status *int `json:"status,omitempty"`
+
+	// Type What happened. `api_key.address_observed`: a key was used from outside its
+	// `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+	//
+	//
+	// Example: api_key.revoked
+	Type WebhookEventType `json:"type"`
+}
+
+// WebhookDeliveryListResponse Deliveries, newest event first
+type WebhookDeliveryListResponse struct {
+	// Data The deliveries of this answer
+	Data []WebhookDelivery `json:"data"`
+
+	// Next Pass it as `before` to read on; absent if there are no more deliveries
+	//
+	// Example: 0197a1b2-7300-7c3d-9e4f-5a6b7c8d9e0f
+	Next *openapi_types.UUID `json:"next,omitempty"`
+}
+
+// WebhookDeliveryState `waiting` for its first or next attempt; `delivered`: a 2xx answer came; `failed`:
+// given up, because its event was removed from the audit log
+//
+// Example: waiting
+type WebhookDeliveryState string
+
+// WebhookDescription What the webhook is for
+//
+// Example: Tells the shop
+type WebhookDescription = string
+
+// WebhookEventType What happened. `api_key.address_observed`: a key was used from outside its
+// `observe_cidrs`. `api_key.leaked`: its secret was reported. New types may be added.
+//
+// Example: api_key.revoked
+type WebhookEventType string
+
+// WebhookEvents Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+// their sequence numbers that none is missing.
+//
+// Example: ["api_key.leaked","api_key.revoked"]
+type WebhookEvents = []WebhookEventType
+
+// WebhookListResponse All webhooks, oldest first
+type WebhookListResponse struct {
+	// Data The webhooks
+	Data []WebhookResponse `json:"data"`
+}
+
+// WebhookResponse A webhook
+type WebhookResponse struct {
+	// CreatedAt When the webhook was created
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	CreatedAt apikey.Timestamp `json:"created_at"`
+
+	// Description What the webhook is for
+	//
+	// Example: Tells the shop
+	Description WebhookDescription `json:"description"`
+
+	// DisabledAt Since when it is disabled; absent while it is enabled
+	//
+	// Example: 2026-11-26T10:30:00.000Z
+	DisabledAt *apikey.Timestamp `json:"disabled_at,omitempty"`
+
+	// DisabledReason Why it is disabled: by `updateWebhook`, because it answered 410, or because a delivery
+	// failed for 72 hours; absent while it is enabled
+	//
+	//
+	// Example: failing
+	DisabledReason *WebhookResponseDisabledReason `json:"disabled_reason,omitempty"`
+
+	// Enabled Whether events are delivered
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// Events Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	Events WebhookEvents `json:"events"`
+
+	// FailingSince When an attempt failed first since one succeeded; absent if the last one succeeded
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	FailingSince *apikey.Timestamp `json:"failing_since,omitempty"`
+
+	// Id UUIDv7 (RFC 9562)
+	//
+	// Example: 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f
+	Id openapi_types.UUID `json:"id"`
+
+	// OldSecretUntil Until when deliveries are signed with the old secret too; absent if they are not
+	//
+	// Example: 2026-11-24T10:30:00.000Z
+	OldSecretUntil *apikey.Timestamp `json:"old_secret_until,omitempty"`
+
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner *Owner `json:"owner,omitempty"`
+
+	// Url Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+	// their own. Redirects are not followed.
+	//
+	//
+	// Example: https://hooks.example.com/apikeyd
+	Url WebhookUrl `json:"url"`
+}
+
+// WebhookResponseDisabledReason Why it is disabled: by `updateWebhook`, because it answered 410, or because a delivery
+// failed for 72 hours; absent while it is enabled
+//
+// Example: failing
+type WebhookResponseDisabledReason string
+
+// WebhookRotate How to rotate
+type WebhookRotate struct {
+	// GraceSeconds How long deliveries are signed with the old secret too, at most 7 days
+	//
+	// Example: 86400
+	GraceSeconds int `json:"grace_seconds"`
+}
+
+// WebhookUpdate What to change; what is absent stays as it is
+type WebhookUpdate struct {
+	// Description What the webhook is for
+	//
+	// Example: Tells the shop
+	Description *WebhookDescription `json:"description,omitempty"`
+
+	// Enabled Whether events are delivered
+	//
+	// Example: false
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Events Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	Events *WebhookEvents `json:"events,omitempty"`
+
+	// Url Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+	// their own. Redirects are not followed.
+	//
+	//
+	// Example: https://hooks.example.com/apikeyd
+	Url *WebhookUrl `json:"url,omitempty"`
+}
+
+// WebhookUrl Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+// their own. Redirects are not followed.
+//
+// Example: https://hooks.example.com/apikeyd
+type WebhookUrl = string
+
+// WebhookWithSecretResponse A webhook with its secret, which is never shown again
+type WebhookWithSecretResponse struct {
+	// CreatedAt When the webhook was created
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	CreatedAt apikey.Timestamp `json:"created_at"`
+
+	// Description What the webhook is for
+	//
+	// Example: Tells the shop
+	Description WebhookDescription `json:"description"`
+
+	// DisabledAt Since when it is disabled; absent while it is enabled
+	//
+	// Example: 2026-11-26T10:30:00.000Z
+	DisabledAt *apikey.Timestamp `json:"disabled_at,omitempty"`
+
+	// DisabledReason Why it is disabled: by `updateWebhook`, because it answered 410, or because a delivery
+	// failed for 72 hours; absent while it is enabled
+	//
+	//
+	// Example: failing
+	DisabledReason *WebhookWithSecretResponseDisabledReason `json:"disabled_reason,omitempty"`
+
+	// Enabled Whether events are delivered
+	//
+	// Example: true
+	Enabled bool `json:"enabled"`
+
+	// Events Which events are delivered; all if it is empty. Only a receiver of all events can prove by
+	// their sequence numbers that none is missing.
+	//
+	//
+	// Example: ["api_key.leaked","api_key.revoked"]
+	Events WebhookEvents `json:"events"`
+
+	// FailingSince When an attempt failed first since one succeeded; absent if the last one succeeded
+	//
+	// Example: 2026-11-23T10:30:00.000Z
+	FailingSince *apikey.Timestamp `json:"failing_since,omitempty"`
+
+	// Id UUIDv7 (RFC 9562)
+	//
+	// Example: 0197a1b2-7200-7c3d-9e4f-5a6b7c8d9e0f
+	Id openapi_types.UUID `json:"id"`
+
+	// OldSecretUntil Until when deliveries are signed with the old secret too; absent if they are not
+	//
+	// Example: 2026-11-24T10:30:00.000Z
+	OldSecretUntil *apikey.Timestamp `json:"old_secret_until,omitempty"`
+
+	// Owner The key's owner, as you choose: a user id, a team, a tenant. The rules of a name
+	// apply, but the UUID form is allowed.
+	//
+	//
+	// Example: customer-42
+	Owner *Owner `json:"owner,omitempty"`
+
+	// Secret What deliveries are signed with (only returned on creation and rotation)
+	//
+	// Example: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+	Secret string `json:"secret"`
+
+	// Url Where events are posted to. `https`, unless the operator allows plain HTTP to a network of
+	// their own. Redirects are not followed.
+	//
+	//
+	// Example: https://hooks.example.com/apikeyd
+	Url WebhookUrl `json:"url"`
+}
+
+// WebhookWithSecretResponseDisabledReason Why it is disabled: by `updateWebhook`, because it answered 410, or because a delivery
+// failed for 72 hours; absent while it is enabled
+//
+// Example: failing
+type WebhookWithSecretResponseDisabledReason string
+
+// EventId defines model for EventId.
+type EventId = string
+
 // IntervalOfUsage The length of the intervals; days are those of UTC
 type IntervalOfUsage = UsageInterval
 
@@ -1559,6 +2035,9 @@ type SinceOfUsage = apikey.Timestamp
 // UntilOfUsage defines model for UntilOfUsage.
 type UntilOfUsage = apikey.Timestamp
 
+// WebhookId defines model for WebhookId.
+type WebhookId = string
+
 // BadQuery Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
@@ -1578,6 +2057,11 @@ type BadScope = ErrorResponse
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type Conflict = ErrorResponse
+
+// DeliveryNotFound Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type DeliveryNotFound = ErrorResponse
 
 // Error Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
@@ -1629,10 +2113,25 @@ type RateLimited = ErrorResponse
 // generated clients.
 type TooManyRequests = ErrorResponse
 
+// TooManyWebhooks Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type TooManyWebhooks = ErrorResponse
+
 // Unauthorized Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
 // shape is older than that, and a second media type would split the error types of
 // generated clients.
 type Unauthorized = ErrorResponse
+
+// WebhookDisabled Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type WebhookDisabled = ErrorResponse
+
+// WebhookNotFound Every error, whatever its status. It is plain JSON and no RFC 9457 problem document: the
+// shape is older than that, and a second media type would split the error types of
+// generated clients.
+type WebhookNotFound = ErrorResponse
 
 // ListApiKeysParams defines parameters for ListApiKeys.
 type ListApiKeysParams struct {
@@ -1830,6 +2329,18 @@ type GetUsageParams struct {
 	Interval *IntervalOfUsage `form:"interval,omitempty" json:"interval,omitempty"`
 }
 
+// ListWebhookDeliveriesParams defines parameters for ListWebhookDeliveries.
+type ListWebhookDeliveriesParams struct {
+	// State Only deliveries in this state
+	State *WebhookDeliveryState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Before Only events older than the one with this `id`
+	Before *openapi_types.UUID `form:"before,omitempty" json:"before,omitempty"`
+
+	// ItemsPerPage The most deliveries in an answer; 20 if absent
+	ItemsPerPage *int `form:"items_per_page,omitempty" json:"items_per_page,omitempty"`
+}
+
 // CreateApiKeyJSONRequestBody defines body for CreateApiKey for application/json ContentType.
 type CreateApiKeyJSONRequestBody = ApiKeyCreate
 
@@ -1850,6 +2361,15 @@ type UpdateOwnerJSONRequestBody = OwnerUpdate
 
 // VerifyApiKeyJSONRequestBody defines body for VerifyApiKey for application/json ContentType.
 type VerifyApiKeyJSONRequestBody = VerifyRequest
+
+// CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
+type CreateWebhookJSONRequestBody = WebhookCreate
+
+// UpdateWebhookJSONRequestBody defines body for UpdateWebhook for application/json ContentType.
+type UpdateWebhookJSONRequestBody = WebhookUpdate
+
+// RotateWebhookSecretJSONRequestBody defines body for RotateWebhookSecret for application/json ContentType.
+type RotateWebhookSecretJSONRequestBody = WebhookRotate
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -1910,6 +2430,33 @@ type ServerInterface interface {
 	// VerifyApiKey Verify a key that you received
 	// (POST /v1/verify)
 	VerifyApiKey(ctx echo.Context) error
+	// ListWebhooks List webhooks
+	// (GET /v1/webhooks)
+	ListWebhooks(ctx echo.Context) error
+	// CreateWebhook Create a webhook
+	// (POST /v1/webhooks)
+	CreateWebhook(ctx echo.Context) error
+	// DeleteWebhook Delete a webhook
+	// (DELETE /v1/webhooks/{webhook_id})
+	DeleteWebhook(ctx echo.Context, webhookId WebhookId) error
+	// GetWebhook Get a webhook
+	// (GET /v1/webhooks/{webhook_id})
+	GetWebhook(ctx echo.Context, webhookId WebhookId) error
+	// UpdateWebhook Change a webhook
+	// (PATCH /v1/webhooks/{webhook_id})
+	UpdateWebhook(ctx echo.Context, webhookId WebhookId) error
+	// ListWebhookDeliveries List deliveries
+	// (GET /v1/webhooks/{webhook_id}/deliveries)
+	ListWebhookDeliveries(ctx echo.Context, webhookId WebhookId, params ListWebhookDeliveriesParams) error
+	// RetryWebhookDelivery Deliver an event again
+	// (POST /v1/webhooks/{webhook_id}/deliveries/{event_id}/retry)
+	RetryWebhookDelivery(ctx echo.Context, webhookId WebhookId, eventId EventId) error
+	// RotateWebhookSecret Replace the secret of a webhook
+	// (POST /v1/webhooks/{webhook_id}/rotate-secret)
+	RotateWebhookSecret(ctx echo.Context, webhookId WebhookId) error
+	// TestWebhook Send a test event
+	// (POST /v1/webhooks/{webhook_id}/test)
+	TestWebhook(ctx echo.Context, webhookId WebhookId) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -2485,6 +3032,167 @@ func (w *ServerInterfaceWrapper) VerifyApiKey(ctx echo.Context) error {
 	return err
 }
 
+// ListWebhooks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhooks(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhooks(ctx)
+	return err
+}
+
+// CreateWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateWebhook(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateWebhook(ctx)
+	return err
+}
+
+// DeleteWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteWebhook(ctx, webhookId)
+	return err
+}
+
+// GetWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWebhook(ctx, webhookId)
+	return err
+}
+
+// UpdateWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateWebhook(ctx, webhookId)
+	return err
+}
+
+// ListWebhookDeliveries converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhookDeliveries(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListWebhookDeliveriesParams
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "before", ctx.QueryParams(), &params.Before, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter before: %s", err))
+	}
+
+	// ------------- Optional query parameter "items_per_page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "items_per_page", ctx.QueryParams(), &params.ItemsPerPage, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter items_per_page: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhookDeliveries(ctx, webhookId, params)
+	return err
+}
+
+// RetryWebhookDelivery converts echo context to params.
+func (w *ServerInterfaceWrapper) RetryWebhookDelivery(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// ------------- Path parameter "event_id" -------------
+	var eventId EventId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "event_id", ctx.Param("event_id"), &eventId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter event_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RetryWebhookDelivery(ctx, webhookId, eventId)
+	return err
+}
+
+// RotateWebhookSecret converts echo context to params.
+func (w *ServerInterfaceWrapper) RotateWebhookSecret(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RotateWebhookSecret(ctx, webhookId)
+	return err
+}
+
+// TestWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) TestWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "webhook_id" -------------
+	var webhookId WebhookId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "webhook_id", ctx.Param("webhook_id"), &webhookId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter webhook_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TestWebhook(ctx, webhookId)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -2551,6 +3259,15 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/usage", wrapper.GetUsage, options.OperationMiddlewares["getUsage"]...)
 	router.POST(options.BaseURL+"/v1/leaked-keys", wrapper.ReportLeakedKey, options.OperationMiddlewares["reportLeakedKey"]...)
 	router.GET(options.BaseURL+"/v1/audit-events", wrapper.ListAuditEvents, options.OperationMiddlewares["listAuditEvents"]...)
+	router.GET(options.BaseURL+"/v1/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
+	router.POST(options.BaseURL+"/v1/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
+	router.DELETE(options.BaseURL+"/v1/webhooks/:webhook_id", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
+	router.GET(options.BaseURL+"/v1/webhooks/:webhook_id", wrapper.GetWebhook, options.OperationMiddlewares["getWebhook"]...)
+	router.PATCH(options.BaseURL+"/v1/webhooks/:webhook_id", wrapper.UpdateWebhook, options.OperationMiddlewares["updateWebhook"]...)
+	router.POST(options.BaseURL+"/v1/webhooks/:webhook_id/rotate-secret", wrapper.RotateWebhookSecret, options.OperationMiddlewares["rotateWebhookSecret"]...)
+	router.POST(options.BaseURL+"/v1/webhooks/:webhook_id/test", wrapper.TestWebhook, options.OperationMiddlewares["testWebhook"]...)
+	router.GET(options.BaseURL+"/v1/webhooks/:webhook_id/deliveries", wrapper.ListWebhookDeliveries, options.OperationMiddlewares["listWebhookDeliveries"]...)
+	router.POST(options.BaseURL+"/v1/webhooks/:webhook_id/deliveries/:event_id/retry", wrapper.RetryWebhookDelivery, options.OperationMiddlewares["retryWebhookDelivery"]...)
 
 }
 
@@ -2592,6 +3309,16 @@ type ConflictJSONResponse struct {
 	Body ErrorResponse
 
 	Headers ConflictResponseHeaders
+}
+
+type DeliveryNotFoundResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type DeliveryNotFoundJSONResponse struct {
+	Body ErrorResponse
+
+	Headers DeliveryNotFoundResponseHeaders
 }
 
 type ErrorResponseHeaders struct {
@@ -2705,6 +3432,16 @@ type TooManyRequestsJSONResponse struct {
 	Headers TooManyRequestsResponseHeaders
 }
 
+type TooManyWebhooksResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type TooManyWebhooksJSONResponse struct {
+	Body ErrorResponse
+
+	Headers TooManyWebhooksResponseHeaders
+}
+
 type UnauthorizedResponseHeaders struct {
 	CacheControl    *string
 	WWWAuthenticate *string
@@ -2714,6 +3451,26 @@ type UnauthorizedJSONResponse struct {
 	Body ErrorResponse
 
 	Headers UnauthorizedResponseHeaders
+}
+
+type WebhookDisabledResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type WebhookDisabledJSONResponse struct {
+	Body ErrorResponse
+
+	Headers WebhookDisabledResponseHeaders
+}
+
+type WebhookNotFoundResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+type WebhookNotFoundJSONResponse struct {
+	Body ErrorResponse
+
+	Headers WebhookNotFoundResponseHeaders
 }
 
 type ListApiKeysRequestObject struct {
@@ -5529,6 +6286,1401 @@ func (response VerifyApiKeydefaultJSONResponse) VisitVerifyApiKeyResponse(w http
 	return err
 }
 
+type ListWebhooksRequestObject struct {
+}
+
+type ListWebhooksResponseObject interface {
+	VisitListWebhooksResponse(w http.ResponseWriter) error
+}
+
+type ListWebhooks200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type ListWebhooks200JSONResponse struct {
+	Body    WebhookListResponse
+	Headers ListWebhooks200ResponseHeaders
+}
+
+func (response ListWebhooks200JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response ListWebhooks400JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListWebhooks401JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooks403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListWebhooks403JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooksdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response ListWebhooksdefaultJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookRequestObject struct {
+	Body *CreateWebhookJSONRequestBody
+}
+
+type CreateWebhookResponseObject interface {
+	VisitCreateWebhookResponse(w http.ResponseWriter) error
+}
+
+type CreateWebhook201ResponseHeaders struct {
+	CacheControl *string
+	Location     *string
+	XRequestId   *string
+}
+
+type CreateWebhook201JSONResponse struct {
+	Body    WebhookWithSecretResponse
+	Headers CreateWebhook201ResponseHeaders
+}
+
+func (response CreateWebhook201JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.Location != nil {
+		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateWebhook400JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateWebhook401JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateWebhook403JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook409JSONResponse struct{ TooManyWebhooksJSONResponse }
+
+func (response CreateWebhook409JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response CreateWebhookdefaultJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+}
+
+type DeleteWebhookResponseObject interface {
+	VisitDeleteWebhookResponse(w http.ResponseWriter) error
+}
+
+type DeleteWebhook200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type DeleteWebhook200JSONResponse struct {
+	Body    WebhookResponse
+	Headers DeleteWebhook200ResponseHeaders
+}
+
+func (response DeleteWebhook200JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response DeleteWebhook400JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteWebhook401JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteWebhook403JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response DeleteWebhook404JSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhookdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response DeleteWebhookdefaultJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+}
+
+type GetWebhookResponseObject interface {
+	VisitGetWebhookResponse(w http.ResponseWriter) error
+}
+
+type GetWebhook200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type GetWebhook200JSONResponse struct {
+	Body    WebhookResponse
+	Headers GetWebhook200ResponseHeaders
+}
+
+func (response GetWebhook200JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response GetWebhook400JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetWebhook401JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetWebhook403JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response GetWebhook404JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response GetWebhookdefaultJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	Body      *UpdateWebhookJSONRequestBody
+}
+
+type UpdateWebhookResponseObject interface {
+	VisitUpdateWebhookResponse(w http.ResponseWriter) error
+}
+
+type UpdateWebhook200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type UpdateWebhook200JSONResponse struct {
+	Body    WebhookResponse
+	Headers UpdateWebhook200ResponseHeaders
+}
+
+func (response UpdateWebhook200JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateWebhook400JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateWebhook401JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UpdateWebhook403JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response UpdateWebhook404JSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateWebhookdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response UpdateWebhookdefaultJSONResponse) VisitUpdateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveriesRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	Params    ListWebhookDeliveriesParams
+}
+
+type ListWebhookDeliveriesResponseObject interface {
+	VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error
+}
+
+type ListWebhookDeliveries200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type ListWebhookDeliveries200JSONResponse struct {
+	Body    WebhookDeliveryListResponse
+	Headers ListWebhookDeliveries200ResponseHeaders
+}
+
+func (response ListWebhookDeliveries200JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response ListWebhookDeliveries400JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListWebhookDeliveries401JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListWebhookDeliveries403JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveries404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response ListWebhookDeliveries404JSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhookDeliveriesdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response ListWebhookDeliveriesdefaultJSONResponse) VisitListWebhookDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDeliveryRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	EventId   EventId   `json:"event_id"`
+}
+
+type RetryWebhookDeliveryResponseObject interface {
+	VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error
+}
+
+type RetryWebhookDelivery202ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type RetryWebhookDelivery202JSONResponse struct {
+	Body    WebhookDelivery
+	Headers RetryWebhookDelivery202ResponseHeaders
+}
+
+func (response RetryWebhookDelivery202JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDelivery400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response RetryWebhookDelivery400JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDelivery401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response RetryWebhookDelivery401JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDelivery403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RetryWebhookDelivery403JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDelivery404JSONResponse struct{ DeliveryNotFoundJSONResponse }
+
+func (response RetryWebhookDelivery404JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDelivery409JSONResponse struct{ WebhookDisabledJSONResponse }
+
+func (response RetryWebhookDelivery409JSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryWebhookDeliverydefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response RetryWebhookDeliverydefaultJSONResponse) VisitRetryWebhookDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+	Body      *RotateWebhookSecretJSONRequestBody
+}
+
+type RotateWebhookSecretResponseObject interface {
+	VisitRotateWebhookSecretResponse(w http.ResponseWriter) error
+}
+
+type RotateWebhookSecret200ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type RotateWebhookSecret200JSONResponse struct {
+	Body    WebhookWithSecretResponse
+	Headers RotateWebhookSecret200ResponseHeaders
+}
+
+func (response RotateWebhookSecret200JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RotateWebhookSecret400JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response RotateWebhookSecret401JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RotateWebhookSecret403JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecret404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response RotateWebhookSecret404JSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookSecretdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response RotateWebhookSecretdefaultJSONResponse) VisitRotateWebhookSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhookRequestObject struct {
+	WebhookId WebhookId `json:"webhook_id"`
+}
+
+type TestWebhookResponseObject interface {
+	VisitTestWebhookResponse(w http.ResponseWriter) error
+}
+
+type TestWebhook202ResponseHeaders struct {
+	CacheControl *string
+	XRequestId   *string
+}
+
+type TestWebhook202JSONResponse struct {
+	Body    WebhookDelivery
+	Headers TestWebhook202ResponseHeaders
+}
+
+func (response TestWebhook202JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook400JSONResponse struct{ BadQueryJSONResponse }
+
+func (response TestWebhook400JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response TestWebhook401JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response TestWebhook403JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook404JSONResponse struct{ WebhookNotFoundJSONResponse }
+
+func (response TestWebhook404JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhook409JSONResponse struct{ WebhookDisabledJSONResponse }
+
+func (response TestWebhook409JSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TestWebhookdefaultJSONResponse struct {
+	Body       ErrorResponse
+	Headers    ErrorResponseHeaders
+	StatusCode int
+}
+
+func (response TestWebhookdefaultJSONResponse) VisitTestWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.AcceptEncoding != nil {
+		w.Header().Set("Accept-Encoding", fmt.Sprint(*response.Headers.AcceptEncoding))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestId != nil {
+		w.Header().Set("X-Request-Id", fmt.Sprint(*response.Headers.XRequestId))
+	}
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListApiKeys List API keys
@@ -5588,6 +7740,33 @@ type StrictServerInterface interface {
 	// VerifyApiKey Verify a key that you received
 	// (POST /v1/verify)
 	VerifyApiKey(ctx context.Context, request VerifyApiKeyRequestObject) (VerifyApiKeyResponseObject, error)
+	// ListWebhooks List webhooks
+	// (GET /v1/webhooks)
+	ListWebhooks(ctx context.Context, request ListWebhooksRequestObject) (ListWebhooksResponseObject, error)
+	// CreateWebhook Create a webhook
+	// (POST /v1/webhooks)
+	CreateWebhook(ctx context.Context, request CreateWebhookRequestObject) (CreateWebhookResponseObject, error)
+	// DeleteWebhook Delete a webhook
+	// (DELETE /v1/webhooks/{webhook_id})
+	DeleteWebhook(ctx context.Context, request DeleteWebhookRequestObject) (DeleteWebhookResponseObject, error)
+	// GetWebhook Get a webhook
+	// (GET /v1/webhooks/{webhook_id})
+	GetWebhook(ctx context.Context, request GetWebhookRequestObject) (GetWebhookResponseObject, error)
+	// UpdateWebhook Change a webhook
+	// (PATCH /v1/webhooks/{webhook_id})
+	UpdateWebhook(ctx context.Context, request UpdateWebhookRequestObject) (UpdateWebhookResponseObject, error)
+	// ListWebhookDeliveries List deliveries
+	// (GET /v1/webhooks/{webhook_id}/deliveries)
+	ListWebhookDeliveries(ctx context.Context, request ListWebhookDeliveriesRequestObject) (ListWebhookDeliveriesResponseObject, error)
+	// RetryWebhookDelivery Deliver an event again
+	// (POST /v1/webhooks/{webhook_id}/deliveries/{event_id}/retry)
+	RetryWebhookDelivery(ctx context.Context, request RetryWebhookDeliveryRequestObject) (RetryWebhookDeliveryResponseObject, error)
+	// RotateWebhookSecret Replace the secret of a webhook
+	// (POST /v1/webhooks/{webhook_id}/rotate-secret)
+	RotateWebhookSecret(ctx context.Context, request RotateWebhookSecretRequestObject) (RotateWebhookSecretResponseObject, error)
+	// TestWebhook Send a test event
+	// (POST /v1/webhooks/{webhook_id}/test)
+	TestWebhook(ctx context.Context, request TestWebhookRequestObject) (TestWebhookResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -6227,354 +8406,700 @@ func (sh *strictHandler) VerifyApiKey(ctx echo.Context) error {
 	return nil
 }
 
+// ListWebhooks operation middleware
+func (sh *strictHandler) ListWebhooks(ctx echo.Context) error {
+	var request ListWebhooksRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhooks(ctx.Request().Context(), request.(ListWebhooksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhooks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListWebhooksResponseObject); ok {
+		return validResponse.VisitListWebhooksResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateWebhook operation middleware
+func (sh *strictHandler) CreateWebhook(ctx echo.Context) error {
+	var request CreateWebhookRequestObject
+
+	var body CreateWebhookJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateWebhook(ctx.Request().Context(), request.(CreateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateWebhookResponseObject); ok {
+		return validResponse.VisitCreateWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteWebhook operation middleware
+func (sh *strictHandler) DeleteWebhook(ctx echo.Context, webhookId WebhookId) error {
+	var request DeleteWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteWebhook(ctx.Request().Context(), request.(DeleteWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteWebhookResponseObject); ok {
+		return validResponse.VisitDeleteWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetWebhook operation middleware
+func (sh *strictHandler) GetWebhook(ctx echo.Context, webhookId WebhookId) error {
+	var request GetWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWebhook(ctx.Request().Context(), request.(GetWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetWebhookResponseObject); ok {
+		return validResponse.VisitGetWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateWebhook operation middleware
+func (sh *strictHandler) UpdateWebhook(ctx echo.Context, webhookId WebhookId) error {
+	var request UpdateWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	var body UpdateWebhookJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateWebhook(ctx.Request().Context(), request.(UpdateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateWebhookResponseObject); ok {
+		return validResponse.VisitUpdateWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListWebhookDeliveries operation middleware
+func (sh *strictHandler) ListWebhookDeliveries(ctx echo.Context, webhookId WebhookId, params ListWebhookDeliveriesParams) error {
+	var request ListWebhookDeliveriesRequestObject
+
+	request.WebhookId = webhookId
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhookDeliveries(ctx.Request().Context(), request.(ListWebhookDeliveriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhookDeliveries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListWebhookDeliveriesResponseObject); ok {
+		return validResponse.VisitListWebhookDeliveriesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RetryWebhookDelivery operation middleware
+func (sh *strictHandler) RetryWebhookDelivery(ctx echo.Context, webhookId WebhookId, eventId EventId) error {
+	var request RetryWebhookDeliveryRequestObject
+
+	request.WebhookId = webhookId
+	request.EventId = eventId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RetryWebhookDelivery(ctx.Request().Context(), request.(RetryWebhookDeliveryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RetryWebhookDelivery")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RetryWebhookDeliveryResponseObject); ok {
+		return validResponse.VisitRetryWebhookDeliveryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RotateWebhookSecret operation middleware
+func (sh *strictHandler) RotateWebhookSecret(ctx echo.Context, webhookId WebhookId) error {
+	var request RotateWebhookSecretRequestObject
+
+	request.WebhookId = webhookId
+
+	var body RotateWebhookSecretJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateWebhookSecret(ctx.Request().Context(), request.(RotateWebhookSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateWebhookSecret")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RotateWebhookSecretResponseObject); ok {
+		return validResponse.VisitRotateWebhookSecretResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TestWebhook operation middleware
+func (sh *strictHandler) TestWebhook(ctx echo.Context, webhookId WebhookId) error {
+	var request TestWebhookRequestObject
+
+	request.WebhookId = webhookId
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TestWebhook(ctx.Request().Context(), request.(TestWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TestWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TestWebhookResponseObject); ok {
+		return validResponse.VisitTestWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
 // Stored as a slice of fixed-width chunks rather than one concatenated
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rchu3ti76KijutSv2XE2apC62qJq1SpblRLEtOZJs50JvEWKDIqImwDRAUYyXq86bnH/nRc6bnCc5",
-	"hTEANPpGkZKSOFmee685ZfYNl4FxH9/41BjKyVQKJrRq9D41xozGLIU/9+lwzJr7UuhUJuaHmKlhyqea",
-	"S9HoNfaSOV0oMhCyqbRM2aARNdgNnUwT1ug13K+NqKGGYzah5gV6MTXXlE65uGx8/hw1XsshxfcVX382",
-	"ZkSwOblii28UmVI9jsjFgvC4RfbINJU3C6LHVJOUTeQ1U0SPGblgl1wILi6JHMEjikxmSpPpTBOuCRd9",
-	"MUql0OayHnNFpGCtvsgN/Ml15wmd8uYVW6gn7c7OU9q56Da3R+128+lwI27usM1Rc4tuXzwdPot3WHt0",
-	"ywxPqGav+YTr5luZ8OGieqaJuUPhuJiZc0T4yIx5TBWhYtEjg37jii36jQHhiph7U6rtc+axwW8DMqRJ",
-	"oggXZDAf9IViQyliFZknf5tJTeFZrQj8wz0zE1yrvngUp3Skm5zpUXOs9dSsgPkAvL9piaLZaT8urJYd",
-	"1O5v/+6027vzf2+3V12OEzah3OxVeUE+2H2lXMCSMDoc40x7ZJC6ecoUB0+EnEeEipjQJIE50UvKBayD",
-	"HhC7DPefYvrvze6u/vfG1m0zZDpdNPdGmqXlqZ3iaIiWZE65JhdsJFNGKEnNU+F3O+FXRjKdUN3oNbjQ",
-	"G91G5D7LhWaXLIXvfvjwobk302MmNB9Szcof/07OzYdpcBN5dPJyn+x0Ou2ImL+2n261H+em/5zRlKUk",
-	"ZTSZ/LvfoFN+xRZxv3HLKvzY3Jvy5iu2aB7G1STP44DcdwlFdjJNmWJC54bwAKcwG84RnbAabkMnLHcC",
-	"pywdMqGbTAxlzOKlYxzy/91tT/mUJVywlQdzPBdVVGJGI82luw9nprScsLS52V15MKdDOWWqejQKruWG",
-	"o9iUmvMTG7aspnTIVHFIEWGTqV4ErExIWJ1soDHVVDGteimjMfH/mqdc376MJ+y3GVO6ksQOY0PjIw6i",
-	"gStgGoYnmPErll7zIftGkUReLl3HzVc/d3/8Yev90zcbR2/Ptk++73746fnG/ouDl0sH9zlqJFxcwWJ+",
-	"y/QrVsP2r9gChJpWhMeNqCGnLAV5aGbUuGR6b8rNw1HDrPWEaSuajWxrXbHFuQBqbvxHytRUCsVaFzJe",
-	"/K8nPIYVwk+/U/SyhhvIkWbCbSmZU0WuWWoWbclg8HV3HNFxErP04NppG/kRwUXC8Grx+wlXem8Wc33g",
-	"rucH8NuMpYsW8tOK7wt2oy17vpZXrHJH8JJbjtIIUrh8vx05kZrq6q9/y6/9twkF3UexYcp0eSDwkvsN",
-	"5N00rhvI/piKy/plmMGT9/v6e0Nli8qv4yX4+pIlADJd+EGkyAieyxjeaIZd/rZ9FZzO/KgPhWbpNU2O",
-	"RzVnBVQ0Ji712LFAbh9Ru+YAx2xEZ4kmlEy4mGlGRjJFDq6saiLIWM5S+J3aZc24jLnUiBrcfArouBE1",
-	"7AK67+TYzX+kbNToNf7Xk0x3f4JX1ROYgZsQLPYrtrhN6KUwpwGPB2Z+MMAWeZuTN4Yk4V4xZBEZPBkQ",
-	"LWWPDOiTC1BJB/R/d19eDCJCFblY9MUAH3t3crjvBvnIvODxwHDh7+k1PYWhRGRgFFIGFyOi6Ij9u9/o",
-	"N/C+tws9lsIsYV8MZmnSekv1+EAN6ZQFb/tWGqPgmiYzszHk3bvDF2alJ+TRs+Ym/L9O97EZpOX0VBAe",
-	"R2Q+5sNxXwjGYiOZCIyYi8uiSTDkzUCywy4ZOs82yRM8UiJPWdzo6XTGlgswkP71WwP0U9oGo+4v34LS",
-	"8HO6QMXw4UN3GfvxqPII7wmnvegxM6RFBVkY6pdzsUtwuQfGvurReMLF4LbRFo6EG+5q5wFVLDPkUy6G",
-	"rPaIH4tkkTvZ3kjUfMLgECdUm0kJZg61JhOpNNlst1vkecYBzBsSqjTZbvcFMgMVke4mHH8wWjbaJDZE",
-	"aFX/wUxongxa5APXYznTZOAGYM6SIIymCTeraEYxoVdM9UWOAZFEikuWFne92+5uNzudZmf7rN3uwf//",
-	"uWZBlVmYRqW9YVh903w6szkCInhnhr58RbNhgrUOFrqbul/dkIdGYMbBohjLrnJO3Y1b5wQvWH9On80p",
-	"QKkBkuE5jX+AF/c+NYZSaKMf9j416HSacPRcPPlVofvCDjNTRswfajaZUPOnOdEpM6dUSKJmwzHxIqgR",
-	"NYB14TdiM57Do/d7rw9fnJ8c/PDu4PSsETVipilPVKP3y6fGiLPECsELqcw0JkzhHjTgA0YQwRCyj2Qu",
-	"DydHd0nC6DUylJlufP4Yvsa+mtz5dV4mn/P4Vj1aUz1Tjd5muw07sNrBPkhTmZ7YzcKtK/NQOwgzjwlN",
-	"DAmwOCIghLO5cEXmqRSXjWip+6tqMPb+J/mbK4yTZQ/n7oWJPKex/WlNwruwGlBGd+Asm7LUmGHZPO9G",
-	"cOxmylOmzqnO0Rz42C6Ys65GMz1LWYGgskdJ9e13Jpjo62n7Uk6boT57ugoziL7MQwYujzWP2FBOcLkC",
-	"aptL5yHhgqCL425EBm8pHy5DFWOZxIQS+HyPgIOE9PP+k34D9JR+I2VTmQY/Ku+tseMsECD8SP6gT30p",
-	"okAaw8wIAq6GUoz45SxlYAVQza5ZGrgiceSosXBNqLpSYLmBMx6X5csh430pRgkfrisp0JsRl9gmuB+4",
-	"Iu56mZJfHfx0fnLw/vjVwYscpVL3DLxiSIUhpQtGhuBPiHfJMGWGLNC3gafkLpSxY2at6RUT5cGDiWq0",
-	"SrhcHvvR3puD87O9VwdHuaHnHjPKKBVou5iZeOZrLIldMhxLw6vtHcDuUuc4ohqeGPFU6bvP7mHpPje3",
-	"yHuYsi2OnP2PRhsQuVGXxMLcCP/gmkzogozptTHRpbFAqAbrBMR6bHYz2HF2o5mIWQwmyRdyTGCt1jwj",
-	"1tNeJjMj6MwKmi+nTKnKc/L8+MVP5wdH+8cvCgdFuzcgP9nHATUPrPshQo2FKnL5O5/uEsVEbHZgJnKf",
-	"uwNxdbbMSoBJJmhS1BMvZpcFB3mlGDs7ODnae52bkJITpsdcXJI5ExrlPDEa2C7RLEmQuEB1sZQWjP0u",
-	"E9lCvU+PU6l1UtogKZF6MU4453pMKLmgsfW7Fad0dnx8/mbv6Ccnmk/zm1X7tr23h5bTTRgZpXKCTg4a",
-	"x2aPdolOF1koskPuKAi7yO6kfE1TtLKrSdGMM4FbaijRTPP13sm3B9W06LRy59jY3iSv+PM70tmGGfNM",
-	"0GvKE3qRVAzbKBMXVHmuQYWas9Ra/MXxvzvae793+Hrv+evy4OtfhJ5Xw6aBMqnKJFG2NXRk9OsgZusC",
-	"xnckTDvzKyHnFeIJB+B5KblgTJAJjas27fjd2f7xm4Pzd0evjo4/HNVPfER5wmISz1IzT+0/Y1QbI6nk",
-	"TA8lygA7MCPE2PCKZAHohZyRlE0Z1cEL7r4EDyfB9sQC948livXIZmeDPAJ6lUZlQyJ9HJHNzhZ5lLFH",
-	"IGnzc3eHPKo4wX3hGUJwcgXTc5leoTx0DylG0+GYKXMwpBgy5ABwPyiLELhHMuqLCjp6HJGtdps8ohX8",
-	"Fa5tkEcBffdIBVH3xUpUHQyliqJbpEBSPfQk1hKlI5MyjXD9uCjb94ZDNs2EWEVWh1m3zc5WRAYcYrN6",
-	"MUB1RIpk4Z3vqEVRy5TsmHJeQPf0LeHh+ykbhSyOZc+Gt95bTXkp0wsex6jbrqGqSJdJkDEc8L9mbnZY",
-	"zFiCLlvBbl4enzw/fPGioBjDa3u4QxSDxGYbC28FFdOpzFZNfgD/xAbyEWuil62UhA6vlLPWKnWV03cv",
-	"Xx7uHx4cnZ2f7h+/LUoPrmw0IpiadtkOOEmXiHDH8T+sKm/19mua8JhczFApN0Iv29YH07ar0omWvaB0",
-	"/72PwndcaZkuTiDBL17bvPVP5QmHzmKuSSIvMRahMKpTQT3fHZ6eHZ8YrfDN8fuiqauRT2cvs8ZAwrTl",
-	"ZxBUIS5i0e5kEQtg1GaZpLDZizG8DBMfLLfdJVRd2XAxxp1sxOIvtylPSoPHVbDDB/Y9l7MkNtqkOV5g",
-	"rXwhVuCR1HvxhGu9NkFZtb6aE7lzeMHIzKgfoFMYbljFlvZevDg5OD09Pzo+O997/fr4Q4V56GyLyhd3",
-	"2xutdqvT2Wjt7JqfDZeFC5ANiUqMAi1mjDwY4o7wP4Y3f6MITRI5Z/H5kMepVyDuw6UhibLWlwS6Wj5n",
-	"tWJdTvbODs5fH745PFuyINVvI3JEOu12lgG73SZFC2zjrhYYzhCyZsuGZsKNBRokxn3jEmy5IgkbVU30",
-	"h3fHZ3vnBz/uHxy8WDLVMVVkw+a4mjeZj+Tydztt8x9CyUQKPUbFEBQ6miRkKJVWpLu1a1NpbjSZspTL",
-	"mChNUw36LHKnbsidWm2Mqf4N5XXOP/3Fi+wyq4jyCwRnNqB2u+0pkH1fAN17190w4UxAmNM7RcgjI4xx",
-	"kQIV9fHDOuV8PvetWnI58bsmO36lt7j776Wq//U6zpHU++AVX1cc/ZP93+DuekNFOaa7mot6mY/v1cFP",
-	"pyWOu6Lj24U3DJ8NHN8YtB3KmdBohcNiSMFwHTJBTAVBmymlXLHM5f6N+ejNufnmFxo0WCdA8EUpey/l",
-	"TKx7tK5YgfCObA5Btfv41cFPoMq9PH53VBLm+SQEcBi5ZEFYW+XTKlOXlVhI8wen0x3JYvMhySJYhQj1",
-	"SXLBEikuoZolZ/1/USSAKdfx/6zwaJpNOgjx2D0C/dDeEaR5V07k+GyvSh135QLuLYHIgLdbP7IypD2R",
-	"EyY0Wiro/BymTPvo+qVEFomvgni7Udm/FE5YESs1E/91pnTd7L8c8scM47uxwQqPomMB7pCXQhYfjg5O",
-	"VmWG1rXoC4NAlpS924ppcINwvVtgjS4V+ktijl8Y+/Pq8tr8759s0GNI9atBv8o6/SHMtNqmJbeatJEt",
-	"BDF3nydI1//e7O4MCFVGsI7gUa4ITuGrpftAQakzNMfsz2ptVQoyBGuSNOxVVAdi7pn/3RM13BvlyKoa",
-	"3imdokcdZc1qeRvd+zCZBzw82eRwD7xVfsVFXI5h72J5eXVew8Mdib+IHt8JOtNjmfLf15ZrMVf0Ilmi",
-	"2KuZmkLyWgUB7p8cvDg4Ojvce33+4vB07/nrJcw+9Ljn3rvrvPKECRiKJTaZgobsDak7GwAds0TWP1E9",
-	"TSOI3A1LZ3nw49vDk1skmn3Rrs36A63sQafCBXhPS6qoGwByfFcnumQ2NgV7mSpiE2SMRWtfC4kaLhPC",
-	"2SxBtO8+M5twpWyuRHFmy2fy5vD09PDo23wSHsM6UzcbqshN0yKZ9Mjpwf7JwZnZmT17dOCM9IjFd8Dr",
-	"95nMUosZbMVakzmYWZXlHO5R8KLdhyOyBzUEwEGi55LEfDRiqVFi0LSxPh4kZzvgf0y83i8hZgNBZTa6",
-	"tm30lJsVoslbrEbihh2PaKJYKeML9llL6w9pRI1p8MinRi52WYcbhDFQPK86CNKGUZddFJtULOZom47s",
-	"0UbQCpmSgZglyaBFDkd9QS8Q0YKCNm6sUxeCgqLNoJyVTKlSTDn2T6Qo1Gb+0ujsdFvtVrfVftLdbESN",
-	"brvd6cUXz3q9p42PUYNrNlG3UeIRztFs24TeHOIjG92oYcaMOZdYxWszo2iaUlAirdSpgt1htl7Xnlmz",
-	"hLtmWQawUYPIro8XZT54hSbILhmYTw7MI7hc4axzo7mQMmFUNLykgqKyys2E68CsSAz+MWMU8QyqxXKG",
-	"HuDXbGxs7NgcXUHkaKSYjmzSXV9gpVlEdDoTQ3R+STLhScJdhlyphnaj3Wx3mhuds043qzddpZLU8C9N",
-	"Y6pvZSlv3H2fXfHqLRtv7vkcNeSFEU5s/XOgxi47wx+FHrBS2E2WKIbnAckYrVCu+gL1aha7JEaf/JJV",
-	"Q0OCpMU6aJGXxhxLF4DHZc5I7uQOvqhD4Z1dK5SSB64DmiTHIyjgWvbcD+b2U6Y1UMbHGsPY+RmijPNY",
-	"a0Wwmqr5mlnJi1/ZUJuBZoby6qP1hucqIy7Y7Q81bDbkU241+qVj9Te6zAN1+yMgtVhs4Y5QdXHAB780",
-	"LI5DwJU+VowQ5ZvPULP6QBkJwWliXIPmYotmgpL+snirYYPA8rggMHrzc2VhfPusU/D7rMashlIorpwR",
-	"VS8XUjaUqeH8GLVQJGE0EwOgN89DXgP+3rmRoMauj4iSE3Yh40Vf2LBHPt2Za8WSUeACksMrMHWFjJmy",
-	"ClWeb9SJFRvFW43mcTszva6O4oOtNNMFsBM+Cgw9c8UK2N1MOUio0ueG2Z5TPbA+rOw3s3oDl6w/pVit",
-	"LqT2iw0TLpEgWjznl0zYmuBqiCebxO78IM4AjOH/LgDyQvRIxyIumJlA1BpjG1yKFtkDUW7mCVI0y3kU",
-	"0mJPkJRRyJG/oMZIkvAaUN+4FPnt6kZlMLsJF3wymwDmXRHYzs8TQSqqiFOEUSVUCgRsBOaw03D4pGr0",
-	"ii4UUbIaPuPZWXtn/RNVYCpQMI9WXXDS6hnLa650PVd5BdaEYHOmtM+1yHMRp3hUUnHmPJoilNdKsrV4",
-	"RkIR22m3yzJ1Si+58JS57NVvszuLKwcTyb2rftVu4cORP5CGPL3D4BbrYgV1QwEHxTSeSjXWE6mzYO3N",
-	"RYrbara3m93Ns06n133W29hqtZ92V+fhtYq9Vd/JfMyTDGIMeW1On+9ZBT9lI8OZrOqnFRmgtQwoQ9ZC",
-	"j/rCsQywmUJfVoug4LP1RyUXmDPFrLmAyW9OzbTvJ1rK1Tj9MgMit/L2xttU/PUk52VKh+ycifiWAUxT",
-	"ds3lzBEeUVpOFdhYXFwWuJQLlAqWea5VtcDfvBN7ihq8gk6OoAzeSvZdgNG6fmoRQre2u4+N+CY8Nrwy",
-	"1UZ2OBZ/F7ROP8zZDKpASyMMheYKRwpAlyzVWmuk0yaY3u+XFynWCIg6XKFOu7ex/mrmhXk148V41jfK",
-	"BRqQCVMYNCgSI5qa/xngjef2tkFk1Ok5TeO9mR4TG+HqC+uZdMf4SrA5xMgzQrK+zLJNa5PHn34RVuuq",
-	"/HU9C22ashG/qd4I1G+GY5rSoWapRzXFgxkZ/cVoXpeCK4aZxrugjnmJkS0mvTpvn529/v5pd7tqMb2d",
-	"eKt1WDbWVjLRGtbvigGP85RRdbu0PfEPnOD9mfO28qi9RVxUNO51VQpU8SR1QYg9uwtfWs2Ic7Zb5sZd",
-	"RXc5xXuLKgawH2v2ufwNSz9+PMHB8N/MJG5O+q9oO56wa87m9SrLByyDdOwNXTUyzZICBE1TOccc3ZIa",
-	"M5EpO3fun3qTztoyWSK6eS7nNhKEpmbHpznCt47bsiyu/+RL83p0LIVse4ZgBitpoLhkLK708mxvVmig",
-	"qZxKRZPVXvzW3Z0jwxWwkNcdP6IO3Tr6GovHLaQgUpjlU5h6HHlgQXpZZcq0mxvtUlLIHUyZDCzQHgy/",
-	"5VGB6pbQPuTNrRkXsOjlmHOHSTC+RviC2YSaWVmjRwXNRb8rbWRjB2KCcxJn+hlPEmJLqZxG8RRWGMWB",
-	"OZ5JUu3rfra9aSyisqVLb9DS3W5vPjN3eNO3XWX63sUP9rl21U89qywU9FmFm4/qwGEwpFsdzo7AY0xs",
-	"pBiiBRn/G/TFmCr0JLs79/bPDt8fGBMhswdcKFdIMshE0cAZBfYZFygXQ0wTFXFfZIMyfMoyZOtaFmZh",
-	"f2ngw42okUWzXZTxY3hO/H0loWSBrwH4eE2qBTaupdWqd9E7xpVT05SmPoEe6nf/8ljXXl/cGuAyb8eS",
-	"cDO+bAjmZi4cofw9ol7OOLbEqDKAe2ud2h/pagLwtmiWUdPhngWysHSWoCxxthSh02myKKrsna9hqP8J",
-	"YaivgaU/NrB09xBRjUz9wPX4FBSGUJO/W9Ah+lTg/orRhMXn1u6s1kWtzcrEMF1MbUg7QNj6RhmBapWD",
-	"QQ9K0FKjpsWEXhpTOGEeB31ge7tYF/GUiQEsvbmx2YwZfGEAF1TBqdA0/3l+8O3hEdn79oAcHO2f/PT2",
-	"7OAFeXn4+gAu9sVPH+Lk9Yf3s582vt8afncyvehuzi42vhevN3662eft/zx8ebk4Ont3c3z6/P3Pk+/b",
-	"78XLVx9E8t2HyclPF+++p30BLzo4elH/DVSxXgNSf6P3rLPTrTIxl6znaJYkPtfIaoKPQNSlTM9SAfVY",
-	"Aa8WsQ+UPC448QynQvBhw05jQsOdKKxf4EfoHj399sX+zffvhq9+bb9od7obm1vbT5/t7D3ff3Hw8tvv",
-	"Dr9/9frN0fHbH05Oz9697+5d/ZSo4rSjxpRqzVIzq//zC23+/tH8V7u5c/7xUzvq7Hw+/6Xd3Nlr/mwu",
-	"fdpuf/6PSrW/QPMfqzN1INsi86hDusUwYTQ1xIMkbEkMnJrgY1RjORe2zsecJcPC94bVQSzQoIypGIM/",
-	"VLr2BIOE0atBL/i0TQ5D8eC+iQqmF+oYWewLsApcAn6m9rfIQM604jEb9KpAliKo4S4asCiy7IOokw5y",
-	"cnGwG8gmi/The0IYIsIZYWuNc9Bn8bD6qKIPmLoKGXgkp+f6fCl8TcNVgTWce6cRNcya+TvOnbfDjjyv",
-	"Dvu3lNVhu12ypnWR6yMB0nmorSqJfNzBAA56EAs2q4HpOsMhU8pxLxcQbpEzCDmab2FnCjMBgv/wO4U1",
-	"AmFUo5jI433S7c4yn3Rwah65gf43HpWXtDn6+OnZ50fN8N+bnx9/2vic+6nT/fy4fJyixk3Tvr1ZBs7W",
-	"vh0W9Svlvu8XHNuy1KhYmeAI/BLENSFBxcsTkMNN4ClQPtATm2P/DNUiAwhIB0YKHwFQWMqA4N2pQJwa",
-	"oybLQSFugTcIOd8lF9Jsbsr8u4QDipGjvpDQ8eeapYpLodyRtVUANv7tx7XnjnmejeBe3yOKB6vrXM24",
-	"ygWL4danXyb0MngyZwPc+vAZn7Ds4VI8ac3nfSX5SrOeTS5YGjy8orEADzuLIXt8FbsBh8xudPbYWjGB",
-	"mt1aydUOz4LSnD24utcdnvZKbPCGdR3wFUuQ97+vueWrabXwIGq07tFKvdb32KoKo1usQMepLCd2gspi",
-	"v2OhL9W5vBjAhpLkSkDbsfKJHa6SKBAqCp+jBnUyaJVnkJUGME4VITqaJADHcPjWRekst8xkDUwsVx04",
-	"Uyz1ut/IQSVY9h31BRiuzt9SHZRzNmenStwuDX/aDXHpLg8b1hxmIufWFXbiqSa2XAom71pYMysNoCbm",
-	"EjQYbLFTLb+fdu4VU75ii3Me1/fi007X9EX5NEnI7yyVCACf19D+kLD3Wr6XtWKiYW1EHfV/o0iY2F9L",
-	"1qs3SSxN8JpXZCYNxlpPBxEq9VaHH2S4I/ar3ygE3xdxjwxAZgxcKg22EoHIrtGg+gJcA/bqwAfNEn7F",
-	"sBBQiqrUw8K5NKO6NSIC+wjuQcvEPJ1l8UQbXnQHyrEuXI2PS9nw8lww7IZ452wwr4thPhjCzK6cEZaJ",
-	"ituzwaABYzm2TJXCFgtkgArlAOPv1Bja5bQYo0kKiWFK3yjyoflEVQpa7R4Fql91FzerYbuGhlj7VNyh",
-	"6rSR565PFvPxg+KCBBr5KrlSWlZIdSgPXfaRvFK/gh+8VrEo6IwrrVgQea9etFXd2jj51e6unUFB9Vxp",
-	"BkGIdP0ZhEkwt88gu7t+BqHSv9r44Yk/nGg7VSHTclT0oWm4u8pna1czNCdWWky0VO5CCT5T6HYysLfW",
-	"jrpoxqw08hzYx/rDz2Ut3T6F4PbaaeTMmZXm4NMW1h9/lnR0++CXRg4K5t9K49ZGfP7RB7DQ6bSkuj30",
-	"yQu/1+yu4oN2q5fZv6utXlWlzYOv3r1ziR98fSsix2um/pTWHyqgX0Drshpfvev0hpYz4iCyJC6vP/Y8",
-	"W+LOXETlTngpwQrk3DxzjQkrQuCqukNpxXB5PsGzrlfhco3Rzdd9+GPdOi7V69MFYeamoEUZxDogjadF",
-	"DmHo04RyQb4/PT5ycQGwsDe3nppFvEjYhMRyOJswgZDlfaHGdApEg85XyPEzdq9tVG1xQsiExZwSM2yL",
-	"5q2mCcfQB4wKLqEX15YgsdjmOKsqlyyW+i/dgcjinU9TeZnSSYsUeuaRR5vt9uNdUgZCiPoi+HHvzfPD",
-	"b98dvzuNSBn9IfebzQjKP+4KHEgF3IcZQufxLqnA8I76ogxgHBHfVyEieZioiIT4WObFG493+yIHJxmR",
-	"AqRaRN7unX2X/ds8tvl4l7w5OPvu+EU4HHNl6/EuyRBfo77IwaBGJIAqtP9AuL+IFMDvzct2Hu+SfCMh",
-	"8mizs+F+tY2uzG9bZh7LJhuREpQPebTZNV9w/aXIoy3Y66A1SlTsX2Lu2Xjc6ovgJjJhVNhMk8omKdge",
-	"pfgmhPeYY1psri2K86xVdkFpkSM2J0MoTrQpVzSOfQKaZyPl5o8lJuW7QZbbKDPChDZckKWWVTkGs5KZ",
-	"HnLsnJ3erTDTV+SVhlWMMSFzxG8I1/7sslQVCkJWaP1aWo1lvqqD32bYT5rlfFVVcmE9z5SqSZAMPvjd",
-	"2dlbkuV/uw9VZ3tW2BC5TFr3GrfmETLJ3OyrRMeh0KlUUzbEHH7fJ7jUhf0YSka6rTbR8ooJwsMHfW9k",
-	"8Mk+3d7uPi4z7VwpSrWszpWzeNg2OICgp5gD48PvVMG/FZ0DzaCGkPosQ0qmMtW7fQFYViMj9NFZlxKd",
-	"zpQRMdNU3iwgjKDgAH7wNX0RJq6gvz6f5BW5cOdc9AU6FXnqwJcj61XSEKy+ZjW++af5LIsgYztU4Cwq",
-	"d12mDq4L8pAh49fAkcSC+DDxQ+aEVA/v3Px8PuZVAZ7DSyHTQkkHRubPcWq3aT541wpEW1upeTvV4qPL",
-	"yBb3cXklu323g+aHYDW3VeqQuIAdt2xWMmIMObW0UeVas2dlSXjhG0V4fJegQbnU82a6JCaEU7NsF/Jx",
-	"bPa7bUrT2Xnazvldnu1st3c63SIT296s9L/wdUpcV/n806320+3Nrc7WSp/3DSbq1hhN/Mj3IYYydzWl",
-	"w0JQqdgvoiwPZhfLvuN8+4E5O1NaTlja3OxWvW+mWOrCO3Uv9fATK5nkxTJzpPuq4/ea0asTCKusDcdU",
-	"5FwjABMunjmLt3A744PH/zyuV1giM8zl61PPm87GVAAikiaxtLD/ii6c2hjCEJgTcClleZlq9au9ZE4X",
-	"yqNm5xYFPmwWD4A0IFJjISgC2AObOsR1gGwAruDWrYuyzE59E6SEVJPNp1AsbgWxn1C5Daf6kxHucg54",
-	"TpTQC5ml1PV8nly3DVovNyfZHApQMDpG4dxsh8WbVnXoiyFioQXXIps6BKtjX7vVbtvq9G9UkE9kK94L",
-	"eruxWpU+HzIBCJcNowJME2rmME2lVabDpQg06mwFj2qPPCL/52CsIjIT/LcZI3Ri9OywaRNoN9gd0eor",
-	"QUOKPjQHpilwO81AGzd/tHDNultbwcLsGhKpWi8hyXzMNesL4Jdm1RgH2mYijuCbgxZmBbdaA/yBC6gU",
-	"N1+c4C/UJVMWNKk8KwuIpru1BaVQ7t/5BNZH/9X75f+0+n3V79+0281+/6bzst+/efrS/Lnz8iNcr7n2",
-	"L3Ol7sHH//Xf/X7rttf/d+3L/3Ppy9fLAsQWIkJTLip2xneENmtHLlJGMR7kCg2q1KjDt9ebZqcO315v",
-	"uwiU2az9wxcn5nOQsbSLTUlQg6eJFOAZov5+OSJSsBbZE31hXtic0OmUxYWXKvMW/J6wSA6DXu9Je+DU",
-	"J7hmP9Mizzm0uVtIERPaF/Y13yiSwP6TR17lftLdfAzUXn0+i7UaAUlt7uQoqptPifb5mq3ex/989MT8",
-	"++N/Pv6vdfM2YdbZWqVZ0pDbr3CAEclqSZ5sdM39mW2RbaaqAmZwPd18yyu7VMAOGB2OzUqvWsfypNN9",
-	"lqtluRvtVLpac+UuEy5cSkDZ03DskleW6lfeZMS2Qz1ML0uhUwolmtEJ/q+gQkO2cFZRhZ1V+gIKqrLE",
-	"bc+sgG7RTCxxqpwi95VT3Z9TwW6/snmpNShVVsAFfYYii1DFU+t06UFCVrUQTFlQUQpYN+jIczWrVXnC",
-	"NYbiq5yo9YWhnkA2VgpUBxjMy16flaVmJtFK7w8Qd5e933t4s9WBrlVcDJNZnLf2uyt9OMPIvuXTQZWw",
-	"HrOJYsk1U87hE3ph1p18teGTLXm2OOFoq/RbIMzlOVZwi3I4okSmMUut2sZTVE7XSLmC+d415QqGsgYG",
-	"l2A3+nw4S1VVrUaYfIX3rJ58hbPIMc2fNt7/Hn+7o3/+8VAfvfj+4KDb/PX9xZHgl3dPscrPt0pU4emW",
-	"I2Lbpz0QnNdKKLk5zRxh90O0XMOqkEwmoRKzInrharQALHU1tCSj3FljIz/wED0p3HUAoJpT9bBJxWGB",
-	"wmqCwHemz/i+tUoc7xcyzXDoC1V4kCdqJhuzEZ0lGgqsOSuUMHZXyz26SzX1HbFlV8oEgrvPlV4C+J0v",
-	"FtYW6vtOYEOFU+s5t4fBCVL1YItrj/TfBUshd1CKoAoRat551IO+KMQeVodeOB5hDw85F3kVWI/Zoi9A",
-	"+3KaV9iy5G8MtGAneCeohT+YkQAiK7tmaV+gLxveNNkNa9HRA5fnL76KzbkIL7ixc+MJF6vwHA8Rg82g",
-	"zH/yCKk1G3BPJvXwyAO+qxVq7IWzpOUl8/1jC9X9fzEAQb4L2R8w+qq0qrc5sNSS9DbaF0k4YANHYfT9",
-	"kmlb71+R9z+cpSkT+nxa6XFug7LiFD/wWPPrPDLianYIMJTzKUtrPmQWFZyvCCwgCHXAs+uK33XV2cBh",
-	"Aq0oRzxBR2ewctBJzYyspPD2BWq8ohgS3vuZjdXk2d7oRZeddabp6LDLXrR/OLvYPnqvuuxVdexV0wQW",
-	"SNVshUtXmVA9HDPsF1K5QxHCf8G7vBls+w+va6WW4rfZKKM8/ZT2uUq4/+DZyHrAXsCtsTMetvwzrHqm",
-	"IFMEhCy2utu17TdsMzyjn85EwnDfAcbZGCelc+D5RJku8ZtYH73kw/k0dWTKpVhlBesuce8yTdsPrKK9",
-	"vcVbMVUl1epc1iQbxADQZAURzfcJ7DkjYM7YVYTKSYc8eiNFTBePzcl4Gtm6Tg0HV+hx1Bf2Pi3JRiey",
-	"QH6UqLFMtZGs5i5Eo4PuhsaciOlil3SAL8Z0UZB9nWWib6OzfNEKROtT0t1WZatTS6Nv/aqXSlxpwkRM",
-	"U7tqTpxnTRYnPBb8cqzJu7P9AH4hpotG1DCLCkh4Qo/zeAr4UwVnyMnS9Y7OHRF+IIxomV0AZxK5fOm+",
-	"yHprsbDfjftQi/hS4CvGpgpVcQeHgfpoUQh+PZJf3JFskU6GX/innc/aM3nqzNjqzEPXMpXWlNCkvt3m",
-	"ErKCl4Ajj6sKQtrZ2Xm6WhpKyhTTt2B+l5u0VoLlVnRrvQMwZzb9cHBVi53rZHoXQY3H8pqlfLQAZdQi",
-	"VDfpTI8tKOCjb/dP9h73yAB2f2AYpxRDFmF7BkDBoYA6NecilnMH0DkgT9wjVVnkS9gGDsra3tnnIKnd",
-	"dfO09rr5YIF9rGCJ3cY18hOpHqQN2wEVl8exvXQYFlT0DgevMLKlNHFfQbQ+cFudNMLojWBzUi+N4EP3",
-	"lDdfCedehBNi1FZU8swuEj70yb/0kjWv2OLSmC8pFxoU90fmV4tgx6VoyfTyyXXncWRma30wAPEknfMG",
-	"vLoI13WWT9Uc5DDzBoQLpSGcMTKX4DfoYiAkYAdzQS6YnjMmyJAKjHzwUt4KvWSdy8vFb9vd39T1s81f",
-	"42dPL+ONm+3Z5PfJs18nz+bDxeZmdzxrL7amV+2t9vXOr79est9/G/86n18WMOk6O1s7uZixefkv7W5z",
-	"hw6b41+bYtr8/eN/3gVAKltp694qLnXke5ZCn48LdsmFTZc2g8DNzCMflrYUfwfzOaUCYIEt3WAvJEEG",
-	"eMsA4u0urxtQGxS26Nt+urmDpw0dalFfXAAsZ3QxIILRFHBlIRnO1nLMpc3pdH1FYH5muzHYjFetJspt",
-	"lweEYbNY3Rh9mSZ0WIr1Q0qgzwHN54SGzlJ/vOCVTZcOHW5t99mS3IBf+v2bbsf810bT/Pdz818vzJ9b",
-	"5s8t+PPpwfp7D5trGB/ZO90/PPRrjhmvkV37CJQmsxQihjZNKqFqjOWsS2DIowamo9nrhrMCmeTw0mty",
-	"2zJ4eqAND9gtRwRhVBAAMx9xshU7DhrWv0Wm2BDGtufnimQ4Ovf08xdB8CPn0dfQvsb7ip2E0BJNvTqH",
-	"e0g1tyTIlCDfb4edR4gaUPVdz/vILJ2SE2Z/FzHmq4P7OT/QevpeMtIyOP3nSkGQR+evMK1dJlEOBzi3",
-	"9mWFz8c1lxlWj96d7T925hFYOlBvhb4i150urUFHelbUtytheW7LtAsy5qys7m66lr+5NKrshs1ny5LZ",
-	"lmv7bjxRfoU+LtmY0+rE+T3LPnP9DCo2Acitdheceem2IrN0g53wFFvoVAOB5pjH1fuzs8r+LKkKwEtr",
-	"ZP4X67Tg+ZqVzXdSqTAFF0ETDxtl6oH6e26kcSonXDHUjz2wdcLolYrIYCbUlA35iLN4gMsE/FNRboTY",
-	"nleLufaY+Blwfx4bNHiVhSfKvg4pMlOWKobJQEKeY/r4uc1WgNDHubGcDWXIhA8XeddW7vHS1tTpEh+K",
-	"gPWxzNK/tzctWYKgVVjtY1SHiChbCbTR2njcspaE2ciBQ33qzVOu2SCy19BORQyoHIw9JAYWW71bxV8s",
-	"kIe6V/5//9f/MwgSxREYzHLZC4YNJCRGZffeHt5Rx7irMvEHaxAPqDmcYmf4+oyeUugW846ymBdcNEYk",
-	"MfMRNhH1YdL6OiuGoe6e2Pd09fdzcXmuZBVTsd0wsnoAHI9TW2wfmPCzW39VPuHGipmMkFJc5bkL52o7",
-	"pJYa6flGLX9OJqNMC40NdyEyi9qsIiPukhvM91lKLhZkYLMi/o05EP07BFlnArjx0gXyWVyYowfQDjtZ",
-	"V6BdK4o8yiGi6MIDED5UoCuh5VTdvrXzxyVnBlRQPAF+9lVC+J3hZvtm+DX6IRtygBcmHP2OZpzpNU0q",
-	"ISrUsjqnGlaVfWFMYxQmtpB7BT/ysgEbyjFvgvplb4tYEJqCPvvJt7cxpB+iLQCFgRbW6G12y0VLgSES",
-	"tuAe1dCbl3tLQs11pZuapnWNDMwlp4O6HYoINUctYWTCxUyzCAHTMXoBhUcYgXu45EQoBi6P8IXfEjz5",
-	"uCtwhnBhQyyA7gprUYYCSI1yhZ/PVj+yNFlL94eOlm9xGoarqnYtRwAWAYxsVIhl4nI3ooZZb1BZwqrJ",
-	"bLlgDPXCPFs2LPK7gsbFF4twg0Xs8/hcgEfnsoeI4uIyqTZMqrOs84gZ2bdkEnuMzKA7N7iLECIAOait",
-	"ghJSE2kY5AK6Pq6UNhcwo5x6tFmVnO1GtkJzMvA/u/vBm2mmPoBsoO12RDa2221zLsDVe6tnuHwyV886",
-	"9RmkNe3pTqHGe25DYDZr3EoXOUKPnafEHt4IlxFT/pKKDPYV9qsvtKWPKzbVLXJgu+f7l8AX2uSCDelM",
-	"Me9Dci4il4Ld6tc2fX2ADt+uLV5pT6P65Pb3YJjsVwIjZQg/ti0bftfMakIT0CxiAkEVTSixiTpZO5hE",
-	"sQARV46Crs0ZlFFepwnbuz2OnPIaVUEdkUfFJrVBGq5Ms04YhVTYQm8C/8XHEamCTspDCAGryEEmoXKG",
-	"2dw4574AdpwzfR2D9isa9H+LGm41cu3hKqbciBrlITaiRn6MjYLkzVnJbiAlLop0EAC53Kk8X9qA7P9k",
-	"EJeKjbsHmstQKr3EbREkonFh0wtywPDAVHfDHIucgbK1XuiwskPkyqgLfwXczN27ba2C2OBOTX0DXSzU",
-	"cdXoYfp+1tkeujsPrtgi3/DEaXhckZBvVEPaLZtdwOOz7VqrK9hdZHPKdLo4B6izeuXC9XWGs5ZjrGZx",
-	"8ozNJ17OjbE9pUpZIDWwdsAKst/Jn7fVCiVrtG63g9leFFhoiDcdkoxTo2GDPlblXys2nKVcL07N8uFu",
-	"4sLvzQw7+FTV6coDRoCYb/QaHnAMQV0aN0065U3UU52uBy81c3xOFR9Wv/3MpSc78W2jZWaZ5zKNsVMk",
-	"lD0DYgRXhHugJiAAWAzzgezLAF1vvstoytLVP0zJBTxBXIQz+wD8XvzCZ1BkRxIPhNB0CDzTLslZgN7v",
-	"Sx5jNk3kYmJx4/ND2odSiwg8KpHNMYxs09/I+raBPm32kYXNUK2+6It//cvMkwnN0Svf+te/yCkTMfpl",
-	"jdZBFRn4beqR04P9k4OzAZFpXwzMszLlv8OjPYIL527BTAMbgwt9zmSJyxl7f+R8zsa4jxmaPDTwfBOj",
-	"K++ino8LxqWwwCfafZlw3ReYQMOFmYgj+iZcHpBHUFPUAx6PuFZXbPG4RfZE8FLERoS3YBuxvoDU6fl4",
-	"YV+LqQQDu6aAH6jMWgagpIYIB6B74VI/+VVJMbByG2u1zWpYZ7P5Ew8xQJUMMoC7QXQrbmkrew2xA83X",
-	"gXn+0BcK/dgUAEypbVxh8UQdjbykPJmlzBnAqdQ6YbGZ3zvMJQ9bTpCYK/NKZTFStZRhDhxmT5ALGuNC",
-	"YiM44UPMUGWw2d2xC4MDLYNfApmcGKbdBLzfMHGlLzbbnRbZyzbUpUdgZ1Q7q3fYWIZwMZ3lIG1gXjEb",
-	"JgAOY2Y0w10Lu4ZFZBbeA11Wsa9GAYDXVp/MBLuZsiGAa8mYM4UTbbftaN4wPZYxEM0emcA/rLpOplSP",
-	"SUKHVyoi3x3svfB+48i8Q5HN9lYVnKlZQHNIjUo4aJHjt2eHx0en+Ei3vWkXGC9HgS6KGiuS2P7xyamF",
-	"iVTQF9YnLfaFpldMEQYUjgO2UznjE6b+9S90fb/cJxsbGzvmRKk5S5GG0BGFI5jwJOFWFCImppWFfTGo",
-	"w4e2mY4JHzKryVjuuTelwzFrdlvGpJ+liWW6qvfkyXw+b1G4DOlS9ln15PXh/sHR6QE88zlqaK6xYuXt",
-	"IQHv9Bsq6CUzx8qwzkbUsM3XjGrcsg/JKRN0yhu9xkar3drAxnhjEJJPrjtPLPfE5upVjTRPoFWmLZWS",
-	"I7uoyBTynUqyjUIJ5DN8IDQFhTCEJklf2MKdFvnJGB6MOS0b3l9VNLlrCSLkvd7ZBa+Utqo/y6uGcwu9",
-	"Og0bxB4/QARntijeeSNROIEWBAwbE9C+UWQQFCgNlhQi+QlFmKwEKDwh4KBgLcttvcPelgVZsx6e9qkN",
-	"uJpZx1HbRhG8WcAKbO9SdkOHOlnYDEcPK23b0gDLBOCMFnlLL5nt+6D6IpbgaLic0ZQKzdAR3TN6MtoW",
-	"IJX9lnijAwrWQpHwb4xWoClnhmt2WV4zMpvCGQWz8opPIZvF0MLUDGNqpgHA09gNHoQcnhkv1Q7jRq8R",
-	"hGGAaB3Pqq0MzG7BAuzjEWprZY9isgjmZtMQuQPjtrjroBQCv8x0Qg/yior6atq/7dT/uTwQ3wxVsawp",
-	"U9D30oEP9LA/e67Dvtq1dbb2IpA8ePJteKEvwEHng3oIVOHYc16xt86Iqiln5eDZnMsK+y1LDJlMrioX",
-	"JwqETIvowqVchqohlVv0rbohpRSPpUPH6AAo6bZQW+HANbvRu2RIFWsqJhT3EbEMG61m6OZ/zt3LcsNe",
-	"DktUclfeNuqB+RJiuyHrq5hChIYHF5cwlyAWOpimbMRvBuCZgQawjl9x3SL70GHLmy0kYVpjZBT/imxf",
-	"0NToNtMxvTDGiJJk8P/+3wMopO4Lw39QIAxOTwfAG+CL5rX5de1BlaTDyk91ZLiLloRqkjDHSizD9MBF",
-	"3py1XHNwPiCPBvTqvDt4bB3SKWPmD4Q/QYnBoA4sQD+Ct2DievCabvLrALVwHvt1gTMIBhcIlRY5YzfW",
-	"YeMXnmYQhYZbVmKgmTEmv3aPO/vP63gQo+lw/IfSTobxDXb6hWuiYeiGT1hkuYghHBsFLjf567a7Twvq",
-	"0c81M3Kfw+/kZraa734V7pNF04vTyeUhVwbSrSUQBtIr4w/tZ6tMN0vxe7AJ5yTBWkkWuwUZA5Ic5Uh+",
-	"hliGUcmOs0D/OiICekvnNCzsPcpsRAg1KCjuNieIixmzx9oXwEGf7T2Cz+O29YWlJoxFQl4wmnViQQb5",
-	"mucBwsjBvL1C55Qx10x8LvoCNURbGmV9Zwx4pdFeM5hXK2S/QR8GOdSE3YC4VWQAH2ytX3peteK2Zr6G",
-	"BXSso3kdFgDFHZmS6KoWg1bvNFG2mzcCY+wGc7MbWEiDqRq5rT2voPe7ldtUzwQn4WCkIG5sPrxLuu0a",
-	"7327eriFGvmVB37LoD9CTR+4hMHu6rbbzuFmS2+Kvhjzmx0tPOGgGRRm4DnfnKFk2Ebsrs6VTUOYsSy+",
-	"/ssn21sewaUM59pqtreb3c2zTqfXfdbb2Gq1n3Z/DqCA7OEPO2Eva4/E49XB0PNIV8tSPgIclM/ZSciB",
-	"0FpspgLgI2oW+aBII4tn5NM5M/df42PWQ8LmZQHEyDSH7ZEH5eiU4TMARDhEi+h8Bi/rOhZEDtAOni6n",
-	"SLhtt8Bp1i9i3r8Pbod9BHes+6C9/0n+5s9RI2zKcdvDuXthnJtI2VUP+RPw5DmNf4BzBw90bn/gnaDW",
-	"u8tifGjj9odeyvSCxzET6KYGJnb7U+AuzQUZ4ASF4YVfPhouFHrmf/loCCU7m2b/vG/byHN6CYTn/DiG",
-	"1IruXzSGLF1+jhrTyvDlvsUyQuezkVCpddeAwmzL6k61a4KGv/Q81BEfukorVGD7YkzVGF40pKClq7Gc",
-	"Aw7LJeUCY7tkkLoywUGED2bpBr7yLvsc4Ej3jXgGpCtwwrgY8QCP4cCjFcBEwA8Y+OWDbG/nmqeKjGhq",
-	"gyt9ERSSuuLSCfqXzIBseRsY0UHhTaEC1Ty461LErZcpexqiYuC3B/+jEfcUNaXAu1RyYiCrRXLJesE8",
-	"l/FiTY6vJkbpQBrIKOsIhxGjHr4Iuf1t3PrnRiUXNaQOAQ/OYqNH57+HmrLRgrybbu/tofWHCUlSY0Ip",
-	"Ystz/FgKVVy3YZqtMvQQFiuP4m4nNZEXPGFNOp3WSgYfi7X1xA54wiFGWJSPEkBVdnu53He7/TmULYXy",
-	"gLVZPx5wZKZZUNTm3xeUiM6aJGXVgLIeYY9h5Lsu4skB89jqxT526vf4C1Iq/hJVARfkIVIvSlrHukRj",
-	"mOspjGeZ1mAFku+5rmbQG2g0S5LFQ2oQr63L7bYH/X330zqiRsLFlYtnvKrP0YDbnnyL93yO7N3vXEOP",
-	"2x7BG32hxa0fOvG3uRKJFZ7xt32OGlhme+sz7/xtjpMvbn3mvb9tLa3NJbn9eXrbZnvn9ieOpN63rO1P",
-	"V/Xww9BzYe5UvjU1PmQpZhxhfO7Jpyu2ODe87DOqgQmrgtdBKlM+kjBl6YSamSaLFjkWQ+v3guwfqypG",
-	"WdjBx5l9RhWC7nNFRiljqATuwoVUzhGjtUXgm0aHot7HD3zFxqFsCi92EwEl0IaLqJIiyimt3pFyIeNF",
-	"7sW52AfxiKP4s4JECClbfXEGgV8h8Q05TTNQ66IshwRikxACMktitcMgszXIuTNTq9Lx8IrX8daLVL1i",
-	"C2gpYwjrPkGtD+NFfh9hI3bLdadl70e+4rM64nLfMMv9XR5BPVteWylQLniuhJwTGPBDqyedv7XPoxw5",
-	"K2y+XeRwYF1YpWf56a7lPHH52WvrMcu0F8B2zbhNlnuQ006/ukFuEaebK4nTl9Ak7k8XpicuQfB+kjSq",
-	"Tmx5CaWd6Dm5WGCYE/psgdBrkT008rMK0BxYDXRmm0Mw0dVn9AUUu6dsCPI2JwztcxkgUV6EXDL958qP",
-	"+/PjrCy76B5wFT626O1LtBD/Zm7nfDl3uN4BjX1d6n+2tPsq5f6ZUu5bpu8u4nx4gOphRU3AvrXBfIpY",
-	"liScoSFMsXRklww+fR4UzbYcKB9XmA2DiZNAkGDQ5cPiOYML/Pct8kZeG0POPJxLL4GYvwvao6jkwiY8",
-	"YkN5MgGTjmuX2GAjEXt5YxOjFReu03/cF4822zuPwQR0gA09UtW1AmoHZI1pzMPsa0xqAmjeVvjWQr8L",
-	"n/ZKfc6ezejDhAOwg+FZ+7Od0kNaq67WAjL0g3v9DTSOqxSREMvtT9VF7hoXYTeaiZJYTKhm6QpBkU4p",
-	"soCy1jV2Dt8p2Nw1dPbvKwupZhf5Ae57/h2nlhgyZK5sYE4QA4V+BogQCDMURf6RDEBZHQBrRizhO8Og",
-	"hZglydoSyfb1WSn40L7TvlXZ83V799WCv4f6mIPGCak651i713LbJOL/wer6H6n6+VZYaHZ+sXrgHcMv",
-	"X3rYYU0NcqU4xb4Uo4QP9V8QpcBuD/d1rNSHKJ6MudIyXdRWFX0ogoZSHSZ/aj4BXGPlC43wIEYo9zC7",
-	"06g11vcC3SUEZIA7tcemLubi1VmnfYexgf2wIa2UCsLFkMeIlcCVK09kiBxoS6ZR2RLwogmNmSsavJQy",
-	"xoTUQzilI0MK5GJBZiKWTvV1urXPPqGzmOu+SOQlSdlQpoYPA/gIJMxzTVJGIb/8gg6v8jkvxDwUS6bc",
-	"F3Ot97H9d68vXPlm1sFM0YWbVQBvgNk7UIziJYKZqEsB9aM13/1G9cUAVcVzW15g7ACtSCyXure+s2Rx",
-	"H82yzB4NtRAuCLAFaH0CaxjMzqVt29pB7bq/oomxC/GC6tiIlzVtI2uWJnZDp7v1U7n/VK+dtZlOHdxP",
-	"pe8OelNJiQSAWI1UkQvGhLe5HEJOluKjqxfLCeahFIorHCYqZhY+oahnwAs62yUYn+VqXfdps73V7GyV",
-	"HrNqBu2wjZ2tJmXPjJqxtdF8NuqyZtvoHsONeJNtLckbubvOUAIHLalmLnHk/JIJe2IA8s3+amGZsnV5",
-	"Vpjg2qqGPYGraxzYMvari+kvUBD8Xk3kNfvLPVM5eljfR7VEWUgB03qJrmAFecbPrTcjQ6NWIRy1yCq/",
-	"LHxqqBFAnciuBcd0P3kIefAlTdiuz32znbGQMQKSfcJs4wqEvkLXGtUR5L0ufEqqg8en5O3e2f53LbKP",
-	"uGk4XDmyoBe4JZHrurMHTXdETLg5MmrKhvpMXjGbKGFBN7APMh8y71cCaDujnwgZGzXJIS932kSBRQ3e",
-	"pe9n8SVzBVDgBQLQZK575eRYq+9gCTXUQUF9WwZTb8SorTR1XiXMCB3KmEF3CpoylVXWoA8RFxa+hguB",
-	"sFSUx7bnld8Cu0MldDLEYc+jTz3GPGXqdrJFztJFtq1UkYG8gN6uDrwMSgaX6iqItP73CchpKd/M0Alc",
-	"KdWHVJBYBmCyXINSGEpxc/HcLZs36bMffili+OeB9z2ufj7BF8omgv4Sy9OBPy7Lnw2ulZDs8yDzjgXl",
-	"32B2pXTFmjMfPQyifVO7udEuNPO6g2lvqGiZuP1Q3T8BCry+it2/ef4CZ3MLD5TJUfDZPrgMla7fXnWl",
-	"yEmQYifY3JdmoAC0bBJbD2DIRyZxVi8qp8qnO+C9I2lsYlcAcZnSIfNd32yYA8poAe4hDPnsEmoLUGUS",
-	"sxRwOvwHWuQwjvrCTClyJeFQ3nDN0gUigYLFrzRd1IeAcC1ighEgcjwiei77YiiFM/uxZlUK5eBhXYQH",
-	"HgHjG4GVpAt9GfkSlHDD1ayWHWTOg2YbwhRsJKkvJnRhf3LYEFV5iHDD3yh2E9NSeUlMoYcDgooViDUU",
-	"VDmCs03R8LTSpMLJHWxahpYBHg8HYxY03HIlTLlYStYY7b4dxNYXIXi0P9s4zL2UBFi3isrR7LD74+3L",
-	"m7BB0p+VW4I7y0SsCs7+zX9yCOHW6pGff/rxw/t3Z6cnP7w9Pnrz+tX3h999+/Lgxf7zvZ1nT7e3Njf2",
-	"5jeL0z+vesQ5CUC9h0zx8Jz+jSMRdyvo+GMLLf4Z7owjqZGV/RWuDH7Ncr6MPL0+bPBj5mqIKt0ZzxcO",
-	"QyFzU3Q3oRkC4umbv0KMlVK84pJpqD4i+OILo4XMEWpmBq0hXXsdQJvnAdz6AEoeAdWlCqc/132cjwCh",
-	"ckxBSVpqKmMt1J9X+nDL3eDdPh65Cq1b738nNE/WuN/1afCP3N94h90vyOW5RKKwjRNYeg0RG6rJr0aN",
-	"BDikfIZthvDgmp+s3EbEtwjZ8J09loHqW5Bf82jwNffCdvjCduULi/EB98K2WcxyL4WN7XY7KNgNuoPb",
-	"Jt9BB+/6Vtyfixa+mxtoFmtb+PmGGTVCEphBvh/fV6v+756vqcONrQyjI2dY2aKfxVw3MYa6xA8uScxj",
-	"j5iLpjtkYYYwnABNBq8qAG8Sj7t55nt5CNkXAfCPEUC284YLMV+mxvAFIElbB0fjHsJlagfh5LCbrK1M",
-	"VV8M0Ms8MAMFPAgpHDwmdhLhFhmzDvnRrMgBLkhJsFTAfdn4c2BLW8czV1DaEQBkurpGG8rIYr0rmhJV",
-	"sV/c/Irg72zG45Uxy8JJcOW6ITjYkABfMGd3VI0HLZRVGRmI19pRuayFi0Xt2mLdDNCDw1oe1EXJh1qu",
-	"PjIggz14ZMVFu+Iirv80X6OM0X2bLwGKtB+n0CklANG34f5yHkEgk+ryCFxs/UFg8OwAi6B3FWPrrjI2",
-	"OMEPPDb0A0JIwgH3ls+uYXUTukDnmU1FgLCoT0WoOMdPO+ue42WQfKseZSP1Ifhm58dFxhv/QRhkmCUd",
-	"V8WbLqX23iP05dpoquP7ds9hgSoVWHtUXUJ6I7J8I9jc9tLN9Q1yfHCpY36t81ltPduELBVkdVlq96cG",
-	"NLIuOoC0rMz6zjukllOfMRfXcWBVpprXuaIySP5Gr7H56ufujz9svX/6ZuPo7dn2yffdDz8939h/cfDS",
-	"LD2nvvvDWvA0Xj6vg07GnED/whxEQI4HXv2qd+AcBzd+RTjLI5xheqDfYu9TMT8v04SxcMGpwqMAyL9W",
-	"FX4pUyIuubghA3PfuaX3QUTOUspG/IoMgnyKQUT2aRwv/I/nFH89ENdy0RcDdqPhp98HPu0j4VesR5Qr",
-	"18AcBMyTJA6Y3dIVwF0hi3NqcQbeLoVFSBsFSRCGCXbbbQy0+Vd7IANqUQyy5ibLmpoMjMLv2hxAIuhw",
-	"yKbadYeCNBTs8oA9JYo9IPoC2h4gmHNE2I15mky4UlMG2GigWyFQ26BFBsVNeuK6aWd4+F6dh5jYnpmr",
-	"a3MxpgpsEciz5XrhFjGLuVHXsMwG9GgcO3y5FjmCHipQ1WQRzaGCjaVDJnSTiaGMWUzenb1sPuuRmEEq",
-	"ih6zCQY2zWgOcSMuqWZzCgteyCWp6GwD66egwAtAgN2OuUZrXPTF4Mem7UHBYvPXIMpm4lqvxco1F1G4",
-	"YLZdSY9stjcstn7YOMS2nKlpNAJq92Z3BzpcZcU+LLadVZRskWMjdOfc2nNu4H3hR64cXSABr9KvjZTb",
-	"tWG/kI2+qOjZVmXhBYfzNuvutADYlwujRkQx8zS0LlnYHudmfJf8mgmijL1HE9B4FdrFk6leAKx51njR",
-	"duPJgsDm7BMKR4CLS1BIH222Nx7jEikJNFc4IH2BYUQ3lV4AbTiAOZg/4KdfPmZ/tj8C+jkOwaaSD+Vk",
-	"QgEDsS82222n/RbaB4Fe6dAEgub0pZxTdjNNoLdZPYQzsuNQ9Pv+qKU+cEu6xENT4AWo4GZpa7K1bZcF",
-	"rBmFDDpnlNs2sWlQ4RagLvvTYskYDk3kUvgs/7Fizx8N86g96paGgEVzYMyPUIS4zPjHBXRmI3Rr8HCC",
-	"w5ZbNtemEh/d7O5UNNqt6QNxxyaELXI4si7+HM33BRA9AGVCW1bqWR6dTsusDGaIUFBjfjk2ogujCbvm",
-	"JLiz0hflfImNx61SC/RK1Gqp9INiP9eYMFU4MSiLjf1otn/XAUQ9pCJ6QjV77RAilz3pbzzxTuzw8eZb",
-	"mfDhYuW3uPtBF96b8uYrtlhJFw7uzT17ZA2f1Z62EZzgeXQmrfwC63sK33C6tNVk+RWu1+Sf5RCH7/2x",
-	"uvyR1HvxhGsbLDWc5NZnPEn8FQHW10wHLGY4ZsMrwIPDUr3MGoAIuHUr1BgF3hTIUqCX5LW93CdPt7e7",
-	"2FYR2hyiThf2eMRuHQJ7ruE9CDH8qW9xbPoNCw7weWBEim84hsAhgCTsu1KRSwnSV0tSo5FHoepuZFEE",
-	"NoLhnskiIt+dnb0l0EKy2BwyypoV+A6RLeK6wRmGGSjuRg3pC6+4U0WOIXvcLqjyGefQl2SmwihUhkQA",
-	"2AMKK0kzuVultBUy0leGM75pzufzphl8c5YmVkcvZy+bV+Z8SYeuVw1sGGzef4XOIvvIvRFX1/B6HPol",
-	"AHA7W4f6R9THV8ErnYUU7tqiZhVY9glU82zS/DoeJnYzbfQ6z3a22zudrpG+3EjnztOt9tPtza3OVpZT",
-	"7QNYJMiIMNzgouSJMmRcAzPNxa2TNARaO1ELlXDXzVuWkZ1VR2YcBb6a6zX8NZT7l3uhzC9ZL96iUMJ0",
-	"qwzjDfljt9V22xpSxHpCKugM6+VVwugVi307xWqB9VKmPq96SAX6MERseD5EPsbSQs65XOPdrL3rMGXg",
-	"NqGJ6634jXKpQX1h35rWQ8AidGt1ZjfNgEkQ2HW3L6gIk66dnVQBC+S8O84F1CInbCpTrVyitEeB7Yss",
-	"sSkzwaVgtul7ZuVd+AKeatBV8/7XsOL3xdaHWu1qoPsZVGIR6vKDzWcVtzXMniNBKeufKYfMvHGFV5M+",
-	"3bWlD7oQq3rMuG3P1Q1hS1+4h4oraPNADq0fzdXcW5qDbCZQQQBDEZLUmC0raN1tEZbCnLup/I2Z9Sra",
-	"/5mUb6hY2I+p+3PfQimLWWfLSX2VAh6cjG+aHbG5k3heGj3DBRVTANFs1U/fBc8hksmRZ6Ho1L21Ga31",
-	"/VqszohcLDQDX4/5I2jPii4M+2Ge2sZce8Im/7MbrnLt3SCBBp1SafADBiGPsWBAtIhrIZthoRWayBrW",
-	"uWYXWXJ7E9m+OLN9M2N0orueub6cwfJbAI6AlapLrznGdV4ls8a+eGk3zEIryVJLSOyHaAtFqxoikpp+",
-	"iE6Z/NOaIda1XMVVqG26+od2U32AVnkw/KxZXl9gdZYtykBrECs/bmuHB6Re3KafNt7/Hn+7o3/+8VAf",
-	"vfj+4KDb/PX9xZHgl3drYbd5xx52Wec3S7Vfe78VEisKVTlOV3U21YYr1Ilh+B51tpuDEOt8Xqught6c",
-	"43fMWtc37lmnSU+5S4/NMlZQCmwGCA+eK1cWmU8Z7pihrJYzvFZaBPDVdTIipGPEXy3JLy2fwW+NU2+s",
-	"0Fw5lQFf8OQT/O/nW5WaebEdOLV6SmacZfqMdUEYqwlRqWwYTKN60OoL11x/1Yb62LEZBUV1scexTSq9",
-	"Qy92DBPcn/lJF1wITTXHMFwAFeOIsIJJ4lfqjg3JnnS6zyCM+pVxrss412Sbt1VSuJzmr5zy/uUTeCj/",
-	"asxrt6OrM9g/Ae/aW4eu10NfCImm1oJhEDmDmSZayiyWcrHAdz7abG+uAj0N3+lZICBM2nlxeLr3/PXB",
-	"iwKPR/6PtelDmiQAO4BtlaRrti9kzDDWD3YZV9YwYDF463hKPBggV8SClZIJowKqO3azpJ5s3AP0BXr0",
-	"0WAoxlzA6JH7qKup58riWy+BmH4YWXJXjx/yzxLyMGJLggINd4QerhV58apcd0lTyequkrWo0idgOTs1",
-	"wJ2qb8pCr4gxvR53/iPBoO1hqrBqgJ5cXYU7dV8l+T9BkgdeOoRYm9CY/f3E+xeKRvwXC/gMYXh9GZ83",
-	"ovw7a6wnm+NgQ1fAvassHkgPtVjCKMKkQw4WjMWEasOsuBRoGhXaQOPdhr0aLgszgBRD53sVzALlceG7",
-	"QYMPBldNwd+qLxgdjsllKmdTMx50MPuazLJr1zlz0ezrYX6gMfFoynxOecowgxt0gAkVixrr7dQu5J1k",
-	"7oOh1OFUypw+s2yzJa4K+gPX8vz5qf2bi8tzJc3XtgKOvdGxnVaB5RX4d9SYCSxQ73TW4G92FW/jcHaa",
-	"X42VL8qtA7yiqhP/etXay/E9vpNzIkeaCZtMz/BsQgdOwPdw6B8hTul2m0y4mGmGECD4dwACgn13AhSQ",
-	"XsaTqtgdIrWVfDy54wU1JfXs69jZUFmhe/YoDowpcnR8dv7y+N3RC5emfsESKS5VX2hJ0G4CQyhg0zEb",
-	"coXga2uCoO46zFBZCYNq8wzw8LXIdwCeYV4TgwmTAtAc5sqJ2GYbBHzdQ6faRn4eO3WXUDJMqRqTRCqm",
-	"PLgqNvuxn0kZYKyA2+mZ/aL7tPlts92O+mImEmYr512hNBniIFylRou8cZRgxQtQCKLC+M9cLCDQiEYf",
-	"F30xYROZLnpQP2Co3NqpkLyA5ERmU7NyflrWr0hJykBvJBfsEsJymrSh/aGMWV9cMTbFAVsCNaPqtKN2",
-	"u+2IwbxlC37IrFV2zYew3xA1lNqjWkK8v0ZE3Q1H5h8PDmMXvgwPE+zIXQFi1oNs6e5UQrZEfwDiTNGE",
-	"yhBnKgFittuV2C445o0/Cdvlq8D/wgR+Cavl3rLfpvzVpvedBk1DcgkOmHwOqXaWNWftqssQ165M0lde",
-	"qkGE1YAc6/Og+MuVTEEPdZ+7bSSxhPC+nAtFuMYCUYychwWiLVdaaFNxMNkF/aSGJTEsbAtEvHUaRt5N",
-	"GRF73iNSUfoXkcOj03cvXx7uHx4cnZ2f7h+/PYj64od3x2d75wc/7h8cvDA3hWwC5gJswmog1KK822SY",
-	"4ZKUdpBmQTp71eJUSZ5QB7lXIuFQKp0UME3f0IUFJoGWgFBZCHaczYVRWpHuVlbs5Qeey3WH4qledyt6",
-	"sFxDj9Zd9LvlBpwjU/jV0mh+dDnyDTAXnjYecsBwEJaNFpKyXAHkfz18huYyZPLPXkRV1TCY0ZUrGP70",
-	"vFFMiP5DCxdirqx7taZRf2aE5+g7NvzWsZVGbXuYr23oVm9D5ynSN5VkiWLQZqF6d4xgshja1ae+Yssq",
-	"2H62e3fwzn9tXX3XNo8V2+38ZFWbbVQMd0N5W50af/eDWN2nya/gP39f3BJWbAwXajYa8aERm1hNWrlF",
-	"CR1eQZqsrc8vblJZu3ro/fp6jkBTcnGU0i5lSjW2w8l8dIVqh4rd83p1o/xF0AAPboaMlXvkSkkSrnXC",
-	"KrABPKLvSKZZP+uKj+d18K9kkyOb6oDr7fHWO5JbFaztxuqQtinT6eIcguShP2TzmRlykbDSoEi8TkPz",
-	"gByZ2VRBQTnnzlf6CemnLrOjMrHjzmRTue8bFVvu4mFV2z2nynVRqdpjq0p+3d7c9rJriRbQOeIDNHoN",
-	"NZuyVDE0a+yC5o+uWaVn+ek+lFpfYXgGx7lUQG03F52xX7f24RQGsKDXt8aXO5lduOyrb/nL8i3nisuz",
-	"xk1syPg1i+9TTQ7jSq+ra/KQJDwynYWWS6+Z9TTFcjibQHpryhKq+TXDcCnzVyyK4buT142oMUuTRq/R",
-	"gjCVHXApwwYYQ2RrHF2LbduOCryrwO6cX90eQt9Ko1ypdcqwzt1YoFnEEPG+ZOocRLkKR+qTcuUl+Naz",
-	"D9mEovJnXjPblHLv7WFkQes8Qo0FROYwIza8yhKIsgpK2MlgSrmNLH8PswuyCY19IgDky9IUvSrZ+7KY",
-	"Yv5FBxCVDZtWGSmNxejYJJNrosbQjBTdNdk7sQS3fs0rAeSDXQOwzs8fP///AQAA//8=",
+	"7L37chu3tif8KijOmYq9d4smqTtVu07JkpwotiVHku2dhB4RYoNkW02AaYCiGB9XzZt8/82LfG8yTzKF",
+	"tQA0+sab5MTJ8Z45e8vNvuCysO7rtz7VemI0FpxxJWvtT7UhoyFL4M8j2huyjSPBVSJifSFkspdEYxUJ",
+	"XmvXDuMpnUnS5WJDKpGwbi2osXs6Gses1q7Zq7WgJntDNqL6BWo21r9JlUR8UPv8Oai9Ej2K78u//mrI",
+	"CGdTcstm30kypmoYkJsZicI6OSTjRNzPiBpSRRI2EndMEjVk5IYNIs4jPiCiD49IMppIRcYTRSJFIt7h",
+	"/URwpX9Ww0gSwVm9wzMDf3bXfEbH0cYtm8lnjeb+Lm3etDZ2+o3Gxm5vM9zYZ1v9jW26c7Pb2wv3WaO/",
+	"YIYXVLFX0ShSG29EHPVm5TON9R0Sx8X0nAMS9fWYh1QSymdt0u3UbtmsU+uSSBJ9b0KVeU4/1v2tS3o0",
+	"jiWJOOlOux0uWU/wUAb6yd8mQlF4VkkC/7DPTHikZIc/CRPaVxsRU/2NoVJjvQL6A/D+DUMUG83G09xq",
+	"mUEd/PavZqNxMP3XTmPZ5bhgIxrpvSouyHuzrzTisCSM9oY40zbpJnaeIsHBEy6mAaE8JDSOYU50QCMO",
+	"66C6xCzDw6eY/GurdaD+tbm9aIZMJbONw75iSXFqlzgaogSZ0kiRG9YXCSOUJPop/7tN/yt9kYyoqrVr",
+	"EVebrVpgPxtxxQYsge++f/9+43CihoyrqEcVK378BzHVH6beTeTJxYsjst9sNgKi/9rZ3W48zUz/OaMJ",
+	"S0jCaDz6V6dGx9Etm4Wd2oJVeM9uhkLcLj7fU7zRnPGHHG4CZ7vDFxxu80HvcO+21j3c/944HEcbL9ls",
+	"4zQsn2IUeof6gFBkmuOEScZVZmyPwGvS4ZzREatYczpiGT4zZkmPcbXBeE+ELJw7xl70P1uNcTRmccTZ",
+	"0oM5n/Kys6BHI/RP6w9nIpUYsWRjq7X0YC57Ysxk+Wgk/JYZjmRjqrlEqIWPHNMek/khBYSNxmrmMWwu",
+	"YHXSgYZUUcmUbCeMhsT9a5pEavEyXrDfJkyqUhI7DfVJ7kdwRiIJrFEfBT1+yZK7qMe+kyQWg7nruPXy",
+	"l9a/f9p+t/t68+zN1c7Fj633Pz/fPDo+eTF3cJ+DWhzxW1jM75l6ySqE2y2bgehWkkRhLaiJMUuAK+gZ",
+	"1QZMHY4j/XBQ02s9YsooIMAQbtnsmgM11/4jYXIsuGT1GxHO/sezKIQVwk+/lXRQwfNEXzFut5RMqSR3",
+	"LNGLNmcw+Lo1R3Qehyw5ubM6VXZE8CNh+Gv++3Ek1eEkjNSJ/T07gN8mLJnVUWqUfJ+ze2WE0J24ZaU7",
+	"gj/Z5SiMIIGfH7YjF0JRVf7176M7921CQQJI1kuYKg4EXvKwgbwdh1UDORpSPqhehgk8+bCvv9NUNiv9",
+	"Ov4EX5+zBECmMzeIBBnBcxHCG/Wwi982r4LTmR01kFSVnOoCQV5HYVezP0pCFkd3LKuSpCJqd3OeiIr0",
+	"S/Ua1YKaWSH7djOLKGFhra2SCZvP/E65Yskdjc/7FccbdGfGB2pouXZkHpEHmueErE8nsSKUjCI+UYz0",
+	"RYJCRxqdkZOhmCRwnRpKSCesf7ITgqOXzsh+J8Mh/yNh/Vq79j+epUbVM/xVPoMZ2AnB7F6y2SI5ncCc",
+	"um5bbtmsTt5kRKQ+RXAv77GAdJ91iRKiTbr02Q3YCl36P1svbroBoZLczDq8i4+9vTg9soN8ol/wtKsF",
+	"x4/0jl7CUALS1ZYCgx8DImmf/atT69TwvjczNRRcL2GHdydJXH9D1fBE9uiYeW/7XmiF7o7GE70x5O3b",
+	"02O90iPyZG9jC/5fs/VUD9IIJ8pJFAZkOox6ww7njIVamBIYccQHeXWuF214ykgJ2bkzuhrZgcJSvTVA",
+	"P4Vt0HbY/C0oDD+jvpQMHz60ztjP+6Vc55BbhUsNmSYtyslMU7+Y8gOCy93Vhm+bhqOIdxeNNnck7HCX",
+	"Ow+oFeohX0a8xyqP+DmPZ5mT7ax3FY0YHOKYKj0pzvShVmQkpCJbjUadPE85gH5DTKUiO40OR2YgA9La",
+	"guMP1uRmg4SaCI1N1p1wFcXdOnkfqaGYKNK1A9BniRNGkzjSq6hHMaK3THZ4hgGRWPABS/K73mq0djaa",
+	"zY3mzlWj0Yb//0vFgkq9MLVSQ1BLpw396dQY9IjgrR76/BVNhwmWFlhXdupudX0eGoB9DYuiTe7SObU2",
+	"F84JXrDOnIxFWSnAHI80Bl6F5GqtKLnM21aVXZ/1zSiYQfg+p+FPsBDtT7We4Eqr4O1PNToexxGayM8+",
+	"SrSTzahTfU//ISejEdV/6skmTHMVLoic9IbESflaUANWi98I9XhOz94dvjo9vr44+entyeVVLaiFTNEo",
+	"lrX2r59q/YjFRs+4EVIv+4hJpJkafEALThhC+pHUd2ZVlQMSM3qHDHCiap8/+K8xryZrv86pPXoHFpkq",
+	"iqqJrLW3Gg3YgeUY0UmSiOTCbBZuXZG8zCD0PEY01iTLwoCA0pDOJZJkmgg+qAVz/ahlgzH3P8veXGL/",
+	"zXs4cy9M5DkNzaUVCe/GKJkp3YFjZswSbemm81yP4Nj9OEqYvKYqQ3Pgz7lh1oDtT9QkYTmCSh8l5bev",
+	"TTDBt9P2tZw2TX3mdOVmEHydhwy8SisesZ4Y4XJ51DYV1gkVcYJepPWIDN5SPFyaKoYiDgkl8Pk2AR8U",
+	"6WRdVJ0a6FWdWsLGIvEuSucQM+PMESBcJF/oU1+LKBDakNSCIJI9wfvRYJIwsFqoYncs8by9OHLUsCJF",
+	"qLyVYGlCVAeX5esh4yPB+3HUW1VSoMMoLLBN8PBEktjfi5T88uTn64uTd+cvT44zlErtM/CKHuWalG4Y",
+	"6YHLJjwgvYRpskD3EZ6SdShjX89a0VvGi4MHk1prwfBzcexnh69Prq8OX56cZYaeeUwrz5SjraVn4piv",
+	"tnwOSG8oNK82dwC7S6xvjip4oh8lUq0/u8el+8zcAufES7c4sP4KNDKByLW6xGf6RvhHpMiIzsiQ3rGA",
+	"SKEtJqrAmgKxHurd9Hac3SvGQxaCCfWVHJNj4xk7E+qFmPBwxePiHGsZkjsz2oWxNvRCeh64PPEdn7w6",
+	"fXdy8fP12fnV9Yvzt2fZ8wNEZt+E8Qj3NkeE4JFzOwb/MmoOmq1Wq6KTMFIYQYgjrQAraV8Wrc2Ttx6T",
+	"Nuev3VdCNTCLFUnFhMCKzEmrR3qz9JcTJmUpd31+fvzz9cnZ0fnxSZ48zBtQCh3hgDZOjJMtwNWkkgx+",
+	"j8YHRDIe6nM74ZnPrbHtzW29EuB44DTOWxc3k0EuclWq/FydXJwdvspMSIoRU8OID8hUUzFoh0Tr7QdE",
+	"sThGlgQKr6F2b+zrTGQbrQU1TIRScWGDhECeh2kK00gNCSU3NDTe5fyUrs7Pr18fnv1sFbrL7GZVvu3w",
+	"zamRjyNG+okYoSuPhqHeowOiklmaCdEkax7VFgpJIV7RBH1J5aSoxxnDLRWUqKf56vDi+5NyWrS2nHXf",
+	"7WyRl9HzNelsU495wukdjWJ6E5cMW6ugN1Q6WUO5nLLE+LXy4397dvju8PTV4fNXxcFXvwjjC1q4A2VS",
+	"meov6dbQvrbKvJQRm6+yJmGamd9yMS1RanAATgKTG8Y4GdGwbNPO314dnb8+uX579vLs/P1Z9cT7NIpZ",
+	"SMJJouep3Ge0Qqz1GzFRPYGagxmYVn1Y75ak+S8zMSEJGzOqvBesvwSPJ1sO+Qz3j8WStclWc5M8AXoV",
+	"WtFHIn0akK3mNnmSskcgaX25tU+elJzgDncMwTu5nKmpSG5RJtuHJKNJb8ikPhiC9xhyALgfTAzIG0Iy",
+	"6vASOnoakO1GgzyhJfwVftskTzz6bpMSou7wpajaG0oZRddJjqTa6C+vJEpLJkUaidTTvEZ42OuxcSrE",
+	"SpLK9LptNbcD0o0gaULNuqjECh7PXIgJdW9qmJIZU8aVbJ9ekLfxMGUjl0Q271n/1gerKS9EchOFIVpE",
+	"K6gqwqb4pAwHogxpMAkWMxSgfJawmxfnF89Pj49z5hS8to07RDF7Q29j7q1gmFhDyxhXj+DV2kQ+Yhw7",
+	"Rds2pr1baW38Ul3l8u2LF6dHpydnV9eXR+dvTopaOsbcvKkpm4aEk7QZQmuO/3ENQGPt3dE4CsnNBE05",
+	"LfTSbX00bbssm3HeCwr3P/go/BBJJZLZBaQghis7RdxTWcJx5hRG3CTGLkuo54fTy6vzC60Vvj5/l3eQ",
+	"qHbWNrPGQMyU4WcQOiQ2LtdopnE5YNR6mQQ3+ZVhagLa6OcBofLWJEVgdNXE5f50T8RFYfC4Cmb4wL6n",
+	"YhKHWpvUxwusla/ECjwT6jAcRUqtTFBGrS/nRPYc3jAy0eoH6BSaG5axpcPj44uTy0vwHRy+enX+vsQ8",
+	"tLZF6Ytbjc16o95sbtb3D/RlzWXhB0jGRiVGghYzRB4M0XX4H82bv5OExrGYsvC6F4WJUyAewqUhh7vS",
+	"Awm6WjZlvmRdLg6vTq5fnb4+vZqzIOVvI6JPmo1GmoC/0yB5C2xzXQsMZwhJ+0VDM460BeplrH5n8/sj",
+	"SWLWL5voT2/Prw6vT/59dHJyPGeqQyrJpkmx12/SH8mUDzQb+j+EkpHgaoiKISh0NI5JT0glSWv7wOS4",
+	"3SsyZkkkQiIVTRTos8idWj53qjcwc+AvKK8zUY2vXmQXWUWQXSA4sx61m21PgOw7HOjeuQ97cWT8h84p",
+	"Qp5oYYyL5KmoTx/XlevKSRZqycW6k4rinKXeYu9/kKr+5+s4Z0IdQSxlVXH0d46agLvrNeXFTIDlAhvz",
+	"fHwvT36+LHDcJcMlNiim+awXLsFQf09MuEIrHBZDcIbrkApiygnaTAmNJEsDNd/pj95f629+paGmVcJK",
+	"X5Wyt06A6JZVxIbK3ccvT6rDQLnUFXAY2ZRYWFvpkocTm3ubq78Bp9PXFOWBqhzQJ8kNiwUfQDFdxvr/",
+	"qkgAayHC/15B9SSdtBfiMXsE+qG5w6u/KJ3I+dVhmTpu63jsWzyRAW83fmSpSXskRowrtFTQ+dlLmHI5",
+	"GQOBLBJfBVkaWmX/WjhhSYRdT/zjRKqq2X895I959OuxwRKPomUB9pAXQhbvz04ulmWGxrXoKvZAlhS9",
+	"25IpcINE6iDHGm3C/9fEHL8y9ufU5ZX539/ZoMeQ6jeDfpl1+iLMtNymJQtN2sCUO+m7r2Ok639ttfa7",
+	"hEotWPvwaCQJTuGbpftIQakrNMfMZbmyKgV5pRVJGuZXVAfCyDH/9RM17BtF36gazimdoEcdZc1yeRut",
+	"hzCZRzw86eRwD5xVfhvxsBjDPkB0i/K8hsc7En8uPZqCpFXpcVTmWUgYoQkDmWPxKeZR4PuT5z+cn7+8",
+	"LFFx8q8x1ZTIyBgk1xyQkJlIEfuqUkzLV+ErUWbecjpRQ5FEv6+szYSRpDfxHHNOTuQYEl1LNv3o4uT4",
+	"5Ozq9PDV9fHp5eHzV3NEvB9nybz3wMZiCOMwFMNiRAJ2kTOf1zb7mnqJjFeqfJpa/bA3zJ3lyb/fnF4s",
+	"0GPMiw5MhjDo4o86lYiDz7xggNgBoJy3ZftzZmPKNeYpoCYtiihhXwvpOTb/xVqqXoz3ITMbRVKaDJn8",
+	"zObP5PXp5eXp2ffZ1EuGNfR2NlSS+w0Dn9UmlydHFydXemcOzdGBM9ImBlQIf3/IZOb6ScBDUOko8WZW",
+	"5i/x98h70cHjEdmjmn/gFlNTQcKo32eJVl3RoDWePSRnM+C/UZaGEcLHHod9FMZsk8kjSdxNRRoycria",
+	"MZe85sCwYAibf031HeVT/kqkr9nnNZ1JtiR8Xs3FnO1d7FKya2diwpEkUWgKJtSQjTRrl4wZVcwpal9h",
+	"9cTXsuNugpjdCRA4GKo02TCRHj+N32BNcqT3uU9jyQoZvMDBlTD+7VpQG3uPfKplclGqYOowpwUlsfKS",
+	"bvwo+gGaQZTPpkgYfSO0ER1MJKTLJ3HcrZPTfofTG4QOo+BdifjApRQA1IQHwkHGVEomrWJHBM8hSvxa",
+	"a+636o16q9541tqqBbVWo9Fshzd77fZu7UNQixQbyUV0coZz1Ns2oven+MhmK6jpMWMOPUIemExXmiQU",
+	"nAJGnyxDcWQGZcRIY72EB3pZurBR3cCsj1NSXTICupQOSFd/sqsfweXyZ50ZzY0QMaO85nRQKC0v3Uz4",
+	"HTgFCSHewUOE8DAuNyPz2wCHuLm5uW9qLjgR/b5kKjBJ1B2O9eYBUcmE9zCYIcgoiuPIZjwXkD82GxuN",
+	"5sZm86rZSlEylsG/0HxH0ZCqhQf+tb3vs4WwWLDx+p7PQU3caLWTrX4O5NBm27mj0AYlCXaTxZLheUAy",
+	"Rq9iJDsc/SQsLBSapRgukPBuEJrq5IVIiEpmgACpz0jm5Ha/qkPhghdLAOB4rmAax+d9KOOe99xP+vZL",
+	"phRQxocKR6f1Gwcp5zHeJ84qsH4qZiVuPrKe0gNNHZ/Lj9Y5EpcZcc4P+1jDZr1oHBlVYe5Y3Y02k0wu",
+	"fgSkFgsNriQaJRYl5teaQZ/yuNKHkhGifHMZx0ZaF/GbrI0VKbBJTOmsB0RUFG8VbBBYXsQJjF5fLoXz",
+	"aVw1c3785ZhVT3AZSaudVcuFhPVEojk/RqEliRlNxQBYxFOf14CyNdUSlHChAiLFiN2IcNbhJoydLV+J",
+	"lGRx33Ppi94tuC65CJk0plKWb1SJFZOVsRzN43amWlcVxXtbqacLEG1R33Ph6F+MgD1IlYOYSnWtme01",
+	"VV0Tk0iv6dXr2uKrMZXKooHYxYYJF0gQfRnXA8YNMkg5lqYpSrJ+bevaCeH/bgCoi7dJ0+BE6ZmAjYOx",
+	"6kjwOjkEUa7nCVI0zWFPS48TRqHm6Yb2bjUN6NeA+hYJnt2uVlDERh5FPBpNRgChnMdJdvNEaK0y4uR+",
+	"lgAqBRw2AmuSqD98UjZ6SWeSSFEO+rV31dhf/UTlmArA5qC/xjtp1YzlVSRVNVd5CX4CzqZMphZplotY",
+	"xaOUitNgwBgxU5eSrfkz4ovYZqNRlKljOoi4o8x5r36T3plfOZhI5l3Vq7aADwfuQGrydK7ABdbFEuqG",
+	"BA6KaZmlaqwjUuubMjfnKW57o7Gz0dq6ajbbrb325na9sdtanodXKvZGfdfGbJxiuSKvzejzbaPgJ6yv",
+	"OZNR/ZQkXbRlARvR+N6CDrcsA2wm30tdJyj4TD1pwbltTTFjLmAys1UzzfuJEmI5Tj/PgMisvLlxkYq/",
+	"muQcJLTHrhkPFwxgnLC7SEws4RGpxFiCjRXxQY5LWS8FZ2kkUpYL/K212FNQi0ro5AzAcIxkPwDwz7td",
+	"Azi/vdN6qsU3iULNKxOlZYdl8evAorthTiZQ1V8YoS80lzhSABVpqNZYI80GwXItt7xIsVpAVKEhNhvt",
+	"zdVXMyvMyxkv5id8J23gGJkwhUGDItGnif6fLt54bW7rBlqdntIkPJyoITEZCx1uYg72GN9yNoWcp5SQ",
+	"TJSiaNOaYqDdr8JqXZa/rmahjRPWj+7LNwL1m96QJrSnWOLg4/FgBlp/0ZrXgEeSYeXIAahjTmKki0lv",
+	"rxtXV69+3G3tlC2msxMXWodFY20pE61mIiroSb1OGJWLpe2Fe+AC70/DMqVH7Q0C0KNxr8pSWvMnqQVC",
+	"bG8dvrScEWdtt9TJuozucon35lUMYD/G7LP5eIZ+3Hi8g+G+mUrcjPRf0na8YHcRm1arLO+xrN2yN3TV",
+	"iCRN8uI0ScQUay4KasxIJOzaun+qTTpjy6SFRfq5jNuIQ4D/lo0zhG8ct0VZXP3JF/r16Fjy2fYEwWmW",
+	"0kBxyVhY6uXZ2SrRQBMxFpLGy734jb07Q4ZLNJ1YdfyIPbhw9BUWj11ITgTXyyexlCRwcMh0UGbKNDY2",
+	"G4UkvzVMmRTi2BwMt+VBjurm0D7kQa8YFzDNcDCHGpMaHebDDTMJkpOiRo8Kms1mKrWRtR2IBStxmOpn",
+	"URwTUxprNYpdWGEUB/p4xnG5r3tvZ0tbREVLl96jpbvT2NrTdzjTt1Fm+q7jB/tcueqXjlXmCrSNwh31",
+	"qyDiMFmjPFElAI8xMTkgEC1I+V+3w4dUoifZ3nl4dHX67kSbCKk9YJM0uCDdVBR1rVFgnrEpMLyHaf88",
+	"7PB0UJpPGYZsXMtcL+yvNXy4FtTSPBWbP/DBPyfuvoJQMh1GoMPEilQLbFwJo1UfoHcsklZNk4q6gijA",
+	"Y/jTY12HHb4wwKXfjhAfenzpEPTNEbeE8teIelnj2BCjTDsJGevUXKTLCcBF0SytpsM9M2RhySRGWWJt",
+	"KULH43iWV9mb38JQ/x3CUN8CS182sLR+iKhCpr6P1PASFAZfk18v6BB8ynF/yWjMwmtjd5brosZmZbyX",
+	"zMYmpO0hJn4ntUA1ykG3DSXFiVbTQkIH2hSOmeve0jWtAo2LeMx4F5Ze37ixETL4Qhd+kDmnwob+z/OT",
+	"70/PyOH3J+Tk7Oji5zdXJ8fkxemrE/ixw39+H8av3r+b/Lz543bvh4vxTWtrcrP5I3+1+fP9UdT45+mL",
+	"wezs6u39+eXzd7+Mfmy84y9evufxD+9HFz/fvP2Rdji86OTsuPobqGK9gv5CtfZec79VZmLOWc/+JI5d",
+	"FqHRBJ+AqEuYmiQc6ms9Xs1DFyh5mnPiaU6FLQg0Ow0J9Xcit36eH6F1tvv98dH9j297Lz82jhvN1ubW",
+	"9s7u3v7h86Pjkxff/3D648tXr8/O3/x0cXn19l3r8PbnWOanHdTGVCmW6Fn9r1/pxu8f9H81NvavP3xq",
+	"BM39z9e/Njb2Dzd+0T992ml8/o9StT9H8x/KM3Ug2yL1qEO6RS9mNNHEgyTspbRz8DHKoZhyU7epz5Jm",
+	"4Ye98iAWaFDaVAzBHyrQKDage2n3kDrpxozedtveWEweKMoLOwjUOJ2Ux1Bjh4OZYCusUjugTrpiomQU",
+	"sm67DEUvAJCOvEWLMsw8iEpqNyMouweesLJovra1laYq6BvVxaZm16Dg4ul1YUYXQbUlkPBIRvF1CVT4",
+	"mpot861Zf08tqOk1c3dcW/eHGblzbFynyWbmzvQCvtO7gLUK3gXFpHL/zKjcbmBFlduQhEjmd48BDaCn",
+	"jLqKssJCx3bbEG/WC4wpQb0ek9JySBt0rpMrCGvqb2E/Gr0mBP/hNt+WY6SRk3yykPN7N5rz/N7eyXxi",
+	"B/pfeBxf0I3+h097n59s+P/e+vz00+bnzKVm6/PT4pENavcb5u0bxRYdyvU2Tc+P/b5bcOyxV6HGpcIp",
+	"03DTNKhKXEolaHk2vP/E7/CjpdEkibtoPOg3DAWGu4EhPA0cRE+UwBkEymZTbEgm66QLsXLPfor6gEmZ",
+	"MDh69nwiJJrW4EU3F1LBG7iYHpAboWkiYe5d3GKSiX6HC+j6eMcSGQnuinJMwZkJzbtxHVqGk+VwSCIP",
+	"CDDCplgvOG6O3iub7bukwxfecsXuVfoGzxxa+OSLmA68J12XzIUPYktM79GMbbR4xNGIpQ8X4mwrPu8Q",
+	"U5Za8snohiXew0saUfCwtaTSx5exp0o2aaVYSQWpLBWCgGfBmEgfXD4aAU875d57w6qBiZIlyMYlVtzy",
+	"5bR9eBA1/fTRSRKvMVrbeizDO1d8S6mt4U5TWWqDweNNObtTEwAN0gzKdOdBUA2qMjlLgMMoyC2H3rtF",
+	"ltVbeiZGifsc1KiV3cs8gyLIg0wsCZ/SOAboo9M3NoJqxEUqo2FimUr8iWSJ08v7FpbIiL2gw8GpYH1h",
+	"5QFT6w9olqkpc0PTZmNsKtLjhpx7qaheuMJWrFfE/QuB/gMDIWrEIVQiDkARxKaNFZ36mg+K99+y2XUU",
+	"VjekzmsYGShrGsfkd5YI7NaT1Zu/SHbCSi6ylULXfoFJ1UH4ThK//qKSwpdvGl6Y4F1UkkDWHSo17gZo",
+	"ahnLSv/TFv9abYvkshOswqKpJ0UHM4P8TtsyYjSiPGyTLoi8rs2Qwj5xELBHnyz4JvDHrguFxtEtw3J9",
+	"wcsSSnMnWk9iYZwLth2cvob9OQpNo8QmaGyPomV6uHgf5jLy+Rl+qDmtnePn1FjM8kMw+KXz/FJhszjH",
+	"D/qXFzMGqJTYPot0URfvYlYF1RRQTHbSSjgXGHx2fdYfm8OUJRbO3yOrD5T3FDbmie0Ijia8fpvMdzXN",
+	"bpvNEJq3B6Z4zvSUB4DDFR+pVCM8bX6peWGJXdUkss8/t91omYt35bfaM9OWye3Deec0HoCnmPeRrKW3",
+	"RNymcrVyuvxSK+Zliqy+834YZvGmp3dXziBnEiw1Ay+kv/oM/KStxTNI766egW+MLTd+eOKLE22zLMRf",
+	"jOI/Ng23lvls5Wr6Zt5Si4kW5DqU4DLbFpOBubVy1HnzcqmRZ8DGVh9+Jstu8RS82yunkTEzl5qDS7NZ",
+	"ffxpktziwc+NdOVM1KXGrbRi8KUPYK0XbYyjMYsjXmojPfbJ87+30VomZmJXL/VLLLd6ZZVhj756D859",
+	"f/T1Lcl0WDFVrbD+UE9/DA13K2JLtj8xehMQYonFYXH9sVPvHNf4LCj2b04IVsxn5plpp12SsmGc90sM",
+	"N8omJFd12J6vC9v52g9/qFrHuRZLMiNM3+Q11oVQHKSd1ckpDH0c04iTHy/Pz2zYCrwOW9u7ehFvYjYi",
+	"oehNRoxjy5QOl0M6BqJBjzzkpKohVRj3oganjIxYGFHQv003ETmOI4zMwaicat7hpmSOhSYnX5b56RFR",
+	"Yu4OBKbfyjgRg4SO6iTX6Zk82Wo0nh6QIiRP0OHexcPXz0+/f3v+9jIgRRyizDWTwZZ93BbkkBLgKT2E",
+	"5tMDUtJDJOjwYgOFgLi+TgHJwlQGxMfn1C/efHrQ4Rk464DkIF0DUoDkCEixG2pA3hxe/ZD+W799S7/9",
+	"9cnVD+fH/rD1T9tPD0iKTB+QDFp7QDxEZfMPRCUOSK5HT9DhBYS2dMT+Gu4/PSDZrojkyVZz0141XTv1",
+	"tW097Hkr5w3X4hKSJ1st/QXbLJM82QbC8fq8BflmbPqezaf1DvduIiNGuUmzKu34hr3e8m9C1Kop5oRn",
+	"erxZ12VpS7c6OWNT0oPKXJNvSMPQZV86nlTsf17geK4hev68nXNGGFeapbLE8D3LrZbyZvjsP+POaJV4",
+	"M5ZkvJrvDDEbuR/dk0g5RsASmauGSjk9WZI3z/cAnvw2oTGGon0PYJmQWc3fJyuyg70P/nB19YakxQ/2",
+	"Q+WpziUGSSaN3L7GrnmAHDcz+zI5dMpVIuSY9bCABe4t0UI4OYd6qVa9QZS4ZZxE/oM2Pwqd3rs7O62n",
+	"RQmQqcMqF/yZWi6HQQsHEJQefWBcpJxK+LekU6AZVDcSl2JLyVgk6qDDAZizrzUI9GkmRCUTqeXVOBH3",
+	"M4jTSDiA711Ba4BZWxgQyWY4BjagPuUdjr7XKLGdJALjfFOQRXHHKoIfu9kUI69cwdcGTYuRqjQ1XBfk",
+	"IT0W3QFH4jPi8hceMyGqfHjX+vL1MCqLpJ0OuEhy9UyYMnKNU1ukRuFdSxBtZZnyYqrFR+eRLe7jfBgH",
+	"827bZwjSISID0QAZNdg+1KTkI3Se1XFrZX46c1bmxG++kyQK1wnFFOuc78dzgm44NcN2IRnNlH6YDnvN",
+	"/d1Gxomzt7/T2G+28kxsZ6vUmROtUt+9zOd3txu7O1vbze2lPu+6ZVWtMfoLAiKZtkFMswE5pr1c1C7f",
+	"/KooDyY3875jQyCebTyRSoxYsrHVKnvfRLLEBs2qXuqwV5ay7/MYC0j3ZcfvFaO3FxCsWhmLLM+5+gBm",
+	"lz9zBmxkMeODx/84rpdbIj3M+etTzZuuhpQDHJgioTA9jCSdWbXRx+DQJ2AgRHGZKvWrw3hKZ9K1AMks",
+	"CnxYLx6gyEBAy+CveJgfJvMhUh6sB/iV6wsXZZ7R+9rL+yknm0++WNz2QmS+cutP9Wct3MUUwMwooTci",
+	"TR9tu5zQVgO03kifZH0oQMFoaoVzq+FXLhvVocN7COLn/RaY5DRYHfPa7UbDQDN8J72MNQP3kNPbtQks",
+	"1XWPcYDrrmkVYBxTPYdxIowy7S+Fp1GnK3hWeeSxjVEGwy0gEx79NmGEjrSe7XegBO0GWz0bfcXrrgXx",
+	"4zFNgNspBtq4/qOOa9ba3vYW5kCTSNl6cUGmw0ixDgd+qVeNRUDbjIcBfLNbx5T4er2LFyIOMAn6iyO8",
+	"Qm3icE6TyrIyj2ha29tQB2j/nc3efvKf7V//V73TkZ3OfaOx0encN190Ove7L/Sf+y8+wO8Vv/1D/1L1",
+	"4NP//K9Op77o9f9V+fJ/zn35aump2A+NKxrxkp1BuEsqiV47cpMwisElW2VTpkadvrnb0jt1+uZux4az",
+	"9GYdnR5f6M9BWtoBdlhDDZ7GgoObibr7RZ8IzurkkHe4fuHGiI7HLMy9VOq34Pe4gTHpttvPGl2rPsFv",
+	"5jN18jyCnr0zwUNCO9y85jtJYth/8sSp3M9aW0+B2svPZ75QySOprf0MRbWy9QAukbje/vDPJ8/0vz/8",
+	"8+l/rppQDLNO1ypJs7LsfvkDDEhaSPVss6XvT22LdDNlGSqJbVDr+neapQJ2wGhvqFd62SKuZ83WXqaQ",
+	"az3aKfXbZmq9RhG3mRNFT8O5TQmaq185kxF7KLYxfy+Btm+UKEZH+L+ccgVp7Gk5IbaJ63CoJkyLFByz",
+	"ArpFM7HAqTKK3DdO9XBOBbv90iQfV0C0GQHnNU0MDDxblBinSxvS3MqFYMK8cmoAekJHni3YLstErzAU",
+	"X2ZErauKdgSyuVTU22stMO/1aU12ahIt9X4PSH7e+50fOF0daMEZ8V48CbPWfmupD6etHxZ82iuRV0M2",
+	"kiy+Y9I6fHwvzKqTLzd80iVPF8cfbZl+C4Q5PxUNbpEWRJeIJGSJUduiBJXTFTLTYL7rZqbBUFYAoOPs",
+	"Xl33JoksKyLyc9TwnuVz1HAWGab58+a738Pv99Uv/z5VZ8c/npy0Nj6+uznj0WD9TLTsfMtElUnz7hPT",
+	"C/aRsOyWgojOaObYQ8iHitasCslk5CsxS0J3LkcLwFKXgwrTyp0xNrID96HD/F0H9LUplY+bte1XoSwn",
+	"CGybXI/vG6vE8n4ukrS9Sq4EFbJp9WRD1qeTWAG6QMRy9but5RKZ1oESWBNYeam0Irj7Wqo5fSyylfLK",
+	"dLBYC2krd2od53YYUF7eH2xx5ZH+qwCJZA5KHlEkQM07C/nR4bnYw/K4I+d9bEgmpjyrAqshm3U4aF9W",
+	"8/L7r/2FUUbMBNfCGfnCjATgiNkdSzocfdnwptGBD8Rg8/x9/uLqJK2L8CbSdm44ivgyPMfhI2FnS/2f",
+	"LDxwxQY8kEk9PuyGa9GJGnvuLCkxYK4Zfg7a4k9G38i2VP0Coy/L0XqTQQouSG+tfWFrlsjgwJjo+4Ap",
+	"A3ZRUh7RmyQJ4+p6XOpxboCyYhU/8FhHd1lY0OXsEGAo12OWVHzoyvTwM6ganFCLuryq+F1VnfUcJtBX",
+	"ux/F6Oj0Vg7awuqRFRTeDkeNl+dDwoe/sKEc7R32j1vsqjlO+qctdtz46epm5+ydbLGX5bFXRWNYIFmx",
+	"FTZdZURVb8iwDVbpDgWIfQfvcmYwIOBllcvN1Q0pf5RBln4K+1wm3H9ybGQ1VDvg1tjmF/sXa1Y9kZAp",
+	"AkIW+/YemN4zprOv1k8nPGa474Bhro2TwjlwfKJIl/hNrNef8+Fszjsy5UKssoR1F7h3kabNB5bR3t7g",
+	"rZiqkih5LSqSDUJAJzOCiGabHretETBl7DZA5aRJnrwWPKSzp/pk7AYG+gGbb3I1DDrc3KcE2WwGBsWS",
+	"EjkUidKSVd+FUIzQqlmbEyGdHZAm8MWQznKyrzlP9G025y9ajmhdfrvdqnR1Kmn0jVv1Qi0xjRkPaWJW",
+	"zYrztGP0KAp5NBgq8vbqyIMaCemsFtT0ogIMJFfDLNAHXirhDBlZutrRWRPeCsKIhtl5WD6BTb7u8LRl",
+	"JPObPdkP1Ymrub5lbCxRFbfQL6iP5oXgtyP51R3JOmmm4J1/2PmsPJOX1owtzzy0/d9pRT1O4nqHzyEr",
+	"eAk48iJZQkj7+/u7y6WhJEwytQDwvthxvhQpuqT1/BqotOn0/cGVLXamLfs6ghqP5R1Lov4MlFEDz75B",
+	"J2poEDGffH90cfi0Tbqw+13NOAXvsQB7kwDiEwXItWnEQzG16LRd8sw+UpaSPodt4KCM7Z1+DjLkbWty",
+	"Y6/rD+bYxxKW2CKukZ1I+SBN2A6rYwvj2Jk7DIOou8bBy41sLk08VBCtjlpYJY0wesPZlFRLI/jQA+XN",
+	"N8J5EOH4AM0lZUGTmzjqueRfOmAbt2w20OZLEnEFivsTfdXAN0aC10UyeHbXfBro2RofDGCPCeu8Aa8u",
+	"QtNdZVM1uxnAyC6JuFQQzujrn+AatPDgAoCzI05umJoyxkmPcox8RIW8FTpgzcFg9ttO6zd5t7f1Mdzb",
+	"HYSb9zuT0e+jvY+jvWlvtrXVGk4as+3xbWO7cbf/8eOA/f7b8ON0OsgBMjb3t/czMWP98l8brY192tsY",
+	"ftzg443fP/xzHWSzdKWNeyu/1IFrxQ1Nbm7YIOImXVoPAjczC/tZ2FK8DuZzQjlgYhu6wUZgnHTxli7E",
+	"221eN2BbSOxPubO7tY+nDR1qQYffACZtcNMlnNEEQJUhGc7UckyFyem0TXVgfnq7MdiMvxpNNDItThBy",
+	"0ADVY/RlHNNeIdYPKYEuBzSbE+o7S93xgldu2HRof2tbe3NyA37tdO5bTf1fmxv6v5/r/zrWf27rP7fh",
+	"z92T1fceNheaMx9eHp2eujXHjNfArH0ASpNeCh5CjzIZUznE2tg5GPxBDdPRzO+aswKZZJoFVOS2pb0Z",
+	"gDYcWr3oEwSnQfTXbMTJVOxYXGT3FoC6FB0eR0rFkKSUAhU90M+f7wARWI++gt5NzldsJYQSaOpVOdx9",
+	"qlmQIFPod7C45wIC/4CqL29tQ4yoDzCP5joPMV8d3M/ZgVbT95yRFjszfC4VBNnWFCWmtc0kyoBgZ9a+",
+	"qPC5uOY8w+rJ26ujp9Y8AksH6q3QV2RbMyYV8FN7eX27FOxoUaadlzFnZHVry3ayz6RRpTds7c1LZpuv",
+	"7dvxBNkV+jBnYy7LE+cPDfvMNPMo2QQgt8pdsOal3YrU0vV2wlFsrk0TBJrDKCzfn/1l9mdOVQD+tELm",
+	"f75OC56vWNlsG6ESU3DmdbAxUaY2qL/XWhonYhRJhvqxQ3WPGb2VAelOuByzXtSPWNjFZQL+KWmkhdih",
+	"U4sj5RpCpF0rsji43qsMilP6dUiRGbNEMkwG4uIa08evTbYChD6uteWsKUPEUW+WdW1lHi9sTZUu8T7f",
+	"rSEUafr3zpYhSxC0Eqt9tOoQEGkqgTbrm0/rxpLQG9kNOhz/NU0ixboGKquNdipCZWV6OEBiIGLhRtLi",
+	"dRnFn8+Qh9pX/t///X+6XqI4wq0ZLnvDsHuKwKjs4ZvTNXWMdZWJL6xBPKLmcDkZjei8dsGF0C3mHaUx",
+	"L/hRG5FEz4ebRNTHSetrLhmGWj+xb3f590d8cC1FGVMxrWDSegAcj1VbTBMk/7Pbf1Y+4eaSmYyQUlzm",
+	"ufPnatoDF7pIui5Ff0wmo0hyXT0PIDKL2qwk/cgmN+jvs4TczEjXZEX8C3MgOmsEWSccuPHcBXJZXJij",
+	"BzgR+2lLrAMjihx2JOI0wwMQPpSgK6HlVN67uPnlkjM9KsifADf7MiH8VnOzIz38Cv2Q9SIAsCYR+h31",
+	"OJM7GpfiXch5dU4VrCr9wpCGKExMIfcSfuR5A9aUo98E9cvOFjGINjl99pPr7aRJ30dbAAoDLazW3moV",
+	"i5Y8Q8TvP9+voDcn9+aEmqtKNxVNqrp46J+sDmp3KCBUH7WYkVHEJ4oF2BwAoxdQeIQRuMdLToRi4OII",
+	"j92W4MnHXYEzhAvrYwG0lliLIhRAopUr/Hy6+oGhyUq6P7W0vMBp6K+qPDAcAVgEMLJ+LpaJy10Lanq9",
+	"QWXxqybT5YIxVAvzdNmwyO8WunbfzPwN5qHL47MBHpXJHiIy4oO43DApz7LOImak3xJx6KBEvdb04C5C",
+	"iADkoKYKigtFhGaQM2h5ulTanMeMMurRVllyth3ZEp35wP9s7wdvpp56F7KBdhoB2dxpNPS5AFfvQs9w",
+	"8WQun3XqMkgrejNeQo331ITATNa4kS6ijx47R4ltvBF+xq4FA8pTdFzYrw5Xhj5u2VjVyQlN4sjbVyTk",
+	"BrlhPTqRzPmQrIvIpmDXO5Udjx+hvb3tCVnY06A6uf0dGCZHpShLKQ6QhROG7+pZjWgMmkVIIKiiCCUm",
+	"USfthRRL5uEGi77XsjzF9MnqNH5vw6eBVV6DMtwk8iTfodlLwxVJ2vUllwrr+RgyX3wakDIcpiyEELCK",
+	"DP4SKmeYzY1z7nBgxxnT1zJot6Je88OgZlcj0xuxZMq1oFYcYi2oZcdYy0nejJVsB1LgokgHHpDLWuX5",
+	"wgRk/zuDuJRs3APQXHpCqjluCy8RLeImvSCDvA9M9cDPscgYKNurhQ5L26MujbrwZ8DNrN9qbhnEBntq",
+	"qrtHY6GOrUb30/dNK0UlsbV595bNsi11rIYXSeLzjXJ8vHmz83h8ul0rtcRbRzYnTCWza4A6q1YubFNz",
+	"OGsZxqoXJ8vYXOLlVBvbYyqlAVIDawesIPOd7HlbrlCyQuu2O5juRY6F+uDVPslYNRo2qIx2DFL4EXYH",
+	"W5XjcjZNW669h/gpJ13stEAiRQYMclPjWR6F3nTpTUkPsDnG1TbmUnjnx94TS3cnKsCrr1altERzGPOF",
+	"t0lc2B/99JxtOWZxdMeSWQXv1Yoe4mZQ066KCCy/mdJZpiFe0TGoFBuN1Txj3t6CsbR805Iyep7PoQF5",
+	"szww4AwO803Sp1GsWfTUihjDtROT4sBCa5fku9HXuLBpEMYL2GyU8mRYr0qQKmwkC/d8J6HBnNe3ELpK",
+	"mK3Rv5pF3ojCiv4iu5sP6i/Sj3gkh/MqGk3k1gwKFWLIkCeTsYsvQSU43hqpRbWMzdXcBVCPYHZviVRA",
+	"u8+RJOGkDKVYM9cbZstIHtGvUWGsueE5qgcL7IDstsDVIk0XHMxNxc4zevCml8kjj3GZKsYci0it0Qrs",
+	"xqssaGMmRowHpgosOrsF243lRBleWZ73Xun78/zRHVLzPrs2QcrA7JYuwUbnF7ebuxBnCXutIE9dteNK",
+	"6F60Zm17nvv/Ga1X0kl8AZa2bNF7KY0X6yk1P4v4oGsC6tIa+0mG2RyQruOP3TahpHV/b0WFlqMHpIti",
+	"p9vucMs8A+dN0e9FesAA9kjc2d6umc7jGZPbjAwboeKn9erAZ7I2cXpngR2UaDfVtpjHnPq5nk9XLDbg",
+	"rXIoxiVwLlVfTs9n+XeHdDxmnIV10qXj6PqWzerGjL42bQtxwSu74urF7fBcV1zvbTGjt/COina+iD6M",
+	"oN4l6MNmM+zbDCCjZiLmCmZh+Vewka1/xY/PuLuYnIxyV2w8Jzt270J+aWxegTcKq1OnI7VXivekI7VX",
+	"sOeuf0UxqbLkVhzv3M0vTVqABsqo19OUY9iUgGx1d52cazOApoqcqSg1L+hRTsaJuGPkZgbpzlFCpLaH",
+	"eY+ZFi4Oyxqd0qNIyogPCgkGletup/phNS7sCSefDW83lgrzm5fMlzyH2pw0XdOyzvkVpI59wYpCZmkI",
+	"lRV59pzZVholhtzn64+WwXnQqo+rfT3Y7nQdecvm4UUF8HjYu4tquj47fI56ubPuBIsdg4smWXZwbYjA",
+	"IvMxk+76ojE1y7aaDXCi29+os5Q6HOUeSGmrVs+bdYZ5G4zuWlAboEKqX6YnlGFr9mKZvbcIx6aMlS2D",
+	"ULOmm8EM9XqeQUJ5ziI2mg3CB2tGKCe9HmNhAe0ljd+5Ox73lCzVO7RCdWw9yBoWsa1quIaAZck49GU8",
+	"Y54uDskr0YCzMK2FT3v7EyVEbg1ntqS8fOW21ly5P9K/BCuoX5Fla45ofcgaj/vO4+tCre4p/AEhGlBV",
+	"KbB97Oa9OPS70l4GLoFyt5AEZsqAqmMOO42tvUUhh9xKZycxZwH/BMCfh3tSH8o7K6Fr1mSeq5+Kyu1I",
+	"4iqcEW9SYwHROiXqBNreym5g8Rb87rW2mgcbG4G3Bbywaca71W3FlNfJBQujhPVUil3RF+UwnPDN9rNn",
+	"oOHVzfV6T4ye0XF0y2ZhzpprbBWSZqv0+/eRGl7CsfFVtuVwZIo65Kcc6eGBrLAb5xzoJxA1SJiaJBzS",
+	"Kl0aHkQNEoO8mpUw06FkvevX/Zc/7Sd737/8+bfkavrx7ZvjvdNXb345Fa1X9BW9nOZqlfQ59xKK8R2/",
+	"Hm78Qjd+b2zs//PZh3/+61MjaH3+j8WpDzjZ4uH/EFTpwLZxl3QZC87LjDmJciimHMsv4XuS9SZJpGaX",
+	"egtwjTFQdjjR0ykq2z7AN6RlaHKyDWIQhL92v0HH0QbmFVmtH16q6eQ5lVGv/O1XFk7GDt5UN42plFOR",
+	"hAfwL4CpBYTvSJLINdYAIgJ2oD+Qfhk6MuvvMpqwZPkPU3IDTxBbkZZ+AK7nv/AZEo/6AgOYXNEe0KlZ",
+	"kiv/WFs3XsjGsZiNTDvk7JAwhBZABmxgGHVgRF5gahGAdk21uIE5l/UO7/B//EPPk3EVYRVF/R//IJeM",
+	"h5hHf6tVEUm6bpva5PLk6OLkqktE0uFd/axIot/h0TbBhbO3YGWoqZnyawTInBIBbIafqREIWS8KGUoe",
+	"6lUqEM0rDzAvCxdMH1IEqlf2yyRSHY4FzxHXE7HHZgN+7pIn4CVoQ0we+5DcstnTOjnk3kvR/oe3cKFv",
+	"6HCAupkOZ+a1WPrZNWsK/Z6kXkuvI50mwi7kyuBSP/soBe+aPAv0jevVMMUB+k8MugK0fDdtSNQNFjat",
+	"q6evIWagWTHu4rkdLrHugEL3Omrat5tmcpZGXtAoniTMJiwmQqmYhXp+b0tkkbHdpGmQp4TwMQuw2pXc",
+	"0BAXEt1x3JUEAirUVmvfLAwOtNisDMjkgqlktgHNHv1C4w7fajTr5DDdUFvOqvkDs7N6yzE7LeLjSaYF",
+	"AcwrZL2YmohWOMFdcz0WwVc/8e/pcGxJxsJ890WDFjbh7H7MetAMRYRa9MBEGw0zmtdMDUUIRHNIRvAP",
+	"k15FxlQNSUx7tzIgP5wcHrs8/wAD3VuNbVLSo04voD6kWrJ36+T8zdXp+dklPtJqbJkFxp8DL3cIM4yQ",
+	"xI7OLy5NWy9ZJy88kIkOV/SWgWs6mZkBm6lcRSMm//EPLFV4cUQ2Nzf39YnSljrSECYO4whGURxHRn/F",
+	"HmZGsHZ4t6o5qEGmiKMeM3qD4Z6HY9obso1WvWHsj1SFmU6ndQo/Q3m7eVY+e3V6dHJ2eQLPaH0tUogw",
+	"9uaUQDXBa8rpgOljpVlnLajdsUQi623WzUNizDgdR7V2bbPeqG/WQLIPQUg+u2s+M9wTjY4yreQC9A0D",
+	"bSf6ZlGRKWQb8KcbhRLIVWRDKREAl2llsMMN0Fqd/CwmRDJms6Lg/WUglweGIHze65KT4ZXCoDCnODhw",
+	"bumIhcAGMf8CiODKRHts9jgKJ8haAYaNbpvvJOl6gHLdOcBxbkIBFpeDi8JvEMVZ3XBbV2BhYNxMGiY8",
+	"ncZNYDX1qcUWbFCDZrwXwAqMAsjuaU/FM4NI4XqKIiPF+njwINXJGzpwHuMODwXo1YMJTShXDAsH2trA",
+	"x1wwkMpuS1ySGAAM+iLhX1hdgql3erh6l8UdI5MxnFFIA7yNxlB9rGlhrIcx1tOArqM8TF3hcGacVDsN",
+	"a+2aVzYDRGt5VqUGnt6CroLzPmprxQzweObNzcBGRLYTq2m6C0oh8MtUJ3RN+VDZXy5b6xIf+lwcyHtb",
+	"aiOZcoihmkQiJVncr1uw6DbmC6UVVQhIiLio5kcgeai8MOUgHQ4J1a4IC4HFLXvO2lLGFC2bcuoLSedc",
+	"TLBasMSQLWNRVHGiQMg03w2yUHtaNqTEFdZeu1cstyGFkty5Q8dqDlDSDbCuxIErdq8OSI9KtiEZl5Gr",
+	"YEp72VQMXf/PtX1ZZtjz20gUbKxFo+7qL2EvHpN6VpxCgIZHxAcwF692rTtOWD+670ImbTcKu45fRapO",
+	"jqj0zRYSM20pkpuZ+Quw8FFM0Hg8pDfaGJGCdP///68LwLcdrvkPCoTu5WUXeAN8Ub82u65tyNmxjZIT",
+	"FWjuogShisTMshLDMF2jCZd+aLhm97pLnnTp7XWr+9QUECSM6T8Qrh4lBgPcPq9bBbwFgYa817Tij13U",
+	"wqPQrQucQTC4QKjUyRW7Nwm2buFp2lJKc8vSnjV6jPHH1nnz6HkVD2I06Q2/KO2kPVkhr/LGdlDXdBON",
+	"WGC4iCYcU7UHNZ55l/BuTj36pWJG9nP4nczMlqu1WIb7pNWP+elkcGNKCx+NJeAXPpbWizT2lpluCsnw",
+	"aBPOSIKVimIPcjIGJDnKkewMMdJTyo7TwsxVRIS2wLMalsnZNBU8qEEBGK8+QRGfMHOsHWDhLZsB1iQ8",
+	"j9vW4YaasHYMcFzQrOMz0s1i1Hax7Q/M2yl0VhkT/RSzHTVEA2Vncp0Z8EqtvaZt+YyQ/Q59GORUEXYP",
+	"4laSLnywvjpUcNmKG4zjChbQNF76VVgAgHGlSqJFmfQ8bzSWwiR5ApD5gTc3s4G5suWykRus4BJ6Xw8e",
+	"rXwmOAnb9gPq/PSHD0irUVFt0Sgfbg7TeOmBLxj0B8BgBPcw2F2tRsM63AxUWt4Xo6+Z0cITFkpbImKC",
+	"9c1pSoZthNJITbZYNjphaZ7Er9mcAs25tjcaOxC7a7Zbe+3N7Xpjt/WLFwczhz8VC/BYuflbwzDoss1r",
+	"s51J5oVgPdz6z+lJyDQNNFHEXIMu1CyyRSy1tP4kC7+Ruv9qH9K8UVNHD07rcQaLPQui3izCnUPTRx/d",
+	"u/kZvKyrWBCZTBl4uljSarfdNLoxfhH9/iNwOxxhM66qD5r7n2Vv/hzU/Cbqix7O3Avj3ELKLnvInYBn",
+	"z2n408TkdG41mosfeMup8e6yEB/aXPzQC5HcRGHIMB0Fmdjip8BdmgkywAnywwu/ftBcyPfM//pBE0p6",
+	"NvX+Od+2lud0AIRn/Tia1PLuXzSGDF1+Dmrj0nKzI9N7Ap3PEAUy7po0fFInlwoVHhsaaLvWFFHPIuOh",
+	"AtvhQyqH8KIeBS1dDsUUklkGNOKmoKWbWFjHboAPpuWhDikx/Rz0/exo8QydScAJY2v6ungMuw5dGiYC",
+	"fkDPL++h81jXPJWkTxMTXOlwD/jTgoGO0L+kB2TgCMGI9oDScoih+sEDC+ljvEzp01DFBH578D9qcU9R",
+	"U/K8SwUnBrJaJJe0d/9zEc5W5PhypJUOpIGUss5wGCHq4TOf2y/i1r/USrmoJnUIeEQs1Hp09nuoKWst",
+	"yLnpDt+cGn8YFyTRJpQkBk7NjSWHureoB80yQ/fbmGS77ppJjcRNFLMNOh5XSgZXO2fwXy1QuEX4Nqjs",
+	"hYYi6e1FeNadxmdftuTgnFZm/aYI7XM2rGoSKXNKRHNFkrKZggU9whxDVHmVVSwkmMdGL3axU7fHX5FS",
+	"8aeoCiao/wilsgWtY1WiKUlfKNEajECyCaOYFCdlfxLHs8fUIF4Zl9uiB919D9M6gloc8Vsbz3hZXVML",
+	"tz37Hu/5HJi739oG7IsewRsdMNbCD1242yyk1RLPuNs+BzXMNF34zFt3m+Xks4XPvHO3raS1WVCCP05v",
+	"22rsL37iTKgjw9r+cFUPPwzpTVOr8q2o8SFL0ePw43PPPt2y2bXmZZ9RDYxZWd0PUpl0kYQxS0ZUzzSG",
+	"coOe8XtBtbZRFYM07ODizK4MGZskR5L0E8ZQCTyAHxIxxRS7OoFvah2KOh8/8BUThzKQK9j9HZRAEy6i",
+	"UvAgo7Q6R8qNCGeZF2diH8R1iMPLEhIhhKh3+BUEfrnAN2Q0TU+tC9IcEohNQghIL4nRDj0kEg8jQU+t",
+	"TMfDX5yOt1qk6iWbaSUOwlQPCWrZkmG3j7ARB0Wc0KL3I4vQWR5xeWiY5eEuDw9/MKut5CgXPFdcTAkM",
+	"+LHVk+Zf2udRjJzlNt8ssj+wFqzSXna6KzlPLJ7OynrMPO0FevGl3CbNPchop9/cIAvE6dZS4vSFmPA/",
+	"QZhe2ATBh0nSoDyx5QVAcaLn5GaGYU4BYUx90OrkEI38FLEz01wgUprJQDDR4ml1OOTWJ6wH8jYjDM1z",
+	"aQOJrAgZMPXHyo+H8+MURjfvHrCIbAak8Gu0EP9ibucs/K6/3h6NfVvqv7e0+ybl/p5S7num1hdxLjxA",
+	"Va+kJuDI2GAuRSxNEk7Rq8cI9XVAup8+d/NmW6aJUiQxGwYTJ4EgwaDLhsUzBhf47+vktbjThpx+OJNe",
+	"AjF/G7RHURlxk/DYn6gJoCzdQuKRTWwwkYjDrLGJ0YobZsYfdviTrcb+UzABLcB2m5R1GYfaAVFhGkd+",
+	"9jUmNUErxbr/1lx/cpf2Sl3Onsnow4QDsIPhWXPZTOkxrVVbawEZ+t697gYahmWKiN975w/VRdaNi7B7",
+	"xXhBLCIw0eKgSLMQWUBZi8In+07OpqAR+u8rCqmNFvID3PfsOy4NMaSdVNKBWUEMFPoZIN0hzJAX+WfC",
+	"a6JnG+alxOK/0w9a8EkcryyRTFnmUsGHxlr7VmbPV+3dNwv+AepjppWBT9UZx9qDltskEf83Vte/pOrn",
+	"KpnR7Pxq9cA1wy9fe9hhRQ1yqTjFkeD9OOqpPyFKgd25H+pYqQ5RPBtGUgkE6RwwtaC905RC63Qv+VNF",
+	"I9a2Sd9QaIQHMUC5h9mdAJUU28YXPa1HemqPSV3MxKslfArSPgwmOtTmQJWe/nzEe1GI2NaRtOWJDDs9",
+	"GYhbVLY4vGhEQ2aLBgdChJiQeqoQaGzCQ3IzIxMeCqv6Wt3aZZ8AQlqHx2JAEtYTiebDAGQCCfORIgmj",
+	"kF9+Q3u32ZwXoh8KBZP2i9hFwa4pjQVn7Q635ZtwK6ieks7srDw4aszegWIUJxH0RG0KaAbP7TvZ4Qb5",
+	"5tqUFxhggFDMdW/9YMjiIZplkT1qaiERJ8AWoFU9gsGks8sUyutFiLhnYhxAvKA8NuJkTUPLmrmJ3VSt",
+	"lcr9h3rtjM10aQF2Sn13mgqAnhUC7oTg8bxhjDuby3Y0SFN8VPliWcHcE1xGEoeJipmBu87rGfCC5k6h",
+	"7cJ8ta61u9HY3mhuFx4zagZtss397Q3K9rSasb25sddvsY2G1j16m+EW256TN7K+zlBo5lZQzWziyPWA",
+	"cXNioEWPuWqAkNJ12ctNcGVVw5zA5TWOKf2WT/onKQhurwBX88/2TGXoYXUf1RxlIYEepHN0BSPIU35u",
+	"vBlp91Dptw/laeWXaXfnawRQJ3JgmpnZS67lL/iSRuzA5b6hzDaMEToPx8w0GsdWJehaoyqAvNeZS0m1",
+	"7YwpeXN4dfRDnRxhnxscrugb0AvcEqgun9Ik1DuB2Rf6yMgx66krcctMooQB3ehwm7xr/UrQikjrJ1yE",
+	"Wk2yQE/NBkGYZvAu/TgJB8wWQIEXCJpcRqpdTI41+g6WUEMdFNS3pW2FtRg1labWq4QZoT0RMugmThMm",
+	"08oaB6is56G/hguBbURopLeHYZoyboHZoUI3Geybm+0W8hTzlB2qUJ1cJbN0W6kkOSBVLBmcq6tgZ9y/",
+	"TkBOCfF6gk7gUqneo5yEwmv+FylQCn0prn+8tsvmTPr0wq/5nsvZRsmuD3I2wRfKJrx+4PPTgT/My5/1",
+	"fit0Hs42BbYsKPsGvSuFX4w588EhoZs3NTY2G1eNxoPkLVLRPHH7vrzfNRR4fRO7f/H8hYhNDTxQKkfB",
+	"Z/voMtRhEJZXilx4KXacTXPQWoZNYqtoDPl40IFSibF06Q54b19om9gWQGSQ/kxdJZbRAtyDH/I5INQU",
+	"oIo4ZAnicdoP1MlpGHS4nlJgS8KhvOGOJTPs3AYWv1R0Vh0CMvDPBCNA5LxP1FR0eE9wa/ZbrDRp2/nZ",
+	"CA88Asa3AVa2oS8tX7wSbvg1rWUHmfOo2YYwBRNJ6vARnZlLFhuiLA8RbvgLxW5CWigvCbFJC4KK5YjV",
+	"F1Q5fExAr8TTSuMSJ7e3aSlaBng8LIwZomRZQiLG0ZvGUmzFk7b2Bqw5GMx+22n9Ju/2tj6Ge7uDcPN+",
+	"ZzL6fbT3cbQ37c22tlrDSWO2Pb5tbDfu9j9+HLDffxt+nE4HfA0Rgkf7s4nDPEhJgHUrqRxND7s73q68",
+	"KaR/ZG4J7izjocw5+7f+ziGEhdUjv/z87/fv3l5dXvz05vzs9auXP57+8P2Lk+Oj54f7e7s721ubh9P7",
+	"2eUfVz1inQQOqzFzTv/CkYj1Cjq+bKHF38OdcSbUhWnM8Me7MqI7lvFlZOn1cYMfE1tDVOrOeD6zGAqp",
+	"m6K1hdDv0P9Y/+VjrBTiFQOmoPqI4ItvtBYyRaiZCVfG2TG0ENGR1x63CyWPgOpS1lfZ60wZYLMKKAiG",
+	"r84zlbEW6o8rfVhwN3i3z/u2Qmvh/YCNvsL9tq+2e+Thxjvsfk4uT4Vps4WNrllyBxEbqshHrUYCHFI2",
+	"wzZFeLDN6pdu++5aum+6TuzzmiCbpoz6Ue9r9oUN/4WN0hfm4wP2hQ29mMXe15s7jYZXsJuwEY14xAe1",
+	"9v7+/u42rD9TMpvK2Wjmrfe8hW/nBprFyhZ+tsF5hZAEZuAdsG9W/d8gX1P5G1saRkfOsLRFPwkjtZEC",
+	"v1f4wQUJo9Ah5qLpDlmYPgwnQJNhV64s8CZxuJtXXmuzDveAf2TawMSGmAeJNnyxFQnWwdGwjXCZykI4",
+	"WewmYytT2eElzdUsPCY2VosMMmYV8qNekRPbkSEnWErgvvxmqp5mCradbVVpADJtXaMJZZR045hvSpTF",
+	"fnHzS4K/Vc3eFk7CdoT9TlrYEA9fMGN3lI0HLZRlGZnprFExKpu1cDOrXFusmwF6sFjL3aooeU+J5UcG",
+	"ZHAIjyy5aLcRD6s/Ha1Qxmi/Hc0BirT9EKCzntf02IT7i3kEnkyqyiOwsfVHgcEzA8yD3pWMrbXM2LC7",
+	"zOOODf2AEJKwwL3Fs6tZ3YjO0HlmUhGw3aBdrrKuOs1Vz/E8SL5lj7KW+hB8M/OLeMob/0YYZJglHZbF",
+	"mwZCOe8R+nJNNNXyfbPnsEClCqw5qjYhvRYYvuFtbmPu5ppooReKakKH1Aqf1fbeFmSpIKtLU7s/1fqJ",
+	"GBUcQEqUZn1nHVLzqU+bi6s4sEpTzatcUSkkf61d23r5S+vfP22/2329efbmaufix9b7n59vHh2fvNBL",
+	"H1HX/WEleBonn1dBJ3Mtlr4yBxGQ48ncvjvowDn3bvyGcJZFOPP6g2fCW/ryPE0YCxesKtz3gPwrVeEX",
+	"IiF8EPF70tX3XRt67wbkKqGsH92SrpdP0Q3IEQ3Dmbt4TfHqCb8Tsw7vQqPuiRr+3nVpH3F0y9pE2nIN",
+	"zEHAPEligdkNXQHcFbI4qxan4O2CG4S0vpcEoZlgq9HAQJt7tQMyoAbFIG1uMq+pSVcr/LbNASSC9nps",
+	"rKD9HZ8BEIbp8oA9JfI9IDoc2h4gmHNA2L1+GlqJjhlgo4FuhUBt3Trp5jfp2f/93/+na1vAIx6+U+ch",
+	"Jnao52rbXAypxFaoIeMqUjO7iGnMjZoVsQE9GoYWX65OzqCHClQ1GURzqGBjSY9xtcF4T4QsJG+vXmzs",
+	"tUnIIBVFDdkIA5t6NKe4EQOq2JTCgudySUo628D6SSjwAhBgu2NGyJCId3j33xumBwUL9V/dIJ0J5rjA",
+	"86a5iMQFM+1K2mSrsWmw9f3GIablTEWjEVC7t1r7mra6abEPC01nFSnq5FwL3Wlk7Dk78A53I5eWLpCA",
+	"ETUYBpLJ0kCAPmzShQDa5h/aQAlMv5DNDj88Pr44ubz0m32UWXje4Vxk3V3mAPsyYdSASKafhtYlMyLH",
+	"tMdk2uhfanuPxqDxSrSLR2M1A1jzEY21/qQVSOzGkwaB9dkn1HbTBYX0yVZj8ykukRRAc7kD0uEYRrRT",
+	"aXvQhl2Yg/4DLv36If2z8QHQz3EIJpW8J0YjChiIHb7VaFjtN9c+CPRKiybg9fot5Jyy+3EswrkQzsiO",
+	"fdHv2uUWWqSlDXF3topN16WaYdNRkYwqsrVNlwWsGYUMOmuUg3tP715a4eahLrvTYsgYDk1gU/gM/zFi",
+	"zx0N/ag56oaGxqYBvODkCYoQmxn/NIfOrIVuBR6Od9gyy2Y7s+KjW619r/FZtcHw3gejJD0h0WiY8Cjj",
+	"0bCu+QPSTE2IOjm1TaUzNN/hQPQAlAldP6ljedCZPM/KYIYIBTWMBkMtujCacKBPgj0rHV7Ml9h8mqPB",
+	"CuxnPa9HxX6uMGHKcGJQFmv7UW//gQWIekxF9IIq9soiRM570t144ZzY/uMbb0Qc9WZLv8XeD7rw4Tja",
+	"eMlmS+nC3r2ZZ8+M4bPc0yaC4z1/Pq+Xa/EFrqtreunSRMyXfYW5/w9ziMP3vqwufybUYTiKlAmWak6y",
+	"8BlHEn9GgPUVUx6L6Q1Z7xbw4GyHamsNQATcuBUqjAJnCqQp0HPy2l4ckd2dnRa2VYQ2h6jT+T0esVsH",
+	"x55reA9CDH/qGBybTs2AA3zuapHiGo4hcAggCbuuVGQgQPoqQSo08sBX3bUsCsBG0NwzngXYBBVaSOab",
+	"QwZpswLXIbJObDc4zTA9xV2rIR3uFHcqyTlkj5sFlS7jHPqSTKQfhUqRCAB7QGIlaSp3y5S2XEb60nDG",
+	"9xvT6XRDD35jksRGRy9mL+tXZnxJp7ZXDWwYbN5/+s4i88iDEVdX8HqcuiUAcDtTh/ol6uPL4JWufArH",
+	"gKlfgWWeQDXPJM2v4mFi9+Nau7m3v9PYb7a09I20dG7ubjd2d7a2m9tpTrULYBEvI0Jzg5uCJ0qTcQXM",
+	"dMQXTlITaOVEDVTCups3LyM7rY5MOQp8NXDImN9CuV+DF0pfSXvx5oUSplulGG/IH1v1ht1WnyJWE1Je",
+	"Z1gnr2JGb1no2imWC6wXInF51T3K0YfBQ83zIfIxFAZyzuYaH6TtXXsJA7cJjW1vxe+kTQ3qcPPWpBoC",
+	"FqFbyzO7aQpMgsCuBx1OuZ90be2kElgg692xLqA6uWBjkShpE6UdCmyHp4lNqQkuOJgqfgtXAOIz1Tyl",
+	"oKv6/a9gxR+KrQ+12uVA9xOoxCLU5gfrz8rI1DA7jgSlrH+kHNLzxhVeTvq0VpY+6EIs6zFjtz1TN4Qt",
+	"feEeym+hzQM5NX40W3NvaA6ymUAFAQxFSFJjpqygvt4izIU5t1P5CzPrZbT/KyFeUz4zH5MP5765Uha9",
+	"zoaTuioFPDgp39Q7YnIn8bzU2poLSiYBotmon64LnkUkE33HQtGpu7AZrfH9GqzOgNzMFANfj/7Da8+K",
+	"Lgzz4SgxjbkOuUn+Z/eRzLR3gwQadEol3gUMQp5jwQCvE9tCNsVCyzWR1axzxS6yZHET2Q6/Mn0zQ3Si",
+	"2565rpzB8FsAjoCVqkqvOcd1Xiazxrx4bjfMXCvJQktI7IdoCkXLGiKSin6IVpn8w5ohVrVcxVWobLr6",
+	"RbupPkKrPBh+2iyvw7E6yxRloDWIlR+L2uEBqee36efNd7+H3++rX/59qs6Ofzw5aW18fHdzxqPBei3s",
+	"ttbsYZd2fjNU+633Wy6xIleVY3VVa1Nt2kKdEIbvUGdbGQix5ueVCmro/TV+R691deOeVZr0FLv0mCxj",
+	"CaXAeoDw4LW0ZZHZlOGmHspyOcMrpUUAX10lI0JYRvzNkvza8hnc1lj1xgjNpVMZ8AXPPsH/fl6o1Ezz",
+	"7cCp0VNS4yzVZ4wLQltNiEplwmAK1YN6h9vm+ss21MeOzSgoyos9zk1S6Rq92DFM8HDmJ2xwwTfVLMOw",
+	"AVSMI8IKxrFbqTUbkj1rtvYgjPqNca7KOFdkm4sqKWxO8zdO+fDyCTyUfzbmtd3R5RnsH4B37axD2+uh",
+	"w7lAU2vGMIicwkwTJUQaS7mZ4TufbDW2loGehu+0DRAQJu0cn14ePn91cpzj8cj/sTa9R+MYYAewrZKw",
+	"zfa5CBnG+sEui6QxDFgI3rooIQ4MMJLEgJWSEaMcqjsO0qSedNxd9AU69FFvKNpcwOiR/aitqY+kwbee",
+	"AzH9OLJkXY8f8s8C8jBiS4ICDXf4Hq4lefGyXHdOU8nyrpKVqNIXYDlbNcCequ+KQi+PMb0ad/6SYNDm",
+	"MJVYNUBPtq7CnrpvkvzvIMk9Lx1CrI1oyP564v0rRSP+kwV8ijC8uozPGlHunRXWk8lxMKEr4N5lFg+k",
+	"hxosYRRhwiIHc8ZCQpVmVpHgaBrl2kDj3Zq9ai4LM4AUQ+t75cwA5UXcdYMGHwyumoS/ZYcz2huSQSIm",
+	"Yz0edDC7msyia9c6c9Hsa2N+oDbxaMJcTnnCMIMbdIAR5bMK6+3SLORaMvfRUOpwKkVOn1q26RKXBf2B",
+	"azn+vGv+jvjgWgr9tW2PY282TadVYHk5/h3UJhwL1JvNFfibWcVFHM5M85ux8lW5dYBXlHXiX61aez6+",
+	"xw9iSkRfMW6S6RmeTejACfgeFv3DxyndaZBRxCeKIQQI/u2BgGDfHQ8FpJ3ypDJ2h0htBR9P5nhBTUk1",
+	"+zq3NlRa6J4+igNjkpydX12/OH97dmzT1G9YLPhAdrgSBO0mMIQ8Nh2yXiQRfG1FENQDixkqSmFQTZ4B",
+	"Hr46+QHAM/RrQjBhEgCaw1w5HppsA4+vO+hU08jPYaceEEp6CZVDEgvJpANXxWY/5jMJA4wVcDvtmS/a",
+	"T+trW41G0OETHjNTOW8LpUkPB2ErNerktaUEI16AQhAVxn3mZgaBRjT6It7hIzYSyawN9QOayo2dCskL",
+	"SE5kMtYr56Zl/IqUJAz0RnLDBhCWU6QB7Q9FyDr8lrExDtgQqB5VsxE0Gg1LDPot23AhtVbZXdSD/Yao",
+	"oVAO1RLi/RUiaj0cmb89OIxZ+CI8jLcj6wLErAbZ0tovhWwJvgDiTN6EShFnSgFidhql2C445s0/CNvl",
+	"m8D/ygR+AavlwbLfpPxVpvddek1DMgkOmHwOqXaGNaftqosQ17ZM0lVeym6A1YAR1udB8ZctmYIe6i53",
+	"W0tiAeF9MeWSRAoLRDFy7heI1m1poUnFwWQX9JNqlsSwsM0T8cZpGDg3ZUDMeQ9ISelfQE7PLt++eHF6",
+	"dHpydnV9eXT+5iTo8J/enl8dXp/8++jk5Fjf5LMJmAuwCaOBUIPybpJhenNS2kGaeensZYtTJnl8HeRB",
+	"iYQ9IVWcwzR9TWcGmARaAkJlIdhxJhdGKkla22mxlxt4Jtcdiqfare3g0XINHVp33u+WGXCGTOGqodHs",
+	"6DLk62Eu7NYec8BwEOaNFpKybAHkfz5+huY8ZPLPTkSV1TDo0RUrGP7wvFFMiP6ihQthJI17taJRf2qE",
+	"Z+g71PzWspVaZXuYb23olm9D5yjSNZVksWTQZqF8d7RgMhja5ae+ZMtK2H66e2t457+1rl63zWPJdls/",
+	"WdlmaxXD3lDcVqvGr38Qy/s0uRX8+++LXcKSjYm4nPT7UU+LTawmLd2imPZuIU3W1OfnN6moXT32fn07",
+	"R6Ap2ThKYZdSpRrb4aQ+uly1Q8nuOb26VvwiaIAn9z3Gij1yhSBxpFTMSrABHKJvXyRpP+uSj2d18G9k",
+	"kyGb8oDr4njrmuRWBmu7uTykbcJUMruGILnvD9na00POE1biFYlXaWgOkCM1m0ooKOPc+UY/Pv1UZXaU",
+	"JnasTTal+75ZsuU2Hla23VMqbReVsj02quS37c1sL7sTaAFdIz5ArV2TkzFLJEOzxixo9ujqVdrLTvex",
+	"1PoSw9M7zoUCarO56Iz9trWPpzCABb26NT7fyWzDZd98y1+XbzlTXJ42bmI9Ft2x8OHV5FN2MxTidnEx",
+	"JI1jYm8OAFnVQoEfGMxVqv/PdYRsVBUFvrdffLATCMqPymuUzEjLo1JlvYBLTn3ukDDsI8mIHIpxCYcy",
+	"uJ6/1ug4ur5lszoW6tcCd8FKwA8FDNfWPD41SWIDnirbz57B2tXNMtR7YvSMjqNbNgtXQ1Y1u7CoiOjQ",
+	"2/VvrOErLB/yNsdyAnfAFme/BRXxJcSeRc8cF1MiOJzukMXRHUsgIZ10J0ncDYiMBpyFFmLoUlEe0iQk",
+	"dhBEjlnPMaYOl3Qm6+RSIU64LdNuG3A56Bw/FFOOEZY6OUSPIMPUBwB8gjQ6TEsw45m1EQ3V5joYAFUT",
+	"ebDvxSb3ITHJEV2IZJONDbOCG+BF7BoAxPIQDnKO9463rB/DiaGGPcO7AJ8PfKOMhUSKEUNQVWyXmOFk",
+	"CxjTSpxoae6yMm85gtVazv/fXDUGhjy8yP05m9ozkRa0YZV1NBgqG/sq9vr7q0kF18xtOpSsd/26//Kn",
+	"/WTv+5c//5ZcTT++fXO8d/rqzS+novWKvqKX09qX3Onlm7mZrUkbuj1+M7dXxmpa9KCVgPb2v3Uu9/LQ",
+	"Hk56/PF5k3ACCfWUtzVEWk6vffbJ/HUdhZ+RecZMlbDREx5KK1Aihtl0AyFMGh+2gZCmeAnACYjf7NbS",
+	"teteXyY+8NOp+FgtAc08p6nt4cleOJSwRAJNKSwDy+V0/W2V5pWZ3bIsThVX85v6/PCSE7MLf17RyTFs",
+	"50PZVLDA2s5ISjFRnrCsSGv9KviKXZNs7Ty3lZpldvk3zrIiZ/nGSP4ejATK0x/KRb5giXpaVQ5oVA71",
+	"CfrAstQdoN8plRiP9a1TLGcfjxlnYVr2TSKZeg8ARbhPE+s0wJYusRhgy37sBhupuq0SsT06cIRt0jOK",
+	"oun9ZFawugr8sTjjusa+6PezDPEYV8IuNeiaXEwfpYzaDPoPL6Q+LFF8bJLe43N7++rce3aK77E3uhha",
+	"ihZeyOb7G2uj38qg/86ixBZCfznT+VnK7Oe0jqUKOruOWFpUppjrUZjtINv2q6OnNFKpvw5K0ZpY/NWH",
+	"XiO8w0PXXAUL8Orkzfz2sOSh3WHN0h2nM3+ABClvTumJ0MggqiCQQgUSpfltJRZhxj+7VCgRHtYms6IH",
+	"5taf2gMzu4x/xz6YRTzGc+40sJkti9XHSJa3ulSKjcZaujWMoMuh9u9uzu0LCc3r8B0LZXd5hVz2FkQL",
+	"qekB6811a2aVOQVsfo2IpqX2VeARQ/+Ef7Ot/gYCEWKjmW39cvLw2Sd7nj4/g2y56rq919Ri5tuTS8IJ",
+	"w3o91zk8laBWJmICKLiAdltQoy1NgLQUs14ls9xheKDgWnAzRIvL/UerQsJbfpAtb1JkGsUxuWHEsCAW",
+	"2vJEKH4UPNu64y/J69bmdNUpXeXC4RuDeziDs2vvc7ilomx276xp/Ge4r8H3QDmqfMhIvgCDBEwctmHj",
+	"1JWttUqiaAZhlbOpa62VKuEIsYFZJ3DjjVBDc59M1fsOHyS0xwjjoWnKaXDMvcYkAJHIxbSUjcLwzWJc",
+	"2ij1n+NACuks72wJ6cwgsfejwcQk05i0wEzTDFiFNHN7b2er0VjDzSDUF3Mn4UpX5HLgTgUmKwiskHw6",
+	"zF8tgCDi8BqndQ3U6o96qyg9snkeR60X7+Tzn06HiewdDeOfTl+/++fNtrz8WY7Fza44/lrzPNK9/OZ1",
+	"+rso2RdsHGsWm2+78+WcUKApVYqS90mktHwgXV+z6lo5x0OrEkGShoF3SrPFnAKeQcx7BWkdqgPICbn8",
+	"kGnW4VWeNKjH8EVis99062+69X8T58FfQ7W+ZAB0lnq81+SAMIrkrrxbElLfOBazkdf0P8HktEiSUPQm",
+	"I4jqJiymKrpjyOmY+8WkR7+9eOWUhTrwFzPWQiwZ9KvAdJ/C+FFAUGszyXFaD7KIR8aTevjmlLzUV4pu",
+	"20uGHQiH1Ecex07sIrHQHZneU9TBpYsBoB6lHzJQr8XPvGIKUQsP35wCUqFeBNs7GN3P4GHBNsIO2jXt",
+	"bQXKtDelTIlN8XuI+5hOaOggGgHJXJstAEXm3peivRVSEVNQJxdNxTaBGHmPIE1+EocGSCN9JzZHq17z",
+	"MApRbClhWBeWjdtdm4SRKnn8B3rHbIggUwVAndFhQSK9BUtzST98/n8BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
